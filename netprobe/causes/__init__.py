@@ -1,0 +1,1 @@
+"""The catalogue of causes: pure functions, one for each cause."""

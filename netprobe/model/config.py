@@ -1,0 +1,391 @@
+"""What is configured: one namespace's links, addresses, routes and the rest, frozen as read. No name here is escaped yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from .place import Blind
+from .ruleset import Ruleset
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRef:
+    """An interface named by another: ifindex `index`, in the namespace that the holder knows as `nsid`.
+
+    `nsid` None means the same namespace (rtnetlink's IFLA_LINK without IFLA_LINK_NETNSID).
+    """
+
+    index: int
+    nsid: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BridgePort:
+    """A port's settings (IFLA_BRPORT_*). `state`: disabled, listening, learning, forwarding or blocking."""
+
+    state: str = "forwarding"
+    learning: bool = True
+    unicast_flood: bool = True
+    multicast_flood: bool = True
+    broadcast_flood: bool = True
+    isolated: bool = False
+    hairpin: bool = False
+    guard: bool = False
+    locked: bool = False
+    neigh_suppress: bool = False
+    proxy_arp: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """A bridge's own settings (IFLA_BR_*)."""
+
+    stp: bool = False
+    vlan_filtering: bool = False
+    multicast_snooping: bool = True
+    multicast_querier: bool = False
+    forward_delay: int = 0
+    nf_call_iptables: bool = False
+    nf_call_ip6tables: bool = False
+    nf_call_arptables: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Vxlan:
+    """A VXLAN device (IFLA_VXLAN_*). `remote` None or a multicast group; `lower` is the underlay ifindex, 0 for none."""
+
+    vni: int
+    local: str | None = None
+    remote: str | None = None
+    port: int = 4789
+    lower: int = 0
+    learning: bool = True
+    collect_metadata: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Qdisc:
+    """A queueing discipline: `parent` as tc prints it ("root", "ingress", "clsact", "1:1")."""
+
+    kind: str
+    handle: str
+    parent: str
+    text: str = ""
+    drops: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TcFilter:
+    """A tc classifier. `direction` is ingress or egress; `target` the ifindex a mirred action redirects to, or None."""
+
+    direction: str
+    kind: str
+    text: str
+    program: str | None = None
+    action: str | None = None
+    target: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One interface. `kind` is rtnetlink's (veth, bridge, macvlan, vxlan, tun, ...), "loopback", or "" for hardware.
+
+    `up` is IFF_UP, `carrier` is IFF_LOWER_UP. `link` is the peer of a veth or the lower device of a stacked one.
+    """
+
+    index: int
+    name: str
+    kind: str = ""
+    mac: str = ""
+    mtu: int = 1500
+    up: bool = True
+    carrier: bool = True
+    arp: bool = True
+    promiscuous: bool = False
+    master: int | None = None
+    link: LinkRef | None = None
+    port: BridgePort | None = None
+    bridge: Bridge | None = None
+    vxlan: Vxlan | None = None
+    macvlan_mode: str | None = None
+    vlan_id: int | None = None
+    xdp: str | None = None
+    qdiscs: tuple[Qdisc, ...] = ()
+    filters: tuple[TcFilter, ...] = ()
+    rx_dropped: int = 0
+    tx_dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceAddress:
+    """An address on an interface. `flags` holds ip-address(8)'s words: tentative, dadfailed, deprecated, noprefixroute."""
+
+    index: int
+    address: str
+    prefixlen: int
+    broadcast: str | None = None
+    peer: str | None = None
+    scope: str = "global"
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Nexthop:
+    """One leg of a route. `flags`: onlink, dead, linkdown, pervasive as ip-route(8) prints them."""
+
+    index: int | None = None
+    via: str | None = None
+    weight: int = 1
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One FIB entry. `dst` is a prefix ("0.0.0.0/0" for default); `type` unicast, local, blackhole, ... of ip-route(8)."""
+
+    dst: str
+    type: str = "unicast"
+    table: int = 254
+    nexthops: tuple[Nexthop, ...] = ()
+    source: str | None = None
+    metric: int = 0
+    protocol: str = "boot"
+    scope: str = "global"
+    tos: int = 0
+    mtu: int | None = None
+    mtu_lock: bool = False
+    tunnel: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRule:
+    """A routing policy rule of ip-rule(8). `action`: lookup, blackhole, unreachable, prohibit, goto or nop."""
+
+    priority: int
+    version: int
+    action: str = "lookup"
+    table: int | None = None
+    src: str | None = None
+    dst: str | None = None
+    iif: str | None = None
+    oif: str | None = None
+    mark: int = 0
+    mask: int = 0xFFFFFFFF
+    uids: tuple[int, int] | None = None
+    protocol: int | None = None
+    sports: tuple[int, int] | None = None
+    dports: tuple[int, int] | None = None
+    tos: int = 0
+    inverted: bool = False
+    goto: int | None = None
+    suppress_prefixlen: int | None = None
+    l3mdev: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """An ARP or ND entry; `state` in ip-neighbour(8)'s words, lower case (reachable, stale, permanent, failed, ...)."""
+
+    index: int
+    address: str
+    mac: str | None
+    state: str
+    proxy: bool = False
+    router: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FdbEntry:
+    """A forwarding entry: frames for `mac` leave by `index`. `remote` is a VXLAN destination; `local` the bridge's own."""
+
+    index: int
+    mac: str
+    master: int | None = None
+    vlan: int | None = None
+    state: str = "reachable"
+    local: bool = False
+    sticky: bool = False
+    remote: str | None = None
+    vni: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Socket:
+    """A socket that could take the packet. `state` listen, established, ...; `queue` is (used, limit) of its backlog or buffer."""
+
+    protocol: str
+    address: str
+    port: int
+    state: str
+    uid: int = 0
+    interface: int = 0
+    queue: tuple[int, int] = (0, 0)
+    drops: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ConntrackEntry:
+    """One tracked connection, both tuples as `Flow`-like text fields; `status` words of nf_conntrack_common.h."""
+
+    protocol: str
+    original: tuple[str, str, int | None, int | None]
+    reply: tuple[str, str, int | None, int | None]
+    zone: int = 0
+    mark: int = 0
+    status: tuple[str, ...] = ()
+    state: str | None = None
+    timeout_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class XfrmPolicy:
+    """An IPsec policy: `direction` in, out or fwd; `action` allow or block; `templates` as text, empty for none."""
+
+    direction: str
+    src: str
+    dst: str
+    action: str
+    templates: tuple[str, ...] = ()
+    text: str = ""
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RouteQuery:
+    """A question to the kernel's FIB (RTM_GETROUTE). `iif` None asks for local output."""
+
+    src: str | None
+    dst: str
+    iif: int | None = None
+    oif: int | None = None
+    mark: int = 0
+    uid: int | None = None
+    protocol: int | None = None
+    sport: int | None = None
+    dport: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RouteAnswer:
+    """The kernel's answer: a resolved leg, or the errno it refused with (`error` is a name such as ENETUNREACH)."""
+
+    error: str | None = None
+    type: str = "unicast"
+    table: int | None = None
+    index: int | None = None
+    via: str | None = None
+    source: str | None = None
+    mtu: int | None = None
+    prefix: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """Everything read of one network namespace, and what of it could not be read (`blind`)."""
+
+    name: str
+    inode: int = 0
+    cookie: int = 0
+    links: tuple[Link, ...] = ()
+    addresses: tuple[InterfaceAddress, ...] = ()
+    routes: tuple[Route, ...] = ()
+    rules: tuple[PolicyRule, ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
+    fdb: tuple[FdbEntry, ...] = ()
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    ruleset: Ruleset | None = None
+    sockets: tuple[Socket, ...] | None = None
+    conntrack: tuple[ConntrackEntry, ...] | None = None
+    xfrm: tuple[XfrmPolicy, ...] | None = None
+    cgroup_programs: tuple[str, ...] = ()
+    counters: Mapping[str, int] = field(default_factory=dict)
+    blind: tuple[Blind, ...] = ()
+
+    def link(self, index: int | None) -> Link | None:
+        """The interface with this ifindex, or None."""
+        return next((link for link in self.links if link.index == index), None)
+
+    def link_named(self, name: str) -> Link | None:
+        """The interface with this name, or None."""
+        return next((link for link in self.links if link.name == name), None)
+
+    def ports(self, bridge: Link) -> tuple[Link, ...]:
+        """The interfaces enslaved to `bridge`, in ifindex order."""
+        return tuple(link for link in self.links if link.master == bridge.index)
+
+    def addresses_of(self, link: Link) -> tuple[InterfaceAddress, ...]:
+        """The addresses configured on `link`."""
+        return tuple(address for address in self.addresses if address.index == link.index)
+
+    def owner_of(self, address: str) -> Link | None:
+        """The interface that carries `address`, or None."""
+        return next((self.link(a.index) for a in self.addresses if a.address == address), None)
+
+    def sysctl(self, name: str, default: str | None = None) -> str | None:
+        """The text of one sysctl (`net.ipv4.ip_forward`; an interface's dots written as slashes), or the default."""
+        return self.sysctls.get(name, default)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPeer:
+    """What `namespace` calls `nsid` is the namespace `peer`; None when that one is not visible from here."""
+
+    namespace: str
+    nsid: int
+    peer: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AskedRoute:
+    """A route query put to the kernel of `namespace`, and its answer; kept so that a recording replays it."""
+
+    namespace: str
+    query: RouteQuery
+    answer: RouteAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The namespaces read so far, by name, the wiring between them, and what the kernel answered to route queries."""
+
+    namespaces: Mapping[str, Namespace] = field(default_factory=dict)
+    peers: tuple[FoundPeer, ...] = ()
+    answers: tuple[AskedRoute, ...] = ()
+    blind: tuple[Blind, ...] = ()
+
+    def __getitem__(self, name: str) -> Namespace:
+        return self.namespaces[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.namespaces
+
+    def with_namespace(self, namespace: Namespace) -> Snapshot:
+        """This snapshot with `namespace` put in (or in the place of the one with its name)."""
+        return replace(self, namespaces={**self.namespaces, namespace.name: namespace})
+
+
+@dataclass(frozen=True, slots=True)
+class ReadNamespace:
+    """Predict's request: read this namespace's configuration."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class FindPeer:
+    """Predict's request: which namespace does `namespace` call `nsid`?"""
+
+    namespace: str
+    nsid: int
+
+
+@dataclass(frozen=True, slots=True)
+class AskRoute:
+    """Predict's request: what does the kernel's FIB of `namespace` answer to `query`?"""
+
+    namespace: str
+    query: RouteQuery
+
+
+Need = ReadNamespace | FindPeer | AskRoute

@@ -1,0 +1,132 @@
+"""What is sent: endpoints, flows and probes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+
+class Protocol(StrEnum):
+    """What a flow carries; `icmp` and `icmpv6` are told apart because the kernel does."""
+
+    ICMP = "icmp"
+    ICMPV6 = "icmpv6"
+    UDP = "udp"
+    TCP = "tcp"
+    ARP = "arp"
+    ND = "nd"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a packet starts or ends, as the user named it and as the machine knows it.
+
+    `namespace` is the name under which a snapshot holds the namespace, or None when it is not visible (an address of the
+    outside). `address` is None until source selection or the wiring decides it.
+    """
+
+    endpoint: str
+    namespace: str | None = None
+    interface: str | None = None
+    address: str | None = None
+    port: int | None = None
+    host_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """The headers of one packet as it is at one place. Addresses and MACs are canonical text, `length` is IP bytes.
+
+    For ARP and ND `src`/`dst` are the sender's and the asked protocol address, `icmp_type` is the ARP operation (1 request,
+    2 reply) or the ICMPv6 type (135, 136). `outer` is the encapsulating flow of a tunnel.
+    """
+
+    src: str
+    dst: str
+    protocol: Protocol
+    sport: int | None = None
+    dport: int | None = None
+    icmp_id: int | None = None
+    icmp_type: int | None = None
+    icmp_code: int | None = None
+    ttl: int | None = None
+    length: int | None = None
+    src_mac: str | None = None
+    dst_mac: str | None = None
+    outer: Flow | None = None
+
+    def reversed(self) -> Flow:
+        """The flow of the answer: addresses and ports swapped, link-layer fields, TTL and tunnel forgotten."""
+        answer = _ECHO_ANSWER.get((self.protocol, self.icmp_type), self.icmp_type)
+        return replace(
+            self, src=self.dst, dst=self.src, sport=self.dport, dport=self.sport, icmp_type=answer,
+            ttl=None, src_mac=None, dst_mac=None, outer=None,
+        )  # fmt: skip
+
+    @property
+    def version(self) -> int:
+        """4 or 6, the IP version of the addresses."""
+        return 6 if ":" in self.dst else 4
+
+
+ECHO_REQUEST, ECHO_REPLY = 8, 0  # RFC 792
+ECHO_REQUEST_V6, ECHO_REPLY_V6 = 128, 129  # RFC 4443
+NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT = 135, 136  # RFC 4861
+ARP_REQUEST, ARP_REPLY = 1, 2  # RFC 826
+
+_ECHO_ANSWER: dict[tuple[Protocol, int | None], int] = {
+    (Protocol.ICMP, ECHO_REQUEST): ECHO_REPLY,
+    (Protocol.ICMPV6, ECHO_REQUEST_V6): ECHO_REPLY_V6,
+    (Protocol.ARP, ARP_REQUEST): ARP_REPLY,
+    (Protocol.ND, NEIGHBOUR_SOLICITATION): NEIGHBOUR_ADVERTISEMENT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What to send, how often, and how long to wait. `size` is the ICMP or UDP payload in bytes, as in ping(8).
+
+    `ttl` None means the namespace's own default; `df` None means the kernel's own path MTU policy for the socket.
+    """
+
+    protocol: Protocol
+    token: str
+    source: Endpoint
+    destination: Endpoint
+    count: int = 1
+    size: int = 56
+    ttl: int | None = None
+    df: bool | None = None
+    source_port: int | None = None
+    icmp_id: int | None = None
+    sequence: int | None = None
+    mark: int = 0
+    uid: int = 0
+    interval_ns: int = 200_000_000
+    timeout_ns: int = 1_000_000_000
+
+    @property
+    def version(self) -> int:
+        """4 or 6, after the destination's address."""
+        return 6 if ":" in (self.destination.address or "") else 4
+
+    def flow(self) -> Flow:
+        """The flow as it leaves the sender's socket. Raises ValueError when an address is not decided yet."""
+        src, dst = self.source.address, self.destination.address
+        if src is None or dst is None:
+            raise ValueError("a probe's flow needs both addresses")
+        echo = {Protocol.ICMP: ECHO_REQUEST, Protocol.ICMPV6: ECHO_REQUEST_V6, Protocol.ARP: ARP_REQUEST,
+                Protocol.ND: NEIGHBOUR_SOLICITATION}.get(self.protocol)  # fmt: skip
+        return Flow(
+            src, dst, self.protocol, sport=self.source_port, dport=self.destination.port, icmp_id=self.icmp_id,
+            icmp_type=echo, ttl=self.ttl, length=self.length,
+        )  # fmt: skip
+
+    @property
+    def length(self) -> int:
+        """The IP packet's length in bytes, before any fragmentation."""
+        header = 40 if self.version == 6 else 20
+        if self.protocol is Protocol.TCP:
+            return header + 20
+        return header + 8 + self.size

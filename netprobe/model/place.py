@@ -1,0 +1,64 @@
+"""Places and things: where a hop or a cause lies, and the one object of the configuration behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Stage(StrEnum):
+    """Where in the kernel's packet path a hop lies."""
+
+    SOCKET = "socket"
+    OUTPUT = "output"
+    ROUTE = "route"
+    NEIGHBOUR = "neighbour"
+    QDISC = "qdisc"
+    EGRESS = "egress"
+    TRANSMIT = "transmit"
+    RECEIVE = "receive"
+    INGRESS = "ingress"
+    BRIDGE_PREROUTING = "bridge-prerouting"
+    BRIDGE_INPUT = "bridge-input"
+    BRIDGE_FORWARD = "bridge-forward"
+    BRIDGE_OUTPUT = "bridge-output"
+    BRIDGE_POSTROUTING = "bridge-postrouting"
+    BRIDGE = "bridge"
+    PREROUTING = "prerouting"
+    INPUT = "input"
+    FORWARD = "forward"
+    POSTROUTING = "postrouting"
+    ARP = "arp"
+    ARP_INPUT = "arp-input"
+    ARP_OUTPUT = "arp-output"
+    ENCAPSULATE = "encapsulate"
+    DECAPSULATE = "decapsulate"
+    DELIVER = "deliver"
+    EXIT = "exit"
+
+
+@dataclass(frozen=True, slots=True)
+class Blind:
+    """Something that could not be read, and why. Never the same value as 'nothing there'."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """One thing of the configuration that a person can change. `id` is what they would type, `text` what its tool prints."""
+
+    kind: str
+    id: str
+    text: str = ""
+    owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where: a namespace, perhaps an interface, and a stage."""
+
+    namespace: str | None
+    interface: str | None
+    stage: Stage

@@ -1,0 +1,287 @@
+"""What was found: hops, observations, causes and the report, shaped as the JSON that scripts rely on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+from msgspec import Struct
+
+from .config import Snapshot
+from .flow import Flow, Probe
+from .place import Blind, Object, Place, Stage
+
+
+class Verdict(StrEnum):
+    """The answer to the question that was asked."""
+
+    REACHABLE = "reachable"
+    UNREACHABLE = "unreachable"
+    INTERMITTENT = "intermittent"
+    UNDETERMINED = "undetermined"
+
+
+class Leg(StrEnum):
+    """Which way a packet goes: the request from SRC to DST, or the reply back."""
+
+    REQUEST = "request"
+    REPLY = "reply"
+
+
+class Agreement(StrEnum):
+    """How prediction and observation stand to each other."""
+
+    CONFIRMED = "confirmed"
+    PREDICTED_ONLY = "predicted-only"
+    OBSERVED_ONLY = "observed-only"
+    DISAGREE = "disagree"
+
+
+class Source(StrEnum):
+    """Where a piece of evidence comes from."""
+
+    MODEL = "model"
+    TAP = "tap"
+    WITNESS = "witness"
+    COUNTER = "counter"
+    CONNTRACK = "conntrack"
+    SOCKET = "socket"
+    ICMP = "icmp"
+    NEIGHBOUR = "neighbour"
+
+
+class Confidence(StrEnum):
+    """How sure a statement is: seen, seen from two sides, concluded, or not known."""
+
+    OBSERVED = "observed"
+    CORROBORATED = "corroborated"
+    INFERRED = "inferred"
+    UNKNOWN = "unknown"
+
+
+class Change(Struct, frozen=True, rename={"before": "from", "after": "to"}):
+    """One header field that changed at a hop, and what changed it (MASQUERADE, SNAT, DNAT, REDIRECT, forward, ...).
+
+    A msgspec Struct, not a dataclass, because its JSON keys "from" and "to" cannot be Python field names.
+    """
+
+    field: str
+    before: str
+    after: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One place that decides about or shows the packet; `flow` is the packet as it leaves here.
+
+    `observed` None: no sensor there; False: a sensor was armed there and saw nothing. `time_ns` counts from the send.
+    `bound` is the side of the interface on which a tap sees the packet ("in", "out"), None for a place without a tap.
+    """
+
+    n: int
+    namespace: str
+    interface: str | None
+    stage: Stage
+    flow: Flow
+    predicted: bool = True
+    observed: bool | None = None
+    time_ns: int | None = None
+    changes: tuple[Change, ...] = ()
+    object: Object | None = None
+    note: str = ""
+    bound: str | None = None
+
+    @property
+    def place(self) -> Place:
+        """The hop's place, without the packet."""
+        return Place(self.namespace, self.interface, self.stage)
+
+
+class End(StrEnum):
+    """How a walk ends."""
+
+    DELIVER = "deliver"
+    DROP = "drop"
+    EXIT = "exit"
+    UNDETERMINED = "undetermined"
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why a predicted path does not go on: `code` of the cause that explains it, its place, object and proof.
+
+    `suspects` are other readings of the same end, most likely first, for the diagnosis to weigh against what was seen.
+    """
+
+    code: str
+    place: Place
+    text: str
+    object: Object | None = None
+    fix: tuple[str, ...] = ()
+    proof: tuple[str, ...] = ()
+    because: Stop | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """A predicted way of one packet: hops, how it ends, and why when it does not arrive."""
+
+    hops: tuple[Hop, ...]
+    end: End
+    stop: Stop | None = None
+
+    def __post_init__(self) -> None:
+        if self.end in (End.DROP, End.UNDETERMINED) and self.stop is None:
+            raise ValueError(f"a walk that ends in {self.end} must say why")
+
+
+@dataclass(frozen=True, slots=True)
+class IcmpError:
+    """An ICMP error about the probe: who sent it, its type and code as numbers, its MTU if it names one."""
+
+    sender: str
+    type: int
+    code: int
+    mtu: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One sensor's report on one packet of the probe.
+
+    kind: "seen" (a tap saw the frame), "answered" (the source got the answer), "refused" (the socket call failed, `text` the
+    errno), "translated" (conntrack), "dropped" (witness). `leg` None is a packet that belongs to neither (ARP, ND).
+    `sequence` counts the probes from 0. `bound`: "in" or "out" of the interface; "other" for a frame to another station.
+    """
+
+    source: Source
+    kind: str
+    namespace: str
+    time_ns: int
+    interface: str | None = None
+    bound: str | None = None
+    leg: Leg | None = None
+    sequence: int = 0
+    flow: Flow | None = None
+    error: IcmpError | None = None
+    text: str = ""
+    frame: bytes = b""
+    wire_length: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What to send and where to look: the probe, and the namespaces to arm a tap in (the source's is always among them).
+
+    `ports` are further UDP or TCP ports that a translation on the path may give the flow.
+    """
+
+    probe: Probe
+    namespaces: tuple[str, ...]
+    ports: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One proof of a cause, with its source and how sure it is."""
+
+    source: Source
+    text: str
+    confidence: Confidence = Confidence.INFERRED
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """The thing to change: code, place, object, proof and fix; `because` is the cause behind it."""
+
+    code: str
+    place: Place
+    summary: str
+    object: Object | None = None
+    evidence: tuple[Evidence, ...] = ()
+    confidence: Confidence = Confidence.INFERRED
+    fix: tuple[str, ...] = ()
+    because: Cause | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """The hops of both directions."""
+
+    request: tuple[Hop, ...] = ()
+    reply: tuple[Hop, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One captured frame, as the JSON lists it: the same order and number as the frames of the capture."""
+
+    namespace: str
+    interface: str
+    bound: str
+    leg: Leg | None
+    sequence: int
+    time_ns: int
+    flow: Flow | None
+    hop: int | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer of a station on the segment, for arping: who, how, after how many ns."""
+
+    sequence: int
+    address: str
+    mac: str
+    time_ns: int
+    broadcast: bool
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """How long the parts of a run took, in ns."""
+
+    snapshot_ns: int = 0
+    predict_ns: int = 0
+    observe_ns: int = 0
+    diagnose_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The answer to one question, complete: what scripts read and renderers show."""
+
+    command: str
+    probe: Probe
+    verdict: Verdict
+    summary: str
+    schema: Literal["netprobe.report/1"] = "netprobe.report/1"
+    direction: Leg | None = None
+    sent: int = 0
+    received: int = 0
+    rtt_ns: tuple[int, ...] = ()
+    path: Paths = field(default_factory=Paths)
+    causes: tuple[Cause, ...] = ()
+    blockers: tuple[Cause, ...] = ()
+    agreement: Agreement = Agreement.PREDICTED_ONLY
+    blind: tuple[Blind, ...] = ()
+    errors: tuple[IcmpError, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    sightings: tuple[Sighting, ...] = ()
+    notes: tuple[str, ...] = ()
+    capture: str | None = None
+    timings: Timings = field(default_factory=Timings)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One whole run, as it is saved and replayed: question, configuration, observations and the report made of them."""
+
+    report: Report
+    snapshot: Snapshot
+    observations: tuple[Observation, ...] = ()
+    started_ns: int = 0

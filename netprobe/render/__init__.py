@@ -1,0 +1,1 @@
+"""Pure: a report into text, JSON, Markdown, SVG or a pcapng capture."""
