@@ -1,0 +1,172 @@
+"""Values <-> JSON: the report that scripts read, saved runs, and the JSON Schema made from the types.
+
+Rules of this file: keys stand in the order of the contract; times are integer ns; frames are base64; the bytes are valid UTF-8 whatever
+a namespace or an interface is called. A name that is not UTF-8 reaches us with surrogates (PEP 383), which JSON cannot carry; they are
+written as `\\xff` and read back exactly.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any, TypeVar
+
+import msgspec
+
+from .errors import WrongQuestion
+from .model import Report, Run
+
+T = TypeVar("T")
+
+RUN_SCHEMA = "netprobe.run/1"
+
+# The keys that every report has, in the order in which they are written; what else a report holds stands behind them.
+_CONTRACT = (
+    "schema", "command", "probe", "verdict", "direction", "summary", "sent", "received", "rtt_ns", "path", "causes", "blockers",
+    "agreement", "blind", "capture", "timings",
+)  # fmt: skip
+
+_MEANING = {
+    "schema": "names this format; changes within it are additive",
+    "command": "the command that made the report: trace, ping, arping, why, ...",
+    "verdict": "the answer",
+    "direction": "the direction that is broken; null when neither is, or when it is not known",
+    "summary": "the answer in one sentence",
+    "sent": "probes sent",
+    "received": "probes answered",
+    "rtt_ns": "round trip times of the answered probes, in ns, in order",
+    "path": "the hops of both directions, predicted and observed side by side",
+    "causes": "causes[0] is the root: the one thing a person must change; its symptoms stand behind it",
+    "blockers": "further causes on the same path that would stop the probe after the first is mended (predicted)",
+    "agreement": "how prediction and observation stand to each other",
+    "blind": "what could not be read, and why",
+    "capture": "the capture file of this run, or null",
+    "timings": "how long the parts of the run took, in ns",
+    "errors": "ICMP errors about the probe that came back",
+    "answers": "arping: every answer of a station",
+    "sightings": "every captured frame, in the order and number of the capture",
+    "notes": "further remarks, in sentences",
+}
+
+
+def report_to_json(report: Report) -> bytes:
+    """The report as one line of UTF-8 JSON, keys in the order of the contract."""
+    return _encode(_ordered(report))
+
+
+def report_from_json(data: bytes, where: str = "") -> Report:
+    """The report in `data`; unknown keys are ignored. Raises WrongQuestion, which names `where` (a file) and the place in it."""
+    return _decode(data, Report, where)
+
+
+def run_to_json(run: Run) -> bytes:
+    """A whole run as one line of JSON: report, snapshot and observations; frames are base64."""
+    return _encode(
+        {
+            "schema": RUN_SCHEMA,
+            "started_ns": run.started_ns,
+            "report": _ordered(run.report),
+            "snapshot": run.snapshot,
+            "observations": run.observations,
+        }
+    )
+
+
+def run_from_json(data: bytes, where: str = "") -> Run:
+    """The saved run in `data`. Raises WrongQuestion, which names `where` (a file) and the place in it."""
+    return _decode(data, Run, where)
+
+
+def saved_from_json(data: bytes, where: str = "") -> Report | Run:
+    """Whichever of the two `data` holds: a saved run or a report alone. Raises WrongQuestion for anything else."""
+    schema = _decode(data, _Labelled, where).schema
+    return run_from_json(data, where) if schema == RUN_SCHEMA else report_from_json(data, where)
+
+
+def schema() -> bytes:
+    """The JSON Schema (draft 2020-12) of the report, made from the types."""
+    made = msgspec.json.schema(Report)
+    report = made["$defs"]["Report"]
+    report["properties"] = {key: {**report["properties"][key], **_meaning(key)} for key in _keys()}
+    report["required"] = list(_CONTRACT)
+    head = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:netprobe:report:1",
+        "title": "netprobe.report/1",
+    }
+    return msgspec.json.format(msgspec.json.encode({**head, **made}), indent=2) + b"\n"
+
+
+def _meaning(key: str) -> dict[str, str]:
+    return {"description": _MEANING[key]} if key in _MEANING else {}
+
+
+class _Labelled(msgspec.Struct):
+    """The one key that tells a saved run from a report."""
+
+    schema: str
+
+
+def _ordered(report: Report) -> dict[str, Any]:
+    """The report's fields, those of the contract first and in its order."""
+    return {key: getattr(report, key) for key in _keys()}
+
+
+def _keys() -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*_CONTRACT, *(field.name for field in fields(Report)))))
+
+
+def _encode(value: dict[str, Any]) -> bytes:
+    try:
+        data = msgspec.json.encode(value)
+        if b"\\\\" not in data:  # nothing that could be taken for one of our escapes
+            return data
+    except UnicodeEncodeError:
+        pass
+    return msgspec.json.encode(_mapped(msgspec.to_builtins(value), _escaped))
+
+
+def _decode(data: bytes, kind: type[T], where: str) -> T:
+    try:
+        if b"\\\\" not in data and b"\\u005" not in data:
+            return msgspec.json.decode(data, type=kind)
+        return msgspec.convert(_mapped(msgspec.json.decode(data), _unescaped), type=kind)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise WrongQuestion(f"{where or 'this'} is not a saved run or report of netprobe: {error}") from error
+
+
+def _mapped(value: Any, change: Callable[[str], str]) -> Any:
+    """The same tree of lists and dicts with every string changed."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {change(key): _mapped(item, change) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_mapped(item, change) for item in value]
+    return value
+
+
+# A surrogate becomes \xNN (the byte it stands for) or \uDNNN; a backslash that would read as such an escape becomes \x5c.
+_TO_ESCAPE = re.compile(r"[\ud800-\udfff]|\\(?=x[89a-f][0-9a-f]|x5c|ud[89a-f][0-9a-f]{2})")
+_ESCAPE = re.compile(r"\\(?:x([89a-f][0-9a-f]|5c)|u(d[89a-f][0-9a-f]{2}))")
+
+
+def _escaped(text: str) -> str:
+    return _TO_ESCAPE.sub(lambda match: _escape(match[0]), text)
+
+
+def _escape(char: str) -> str:
+    if char == "\\":
+        return r"\x5c"
+    return f"\\x{ord(char) - 0xDC00:02x}" if 0xDC80 <= ord(char) <= 0xDCFF else f"\\u{ord(char):04x}"
+
+
+def _unescaped(text: str) -> str:
+    return _ESCAPE.sub(lambda match: _unescape(match[1], match[2]), text)
+
+
+def _unescape(byte: str | None, unit: str | None) -> str:
+    if byte == "5c":
+        return "\\"
+    return chr(0xDC00 + int(byte, 16)) if byte else chr(int(unit or "", 16))
