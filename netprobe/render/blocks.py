@@ -1,0 +1,167 @@
+"""The parts of a report around its table, each a list of finished lines; empty when there is nothing to say."""
+
+from __future__ import annotations
+
+from netprobe.model import Agreement, Cause, Confidence, Report, Source, Verdict
+
+from . import words
+from .escape import lines
+from .headline import COLOURS, ending, question
+from .marks import broken_leg, mirrors, surprises
+from .pen import BOLD, CYAN, RED, YELLOW, Pen, columns
+
+_INDENT = 9
+
+
+def headline(report: Report, pen: Pen) -> list[str]:
+    """Who, whom, by what, and the ending; on as many lines as the width asks for."""
+    parts = [(question(report), BOLD), (words.protocol(report.probe), BOLD), (ending(report), COLOURS[report.verdict])]
+    shown: list[str] = []
+    room = 0
+    for said, colour in parts:
+        for at, piece in enumerate(pen.wrap(said, pen.width)):
+            painted = pen.paint(piece, colour)
+            if shown and at == 0 and (pen.width is None or room + 3 + columns(piece) <= pen.width):
+                shown[-1] += "   " + painted
+                room += 3 + columns(piece)
+            else:
+                shown.append(painted)
+                room = columns(piece)
+    return shown
+
+
+def disagreement(report: Report, pen: Pen) -> list[str]:
+    """Said before everything else: the packet did not go where the configuration says."""
+    if report.agreement is not Agreement.DISAGREE:
+        return []
+    shown = pen.indented("the packet did not do what the configuration says", "DISAGREE  ", YELLOW)
+    for leg, hop in surprises(report)[:4]:
+        place = f"{leg} hop {hop.n}, {words.where(hop.namespace, hop.interface)} {words.step(hop)}"
+        shown += pen.indented(f"{place}: {'predicted, not seen' if hop.predicted else 'seen, not predicted'}", " " * 10)
+    return shown
+
+
+def reply_line(report: Report, pen: Pen) -> list[str]:
+    """The reply's way in one line, when it came back (or would) the way the request went."""
+    back = report.path.reply
+    if report.verdict is not Verdict.REACHABLE and broken_leg(report) is not None:
+        return []
+    came = "the reply would come back" if report.agreement is Agreement.PREDICTED_ONLY else "reply came back"
+    if not back:
+        return [] if report.answers else pen.wrap(f"{came}; its way was not looked at", pen.width)
+    if not mirrors(report) or any(hop.observed is False or not hop.predicted for hop in back):
+        return []
+    n = len(report.path.request)
+    return pen.wrap(f"{came} over the same {n} hops{_untranslated(report)}", pen.width)
+
+
+def _untranslated(report: Report) -> str:
+    undone = {hop.namespace for hop in report.path.reply if words.translations(hop)}
+    at = [str(hop.n) for hop in report.path.request if hop.namespace in undone and words.translations(hop)]
+    return f", un-NATed at hop {' and '.join(at)}" if at else ""
+
+
+def losses(report: Report, pen: Pen) -> list[str]:
+    """The numbers of -c N."""
+    if report.sent <= 1:
+        return []
+    shown = pen.wrap(words.loss(report.sent, report.received), pen.width)
+    return shown + (pen.wrap(words.round_trip(report.rtt_ns), pen.width) if report.rtt_ns else [])
+
+
+def icmp_errors(report: Report, pen: Pen) -> list[str]:
+    """The ICMP errors that came back, each once with how often."""
+    counted = {error: report.errors.count(error) for error in report.errors}
+    return [
+        line
+        for error, times in counted.items()
+        for line in pen.indented(words.icmp_error(error) + (f", {times} times" if times > 1 else ""), "error from ", YELLOW)
+    ]
+
+
+def notes(report: Report, pen: Pen) -> list[str]:
+    """Further remarks."""
+    return [line for note in report.notes for line in pen.indented(note, "note: ")]
+
+
+def causes(report: Report, pen: Pen) -> list[list[str]]:
+    """The root cause in full; its symptoms follow it as consequences."""
+    if broken_leg(report) is None:
+        return []
+    if not report.causes:
+        title = "undetermined" if report.verdict is Verdict.UNDETERMINED else "error[unknown]"
+        return [pen.indented(report.summary, f"{title}: ", COLOURS[report.verdict])]
+    root, *symptoms = report.causes
+    return [_cause(report, root, pen) + [line for cause in symptoms for line in _labelled("hence", f"{cause.summary} [{cause.code}]", pen)]
+            + _more(root, pen)]  # fmt: skip
+
+
+def _cause(report: Report, cause: Cause, pen: Pen) -> list[str]:
+    title = "undetermined" if report.verdict is Verdict.UNDETERMINED else "error"
+    shown = [pen.paint(line, RED) for line in pen.wrap(f"{title}[{cause.code}]: {cause.summary}", pen.width)]
+    shown += _what(cause, pen)
+    shown += _labelled("where", f"{words.where(cause.place.namespace, cause.place.interface)}, {cause.place.stage}", pen)
+    why = [proof.text for proof in cause.evidence if proof.source is Source.MODEL]
+    seen = [f"{words.evidence_source(proof.source)}: {proof.text}" for proof in cause.evidence if proof.source is not Source.MODEL]
+    if cause.because is not None:
+        why.append(f"{cause.because.summary} [{cause.because.code}]")
+    if cause.confidence in (Confidence.INFERRED, Confidence.UNKNOWN) and report.agreement is not Agreement.PREDICTED_ONLY:
+        seen.append(words.confidence(cause.confidence))
+    return shown + _several("why", why, pen) + _several("proof", seen, pen) + _fix(cause, pen)
+
+
+def _what(cause: Cause, pen: Pen) -> list[str]:
+    if cause.object is None:
+        return []
+    quoted = [] if cause.object.text in ("", cause.object.id) else lines(cause.object.text)
+    shown = _labelled("what", words.thing(cause.object), pen)
+    return shown + [" " * _INDENT + "  " + pen.plain(line.strip()) for line in quoted]
+
+
+def _fix(cause: Cause, pen: Pen) -> list[str]:
+    """Commands are never wrapped: they are there to be copied."""
+    labels = ["fix", *[""] * len(cause.fix)]
+    return [_label(label, pen) + pen.paint(pen.plain(command), CYAN) for label, command in zip(labels, cause.fix, strict=False)]
+
+
+def _more(cause: Cause, pen: Pen) -> list[str]:
+    return [_label("more", pen) + pen.plain(f"netprobe explain {cause.code}")]
+
+
+def _several(label: str, texts: list[str], pen: Pen) -> list[str]:
+    labels = [label, *[""] * len(texts)]
+    return [line for name, said in zip(labels, texts, strict=False) for line in _labelled(name, said, pen)]
+
+
+def _labelled(label: str, said: str, pen: Pen) -> list[str]:
+    room = pen.width and max(16, pen.width - _INDENT)
+    return [(_label(label, pen) if at == 0 else " " * _INDENT) + line for at, line in enumerate(pen.wrap(said, room))]
+
+
+def _label(label: str, pen: Pen) -> str:
+    return pen.paint(f"  {label:<{_INDENT - 2}}", BOLD)
+
+
+def blockers(report: Report, pen: Pen) -> list[str]:
+    """What else would stop the probe once the first cause is mended."""
+    if not report.blockers:
+        return []
+    shown = [pen.paint("also in the way, once that is mended (predicted):", BOLD)]
+    for cause in report.blockers:
+        shown += pen.indented(f"[{cause.code}] {cause.summary}", "  ")
+        shown += [_label("fix", pen) + pen.paint(pen.plain(command), CYAN) for command in cause.fix[:1]]
+    return shown
+
+
+def blind(report: Report, pen: Pen) -> list[str]:
+    """What could not be looked at."""
+    if not report.blind:
+        return []
+    return [pen.paint("could not be seen:", BOLD)] + [
+        line for spot in report.blind for line in pen.indented(f"{spot.what}: {spot.why}", "  ")
+    ]
+
+
+def capture(report: Report, pen: Pen) -> list[str]:
+    """Where the frames are."""
+    return [pen.plain(f"capture: {report.capture}")] if report.capture else []

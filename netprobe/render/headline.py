@@ -1,0 +1,69 @@
+"""The first line: who asked whom, by what, and how it ended."""
+
+from __future__ import annotations
+
+from netprobe.model import Agreement, Leg, Protocol, Report, Verdict
+
+from . import words
+from .marks import broken_leg, hops, last_seen, lost_at
+from .pen import GREEN, RED, YELLOW
+
+REFUSALS = {"port-closed": "REFUSED: port closed", "listener-wrong-address": "REFUSED: port closed on this address"}
+
+COLOURS = {Verdict.REACHABLE: GREEN, Verdict.UNREACHABLE: RED, Verdict.INTERMITTENT: YELLOW, Verdict.UNDETERMINED: YELLOW}
+
+
+def question(report: Report) -> str:
+    """Who asks whom: "red (10.0.0.2) → 8.8.8.8"."""
+    return f"{words.endpoint(report.probe.source)} → {words.endpoint(report.probe.destination)}"
+
+
+def ending(report: Report) -> str:
+    """How it ended, in a few words; capitals where it is not well."""
+    if report.verdict is Verdict.REACHABLE:
+        return _answered(report)
+    if report.verdict is Verdict.INTERMITTENT:
+        return f"INTERMITTENT: {report.received} of {report.sent} answered"
+    if report.verdict is Verdict.UNDETERMINED:
+        return "UNDETERMINED" + _seen_up_to(report)
+    return _lost(report)
+
+
+def _answered(report: Report) -> str:
+    if report.agreement is Agreement.PREDICTED_ONLY:
+        return "should work (predicted, nothing sent)"
+    what = "port open, answer" if report.probe.protocol is Protocol.TCP else "answer" if report.probe.protocol is Protocol.UDP else "reply"
+    if report.sent > 1:
+        return f"{report.received} of {report.sent} answered"
+    return f"{what} after {words.duration(report.rtt_ns[0])}" if report.rtt_ns else f"{what} came"
+
+
+def _seen_up_to(report: Report) -> str:
+    leg = broken_leg(report) or Leg.REQUEST
+    path = hops(report, leg)
+    last = last_seen(path)
+    if last < 0:
+        return ""
+    return f": {'reply ' if leg is Leg.REPLY else ''}seen up to hop {path[last].n} of {len(path)}"
+
+
+def _lost(report: Report) -> str:
+    if report.agreement is Agreement.PREDICTED_ONLY:
+        return f"would be lost{_at(report)} (predicted, nothing sent)"
+    code = report.causes[0].code if report.causes else ""
+    if code in REFUSALS:
+        return REFUSALS[code]
+    if code == "rejected-by-rule":
+        return f"REJECTED{_at(report)}"
+    return f"{'REPLY LOST' if report.direction is Leg.REPLY else 'LOST'}{_at(report)}"
+
+
+def _at(report: Report) -> str:
+    leg = broken_leg(report) or Leg.REQUEST
+    path, lost = hops(report, leg), lost_at(report, leg)
+    if not path:
+        return ""
+    way = ", on the way back" if leg is Leg.REPLY and report.agreement is Agreement.PREDICTED_ONLY else ""
+    if lost is None:
+        return f" after hop {path[-1].n}{way}"
+    return f" at hop {path[lost].n} of {len(path)}{way}"

@@ -1,0 +1,59 @@
+"""What the output goes to: how wide it is, whether it takes colours, whether it takes more than ASCII. Pure: the caller looks."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+NARROWEST = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """`width` in columns, None for no wrapping (a pipe or a file)."""
+
+    width: int | None = None
+    colour: bool = False
+    ascii: bool = False
+
+
+def terminal(
+    colour: Literal["auto", "always", "never"],
+    environ: Mapping[str, str],
+    *,
+    isatty: bool,
+    columns: int | None = None,
+    encoding: str | None = "utf-8",
+) -> Terminal:
+    """What to write for, from the --color option, the environment, and what the stream says of itself.
+
+    `columns` is the terminal's own width (os.get_terminal_size), if any; COLUMNS overrides it, also in a pipe, as watch(1) wants.
+    """
+    return Terminal(_width(environ, isatty, columns), _colour(colour, environ, isatty), not _is_utf8(encoding))
+
+
+def _width(environ: Mapping[str, str], isatty: bool, columns: int | None) -> int | None:
+    given = environ.get("COLUMNS", "")
+    if given.isascii() and given.isdigit() and int(given) > 0:
+        return max(NARROWEST, int(given))
+    return max(NARROWEST, columns) if isatty and columns else None
+
+
+def _colour(wanted: str, environ: Mapping[str, str], isatty: bool) -> bool:
+    """no-color.org: NO_COLOR counts when not empty; bixense.com/clicolors: CLICOLOR_FORCE counts unless "0"."""
+    if wanted != "auto":
+        return wanted == "always"
+    if environ.get("NO_COLOR"):
+        return False
+    if any(environ.get(name, "0") not in ("", "0") for name in ("FORCE_COLOR", "CLICOLOR_FORCE")):
+        return True
+    return isatty and environ.get("TERM") != "dumb"
+
+
+def _is_utf8(encoding: str | None) -> bool:
+    try:
+        return codecs.lookup(encoding or "ascii").name == "utf-8"
+    except LookupError:
+        return False

@@ -1,0 +1,211 @@
+"""The words of the field: how a protocol, a stage, a translation, an ICMP error or a span of time is said. Pure text, no layout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from netprobe.model import Change, Confidence, Endpoint, Hop, IcmpError, Object, Probe, Protocol, Source, Stage
+
+_PROTOCOLS = {
+    Protocol.ICMP: "ICMP echo",
+    Protocol.ICMPV6: "ICMPv6 echo",
+    Protocol.UDP: "UDP",
+    Protocol.TCP: "TCP",
+    Protocol.ARP: "ARP",
+    Protocol.ND: "neighbour solicitation",
+    Protocol.OTHER: "IP",
+}
+
+_STEPS = {
+    Stage.SOCKET: "socket",
+    Stage.OUTPUT: "output",
+    Stage.ROUTE: "route",
+    Stage.NEIGHBOUR: "neighbour",
+    Stage.QDISC: "queue",
+    Stage.EGRESS: "tc egress",
+    Stage.TRANSMIT: "send",
+    Stage.RECEIVE: "receive",
+    Stage.INGRESS: "tc ingress",
+    Stage.BRIDGE_PREROUTING: "bridge prerouting",
+    Stage.BRIDGE_INPUT: "bridge to host",
+    Stage.BRIDGE_FORWARD: "bridge forward",
+    Stage.BRIDGE_OUTPUT: "host to bridge",
+    Stage.BRIDGE_POSTROUTING: "bridge postrouting",
+    Stage.BRIDGE: "bridge",
+    Stage.PREROUTING: "prerouting",
+    Stage.INPUT: "input",
+    Stage.FORWARD: "forward",
+    Stage.POSTROUTING: "postrouting",
+    Stage.ARP: "ARP",
+    Stage.ARP_INPUT: "ARP in",
+    Stage.ARP_OUTPUT: "ARP out",
+    Stage.ENCAPSULATE: "encapsulate",
+    Stage.DECAPSULATE: "decapsulate",
+    Stage.DELIVER: "deliver",
+    Stage.EXIT: "leave",
+}
+
+_HAPPENED = {
+    Stage.TRANSMIT: "handed to the wire",
+    Stage.RECEIVE: "arrived",
+    Stage.BRIDGE_INPUT: "the frame is for the bridge itself",
+    Stage.BRIDGE_OUTPUT: "the host sends by its bridge",
+    Stage.FORWARD: "forwarded",
+    Stage.DELIVER: "delivered to the local stack",
+    Stage.EXIT: "leaves what can be seen from here",
+}
+
+_FIELDS = {"src": "source", "dst": "destination", "sport": "source port", "dport": "destination port", "icmp_id": "ICMP id",
+           "src_mac": "source MAC", "dst_mac": "destination MAC", "length": "length"}  # fmt: skip
+_TRANSLATED = frozenset({"src", "dst", "sport", "dport", "icmp_id"})
+_REVERSE = frozenset({"conntrack", "un-nat", "unnat", "reverse", "un-MASQUERADE", "un-SNAT", "un-DNAT"})
+
+_SOURCES = {
+    Source.MODEL: "configuration",
+    Source.TAP: "tap",
+    Source.WITNESS: "kernel",
+    Source.COUNTER: "counter",
+    Source.CONNTRACK: "conntrack",
+    Source.SOCKET: "socket",
+    Source.ICMP: "ICMP",
+    Source.NEIGHBOUR: "neighbour",
+}
+
+_KINDS = {"policy-rule": "policy rule", "bridge-port": "bridge port", "fdb-entry": "FDB entry", "nat-rule": "NAT rule",
+          "tc-filter": "tc filter", "xdp": "XDP program", "cgroup": "cgroup program", "xfrm": "IPsec policy"}  # fmt: skip
+
+# RFC 792, RFC 1122 and RFC 1812; the words of ping(8) where it has some.
+_ICMP_TYPES = {3: "destination unreachable", 4: "source quench", 5: "redirect", 11: "time exceeded", 12: "parameter problem"}
+_ICMP_CODES = {
+    (3, 0): "network unreachable", (3, 1): "host unreachable", (3, 2): "protocol unreachable", (3, 3): "port unreachable",
+    (3, 4): "fragmentation needed", (3, 5): "source route failed", (3, 6): "network unknown", (3, 7): "host unknown",
+    (3, 9): "network prohibited", (3, 10): "host prohibited", (3, 11): "network unreachable for this type of service",
+    (3, 12): "host unreachable for this type of service", (3, 13): "packet filtered", (11, 0): "time to live exceeded",
+    (11, 1): "fragment reassembly time exceeded",
+}  # fmt: skip
+# RFC 4443
+_ICMPV6_TYPES = {1: "destination unreachable", 2: "packet too big", 3: "time exceeded", 4: "parameter problem"}
+_ICMPV6_CODES = {
+    (1, 0): "no route", (1, 1): "administratively prohibited", (1, 2): "beyond the scope of the source address",
+    (1, 3): "address unreachable", (1, 4): "port unreachable", (1, 5): "source address failed the policy",
+    (1, 6): "route rejected", (2, 0): "packet too big", (3, 0): "hop limit exceeded", (3, 1): "fragment reassembly time exceeded",
+}  # fmt: skip
+
+
+def protocol(probe: Probe) -> str:
+    """What is sent: "ICMP echo", "TCP port 443"."""
+    port = probe.destination.port
+    return _PROTOCOLS[probe.protocol] + (f" port {port}" if port is not None else "")
+
+
+def endpoint(end: Endpoint) -> str:
+    """The name the user gave, and the address behind it: "red (10.0.0.2)"."""
+    name = end.host_name or end.endpoint
+    return name if not end.address or end.address in name else f"{name} ({end.address})"
+
+
+def where(namespace: str | None, interface: str | None) -> str:
+    """A place without its stage: "host/eth0"."""
+    return "/".join(part for part in (namespace, interface) if part) or "?"
+
+
+def translations(hop: Hop) -> tuple[Change, ...]:
+    """The changes of a hop that are address or port translation (a TTL that counts down is none)."""
+    return tuple(change for change in hop.changes if change.field in _TRANSLATED)
+
+
+def step(hop: Hop, before: Hop | None = None, after: Hop | None = None) -> str:
+    """The name of what is done at a hop: its stage in the field's words, or the translation's name."""
+    changes = translations(hop)
+    if changes:
+        by = changes[0].by
+        return "un-NAT" if by.lower() in _REVERSE else by if by and len(by) <= 14 else "NAT"
+    if hop.stage is Stage.RECEIVE and _bridges(hop, after):
+        return "bridge port in"
+    if hop.stage is Stage.TRANSMIT and _bridges(hop, before):
+        return "bridge port out"
+    return _STEPS[hop.stage]
+
+
+def _bridges(hop: Hop, beside: Hop | None) -> bool:
+    if hop.object is not None and hop.object.kind == "bridge-port":
+        return True
+    return beside is not None and beside.namespace == hop.namespace and beside.stage.startswith("bridge")
+
+
+def happened(hop: Hop) -> str:
+    """What happened at a hop: translations first, then its note, else the object consulted or the stage's own sentence."""
+    said = [translated(changes)] if (changes := translations(hop)) else []
+    if said and hop.object is not None:
+        said[0] += f" by {hop.object.id}"
+    if hop.note:
+        said.append(hop.note)
+    elif not said:
+        said.append(hop.object.id if hop.object is not None else _HAPPENED.get(hop.stage, ""))
+    said += [f"{_FIELDS.get(c.field, c.field)} {c.before} → {c.after}" for c in hop.changes if c not in changes and c.field != "ttl"]
+    said += [f"ttl {change.after}" for change in hop.changes if change.field == "ttl" and "ttl" not in hop.note]
+    return "; ".join(part for part in said if part)
+
+
+def translated(changes: Sequence[Change]) -> str:
+    """Changes in one line: "source 10.0.0.2 → 172.16.0.2, source port 40000 → 1024"."""
+    return ", ".join(f"{_FIELDS.get(change.field, change.field)} {change.before} → {change.after}" for change in changes)
+
+
+def icmp_error(error: IcmpError) -> str:
+    """Who complained about what: "10.0.0.1: port unreachable (ICMP type 3 code 3)"."""
+    six = ":" in error.sender
+    types, codes = (_ICMPV6_TYPES, _ICMPV6_CODES) if six else (_ICMP_TYPES, _ICMP_CODES)
+    words = codes.get((error.type, error.code)) or types.get(error.type) or "error"
+    mtu = f", MTU {error.mtu}" if error.mtu is not None else ""
+    return f"{error.sender}: {words}{mtu} ({'ICMPv6' if six else 'ICMP'} type {error.type} code {error.code})"
+
+
+def evidence_source(source: Source) -> str:
+    """Where a proof comes from, in a word."""
+    return _SOURCES[source]
+
+
+def confidence(sure: Confidence) -> str:
+    """How sure a cause is, in a sentence; empty where it was seen."""
+    return {
+        Confidence.INFERRED: "concluded from the configuration; no sensor saw it happen",
+        Confidence.UNKNOWN: "not established",
+    }.get(sure, "")
+
+
+def thing(thing_: Object) -> str:
+    """An object with its kind and owner: "rule nft inet filter forward handle 12 (made by docker)"."""
+    owner = f" (made by {thing_.owner})" if thing_.owner else ""
+    return f"{_KINDS.get(thing_.kind, thing_.kind)} {thing_.id}{owner}"
+
+
+def duration(ns: int) -> str:
+    """A span of time with three digits: "214 µs", "1.35 ms", "2 s"."""
+    if ns < 999_500:
+        return f"{_round(ns, 1000)} µs"
+    unit, word = (1_000_000, "ms") if ns < 999_500_000 else (1_000_000_000, "s")
+    return f"{ns / unit:.3g} {word}" if ns < 1000 * unit else f"{_round(ns, unit)} {word}"
+
+
+def micros(ns: int | None) -> str:
+    """A hop's time in whole microseconds, empty when it is not known."""
+    return "" if ns is None else str(_round(ns, 1000))
+
+
+def _round(value: int, unit: int) -> int:
+    return (value + unit // 2) // unit
+
+
+def loss(sent: int, received: int) -> str:
+    """The numbers of -c: "30 sent, 17 answered, 43 % lost"."""
+    percent = f"{100 * (sent - received) / sent:.0f}" if sent else "0"
+    if percent in ("0", "100") and 0 < received < sent:  # neither all nor nothing: do not round to it
+        percent = f"{100 * (sent - received) / sent:.1f}"
+    return f"{sent} sent, {received} answered, {percent} % lost"
+
+
+def round_trip(rtt_ns: Sequence[int]) -> str:
+    """Three figures of the round trip times: "round trip min 201 µs, average 260 µs, max 398 µs"."""
+    average = sum(rtt_ns) // len(rtt_ns)
+    return f"round trip min {duration(min(rtt_ns))}, average {duration(average)}, max {duration(max(rtt_ns))}"
