@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from .place import Blind
-from .ruleset import Ruleset
+from .ruleset import Ruleset, SetQuery
 
 
 @dataclass(frozen=True, slots=True)
@@ -388,4 +388,12 @@ class AskRoute:
     query: RouteQuery
 
 
-Need = ReadNamespace | FindPeer | AskRoute
+@dataclass(frozen=True, slots=True)
+class AskSet:
+    """Predict's request: what does the kernel of `namespace` answer to `query`? The answer goes into its ruleset (`with_answer`)."""
+
+    namespace: str
+    query: SetQuery
+
+
+Need = ReadNamespace | FindPeer | AskRoute | AskSet

@@ -1,14 +1,195 @@
-"""The rulesets of one namespace, both engines, as values: tables, chains, rules, sets."""
+"""The rulesets of one namespace, both engines, as values: tables, chains, rules, sets.
+
+Rules of every engine are kept in one vocabulary, that of nft(8): an iptables match `-s 10.0.0.0/8` is the statement
+`ip saddr 10.0.0.0/8`. So one evaluation serves them all, and `Rule.text` still holds what the rule's own tool prints.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from .place import Blind
 
 
 @dataclass(frozen=True, slots=True)
+class Term:
+    """One node of an expression of nft(8).
+
+    kind: "key" (a selector of the packet, `text` as nft spells it: "ip saddr", "tcp dport", "ct state"), "value" (a literal:
+    "80", "10.0.0.0/8", "1-1023", "eth*", "established"), "ref" (a named set or map, `text` without the @), "set", "concat",
+    "pair" (an element of a map: key and data), "verdict" (`text` "drop" or "jump NAME"), "map" (key, then a set or ref),
+    "numgen" and "hash" (`text` as nft spells it), the operators "&", "|", "^", "<<", ">>", and "unknown".
+    """
+
+    kind: str
+    text: str = ""
+    args: tuple[Term, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One step of a rule: a test that must hold for the next step to happen, or something that is done to the packet.
+
+    kind: "match" (`left` `op` `right`), "vmap" (`left` looked up in `right`), a verdict (accept, drop, return, continue, jump,
+    goto, reject, queue, stolen), "set" (the key `left` becomes `right`), a translation (snat, dnat, masquerade, redirect,
+    netmap, tproxy: `right` the address, `port` the port), a condition on other packets (limit, quota, random, nth, connlimit,
+    recent, ...), "note" (log, counter: no effect) or "unknown". `target` is a chain's, set's, list's or interface's name.
+    """
+
+    kind: str
+    left: Term | None = None
+    op: str = ""
+    right: Term | None = None
+    port: Term | None = None
+    target: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule: `number` counts from 1 in its chain, `handle` is nft's, `text` is what its own tool prints."""
+
+    number: int
+    text: str
+    statements: tuple[Statement, ...] = ()
+    handle: int | None = None
+    packets: int | None = None
+    bytes: int | None = None
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A chain; a base chain has a `hook` (prerouting, input, forward, output, postrouting, ingress, egress) and a policy.
+
+    `priority` is nft's number (filter 0, conntrack -200, raw -300); `devices` those of an ingress or egress hook.
+    """
+
+    name: str
+    rules: tuple[Rule, ...] = ()
+    hook: str | None = None
+    priority: int = 0
+    type: str = "filter"
+    policy: str = "accept"
+    devices: tuple[str, ...] = ()
+    handle: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NamedSet:
+    """A named set or map. `types` of its key, in nft's words; `data` the type a map gives ("verdict", "ipv4_addr"), or None.
+
+    `elements` None: too many to read at once; membership is asked one by one (`SetQuery`).
+    """
+
+    name: str
+    types: tuple[str, ...]
+    data: str | None = None
+    flags: tuple[str, ...] = ()
+    elements: tuple[Term, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NamedObject:
+    """A stateful object of nft: `kind` quota, limit, counter, ct helper; `options` its numbers ("bytes", "used", "rate")."""
+
+    kind: str
+    name: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Flowtable:
+    """A flowtable: established flows through `devices` pass its ingress hook and no chain at all."""
+
+    name: str
+    devices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table. `engine`: nft, iptables (nft-backed), iptables-legacy, ebtables or arptables; the tool that prints and edits it.
+
+    `family`: ip, ip6, inet, bridge, arp or netdev. Tables stand in the order in which the kernel lists them.
+    """
+
+    engine: str
+    family: str
+    name: str
+    chains: tuple[Chain, ...] = ()
+    sets: tuple[NamedSet, ...] = ()
+    objects: tuple[NamedObject, ...] = ()
+    flowtables: tuple[Flowtable, ...] = ()
+
+    def chain(self, name: str) -> Chain | None:
+        """The chain of this name, or None."""
+        return next((chain for chain in self.chains if chain.name == name), None)
+
+    def set(self, name: str) -> NamedSet | None:
+        """The set or map of this name, or None."""
+        return next((each for each in self.sets if each.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class RecentEntry:
+    """One address on a list of xt_recent: `ages_ms` says how long ago its packets were seen, the newest first; ttl of the last."""
+
+    address: str
+    ages_ms: tuple[int, ...] = ()
+    ttl: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RecentList:
+    """A list of xt_recent(8), as /proc/net/xt_recent shows it."""
+
+    name: str
+    entries: tuple[RecentEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SetQuery:
+    """A question to the kernel: is `key` (its parts as text) in this set? For a map: and what does it give?"""
+
+    family: str
+    table: str
+    set: str
+    key: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AskedSet:
+    """The kernel's answer to a `SetQuery`; `data` is what a map gives. `error`: it could not be asked, and why."""
+
+    query: SetQuery
+    member: bool
+    data: Term | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Ruleset:
-    """All firewall and NAT rules of one namespace; `blind` says which engine could not be read and why."""
+    """All firewall and NAT rules of one namespace; `blind` says which engine could not be read and why.
+
+    `queues` are the NFQUEUE numbers that a program listens on, None when unknown.
+    """
 
     blind: tuple[Blind, ...] = ()
+    tables: tuple[Table, ...] = ()
+    recent: tuple[RecentList, ...] = ()
+    queues: tuple[int, ...] | None = None
+    answers: tuple[AskedSet, ...] = ()
+
+    def table(self, engine: str, family: str, name: str) -> Table | None:
+        """The table of this engine, family and name, or None."""
+        return next((t for t in self.tables if (t.engine, t.family, t.name) == (engine, family, name)), None)
+
+    def answer(self, query: SetQuery) -> AskedSet | None:
+        """What the kernel said to `query`, or None when it has not been asked."""
+        return next((asked for asked in self.answers if asked.query == query), None)
+
+    def with_answer(self, asked: AskedSet) -> Ruleset:
+        """This ruleset, knowing one answer more."""
+        return replace(self, answers=(*self.answers, asked))
