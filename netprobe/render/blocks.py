@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from netprobe.model import Agreement, Cause, Confidence, Report, Source, Verdict
+from netprobe.model import Agreement, Cause, Confidence, Leg, Report, Source, Verdict
 
 from . import words
 from .escape import lines
-from .headline import COLOURS, ending, question
-from .marks import broken_leg, mirrors, surprises
-from .pen import BOLD, CYAN, RED, YELLOW, Pen, columns
+from .headline import colour, ending, question
+from .marks import broken_leg, last_seen, mirrors, surprises
+from .pen import BOLD, CYAN, YELLOW, Pen, columns
 
 _INDENT = 9
 
 
 def headline(report: Report, pen: Pen) -> list[str]:
     """Who, whom, by what, and the ending; on as many lines as the width asks for."""
-    parts = [(question(report), BOLD), (words.protocol(report.probe), BOLD), (ending(report), COLOURS[report.verdict])]
+    parts = [(question(report), BOLD), (words.protocol(report.probe), BOLD), (ending(report), colour(report))]
     shown: list[str] = []
     room = 0
-    for said, colour in parts:
+    for said, paint in parts:
         for at, piece in enumerate(pen.wrap(said, pen.width)):
-            painted = pen.paint(piece, colour)
+            painted = pen.paint(piece, paint)
             if shown and at == 0 and (pen.width is None or room + 3 + columns(piece) <= pen.width):
                 shown[-1] += "   " + painted
                 room += 3 + columns(piece)
@@ -37,28 +37,52 @@ def disagreement(report: Report, pen: Pen) -> list[str]:
     shown = pen.indented("the packet did not do what the configuration says", "DISAGREE  ", YELLOW)
     for leg, hop in surprises(report)[:4]:
         place = f"{leg} hop {hop.n}, {words.where(hop.namespace, hop.interface)} {words.step(hop)}"
-        shown += pen.indented(f"{place}: {'predicted, not seen' if hop.predicted else 'seen, not predicted'}", " " * 10)
+        shown += pen.indented(f"{place}: {words.surprise(hop)}", " " * 10)
     return shown
 
 
 def reply_line(report: Report, pen: Pen) -> list[str]:
     """The reply's way in one line, when it came back (or would) the way the request went."""
-    back = report.path.reply
-    if report.verdict is not Verdict.REACHABLE and broken_leg(report) is not None:
+    if not _mirrored(report):
         return []
-    came = "the reply would come back" if report.agreement is Agreement.PREDICTED_ONLY else "reply came back"
-    if not back:
-        return [] if report.answers else pen.wrap(f"{came}; its way was not looked at", pen.width)
-    if not mirrors(report) or any(hop.observed is False or not hop.predicted for hop in back):
-        return []
-    n = len(report.path.request)
-    return pen.wrap(f"{came} over the same {n} hops{_untranslated(report)}", pen.width)
+    if report.agreement is Agreement.PREDICTED_ONLY:
+        came = "the reply would come back"
+    elif report.verdict is Verdict.UNREACHABLE:
+        came = "the refusal came back"
+    else:
+        came = "reply came back" if report.sent <= 1 else "replies came back"
+    there = len(report.path.request)
+    return pen.wrap(f"{came} over the same {there} hops{_untranslated(report)}", pen.width)
+
+
+def reply_heading(report: Report) -> str:
+    """What stands over the reply's hops when they are shown in full; empty when there is nothing to show or one line says it."""
+    back, broken = report.path.reply, broken_leg(report) is Leg.REPLY
+    if not back or _mirrored(report):
+        return ""
+    if not broken and report.agreement is not Agreement.PREDICTED_ONLY and last_seen(back) < 0:
+        return ""
+    return "the reply" if broken or mirrors(report) else "the reply takes another way"
+
+
+def _mirrored(report: Report) -> bool:
+    """Nothing about the reply's way that the request's does not say already?"""
+    seen = all(hop.observed is not False and hop.predicted for hop in report.path.reply)
+    return seen and mirrors(report) and broken_leg(report) is not Leg.REPLY
 
 
 def _untranslated(report: Report) -> str:
     undone = {hop.namespace for hop in report.path.reply if words.translations(hop)}
     at = [str(hop.n) for hop in report.path.request if hop.namespace in undone and words.translations(hop)]
     return f", un-NATed at hop {' and '.join(at)}" if at else ""
+
+
+def answers_said(report: Report, pen: Pen) -> list[str]:
+    """Each station's answer in a line."""
+    return [
+        pen.plain(f"{answer.address} is at {answer.mac}, {words.duration(answer.time_ns)}" + (f": {answer.note}" if answer.note else ""))
+        for answer in report.answers
+    ]
 
 
 def losses(report: Report, pen: Pen) -> list[str]:
@@ -84,21 +108,23 @@ def notes(report: Report, pen: Pen) -> list[str]:
     return [line for note in report.notes for line in pen.indented(note, "note: ")]
 
 
-def causes(report: Report, pen: Pen) -> list[list[str]]:
+def causes(report: Report, pen: Pen) -> list[str]:
     """The root cause in full; its symptoms follow it as consequences."""
-    if broken_leg(report) is None:
-        return []
     if not report.causes:
-        title = "undetermined" if report.verdict is Verdict.UNDETERMINED else "error[unknown]"
-        return [pen.indented(report.summary, f"{title}: ", COLOURS[report.verdict])]
+        return pen.indented(report.summary, f"{title(report)}: ", colour(report)) if broken_leg(report) else []
     root, *symptoms = report.causes
-    return [_cause(report, root, pen) + [line for cause in symptoms for line in _labelled("hence", f"{cause.summary} [{cause.code}]", pen)]
-            + _more(root, pen)]  # fmt: skip
+    shown = _cause(report, root, pen)
+    shown += _several("hence", [f"{symptom.summary} [{symptom.code}]" for symptom in symptoms], pen)
+    return [*shown, *_several("more", [f"netprobe explain {root.code}"], pen)]
+
+
+def title(report: Report) -> str:
+    """What the cause is called: an error, a warning beside a good answer, or what is not known."""
+    return {Verdict.REACHABLE: "warning", Verdict.UNDETERMINED: "undetermined"}.get(report.verdict, "error")
 
 
 def _cause(report: Report, cause: Cause, pen: Pen) -> list[str]:
-    title = "undetermined" if report.verdict is Verdict.UNDETERMINED else "error"
-    shown = [pen.paint(line, RED) for line in pen.wrap(f"{title}[{cause.code}]: {cause.summary}", pen.width)]
+    shown = [pen.paint(line, colour(report)) for line in pen.wrap(f"{title(report)}[{cause.code}]: {cause.summary}", pen.width)]
     shown += _what(cause, pen)
     shown += _labelled("where", f"{words.where(cause.place.namespace, cause.place.interface)}, {cause.place.stage}", pen)
     why = [proof.text for proof in cause.evidence if proof.source is Source.MODEL]
@@ -122,10 +148,6 @@ def _fix(cause: Cause, pen: Pen) -> list[str]:
     """Commands are never wrapped: they are there to be copied."""
     labels = ["fix", *[""] * len(cause.fix)]
     return [_label(label, pen) + pen.paint(pen.plain(command), CYAN) for label, command in zip(labels, cause.fix, strict=False)]
-
-
-def _more(cause: Cause, pen: Pen) -> list[str]:
-    return [_label("more", pen) + pen.plain(f"netprobe explain {cause.code}")]
 
 
 def _several(label: str, texts: list[str], pen: Pen) -> list[str]:

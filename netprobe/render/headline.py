@@ -10,7 +10,13 @@ from .pen import GREEN, RED, YELLOW
 
 REFUSALS = {"port-closed": "REFUSED: port closed", "listener-wrong-address": "REFUSED: port closed on this address"}
 
-COLOURS = {Verdict.REACHABLE: GREEN, Verdict.UNREACHABLE: RED, Verdict.INTERMITTENT: YELLOW, Verdict.UNDETERMINED: YELLOW}
+_COLOURS = {Verdict.REACHABLE: GREEN, Verdict.UNREACHABLE: RED, Verdict.INTERMITTENT: YELLOW, Verdict.UNDETERMINED: YELLOW}
+
+
+def colour(report: Report) -> str:
+    """The ending's colour: green only when nothing is odd."""
+    odd = report.causes or report.agreement is Agreement.DISAGREE or len({answer.mac for answer in report.answers}) > 1
+    return YELLOW if odd and report.verdict is Verdict.REACHABLE else _COLOURS[report.verdict]
 
 
 def question(report: Report) -> str:
@@ -20,6 +26,8 @@ def question(report: Report) -> str:
 
 def ending(report: Report) -> str:
     """How it ended, in a few words; capitals where it is not well."""
+    if (stations := len({answer.mac for answer in report.answers})) > 1:
+        return f"ANSWERED BY {stations} STATIONS"
     if report.verdict is Verdict.REACHABLE:
         return _answered(report)
     if report.verdict is Verdict.INTERMITTENT:
@@ -49,21 +57,28 @@ def _seen_up_to(report: Report) -> str:
 
 def _lost(report: Report) -> str:
     if report.agreement is Agreement.PREDICTED_ONLY:
-        return f"would be lost{_at(report)} (predicted, nothing sent)"
+        back = "reply " if report.direction is Leg.REPLY else ""
+        return f"{back}would be lost{_at(report)} (predicted, nothing sent)"
     code = report.causes[0].code if report.causes else ""
     if code in REFUSALS:
         return REFUSALS[code]
     if code == "rejected-by-rule":
         return f"REJECTED{_at(report)}"
+    if _never_left(report):
+        return f"NEVER LEFT {report.probe.source.endpoint}"
     return f"{'REPLY LOST' if report.direction is Leg.REPLY else 'LOST'}{_at(report)}"
+
+
+def _never_left(report: Report) -> bool:
+    """Nothing was seen anywhere, and the hop that stops it lies in the sender's own namespace."""
+    path, lost = report.path.request, lost_at(report, Leg.REQUEST)
+    return lost is not None and last_seen(path) < 0 and path[lost].namespace == report.probe.source.namespace
 
 
 def _at(report: Report) -> str:
     leg = broken_leg(report) or Leg.REQUEST
     path, lost = hops(report, leg), lost_at(report, leg)
-    if not path:
-        return ""
-    way = ", on the way back" if leg is Leg.REPLY and report.agreement is Agreement.PREDICTED_ONLY else ""
-    if lost is None:
-        return f" after hop {path[-1].n}{way}"
-    return f" at hop {path[lost].n} of {len(path)}{way}"
+    if lost is not None:
+        return f" at hop {path[lost].n}" + (f" of {len(path)}" if lost + 1 < len(path) else "")
+    last = last_seen(path)
+    return f" after hop {path[last].n}" + (f" of {len(path)}" if last + 1 < len(path) else "") if last >= 0 else ""

@@ -38,67 +38,85 @@ def last_seen(path: tuple[Hop, ...]) -> int:
 
 
 def lost_at(report: Report, leg: Leg) -> int | None:
-    """The index of the hop at which the probe dies in this direction; None when it does not, or when no hop can be named.
+    """The index of the hop at which the probe dies in this direction; None when it does not, or when no single hop can be named.
 
-    The hop is the one of the root cause, if that lies between the last place seen and the first place where a sensor waited in
-    vain (that one included); otherwise the one after the last place seen. A prediction alone ends with the hop that stops it.
+    It dies at the root cause's hop, if that lies between the last place seen and the first place where a sensor waited in vain;
+    where these two are neighbours there is no other choice. A prediction alone ends with the hop that stops it.
     """
     path = hops(report, leg)
     if leg is not broken_leg(report) or not path or report.verdict is Verdict.UNDETERMINED:
         return None
     if report.verdict is Verdict.INTERMITTENT:
-        return _place_of_cause(report, path, 0, len(path) - 1)
-    last = last_seen(path)
-    missed = next((at for at in range(last + 1, len(path)) if path[at].observed is False), len(path) - 1)
-    named = _place_of_cause(report, path, max(last, 0), missed)
+        return _hop_of_cause(report, path, 0, len(path) - 1)
+    last, missed = last_seen(path), first_missed(path)
+    named = _hop_of_cause(report, path, last, missed)
     if named is not None:
         return named
     if report.agreement is Agreement.PREDICTED_ONLY:
         return len(path) - 1
-    return last + 1 if last + 1 < len(path) else None
+    return missed if missed == last + 1 < len(path) else None
 
 
-def _place_of_cause(report: Report, path: tuple[Hop, ...], first: int, last: int) -> int | None:
+def first_missed(path: tuple[Hop, ...]) -> int:
+    """The index of the first hop behind the last one seen at which a sensor saw nothing; the last hop's when there is none."""
+    return next((at for at in range(last_seen(path) + 1, len(path)) if path[at].observed is False), len(path) - 1)
+
+
+def _hop_of_cause(report: Report, path: tuple[Hop, ...], seen: int, missed: int) -> int | None:
     if not report.causes:
         return None
     place = report.causes[0].place
-    fits = [(score, -at) for at in range(first, last + 1) if (score := _likeness(path[at].place, place))]
-    return -max(fits)[1] if fits else None
+    likely = [(_likeness(path[at].place, place, at > seen), -at) for at in range(max(seen, 0), missed + 1)]
+    best, at = max(likely, default=(0, 0))
+    return -at if best else None
 
 
-def _likeness(hop: Place, cause: Place) -> int:
-    """How well a hop's place fits a cause's: 3 wholly, 2 by interface, 1 by stage, 0 not at all."""
+def _likeness(hop: Place, cause: Place, behind: bool) -> int:
+    """How well a hop's place fits a cause's: 4 wholly, 3 by interface, 2 by stage, 1 by namespace (behind the last one seen), 0 not."""
     if hop.namespace != cause.namespace:
         return 0
     if hop == cause:
-        return 3
+        return 4
     if cause.interface is not None and hop.interface == cause.interface:
-        return 2
-    return int(hop.stage is cause.stage)
+        return 3
+    return 2 if hop.stage is cause.stage else int(behind)
 
 
 def marks(report: Report, leg: Leg) -> tuple[Mark, ...]:
     """The fate of each hop of one direction."""
-    path, lost = hops(report, leg), lost_at(report, leg)
-    return tuple(_mark(report, leg, path, at, lost) for at in range(len(path)))
-
-
-def _mark(report: Report, leg: Leg, path: tuple[Hop, ...], at: int, lost: int | None) -> Mark:
-    hop = path[at]
-    if at == lost:
-        return Mark.LOST
+    path = hops(report, leg)
     if report.agreement is Agreement.PREDICTED_ONLY:
-        return Mark.NOT_REACHED if lost is not None and at > lost else _passed(hop, Mark.EXPECTED)
-    if not hop.observed:
-        if report.verdict is Verdict.UNREACHABLE and lost is not None and at > lost:
-            return Mark.NOT_REACHED
-        if hop.observed is False or (_died(report, leg) and at > last_seen(path) and (lost is None or at > lost)):
-            return Mark.UNKNOWN
-    return _passed(hop, Mark.PASSED)
+        return _expected(path, lost_at(report, leg))
+    if leg is broken_leg(report) and report.verdict is not Verdict.INTERMITTENT:
+        return _died(report, path, lost_at(report, leg))
+    lost = lost_at(report, leg)
+    return tuple(Mark.LOST if at == lost else _lived(hop) for at, hop in enumerate(path))
 
 
-def _died(report: Report, leg: Leg) -> bool:
-    return leg is broken_leg(report) and report.verdict is not Verdict.INTERMITTENT
+def _expected(path: tuple[Hop, ...], lost: int | None) -> tuple[Mark, ...]:
+    end = len(path) if lost is None else lost
+    fates = [_passed(hop, Mark.EXPECTED) for hop in path[:end]]
+    return (*fates, *([] if lost is None else [Mark.LOST]), *[Mark.NOT_REACHED] * (len(path) - end - 1))
+
+
+def _died(report: Report, path: tuple[Hop, ...], lost: int | None) -> tuple[Mark, ...]:
+    """Before the last place seen it passed; from there to the loss nobody knows; behind the loss it was not reached."""
+    last, end = last_seen(path), first_missed(path) if lost is None else lost
+    fates = []
+    for at, hop in enumerate(path):
+        if at == lost:
+            fates.append(Mark.LOST)
+        elif at <= last or (lost is not None and at < lost):
+            fates.append(_lived(hop))
+        elif at <= end or report.verdict is Verdict.UNDETERMINED:
+            fates.append(Mark.UNKNOWN)
+        else:
+            fates.append(Mark.NOT_REACHED)
+    return tuple(fates)
+
+
+def _lived(hop: Hop) -> Mark:
+    return Mark.UNKNOWN if hop.observed is False else _passed(hop, Mark.PASSED)
 
 
 def _passed(hop: Hop, otherwise: Mark) -> Mark:

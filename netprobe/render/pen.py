@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from .escape import ascii_only, safe
 from .terminal import Terminal
 
-BOLD, DIM, RED, GREEN, YELLOW, CYAN = "1", "2", "1;31", "1;32", "1;33", "36"
+BOLD, DIM, RED, GREEN, YELLOW, CYAN, LEAF = "1", "2", "1;31", "1;32", "1;33", "36", "32"  # select graphic rendition, ECMA-48
 
 
 class Pen:

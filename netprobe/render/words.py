@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netprobe.model import Change, Confidence, Endpoint, Hop, IcmpError, Object, Probe, Protocol, Source, Stage
+from netprobe.model import Cause, Change, Confidence, Endpoint, Flow, Hop, IcmpError, Object, Probe, Protocol, Source, Stage
 
 _PROTOCOLS = {
     Protocol.ICMP: "ICMP echo",
@@ -74,6 +74,8 @@ _SOURCES = {
 _KINDS = {"policy-rule": "policy rule", "bridge-port": "bridge port", "fdb-entry": "FDB entry", "nat-rule": "NAT rule",
           "tc-filter": "tc filter", "xdp": "XDP program", "cgroup": "cgroup program", "xfrm": "IPsec policy"}  # fmt: skip
 
+_DROPPERS = frozenset({"rule", "policy", "qdisc", "tc-filter", "xdp", "cgroup"})
+
 # RFC 792, RFC 1122 and RFC 1812; the words of ping(8) where it has some.
 _ICMP_TYPES = {3: "destination unreachable", 4: "source quench", 5: "redirect", 11: "time exceeded", 12: "parameter problem"}
 _ICMP_CODES = {
@@ -107,6 +109,16 @@ def endpoint(end: Endpoint) -> str:
 def where(namespace: str | None, interface: str | None) -> str:
     """A place without its stage: "host/eth0"."""
     return "/".join(part for part in (namespace, interface) if part) or "?"
+
+
+def flow(packet: Flow) -> str:
+    """A packet's addresses: "10.0.0.2:40000 → 8.8.8.8:53", a tunnel's outer header in brackets behind it."""
+    outer = f" [in {flow(packet.outer)}]" if packet.outer is not None else ""
+    return f"{_socket(packet.src, packet.sport)} → {_socket(packet.dst, packet.dport)}{outer}"
+
+
+def _socket(address: str, port: int | None) -> str:
+    return address if port is None else f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def translations(hop: Hop) -> tuple[Change, ...]:
@@ -145,6 +157,19 @@ def happened(hop: Hop) -> str:
     said += [f"{_FIELDS.get(c.field, c.field)} {c.before} → {c.after}" for c in hop.changes if c not in changes and c.field != "ttl"]
     said += [f"ttl {change.after}" for change in hop.changes if change.field == "ttl" and "ttl" not in hop.note]
     return "; ".join(part for part in said if part)
+
+
+def surprise(hop: Hop) -> str:
+    """How a hop differs from what was expected."""
+    return "predicted, not seen" if hop.predicted else "seen, not predicted"
+
+
+def stopped(cause: Cause) -> str:
+    """What stopped the packet, for the hop where it died: "dropped by nft inet filter forward handle 12"."""
+    if cause.object is None or cause.object.kind not in _DROPPERS:
+        return cause.summary
+    verb = "rejected" if cause.code == "rejected-by-rule" else "dropped"
+    return f"{verb} by {cause.object.id}"
 
 
 def translated(changes: Sequence[Change]) -> str:

@@ -113,7 +113,7 @@ NOT_A_PORT = Cause(
 SYMPTOM = Cause("neigh-no-answer", Place("host", "br0", Stage.NEIGHBOUR), "nobody answers for 10.0.0.2 on br0", because=NOT_A_PORT)
 REPLY_LOST = replace(
     HEALTHY, verdict=Verdict.UNREACHABLE, direction=Leg.REPLY, summary="the reply is lost between br0 and veth0", received=0, rtt_ns=(),
-    path=Paths(REQUEST, cut(REPLY, 3)), causes=(NOT_A_PORT, SYMPTOM),
+    path=Paths(REQUEST, cut(REPLY, 4)), causes=(NOT_A_PORT, SYMPTOM),
 )  # fmt: skip
 
 NO_ROUTE = replace(
@@ -177,8 +177,8 @@ IPV6 = Report(
     causes=(Cause(
         "rejected-by-rule", FORWARD, "a firewall rule in the host namespace rejects the packet",
         Object("rule", "ip6tables filter FORWARD 2", "-A FORWARD -i br0 -j REJECT --reject-with icmp6-adm-prohibited", "docker"),
-        (Evidence(Source.ICMP, "fd00::1: administratively prohibited", Confidence.OBSERVED),), Confidence.OBSERVED,
-        ("ip6tables -D FORWARD 2",)),),
+        (Evidence(Source.ICMP, "fd00::1: administratively prohibited", Confidence.OBSERVED),),
+        Confidence.OBSERVED, ("ip6tables -D FORWARD 2",)),),
     agreement=Agreement.CONFIRMED, errors=(IcmpError("fd00::1", 1, 1),),
 )  # fmt: skip
 
@@ -210,14 +210,15 @@ HOSTILE = replace(
                 hop(3, "[red]bold[/red]", "1e5", Stage.TRANSMIT, INSIDE, None, "--help", observed=False, bound="out"))),
     causes=(Cause(
         "filtered-by-rule", Place("[red]bold[/red]", "1e5", Stage.TRANSMIT), "dropped by \x1b[32m✓ all is well\x1b[0m",
-        Object("rule", "nft ip \u202efilter", 'comment "a\nb\x1b[A"', "doc\x00ker"), (), Confidence.OBSERVED, ("ip link set 'e\x1bth0' up",)),),
+        Object("rule", "nft ip \u202efilter", 'comment "a\nb\x1b[A"', "doc\x00ker"), (),
+        Confidence.OBSERVED, ("ip link set 'e\x1bth0' up",)),),
     blind=(Blind("netns \udcfe\udcff", "\x07bell"),), capture="captures/red\x1b.pcapng",
 )  # fmt: skip
 
 WHY = replace(
     FORWARD_DROP, command="why", sent=0, agreement=Agreement.PREDICTED_ONLY, capture=None,
-    path=Paths(tuple(replace(h, observed=None, time_ns=None) for h in REQUEST[:3])
-               + (replace(REQUEST[3], time_ns=None, changes=(), note="dropped by nft inet filter FORWARD handle 12"),)),
+    path=Paths((*(replace(h, observed=None, time_ns=None) for h in REQUEST[:3]),
+                replace(REQUEST[3], time_ns=None, changes=(), note="dropped by nft inet filter FORWARD handle 12"),)),
     causes=(replace(DROPPED, evidence=DROPPED.evidence[:1], confidence=Confidence.INFERRED),),
 )  # fmt: skip
 WHY_OK = replace(

@@ -1,0 +1,68 @@
+"""The report as GitHub-flavoured Markdown, for an issue, a merge request or a job summary.
+
+Whatever may hold a name stands in code spans and fenced blocks: there no name becomes a link, a mention, an emoji (a MAC address
+has ":cd:" in it) or HTML.
+"""
+
+from __future__ import annotations
+
+import re
+
+from netprobe.model import Leg, Report
+
+from . import words
+from .blocks import answers_said, blind, blockers, capture, causes, disagreement, icmp_errors, losses, notes, reply_heading, reply_line
+from .escape import safe
+from .headline import ending, question
+from .marks import Mark, hops, marks
+from .pen import Pen
+from .terminal import Terminal
+from .text import fate_of, joined
+
+
+def markdown(report: Report) -> str:
+    """The whole report: a heading, a table for each direction that matters, the rest in a fenced block."""
+    pen = Pen(Terminal())
+    head = f"### {_code(question(report))} {words.protocol(report.probe)}: {_code(ending(report))}"
+    remarks = [*reply_line(report, pen), *answers_said(report, pen), *losses(report, pen), *icmp_errors(report, pen), *notes(report, pen)]
+    blocks = (remarks, causes(report, pen), blockers(report, pen), blind(report, pen), capture(report, pen))
+    tables = [_table(report, Leg.REQUEST, "the request"), _table(report, Leg.REPLY, reply_heading(report))]
+    parts = (head, _fenced(disagreement(report, pen)), *tables, _fenced(joined(blocks).splitlines()))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _table(report: Report, leg: Leg, heading: str) -> str:
+    path, fates = hops(report, leg), marks(report, leg)
+    if not path or not heading:
+        return ""
+    rows = [f"| | # | {heading} | step | µs | what happened |", "|---|--:|---|---|--:|---|"]
+    for at, (hop, fate) in enumerate(zip(path, fates, strict=True)):
+        where = _cell(words.where(hop.namespace, hop.interface), fate)
+        step = _cell(words.step(hop, path[at - 1] if at else None, path[at + 1] if at + 1 < len(path) else None), fate)
+        what = _cell(fate_of(report, hop, fate), fate)
+        rows.append(f"| {fate.value[0]} | {hop.n} | {where} | {step} | {words.micros(hop.time_ns)} | {what} |")
+    return "\n".join(rows)
+
+
+def _cell(text: str, fate: Mark) -> str:
+    """A code span in a table: a bar would end the cell even there."""
+    span = _code(text).replace("|", r"\|")
+    return f"**{span}**" if fate is Mark.LOST and span else span
+
+
+def _code(text: str) -> str:
+    """A code span, its quotes longer than any run of backticks inside (CommonMark 6.1)."""
+    text = safe(text)
+    ticks = "`" * (_longest_run(text) + 1)
+    padding = " " if text.startswith(("`", " ")) or text.endswith(("`", " ")) else ""
+    return f"{ticks}{padding}{text}{padding}{ticks}" if text else ""
+
+
+def _fenced(lines: list[str]) -> str:
+    """A code block, its fence longer than any run of backticks inside (CommonMark 4.5)."""
+    fence = "`" * max(3, _longest_run("\n".join(lines)) + 1)
+    return "\n".join((f"{fence}text", *lines, fence)) if any(lines) else ""
+
+
+def _longest_run(text: str) -> int:
+    return max((len(run) for run in re.findall("`+", text)), default=0)
