@@ -1,0 +1,217 @@
+"""The grammar of endpoints: what a user writes for SRC and DST, taken apart. Pure text, no look at the machine.
+
+    endpoint := [KIND ":"] NAME ["//" NAME]... ["/" INTERFACE] ["@" ADDRESS] [":" PORT ["/" PROTOCOL]]
+              | ADDRESS [":" PORT] ["/" PROTOCOL] | "[" ADDRESS "]" ...
+
+Names come from users, file systems and container engines: any text may arrive, and only WrongQuestion may come of it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass, replace
+
+from .errors import WrongQuestion
+from .model import Protocol
+
+KINDS = ("netns", "docker", "podman", "lxc", "containerd", "pid", "path", "pod")
+PROTOCOLS = {protocol.value: protocol for protocol in (Protocol.ICMP, Protocol.UDP, Protocol.TCP, Protocol.ARP)}
+INTERFACE_BYTES = 15  # IFNAMSIZ without its NUL, include/uapi/linux/if.h
+NAME_BYTES = 255  # NAME_MAX, a file name in /run/netns
+EXAMPLES = "write one of: red  red:80  c1/eth0  c1@10.0.0.2  docker:c1  pid:123  10.0.0.5:5432/tcp  [2001:db8::1]:443  example.org"
+
+# where namespaces are kept as files: what follows such a path is no longer the path
+_NAMESPACE_FILE = re.compile(r"/proc/[^/]+/(?:task/[^/]+/)?ns/net|(?:/var)?/run/(?:docker/)?netns/[^/:@]+")
+_HOST_NAME = re.compile(r"(?=.{1,254}\Z)(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)+(?:[A-Za-z0-9-]{1,63})?\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An endpoint as written.
+
+    Either `ip` is set (a bare address), or `name` is (of a namespace or container, or a host name: `may_be_host`).
+    `kind` is the prefix, None without one. `nested` are the names after `//`, outermost first. `interface`, `address` (a
+    source address), `port` and `protocol` are what was written behind the name, else None.
+    """
+
+    text: str
+    kind: str | None = None
+    name: str = ""
+    nested: tuple[str, ...] = ()
+    interface: str | None = None
+    address: str | None = None
+    port: int | None = None
+    protocol: Protocol | None = None
+    ip: str | None = None
+
+    @property
+    def may_be_host(self) -> bool:
+        """Whether the name can be one that a resolver knows: it has a dot (`nas.` for a short one), or is localhost."""
+        plain = self.kind is None and not self.nested and self.interface is None and self.address is None
+        return plain and (self.name == "localhost" or _HOST_NAME.match(self.name) is not None)
+
+
+def parse(text: str) -> Named:
+    """What `text` says. Raises WrongQuestion with what to write instead."""
+    if not text or "\0" in text:
+        raise WrongQuestion("an endpoint is missing" if not text else "a name cannot hold a NUL byte", EXAMPLES)
+    bare = _address_first(text)
+    if bare is not None:
+        return bare
+    kind, rest = _kind(text)
+    named = Named(text, kind)
+    if kind == "path":
+        return _path(named, rest)
+    return _name_first(named, rest)
+
+
+def _address_first(text: str) -> Named | None:
+    """`text` as an address with its port and protocol, or None when it does not begin with an address."""
+    if text.startswith("["):
+        inner, bracket, tail = text[1:].partition("]")
+        if not bracket:
+            raise _wrong(text, "the bracket is not closed", "[2001:db8::1]:443")
+        return _with_port(_bare(text, inner, must=True), tail)
+    whole = _bare(text, text)
+    if whole is not None:
+        return whole
+    head, slash, tail = text.partition("/")
+    if slash and (found := _bare(text, head)):
+        return _with_protocol(found, tail)
+    head, colon, tail = text.partition(":")
+    if colon and (found := _bare(text, head)):
+        return _with_port(found, ":" + tail)
+    return None
+
+
+def _bare(text: str, address: str, must: bool = False) -> Named | None:
+    plain, percent, zone = address.partition("%")
+    found = _ip(plain)
+    if found is None:
+        if must or re.fullmatch(r"[0-9]+(\.[0-9]+){3}", address):
+            raise _wrong(text, f"{address} is not an IP address")
+        return None
+    return Named(text, ip=found, interface=_interface(text, zone) if percent else None)
+
+
+def _ip(text: str) -> str | None:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return None
+
+
+def _with_port(found: Named | None, tail: str) -> Named:
+    """`found` with what follows it: nothing, `:port`, `/protocol` or `:port/protocol`."""
+    assert found is not None
+    if tail.startswith("/"):
+        return _with_protocol(found, tail[1:])
+    if not tail:
+        return found
+    port, slash, protocol = tail.removeprefix(":").partition("/")
+    if not tail.startswith(":"):
+        raise _wrong(found.text, f"{tail!r} does not belong behind an address")
+    with_port = replace(found, port=_port(found.text, port))
+    return _with_protocol(with_port, protocol) if slash else with_port
+
+
+def _with_protocol(found: Named, word: str) -> Named:
+    if word.isdigit():
+        raise _wrong(found.text, "that is a network; one address is asked for", str(found.ip))
+    if word not in PROTOCOLS:
+        raise _wrong(found.text, f"{word!r} is not a protocol: {', '.join(PROTOCOLS)}")
+    return replace(found, protocol=PROTOCOLS[word])
+
+
+def _port(text: str, digits: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}", digits) or not 0 < int(digits) < 65536:
+        raise _wrong(text, f"{digits!r} is not a port (1 to 65535), nor is what precedes it a kind ({', '.join(KINDS)})")
+    return int(digits)
+
+
+def _kind(text: str) -> tuple[str | None, str]:
+    kind, colon, rest = text.partition(":")
+    if colon and kind in KINDS:
+        if not rest:
+            raise _wrong(text, "a name is missing behind the colon")
+        return kind, rest
+    if rest.startswith("//"):
+        raise _wrong(text, "that is a URL", rest.strip("/").partition("/")[0] or None)
+    return None, text
+
+
+def _path(named: Named, rest: str) -> Named:
+    if not rest.startswith("/"):
+        raise _wrong(named.text, "a path begins with a slash", "path:/proc/7/ns/net")
+    known = _NAMESPACE_FILE.match(rest)
+    if known:
+        return _behind_name(replace(named, name=known[0]), rest[known.end() :])
+    return replace(named, name=rest)
+
+
+def _name_first(named: Named, rest: str) -> Named:
+    slashes = 1 if named.kind == "pod" else 0  # a pod is called namespace/name
+    name = re.match(rf"(?:[^/:@]*/){{{slashes}}}[^/:@]*", rest)
+    if name is None or not name[0].strip("/"):
+        raise _wrong(named.text, "a name is missing", "pod:default/web" if slashes else None)
+    return _behind_name(replace(named, name=_checked_name(named, name[0])), rest[name.end() :])
+
+
+def _checked_name(named: Named, name: str) -> str:
+    if name in (".", "..") or len(name.encode("utf-8", "surrogateescape")) > NAME_BYTES:
+        raise _wrong(named.text, "no namespace or container can have that name")
+    if named.kind == "pid" and not re.fullmatch(r"[0-9]{1,10}", name):
+        raise _wrong(named.text, f"{name!r} is not a process id", "pid:123")
+    return name
+
+
+def _behind_name(named: Named, tail: str) -> Named:
+    """`named` with what follows the name: nested names, interface, source address, port and protocol."""
+    where, at, source = tail.partition("@")
+    where, colon, port = where.partition(":")
+    if at and colon:
+        raise _wrong(named.text, "the port stands last", "c1@10.0.0.2:80")
+    found = _inward(named, where)
+    if not at:
+        return _with_port(found, colon + port)
+    address, rest = _split_source(source)
+    if (ip := _ip(address)) is None:
+        instead = named.text.partition("@")[0] if re.fullmatch("if[0-9]+|[a-z]+[0-9]*", address) else "c1@10.0.0.2"
+        raise _wrong(named.text, f"behind @ stands a source address, and {address!r} is none", instead)
+    return _with_port(replace(found, address=ip), rest)
+
+
+def _split_source(source: str) -> tuple[str, str]:
+    """(address, the rest from the colon on) of what stands behind the @; an IPv6 address with a port stands in brackets."""
+    if source.startswith("["):
+        inner, _, rest = source[1:].partition("]")
+        return inner, rest
+    if _ip(source):
+        return source, ""
+    address, colon, rest = source.partition(":")
+    return address, colon + rest
+
+
+def _inward(named: Named, where: str) -> Named:
+    """`named` with the nested names (`//red`) and the interface (`/eth0`) of `where`."""
+    nested = []
+    while where.startswith("//"):
+        name, slash, rest = where[2:].partition("/")
+        if not name:
+            raise _wrong(named.text, "a name is missing behind //", "c1//red")
+        nested.append(_checked_name(replace(named, kind=None), name))
+        where = slash + rest
+    interface = _interface(named.text, where.removeprefix("/")) if where else None
+    return replace(named, nested=tuple(nested), interface=interface)
+
+
+def _interface(text: str, name: str) -> str:
+    size = len(name.encode("utf-8", "surrogateescape"))
+    if name in ("", ".", "..") or size > INTERFACE_BYTES or re.search(r"[\s/:]", name):
+        raise _wrong(text, f"{name!r} cannot be the name of an interface")
+    return name
+
+
+def _wrong(text: str, why: str, instead: str | None = None) -> WrongQuestion:
+    return WrongQuestion(f"{text}: {why}", f"write {instead}" if instead else EXAMPLES)

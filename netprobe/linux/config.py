@@ -1,0 +1,59 @@
+"""One namespace's configuration, read whole and changed never.
+
+What cannot be read becomes a `Blind` with the reason; the rest stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from netprobe.model import Blind, Link, Namespace, RouteAnswer, RouteQuery
+
+from . import fib, links, neighbours, netns, sysctl
+from .netlink import Netlink
+
+_T = TypeVar("_T")
+
+
+class _Reader:
+    """Calls the readers of one namespace and collects what they could not see."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.blind: list[Blind] = []
+
+    def of(self, what: str, read: Callable[[], _T], otherwise: _T) -> _T:
+        """What `read` returns; when the kernel refuses, `otherwise` and a blind spot that names `what`."""
+        try:
+            return read()
+        except OSError as error:
+            self.blind.append(Blind(f"{what} of {self.name}", error.strerror or str(error)))
+            return otherwise
+
+
+def read_namespace(name: str, fd: int) -> Namespace:
+    """Everything configured in the open namespace `fd`. Raises NotPermitted or CannotLook when it cannot be entered."""
+    with netns.inside(fd), Netlink() as route:
+        reader = _Reader(name)
+        nothing: tuple[tuple[Link, ...], dict[str, str]] = ((), {})
+        found, per_interface = reader.of("interfaces", lambda: links.read_links(route), nothing)
+        return Namespace(
+            name=name,
+            inode=netns.inode(fd),
+            cookie=netns.cookie(),
+            links=found,
+            addresses=reader.of("addresses", lambda: links.read_addresses(route), ()),
+            routes=reader.of("routes", lambda: fib.read_routes(route), ()),
+            rules=reader.of("policy rules", lambda: fib.read_rules(route), ()),
+            neighbours=reader.of("neighbours", lambda: neighbours.read_neighbours(route), ()),
+            fdb=reader.of("bridge forwarding entries", lambda: neighbours.read_fdb(route), ()),
+            sysctls=sysctl.read_globals() | per_interface,
+            blind=tuple(reader.blind),
+        )
+
+
+def ask_route(fd: int, query: RouteQuery) -> RouteAnswer:
+    """What the kernel's FIB of the open namespace `fd` answers to `query`."""
+    with netns.inside(fd), Netlink() as route:
+        return fib.ask_route(route, query)

@@ -1,0 +1,125 @@
+"""Network namespaces as open files, and the only setns of the program.
+
+A socket keeps the namespace in which it was born, so the pattern is always: enter, open, leave. setns acts on one thread.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from netprobe.errors import CannotLook, NotPermitted
+
+CLONE_NEWNET = 0x40000000  # include/uapi/linux/sched.h
+NS_GET_NSTYPE = 0xB703  # ioctl of include/uapi/linux/nsfs.h: which kind of namespace is this file?
+SO_NETNS_COOKIE = 71  # include/uapi/asm-generic/socket.h, Linux 5.14
+OWN = "/proc/thread-self/ns/net"  # not /proc/self: that is the main thread's
+
+_libc = ctypes.CDLL(None, use_errno=True)  # os.setns exists from Python 3.12 on
+
+
+def open_namespace(path: str, name: str | None = None, *, dir_fd: int | None = None) -> int:
+    """An open descriptor of the network namespace at `path`; the caller closes it. `name` is how errors call it.
+
+    Raises NotPermitted, or CannotLook when the file is missing, stale (its namespace is gone) or not a namespace at all.
+    """
+    called = name or path
+    try:
+        # O_NONBLOCK: a FIFO in the place of a namespace must not hang us
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY, dir_fd=dir_fd)
+    except PermissionError as error:
+        raise NotPermitted(f"not permitted to open the network namespace {called}: {error.strerror}") from error
+    except OSError as error:
+        raise CannotLook(f"cannot open the network namespace {called}: {error.strerror}") from error
+    if not _is_network_namespace(fd):
+        os.close(fd)
+        raise CannotLook(
+            f"{path} is not a network namespace",
+            "a file left behind by `ip netns add` after its namespace ended, or half made; `ip netns delete` removes it",
+        )
+    return fd
+
+
+def _is_network_namespace(fd: int) -> bool:
+    try:
+        return fcntl.ioctl(fd, NS_GET_NSTYPE) == CLONE_NEWNET
+    except OSError:
+        return False
+
+
+@contextmanager
+def inside(place: int | str) -> Iterator[None]:
+    """Run the block with this thread in the network namespace `place` (a descriptor or a path), and come back.
+
+    Raises NotPermitted or CannotLook when it cannot be entered; the block then does not run. It never runs elsewhere: where
+    the thread is gets checked after entering.
+    """
+    there = place if isinstance(place, int) else open_namespace(place)
+    home = -1
+    try:
+        home = open_namespace(OWN)
+        _enter(there)
+        try:
+            _verify(there)
+            yield
+        finally:
+            _set(home)
+    finally:
+        if home >= 0:
+            os.close(home)
+        if not isinstance(place, int):
+            os.close(there)
+
+
+def _set(fd: int) -> None:
+    if _libc.setns(fd, CLONE_NEWNET):
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+
+
+def _enter(fd: int) -> None:
+    try:
+        _set(fd)
+    except OSError as error:
+        if error.errno == errno.EPERM:
+            raise NotPermitted("entering another network namespace needs CAP_SYS_ADMIN") from error
+        raise CannotLook(f"cannot enter the network namespace: {error.strerror}") from error
+
+
+def _verify(fd: int) -> None:
+    if identity(fd) != own_identity():
+        raise CannotLook("setns reported success, but the thread is still in another network namespace")
+
+
+def identity(fd: int) -> tuple[int, int]:
+    """(device, inode) of an open namespace: unique while the descriptor is held; inodes are reused at once afterwards."""
+    return _identity_of(os.fstat(fd))
+
+
+def _identity_of(stat: os.stat_result) -> tuple[int, int]:
+    return stat.st_dev, stat.st_ino
+
+
+def own_identity() -> tuple[int, int]:
+    """The identity of the namespace this thread is in."""
+    return _identity_of(Path(OWN).stat())
+
+
+def inode(fd: int) -> int:
+    """The inode number that `ls -l /proc/PID/ns/net` shows."""
+    return os.fstat(fd).st_ino
+
+
+def cookie() -> int:
+    """SO_NETNS_COOKIE of the namespace this thread is in, never reused while the kernel runs; 0 where it is not offered."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as probe:
+        try:
+            return int.from_bytes(probe.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8), "little")
+        except OSError:
+            return 0
