@@ -39,7 +39,7 @@ class Flow:
     """The headers of one packet as it is at one place. Addresses and MACs are canonical text, `length` is IP bytes.
 
     For ARP and ND `src`/`dst` are the sender's and the asked protocol address, `icmp_type` is the ARP operation (1 request,
-    2 reply) or the ICMPv6 type (135, 136). `outer` is the encapsulating flow of a tunnel.
+    2 reply) or the ICMPv6 type (135, 136). `outer` is the encapsulating flow of a tunnel, `vlan` an 802.1Q tag's id.
     """
 
     src: str
@@ -55,13 +55,14 @@ class Flow:
     src_mac: str | None = None
     dst_mac: str | None = None
     outer: Flow | None = None
+    vlan: int | None = None
 
     def reversed(self) -> Flow:
         """The flow of the answer: addresses and ports swapped, link-layer fields, TTL and tunnel forgotten."""
         answer = _ECHO_ANSWER.get((self.protocol, self.icmp_type), self.icmp_type)
         return replace(
             self, src=self.dst, dst=self.src, sport=self.dport, dport=self.sport, icmp_type=answer,
-            ttl=None, src_mac=None, dst_mac=None, outer=None,
+            ttl=None, src_mac=None, dst_mac=None, outer=None, vlan=None,
         )  # fmt: skip
 
     @property
@@ -87,7 +88,8 @@ _ECHO_ANSWER: dict[tuple[Protocol, int | None], int] = {
 class Probe:
     """What to send, how often, and how long to wait. `size` is the ICMP or UDP payload in bytes, as in ping(8).
 
-    `ttl` None means the namespace's own default; `df` None means the kernel's own path MTU policy for the socket.
+    `ttl` None means the namespace's own default; `df` None means the kernel's own path MTU policy for the socket. `device` is the
+    interface that the user asked for (SO_BINDTODEVICE), which an interface of the source merely known is not.
     """
 
     protocol: Protocol
@@ -105,6 +107,7 @@ class Probe:
     uid: int = 0
     interval_ns: int = 200_000_000
     timeout_ns: int = 1_000_000_000
+    device: str | None = None
 
     @property
     def version(self) -> int:
