@@ -1,0 +1,80 @@
+"""Labs for tests: real namespaces, real packets, in a child process; every lab test runs as root and as an ordinary user.
+
+def test_x(lab):                     the tutorial's network, shared: leave it as you found it
+def test_x(fresh_lab):               one of your own, to break: fresh_lab.inject("no-masquerade")
+def test_x(make_lab):                make_lab(Topology(...)): any other
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import netprobe
+from netprobe.errors import NetprobeError
+from netprobe.lab.lab import Lab
+from netprobe.lab.topology import Topology
+from netprobe.lab.tutorial import TUTORIAL
+
+_PROJECT = Path(netprobe.__file__).resolve().parents[1]
+_AS_NOBODY = Path(__file__).with_name("as_nobody.py")
+
+
+@contextmanager
+def open_lab(privilege: str, topology: Topology = TUTORIAL, **options: Any) -> Iterator[Lab]:
+    """A lab as "root" or "rootless"; skipped, with the reason, where it cannot be had. Its folder is /tmp/netprobe-lab-*, open to all."""
+    folder = Path(tempfile.mkdtemp(prefix="netprobe-lab-"))
+    folder.chmod(0o777)  # the rootless lab of a root pytest writes there as nobody
+    bin_folder = str(Path(sys.executable).parent)
+    environment = {"PATH": f"{bin_folder}{os.pathsep}{os.environ.get('PATH', os.defpath)}", "PYTHONDONTWRITEBYTECODE": "1"}
+    launcher: list[str] = []
+    if privilege == "rootless" and os.geteuid() == 0:
+        environment["HOME"] = "/nonexistent"
+        seen = dict.fromkeys([sys.prefix, sys.base_prefix, str(_PROJECT)])
+        launcher = [sys.executable, str(_AS_NOBODY), *seen, "--"]
+    try:
+        try:
+            lab = Lab(topology, rootless=privilege == "rootless", folder=str(folder), launcher=launcher, environment=environment, **options)
+        except NetprobeError as error:
+            pytest.skip(f"no {privilege} lab on this machine: {error}")
+        with lab:
+            yield lab
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session", params=["root", "rootless"])
+def privilege(request: pytest.FixtureRequest) -> str:
+    """As whom the lab is made. Both, when pytest is root; else rootless only."""
+    if request.param == "root" and os.geteuid() != 0:
+        pytest.skip("a lab as root needs root; the rootless one runs")
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def lab(privilege: str) -> Iterator[Lab]:
+    """The tutorial's network, one for all tests: do not change it."""
+    with open_lab(privilege) as opened:
+        yield opened
+
+
+@pytest.fixture
+def fresh_lab(privilege: str) -> Iterator[Lab]:
+    """The tutorial's network, for this test alone: break it."""
+    with open_lab(privilege) as opened:
+        yield opened
+
+
+@pytest.fixture
+def make_lab(privilege: str) -> Iterator[Callable[..., Lab]]:
+    """make_lab(topology, engine=...) gives a lab of any topology; it ends with the test."""
+    with ExitStack() as stack:
+        yield lambda topology, **options: stack.enter_context(open_lab(privilege, topology, **options))
