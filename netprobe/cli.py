@@ -1,0 +1,363 @@
+"""The command line: parse, one engine call, one renderer, an exit code. Heavy imports stay inside the commands."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from . import __version__
+
+if TYPE_CHECKING:
+    from .engine import Question
+    from .model import Report
+    from .render.terminal import Terminal
+
+_UNITS = {"": 1_000_000_000, "s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "µs": 1_000, "ns": 1, "m": 60_000_000_000}
+_EXIT = {"reachable": 0, "unreachable": 1, "intermittent": 1, "undetermined": 4}
+_OUTPUT_FAILED, _BUG, _PIPE_CLOSED = 74, 70, 141
+
+
+class Duration(click.ParamType[int]):
+    """A time span as people write it: 1, 0.5, 200ms, 2s; a bare number is seconds. The value is ns."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The span in ns; click's own error for anything else."""
+        if isinstance(value, int):
+            return value
+        number = value.rstrip("nmµus")
+        try:
+            return int(float(number) * _UNITS[value[len(number) :]])
+        except (ValueError, KeyError, OverflowError):
+            self.fail(f"{value!r} is not a duration; write 0.5, 200ms or 2s", param, ctx)
+
+
+class Commands(click.Group):
+    """The group of all commands: in the order in which a person meets them, and with the nearest name for a typo."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """The commands in the order of their definition."""
+        return list(self.commands)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """click's resolution, with a hint for a misspelt command."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], self.list_commands(ctx), 2)
+            if not near:
+                raise
+            raise click.UsageError(f"No such command '{args[0]}'. Did you mean {' or '.join(near)}?", ctx) from error
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("-q", "--quiet", is_flag=True, help="Print the verdict line only.")
+@click.option("-v", "--verbose", is_flag=True, help="Show tracebacks of netprobe's own bugs.")
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True, help="Colour the report.")
+@click.option("--host", metavar="NS", help="The namespace that `host` names (default: the one netprobe runs in).")
+@click.version_option(__version__, "-V", "--version", prog_name="netprobe")
+@click.pass_context
+def cli(ctx: click.Context, /, **settings: Any) -> None:
+    """Trace a packet through network namespaces, veths, bridges and NAT, and name the one object that stops it.
+
+    Nothing on the machine is changed. Exit codes: 0 reachable, 1 not, 2 wrong question, 3 cannot look, 4 undetermined.
+    """
+    ctx.obj = settings
+
+
+_PROBE: tuple[Callable[..., Any], ...] = (
+    click.option(
+        "-p",
+        "--protocol",
+        type=click.Choice(["icmp", "udp", "tcp", "arp"]),
+        help="Probe with this protocol.  [default: icmp; tcp with a port]",
+    ),
+    click.option("-P", "--port", type=click.IntRange(1, 65535), help="Destination port."),
+    click.option("-c", "--count", type=click.IntRange(1, 100_000), default=1, show_default=True, help="Number of probes."),
+    click.option("-W", "--timeout", type=Duration(), default="1s", show_default=True, help="How long to wait for an answer."),
+    click.option("-i", "--interval", type=Duration(), default="200ms", show_default=True, help="Time between probes."),
+    click.option("-4", "version", flag_value=4, type=int, help="Use IPv4."),
+    click.option("-6", "version", flag_value=6, type=int, help="Use IPv6."),
+    click.option("-s", "--size", type=click.IntRange(0, 65_507), default=56, show_default=True, help="ICMP or UDP payload bytes."),
+    click.option("--df/--no-df", default=None, help="Forbid or allow fragmentation.  [default: as the kernel decides]"),
+    click.option("--ttl", type=click.IntRange(1, 255), help="TTL or hop limit.  [default: the namespace's own]"),
+    click.option("--source-address", metavar="ADDRESS", help="Send from this address."),
+    click.option("--source-port", type=click.IntRange(1, 65535), help="Send from this port."),
+    click.option("--mark", type=click.IntRange(0, 0xFFFFFFFF), default=0, help="Firewall mark of the probe."),
+    click.option("--uid", type=click.IntRange(0, 0xFFFFFFFE), help="User id that the probe is sent as."),
+    click.option("--exclude", multiple=True, metavar="NS", help="Treat a namespace as not visible (repeatable)."),
+    click.option("--no-witness", is_flag=True, help="Do not use kernel tracing, even where it is allowed."),
+)
+_OUTPUT: tuple[Callable[..., Any], ...] = (
+    click.option(
+        "-o",
+        "--output",
+        type=click.Choice(["text", "wide", "json", "jsonl", "markdown", "svg"]),
+        default="text",
+        show_default=True,
+        help="Format of the report.",
+    ),
+    click.option("--out", type=click.Path(dir_okay=False), help="Write the report to this file instead of stdout."),
+)
+_CAPTURE: tuple[Callable[..., Any], ...] = (
+    click.option("-w", "--write", metavar="FILE.pcapng", help="Write the capture to this file; - is stdout."),
+    click.option(
+        "--captures", metavar="DIR", envvar="NETPROBE_CAPTURES", default="captures", show_default=True, help="Folder for captures, or none."
+    ),
+)
+
+
+def _with(*options: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Put several options on a command, in the order given."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+@cli.command()
+@click.argument("src")
+@click.argument("dst", metavar="DST[:PORT]")
+@_with(*_PROBE, *_OUTPUT, *_CAPTURE)
+@click.pass_obj
+def trace(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> NoReturn:
+    """Follow a packet from SRC to DST through every hop, both directions, and name the cause when it breaks.
+
+    SRC is a namespace, a container, pid:N or path:FILE; DST one of these, an address or a host name. Example: netprobe trace red 8.8.8.8
+    """
+    _probe("trace", settings, src, dst, options)
+
+
+@cli.command()
+@click.argument("src")
+@click.argument("dst")
+@_with(*_PROBE[2:7], *_PROBE[10:11], *_PROBE[14:], *_OUTPUT, *_CAPTURE)
+@click.pass_obj
+def arping(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> NoReturn:
+    """Ask by ARP (NDP for IPv6) from SRC who has DST's address on their common segment.
+
+    Shows every answer with MAC and time, and the frame's way over bridge and ports. Example: netprobe arping c1 c2
+    """
+    _probe("arping", settings, src, dst, options | {"protocol": "arp"})
+
+
+@cli.command()
+@click.argument("src")
+@click.argument("dst", metavar="DST[:PORT]")
+@_with(*_PROBE, *_OUTPUT, *_CAPTURE)
+@click.pass_obj
+def ping(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> NoReturn:
+    """Say in one line whether DST answers SRC, and the cause when it does not."""
+    _probe("ping", settings, src, dst, options)
+
+
+@cli.command()
+@click.argument("src")
+@click.argument("dst", metavar="DST[:PORT]")
+@_with(*_PROBE, *_OUTPUT)
+@click.pass_obj
+def why(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> NoReturn:
+    """Predict only: read the configuration, send nothing."""
+    _probe("why", settings, src, dst, options | {"captures": "none", "write": None})
+
+
+@cli.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@_with(*_OUTPUT)
+@click.pass_obj
+def show(settings: dict[str, Any], /, file: str, **options: Any) -> NoReturn:
+    """Print a saved run again - a capture of netprobe's or a JSON report - without privileges."""
+    from .saved import load
+
+    report, _run = load(file)
+    _print(settings, report, options)
+    sys.exit(_EXIT[report.verdict])
+
+
+@cli.command(name="ls")
+@_with(*_OUTPUT)
+@click.pass_obj
+def list_spaces(settings: dict[str, Any], /, **options: Any) -> NoReturn:
+    """List namespaces and containers, their addresses, and the veth that leads to each."""
+    from .linux.machine import Machine
+    from .render.spaces import spaces
+
+    with Machine(settings["host"]) as machine:
+        _write(spaces(machine.spaces(), options["output"], _terminal(settings, options)), options["out"])
+    sys.exit(0)
+
+
+@cli.command()
+@click.option("--break", "fault", metavar="NAME", help="Break this instead of the first of the list.")
+@click.option("--list", "listing", is_flag=True, help="List the faults that --break knows.")
+@click.option("--shell", is_flag=True, help="Open a shell inside the lab, to walk the tutorial by hand.")
+def demo(fault: str | None, listing: bool, shell: bool) -> NoReturn:
+    """Build a private lab, trace through it, break one thing and name the cause. Leaves nothing behind."""
+    from .lab.demo import demo as run_demo
+    from .lab.demo import faults_list
+
+    if listing:
+        click.echo(faults_list())
+        sys.exit(0)
+    sys.exit(run_demo(fault, shell, run_line))
+
+
+@cli.command()
+def schema() -> None:
+    """Print the JSON Schema of the report."""
+    from .codec import schema as report_schema
+
+    _write(report_schema().decode() + "\n", None)
+
+
+@cli.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script for a shell: eval "$(netprobe completion bash)"."""
+    from click.shell_completion import get_completion_class
+
+    found = get_completion_class(shell)
+    assert found is not None
+    click.echo(found(cli, {}, "netprobe", "_NETPROBE_COMPLETE").source())
+
+
+def _probe(command: str, settings: dict[str, Any], src: str, dst: str, options: dict[str, Any]) -> NoReturn:
+    """One question from the command line: ask, save, print, exit."""
+    from .wire.craft import Crafter
+
+    with Crafter() as crafter:  # forked before anything heavy is imported, so that scapy loads beside pyroute2
+        from .engine import ask
+        from .linux.machine import Machine
+
+        with Machine(settings["host"], tuple(options.get("exclude") or ()), crafter=crafter) as machine:
+            run = ask(machine, _question(command, src, dst, options))
+    failed = None
+    if command != "why":
+        from .saved import save
+
+        run, failed = save(run, options["write"], options["captures"], _command_line())
+    _print(settings, run.report, options)
+    if failed is not None:
+        _complain(failed[0], failed[1])
+        sys.exit(_OUTPUT_FAILED)
+    sys.exit(_EXIT[run.report.verdict])
+
+
+def _question(command: str, src: str, dst: str, options: dict[str, Any]) -> Question:
+    from .engine import Question
+
+    return Question(
+        src, dst, command, protocol=options.get("protocol"), port=options.get("port"), count=options["count"], size=options.get("size", 56),
+        ttl=options.get("ttl"), df=options.get("df"), version=options.get("version"), source_address=options.get("source_address"),
+        source_port=options.get("source_port"), mark=options.get("mark") or 0, uid=options.get("uid"),
+        interval_ns=options["interval"], timeout_ns=options["timeout"], send=command != "why",
+    )  # fmt: skip
+
+
+def _command_line() -> str:
+    import shlex
+
+    return shlex.join(["netprobe", *sys.argv[1:]])
+
+
+def _terminal(settings: dict[str, Any], options: dict[str, Any]) -> Terminal:
+    """What the output can show: colour, width, character set."""
+    import os
+    import shutil
+
+    from .render.terminal import terminal
+
+    to_terminal = options.get("out") is None and sys.stdout.isatty()
+    columns = shutil.get_terminal_size((0, 0)).columns if to_terminal else 0
+    encoding = "utf-8" if options.get("out") else (sys.stdout.encoding or "ascii")
+    return terminal(settings["color"], os.environ, isatty=to_terminal, columns=columns, encoding=encoding)
+
+
+def _print(settings: dict[str, Any], report: Report, options: dict[str, Any]) -> None:
+    """Render in the format asked for and write it where it belongs."""
+    from .formats import formatted
+
+    terminal = _terminal(settings, options)
+    text = formatted(report, options["output"], terminal, quiet=settings["quiet"])
+    if options.get("write") == "-":
+        click.echo(text, err=True, nl=False, color=terminal.colour)
+        return
+    _write(text, options["out"])
+
+
+def _write(text: str, out: str | None) -> None:
+    if out is None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    try:
+        with open(out, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        sys.stdout.write(text)
+        _complain(f"cannot write {out}: {error.strerror}", "The report is printed above instead.")
+        sys.exit(_OUTPUT_FAILED)
+
+
+def _complain(message: str, hint: str = "") -> None:
+    """An error for people, on stderr: what, then what to do next."""
+    from .render.escape import safe
+
+    click.echo(f"netprobe: {safe(message)}", err=True)
+    for line in hint.splitlines():
+        click.echo(f"  {safe(line)}", err=True)
+
+
+def run_line(arguments: list[str]) -> int:
+    """Run one command line in this process; its exit code. Every error becomes a message and a code of the contract."""
+    from .errors import NetprobeError
+
+    try:
+        cli.main(arguments, prog_name="netprobe", standalone_mode=False)
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else 0
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except NetprobeError as error:
+        _complain(str(error), error.hint)
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return 130
+    except BrokenPipeError:
+        return _PIPE_CLOSED
+    except Exception as error:
+        if "-v" in arguments or "--verbose" in arguments:
+            raise
+        _complain(f"a bug in netprobe: {type(error).__name__}: {error}", "Run again with -v for the traceback, and report it.")
+        return _BUG
+    return 0
+
+
+def main() -> NoReturn:
+    """The entry point: run, and leave quietly whichever way it ends."""
+    import signal
+
+    signal.signal(signal.SIGTERM, _terminated)
+    code = run_line(sys.argv[1:])
+    if code == _PIPE_CLOSED:
+        import os
+
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def _terminated(_signal: int, _frame: object) -> NoReturn:
+    """SIGTERM ends like Ctrl-C: every `with` and `finally` on the way out runs."""
+    raise KeyboardInterrupt

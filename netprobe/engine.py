@@ -1,0 +1,178 @@
+"""The line: resolve, snapshot, predict, observe, diagnose. Every command is a slice of it."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol as Interface
+
+from .errors import CannotLook, WrongQuestion
+from .model import Endpoint, FindPeer, Need, Observation, Probe, Protocol, ReadNamespace, Report, Run, Snapshot, Timings, Watch
+from .path.predict import Prediction, predict
+
+_ROUNDS = 200  # a path asks for a few namespaces and a route lookup at each; this many rounds mean that reading does not help
+
+
+class World(Interface):
+    """The one seam: what can be read of a machine, and what can be observed on it. A recording has the same two methods."""
+
+    def resolve(self, text: str, inside: Endpoint | None = None) -> Endpoint:
+        """The endpoint that `text` names."""
+        ...
+
+    def read(self, snapshot: Snapshot, needs: Sequence[Need]) -> Snapshot:
+        """`snapshot` with what `needs` asks for, or with a blind spot where it cannot be had."""
+        ...
+
+    def observe(self, watch: Watch, settled: Callable[[Sequence[Observation], int], bool]) -> tuple[Observation, ...]:
+        """Send the probe and report what was seen of it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the user asked: two endpoints as typed, and the options of the probe."""
+
+    source: str
+    destination: str
+    command: str = "trace"
+    protocol: str | None = None
+    port: int | None = None
+    count: int = 1
+    size: int = 56
+    ttl: int | None = None
+    df: bool | None = None
+    version: int | None = None
+    source_address: str | None = None
+    source_port: int | None = None
+    mark: int = 0
+    uid: int | None = None
+    interval_ns: int = 200_000_000
+    timeout_ns: int = 1_000_000_000
+    send: bool = True
+
+
+@dataclass(slots=True)
+class _Clock:
+    """How long each part of the line took, in ns."""
+
+    spent: dict[str, int] = field(default_factory=dict)
+
+    def add(self, part: str, since: int) -> None:
+        self.spent[part] = self.spent.get(part, 0) + time.monotonic_ns() - since
+
+    def timings(self) -> Timings:
+        return Timings(*(self.spent.get(part, 0) for part in ("snapshot", "predict", "observe", "diagnose")))
+
+
+def ask(world: World, question: Question) -> Run:
+    """Answer one question. Raises WrongQuestion, NotPermitted or CannotLook; a broken network is in the report."""
+    clock, started = _Clock(), time.time_ns()
+    probe = _probe(world, question)
+    snapshot, prediction = foresee(world, probe, Snapshot(), clock)
+    sent = prediction.probe if prediction is not None else probe
+    observations: tuple[Observation, ...] | None = None
+    tapped: frozenset[str] = frozenset()
+    if question.send and sent.source.address is not None:
+        watch = Watch(sent, tuple(snapshot.namespaces), _ports(prediction))
+        observations, tapped = _observe(world, watch, prediction, clock), frozenset(watch.namespaces)
+    report = _diagnose(question.command, sent, snapshot, prediction, observations, tapped, clock)
+    return Run(replace(report, timings=clock.timings()), snapshot, observations or (), started)
+
+
+def foresee(world: World, probe: Probe, snapshot: Snapshot, clock: _Clock) -> tuple[Snapshot, Prediction | None]:
+    """Predict, reading what the prediction asks for, until it is complete. None when reading brings nothing new."""
+    for _ in range(_ROUNDS):
+        since = time.monotonic_ns()
+        outcome = predict(snapshot, probe)
+        clock.add("predict", since)
+        if isinstance(outcome, Prediction):
+            return snapshot, outcome
+        since = time.monotonic_ns()
+        grown = world.read(snapshot, outcome)
+        clock.add("snapshot", since)
+        if grown == snapshot:
+            raise CannotLook(f"cannot read {_needed(outcome)}", "It may have vanished while netprobe was looking; try again.")
+        snapshot = grown
+    return snapshot, None
+
+
+def _needed(needs: Sequence[Need]) -> str:
+    need = needs[0]
+    if isinstance(need, ReadNamespace):
+        return f"the configuration of {need.name}"
+    if isinstance(need, FindPeer):
+        return f"what {need.namespace} is connected to"
+    return f"the routes of {need.namespace}"
+
+
+def _observe(world: World, watch: Watch, prediction: Prediction | None, clock: _Clock) -> tuple[Observation, ...]:
+    from .path.settle import settled
+
+    since = time.monotonic_ns()
+    seen = world.observe(watch, settled(watch.probe, prediction))
+    clock.add("observe", since)
+    return seen
+
+
+def _diagnose(command: str, probe: Probe, snapshot: Snapshot, prediction: Prediction | None, seen: Sequence[Observation] | None,
+              tapped: frozenset[str], clock: _Clock) -> Report:  # fmt: skip
+    from .causes.catalogue import explain
+    from .path.diagnose import diagnose
+
+    since = time.monotonic_ns()
+    report = diagnose(command, probe, snapshot, prediction, seen, tapped, explain)
+    clock.add("diagnose", since)
+    return report
+
+
+def _ports(prediction: Prediction | None) -> tuple[int, ...]:
+    """The ports that translations on the predicted way give the flow."""
+    if prediction is None:
+        return ()
+    flows = [hop.flow for hop in prediction.request.hops]
+    return tuple(sorted({port for flow in flows for port in (flow.sport, flow.dport) if port is not None}))
+
+
+def _probe(world: World, question: Question) -> Probe:
+    """Endpoints and options into a probe; whatever depends on the configuration is decided by the prediction."""
+    source = world.resolve(question.source)
+    if source.namespace is None:
+        raise WrongQuestion(f"{question.source} is no place to send from", "SRC is a namespace or a container; see `netprobe ls`.")
+    source = replace(source, address=question.source_address or source.address)
+    target = world.resolve(question.destination, source)
+    port = question.port if question.port is not None else target.port
+    target = replace(target, port=port)
+    if target.address is None:
+        target = replace(target, address=_address_of(world, target, question, source))
+    protocol = _protocol(question, target)
+    ports = protocol in (Protocol.TCP, Protocol.UDP)
+    if ports and target.port is None:
+        raise WrongQuestion(f"{protocol} needs a port", f"Write {question.destination}:PORT or add -P PORT.")
+    return Probe(
+        protocol, secrets.token_hex(8), source, target, count=question.count, size=question.size, ttl=question.ttl, df=question.df,
+        source_port=question.source_port or (32768 + secrets.randbelow(28000) if ports else None),
+        icmp_id=None if ports else 1 + secrets.randbelow(65535), mark=question.mark, uid=question.uid or 0,
+        interval_ns=question.interval_ns, timeout_ns=question.timeout_ns,
+    )  # fmt: skip
+
+
+def _protocol(question: Question, target: Endpoint) -> Protocol:
+    named = question.protocol or ("tcp" if target.port is not None else "icmp")
+    six = ":" in (target.address or "")
+    return {"icmp": Protocol.ICMPV6 if six else Protocol.ICMP, "arp": Protocol.ND if six else Protocol.ARP}.get(named) or Protocol(named)
+
+
+def _address_of(world: World, target: Endpoint, question: Question, source: Endpoint) -> str:
+    """The address of a destination that is given as a namespace: one on a network of the source first."""
+    from .path.choice import destination_address
+
+    assert target.namespace is not None
+    snapshot = world.read(Snapshot(), [ReadNamespace(n) for n in dict.fromkeys((source.namespace, target.namespace)) if n])
+    found = destination_address(snapshot, source, target, question.version)
+    if found is None:
+        kind = f"IPv{question.version} " if question.version else ""
+        raise WrongQuestion(f"{question.destination} has no {kind}address", "Give the address instead, or -4 / -6.")
+    return found

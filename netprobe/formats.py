@@ -1,0 +1,50 @@
+"""One report in any of the formats that -o names."""
+
+from __future__ import annotations
+
+from .model import Report, Verdict
+from .render.terminal import Terminal
+
+
+def formatted(report: Report, output: str, terminal: Terminal, quiet: bool = False) -> str:
+    """The report as text that ends with a newline; `quiet` is one line, whatever the command was."""
+    if output in ("json", "jsonl"):
+        return _json(report, output)
+    if output == "markdown":
+        from .render.markdown import markdown
+
+        return markdown(report)
+    if output == "wide":
+        from .render.wide import wide
+
+        return wide(report, terminal.colour, terminal.ascii)
+    if output == "svg":
+        from .render.svg import svg
+
+        return svg(_text(report, Terminal(terminal.width or 100, colour=True), quiet), _question(report))
+    return _text(report, terminal, quiet)
+
+
+def _text(report: Report, terminal: Terminal, quiet: bool) -> str:
+    from .render import text
+
+    if quiet or (report.command == "ping" and report.verdict is not Verdict.INTERMITTENT):
+        return text.ping(report, terminal.colour, terminal.ascii)
+    if report.command == "arping":
+        return text.arping(report, terminal.width, terminal.colour, terminal.ascii)
+    return text.text(report, terminal.width, terminal.colour, terminal.ascii)
+
+
+def _json(report: Report, output: str) -> str:
+    from .codec import report_to_json
+
+    data = report_to_json(report).decode()
+    if output == "jsonl":
+        import json
+
+        return json.dumps(json.loads(data), ensure_ascii=False, separators=(",", ":")) + "\n"
+    return data.rstrip("\n") + "\n"
+
+
+def _question(report: Report) -> str:
+    return f"netprobe {report.command} {report.probe.source.endpoint} {report.probe.destination.endpoint}"

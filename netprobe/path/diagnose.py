@@ -1,0 +1,207 @@
+"""From prediction and observations to the report: the verdict, the leg that failed, the cause. Pure; the catalogue is handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from netprobe.model import (
+    Agreement,
+    Answer,
+    Blind,
+    Cause,
+    End,
+    Hop,
+    IcmpError,
+    Leg,
+    Observation,
+    Paths,
+    Probe,
+    Protocol,
+    Report,
+    Snapshot,
+    Source,
+    Stop,
+    Verdict,
+)
+
+from .case import Case
+from .overlay import best_sequence, lay, sightings
+from .predict import Prediction
+
+Explain = Callable[[Case], Cause | None]
+
+
+def diagnose(command: str, probe: Probe, snapshot: Snapshot, prediction: Prediction | None, observations: Sequence[Observation] | None,
+             tapped: frozenset[str], explain: Explain) -> Report:  # fmt: skip
+    """The report of one run. `observations` None means that nothing was sent; `tapped` names the namespaces with a sensor."""
+    asked = prediction.probe if prediction is not None else probe
+    seen = tuple(observations or ())
+    sequence = best_sequence(seen)
+    request, reply = _paths(prediction, seen, tapped, sequence)
+    watched = observations is not None
+    case = Case(snapshot, asked, prediction, seen, request, reply, watched, errors=_errors(seen))
+    verdict = _verdict(case)
+    case = replace(case, leg=_leg(case, verdict), stop=_believed(case, verdict))
+    cause = (
+        explain(case) if verdict in (Verdict.UNREACHABLE, Verdict.INTERMITTENT) or (verdict is Verdict.UNDETERMINED and case.stop) else None
+    )
+    direction = _direction(case, verdict, cause)
+    answers = {o.sequence: o for o in reversed(seen) if o.kind == "answered"}
+    report = Report(
+        command, asked, verdict, "", direction=direction, sent=asked.count if watched else 0, received=len(answers),
+        rtt_ns=_round_trips(seen), path=Paths(request, reply), causes=(cause,) if cause else (), agreement=_agreement(case, verdict),
+        blind=_blind(snapshot, seen), errors=case.errors, answers=_stations(asked, seen), sightings=sightings(seen, request, reply),
+    )  # fmt: skip
+    return replace(report, summary=_summary(report))
+
+
+def _paths(
+    prediction: Prediction | None, seen: Sequence[Observation], tapped: frozenset[str], sequence: int
+) -> tuple[tuple[Hop, ...], tuple[Hop, ...]]:
+    request = prediction.request.hops if prediction else ()
+    reply = prediction.reply.hops if prediction and prediction.reply else ()
+    return lay(request, Leg.REQUEST, seen, tapped, sequence), lay(reply, Leg.REPLY, seen, tapped, sequence)
+
+
+def _errors(seen: Sequence[Observation]) -> tuple[IcmpError, ...]:
+    """The ICMP errors about the probe, each once."""
+    return tuple(dict.fromkeys(o.error for o in seen if o.error is not None))
+
+
+def _verdict(case: Case) -> Verdict:
+    if not case.watched:
+        return _predicted_verdict(case.prediction)
+    answers = {o.sequence for o in case.observations if o.kind == "answered"}
+    if len(answers) >= case.probe.count:
+        return Verdict.UNREACHABLE if _all_refused(case) else Verdict.REACHABLE
+    if answers:
+        return Verdict.INTERMITTENT
+    if any(o.kind == "starved" for o in case.observations):
+        return Verdict.UNDETERMINED
+    if (
+        case.probe.protocol is Protocol.UDP
+        and _delivered(case)
+        and not case.errors
+        and (case.prediction is None or case.prediction.stop is None)
+    ):
+        return Verdict.UNDETERMINED
+    return Verdict.UNREACHABLE
+
+
+def _predicted_verdict(prediction: Prediction | None) -> Verdict:
+    if prediction is None:
+        return Verdict.UNDETERMINED
+    walks = [prediction.request, *([prediction.reply] if prediction.reply else [])]
+    if any(walk.end is End.UNDETERMINED for walk in walks):
+        return Verdict.UNDETERMINED
+    return Verdict.UNREACHABLE if prediction.stop is not None else Verdict.REACHABLE
+
+
+def _all_refused(case: Case) -> bool:
+    """Whether every answer was a refusal (RST, port unreachable)."""
+    return all(o.text == "refused" for o in case.observations if o.kind == "answered")
+
+
+def _delivered(case: Case) -> bool:
+    """Whether the request was seen at the last tapped place of its predicted way, which ends in a delivery."""
+    tapped = [hop for hop in case.request if hop.bound]
+    ends = case.prediction is not None and case.prediction.request.end in (End.DELIVER, End.EXIT)
+    return bool(tapped) and tapped[-1].observed is True and ends
+
+
+def _leg(case: Case, verdict: Verdict) -> Leg | None:
+    """Which leg failed: the reply when the request was seen to arrive, the request when it was not."""
+    if verdict is Verdict.REACHABLE:
+        return None
+    predicted = case.prediction.leg if case.prediction else None
+    if not case.watched:
+        return predicted
+    if any(hop.observed for hop in case.reply) or any(
+        o.kind == "seen" and o.leg is Leg.REPLY and o.error is None for o in case.observations
+    ):
+        return Leg.REPLY if predicted is not Leg.REQUEST else predicted
+    if _delivered(case):
+        return predicted or (Leg.REPLY if case.prediction and case.prediction.request.end is End.DELIVER else None)
+    return Leg.REQUEST
+
+
+def _believed(case: Case, verdict: Verdict) -> Stop | None:
+    """The predicted stop, unless the taps saw the packet get past it."""
+    if verdict is Verdict.REACHABLE or case.prediction is None or case.prediction.stop is None:
+        return None
+    stop = case.prediction.stop
+    if not case.watched:
+        return stop
+    got_past = case.prediction.request.stop is not None and (
+        any(o.kind == "seen" and o.leg is Leg.REPLY and o.error is None for o in case.observations)
+        or any(not hop.predicted for hop in case.request)
+    )
+    return None if got_past else stop
+
+
+def _direction(case: Case, verdict: Verdict, cause: Cause | None) -> Leg | None:
+    if verdict in (Verdict.REACHABLE, Verdict.INTERMITTENT):
+        return None
+    return Leg.REPLY if cause is not None and cause.code in ("nat-missing", "nat-wrong-match") else case.leg
+
+
+def _agreement(case: Case, verdict: Verdict) -> Agreement:
+    if not case.watched:
+        return Agreement.PREDICTED_ONLY
+    if case.prediction is None or any(w.end is End.UNDETERMINED for w in (case.prediction.request, case.prediction.reply) if w):
+        return Agreement.OBSERVED_ONLY
+    expected = Verdict.REACHABLE if case.prediction.stop is None else Verdict.UNREACHABLE
+    missed = any(hop.observed is False for hop in (*case.request, *case.reply))
+    if verdict is Verdict.UNDETERMINED:
+        return Agreement.OBSERVED_ONLY
+    if verdict is not expected or (verdict is Verdict.REACHABLE and missed):
+        return Agreement.DISAGREE
+    return Agreement.CONFIRMED
+
+
+def _round_trips(seen: Sequence[Observation]) -> tuple[int, ...]:
+    """ns from the first sighting of each request at the sender to its answer."""
+    sent: dict[int, int] = {}
+    for o in seen:
+        if o.kind == "seen" and o.leg is Leg.REQUEST and o.bound == "out":
+            sent[o.sequence] = min(sent.get(o.sequence, o.time_ns), o.time_ns)
+    answers: dict[int, int] = {}
+    for o in seen:
+        if o.kind == "answered":
+            answers.setdefault(o.sequence, o.time_ns)
+    return tuple(max(0, time - sent.get(sequence, time)) for sequence, time in sorted(answers.items()))
+
+
+def _blind(snapshot: Snapshot, seen: Sequence[Observation]) -> tuple[Blind, ...]:
+    spots = [*snapshot.blind, *(b for n in snapshot.namespaces.values() for b in n.blind)]
+    spots += [Blind(o.text or "tap", f"in {o.namespace}") for o in seen if o.kind in ("starved", "blind")]
+    return tuple(dict.fromkeys(spots))
+
+
+def _stations(probe: Probe, seen: Sequence[Observation]) -> tuple[Answer, ...]:
+    """The answers to an ARP or ND probe, as arping prints them."""
+    if probe.protocol not in (Protocol.ARP, Protocol.ND):
+        return ()
+    sent = {o.sequence: o.time_ns for o in reversed(seen) if o.kind == "seen" and o.leg is Leg.REQUEST and o.bound == "out"}
+    found = [o for o in seen if o.kind == "answered" and o.flow is not None and o.source in (Source.TAP, Source.SOCKET)]
+    return tuple(
+        Answer(o.sequence, o.flow.src, o.flow.src_mac or "?", max(0, o.time_ns - sent.get(o.sequence, 0)),
+               o.flow.dst_mac == "ff:ff:ff:ff:ff:ff", o.text)
+        for o in found if o.flow is not None
+    )  # fmt: skip
+
+
+def _summary(report: Report) -> str:
+    src, dst = report.probe.source.endpoint, report.probe.destination.endpoint
+    if report.verdict is Verdict.REACHABLE:
+        return f"{dst} is reachable from {src}"
+    if report.causes:
+        return report.causes[0].summary
+    if report.verdict is Verdict.INTERMITTENT:
+        return f"{report.sent - report.received} of {report.sent} probes from {src} to {dst} were lost"
+    return (
+        f"{dst} is not reachable from {src}"
+        if report.verdict is Verdict.UNREACHABLE
+        else f"whether {dst} is reachable from {src} could not be determined"
+    )

@@ -1,0 +1,66 @@
+"""Why nobody answers for an address on a segment: it may be elsewhere, down, or nowhere at all."""
+
+from __future__ import annotations
+
+from netprobe.model import Link, Namespace, Object, Stage, Stop
+
+from . import prefix
+from .ground import Ground
+from .segment import lost
+
+
+def explain_silence(ground: Ground, name: str, link: Link, address: str, owner: tuple[str, Link] | None) -> Stop:
+    """The cause of an unanswered request for `address` on `link`; `owner` is who carries the address, if anybody is known to."""
+    port = _loose_port(ground, name, link, owner)
+    if port is not None:
+        return port
+    text = f"nobody on the segment of {name}/{link.name} answers for {address}"
+    if owner is not None:
+        text = f"{address} is on {owner[0]}/{owner[1].name}, which is not on the segment of {name}/{link.name}"
+    entry = f"{address} dev {link.name}"
+    return lost("neigh-no-answer", name, link, Stage.NEIGHBOUR, text, object=Object("neighbour", entry, f"{entry} FAILED"))
+
+
+def _loose_port(ground: Ground, name: str, link: Link, owner: tuple[str, Link] | None) -> Stop | None:
+    """The veth between the two that is a port of no bridge, or of another one."""
+    ends = [(name, link)] + ([owner] if owner else [])
+    for there, end in ends:
+        far = ground.beyond(there, end.link) if end.kind == "veth" else None
+        if far is None:
+            continue
+        namespace, port = ground.namespace(far[0]), far[1]
+        bridges = [b for b in namespace.links if b.kind == "bridge"]
+        if port.master is None and bridges and not namespace.addresses_of(port):
+            text = f"{port.name} in {far[0]} is a port of no bridge: the segment of {there}/{end.name} ends there"
+            return lost("port-not-in-bridge", far[0], port, Stage.BRIDGE, text, object=Object("link", port.name, f"{port.name} has no master"),
+                        fix=(f"ip link set {port.name} master {_likely(namespace, bridges, end, ground, there).name}",))  # fmt: skip
+        wrong = _wrong_bridge(ground, namespace, port, there, end)
+        if wrong is not None:
+            return wrong
+    return None
+
+
+def _likely(namespace: Namespace, bridges: list[Link], end: Link, ground: Ground, there: str) -> Link:
+    """The bridge whose network the container's address belongs to, else the first."""
+    own = [a.address for a in ground.namespace(there).addresses_of(end)]
+    for bridge in bridges:
+        for address in namespace.addresses_of(bridge):
+            if any(prefix.contains(prefix.network(address.address, address.prefixlen), o) for o in own):
+                return bridge
+    return bridges[0]
+
+
+def _wrong_bridge(ground: Ground, namespace: Namespace, port: Link, there: str, end: Link) -> Stop | None:
+    """A port of one bridge whose container belongs, by its address, to the network of another."""
+    bridges = [b for b in namespace.links if b.kind == "bridge"]
+    master = namespace.link(port.master)
+    if master is None or len(bridges) < 2 or master.kind != "bridge":
+        return None
+    wanted = _likely(namespace, [b for b in bridges if namespace.addresses_of(b)] or bridges, end, ground, there)
+    own = [a.address for a in ground.namespace(there).addresses_of(end)]
+    matching = any(prefix.contains(prefix.network(a.address, a.prefixlen), o) for a in namespace.addresses_of(wanted) for o in own)
+    if wanted.index == master.index or not matching:
+        return None
+    text = f"{port.name} in {namespace.name} is a port of {master.name}, but {there}/{end.name} has an address of {wanted.name}'s network"
+    return lost("port-wrong-bridge", namespace.name, port, Stage.BRIDGE, text, object=Object("bridge-port", port.name, f"{port.name} master {master.name}"),
+                fix=(f"ip link set {port.name} master {wanted.name}",))  # fmt: skip

@@ -1,0 +1,92 @@
+"""ARP or ND between two stations of one segment: the request's way, and the answer's way back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from netprobe.model import End, Flow, Hop, Leg, Link, Probe, Protocol, RouteQuery, Stage, Stop, Walk
+
+from . import fib, neighbour
+from .ground import Ground, Packet
+from .segment import Branch, Segment, lost
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """The two walks; `reply` None when nobody would answer."""
+
+    request: Walk
+    reply: Walk | None = None
+
+
+def interface(ground: Ground, name: str, dst: str, wanted: str | None = None) -> Link | None:
+    """The interface over which `name` reaches `dst` directly, without a router; None when it does not."""
+    namespace = ground.namespace(name)
+    if wanted is not None:
+        return namespace.link_named(wanted)
+    decision = fib.lookup(namespace, RouteQuery(None, dst))
+    if decision.error is not None or decision.leg is None or decision.leg.via is not None or decision.type != "unicast":
+        return None
+    return namespace.link(decision.leg.index)
+
+
+def exchange(ground: Ground, probe: Probe) -> Exchange:
+    """Walk the request to the station that owns the address, and its answer back."""
+    name, dst = probe.source.namespace, probe.destination.address
+    assert name is not None
+    assert dst is not None
+    link = interface(ground, name, dst, probe.source.interface)
+    if link is None:
+        stop = lost("no-route", name, None, Stage.ROUTE, f"{dst} is not on a segment of {name}")
+        return Exchange(Walk((), End.DROP, stop))
+    blank = Packet(Flow(probe.source.address or "0.0.0.0", dst, probe.protocol), Leg.REQUEST)
+    request = neighbour.request(ground.namespace(name), link, dst, blank)
+    stations: list[tuple[Branch, neighbour.Station]] = []
+    refusals: list[Stop] = []
+    for branch in Segment(ground).transmit(name, link, request):
+        if branch.at is not None and branch.at != (name, link):
+            found: list[neighbour.Station] = []
+            neighbour.answer(ground, (name, link), branch.at, branch.packet, found, refusals)
+            stations += [(branch, station) for station in found]
+        elif branch.exit:
+            return Exchange(_numbered(branch, End.EXIT))
+        elif branch.stop is not None:
+            refusals.append(branch.stop)
+    if not stations:
+        return _unanswered(ground, name, link, request, refusals)
+    branch = stations[0][0]
+    return Exchange(_delivered(branch), _back(ground, (name, link), branch, request))
+
+
+def _numbered(branch: Branch, end: End, stop: Stop | None = None) -> Walk:
+    return Walk(tuple(replace(h, n=n) for n, h in enumerate(branch.hops, 1)), end, stop)
+
+
+def _delivered(branch: Branch) -> Walk:
+    assert branch.at is not None
+    note = f"{branch.packet.flow.dst} is {branch.at[0]}'s own"
+    last = Hop(0, branch.at[0], branch.at[1].name, Stage.DELIVER, branch.packet.flow, note=note)
+    return _numbered(replace(branch, hops=(*branch.hops, last)), End.DELIVER)
+
+
+def _back(ground: Ground, asker: tuple[str, Link], branch: Branch, request: Packet) -> Walk:
+    """The unicast answer to who asked."""
+    assert branch.at is not None
+    reply = neighbour.answer_to(request, branch.at[1])
+    branches = Segment(ground).transmit(*branch.at, replace(reply, leg=Leg.REPLY))
+    home = next((b for b in branches if b.at == asker), branches[0])
+    if home.at == asker:
+        return _delivered(home)
+    stop = home.stop or lost("neigh-no-answer", *asker, Stage.ARP, "the answer does not come back")
+    return _numbered(home, End.DROP, stop)
+
+
+def _unanswered(ground: Ground, name: str, link: Link, request: Packet, refusals: list[Stop]) -> Exchange:
+    hop = Hop(1, name, link.name, Stage.TRANSMIT, request.flow, bound="out", note="asks everybody on the segment")
+    stop = neighbour.nobody(ground, name, link, request.flow.dst, refusals)
+    return Exchange(Walk((hop,), End.DROP, stop))
+
+
+def is_ours(protocol: Protocol) -> bool:
+    """Whether a probe of this protocol is an exchange on one segment."""
+    return protocol in (Protocol.ARP, Protocol.ND)

@@ -1,0 +1,199 @@
+"""The routing decision: policy rules in order of priority, then the longest prefix of the table they name.
+
+Rules of the kernel followed here: net/core/fib_rules.c (order, actions, invert, goto, suppress_prefixlength),
+net/ipv4/fib_trie.c and fib_semantics.c (longest prefix, TOS, lowest metric, throw), ip-rule(8), ip-route(8).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from netprobe.model import Namespace, Nexthop, PolicyRule, Route, RouteQuery
+
+from . import prefix
+
+LOCAL, MAIN, DEFAULT = 255, 254, 253
+
+_REFUSALS = {"blackhole": "EINVAL", "unreachable": "EHOSTUNREACH", "prohibit": "EACCES"}
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the FIB says: the route and the leg to take, the policy rule that led there; or `error`, the errno's name.
+
+    `candidates` holds every usable leg of a multipath route: which one the kernel takes depends on its hash.
+    """
+
+    route: Route | None = None
+    leg: Nexthop | None = None
+    rule: PolicyRule | None = None
+    error: str | None = None
+    candidates: tuple[Nexthop, ...] = ()
+
+    @property
+    def type(self) -> str:
+        """The route's type in ip-route(8)'s words; "none" when nothing matched."""
+        return self.route.type if self.route else "none"
+
+
+def lookup(namespace: Namespace, query: RouteQuery) -> Decision:
+    """What this namespace's FIB decides for `query`, from the configuration alone."""
+    rules = rules_for(namespace, prefix.version(query.dst))
+    position, seen = 0, 0
+    while position < len(rules) and seen <= len(rules):
+        rule, seen = rules[position], seen + 1
+        position += 1
+        if not matches(namespace, rule, query):
+            continue
+        if rule.action == "goto":
+            position = next((i for i, other in enumerate(rules) if other.priority >= (rule.goto or 0)), len(rules))
+            continue
+        decision = _act(namespace, rule, query)
+        if decision is not None:
+            return decision
+    return Decision(error="ENETUNREACH")
+
+
+def rules_for(namespace: Namespace, version: int) -> tuple[PolicyRule, ...]:
+    """The policy rules of one IP version in the order in which the kernel asks them."""
+    return tuple(sorted((r for r in namespace.rules if r.version == version), key=lambda r: r.priority))
+
+
+def _act(namespace: Namespace, rule: PolicyRule, query: RouteQuery) -> Decision | None:
+    """One rule's answer; None lets the next rule speak (nop, no route, throw, suppressed)."""
+    if rule.action in _REFUSALS:
+        return Decision(rule=rule, error=_REFUSALS[rule.action])
+    if rule.action != "lookup" or rule.table is None:
+        return None
+    route = best(namespace, rule.table, query)
+    if route is None or route.type == "throw":
+        return None
+    if rule.suppress_prefixlen is not None and prefix.length(route.dst) <= rule.suppress_prefixlen:
+        return None
+    if route.type in _REFUSALS:
+        return Decision(route, None, rule, _REFUSALS[route.type])
+    legs = usable(namespace, route, query.oif)
+    return Decision(route, legs[0] if legs else None, rule, candidates=legs)
+
+
+def matches(namespace: Namespace, rule: PolicyRule, query: RouteQuery) -> bool:
+    """Whether a policy rule selects this query (fib_rule_match, fib4_rule_match)."""
+    return _selects(namespace, rule, query) is not rule.inverted
+
+
+def _selects(namespace: Namespace, rule: PolicyRule, query: RouteQuery) -> bool:
+    if rule.iif is not None and not _is_device(namespace, rule.iif, query.iif, local="lo"):
+        return False
+    if rule.oif is not None and not _is_device(namespace, rule.oif, query.oif):
+        return False
+    if (query.mark ^ rule.mark) & rule.mask and (rule.mark or rule.mask != 0xFFFFFFFF):
+        return False
+    if rule.uids is not None and not (query.uid is not None and rule.uids[0] <= query.uid <= rule.uids[1]):
+        return False
+    if rule.protocol is not None and rule.protocol != query.protocol:
+        return False
+    if rule.tos or not _in_range(rule.sports, query.sport) or not _in_range(rule.dports, query.dport):
+        return False
+    if rule.src is not None and not (query.src and prefix.contains(rule.src, query.src)):
+        return prefix.length(rule.src) == 0
+    return rule.dst is None or prefix.contains(rule.dst, query.dst)
+
+
+def _is_device(namespace: Namespace, name: str, index: int | None, local: str | None = None) -> bool:
+    if index is None:  # local output: the kernel gives the loopback device as the input interface
+        return name == local
+    link = namespace.link(index)
+    return link is not None and link.name == name
+
+
+def _in_range(wanted: tuple[int, int] | None, value: int | None) -> bool:
+    return wanted is None or (value is not None and wanted[0] <= value <= wanted[1])
+
+
+def best(namespace: Namespace, table: int, query: RouteQuery) -> Route | None:
+    """The table's route for the query: longest prefix, then lowest metric; a dead route is passed over."""
+    found = [r for r in namespace.routes if r.table == table and r.tos == 0 and prefix.contains(r.dst, query.dst)]
+    found.sort(key=lambda r: (-prefix.length(r.dst), r.metric))
+    return next((r for r in found if not r.nexthops or r.type == "local" or usable(namespace, r, query.oif)), None)
+
+
+def usable(namespace: Namespace, route: Route, oif: int | None = None) -> tuple[Nexthop, ...]:
+    """The legs of a route that the kernel would take: not dead, and of the device asked for when one is asked for."""
+    if route.type == "local":
+        return route.nexthops[:1]
+    return tuple(
+        leg for leg in route.nexthops
+        if "dead" not in leg.flags and (oif is None or leg.index == oif) and not _ignored(namespace, leg)
+    )  # fmt: skip
+
+
+def _ignored(namespace: Namespace, leg: Nexthop) -> bool:
+    """Legs whose link lost its carrier are passed over only where ignore_routes_with_linkdown says so (ip-sysctl)."""
+    if "linkdown" not in leg.flags:
+        return False
+    link = namespace.link(leg.index)
+    name = link.name.replace(".", "/") if link else "all"
+    return any(namespace.sysctl(f"net.ipv4.conf.{n}.ignore_routes_with_linkdown") == "1" for n in ("all", name))
+
+
+def is_local(namespace: Namespace, address: str) -> bool:
+    """Whether the namespace itself owns the address (its local table, loopback prefix included)."""
+    return any(r.type == "local" and prefix.contains(r.dst, address) for r in namespace.routes) or namespace.owner_of(address) is not None
+
+
+def is_broadcast(namespace: Namespace, address: str) -> bool:
+    """Whether the address is a broadcast address here (limited, or directed of a connected network)."""
+    return address == "255.255.255.255" or any(r.type == "broadcast" and prefix.contains(r.dst, address) for r in namespace.routes)
+
+
+def source_for(namespace: Namespace, decision: Decision, dst: str) -> str | None:
+    """The source address the kernel picks for a packet that takes this route (inet_select_addr, RFC 6724 in outline)."""
+    if decision.route is not None and decision.route.source:
+        return decision.route.source
+    if decision.type == "local":
+        return dst
+    index = decision.leg.index if decision.leg else None
+    wanted = decision.leg.via if decision.leg and decision.leg.via else dst
+    return select_address(namespace, index, wanted)
+
+
+def select_address(namespace: Namespace, index: int | None, towards: str) -> str | None:
+    """The primary address of interface `index`, one of the target's network first; else any interface's global one."""
+    kind = prefix.version(towards)
+    own = [a for a in namespace.addresses if prefix.version(a.address) == kind and a.scope != "host"]
+    if kind == 6:
+        return _select_v6(own, index, towards)
+    on_link = [a for a in own if a.index == index and a.scope in ("global", "link", "site")]
+    same = [a for a in on_link if prefix.contains(prefix.network(a.peer or a.address, a.prefixlen), towards)]
+    others = [a for a in own if a.scope == "global"]
+    return next((a.address for a in (*same, *on_link, *others)), None)
+
+
+def _select_v6(own: list, index: int | None, towards: str) -> str | None:  # type: ignore[type-arg]
+    usable_ones = [a for a in own if "tentative" not in a.flags and "dadfailed" not in a.flags]
+    scope = "link" if prefix.is_link_local(towards) else "global"
+    here = [a for a in usable_ones if a.index == index]
+
+    def rank(a) -> tuple[bool, bool, bool, int]:  # type: ignore[no-untyped-def]
+        return (a.scope != scope, "deprecated" in a.flags, a.index != index, -_common_bits(a.address, towards))
+
+    best_first = sorted(here if any(a.scope == scope for a in here) else usable_ones, key=rank)
+    return best_first[0].address if best_first and best_first[0].scope == scope else None
+
+
+def _common_bits(one: str, other: str) -> int:
+    """The length of the common prefix of two IPv6 addresses (RFC 6724, rule 8)."""
+    return 128 - (prefix.number(one) ^ prefix.number(other)).bit_length()
+
+
+def describe(route: Route, leg: Nexthop | None, link_name: str | None) -> str:
+    """The route as ip-route(8) names it: "8.8.8.8/32 via 10.0.0.1 dev eth0"."""
+    target = "default" if prefix.length(route.dst) == 0 else route.dst
+    parts = [target] if route.type == "unicast" else [route.type, target]
+    if leg is not None and leg.via:
+        parts += ["via", leg.via]
+    if link_name:
+        parts += ["dev", link_name]
+    if route.table not in (MAIN, LOCAL):
+        parts += ["table", str(route.table)]
+    return " ".join(parts)

@@ -1,0 +1,72 @@
+"""The snapshot as the walk sees it: what it lacks it asks for, by name, and the caller reads it and walks again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from netprobe.model import AskRoute, FindPeer, Flow, Leg, Link, LinkRef, Namespace, Need, ReadNamespace, RouteAnswer, RouteQuery, Snapshot
+
+
+class Lacking(Exception):
+    """Raised inside a walk when the snapshot does not hold what the next step depends on."""
+
+    def __init__(self, *needs: Need) -> None:
+        super().__init__(*needs)
+        self.needs = needs
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """A packet on its way: its headers here, and what only the kernel sees of it (mark, the sender's uid, which leg).
+
+    `df` is the don't-fragment bit; `fragments` says that the sender or a router has cut it.
+    """
+
+    flow: Flow
+    leg: Leg
+    mark: int = 0
+    uid: int | None = None
+    df: bool = False
+    fragments: bool = False
+
+
+class Ground:
+    """Read access to a snapshot. With `ask`, route lookups wait for the kernel's own answer; without, the FIB model decides."""
+
+    def __init__(self, snapshot: Snapshot, ask: bool = True) -> None:
+        self.snapshot = snapshot
+        self.ask = ask
+        self._peers = {(found.namespace, found.nsid): found.peer for found in snapshot.peers}
+        self._answers = {(asked.namespace, asked.query): asked.answer for asked in snapshot.answers}
+
+    def namespace(self, name: str) -> Namespace:
+        """The configuration of one namespace; asks for it when it was not read yet."""
+        if name not in self.snapshot:
+            raise Lacking(ReadNamespace(name))
+        return self.snapshot[name]
+
+    def knows(self, name: str, nsid: int | None) -> bool:
+        """Whether the namespace behind (name, nsid) is already in the snapshot, so that looking there costs nothing."""
+        return nsid is None or self._peers.get((name, nsid)) in self.snapshot.namespaces
+
+    def beyond(self, name: str, ref: LinkRef | None) -> tuple[str, Link] | None:
+        """The interface that `ref` means in namespace `name`: (its namespace, the link); None when it is not visible."""
+        if ref is None or ref.index == 0:
+            return None
+        there: str | None = name
+        if ref.nsid is not None:
+            if (name, ref.nsid) not in self._peers:
+                raise Lacking(FindPeer(name, ref.nsid))
+            there = self._peers[name, ref.nsid]
+        if there is None:
+            return None
+        link = self.namespace(there).link(ref.index)
+        return (there, link) if link else None
+
+    def kernel_route(self, name: str, query: RouteQuery) -> RouteAnswer | None:
+        """What the kernel answers to a route lookup; None where it cannot be asked (a replay, a changed model)."""
+        if (name, query) not in self._answers:
+            if self.ask:
+                raise Lacking(AskRoute(name, query))
+            return None
+        return self._answers[name, query]

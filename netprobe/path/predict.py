@@ -1,0 +1,191 @@
+"""The prediction: the request's way and the reply's, or what must still be read to tell. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from netprobe.model import (
+    End,
+    Flow,
+    Leg,
+    Need,
+    Object,
+    Probe,
+    RouteQuery,
+    Snapshot,
+    Stage,
+    Stop,
+    Walk,
+)
+
+from . import endings, exchange, fib, routing, stack
+from .ground import Ground, Lacking, Packet
+from .segment import Segment, lost
+from .trail import Ended, Trail
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Both ways as the configuration would have them. `reply` is None where the request gets no answer.
+
+    `probe` is the probe with its source address chosen. `ending` says why a delivered request gets no answer, or a refusal.
+    """
+
+    probe: Probe
+    request: Walk
+    reply: Walk | None = None
+    ending: Stop | None = None
+
+    @property
+    def stop(self) -> Stop | None:
+        """The first thing that stops the probe, on either way."""
+        return self.request.stop or self.ending or (self.reply.stop if self.reply else None)
+
+    @property
+    def leg(self) -> Leg | None:
+        """The leg that is stopped, or None when both ways are free."""
+        if self.request.stop is not None:
+            return Leg.REQUEST
+        if self.ending is not None:
+            return endings.leg_of(self.ending)
+        return Leg.REPLY if self.reply is not None and self.reply.stop is not None else None
+
+
+def predict(snapshot: Snapshot, probe: Probe, ask: bool = True) -> Prediction | tuple[Need, ...]:
+    """Walk the probe through `snapshot`: a prediction, or the needs that must be read before one can be made.
+
+    With `ask` the kernel's own route lookups are among the needs; without, the model's FIB decides alone.
+    """
+    ground = Ground(snapshot, ask)
+    try:
+        return _predict(ground, probe)
+    except Lacking as lacking:
+        return lacking.needs
+
+
+def _predict(ground: Ground, probe: Probe) -> Prediction:
+    sourced = _with_source(ground, probe)
+    if isinstance(sourced, Stop):
+        return Prediction(probe, Walk((), End.DROP, sourced))
+    if exchange.is_ours(probe.protocol):
+        walked = exchange.exchange(ground, sourced)
+        return Prediction(sourced, walked.request, walked.reply)
+    trail = Trail(ground, Leg.REQUEST)
+    request = _walk(trail, sourced)
+    if request.end is End.DELIVER:
+        return _answered(ground, sourced, trail, request)
+    if request.end is End.EXIT:
+        return Prediction(sourced, request, _from_outside(ground, trail))
+    return Prediction(sourced, request)
+
+
+def _walk(trail: Trail, probe: Probe) -> Walk:
+    assert probe.source.namespace is not None
+    packet = first_packet(trail.ground, probe)
+    try:
+        stack.send(trail, probe.source.namespace, packet)
+    except Ended as ended:
+        return trail.walked(ended)
+    raise AssertionError("a walk ends by raising Ended")
+
+
+def first_packet(ground: Ground, probe: Probe) -> Packet:
+    """The packet as the probe's socket hands it to the stack: the namespace's own TTL, DF as the kernel would set it."""
+    assert probe.source.namespace is not None
+    namespace, flow = ground.namespace(probe.source.namespace), probe.flow()
+    ttl = probe.ttl or default_ttl(namespace.sysctls, flow.version)
+    return Packet(replace(flow, ttl=ttl), Leg.REQUEST, mark=probe.mark, uid=probe.uid, df=_df(ground, probe, flow))
+
+
+def default_ttl(sysctls: object, version: int) -> int:
+    """The TTL or hop limit that a namespace gives its packets (ip_default_ttl, hop_limit)."""
+    from collections.abc import Mapping
+
+    assert isinstance(sysctls, Mapping)
+    key = "net.ipv4.ip_default_ttl" if version == 4 else "net.ipv6.conf.all.hop_limit"
+    return int(sysctls.get(key, "64") or 64)
+
+
+def _df(ground: Ground, probe: Probe, flow: Flow) -> bool:
+    """Whether the packet goes out with DF: as asked, else as IP_PMTUDISC_WANT does (set unless cut at the source)."""
+    if probe.df is not None:
+        return probe.df
+    decision = fib.lookup(ground.namespace(probe.source.namespace or ""), RouteQuery(flow.src, flow.dst, mark=probe.mark))
+    link = ground.namespace(probe.source.namespace or "").link(decision.leg.index) if decision.leg else None
+    return link is None or (flow.length or 0) <= link.mtu
+
+
+def _with_source(ground: Ground, probe: Probe) -> Probe | Stop:
+    """The probe with the source address the kernel would choose; or why there is none."""
+    if probe.source.address is not None:
+        return probe
+    name, dst = probe.source.namespace, probe.destination.address
+    assert name is not None
+    assert dst is not None
+    namespace = ground.namespace(name)
+    asked = RouteQuery(None, dst, mark=probe.mark, uid=probe.uid, oif=_interface(ground, probe))
+    decision = routing.decide(ground, name, asked)
+    blank = Packet(Flow("", dst, probe.protocol), Leg.REQUEST)
+    if decision.error is not None:
+        return routing.refuse_output(namespace, blank, decision)
+    src = fib.source_for(namespace, decision, dst)
+    if src is None:
+        link = namespace.link(decision.leg.index) if decision.leg else None
+        kind = "IPv6" if ":" in dst else "IPv4"
+        text = f"{name} has no {kind} address to send from"
+        return lost("addr-missing", name, link, Stage.ROUTE, text, object=Object("address", f"dev {link.name if link else '?'}", text),
+                    fix=(f"ip addr add ADDRESS/LENGTH dev {link.name if link else 'INTERFACE'}",))  # fmt: skip
+    return replace(probe, source=replace(probe.source, address=src))
+
+
+def _interface(ground: Ground, probe: Probe) -> int | None:
+    if probe.source.interface is None or probe.source.namespace is None:
+        return None
+    link = ground.namespace(probe.source.namespace).link_named(probe.source.interface)
+    return link.index if link else None
+
+
+def _answered(ground: Ground, probe: Probe, trail: Trail, request: Walk) -> Prediction:
+    """What the far end does with the request, and the way of its answer."""
+    assert trail.arrived is not None
+    name, link, packet = trail.arrived
+    ending = endings.at(ground.namespace(name), link, packet)
+    if ending is not None and endings.silent(ending):
+        return Prediction(probe, request, None, ending)
+    back = Trail(ground, Leg.REPLY, tracks=trail.tracks)
+    ttl = default_ttl(ground.namespace(name).sysctls, packet.flow.version)
+    answer = Packet(
+        replace(packet.flow.reversed(), ttl=ttl, length=_answer_length(packet.flow)), Leg.REPLY, df=False, fragments=packet.fragments
+    )
+    try:
+        stack.send(back, name, answer)
+    except Ended as ended:
+        return Prediction(probe, request, back.walked(ended), ending)
+    raise AssertionError("a walk ends by raising Ended")
+
+
+def _answer_length(flow: Flow) -> int | None:
+    return flow.length
+
+
+def _from_outside(ground: Ground, trail: Trail) -> Walk:
+    """The answer of a far end that is out of sight: it is taken to come in where the request went out."""
+    assert trail.left is not None
+    name, link, packet = trail.left
+    back = Trail(ground, Leg.REPLY, tracks=trail.tracks)
+    flow = replace(packet.flow.reversed(), dst_mac=link.mac or None)
+    try:
+        branches = Segment(ground).receive(name, link, Packet(flow, Leg.REPLY))
+        arrived = next((b for b in branches if b.at is not None), branches[0])
+        back.hops += arrived.hops
+        if arrived.at is None:
+            assert arrived.stop is not None
+            raise back.drop(arrived.stop)
+        leaving = stack.receive(back, *arrived.at, arrived.packet)
+        stack.travel(back, arrived.at[0], leaving)
+    except Ended as ended:
+        return back.walked(ended)
+    raise AssertionError("a walk ends by raising Ended")
+
+
+__all__ = ["Prediction", "predict"]

@@ -1,0 +1,72 @@
+"""Addresses and prefixes as integers, for comparison; the values themselves stay text."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from ipaddress import ip_address
+
+
+@lru_cache(maxsize=4096)
+def number(address: str) -> int:
+    """The address as an integer. Raises ValueError for anything else than an IPv4 or IPv6 address."""
+    return int(ip_address(address))
+
+
+@lru_cache(maxsize=4096)
+def _bounds(prefix: str) -> tuple[int, int, int]:
+    """(version, network, mask) of "10.0.0.0/16"; a bare address is a host prefix."""
+    address, _, length = prefix.partition("/")
+    bits = 128 if ":" in address else 32
+    keep = int(length) if length else bits
+    mask = ((1 << keep) - 1) << (bits - keep)
+    return (6 if bits == 128 else 4, number(address) & mask, mask)
+
+
+def version(text: str) -> int:
+    """4 or 6, for an address or a prefix."""
+    return 6 if ":" in text else 4
+
+
+def contains(prefix: str, address: str) -> bool:
+    """Whether `address` lies in `prefix`; never across IP versions."""
+    kind, network, mask = _bounds(prefix)
+    return kind == version(address) and number(address) & mask == network
+
+
+def length(prefix: str) -> int:
+    """The prefix length: 16 for "10.0.0.0/16", 32 or 128 for a bare address."""
+    _, _, bits = prefix.partition("/")
+    return int(bits) if bits else (128 if ":" in prefix else 32)
+
+
+def network(address: str, prefixlen: int) -> str:
+    """The prefix that `address` lies in: network("10.0.0.2", 16) is "10.0.0.0/16"."""
+    kind, base, _ = _bounds(f"{address}/{prefixlen}")
+    from ipaddress import IPv4Address, IPv6Address
+
+    return f"{IPv4Address(base) if kind == 4 else IPv6Address(base)}/{prefixlen}"
+
+
+@lru_cache(maxsize=1024)
+def broadcast(address: str, prefixlen: int) -> str | None:
+    """The directed broadcast address of an IPv4 prefix, None where there is none (IPv6, /31, /32)."""
+    if ":" in address or prefixlen >= 31:
+        return None
+    from ipaddress import IPv4Address
+
+    return str(IPv4Address(_bounds(f"{address}/{prefixlen}")[1] | ((1 << (32 - prefixlen)) - 1)))
+
+
+def is_loopback(address: str) -> bool:
+    """127/8 or ::1."""
+    return contains("127.0.0.0/8", address) or address == "::1"
+
+
+def is_multicast(address: str) -> bool:
+    """224/4 or ff00::/8."""
+    return contains("224.0.0.0/4", address) or contains("ff00::/8", address)
+
+
+def is_link_local(address: str) -> bool:
+    """169.254/16 or fe80::/10."""
+    return contains("fe80::/10", address) or contains("169.254.0.0/16", address)

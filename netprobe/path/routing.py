@@ -1,0 +1,133 @@
+"""The routing decision on the walk: the kernel's own answer where it was asked, the FIB model for the object behind it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from netprobe.model import Link, Namespace, Nexthop, Object, PolicyRule, Protocol, Route, RouteAnswer, RouteQuery, Stage, Stop
+
+from . import fib, prefix, source_check
+from .fib import Decision
+from .ground import Ground, Packet
+from .segment import link_down, lost
+
+_NUMBERS = {Protocol.ICMP: 1, Protocol.TCP: 6, Protocol.UDP: 17, Protocol.ICMPV6: 58}
+_CODES = {"blackhole": "route-blackhole", "unreachable": "route-unreachable", "prohibit": "route-prohibit"}
+
+
+def query(packet: Packet, iif: Link | None = None, src: str | None = None) -> RouteQuery:
+    """The lookup the kernel makes for this packet."""
+    flow = packet.flow
+    return RouteQuery(
+        src if src is not None else flow.src, flow.dst, iif=iif.index if iif else None, mark=packet.mark,
+        uid=packet.uid if iif is None else None, protocol=_NUMBERS.get(flow.protocol), sport=flow.sport, dport=flow.dport,
+    )  # fmt: skip
+
+
+def decide(ground: Ground, name: str, asked: RouteQuery) -> Decision:
+    """The route for a query. Where the kernel and the model name different legs, the kernel's is taken."""
+    own = fib.lookup(ground.namespace(name), asked)
+    answer = ground.kernel_route(name, asked)
+    if answer is None or own.error is not None:
+        return own if answer is None or answer.error is not None else _from_kernel(own, answer)
+    if answer.error is not None:
+        return replace(own, error=answer.error)
+    return _from_kernel(own, answer)
+
+
+def _from_kernel(own: Decision, answer: RouteAnswer) -> Decision:
+    leg = next((c for c in own.candidates if c.index == answer.index and (c.via == answer.via or answer.via is None)), None)
+    if own.error is None and own.type == answer.type and (leg is not None or own.type in ("local", "broadcast", "multicast")):
+        return replace(own, leg=leg or own.leg)
+    route = Route(
+        answer.prefix or "0.0.0.0/0", answer.type, answer.table or fib.MAIN, (Nexthop(answer.index, answer.via),), source=answer.source
+    )
+    return Decision(route, route.nexthops[0], own.rule, candidates=route.nexthops)
+
+
+def refuse_output(namespace: Namespace, packet: Packet, decision: Decision) -> Stop:
+    """Why a local packet has no route, down to the object."""
+    return _refusal(namespace, packet, decision, Stage.ROUTE)
+
+
+def refuse_input(ground: Ground, name: str, link: Link, packet: Packet, decision: Decision) -> Stop | None:
+    """Why a packet that came in on `link` is not routed on: its source first, as the kernel checks it with the route."""
+    checked = source_check.check(ground, name, link, packet.flow.src, packet.flow.dst, packet)
+    if checked is not None and decision.error not in ("ENETUNREACH",):
+        return checked
+    if decision.error is None:
+        return checked
+    if fib.lookup(ground.namespace(name), query(packet, link)).error is not None:
+        return _refusal(ground.namespace(name), packet, decision, Stage.ROUTE)
+    return checked
+
+
+def _refusal(namespace: Namespace, packet: Packet, decision: Decision, stage: Stage) -> Stop:
+    if decision.route is not None and decision.type in _CODES:
+        text = fib.describe(decision.route, None, None)
+        object = Object("route", text, f"{text} metric {decision.route.metric}" if decision.route.metric else text)
+        where = f"the route {text} of {namespace.name} refuses {packet.flow.dst}"
+        return lost(_CODES[decision.type], namespace.name, None, stage, where, object=object, fix=(f"ip{_six(packet)} route del {text}",))
+    if decision.rule is not None and decision.rule.action in _CODES:
+        text = describe_rule(decision.rule)
+        return lost("rule-prohibit", namespace.name, None, stage, f"the policy rule «{text}» of {namespace.name} refuses the packet",
+                    object=Object("policy-rule", text, text), fix=(f"ip{_six(packet)} rule del pref {decision.rule.priority}",))  # fmt: skip
+    return no_route(namespace, packet)
+
+
+def no_route(namespace: Namespace, packet: Packet) -> Stop:
+    """Nothing matches: an interface that is down and took its routes along, a policy rule, or a plain hole in the table."""
+    real = [link for link in namespace.links if link.kind != "loopback" and link.name != "lo"]
+    if not real:
+        text = f"{namespace.name} has no interface besides lo (a container's is usually called eth0)"
+        return lost("link-missing", namespace.name, None, Stage.ROUTE, text, object=Object("link", "eth0", text), fix=("ip link add ...",))
+    down = _down_link(namespace, packet.flow.dst)
+    if down is not None:
+        return link_down(namespace.name, down, Stage.ROUTE)
+    six = _six(packet)
+    text = f"{namespace.name} has no route to {packet.flow.dst}"
+    fix = (f"ip{six} route add default via GATEWAY",)
+    return lost(
+        "no-route",
+        namespace.name,
+        None,
+        Stage.ROUTE,
+        text,
+        object=Object("route", packet.flow.dst, f"no route to {packet.flow.dst}"),
+        fix=fix,
+    )
+
+
+def _down_link(namespace: Namespace, dst: str) -> Link | None:
+    """An interface whose being down explains a missing route: its network holds the target, or it is the only way out."""
+    real = [link for link in namespace.links if link.name != "lo"]
+    version = prefix.version(dst)
+    for link in real:
+        own = [a for a in namespace.addresses_of(link) if prefix.version(a.address) == version]
+        if not link.up and any(prefix.contains(prefix.network(a.address, a.prefixlen), dst) for a in own):
+            return link
+    useful = [link for link in real if link.up and any(prefix.version(a.address) == version for a in namespace.addresses_of(link))]
+    down = [link for link in real if not link.up and (namespace.addresses_of(link) or len(real) == 1)]
+    return down[0] if down and not useful else None
+
+
+def describe_rule(rule: PolicyRule) -> str:
+    """A policy rule as ip-rule(8) prints it: "100: from 10.0.0.2 lookup 100"."""
+    parts = [f"{rule.priority}:", "not" if rule.inverted else "", f"from {rule.src or 'all'}", f"to {rule.dst}" if rule.dst else ""]
+    parts += [f"fwmark {rule.mark:#x}" if rule.mark else "", f"iif {rule.iif}" if rule.iif else "", f"oif {rule.oif}" if rule.oif else ""]
+    names = {fib.LOCAL: "local", fib.MAIN: "main", fib.DEFAULT: "default"}
+    parts.append(f"lookup {names.get(rule.table, rule.table)}" if rule.action == "lookup" and rule.table is not None else rule.action)
+    return " ".join(part for part in parts if part)
+
+
+def route_object(namespace: Namespace, decision: Decision) -> Object | None:
+    """The route taken, as an object."""
+    if decision.route is None:
+        return None
+    link = namespace.link(decision.leg.index) if decision.leg else None
+    text = fib.describe(decision.route, decision.leg, link.name if link else None)
+    return Object("route", text, text)
+
+
+def _six(packet: Packet) -> str:
+    return " -6" if packet.flow.version == 6 else ""

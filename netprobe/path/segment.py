@@ -1,0 +1,394 @@
+"""Layer 2: where a frame goes that is put on an interface - over veths, bridges, VLANs, macvlans - and who takes it up.
+
+Kernel: drivers/net/veth.c, net/bridge/br_{device,input,forward,fdb}.c, drivers/net/macvlan.c, net/core/dev.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from netprobe.model import BridgePort, FdbEntry, Hop, Link, Namespace, Object, Place, Stage, Stop
+
+from . import hooks, prefix
+from .ground import Ground, Packet
+
+BROADCAST = "ff:ff:ff:ff:ff:ff"
+_ETHERNET_HEADER = 14
+_DEPTH = 40  # a frame that crosses more devices than this goes round in circles
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """One way of a frame. It ends at a stack (`at`), lost (`stop`), or out of sight (`exit`)."""
+
+    hops: tuple[Hop, ...]
+    packet: Packet
+    at: tuple[str, Link] | None = None
+    stop: Stop | None = None
+    exit: bool = False
+
+    def behind(self, *hops: Hop) -> Branch:
+        """This branch with `hops` put before it."""
+        return replace(self, hops=(*hops, *self.hops))
+
+
+Tunnel = Callable[[str, Link, Packet], tuple[Branch, ...]]
+
+
+def hop(namespace: str, link: Link | None, stage: Stage, packet: Packet, note: str = "", bound: str | None = None) -> Hop:
+    """A hop of this packet; it is numbered when the path is complete."""
+    return Hop(0, namespace, link.name if link else None, stage, packet.flow, note=note, bound=bound)
+
+
+def lost(code: str, namespace: str, link: Link | None, stage: Stage, text: str, *, object: Object | None = None,
+         fix: tuple[str, ...] = ()) -> Stop:  # fmt: skip
+    """The end of a way at an interface."""
+    return Stop(code, Place(namespace, link.name if link else None, stage), text, object, fix)
+
+
+def is_group(mac: str) -> bool:
+    """Whether a MAC address is multicast or broadcast (the low bit of its first byte)."""
+    return bool(int(mac[:2], 16) & 1) if mac else False
+
+
+class Segment:
+    """Frames over the wiring of a snapshot. `tunnel` carries a frame through an encapsulating device, when one is met."""
+
+    def __init__(self, ground: Ground, tunnel: Tunnel | None = None, ruled: bool = True) -> None:
+        self.ground = ground
+        self.tunnel = tunnel
+        self.ruled = ruled
+
+    def transmit(
+        self, name: str, link: Link, packet: Packet, stage: Stage = Stage.TRANSMIT, note: str = "", depth: int = 0
+    ) -> tuple[Branch, ...]:
+        """Put the frame on `link` of namespace `name`; every branch it takes."""
+        if depth > _DEPTH:
+            return (Branch((), packet, stop=lost("route-loop", name, link, stage, "the frame goes round in a circle of devices")),)
+        down = self._not_running(name, link, stage)
+        if down:
+            return (Branch((), packet, stop=down),)
+        dropped = hooks.on_transmit(self.ground, name, link, packet)
+        if dropped:
+            return (Branch((), packet, stop=dropped),)
+        here = hop(name, link, stage, packet, note, "out")
+        return tuple(branch.behind(here) for branch in self._carry(name, link, packet, depth + 1))
+
+    def _carry(self, name: str, link: Link, packet: Packet, depth: int) -> tuple[Branch, ...]:
+        match link.kind:
+            case "veth":
+                return self._across(name, link, packet, depth)
+            case "bridge":
+                return self._bridge_out(name, link, packet, depth)
+            case "vlan" | "ipvlan" | "macsec":
+                lower = self.ground.beyond(name, link.link)
+                return self.transmit(*lower, packet, depth=depth) if lower else (Branch((), packet, exit=True),)
+            case "macvlan":
+                return self._macvlan_out(name, link, packet, depth)
+            case "vxlan" | "geneve" | "gre" | "gretap" | "ipip" | "sit" if self.tunnel is not None:
+                return self.tunnel(name, link, packet)
+            case "dummy":
+                return (
+                    Branch(
+                        (),
+                        packet,
+                        stop=lost("route-via-dead-device", name, link, Stage.TRANSMIT, f"{link.name} is a dummy: it swallows what is sent"),
+                    ),
+                )
+            case "tun" if not link.carrier:
+                return (
+                    Branch((), packet, stop=lost("route-via-dead-device", name, link, Stage.TRANSMIT, f"no program serves {link.name}")),
+                )
+        return (Branch((), packet, exit=True),)
+
+    def _across(self, name: str, link: Link, packet: Packet, depth: int) -> tuple[Branch, ...]:
+        """Over a veth pair: what leaves one end arrives at the other."""
+        far = self.ground.beyond(name, link.link)
+        if far is None:
+            return (Branch((), packet, exit=True),)
+        there, peer = far
+        if not peer.up:
+            return (Branch((), packet, stop=link_down(there, peer, Stage.RECEIVE)),)
+        if self._too_long(packet, peer):
+            return (Branch((), packet, stop=_too_long_for(there, peer, packet)),)
+        return self.receive(there, peer, packet, depth)
+
+    def receive(self, name: str, link: Link, packet: Packet, depth: int = 0) -> tuple[Branch, ...]:
+        """A frame arrives at `link`: XDP and ingress first, then the bridge or the macvlans above it, then its own stack."""
+        dropped = hooks.on_receive(self.ground, name, link, packet)
+        if dropped:
+            return (Branch((hop(name, link, Stage.RECEIVE, packet, bound="in"),), packet, stop=dropped),)
+        master = self.ground.namespace(name).link(link.master)
+        if master is not None and master.kind == "bridge":
+            return self._bridge_in(name, master, link, packet, depth)
+        above = tuple(self._macvlans_above(name, link, packet))
+        here = hop(name, link, Stage.RECEIVE, packet, bound="in")
+        own = self._take_up(name, link, packet)
+        branches = [branch.behind(here) for branch in above]
+        if not above or is_group(packet.flow.dst_mac or ""):
+            branches.append(own)
+        return tuple(branches)
+
+    def _take_up(self, name: str, link: Link, packet: Packet) -> Branch:
+        """The stack of `link` takes a frame that is for its own MAC (or a group); others are PACKET_OTHERHOST."""
+        here = hop(name, link, Stage.RECEIVE, packet, bound="in")
+        mac = packet.flow.dst_mac
+        if mac and link.mac and mac != link.mac and not is_group(mac):
+            text = f"{name}/{link.name} has MAC {link.mac}, not {mac}: it ignores the frame"
+            return Branch((here,), packet, stop=lost("neigh-wrong-entry", name, link, Stage.RECEIVE, text))
+        return Branch((here,), packet, at=(name, link))
+
+    # ---- bridges
+
+    def _bridge_out(self, name: str, bridge: Link, packet: Packet, depth: int) -> tuple[Branch, ...]:
+        """The host itself sends on its bridge (br_dev_xmit)."""
+        if self.ruled and (dropped := hooks.on_bridge(self.ground, name, bridge, "output", packet, None, None)):
+            return (Branch((), packet, stop=dropped),)
+        return self._switch(name, bridge, None, packet, depth)
+
+    def _bridge_in(self, name: str, bridge: Link, port: Link, packet: Packet, depth: int) -> tuple[Branch, ...]:
+        """A frame enters a bridge at a port (br_handle_frame)."""
+        here = hop(name, port, Stage.BRIDGE_PREROUTING, packet, f"port of {bridge.name}, {_state(port)}", "in")
+        closed = self._closed(name, bridge, port, "in")
+        if closed:
+            return (Branch((here,), packet, stop=closed),)
+        if self.ruled and (dropped := hooks.on_bridge(self.ground, name, bridge, "prerouting", packet, port, None)):
+            return (Branch((here,), packet, stop=dropped),)
+        return tuple(branch.behind(here) for branch in self._switch(name, bridge, port, packet, depth))
+
+    def _switch(self, name: str, bridge: Link, port: Link | None, packet: Packet, depth: int) -> tuple[Branch, ...]:
+        """The forwarding decision: the FDB's port, the bridge itself, or a flood."""
+        namespace, mac = self.ground.namespace(name), packet.flow.dst_mac or BROADCAST
+        if is_group(mac):
+            up = (self._to_host(name, bridge, port, packet),) if port else ()
+            return (*up, *self._flood(namespace, bridge, port, packet, depth))
+        entry = fdb_lookup(namespace, bridge, mac)
+        if entry is not None and (entry.local or entry.index == bridge.index):
+            return (self._to_host(name, bridge, port, packet),)
+        if entry is None and mac == bridge.mac:
+            return (self._to_host(name, bridge, port, packet),)
+        out = namespace.link(entry.index) if entry else None
+        if out is None:
+            return self._flood(namespace, bridge, port, packet, depth)
+        refused = self._refused(name, bridge, port, out)
+        if refused:
+            return (Branch((), packet, stop=refused),)
+        return self._out_of(name, bridge, port, out, packet, f"FDB of {bridge.name}: {mac} is behind {out.name}", depth)
+
+    def _to_host(self, name: str, bridge: Link, port: Link | None, packet: Packet) -> Branch:
+        """The frame goes up to the bridge device's own stack (br_pass_frame_up)."""
+        if not bridge.up:
+            return Branch((), packet, stop=link_down(name, bridge, Stage.BRIDGE_INPUT))
+        if self.ruled and (dropped := hooks.on_bridge(self.ground, name, bridge, "input", packet, port, None)):
+            return Branch((), packet, stop=dropped)
+        own = "frame is for everybody" if is_group(packet.flow.dst_mac or BROADCAST) else f"frame is for {bridge.name}'s own MAC"
+        here = hop(name, bridge, Stage.BRIDGE_INPUT, packet, own, "in")
+        return Branch((here,), packet, at=(name, bridge))
+
+    def _flood(self, namespace: Namespace, bridge: Link, port: Link | None, packet: Packet, depth: int) -> tuple[Branch, ...]:
+        """To every port that takes floods of this kind; ports towards namespaces already known come first."""
+        mac = packet.flow.dst_mac or BROADCAST
+        branches: list[Branch] = []
+        ports = sorted(namespace.ports(bridge), key=lambda p: not self.ground.knows(namespace.name, p.link.nsid if p.link else None))
+        for out in ports:
+            if port is not None and out.index == port.index and not _settings(out).hairpin:
+                continue
+            refused = self._refused(namespace.name, bridge, port, out) or _no_flood(namespace.name, bridge, out, mac)
+            if refused:
+                branches.append(Branch((), packet, stop=refused))
+            else:
+                branches += self._out_of(namespace.name, bridge, port, out, packet, f"flooded by {bridge.name}", depth)
+        if branches:
+            return tuple(branches)
+        text = f"{bridge.name} has no other port for {mac}"
+        return (Branch((), packet, stop=lost("neigh-wrong-entry", namespace.name, bridge, Stage.BRIDGE_FORWARD, text)),)
+
+    def _refused(self, name: str, bridge: Link, port: Link | None, out: Link) -> Stop | None:
+        """Why the bridge will not forward from `port` to `out` (should_deliver, br_skb_isolated)."""
+        if port is not None and _settings(port).isolated and _settings(out).isolated:
+            text = f"{port.name} and {out.name} are both isolated ports of {bridge.name}"
+            return lost("port-isolated", name, out, Stage.BRIDGE_FORWARD, text, object=port_object(out, "isolated on"),
+                        fix=(f"bridge link set dev {out.name} isolated off",))  # fmt: skip
+        if port is not None and out.index == port.index and not _settings(out).hairpin:
+            text = f"{bridge.name} does not send a frame back out of the port it came from ({out.name}, hairpin off)"
+            return lost("fdb-wrong-entry", name, out, Stage.BRIDGE_FORWARD, text, object=port_object(out, "hairpin off"),
+                        fix=(f"bridge link set dev {out.name} hairpin on",))  # fmt: skip
+        return self._closed(name, bridge, out, "out")
+
+    def _closed(self, name: str, bridge: Link, port: Link, bound: str) -> Stop | None:
+        """Why a port passes nothing: its own link, or its state."""
+        stage = Stage.BRIDGE_PREROUTING if bound == "in" else Stage.BRIDGE_POSTROUTING
+        if not bridge.up:
+            return link_down(name, bridge, stage)
+        if down := self._not_running(name, port, stage):
+            return down
+        if _settings(port).state != "forwarding":
+            text = f"port {port.name} of {bridge.name} is {_state(port)}, not forwarding"
+            return lost("port-not-forwarding", name, port, stage, text, object=port_object(port, f"state {_settings(port).state}"),
+                        fix=(_reopen(bridge, port),))  # fmt: skip
+        return None
+
+    def _out_of(self, name: str, bridge: Link, port: Link | None, out: Link, packet: Packet, note: str, depth: int) -> tuple[Branch, ...]:
+        if self.ruled and port is not None and (dropped := hooks.on_bridge(self.ground, name, bridge, "forward", packet, port, out)):
+            return (Branch((), packet, stop=dropped),)
+        if self.ruled and (dropped := hooks.on_bridge(self.ground, name, bridge, "postrouting", packet, port, out)):
+            return (Branch((), packet, stop=dropped),)
+        if self._too_long(packet, out):
+            return (Branch((), packet, stop=_too_long_for(name, out, packet)),)
+        return self.transmit(name, out, packet, Stage.BRIDGE_POSTROUTING, note, depth)
+
+    # ---- macvlan
+
+    def _macvlan_out(self, name: str, link: Link, packet: Packet, depth: int) -> tuple[Branch, ...]:
+        """To the siblings on the same parent in bridge mode, else (or besides) out of the parent (macvlan_queue_xmit)."""
+        lower = self.ground.beyond(name, link.link)
+        if lower is None:
+            return (Branch((), packet, exit=True),)
+        there, parent = lower
+        mac = packet.flow.dst_mac or BROADCAST
+        if not parent.up:
+            return (Branch((), packet, stop=link_down(there, parent, Stage.TRANSMIT)),)
+        if mac == parent.mac:
+            text = f"{link.name} is a macvlan on {there}/{parent.name}: the two cannot talk to each other"
+            return (Branch((), packet, stop=lost("macvlan-parent-isolated", name, link, Stage.TRANSMIT, text)),)
+        siblings = [(n, s) for n, s in self._macvlans_on(there, parent) if (n, s.index) != (name, link.index)]
+        if link.macvlan_mode == "bridge":
+            near = [
+                b
+                for n, s in siblings
+                if s.macvlan_mode == "bridge" and (is_group(mac) or s.mac == mac)
+                for b in self._sibling(n, s, packet)
+            ]
+            if near and not is_group(mac):
+                return tuple(near)
+            return (*near, *self.transmit(there, parent, packet, depth=depth))
+        barred = next((s for n, s in siblings if s.mac == mac), None)
+        if barred is not None:
+            text = f"{link.name} is a macvlan in mode {link.macvlan_mode}: it does not reach its sibling {barred.mac}"
+            return (Branch((), packet, stop=lost("macvlan-mode-isolated", name, link, Stage.TRANSMIT, text)),)
+        return self.transmit(there, parent, packet, depth=depth)
+
+    def _sibling(self, name: str, link: Link, packet: Packet) -> tuple[Branch, ...]:
+        if not link.up:
+            return (Branch((), packet, stop=link_down(name, link, Stage.RECEIVE)),)
+        return (self._take_up(name, link, packet),)
+
+    def _macvlans_on(self, name: str, parent: Link) -> Iterator[tuple[str, Link]]:
+        """The macvlans on `parent` in the namespaces read so far (a parent does not list what stands on it)."""
+        for other in self.ground.snapshot.namespaces.values():
+            for link in other.links:
+                if link.kind == "macvlan" and link.link is not None and self.ground.beyond(other.name, link.link) == (name, parent):
+                    yield other.name, link
+
+    def _macvlans_above(self, name: str, link: Link, packet: Packet) -> Iterator[Branch]:
+        mac = packet.flow.dst_mac or BROADCAST
+        for there, above in self._macvlans_on(name, link):
+            if is_group(mac) or above.mac == mac:
+                yield from self._sibling(there, above, packet)
+
+    # ---- what every device has
+
+    def _not_running(self, name: str, link: Link, stage: Stage) -> Stop | None:
+        """Why an interface passes nothing: down, or without a carrier."""
+        if not link.up:
+            return link_down(name, link, stage)
+        if link.carrier or link.kind == "bridge":
+            return None
+        far = self.ground.beyond(name, link.link) if link.kind in ("veth", "macvlan", "vlan") else None
+        if far is not None and not far[1].up and (link.kind != "veth" or stage is not Stage.TRANSMIT):
+            return link_down(far[0], far[1], Stage.RECEIVE if link.kind == "veth" else Stage.TRANSMIT)
+        whose = f" (its far end {far[0]}/{far[1].name} is down)" if far and not far[1].up else ""
+        fix = (f"ip link set {far[1].name} up   # in {far[0]}",) if far and not far[1].up else ()
+        if link.kind == "tun":
+            return lost("route-via-dead-device", name, link, stage, f"no program serves {link.name}", object=link_object(link))
+        return lost("link-no-carrier", name, link, stage, f"{link.name} is up but has no carrier{whose}", object=link_object(link), fix=fix)
+
+    def _too_long(self, packet: Packet, link: Link) -> bool:
+        """Whether the device would silently discard the frame (is_skb_forwardable; VLAN tag room of 4 bytes)."""
+        size = packet.flow.length or 0
+        return size > link.mtu + 4 and not packet.fragments
+
+
+def fdb_lookup(namespace: Namespace, bridge: Link, mac: str) -> FdbEntry | None:
+    """The bridge's forwarding entry for a MAC address, untagged first; None when the frame would be flooded."""
+    found = [e for e in namespace.fdb if e.mac == mac and e.remote is None and (e.master == bridge.index or e.index == bridge.index)]
+    return next(iter(sorted(found, key=lambda e: (not e.local, e.vlan or 0))), None)
+
+
+def link_object(link: Link) -> Object:
+    """The interface as an object, with ip-link(8)'s flags."""
+    flags = ",".join(
+        f for f, on in (("NO-CARRIER", link.up and not link.carrier), ("UP", link.up), ("LOWER_UP", link.carrier and link.up)) if on
+    )
+    return Object("link", link.name, f"{link.index}: {link.name}: <{flags}> mtu {link.mtu} link/{link.kind or 'ether'} {link.mac}")
+
+
+def link_down(name: str, link: Link, stage: Stage) -> Stop:
+    """An interface that is administratively down."""
+    return lost(
+        "link-admin-down",
+        name,
+        link,
+        stage,
+        f"{link.name} in {name} is down",
+        object=link_object(link),
+        fix=(f"ip link set {link.name} up",),
+    )
+
+
+def port_object(port: Link, setting: str) -> Object:
+    """A bridge port as an object, with the setting that matters as bridge(8) prints it."""
+    return Object("bridge-port", port.name, f"{port.name} {setting}")
+
+
+def _settings(port: Link) -> BridgePort:
+    return port.port or BridgePort()
+
+
+def _state(port: Link) -> str:
+    return _settings(port).state
+
+
+def _reopen(bridge: Link, port: Link) -> str:
+    if _settings(port).guard:
+        return f"bridge link set dev {port.name} guard off; ip link set {port.name} down; ip link set {port.name} up"
+    if bridge.bridge is not None and bridge.bridge.stp:
+        return f"ip link set {bridge.name} type bridge stp_state 0"
+    return f"bridge link set dev {port.name} state 3"
+
+
+def _no_flood(name: str, bridge: Link, out: Link, mac: str) -> Stop | None:
+    """Why a flood of this kind does not leave by `out` (br_flood)."""
+    port = _settings(out)
+    kind, allowed = (
+        ("broadcast", port.broadcast_flood)
+        if mac == BROADCAST
+        else ("multicast", port.multicast_flood)
+        if is_group(mac)
+        else ("unicast", port.unicast_flood)
+    )
+    if allowed:
+        return None
+    option = {"unicast": "flood", "multicast": "mcast_flood", "broadcast": "bcast_flood"}[kind]
+    text = f"{bridge.name} knows no port for {mac}, and {out.name} takes no {kind} floods"
+    return lost("port-flood-off", name, out, Stage.BRIDGE_FORWARD, text, object=port_object(out, f"{option} off"),
+                fix=(f"bridge link set dev {out.name} {option} on",))  # fmt: skip
+
+
+def _too_long_for(name: str, link: Link, packet: Packet) -> Stop:
+    text = f"a packet of {packet.flow.length} bytes is longer than the MTU {link.mtu} of {link.name}: dropped without a word"
+    return lost(
+        "mtu-l2-mismatch",
+        name,
+        link,
+        Stage.RECEIVE,
+        text,
+        object=link_object(link),
+        fix=(f"ip link set {link.name} mtu {packet.flow.length}",),
+    )
+
+
+def takes_group(link: Link, address: str) -> bool:
+    """Whether a multicast or broadcast address concerns this interface at all."""
+    return link.up and (prefix.is_multicast(address) or address == "255.255.255.255")

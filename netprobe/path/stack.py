@@ -1,0 +1,284 @@
+"""Layer 3: what one namespace's IP stack does with a packet - output, input, forwarding - and where it goes next.
+
+Kernel: net/ipv4/{ip_input,ip_output,ip_forward,route}.c and their IPv6 twins. Hooks in the order of the kernel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from netprobe.model import End, Link, Namespace, Object, Stage, Stop
+
+from . import fib, hooks, prefix, routing
+from .fib import Decision
+from .ground import Packet
+from .neighbour import forwards, resolve
+from .segment import Branch, Segment, link_down, link_object, lost
+from .trail import Ended, Trail
+
+_VISITS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """A packet ready to leave: by this interface, to this next hop."""
+
+    link: Link
+    nexthop: str
+    packet: Packet
+    note: str = ""
+
+
+def send(trail: Trail, name: str, packet: Packet) -> None:
+    """Walk a packet from a local socket of `name` to its end. Always raises Ended."""
+    leaving = output(trail, name, packet)
+    travel(trail, name, leaving)
+
+
+def travel(trail: Trail, name: str, leaving: Departure) -> None:
+    """From the wire to the next stack and on, until the walk ends. Always raises Ended."""
+    while True:
+        name, link, packet = cross(trail, name, leaving)
+        leaving = receive(trail, name, link, packet)
+
+
+def output(trail: Trail, name: str, packet: Packet) -> Departure:
+    """A packet of this namespace's own: route, OUTPUT hooks, route again where they rewrote it, POSTROUTING."""
+    namespace = trail.ground.namespace(name)
+    decision = _route_out(trail, namespace, packet)
+    passed = hooks.on_ip(trail.ground, name, "output", packet, None, namespace.link(_index(decision)), trail)
+    if passed.changes or passed.note:
+        trail.add(name, None, Stage.OUTPUT, passed.packet, passed.note, changes=passed.changes, object=passed.object)
+    if passed.stop:
+        raise _end(trail, passed)
+    if (passed.packet.flow.dst, passed.packet.mark) != (packet.flow.dst, packet.mark):
+        decision = _route_out(trail, namespace, passed.packet)
+    return _leave(trail, namespace, passed.packet, decision, None, packet)
+
+
+def _route_out(trail: Trail, namespace: Namespace, packet: Packet) -> Decision:
+    decision = routing.decide(trail.ground, namespace.name, routing.query(packet))
+    if decision.error is not None:
+        raise trail.drop(routing.refuse_output(namespace, packet, decision))
+    return decision
+
+
+def _index(decision: Decision) -> int | None:
+    return decision.leg.index if decision.leg else None
+
+
+def receive(trail: Trail, name: str, link: Link, packet: Packet) -> Departure:
+    """A packet comes up to the stack on `link`: PREROUTING, the routing decision, then INPUT (the end) or FORWARD."""
+    if trail.again(name, link, packet) > _VISITS:
+        raise trail.drop(lost("route-loop", name, link, Stage.ROUTE, f"the packet comes to {name}/{link.name} again and again"))
+    namespace = trail.ground.namespace(name)
+    if packet.flow.version == 6 and _ipv6_off(namespace, link):
+        raise trail.drop(
+            _sysctl(name, link, "ipv6-disabled", f"net.ipv6.conf.{_key(link)}.disable_ipv6", "1", "0", f"IPv6 is off on {link.name}")
+        )
+    passed = hooks.on_ip(trail.ground, name, "prerouting", packet, link, None, trail)
+    if passed.changes or passed.note:
+        trail.add(name, None, Stage.PREROUTING, passed.packet, passed.note, changes=passed.changes, object=passed.object)
+    if passed.stop:
+        raise _end(trail, passed)
+    arriving = passed.packet
+    decision = routing.decide(trail.ground, name, routing.query(arriving, link))
+    refused = routing.refuse_input(trail.ground, name, link, arriving, decision)
+    if refused is not None:
+        raise trail.drop(refused)
+    if decision.type in ("local", "broadcast") or (decision.error is not None and fib.is_local(namespace, arriving.flow.dst)):
+        _deliver(trail, namespace, link, packet, arriving)
+    return _forward(trail, namespace, link, packet, arriving, decision)
+
+
+def _ipv6_off(namespace: Namespace, link: Link) -> bool:
+    return namespace.sysctl(f"net.ipv6.conf.{_key(link)}.disable_ipv6", "0") == "1"
+
+
+def _deliver(trail: Trail, namespace: Namespace, link: Link, came: Packet, packet: Packet) -> None:
+    """INPUT, and the packet is there. Always raises Ended."""
+    passed = hooks.on_ip(trail.ground, namespace.name, "input", packet, link, None, trail)
+    if passed.changes or passed.note:
+        trail.add(namespace.name, None, Stage.INPUT, passed.packet, passed.note, changes=passed.changes, object=passed.object)
+    if passed.stop:
+        raise _end(trail, passed)
+    if link.kind != "loopback":
+        trail.track(namespace.name, came.flow, passed.packet.flow)
+    trail.add(namespace.name, link, Stage.DELIVER, passed.packet, f"{passed.packet.flow.dst} is {namespace.name}'s own")
+    trail.arrived = (namespace.name, link, passed.packet)
+    raise Ended(End.DELIVER)
+
+
+def _forward(trail: Trail, namespace: Namespace, link: Link, came: Packet, packet: Packet, decision: Decision) -> Departure:
+    """The router's part: may it forward, is the TTL left, what do the FORWARD rules say, how does it leave."""
+    name, version = namespace.name, packet.flow.version
+    if not forwards(namespace, link, version):
+        raise trail.drop(_not_forwarding(namespace, link, packet))
+    if decision.error is not None:
+        stop = lost("unknown", name, link, Stage.ROUTE, f"the kernel of {name} refuses to route this packet ({decision.error})")
+        raise trail.undetermined(stop)
+    ttl = packet.flow.ttl
+    if ttl is not None and ttl <= 1:
+        raise trail.drop(ttl_expired(name, link))
+    hopped = replace(packet, flow=replace(packet.flow, ttl=ttl - 1 if ttl is not None else None, src_mac=None, dst_mac=None))
+    out = namespace.link(_index(decision))
+    passed = hooks.on_ip(trail.ground, name, "forward", hopped, link, out, trail)
+    trail.add(name, None, Stage.FORWARD, passed.packet, _forward_note(namespace, decision, passed.note, passed.packet),
+              changes=passed.changes, object=passed.object or routing.route_object(namespace, decision))  # fmt: skip
+    if passed.stop:
+        raise _end(trail, passed)
+    return _leave(trail, namespace, passed.packet, decision, link, came)
+
+
+def _forward_note(namespace: Namespace, decision: Decision, rules: str, packet: Packet) -> str:
+    out = namespace.link(_index(decision))
+    via = f" via {decision.leg.via}" if decision.leg and decision.leg.via else ""
+    parts = [f"to {out.name if out else '?'}{via}", rules, f"ttl {packet.flow.ttl}" if packet.flow.ttl is not None else ""]
+    return "; ".join(part for part in parts if part)
+
+
+def _leave(trail: Trail, namespace: Namespace, packet: Packet, decision: Decision, iif: Link | None, came: Packet) -> Departure:
+    """POSTROUTING and the size check; the packet as it goes to the neighbour layer."""
+    name = namespace.name
+    out = namespace.link(_index(decision))
+    if decision.type in ("local", "broadcast") and iif is None and decision.type == "local":
+        out = next((link for link in namespace.links if link.kind == "loopback" or link.name == "lo"), out)
+    if out is None:
+        raise trail.drop(lost("link-missing", name, None, Stage.ROUTE, f"the route's interface does not exist in {name}"))
+    if not out.up:
+        raise trail.drop(link_down(name, out, Stage.TRANSMIT))
+    passed = hooks.on_ip(trail.ground, name, "postrouting", packet, iif, out, trail)
+    if passed.changes or passed.note or passed.stop:
+        trail.add(name, None, Stage.POSTROUTING, passed.packet, passed.note, changes=passed.changes, object=passed.object)
+    if passed.stop:
+        raise _end(trail, passed)
+    trail.track(name, came.flow, passed.packet.flow)
+    fitted = _fit(trail, name, out, decision, passed.packet, iif)
+    nexthop = (decision.leg.via if decision.leg else None) or fitted.flow.dst
+    return Departure(out, nexthop, fitted, _way(decision, nexthop, iif))
+
+
+def _way(decision: Decision, nexthop: str, iif: Link | None) -> str:
+    route = decision.route
+    kind = "" if route is None or iif is not None else " (default route)" if prefix.length(route.dst) == 0 else f" (route {route.dst})"
+    return f"{'via' if decision.leg and decision.leg.via else 'to'} {nexthop}{kind}"
+
+
+def _fit(trail: Trail, name: str, out: Link, decision: Decision, packet: Packet, iif: Link | None) -> Packet:
+    """The MTU of the way out: a DF packet that is too long ends here, another is cut into fragments."""
+    locked = decision.route.mtu if decision.route is not None else None
+    mtu, size = locked or out.mtu, packet.flow.length or 0
+    if size <= mtu or packet.fragments:
+        return packet
+    if packet.df or (packet.flow.version == 6 and iif is not None):
+        text = f"a packet of {size} bytes that must not be fragmented does not fit the MTU {mtu} of {out.name}"
+        stop = lost(
+            "mtu-exceeded",
+            name,
+            out,
+            Stage.FORWARD if iif else Stage.OUTPUT,
+            text,
+            object=link_object(out),
+            fix=(f"ip link set {out.name} mtu {size}",),
+        )
+        raise trail.drop(stop)
+    return replace(packet, fragments=True)
+
+
+def cross(trail: Trail, name: str, leaving: Departure) -> tuple[str, Link, Packet]:
+    """Neighbour, wire, and up to the next stack."""
+    link, packet = leaving.link, leaving.packet
+    found = resolve(trail.ground, name, link, leaving.nexthop, packet)
+    if found.stop is not None:
+        trail.add(name, link, Stage.NEIGHBOUR, packet, f"{leaving.note}: nobody answers")
+        raise trail.drop(found.stop)
+    src_mac = link.mac or None
+    framed = replace(packet, flow=replace(packet.flow, src_mac=src_mac if found.mac else None, dst_mac=found.mac))
+    note = ", ".join(part for part in (leaving.note, found.note) if part)
+    branches = (
+        Segment(trail.ground, tunnel=None).transmit(name, link, framed, note=note)
+        if link.kind != "loopback"
+        else _loop(name, link, framed, note)
+    )
+    branch = _taken(branches, found.mac is None)
+    trail.hops += branch.hops
+    if branch.exit:
+        trail.left = (name, _exit_link(trail, link), branch.packet)
+        trail.add(
+            trail.left[0],
+            trail.left[1],
+            Stage.EXIT,
+            branch.packet,
+            f"exit through {trail.left[1].name}: what lies beyond is not visible from here",
+        )
+        raise Ended(End.EXIT)
+    if branch.stop is not None:
+        raise trail.drop(_blame_entry(name, link, leaving.nexthop, found.mac, branch.stop))
+    assert branch.at is not None
+    return branch.at[0], branch.at[1], branch.packet
+
+
+def _loop(name: str, link: Link, packet: Packet, note: str) -> tuple[Branch, ...]:
+    """Loopback: what goes out comes in."""
+    from .segment import hop
+
+    if not link.up:
+        return (Branch((), packet, stop=link_down(name, link, Stage.TRANSMIT)),)
+    out = hop(name, link, Stage.TRANSMIT, packet, note, "out")
+    return (Branch((out, hop(name, link, Stage.RECEIVE, packet, bound="in")), packet, at=(name, link)),)
+
+
+def _taken(branches: tuple[Branch, ...], unresolved: bool) -> Branch:
+    """The branch that matters: where a stack took the frame up; else out of sight; else the most telling loss."""
+    arrived = [b for b in branches if b.at is not None]
+    if arrived and not unresolved:
+        return arrived[0]
+    gone = [b for b in branches if b.exit]
+    if gone:
+        return gone[0]
+    if arrived:
+        return arrived[0]
+    rank = {"neigh-wrong-entry": 2, "link-no-carrier": 1}
+    return min(branches, key=lambda b: rank.get(b.stop.code if b.stop else "", 0))
+
+
+def _exit_link(trail: Trail, link: Link) -> Link:
+    """The last interface seen on the way out of sight (a bridge's port rather than the bridge)."""
+    last = trail.hops[-1] if trail.hops else None
+    found = trail.ground.namespace(last.namespace).link_named(last.interface) if last and last.interface else None
+    return found or link
+
+
+def _blame_entry(name: str, link: Link, nexthop: str, mac: str | None, stop: Stop) -> Stop:
+    """A frame that nobody takes up is the neighbour entry's fault, not that of the station that ignored it."""
+    if stop.code != "neigh-wrong-entry":
+        return stop
+    entry = f"{nexthop} dev {link.name} lladdr {mac}"
+    return lost("neigh-wrong-entry", name, link, Stage.NEIGHBOUR, f"no station behind {link.name} has the MAC {mac} of the entry for {nexthop}",
+                object=Object("neighbour", entry, entry), fix=(f"ip neigh del {nexthop} dev {link.name}",))  # fmt: skip
+
+
+def _not_forwarding(namespace: Namespace, link: Link, packet: Packet) -> Stop:
+    key = "net.ipv6.conf.all.forwarding" if packet.flow.version == 6 else f"net.ipv4.conf.{_key(link)}.forwarding"
+    if packet.flow.version == 4 and namespace.sysctl("net.ipv4.ip_forward") == "0":
+        key = "net.ipv4.ip_forward"
+    text = f"{namespace.name} does not forward: {key} = 0"
+    return _sysctl(namespace.name, link, "forwarding-off", key, "0", "1", text)
+
+
+def _sysctl(name: str, link: Link, code: str, key: str, value: str, wanted: str, text: str) -> Stop:
+    return lost(code, name, link, Stage.FORWARD, text, object=Object("sysctl", key, f"{key} = {value}"), fix=(f"sysctl -w {key}={wanted}",))
+
+
+def ttl_expired(name: str, link: Link) -> Stop:
+    """The packet's TTL ends at this router."""
+    return lost("ttl-expired", name, link, Stage.FORWARD, f"the TTL of the packet is used up at {name}")
+
+
+def _key(link: Link) -> str:
+    return link.name.replace(".", "/")
+
+
+def _end(trail: Trail, passed: hooks.Passage) -> Ended:
+    assert passed.stop is not None
+    return trail.undetermined(passed.stop) if passed.stop.code == "unknown" else trail.drop(passed.stop)

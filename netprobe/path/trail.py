@@ -1,0 +1,100 @@
+"""A walk while it is being made: the hops so far, and the translations that connection tracking remembers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from netprobe.model import Change, End, Flow, Hop, Leg, Link, Object, Place, Stage, Stop, Walk
+
+from .ground import Ground, Packet
+
+
+class Ended(Exception):
+    """Raised where a walk is over."""
+
+    def __init__(self, end: End, stop: Stop | None = None) -> None:
+        super().__init__(end, stop)
+        self.end = end
+        self.stop = stop
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One connection as a namespace tracks it: the request before and after its own translations."""
+
+    namespace: str
+    before: Flow
+    after: Flow
+
+    @property
+    def translated(self) -> bool:
+        """Whether anything was rewritten at all."""
+        return _ends(self.before) != _ends(self.after)
+
+
+def _ends(flow: Flow) -> tuple[str, str, int | None, int | None, int | None]:
+    return (flow.src, flow.dst, flow.sport, flow.dport, flow.icmp_id)
+
+
+def _answers(track: Flow, reply: Flow) -> bool:
+    """Whether `reply` is the answer to `track` (the tuple the kernel looks up)."""
+    return _ends(reply) == _ends(track.reversed()) and reply.protocol == track.protocol
+
+
+@dataclass
+class Trail:
+    """The growing path of one leg. `tracks` is shared by the request and its reply; `arrived` is where the request ended."""
+
+    ground: Ground
+    leg: Leg
+    tracks: list[Track] = field(default_factory=list)
+    hops: list[Hop] = field(default_factory=list)
+    visits: dict[tuple[str, int, str, str], int] = field(default_factory=dict)
+    current: dict[str, Track] = field(default_factory=dict)
+    arrived: tuple[str, Link | None, Packet] | None = None
+    left: tuple[str, Link, Packet] | None = None
+
+    def add(self, name: str, link: Link | None, stage: Stage, packet: Packet, note: str = "", *, bound: str | None = None,
+            changes: tuple[Change, ...] = (), object: Object | None = None) -> None:  # fmt: skip
+        """Append one hop."""
+        hop = Hop(0, name, link.name if link else None, stage, packet.flow, note=note, bound=bound, changes=changes, object=object)
+        self.hops.append(hop)
+
+    def drop(self, stop: Stop) -> Ended:
+        """The end of this walk at `stop`, to be raised."""
+        return Ended(End.DROP, stop)
+
+    def undetermined(self, stop: Stop) -> Ended:
+        """The end of this walk at a place nobody can decide about, to be raised."""
+        return Ended(End.UNDETERMINED, stop)
+
+    def walked(self, ended: Ended) -> Walk:
+        """The finished path, numbered from 1."""
+        return Walk(tuple(replace(hop, n=n) for n, hop in enumerate(self.hops, 1)), ended.end, ended.stop)
+
+    def place(self, name: str, link: Link | None, stage: Stage) -> Place:
+        """A place, from its parts."""
+        return Place(name, link.name if link else None, stage)
+
+    def again(self, name: str, link: Link, packet: Packet) -> int:
+        """How often this packet came in here before; a third time is a loop."""
+        key = (name, link.index, packet.flow.src, packet.flow.dst)
+        self.visits[key] = self.visits.get(key, 0) + 1
+        return self.visits[key]
+
+    def track(self, name: str, before: Flow, after: Flow) -> None:
+        """Remember what a namespace made of the request."""
+        self.tracks.append(Track(name, before, after))
+
+    def answered(self, name: str, reply: Flow) -> Track | None:
+        """The request in this namespace that `reply` answers, as its connection tracking would find it."""
+        return next((t for t in reversed(self.tracks) if t.namespace == name and _answers(t.after, reply)), None)
+
+
+def changes(before: Flow, after: Flow, by: str) -> tuple[Change, ...]:
+    """What differs between two flows, field by field."""
+    names = ("src", "dst", "sport", "dport", "icmp_id")
+    return tuple(
+        Change(name, str(getattr(before, name)), str(getattr(after, name)), by)
+        for name in names if getattr(before, name) != getattr(after, name)
+    )  # fmt: skip
