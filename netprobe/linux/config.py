@@ -6,9 +6,10 @@ What cannot be read becomes a `Blind` with the reason; the rest stands.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
-from netprobe.model import Blind, Link, Namespace, RouteAnswer, RouteQuery
+from netprobe.model import AskSet, Blind, Link, Namespace, RouteAnswer, RouteQuery, Ruleset, Snapshot
 
 from . import fib, links, neighbours, netns, sysctl
 from .netlink import Netlink
@@ -51,6 +52,15 @@ def read_namespace(name: str, fd: int) -> Namespace:
             sysctls=sysctl.read_globals() | per_interface,
             blind=tuple(reader.blind),
         )
+
+
+def answer_set(snapshot: Snapshot, need: AskSet, fd: int) -> Snapshot:
+    """`snapshot` with the kernel's answer to a question about a large set of rules."""
+    from .netfilter import ask_set
+
+    namespace = snapshot[need.namespace]
+    ruleset = (namespace.ruleset or Ruleset()).with_answer(ask_set(fd, need.query))
+    return snapshot.with_namespace(replace(namespace, ruleset=ruleset))
 
 
 def ask_route(fd: int, query: RouteQuery) -> RouteAnswer:

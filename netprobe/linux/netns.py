@@ -21,10 +21,12 @@ NS_GET_NSTYPE = 0xB703  # ioctl of include/uapi/linux/nsfs.h: which kind of name
 SO_NETNS_COOKIE = 71  # include/uapi/asm-generic/socket.h, Linux 5.14
 OWN = "/proc/thread-self/ns/net"  # not /proc/self: that is the main thread's
 
+Identity = tuple[int, int]
+
 _libc = ctypes.CDLL(None, use_errno=True)  # os.setns exists from Python 3.12 on
 
 
-def open_namespace(path: str, name: str | None = None, *, dir_fd: int | None = None) -> int:
+def open_namespace(path: str, name: str | None = None, *, dir_fd: int | None = None, follow: bool = True) -> int:
     """An open descriptor of the network namespace at `path`; the caller closes it. `name` is how errors call it.
 
     Raises NotPermitted, or CannotLook when the file is missing, stale (its namespace is gone) or not a namespace at all.
@@ -32,7 +34,8 @@ def open_namespace(path: str, name: str | None = None, *, dir_fd: int | None = N
     called = name or path
     try:
         # O_NONBLOCK: a FIFO in the place of a namespace must not hang us
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY, dir_fd=dir_fd)
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | (0 if follow else os.O_NOFOLLOW)
+        fd = os.open(path, flags, dir_fd=dir_fd)
     except PermissionError as error:
         raise NotPermitted(f"not permitted to open the network namespace {called}: {error.strerror}") from error
     except OSError as error:
@@ -40,10 +43,33 @@ def open_namespace(path: str, name: str | None = None, *, dir_fd: int | None = N
     if not _is_network_namespace(fd):
         os.close(fd)
         raise CannotLook(
-            f"{path} is not a network namespace",
+            f"{called} is not a network namespace",
             "a file left behind by `ip netns add` after its namespace ended, or half made; `ip netns delete` removes it",
         )
     return fd
+
+
+def open_beneath(root: str, path: str, name: str) -> int:
+    """An open descriptor of the namespace at `path` below the directory `root`, no symbolic link of `path` followed.
+
+    For files of another mount namespace: a link there could lead to any file of ours. Raises as `open_namespace`.
+    """
+    parts = [part for part in path.split("/") if part]
+    at = -1
+    try:
+        at = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        for part in parts[:-1]:
+            inner = os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=at)
+            os.close(at)
+            at = inner
+        return open_namespace(parts[-1], name, dir_fd=at, follow=False)
+    except PermissionError as error:
+        raise NotPermitted(f"not permitted to open the network namespace {name}: {error.strerror}") from error
+    except OSError as error:
+        raise CannotLook(f"cannot open the network namespace {name}: {error.strerror}") from error
+    finally:
+        if at >= 0:
+            os.close(at)
 
 
 def _is_network_namespace(fd: int) -> bool:
@@ -63,6 +89,9 @@ def inside(place: int | str) -> Iterator[None]:
     there = place if isinstance(place, int) else open_namespace(place)
     home = -1
     try:
+        if identity(there) == own_identity():
+            yield
+            return
         home = open_namespace(OWN)
         _enter(there)
         try:
@@ -97,18 +126,19 @@ def _verify(fd: int) -> None:
         raise CannotLook("setns reported success, but the thread is still in another network namespace")
 
 
-def identity(fd: int) -> tuple[int, int]:
+def identity(fd: int) -> Identity:
     """(device, inode) of an open namespace: unique while the descriptor is held; inodes are reused at once afterwards."""
-    return _identity_of(os.fstat(fd))
+    return identity_of(os.fstat(fd))
 
 
-def _identity_of(stat: os.stat_result) -> tuple[int, int]:
+def identity_of(stat: os.stat_result) -> Identity:
+    """The identity in the answer of a stat(2) of a namespace file."""
     return stat.st_dev, stat.st_ino
 
 
-def own_identity() -> tuple[int, int]:
+def own_identity() -> Identity:
     """The identity of the namespace this thread is in."""
-    return _identity_of(Path(OWN).stat())
+    return identity_of(Path(OWN).stat())
 
 
 def inode(fd: int) -> int:

@@ -1,0 +1,206 @@
+"""Names of namespaces: who knows them, and which file is meant.
+
+Each `NameSource` knows one kind of name. A bare name is asked of all sources that take bare names, in their order; a prefix
+(`pid:123`) asks one. Looking a name up opens nothing and never creates anything.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from netprobe.endpoint import Named
+from netprobe.errors import NetprobeError, WrongQuestion
+
+from . import netns
+
+NEAREST = 3  # how many similar names an error offers
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A namespace as a source knows it. `path` is the file to open; `pid` a process that lives in it.
+
+    `beneath` is a directory from which `path` is walked without following a symbolic link: inside a container those are not
+    ours to trust. `note` is what a person should know about it ("paused").
+    """
+
+    kind: str
+    name: str
+    path: str
+    pid: int | None = None
+    beneath: str | None = None
+    note: str = ""
+
+    @property
+    def text(self) -> str:
+        """The unambiguous way to write it."""
+        return f"{self.kind}:{self.name}"
+
+    def open(self) -> int:
+        """A descriptor of the namespace. Raises NotPermitted or CannotLook with its name."""
+        if self.beneath is not None:
+            return netns.open_beneath(self.beneath, self.path, self.text)
+        return netns.open_namespace(self.path, self.text)
+
+    def identity(self) -> netns.Identity | None:
+        """Which namespace the file stands for, without opening it; None when the file cannot be looked at."""
+        if self.beneath is not None:
+            return _identity_beneath(self)
+        try:
+            return netns.identity_of(Path(self.path).stat())
+        except OSError:
+            return None
+
+
+def _identity_beneath(found: Found) -> netns.Identity | None:
+    try:
+        fd = found.open()
+    except NetprobeError:
+        return None
+    try:
+        return netns.identity(fd)
+    finally:
+        os.close(fd)
+
+
+class NameSource(Protocol):
+    """One kind of name, written with the prefix `kind`. `bare`: its names may stand without the prefix."""
+
+    kind: str
+    bare: bool
+
+    def find(self, name: str) -> Sequence[Found]:
+        """All that this name can mean here; more than one is an ambiguity."""
+        ...
+
+    def all(self) -> Iterable[Found]:
+        """Everything this source knows: for "did you mean" and for listing."""
+        ...
+
+
+class NamedNamespaces:
+    """The files of `ip netns`: /run/netns, below another root directory for a container's own."""
+
+    kind = "netns"
+    bare = True
+
+    def __init__(self, root: str = "", trusted: bool = True) -> None:
+        self._beneath = None if trusted else root
+        self._directories = [f"{root}/run/netns"]
+        if trusted and not _same(f"{root}/run", f"{root}/var/run"):
+            self._directories.append(f"{root}/var/run/netns")
+
+    def find(self, name: str) -> Sequence[Found]:
+        """The file of this name, if there is one. A name with a slash has none."""
+        if "/" in name or name in ("", ".", ".."):
+            return ()
+        return [self._found(directory, name) for directory in self._directories if os.path.lexists(f"{directory}/{name}")][:1]
+
+    def all(self) -> Iterator[Found]:
+        """All files, sorted by name."""
+        for directory in self._directories:
+            try:
+                names = sorted(os.listdir(directory))
+            except OSError:
+                continue
+            yield from (self._found(directory, name) for name in names)
+
+    def _found(self, directory: str, name: str) -> Found:
+        path = f"{directory}/{name}"
+        return Found(self.kind, name, path if self._beneath is None else path.removeprefix(self._beneath), beneath=self._beneath)
+
+
+class Processes:
+    """Any process, by its number."""
+
+    kind = "pid"
+    bare = False
+
+    def find(self, name: str) -> Sequence[Found]:
+        """The namespace of the process with this number, if it runs."""
+        pid = int(name)
+        return [Found(self.kind, str(pid), f"/proc/{pid}/ns/net", pid)] if Path(f"/proc/{pid}").exists() else []
+
+    def all(self) -> Iterator[Found]:
+        """One process, the oldest, of each network namespace that has one."""
+        seen = set()
+        for pid in sorted(int(entry) for entry in os.listdir("/proc") if entry.isdigit()):
+            found = Found(self.kind, str(pid), f"/proc/{pid}/ns/net", pid)
+            identity = found.identity()
+            if identity is not None and identity not in seen:
+                seen.add(identity)
+                yield found
+
+
+class Paths:
+    """Any file that is a network namespace."""
+
+    kind = "path"
+    bare = False
+
+    def find(self, name: str) -> Sequence[Found]:
+        """The file, if it exists."""
+        return [Found(self.kind, name, name)] if os.path.lexists(name) else []
+
+    def all(self) -> Sequence[Found]:
+        """Nothing: every file would be one."""
+        return ()
+
+
+def lookup(named: Named, sources: Sequence[NameSource]) -> Found:
+    """The one namespace that `named` means (its nested names left aside).
+
+    Raises WrongQuestion: an unknown name, with the nearest known ones, or several different namespaces of that name.
+    """
+    if named.kind is not None and all(source.kind != named.kind for source in sources):
+        raise WrongQuestion(f"{named.text}: names of kind {named.kind} cannot be looked up here")
+    asked = [source for source in sources if (source.bare if named.kind is None else source.kind == named.kind)]
+    matches = [found for source in asked for found in source.find(named.name)]
+    if not matches:
+        raise UnknownName(named, asked)
+    if len(matches) > 1 and len({found.identity() for found in matches}) > 1:
+        raise WrongQuestion(f"{named.text} is the name of more than one namespace", "write one of: " + "  ".join(m.text for m in matches))
+    return matches[0]
+
+
+class UnknownName(WrongQuestion):
+    """No source knows the name; the hint offers the nearest ones."""
+
+    def __init__(self, named: Named, asked: Sequence[NameSource]) -> None:
+        what = {"pid": "process", "path": "file", None: "namespace or container"}.get(named.kind, f"{named.kind} name")
+        super().__init__(f"there is no {what} {named.name}", _nearest(named, asked))
+
+
+def _nearest(named: Named, asked: Sequence[NameSource]) -> str:
+    known = {found.name: None for source in asked if source.bare for found in source.all()}
+    near = difflib.get_close_matches(named.name, known, NEAREST, 0.5)
+    if near:
+        return "did you mean " + " or ".join(near) + "?"
+    return "`netprobe ls` lists those that can be seen from here"
+
+
+def inner_source(outer: Found) -> NamedNamespaces:
+    """The namespaces that the container `outer` made for itself: its own /run/netns. Raises WrongQuestion when it has no files."""
+    if outer.pid is None:
+        raise WrongQuestion(f"{outer.name} has no process whose /run/netns could be looked into", "write the namespace's own name")
+    return NamedNamespaces(f"/proc/{outer.pid}/root", trusted=False)
+
+
+def title_of(pid: int) -> str:
+    """How a namespace is called that only a process shows: `pid 123 (nginx)`."""
+    try:
+        return f"pid {pid} ({Path(f'/proc/{pid}/comm').read_text(errors='surrogateescape').strip()})"
+    except OSError:
+        return f"pid {pid}"
+
+
+def _same(one: str, other: str) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return True

@@ -1,0 +1,25 @@
+"""What to tell a user who lacks the privilege: the very command that has it, and the way that needs none."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+
+from netprobe.errors import NotPermitted
+
+
+def not_permitted(what: str) -> NotPermitted:
+    """An error for people: `what` was refused, and what to type instead."""
+    return NotPermitted(what, f"{sudo_line(sys.argv)}\nor, without any privilege, in a private lab: netprobe demo")
+
+
+def sudo_line(argv: Sequence[str]) -> str:
+    """The command of `argv` under sudo, with the program's full path: sudo's own PATH may not have it."""
+    program = argv[0] if argv else ""
+    if os.path.basename(program) == "__main__.py":
+        return "sudo " + shlex.join([sys.executable, "-m", "netprobe", *argv[1:]])
+    if "netprobe" not in os.path.basename(program):
+        return "run this program as root"
+    return "sudo " + shlex.join([os.path.abspath(program), *argv[1:]])

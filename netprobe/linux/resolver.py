@@ -1,0 +1,90 @@
+"""Host names, resolved where the packet starts: inside that network namespace and with its own resolv.conf."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
+
+from netprobe.errors import CannotLook, NetprobeError, WrongQuestion
+
+from . import netns
+
+LIMIT_S = 2.0
+FILES = ("/etc/resolv.conf", "/etc/hosts")
+_CLONE_NEWNS = 0x20000
+_MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def addresses_of(host: str, fd: int, version: int | None = None, files: Mapping[str, bytes] | None = None) -> tuple[str, ...]:
+    """The addresses of `host` as a program inside the namespace `fd` gets them, the preferred one first.
+
+    `files` (a path of FILES -> content) are laid over the machine's own in a mount namespace of the asking thread, as
+    ip-netns(8) does with /etc/netns/NAME; where that is not permitted, the machine's own are used.
+    Raises WrongQuestion when the name is not known, CannotLook when nobody answers within LIMIT_S.
+    """
+    answers: SimpleQueue[tuple[str, ...] | NetprobeError] = SimpleQueue()
+    # a thread of its own: setns and unshare act on one thread, and getaddrinfo cannot be interrupted
+    Thread(target=_ask, args=(answers, host, os.dup(fd), version, dict(files or {})), daemon=True).start()
+    try:
+        answer = answers.get(timeout=LIMIT_S)
+    except Empty:
+        raise CannotLook(f"{host}: no name server answered within {LIMIT_S:g} s", "write the address instead of the name") from None
+    if isinstance(answer, NetprobeError):
+        raise answer
+    return answer
+
+
+def _ask(
+    answers: SimpleQueue[tuple[str, ...] | NetprobeError], host: str, fd: int, version: int | None, files: Mapping[str, bytes]
+) -> None:
+    family = {4: socket.AF_INET, 6: socket.AF_INET6}.get(version or 0, socket.AF_UNSPEC)
+    try:
+        with netns.inside(fd):
+            if files:
+                _lay_over(files)
+            found = socket.getaddrinfo(host, None, family, socket.SOCK_DGRAM)
+        answers.put(tuple(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found)))
+    except NetprobeError as error:
+        answers.put(error)
+    except (OSError, UnicodeError) as error:
+        answers.put(WrongQuestion(f"{host} cannot be resolved: {getattr(error, 'strerror', None) or error}", "write its address"))
+    finally:
+        os.close(fd)
+
+
+def _lay_over(files: Mapping[str, bytes]) -> None:
+    """Let this thread alone see `files`. On any refusal nothing is laid over."""
+    if _libc.unshare(_CLONE_NEWNS) or _mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE):
+        return
+    place = tempfile.gettempdir().encode()
+    if _mount(b"none", place, b"tmpfs", 0):
+        return
+    for number, (target, content) in enumerate(files.items()):
+        source = Path(os.fsdecode(place), str(number))
+        source.write_bytes(content)
+        _mount(bytes(source), target.encode(), None, _MS_BIND)
+
+
+def _mount(source: bytes, target: bytes, kind: bytes | None, flags: int) -> bool:
+    """Mount in the thread's own mount namespace; True when it was refused."""
+    return bool(_libc.mount(source, target, kind, ctypes.c_ulong(flags), None))
+
+
+def files_of(name: str, pid: int | None) -> dict[str, bytes]:
+    """The resolver files of the namespace `name`: those of its process `pid`, else of /etc/netns/NAME (ip-netns(8))."""
+    roots: Sequence[str] = (f"/proc/{pid}/root/etc",) if pid is not None else (f"/etc/netns/{name}",) if "/" not in name else ()
+    found = {}
+    for root in roots:
+        for file in FILES:
+            try:
+                found[file] = Path(root, os.path.basename(file)).read_bytes()
+            except OSError:
+                continue
+    return found
