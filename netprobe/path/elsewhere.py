@@ -32,7 +32,8 @@ def _loose_port(ground: Ground, name: str, link: Link, owner: tuple[str, Link] |
         bridges = [b for b in namespace.links if b.kind == "bridge"]
         if port.master is None and bridges and not namespace.addresses_of(port):
             text = f"{port.name} in {far[0]} is a port of no bridge: the segment of {there}/{end.name} ends there"
-            return lost("port-not-in-bridge", far[0], port, Stage.BRIDGE, text, object=Object("link", port.name, f"{port.name} has no master"),
+            loose = Object("link", port.name, f"{port.name} has no master")
+            return lost("port-not-in-bridge", far[0], port, Stage.BRIDGE, text, object=loose,
                         fix=(f"ip link set {port.name} master {_likely(namespace, bridges, end, ground, there).name}",))  # fmt: skip
         wrong = _wrong_bridge(ground, namespace, port, there, end)
         if wrong is not None:
@@ -62,5 +63,6 @@ def _wrong_bridge(ground: Ground, namespace: Namespace, port: Link, there: str, 
     if wanted.index == master.index or not matching:
         return None
     text = f"{port.name} in {namespace.name} is a port of {master.name}, but {there}/{end.name} has an address of {wanted.name}'s network"
-    return lost("port-wrong-bridge", namespace.name, port, Stage.BRIDGE, text, object=Object("bridge-port", port.name, f"{port.name} master {master.name}"),
+    enslaved = Object("bridge-port", port.name, f"{port.name} master {master.name}")
+    return lost("port-wrong-bridge", namespace.name, port, Stage.BRIDGE, text, object=enslaved,
                 fix=(f"ip link set {port.name} master {wanted.name}",))  # fmt: skip

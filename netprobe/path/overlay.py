@@ -65,7 +65,8 @@ def _merge(laid: list[Hop], extra: Sequence[Observation]) -> list[Hop]:
     for o in extra:
         before = [i for i, hop in enumerate(laid) if hop.time_ns is not None and hop.time_ns <= o.time_ns]
         stage = Stage.TRANSMIT if o.bound == "out" else Stage.RECEIVE
-        hop = Hop(0, o.namespace, o.interface, stage, o.flow or Flow("?", "?", Protocol.OTHER), predicted=False, observed=True, time_ns=o.time_ns,
+        flow = o.flow or Flow("?", "?", Protocol.OTHER)
+        hop = Hop(0, o.namespace, o.interface, stage, flow, predicted=False, observed=True, time_ns=o.time_ns,
                   note="seen here, not predicted", bound=o.bound)  # fmt: skip
         laid.insert(before[-1] + 1 if before else 0, hop)
     return laid
@@ -114,7 +115,8 @@ def sightings(observations: Sequence[Observation], request: Sequence[Hop], reply
     return tuple(
         Sighting(
             o.namespace, o.interface or "", o.bound or "", o.leg, o.sequence, o.time_ns, o.flow,
-            where.get((o.leg, o.namespace, o.interface or "", o.bound or "")) if o.leg and not is_neighbour(o) and o.error is None else None, o.text,
+            where.get((o.leg, o.namespace, o.interface or "", o.bound or "")) if o.leg and not is_neighbour(o) and o.error is None else None,
+            o.text,
         )
         for o in frames(observations)
     )  # fmt: skip

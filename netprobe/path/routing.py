@@ -70,8 +70,9 @@ def _refusal(namespace: Namespace, packet: Packet, decision: Decision, stage: St
         return lost(_CODES[decision.type], namespace.name, None, stage, where, object=object, fix=(f"ip{_six(packet)} route del {text}",))
     if decision.rule is not None and decision.rule.action in _CODES:
         text = describe_rule(decision.rule)
+        fix = (f"ip{_six(packet)} rule del pref {decision.rule.priority}",)
         return lost("rule-prohibit", namespace.name, None, stage, f"the policy rule «{text}» of {namespace.name} refuses the packet",
-                    object=Object("policy-rule", text, text), fix=(f"ip{_six(packet)} rule del pref {decision.rule.priority}",))  # fmt: skip
+                    object=Object("policy-rule", text, text), fix=fix)  # fmt: skip
     return no_route(namespace, packet)
 
 

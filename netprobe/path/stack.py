@@ -254,7 +254,8 @@ def _blame_entry(name: str, link: Link, nexthop: str, mac: str | None, stop: Sto
     if stop.code != "neigh-wrong-entry":
         return stop
     entry = f"{nexthop} dev {link.name} lladdr {mac}"
-    return lost("neigh-wrong-entry", name, link, Stage.NEIGHBOUR, f"no station behind {link.name} has the MAC {mac} of the entry for {nexthop}",
+    text = f"no station behind {link.name} has the MAC {mac} of the entry for {nexthop}"
+    return lost("neigh-wrong-entry", name, link, Stage.NEIGHBOUR, text,
                 object=Object("neighbour", entry, entry), fix=(f"ip neigh del {nexthop} dev {link.name}",))  # fmt: skip
 
 
