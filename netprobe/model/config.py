@@ -212,7 +212,11 @@ class FdbEntry:
 
 @dataclass(frozen=True, slots=True)
 class Socket:
-    """A socket that could take the packet. `state` listen, established, ...; `queue` is (used, limit) of its backlog or buffer."""
+    """A socket that could take the packet. `state` listen, unconnected or established (of UDP: takes packets of `peer` alone).
+
+    `queue` is (used, limit) of a listener's backlog in connections, of another's receive buffer in bytes; a limit of 0 is not
+    known. `address` "::" takes IPv4 as well unless `v6only`. `interface` is the ifindex it is bound to, 0 for any.
+    """
 
     protocol: str
     address: str
@@ -222,6 +226,8 @@ class Socket:
     interface: int = 0
     queue: tuple[int, int] = (0, 0)
     drops: int = 0
+    v6only: bool = False
+    peer: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
