@@ -232,14 +232,19 @@ def completion(shell: str) -> None:
 
 def _probe(command: str, settings: dict[str, Any], src: str, dst: str, options: dict[str, Any]) -> NoReturn:
     """One question from the command line: ask, save, print, exit."""
-    from .wire.craft import Crafter
+    from contextlib import ExitStack
 
-    with Crafter() as crafter:  # forked before anything heavy is imported, so that scapy loads beside pyroute2
+    with ExitStack() as held:
+        crafter = None
+        if command != "why":
+            from .linux.crafter import Crafter
+
+            crafter = held.enter_context(Crafter())  # forked before anything heavy is imported: scapy loads beside pyroute2
         from .engine import ask
         from .linux.machine import Machine
 
-        with Machine(settings["host"], tuple(options.get("exclude") or ()), crafter=crafter) as machine:
-            run = ask(machine, _question(command, src, dst, options))
+        machine = held.enter_context(Machine(settings["host"], tuple(options.get("exclude") or ()), crafter))
+        run = ask(machine, _question(command, src, dst, options))
     failed = None
     if command != "why":
         from .saved import save

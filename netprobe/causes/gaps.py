@@ -6,6 +6,19 @@ from netprobe.model import Cause, Confidence, Leg, Place, Stage
 from netprobe.path.case import Case, source_place, where
 
 
+def suspected(case: Case) -> Cause | None:
+    """The packet is lost exactly where something lies that may drop it, and nothing else there explains the loss.
+
+    What: an XDP or tc program, a queueing discipline, or a rule that netprobe cannot evaluate stands on the way.
+    How we know: the packet was seen before it and not behind it, and the model lets it pass everything else in between.
+    Fix: the suspect's own.
+    """
+    if not case.watched:
+        return None
+    found = case.suspects(case.leg or Leg.REQUEST)
+    return case.cause(found[0]) if found else None
+
+
 def unknown(case: Case) -> Cause | None:
     """The packet is lost between two places and nothing that could be read says why.
 
@@ -29,4 +42,4 @@ def unknown(case: Case) -> Cause | None:
     return Cause("unknown", place, text, evidence=case.witnesses(), confidence=Confidence.UNKNOWN)
 
 
-CAUSES = (unknown,)
+CAUSES = (suspected, unknown)

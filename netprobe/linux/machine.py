@@ -30,6 +30,7 @@ from netprobe.model import (
 )
 
 from . import config, netns, peers, resolver
+from .crafter import Crafter
 from .handles import Handles
 from .names import Found, NamedNamespaces, NameSource, Paths, Processes, UnknownName, inner_source, lookup, title_of
 from .netlink import BATCH, Netlink
@@ -47,7 +48,8 @@ class Machine:
     Raises WrongQuestion, NotPermitted or CannotLook.
     """
 
-    def __init__(self, host: str | None = None, exclude: Sequence[str] = ()) -> None:
+    def __init__(self, host: str | None = None, exclude: Sequence[str] = (), crafter: Crafter | None = None) -> None:
+        self._crafter = crafter
         root = HOST_ROOT if _in_a_container_of_the_host() else ""
         self.sources: list[NameSource] = [NamedNamespaces(root), Processes(), Paths()]
         self._host_text, self._exclude_texts = host, exclude
@@ -246,7 +248,7 @@ class Machine:
         """Send the probe of `watch` and report what was seen of it, until `settled` or its timeout."""
         from .observe import observe
 
-        return observe(watch, self._handles, settled)
+        return observe(watch, self._handles, settled, self._crafter)
 
 
 def _opened(found: Found, stack: ExitStack) -> int | None:

@@ -78,6 +78,7 @@ class Hop:
 
     `observed` None: no sensor there; False: a sensor was armed there and saw nothing. `time_ns` counts from the send.
     `bound` is the side of the interface on which a tap sees the packet ("in", "out"), None for a place without a tap.
+    `suspects` lie between the hop before and this one: what may stop the packet there, though nobody can tell by reading it.
     """
 
     n: int
@@ -92,6 +93,7 @@ class Hop:
     object: Object | None = None
     note: str = ""
     bound: str | None = None
+    suspects: tuple[Stop, ...] = ()
 
     @property
     def place(self) -> Place:

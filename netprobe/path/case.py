@@ -38,6 +38,14 @@ class Case:
         behind = hops[hops.index(last) + 1 :] if last is not None else hops
         return next((hop for hop in behind if hop.observed is False), None)
 
+    def suspects(self, leg: Leg) -> tuple[Stop, ...]:
+        """What may have stopped a leg between the last hop it was seen at and the first one where it was missed."""
+        hops = self.request if leg is Leg.REQUEST else self.reply
+        last, missed = self.last_seen(leg), self.first_missed(leg)
+        start = hops.index(last) + 1 if last is not None else 0
+        end = hops.index(missed) + 1 if missed is not None else len(hops)
+        return tuple(stop for hop in hops[start:end] for stop in hop.suspects)
+
     def stopped(self, *codes: str) -> Stop | None:
         """The predicted end, when it is one of these codes."""
         return self.stop if self.stop is not None and self.stop.code in codes else None

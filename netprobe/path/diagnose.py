@@ -93,9 +93,10 @@ def _predicted_verdict(prediction: Prediction | None) -> Verdict:
     if prediction is None:
         return Verdict.UNDETERMINED
     walks = [prediction.request, *([prediction.reply] if prediction.reply else [])]
-    if any(walk.end is End.UNDETERMINED for walk in walks):
-        return Verdict.UNDETERMINED
-    return Verdict.UNREACHABLE if prediction.stop is not None else Verdict.REACHABLE
+    if prediction.stop is not None and not any(walk.end is End.UNDETERMINED for walk in walks):
+        return Verdict.UNREACHABLE
+    doubtful = any(walk.end is End.UNDETERMINED or any(hop.suspects for hop in walk.hops) for walk in walks)
+    return Verdict.UNDETERMINED if doubtful else Verdict.REACHABLE
 
 
 def _all_refused(case: Case) -> bool:

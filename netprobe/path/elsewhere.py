@@ -6,7 +6,7 @@ from netprobe.model import Link, Namespace, Object, Stage, Stop
 
 from . import prefix
 from .ground import Ground
-from .segment import lost
+from .stop import lost
 
 
 def explain_silence(ground: Ground, name: str, link: Link, address: str, owner: tuple[str, Link] | None) -> Stop:

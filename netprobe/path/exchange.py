@@ -8,7 +8,9 @@ from netprobe.model import End, Flow, Hop, Leg, Link, Probe, Protocol, RouteQuer
 
 from . import fib, neighbour
 from .ground import Ground, Packet
-from .segment import Branch, Segment, lost
+from .segment import Branch, Segment
+from .stop import lost
+from .trail import numbered
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +61,13 @@ def exchange(ground: Ground, probe: Probe) -> Exchange:
 
 
 def _numbered(branch: Branch, end: End, stop: Stop | None = None) -> Walk:
-    return Walk(tuple(replace(h, n=n) for n, h in enumerate(branch.hops, 1)), end, stop)
+    return Walk(numbered(branch.hops), end, stop)
 
 
 def _delivered(branch: Branch) -> Walk:
     assert branch.at is not None
     note = f"{branch.packet.flow.dst} is {branch.at[0]}'s own"
-    last = Hop(0, branch.at[0], branch.at[1].name, Stage.DELIVER, branch.packet.flow, note=note)
+    last = Hop(0, branch.at[0], branch.at[1].name, Stage.DELIVER, branch.packet.flow, note=note, suspects=branch.packet.suspects)
     return _numbered(replace(branch, hops=(*branch.hops, last)), End.DELIVER)
 
 

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from netprobe.model import AskRoute, FindPeer, Flow, Leg, Link, LinkRef, Namespace, Need, ReadNamespace, RouteAnswer, RouteQuery, Snapshot
+from netprobe.model import (
+    AskRoute,
+    FindPeer,
+    Flow,
+    Leg,
+    Link,
+    LinkRef,
+    Namespace,
+    Need,
+    ReadNamespace,
+    RouteAnswer,
+    RouteQuery,
+    Snapshot,
+    Stop,
+)
 
 
 class Lacking(Exception):
@@ -19,7 +33,8 @@ class Lacking(Exception):
 class Packet:
     """A packet on its way: its headers here, and what only the kernel sees of it (mark, the sender's uid, which leg).
 
-    `df` is the don't-fragment bit; `fragments` says that the sender or a router has cut it.
+    `df` is the don't-fragment bit; `fragments` says that the sender or a router has cut it. `suspects` grows along the way:
+    what may have stopped the packet so far, though the configuration does not tell.
     """
 
     flow: Flow
@@ -28,6 +43,11 @@ class Packet:
     uid: int | None = None
     df: bool = False
     fragments: bool = False
+    suspects: tuple[Stop, ...] = ()
+
+    def suspecting(self, *stops: Stop) -> Packet:
+        """This packet after passing something that may stop it."""
+        return replace(self, suspects=(*self.suspects, *stops)) if stops else self
 
 
 class Ground:

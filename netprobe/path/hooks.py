@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from netprobe.model import Change, Flow, Leg, Link, Object, Stop
 
+from . import programs
 from .ground import Ground, Packet
 from .trail import Trail, changes
 
@@ -21,26 +22,29 @@ class Passage:
     note: str = ""
 
 
-def on_transmit(ground: Ground, name: str, link: Link, packet: Packet) -> Stop | None:
-    """Egress of a device: netdev egress chains, tc egress, the queueing discipline."""
-    return None
+def on_transmit(ground: Ground, name: str, link: Link, packet: Packet) -> Passage:
+    """Egress of a device, before a tap sees the packet: netdev egress chains, tc egress, the queueing discipline."""
+    return Passage(packet.suspecting(*programs.egress(name, link)))
 
 
-def on_receive(ground: Ground, name: str, link: Link, packet: Packet) -> Stop | None:
-    """Ingress of a device: XDP, tc ingress, netdev ingress chains."""
-    return None
+def on_xdp(ground: Ground, name: str, link: Link, packet: Packet) -> Packet:
+    """An XDP program sees the packet before any tap does."""
+    return packet.suspecting(*programs.xdp(name, link))
 
 
-def on_bridge(
-    ground: Ground, name: str, bridge: Link, hook: str, packet: Packet, port_in: Link | None, port_out: Link | None
-) -> Stop | None:
+def on_ingress(ground: Ground, name: str, link: Link, packet: Packet) -> Passage:
+    """Ingress of a device, behind the taps: tc ingress, netdev ingress chains."""
+    return Passage(packet.suspecting(*programs.ingress(name, link)))
+
+
+def on_bridge(ground: Ground, name: str, bridge: Link, hook: str, packet: Packet, port_in: Link | None, port_out: Link | None) -> Passage:
     """A bridge hook (ebtables, nft bridge; and iptables where br_netfilter calls it)."""
-    return None
+    return Passage(packet)
 
 
-def on_arp(ground: Ground, name: str, hook: str, packet: Packet, link: Link) -> Stop | None:
+def on_arp(ground: Ground, name: str, hook: str, packet: Packet, link: Link) -> Passage:
     """The arp family's input or output hook."""
-    return None
+    return Passage(packet)
 
 
 def on_ip(ground: Ground, name: str, hook: str, packet: Packet, iif: Link | None, oif: Link | None, trail: Trail | None = None) -> Passage:

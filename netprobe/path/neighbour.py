@@ -25,7 +25,8 @@ from netprobe.model import (
 
 from . import fib, hooks, prefix, source_check
 from .ground import Ground, Packet
-from .segment import BROADCAST, Segment, link_down, lost
+from .segment import BROADCAST, Segment
+from .stop import link_down, lost
 
 _USABLE = {"permanent", "reachable", "stale", "delay", "probe", "noarp"}
 
@@ -118,14 +119,14 @@ def request(namespace: Namespace, link: Link, address: str, packet: Packet) -> P
 def _outgoing(ground: Ground, name: str, link: Link, packet: Packet) -> Stop | None:
     """The filters an ARP or ND packet passes on its way out of a stack."""
     if packet.flow.protocol is Protocol.ARP:
-        return hooks.on_arp(ground, name, "output", packet, link)
+        return hooks.on_arp(ground, name, "output", packet, link).stop
     return _nd(hooks.on_ip(ground, name, "output", packet, None, link).stop)
 
 
 def _incoming(ground: Ground, name: str, link: Link, packet: Packet) -> Stop | None:
     """The filters an ARP or ND packet passes on its way into a stack."""
     if packet.flow.protocol is Protocol.ARP:
-        return hooks.on_arp(ground, name, "input", packet, link)
+        return hooks.on_arp(ground, name, "input", packet, link).stop
     passed = hooks.on_ip(ground, name, "prerouting", packet, link, None)
     return _nd(passed.stop or hooks.on_ip(ground, name, "input", passed.packet, link, None).stop)
 

@@ -30,7 +30,10 @@ def best_sequence(observations: Sequence[Observation]) -> int:
 
 def lay(hops: Sequence[Hop], leg: Leg, observations: Sequence[Observation], tapped: frozenset[str], sequence: int) -> tuple[Hop, ...]:
     """The predicted hops of one leg with what was observed at each, and the hops that were seen but not predicted."""
-    seen = [o for o in frames(observations) if o.leg is leg and o.sequence == sequence and o.error is None and not is_neighbour(o)]
+    exchange = any(hop.flow.protocol in (Protocol.ARP, Protocol.ND) for hop in hops)
+    seen = [
+        o for o in frames(observations) if o.leg is leg and o.sequence == sequence and o.error is None and (exchange or not is_neighbour(o))
+    ]
     left = list(seen)
     laid = []
     for hop in hops:
@@ -104,6 +107,11 @@ def _numbered(hops: Iterable[Hop]) -> tuple[Hop, ...]:
     return tuple(replace(hop, n=n) for n, hop in enumerate(hops, 1))
 
 
+def _is_probe(observation: Observation) -> bool:
+    """Whether the frame is the probe itself or its answer, not an error about it and not a neighbour's business."""
+    return observation.leg is not None and observation.error is None and not is_neighbour(observation)
+
+
 def sightings(observations: Sequence[Observation], request: Sequence[Hop], reply: Sequence[Hop]) -> tuple[Sighting, ...]:
     """Every captured frame in the order of the capture, with the hop it belongs to."""
     where = {
@@ -115,8 +123,7 @@ def sightings(observations: Sequence[Observation], request: Sequence[Hop], reply
     return tuple(
         Sighting(
             o.namespace, o.interface or "", o.bound or "", o.leg, o.sequence, o.time_ns, o.flow,
-            where.get((o.leg, o.namespace, o.interface or "", o.bound or "")) if o.leg and not is_neighbour(o) and o.error is None else None,
-            o.text,
+            where.get((o.leg, o.namespace, o.interface or "", o.bound or "")) if _is_probe(o) else None, o.text,
         )
         for o in frames(observations)
     )  # fmt: skip

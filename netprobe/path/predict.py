@@ -20,7 +20,8 @@ from netprobe.model import (
 
 from . import endings, exchange, fib, routing, stack
 from .ground import Ground, Lacking, Packet
-from .segment import Segment, lost
+from .segment import Segment
+from .stop import lost
 from .trail import Ended, Trail
 
 

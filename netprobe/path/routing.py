@@ -9,7 +9,7 @@ from netprobe.model import Link, Namespace, Nexthop, Object, PolicyRule, Protoco
 from . import fib, prefix, source_check
 from .fib import Decision
 from .ground import Ground, Packet
-from .segment import link_down, lost
+from .stop import link_down, lost
 
 _NUMBERS = {Protocol.ICMP: 1, Protocol.TCP: 6, Protocol.UDP: 17, Protocol.ICMPV6: 58}
 _CODES = {"blackhole": "route-blackhole", "unreachable": "route-unreachable", "prohibit": "route-prohibit"}

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from netprobe.model import BridgePort, FdbEntry, Hop, Link, Namespace, Object, Place, Stage, Stop
+from netprobe.model import BridgePort, FdbEntry, Hop, Link, Namespace, Object, Stage, Stop
 
 from . import hooks, prefix
 from .ground import Ground, Packet
+from .stop import link_down, link_object, lost
 
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 _ETHERNET_HEADER = 14
@@ -38,13 +39,7 @@ Tunnel = Callable[[str, Link, Packet], tuple[Branch, ...]]
 
 def hop(namespace: str, link: Link | None, stage: Stage, packet: Packet, note: str = "", bound: str | None = None) -> Hop:
     """A hop of this packet; it is numbered when the path is complete."""
-    return Hop(0, namespace, link.name if link else None, stage, packet.flow, note=note, bound=bound)
-
-
-def lost(code: str, namespace: str, link: Link | None, stage: Stage, text: str, *, object: Object | None = None,
-         fix: tuple[str, ...] = ()) -> Stop:  # fmt: skip
-    """The end of a way at an interface."""
-    return Stop(code, Place(namespace, link.name if link else None, stage), text, object, fix)
+    return Hop(0, namespace, link.name if link else None, stage, packet.flow, note=note, bound=bound, suspects=packet.suspects)
 
 
 def is_group(mac: str) -> bool:
@@ -55,10 +50,9 @@ def is_group(mac: str) -> bool:
 class Segment:
     """Frames over the wiring of a snapshot. `tunnel` carries a frame through an encapsulating device, when one is met."""
 
-    def __init__(self, ground: Ground, tunnel: Tunnel | None = None, ruled: bool = True) -> None:
+    def __init__(self, ground: Ground, tunnel: Tunnel | None = None) -> None:
         self.ground = ground
         self.tunnel = tunnel
-        self.ruled = ruled
 
     def transmit(
         self, name: str, link: Link, packet: Packet, stage: Stage = Stage.TRANSMIT, note: str = "", depth: int = 0
@@ -69,9 +63,10 @@ class Segment:
         down = self._not_running(name, link, stage)
         if down:
             return (Branch((), packet, stop=down),)
-        dropped = hooks.on_transmit(self.ground, name, link, packet)
-        if dropped:
-            return (Branch((), packet, stop=dropped),)
+        passed = hooks.on_transmit(self.ground, name, link, packet)
+        packet = passed.packet
+        if passed.stop:
+            return (Branch((), packet, stop=passed.stop),)
         here = hop(name, link, stage, packet, note, "out")
         return tuple(branch.behind(here) for branch in self._carry(name, link, packet, depth + 1))
 
@@ -116,23 +111,24 @@ class Segment:
 
     def receive(self, name: str, link: Link, packet: Packet, depth: int = 0) -> tuple[Branch, ...]:
         """A frame arrives at `link`: XDP and ingress first, then the bridge or the macvlans above it, then its own stack."""
-        dropped = hooks.on_receive(self.ground, name, link, packet)
-        if dropped:
-            return (Branch((hop(name, link, Stage.RECEIVE, packet, bound="in"),), packet, stop=dropped),)
+        seen = hooks.on_xdp(self.ground, name, link, packet)
+        passed = hooks.on_ingress(self.ground, name, link, seen)
+        if passed.stop:
+            return (Branch((hop(name, link, Stage.RECEIVE, seen, bound="in"),), seen, stop=passed.stop),)
         master = self.ground.namespace(name).link(link.master)
         if master is not None and master.kind == "bridge":
-            return self._bridge_in(name, master, link, packet, depth)
-        above = tuple(self._macvlans_above(name, link, packet))
-        here = hop(name, link, Stage.RECEIVE, packet, bound="in")
-        own = self._take_up(name, link, packet)
+            return self._bridge_in(name, master, link, seen, passed.packet, depth)
+        above = tuple(self._macvlans_above(name, link, passed.packet))
+        here = hop(name, link, Stage.RECEIVE, seen, bound="in")
+        own = self._take_up(name, link, seen, passed.packet)
         branches = [branch.behind(here) for branch in above]
         if not above or is_group(packet.flow.dst_mac or ""):
             branches.append(own)
         return tuple(branches)
 
-    def _take_up(self, name: str, link: Link, packet: Packet) -> Branch:
+    def _take_up(self, name: str, link: Link, seen: Packet, packet: Packet) -> Branch:
         """The stack of `link` takes a frame that is for its own MAC (or a group); others are PACKET_OTHERHOST."""
-        here = hop(name, link, Stage.RECEIVE, packet, bound="in")
+        here = hop(name, link, Stage.RECEIVE, seen, bound="in")
         mac = packet.flow.dst_mac
         if mac and link.mac and mac != link.mac and not is_group(mac):
             text = f"{name}/{link.name} has MAC {link.mac}, not {mac}: it ignores the frame"
@@ -143,19 +139,21 @@ class Segment:
 
     def _bridge_out(self, name: str, bridge: Link, packet: Packet, depth: int) -> tuple[Branch, ...]:
         """The host itself sends on its bridge (br_dev_xmit)."""
-        if self.ruled and (dropped := hooks.on_bridge(self.ground, name, bridge, "output", packet, None, None)):
-            return (Branch((), packet, stop=dropped),)
-        return self._switch(name, bridge, None, packet, depth)
+        passed = hooks.on_bridge(self.ground, name, bridge, "output", packet, None, None)
+        if passed.stop:
+            return (Branch((), packet, stop=passed.stop),)
+        return self._switch(name, bridge, None, passed.packet, depth)
 
-    def _bridge_in(self, name: str, bridge: Link, port: Link, packet: Packet, depth: int) -> tuple[Branch, ...]:
-        """A frame enters a bridge at a port (br_handle_frame)."""
-        here = hop(name, port, Stage.BRIDGE_PREROUTING, packet, f"port of {bridge.name}, {_state(port)}", "in")
+    def _bridge_in(self, name: str, bridge: Link, port: Link, seen: Packet, packet: Packet, depth: int) -> tuple[Branch, ...]:
+        """A frame enters a bridge at a port (br_handle_frame); `seen` is the packet as a tap on the port saw it."""
+        here = hop(name, port, Stage.BRIDGE_PREROUTING, seen, f"port of {bridge.name}, {_state(port)}", "in")
         closed = self._closed(name, bridge, port, "in")
         if closed:
             return (Branch((here,), packet, stop=closed),)
-        if self.ruled and (dropped := hooks.on_bridge(self.ground, name, bridge, "prerouting", packet, port, None)):
-            return (Branch((here,), packet, stop=dropped),)
-        return tuple(branch.behind(here) for branch in self._switch(name, bridge, port, packet, depth))
+        passed = hooks.on_bridge(self.ground, name, bridge, "prerouting", packet, port, None)
+        if passed.stop:
+            return (Branch((here,), packet, stop=passed.stop),)
+        return tuple(branch.behind(here) for branch in self._switch(name, bridge, port, passed.packet, depth))
 
     def _switch(self, name: str, bridge: Link, port: Link | None, packet: Packet, depth: int) -> tuple[Branch, ...]:
         """The forwarding decision: the FDB's port, the bridge itself, or a flood."""
@@ -180,8 +178,10 @@ class Segment:
         """The frame goes up to the bridge device's own stack (br_pass_frame_up)."""
         if not bridge.up:
             return Branch((), packet, stop=link_down(name, bridge, Stage.BRIDGE_INPUT))
-        if self.ruled and (dropped := hooks.on_bridge(self.ground, name, bridge, "input", packet, port, None)):
-            return Branch((), packet, stop=dropped)
+        passed = hooks.on_bridge(self.ground, name, bridge, "input", packet, port, None)
+        packet = passed.packet
+        if passed.stop:
+            return Branch((), packet, stop=passed.stop)
         own = "frame is for everybody" if is_group(packet.flow.dst_mac or BROADCAST) else f"frame is for {bridge.name}'s own MAC"
         here = hop(name, bridge, Stage.BRIDGE_INPUT, packet, own, "in")
         return Branch((here,), packet, at=(name, bridge))
@@ -230,10 +230,11 @@ class Segment:
         return None
 
     def _out_of(self, name: str, bridge: Link, port: Link | None, out: Link, packet: Packet, note: str, depth: int) -> tuple[Branch, ...]:
-        if self.ruled and port is not None and (dropped := hooks.on_bridge(self.ground, name, bridge, "forward", packet, port, out)):
-            return (Branch((), packet, stop=dropped),)
-        if self.ruled and (dropped := hooks.on_bridge(self.ground, name, bridge, "postrouting", packet, port, out)):
-            return (Branch((), packet, stop=dropped),)
+        for hook in ("forward", "postrouting") if port is not None else ("postrouting",):
+            passed = hooks.on_bridge(self.ground, name, bridge, hook, packet, port, out)
+            packet = passed.packet
+            if passed.stop:
+                return (Branch((), packet, stop=passed.stop),)
         if self._too_long(packet, out):
             return (Branch((), packet, stop=_too_long_for(name, out, packet)),)
         return self.transmit(name, out, packet, Stage.BRIDGE_POSTROUTING, note, depth)
@@ -272,7 +273,7 @@ class Segment:
     def _sibling(self, name: str, link: Link, packet: Packet) -> tuple[Branch, ...]:
         if not link.up:
             return (Branch((), packet, stop=link_down(name, link, Stage.RECEIVE)),)
-        return (self._take_up(name, link, packet),)
+        return (self._take_up(name, link, packet, packet),)
 
     def _macvlans_on(self, name: str, parent: Link) -> Iterator[tuple[str, Link]]:
         """The macvlans on `parent` in the namespaces read so far (a parent does not list what stands on it)."""
@@ -314,27 +315,6 @@ def fdb_lookup(namespace: Namespace, bridge: Link, mac: str) -> FdbEntry | None:
     """The bridge's forwarding entry for a MAC address, untagged first; None when the frame would be flooded."""
     found = [e for e in namespace.fdb if e.mac == mac and e.remote is None and (e.master == bridge.index or e.index == bridge.index)]
     return next(iter(sorted(found, key=lambda e: (not e.local, e.vlan or 0))), None)
-
-
-def link_object(link: Link) -> Object:
-    """The interface as an object, with ip-link(8)'s flags."""
-    flags = ",".join(
-        f for f, on in (("NO-CARRIER", link.up and not link.carrier), ("UP", link.up), ("LOWER_UP", link.carrier and link.up)) if on
-    )
-    return Object("link", link.name, f"{link.index}: {link.name}: <{flags}> mtu {link.mtu} link/{link.kind or 'ether'} {link.mac}")
-
-
-def link_down(name: str, link: Link, stage: Stage) -> Stop:
-    """An interface that is administratively down."""
-    return lost(
-        "link-admin-down",
-        name,
-        link,
-        stage,
-        f"{link.name} in {name} is down",
-        object=link_object(link),
-        fix=(f"ip link set {link.name} up",),
-    )
 
 
 def port_object(port: Link, setting: str) -> Object:

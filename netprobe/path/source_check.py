@@ -9,7 +9,7 @@ from netprobe.model import Link, Namespace, Object, RouteQuery, Stage, Stop
 
 from . import fib, prefix
 from .ground import Ground, Packet
-from .segment import lost
+from .stop import lost
 
 
 def check(ground: Ground, name: str, link: Link, src: str, dst: str, packet: Packet) -> Stop | None:

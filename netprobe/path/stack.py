@@ -13,7 +13,8 @@ from . import fib, hooks, prefix, routing
 from .fib import Decision
 from .ground import Packet
 from .neighbour import forwards, resolve
-from .segment import Branch, Segment, link_down, link_object, lost
+from .segment import Branch, Segment
+from .stop import link_down, link_object, lost
 from .trail import Ended, Trail
 
 _VISITS = 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from netprobe.model import Change, End, Flow, Hop, Leg, Link, Object, Place, Stage, Stop, Walk
@@ -57,7 +58,8 @@ class Trail:
     def add(self, name: str, link: Link | None, stage: Stage, packet: Packet, note: str = "", *, bound: str | None = None,
             changes: tuple[Change, ...] = (), object: Object | None = None) -> None:  # fmt: skip
         """Append one hop."""
-        hop = Hop(0, name, link.name if link else None, stage, packet.flow, note=note, bound=bound, changes=changes, object=object)
+        hop = Hop(0, name, link.name if link else None, stage, packet.flow, note=note, bound=bound, changes=changes, object=object,
+                  suspects=packet.suspects)  # fmt: skip
         self.hops.append(hop)
 
     def drop(self, stop: Stop) -> Ended:
@@ -70,7 +72,7 @@ class Trail:
 
     def walked(self, ended: Ended) -> Walk:
         """The finished path, numbered from 1."""
-        return Walk(tuple(replace(hop, n=n) for n, hop in enumerate(self.hops, 1)), ended.end, ended.stop)
+        return Walk(numbered(self.hops), ended.end, ended.stop)
 
     def place(self, name: str, link: Link | None, stage: Stage) -> Place:
         """A place, from its parts."""
@@ -89,6 +91,12 @@ class Trail:
     def answered(self, name: str, reply: Flow) -> Track | None:
         """The request in this namespace that `reply` answers, as its connection tracking would find it."""
         return next((t for t in reversed(self.tracks) if t.namespace == name and _answers(t.after, reply)), None)
+
+
+def numbered(hops: Sequence[Hop]) -> tuple[Hop, ...]:
+    """The hops numbered from 1, each with the suspects between its predecessor and itself instead of all so far."""
+    known = [0, *(len(hop.suspects) for hop in hops)]
+    return tuple(replace(hop, n=n, suspects=hop.suspects[known[n - 1] :]) for n, hop in enumerate(hops, 1))
 
 
 def changes(before: Flow, after: Flow, by: str) -> tuple[Change, ...]:

@@ -1,0 +1,48 @@
+"""Programs and queues on an interface: places that may drop a packet, whose decision nobody can read off the configuration.
+
+XDP, tc classifiers and queueing disciplines (net/core/dev.c, net/sched/): present means suspect, never understood.
+"""
+
+from __future__ import annotations
+
+from netprobe.model import Link, Object, Qdisc, Stage, Stop, TcFilter
+
+from .stop import lost
+
+# Disciplines that a default system has, and that drop only under a load that a probe is not.
+_HARMLESS = {"noqueue", "pfifo_fast", "fq_codel", "mq", "fq", "pfifo", "bfifo", "ingress", "clsact", "noop", "sfq", "cake"}
+
+
+def xdp(name: str, link: Link) -> tuple[Stop, ...]:
+    """The XDP program on an interface, as a suspect."""
+    if not link.xdp:
+        return ()
+    text = f"an XDP program on {link.name} ({link.xdp}) may drop the packet"
+    object = Object("xdp", f"{link.name} xdp", link.xdp)
+    return (lost("filtered-by-xdp", name, link, Stage.RECEIVE, text, object=object, fix=(f"ip link set dev {link.name} xdp off",)),)
+
+
+def ingress(name: str, link: Link) -> tuple[Stop, ...]:
+    """The tc filters on the way in, as suspects."""
+    return tuple(_filter(name, link, f, Stage.INGRESS) for f in link.filters if f.direction == "ingress")
+
+
+def egress(name: str, link: Link) -> tuple[Stop, ...]:
+    """The tc filters on the way out and a queueing discipline that polices, as suspects."""
+    filters = tuple(_filter(name, link, f, Stage.EGRESS) for f in link.filters if f.direction == "egress")
+    return (*filters, *(_qdisc(name, link, q) for q in link.qdiscs if q.kind not in _HARMLESS))
+
+
+def _filter(name: str, link: Link, found: TcFilter, stage: Stage) -> Stop:
+    diverts = found.action is not None and "mirred" in found.action
+    code = "diverted-by-tc" if diverts else "filtered-by-tc"
+    what = "may divert the packet" if diverts else "may drop the packet"
+    object = Object("tc-filter", f"{link.name} {found.direction}", found.text)
+    fix = f"tc filter del dev {link.name} {found.direction}"
+    return lost(code, name, link, stage, f"a tc filter on {link.name} {found.direction} {what}: {found.text}", object=object, fix=(fix,))
+
+
+def _qdisc(name: str, link: Link, qdisc: Qdisc) -> Stop:
+    text = f"the queueing discipline {qdisc.kind} on {link.name} may drop the packet"
+    object = Object("qdisc", f"{link.name} {qdisc.kind}", qdisc.text or qdisc.kind)
+    return lost("qdisc-drop", name, link, Stage.QDISC, text, object=object, fix=(f"tc qdisc del dev {link.name} {qdisc.parent}",))

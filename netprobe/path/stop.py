@@ -1,0 +1,32 @@
+"""Ends of a way: how a walk says that an interface stops the packet."""
+
+from __future__ import annotations
+
+from netprobe.model import Link, Object, Place, Stage, Stop
+
+
+def lost(code: str, namespace: str, link: Link | None, stage: Stage, text: str, *, object: Object | None = None,
+         fix: tuple[str, ...] = ()) -> Stop:  # fmt: skip
+    """The end of a way at an interface."""
+    return Stop(code, Place(namespace, link.name if link else None, stage), text, object, fix)
+
+
+def link_object(link: Link) -> Object:
+    """The interface as an object, with ip-link(8)'s flags."""
+    flags = ",".join(
+        f for f, on in (("NO-CARRIER", link.up and not link.carrier), ("UP", link.up), ("LOWER_UP", link.carrier and link.up)) if on
+    )
+    return Object("link", link.name, f"{link.index}: {link.name}: <{flags}> mtu {link.mtu} link/{link.kind or 'ether'} {link.mac}")
+
+
+def link_down(name: str, link: Link, stage: Stage) -> Stop:
+    """An interface that is administratively down."""
+    return lost(
+        "link-admin-down",
+        name,
+        link,
+        stage,
+        f"{link.name} in {name} is down",
+        object=link_object(link),
+        fix=(f"ip link set {link.name} up",),
+    )
