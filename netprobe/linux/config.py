@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from netprobe.model import AskSet, Blind, Link, Namespace, RouteAnswer, RouteQuery, Ruleset, Snapshot
 
-from . import fib, links, neighbours, netns, sysctl
+from . import counters, fib, links, neighbours, netns, sockets, sysctl, tc, xfrm
 from .netlink import Netlink
 
 _T = TypeVar("_T")
@@ -43,15 +43,27 @@ def read_namespace(name: str, fd: int) -> Namespace:
             name=name,
             inode=netns.inode(fd),
             cookie=netns.cookie(),
-            links=found,
+            links=reader.of("queueing disciplines", lambda: tc.with_traffic_control(route, found), found),
             addresses=reader.of("addresses", lambda: links.read_addresses(route), ()),
             routes=reader.of("routes", lambda: fib.read_routes(route), ()),
             rules=reader.of("policy rules", lambda: fib.read_rules(route), ()),
             neighbours=reader.of("neighbours", lambda: neighbours.read_neighbours(route), ()),
             fdb=reader.of("bridge forwarding entries", lambda: neighbours.read_fdb(route), ()),
             sysctls=sysctl.read_globals() | per_interface,
+            ruleset=_read_ruleset(fd),
+            sockets=reader.of("sockets", sockets.read_sockets, None),
+            xfrm=reader.of("IPsec policies", xfrm.read_policies, None),
+            counters=counters.read_counters(),
             blind=tuple(reader.blind),
         )
+
+
+def _read_ruleset(fd: int) -> Ruleset | None:
+    try:
+        from .netfilter import read_ruleset
+    except ImportError:
+        return None
+    return read_ruleset(fd)
 
 
 def answer_set(snapshot: Snapshot, need: AskSet, fd: int) -> Snapshot:

@@ -246,7 +246,10 @@ class ConntrackEntry:
 
 @dataclass(frozen=True, slots=True)
 class XfrmPolicy:
-    """An IPsec policy: `direction` in, out or fwd; `action` allow or block; `templates` as text, empty for none."""
+    """An IPsec policy: `direction` in, out or fwd; `action` allow or block; `templates` as text, empty for none.
+
+    `keyed`: every required template has a state (SA) that fits it; None when there is no template, or it was not looked at.
+    """
 
     direction: str
     src: str
@@ -255,6 +258,7 @@ class XfrmPolicy:
     templates: tuple[str, ...] = ()
     text: str = ""
     priority: int = 0
+    keyed: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

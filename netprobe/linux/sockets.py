@@ -1,0 +1,109 @@
+"""The sockets that could take a packet: TCP listeners, UDP and raw sockets, by sock_diag, or by /proc where that is missing.
+
+Source: include/uapi/linux/{inet_diag,sock_diag}.h; Documentation/networking/proc_net_tcp.rst.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from netprobe.model import Socket
+
+from .netlink import SOCK_DIAG, Netlink, address, attributes, number
+
+SOCK_DIAG_BY_FAMILY = 20
+INET_DIAG_SKMEMINFO, INET_DIAG_SKV6ONLY = 7, 11
+ESTABLISHED, CLOSE, LISTEN = 1, 7, 10  # include/net/tcp_states.h; an unconnected UDP or raw socket is in state CLOSE
+STATES = {ESTABLISHED: "established", CLOSE: "unconnected", LISTEN: "listen"}
+RMEM, RCVBUF, DROPS = 0, 1, 8  # positions in the array of INET_DIAG_SKMEMINFO
+V4_MAPPED = bytes(10) + b"\xff\xff"
+
+NUMBERS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
+WANTED = {"tcp": (LISTEN,), "udp": (ESTABLISHED, CLOSE), "raw": (ESTABLISHED, CLOSE)}
+
+_REQUEST = struct.Struct("=BBBxI48x")
+_ANSWER = struct.Struct("=BBBB HH16s16sI8x IIIII")
+
+
+def read_sockets() -> tuple[Socket, ...]:
+    """The listening TCP, and all UDP and raw sockets of the namespace this thread is in. Raises OSError when there is no way."""
+    raw = tuple(_listed("raw"))  # not by sock_diag: raw_diag is a module that would be loaded for it
+    try:
+        with Netlink(SOCK_DIAG) as netlink:
+            return (*_diagnosed(netlink), *raw)
+    except OSError:
+        return (*_listed("tcp"), *_listed("udp"), *raw)
+
+
+def _diagnosed(netlink: Netlink) -> Iterator[Socket]:
+    for name, protocol in NUMBERS.items():
+        states = sum(1 << state for state in WANTED[name])
+        for family in (socket.AF_INET, socket.AF_INET6):
+            request = _REQUEST.pack(family, protocol, 1 << INET_DIAG_SKMEMINFO - 1, states)
+            yield from (socket_of(name, payload) for _, payload in netlink.dump(SOCK_DIAG_BY_FAMILY, request))
+
+
+def socket_of(protocol: str, payload: bytes) -> Socket:
+    """One socket from the payload of an inet_diag_msg."""
+    family, state, _, _, sport, dport, src, dst, interface, _, rqueue, wqueue, uid, _ = _ANSWER.unpack_from(payload)
+    fields = attributes(payload, _ANSWER.size)
+    memory = struct.unpack_from("=9I", fields.get(INET_DIAG_SKMEMINFO, b"").ljust(36, b"\0"))
+    peer = socket.ntohs(dport)
+    return Socket(
+        protocol=protocol,
+        address=_unmapped(src, family),
+        port=socket.ntohs(sport),
+        state=STATES.get(state, str(state)),
+        uid=uid,
+        interface=interface,
+        queue=(rqueue, wqueue) if state == LISTEN else (memory[RMEM], memory[RCVBUF]),
+        drops=memory[DROPS],
+        v6only=bool(number(fields.get(INET_DIAG_SKV6ONLY))),
+        peer=(_unmapped(dst, family), peer) if peer else None,
+    )
+
+
+def _unmapped(value: bytes, family: int) -> str:
+    """The address as text; an IPv4 one that an IPv6 socket is bound to (::ffff:10.0.0.1) as the IPv4 address that it is."""
+    if family == socket.AF_INET:
+        return address(value[:4])
+    return address(value[12:] if value.startswith(V4_MAPPED) else value)
+
+
+def _listed(protocol: str) -> Iterator[Socket]:
+    """The same from /proc/thread-self/net, which lacks the size of a buffer or backlog (0 there)."""
+    wanted = [STATES[state] for state in WANTED[protocol]]
+    for suffix in ("", "6"):
+        path = Path(f"/proc/thread-self/net/{protocol}{suffix}")
+        if not suffix or path.exists():  # a kernel without IPv6 has no tcp6
+            found = (socket_of_line(protocol, line) for line in path.read_text().splitlines()[1:])
+            yield from (each for each in found if each.state in wanted)
+
+
+def socket_of_line(protocol: str, line: str) -> Socket:
+    """One socket from a line of /proc/net/{tcp,udp,raw}{,6}."""
+    words = line.split()
+    local, remote, state = words[1], words[2], int(words[3], 16)
+    peer = int(remote.split(":")[1], 16)
+    drops = words[12] if protocol != "tcp" and len(words) > 12 else "0"
+    return Socket(
+        protocol=protocol,
+        address=_of_hex(local.split(":")[0]),
+        port=int(local.split(":")[1], 16),
+        state=STATES.get(state, str(state)),
+        uid=int(words[7]),
+        queue=(int(words[4].split(":")[1], 16), 0),
+        drops=int(drops),
+        peer=(_of_hex(remote.split(":")[0]), peer) if peer else None,
+    )
+
+
+def _of_hex(digits: str) -> str:
+    """An address as /proc/net writes it: 32 bit words in the machine's byte order."""
+    words = (int(digits[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(digits), 8))
+    packed = b"".join(words)
+    return _unmapped(packed, socket.AF_INET if len(packed) == 4 else socket.AF_INET6)
