@@ -115,7 +115,7 @@ def _is_probe(observation: Observation) -> bool:
 def sightings(observations: Sequence[Observation], request: Sequence[Hop], reply: Sequence[Hop]) -> tuple[Sighting, ...]:
     """Every captured frame in the order of the capture, with the hop it belongs to."""
     where = {
-        (leg, hop.namespace, hop.interface or "", hop.bound or ""): hop.n
+        (str(leg), hop.namespace, hop.interface or "", hop.bound or ""): hop.n
         for leg, hops in ((Leg.REPLY, reply), (Leg.REQUEST, request))
         for hop in hops
         if hop.bound
@@ -123,7 +123,7 @@ def sightings(observations: Sequence[Observation], request: Sequence[Hop], reply
     return tuple(
         Sighting(
             o.namespace, o.interface or "", o.bound or "", o.leg, o.sequence, o.time_ns, o.flow,
-            where.get((o.leg, o.namespace, o.interface or "", o.bound or "")) if _is_probe(o) else None, o.text,
+            where.get((str(o.leg), o.namespace, o.interface or "", o.bound or "")) if _is_probe(o) else None, o.text,
         )
         for o in frames(observations)
     )  # fmt: skip

@@ -5,7 +5,7 @@ Kernel: drivers/net/veth.c, net/bridge/br_{device,input,forward,fdb}.c, drivers/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from netprobe.model import BridgePort, FdbEntry, Hop, Link, Namespace, Object, Stage, Stop
@@ -34,9 +34,6 @@ class Branch:
         return replace(self, hops=(*hops, *self.hops))
 
 
-Tunnel = Callable[[str, Link, Packet], tuple[Branch, ...]]
-
-
 def hop(namespace: str, link: Link | None, stage: Stage, packet: Packet, note: str = "", bound: str | None = None) -> Hop:
     """A hop of this packet; it is numbered when the path is complete."""
     return Hop(0, namespace, link.name if link else None, stage, packet.flow, note=note, bound=bound, suspects=packet.suspects)
@@ -48,11 +45,10 @@ def is_group(mac: str) -> bool:
 
 
 class Segment:
-    """Frames over the wiring of a snapshot. `tunnel` carries a frame through an encapsulating device, when one is met."""
+    """Frames over the wiring of a snapshot."""
 
-    def __init__(self, ground: Ground, tunnel: Tunnel | None = None) -> None:
+    def __init__(self, ground: Ground) -> None:
         self.ground = ground
-        self.tunnel = tunnel
 
     def transmit(
         self, name: str, link: Link, packet: Packet, stage: Stage = Stage.TRANSMIT, note: str = "", depth: int = 0
@@ -81,8 +77,10 @@ class Segment:
                 return self.transmit(*lower, packet, depth=depth) if lower else (Branch((), packet, exit=True),)
             case "macvlan":
                 return self._macvlan_out(name, link, packet, depth)
-            case "vxlan" | "geneve" | "gre" | "gretap" | "ipip" | "sit" if self.tunnel is not None:
-                return self.tunnel(name, link, packet)
+            case "vxlan":
+                from .tunnel import through  # the tunnel's packet is routed, which is the layer above
+
+                return through(self.ground, name, link, packet)
             case "dummy":
                 return (
                     Branch(

@@ -1,0 +1,279 @@
+"""Expressions of rules evaluated for a packet: selectors, masks, concatenations, maps; and the tests made of them.
+
+Three answers: a value, None (the packet has no such thing, the rule ends without a match) or a `Doubt` that says why not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from netprobe.model import Ruleset, SetQuery, Statement, Table, Term
+
+from .datatypes import NUMBER, WORD, Datatype
+from .operands import Value, compiled, elements, literals
+from .packet import Packet, Surroundings
+from .ruling import Doubt, Reason
+from .selectors import UNKNOWN, find
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Where an expression is evaluated: the rules (for named sets), the table it stands in, and the surroundings."""
+
+    ruleset: Ruleset
+    table: Table
+    around: Surroundings
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """The left side of a test, evaluated: its values and their types, one for each part of a concatenation."""
+
+    values: tuple[Value, ...]
+    kinds: tuple[Datatype, ...]
+    selector: str
+
+
+def left(term: Term, packet: Packet, scene: Scene) -> Key | Doubt | None:
+    """The value of a left side."""
+    if term.kind == "concat":
+        return _concatenation(term, packet, scene)
+    kind = type_of(term)
+    value = evaluate(term, packet, scene, kind)
+    if value is None or isinstance(value, Doubt):
+        return value
+    return Key((value,), (kind,), term.text)
+
+
+def _concatenation(term: Term, packet: Packet, scene: Scene) -> Key | Doubt | None:
+    doubt: Doubt | None = None
+    values: list[Value] = []
+    kinds: list[Datatype] = []
+    for part in term.args:
+        key = left(part, packet, scene)
+        if key is None:
+            return None
+        if isinstance(key, Doubt):
+            doubt = key
+        else:
+            values += key.values
+            kinds += key.kinds
+    return doubt or Key(tuple(values), tuple(kinds), " . ".join(part.text for part in term.args))
+
+
+def type_of(term: Term) -> Datatype:
+    """The type of an expression: that of the selector in it."""
+    if term.kind == "key":
+        return find(term.text)[0]
+    if term.kind in _ARITHMETIC:
+        return type_of(term.args[0])
+    return NUMBER
+
+
+def evaluate(term: Term, packet: Packet, scene: Scene, kind: Datatype = NUMBER) -> Value | Doubt | None:
+    """The value of an expression of one part; `kind` is how its literals read."""
+    if term.kind == "key":
+        seen = find(term.text)[1](packet, scene.around)
+        return Doubt(Reason.UNKNOWN, f"{term.text} is not known") if seen is UNKNOWN else seen  # type: ignore[return-value]
+    if term.kind == "value":
+        return _literal(term.text, kind)
+    if term.kind == "set":
+        return _union(term, kind)
+    if term.kind in _ARITHMETIC:
+        return _arithmetic(term, packet, scene, kind)
+    if term.kind == "map":
+        found = look_up(term.args[0], term.args[1], packet, scene)
+        return evaluate(found, packet, scene, kind) if isinstance(found, Term) else found
+    if term.kind in ("numgen", "hash"):
+        return Doubt(Reason.RANDOM, term.text)
+    return Doubt(Reason.UNKNOWN, term.text or term.kind)
+
+
+def _literal(text: str, kind: Datatype) -> Value | Doubt:
+    try:
+        return text if kind.text else kind.number(text)
+    except ValueError:
+        return Doubt(Reason.UNKNOWN, f"{text} is not understood")
+
+
+def _union(term: Term, kind: Datatype) -> Value | Doubt:
+    """Flags listed one by one: their bits together."""
+    total = 0
+    for each in term.args:
+        bit = _literal(each.text, kind)
+        if not isinstance(bit, int):
+            return Doubt(Reason.UNKNOWN, f"{each.text} is not understood")
+        total |= bit
+    return total
+
+
+_ARITHMETIC: dict[str, Callable[[int, int], int]] = {
+    "&": lambda a, b: a & b, "|": lambda a, b: a | b, "^": lambda a, b: a ^ b, "<<": lambda a, b: a << b & 0xFFFFFFFF,
+    ">>": lambda a, b: a >> b, "+": lambda a, b: min(a + b, 255), "-": lambda a, b: max(a - b, 0),
+}  # fmt: skip
+
+
+def _arithmetic(term: Term, packet: Packet, scene: Scene, kind: Datatype) -> Value | Doubt | None:
+    found = [evaluate(each, packet, scene, kind) for each in term.args]
+    if None in found:
+        return None
+    for each in found:
+        if isinstance(each, Doubt):
+            return each
+    if not all(isinstance(each, int) for each in found):
+        return Doubt(Reason.UNKNOWN, f"{term.kind} of a name")
+    result: int = found[0]  # type: ignore[assignment] # just checked
+    for number in found[1:]:
+        result = _ARITHMETIC[term.kind](result, number)  # type: ignore[arg-type]
+    return result
+
+
+# --- tests -------------------------------------------------------------------------------------------------------------------
+
+
+def test(statement: Statement, packet: Packet, scene: Scene) -> bool | Doubt:
+    """Whether a "match" statement holds. A header that the packet does not have never matches, negated or not."""
+    if statement.left is None or statement.right is None:
+        return Doubt(Reason.UNKNOWN, statement.text)
+    if statement.left.kind == "any":
+        return _any(statement, packet, scene)
+    if statement.left.kind in ("numgen", "hash"):
+        return Doubt(Reason.RANDOM, statement.left.text, chance=_share(statement))
+    key = left(statement.left, packet, scene)
+    if key is None:
+        return False
+    if isinstance(key, Doubt):
+        return key
+    try:
+        return _compare(statement.op, key, statement.right, packet, scene)
+    except ValueError as error:
+        return Doubt(Reason.UNKNOWN, str(error))
+
+
+def _any(statement: Statement, packet: Packet, scene: Scene) -> bool | Doubt:
+    """One of several selectors has the value (iptables multiport --ports)."""
+    assert statement.left is not None
+    answers = [test(replace(statement, left=each, op="=="), packet, scene) for each in statement.left.args]
+    doubt = next((each for each in answers if isinstance(each, Doubt)), None)
+    found = any(each is True for each in answers)
+    if doubt and not found:
+        return doubt
+    return found != (statement.op == "!=")
+
+
+def _compare(op: str, key: Key, right: Term, packet: Packet, scene: Scene) -> bool | Doubt:
+    if right.kind == "ref":
+        member = _in_named_set(key, right.text, scene)
+        return member if isinstance(member, Doubt) or op in ("==", "in") else not member
+    if op in ("in", "not in"):
+        return _shares_bits(key, right) is (op == "in")
+    if op in ("<", ">", "<=", ">="):
+        return _ordered(op, key, right, packet, scene)
+    return _equal(key, right, packet, scene, op)
+
+
+def _equal(key: Key, right: Term, packet: Packet, scene: Scene, op: str) -> bool | Doubt:
+    simple = literals(right)
+    if len(key.values) == 1 and simple is not None:
+        if len(simple) == 1 and key.kinds[0].names is not None and "," in simple[0]:
+            return (key.values[0] == key.kinds[0].number(simple[0])) is (op == "==")
+        return (key.values[0] in compiled(key.kinds[0], simple)) is (op == "==")
+    if right.kind in ("set", "concat"):
+        terms = right.args if right.kind == "set" else (right,)
+        return any(element.holds(key.values) for element in elements(key.kinds, terms)) is (op == "==")
+    value = evaluate(right, packet, scene, key.kinds[0])
+    if isinstance(value, Doubt):
+        return value
+    return (key.values[0] == value) is (op == "==")
+
+
+def _shares_bits(key: Key, right: Term) -> bool:
+    simple = literals(right)
+    if simple is None or not isinstance(key.values[0], int):
+        raise ValueError("a test of flags that is not understood")
+    bits = 0
+    for each in simple:
+        bits |= key.kinds[0].number(each)
+    return bool(key.values[0] & bits)
+
+
+def _ordered(op: str, key: Key, right: Term, packet: Packet, scene: Scene) -> bool | Doubt:
+    other = evaluate(right, packet, scene, key.kinds[0])
+    mine = key.values[0]
+    if isinstance(other, Doubt):
+        return other
+    if not isinstance(mine, int) or not isinstance(other, int):
+        raise ValueError("an ordering of names")
+    return {"<": mine < other, ">": mine > other, "<=": mine <= other, ">=": mine >= other}[op]
+
+
+def _share(statement: Statement) -> float | None:
+    """How often `numgen random mod 4 < 1` holds."""
+    assert statement.left is not None
+    words = statement.left.text.split()
+    if statement.left.kind != "numgen" or "mod" not in words:
+        return None
+    modulus = int(words[words.index("mod") + 1])
+    offset = int(words[words.index("offset") + 1]) if "offset" in words else 0
+    right = statement.right
+    if right is None or right.kind != "value" or modulus > 100_000:
+        return None
+    low, high = NUMBER.bounds(right.text)
+    holds: dict[str, Callable[[int], bool]] = {
+        "==": lambda n: low <= n <= high, "!=": lambda n: not low <= n <= high, "<": lambda n: n < low, ">": lambda n: n > low,
+        "<=": lambda n: n <= low, ">=": lambda n: n >= low,
+    }  # fmt: skip
+    return sum(holds[statement.op](n) for n in range(offset, offset + modulus)) / modulus
+
+
+# --- named sets and maps -----------------------------------------------------------------------------------------------------
+
+
+def _in_named_set(key: Key, name: str, scene: Scene) -> bool | Doubt:
+    found = _named(key, name, scene)
+    return found if isinstance(found, Doubt) else found is not None
+
+
+def look_up(left_side: Term, source: Term, packet: Packet, scene: Scene) -> Term | Doubt | None:
+    """What a map gives for the packet: data, None for a key that it does not hold, or a doubt."""
+    key = left(left_side, packet, scene)
+    if key is None or isinstance(key, Doubt):
+        return key
+    try:
+        if source.kind == "ref":
+            return _named(key, source.text, scene)
+        element = next((each for each in elements(key.kinds, source.args) if each.holds(key.values)), None)
+    except ValueError as error:
+        return Doubt(Reason.UNKNOWN, str(error))
+    return element.data if element else None
+
+
+def _named(key: Key, name: str, scene: Scene) -> Term | Doubt | None:
+    """The data (or for a set: the key) of a named set's element; asks when its elements were not read."""
+    named = scene.table.set(name)
+    if named is None:
+        return Doubt(Reason.UNKNOWN, f"set {name} is not there")
+    if named.elements is not None:
+        element = next((each for each in elements(key.kinds, named.elements) if each.holds(key.values)), None)
+        return None if element is None else element.data or Term("value", name)
+    query = SetQuery(scene.table.family, scene.table.name, name, tuple(_spelled(*each) for each in zip(key.values, key.kinds, strict=True)))
+    asked = scene.ruleset.answer(query)
+    if asked is None:
+        return Doubt(Reason.UNKNOWN, f"is {' . '.join(query.key)} in set {name}?", need=query)
+    if asked.error:
+        return Doubt(Reason.UNKNOWN, f"set {name} could not be asked: {asked.error}")
+    return (asked.data or Term("value", name)) if asked.member else None
+
+
+def _spelled(value: Value, kind: Datatype) -> str:
+    """A value as nft spells it, for a question to the kernel."""
+    if isinstance(value, str) or kind is WORD:
+        return str(value)
+    if kind.name in ("ipv4", "ipv6"):
+        from ipaddress import IPv4Address, IPv6Address
+
+        return str(IPv4Address(value) if kind.name == "ipv4" else IPv6Address(value))
+    if kind.name == "mac":
+        return ":".join(f"{value:012x}"[n : n + 2] for n in range(0, 12, 2))
+    return str(value)

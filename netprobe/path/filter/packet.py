@@ -1,0 +1,105 @@
+"""A packet as the rules see it, and what they may ask of the place where they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from netprobe.model import ConntrackEntry, Flow, Link, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A piece of an IP packet: where it begins (bytes), whether more follow, and the length of the whole packet."""
+
+    offset: int
+    more: bool
+    whole: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """A packet at a hook: its headers, where it comes from and goes to, and what only the kernel knows of it.
+
+    `iif`, `oif` are the interfaces of the hook (bridge family: the ports; then `bridge` is their master); `in_port`, `out_port` the
+    bridge ports when br_netfilter hands a bridged frame to the IP hooks. `uid` and `gid` are those of the sending socket, None
+    for a packet that has none here. `tcp_flags` in nft's words. `state` is conntrack's (new, established, related, invalid,
+    untracked), None before connection tracking has seen the packet; `reply` its direction; `connection` its entry, with the
+    ICMP id in the place of a source port. `pkttype` unicast, broadcast, multicast or other.
+    """
+
+    flow: Flow
+    iif: Link | None = None
+    oif: Link | None = None
+    in_port: Link | None = None
+    out_port: Link | None = None
+    bridge: Link | None = None
+    fragment: Fragment | None = None
+    df: bool | None = None
+    mark: int | None = 0
+    uid: int | None = None
+    gid: int | None = None
+    tcp_flags: tuple[str, ...] | None = None
+    state: str | None = None
+    reply: bool = False
+    connection: ConntrackEntry | None = None
+    zone: int = 0
+    pkttype: str = "unicast"
+    dscp: int | None = 0
+    vlan: int | None = None
+    ipsec: bool = False
+    changed: tuple[str, ...] = field(default=())
+
+    @property
+    def ethertype(self) -> str:
+        """The network protocol in nft's words: ip, ip6 or arp."""
+        if self.flow.protocol is Protocol.ARP:
+            return "arp"
+        return "ip6" if self.flow.version == 6 else "ip"
+
+    def with_flow(self, **changes: object) -> Packet:
+        """This packet with some of its headers rewritten."""
+        return replace(self, flow=replace(self.flow, **changes))  # type: ignore[arg-type] # the field names of Flow
+
+
+@dataclass(frozen=True, slots=True)
+class FibQuery:
+    """A lookup that a rule makes (nft `fib`, xt_rpfilter): a route to `destination`, from `source`; `device` restricts nothing
+    but is what the answer is compared with."""
+
+    destination: str
+    source: str | None = None
+    mark: int = 0
+    device: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FibAnswer:
+    """What the routing tables say: the type of the route found ("unreachable" for none), and all devices its legs use."""
+
+    type: str
+    devices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What rules may ask of their namespace, as functions; an absent one makes the rules that need it undetermined.
+
+    `address_type` (address, interface or None for any) -> unicast, local, broadcast, multicast, blackhole, ...
+    `fib` (query) -> the route. `own_address` (interface, towards this destination) -> the address that MASQUERADE or REDIRECT takes.
+    `track` (packet) -> the packet with state, direction and connection, as conntrack finds it; without it a packet whose `state`
+    is None is new.
+    """
+
+    address_type: Callable[[str, str | None], str | None] | None = None
+    fib: Callable[[FibQuery], FibAnswer | None] | None = None
+    own_address: Callable[[Link, str], str | None] | None = None
+    track: Callable[[Packet], Packet] | None = None
+
+
+def entry_of(flow: Flow, zone: int = 0) -> ConntrackEntry:
+    """The conntrack entry that a first packet creates: the original tuple, and its mirror image as the reply expected."""
+    sport = flow.icmp_id if flow.sport is None else flow.sport
+    original = (flow.src, flow.dst, sport, flow.dport)
+    answer = (flow.dst, flow.src, flow.dport, sport)
+    return ConntrackEntry(flow.protocol.value, original, answer, zone=zone)

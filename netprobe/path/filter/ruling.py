@@ -1,0 +1,119 @@
+"""What the rules decide about a packet: verdict, the rule behind it, what changed, and what might be otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from netprobe.model import Object, SetQuery
+
+from .packet import Packet
+
+
+class Verdict(StrEnum):
+    """What happens to the packet at a hook. `stolen`: another place goes on with it (synproxy, fwd to a device)."""
+
+    ACCEPT = "accept"
+    DROP = "drop"
+    REJECT = "reject"
+    QUEUE = "queue"
+    STOLEN = "stolen"
+    UNDETERMINED = "undetermined"
+
+
+class Reason(StrEnum):
+    """What kind of decision it is, for the catalogue of causes."""
+
+    RULE = "rule"
+    POLICY = "policy"
+    LIMIT = "limit"
+    QUOTA = "quota"
+    CONNLIMIT = "connlimit"
+    RANDOM = "random"
+    RPFILTER = "rpfilter"
+    INVALID = "invalid"
+    FRAGMENT = "fragment"
+    RECENT = "recent"
+    TIME = "time"
+    QUEUE = "queue"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A rule or policy that had a say: the object to show, where it stands, and what kind of decision it is."""
+
+    object: Object
+    engine: str
+    family: str
+    table: str
+    chain: str
+    hook: str
+    reason: Reason = Reason.RULE
+    rule: int | None = None
+    handle: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Why a step has no plain answer: a condition on other packets (limit, quota, random), or something not understood.
+
+    `likely`: the step holds in the main reading. `chance`: how often it holds, where that is known. `need`: what would settle it.
+    """
+
+    reason: Reason
+    text: str
+    likely: bool = False
+    chance: float | None = None
+    need: SetQuery | None = None
+    decision: Decision | None = None
+
+    @property
+    def ignorance(self) -> bool:
+        """We do not know; as opposed to: it differs from packet to packet."""
+        return self.reason is Reason.UNKNOWN or self.reason is Reason.TIME
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """How the sender is told: `kind` icmp, icmpv6 or tcp-reset; type and code of the ICMP error."""
+
+    kind: str
+    type: int = 0
+    code: int = 0
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """A change of address or port by NAT: `kind` SNAT, DNAT, MASQUERADE, REDIRECT, NETMAP, "SNAT undone" or "DNAT undone".
+
+    `ports` is the range that the rule allows, when it names one; `decision` the rule, None for what an existing connection does.
+    """
+
+    kind: str
+    before: Packet
+    after: Packet
+    ports: tuple[int, int] | None = None
+    decision: Decision | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What a hook does to a packet. `packet` is as it goes on; `decision` what decided a verdict other than a plain accept.
+
+    `passed`: the rules that matched on the way. `spent`: rules that would have decided earlier but for a quota or limit used up.
+    `alternatives`: what happens to other packets of the same flow (limit, random), each with the `doubts` that lead there.
+    A verdict undetermined carries the doubts that stand in the way, and `needs`: questions whose answers would settle it.
+    """
+
+    verdict: Verdict
+    packet: Packet
+    decision: Decision | None = None
+    reject: Rejection | None = None
+    passed: tuple[Decision, ...] = ()
+    translations: tuple[Translation, ...] = ()
+    spent: tuple[Decision, ...] = ()
+    alternatives: tuple[Ruling, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
+    needs: tuple[SetQuery, ...] = ()

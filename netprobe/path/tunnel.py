@@ -1,0 +1,141 @@
+"""Through a VXLAN: which remote the frame goes to, the outer packet's own way, and the device that unpacks it there.
+
+Kernel: drivers/net/vxlan/vxlan_core.c (vxlan_xmit, vxlan_xmit_one, vxlan_rcv); RFC 7348.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from netprobe.model import End, FdbEntry, Flow, Hop, Link, Object, Protocol, RouteQuery, Stage, Stop, Vxlan
+
+from . import fib
+from .ground import Ground, Packet
+from .segment import BROADCAST, Branch, Segment, is_group
+from .stop import lost
+from .trail import Ended, Trail, numbered
+
+OVERHEAD = {4: 50, 6: 70}  # bytes: inner Ethernet 14, VXLAN 8, UDP 8, and the outer IP header
+_ANY = "00:00:00:00:00:00"
+
+
+def through(ground: Ground, name: str, link: Link, packet: Packet) -> tuple[Branch, ...]:
+    """The ways of a frame that is sent on the tunnel device `link`."""
+    if link.vxlan is None:
+        return (Branch((), packet, exit=True),)
+    entries = remotes(ground, name, link, link.vxlan, packet.flow.dst_mac or BROADCAST)
+    if not entries:
+        text = f"{link.name} knows no tunnel end for {packet.flow.dst_mac}"
+        object = Object("fdb-entry", f"{packet.flow.dst_mac} dev {link.name}", text)
+        stop = lost("vxlan-fdb-missing", name, link, Stage.ENCAPSULATE, text, object=object,
+                    fix=(f"bridge fdb append {packet.flow.dst_mac} dev {link.name} dst REMOTE",))  # fmt: skip
+        return (Branch((), packet, stop=stop),)
+    return tuple(branch for entry in entries for branch in _carry(ground, name, link, link.vxlan, packet, entry))
+
+
+def remotes(ground: Ground, name: str, link: Link, vxlan: Vxlan, mac: str) -> tuple[FdbEntry, ...]:
+    """The tunnel ends a frame for `mac` goes to: its own entry, else the default ones (all-zeros MAC), else the device's."""
+    known = [e for e in ground.namespace(name).fdb if e.index == link.index and e.remote is not None]
+    exact = tuple(e for e in known if e.mac == mac and not is_group(mac))
+    default = tuple(e for e in known if e.mac == _ANY)
+    if exact or default:
+        return exact or default
+    return (FdbEntry(link.index, _ANY, remote=vxlan.remote),) if vxlan.remote else ()
+
+
+def _carry(ground: Ground, name: str, link: Link, vxlan: Vxlan, packet: Packet, entry: FdbEntry) -> tuple[Branch, ...]:
+    """The outer packet to one remote, and the frame again where it is unpacked."""
+    from . import stack
+
+    assert entry.remote is not None
+    trail = Trail(ground, packet.leg)
+    try:
+        outer = _outer(ground, name, vxlan, packet, entry.remote)
+        if (too_long := _does_not_fit(ground, name, link, packet, outer)) is not None:
+            return (Branch((), packet, stop=too_long),)
+        stack.send(trail, name, Packet(outer, packet.leg, suspects=packet.suspects))
+    except Ended as ended:
+        hops = _inside(numbered(trail.hops), packet, entry.remote)
+        if ended.end is End.DELIVER and trail.arrived is not None:
+            return tuple(b.behind(*hops) for b in _unpack(ground, (name, link, vxlan), packet, trail))
+        if ended.end is End.EXIT:
+            return (Branch(hops, packet, exit=True),)
+        return (Branch(hops, packet, stop=_blame(name, link, entry, ended.stop) if ended.stop else None),)
+    raise AssertionError("a walk ends by raising Ended")
+
+
+def _outer(ground: Ground, name: str, vxlan: Vxlan, packet: Packet, remote: str) -> Flow:
+    decision = fib.lookup(ground.namespace(name), RouteQuery(vxlan.local, remote))
+    source = vxlan.local or fib.source_for(ground.namespace(name), decision, remote) or "0.0.0.0"
+    length = (packet.flow.length or 0) + OVERHEAD[6 if ":" in remote else 4]
+    return Flow(source, remote, Protocol.UDP, dport=vxlan.port, ttl=64, length=length)
+
+
+def _does_not_fit(ground: Ground, name: str, link: Link, packet: Packet, outer: Flow) -> Stop | None:
+    """An inner packet with DF that the underlay's MTU cannot carry is refused at the tunnel (skb_tunnel_check_pmtu)."""
+    decision = fib.lookup(ground.namespace(name), RouteQuery(outer.src, outer.dst))
+    out = ground.namespace(name).link(decision.leg.index) if decision.leg else None
+    if out is None or not packet.df or (outer.length or 0) <= out.mtu:
+        return None
+    room = out.mtu - OVERHEAD[outer.version]
+    text = f"a packet of {packet.flow.length} bytes does not fit {link.name}: {out.name} has MTU {out.mtu}, which leaves {room} bytes"
+    return lost("mtu-exceeded", name, link, Stage.ENCAPSULATE, text, object=Object("link", link.name, f"{link.name} mtu {link.mtu}"),
+                fix=(f"ip link set {link.name} mtu {room}   # and the MTU of the containers",))  # fmt: skip
+
+
+def _inside(hops: tuple[Hop, ...], packet: Packet, remote: str) -> tuple[Hop, ...]:
+    """The outer packet's hops as hops of the inner packet: its flow, with the outer one around it."""
+    first = {0: f"in a VXLAN packet to {remote}"}
+    return tuple(
+        replace(h, flow=replace(packet.flow, outer=h.flow), note="; ".join(p for p in (first.get(i, ""), h.note) if p))
+        for i, h in enumerate(hops)
+    )
+
+
+def _unpack(ground: Ground, sender: tuple[str, Link, Vxlan], packet: Packet, trail: Trail) -> tuple[Branch, ...]:
+    """At the remote: the VXLAN device of this port and VNI takes the frame out of the packet."""
+    assert trail.arrived is not None
+    there, arrived = trail.arrived[0], trail.arrived[2]
+    ours = sender[2]
+    devices = [link for link in ground.namespace(there).links if link.vxlan is not None and link.up]
+    same_port = [d for d in devices if d.vxlan and d.vxlan.port == ours.port]
+    fitting = [d for d in same_port if d.vxlan and d.vxlan.vni == ours.vni]
+    if fitting:
+        return Segment(ground).receive(there, fitting[0], packet.suspecting(*arrived.suspects[len(packet.suspects) :]))
+    return (Branch((), packet, stop=_mismatch(ground, sender, there, bool(same_port))),)
+
+
+def _mismatch(ground: Ground, sender: tuple[str, Link, Vxlan], there: str, port_fits: bool) -> Stop:
+    """No device at the remote fits: the VNI differs, the port differs, or the device is down or missing."""
+    name, link, ours = sender
+    known = [d for d in ground.namespace(there).links if d.vxlan is not None]
+    down = next((d for d in known if d.vxlan and (d.vxlan.port, d.vxlan.vni) == (ours.port, ours.vni) and not d.up), None)
+    if down is not None:
+        from .stop import link_down
+
+        return link_down(there, down, Stage.DECAPSULATE)
+    theirs = next((d for d in known if d.vxlan), None)
+    code = "vxlan-vni-mismatch" if port_fits else "vxlan-port-mismatch"
+    what, own = ("VNI", ours.vni) if port_fits else ("UDP port", ours.port)
+    other = (
+        f"{theirs.name} has {theirs.vxlan.vni if port_fits else theirs.vxlan.port}" if theirs and theirs.vxlan else "has no VXLAN device"
+    )
+    text = f"{link.name} in {name} sends with {what} {own}, {there} {other}"
+    return lost(
+        code,
+        name,
+        link,
+        Stage.ENCAPSULATE,
+        text,
+        object=Object("tunnel", link.name, f"{link.name} vxlan id {ours.vni} dstport {ours.port}"),
+    )
+
+
+def _blame(name: str, link: Link, entry: FdbEntry, stop: Stop) -> Stop:
+    """An outer packet whose remote nobody answers for is the tunnel's wrong remote, not the neighbour's fault."""
+    if stop.code not in ("neigh-no-answer", "no-route", "route-wrong-nexthop"):
+        return stop
+    id = f"{entry.mac} dev {link.name} dst {entry.remote}"
+    text = f"{link.name} sends to the tunnel end {entry.remote}, which is not there: {stop.text}"
+    return lost("vxlan-remote-wrong", name, link, Stage.ENCAPSULATE, text,
+                object=Object("fdb-entry", id, id), fix=(f"bridge fdb replace {entry.mac} dev {link.name} dst REMOTE",))  # fmt: skip
