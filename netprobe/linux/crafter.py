@@ -1,0 +1,125 @@
+"""A worker process that imports scapy while its parent does something else: scapy costs 0.2 s, and there is a second core.
+
+Fork it first thing, before anything heavy is loaded. The worker ends when its parent closes the pipe or dies, whatever way.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import marshal
+import os
+import signal
+import threading
+import weakref
+from contextlib import suppress
+from typing import BinaryIO, NoReturn
+
+from netprobe.model import Protocol
+from netprobe.wire.craft import Recipe, craft, load_scapy
+from netprobe.wire.mark import Mark
+
+PR_SET_PDEATHSIG = 1  # include/uapi/linux/prctl.h
+
+
+class Crafter:
+    """Crafts probes in a worker process; in this process where no worker can be had. Close it, or use it as a context."""
+
+    def __init__(self) -> None:
+        self._streams: tuple[BinaryIO, BinaryIO] | None = None
+        self._end: weakref.finalize[..., Crafter] | None = None
+        if threading.active_count() == 1:  # forking beside other threads may copy a lock that nobody will ever release
+            self._start()
+
+    def _start(self) -> None:
+        parent = os.getpid()
+        ask_out, ask_in = os.pipe()
+        answer_out, answer_in = os.pipe()
+        try:
+            pid = os.fork()
+        except OSError:
+            for fd in (ask_out, ask_in, answer_out, answer_in):
+                os.close(fd)
+            return
+        if pid == 0:
+            _work(parent, ask_out, answer_in, (ask_in, answer_out))
+        os.close(ask_out)
+        os.close(answer_in)
+        self._streams = os.fdopen(ask_in, "wb"), os.fdopen(answer_out, "rb")
+        self._end = weakref.finalize(self, _end, pid, parent, self._streams)
+
+    def __call__(self, recipe: Recipe) -> tuple[bytes, ...]:
+        """The packets of `recipe`, as `netprobe.wire.craft.craft` makes them."""
+        if self._streams is None:
+            return craft(recipe)
+        asking, answering = self._streams
+        try:
+            marshal.dump(_as_plain(recipe), asking)
+            asking.flush()
+            packets = marshal.load(answering)
+        except (OSError, EOFError, ValueError):  # the worker is gone
+            self.close()
+            return craft(recipe)
+        return tuple(packets)
+
+    def close(self) -> None:
+        """End the worker and collect it. Harmless when repeated."""
+        self._streams = None
+        if self._end is not None:
+            self._end()
+
+    def __enter__(self) -> Crafter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _end(pid: int, parent: int, streams: tuple[BinaryIO, BinaryIO]) -> None:
+    for stream in streams:
+        with suppress(OSError):  # something was still to be written to a worker that is gone
+            stream.close()
+    if os.getpid() != parent:  # a process forked later inherits this object, but not the worker
+        return
+    try:
+        os.kill(pid, signal.SIGKILL)  # it may still be importing, and it holds nothing that wants tidying
+        os.waitpid(pid, 0)
+    except (ProcessLookupError, ChildProcessError):
+        pass
+
+
+def _work(parent: int, asked: int, answered: int, others: tuple[int, int]) -> NoReturn:
+    """The worker's life: never returns into the code that forked it."""
+    try:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if os.getppid() != parent:  # it died before the call above
+            os._exit(0)
+        for fd in others:
+            os.close(fd)
+        silence = os.open(os.devnull, os.O_RDWR)
+        for fd in (0, 1, 2):  # a reader of our parent's output must not wait for us
+            os.dup2(silence, fd)
+        load_scapy(lean=True)
+        with os.fdopen(asked, "rb") as asking, os.fdopen(answered, "wb") as answering:
+            while True:
+                marshal.dump(list(craft(_as_recipe(marshal.load(asking)))), answering)
+                answering.flush()
+    except BaseException:
+        os._exit(0)  # a closed pipe is the normal end; after anything else the parent crafts itself
+
+
+_Plain = tuple[str, bytes, int, int, int, int, int, tuple[int, ...], int | None, str, str, str | None, str]
+
+
+def _as_plain(recipe: Recipe) -> _Plain:
+    """A recipe as marshal takes it: exact built-in types only."""
+    mark = recipe.mark
+    return (
+        str(mark.protocol.value), mark.run, mark.count, mark.size, mark.icmp_id, mark.first, mark.isn, mark.source_ports, mark.port,
+        recipe.src, recipe.dst, recipe.src_mac, recipe.dst_mac,
+    )  # fmt: skip
+
+
+def _as_recipe(plain: _Plain) -> Recipe:
+    return Recipe(Mark(Protocol(plain[0]), *plain[1:9]), *plain[9:])

@@ -1,0 +1,175 @@
+"""What the sensors of one run reported, made into observations: as they come, and once more in the order of time."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from netprobe.model import Flow, IcmpError, Leg, Observation, Source, Watch
+from netprobe.wire.answers import Word, pair
+from netprobe.wire.dissect import Packet, dissect, dissect_segment
+from netprobe.wire.mark import PROTOCOL_NUMBERS, Mark
+from netprobe.wire.recognise import Recognised, Recogniser
+
+from .send import Heard
+from .tap import PACKET_OTHERHOST, PACKET_OUTGOING, Caught
+
+ANSWER_TYPES = (2, 136)  # ARP reply, neighbour advertisement
+
+
+class Logbook:
+    """The observations of one run: `progress` while it runs, `observations` as the final, ordered account."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+        self.home = watch.probe.source.namespace or ""
+        self._said: list[Observation] = []  # not from a tap
+        self._caught: list[tuple[Caught, Packet]] = []
+        self._so_far: list[Observation] = []
+        self._answered: set[int] = set()
+        self._ports: dict[str, set[int]] = {}
+        self._start_ns = 0
+
+    def begin(self, mark: Mark, source: str) -> None:
+        """Take note of what the probe looks like on the wire and of the address it is sent from."""
+        self.mark, self._source = mark, source
+        self._ears, self._eyes = Recogniser(mark), Recogniser(mark)
+
+    def sent(self, sequence: int, packet: bytes, now_ns: int) -> None:
+        """A packet was handed to the kernel."""
+        read = self._read_back(packet)
+        if read is not None:
+            self._ears(read)
+        self._say("sent", now_ns, sequence=sequence, leg=Leg.REQUEST, flow=read.flow if read else None)
+
+    def _read_back(self, packet: bytes) -> Packet | None:
+        probe = self.watch.probe
+        if probe.protocol not in PROTOCOL_NUMBERS:
+            return dissect(packet)
+        dst = (probe.destination.address or "").partition("%")[0]
+        return dissect_segment(packet, self._source, dst, PROTOCOL_NUMBERS[probe.protocol])
+
+    def refused(self, sequence: int, error: OSError, now_ns: int) -> None:
+        """The kernel refused a packet, or the socket for it."""
+        code = errno.errorcode.get(error.errno or 0, str(error))
+        self._say("refused", now_ns, sequence=sequence, leg=Leg.REQUEST, text=code)
+
+    def blind(self, namespace: str, why: str) -> None:
+        """A namespace could not be looked at."""
+        self._say("blind", self._start_ns, namespace=namespace, source=Source.TAP, text=why)
+
+    def lost(self, namespace: str, frames: int) -> None:
+        """A tap had no room for some frames."""
+        if frames:
+            self._say("starved", self._start_ns, namespace=namespace, source=Source.TAP, text=f"the tap lost {frames} frames")
+
+    def heard(self, heard: Heard) -> None:
+        """Something came back to the sender's socket. Of several answers to one packet the first counts."""
+        if heard.error is not None:
+            sequence = int.from_bytes(heard.payload[6:8], "big") if heard.payload[:6] == self.mark.run else 0
+            self._say("refused", heard.stamp_ns, source=Source.ICMP, sequence=sequence, leg=Leg.REQUEST, error=heard.error)
+            return
+        found = self._ears(heard.packet) if heard.packet is not None else None
+        if found is None or found.leg is not Leg.REPLY or found.error is not None or found.sequence in self._answered:
+            return
+        self._answered.add(found.sequence)
+        self._say("answered", heard.stamp_ns, sequence=found.sequence, leg=Leg.REPLY, flow=found.flow, text=found.text)
+
+    def caught(self, frame: Caught) -> None:
+        """A tap caught a frame."""
+        packet = dissect(frame.frame, frame.link_type)
+        if packet is None:
+            return
+        self._caught.append((frame, packet))
+        found = self._eyes(packet, _point(frame))
+        if found is not None:
+            self._so_far.append(self._sighting(frame, found))
+
+    def progress(self) -> Sequence[Observation]:
+        """What is known by now, good enough to decide whether to wait on."""
+        if self.watch.probe.protocol in PROTOCOL_NUMBERS:
+            return self._so_far
+        return self.observations()  # the answers of ARP are known by their order only
+
+    def observations(self) -> tuple[Observation, ...]:
+        """Everything, in the order of time."""
+        self._caught.sort(key=lambda caught: caught[0].stamp_ns)
+        found = self._recognised()
+        answers = self._pair(found)
+        seen = [
+            self._sighting(frame, found[i] if i not in answers else replace(found[i], leg=Leg.REPLY, sequence=answers[i]))
+            for i, (frame, _) in enumerate(self._caught)
+            if i in found
+        ]
+        arrived = [replace(self._sighting(self._caught[i][0], found[i]), kind="answered", leg=Leg.REPLY, sequence=sequence, frame=b"")
+                   for i, sequence in answers.items() if self._is_home(self._caught[i][0])]  # fmt: skip
+        return tuple(sorted((*self._said, *seen, *arrived), key=lambda observation: (observation.stamp_ns, observation.kind == "answered")))
+
+    def _recognised(self) -> dict[int, Recognised]:
+        """By index in what was caught. Later fragments last: they are known by their first one, which they may overtake."""
+        eyes = Recogniser(self.mark)
+        order = sorted(range(len(self._caught)), key=lambda i: self._caught[i][1].fragment > 0)
+        found = {i: eyes(self._caught[i][1], _point(self._caught[i][0])) for i in order}
+        return {i: recognised for i, recognised in found.items() if recognised is not None}
+
+    def _pair(self, found: Mapping[int, Recognised]) -> dict[int, int]:
+        """The answers to our ARP or ND requests, by index in what was caught, with their sequence."""
+        if self.mark.protocol in PROTOCOL_NUMBERS:
+            return {}
+        asked = [i for i, recognised in sorted(found.items()) if recognised.flow.protocol is self.mark.protocol]
+        words = [_word(*self._caught[i], found[i]) for i in asked]
+        return {asked[n]: sequence for n, sequence in pair(words).items()}
+
+    def _is_home(self, frame: Caught) -> bool:
+        source = self.watch.probe.source
+        incoming = frame.packet_type != PACKET_OUTGOING
+        return incoming and frame.namespace == self.home and frame.interface == (self.watch.probe.device or source.interface)
+
+    def doubtful(self) -> Mapping[str, set[int]]:
+        """The interfaces that saw frames to another station, by namespace: `ports` wants to know which are bridge ports."""
+        doubtful: dict[str, set[int]] = {}
+        for frame, _ in self._caught:
+            if frame.packet_type == PACKET_OTHERHOST:
+                doubtful.setdefault(frame.namespace, set()).add(frame.index)
+        return doubtful
+
+    def ports(self, namespace: str, indexes: set[int]) -> None:
+        """These interfaces of `namespace` are ports, where a frame to another station is an ordinary one coming in."""
+        self._ports[namespace] = indexes
+
+    def _sighting(self, frame: Caught, found: Recognised) -> Observation:
+        return Observation(
+            Source.TAP, "seen", frame.namespace, frame.stamp_ns - self._start_ns, frame.interface, self._bound(frame), found.leg,
+            found.sequence, found.flow, found.error, found.text, frame.frame, frame.wire_length, frame.stamp_ns, frame.link_type,
+        )  # fmt: skip
+
+    def _bound(self, frame: Caught) -> str:
+        if frame.packet_type == PACKET_OUTGOING:
+            return "out"
+        stranger = frame.packet_type == PACKET_OTHERHOST and frame.index not in self._ports.get(frame.namespace, ())
+        return "other" if stranger else "in"
+
+    def _say(
+        self, kind: str, stamp_ns: int, *, source: Source = Source.SOCKET, namespace: str = "", sequence: int = 0,
+        leg: Leg | None = None, flow: Flow | None = None, error: IcmpError | None = None, text: str = "",
+    ) -> None:  # fmt: skip
+        self._start_ns = self._start_ns or stamp_ns
+        observation = Observation(
+            source, kind, namespace or self.home, stamp_ns - self._start_ns, None, None, leg, sequence, flow, error, text, stamp_ns=stamp_ns
+        )
+        self._said.append(observation)
+        self._so_far.append(observation)
+
+
+def _point(frame: Caught) -> tuple[str, str, bool]:
+    return frame.namespace, frame.interface, frame.packet_type == PACKET_OUTGOING
+
+
+def _word(frame: Caught, packet: Packet, found: Recognised) -> Word:
+    """An ARP or ND packet as a question or an answer."""
+    is_answer = found.flow.icmp_type in ANSWER_TYPES
+    station = (packet.hardware[0] if packet.hardware else found.flow.src_mac) or ""
+    sequence = found.sequence if found.leg is Leg.REQUEST else None
+    outgoing = frame.packet_type == PACKET_OUTGOING
+    return Word((frame.namespace, frame.interface), outgoing, frame.stamp_ns, found.flow, sequence, station if is_answer else "", is_answer)

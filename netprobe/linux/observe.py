@@ -1,0 +1,148 @@
+"""The one place where netprobe acts on a network: it arms taps, sends a probe, and reports what every sensor saw.
+
+One thread, one epoll loop. After the answer every tap is drained: stopping at the reply lost 4 of 10 sightings.
+"""
+
+from __future__ import annotations
+
+import errno
+import select
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from netprobe.errors import CannotLook, NetprobeError, NotPermitted
+from netprobe.model import Observation, Probe, Protocol, Watch
+from netprobe.wire.craft import Recipe, craft
+from netprobe.wire.filter import tap_filter
+from netprobe.wire.mark import mark_of
+
+from .frames import FrameSender
+from .logbook import Logbook
+from .netns import inside
+from .ports import enslaved
+from .release import release
+from .send import Sender
+from .tap import Tap, buffers
+
+Settled = Callable[[Sequence[Observation], int], bool]
+Craft = Callable[[Recipe], tuple[bytes, ...]]
+
+TICK_NS = 5_000_000  # how often to ask whether all is settled while nothing arrives
+WHOLE_FRAMES = (Protocol.ARP, Protocol.ND)
+
+
+def observe(watch: Watch, handles: Mapping[str, int], settled: Settled, crafter: Craft = craft) -> tuple[Observation, ...]:
+    """Send the probe of `watch` and return what was seen, in the order of time.
+
+    `handles` are open descriptors of the namespaces by name. `settled(observations so far, ns since the last send)` says when
+    there is nothing more to wait for; the probe's timeout after the last send ends the wait anyway. What cannot be looked at
+    is an observation of kind "blind", a refused send one of kind "refused". Raises NotPermitted where raw sockets are not
+    allowed in the source, CannotLook when `handles` lacks it.
+    """
+    probe, home = watch.probe, watch.probe.source.namespace or ""
+    book = Logbook(watch)
+    if home not in handles:
+        raise CannotLook(f"the namespace {home} of the source is not open")
+    sender = _open_sender(probe, handles[home], book)
+    if sender is None:
+        return book.observations()
+    taps: list[Tap] = []
+    try:
+        book.begin(mark_of(probe, sender.source_ports, watch.ports), sender.source)
+        _arm(watch, handles, taps, book)
+        _Loop(book, sender, taps, settled).run(crafter(sender.recipe(book.mark)))
+        for tap in taps:
+            book.lost(tap.namespace, tap.lost())
+        _ask_masters(handles, book)
+        return book.observations()
+    finally:
+        sender.close()
+        release([*(tap.socket for tap in taps), *sender.packet_sockets])
+
+
+def _open_sender(probe: Probe, handle: int, book: Logbook) -> Sender | FrameSender | None:
+    """The sockets of the source, or None when the kernel refuses them with an error that speaks of the network."""
+    with inside(handle):
+        try:
+            return FrameSender(probe) if probe.protocol in WHOLE_FRAMES else Sender(probe)
+        except OSError as error:
+            if error.errno == errno.EPERM:
+                raise NotPermitted(f"not permitted to send a probe from {probe.source.endpoint}", "it needs CAP_NET_RAW") from error
+            for sequence in range(probe.count):
+                book.refused(sequence, error, time.time_ns())
+            return None
+
+
+def _arm(watch: Watch, handles: Mapping[str, int], taps: list[Tap], book: Logbook) -> None:
+    """Open a tap in every namespace to watch; one where that fails is blind, and no reason to stop."""
+    program = tap_filter(book.mark)
+    for namespace in dict.fromkeys(watch.namespaces):
+        try:
+            with inside(handles[namespace]):
+                taps.append(Tap(namespace, program))
+        except KeyError:
+            book.blind(namespace, "the namespace is not open")
+        except (OSError, NetprobeError) as error:
+            book.blind(namespace, f"no tap: {error}")
+
+
+def _ask_masters(handles: Mapping[str, int], book: Logbook) -> None:
+    """Frames to another station are normal on a bridge port: find out which interfaces are ports."""
+    for namespace, indexes in book.doubtful().items():
+        try:
+            with inside(handles[namespace]):
+                book.ports(namespace, enslaved(indexes))
+        except (OSError, NetprobeError):
+            continue
+
+
+class _Loop:
+    """Sends at the probe's pace, reads whatever comes meanwhile, and ends when settled or at the timeout."""
+
+    def __init__(self, book: Logbook, sender: Sender | FrameSender, taps: Sequence[Tap], settled: Settled) -> None:
+        self.book = book
+        self.sender = sender
+        self.taps = taps
+        self.settled = settled
+        self.buffers = buffers()
+
+    def run(self, packets: Sequence[bytes]) -> None:
+        """Send and collect. Everything that is queued when this returns has been read."""
+        probe = self.book.watch.probe
+        with select.epoll() as epoll:
+            sockets = [tap.socket for tap in self.taps]
+            for sock in (*sockets, *self.sender.listen(self.book.mark)):
+                epoll.register(sock.fileno(), select.EPOLLIN)
+            due = time.monotonic_ns()
+            for sequence, packet in enumerate(packets):
+                while (wait := due - time.monotonic_ns()) > 0:
+                    self._collect(epoll, wait)
+                due = time.monotonic_ns() + probe.interval_ns
+                self._send(sequence, packet)
+            self._wait(epoll, probe.timeout_ns)
+        self._read()
+
+    def _send(self, sequence: int, packet: bytes) -> None:
+        now = time.time_ns()
+        try:
+            self.sender.send(packet)
+        except OSError as error:
+            self.book.refused(sequence, error, now)
+        else:
+            self.book.sent(sequence, packet, now)
+
+    def _wait(self, epoll: select.epoll, timeout_ns: int) -> None:
+        last = time.monotonic_ns()
+        while not self.settled(self.book.progress(), passed := time.monotonic_ns() - last) and passed < timeout_ns:
+            self._collect(epoll, min(TICK_NS, timeout_ns - passed))
+
+    def _collect(self, epoll: select.epoll, wait_ns: int) -> None:
+        if epoll.poll(wait_ns / 1e9):
+            self._read()
+
+    def _read(self) -> None:
+        for tap in self.taps:
+            for frame in tap.read(self.buffers):
+                self.book.caught(frame)
+        for heard in self.sender.hear():
+            self.book.heard(heard)

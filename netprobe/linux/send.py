@@ -1,0 +1,238 @@
+"""Sending the probe from inside its source, through the source's own stack, and hearing what comes back to its socket.
+
+A raw socket of the transport protocol: the kernel adds the IP header, so its TTL, fragmentation, OUTPUT rules, routes and
+neighbours all apply, as for a program's own packets. Opened in the namespace of the source; see raw(7), ip(7), ipv6(7).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from netprobe.model import IcmpError, Probe, Protocol
+from netprobe.wire.bpf import RET
+from netprobe.wire.craft import Recipe
+from netprobe.wire.dissect import RAW_IP, Packet, dissect, dissect_segment, ipv4_text, ipv6_text
+from netprobe.wire.filter import packet_filter, segment_filter
+from netprobe.wire.mark import PROTOCOL_NUMBERS, Mark
+
+from .tap import SO_TIMESTAMPNS_NEW, attach, enlarge, stamp_of
+
+SO_BINDTODEVICE, SO_MARK = 25, 36  # include/uapi/asm-generic/socket.h
+IP_MTU_DISCOVER, IP_RECVERR, IPV6_MTU_DISCOVER, IPV6_RECVERR, IPV6_DONTFRAG = 10, 11, 23, 25, 62
+PMTUDISC_DONT, PMTUDISC_PROBE = 0, 3
+MSG_ERRQUEUE = 0x2000
+SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_ICMP6 = 2, 3  # include/uapi/linux/errqueue.h
+NOTHING = ((RET, 0, 0, 0),)  # a filter
+_EXTENDED_ERROR = struct.Struct("=IBBBxII")
+
+PORTS = 16  # of a TCP run; each SYN gets its own, so that one that is lost on the way back does not spoil the next
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What came back to the sender's socket: an answer, or an ICMP error about the packet with this payload."""
+
+    stamp_ns: int
+    packet: Packet | None = None
+    error: IcmpError | None = None
+    payload: bytes = b""
+
+
+class Sender:
+    """The sockets of one probe, opened in the namespace of the calling thread. Raises OSError. Close it."""
+
+    def __init__(self, probe: Probe) -> None:
+        self.probe = probe
+        self.family = socket.AF_INET6 if probe.version == 6 else socket.AF_INET
+        self.destination = _without_zone(probe.destination.address or "")
+        self._stack = ExitStack()
+        try:
+            self.scope = self._scope()
+            self.source = _without_zone(probe.source.address or "") or self._chosen_source()
+            self._reserved = self._reserve()
+            self.source_ports = tuple(sock.getsockname()[1] for sock in self._reserved) or _given(probe.source_port)
+            self._raw = self._open_raw()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close all sockets. Harmless when repeated."""
+        self._stack.close()
+
+    @property
+    def packet_sockets(self) -> tuple[socket.socket, ...]:
+        """Sockets that take long to close, and are left open by `close`: none."""
+        return ()
+
+    def listen(self, mark: Mark) -> tuple[socket.socket, ...]:
+        """Begin to hear: the sockets to wait for, to be read by `hear`."""
+        if mark.protocol is Protocol.UDP:  # the bound socket hears the answer; the raw one would hear a copy
+            attach(self._raw, NOTHING)
+            return self._reserved
+        attach(self._raw, segment_filter(mark) if self.family == socket.AF_INET6 else packet_filter(mark))
+        for _ in _received(self._raw):  # what came before the filter
+            pass
+        return (self._raw,)
+
+    def recipe(self, mark: Mark) -> Recipe:
+        """What to craft."""
+        return Recipe(mark, self.source, self.destination)
+
+    def send(self, packet: bytes) -> None:
+        """Hand one packet to the kernel. Raises OSError with the kernel's refusal (EPERM: dropped in OUTPUT, EMSGSIZE, ...)."""
+        address = (self.destination, 0, 0, self.scope) if self.family == socket.AF_INET6 else (self.destination, 0)
+        self._raw.sendto(packet, address)
+
+    def hear(self) -> Iterator[Heard]:
+        """Everything that waits at the sockets now."""
+        if self.probe.protocol is Protocol.UDP:
+            for sock in self._reserved:
+                yield from self._datagrams(sock)
+                yield from self._errors(sock)
+            return
+        for data, stamp, address in _received(self._raw):
+            packet = self._segment(data, address) if self.family == socket.AF_INET6 else dissect(data, RAW_IP)
+            yield Heard(stamp, packet)
+
+    def _segment(self, data: bytes, address: tuple[str, int]) -> Packet | None:
+        return dissect_segment(data, _without_zone(address[0]), self.source, PROTOCOL_NUMBERS[self.probe.protocol])
+
+    def _datagrams(self, sock: socket.socket) -> Iterator[Heard]:
+        for data, stamp, address in _received(sock):
+            header = struct.pack(">HHHH", address[1], sock.getsockname()[1], 8 + len(data), 0)
+            yield Heard(stamp, dissect_segment(header + data, _without_zone(address[0]), self.source, 17))
+
+    def _errors(self, sock: socket.socket) -> Iterator[Heard]:
+        for data, stamp, ancillary in _errors_received(sock):
+            error = _icmp_error(ancillary)
+            if error is not None:
+                yield Heard(stamp, error=error, payload=data)
+
+    def _scope(self) -> int:
+        """The interface index that a link-local destination needs."""
+        zone = (self.probe.destination.address or "").partition("%")[2] or self.probe.device or self.probe.source.interface
+        return socket.if_nametoindex(zone) if zone and self.destination.lower().startswith("fe80:") else 0
+
+    def _chosen_source(self) -> str:
+        """The address that the kernel would choose, with mark, user and interface as they will be sent."""
+        with self._configured(socket.SOCK_DGRAM, 0) as sock:
+            address = (self.destination, 9, 0, self.scope) if self.family == socket.AF_INET6 else (self.destination, 9)
+            sock.connect(address)
+            return _without_zone(sock.getsockname()[0])
+
+    def _reserve(self) -> tuple[socket.socket, ...]:
+        """Sockets that hold the source ports, so that no one else is given them, and that the kernel knows them as in use."""
+        kinds = {Protocol.UDP: (socket.SOCK_DGRAM, 1), Protocol.TCP: (socket.SOCK_STREAM, PORTS)}
+        if self.probe.protocol not in kinds:
+            return ()
+        kind, most = kinds[self.probe.protocol]
+        if self.probe.source_port:
+            try:
+                return (self._reserved_port(kind, self.probe.source_port),)
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+                return ()  # somebody listens there; the user asked for just this port
+        return tuple(self._reserved_port(kind, 0) for _ in range(min(self.probe.count, most)))
+
+    def _reserved_port(self, kind: int, port: int) -> socket.socket:
+        sock = self._stack.enter_context(socket.socket(self.family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC))
+        if kind == socket.SOCK_DGRAM:
+            sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS_NEW, 1)
+            six = self.family == socket.AF_INET6
+            sock.setsockopt(socket.IPPROTO_IPV6 if six else socket.IPPROTO_IP, IPV6_RECVERR if six else IP_RECVERR, 1)
+        sock.bind(self._local(port))
+        return sock
+
+    def _local(self, port: int) -> tuple[str, int] | tuple[str, int, int, int]:
+        if self.family == socket.AF_INET6:
+            return self.source, port, 0, self.scope if self.source.lower().startswith("fe80:") else 0
+        return self.source, port
+
+    def _open_raw(self) -> socket.socket:
+        sock = self._stack.enter_context(self._configured(socket.SOCK_RAW, PROTOCOL_NUMBERS[self.probe.protocol]))
+        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS_NEW, 1)
+        enlarge(sock)
+        sock.bind(self._local(0))
+        return sock
+
+    def _configured(self, kind: int, protocol: int) -> socket.socket:
+        """A socket with the probe's TTL, fragmentation, mark, interface and user."""
+        sock = socket.socket(self.family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, protocol)
+        try:
+            configure(sock, self.probe)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+
+def configure(sock: socket.socket, probe: Probe) -> None:
+    """Give a socket the probe's TTL, fragmentation, mark, interface and user. Raises OSError."""
+    if probe.mark:
+        sock.setsockopt(socket.SOL_SOCKET, SO_MARK, probe.mark)
+    if probe.device:
+        sock.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, os.fsencode(probe.device) + b"\0")
+    if probe.uid:
+        os.fchown(sock.fileno(), probe.uid, -1)  # sockfs makes it the socket's owner, which rules and `-m owner` go by
+    if sock.family == socket.AF_INET6:
+        if probe.ttl is not None:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, probe.ttl)
+        if probe.df is not None:
+            sock.setsockopt(socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_PROBE if probe.df else PMTUDISC_DONT)
+            sock.setsockopt(socket.IPPROTO_IPV6, IPV6_DONTFRAG, int(probe.df))
+    elif sock.family == socket.AF_INET:
+        if probe.ttl is not None:
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, probe.ttl)
+        if probe.df is not None:
+            sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_PROBE if probe.df else PMTUDISC_DONT)
+
+
+def _given(port: int | None) -> tuple[int, ...]:
+    return (port,) if port else ()
+
+
+def _without_zone(address: str) -> str:
+    return address.partition("%")[0]
+
+
+def _received(sock: socket.socket) -> Iterator[tuple[bytes, int, tuple[str, int]]]:
+    """Data, kernel stamp and sender of each message that waits."""
+    while True:
+        try:
+            data, ancillary, _, address = sock.recvmsg(65536, 64)
+        except BlockingIOError:
+            return
+        except OSError:  # an ICMP error that the kernel reports here once; it is in the error queue, too
+            continue
+        yield data, stamp_of(ancillary), address
+
+
+def _errors_received(sock: socket.socket) -> Iterator[tuple[bytes, int, list[tuple[int, int, bytes]]]]:
+    while True:
+        try:
+            data, ancillary, _, _ = sock.recvmsg(65536, 512, MSG_ERRQUEUE)
+        except OSError:
+            return
+        yield data, stamp_of(ancillary), ancillary
+
+
+def _icmp_error(ancillary: list[tuple[int, int, bytes]]) -> IcmpError | None:
+    """struct sock_extended_err and the address of who sent the error behind it (ip(7), IP_RECVERR)."""
+    for level, kind, data in ancillary:
+        if (level, kind) not in ((socket.IPPROTO_IP, IP_RECVERR), (socket.IPPROTO_IPV6, IPV6_RECVERR)):
+            continue
+        _, origin, icmp_type, code, info, _ = _EXTENDED_ERROR.unpack_from(data)
+        offender = data[_EXTENDED_ERROR.size :]
+        if origin == SO_EE_ORIGIN_ICMP:
+            return IcmpError(ipv4_text(offender[4:8]), icmp_type, code, info or None)
+        if origin == SO_EE_ORIGIN_ICMP6:
+            return IcmpError(ipv6_text(offender[8:24]), icmp_type, code, info or None)
+    return None

@@ -1,0 +1,203 @@
+"""A tap: one AF_PACKET socket that sees every interface of the namespace it was opened in, through a kernel filter.
+
+Order matters: protocol 0, then the filter, then bind; nothing unfiltered is ever queued, and opening takes 0.05 ms. Received
+with recvmsg(2) through ctypes, because Python's own fails on an interface whose name is not UTF-8. packet(7).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from netprobe.wire.bpf import Instruction, packed
+from netprobe.wire.dissect import ETHERNET, RAW_IP
+from netprobe.wire.filter import ETHERNET_DEVICES
+
+SO_ATTACH_FILTER = 26  # include/uapi/asm-generic/socket.h
+SO_RCVBUFFORCE = 33
+SO_TIMESTAMPNS_NEW = 64
+SOL_PACKET = 263
+PACKET_STATISTICS, PACKET_AUXDATA = 6, 8  # include/uapi/linux/if_packet.h
+TP_STATUS_VLAN_VALID, TP_STATUS_VLAN_TPID_VALID = 1 << 4, 1 << 6
+PACKET_OTHERHOST, PACKET_OUTGOING = 3, 4
+ETH_P_ALL = 3
+SIOCGIFNAME = 0x8910
+MSG_DONTWAIT = 0x40
+
+BUFFER = 1 << 20  # bytes of queue: 64 KiB lost 21 % of a burst over 200 namespaces
+FRAME = 1 << 16
+_ALIGNMENT = struct.calcsize("@N")  # of a control message
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class _Vector(ctypes.Structure):
+    _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
+
+
+class _Header(ctypes.Structure):
+    """struct msghdr of recvmsg(2)."""
+
+    _fields_ = (
+        ("name", ctypes.c_void_p),
+        ("namelen", ctypes.c_uint32),
+        ("iov", ctypes.c_void_p),
+        ("iovlen", ctypes.c_size_t),
+        ("control", ctypes.c_void_p),
+        ("controllen", ctypes.c_size_t),
+        ("flags", ctypes.c_int),
+    )
+
+
+class _Buffers:
+    """One place to receive into, shared by all taps of a run."""
+
+    def __init__(self) -> None:
+        self.frame = ctypes.create_string_buffer(FRAME)
+        self.name = ctypes.create_string_buffer(20)
+        self.control = ctypes.create_string_buffer(256)
+        self.vector = _Vector(ctypes.addressof(self.frame), FRAME)
+        self.header = _Header(
+            ctypes.addressof(self.name), 20, ctypes.addressof(self.vector), 1, ctypes.addressof(self.control), 256, 0,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Caught:
+    """A frame as a tap caught it. `stamp_ns` is the kernel's, since the epoch; `packet_type` is PACKET_HOST and so on."""
+
+    namespace: str
+    interface: str
+    stamp_ns: int
+    packet_type: int
+    frame: bytes
+    wire_length: int
+    link_type: int
+    index: int
+
+
+class Tap:
+    """A tap on the namespace in which the calling thread is. Raises OSError when it cannot be had. Close it."""
+
+    def __init__(self, namespace: str, instructions: tuple[Instruction, ...]) -> None:
+        self.namespace = namespace
+        self.names: dict[int, str] = {}
+        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, 0)
+        try:
+            attach(self.socket, instructions)
+            self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS_NEW, 1)
+            self.socket.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
+            enlarge(self.socket)
+            bind_packet(self.socket, 0, ETH_P_ALL)
+        except BaseException:
+            self.socket.close()
+            raise
+
+    def fileno(self) -> int:
+        """The socket's descriptor, for epoll."""
+        return self.socket.fileno()
+
+    def read(self, buffers: _Buffers) -> Iterator[Caught]:
+        """Everything that is queued now, oldest first."""
+        while True:
+            header = buffers.header
+            header.namelen, header.controllen = 20, 256
+            size = _libc.recvmsg(self.socket.fileno(), ctypes.byref(header), MSG_DONTWAIT)
+            if size >= 0:
+                yield self._caught(buffers, size)
+            elif ctypes.get_errno() not in (errno.ENETDOWN, errno.EINTR):  # ENETDOWN is told once, and the queue goes on
+                return
+
+    def _caught(self, buffers: _Buffers, size: int) -> Caught:
+        index, hatype, packet_type = struct.unpack_from("=iHB", buffers.name, 4)
+        ancillary = _messages(ctypes.string_at(buffers.control, buffers.header.controllen))
+        length, tag = _auxiliary(ancillary)
+        frame = ctypes.string_at(buffers.frame, size)
+        ethernet = hatype in ETHERNET_DEVICES
+        if tag and ethernet:  # the kernel keeps the tag beside the frame
+            frame, length = frame[:12] + tag + frame[12:], length + 4
+        link_type = ETHERNET if ethernet else RAW_IP
+        return Caught(self.namespace, self.name(index), stamp_of(ancillary), packet_type, frame, length or len(frame), link_type, index)
+
+    def name(self, index: int) -> str:
+        """The name of the interface, remembered; "if7" when it is gone. Bytes that are not UTF-8 become surrogates."""
+        if index not in self.names:
+            try:
+                answer = fcntl.ioctl(self.socket, SIOCGIFNAME, struct.pack("=16si20x", b"", index))
+                self.names[index] = os.fsdecode(answer[:16].split(b"\0")[0])
+            except OSError:
+                self.names[index] = f"if{index}"
+        return self.names[index]
+
+    def lost(self) -> int:
+        """How many matching frames the kernel had no room for since the tap was opened (the kernel then starts from 0)."""
+        _, dropped = struct.unpack("=II", self.socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
+        return int(dropped)
+
+
+def buffers() -> _Buffers:
+    """A place to receive into."""
+    return _Buffers()
+
+
+def bind_packet(sock: socket.socket, index: int, protocol: int) -> None:
+    """Bind an AF_PACKET socket to an interface; index 0 is every interface, also one that comes later.
+
+    By hand, since Python's bind knows interfaces by name only, and only by names that are UTF-8. Raises OSError.
+    """
+    address = struct.pack("=HHi12x", socket.AF_PACKET, socket.htons(protocol), index)
+    if _libc.bind(sock.fileno(), address, len(address)):
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+
+
+def attach(sock: socket.socket, instructions: tuple[Instruction, ...]) -> None:
+    """Give a socket its kernel filter."""
+    code = ctypes.create_string_buffer(packed(instructions), len(instructions) * 8)
+    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("@HP", len(instructions), ctypes.addressof(code)))
+
+
+def enlarge(sock: socket.socket) -> None:
+    """Give a socket a long queue; without privilege as long as the system allows."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER)
+    except PermissionError:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+
+
+def stamp_of(ancillary: list[tuple[int, int, bytes]]) -> int:
+    """The kernel's stamp in ns since the epoch among the control messages that recvmsg gave; 0 without one."""
+    for level, kind, data in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS_NEW):
+            seconds, rest = struct.unpack_from("=qq", data)
+            return int(seconds) * 1_000_000_000 + int(rest)
+    return 0
+
+
+def _messages(data: bytes) -> list[tuple[int, int, bytes]]:
+    """The control messages in a buffer (cmsg(3))."""
+    messages, at, head = [], 0, struct.calcsize("@Nii")
+    while at + head <= len(data):
+        size, level, kind = struct.unpack_from("@Nii", data, at)
+        if size < head:
+            break
+        messages.append((level, kind, data[at + head : at + size]))
+        at += (size + _ALIGNMENT - 1) & ~(_ALIGNMENT - 1)
+    return messages
+
+
+def _auxiliary(ancillary: list[tuple[int, int, bytes]]) -> tuple[int, bytes]:
+    """struct tpacket_auxdata: the frame's length on the wire, and the four bytes of its VLAN tag if it has one."""
+    for level, kind, data in ancillary:
+        if (level, kind) == (SOL_PACKET, PACKET_AUXDATA):
+            status, length, _, _, _, tci, tpid = struct.unpack_from("=IIIHHHH", data)
+            if not status & TP_STATUS_VLAN_VALID:
+                return length, b""
+            return length, struct.pack(">HH", tpid if status & TP_STATUS_VLAN_TPID_VALID else 0x8100, tci)
+    return 0, b""

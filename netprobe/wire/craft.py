@@ -1,0 +1,172 @@
+"""Crafts the probe's packets with scapy: the only file that imports it.
+
+Every address is given: scapy would else take the one of the namespace in which it was imported. IP probes come without
+their IP header, because the sender's own kernel builds it; ARP and ND probes are whole frames.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import IPv6Address
+from types import ModuleType
+from typing import Any
+
+from netprobe.model import Protocol
+
+from .mark import Mark
+
+BROADCAST = "ff:ff:ff:ff:ff:ff"
+NONCE_OPTION = 14  # RFC 3971 section 5.3.2: six bytes that a receiver passes over
+SHORTEST_FRAME = 60  # bytes of an Ethernet frame without its checksum
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A probe to craft: its mark, its addresses, and the sender's MAC for ARP and ND. An address has no %interface."""
+
+    mark: Mark
+    src: str
+    dst: str
+    src_mac: str | None = None
+    dst_mac: str = BROADCAST
+
+
+def craft(recipe: Recipe) -> tuple[bytes, ...]:
+    """The bytes of all packets of a probe, in sequence. Raises ValueError for a protocol that cannot be sent."""
+    make = _MAKERS.get(recipe.mark.protocol)
+    if make is None:
+        raise ValueError(f"a probe cannot be {recipe.mark.protocol}")
+    load_scapy()
+    return tuple(make(recipe, sequence) for sequence in range(recipe.mark.count))
+
+
+def _echo(recipe: Recipe, sequence: int) -> bytes:
+    from scapy.layers.inet import ICMP, IP
+
+    mark = recipe.mark
+    header = ICMP(type=8, id=mark.icmp_id, seq=mark.icmp_sequence(sequence))
+    return _without_header(IP(src=recipe.src, dst=recipe.dst) / header / mark.payload(sequence), 20)
+
+
+def _echo6(recipe: Recipe, sequence: int) -> bytes:
+    from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6
+
+    mark = recipe.mark
+    echo = ICMPv6EchoRequest(id=mark.icmp_id, seq=mark.icmp_sequence(sequence), data=mark.payload(sequence))
+    return _without_header(IPv6(src=recipe.src, dst=recipe.dst) / echo, 40)
+
+
+def _udp(recipe: Recipe, sequence: int) -> bytes:
+    from scapy.layers.inet import UDP
+
+    mark = recipe.mark
+    datagram = UDP(sport=mark.source_port(sequence), dport=mark.port or 0) / mark.payload(sequence)
+    return _over_ip(recipe, datagram)
+
+
+def _tcp(recipe: Recipe, sequence: int) -> bytes:
+    from scapy.layers.inet import TCP
+
+    mark = recipe.mark
+    sport, dport, number = mark.source_port(sequence), mark.port or 0, mark.tcp_sequence(sequence)
+    return _over_ip(recipe, TCP(sport=sport, dport=dport, seq=number, flags="S", window=64240))
+
+
+def _over_ip(recipe: Recipe, segment: Any) -> bytes:
+    from scapy.layers.inet import IP
+    from scapy.layers.inet6 import IPv6
+
+    if ":" in recipe.dst:
+        return _without_header(IPv6(src=recipe.src, dst=recipe.dst) / segment, 40)
+    return _without_header(IP(src=recipe.src, dst=recipe.dst) / segment, 20)
+
+
+def _without_header(packet: Any, length: int) -> bytes:
+    # the header was needed for the checksum of the segment only
+    return bytes(packet)[length:]
+
+
+def _arp(recipe: Recipe, sequence: int) -> bytes:
+    from scapy.layers.l2 import ARP, Ether
+
+    ether = Ether(src=recipe.src_mac, dst=recipe.dst_mac, type=0x0806)
+    request = ARP(op=1, hwsrc=recipe.src_mac, psrc=recipe.src, hwdst="00:00:00:00:00:00", pdst=recipe.dst)
+    return (bytes(ether / request) + recipe.mark.token(sequence)).ljust(SHORTEST_FRAME, b"\0")
+
+
+def _solicitation(recipe: Recipe, sequence: int) -> bytes:
+    from scapy.layers.inet6 import ICMPv6ND_NS, ICMPv6NDOptSrcLLAddr, ICMPv6NDOptUnknown, IPv6
+    from scapy.layers.l2 import Ether
+
+    group, group_mac = solicited_node(recipe.dst)
+    dst_mac = group_mac if recipe.dst_mac == BROADCAST else recipe.dst_mac
+    nonce = ICMPv6NDOptUnknown(type=NONCE_OPTION, len=1, data=recipe.mark.token(sequence)[2:])
+    ip = IPv6(src=recipe.src, dst=group, hlim=255)
+    return bytes(
+        Ether(src=recipe.src_mac, dst=dst_mac, type=0x86DD)
+        / ip
+        / ICMPv6ND_NS(tgt=recipe.dst)
+        / ICMPv6NDOptSrcLLAddr(lladdr=recipe.src_mac)
+        / nonce
+    )
+
+
+def solicited_node(address: str) -> tuple[str, str]:
+    """The multicast group and its MAC that a solicitation for `address` goes to (RFC 4291 section 2.7.1, RFC 2464 section 7)."""
+    low = IPv6Address(address).packed[-3:]
+    return f"ff02::1:ff{low[0]:02x}:{low[1]:02x}{low[2]:02x}", f"33:33:ff:{low[0]:02x}:{low[1]:02x}:{low[2]:02x}"
+
+
+_MAKERS: dict[Protocol, Callable[[Recipe, int], bytes]] = {
+    Protocol.ICMP: _echo,
+    Protocol.ICMPV6: _echo6,
+    Protocol.UDP: _udp,
+    Protocol.TCP: _tcp,
+    Protocol.ARP: _arp,
+    Protocol.ND: _solicitation,
+}
+
+
+def load_scapy(lean: bool = False) -> None:
+    """Import the layers we craft with, without reading routes and without a cache folder in the user's home.
+
+    `lean` leaves out scapy's vendor and service tables (a third of the time); only for a process that does nothing else.
+    """
+    if "scapy.layers.inet6" in sys.modules:
+        return
+    with _no_home_folder():
+        if lean:
+            _leave_out_tables()
+        from scapy.config import conf
+
+        conf.route_autoload = conf.route6_autoload = False
+        import scapy.layers.inet
+        import scapy.layers.inet6
+        import scapy.layers.l2  # noqa: F401
+
+
+@contextmanager
+def _no_home_folder() -> Iterator[None]:
+    # scapy.main makes these folders at import; one that cannot be made is left alone
+    names = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "/proc/netprobe-wants-no-folder"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _leave_out_tables() -> None:
+    for name, content in (("scapy.libs.manuf", ""), ("scapy.libs.bluetoothids", {})):
+        module = ModuleType(name)
+        module.__dict__["DATA"] = content
+        sys.modules[name] = module

@@ -1,0 +1,197 @@
+"""Tells which frames belong to a probe: which leg, which packet of it, or which ICMP error about it.
+
+By the token wherever there is one, so that neither NAT nor another run at the same time can confuse it. A UDP answer carries
+no token: it is the packet that reverses the flow of a request seen before. An IP fragment follows its first one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from netprobe.model import Flow, IcmpError, Leg, Protocol
+
+from .dissect import Packet
+from .mark import MODULUS, RUN_BYTES, SEQUENCE_SPACE, TOKEN_BYTES, Mark
+
+FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
+_FLAG_NAMES = ((SYN, "SYN"), (FIN, "FIN"), (RST, "RST"), (ACK, "ACK"))
+
+_Hit = tuple[Leg | None, int]
+_Ports = tuple[str, int | None, str, int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """A packet of the probe: its flow, its leg and sequence, the error it reports, and a word for what the flow cannot say."""
+
+    flow: Flow
+    leg: Leg | None = None
+    sequence: int = 0
+    error: IcmpError | None = None
+    text: str = ""
+
+
+@dataclass(slots=True)
+class Recogniser:
+    """Recognises the packets of one run, given in the order of time; it remembers flows and fragments."""
+
+    mark: Mark
+    _requests: dict[_Ports, int] = field(default_factory=dict)
+    _fragments: dict[tuple[str, str, int, int], Recognised] = field(default_factory=dict)
+    _counts: dict[object, int] = field(default_factory=dict)
+
+    def __call__(self, packet: Packet, point: object = None) -> Recognised | None:
+        """What `packet` is to the probe, or None. `point` is where it was seen: namespace, interface, direction."""
+        for layer in _layers(packet):
+            found = self._layer(layer, point)
+            if found is not None:
+                self._remember(packet, found)
+                return found
+        return None
+
+    def _layer(self, packet: Packet, point: object) -> Recognised | None:
+        if packet.flow.protocol in (Protocol.ARP, Protocol.ND):
+            return self._asked(packet)
+        if packet.fragment:
+            return self._later_fragment(packet)
+        if packet.quoted is not None:
+            return self._error(packet)
+        hit = self._own(packet, point)
+        return None if hit is None else Recognised(packet.flow, *hit, text=flags_text(packet))
+
+    def _remember(self, packet: Packet, found: Recognised) -> None:
+        for layer in _layers(packet):
+            if layer.key is not None and not layer.fragment:
+                self._fragments[layer.key] = found
+
+    def _later_fragment(self, packet: Packet) -> Recognised | None:
+        first = self._fragments.get(packet.key) if packet.key else None
+        if first is None:
+            return None
+        return Recognised(packet.flow, first.leg, first.sequence, first.error, f"fragment at {packet.fragment}")
+
+    def _error(self, packet: Packet) -> Recognised | None:
+        for quoted in _layers(packet.quoted):
+            hit = self._quoted(quoted)
+            if hit is not None:
+                flow = packet.flow
+                error = IcmpError(flow.src, flow.icmp_type or 0, flow.icmp_code or 0, packet.mtu)
+                return Recognised(flow, *hit, error=error)
+        return None
+
+    def _own(self, packet: Packet, point: object) -> _Hit | None:
+        if packet.flow.protocol is not self.mark.protocol:
+            return None
+        if packet.flow.protocol is Protocol.UDP:
+            return self._udp(packet, point)
+        return self._tcp(packet) if packet.flow.protocol is Protocol.TCP else self._echo(packet)
+
+    def _echo(self, packet: Packet) -> _Hit | None:
+        leg = Leg.REQUEST if packet.flow.icmp_type in (8, 128) else Leg.REPLY
+        if self.mark.has_token:
+            sequence = self._token(packet.payload)
+            return None if sequence is None else (leg, sequence)
+        return self._numbered(packet, leg) if len(packet.payload) == self.mark.size else None
+
+    def _numbered(self, packet: Packet, leg: Leg) -> _Hit | None:
+        """By ICMP id and sequence, where no token fits."""
+        if packet.flow.icmp_id != self.mark.icmp_id or packet.sequence is None:
+            return None
+        sequence = (packet.sequence - self.mark.first) % MODULUS
+        return (leg, sequence) if sequence < self.mark.count else None
+
+    def _token(self, payload: bytes) -> int | None:
+        """The sequence in a payload that begins with our token."""
+        if payload[:RUN_BYTES] != self.mark.run or len(payload) < TOKEN_BYTES:
+            return None
+        sequence = int.from_bytes(payload[RUN_BYTES:TOKEN_BYTES], "big")
+        return sequence if sequence < self.mark.count else None
+
+    def _tcp(self, packet: Packet) -> _Hit | None:
+        """A SYN by its number; an answer by the number that it acknowledges; the reset that our own kernel sends after it."""
+        begun = ((packet.number or 0) - self.mark.isn) % SEQUENCE_SPACE
+        if packet.acknowledged is None or packet.flags & (SYN | ACK) == SYN:
+            return (Leg.REQUEST, begun) if begun < self.mark.count else None
+        if packet.flags & ACK:
+            answered = (packet.acknowledged - self.mark.isn - 1) % SEQUENCE_SPACE
+            return (Leg.REPLY, answered) if answered < self.mark.count else None
+        ended = (begun - 1) % SEQUENCE_SPACE
+        return (None, ended) if packet.flags & RST and ended < self.mark.count else None
+
+    def _udp(self, packet: Packet, point: object) -> _Hit | None:
+        ports, back = _ports(packet.flow), _ports(packet.flow.reversed())
+        sequence = self._token(packet.payload) if self.mark.has_token else None
+        if back in self._requests:
+            return Leg.REPLY, self._requests[back] if sequence is None else sequence
+        if packet.flow.dport in self.mark.source_ports and any(back[:2] == request[:2] for request in self._requests):
+            return Leg.REPLY, max(self._requests.values()) if sequence is None else sequence  # from another address than asked
+        if sequence is None and not self.mark.has_token:
+            sequence = self._nth(packet, (point, ports))
+        if sequence is None:
+            return None
+        self._requests[ports] = sequence
+        return Leg.REQUEST, sequence
+
+    def _nth(self, packet: Packet, point: object) -> int | None:
+        """The sequence of a request that is too small for the token: the n-th of this kind to pass this point."""
+        mark, flow = self.mark, packet.flow
+        known = flow.sport in mark.source_ports or (flow.dport == mark.port and flow.sport in mark.ports)
+        if not known or len(packet.payload) != mark.size or packet.payload != mark.run[: mark.size].ljust(mark.size, b"\0"):
+            return None
+        sequence = self._counts.get(point, 0)
+        self._counts[point] = sequence + 1
+        return sequence if sequence < mark.count else None
+
+    def _quoted(self, packet: Packet) -> _Hit | None:
+        """A packet in an ICMP error: it may be cut after its first eight bytes."""
+        if packet.flow.protocol is not self.mark.protocol or packet.fragment:
+            return None
+        if packet.flow.protocol is Protocol.TCP:
+            return self._tcp(packet)
+        sequence = self._token(packet.payload) if self.mark.has_token else None
+        if packet.flow.protocol is Protocol.UDP:
+            return self._quoted_udp(packet.flow, sequence)
+        leg = Leg.REQUEST if packet.flow.icmp_type in (8, 128) else Leg.REPLY
+        if sequence is not None:
+            return leg, sequence
+        complete = self.mark.has_token and len(packet.payload) >= TOKEN_BYTES
+        return None if complete else self._numbered(packet, leg)
+
+    def _quoted_udp(self, flow: Flow, sequence: int | None) -> _Hit | None:
+        ports, back = _ports(flow), _ports(flow.reversed())
+        if back in self._requests:
+            return Leg.REPLY, self._requests[back] if sequence is None else sequence
+        if ports in self._requests or sequence is not None:
+            return Leg.REQUEST, self._requests[ports] if sequence is None else sequence
+        return (Leg.REQUEST, 0) if flow.sport in self.mark.source_ports and flow.dport == self.mark.port else None
+
+    def _asked(self, packet: Packet) -> Recognised:
+        """ARP and neighbour discovery: always of interest, and a request of ours when it carries our token."""
+        told = packet.hardware[0] if packet.hardware else None
+        text = f"says it has {told}" if told and told != packet.flow.src_mac and packet.flow.outer is None else ""
+        sequence = self._stamp_in_request(packet)
+        return Recognised(packet.flow, None if sequence is None else Leg.REQUEST, sequence or 0, text=text)
+
+    def _stamp_in_request(self, packet: Packet) -> int | None:
+        if self.mark.protocol is Protocol.ARP and packet.flow.icmp_type == 1:
+            return self._token(packet.padding)
+        if self.mark.protocol is Protocol.ND and packet.flow.icmp_type == 135:
+            return self._token(self.mark.run[:2] + packet.nonce)  # the nonce has room for six of the eight bytes
+        return None
+
+
+def _layers(packet: Packet | None) -> Iterator[Packet]:
+    """A packet, the one in it, and so on inwards."""
+    while packet is not None:
+        yield packet
+        packet = packet.inner
+
+
+def _ports(flow: Flow) -> _Ports:
+    return flow.src, flow.sport, flow.dst, flow.dport
+
+
+def flags_text(packet: Packet) -> str:
+    """The flags of a TCP segment in words, "" for another packet."""
+    return " ".join(name for flag, name in _FLAG_NAMES if packet.flags & flag) if packet.flow.protocol is Protocol.TCP else ""
