@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -276,7 +277,6 @@ def _command_line() -> str:
 
 def _terminal(settings: dict[str, Any], options: dict[str, Any]) -> Terminal:
     """What the output can show: colour, width, character set."""
-    import os
     import shutil
 
     from .render.terminal import terminal
@@ -301,8 +301,12 @@ def _print(settings: dict[str, Any], report: Report, options: dict[str, Any]) ->
 
 def _write(text: str, out: str | None) -> None:
     if out is None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except BrokenPipeError:  # click would answer with 1
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(_PIPE_CLOSED)
         return
     try:
         with open(out, "w", encoding="utf-8") as file:
@@ -340,8 +344,6 @@ def run_line(arguments: list[str]) -> int:
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         return 130
-    except BrokenPipeError:
-        return _PIPE_CLOSED
     except Exception as error:
         if "-v" in arguments or "--verbose" in arguments:
             raise
@@ -356,10 +358,6 @@ def main() -> NoReturn:
 
     signal.signal(signal.SIGTERM, _terminated)
     code = run_line(sys.argv[1:])
-    if code == _PIPE_CLOSED:
-        import os
-
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
 
 

@@ -73,6 +73,8 @@ def ask(world: World, question: Question) -> Run:
     probe = _probe(world, question)
     snapshot, prediction = foresee(world, probe, Snapshot(), clock)
     sent = prediction.probe if prediction is not None else probe
+    if sent.protocol in (Protocol.ARP, Protocol.ND) and sent.device is None:
+        raise _other_segment(question, sent)
     observations: tuple[Observation, ...] | None = None
     tapped: frozenset[str] = frozenset()
     if question.send and sent.source.address is not None:
@@ -80,6 +82,13 @@ def ask(world: World, question: Question) -> Run:
         observations, tapped = _observe(world, watch, prediction, clock), frozenset(watch.namespaces)
     report = _diagnose(question.command, sent, snapshot, prediction, observations, tapped, clock)
     return Run(replace(report, timings=clock.timings()), snapshot, observations or (), started)
+
+
+def _other_segment(question: Question, probe: Probe) -> WrongQuestion:
+    """ARP does not pass a router: say so, and what to type instead."""
+    target = probe.destination.address
+    message = f"{question.destination} ({target}) is not on a segment of {question.source}: ARP and ND do not pass a router"
+    return WrongQuestion(message, f"Follow the packet instead: netprobe trace {question.source} {question.destination}")
 
 
 def foresee(world: World, probe: Probe, snapshot: Snapshot, clock: _Clock) -> tuple[Snapshot, Prediction | None]:

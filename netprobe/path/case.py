@@ -68,9 +68,8 @@ class Case:
             found.append(Evidence(Source.TAP, f"last seen at {where(last)}", Confidence.OBSERVED))
         if missed is not None:
             found.append(Evidence(Source.TAP, f"not seen at {where(missed)}", Confidence.OBSERVED))
-        for refusal in (o for o in self.observations if o.kind == "refused"):
+        for refusal in [o for o in self.observations if o.kind == "refused" and o.text][:1]:
             found.append(Evidence(Source.SOCKET, f"the sender's socket call failed: {refusal.text}", Confidence.OBSERVED))
-            break
         for error in self.errors[:1]:
             found.append(Evidence(Source.ICMP, f"{error.sender} sent ICMP type {error.type} code {error.code}", Confidence.OBSERVED))
         asked = [o for o in frames(self.observations) if is_neighbour(o) and o.flow is not None]

@@ -100,8 +100,8 @@ def _predicted_verdict(prediction: Prediction | None) -> Verdict:
 
 
 def _all_refused(case: Case) -> bool:
-    """Whether every answer was a refusal (RST, port unreachable)."""
-    return all(o.text == "refused" for o in case.observations if o.kind == "answered")
+    """Whether every answer was a TCP reset."""
+    return all("RST" in o.text.split() for o in case.observations if o.kind == "answered")
 
 
 def _delivered(case: Case) -> bool:

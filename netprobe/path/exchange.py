@@ -15,10 +15,11 @@ from .trail import numbered
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """The two walks; `reply` None when nobody would answer."""
+    """The two walks; `reply` None when nobody would answer. `device` is the interface that asks."""
 
     request: Walk
     reply: Walk | None = None
+    device: str | None = None
 
 
 def interface(ground: Ground, name: str, dst: str, wanted: str | None = None) -> Link | None:
@@ -51,13 +52,13 @@ def exchange(ground: Ground, probe: Probe) -> Exchange:
             neighbour.answer(ground, (name, link), branch.at, branch.packet, found, refusals)
             stations += [(branch, station) for station in found]
         elif branch.exit:
-            return Exchange(_numbered(branch, End.EXIT))
+            return Exchange(_numbered(branch, End.EXIT), device=link.name)
         elif branch.stop is not None:
             refusals.append(branch.stop)
     if not stations:
         return _unanswered(ground, name, link, request, refusals)
     branch = stations[0][0]
-    return Exchange(_delivered(branch), _back(ground, (name, link), branch, request))
+    return Exchange(_delivered(branch), _back(ground, (name, link), branch, request), link.name)
 
 
 def _numbered(branch: Branch, end: End, stop: Stop | None = None) -> Walk:
@@ -86,7 +87,7 @@ def _back(ground: Ground, asker: tuple[str, Link], branch: Branch, request: Pack
 def _unanswered(ground: Ground, name: str, link: Link, request: Packet, refusals: list[Stop]) -> Exchange:
     hop = Hop(1, name, link.name, Stage.TRANSMIT, request.flow, bound="out", note="asks everybody on the segment")
     stop = neighbour.nobody(ground, name, link, request.flow.dst, refusals)
-    return Exchange(Walk((hop,), End.DROP, stop))
+    return Exchange(Walk((hop,), End.DROP, stop), device=link.name)
 
 
 def is_ours(protocol: Protocol) -> bool:

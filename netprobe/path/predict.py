@@ -70,7 +70,7 @@ def _predict(ground: Ground, probe: Probe) -> Prediction:
         return Prediction(probe, Walk((), End.DROP, sourced))
     if exchange.is_ours(probe.protocol):
         walked = exchange.exchange(ground, sourced)
-        return Prediction(sourced, walked.request, walked.reply)
+        return Prediction(replace(sourced, device=walked.device), walked.request, walked.reply)
     trail = Trail(ground, Leg.REQUEST)
     request = _walk(trail, sourced)
     if request.end is End.DELIVER:
