@@ -6,7 +6,6 @@ Each `NameSource` knows one kind of name. A bare name is asked of all sources th
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -105,7 +104,7 @@ class NamedNamespaces:
         """All files, sorted by name."""
         for directory in self._directories:
             try:
-                names = sorted(os.listdir(directory))
+                names = sorted(entry.name for entry in os.scandir(directory))
             except OSError:
                 continue
             yield from (self._found(directory, name) for name in names)
@@ -129,7 +128,7 @@ class Processes:
     def all(self) -> Iterator[Found]:
         """One process, the oldest, of each network namespace that has one."""
         seen = set()
-        for pid in sorted(int(entry) for entry in os.listdir("/proc") if entry.isdigit()):
+        for pid in sorted(int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit()):
             found = Found(self.kind, str(pid), f"/proc/{pid}/ns/net", pid)
             identity = found.identity()
             if identity is not None and identity not in seen:
@@ -178,6 +177,8 @@ class UnknownName(WrongQuestion):
 
 def _nearest(named: Named, asked: Sequence[NameSource]) -> str:
     known = {found.name: None for source in asked if source.bare for found in source.all()}
+    import difflib  # 10 ms that only a typo should cost
+
     near = difflib.get_close_matches(named.name, known, NEAREST, 0.5)
     if near:
         return "did you mean " + " or ".join(near) + "?"
@@ -201,6 +202,6 @@ def title_of(pid: int) -> str:
 
 def _same(one: str, other: str) -> bool:
     try:
-        return os.path.samefile(one, other)
+        return Path(one).samefile(other)
     except OSError:
         return True

@@ -21,6 +21,8 @@ NS_GET_NSTYPE = 0xB703  # ioctl of include/uapi/linux/nsfs.h: which kind of name
 SO_NETNS_COOKIE = 71  # include/uapi/asm-generic/socket.h, Linux 5.14
 OWN = "/proc/thread-self/ns/net"  # not /proc/self: that is the main thread's
 
+STALE = "a file in /run/netns whose namespace is gone, or that was never finished, is removed by: ip netns delete NAME"
+
 Identity = tuple[int, int]
 
 _libc = ctypes.CDLL(None, use_errno=True)  # os.setns exists from Python 3.12 on
@@ -42,10 +44,7 @@ def open_namespace(path: str, name: str | None = None, *, dir_fd: int | None = N
         raise CannotLook(f"cannot open the network namespace {called}: {error.strerror}") from error
     if not _is_network_namespace(fd):
         os.close(fd)
-        raise CannotLook(
-            f"{called} is not a network namespace",
-            "a file left behind by `ip netns add` after its namespace ended, or half made; `ip netns delete` removes it",
-        )
+        raise CannotLook(f"{called} is not a network namespace", STALE)
     return fd
 
 

@@ -1,25 +1,82 @@
-"""Which namespace is it that another one calls nsid 3? The kernel tells by RTM_GETNSID, one open candidate at a time.
+"""Which namespace is it that another one calls nsid 3? The kernel tells by RTM_GETNSID, for one open candidate at a time.
 
 Source: net/core/net_namespace.c (rtnl_net_getid), include/uapi/linux/net_namespace.h.
 """
 
 from __future__ import annotations
 
+import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
-from .netlink import Netlink, attribute, attributes, signed
+from . import netns
+from .directory import Directory, opened
+from .names import Found
+from .netlink import BATCH, Netlink, attribute, attributes, signed
 
 RTM_GETNSID = 90
 NETNSA_NSID, NETNSA_FD = 1, 3
 _RTGENMSG = struct.pack("=Bxxx", 0)
 
 
-def nsids(netlink: Netlink, fds: Sequence[int]) -> list[int | None]:
-    """What the namespace of `netlink` calls each of the open namespaces `fds`; None when it has no number for it.
+class Peers:
+    """Finds far ends and remembers what it learned on the way: a search that fails has looked at every namespace."""
 
-    Asking assigns no number.
-    """
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self._known: dict[str, dict[int, tuple[Found, netns.Identity]]] = {}
+
+    def find(self, asking: str, nsid: int) -> str | None:
+        """The name of the namespace that the open namespace `asking` calls `nsid`; None when it cannot be seen from here."""
+        known = self._known.get(asking, {})
+        name = self._adopted(known.get(nsid))
+        if name is None:
+            self._known[asking] = known = self._search(asking, nsid)
+            name = self._adopted(known.get(nsid))
+        return name
+
+    def _adopted(self, place: tuple[Found, netns.Identity] | None) -> str | None:
+        """The namespace of `place`, opened; None when it is gone, or another has taken its name since."""
+        if place is None:
+            return None
+        found, identity = place
+        known = self._directory.handles.name_of(identity)
+        if known is not None:
+            return known
+        fd = opened(found)
+        if fd is None:
+            return None
+        if netns.identity(fd) != identity or self._directory.is_excluded(fd):
+            os.close(fd)
+            return None
+        return self._directory.adopt(fd, found)
+
+    def _search(self, asking: str, nsid: int) -> dict[int, tuple[Found, netns.Identity]]:
+        """What `asking` calls the namespaces of this machine, up to the one that it calls `nsid`."""
+        numbers: dict[int, tuple[Found, netns.Identity]] = {}
+        candidates = self._directory.everything()
+        with netns.inside(self._directory.handles[asking]), Netlink() as netlink:
+            while nsid not in numbers and (batch := list(islice(candidates, BATCH))):
+                for place, number in _numbered(netlink, batch):
+                    numbers.setdefault(number, place)
+        return numbers
+
+
+def _numbered(netlink: Netlink, batch: Sequence[Found]) -> Iterator[tuple[tuple[Found, netns.Identity], int]]:
+    """((where, which), number) of those in `batch` that the namespace of `netlink` has a number for."""
+    fds = {found: fd for found in batch if (fd := opened(found)) is not None}
+    try:
+        for (found, fd), nsid in zip(fds.items(), nsids(netlink, list(fds.values())), strict=True):
+            if nsid is not None:
+                yield (found, netns.identity(fd)), nsid
+    finally:
+        for fd in fds.values():
+            os.close(fd)
+
+
+def nsids(netlink: Netlink, fds: Sequence[int]) -> list[int | None]:
+    """What the namespace of `netlink` calls each of the open namespaces `fds`; None where it has no number. Assigns none."""
     answers = netlink.ask([(RTM_GETNSID, _RTGENMSG + attribute(NETNSA_FD, struct.pack("=I", fd))) for fd in fds])
     return [None if isinstance(answer, OSError) else _nsid(answer) for answer in answers]
 

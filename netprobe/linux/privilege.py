@@ -6,13 +6,20 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from netprobe.errors import NotPermitted
 
 
 def not_permitted(what: str) -> NotPermitted:
     """An error for people: `what` was refused, and what to type instead."""
-    return NotPermitted(what, f"{sudo_line(sys.argv)}\nor, without any privilege, in a private lab: netprobe demo")
+    if os.geteuid() == 0:  # root of a container or of a user namespace: sudo would not help
+        first = (
+            "root lacks a capability here; in a container: --cap-add SYS_ADMIN --cap-add SYS_PTRACE --cap-add NET_ADMIN --cap-add NET_RAW"
+        )
+    else:
+        first = sudo_line(sys.argv)
+    return NotPermitted(what, f"{first}\nor, without any privilege, in a private lab: netprobe demo")
 
 
 def sudo_line(argv: Sequence[str]) -> str:
@@ -22,4 +29,4 @@ def sudo_line(argv: Sequence[str]) -> str:
         return "sudo " + shlex.join([sys.executable, "-m", "netprobe", *argv[1:]])
     if "netprobe" not in os.path.basename(program):
         return "run this program as root"
-    return "sudo " + shlex.join([os.path.abspath(program), *argv[1:]])
+    return "sudo " + shlex.join([str(Path(program).absolute()), *argv[1:]])

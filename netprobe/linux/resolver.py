@@ -19,6 +19,8 @@ LIMIT_S = 2.0
 FILES = ("/etc/resolv.conf", "/etc/hosts")
 _CLONE_NEWNS = 0x20000
 _MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000
+_Answers = SimpleQueue["tuple[str, ...] | NetprobeError"]
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -29,7 +31,7 @@ def addresses_of(host: str, fd: int, version: int | None = None, files: Mapping[
     ip-netns(8) does with /etc/netns/NAME; where that is not permitted, the machine's own are used.
     Raises WrongQuestion when the name is not known, CannotLook when nobody answers within LIMIT_S.
     """
-    answers: SimpleQueue[tuple[str, ...] | NetprobeError] = SimpleQueue()
+    answers: _Answers = SimpleQueue()
     # a thread of its own: setns and unshare act on one thread, and getaddrinfo cannot be interrupted
     Thread(target=_ask, args=(answers, host, os.dup(fd), version, dict(files or {})), daemon=True).start()
     try:

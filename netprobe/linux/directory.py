@@ -1,0 +1,169 @@
+"""The namespaces of this machine by name: found, opened, and called by one name each for the whole run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from netprobe.endpoint import Named, parse
+from netprobe.errors import NetprobeError, NotPermitted, WrongQuestion
+
+from . import netns
+from .handles import Handles
+from .names import Found, NamedNamespaces, NameSource, Paths, Processes, inner_source, lookup, title_of
+from .privilege import not_permitted
+
+HOST = "host"
+HOST_ROOT = "/proc/1/root"
+
+
+class Directory:
+    """Opens namespaces by name and holds them; `close` lets all go. Raises WrongQuestion, NotPermitted or CannotLook.
+
+    `host` names the namespace that the word `host` means (default: the one of the calling thread; in a container that shares
+    the host's PID namespace, the host's). `exclude` names those that are to be treated as not visible.
+    """
+
+    def __init__(self, host: str | None = None, exclude: Sequence[str] = ()) -> None:
+        shared = _in_a_container_of_the_host()
+        self.named = NamedNamespaces(HOST_ROOT if shared else "")
+        self.sources: Sequence[NameSource] = (self.named, Processes(), Paths())
+        self.handles = Handles()
+        self._found: dict[str, Found] = {}
+        self._home = self._open_home(host, "/proc/1/ns/net" if shared else netns.OWN)
+        try:
+            self._excluded = {self._identity_of(parse(text)) for text in exclude}
+        except BaseException:
+            self.close()
+            raise
+
+    def _open_home(self, host: str | None, otherwise: str) -> int:
+        if host is None or host == HOST:
+            return netns.open_namespace(otherwise, HOST)
+        return self._enterable(self._locate(parse(host)))
+
+    def close(self) -> None:
+        """Close every descriptor. Harmless when repeated."""
+        self.handles.close()
+        if self._home >= 0:
+            os.close(self._home)
+            self._home = -1
+
+    # from names to open namespaces
+
+    def named_whole(self, text: str) -> bool:
+        """Whether `text`, which a grammar might take apart ("a:80"), is as a whole the name of a namespace."""
+        return bool(self.named.find(text))
+
+    def open(self, named: Named) -> str:
+        """The name, for this run, of the namespace that `named` means; it is open from now on."""
+        if self._means_host(named):
+            return self.adopt(os.dup(self._home), self._host())
+        found = self._locate(named)
+        fd = self._enterable(found)
+        if self.is_excluded(fd):
+            os.close(fd)
+            raise WrongQuestion(f"{named.text} is excluded by --exclude")
+        return self.adopt(fd, found)
+
+    def adopt(self, fd: int, found: Found) -> str:
+        """Take over the descriptor `fd` of `found`; the name under which it is held from now on."""
+        identity = netns.identity(fd)
+        known = self.handles.name_of(identity)
+        name = self.handles.add(fd, () if known else self._titles(identity, found))
+        self._found.setdefault(name, found)
+        return name
+
+    def found(self, name: str) -> Found | None:
+        """Where the open namespace `name` was found."""
+        return self._found.get(name)
+
+    def is_excluded(self, fd: int) -> bool:
+        """Whether the user wants this namespace to count as not visible."""
+        return netns.identity(fd) in self._excluded
+
+    def _means_host(self, named: Named) -> bool:
+        return named.kind is None and named.name == HOST and not named.nested and not self.named.find(HOST)
+
+    def _host(self) -> Found:
+        return Found(HOST, HOST, f"/proc/self/fd/{self._home}")
+
+    def _locate(self, named: Named) -> Found:
+        found = lookup(named, self.sources)
+        for inner in named.nested:
+            step = lookup(Named(named.text, name=inner), [inner_source(found)])
+            found = replace(step, name=f"{found.name}//{inner}", pid=None)
+        return found
+
+    def _enterable(self, found: Found) -> int:
+        """A descriptor of `found`, after making sure that it may be entered: better now than after half the work."""
+        try:
+            fd = found.open()
+            try:
+                with netns.inside(fd):
+                    return fd
+            except BaseException:
+                os.close(fd)
+                raise
+        except NotPermitted as error:
+            raise not_permitted(str(error)) from error
+
+    def _identity_of(self, named: Named) -> netns.Identity:
+        if self._means_host(named):
+            return netns.identity(self._home)
+        fd = self._locate(named).open()
+        try:
+            return netns.identity(fd)
+        finally:
+            os.close(fd)
+
+    # from namespaces to names
+
+    def _titles(self, identity: netns.Identity, found: Found) -> Iterator[str]:
+        """Names for a namespace, the best first; the first one that is free is taken."""
+        if found.kind not in (HOST, Processes.kind, Paths.kind):
+            yield found.name
+            yield found.text
+        if identity == netns.identity(self._home):
+            yield from _names_of(identity, [self.named])
+            yield HOST
+        yield from _names_of(identity, self.sources)
+        if found.kind == Paths.kind:
+            yield found.text
+        pid = found.pid or next((each.pid for each in Processes().all() if each.identity() == identity), None)
+        if pid is not None:
+            yield title_of(pid)
+
+    # all of them
+
+    def everything(self) -> Iterator[Found]:
+        """Every namespace that can be seen, likely ones first: `host`, those in use, the named, those of processes.
+
+        Some come twice. Nothing is opened by it.
+        """
+        yield self._host()
+        yield from [Found(found.kind, name, f"/proc/self/fd/{self.handles[name]}") for name, found in self._found.items()]
+        for source in self.sources:
+            yield from source.all()
+
+
+def _names_of(identity: netns.Identity, sources: Iterable[NameSource]) -> Iterator[str]:
+    return (found.name for source in sources if source.bare for found in source.all() if found.identity() == identity)
+
+
+def opened(found: Found) -> int | None:
+    """A descriptor of `found` that the caller closes; None when its file is stale or not ours to open."""
+    try:
+        return found.open()
+    except NetprobeError:
+        return None
+
+
+def _in_a_container_of_the_host() -> bool:
+    """Whether process 1 is visible and has another root directory: a container started with the host's PID namespace."""
+    try:
+        return not Path(HOST_ROOT).samefile("/") and Path("/proc/1/ns/net").exists()
+    except OSError:
+        return False
