@@ -74,7 +74,8 @@ class Logbook:
         if found is None or found.leg is not Leg.REPLY or found.error is not None or found.sequence in self._answered:
             return
         self._answered.add(found.sequence)
-        self._say("answered", heard.stamp_ns, sequence=found.sequence, leg=Leg.REPLY, flow=found.flow, text=found.text)
+        text = "refused" if "RST" in found.text else ""
+        self._say("answered", heard.stamp_ns, sequence=found.sequence, leg=Leg.REPLY, flow=found.flow, text=text)
 
     def caught(self, frame: Caught) -> None:
         """A tap caught a frame."""

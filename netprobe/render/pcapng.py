@@ -1,0 +1,97 @@
+"""The capture of a run: its frames as pcapng, each with a comment that says which hop it is and what changed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
+
+from netprobe.model import Flow, Hop, Leg, Observation, Report, Run, Sighting
+
+from .escape import safe
+from .pcapng_blocks import Capture, Frame, Interface, read, write
+
+__all__ = ["Capture", "Frame", "Interface", "capture", "read", "write"]
+
+_FIELDS = {"src": "source", "dst": "destination", "sport": "source port", "dport": "destination port", "icmp_id": "ICMP id", "ttl": "TTL"}
+
+
+def capture(run: Run, command: str, saved: bytes, *, application: str = "netprobe", system: str = "Linux", hardware: str = "") -> bytes:
+    """The capture file of a run. `saved` is the run itself as `netprobe show` reads it; `command` is what was typed."""
+    frames = sorted((o for o in run.observations if o.kind == "seen" and o.interface), key=lambda o: o.time_ns)
+    places = list(dict.fromkeys(_place(frame) for frame in frames))
+    report = run.report
+    return write(
+        Capture(
+            tuple(Interface(_name(namespace, interface), link_type) for namespace, interface, link_type in places),
+            tuple(
+                Frame(places.index(_place(o)), run.started_ns + o.time_ns if not o.stamp_ns else o.stamp_ns, o.frame,
+                      o.wire_length or len(o.frame), o.bound, comment)
+                for o, comment in zip(frames, comments(report, frames), strict=True)
+            ),
+            f"{safe(command)}\n{report.verdict.value}: {safe(report.summary)}",
+            safe(application),
+            safe(hardware),
+            safe(system),
+            saved,
+        )
+    )  # fmt: skip
+
+
+def _place(frame: Observation) -> tuple[str, str, int]:
+    return frame.namespace, frame.interface or "", frame.link_type
+
+
+def _name(namespace: str, interface: str) -> str:
+    return safe(f"{namespace}/{interface}")
+
+
+def comments(report: Report, frames: Sequence[Observation]) -> list[str]:
+    """What each frame is: its hop and stage on the way, what changed since it was last seen, or why it is here at all."""
+    hops = {(leg, hop.n): hop for leg, way in _ways(report) for hop in way}
+    reasons = {(c.field, c.before, c.after): c.by for hop in hops.values() for c in hop.changes}
+    sightings = report.sightings if len(report.sightings) == len(frames) else ()
+    last: dict[tuple[Leg | None, int], Flow] = {}
+    said = []
+    for frame, sighting in zip_longest(frames, sightings):
+        words = [_what(frame, report.probe.count), _where(frame, sighting, hops)]
+        key = (frame.leg, frame.sequence)
+        if frame.flow is not None and frame.leg is not None and frame.error is None:
+            words += _changes(last.get(key), frame.flow, reasons)
+            last[key] = frame.flow
+        said.append(safe("; ".join(word for word in words if word)))
+    return said
+
+
+def _ways(report: Report) -> tuple[tuple[Leg, tuple[Hop, ...]], ...]:
+    return (Leg.REQUEST, report.path.request), (Leg.REPLY, report.path.reply)
+
+
+def _what(frame: Observation, count: int) -> str:
+    number = f" {frame.sequence + 1}" if count > 1 else ""
+    if frame.error is not None:
+        return f"ICMP error from {frame.error.sender} about the {frame.leg or 'probe'}{number}"
+    if frame.leg is None:
+        return "not the probe: its neighbours being found" if not frame.text else frame.text
+    return f"{frame.leg}{number}{': ' + frame.text if frame.text else ''}"
+
+
+def _where(frame: Observation, sighting: Sighting | None, hops: dict[tuple[Leg, int], Hop]) -> str:
+    place = f"{frame.namespace}/{frame.interface} {frame.bound or ''}".rstrip()
+    if sighting is None or sighting.hop is None or frame.leg is None or (hop := hops.get((frame.leg, sighting.hop))) is None:
+        return place
+    return f"hop {hop.n}, {hop.stage.value}, {place}"
+
+
+def _changes(before: Flow | None, after: Flow, reasons: dict[tuple[str, str, str], str]) -> Iterable[str]:
+    """What is different from the same packet where it was seen before, and what did it."""
+    if before is None:
+        return
+    for name, words in _FIELDS.items():
+        old, new = getattr(before, name), getattr(after, name)
+        if old is not None and new is not None and old != new:
+            reason = reasons.get((name, str(old), str(new)), "")
+            yield f"{words} {old} → {new}{f' ({reason})' if reason else ''}"
+    if before.outer is None and after.outer is not None:
+        yield f"inside a tunnel {after.outer.src} → {after.outer.dst}"
+    elif before.outer is not None and after.outer is None:
+        yield "out of its tunnel"
