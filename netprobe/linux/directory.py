@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,6 +32,7 @@ class Directory:
         self.sources: Sequence[NameSource] = (self.named, Processes(), Paths())
         self.handles = Handles()
         self._found: dict[str, Found] = {}
+        self._by_identity: dict[netns.Identity, list[Found]] | None = None
         self._home = self._open_home(host, "/proc/1/ns/net" if shared else netns.OWN)
         try:
             self._excluded = {self._identity_of(parse(text)) for text in exclude}
@@ -72,7 +73,7 @@ class Directory:
         """Take over the descriptor `fd` of `found`; the name under which it is held from now on."""
         identity = netns.identity(fd)
         known = self.handles.name_of(identity)
-        name = self.handles.add(fd, () if known else self._titles(identity, found))
+        name = self.handles.add(fd, () if known else self.titles(identity, found))
         self._found.setdefault(name, found)
         return name
 
@@ -121,20 +122,30 @@ class Directory:
 
     # from namespaces to names
 
-    def _titles(self, identity: netns.Identity, found: Found) -> Iterator[str]:
+    def titles(self, identity: netns.Identity, found: Found) -> Iterator[str]:
         """Names for a namespace, the best first; the first one that is free is taken."""
         if found.kind not in (HOST, Processes.kind, Paths.kind):
             yield found.name
             yield found.text
         if identity == netns.identity(self._home):
-            yield from _names_of(identity, [self.named])
+            yield from (other.name for other in self._aliases(identity) if other.kind == self.named.kind)
             yield HOST
-        yield from _names_of(identity, self.sources)
+        yield from (other.name for other in self._aliases(identity))
         if found.kind == Paths.kind:
             yield found.text
         pid = found.pid or next((each.pid for each in Processes().all() if each.identity() == identity), None)
         if pid is not None:
             yield title_of(pid)
+
+    def _aliases(self, identity: netns.Identity) -> Sequence[Found]:
+        """All bare names of a namespace. Looks at every name once, the first time that a namespace without one turns up."""
+        if self._by_identity is None:
+            self._by_identity = {}
+            for source in self.sources:
+                for found in source.all() if source.bare else ():
+                    if (known := found.identity()) is not None:
+                        self._by_identity.setdefault(known, []).append(found)
+        return self._by_identity.get(identity, ())
 
     # all of them
 
@@ -147,10 +158,6 @@ class Directory:
         yield from [Found(found.kind, name, f"/proc/self/fd/{self.handles[name]}") for name, found in self._found.items()]
         for source in self.sources:
             yield from source.all()
-
-
-def _names_of(identity: netns.Identity, sources: Iterable[NameSource]) -> Iterator[str]:
-    return (found.name for source in sources if source.bare for found in source.all() if found.identity() == identity)
 
 
 def opened(found: Found) -> int | None:

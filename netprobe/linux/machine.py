@@ -22,6 +22,7 @@ from netprobe.model import (
     ReadNamespace,
     RouteAnswer,
     Snapshot,
+    Space,
     Watch,
 )
 
@@ -122,6 +123,12 @@ class Machine:
             return self._directory.handles[name]
         except KeyError:
             raise CannotLook(f"the namespace {name} is not open") from None
+
+    def spaces(self) -> tuple[Space, ...]:
+        """Every namespace that can be seen from here, with its interfaces and the far ends of its veths."""
+        from .listing import list_spaces
+
+        return list_spaces(self._directory)
 
     # --- observing
 

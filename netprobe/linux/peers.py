@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from itertools import islice
 
 from . import netns
@@ -17,6 +17,9 @@ from .netlink import BATCH, Netlink, attribute, attributes, signed
 
 RTM_GETNSID = 90
 NETNSA_NSID, NETNSA_FD = 1, 3
+Place = tuple[Found, netns.Identity]
+Numbers = dict[int, Place]  # where and which the namespace is that has this number
+
 _RTGENMSG = struct.pack("=Bxxx", 0)
 
 
@@ -25,7 +28,7 @@ class Peers:
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
-        self._known: dict[str, dict[int, tuple[Found, netns.Identity]]] = {}
+        self._known: dict[str, Numbers] = {}
 
     def find(self, asking: str, nsid: int) -> str | None:
         """The name of the namespace that the open namespace `asking` calls `nsid`; None when it cannot be seen from here."""
@@ -36,7 +39,7 @@ class Peers:
             name = self._adopted(known.get(nsid))
         return name
 
-    def _adopted(self, place: tuple[Found, netns.Identity] | None) -> str | None:
+    def _adopted(self, place: Place | None) -> str | None:
         """The namespace of `place`, opened; None when it is gone, or another has taken its name since."""
         if place is None:
             return None
@@ -52,18 +55,21 @@ class Peers:
             return None
         return self._directory.adopt(fd, found)
 
-    def _search(self, asking: str, nsid: int) -> dict[int, tuple[Found, netns.Identity]]:
-        """What `asking` calls the namespaces of this machine, up to the one that it calls `nsid`."""
-        numbers: dict[int, tuple[Found, netns.Identity]] = {}
-        candidates = self._directory.everything()
-        with netns.inside(self._directory.handles[asking]), Netlink() as netlink:
-            while nsid not in numbers and (batch := list(islice(candidates, BATCH))):
-                for place, number in _numbered(netlink, batch):
-                    numbers.setdefault(number, place)
-        return numbers
+    def _search(self, asking: str, nsid: int) -> Numbers:
+        return numbers_of(self._directory.handles[asking], self._directory.everything(), {nsid})
 
 
-def _numbered(netlink: Netlink, batch: Sequence[Found]) -> Iterator[tuple[tuple[Found, netns.Identity], int]]:
+def numbers_of(asking: int, candidates: Iterator[Found], wanted: Set[int]) -> Numbers:
+    """What the open namespace `asking` calls the `candidates`, up to those that it calls `wanted`."""
+    numbers: Numbers = {}
+    with netns.inside(asking), Netlink() as netlink:
+        while not wanted <= numbers.keys() and (batch := list(islice(candidates, BATCH))):
+            for place, number in _numbered(netlink, batch):
+                numbers.setdefault(number, place)
+    return numbers
+
+
+def _numbered(netlink: Netlink, batch: Sequence[Found]) -> Iterator[tuple[Place, int]]:
     """((where, which), number) of those in `batch` that the namespace of `netlink` has a number for."""
     fds = {found: fd for found in batch if (fd := opened(found)) is not None}
     try:

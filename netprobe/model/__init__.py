@@ -82,6 +82,7 @@ from .ruleset import (
     Table,
     Term,
 )
+from .space import Space, SpaceInterface
 
 __all__ = [
     "ARP_REPLY",
@@ -149,6 +150,8 @@ __all__ = [
     "Snapshot",
     "Socket",
     "Source",
+    "Space",
+    "SpaceInterface",
     "Stage",
     "Statement",
     "Stop",
