@@ -136,7 +136,7 @@ def _believed(case: Case, verdict: Verdict) -> Stop | None:
         return stop
     got_past = case.prediction.request.stop is not None and (
         any(o.kind == "seen" and o.leg is Leg.REPLY and o.error is None for o in case.observations)
-        or any(not hop.predicted for hop in case.request)
+        or any(hop.bound and not hop.predicted for hop in case.request)
     )
     return None if got_past else stop
 

@@ -86,7 +86,7 @@ def _back(ground: Ground, asker: tuple[str, Link], branch: Branch, request: Pack
 
 def _unanswered(ground: Ground, name: str, link: Link, request: Packet, refusals: list[Stop]) -> Exchange:
     hop = Hop(1, name, link.name, Stage.TRANSMIT, request.flow, bound="out", note="asks everybody on the segment")
-    stop = neighbour.nobody(ground, name, link, request.flow.dst, refusals)
+    stop = neighbour.nobody(ground, name, link, request, refusals)
     return Exchange(Walk((hop,), End.DROP, stop), device=link.name)
 
 

@@ -79,13 +79,15 @@ def cached(namespace: Namespace, link: Link, address: str) -> Neighbour | None:
 
 def ask(ground: Ground, name: str, link: Link, address: str, packet: Packet) -> Resolution:
     """Walk the request to every stack of the segment, and each answer back."""
+    if dead := Segment(ground).not_running(name, link, Stage.TRANSMIT):
+        return Resolution(stop=dead)
     asked = request(ground.namespace(name), link, address, packet)
     if dropped := _outgoing(ground, name, link, asked):
         return Resolution(stop=dropped)
+    segment = Segment(ground)
     stations: list[Station] = []
     refusals: list[Stop] = []
     unseen = False
-    segment = Segment(ground)
     for branch in segment.transmit(name, link, asked):
         if branch.exit:
             unseen = True
@@ -99,7 +101,7 @@ def ask(ground: Ground, name: str, link: Link, address: str, packet: Packet) -> 
         return Resolution(best.mac, f"neighbour {best.mac}{whose}", rivals=tuple(s for s in stations[1:] if s.mac != best.mac))
     if unseen:
         return Resolution(None, f"asks the segment beyond {link.name} who has {address}")
-    return Resolution(stop=nobody(ground, name, link, address, refusals))
+    return Resolution(stop=nobody(ground, name, link, asked, refusals))
 
 
 def request(namespace: Namespace, link: Link, address: str, packet: Packet) -> Packet:
@@ -281,18 +283,56 @@ def not_in_bridge(name: str, port: Link, text: str) -> Stop:
                 fix=(f"ip link set {port.name} master BRIDGE",))  # fmt: skip
 
 
-def nobody(ground: Ground, name: str, link: Link, address: str, refusals: list[Stop]) -> Stop:
-    """Why nobody answers: the refusal that concerns the owner if there is one, else there is no owner."""
-    telling = [s for s in refusals if s.code not in ("neigh-wrong-entry", "link-no-carrier")]
+def nobody(ground: Ground, name: str, link: Link, asked: Packet, refusals: list[Stop]) -> Stop:
+    """Why nobody answers: what keeps the owner silent or the request from it, if there is an owner; else that there is none."""
+    address = asked.flow.dst
+    silent = [s for s in refusals if s.code in _SILENCING]
+    if silent:
+        return silent[0]
+    barred = [s for s in refusals if s.code in _BARRING and (_entry_barred(s, refusals) or _owner_behind(ground, s, asked))]
+    if barred:
+        return barred[0]
     owner = _owner(ground, address)
     if owner is not None and not owner[1].up:
         return link_down(owner[0], owner[1], Stage.ARP)
-    concerning = [s for s in telling if s.code not in ("link-admin-down",) and (owner is not None or s.code.endswith("filtered"))]
-    if concerning:
-        return concerning[0]
     from .elsewhere import explain_silence
 
     return explain_silence(ground, name, link, address, owner)
+
+
+# What keeps the owner of an address from answering, and what keeps the request from the owner.
+_SILENCING = {
+    "arp-disabled", "arp-suppressed", "arp-filtered", "nd-filtered", "rp-filter", "martian-source", "addr-dad-failed", "neigh-no-answer",
+    "port-not-in-bridge",
+}  # fmt: skip
+_BARRING = {
+    "port-isolated",
+    "port-flood-off",
+    "port-not-forwarding",
+    "filtered-by-rule",
+    "policy-drop",
+    "link-admin-down",
+    "link-no-carrier",
+}
+
+
+def _entry_barred(stop: Stop, refusals: list[Stop]) -> bool:
+    """Whether the request did not even get into the bridge."""
+    return len(refusals) == 1 and stop.place.stage in (Stage.BRIDGE_PREROUTING, Stage.TRANSMIT, Stage.RECEIVE)
+
+
+def _owner_behind(ground: Ground, stop: Stop, asked: Packet) -> bool:
+    """Whether the address would be found behind the port that keeps the request out: the walk goes on as if it did not."""
+    if stop.place.namespace is None or stop.place.interface is None:
+        return False
+    port = ground.namespace(stop.place.namespace).link_named(stop.place.interface)
+    far = ground.beyond(stop.place.namespace, port.link) if port is not None and port.kind == "veth" else None
+    if far is None:
+        return False
+    if far[1].master is None or not far[1].up:
+        return ground.namespace(far[0]).owner_of(asked.flow.dst) is not None
+    branches = Segment(ground, barred=False).receive(far[0], replace(far[1], carrier=True), asked)
+    return any(b.at is not None and ground.namespace(b.at[0]).owner_of(asked.flow.dst) is not None for b in branches)
 
 
 def _owner(ground: Ground, address: str) -> tuple[str, Link] | None:

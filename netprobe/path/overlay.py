@@ -56,7 +56,9 @@ def is_neighbour(observation: Observation) -> bool:
 def _match(hop: Hop, seen: Sequence[Observation]) -> Observation | None:
     if hop.bound is None or hop.stage not in _TAPPED:
         return None
-    return next((o for o in seen if (o.namespace, o.interface, o.bound) == (hop.namespace, hop.interface, hop.bound)), None)
+    bounds = (hop.bound, "other") if hop.bound == "in" else (hop.bound,)  # "other": it came in, and is for another station
+    here = [o for o in seen if (o.namespace, o.interface) == (hop.namespace, hop.interface) and o.bound in bounds]
+    return min(here, key=lambda o: bounds.index(o.bound), default=None)
 
 
 def _seen(hop: Hop, observation: Observation) -> Hop:

@@ -45,10 +45,11 @@ def is_group(mac: str) -> bool:
 
 
 class Segment:
-    """Frames over the wiring of a snapshot."""
+    """Frames over the wiring of a snapshot. Without `barred` every bridge port is taken to be open: what lies behind it?"""
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: Ground, barred: bool = True) -> None:
         self.ground = ground
+        self.barred = barred
 
     def transmit(
         self, name: str, link: Link, packet: Packet, stage: Stage = Stage.TRANSMIT, note: str = "", depth: int = 0
@@ -56,7 +57,7 @@ class Segment:
         """Put the frame on `link` of namespace `name`; every branch it takes."""
         if depth > _DEPTH:
             return (Branch((), packet, stop=lost("route-loop", name, link, stage, "the frame goes round in a circle of devices")),)
-        down = self._not_running(name, link, stage)
+        down = self.not_running(name, link, stage)
         if down:
             return (Branch((), packet, stop=down),)
         passed = hooks.on_transmit(self.ground, name, link, packet)
@@ -170,7 +171,8 @@ class Segment:
         refused = self._refused(name, bridge, port, out)
         if refused:
             return (Branch((), packet, stop=refused),)
-        return self._out_of(name, bridge, port, out, packet, f"FDB of {bridge.name}: {mac} is behind {out.name}", depth)
+        steered = self._out_of(name, bridge, port, out, packet, f"FDB of {bridge.name}: {mac} is behind {out.name}", depth)
+        return tuple(_misled(branch, name, bridge, out, entry) if entry else branch for branch in steered)
 
     def _to_host(self, name: str, bridge: Link, port: Link | None, packet: Packet) -> Branch:
         """The frame goes up to the bridge device's own stack (br_pass_frame_up)."""
@@ -192,7 +194,9 @@ class Segment:
         for out in ports:
             if port is not None and out.index == port.index and not _settings(out).hairpin:
                 continue
-            refused = self._refused(namespace.name, bridge, port, out) or _no_flood(namespace.name, bridge, out, mac)
+            refused = self._refused(namespace.name, bridge, port, out) or (
+                _no_flood(namespace.name, bridge, out, mac) if self.barred else None
+            )
             if refused:
                 branches.append(Branch((), packet, stop=refused))
             else:
@@ -204,7 +208,7 @@ class Segment:
 
     def _refused(self, name: str, bridge: Link, port: Link | None, out: Link) -> Stop | None:
         """Why the bridge will not forward from `port` to `out` (should_deliver, br_skb_isolated)."""
-        if port is not None and _settings(port).isolated and _settings(out).isolated:
+        if port is not None and self.barred and _settings(port).isolated and _settings(out).isolated:
             text = f"{port.name} and {out.name} are both isolated ports of {bridge.name}"
             return lost("port-isolated", name, out, Stage.BRIDGE_FORWARD, text, object=port_object(out, "isolated on"),
                         fix=(f"bridge link set dev {out.name} isolated off",))  # fmt: skip
@@ -219,9 +223,9 @@ class Segment:
         stage = Stage.BRIDGE_PREROUTING if bound == "in" else Stage.BRIDGE_POSTROUTING
         if not bridge.up:
             return link_down(name, bridge, stage)
-        if down := self._not_running(name, port, stage):
+        if down := self.not_running(name, port, stage):
             return down
-        if _settings(port).state != "forwarding":
+        if self.barred and _settings(port).state != "forwarding":
             text = f"port {port.name} of {bridge.name} is {_state(port)}, not forwarding"
             return lost("port-not-forwarding", name, port, stage, text, object=port_object(port, f"state {_settings(port).state}"),
                         fix=(_reopen(bridge, port),))  # fmt: skip
@@ -288,7 +292,7 @@ class Segment:
 
     # ---- what every device has
 
-    def _not_running(self, name: str, link: Link, stage: Stage) -> Stop | None:
+    def not_running(self, name: str, link: Link, stage: Stage) -> Stop | None:
         """Why an interface passes nothing: down, or without a carrier."""
         if not link.up:
             return link_down(name, link, stage)
@@ -326,6 +330,17 @@ def _settings(port: Link) -> BridgePort:
 
 def _state(port: Link) -> str:
     return _settings(port).state
+
+
+def _misled(branch: Branch, name: str, bridge: Link, out: Link, entry: FdbEntry) -> Branch:
+    """A frame that the FDB sent to a port behind which nobody has its MAC: the entry is wrong."""
+    if branch.stop is None or branch.stop.code != "neigh-wrong-entry":
+        return branch
+    id = f"{entry.mac} dev {out.name} master"
+    text = f"the FDB of {bridge.name} has {entry.mac} behind {out.name}, where nobody has that MAC"
+    stop = lost("fdb-wrong-entry", name, out, Stage.BRIDGE_FORWARD, text, object=Object("fdb-entry", id, f"{id} {entry.state}"),
+                fix=(f"bridge fdb del {id}",))  # fmt: skip
+    return replace(branch, stop=stop)
 
 
 def _reopen(bridge: Link, port: Link) -> str:
