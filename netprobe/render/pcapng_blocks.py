@@ -1,7 +1,8 @@
 """The pcapng format: a capture as a value, to bytes and back (draft-ietf-opsawg-pcapng). Pure.
 
 Written: one section, an interface block for each tap, an enhanced packet block for each frame with nanoseconds, direction and
-a comment, and a custom block that holds the whole run. Read: these, and what other programs write.
+a comment. The whole run stands in custom options of the section header; in a custom block, Wireshark would list it as a frame.
+Read: these, and what other programs write.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from dataclasses import dataclass, field
 
 from netprobe.errors import WrongQuestion
 
-SECTION, INTERFACE, OLD_PACKET, SIMPLE_PACKET, PACKET, CUSTOM = 0x0A0D0D0A, 1, 2, 3, 6, 0xBAD
-CUSTOM_NOT_COPIED = 0x40000BAD  # a program that edits the file must drop the block: it would no longer fit the frames
+SECTION, INTERFACE, OLD_PACKET, SIMPLE_PACKET, PACKET = 0x0A0D0D0A, 1, 2, 3, 6
 MAGIC = 0x1A2B3C4D  # shows the byte order
-NUMBER = 32473  # the enterprise number of RFC 5612, for examples; the name below makes the block ours
+CUSTOM = 19373  # bytes of an enterprise; a program that edits the file drops them, as they would no longer fit the frames
+ENTERPRISE = struct.pack("<I", 32473)  # RFC 5612: for examples; the name below makes the option ours
 NAME = b"netprobe.run/1\0\0"
+CUSTOM_ROOM = 65000  # bytes of the run in one option
 COMMENT, FLAGS, IF_NAME, IF_DESCRIPTION, IF_TSRESOL, IF_TSOFFSET = 1, 2, 2, 3, 9, 14
 HARDWARE, SYSTEM, APPLICATION = 2, 3, 4
 DIRECTIONS = {"in": 1, "out": 2, "other": 1}
@@ -67,12 +69,17 @@ class Capture:
 def write(capture: Capture) -> bytes:
     """The bytes of a capture file. Texts must be safe to show; they are cut to what an option can hold."""
     texts = ((COMMENT, capture.comment), (HARDWARE, capture.hardware), (SYSTEM, capture.system), (APPLICATION, capture.application))
-    parts = [_block(SECTION, struct.pack("<IHHq", MAGIC, 1, 0, -1) + _options(_texts(texts)))]
+    options = _texts(texts) + (_kept(capture.run) if capture.run is not None else [])
+    parts = [_block(SECTION, struct.pack("<IHHq", MAGIC, 1, 0, -1) + _options(options))]
     parts += [_interface(interface) for interface in capture.interfaces]
     parts += [_packet(frame) for frame in capture.frames]
-    if capture.run is not None:
-        parts.append(_block(CUSTOM_NOT_COPIED, struct.pack("<I", NUMBER) + NAME + zlib.compress(capture.run)))
     return b"".join(parts)
+
+
+def _kept(run: bytes) -> list[tuple[int, bytes]]:
+    """The options that hold the run, compressed, as many as it takes."""
+    data = NAME + zlib.compress(run)
+    return [(CUSTOM, ENTERPRISE + data[start : start + CUSTOM_ROOM]) for start in range(0, len(data), CUSTOM_ROOM)]
 
 
 def _interface(interface: Interface) -> bytes:
@@ -174,16 +181,19 @@ class _Reading:
             case 3:
                 (wire,) = struct.unpack_from(order + "I", body)
                 self.frames.append(Frame(self.known(0), 0, body[4 : 4 + wire], wire))
-            case 0xBAD | 0x40000BAD:
-                self.custom(order, body)
 
     def begin(self, order: str, body: bytes) -> None:
         _, major, _, _ = struct.unpack_from(order + "IHHq", body)
         if major != 1:
             raise WrongQuestion(f"the capture has version {major} of pcapng; netprobe reads version 1")
         self.first = len(self.interfaces)
-        for code, value in _read_options(order, body[16:]):
-            self.section.setdefault(code, _text(value))
+        options = list(_read_options(order, body[16:]))
+        for code, value in options:
+            if code in (COMMENT, HARDWARE, SYSTEM, APPLICATION):
+                self.section.setdefault(code, _text(value))
+        kept = b"".join(value[4:] for code, value in options if code == CUSTOM and value[:4] == ENTERPRISE)
+        if kept.startswith(NAME):
+            self.run = _unpacked(kept[len(NAME) :])
 
     def interface(self, order: str, body: bytes) -> None:
         (link_type,) = struct.unpack_from(order + "H", body)
@@ -212,14 +222,13 @@ class _Reading:
         flags = struct.unpack(order + "I", options[FLAGS])[0] if len(options.get(FLAGS, b"")) == 4 else 0
         self.frames.append(Frame(index, stamp, body[20 : 20 + size], wire, _bound(flags), _text(options.get(COMMENT, b""))))
 
-    def custom(self, order: str, body: bytes) -> None:
-        (number,) = struct.unpack_from(order + "I", body)
-        if number != NUMBER or body[4 : 4 + len(NAME)] != NAME:
-            return
-        unpacker = zlib.decompressobj()
-        self.run = unpacker.decompress(body[4 + len(NAME) :], LARGEST_RUN)
-        if not unpacker.eof:
-            raise OverflowError("the run in it is incomplete, or larger than any run")
+
+def _unpacked(data: bytes) -> bytes:
+    unpacker = zlib.decompressobj()
+    run = unpacker.decompress(data, LARGEST_RUN)
+    if not unpacker.eof:
+        raise OverflowError("the run in it is incomplete, or larger than any run")
+    return run
 
 
 def _read_options(order: str, data: bytes) -> Iterator[tuple[int, bytes]]:
