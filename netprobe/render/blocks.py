@@ -8,26 +8,14 @@ from . import words
 from .escape import lines
 from .headline import colour, ending, question
 from .marks import broken_leg, last_seen, mirrors, surprises
-from .pen import BOLD, CYAN, YELLOW, Pen, columns
+from .pen import BOLD, CYAN, YELLOW, Pen
 
 _INDENT = 9
 
 
 def headline(report: Report, pen: Pen) -> list[str]:
     """Who, whom, by what, and the ending; on as many lines as the width asks for."""
-    parts = [(question(report), BOLD), (words.protocol(report.probe), BOLD), (ending(report), colour(report))]
-    shown: list[str] = []
-    room = 0
-    for said, paint in parts:
-        for at, piece in enumerate(pen.wrap(said, pen.width)):
-            painted = pen.paint(piece, paint)
-            if shown and at == 0 and (pen.width is None or room + 3 + columns(piece) <= pen.width):
-                shown[-1] += "   " + painted
-                room += 3 + columns(piece)
-            else:
-                shown.append(painted)
-                room = columns(piece)
-    return shown
+    return pen.flowed([(question(report), BOLD), (words.protocol(report.probe), BOLD), (ending(report), colour(report))])
 
 
 def disagreement(report: Report, pen: Pen) -> list[str]:
@@ -168,7 +156,7 @@ def blockers(report: Report, pen: Pen) -> list[str]:
     """What else would stop the probe once the first cause is mended."""
     if not report.blockers:
         return []
-    shown = [pen.paint("also in the way, once that is mended (predicted):", BOLD)]
+    shown = pen.flowed([("also in the way, once that is mended (predicted):", BOLD)])
     for cause in report.blockers:
         shown += pen.indented(f"[{cause.code}] {cause.summary}", "  ")
         shown += [_label("fix", pen) + pen.paint(pen.plain(command), CYAN) for command in cause.fix[:1]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from .escape import ascii_only, safe
 from .terminal import Terminal
@@ -40,6 +40,22 @@ class Pen:
         room = self.width and max(16, self.width - len(lead))
         rows = [self.paint(row, colour) for row in self.wrap(text, room)]
         return [(self.paint(lead, BOLD) if at == 0 else " " * len(lead)) + row for at, row in enumerate(rows)]
+
+    def flowed(self, parts: Sequence[tuple[str, str]], gap: int = 3, lead: str = "") -> list[str]:
+        """Parts, each with its colour, side by side as far as there is room; what has none goes to the next line, behind `lead`."""
+        shown: list[str] = []
+        used = 0
+        for said, colour in parts:
+            for at, piece in enumerate(self.wrap(said, self.width and max(16, self.width - len(lead)))):
+                across = columns(piece)
+                if shown and at == 0 and (self.width is None or used + gap + across <= self.width):
+                    shown[-1] += " " * gap + self.paint(piece, colour)
+                    used += gap + across
+                else:
+                    indent = lead if shown else ""
+                    shown.append(indent + self.paint(piece, colour))
+                    used = len(indent) + across
+        return shown
 
 
 def columns(text: str) -> int:

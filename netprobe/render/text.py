@@ -78,11 +78,10 @@ def answers(report: Report, pen: Pen) -> list[str]:
     rows = [_answer(answer, pen) for answer in report.answers]
     heads = ["#", "ADDRESS", "MAC", pen.glyph("µS", "US"), "SENT"]
     drawn = grid(heads, rows, ("right", "left", "left", "right", "left"))
-    if pen.width and max(columns(line) for line in drawn) > pen.width:
-        drawn = ["", *("  ".join(row) for row in rows)]
-    shown = drawn[:1] if drawn[0] else []
-    for answer, line in zip(report.answers, drawn[1:], strict=True):
-        shown.append(line)
+    narrow = pen.width is not None and max(columns(line) for line in drawn) > pen.width
+    shown = [] if narrow else drawn[:1]
+    for answer, row, line in zip(report.answers, rows, drawn[1:], strict=True):
+        shown += pen.flowed([(cell, "") for cell in row], 2, "   ") if narrow else [line]
         shown += pen.indented(answer.note, "   ", YELLOW) if answer.note else []
     return shown
 
@@ -170,7 +169,9 @@ def _stacked(rows: list[tuple[str, ...]], fates: Sequence[Mark], pen: Pen) -> li
     shown = []
     for (sign, n, where, step, time, what), fate in zip(rows, fates, strict=True):
         colour = "" if fate is Mark.PASSED else PAINT[fate]
-        took = pen.paint(f"  {time} {pen.glyph('µs', 'us')}", DIM) if time else ""
-        shown.append(f"{pen.paint(sign, PAINT[fate])} {n} {pen.paint(f'{where}  {step}', colour)}{took}")
+        took = f"{time} {pen.glyph('µs', 'us')}" if time else ""
+        parts = [(f"{n} {where}", colour), (step, colour), (took, DIM)]
+        first, *more = pen.flowed([part for part in parts if part[0]], 2, " " * 6)
+        shown += [f"{pen.paint(sign, PAINT[fate])} {first}", *more]
         shown += pen.indented(what, "      ", colour) if what else []
     return shown
