@@ -45,7 +45,7 @@ BOOLEANS = {"exists": 1, "missing": 0, "true": 1, "false": 0, "yes": 1, "no": 0}
 SERVICES = {"ssh": 22, "domain": 53, "http": 80, "https": 443}  # nft and iptables-save print numbers; these are for rules typed by hand
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # one object a type: compared and hashed by identity
 class Datatype:
     """A type: `names` for its numbers, `read` for what is no name; `text` types compare as words (interface names end in *)."""
 
@@ -108,7 +108,8 @@ NFPROTO = Datatype("nfproto", {"ipv4": 2, "ipv6": 10, "arp": 3, "bridge": 7, "ne
 ETHERTYPE = Datatype("ethertype", ETHERTYPES, bits=16)
 ICMP_TYPE, ICMP_CODE = Datatype("icmp type", ICMP_TYPES), Datatype("icmp code", ICMP_CODES)
 ICMPV6_TYPE, ICMPV6_CODE = Datatype("icmpv6 type", ICMPV6_TYPES), Datatype("icmpv6 code", ICMPV6_CODES)
-CT_STATE, CT_STATUS, XT_CT_STATE = Datatype("ct state", CT_STATES), Datatype("ct status", CT_STATUSES), Datatype("xt ct state", XT_CT_STATES)
+CT_STATE, CT_STATUS = Datatype("ct state", CT_STATES), Datatype("ct status", CT_STATUSES)
+XT_CT_STATE = Datatype("xt ct state", XT_CT_STATES)
 CT_DIRECTION = Datatype("ct direction", {"original": 0, "reply": 1})
 TCP_FLAG = Datatype("tcp flags", TCP_FLAGS, bits=8)
 DIFFSERV = Datatype("dscp", DSCP, bits=6)

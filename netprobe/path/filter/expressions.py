@@ -75,7 +75,7 @@ def evaluate(term: Term, packet: Packet, scene: Scene, kind: Datatype = NUMBER) 
     """The value of an expression of one part; `kind` is how its literals read."""
     if term.kind == "key":
         seen = find(term.text)[1](packet, scene.around)
-        return Doubt(Reason.UNKNOWN, f"{term.text} is not known") if seen is UNKNOWN else seen  # type: ignore[return-value]
+        return Doubt(Reason.UNKNOWN, f"{term.text} is not known") if seen is UNKNOWN else seen
     if term.kind == "value":
         return _literal(term.text, kind)
     if term.kind == "set":
@@ -115,24 +115,21 @@ _ARITHMETIC: dict[str, Callable[[int, int], int]] = {
 
 
 def _arithmetic(term: Term, packet: Packet, scene: Scene, kind: Datatype) -> Value | Doubt | None:
-    found = [evaluate(each, packet, scene, kind) for each in term.args]
-    if None in found:
-        return None
-    for each in found:
-        if isinstance(each, Doubt):
-            return each
-    if not all(isinstance(each, int) for each in found):
-        return Doubt(Reason.UNKNOWN, f"{term.kind} of a name")
-    result: int = found[0]  # type: ignore[assignment] # just checked
-    for number in found[1:]:
-        result = _ARITHMETIC[term.kind](result, number)  # type: ignore[arg-type]
+    result: int | None = None
+    for part in term.args:
+        number = evaluate(part, packet, scene, kind)
+        if number is None or isinstance(number, Doubt):
+            return number
+        if isinstance(number, str):
+            return Doubt(Reason.UNKNOWN, f"{term.kind} of a name")
+        result = number if result is None else _ARITHMETIC[term.kind](result, number)
     return result
 
 
 # --- tests -------------------------------------------------------------------------------------------------------------------
 
 
-def test(statement: Statement, packet: Packet, scene: Scene) -> bool | Doubt:
+def matches(statement: Statement, packet: Packet, scene: Scene) -> bool | Doubt:
     """Whether a "match" statement holds. A header that the packet does not have never matches, negated or not."""
     if statement.left is None or statement.right is None:
         return Doubt(Reason.UNKNOWN, statement.text)
@@ -154,7 +151,7 @@ def test(statement: Statement, packet: Packet, scene: Scene) -> bool | Doubt:
 def _any(statement: Statement, packet: Packet, scene: Scene) -> bool | Doubt:
     """One of several selectors has the value (iptables multiport --ports)."""
     assert statement.left is not None
-    answers = [test(replace(statement, left=each, op="=="), packet, scene) for each in statement.left.args]
+    answers = [matches(replace(statement, left=each, op="=="), packet, scene) for each in statement.left.args]
     doubt = next((each for each in answers if isinstance(each, Doubt)), None)
     found = any(each is True for each in answers)
     if doubt and not found:

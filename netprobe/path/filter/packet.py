@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from netprobe.model import ConntrackEntry, Flow, Link, Protocol
 
@@ -48,7 +48,6 @@ class Packet:
     dscp: int | None = 0
     vlan: int | None = None
     ipsec: bool = False
-    changed: tuple[str, ...] = field(default=())
 
     @property
     def ethertype(self) -> str:
@@ -103,3 +102,10 @@ def entry_of(flow: Flow, zone: int = 0) -> ConntrackEntry:
     original = (flow.src, flow.dst, sport, flow.dport)
     answer = (flow.dst, flow.src, flow.dport, sport)
     return ConntrackEntry(flow.protocol.value, original, answer, zone=zone)
+
+
+def whole(packet: Packet) -> Packet:
+    """The packet put together again from its fragments, as connection tracking sees it (nf_defrag, priority -400)."""
+    if packet.fragment is None:
+        return packet
+    return replace(packet.with_flow(length=packet.fragment.whole), fragment=None)

@@ -4,6 +4,7 @@ A selector gives a number, a word, None (the packet has no such header: the rule
 packet has it, we cannot tell).
 """
 
+# ruff: noqa: ARG001, ARG005 - the readers of one table take the same arguments
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,0 +1,91 @@
+"""The argument grammar that iptables-save(8) and its kin print: tokens, then one block of options per match or target."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+_TOKEN = re.compile(r'"((?:\\.|[^"\\])*)"|(\S+)')
+_ESCAPED = re.compile(r"\\(.)")
+
+
+@dataclass(slots=True)
+class Block:
+    """The options of one module: `kind` "match" or "target" or "" (the options of every rule), and its `name`.
+
+    An option is (negated, name with its dashes, values).
+    """
+
+    kind: str
+    name: str
+    options: list[tuple[bool, str, list[str]]] = field(default_factory=list)
+
+    def text(self) -> str:
+        """The block as the tool prints it, for a person."""
+        head = {"match": f"-m {self.name}", "target": f"-j {self.name}"}.get(self.kind, "")
+        words = [head] if head else []
+        for negated, name, values in self.options:
+            words += [*(("!",) if negated else ()), name, *values]
+        return " ".join(words)
+
+    def flag(self, name: str) -> bool:
+        """Whether an option stands there, negated or not."""
+        return any(option == name for _, option, _ in self.options)
+
+    def value(self, name: str) -> str | None:
+        """The first value of an option, None where it is absent or has none."""
+        return next((values[0] for _, option, values in self.options if option == name and values), None)
+
+
+def tokens(line: str) -> list[tuple[str, bool]]:
+    """The words of a line and whether they were quoted (a quoted word is never an option)."""
+    if '"' not in line:
+        return [(word, False) for word in line.split()]
+    found = []
+    for quoted, plain in _TOKEN.findall(line):
+        found.append((plain, False) if plain else (_ESCAPED.sub(r"\1", quoted), True))
+    return found
+
+
+def blocks(words: list[tuple[str, bool]]) -> list[Block]:
+    """The words of one rule, after `-A CHAIN`, grouped: the options of every rule first, then matches and the target in order.
+
+    One-dash options (-s, -i, -p) belong to the rule wherever they stand: arptables-save prints them behind the target.
+    """
+    general = Block("", "")
+    found = [general]
+    negated = False
+    current: list[str] | None = None
+    for word, quoted in words:
+        if quoted or not word.startswith(("-", "!")) or word in ("-", "--"):
+            if current is not None:
+                current.append(word)
+            continue
+        if word == "!":
+            negated, current = True, None
+            continue
+        current = []
+        if word in _OPENERS:
+            found.append(_Opener(_OPENERS[word], current))
+        elif word in _GENERAL:
+            general.options.append((negated, word, current))
+        else:
+            found[-1].options.append((negated, word, current))
+        negated = False
+    return [_named(block) for block in found]
+
+
+_OPENERS = {"-m": "match", "-j": "target", "-g": "goto"}
+_GENERAL = frozenset(("-s", "-d", "-i", "-o", "-p", "-f", "-c", "--logical-in", "--logical-out"))
+
+
+class _Opener(Block):
+    """A block whose name is the word that follows."""
+
+    def __init__(self, kind: str, words: list[str]) -> None:
+        super().__init__(kind, "")
+        self.words = words
+
+
+def _named(block: Block) -> Block:
+    return Block(block.kind, block.words[0] if block.words else "", block.options) if isinstance(block, _Opener) else block

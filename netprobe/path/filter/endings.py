@@ -1,0 +1,45 @@
+"""The ways of a packet through a hook, laid together: one ruling, and whether the doubts on the way matter."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from netprobe.model import SetQuery
+
+from .ruling import Doubt, Ruling, Verdict
+
+
+def merged(main: Ruling, others: list[Ruling]) -> Ruling:
+    """The main ending with those that differ from it as alternatives.
+
+    One that differs because of something we do not understand makes the ruling undetermined, at the rule that we do not
+    understand; one that differs by chance or by a limit stays an alternative.
+    """
+    different = [other for other in others if _outcome(other) != _outcome(main)]
+    ignorant = [other for other in different if any(doubt.ignorance for doubt in other.doubts)]
+    if main.verdict is Verdict.UNDETERMINED:
+        return replace(main, needs=_needs(main.doubts))
+    if ignorant:
+        doubts = _distinct([doubt for ending in (main, *ignorant) for doubt in ending.doubts if doubt.ignorance])
+        return replace(main, verdict=Verdict.UNDETERMINED, decision=doubts[0].decision, reject=None, doubts=doubts, needs=_needs(doubts))
+    alternatives: dict[object, Ruling] = {}
+    for other in different:
+        alternatives.setdefault(_outcome(other), other)
+    kept = main.doubts if main.translations else ()  # an address that NAT would take and that is not known
+    return replace(main, alternatives=tuple(alternatives.values()), doubts=kept)
+
+
+def _outcome(ruling: Ruling) -> object:
+    """What a later part of the path could tell apart."""
+    if ruling.verdict is not Verdict.ACCEPT:
+        return ruling.verdict, ruling.reject
+    packet = ruling.packet
+    return ruling.verdict, packet.flow, packet.mark, packet.zone, packet.state, packet.dscp
+
+
+def _distinct(doubts: list[Doubt]) -> tuple[Doubt, ...]:
+    return tuple(dict.fromkeys(doubts))
+
+
+def _needs(doubts: tuple[Doubt, ...]) -> tuple[SetQuery, ...]:
+    return tuple(dict.fromkeys(doubt.need for doubt in doubts if doubt.need is not None))

@@ -1,0 +1,107 @@
+"""Rules and policies as things a person can point at: their ids as typed, their text, and who made them."""
+
+from __future__ import annotations
+
+import re
+
+from netprobe.model import Chain, Object, Rule, Statement, Table, Term
+
+from .ruling import Decision, Reason
+
+_TOOLS = {
+    ("iptables", "ip"): "iptables", ("iptables", "ip6"): "ip6tables",
+    ("iptables-legacy", "ip"): "iptables-legacy", ("iptables-legacy", "ip6"): "ip6tables-legacy",
+    ("ebtables", "bridge"): "ebtables", ("arptables", "arp"): "arptables", ("arptables-legacy", "arp"): "arptables-legacy",
+}  # fmt: skip
+
+# By the names that these programs give their tables and chains, and the comments they leave. Sources: moby libnetwork/iptables,
+# netavark src/firewall, firewalld src/firewall/core, ufw src/backend_iptables.py, kubernetes pkg/proxy, libvirt src/network.
+_OWNERS = (
+    ("docker", re.compile(r"DOCKER|docker[-_0-9]|\bbr-[0-9a-f]{12}\b")),
+    ("podman", re.compile(r"NETAVARK|netavark|CNI-|podman[-_0-9]")),
+    ("kubernetes", re.compile(r"KUBE-|cali-|cali[0-9a-f]{11}|CILIUM|FLANNEL|kubernetes|kube-proxy")),
+    ("ufw", re.compile(r"\bufw6?-")),
+    ("firewalld", re.compile(r"\bfirewalld\b|_ZONES\b|\b(?:FWD[IO]?|IN|PRE|POST)_[a-zA-Z]+|_direct\b|filter_(?:IN|FWD|INPUT|FORWARD)_")),
+    ("libvirt", re.compile(r"LIBVIRT_|libvirt|guest_(?:output|input|cross|nat)|\bvirbr[0-9]")),
+)  # fmt: skip
+
+
+def tool(table: Table) -> str:
+    """The command that prints and edits this table."""
+    return _TOOLS.get((table.engine, table.family), "nft")
+
+
+def rule_object(table: Table, chain: Chain, rule: Rule) -> Object:
+    """The rule as an object; its id is what a person would type to find it."""
+    kind = "nat-rule" if chain.type == "nat" else "rule"
+    if tool(table) == "nft":
+        id = f"nft {table.family} {table.name} {chain.name} handle {rule.handle}"
+    else:
+        id = f"{tool(table)} {table.name} {chain.name} {rule.number}"
+    return Object(kind, id, rule.text, owner(table.name, chain.name, rule.text, rule.comment or ""))
+
+
+def policy_object(table: Table, chain: Chain) -> Object:
+    """The policy of a base chain as an object."""
+    who = owner(table.name, chain.name) or _only_owner(chain)
+    if tool(table) == "nft":
+        text = f"type {chain.type} hook {chain.hook} priority {chain.priority}; policy {chain.policy};"
+        return Object("policy", f"nft {table.family} {table.name} {chain.name} policy", text, who)
+    return Object("policy", f"{tool(table)} {table.name} {chain.name} policy", f"-P {chain.name} {chain.policy.upper()}", who)
+
+
+def owner(*texts: str) -> str | None:
+    """The program whose habits these names, texts and comments show, or None."""
+    return next((who for who, habit in _OWNERS if any(habit.search(text) for text in texts)), None)
+
+
+def _only_owner(chain: Chain) -> str | None:
+    """Who hangs chains into this one, if it is one program alone: that one also sets the policy."""
+    targets = {statement.target for rule in chain.rules for statement in rule.statements if statement.kind == "jump"}
+    owners = {owner(target) for target in targets} - {None}
+    return owners.pop() if len(owners) == 1 else None
+
+
+def rule_decision(table: Table, chain: Chain, rule: Rule, hook: str) -> Decision:
+    """A rule's say, with the kind of decision that its statements make it."""
+    return Decision(
+        rule_object(table, chain, rule), table.engine, table.family, table.name, chain.name, hook, reason_of(rule), rule.number, rule.handle
+    )
+
+
+def policy_decision(table: Table, chain: Chain, hook: str) -> Decision:
+    """A policy's say."""
+    return Decision(policy_object(table, chain), table.engine, table.family, table.name, chain.name, hook, Reason.POLICY)
+
+
+_REASONS = {
+    "limit": Reason.LIMIT, "hashlimit": Reason.LIMIT, "quota": Reason.QUOTA, "connlimit": Reason.CONNLIMIT, "statistic": Reason.RANDOM,
+    "rpfilter": Reason.RPFILTER, "recent": Reason.RECENT, "time": Reason.TIME, "queue": Reason.QUEUE,
+}  # fmt: skip
+
+
+def reason_of(rule: Rule) -> Reason:
+    """The kind of decision a rule makes: the first of its statements that is more than a comparison of headers."""
+    return next((reason for statement in rule.statements if (reason := _reason(statement))), Reason.RULE)
+
+
+def _reason(statement: Statement) -> Reason | None:
+    if statement.kind in _REASONS:
+        return _REASONS[statement.kind]
+    if statement.kind not in ("match", "vmap") or statement.left is None:
+        return None
+    keys = _keys(statement.left)
+    if any(key.startswith("fib saddr") and key.endswith(("oif", "oifname", "check")) for key in keys):
+        return Reason.RPFILTER
+    if any(key in ("ip frag-off", "exthdr frag") for key in keys):
+        return Reason.FRAGMENT
+    if any(key in ("numgen", "hash", "meta random") for key in keys):
+        return Reason.RANDOM
+    if keys & {"ct state", "xt ctstate"} and statement.right == Term("value", "invalid") and statement.op in ("in", "=="):
+        return Reason.INVALID
+    return None
+
+
+def _keys(term: Term) -> set[str]:
+    own = {term.text} if term.kind == "key" else {term.kind}
+    return own.union(*(_keys(each) for each in term.args))
