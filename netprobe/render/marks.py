@@ -40,8 +40,9 @@ def last_seen(path: tuple[Hop, ...]) -> int:
 def lost_at(report: Report, leg: Leg) -> int | None:
     """The index of the hop at which the probe dies in this direction; None when it does not, or when no single hop can be named.
 
-    It dies at the root cause's hop, if that lies between the last place seen and the first place where a sensor waited in vain;
-    where these two are neighbours there is no other choice. A prediction alone ends with the hop that stops it.
+    It dies at the root cause's hop, if that lies between the last place seen and the first place where a sensor waited in vain
+    (a cause at no hop of the path, such as a route, counts for the first hop of its namespace in between); where these two are
+    neighbours there is no other choice. A prediction alone ends with the hop that stops it.
     """
     path = hops(report, leg)
     if leg is not broken_leg(report) or not path or report.verdict is Verdict.UNDETERMINED:
@@ -66,20 +67,24 @@ def _hop_of_cause(report: Report, path: tuple[Hop, ...], seen: int, missed: int)
     if not report.causes:
         return None
     place = report.causes[0].place
-    likely = [(_likeness(path[at].place, place, at > seen), -at) for at in range(max(seen, 0), missed + 1)]
-    best, at = max(likely, default=(0, 0))
-    return -at if best else None
+    fits = [_likeness(hop.place, place) for hop in path]
+    window = range(max(seen, 0), missed + 1)
+    best = max((fits[at] for at in window), default=0)
+    if best:
+        return next(at for at in window if fits[at] == best)
+    inside = [at for at in window if at > seen and path[at].namespace == place.namespace]
+    return inside[0] if inside and not any(fits) else None
 
 
-def _likeness(hop: Place, cause: Place, behind: bool) -> int:
-    """How well a hop's place fits a cause's: 4 wholly, 3 by interface, 2 by stage, 1 by namespace (behind the last one seen), 0 not."""
+def _likeness(hop: Place, cause: Place) -> int:
+    """How well a hop's place fits a cause's: 3 wholly, 2 by interface, 1 by stage, 0 not."""
     if hop.namespace != cause.namespace:
         return 0
     if hop == cause:
-        return 4
-    if cause.interface is not None and hop.interface == cause.interface:
         return 3
-    return 2 if hop.stage is cause.stage else int(behind)
+    if cause.interface is not None and hop.interface == cause.interface:
+        return 2
+    return int(hop.stage is cause.stage)
 
 
 def marks(report: Report, leg: Leg) -> tuple[Mark, ...]:

@@ -1,0 +1,129 @@
+from dataclasses import replace
+
+import pytest
+import sample_reports as sample
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netprobe.model import Agreement, Cause, Leg, Paths, Place, Stage, Verdict
+from netprobe.render.headline import ending
+from netprobe.render.marks import Mark, hops, lost_at, marks, mirrors, surprises
+from netprobe.render.text import text
+
+SIGNS = {Mark.PASSED: "✓", Mark.TRANSLATED: "⇄", Mark.LOST: "✗", Mark.NOT_REACHED: "·", Mark.UNKNOWN: "?", Mark.EXPECTED: "→"}
+
+
+def signs(report, leg=Leg.REQUEST):
+    return "".join(SIGNS[mark] for mark in marks(report, leg))
+
+
+@pytest.mark.parametrize(
+    ("name", "request_", "reply"),
+    [
+        ("healthy", "✓✓✓✓⇄✓", "✓⇄✓✓✓✓✓"),
+        ("forward-drop", "✓✓✓✗··", ""),
+        ("reply-lost", "✓✓✓✓⇄✓", "✓⇄✓✓✗··"),
+        ("no-route", "✗", ""),
+        ("undetermined", "✓✓✓???", ""),
+        ("intermittent", "✓✓✓✗⇄✓", "✓⇄✓✓✓✓✓"),
+        ("arping", "✓✓✓✓", "✓✓✓✓"),
+        ("ipv6-rejected", "✓✓✓✗·", ""),
+        ("tcp-closed", "✓✓✓✓✗", "✓✓✓✓"),
+        ("why", "→→→✗", ""),
+        ("why-ok", "→→→→⇄→", "→⇄→→→→→"),
+        ("disagree", "✓✓✓✓⇄?✓", "✓⇄✓✓✓✓✓"),
+    ],
+)
+def test_signs(name, request_, reply):
+    report = sample.ALL[name]
+    assert (signs(report), signs(report, Leg.REPLY)) == (request_, reply)
+
+
+def test_without_a_cause_the_loss_lies_between_two_places():
+    """Seen at hop 3, not seen at hop 6: nobody watched 4 and 5."""
+    report = replace(sample.FORWARD_DROP, causes=(), blockers=())
+    assert signs(report) == "✓✓✓???"
+    assert ending(report) == "LOST after hop 3 of 6"
+
+
+def test_without_a_cause_but_with_a_sensor_next_door_the_hop_is_known():
+    path = sample.cut(sample.REQUEST, 1)
+    report = replace(sample.FORWARD_DROP, causes=(), blockers=(), path=Paths(path))
+    assert signs(report) == "✓✗····"
+    assert ending(report) == "LOST at hop 2 of 6"
+
+
+def test_a_cause_beyond_the_first_empty_sensor_does_not_move_the_loss():
+    """The root may stand elsewhere (a request that leaves untranslated kills the reply); the packet still died here."""
+    report = replace(sample.REPLY_LOST, path=Paths(sample.REQUEST, sample.cut(sample.REPLY, 1)))
+    assert signs(report, Leg.REPLY) == "✓???···"
+    assert ending(report) == "REPLY LOST after hop 1 of 7"
+
+
+def test_a_cause_at_the_last_place_seen_is_the_place_of_the_loss():
+    """A tap sees a frame before XDP's generic hook, rp_filter or ARP eat it."""
+    cause = Cause("rp-filter", Place("host", "br0", Stage.ROUTE), "source check")
+    report = replace(sample.FORWARD_DROP, causes=(cause,))
+    assert signs(report) == "✓✓✗···"
+
+
+def test_a_cause_in_the_same_namespace_is_nearer_than_none():
+    cause = Cause("no-route", Place("host", None, Stage.ROUTE), "no route")
+    assert signs(replace(sample.FORWARD_DROP, causes=(cause,))) == "✓✓✓✗··"
+
+
+def test_a_cause_elsewhere_names_no_hop():
+    cause = Cause("nat-missing", Place("moon", None, Stage.POSTROUTING), "no NAT")
+    assert lost_at(replace(sample.FORWARD_DROP, causes=(cause,)), Leg.REQUEST) is None
+
+
+def test_mirrored_ways():
+    assert mirrors(sample.HEALTHY)
+    assert not mirrors(sample.DISAGREE)
+    assert not mirrors(replace(sample.HEALTHY, path=Paths(sample.REQUEST, sample.REPLY[1:])))
+    assert not mirrors(replace(sample.HEALTHY, path=Paths()))
+
+
+def test_surprises_are_told_only_when_they_are_some():
+    assert [(leg, hop.n) for leg, hop in surprises(sample.DISAGREE)] == [(Leg.REQUEST, 6), (Leg.REQUEST, 7)]
+    assert surprises(replace(sample.DISAGREE, agreement=Agreement.CONFIRMED)) == ()
+
+
+def test_the_reply_is_not_shown_when_nothing_of_it_was_seen():
+    report = replace(sample.FORWARD_DROP, path=Paths(sample.FORWARD_DROP.path.request, sample.cut(sample.REPLY, 0)))
+    assert "the reply" not in text(report)
+
+
+SEEN = st.sampled_from([True, False, None])
+
+
+@st.composite
+def reports(draw):
+    """Any verdict over any pattern of sightings, with any cause or none: no reading may fail or contradict itself."""
+    request = tuple(replace(hop, observed=draw(SEEN), predicted=draw(st.booleans())) for hop in draw(st.sampled_from([sample.REQUEST, ()])))
+    reply = tuple(replace(hop, observed=draw(SEEN)) for hop in draw(st.sampled_from([sample.REPLY, ()])))
+    place = Place(
+        draw(st.sampled_from(["red", "host", "moon", None])), draw(st.sampled_from(["eth0", "br0", None])), draw(st.sampled_from(Stage))
+    )
+    return replace(
+        sample.HEALTHY, verdict=draw(st.sampled_from(Verdict)), direction=draw(st.sampled_from([*Leg, None])), path=Paths(request, reply),
+        agreement=draw(st.sampled_from(Agreement)), causes=draw(st.sampled_from([(), (Cause("unknown", place, "lost"),)])),
+        sent=draw(st.integers(0, 3)), received=0, rtt_ns=(),
+    )  # fmt: skip
+
+
+@given(reports(), st.sampled_from(Leg))
+def test_any_pattern_can_be_read(report, leg):
+    fates = marks(report, leg)
+    assert len(fates) == len(hops(report, leg))
+    assert fates.count(Mark.LOST) <= 1
+    if report.verdict is Verdict.REACHABLE:
+        assert Mark.LOST not in fates
+    if Mark.NOT_REACHED in fates:
+        assert set(fates[fates.index(Mark.NOT_REACHED) :]) == {Mark.NOT_REACHED}
+
+
+@given(reports(), st.sampled_from([None, 48, 80, 100]))
+def test_any_pattern_can_be_shown(report, width):
+    assert ending(report).split("\n") == [ending(report)]
+    assert text(report, width)
