@@ -132,10 +132,12 @@ def step(hop: Hop, before: Hop | None = None, after: Hop | None = None) -> str:
     if changes:
         by = changes[0].by
         return "un-NAT" if by.lower() in _REVERSE else by if by and len(by) <= 14 else "NAT"
-    if hop.stage is Stage.RECEIVE and _bridges(hop, after):
+    if hop.bound == "in" and (hop.stage is Stage.BRIDGE_PREROUTING or (hop.stage is Stage.RECEIVE and _bridges(hop, after))):
         return "bridge port in"
-    if hop.stage is Stage.TRANSMIT and _bridges(hop, before):
+    if hop.bound == "out" and (hop.stage is Stage.BRIDGE_POSTROUTING or (hop.stage is Stage.TRANSMIT and _bridges(hop, before))):
         return "bridge port out"
+    if hop.stage is Stage.TRANSMIT and _bridges(hop, after):
+        return "host to bridge"
     return _STEPS[hop.stage]
 
 

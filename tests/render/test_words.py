@@ -34,12 +34,20 @@ def test_a_ttl_that_counts_down_is_no_translation():
 
 def test_ports_of_a_bridge_are_known_by_their_neighbours_or_their_object():
     bridge, port = at(Stage.BRIDGE_FORWARD), Object("bridge-port", "eth0")
-    assert words.step(at(Stage.RECEIVE), None, bridge) == "bridge port in"
-    assert words.step(at(Stage.RECEIVE), bridge, None) == "receive"
-    assert words.step(at(Stage.TRANSMIT), bridge, None) == "bridge port out"
-    assert words.step(at(Stage.TRANSMIT), None, bridge) == "send"
-    assert words.step(at(Stage.RECEIVE, object=port)) == "bridge port in"
-    assert words.step(at(Stage.RECEIVE), None, replace(bridge, namespace="red")) == "receive"
+    into, out = at(Stage.RECEIVE, bound="in"), at(Stage.TRANSMIT, bound="out")
+    assert words.step(into, None, bridge) == "bridge port in"
+    assert words.step(into, bridge, None) == "receive"
+    assert words.step(out, bridge, None) == "bridge port out"
+    assert words.step(out, None, bridge) == "host to bridge"
+    assert words.step(out, None, None) == "send"
+    assert words.step(replace(into, object=port)) == "bridge port in"
+    assert words.step(into, None, replace(bridge, namespace="red")) == "receive"
+
+
+def test_bridge_hooks_at_a_port_are_the_port():
+    assert words.step(at(Stage.BRIDGE_PREROUTING, bound="in")) == "bridge port in"
+    assert words.step(at(Stage.BRIDGE_POSTROUTING, bound="out")) == "bridge port out"
+    assert words.step(at(Stage.BRIDGE_PREROUTING)) == "bridge prerouting"
 
 
 @pytest.mark.parametrize(
