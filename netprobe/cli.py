@@ -204,10 +204,10 @@ def list_spaces(settings: dict[str, Any], /, **options: Any) -> NoReturn:
 def demo(fault: str | None, listing: bool, shell: bool) -> NoReturn:
     """Build a private lab, trace through it, break one thing and name the cause. Leaves nothing behind."""
     from .lab.demo import demo as run_demo
-    from .lab.demo import faults_list
+    from .lab.demo import listing as faults
 
     if listing:
-        click.echo(faults_list())
+        click.echo(faults())
         sys.exit(0)
     sys.exit(run_demo(fault, shell, run_line))
 

@@ -141,6 +141,19 @@ def is_local(namespace: Namespace, address: str) -> bool:
     return any(r.type == "local" and prefix.contains(r.dst, address) for r in namespace.routes) or namespace.owner_of(address) is not None
 
 
+def address_type(namespace: Namespace, address: str, interface: str | None = None) -> str:
+    """The type of an address as rules ask for it (inet_addr_type): local, broadcast, multicast, unicast or unreachable."""
+    if prefix.is_multicast(address):
+        return "multicast"
+    if is_broadcast(namespace, address):
+        return "broadcast"
+    if is_local(namespace, address):
+        link = namespace.owner_of(address)
+        return "local" if interface is None or (link is not None and link.name == interface) else "unicast"
+    found = lookup(namespace, RouteQuery(None, address))
+    return found.type if found.route is not None else "unreachable"
+
+
 def is_broadcast(namespace: Namespace, address: str) -> bool:
     """Whether the address is a broadcast address here (limited, or directed of a connected network)."""
     return address == "255.255.255.255" or any(r.type == "broadcast" and prefix.contains(r.dst, address) for r in namespace.routes)

@@ -20,6 +20,8 @@ from netprobe.model import (
     Stop,
 )
 
+from .filter.packet import Packet as Subject
+
 
 class Lacking(Exception):
     """Raised inside a walk when the snapshot does not hold what the next step depends on."""
@@ -34,7 +36,8 @@ class Packet:
     """A packet on its way: its headers here, and what only the kernel sees of it (mark, the sender's uid, which leg).
 
     `df` is the don't-fragment bit; `fragments` says that the sender or a router has cut it. `suspects` grows along the way:
-    what may have stopped the packet so far, though the configuration does not tell.
+    what may have stopped the packet so far, though the configuration does not tell. `tracked` is what connection tracking
+    and the rules of namespace `tracked_in` know of it; `prerouted` names a namespace whose bridge has called PREROUTING already.
     """
 
     flow: Flow
@@ -44,6 +47,9 @@ class Packet:
     df: bool = False
     fragments: bool = False
     suspects: tuple[Stop, ...] = ()
+    tracked: Subject | None = None
+    tracked_in: str | None = None
+    prerouted: str | None = None
 
     def suspecting(self, *stops: Stop) -> Packet:
         """This packet after passing something that may stop it."""

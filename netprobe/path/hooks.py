@@ -1,14 +1,32 @@
-"""The hooks that a packet passes in one namespace - rules, XDP, tc - and what they do to it, as far as can be known."""
+"""The hooks a packet passes in one namespace - rules, XDP, tc - and what they do to it, as far as can be known."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from netprobe.model import Change, Flow, Leg, Link, Object, Stop
+from netprobe.model import AskSet, Change, Flow, Link, Namespace, Object, Place, Protocol, Stage, Stop
 
-from . import programs
-from .ground import Ground, Packet
+from . import fib, programs, tracking
+from .filter.packet import FibAnswer, FibQuery, Surroundings
+from .filter.ruling import Decision, Reason, Ruling, Verdict
+from .filter.traverse import traverse
+from .ground import Ground, Lacking, Packet
 from .trail import Trail, changes
+
+_CODES = {
+    Reason.POLICY: "policy-drop",
+    Reason.LIMIT: "rate-limited",
+    Reason.QUOTA: "rate-limited",
+    Reason.CONNLIMIT: "rate-limited",
+    Reason.RANDOM: "random-drop",
+    Reason.RPFILTER: "rp-filter",
+    Reason.INVALID: "conntrack-invalid",
+    Reason.FRAGMENT: "frag-dropped",
+    Reason.QUEUE: "queue-no-listener",
+}
+_WORDS = {"policy-drop": "drops what no rule accepts", "queue-no-listener": "hands the packet to a queue that nobody serves"}
+_CHANCE = {Reason.LIMIT, Reason.QUOTA, Reason.CONNLIMIT, Reason.RANDOM}
+_LETS_PASS = {Verdict.ACCEPT, Verdict.QUEUE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,61 +40,208 @@ class Passage:
     note: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Doors:
+    """The interfaces that a hook's rules may ask about: in and out, and on a bridge its master and the ports."""
+
+    iif: Link | None = None
+    oif: Link | None = None
+    bridge: Link | None = None
+    in_port: Link | None = None
+    out_port: Link | None = None
+    device: str | None = None
+
+
 def on_transmit(ground: Ground, name: str, link: Link, packet: Packet) -> Passage:
     """Egress of a device, before a tap sees the packet: netdev egress chains, tc egress, the queueing discipline."""
-    return Passage(packet.suspecting(*programs.egress(name, link)))
+    passed = _ruled(ground, name, "netdev", "egress", packet, _Doors(oif=link, device=link.name))
+    return replace(passed, packet=passed.packet.suspecting(*programs.egress(name, link)))
 
 
-def on_xdp(ground: Ground, name: str, link: Link, packet: Packet) -> Packet:
+def on_xdp(ground: Ground, name: str, link: Link, packet: Packet) -> Packet:  # noqa: ARG001 - one signature for all hooks
     """An XDP program sees the packet before any tap does."""
     return packet.suspecting(*programs.xdp(name, link))
 
 
 def on_ingress(ground: Ground, name: str, link: Link, packet: Packet) -> Passage:
     """Ingress of a device, behind the taps: tc ingress, netdev ingress chains."""
-    return Passage(packet.suspecting(*programs.ingress(name, link)))
+    suspicious = packet.suspecting(*programs.ingress(name, link))
+    return _ruled(ground, name, "netdev", "ingress", suspicious, _Doors(link, device=link.name))
 
 
 def on_bridge(ground: Ground, name: str, bridge: Link, hook: str, packet: Packet, port_in: Link | None, port_out: Link | None) -> Passage:
-    """A bridge hook (ebtables, nft bridge; and iptables where br_netfilter calls it)."""
-    return Passage(packet)
+    """A bridge hook (ebtables, nft bridge), and the IP rules where br_netfilter hands them the bridged frame."""
+    passed = _ruled(ground, name, "bridge", hook, packet, _Doors(port_in, port_out, bridge))
+    if passed.stop or hook not in ("prerouting", "forward", "postrouting") or not _calls_ip(ground.namespace(name), bridge, packet.flow):
+        return passed
+    doors = _Doors(bridge, bridge if port_out else None, None, port_in, port_out)
+    called = _ruled(ground, name, _family(packet.flow), hook, passed.packet, doors)
+    if hook == "prerouting":
+        called = replace(called, packet=replace(called.packet, prerouted=name))
+    return called
+
+
+def _calls_ip(namespace: Namespace, bridge: Link, flow: Flow) -> bool:
+    """Whether br_netfilter lets iptables see this frame (bridge-nf-call-*; the bridge's own nf_call_* does as well)."""
+    if flow.protocol in (Protocol.ARP, Protocol.ND):
+        return False
+    six = flow.version == 6
+    own = bridge.bridge is not None and (bridge.bridge.nf_call_ip6tables if six else bridge.bridge.nf_call_iptables)
+    return own or namespace.sysctl(f"net.bridge.bridge-nf-call-ip{'6' if six else ''}tables", "0") == "1"
 
 
 def on_arp(ground: Ground, name: str, hook: str, packet: Packet, link: Link) -> Passage:
     """The arp family's input or output hook."""
-    return Passage(packet)
+    return _ruled(ground, name, "arp", hook, packet, _Doors(link) if hook == "input" else _Doors(oif=link))
 
 
 def on_ip(ground: Ground, name: str, hook: str, packet: Packet, iif: Link | None, oif: Link | None, trail: Trail | None = None) -> Passage:
     """An IP hook: prerouting, input, forward, output or postrouting of namespace `name`."""
-    if trail is not None and trail.leg is Leg.REPLY:
-        return untranslate(trail, name, hook, packet)
-    return Passage(packet)
+    if hook == "prerouting" and packet.prerouted == name:  # br_netfilter has called these rules on the bridge already
+        return Passage(replace(packet, prerouted=None))
+    return _ruled(ground, name, _family(packet.flow), hook, packet, _Doors(iif, oif), trail)
 
 
-def untranslate(trail: Trail, name: str, hook: str, packet: Packet) -> Passage:
-    """Connection tracking undoes on the reply what it did to the request: destination on the way in, source on the way out.
+def _family(flow: Flow) -> str:
+    return "ip6" if flow.version == 6 else "ip"
 
-    Kernel: net/netfilter/nf_nat_core.c (nf_nat_packet, nf_nat_manip_pkt): each hook rewrites its own side.
-    """
-    if hook in ("prerouting", "output"):
-        trail.current.pop(name, None)
-        track = trail.answered(name, packet.flow)
-        if track is not None and track.translated:
-            trail.current[name] = track
-    track = trail.current.get(name)
-    if track is None:
+
+def _ruled(ground: Ground, name: str, family: str, hook: str, packet: Packet, doors: _Doors, trail: Trail | None = None) -> Passage:
+    """Through all rules of one hook."""
+    namespace = ground.namespace(name)
+    if namespace.ruleset is None:
+        return _unread(namespace, hook, packet) if family in ("ip", "ip6") else Passage(packet)
+    if not namespace.ruleset.tables and not namespace.ruleset.blind:
         return Passage(packet)
-    if hook in ("prerouting", "output"):
-        flow = replace(packet.flow, dst=track.before.src, dport=track.before.sport, icmp_id=track.before.icmp_id)
-        return _undone(packet, flow, "SNAT")
-    if hook in ("postrouting", "input"):
-        flow = replace(packet.flow, src=track.before.dst, sport=track.before.dport)
-        return _undone(packet, flow, "DNAT")
-    return Passage(packet)
+    subject = replace(
+        tracking.subject(name, packet), flow=packet.flow, mark=packet.mark,
+        iif=doors.iif, oif=doors.oif, bridge=doors.bridge, in_port=doors.in_port, out_port=doors.out_port,
+        uid=packet.uid if hook in ("output", "postrouting") else None, gid=0 if packet.uid is not None else None,
+    )  # fmt: skip
+    around = _surroundings(namespace, packet, trail)
+    ruling = traverse(namespace.ruleset, family, hook, subject, device=doors.device, around=around)
+    if ruling.needs:
+        raise Lacking(*(AskSet(name, query) for query in ruling.needs))
+    return _passage(name, hook if family != "bridge" else f"bridge-{hook}", family, packet, doors.oif or doors.iif, ruling)
 
 
-def _undone(packet: Packet, flow: Flow, what: str) -> Passage:
-    if flow == packet.flow:
+def _unread(namespace: Namespace, hook: str, packet: Packet) -> Passage:
+    why = next((b.why for b in namespace.blind if "rule" in b.what), "not read")
+    text = f"could not read the ruleset of {namespace.name} ({why})"
+    if any(s.text == text for s in packet.suspects):
         return Passage(packet)
-    return Passage(replace(packet, flow=flow), changes=changes(packet.flow, flow, f"{what} undone"))
+    return Passage(packet.suspecting(Stop("unknown", Place(namespace.name, None, Stage(hook)), text)))
+
+
+def _surroundings(namespace: Namespace, packet: Packet, trail: Trail | None) -> Surroundings:
+    """What rules may ask of this namespace."""
+    from netprobe.model import RouteQuery
+
+    def lookup(query: FibQuery) -> FibAnswer | None:
+        found = fib.lookup(namespace, RouteQuery(query.source, query.destination, mark=query.mark))
+        links = [namespace.link(leg.index) for leg in found.candidates]
+        kind = "unreachable" if found.error == "ENETUNREACH" else found.type
+        local = ("lo",) if kind == "local" else ()
+        return FibAnswer(kind, local + tuple(link.name for link in links if link is not None))
+
+    def own(link: Link, towards: str) -> str | None:
+        return fib.select_address(namespace, link.index, towards)
+
+    return Surroundings(
+        address_type=lambda address, interface: fib.address_type(namespace, address, interface),
+        fib=lookup, own_address=own, track=lambda subject: tracking.track(namespace, packet, subject, trail),
+    )  # fmt: skip
+
+
+def _passage(name: str, hook: str, family: str, packet: Packet, link: Link | None, ruling: Ruling) -> Passage:
+    """The ruling as a step of the walk: onward with what changed, or stopped by an object; chance and ignorance are suspects."""
+    place = Place(name, link.name if link else None, _stage(hook, family))
+    ruling, chances = _main(ruling, place)
+    onward = tracking.onward(name, packet, ruling.packet)
+    doubts = [
+        _doubtful(d.decision.object if d.decision else None, place, d.text)
+        for d in ruling.doubts
+        if d.ignorance or ruling.verdict is Verdict.UNDETERMINED
+    ]
+    onward = onward.suspecting(*chances, *doubts)
+    made = tuple(c for t in ruling.translations for c in changes(t.before.flow, t.after.flow, t.kind))
+    thing = next((t.decision.object for t in ruling.translations if t.decision), None)
+    if ruling.verdict in (Verdict.DROP, Verdict.REJECT, Verdict.STOLEN):
+        return Passage(onward, _stop(place, ruling), made, thing)
+    return Passage(onward, None, made, thing, _note(ruling))
+
+
+def _main(ruling: Ruling, place: Place) -> tuple[Ruling, tuple[Stop, ...]]:
+    """The way to follow, and the chances of another one: where limits and dice decide, the packet goes on under suspicion."""
+    chancy = [r for r in (ruling, *ruling.alternatives) if r.verdict in (Verdict.DROP, Verdict.REJECT) and _by_chance(r, ruling)]
+    passing = next((r for r in (ruling, *ruling.alternatives) if r.verdict in _LETS_PASS), None)
+    if passing is None or not chancy:
+        return ruling, ()
+    return passing, tuple(_chance_stop(place, r, ruling) for r in chancy)
+
+
+def _by_chance(dropping: Ruling, main: Ruling) -> bool:
+    return any(d.reason in _CHANCE for r in (dropping, main, *main.alternatives) for d in r.doubts)
+
+
+def _chance_stop(place: Place, dropping: Ruling, main: Ruling) -> Stop:
+    doubt = next(d for r in (dropping, main, *main.alternatives) for d in r.doubts if d.reason in _CHANCE)
+    rule = doubt.decision or dropping.decision
+    share = f" ({doubt.chance:.0%} of the packets)" if doubt.chance else ""
+    text = f"{rule.object.id if rule else 'a rule'} decides by {doubt.text}{share}: it lets some packets pass and not others"
+    return Stop(_CODES[doubt.reason], place, text, rule.object if rule else None, (_remove(rule),) if rule else ())
+
+
+def _doubtful(thing: Object | None, place: Place, text: str) -> Stop:
+    what = thing.id if thing else "a rule"
+    return Stop("filtered-by-rule", place, f"{what} could not be evaluated ({text}): {thing.text if thing else ''}", thing)
+
+
+def _stop(place: Place, ruling: Ruling) -> Stop:
+    """The rule or policy that ends the packet, as the end of the walk."""
+    decision = ruling.decision
+    if decision is None:
+        return Stop("filtered-by-rule", place, "a rule drops the packet")
+    used_up = next((d for d in ruling.spent if d.reason in _CHANCE), None)
+    if used_up is not None:
+        text = f"{used_up.object.id} is used up, and so the packet goes on to {decision.object.id}, which ends it"
+        return Stop("rate-limited", place, text, used_up.object, (_remove(used_up),))
+    if ruling.verdict is Verdict.REJECT:
+        how = ruling.reject.text if ruling.reject else ""
+        return Stop(
+            "rejected-by-rule",
+            place,
+            f"{decision.object.id} rejects the packet{f' with {how}' if how else ''}",
+            decision.object,
+            (_remove(decision),),
+        )
+    code = "arp-filtered" if decision.family == "arp" else _CODES.get(decision.reason, "filtered-by-rule")
+    what = {"policy-drop": "drops what no rule accepts", "queue-no-listener": "hands the packet to a queue that nobody serves"}.get(
+        code, "drops the packet"
+    )
+    return Stop(code, place, f"{decision.object.id} {what}", decision.object, (_remove(decision),))
+
+
+def _remove(decision: Decision) -> str:
+    """The command that takes a rule away, or opens a policy."""
+    six = "6" if decision.family == "ip6" else ""
+    tools = {"iptables": f"ip{six}tables", "iptables-legacy": f"ip{six}tables-legacy", "ebtables": "ebtables", "arptables": "arptables"}
+    tool = tools.get(decision.engine)
+    if tool is None and decision.reason is Reason.POLICY:
+        return f"nft 'chain {decision.family} {decision.table} {decision.chain} {{ policy accept; }}'"
+    if tool is None:
+        return f"nft delete rule {decision.family} {decision.table} {decision.chain} handle {decision.handle}"
+    table = "" if decision.table == "filter" else f" -t {decision.table}"
+    if decision.reason is Reason.POLICY:
+        return f"{tool}{table} -P {decision.chain} ACCEPT"
+    return f"{tool}{table} -D {decision.chain} {decision.rule}"
+
+
+def _stage(hook: str, family: str) -> Stage:
+    return Stage(f"arp-{hook}") if family == "arp" else Stage(hook)
+
+
+def _note(ruling: Ruling) -> str:
+    """The rule that let the packet pass, when one did."""
+    last = ruling.passed[-1] if ruling.passed else None
+    return f"passed {last.object.id}" if last is not None and not ruling.translations else ""

@@ -102,6 +102,8 @@ class Segment:
         if far is None:
             return (Branch((), packet, exit=True),)
         there, peer = far
+        if there != name:  # skb_scrub_packet: what only the kernel knew of the packet ends at the border of a namespace
+            packet = replace(packet, mark=0, uid=None, tracked=None, tracked_in=None, prerouted=None)
         if not peer.up:
             return (Branch((), packet, stop=link_down(there, peer, Stage.RECEIVE)),)
         if self._too_long(packet, peer):

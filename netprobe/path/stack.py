@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from netprobe.model import End, Link, Namespace, Object, Stage, Stop
 
-from . import fib, hooks, prefix, routing
+from . import fib, hooks, prefix, routing, tracking
 from .fib import Decision
 from .ground import Packet
 from .neighbour import forwards, resolve
@@ -54,7 +54,7 @@ def output(trail: Trail, name: str, packet: Packet) -> Departure:
         raise _end(trail, passed)
     if (passed.packet.flow.dst, passed.packet.mark) != (packet.flow.dst, packet.mark):
         decision = _route_out(trail, namespace, passed.packet)
-    return _leave(trail, namespace, passed.packet, decision, None, packet)
+    return _leave(trail, namespace, passed.packet, decision, None)
 
 
 def _route_out(trail: Trail, namespace: Namespace, packet: Packet) -> Decision:
@@ -88,29 +88,28 @@ def receive(trail: Trail, name: str, link: Link, packet: Packet) -> Departure:
     if refused is not None:
         raise trail.drop(refused)
     if decision.type in ("local", "broadcast") or (decision.error is not None and fib.is_local(namespace, arriving.flow.dst)):
-        _deliver(trail, namespace, link, packet, arriving)
-    return _forward(trail, namespace, link, packet, arriving, decision)
+        _deliver(trail, namespace, link, arriving)
+    return _forward(trail, namespace, link, arriving, decision)
 
 
 def _ipv6_off(namespace: Namespace, link: Link) -> bool:
     return namespace.sysctl(f"net.ipv6.conf.{_key(link)}.disable_ipv6", "0") == "1"
 
 
-def _deliver(trail: Trail, namespace: Namespace, link: Link, came: Packet, packet: Packet) -> None:
+def _deliver(trail: Trail, namespace: Namespace, link: Link, packet: Packet) -> None:
     """INPUT, and the packet is there. Always raises Ended."""
     passed = hooks.on_ip(trail.ground, namespace.name, "input", packet, link, None, trail)
     if passed.changes or passed.note:
         trail.add(namespace.name, None, Stage.INPUT, passed.packet, passed.note, changes=passed.changes, object=passed.object)
     if passed.stop:
         raise _end(trail, passed)
-    if link.kind != "loopback":
-        trail.track(namespace.name, came.flow, passed.packet.flow)
+    trail.track(namespace.name, tracking.connection(passed.packet, namespace.name))
     trail.add(namespace.name, link, Stage.DELIVER, passed.packet, f"{passed.packet.flow.dst} is {namespace.name}'s own")
     trail.arrived = (namespace.name, link, passed.packet)
     raise Ended(End.DELIVER)
 
 
-def _forward(trail: Trail, namespace: Namespace, link: Link, came: Packet, packet: Packet, decision: Decision) -> Departure:
+def _forward(trail: Trail, namespace: Namespace, link: Link, packet: Packet, decision: Decision) -> Departure:
     """The router's part: may it forward, is the TTL left, what do the FORWARD rules say, how does it leave."""
     name, version = namespace.name, packet.flow.version
     if not forwards(namespace, link, version):
@@ -128,7 +127,7 @@ def _forward(trail: Trail, namespace: Namespace, link: Link, came: Packet, packe
               changes=passed.changes, object=passed.object or routing.route_object(namespace, decision))  # fmt: skip
     if passed.stop:
         raise _end(trail, passed)
-    return _leave(trail, namespace, passed.packet, decision, link, came)
+    return _leave(trail, namespace, passed.packet, decision, link)
 
 
 def _forward_note(namespace: Namespace, decision: Decision, rules: str, packet: Packet) -> str:
@@ -138,7 +137,7 @@ def _forward_note(namespace: Namespace, decision: Decision, rules: str, packet: 
     return "; ".join(part for part in parts if part)
 
 
-def _leave(trail: Trail, namespace: Namespace, packet: Packet, decision: Decision, iif: Link | None, came: Packet) -> Departure:
+def _leave(trail: Trail, namespace: Namespace, packet: Packet, decision: Decision, iif: Link | None) -> Departure:
     """POSTROUTING and the size check; the packet as it goes to the neighbour layer."""
     name = namespace.name
     out = namespace.link(_index(decision))
@@ -153,7 +152,7 @@ def _leave(trail: Trail, namespace: Namespace, packet: Packet, decision: Decisio
         trail.add(name, None, Stage.POSTROUTING, passed.packet, passed.note, changes=passed.changes, object=passed.object)
     if passed.stop:
         raise _end(trail, passed)
-    trail.track(name, came.flow, passed.packet.flow)
+    trail.track(name, tracking.connection(passed.packet, name))
     fitted = _fit(trail, name, out, decision, passed.packet, iif)
     nexthop = (decision.leg.via if decision.leg else None) or fitted.flow.dst
     return Departure(out, nexthop, fitted, _way(decision, nexthop, iif))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from netprobe.model import Change, End, Flow, Hop, Leg, Link, Object, Place, Stage, Stop, Walk
+from netprobe.model import Change, ConntrackEntry, End, Flow, Hop, Leg, Link, Object, Place, Stage, Stop, Walk
 
 from .ground import Ground, Packet
 
@@ -21,25 +21,10 @@ class Ended(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One connection as a namespace tracks it: the request before and after its own translations."""
+    """The connection that the request left in one namespace."""
 
     namespace: str
-    before: Flow
-    after: Flow
-
-    @property
-    def translated(self) -> bool:
-        """Whether anything was rewritten at all."""
-        return _ends(self.before) != _ends(self.after)
-
-
-def _ends(flow: Flow) -> tuple[str, str, int | None, int | None, int | None]:
-    return (flow.src, flow.dst, flow.sport, flow.dport, flow.icmp_id)
-
-
-def _answers(track: Flow, reply: Flow) -> bool:
-    """Whether `reply` is the answer to `track` (the tuple the kernel looks up)."""
-    return _ends(reply) == _ends(track.reversed()) and reply.protocol == track.protocol
+    connection: ConntrackEntry | None
 
 
 @dataclass
@@ -51,7 +36,6 @@ class Trail:
     tracks: list[Track] = field(default_factory=list)
     hops: list[Hop] = field(default_factory=list)
     visits: dict[tuple[str, int, str, str], int] = field(default_factory=dict)
-    current: dict[str, Track] = field(default_factory=dict)
     arrived: tuple[str, Link | None, Packet] | None = None
     left: tuple[str, Link, Packet] | None = None
 
@@ -84,13 +68,9 @@ class Trail:
         self.visits[key] = self.visits.get(key, 0) + 1
         return self.visits[key]
 
-    def track(self, name: str, before: Flow, after: Flow) -> None:
+    def track(self, name: str, connection: ConntrackEntry | None) -> None:
         """Remember what a namespace made of the request."""
-        self.tracks.append(Track(name, before, after))
-
-    def answered(self, name: str, reply: Flow) -> Track | None:
-        """The request in this namespace that `reply` answers, as its connection tracking would find it."""
-        return next((t for t in reversed(self.tracks) if t.namespace == name and _answers(t.after, reply)), None)
+        self.tracks.append(Track(name, connection))
 
 
 def numbered(hops: Sequence[Hop]) -> tuple[Hop, ...]:
