@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
-from pyroute2 import IPRoute
+from netprobe.errors import CannotLook
 
 from . import firewall, namespaces, services
 from .namespaces import HOST, entered
@@ -80,6 +81,8 @@ def _set_sysctls(topology: Topology, before_links: bool) -> None:
 @contextmanager
 def talk(namespace: str) -> Iterator[Any]:
     """A netlink conversation with one namespace (pyroute2's IPRoute, made inside it: 1 ms, and no name is ever created)."""
+    from pyroute2 import IPRoute  # a quarter of a second, which `netprobe demo --list` need not wait for
+
     with entered(namespace):
         conversation = IPRoute()
     try:
@@ -103,11 +106,18 @@ def index(conversation: Any, name: str) -> int:
 
 
 def _add_link(talks: dict[str, Any], link: Link) -> None:
+    from pyroute2.netlink.exceptions import NetlinkError
+
     near = link.near
     made_in = link.parent_namespace if isinstance(link, Macvlan) else near.namespace
     with open(namespaces.path(near.namespace), "rb") as target:
         kind = _kind(talks, link)
-        talks[made_in].link("add", ifname=near.name, net_ns_fd=target.fileno(), **kind, **_given(address=near.mac))
+        try:
+            talks[made_in].link("add", ifname=near.name, net_ns_fd=target.fileno(), **kind, **_given(address=near.mac))
+        except NetlinkError as error:
+            if error.code == errno.EOPNOTSUPP:
+                raise CannotLook(f"this kernel has no {kind['kind']} interfaces", f"  sudo modprobe {kind['kind']}") from None
+            raise
     _set(talks, near)
     if isinstance(link, Veth):
         _set(talks, link.far)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from netprobe.errors import CannotLook
 
+from . import single_user
 from .namespaces import entered
 from .private import LAB_FOLDER, one_user_only
 
@@ -29,15 +30,15 @@ def search_path() -> str:
 def prepare_path() -> None:
     """Make this process and its children find netprobe, the system's tools, and a tcpdump that works here, wherever they live.
 
-    tcpdump changes to a user of its own, and in a user namespace with a single user it fails then; `-Z root` is its way to say stay.
+    tcpdump needs help where there is a single user, see `single_user`.
     """
     Path(BIN_FOLDER).mkdir(parents=True, exist_ok=True)
     source = str(Path(__file__).resolve().parents[2])
     start = f"import sys; sys.argv[0] = 'netprobe'; sys.path.append({source!r}); from netprobe.cli import main; sys.exit(main())"
     _write_program("netprobe", [sys.executable, "-P", "-c", start])
     tcpdump = find("tcpdump")
-    if tcpdump is not None and one_user_only():
-        _write_program("tcpdump", [tcpdump, "-Z", "root"])
+    if tcpdump is not None and one_user_only() and single_user.known():
+        _write_program("tcpdump", [sys.executable, "-I", "-S", single_user.__file__, tcpdump])
     os.environ["PATH"] = os.pathsep.join([BIN_FOLDER, search_path()])
 
 

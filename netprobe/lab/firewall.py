@@ -57,6 +57,15 @@ def translate(masquerades: Sequence[Masquerade], engine: Engine | None = None) -
                 commands.run(namespace, (f"{tool}-restore", "--noflush"), f"*nat\n{lines}COMMIT\n")
 
 
+def built_with(namespace: str) -> Engine:
+    """The engine that `translate` used in a namespace: with nft there is a table of our own."""
+    try:
+        commands.run(namespace, ("nft", "list", "table", "inet", "lab"))
+    except CannotLook:
+        return Engine.IPTABLES
+    return Engine.NFT
+
+
 def load(rules: Rules) -> None:
     """Hand rules to their own tool, in addition to those that are there."""
     argv = ("nft", "-f", "-") if rules.tool == "nft" else (f"{rules.tool}-restore", "--noflush")

@@ -21,6 +21,7 @@ from typing import Any
 from netprobe.errors import NetprobeError
 
 from . import commands, private
+from .build import build
 from .firewall import Engine
 from .namespaces import entered
 from .topology import Topology
@@ -104,8 +105,6 @@ def main(fd: int) -> int:
 
 
 def _keep(control: socket.socket, setup: Setup) -> int:
-    from .build import build  # pyroute2 takes a quarter of a second: not before the world is known to be possible
-
     sys.path.extend(path for path in setup.imports if path not in sys.path)
     commands.prepare_path()
     os.chdir(setup.folder)

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from . import keeper
+from . import faults, keeper
 from .firewall import Engine
 from .keeper import Call, Failed, Setup, Start
 from .namespaces import HOST
@@ -171,6 +171,10 @@ class Lab:
         """Call an importable function in the lab's process, which sits in `host`; its result. Its exception is raised here."""
         with self._ask(Call(function, arguments), ()) as channel:
             return _outcome(channel)
+
+    def inject(self, name: str) -> None:
+        """Break what the fault `name` of `lab.faults` breaks, verified by reading back."""
+        self.call(faults.inject, name)
 
     def close(self) -> None:
         """End the lab and everything in it."""

@@ -130,6 +130,8 @@ def _in_child(body: Callable[[], int], report: int) -> NoReturn:
     code = 70
     try:
         code = body()
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
     except KeyboardInterrupt:
         code = 130
     except BaseException as error:
@@ -201,9 +203,9 @@ def _leave_the_machine(rootless: bool | None) -> None:
     if rootless is not True and os.geteuid() == 0:
         try:
             return syscalls.unshare(_WORLD)
-        except PermissionError:  # root of a container without CAP_SYS_ADMIN
+        except OSError as error:  # root of a container without CAP_SYS_ADMIN, or no more namespaces allowed
             if rootless is False:
-                raise NotPermitted("this root user may not make namespaces (CAP_SYS_ADMIN)", _NO_USER_NAMESPACE) from None
+                raise NotPermitted(f"this root user may not make namespaces ({error.strerror})", _NO_USER_NAMESPACE) from None
     if rootless is False:
         raise NotPermitted("only root can make a lab without a user namespace", "  sudo netprobe demo")
     return _become_root_of_a_user_namespace()
@@ -227,9 +229,12 @@ def _private_mounts() -> None:
     """
     try:
         syscalls.mount("none", "/", flags=syscalls.MS_REC | syscalls.MS_PRIVATE)
+        links = {entry: entry.readlink() for entry in Path(RUN).iterdir() if entry.is_symlink()}
         syscalls.mount("lab", RUN, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=755")
     except OSError as error:
         raise NotPermitted(f"this machine forbids mounts in user namespaces ({error.strerror})", _NO_USER_NAMESPACE) from None
+    for link, target in links.items():  # NixOS finds all its programs through /run/current-system
+        link.symlink_to(target)
     Path(NETNS_FOLDER).mkdir(0o755)
     # ip netns wants this folder to be a shared mount point, so that a name made in one mount namespace is seen in all of the lab.
     syscalls.mount(NETNS_FOLDER, NETNS_FOLDER, flags=syscalls.MS_BIND | syscalls.MS_REC)

@@ -201,6 +201,11 @@ class Topology:
 
     def __post_init__(self) -> None:
         known = {HOST, *self.namespaces}
+        if len(known) != 1 + len(self.namespaces):
+            raise ValueError(f"a namespace is declared twice, or named {HOST}: {', '.join(self.namespaces)}")
+        for name in self.namespaces:
+            if not name or "/" in name or name in (".", ".."):
+                raise ValueError(f"not a name for a namespace: {name!r}")
         parts: tuple[_Placed, ...] = (
             *self.interfaces(), *self.routes, *self.policy, *self.neighbours,
             *self.fdb, *self.sysctls, *self.masquerade, *self.rules, *self.services,

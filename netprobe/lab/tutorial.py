@@ -1,17 +1,25 @@
 """The tutorial's network: a namespace behind a bridge behind NAT, and two containers, with an `internet` that owns 8.8.8.8.
 
-    red                    host                                        internet
-    eth0 10.0.0.2/32 ----- veth0, port of br0 10.0.0.1/16
-                           eth0 203.0.113.2/24 ----------------------- eth0 203.0.113.1/24, lo 8.8.8.8
-    c1 eth0 172.17.0.2 --- veth4f1d2a6 --+
-    c2 eth0 172.17.0.3 --- veth9b03c7e --+ ports of docker0 172.17.0.1/16
-
-IPv6 beside it: red fd00:10::2, c1 and c2 fd00:172:17::2 and ::3, internet 2001:4860:4860::8888.
+The picture is `WIRING`; the values below it say the same to `build`.
 """
 
 from __future__ import annotations
 
 from .topology import Bridge, Interface, Masquerade, Route, Service, Sysctl, Topology, Veth
+
+WIRING = """\
+    red                  host                                   internet
+    eth0 10.0.0.2/32 --- veth0 -------- br0 10.0.0.1/16
+                                        eth0 203.0.113.2/24 --- eth0 203.0.113.1
+    c1                                                          lo   8.8.8.8
+    eth0 172.17.0.2 ---- veth4f1d2a6 -- docker0 172.17.0.1/16
+    c2                                  |
+    eth0 172.17.0.3 ---- veth9b03c7e ---'
+
+    The host forwards, and masquerades what leaves through br0 and eth0.
+    IPv6 runs beside: red is fd00:10::2, c1 and c2 are fd00:172:17::2 and ::3,
+    and internet has 2001:4860:4860::8888.
+"""
 
 C1_PORT = "veth4f1d2a6"  # a name as Docker makes them: veth and seven hexadecimal digits
 C2_PORT = "veth9b03c7e"
