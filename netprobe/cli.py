@@ -179,21 +179,26 @@ def show(settings: dict[str, Any], /, file: str, **options: Any) -> NoReturn:
     """Print a saved run again - a capture of netprobe's or a JSON report - without privileges."""
     from .saved import load
 
-    report, _run = load(file)
+    report, run = load(file)
+    if run is not None:
+        from .engine import replay
+
+        report = replay(run).report
     _print(settings, report, options)
     sys.exit(_EXIT[report.verdict])
 
 
 @cli.command(name="ls")
-@_with(*_OUTPUT)
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Format of the list.")
+@click.option("--out", type=click.Path(dir_okay=False), help="Write the list to this file instead of stdout.")
 @click.pass_obj
 def list_spaces(settings: dict[str, Any], /, **options: Any) -> NoReturn:
     """List namespaces and containers, their addresses, and the veth that leads to each."""
+    from .formats import listed
     from .linux.machine import Machine
-    from .render.spaces import spaces
 
     with Machine(settings["host"]) as machine:
-        _write(spaces(machine.spaces(), options["output"], _terminal(settings, options)), options["out"])
+        _write(listed(machine.spaces(), options["output"], _terminal(settings, options)), options["out"])
     sys.exit(0)
 
 

@@ -8,14 +8,14 @@ written as `\\xff` and read back exactly.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any, TypeVar
 
 import msgspec
 
 from .errors import WrongQuestion
-from .model import Report, Run
+from .model import Report, Run, Space
 
 T = TypeVar("T")
 
@@ -100,6 +100,11 @@ def schema() -> bytes:
 
 def _meaning(key: str) -> dict[str, str]:
     return {"description": _MEANING[key]} if key in _MEANING else {}
+
+
+def spaces_to_json(spaces: Sequence[Space]) -> bytes:
+    """What `netprobe ls` lists, as one line of UTF-8 JSON."""
+    return _encode({"schema": "netprobe.spaces/1", "spaces": spaces})
 
 
 class _Labelled(msgspec.Struct):

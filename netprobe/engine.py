@@ -91,6 +91,17 @@ def _other_segment(question: Question, probe: Probe) -> WrongQuestion:
     return WrongQuestion(message, f"Follow the packet instead: netprobe trace {question.source} {question.destination}")
 
 
+def replay(run: Run) -> Run:
+    """A saved run diagnosed again, from what it recorded: no kernel, no privilege."""
+    probe, clock = run.report.probe, _Clock()
+    outcome = predict(run.snapshot, probe)
+    prediction = outcome if isinstance(outcome, Prediction) else None
+    watched = run.report.command != "why"
+    tapped = frozenset(run.snapshot.namespaces) if watched else frozenset()
+    report = _diagnose(run.report.command, probe, run.snapshot, prediction, run.observations if watched else None, tapped, clock)
+    return replace(run, report=replace(report, capture=run.report.capture, timings=run.report.timings))
+
+
 def foresee(world: World, probe: Probe, snapshot: Snapshot, clock: _Clock) -> tuple[Snapshot, Prediction | None]:
     """Predict, reading what the prediction asks for, until it is complete. None when reading brings nothing new."""
     for _ in range(_ROUNDS):

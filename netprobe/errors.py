@@ -1,9 +1,9 @@
 """What can go wrong with a question, as opposed to with a network. A broken network is data, never an exception.
 
-    NetprobeError            exit
-    +-- WrongQuestion           2   unknown or ambiguous endpoint, bad option, bad file
-    +-- NotPermitted            3   the privilege to look is missing
-    +-- CannotLook              3   a kernel feature or a runtime is missing, a namespace cannot be entered
+NetprobeError            exit
++-- WrongQuestion           2   unknown or ambiguous endpoint, bad option, bad file
++-- NotPermitted            3   the privilege to look is missing
++-- CannotLook              3   a kernel feature or a runtime is missing, a namespace cannot be entered
 """
 
 from __future__ import annotations

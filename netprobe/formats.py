@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .model import Report, Verdict
+from collections.abc import Sequence
+
+from .model import Report, Space, Verdict
 from .render.terminal import Terminal
 
 
@@ -23,6 +25,17 @@ def formatted(report: Report, output: str, terminal: Terminal, quiet: bool = Fal
 
         return svg(_text(report, Terminal(terminal.width or 100, colour=True), quiet), _question(report))
     return _text(report, terminal, quiet)
+
+
+def listed(spaces: Sequence[Space], output: str, terminal: Terminal) -> str:
+    """The namespaces of a machine, as a table or as JSON."""
+    if output == "json":
+        from .codec import spaces_to_json
+
+        return spaces_to_json(spaces).decode() + "\n"
+    from .render import spaces as table
+
+    return table.spaces(spaces, terminal)
 
 
 def _text(report: Report, terminal: Terminal, quiet: bool) -> str:
