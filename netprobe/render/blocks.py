@@ -31,6 +31,8 @@ def disagreement(report: Report, pen: Pen) -> list[str]:
 
 def reply_line(report: Report, pen: Pen) -> list[str]:
     """The reply's way in one line, when it came back (or would) the way the request went."""
+    if not report.path.reply and report.received and report.verdict is Verdict.REACHABLE and not report.answers:
+        return pen.wrap("reply came back; its way is not known", pen.width)
     if not _mirrored(report):
         return []
     if report.agreement is Agreement.PREDICTED_ONLY:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from netprobe.model import Agreement, Hop, Leg, Place, Report, Stage, Verdict
+from netprobe.model import Agreement, Flow, Hop, Leg, Place, Report, Stage, Verdict
 
 from .words import translations
 
@@ -21,8 +21,21 @@ class Mark(Enum):
 
 
 def hops(report: Report, leg: Leg) -> tuple[Hop, ...]:
-    """The hops of one direction."""
-    return report.path.request if leg is Leg.REQUEST else report.path.reply
+    """The hops of one direction. A path that ends before the place of its root cause gets a hop for that place: there it died."""
+    path = report.path.request if leg is Leg.REQUEST else report.path.reply
+    if report.verdict is not Verdict.UNREACHABLE or not report.causes or leg is not broken_leg(report):
+        return path
+    place = report.causes[0].place
+    here = not path or path[-1].namespace == place.namespace
+    if not here or any(_decides(hop.place, place) for hop in path) or any(hop.observed is False for hop in path[last_seen(path) + 1 :]):
+        return path
+    flow = path[-1].flow if path else _unsent(report)
+    return (*path, Hop(len(path) + 1, place.namespace or "?", place.interface, place.stage, flow))
+
+
+def _unsent(report: Report) -> Flow:
+    probe = report.probe
+    return Flow(probe.source.address or "?", probe.destination.address or "?", probe.protocol)
 
 
 def broken_leg(report: Report) -> Leg | None:
@@ -67,24 +80,27 @@ def _hop_of_cause(report: Report, path: tuple[Hop, ...], seen: int, missed: int)
     if not report.causes:
         return None
     place = report.causes[0].place
-    fits = [_likeness(hop.place, place) for hop in path]
     window = range(max(seen, 0), missed + 1)
-    best = max((fits[at] for at in window), default=0)
-    if best:
-        return next(at for at in window if fits[at] == best)
+    for fits in (_same, _decides, _shows):
+        if found := [at for at in window if fits(path[at].place, place)]:
+            return found[0]
     inside = [at for at in window if at > seen and path[at].namespace == place.namespace]
-    return inside[0] if inside and not any(fits) else None
+    return inside[0] if inside and not any(_decides(hop.place, place) or _shows(hop.place, place) for hop in path) else None
 
 
-def _likeness(hop: Place, cause: Place) -> int:
-    """How well a hop's place fits a cause's: 3 wholly, 2 by interface, 1 by stage, 0 not."""
-    if hop.namespace != cause.namespace:
-        return 0
-    if hop == cause:
-        return 3
-    if cause.interface is not None and hop.interface == cause.interface:
-        return 2
-    return int(hop.stage is cause.stage)
+def _same(hop: Place, cause: Place) -> bool:
+    return hop == cause
+
+
+def _decides(hop: Place, cause: Place) -> bool:
+    """The same decision, whether or not both name the interface."""
+    either = hop.interface is None or cause.interface is None or hop.interface == cause.interface
+    return hop.namespace == cause.namespace and hop.stage is cause.stage and either
+
+
+def _shows(hop: Place, cause: Place) -> bool:
+    """The same interface, at whichever stage."""
+    return hop.namespace == cause.namespace and cause.interface is not None and hop.interface == cause.interface
 
 
 def marks(report: Report, leg: Leg) -> tuple[Mark, ...]:
@@ -143,7 +159,8 @@ def surprises(report: Report) -> tuple[tuple[Leg, Hop], ...]:
     """The hops at which prediction and observation differ: expected and not seen, or seen and not expected."""
     if report.agreement is not Agreement.DISAGREE:
         return ()
-    found = [
-        (leg, hop) for leg in Leg for hop in hops(report, leg) if (hop.observed is False) == hop.predicted and hop.observed is not None
-    ]
-    return tuple(found)
+    return tuple((leg, hop) for leg in Leg for hop in hops(report, leg) if _differs(hop))
+
+
+def _differs(hop: Hop) -> bool:
+    return hop.observed is False if hop.predicted else hop.observed is not False

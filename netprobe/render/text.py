@@ -133,7 +133,8 @@ def fate_of(report: Report, hop: Hop, fate: Mark) -> str:
         return "not seen here" if hop.observed is False else f"not known; predicted: {words.happened(hop)}"
     if fate is Mark.LOST:
         return _loss(report, hop)
-    return words.happened(hop) + ("" if hop.predicted else " (not predicted)")
+    said = words.happened(hop)
+    return said if hop.predicted or "not predicted" in said else f"{said} (not predicted)"
 
 
 def _loss(report: Report, hop: Hop) -> str:
