@@ -261,6 +261,8 @@ class _Writer:
         p = self.program
         p.emit((LD_W, 4), (SUB, self.mark.isn))
         p.test(JGE, self.mark.count + 1, None, "accept")  # + 1: our own reset takes the number behind the SYN
+        p.emit((LD_B, 13))
+        p.test(JSET, 0x10, None, "reject")  # a segment without ACK has some number there, often 0
         p.emit((LD_W, 8), (SUB, self.mark.isn + 1))
         p.test(JGE, self.mark.count, "reject", "accept")
 

@@ -137,7 +137,7 @@ class Recogniser:
         """The sequence of a request that is too small for the token: the n-th of this kind to pass this point."""
         mark, flow = self.mark, packet.flow
         known = flow.sport in mark.source_ports or (flow.dport == mark.port and flow.sport in mark.ports)
-        if not known or len(packet.payload) != mark.size or packet.payload != mark.run[: mark.size].ljust(mark.size, b"\0"):
+        if not known or len(packet.payload) != mark.size or packet.payload[:RUN_BYTES] != mark.run[: mark.size]:
             return None
         sequence = self._counts.get(point, 0)
         self._counts[point] = sequence + 1
