@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
-import subprocess
-import tarfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import IO, ClassVar
 
+from engines.archive import add_busybox, packed
 from engines.machine import Machine
 
 # No engine depends on these, but a machine that runs containers has them.
@@ -32,7 +30,8 @@ class Engine:
         self.popen = self.machine.popen
         try:
             self.prepare()
-            self.import_image(busybox_image(root), "busybox:latest", "CMD=sleep 3600", "ENV=PATH=/bin:/sbin:/usr/bin:/usr/sbin")
+            with packed(lambda archive: add_busybox(archive, root)) as busybox:
+                self.import_image(busybox, "busybox:latest", "CMD=sleep 3600", "ENV=PATH=/bin:/sbin:/usr/bin:/usr/sbin")
         except BaseException:
             self.down()
             raise
@@ -54,41 +53,11 @@ class Engine:
         self.client("kill", *names, check=False)
         self.client("rm", "--force", *names)
 
-    def import_image(self, archive: bytes, name: str, *changes: str) -> None:
-        """Make an image of a tar archive; a change is `INSTRUCTION=value`."""
+    def import_image(self, archive: IO[bytes], name: str, *changes: str) -> None:
+        """Make an image of an open tar archive; a change is `INSTRUCTION=value`."""
         settings = [part for change in changes for part in ("--change", change.replace("=", " ", 1))]
-        self.machine.inside([self.name, "import", *settings, "-", name], input=archive, text=False)
+        self.machine.inside([self.name, "import", *settings, "-", name], stdin=archive)
 
     def down(self) -> None:
         """End the engine and everything in it."""
         self.machine.down()
-
-
-def busybox_image(root: Path) -> bytes:
-    """A tar archive with busybox and a link for each of its commands."""
-    program = root / "usr/bin/busybox"
-    commands = subprocess.run([program, "--list"], capture_output=True, text=True, check=True).stdout.split()
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for folder in ("bin", "etc", "tmp", "proc", "sys", "dev", "root", "run", "var"):
-            archive.addfile(_entry(folder, tarfile.DIRTYPE))
-        archive.add(program, "bin/busybox", filter=_owned_by_root)
-        for command in commands:
-            if command != "busybox":
-                archive.addfile(_entry(f"bin/{command}", tarfile.SYMTYPE, "busybox"))
-        accounts = b"root:x:0:0:root:/root:/bin/sh\n"
-        entry = _entry("etc/passwd", tarfile.REGTYPE)
-        entry.size = len(accounts)
-        archive.addfile(entry, io.BytesIO(accounts))
-    return buffer.getvalue()
-
-
-def _entry(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
-    entry = tarfile.TarInfo(name)
-    entry.type, entry.linkname, entry.mode = kind, target, 0o755
-    return entry
-
-
-def _owned_by_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    entry.uid = entry.gid = 0
-    return entry

@@ -1,0 +1,88 @@
+"""The Dockerfile, built offline by a real engine, and netprobe run in it with the capabilities that the README names, and no others."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from engines.archive import packed
+from engines.docker import DockerLab
+from engines.packages import Unavailable
+from engines.python_image import fill_base_image, fill_build_context
+
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
+
+PROJECT = Path(__file__).parents[2]
+
+
+def documented_options() -> list[str]:
+    """The options of the README's `docker run`."""
+    readme = (PROJECT / "README.md").read_text().replace("\\\n", " ")
+    found = re.search(r"^ *docker run (.*) netprobe trace ", readme, re.MULTILINE)
+    assert found, "the README shows no `docker run ... netprobe trace`"
+    return shlex.split(found[1])
+
+
+@pytest.fixture(scope="module")
+def lab(docker_lab: Callable[[str], DockerLab]) -> Iterator[DockerLab]:
+    """A Docker with the project's image, and two containers."""
+    lab = docker_lab("bookworm")
+    try:
+        with packed(fill_base_image) as base, packed(lambda archive: fill_build_context(archive, PROJECT)) as context:
+            lab.import_image(base, "python:3.11-slim", "ENV=PATH=/usr/sbin:/usr/bin")
+            offline = "PIP_ARGS=--no-index --find-links /source/wheels"
+            lab.docker("build", "--tag", "netprobe", "--build-arg", offline, "-", stdin=context, timeout=300)
+    except Unavailable as reason:
+        pytest.skip(f"no stand-in for the base image: {reason}")
+    lab.container("c1")
+    lab.container("c2")
+    yield lab
+    lab.remove("c1", "c2")
+
+
+def pid_of(lab: DockerLab, name: str) -> str:
+    return lab.docker("inspect", "--format", "{{.State.Pid}}", name)
+
+
+def in_image(lab: DockerLab, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = ["docker", "run", *documented_options(), "netprobe", *arguments]
+    return lab.machine.inside(command, check=False)
+
+
+def test_the_entry_point_is_netprobe(lab: DockerLab) -> None:
+    assert "Usage: netprobe" in lab.docker("run", "--rm", "netprobe")
+    assert lab.docker("run", "--rm", "netprobe", "--version").endswith(
+        lab.docker("run", "--rm", "--entrypoint=python3", "netprobe", "-c", VERSION)
+    )
+
+
+VERSION = "import sys; sys.path[:0] = ['/opt/netprobe/lib/python3.11/site-packages']; import netprobe; print(netprobe.__version__)"
+
+
+def test_a_trace_from_a_container_to_the_internet(lab: DockerLab) -> None:
+    result = in_image(lab, "trace", "-o", "json", f"pid:{pid_of(lab, 'c1')}", "8.8.8.8")
+    report = json.loads(result.stdout or "{}")
+    assert (result.returncode, report.get("verdict")) == (0, "reachable"), result.stderr + result.stdout
+    seen = [hop["interface"] for hop in report["path"]["request"] if hop["observed"]]
+    assert {"eth0", "docker0"} <= set(seen)
+    assert any(change["to"] == "198.51.100.2" for hop in report["path"]["request"] for change in hop["changes"])
+
+
+def test_arp_between_two_containers(lab: DockerLab) -> None:
+    address = lab.docker("inspect", "--format", "{{.NetworkSettings.IPAddress}}", "c2")
+    result = in_image(lab, "arping", f"pid:{pid_of(lab, 'c1')}", address)
+    assert result.returncode == 0, result.stderr + result.stdout
+    assert lab.docker("exec", "c2", "cat", "/sys/class/net/eth0/address") in result.stdout
+
+
+def test_without_a_capability_it_says_what_is_missing(lab: DockerLab) -> None:
+    result = lab.machine.inside(
+        ["docker", "run", "--rm", "--pid=host", "netprobe", "trace", f"pid:{pid_of(lab, 'c1')}", "8.8.8.8"], check=False
+    )
+    assert result.returncode == 3, result.stderr + result.stdout
+    assert "SYS_ADMIN" in result.stderr
