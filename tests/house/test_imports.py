@@ -1,0 +1,112 @@
+"""Who may import whom: the table in docs/architecture.md, held against every import statement of the package."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from house.imports import PACKAGE, Import, all_imports, imports_of
+
+DOCUMENT = PACKAGE.parent / "docs/architecture.md"
+ONLY = {  # a library and the rooms that may use it
+    "scapy": {"wire"},
+    "pyroute2": {"linux", "lab"},
+    "socket": {"linux", "lab"},
+    "subprocess": {"linux", "lab"},
+    "click": {"cli"},
+    "tabulate": {"render"},
+}
+PURE = {"model", "endpoint", "codec", "path", "causes", "render"}
+IMPURE_MODULES = {
+    "asyncio",
+    "fcntl",
+    "glob",
+    "io",
+    "multiprocessing",
+    "os",
+    "pathlib",
+    "select",
+    "selectors",
+    "shutil",
+    "signal",
+    "tempfile",
+    "threading",
+    "time",
+}
+SLOW = ("scapy", "pyroute2", "tabulate")
+
+
+def table() -> dict[str, set[str]]:
+    """Room -> the rooms it may import, from the document."""
+    rows = re.findall(r"^\| `(\w+)` \|[^|]*\|([^|]*)\|$", DOCUMENT.read_text(), re.MULTILINE)
+    rooms = {room for room, _ in rows}
+    return {room: rooms if allowed.strip() == "everything" else set(re.findall(r"\w+", allowed)) for room, allowed in rows}
+
+
+def breaches(found: list[Import]) -> list[str]:
+    """The imports that the table or a library's rule forbids."""
+    may = table() | {"": {"engine", "errors", "model"}, "__main__": {"cli"}}
+    broken = []
+    for one in found:
+        first, *rest = one.module.split(".")
+        wanted = rest[0] if first == "netprobe" and rest else ""
+        inside = wanted in ("", "__version__", one.room)
+        forbidden = (
+            not inside and wanted not in may.get(one.room, set()) if first == "netprobe" else one.room not in ONLY.get(first, {one.room})
+        )
+        if forbidden or (one.room in PURE and first in IMPURE_MODULES):
+            broken.append(str(one))
+    return broken
+
+
+def test_every_room_is_in_the_document() -> None:
+    rooms = {path.stem for path in PACKAGE.iterdir() if (path / "__init__.py").exists() or path.suffix == ".py"}
+    assert rooms - {"__init__", "__main__"} == set(table())
+
+
+def test_each_import_is_allowed() -> None:
+    assert breaches(all_imports()) == []
+
+
+def test_slow_libraries_are_imported_where_they_are_used() -> None:
+    assert [str(one) for one in all_imports() if one.module.split(".")[0] in SLOW and not one.lazy] == []
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        ("path/fib.py", "from ..linux.netlink import ask"),
+        ("path/fib.py", "from netprobe import linux"),
+        ("path/deep/er.py", "from ...causes import catalogue"),
+        ("model/flow.py", "import netprobe.errors"),
+        ("engine.py", "from .lab.lab import Lab"),
+        ("engine.py", "from . import cli"),
+        ("linux/tap.py", "from scapy.layers.inet import IP"),
+        ("render/text.py", "def now():\n    import time"),
+        ("engine.py", "import socket"),
+    ],
+)
+def test_a_breach_is_seen(file: str, source: str) -> None:
+    assert breaches(list(imports_of(PACKAGE / file, source)))
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["trace", "--help"], ["completion", "bash"], ["--version"]], ids=" ".join)
+def test_help_and_completion_import_nothing_slow(arguments: list[str]) -> None:
+    assert slow_imports(arguments, {}) == []
+
+
+def test_completing_a_word_imports_nothing_slow() -> None:
+    assert slow_imports([], {"_NETPROBE_COMPLETE": "bash_complete", "COMP_WORDS": "netprobe tra", "COMP_CWORD": "1"}) == []
+
+
+def slow_imports(arguments: list[str], environment: dict[str, str]) -> list[str]:
+    """Which slow libraries a run of netprobe imports."""
+    program = f"import sys; sys.argv[1:] = {arguments!r}; sys.argv[0] = 'netprobe'\ntry:\n    from netprobe.cli import main; main()\n"
+    program += f"finally:\n    print(*(name for name in {SLOW!r} if name in sys.modules), file=sys.stderr)"
+    settings = {"PYTHONPATH": str(PACKAGE.parent), "PATH": "/usr/bin:/bin", "HOME": str(Path("/nonexistent"))} | environment
+    done = subprocess.run([sys.executable, "-c", program], env=settings, capture_output=True, text=True, check=True, cwd="/")
+    assert done.stdout
+    return done.stderr.split()
