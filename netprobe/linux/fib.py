@@ -202,7 +202,8 @@ def _range(value: bytes | None, shape: str) -> tuple[int, int] | None:
 
 def ask_route(netlink: Netlink, query: RouteQuery) -> RouteAnswer:
     """What the kernel's FIB of this socket's namespace answers to `query`; a refusal is an answer (`error`), not an exception."""
-    kernel, matched = netlink.ask([(RTM_GETROUTE, _question(query, flags)) for flags in (RTM_F_LOOKUP_TABLE, RTM_F_FIB_MATCH)])
+    both = RTM_F_LOOKUP_TABLE, RTM_F_LOOKUP_TABLE | RTM_F_FIB_MATCH
+    kernel, matched = netlink.ask([(RTM_GETROUTE, _question(query, flags)) for flags in both])
     if isinstance(kernel, OSError):
         return RouteAnswer(error=errno.errorcode.get(kernel.errno or 0, str(kernel.errno)))
     answer = answer_of(kernel)

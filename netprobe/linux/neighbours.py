@@ -19,7 +19,7 @@ NTF_SELF, NTF_PROXY, NTF_STICKY, NTF_ROUTER = 0x02, 0x08, 0x40, 0x80
 STATES = {
     0x01: "incomplete", 0x02: "reachable", 0x04: "stale", 0x08: "delay", 0x10: "probe", 0x20: "failed", 0x40: "noarp", 0x80: "permanent",
 }  # fmt: skip
-FDB_STATES = {0x80: "permanent", 0x40: "static", 0x04: "stale"}
+FDB_STATES = {0x80: "permanent", 0x40: "static", 0x04: "stale"}  # VXLAN sets two at once: the first one counts, as for bridge(8)
 NUD_PERMANENT = 0x80
 
 _NDMSG = struct.Struct("=BxxxiHBB")
@@ -70,7 +70,7 @@ def fdb_entry_of(payload: bytes) -> FdbEntry:
         mac=fields.get(NDA_LLADDR, b"").hex(":"),
         master=master,
         vlan=number(fields[NDA_VLAN]) if NDA_VLAN in fields else None,
-        state=FDB_STATES.get(state & 0xC4, "reachable"),
+        state=next((word for bit, word in FDB_STATES.items() if state & bit), "reachable"),
         local=bool(state & NUD_PERMANENT) and master is not None,
         sticky=bool(flags & NTF_STICKY),
         remote=address(remote) if remote else None,
