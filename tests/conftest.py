@@ -3,56 +3,26 @@
 def test_x(lab):                     the tutorial's network, shared: leave it as you found it
 def test_x(fresh_lab):               one of your own, to break: fresh_lab.inject("no-masquerade")
 def test_x(make_lab):                make_lab(Topology(...)): any other
+def test_x(user):                    no lab, but user.run([...]) as root and as an ordinary user
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from identities import Identity, identity
 
-import netprobe
 from netprobe.errors import NetprobeError
 from netprobe.lab.lab import Lab
 from netprobe.lab.topology import Topology
 from netprobe.lab.tutorial import TUTORIAL
-
-_PROJECT = Path(netprobe.__file__).resolve().parents[1]
-_AS_NOBODY = Path(__file__).with_name("as_nobody.py")
-
-
-@dataclass(frozen=True)
-class Identity:
-    """As whom something is started: what to put before its command line, and its environment."""
-
-    launcher: tuple[str, ...]
-    environment: dict[str, str]
-
-    def run(self, argv: Sequence[str], folder: str | Path = "/", text: str = "", timeout: float = 60) -> subprocess.CompletedProcess[str]:
-        """Run a program as this user, outside of any lab. The project's netprobe can be imported."""
-        environment = {**os.environ, "PYTHONPATH": str(_PROJECT), **self.environment}
-        return subprocess.run(
-            [*self.launcher, *argv], env=environment, cwd=folder, input=text, capture_output=True, text=True, timeout=timeout, check=False
-        )
-
-
-def identity(privilege: str) -> Identity:
-    """Root as it is; an ordinary user as it is, or nobody (without a home) when pytest is root."""
-    bin_folder = str(Path(sys.executable).parent)
-    environment = {"PATH": f"{bin_folder}{os.pathsep}{os.environ.get('PATH', os.defpath)}", "PYTHONDONTWRITEBYTECODE": "1"}
-    if privilege == "root" or os.geteuid() != 0:
-        return Identity((), environment)
-    seen = dict.fromkeys([sys.prefix, sys.base_prefix, str(_PROJECT)])
-    return Identity((sys.executable, str(_AS_NOBODY), *seen, "--"), {**environment, "HOME": "/nonexistent", "PYTHONPATH": str(_PROJECT)})
 
 
 @contextmanager

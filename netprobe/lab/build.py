@@ -116,7 +116,7 @@ def _add_link(talks: dict[str, Any], link: Link) -> None:
             talks[made_in].link("add", ifname=near.name, net_ns_fd=target.fileno(), **kind, **_given(address=near.mac))
         except NetlinkError as error:
             if error.code == errno.EOPNOTSUPP:
-                raise CannotLook(f"this kernel has no {kind['kind']} interfaces", f"  sudo modprobe {kind['kind']}") from None
+                raise CannotLook(f"this kernel has no {kind['kind']} interfaces", f"sudo modprobe {kind['kind']}") from None
             raise
     _set(talks, near)
     if isinstance(link, Veth):

@@ -62,7 +62,7 @@ def _demonstration(fault: Fault, run: Run) -> int:
         if code != 0:
             return code
     _say(f"Now one thing breaks: {fault.title}.\n")
-    _say(f"# {fault.change.command}")
+    _say(f"$ {fault.change.command}")
     fault.inject()
     code = _step(fault.probe, run)
     return 0 if code == _UNREACHABLE else code or _UNREACHABLE
@@ -83,14 +83,14 @@ def _shell(fault: Fault | None) -> int:
         fault.inject()
         _say("One thing is broken in here. Which?\n")
     prompt = {"PS1": "(lab) \\w # ", "PROMPT": "(lab) %~ # ", "HISTFILE": f"{LAB_FOLDER}/history"}
-    argv = _shell_command()
+    argv = shell_command()
     if argv[0].endswith("sh") and not argv[0].endswith(("bash", "zsh")):
         prompt["PS1"] = "(lab) # "
     code = subprocess.run(argv, env={**os.environ, **prompt}, check=False).returncode
     return 128 - code if code < 0 else code
 
 
-def _shell_command() -> list[str]:
+def shell_command() -> list[str]:
     """The user's shell without its own start files, which would replace the prompt; bash or sh for a user who may not log in."""
     wanted = os.environ.get("SHELL", "")
     if Path(wanted).name in _NO_SHELLS or not shutil.which(wanted):

@@ -97,7 +97,7 @@ def named(name: str) -> Fault:
     names = [fault.name for fault in FAULTS]
     if name not in names:
         near = difflib.get_close_matches(name, names, n=3) or names
-        raise WrongQuestion(f"there is no fault named {name!r}", "  one of: " + ", ".join(near))
+        raise WrongQuestion(f"there is no fault named {name!r}", "one of: " + ", ".join(near))
     return FAULTS[names.index(name)]
 
 

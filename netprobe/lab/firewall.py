@@ -41,7 +41,7 @@ def choose(namespace: str) -> Engine:
         except CannotLook:
             continue
         return engine
-    raise CannotLook("the lab needs nft or iptables for its NAT; neither works here", "  apt install nftables")
+    raise CannotLook("the lab needs nft or iptables for its NAT; neither works here", "apt install nftables")
 
 
 def translate(masquerades: Sequence[Masquerade], engine: Engine | None = None) -> None:

@@ -35,11 +35,11 @@ HOST_FILE = f"{LAB_FOLDER}/host"
 _WORLD = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET | syscalls.CLONE_NEWPID
 _NO_USER_NAMESPACE = """\
 netprobe's lab lives in namespaces of its own; making them needs root, or permission for user namespaces. Any of these helps:
-  sudo netprobe demo
-  sudo sysctl -w kernel.unprivileged_userns_clone=1            (older Debian)
-  sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0  (Ubuntu 23.10 and later)
-  sudo sysctl -w user.max_user_namespaces=10000                (where it is 0)
-  docker run --privileged ... netprobe demo                    (in a container)"""
+sudo netprobe demo
+sudo sysctl -w kernel.unprivileged_userns_clone=1            (older Debian)
+sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0  (Ubuntu 23.10 and later)
+sudo sysctl -w user.max_user_namespaces=10000                (where it is 0)
+docker run --privileged ... netprobe demo                    (in a container)"""
 
 
 def run(work: Callable[[], int], rootless: bool | None = None) -> int:
@@ -207,7 +207,7 @@ def _leave_the_machine(rootless: bool | None) -> None:
             if rootless is False:
                 raise NotPermitted(f"this root user may not make namespaces ({error.strerror})", _NO_USER_NAMESPACE) from None
     if rootless is False:
-        raise NotPermitted("only root can make a lab without a user namespace", "  sudo netprobe demo")
+        raise NotPermitted("only root can make a lab without a user namespace", "sudo netprobe demo")
     return _become_root_of_a_user_namespace()
 
 

@@ -27,10 +27,10 @@ C2_PORT = "veth9b03c7e"
 TUTORIAL = Topology(
     namespaces=("red", "internet", "c1", "c2"),
     links=(
-        Bridge(Interface("host", "br0", ("10.0.0.1/16", "fd00:10::1/64"), mac="02:00:0a:00:00:01")),
+        Bridge(Interface("host", "br0", ("10.0.0.1/16", "fd00:10::1/64"))),  # it takes the MAC of its only port, as the tutorial's does
         Bridge(Interface("host", "docker0", ("172.17.0.1/16", "fd00:172:17::1/64"), mac="02:42:ac:11:00:01")),
         Veth(
-            Interface("host", "veth0", master="br0", mac="02:00:0a:00:00:fe"),
+            Interface("host", "veth0", master="br0", mac="02:00:0a:00:00:01"),
             Interface("red", "eth0", ("10.0.0.2/32", "fd00:10::2/64"), mac="02:00:0a:00:00:02"),
         ),
         Veth(
