@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from netprobe.model import Cause, Confidence, Evidence, Hop, IcmpError, Leg, Observation, Place, Probe, Snapshot, Source, Stage, Stop
 
@@ -49,6 +49,11 @@ class Case:
     def stopped(self, *codes: str) -> Stop | None:
         """The predicted end, when it is one of these codes."""
         return self.stop if self.stop is not None and self.stop.code in codes else None
+
+    def by_stop(self, code: str, *fix: str) -> Cause | None:
+        """The cause that the end of the walk names, when it is `code`; `fix` stands in where the walk knew no command."""
+        stop = self.stopped(code)
+        return None if stop is None else self.cause(stop if stop.fix else replace(stop, fix=fix))
 
     def cause(self, stop: Stop, summary: str = "", *more: Evidence) -> Cause:
         """A cause made of a predicted end, with the evidence of the model and of the taps."""

@@ -26,6 +26,7 @@ from netprobe.model import (
 )
 
 from .case import Case
+from .counterfactual import root
 from .overlay import best_sequence, lay, sightings
 from .predict import Prediction
 
@@ -42,7 +43,7 @@ def diagnose(command: str, probe: Probe, snapshot: Snapshot, prediction: Predict
     watched = observations is not None
     case = Case(snapshot, asked, prediction, seen, request, reply, watched, errors=_errors(seen))
     verdict = _verdict(case)
-    case = replace(case, leg=_leg(case, verdict), stop=_believed(case, verdict))
+    case = replace(case, leg=_leg(case, verdict), stop=_rooted(case, _believed(case, verdict), verdict))
     cause = (
         explain(case) if verdict in (Verdict.UNREACHABLE, Verdict.INTERMITTENT) or (verdict is Verdict.UNDETERMINED and case.stop) else None
     )
@@ -139,6 +140,27 @@ def _believed(case: Case, verdict: Verdict) -> Stop | None:
         or any(hop.bound and not hop.predicted for hop in case.request)
     )
     return None if got_past else stop
+
+
+def _rooted(case: Case, stop: Stop | None, verdict: Verdict) -> Stop | None:
+    """The routing object behind a stop, when taking it away would let the probe pass; else the stop itself."""
+    if (
+        case.prediction is None
+        or verdict in (Verdict.REACHABLE, Verdict.INTERMITTENT)
+        or (stop is None and case.prediction.request.end is not End.EXIT)
+    ):
+        return stop
+    if stop is not None and stop.code not in _ROUTED_ASTRAY:
+        return stop
+    found = root(case.snapshot, case.prediction.probe, case.prediction)
+    return found if found is not None else stop
+
+
+# Ends that a wrong turn earlier on the way can explain.
+_ROUTED_ASTRAY = {
+    "neigh-no-answer", "no-route", "route-unreachable", "route-blackhole", "route-prohibit", "route-wrong-nexthop", "route-loop", "ttl-expired",
+    "arp-suppressed", "link-no-carrier", "route-via-dead-device", "forwarding-off", "rp-filter", "martian-source",
+}  # fmt: skip
 
 
 def _direction(case: Case, verdict: Verdict, cause: Cause | None) -> Leg | None:

@@ -22,7 +22,7 @@ from . import endings, exchange, fib, routing, stack
 from .ground import Ground, Lacking, Packet
 from .segment import Segment
 from .stop import lost
-from .trail import Ended, Trail
+from .trail import Ended, Routed, Trail
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,14 @@ class Prediction:
     """Both ways as the configuration would have them. `reply` is None where the request gets no answer.
 
     `probe` is the probe with its source address chosen. `ending` says why a delivered request gets no answer, or a refusal.
+    `routed` are the routing decisions on both ways, in order.
     """
 
     probe: Probe
     request: Walk
     reply: Walk | None = None
     ending: Stop | None = None
+    routed: tuple[Routed, ...] = ()
 
     @property
     def stop(self) -> Stop | None:
@@ -76,8 +78,9 @@ def _predict(ground: Ground, probe: Probe) -> Prediction:
     if request.end is End.DELIVER:
         return _answered(ground, sourced, trail, request)
     if request.end is End.EXIT:
-        return Prediction(sourced, request, _from_outside(ground, trail))
-    return Prediction(sourced, request)
+        reply, routed = _from_outside(ground, trail)
+        return Prediction(sourced, request, reply, routed=(*trail.routed, *routed))
+    return Prediction(sourced, request, routed=tuple(trail.routed))
 
 
 def _walk(trail: Trail, probe: Probe) -> Walk:
@@ -152,7 +155,7 @@ def _answered(ground: Ground, probe: Probe, trail: Trail, request: Walk) -> Pred
     name, link, packet = trail.arrived
     ending = endings.at(ground.namespace(name), link, packet)
     if ending is not None and endings.silent(ending):
-        return Prediction(probe, request, None, ending)
+        return Prediction(probe, request, None, ending, tuple(trail.routed))
     back = Trail(ground, Leg.REPLY, tracks=trail.tracks)
     ttl = default_ttl(ground.namespace(name).sysctls, packet.flow.version)
     answer = Packet(
@@ -161,7 +164,7 @@ def _answered(ground: Ground, probe: Probe, trail: Trail, request: Walk) -> Pred
     try:
         stack.send(back, name, answer)
     except Ended as ended:
-        return Prediction(probe, request, back.walked(ended), ending)
+        return Prediction(probe, request, back.walked(ended), ending, (*trail.routed, *back.routed))
     raise AssertionError("a walk ends by raising Ended")
 
 
@@ -169,7 +172,7 @@ def _answer_length(flow: Flow) -> int | None:
     return flow.length
 
 
-def _from_outside(ground: Ground, trail: Trail) -> Walk:
+def _from_outside(ground: Ground, trail: Trail) -> tuple[Walk, list[Routed]]:
     """The answer of a far end that is out of sight: it is taken to come in where the request went out."""
     assert trail.left is not None
     name, link, packet = trail.left
@@ -185,7 +188,7 @@ def _from_outside(ground: Ground, trail: Trail) -> Walk:
         leaving = stack.receive(back, *arrived.at, arrived.packet)
         stack.travel(back, arrived.at[0], leaving)
     except Ended as ended:
-        return back.walked(ended)
+        return back.walked(ended), back.routed
     raise AssertionError("a walk ends by raising Ended")
 
 

@@ -85,6 +85,11 @@ def no_route(namespace: Namespace, packet: Packet) -> Stop:
     down = _down_link(namespace, packet.flow.dst)
     if down is not None:
         return link_down(namespace.name, down, Stage.ROUTE)
+    bare = [link for link in real if link.up and not _has_address(namespace, link, packet.flow.version)]
+    if len(bare) == len(real):
+        text = f"{bare[0].name} in {namespace.name} has no IPv{packet.flow.version} address, and so there are no routes by it"
+        return lost("addr-missing", namespace.name, bare[0], Stage.ROUTE, text, object=Object("address", f"dev {bare[0].name}", text),
+                    fix=(f"ip addr add ADDRESS/LENGTH dev {bare[0].name}",))  # fmt: skip
     six = _six(packet)
     text = f"{namespace.name} has no route to {packet.flow.dst}"
     fix = (f"ip{six} route add default via GATEWAY",)
@@ -97,6 +102,10 @@ def no_route(namespace: Namespace, packet: Packet) -> Stop:
         object=Object("route", packet.flow.dst, f"no route to {packet.flow.dst}"),
         fix=fix,
     )
+
+
+def _has_address(namespace: Namespace, link: Link, version: int) -> bool:
+    return any(prefix.version(a.address) == version and a.scope != "link" for a in namespace.addresses_of(link))
 
 
 def _down_link(namespace: Namespace, dst: str) -> Link | None:

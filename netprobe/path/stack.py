@@ -59,9 +59,24 @@ def output(trail: Trail, name: str, packet: Packet) -> Departure:
 
 def _route_out(trail: Trail, namespace: Namespace, packet: Packet) -> Decision:
     decision = routing.decide(trail.ground, namespace.name, routing.query(packet))
+    trail.decided(namespace.name, decision, packet)
     if decision.error is not None:
         raise trail.drop(routing.refuse_output(namespace, packet, decision))
+    if decision.type == "broadcast":
+        raise trail.drop(_is_broadcast(namespace, packet.flow.dst, namespace.link(_index(decision))))
     return decision
+
+
+def _is_broadcast(namespace: Namespace, dst: str, link: Link | None) -> Stop:
+    """The destination is the broadcast address of a network that the sender takes itself to be in."""
+    mine = next((a for a in namespace.addresses if prefix.broadcast(a.address, a.prefixlen) == dst), None)
+    own = f"{mine.address}/{mine.prefixlen}" if mine else "?"
+    device = link.name if link else "?"
+    text = f"for {namespace.name} {dst} is the broadcast address of its own {own}, not a station's"
+    fix = f"ip addr add {mine.address if mine else 'ADDRESS'}/RIGHT-LENGTH dev {device}; ip addr del {own} dev {device}"
+    return lost(
+        "addr-is-broadcast", namespace.name, link, Stage.ROUTE, text, object=Object("address", f"{own} dev {device}", text), fix=(fix,)
+    )
 
 
 def _index(decision: Decision) -> int | None:
@@ -84,6 +99,7 @@ def receive(trail: Trail, name: str, link: Link, packet: Packet) -> Departure:
         raise _end(trail, passed)
     arriving = passed.packet
     decision = routing.decide(trail.ground, name, routing.query(arriving, link))
+    trail.decided(name, decision, arriving, link)
     refused = routing.refuse_input(trail.ground, name, link, arriving, decision)
     if refused is not None:
         raise trail.drop(refused)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from netprobe.model import Change, ConntrackEntry, End, Flow, Hop, Leg, Link, Object, Place, Stage, Stop, Walk
 
+from .fib import Decision
 from .ground import Ground, Packet
 
 
@@ -27,6 +28,18 @@ class Track:
     connection: ConntrackEntry | None
 
 
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """One routing decision of a walk: where, for a packet from `src` to `dst` that came in on `iif` (None: made here)."""
+
+    namespace: str
+    leg: Leg
+    decision: Decision
+    src: str
+    dst: str
+    iif: Link | None = None
+
+
 @dataclass
 class Trail:
     """The growing path of one leg. `tracks` is shared by the request and its reply; `arrived` is where the request ended."""
@@ -35,6 +48,7 @@ class Trail:
     leg: Leg
     tracks: list[Track] = field(default_factory=list)
     hops: list[Hop] = field(default_factory=list)
+    routed: list[Routed] = field(default_factory=list)
     visits: dict[tuple[str, int, str, str], int] = field(default_factory=dict)
     arrived: tuple[str, Link | None, Packet] | None = None
     left: tuple[str, Link, Packet] | None = None
@@ -45,6 +59,10 @@ class Trail:
         hop = Hop(0, name, link.name if link else None, stage, packet.flow, note=note, bound=bound, changes=changes, object=object,
                   suspects=packet.suspects)  # fmt: skip
         self.hops.append(hop)
+
+    def decided(self, name: str, decision: Decision, packet: Packet, iif: Link | None = None) -> None:
+        """Remember a routing decision."""
+        self.routed.append(Routed(name, self.leg, decision, packet.flow.src, packet.flow.dst, iif))
 
     def drop(self, stop: Stop) -> Ended:
         """The end of this walk at `stop`, to be raised."""

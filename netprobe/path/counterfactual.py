@@ -1,0 +1,134 @@
+"""What if? The root of a loss is the one object without which, all else being equal, the packet would have passed. Pure.
+
+Each candidate is taken out of the snapshot (or put right), the probe is walked again, and the first that lets it pass is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from netprobe.model import Leg, Link, Namespace, Nexthop, Object, PolicyRule, Probe, Route, Snapshot, Stage, Stop
+
+from . import fib, prefix, routing
+from .predict import Prediction, predict
+from .stop import lost
+from .trail import Routed
+
+_OWN_TABLES = (fib.LOCAL, fib.MAIN, fib.DEFAULT)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A suspect object, as the end of the way it would explain, and the namespace as it would be without it."""
+
+    stop: Stop
+    mended: Namespace
+
+
+def root(snapshot: Snapshot, probe: Probe, prediction: Prediction) -> Stop | None:
+    """The routing object behind a loss, or None when changing no single one of them would help."""
+    for candidate in candidates(snapshot, prediction):
+        outcome = predict(snapshot.with_namespace(candidate.mended), _unsourced(probe, candidate), ask=False)
+        if isinstance(outcome, Prediction) and outcome.stop is None and _delivers(outcome):
+            return replace(candidate.stop, because=None)
+    return None
+
+
+def _unsourced(probe: Probe, candidate: Candidate) -> Probe:
+    """The probe as it would choose its source after the change."""
+    if candidate.stop.code != "route-wrong-src":
+        return probe
+    return replace(probe, source=replace(probe.source, address=None))
+
+
+def _delivers(outcome: Prediction) -> bool:
+    return outcome.reply is not None
+
+
+def candidates(snapshot: Snapshot, prediction: Prediction) -> Iterator[Candidate]:
+    """What could be wrong with the routing on the way: policy rules, source hints, routes that are too specific, missing ones."""
+    for routed in prediction.routed:
+        namespace = snapshot[routed.namespace]
+        rule, route = routed.decision.rule, routed.decision.route
+        if rule is not None and _is_special(rule):
+            yield Candidate(_wrong_table(namespace, routed, rule), _without_rule(namespace, rule))
+        if route is not None and route.source and route.protocol != "kernel" and routed.leg is Leg.REQUEST:
+            yield Candidate(_wrong_source(namespace, routed, route), _with_route(namespace, route, replace(route, source=None)))
+    for routed in prediction.routed:
+        yield from _overlaps(snapshot[routed.namespace], routed)
+    for routed in prediction.routed:
+        yield from _short_prefix(snapshot[routed.namespace], routed, prediction)
+
+
+def _is_special(rule: PolicyRule) -> bool:
+    return rule.action == "lookup" and rule.table not in _OWN_TABLES
+
+
+def _without_rule(namespace: Namespace, rule: PolicyRule) -> Namespace:
+    return replace(namespace, rules=tuple(r for r in namespace.rules if r != rule))
+
+
+def _with_route(namespace: Namespace, old: Route, new: Route | None) -> Namespace:
+    routes = tuple(new if r == old else r for r in namespace.routes if r != old or new is not None)
+    return replace(namespace, routes=tuple(r for r in routes if r is not None))
+
+
+def _wrong_table(namespace: Namespace, routed: Routed, rule: PolicyRule) -> Stop:
+    text = routing.describe_rule(rule)
+    why = f"the policy rule «{text}» of {namespace.name} sends packets to {routed.dst} to a table that leads nowhere"
+    six = " -6" if rule.version == 6 else ""
+    return lost("rule-wrong-table", namespace.name, None, Stage.ROUTE, why, object=Object("policy-rule", text, text),
+                fix=(f"ip{six} rule del pref {rule.priority}",))  # fmt: skip
+
+
+def _wrong_source(namespace: Namespace, routed: Routed, route: Route) -> Stop:
+    named = fib.describe(route, routed.decision.leg, _out(namespace, routed))
+    text = f"the route {named} of {namespace.name} makes packets leave with the source {route.source}, which cannot be answered"
+    object = Object("route", f"{named} src {route.source}", f"{named} src {route.source}")
+    return lost("route-wrong-src", namespace.name, None, Stage.ROUTE, text, object=object, fix=(f"ip route change {named}",))
+
+
+def _out(namespace: Namespace, routed: Routed) -> str | None:
+    link = namespace.link(routed.decision.leg.index) if routed.decision.leg else None
+    return link.name if link else None
+
+
+def _overlaps(namespace: Namespace, routed: Routed) -> Iterator[Candidate]:
+    """A route that wins against another one which would have led there."""
+    route = routed.decision.route
+    if route is None or route.type != "unicast" or route.table != fib.MAIN or prefix.length(route.dst) == 0:
+        return
+    link = namespace.link(routed.decision.leg.index) if routed.decision.leg else None
+    named = fib.describe(route, routed.decision.leg, link.name if link else None)
+    dead = link is not None and link.kind in ("tun", "dummy", "wireguard")
+    code = "route-via-dead-device" if dead else "route-overlap"
+    what = "a device at whose far end nobody serves" if dead else "the wrong place"
+    text = f"the route {named} of {namespace.name} takes packets for {routed.dst} to {what}; without it they would arrive"
+    stop = lost(code, namespace.name, link, Stage.ROUTE, text, object=Object("route", named, named), fix=(f"ip route del {named}",))
+    yield Candidate(stop, _with_route(namespace, route, None))
+
+
+def _short_prefix(namespace: Namespace, routed: Routed, prediction: Prediction) -> Iterator[Candidate]:
+    """The answer does not find the interface the request came in by: no prefix on that interface covers the asker."""
+    if routed.leg is not Leg.REPLY:
+        return
+    asked = [r for r in prediction.routed if r.leg is Leg.REQUEST and r.namespace == namespace.name and r.src == routed.dst]
+    came = next((r.iif for r in asked), None)
+    leg = routed.decision.leg
+    if came is None or (leg is not None and leg.index == came.index):
+        return
+    route = Route(f"{routed.dst}/{128 if ':' in routed.dst else 32}", nexthops=(Nexthop(came.index),))
+    yield Candidate(_prefix_stop(namespace, came, routed.dst), replace(namespace, routes=(*namespace.routes, route)))
+
+
+def _prefix_stop(namespace: Namespace, link: Link, asker: str) -> Stop:
+    own = [a for a in namespace.addresses_of(link) if prefix.version(a.address) == prefix.version(asker) and a.scope != "link"]
+    if not own:
+        text = f"{link.name} in {namespace.name} has no address whose network holds {asker}, and no route says that it is there"
+        return lost("no-route", namespace.name, link, Stage.ROUTE, text, object=Object("route", asker, f"no route to {asker}"),
+                    fix=(f"ip route add {asker} dev {link.name}",))  # fmt: skip
+    written = f"{own[0].address}/{own[0].prefixlen}"
+    text = f"{written} on {link.name} in {namespace.name} does not cover {asker}, which is on that segment"
+    return lost("addr-wrong-prefix", namespace.name, link, Stage.ROUTE, text, object=Object("address", f"{written} dev {link.name}", written),
+                fix=(f"ip addr add {own[0].address}/RIGHT-LENGTH dev {link.name}; ip addr del {written} dev {link.name}",))  # fmt: skip
