@@ -50,7 +50,7 @@ def read_namespace(name: str, fd: int) -> Namespace:
             neighbours=reader.of("neighbours", lambda: neighbours.read_neighbours(route), ()),
             fdb=reader.of("bridge forwarding entries", lambda: neighbours.read_fdb(route), ()),
             sysctls=sysctl.read_globals() | per_interface,
-            ruleset=_read_ruleset(fd),
+            ruleset=_read_ruleset(fd, name),
             sockets=reader.of("sockets", sockets.read_sockets, None),
             xfrm=reader.of("IPsec policies", xfrm.read_policies, None),
             counters=counters.read_counters(),
@@ -58,12 +58,12 @@ def read_namespace(name: str, fd: int) -> Namespace:
         )
 
 
-def _read_ruleset(fd: int) -> Ruleset | None:
+def _read_ruleset(fd: int, name: str) -> Ruleset | None:
     try:
         from .netfilter import read_ruleset
     except ImportError:
         return None
-    return read_ruleset(fd)
+    return read_ruleset(fd, name)
 
 
 def answer_set(snapshot: Snapshot, need: AskSet, fd: int) -> Snapshot:

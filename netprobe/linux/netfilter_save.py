@@ -1,13 +1,15 @@
-"""What iptables-save(8) and ip6tables-save(8) print, as tables. Pure: text in, values out."""
+"""What iptables-save(8), ebtables-save(8) and arptables-save(8) print, as tables. Pure: text in, values out."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from netprobe.model import Chain, Rule, Statement, Table
 
 from .netfilter_arguments import Block, blocks, tokens
+from .netfilter_bridge import arptables_arguments, ebtables_arguments
 from .netfilter_targets import read_target
 from .netfilter_xt import general, read_match
 
@@ -24,21 +26,21 @@ TABLES = {
 }
 
 _CHAIN = re.compile(r":(\S+) (\S+)")
-_RULE = re.compile(r"(?:\[(\d+):(\d+)\] )?-A (\S+) ?(.*)")
-_SPACED_CHAIN = re.compile(r'(?:\[(\d+):(\d+)\] )?-A "((?:\\.|[^"\\])*)" ?(.*)')
+_RULE = re.compile(r'(?:\[(\d+):(\d+)\] )?-A (?:"((?:\\.|[^"\\])*)"|(\S+)) ?(.*)')
+Arguments = Callable[[str, str, Collection[str]], tuple[list[Statement], str | None]]
 
 
 def read_save(text: str, engine: str, family: str) -> list[Table]:
-    """The tables of one `iptables-save -c` output; `engine` "iptables" or "iptables-legacy", `family` "ip" or "ip6"."""
+    """The tables of one output of a -save command; `engine` and `family` as in `Table`."""
     tables: list[_Draft] = []
+    read = ARGUMENTS[family]
     for line in text.splitlines():
         if line.startswith("*"):
             tables.append(_Draft(engine, family, line[1:]))
-        elif line.startswith(":") and tables:
-            name, policy = _CHAIN.match(line).groups()  # type: ignore[union-attr] # the tool prints both
-            tables[-1].chains[name] = (policy.lower(), [])
-        elif line.startswith(("-A", "[")) and tables:
-            tables[-1].add(line)
+        elif tables and (chain := _CHAIN.match(line)):
+            tables[-1].chains[chain[1]] = (chain[2].lower(), [])
+        elif tables and (rule := _RULE.match(line)):
+            tables[-1].add(rule, read)
     return [draft.table() for draft in tables]
 
 
@@ -51,38 +53,31 @@ class _Draft:
     name: str
     chains: dict[str, tuple[str, list[Rule]]] = field(default_factory=dict)
 
-    def add(self, line: str) -> None:
-        found = _SPACED_CHAIN.match(line) or _RULE.match(line)
-        if found is None:
-            return
-        packets, size, chain, arguments = found.groups()
+    def add(self, line: re.Match[str], read: Arguments) -> None:
+        packets, size, quoted, plain, arguments = line.groups()
+        chain = quoted or plain
         rules = self.chains.setdefault(chain, ("-", []))[1]
-        statements, comment = read_arguments(arguments, self.family, self.chains)
-        rules.append(
-            Rule(
-                len(rules) + 1,
-                f"-A {chain} {arguments}".rstrip(),
-                tuple(statements),
-                packets=int(packets) if packets else None,
-                bytes=int(size) if size else None,
-                comment=comment,
-            )
-        )
+        statements, comment = read(arguments, self.family, self.chains)
+        counts = (int(packets), int(size)) if packets else (None, None)
+        text = f"-A {chain} {arguments}".rstrip()
+        rules.append(Rule(len(rules) + 1, text, tuple(statements), packets=counts[0], bytes=counts[1], comment=comment))
 
     def table(self) -> Table:
         """The finished table, its chains in the tool's order."""
-        return Table(self.engine, self.family, self.name, tuple(self._chain(name, *chain) for name, chain in self.chains.items()))
+        chains = tuple(self._chain(name, *chain) for name, chain in self.chains.items())
+        return Table(self.engine, self.family, self.name, chains)
 
     def _chain(self, name: str, policy: str, rules: list[Rule]) -> Chain:
-        if name not in TABLES.get(self.name, ()):
+        """A chain with the hook and priority that its name stands for, where the kernel does not tell (the old engine)."""
+        if policy == "-" or name not in HOOKS:
             return Chain(name, tuple(rules))
         hook = HOOKS[name]
-        if self.name == "nat":
+        if self.name == "nat" and self.family in ("ip", "ip6"):
             return Chain(name, tuple(rules), hook, NAT_PRIORITIES[hook], "nat", policy)
-        return Chain(name, tuple(rules), hook, PRIORITIES[self.name], "filter", policy)
+        return Chain(name, tuple(rules), hook, PRIORITIES.get(self.name, 0), "filter", policy)
 
 
-def read_arguments(arguments: str, family: str, chains: dict[str, tuple[str, list[Rule]]]) -> tuple[list[Statement], str | None]:
+def read_arguments(arguments: str, family: str, chains: Collection[str]) -> tuple[list[Statement], str | None]:
     """The statements of one rule and its comment."""
     found = blocks(tokens(arguments))
     statements = general(found[0], family)
@@ -98,3 +93,6 @@ def read_arguments(arguments: str, family: str, chains: dict[str, tuple[str, lis
 
 def _comment(block: Block) -> str | None:
     return block.value("--comment") if block.name == "comment" else None
+
+
+ARGUMENTS: dict[str, Arguments] = {"ip": read_arguments, "ip6": read_arguments, "bridge": ebtables_arguments, "arp": arptables_arguments}

@@ -1,0 +1,171 @@
+"""The rulesets of one namespace, of all engines, read only.
+
+Rules of this file: the kernel is asked first which tables there are, so a namespace without rules costs no process at all; each table is
+then printed by the tool that owns it; no tool runs that would load or create anything. Not readable is never "no rules".
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from netprobe.model import AskedSet, Blind, NamedSet, Ruleset, SetQuery, Table
+
+from . import netns
+from .netfilter_elements import ask_element
+from .netfilter_kernel import Inventory, Nfnetlink, inventory
+from .netfilter_nft import read_listing
+from .netfilter_owner import Key, managed, settled
+from .netfilter_proc import legacy_families, listening_queues, recent_lists
+from .netfilter_save import read_save
+from .netfilter_tools import Printed, run
+
+FEW = 256  # a named set up to this size is read with the rules; of a larger one single elements are asked
+
+
+@dataclass(frozen=True, slots=True)
+class Printer:
+    """A tool that prints the tables of one engine in one family."""
+
+    command: tuple[str, ...]
+    engine: str
+    family: str
+
+    def tables(self, printed: Printed) -> list[Table]:
+        """The tables in its output."""
+        return read_save(printed.output.decode("utf-8", "surrogateescape"), self.engine, self.family)
+
+
+XTABLES = {
+    "ip": Printer(("iptables-nft-save", "-c"), "iptables", "ip"),
+    "ip6": Printer(("ip6tables-nft-save", "-c"), "iptables", "ip6"),
+    "bridge": Printer(("ebtables-nft-save",), "ebtables", "bridge"),
+    "arp": Printer(("arptables-nft-save",), "arptables", "arp"),
+}
+LEGACY = {
+    "ip": Printer(("iptables-legacy-save", "-c"), "iptables-legacy", "ip"),
+    "ip6": Printer(("ip6tables-legacy-save", "-c"), "iptables-legacy", "ip6"),
+    "arp": Printer(("arptables-legacy-save",), "arptables-legacy", "arp"),
+}
+
+
+def read_ruleset(fd: int, name: str = "the namespace") -> Ruleset:
+    """All rules of the open namespace `fd`, which messages call `name`. Raises NotPermitted or CannotLook if it cannot be entered."""
+    return _Reading(fd, name).ruleset()
+
+
+def ask_set(fd: int, query: SetQuery) -> AskedSet:
+    """What the kernel says about one element of a set; an answer with `error` when it could not be asked."""
+    with netns.inside(fd):
+        try:
+            with Nfnetlink() as netlink:
+                return ask_element(netlink, query)
+        except OSError as error:
+            return AskedSet(query, False, error=error.strerror or str(error))
+
+
+class _Reading:
+    """One reading of one namespace: what was found, and what could not be seen."""
+
+    def __init__(self, fd: int, name: str) -> None:
+        self.fd, self.name = fd, name
+        self.unseen: list[str] = []
+
+    def ruleset(self) -> Ruleset:
+        """The whole ruleset."""
+        with netns.inside(self.fd):
+            found, small = self._inventory()
+            legacy = self._legacy()
+            recent, queues = recent_lists(), listening_queues()
+        tables = self._tables(found, legacy, small) if found.tables or legacy else []
+        blind = tuple(Blind(f"the ruleset of {self.name}", why) for why in dict.fromkeys(self.unseen))
+        return Ruleset(blind, tuple(tables), recent, queues)
+
+    def _inventory(self) -> tuple[Inventory, bool]:
+        """What nf_tables holds, and whether all its named sets are small."""
+        try:
+            with Nfnetlink() as netlink:
+                found = inventory(netlink)
+                return found, all(_small(netlink, each.family, each.table, each.name, each.count) for each in found.sets)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EPROTONOSUPPORT, errno.EOPNOTSUPP):  # a kernel without nf_tables
+                self.unseen.append("CAP_NET_ADMIN is missing" if error.errno == errno.EPERM else error.strerror or str(error))
+            return Inventory(()), True
+
+    def _legacy(self) -> tuple[str, ...]:
+        try:
+            return legacy_families()
+        except OSError as error:
+            self.unseen.append(f"the tables of iptables-legacy: {error.strerror}")
+            return ()
+
+    def _tables(self, found: Inventory, legacy: Iterable[str], small: bool) -> list[Table]:
+        """The tables of nf_tables in the kernel's order, then those of the old engine."""
+        owned = managed(found)
+        xtables = [printer for family, printer in XTABLES.items() if any(key[0] == family for key in owned)]
+        old = [LEGACY[family] for family in legacy]
+        native = {family for family, table in found.tables if (family, table) not in owned}
+        commands: dict[str, tuple[str, ...]] = {printer.command[0]: printer.command for printer in xtables + old}
+        printed = run(self.fd, commands | _listings(native, small))
+        tables = {key: table for printer in xtables for key, table in _fitting(printer, printed, found).items()}
+        again = {family for family, table in owned if (family, table) not in tables} - native
+        if again:
+            printed |= run(self.fd, _listings(again, small))
+        rest = {key for key in found.tables if key not in tables}
+        for key, table in self._listed(found, native | again, printed, rest, small).items():
+            tool = XTABLES.get(key[0])
+            absent = key in owned and tool is not None and printed[tool.command[0]].error
+            tables[key] = replace(table, engine=tool.engine) if tool and absent else table
+        return [tables[key] for key in found.tables if key in tables] + [each for tool in old for each in self._read_old(tool, printed)]
+
+    def _read_old(self, printer: Printer, printed: Mapping[str, Printed]) -> list[Table]:
+        output = printed[printer.command[0]]
+        if output.error:
+            self.unseen.append(output.error)
+        return [] if output.error else printer.tables(output)
+
+    def _listed(
+        self, found: Inventory, families: Iterable[str], printed: Mapping[str, Printed], wanted: set[Key], small: bool
+    ) -> dict[Key, Table]:
+        """The tables that nft printed."""
+        tables: dict[Key, Table] = {}
+        for family in sorted(families):
+            values, texts = printed[f"{family} values"], printed[f"{family} texts"]
+            if values.error:
+                self.unseen.append(values.error)
+                continue
+            try:
+                for table in read_listing(values.output, texts.output.decode("utf-8", "surrogateescape"), found.chains, wanted):
+                    tables[table.family, table.name] = table if small else replace(table, sets=_unread(table.sets))
+            except (msgspec.MsgspecError, KeyError, ValueError, TypeError) as error:
+                self.unseen.append(f"nft printed something that is not understood: {error}")
+        return tables
+
+
+def _small(netlink: Nfnetlink, family: str, table: str, name: str, count: int | None) -> bool:
+    return count <= FEW if count is not None else netlink.few(family, table, name, FEW)
+
+
+def _unread(sets: Iterable[NamedSet]) -> tuple[NamedSet, ...]:
+    """The sets of a terse listing: their elements were not printed."""
+    return tuple(replace(each, elements=None) for each in sets)
+
+
+def _listings(families: Iterable[str], small: bool) -> dict[str, tuple[str, ...]]:
+    """nft's command lines for whole families. Only `list ruleset` is terse without reading all elements (1.2 s for 100,000)."""
+    terse = () if small else ("-t",)
+    commands: dict[str, tuple[str, ...]] = {}
+    for family in families:
+        commands[f"{family} values"] = ("nft", "-j", *terse, "list", "ruleset", family)
+        commands[f"{family} texts"] = ("nft", "-a", "-s", *terse, "list", "ruleset", family)
+    return commands
+
+
+def _fitting(printer: Printer, printed: Mapping[str, Printed], found: Inventory) -> dict[Key, Table]:
+    """The tables of an xtables tool that are what the kernel has; what it could not print whole is left to nft."""
+    output = printed[printer.command[0]]
+    fitting = [settled(table, found) for table in printer.tables(output)] if not output.error else []
+    return {(table.family, table.name): table for table in fitting if table is not None}

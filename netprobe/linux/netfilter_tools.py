@@ -1,0 +1,106 @@
+"""The tools that print rulesets, run in a foreign network namespace: several at a time, each for two seconds at most."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from . import netns
+
+LIMIT_S = 2.0
+PLACES = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin"  # where they live, also when a user's PATH has no sbin
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """What a tool printed; `error` says why there is nothing ("nft is not installed", "nft: Operation not permitted")."""
+
+    output: bytes = b""
+    error: str | None = None
+
+
+def run(fd: int, commands: Mapping[str, Sequence[str]]) -> dict[str, Printed]:
+    """The output of each named command line, all started together inside the namespace `fd`.
+
+    Raises NotPermitted or CannotLook when the namespace cannot be entered. A child inherits the namespace of the thread that
+    starts it, and nothing else of it.
+    """
+    children: dict[str, _Child] = {}
+    try:
+        with netns.inside(fd):
+            for name, command in commands.items():
+                children[name] = _Child(command)
+        _wait(list(children.values()))
+        return {name: child.printed() for name, child in children.items()}
+    finally:
+        for child in children.values():
+            child.close()
+
+
+class _Child:
+    """A running tool. It writes into memory files: no pipe can fill up, whatever the order in which they are read."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self.tool = command[0]
+        self.process: subprocess.Popen[bytes] | None = None
+        self.output, self.errors, self.pidfd = -1, -1, -1
+        program = shutil.which(command[0], path=f"{os.environ.get('PATH', '')}:{PLACES}")
+        if program is None:
+            return
+        try:
+            self.output, self.errors = os.memfd_create("output"), os.memfd_create("errors")
+            self.process = subprocess.Popen(
+                [program, *command[1:]],
+                stdin=subprocess.DEVNULL,
+                stdout=self.output,
+                stderr=self.errors,
+                env={"LC_ALL": "C", "PATH": PLACES},
+            )
+            self.pidfd = os.pidfd_open(self.process.pid)
+        except OSError:
+            self.close()
+            raise
+
+    def printed(self) -> Printed:
+        """What it printed, and how it ended."""
+        if self.process is None:
+            return Printed(error=f"{self.tool} is not installed")
+        code = self.process.poll()
+        if code is None:
+            return Printed(error=f"{self.tool} did not answer within {LIMIT_S:g} s")
+        errors = _content(self.errors).decode("utf-8", "replace").strip()
+        if code:
+            return Printed(_content(self.output), f"{self.tool}: {errors.splitlines()[0] if errors else f'exit code {code}'}")
+        return Printed(_content(self.output))
+
+    def close(self) -> None:
+        """End the process if it still runs, and let go of its files."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        for fd in (self.output, self.errors, self.pidfd):
+            if fd >= 0:
+                os.close(fd)
+        self.output = self.errors = self.pidfd = -1
+
+
+def _content(fd: int) -> bytes:
+    return os.pread(fd, os.fstat(fd).st_size, 0)
+
+
+def _wait(children: list[_Child]) -> None:
+    """Until all have ended, or the time is up."""
+    running = {child.pidfd for child in children if child.pidfd >= 0}
+    deadline = time.monotonic() + LIMIT_S
+    poll = select.poll()
+    for pidfd in running:
+        poll.register(pidfd, select.POLLIN)
+    while running and (left := deadline - time.monotonic()) > 0:
+        for pidfd, _ in poll.poll(left * 1000):
+            poll.unregister(pidfd)
+            running.discard(pidfd)
