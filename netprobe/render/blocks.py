@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 from netprobe.model import Agreement, Cause, Confidence, Leg, Report, Source, Verdict
 
 from . import words
 from .escape import lines
 from .headline import colour, ending, question
-from .marks import broken_leg, last_seen, mirrors, surprises
-from .pen import BOLD, CYAN, YELLOW, Pen
+from .marks import broken_leg, hops, last_seen, mirrors, surprises
+from .pen import BOLD, CYAN, DIM, YELLOW, Pen
 
 _INDENT = 9
+_SURPRISES = 4
 
 
 def headline(report: Report, pen: Pen) -> list[str]:
@@ -23,10 +26,20 @@ def disagreement(report: Report, pen: Pen) -> list[str]:
     if report.agreement is not Agreement.DISAGREE:
         return []
     shown = pen.indented("the packet did not do what the configuration says", "DISAGREE  ", YELLOW)
-    for leg, hop in surprises(report)[:4]:
+    if report.verdict is not Verdict.UNDETERMINED and (said := _contradiction(report)):
+        shown += pen.indented(said, " " * 10)
+    for leg, hop in surprises(report)[:_SURPRISES]:
         place = f"{leg} hop {hop.n}, {words.where(hop.namespace, hop.interface)} {words.step(hop)}"
         shown += pen.indented(f"{place}: {words.surprise(hop)}", " " * 10)
     return shown
+
+
+def _contradiction(report: Report) -> str:
+    """The two verdicts, where they differ: an answer that nobody expected, or none where one was."""
+    if report.verdict is not Verdict.REACHABLE:
+        return "predicted: an answer; seen: none" if report.verdict is Verdict.UNREACHABLE else ""
+    missed = any(hop.observed is False for leg in Leg for hop in hops(report, leg))
+    return "" if missed else "predicted: no answer; seen: one"
 
 
 def reply_line(report: Report, pen: Pen) -> list[str]:
@@ -47,7 +60,7 @@ def reply_line(report: Report, pen: Pen) -> list[str]:
 
 def reply_heading(report: Report) -> str:
     """What stands over the reply's hops when they are shown in full; empty when there is nothing to show or one line says it."""
-    back, broken = report.path.reply, broken_leg(report) is Leg.REPLY
+    back, broken = hops(report, Leg.REPLY), broken_leg(report) is Leg.REPLY
     if not back or _mirrored(report):
         return ""
     if not broken and report.agreement is not Agreement.PREDICTED_ONLY and last_seen(back) < 0:
@@ -117,7 +130,7 @@ def _cause(report: Report, cause: Cause, pen: Pen) -> list[str]:
     shown = [pen.paint(line, colour(report)) for line in pen.wrap(f"{title(report)}[{cause.code}]: {cause.summary}", pen.width)]
     shown += _what(cause, pen)
     shown += _labelled("where", f"{words.where(cause.place.namespace, cause.place.interface)}, {cause.place.stage}", pen)
-    why = [proof.text for proof in cause.evidence if proof.source is Source.MODEL]
+    why = [proof.text for proof in cause.evidence if proof.source is Source.MODEL and proof.text != cause.summary]
     seen = [f"{words.evidence_source(proof.source)}: {proof.text}" for proof in cause.evidence if proof.source is not Source.MODEL]
     if cause.because is not None:
         why.append(f"{cause.because.summary} [{cause.because.code}]")
@@ -135,9 +148,16 @@ def _what(cause: Cause, pen: Pen) -> list[str]:
 
 
 def _fix(cause: Cause, pen: Pen) -> list[str]:
-    """Commands are never wrapped: they are there to be copied."""
+    """Commands are never wrapped: they are there to be copied. Where to run one is a comment to the shell, too."""
     labels = ["fix", *[""] * len(cause.fix)]
-    return [_label(label, pen) + pen.paint(pen.plain(command), CYAN) for label, command in zip(labels, cause.fix, strict=False)]
+    return [_label(label, pen) + command_line(command, cause, pen) for label, command in zip(labels, cause.fix, strict=False)]
+
+
+def command_line(command: str, cause: Cause, pen: Pen) -> str:
+    """A command, and the namespace to run it in unless it says so itself."""
+    place = cause.place.namespace
+    told = place is None or "#" in command or re.search(rf"(?<![\w-]){re.escape(place)}(?![\w-])", command) is not None
+    return pen.paint(pen.plain(command), CYAN) + ("" if told else pen.paint(pen.plain(f"   # in {place}"), DIM))
 
 
 def _several(label: str, texts: list[str], pen: Pen) -> list[str]:
@@ -161,7 +181,7 @@ def blockers(report: Report, pen: Pen) -> list[str]:
     shown = pen.flowed([("also in the way, once that is mended (predicted):", BOLD)])
     for cause in report.blockers:
         shown += pen.indented(f"[{cause.code}] {cause.summary}", "  ")
-        shown += [_label("fix", pen) + pen.paint(pen.plain(command), CYAN) for command in cause.fix[:1]]
+        shown += [_label("fix", pen) + command_line(command, cause, pen) for command in cause.fix[:1]]
     return shown
 
 

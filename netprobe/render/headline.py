@@ -56,7 +56,11 @@ def _seen_up_to(report: Report) -> str:
 
 
 def _lost(report: Report) -> str:
-    if report.agreement is Agreement.PREDICTED_ONLY:
+    nothing_sent = report.agreement is Agreement.PREDICTED_ONLY
+    if _never_left(report):
+        way = "would never leave" if nothing_sent and report.command == "why" else "NEVER LEFT"
+        return f"{way} {report.probe.source.endpoint}" + (" (predicted, nothing sent)" if nothing_sent else "")
+    if nothing_sent:
         back = "reply " if report.direction is Leg.REPLY else ""
         return f"{back}would be lost{_at(report)} (predicted, nothing sent)"
     code = report.causes[0].code if report.causes else ""
@@ -64,15 +68,16 @@ def _lost(report: Report) -> str:
         return REFUSALS[code]
     if code == "rejected-by-rule":
         return f"REJECTED{_at(report)}"
-    if _never_left(report):
-        return f"NEVER LEFT {report.probe.source.endpoint}"
     return f"{'REPLY LOST' if report.direction is Leg.REPLY else 'LOST'}{_at(report)}"
 
 
 def _never_left(report: Report) -> bool:
-    """Nothing was seen anywhere, and the hop that stops it lies in the sender's own namespace."""
-    path, lost = report.path.request, lost_at(report, Leg.REQUEST)
-    return lost is not None and last_seen(path) < 0 and path[lost].namespace == report.probe.source.namespace
+    """Nothing was seen anywhere, and the hop that stops it lies in the sender's own namespace, before or at its first interface."""
+    if broken_leg(report) is not Leg.REQUEST:
+        return False
+    path, lost = hops(report, Leg.REQUEST), lost_at(report, Leg.REQUEST)
+    own = report.probe.source.namespace
+    return lost is not None and last_seen(path) < 0 and all(hop.namespace == own for hop in path[: lost + 1])
 
 
 def _at(report: Report) -> str:

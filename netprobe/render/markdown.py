@@ -14,10 +14,11 @@ from . import words
 from .blocks import answers_said, blind, blockers, capture, causes, disagreement, icmp_errors, losses, notes, reply_heading, reply_line
 from .escape import safe
 from .headline import ending, question
-from .marks import Mark, hops, marks
+from .marks import Mark
 from .pen import Pen
+from .rows import rows
 from .terminal import Terminal
-from .text import fate_of, joined
+from .text import joined
 
 
 def markdown(report: Report) -> str:
@@ -32,22 +33,20 @@ def markdown(report: Report) -> str:
 
 
 def _table(report: Report, leg: Leg, heading: str) -> str:
-    path, fates = hops(report, leg), marks(report, leg)
-    if not path or not heading:
+    found = rows(report, leg)
+    if not found or not heading:
         return ""
-    rows = [f"| | # | {heading} | step | µs | what happened |", "|---|--:|---|---|--:|---|"]
-    for at, (hop, fate) in enumerate(zip(path, fates, strict=True)):
-        where = _cell(words.where(hop.namespace, hop.interface), fate)
-        step = _cell(words.step(hop, path[at - 1] if at else None, path[at + 1] if at + 1 < len(path) else None), fate)
-        what = _cell(fate_of(report, hop, fate), fate)
-        rows.append(f"| {fate.value[0]} | {hop.n} | {where} | {step} | {words.micros(hop.time_ns)} | {what} |")
-    return "\n".join(rows)
+    lines = [f"| | # | {heading} | step | µs | what happened |", "|---|--:|---|---|--:|---|"]
+    for row in found:
+        where, step, what = (_cell(text, row.mark) for text in (row.where, row.step, row.what))
+        lines.append(f"| {row.mark.value[0]} | {row.hop.n} | {where} | {step} | {row.time} | {what} |")
+    return "\n".join(lines)
 
 
-def _cell(text: str, fate: Mark) -> str:
+def _cell(text: str, mark: Mark) -> str:
     """A code span in a table: a bar would end the cell even there."""
     span = _code(text).replace("|", r"\|")
-    return f"**{span}**" if fate is Mark.LOST and span else span
+    return f"**{span}**" if mark is Mark.LOST and span else span
 
 
 def _code(text: str) -> str:

@@ -26,11 +26,16 @@ def hops(report: Report, leg: Leg) -> tuple[Hop, ...]:
     if report.verdict is not Verdict.UNREACHABLE or not report.causes or leg is not broken_leg(report):
         return path
     place = report.causes[0].place
-    here = not path or path[-1].namespace == place.namespace
+    here = (path[-1].namespace if path else _start(report, leg)) == place.namespace
     if not here or any(_decides(hop.place, place) for hop in path) or any(hop.observed is False for hop in path[last_seen(path) + 1 :]):
         return path
     flow = path[-1].flow if path else _unsent(report)
     return (*path, Hop(len(path) + 1, place.namespace or "?", place.interface, place.stage, flow))
+
+
+def _start(report: Report, leg: Leg) -> str | None:
+    """The namespace in which a direction begins: a reply begins where the request ended."""
+    return report.probe.source.namespace if leg is Leg.REQUEST else report.path.request[-1].namespace if report.path.request else None
 
 
 def _unsent(report: Report) -> Flow:
@@ -39,10 +44,26 @@ def _unsent(report: Report) -> Flow:
 
 
 def broken_leg(report: Report) -> Leg | None:
-    """The direction in which the probe dies; the request's when nobody knows better; None when it does not die."""
+    """The direction in which the probe dies; where nobody says, that of the root cause, else the request's; None when it does not die."""
     if report.verdict is Verdict.REACHABLE:
         return None
+    if report.direction is None and report.causes:
+        at = report.causes[0].place
+        found = [leg for leg, path in zip(Leg, (report.path.request, report.path.reply), strict=True) if _nearest(path, at) is not None]
+        return found[0] if found else Leg.REQUEST
     return report.direction or Leg.REQUEST
+
+
+def pointed(report: Report) -> tuple[Leg, int] | None:
+    """Where the root cause stands when that is not where the probe died: a request that leaves untranslated kills the reply."""
+    broken = broken_leg(report)
+    if broken is None or not report.causes:
+        return None
+    for leg in sorted(Leg, key=lambda leg: leg is not broken):
+        at = _nearest(hops(report, leg), report.causes[0].place)
+        if at is not None:
+            return None if at == lost_at(report, leg) else (leg, at)
+    return None
 
 
 def last_seen(path: tuple[Hop, ...]) -> int:
@@ -80,12 +101,16 @@ def _hop_of_cause(report: Report, path: tuple[Hop, ...], seen: int, missed: int)
     if not report.causes:
         return None
     place = report.causes[0].place
-    window = range(max(seen, 0), missed + 1)
-    for fits in (_same, _decides, _shows):
-        if found := [at for at in window if fits(path[at].place, place)]:
-            return found[0]
-    inside = [at for at in window if at > seen and path[at].namespace == place.namespace]
-    return inside[0] if inside and not any(_decides(hop.place, place) or _shows(hop.place, place) for hop in path) else None
+    named = _nearest(path, place, max(seen, 0), missed + 1)
+    if named is not None or _nearest(path, place) is not None:
+        return named
+    return next((at for at in range(seen + 1, missed + 1) if path[at].namespace == place.namespace), None)
+
+
+def _nearest(path: tuple[Hop, ...], cause: Place, first: int = 0, end: int | None = None) -> int | None:
+    """The index of the hop nearest to a cause: the same place, else the same decision, else the same interface."""
+    window = range(first, len(path) if end is None else end)
+    return next((at for fits in (_same, _decides, _shows) for at in window if fits(path[at].place, cause)), None)
 
 
 def _same(hop: Place, cause: Place) -> bool:
@@ -156,11 +181,13 @@ def _interfaces(path: tuple[Hop, ...]) -> list[tuple[str, str]]:
 
 
 def surprises(report: Report) -> tuple[tuple[Leg, Hop], ...]:
-    """The hops at which prediction and observation differ: expected and not seen, or seen and not expected."""
+    """Where prediction and observation differ: in each direction the first hop that was expected and not seen, and all that were
+    seen and not expected."""
     if report.agreement is not Agreement.DISAGREE:
         return ()
-    return tuple((leg, hop) for leg in Leg for hop in hops(report, leg) if _differs(hop))
-
-
-def _differs(hop: Hop) -> bool:
-    return hop.observed is False if hop.predicted else hop.observed is not False
+    found: list[tuple[Leg, Hop]] = []
+    for leg in Leg:
+        path = hops(report, leg)
+        missed = next((hop for hop in path if hop.predicted and hop.observed is False), None)
+        found += [(leg, hop) for hop in path if hop is missed or (not hop.predicted and hop.observed is not False)]
+    return tuple(found)

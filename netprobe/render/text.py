@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netprobe.model import Answer, Hop, Leg, Report, Verdict
+from netprobe.model import Answer, Leg, Report
 
 from . import words
 from .blocks import blind, blockers, capture, causes, disagreement, headline, icmp_errors, losses, notes, reply_heading, reply_line
 from .headline import colour as colour_of
 from .headline import ending, question
-from .marks import Mark, broken_leg, hops, marks
-from .pen import BOLD, CYAN, DIM, LEAF, RED, YELLOW, Pen, columns
+from .marks import broken_leg
+from .pen import BOLD, DIM, YELLOW, Pen, columns
+from .rows import Row, rows
 from .terminal import Terminal
 
 SMALLEST_LAST_COLUMN = 26
 NARROW = 70
-
-PAINT = {Mark.PASSED: LEAF, Mark.TRANSLATED: CYAN, Mark.LOST: RED, Mark.NOT_REACHED: DIM, Mark.UNKNOWN: YELLOW, Mark.EXPECTED: ""}
 
 
 def text(report: Report, width: int | None = None, colour: bool = False, ascii: bool = False) -> str:
@@ -75,12 +74,12 @@ def answers(report: Report, pen: Pen) -> list[str]:
     """Each answer on a line, its note under it."""
     if not report.answers:
         return []
-    rows = [_answer(answer, pen) for answer in report.answers]
+    cells = [_answer(answer, pen) for answer in report.answers]
     heads = ["#", "ADDRESS", "MAC", pen.glyph("µS", "US"), "SENT"]
-    drawn = grid(heads, rows, ("right", "left", "left", "right", "left"))
+    drawn = grid(heads, cells, ("right", "left", "left", "right", "left"))
     narrow = pen.width is not None and max(columns(line) for line in drawn) > pen.width
     shown = [] if narrow else drawn[:1]
-    for answer, row, line in zip(report.answers, rows, drawn[1:], strict=True):
+    for answer, row, line in zip(report.answers, cells, drawn[1:], strict=True):
         shown += pen.flowed([(cell, "") for cell in row], 2, "   ") if narrow else [line]
         shown += pen.indented(answer.note, "   ", YELLOW) if answer.note else []
     return shown
@@ -100,58 +99,44 @@ def _reply(report: Report, pen: Pen) -> list[list[str]]:
 
 
 def _path(report: Report, leg: Leg, pen: Pen) -> list[str]:
-    fates = marks(report, leg)
-    rows = [_row(report, leg, at, fate, pen) for at, fate in enumerate(fates)]
-    if not rows:
+    """The hops of one direction: a table, or stacked where its last column would be too narrow to read."""
+    found = rows(report, leg)
+    if not found:
         return []
-    room = None
-    if pen.width:
-        room = pen.width - sum(2 + max(columns(row[at]) for row in [*rows, _heads(pen)]) for at in range(5))
-        if pen.width < NARROW or room < SMALLEST_LAST_COLUMN:
-            return _stacked(rows, fates, pen)
-    return _table(rows, fates, room, pen)
+    cells = [_cells(row, pen) for row in found]
+    if pen.width is None:
+        return _table(found, cells, None, pen)
+    room = pen.width - sum(2 + max(columns(line[at]) for line in [*cells, _heads(pen)]) for at in range(5))
+    narrow = pen.width < NARROW or room < SMALLEST_LAST_COLUMN
+    return _stacked(found, cells, pen) if narrow else _table(found, cells, room, pen)
 
 
-def _heads(pen: Pen) -> tuple[str, ...]:
-    return ("", "#", "WHERE", "STEP", pen.glyph("µS", "US"), "WHAT HAPPENED")
+def _heads(pen: Pen) -> list[str]:
+    return ["", "#", "WHERE", "STEP", pen.glyph("µS", "US"), "WHAT HAPPENED"]
 
 
-def _row(report: Report, leg: Leg, at: int, fate: Mark, pen: Pen) -> tuple[str, ...]:
+def _cells(row: Row, pen: Pen) -> list[str]:
     """The six cells of a hop, safe and without colour."""
-    path = hops(report, leg)
-    hop = path[at]
-    step = words.step(hop, path[at - 1] if at else None, path[at + 1] if at + 1 < len(path) else None)
-    cells = (str(hop.n), words.where(hop.namespace, hop.interface), step, words.micros(hop.time_ns), fate_of(report, hop, fate))
-    return (pen.glyph(*fate.value), *(pen.plain(cell) for cell in cells))
+    return [pen.glyph(*row.mark.value), *(pen.plain(cell) for cell in (str(row.hop.n), row.where, row.step, row.time, row.what))]
 
 
-def fate_of(report: Report, hop: Hop, fate: Mark) -> str:
-    """The last column: what happened to the packet at this hop."""
-    if fate is Mark.NOT_REACHED:
-        return "not reached"
-    if fate is Mark.UNKNOWN:
-        return "not seen here" if hop.observed is False else f"not known; predicted: {words.happened(hop)}"
-    if fate is Mark.LOST:
-        return _loss(report, hop)
-    said = words.happened(hop)
-    return said if hop.predicted or "not predicted" in said else f"{said} (not predicted)"
+def _table(found: Sequence[Row], cells: Sequence[list[str]], room: int | None, pen: Pen) -> list[str]:
+    lines: list[list[str]] = []
+    for row, (sign, n, where, step, time, what) in zip(found, cells, strict=True):
+        first, *more = (pen.paint(line, row.colour) for line in pen.wrap(what, room))
+        lines.append([pen.paint(sign, row.sign_colour), n, pen.paint(where, row.colour), pen.paint(step, row.colour), time, first])
+        lines += [["", "", "", "", "", line] for line in more]
+    return grid(_heads(pen), lines, ("left", "right", "left", "left", "right", "left"))
 
 
-def _loss(report: Report, hop: Hop) -> str:
-    if not report.causes:
-        return "not seen here" if hop.observed is False else words.happened(hop)
-    some = f"{report.sent - report.received} of {report.sent}: " if report.verdict is Verdict.INTERMITTENT else ""
-    return some + words.stopped(report.causes[0])
-
-
-def _table(rows: list[tuple[str, ...]], fates: Sequence[Mark], room: int | None, pen: Pen) -> list[str]:
-    cells: list[list[str]] = []
-    for (sign, n, where, step, time, what), fate in zip(rows, fates, strict=True):
-        colour = "" if fate is Mark.PASSED else PAINT[fate]
-        first, *more = pen.wrap(what, room)
-        cells.append([pen.paint(sign, PAINT[fate]), n, pen.paint(where, colour), pen.paint(step, colour), time, pen.paint(first, colour)])
-        cells += [["", "", "", "", "", pen.paint(line, colour)] for line in more]
-    return grid(_heads(pen), cells, ("left", "right", "left", "left", "right", "left"))
+def _stacked(found: Sequence[Row], cells: Sequence[list[str]], pen: Pen) -> list[str]:
+    shown = []
+    for row, (sign, n, where, step, time, what) in zip(found, cells, strict=True):
+        took = [(f"{time} {pen.glyph('µs', 'us')}", DIM)] if time else []
+        first, *more = pen.flowed([(f"{n} {where}", row.colour), (step, row.colour), *took], 2, " " * 6)
+        shown += [f"{pen.paint(sign, row.sign_colour)} {first}", *more]
+        shown += pen.indented(what, "      ", row.colour) if what else []
+    return shown
 
 
 def grid(heads: Sequence[str], rows: Sequence[Sequence[str]], align: Sequence[str]) -> list[str]:
@@ -164,15 +149,3 @@ def grid(heads: Sequence[str], rows: Sequence[Sequence[str]], align: Sequence[st
     finally:
         tabulate.MIN_PADDING = before
     return [line.rstrip() for line in drawn.splitlines()]
-
-
-def _stacked(rows: list[tuple[str, ...]], fates: Sequence[Mark], pen: Pen) -> list[str]:
-    shown = []
-    for (sign, n, where, step, time, what), fate in zip(rows, fates, strict=True):
-        colour = "" if fate is Mark.PASSED else PAINT[fate]
-        took = f"{time} {pen.glyph('µs', 'us')}" if time else ""
-        parts = [(f"{n} {where}", colour), (step, colour), (took, DIM)]
-        first, *more = pen.flowed([part for part in parts if part[0]], 2, " " * 6)
-        shown += [f"{pen.paint(sign, PAINT[fate])} {first}", *more]
-        shown += pen.indented(what, "      ", colour) if what else []
-    return shown

@@ -6,10 +6,10 @@ from netprobe.model import Flow, Leg, Report
 
 from . import words
 from .blocks import blind, blockers, capture, causes, disagreement, headline, icmp_errors, losses, notes
-from .marks import Mark, hops, marks
 from .pen import BOLD, DIM, Pen
+from .rows import Row, rows
 from .terminal import Terminal
-from .text import PAINT, answers, fate_of, grid, joined
+from .text import answers, grid, joined
 
 _HEADS = ("", "#", "WHERE", "SIDE", "STEP", "µS", "TTL", "FLOW", "MACS", "OBJECT", "WHAT HAPPENED")
 _ALIGN = ("left", "right", "left", "left", "left", "right", "right", "left", "left", "left", "left")
@@ -33,22 +33,16 @@ def wide(report: Report, colour: bool = False, ascii: bool = False) -> str:
 
 
 def _path(report: Report, leg: Leg, pen: Pen) -> list[str]:
-    fates = marks(report, leg)
-    rows = [_row(report, leg, at, fate, pen) for at, fate in enumerate(fates)]
-    return [pen.paint(f"the {leg}:", BOLD), *grid([pen.plain(head) for head in _HEADS], rows, _ALIGN)] if rows else []
+    cells = [_cells(row, pen) for row in rows(report, leg)]
+    return [pen.paint(f"the {leg}:", BOLD), *grid([pen.plain(head) for head in _HEADS], cells, _ALIGN)] if cells else []
 
 
-def _row(report: Report, leg: Leg, at: int, fate: Mark, pen: Pen) -> list[str]:
-    path = hops(report, leg)
-    hop = path[at]
-    cells = (
-        str(hop.n), words.where(hop.namespace, hop.interface), hop.bound or "",
-        words.step(hop, path[at - 1] if at else None, path[at + 1] if at + 1 < len(path) else None),
-        words.micros(hop.time_ns), "" if hop.flow.ttl is None else str(hop.flow.ttl), words.flow(hop.flow), _macs(hop.flow),
-        words.thing(hop.object) if hop.object else "", fate_of(report, hop, fate),
-    )  # fmt: skip
-    colour = "" if fate is Mark.PASSED else PAINT[fate]
-    return [pen.paint(pen.glyph(*fate.value), PAINT[fate]), *(pen.paint(pen.plain(cell), colour) for cell in cells)]
+def _cells(row: Row, pen: Pen) -> list[str]:
+    hop = row.hop
+    ttl = "" if hop.flow.ttl is None else str(hop.flow.ttl)
+    thing = words.thing(hop.object) if hop.object else ""
+    cells = (str(hop.n), row.where, hop.bound or "", row.step, row.time, ttl, words.flow(hop.flow), _macs(hop.flow), thing, row.what)
+    return [pen.paint(pen.glyph(*row.mark.value), row.sign_colour), *(pen.paint(pen.plain(cell), row.colour) for cell in cells)]
 
 
 def _macs(flow: Flow) -> str:

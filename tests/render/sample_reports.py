@@ -232,6 +232,16 @@ DISAGREE = replace(
                 hop(7, "host", "eth1", Stage.TRANSMIT, OUTSIDE, 38, predicted=False, bound="out")), REPLY),
 )  # fmt: skip
 
+UNTRANSLATED = replace(REQUEST[5], n=5, flow=replace(OUTSIDE, src="10.0.0.2"))
+NAT_MISSING = replace(
+    HEALTHY, verdict=Verdict.UNREACHABLE, direction=Leg.REPLY, summary=NO_NAT.summary, received=0, rtt_ns=(),
+    path=Paths((*REQUEST[:4], UNTRANSLATED, hop(6, "internet", "eth0", Stage.RECEIVE, UNTRANSLATED.flow, 41, bound="in"))),
+    causes=(replace(NO_NAT, place=Place("host", "eth0", Stage.POSTROUTING), fix=("iptables -t nat -A POSTROUTING -o eth0 -j MASQUERADE",),
+                    evidence=(Evidence(Source.MODEL, NO_NAT.summary), Evidence(Source.MODEL, "internet has no route to 10.0.0.2"))),),
+)  # fmt: skip
+
+REFUTED = replace(HEALTHY, agreement=Agreement.DISAGREE, path=Paths(REQUEST))
+
 ALL = {
     "healthy": HEALTHY,
     "forward-drop": FORWARD_DROP,
@@ -246,4 +256,6 @@ ALL = {
     "why": WHY,
     "why-ok": WHY_OK,
     "disagree": DISAGREE,
+    "nat-missing": NAT_MISSING,
+    "refuted": REFUTED,
 }

@@ -79,7 +79,7 @@ def test_nothing_hostile_reaches_a_terminal(name, look):
 def test_lines_stay_within_the_width(name, width):
     """Apart from what is there to be copied, and the capture's name."""
     report = sample_reports.ALL[name]
-    copied = [command for cause in report.causes + report.blockers for command in cause.fix] + ["capture:"]
+    copied = [command for cause in report.causes + report.blockers for command in cause.fix] + ["capture:", "   # in "]
     quoted = [line.strip() for cause in report.causes if cause.object for line in cause.object.text.splitlines()]
     for line in drawn(name, width=width).splitlines():
         if columns(line) > width:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from netprobe.model import Agreement, Cause, Leg, Paths, Place, Stage, Verdict
 from netprobe.render.headline import ending
-from netprobe.render.marks import Mark, hops, lost_at, marks, mirrors, surprises
+from netprobe.render.marks import Mark, hops, lost_at, marks, mirrors, pointed, surprises
 from netprobe.render.text import text
 
 SIGNS = {Mark.PASSED: "✓", Mark.TRANSLATED: "⇄", Mark.LOST: "✗", Mark.NOT_REACHED: "·", Mark.UNKNOWN: "?", Mark.EXPECTED: "→"}
@@ -32,6 +32,7 @@ def signs(report, leg=Leg.REQUEST):
         ("why", "→→→✗", ""),
         ("why-ok", "→→→→⇄→", "→⇄→→→→→"),
         ("disagree", "✓✓✓✓⇄?✓", "✓⇄✓✓✓✓✓"),
+        ("nat-missing", "✓✓✓✓✓✓", ""),
     ],
 )
 def test_signs(name, request_, reply):
@@ -77,6 +78,37 @@ def test_a_cause_elsewhere_names_no_hop():
     assert lost_at(replace(sample.FORWARD_DROP, causes=(cause,)), Leg.REQUEST) is None
 
 
+def test_a_path_that_ends_before_its_cause_gets_the_hop_where_it_died():
+    """The walk stops where nothing can be asked any more: there is no hop for a route that is not there."""
+    cause = Cause("no-route", Place("host", None, Stage.ROUTE), "host has no route to 8.8.8.8")
+    report = replace(sample.FORWARD_DROP, causes=(cause,), path=Paths(sample.REQUEST[:3]))
+    last = hops(report, Leg.REQUEST)[-1]
+    assert (signs(report), last.n, last.place) == ("✓✓✓✗", 4, cause.place)
+    assert ending(report) == "LOST at hop 4"
+
+
+def test_an_empty_path_has_its_loss_at_the_first_hop():
+    report = replace(sample.NO_ROUTE, path=Paths())
+    assert (signs(report), ending(report)) == ("✗", "NEVER LEFT red")
+
+
+def test_no_hop_is_made_up_where_the_cause_stands_elsewhere():
+    assert hops(sample.NAT_MISSING, Leg.REPLY) == ()
+    assert ending(sample.NAT_MISSING) == "REPLY LOST"
+
+
+def test_a_cause_away_from_the_loss_is_pointed_at():
+    assert pointed(sample.NAT_MISSING) == (Leg.REQUEST, 4)
+    assert pointed(sample.FORWARD_DROP) is None
+    assert pointed(sample.HEALTHY) is None
+    assert "02:42:ac:10:00:01 ← nat-missing" in text(sample.NAT_MISSING)
+
+
+def test_nobody_says_which_direction_then_the_cause_does():
+    report = replace(sample.REPLY_LOST, verdict=Verdict.INTERMITTENT, direction=None, path=Paths(sample.REQUEST[2:], sample.REPLY))
+    assert signs(report, Leg.REPLY) == "✓⇄✓✓✗✓✓"
+
+
 def test_mirrored_ways():
     assert mirrors(sample.HEALTHY)
     assert not mirrors(sample.DISAGREE)
@@ -87,6 +119,19 @@ def test_mirrored_ways():
 def test_surprises_are_told_only_when_they_are_some():
     assert [(leg, hop.n) for leg, hop in surprises(sample.DISAGREE)] == [(Leg.REQUEST, 6), (Leg.REQUEST, 7)]
     assert surprises(replace(sample.DISAGREE, agreement=Agreement.CONFIRMED)) == ()
+
+
+def test_of_the_hops_not_seen_the_first_is_told_and_the_others_follow_from_it():
+    path = sample.cut(sample.REQUEST, 1)
+    report = replace(sample.HEALTHY, agreement=Agreement.DISAGREE, path=Paths(path))
+    assert [hop.n for _, hop in surprises(report)] == [2]
+
+
+def test_a_refuted_prediction_is_said_first():
+    assert text(sample.REFUTED).splitlines()[:2] == [
+        "DISAGREE  the packet did not do what the configuration says",
+        "          predicted: no answer; seen: one",
+    ]
 
 
 def test_the_reply_is_not_shown_when_nothing_of_it_was_seen():

@@ -1,0 +1,77 @@
+"""The rows of a path's table, the same for every renderer: mark, number, where, step, time, what happened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from netprobe.model import Hop, Leg, Report, Verdict
+
+from . import words
+from .marks import Mark, hops, marks, pointed
+from .pen import CYAN, DIM, LEAF, RED, YELLOW
+
+_COLOURS = {
+    Mark.PASSED: LEAF, Mark.TRANSLATED: CYAN, Mark.LOST: RED, Mark.NOT_REACHED: DIM, Mark.UNKNOWN: YELLOW, Mark.EXPECTED: "",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One hop as it is shown. Its texts are not escaped yet. `pointed`: the root cause stands here, the packet died elsewhere."""
+
+    hop: Hop
+    mark: Mark
+    step: str
+    what: str
+    pointed: bool = False
+
+    @property
+    def where(self) -> str:
+        """Namespace and interface."""
+        return words.where(self.hop.namespace, self.hop.interface)
+
+    @property
+    def time(self) -> str:
+        """µs since the send, empty when not known."""
+        return words.micros(self.hop.time_ns)
+
+    @property
+    def sign_colour(self) -> str:
+        """The colour of the sign."""
+        return _COLOURS[self.mark]
+
+    @property
+    def colour(self) -> str:
+        """The colour of the row: none where all is well."""
+        return YELLOW if self.pointed else "" if self.mark is Mark.PASSED else _COLOURS[self.mark]
+
+
+def rows(report: Report, leg: Leg) -> list[Row]:
+    """The rows of one direction."""
+    return [_row(report, leg, at, mark) for at, mark in enumerate(marks(report, leg))]
+
+
+def _row(report: Report, leg: Leg, at: int, mark: Mark) -> Row:
+    path = hops(report, leg)
+    step = words.step(path[at], path[at - 1] if at else None, path[at + 1] if at + 1 < len(path) else None)
+    here = pointed(report) == (leg, at)
+    pointer = f" ← {report.causes[0].code}" if here else ""
+    return Row(path[at], mark, step, _what(report, path[at], mark) + pointer, here)
+
+
+def _what(report: Report, hop: Hop, mark: Mark) -> str:
+    if mark is Mark.NOT_REACHED:
+        return "not reached"
+    if mark is Mark.UNKNOWN:
+        return "not seen here" if hop.observed is False else f"not known; predicted: {words.happened(hop)}"
+    if mark is Mark.LOST:
+        return _loss(report, hop)
+    said = words.happened(hop)
+    return said if hop.predicted or "not predicted" in said else f"{said} (not predicted)"
+
+
+def _loss(report: Report, hop: Hop) -> str:
+    if not report.causes:
+        return "not seen here" if hop.observed is False else words.happened(hop)
+    some = f"{report.sent - report.received} of {report.sent}: " if report.verdict is Verdict.INTERMITTENT else ""
+    return some + words.stopped(report.causes[0])
