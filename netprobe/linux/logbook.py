@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from netprobe.model import Flow, IcmpError, Leg, Observation, Source, Watch
 from netprobe.wire.answers import Word, pair
-from netprobe.wire.dissect import Packet, dissect, dissect_segment
-from netprobe.wire.mark import PROTOCOL_NUMBERS, Mark
+from netprobe.wire.dissect import ETHERNET, Packet, dissect, dissect_segment
+from netprobe.wire.fragments import restored
+from netprobe.wire.mark import PROTOCOL_NUMBERS, Mark, mark_of
 from netprobe.wire.recognise import Recognised, Recogniser
 
 from .send import Heard
@@ -30,6 +31,7 @@ class Logbook:
         self._answered: set[int] = set()
         self._ports: dict[str, set[int]] = {}
         self._start_ns = 0
+        self.begin(mark_of(watch.probe), "")
 
     def begin(self, mark: Mark, source: str) -> None:
         """Take note of what the probe looks like on the wire and of the address it is sent from."""
@@ -109,10 +111,29 @@ class Logbook:
 
     def _recognised(self) -> dict[int, Recognised]:
         """By index in what was caught. Later fragments last: they are known by their first one, which they may overtake."""
-        eyes = Recogniser(self.mark)
-        order = sorted(range(len(self._caught)), key=lambda i: self._caught[i][1].fragment > 0)
-        found = {i: eyes(self._caught[i][1], _point(self._caught[i][0])) for i in order}
-        return {i: recognised for i, recognised in found.items() if recognised is not None}
+        eyes, found = Recogniser(self.mark), {}
+        firsts: dict[object, bytes] = {}
+        for i in sorted(range(len(self._caught)), key=lambda i: self._caught[i][1].fragment > 0):
+            frame, packet = self._caught[i]
+            recognised = eyes(packet, _point(frame))
+            if recognised is not None and packet.key is not None:
+                datagram = (_point(frame), recognised.leg, recognised.sequence, recognised.error)
+                if packet.fragment and datagram in firsts and frame.link_type == ETHERNET:
+                    recognised = self._mend(i, firsts[datagram], recognised)
+                firsts.setdefault(datagram, frame.frame)
+            if recognised is not None:
+                found[i] = recognised
+        return found
+
+    def _mend(self, i: int, first: bytes, recognised: Recognised) -> Recognised:
+        """Give a later fragment the headers it had when it was caught."""
+        frame = self._caught[i][0]
+        data = restored(first, frame.frame)
+        mended = dissect(data)
+        if data == frame.frame or mended is None:
+            return recognised
+        self._caught[i] = replace(frame, frame=data), mended
+        return replace(recognised, flow=mended.flow)
 
     def _pair(self, found: Mapping[int, Recognised]) -> dict[int, int]:
         """The answers to our ARP or ND requests, by index in what was caught, with their sequence."""

@@ -119,6 +119,7 @@ class _Loop:
                     self._collect(epoll, wait)
                 due = time.monotonic_ns() + probe.interval_ns
                 self._send(sequence, packet)
+                self._collect(epoll, 0)
             self._wait(epoll, probe.timeout_ns)
         self._read()
 

@@ -20,36 +20,35 @@ def release(sockets: Sequence[socket.socket]) -> None:
     fds = [sock.detach() for sock in sockets if sock.fileno() >= 0]
     if not fds:
         return
-    if _kernel() >= COLLECTOR_IS_A_WORKER:
-        try:
-            _hand_over(fds)
-        except OSError:  # no AF_UNIX here, or too many descriptors in flight
-            _close_beside(fds)
-        else:
-            for fd in fds:
-                os.close(fd)
-        return
-    _close_beside(fds)
+    if _kernel() < COLLECTOR_IS_A_WORKER or not _handed_over(fds):
+        for fd in fds:
+            _close_beside(fd)
 
 
-def _hand_over(fds: list[int]) -> None:
+def _handed_over(fds: list[int]) -> bool:
+    """Leave the descriptors to the collector; False, and they stay open, where there is no AF_UNIX or too many are in flight."""
     left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with left, right:
-        for start in range(0, len(fds), AT_ONCE):
-            socket.send_fds(left, [b"x"], fds[start : start + AT_ONCE])
-        socket.send_fds(left, [b"x"], [left.fileno(), right.fileno()])
+        try:
+            for start in range(0, len(fds), AT_ONCE):
+                socket.send_fds(left, [b"x"], fds[start : start + AT_ONCE])
+            socket.send_fds(left, [b"x"], [left.fileno(), right.fileno()])
+        except OSError:
+            return False
+        for fd in fds:  # before the collector can get at them: whoever closes last has to wait
+            os.close(fd)
     # any AF_UNIX socket that is closed sets the collector to work
     left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     left.close()
     right.close()
+    return True
 
 
-def _close_beside(fds: list[int]) -> None:
-    for fd in fds:
-        try:
-            threading.Thread(target=os.close, args=(fd,), daemon=True).start()
-        except RuntimeError:  # no more threads: wait, then
-            os.close(fd)
+def _close_beside(fd: int) -> None:
+    try:
+        threading.Thread(target=os.close, args=(fd,), daemon=True).start()
+    except RuntimeError:  # no more threads: wait, then
+        os.close(fd)
 
 
 def _kernel() -> tuple[int, int]:

@@ -22,6 +22,7 @@ ST, STX = 0x02, 0x03
 ADD, SUB, AND, LSH, RSH, ADD_X = 0x04, 0x14, 0x54, 0x64, 0x74, 0x0C
 JA, JEQ, JGT, JGE, JSET = 0x05, 0x15, 0x25, 0x35, 0x45
 RET, TAX, TXA = 0x06, 0x07, 0x87
+CONDITIONAL = (JEQ, JGT, JGE, JSET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,49 +68,46 @@ class Program:
 
     def assemble(self) -> tuple[Instruction, ...]:
         """The instructions. Raises ValueError for a label that is missing or lies behind, and for too long a program."""
+        targets = [(self._target(i, line.then), self._target(i, line.otherwise)) for i, line in enumerate(self._lines)]
         sizes = [1] * len(self._lines)
         while True:
             starts = _starts(sizes)
-            far = [i for i in range(len(sizes)) if sizes[i] == 1 and self._is_far(i, starts)]
+            far = [
+                i
+                for i, line in enumerate(self._lines)
+                if sizes[i] == 1 and line.code in CONDITIONAL and starts[max(targets[i])] - starts[i] - 1 > REACH
+            ]
             if not far:
                 break
             for i in far:
                 sizes[i] = 3
         if starts[-1] > LIMIT:
             raise ValueError(f"{starts[-1]} instructions, the kernel takes {LIMIT}")
-        return tuple(instruction for i in range(len(sizes)) for instruction in self._encode(i, starts, sizes[i]))
-
-    def _distance(self, i: int, label: str | None, starts: list[int], end: int) -> int:
-        """How many instructions lie between position `end` and the label."""
-        if label is None:
-            return starts[i + 1] - end
-        if label not in self._labels:
-            raise ValueError(f"no label {label}")
-        distance = starts[self._labels[label]] - end
-        if distance < 0:
-            raise ValueError(f"label {label} lies behind: BPF jumps forward only")
-        return distance
-
-    def _is_far(self, i: int, starts: list[int]) -> bool:
-        line = self._lines[i]
-        if line.code not in (JEQ, JGT, JGE, JSET):
-            return False
-        return any(self._distance(i, label, starts, starts[i] + 1) > REACH for label in (line.then, line.otherwise))
-
-    def _encode(self, i: int, starts: list[int], size: int) -> tuple[Instruction, ...]:
-        line, at = self._lines[i], starts[i]
-        if line.code == JA:
-            return ((JA, 0, 0, self._distance(i, line.then, starts, at + 1)),)
-        if line.code not in (JEQ, JGT, JGE, JSET):
-            return ((line.code, 0, 0, line.k & 0xFFFFFFFF),)
-        if size == 1:
-            then = self._distance(i, line.then, starts, at + 1)
-            return ((line.code, then, self._distance(i, line.otherwise, starts, at + 1), line.k),)
-        return (
-            (line.code, 0, 1, line.k),
-            (JA, 0, 0, self._distance(i, line.then, starts, at + 2)),
-            (JA, 0, 0, self._distance(i, line.otherwise, starts, at + 3)),
+        return tuple(
+            instruction
+            for i, line in enumerate(self._lines)
+            for instruction in _encoded(line, sizes[i], starts[i], starts[targets[i][0]], starts[targets[i][1]])
         )
+
+    def _target(self, i: int, label: str | None) -> int:
+        """The line that a label names; the next one without a label."""
+        line = i + 1 if label is None else self._labels.get(label)
+        if line is None:
+            raise ValueError(f"no label {label}")
+        if line <= i:
+            raise ValueError(f"label {label} lies behind: BPF jumps forward only")
+        return line
+
+
+def _encoded(line: _Line, size: int, at: int, then: int, otherwise: int) -> tuple[Instruction, ...]:
+    """The instructions of one line at position `at`, whose jumps lead to the positions `then` and `otherwise`."""
+    if line.code == JA:
+        return ((JA, 0, 0, then - at - 1),)
+    if line.code not in CONDITIONAL:
+        return ((line.code, 0, 0, line.k & 0xFFFFFFFF),)
+    if size == 1:
+        return ((line.code, then - at - 1, otherwise - at - 1, line.k),)
+    return ((line.code, 0, 1, line.k), (JA, 0, 0, then - at - 2), (JA, 0, 0, otherwise - at - 3))
 
 
 def _starts(sizes: list[int]) -> list[int]:
