@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import replace
 
+from msgspec import structs
+
 from netprobe.model import Chain, Table
 
 from .netfilter_kernel import Inventory, KernelChain
@@ -58,7 +60,7 @@ def settled(table: Table, found: Inventory) -> Table | None:
 
 
 def _based(chain: Chain, kernel: KernelChain, handles: list[int]) -> Chain:
-    rules = tuple(replace(rule, handle=handle) for rule, handle in zip(chain.rules, handles, strict=True))
+    rules = tuple(structs.replace(rule, handle=handle) for rule, handle in zip(chain.rules, handles, strict=True))
     return replace(
         chain, rules=rules, hook=kernel.hook, priority=kernel.priority, policy=kernel.policy, type=kernel.type, handle=kernel.handle
     )

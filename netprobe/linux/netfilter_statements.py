@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from netprobe.model import Statement, Term
 
@@ -128,7 +128,7 @@ def _connections(inside: dict[str, Any]) -> list[Statement]:
 def _update(inside: dict[str, Any]) -> list[Statement]:
     """`update @set { key limit rate ... }`: a limit for each element; without one it changes nothing for this packet."""
     found = [each for one in inside.get("stmt", []) for each in statements([one]) if each.kind != "note"]
-    return [replace(each, text=f"{each.text} in set {inside['set']}") for each in found] or [note("set")]
+    return [structs.replace(each, text=f"{each.text} in set {inside['set']}") for each in found] or [note("set")]
 
 
 def _meter(inside: dict[str, Any]) -> list[Statement]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from netprobe.model import Statement, Term
 
 
+@lru_cache(maxsize=1024)
 def key(text: str) -> Term:
     """A selector of the packet, in nft's words."""
     return Term("key", text)

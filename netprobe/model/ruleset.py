@@ -2,6 +2,8 @@
 
 Rules of every engine are kept in one vocabulary, that of nft(8): an iptables match `-s 10.0.0.0/8` is the statement
 `ip saddr 10.0.0.0/8`. So one evaluation serves them all, and `Rule.text` still holds what the rule's own tool prints.
+
+Terms, statements and rules are msgspec Structs, not dataclasses: a ruleset has thousands, and they are made in a tenth of the time.
 """
 
 from __future__ import annotations
@@ -9,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from msgspec import Struct
+
 from .place import Blind
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(Struct, frozen=True, gc=False, omit_defaults=True):
     """One node of an expression of nft(8).
 
     kind: "key" (a selector of the packet, `text` as nft spells it: "ip saddr", "tcp dport", "ct state"), "value" (a literal:
@@ -27,8 +30,7 @@ class Term:
     args: tuple[Term, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(Struct, frozen=True, gc=False, omit_defaults=True):
     """One step of a rule: a test that must hold for the next step to happen, or something that is done to the packet.
 
     kind: "match" (`left` `op` `right`), "vmap" (`left` looked up in `right`), a verdict (accept, drop, return, continue, jump,
@@ -43,12 +45,11 @@ class Statement:
     right: Term | None = None
     port: Term | None = None
     target: str = ""
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: dict[str, str] = {}
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True, gc=False, omit_defaults=True):
     """One rule: `number` counts from 1 in its chain, `handle` is nft's, `text` is what its own tool prints."""
 
     number: int

@@ -6,7 +6,9 @@ Three answers: a value, None (the packet has no such thing, the rule ends withou
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec import structs
 
 from netprobe.model import Ruleset, SetQuery, Statement, Table, Term
 
@@ -151,7 +153,7 @@ def matches(statement: Statement, packet: Packet, scene: Scene) -> bool | Doubt:
 def _any(statement: Statement, packet: Packet, scene: Scene) -> bool | Doubt:
     """One of several selectors has the value (iptables multiport --ports)."""
     assert statement.left is not None
-    answers = [matches(replace(statement, left=each, op="=="), packet, scene) for each in statement.left.args]
+    answers = [matches(structs.replace(statement, left=each, op="=="), packet, scene) for each in statement.left.args]
     doubt = next((each for each in answers if isinstance(each, Doubt)), None)
     found = any(each is True for each in answers)
     if doubt and not found:
