@@ -20,6 +20,9 @@ class Mark(Enum):
     EXPECTED = ("→", ">")
 
 
+_ARRIVED = (Stage.DELIVER, Stage.EXIT)
+
+
 def hops(report: Report, leg: Leg) -> tuple[Hop, ...]:
     """The hops of one direction. A path that ends before the place of its root cause gets a hop for that place: there it died."""
     path = report.path.request if leg is Leg.REQUEST else report.path.reply
@@ -76,7 +79,7 @@ def lost_at(report: Report, leg: Leg) -> int | None:
 
     It dies at the root cause's hop, if that lies between the last place seen and the first place where a sensor waited in vain
     (a cause at no hop of the path, such as a route, counts for the first hop of its namespace in between); where these two are
-    neighbours there is no other choice. A prediction alone ends with the hop that stops it.
+    neighbours there is no other choice. A predicted way that ends short of an arrival ends with the hop that stops it.
     """
     path = hops(report, leg)
     if leg is not broken_leg(report) or not path or report.verdict is Verdict.UNDETERMINED:
@@ -87,9 +90,10 @@ def lost_at(report: Report, leg: Leg) -> int | None:
     named = _hop_of_cause(report, path, last, missed)
     if named is not None:
         return named
-    if report.agreement is Agreement.PREDICTED_ONLY:
-        return len(path) - 1
-    return missed if missed == last + 1 < len(path) else None
+    waited = missed < len(path) and path[missed].observed is False
+    if report.agreement is Agreement.PREDICTED_ONLY or (report.causes and not waited and path[-1].stage not in _ARRIVED):
+        return len(path) - 1  # the way ends here, by prediction
+    return missed if waited and missed == last + 1 else None
 
 
 def first_missed(path: tuple[Hop, ...]) -> int:
@@ -181,13 +185,10 @@ def _interfaces(path: tuple[Hop, ...]) -> list[tuple[str, str]]:
 
 
 def surprises(report: Report) -> tuple[tuple[Leg, Hop], ...]:
-    """Where prediction and observation differ: in each direction the first hop that was expected and not seen, and all that were
-    seen and not expected."""
+    """Where prediction and observation differ: the first hop that was expected and not seen (what follows, follows from it), and all
+    hops that were seen and not expected."""
     if report.agreement is not Agreement.DISAGREE:
         return ()
-    found: list[tuple[Leg, Hop]] = []
-    for leg in Leg:
-        path = hops(report, leg)
-        missed = next((hop for hop in path if hop.predicted and hop.observed is False), None)
-        found += [(leg, hop) for hop in path if hop is missed or (not hop.predicted and hop.observed is not False)]
-    return tuple(found)
+    both = [(leg, hop) for leg in Leg for hop in hops(report, leg)]
+    missed = next((hop for _, hop in both if hop.predicted and hop.observed is False), None)
+    return tuple((leg, hop) for leg, hop in both if hop is missed or (not hop.predicted and hop.observed is not False))

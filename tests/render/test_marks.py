@@ -109,6 +109,21 @@ def test_nobody_says_which_direction_then_the_cause_does():
     assert signs(report, Leg.REPLY) == "✓⇄✓✓✗✓✓"
 
 
+def test_a_way_that_ends_at_a_silent_neighbour_is_lost_there():
+    silent = sample.hop(6, "host", "eth0", Stage.NEIGHBOUR, sample.OUTSIDE, None, "to 8.8.8.8: nobody answers", observed=None)
+    cause = Cause("arp-suppressed", Place("internet", "eth0", Stage.ARP), "internet does not answer")
+    report = replace(sample.FORWARD_DROP, causes=(cause,), path=Paths((*sample.cut(sample.REQUEST[:5], 3), silent)))
+    assert (signs(report), ending(report)) == ("✓✓✓✓⇄✗", "LOST at hop 6")
+    assert "internet does not answer" in text(report).split("error[")[0]
+
+
+def test_a_frame_led_astray_is_lost_where_it_was_seen_last_and_the_cause_is_pointed_at():
+    astray = sample.hop(7, "old", "eth0", Stage.RECEIVE, sample.OUTSIDE, 40, bound="in")
+    cause = Cause("fdb-wrong-entry", Place("host", "eth0", Stage.BRIDGE_FORWARD), "the FDB has it behind eth0")
+    report = replace(sample.FORWARD_DROP, causes=(cause,), path=Paths((*sample.REQUEST, astray)))
+    assert (signs(report), pointed(report)) == ("✓✓✓✓⇄✓✗", (Leg.REQUEST, 5))
+
+
 def test_mirrored_ways():
     assert mirrors(sample.HEALTHY)
     assert not mirrors(sample.DISAGREE)
