@@ -151,6 +151,10 @@ class Paths:
         return ()
 
 
+class UnknownName(WrongQuestion):
+    """No source knows the name; the hint offers the nearest ones."""
+
+
 def lookup(named: Named, sources: Sequence[NameSource]) -> Found:
     """The one namespace that `named` means (its nested names left aside).
 
@@ -161,18 +165,15 @@ def lookup(named: Named, sources: Sequence[NameSource]) -> Found:
     asked = [source for source in sources if (source.bare if named.kind is None else source.kind == named.kind)]
     matches = [found for source in asked for found in source.find(named.name)]
     if not matches:
-        raise UnknownName(named, asked)
+        raise _unknown(named, asked)
     if len(matches) > 1 and len({found.identity() for found in matches}) > 1:
         raise WrongQuestion(f"{named.text} is the name of more than one namespace", "write one of: " + "  ".join(m.text for m in matches))
     return matches[0]
 
 
-class UnknownName(WrongQuestion):
-    """No source knows the name; the hint offers the nearest ones."""
-
-    def __init__(self, named: Named, asked: Sequence[NameSource]) -> None:
-        what = {"pid": "process", "path": "file", None: "namespace or container"}.get(named.kind, f"{named.kind} name")
-        super().__init__(f"there is no {what} {named.name}", _nearest(named, asked))
+def _unknown(named: Named, asked: Sequence[NameSource]) -> UnknownName:
+    what = {"pid": "process", "path": "file", None: "namespace or container"}.get(named.kind, f"{named.kind} name")
+    return UnknownName(f"there is no {what} {named.name}", _nearest(named, asked))
 
 
 def _nearest(named: Named, asked: Sequence[NameSource]) -> str:

@@ -17,6 +17,7 @@ from .netlink import BATCH, Netlink, attribute, attributes, signed
 
 RTM_GETNSID = 90
 NETNSA_NSID, NETNSA_FD = 1, 3
+FIRST = 6
 Place = tuple[Found, netns.Identity]
 Numbers = dict[int, Place]  # where and which the namespace is that has this number
 
@@ -62,10 +63,12 @@ class Peers:
 def numbers_of(asking: int, candidates: Iterator[Found], wanted: Set[int]) -> Numbers:
     """What the open namespace `asking` calls the `candidates`, up to those that it calls `wanted`."""
     numbers: Numbers = {}
+    size = FIRST  # the likely ones come first, and often one of them is it
     with netns.inside(asking), Netlink() as netlink:
-        while not wanted <= numbers.keys() and (batch := list(islice(candidates, BATCH))):
+        while not wanted <= numbers.keys() and (batch := list(islice(candidates, size))):
             for place, number in _numbered(netlink, batch):
                 numbers.setdefault(number, place)
+            size = BATCH
     return numbers
 
 

@@ -43,22 +43,25 @@ def addresses_of(host: str, fd: int, version: int | None = None, files: Mapping[
     return answer
 
 
-def _ask(
-    answers: SimpleQueue[tuple[str, ...] | NetprobeError], host: str, fd: int, version: int | None, files: Mapping[str, bytes]
-) -> None:
-    family = {4: socket.AF_INET, 6: socket.AF_INET6}.get(version or 0, socket.AF_UNSPEC)
+def _ask(answers: _Answers, host: str, fd: int, version: int | None, files: Mapping[str, bytes]) -> None:
     try:
-        with netns.inside(fd):
-            if files:
-                _lay_over(files)
-            found = socket.getaddrinfo(host, None, family, socket.SOCK_DGRAM)
-        answers.put(tuple(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found)))
+        answer: tuple[str, ...] | NetprobeError = _resolved(host, fd, version, files)
     except NetprobeError as error:
-        answers.put(error)
+        answer = error
     except (OSError, UnicodeError) as error:
-        answers.put(WrongQuestion(f"{host} cannot be resolved: {getattr(error, 'strerror', None) or error}", "write its address"))
+        answer = WrongQuestion(f"{host} cannot be resolved: {getattr(error, 'strerror', None) or error}", "write its address")
     finally:
         os.close(fd)
+    answers.put(answer)
+
+
+def _resolved(host: str, fd: int, version: int | None, files: Mapping[str, bytes]) -> tuple[str, ...]:
+    family = {4: socket.AF_INET, 6: socket.AF_INET6}.get(version or 0, socket.AF_UNSPEC)
+    with netns.inside(fd):
+        if files:
+            _lay_over(files)
+        found = socket.getaddrinfo(host, None, family, socket.SOCK_DGRAM)
+    return tuple(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found))
 
 
 def _lay_over(files: Mapping[str, bytes]) -> None:
