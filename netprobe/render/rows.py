@@ -55,8 +55,8 @@ def _row(report: Report, leg: Leg, at: int, mark: Mark) -> Row:
     path = hops(report, leg)
     step = words.step(path[at], path[at - 1] if at else None, path[at + 1] if at + 1 < len(path) else None)
     here = pointed(report) == (leg, at)
-    pointer = f" ← {report.causes[0].code}" if here else ""
-    return Row(path[at], mark, step, _what(report, path[at], mark) + pointer, here)
+    pointer = f"[{report.causes[0].code}] " if here else ""
+    return Row(path[at], mark, step, pointer + _what(report, path[at], mark), here)
 
 
 def _what(report: Report, hop: Hop, mark: Mark) -> str:

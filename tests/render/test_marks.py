@@ -101,7 +101,7 @@ def test_a_cause_away_from_the_loss_is_pointed_at():
     assert pointed(sample.NAT_MISSING) == (Leg.REQUEST, 4)
     assert pointed(sample.FORWARD_DROP) is None
     assert pointed(sample.HEALTHY) is None
-    assert "02:42:ac:10:00:01 ← nat-missing" in text(sample.NAT_MISSING)
+    assert "[nat-missing] to 172.16.0.1" in text(sample.NAT_MISSING)
 
 
 def test_nobody_says_which_direction_then_the_cause_does():
