@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from netprobe.model import AskSet, Blind, Link, Namespace, RouteAnswer, RouteQuery, Ruleset, Snapshot
 
-from . import counters, fib, links, neighbours, netns, sockets, sysctl, tc, xfrm
+from . import counters, fib, links, neighbours, netfilter, netns, sockets, sysctl, tc, xfrm
 from .netlink import Netlink
 
 _T = TypeVar("_T")
@@ -50,7 +50,7 @@ def read_namespace(name: str, fd: int) -> Namespace:
             neighbours=reader.of("neighbours", lambda: neighbours.read_neighbours(route), ()),
             fdb=reader.of("bridge forwarding entries", lambda: neighbours.read_fdb(route), ()),
             sysctls=sysctl.read_globals() | per_interface,
-            ruleset=_read_ruleset(fd, name),
+            ruleset=netfilter.read_ruleset(fd, name),
             sockets=reader.of("sockets", sockets.read_sockets, None),
             xfrm=reader.of("IPsec policies", xfrm.read_policies, None),
             counters=counters.read_counters(),
@@ -58,20 +58,10 @@ def read_namespace(name: str, fd: int) -> Namespace:
         )
 
 
-def _read_ruleset(fd: int, name: str) -> Ruleset | None:
-    try:
-        from .netfilter import read_ruleset
-    except ImportError:
-        return None
-    return read_ruleset(fd, name)
-
-
 def answer_set(snapshot: Snapshot, need: AskSet, fd: int) -> Snapshot:
     """`snapshot` with the kernel's answer to a question about a large set of rules."""
-    from .netfilter import ask_set
-
     namespace = snapshot[need.namespace]
-    ruleset = (namespace.ruleset or Ruleset()).with_answer(ask_set(fd, need.query))
+    ruleset = (namespace.ruleset or Ruleset()).with_answer(netfilter.ask_set(fd, need.query))
     return snapshot.with_namespace(replace(namespace, ruleset=ruleset))
 
 
