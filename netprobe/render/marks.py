@@ -26,14 +26,24 @@ _ARRIVED = (Stage.DELIVER, Stage.EXIT)
 def hops(report: Report, leg: Leg) -> tuple[Hop, ...]:
     """The hops of one direction. A path that ends before the place of its root cause gets a hop for that place: there it died."""
     path = report.path.request if leg is Leg.REQUEST else report.path.reply
-    if report.verdict is not Verdict.UNREACHABLE or not report.causes or leg is not broken_leg(report):
+    place = _cause_place(report)
+    if (
+        report.verdict is not Verdict.UNREACHABLE
+        or place is None
+        or leg is not broken_leg(report)
+        or (path and path[-1].stage is Stage.EXIT)
+    ):
         return path
-    place = report.causes[0].place
     here = (path[-1].namespace if path else _start(report, leg)) == place.namespace
     if not here or any(_decides(hop.place, place) for hop in path) or any(hop.observed is False for hop in path[last_seen(path) + 1 :]):
         return path
     flow = path[-1].flow if path else _unsent(report)
     return (*path, Hop(len(path) + 1, place.namespace or "?", place.interface, place.stage, flow))
+
+
+def _cause_place(report: Report) -> Place | None:
+    """Where the root cause stands; None when there is none, or when nobody knows it."""
+    return report.causes[0].place if report.causes and report.causes[0].code != "unknown" else None
 
 
 def _start(report: Report, leg: Leg) -> str | None:
@@ -50,8 +60,8 @@ def broken_leg(report: Report) -> Leg | None:
     """The direction in which the probe dies; where nobody says, that of the root cause, else the request's; None when it does not die."""
     if report.verdict is Verdict.REACHABLE:
         return None
-    if report.direction is None and report.causes:
-        at = report.causes[0].place
+    at = _cause_place(report)
+    if report.direction is None and at is not None:
         found = [leg for leg, path in zip(Leg, (report.path.request, report.path.reply), strict=True) if _nearest(path, at) is not None]
         return found[0] if found else Leg.REQUEST
     return report.direction or Leg.REQUEST
@@ -59,11 +69,11 @@ def broken_leg(report: Report) -> Leg | None:
 
 def pointed(report: Report) -> tuple[Leg, int] | None:
     """Where the root cause stands when that is not where the probe died: a request that leaves untranslated kills the reply."""
-    broken = broken_leg(report)
-    if broken is None or not report.causes:
+    broken, place = broken_leg(report), _cause_place(report)
+    if broken is None or place is None:
         return None
     for leg in sorted(Leg, key=lambda leg: leg is not broken):
-        at = _nearest(hops(report, leg), report.causes[0].place)
+        at = _nearest(hops(report, leg), place)
         if at is not None:
             return None if at == lost_at(report, leg) else (leg, at)
     return None
@@ -91,7 +101,7 @@ def lost_at(report: Report, leg: Leg) -> int | None:
     if named is not None:
         return named
     waited = missed < len(path) and path[missed].observed is False
-    if report.agreement is Agreement.PREDICTED_ONLY or (report.causes and not waited and path[-1].stage not in _ARRIVED):
+    if report.agreement is Agreement.PREDICTED_ONLY or (_cause_place(report) and not waited and path[-1].stage not in _ARRIVED):
         return len(path) - 1  # the way ends here, by prediction
     return missed if waited and missed == last + 1 else None
 
@@ -102,9 +112,9 @@ def first_missed(path: tuple[Hop, ...]) -> int:
 
 
 def _hop_of_cause(report: Report, path: tuple[Hop, ...], seen: int, missed: int) -> int | None:
-    if not report.causes:
+    place = _cause_place(report)
+    if place is None:
         return None
-    place = report.causes[0].place
     named = _nearest(path, place, max(seen, 0), missed + 1)
     if named is not None or _nearest(path, place) is not None:
         return named

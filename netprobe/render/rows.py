@@ -71,7 +71,7 @@ def _what(report: Report, hop: Hop, mark: Mark) -> str:
 
 
 def _loss(report: Report, hop: Hop) -> str:
-    if not report.causes or pointed(report):
+    if not report.causes or report.causes[0].code == "unknown" or pointed(report):
         return "not seen here" if hop.observed is False else words.happened(hop)
     some = f"{report.sent - report.received} of {report.sent}: " if report.verdict is Verdict.INTERMITTENT else ""
     return some + words.stopped(report.causes[0])

@@ -197,7 +197,7 @@ def confidence(sure: Confidence) -> str:
     """How sure a cause is, in a sentence; empty where it was seen."""
     return {
         Confidence.INFERRED: "concluded from the configuration; no sensor saw it happen",
-        Confidence.UNKNOWN: "not established",
+        Confidence.UNKNOWN: "the cause itself is not established",
     }.get(sure, "")
 
 

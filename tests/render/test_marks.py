@@ -124,6 +124,20 @@ def test_a_frame_led_astray_is_lost_where_it_was_seen_last_and_the_cause_is_poin
     assert (signs(report), pointed(report)) == ("✓✓✓✓⇄✓✗", (Leg.REQUEST, 5))
 
 
+def test_an_unknown_cause_names_no_hop_beyond_what_was_seen():
+    cause = Cause("unknown", sample.REQUEST[2].place, "last seen at host/br0")
+    report = replace(sample.FORWARD_DROP, causes=(cause,))
+    assert (signs(report), ending(report), pointed(report)) == ("✓✓✓???", "LOST after hop 3 of 6", None)
+
+
+def test_a_way_out_of_sight_ends_with_leaving():
+    """A route into a dead tunnel: nothing comes behind the exit, the interface is where it died."""
+    out = sample.hop(7, "host", "eth0", Stage.EXIT, sample.OUTSIDE, None, observed=None)
+    cause = Cause("route-via-dead-device", Place("host", "eth0", Stage.ROUTE), "nobody serves eth0")
+    report = replace(sample.FORWARD_DROP, causes=(cause,), path=Paths((*sample.REQUEST, out)))
+    assert (signs(report), ending(report)) == ("✓✓✓✓⇄✗·", "LOST at hop 6 of 7")
+
+
 def test_mirrored_ways():
     assert mirrors(sample.HEALTHY)
     assert not mirrors(sample.DISAGREE)
