@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from netprobe.model import AskSet, Blind, Link, Namespace, RouteAnswer, RouteQuery, Ruleset, Snapshot
 
-from . import counters, fib, links, neighbours, netfilter, netns, sockets, sysctl, tc, xfrm
+from . import counters, fib, links, neighbours, netfilter, netns, programs, sockets, sysctl, tc, xfrm
 from .netlink import Netlink
 
 _T = TypeVar("_T")
@@ -53,6 +53,7 @@ def read_namespace(name: str, fd: int) -> Namespace:
             ruleset=netfilter.read_ruleset(fd, name),
             sockets=reader.of("sockets", sockets.read_sockets, None),
             xfrm=reader.of("IPsec policies", xfrm.read_policies, None),
+            cgroup_programs=programs.cgroup_programs(programs.own_cgroup()),
             counters=counters.read_counters(),
             blind=tuple(reader.blind),
         )

@@ -8,15 +8,16 @@ from __future__ import annotations
 import socket
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from netprobe.model import Socket
 
 from .netlink import SOCK_DIAG, Netlink, address, attributes, number
+from .programs import cgroup_programs
 
 SOCK_DIAG_BY_FAMILY = 20
-INET_DIAG_SKMEMINFO, INET_DIAG_SKV6ONLY = 7, 11
+INET_DIAG_SKMEMINFO, INET_DIAG_SKV6ONLY, INET_DIAG_CGROUP_ID = 7, 11, 21
 ESTABLISHED, CLOSE, LISTEN = 1, 7, 10  # include/net/tcp_states.h; an unconnected UDP or raw socket is in state CLOSE
 STATES = {ESTABLISHED: "established", CLOSE: "unconnected", LISTEN: "listen"}
 RMEM, RCVBUF, DROPS = 0, 1, 8  # positions in the array of INET_DIAG_SKMEMINFO
@@ -40,19 +41,21 @@ def read_sockets() -> tuple[Socket, ...]:
 
 
 def _diagnosed(netlink: Netlink) -> Iterator[Socket]:
+    programs = _Programs()
     for name, protocol in NUMBERS.items():
         states = sum(1 << state for state in WANTED[name])
         for family in (socket.AF_INET, socket.AF_INET6):
             request = _REQUEST.pack(family, protocol, 1 << INET_DIAG_SKMEMINFO - 1, states)
-            yield from (socket_of(name, payload) for _, payload in netlink.dump(SOCK_DIAG_BY_FAMILY, request))
+            yield from (socket_of(name, payload, programs) for _, payload in netlink.dump(SOCK_DIAG_BY_FAMILY, request))
 
 
-def socket_of(protocol: str, payload: bytes) -> Socket:
-    """One socket from the payload of an inet_diag_msg."""
+def socket_of(protocol: str, payload: bytes, programs: Mapping[int, tuple[str, ...]] | None = None) -> Socket:
+    """One socket from the payload of an inet_diag_msg; `programs` are those of a cgroup, by its id."""
     family, state, _, _, sport, dport, src, dst, interface, _, rqueue, wqueue, uid, _ = _ANSWER.unpack_from(payload)
     fields = attributes(payload, _ANSWER.size)
     memory = struct.unpack_from("=9I", fields.get(INET_DIAG_SKMEMINFO, b"").ljust(36, b"\0"))
     peer = socket.ntohs(dport)
+    cgroup = number(fields.get(INET_DIAG_CGROUP_ID))
     return Socket(
         protocol=protocol,
         address=_unmapped(src, family),
@@ -64,7 +67,16 @@ def socket_of(protocol: str, payload: bytes) -> Socket:
         drops=memory[DROPS],
         v6only=bool(number(fields.get(INET_DIAG_SKV6ONLY))),
         peer=(_unmapped(dst, family), peer) if peer else None,
+        programs=programs[cgroup] if cgroup and programs is not None else (),
     )
+
+
+class _Programs(dict[int, tuple[str, ...]]):
+    """The programs of a cgroup by its id, asked for once a read."""
+
+    def __missing__(self, cgroup: int) -> tuple[str, ...]:
+        self[cgroup] = found = cgroup_programs(cgroup)
+        return found
 
 
 def _unmapped(value: bytes, family: int) -> str:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from netprobe.model import Link, Qdisc, TcFilter
 
 from .netlink import Netlink, attributes, each_attribute, number, text
+from .programs import tcx_filters
 
 RTM_GETQDISC, RTM_GETTFILTER = 38, 46
 TCA_KIND, TCA_OPTIONS, TCA_STATS2, TCA_CHAIN = 1, 2, 7, 11
@@ -55,7 +56,7 @@ def with_traffic_control(netlink: Netlink, links: Sequence[Link]) -> tuple[Link,
 
 
 def _equipped(netlink: Netlink, link: Link, found: Sequence[tuple[Qdisc, int]]) -> Link:
-    filters: list[TcFilter] = []
+    filters: list[TcFilter] = list(tcx_filters(link.index))
     for qdisc, handle in found:
         if qdisc.kind in ("clsact", "ingress"):
             filters += _filters(netlink, link.index, FROM_WIRE, "ingress")
@@ -64,7 +65,7 @@ def _equipped(netlink: Netlink, link: Link, found: Sequence[tuple[Qdisc, int]]) 
         elif qdisc.kind not in (*PASSIVE, "ingress"):
             filters += _filters(netlink, link.index, handle, "egress")
     shown = tuple(qdisc for qdisc, _ in found if qdisc.kind != "noqueue")  # noqueue is the word for none
-    return replace(link, qdiscs=shown, filters=tuple(filters)) if shown else link
+    return replace(link, qdiscs=shown, filters=tuple(filters)) if shown or filters else link
 
 
 def qdisc_of(payload: bytes) -> Qdisc:

@@ -216,6 +216,7 @@ class Socket:
 
     `queue` is (used, limit) of a listener's backlog in connections, of another's receive buffer in bytes; a limit of 0 is not
     known. `address` "::" takes IPv4 as well unless `v6only`. `interface` is the ifindex it is bound to, 0 for any.
+    `programs` are the BPF programs of its cgroup, each of which sees its packets: "cgroup /x.slice ingress NAME id 7".
     """
 
     protocol: str
@@ -228,6 +229,7 @@ class Socket:
     drops: int = 0
     v6only: bool = False
     peer: tuple[str, int] | None = None
+    programs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +294,10 @@ class RouteAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
-    """Everything read of one network namespace, and what of it could not be read (`blind`)."""
+    """Everything read of one network namespace, and what of it could not be read (`blind`).
+
+    `cgroup_programs` are the BPF programs of netprobe's own cgroup, which see what a probe sends; a socket has its own.
+    """
 
     name: str
     inode: int = 0
