@@ -16,8 +16,11 @@ from .selectors import tracked
 Change = Callable[[Packet, int | None], Packet]
 
 
-def changed(statement: Statement, packet: Packet, scene: Scene) -> Packet:
-    """The packet after a "set" or "notrack"; a value that we cannot tell becomes None (unknown), never a guess."""
+def changed(statement: Statement, packet: Packet, scene: Scene) -> Packet | None:
+    """The packet after a "set" or "notrack"; a value that we cannot tell becomes None (unknown), never a guess.
+
+    None when there is no value (a map that does not hold the packet's key): the rule ends there.
+    """
     if statement.kind == "notrack":
         return packet if tracked(packet) else replace(packet, state="untracked")
     if statement.left is None or statement.right is None:
@@ -26,6 +29,8 @@ def changed(statement: Statement, packet: Packet, scene: Scene) -> Packet:
     if change is None:
         return packet
     value = evaluate(statement.right, packet, scene, type_of(statement.left))
+    if value is None:
+        return None
     return change(packet, None if isinstance(value, Doubt | str) else value)
 
 

@@ -26,6 +26,9 @@ UNKNOWN = Unknown.UNKNOWN
 Seen = int | str | None | Unknown
 Reader = Callable[[Packet, Surroundings], Seen]
 
+_TCP, _UDP = (Protocol.TCP,), (Protocol.UDP,)
+_ANY = (Protocol.TCP, Protocol.UDP)
+_ICMP4, _ICMP6 = (Protocol.ICMP,), (Protocol.ICMPV6, Protocol.ND)
 PROTOCOL_NUMBER = {Protocol.ICMP: 1, Protocol.TCP: 6, Protocol.UDP: 17, Protocol.ICMPV6: 58, Protocol.ND: 58}
 
 
@@ -74,6 +77,20 @@ def _port(protocols: tuple[Protocol, ...], side: str) -> Reader:
             return UNKNOWN if packet.flow.protocol is Protocol.OTHER else None
         number = packet.flow.sport if side == "sport" else packet.flow.dport
         return UNKNOWN if number is None else number
+
+    return read
+
+
+def _words(side: str) -> Reader:
+    """`th sport`, `th dport`: the first two words of any transport header; in ICMP they are type and code, and the checksum."""
+
+    def read(packet: Packet, around: Surroundings) -> Seen:
+        if packet.flow.protocol in _ANY:
+            return _port(_ANY, side)(packet, around)
+        if not _carried(packet):
+            return None
+        kind = packet.flow.icmp_type
+        return UNKNOWN if side == "dport" or kind is None else kind << 8 | (packet.flow.icmp_code or 0)
 
     return read
 
@@ -334,10 +351,6 @@ def _leaving(kind: str, devices: tuple[str, ...], link: Link | None) -> str:
     return link.name if link.name in devices else ""
 
 
-_TCP, _UDP = (Protocol.TCP,), (Protocol.UDP,)
-_ANY = (Protocol.TCP, Protocol.UDP)
-_ICMP4, _ICMP6 = (Protocol.ICMP,), (Protocol.ICMPV6, Protocol.ND)
-
 SELECTORS: dict[str, tuple[dt.Datatype, Reader]] = {
     "ip saddr": (dt.IPV4, _of("ip", _source)),
     "ip daddr": (dt.IPV4, _of("ip", _destination)),
@@ -372,8 +385,8 @@ SELECTORS: dict[str, tuple[dt.Datatype, Reader]] = {
     "tcp dport": (dt.PORT, _port(_TCP, "dport")),
     "udp sport": (dt.PORT, _port(_UDP, "sport")),
     "udp dport": (dt.PORT, _port(_UDP, "dport")),
-    "th sport": (dt.PORT, _port(_ANY, "sport")),
-    "th dport": (dt.PORT, _port(_ANY, "dport")),
+    "th sport": (dt.PORT, _words("sport")),
+    "th dport": (dt.PORT, _words("dport")),
     "tcp flags": (dt.TCP_FLAG, _tcp_flags),
     "icmp type": (dt.ICMP_TYPE, _icmp(_ICMP4, "type")),
     "icmp code": (dt.ICMP_CODE, _icmp(_ICMP4, "code")),

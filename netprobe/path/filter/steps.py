@@ -26,6 +26,7 @@ class Branch:
     """One way on: `action` a verdict, "translate" or NEXT; `statement` the one that says so; `matched` the rule held.
 
     `doubt` is why this way is not certain, None when it is the only one. `spent`: but for a quota used up it would have decided.
+    `counted`: the packet came as far as the rule's counter.
     """
 
     action: str
@@ -34,13 +35,14 @@ class Branch:
     target: Target | None = None
     doubt: Doubt | None = None
     matched: bool = True
+    counted: bool = True
     spent: bool = False
 
 
 def branches(rule: Rule, packet: Packet, scene: Scene, hook: str) -> list[Branch]:
     """The ways a packet goes on at a rule, in the order of their likelihood; one that nothing is known against comes first."""
     doubts: list[Doubt] = []
-    spent = False
+    spent = counted = False
     now = before_doubt = packet
     for statement in rule.statements:
         kind = statement.kind
@@ -48,25 +50,32 @@ def branches(rule: Rule, packet: Packet, scene: Scene, hook: str) -> list[Branch
             answer = _answer(statement, rule, now, scene)
             if answer is False:
                 if kind not in SPENDABLE:
-                    return [Branch(NEXT, before_doubt, matched=False)]
+                    return [_missed(before_doubt, counted)]
                 spent = True
             if isinstance(answer, Doubt):
                 doubts.append(answer)
         elif kind in ("set", "notrack"):
-            now = changed(statement, now, scene)
-            before_doubt = before_doubt if doubts else now
+            after = changed(statement, now, scene)
+            if after is None:
+                return [_missed(before_doubt, counted)]
+            now, before_doubt = after, before_doubt if doubts else after
+        elif kind == "note":
+            counted = counted or statement.text == "counter"
         elif spent and kind in ENDINGS:
-            return [Branch(NEXT, before_doubt, matched=False, spent=True)]
+            return [_missed(before_doubt, counted, spent=True)]
         elif kind in VERDICTS:
             return _weighed([Branch(kind, now, statement)], before_doubt, doubts)
         elif kind in TRANSLATIONS:
             return _weighed(_translations(statement, now, hook, scene), before_doubt, doubts)
         elif kind == "vmap":
             found = _verdicts(statement, now, scene)
-            if found:
-                return _weighed(found, before_doubt, doubts)
-            return [Branch(NEXT, before_doubt, matched=False)]
-    return [Branch(NEXT, before_doubt, matched=False)] if spent else _weighed([Branch(NEXT, now)], before_doubt, doubts)
+            return _weighed(found, before_doubt, doubts) if found else [_missed(before_doubt, counted)]
+    return [_missed(before_doubt, counted)] if spent else _weighed([Branch(NEXT, now)], before_doubt, doubts)
+
+
+def _missed(packet: Packet, counted: bool, spent: bool = False) -> Branch:
+    """Past a rule that does not hold to its end."""
+    return Branch(NEXT, packet, matched=False, counted=counted, spent=spent)
 
 
 def _answer(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> bool | Doubt:
@@ -80,12 +89,12 @@ def _answer(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> b
 def _weighed(found: list[Branch], otherwise: Packet, doubts: list[Doubt]) -> list[Branch]:
     """With doubts there is a second way: past the rule. It is the main one unless all doubts are likely to hold."""
     if not doubts:
-        return found or [Branch(NEXT, otherwise, matched=False)]
+        return found or [_missed(otherwise, counted=True)]
     if all(branch.action == NEXT and branch.packet == otherwise for branch in found):
         return [Branch(NEXT, otherwise)]
     worst = next((doubt for doubt in doubts if doubt.ignorance), next((doubt for doubt in doubts if not doubt.likely), doubts[0]))
     held = [branch if branch.doubt else replace(branch, doubt=worst) for branch in found]
-    missed = [Branch(NEXT, otherwise, doubt=worst, matched=False)]
+    missed = [Branch(NEXT, otherwise, doubt=worst, matched=False, counted=False)]
     return held + missed if all(doubt.likely for doubt in doubts) else missed + held
 
 

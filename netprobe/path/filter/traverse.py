@@ -54,6 +54,7 @@ class _State:
     frames: tuple[_Frame, ...] = ()
     doubts: tuple[Doubt, ...] = ()
     passed: tuple[Decision, ...] = ()
+    counted: tuple[Decision, ...] = ()
     spent: tuple[Decision, ...] = ()
     translations: tuple[Translation, ...] = ()
     bound: bool = False
@@ -64,7 +65,10 @@ class _State:
 
     def end(self, verdict: Verdict, decision: Decision | None = None) -> Ruling:
         """The end of this way."""
-        return Ruling(verdict, self.packet, decision, None, self.passed, self.translations, self.spent, (), self.doubts)
+        return Ruling(
+            verdict, self.packet, decision, passed=self.passed, counted=self.counted, translations=self.translations, spent=self.spent,
+            doubts=self.doubts,
+        )  # fmt: skip
 
     def place(self) -> tuple[object, ...]:
         """What decides how this way goes on: two ways with the same place end alike."""
@@ -175,9 +179,11 @@ class _Traversal:
         """Past a rule that does not hold; what it set before it failed stays set (nft), and a quota used up is remembered."""
         if way.packet is not state.packet:
             state = replace(state, packet=way.packet)
-        if way.spent:
-            state = replace(state, spent=(*state.spent, rule_decision(table, chain, rule, self.hook)))
-        return state
+        if not (way.spent or way.counted):
+            return state
+        decision = rule_decision(table, chain, rule, self.hook)
+        spent = (*state.spent, decision) if way.spent else state.spent
+        return replace(state, spent=spent, counted=(*state.counted, decision) if way.counted else state.counted)
 
     def _forked(self, state: _State, table: Table, chain: Chain, rule: Rule, ways: list[Branch]) -> _State | Ruling:
         """The main way on from a rule; the others are put aside, unless one like it was seen before."""
@@ -195,16 +201,17 @@ class _Traversal:
         """The state after one branch of a rule, or the end."""
         if way.doubt is not None and (not main or way.doubt.ignorance):
             state = replace(state, doubts=(*state.doubts, replace(way.doubt, decision=decision)))
-        if way.action == "translate":
-            return self._translated(state, way, decision)
+        counted = (*state.counted, decision) if way.counted else state.counted
         passed = (*state.passed, decision) if way.matched else state.passed
-        state = replace(state, packet=way.packet, passed=passed)
+        if way.action == "translate":
+            return self._translated(replace(state, counted=counted, passed=passed), way, decision)
+        state = replace(state, packet=way.packet, counted=counted, passed=passed)
         return state if way.action == NEXT else self._verdict(state, table, way.statement or Statement(way.action), decision)
 
     def _translated(self, state: _State, way: Branch, decision: Decision) -> _State:
         kind = names(way.statement.kind) if way.statement else ""
         made = Translation(kind, state.packet, way.packet, way.target.ports if way.target else None, decision)
-        state = replace(state, packet=way.packet, passed=(*state.passed, decision), bound=True)
+        state = replace(state, packet=way.packet, bound=True)
         return replace(state.onward(), translations=(*state.translations, made))
 
     def _verdict(self, state: _State, table: Table, statement: Statement, decision: Decision) -> _State | Ruling:
