@@ -49,6 +49,11 @@ def pid_of(lab: DockerLab, name: str) -> str:
     return lab.docker("inspect", "--format", "{{.State.Pid}}", name)
 
 
+def test_every_capability_is_documented_once() -> None:
+    table = re.findall(r"^\| `([A-Z_]+)` \|", (PROJECT / "README.md").read_text(), re.MULTILINE)
+    assert [f"--cap-add={name}" for name in table] == [option for option in documented_options() if option.startswith("--cap-add")]
+
+
 def in_image(lab: DockerLab, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = ["docker", "run", *documented_options(), "netprobe", *arguments]
     return lab.machine.inside(command, check=False)
@@ -80,9 +85,20 @@ def test_arp_between_two_containers(lab: DockerLab) -> None:
     assert lab.docker("exec", "c2", "cat", "/sys/class/net/eth0/address") in result.stdout
 
 
-def test_without_a_capability_it_says_what_is_missing(lab: DockerLab) -> None:
-    result = lab.machine.inside(
-        ["docker", "run", "--rm", "--pid=host", "netprobe", "trace", f"pid:{pid_of(lab, 'c1')}", "8.8.8.8"], check=False
-    )
+@pytest.mark.parametrize("capability", ["SYS_ADMIN", "SYS_PTRACE", "NET_RAW"])
+def test_without_a_capability_it_says_so_and_gives_up(lab: DockerLab, capability: str) -> None:
+    result = trace_with(lab, [option for option in documented_options() if option != f"--cap-add={capability}"])
     assert result.returncode == 3, result.stderr + result.stdout
-    assert "SYS_ADMIN" in result.stderr
+    assert capability in result.stderr
+
+
+def test_without_net_admin_it_works_and_says_what_it_could_not_read(lab: DockerLab) -> None:
+    result = trace_with(lab, [option for option in documented_options() if option != "--cap-add=NET_ADMIN"])
+    report = json.loads(result.stdout)
+    assert report["received"] == 1, result.stderr + result.stdout
+    assert report["blind"]
+
+
+def trace_with(lab: DockerLab, options: list[str]) -> subprocess.CompletedProcess[str]:
+    command = ["docker", "run", *options, "netprobe", "trace", "-o", "json", f"pid:{pid_of(lab, 'c1')}", "8.8.8.8"]
+    return lab.machine.inside(command, check=False)
