@@ -16,6 +16,7 @@ from .netfilter_xt import FULL, mark_and_mask
 
 Reader = Callable[[Block, str], list[Statement] | None]
 
+OPTIONAL = {"optional": ""}  # without a connection CONNMARK does nothing, and the rule goes on
 VERDICTS = {"ACCEPT": "accept", "DROP": "drop", "RETURN": "return"}
 NO_EFFECT = frozenset(
     ("LOG", "NFLOG", "ULOG", "AUDIT", "TRACE", "TCPMSS", "TCPOPTSTRIP", "CLASSIFY", "CHECKSUM", "SET", "SECMARK", "CONNSECMARK",
@@ -67,11 +68,11 @@ def _connmark(block: Block, ip: str) -> list[Statement] | None:
     nfmask, ctmask = (int(block.value(side) or str(FULL), 0) for side in ("--nfmask", "--ctmask"))
     if name in ("--set-xmark", "--set-mark"):
         number, mask = mark_and_mask(block.options[0][2][0])
-        return [Statement("set", ct, right=_flip(ct, mask if name == "--set-xmark" else mask | number, number))]
+        return [Statement("set", ct, right=_flip(ct, mask if name == "--set-xmark" else mask | number, number), options=OPTIONAL)]
     if name == "--save-mark":
-        return [Statement("set", ct, right=_mixed(ct, ctmask, mark, nfmask))]
+        return [Statement("set", ct, right=_mixed(ct, ctmask, mark, nfmask), options=OPTIONAL)]
     if name == "--restore-mark":
-        return [Statement("set", mark, right=_mixed(mark, nfmask, ct, ctmask))]
+        return [Statement("set", mark, right=_mixed(mark, nfmask, ct, ctmask), options=OPTIONAL)]
     return None
 
 

@@ -19,7 +19,7 @@ Change = Callable[[Packet, int | None], Packet]
 def changed(statement: Statement, packet: Packet, scene: Scene) -> Packet | None:
     """The packet after a "set" or "notrack"; a value that we cannot tell becomes None (unknown), never a guess.
 
-    None when there is no value (a map that does not hold the packet's key): the rule ends there.
+    None when there is no value (a map that does not hold the packet's key): the rule ends there, unless the statement is "optional".
     """
     if statement.kind == "notrack":
         return packet if tracked(packet) else replace(packet, state="untracked")
@@ -30,7 +30,7 @@ def changed(statement: Statement, packet: Packet, scene: Scene) -> Packet | None
         return packet
     value = evaluate(statement.right, packet, scene, type_of(statement.left))
     if value is None:
-        return None
+        return packet if "optional" in statement.options else None
     return change(packet, None if isinstance(value, Doubt | str) else value)
 
 

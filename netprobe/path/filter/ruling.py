@@ -102,8 +102,8 @@ class Translation:
 class Ruling:
     """What a hook does to a packet. `packet` is as it goes on; `decision` what decided a verdict other than a plain accept.
 
-    `passed`: the rules that matched on the way. `counted`: those, and the ones that the packet left behind their counter (a verdict map
-    without its key): the rules whose packet counters it moves. `spent`: rules that would have decided earlier but for a quota or limit used up.
+    `passed`: the rules that matched on the way. `counted`: the rules whose packet counters it moves: those, and the ones that it left
+    behind their counter (a verdict map without its key). `spent`: rules that would have decided but for a quota or limit used up.
     `alternatives`: what happens to other packets of the same flow (limit, random), each with the `doubts` that lead there.
     A verdict undetermined carries the doubts that stand in the way, and `needs`: questions whose answers would settle it.
     """

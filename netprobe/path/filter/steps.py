@@ -91,7 +91,8 @@ def _weighed(found: list[Branch], otherwise: Packet, doubts: list[Doubt]) -> lis
     if not doubts:
         return found or [_missed(otherwise, counted=True)]
     if all(branch.action == NEXT and branch.packet == otherwise for branch in found):
-        return [Branch(NEXT, otherwise)]
+        sure = all(doubt.likely for doubt in doubts)
+        return [Branch(NEXT, otherwise, matched=sure, counted=sure)]
     worst = next((doubt for doubt in doubts if doubt.ignorance), next((doubt for doubt in doubts if not doubt.likely), doubts[0]))
     held = [branch if branch.doubt else replace(branch, doubt=worst) for branch in found]
     missed = [Branch(NEXT, otherwise, doubt=worst, matched=False, counted=False)]
