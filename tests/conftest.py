@@ -43,11 +43,17 @@ def open_lab(privilege: str, topology: Topology = TUTORIAL, **options: Any) -> I
         shutil.rmtree(folder)
 
 
-@pytest.fixture(scope="session", params=["root", "rootless"])
+_PRIVILEGES = ["root", "rootless"] if os.geteuid() == 0 else ["rootless"]
+
+
+def pytest_report_header() -> str:
+    """As whom the lab tests run is the first thing to know about a result."""
+    return f"labs: {' and '.join(_PRIVILEGES)}" + ("" if "root" in _PRIVILEGES else " (as root they are tested both ways)")
+
+
+@pytest.fixture(scope="session", params=_PRIVILEGES)
 def privilege(request: pytest.FixtureRequest) -> str:
-    """As whom the lab is made. Both, when pytest is root; else rootless only."""
-    if request.param == "root" and os.geteuid() != 0:
-        pytest.skip("a lab as root needs root; the rootless one runs")
+    """As whom the lab is made."""
     return str(request.param)
 
 

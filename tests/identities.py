@@ -24,10 +24,25 @@ class Identity:
 
     def run(self, argv: Sequence[str], folder: str | Path = "/", text: str = "", timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """Run a program as this user, outside of any lab. The project's netprobe can be imported."""
-        environment = {**os.environ, "PYTHONPATH": str(_PROJECT), **self.environment}
         return subprocess.run(
-            [*self.launcher, *argv], env=environment, cwd=folder, input=text, capture_output=True, text=True, timeout=timeout, check=False
+            [*self.launcher, *argv],
+            env=self._environment(),
+            cwd=folder,
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
         )
+
+    def start(self, argv: Sequence[str], folder: str | Path = "/") -> subprocess.Popen[str]:
+        """Start a program as this user, outside of any lab, its output in a pipe; as a context it is waited for."""
+        return subprocess.Popen(
+            [*self.launcher, *argv], env=self._environment(), cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+        )
+
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, "PYTHONPATH": str(_PROJECT), **self.environment}
 
 
 def identity(privilege: str) -> Identity:

@@ -6,6 +6,7 @@ import errno
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from netprobe.errors import CannotLook
@@ -44,6 +45,8 @@ def build(topology: Topology, engine: firewall.Engine | None = None) -> None:
 
     Raises NotPermitted or CannotLook when a tool or a kernel feature is missing. A half-built lab ends with its world.
     """
+    if not Path("/proc/sys/net/ipv6").exists():
+        topology = topology.without_ipv6()
     every = (HOST, *topology.namespaces)
     for name in topology.namespaces:
         namespaces.create(name)

@@ -117,14 +117,14 @@ class StopMasquerading:
         """With nft one chain holds them; iptables keeps one for each family."""
         if firewall.built_with(self.namespace) is Engine.NFT:
             return typed(self.namespace, "nft flush chain inet lab postrouting")
-        return " && ".join(typed(self.namespace, f"{tool} -t nat -F POSTROUTING") for tool in ("iptables", "ip6tables"))
+        return " && ".join(typed(self.namespace, f"{tool} -t nat -F POSTROUTING") for tool in firewall.iptables())
 
     def apply(self) -> None:
         """Flush them."""
         if firewall.built_with(self.namespace) is Engine.NFT:
             commands.run(self.namespace, ("nft", "flush", "chain", "inet", "lab", "postrouting"))
         else:
-            for tool in ("iptables", "ip6tables"):
+            for tool in firewall.iptables():
                 commands.run(self.namespace, (tool, "-t", "nat", "-F", "POSTROUTING"))
 
     def holds(self) -> bool:

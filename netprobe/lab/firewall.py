@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
+from pathlib import Path
 
 from netprobe.errors import CannotLook
 
@@ -53,7 +54,7 @@ def translate(masquerades: Sequence[Masquerade], engine: Engine | None = None) -
             commands.run(namespace, ("nft", "-f", "-"), _NFT_TABLE.format(rules=rules))
         else:
             lines = "".join(f"-A POSTROUTING -o {out} -j MASQUERADE\n" for out in outs)
-            for tool in ("iptables", "ip6tables"):
+            for tool in iptables():
                 commands.run(namespace, (f"{tool}-restore", "--noflush"), f"*nat\n{lines}COMMIT\n")
 
 
@@ -64,6 +65,11 @@ def built_with(namespace: str) -> Engine:
     except CannotLook:
         return Engine.IPTABLES
     return Engine.NFT
+
+
+def iptables() -> tuple[str, ...]:
+    """The iptables programs that this kernel has a use for."""
+    return ("iptables", "ip6tables") if Path("/proc/sys/net/ipv6").exists() else ("iptables",)
 
 
 def load(rules: Rules) -> None:

@@ -18,8 +18,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from netprobe.errors import NetprobeError
-
 from . import commands, private
 from .build import build
 from .firewall import Engine
@@ -97,10 +95,7 @@ def main(fd: int) -> int:
     try:
         return private.run(lambda: _keep(control, setup), setup.rootless)
     except Exception as error:
-        send(
-            control,
-            Failed(error if isinstance(error, NetprobeError) else RuntimeError("\n".join(getattr(error, "__notes__", [repr(error)])))),
-        )
+        send(control, Failed(private.portable(error)))
         return 1
 
 
@@ -140,7 +135,7 @@ class _Keeper:
                 channel.close()
         except Exception as error:
             with suppress(OSError):
-                send(channel, Failed(error))
+                send(channel, Failed(private.portable(error)))
             channel.close()
         finally:
             for fd in fds[1:]:

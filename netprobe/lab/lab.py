@@ -124,6 +124,7 @@ class Lab:
             self._child = subprocess.Popen(
                 [*launcher, sys.executable, "-c", _INSIDE, str(inside.fileno())], pass_fds=[inside.fileno()],
                 stdin=subprocess.DEVNULL, env=_environment(environment or {}),
+                start_new_session=True,  # Ctrl-C is for the caller, who then closes the lab
             )  # fmt: skip
         try:
             keeper.send(self._control, Setup(topology, rootless, engine, self.folder, tuple(path for path in sys.path if path)))

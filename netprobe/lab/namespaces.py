@@ -34,17 +34,6 @@ def create(name: str) -> None:
         raise
 
 
-def delete(name: str) -> None:
-    """Take the name away, as `ip netns del` does: the namespace ends when no process and no socket is left in it."""
-    syscalls.umount(path(name))
-    os.unlink(path(name))
-
-
-def names() -> tuple[str, ...]:
-    """All namespaces of this world, `host` first."""
-    return (HOST, *sorted(entry.name for entry in os.scandir(NETNS_FOLDER)))
-
-
 @contextmanager
 def entered(name: str) -> Iterator[None]:
     """Run the block inside the namespace `name` and come back: this thread, its new sockets and its new child processes.

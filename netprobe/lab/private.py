@@ -136,7 +136,7 @@ def _in_child(body: Callable[[], int], report: int) -> NoReturn:
         code = 130
     except BaseException as error:
         with suppress(OSError):
-            os.write(report, _pickled(error))
+            os.write(report, pickle.dumps(portable(error)))
     finally:
         with suppress(OSError, ValueError):
             sys.stdout.flush()
@@ -144,15 +144,15 @@ def _in_child(body: Callable[[], int], report: int) -> NoReturn:
         os._exit(code)
 
 
-def _pickled(error: BaseException) -> bytes:
+def portable(error: BaseException) -> BaseException:
+    """An exception as it can be sent to another process: itself, or its text where it does not survive that. With its traceback."""
     if not isinstance(error, NetprobeError) and not hasattr(error, "__notes__"):
         error.add_note("".join(traceback.format_exception(error)).rstrip())
     try:
-        packed = pickle.dumps(error)
-        pickle.loads(packed)  # an exception may pickle and yet not come back
+        pickle.loads(pickle.dumps(error))
     except Exception:
-        return pickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"))
-    return packed
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
 
 
 def _door(work: Callable[[], int], rootless: bool | None, alive: int) -> int:

@@ -7,7 +7,7 @@ is a cable between two namespaces with one end plugged into a bridge.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from .namespaces import HOST
@@ -217,6 +217,25 @@ class Topology:
         for interface in self.interfaces():
             if interface.master is not None and (interface.namespace, interface.master) not in present:
                 raise ValueError(f"{interface.name} is a port of {interface.master}, which {interface.namespace} does not have")
+
+    def without_ipv6(self) -> Topology:
+        """The same lab on a kernel that speaks IPv4 only."""
+
+        def spoken(interface: Interface) -> Interface:
+            return replace(interface, addresses=tuple(address for address in interface.addresses if ":" not in address))
+
+        links = (replace(link, near=spoken(link.near)) for link in self.links)
+        return replace(
+            self,
+            links=tuple(replace(link, far=spoken(link.far)) if isinstance(link, Veth) else link for link in links),
+            loopback=tuple(map(spoken, self.loopback)),
+            routes=tuple(route for route in self.routes if route.version == 4),
+            policy=tuple(rule for rule in self.policy if rule.version == 4),
+            neighbours=tuple(entry for entry in self.neighbours if ":" not in entry.address),
+            sysctls=tuple(sysctl for sysctl in self.sysctls if not sysctl.name.startswith("net.ipv6")),
+            rules=tuple(rules for rules in self.rules if not rules.tool.startswith("ip6")),
+            services=tuple(service for service in self.services if ":" not in (service.address or "")),
+        )
 
     def interfaces(self) -> Iterator[Interface]:
         """Every interface of the lab, both ends of each cable."""

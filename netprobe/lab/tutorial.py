@@ -27,7 +27,8 @@ C2_PORT = "veth9b03c7e"
 TUTORIAL = Topology(
     namespaces=("red", "internet", "c1", "c2"),
     links=(
-        Bridge(Interface("host", "br0", ("10.0.0.1/16", "fd00:10::1/64"))),  # it takes the MAC of its only port, as the tutorial's does
+        # A bridge without a MAC of its own takes its port's, as the tutorial's does. Said here, it is so from the beginning.
+        Bridge(Interface("host", "br0", ("10.0.0.1/16", "fd00:10::1/64"), mac="02:00:0a:00:00:01")),
         Bridge(Interface("host", "docker0", ("172.17.0.1/16", "fd00:172:17::1/64"), mac="02:42:ac:11:00:01")),
         Veth(
             Interface("host", "veth0", master="br0", mac="02:00:0a:00:00:01"),

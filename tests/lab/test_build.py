@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from netprobe.lab import namespaces
+from netprobe.errors import CannotLook
+from netprobe.lab import commands, firewall, namespaces
+from netprobe.lab.firewall import Engine
 from netprobe.lab.lab import Lab
 from netprobe.lab.topology import (
     Bridge,
@@ -24,6 +26,7 @@ from netprobe.lab.topology import (
     Veth,
     Vxlan,
 )
+from netprobe.lab.tutorial import TUTORIAL
 
 MakeLab = Callable[..., Lab]
 
@@ -173,6 +176,43 @@ def test_rules_sysctls_and_states(make_lab: MakeLab) -> None:
 def test_a_topology_that_cannot_be_is_refused(make: Callable[[], object], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         make()
+
+
+def test_a_lab_without_ipv6_has_none_of_it() -> None:
+    spoken = TUTORIAL.without_ipv6()
+    assert not [address for interface in spoken.interfaces() for address in interface.addresses if ":" in address]
+    assert {route.version for route in spoken.routes} == {4}
+    assert {sysctl.name for sysctl in spoken.sysctls} == {"net.ipv4.ip_forward"}
+    assert len(list(spoken.interfaces())) == len(list(TUTORIAL.interfaces()))
+    assert spoken.addresses("red") == ("10.0.0.2",)
+
+
+@pytest.mark.lab
+def test_a_lab_without_ipv6_works(make_lab: MakeLab) -> None:
+    lab = make_lab(TUTORIAL.without_ipv6(), engine=Engine.IPTABLES)
+    assert ping(lab, "red", "8.8.8.8")
+    assert not ping(lab, "red", "2001:4860:4860::8888")
+
+
+@pytest.mark.parametrize(("working", "chosen"), [({"nft", "iptables"}, Engine.NFT), ({"iptables"}, Engine.IPTABLES)])
+def test_nft_is_preferred_and_iptables_will_do(monkeypatch: pytest.MonkeyPatch, working: set[str], chosen: Engine) -> None:
+    monkeypatch.setattr(commands, "run", only(working))
+    assert firewall.choose("host") is chosen
+
+
+def test_a_machine_without_either_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "run", only(set()))
+    with pytest.raises(CannotLook, match="nft or iptables"):
+        firewall.choose("host")
+
+
+def only(working: set[str]) -> Callable[..., str]:
+    def run(namespace: str, argv: tuple[str, ...]) -> str:
+        if argv[0] not in working:
+            raise CannotLook(f"no {argv[0]}")
+        return ""
+
+    return run
 
 
 def test_addresses_of_a_namespace() -> None:

@@ -101,7 +101,8 @@ def test_a_shell_on_a_terminal_has_job_control(user: Identity) -> None:
         [*user.launcher, sys.executable, "-c", _STAND_IN + "print('front', os.tcgetpgrp(0) == os.getpgrp())", "shell", ""],
         {"TERM": "dumb", **user.environment, "SHELL": "/bin/bash", "PYTHONPATH": str(Path(demo.__file__).parents[2])},
         [
-            ("(lab) ", "cd /\n"), (prompt, "echo beg''un; sleep 1000\n"), ("begun", "\x03"), (prompt, "echo code of sleep: $?\n"),
+            ("(lab) ", "cd /\n"),
+            (prompt, "sh -c \"echo beg''un; exec sleep 1000\"\n"), ("begun", "\x03"), (prompt, "echo code of sleep: $?\n"),
             ("code of sleep: 130", "jobs; exit 5\n"),
         ],
     )  # fmt: skip

@@ -8,14 +8,15 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from identities import Identity
 
 from netprobe.errors import CannotLook, NotPermitted
-from netprobe.lab import namespaces, private
+from netprobe.lab import namespaces, private, syscalls
 from netprobe.lab.build import build
 from netprobe.lab.lab import Lab
 from netprobe.lab.tutorial import TUTORIAL
@@ -122,6 +123,32 @@ def test_the_death_of_any_link_of_the_chain_ends_all(fresh_lab: Lab, depth: int)
     wait_until_gone({pid: started for pid, started in running.items() if pid != fresh_lab.pid})
 
 
+_SLOW = """
+import sys, time
+from netprobe.lab import private
+def work():
+    print("inside", flush=True)
+    time.sleep(1000)
+    return 0
+try:
+    private.run(work)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -15), (signal.SIGKILL, -9)])
+def test_whatever_ends_the_caller_ends_the_world(user: Identity, number: int, code: int) -> None:
+    with user.start([sys.executable, "-c", _SLOW]) as caller:
+        assert caller.stdout is not None
+        assert caller.stdout.readline() == "inside\n"
+        running = descendants(caller.pid)
+        assert len(running) >= 4
+        os.kill(caller.pid, number)
+        assert caller.wait(10) == code
+    wait_until_gone(running)
+
+
 def leave_with(code: int) -> int:
     return private.run(lambda: code)
 
@@ -183,6 +210,37 @@ def test_a_refusal_says_what_to_do(fresh_lab: Lab, privilege: str, kind: str, ro
     assert "unprivileged_userns" in raised.value.hint
 
 
-def test_a_lab_in_a_lab(make_lab: Callable[..., Lab], lab: Lab) -> None:
+class Stubborn(Exception):
+    """It pickles, and does not come back."""
+
+    def __init__(self, one: str, two: str) -> None:
+        super().__init__(one + two)
+
+
+def test_an_exception_that_cannot_travel_sends_its_text(lab: Lab) -> None:
+    with pytest.raises(RuntimeError, match="Stubborn: onetwo"):
+        lab.call(raise_stubborn)
+
+
+def raise_stubborn() -> None:
+    raise Stubborn("one", "two")
+
+
+def build_with_a_masked_proc() -> int:
+    """Container engines cover parts of /proc; the kernel then lets no user namespace mount a new one."""
+    syscalls.mount("none", "/proc/sys/fs", "tmpfs")
+
+    def work() -> int:
+        build(TUTORIAL)
+        return subprocess.run(["ip", "netns", "exec", "red", "ping", "-c1", "-W2", "8.8.8.8"], stdout=subprocess.DEVNULL).returncode
+
+    return private.run(work, True)
+
+
+def test_a_masked_proc_is_no_obstacle(fresh_lab: Lab) -> None:
+    assert fresh_lab.call(build_with_a_masked_proc) == 0
+
+
+def test_a_lab_in_a_lab(lab: Lab) -> None:
     """Rootless, too: user namespaces nest."""
     assert lab.call(private.run, int, True) == 0
