@@ -14,7 +14,7 @@ from netprobe.wire.craft import BROADCAST, Recipe
 from netprobe.wire.dissect import ipv4_text, mac_text
 from netprobe.wire.mark import Mark
 
-from .send import Heard, configure
+from .send import Heard, configure, owned_by
 from .tap import bind_packet
 
 SIOCGIFADDR, SIOCGIFHWADDR = 0x8915, 0x8927  # include/uapi/linux/sockios.h
@@ -30,7 +30,8 @@ class FrameSender:
         interface = probe.device or probe.source.interface
         if interface is None:
             raise OSError(errno.ENODEV, "an ARP probe needs an interface to leave by")
-        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, 0)
+        with owned_by(probe.uid):
+            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, 0)
         try:
             configure(self._socket, probe)
             self.mac = mac_text(_ask(interface, SIOCGIFHWADDR)[18:24])

@@ -6,7 +6,7 @@ import errno
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from netprobe.model import Flow, IcmpError, Leg, Observation, Source, Watch
+from netprobe.model import Flow, IcmpError, Leg, Observation, Protocol, Source, Watch
 from netprobe.wire.answers import Word, pair
 from netprobe.wire.dissect import ETHERNET, Packet, dissect, dissect_segment
 from netprobe.wire.fragments import restored
@@ -73,11 +73,20 @@ class Logbook:
             self._say("refused", heard.stamp_ns, source=Source.ICMP, sequence=sequence, leg=Leg.REQUEST, error=heard.error)
             return
         found = self._ears(heard.packet) if heard.packet is not None else None
-        if found is None or found.leg is not Leg.REPLY or found.error is not None or found.sequence in self._answered:
+        if heard.packet is None or found is None or found.leg is not Leg.REPLY or found.error is not None:
             return
-        self._answered.add(found.sequence)
-        text = "refused" if "RST" in found.text else ""
-        self._say("answered", heard.stamp_ns, sequence=found.sequence, leg=Leg.REPLY, flow=found.flow, text=text)
+        sequence = found.sequence
+        if self.mark.protocol is Protocol.UDP and self._ears.sequence_in(heard.packet.payload) is None:
+            sequence = self._last_asked(heard.stamp_ns)
+        if sequence not in self._answered:
+            self._answered.add(sequence)
+            text = "refused" if "RST" in found.text else ""
+            self._say("answered", heard.stamp_ns, sequence=sequence, leg=Leg.REPLY, flow=found.flow, text=text)
+
+    def _last_asked(self, stamp_ns: int) -> int:
+        """The packet that an answer without a token belongs to: the last one sent before it that has no answer yet."""
+        sent = [o.sequence for o in self._said if o.kind == "sent" and o.stamp_ns <= stamp_ns]
+        return next((sequence for sequence in reversed(sent) if sequence not in self._answered), sent[-1] if sent else 0)
 
     def caught(self, frame: Caught) -> None:
         """A tap caught a frame."""

@@ -6,12 +6,13 @@ neighbours all apply, as for a program's own packets. Opened in the namespace of
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import socket
 import struct
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from netprobe.model import IcmpError, Probe, Protocol
@@ -28,8 +29,11 @@ IP_MTU_DISCOVER, IP_RECVERR, IPV6_MTU_DISCOVER, IPV6_RECVERR, IPV6_DONTFRAG = 10
 PMTUDISC_DONT, PMTUDISC_PROBE = 0, 3
 MSG_ERRQUEUE = 0x2000
 SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_ICMP6 = 2, 3  # include/uapi/linux/errqueue.h
+_NOBODY_AT_ALL = ctypes.c_uint32(-1)  # setfsuid refuses it and says who we are
 NOTHING = ((RET, 0, 0, 0),)  # a filter
 _EXTENDED_ERROR = struct.Struct("=IBBBxII")
+
+_libc = ctypes.CDLL(None, use_errno=True)
 
 PORTS = 16  # of a TCP run; each SYN gets its own, so that one that is lost on the way back does not spoil the next
 
@@ -165,7 +169,8 @@ class Sender:
 
     def _configured(self, kind: int, protocol: int) -> socket.socket:
         """A socket with the probe's TTL, fragmentation, mark, interface and user."""
-        sock = socket.socket(self.family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, protocol)
+        with owned_by(self.probe.uid):
+            sock = socket.socket(self.family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, protocol)
         try:
             configure(sock, self.probe)
         except BaseException:
@@ -174,14 +179,31 @@ class Sender:
         return sock
 
 
+@contextmanager
+def owned_by(uid: int) -> Iterator[None]:
+    """Sockets made in this block belong to the user `uid`; 0 leaves them ours. Raises OSError for a user we may not act for.
+
+    The file system uid is the thread's own. Routing rules go by the socket's uid, `-m owner` and `meta skuid` by that of the
+    file behind it; both are taken from here, and changing the owner afterwards would reach the first only. setfsuid(2).
+    """
+    if not uid:
+        yield
+        return
+    before = _libc.setfsuid(uid)
+    try:
+        if _libc.setfsuid(_NOBODY_AT_ALL) != uid:
+            raise PermissionError(errno.EPERM, f"not permitted to send as user {uid}")
+        yield
+    finally:
+        _libc.setfsuid(before)
+
+
 def configure(sock: socket.socket, probe: Probe) -> None:
-    """Give a socket the probe's TTL, fragmentation, mark, interface and user. Raises OSError."""
+    """Give a socket the probe's TTL, fragmentation, mark and interface. Raises OSError."""
     if probe.mark:
         sock.setsockopt(socket.SOL_SOCKET, SO_MARK, probe.mark)
     if probe.device:
         sock.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, os.fsencode(probe.device) + b"\0")
-    if probe.uid:
-        os.fchown(sock.fileno(), probe.uid, -1)  # sockfs makes it the socket's owner, which rules and `-m owner` go by
     if sock.family == socket.AF_INET6:
         if probe.ttl is not None:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, probe.ttl)

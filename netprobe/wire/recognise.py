@@ -90,7 +90,7 @@ class Recogniser:
     def _echo(self, packet: Packet) -> _Hit | None:
         leg = Leg.REQUEST if packet.flow.icmp_type in (8, 128) else Leg.REPLY
         if self.mark.has_token:
-            sequence = self._token(packet.payload)
+            sequence = self.sequence_in(packet.payload)
             return None if sequence is None else (leg, sequence)
         return self._numbered(packet, leg) if len(packet.payload) == self.mark.size else None
 
@@ -101,8 +101,8 @@ class Recogniser:
         sequence = (packet.sequence - self.mark.first) % MODULUS
         return (leg, sequence) if sequence < self.mark.count else None
 
-    def _token(self, payload: bytes) -> int | None:
-        """The sequence in a payload that begins with our token."""
+    def sequence_in(self, payload: bytes) -> int | None:
+        """The sequence in a payload that begins with our token, else None."""
         if payload[:RUN_BYTES] != self.mark.run or len(payload) < TOKEN_BYTES:
             return None
         sequence = int.from_bytes(payload[RUN_BYTES:TOKEN_BYTES], "big")
@@ -121,7 +121,7 @@ class Recogniser:
 
     def _udp(self, packet: Packet, point: object) -> _Hit | None:
         ports, back = _ports(packet.flow), _ports(packet.flow.reversed())
-        sequence = self._token(packet.payload) if self.mark.has_token else None
+        sequence = self.sequence_in(packet.payload) if self.mark.has_token else None
         if back in self._requests:
             return Leg.REPLY, self._requests[back] if sequence is None else sequence
         if packet.flow.dport in self.mark.source_ports and any(back[:2] == request[:2] for request in self._requests):
@@ -149,7 +149,7 @@ class Recogniser:
             return None
         if packet.flow.protocol is Protocol.TCP:
             return self._tcp(packet)
-        sequence = self._token(packet.payload) if self.mark.has_token else None
+        sequence = self.sequence_in(packet.payload) if self.mark.has_token else None
         if packet.flow.protocol is Protocol.UDP:
             return self._quoted_udp(packet.flow, sequence)
         leg = Leg.REQUEST if packet.flow.icmp_type in (8, 128) else Leg.REPLY
@@ -175,9 +175,9 @@ class Recogniser:
 
     def _stamp_in_request(self, packet: Packet) -> int | None:
         if self.mark.protocol is Protocol.ARP and packet.flow.icmp_type == 1:
-            return self._token(packet.padding)
+            return self.sequence_in(packet.padding)
         if self.mark.protocol is Protocol.ND and packet.flow.icmp_type == 135:
-            return self._token(self.mark.run[:2] + packet.nonce)  # the nonce has room for six of the eight bytes
+            return self.sequence_in(self.mark.run[:2] + packet.nonce)  # the nonce has room for six of the eight bytes
         return None
 
 

@@ -1,0 +1,102 @@
+"""What the tests of the tap do inside a lab."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import struct
+import time
+from typing import Any
+
+from observing import path_of
+
+from netprobe.linux.netns import inside
+from netprobe.linux.release import release
+from netprobe.linux.tap import BUFFER, Caught, Tap, buffers
+from netprobe.wire.filter import tap_filter
+from netprobe.wire.mark import Mark
+
+Seen = tuple[str, int, bytes, int, int]
+
+
+def inject(mark: Mark, namespace: str, frames: list[bytes], watched: str) -> list[Seen]:
+    """Put frames on eth0 of a namespace; what a tap of `watched` catches of them: interface, type, bytes, lengths, link type."""
+    with inside(path_of(watched)):
+        tap = Tap(watched, tap_filter(mark))
+    try:
+        with inside(path_of(namespace)), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as out:
+            out.bind(("eth0", 0))
+            for frame in frames:
+                out.send(frame)
+        return [plain(caught) for caught in until_quiet(tap)]
+    finally:
+        release([tap.socket])
+
+
+def until_quiet(tap: Tap) -> list[Caught]:
+    """What the tap catches until nothing more comes."""
+    caught: list[Caught] = []
+    room = buffers()
+    quiet = 0
+    while quiet < 10:
+        time.sleep(0.01)
+        new = list(tap.read(room))
+        quiet = 0 if new else quiet + 1
+        caught += new
+    return caught
+
+
+def plain(caught: Caught) -> Seen:
+    return caught.interface, caught.packet_type, caught.frame, caught.wire_length, caught.link_type
+
+
+def through_a_tun(mark: Mark, packet: bytes) -> list[Seen]:
+    """What a tap of `red` catches of a packet that comes out of a tun device, which has no Ethernet."""
+    with inside(path_of("red")):
+        tap = Tap("red", tap_filter(mark))
+        tun = os.open("/dev/net/tun", os.O_RDWR)
+        try:
+            fcntl.ioctl(tun, 0x400454CA, struct.pack("=16sH22x", b"tun\xff", 0x1001))  # TUNSETIFF, IFF_TUN | IFF_NO_PI
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+                fcntl.ioctl(control, 0x8914, struct.pack("=16sH22x", b"tun\xff", 1))  # SIOCSIFFLAGS, IFF_UP
+            os.write(tun, packet)
+            return [plain(caught) for caught in until_quiet(tap)]
+        finally:
+            os.close(tun)
+            release([tap.socket])
+
+
+def starve(mark: Mark, frame: bytes, times: int) -> tuple[int, int]:
+    """How many of the frames a tap catches when nobody reads it meanwhile, and how many it says it lost."""
+    with inside(path_of("host")):
+        tap = Tap("host", tap_filter(mark))
+    try:
+        tap.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        with inside(path_of("red")), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as out:
+            out.bind(("eth0", 0))
+            for _ in range(times):
+                out.send(frame)
+        time.sleep(0.2)
+        return len(list(tap.read(buffers()))), tap.lost()
+    finally:
+        release([tap.socket])
+
+
+def released(count: int) -> tuple[int, int]:
+    """Open descriptors before and after `count` packet sockets were opened and released."""
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - counting, not walking
+    release([socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 3) for _ in range(count)])
+    deadline = time.monotonic() + 5
+    while (after := len(os.listdir("/proc/self/fd"))) > before and time.monotonic() < deadline:  # noqa: PTH208
+        time.sleep(0.02)
+    return before, after
+
+
+def queue_room(mark: Mark) -> Any:
+    """The tap's receive buffer in bytes, as the kernel counts (twice what was asked)."""
+    tap = Tap("host", tap_filter(mark))
+    try:
+        return tap.socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF), 2 * BUFFER
+    finally:
+        release([tap.socket])
