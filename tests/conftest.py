@@ -24,6 +24,8 @@ from netprobe.lab.lab import Lab
 from netprobe.lab.topology import Topology
 from netprobe.lab.tutorial import TUTORIAL
 
+pytest_plugins = ["engines.fixtures"]  # docker_lab, podman_lab
+
 
 @contextmanager
 def open_lab(privilege: str, topology: Topology = TUTORIAL, **options: Any) -> Iterator[Lab]:

@@ -1,4 +1,4 @@
-"""Fixtures that make container engines. Where one cannot be had the test is skipped, and the end of the run says so out loud."""
+"""Fixtures that make container engines, a plugin of the tests. Where one cannot be had the test is skipped, and the end of the run says so out loud."""
 
 from __future__ import annotations
 
