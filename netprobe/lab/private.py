@@ -214,10 +214,11 @@ def _leave_the_machine(rootless: bool | None) -> None:
 def _become_root_of_a_user_namespace() -> None:
     user, group = os.geteuid(), os.getegid()
     try:
-        syscalls.unshare(syscalls.CLONE_NEWUSER | _WORLD)
+        syscalls.unshare(syscalls.CLONE_NEWUSER)
         _write("/proc/self/setgroups", "deny")  # the kernel's condition for a gid_map without privilege, user_namespaces(7)
         _write("/proc/self/uid_map", f"0 {user} 1")
         _write("/proc/self/gid_map", f"0 {group} 1")
+        syscalls.unshare(_WORLD)  # after the maps, so that /proc/net/ip_tables_names belongs to root here (xt_proto_init)
     except OSError as error:
         raise NotPermitted(f"this machine forbids user namespaces to ordinary users ({error.strerror})", _NO_USER_NAMESPACE) from None
 

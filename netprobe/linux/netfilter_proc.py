@@ -9,6 +9,7 @@ from netprobe.model import RecentEntry, RecentList
 
 NET = "/proc/thread-self/net"  # /proc/net is the main thread's namespace
 LEGACY_NAMES = {"ip": "ip_tables_names", "ip6": "ip6_tables_names", "arp": "arp_tables_names"}
+_LEGACY_MODULE = re.compile(rb"^(?:ip6?|arp)table_(?:filter|nat|mangle|raw|security) ", re.MULTILINE)
 _STAMPS = re.compile(r"src=(\S+) ttl: (\d+) last_seen: (\d+) oldest_pkt: \d+ (.*)")
 _NOW = re.compile(rb"^now at (\d+) nsecs$", re.MULTILINE)
 RATES = (250, 1000, 100, 300)  # CONFIG_HZ
@@ -16,8 +17,18 @@ _JIFFIES = re.compile(rb"^jiffies: (\d+)$", re.MULTILINE)
 
 
 def legacy_families() -> tuple[str, ...]:
-    """The families in which the old engine (getsockopt, xtables-legacy) has tables. Raises OSError when that cannot be told."""
-    return tuple(family for family, name in LEGACY_NAMES.items() if _read(f"{NET}/{name}").strip())
+    """The families in which the old engine (getsockopt, xtables-legacy) has tables. Raises OSError when that cannot be told.
+
+    In a namespace that was made together with its user namespace the files belong to the machine's root; where none of the engine's
+    modules is loaded there is nothing in them.
+    """
+    try:
+        return tuple(family for family, name in LEGACY_NAMES.items() if _read(f"{NET}/{name}").strip())
+    except PermissionError:
+        modules = _read("/proc/modules")
+        if modules and not _LEGACY_MODULE.search(modules):
+            return ()
+        raise
 
 
 def _read(path: str) -> bytes:
