@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from .errors import WrongQuestion
 from .model import Protocol
 
-KINDS = ("netns", "docker", "podman", "lxc", "containerd", "pid", "path", "pod")
+KINDS = ("netns", "docker", "podman", "lxc", "nspawn", "containerd", "pid", "path", "pod")
 PROTOCOLS = {protocol.value: protocol for protocol in (Protocol.ICMP, Protocol.UDP, Protocol.TCP, Protocol.ARP)}
 INTERFACE_BYTES = 15  # IFNAMSIZ without its NUL, include/uapi/linux/if.h
 NAME_BYTES = 255  # NAME_MAX, a file name in /run/netns
@@ -54,8 +54,10 @@ class Named:
 
 def parse(text: str) -> Named:
     """What `text` says. Raises WrongQuestion with what to write instead."""
-    if not text or "\0" in text:
-        raise WrongQuestion("an endpoint is missing" if not text else "a name cannot hold a NUL byte", EXAMPLES)
+    if not text:
+        raise WrongQuestion("an endpoint is missing", EXAMPLES)
+    if "\0" in text or not _is_encodable(text):
+        raise WrongQuestion("the endpoint holds a character that no name can have", EXAMPLES)
     bare = _address_first(text)
     if bare is not None:
         return bare
@@ -64,6 +66,15 @@ def parse(text: str) -> Named:
     if kind == "path":
         return _path(named, rest)
     return _name_first(named, rest)
+
+
+def _is_encodable(text: str) -> bool:
+    """Whether the kernel can be told this text: surrogates may stand for bytes that are not UTF-8, and for nothing else."""
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _address_first(text: str) -> Named | None:

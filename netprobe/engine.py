@@ -180,7 +180,7 @@ def _probe(world: World, question: Question) -> Probe:
 
 
 def _protocol(question: Question, target: Endpoint) -> Protocol:
-    named = question.protocol or ("tcp" if target.port is not None else "icmp")
+    named = question.protocol or target.protocol or ("tcp" if target.port is not None else "icmp")
     six = ":" in (target.address or "")
     return {"icmp": Protocol.ICMPV6 if six else Protocol.ICMP, "arp": Protocol.ND if six else Protocol.ARP}.get(named) or Protocol(named)
 

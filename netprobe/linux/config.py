@@ -39,7 +39,7 @@ def read_namespace(name: str, fd: int) -> Namespace:
         reader = _Reader(name)
         nothing: tuple[tuple[Link, ...], dict[str, str]] = ((), {})
         found, per_interface = reader.of("interfaces", lambda: links.read_links(route), nothing)
-        return Namespace(
+        namespace = Namespace(
             name=name,
             inode=netns.inode(fd),
             cookie=netns.cookie(),
@@ -55,8 +55,10 @@ def read_namespace(name: str, fd: int) -> Namespace:
             xfrm=reader.of("IPsec policies", xfrm.read_policies, None),
             cgroup_programs=programs.cgroup_programs(programs.own_cgroup()),
             counters=counters.read_counters(),
-            blind=tuple(reader.blind),
         )
+        if route.unsteady:
+            reader.blind.append(Blind(f"tables of {name}", "they kept changing while they were read; an entry may be missing"))
+        return replace(namespace, blind=tuple(reader.blind))
 
 
 def answer_set(snapshot: Snapshot, need: AskSet, fd: int) -> Snapshot:

@@ -60,7 +60,7 @@ class Machine:
         """
         named = self._parse(text)
         if named.ip is not None:
-            return Endpoint(text, interface=named.interface, address=named.ip, port=named.port)
+            return Endpoint(text, interface=named.interface, address=named.ip, port=named.port, protocol=named.protocol)
         try:
             name = self._directory.open(named)
         except UnknownName:
@@ -69,7 +69,7 @@ class Machine:
             return self._host_name(named, inside.namespace, version)
         if named.interface is not None:
             self._check_interface(named, name)
-        return Endpoint(text, name, named.interface, named.address, named.port)
+        return Endpoint(text, name, named.interface, named.address, named.port, protocol=named.protocol)
 
     def _parse(self, text: str) -> Named:
         """`text` taken apart, unless it is as a whole the name of a namespace and no address."""
@@ -93,7 +93,7 @@ class Machine:
         found = self._directory.found(inside)
         files = files_of(inside, found.pid if found else None)
         addresses = addresses_of(named.name, self._handle(inside), version, files)
-        return Endpoint(named.text, address=addresses[0], port=named.port, host_name=named.name)
+        return Endpoint(named.text, address=addresses[0], port=named.port, host_name=named.name, protocol=named.protocol)
 
     # --- reading
 

@@ -26,18 +26,18 @@ _ATTRIBUTE = struct.Struct("=HH")
 _ERROR = struct.Struct("=i")
 
 
-class DumpInterrupted(OSError):
-    """The table changed during each of several dumps: what was read may lack entries or hold them twice."""
-
-
 class Netlink:
-    """A netlink socket of the namespace in which this thread is when it makes it; `with` closes it. Errors are OSError."""
+    """A netlink socket of the namespace in which this thread is when it makes it; `with` closes it. Errors are OSError.
+
+    `unsteady`: a table never held still while it was dumped, so an entry may be missing from it, or be there twice.
+    """
 
     def __init__(self, protocol: int = ROUTE) -> None:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
         self._socket.settimeout(TIMEOUT_S)
         self._buffer = bytearray(1 << 18)
         self._sequence = 0
+        self.unsteady = False
 
     def __enter__(self) -> Netlink:
         return self
@@ -46,13 +46,14 @@ class Netlink:
         self._socket.close()
 
     def dump(self, kind: int, body: bytes) -> list[tuple[int, bytes]]:
-        """All messages (type, payload) of a table. Raises OSError, DumpInterrupted when it never held still."""
+        """All messages (type, payload) of a table; one that changes meanwhile is dumped again, a few times. Raises OSError."""
         for _ in range(DUMP_TRIES):
             self._send([(kind, body)], NLM_F_DUMP)
             messages, whole = self._dumped()
             if whole:
                 return messages
-        raise DumpInterrupted(f"netlink dump {kind} was interrupted by changes {DUMP_TRIES} times")
+        self.unsteady = True
+        return messages
 
     def ask(self, requests: Sequence[tuple[int, bytes]]) -> Iterator[bytes | OSError]:
         """One answer (its payload, or the error it was refused with) for each request (type, body), in order."""

@@ -55,7 +55,7 @@ def cgroup_programs(cgroup: int) -> tuple[str, ...]:
 def own_cgroup() -> int:
     """The id of the cgroup that netprobe itself, and so the probe's socket, is in; 0 when there is none."""
     try:
-        line = next(line for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::"))
+        line = next(line for line in Path("/proc/self/cgroup").read_text(errors="surrogateescape").splitlines() if line.startswith("0::"))
         return Path(f"{_mount_of_cgroups()}{line.removeprefix('0::')}").stat().st_ino
     except (OSError, StopIteration):
         return 0
@@ -97,7 +97,7 @@ def _number() -> int:
 @cache
 def _mount_of_cgroups() -> Path:
     """Where cgroup v2 is mounted. Raises FileNotFoundError when it is not."""
-    for line in Path("/proc/self/mounts").read_text().splitlines():
+    for line in Path("/proc/self/mounts").read_text(errors="surrogateescape").splitlines():
         words = line.split()
         if words[2] == "cgroup2":
             return Path(words[1])

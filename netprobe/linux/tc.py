@@ -5,6 +5,7 @@ Numbers are those of include/uapi/linux/{rtnetlink,pkt_sched,pkt_cls,gen_stats}.
 
 from __future__ import annotations
 
+import errno
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -49,10 +50,19 @@ _TC_GEN = struct.Struct("=IIiii")  # index, capabilities, action, two reference 
 def with_traffic_control(netlink: Netlink, links: Sequence[Link]) -> tuple[Link, ...]:
     """`links`, each with its qdiscs, and with its filters where a qdisc that the kernel does not set by itself may hold some."""
     qdiscs: dict[int, list[tuple[Qdisc, int]]] = {}
-    for _, payload in netlink.dump(RTM_GETQDISC, _TCMSG.pack(0, 0, 0, 0, 0)):
+    for payload in _dumped(netlink):
         index, handle = _TCMSG.unpack_from(payload)[1:3]
         qdiscs.setdefault(index, []).append((qdisc_of(payload), handle))
     return tuple(_equipped(netlink, link, qdiscs.get(link.index, [])) for link in links)
+
+
+def _dumped(netlink: Netlink) -> list[bytes]:
+    try:
+        return [payload for _, payload in netlink.dump(RTM_GETQDISC, _TCMSG.pack(0, 0, 0, 0, 0))]
+    except OSError as error:
+        if error.errno == errno.EOPNOTSUPP:  # a kernel without traffic control
+            return []
+        raise
 
 
 def _equipped(netlink: Netlink, link: Link, found: Sequence[tuple[Qdisc, int]]) -> Link:

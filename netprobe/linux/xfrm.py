@@ -5,6 +5,7 @@ Numbers are those of include/uapi/linux/xfrm.h; words are ip-xfrm(8)'s.
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 from collections.abc import Iterator, Sequence, Set
@@ -37,9 +38,14 @@ def read_policies() -> tuple[XfrmPolicy, ...]:
 
     Policies of a single socket (IKE daemons set them for themselves) are left out.
     """
-    with Netlink(XFRM) as netlink:
-        dumped = [payload for _, payload in netlink.dump(XFRM_MSG_GETPOLICY, b"")]
-        states = [payload for _, payload in netlink.dump(XFRM_MSG_GETSA, b"")] if dumped else []
+    try:
+        with Netlink(XFRM) as netlink:
+            dumped = [payload for _, payload in netlink.dump(XFRM_MSG_GETPOLICY, b"")]
+            states = [payload for _, payload in netlink.dump(XFRM_MSG_GETSA, b"")] if dumped else []
+    except OSError as error:
+        if error.errno == errno.EPROTONOSUPPORT:  # a kernel without IPsec
+            return ()
+        raise
     keys = frozenset(_key_of_state(payload) for payload in states)
     return tuple(policy for payload in dumped if (policy := policy_of(payload, keys)) is not None)
 

@@ -23,7 +23,7 @@ class Endpoint:
     """Where a packet starts or ends, as the user named it and as the machine knows it.
 
     `namespace` is the name under which a snapshot holds the namespace, or None when it is not visible (an address of the
-    outside). `address` is None until source selection or the wiring decides it.
+    outside). `address` is None until source selection or the wiring decides it. `protocol` is what was written behind the port.
     """
 
     endpoint: str
@@ -32,6 +32,7 @@ class Endpoint:
     address: str | None = None
     port: int | None = None
     host_name: str | None = None
+    protocol: Protocol | None = None
 
 
 @dataclass(frozen=True, slots=True)

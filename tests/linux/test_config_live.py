@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import open_lab
+from identities import Identity
 
 from netprobe.lab.lab import Lab
 from netprobe.linux.machine import Machine
@@ -74,11 +74,11 @@ def said(lab: Lab, namespace: str, *command: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def odd_lab(privilege: str) -> Iterator[Lab]:
-    """The tutorial's network with ODD in it."""
-    with open_lab(privilege) as lab:
-        lab.run(["sh", "-ec", ODD], check=True)
-        yield lab
+def odd_lab(lab: Lab, privilege: str, user: Identity) -> Iterator[Lab]:
+    """The tutorial's network with ODD in it; skipped where `lab` is."""
+    with Lab(rootless=privilege == "rootless", folder="/", launcher=user.launcher, environment=user.environment) as odd:
+        odd.run(["sh", "-ec", ODD], check=True)
+        yield odd
 
 
 @pytest.mark.parametrize("namespace", ["red", "host"])

@@ -40,10 +40,10 @@ def resolved(texts: list[str], host: str | None = None, source: str | None = Non
 
 def test_endpoints(lab: Lab) -> None:
     red, port, wire, own, host, path, address = lab.call(
-        resolved, ["red", "red:80", "red/eth0", "c1@172.17.0.2", "host", "path:/run/netns/red", "[2001:db8::1]:443"]
+        resolved, ["red", "red:80/udp", "red/eth0", "c1@172.17.0.2", "host", "path:/run/netns/red", "[2001:db8::1]:443"]
     )
     assert red == Endpoint("red", "red")
-    assert (port.namespace, port.port) == ("red", 80)
+    assert (port.namespace, port.port, port.protocol) == ("red", 80, "udp")
     assert (wire.namespace, wire.interface) == ("red", "eth0")
     assert (own.namespace, own.address) == ("c1", "172.17.0.2")
     assert host == Endpoint("host", "host")
