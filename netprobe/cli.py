@@ -202,6 +202,36 @@ def list_spaces(settings: dict[str, Any], /, **options: Any) -> NoReturn:
     sys.exit(0)
 
 
+def _codes(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """The codes that a shell may complete."""
+    from .causes.pages import codes
+
+    return [code for code in codes() if code.startswith(incomplete)]
+
+
+@cli.command()
+@click.argument("code", required=False, shell_complete=_codes)
+@click.option("--list", "listing", is_flag=True, help="List all codes, as without CODE.")
+@click.option(
+    "-o", "--output", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True, help="Format of the page."
+)
+@click.option("--out", type=click.Path(dir_okay=False), help="Write the page to this file instead of stdout.")
+@click.pass_obj
+def explain(settings: dict[str, Any], /, code: str | None, listing: bool, **options: Any) -> None:
+    """Explain a cause: what it means, how netprobe recognises it, how to mend it. Without CODE, list them all."""
+    from .causes import pages
+    from .errors import WrongQuestion
+    from .formats import explained
+
+    wanted = None if listing or code is None else pages.find(code)
+    if wanted is None and code is not None and not listing:
+        near = pages.nearest(code)
+        hint = f"Did you mean {' or '.join(near)}? " if near else ""
+        raise WrongQuestion(f"no cause is called {code}", f"{hint}`netprobe explain` lists them all.")
+    found = (wanted,) if wanted is not None else pages.pages()
+    _write(explained(found, options["output"], _terminal(settings, options)), options["out"])
+
+
 @cli.command()
 @click.option("--break", "fault", metavar="NAME", help="Break this instead of the first of the list.")
 @click.option("--list", "listing", is_flag=True, help="List the faults that --break knows.")

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from .errors import WrongQuestion
-from .model import Report, Run, Space
+from .model import Page, Report, Run, Space
 
 T = TypeVar("T")
 
@@ -105,6 +105,11 @@ def _meaning(key: str) -> dict[str, str]:
 def spaces_to_json(spaces: Sequence[Space]) -> bytes:
     """What `netprobe ls` lists, as one line of UTF-8 JSON."""
     return _encode({"schema": "netprobe.spaces/1", "spaces": spaces})
+
+
+def pages_to_json(pages: Sequence[Page]) -> bytes:
+    """Pages of the handbook of causes, as one line of UTF-8 JSON."""
+    return _encode({"schema": "netprobe.causes/1", "causes": pages})
 
 
 class _Labelled(msgspec.Struct):

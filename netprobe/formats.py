@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .model import Report, Space, Verdict
+from .model import Page, Report, Space, Verdict
 from .render.terminal import Terminal
 
 
@@ -36,6 +36,19 @@ def listed(spaces: Sequence[Space], output: str, terminal: Terminal) -> str:
     from .render import spaces as table
 
     return table.spaces(spaces, terminal)
+
+
+def explained(pages: Sequence[Page], output: str, terminal: Terminal) -> str:
+    """One page of the handbook of causes in full, or the contents of several; as JSON and Markdown all of them in full."""
+    if output == "json":
+        from .codec import pages_to_json
+
+        return pages_to_json(pages).decode() + "\n"
+    from .render import pages as handbook
+
+    if output == "markdown":
+        return handbook.markdown(pages)
+    return handbook.page(pages[0], terminal) if len(pages) == 1 else handbook.contents(pages, terminal)
 
 
 def _text(report: Report, terminal: Terminal, quiet: bool) -> str:

@@ -27,10 +27,11 @@ SECTIONS: tuple[tuple[str, tuple[Rule, ...]], ...] = (
     ("What netprobe cannot see", own.CAUSES),
 )
 
-# As they are asked. Most explain the end that has their own name, and their order does not matter; a translation that is missing is
-# the root of another end (the reply finds no route), and what we did not see ourselves comes before all.
-_ASKED: tuple[Rule, ...] = (
+# As they are asked. Most explain the end that has their own name, and among those the order does not matter. Before them stand
+# what explains ends of other names: our own blindness, a table that has no room, a translation without which no reply finds its way.
+ASKED: tuple[Rule, ...] = (
     own.tap_starved,
+    neighbours.neigh_table_full,
     *translation.CAUSES,
     *links.CAUSES,
     *addresses.CAUSES,
@@ -52,7 +53,7 @@ def explain(case: Case) -> Cause | None:
 
 
 def _first(case: Case) -> Cause | None:
-    return next((found for rule in _ASKED if (found := rule(case)) is not None), None)
+    return next((found for rule in ASKED if (found := rule(case)) is not None), None)
 
 
 def code_of(rule: Rule) -> str:

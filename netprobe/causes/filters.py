@@ -71,8 +71,8 @@ def rejected_by_rule(case: Case) -> Cause | None:
 def rate_limited(case: Case) -> Cause | None:
     """A rule lets only so many packets or connections pass, and this one was too many.
 
-    What: limit, hashlimit, quota and connlimit let a packet pass or not according to what came before it. The first probes get
-    through and later ones do not, or it fails only under load. Protection against floods of ICMP or SYN is the usual purpose.
+    What: The conditions limit, hashlimit, quota and connlimit let a packet pass or not according to what came before it. The first
+    probes get through and later ones do not, or it fails only under load. Protection against floods of ICMP or SYN is the usual purpose.
 
     How we know: A rule with such a condition decides about this packet; of several probes some are lost. A quota's remaining bytes
     are read from the kernel.
@@ -123,8 +123,8 @@ def queue_no_listener(case: Case) -> Cause | None:
 def filtered_by_tc(case: Case) -> Cause | None:
     """A traffic control filter on the interface drops the packet.
 
-    What: tc filters act on an interface's ingress or egress, before or after all firewall rules, so `iptables -L` shows nothing. They are
-    often BPF programs that a network plugin (Cilium, Calico) loaded, or a police action that limits the rate.
+    What: Filters of tc act on an interface's ingress or egress, before or after all firewall rules, so `iptables -L` shows nothing.
+    They are often BPF programs that a network plugin (Cilium, Calico) loaded, or a police action that limits the rate.
 
     How we know: A filter is attached there, and the packet was seen before it and not behind it. What a BPF program decides
     cannot be read; netprobe names it only when nothing else on that stretch explains the loss.
@@ -177,7 +177,7 @@ def filtered_by_xdp(case: Case) -> Cause | None:
 def filtered_by_cgroup(case: Case) -> Cause | None:
     """A BPF program of the sender's or receiver's control group denies the packet.
 
-    What: systemd services with `IPAddressDeny=` or `SocketBindDeny=`, and container runtimes, attach BPF programs to control groups.
+    What: Services of systemd with `IPAddressDeny=` or `SocketBindDeny=`, and container runtimes, attach BPF programs to control groups.
     They act at the socket: the program gets "Operation not permitted", or never sees what arrived, while other programs on the
     same host work well.
 

@@ -66,7 +66,7 @@ def arp_disabled(case: Case) -> Cause | None:
 def arp_suppressed(case: Case) -> Cause | None:
     """The owner of the address hears the ARP question and is told by a sysctl not to answer.
 
-    What: `arp_ignore` limits the answers to addresses of the very interface that was asked (1, 2), or stops them altogether (8);
+    What: The sysctl `arp_ignore` limits the answers to addresses of the very interface that was asked (1, 2), or stops them altogether (8);
     `arp_filter` limits them to the interface by which the answer would be routed. Both are set for load balancers and for hosts
     with two interfaces on one network, and both also hit an innocent container.
 
@@ -173,7 +173,6 @@ def _full(case: Case) -> Cause | None:
 
 
 CAUSES = (
-    neigh_table_full,
     neigh_no_answer,
     neigh_wrong_entry,
     arp_disabled,
@@ -181,4 +180,5 @@ CAUSES = (
     arp_filtered,
     nd_filtered,
     proxy_arp_off,
+    neigh_table_full,
 )

@@ -189,7 +189,7 @@ def ecmp_dead_nexthop(case: Case) -> Cause | None:
 def rule_prohibit(case: Case) -> Cause | None:
     """A policy rule refuses the packet before any routing table is asked.
 
-    What: `ip rule` entries are asked in the order of their priority, and one with the action prohibit, unreachable or blackhole ends
+    What: The entries of `ip rule` are asked in the order of their priority, and one with the action prohibit, unreachable or blackhole ends
     the packet. VPN clients add such a rule as a kill switch, so that nothing leaves while the tunnel is down.
 
     How we know: The rule matches the packet's source, destination, mark or interface, and is the first that decides.

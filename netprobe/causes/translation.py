@@ -29,6 +29,8 @@ def nat_missing(case: Case) -> Cause | None:
 
     See: iptables-extensions(8), MASQUERADE; RFC 1918; nft(8), "masquerade"
     """
+    if (said := case.by_stop("nat-missing")) is not None:
+        return said
     stop = case.stop
     if stop is None or case.leg is not Leg.REPLY or stop.code not in _UNROUTABLE or not case.request:
         return None
@@ -64,7 +66,7 @@ def nat_wrong_match(case: Case) -> Cause | None:
     """There is a rule for source translation, but it does not match this packet.
 
     What: The masquerading rule names another network, another outgoing interface or another protocol than this packet has: the
-    network was renumbered, the uplink is called eth1 now, or an earlier rule (RETURN, ACCEPT) ends the chain before it.
+    network was renumbered, or the uplink is called eth1 now. An earlier rule (RETURN, ACCEPT) may also end the chain before it.
 
     How we know: The rules of the nat table were evaluated for this packet; one that translates is passed over, and the packet
     leaves untranslated where the reply then fails.
@@ -248,7 +250,7 @@ def conntrack_full(case: Case) -> Cause | None:
     connections (load tests, port scans, DNS) it fills up: established connections go on, new ones are dropped. The kernel log
     says "nf_conntrack: table full, dropping packet".
 
-    How we know: nf_conntrack_count has reached nf_conntrack_max in that namespace; the counters of drops grow.
+    How we know: The number of entries (nf_conntrack_count) has reached nf_conntrack_max in that namespace; the counters of drops grow.
 
     Fix: Raise the limit; shorten timeouts if most entries are dead.
         sysctl -w net.netfilter.nf_conntrack_max=262144

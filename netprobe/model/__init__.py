@@ -43,6 +43,7 @@ from .flow import (
     Probe,
     Protocol,
 )
+from .page import Page
 from .place import Blind, Object, Place, Stage
 from .report import (
     Agreement,
@@ -129,6 +130,7 @@ __all__ = [
     "Nexthop",
     "Object",
     "Observation",
+    "Page",
     "Paths",
     "Place",
     "PolicyRule",
