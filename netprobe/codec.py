@@ -69,6 +69,7 @@ def run_to_json(run: Run) -> bytes:
             "report": _ordered(run.report),
             "snapshot": run.snapshot,
             "observations": run.observations,
+            "tapped": run.tapped,
         }
     )
 

@@ -80,8 +80,10 @@ def ask(world: World, question: Question) -> Run:
     if question.send and sent.source.address is not None:
         watch = Watch(sent, tuple(snapshot.namespaces), _ports(prediction))
         observations, tapped = _observe(world, watch, prediction, clock), frozenset(watch.namespaces)
+    if prediction is not None and not any(o.kind == "answered" for o in observations or ()):
+        snapshot = _look_around(world, snapshot, prediction, clock)
     report = _diagnose(question.command, sent, snapshot, prediction, observations, tapped, clock)
-    return Run(replace(report, timings=clock.timings()), snapshot, observations or (), started)
+    return Run(replace(report, timings=clock.timings()), snapshot, observations or (), started, tuple(sorted(tapped)))
 
 
 def _other_segment(question: Question, probe: Probe) -> WrongQuestion:
@@ -97,7 +99,7 @@ def replay(run: Run) -> Run:
     outcome = predict(run.snapshot, probe)
     prediction = outcome if isinstance(outcome, Prediction) else None
     watched = run.report.command != "why"
-    tapped = frozenset(run.snapshot.namespaces) if watched else frozenset()
+    tapped = frozenset(run.tapped)
     report = _diagnose(run.report.command, probe, run.snapshot, prediction, run.observations if watched else None, tapped, clock)
     return replace(run, report=replace(report, capture=run.report.capture, timings=run.report.timings))
 
@@ -117,6 +119,21 @@ def foresee(world: World, probe: Probe, snapshot: Snapshot, clock: _Clock) -> tu
             raise CannotLook(f"cannot read {_needed(outcome)}", "It may have vanished while netprobe was looking; try again.")
         snapshot = grown
     return snapshot, None
+
+
+def _look_around(world: World, snapshot: Snapshot, prediction: Prediction, clock: _Clock) -> Snapshot:
+    """Read what the diagnosis of a loss asks for: where the packet would have gone, had one thing been different."""
+    from .path.counterfactual import lacking
+
+    since = time.monotonic_ns()
+    for _ in range(_ROUNDS):
+        needs = lacking(snapshot, prediction.probe, prediction) if prediction.routed else ()
+        grown = world.read(snapshot, needs) if needs else snapshot
+        if grown == snapshot:
+            break
+        snapshot = grown
+    clock.add("snapshot", since)
+    return snapshot
 
 
 def _needed(needs: Sequence[Need]) -> str:

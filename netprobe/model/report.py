@@ -289,9 +289,13 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One whole run, as it is saved and replayed: question, configuration, observations and the report made of them."""
+    """One whole run, as it is saved and replayed: question, configuration, observations and the report made of them.
+
+    `tapped` names the namespaces that had a sensor; empty where nothing was sent.
+    """
 
     report: Report
     snapshot: Snapshot
     observations: tuple[Observation, ...] = ()
     started_ns: int = 0
+    tapped: tuple[str, ...] = ()

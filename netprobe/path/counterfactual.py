@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from netprobe.model import Leg, Link, Namespace, Nexthop, Object, PolicyRule, Probe, Route, Snapshot, Stage, Stop
+from netprobe.model import Leg, Link, Namespace, Need, Nexthop, Object, PolicyRule, Probe, Route, Snapshot, Stage, Stop
 
 from . import fib, prefix, routing
 from .predict import Prediction, predict
@@ -28,11 +28,22 @@ class Candidate:
 
 def root(snapshot: Snapshot, probe: Probe, prediction: Prediction) -> Stop | None:
     """The routing object behind a loss, or None when changing no single one of them would help."""
+    bare = replace(snapshot, answers=())  # what the kernel said holds for the network as it is, not for one that is mended
     for candidate in candidates(snapshot, prediction):
-        outcome = predict(snapshot.with_namespace(candidate.mended), _unsourced(probe, candidate), ask=False)
+        outcome = predict(bare.with_namespace(candidate.mended), _unsourced(probe, candidate), ask=False)
         if isinstance(outcome, Prediction) and outcome.stop is None and _delivers(outcome):
             return replace(candidate.stop, because=None)
     return None
+
+
+def lacking(snapshot: Snapshot, probe: Probe, prediction: Prediction) -> tuple[Need, ...]:
+    """What must be read before `root` can tell: the way that a mended packet would take may lead through other namespaces."""
+    bare = replace(snapshot, answers=())
+    for candidate in candidates(snapshot, prediction):
+        outcome = predict(bare.with_namespace(candidate.mended), _unsourced(probe, candidate), ask=False)
+        if not isinstance(outcome, Prediction):
+            return outcome
+    return ()
 
 
 def _unsourced(probe: Probe, candidate: Candidate) -> Probe:
@@ -113,8 +124,8 @@ def _short_prefix(namespace: Namespace, routed: Routed, prediction: Prediction) 
     """The answer does not find the interface the request came in by: no prefix on that interface covers the asker."""
     if routed.leg is not Leg.REPLY:
         return
-    asked = [r for r in prediction.routed if r.leg is Leg.REQUEST and r.namespace == namespace.name and r.src == routed.dst]
-    came = next((r.iif for r in asked), None)
+    requests = [r for r in prediction.routed if r.leg is Leg.REQUEST and r.src == routed.dst]
+    came = next((r.iif for r in requests if r.namespace == namespace.name), None)
     leg = routed.decision.leg
     if came is None or (leg is not None and leg.index == came.index):
         return

@@ -27,7 +27,7 @@ from netprobe.model import (
 
 from .case import Case
 from .counterfactual import root
-from .overlay import best_sequence, lay, sightings
+from .overlay import best_sequence, frames, is_probe, lay, lost_sequence, sightings
 from .predict import Prediction
 
 Explain = Callable[[Case], Cause | None]
@@ -43,6 +43,8 @@ def diagnose(command: str, probe: Probe, snapshot: Snapshot, prediction: Predict
     watched = observations is not None
     case = Case(snapshot, asked, prediction, seen, request, reply, watched, errors=_errors(seen))
     verdict = _verdict(case)
+    if verdict is Verdict.INTERMITTENT:
+        case = _of_a_lost_one(case, tapped)
     case = replace(case, leg=_leg(case, verdict), stop=_rooted(case, _believed(case, verdict), verdict))
     cause = (
         explain(case) if verdict in (Verdict.UNREACHABLE, Verdict.INTERMITTENT) or (verdict is Verdict.UNDETERMINED and case.stop) else None
@@ -55,6 +57,14 @@ def diagnose(command: str, probe: Probe, snapshot: Snapshot, prediction: Predict
         blind=_blind(snapshot, seen), errors=case.errors, answers=_stations(asked, seen), sightings=sightings(seen, request, reply),
     )  # fmt: skip
     return replace(report, summary=_summary(report))
+
+
+def _of_a_lost_one(case: Case, tapped: frozenset[str]) -> Case:
+    """The case of one probe that was lost while others passed: there the cause is to be found."""
+    sequence = lost_sequence(case.observations, case.probe.count)
+    observations = tuple(o for o in case.observations if o.sequence == sequence)
+    request, reply = _paths(case.prediction, observations, tapped, sequence)
+    return replace(case, observations=observations, request=request, reply=reply)
 
 
 def _paths(
@@ -102,7 +112,7 @@ def _predicted_verdict(prediction: Prediction | None) -> Verdict:
 
 def _all_refused(case: Case) -> bool:
     """Whether every answer was a TCP reset."""
-    return all("RST" in o.text.split() for o in case.observations if o.kind == "answered")
+    return all(o.text == "refused" or "RST" in o.text.split() for o in case.observations if o.kind == "answered")
 
 
 def _delivered(case: Case) -> bool:
@@ -132,14 +142,25 @@ def _believed(case: Case, verdict: Verdict) -> Stop | None:
     """The predicted stop, unless the taps saw the packet get past it."""
     if verdict is Verdict.REACHABLE or case.prediction is None or case.prediction.stop is None:
         return None
-    stop = case.prediction.stop
-    if not case.watched:
-        return stop
-    got_past = case.prediction.request.stop is not None and (
-        any(o.kind == "seen" and o.leg is Leg.REPLY and o.error is None for o in case.observations)
-        or any(hop.bound and not hop.predicted for hop in case.request)
-    )
-    return None if got_past else stop
+    if case.watched and case.prediction.request.stop is not None and _got_past(case, case.prediction.request.hops):
+        return None
+    return case.prediction.stop
+
+
+def _got_past(case: Case, hops: Sequence[Hop]) -> bool:
+    """Whether the probe was seen where the predicted way does not lead: another namespace, or out of another interface."""
+    visited = {hop.namespace for hop in hops} | {case.probe.source.namespace}
+    expected = {(hop.namespace, hop.interface) for hop in hops}
+    for o in frames(case.observations):
+        if not is_probe(o) or o.bound == "other" or o.interface is None:
+            continue
+        if o.namespace not in visited:
+            return True
+        link = case.snapshot[o.namespace].link_named(o.interface) if o.namespace in case.snapshot else None
+        flooded = link is not None and link.master is not None  # a copy on another port of the bridge is no progress
+        if o.leg is Leg.REQUEST and o.bound == "out" and not flooded and (o.namespace, o.interface) not in expected:
+            return True
+    return False
 
 
 def _rooted(case: Case, stop: Stop | None, verdict: Verdict) -> Stop | None:
@@ -158,8 +179,8 @@ def _rooted(case: Case, stop: Stop | None, verdict: Verdict) -> Stop | None:
 
 # Ends that a wrong turn earlier on the way can explain.
 _ROUTED_ASTRAY = {
-    "neigh-no-answer", "no-route", "route-unreachable", "route-blackhole", "route-prohibit", "route-wrong-nexthop", "route-loop", "ttl-expired",
-    "arp-suppressed", "link-no-carrier", "route-via-dead-device", "forwarding-off", "rp-filter", "martian-source",
+    "neigh-no-answer", "no-route", "route-unreachable", "route-blackhole", "route-prohibit", "route-wrong-nexthop", "route-loop",
+    "ttl-expired", "arp-suppressed", "link-no-carrier", "route-via-dead-device", "forwarding-off", "rp-filter", "martian-source",
 }  # fmt: skip
 
 

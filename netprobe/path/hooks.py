@@ -25,6 +25,7 @@ _CODES = {
     Reason.QUEUE: "queue-no-listener",
 }
 _WORDS = {"policy-drop": "drops what no rule accepts", "queue-no-listener": "hands the packet to a queue that nobody serves"}
+_ASKED = {Protocol.ARP: "arp-filtered", Protocol.ND: "nd-filtered"}
 _CHANCE = {Reason.LIMIT, Reason.QUOTA, Reason.CONNLIMIT, Reason.RANDOM}
 _LETS_PASS = {Verdict.ACCEPT, Verdict.QUEUE}
 
@@ -215,7 +216,7 @@ def _stop(place: Place, ruling: Ruling) -> Stop:
             decision.object,
             (_remove(decision),),
         )
-    code = "arp-filtered" if decision.family == "arp" else _CODES.get(decision.reason, "filtered-by-rule")
+    code = _ASKED.get(ruling.packet.flow.protocol) or _CODES.get(decision.reason, "filtered-by-rule")
     what = {"policy-drop": "drops what no rule accepts", "queue-no-listener": "hands the packet to a queue that nobody serves"}.get(
         code, "drops the packet"
     )

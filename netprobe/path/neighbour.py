@@ -327,6 +327,8 @@ def _owner_behind(ground: Ground, stop: Stop, asked: Packet) -> bool:
         return False
     port = ground.namespace(stop.place.namespace).link_named(stop.place.interface)
     far = ground.beyond(stop.place.namespace, port.link) if port is not None and port.kind == "veth" else None
+    if stop.place.stage is Stage.BRIDGE_PREROUTING and port is not None:  # it is the way into the bridge that is barred
+        far = (stop.place.namespace, port)
     if far is None:
         return False
     if far[1].master is None or not far[1].up:

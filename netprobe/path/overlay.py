@@ -28,6 +28,12 @@ def best_sequence(observations: Sequence[Observation]) -> int:
     return max(counts, key=lambda sequence: (counts[sequence], -sequence), default=0)
 
 
+def lost_sequence(observations: Sequence[Observation], count: int) -> int:
+    """A probe of `count` that was sent and not answered: the last one, because limits let the first ones pass."""
+    answered = {o.sequence for o in observations if o.kind == "answered"}
+    return max((sequence for sequence in range(count) if sequence not in answered), default=0)
+
+
 def lay(hops: Sequence[Hop], leg: Leg, observations: Sequence[Observation], tapped: frozenset[str], sequence: int) -> tuple[Hop, ...]:
     """The predicted hops of one leg with what was observed at each, and the hops that were seen but not predicted."""
     exchange = any(hop.flow.protocol in (Protocol.ARP, Protocol.ND) for hop in hops)
@@ -109,7 +115,7 @@ def _numbered(hops: Iterable[Hop]) -> tuple[Hop, ...]:
     return tuple(replace(hop, n=n) for n, hop in enumerate(hops, 1))
 
 
-def _is_probe(observation: Observation) -> bool:
+def is_probe(observation: Observation) -> bool:
     """Whether the frame is the probe itself or its answer, not an error about it and not a neighbour's business."""
     return observation.leg is not None and observation.error is None and not is_neighbour(observation)
 
@@ -125,7 +131,7 @@ def sightings(observations: Sequence[Observation], request: Sequence[Hop], reply
     return tuple(
         Sighting(
             o.namespace, o.interface or "", o.bound or "", o.leg, o.sequence, o.time_ns, o.flow,
-            where.get((str(o.leg), o.namespace, o.interface or "", o.bound or "")) if _is_probe(o) else None, o.text,
+            where.get((str(o.leg), o.namespace, o.interface or "", o.bound or "")) if is_probe(o) else None, o.text,
         )
         for o in frames(observations)
     )  # fmt: skip

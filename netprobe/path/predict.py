@@ -78,7 +78,7 @@ def _predict(ground: Ground, probe: Probe) -> Prediction:
     if request.end is End.DELIVER:
         return _answered(ground, sourced, trail, request)
     if request.end is End.EXIT:
-        reply, routed = _from_outside(ground, trail)
+        reply, routed = _from_outside(ground, sourced, trail)
         return Prediction(sourced, request, reply, routed=(*trail.routed, *routed))
     return Prediction(sourced, request, routed=tuple(trail.routed))
 
@@ -164,15 +164,25 @@ def _answered(ground: Ground, probe: Probe, trail: Trail, request: Walk) -> Pred
     try:
         stack.send(back, name, answer)
     except Ended as ended:
-        return Prediction(probe, request, back.walked(ended), ending, (*trail.routed, *back.routed))
+        return Prediction(probe, request, _home(back, ended, probe), ending, (*trail.routed, *back.routed))
     raise AssertionError("a walk ends by raising Ended")
+
+
+def _home(back: Trail, ended: Ended, probe: Probe) -> Walk:
+    """The reply's walk; one that another namespace takes for itself has not come home."""
+    walked = back.walked(ended)
+    if ended.end is not End.DELIVER or back.arrived is None or back.arrived[0] == probe.source.namespace:
+        return walked
+    name, link, packet = back.arrived
+    text = f"{name} takes the reply to {packet.flow.dst} for its own instead of translating it back"
+    return Walk(walked.hops, End.DROP, lost("nat-not-reversed", name, link, Stage.PREROUTING, text))
 
 
 def _answer_length(flow: Flow) -> int | None:
     return flow.length
 
 
-def _from_outside(ground: Ground, trail: Trail) -> tuple[Walk, list[Routed]]:
+def _from_outside(ground: Ground, probe: Probe, trail: Trail) -> tuple[Walk, list[Routed]]:
     """The answer of a far end that is out of sight: it is taken to come in where the request went out."""
     assert trail.left is not None
     name, link, packet = trail.left
@@ -188,7 +198,7 @@ def _from_outside(ground: Ground, trail: Trail) -> tuple[Walk, list[Routed]]:
         leaving = stack.receive(back, *arrived.at, arrived.packet)
         stack.travel(back, arrived.at[0], leaving)
     except Ended as ended:
-        return back.walked(ended), back.routed
+        return _home(back, ended, probe), back.routed
     raise AssertionError("a walk ends by raising Ended")
 
 

@@ -34,24 +34,24 @@ def onward(name: str, packet: Packet, after: Subject) -> Packet:
 
 def track(namespace: Namespace, packet: Packet, subject: Subject, trail: Trail | None) -> Subject:
     """The packet with its connection: one that the request left on this walk, one of the table, or a new one."""
-    key = ends(packet.flow if subject.flow == packet.flow else subject.flow)
+    asks, answers = ends(subject.flow), ends(subject.flow, answer=True)
     walked = [t.connection for t in reversed(trail.tracks) if t.namespace == namespace.name] if trail is not None else []
     for entry in (*walked, *(namespace.conntrack or ())):
         if entry is None or entry.zone != subject.zone or entry.protocol != packet.flow.protocol:
             continue
-        if entry.reply == key:
+        if entry.reply == answers:
             return replace(subject, state="established", reply=True, connection=entry)
-        if entry.original == key and packet.leg is Leg.REQUEST:
+        if entry.original == asks and packet.leg is Leg.REQUEST:
             return replace(subject, state="established", reply=False, connection=entry)
     if packet.leg is Leg.REPLY and packet.flow.protocol in (Protocol.ICMP, Protocol.ICMPV6, Protocol.TCP):
         return replace(subject, state="invalid")  # an answer to a question that was never seen here
     return replace(subject, state="new", connection=entry_of(subject.flow, subject.zone))
 
 
-def ends(flow: Flow) -> tuple[str, str, int | None, int | None]:
-    """A flow's tuple in the manner of conntrack entries: the ICMP id stands where a source port would."""
+def ends(flow: Flow, answer: bool = False) -> tuple[str, str, int | None, int | None]:
+    """A flow's tuple in the manner of conntrack entries: an ICMP id stands where the asker's port would."""
     if flow.protocol in (Protocol.ICMP, Protocol.ICMPV6):
-        return (flow.src, flow.dst, flow.icmp_id, None)
+        return (flow.src, flow.dst, None, flow.icmp_id) if answer else (flow.src, flow.dst, flow.icmp_id, None)
     return (flow.src, flow.dst, flow.sport, flow.dport)
 
 
