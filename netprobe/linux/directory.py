@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +15,13 @@ from . import netns
 from .handles import Handles
 from .names import Found, NamedNamespaces, NameSource, Paths, Processes, inner_source, lookup, title_of
 from .privilege import not_permitted
+from .runtimes import Runtimes
 
 HOST = "host"
 HOST_ROOT = "/proc/1/root"
+PODS = "pod"
+_NAMELESS = (HOST, Processes.kind, Paths.kind, PODS)  # kinds whose names tell nothing without the kind before them
+_GENERATED = re.compile(r"(?:netns|cni)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Directory:
@@ -29,7 +34,8 @@ class Directory:
     def __init__(self, host: str | None = None, exclude: Sequence[str] = ()) -> None:
         shared = _in_a_container_of_the_host()
         self.named = NamedNamespaces(HOST_ROOT if shared else "")
-        self.sources: Sequence[NameSource] = (self.named, Processes(), Paths())
+        self.runtimes = Runtimes(HOST_ROOT if shared else "")
+        self.sources: Sequence[NameSource] = (self.named, *self.runtimes.sources, Processes(), Paths())
         self.handles = Handles()
         self._found: dict[str, Found] = {}
         self._by_identity: dict[netns.Identity, list[Found]] | None = None
@@ -94,8 +100,9 @@ class Directory:
     def _locate(self, named: Named) -> Found:
         found = lookup(named, self.sources)
         for inner in named.nested:
+            os.close(found.open())  # says what is the matter with a container that does not run
             step = lookup(Named(named.text, name=inner), [inner_source(found)])
-            found = replace(step, name=f"{found.name}//{inner}", pid=None)
+            found = _inside_of(found, step)
         return found
 
     def _enterable(self, found: Found) -> int:
@@ -124,40 +131,85 @@ class Directory:
 
     def titles(self, identity: netns.Identity, found: Found) -> Iterator[str]:
         """Names for a namespace, the best first; the first one that is free is taken."""
-        if found.kind not in (HOST, Processes.kind, Paths.kind):
-            yield found.name
-            yield found.text
         if identity == netns.identity(self._home):
-            yield from (other.name for other in self._aliases(identity) if other.kind == self.named.kind)
+            yield from self._given(found if found.kind == self.named.kind else None, identity)
             yield HOST
+        yield from self._given(found, identity)
+        yield from self._containers(identity)
         yield from (other.name for other in self._aliases(identity))
-        if found.kind == Paths.kind:
+        if found.kind == Paths.kind or "//" in found.name:  # made inside a process: nobody gave it a name but that one
             yield found.text
         pid = found.pid or next((each.pid for each in Processes().all() if each.identity() == identity), None)
         if pid is not None:
             yield title_of(pid)
 
+    def _given(self, found: Found | None, identity: netns.Identity) -> Iterator[str]:
+        """The names that people gave it: the one they found it by, then those in /run/netns."""
+        if found is not None and found.kind not in _NAMELESS and not _is_generated(found.name):
+            yield from (found.name, found.text)
+        if found is not None and (found.kind == PODS or "//" in found.name):
+            yield found.text
+        yield from (other.name for other in self._aliases(identity) if not _is_generated(other.name))
+
+    def _containers(self, identity: netns.Identity) -> Iterator[str]:
+        """The names of the containers it belongs to, or the container's in which it was made (`c1//red`)."""
+        own = list(self.runtimes.living_in(identity))
+        yield from (each.name for each in own if each.kind != PODS)
+        yield from (each.text for each in own)
+        if not own:
+            yield from (each.name for each in self._inner(self.runtimes.hosts_of(identity)) if each.identity() == identity)
+
+    def _inner(self, outer: Iterable[Found]) -> Iterator[Found]:
+        """The namespaces that the containers `outer` made inside themselves."""
+        for found in outer:
+            if found.pid is not None:
+                yield from (_inside_of(found, step) for step in inner_source(found).all())
+
     def _aliases(self, identity: netns.Identity) -> Sequence[Found]:
-        """All bare names of a namespace. Looks at every name once, the first time that a namespace without one turns up."""
+        """All names of a namespace in /run/netns. Looks at every file once, the first time that a namespace without a name turns up."""
         if self._by_identity is None:
             self._by_identity = {}
-            for source in self.sources:
-                for found in source.all() if source.bare else ():
-                    if (known := found.identity()) is not None:
-                        self._by_identity.setdefault(known, []).append(found)
+            for found in self.named.all():
+                if (known := found.identity()) is not None:
+                    self._by_identity.setdefault(known, []).append(found)
         return self._by_identity.get(identity, ())
 
     # all of them
 
     def everything(self) -> Iterator[Found]:
-        """Every namespace that can be seen, likely ones first: `host`, those in use, the named, those of processes.
+        """Every namespace that can be seen, by all its names: `host`, those in use, the named, the containers', those of processes.
 
-        Some come twice. Nothing is opened by it.
+        Most come more than once. Nothing is opened by it.
         """
-        yield self._host()
-        yield from [Found(found.kind, name, f"/proc/self/fd/{self.handles[name]}") for name, found in self._found.items()]
+        yield from self._at_hand()
         for source in self.sources:
             yield from source.all()
+        yield from self._inner(self._all_containers())
+
+    def candidates(self) -> Iterator[Found]:
+        """Every namespace that can be seen, those first that are found without asking anybody: for a search that ends at the first."""
+        yield from self._at_hand()
+        yield from self.named.all()
+        yield from Processes().all()
+        yield from self._inner(self._all_containers())
+
+    def _at_hand(self) -> Iterator[Found]:
+        yield self._host()
+        yield from [Found(found.kind, name, f"/proc/self/fd/{self.handles[name]}") for name, found in self._found.items()]
+
+    def _all_containers(self) -> Iterator[Found]:
+        for source in self.runtimes.sources:
+            yield from source.all()
+
+
+def _inside_of(outer: Found, step: Found) -> Found:
+    """The namespace `step` that the container `outer` made: it is called `c1//red`."""
+    return replace(step, kind=outer.kind, name=f"{outer.name}//{step.name}", pid=None)
+
+
+def _is_generated(name: str) -> bool:
+    """Whether a program made this name up: Podman's and the container network plugins' files in /run/netns."""
+    return _GENERATED.fullmatch(name) is not None
 
 
 def opened(found: Found) -> int | None:

@@ -40,6 +40,16 @@ class Found:
         """The unambiguous way to write it."""
         return f"{self.kind}:{self.name}"
 
+    @property
+    def precise(self) -> str:
+        """The way to write it when something else of its kind has the same name."""
+        return self.text
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is a namespace now; a container that does not run has none."""
+        return True
+
     def open(self) -> int:
         """A descriptor of the namespace. Raises NotPermitted or CannotLook with its name."""
         if self.beneath is not None:
@@ -77,6 +87,10 @@ class NameSource(Protocol):
         """All that this name can mean here; more than one is an ambiguity."""
         ...
 
+    def remembered(self, name: str) -> Sequence[Found]:
+        """The same, as far as it can be told from files: no daemon is asked, and no list of all processes is made."""
+        ...
+
     def all(self) -> Iterable[Found]:
         """Everything this source knows: for "did you mean" and for listing."""
         ...
@@ -91,7 +105,7 @@ class NamedNamespaces:
     def __init__(self, root: str = "", trusted: bool = True) -> None:
         self._beneath = None if trusted else root
         self._directories = [f"{root}/run/netns"]
-        if trusted and not _same(f"{root}/run", f"{root}/var/run"):
+        if not (_same(f"{root}/run", f"{root}/var/run") if trusted else _is_linked(f"{root}/var", f"{root}/var/run")):
             self._directories.append(f"{root}/var/run/netns")
 
     def find(self, name: str) -> Sequence[Found]:
@@ -99,6 +113,10 @@ class NamedNamespaces:
         if "/" in name or name in ("", ".", ".."):
             return ()
         return [self._found(directory, name) for directory in self._directories if os.path.lexists(f"{directory}/{name}")][:1]
+
+    def remembered(self, name: str) -> Sequence[Found]:
+        """The same: they are files."""
+        return self.find(name)
 
     def all(self) -> Iterator[Found]:
         """All files, sorted by name."""
@@ -125,6 +143,10 @@ class Processes:
         pid = int(name)
         return [Found(self.kind, str(pid), f"/proc/{pid}/ns/net", pid)] if Path(f"/proc/{pid}").exists() else []
 
+    def remembered(self, name: str) -> Sequence[Found]:
+        """The same."""
+        return self.find(name)
+
     def all(self) -> Iterator[Found]:
         """One process, the oldest, of each network namespace that has one."""
         seen = set()
@@ -146,6 +168,10 @@ class Paths:
         """The file, if it exists."""
         return [Found(self.kind, name, name)] if os.path.lexists(name) else []
 
+    def remembered(self, name: str) -> Sequence[Found]:
+        """The same."""
+        return self.find(name)
+
     def all(self) -> Sequence[Found]:
         """Nothing: every file would be one."""
         return ()
@@ -163,12 +189,24 @@ def lookup(named: Named, sources: Sequence[NameSource]) -> Found:
     if named.kind is not None and all(source.kind != named.kind for source in sources):
         raise WrongQuestion(f"{named.text}: names of kind {named.kind} cannot be looked up here")
     asked = [source for source in sources if (source.bare if named.kind is None else source.kind == named.kind)]
-    matches = [found for source in asked for found in source.find(named.name)]
+    matches = _matches(named.name, asked)
     if not matches:
         raise _unknown(named, asked)
+    matches = [found for found in matches if found.alive] or matches  # one that does not run hides nobody of its name
     if len(matches) > 1 and len({found.identity() for found in matches}) > 1:
-        raise WrongQuestion(f"{named.text} is the name of more than one namespace", "write one of: " + "  ".join(m.text for m in matches))
+        raise WrongQuestion(f"{named.text} is the name of more than one namespace", "write one of: " + "  ".join(_told_apart(matches)))
     return matches[0]
+
+
+def _matches(name: str, asked: Sequence[NameSource]) -> Sequence[Found]:
+    """What the sources know by this name. Where the first has it, the others say only what they know without asking around."""
+    first = list(asked[0].find(name))
+    return first + [found for source in asked[1:] for found in (source.remembered(name) if first else source.find(name))]
+
+
+def _told_apart(matches: Sequence[Found]) -> list[str]:
+    texts = [found.text for found in matches]
+    return list(dict.fromkeys(found.text if texts.count(found.text) == 1 else found.precise for found in matches))
 
 
 def _unknown(named: Named, asked: Sequence[NameSource]) -> UnknownName:
@@ -177,12 +215,13 @@ def _unknown(named: Named, asked: Sequence[NameSource]) -> UnknownName:
 
 
 def _nearest(named: Named, asked: Sequence[NameSource]) -> str:
-    known = {found.name: None for source in asked if source.bare for found in source.all()}
-    import difflib  # 10 ms that only a typo should cost
+    if not named.may_be_host:  # a host name will be asked of a resolver: nobody misspelt a container
+        known = {found.name: None for source in asked if source.kind != Processes.kind for found in source.all()}
+        import difflib  # 10 ms that only a typo should cost
 
-    near = difflib.get_close_matches(named.name, known, NEAREST, 0.5)
-    if near:
-        return "did you mean " + " or ".join(near) + "?"
+        near = difflib.get_close_matches(named.name, known, NEAREST, 0.5)
+        if near:
+            return "did you mean " + " or ".join(near) + "?"
     return "`netprobe ls` lists those that can be seen from here"
 
 
@@ -191,6 +230,11 @@ def inner_source(outer: Found) -> NamedNamespaces:
     if outer.pid is None:
         raise WrongQuestion(f"{outer.name} has no process whose /run/netns could be looked into", "write the namespace's own name")
     return NamedNamespaces(f"/proc/{outer.pid}/root", trusted=False)
+
+
+def _is_linked(*parts: str) -> bool:
+    """Whether one of the directories is a symbolic link: in a container it could lead to any of ours."""
+    return any(Path(part).is_symlink() for part in parts)
 
 
 def title_of(pid: int) -> str:

@@ -57,7 +57,7 @@ class Peers:
         return self._directory.adopt(fd, found)
 
     def _search(self, asking: str, nsid: int) -> Numbers:
-        return numbers_of(self._directory.handles[asking], self._directory.everything(), {nsid})
+        return numbers_of(self._directory.handles[asking], self._directory.candidates(), {nsid})
 
 
 def numbers_of(asking: int, candidates: Iterator[Found], wanted: Set[int]) -> Numbers:

@@ -36,6 +36,9 @@ class Engine:
     def find(self, name: str) -> list[Found]:
         return [found for found in self._found if found.name == name or (len(name) >= 12 and found.note.startswith(name))]
 
+    def remembered(self, name: str) -> list[Found]:
+        return self.find(name)
+
     def all(self) -> tuple[Found, ...]:
         return self._found
 

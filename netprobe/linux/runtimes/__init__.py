@@ -1,0 +1,69 @@
+"""Container runtimes: who knows a container's name, and which process proves it. Nothing here starts, stops or changes one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+
+from netprobe.linux import netns
+
+from .census import Census
+from .container import Container
+from .containerd import Containerd, Tasks
+from .docker_memory import DockerMemory
+from .engine import Engine
+from .lxc import Lxc
+from .nspawn import Nspawn
+from .podman_memory import PodmanMemory
+from .pods import Pods
+from .sockets import docker_sockets, podman_sockets
+from .source import ContainerNames, FoundContainer, Runtime, found_container
+
+
+class Runtimes:
+    """All runtimes of the machine whose file system is seen at `root`. Making it looks at nothing.
+
+    `remarks` fills with what a person should know about the asking, such as an engine that does not answer.
+    """
+
+    def __init__(self, root: str = "", environment: Mapping[str, str] | None = None) -> None:
+        environment = os.environ if environment is None else environment
+        self.remarks: list[str] = []
+        self.census = Census()
+        tasks = Tasks(self.census, root)
+        docker = Engine("docker", lambda: docker_sockets(environment, root), DockerMemory(self.census, root), self.remarks)
+        podman = Engine("podman", lambda: podman_sockets(environment, root), PodmanMemory(self.census, root), self.remarks)
+        self._pods = Pods(tasks, self.census)
+        self._runtimes: dict[str, Runtime] = {
+            each.kind: each for each in (docker, podman, Containerd(tasks), Lxc(self.census, root), Nspawn(root))
+        }
+        self.sources: Sequence[ContainerNames] = (
+            *(ContainerNames(runtime, self.census) for runtime in self._runtimes.values()),
+            ContainerNames(self._pods, self.census, bare=False),
+        )
+
+    def living_in(self, network: netns.Identity) -> Iterator[FoundContainer]:
+        """The containers whose own network namespace this is, the one first that the others share it with."""
+        known = [container for each in self.census.living_in(network) if (container := self._described(each.runtime, each.identity))]
+        found = [found_container(container) for container in sorted(known, key=lambda each: each.network.startswith("container:"))]
+        yield from (each for each in found if each.identity() == network)
+
+    def hosts_of(self, network: netns.Identity) -> Iterator[FoundContainer]:
+        """The containers that have a process in this network namespace although it is not theirs: they made it inside."""
+        for each in self.census.living_in(network):
+            container = self._described(each.runtime, each.identity)
+            found = found_container(container) if container else None
+            if found is not None and found.identity() not in (None, network):
+                yield found
+
+    def _described(self, runtime: str, identity: str) -> Container | None:
+        """What the runtimes know of a container, the pod that it is the sandbox of first; with the process it has now."""
+        from dataclasses import replace
+
+        kinds = [runtime] if runtime in self._runtimes else ["docker", "podman"] if not runtime else []
+        pod = self._pods.identified(identity) if runtime in ("containerd", "crio") else None
+        known = pod or next((found for kind in kinds if (found := self._runtimes[kind].identified(identity)) is not None), None)
+        return replace(known, pid=known.pid or self.census.first(identity)) if known else None
+
+
+__all__ = ["Container", "ContainerNames", "FoundContainer", "Runtimes"]

@@ -1,0 +1,98 @@
+"""A container as its runtime describes it, and the words about one that has no namespace to look into."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+
+SHORT_ID = re.compile(r"[0-9a-f]{12,64}")  # what counts as an id that was cut short: 12 digits is what `docker ps` prints
+GONE = {"exited": "stopped", "stopped": "stopped", "dead": "dead", "removing": "being removed"}
+START = {"docker": "docker start", "podman": "podman start", "lxc": "lxc-start", "nspawn": "machinectl start"}
+LOGS = {"docker": "docker logs", "podman": "podman logs"}
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """What a runtime says about one container. Every field is the runtime's word, to be verified before it is trusted.
+
+    `runtime` is the prefix to write before the name; `pid` the container's first process, 0 when it has none. `state` in the
+    runtime's own words: created, running, paused, restarting, exited, dead, ... `network` is what was asked for when it was
+    made: host, none, container:ID or the name of a network; `networks` those it is connected to now, None when not known.
+    `ended` is when it stopped, in seconds since the epoch.
+    """
+
+    runtime: str
+    id: str
+    name: str
+    pid: int = 0
+    state: str = "running"
+    network: str = ""
+    networks: tuple[str, ...] | None = None
+    exit_code: int | None = None
+    ended: float | None = None
+    aliases: tuple[str, ...] = ()
+
+    def is_called(self, name: str) -> bool:
+        """Whether `name` means this container: its exact name, its whole id, or at least 12 hex digits of that."""
+        if name in (self.name, self.id) or name in self.aliases:
+            return True
+        return SHORT_ID.fullmatch(name) is not None and self.id.startswith(name)
+
+    @property
+    def text(self) -> str:
+        """The unambiguous way to write it."""
+        return f"{self.runtime}:{self.name}"
+
+    @property
+    def text_by_id(self) -> str:
+        """The way to write it when another container has the same name."""
+        return f"{self.runtime}:{self.id[:12]}"
+
+
+def remark(container: Container) -> str:
+    """What a person should know about the network of a running container; empty for an ordinary one."""
+    network = container.network.partition(":")
+    said = [
+        "paused: its processes do not run, the kernel still answers for it" if container.state == "paused" else "",
+        "it has no network (--network none)" if container.network == "none" else "",
+        f"it shares the network of {network[2]}" if network[0] == "container" else "",
+        "it is connected to no network" if _disconnected(container) else "",
+    ]
+    return "; ".join(part for part in said if part)
+
+
+def _disconnected(container: Container) -> bool:
+    plain = container.network not in ("none", "host") and not container.network.startswith(("container:", "ns:"))
+    return plain and container.networks == ()
+
+
+def absence(container: Container, now: float | None = None) -> tuple[str, str]:
+    """(why there is no namespace, what to do) of a container without a process. `now` in seconds since the epoch."""
+    name, when = container.name, _when(container, time.time() if now is None else now)
+    start = f"start it: {START[container.runtime]} {name}" if container.runtime in START else ""
+    if container.state in ("created", "initialized", "configured"):
+        return f"{name} was created but never started", start
+    if container.state == "restarting":
+        logs = f"see why: {LOGS[container.runtime]} {name}" if container.runtime in LOGS else ""
+        return f"{name} is restarting{when}", logs
+    if container.state in ("dead", "removing"):
+        return f"{name} is {GONE[container.state]}{when}", ""
+    return f"{name} is stopped{when}", start
+
+
+def _when(container: Container, now: float) -> str:
+    """ " (exited 3 minutes ago with 137)": what is known of the end."""
+    ago = f" {span(now - container.ended)} ago" if container.ended is not None else ""
+    code = f" with {container.exit_code}" if container.exit_code is not None else ""
+    return f" (exited{ago}{code})" if ago or code else ""
+
+
+def span(seconds: float) -> str:
+    """A span of time in the largest unit that fits, as docker ps says it: "3 minutes"."""
+    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= size:
+            count = int(seconds // size)
+            return f"{count} {unit}" + ("s" if count > 1 else "")
+    count = max(0, int(seconds))
+    return f"{count} second" + ("" if count == 1 else "s")

@@ -1,0 +1,79 @@
+"""Docker's containers from its own files: what dockerd knew when it last wrote, readable while it is dead or hangs.
+
+Source: moby, daemon/container (config.v2.json, hostconfig.json below DATA-ROOT/containers/ID).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from .container import SHORT_ID, Container
+from .engine import described_container
+
+DATA_ROOT = "/var/lib/docker"
+
+
+class DockerFiles:
+    """The containers below the data roots that `roots` lists; those that cannot be read are left out."""
+
+    def __init__(self, roots: Sequence[str] = (DATA_ROOT,)) -> None:
+        self.roots = list(roots)
+
+    def named(self, name: str) -> Sequence[Container]:
+        """The containers that `name` means. Only files that hold the name are taken apart: there may be a thousand."""
+        wanted = json.dumps(f"/{name}").encode()
+        short = SHORT_ID.fullmatch(name) is not None
+        files = [file for file in self._files() if (short and file.parent.name.startswith(name)) or wanted in _content(file)]
+        return [self._with_owner(each) for each in map(_container, files) if each is not None and each.is_called(name)]
+
+    def identified(self, identity: str) -> Container | None:
+        """The container with this whole id."""
+        found = next((file for root in self.roots if (file := _file(root, identity)).exists()), None)
+        container = _container(found) if found else None
+        return self._with_owner(container) if container else None
+
+    def all(self) -> Iterator[Container]:
+        """Every container."""
+        yield from (self._with_owner(each) for each in map(_container, self._files()) if each is not None)
+
+    def _files(self) -> Iterator[Path]:
+        for root in self.roots:
+            try:
+                yield from sorted(Path(root, "containers").glob("*/config.v2.json"))
+            except OSError:
+                continue
+
+    def _with_owner(self, container: Container) -> Container:
+        kind, _, identity = container.network.partition(":")
+        if kind != "container":
+            return container
+        owner = next((each for root in self.roots if (each := _container(_file(root, identity))) is not None), None)
+        return replace(container, network=f"container:{owner.name if owner else identity[:12]}")
+
+
+def _file(root: str, identity: str) -> Path:
+    return Path(root, "containers", identity, "config.v2.json")
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError:
+        return b""
+
+
+def _container(file: Path) -> Container | None:
+    entry, settings = _json(file), _json(file.with_name("hostconfig.json"))
+    return described_container("docker", {**entry, "HostConfig": settings}) if entry else None
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(_content(file))
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -1,0 +1,87 @@
+"""Docker without Docker: its files at the usual place, or wherever the mounts of a container that runs show them to be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from .census import Census
+from .container import Container
+from .docker_files import DATA_ROOT, DockerFiles
+from .mounts import mounts, source_of
+from .process import PROC, Process
+
+_MOUNTED = ("/etc/hostname", "/etc/resolv.conf", "/etc/hosts")  # each is a file DATA-ROOT/containers/ID/...
+
+
+class DockerMemory:
+    """Docker's containers, read from disk and /proc. `root` is where the host's file system is seen."""
+
+    def __init__(self, census: Census, root: str = "") -> None:
+        self._census = census
+        self._files = DockerFiles([root + DATA_ROOT])
+        self._searched: set[str] = set()
+
+    def remembered(self, name: str) -> Sequence[Container]:
+        """The containers that `name` means, as far as the usual place tells."""
+        return self._files.named(name)
+
+    def named(self, name: str) -> Sequence[Container]:
+        """The containers that `name` means."""
+        found = self._files.named(name)
+        if not found and self._found_more_roots():
+            found = self._files.named(name)
+        return [self._present(each) for each in found]
+
+    def identified(self, identity: str) -> Container | None:
+        """The container with this whole id."""
+        found = self._files.identified(identity)
+        if found is None and self._found_more_roots():
+            found = self._files.identified(identity)
+        return self._present(found) if found else None
+
+    def all(self) -> Iterator[Container]:
+        """Every container."""
+        self._found_more_roots()
+        yield from (self._present(each) for each in self._files.all())
+
+    def _present(self, container: Container) -> Container:
+        """`container` with the process that it has now: the files are as old as the daemon's last word."""
+        if container.pid and _is_of(container.pid, container.id):
+            return container
+        pid = self._census.first(container.id)
+        ended = container.pid and not pid
+        return replace(container, pid=pid, state="exited" if ended else container.state)
+
+    def _found_more_roots(self) -> bool:
+        """Look at containers that no known root has; whether that showed another root."""
+        before = len(self._files.roots)
+        for identity, residents in self._census.containers().items():
+            if residents[0].runtime not in ("docker", "") or identity in self._searched:
+                continue
+            self._searched.add(identity)
+            if self._files.identified(identity) is None:
+                root = _data_root(self._census.first(identity), identity)
+                self._files.roots += [root] if root and root not in self._files.roots else []
+        return len(self._files.roots) > before
+
+
+def _is_of(pid: int, identity: str) -> bool:
+    try:
+        with Process(pid) as process:
+            return process.names(identity)
+    except OSError:
+        return False
+
+
+def _data_root(pid: int, identity: str) -> str | None:
+    """Where the files of this container are, as its shim sees them: that lives where the daemon does."""
+    try:
+        with Process(pid) as process, Process(process.parent) as shim:
+            inner, outer = mounts(process.read("mountinfo")), mounts(shim.read("mountinfo"))
+            found = [source_of(inner, point, outer) for point in _MOUNTED]
+            folder = f"/containers/{identity}/"
+            path = next((path for path in found if path and folder in path), None)
+            return f"{PROC}/{shim.pid}/root{path.partition(folder)[0]}" if path else None
+    except OSError:
+        return None

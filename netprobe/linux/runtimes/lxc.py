@@ -1,0 +1,53 @@
+"""LXC's containers (and those of Incus and LXD, which use it): running ones by their control group, others by their folder.
+
+Source: lxc, src/lxc/cgroups/cgfsng.c (lxc.payload.NAME), lxc.container.conf(5) for the folders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from .census import Census
+from .container import Container
+
+FOLDERS = (
+    "/var/lib/lxc",
+    "/var/lib/incus/containers",
+    "/var/lib/lxd/containers",
+    "/var/snap/lxd/common/lxd/containers",
+)
+
+
+class Lxc:
+    """LXC's containers: their name is their id."""
+
+    kind = "lxc"
+
+    def __init__(self, census: Census, root: str = "") -> None:
+        self._census = census
+        self._folders = [root + folder for folder in FOLDERS]
+
+    def named(self, name: str) -> Sequence[Container]:
+        """The container of this name, running or not."""
+        running = self.identified(name)
+        if running is not None:
+            return [running]
+        return [Container("lxc", name, name, state="stopped")] if self._is_defined(name) else []
+
+    def remembered(self, name: str) -> Sequence[Container]:
+        """The same, where LXC has a folder of this name: only then is /proc looked at."""
+        return self.named(name) if self._is_defined(name) else ()
+
+    def identified(self, identity: str) -> Container | None:
+        """The running container of this name."""
+        residents = self._census.residents(identity)
+        ours = bool(residents) and residents[0].runtime == "lxc"
+        return Container("lxc", identity, identity, self._census.first(identity)) if ours else None
+
+    def all(self) -> Iterator[Container]:
+        """Every container that runs."""
+        yield from (each for name in self._census.containers() if (each := self.identified(name)) is not None)
+
+    def _is_defined(self, name: str) -> bool:
+        return any(Path(folder, name).is_dir() for folder in self._folders)

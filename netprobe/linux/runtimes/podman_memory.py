@@ -1,0 +1,80 @@
+"""Podman's containers from its files, or from conmon, the process that Podman leaves beside each of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from .census import Census, Keeper
+from .container import Container
+from .podman_files import RUN, STORAGE, PodmanFiles, Store
+from .process import PROC, Process
+
+_STORE = re.compile(r"(/.*)/[a-z0-9]+-containers/[0-9a-f]{64}/userdata(?:/pidfile)?")
+
+
+class PodmanMemory:
+    """Podman's containers, read from disk and /proc. `root` is where the host's file system is seen."""
+
+    def __init__(self, census: Census, root: str = "") -> None:
+        self._census = census
+        self._files = PodmanFiles([Store(root + STORAGE, root + RUN)])
+
+    def remembered(self, name: str) -> Sequence[Container]:
+        """The containers that `name` means, as far as the usual place tells."""
+        return self._files.named(name)
+
+    def named(self, name: str) -> Sequence[Container]:
+        """The containers that `name` means."""
+        found = [_present(each) for each in self._files.named(name)]
+        return found or [each for each in self._kept() if each.is_called(name)]
+
+    def identified(self, identity: str) -> Container | None:
+        """The container with this whole id."""
+        found = self._files.identified(identity)
+        return _present(found) if found else self._kept_as(identity)
+
+    def all(self) -> Iterator[Container]:
+        """Every container."""
+        known = [_present(each) for each in self._files.all()]
+        yield from known
+        yield from (each for each in self._kept() if each.id not in {one.id for one in known})
+
+    def _kept(self) -> Iterator[Container]:
+        for identity in self._census.containers():
+            found = self._kept_as(identity)
+            if found is not None:
+                yield found
+
+    def _kept_as(self, identity: str) -> Container | None:
+        keeper = self._census.keeper(identity)
+        residents = self._census.residents(identity)
+        if keeper is None or keeper.program != "conmon" or not residents or residents[0].runtime == "crio":
+            return None
+        store = _store_of(keeper)
+        detailed = PodmanFiles([store]).identified(identity) if store else None
+        plain = detailed or Container("podman", identity, keeper.options.get("n") or identity[:12])
+        return replace(plain, pid=self._census.first(identity))
+
+
+def _present(container: Container) -> Container:
+    """`container` without the process that it had: conmon's pidfile outlives it."""
+    if not container.pid:
+        return container
+    try:
+        with Process(container.pid) as process:
+            if process.names(container.id):
+                return container
+    except OSError:
+        pass
+    return replace(container, pid=0, state="exited" if container.state in ("running", "paused") else container.state)
+
+
+def _store_of(keeper: Keeper) -> Store | None:
+    """Where the container's Podman keeps its files, as conmon sees the file system."""
+    bundle, pidfile = (_STORE.fullmatch(keeper.options.get(option, "")) for option in ("b", "p"))
+    if bundle is None or pidfile is None:
+        return None
+    root = f"{PROC}/{keeper.pid}/root"
+    return Store(root + bundle[1], root + pidfile[1])

@@ -1,0 +1,69 @@
+"""Kubernetes pods, from what the container runtimes write down for themselves: no API server and no kubelet is asked.
+
+Sources: containerd (pkg/cri/annotations), CRI-O (pkg/annotations), dockershim's labels.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from .census import Census
+from .container import Container
+from .containerd import Tasks
+from .process import PROC
+
+_CONTAINERD = ("io.kubernetes.cri.container-type", "io.kubernetes.cri.sandbox-namespace", "io.kubernetes.cri.sandbox-name")
+_CRIO = ("io.kubernetes.cri-o.ContainerType", "io.kubernetes.pod.namespace", "io.kubernetes.pod.name")
+KUBERNETES = "k8s.io"  # the kubelet's namespace in containerd
+
+
+class Pods:
+    """Pods by `namespace/name`. A pod's network namespace is that of its sandbox, the first container of it."""
+
+    kind = "pod"
+
+    def __init__(self, tasks: Tasks, census: Census) -> None:
+        self._tasks = tasks
+        self._census = census
+
+    def named(self, name: str) -> Sequence[Container]:
+        """The pods of this name, written `namespace/name`."""
+        return [each for each in self.all() if each.is_called(name)]
+
+    def remembered(self, name: str) -> Sequence[Container]:  # noqa: ARG002 - a pod's name always has its prefix
+        """Nothing: a pod is never meant by a name without the prefix."""
+        return ()
+
+    def identified(self, identity: str) -> Container | None:
+        """The pod whose sandbox has this whole id."""
+        return next((each for each in self.all() if each.id == identity), None)
+
+    def all(self) -> Iterator[Container]:
+        """Every pod that runs."""
+        for task in self._tasks.all():
+            if task.namespace == KUBERNETES:
+                yield from _pod(task.id, task.pid, task.annotations())
+        for identity, residents in self._census.containers().items():
+            if residents[0].runtime == "crio":
+                yield from _pod(identity, self._census.first(identity), self._crio(identity))
+
+    def _crio(self, identity: str) -> Mapping[str, str]:
+        """The annotations of a CRI-O container: conmon was started with the folder of its configuration."""
+        keeper = self._census.keeper(identity)
+        bundle = keeper.options.get("b") if keeper else None
+        if keeper is None or bundle is None:
+            return {}
+        try:
+            content = json.loads(Path(f"{PROC}/{keeper.pid}/root{bundle}/config.json").read_bytes())
+            return dict(content["annotations"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return {}
+
+
+def _pod(identity: str, pid: int, annotations: Mapping[str, str]) -> Iterator[Container]:
+    """The pod whose sandbox has these annotations; nothing for another container."""
+    for kind, namespace, name in (_CONTAINERD, _CRIO):
+        if annotations.get(kind) == "sandbox" and pid:
+            yield Container("pod", identity, f"{annotations.get(namespace)}/{annotations.get(name)}", pid)

@@ -1,0 +1,89 @@
+"""Where container engines listen: what the user's environment says, else the usual places.
+
+Sources: docker(1) and podman(1) on DOCKER_HOST, DOCKER_CONTEXT, CONTAINER_HOST; the context files of docker/cli (cli/context/store).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+DOCKER = ("/run/docker.sock", "/var/run/docker.sock")
+PODMAN = ("/run/podman/podman.sock", "/var/run/podman/podman.sock")
+
+
+@dataclass(frozen=True, slots=True)
+class Sockets:
+    """The sockets to ask, in order; `remark` says why there is none although the user named an engine."""
+
+    paths: tuple[str, ...] = ()
+    remark: str = ""
+
+
+def docker_sockets(environment: Mapping[str, str], root: str = "") -> Sockets:
+    """Where Docker is to be asked: where the user's own `docker` would ask, or at the usual places below `root`."""
+    for variable in ("DOCKER_HOST",):
+        if environment.get(variable):
+            return _chosen(variable, environment[variable])
+    name = environment.get("DOCKER_CONTEXT") or _current_context(environment)
+    if name and name != "default":
+        return _chosen(f"the docker context {name}", _address_of_context(environment, name))
+    return Sockets(_existing([*(root + path for path in DOCKER), *_of_user(environment, "docker.sock", root)]))
+
+
+def podman_sockets(environment: Mapping[str, str], root: str = "") -> Sockets:
+    """Where Podman's API is to be asked."""
+    if environment.get("CONTAINER_HOST"):
+        return _chosen("CONTAINER_HOST", environment["CONTAINER_HOST"])
+    return Sockets(_existing([*(root + path for path in PODMAN), *_of_user(environment, "podman/podman.sock", root)]))
+
+
+def _chosen(by: str, address: str) -> Sockets:
+    kind, separator, path = address.partition("://")
+    if separator and kind == "unix":
+        return Sockets((path,))
+    return Sockets((), f"{by} is {address or 'not known'}: only an engine of this machine, at a unix:// socket, can be asked")
+
+
+def _of_user(environment: Mapping[str, str], name: str, root: str) -> Sequence[str]:
+    """The socket of the user's own, rootless engine; under sudo that of the user who called it."""
+    folder = environment.get("XDG_RUNTIME_DIR") or f"/run/user/{environment.get('SUDO_UID') or os.getuid()}"
+    return (f"{root}{folder}/{name}",)
+
+
+def _existing(paths: Iterable[str]) -> tuple[str, ...]:
+    """The sockets among `paths`, each once: /var/run is /run on most machines."""
+    found: dict[tuple[int, int], str] = {}
+    for path in paths:
+        try:
+            stat = Path(path).stat()
+        except OSError:
+            continue
+        found.setdefault((stat.st_dev, stat.st_ino), path)
+    return tuple(found.values())
+
+
+def _folder(environment: Mapping[str, str]) -> Path:
+    return Path(environment.get("DOCKER_CONFIG") or Path(environment.get("HOME") or "/root", ".docker"))
+
+
+def _current_context(environment: Mapping[str, str]) -> str:
+    try:
+        content = json.loads((_folder(environment) / "config.json").read_bytes())
+    except (OSError, ValueError):
+        return ""
+    return str(content.get("currentContext") or "") if isinstance(content, dict) else ""
+
+
+def _address_of_context(environment: Mapping[str, str], name: str) -> str:
+    """The Docker endpoint of a context; "" when it has none."""
+    from hashlib import sha256  # contexts/meta/<digest of the name>/meta.json
+
+    try:
+        file = _folder(environment) / "contexts" / "meta" / sha256(os.fsencode(name)).hexdigest() / "meta.json"
+        return str(json.loads(file.read_bytes())["Endpoints"]["docker"]["Host"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""

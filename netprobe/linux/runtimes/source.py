@@ -1,0 +1,102 @@
+"""Runtimes as sources of names: a container's name becomes the network namespace of its first process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from netprobe.errors import WrongQuestion
+from netprobe.linux import netns
+from netprobe.linux.names import Found
+
+from .census import Census
+from .container import Container, absence, remark
+from .process import PROC, Process, open_network
+
+
+class Runtime(Protocol):
+    """Who knows containers of one `kind`. Nothing that it says is believed before the kernel has confirmed it."""
+
+    kind: str
+
+    def named(self, name: str) -> Sequence[Container]:
+        """The containers that `name` means."""
+        ...
+
+    def remembered(self, name: str) -> Sequence[Container]:
+        """The same as far as files tell: no engine is asked, and /proc is not searched."""
+        ...
+
+    def identified(self, identity: str) -> Container | None:
+        """The container with this whole id."""
+        ...
+
+    def all(self) -> Iterable[Container]:
+        """Every container; those that run may come without their `pid`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FoundContainer(Found):
+    """A container's namespace. It is opened by its first process, which is held and checked to be the container's."""
+
+    container: Container = field(kw_only=True)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self.pid is not None
+
+    @property
+    def precise(self) -> str:
+        """The way to write it when another container has its name as well."""
+        return self.container.text_by_id
+
+    def open(self) -> int:
+        """A descriptor of the namespace. Raises WrongQuestion for a container that does not run, NotPermitted or CannotLook."""
+        if self.pid is None:
+            message, hint = absence(self.container)
+            raise WrongQuestion(message, hint)
+        return open_network(self.pid, self.container.id, self.text)
+
+    def identity(self) -> netns.Identity | None:
+        """Which namespace it is; None for a container that does not run or may not be looked into."""
+        if self.pid is None:
+            return None
+        try:
+            with Process(self.pid) as process:
+                return process.identity() if process.names(self.container.id) else None
+        except OSError:
+            return None
+
+
+def found_container(container: Container) -> FoundContainer:
+    """What stands for `container` among the names."""
+    pid = container.pid or None
+    return FoundContainer(container.runtime, container.name, f"{PROC}/{pid}/ns/net", pid, note=remark(container), container=container)
+
+
+class ContainerNames:
+    """The containers of one runtime as a source of names."""
+
+    def __init__(self, runtime: Runtime, census: Census, bare: bool = True) -> None:
+        self.kind = runtime.kind
+        self.bare = bare
+        self._runtime = runtime
+        self._census = census
+
+    def find(self, name: str) -> Sequence[Found]:
+        """The containers that this name means; one that does not run is found as well, and says so when it is opened."""
+        return [found_container(each) for each in self._runtime.named(name)]
+
+    def remembered(self, name: str) -> Sequence[Found]:
+        """The same as far as files tell: no engine is asked, and /proc is not searched."""
+        return [found_container(each) for each in self._runtime.remembered(name)]
+
+    def all(self) -> Iterator[Found]:
+        """Every container that runs."""
+        for each in self._runtime.all():
+            pid = each.pid or self._census.first(each.id)
+            if pid:
+                yield found_container(replace(each, pid=pid))
