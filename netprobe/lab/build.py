@@ -53,9 +53,10 @@ def build(topology: Topology, engine: firewall.Engine | None = None) -> None:
     for name in every:
         _start_settings(name)
     _set_sysctls(topology, before_links=True)
-    with _talks(every) as talks:
-        for name in every:
-            _set(talks, Interface(name, "lo"))
+    for name in every:
+        with talk(name) as conversation:
+            conversation.link("set", index=index(conversation, "lo"), state="up")
+    with _talks(topology.inhabited()) as talks:
         for link in sorted(topology.links, key=lambda link: not isinstance(link, Bridge)):
             _add_link(talks, link)
         for interface in topology.loopback:
@@ -95,7 +96,7 @@ def talk(namespace: str) -> Iterator[Any]:
 
 
 @contextmanager
-def _talks(names: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+def _talks(names: frozenset[str]) -> Iterator[dict[str, Any]]:
     with ExitStack() as stack:
         yield {name: stack.enter_context(talk(name)) for name in names}
 

@@ -199,6 +199,17 @@ class Topology:
     rules: tuple[Rules, ...] = ()
     services: tuple[Service, ...] = ()
 
+    def _parts(self) -> tuple[_Placed, ...]:
+        return (
+            *self.interfaces(), *self.routes, *self.policy, *self.neighbours,
+            *self.fdb, *self.sysctls, *self.masquerade, *self.rules, *self.services,
+        )  # fmt: skip
+
+    def inhabited(self) -> frozenset[str]:
+        """The namespaces in which there is more than a loopback interface to make; the others of a thousand stay empty."""
+        parents = {link.parent_namespace for link in self.links if isinstance(link, Macvlan)}
+        return frozenset(part.namespace for part in self._parts()) | parents
+
     def __post_init__(self) -> None:
         known = {HOST, *self.namespaces}
         if len(known) != 1 + len(self.namespaces):
@@ -206,11 +217,7 @@ class Topology:
         for name in self.namespaces:
             if not name or "/" in name or name in (".", ".."):
                 raise ValueError(f"not a name for a namespace: {name!r}")
-        parts: tuple[_Placed, ...] = (
-            *self.interfaces(), *self.routes, *self.policy, *self.neighbours,
-            *self.fdb, *self.sysctls, *self.masquerade, *self.rules, *self.services,
-        )  # fmt: skip
-        for part in parts:
+        for part in self._parts():
             if part.namespace not in known:
                 raise ValueError(f"{part} is in a namespace that the topology does not make")
         present = {(interface.namespace, interface.name) for interface in self.interfaces()}
