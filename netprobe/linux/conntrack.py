@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import socket
 import struct
+from dataclasses import replace
 
 from netprobe.errors import NetprobeError
 from netprobe.model import Blind, ConntrackEntry, Flow, Protocol
@@ -47,6 +48,8 @@ def entries(fd: int, flow: Flow, zone: int = 0) -> tuple[ConntrackEntry, ...] | 
     """
     if flow.protocol not in _NUMBERS:
         return ()
+    if flow.protocol in _ECHO and flow.icmp_type is None:
+        flow = replace(flow, icmp_type=_ECHO[flow.protocol][2])
     sides = (flow, TUPLE_ORIG), (flow.reversed(), TUPLE_REPLY)
     try:
         with inside(fd), Netlink(NETFILTER) as netlink:
@@ -116,7 +119,7 @@ def _tuple(flow: Flow, direction: int) -> bytes:
         proto += attribute(kind, struct.pack(">H", value or 0))
     if flow.protocol in _ECHO:
         kind, code, request = _ECHO[flow.protocol]
-        proto += attribute(kind, bytes([request if flow.icmp_type is None else flow.icmp_type])) + attribute(code, b"\0")
+        proto += attribute(kind, bytes([flow.icmp_type if flow.icmp_type is not None else request])) + attribute(code, b"\0")
     return attribute(direction | _NESTED, attribute(TUPLE_IP | _NESTED, ip) + attribute(TUPLE_PROTO | _NESTED, proto))
 
 

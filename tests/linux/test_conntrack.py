@@ -1,0 +1,71 @@
+"""Tracked connections of one flow, from a live table, next to what conntrack(8) says."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+
+import pytest
+import tracking
+
+from netprobe.lab.lab import Lab
+from netprobe.linux.conntrack import decode
+from netprobe.model import Blind, Flow, Protocol
+
+pytestmark = pytest.mark.lab
+
+UDP = Flow("10.0.0.2", "8.8.8.8", Protocol.UDP, dport=53)
+TCP = Flow("10.0.0.2", "8.8.8.8", Protocol.TCP, dport=80)
+ICMP = Flow("10.0.0.2", "8.8.8.8", Protocol.ICMP)
+ICMPV6 = Flow("fd00:10::2", "2001:4860:4860::8888", Protocol.ICMPV6)
+RED, RED6 = ("red", "10.0.0.2"), ("red", "fd00:10::2")
+
+
+@pytest.mark.parametrize(
+    ("flow", "probe", "translated"),
+    [
+        (UDP, ("udp", RED, ("8.8.8.8", 53)), "203.0.113.2"), (TCP, ("tcp", RED, ("8.8.8.8", 80)), "203.0.113.2"),
+        (ICMP, ("icmp", RED, ("8.8.8.8", None)), "203.0.113.2"),
+        (ICMPV6, ("icmpv6", RED6, ("2001:4860:4860::8888", None)), "fd00:203::2"),
+    ],
+)  # fmt: skip
+def test_a_flow_is_found_from_both_sides_of_a_translation(fresh_lab: Lab, flow: Flow, probe: tuple[object, ...], translated: str) -> None:
+    (entry,) = fresh_lab.call(tracking.after_a_probe, flow, *probe)
+    assert (entry.protocol, entry.original[:2], entry.reply[:2]) == (flow.protocol.value, (flow.src, flow.dst), (flow.dst, translated))
+    assert {"confirmed", "src_nat", "seen_reply"} <= set(entry.status)
+    assert entry.timeout_s is not None
+    port = entry.original[2]
+    whole = replace(flow, icmp_id=port) if flow.protocol in (Protocol.ICMP, Protocol.ICMPV6) else replace(flow, sport=port)
+    for asked in (flow, whole, replace(flow, src=translated), replace(whole, src=translated)):
+        got = fresh_lab.call(tracking.after_probes, asked)
+        assert [found.original for found in got] == [entry.original], asked
+
+
+def test_tcp_has_a_state(fresh_lab: Lab) -> None:
+    (entry,) = fresh_lab.call(tracking.after_a_probe, TCP, "tcp", RED, ("8.8.8.8", 80))
+    assert entry.state == "close"  # the sender's kernel resets what the probe began
+
+
+@pytest.mark.parametrize("flow", [UDP, ICMPV6, replace(TCP, sport=1), Flow("10.0.0.2", "10.0.0.3", Protocol.ARP)])
+def test_what_is_not_there_is_not_found(fresh_lab: Lab, flow: Flow) -> None:
+    assert fresh_lab.call(tracking.after_a_probe, flow, "icmp", RED, ("8.8.8.8", None)) == ()
+
+
+@pytest.mark.skipif(shutil.which("conntrack") is None, reason="conntrack is not installed")
+def test_the_same_as_conntrack_lists(fresh_lab: Lab) -> None:
+    probes = [("udp", RED, ("8.8.8.8", 53))] * 3 + [("udp", ("c1", "172.17.0.2"), ("8.8.8.8", 53))]
+    got = fresh_lab.call(tracking.after_probes, UDP, *probes)
+    listed = fresh_lab.run(["conntrack", "-L", "-p", "udp", "--orig-src", "10.0.0.2"], check=True).stdout
+    ports = {int(line.split("sport=")[1].split()[0]) for line in listed.splitlines()}
+    assert {entry.original[2] for entry in got} == ports
+    assert len(got) == 3
+
+
+def test_without_the_privilege_it_is_a_blind_spot(lab: Lab) -> None:
+    got = lab.call(tracking.without_privilege, UDP)
+    assert got == Blind("connection tracking", "reading the table needs CAP_NET_ADMIN")
+
+
+@pytest.mark.parametrize("payload", [b"", b"\x02\0\0\0", b"\x02\0\0\0\x08\0\x01\x80\0\0\0\0", bytes(range(64))])
+def test_an_entry_that_cannot_be_read_is_passed_over(payload: bytes) -> None:
+    assert decode(payload) is None

@@ -1,0 +1,127 @@
+"""The worker that crafts: the same bytes as without it, and it never outlives its parent nor lies about as a zombie."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from netprobe.linux.crafter import Crafter
+from netprobe.model import Protocol
+from netprobe.wire.craft import Recipe, craft
+from netprobe.wire.mark import Mark
+
+MARK = Mark(Protocol.UDP, b"abcdef", 3, source_ports=(40000,), port=53)
+RECIPES = [
+    Recipe(MARK, "10.0.0.2", "8.8.8.8"),
+    Recipe(MARK, "fd00::2", "2001:db8::8"),
+    Recipe(Mark(Protocol.ICMP, b"abcdef", 2, 0), "10.0.0.2", "8.8.8.8"),
+    Recipe(Mark(Protocol.ARP, b"abcdef"), "10.0.0.2", "10.0.0.3", "02:00:00:00:00:01"),
+]
+
+CHILD = "import os, sys; from netprobe.linux.crafter import Crafter; crafter = Crafter(); "
+WORKERS = "open(f'/proc/self/task/{os.getpid()}/children').read().split()"
+
+
+def children() -> list[str]:
+    return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+
+
+def gone(pid: str, patience: float = 5) -> bool:
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            return True
+        if state == "Z" and os.getpid() != 1:  # not ours to collect: its new parent will
+            return True
+        time.sleep(0.02)
+    return False
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_the_worker_crafts_the_same(recipe: Recipe) -> None:
+    with Crafter() as crafter:
+        assert crafter(recipe) == craft(recipe)
+        assert crafter(recipe) == craft(recipe)
+
+
+def test_it_leaves_no_process_and_no_descriptor() -> None:
+    before, open_before = children(), sorted(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    with Crafter() as crafter:
+        assert len(children()) == len(before) + 1
+        crafter(RECIPES[0])
+    crafter.close()
+    assert children() == before
+    assert sorted(os.listdir("/proc/self/fd")) == open_before  # noqa: PTH208
+
+
+def test_a_crafter_that_is_forgotten_is_tidied_up() -> None:
+    before = children()
+    crafter = Crafter()
+    assert len(children()) == len(before) + 1
+    del crafter
+    assert children() == before
+
+
+def test_without_its_worker_it_crafts_itself() -> None:
+    before = set(children())
+    with Crafter() as crafter:
+        (worker,) = set(children()) - before
+        os.kill(int(worker), signal.SIGKILL)
+        assert crafter(RECIPES[0]) == craft(RECIPES[0])
+        assert crafter(RECIPES[1]) == craft(RECIPES[1])
+
+
+def test_a_mistake_in_the_recipe_is_told_as_without_a_worker() -> None:
+    recipe = Recipe(Mark(Protocol.OTHER, b"abcdef"), "10.0.0.2", "8.8.8.8")
+    with Crafter() as crafter, pytest.raises(ValueError, match="a probe cannot be other"):
+        crafter(recipe)
+
+
+@pytest.mark.parametrize(
+    "ending", ["", "raise KeyboardInterrupt", "__import__('os')._exit(3)", "__import__('os').kill(__import__('os').getpid(), 9)"]
+)
+def test_the_worker_ends_with_its_parent(ending: str) -> None:
+    code = f"{CHILD}print({WORKERS}[0], flush=True); {ending}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    assert gone(done.stdout.strip())
+
+
+def test_a_reader_of_the_parents_output_does_not_wait_for_the_worker() -> None:
+    """The pipe closes when the parent is killed, although the worker was forked with it open."""
+    code = f"{CHILD}print({WORKERS}[0], flush=True); __import__('time').sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        worker = parent.stdout.readline().strip()
+        parent.kill()
+        assert parent.stdout.read() == ""
+    assert gone(worker)
+
+
+def test_ctrl_c_is_for_the_parent() -> None:
+    before = set(children())
+    with Crafter() as crafter:
+        crafter(RECIPES[0])
+        (worker,) = set(children()) - before
+        os.kill(int(worker), signal.SIGINT)
+        assert crafter(RECIPES[0]) == craft(RECIPES[0])
+        assert worker in children()
+
+
+def test_scapy_makes_no_folder_in_the_home(tmp_path: Path) -> None:
+    code = "from netprobe.wire.craft import load_scapy; load_scapy()"
+    environment = {**os.environ, "HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=60)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_parent_does_not_import_scapy() -> None:
+    code = f"{CHILD}import netprobe.linux.observe; sys.exit(any(name.split('.')[0] == 'scapy' for name in sys.modules))"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

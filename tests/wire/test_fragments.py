@@ -1,0 +1,58 @@
+"""A later fragment that the kernel wrote over gets its own headers back; scapy knows what they were."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scapy.layers.inet import IP, UDP, fragment
+from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, fragment6
+from scapy.layers.l2 import Dot1Q, Ether
+from scapy.packet import Packet, Raw
+
+from netprobe.wire.fragments import restored
+
+INSIDE = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
+OUTSIDE = Ether(src="02:00:00:00:00:03", dst="02:00:00:00:00:04")
+PAYLOAD = Raw(bytes(range(256)) * 12)
+
+
+def overwritten(frame: Packet, outer: Packet) -> bytes:
+    """A fragment as the kernel leaves it: another station's Ethernet header, another source, one hop less."""
+    packet = frame.payload.copy()
+    if IPv6 in packet:
+        packet[IPv6].src, packet[IPv6].hlim = "fd00:203::9", 63
+        packet[IPv6ExtHdrFragment].id = 999
+    else:
+        packet[IP].src, packet[IP].ttl = "192.0.2.7", 63
+        del packet[IP].chksum
+    return bytes(outer / packet)
+
+
+def frames_of(six: bool) -> list[Packet]:
+    if six:
+        whole = IPv6(src="fd00::2", dst="2001:db8::8") / IPv6ExtHdrFragment(id=5) / UDP(sport=1, dport=2) / PAYLOAD
+        parts = fragment6(whole, 1280)
+    else:
+        parts = fragment(IP(src="10.0.0.2", dst="8.8.8.8", id=77) / UDP(sport=1, dport=2) / PAYLOAD, 1400)
+    return [INSIDE / part for part in parts]
+
+
+@pytest.mark.parametrize("six", [False, True])
+def test_headers_come_back(six: bool) -> None:
+    first, *later = frames_of(six)
+    assert len(later) == 2
+    for frame in later:
+        assert restored(bytes(first), overwritten(frame, OUTSIDE)) == bytes(frame)
+        assert restored(bytes(first), bytes(frame)) == bytes(frame)
+
+
+def test_behind_a_vlan_tag() -> None:
+    first, *later = [INSIDE / Dot1Q(vlan=7) / frame.payload for frame in frames_of(six=False)]
+    tagged = bytes(OUTSIDE / Dot1Q(vlan=7)) + overwritten(INSIDE / later[0][IP], OUTSIDE)[14:]
+    assert restored(bytes(first), tagged) == bytes(later[0])
+
+
+@given(st.binary(max_size=80), st.binary(max_size=80))
+def test_any_bytes(first: bytes, later: bytes) -> None:
+    assert len(restored(first, later)) == len(later)
