@@ -157,10 +157,11 @@ def _observe(world: World, watch: Watch, prediction: Prediction | None, clock: _
 def _diagnose(command: str, probe: Probe, snapshot: Snapshot, prediction: Prediction | None, seen: Sequence[Observation] | None,
               tapped: frozenset[str], clock: _Clock) -> Report:  # fmt: skip
     from .causes.catalogue import explain
+    from .causes.symptoms import with_symptoms
     from .path.diagnose import diagnose
 
     since = time.monotonic_ns()
-    report = diagnose(command, probe, snapshot, prediction, seen, tapped, explain)
+    report = with_symptoms(diagnose(command, probe, snapshot, prediction, seen, tapped, explain), snapshot)
     clock.add("diagnose", since)
     return report
 
