@@ -14,6 +14,8 @@ from netprobe.model import AskSet, Blind, Link, Namespace, RouteAnswer, RouteQue
 from . import counters, fib, links, neighbours, netfilter, netns, programs, sockets, sysctl, tc, xfrm
 from .netlink import Netlink
 
+FORWARDING = "net.ipv4.ip_forward"
+
 _T = TypeVar("_T")
 
 
@@ -49,7 +51,7 @@ def read_namespace(name: str, fd: int) -> Namespace:
             rules=reader.of("policy rules", lambda: fib.read_rules(route), ()),
             neighbours=reader.of("neighbours", lambda: neighbours.read_neighbours(route), ()),
             fdb=reader.of("bridge forwarding entries", lambda: neighbours.read_fdb(route), ()),
-            sysctls=sysctl.read_globals() | per_interface,
+            sysctls=_sysctls(reader) | per_interface,
             ruleset=netfilter.read_ruleset(fd, name),
             sockets=reader.of("sockets", sockets.read_sockets, None),
             xfrm=reader.of("IPsec policies", xfrm.read_policies, None),
@@ -59,6 +61,13 @@ def read_namespace(name: str, fd: int) -> Namespace:
         if route.unsteady:
             reader.blind.append(Blind(f"tables of {name}", "they kept changing while they were read; an entry may be missing"))
         return replace(namespace, blind=tuple(reader.blind))
+
+
+def _sysctls(reader: _Reader) -> dict[str, str]:
+    values = sysctl.read_globals()
+    if FORWARDING not in values:  # which every kernel has
+        reader.blind.append(Blind(f"sysctls of {reader.name}", "/proc/sys/net cannot be read"))
+    return values
 
 
 def answer_set(snapshot: Snapshot, need: AskSet, fd: int) -> Snapshot:

@@ -6,8 +6,7 @@ Numbers are those of include/uapi/linux/{if_link,if_addr,if_bridge}.h; words are
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
-from typing import TypeVar
+from collections.abc import Mapping
 
 from netprobe.model import Bridge, BridgePort, InterfaceAddress, Link, LinkRef, Vxlan
 
@@ -54,7 +53,6 @@ SCOPES = {0: "global", 200: "site", 253: "link", 254: "host", 255: "nowhere"}
 
 _IFINFO = struct.Struct("=BxHiII")
 _IFADDR = struct.Struct("=BBBBI")
-_T = TypeVar("_T")
 
 
 def read_links(netlink: Netlink) -> tuple[tuple[Link, ...], dict[str, str]]:
@@ -76,6 +74,7 @@ def link_of(payload: bytes) -> Link:
     info = attributes(fields.get(IFLA_LINKINFO, b""))
     kind = text(info.get(IFLA_INFO_KIND)) or ("loopback" if arphrd == ARPHRD_LOOPBACK else "")
     data = attributes(info.get(IFLA_INFO_DATA, b""))
+    vxlan = _vxlan(data) if kind == "vxlan" else None
     dropped = fields.get(IFLA_STATS64, bytes(8 * 8))
     return Link(
         index=index,
@@ -88,10 +87,10 @@ def link_of(payload: bytes) -> Link:
         arp=not flags & IFF_NOARP,
         promiscuous=bool(flags & IFF_PROMISC),
         master=number(fields.get(IFLA_MASTER)) or None,
-        link=_lower(fields),
+        link=_lower(fields, vxlan),
         port=_port(info),
-        bridge=_only(kind == "bridge", _bridge, data),
-        vxlan=_only(kind == "vxlan", _vxlan, data),
+        bridge=_bridge(data) if kind == "bridge" else None,
+        vxlan=vxlan,
         macvlan_mode=_mode(kind, data),
         vlan_id=number(data.get(IFLA_VLAN_ID)) if kind == "vlan" else None,
         xdp=_xdp(attributes(fields.get(IFLA_XDP, b""))),
@@ -100,20 +99,16 @@ def link_of(payload: bytes) -> Link:
     )
 
 
-def _only(wanted: bool, make: Callable[[Mapping[int, bytes]], _T], data: Mapping[int, bytes]) -> _T | None:
-    return make(data) if wanted else None
-
-
 def _mac(value: bytes) -> str:
     return address(value) if len(value) in (4, 16) else value.hex(":")  # a tunnel's link-layer address is an IP address
 
 
-def _lower(fields: Mapping[int, bytes]) -> LinkRef | None:
-    index = number(fields.get(IFLA_LINK))
-    if not index:
+def _lower(fields: Mapping[int, bytes], vxlan: Vxlan | None) -> LinkRef | None:
+    """The other end or the lower device. Of a VXLAN device without one that was moved here, IFLA_LINK is its own index."""
+    index, nsid = number(fields.get(IFLA_LINK)), fields.get(IFLA_LINK_NETNSID)
+    if not index and nsid is None:
         return None
-    nsid = fields.get(IFLA_LINK_NETNSID)
-    return LinkRef(index, None if nsid is None else signed(nsid))
+    return LinkRef(vxlan.lower if vxlan else index, None if nsid is None else signed(nsid))
 
 
 def _port(info: Mapping[int, bytes]) -> BridgePort | None:

@@ -13,7 +13,8 @@ from .ruleset import Ruleset, SetQuery
 class LinkRef:
     """An interface named by another: ifindex `index`, in the namespace that the holder knows as `nsid`.
 
-    `nsid` None means the same namespace (rtnetlink's IFLA_LINK without IFLA_LINK_NETNSID).
+    `nsid` None means the same namespace (rtnetlink's IFLA_LINK without IFLA_LINK_NETNSID). `index` 0 is no device but the
+    namespace itself: a VXLAN device that was moved sends its outer packets in the one where it was made.
     """
 
     index: int

@@ -73,6 +73,11 @@ def test_a_veth_and_its_far_end() -> None:
     assert links.link_of(link(0x11043, 1, *common, attribute(5, u32(0)))).link is None
 
 
+def test_a_tunnel_that_was_moved() -> None:
+    moved = links.link_of(link(0x11043, 1, info("vxlan", attribute(1, u32(42))), attribute(5, u32(7)), attribute(37, struct.pack("=i", 0))))
+    assert moved.link == LinkRef(0, 0)
+
+
 def test_flags_of_a_link() -> None:
     down = links.link_of(link(0x1182, 1))
     assert (down.up, down.carrier, down.arp, down.promiscuous) == (False, False, False, True)
