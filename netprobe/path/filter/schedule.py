@@ -29,11 +29,11 @@ def steps(ruleset: Ruleset, family: str, hook: str, device: str | None = None) -
 
     A nat chain runs at the NAT hook's own priority, whatever its own is; its own orders it among the nat chains
     (net/netfilter/nf_nat_core.c, nf_nat_register_fn). Of equal priorities the one registered last runs first
-    (net/netfilter/core.c, nf_hook_entries_grow).
+    (net/netfilter/core.c, nf_hook_entries_grow); between the old engine and nf_tables that cannot be seen, and nf_tables comes first.
     """
     found = [Step(chain.priority, "chain", table, chain) for table, chain in base_chains(ruleset, family, hook, device)]
     found.reverse()
-    ordered = sorted(found, key=lambda step: step.priority)
+    ordered = sorted(found, key=lambda step: (step.priority, step.table is not None and step.table.engine.endswith("-legacy")))
     if family not in ("ip", "ip6"):
         return ordered
     plain = [step for step in ordered if step.chain and step.chain.type != "nat"]
