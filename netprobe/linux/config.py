@@ -31,7 +31,8 @@ class _Reader:
         try:
             return read()
         except OSError as error:
-            self.blind.append(Blind(f"{what} of {self.name}", error.strerror or str(error)))
+            why = "CAP_NET_ADMIN is missing" if isinstance(error, PermissionError) else error.strerror or str(error)
+            self.blind.append(Blind(f"{what} of {self.name}", why))
             return otherwise
 
 
