@@ -188,6 +188,27 @@ def show(settings: dict[str, Any], /, file: str, **options: Any) -> NoReturn:
     sys.exit(_EXIT[report.verdict])
 
 
+@cli.command()
+@click.argument("before", metavar="A", type=click.Path(exists=True, dir_okay=False))
+@click.argument("after", metavar="B", type=click.Path(exists=True, dir_okay=False))
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Format of the comparison.")
+@click.option("--out", type=click.Path(dir_okay=False), help="Write the comparison to this file instead of stdout.")
+@click.pass_obj
+def diff(settings: dict[str, Any], /, before: str, after: str, **options: Any) -> NoReturn:
+    """Say what changed between two saved runs A and B: the answer, the path, the configuration. Exit 0: nothing, 1: something.
+
+    A run is a capture of netprobe's or a JSON report. Example: netprobe diff captures/monday.pcapng captures/today.pcapng
+    """
+    from .formats import compared
+    from .path.compare import compare
+    from .saved import load
+
+    (old, was), (new, now) = load(before), load(after)
+    found = compare(old, new, (was.snapshot, now.snapshot) if was is not None and now is not None else None)
+    _write(compared(old, new, found, options["output"], _terminal(settings, options)), options["out"])
+    sys.exit(0 if found.same else 1)
+
+
 @cli.command(name="ls")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Format of the list.")
 @click.option("--out", type=click.Path(dir_okay=False), help="Write the list to this file instead of stdout.")
@@ -198,7 +219,10 @@ def list_spaces(settings: dict[str, Any], /, **options: Any) -> NoReturn:
     from .linux.machine import Machine
 
     with Machine(settings["host"]) as machine:
-        _write(listed(machine.spaces(), options["output"], _terminal(settings, options)), options["out"])
+        found = machine.spaces()
+        for remark in machine.heard():
+            _complain(remark)
+    _write(listed(found, options["output"], _terminal(settings, options)), options["out"])
     sys.exit(0)
 
 

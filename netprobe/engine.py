@@ -212,5 +212,6 @@ def _address_of(world: World, target: Endpoint, question: Question, source: Endp
     found = destination_address(snapshot, source, target, question.version)
     if found is None:
         kind = f"IPv{question.version} " if question.version else ""
-        raise WrongQuestion(f"{question.destination} has no {kind}address", "Give the address instead, or -4 / -6.")
+        why = "".join(f": {note}" for note in target.notes[:1])
+        raise WrongQuestion(f"{question.destination} has no {kind}address{why}", "Give the address instead, or -4 / -6.")
     return found

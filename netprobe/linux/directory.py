@@ -15,10 +15,11 @@ from . import netns
 from .handles import Handles
 from .names import Found, NamedNamespaces, NameSource, Paths, Processes, inner_source, lookup, title_of
 from .privilege import not_permitted
-from .runtimes import Runtimes
+from .runtimes import FoundContainer, Runtimes
 
 HOST = "host"
 HOST_ROOT = "/proc/1/root"
+AT_HOME = "it has no network of its own, this is the host's (--network host)"
 PODS = "pod"
 _NAMELESS = (HOST, Processes.kind, Paths.kind, PODS)  # kinds whose names tell nothing without the kind before them
 _GENERATED = re.compile(r"(?:netns|cni)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -38,6 +39,7 @@ class Directory:
         self.sources: Sequence[NameSource] = (self.named, *self.runtimes.sources, Processes(), Paths())
         self.handles = Handles()
         self._found: dict[str, Found] = {}
+        self._notes: dict[str, tuple[str, ...]] = {}
         self._by_identity: dict[netns.Identity, list[Found]] | None = None
         self._home = self._open_home(host, "/proc/1/ns/net" if shared else netns.OWN)
         try:
@@ -73,7 +75,13 @@ class Directory:
         if self.is_excluded(fd):
             os.close(fd)
             raise WrongQuestion(f"{named.text} is excluded by --exclude")
+        at_home = isinstance(found, FoundContainer) and netns.identity(fd) == netns.identity(self._home)
+        self._notes[named.text] = (*self.runtimes.heard(), *found.remarks, *([AT_HOME] if at_home else []))
         return self.adopt(fd, found)
+
+    def notes(self, named: Named) -> tuple[str, ...]:
+        """What a person should know about the namespace that was opened as `named`, and about how it was found."""
+        return self._notes.get(named.text, ())
 
     def adopt(self, fd: int, found: Found) -> str:
         """Take over the descriptor `fd` of `found`; the name under which it is held from now on."""

@@ -108,7 +108,7 @@ def _numbers(directory: Directory, each: _Seen, wanted: set[int]) -> dict[int, n
 def _space(each: _Seen, seen: dict[netns.Identity, _Seen], wires: dict[_End, _End]) -> Space:
     kind = next((found.kind for found in each.found if found.name == each.title), each.found[0].kind)
     names = dict.fromkeys(found.text for found in each.found if found.kind != "host")
-    note = next((found.note for found in each.found if found.note), "")
+    note = next((found.note for found in each.found if found.note and found.name == each.title), "")
     return Space(each.title, kind, tuple(names), each.identity[1], tuple(_interfaces(each, seen, wires)), note, each.blind)
 
 

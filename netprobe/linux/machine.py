@@ -69,7 +69,8 @@ class Machine:
             return self._host_name(named, inside.namespace, version)
         if named.interface is not None:
             self._check_interface(named, name)
-        return Endpoint(text, name, named.interface, named.address, named.port, protocol=named.protocol)
+        notes = self._directory.notes(named)
+        return Endpoint(text, name, named.interface, named.address, named.port, protocol=named.protocol, notes=notes)
 
     def _parse(self, text: str) -> Named:
         """`text` taken apart, unless it is as a whole the name of a namespace and no address."""
@@ -112,7 +113,8 @@ class Machine:
         if isinstance(need, FindPeer):
             self._handle(need.namespace)
             peer = self._peers.find(need.namespace, need.nsid)
-            return replace(snapshot, peers=(*snapshot.peers, FoundPeer(need.namespace, need.nsid, peer)))
+            unasked = tuple(Blind("the names of containers", why) for why in self._directory.runtimes.heard())
+            return replace(snapshot, peers=(*snapshot.peers, FoundPeer(need.namespace, need.nsid, peer)), blind=(*snapshot.blind, *unasked))
         if isinstance(need, AskRoute):
             answer = config.ask_route(self._handle(need.namespace), need.query)
             return replace(snapshot, answers=(*snapshot.answers, AskedRoute(need.namespace, need.query, answer)))
@@ -129,6 +131,10 @@ class Machine:
         from .listing import list_spaces
 
         return list_spaces(self._directory)
+
+    def heard(self) -> tuple[str, ...]:
+        """What a person should know about how the names of `spaces` were found: which container engine did not answer."""
+        return self._directory.runtimes.heard()
 
     # --- observing
 

@@ -46,6 +46,11 @@ class Found:
         return self.text
 
     @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a person should know about it, in sentences; `note` has it in few words."""
+        return ()
+
+    @property
     def alive(self) -> bool:
         """Whether there is a namespace now; a container that does not run has none."""
         return True

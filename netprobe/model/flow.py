@@ -24,6 +24,7 @@ class Endpoint:
 
     `namespace` is the name under which a snapshot holds the namespace, or None when it is not visible (an address of the
     outside). `address` is None until source selection or the wiring decides it. `protocol` is what was written behind the port.
+    `notes` are what a person should know about it: that the container is paused, whose network it shares.
     """
 
     endpoint: str
@@ -33,6 +34,7 @@ class Endpoint:
     port: int | None = None
     host_name: str | None = None
     protocol: Protocol | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

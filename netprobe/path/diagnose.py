@@ -55,6 +55,7 @@ def diagnose(command: str, probe: Probe, snapshot: Snapshot, prediction: Predict
         command, asked, verdict, "", direction=direction, sent=asked.count if watched else 0, received=len(answers),
         rtt_ns=_round_trips(seen), path=Paths(request, reply), causes=(cause,) if cause else (), agreement=_agreement(case, verdict),
         blind=_blind(snapshot, seen), errors=case.errors, answers=_stations(asked, seen), sightings=sightings(seen, request, reply),
+        notes=tuple(dict.fromkeys(f"{end.endpoint}: {note}" for end in (asked.source, asked.destination) for note in end.notes)),
     )  # fmt: skip
     return replace(report, summary=_summary(report))
 

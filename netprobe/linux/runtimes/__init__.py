@@ -17,22 +17,22 @@ from .nspawn import Nspawn
 from .podman_memory import PodmanMemory
 from .pods import Pods
 from .sockets import docker_sockets, podman_sockets
-from .source import ContainerNames, FoundContainer, Runtime, found_container
+from .source import ContainerNames, FoundContainer, Runtime, found_container, seniority
 
 
 class Runtimes:
     """All runtimes of the machine whose file system is seen at `root`. Making it looks at nothing.
 
-    `remarks` fills with what a person should know about the asking, such as an engine that does not answer.
+    What a person should know about the asking, such as an engine that does not answer, is `heard`.
     """
 
     def __init__(self, root: str = "", environment: Mapping[str, str] | None = None) -> None:
         environment = os.environ if environment is None else environment
-        self.remarks: list[str] = []
+        self._remarks: list[str] = []
         self.census = Census()
         tasks = Tasks(self.census, root)
-        docker = Engine("docker", lambda: docker_sockets(environment, root), DockerMemory(self.census, root), self.remarks)
-        podman = Engine("podman", lambda: podman_sockets(environment, root), PodmanMemory(self.census, root), self.remarks)
+        docker = Engine("docker", lambda: docker_sockets(environment, root), DockerMemory(self.census, root), self._remarks)
+        podman = Engine("podman", lambda: podman_sockets(environment, root), PodmanMemory(self.census, root), self._remarks)
         self._pods = Pods(tasks, self.census)
         self._runtimes: dict[str, Runtime] = {
             each.kind: each for each in (docker, podman, Containerd(tasks), Lxc(self.census, root), Nspawn(root))
@@ -42,10 +42,16 @@ class Runtimes:
             ContainerNames(self._pods, self.census, bare=False),
         )
 
+    def heard(self) -> tuple[str, ...]:
+        """What is new since it was asked last: which engine did not answer, or may not be asked, and what was done instead."""
+        new = tuple(self._remarks)
+        self._remarks.clear()
+        return new
+
     def living_in(self, network: netns.Identity) -> Iterator[FoundContainer]:
         """The containers whose own network namespace this is, the one first that the others share it with."""
         known = [container for each in self.census.living_in(network) if (container := self._described(each.runtime, each.identity))]
-        found = [found_container(container) for container in sorted(known, key=lambda each: each.network.startswith("container:"))]
+        found = [found_container(container) for container in sorted(known, key=lambda each: seniority(each, self.census))]
         yield from (each for each in found if each.identity() == network)
 
     def hosts_of(self, network: netns.Identity) -> Iterator[FoundContainer]:

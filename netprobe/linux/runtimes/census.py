@@ -21,12 +21,13 @@ GOOD_FOR_S = 1.0  # how long a census is taken as the present
 
 @dataclass(frozen=True, slots=True)
 class Resident:
-    """A process of a container, and the network namespace that it is in."""
+    """A process of a container, the network namespace that it is in, and when it started, in clock ticks since boot."""
 
     pid: int
     runtime: str
     identity: str
     network: netns.Identity | None
+    started: int = 0
 
 
 @dataclass(slots=True)
@@ -86,24 +87,22 @@ class Census:
         return self._last
 
     def _take(self, taken: _Taken) -> None:
-        ages: dict[int, int] = {}
         for entry in os.scandir(self._proc):
             if not entry.name.isdigit():
                 continue
             try:
                 with Process(int(entry.name), self._proc) as process:
-                    self._count(taken, process, ages)
+                    self._count(taken, process)
             except OSError:  # it has ended
                 continue
         for residents in taken.residents.values():
-            residents.sort(key=lambda resident: (ages[resident.pid], resident.pid))
+            residents.sort(key=lambda resident: (resident.started, resident.pid))
 
-    def _count(self, taken: _Taken, process: Process, ages: dict[int, int]) -> None:
+    def _count(self, taken: _Taken, process: Process) -> None:
         cgroup = process.read("cgroup")
         container = container_of(cgroup)
         if container is not None:
-            ages[process.pid] = process.started
-            resident = Resident(process.pid, *container, process.identity())
+            resident = Resident(process.pid, *container, process.identity(), process.started)
             taken.residents.setdefault(container[1], []).append(resident)
         if container is None or "conmon" in cgroup:
             found = keeper_of(process.pid, process.read("cmdline"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 SHORT_ID = re.compile(r"[0-9a-f]{12,64}")  # what counts as an id that was cut short: 12 digits is what `docker ps` prints
@@ -50,16 +51,27 @@ class Container:
         return f"{self.runtime}:{self.id[:12]}"
 
 
-def remark(container: Container) -> str:
-    """What a person should know about the network of a running container; empty for an ordinary one."""
-    network = container.network.partition(":")
-    said = [
-        "paused: its processes do not run, the kernel still answers for it" if container.state == "paused" else "",
-        "it has no network (--network none)" if container.network == "none" else "",
-        f"it shares the network of {network[2]}" if network[0] == "container" else "",
-        "it is connected to no network" if _disconnected(container) else "",
-    ]
-    return "; ".join(part for part in said if part)
+def label(container: Container) -> str:
+    """What is not ordinary about the network of a running container, in few words; empty for an ordinary one."""
+    return ", ".join(words for words, _ in _oddities(container))
+
+
+def remarks(container: Container) -> tuple[str, ...]:
+    """The same in sentences, with what to do about it."""
+    return tuple(sentence for _, sentence in _oddities(container))
+
+
+def _oddities(container: Container) -> Iterator[tuple[str, str]]:
+    kind, _, owner = container.network.partition(":")
+    if container.state == "paused":
+        yield "paused", "it is paused: its processes stand still, the kernel goes on to answer ARP and ping for it"
+    if container.network == "none":
+        yield "no network", "it was made without a network (--network none)"
+    if kind == "container":
+        yield f"network of {owner}", f"it shares the network of {owner} (--network container:{owner})"
+    if _disconnected(container):
+        connect = f"; to connect it: {container.runtime} network connect NETWORK {container.name}"
+        yield "disconnected", "it is connected to no network" + connect
 
 
 def _disconnected(container: Container) -> bool:

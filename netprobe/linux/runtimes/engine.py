@@ -66,7 +66,10 @@ class Engine:
         found = {each.id: each for address in self._addresses() for each in self._listed(address)}
         for each in self._memory.all():
             found.setdefault(each.id, each)
-        return list(found.values())
+        return [
+            _with_name_of_owner(each, lambda identity: found[identity].name if identity in found else identity[:12])
+            for each in found.values()
+        ]
 
     def remembered(self, name: str) -> Sequence[Container]:
         """The containers that `name` means as far as the disk tells: no engine is asked."""
@@ -121,7 +124,7 @@ def _with_name_of_owner(container: Container, owner: Callable[[str], str]) -> Co
     from dataclasses import replace
 
     kind, _, identity = container.network.partition(":")
-    return replace(container, network=f"container:{owner(identity)}") if kind == "container" else container
+    return replace(container, network=f"container:{owner(identity)}") if kind == "container" and SHORT_ID.fullmatch(identity) else container
 
 
 def described_container(kind: str, entry: Mapping[str, Any]) -> Container:

@@ -11,7 +11,7 @@ from netprobe.linux import netns
 from netprobe.linux.names import Found
 
 from .census import Census
-from .container import Container, absence, remark
+from .container import Container, absence, label, remarks
 from .process import PROC, Process, open_network
 
 
@@ -53,6 +53,11 @@ class FoundContainer(Found):
         """The way to write it when another container has its name as well."""
         return self.container.text_by_id
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is not ordinary about its network, in sentences."""
+        return remarks(self.container)
+
     def open(self) -> int:
         """A descriptor of the namespace. Raises WrongQuestion for a container that does not run, NotPermitted or CannotLook."""
         if self.pid is None:
@@ -74,7 +79,7 @@ class FoundContainer(Found):
 def found_container(container: Container) -> FoundContainer:
     """What stands for `container` among the names."""
     pid = container.pid or None
-    return FoundContainer(container.runtime, container.name, f"{PROC}/{pid}/ns/net", pid, note=remark(container), container=container)
+    return FoundContainer(container.runtime, container.name, f"{PROC}/{pid}/ns/net", pid, note=label(container), container=container)
 
 
 class ContainerNames:
@@ -96,7 +101,13 @@ class ContainerNames:
 
     def all(self) -> Iterator[Found]:
         """Every container that runs."""
-        for each in self._runtime.all():
+        for each in sorted(self._runtime.all(), key=lambda each: seniority(each, self._census)):
             pid = each.pid or self._census.first(each.id)
             if pid:
                 yield found_container(replace(each, pid=pid))
+
+
+def seniority(container: Container, census: Census) -> tuple[bool, int]:
+    """Sorts those that own their network before those that share it: they say so, or have started earlier."""
+    residents = census.residents(container.id)
+    return container.network.startswith("container:"), residents[0].started if residents else 0
