@@ -11,6 +11,7 @@ import os
 import signal
 import threading
 import weakref
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import BinaryIO, NoReturn
 
@@ -47,19 +48,28 @@ class Crafter:
         self._streams = os.fdopen(ask_in, "wb"), os.fdopen(answer_out, "rb")
         self._end = weakref.finalize(self, _end, pid, parent, self._streams)
 
-    def __call__(self, recipe: Recipe) -> tuple[bytes, ...]:
-        """The packets of `recipe`, as `netprobe.wire.craft.craft` makes them."""
-        if self._streams is None:
+    def __call__(self, recipe: Recipe) -> Iterator[bytes]:
+        """The packets of `recipe`, as `netprobe.wire.craft.craft` makes them; the worker is ahead of who takes them."""
+        if self._streams is None or recipe.mark.protocol is Protocol.OTHER:
             return craft(recipe)
-        asking, answering = self._streams
+        return self._stream(recipe, *self._streams)
+
+    def _stream(self, recipe: Recipe, asking: BinaryIO, answering: BinaryIO) -> Iterator[bytes]:
+        done = 0
         try:
-            marshal.dump(_as_plain(recipe), asking)
-            asking.flush()
-            packets = marshal.load(answering)
-        except (OSError, EOFError, ValueError):  # the worker is gone
-            self.close()
-            return craft(recipe)
-        return tuple(packets)
+            with suppress(OSError, EOFError, ValueError):  # the worker is gone: the rest is made here
+                marshal.dump(_as_plain(recipe), asking)
+                asking.flush()
+                while done < recipe.mark.count:
+                    packet = marshal.load(answering)
+                    done += 1
+                    yield packet
+            if done < recipe.mark.count:
+                self.close()
+                yield from craft(recipe, done)
+        finally:
+            if done < recipe.mark.count:  # nobody wanted the rest, which lies in the pipe
+                self.close()
 
     def close(self) -> None:
         """End the worker and collect it. Harmless when repeated."""
@@ -101,10 +111,13 @@ def _work(parent: int, asked: int, answered: int, others: tuple[int, int]) -> No
         for fd in (0, 1, 2):  # a reader of our parent's output must not wait for us
             os.dup2(silence, fd)
         load_scapy(lean=True)
+        for protocol in (Protocol.ICMP, Protocol.TCP):  # scapy's first packet takes it five times as long as the next
+            list(craft(Recipe(Mark(protocol, b"warmup"), "192.0.2.1", "192.0.2.2")))
         with os.fdopen(asked, "rb") as asking, os.fdopen(answered, "wb") as answering:
             while True:
-                marshal.dump(list(craft(_as_recipe(marshal.load(asking)))), answering)
-                answering.flush()
+                for packet in craft(_as_recipe(marshal.load(asking))):
+                    marshal.dump(packet, answering)
+                    answering.flush()
     except BaseException:
         os._exit(0)  # a closed pipe is the normal end; after anything else the parent crafts itself
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import select
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from netprobe.errors import CannotLook, NetprobeError, NotPermitted
 from netprobe.model import Observation, Probe, Protocol, Watch
@@ -25,7 +25,7 @@ from .send import Sender
 from .tap import Tap, buffers
 
 Settled = Callable[[Sequence[Observation], int], bool]
-Craft = Callable[[Recipe], tuple[bytes, ...]]
+Craft = Callable[[Recipe], Iterable[bytes]]
 
 TICK_NS = 5_000_000  # how often to ask whether all is settled while nothing arrives
 WHOLE_FRAMES = (Protocol.ARP, Protocol.ND)
@@ -106,7 +106,7 @@ class _Loop:
         self.settled = settled
         self.buffers = buffers()
 
-    def run(self, packets: Sequence[bytes]) -> None:
+    def run(self, packets: Iterable[bytes]) -> None:
         """Send and collect. Everything that is queued when this returns has been read."""
         probe = self.book.watch.probe
         with select.epoll() as epoll:

@@ -35,21 +35,23 @@ class Recipe:
     dst_mac: str = BROADCAST
 
 
-def craft(recipe: Recipe) -> tuple[bytes, ...]:
-    """The bytes of all packets of a probe, in sequence. Raises ValueError for a protocol that cannot be sent."""
+def craft(recipe: Recipe, first: int = 0) -> Iterator[bytes]:
+    """The packets of a probe from the `first` on, each made when it is asked for (it takes scapy a millisecond).
+
+    Raises ValueError at once for a protocol that cannot be sent.
+    """
     make = _MAKERS.get(recipe.mark.protocol)
     if make is None:
         raise ValueError(f"a probe cannot be {recipe.mark.protocol}")
     load_scapy()
-    return tuple(make(recipe, sequence) for sequence in range(recipe.mark.count))
+    return (make(recipe, sequence) for sequence in range(first, recipe.mark.count))
 
 
 def _echo(recipe: Recipe, sequence: int) -> bytes:
-    from scapy.layers.inet import ICMP, IP
+    from scapy.layers.inet import ICMP
 
     mark = recipe.mark
-    header = ICMP(type=8, id=mark.icmp_id, seq=mark.icmp_sequence(sequence))
-    return _without_header(IP(src=recipe.src, dst=recipe.dst) / header / mark.payload(sequence), 20)
+    return bytes(ICMP(type=8, id=mark.icmp_id, seq=mark.icmp_sequence(sequence)) / mark.payload(sequence))
 
 
 def _echo6(recipe: Recipe, sequence: int) -> bytes:

@@ -48,15 +48,15 @@ def gone(pid: str, patience: float = 5) -> bool:
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_the_worker_crafts_the_same(recipe: Recipe) -> None:
     with Crafter() as crafter:
-        assert crafter(recipe) == craft(recipe)
-        assert crafter(recipe) == craft(recipe)
+        assert list(crafter(recipe)) == list(craft(recipe))
+        assert list(crafter(recipe)) == list(craft(recipe))
 
 
 def test_it_leaves_no_process_and_no_descriptor() -> None:
     before, open_before = children(), sorted(os.listdir("/proc/self/fd"))  # noqa: PTH208
     with Crafter() as crafter:
         assert len(children()) == len(before) + 1
-        crafter(RECIPES[0])
+        list(crafter(RECIPES[0]))
     crafter.close()
     assert children() == before
     assert sorted(os.listdir("/proc/self/fd")) == open_before  # noqa: PTH208
@@ -75,8 +75,28 @@ def test_without_its_worker_it_crafts_itself() -> None:
     with Crafter() as crafter:
         (worker,) = set(children()) - before
         os.kill(int(worker), signal.SIGKILL)
-        assert crafter(RECIPES[0]) == craft(RECIPES[0])
-        assert crafter(RECIPES[1]) == craft(RECIPES[1])
+        assert list(crafter(RECIPES[0])) == list(craft(RECIPES[0]))
+        assert list(crafter(RECIPES[1])) == list(craft(RECIPES[1]))
+
+
+def test_a_worker_that_ends_in_the_middle_is_no_loss() -> None:
+    many = Recipe(Mark(Protocol.ICMP, b"abcdef", 400, 1400), "10.0.0.2", "8.8.8.8")  # more than a pipe holds
+    before = set(children())
+    with Crafter() as crafter:
+        packets = crafter(many)
+        taken = [next(packets)]
+        (worker,) = set(children()) - before
+        os.kill(int(worker), signal.SIGKILL)
+        assert taken + list(packets) == list(craft(many))
+
+
+def test_packets_that_nobody_takes_do_not_disturb_the_next_probe() -> None:
+    many = Recipe(Mark(Protocol.ICMP, b"abcdef", 400, 1400), "10.0.0.2", "8.8.8.8")
+    with Crafter() as crafter:
+        packets = crafter(many)
+        next(packets)
+        del packets
+        assert list(crafter(RECIPES[0])) == list(craft(RECIPES[0]))
 
 
 def test_a_mistake_in_the_recipe_is_told_as_without_a_worker() -> None:
@@ -108,10 +128,10 @@ def test_a_reader_of_the_parents_output_does_not_wait_for_the_worker() -> None:
 def test_ctrl_c_is_for_the_parent() -> None:
     before = set(children())
     with Crafter() as crafter:
-        crafter(RECIPES[0])
+        list(crafter(RECIPES[0]))
         (worker,) = set(children()) - before
         os.kill(int(worker), signal.SIGINT)
-        assert crafter(RECIPES[0]) == craft(RECIPES[0])
+        assert list(crafter(RECIPES[0])) == list(craft(RECIPES[0]))
         assert worker in children()
 
 

@@ -156,7 +156,7 @@ def test_the_error_about_a_reply_has_the_leg_of_the_reply() -> None:
 
 def test_arp_is_always_of_interest_and_ours_by_its_padding() -> None:
     mark = a_mark(Protocol.ARP)
-    ours = craft(Recipe(mark, A, "10.0.0.3", MAC))
+    ours = list(craft(Recipe(mark, A, "10.0.0.3", MAC)))
     assert [len(frame) for frame in ours] == [60, 60, 60]
     found = [recognised(mark, frame) for frame in ours]
     assert [(f.leg, f.sequence, f.flow.src, f.flow.dst) for f in found if f] == [(Leg.REQUEST, n, A, "10.0.0.3") for n in range(3)]
@@ -171,7 +171,7 @@ def test_arp_is_always_of_interest_and_ours_by_its_padding() -> None:
 
 def test_solicitations_are_ours_by_their_nonce() -> None:
     mark = a_mark(Protocol.ND)
-    ours = craft(Recipe(mark, A6, "fd00:10::3", MAC))
+    ours = list(craft(Recipe(mark, A6, "fd00:10::3", MAC)))
     found = [recognised(mark, frame) for frame in ours]
     assert [(f.leg, f.sequence, f.flow.dst, f.flow.dst_mac) for f in found if f] == [
         (Leg.REQUEST, n, "fd00:10::3", "33:33:ff:00:00:03") for n in range(3)
