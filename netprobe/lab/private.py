@@ -229,7 +229,8 @@ def _private_mounts() -> None:
     Also here a refusal means "not permitted": AppArmor lets a user namespace be made and then forbids everything in it.
     """
     try:
-        syscalls.mount("none", "/", flags=syscalls.MS_REC | syscalls.MS_PRIVATE)
+        # A slave: no mount of ours gets out, and what the machine unmounts is let go here too, or a stick could not be pulled out.
+        syscalls.mount("none", "/", flags=syscalls.MS_REC | syscalls.MS_SLAVE)
         links = {entry: entry.readlink() for entry in Path(RUN).iterdir() if entry.is_symlink()}
         syscalls.mount("lab", RUN, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=755")
     except OSError as error:
