@@ -11,13 +11,13 @@ from collections.abc import Iterator
 
 from netprobe.model import Probe
 from netprobe.wire.craft import BROADCAST, Recipe
-from netprobe.wire.dissect import ipv4_text, mac_text
+from netprobe.wire.dissect import mac_text
 from netprobe.wire.mark import Mark
 
-from .send import Heard, configure, owned_by
+from .send import Heard, chosen_source, configure, owned_by, without_zone
 from .tap import bind_packet
 
-SIOCGIFADDR, SIOCGIFHWADDR = 0x8915, 0x8927  # include/uapi/linux/sockios.h
+SIOCGIFHWADDR = 0x8927  # include/uapi/linux/sockios.h
 
 
 class FrameSender:
@@ -35,11 +35,21 @@ class FrameSender:
         try:
             configure(self._socket, probe)
             self.mac = mac_text(_ask(interface, SIOCGIFHWADDR)[18:24])
-            self.source = (probe.source.address or "").partition("%")[0] or _own_address(interface, probe.version)
+            self.destination = without_zone(probe.destination.address or "")
+            self.source = without_zone(probe.source.address or "") or self._own_address(interface)
             bind_packet(self._socket, socket.if_nametoindex(interface), 0)
         except BaseException:
             self._socket.close()
             raise
+
+    def _own_address(self, interface: str) -> str:
+        """The address the kernel would ask from; for ARP without one 0.0.0.0, which asks and claims nothing (RFC 5227)."""
+        try:
+            return chosen_source(self.probe, self.destination, socket.if_nametoindex(interface))
+        except OSError:
+            if self.probe.version == 6:
+                raise
+            return "0.0.0.0"
 
     @property
     def packet_sockets(self) -> tuple[socket.socket, ...]:
@@ -55,7 +65,7 @@ class FrameSender:
 
     def recipe(self, mark: Mark) -> Recipe:
         """What to craft."""
-        return Recipe(mark, self.source, (self.probe.destination.address or "").partition("%")[0], self.mac, BROADCAST)
+        return Recipe(mark, self.source, self.destination, self.mac, BROADCAST)
 
     def send(self, packet: bytes) -> None:
         """Hand one frame to the interface. Raises OSError (ENETDOWN: it is down, ENXIO: it is gone)."""
@@ -69,13 +79,3 @@ class FrameSender:
 def _ask(interface: str, request: int) -> bytes:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
         return fcntl.ioctl(sock, request, struct.pack("=16s24x", os.fsencode(interface)))
-
-
-def _own_address(interface: str, version: int) -> str:
-    """The interface's first address; 0.0.0.0, which asks without claiming one (RFC 5227), when it has none."""
-    if version == 6:
-        return "::"
-    try:
-        return ipv4_text(_ask(interface, SIOCGIFADDR)[20:24])
-    except OSError:
-        return "0.0.0.0"

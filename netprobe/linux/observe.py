@@ -10,7 +10,7 @@ import select
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from netprobe.errors import CannotLook, NetprobeError, NotPermitted
+from netprobe.errors import CannotLook, NetprobeError
 from netprobe.model import Observation, Probe, Protocol, Watch
 from netprobe.wire.craft import Recipe, craft
 from netprobe.wire.filter import tap_filter
@@ -20,6 +20,7 @@ from .frames import FrameSender
 from .logbook import Logbook
 from .netns import inside
 from .ports import enslaved
+from .privilege import not_permitted
 from .release import release
 from .send import Sender
 from .tap import Tap, buffers
@@ -67,7 +68,7 @@ def _open_sender(probe: Probe, handle: int, book: Logbook) -> Sender | FrameSend
             return FrameSender(probe) if probe.protocol in WHOLE_FRAMES else Sender(probe)
         except OSError as error:
             if error.errno == errno.EPERM:
-                raise NotPermitted(f"not permitted to send a probe from {probe.source.endpoint}", "it needs CAP_NET_RAW") from error
+                raise not_permitted(f"not permitted to send a probe from {probe.source.endpoint}") from error
             for sequence in range(probe.count):
                 book.refused(sequence, error, time.time_ns())
             return None

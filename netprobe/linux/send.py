@@ -22,6 +22,7 @@ from netprobe.wire.dissect import RAW_IP, Packet, dissect, dissect_segment, ipv4
 from netprobe.wire.filter import packet_filter, segment_filter
 from netprobe.wire.mark import PROTOCOL_NUMBERS, Mark
 
+from .privilege import not_permitted
 from .tap import SO_TIMESTAMPNS_NEW, attach, enlarge, stamp_of
 
 SO_BINDTODEVICE, SO_MARK = 25, 36  # include/uapi/asm-generic/socket.h
@@ -54,11 +55,11 @@ class Sender:
     def __init__(self, probe: Probe) -> None:
         self.probe = probe
         self.family = socket.AF_INET6 if probe.version == 6 else socket.AF_INET
-        self.destination = _without_zone(probe.destination.address or "")
+        self.destination = without_zone(probe.destination.address or "")
         self._stack = ExitStack()
         try:
             self.scope = self._scope()
-            self.source = _without_zone(probe.source.address or "") or self._chosen_source()
+            self.source = without_zone(probe.source.address or "") or chosen_source(probe, self.destination, self.scope)
             self._reserved = self._reserve()
             self.source_ports = tuple(sock.getsockname()[1] for sock in self._reserved) or _given(probe.source_port)
             self._raw = self._open_raw()
@@ -106,12 +107,12 @@ class Sender:
             yield Heard(stamp, packet)
 
     def _segment(self, data: bytes, address: tuple[str, int]) -> Packet | None:
-        return dissect_segment(data, _without_zone(address[0]), self.source, PROTOCOL_NUMBERS[self.probe.protocol])
+        return dissect_segment(data, without_zone(address[0]), self.source, PROTOCOL_NUMBERS[self.probe.protocol])
 
     def _datagrams(self, sock: socket.socket) -> Iterator[Heard]:
         for data, stamp, address in _received(sock):
             header = struct.pack(">HHHH", address[1], sock.getsockname()[1], 8 + len(data), 0)
-            yield Heard(stamp, dissect_segment(header + data, _without_zone(address[0]), self.source, 17))
+            yield Heard(stamp, dissect_segment(header + data, without_zone(address[0]), self.source, 17))
 
     def _errors(self, sock: socket.socket) -> Iterator[Heard]:
         for data, stamp, ancillary in _errors_received(sock):
@@ -123,13 +124,6 @@ class Sender:
         """The interface index that a link-local destination needs."""
         zone = (self.probe.destination.address or "").partition("%")[2] or self.probe.device or self.probe.source.interface
         return socket.if_nametoindex(zone) if zone and self.destination.lower().startswith("fe80:") else 0
-
-    def _chosen_source(self) -> str:
-        """The address that the kernel would choose, with mark, user and interface as they will be sent."""
-        with self._configured(socket.SOCK_DGRAM, 0) as sock:
-            address = (self.destination, 9, 0, self.scope) if self.family == socket.AF_INET6 else (self.destination, 9)
-            sock.connect(address)
-            return _without_zone(sock.getsockname()[0])
 
     def _reserve(self) -> tuple[socket.socket, ...]:
         """Sockets that hold the source ports, so that no one else is given them, and that the kernel knows them as in use."""
@@ -161,27 +155,37 @@ class Sender:
         return self.source, port
 
     def _open_raw(self) -> socket.socket:
-        sock = self._stack.enter_context(self._configured(socket.SOCK_RAW, PROTOCOL_NUMBERS[self.probe.protocol]))
+        sock = self._stack.enter_context(configured(self.probe, socket.SOCK_RAW, PROTOCOL_NUMBERS[self.probe.protocol]))
         sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS_NEW, 1)
         enlarge(sock)
         sock.bind(self._local(0))
         return sock
 
-    def _configured(self, kind: int, protocol: int) -> socket.socket:
-        """A socket with the probe's TTL, fragmentation, mark, interface and user."""
-        with owned_by(self.probe.uid):
-            sock = socket.socket(self.family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, protocol)
-        try:
-            configure(sock, self.probe)
-        except BaseException:
-            sock.close()
-            raise
-        return sock
+
+def chosen_source(probe: Probe, destination: str, scope: int = 0) -> str:
+    """The source address that the kernel would choose for the probe, with its mark, user and interface. Raises OSError."""
+    with configured(probe, socket.SOCK_DGRAM, 0) as sock:
+        sock.connect((destination, 9, 0, scope) if sock.family == socket.AF_INET6 else (destination, 9))  # sends nothing
+        return without_zone(sock.getsockname()[0])
+
+
+def configured(probe: Probe, kind: int, protocol: int) -> socket.socket:
+    """A socket with the probe's TTL, fragmentation, mark, interface and user. Raises OSError, NotPermitted."""
+    with owned_by(probe.uid):
+        sock = socket.socket(
+            socket.AF_INET6 if probe.version == 6 else socket.AF_INET, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, protocol
+        )
+    try:
+        configure(sock, probe)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 @contextmanager
 def owned_by(uid: int) -> Iterator[None]:
-    """Sockets made in this block belong to the user `uid`; 0 leaves them ours. Raises OSError for a user we may not act for.
+    """Sockets made in this block belong to the user `uid`; 0 leaves them ours. Raises NotPermitted for a user we may not act for.
 
     The file system uid is the thread's own. Routing rules go by the socket's uid, `-m owner` and `meta skuid` by that of the
     file behind it; both are taken from here, and changing the owner afterwards would reach the first only. setfsuid(2).
@@ -192,16 +196,19 @@ def owned_by(uid: int) -> Iterator[None]:
     before = _libc.setfsuid(uid)
     try:
         if _libc.setfsuid(_NOBODY_AT_ALL) != uid:
-            raise PermissionError(errno.EPERM, f"not permitted to send as user {uid}")
+            raise not_permitted(f"not permitted to send as user {uid}")
         yield
     finally:
         _libc.setfsuid(before)
 
 
 def configure(sock: socket.socket, probe: Probe) -> None:
-    """Give a socket the probe's TTL, fragmentation, mark and interface. Raises OSError."""
+    """Give a socket the probe's TTL, fragmentation, mark and interface. Raises OSError, NotPermitted."""
     if probe.mark:
-        sock.setsockopt(socket.SOL_SOCKET, SO_MARK, probe.mark)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, SO_MARK, probe.mark)
+        except PermissionError as error:
+            raise not_permitted(f"not permitted to send with mark {probe.mark:#x}") from error
     if probe.device:
         sock.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, os.fsencode(probe.device) + b"\0")
     if sock.family == socket.AF_INET6:
@@ -221,7 +228,8 @@ def _given(port: int | None) -> tuple[int, ...]:
     return (port,) if port else ()
 
 
-def _without_zone(address: str) -> str:
+def without_zone(address: str) -> str:
+    """An address without its %interface."""
     return address.partition("%")[0]
 
 

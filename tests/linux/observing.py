@@ -7,6 +7,7 @@ import secrets
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -130,12 +131,14 @@ def while_running(command: Sequence[str], namespace: str, options: dict[str, Any
     return tuple(replace(o, frame=b"") for o in seen)
 
 
-def main(protocol: str, namespace: str, source: str, destination: str, count: str, interval_ns: str) -> None:
-    """As a program: prints "sequence MAC" of each answer."""
-    seen = send(protocol, (namespace, source), (destination, None), count=int(count), interval_ns=int(interval_ns), timeout_ns=300_000_000)
+def main(protocol: str, namespace: str, source: str, destination: str, port: str, size: str, count: str, interval_ns: str) -> None:
+    """As a program: prints of each packet its sequence, in how many frames it and its answer were seen, and who answered."""
+    options = {"count": int(count), "size": int(size), "interval_ns": int(interval_ns), "timeout_ns": 300_000_000}
+    seen = send(protocol, (namespace, source), (destination, int(port) or None), **options)
+    frames = Counter(o.sequence for o in seen if o.kind == "seen" and o.leg is not None)
     for o in seen:
         if o.kind == "answered" and o.flow is not None:
-            print(o.sequence, o.flow.src_mac)
+            print(o.sequence, frames[o.sequence], o.flow.src_mac)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any
 import observing
 import pytest
 
-from netprobe.lab.lab import Lab
+from netprobe.lab.lab import Lab, Program
 from netprobe.model import Leg, Observation
 
 pytestmark = pytest.mark.lab
@@ -283,19 +283,34 @@ def test_nobody_answers_for_an_address_nobody_has(lab: Lab) -> None:
     assert not kinds(got, "answered")
 
 
-def test_two_runs_never_take_each_others_answers(lab: Lab) -> None:
-    script = str(Path(observing.__file__))
-    runs = {
-        (address, count): lab.start([sys.executable, script, "arp", "c1", "172.17.0.2", address, str(count), interval], namespace="host")
-        for address, count, interval in (
-            ("172.17.0.3", 40, "3000000"), ("172.17.0.3", 25, "5000000"), ("172.17.0.1", 30, "4000000"), ("172.17.0.77", 30, "4000000"),
-        )
-    }  # fmt: skip
-    for (address, count), run in runs.items():
-        assert run.wait(30) == 0, run.errors()
-        answers = [line.split() for line in run.output().splitlines()]
-        owner = {"172.17.0.3": "02:42:ac:11:00:03", "172.17.0.1": "02:42:ac:11:00:01"}.get(address)
-        assert answers == ([[str(n), owner] for n in range(count)] if owner else [])
+def started(
+    lab: Lab, protocol: str, source: Sequence[str], destination: str, port: int, count: int, interval: int, size: int = 56
+) -> Program:
+    """A run in a process of its own."""
+    arguments = [protocol, *source, destination, port, size, count, interval]
+    return lab.start([sys.executable, str(Path(observing.__file__)), *map(str, arguments)], namespace="host")
+
+
+def answers(run: Program) -> list[list[str]]:
+    assert run.wait(60) == 0, run.errors()
+    return [line.split() for line in run.output().splitlines()]
+
+
+def test_arp_runs_at_the_same_time_never_take_each_others_answers(lab: Lab) -> None:
+    owners = {"172.17.0.3": "02:42:ac:11:00:03", "172.17.0.1": "02:42:ac:11:00:01", "172.17.0.77": ""}
+    wanted = [("172.17.0.3", 40, 3_000_000), ("172.17.0.3", 25, 5_000_000), ("172.17.0.1", 30, 4_000_000), ("172.17.0.77", 30, 4_000_000)]
+    runs = [started(lab, "arp", C1, address, 0, 56, count, interval) for address, count, interval in wanted]
+    for run, (address, count, _) in zip(runs, wanted, strict=True):
+        owner = owners[address]
+        assert [(number, mac) for number, _, mac in answers(run)] == [(str(n), owner) for n in range(count if owner else 0)]
+
+
+@pytest.mark.parametrize(("protocol", "port", "size"), [("icmp", 0, 56), ("icmp", 0, 0), ("udp", 53, 56), ("udp", 53, 2), ("tcp", 80, 0)])
+def test_runs_at_the_same_time_see_their_own_packets_only(lab: Lab, protocol: str, port: int, size: int) -> None:
+    counts = (20, 14, 9)
+    runs = [started(lab, protocol, RED, "8.8.8.8", port, size, count, 4_000_000) for count in counts]
+    for run, count in zip(runs, counts, strict=True):
+        assert [(number, frames) for number, frames, _ in answers(run)] == [(str(n), "10") for n in range(count)]
 
 
 def test_a_second_station_that_answers_is_told_apart(fresh_lab: Lab) -> None:
