@@ -127,7 +127,7 @@ def _look_around(world: World, snapshot: Snapshot, prediction: Prediction, clock
 
     since = time.monotonic_ns()
     for _ in range(_ROUNDS):
-        needs = lacking(snapshot, prediction.probe, prediction) if prediction.routed else ()
+        needs = lacking(snapshot, prediction) if prediction.routed else ()
         grown = world.read(snapshot, needs) if needs else snapshot
         if grown == snapshot:
             break

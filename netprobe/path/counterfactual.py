@@ -8,39 +8,51 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from netprobe.model import Leg, Link, Namespace, Need, Nexthop, Object, PolicyRule, Probe, Route, Snapshot, Stage, Stop
+from netprobe.model import End, Leg, Link, Namespace, Need, Nexthop, Object, PolicyRule, Probe, Route, Snapshot, Stage, Stop
 
 from . import fib, prefix, routing
 from .predict import Prediction, predict
 from .stop import lost
-from .trail import Routed
+from .trail import Resolved, Routed
 
 _OWN_TABLES = (fib.LOCAL, fib.MAIN, fib.DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A suspect object, as the end of the way it would explain, and the namespace as it would be without it."""
+    """A suspect object, as the end of the way it would explain, the leg it counts to, and its namespace without it."""
 
     stop: Stop
+    leg: Leg
     mended: Namespace
 
 
-def root(snapshot: Snapshot, probe: Probe, prediction: Prediction) -> Stop | None:
-    """The routing object behind a loss, or None when changing no single one of them would help."""
+def root(snapshot: Snapshot, prediction: Prediction, *, beyond: bool = False, only: str | None = None) -> Candidate | None:
+    """The object behind a loss, or None when changing no single one would help.
+
+    `beyond`: the packet left to where nobody can be seen, so that only a mended way to a visible end proves anything.
+    `only` considers candidates of one code.
+    """
+    probe = prediction.probe
     bare = replace(snapshot, answers=())  # what the kernel said holds for the network as it is, not for one that is mended
     for candidate in candidates(snapshot, prediction):
+        if only is not None and candidate.stop.code != only:
+            continue
         outcome = predict(bare.with_namespace(candidate.mended), _unsourced(probe, candidate), ask=False)
-        if isinstance(outcome, Prediction) and outcome.stop is None and _delivers(outcome):
-            return replace(candidate.stop, because=None)
+        if isinstance(outcome, Prediction) and _passes(outcome) and (not beyond or outcome.request.end is End.DELIVER):
+            return candidate
     return None
 
 
-def lacking(snapshot: Snapshot, probe: Probe, prediction: Prediction) -> tuple[Need, ...]:
+def _passes(outcome: Prediction) -> bool:
+    return outcome.stop is None and outcome.reply is not None
+
+
+def lacking(snapshot: Snapshot, prediction: Prediction) -> tuple[Need, ...]:
     """What must be read before `root` can tell: the way that a mended packet would take may lead through other namespaces."""
     bare = replace(snapshot, answers=())
     for candidate in candidates(snapshot, prediction):
-        outcome = predict(bare.with_namespace(candidate.mended), _unsourced(probe, candidate), ask=False)
+        outcome = predict(bare.with_namespace(candidate.mended), _unsourced(prediction.probe, candidate), ask=False)
         if not isinstance(outcome, Prediction):
             return outcome
     return ()
@@ -53,23 +65,46 @@ def _unsourced(probe: Probe, candidate: Candidate) -> Probe:
     return replace(probe, source=replace(probe.source, address=None))
 
 
-def _delivers(outcome: Prediction) -> bool:
-    return outcome.reply is not None
-
-
 def candidates(snapshot: Snapshot, prediction: Prediction) -> Iterator[Candidate]:
-    """What could be wrong with the routing on the way: policy rules, source hints, routes that are too specific, missing ones."""
+    """What could be wrong on the way: neighbour entries, policy rules, source hints, routes that are too specific, missing ones."""
+    for resolved in prediction.resolved:
+        yield _misled(snapshot, resolved)
     for routed in prediction.routed:
         namespace = snapshot[routed.namespace]
         rule, route = routed.decision.rule, routed.decision.route
         if rule is not None and _is_special(rule):
-            yield Candidate(_wrong_table(namespace, routed, rule), _without_rule(namespace, rule))
+            yield Candidate(_wrong_table(namespace, routed, rule), routed.leg, _without_rule(namespace, rule))
         if route is not None and route.source and route.protocol != "kernel" and routed.leg is Leg.REQUEST:
-            yield Candidate(_wrong_source(namespace, routed, route), _with_route(namespace, route, replace(route, source=None)))
+            yield Candidate(_wrong_source(namespace, routed, route), Leg.REPLY, _with_route(namespace, route, replace(route, source=None)))
     for routed in prediction.routed:
         yield from _overlaps(snapshot[routed.namespace], routed)
     for routed in prediction.routed:
         yield from _short_prefix(snapshot[routed.namespace], routed, prediction)
+
+
+def _misled(snapshot: Snapshot, resolved: Resolved) -> Candidate:
+    """A neighbour entry with the MAC of a station that is not the one to go to."""
+    namespace, entry, link = snapshot[resolved.namespace], resolved.entry, resolved.link
+    id = f"{entry.address} dev {link.name} lladdr {entry.mac}"
+    rival = next(
+        ((n.name, each) for n in snapshot.namespaces.values() for each in n.links if each.mac == entry.mac and each.link is not None), None
+    )
+    mended = replace(namespace, neighbours=tuple(n for n in namespace.neighbours if n != entry))
+    fix = (f"ip neigh del {entry.address} dev {link.name}",)
+    if rival is not None and rival[0] != resolved.namespace:
+        text = f"{rival[0]}/{rival[1].name} ({entry.mac}) answers for {entry.address} as well, and {namespace.name} sends to it"
+        where = next((a for a in snapshot[rival[0]].addresses if a.address == entry.address), None)
+        object = (
+            Object("address", f"{entry.address}/{where.prefixlen} dev {rival[1].name}", text)
+            if where
+            else Object("neighbour", id, f"{id} {entry.state}")
+        )
+        return Candidate(lost("addr-duplicate", rival[0], rival[1], Stage.ARP, text, object=object, fix=fix), resolved.leg, mended)
+    text = f"{namespace.name} sends packets for {entry.address} to {entry.mac}, which is not where it is"
+    stop = lost(
+        "neigh-wrong-entry", namespace.name, link, Stage.NEIGHBOUR, text, object=Object("neighbour", id, f"{id} {entry.state}"), fix=fix
+    )
+    return Candidate(stop, resolved.leg, mended)
 
 
 def _is_special(rule: PolicyRule) -> bool:
@@ -117,7 +152,7 @@ def _overlaps(namespace: Namespace, routed: Routed) -> Iterator[Candidate]:
     what = "a device at whose far end nobody serves" if dead else "the wrong place"
     text = f"the route {named} of {namespace.name} takes packets for {routed.dst} to {what}; without it they would arrive"
     stop = lost(code, namespace.name, link, Stage.ROUTE, text, object=Object("route", named, named), fix=(f"ip route del {named}",))
-    yield Candidate(stop, _with_route(namespace, route, None))
+    yield Candidate(stop, routed.leg, _with_route(namespace, route, None))
 
 
 def _short_prefix(namespace: Namespace, routed: Routed, prediction: Prediction) -> Iterator[Candidate]:
@@ -130,7 +165,7 @@ def _short_prefix(namespace: Namespace, routed: Routed, prediction: Prediction) 
     if came is None or (leg is not None and leg.index == came.index):
         return
     route = Route(f"{routed.dst}/{128 if ':' in routed.dst else 32}", nexthops=(Nexthop(came.index),))
-    yield Candidate(_prefix_stop(namespace, came, routed.dst), replace(namespace, routes=(*namespace.routes, route)))
+    yield Candidate(_prefix_stop(namespace, came, routed.dst), routed.leg, replace(namespace, routes=(*namespace.routes, route)))
 
 
 def _prefix_stop(namespace: Namespace, link: Link, asker: str) -> Stop:
@@ -141,5 +176,6 @@ def _prefix_stop(namespace: Namespace, link: Link, asker: str) -> Stop:
                     fix=(f"ip route add {asker} dev {link.name}",))  # fmt: skip
     written = f"{own[0].address}/{own[0].prefixlen}"
     text = f"{written} on {link.name} in {namespace.name} does not cover {asker}, which is on that segment"
-    return lost("addr-wrong-prefix", namespace.name, link, Stage.ROUTE, text, object=Object("address", f"{written} dev {link.name}", written),
+    object = Object("address", f"{written} dev {link.name}", written)
+    return lost("addr-wrong-prefix", namespace.name, link, Stage.ROUTE, text, object=object,
                 fix=(f"ip addr add {own[0].address}/RIGHT-LENGTH dev {link.name}; ip addr del {written} dev {link.name}",))  # fmt: skip

@@ -26,9 +26,10 @@ from netprobe.model import (
 )
 
 from .case import Case
-from .counterfactual import root
 from .overlay import best_sequence, frames, is_probe, lay, lost_sequence, sightings
 from .predict import Prediction
+from .refusal import from_beyond
+from .roots import root, root_outside
 
 Explain = Callable[[Case], Cause | None]
 
@@ -45,11 +46,11 @@ def diagnose(command: str, probe: Probe, snapshot: Snapshot, prediction: Predict
     verdict = _verdict(case)
     if verdict is Verdict.INTERMITTENT:
         case = _of_a_lost_one(case, tapped)
-    case = replace(case, leg=_leg(case, verdict), stop=_rooted(case, _believed(case, verdict), verdict))
+    case = _rooted(replace(case, leg=_leg(case, verdict)), verdict)
     cause = (
         explain(case) if verdict in (Verdict.UNREACHABLE, Verdict.INTERMITTENT) or (verdict is Verdict.UNDETERMINED and case.stop) else None
     )
-    direction = _direction(case, verdict, cause)
+    direction = _direction(case, verdict)
     answers = {o.sequence: o for o in reversed(seen) if o.kind == "answered"}
     report = Report(
         command, asked, verdict, "", direction=direction, sent=asked.count if watched else 0, received=len(answers),
@@ -164,31 +165,34 @@ def _got_past(case: Case, hops: Sequence[Hop]) -> bool:
     return False
 
 
-def _rooted(case: Case, stop: Stop | None, verdict: Verdict) -> Stop | None:
-    """The routing object behind a stop, when taking it away would let the probe pass; else the stop itself."""
-    if (
-        case.prediction is None
-        or verdict in (Verdict.REACHABLE, Verdict.INTERMITTENT)
-        or (stop is None and case.prediction.request.end is not End.EXIT)
-    ):
+def _rooted(case: Case, verdict: Verdict) -> Case:
+    """The case with the root behind the predicted end, as far as one is found and nothing seen speaks against it."""
+    stop = _believed(case, verdict)
+    if case.prediction is None or verdict in (Verdict.REACHABLE, Verdict.INTERMITTENT):
+        return replace(case, stop=stop)
+    if stop is not None:
+        found, leg = root(case.snapshot, case.probe, case.prediction, stop)
+        return replace(case, stop=_unreported(case, found), leg=leg or case.leg)
+    if (refused := from_beyond(case)) is not None:
+        return replace(case, stop=refused)
+    if case.prediction.stop is None and case.watched:
+        outside, leg = root_outside(case.snapshot, case.prediction)
+        return replace(case, stop=outside, leg=leg if outside is not None else case.leg)
+    return case
+
+
+def _unreported(case: Case, stop: Stop) -> Stop:
+    """A packet too long for a link is a black hole when the error that should tell the sender never came."""
+    told = any(o.error is not None or o.kind == "refused" for o in case.observations)
+    if stop.code != "mtu-exceeded" or not case.watched or told:
         return stop
-    if stop is not None and stop.code not in _ROUTED_ASTRAY:
-        return stop
-    found = root(case.snapshot, case.prediction.probe, case.prediction)
-    return found if found is not None else stop
+    return replace(stop, code="mtu-blackhole", text=f"{stop.text}; the ICMP error that should say so did not reach the sender")
 
 
-# Ends that a wrong turn earlier on the way can explain.
-_ROUTED_ASTRAY = {
-    "neigh-no-answer", "no-route", "route-unreachable", "route-blackhole", "route-prohibit", "route-wrong-nexthop", "route-loop",
-    "ttl-expired", "arp-suppressed", "link-no-carrier", "route-via-dead-device", "forwarding-off", "rp-filter", "martian-source",
-}  # fmt: skip
-
-
-def _direction(case: Case, verdict: Verdict, cause: Cause | None) -> Leg | None:
+def _direction(case: Case, verdict: Verdict) -> Leg | None:
     if verdict in (Verdict.REACHABLE, Verdict.INTERMITTENT):
         return None
-    return Leg.REPLY if cause is not None and cause.code in ("nat-missing", "nat-wrong-match") else case.leg
+    return case.leg
 
 
 def _agreement(case: Case, verdict: Verdict) -> Agreement:

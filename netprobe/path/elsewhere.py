@@ -30,7 +30,7 @@ def _loose_port(ground: Ground, name: str, link: Link, owner: tuple[str, Link] |
             continue
         namespace, port = ground.namespace(far[0]), far[1]
         bridges = [b for b in namespace.links if b.kind == "bridge"]
-        if port.master is None and bridges and not namespace.addresses_of(port):
+        if port.master is None and bridges and not _own(namespace, port):
             text = f"{port.name} in {far[0]} is a port of no bridge: the segment of {there}/{end.name} ends there"
             loose = Object("link", port.name, f"{port.name} has no master")
             return lost("port-not-in-bridge", far[0], port, Stage.BRIDGE, text, object=loose,
@@ -41,26 +41,31 @@ def _loose_port(ground: Ground, name: str, link: Link, owner: tuple[str, Link] |
     return None
 
 
+def _own(namespace: Namespace, port: Link) -> bool:
+    """Whether an interface has addresses of its own; the link-local one that every interface gets does not count."""
+    return any(a.scope == "global" for a in namespace.addresses_of(port))
+
+
 def _likely(namespace: Namespace, bridges: list[Link], end: Link, ground: Ground, there: str) -> Link:
     """The bridge whose network the container's address belongs to, else the first."""
-    own = [a.address for a in ground.namespace(there).addresses_of(end)]
-    for bridge in bridges:
-        for address in namespace.addresses_of(bridge):
-            if any(prefix.contains(prefix.network(address.address, address.prefixlen), o) for o in own):
-                return bridge
-    return bridges[0]
+    return next((bridge for bridge in bridges if _share_a_network(namespace, bridge, ground.namespace(there), end)), bridges[0])
+
+
+def _share_a_network(namespace: Namespace, bridge: Link, other: Namespace, end: Link) -> bool:
+    """Whether an address of `end` is of a network of the bridge. fe80::/64 is everywhere and tells nothing."""
+    networks = [prefix.network(a.address, a.prefixlen) for a in namespace.addresses_of(bridge) if a.scope == "global"]
+    return any(prefix.contains(network, a.address) for network in networks for a in other.addresses_of(end))
 
 
 def _wrong_bridge(ground: Ground, namespace: Namespace, port: Link, there: str, end: Link) -> Stop | None:
     """A port of one bridge whose container belongs, by its address, to the network of another."""
     bridges = [b for b in namespace.links if b.kind == "bridge"]
     master = namespace.link(port.master)
-    if master is None or len(bridges) < 2 or master.kind != "bridge":
+    other = ground.namespace(there)
+    if master is None or len(bridges) < 2 or master.kind != "bridge" or _share_a_network(namespace, master, other, end):
         return None
     wanted = _likely(namespace, [b for b in bridges if namespace.addresses_of(b)] or bridges, end, ground, there)
-    own = [a.address for a in ground.namespace(there).addresses_of(end)]
-    matching = any(prefix.contains(prefix.network(a.address, a.prefixlen), o) for a in namespace.addresses_of(wanted) for o in own)
-    if wanted.index == master.index or not matching:
+    if wanted.index == master.index or not _share_a_network(namespace, wanted, other, end):
         return None
     text = f"{port.name} in {namespace.name} is a port of {master.name}, but {there}/{end.name} has an address of {wanted.name}'s network"
     enslaved = Object("bridge-port", port.name, f"{port.name} master {master.name}")

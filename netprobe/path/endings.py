@@ -9,6 +9,7 @@ from netprobe.model import Leg, Link, Namespace, Object, Place, Protocol, Socket
 
 from .ground import Packet
 
+_DATAGRAM = 768  # bytes that the smallest datagram takes of a receive buffer (its skb's truesize)
 _SILENT = {"icmp-echo-ignored", "accept-queue-full", "rcvbuf-full"}
 
 
@@ -72,9 +73,11 @@ def _takes(socket: Socket, address: str, version: int) -> bool:
 def _full(namespace: Namespace, link: Link | None, socket: Socket) -> Stop | None:
     """A listener whose backlog, or a datagram socket whose buffer, has no room."""
     used, limit = socket.queue
-    if not limit or used <= limit:
-        return None
     name = f"{socket.protocol} {socket.address}:{socket.port}"
+    if socket.protocol == "tcp" and used <= limit:
+        return None
+    if socket.protocol == "udp" and (not limit or used < limit - _DATAGRAM):
+        return None
     if socket.protocol == "tcp":
         text = f"the listener {name} in {namespace.name} has its backlog full ({used} of {limit}): it does not accept"
         return _stop("accept-queue-full", namespace, link, text, Object("socket", name, text))

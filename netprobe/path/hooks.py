@@ -25,7 +25,6 @@ _CODES = {
     Reason.QUEUE: "queue-no-listener",
 }
 _WORDS = {"policy-drop": "drops what no rule accepts", "queue-no-listener": "hands the packet to a queue that nobody serves"}
-_ASKED = {Protocol.ARP: "arp-filtered", Protocol.ND: "nd-filtered"}
 _CHANCE = {Reason.LIMIT, Reason.QUOTA, Reason.CONNLIMIT, Reason.RANDOM}
 _LETS_PASS = {Verdict.ACCEPT, Verdict.QUEUE}
 
@@ -167,6 +166,9 @@ def _passage(name: str, hook: str, family: str, packet: Packet, link: Link | Non
     onward = onward.suspecting(*chances, *doubts)
     made = tuple(c for t in ruling.translations for c in changes(t.before.flow, t.after.flow, t.kind))
     thing = next((t.decision.object for t in ruling.translations if t.decision), None)
+    if ruling.packet.flow.ttl != packet.flow.ttl and ruling.passed:
+        thing = ruling.passed[-1].object
+        made = (*made, Change("ttl", str(packet.flow.ttl), str(ruling.packet.flow.ttl), thing.id))
     if ruling.verdict in (Verdict.DROP, Verdict.REJECT, Verdict.STOLEN):
         return Passage(onward, _stop(place, ruling), made, thing)
     return Passage(onward, None, made, thing, _note(ruling))
@@ -216,11 +218,21 @@ def _stop(place: Place, ruling: Ruling) -> Stop:
             decision.object,
             (_remove(decision),),
         )
-    code = _ASKED.get(ruling.packet.flow.protocol) or _CODES.get(decision.reason, "filtered-by-rule")
+    code = _asking(ruling, decision) or _CODES.get(decision.reason, "filtered-by-rule")
     what = {"policy-drop": "drops what no rule accepts", "queue-no-listener": "hands the packet to a queue that nobody serves"}.get(
         code, "drops the packet"
     )
     return Stop(code, place, f"{decision.object.id} {what}", decision.object, (_remove(decision),))
+
+
+def _asking(ruling: Ruling, decision: Decision) -> str | None:
+    """The code for a rule that is about ARP or neighbour discovery; one that drops any packet is just a filter."""
+    said = decision.object.text.lower()
+    if ruling.packet.flow.protocol is Protocol.ARP and (decision.family == "arp" or "arp" in said):
+        return "arp-filtered"
+    if ruling.packet.flow.protocol is Protocol.ND and any(word in said for word in ("icmpv6", "nd-", "neighbo")):
+        return "nd-filtered"
+    return None
 
 
 def _remove(decision: Decision) -> str:

@@ -39,17 +39,22 @@ class Station:
     namespace: str | None = None
     link: Link | None = None
     proxy: bool = False
+    suspects: tuple[Stop, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """The next hop's MAC, None for a device that needs none; or why there is none. `rivals` answer for it as well."""
+    """The next hop's MAC, None for a device that needs none; or why there is none. `rivals` answer for it as well.
+
+    `suspects` lie on the way of the request or of its answer.
+    """
 
     mac: str | None = None
     note: str = ""
     stop: Stop | None = None
     entry: Neighbour | None = None
     rivals: tuple[Station, ...] = ()
+    suspects: tuple[Stop, ...] = ()
 
 
 def resolve(ground: Ground, name: str, link: Link, address: str, packet: Packet) -> Resolution:
@@ -92,16 +97,31 @@ def ask(ground: Ground, name: str, link: Link, address: str, packet: Packet) -> 
         if branch.exit:
             unseen = True
         elif branch.stop is not None:
-            refusals.append(branch.stop)
+            refusals.append(replace(branch.stop, proof=(*branch.stop.proof, TUNNELLED)) if branch.tunnelled else branch.stop)
         elif branch.at is not None and branch.at != (name, link):
+            refusals += _loose_tunnel(ground, *branch.at)
             answer(ground, (name, link), branch.at, branch.packet, stations, refusals)
     if stations:
-        best = stations[0]
+        best = min(stations, key=lambda station: station.proxy)
         whose = f" of {best.namespace}/{best.link.name}" if best.namespace and best.link else ""
-        return Resolution(best.mac, f"neighbour {best.mac}{whose}", rivals=tuple(s for s in stations[1:] if s.mac != best.mac))
+        return Resolution(
+            best.mac, f"neighbour {best.mac}{whose}", rivals=tuple(s for s in stations if s.mac != best.mac), suspects=best.suspects
+        )
     if unseen:
         return Resolution(None, f"asks the segment beyond {link.name} who has {address}")
     return Resolution(stop=nobody(ground, name, link, asked, refusals))
+
+
+TUNNELLED = "the way to the other end of the segment leads through a tunnel"
+
+
+def _loose_tunnel(ground: Ground, name: str, link: Link) -> tuple[Stop, ...]:
+    """A tunnel's end that should be a port of a bridge and is none."""
+    namespace = ground.namespace(name)
+    if link.kind != "vxlan" or namespace.addresses_of(link) or not any(other.kind == "bridge" for other in namespace.links):
+        return ()
+    text = f"{link.name} in {name} is a port of no bridge: what comes out of the tunnel ends there"
+    return (replace(not_in_bridge(name, link, text), proof=(TUNNELLED,)),)
 
 
 def request(namespace: Namespace, link: Link, address: str, packet: Packet) -> Packet:
@@ -156,11 +176,11 @@ def answer(
     if isinstance(concerned, Stop):
         refusals.insert(0, concerned)
         return
-    stop = _answer_arrives(ground, at, asker, request)
+    stop, suspects = _answer_arrives(ground, at, asker, request)
     if stop is not None:
         refusals.insert(0, stop)
         return
-    stations.append(concerned)
+    stations.append(replace(concerned, suspects=(*request.suspects, *suspects)))
 
 
 def _claims(ground: Ground, name: str, link: Link, request: Packet) -> Station | Stop | None:
@@ -241,25 +261,24 @@ def _proxies(ground: Ground, name: str, link: Link, request: Packet) -> Station 
     return Station(link.mac, name, link, proxy=True)
 
 
-def _answer_arrives(ground: Ground, at: tuple[str, Link], asker: tuple[str, Link], request: Packet) -> Stop | None:
-    """Why the unicast answer does not get back to who asked."""
+def _answer_arrives(ground: Ground, at: tuple[str, Link], asker: tuple[str, Link], request: Packet) -> tuple[Stop | None, tuple[Stop, ...]]:
+    """Why the unicast answer does not get back to who asked, and what it passes that may stop it."""
     name, link = at
-    flow = request.flow
-    reply = answer_to(request, link)
+    reply = replace(answer_to(request, link), suspects=())
     if dropped := _outgoing(ground, name, link, reply):
-        return dropped
+        return dropped, ()
     stops = []
     for branch in Segment(ground).transmit(name, link, reply):
         if branch.exit:
-            return None
+            return None, branch.packet.suspects
         if branch.at == (asker[0], asker[1]):
-            return _incoming(ground, asker[0], asker[1], branch.packet)
+            return _incoming(ground, asker[0], asker[1], branch.packet), branch.packet.suspects
         if branch.stop is not None:
             stops.append(branch.stop)
         elif branch.at is not None:
-            text = f"the answer to {flow.src} reaches {branch.at[0]}/{branch.at[1].name} instead of {asker[0]}/{asker[1].name}"
+            text = f"the answer to {request.flow.src} reaches {branch.at[0]}/{branch.at[1].name} instead of {asker[0]}/{asker[1].name}"
             stops.append(_not_a_port(ground, asker, text))
-    return stops[0] if stops else None
+    return (stops[0] if stops else None), ()
 
 
 def answer_to(request: Packet, link: Link) -> Packet:
@@ -286,7 +305,7 @@ def not_in_bridge(name: str, port: Link, text: str) -> Stop:
 def nobody(ground: Ground, name: str, link: Link, asked: Packet, refusals: list[Stop]) -> Stop:
     """Why nobody answers: what keeps the owner silent or the request from it, if there is an owner; else that there is none."""
     address = asked.flow.dst
-    silent = [s for s in refusals if s.code in _SILENCING]
+    silent = [s for s in refusals if s.code in _SILENCING or TUNNELLED in s.proof]
     if silent:
         return silent[0]
     barred = [s for s in refusals if s.code in _BARRING and (_entry_barred(s, refusals) or _owner_behind(ground, s, asked))]
@@ -330,7 +349,7 @@ def _owner_behind(ground: Ground, stop: Stop, asked: Packet) -> bool:
     if stop.place.stage is Stage.BRIDGE_PREROUTING and port is not None:  # it is the way into the bridge that is barred
         far = (stop.place.namespace, port)
     if far is None:
-        return False
+        return port is not None and port.kind == "vxlan"
     if far[1].master is None or not far[1].up:
         return ground.namespace(far[0]).owner_of(asked.flow.dst) is not None
     branches = Segment(ground, barred=False).receive(far[0], replace(far[1], carrier=True), asked)

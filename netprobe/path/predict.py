@@ -22,7 +22,7 @@ from . import endings, exchange, fib, routing, stack
 from .ground import Ground, Lacking, Packet
 from .segment import Segment
 from .stop import lost
-from .trail import Ended, Routed, Trail
+from .trail import Ended, Resolved, Routed, Trail
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Prediction:
     """Both ways as the configuration would have them. `reply` is None where the request gets no answer.
 
     `probe` is the probe with its source address chosen. `ending` says why a delivered request gets no answer, or a refusal.
-    `routed` are the routing decisions on both ways, in order.
+    `routed` are the routing decisions on both ways, in order, `resolved` the neighbour entries used.
     """
 
     probe: Probe
@@ -38,6 +38,7 @@ class Prediction:
     reply: Walk | None = None
     ending: Stop | None = None
     routed: tuple[Routed, ...] = ()
+    resolved: tuple[Resolved, ...] = ()
 
     @property
     def stop(self) -> Stop | None:
@@ -68,8 +69,8 @@ def predict(snapshot: Snapshot, probe: Probe, ask: bool = True) -> Prediction | 
 
 def _predict(ground: Ground, probe: Probe) -> Prediction:
     sourced = _with_source(ground, probe)
-    if isinstance(sourced, Stop):
-        return Prediction(probe, Walk((), End.DROP, sourced))
+    if isinstance(sourced, Prediction):
+        return sourced
     if exchange.is_ours(probe.protocol):
         walked = exchange.exchange(ground, sourced)
         return Prediction(replace(sourced, device=walked.device), walked.request, walked.reply)
@@ -78,9 +79,15 @@ def _predict(ground: Ground, probe: Probe) -> Prediction:
     if request.end is End.DELIVER:
         return _answered(ground, sourced, trail, request)
     if request.end is End.EXIT:
-        reply, routed = _from_outside(ground, sourced, trail)
-        return Prediction(sourced, request, reply, routed=(*trail.routed, *routed))
-    return Prediction(sourced, request, routed=tuple(trail.routed))
+        back = Trail(ground, Leg.REPLY, tracks=trail.tracks)
+        reply = _from_outside(ground, sourced, trail, back)
+        return _predicted(sourced, request, reply, None, trail, back)
+    return _predicted(sourced, request, None, None, trail)
+
+
+def _predicted(probe: Probe, request: Walk, reply: Walk | None, ending: Stop | None, *trails: Trail) -> Prediction:
+    routed = tuple(r for trail in trails for r in trail.routed)
+    return Prediction(probe, request, reply, ending, routed, tuple(r for trail in trails for r in trail.resolved))
 
 
 def _walk(trail: Trail, probe: Probe) -> Walk:
@@ -119,26 +126,29 @@ def _df(ground: Ground, probe: Probe, flow: Flow) -> bool:
     return link is None or (flow.length or 0) <= link.mtu
 
 
-def _with_source(ground: Ground, probe: Probe) -> Probe | Stop:
-    """The probe with the source address the kernel would choose; or why there is none."""
-    if probe.source.address is not None:
-        return probe
+def _with_source(ground: Ground, probe: Probe) -> Probe | Prediction:
+    """The probe with the source address the kernel would choose; or the end of it where there is none."""
     name, dst = probe.source.namespace, probe.destination.address
     assert name is not None
     assert dst is not None
     namespace = ground.namespace(name)
+    if probe.source.address is not None:
+        free = exchange.is_ours(probe.protocol) or routing.may_send_from(namespace, probe.source.address)
+        return probe if free else Prediction(probe, Walk((), End.DROP, routing.not_own(namespace, probe.source.address)))
     asked = RouteQuery(None, dst, mark=probe.mark, uid=probe.uid, oif=_interface(ground, probe))
     decision = routing.decide(ground, name, asked)
     blank = Packet(Flow("", dst, probe.protocol), Leg.REQUEST)
+    routed = (Routed(name, Leg.REQUEST, decision, "", dst),)
     if decision.error is not None:
-        return routing.refuse_output(namespace, blank, decision)
+        return Prediction(probe, Walk((), End.DROP, routing.refuse_output(namespace, blank, decision)), routed=routed)
     src = fib.source_for(namespace, decision, dst)
     if src is None:
         link = namespace.link(decision.leg.index) if decision.leg else None
         kind = "IPv6" if ":" in dst else "IPv4"
         text = f"{name} has no {kind} address to send from"
-        return lost("addr-missing", name, link, Stage.ROUTE, text, object=Object("address", f"dev {link.name if link else '?'}", text),
+        stop = lost("addr-missing", name, link, Stage.ROUTE, text, object=Object("address", f"dev {link.name if link else '?'}", text),
                     fix=(f"ip addr add ADDRESS/LENGTH dev {link.name if link else 'INTERFACE'}",))  # fmt: skip
+        return Prediction(probe, Walk((), End.DROP, stop), routed=routed)
     return replace(probe, source=replace(probe.source, address=src))
 
 
@@ -155,7 +165,7 @@ def _answered(ground: Ground, probe: Probe, trail: Trail, request: Walk) -> Pred
     name, link, packet = trail.arrived
     ending = endings.at(ground.namespace(name), link, packet)
     if ending is not None and endings.silent(ending):
-        return Prediction(probe, request, None, ending, tuple(trail.routed))
+        return _predicted(probe, request, None, ending, trail)
     back = Trail(ground, Leg.REPLY, tracks=trail.tracks)
     ttl = default_ttl(ground.namespace(name).sysctls, packet.flow.version)
     answer = Packet(
@@ -164,7 +174,7 @@ def _answered(ground: Ground, probe: Probe, trail: Trail, request: Walk) -> Pred
     try:
         stack.send(back, name, answer)
     except Ended as ended:
-        return Prediction(probe, request, _home(back, ended, probe), ending, (*trail.routed, *back.routed))
+        return _predicted(probe, request, _home(back, ended, probe), ending, trail, back)
     raise AssertionError("a walk ends by raising Ended")
 
 
@@ -182,11 +192,10 @@ def _answer_length(flow: Flow) -> int | None:
     return flow.length
 
 
-def _from_outside(ground: Ground, probe: Probe, trail: Trail) -> tuple[Walk, list[Routed]]:
+def _from_outside(ground: Ground, probe: Probe, trail: Trail, back: Trail) -> Walk:
     """The answer of a far end that is out of sight: it is taken to come in where the request went out."""
     assert trail.left is not None
     name, link, packet = trail.left
-    back = Trail(ground, Leg.REPLY, tracks=trail.tracks)
     flow = replace(packet.flow.reversed(), dst_mac=link.mac or None)
     try:
         branches = Segment(ground).receive(name, link, Packet(flow, Leg.REPLY))
@@ -198,7 +207,7 @@ def _from_outside(ground: Ground, probe: Probe, trail: Trail) -> tuple[Walk, lis
         leaving = stack.receive(back, *arrived.at, arrived.packet)
         stack.travel(back, arrived.at[0], leaving)
     except Ended as ended:
-        return _home(back, ended, probe), back.routed
+        return _home(back, ended, probe)
     raise AssertionError("a walk ends by raising Ended")
 
 

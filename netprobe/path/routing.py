@@ -104,6 +104,22 @@ def no_route(namespace: Namespace, packet: Packet) -> Stop:
     )
 
 
+def may_send_from(namespace: Namespace, address: str) -> bool:
+    """Whether a socket can be bound to the address: it is the namespace's own, or ip_nonlocal_bind allows any (ip-sysctl)."""
+    family = "ipv6" if ":" in address else "ipv4"
+    own = any(a.address == address for a in namespace.addresses) or fib.lookup(namespace, RouteQuery(None, address)).type == "local"
+    return own or namespace.sysctls.get(f"net.{family}.ip_nonlocal_bind") == "1"
+
+
+def not_own(namespace: Namespace, address: str) -> Stop:
+    """The probe is to come from an address that its source does not have: EADDRNOTAVAIL of bind(2)."""
+    own = [a.address for a in namespace.addresses if prefix.version(a.address) == prefix.version(address) and a.scope == "global"]
+    has = f"it has {', '.join(own)}" if own else f"it has no IPv{prefix.version(address)} address"
+    text = f"{address} is not an address of {namespace.name}; {has}"
+    return lost("addr-missing", namespace.name, None, Stage.OUTPUT, text, object=Object("address", address, text),
+                fix=(f"ip addr add {address}/LENGTH dev INTERFACE",))  # fmt: skip
+
+
 def _has_address(namespace: Namespace, link: Link, version: int) -> bool:
     return any(prefix.version(a.address) == version and a.scope != "link" for a in namespace.addresses_of(link))
 

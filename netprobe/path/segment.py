@@ -21,13 +21,14 @@ _DEPTH = 40  # a frame that crosses more devices than this goes round in circles
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """One way of a frame. It ends at a stack (`at`), lost (`stop`), or out of sight (`exit`)."""
+    """One way of a frame. It ends at a stack (`at`), lost (`stop`), or out of sight (`exit`); `tunnelled`: inside a tunnel."""
 
     hops: tuple[Hop, ...]
     packet: Packet
     at: tuple[str, Link] | None = None
     stop: Stop | None = None
     exit: bool = False
+    tunnelled: bool = False
 
     def behind(self, *hops: Hop) -> Branch:
         """This branch with `hops` put before it."""
@@ -81,7 +82,7 @@ class Segment:
             case "vxlan":
                 from .tunnel import through  # the tunnel's packet is routed, which is the layer above
 
-                return through(self.ground, name, link, packet)
+                return tuple(replace(branch, tunnelled=True) for branch in through(self.ground, name, link, packet))
             case "dummy":
                 return (
                     Branch(
@@ -147,7 +148,8 @@ class Segment:
 
     def _bridge_in(self, name: str, bridge: Link, port: Link, seen: Packet, packet: Packet, depth: int) -> tuple[Branch, ...]:
         """A frame enters a bridge at a port (br_handle_frame); `seen` is the packet as a tap on the port saw it."""
-        here = hop(name, port, Stage.BRIDGE_PREROUTING, seen, f"port of {bridge.name}, {_state(port)}", "in")
+        leads = self.ground.other_side(name, port)
+        here = hop(name, port, Stage.BRIDGE_PREROUTING, seen, f"port of {bridge.name}{leads}, {_state(port)}", "in")
         closed = self._closed(name, bridge, port, "in")
         if closed:
             return (Branch((here,), packet, stop=closed),)
@@ -173,7 +175,9 @@ class Segment:
         refused = self._refused(name, bridge, port, out)
         if refused:
             return (Branch((), packet, stop=refused),)
-        steered = self._out_of(name, bridge, port, out, packet, f"FDB of {bridge.name}: {mac} is behind {out.name}", depth)
+        steered = self._out_of(
+            name, bridge, port, out, packet, f"FDB of {bridge.name}: {mac} is behind {out.name}{self.ground.other_side(name, out)}", depth
+        )
         return tuple(_misled(branch, name, bridge, out, entry) if entry else branch for branch in steered)
 
     def _to_host(self, name: str, bridge: Link, port: Link | None, packet: Packet) -> Branch:

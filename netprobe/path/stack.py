@@ -15,7 +15,7 @@ from .ground import Packet
 from .neighbour import forwards, resolve
 from .segment import Branch, Segment
 from .stop import link_down, link_object, lost
-from .trail import Ended, Trail
+from .trail import Ended, Resolved, Trail
 
 _VISITS = 3
 
@@ -208,6 +208,9 @@ def cross(trail: Trail, name: str, leaving: Departure) -> tuple[str, Link, Packe
     if found.stop is not None:
         trail.add(name, link, Stage.NEIGHBOUR, packet, f"{leaving.note}: nobody answers")
         raise trail.drop(found.stop)
+    if found.entry is not None:
+        trail.resolved.append(Resolved(name, packet.leg, link, found.entry))
+    packet = packet.suspecting(*found.suspects)
     src_mac = link.mac or None
     framed = replace(packet, flow=replace(packet.flow, src_mac=src_mac if found.mac else None, dst_mac=found.mac))
     note = ", ".join(part for part in (leaving.note, found.note) if part)

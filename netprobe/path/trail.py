@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from netprobe.model import Change, ConntrackEntry, End, Flow, Hop, Leg, Link, Object, Place, Stage, Stop, Walk
+from netprobe.model import Change, ConntrackEntry, End, Flow, Hop, Leg, Link, Neighbour, Object, Place, Stage, Stop, Walk
 
 from .fib import Decision
 from .ground import Ground, Packet
@@ -40,6 +40,16 @@ class Routed:
     iif: Link | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A next hop whose MAC came from the neighbour table of `namespace`."""
+
+    namespace: str
+    leg: Leg
+    link: Link
+    entry: Neighbour
+
+
 @dataclass
 class Trail:
     """The growing path of one leg. `tracks` is shared by the request and its reply; `arrived` is where the request ended."""
@@ -49,6 +59,7 @@ class Trail:
     tracks: list[Track] = field(default_factory=list)
     hops: list[Hop] = field(default_factory=list)
     routed: list[Routed] = field(default_factory=list)
+    resolved: list[Resolved] = field(default_factory=list)
     visits: dict[tuple[str, int, str, str], int] = field(default_factory=dict)
     arrived: tuple[str, Link | None, Packet] | None = None
     left: tuple[str, Link, Packet] | None = None

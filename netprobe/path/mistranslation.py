@@ -1,0 +1,178 @@
+"""Address translation as the root of a loss: missing, not matching, to a wrong address, to a dead target, not undone. Pure.
+
+The question at each router is: does the next namespace know a way back to the source address that the packet leaves with?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from netprobe.model import Hop, Leg, Link, Namespace, Object, Place, RouteQuery, Snapshot, Stage, Statement, Stop
+
+from . import fib, prefix
+from .filter.objects import rule_decision
+from .filter.ruling import Decision
+from .predict import Prediction
+from .trail import Routed
+
+PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "fc00::/7")
+_NO_WAY_BACK = {"no-route", "neigh-no-answer", "route-unreachable", "route-wrong-nexthop", "route-loop", "ttl-expired", "martian-source"}
+_DEAD = {"neigh-no-answer", "no-route", "port-closed", "listener-wrong-address", "route-wrong-nexthop", "forwarding-off"}
+_SOURCE = ("snat", "masquerade")
+
+
+def root(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop | None:
+    """The translation behind `stop`, the predicted end of the probe; None when translation has no part in it."""
+    if prediction.leg is Leg.REPLY and stop.code in _NO_WAY_BACK:
+        return _source_side(snapshot, prediction, stop)
+    return _destination_side(snapshot, prediction, stop)
+
+
+# ---- the source: what the far end is asked to answer to
+
+
+def _source_side(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop | None:
+    for router, beyond in _steps(prediction):
+        back = fib.lookup(snapshot[beyond.namespace], RouteQuery(None, beyond.src))
+        if back.error is None and back.leg is not None and beyond.iif is not None and back.leg.index == beyond.iif.index:
+            continue
+        return _untranslated(snapshot, prediction, router, beyond.src, stop)
+    return None
+
+
+def _steps(prediction: Prediction) -> Iterator[tuple[Routed, Routed]]:
+    """Each router of the request's way with the namespace behind it."""
+    asked = [r for r in prediction.routed if r.leg is Leg.REQUEST]
+    for router, beyond in pairwise(asked):
+        if router.namespace != beyond.namespace and router.iif is not None:
+            yield router, beyond
+
+
+def outside(snapshot: Snapshot, prediction: Prediction) -> Stop | None:
+    """A private source that leaves untranslated to where nobody can be seen, and where no answer comes from."""
+    asked = [r for r in prediction.routed if r.leg is Leg.REQUEST]
+    hops = prediction.request.hops
+    if not asked or asked[-1].iif is None or not hops or not _is_private(hops[-1].flow.src) or _is_private(hops[-1].flow.dst):
+        return None
+    return _untranslated(snapshot, prediction, asked[-1], hops[-1].flow.src, None)
+
+
+def _untranslated(snapshot: Snapshot, prediction: Prediction, router: Routed, source: str, stop: Stop | None) -> Stop | None:
+    """Why a router lets the packet leave with a source that cannot be answered to."""
+    namespace = snapshot[router.namespace]
+    out = namespace.link(router.decision.leg.index) if router.decision.leg else None
+    place = Place(namespace.name, out.name if out else None, Stage.POSTROUTING)
+    made = _changed(prediction.request.hops, namespace.name, "src")
+    proof = (stop.text,) if stop else ()
+    if made is not None:
+        if out is not None and any(a.address == source for a in namespace.addresses_of(out)):
+            return None  # translated to the router's own address on that link: the way back is broken elsewhere
+        rule = made.object.id if made.object else "a rule"
+        text = f"{rule} of {namespace.name} gives packets the source {source}, which has no way back to {namespace.name}"
+        return Stop("nat-wrong-address", place, text, made.object, _masquerade(source, out), proof)
+    if not _is_private(source):
+        return None
+    passed_over = next(_source_rules(namespace, out, source), None)
+    if passed_over is not None:
+        id = passed_over.object.id
+        text = (
+            f"{namespace.name} forwards {source} out of {out.name if out else '?'} untranslated: {id} exists, but does not get this packet"
+        )
+        return Stop("nat-wrong-match", place, text, passed_over.object, _masquerade(source, out), (passed_over.object.text, *proof))
+    six = "6" if ":" in source else ""
+    text = f"{namespace.name} forwards {source} out of {out.name if out else '?'} untranslated, and the far end has no way back to it"
+    object = Object("nat-rule", f"ip{six}tables nat POSTROUTING", "no rule translates this packet")
+    return Stop("nat-missing", place, text, object, _masquerade(source, out), proof)
+
+
+def _is_private(address: str) -> bool:
+    return any(prefix.contains(p, address) for p in PRIVATE)
+
+
+def _masquerade(source: str, out: Link | None) -> tuple[str, ...]:
+    six = "6" if ":" in source else ""
+    return (f"ip{six}tables -t nat -A POSTROUTING -s {source} -o {out.name if out else 'INTERFACE'} -j MASQUERADE",)
+
+
+def _changed(hops: tuple[Hop, ...], namespace: str, *fields: str) -> Hop | None:
+    """The last hop in a namespace at which one of these header fields was rewritten."""
+    return next((h for h in reversed(hops) if h.namespace == namespace and any(c.field in fields for c in h.changes)), None)
+
+
+def _source_rules(namespace: Namespace, out: Link | None, source: str) -> Iterator[Decision]:
+    """The source NAT rules of a namespace that do not speak of another interface than `out`."""
+    for decision, statements in _nat_rules(namespace, "postrouting", source):
+        devices = [
+            s.right.text
+            for s in statements
+            if s.left is not None and s.left.text == "oifname" and s.right is not None and s.op in ("", "==")
+        ]
+        if any(s.kind in _SOURCE for s in statements) and (not devices or (out is not None and out.name in devices)):
+            yield decision
+
+
+def _nat_rules(namespace: Namespace, hook: str, address: str) -> Iterator[tuple[Decision, tuple[Statement, ...]]]:
+    """All rules of the tables that have a nat chain at `hook` for this kind of address, chains that are jumped to included."""
+    for table in namespace.ruleset.tables if namespace.ruleset else ():
+        family = "ip6" if ":" in address else "ip"
+        if table.family not in (family, "inet") or not any(chain.type == "nat" and chain.hook == hook for chain in table.chains):
+            continue
+        others = {chain.name for chain in table.chains if chain.hook not in (None, hook)}
+        for chain in table.chains:
+            if chain.name not in others:
+                yield from ((rule_decision(table, chain, rule, hook), rule.statements) for rule in chain.rules)
+
+
+# ---- the destination: where a published port leads
+
+
+def _destination_side(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop | None:
+    hops = prediction.request.hops
+    made = next((h for h in reversed(hops) if any(c.field in ("dst", "dport") for c in h.changes)), None)
+    if made is None:
+        return _unpublished(snapshot, hops, stop) if stop.code in ("port-closed", "listener-wrong-address") else None
+    target = f"{made.flow.dst}:{made.flow.dport}" if made.flow.dport else made.flow.dst
+    if stop.code == "martian-source" and stop.place.namespace == prediction.probe.source.namespace:
+        place = Place(made.namespace, None, Stage.POSTROUTING)
+        text = f"{made.namespace} sends the packet back to its own sender ({target}) with the sender's own source address"
+        fix = (f"iptables -t nat -A POSTROUTING -s {made.flow.dst} -d {made.flow.dst} -j MASQUERADE",)
+        return Stop(
+            "hairpin-nat-missing",
+            place,
+            text,
+            Object("nat-rule", "iptables nat POSTROUTING", "no rule for hairpin traffic"),
+            fix,
+            (stop.text,),
+        )
+    if stop.code not in _DEAD or (stop.code == "forwarding-off" and stop.place.namespace == made.namespace):
+        return None
+    place = Place(made.namespace, None, made.stage)
+    if made.object is None:
+        text = f"a connection tracked in {made.namespace} still sends the packet to {target}: {stop.text}"
+        entry = f"{hops[0].flow.protocol} {hops[0].flow.src} {hops[0].flow.dst}"
+        fix = (f"conntrack -D -p {hops[0].flow.protocol} -s {hops[0].flow.src} -d {prediction.probe.destination.address}",)
+        return Stop("stale-conntrack", place, text, Object("conntrack", entry, f"{entry} -> {target}"), fix, (stop.text,))
+    code = "nat-redirect-dead" if any(c.by == "REDIRECT" for c in made.changes) else "dnat-dead-target"
+    text = f"{made.object.id} of {made.namespace} sends the packet to {target}, which does not answer: {stop.text}"
+    return Stop(code, place, text, made.object, (), (made.object.text, stop.text))
+
+
+def _unpublished(snapshot: Snapshot, hops: tuple[Hop, ...], stop: Stop) -> Stop | None:
+    """A closed port that a rule of the same namespace publishes - on another path, for another address, or for another interface."""
+    name = stop.place.namespace
+    port = hops[-1].flow.dport if hops else None
+    if name is None or port is None or name not in snapshot:
+        return None
+    for hook in ("prerouting", "output"):
+        for decision, statements in _nat_rules(snapshot[name], hook, hops[-1].flow.dst):
+            if any(s.kind in ("dnat", "redirect") for s in statements) and _speaks_of(statements, port):
+                text = f"{name} publishes port {port} by {decision.object.id}, but no rule does it for this packet"
+                place = Place(name, stop.place.interface, Stage.PREROUTING)
+                return Stop("dnat-missing", place, text, decision.object, (), (decision.object.text, stop.text))
+    return None
+
+
+def _speaks_of(statements: tuple[Statement, ...], port: int) -> bool:
+    keys = ("tcp dport", "udp dport", "th dport")
+    return any(s.left is not None and s.left.text in keys and s.right is not None and s.right.text == str(port) for s in statements)

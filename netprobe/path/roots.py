@@ -1,0 +1,90 @@
+"""From where the packet ends to what must be changed: the root before the symptom. Pure.
+
+Asked in order: translation, the sender's own settings, entries that misled the packet, routing that could have been otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from netprobe.model import End, Hop, Leg, Object, Place, Probe, Snapshot, Stage, Stop
+
+from . import counterfactual, mistranslation, prefix
+from .fib import describe
+from .predict import Prediction
+from .stop import lost
+
+# Ends that a wrong turn earlier on the way can explain.
+_ASTRAY = {
+    "neigh-no-answer", "no-route", "route-unreachable", "route-blackhole", "route-prohibit", "route-wrong-nexthop", "route-loop",
+    "ttl-expired", "link-no-carrier", "route-via-dead-device", "forwarding-off", "port-closed", "listener-wrong-address",
+    "nat-not-reversed",
+}  # fmt: skip
+_UNHEARD = {"neigh-no-answer", "arp-suppressed"}
+
+
+def root(snapshot: Snapshot, probe: Probe, prediction: Prediction, stop: Stop) -> tuple[Stop, Leg | None]:
+    """The root behind `stop`, the predicted end, and the leg it counts to (None: as predicted)."""
+    if (hint := counterfactual.root(snapshot, prediction, only="route-wrong-src")) is not None:
+        return hint.stop, hint.leg
+    if (found := mistranslation.root(snapshot, prediction, stop)) is not None:
+        return found, None
+    if stop.code == "ttl-expired" and (found := _short_lived(snapshot, probe, prediction, stop)) is not None:
+        return found, None
+    if stop.code in _UNHEARD and (found := _wrong_nexthop(snapshot, prediction, stop)) is not None:
+        better = counterfactual.root(snapshot, prediction)
+        return (better.stop, better.leg) if better is not None else (found, None)
+    if stop.code in _ASTRAY:
+        candidate = counterfactual.root(snapshot, prediction)
+        if candidate is not None:
+            return candidate.stop, candidate.leg
+    return stop, None
+
+
+def root_outside(snapshot: Snapshot, prediction: Prediction) -> tuple[Stop | None, Leg | None]:
+    """The root of a loss beyond what can be seen: a way out that should not have been taken, or a source nobody can answer."""
+    if prediction.request.end is not End.EXIT:
+        return None, None
+    candidate = counterfactual.root(snapshot, prediction, beyond=True)
+    if candidate is not None:
+        return candidate.stop, candidate.leg
+    return mistranslation.outside(snapshot, prediction), Leg.REPLY
+
+
+def _short_lived(snapshot: Snapshot, probe: Probe, prediction: Prediction, stop: Stop) -> Stop | None:
+    """What gave the packet the TTL that ran out: a rule on its way, or its own namespace's default."""
+    walk = prediction.request if prediction.request.stop is not None else prediction.reply
+    hops: tuple[Hop, ...] = walk.hops if walk is not None else ()
+    changed = next((h for h in reversed(hops) if any(c.field == "ttl" and c.by != "forward" for c in h.changes)), None)
+    if changed is not None:
+        change = next(c for c in changed.changes if c.field == "ttl")
+        text = f"{change.by} of {changed.namespace} sets the TTL to {change.after}, which is used up at {stop.place.namespace}"
+        return Stop("ttl-expired", Place(changed.namespace, changed.interface, changed.stage), text, changed.object, (), (stop.text,))
+    if probe.ttl is not None or not hops:
+        return None
+    key = "net.ipv4.ip_default_ttl" if hops[0].flow.version == 4 else "net.ipv6.conf.all.hop_limit"
+    value = snapshot[hops[0].namespace].sysctl(key, "64") if hops[0].namespace in snapshot else "64"
+    text = f"{hops[0].namespace} sends with a TTL of {value}, which is used up at {stop.place.namespace}: {key} = {value}"
+    place = Place(hops[0].namespace, hops[0].interface, Stage.OUTPUT)
+    return Stop("ttl-expired", place, text, Object("sysctl", key, f"{key} = {value}"), (f"sysctl -w {key}=64",), (stop.text,))
+
+
+def _wrong_nexthop(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop | None:
+    """A gateway that nobody is, or a default route that takes the whole world for neighbours."""
+    routed = next((r for r in reversed(prediction.routed) if r.leg is prediction.leg), None)
+    if routed is None or routed.decision.route is None or routed.decision.leg is None:
+        return None
+    route, leg = routed.decision.route, routed.decision.leg
+    link = snapshot[routed.namespace].link(leg.index)
+    named = describe(route, leg, link.name if link else None)
+    if leg.via is not None and stop.code == "neigh-no-answer" and stop.place.namespace == routed.namespace:
+        text = f"the route {named} of {routed.namespace} leads to a gateway that nobody on the segment is"
+    elif leg.via is None and prefix.length(route.dst) == 0 and link is not None and link.kind not in ("tun", "wireguard"):
+        text = f"the route {named} of {routed.namespace} has no gateway: it takes {routed.dst} for a neighbour on {link.name}"
+    else:
+        return None
+    six = " -6" if ":" in route.dst else ""
+    target = "default" if prefix.length(route.dst) == 0 else route.dst
+    fix = (f"ip{six} route replace {target} via GATEWAY dev {link.name if link else 'INTERFACE'}",)
+    found = lost("route-wrong-nexthop", routed.namespace, None, Stage.ROUTE, text, object=Object("route", named, named), fix=fix)
+    return replace(found, proof=(stop.text,))
