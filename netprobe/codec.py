@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from .errors import WrongQuestion
-from .model import Page, Report, Run, Space
+from .model import Comparison, Page, Report, Run, Space
 
 T = TypeVar("T")
 
@@ -111,6 +111,17 @@ def spaces_to_json(spaces: Sequence[Space]) -> bytes:
 def pages_to_json(pages: Sequence[Page]) -> bytes:
     """Pages of the handbook of causes, as one line of UTF-8 JSON."""
     return _encode({"schema": "netprobe.causes/1", "causes": pages})
+
+
+def comparison_to_json(before: Report, after: Report, found: Comparison) -> bytes:
+    """What two runs differ in, as one line of UTF-8 JSON."""
+    made = {"schema": "netprobe.diff/1", "same": found.same, "before": _identity(before), "after": _identity(after)}
+    return _encode({**made, "answer": found.answer, "configuration": found.configuration, "once": found.once})
+
+
+def _identity(report: Report) -> dict[str, Any]:
+    """Which run it was, and how it ended."""
+    return {key: getattr(report, key) for key in ("command", "probe", "verdict", "summary", "capture")}
 
 
 class _Labelled(msgspec.Struct):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .model import Page, Report, Space, Verdict
+from .model import Comparison, Page, Report, Space, Verdict
 from .render.terminal import Terminal
 
 
@@ -49,6 +49,17 @@ def explained(pages: Sequence[Page], output: str, terminal: Terminal) -> str:
     if output == "markdown":
         return handbook.markdown(pages)
     return handbook.page(pages[0], terminal) if len(pages) == 1 else handbook.contents(pages, terminal)
+
+
+def compared(before: Report, after: Report, found: Comparison, output: str, terminal: Terminal) -> str:
+    """What two runs differ in, as text or JSON."""
+    if output == "json":
+        from .codec import comparison_to_json
+
+        return comparison_to_json(before, after, found).decode() + "\n"
+    from .render import difference
+
+    return difference.difference(before, after, found, terminal)
 
 
 def _text(report: Report, terminal: Terminal, quiet: bool) -> str:

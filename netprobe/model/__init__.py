@@ -29,6 +29,7 @@ from .config import (
     Vxlan,
     XfrmPolicy,
 )
+from .difference import Comparison, Difference
 from .flow import (
     ARP_REPLY,
     ARP_REQUEST,
@@ -106,8 +107,10 @@ __all__ = [
     "Cause",
     "Chain",
     "Change",
+    "Comparison",
     "Confidence",
     "ConntrackEntry",
+    "Difference",
     "End",
     "Endpoint",
     "Evidence",

@@ -204,7 +204,12 @@ def confidence(sure: Confidence) -> str:
 def thing(thing_: Object) -> str:
     """An object with its kind and owner: "rule nft inet filter forward handle 12 (made by docker)"."""
     owner = f" (made by {thing_.owner})" if thing_.owner else ""
-    return f"{_KINDS.get(thing_.kind, thing_.kind)} {thing_.id}{owner}"
+    return f"{kind(thing_.kind)} {thing_.id}{owner}"
+
+
+def kind(name: str) -> str:
+    """An object's kind as it is said: policy-rule is "policy rule"."""
+    return _KINDS.get(name, name)
 
 
 def duration(ns: int) -> str:

@@ -1,0 +1,36 @@
+"""What two saved runs differ in, one thing at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing: what `kind` of thing (verdict, cause, hop, link, route, rule, ...), which one, and its text in each run.
+
+    `before` or `after` None: it is not there in that run. `namespace` None: it is a matter of the whole run.
+    """
+
+    kind: str
+    name: str
+    before: str | None
+    after: str | None
+    namespace: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All differences: in what was found, and in what was configured.
+
+    `configuration` None: one of the two holds no configuration. `once` are the namespaces that only one of the runs has read.
+    """
+
+    answer: tuple[Difference, ...] = ()
+    configuration: tuple[Difference, ...] | None = None
+    once: tuple[str, ...] = ()
+
+    @property
+    def same(self) -> bool:
+        """Nothing differs."""
+        return not self.answer and not self.configuration
