@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netprobe.model import Cause, Confidence, Evidence, Protocol, Source
+from netprobe.model import Cause, Confidence, Evidence, Protocol, Source, Stage
 from netprobe.path.case import Case
 
 from . import proof
@@ -49,7 +49,8 @@ def _open_ports(case: Case) -> tuple[Evidence, ...]:
     namespace = proof.place_of(case)
     sockets = (namespace.sockets or ()) if namespace is not None else ()
     found = sorted({s.port for s in sockets if s.protocol == case.probe.protocol and s.state in ("listen", "unconnected")})
-    if namespace is None or namespace.sockets is None:
+    beyond = case.stop is not None and case.stop.place.stage is Stage.EXIT  # the sockets of the last namespace in sight are not meant
+    if namespace is None or namespace.sockets is None or beyond:
         return ()
     said = ", ".join(f"{case.probe.protocol}/{port}" for port in found[:8]) or "nothing"
     return (Evidence(Source.SOCKET, f"what listens there: {said}", Confidence.OBSERVED),)

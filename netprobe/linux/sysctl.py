@@ -52,6 +52,7 @@ GLOBALS = (
     "net.ipv4.ipfrag_time",
     "net.ipv4.neigh.default.gc_thresh3",
     "net.ipv6.neigh.default.gc_thresh3",
+    "net.ipv6.ip_nonlocal_bind",
     "net.ipv6.icmp.echo_ignore_all",
     "net.ipv6.icmp.echo_ignore_multicast",
     "net.ipv6.icmp.ratelimit",

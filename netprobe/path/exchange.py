@@ -28,9 +28,12 @@ def interface(ground: Ground, name: str, dst: str, wanted: str | None = None) ->
     if wanted is not None:
         return namespace.link_named(wanted)
     decision = fib.lookup(namespace, RouteQuery(None, dst))
-    if decision.error is not None or decision.leg is None or decision.leg.via is not None or decision.type != "unicast":
+    if decision.error is not None or decision.leg is None or decision.type != "unicast":
         return None
-    return namespace.link(decision.leg.index)
+    if decision.leg.via is None:
+        return namespace.link(decision.leg.index)
+    gateways = (leg for route in namespace.routes for leg in route.nexthops if leg.via == dst)  # a router is on the segment, also onlink
+    return next((namespace.link(leg.index) for leg in gateways), None)
 
 
 def exchange(ground: Ground, probe: Probe) -> Exchange:

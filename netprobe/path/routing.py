@@ -12,6 +12,7 @@ from .ground import Ground, Packet
 from .stop import link_down, lost
 
 _NUMBERS = {Protocol.ICMP: 1, Protocol.TCP: 6, Protocol.UDP: 17, Protocol.ICMPV6: 58}
+_PROTOCOLS = {number: protocol.value for protocol, number in _NUMBERS.items()}
 _CODES = {"blackhole": "route-blackhole", "unreachable": "route-unreachable", "prohibit": "route-prohibit"}
 
 
@@ -139,11 +140,28 @@ def _down_link(namespace: Namespace, dst: str) -> Link | None:
 
 def describe_rule(rule: PolicyRule) -> str:
     """A policy rule as ip-rule(8) prints it: "100: from 10.0.0.2 lookup 100"."""
-    parts = [f"{rule.priority}:", "not" if rule.inverted else "", f"from {rule.src or 'all'}", f"to {rule.dst}" if rule.dst else ""]
-    parts += [f"fwmark {rule.mark:#x}" if rule.mark else "", f"iif {rule.iif}" if rule.iif else "", f"oif {rule.oif}" if rule.oif else ""]
-    names = {fib.LOCAL: "local", fib.MAIN: "main", fib.DEFAULT: "default"}
-    parts.append(f"lookup {names.get(rule.table, rule.table)}" if rule.action == "lookup" and rule.table is not None else rule.action)
-    return " ".join(part for part in parts if part)
+    return " ".join(part for part in (f"{rule.priority}:", *_selectors(rule), _action(rule)) if part)
+
+
+def _selectors(rule: PolicyRule) -> tuple[str, ...]:
+    mark = f"fwmark {rule.mark:#x}" + ("" if rule.mask == 0xFFFFFFFF else f"/{rule.mask:#x}")
+    return (
+        "not" if rule.inverted else "", f"from {rule.src or 'all'}", f"to {rule.dst}" if rule.dst else "",
+        f"tos {rule.tos:#x}" if rule.tos else "", mark if rule.mark else "", f"iif {rule.iif}" if rule.iif else "",
+        f"oif {rule.oif}" if rule.oif else "", "uidrange {}-{}".format(*rule.uids) if rule.uids else "",
+        f"ipproto {_PROTOCOLS.get(rule.protocol, rule.protocol)}" if rule.protocol else "",
+        "sport {}-{}".format(*rule.sports) if rule.sports else "", "dport {}-{}".format(*rule.dports) if rule.dports else "",
+    )  # fmt: skip
+
+
+def _action(rule: PolicyRule) -> str:
+    if rule.l3mdev:
+        return "lookup [l3mdev-table]"
+    if rule.action == "lookup" and rule.table is not None:
+        names = {fib.LOCAL: "local", fib.MAIN: "main", fib.DEFAULT: "default"}
+        longer = "" if rule.suppress_prefixlen is None else f" suppress_prefixlength {rule.suppress_prefixlen}"
+        return f"lookup {names.get(rule.table, rule.table)}{longer}"
+    return f"goto {rule.goto}" if rule.goto is not None else rule.action
 
 
 def route_object(namespace: Namespace, decision: Decision) -> Object | None:
