@@ -75,6 +75,12 @@ class Ground:
         """Whether the namespace behind (name, nsid) is already in the snapshot, so that looking there costs nothing."""
         return nsid is None or self._peers.get((name, nsid)) in self.snapshot.namespaces
 
+    def other_side(self, name: str, link: Link) -> str:
+        """The namespace that a veth of namespace `name` leads to, as " (c1)"; "" where it is the same one or not known yet."""
+        ref = link.link if link.kind == "veth" else None
+        peer = self._peers.get((name, ref.nsid)) if ref is not None and ref.nsid is not None else None
+        return f" ({peer})" if peer else ""
+
     def beyond(self, name: str, ref: LinkRef | None) -> tuple[str, Link] | None:
         """The interface that `ref` means in namespace `name`: (its namespace, the link); None when it is not visible."""
         if ref is None or ref.index == 0:
