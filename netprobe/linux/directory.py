@@ -13,7 +13,7 @@ from netprobe.errors import NetprobeError, NotPermitted, WrongQuestion
 
 from . import netns
 from .handles import Handles
-from .names import Found, NamedNamespaces, NameSource, Paths, Processes, inner_source, lookup, title_of
+from .names import Found, NamedNamespaces, NameSource, Paths, Processes, UnknownName, inner_source, lookup, title_of
 from .privilege import not_permitted
 from .runtimes import FoundContainer, Runtimes
 
@@ -109,8 +109,7 @@ class Directory:
         found = lookup(named, self.sources)
         for inner in named.nested:
             os.close(found.open())  # says what is the matter with a container that does not run
-            step = lookup(Named(named.text, name=inner), [inner_source(found)])
-            found = _inside_of(found, step)
+            found = _inside_of(found, _only(inner, found))
         return found
 
     def _enterable(self, found: Found) -> int:
@@ -153,11 +152,11 @@ class Directory:
 
     def _given(self, found: Found | None, identity: netns.Identity) -> Iterator[str]:
         """The names that people gave it: the one they found it by, then those in /run/netns."""
-        if found is not None and found.kind not in _NAMELESS and not _is_generated(found.name):
+        if found is not None and found.kind not in _NAMELESS and not is_generated(found.name):
             yield from (found.name, found.text)
         if found is not None and (found.kind == PODS or "//" in found.name):
             yield found.text
-        yield from (other.name for other in self._aliases(identity) if not _is_generated(other.name))
+        yield from (other.name for other in self._aliases(identity) if not is_generated(other.name))
 
     def _containers(self, identity: netns.Identity) -> Iterator[str]:
         """The names of the containers it belongs to, or the container's in which it was made (`c1//red`)."""
@@ -210,12 +209,22 @@ class Directory:
             yield from source.all()
 
 
+def _only(name: str, outer: Found) -> Found:
+    """The namespace of this name that the container `outer` made. Raises UnknownName with those that there are."""
+    source = inner_source(outer)
+    found = source.find(name)
+    if not found:
+        known = [each.name for each in source.all()]
+        raise UnknownName(f"there is no namespace {name} inside {outer.name}", "it has " + (", ".join(known) or "none in its /run/netns"))
+    return found[0]
+
+
 def _inside_of(outer: Found, step: Found) -> Found:
     """The namespace `step` that the container `outer` made: it is called `c1//red`."""
     return replace(step, kind=outer.kind, name=f"{outer.name}//{step.name}", pid=None)
 
 
-def _is_generated(name: str) -> bool:
+def is_generated(name: str) -> bool:
     """Whether a program made this name up: Podman's and the container network plugins' files in /run/netns."""
     return _GENERATED.fullmatch(name) is not None
 

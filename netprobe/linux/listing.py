@@ -13,7 +13,7 @@ from netprobe.errors import NetprobeError
 from netprobe.model import InterfaceAddress, Link, Space, SpaceInterface
 
 from . import netns
-from .directory import Directory
+from .directory import Directory, is_generated
 from .links import read_addresses, read_links
 from .names import Found
 from .netlink import Netlink
@@ -107,7 +107,8 @@ def _numbers(directory: Directory, each: _Seen, wanted: set[int]) -> dict[int, n
 
 def _space(each: _Seen, seen: dict[netns.Identity, _Seen], wires: dict[_End, _End]) -> Space:
     kind = next((found.kind for found in each.found if found.name == each.title), each.found[0].kind)
-    names = dict.fromkeys(found.text for found in each.found if found.kind != "host")
+    given = [found for found in each.found if found.kind != "host" and (found.name == each.title or not is_generated(found.name))]
+    names = dict.fromkeys(found.text for found in given)
     note = next((found.note for found in each.found if found.note and found.name == each.title), "")
     return Space(each.title, kind, tuple(names), each.identity[1], tuple(_interfaces(each, seen, wires)), note, each.blind)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from netprobe.linux import netns
 
 from .census import Census
+from .client import Client
 from .container import Container
 from .containerd import Containerd, Tasks
 from .docker_memory import DockerMemory
@@ -31,11 +32,12 @@ class Runtimes:
         self._remarks: list[str] = []
         self.census = Census()
         tasks = Tasks(self.census, root)
-        docker = Engine("docker", lambda: docker_sockets(environment, root), DockerMemory(self.census, root), self._remarks)
-        podman = Engine("podman", lambda: podman_sockets(environment, root), PodmanMemory(self.census, root), self._remarks)
+        docker = Client("docker", lambda: docker_sockets(environment, root), self._remarks)
+        podman = Client("podman", lambda: podman_sockets(environment, root), self._remarks)
+        engines = (Engine("docker", docker, DockerMemory(self.census, root)), Engine("podman", podman, PodmanMemory(self.census, root)))
         self._pods = Pods(tasks, self.census)
         self._runtimes: dict[str, Runtime] = {
-            each.kind: each for each in (docker, podman, Containerd(tasks), Lxc(self.census, root), Nspawn(root))
+            each.kind: each for each in (*engines, Containerd(tasks), Lxc(self.census, root), Nspawn(root))
         }
         self.sources: Sequence[ContainerNames] = (
             *(ContainerNames(runtime, self.census) for runtime in self._runtimes.values()),

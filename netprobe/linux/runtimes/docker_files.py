@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .container import SHORT_ID, Container
-from .engine import described_container
+from .descriptions import described_container
 
 DATA_ROOT = "/var/lib/docker"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .container import Container
-from .engine import moment
+from .descriptions import moment
 
 STORAGE = "/var/lib/containers/storage"
 RUN = "/run/containers/storage"

@@ -17,17 +17,17 @@ PODMAN = ("/run/podman/podman.sock", "/var/run/podman/podman.sock")
 
 @dataclass(frozen=True, slots=True)
 class Sockets:
-    """The sockets to ask, in order; `remark` says why there is none although the user named an engine."""
+    """The sockets to ask, in order; `remark` says why there is none although the user named an engine (`chosen`)."""
 
     paths: tuple[str, ...] = ()
     remark: str = ""
+    chosen: bool = False
 
 
 def docker_sockets(environment: Mapping[str, str], root: str = "") -> Sockets:
     """Where Docker is to be asked: where the user's own `docker` would ask, or at the usual places below `root`."""
-    for variable in ("DOCKER_HOST",):
-        if environment.get(variable):
-            return _chosen(variable, environment[variable])
+    if environment.get("DOCKER_HOST"):
+        return _chosen("DOCKER_HOST", environment["DOCKER_HOST"])
     name = environment.get("DOCKER_CONTEXT") or _current_context(environment)
     if name and name != "default":
         return _chosen(f"the docker context {name}", _address_of_context(environment, name))
@@ -44,8 +44,8 @@ def podman_sockets(environment: Mapping[str, str], root: str = "") -> Sockets:
 def _chosen(by: str, address: str) -> Sockets:
     kind, separator, path = address.partition("://")
     if separator and kind == "unix":
-        return Sockets((path,))
-    return Sockets((), f"{by} is {address or 'not known'}: only an engine of this machine, at a unix:// socket, can be asked")
+        return Sockets((path,), chosen=True)
+    return Sockets((), f"{by} is {address or 'not known'}: only an engine of this machine, at a unix:// socket, can be asked", chosen=True)
 
 
 def _of_user(environment: Mapping[str, str], name: str, root: str) -> Sequence[str]:

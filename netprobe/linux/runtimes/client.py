@@ -1,0 +1,82 @@
+"""The sockets of one kind of engine, asked one after the other; one that fails once is left alone for the rest of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from .api import LIMIT_S, Answer, Silent, get, inspect, listing
+from .container import SHORT_ID, Container
+from .descriptions import described_container, listed_container
+from .sockets import Sockets
+
+PODMANS_NAME = "Libpod"  # how Podman signs its answers, also at a socket with Docker's name
+
+
+class Client:
+    """Asks the engines of one kind. What kept one from answering is added to `remarks`, for people."""
+
+    def __init__(
+        self, kind: str, sockets: Callable[[], Sockets], remarks: list[str], ask: Callable[[str, str, float], Answer] = get
+    ) -> None:
+        self._kind = kind
+        self._find_sockets = sockets
+        self._remarks = remarks
+        self._ask = ask
+        self._found: Sockets | None = None
+        self._failed: set[str] = set()
+
+    @property
+    def chosen(self) -> bool:
+        """Whether the user named the engine to ask."""
+        return self._sockets().chosen
+
+    def described(self, name: str, limit_s: float = LIMIT_S) -> list[Container]:
+        """The containers that the engines take `name` for, with all that is known of them."""
+        return [each for address in self._sockets().paths for each in self._described_by(address, name, limit_s)]
+
+    def listed(self) -> Iterator[Container]:
+        """Every container, without its process."""
+        for address in self._sockets().paths:
+            answer = self._get(address, listing(), LIMIT_S)
+            for entry in answer.content if answer else ():
+                yield listed_container(self._signed(answer), entry)
+
+    def _sockets(self) -> Sockets:
+        if self._found is None:
+            self._found = self._find_sockets()
+            self._remarks += [self._found.remark] if self._found.remark else []
+        return self._found
+
+    def _described_by(self, address: str, name: str, limit_s: float) -> Iterator[Container]:
+        answer = self._get(address, inspect(name), limit_s)
+        first = described_container(self._signed(answer), answer.content) if answer else None
+        if first is not None:
+            yield first
+        if SHORT_ID.fullmatch(name) and (first is None or first.name == name):  # the engine prefers a name to an id: see both
+            others = self._get(address, listing(id=name), limit_s)
+            for identity in [str(entry.get("Id")) for entry in others.content] if others else ():
+                if identity != name and (first is None or identity != first.id):
+                    yield from self._described_by(address, identity, limit_s)
+
+    def _get(self, address: str, path: str, limit_s: float) -> Answer | None:
+        """The engine's answer, None when it has none. An engine that fails is not asked again, unless it was only glanced at."""
+        if address in self._failed:
+            return None
+        try:
+            answer = self._ask(address, path, limit_s)
+        except (OSError, ValueError) as error:
+            if limit_s >= LIMIT_S:
+                self._failed.add(address)
+                self._remark(address, error)
+            return None
+        return answer if answer.status == 200 else None
+
+    def _remark(self, address: str, error: OSError | ValueError) -> None:
+        """A socket that nobody serves is no news; one that hangs, or refuses us, is."""
+        if isinstance(error, (Silent, PermissionError)):
+            why = error.strerror or str(error)
+            self._remarks.append(f"{self._kind} at {address}: {why}; containers are known from /proc and its files instead")
+
+    def _signed(self, answer: Answer | None) -> str:
+        """Which engine has answered: Podman may listen at Docker's address."""
+        return "podman" if answer and answer.server.startswith(PODMANS_NAME) else self._kind
