@@ -193,7 +193,7 @@ def _probe(world: World, question: Question) -> Probe:
         protocol, secrets.token_hex(8), source, target, count=question.count, size=question.size, ttl=question.ttl, df=question.df,
         source_port=question.source_port or (32768 + secrets.randbelow(28000) if ports else None),
         icmp_id=None if ports else 1 + secrets.randbelow(65535), mark=question.mark, uid=question.uid or 0,
-        interval_ns=question.interval_ns, timeout_ns=question.timeout_ns,
+        interval_ns=question.interval_ns, timeout_ns=question.timeout_ns, reused=question.source_port is not None,
     )  # fmt: skip
 
 

@@ -9,12 +9,14 @@ from dataclasses import replace
 from netprobe.endpoint import Named, parse
 from netprobe.errors import CannotLook, NetprobeError, WrongQuestion
 from netprobe.model import (
+    AskConnection,
     AskedRoute,
     AskRoute,
     AskSet,
     Blind,
     Endpoint,
     FindPeer,
+    FoundConnection,
     FoundPeer,
     Namespace,
     Need,
@@ -27,6 +29,7 @@ from netprobe.model import (
 )
 
 from . import config, netns
+from .conntrack import entries
 from .crafter import Crafter
 from .directory import Directory
 from .names import UnknownName
@@ -118,6 +121,10 @@ class Machine:
         if isinstance(need, AskRoute):
             answer = config.ask_route(self._handle(need.namespace), need.query)
             return replace(snapshot, answers=(*snapshot.answers, AskedRoute(need.namespace, need.query, answer)))
+        if isinstance(need, AskConnection):
+            found = entries(self._handle(need.namespace), need.flow)
+            why, known = (found.why, ()) if isinstance(found, Blind) else (None, found)
+            return replace(snapshot, connections=(*snapshot.connections, FoundConnection(need.namespace, need.flow, known, why)))
         return config.answer_set(snapshot, need, self._handle(need.namespace))
 
     def _handle(self, name: str) -> int:
@@ -158,5 +165,7 @@ def _blinded(snapshot: Snapshot, need: Need, why: str) -> Snapshot:
     blind = Blind(f"the kernel's answer in {need.namespace}", why)
     if isinstance(need, AskSet):
         return replace(snapshot, blind=(*snapshot.blind, blind))
+    if isinstance(need, AskConnection):
+        return replace(snapshot, connections=(*snapshot.connections, FoundConnection(need.namespace, need.flow, why=why)))
     asked = AskedRoute(need.namespace, need.query, RouteAnswer(error="EIO"))
     return replace(snapshot, answers=(*snapshot.answers, asked), blind=(*snapshot.blind, blind))

@@ -1,6 +1,7 @@
 """The values netprobe speaks in: frozen, comparable, serialisable. This package imports nothing of netprobe."""
 
 from .config import (
+    AskConnection,
     AskedRoute,
     AskRoute,
     AskSet,
@@ -9,6 +10,7 @@ from .config import (
     ConntrackEntry,
     FdbEntry,
     FindPeer,
+    FoundConnection,
     FoundPeer,
     InterfaceAddress,
     Link,
@@ -97,6 +99,7 @@ __all__ = [
     "NEIGHBOUR_SOLICITATION",
     "Agreement",
     "Answer",
+    "AskConnection",
     "AskRoute",
     "AskSet",
     "AskedRoute",
@@ -118,6 +121,7 @@ __all__ = [
     "FindPeer",
     "Flow",
     "Flowtable",
+    "FoundConnection",
     "FoundPeer",
     "Hop",
     "IcmpError",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from .flow import Flow
 from .place import Blind
 from .ruleset import Ruleset, SetQuery
 
@@ -362,12 +363,23 @@ class AskedRoute:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundConnection:
+    """What the connection tracking of `namespace` holds for `flow`; `why` it could not be asked, or None."""
+
+    namespace: str
+    flow: Flow
+    entries: tuple[ConntrackEntry, ...] = ()
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The namespaces read so far, by name, the wiring between them, and what the kernel answered to route queries."""
 
     namespaces: Mapping[str, Namespace] = field(default_factory=dict)
     peers: tuple[FoundPeer, ...] = ()
     answers: tuple[AskedRoute, ...] = ()
+    connections: tuple[FoundConnection, ...] = ()
     blind: tuple[Blind, ...] = ()
 
     def __getitem__(self, name: str) -> Namespace:
@@ -412,4 +424,12 @@ class AskSet:
     query: SetQuery
 
 
-Need = ReadNamespace | FindPeer | AskRoute | AskSet
+@dataclass(frozen=True, slots=True)
+class AskConnection:
+    """Predict's request: which tracked connections of `namespace` does `flow` belong to?"""
+
+    namespace: str
+    flow: Flow
+
+
+Need = ReadNamespace | FindPeer | AskRoute | AskSet | AskConnection

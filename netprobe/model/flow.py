@@ -91,6 +91,7 @@ _ECHO_ANSWER: dict[tuple[Protocol, int | None], int] = {
 class Probe:
     """What to send, how often, and how long to wait. `size` is the ICMP or UDP payload in bytes, as in ping(8).
 
+    `reused`: the source port was asked for, so that older connections may have it.
     `ttl` None means the namespace's own default; `df` None means the kernel's own path MTU policy for the socket. `device` is the
     interface that the user asked for (SO_BINDTODEVICE), which an interface of the source merely known is not.
     """
@@ -110,6 +111,7 @@ class Probe:
     uid: int = 0
     interval_ns: int = 200_000_000
     timeout_ns: int = 1_000_000_000
+    reused: bool = False
     device: str | None = None
 
     @property

@@ -14,13 +14,16 @@ from netprobe.model import (
     Hop,
     IcmpError,
     Leg,
+    Object,
     Observation,
     Paths,
+    Place,
     Probe,
     Protocol,
     Report,
     Snapshot,
     Source,
+    Stage,
     Stop,
     Verdict,
 )
@@ -51,7 +54,7 @@ def diagnose(command: str, probe: Probe, snapshot: Snapshot, prediction: Predict
         explain(case) if verdict in (Verdict.UNREACHABLE, Verdict.INTERMITTENT) or (verdict is Verdict.UNDETERMINED and case.stop) else None
     )
     direction = _direction(case, verdict)
-    answers = {o.sequence: o for o in reversed(seen) if o.kind == "answered"}
+    answers = {o.sequence: o for o in reversed(seen) if o.kind == "answered" and from_whom_it_was_asked(asked, o)}
     report = Report(
         command, asked, verdict, "", direction=direction, sent=asked.count if watched else 0, received=len(answers),
         rtt_ns=_round_trips(seen), path=Paths(request, reply), causes=(cause,) if cause else (), agreement=_agreement(case, verdict),
@@ -85,11 +88,13 @@ def _errors(seen: Sequence[Observation]) -> tuple[IcmpError, ...]:
 def _verdict(case: Case) -> Verdict:
     if not case.watched:
         return _predicted_verdict(case.prediction)
-    answers = {o.sequence for o in case.observations if o.kind == "answered"}
+    answers = {o.sequence for o in case.observations if o.kind == "answered" and from_whom_it_was_asked(case.probe, o)}
     if len(answers) >= case.probe.count:
         return Verdict.UNREACHABLE if _all_refused(case) else Verdict.REACHABLE
     if answers:
         return Verdict.INTERMITTENT
+    if _from_another(case) is not None:
+        return Verdict.UNREACHABLE
     if any(o.kind == "starved" for o in case.observations):
         return Verdict.UNDETERMINED
     if (
@@ -100,6 +105,14 @@ def _verdict(case: Case) -> Verdict:
     ):
         return Verdict.UNDETERMINED
     return Verdict.UNREACHABLE
+
+
+def from_whom_it_was_asked(probe: Probe, answer: Observation) -> bool:
+    """Whether an answer bears the address and port that were asked: a socket takes no other (in_pcb lookup, RFC 1122 4.1.3.5)."""
+    if answer.flow is None or probe.protocol in (Protocol.ARP, Protocol.ND) or "127." in answer.flow.src:
+        return True
+    asked = (probe.destination.address or "").partition("%")[0]
+    return answer.flow.src == asked and (answer.flow.sport in (None, probe.destination.port) or probe.destination.port is None)
 
 
 def _predicted_verdict(prediction: Prediction | None) -> Verdict:
@@ -170,6 +183,9 @@ def _rooted(case: Case, verdict: Verdict) -> Case:
     stop = _believed(case, verdict)
     if case.prediction is None or verdict in (Verdict.REACHABLE, Verdict.INTERMITTENT):
         return replace(case, stop=stop)
+    stranger = _from_another(case)
+    if stop is None and stranger is not None:
+        return replace(case, stop=_wrong_source(case, stranger), leg=Leg.REPLY)
     if stop is not None:
         found, leg = root(case.snapshot, case.probe, case.prediction, stop)
         return replace(case, stop=_unreported(case, found), leg=leg or case.leg)
@@ -179,6 +195,21 @@ def _rooted(case: Case, verdict: Verdict) -> Case:
         outside, leg = root_outside(case.snapshot, case.prediction)
         return replace(case, stop=outside, leg=leg if outside is not None else case.leg)
     return case
+
+
+def _from_another(case: Case) -> Observation | None:
+    """An answer that does not bear the address that was asked."""
+    return next((o for o in case.observations if o.kind == "answered" and not from_whom_it_was_asked(case.probe, o)), None)
+
+
+def _wrong_source(case: Case, answer: Observation) -> Stop:
+    """The far end's program answers from another of its addresses than the one that was asked."""
+    assert answer.flow is not None
+    asked, arrived = case.probe.destination, [h for h in case.request if h.stage is Stage.DELIVER]
+    place = Place(arrived[-1].namespace, arrived[-1].interface, Stage.SOCKET) if arrived else Place(None, None, Stage.SOCKET)
+    text = f"the answer comes from {answer.flow.src}, not from {asked.address} that was asked: the sender's socket does not take it"
+    name = f"{case.probe.protocol} {asked.address}:{asked.port}" if asked.port else f"{case.probe.protocol} {asked.address}"
+    return Stop("reply-wrong-source", place, text, Object("socket", name, text), (f"bind the service to {asked.address}",))
 
 
 def _unreported(case: Case, stop: Stop) -> Stop:

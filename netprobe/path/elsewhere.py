@@ -14,11 +14,20 @@ def explain_silence(ground: Ground, name: str, link: Link, address: str, owner: 
     port = _loose_port(ground, name, link, owner)
     if port is not None:
         return port
+    if link.kind == "macvlan" and link.macvlan_mode in ("private", "vepa") and not _is_gateway(ground.namespace(name), address):
+        mode = f"{link.name} macvlan mode {link.macvlan_mode}"
+        text = f"{link.name} in {name} is a macvlan in mode {link.macvlan_mode}: it does not reach its siblings, and nobody else answers"
+        fix = (f"ip link set {link.name} type macvlan mode bridge",)
+        return lost("macvlan-mode-isolated", name, link, Stage.TRANSMIT, text, object=Object("link", link.name, mode), fix=fix)
     text = f"nobody on the segment of {name}/{link.name} answers for {address}"
     if owner is not None:
         text = f"{address} is on {owner[0]}/{owner[1].name}, which is not on the segment of {name}/{link.name}"
     entry = f"{address} dev {link.name}"
     return lost("neigh-no-answer", name, link, Stage.NEIGHBOUR, text, object=Object("neighbour", entry, f"{entry} FAILED"))
+
+
+def _is_gateway(namespace: Namespace, address: str) -> bool:
+    return any(leg.via == address for route in namespace.routes for leg in route.nexthops)
 
 
 def _loose_port(ground: Ground, name: str, link: Link, owner: tuple[str, Link] | None) -> Stop | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from netprobe.model import (
+    AskConnection,
     AskRoute,
+    ConntrackEntry,
     FindPeer,
     Flow,
     Leg,
@@ -37,7 +39,8 @@ class Packet:
 
     `df` is the don't-fragment bit; `fragments` says that the sender or a router has cut it. `suspects` grows along the way:
     what may have stopped the packet so far, though the configuration does not tell. `tracked` is what connection tracking
-    and the rules of namespace `tracked_in` know of it; `prerouted` names a namespace whose bridge has called PREROUTING already.
+    and the rules of namespace `tracked_in` know of it; `prerouted` names a namespace whose bridge has called PREROUTING already;
+    `reused`: its ports were asked for, so that older connections may have them.
     """
 
     flow: Flow
@@ -50,6 +53,7 @@ class Packet:
     tracked: Subject | None = None
     tracked_in: str | None = None
     prerouted: str | None = None
+    reused: bool = False
 
     def suspecting(self, *stops: Stop) -> Packet:
         """This packet after passing something that may stop it."""
@@ -94,6 +98,16 @@ class Ground:
             return None
         link = self.namespace(there).link(ref.index)
         return (there, link) if link else None
+
+    def connections(self, name: str, packet: Packet) -> tuple[ConntrackEntry, ...]:
+        """The connections of namespace `name` that a packet with ports used before may belong to."""
+        if not packet.reused:
+            return ()
+        flow = replace(packet.flow, ttl=None, length=None, src_mac=None, dst_mac=None)
+        found = next((f for f in self.snapshot.connections if f.namespace == name and f.flow == flow), None)
+        if found is None and self.ask:
+            raise Lacking(AskConnection(name, flow))
+        return found.entries if found is not None else ()
 
     def kernel_route(self, name: str, query: RouteQuery) -> RouteAnswer | None:
         """What the kernel answers to a route lookup; None where it cannot be asked (a replay, a changed model)."""

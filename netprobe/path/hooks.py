@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from netprobe.model import AskSet, Change, Flow, Link, Namespace, Object, Place, Protocol, Stage, Stop
 
 from . import fib, programs, tracking
-from .filter.packet import FibAnswer, FibQuery, Surroundings
+from .filter.packet import FibAnswer, FibQuery, Fragment, Surroundings
 from .filter.ruling import Decision, Reason, Ruling, Verdict
 from .filter.traverse import traverse
 from .ground import Ground, Lacking, Packet
@@ -118,11 +118,25 @@ def _ruled(ground: Ground, name: str, family: str, hook: str, packet: Packet, do
         iif=doors.iif, oif=doors.oif, bridge=doors.bridge, in_port=doors.in_port, out_port=doors.out_port,
         uid=packet.uid if hook in ("output", "postrouting") else None, gid=0 if packet.uid is not None else None,
     )  # fmt: skip
-    around = _surroundings(namespace, packet, trail)
+    around = _surroundings(ground, namespace, packet, trail)
     ruling = traverse(namespace.ruleset, family, hook, subject, device=doors.device, around=around)
+    if packet.fragments and ruling.verdict is Verdict.ACCEPT:
+        ruling = _later_piece(
+            traverse(namespace.ruleset, family, hook, replace(subject, fragment=_PIECE), device=doors.device, around=around), ruling
+        )
     if ruling.needs:
         raise Lacking(*(AskSet(name, query) for query in ruling.needs))
-    return _passage(name, hook if family != "bridge" else f"bridge-{hook}", family, packet, doors.oif or doors.iif, ruling)
+    return _passage(namespace, hook if family != "bridge" else f"bridge-{hook}", family, packet, doors.oif or doors.iif, ruling)
+
+
+_PIECE = Fragment(1480, False)  # a later piece of a packet that was cut: no ports, no ICMP header
+
+
+def _later_piece(piece: Ruling, first: Ruling) -> Ruling:
+    """The ruling on a cut packet: what happens to its first piece, unless a later one is dropped."""
+    if piece.verdict in (Verdict.ACCEPT, Verdict.UNDETERMINED) or piece.decision is None:
+        return first
+    return replace(piece, decision=replace(piece.decision, reason=Reason.FRAGMENT))
 
 
 def _unread(namespace: Namespace, hook: str, packet: Packet) -> Passage:
@@ -133,7 +147,7 @@ def _unread(namespace: Namespace, hook: str, packet: Packet) -> Passage:
     return Passage(packet.suspecting(Stop("unknown", Place(namespace.name, None, Stage(hook)), text)))
 
 
-def _surroundings(namespace: Namespace, packet: Packet, trail: Trail | None) -> Surroundings:
+def _surroundings(ground: Ground, namespace: Namespace, packet: Packet, trail: Trail | None) -> Surroundings:
     """What rules may ask of this namespace."""
     from netprobe.model import RouteQuery
 
@@ -149,12 +163,13 @@ def _surroundings(namespace: Namespace, packet: Packet, trail: Trail | None) -> 
 
     return Surroundings(
         address_type=lambda address, interface: fib.address_type(namespace, address, interface),
-        fib=lookup, own_address=own, track=lambda subject: tracking.track(namespace, packet, subject, trail),
+        fib=lookup, own_address=own, track=lambda subject: tracking.track(namespace, packet, subject, trail, ground.connections(namespace.name, packet)),
     )  # fmt: skip
 
 
-def _passage(name: str, hook: str, family: str, packet: Packet, link: Link | None, ruling: Ruling) -> Passage:
+def _passage(namespace: Namespace, hook: str, family: str, packet: Packet, link: Link | None, ruling: Ruling) -> Passage:
     """The ruling as a step of the walk: onward with what changed, or stopped by an object; chance and ignorance are suspects."""
+    name = namespace.name
     place = Place(name, link.name if link else None, _stage(hook, family))
     ruling, chances = _main(ruling, place)
     onward = tracking.onward(name, packet, ruling.packet)
@@ -163,7 +178,7 @@ def _passage(name: str, hook: str, family: str, packet: Packet, link: Link | Non
         for d in ruling.doubts
         if d.ignorance or ruling.verdict is Verdict.UNDETERMINED
     ]
-    onward = onward.suspecting(*chances, *doubts)
+    onward = onward.suspecting(*chances, *doubts, *tracking.crowded(namespace, place, ruling))
     made = tuple(c for t in ruling.translations for c in changes(t.before.flow, t.after.flow, t.kind))
     thing = next((t.decision.object for t in ruling.translations if t.decision), None)
     if ruling.packet.flow.ttl != packet.flow.ttl and ruling.passed:
@@ -226,10 +241,12 @@ def _stop(place: Place, ruling: Ruling) -> Stop:
 
 
 def _asking(ruling: Ruling, decision: Decision) -> str | None:
-    """The code for a rule that is about ARP or neighbour discovery; one that drops any packet is just a filter."""
+    """The code for a rule that is about ARP, neighbour discovery or stations; one that drops any packet is just a filter."""
     said = decision.object.text.lower()
     if ruling.packet.flow.protocol is Protocol.ARP and (decision.family == "arp" or "arp" in said):
         return "arp-filtered"
+    if decision.family == "netdev" and "ether saddr" in said:
+        return "mac-not-allowed"
     if ruling.packet.flow.protocol is Protocol.ND and any(word in said for word in ("icmpv6", "nd-", "neighbo")):
         return "nd-filtered"
     return None

@@ -118,7 +118,8 @@ TUNNELLED = "the way to the other end of the segment leads through a tunnel"
 def _loose_tunnel(ground: Ground, name: str, link: Link) -> tuple[Stop, ...]:
     """A tunnel's end that should be a port of a bridge and is none."""
     namespace = ground.namespace(name)
-    if link.kind != "vxlan" or namespace.addresses_of(link) or not any(other.kind == "bridge" for other in namespace.links):
+    own = [a for a in namespace.addresses_of(link) if a.scope == "global"]
+    if link.kind != "vxlan" or own or not any(other.kind == "bridge" for other in namespace.links):
         return ()
     text = f"{link.name} in {name} is a port of no bridge: what comes out of the tunnel ends there"
     return (replace(not_in_bridge(name, link, text), proof=(TUNNELLED,)),)
@@ -325,14 +326,9 @@ _SILENCING = {
     "port-not-in-bridge",
 }  # fmt: skip
 _BARRING = {
-    "port-isolated",
-    "port-flood-off",
-    "port-not-forwarding",
-    "filtered-by-rule",
-    "policy-drop",
-    "link-admin-down",
-    "link-no-carrier",
-}
+    "port-isolated", "port-flood-off", "port-not-forwarding", "filtered-by-rule", "policy-drop", "mac-not-allowed", "rejected-by-rule",
+    "link-admin-down", "link-no-carrier", "mtu-l2-mismatch",
+}  # fmt: skip
 
 
 def _entry_barred(stop: Stop, refusals: list[Stop]) -> bool:
@@ -344,6 +340,8 @@ def _owner_behind(ground: Ground, stop: Stop, asked: Packet) -> bool:
     """Whether the address would be found behind the port that keeps the request out: the walk goes on as if it did not."""
     if stop.place.namespace is None or stop.place.interface is None:
         return False
+    if stop.place.stage is Stage.INGRESS and ground.namespace(stop.place.namespace).owner_of(asked.flow.dst) is not None:
+        return True
     port = ground.namespace(stop.place.namespace).link_named(stop.place.interface)
     far = ground.beyond(stop.place.namespace, port.link) if port is not None and port.kind == "veth" else None
     if stop.place.stage is Stage.BRIDGE_PREROUTING and port is not None:  # it is the way into the bridge that is barred

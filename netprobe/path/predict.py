@@ -10,6 +10,7 @@ from netprobe.model import (
     Leg,
     Need,
     Object,
+    Place,
     Probe,
     RouteQuery,
     Snapshot,
@@ -105,7 +106,7 @@ def first_packet(ground: Ground, probe: Probe) -> Packet:
     assert probe.source.namespace is not None
     namespace, flow = ground.namespace(probe.source.namespace), probe.flow()
     ttl = probe.ttl or default_ttl(namespace.sysctls, flow.version)
-    return Packet(replace(flow, ttl=ttl), Leg.REQUEST, mark=probe.mark, uid=probe.uid, df=_df(ground, probe, flow))
+    return Packet(replace(flow, ttl=ttl), Leg.REQUEST, mark=probe.mark, uid=probe.uid, df=_df(ground, probe, flow), reused=probe.reused)
 
 
 def default_ttl(sysctls: object, version: int) -> int:
@@ -181,11 +182,30 @@ def _answered(ground: Ground, probe: Probe, trail: Trail, request: Walk) -> Pred
 def _home(back: Trail, ended: Ended, probe: Probe) -> Walk:
     """The reply's walk; one that another namespace takes for itself has not come home."""
     walked = back.walked(ended)
-    if ended.end is not End.DELIVER or back.arrived is None or back.arrived[0] == probe.source.namespace:
+    if ended.end is not End.DELIVER or back.arrived is None:
         return walked
+    if back.arrived[0] == probe.source.namespace:
+        return _from_whom_it_was_asked(back, walked, probe)
     name, link, packet = back.arrived
     text = f"{name} takes the reply to {packet.flow.dst} for its own instead of translating it back"
     return Walk(walked.hops, End.DROP, lost("nat-not-reversed", name, link, Stage.PREROUTING, text))
+
+
+def _from_whom_it_was_asked(back: Trail, walked: Walk, probe: Probe) -> Walk:
+    """The reply's walk; an answer that bears another address than the one asked is no answer."""
+    assert back.arrived is not None
+    flow = back.arrived[2].flow
+    if flow.src == probe.destination.address:
+        return walked
+    bridged = next((h for h in walked.hops if h.stage is Stage.BRIDGE_PREROUTING), None)
+    place = walked.hops[-1].place
+    if bridged is not None:
+        namespace = back.ground.namespace(bridged.namespace)
+        port = namespace.link_named(bridged.interface or "")
+        bridge = namespace.link(port.master) if port else None
+        place = Place(bridged.namespace, bridge.name if bridge else None, Stage.BRIDGE)
+    text = f"the reply comes from {flow.src} instead of {probe.destination.address}: it does not pass where the request was translated"
+    return Walk(walked.hops, End.DROP, Stop("nat-not-reversed", place, text))
 
 
 def _answer_length(flow: Flow) -> int | None:

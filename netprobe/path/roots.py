@@ -18,7 +18,6 @@ from .stop import lost
 _ASTRAY = {
     "neigh-no-answer", "no-route", "route-unreachable", "route-blackhole", "route-prohibit", "route-wrong-nexthop", "route-loop",
     "ttl-expired", "link-no-carrier", "route-via-dead-device", "forwarding-off", "port-closed", "listener-wrong-address",
-    "nat-not-reversed",
 }  # fmt: skip
 _UNHEARD = {"neigh-no-answer", "arp-suppressed"}
 
@@ -77,6 +76,8 @@ def _wrong_nexthop(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> St
     route, leg = routed.decision.route, routed.decision.leg
     link = snapshot[routed.namespace].link(leg.index)
     named = describe(route, leg, link.name if link else None)
+    if link is not None and link.kind == "vxlan":
+        return None
     if leg.via is not None and stop.code == "neigh-no-answer" and stop.place.namespace == routed.namespace:
         text = f"the route {named} of {routed.namespace} leads to a gateway that nobody on the segment is"
     elif leg.via is None and prefix.length(route.dst) == 0 and link is not None and link.kind not in ("tun", "wireguard"):

@@ -91,6 +91,8 @@ def no_route(namespace: Namespace, packet: Packet) -> Stop:
         text = f"{bare[0].name} in {namespace.name} has no IPv{packet.flow.version} address, and so there are no routes by it"
         return lost("addr-missing", namespace.name, bare[0], Stage.ROUTE, text, object=Object("address", f"dev {bare[0].name}", text),
                     fix=(f"ip addr add ADDRESS/LENGTH dev {bare[0].name}",))  # fmt: skip
+    if packet.flow.version == 6 and (refused := _refuses_routers(namespace, real)) is not None:
+        return refused
     six = _six(packet)
     text = f"{namespace.name} has no route to {packet.flow.dst}"
     fix = (f"ip{six} route add default via GATEWAY",)
@@ -119,6 +121,24 @@ def not_own(namespace: Namespace, address: str) -> Stop:
     text = f"{address} is not an address of {namespace.name}; {has}"
     return lost("addr-missing", namespace.name, None, Stage.OUTPUT, text, object=Object("address", address, text),
                 fix=(f"ip addr add {address}/LENGTH dev INTERFACE",))  # fmt: skip
+
+
+def _refuses_routers(namespace: Namespace, links: list[Link]) -> Stop | None:
+    """IPv6 routers announce themselves, but a host that forwards does not listen to them unless accept_ra is 2 (ip-sysctl)."""
+    for link in links:
+        key = link.name.replace(".", "/")
+        accepts, forwards = (namespace.sysctl(f"net.ipv6.conf.{key}.{what}", "0") for what in ("accept_ra", "forwarding"))
+        if not link.up or accepts != "1" or forwards != "1" or not _has_address(namespace, link, 6):
+            continue
+        if namespace.sysctl("net.ipv6.conf.default.forwarding") == "1" and any(
+            r.type == "unicast" and r.protocol == "ra" for r in namespace.routes
+        ):
+            continue
+        name = f"net.ipv6.conf.{key}.accept_ra"
+        text = f"{namespace.name} forwards, and so it ignores the routers that announce themselves on {link.name}: {name} = 1"
+        return lost("ra-not-accepted", namespace.name, link, Stage.ROUTE, text, object=Object("sysctl", name, f"{name} = 1"),
+                    fix=(f"sysctl -w {name}=2",))  # fmt: skip
+    return None
 
 
 def _has_address(namespace: Namespace, link: Link, version: int) -> bool:

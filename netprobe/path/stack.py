@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from netprobe.model import End, Link, Namespace, Object, Stage, Stop
 
-from . import fib, hooks, prefix, routing, tracking
+from . import fib, hooks, ipsec, prefix, routing, tracking
 from .fib import Decision
 from .ground import Packet
 from .neighbour import forwards, resolve
@@ -47,6 +47,8 @@ def output(trail: Trail, name: str, packet: Packet) -> Departure:
     """A packet of this namespace's own: route, OUTPUT hooks, route again where they rewrote it, POSTROUTING."""
     namespace = trail.ground.namespace(name)
     decision = _route_out(trail, namespace, packet)
+    if blocked := ipsec.check(namespace, "out", namespace.link(_index(decision)), packet):
+        raise trail.drop(blocked)
     passed = hooks.on_ip(trail.ground, name, "output", packet, None, namespace.link(_index(decision)), trail)
     if passed.changes or passed.note:
         trail.add(name, None, Stage.OUTPUT, passed.packet, passed.note, changes=passed.changes, object=passed.object)
@@ -114,6 +116,8 @@ def _ipv6_off(namespace: Namespace, link: Link) -> bool:
 
 def _deliver(trail: Trail, namespace: Namespace, link: Link, packet: Packet) -> None:
     """INPUT, and the packet is there. Always raises Ended."""
+    if blocked := ipsec.check(namespace, "in", link, packet):
+        raise trail.drop(blocked)
     passed = hooks.on_ip(trail.ground, namespace.name, "input", packet, link, None, trail)
     if passed.changes or passed.note:
         trail.add(namespace.name, None, Stage.INPUT, passed.packet, passed.note, changes=passed.changes, object=passed.object)
@@ -133,6 +137,8 @@ def _forward(trail: Trail, namespace: Namespace, link: Link, packet: Packet, dec
     if decision.error is not None:
         stop = lost("unknown", name, link, Stage.ROUTE, f"the kernel of {name} refuses to route this packet ({decision.error})")
         raise trail.undetermined(stop)
+    if blocked := ipsec.check(namespace, "fwd", link, packet):
+        raise trail.drop(blocked)
     ttl = packet.flow.ttl
     if ttl is not None and ttl <= 1:
         raise trail.drop(ttl_expired(name, link))

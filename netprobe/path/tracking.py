@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from netprobe.model import ConntrackEntry, Flow, Leg, Namespace, Protocol
+from netprobe.model import ConntrackEntry, Flow, Leg, Namespace, Object, Place, Protocol, Stage, Stop
 
 from .filter.packet import Packet as Subject
 from .filter.packet import entry_of
+from .filter.ruling import Ruling
 from .ground import Packet
 from .trail import Trail
 
@@ -32,11 +33,11 @@ def onward(name: str, packet: Packet, after: Subject) -> Packet:
     return replace(packet, flow=after.flow, mark=after.mark or 0, tracked=after, tracked_in=name)
 
 
-def track(namespace: Namespace, packet: Packet, subject: Subject, trail: Trail | None) -> Subject:
-    """The packet with its connection: one that the request left on this walk, one of the table, or a new one."""
+def track(namespace: Namespace, packet: Packet, subject: Subject, trail: Trail | None, older: tuple[ConntrackEntry, ...] = ()) -> Subject:
+    """The packet with its connection: one that the request left on this walk, an `older` one of the table, or a new one."""
     asks, answers = ends(subject.flow), ends(subject.flow, answer=True)
     walked = [t.connection for t in reversed(trail.tracks) if t.namespace == namespace.name] if trail is not None else []
-    for entry in (*walked, *(namespace.conntrack or ())):
+    for entry in (*walked, *older):
         if entry is None or entry.zone != subject.zone or entry.protocol != packet.flow.protocol:
             continue
         if entry.reply == answers:
@@ -46,6 +47,35 @@ def track(namespace: Namespace, packet: Packet, subject: Subject, trail: Trail |
     if packet.leg is Leg.REPLY and packet.flow.protocol in (Protocol.ICMP, Protocol.ICMPV6, Protocol.TCP):
         return replace(subject, state="invalid")  # an answer to a question that was never seen here
     return replace(subject, state="new", connection=entry_of(subject.flow, subject.zone))
+
+
+def crowded(namespace: Namespace, place: Place, ruling: Ruling) -> tuple[Stop, ...]:
+    """Limits of connection tracking that a new connection may meet here: a full table, a range of ports that is used up."""
+    found = []
+    if place.stage in (Stage.PREROUTING, Stage.OUTPUT) and ruling.packet.state == "new" and _is_full(namespace):
+        key = "net.netfilter.nf_conntrack_max"
+        text = f"the connection tracking table of {namespace.name} is full: {key} = {namespace.sysctl(key)}"
+        object = Object("sysctl", key, f"{key} = {namespace.sysctl(key)}")
+        found.append(Stop("conntrack-full", place, text, object, (f"sysctl -w {key}={2 * int(namespace.sysctl(key, '0') or 0)}",)))
+    for made in ruling.translations:
+        if (
+            made.kind in ("SNAT", "MASQUERADE")
+            and made.ports is not None
+            and made.ports[1] - made.ports[0] < _FEW_PORTS
+            and made.decision is not None
+        ):
+            text = f"{made.decision.object.id} has only the ports {made.ports[0]}-{made.ports[1]} to translate to: none may be free"
+            found.append(Stop("nat-port-exhausted", place, text, made.decision.object))
+    return tuple(found)
+
+
+_FEW_PORTS = 64  # a range that a few connections use up
+
+
+def _is_full(namespace: Namespace) -> bool:
+    """Whether the table has no room; the kernel makes room by dropping early only what is not assured."""
+    limit, count = (int(namespace.sysctl(f"net.netfilter.nf_conntrack_{what}", "0") or 0) for what in ("max", "count"))
+    return limit > 0 and count >= limit - limit // 100
 
 
 def ends(flow: Flow, answer: bool = False) -> tuple[str, str, int | None, int | None]:

@@ -24,6 +24,14 @@ def through(ground: Ground, name: str, link: Link, packet: Packet) -> tuple[Bran
     if link.vxlan is None:
         return (Branch((), packet, exit=True),)
     entries = remotes(ground, name, link, link.vxlan, packet.flow.dst_mac or BROADCAST)
+    if not entries and packet.flow.protocol in (Protocol.ARP, Protocol.ND):
+        text = (
+            f"{link.name} floods to no tunnel end, and so nobody hears who asks for {packet.flow.dst}: its neighbours are entered by hand"
+        )
+        entry = f"{packet.flow.dst} dev {link.name}"
+        stop = lost("neigh-no-answer", name, link, Stage.NEIGHBOUR, text, object=Object("neighbour", entry, f"no entry for {entry}"),
+                    fix=(f"ip neigh add {packet.flow.dst} lladdr MAC dev {link.name} nud permanent",))  # fmt: skip
+        return (Branch((), packet, stop=stop),)
     if not entries:
         text = f"{link.name} knows no tunnel end for {packet.flow.dst_mac}"
         object = Object("fdb-entry", f"{packet.flow.dst_mac} dev {link.name}", text)
