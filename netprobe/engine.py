@@ -80,10 +80,19 @@ def ask(world: World, question: Question) -> Run:
     if question.send and sent.source.address is not None:
         watch = Watch(sent, tuple(snapshot.namespaces), _ports(prediction))
         observations, tapped = _observe(world, watch, prediction, clock), frozenset(watch.namespaces)
+    if prediction is not None and observations is not None:
+        snapshot = _ask_tracking(world, snapshot, prediction, clock)
     if prediction is not None and not any(o.kind == "answered" for o in observations or ()):
         snapshot = _look_around(world, snapshot, prediction, clock)
     report = _diagnose(question.command, sent, snapshot, prediction, observations, tapped, clock)
     return Run(replace(report, timings=clock.timings()), snapshot, observations or (), started, tuple(sorted(tapped)))
+
+
+def _with_peers(world: World, snapshot: Snapshot, needs: Sequence[Need]) -> Snapshot:
+    """A namespace that was found behind a veth is read at once: the walk is about to enter it."""
+    asked = {(need.namespace, need.nsid) for need in needs if isinstance(need, FindPeer)}
+    found = [p.peer for p in snapshot.peers if (p.namespace, p.nsid) in asked and p.peer is not None and p.peer not in snapshot]
+    return world.read(snapshot, [ReadNamespace(name) for name in found]) if found else snapshot
 
 
 def _other_segment(question: Question, probe: Probe) -> WrongQuestion:
@@ -113,12 +122,23 @@ def foresee(world: World, probe: Probe, snapshot: Snapshot, clock: _Clock) -> tu
         if isinstance(outcome, Prediction):
             return snapshot, outcome
         since = time.monotonic_ns()
-        grown = world.read(snapshot, outcome)
+        grown = _with_peers(world, world.read(snapshot, outcome), outcome)
         clock.add("snapshot", since)
         if grown == snapshot:
             raise CannotLook(f"cannot read {_needed(outcome)}", "It may have vanished while netprobe was looking; try again.")
         snapshot = grown
     return snapshot, None
+
+
+def _ask_tracking(world: World, snapshot: Snapshot, prediction: Prediction, clock: _Clock) -> Snapshot:
+    """Ask connection tracking what it made of the probe, in each namespace that translates it."""
+    from .path.translations import questions
+
+    since = time.monotonic_ns()
+    needs = questions(prediction.request.hops)
+    snapshot = world.read(snapshot, needs) if needs else snapshot
+    clock.add("observe", since)
+    return snapshot
 
 
 def _look_around(world: World, snapshot: Snapshot, prediction: Prediction, clock: _Clock) -> Snapshot:

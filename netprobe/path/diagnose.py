@@ -33,6 +33,7 @@ from .overlay import best_sequence, frames, is_probe, lay, lost_sequence, sighti
 from .predict import Prediction
 from .refusal import from_beyond
 from .roots import root, root_outside
+from .translations import confirmed
 
 Explain = Callable[[Case], Cause | None]
 
@@ -44,6 +45,7 @@ def diagnose(command: str, probe: Probe, snapshot: Snapshot, prediction: Predict
     seen = tuple(observations or ())
     sequence = best_sequence(seen)
     request, reply = _paths(prediction, seen, tapped, sequence)
+    request = confirmed(request, snapshot)
     watched = observations is not None
     case = Case(snapshot, asked, prediction, seen, request, reply, watched, errors=_errors(seen))
     verdict = _verdict(case)

@@ -61,11 +61,15 @@ class Packet:
 
 
 class Ground:
-    """Read access to a snapshot. With `ask`, route lookups wait for the kernel's own answer; without, the FIB model decides."""
+    """Read access to a snapshot.
+
+    With `ask`, route lookups that the kernel has not answered yet are collected in `unasked`; the FIB model decides meanwhile.
+    """
 
     def __init__(self, snapshot: Snapshot, ask: bool = True) -> None:
         self.snapshot = snapshot
         self.ask = ask
+        self.unasked: dict[AskRoute, None] = {}
         self._peers = {(found.namespace, found.nsid): found.peer for found in snapshot.peers}
         self._answers = {(asked.namespace, asked.query): asked.answer for asked in snapshot.answers}
 
@@ -110,9 +114,9 @@ class Ground:
         return found.entries if found is not None else ()
 
     def kernel_route(self, name: str, query: RouteQuery) -> RouteAnswer | None:
-        """What the kernel answers to a route lookup; None where it cannot be asked (a replay, a changed model)."""
+        """What the kernel answered to a route lookup; None where it was not asked (yet, or because the model was changed)."""
         if (name, query) not in self._answers:
             if self.ask:
-                raise Lacking(AskRoute(name, query))
+                self.unasked[AskRoute(name, query)] = None
             return None
         return self._answers[name, query]

@@ -25,6 +25,7 @@ _CODES = {
     Reason.QUEUE: "queue-no-listener",
 }
 _WORDS = {"policy-drop": "drops what no rule accepts", "queue-no-listener": "hands the packet to a queue that nobody serves"}
+_FAMILIES = {"ip": ("ip", "inet"), "ip6": ("ip6", "inet"), "bridge": ("bridge",), "arp": ("arp",), "netdev": ("netdev", "inet")}
 _CHANCE = {Reason.LIMIT, Reason.QUOTA, Reason.CONNLIMIT, Reason.RANDOM}
 _LETS_PASS = {Verdict.ACCEPT, Verdict.QUEUE}
 
@@ -109,9 +110,8 @@ def _family(flow: Flow) -> str:
 def _ruled(ground: Ground, name: str, family: str, hook: str, packet: Packet, doors: _Doors, trail: Trail | None = None) -> Passage:
     """Through all rules of one hook."""
     namespace = ground.namespace(name)
-    if namespace.ruleset is None:
-        return _unread(namespace, hook, packet) if family in ("ip", "ip6") else Passage(packet)
-    if not namespace.ruleset.tables and not namespace.ruleset.blind:
+    packet = _not_read(namespace, family, hook, packet)
+    if namespace.ruleset is None or not any(table.family in _FAMILIES[family] for table in namespace.ruleset.tables):
         return Passage(packet)
     subject = replace(
         tracking.subject(name, packet), flow=packet.flow, mark=packet.mark,
@@ -139,12 +139,16 @@ def _later_piece(piece: Ruling, first: Ruling) -> Ruling:
     return replace(piece, decision=replace(piece.decision, reason=Reason.FRAGMENT))
 
 
-def _unread(namespace: Namespace, hook: str, packet: Packet) -> Passage:
-    why = next((b.why for b in namespace.blind if "rule" in b.what), "not read")
+def _not_read(namespace: Namespace, family: str, hook: str, packet: Packet) -> Packet:
+    """Rules that could not be read may drop anything: a suspect at the first IP hook of their namespace."""
+    blind = namespace.ruleset.blind if namespace.ruleset is not None else [b for b in namespace.blind if "rule" in b.what]
+    if family not in ("ip", "ip6") or (namespace.ruleset is not None and not blind):
+        return packet
+    why = blind[0].why if blind else "not read"
     text = f"could not read the ruleset of {namespace.name} ({why})"
-    if any(s.text == text for s in packet.suspects):
-        return Passage(packet)
-    return Passage(packet.suspecting(Stop("unknown", Place(namespace.name, None, Stage(hook)), text)))
+    if any(suspect.text == text for suspect in packet.suspects):
+        return packet
+    return packet.suspecting(Stop("unknown", Place(namespace.name, None, Stage(hook)), text))
 
 
 def _surroundings(ground: Ground, namespace: Namespace, packet: Packet, trail: Trail | None) -> Surroundings:
@@ -163,7 +167,8 @@ def _surroundings(ground: Ground, namespace: Namespace, packet: Packet, trail: T
 
     return Surroundings(
         address_type=lambda address, interface: fib.address_type(namespace, address, interface),
-        fib=lookup, own_address=own, track=lambda subject: tracking.track(namespace, packet, subject, trail, ground.connections(namespace.name, packet)),
+        fib=lookup, own_address=own,
+        track=lambda subject: tracking.track(namespace, packet, subject, trail, ground.connections(namespace.name, packet)),
     )  # fmt: skip
 
 

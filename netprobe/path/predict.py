@@ -63,9 +63,10 @@ def predict(snapshot: Snapshot, probe: Probe, ask: bool = True) -> Prediction | 
     """
     ground = Ground(snapshot, ask)
     try:
-        return _predict(ground, probe)
+        prediction = _predict(ground, probe)
     except Lacking as lacking:
         return lacking.needs
+    return tuple(ground.unasked) or prediction
 
 
 def _predict(ground: Ground, probe: Probe) -> Prediction:
