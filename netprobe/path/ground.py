@@ -86,8 +86,18 @@ class Ground:
     def other_side(self, name: str, link: Link) -> str:
         """The namespace that a veth of namespace `name` leads to, as " (c1)"; "" where it is the same one or not known yet."""
         ref = link.link if link.kind == "veth" else None
-        peer = self._peers.get((name, ref.nsid)) if ref is not None and ref.nsid is not None else None
+        if ref is None or ref.nsid is None:
+            return ""
+        peer = self._peers.get((name, ref.nsid)) or self._seen_from_there(name, link)
         return f" ({peer})" if peer else ""
+
+    def _seen_from_there(self, name: str, link: Link) -> str | None:
+        """The namespace already read that says of one of its veths that it leads to `link` of namespace `name`."""
+        for (there, nsid), peer in self._peers.items():
+            known = self.snapshot.namespaces.get(there) if peer == name else None
+            if known is not None and any(each.link == LinkRef(link.index, nsid) for each in known.links if each.kind == "veth"):
+                return there
+        return None
 
     def beyond(self, name: str, ref: LinkRef | None) -> tuple[str, Link] | None:
         """The interface that `ref` means in namespace `name`: (its namespace, the link); None when it is not visible."""

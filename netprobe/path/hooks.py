@@ -70,13 +70,14 @@ def on_ingress(ground: Ground, name: str, link: Link, packet: Packet) -> Passage
     return _ruled(ground, name, "netdev", "ingress", suspicious, _Doors(link, device=link.name))
 
 
-def on_bridge(ground: Ground, name: str, bridge: Link, hook: str, packet: Packet, port_in: Link | None, port_out: Link | None) -> Passage:
+def on_bridge(ground: Ground, name: str, bridge: Link, hook: str, packet: Packet, port_in: Link | None, port_out: Link | None,
+              trail: Trail | None = None) -> Passage:  # fmt: skip
     """A bridge hook (ebtables, nft bridge), and the IP rules where br_netfilter hands them the bridged frame."""
     passed = _ruled(ground, name, "bridge", hook, packet, _Doors(port_in, port_out, bridge))
     if passed.stop or hook not in ("prerouting", "forward", "postrouting") or not _calls_ip(ground.namespace(name), bridge, packet.flow):
         return passed
     doors = _Doors(bridge, bridge if port_out else None, None, port_in, port_out)
-    called = _ruled(ground, name, _family(packet.flow), hook, passed.packet, doors)
+    called = _ruled(ground, name, _family(packet.flow), hook, passed.packet, doors, trail)
     if hook == "prerouting":
         called = replace(called, packet=replace(called.packet, prerouted=name))
     return called

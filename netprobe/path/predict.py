@@ -219,7 +219,7 @@ def _from_outside(ground: Ground, probe: Probe, trail: Trail, back: Trail) -> Wa
     name, link, packet = trail.left
     flow = replace(packet.flow.reversed(), dst_mac=link.mac or None)
     try:
-        branches = Segment(ground).receive(name, link, Packet(flow, Leg.REPLY))
+        branches = Segment(ground, trail=back).receive(name, link, Packet(flow, Leg.REPLY))
         arrived = next((b for b in branches if b.at is not None), branches[0])
         back.hops += arrived.hops
         if arrived.at is None:

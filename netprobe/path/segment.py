@@ -13,6 +13,8 @@ from netprobe.model import BridgePort, FdbEntry, Hop, Link, Namespace, Object, S
 from . import hooks, prefix
 from .ground import Ground, Packet
 from .stop import link_down, link_object, lost
+from .tracking import connection
+from .trail import Trail
 
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 _ETHERNET_HEADER = 14
@@ -46,11 +48,15 @@ def is_group(mac: str) -> bool:
 
 
 class Segment:
-    """Frames over the wiring of a snapshot. Without `barred` every bridge port is taken to be open: what lies behind it?"""
+    """Frames over the wiring of a snapshot. Without `barred` every bridge port is taken to be open: what lies behind it?
 
-    def __init__(self, ground: Ground, barred: bool = True) -> None:
+    `trail` keeps the connections of namespaces that a frame only crosses on a bridge: br_netfilter tracks it all the same.
+    """
+
+    def __init__(self, ground: Ground, barred: bool = True, trail: Trail | None = None) -> None:
         self.ground = ground
         self.barred = barred
+        self.trail = trail
 
     def transmit(
         self, name: str, link: Link, packet: Packet, stage: Stage = Stage.TRANSMIT, note: str = "", depth: int = 0
@@ -141,7 +147,7 @@ class Segment:
 
     def _bridge_out(self, name: str, bridge: Link, packet: Packet, depth: int) -> tuple[Branch, ...]:
         """The host itself sends on its bridge (br_dev_xmit)."""
-        passed = hooks.on_bridge(self.ground, name, bridge, "output", packet, None, None)
+        passed = hooks.on_bridge(self.ground, name, bridge, "output", packet, None, None, self.trail)
         if passed.stop:
             return (Branch((), packet, stop=passed.stop),)
         return self._switch(name, bridge, None, passed.packet, depth)
@@ -153,7 +159,7 @@ class Segment:
         closed = self._closed(name, bridge, port, "in")
         if closed:
             return (Branch((here,), packet, stop=closed),)
-        passed = hooks.on_bridge(self.ground, name, bridge, "prerouting", packet, port, None)
+        passed = hooks.on_bridge(self.ground, name, bridge, "prerouting", packet, port, None, self.trail)
         if passed.stop:
             return (Branch((here,), packet, stop=passed.stop),)
         return tuple(branch.behind(here) for branch in self._switch(name, bridge, port, passed.packet, depth))
@@ -184,7 +190,7 @@ class Segment:
         """The frame goes up to the bridge device's own stack (br_pass_frame_up)."""
         if not bridge.up:
             return Branch((), packet, stop=link_down(name, bridge, Stage.BRIDGE_INPUT))
-        passed = hooks.on_bridge(self.ground, name, bridge, "input", packet, port, None)
+        passed = hooks.on_bridge(self.ground, name, bridge, "input", packet, port, None, self.trail)
         packet = passed.packet
         if passed.stop:
             return Branch((), packet, stop=passed.stop)
@@ -239,10 +245,12 @@ class Segment:
 
     def _out_of(self, name: str, bridge: Link, port: Link | None, out: Link, packet: Packet, note: str, depth: int) -> tuple[Branch, ...]:
         for hook in ("forward", "postrouting") if port is not None else ("postrouting",):
-            passed = hooks.on_bridge(self.ground, name, bridge, hook, packet, port, out)
+            passed = hooks.on_bridge(self.ground, name, bridge, hook, packet, port, out, self.trail)
             packet = passed.packet
             if passed.stop:
                 return (Branch((), packet, stop=passed.stop),)
+        if self.trail is not None and port is not None:
+            self.trail.track(name, connection(packet, name))
         if self._too_long(packet, out):
             return (Branch((), packet, stop=_too_long_for(name, out, packet)),)
         return self.transmit(name, out, packet, Stage.BRIDGE_POSTROUTING, note, depth)

@@ -220,7 +220,11 @@ def cross(trail: Trail, name: str, leaving: Departure) -> tuple[str, Link, Packe
     src_mac = link.mac or None
     framed = replace(packet, flow=replace(packet.flow, src_mac=src_mac if found.mac else None, dst_mac=found.mac))
     note = ", ".join(part for part in (leaving.note, found.note) if part)
-    branches = Segment(trail.ground).transmit(name, link, framed, note=note) if link.kind != "loopback" else _loop(name, link, framed, note)
+    branches = (
+        Segment(trail.ground, trail=trail).transmit(name, link, framed, note=note)
+        if link.kind != "loopback"
+        else _loop(name, link, framed, note)
+    )
     branch = _taken(branches, found.mac is None)
     trail.hops += branch.hops
     if branch.exit:
