@@ -28,9 +28,12 @@ class Logbook:
         self._said: list[Observation] = []  # not from a tap
         self._caught: list[tuple[Caught, Packet]] = []
         self._so_far: list[Observation] = []
+        self._sent: list[tuple[int, int]] = []  # sequence, ns
         self._answered: set[int] = set()
         self._ports: dict[str, set[int]] = {}
         self._start_ns = 0
+        self._paired: tuple[Observation, ...] = ()
+        self._paired_at = 0
         self.begin(mark_of(watch.probe), "")
 
     def begin(self, mark: Mark, source: str) -> None:
@@ -43,6 +46,7 @@ class Logbook:
         read = self._read_back(packet)
         if read is not None:
             self._ears(read)
+        self._sent.append((sequence, now_ns))
         self._say("sent", now_ns, sequence=sequence, leg=Leg.REQUEST, flow=read.flow if read else None)
 
     def _read_back(self, packet: bytes) -> Packet | None:
@@ -85,8 +89,8 @@ class Logbook:
 
     def _last_asked(self, stamp_ns: int) -> int:
         """The packet that an answer without a token belongs to: the last one sent before it that has no answer yet."""
-        sent = [o.sequence for o in self._said if o.kind == "sent" and o.stamp_ns <= stamp_ns]
-        return next((sequence for sequence in reversed(sent) if sequence not in self._answered), sent[-1] if sent else 0)
+        before = (sequence for sequence, sent_ns in reversed(self._sent) if sent_ns <= stamp_ns)
+        return next((sequence for sequence in before if sequence not in self._answered), 0)
 
     def caught(self, frame: Caught) -> None:
         """A tap caught a frame."""
@@ -102,7 +106,10 @@ class Logbook:
         """What is known by now, good enough to decide whether to wait on."""
         if self.watch.probe.protocol in PROTOCOL_NUMBERS:
             return self._so_far
-        return self.observations()  # the answers of ARP are known by their order only
+        known = len(self._caught) + len(self._said)
+        if known > self._paired_at:  # the answers of ARP are known by their order only
+            self._paired_at, self._paired = known, self.observations()
+        return self._paired
 
     def observations(self) -> tuple[Observation, ...]:
         """Everything, in the order of time."""

@@ -1,19 +1,22 @@
 """Which ARP or ND answer belongs to which question. An answer carries nothing of its question but the asker's addresses.
 
 Several programs may ask for the same address at the same time, from the same interface: another run, the kernel itself. Their
-questions are told apart (ours carry a token), so the answers are, by order: a station answers in the order it is asked.
-The order is read where the answer is seen first. If that is the station's own interface, going out, the answer belongs to the
-question that came in just before; elsewhere, to the oldest one that still waits.
+questions are told apart (ours carry a token), so the answers are, by order: a station answers in the order it is asked. A
+question may stay without an answer, and an answer may come twice; of the pairings that keep the order, the one with the
+shortest waits is taken. It is read where the answers are seen first, and carried over to the other places in the same way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from netprobe.model import Flow
 
-STALE_NS = 50_000_000  # a question waiting this long has lost its answer, if a younger one waits too
+REPEATED_NS = 50_000_000  # an answer is rather taken for a second one than made to wait this long
+
+_Question = tuple[int, int | None]  # when, and which of ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +57,7 @@ def _of_station(asks: Sequence[Word], answers: Sequence[tuple[int, Word]]) -> di
     there = [(i, word) for i, word in answers if (word.point, word.outgoing) == (nearest.point, nearest.outgoing)]
     questions = [(word.stamp_ns, word.sequence) for word in asks if word.point == nearest.point]
     stamps = [word.stamp_ns for _, word in there]
-    sequences = _just_before(questions, stamps) if nearest.outgoing else _in_order(questions, stamps)
-    origin = list(zip(stamps, sequences, strict=True))
+    origin: list[_Question] = list(zip(stamps, _in_order(questions, stamps), strict=True))
     paired = {}
     for point in {(word.point, word.outgoing) for _, word in answers}:
         here = [(i, word.stamp_ns) for i, word in answers if (word.point, word.outgoing) == point]
@@ -65,21 +67,53 @@ def _of_station(asks: Sequence[Word], answers: Sequence[tuple[int, Word]]) -> di
     return paired
 
 
-def _just_before(questions: Sequence[tuple[int, int | None]], stamps: Iterable[int]) -> list[int | None]:
-    """For each stamp, the last question before it."""
-    return [next((sequence for asked, sequence in reversed(questions) if asked <= stamp), None) for stamp in stamps]
+def _in_order(questions: Sequence[_Question], stamps: Sequence[int]) -> list[int | None]:
+    """For each stamp of an answer, the sequence of its question. A second answer has that of the first."""
+    found: list[int | None] = []
+    last, since = -1, -REPEATED_NS
+    for stamp, index in zip(stamps, _aligned([asked for asked, _ in questions], stamps), strict=True):
+        if index is None and stamp - since >= REPEATED_NS and last + 1 < len(questions) and questions[last + 1][0] <= stamp:
+            index = last + 1  # too late to be a second answer: a slow station
+        if index is not None:
+            last, since = max(last, index), stamp
+        found.append(questions[last][1] if last >= 0 else None)
+    return found
 
 
-def _in_order(questions: Sequence[tuple[int, int | None]], stamps: Iterable[int]) -> list[int | None]:
-    """For each stamp, the oldest question that waits; when none does, the one answered last (it is answered again)."""
-    waiting, pairs = list(questions), []
-    last: int | None = None
-    for stamp in stamps:
-        before = [question for question in waiting if question[0] <= stamp]
-        if before:
-            fresh = [question for question in before if stamp - question[0] < STALE_NS]
-            chosen = (fresh or before)[0]
-            waiting = waiting[waiting.index(chosen) + 1 :]
-            last = chosen[1]
-        pairs.append(last)
-    return pairs
+def _aligned(asked: Sequence[int], answered: Sequence[int]) -> list[int | None]:
+    """For each answer the index of its question, or None for a second one, in order and with the shortest waits in sum.
+
+    Dynamic programming over the answers: the state is the last question that was answered, -1 for none.
+    """
+    best = {-1: 0}  # what each state costs: the later the state the cheaper, or it is not here
+    steps: list[dict[int, int]] = []  # for each answer, the state before it by the state after it
+    for stamp in answered:
+        states = list(best)
+        costs = {state: cost + REPEATED_NS for state, cost in best.items()}
+        step = dict(zip(states, states, strict=True))
+        for index in range(bisect_right(asked, stamp - REPEATED_NS), bisect_right(asked, stamp)):
+            before = states[bisect_left(states, index) - 1]
+            cost = best[before] + stamp - asked[index]
+            if index not in costs or cost < costs[index]:
+                costs[index], step[index] = cost, before
+        best = _worth_keeping(costs)
+        steps.append(step)
+    return _walked_back(max(best), steps)
+
+
+def _worth_keeping(costs: dict[int, int]) -> dict[int, int]:
+    """In order, the states that may still win: a later one, which leaves fewer questions, must be cheaper than all before it."""
+    kept: dict[int, int] = {}
+    cheapest = max(costs.values()) + 1
+    for state in sorted(costs):
+        if costs[state] < cheapest:
+            kept[state] = cheapest = costs[state]
+    return kept
+
+
+def _walked_back(state: int, steps: Sequence[dict[int, int]]) -> list[int | None]:
+    found: list[int | None] = []
+    for step in reversed(steps):
+        found.append(None if step[state] == state else state)
+        state = step[state]
+    return found[::-1]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netprobe.model import Flow, Protocol
-from netprobe.wire.answers import STALE_NS, Word, pair
+from netprobe.wire.answers import REPEATED_NS, Word, pair
 
 ASK = Flow("10.0.0.2", "10.0.0.3", Protocol.ARP, icmp_type=1)
 TOLD = Flow("10.0.0.3", "10.0.0.2", Protocol.ARP, icmp_type=2)
@@ -61,18 +61,22 @@ def test_a_station_that_answers_twice() -> None:
 
 
 def test_an_answer_that_was_lost_is_not_made_up_by_the_next() -> None:
-    late = 2 * STALE_NS
-    assert paired(asked(0, 0), asked(late, 1), answered(late + 5)) == [1]
-    assert paired(asked(0), asked(late, 0), answered(late + 5)) == [0]
+    assert paired(asked(0, 0), asked(1000, 1), answered(1005), asked(2000, 2), answered(2005)) == [1, 2]
+    assert paired(asked(0), asked(1000, 0), answered(1005)) == [0]
 
 
-def test_the_stations_own_interface_decides() -> None:
-    """There the answer goes out right after its question came in; a question that was never answered takes nothing."""
+def test_questions_that_queue_are_answered_in_order() -> None:
+    """At the station's own interface, too: stamps are taken before the queue."""
+    words = [asked(0, 0), asked(1), asked(3, 0, THERE), asked(4, None, THERE), answered(6, point=THERE), answered(7, point=THERE)]
+    assert paired(*words, answered(8), answered(9)) == [0, None, 0, None]
+
+
+def test_a_question_without_an_answer_takes_none_from_the_others() -> None:
     words = [
-        asked(0, 0), asked(1), asked(2, 1),
-        asked(3, 0, THERE), asked(4, None, THERE), asked(5, 1, THERE), answered(6, point=THERE), answered(8),
+        asked(0, 0), asked(100), asked(200, 1), asked(300, 0, THERE), asked(310, None, THERE), answered(320, point=THERE),
+        asked(400, 1, THERE), answered(410, point=THERE), answered(420), answered(430),
     ]  # fmt: skip
-    assert paired(*words) == [1, 1]
+    assert paired(*words) == [None, 1, None, 1]
 
 
 def test_twice_at_the_stations_own_interface() -> None:
@@ -81,6 +85,12 @@ def test_twice_at_the_stations_own_interface() -> None:
         answered(7, point=THERE), answered(10), answered(11), answered(12),
     ]  # fmt: skip
     assert paired(*words) == [0, 0, None, 0, 0, None]
+
+
+def test_a_slow_station() -> None:
+    second = 20 * REPEATED_NS
+    assert paired(asked(0, 0), answered(second), asked(2 * second, 1), answered(3 * second)) == [0, 1]
+    assert paired(asked(0, 0), asked(5, 1), answered(second), answered(3 * second)) == [0, 1]
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=30), st.integers(1, 9))
@@ -93,3 +103,16 @@ def test_however_two_askers_mix_each_gets_its_own(ours: list[bool], delay: int) 
     if not any(ours):
         wanted = [None] * len(ours)
     assert paired(*words) == wanted
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(0, 30)), min_size=1, max_size=25))
+def test_answers_come_after_their_questions_and_keep_their_order(events: list[tuple[bool, bool, int]]) -> None:
+    words, now, sequence = [], 0, 0
+    for is_answer, own, pause in events:
+        now += pause * REPEATED_NS // 20
+        words.append(answered(now) if is_answer else asked(now, sequence if own else None))
+        sequence += own and not is_answer
+    when = {word.sequence: word.stamp_ns for word in words if word.sequence is not None}
+    pairs = sorted(pair(words).items())
+    assert [sequence for _, sequence in pairs] == sorted(sequence for _, sequence in pairs)
+    assert all(when[sequence] <= words[i].stamp_ns for i, sequence in pairs)
