@@ -52,9 +52,8 @@ def diagnose(command: str, probe: Probe, snapshot: Snapshot, prediction: Predict
     if verdict is Verdict.INTERMITTENT:
         case = _of_a_lost_one(case, tapped)
     case = _rooted(replace(case, leg=_leg(case, verdict)), verdict)
-    cause = (
-        explain(case) if verdict in (Verdict.UNREACHABLE, Verdict.INTERMITTENT) or (verdict is Verdict.UNDETERMINED and case.stop) else None
-    )
+    failed = verdict in (Verdict.UNREACHABLE, Verdict.INTERMITTENT)
+    cause = explain(case) if failed or (verdict is Verdict.UNDETERMINED and case.stop and watched) else None
     direction = _direction(case, verdict)
     answers = {o.sequence: o for o in reversed(seen) if o.kind == "answered" and from_whom_it_was_asked(asked, o)}
     report = Report(
@@ -118,13 +117,16 @@ def from_whom_it_was_asked(probe: Probe, answer: Observation) -> bool:
 
 
 def _predicted_verdict(prediction: Prediction | None) -> Verdict:
+    """What the configuration alone says. What stands before the end and may have decided otherwise leaves the question open."""
     if prediction is None:
         return Verdict.UNDETERMINED
     walks = [prediction.request, *([prediction.reply] if prediction.reply else [])]
-    if prediction.stop is not None and not any(walk.end is End.UNDETERMINED for walk in walks):
+    unread = any(suspect.code == "unknown" for walk in walks for hop in walk.hops for suspect in hop.suspects)
+    if unread or any(walk.end is End.UNDETERMINED for walk in walks):
+        return Verdict.UNDETERMINED
+    if prediction.stop is not None:
         return Verdict.UNREACHABLE
-    doubtful = any(walk.end is End.UNDETERMINED or any(hop.suspects for hop in walk.hops) for walk in walks)
-    return Verdict.UNDETERMINED if doubtful else Verdict.REACHABLE
+    return Verdict.UNDETERMINED if any(hop.suspects for walk in walks for hop in walk.hops) else Verdict.REACHABLE
 
 
 def _all_refused(case: Case) -> bool:

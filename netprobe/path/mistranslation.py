@@ -71,7 +71,7 @@ def _untranslated(snapshot: Snapshot, prediction: Prediction, router: Routed, so
         rule = made.object.id if made.object else "a rule"
         text = f"{rule} of {namespace.name} gives packets the source {source}, which has no way back to {namespace.name}"
         return Stop("nat-wrong-address", place, text, made.object, _masquerade(source, out), proof)
-    if not _is_private(source):
+    if not _is_private(source) or namespace.ruleset is None or namespace.ruleset.blind:
         return None
     passed_over = next(_source_rules(namespace, out, source), None)
     if passed_over is not None:

@@ -35,14 +35,13 @@ def onward(name: str, packet: Packet, after: Subject) -> Packet:
 
 def track(namespace: Namespace, packet: Packet, subject: Subject, trail: Trail | None, older: tuple[ConntrackEntry, ...] = ()) -> Subject:
     """The packet with its connection: one that the request left on this walk, an `older` one of the table, or a new one."""
-    asks, answers = ends(subject.flow), ends(subject.flow, answer=True)
     walked = [t.connection for t in reversed(trail.tracks) if t.namespace == namespace.name] if trail is not None else []
     for entry in (*walked, *older):
         if entry is None or entry.zone != subject.zone or entry.protocol != packet.flow.protocol:
             continue
-        if entry.reply == answers:
+        if is_side(entry.reply, subject.flow):
             return replace(subject, state="established", reply=True, connection=entry)
-        if entry.original == asks and packet.leg is Leg.REQUEST:
+        if is_side(entry.original, subject.flow) and packet.leg is Leg.REQUEST:
             return replace(subject, state="established", reply=False, connection=entry)
     if packet.leg is Leg.REPLY and packet.flow.protocol in (Protocol.ICMP, Protocol.ICMPV6, Protocol.TCP):
         return replace(subject, state="invalid")  # an answer to a question that was never seen here
@@ -78,11 +77,11 @@ def _is_full(namespace: Namespace) -> bool:
     return limit > 0 and count >= limit - limit // 100
 
 
-def ends(flow: Flow, answer: bool = False) -> tuple[str, str, int | None, int | None]:
-    """A flow's tuple in the manner of conntrack entries: an ICMP id stands where the asker's port would."""
+def is_side(side: tuple[str, str, int | None, int | None], flow: Flow) -> bool:
+    """Whether a flow is this side of a connection. An ICMP id stands in one of the places of the ports, whichever."""
     if flow.protocol in (Protocol.ICMP, Protocol.ICMPV6):
-        return (flow.src, flow.dst, None, flow.icmp_id) if answer else (flow.src, flow.dst, flow.icmp_id, None)
-    return (flow.src, flow.dst, flow.sport, flow.dport)
+        return side[:2] == (flow.src, flow.dst) and flow.icmp_id in side[2:]
+    return side == (flow.src, flow.dst, flow.sport, flow.dport)
 
 
 def connection(packet: Packet, name: str) -> ConntrackEntry | None:

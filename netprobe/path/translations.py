@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from netprobe.model import AskConnection, Flow, Hop, Snapshot
 
-from .tracking import ends
+from .tracking import is_side
 
 _TRANSLATED = ("src", "dst", "sport", "dport", "icmp_id")
 
@@ -39,5 +39,7 @@ def _note(note: str) -> str:
 def _is_tracked(hop: Hop, snapshot: Snapshot) -> bool:
     if not any(change.field in _TRANSLATED for change in hop.changes):
         return False
-    answer = ends(hop.flow.reversed(), answer=True)
-    return any(answer == entry.reply for found in snapshot.connections if found.namespace == hop.namespace for entry in found.entries)
+    answer = hop.flow.reversed()
+    return any(
+        is_side(entry.reply, answer) for found in snapshot.connections if found.namespace == hop.namespace for entry in found.entries
+    )
