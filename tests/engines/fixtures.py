@@ -1,9 +1,10 @@
-"""Fixtures that make container engines, a plugin of the tests. Where one cannot be had the test is skipped, and the end of the run says so out loud."""
+"""Fixtures that make container engines, a plugin of the tests. Where one cannot be had its tests are skipped, and the run ends with a loud line."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from typing import NoReturn, TypeVar
 
 import pytest
 from engines.docker import DockerLab
@@ -12,6 +13,7 @@ from engines.packages import Unavailable
 from engines.podman import PodmanLab
 
 MISSING = pytest.StashKey[dict[str, str]]()
+Lab = TypeVar("Lab", DockerLab, PodmanLab)
 
 
 class _Engines:
@@ -21,15 +23,18 @@ class _Engines:
         self.config = config
         self.running: dict[tuple[str, ...], Engine] = {}
 
-    def get(self, *key: str, make: Callable[[], Engine]) -> Engine:
+    def get(self, kind: type[Lab], suite: str, *options: str) -> Lab:
+        key = (kind.name, suite, *options)
         if key not in self.running:
             try:
-                self.running[key] = make()
+                self.running[key] = kind(suite, *options)
             except Unavailable as reason:
                 self._without(" ".join(key), str(reason))
-        return self.running[key]
+        engine = self.running[key]
+        assert isinstance(engine, kind)
+        return engine
 
-    def _without(self, name: str, reason: str) -> None:
+    def _without(self, name: str, reason: str) -> NoReturn:
         self.config.stash.setdefault(MISSING, {})[name] = reason
         if os.environ.get("NETPROBE_ENGINES") == "required":
             pytest.fail(f"{name}: {reason}")
@@ -47,13 +52,13 @@ def engines(request: pytest.FixtureRequest) -> Iterator[_Engines]:
 @pytest.fixture(scope="session")
 def docker_lab(engines: _Engines) -> Callable[..., DockerLab]:
     """`docker_lab(suite="bookworm", *dockerd_options)`: a Docker engine, shared by the tests of a session that ask for the same."""
-    return lambda suite="bookworm", *options: engines.get("docker", suite, *options, make=lambda: DockerLab(suite, *options))
+    return lambda suite="bookworm", *options: engines.get(DockerLab, suite, *options)
 
 
 @pytest.fixture(scope="session")
 def podman_lab(engines: _Engines) -> Callable[..., PodmanLab]:
     """`podman_lab(suite="trixie")`: a Podman, shared by the tests of a session that ask for the same."""
-    return lambda suite="trixie": engines.get("podman", suite, make=lambda: PodmanLab(suite))
+    return lambda suite="trixie": engines.get(PodmanLab, suite)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

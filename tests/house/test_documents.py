@@ -96,7 +96,7 @@ def runnable() -> list[str]:
 
 
 @pytest.mark.lab
-@pytest.mark.parametrize("line", runnable())
+@pytest.mark.parametrize("line", runnable(), ids=lambda line: line.split("  ")[0])
 def test_what_the_readme_says_can_be_typed(line: str, lab: Lab) -> None:
     expected = int((re.findall(r"\(exit (\d)", line) or ["0"])[0])
     script = f'netprobe() {{ {shlex.join(NETPROBE)} "$@"; }}; cd "$(mktemp -d -p .)" && {line}'
