@@ -258,7 +258,8 @@ def _round_trips(seen: Sequence[Observation]) -> tuple[int, ...]:
 
 
 def _blind(snapshot: Snapshot, seen: Sequence[Observation]) -> tuple[Blind, ...]:
-    spots = [*snapshot.blind, *(b for n in snapshot.namespaces.values() for b in n.blind)]
+    namespaces = snapshot.namespaces.values()
+    spots = [*snapshot.blind, *(b for n in namespaces for b in n.blind), *(b for n in namespaces if n.ruleset for b in n.ruleset.blind)]
     spots += [Blind(o.text or "tap", f"in {o.namespace}") for o in seen if o.kind in ("starved", "blind")]
     return tuple(dict.fromkeys(spots))
 
@@ -284,8 +285,7 @@ def _summary(report: Report) -> str:
         return report.causes[0].summary
     if report.verdict is Verdict.INTERMITTENT:
         return f"{report.sent - report.received} of {report.sent} probes from {src} to {dst} were lost"
-    return (
-        f"{dst} is not reachable from {src}"
-        if report.verdict is Verdict.UNREACHABLE
-        else f"whether {dst} is reachable from {src} could not be determined"
-    )
+    if report.verdict is Verdict.UNREACHABLE:
+        return f"{dst} is not reachable from {src}"
+    doubts = [suspect.text for hop in (*report.path.request, *report.path.reply) for suspect in hop.suspects]
+    return f"undetermined: {doubts[0]}" if doubts else f"whether {dst} is reachable from {src} could not be determined"
