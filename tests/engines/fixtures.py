@@ -1,4 +1,4 @@
-"""Fixtures that make container engines, a plugin of the tests. Where one cannot be had its tests are skipped, and the run ends with a loud line."""
+"""Fixtures that make container engines, a plugin of the tests. Tests without an engine are skipped, and the run ends with a loud line."""
 
 from __future__ import annotations
 
