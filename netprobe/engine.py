@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol as Interface
 
@@ -179,9 +180,12 @@ def _diagnose(command: str, probe: Probe, snapshot: Snapshot, prediction: Predic
     from .causes.catalogue import explain
     from .causes.symptoms import with_symptoms
     from .path.diagnose import diagnose
+    from .path.outlook import with_outlook
 
     since = time.monotonic_ns()
     report = with_symptoms(diagnose(command, probe, snapshot, prediction, seen, tapped, explain), snapshot)
+    with suppress(Exception):  # a look ahead: whatever it stumbles over in a model that is not real, the answer stands
+        report = with_outlook(report, snapshot, explain)
     clock.add("diagnose", since)
     return report
 

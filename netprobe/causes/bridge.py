@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from netprobe.model import Cause
+from dataclasses import replace
+
+from netprobe.model import Cause, Link, Namespace
+from netprobe.path import prefix
 from netprobe.path.case import Case
+from netprobe.path.ground import Ground, Lacking
+
+from . import proof
 
 
 def port_not_in_bridge(case: Case) -> Cause | None:
@@ -22,7 +28,29 @@ def port_not_in_bridge(case: Case) -> Cause | None:
 
     See: bridge(8); ip-link(8); net/bridge/br_if.c (br_add_if)
     """
-    return case.by_stop("port-not-in-bridge")
+    return _with_bridge(case, case.by_stop("port-not-in-bridge"))
+
+
+def _with_bridge(case: Case, found: Cause | None) -> Cause | None:
+    """The fix with the bridge's name in it: the one whose network the far end belongs to, or the only one."""
+    namespace = proof.place_of(case)
+    port = namespace.link_named(found.place.interface or "") if namespace is not None and found is not None else None
+    if found is None or namespace is None or port is None or not any("BRIDGE" in line for line in found.fix):
+        return found
+    bridges = [link for link in namespace.links if link.kind == "bridge"]
+    fitting = [bridge for bridge in bridges if _shares_network(case, namespace, bridge, port)] or bridges
+    return found if len(fitting) != 1 else replace(found, fix=tuple(line.replace("BRIDGE", fitting[0].name) for line in found.fix))
+
+
+def _shares_network(case: Case, namespace: Namespace, bridge: Link, port: Link) -> bool:
+    """Whether the far end of a port has an address of the bridge's network."""
+    try:
+        far = Ground(case.snapshot, ask=False).beyond(namespace.name, port.link)
+    except Lacking:
+        return False
+    networks = [prefix.network(a.address, a.prefixlen) for a in namespace.addresses_of(bridge) if a.scope == "global"]
+    others = case.snapshot[far[0]].addresses_of(far[1]) if far is not None else ()
+    return any(prefix.contains(network, other.address) for network in networks for other in others)
 
 
 def port_wrong_bridge(case: Case) -> Cause | None:

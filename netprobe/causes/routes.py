@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from netprobe.model import Cause
 from netprobe.path.case import Case
+from netprobe.path.gateway import gateway
 
 
 def no_route(case: Case) -> Cause | None:
@@ -22,7 +25,16 @@ def no_route(case: Case) -> Cause | None:
 
     See: ip-route(8); net/ipv4/fib_trie.c
     """
-    return case.by_stop("no-route")
+    return _with_gateway(case, case.by_stop("no-route", "ip route add default via GATEWAY"))
+
+
+def _with_gateway(case: Case, found: Cause | None) -> Cause | None:
+    """The fix with the gateway's address in it, where one is in sight."""
+    wanted = found.object.id if found is not None and found.object is not None else ""
+    if found is None or not wanted or not any("GATEWAY" in line for line in found.fix):
+        return found
+    via = gateway(case.snapshot, found.place.namespace or "", wanted)
+    return found if via is None else replace(found, fix=tuple(line.replace("GATEWAY", via) for line in found.fix))
 
 
 def route_wrong_nexthop(case: Case) -> Cause | None:

@@ -32,7 +32,7 @@ VOCABULARY = {
 }  # fmt: skip
 
 KINDS = {"policy-rule", "bridge-port", "fdb-entry", "nat-rule", "tc-filter"}  # of objects
-ENGINES = {"iptables-legacy", "tables-legacy"}
+ENGINES = {"iptables-legacy", "ip6tables-legacy", "arptables-legacy", "tables-legacy"}
 RULES = [rule for _, rules in SECTIONS for rule in rules]
 PATH = Path(__file__).parents[2] / "netprobe/path"
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from path.networks import edited, local, probe, relinked, tutorial
 
 from netprobe.causes.catalogue import explain
 from netprobe.causes.symptoms import with_symptoms
-from netprobe.model import Cause, Leg, Place, Report, Snapshot, Stage, Verdict
+from netprobe.model import Cause, Leg, Place, Report, Ruleset, Snapshot, Stage, Verdict
 from netprobe.path.diagnose import diagnose
 from netprobe.path.predict import Prediction, predict
 
 
 def told(snapshot: Snapshot) -> Report:
+    snapshot = replace(snapshot, namespaces={name: replace(n, ruleset=Ruleset()) for name, n in snapshot.namespaces.items()})
     outcome = predict(snapshot, probe(), ask=False)
     assert isinstance(outcome, Prediction)
     return with_symptoms(diagnose("why", probe(), snapshot, outcome, None, frozenset(), explain), snapshot)
