@@ -359,21 +359,36 @@ def _print(settings: dict[str, Any], report: Report, options: dict[str, Any]) ->
 
 
 def _write(text: str, out: str | None) -> None:
-    if out is None:
+    """Write to stdout, or to the file `out`; where that fails, exit 74 after saying so."""
+    if out is not None:
+        from pathlib import Path
+
+        from .saved import write_file
+
         try:
-            sys.stdout.write(text)
-            sys.stdout.flush()
-        except BrokenPipeError:  # click would answer with 1
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(_PIPE_CLOSED)
-        return
-    try:
-        with open(out, "w", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        sys.stdout.write(text)
-        _complain(f"cannot write {out}: {error.strerror}", "The report is printed above instead.")
+            write_file(Path(out), text.encode("utf-8", "backslashreplace"))
+            return
+        except OSError as error:
+            _complain(f"cannot write {out}: {error.strerror}", "The report is on standard output instead.")
+            _write(text, None)
+            sys.exit(_OUTPUT_FAILED)
+    if sys.stdout is None:  # closed by the caller
+        _complain("cannot write the report: standard output is closed")
         sys.exit(_OUTPUT_FAILED)
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _complain(f"cannot write the report: {error.strerror}")
+        _let_go_of_stdout()
+        sys.exit(_OUTPUT_FAILED)
+
+
+def _let_go_of_stdout() -> None:
+    """Nobody can have what is still to be written; without this Python would try again at its end, and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(message: str, hint: str = "") -> None:
@@ -392,6 +407,9 @@ def run_line(arguments: list[str]) -> int:
     try:
         cli.main(arguments, prog_name="netprobe", standalone_mode=False)
     except SystemExit as done:
+        if isinstance(done.__context__, BrokenPipeError):  # click's answer to it is 1
+            _let_go_of_stdout()
+            return _PIPE_CLOSED
         return done.code if isinstance(done.code, int) else 0
     except click.exceptions.Exit as done:
         return done.exit_code

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -22,19 +24,28 @@ def save(run: Run, write: str | None, captures: str, command: str) -> tuple[Run,
     if write is None and captures == "none":
         return run, None
     if write == "-":
-        import sys
-
-        sys.stdout.buffer.write(_bytes(run, command))
-        sys.stdout.buffer.flush()
-        return run, None
+        return run, _to_stdout(_bytes(run, command))
     path = Path(write) if write else Path(captures) / _name(run)
     named = replace(run, report=replace(run.report, capture=str(path)))
     try:
-        _write(path, _bytes(named, command))
+        write_file(path, _bytes(named, command))
     except OSError as error:
         hint = "The report stands. Name a folder you can write to with --captures DIR, or --captures none."
         return run, (f"cannot write the capture {path}: {error.strerror}", hint)
     return named, None
+
+
+def _to_stdout(data: bytes) -> Failure | None:
+    if sys.stdout is None:
+        return "cannot write the capture: standard output is closed", ""
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        return f"cannot write the capture to standard output: {error.strerror}", ""
+    return None
 
 
 def _bytes(run: Run, command: str) -> bytes:
@@ -45,20 +56,27 @@ def _bytes(run: Run, command: str) -> bytes:
 
 
 def _name(run: Run) -> str:
-    """A file name that sorts by time and says what was asked: 20260203-141516-trace-red-8.8.8.8.pcapng."""
+    """A file name that sorts by time, to the µs, and says what was asked: 20260203-141516-271828-trace-red-8.8.8.8.pcapng."""
     probe = run.report.probe
     words = f"{run.report.command}-{probe.source.endpoint}-{probe.destination.endpoint}"
     stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(run.started_ns / 1e9))
-    return f"{stamp}-{run.started_ns // 1_000_000 % 1000:03d}-{re.sub(r'[^A-Za-z0-9.@_-]+', '_', words)[:80]}.pcapng"
+    return f"{stamp}-{run.started_ns // 1000 % 1_000_000:06d}-{re.sub(r'[^A-Za-z0-9.@_-]+', '_', words)[:80]}.pcapng"
 
 
-def _write(path: Path, data: bytes) -> None:
-    """Atomically: a temporary name in the same folder, then a rename. Under sudo the file belongs to the caller."""
+def write_file(path: Path, data: bytes) -> None:
+    """Write a whole file: under a temporary name in the same folder, then renamed. Under sudo it belongs to the caller.
+
+    Folders that are missing are made. What is no regular file (a pipe, /dev/stderr) is written to as it is. Raises OSError.
+    """
+    if path.exists() and not path.is_file():
+        with open(path, "wb") as stream:
+            stream.write(data)
+        return
     made = [p for p in (path.parent, *path.parent.parents) if not p.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     for folder in made:
         _hand_over(folder)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".netprobe-{secrets.token_hex(8)}")  # short: `path` may have the longest name there can be
     try:
         with open(temporary, "xb") as file:
             file.write(data)
@@ -71,8 +89,8 @@ def _write(path: Path, data: bytes) -> None:
 
 def _hand_over(path: Path) -> None:
     """Give what was written under sudo to the person who called it."""
-    uid, gid = os.environ.get("SUDO_UID"), os.environ.get("SUDO_GID")
-    if os.geteuid() == 0 and uid is not None and gid is not None:
+    uid, gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
+    if os.geteuid() == 0 and uid.isdecimal() and gid.isdecimal():
         os.chown(path, int(uid), int(gid), follow_symlinks=False)
 
 
