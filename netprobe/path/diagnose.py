@@ -288,4 +288,4 @@ def _summary(report: Report) -> str:
     if report.verdict is Verdict.UNREACHABLE:
         return f"{dst} is not reachable from {src}"
     doubts = [suspect.text for hop in (*report.path.request, *report.path.reply) for suspect in hop.suspects]
-    return f"undetermined: {doubts[0]}" if doubts else f"whether {dst} is reachable from {src} could not be determined"
+    return doubts[0] if doubts else f"whether {dst} is reachable from {src} could not be determined"

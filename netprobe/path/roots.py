@@ -33,11 +33,17 @@ def root(snapshot: Snapshot, probe: Probe, prediction: Prediction, stop: Stop) -
     if stop.code in _UNHEARD and (found := _wrong_nexthop(snapshot, prediction, stop)) is not None:
         better = counterfactual.root(snapshot, prediction)
         return (better.stop, better.leg) if better is not None else (found, None)
-    if stop.code in _ASTRAY:
+    if stop.code in _ASTRAY or _came_back(prediction, stop):
         candidate = counterfactual.root(snapshot, prediction)
         if candidate is not None:
             return candidate.stop, candidate.leg
     return stop, None
+
+
+def _came_back(prediction: Prediction, stop: Stop) -> bool:
+    """Whether a router sent the packet back to where it came from, which refuses it as a martian of its own."""
+    walk = prediction.request if prediction.request.stop is not None else prediction.reply
+    return stop.code == "martian-source" and walk is not None and bool(walk.hops) and walk.hops[0].namespace == stop.place.namespace
 
 
 def root_outside(snapshot: Snapshot, prediction: Prediction) -> tuple[Stop | None, Leg | None]:
