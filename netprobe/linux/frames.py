@@ -10,8 +10,8 @@ import struct
 from collections.abc import Iterator
 
 from netprobe.model import Probe
+from netprobe.wire.addresses import mac_text
 from netprobe.wire.craft import BROADCAST, Recipe
-from netprobe.wire.dissect import mac_text
 from netprobe.wire.mark import Mark
 
 from .send import Heard, chosen_source, configure, owned_by, without_zone

@@ -16,9 +16,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from netprobe.model import IcmpError, Probe, Protocol
+from netprobe.wire.addresses import ipv4_text, ipv6_text
 from netprobe.wire.bpf import RET
 from netprobe.wire.craft import Recipe
-from netprobe.wire.dissect import RAW_IP, Packet, dissect, dissect_segment, ipv4_text, ipv6_text
+from netprobe.wire.dissect import RAW_IP, Packet, dissect, dissect_segment
 from netprobe.wire.filter import packet_filter, segment_filter
 from netprobe.wire.mark import PROTOCOL_NUMBERS, Mark
 

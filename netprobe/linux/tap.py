@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from netprobe.wire.bpf import Instruction, packed
 from netprobe.wire.dissect import ETHERNET, RAW_IP
-from netprobe.wire.filter import ETHERNET_DEVICES
+from netprobe.wire.numbers import ETHERNET_DEVICES
 
 SO_ATTACH_FILTER = 26  # include/uapi/asm-generic/socket.h
 SO_RCVBUFFORCE = 33

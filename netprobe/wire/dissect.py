@@ -9,12 +9,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from ipaddress import IPv6Address
 
 from netprobe.model import Flow, Protocol
 
-from .filter import (
+from .addresses import ipv4_text, ipv6_text, mac_text
+from .numbers import (
     ERRORS,
     ERRORS_V6,
     ETHERTYPE_ARP,
@@ -286,20 +285,3 @@ _Reader = Callable[[bytes, int], Packet | None]
 _TUNNELS: dict[int, _Reader] = {4: _bare, 41: _bare, 47: _gre}
 _TUNNEL_PORTS: dict[int, _Reader] = {**dict.fromkeys(VXLAN_PORTS, _vxlan), GENEVE_PORT: _geneve}
 _NAMES = {1: Protocol.ICMP, 6: Protocol.TCP, 17: Protocol.UDP, 58: Protocol.ICMPV6}
-
-
-def ipv4_text(address: bytes) -> str:
-    """Four bytes as dotted decimal."""
-    return ".".join(map(str, address))
-
-
-@lru_cache(maxsize=1024)
-def ipv6_text(address: bytes) -> str:
-    """Sixteen bytes as RFC 5952 text."""
-    return str(IPv6Address(address))
-
-
-@lru_cache(maxsize=1024)
-def mac_text(address: bytes) -> str:
-    """Six bytes as lower case hexadecimal with colons."""
-    return address.hex(":")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 
-from .filter import IPV6_FRAGMENT
+from .numbers import IPV6_FRAGMENT
 
 _ETHERNET, _VLAN = 14, 4
 _IPV6_HEADER, _FRAGMENT_HEADER = 40, 8

@@ -194,7 +194,7 @@ def test_tshark_reads_it_without_complaint(tmp_path: Path) -> None:
     assert [row[1] for row in rows] == ["red/eth0", "host\\x1b[31m/br\\xff", "host/eth0", "host/tun0"]
     assert [row[2] for row in rows] == COMMENTS
     assert [int(row[3], 0) for row in rows] == [2, 1, 2, 1]
-    assert [row[4] for row in rows] == ["98", "98", "98", "98"]
+    assert [row[4] for row in rows] == ["98", "98", "98", "84"]
     assert not [line for line in done.stderr.splitlines() if "Running as user" not in line]
 
 
