@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from .api import LIMIT_S, Answer, Silent, get, inspect, listing
 from .container import SHORT_ID, Container
@@ -38,8 +39,7 @@ class Client:
         """Every container, without its process."""
         for address in self._sockets().paths:
             answer = self._get(address, listing(), LIMIT_S)
-            for entry in answer.content if answer else ():
-                yield listed_container(self._signed(answer), entry)
+            yield from (listed_container(self._signed(answer), entry) for entry in _entries(answer))
 
     def _sockets(self) -> Sockets:
         if self._found is None:
@@ -49,12 +49,12 @@ class Client:
 
     def _described_by(self, address: str, name: str, limit_s: float) -> Iterator[Container]:
         answer = self._get(address, inspect(name), limit_s)
-        first = described_container(self._signed(answer), answer.content) if answer else None
+        first = described_container(self._signed(answer), answer.content) if answer and isinstance(answer.content, dict) else None
         if first is not None:
             yield first
         if SHORT_ID.fullmatch(name) and (first is None or first.name == name):  # the engine prefers a name to an id: see both
             others = self._get(address, listing(id=name), limit_s)
-            for identity in [str(entry.get("Id")) for entry in others.content] if others else ():
+            for identity in [str(entry.get("Id")) for entry in _entries(others)]:
                 if identity != name and (first is None or identity != first.id):
                     yield from self._described_by(address, identity, limit_s)
 
@@ -80,3 +80,9 @@ class Client:
     def _signed(self, answer: Answer | None) -> str:
         """Which engine has answered: Podman may listen at Docker's address."""
         return "podman" if answer and answer.server.startswith(PODMANS_NAME) else self._kind
+
+
+def _entries(answer: Answer | None) -> list[dict[str, Any]]:
+    """The objects of an answer that is a list."""
+    content = answer.content if answer else None
+    return [entry for entry in content if isinstance(entry, dict)] if isinstance(content, list) else []

@@ -12,7 +12,6 @@ from .container import Container
 def described_container(kind: str, entry: Mapping[str, Any]) -> Container:
     """A container from the answer to /containers/NAME/json (ContainerInspect), or from Docker's own config.v2.json."""
     state = entry.get("State") or {}
-    networks = (entry.get("NetworkSettings") or {}).get("Networks")
     status = str(state.get("Status") or _status(state))
     ended = status in ("exited", "dead", "restarting", "removing", "stopped")
     return Container(
@@ -22,7 +21,7 @@ def described_container(kind: str, entry: Mapping[str, Any]) -> Container:
         int(state.get("Pid") or 0),
         status,
         str((entry.get("HostConfig") or {}).get("NetworkMode") or ""),
-        None if networks is None else tuple(networks),
+        _networks(entry),
         int(state.get("ExitCode") or 0) if ended else None,
         moment(str(state.get("FinishedAt") or "")) if ended else None,
     )
@@ -38,23 +37,27 @@ def _status(state: Mapping[str, Any]) -> str:
     return named or ("created" if never else "exited")
 
 
+def _networks(entry: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """The networks it is connected to; None when they are not told."""
+    settings = entry.get("NetworkSettings")
+    return tuple(settings.get("Networks") or ()) if isinstance(settings, Mapping) else None
+
+
 def listed_container(kind: str, entry: Mapping[str, Any]) -> Container:
     """A container from the answer to /containers/json (ContainerList): without its process."""
     names = [str(name).lstrip("/") for name in entry.get("Names") or ()]
     plain = [name for name in names if "/" not in name] or [""]  # "/web/db" is a link's name
-    networks = (entry.get("NetworkSettings") or {}).get("Networks")
+    networks = _networks(entry)
     mode = str((entry.get("HostConfig") or {}).get("NetworkMode") or "")
-    if not mode and networks is not None and list(networks) in (["none"], ["host"]):  # Podman's list leaves the mode out
-        mode = next(iter(networks))
-    if not mode and networks is not None and list(networks) in (["none"], ["host"]):  # Podman's list leaves the mode out
-        mode = next(iter(networks))
+    if not mode and networks in (("none",), ("host",)):  # Podman's list leaves the mode out
+        mode = networks[0]
     return Container(
         kind,
         str(entry.get("Id") or ""),
         plain[0],
         state=str(entry.get("State") or ""),
         network=mode,
-        networks=None if networks is None else tuple(networks),
+        networks=networks,
     )
 
 

@@ -81,15 +81,26 @@ def _detailed(store: Store, container: Container) -> Container:
         return container
     word = STATES[number] if 0 <= (number := int(state.get("state") or 0)) < len(STATES) else ""
     ended = word in ("stopped", "exited", "removing")
-    owner = str(settings.get("netNsCtr") or "")
+    network, networks = _network(store, settings)
     return replace(
         container,
         pid=int(state.get("pid") or 0),
         state=word or container.state,
-        network=f"container:{_name(store, owner)}" if owner else "",
+        network=network,
+        networks=networks,
         exit_code=int(state.get("exitCode") or 0) if ended else None,
         ended=moment(str(state.get("finishedTime") or "")) if ended else None,
     )
+
+
+def _network(store: Store, settings: Mapping[str, Any]) -> tuple[str, tuple[str, ...] | None]:
+    """(what was asked for, the networks it is connected to), as `Container` has them (libpod, ContainerNetworkConfig)."""
+    if settings.get("netNsCtr"):
+        return f"container:{_name(store, str(settings['netNsCtr']))}", None
+    if settings.get("createNetNS"):
+        return str(settings.get("networkMode") or ""), tuple(settings.get("newNetworks") or ())
+    namespaces = ((settings.get("spec") or {}).get("linux") or {}).get("namespaces") or ()
+    return "none" if any(each.get("type") == "network" for each in namespaces) else "host", None
 
 
 def _rows(store: Store, identity: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
