@@ -57,8 +57,7 @@ class Packet:
 
     def suspecting(self, *stops: Stop) -> Packet:
         """This packet after passing something that may stop it."""
-        new = tuple(stop for stop in stops if stop not in self.suspects)
-        return replace(self, suspects=(*self.suspects, *new)) if new else self
+        return replace(self, suspects=(*self.suspects, *stops)) if stops else self
 
 
 class Ground:

@@ -157,7 +157,8 @@ def test_a_program_on_the_way_is_a_suspect_and_no_verdict():
     snapshot = relinked(ruled(MASQUERADE), "host", "veth0", xdp="generic id 7")
     report = asked(snapshot)
     assert report.verdict is Verdict.UNDETERMINED
-    assert [s.code for h in report.path.request for s in h.suspects] == ["filtered-by-xdp"]
+    suspected = [(h.namespace, h.interface, s.code) for h in report.path.request for s in h.suspects]
+    assert suspected == [("red", "eth0", "filtered-by-xdp"), ("host", "veth0", "filtered-by-xdp")]  # it sees the ARP request, too
 
 
 def test_the_way_that_would_have_worked_is_asked_of_routes_only_when_it_proves_something():
