@@ -106,8 +106,8 @@ def _other_segment(question: Question, probe: Probe) -> WrongQuestion:
 def replay(run: Run) -> Run:
     """A saved run diagnosed again, from what it recorded: no kernel, no privilege."""
     probe, clock = run.report.probe, _Clock()
-    outcome = predict(run.snapshot, probe)
-    prediction = outcome if isinstance(outcome, Prediction) else None
+    outcomes = (predict(run.snapshot, probe, ask) for ask in (True, False))  # what the kernel was not asked then, the model decides
+    prediction = next((outcome for outcome in outcomes if isinstance(outcome, Prediction)), None)
     watched = run.report.command != "why"
     tapped = frozenset(run.tapped)
     report = _diagnose(run.report.command, probe, run.snapshot, prediction, run.observations if watched else None, tapped, clock)

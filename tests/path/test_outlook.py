@@ -99,3 +99,13 @@ def test_the_gateway_in_sight(name: str, dst: str, expected: str | None) -> None
 
 def test_a_host_that_does_not_forward_is_no_gateway() -> None:
     assert gateway(edited(tutorial(), "host", sysctls=OFF), "c1", "8.8.8.8") is None
+
+
+def test_a_saved_run_that_is_shown_again_looks_ahead_too() -> None:
+    from netprobe.engine import replay
+    from netprobe.model import Run
+
+    snapshot = read(edited(tutorial(), "host", sysctls=OFF, ruleset=DROP))
+    shown = replay(Run(told(snapshot), snapshot)).report
+    assert [cause.code for cause in (*shown.causes, *shown.blockers)] == ["forwarding-off", "policy-drop"]
+    assert shown.notes == (ALL_PASS,)

@@ -1,0 +1,145 @@
+"""Further proof out of the snapshot, and fixes with the names of the machine in them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from path.networks import edited, probe, relinked, tutorial
+
+from netprobe.causes.catalogue import explain
+from netprobe.model import (
+    Cause,
+    ConntrackEntry,
+    Endpoint,
+    Evidence,
+    Leg,
+    Neighbour,
+    Object,
+    Place,
+    Protocol,
+    Snapshot,
+    Socket,
+    Source,
+    Stage,
+    Stop,
+)
+from netprobe.path.case import Case
+
+
+def explained(snapshot: Snapshot, code: str, place: Place, thing: Object | None = None, fix: tuple[str, ...] = (), **more: object) -> Cause:
+    case = Case(snapshot, probe(), None, (), (), (), False, Stop(code, place, "it ends here", thing, fix), Leg.REQUEST)
+    found = explain(replace(case, **more))  # type: ignore[arg-type]
+    assert found is not None
+    return found
+
+
+def texts(cause: Cause, source: Source) -> list[str]:
+    return [evidence.text for evidence in cause.evidence if evidence.source is source]
+
+
+@pytest.mark.parametrize(
+    ("code", "counter"),
+    [
+        ("accept-queue-full", "TcpExtListenOverflows"),
+        ("rcvbuf-full", "UdpRcvbufErrors"),
+        ("rp-filter", "TcpExtIPReversePathFilter"),
+        ("conntrack-full", "conntrack.drop"),
+        ("conntrack-invalid", "conntrack.invalid"),
+        ("nat-port-exhausted", "conntrack.insert_failed"),
+        ("frag-reassembly", "IpReasmFails"),
+        ("xfrm-policy-block", "XfrmOutNoStates"),
+    ],
+)
+def test_the_counters_that_tell_are_quoted(code: str, counter: str) -> None:
+    place = Place("host", "eth0", Stage.INPUT)
+    counted = explained(edited(tutorial(), "host", counters={counter: 7, "IpInReceives": 900}), code, place)
+    assert texts(counted, Source.COUNTER) == [f"{counter} stands at 7"]
+    assert texts(explained(edited(tutorial(), "host", counters={counter: 0}), code, place), Source.COUNTER) == []
+
+
+def test_old_counters_do_not_make_a_prediction_an_observation() -> None:
+    place = Place("host", "eth0", Stage.INPUT)
+    without = explained(tutorial(), "rp-filter", place)
+    counted = explained(edited(tutorial(), "host", counters={"TcpExtIPReversePathFilter": 7}), "rp-filter", place)
+    assert counted.confidence is without.confidence
+
+
+@pytest.mark.parametrize(("state", "quoted"), [("failed", True), ("incomplete", True), ("reachable", False)])
+def test_the_neighbour_entry_of_an_unanswered_question_is_quoted(state: str, quoted: bool) -> None:
+    entries = (Neighbour(2, "10.0.0.9", None, "failed"), Neighbour(2, "10.0.0.1", None, state))
+    place, thing = Place("red", "eth0", Stage.NEIGHBOUR), Object("neighbour", "10.0.0.1 dev eth0")
+    found = texts(explained(edited(tutorial(), "red", neighbours=entries), "neigh-no-answer", place, thing), Source.NEIGHBOUR)
+    assert found == ([f"10.0.0.1 dev eth0 is {state.upper()} in the neighbour table"] if quoted else [])
+
+
+def test_the_stale_connection_is_quoted() -> None:
+    from netprobe.path.predict import Prediction, predict
+
+    outcome = predict(tutorial(), probe(), ask=False)
+    assert isinstance(outcome, Prediction)
+    entry = ConntrackEntry("udp", ("10.0.0.2", "8.8.8.8", 4000, 53), ("8.8.8.8", "203.0.113.9", 53, 4000))
+    other = replace(entry, original=("10.0.0.7", "8.8.8.8", 4000, 53))
+    snapshot = edited(tutorial(), "host", conntrack=(other, entry))
+    found = explained(snapshot, "stale-conntrack", Place("host", None, Stage.PREROUTING), request=outcome.request.hops)
+    assert texts(found, Source.CONNTRACK) == [
+        "udp src=10.0.0.2 dst=8.8.8.8 sport=4000 dport=53 src=8.8.8.8 dst=203.0.113.9 sport=53 dport=4000"
+    ]
+
+
+def test_beside_a_closed_port_stands_what_is_open() -> None:
+    sockets = (
+        Socket("tcp", "0.0.0.0", 8080, "listen"),
+        Socket("tcp", "0.0.0.0", 22, "listen"),
+        Socket("udp", "0.0.0.0", 53, "unconnected"),
+    )
+    asked = replace(probe(protocol=Protocol.TCP), destination=Endpoint("internet", "internet", address="8.8.8.8", port=80))
+    place = Place("internet", "eth0", Stage.SOCKET)
+    found = explained(edited(tutorial(), "internet", sockets=sockets), "port-closed", place, probe=asked)
+    assert texts(found, Source.SOCKET) == ["what listens there: tcp/22, tcp/8080"]
+    assert found.fix == ("ss -lntp   # what listens there, and where",)
+    unread = explained(tutorial(), "port-closed", place, probe=asked)
+    assert texts(unread, Source.SOCKET) == []
+
+
+def full(entries: int, limit: str, refused: int) -> Cause:
+    counters = {"arp_cache.entries": entries, "arp_cache.table_fulls": refused}
+    snapshot = edited(edited(tutorial(), "red", counters=counters), "host", sysctls={"net.ipv4.neigh.default.gc_thresh3": limit})
+    place = Place("red", "eth0", Stage.NEIGHBOUR)
+    return explained(snapshot, "neigh-no-answer", place, Object("neighbour", "10.0.0.1 dev eth0"), watched=True)
+
+
+@pytest.mark.parametrize(
+    ("entries", "refused", "code"), [(1024, 3, "neigh-table-full"), (1000, 3, "neigh-no-answer"), (1024, 0, "neigh-no-answer")]
+)
+def test_a_full_neighbour_table_is_the_root_of_the_silence(entries: int, refused: int, code: str) -> None:
+    assert full(entries, "1024", refused).code == code
+
+
+def test_its_fix_gives_the_table_room() -> None:
+    assert full(1024, "1024", 1).fix == ("sysctl -w net.ipv4.neigh.default.gc_thresh3=8192",)
+    assert full(65536, "65536", 1).fix == ("sysctl -w net.ipv4.neigh.default.gc_thresh3=131072",)
+
+
+def test_the_gateway_in_sight_is_written_into_the_fix() -> None:
+    thing, fix = Object("route", "8.8.8.8"), ("ip route add default via GATEWAY",)
+    assert explained(tutorial(), "no-route", Place("c1", None, Stage.ROUTE), thing, fix).fix == ("ip route add default via 172.17.0.1",)
+    assert explained(tutorial(), "no-route", Place("red", None, Stage.ROUTE), thing, fix).fix == fix
+
+
+@pytest.mark.parametrize(("port", "bridge"), [("veth0", "br0"), ("vethc1", "docker0")])
+def test_the_bridge_whose_network_lies_behind_the_port_is_written_into_the_fix(port: str, bridge: str) -> None:
+    loose = relinked(tutorial(), "host", port, master=None, port=None)
+    found = explained(loose, "port-not-in-bridge", Place("host", port, Stage.BRIDGE), None, (f"ip link set {port} master BRIDGE",))
+    assert found.fix == (f"ip link set {port} master {bridge}",)
+
+
+def test_where_several_bridges_would_do_none_is_chosen() -> None:
+    loose = edited(relinked(tutorial(), "host", "veth0", master=None, port=None, link=None), "host")
+    found = explained(loose, "port-not-in-bridge", Place("host", "veth0", Stage.BRIDGE), None, ("ip link set veth0 master BRIDGE",))
+    assert found.fix == ("ip link set veth0 master BRIDGE",)
+
+
+def test_evidence_has_a_source_each() -> None:
+    found = explained(tutorial(), "no-route", Place("red", None, Stage.ROUTE))
+    assert found.evidence == (Evidence(Source.MODEL, "it ends here"),)
