@@ -8,6 +8,7 @@ import socket
 import struct
 import time
 from typing import Any
+from unittest.mock import patch
 
 from observing import path_of
 
@@ -83,8 +84,13 @@ def starve(mark: Mark, frame: bytes, times: int) -> tuple[int, int]:
         release([tap.socket])
 
 
-def released(count: int) -> tuple[int, int]:
-    """Open descriptors before and after `count` packet sockets were opened and released."""
+def released(count: int, kernel: tuple[int, int]) -> tuple[int, int]:
+    """Open descriptors before and after `count` packet sockets were opened and released as on this kernel."""
+    with patch("netprobe.linux.release._kernel", return_value=kernel):
+        return _released(count)
+
+
+def _released(count: int) -> tuple[int, int]:
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - counting, not walking
     release([socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 3) for _ in range(count)])
     deadline = time.monotonic() + 5

@@ -1,0 +1,140 @@
+"""The account of a run, from frames that need no kernel: order, bounds, answers, lost frames, blind spots."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+from scapy.layers.inet import ICMP, IP, UDP, fragment
+from scapy.layers.l2 import ARP, Ether
+from scapy.packet import Raw
+
+from netprobe.linux.logbook import Logbook
+from netprobe.linux.send import Heard
+from netprobe.linux.tap import PACKET_OTHERHOST, PACKET_OUTGOING, Caught
+from netprobe.model import Endpoint, IcmpError, Leg, Probe, Protocol, Watch
+from netprobe.wire.craft import Recipe, craft
+from netprobe.wire.dissect import RAW_IP, dissect
+from netprobe.wire.mark import mark_of
+
+START = 1_800_000_000_000_000_000
+MAC, OTHER = "02:00:00:00:00:01", "02:00:00:00:00:02"
+IN, OUT = 0, PACKET_OUTGOING
+
+
+def a_book(protocol: Protocol = Protocol.ICMP, count: int = 3, size: int = 56) -> Logbook:
+    source = Endpoint("red", "red", "eth0", "10.0.0.2")
+    target = Endpoint("blue", address="10.0.0.3", port=53 if protocol is Protocol.UDP else None)
+    probe = Probe(protocol, "c0ffee00ab1e", source, target, count=count, size=size)
+    book = Logbook(Watch(probe, ("red", "blue")))
+    book.begin(mark_of(probe, (40000,) if protocol is Protocol.UDP else ()), "10.0.0.2")
+    return book
+
+
+def packets(book: Logbook) -> list[bytes]:
+    return list(craft(Recipe(book.mark, "10.0.0.2", "10.0.0.3", MAC)))
+
+
+def caught(frame: bytes, time: int, place: tuple[str, str] = ("red", "eth0"), kind: int = IN, index: int = 2) -> Caught:
+    return Caught(*place, START + time, kind, frame, len(frame), 1, index)
+
+
+def ip(payload: bytes | Raw, src: str = "10.0.0.2", dst: str = "10.0.0.3", protocol: int = 1) -> bytes:
+    return bytes(Ether(src=MAC, dst=OTHER) / IP(src=src, dst=dst, proto=protocol) / payload)
+
+
+def test_sightings_stand_in_the_order_of_time_whatever_tap_was_read_first() -> None:
+    book = a_book()
+    packet = packets(book)[1]
+    book.sent(1, packet, START)
+    book.caught(caught(ip(packet), 30, ("blue", "eth0")))
+    book.caught(caught(ip(packet), 10, kind=OUT))
+    book.lost("blue", 0)
+    got = book.observations()
+    assert [(o.kind, o.namespace, o.bound, o.time_ns, o.sequence) for o in got] == [
+        ("sent", "red", None, 0, 1), ("seen", "red", "out", 10, 1), ("seen", "blue", "in", 30, 1),
+    ]  # fmt: skip
+    assert got[0].stamp_ns == START
+    assert len(book.progress()) == 3
+
+
+def test_a_frame_to_another_station_is_in_on_a_port_and_other_elsewhere() -> None:
+    book = a_book()
+    packet = packets(book)[0]
+    book.caught(caught(ip(packet), 1, kind=PACKET_OTHERHOST, index=7))
+    book.caught(caught(ip(packet), 2, kind=PACKET_OTHERHOST, index=8))
+    assert book.doubtful() == {"red": {7, 8}}
+    book.ports("red", {7})
+    assert [o.bound for o in book.observations()] == ["in", "other"]
+
+
+def test_what_was_not_seen_is_said() -> None:
+    book = a_book()
+    book.blind("blue", "no tap: Operation not permitted")
+    book.refused(2, OSError(errno.ENETUNREACH, "Network is unreachable"), START)
+    book.lost("red", 12)
+    got = {o.kind: (o.namespace, o.sequence, o.text) for o in book.observations()}
+    assert got == {
+        "blind": ("blue", 0, "no tap: Operation not permitted"),
+        "refused": ("red", 2, "ENETUNREACH"),
+        "starved": ("red", 0, "the tap lost 12 frames"),
+    }
+
+
+def test_the_first_answer_to_a_packet_counts() -> None:
+    book = a_book()
+    for sequence, packet in enumerate(packets(book)[:2]):
+        book.sent(sequence, packet, START + sequence)
+    answer = IP(src="10.0.0.3", dst="10.0.0.2") / ICMP(type=0, id=book.mark.icmp_id) / Raw(book.mark.payload(1))
+    for later in (5, 9):
+        book.heard(Heard(START + later, dissect(bytes(answer), RAW_IP)))
+    assert [(o.sequence, o.time_ns, o.leg) for o in book.observations() if o.kind == "answered"] == [(1, 5, Leg.REPLY)]
+
+
+def test_a_udp_answer_without_our_token_belongs_to_the_last_question_before_it() -> None:
+    book = a_book(Protocol.UDP)
+    answer = dissect(bytes(IP(src="10.0.0.3", dst="10.0.0.2") / UDP(sport=53, dport=40000) / Raw(b"hello")), RAW_IP)
+    for sequence, packet in enumerate(packets(book)):
+        book.sent(sequence, packet, START + 100 * sequence)
+    for later in (150, 250, 260):
+        book.heard(Heard(START + later, answer))
+    assert [o.sequence for o in book.observations() if o.kind == "answered"] == [1, 2, 0]
+
+
+def test_an_icmp_error_read_from_the_socket() -> None:
+    book = a_book(Protocol.UDP)
+    book.heard(Heard(START, error=IcmpError("10.0.0.3", 3, 3), payload=book.mark.payload(2)))
+    (got,) = book.observations()
+    assert (got.kind, str(got.source), got.sequence, got.error) == ("refused", "icmp", 2, IcmpError("10.0.0.3", 3, 3))
+
+
+def test_a_later_fragment_that_overtakes_its_first_and_was_written_over() -> None:
+    book = a_book(size=2000)
+    whole = IP(src="10.0.0.2", dst="10.0.0.3", id=7, proto=1) / Raw(packets(book)[0])
+    first, later = (bytes(Ether(src=MAC, dst=OTHER) / part) for part in fragment(whole, 1400))
+    changed = bytes(Ether(src=OTHER, dst=MAC) / IP(later[14:]))
+    book.caught(caught(changed, 1, kind=OUT))
+    book.caught(caught(first, 2, kind=OUT))
+    got = book.observations()
+    assert [(o.text, o.leg, o.flow.src_mac) for o in got if o.flow] == [("fragment at 1400", Leg.REQUEST, MAC), ("", Leg.REQUEST, MAC)]
+    assert got[0].frame == later
+
+
+def test_arp_answers_have_their_sequence_and_arrive_at_home() -> None:
+    book = a_book(Protocol.ARP)
+    reply = bytes(Ether(src=OTHER, dst=MAC) / ARP(op=2, hwsrc=OTHER, psrc="10.0.0.3", hwdst=MAC, pdst="10.0.0.2"))
+    for sequence, frame in enumerate(packets(book)[:2]):
+        book.sent(sequence, frame, START + 100 * sequence)
+        book.caught(caught(frame, 100 * sequence + 1, kind=OUT))
+        book.caught(caught(reply, 100 * sequence + 5))
+    assert [(o.sequence, o.time_ns) for o in book.progress() if o.kind == "answered"] == [(0, 5), (1, 105)]
+    assert [(o.leg, o.sequence) for o in book.observations() if o.kind == "seen"] == [
+        (Leg.REQUEST, 0), (Leg.REPLY, 0), (Leg.REQUEST, 1), (Leg.REPLY, 1),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("frame", [b"", b"\0" * 13, b"\xff" * 60])
+def test_frames_that_mean_nothing_are_passed_over(frame: bytes) -> None:
+    book = a_book()
+    book.caught(caught(frame, 1))
+    assert book.observations() == ()
