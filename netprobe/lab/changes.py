@@ -23,6 +23,10 @@ class Change(Protocol):
     """One change of a lab."""
 
     @property
+    def namespace(self) -> str:
+        """Where it is made."""
+
+    @property
     def command(self) -> str:
         """What a person would type for it."""
 

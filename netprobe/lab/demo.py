@@ -6,6 +6,7 @@ The command line hands in `run`, which executes one netprobe command line in thi
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
@@ -13,22 +14,27 @@ from pathlib import Path
 
 from . import commands, private
 from .build import build
-from .faults import FAULTS, Fault, named
+from .faults import SECTIONS, Fault, named
+from .faults.fault import THE_TUTORIAL, Network
 from .guide import WALK
 from .private import LAB_FOLDER
-from .tutorial import TUTORIAL, WIRING
 
 Run = Callable[[list[str]], int]
 
 _HEALTHY = (("trace", "red", "8.8.8.8"), ("arping", "c1", "c2"))
+_USUAL = "no-masquerade"  # what breaks unless another fault is asked for
 _UNREACHABLE = 1  # the exit code of a netprobe that was asked about a broken path, and saw it
 _NO_SHELLS = ("nologin", "false", "sync")
 
 
 def listing() -> str:
-    """The faults that `--break` knows, one a line, with the command that shows each."""
-    width = max(len(fault.name) for fault in FAULTS)
-    return "\n".join(f"{fault.name:{width}}  {fault.title}  [netprobe {' '.join(fault.probe)}]" for fault in FAULTS)
+    """The faults that `--break` knows, by section, one a line, with the command that shows each."""
+    width = max(len(fault.name) for _, faults in SECTIONS for fault in faults)
+    return "\n\n".join("\n".join([section, *(_line(fault, width) for fault in faults)]) for section, faults in SECTIONS)
+
+
+def _line(fault: Fault, width: int) -> str:
+    return f"  {fault.name:{width}}  {fault.title}  [netprobe {shlex.join(fault.probe)}]"
 
 
 def demo(break_name: str | None, shell: bool, run: Run, rootless: bool | None = None) -> int:
@@ -40,36 +46,45 @@ def demo(break_name: str | None, shell: bool, run: Run, rootless: bool | None = 
     if shell:
         fault = named(break_name) if break_name else None
         return private.run(lambda: _shell(fault), rootless)
-    fault = named(break_name) if break_name else FAULTS[0]
+    fault = named(break_name or _USUAL)
     code = private.run(lambda: _demonstration(fault, run), rootless)
     print("The lab is gone. Other faults: netprobe demo --list. To walk through it yourself: netprobe demo --shell")
     return code
 
 
-def _build() -> None:
+def _build(network: Network) -> None:
     commands.prepare_path()
-    build(TUTORIAL)
+    build(network.topology)
 
 
 def _demonstration(fault: Fault, run: Run) -> int:
-    _build()
+    _build(fault.network)
     folder = Path(LAB_FOLDER, "work")
     folder.mkdir()
     os.chdir(folder)  # captures are written here, and go with the lab
-    _say(f"A private lab: it cannot touch this machine, and ends with this command.\n\n{WIRING}")
-    for argv in _HEALTHY:
+    _say(f"A private lab: it cannot touch this machine, and ends with this command.\n\n{fault.network.wiring}")
+    for change in fault.given:
+        _say(f"$ {change.command}")
+    fault.prepare()
+    for argv in _healthy(fault):
         code = _step(argv, run)
         if code != 0:
             return code
     _say(f"Now one thing breaks: {fault.title}.\n")
-    _say(f"$ {fault.change.command}")
+    for change in fault.changes:
+        _say(f"$ {change.command}")
     fault.inject()
     code = _step(fault.probe, run)
     return 0 if code == _UNREACHABLE else code or _UNREACHABLE
 
 
+def _healthy(fault: Fault) -> Sequence[tuple[str, ...]]:
+    """What is shown before it breaks: the tutorial's two ways of asking, and what the fault is asked with."""
+    return tuple(dict.fromkeys((*(_HEALTHY if fault.network is THE_TUTORIAL else ()), fault.probe)))
+
+
 def _step(argv: Sequence[str], run: Run) -> int:
-    _say(f"$ netprobe {' '.join(argv)}")
+    _say(f"$ netprobe {shlex.join(argv)}")
     code = run(list(argv))
     _say("")
     return code
@@ -77,9 +92,11 @@ def _step(argv: Sequence[str], run: Run) -> int:
 
 def _shell(fault: Fault | None) -> int:
     """A shell inside the lab, in the caller's folder; its exit code."""
-    _build()
-    _say(f"{WIRING}\n{WALK}")
+    network = fault.network if fault is not None else THE_TUTORIAL
+    _build(network)
+    _say(f"{network.wiring}\n{WALK}" if network is THE_TUTORIAL else network.wiring)
     if fault is not None:
+        fault.prepare()
         fault.inject()
         _say("One thing is broken in here. Which?\n")
     prompt = {"PS1": "(lab) \\w # ", "PROMPT": "(lab) %~ # ", "HISTFILE": f"{LAB_FOLDER}/history"}

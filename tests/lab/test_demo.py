@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -15,7 +16,7 @@ from identities import Identity
 
 from netprobe.errors import WrongQuestion
 from netprobe.lab import demo, guide
-from netprobe.lab.faults import FAULTS
+from netprobe.lab.faults import FAULTS, SECTIONS, named
 
 # trace and arping as ping and arping would answer, with netprobe's exit codes; the healthy run can be told to fail.
 _STAND_IN = """
@@ -31,7 +32,7 @@ print("code", demo(sys.argv[2] or None, sys.argv[1] == "shell", run))
 
 
 @pytest.mark.lab
-@pytest.mark.parametrize("fault", ["", *(fault.name for fault in FAULTS)])
+@pytest.mark.parametrize("fault", ["", "veth-out-of-bridge", "c2-silent-to-arp"])
 def test_it_shows_a_working_network_and_a_broken_one(user: Identity, fault: str) -> None:
     done = user.run([sys.executable, "-c", _STAND_IN, "demo", fault])
     assert done.returncode == 0, done.stdout + done.stderr
@@ -39,7 +40,7 @@ def test_it_shows_a_working_network_and_a_broken_one(user: Identity, fault: str)
     assert "$ netprobe trace red 8.8.8.8\n" in done.stdout
     assert "$ netprobe arping c1 c2\n" in done.stdout
     assert done.stdout.endswith("code 0\n")
-    shown = next(each for each in FAULTS if each.name == (fault or "no-masquerade"))
+    shown = named(fault or "no-masquerade")
     assert f"Now one thing breaks: {shown.title}." in done.stdout
     assert "/run/lab/work" in done.stdout, "captures go with the lab"
     assert not Path("/run/lab").exists()
@@ -67,7 +68,7 @@ def test_a_shell_with_commands_from_a_pipe(user: Identity) -> None:
 def test_a_broken_shell_says_so_and_not_what(user: Identity) -> None:
     done = user.run([sys.executable, "-c", _STAND_IN, "shell", "ip-forward-off"], text="cat /proc/sys/net/ipv4/ip_forward\n")
     assert "One thing is broken in here. Which?\n\n0\n" in done.stdout, done.stdout + done.stderr
-    assert FAULTS[1].title not in done.stdout
+    assert named("ip-forward-off").title not in done.stdout
 
 
 def converse(argv: list[str], environment: dict[str, str], lines: list[tuple[str, str]]) -> tuple[str, int]:
@@ -125,9 +126,10 @@ def test_an_unknown_fault_is_a_wrong_question_before_anything_is_built() -> None
 
 
 def test_the_list_has_every_fault_and_its_probe() -> None:
-    lines = demo.listing().splitlines()
+    lines = [line for line in demo.listing().splitlines() if line.startswith("  ")]
     assert [line.split()[0] for line in lines] == [fault.name for fault in FAULTS]
-    assert all(f"[netprobe {' '.join(fault.probe)}]" in line for fault, line in zip(FAULTS, lines, strict=True))
+    assert all(f"[netprobe {shlex.join(fault.probe)}]" in line for fault, line in zip(FAULTS, lines, strict=True))
+    assert [line for line in demo.listing().splitlines() if line[:1].strip()] == [section for section, _ in SECTIONS]
 
 
 def test_the_guide_fits_a_small_terminal() -> None:

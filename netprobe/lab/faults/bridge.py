@@ -1,0 +1,74 @@
+"""Bridges: ports that are out, elsewhere, isolated or silent; entries that point the wrong way."""
+
+from __future__ import annotations
+
+from netprobe.lab.changes import Unplug
+from netprobe.lab.tutorial import C1_PORT, C2_PORT
+
+from .fault import Expected, Fault
+from .steps import mac, plugged, port, tool
+
+_PEER = ("trace", "c1", "172.17.0.3")
+
+BRIDGES = (
+    Fault(
+        "veth-out-of-bridge",
+        "veth0 is no port of br0 any more: requests still get out, replies do not come back in",
+        ("trace", "red", "8.8.8.8"),
+        (Unplug("host", "veth0"),),
+        Expected("port-not-in-bridge", "host", "veth0", "reply", "veth0"),
+    ),
+    Fault(
+        "peer-out-of-bridge",
+        "c2's port was taken out of docker0",
+        _PEER,
+        (Unplug("host", C2_PORT),),
+        Expected("port-not-in-bridge", "host", C2_PORT, "request", C2_PORT),
+    ),
+    Fault(
+        "peer-in-wrong-bridge",
+        "c2's port was plugged into br0 instead of docker0",
+        _PEER,
+        (plugged("host", C2_PORT, "br0"),),
+        Expected("port-wrong-bridge", "host", C2_PORT, "request", C2_PORT),
+    ),
+    Fault(
+        "ports-isolated",
+        "both containers' ports are isolated: each reaches the gateway, none the other",
+        _PEER,
+        (port("host", C1_PORT, "isolated on", "isolated on"), port("host", C2_PORT, "isolated on", "isolated on")),
+        Expected("port-isolated", "host", C2_PORT, "request", C2_PORT),
+    ),
+    Fault(
+        "stp-listening",
+        "c2's port was plugged into a bridge with spanning tree: for 30 seconds it forwards nothing",
+        _PEER,
+        (
+            tool("host", f"sh -c 'ip link set docker0 type bridge stp_state 1 forward_delay 1500; ip link set {C2_PORT} nomaster;"
+                         f" ip link set {C2_PORT} master docker0'", f"bridge link show dev {C2_PORT}", "state (listening|learning)"),
+        ),
+        Expected("port-not-forwarding", "host", C2_PORT, "request", C2_PORT),
+    ),
+    Fault(
+        "broadcast-not-flooded",
+        "broadcasts are not flooded to c2's port, so no ARP question reaches it",
+        ("arping", "c1", "172.17.0.3"),
+        (port("host", C2_PORT, "bcast_flood off", "bcast_flood off"),),
+        Expected("port-flood-off", "host", C2_PORT, "request", C2_PORT),
+    ),
+    Fault(
+        "static-entry-at-the-wrong-port",
+        "a sticky FDB entry holds c2's MAC at the port of c1",
+        _PEER,
+        (tool("host", f"bridge fdb replace 02:42:ac:11:00:03 dev {C1_PORT} master static sticky", "bridge fdb show br docker0",
+              rf"02:42:ac:11:00:03 dev {C1_PORT} sticky master docker0 static"),),
+        Expected("fdb-wrong-entry", "host", C1_PORT, "request", f"02:42:ac:11:00:03 dev {C1_PORT} master docker0"),
+    ),
+    Fault(
+        "cloned-mac",
+        "c1 was cloned from c2, MAC address and all",
+        _PEER,
+        (mac("c1", "eth0", "02:42:ac:11:00:03"),),
+        Expected("mac-duplicate", "c1", "eth0", "request", "eth0"),
+    ),
+)  # fmt: skip

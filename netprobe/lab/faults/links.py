@@ -1,0 +1,53 @@
+"""Links: interfaces that are off, unplugged or gone."""
+
+from __future__ import annotations
+
+from netprobe.lab.tutorial import C2_PORT
+
+from .fault import Expected, Fault
+from .steps import down, gone
+
+LINKS = (
+    Fault(
+        "container-interface-down",
+        "somebody switched eth0 off inside c1",
+        ("trace", "c1", "172.17.0.3"),
+        (down("c1", "eth0"),),
+        Expected("link-admin-down", "c1", "eth0", "request", "eth0"),
+    ),
+    Fault(
+        "bridge-down",
+        "docker0 is down: its containers have no gateway",
+        ("trace", "c1", "8.8.8.8"),
+        (down("host", "docker0"),),
+        Expected("link-admin-down", "host", "docker0", "request", "docker0"),
+    ),
+    Fault(
+        "bridge-port-down",
+        "the host's end of c2's cable is switched off",
+        ("trace", "c1", "172.17.0.3"),
+        (down("host", C2_PORT),),
+        Expected("link-admin-down", "host", C2_PORT, "request", C2_PORT),
+    ),
+    Fault(
+        "uplink-down",
+        "the host's uplink eth0 is down, and its default route went with it",
+        ("trace", "red", "8.8.8.8"),
+        (down("host", "eth0"),),
+        Expected("link-admin-down", "host", "eth0", "request", "eth0"),
+    ),
+    Fault(
+        "loopback-down",
+        "c1 was made by hand and nobody switched lo on",
+        ("trace", "c1", "172.17.0.2"),
+        (down("c1", "lo"),),
+        Expected("link-admin-down", "c1", "lo", "request", "lo"),
+    ),
+    Fault(
+        "veth-deleted",
+        "c1's veth pair was deleted from the host; c1 has nothing but lo",
+        ("trace", "c1", "172.17.0.3"),
+        (gone("c1", "eth0"),),
+        Expected("link-missing", "c1", None, "request"),
+    ),
+)
