@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from identities import Identity, identity
 
@@ -25,6 +26,9 @@ from netprobe.lab.topology import Topology
 from netprobe.lab.tutorial import TUTORIAL
 
 pytest_plugins = ["engines.fixtures"]  # docker_lab, podman_lab
+
+hypothesis.settings.register_profile("netprobe", deadline=None, database=None)  # no test is timed; the checkout may be read-only
+hypothesis.settings.load_profile("netprobe")
 
 
 @contextmanager
