@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from engines.docker import DockerLab
-from runtimes.engine_world import in_namespace, netprobe, resolve
+from runtimes.engine_world import Outcome, in_namespace, netprobe, resolve
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
@@ -70,6 +72,24 @@ def test_the_whole_way_with_both_translations(nest: Nest) -> None:
     assert met[:4] == ["c1//red/eth0", "c1/veth0", "c1/br0", "c1/eth0"]
     assert met[4].startswith("host/veth")
     assert met[5:] == ["host/docker0", "host/eth0", "internet/eth0", "internet/eth0"]
+
+
+INSIDE = """
+mount -t tmpfs none /run/netns && touch /run/netns/red && mount --no-canonicalize --bind /proc/$0/root/run/netns/red /run/netns/red &&
+exec nsenter --net=/proc/$0/ns/net unshare --pid --fork --mount-proc "$@"
+"""
+
+
+def test_run_inside_the_container_the_way_ends_where_it_leaves_it(nest: Nest) -> None:
+    """What netprobe sees in c1: its network namespace and /run/netns, and none of the host's processes."""
+    program = str(Path(sys.executable).with_name("netprobe"))
+    enter = ["unshare", "--mount", "sh", "-c", INSIDE, str(nest.pid)]
+    done = nest.engine.run([*enter, program, "trace", "red", "8.8.8.8", "--captures", "none", "-o", "json"], check=False)
+    asked = Outcome(done.returncode, done.stdout, done.stderr)
+    assert (asked.code, asked.report["verdict"]) == (0, "reachable"), asked.err
+    assert [place for place in asked.places if not place.endswith("/None")][:4] == ["red/eth0", "host/veth0", "host/br0", "host/eth0"]
+    assert asked.translated == [("host", "10.0.0.2", own_address(nest))]
+    assert (asked.report["path"]["request"][-1]["stage"], asked.places[-1]) == ("exit", "host/eth0")
 
 
 def test_from_the_container_into_its_namespace(nest: Nest) -> None:
