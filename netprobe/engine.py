@@ -86,6 +86,7 @@ def ask(world: World, question: Question) -> Run:
     if prediction is not None and not any(o.kind == "answered" for o in observations or ()):
         snapshot = _look_around(world, snapshot, prediction, clock)
     report = _diagnose(question.command, sent, snapshot, prediction, observations, tapped, clock)
+    report, snapshot = _foretell(world, report, snapshot)
     return Run(replace(report, timings=clock.timings()), snapshot, observations or (), started, tuple(sorted(tapped)))
 
 
@@ -111,6 +112,7 @@ def replay(run: Run) -> Run:
     watched = run.report.command != "why"
     tapped = frozenset(run.tapped)
     report = _diagnose(run.report.command, probe, run.snapshot, prediction, run.observations if watched else None, tapped, clock)
+    report, _ = _foretell(None, report, run.snapshot)
     return replace(run, report=replace(report, capture=run.report.capture, timings=run.report.timings))
 
 
@@ -180,14 +182,27 @@ def _diagnose(command: str, probe: Probe, snapshot: Snapshot, prediction: Predic
     from .causes.catalogue import explain
     from .causes.symptoms import with_symptoms
     from .path.diagnose import diagnose
-    from .path.outlook import with_outlook
 
     since = time.monotonic_ns()
     report = with_symptoms(diagnose(command, probe, snapshot, prediction, seen, tapped, explain), snapshot)
-    with suppress(Exception):  # a look ahead: whatever it stumbles over in a model that is not real, the answer stands
-        report = with_outlook(report, snapshot, explain)
     clock.add("diagnose", since)
     return report
+
+
+def _foretell(world: World | None, report: Report, snapshot: Snapshot) -> tuple[Report, Snapshot]:
+    """The report with what would come after its cause; `world` reads on where the mended way leads through the unread."""
+    from .causes.catalogue import explain
+    from .path.outlook import lacking, with_outlook
+
+    with suppress(Exception):  # a look ahead: whatever it stumbles over in a model that is not real, the answer stands
+        for _ in range(_ROUNDS if world is not None else 0):
+            needs = lacking(report, snapshot, explain)
+            grown = _with_peers(world, world.read(snapshot, needs), needs) if needs and world is not None else snapshot
+            if grown == snapshot:
+                break
+            snapshot = grown
+        report = with_outlook(report, snapshot, explain)
+    return report, snapshot
 
 
 def _ports(prediction: Prediction | None) -> tuple[int, ...]:

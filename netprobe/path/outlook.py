@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import takewhile
 
-from netprobe.model import Agreement, Cause, Probe, Report, Snapshot, Verdict
+from netprobe.model import Agreement, Cause, Hop, Leg, Need, Probe, Report, Snapshot, Verdict
 
 from .diagnose import Explain, diagnose
 from .mend import mend
@@ -19,36 +20,71 @@ def with_outlook(report: Report, snapshot: Snapshot, explain: Explain) -> Report
 
     Where prediction and observation disagree nothing is foretold, and where a fix has no plain effect the report stays as it is.
     """
-    if not report.causes or report.agreement is Agreement.DISAGREE or report.verdict is Verdict.REACHABLE:
+    if not _is_open(report):
         return report
-    blockers, passes = _look(report, snapshot, explain)
-    return replace(report, blockers=blockers, notes=(*report.notes, *([_note(len(blockers))] if passes else [])))
+    found = _look(report, snapshot, explain)
+    request = _not_reached(report.path.request, found.way) if report.direction is Leg.REQUEST else report.path.request
+    notes = (*report.notes, *([_note(len(found.causes))] if found.passes else []))
+    return replace(report, blockers=found.causes, notes=notes, path=replace(report.path, request=request))
 
 
-def _look(report: Report, snapshot: Snapshot, explain: Explain) -> tuple[tuple[Cause, ...], bool]:
-    """The further causes in the order in which they show, and whether the probe passes when all are mended."""
+def lacking(report: Report, snapshot: Snapshot, explain: Explain) -> tuple[Need, ...]:
+    """What must be read for the outlook to see as far as it can."""
+    return _look(report, snapshot, explain).needs if _is_open(report) else ()
+
+
+def _is_open(report: Report) -> bool:
+    return bool(report.causes) and report.agreement is not Agreement.DISAGREE and report.verdict is not Verdict.REACHABLE
+
+
+def _not_reached(hops: tuple[Hop, ...], way: tuple[Hop, ...]) -> tuple[Hop, ...]:
+    """The request's hops with those behind its end, as the mended model has them: where the packet did not get."""
+    shared = sum(1 for _ in takewhile(lambda pair: pair[0].place == pair[1].place, zip(hops, way, strict=False)))
+    if len(hops) - shared > 1:  # the mended way is another one
+        return hops
+    missed = [replace(hop, observed=None, time_ns=None, suspects=(), note="not reached") for hop in way[shared:]]
+    return tuple(replace(hop, n=n) for n, hop in enumerate((*hops, *missed), 1))
+
+
+@dataclass(frozen=True, slots=True)
+class _Outlook:
+    """The further causes in the order in which they show, whether the probe passes when all are mended, its way then, and
+    what would have to be read to see further."""
+
+    causes: tuple[Cause, ...]
+    passes: bool = False
+    way: tuple[Hop, ...] = ()
+    needs: tuple[Need, ...] = ()
+
+
+def _look(report: Report, snapshot: Snapshot, explain: Explain) -> _Outlook:
+    """Mend, ask again, and so on, until the probe passes or nothing more can be told."""
     causes = [report.causes[0]]
+    way: tuple[Hop, ...] = ()
     for _ in range(_ROUNDS):
         mended = mend(snapshot, causes[-1])
-        again = _ask(mended, report.probe, causes[-1], explain) if mended is not None else None
-        if mended is None or again is None:
+        if mended is None:
             break
+        again = _ask(mended, report.probe, causes[-1], explain)
+        if not isinstance(again, Report):
+            return _Outlook(tuple(causes[1:]), way=way, needs=again)
+        way = again.path.request if len(again.path.request) > len(way) else way
         if again.verdict is Verdict.REACHABLE:
-            return tuple(causes[1:]), True
+            return _Outlook(tuple(causes[1:]), True, way)
         if not again.causes or any(_same(again.causes[0], known) for known in causes):
             break
         causes.append(again.causes[0])
         snapshot = mended
-    return tuple(causes[1:]), False
+    return _Outlook(tuple(causes[1:]), way=way)
 
 
-def _ask(snapshot: Snapshot, probe: Probe, mended: Cause, explain: Explain) -> Report | None:
-    """The same question to the mended model; None where it would need what was never read."""
+def _ask(snapshot: Snapshot, probe: Probe, mended: Cause, explain: Explain) -> Report | tuple[Need, ...]:
+    """The same question to the mended model; or what it would need that was never read."""
     if mended.code in _OTHER_SOURCE:  # the sender chooses its address anew
         probe = replace(probe, source=replace(probe.source, address=None))
     outcome = predict(snapshot, probe, ask=False)
     if not isinstance(outcome, Prediction):
-        return None
+        return outcome
     return diagnose("why", outcome.probe, snapshot, outcome, None, frozenset(), explain)
 
 
