@@ -26,6 +26,24 @@ def explain_silence(ground: Ground, name: str, link: Link, address: str, owner: 
     return lost("neigh-no-answer", name, link, Stage.NEIGHBOUR, text, object=Object("neighbour", entry, f"{entry} FAILED"))
 
 
+_MOST_STRAYS = 32  # ports to look behind; each may be a namespace to read
+
+
+def strayed(ground: Ground, name: str, link: Link, address: str) -> tuple[str, Link] | None:
+    """The owner of `address` behind a veth that should be a port of this segment: loose ones first, then those of other bridges."""
+    switch = ground.beyond(name, link.link) if link.kind == "veth" else (name, link)
+    namespace = ground.namespace(switch[0]) if switch is not None else None
+    if switch is None or namespace is None or not any(each.kind == "bridge" for each in namespace.links):
+        return None
+    segment = switch[1].master or switch[1].index
+    veths = [v for v in namespace.links if v.kind == "veth" and v.master != segment and not _own(namespace, v)]
+    for veth in sorted(veths, key=lambda v: v.master is not None)[:_MOST_STRAYS]:
+        far = ground.beyond(namespace.name, veth.link)
+        if far is not None and any(a.address == address for a in ground.namespace(far[0]).addresses_of(far[1])):
+            return far
+    return None
+
+
 def _is_gateway(namespace: Namespace, address: str) -> bool:
     return any(leg.via == address for route in namespace.routes for leg in route.nexthops)
 

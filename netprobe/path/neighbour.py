@@ -312,10 +312,11 @@ def nobody(ground: Ground, name: str, link: Link, asked: Packet, refusals: list[
     barred = [s for s in refusals if s.code in _BARRING and (_entry_barred(s, refusals) or _owner_behind(ground, s, asked))]
     if barred:
         return barred[0]
-    owner = _owner(ground, address)
+    from .elsewhere import explain_silence, strayed
+
+    owner = _owner(ground, address) or strayed(ground, name, link, address)
     if owner is not None and not owner[1].up:
         return link_down(owner[0], owner[1], Stage.ARP)
-    from .elsewhere import explain_silence
 
     return explain_silence(ground, name, link, address, owner)
 

@@ -11,8 +11,8 @@ from netprobe.model import End, Link, Namespace, Object, Stage, Stop
 
 from . import fib, hooks, ipsec, prefix, routing, tracking
 from .fib import Decision
-from .ground import Packet
-from .neighbour import forwards, resolve
+from .ground import Ground, Packet
+from .neighbour import Resolution, ask, forwards, resolve
 from .segment import Branch, Segment
 from .stop import link_down, link_object, lost
 from .trail import Ended, Resolved, Trail
@@ -238,7 +238,7 @@ def cross(trail: Trail, name: str, leaving: Departure) -> tuple[str, Link, Packe
         )
         raise Ended(End.EXIT)
     if branch.stop is not None:
-        raise trail.drop(_blame_entry(name, link, leaving.nexthop, found.mac, branch.stop))
+        raise trail.drop(_blame_entry(trail.ground, name, leaving, found, branch.stop))
     assert branch.at is not None
     return branch.at[0], branch.at[1], branch.packet
 
@@ -274,12 +274,20 @@ def _exit_link(trail: Trail, link: Link) -> Link:
     return found or link
 
 
-def _blame_entry(name: str, link: Link, nexthop: str, mac: str | None, stop: Stop) -> Stop:
-    """A frame that nobody takes up is the neighbour entry's fault, not that of the station that ignored it."""
+def _blame_entry(ground: Ground, name: str, leaving: Departure, found: Resolution, stop: Stop) -> Stop:
+    """A frame that nobody takes up is the neighbour entry's fault, not that of the station that ignored it.
+
+    Unless the entry was learned: then the station answered from here a while ago, and what keeps it from answering now is the fault.
+    """
     if stop.code != "neigh-wrong-entry":
         return stop
-    entry = f"{nexthop} dev {link.name} lladdr {mac}"
-    text = f"no station behind {link.name} has the MAC {mac} of the entry for {nexthop}"
+    link, nexthop = leaving.link, leaving.nexthop
+    if found.entry is not None and found.entry.state not in ("permanent", "noarp"):
+        anew = ask(ground, name, link, nexthop, leaving.packet)
+        if anew.stop is not None:
+            return anew.stop
+    entry = f"{nexthop} dev {link.name} lladdr {found.mac}"
+    text = f"no station behind {link.name} has the MAC {found.mac} of the entry for {nexthop}"
     return lost("neigh-wrong-entry", name, link, Stage.NEIGHBOUR, text,
                 object=Object("neighbour", entry, entry), fix=(f"ip neigh del {nexthop} dev {link.name}",))  # fmt: skip
 
