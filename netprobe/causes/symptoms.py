@@ -32,7 +32,8 @@ def _symptoms(report: Report, snapshot: Snapshot) -> Iterator[Cause]:
     if namespace is None or target is None:
         return
     decision = fib.lookup(namespace, RouteQuery(None, target))
-    if decision.error == "ENETUNREACH":
+    here = not any(hop.predicted for hop in path) or name == report.causes[0].place.namespace  # it came here to be routed
+    if decision.error == "ENETUNREACH" and here:
         text = f"{name} has no route to {target}"
         yield _symptom("no-route", Place(name, None, Stage.ROUTE), text, Object("route", target, f"no route to {target}"))
     waiting = next((hop for hop in reversed(path) if hop.predicted and hop.stage is Stage.NEIGHBOUR), None)

@@ -15,6 +15,7 @@ from netprobe.model import Cause, Snapshot
 
 from . import mend_links, mend_routes, mend_rules
 from .order import Order
+from .wiring import mutual
 
 Step = Callable[[Order], Snapshot]
 
@@ -40,7 +41,7 @@ _KNOWN: tuple[tuple[tuple[str, ...], Step], ...] = (
 
 def mend(snapshot: Snapshot, cause: Cause) -> Snapshot | None:
     """The snapshot as it would be after the cause's fix; None where that cannot be told, or where nothing would change."""
-    mended = snapshot
+    mended = snapshot = mutual(snapshot)
     for line in cause.fix:
         for words in _commands(line):
             after = _carry_out(mended, _where(line, cause), words)

@@ -9,11 +9,12 @@ import pytest
 from networks import edited, relinked, tutorial
 
 from netprobe.causes.catalogue import explain
-from netprobe.model import Agreement, BridgePort, Chain, InterfaceAddress, Report, Route, Ruleset, Snapshot, Table
+from netprobe.model import Agreement, BridgePort, Chain, FoundPeer, InterfaceAddress, LinkRef, Report, Route, Ruleset, Snapshot, Table
 from netprobe.path.diagnose import diagnose
 from netprobe.path.gateway import gateway
 from netprobe.path.outlook import with_outlook
 from netprobe.path.predict import Prediction, predict
+from netprobe.path.wiring import mutual
 
 PASSES = "with the cause mended, the probe would pass (predicted)"
 ALL_PASS = "with the cause and what stands behind it mended, the probe would pass (predicted)"
@@ -99,6 +100,15 @@ def test_the_gateway_in_sight(name: str, dst: str, expected: str | None) -> None
 
 def test_a_host_that_does_not_forward_is_no_gateway() -> None:
     assert gateway(edited(tutorial(), "host", sysctls=OFF), "c1", "8.8.8.8") is None
+
+
+def test_the_far_end_of_a_cable_is_known_from_either_side() -> None:
+    """Only the host was asked who is at the other end; red's side follows from it."""
+    less = replace(tutorial(), peers=tuple(found for found in tutorial().peers if found.namespace == "host"))
+    assert set(mutual(less).peers) == set(tutorial().peers)
+    assert mutual(tutorial()) == tutorial()
+    moved = relinked(less, "red", "eth0", link=LinkRef(99, 0))
+    assert FoundPeer("red", 0, "host") not in mutual(moved).peers
 
 
 def test_a_saved_run_that_is_shown_again_looks_ahead_too() -> None:

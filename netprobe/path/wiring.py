@@ -1,0 +1,35 @@
+"""Who is at the other end of a cable, told from either side: both ends of a veth pair name each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from netprobe.model import FoundPeer, Snapshot
+
+
+def mutual(snapshot: Snapshot) -> Snapshot:
+    """The snapshot with each veth's far end known from both sides, where one side was asked.
+
+    If `host` says that its veth leads to eth0 of `blue`, then what `blue` calls the other end of eth0 is `host`.
+    """
+    known = {(found.namespace, found.nsid): found.peer for found in snapshot.peers}
+    told = tuple(found for found in _deduced(snapshot, known) if (found.namespace, found.nsid) not in known)
+    return replace(snapshot, peers=(*snapshot.peers, *dict.fromkeys(told))) if told else snapshot
+
+
+def _deduced(snapshot: Snapshot, known: dict[tuple[str, int], str | None]) -> Iterator[FoundPeer]:
+    for name, namespace in snapshot.namespaces.items():
+        for link in namespace.links:
+            if link.kind != "veth" or link.link is None or link.link.nsid is None:
+                continue
+            there = snapshot.namespaces.get(known.get((name, link.link.nsid)) or "")
+            far = there.link(link.link.index) if there is not None else None
+            if (
+                there is not None
+                and far is not None
+                and far.link is not None
+                and far.link.nsid is not None
+                and far.link.index == link.index
+            ):
+                yield FoundPeer(there.name, far.link.nsid, name)
