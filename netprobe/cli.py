@@ -340,9 +340,10 @@ def _terminal(settings: dict[str, Any], options: dict[str, Any]) -> Terminal:
 
     from .render.terminal import terminal
 
-    to_terminal = options.get("out") is None and sys.stdout.isatty()
+    stdout = sys.stdout if options.get("out") is None else None  # which is None, too, when the caller closed it
+    to_terminal = stdout is not None and stdout.isatty()
     columns = shutil.get_terminal_size((0, 0)).columns if to_terminal else 0
-    encoding = "utf-8" if options.get("out") else (sys.stdout.encoding or "ascii")
+    encoding = "utf-8" if stdout is None else (stdout.encoding or "ascii")
     return terminal(settings["color"], os.environ, isatty=to_terminal, columns=columns, encoding=encoding)
 
 
@@ -404,10 +405,12 @@ def run_line(arguments: list[str]) -> int:
     """Run one command line in this process; its exit code. Every error becomes a message and a code of the contract."""
     from .errors import NetprobeError
 
+    streams = sys.stdout, sys.stderr
     try:
         cli.main(arguments, prog_name="netprobe", standalone_mode=False)
     except SystemExit as done:
-        if isinstance(done.__context__, BrokenPipeError):  # click's answer to it is 1
+        if sys.stdout is not streams[0]:  # click wraps it, and answers 1, when it met a closed pipe
+            sys.stdout, sys.stderr = streams
             _let_go_of_stdout()
             return _PIPE_CLOSED
         return done.code if isinstance(done.code, int) else 0
