@@ -15,7 +15,8 @@ from .netfilter_expressions import element, word
 from .netfilter_kernel import KernelChain
 from .netfilter_statements import statements
 
-_TEXT = re.compile(r"^\t\t(.+?) # handle (\d+)$", re.MULTILINE | re.DOTALL)
+# A rule stands two tabs deep; nft breaks a long set into lines that stand deeper.
+_RULE = re.compile(r"^\t\t(\S.*(?:\n\t\t\t.*)*) # handle (\d+)$", re.MULTILINE)
 _TABLE = re.compile(r"^table (\S+) (\S+) \{(?: # handle \d+)?$", re.MULTILINE)
 _OBJECTS = ("quota", "limit", "counter", "ct helper", "ct timeout", "ct expectation", "secmark", "synproxy")
 
@@ -43,23 +44,13 @@ def read_listing(listing: bytes, texts: str, chains: Iterable[KernelChain], want
 
 
 def rule_texts(listing: str) -> dict[Key, dict[int, str]]:
-    """The text of each rule by (family, table) and handle, from `nft -a list ruleset`."""
+    """The text of each rule by (family, table) and handle, from `nft -a list ruleset`; nothing for no listing."""
     found: dict[Key, dict[int, str]] = {}
     heads = list(_TABLE.finditer(listing))
-    for head, following in zip(heads, [*heads[1:], None], strict=True):
-        body = listing[head.end() : following.start() if following else None]
-        rules: dict[int, str] = {}
-        for text, handle in _TEXT.findall(body):
-            rules[int(handle)] = " ".join(text.rpartition("\n\t\t")[2].split()) if "\n\t\t\t" not in text else _joined(text)
-        found[head[1], head[2]] = rules
+    ends = [head.start() for head in heads[1:]] + [len(listing)]
+    for head, end in zip(heads, ends, strict=False):
+        found[head[1], head[2]] = {int(rule[2]): " ".join(rule[1].split()) for rule in _RULE.finditer(listing, head.end(), end)}
     return found
-
-
-def _joined(text: str) -> str:
-    """A rule that nft broke into lines (a long set): from its own first line on."""
-    lines = text.split("\n")
-    start = max((n for n, line in enumerate(lines) if n == 0 or not line.startswith("\t\t\t")), default=0)
-    return " ".join(" ".join(lines[start:]).split())
 
 
 class _Draft:

@@ -11,6 +11,7 @@ import socket
 import struct
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
@@ -20,7 +21,7 @@ import rule_generator as make
 from netprobe.lab.topology import Interface, Neighbour, Route, Sysctl, Topology, Veth
 from netprobe.linux import netns
 from netprobe.linux.netfilter import read_ruleset
-from netprobe.model import Flow, Link, Protocol, Rule, Ruleset, Table
+from netprobe.model import ConntrackEntry, Flow, Link, Protocol, Rule, Ruleset, Table
 from netprobe.path.filter import FibAnswer, FibQuery, Packet, Reason, Ruling, Surroundings, Verdict, traverse
 
 OUT_MAC, SENDER_MAC, STATION_MAC = "02:00:00:00:02:01", make.IN_MAC, "02:00:00:00:02:02"
@@ -62,7 +63,7 @@ TOOLS = {"nft": ["nft", "-f", "-"], "iptables": ["iptables-nft-restore"], "iptab
 class Shot:
     """One packet to send: how, and what it is."""
 
-    mode: str  # "through" the host, "to" it, or "from" it
+    mode: str  # "through" the host, "to" it, "from" it, or "back" through it
     packet: Packet
 
 
@@ -122,38 +123,41 @@ def _track(packet: Packet) -> Packet:
     return replace(packet, state="invalid" if stray else "new", connection=None if stray else entry_of(flow, packet.zone))
 
 
-AROUND = Surroundings(_kind, _fib, _own, _track)
+def _known(packet: Packet, connection: ConntrackEntry, reply: bool) -> Packet:
+    """A later packet of a connection, as long as no rule has taken it away from conntrack or given it another zone."""
+    return replace(packet, state="established", connection=connection, reply=reply) if packet.zone == connection.zone else _track(packet)
 
 
-def predicted(ruleset: Ruleset, sent: Shot) -> tuple[list[Ruling], bool, str]:
-    """The rulings of the hooks that the packet passes, whether it comes through, and what ended it."""
+def predicted(ruleset: Ruleset, sent: Shot) -> tuple[list[Ruling], Packet, bool]:
+    """The rulings of the hooks that the packet passes, how it ends up, and whether it comes through."""
     rulings: list[Ruling] = []
-    packet = sent.packet
+    packet = replace(sent.packet, connection=None, reply=False)
+    connection, back = sent.packet.connection, sent.mode == "back"
+    around = Surroundings(_kind, _fib, _own, _track if connection is None else lambda seen: _known(seen, connection, back))
 
     def passes(hook: str) -> bool:
         nonlocal packet
-        rulings.append(traverse(ruleset, "ip", hook, packet, around=AROUND))
+        rulings.append(traverse(ruleset, "ip", hook, packet, around=around))
         packet = rulings[-1].packet
         return rulings[-1].verdict is Verdict.ACCEPT
 
     if sent.mode == "from":
         packet = replace(packet, oif=_leaving(packet.flow.dst))
-        if not passes("output"):
-            return rulings, False, "output"
+        through = passes("output")
         packet = replace(packet, oif=_leaving(packet.flow.dst))
-        return rulings, passes("postrouting"), "postrouting"
+        through = through and passes("postrouting")
+        return rulings, packet, through
     if not passes("prerouting"):
-        return rulings, False, "prerouting"
+        return rulings, packet, False
     if packet.flow.dst in OWN:
         passes("input")
-        return rulings, False, "input"
+        return rulings, packet, False
     assert packet.flow.ttl is not None
     if packet.flow.ttl <= 1:
-        return rulings, False, "ttl"
+        return rulings, packet, False
     packet = replace(packet.with_flow(ttl=packet.flow.ttl - 1), oif=_leaving(packet.flow.dst))
-    if not passes("forward"):
-        return rulings, False, "forward"
-    return rulings, passes("postrouting"), "postrouting"
+    through = passes("forward") and passes("postrouting")
+    return rulings, packet, through
 
 
 def _leaving(dst: str) -> Link:
@@ -257,19 +261,23 @@ class Senders:
         with netns.inside("/run/netns/near"):
             self.near = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
             self.near.bind(("eth0", 0))
+        with netns.inside("/run/netns/far"):
+            self.far = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+            self.far.bind(("eth0", 0))
         self.own = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
 
     def send(self, sent: Shot) -> None:
         if sent.mode == "from":
-            try:
+            with suppress(PermissionError):  # a rule of the output hook said no: that is an answer
                 self.own.sendto(frame(sent.packet), (sent.packet.flow.dst, 0))
-            except PermissionError:
-                pass  # a rule of the output hook said no: that is an answer
+        elif sent.mode == "back":
+            self.far.send(frame(sent.packet))
         else:
             self.near.send(frame(sent.packet))
 
     def close(self) -> None:
         self.near.close()
+        self.far.close()
         self.own.close()
 
 
@@ -287,18 +295,33 @@ def compare(engine: str, seed: int, shots: int) -> Verdicts:
             found.wrong.append(str(before.blind))
         found.rules = len(counts(before))
         for _ in range(shots):
-            sent = shot(rng)
-            senders.send(sent)
-            time.sleep(0.002)
-            after = read_ruleset(fd)
-            _judge(before, after, sent, found)
-            before = after
+            sent: Shot | None = shot(rng)
+            while sent is not None:
+                senders.send(sent)
+                time.sleep(0.002)
+                after = read_ruleset(fd)
+                _judge(before, after, sent, found)
+                sent, before = _answer(before, sent), after
     finally:
         senders.close()
         os.close(fd)
     if found.wrong:
         found.wrong.append(text)
     return found
+
+
+def _answer(ruleset: Ruleset, sent: Shot) -> Shot | None:
+    """The station's answer to a packet that came through, as a frame on its wire; None when there is none to send."""
+    rulings, packet, through = predicted(ruleset, sent)
+    if not through or sent.mode != "through" or packet.state != "new" or packet.connection is None or packet.oif is not OUT:
+        return None
+    if any(ruling.alternatives or ruling.verdict is not Verdict.ACCEPT for ruling in rulings):
+        return None
+    flow = replace(packet.flow.reversed(), ttl=20, length=packet.flow.length, src_mac=STATION_MAC, dst_mac=OUT_MAC)
+    if packet.flow.icmp_type == 13:
+        flow = replace(flow, icmp_type=14)
+    flags = ("syn", "ack") if packet.tcp_flags == ("syn",) else packet.tcp_flags
+    return Shot("back", Packet(flow, iif=OUT, df=False, tcp_flags=flags, connection=packet.connection))
 
 
 def _judge(before: Ruleset, after: Ruleset, sent: Shot, found: Verdicts) -> None:

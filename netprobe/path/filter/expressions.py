@@ -30,11 +30,14 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """The left side of a test, evaluated: its values and their types, one for each part of a concatenation."""
+    """The left side of a test, evaluated: its values and their types, one for each part of a concatenation.
 
-    values: tuple[Value, ...]
+    A part that is not known is None; `doubt` then says why, and matters only where the parts that are known fit.
+    """
+
+    values: tuple[Value | None, ...]
     kinds: tuple[Datatype, ...]
-    selector: str
+    doubt: Doubt | None = None
 
 
 def left(term: Term, packet: Packet, scene: Scene) -> Key | Doubt | None:
@@ -45,12 +48,12 @@ def left(term: Term, packet: Packet, scene: Scene) -> Key | Doubt | None:
     value = evaluate(term, packet, scene, kind)
     if value is None or isinstance(value, Doubt):
         return value
-    return Key((value,), (kind,), term.text)
+    return Key((value,), (kind,))
 
 
-def _concatenation(term: Term, packet: Packet, scene: Scene) -> Key | Doubt | None:
+def _concatenation(term: Term, packet: Packet, scene: Scene) -> Key | None:
     doubt: Doubt | None = None
-    values: list[Value] = []
+    values: list[Value | None] = []
     kinds: list[Datatype] = []
     for part in term.args:
         key = left(part, packet, scene)
@@ -58,10 +61,12 @@ def _concatenation(term: Term, packet: Packet, scene: Scene) -> Key | Doubt | No
             return None
         if isinstance(key, Doubt):
             doubt = key
+            values.append(None)
+            kinds.append(type_of(part))
         else:
             values += key.values
             kinds += key.kinds
-    return doubt or Key(tuple(values), tuple(kinds), " . ".join(part.text for part in term.args))
+    return Key(tuple(values), tuple(kinds), doubt)
 
 
 def type_of(term: Term) -> Datatype:
@@ -175,12 +180,11 @@ def _compare(op: str, key: Key, right: Term, packet: Packet, scene: Scene) -> bo
 def _equal(key: Key, right: Term, packet: Packet, scene: Scene, op: str) -> bool | Doubt:
     simple = literals(right)
     if len(key.values) == 1 and simple is not None:
-        if len(simple) == 1 and key.kinds[0].names is not None and "," in simple[0]:
-            return (key.values[0] == key.kinds[0].number(simple[0])) is (op == "==")
         return (key.values[0] in compiled(key.kinds[0], simple)) is (op == "==")
     if right.kind in ("set", "concat"):
         terms = right.args if right.kind == "set" else (right,)
-        return any(element.holds(key.values) for element in elements(key.kinds, terms)) is (op == "==")
+        fits = any(element.holds(key.values) for element in elements(key.kinds, terms))
+        return key.doubt if fits and key.doubt else fits is (op == "==")
     value = evaluate(right, packet, scene, key.kinds[0])
     if isinstance(value, Doubt):
         return value
@@ -242,10 +246,17 @@ def look_up(left_side: Term, source: Term, packet: Packet, scene: Scene) -> Term
     try:
         if source.kind == "ref":
             return _named(key, source.text, scene)
-        element = next((each for each in elements(key.kinds, source.args) if each.holds(key.values)), None)
+        return _held(key, source.args, Term("value"))
     except ValueError as error:
         return Doubt(Reason.UNKNOWN, str(error))
-    return element.data if element else None
+
+
+def _held(key: Key, terms: tuple[Term, ...], present: Term) -> Term | Doubt | None:
+    """The data of the element that holds the key, `present` for an element without data, None where none does."""
+    element = next((each for each in elements(key.kinds, terms) if each.holds(key.values)), None)
+    if element is None:
+        return None
+    return key.doubt or element.data or present
 
 
 def _named(key: Key, name: str, scene: Scene) -> Term | Doubt | None:
@@ -254,8 +265,9 @@ def _named(key: Key, name: str, scene: Scene) -> Term | Doubt | None:
     if named is None:
         return Doubt(Reason.UNKNOWN, f"set {name} is not there")
     if named.elements is not None:
-        element = next((each for each in elements(key.kinds, named.elements) if each.holds(key.values)), None)
-        return None if element is None else element.data or Term("value", name)
+        return _held(key, named.elements, Term("value", name))
+    if key.doubt:
+        return key.doubt
     query = SetQuery(scene.table.family, scene.table.name, name, tuple(_spelled(*each) for each in zip(key.values, key.kinds, strict=True)))
     asked = scene.ruleset.answer(query)
     if asked is None:
@@ -265,7 +277,7 @@ def _named(key: Key, name: str, scene: Scene) -> Term | Doubt | None:
     return (asked.data or Term("value", name)) if asked.member else None
 
 
-def _spelled(value: Value, kind: Datatype) -> str:
+def _spelled(value: Value | None, kind: Datatype) -> str:
     """A value as nft spells it, for a question to the kernel."""
     if isinstance(value, str) or kind is WORD:
         return str(value)

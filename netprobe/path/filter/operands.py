@@ -74,9 +74,11 @@ class Element:
     parts: tuple[Range, ...]
     data: Term | None
 
-    def holds(self, values: tuple[Value, ...]) -> bool:
-        """Whether this element's ranges hold these values."""
-        return len(values) == len(self.parts) and all(value in part for value, part in zip(values, self.parts, strict=True))
+    def holds(self, values: tuple[Value | None, ...]) -> bool:
+        """Whether this element's ranges hold these values; one that is not known (None) fits everywhere."""
+        if len(values) != len(self.parts):
+            return False
+        return all(value is None or value in part for value, part in zip(values, self.parts, strict=True))
 
 
 @lru_cache(maxsize=4096)

@@ -108,4 +108,4 @@ def whole(packet: Packet) -> Packet:
     """The packet put together again from its fragments, as connection tracking sees it (nf_defrag, priority -400)."""
     if packet.fragment is None:
         return packet
-    return replace(packet.with_flow(length=packet.fragment.whole), fragment=None)
+    return replace(packet.with_flow(length=packet.fragment.whole), fragment=None, df=False)
