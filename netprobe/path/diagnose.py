@@ -30,7 +30,7 @@ from netprobe.model import (
 
 from .case import Case
 from .overlay import best_sequence, frames, is_probe, lay, lost_sequence, sightings
-from .predict import Prediction
+from .prediction import Prediction
 from .refusal import from_beyond
 from .roots import root, root_outside
 from .translations import confirmed
@@ -110,7 +110,7 @@ def _verdict(case: Case) -> Verdict:
 
 def from_whom_it_was_asked(probe: Probe, answer: Observation) -> bool:
     """Whether an answer bears the address and port that were asked: a socket takes no other (in_pcb lookup, RFC 1122 4.1.3.5)."""
-    if answer.flow is None or probe.protocol in (Protocol.ARP, Protocol.ND) or "127." in answer.flow.src:
+    if answer.flow is None or probe.protocol in (Protocol.ARP, Protocol.ND) or answer.flow.src.startswith("127."):
         return True
     asked = (probe.destination.address or "").partition("%")[0]
     return answer.flow.src == asked and (answer.flow.sport in (None, probe.destination.port) or probe.destination.port is None)
@@ -121,12 +121,17 @@ def _predicted_verdict(prediction: Prediction | None) -> Verdict:
     if prediction is None:
         return Verdict.UNDETERMINED
     walks = [prediction.request, *([prediction.reply] if prediction.reply else [])]
-    unread = any(suspect.code == "unknown" for walk in walks for hop in walk.hops for suspect in hop.suspects)
-    if unread or any(walk.end is End.UNDETERMINED for walk in walks):
+    if _unread(prediction) or any(walk.end is End.UNDETERMINED for walk in walks):
         return Verdict.UNDETERMINED
     if prediction.stop is not None:
         return Verdict.UNREACHABLE
     return Verdict.UNDETERMINED if any(hop.suspects for walk in walks for hop in walk.hops) else Verdict.REACHABLE
+
+
+def _unread(prediction: Prediction) -> bool:
+    """Whether the way leads past rules that could not be read, so that the configuration said nothing for sure."""
+    walks = [prediction.request, *([prediction.reply] if prediction.reply else [])]
+    return any(suspect.code == "unknown" for walk in walks for hop in walk.hops for suspect in hop.suspects)
 
 
 def _all_refused(case: Case) -> bool:
@@ -187,6 +192,8 @@ def _rooted(case: Case, verdict: Verdict) -> Case:
     stop = _believed(case, verdict)
     if case.prediction is None or verdict in (Verdict.REACHABLE, Verdict.INTERMITTENT):
         return replace(case, stop=stop)
+    if any(o.kind == "refused" and o.text == "ENOBUFS" for o in case.observations):
+        return replace(case, stop=_crowded_neighbours(case))
     stranger = _from_another(case)
     if stop is None and stranger is not None:
         return replace(case, stop=_wrong_source(case, stranger), leg=Leg.REPLY)
@@ -199,6 +206,14 @@ def _rooted(case: Case, verdict: Verdict) -> Case:
         outside, leg = root_outside(case.snapshot, case.prediction)
         return replace(case, stop=outside, leg=leg if outside is not None else case.leg)
     return case
+
+
+def _crowded_neighbours(case: Case) -> Stop:
+    """The kernel has no room for one more neighbour (__neigh_create: ENOBUFS); the table is one for all namespaces."""
+    name = case.probe.source.namespace
+    key = "net.ipv4.neigh.default.gc_thresh3"
+    text = f"the kernel's neighbour table is full: it refuses {name} an entry for the next hop ({key})"
+    return Stop("neigh-table-full", Place(name, None, Stage.NEIGHBOUR), text, Object("sysctl", key, key), (f"sysctl -w {key}=4096",))
 
 
 def _from_another(case: Case) -> Observation | None:
@@ -240,7 +255,7 @@ def _agreement(case: Case, verdict: Verdict) -> Agreement:
     if verdict is Verdict.UNDETERMINED:
         return Agreement.OBSERVED_ONLY
     if verdict is not expected or (verdict is Verdict.REACHABLE and missed):
-        return Agreement.DISAGREE
+        return Agreement.OBSERVED_ONLY if _unread(case.prediction) else Agreement.DISAGREE
     return Agreement.CONFIRMED
 
 
