@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from netprobe.model import Cause, Confidence, Evidence, Hop, IcmpError, Leg, Observation, Place, Probe, Snapshot, Source, Stage, Stop
 
 from .overlay import frames, is_neighbour
-from .predict import Prediction
+from .prediction import Prediction
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from netprobe.model import End, Leg, Link, Namespace, Need, Nexthop, Object, PolicyRule, Probe, Route, Snapshot, Stage, Stop
 
 from . import fib, prefix, routing
-from .predict import Prediction, predict
+from .predict import predict
+from .prediction import Prediction
 from .stop import lost
 from .trail import Resolved, Routed
 

@@ -14,6 +14,14 @@ def explain_silence(ground: Ground, name: str, link: Link, address: str, owner: 
     port = _loose_port(ground, name, link, owner)
     if port is not None:
         return port
+    parent = _parent_of_one_another(ground, (name, link), owner)
+    if parent is not None:
+        text = (
+            f"{address} is on {owner[0]}/{owner[1].name}: a macvlan and its own parent {parent} cannot talk to each other" if owner else ""
+        )
+        return lost(
+            "macvlan-parent-isolated", name, link, Stage.TRANSMIT, text, object=Object("link", link.name, f"{link.name} {link.kind}")
+        )
     if link.kind == "macvlan" and link.macvlan_mode in ("private", "vepa") and not _is_gateway(ground.namespace(name), address):
         mode = f"{link.name} macvlan mode {link.macvlan_mode}"
         text = f"{link.name} in {name} is a macvlan in mode {link.macvlan_mode}: it does not reach its siblings, and nobody else answers"
@@ -41,6 +49,18 @@ def strayed(ground: Ground, name: str, link: Link, address: str) -> tuple[str, L
         far = ground.beyond(namespace.name, veth.link)
         if far is not None and any(a.address == address for a in ground.namespace(far[0]).addresses_of(far[1])):
             return far
+    return None
+
+
+def _parent_of_one_another(ground: Ground, asker: tuple[str, Link], owner: tuple[str, Link] | None) -> str | None:
+    """The parent's name when one of the two stands on the other as a macvlan."""
+    if owner is None:
+        return None
+    for upper, lower in ((asker, owner), (owner, asker)):
+        if upper[1].kind == "macvlan" and upper[1].link is not None:
+            found = ground.beyond(upper[0], upper[1].link)
+            if found is not None and (found[0], found[1].index) == (lower[0], lower[1].index):
+                return f"{lower[0]}/{lower[1].name}"
     return None
 
 

@@ -22,7 +22,7 @@ _POLICY = re.compile(r"chain (\S+) (\S+) (\S+) \{ policy (accept|drop); \}")
 
 
 def iptables(order: Order) -> Snapshot:
-    """`TOOL [-t TABLE] -D CHAIN NUMBER`, `-P CHAIN POLICY`, and `-A POSTROUTING … -j MASQUERADE`, the rule that NAT lacks most."""
+    """`TOOL [-t TABLE] -D CHAIN NUMBER`, `-P CHAIN POLICY`, and `-A|-I POSTROUTING … -j MASQUERADE`, the rule that NAT lacks most."""
     engine, family = TOOLS[order.tool]
     words, table = list(order.words), "filter"
     if words[0] == "-t":
@@ -33,8 +33,8 @@ def iptables(order: Order) -> Snapshot:
             return _edited(order, where, chain, lambda c: _without(c, [r for r in c.rules if r.number == int(number)]))
         case ["-P", chain, "ACCEPT" | "DROP" as policy]:
             return _edited(order, where, chain, lambda c: replace(c, policy=policy.lower()))
-        case ["-A", "POSTROUTING", *matches, "-j", "MASQUERADE"] if table == "nat":
-            return _masquerade(order, where, matches)
+        case ["-A" | "-I" as how, "POSTROUTING", *matches, "-j", "MASQUERADE"] if table == "nat":
+            return _masquerade(order, where, matches, first=how == "-I")
     raise KeyError(" ".join(words))
 
 
@@ -78,18 +78,21 @@ def _without(chain: Chain, gone: list[Rule]) -> Chain:
     """The chain without these rules; those behind move up, as their tools number them."""
     if not gone:
         raise KeyError(chain.name)
-    kept = [rule for rule in chain.rules if rule not in gone]
-    return replace(chain, rules=tuple(structs.replace(rule, number=number) for number, rule in enumerate(kept, 1)))
+    return _numbered(chain, [rule for rule in chain.rules if rule not in gone])
 
 
-def _masquerade(order: Order, where: tuple[str, str, str], matches: list[str]) -> Snapshot:
-    """Append the rule, into a nat table that is made where there is none yet."""
+def _numbered(chain: Chain, rules: list[Rule]) -> Chain:
+    return replace(chain, rules=tuple(structs.replace(rule, number=number) for number, rule in enumerate(rules, 1)))
+
+
+def _masquerade(order: Order, where: tuple[str, str, str], matches: list[str], first: bool) -> Snapshot:
+    """The rule at the end or the beginning of the chain, in a nat table that is made where there is none yet."""
     ruleset = _ruleset(order)
     table = ruleset.table(*where) or Table(*where)
     chain = table.chain("POSTROUTING") or Chain("POSTROUTING", (), "postrouting", 100, "nat")
     statements = (*_matches(matches, "ip6" if where[1] == "ip6" else "ip"), Statement("masquerade", text="-j MASQUERADE"))
-    text = " ".join(["-A POSTROUTING", *matches, "-j MASQUERADE"])
-    grown = replace(chain, rules=(*chain.rules, Rule(len(chain.rules) + 1, text, statements)))
+    made = Rule(0, " ".join(["-A POSTROUTING", *matches, "-j MASQUERADE"]), statements)
+    grown = _numbered(chain, [made, *chain.rules] if first else [*chain.rules, made])
     others = tuple(c for c in table.chains if c.name != "POSTROUTING")
     return _with_table(order, ruleset, replace(table, chains=(*others, grown)))
 

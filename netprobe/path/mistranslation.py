@@ -13,7 +13,7 @@ from netprobe.model import Hop, Leg, Link, Namespace, Object, Place, RouteQuery,
 from . import fib, prefix
 from .filter.objects import rule_decision
 from .filter.ruling import Decision
-from .predict import Prediction
+from .prediction import Prediction
 from .trail import Routed
 
 PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "fc00::/7")
@@ -70,7 +70,8 @@ def _untranslated(snapshot: Snapshot, prediction: Prediction, router: Routed, so
             return None  # translated to the router's own address on that link: the way back is broken elsewhere
         rule = made.object.id if made.object else "a rule"
         text = f"{rule} of {namespace.name} gives packets the source {source}, which has no way back to {namespace.name}"
-        return Stop("nat-wrong-address", place, text, made.object, _masquerade(source, out), proof)
+        private = next(c.before for c in made.changes if c.field == "src")
+        return Stop("nat-wrong-address", place, text, made.object, _masquerade(private, out, "-I"), proof)
     if not _is_private(source) or namespace.ruleset is None or namespace.ruleset.blind:
         return None
     passed_over = next(_source_rules(namespace, out, source), None)
@@ -79,7 +80,7 @@ def _untranslated(snapshot: Snapshot, prediction: Prediction, router: Routed, so
         text = (
             f"{namespace.name} forwards {source} out of {out.name if out else '?'} untranslated: {id} exists, but does not get this packet"
         )
-        return Stop("nat-wrong-match", place, text, passed_over.object, _masquerade(source, out), (passed_over.object.text, *proof))
+        return Stop("nat-wrong-match", place, text, passed_over.object, _masquerade(source, out, "-I"), (passed_over.object.text, *proof))
     six = "6" if ":" in source else ""
     text = f"{namespace.name} forwards {source} out of {out.name if out else '?'} untranslated, and the far end has no way back to it"
     object = Object("nat-rule", f"ip{six}tables nat POSTROUTING", "no rule translates this packet")
@@ -90,9 +91,10 @@ def _is_private(address: str) -> bool:
     return any(prefix.contains(p, address) for p in PRIVATE)
 
 
-def _masquerade(source: str, out: Link | None) -> tuple[str, ...]:
+def _masquerade(source: str, out: Link | None, how: str = "-A") -> tuple[str, ...]:
+    """The rule that translates `source`; before all others ("-I") where one of them would keep the packet from it."""
     six = "6" if ":" in source else ""
-    return (f"ip{six}tables -t nat -A POSTROUTING -s {source} -o {out.name if out else 'INTERFACE'} -j MASQUERADE",)
+    return (f"ip{six}tables -t nat {how} POSTROUTING -s {source} -o {out.name if out else 'INTERFACE'} -j MASQUERADE",)
 
 
 def _changed(hops: tuple[Hop, ...], namespace: str, *fields: str) -> Hop | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from netprobe.model import (
     End,
@@ -19,41 +19,12 @@ from netprobe.model import (
     Walk,
 )
 
-from . import endings, exchange, fib, routing, stack
+from . import addressing, endings, exchange, fib, routing, stack
 from .ground import Ground, Lacking, Packet
+from .prediction import Prediction
 from .segment import Segment
 from .stop import lost
-from .trail import Ended, Resolved, Routed, Trail
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """Both ways as the configuration would have them. `reply` is None where the request gets no answer.
-
-    `probe` is the probe with its source address chosen. `ending` says why a delivered request gets no answer, or a refusal.
-    `routed` are the routing decisions on both ways, in order, `resolved` the neighbour entries used.
-    """
-
-    probe: Probe
-    request: Walk
-    reply: Walk | None = None
-    ending: Stop | None = None
-    routed: tuple[Routed, ...] = ()
-    resolved: tuple[Resolved, ...] = ()
-
-    @property
-    def stop(self) -> Stop | None:
-        """The first thing that stops the probe, on either way."""
-        return self.request.stop or self.ending or (self.reply.stop if self.reply else None)
-
-    @property
-    def leg(self) -> Leg | None:
-        """The leg that is stopped, or None when both ways are free."""
-        if self.request.stop is not None:
-            return Leg.REQUEST
-        if self.ending is not None:
-            return endings.leg_of(self.ending)
-        return Leg.REPLY if self.reply is not None and self.reply.stop is not None else None
+from .trail import Ended, Routed, Trail
 
 
 def predict(snapshot: Snapshot, probe: Probe, ask: bool = True) -> Prediction | tuple[Need, ...]:
@@ -148,8 +119,10 @@ def _with_source(ground: Ground, probe: Probe) -> Probe | Prediction:
         link = namespace.link(decision.leg.index) if decision.leg else None
         kind = "IPv6" if ":" in dst else "IPv4"
         text = f"{name} has no {kind} address to send from"
-        stop = lost("addr-missing", name, link, Stage.ROUTE, text, object=Object("address", f"dev {link.name if link else '?'}", text),
-                    fix=(f"ip addr add ADDRESS/LENGTH dev {link.name if link else 'INTERFACE'}",))  # fmt: skip
+        device = link.name if link else "INTERFACE"
+        nothing = lost("addr-missing", name, link, Stage.ROUTE, text, object=Object("address", f"dev {device}", text),
+                       fix=(f"ip addr add ADDRESS/LENGTH dev {device}",))  # fmt: skip
+        stop = (addressing.refused(namespace, 6) if ":" in dst else None) or nothing
         return Prediction(probe, Walk((), End.DROP, stop), routed=routed)
     return replace(probe, source=replace(probe.source, address=src))
 

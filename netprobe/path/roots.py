@@ -9,9 +9,9 @@ from dataclasses import replace
 
 from netprobe.model import End, Hop, Leg, Object, Place, Probe, Snapshot, Stage, Stop
 
-from . import counterfactual, mistranslation, prefix
+from . import addressing, counterfactual, mistranslation, prefix
 from .fib import describe
-from .predict import Prediction
+from .prediction import Prediction
 from .stop import lost
 
 # Ends that a wrong turn earlier on the way can explain.
@@ -26,18 +26,48 @@ def root(snapshot: Snapshot, probe: Probe, prediction: Prediction, stop: Stop) -
     """The root behind `stop`, the predicted end, and the leg it counts to (None: as predicted)."""
     if (hint := counterfactual.root(snapshot, prediction, only="route-wrong-src")) is not None:
         return hint.stop, hint.leg
+    if (found := addressing.root(snapshot, prediction, stop)) is not None:
+        return found, None
     if (found := mistranslation.root(snapshot, prediction, stop)) is not None:
         return found, None
     if stop.code == "ttl-expired" and (found := _short_lived(snapshot, probe, prediction, stop)) is not None:
         return found, None
     if stop.code in _UNHEARD and (found := _wrong_nexthop(snapshot, prediction, stop)) is not None:
         better = counterfactual.root(snapshot, prediction)
-        return (better.stop, better.leg) if better is not None else (found, None)
+        return (better.stop, better.leg) if better is not None else (_of_several(snapshot, prediction, found), None)
+    if stop.code == "route-loop":
+        return _looping(snapshot, prediction, stop)
+    if (found := addressing.same_mac(snapshot, prediction, stop)) is not None:
+        return found, None
     if stop.code in _ASTRAY or _came_back(prediction, stop):
         candidate = counterfactual.root(snapshot, prediction)
         if candidate is not None:
             return candidate.stop, candidate.leg
     return stop, None
+
+
+def _of_several(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop:
+    """A dead gateway that is one leg of a multipath route."""
+    routed = next((r for r in reversed(prediction.routed) if r.leg is prediction.leg), None)
+    if routed is None or routed.decision.route is None or len(routed.decision.route.nexthops) < 2 or routed.decision.leg is None:
+        return stop
+    link = snapshot[routed.namespace].link(routed.decision.leg.index)
+    named = describe(routed.decision.route, routed.decision.leg, link.name if link else None)
+    text = f"{named}, one leg of several in {routed.namespace}, is dead"
+    return replace(stop, code="ecmp-dead-nexthop", text=text)
+
+
+def _looping(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> tuple[Stop, Leg | None]:
+    """The route that sends a packet back to where it came from; the one whose absence would let it arrive, if there is one."""
+    candidate = counterfactual.root(snapshot, prediction)
+    if candidate is not None:
+        return replace(candidate.stop, code="route-loop", proof=(stop.text,)), candidate.leg
+    last = next((r for r in reversed(prediction.routed) if r.decision.route is not None), None)
+    if last is None or last.decision.route is None:
+        return stop, None
+    link = snapshot[last.namespace].link(last.decision.leg.index) if last.decision.leg else None
+    named = describe(last.decision.route, last.decision.leg, link.name if link else None)
+    return replace(stop, object=Object("route", named, named), text=f"{stop.text}: {last.namespace} routes {last.dst} by {named}"), None
 
 
 def _came_back(prediction: Prediction, stop: Stop) -> bool:

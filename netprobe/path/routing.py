@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from netprobe.model import Link, Namespace, Nexthop, Object, PolicyRule, Protocol, Route, RouteAnswer, RouteQuery, Stage, Stop
 
-from . import fib, prefix, source_check
+from . import addressing, fib, prefix, source_check
 from .fib import Decision
 from .ground import Ground, Packet
 from .stop import link_down, lost
@@ -86,6 +86,8 @@ def no_route(namespace: Namespace, packet: Packet) -> Stop:
     down = _down_link(namespace, packet.flow.dst)
     if down is not None:
         return link_down(namespace.name, down, Stage.ROUTE)
+    if packet.flow.version == 6 and (off := addressing.disabled(namespace, real) or addressing.refused(namespace, 6)) is not None:
+        return off
     bare = [link for link in real if link.up and not _has_address(namespace, link, packet.flow.version)]
     if len(bare) == len(real):
         text = f"{bare[0].name} in {namespace.name} has no IPv{packet.flow.version} address, and so there are no routes by it"
@@ -143,6 +145,20 @@ def _refuses_routers(namespace: Namespace, links: list[Link]) -> Stop | None:
 
 def _has_address(namespace: Namespace, link: Link, version: int) -> bool:
     return any(prefix.version(a.address) == version and a.scope != "link" for a in namespace.addresses_of(link))
+
+
+def local_rule_missing(namespace: Namespace, packet: Packet) -> Stop | None:
+    """The namespace has the address, but no policy rule asks the local table first, and so it does not know its own."""
+    if namespace.owner_of(packet.flow.dst) is None:
+        return None
+    rules = fib.rules_for(namespace, packet.flow.version)
+    local = next((r for r in rules if r.action == "lookup" and r.table == fib.LOCAL), None)
+    if local is not None and local == rules[0]:
+        return None
+    text = f"{packet.flow.dst} is {namespace.name}'s own, but no policy rule looks it up in the table local first"
+    id = "0: from all lookup local"
+    return lost("rule-local-missing", namespace.name, None, Stage.ROUTE, text, object=Object("policy-rule", id, f"{id} (missing)"),
+                fix=(f"ip{_six(packet)} rule add pref 0 from all lookup local",))  # fmt: skip
 
 
 def _down_link(namespace: Namespace, dst: str) -> Link | None:

@@ -172,7 +172,9 @@ class Segment:
             return (*up, *self._flood(namespace, bridge, port, packet, depth))
         entry = fdb_lookup(namespace, bridge, mac)
         if entry is not None and (entry.local or entry.index == bridge.index):
-            return (self._to_host(name, bridge, port, packet),)
+            passed_up = self._to_host(name, bridge, port, packet)
+            mine = mac in (bridge.mac, port.mac if port else bridge.mac)
+            return (passed_up if mine or passed_up.at is None else _swallowed(passed_up, name, bridge, entry),)
         if entry is None and mac == bridge.mac:
             return (self._to_host(name, bridge, port, packet),)
         out = namespace.link(entry.index) if entry else None
@@ -344,6 +346,15 @@ def _settings(port: Link) -> BridgePort:
 
 def _state(port: Link) -> str:
     return _settings(port).state
+
+
+def _swallowed(branch: Branch, name: str, bridge: Link, entry: FdbEntry) -> Branch:
+    """A frame that an FDB entry sends up to the host, which has no such MAC and ignores it."""
+    id = f"{entry.mac} dev {bridge.name}"
+    text = f"the FDB of {bridge.name} takes {entry.mac} for the host's own: frames for it go no further"
+    stop = lost("fdb-wrong-entry", name, bridge, Stage.BRIDGE_INPUT, text, object=Object("fdb-entry", id, f"{id} {entry.state}"),
+                fix=(f"bridge fdb del {id} self local",))  # fmt: skip
+    return replace(branch, at=None, stop=stop)
 
 
 def _misled(branch: Branch, name: str, bridge: Link, out: Link, entry: FdbEntry) -> Branch:

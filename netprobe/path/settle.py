@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from netprobe.model import End, Observation, Probe
 
-from .predict import Prediction
+from .prediction import Prediction
 
 # After the last send, in ns: how long a refusal or a loss that was predicted must stay unchallenged before it is believed.
 _QUIET = 120_000_000

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from netprobe.model import End, Link, Namespace, Object, Stage, Stop
+from netprobe.model import End, Link, Namespace, Object, Place, Stage, Stop
 
 from . import fib, hooks, ipsec, prefix, routing, tracking
 from .fib import Decision
@@ -102,6 +102,11 @@ def receive(trail: Trail, name: str, link: Link, packet: Packet) -> Departure:
     arriving = passed.packet
     decision = routing.decide(trail.ground, name, routing.query(arriving, link))
     trail.decided(name, decision, arriving, link)
+    if (
+        decision.type not in ("local", "broadcast", "multicast")
+        and (unruled := routing.local_rule_missing(namespace, arriving)) is not None
+    ):
+        raise trail.drop(unruled)
     refused = routing.refuse_input(trail.ground, name, link, arriving, decision)
     if refused is not None:
         raise trail.drop(refused)
@@ -116,7 +121,7 @@ def _ipv6_off(namespace: Namespace, link: Link) -> bool:
 
 def _deliver(trail: Trail, namespace: Namespace, link: Link, packet: Packet) -> None:
     """INPUT, and the packet is there. Always raises Ended."""
-    if blocked := ipsec.check(namespace, "in", link, packet):
+    if blocked := ipsec.check(namespace, "in", link, packet) or _no_room_for_pieces(namespace, link, packet):
         raise trail.drop(blocked)
     passed = hooks.on_ip(trail.ground, namespace.name, "input", packet, link, None, trail)
     if passed.changes or passed.note:
@@ -127,6 +132,26 @@ def _deliver(trail: Trail, namespace: Namespace, link: Link, packet: Packet) -> 
     trail.add(namespace.name, link, Stage.DELIVER, passed.packet, f"{passed.packet.flow.dst} is {namespace.name}'s own")
     trail.arrived = (namespace.name, link, passed.packet)
     raise Ended(End.DELIVER)
+
+
+def _no_room_for_pieces(namespace: Namespace, link: Link, packet: Packet) -> Stop | None:
+    """A packet in pieces that the receiver has no memory to put together (net/ipv4/inet_fragment.c)."""
+    key = "net.ipv6.ip6frag_high_thresh" if packet.flow.version == 6 else "net.ipv4.ipfrag_high_thresh"
+    limit = int(namespace.sysctl(key, "4194304") or 4194304)
+    if not packet.fragments or limit > (packet.flow.length or 0):
+        return None
+    return replace(
+        _sysctl(
+            namespace.name,
+            link,
+            "frag-reassembly",
+            key,
+            str(limit),
+            "4194304",
+            f"{namespace.name} has no room for pieces of packets: {key} = {limit}",
+        ),
+        place=Place(namespace.name, link.name, Stage.INPUT),
+    )
 
 
 def _forward(trail: Trail, namespace: Namespace, link: Link, packet: Packet, decision: Decision) -> Departure:

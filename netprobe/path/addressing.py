@@ -1,0 +1,106 @@
+"""Addresses as the root of a loss: of another subnet, of a family that is off, refused by duplicate detection, borne twice. Pure."""
+
+from __future__ import annotations
+
+from netprobe.model import InterfaceAddress, Leg, Link, Namespace, Object, Place, Snapshot, Stage, Stop
+
+from . import prefix
+from .prediction import Prediction
+from .stop import lost
+
+_MISLED = {
+    "nat-missing", "nat-wrong-match", "no-route", "neigh-no-answer", "route-wrong-nexthop", "martian-source", "forwarding-off",
+    "neigh-wrong-entry",
+}  # fmt: skip
+
+
+def disabled(namespace: Namespace, links: list[Link]) -> Stop | None:
+    """IPv6 switched off on an interface that could carry the packet (disable_ipv6, ip-sysctl)."""
+    for link in links:
+        key = f"net.ipv6.conf.{link.name.replace('.', '/')}.disable_ipv6"
+        if link.up and namespace.sysctl(key, "0") == "1":
+            text = f"IPv6 is switched off on {link.name} of {namespace.name}: {key} = 1"
+            return lost("ipv6-disabled", namespace.name, link, Stage.ROUTE, text, object=Object("sysctl", key, f"{key} = 1"),
+                        fix=(f"sysctl -w {key}=0",))  # fmt: skip
+    return None
+
+
+def refused(namespace: Namespace, version: int) -> Stop | None:
+    """An IPv6 address that is not used because another station has it (RFC 4862, duplicate address detection)."""
+    for address in namespace.addresses:
+        if version == 6 and "dadfailed" in address.flags and address.scope == "global":
+            link = namespace.link(address.index)
+            written = f"{address.address}/{address.prefixlen} dev {link.name if link else '?'}"
+            text = f"{namespace.name} does not use {address.address}: duplicate address detection found another station that has it"
+            return lost(
+                "addr-dad-failed", namespace.name, link, Stage.ROUTE, text, object=Object("address", written, f"{written} dadfailed")
+            )
+    return None
+
+
+def root(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop | None:
+    """The sender's address as the root of `stop`: it belongs to no network of the segment it is used on."""
+    if stop.code not in _MISLED:
+        return None
+    return _wrong_subnet(snapshot, prediction)
+
+
+def _wrong_subnet(snapshot: Snapshot, prediction: Prediction) -> Stop | None:
+    """The sender and the first router behind its wire have addresses of networks that do not hold each other."""
+    asked = [r for r in prediction.routed if r.leg is Leg.REQUEST]
+    if len(asked) < 2 or asked[1].iif is None or asked[0].decision.leg is None:
+        return None
+    here, there, iif = snapshot[asked[0].namespace], snapshot[asked[1].namespace], asked[1].iif
+    out, source = here.link(asked[0].decision.leg.index), asked[1].src
+    own = next((a for a in here.addresses if a.address == source and out is not None and a.index == out.index), None)
+    others = [a for a in there.addresses_of(iif) if prefix.version(a.address) == prefix.version(source) and a.scope == "global"]
+    if own is None or out is None or not others or not _is_network(own) or any(_share(own, a) or not _is_network(a) for a in others):
+        return None
+    theirs = ", ".join(f"{a.address}/{a.prefixlen}" for a in others)
+    written = f"{own.address}/{own.prefixlen} dev {out.name}"
+    text = (
+        f"{own.address}/{own.prefixlen} of {here.name}/{out.name} is of another network than {theirs} of {there.name}/{iif.name} beside it"
+    )
+    fix = (f"ip addr add RIGHT-ADDRESS/{others[0].prefixlen} dev {out.name}; ip addr del {own.address}/{own.prefixlen} dev {out.name}",)
+    return Stop("addr-wrong-subnet", Place(here.name, out.name, Stage.ROUTE), text, Object("address", written, written), fix)
+
+
+def _is_network(address: InterfaceAddress) -> bool:
+    """Whether the prefix says anything about neighbours: a host prefix does not."""
+    return address.prefixlen < (127 if ":" in address.address else 31)
+
+
+def _share(one: InterfaceAddress, other: InterfaceAddress) -> bool:
+    """Whether one of two addresses lies in the other's network."""
+    first, second = (prefix.network(a.address, a.prefixlen) for a in (one, other))
+    return prefix.contains(first, other.address) or prefix.contains(second, one.address)
+
+
+def same_mac(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop | None:
+    """Two stations with one MAC address: the bridge sends their frames to whoever spoke last."""
+    walk = prediction.request if prediction.request.stop is not None else prediction.reply
+    framed = [hop for hop in walk.hops if hop.flow.dst_mac] if walk is not None else []
+    if not framed or stop.code in ("filtered-by-rule", "policy-drop"):
+        return None
+    mac = framed[-1].flow.dst_mac
+    bearers = [
+        (n.name, link)
+        for n in snapshot.namespaces.values()
+        for link in n.links
+        if link.mac == mac and link.master is None and link.kind != "bridge"
+    ]
+    spaces = {name for name, _ in bearers}
+    if len(spaces) < 2:
+        return None
+    name, link = next(((n, li) for n, li in bearers if (n, li.name) != (stop.place.namespace, stop.place.interface)), bearers[0])
+    everybody = ", ".join(f"{n}/{li.name}" for n, li in bearers)
+    text = f"{everybody} have the same MAC address {mac}: frames for one of them go to the other"
+    fix = (f"ip link set {link.name} down; ip link set {link.name} address NEW-MAC; ip link set {link.name} up",)
+    return Stop(
+        "mac-duplicate",
+        Place(name, link.name, Stage.BRIDGE),
+        text,
+        Object("link", link.name, f"{link.name} link/ether {mac}"),
+        fix,
+        (stop.text,),
+    )
