@@ -1,4 +1,4 @@
-"""What answers in a lab: TCP accepts and closes, UDP sends back what it got. One child process serves all; it ends with the lab."""
+"""What answers in a lab: TCP accepts and closes, UDP sends back what it got. Each service is a process of its own; it ends with the lab."""
 
 from __future__ import annotations
 
@@ -6,22 +6,28 @@ import os
 import selectors
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from .namespaces import entered
+from .private import LAB_FOLDER
 from .topology import Service, Topology
 
-_BACKLOG = 512
+_FOLDER = f"{LAB_FOLDER}/services"
 _LARGEST_DATAGRAM = 65535
 
 
 def start(topology: Topology) -> None:
     """Open every service of the topology and serve them from now on. When this returns they answer."""
-    sockets = [opened for service in topology.services for opened in _open(service, topology)]
-    if not sockets:
-        return
-    if os.fork() == 0:
+    for service in topology.services:
+        run(service, (service.address,) if service.address else topology.addresses(service.namespace))
+
+
+def run(service: Service, addresses: Sequence[str]) -> None:
+    """Serve one service on these addresses, in a process of its own, from now on. OSError when an address is not there or taken."""
+    sockets = [*_open(service, addresses)]
+    if (child := os.fork()) == 0:
         try:
             _detach()
             _serve(sockets)
@@ -29,11 +35,24 @@ def start(topology: Topology) -> None:
             os._exit(1)
     for opened in sockets:
         opened.close()
+    Path(_FOLDER).mkdir(parents=True, exist_ok=True)
+    _note(service.namespace, service.protocol, service.port).write_text(str(child))
 
 
-def _open(service: Service, topology: Topology) -> Iterator[socket.socket]:
+def signalled(namespace: str, protocol: str, port: int, number: signal.Signals) -> None:
+    """Send a signal to the process of a service; one that ends it is waited for. Raises FileNotFoundError when there is none."""
+    pid = int(_note(namespace, protocol, port).read_text())
+    os.kill(pid, number)
+    if number is signal.SIGKILL:
+        os.waitpid(pid, 0)
+
+
+def _note(namespace: str, protocol: str, port: int) -> Path:
+    return Path(_FOLDER, f"{namespace}-{protocol}-{port}")
+
+
+def _open(service: Service, addresses: Sequence[str]) -> Iterator[socket.socket]:
     """One socket for each address: UDP answers come from the address asked only when the socket is bound to it."""
-    addresses = (service.address,) if service.address else topology.addresses(service.namespace)
     kind = socket.SOCK_STREAM if service.protocol == "tcp" else socket.SOCK_DGRAM
     for address in addresses:
         with entered(service.namespace):
@@ -42,7 +61,9 @@ def _open(service: Service, topology: Topology) -> Iterator[socket.socket]:
         opened.bind((address, service.port))
         opened.setblocking(False)
         if kind == socket.SOCK_STREAM:
-            opened.listen(_BACKLOG)
+            opened.listen(service.backlog)
+        elif service.receive_buffer is not None:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, service.receive_buffer)
         yield opened
 
 

@@ -174,13 +174,16 @@ class Rules:
 class Service:
     """Something that answers: TCP accepts and closes, UDP sends back what it got, from the address that was asked.
 
-    `address` None means every address of the namespace.
+    `address` None means every address of the namespace, with a socket for each; "0.0.0.0" is one socket for all.
+    `backlog` connections may wait to be accepted, `receive_buffer` bytes (None: the kernel's default) to be read.
     """
 
     namespace: str
     protocol: Literal["tcp", "udp"]
     port: int
     address: str | None = None
+    backlog: int = 512
+    receive_buffer: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
