@@ -6,12 +6,13 @@ neither chunks nor a connection to keep: the body ends where the engine closes.
 
 from __future__ import annotations
 
-import json
+import os
 import socket
 import time
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
+
+import msgspec
 
 LIMIT_S = 2.0
 LARGEST = 64 << 20  # bytes; a list of ten thousand containers has 20 MB
@@ -24,17 +25,17 @@ class Silent(OSError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer: its status, the server's own name ("Docker/28.5.0 (linux)", "Libpod/5.4.0 (linux)"), and the JSON in it."""
+    """An HTTP answer: its status, the server's own name ("Docker/28.5.0 (linux)", "Libpod/5.4.0 (linux)"), and its JSON."""
 
     status: int
     server: str
-    content: Any
+    body: bytes
 
 
 def get(address: str, path: str, limit_s: float = LIMIT_S) -> Answer:
     """What the engine at the socket `address` answers to GET `path`.
 
-    Raises Silent after `limit_s` seconds, another OSError when there is no engine, ValueError when it does not speak HTTP and JSON.
+    Raises Silent after `limit_s` seconds, another OSError when there is no engine, ValueError when it does not speak HTTP.
     """
     deadline = time.monotonic() + limit_s
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as connection:
@@ -70,16 +71,16 @@ def _parsed(raw: bytes) -> Answer:
     if not version.startswith("HTTP/1.") or not status.isdigit():
         raise ValueError("it does not speak HTTP")
     headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    return Answer(int(status), headers.get("server", ""), json.loads(body))
+    return Answer(int(status), headers.get("server", ""), body)
 
 
 def inspect(name: str) -> str:
     """The path of one container's description."""
-    return f"/containers/{quote(name, safe='')}/json"
+    return f"/containers/{quote(os.fsencode(name), safe='')}/json"
 
 
 def listing(**filters: str) -> str:
     """The path of the list of all containers, running or not, that pass `filters` (name=REGEX, id=PREFIX)."""
     if not filters:
         return "/containers/json?all=1"
-    return f"/containers/json?all=1&filters={quote(json.dumps({key: [value] for key, value in filters.items()}))}"
+    return f"/containers/json?all=1&filters={quote(msgspec.json.encode({key: [value] for key, value in filters.items()}))}"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TypeVar
+
+import msgspec
 
 from .api import LIMIT_S, Answer, Silent, get, inspect, listing
 from .container import SHORT_ID, Container
-from .descriptions import described_container, listed_container
+from .descriptions import Described, Listed
 from .sockets import Sockets
 
+_T = TypeVar("_T")
 PODMANS_NAME = "Libpod"  # how Podman signs its answers, also at a socket with Docker's name
 
 
@@ -39,7 +42,7 @@ class Client:
         """Every container, without its process."""
         for address in self._sockets().paths:
             answer = self._get(address, listing(), LIMIT_S)
-            yield from (listed_container(self._signed(answer), entry) for entry in _entries(answer))
+            yield from (entry.container(self._signed(answer)) for entry in self._read(answer, address, list[Listed]) or ())
 
     def _sockets(self) -> Sockets:
         if self._found is None:
@@ -49,14 +52,15 @@ class Client:
 
     def _described_by(self, address: str, name: str, limit_s: float) -> Iterator[Container]:
         answer = self._get(address, inspect(name), limit_s)
-        first = described_container(self._signed(answer), answer.content) if answer and isinstance(answer.content, dict) else None
+        described = self._read(answer, address, Described)
+        first = described.container(self._signed(answer)) if described else None
         if first is not None:
             yield first
         if SHORT_ID.fullmatch(name) and (first is None or first.name == name):  # the engine prefers a name to an id: see both
-            others = self._get(address, listing(id=name), limit_s)
-            for identity in [str(entry.get("Id")) for entry in _entries(others)]:
-                if identity != name and (first is None or identity != first.id):
-                    yield from self._described_by(address, identity, limit_s)
+            others = self._read(self._get(address, listing(id=name), limit_s), address, list[Listed])
+            for other in others or ():
+                if other.id != name and (first is None or other.id != first.id):
+                    yield from self._described_by(address, other.id, limit_s)
 
     def _get(self, address: str, path: str, limit_s: float) -> Answer | None:
         """The engine's answer, None when it has none. An engine that fails is not asked again, unless it was only glanced at."""
@@ -71,6 +75,14 @@ class Client:
             return None
         return answer if answer.status == 200 else None
 
+    def _read(self, answer: Answer | None, address: str, kind: type[_T]) -> _T | None:
+        """What an answer says; None for no answer, and for one that makes no sense: that engine is not asked again."""
+        try:
+            return msgspec.json.decode(answer.body, type=kind) if answer else None
+        except msgspec.MsgspecError:
+            self._failed.add(address)
+            return None
+
     def _remark(self, address: str, error: OSError | ValueError) -> None:
         """A socket that nobody serves is no news; one that hangs, or refuses us, is."""
         if isinstance(error, (Silent, PermissionError)):
@@ -80,9 +92,3 @@ class Client:
     def _signed(self, answer: Answer | None) -> str:
         """Which engine has answered: Podman may listen at Docker's address."""
         return "podman" if answer and answer.server.startswith(PODMANS_NAME) else self._kind
-
-
-def _entries(answer: Answer | None) -> list[dict[str, Any]]:
-    """The objects of an answer that is a list."""
-    content = answer.content if answer else None
-    return [entry for entry in content if isinstance(entry, dict)] if isinstance(content, list) else []

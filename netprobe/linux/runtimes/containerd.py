@@ -5,11 +5,12 @@ Source: containerd, core/runtime/v2/bundle.go: STATE/io.containerd.runtime.v2.ta
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+import msgspec
+from msgspec import Struct
 
 from .census import Census
 from .container import Container
@@ -37,18 +38,23 @@ class Task:
         except (OSError, ValueError):
             return 0
 
-    def settings(self) -> Mapping[str, Any]:
-        """Its OCI runtime configuration; empty when it cannot be read."""
-        try:
-            content = json.loads((self.folder / "config.json").read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return content if isinstance(content, dict) else {}
-
     def annotations(self) -> Mapping[str, str]:
         """What its maker wrote on it."""
-        found = self.settings().get("annotations")
-        return found if isinstance(found, dict) else {}
+        return annotations_of(self.folder / "config.json")
+
+
+class _Bundle(Struct):
+    """The part of an OCI runtime configuration that tells who a container is."""
+
+    annotations: Mapping[str, str] | None = None
+
+
+def annotations_of(configuration: Path) -> Mapping[str, str]:
+    """The annotations in an OCI runtime configuration; none when it cannot be read."""
+    try:
+        return msgspec.json.decode(configuration.read_bytes(), type=_Bundle).annotations or {}
+    except (OSError, msgspec.MsgspecError):
+        return {}
 
 
 class Tasks:
@@ -111,5 +117,5 @@ class Containerd:
 
 
 def _container(task: Task) -> Container:
-    name = "" if task.namespace == DOCKERS else str(task.annotations().get(NAME) or "")
+    name = "" if task.namespace == DOCKERS else task.annotations().get(NAME, "")
     return Container("containerd", task.id, name or task.id, task.pid)

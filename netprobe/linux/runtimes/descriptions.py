@@ -4,61 +4,101 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+
+from msgspec import Struct, field
 
 from .container import Container
 
-
-def described_container(kind: str, entry: Mapping[str, Any]) -> Container:
-    """A container from the answer to /containers/NAME/json (ContainerInspect), or from Docker's own config.v2.json."""
-    state = entry.get("State") or {}
-    status = str(state.get("Status") or _status(state))
-    ended = status in ("exited", "dead", "restarting", "removing", "stopped")
-    return Container(
-        kind,
-        str(entry.get("Id") or entry.get("ID") or ""),
-        str(entry.get("Name") or "").lstrip("/"),
-        int(state.get("Pid") or 0),
-        status,
-        str((entry.get("HostConfig") or {}).get("NetworkMode") or ""),
-        _networks(entry),
-        int(state.get("ExitCode") or 0) if ended else None,
-        moment(str(state.get("FinishedAt") or "")) if ended else None,
-    )
+NEVER = "0001-01-01T00:00:00Z"  # Go's zero time
 
 
-def _status(state: Mapping[str, Any]) -> str:
-    """The word for a state that is given as flags, in the order in which Docker decides it (daemon/container/state.go)."""
-    if state.get("Running"):
-        return "paused" if state.get("Paused") else "restarting" if state.get("Restarting") else "running"
-    flags = {"removing": "RemovalInProgress", "dead": "Dead"}
-    named = next((word for word, flag in flags.items() if state.get(flag)), None)
-    never = str(state.get("StartedAt") or "0001").startswith("0001")
-    return named or ("created" if never else "exited")
+class State(Struct, rename="pascal"):
+    """How it is. Docker's own file has flags where the API has `status`."""
+
+    status: str = ""
+    running: bool = False
+    paused: bool = False
+    restarting: bool = False
+    removal_in_progress: bool = False
+    dead: bool = False
+    pid: int = 0
+    exit_code: int = 0
+    started_at: str = NEVER
+    finished_at: str = NEVER
+
+    @property
+    def word(self) -> str:
+        """The word for it, decided in Docker's own order (moby, daemon/container/state.go)."""
+        if self.status:
+            return self.status
+        if self.running:
+            return "paused" if self.paused else "restarting" if self.restarting else "running"
+        if self.removal_in_progress or self.dead:
+            return "removing" if self.removal_in_progress else "dead"
+        return "created" if self.started_at.startswith("0001") else "exited"
 
 
-def _networks(entry: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """The networks it is connected to; None when they are not told."""
-    settings = entry.get("NetworkSettings")
-    return tuple(settings.get("Networks") or ()) if isinstance(settings, Mapping) else None
+class HostConfig(Struct, rename="pascal"):
+    """What was asked for when it was made."""
+
+    network_mode: str = ""
 
 
-def listed_container(kind: str, entry: Mapping[str, Any]) -> Container:
-    """A container from the answer to /containers/json (ContainerList): without its process."""
-    names = [str(name).lstrip("/") for name in entry.get("Names") or ()]
-    plain = [name for name in names if "/" not in name] or [""]  # "/web/db" is a link's name
-    networks = _networks(entry)
-    mode = str((entry.get("HostConfig") or {}).get("NetworkMode") or "")
-    if not mode and networks in (("none",), ("host",)):  # Podman's list leaves the mode out
-        mode = networks[0]
-    return Container(
-        kind,
-        str(entry.get("Id") or ""),
-        plain[0],
-        state=str(entry.get("State") or ""),
-        network=mode,
-        networks=networks,
-    )
+class NetworkSettings(Struct, rename="pascal"):
+    """What it is connected to, by the networks' names. Podman says null where Docker says {}."""
+
+    networks: Mapping[str, object] | None = None
+
+
+class Described(Struct, rename="pascal"):
+    """The answer to /containers/NAME/json, and Docker's own config.v2.json, which writes `ID`."""
+
+    id: str = ""
+    id_on_disk: str = field(default="", name="ID")
+    name: str = ""
+    state: State = field(default_factory=State)
+    host_config: HostConfig | None = None
+    network_settings: NetworkSettings | None = None
+
+    def container(self, kind: str) -> Container:
+        """What it describes, as a container of the engine `kind`."""
+        state, word = self.state, self.state.word
+        ended = word in ("exited", "dead", "restarting", "removing", "stopped")
+        return Container(
+            kind,
+            self.id or self.id_on_disk,
+            self.name.lstrip("/"),
+            state.pid,
+            word,
+            self.host_config.network_mode if self.host_config else "",
+            _names(self.network_settings),
+            state.exit_code if ended else None,
+            moment(state.finished_at) if ended else None,
+        )
+
+
+class Listed(Struct, rename="pascal"):
+    """An entry of the answer to /containers/json."""
+
+    id: str = ""
+    names: tuple[str, ...] | None = ()
+    state: str = ""
+    host_config: HostConfig | None = None
+    network_settings: NetworkSettings | None = None
+
+    def container(self, kind: str) -> Container:
+        """What it describes, without its process."""
+        names = [name.lstrip("/") for name in self.names or ()]
+        plain = [name for name in names if "/" not in name] or [self.id[:12]]  # "/web/db" is a link's name
+        networks = _names(self.network_settings)
+        mode = self.host_config.network_mode if self.host_config else ""
+        if not mode and networks in (("none",), ("host",)):  # Podman's list leaves the mode out
+            mode = networks[0]
+        return Container(kind, self.id, plain[0], state=self.state, network=mode, networks=networks)
+
+
+def _names(settings: NetworkSettings | None) -> tuple[str, ...] | None:
+    return tuple(settings.networks or ()) if settings is not None else None
 
 
 def moment(text: str) -> float | None:

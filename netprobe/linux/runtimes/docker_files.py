@@ -5,14 +5,15 @@ Source: moby, daemon/container (config.v2.json, hostconfig.json below DATA-ROOT/
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from .container import SHORT_ID, Container
-from .descriptions import described_container
+from .descriptions import Described, HostConfig
 
 DATA_ROOT = "/var/lib/docker"
 
@@ -25,15 +26,14 @@ class DockerFiles:
 
     def named(self, name: str) -> Sequence[Container]:
         """The containers that `name` means. Only files that hold the name are taken apart: there may be a thousand."""
-        wanted = json.dumps(f"/{name}").encode()
+        wanted = os.fsencode(f'"/{name}"')
         short = SHORT_ID.fullmatch(name) is not None
         files = [file for file in self._files() if (short and file.parent.name.startswith(name)) or wanted in _content(file)]
         return [self._with_owner(each) for each in map(_container, files) if each is not None and each.is_called(name)]
 
     def identified(self, identity: str) -> Container | None:
         """The container with this whole id."""
-        found = next((file for root in self.roots if (file := _file(root, identity)).exists()), None)
-        container = _container(found) if found else None
+        container = next((each for root in self.roots if (each := _container(_file(root, identity))) is not None), None)
         return self._with_owner(container) if container else None
 
     def all(self) -> Iterator[Container]:
@@ -67,13 +67,9 @@ def _content(file: Path) -> bytes:
 
 
 def _container(file: Path) -> Container | None:
-    entry, settings = _json(file), _json(file.with_name("hostconfig.json"))
-    return described_container("docker", {**entry, "HostConfig": settings}) if entry else None
-
-
-def _json(file: Path) -> dict[str, Any]:
     try:
-        content = json.loads(_content(file))
-    except ValueError:
-        return {}
-    return content if isinstance(content, dict) else {}
+        found = msgspec.json.decode(_content(file), type=Described)
+        found.host_config = msgspec.json.decode(_content(file.with_name("hostconfig.json")) or b"{}", type=HostConfig)
+    except msgspec.MsgspecError:
+        return None
+    return found.container("docker") if found.id_on_disk else None

@@ -5,15 +5,16 @@ Source: containers/storage (overlay-containers/containers.json), libpod (db.sql 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+
+import msgspec
+from msgspec import Struct, field
 
 from .container import Container
-from .descriptions import moment
+from .descriptions import NEVER, moment
 
 STORAGE = "/var/lib/containers/storage"
 RUN = "/run/containers/storage"
@@ -21,6 +22,41 @@ DRIVERS = ("overlay", "vfs", "btrfs", "zfs")
 # libpod/define/containerstate.go
 STATES = ("", "created", "initialized", "running", "stopped", "paused", "exited", "removing", "stopping")
 _ROW = "SELECT c.JSON, s.JSON FROM ContainerConfig c JOIN ContainerState s ON s.ID = c.ID WHERE c.ID = ?"
+
+
+class _Entry(Struct):
+    """A container in containers.json."""
+
+    id: str
+    names: tuple[str, ...] | None = ()
+
+
+class _Linux(Struct):
+    namespaces: tuple[Mapping[str, str], ...] | None = ()
+
+
+class _Spec(Struct):
+    linux: _Linux | None = None
+
+
+class _Settings(Struct, rename="camel"):
+    """How it was made (libpod, ContainerConfig)."""
+
+    name: str = ""
+    spec: _Spec | None = None
+    sharer: str = field(default="", name="netNsCtr")
+    own: bool = field(default=False, name="createNetNS")
+    network_mode: str = ""
+    new_networks: Mapping[str, object] | None = None
+
+
+class _State(Struct, rename="camel"):
+    """How it is (libpod, ContainerState)."""
+
+    state: int = 0
+    pid: int = 0
+    exit_code: int = 0
+    finished_time: str = NEVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +90,16 @@ class PodmanFiles:
         for store in self.stores:
             for driver in DRIVERS:
                 for entry in _entries(Path(store.storage, f"{driver}-containers", "containers.json")):
-                    identity, names = str(entry.get("id") or ""), [str(name) for name in entry.get("names") or ()]
-                    pid = _number(Path(store.run, f"{driver}-containers", identity, "userdata", "pidfile"))
-                    yield store, Container("podman", identity, names[0] if names else identity[:12], pid, aliases=tuple(names[1:]))
+                    names = [*(entry.names or ()), entry.id[:12]]
+                    pid = _number(Path(store.run, f"{driver}-containers", entry.id, "userdata", "pidfile"))
+                    yield store, Container("podman", entry.id, names[0], pid, aliases=tuple(names[1:-1]))
 
 
-def _entries(file: Path) -> Sequence[Mapping[str, Any]]:
+def _entries(file: Path) -> Sequence[_Entry]:
     try:
-        content = json.loads(file.read_bytes())
-    except (OSError, ValueError):
+        return msgspec.json.decode(file.read_bytes(), type=tuple[_Entry, ...])
+    except (OSError, msgspec.MsgspecError):
         return ()
-    return [entry for entry in content if isinstance(entry, dict)] if isinstance(content, list) else ()
 
 
 def _number(file: Path) -> int:
@@ -76,48 +111,46 @@ def _number(file: Path) -> int:
 
 def _detailed(store: Store, container: Container) -> Container:
     """`container` with what Podman's own database says of it; as it is where there is none or it cannot be read."""
-    settings, state = _rows(store, container.id)
-    if not state:
+    rows = _rows(store, container.id)
+    if rows is None:
         return container
-    word = STATES[number] if 0 <= (number := int(state.get("state") or 0)) < len(STATES) else ""
+    settings, state = rows
+    word = STATES[state.state] if 0 <= state.state < len(STATES) else ""
     ended = word in ("stopped", "exited", "removing")
     network, networks = _network(store, settings)
     return replace(
         container,
-        pid=int(state.get("pid") or 0),
+        pid=state.pid,
         state=word or container.state,
         network=network,
         networks=networks,
-        exit_code=int(state.get("exitCode") or 0) if ended else None,
-        ended=moment(str(state.get("finishedTime") or "")) if ended else None,
+        exit_code=state.exit_code if ended else None,
+        ended=moment(state.finished_time) if ended else None,
     )
 
 
-def _network(store: Store, settings: Mapping[str, Any]) -> tuple[str, tuple[str, ...] | None]:
+def _network(store: Store, settings: _Settings) -> tuple[str, tuple[str, ...] | None]:
     """(what was asked for, the networks it is connected to), as `Container` has them (libpod, ContainerNetworkConfig)."""
-    if settings.get("netNsCtr"):
-        return f"container:{_name(store, str(settings['netNsCtr']))}", None
-    if settings.get("createNetNS"):
-        return str(settings.get("networkMode") or ""), tuple(settings.get("newNetworks") or ())
-    namespaces = ((settings.get("spec") or {}).get("linux") or {}).get("namespaces") or ()
+    if settings.sharer:
+        owner = _rows(store, settings.sharer)
+        return f"container:{owner[0].name if owner else settings.sharer[:12]}", None
+    if settings.own:
+        return settings.network_mode, tuple(settings.new_networks or ())
+    namespaces = (settings.spec.linux.namespaces or ()) if settings.spec and settings.spec.linux else ()
     return "none" if any(each.get("type") == "network" for each in namespaces) else "host", None
 
 
-def _rows(store: Store, identity: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """(settings, state) of one container as libpod stores them; both empty when its database is not there or busy."""
+def _rows(store: Store, identity: str) -> tuple[_Settings, _State] | None:
+    """(settings, state) of one container as libpod stores them; None when its database is not there, busy or of another make."""
     file = Path(store.storage, "db.sql")
     if not file.exists():
-        return {}, {}
+        return None
     import sqlite3  # 5 ms that a machine without Podman should not pay
     from urllib.parse import quote
 
     try:
         with closing(sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True, timeout=0.2)) as database:
             row = database.execute(_ROW, (identity,)).fetchone()
-        return (json.loads(row[0]), json.loads(row[1])) if row else ({}, {})
-    except (sqlite3.Error, ValueError, TypeError):
-        return {}, {}
-
-
-def _name(store: Store, identity: str) -> str:
-    return str(_rows(store, identity)[0].get("name") or identity[:12])
+        return (msgspec.json.decode(row[0], type=_Settings), msgspec.json.decode(row[1], type=_State)) if row else None
+    except (sqlite3.Error, msgspec.MsgspecError, TypeError):
+        return None

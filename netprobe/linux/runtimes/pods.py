@@ -5,13 +5,12 @@ Sources: containerd (pkg/cri/annotations), CRI-O (pkg/annotations), dockershim's
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from .census import Census
 from .container import Container
-from .containerd import Tasks
+from .containerd import Tasks, annotations_of
 from .process import PROC
 
 _CONTAINERD = ("io.kubernetes.cri.container-type", "io.kubernetes.cri.sandbox-namespace", "io.kubernetes.cri.sandbox-name")
@@ -24,9 +23,10 @@ class Pods:
 
     kind = "pod"
 
-    def __init__(self, tasks: Tasks, census: Census) -> None:
+    def __init__(self, tasks: Tasks, census: Census, proc: str = PROC) -> None:
         self._tasks = tasks
         self._census = census
+        self._proc = proc
 
     def named(self, name: str) -> Sequence[Container]:
         """The pods of this name, written `namespace/name`."""
@@ -53,13 +53,7 @@ class Pods:
         """The annotations of a CRI-O container: conmon was started with the folder of its configuration."""
         keeper = self._census.keeper(identity)
         bundle = keeper.options.get("b") if keeper else None
-        if keeper is None or bundle is None:
-            return {}
-        try:
-            content = json.loads(Path(f"{PROC}/{keeper.pid}/root{bundle}/config.json").read_bytes())
-            return dict(content["annotations"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return {}
+        return annotations_of(Path(f"{self._proc}/{keeper.pid}/root{bundle}/config.json")) if keeper and bundle else {}
 
 
 def _pod(identity: str, pid: int, annotations: Mapping[str, str]) -> Iterator[Container]:

@@ -5,14 +5,32 @@ Sources: docker(1) and podman(1) on DOCKER_HOST, DOCKER_CONTEXT, CONTAINER_HOST;
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+from msgspec import Struct, field
+
 DOCKER = ("/run/docker.sock", "/var/run/docker.sock")
 PODMAN = ("/run/podman/podman.sock", "/var/run/podman/podman.sock")
+
+
+class _Config(Struct, rename="camel"):
+    """The part of ~/.docker/config.json that matters."""
+
+    current_context: str = ""
+
+
+class _Endpoint(Struct, rename="pascal"):
+    host: str = ""
+
+
+class _Context(Struct, rename="pascal"):
+    """The part of a context's meta.json that matters."""
+
+    endpoints: Mapping[str, _Endpoint] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +90,9 @@ def _folder(environment: Mapping[str, str]) -> Path:
 
 def _current_context(environment: Mapping[str, str]) -> str:
     try:
-        content = json.loads((_folder(environment) / "config.json").read_bytes())
-    except (OSError, ValueError):
+        return msgspec.json.decode((_folder(environment) / "config.json").read_bytes(), type=_Config).current_context
+    except (OSError, msgspec.MsgspecError):
         return ""
-    return str(content.get("currentContext") or "") if isinstance(content, dict) else ""
 
 
 def _address_of_context(environment: Mapping[str, str], name: str) -> str:
@@ -84,6 +101,6 @@ def _address_of_context(environment: Mapping[str, str], name: str) -> str:
 
     try:
         file = _folder(environment) / "contexts" / "meta" / sha256(os.fsencode(name)).hexdigest() / "meta.json"
-        return str(json.loads(file.read_bytes())["Endpoints"]["docker"]["Host"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return msgspec.json.decode(file.read_bytes(), type=_Context).endpoints["docker"].host
+    except (OSError, KeyError, msgspec.MsgspecError):
         return ""

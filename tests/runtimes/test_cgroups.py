@@ -1,0 +1,63 @@
+"""Control groups as runtimes name them, on systems with and without systemd, of version 1 and 2, one in the other."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netprobe.linux.runtimes.cgroups import container_of
+
+A, B = "a" * 64, "b" * 64
+
+TABLE = {
+    f"/docker/{A}": ("docker", A),
+    f"/system.slice/docker-{A}.scope": ("docker", A),
+    f"/../../docker/{A}": ("docker", A),
+    f"/docker/{A}/init.scope": ("docker", A),
+    f"/docker/{A}/docker/{B}": ("docker", B),
+    f"/user.slice/user-1000.slice/user@1000.service/user.slice/docker-{A}.scope": ("docker", A),
+    f"/my-parent/{A}": ("", A),
+    f"/machine.slice/libpod-{A}.scope": ("podman", A),
+    f"/machine.slice/libpod-{A}.scope/container": ("podman", A),
+    f"/libpod_parent/libpod-{A}": ("podman", A),
+    f"/system.slice/web.service/libpod-payload-{A}": ("podman", A),
+    f"/machine.slice/libpod-conmon-{A}.scope": None,
+    "/libpod_parent/conmon": None,
+    f"/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1_2.slice/cri-containerd-{A}.scope": ("containerd", A),
+    f"/kubepods/besteffort/pod12-34/{A}": ("containerd", A),
+    f"/kubelet.slice/kubelet-kubepods.slice/crio-{A}.scope": ("crio", A),
+    f"/kubepods.slice/crio-conmon-{A}.scope": None,
+    f"/system.slice/nerdctl-{A}.scope": ("containerd", A),
+    "/lxc.payload.web": ("lxc", "web"),
+    "/lxc.payload.web/system.slice/nginx.service": ("lxc", "web"),
+    f"/lxc.payload.web/docker/{A}": ("docker", A),
+    "/lxc/web": ("lxc", "web"),
+    "/lxc/web/init.scope": ("lxc", "web"),
+    "/lxc.monitor.web": None,
+    "/machine.slice/systemd-nspawn@web.service/payload": ("nspawn", "web"),
+    "/machine.slice/systemd-nspawn@web.service/supervisor": None,
+    r"/machine.slice/machine-web\x2d1.scope": ("nspawn", "web-1"),
+    "/": None,
+    "": None,
+    "/user.slice/user-1000.slice/session-1.scope": None,
+    "/system.slice/docker.service": None,
+    f"/docker/{A[:63]}": None,
+}
+
+
+@pytest.mark.parametrize(("path", "container"), TABLE.items())
+def test_which_container(path: str, container: tuple[str, str] | None) -> None:
+    assert container_of(f"0::{path}\n") == container
+
+
+def test_version_1_has_a_line_for_each_controller() -> None:
+    assert container_of(f"12:pids:/docker/{A}\n11:cpuset:/docker/{A}\n0::/system.slice/containerd.service\n") == ("docker", A)
+    assert container_of(f"9:name=systemd:/\n8:pids:/\n0::/docker/{A}\n") == ("docker", A)
+    assert container_of(f"1:name=systemd:/a:b/docker-{A}.scope\n") == ("docker", A)
+
+
+@given(st.text())
+def test_no_text_is_too_strange(text: str) -> None:
+    found = container_of(text)
+    assert found is None or found[1]
