@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from netprobe.model import Cause
 from netprobe.path.case import Case
+from netprobe.path.neighbourhood import usual_length
 
 
 def addr_missing(case: Case) -> Cause | None:
@@ -56,7 +59,16 @@ def addr_wrong_prefix(case: Case) -> Cause | None:
 
     See: ip-address(8); RFC 4632
     """
-    return case.by_stop("addr-wrong-prefix")
+    return _with_length(case, case.by_stop("addr-wrong-prefix"))
+
+
+def _with_length(case: Case, found: Cause | None) -> Cause | None:
+    """The fix with the prefix length in it that the others of that network have."""
+    own = found.object.id.partition("/")[0] if found is not None and found.object is not None else ""
+    if found is None or not own or not any("RIGHT-LENGTH" in line for line in found.fix):
+        return found
+    length = usual_length(case.snapshot, found.place.namespace or "", own)
+    return found if length is None else replace(found, fix=tuple(line.replace("RIGHT-LENGTH", str(length)) for line in found.fix))
 
 
 def addr_is_broadcast(case: Case) -> Cause | None:
@@ -74,7 +86,7 @@ def addr_is_broadcast(case: Case) -> Cause | None:
 
     See: RFC 919; RFC 1122, 3.2.1.3; ip-address(8)
     """
-    return case.by_stop("addr-is-broadcast")
+    return _with_length(case, case.by_stop("addr-is-broadcast"))
 
 
 def addr_duplicate(case: Case) -> Cause | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from netprobe.model import Cause
+from netprobe.model import Cause, Leg
 from netprobe.path.case import Case
 
-from . import proof
+from . import proof, remedy
+
+_ORDINARY_TTL = 30  # the longest paths of the Internet are about as long
 
 
 def forwarding_off(case: Case) -> Cause | None:
@@ -97,7 +99,19 @@ def ttl_expired(case: Case) -> Cause | None:
 
     See: ip-sysctl (kernel documentation), ip_default_ttl; RFC 791; net/ipv4/ip_forward.c
     """
-    return case.by_stop("ttl-expired", "sysctl -w net.ipv4.ip_default_ttl=64")
+    return case.by_stop("ttl-expired", *(remedy.without_rule(case) or (_longer_life(case),)))
+
+
+def _longer_life(case: Case) -> str:
+    """The sender's own default, where that is the short one; else look for a rule that sets the TTL."""
+    hops = case.reply if case.leg is Leg.REPLY else case.request
+    name = hops[0].namespace if hops else case.probe.source.namespace
+    six = case.probe.version == 6
+    key = "net.ipv6.conf.all.hop_limit" if six else "net.ipv4.ip_default_ttl"
+    sender = case.snapshot.namespaces.get(name or "")
+    if case.probe.ttl is None and sender is not None and int(sender.sysctl(key) or 64) < _ORDINARY_TTL:
+        return f"sysctl -w {key}=64   # in {name}"
+    return f"ip{'6' if six else ''}tables -t mangle -S   # does a rule set the TTL?"
 
 
 CAUSES = (forwarding_off, rp_filter, martian_source, martian_destination, ttl_expired)

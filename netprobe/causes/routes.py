@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from netprobe.model import Cause
+from netprobe.model import Cause, Leg
 from netprobe.path.case import Case
-from netprobe.path.gateway import gateway
+from netprobe.path.neighbourhood import gateway
 
 
 def no_route(case: Case) -> Cause | None:
@@ -30,11 +30,18 @@ def no_route(case: Case) -> Cause | None:
 
 def _with_gateway(case: Case, found: Cause | None) -> Cause | None:
     """The fix with the gateway's address in it, where one is in sight."""
-    wanted = found.object.id if found is not None and found.object is not None else ""
-    if found is None or not wanted or not any("GATEWAY" in line for line in found.fix):
+    wanted = _wanted(case)
+    if found is None or wanted is None or not any("GATEWAY" in line for line in found.fix):
         return found
     via = gateway(case.snapshot, found.place.namespace or "", wanted)
     return found if via is None else replace(found, fix=tuple(line.replace("GATEWAY", via) for line in found.fix))
+
+
+def _wanted(case: Case) -> str | None:
+    """The address that the broken leg is to reach, as it was when it left its sender."""
+    if case.leg is not Leg.REPLY:
+        return case.request[0].flow.dst if case.request else case.probe.destination.address
+    return case.reply[0].flow.dst if case.reply else case.request[-1].flow.src if case.request else None
 
 
 def route_wrong_nexthop(case: Case) -> Cause | None:
@@ -50,7 +57,7 @@ def route_wrong_nexthop(case: Case) -> Cause | None:
 
     See: ip-route(8), "via"
     """
-    return case.by_stop("route-wrong-nexthop", "ip route replace default via GATEWAY")
+    return _with_gateway(case, case.by_stop("route-wrong-nexthop", "ip route replace default via GATEWAY"))
 
 
 def route_blackhole(case: Case) -> Cause | None:

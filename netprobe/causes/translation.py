@@ -5,7 +5,7 @@ from __future__ import annotations
 from netprobe.model import Cause
 from netprobe.path.case import Case
 
-from . import proof
+from . import proof, remedy
 
 
 def nat_missing(case: Case) -> Cause | None:
@@ -78,7 +78,7 @@ def nat_bypassed(case: Case) -> Cause | None:
 
     See: iptables-extensions(8), CT --notrack; nft(8), "notrack"
     """
-    return case.by_stop("nat-bypassed")
+    return case.by_stop("nat-bypassed", *remedy.without_rule(case))
 
 
 def nat_not_reversed(case: Case) -> Cause | None:
@@ -96,7 +96,7 @@ def nat_not_reversed(case: Case) -> Cause | None:
 
     See: conntrack(8); net/netfilter/nf_nat_core.c; iptables-extensions(8), CT --zone
     """
-    return case.by_stop("nat-not-reversed")
+    return case.by_stop("nat-not-reversed", *remedy.without_rule(case))
 
 
 def nat_port_exhausted(case: Case) -> Cause | None:
@@ -113,7 +113,10 @@ def nat_port_exhausted(case: Case) -> Cause | None:
 
     See: iptables-extensions(8), SNAT; net/netfilter/nf_nat_core.c (get_unique_tuple)
     """
-    return proof.proven(case.by_stop("nat-port-exhausted"), *proof.counters(case, "conntrack.insert_failed", "conntrack.drop"))
+    return proof.proven(
+        case.by_stop("nat-port-exhausted", "conntrack -L -n | wc -l   # who holds the ports?"),
+        *proof.counters(case, "conntrack.insert_failed", "conntrack.drop"),
+    )
 
 
 def nat_redirect_dead(case: Case) -> Cause | None:
@@ -131,7 +134,7 @@ def nat_redirect_dead(case: Case) -> Cause | None:
 
     See: iptables-extensions(8), REDIRECT and TPROXY; nft(8), "redirect"
     """
-    return case.by_stop("nat-redirect-dead")
+    return case.by_stop("nat-redirect-dead", *remedy.without_rule(case))
 
 
 def dnat_missing(case: Case) -> Cause | None:
@@ -151,7 +154,17 @@ def dnat_missing(case: Case) -> Cause | None:
 
     See: iptables-extensions(8), DNAT; Docker's documentation, "Port publishing"
     """
-    return case.by_stop("dnat-missing")
+    return case.by_stop("dnat-missing", *_publish(case))
+
+
+def _publish(case: Case) -> tuple[str, ...]:
+    """The rule that would publish the port on this path."""
+    asked = case.probe.destination
+    if asked.port is None or asked.address is None:
+        return ()
+    six = "6" if ":" in asked.address else ""
+    matches = f"-p {case.probe.protocol} -d {asked.address} --dport {asked.port}"
+    return (f"ip{six}tables -t nat -A PREROUTING {matches} -j DNAT --to-destination CONTAINER:PORT",)
 
 
 def dnat_dead_target(case: Case) -> Cause | None:
@@ -169,7 +182,7 @@ def dnat_dead_target(case: Case) -> Cause | None:
 
     See: iptables-extensions(8), DNAT
     """
-    return case.by_stop("dnat-dead-target")
+    return case.by_stop("dnat-dead-target", *remedy.without_rule(case))
 
 
 def hairpin_nat_missing(case: Case) -> Cause | None:

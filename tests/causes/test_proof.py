@@ -140,6 +140,44 @@ def test_where_several_bridges_would_do_none_is_chosen() -> None:
     assert found.fix == ("ip link set veth0 master BRIDGE",)
 
 
+@pytest.mark.parametrize(
+    ("value", "fix"),
+    [("2", "sysctl -w net.ipv4.ip_default_ttl=64   # in red"), ("64", "iptables -t mangle -S   # does a rule set the TTL?")],
+)
+def test_a_short_life_is_the_senders_setting_or_a_rules(value: str, fix: str) -> None:
+    snapshot = edited(tutorial(), "red", sysctls={"net.ipv4.ip_default_ttl": value})
+    place = Place("host", "br0", Stage.FORWARD)
+    assert explained(snapshot, "ttl-expired", place).fix == (fix,)
+    rule = Object("rule", "iptables mangle PREROUTING 1")
+    assert explained(snapshot, "ttl-expired", place, rule).fix == ("iptables -t mangle -D PREROUTING 1",)
+
+
+def test_a_fix_takes_the_length_from_the_others_on_the_network() -> None:
+    fix = ("ip addr add 10.0.0.2/RIGHT-LENGTH dev eth0; ip addr del 10.0.0.2/32 dev eth0",)
+    thing = Object("address", "10.0.0.2/32 dev eth0")
+    found = explained(tutorial(), "addr-wrong-prefix", Place("red", "eth0", Stage.ROUTE), thing, fix)
+    assert found.fix == ("ip addr add 10.0.0.2/16 dev eth0; ip addr del 10.0.0.2/32 dev eth0",)
+
+
+@pytest.mark.parametrize(
+    ("id", "fix"),
+    [
+        ("iptables nat PREROUTING 3", ("iptables -t nat -D PREROUTING 3",)),
+        ("nft ip nat prerouting handle 7", ("nft delete rule ip nat prerouting handle 7",)),
+        ("iptables nat PREROUTING", ()),
+        ("udp 10.0.0.2", ()),
+    ],
+)
+def test_a_rule_that_leads_nowhere_can_be_deleted(id: str, fix: tuple[str, ...]) -> None:
+    assert explained(tutorial(), "dnat-dead-target", Place("host", None, Stage.PREROUTING), Object("nat-rule", id)).fix == fix
+
+
+def test_a_port_that_is_not_published_gets_the_rule_that_would() -> None:
+    asked = replace(probe(protocol=Protocol.TCP), destination=Endpoint("10.0.0.1", address="10.0.0.1", port=80))
+    [fix] = explained(tutorial(), "dnat-missing", Place("host", None, Stage.PREROUTING), probe=asked).fix
+    assert fix == "iptables -t nat -A PREROUTING -p tcp -d 10.0.0.1 --dport 80 -j DNAT --to-destination CONTAINER:PORT"
+
+
 def test_evidence_has_a_source_each() -> None:
     found = explained(tutorial(), "no-route", Place("red", None, Stage.ROUTE))
     assert found.evidence == (Evidence(Source.MODEL, "it ends here"),)

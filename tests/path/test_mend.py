@@ -237,6 +237,9 @@ def test_a_masquerading_rule_is_added_even_where_no_nat_table_is() -> None:
         ("meta oifname", "!=", "br0"),
     ]
     assert (table.chains[0].hook, made.statements[-1].kind) == ("postrouting", "masquerade")
+    first = done(edited(tutorial(), "host", ruleset=ruleset), fix.replace("-A", "-I").replace("br0", "docker0")).ruleset
+    assert first is not None
+    assert [(rule.number, "docker0" in rule.text) for rule in first.tables[0].chains[0].rules] == [(1, True), (2, False)]
     again = done(edited(tutorial(), "host", ruleset=ruleset), fix).ruleset
     assert again is not None
     assert [rule.number for rule in again.tables[0].chains[0].rules] == [1, 2]

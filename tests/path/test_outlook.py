@@ -11,7 +11,7 @@ from networks import edited, relinked, tutorial
 from netprobe.causes.catalogue import explain
 from netprobe.model import Agreement, BridgePort, Chain, FoundPeer, InterfaceAddress, LinkRef, Report, Route, Ruleset, Snapshot, Table
 from netprobe.path.diagnose import diagnose
-from netprobe.path.gateway import gateway
+from netprobe.path.neighbourhood import gateway, usual_length
 from netprobe.path.outlook import with_outlook
 from netprobe.path.predict import Prediction, predict
 from netprobe.path.wiring import mutual
@@ -96,6 +96,15 @@ def test_a_fix_that_does_not_help_is_not_listed_again() -> None:
 )
 def test_the_gateway_in_sight(name: str, dst: str, expected: str | None) -> None:
     assert gateway(tutorial(), name, dst) == expected
+
+
+@pytest.mark.parametrize(("name", "address", "expected"), [("red", "10.0.0.2", 16), ("host", "172.17.0.1", 16), ("red", "192.0.2.1", None)])
+def test_the_length_that_the_others_on_the_network_have(name: str, address: str, expected: int | None) -> None:
+    assert usual_length(tutorial(), name, address) == expected
+
+
+def test_who_owns_the_destination_needs_not_forward() -> None:
+    assert gateway(edited(tutorial(), "host", sysctls=OFF), "c1", "203.0.113.2") == "172.17.0.1"
 
 
 def test_a_host_that_does_not_forward_is_no_gateway() -> None:
