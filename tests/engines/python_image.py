@@ -26,6 +26,7 @@ PACKAGES = (
     "python3",
     "python3-pip-whl",
     "python3-venv",
+    "util-linux",
 )
 LINKS = {
     "usr/bin/sh": "dash",

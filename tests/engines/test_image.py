@@ -45,10 +45,6 @@ def lab(docker_lab: Callable[[str], DockerLab]) -> Iterator[DockerLab]:
     lab.remove("c1", "c2")
 
 
-def pid_of(lab: DockerLab, name: str) -> str:
-    return lab.docker("inspect", "--format", "{{.State.Pid}}", name)
-
-
 def test_every_capability_is_documented_once() -> None:
     table = re.findall(r"^\| `([A-Z_]+)` \|", (PROJECT / "README.md").read_text(), re.MULTILINE)
     assert [f"--cap-add={name}" for name in table] == [option for option in documented_options() if option.startswith("--cap-add")]
@@ -70,7 +66,7 @@ VERSION = "import sys; sys.path[:0] = ['/opt/netprobe/lib/python3.11/site-packag
 
 
 def test_a_trace_from_a_container_to_the_internet(lab: DockerLab) -> None:
-    result = in_image(lab, "trace", "-o", "json", f"pid:{pid_of(lab, 'c1')}", "8.8.8.8")
+    result = in_image(lab, "trace", "-o", "json", "c1", "8.8.8.8")
     report = json.loads(result.stdout or "{}")
     assert (result.returncode, report.get("verdict")) == (0, "reachable"), result.stderr + result.stdout
     seen = [hop["interface"] for hop in report["path"]["request"] if hop["observed"]]
@@ -79,15 +75,21 @@ def test_a_trace_from_a_container_to_the_internet(lab: DockerLab) -> None:
 
 
 def test_arp_between_two_containers(lab: DockerLab) -> None:
-    address = lab.docker("inspect", "--format", "{{.NetworkSettings.IPAddress}}", "c2")
-    result = in_image(lab, "arping", f"pid:{pid_of(lab, 'c1')}", address)
+    result = in_image(lab, "arping", "c1", "c2")
     assert result.returncode == 0, result.stderr + result.stdout
     assert lab.docker("exec", "c2", "cat", "/sys/class/net/eth0/address") in result.stdout
 
 
-@pytest.mark.parametrize("capability", ["SYS_ADMIN", "SYS_PTRACE", "NET_RAW"])
-def test_without_a_capability_it_says_so_and_gives_up(lab: DockerLab, capability: str) -> None:
-    result = trace_with(lab, [option for option in documented_options() if option != f"--cap-add={capability}"])
+def test_entered_as_the_tutorial_does(lab: DockerLab) -> None:
+    standing = ["--entrypoint=nsenter", "netprobe", "-t", "1", "-n"]
+    command = ["docker", "run", *documented_options(), *standing, "netprobe", "trace", "-o", "json", "host", "8.8.8.8"]
+    result = lab.machine.inside(command, check=False)
+    assert json.loads(result.stdout or "{}").get("verdict") == "reachable", result.stderr + result.stdout
+
+
+@pytest.mark.parametrize(("capability", "source"), [("SYS_ADMIN", "c1"), ("SYS_PTRACE", "pid:1"), ("NET_RAW", "c1")])
+def test_without_a_capability_it_says_so_and_gives_up(lab: DockerLab, capability: str, source: str) -> None:
+    result = trace_with(lab, [option for option in documented_options() if option != f"--cap-add={capability}"], source)
     assert result.returncode == 3, result.stderr + result.stdout
     assert capability in result.stderr
 
@@ -99,6 +101,6 @@ def test_without_net_admin_it_works_and_says_what_it_could_not_read(lab: DockerL
     assert report["blind"]
 
 
-def trace_with(lab: DockerLab, options: list[str]) -> subprocess.CompletedProcess[str]:
-    command = ["docker", "run", *options, "netprobe", "trace", "-o", "json", f"pid:{pid_of(lab, 'c1')}", "8.8.8.8"]
+def trace_with(lab: DockerLab, options: list[str], source: str = "c1") -> subprocess.CompletedProcess[str]:
+    command = ["docker", "run", *options, "netprobe", "trace", "-o", "json", source, "8.8.8.8"]
     return lab.machine.inside(command, check=False)
