@@ -8,6 +8,13 @@ from dataclasses import replace
 from netprobe.model import Cause, Evidence, Hop, Leg, Object, Place, Report, RouteQuery, Snapshot, Source, Stage
 from netprobe.path import fib
 
+# What takes routes away, or makes an address one that nobody has a route to.
+_TAKES_ROUTES = {
+    "link-admin-down", "link-no-carrier", "link-missing", "addr-missing", "addr-wrong-subnet", "addr-wrong-prefix", "addr-dad-failed",
+    "ipv6-disabled", "ra-not-accepted", "nat-missing", "nat-wrong-match", "nat-wrong-address", "nat-bypassed", "route-wrong-src",
+    "rule-wrong-table", "rule-local-missing",
+}  # fmt: skip
+
 
 def with_symptoms(report: Report, snapshot: Snapshot) -> Report:
     """The report with the root cause first and what follows from it behind."""
@@ -32,8 +39,7 @@ def _symptoms(report: Report, snapshot: Snapshot) -> Iterator[Cause]:
     if namespace is None or target is None:
         return
     decision = fib.lookup(namespace, RouteQuery(None, target))
-    here = not any(hop.predicted for hop in path) or name == report.causes[0].place.namespace  # it came here to be routed
-    if decision.error == "ENETUNREACH" and here:
+    if decision.error == "ENETUNREACH" and report.causes[0].code in _TAKES_ROUTES:
         text = f"{name} has no route to {target}"
         yield _symptom("no-route", Place(name, None, Stage.ROUTE), text, Object("route", target, f"no route to {target}"))
     waiting = next((hop for hop in reversed(path) if hop.predicted and hop.stage is Stage.NEIGHBOUR), None)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from netprobe.model import Cause
+from dataclasses import replace
+
+from netprobe.model import Cause, Link
 from netprobe.path.case import Case
+from netprobe.path.ground import Ground, Lacking
 
 
 def vxlan_vni_mismatch(case: Case) -> Cause | None:
@@ -109,8 +112,35 @@ def macvlan_mode_isolated(case: Case) -> Cause | None:
 
     See: ip-link(8), "MACVLAN"; drivers/net/macvlan.c; IEEE 802.1Qbg (VEPA)
     """
-    where = case.stop.place.interface if case.stop is not None else None
-    return case.by_stop("macvlan-mode-isolated", f"ip link set {where or 'IFACE'} type macvlan mode bridge")
+    found = case.by_stop("macvlan-mode-isolated")
+    return found if found is None else replace(found, fix=_all_bridged(case, found))
+
+
+def _all_bridged(case: Case, found: Cause) -> tuple[str, ...]:
+    """Mode bridge for the macvlan, and for its siblings on the same parent that are in another mode."""
+    name, ground = found.place.namespace or "", Ground(case.snapshot, ask=False)
+    own = case.snapshot[name].link_named(found.place.interface or "") if name in case.snapshot else None
+    if own is None:
+        return found.fix
+    parent = _parent(ground, name, own)
+    others = [
+        (there, link)
+        for there, namespace in case.snapshot.namespaces.items()
+        for link in namespace.links
+        if link.kind == "macvlan" and link.macvlan_mode != "bridge" and parent is not None and _parent(ground, there, link) == parent
+    ]
+    command = "ip link set {} type macvlan mode bridge"
+    told = [command.format(own.name)] + [f"{command.format(link.name)}   # in {there}" for there, link in others if link is not own]
+    return tuple(told)
+
+
+def _parent(ground: Ground, name: str, link: Link) -> tuple[str, int] | None:
+    """The namespace and ifindex of the device that a macvlan stands on."""
+    try:
+        lower = ground.beyond(name, link.link)
+    except Lacking:
+        return None
+    return (lower[0], lower[1].index) if lower is not None else None
 
 
 CAUSES = (

@@ -19,6 +19,7 @@ from .wiring import mutual
 
 Step = Callable[[Order], Snapshot]
 
+_AND_MORE = "# and "  # the comment of a command that is not the whole fix
 _ELSEWHERE = re.compile(r"#\s*in (\S+)\s*$")
 _KNOWN: tuple[tuple[tuple[str, ...], Step], ...] = (
     (("ip", "link", "set"), mend_links.set_link),
@@ -43,6 +44,8 @@ def mend(snapshot: Snapshot, cause: Cause) -> Snapshot | None:
     """The snapshot as it would be after the cause's fix; None where that cannot be told, or where nothing would change."""
     mended = snapshot = mutual(snapshot)
     for line in cause.fix:
+        if _AND_MORE in line:
+            return None
         for words in _commands(line):
             after = _carry_out(mended, _where(line, cause), words)
             if after is None:

@@ -58,6 +58,7 @@ def switch_on(order: Order, link: Link) -> Snapshot:
     running = far is None or far[1].up
     order = order.with_link(_running(replace(link, up=True), running))
     order = order.with_fields(routes=_revived(order, link.index))
+    order = _with_stacked(order, link) if running else order
     if far is None or not running:
         return order.snapshot
     there = replace(order, name=far[0])
@@ -65,7 +66,19 @@ def switch_on(order: Order, link: Link) -> Snapshot:
     return there.with_fields(routes=_revived(there, far[1].index)).snapshot
 
 
+def _with_stacked(order: Order, link: Link) -> Order:
+    """The devices that stand on this one, in any namespace, get their carrier from it (netif_stacked_transfer_operstate)."""
+    for name, namespace in order.snapshot.namespaces.items():
+        for above in namespace.links:
+            there = replace(order, name=name)
+            lower = _far_end(there, above) if above.kind in ("macvlan", "ipvlan", "vlan") else None
+            if lower is not None and lower[0] == order.name and lower[1].index == link.index and above.up:
+                order = replace(there.with_link(_running(above, True)), name=order.name)
+    return order
+
+
 def _far_end(order: Order, link: Link) -> tuple[str, Link] | None:
+    """The interface at the other end of a veth, or below a stacked device, where it is known."""
     try:
         return Ground(order.snapshot, ask=False).beyond(order.name, link.link)
     except Lacking:

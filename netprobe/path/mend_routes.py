@@ -136,6 +136,8 @@ def set_sysctl(order: Order) -> Snapshot:
     key, equals, value = order.words[0].partition("=")
     if not equals or not value.lstrip("-").isdigit():
         raise ValueError(order.words[0])
+    if key.endswith("accept_ra"):
+        raise KeyError(key)  # what the next advertisement will bring is not in the model
     along = {key: value}
     if key in ("net.ipv4.ip_forward", "net.ipv4.conf.all.forwarding"):
         along |= {"net.ipv4.ip_forward": value} | _each(order, "net.ipv4.conf.", ".forwarding", value)

@@ -14,6 +14,8 @@ from netprobe.model import (
     Endpoint,
     Evidence,
     Leg,
+    Link,
+    LinkRef,
     Neighbour,
     Object,
     Place,
@@ -132,6 +134,16 @@ def test_the_bridge_whose_network_lies_behind_the_port_is_written_into_the_fix(p
     loose = relinked(tutorial(), "host", port, master=None, port=None)
     found = explained(loose, "port-not-in-bridge", Place("host", port, Stage.BRIDGE), None, (f"ip link set {port} master BRIDGE",))
     assert found.fix == (f"ip link set {port} master {bridge}",)
+
+
+def test_every_macvlan_on_the_parent_is_to_be_in_bridge_mode() -> None:
+    def macvlan(index: int, mode: str) -> Link:
+        return Link(index, f"mv{index}", "macvlan", f"02:00:00:00:09:{index:02d}", link=LinkRef(4, 0), macvlan_mode=mode)
+
+    snapshot = edited(tutorial(), "red", links=(*tutorial()["red"].links, macvlan(8, "private")))
+    snapshot = edited(snapshot, "c1", links=(*tutorial()["c1"].links, macvlan(8, "vepa"), macvlan(9, "bridge")))
+    found = explained(snapshot, "macvlan-mode-isolated", Place("red", "mv8", Stage.TRANSMIT))
+    assert found.fix == ("ip link set mv8 type macvlan mode bridge", "ip link set mv8 type macvlan mode bridge   # in c1")
 
 
 def test_where_several_bridges_would_do_none_is_chosen() -> None:

@@ -19,6 +19,8 @@ from netprobe.model import (
     ConntrackEntry,
     FdbEntry,
     InterfaceAddress,
+    Link,
+    LinkRef,
     Namespace,
     Neighbour,
     Nexthop,
@@ -79,6 +81,17 @@ def test_an_interface_whose_far_end_is_down_gets_no_carrier() -> None:
     snapshot = relinked(DOWN, "host", "veth0", up=False, carrier=False)
     eth0 = link(snapshot, "ip link set eth0 up", name="red", interface="eth0")
     assert (eth0.up, eth0.carrier) == (True, False)
+
+
+def test_what_stands_on_an_interface_runs_with_it() -> None:
+    parent = relinked(tutorial(), "host", "eth0", up=False, carrier=False)
+    macvlan = Link(9, "mv0", "macvlan", "02:00:00:00:09:09", carrier=False, link=LinkRef(4, 0))
+    snapshot = edited(parent, "red", links=(*networks.red().links, macvlan))
+    mended = fixed(snapshot, "ip link set eth0 up")
+    assert mended is not None
+    above = mended["red"].link_named("mv0")
+    assert above is not None
+    assert above.carrier
 
 
 def test_a_comment_names_another_namespace() -> None:
@@ -281,6 +294,8 @@ def test_connections_and_ipsec_policies_are_deleted() -> None:
         "nft delete rule inet filter forward handle 1",
         "tc qdisc del dev eth0 root",
         "conntrack -D",
+        "sysctl -w net.ipv6.conf.eth0.accept_ra=2",
+        "ip link set veth0 mtu 1450   # and the MTU of the containers",
         "an open 'quote",
         "ip link set veth0 mtu 9000; reboot",
     ],
