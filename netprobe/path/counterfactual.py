@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from netprobe.model import End, Leg, Link, Namespace, Need, Nexthop, Object, PolicyRule, Probe, Route, Snapshot, Stage, Stop
+from netprobe.model import End, Leg, Link, Namespace, Need, Neighbour, Nexthop, Object, PolicyRule, Probe, Route, Snapshot, Stage, Stop
 
 from . import fib, prefix, routing
 from .predict import predict
@@ -49,6 +49,35 @@ def _passes(outcome: Prediction) -> bool:
     return outcome.stop is None and outcome.reply is not None
 
 
+def proxied(snapshot: Snapshot, prediction: Prediction) -> Stop | None:
+    """The neighbour that would have to answer for a far address by proxy ARP, and does not; None when that would not help.
+
+    It is expected where a route made by hand, or a link-local gateway, takes a far network for neighbours.
+    """
+    routed = next((r for r in reversed(prediction.routed) if r.leg is prediction.leg), None)
+    if routed is None or routed.decision.route is None or routed.decision.leg is None:
+        return None
+    route, via = routed.decision.route, routed.decision.leg.via
+    wanted = prefix.is_link_local(via) if via else route.protocol != "kernel" and prefix.length(route.dst) > 0
+    others = [n for n in snapshot.namespaces.values() if n.name != routed.namespace] if wanted and ":" not in route.dst else []
+    for namespace in others:
+        mended = replace(namespace, sysctls={**namespace.sysctls, "net.ipv4.conf.all.proxy_arp": "1"})
+        outcome = predict(replace(snapshot, answers=()).with_namespace(mended), prediction.probe, ask=False)
+        if isinstance(outcome, Prediction) and _passes(outcome):
+            return _proxy_off(namespace, outcome)
+    return None
+
+
+def _proxy_off(namespace: Namespace, outcome: Prediction) -> Stop:
+    at = next((h for h in outcome.request.hops if h.namespace == namespace.name and h.stage in (Stage.BRIDGE_INPUT, Stage.RECEIVE)), None)
+    link = namespace.link_named(at.interface) if at is not None and at.interface else None
+    key = f"net.ipv4.conf.{link.name.replace('.', '/') if link else 'all'}.proxy_arp"
+    text = f"{namespace.name} would have to answer ARP for what lies behind it, and does not: {key} = {namespace.sysctl(key, '0')}"
+    return lost(
+        "proxy-arp-off", namespace.name, link, Stage.ARP, text, object=Object("sysctl", key, f"{key} = 0"), fix=(f"sysctl -w {key}=1",)
+    )
+
+
 def lacking(snapshot: Snapshot, prediction: Prediction) -> tuple[Need, ...]:
     """What must be read before `root` can tell: the way that a mended packet would take may lead through other namespaces."""
     bare = replace(snapshot, answers=())
@@ -69,7 +98,7 @@ def _unsourced(probe: Probe, candidate: Candidate) -> Probe:
 def candidates(snapshot: Snapshot, prediction: Prediction) -> Iterator[Candidate]:
     """What could be wrong on the way: neighbour entries, policy rules, source hints, routes that are too specific, missing ones."""
     for resolved in prediction.resolved:
-        yield _misled(snapshot, resolved)
+        yield from _misled(snapshot, resolved)
     for routed in prediction.routed:
         namespace = snapshot[routed.namespace]
         rule, route = routed.decision.rule, routed.decision.route
@@ -83,8 +112,8 @@ def candidates(snapshot: Snapshot, prediction: Prediction) -> Iterator[Candidate
         yield from _short_prefix(snapshot[routed.namespace], routed, prediction)
 
 
-def _misled(snapshot: Snapshot, resolved: Resolved) -> Candidate:
-    """A neighbour entry with the MAC of a station that is not the one to go to."""
+def _misled(snapshot: Snapshot, resolved: Resolved) -> Iterator[Candidate]:
+    """A neighbour entry with the MAC of a station that is not the one to go to: asked anew, or with each other owner's MAC."""
     namespace, entry, link = snapshot[resolved.namespace], resolved.entry, resolved.link
     id = f"{entry.address} dev {link.name} lladdr {entry.mac}"
     rival = next(
@@ -100,12 +129,24 @@ def _misled(snapshot: Snapshot, resolved: Resolved) -> Candidate:
             if where
             else Object("neighbour", id, f"{id} {entry.state}")
         )
-        return Candidate(lost("addr-duplicate", rival[0], rival[1], Stage.ARP, text, object=object, fix=fix), resolved.leg, mended)
+        stop = lost("addr-duplicate", rival[0], rival[1], Stage.ARP, text, object=object, fix=fix)
+        yield Candidate(stop, resolved.leg, mended)
+        for owner in _owners(snapshot, entry):
+            yield Candidate(stop, resolved.leg, replace(mended, neighbours=(*mended.neighbours, replace(entry, mac=owner.mac))))
+        return
     text = f"{namespace.name} sends packets for {entry.address} to {entry.mac}, which is not where it is"
     stop = lost(
         "neigh-wrong-entry", namespace.name, link, Stage.NEIGHBOUR, text, object=Object("neighbour", id, f"{id} {entry.state}"), fix=fix
     )
-    return Candidate(stop, resolved.leg, mended)
+    yield Candidate(stop, resolved.leg, mended)
+
+
+def _owners(snapshot: Snapshot, entry: Neighbour) -> Iterator[Link]:
+    """The interfaces besides the entry's own that bear its address."""
+    for namespace in snapshot.namespaces.values():
+        link = namespace.owner_of(entry.address)
+        if link is not None and link.mac and link.mac != entry.mac:
+            yield link
 
 
 def _is_special(rule: PolicyRule) -> bool:

@@ -32,7 +32,7 @@ from .case import Case
 from .overlay import best_sequence, frames, is_probe, lay, lost_sequence, sightings
 from .prediction import Prediction
 from .refusal import from_beyond
-from .roots import root, root_outside
+from .roots import root, root_of_some, root_outside
 from .translations import confirmed
 
 Explain = Callable[[Case], Cause | None]
@@ -54,7 +54,7 @@ def diagnose(command: str, probe: Probe, snapshot: Snapshot, prediction: Predict
     case = _rooted(replace(case, leg=_leg(case, verdict)), verdict)
     failed = verdict in (Verdict.UNREACHABLE, Verdict.INTERMITTENT)
     cause = explain(case) if failed or (verdict is Verdict.UNDETERMINED and case.stop and watched) else None
-    direction = _direction(case, verdict)
+    direction = _direction(case, verdict, cause)
     answers = {o.sequence: o for o in reversed(seen) if o.kind == "answered" and from_whom_it_was_asked(asked, o)}
     report = Report(
         command, asked, verdict, "", direction=direction, sent=asked.count if watched else 0, received=len(answers),
@@ -190,7 +190,9 @@ def _got_past(case: Case, hops: Sequence[Hop]) -> bool:
 def _rooted(case: Case, verdict: Verdict) -> Case:
     """The case with the root behind the predicted end, as far as one is found and nothing seen speaks against it."""
     stop = _believed(case, verdict)
-    if case.prediction is None or verdict in (Verdict.REACHABLE, Verdict.INTERMITTENT):
+    if case.prediction is not None and verdict is Verdict.INTERMITTENT:
+        return replace(case, stop=stop or root_of_some(case.snapshot, case.prediction))
+    if case.prediction is None or verdict is Verdict.REACHABLE:
         return replace(case, stop=stop)
     if any(o.kind == "refused" and o.text == "ENOBUFS" for o in case.observations):
         return replace(case, stop=_crowded_neighbours(case))
@@ -239,9 +241,11 @@ def _unreported(case: Case, stop: Stop) -> Stop:
     return replace(stop, code="mtu-blackhole", text=f"{stop.text}; the ICMP error that should say so did not reach the sender")
 
 
-def _direction(case: Case, verdict: Verdict) -> Leg | None:
+def _direction(case: Case, verdict: Verdict, cause: Cause | None) -> Leg | None:
     if verdict in (Verdict.REACHABLE, Verdict.INTERMITTENT):
         return None
+    if cause is not None and cause.code == "filtered-by-cgroup" and cause.place.stage is Stage.SOCKET:
+        return Leg.REQUEST  # it came as far as the socket's cgroup, and no further
     return case.leg
 
 

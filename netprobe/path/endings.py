@@ -33,6 +33,20 @@ def at(namespace: Namespace, link: Link | None, packet: Packet) -> Stop | None:
     return None
 
 
+def suspects(namespace: Namespace, link: Link | None, packet: Packet) -> tuple[Stop, ...]:
+    """BPF programs on the receiving socket's cgroup: each sees the packet, and may drop it before the socket does."""
+    flow = packet.flow
+    sockets = [
+        s for s in namespace.sockets or () if s.protocol == flow.protocol and s.port == flow.dport and _takes(s, flow.dst, flow.version)
+    ]
+    said = "a BPF program on the cgroup of {} may drop the packet: {}"
+    return tuple(
+        _stop("filtered-by-cgroup", namespace, link, said.format(f"{s.protocol} {s.address}:{s.port}", text), Object("cgroup", text, text))
+        for s in sockets
+        for text in s.programs
+    )
+
+
 def _echo(namespace: Namespace, link: Link | None, version: int) -> Stop | None:
     key = "net.ipv4.icmp_echo_ignore_all" if version == 4 else "net.ipv6.icmp.echo_ignore_all"
     if namespace.sysctl(key, "0") != "1":

@@ -190,6 +190,9 @@ def _passage(namespace: Namespace, hook: str, family: str, packet: Packet, link:
     if ruling.packet.flow.ttl != packet.flow.ttl and ruling.passed:
         thing = ruling.passed[-1].object
         made = (*made, Change("ttl", str(packet.flow.ttl), str(ruling.packet.flow.ttl), thing.id))
+    if ruling.packet.state == "untracked" and ruling.passed and tracking.subject(name, packet).state != "untracked":
+        thing = ruling.passed[-1].object
+        made = (*made, Change("ct", "tracked", "untracked", thing.id))
     if ruling.verdict in (Verdict.DROP, Verdict.REJECT, Verdict.STOLEN):
         return Passage(onward, _stop(place, ruling), made, thing)
     return Passage(onward, None, made, thing, _note(ruling))

@@ -74,7 +74,12 @@ def _untranslated(snapshot: Snapshot, prediction: Prediction, router: Routed, so
         return Stop("nat-wrong-address", place, text, made.object, _masquerade(private, out, "-I"), proof)
     if not _is_private(source) or namespace.ruleset is None or namespace.ruleset.blind:
         return None
+    bypass = _changed(prediction.request.hops, namespace.name, "ct")
     passed_over = next(_source_rules(namespace, out, source), None)
+    if passed_over is not None and bypass is not None:
+        by = bypass.object.id if bypass.object else "a rule"
+        text = f"{by} of {namespace.name} exempts the packet from connection tracking, and so {passed_over.object.id} never translates it"
+        return Stop("nat-bypassed", bypass.place, text, bypass.object, (), (passed_over.object.text, *proof))
     if passed_over is not None:
         id = passed_over.object.id
         text = (

@@ -143,8 +143,8 @@ def _answered(ground: Ground, probe: Probe, trail: Trail, request: Walk) -> Pred
         return _predicted(probe, request, None, ending, trail)
     back = Trail(ground, Leg.REPLY, tracks=trail.tracks)
     ttl = default_ttl(ground.namespace(name).sysctls, packet.flow.version)
-    answer = Packet(
-        replace(packet.flow.reversed(), ttl=ttl, length=_answer_length(packet.flow)), Leg.REPLY, df=False, fragments=packet.fragments
+    answer = Packet(replace(packet.flow.reversed(), ttl=ttl), Leg.REPLY, df=False, fragments=packet.fragments).suspecting(
+        *endings.suspects(ground.namespace(name), link, packet)
     )
     try:
         stack.send(back, name, answer)
@@ -180,10 +180,6 @@ def _from_whom_it_was_asked(back: Trail, walked: Walk, probe: Probe) -> Walk:
         place = Place(bridged.namespace, bridge.name if bridge else None, Stage.BRIDGE)
     text = f"the reply comes from {flow.src} instead of {probe.destination.address}: it does not pass where the request was translated"
     return Walk(walked.hops, End.DROP, Stop("nat-not-reversed", place, text))
-
-
-def _answer_length(flow: Flow) -> int | None:
-    return flow.length
 
 
 def _from_outside(ground: Ground, probe: Probe, trail: Trail, back: Trail) -> Walk:

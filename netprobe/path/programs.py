@@ -5,7 +5,7 @@ XDP, tc classifiers and queueing disciplines (net/core/dev.c, net/sched/): prese
 
 from __future__ import annotations
 
-from netprobe.model import Link, Object, Qdisc, Stage, Stop, TcFilter
+from netprobe.model import Leg, Link, Namespace, Object, Place, Qdisc, Stage, Stop, TcFilter
 
 from .stop import lost
 
@@ -20,6 +20,16 @@ def xdp(name: str, link: Link) -> tuple[Stop, ...]:
     text = f"an XDP program on {link.name} ({link.xdp}) may drop the packet"
     object = Object("xdp", f"{link.name} xdp", link.xdp)
     return (lost("filtered-by-xdp", name, link, Stage.RECEIVE, text, object=object, fix=(f"ip link set dev {link.name} xdp off",)),)
+
+
+def cgroup(namespace: Namespace, link: Link | None, leg: Leg) -> tuple[Stop, ...]:
+    """The BPF programs on the sender's cgroup (netprobe's own: the probe is its), as suspects."""
+    found = [text for text in namespace.cgroup_programs if "egress" in text] if leg is Leg.REQUEST else []
+    place = Place(namespace.name, link.name if link else None, Stage.OUTPUT)
+    return tuple(
+        Stop("filtered-by-cgroup", place, f"a BPF program on the sender's cgroup may drop the packet: {t}", Object("cgroup", t, t))
+        for t in found
+    )
 
 
 def ingress(name: str, link: Link) -> tuple[Stop, ...]:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from netprobe.model import End, Hop, Leg, Object, Place, Probe, Snapshot, Stage, Stop
+from netprobe.model import End, Hop, Leg, Nexthop, Object, Place, Probe, Snapshot, Stage, Stop
 
 from . import addressing, counterfactual, mistranslation, prefix
 from .fib import describe
+from .predict import predict
 from .prediction import Prediction
 from .stop import lost
+from .trail import Routed
 
 # Ends that a wrong turn earlier on the way can explain.
 _ASTRAY = {
@@ -32,6 +34,8 @@ def root(snapshot: Snapshot, probe: Probe, prediction: Prediction, stop: Stop) -
         return found, None
     if stop.code == "ttl-expired" and (found := _short_lived(snapshot, probe, prediction, stop)) is not None:
         return found, None
+    if stop.code == "neigh-no-answer" and (found := counterfactual.proxied(snapshot, prediction)) is not None:
+        return found, None
     if stop.code in _UNHEARD and (found := _wrong_nexthop(snapshot, prediction, stop)) is not None:
         better = counterfactual.root(snapshot, prediction)
         return (better.stop, better.leg) if better is not None else (_of_several(snapshot, prediction, found), None)
@@ -43,7 +47,50 @@ def root(snapshot: Snapshot, probe: Probe, prediction: Prediction, stop: Stop) -
         candidate = counterfactual.root(snapshot, prediction)
         if candidate is not None:
             return candidate.stop, candidate.leg
-    return stop, None
+    return _strayed(snapshot, prediction, stop) or stop, None
+
+
+def root_of_some(snapshot: Snapshot, prediction: Prediction) -> Stop | None:
+    """Why some probes pass and others do not, as far as routing tells: a leg of a multipath route that is dead."""
+    bare = replace(snapshot, answers=())
+    for routed in prediction.routed:
+        for leg in routed.decision.candidates if len(routed.decision.candidates) > 1 and routed.decision.route else ():
+            assert routed.decision.route is not None
+            namespace = snapshot[routed.namespace]
+            single = tuple(replace(r, nexthops=(leg,)) if r == routed.decision.route else r for r in namespace.routes)
+            outcome = predict(bare.with_namespace(replace(namespace, routes=single)), prediction.probe, ask=False)
+            if isinstance(outcome, Prediction) and outcome.stop is not None:
+                return _dead_leg(snapshot, routed, leg, outcome.stop)
+    return None
+
+
+def _dead_leg(snapshot: Snapshot, routed: Routed, leg: Nexthop, stop: Stop) -> Stop:
+    assert routed.decision.route is not None
+    link = snapshot[routed.namespace].link(leg.index)
+    named = describe(routed.decision.route, leg, link.name if link else None)
+    text = f"{named}, one leg of several in {routed.namespace}, is dead: {stop.text}"
+    return lost("ecmp-dead-nexthop", routed.namespace, link, Stage.ROUTE, text, object=Object("route", named, named))
+
+
+def _strayed(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop | None:
+    """An answer that leaves its namespace by another interface than the request came in by, and is lost on that way."""
+    if prediction.leg is not Leg.REPLY or stop.code not in _LOST_ASTRAY:
+        return None
+    came = next((r for r in reversed(prediction.routed) if r.leg is Leg.REQUEST), None)
+    went = next((r for r in prediction.routed if r.leg is Leg.REPLY), None)
+    if came is None or went is None or came.iif is None or went.namespace != came.namespace or went.decision.leg is None:
+        return None
+    out = snapshot[went.namespace].link(went.decision.leg.index)
+    if out is None or out.index == came.iif.index or went.decision.route is None:
+        return None
+    named = describe(went.decision.route, went.decision.leg, out.name)
+    text = f"{went.namespace} answers by {out.name} ({named}) what came in by {came.iif.name}, and the answer is lost: {stop.text}"
+    return lost("reply-wrong-path", went.namespace, out, Stage.ROUTE, text, object=Object("route", named, named))
+
+
+_LOST_ASTRAY = {
+    "neigh-no-answer", "no-route", "nat-not-reversed", "route-wrong-nexthop", "forwarding-off", "link-no-carrier", "route-loop",
+}  # fmt: skip
 
 
 def _of_several(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop:

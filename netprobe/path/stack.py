@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from netprobe.model import End, Link, Namespace, Object, Place, Stage, Stop
 
-from . import fib, hooks, ipsec, prefix, routing, tracking
+from . import fib, hooks, ipsec, prefix, programs, routing, tracking
 from .fib import Decision
 from .ground import Ground, Packet
 from .neighbour import Resolution, ask, forwards, resolve
@@ -47,6 +47,7 @@ def output(trail: Trail, name: str, packet: Packet) -> Departure:
     """A packet of this namespace's own: route, OUTPUT hooks, route again where they rewrote it, POSTROUTING."""
     namespace = trail.ground.namespace(name)
     decision = _route_out(trail, namespace, packet)
+    packet = packet.suspecting(*programs.cgroup(namespace, namespace.link(_index(decision)), packet.leg))
     if blocked := ipsec.check(namespace, "out", namespace.link(_index(decision)), packet):
         raise trail.drop(blocked)
     passed = hooks.on_ip(trail.ground, name, "output", packet, None, namespace.link(_index(decision)), trail)
