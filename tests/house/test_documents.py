@@ -32,7 +32,7 @@ def netprobe_lines(text: str) -> Iterator[str]:
     """Every netprobe command line in a document: in blocks and in `code`."""
     lines = [line for block in blocks(text) for line in block.splitlines()]
     for line in [*lines, *re.findall(r"`([^`\n]+)`", text)]:
-        found = re.search(r"(?:^|.*[\s/])(netprobe [a-z-][^|>#$)]*)", re.sub(r"docker build.*", "", line))
+        found = re.search(r"(?:.*[\s/]|^)(netprobe [a-z-][^|>#$)]*)", re.sub(r"docker build.*", "", line))
         if found and "…" not in found[1]:
             yield found[1].strip()
 
