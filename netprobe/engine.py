@@ -10,9 +10,25 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol as Interface
 
 from .errors import CannotLook, WrongQuestion
-from .model import Endpoint, FindPeer, Need, Observation, Probe, Protocol, ReadNamespace, Report, Run, Snapshot, Timings, Watch
+from .model import (
+    Agreement,
+    Endpoint,
+    FindPeer,
+    Need,
+    Observation,
+    Probe,
+    Protocol,
+    ReadNamespace,
+    Report,
+    Run,
+    Snapshot,
+    Timings,
+    Verdict,
+    Watch,
+)
 from .path.predict import Prediction, predict
 
+_CHANGED = "the configuration changed while netprobe was looking; the cause is what was found after the loss"
 _ROUNDS = 200  # a path asks for a few namespaces and a route lookup at each; this many rounds mean that reading does not help
 
 
@@ -86,8 +102,26 @@ def ask(world: World, question: Question) -> Run:
     if prediction is not None and not any(o.kind == "answered" for o in observations or ()):
         snapshot = _look_around(world, snapshot, prediction, clock)
     report = _diagnose(question.command, sent, snapshot, prediction, observations, tapped, clock)
+    if observations and report.agreement is Agreement.DISAGREE and report.verdict in (Verdict.UNREACHABLE, Verdict.INTERMITTENT):
+        report, snapshot = _second_look(world, probe, report, snapshot, observations, tapped, clock)
     report, snapshot = _foretell(world, report, snapshot)
     return Run(replace(report, timings=clock.timings()), snapshot, observations or (), started, tuple(sorted(tapped)))
+
+
+def _second_look(world: World, probe: Probe, report: Report, snapshot: Snapshot, seen: Sequence[Observation], tapped: frozenset[str],
+                 clock: _Clock) -> tuple[Report, Snapshot]:  # fmt: skip
+    """After a loss that what was read does not explain: read again, as it may have changed meanwhile. What then explains it, stands."""
+    try:
+        fresh, prediction = foresee(world, probe, Snapshot(), clock)
+    except CannotLook:
+        return report, snapshot
+    if prediction is None or prediction.stop is None:
+        return report, snapshot
+    fresh = _look_around(world, fresh, prediction, clock)
+    again = _diagnose(report.command, report.probe, fresh, prediction, seen, tapped, clock)
+    if not again.causes or again.causes[0].code == "unknown":
+        return report, snapshot
+    return replace(again, probe=report.probe, notes=(*again.notes, _CHANGED)), fresh
 
 
 def _with_peers(world: World, snapshot: Snapshot, needs: Sequence[Need]) -> Snapshot:
@@ -113,7 +147,8 @@ def replay(run: Run) -> Run:
     tapped = frozenset(run.tapped)
     report = _diagnose(run.report.command, probe, run.snapshot, prediction, run.observations if watched else None, tapped, clock)
     report, _ = _foretell(None, report, run.snapshot)
-    return replace(run, report=replace(report, capture=run.report.capture, timings=run.report.timings))
+    notes = (*report.notes, *(note for note in run.report.notes if note == _CHANGED))
+    return replace(run, report=replace(report, capture=run.report.capture, timings=run.report.timings, notes=notes))
 
 
 def foresee(world: World, probe: Probe, snapshot: Snapshot, clock: _Clock) -> tuple[Snapshot, Prediction | None]:
