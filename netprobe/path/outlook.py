@@ -14,6 +14,8 @@ from .predict import Prediction, predict
 _ROUNDS = 5  # who has mended five things asks again
 _OTHER_SOURCE = {"route-wrong-src", "addr-wrong-subnet", "addr-wrong-prefix", "addr-is-broadcast", "addr-duplicate", "addr-dad-failed"}
 
+_UNPROVEN = {"neigh-no-answer", "unknown"}  # a model read for another path shows what is there, not what is missing
+
 
 def with_outlook(report: Report, snapshot: Snapshot, explain: Explain) -> Report:
     """The report with what else stands in the way of its probe (`blockers`), and a note whether it would pass then.
@@ -71,7 +73,7 @@ def _look(report: Report, snapshot: Snapshot, explain: Explain) -> _Outlook:
         way = again.path.request if len(again.path.request) > len(way) else way
         if again.verdict is Verdict.REACHABLE:
             return _Outlook(tuple(causes[1:]), True, way)
-        if not again.causes or any(_same(again.causes[0], known) for known in causes):
+        if not again.causes or again.causes[0].code in _UNPROVEN or any(_same(again.causes[0], known) for known in causes):
             break
         causes.append(again.causes[0])
         snapshot = mended

@@ -90,6 +90,14 @@ def test_a_fix_that_does_not_help_is_not_listed_again() -> None:
     assert len(ids) == len(set(ids))
 
 
+def test_that_nobody_answers_is_not_foretold() -> None:
+    """The model holds what the first walk needed: who is missing in it may be there all the same."""
+    nowhere = edited(tutorial(), "host", sysctls=OFF, routes=(*networks.host().routes, networks.via("8.8.8.0/24", "203.0.113.77", 4)))
+    report = told(nowhere)
+    assert [cause.code for cause in report.causes] == ["forwarding-off"]
+    assert not {"neigh-no-answer", "unknown"} & {cause.code for cause in report.blockers}
+
+
 @pytest.mark.parametrize(
     ("name", "dst", "expected"),
     [("c1", "8.8.8.8", "172.17.0.1"), ("internet", "10.0.0.2", "203.0.113.2"), ("red", "8.8.8.8", None), ("nowhere", "8.8.8.8", None)],
