@@ -8,28 +8,23 @@ from __future__ import annotations
 
 import errno
 import socket
-import struct
+from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from netprobe.errors import NetprobeError
 from netprobe.model import Blind, ConntrackEntry, Flow, Protocol
 
-from .netlink import Netlink, address, attribute, attributes, number
+from .netlink import NETFILTER, Netlink, Record, Request
 from .netns import inside
 
-NETFILTER = 12  # a netlink protocol
 CT_GET = 1 << 8 | 1  # NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET
-TUPLE_ORIG, TUPLE_REPLY, STATUS, PROTOINFO, TIMEOUT, MARK, ZONE, FILTER = 1, 2, 3, 4, 7, 8, 18, 25
-TUPLE_IP, TUPLE_PROTO = 1, 2
-IP_ATTRIBUTES = {4: (1, 2), 6: (3, 4)}  # source, destination
-PROTO_NUM, SRC_PORT, DST_PORT = 1, 2, 3
-ICMP_ID, ICMP_TYPE, ICMP_CODE, ICMPV6_ID, ICMPV6_TYPE, ICMPV6_CODE = 4, 5, 6, 7, 8, 9
-FILTER_ORIG_FLAGS, FILTER_REPLY_FLAGS = 1, 2
+ORIG, REPLY = "ORIG", "REPLY"
+SRC_PORT, DST_PORT, ICMP_ID, ICMPV6_ID = "CTA_PROTO_SRC_PORT", "CTA_PROTO_DST_PORT", "CTA_PROTO_ICMP_ID", "CTA_PROTO_ICMPV6_ID"
 F_SRC, F_DST, F_PROTO, F_SPORT, F_DPORT, F_ICMP_ID, F_ICMPV6_ID = 1, 2, 8, 16, 32, 256, 2048  # CTA_FILTER_F_CTA_*
 
-_NESTED = 0x8000  # NLA_F_NESTED
 _NUMBERS = {Protocol.ICMP: 1, Protocol.TCP: 6, Protocol.UDP: 17, Protocol.ICMPV6: 58}
-_ECHO = {Protocol.ICMP: (ICMP_TYPE, ICMP_CODE, 8), Protocol.ICMPV6: (ICMPV6_TYPE, ICMPV6_CODE, 128)}
+_ECHO = {Protocol.ICMP: ("CTA_PROTO_ICMP", 8), Protocol.ICMPV6: ("CTA_PROTO_ICMPV6", 128)}
 _NAMES = {value: name.value for name, value in _NUMBERS.items()}
 _STATUS = (
     "expected", "seen_reply", "assured", "confirmed", "src_nat", "dst_nat", "seq_adjust", "src_nat_done", "dst_nat_done",
@@ -49,16 +44,16 @@ def entries(fd: int, flow: Flow, zone: int = 0) -> tuple[ConntrackEntry, ...] | 
     if flow.protocol not in _NUMBERS:
         return ()
     if flow.protocol in _ECHO and flow.icmp_type is None:
-        flow = replace(flow, icmp_type=_ECHO[flow.protocol][2])
-    sides = (flow, TUPLE_ORIG), (flow.reversed(), TUPLE_REPLY)
+        flow = replace(flow, icmp_type=_ECHO[flow.protocol][1])
+    sides = (flow, ORIG), (flow.reversed(), REPLY)
     try:
         with inside(fd), Netlink(NETFILTER) as netlink:
-            payloads = _looked_up(netlink, sides, zone) if None not in _numbers(flow).values() else _searched(netlink, sides)
+            records = _looked_up(netlink, sides, zone) if None not in _numbers(flow).values() else _searched(netlink, sides)
     except OSError as error:
         return Blind("connection tracking", _why(error))
     except NetprobeError as error:
         return Blind("connection tracking", str(error))
-    decoded = (decode(payload) for payload in payloads)
+    decoded = (decode(record) for record in records)
     return tuple(dict.fromkeys(entry for entry in decoded if entry is not None and _is_of(entry, flow)))
 
 
@@ -68,26 +63,23 @@ def _why(error: OSError) -> str:
     return f"this kernel does not offer it: {error.strerror}"
 
 
-_Sides = tuple[tuple[Flow, int], ...]
+_Sides = tuple[tuple[Flow, str], ...]
 
 
-def _looked_up(netlink: Netlink, sides: _Sides, zone: int) -> list[bytes]:
+def _looked_up(netlink: Netlink, sides: _Sides, zone: int) -> list[Record]:
     """The entries that a packet of the flow would be found to belong to."""
-    where = attribute(ZONE, struct.pack(">H", zone)) if zone else b""
-    requests = [(CT_GET, _header(flow) + _tuple(flow, TUPLE_ORIG) + where) for flow, _ in sides]
-    payloads = []
-    for answer in netlink.ask(requests):
-        if isinstance(answer, bytes):
-            payloads.append(answer)
-        elif answer.errno != errno.ENOENT:
-            raise answer
-    return payloads
+    where = [("CTA_ZONE", zone)] if zone else []
+    found = []
+    for flow, _ in sides:
+        with suppress(FileNotFoundError):
+            found.append(netlink.ask(Request(CT_GET, _header(flow), [_tuple(flow, ORIG), *where])))
+    return found
 
 
-def _searched(netlink: Netlink, sides: _Sides) -> list[bytes]:
+def _searched(netlink: Netlink, sides: _Sides) -> list[Record]:
     """The entries that agree with what is known of the flow."""
-    requests = [_header(flow) + _tuple(flow, direction) + _filter(flow, direction) for flow, direction in sides]
-    return [payload for request in requests for _, payload in netlink.dump(CT_GET, request)]
+    requests = [Request(CT_GET, _header(flow), [_tuple(flow, side), _filter(flow, side)]) for flow, side in sides]
+    return [record for request in requests for record in netlink.dump(request)]
 
 
 def _is_of(entry: ConntrackEntry, flow: Flow) -> bool:
@@ -104,26 +96,24 @@ def ends(flow: Flow) -> _Ends:
     return flow.src, flow.dst, flow.sport, flow.dport
 
 
-def _header(flow: Flow) -> bytes:
-    """struct nfgenmsg."""
-    return struct.pack("=BBH", socket.AF_INET6 if flow.version == 6 else socket.AF_INET, 0, 0)
+_Attribute = tuple[str, Any]
 
 
-def _tuple(flow: Flow, direction: int) -> bytes:
+def _header(flow: Flow) -> dict[str, int]:
+    return {"nfgen_family": socket.AF_INET6 if flow.version == 6 else socket.AF_INET}
+
+
+def _tuple(flow: Flow, side: str) -> _Attribute:
     """The flow as the tuple of a direction; what is unknown of it is 0."""
-    family = socket.AF_INET6 if flow.version == 6 else socket.AF_INET
-    src, dst = IP_ATTRIBUTES[flow.version]
-    ip = attribute(src, socket.inet_pton(family, flow.src)) + attribute(dst, socket.inet_pton(family, flow.dst))
-    proto = attribute(PROTO_NUM, bytes([_NUMBERS[flow.protocol]]))
-    for (kind, _), value in _numbers(flow).items():
-        proto += attribute(kind, struct.pack(">H", value or 0))
+    ends = [(f"CTA_IP_V{flow.version}_SRC", flow.src), (f"CTA_IP_V{flow.version}_DST", flow.dst)]
+    proto = [("CTA_PROTO_NUM", _NUMBERS[flow.protocol]), *((name, value or 0) for (name, _), value in _numbers(flow).items())]
     if flow.protocol in _ECHO:
-        kind, code, request = _ECHO[flow.protocol]
-        proto += attribute(kind, bytes([flow.icmp_type if flow.icmp_type is not None else request])) + attribute(code, b"\0")
-    return attribute(direction | _NESTED, attribute(TUPLE_IP | _NESTED, ip) + attribute(TUPLE_PROTO | _NESTED, proto))
+        stem, request = _ECHO[flow.protocol]
+        proto += [(f"{stem}_TYPE", flow.icmp_type if flow.icmp_type is not None else request), (f"{stem}_CODE", 0)]
+    return f"CTA_TUPLE_{side}", {"attrs": [("CTA_TUPLE_IP", {"attrs": ends}), ("CTA_TUPLE_PROTO", {"attrs": proto})]}
 
 
-def _filter(flow: Flow, direction: int) -> bytes:
+def _filter(flow: Flow, side: str) -> _Attribute:
     """Which parts of the tuple count.
 
     For IPv6 not the addresses: the kernel then sends all entries whose addresses differ (seen on 6.18: the comparison in
@@ -132,11 +122,10 @@ def _filter(flow: Flow, direction: int) -> bytes:
     flags = F_PROTO if flow.version == 6 else F_PROTO | F_SRC | F_DST
     for (_, flag), value in _numbers(flow).items():
         flags |= flag if value is not None else 0
-    which = FILTER_ORIG_FLAGS if direction == TUPLE_ORIG else FILTER_REPLY_FLAGS
-    return attribute(FILTER | _NESTED, attribute(which, struct.pack("=I", flags)))
+    return "CTA_FILTER", {"attrs": [(f"CTA_FILTER_{side}_FLAGS", flags)]}
 
 
-def _numbers(flow: Flow) -> dict[tuple[int, int], int | None]:
+def _numbers(flow: Flow) -> dict[tuple[str, int], int | None]:
     """The ports, or the ICMP id, by attribute and filter flag."""
     if flow.protocol is Protocol.ICMP:
         return {(ICMP_ID, F_ICMP_ID): flow.icmp_id}
@@ -145,39 +134,30 @@ def _numbers(flow: Flow) -> dict[tuple[int, int], int | None]:
     return {(SRC_PORT, F_SPORT): flow.sport, (DST_PORT, F_DPORT): flow.dport}
 
 
-def decode(payload: bytes) -> ConntrackEntry | None:
+def decode(record: Record) -> ConntrackEntry | None:
     """One entry as the kernel sends it; None for a protocol that no probe has, or without tuples."""
-    data = attributes(payload, 4)
-    original, reply = _ends(data.get(TUPLE_ORIG)), _ends(data.get(TUPLE_REPLY))
+    original, reply = _ends(record.nest("CTA_TUPLE_ORIG")), _ends(record.nest("CTA_TUPLE_REPLY"))
     if original is None or reply is None or original[0] != reply[0]:
         return None
-    bits = int.from_bytes(data.get(STATUS, b""), "big")
+    bits = record.get("CTA_STATUS", 0)
     status = tuple(word for bit, word in enumerate(_STATUS) if bits >> bit & 1)
-    return ConntrackEntry(
-        original[0], original[1], reply[1], _big(data, ZONE) or 0, _big(data, MARK) or 0, status, _state(data), _big(data, TIMEOUT)
-    )
+    zone, mark, timeout = record.get("CTA_ZONE", 0), record.get("CTA_MARK", 0), record.get("CTA_TIMEOUT")
+    return ConntrackEntry(original[0], original[1], reply[1], zone, mark, status, _state(record), timeout)
 
 
-def _big(data: dict[int, bytes], kind: int) -> int | None:
-    return int.from_bytes(data[kind], "big") if kind in data else None
-
-
-def _ends(data: bytes | None) -> tuple[str, _Ends] | None:
+def _ends(side: Record) -> tuple[str, _Ends] | None:
     """The protocol and the ends of one direction."""
-    parts = attributes(data or b"")
-    ip, proto = attributes(parts.get(TUPLE_IP, b"")), attributes(parts.get(TUPLE_PROTO, b""))
-    protocol = _NAMES.get(number(proto.get(PROTO_NUM)))
-    addresses = [address(ip[kind]) for kinds in IP_ATTRIBUTES.values() for kind in kinds if kind in ip]
-    if protocol is None or len(addresses) != 2:
+    ip, proto = side.nest("CTA_TUPLE_IP"), side.nest("CTA_TUPLE_PROTO")
+    protocol = _NAMES.get(proto.get("CTA_PROTO_NUM", 0))
+    src, dst = (ip.get(f"CTA_IP_V4_{end}") or ip.get(f"CTA_IP_V6_{end}") for end in ("SRC", "DST"))
+    if protocol is None or src is None or dst is None:
         return None
-    src, dst = addresses
     if protocol in ("icmp", "icmpv6"):
-        return protocol, (src, dst, _big(proto, ICMP_ID if protocol == "icmp" else ICMPV6_ID), None)
-    return protocol, (src, dst, _big(proto, SRC_PORT), _big(proto, DST_PORT))
+        return protocol, (src, dst, proto.get(ICMP_ID if protocol == "icmp" else ICMPV6_ID), None)
+    return protocol, (src, dst, proto.get(SRC_PORT), proto.get(DST_PORT))
 
 
-def _state(data: dict[int, bytes]) -> str | None:
+def _state(record: Record) -> str | None:
     """TCP's state, in conntrack(8)'s words in lower case."""
-    tcp = attributes(attributes(data.get(PROTOINFO, b"")).get(1, b""))
-    state = number(tcp.get(1), len(_TCP_STATES))
+    state = record.nest("CTA_PROTOINFO").nest("CTA_PROTOINFO_TCP").get("CTA_PROTOINFO_TCP_STATE", len(_TCP_STATES))
     return _TCP_STATES[state] if state < len(_TCP_STATES) else None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import socket
-import struct
+import sys
 from collections.abc import Callable
 
 from netprobe.model import AskedSet, SetQuery, Term
 
 from .netfilter_kernel import GET_SET, Nfnetlink
-from .netlink import attributes, text
+from .netlink import Record
 
 # Numbers of types as nft stores them in a set's definition (nftables include/datatype.h); a concatenation packs six bits each.
 _TYPES = {
@@ -26,8 +26,8 @@ _ENCODE: dict[str, Callable[[str], bytes]] = {
     "ether_addr": lambda word: bytes.fromhex(word.replace(":", "")),
     "inet_proto": lambda word: bytes([int(word)]),
     "icmp_type": lambda word: bytes([int(word)]),
-    "ether_type": lambda word: struct.pack(">H", int(word)),
-    "inet_service": lambda word: struct.pack(">H", int(word)),
+    "ether_type": lambda word: int(word).to_bytes(2, "big"),
+    "inet_service": lambda word: int(word).to_bytes(2, "big"),
     "ifname": lambda word: word.encode("utf-8", "surrogateescape").ljust(16, b"\0"),
 }
 
@@ -38,26 +38,22 @@ def ask_element(netlink: Nfnetlink, query: SetQuery) -> AskedSet:
         (
             found
             for family, found in netlink.listed(GET_SET)
-            if (family, text(found.get(1)), text(found.get(2))) == (query.family, query.table, query.set)
+            if (family, found.text("NFTA_SET_TABLE"), found.text("NFTA_SET_NAME")) == (query.family, query.table, query.set)
         ),
         None,
     )
     if definition is None:
         return AskedSet(query, False, error="the set is gone")
-    key = _key(query.key, _number(definition.get(4)), bool(_number(definition.get(3)) & INTERVAL))
+    key = _key(query.key, definition.get("NFTA_SET_KEY_TYPE", 0), bool(definition.get("NFTA_SET_FLAGS", 0) & INTERVAL))
     if key is None:
         return AskedSet(query, False, error="its type is not understood")
     element = netlink.element(query.family, query.table, query.set, key)
     if element is None:
         return AskedSet(query, False)
-    if 2 not in element:
+    if "NFTA_SET_ELEM_DATA" not in element:
         return AskedSet(query, True)
-    data = _data(attributes(element[2]), _number(definition.get(6)))
+    data = _data(element.nest("NFTA_SET_ELEM_DATA"), definition.get("NFTA_SET_DATA_TYPE", 0))
     return AskedSet(query, True, data, None if data else "what it gives is not understood")
-
-
-def _number(value: bytes | None) -> int:
-    return int.from_bytes(value or b"", "big")
 
 
 def types_of(number: int) -> list[str | None]:
@@ -77,7 +73,7 @@ def _key(words: tuple[str, ...], number: int, interval: bool) -> bytes | None:
     parts = []
     for word, kind in zip(words, types, strict=True):
         if kind == "mark":
-            part = struct.pack(">I" if interval else "=I", int(word))
+            part = int(word).to_bytes(4, "big" if interval else sys.byteorder)
         elif kind in _ENCODE:
             part = _ENCODE[kind](word)
         else:
@@ -86,14 +82,13 @@ def _key(words: tuple[str, ...], number: int, interval: bool) -> bytes | None:
     return parts[0] if len(parts) == 1 else b"".join(part + b"\0" * (-len(part) % 4) for part in parts)
 
 
-def _data(found: dict[int, bytes], number: int) -> Term | None:
+def _data(found: Record, number: int) -> Term | None:
     """A map's data: a verdict, or an address and perhaps a port."""
-    if 2 in found:
-        verdict = attributes(found[2])
-        code = struct.unpack(">i", verdict[1])[0]
-        word = _VERDICTS.get(code)
-        return Term("verdict", f"{word} {text(verdict[2])}" if 2 in verdict else word) if word else None
-    parts = _decoded(found.get(1, b""), types_of(number))
+    if "NFTA_DATA_VERDICT" in found:
+        verdict = found.nest("NFTA_DATA_VERDICT")
+        word, chain = _VERDICTS.get(verdict.get("NFTA_VERDICT_CODE")), verdict.text("NFTA_VERDICT_CHAIN")
+        return Term("verdict", f"{word} {chain}" if chain else word) if word else None
+    parts = _decoded(found.get("NFTA_DATA_VALUE", b""), types_of(number))
     if not parts:
         return None
     return Term("value", parts[0]) if len(parts) == 1 else Term("concat", args=tuple(Term("value", part) for part in parts))
@@ -110,7 +105,7 @@ def _decoded(data: bytes, types: list[str | None]) -> list[str] | None:
             parts.append(str(int.from_bytes(data[offset : offset + 2], "big")))
         elif kind == "mark":
             size = 4
-            parts.append(str(struct.unpack_from("=I", data, offset)[0]))
+            parts.append(str(int.from_bytes(data[offset : offset + 4], sys.byteorder)))
         else:
             return None
         offset += (size + 3) & ~3

@@ -6,23 +6,21 @@ Source: include/uapi/linux/netfilter/nf_tables.h, nfnetlink.h; net/netfilter/nf_
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from .netlink import NLMSG_DONE, NLMSG_ERROR, Netlink, attribute, attributes, each_attribute, text
+from .netlink import NETFILTER, Netlink, Record, Request
 
-NETFILTER = 12
 _SUBSYSTEM = 10 << 8
 GET_TABLE, GET_CHAIN, GET_RULE, GET_SET, GET_ELEMENTS = (_SUBSYSTEM | n for n in (1, 4, 7, 10, 13))
 FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
 NUMBERS = {name: number for number, name in FAMILIES.items()}
 _IP_HOOKS = ("prerouting", "input", "forward", "output", "postrouting", "ingress")
 HOOKS = {"arp": ("input", "output", "forward"), "netdev": ("ingress", "egress")}
-_HEADER = struct.Struct("=BBH")  # nfgenmsg: family, version, resource
-_BE32, _SIGNED = struct.Struct(">I"), struct.Struct(">i")
 ANONYMOUS = 0x1
 DROP = 0
+TABLE, SET, ELEMENTS = "NFTA_SET_ELEM_LIST_TABLE", "NFTA_SET_ELEM_LIST_SET", "NFTA_SET_ELEM_LIST_ELEMENTS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +73,14 @@ class Inventory:
 
 def inventory(netlink: Nfnetlink) -> Inventory:
     """What nf_tables holds. Raises OSError (EPERM without CAP_NET_ADMIN)."""
-    tables = tuple((family, text(found[1])) for family, found in netlink.listed(GET_TABLE))
+    tables = tuple((family, found.text("NFTA_TABLE_NAME")) for family, found in netlink.listed(GET_TABLE))
     if not tables:
         return Inventory(())
     return Inventory(
         tables,
         tuple(_chain(family, found) for family, found in netlink.listed(GET_CHAIN)),
         tuple(_rule(family, found) for family, found in netlink.listed(GET_RULE)),
-        tuple(_set(family, found) for family, found in netlink.listed(GET_SET) if not _number(found.get(3)) & ANONYMOUS),
+        tuple(_set(family, found) for family, found in netlink.listed(GET_SET) if not found.get("NFTA_SET_FLAGS", 0) & ANONYMOUS),
     )
 
 
@@ -95,76 +93,54 @@ class Nfnetlink(Netlink):
     def __enter__(self) -> Nfnetlink:
         return self
 
-    def listed(self, kind: int) -> Iterator[tuple[str, dict[int, bytes]]]:
-        """All objects of a kind, as (family, attributes)."""
-        for _, payload in self.dump(kind, _HEADER.pack(0, 0, 0)):
-            yield FAMILIES.get(payload[0], str(payload[0])), attributes(payload, 4)
+    def listed(self, kind: int) -> Iterator[tuple[str, Record]]:
+        """All objects of a kind, each with its family."""
+        for record in self.dump(Request(kind)):
+            yield FAMILIES.get(record["nfgen_family"], str(record["nfgen_family"])), record
 
     def few(self, family: str, table: str, name: str, most: int) -> bool:
         """Whether a set has at most `most` elements; of a larger one only the first part is looked at."""
-        self._send([(GET_ELEMENTS, _elements_request(family, table, name))], 0x300)
-        count = 0
-        while True:
-            for kind, _, sequence, payload in self._receive():
-                if sequence != self._sequence:
-                    continue
-                if kind in (NLMSG_DONE, NLMSG_ERROR):
-                    return count <= most
-                count += sum(1 for _ in each_attribute(attributes(payload, 4).get(3, b"")))
-            if count > most:
-                return False
+        return self.count(_elements_request(family, table, name), lambda record: len(record.array(ELEMENTS)), most) <= most
 
-    def element(self, family: str, table: str, name: str, key: bytes) -> dict[int, bytes] | None:
-        """The element that holds `key` (attributes of NFTA_SET_ELEM_*), None when there is none. Raises OSError."""
-        wanted = attribute(3 | 0x8000, attribute(1 | 0x8000, attribute(1 | 0x8000, attribute(1, key))))
-        [answer] = self.ask([(GET_ELEMENTS, _elements_request(family, table, name) + wanted)])
-        if isinstance(answer, FileNotFoundError):
+    def element(self, family: str, table: str, name: str, key: bytes) -> Record | None:
+        """The element that holds `key` (NFTA_SET_ELEM_*), None when there is none. Raises OSError."""
+        wanted = {"attrs": [("NFTA_SET_ELEM_KEY", {"attrs": [("NFTA_DATA_VALUE", key)]})]}
+        try:
+            answer = self.ask(_elements_request(family, table, name, (ELEMENTS, [wanted])))
+        except FileNotFoundError:
             return None
-        if isinstance(answer, OSError):
-            raise answer
-        for _, element in each_attribute(attributes(answer, 4).get(3, b"")):
-            return attributes(element)
-        return None
+        return next(iter(answer.array(ELEMENTS)), None)
 
 
-def _elements_request(family: str, table: str, name: str) -> bytes:
-    return (
-        _HEADER.pack(NUMBERS[family], 0, 0)
-        + attribute(1, table.encode("utf-8", "surrogateescape") + b"\0")
-        + attribute(2, name.encode("utf-8", "surrogateescape") + b"\0")
-    )
+def _elements_request(family: str, table: str, name: str, *wanted: tuple[str, Any]) -> Request:
+    names = [(TABLE, table.encode("utf-8", "surrogateescape")), (SET, name.encode("utf-8", "surrogateescape"))]
+    return Request(GET_ELEMENTS, {"nfgen_family": NUMBERS[family]}, [*names, *wanted])
 
 
-def _number(value: bytes | None) -> int:
-    """An unsigned integer in network order; 0 for an absent attribute."""
-    return int.from_bytes(value or b"", "big")
-
-
-def _chain(family: str, found: dict[int, bytes]) -> KernelChain:
-    hook = attributes(found.get(4, b""))
-    devices = [text(name) for _, name in each_attribute(hook.get(4, b""))] or ([text(hook[3])] if 3 in hook else [])
+def _chain(family: str, found: Record) -> KernelChain:
+    hook = found.nest("NFTA_CHAIN_HOOK")
+    devices = hook.nest("NFTA_HOOK_DEVS").texts() or ([hook.text("NFTA_HOOK_DEV")] if "NFTA_HOOK_DEV" in hook else [])
     names = HOOKS.get(family, _IP_HOOKS)
     return KernelChain(
         family,
-        text(found.get(1)),
-        text(found.get(3)),
-        names[_number(hook[1])] if 1 in hook else None,
-        _SIGNED.unpack(hook[2])[0] if 2 in hook else 0,
-        "drop" if 5 in found and _number(found[5]) == DROP else "accept",
-        text(found.get(7)) or "filter",
+        found.text("NFTA_CHAIN_TABLE"),
+        found.text("NFTA_CHAIN_NAME"),
+        names[hook.get("NFTA_HOOK_HOOKNUM")] if "NFTA_HOOK_HOOKNUM" in hook else None,
+        hook.get("NFTA_HOOK_PRIORITY", 0),
+        "drop" if found.get("NFTA_CHAIN_POLICY") == DROP else "accept",
+        found.text("NFTA_CHAIN_TYPE") or "filter",
         tuple(devices),
-        _number(found.get(2)),
+        found.get("NFTA_CHAIN_HANDLE", 0),
     )
 
 
-def _rule(family: str, found: dict[int, bytes]) -> KernelRule:
-    expressions = found.get(4, b"")
-    compat = b"\x00match\x00" in expressions or b"\x00target\x00" in expressions
-    return KernelRule(
-        family, text(found.get(1)), text(found.get(2)), _number(found.get(3)), b"\x00counter\x00" in expressions, compat or 5 in found
-    )
+def _rule(family: str, found: Record) -> KernelRule:
+    expressions = found.get("NFTA_RULE_EXPRESSIONS", b"")
+    compat = b"\x00match\x00" in expressions or b"\x00target\x00" in expressions or "NFTA_RULE_COMPAT" in found
+    table, chain, handle = found.text("NFTA_RULE_TABLE"), found.text("NFTA_RULE_CHAIN"), found.get("NFTA_RULE_HANDLE", 0)
+    return KernelRule(family, table, chain, handle, b"\x00counter\x00" in expressions, compat)
 
 
-def _set(family: str, found: dict[int, bytes]) -> KernelSet:
-    count = _number(found[20]) if 20 in found else None  # NFTA_SET_COUNT, Linux 6.16
-    return KernelSet(family, text(found.get(1)), text(found.get(2)), _number(found.get(3)), count)
+def _set(family: str, found: Record) -> KernelSet:
+    count = found.get("NFTA_SET_COUNT")  # Linux 6.16
+    return KernelSet(family, found.text("NFTA_SET_TABLE"), found.text("NFTA_SET_NAME"), found.get("NFTA_SET_FLAGS", 0), count)

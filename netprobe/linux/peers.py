@@ -6,22 +6,19 @@ Source: net/core/net_namespace.c (rtnl_net_getid), include/uapi/linux/net_namesp
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Iterator, Sequence, Set
 from itertools import islice
 
 from . import netns
 from .directory import Directory, opened
 from .names import Found
-from .netlink import BATCH, Netlink, attribute, attributes, signed
+from .netlink import BATCH, Netlink, Record, Request
 
 RTM_GETNSID = 90
-NETNSA_NSID, NETNSA_FD = 1, 3
+UNKNOWN = 0xFFFFFFFF  # -1 of NETNSA_NSID: it has no number
 FIRST = 6
 Place = tuple[Found, netns.Identity]
 Numbers = dict[int, Place]  # where and which the namespace is that has this number
-
-_RTGENMSG = struct.pack("=Bxxx", 0)
 
 
 class Peers:
@@ -86,10 +83,10 @@ def _numbered(netlink: Netlink, batch: Sequence[Found]) -> Iterator[tuple[Place,
 
 def nsids(netlink: Netlink, fds: Sequence[int]) -> list[int | None]:
     """What the namespace of `netlink` calls each of the open namespaces `fds`; None where it has no number. Assigns none."""
-    answers = netlink.ask([(RTM_GETNSID, _RTGENMSG + attribute(NETNSA_FD, struct.pack("=I", fd))) for fd in fds])
-    return [None if isinstance(answer, OSError) else _nsid(answer) for answer in answers]
+    answers = netlink.ask_all([Request(RTM_GETNSID, attributes=[("NETNSA_FD", fd)]) for fd in fds])
+    return [None if answer is None else _nsid(answer) for answer in answers]
 
 
-def _nsid(payload: bytes) -> int | None:
-    nsid = signed(attributes(payload, len(_RTGENMSG)).get(NETNSA_NSID), -1)
-    return nsid if nsid >= 0 else None
+def _nsid(record: Record) -> int | None:
+    nsid: int = record.get("NETNSA_NSID", UNKNOWN)
+    return None if nsid == UNKNOWN else nsid

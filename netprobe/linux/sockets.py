@@ -6,28 +6,24 @@ Source: include/uapi/linux/{inet_diag,sock_diag}.h; Documentation/networking/pro
 from __future__ import annotations
 
 import socket
-import struct
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from netprobe.model import Socket
 
-from .netlink import SOCK_DIAG, Netlink, address, attributes, number
+from .netlink import SOCK_DIAG, Netlink, Record, Request, address
 from .programs import cgroup_programs
 
 SOCK_DIAG_BY_FAMILY = 20
-INET_DIAG_SKMEMINFO, INET_DIAG_SKV6ONLY, INET_DIAG_CGROUP_ID = 7, 11, 21
+INET_DIAG_SKMEMINFO = 7
 ESTABLISHED, CLOSE, LISTEN = 1, 7, 10  # include/net/tcp_states.h; an unconnected UDP or raw socket is in state CLOSE
 STATES = {ESTABLISHED: "established", CLOSE: "unconnected", LISTEN: "listen"}
 RMEM, RCVBUF, DROPS = 0, 1, 8  # positions in the array of INET_DIAG_SKMEMINFO
-V4_MAPPED = bytes(10) + b"\xff\xff"
+V4_MAPPED = "::ffff:"  # how an IPv4 address starts that an IPv6 socket is bound to
 
 NUMBERS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
 WANTED = {"tcp": (LISTEN,), "udp": (ESTABLISHED, CLOSE), "raw": (ESTABLISHED, CLOSE)}
-
-_REQUEST = struct.Struct("=BBBxI48x")
-_ANSWER = struct.Struct("=BBBB HH16s16sI8x IIIII")
 
 
 def read_sockets() -> tuple[Socket, ...]:
@@ -45,28 +41,26 @@ def _diagnosed(netlink: Netlink) -> Iterator[Socket]:
     for name, protocol in NUMBERS.items():
         states = sum(1 << state for state in WANTED[name])
         for family in (socket.AF_INET, socket.AF_INET6):
-            request = _REQUEST.pack(family, protocol, 1 << INET_DIAG_SKMEMINFO - 1, states)
-            yield from (socket_of(name, payload, programs) for _, payload in netlink.dump(SOCK_DIAG_BY_FAMILY, request))
+            fields = {"sdiag_family": family, "sdiag_protocol": protocol, "idiag_ext": 1 << INET_DIAG_SKMEMINFO - 1, "idiag_states": states}
+            yield from (socket_of(name, record, programs) for record in netlink.dump(Request(SOCK_DIAG_BY_FAMILY, fields)))
 
 
-def socket_of(protocol: str, payload: bytes, programs: Mapping[int, tuple[str, ...]] | None = None) -> Socket:
-    """One socket from the payload of an inet_diag_msg; `programs` are those of a cgroup, by its id."""
-    family, state, _, _, sport, dport, src, dst, interface, _, rqueue, wqueue, uid, _ = _ANSWER.unpack_from(payload)
-    fields = attributes(payload, _ANSWER.size)
-    memory = struct.unpack_from("=9I", fields.get(INET_DIAG_SKMEMINFO, b"").ljust(36, b"\0"))
-    peer = socket.ntohs(dport)
-    cgroup = number(fields.get(INET_DIAG_CGROUP_ID))
+def socket_of(protocol: str, record: Record, programs: Mapping[int, tuple[str, ...]] | None = None) -> Socket:
+    """One socket from an inet_diag_msg; `programs` are those of a cgroup, by its id."""
+    state, peer = record["idiag_state"], record["idiag_dport"]
+    memory = record.get("INET_DIAG_SKMEMINFO", (0,) * (DROPS + 1))
+    cgroup = record.get("INET_DIAG_CGROUP_ID", 0)
     return Socket(
         protocol=protocol,
-        address=_unmapped(src, family),
-        port=socket.ntohs(sport),
+        address=_unmapped(record["idiag_src"]),
+        port=record["idiag_sport"],
         state=STATES.get(state, str(state)),
-        uid=uid,
-        interface=interface,
-        queue=(rqueue, wqueue) if state == LISTEN else (memory[RMEM], memory[RCVBUF]),
+        uid=record["idiag_uid"],
+        interface=record["idiag_if"],
+        queue=(record["idiag_rqueue"], record["idiag_wqueue"]) if state == LISTEN else (memory[RMEM], memory[RCVBUF]),
         drops=memory[DROPS],
-        v6only=bool(number(fields.get(INET_DIAG_SKV6ONLY))),
-        peer=(_unmapped(dst, family), peer) if peer else None,
+        v6only=bool(record.get("INET_DIAG_SKV6ONLY")),
+        peer=(_unmapped(record["idiag_dst"]), peer) if peer else None,
         programs=programs[cgroup] if cgroup and programs is not None else (),
     )
 
@@ -79,11 +73,9 @@ class _Programs(dict[int, tuple[str, ...]]):
         return found
 
 
-def _unmapped(value: bytes, family: int) -> str:
-    """The address as text; an IPv4 one that an IPv6 socket is bound to (::ffff:10.0.0.1) as the IPv4 address that it is."""
-    if family == socket.AF_INET:
-        return address(value[:4])
-    return address(value[12:] if value.startswith(V4_MAPPED) else value)
+def _unmapped(text: str) -> str:
+    """The address; an IPv4 one that an IPv6 socket is bound to (::ffff:10.0.0.1) as the IPv4 address that it is."""
+    return text.removeprefix(V4_MAPPED) if "." in text else text
 
 
 def _listed(protocol: str) -> Iterator[Socket]:
@@ -117,5 +109,4 @@ def socket_of_line(protocol: str, line: str) -> Socket:
 def _of_hex(digits: str) -> str:
     """An address as /proc/net writes it: 32 bit words in the machine's byte order."""
     words = (int(digits[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(digits), 8))
-    packed = b"".join(words)
-    return _unmapped(packed, socket.AF_INET if len(packed) == 4 else socket.AF_INET6)
+    return _unmapped(address(b"".join(words)))

@@ -8,13 +8,9 @@ A dot in an interface name is written as a slash, as sysctl(8) does: `net.ipv4.c
 from __future__ import annotations
 
 import os
-import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from .netlink import attributes
-
-AF_INET, AF_INET6 = 2, 10
-IFLA_INET_CONF, IFLA_INET6_CONF = 1, 2
+from .netlink import Record
 
 # positions in the arrays: include/uapi/linux/ip.h (IPV4_DEVCONF_*, from 1) and include/uapi/linux/ipv6.h (DEVCONF_*, from 0)
 IPV4_CONF = {
@@ -74,16 +70,15 @@ GLOBALS = (
 )
 
 
-def of_interface(name: str, af_spec: Mapping[int, bytes]) -> dict[str, str]:
-    """The IPv4 and IPv6 sysctls of one interface, from the attributes of its IFLA_AF_SPEC."""
+def of_interface(name: str, af_spec: Record) -> dict[str, str]:
+    """The IPv4 and IPv6 sysctls of one interface, from its IFLA_AF_SPEC."""
     stem = name.replace(".", "/")
-    ipv4 = attributes(af_spec.get(AF_INET, b"")).get(IFLA_INET_CONF, b"")
-    ipv6 = attributes(af_spec.get(AF_INET6, b"")).get(IFLA_INET6_CONF, b"")
+    ipv4 = af_spec.nest("AF_INET").get("IFLA_INET_CONF", ())
+    ipv6 = af_spec.nest("AF_INET6").get("IFLA_INET6_CONF", ())
     return _named(f"net.ipv4.conf.{stem}", IPV4_CONF, ipv4) | _named(f"net.ipv6.conf.{stem}", IPV6_CONF, ipv6)
 
 
-def _named(stem: str, places: Mapping[str, int], array: bytes) -> dict[str, str]:
-    values = struct.unpack_from(f"={len(array) // 4}i", array)
+def _named(stem: str, places: Mapping[str, int], values: Sequence[int]) -> dict[str, str]:
     return {f"{stem}.{key}": str(values[place]) for key, place in places.items() if place < len(values)}
 
 

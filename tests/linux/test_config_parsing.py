@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import socket
 import struct
+from typing import Any
 
-from hypothesis import given
-from hypothesis import strategies as st
+from decoding import attribute, record
 
 from netprobe.linux import counters, fib, links, neighbours, sockets, sysctl, tc, xfrm
-from netprobe.linux.netlink import address, attribute, attributes, each_attribute, number, signed, text
-from netprobe.model import BridgePort, FdbEntry, LinkRef, Neighbour, Nexthop, PolicyRule, RouteAnswer, TcFilter, XfrmPolicy
+from netprobe.linux.netlink import Record, address, text
+from netprobe.model import (
+    BridgePort,
+    FdbEntry,
+    InterfaceAddress,
+    Link,
+    LinkRef,
+    Neighbour,
+    Nexthop,
+    PolicyRule,
+    Qdisc,
+    Route,
+    RouteAnswer,
+    Socket,
+    TcFilter,
+    XfrmPolicy,
+)
 
 
 def u8(value: int) -> bytes:
@@ -29,32 +44,64 @@ def ip(address: str) -> bytes:
     return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
 
 
-@given(st.lists(st.tuples(st.integers(1, 0x3FFF), st.binary(max_size=50))))
-def test_attributes_come_back(pairs: list[tuple[int, bytes]]) -> None:
-    packed = b"".join(attribute(kind, value) for kind, value in pairs)
-    assert list(each_attribute(packed)) == pairs
-    assert attributes(packed) == dict(pairs)
-
-
-@given(st.binary(max_size=200), st.integers(0, 20))
-def test_any_bytes_are_some_attributes(data: bytes, offset: int) -> None:
-    assert all(len(value) < len(data) for value in attributes(data, offset).values())
-
-
-def test_flags_are_no_part_of_a_type() -> None:
-    assert attributes(attribute(0x8000 | 5, b"a") + attribute(0x4000 | 6, b"b")) == {5: b"a", 6: b"b"}
-
-
-def test_numbers_and_texts() -> None:
-    assert (number(u16(513)), number(None, 7), signed(struct.pack("=i", -1)), signed(None, 3)) == (513, 7, -1, 3)
-    assert text(b"eth0\0\0") == "eth0"
-    assert text(b"e\xe9\x1b[31m\0") == "e\udce9\x1b[31m"
-    assert text(None) == ""
+def test_texts_and_addresses() -> None:
+    assert (text("eth0"), text(b"e\xe9\x1b[31m")) == ("eth0", "e\udce9\x1b[31m")
     assert (address(ip("10.0.0.1")), address(ip("fd00::1")), address(b"\1\2\3")) == ("10.0.0.1", "fd00::1", "01:02:03")
+
+
+def link_of(payload: bytes) -> Link:
+    return links.link_of(record("link", payload))
+
+
+def address_of(payload: bytes) -> InterfaceAddress:
+    return links.address_of(record("address", payload))
+
+
+def route_of(payload: bytes) -> Route:
+    return fib.route_of(record("route", payload))
+
+
+def rule_of(payload: bytes) -> PolicyRule:
+    return fib.rule_of(record("rule", payload))
+
+
+def neighbour_of(payload: bytes) -> Neighbour:
+    return neighbours.neighbour_of(record("neighbour", payload))
+
+
+def fdb_entry_of(payload: bytes) -> FdbEntry:
+    return neighbours.fdb_entry_of(record("neighbour", payload))
+
+
+def socket_of(protocol: str, payload: bytes) -> Socket:
+    return sockets.socket_of(protocol, record("socket", payload))
+
+
+def qdisc_of(payload: bytes) -> Qdisc:
+    return tc.qdisc_of(record("qdisc", payload))
+
+
+def filter_of(payload: bytes, direction: str) -> TcFilter | None:
+    return tc.filter_of(record("filter", payload), direction)
+
+
+def policy_of(payload: bytes, *keys: Any) -> XfrmPolicy | None:
+    return xfrm.policy_of(record("policy", payload), *keys)
 
 
 def link(flags: int = 0x11043, arphrd: int = 1, *parts: bytes) -> bytes:
     return struct.pack("=BxHiII", 0, arphrd, 7, flags, 0) + b"".join(parts)
+
+
+def test_a_record() -> None:
+    twice = attribute(0x8000 | 4, u32(1500)) + attribute(4, u32(1400))  # flags are no part of a type; the last one counts
+    found = record("link", link(0x11043, 1, attribute(3, b"e\xe9\0\0"), twice, attribute(999, b"?")))
+    assert (found["index"], found.text("IFLA_IFNAME"), found.get("IFLA_MTU")) == (7, "e\udce9", 1400)
+    assert "IFLA_MASTER" not in found
+    assert (found.get("IFLA_MASTER", 3), found.text("IFLA_MASTER")) == (3, "")
+    absent = found.nest("IFLA_LINKINFO")
+    assert not absent
+    assert (absent.nest("IFLA_INFO_DATA").get("IFLA_BR_STP_STATE"), absent.array("IFLA_INFO_DATA")) == (None, [])
 
 
 def info(kind: str, data: bytes = b"", slave: str = "", slave_data: bytes = b"") -> bytes:
@@ -65,59 +112,59 @@ def info(kind: str, data: bytes = b"", slave: str = "", slave_data: bytes = b"")
 
 def test_a_veth_and_its_far_end() -> None:
     common = (attribute(3, b"veth\xe9\0"), attribute(1, bytes.fromhex("02000000000a")), attribute(4, u32(1450)), info("veth"))
-    near = links.link_of(link(0x11043, 1, *common, attribute(5, u32(2)), attribute(37, struct.pack("=i", 3))))
+    near = link_of(link(0x11043, 1, *common, attribute(5, u32(2)), attribute(37, struct.pack("=i", 3))))
     assert (near.index, near.name, near.kind, near.mac, near.mtu) == (7, "veth\udce9", "veth", "02:00:00:00:00:0a", 1450)
     assert (near.up, near.carrier, near.arp, near.promiscuous) == (True, True, True, False)
     assert near.link == LinkRef(2, 3)
-    assert links.link_of(link(0x11043, 1, *common, attribute(5, u32(2)))).link == LinkRef(2, None)
-    assert links.link_of(link(0x11043, 1, *common, attribute(5, u32(0)))).link is None
+    assert link_of(link(0x11043, 1, *common, attribute(5, u32(2)))).link == LinkRef(2, None)
+    assert link_of(link(0x11043, 1, *common, attribute(5, u32(0)))).link is None
 
 
 def test_a_tunnel_that_was_moved() -> None:
-    moved = links.link_of(link(0x11043, 1, info("vxlan", attribute(1, u32(42))), attribute(5, u32(7)), attribute(37, struct.pack("=i", 0))))
+    moved = link_of(link(0x11043, 1, info("vxlan", attribute(1, u32(42))), attribute(5, u32(7)), attribute(37, struct.pack("=i", 0))))
     assert moved.link == LinkRef(0, 0)
 
 
 def test_flags_of_a_link() -> None:
-    down = links.link_of(link(0x1182, 1))
+    down = link_of(link(0x1182, 1))
     assert (down.up, down.carrier, down.arp, down.promiscuous) == (False, False, False, True)
-    assert links.link_of(link(0x49, 772)).kind == "loopback"
-    assert links.link_of(link(0x49, 1)).kind == ""
+    assert link_of(link(0x49, 772)).kind == "loopback"
+    assert link_of(link(0x49, 1)).kind == ""
 
 
 def test_a_bridge_port() -> None:
     data = b"".join(
         attribute(kind, u8(value)) for kind, value in ((1, 4), (4, 1), (5, 1), (8, 0), (9, 0), (27, 0), (30, 0), (33, 1), (39, 1))
     )
-    port = links.link_of(link(0x11043, 1, attribute(10, u32(2)), info("veth", b"", "bridge", data)))
+    port = link_of(link(0x11043, 1, attribute(10, u32(2)), info("veth", b"", "bridge", data)))
     assert port.master == 2
     assert port.port == BridgePort(
         "blocking", learning=False, unicast_flood=False, multicast_flood=False, broadcast_flood=False,
         isolated=True, hairpin=True, guard=True, locked=True,
     )  # fmt: skip
-    assert links.link_of(link(0x11043, 1, attribute(10, u32(2)), info("veth", b"", "bond"))).port is None
+    assert link_of(link(0x11043, 1, attribute(10, u32(2)), info("veth", b"", "bond"))).port is None
 
 
 def test_stacked_devices() -> None:
     data = attribute(1, u32(42)) + attribute(4, ip("192.0.2.1")) + attribute(2, ip("192.0.2.2")) + attribute(15, struct.pack("!H", 8472))
-    vxlan = links.link_of(link(0x11043, 1, info("vxlan", data + attribute(3, u32(5)) + attribute(7, u8(0))))).vxlan
+    vxlan = link_of(link(0x11043, 1, info("vxlan", data + attribute(3, u32(5)) + attribute(7, u8(0))))).vxlan
     assert vxlan is not None
     assert (vxlan.vni, vxlan.local, vxlan.remote, vxlan.port, vxlan.lower, vxlan.learning) == (42, "192.0.2.1", "192.0.2.2", 8472, 5, False)
-    assert links.link_of(link(0x11043, 1, info("macvlan", attribute(1, u32(2))))).macvlan_mode == "vepa"
-    assert links.link_of(link(0x11043, 1, info("vlan", attribute(1, u16(100))))).vlan_id == 100
-    assert links.link_of(link(0x11043, 1, attribute(43, attribute(2, u8(2)) + attribute(4, u32(9))))).xdp == "xdpgeneric id 9"
-    assert links.link_of(link(0x11043, 778, attribute(1, ip("192.0.2.1")))).mac == "192.0.2.1"
+    assert link_of(link(0x11043, 1, info("macvlan", attribute(1, u32(2))))).macvlan_mode == "vepa"
+    assert link_of(link(0x11043, 1, info("vlan", attribute(1, u16(100))))).vlan_id == 100
+    assert link_of(link(0x11043, 1, attribute(43, attribute(2, u8(2)) + attribute(4, u32(9))))).xdp == "xdpgeneric id 9"
+    assert link_of(link(0x11043, 778, attribute(1, ip("192.0.2.1")))).mac == "192.0.2.1"
 
 
 def test_addresses() -> None:
     body = struct.pack("=BBBBI", 2, 16, 0x80, 0, 3)
     own = attribute(1, ip("10.0.0.2")) + attribute(2, ip("10.0.0.2")) + attribute(4, ip("10.0.255.255"))
-    found = links.address_of(body + own + attribute(8, u32(0x281)))
+    found = address_of(body + own + attribute(8, u32(0x281)))
     assert (found.index, found.address, found.prefixlen, found.broadcast, found.peer) == (3, "10.0.0.2", 16, "10.0.255.255", None)
     assert found.flags == ("secondary", "noprefixroute")
-    remote = links.address_of(struct.pack("=BBBBI", 2, 32, 0x80, 253, 3) + attribute(1, ip("10.9.9.9")) + attribute(2, ip("10.0.0.2")))
+    remote = address_of(struct.pack("=BBBBI", 2, 32, 0x80, 253, 3) + attribute(1, ip("10.9.9.9")) + attribute(2, ip("10.0.0.2")))
     assert (remote.address, remote.peer, remote.scope) == ("10.0.0.2", "10.9.9.9", "link")
-    failed = links.address_of(struct.pack("=BBBBI", 10, 64, 0xC8, 0, 3) + attribute(1, ip("fd00::2")))
+    failed = address_of(struct.pack("=BBBBI", 10, 64, 0xC8, 0, 3) + attribute(1, ip("fd00::2")))
     assert (failed.address, failed.flags) == ("fd00::2", ("dadfailed", "tentative"))
 
 
@@ -126,15 +173,15 @@ def route(family: int, length: int, table: int, kind: int, flags: int, *parts: b
 
 
 def test_a_default_route() -> None:
-    found = fib.route_of(route(2, 0, 254, 1, 4, attribute(15, u32(1000)), attribute(4, u32(2)), attribute(5, ip("10.0.0.1"))))
+    found = route_of(route(2, 0, 254, 1, 4, attribute(15, u32(1000)), attribute(4, u32(2)), attribute(5, ip("10.0.0.1"))))
     assert (found.dst, found.type, found.table, found.protocol) == ("0.0.0.0/0", "unicast", 1000, "static")
     assert found.nexthops == (Nexthop(2, "10.0.0.1", 1, ("onlink",)),)
-    assert fib.route_of(route(10, 0, 254, 1, 0)).dst == "::/0"
+    assert route_of(route(10, 0, 254, 1, 0)).dst == "::/0"
 
 
 def test_routes_that_lead_nowhere() -> None:
     for kind, word in ((6, "blackhole"), (7, "unreachable"), (8, "prohibit"), (9, "throw"), (99, "99")):
-        found = fib.route_of(route(2, 8, 254, kind, 0, attribute(1, ip("10.0.0.0"))))
+        found = route_of(route(2, 8, 254, kind, 0, attribute(1, ip("10.0.0.0"))))
         assert (found.type, found.dst, found.nexthops) == (word, "10.0.0.0/8", ())
 
 
@@ -143,9 +190,27 @@ def test_a_multipath_route_with_its_metrics() -> None:
     two = attribute(18, u16(10) + ip("fe80::1"))
     legs = struct.pack("=HBBi", 8 + len(one), 0, 0, 2) + one + struct.pack("=HBBi", 8 + len(two), 17, 4, 3) + two
     metrics = attribute(2, u32(1400)) + attribute(1, u32(1 << 2))
-    found = fib.route_of(route(2, 24, 254, 1, 0, attribute(1, ip("10.1.0.0")), attribute(9, legs), attribute(8, metrics)))
+    found = route_of(route(2, 24, 254, 1, 0, attribute(1, ip("10.1.0.0")), attribute(9, legs), attribute(8, metrics)))
     assert found.nexthops == (Nexthop(2, "10.0.0.1", 1), Nexthop(3, "fe80::1", 5, ("dead", "linkdown")))
     assert (found.mtu, found.mtu_lock) == (1400, True)
+
+
+def nexthop(flags: int, *parts: bytes) -> Record:
+    return record("nexthop", struct.pack("=BBBBI", 2, 0, 0, 0, flags) + b"".join(parts))
+
+
+def test_nexthop_objects() -> None:
+    objects = {
+        1: nexthop(4, attribute(5, u32(3)), attribute(6, ip("10.0.0.1"))),
+        2: nexthop(0, attribute(5, u32(4))),
+        3: nexthop(0, attribute(4, b"")),
+        9: nexthop(0, attribute(2, struct.pack("=IBBHIBBH", 1, 0, 0, 0, 2, 4, 0, 0))),
+    }
+    plain = route_of(route(2, 16, 254, 1, 0, attribute(1, ip("10.1.0.0"))))
+    assert fib._resolved(plain, 9, objects).nexthops == (Nexthop(3, "10.0.0.1", 1, ("onlink",)), Nexthop(4, None, 5))
+    assert fib._resolved(plain, 1, objects).nexthops == (Nexthop(3, "10.0.0.1", 1, ("onlink",)),)
+    assert fib._resolved(plain, 3, objects).type == "blackhole"
+    assert fib._resolved(plain, 8, objects) == plain
 
 
 def test_a_policy_rule_with_everything() -> None:
@@ -154,47 +219,53 @@ def test_a_policy_rule_with_everything() -> None:
         1: ip("10.0.0.0"), 2: ip("192.0.2.0"), 3: b"eth0\0", 17: b"e\xe9\0", 6: u32(100), 10: u32(1), 16: u32(0xFF), 15: u32(5000),
         14: u32(0), 20: u32(0) + u32(99), 22: u8(6), 23: u16(1) + u16(2), 24: u16(80) + u16(81), 19: u8(1),
     }  # fmt: skip
-    found = fib.rule_of(header + b"".join(attribute(kind, value) for kind, value in parts.items()))
+    found = rule_of(header + b"".join(attribute(kind, value) for kind, value in parts.items()))
     assert found == PolicyRule(
         100, 4, "lookup", 5000, "192.0.2.0/24", "10.0.0.0/8", "eth0", "e\udce9", 1, 0xFF, (0, 99), 6, (1, 2), (80, 81), 16, True,
         suppress_prefixlen=0, l3mdev=True,
     )  # fmt: skip
-    nowhere = fib.rule_of(struct.pack("=BBBBBBBBI", 10, 0, 0, 0, 0, 0, 0, 8, 0) + attribute(14, struct.pack("=i", -1)))
+    nowhere = rule_of(struct.pack("=BBBBBBBBI", 10, 0, 0, 0, 0, 0, 0, 8, 0) + attribute(14, struct.pack("=i", -1)))
     assert (nowhere.version, nowhere.action, nowhere.table, nowhere.suppress_prefixlen, nowhere.mask) == (6, "prohibit", None, None, 0)
 
 
 def test_an_answer_of_the_fib() -> None:
     body = route(2, 32, 254, 1, 0, attribute(1, ip("8.8.8.8")), attribute(4, u32(2)), attribute(5, ip("10.0.0.1")))
-    assert fib.answer_of(body + attribute(7, ip("10.0.0.2"))) == RouteAnswer(None, "unicast", 254, 2, "10.0.0.1", "10.0.0.2")
+    assert fib.answer_of(record("route", body + attribute(7, ip("10.0.0.2")))) == RouteAnswer(
+        None, "unicast", 254, 2, "10.0.0.1", "10.0.0.2"
+    )
 
 
 def test_neighbours() -> None:
     body = struct.pack("=BxxxiHBB", 2, 3, 0x20, 0, 0) + attribute(1, ip("10.0.0.9"))
-    assert neighbours.neighbour_of(body) == Neighbour(3, "10.0.0.9", None, "failed")
+    assert neighbour_of(body) == Neighbour(3, "10.0.0.9", None, "failed")
     body = struct.pack("=BxxxiHBB", 10, 3, 0x80, 0x88, 0) + attribute(1, ip("fd00::9")) + attribute(2, bytes.fromhex("020000000001"))
-    assert neighbours.neighbour_of(body) == Neighbour(3, "fd00::9", "02:00:00:00:00:01", "permanent", proxy=True, router=True)
+    assert neighbour_of(body) == Neighbour(3, "fd00::9", "02:00:00:00:00:01", "permanent", proxy=True, router=True)
 
 
 def test_forwarding_entries() -> None:
     mac = attribute(2, bytes.fromhex("020000000001"))
     learned = struct.pack("=BxxxiHBB", 7, 3, 0x02, 0x04, 0) + mac + attribute(9, u32(2)) + attribute(5, u16(10))
-    assert neighbours.fdb_entry_of(learned) == FdbEntry(3, "02:00:00:00:00:01", 2, 10)
+    assert fdb_entry_of(learned) == FdbEntry(3, "02:00:00:00:00:01", 2, 10)
     own = struct.pack("=BxxxiHBB", 7, 3, 0x80, 0x04, 0) + mac + attribute(9, u32(2))
-    assert neighbours.fdb_entry_of(own) == FdbEntry(3, "02:00:00:00:00:01", 2, state="permanent", local=True)
+    assert fdb_entry_of(own) == FdbEntry(3, "02:00:00:00:00:01", 2, state="permanent", local=True)
     sticky = struct.pack("=BxxxiHBB", 7, 3, 0x40, 0x44, 0) + mac + attribute(9, u32(2))
-    assert neighbours.fdb_entry_of(sticky) == FdbEntry(3, "02:00:00:00:00:01", 2, state="static", sticky=True)
+    assert fdb_entry_of(sticky) == FdbEntry(3, "02:00:00:00:00:01", 2, state="static", sticky=True)
     remote = struct.pack("=BxxxiHBB", 7, 4, 0x80, 0x02, 0) + mac + attribute(1, ip("192.0.2.2")) + attribute(7, u32(9))
-    assert neighbours.fdb_entry_of(remote) == FdbEntry(4, "02:00:00:00:00:01", state="permanent", remote="192.0.2.2", vni=9)
+    assert fdb_entry_of(remote) == FdbEntry(4, "02:00:00:00:00:01", state="permanent", remote="192.0.2.2", vni=9)
+
+
+def af_spec(ipv4: bytes, ipv6: bytes) -> Record:
+    return record("link", link(0, 1, attribute(26, attribute(2, ipv4) + attribute(10, ipv6)))).nest("IFLA_AF_SPEC")
 
 
 def test_sysctls_of_an_interface_with_a_dot() -> None:
     array = struct.pack("=33i", *range(100, 133))
-    found = sysctl.of_interface("eth0.100", {2: attribute(1, array), 10: attribute(2, struct.pack("=3i", 1, 64, 1500))})
+    found = sysctl.of_interface("eth0.100", af_spec(attribute(1, array), attribute(2, struct.pack("=3i", 1, 64, 1500))))
     assert found["net.ipv4.conf.eth0/100.forwarding"] == "100"
     assert found["net.ipv4.conf.eth0/100.rp_filter"] == "107"
     assert found["net.ipv6.conf.eth0/100.hop_limit"] == "64"
     assert "net.ipv6.conf.eth0/100.disable_ipv6" not in found  # an older kernel's shorter array
-    assert sysctl.of_interface("eth0", {}) == {}
+    assert sysctl.of_interface("eth0", af_spec(b"", b"")) == {}
 
 
 def diag(family: int, state: int, src: bytes, sport: int, dst: bytes, dport: int, queue: tuple[int, int]) -> bytes:
@@ -203,7 +274,7 @@ def diag(family: int, state: int, src: bytes, sport: int, dst: bytes, dport: int
 
 
 def test_a_listener() -> None:
-    found = sockets.socket_of("tcp", diag(10, 10, bytes(16), 80, bytes(16), 0, (3, 128)) + attribute(11, u8(1)))
+    found = socket_of("tcp", diag(10, 10, bytes(16), 80, bytes(16), 0, (3, 128)) + attribute(11, u8(1)))
     assert (found.address, found.port, found.state, found.uid, found.interface, found.queue) == ("::", 80, "listen", 1000, 5, (3, 128))
     assert found.v6only
     assert found.peer is None
@@ -212,7 +283,7 @@ def test_a_listener() -> None:
 def test_a_datagram_socket_with_its_buffer() -> None:
     mapped = bytes(10) + b"\xff\xff" + ip("10.0.0.1")
     memory = struct.pack("=9I", 4608, 212992, 0, 0, 0, 0, 0, 0, 17)
-    found = sockets.socket_of("udp", diag(10, 1, mapped, 53, mapped, 54, (0, 0)) + attribute(7, memory))
+    found = socket_of("udp", diag(10, 1, mapped, 53, mapped, 54, (0, 0)) + attribute(7, memory))
     assert (found.address, found.state, found.queue, found.drops) == ("10.0.0.1", "established", (4608, 212992), 17)
     assert found.peer == ("10.0.0.1", 54)
 
@@ -250,12 +321,12 @@ def tcmsg(handle: int, parent: int, information: int = 0) -> bytes:
 def test_qdiscs() -> None:
     parameters = struct.pack("=BBHhHI", 0, 0, 0, 0, 0, 1000) + bytes(12) + struct.pack("=III", 3000, 0, 0)
     stats = attribute(7, attribute(3, struct.pack("=5I", 0, 0, 9, 0, 0)))
-    found = tc.qdisc_of(tcmsg(0x80010000, 0xFFFFFFFF) + attribute(1, b"tbf\0") + attribute(2, attribute(1, parameters)) + stats)
+    found = qdisc_of(tcmsg(0x80010000, 0xFFFFFFFF) + attribute(1, b"tbf\0") + attribute(2, attribute(1, parameters)) + stats)
     assert (found.kind, found.handle, found.parent, found.drops) == ("tbf", "8001:", "root", 9)
     assert found.text == "qdisc tbf 8001: root rate 8000bit limit 3000b"
     netem = attribute(2, struct.pack("=6I", 0, 1000, 0x7FFFFFFF, 0, 0, 0))
-    assert "loss 0.5" in tc.qdisc_of(tcmsg(0x10000, 0x20001) + attribute(1, b"netem\0") + netem).text
-    assert tc.qdisc_of(tcmsg(0xFFFF0000, 0xFFFFFFF1) + attribute(1, b"clsact\0")).parent == "clsact"
+    assert "loss 0.5" in qdisc_of(tcmsg(0x10000, 0x20001) + attribute(1, b"netem\0") + netem).text
+    assert qdisc_of(tcmsg(0xFFFF0000, 0xFFFFFFF1) + attribute(1, b"clsact\0")).parent == "clsact"
 
 
 def action(kind: str, parameters: bytes) -> bytes:
@@ -271,7 +342,7 @@ def test_filters() -> None:
     mirred = general(4) + struct.pack("=iI", 1, 17)
     keys = struct.pack("!II", 0xFFFFFFFF, 0x08080808) + struct.pack("=ii", 16, 0)
     options = attribute(5, bytes(16) + keys) + attribute(7, action("mirred", mirred))
-    found = tc.filter_of(tcmsg(0x80000800, 0xFFFFFFF2, ip_at_49152) + attribute(1, b"u32\0") + attribute(2, options), "ingress")
+    found = filter_of(tcmsg(0x80000800, 0xFFFFFFF2, ip_at_49152) + attribute(1, b"u32\0") + attribute(2, options), "ingress")
     assert found == TcFilter(
         "ingress", "u32",
         "filter ingress protocol ip pref 49152 u32 chain 0 handle 0x80000800 match 08080808/ffffffff at 16 action mirred egress redirect",
@@ -279,13 +350,13 @@ def test_filters() -> None:
     )  # fmt: skip
     header = tcmsg(1, 0xFFFFFFF3, 1 << 16 | socket.htons(3))
     program = attribute(1, b"bpf\0") + attribute(2, attribute(7, b"npdrop\0") + attribute(11, u32(30)))
-    bpf = tc.filter_of(header + program, "egress")
+    bpf = filter_of(header + program, "egress")
     assert bpf is not None
     assert (bpf.program, bpf.action) == ("npdrop id 30", None)
-    dropping = tc.filter_of(header + attribute(1, b"matchall\0") + attribute(2, attribute(2, action("gact", general(2)))), "egress")
+    dropping = filter_of(header + attribute(1, b"matchall\0") + attribute(2, attribute(2, action("gact", general(2)))), "egress")
     assert dropping is not None
     assert dropping.action == "drop"
-    assert tc.filter_of(header + attribute(1, b"u32\0") + attribute(2, attribute(4, u32(1))), "egress") is None  # a hash table
+    assert filter_of(header + attribute(1, b"u32\0") + attribute(2, attribute(4, u32(1))), "egress") is None  # a hash table
 
 
 def selector(src: str, dst: str, protocol: int = 0, dport: int = 0) -> bytes:
@@ -299,16 +370,16 @@ def policy(direction: int, action: int, *parts: bytes) -> bytes:
 
 
 def test_ipsec_policies() -> None:
-    blocking = xfrm.policy_of(policy(0, 1))
+    blocking = policy_of(policy(0, 1))
     text = "src 10.0.0.2/32 dst 10.0.0.3/32 proto 6 dport 80 dir in priority 10 action block"
     assert blocking == XfrmPolicy("in", "10.0.0.2/32", "10.0.0.3/32", "block", (), text, 10)
-    assert xfrm.policy_of(policy(3, 0)) is None  # a socket's own
+    assert policy_of(policy(3, 0)) is None  # a socket's own
     far = ip("192.0.2.2").ljust(16, b"\0")
     template = far + struct.pack("=IBxxxH2x16sIBBBx", 0, 50, 2, ip("192.0.2.1"), 7, 1, 0, 0) + bytes(12)
-    without = xfrm.policy_of(policy(1, 0, attribute(5, template)))
+    without = policy_of(policy(1, 0, attribute(5, template)))
     assert without is not None
     assert without.templates == ("src 192.0.2.1 dst 192.0.2.2 proto esp reqid 7 mode tunnel",)
     assert without.keyed is False
-    keyed = xfrm.policy_of(policy(1, 0, attribute(5, template)), {(far, 50, 7, 1)})
+    keyed = policy_of(policy(1, 0, attribute(5, template)), {(far, 50, 7, 1)})
     assert keyed is not None
     assert keyed.keyed is True

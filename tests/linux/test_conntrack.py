@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import tracking
+from decoding import record
 
 from netprobe.lab.lab import Lab
 from netprobe.linux.conntrack import decode
@@ -66,6 +67,6 @@ def test_without_the_privilege_it_is_a_blind_spot(lab: Lab) -> None:
     assert got == Blind("connection tracking", "reading the table needs CAP_NET_ADMIN")
 
 
-@pytest.mark.parametrize("payload", [b"", b"\x02\0\0\0", b"\x02\0\0\0\x08\0\x01\x80\0\0\0\0", bytes(range(64))])
+@pytest.mark.parametrize("payload", [b"\x02\0\0\0", b"\x02\0\0\0\x08\0\x01\x80\0\0\0\0", bytes(range(64))])
 def test_an_entry_that_cannot_be_read_is_passed_over(payload: bytes) -> None:
-    assert decode(payload) is None
+    assert decode(record("connection", payload)) is None

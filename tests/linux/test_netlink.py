@@ -1,139 +1,192 @@
-"""The netlink transport against a kernel that misbehaves, and against the real one."""
+"""Netlink as pyroute2 speaks it: with a kernel that misbehaves, and with the real one."""
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import socket
 import struct
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from netprobe.linux import netlink
-from netprobe.linux.netlink import NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, Netlink, attribute, attributes, text
+from netprobe.linux.netlink import NETFILTER, NLM_F_DUMP_INTR, NLMSG_DONE, Netlink, Request
 from netprobe.linux.programs import cgroup_programs, tcx_filters
 
+NLMSG_ERROR = 2
+NLM_F_MULTI = 2
 RTM_NEWLINK, RTM_GETLINK = 16, 18
-IFLA_IFNAME = 3
+RTM_NEWNSID, RTM_GETNSID = 88, 90
 
-Answers = Callable[[int], list[bytes]]
+Answers = Callable[[list[int]], list[bytes]]
 
 
-class Kernel:
-    """A socket that answers each datagram sent to it with what `answers` makes of its last sequence number."""
+class FakeKernel(threading.Thread):
+    """Answers each datagram sent to `theirs` with what `answers` makes of its sequence numbers."""
 
     def __init__(self, answers: Answers) -> None:
+        super().__init__(daemon=True)
         self._answers = answers
-        self._waiting: list[bytes] = []
-        self.sent = 0
+        self.theirs, self._ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.heard = 0
 
-    def send(self, data: bytes) -> None:
-        self.sent += 1
-        at = last = 0
-        while at < len(data):
-            length, _, _, last, _ = struct.unpack_from("=IHHII", data, at)
-            at += (length + 3) & ~3
-        self._waiting += self._answers(last)
+    def run(self) -> None:
+        while data := self._ours.recv(1 << 16):
+            self.heard += 1
+            for answer in self._answers(list(_sequences(data))):
+                self._ours.send(answer)
 
-    def recv_into(self, buffer: bytearray) -> int:
-        data = self._waiting.pop(0)
-        buffer[: len(data)] = data
-        return len(data)
-
-    def close(self) -> None:
-        pass
+    def end(self) -> None:
+        self._ours.shutdown(socket.SHUT_RD)
+        self.join()
+        self._ours.close()
 
 
-def message(kind: int, sequence: int, payload: bytes = b"", flags: int = 0) -> bytes:
+def _sequences(data: bytes) -> Iterator[int]:
+    at = 0
+    while at < len(data):
+        length, _, _, sequence, _ = struct.unpack_from("=IHHII", data, at)
+        yield sequence
+        at += (length + 3) & ~3
+
+
+def message(kind: int, sequence: int, payload: bytes = b"", flags: int = NLM_F_MULTI) -> bytes:
     return struct.pack("=IHHII", 16 + len(payload), kind, flags, sequence, 0) + payload
 
 
-def speaking_to(answers: Answers) -> tuple[Netlink, Kernel]:
-    spoken, kernel = Netlink(), Kernel(answers)
-    spoken._socket.close()
-    spoken._socket = kernel  # type: ignore[assignment]
-    return spoken, kernel
+def link(index: int) -> bytes:
+    return struct.pack("=BxHiII", 0, 1, index, 0, 0)
 
 
-def test_a_dump_in_pieces_among_strangers_messages() -> None:
-    def answers(sequence: int) -> list[bytes]:
-        first = message(16, sequence, b"ab\0\0") + message(16, sequence + 7, b"late")
-        return [first, message(16, sequence, b"cd\0\0") + message(NLMSG_DONE, sequence, bytes(4))]
-
-    spoken, _ = speaking_to(answers)
-    assert spoken.dump(18, b"") == [(16, b"ab\0\0"), (16, b"cd\0\0")]
-    assert not spoken.unsteady
+def done(sequence: int, error: int = 0, flags: int = NLM_F_MULTI) -> bytes:
+    return message(NLMSG_DONE, sequence, struct.pack("=i", error), flags)
 
 
-def test_an_interrupted_dump_is_asked_again() -> None:
+@contextmanager
+def speaking_to(monkeypatch: pytest.MonkeyPatch, answers: Answers) -> Iterator[tuple[Netlink, FakeKernel]]:
+    kernel = FakeKernel(answers)
+    kernel.start()
+    with monkeypatch.context() as patch:
+        patch.setattr(netlink, "_endpoint", lambda _: kernel.theirs.detach())
+        spoken = Netlink()
+    try:
+        with spoken:
+            yield spoken, kernel
+    finally:
+        kernel.end()
+
+
+def test_a_dump_in_pieces_among_strangers_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    def answers(sequences: list[int]) -> list[bytes]:
+        [sequence] = sequences
+        first = message(RTM_NEWLINK, sequence, link(1))
+        return [message(RTM_NEWLINK, sequence + 700, link(9)), first, message(RTM_NEWLINK, sequence, link(2)) + done(sequence)]
+
+    with speaking_to(monkeypatch, answers) as (spoken, _):
+        assert [record["index"] for record in spoken.dump(Request(RTM_GETLINK))] == [1, 2]
+        assert not spoken.unsteady
+
+
+@pytest.mark.parametrize("where", ["entry", "end"])
+def test_an_interrupted_dump_is_asked_again(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     tries: list[int] = []
 
-    def answers(sequence: int) -> list[bytes]:
-        tries.append(sequence)
-        flags = NLM_F_DUMP_INTR if len(tries) < 3 else 0
-        return [message(16, sequence, struct.pack("=I", len(tries)), flags) + message(NLMSG_DONE, sequence, bytes(4), flags)]
+    def answers(sequences: list[int]) -> list[bytes]:
+        tries.extend(sequences)
+        torn = NLM_F_DUMP_INTR if len(tries) < 3 else 0
+        entry, end = (torn, 0) if where == "entry" else (0, torn)
+        first = message(RTM_NEWLINK, tries[-1], link(len(tries)), NLM_F_MULTI | entry)
+        return [first, done(tries[-1], 0, NLM_F_MULTI | end)]
 
-    spoken, _ = speaking_to(answers)
-    assert spoken.dump(18, b"") == [(16, struct.pack("=I", 3))]
-    assert not spoken.unsteady
+    with speaking_to(monkeypatch, answers) as (spoken, _):
+        assert [record["index"] for record in spoken.dump(Request(RTM_GETLINK))] == [3]
+        assert not spoken.unsteady
 
 
-def test_a_table_that_never_holds_still_is_told() -> None:
-    def answers(sequence: int) -> list[bytes]:
-        return [message(16, sequence, b"half", NLM_F_DUMP_INTR) + message(NLMSG_DONE, sequence, bytes(4))]
+def test_a_table_that_never_holds_still_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def answers(sequences: list[int]) -> list[bytes]:
+        return [message(RTM_NEWLINK, sequences[0], link(7), NLM_F_MULTI | NLM_F_DUMP_INTR) + done(sequences[0])]
 
-    spoken, kernel = speaking_to(answers)
-    assert spoken.dump(18, b"") == [(16, b"half")]
-    assert spoken.unsteady
-    assert kernel.sent == netlink.DUMP_TRIES
+    with speaking_to(monkeypatch, answers) as (spoken, kernel):
+        assert [record["index"] for record in spoken.dump(Request(RTM_GETLINK))] == [7]
+        assert spoken.unsteady
+        assert kernel.heard == netlink.DUMP_TRIES
 
 
 @pytest.mark.parametrize("kind", [NLMSG_ERROR, NLMSG_DONE])
-def test_a_refused_dump_is_an_error(kind: int) -> None:
-    spoken, _ = speaking_to(lambda sequence: [message(kind, sequence, struct.pack("=i", -errno.EPERM))])
-    with pytest.raises(PermissionError):
-        spoken.dump(18, b"")
+def test_a_refused_dump_is_an_error(monkeypatch: pytest.MonkeyPatch, kind: int) -> None:
+    def answers(sequences: list[int]) -> list[bytes]:
+        refused = struct.pack("=i", -errno.EPERM) + message(RTM_GETLINK, sequences[0])
+        return [message(kind, sequences[0], refused)]
+
+    with speaking_to(monkeypatch, answers) as (spoken, _), pytest.raises(PermissionError):
+        spoken.dump(Request(RTM_GETLINK))
 
 
-def test_many_questions_get_their_own_answers() -> None:
-    def answers(last: int) -> list[bytes]:
-        count = min(netlink.BATCH, 100 - answered[0])
-        answered[0] += count
-        numbers = range(last - count + 1, last + 1)
-        refused = struct.pack("=i", -errno.ENOENT)
-        # out of order, and every third is refused
-        return [message(NLMSG_ERROR, n, refused) if n % 3 == 0 else message(88, n, struct.pack("=I", n)) for n in reversed(numbers)]
+def test_many_questions_get_their_own_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
 
-    answered = [0]
-    spoken, kernel = speaking_to(answers)
-    found = list(spoken.ask([(90, bytes(3))] * 100))
-    assert kernel.sent == 2
-    for number, answer in enumerate(found, 1):
+    def answer(sequence: int) -> bytes:
+        number = asked.index(sequence)
         if number % 3 == 0:
-            assert isinstance(answer, FileNotFoundError)
-        else:
-            assert answer == struct.pack("=I", number)
+            return message(NLMSG_ERROR, sequence, struct.pack("=i", -errno.ENOENT) + message(RTM_GETNSID, sequence), 0)
+        return message(RTM_NEWNSID, sequence, bytes(4) + struct.pack("=HHI", 8, 1, number), 0)
+
+    def answers(sequences: list[int]) -> list[bytes]:
+        asked.extend(sequences)
+        return [answer(sequence) for sequence in reversed(sequences)]  # out of order, and every third is refused
+
+    with speaking_to(monkeypatch, answers) as (spoken, kernel):
+        found = list(spoken.ask_all([Request(RTM_GETNSID, attributes=[("NETNSA_FD", fd)]) for fd in range(100)]))
+    assert kernel.heard == 2
+    assert [None if each is None else each.get("NETNSA_NSID") for each in found] == [None if n % 3 == 0 else n for n in range(100)]
 
 
-def test_a_truncated_message_ends_the_datagram() -> None:
-    def answers(sequence: int) -> list[bytes]:
-        return [message(16, sequence, b"good") + struct.pack("=IHHII", 3, 16, 0, sequence, 0), message(NLMSG_DONE, sequence, bytes(4))]
+def test_counting_stops_where_it_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    def answers(sequences: list[int]) -> list[bytes]:
+        return [message(RTM_NEWLINK, sequences[0], link(index)) for index in range(10)]  # and never an end
 
-    spoken, _ = speaking_to(answers)
-    assert spoken.dump(18, b"") == [(16, b"good")]
+    with speaking_to(monkeypatch, answers) as (spoken, _):
+        assert spoken.count(Request(RTM_GETLINK), lambda record: int(record["index"]), 5) == 6
 
 
 def test_the_real_kernel_lists_the_loopback() -> None:
     with Netlink() as spoken:
-        links = spoken.dump(RTM_GETLINK, struct.pack("=BxHiII", 0, 0, 0, 0, 0))
-    assert {kind for kind, _ in links} == {RTM_NEWLINK}
-    assert "lo" in {text(attributes(payload, 16)[IFLA_IFNAME]) for _, payload in links}
+        assert "lo" in {record.text("IFLA_IFNAME") for record in spoken.dump(Request(RTM_GETLINK))}
 
 
 def test_the_real_kernel_refuses_what_does_not_exist() -> None:
+    with Netlink() as spoken, pytest.raises(OSError, match="No such device") as refused:
+        spoken.ask(Request(RTM_GETLINK, attributes=[("IFLA_IFNAME", b"nosuchlink0")]))
+    assert refused.value.errno == errno.ENODEV
+
+
+def test_inside_a_program_that_runs_an_event_loop() -> None:
+    async def indexes() -> list[Any]:
+        with Netlink() as spoken:
+            return [record["index"] for record in spoken.dump(Request(RTM_GETLINK))]
+
+    assert 1 in asyncio.run(indexes())
+
+
+def open_files() -> set[str]:
+    return {path.name for path in Path("/proc/self/fd").iterdir() if path.is_symlink()}
+
+
+def test_nothing_stays_open() -> None:
+    before = open_files()
     with Netlink() as spoken:
-        (answer,) = spoken.ask([(RTM_GETLINK, struct.pack("=BxHiII", 0, 0, 0, 0, 0) + attribute(IFLA_IFNAME, b"nosuchlink0\0"))])
-    assert isinstance(answer, OSError)
-    assert answer.errno == errno.ENODEV
+        spoken.dump(Request(RTM_GETLINK))
+    with pytest.raises(OSError, match="not supported"):
+        netlink._endpoint(1 << 8)
+    with Netlink(NETFILTER):
+        pass
+    assert open_files() == before
 
 
 def test_where_no_program_is_there_is_none() -> None:

@@ -1,0 +1,128 @@
+"""rtnetlink(7): interfaces, addresses, routes, policy rules, neighbours, namespace ids.
+
+Where pyroute2's own class is not taken: link-layer addresses of any length stay bytes (it warns of unusual ones), the sysctls of
+an interface are arrays as long as this kernel's, and newer attributes and nexthop objects are declared.
+Numbers: include/uapi/linux/{if_link,rtnetlink,neighbour,nexthop}.h.
+"""
+
+from __future__ import annotations
+
+from pyroute2.netlink import nla, nlmsg
+from pyroute2.netlink.rtnl.fibmsg import fibmsg
+from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
+from pyroute2.netlink.rtnl.ifinfmsg import ifinfbase
+from pyroute2.netlink.rtnl.ndmsg import ndmsg
+from pyroute2.netlink.rtnl.nsidmsg import nsidmsg
+from pyroute2.netlink.rtnl.rtmsg import rtmsg_base
+
+from .structs import StructArray
+from .traffic import Filter, Qdisc
+
+
+class Link(ifinfbase, nlmsg):
+    """struct ifinfomsg."""
+
+    l2addr = nlmsg.cdata
+
+    class af_spec(nla):
+        nla_map = ((2, "AF_INET", "inet"), (10, "AF_INET6", "inet6"))
+
+        class inet(nla):
+            nla_map = ((1, "IFLA_INET_CONF", "array(int32)"),)
+
+        class inet6(nla):
+            nla_map = ((2, "IFLA_INET6_CONF", "array(int32)"),)
+
+    class ifinfo(ifinfbase.ifinfo):
+        data_map = ifinfbase.ifinfo.data_map | {"ipvtap": ifinfbase.ifinfo.data_map["ipvlan"]}
+
+        class bridge_slave_data(nla):
+            nla_map = (
+                (1, "IFLA_BRPORT_STATE", "uint8"),
+                (4, "IFLA_BRPORT_MODE", "uint8"),
+                (5, "IFLA_BRPORT_GUARD", "uint8"),
+                (8, "IFLA_BRPORT_LEARNING", "uint8"),
+                (9, "IFLA_BRPORT_UNICAST_FLOOD", "uint8"),
+                (10, "IFLA_BRPORT_PROXYARP", "uint8"),
+                (27, "IFLA_BRPORT_MCAST_FLOOD", "uint8"),
+                (30, "IFLA_BRPORT_BCAST_FLOOD", "uint8"),
+                (32, "IFLA_BRPORT_NEIGH_SUPPRESS", "uint8"),
+                (33, "IFLA_BRPORT_ISOLATED", "uint8"),
+                (39, "IFLA_BRPORT_LOCKED", "uint8"),
+            )
+
+
+class Leg(nla):
+    """struct rtnexthop: one of several ways of a route, with attributes of its own."""
+
+    is_nla = False
+    cell_header = (("length", "H"),)
+    fields = (("flags", "B"), ("hops", "B"), ("oif", "i"))
+    nla_map = ((5, "RTA_GATEWAY", "ipaddr"), (18, "RTA_VIA", "rtvia"))
+    rtvia = rtmsg_base.rtvia
+
+
+class Route(nlmsg):
+    """struct rtmsg of a route."""
+
+    fields = rtmsg_base.fields
+    nla_map = (
+        (1, "RTA_DST", "ipaddr"),
+        (2, "RTA_SRC", "ipaddr"),
+        (3, "RTA_IIF", "uint32"),
+        (4, "RTA_OIF", "uint32"),
+        (5, "RTA_GATEWAY", "ipaddr"),
+        (6, "RTA_PRIORITY", "uint32"),
+        (7, "RTA_PREFSRC", "ipaddr"),
+        (8, "RTA_METRICS", "metrics"),
+        (9, "RTA_MULTIPATH", "*leg"),
+        (15, "RTA_TABLE", "uint32"),
+        (16, "RTA_MARK", "uint32"),
+        (18, "RTA_VIA", "rtvia"),
+        (21, "RTA_ENCAP_TYPE", "uint16"),
+        (25, "RTA_UID", "uint32"),
+        (27, "RTA_IP_PROTO", "uint8"),
+        (28, "RTA_SPORT", "be16"),
+        (29, "RTA_DPORT", "be16"),
+        (30, "RTA_NH_ID", "uint32"),
+    )
+    metrics = rtmsg_base.metrics
+    rtvia = rtmsg_base.rtvia
+    leg = Leg
+
+
+class NexthopObject(nlmsg):
+    """struct nhmsg."""
+
+    fields = (("family", "B"), ("scope", "B"), ("protocol", "B"), ("resvd", "B"), ("flags", "I"))
+    nla_map = (
+        (1, "NHA_ID", "uint32"),
+        (2, "NHA_GROUP", "group"),
+        (4, "NHA_BLACKHOLE", "flag"),
+        (5, "NHA_OIF", "uint32"),
+        (6, "NHA_GATEWAY", "ipaddr"),
+    )
+
+    class group(StructArray):
+        class element(nlmsg):
+            """struct nexthop_grp."""
+
+            header = None
+            fields = (("id", "I"), ("weight", "B"), ("resvd1", "B"), ("resvd2", "H"))
+
+
+class Neighbour(nlmsg):
+    """struct ndmsg, of neighbours and of forwarding entries."""
+
+    fields = ndmsg.fields
+    nla_map = (
+        (1, "NDA_DST", "ipaddr"),
+        (2, "NDA_LLADDR", "cdata"),
+        (5, "NDA_VLAN", "uint16"),
+        (7, "NDA_VNI", "uint32"),
+        (9, "NDA_MASTER", "uint32"),
+    )
+
+
+REQUESTS = {18: Link, 22: ifaddrmsg, 26: Route, 30: Neighbour, 34: fibmsg, 38: Qdisc, 46: Filter, 90: nsidmsg, 106: NexthopObject}
+ANSWERS = {16: Link, 20: ifaddrmsg, 24: Route, 28: Neighbour, 32: fibmsg, 36: Qdisc, 44: Filter, 88: nsidmsg, 104: NexthopObject}

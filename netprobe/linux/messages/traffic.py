@@ -1,0 +1,90 @@
+"""Traffic control of rtnetlink(7): queueing disciplines and filters.
+
+pyroute2 has the options of most; what it lacks is the place of a classifier's actions, a filter's chain, and programs by id.
+Numbers: include/uapi/linux/{rtnetlink,pkt_cls}.h.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyroute2.netlink import nla, nlmsg
+from pyroute2.netlink.rtnl.tcmsg import act_gact, act_mirred, common, sched_netem, sched_pfifo, sched_tbf, tcmsg
+
+from .structs import StructArray
+
+QDISC_OPTIONS = {"tbf": sched_tbf, "netem": sched_netem, "pfifo": sched_pfifo, "bfifo": sched_pfifo}
+ACTION_OPTIONS = {"gact": act_gact, "mirred": act_mirred}
+
+# where each classifier keeps its actions (TCA_*_ACT)
+ACTIONS_AT = {"u32": 7, "flower": 3, "matchall": 2, "bpf": 1, "basic": 3, "fw": 4, "route": 6, "cgroup": 1, "flow": 9}
+
+
+class Qdisc(nlmsg):
+    """struct tcmsg of a queueing discipline."""
+
+    fields = tcmsg.fields
+    nla_map = ((1, "TCA_KIND", "asciiz"), (2, "TCA_OPTIONS", "options"), (7, "TCA_STATS2", "stats2"))
+    stats2 = common.stats2
+
+    @staticmethod
+    def options(message: Any, **_: Any) -> Any:
+        plugin = QDISC_OPTIONS.get(message.get_attr("TCA_KIND"))
+        return plugin.options if plugin else message.cdata
+
+
+class Action(nla):
+    """What a filter does with a match."""
+
+    nla_map = ((1, "TCA_ACT_KIND", "asciiz"), (2, "TCA_ACT_OPTIONS", "options"))
+
+    @staticmethod
+    def options(action: Any, **_: Any) -> Any:
+        plugin = ACTION_OPTIONS.get(action.get_attr("TCA_ACT_KIND"))
+        return plugin.options if plugin else action.cdata
+
+
+class Actions(nla):
+    """A list of actions, numbered by their order."""
+
+    nla_map = tuple((number, f"TCA_ACT_{number}", "action") for number in range(1, 33))  # TCA_ACT_MAX_PRIO
+    action = Action
+
+
+class Selector(StructArray):
+    """struct tc_u32_sel, whose keys stand behind a head as long as one of them: the first element is no key."""
+
+    class element(nlmsg):
+        """struct tc_u32_key."""
+
+        header = None
+        fields = (("mask", ">I"), ("value", ">I"), ("offset", "i"), ("offset_mask", "i"))
+
+
+class FilterOptions(nla):
+    """The attributes of a filter, for any classifier: what they are called differs by it."""
+
+    nla_map: Any = ((0, "TCA_UNSPEC", "none"),)
+    actions = Actions
+    selector = Selector
+
+
+def _options_of(kind: str) -> type:
+    named = [(ACTIONS_AT[kind], "TCA_ACTIONS", "actions")]
+    named += [(5, "TCA_U32_SEL", "selector")] if kind == "u32" else []
+    named += [(7, "TCA_BPF_NAME", "asciiz"), (11, "TCA_BPF_ID", "uint32")] if kind == "bpf" else []
+    return type(kind, (nla,), {"nla_map": tuple(named), "actions": Actions, "selector": Selector})
+
+
+FILTER_OPTIONS = {kind: _options_of(kind) for kind in ACTIONS_AT}
+
+
+class Filter(nlmsg):
+    """struct tcmsg of a filter."""
+
+    fields = tcmsg.fields
+    nla_map = ((1, "TCA_KIND", "asciiz"), (2, "TCA_OPTIONS", "options"), (11, "TCA_CHAIN", "uint32"))
+
+    @staticmethod
+    def options(message: Any, **_: Any) -> Any:
+        return FILTER_OPTIONS.get(message.get_attr("TCA_KIND"), FilterOptions)

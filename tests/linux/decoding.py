@@ -1,0 +1,30 @@
+"""Literal messages of the kernel, decoded as those that come from a socket."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+from pyroute2.netlink.rtnl.fibmsg import fibmsg
+from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
+
+from netprobe.linux.messages import netfilter, route, sockets, traffic, xfrm
+from netprobe.linux.netlink import Record
+
+MESSAGES: dict[str, Any] = {
+    "link": route.Link, "address": ifaddrmsg, "route": route.Route, "rule": fibmsg, "neighbour": route.Neighbour,
+    "nexthop": route.NexthopObject, "qdisc": traffic.Qdisc, "filter": traffic.Filter, "policy": xfrm.Policy, "state": xfrm.State,
+    "socket": sockets.InetSocket, "connection": netfilter.nfct_msg,
+}  # fmt: skip
+
+
+def record(kind: str, payload: bytes) -> Record:
+    """The record of a message with this payload."""
+    message = MESSAGES[kind](struct.pack("=IHHII", 16 + len(payload), 0, 0, 0, 0) + payload)
+    message.decode()
+    return Record(message)
+
+
+def attribute(kind: int, value: bytes) -> bytes:
+    """One attribute, packed and padded."""
+    return struct.pack("=HH", 4 + len(value), kind) + value + b"\0" * (-len(value) % 4)
