@@ -12,15 +12,15 @@ from netprobe.endpoint import Named, parse
 from netprobe.errors import NetprobeError, NotPermitted, WrongQuestion
 
 from . import netns
+from .containers import KINDS as CONTAINER_KINDS
+from .containers import PODS, Containers
 from .handles import Handles
-from .names import Found, NamedNamespaces, NameSource, Paths, Processes, UnknownName, inner_source, lookup, title_of
+from .names import Found, NamedNamespaces, NameSource, Paths, Processes, UnknownName, did_you_mean, inner_source, lookup, title_of
 from .privilege import not_permitted
-from .runtimes import FoundContainer, Runtimes
 
 HOST = "host"
 HOST_ROOT = "/proc/1/root"
 AT_HOME = "it has no network of its own, this is the host's (--network host)"
-PODS = "pod"
 _NAMELESS = (HOST, Processes.kind, Paths.kind, PODS)  # kinds whose names tell nothing without the kind before them
 _GENERATED = re.compile(r"(?:netns|cni)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -35,8 +35,8 @@ class Directory:
     def __init__(self, host: str | None = None, exclude: Sequence[str] = ()) -> None:
         shared = _in_a_container_of_the_host()
         self.named = NamedNamespaces(HOST_ROOT if shared else "")
-        self.runtimes = Runtimes(HOST_ROOT if shared else "")
-        self.sources: Sequence[NameSource] = (self.named, *self.runtimes.sources, Processes(), Paths())
+        self.containers = Containers(HOST_ROOT if shared else "")
+        self.sources: Sequence[NameSource] = (self.named, *self.containers.sources, Processes(), Paths())
         self.handles = Handles()
         self._found: dict[str, Found] = {}
         self._notes: dict[str, tuple[str, ...]] = {}
@@ -75,8 +75,8 @@ class Directory:
         if self.is_excluded(fd):
             os.close(fd)
             raise WrongQuestion(f"{named.text} is excluded by --exclude")
-        at_home = isinstance(found, FoundContainer) and netns.identity(fd) == netns.identity(self._home)
-        self._notes[named.text] = (*self.runtimes.heard(), *found.remarks, *([AT_HOME] if at_home else []))
+        at_home = found.kind in CONTAINER_KINDS and netns.identity(fd) == netns.identity(self._home)
+        self._notes[named.text] = (*self.containers.heard(), *found.remarks, *([AT_HOME] if at_home else []))
         return self.adopt(fd, found)
 
     def notes(self, named: Named) -> tuple[str, ...]:
@@ -160,11 +160,11 @@ class Directory:
 
     def _containers(self, identity: netns.Identity) -> Iterator[str]:
         """The names of the containers it belongs to, or the container's in which it was made (`c1//red`)."""
-        own = list(self.runtimes.living_in(identity))
+        own = list(self.containers.living_in(identity))
         yield from (each.name for each in own if each.kind != PODS)
         yield from (each.text for each in own)
         if not own:
-            yield from (each.name for each in self._inner(self.runtimes.hosts_of(identity)) if each.identity() == identity)
+            yield from (each.name for each in self._inner(self.containers.hosts_of(identity)) if each.identity() == identity)
 
     def _inner(self, outer: Iterable[Found]) -> Iterator[Found]:
         """The namespaces that the containers `outer` made inside themselves."""
@@ -191,22 +191,18 @@ class Directory:
         yield from self._at_hand()
         for source in self.sources:
             yield from source.all()
-        yield from self._inner(self._all_containers())
+        yield from self._inner(self.containers.all())
 
     def candidates(self) -> Iterator[Found]:
         """Every namespace that can be seen, those first that are found without asking anybody: for a search that ends at the first."""
         yield from self._at_hand()
         yield from self.named.all()
         yield from Processes().all()
-        yield from self._inner(self._all_containers())
+        yield from self._inner(self.containers.all())
 
     def _at_hand(self) -> Iterator[Found]:
         yield self._host()
         yield from [Found(found.kind, name, f"/proc/self/fd/{self.handles[name]}") for name, found in self._found.items()]
-
-    def _all_containers(self) -> Iterator[Found]:
-        for source in self.runtimes.sources:
-            yield from source.all()
 
 
 def _only(name: str, outer: Found) -> Found:
@@ -215,7 +211,8 @@ def _only(name: str, outer: Found) -> Found:
     found = source.find(name)
     if not found:
         known = [each.name for each in source.all()]
-        raise UnknownName(f"there is no namespace {name} inside {outer.name}", "it has " + (", ".join(known) or "none in its /run/netns"))
+        hint = did_you_mean(name, known) or "it has " + (", ".join(known) or "none in its /run/netns")
+        raise UnknownName(f"there is no namespace {name} inside {outer.name}", hint)
     return found[0]
 
 

@@ -116,7 +116,7 @@ class Machine:
         if isinstance(need, FindPeer):
             self._handle(need.namespace)
             peer = self._peers.find(need.namespace, need.nsid)
-            unasked = tuple(Blind("the names of containers", why) for why in self._directory.runtimes.heard())
+            unasked = tuple(Blind("the names of containers", why) for why in self._directory.containers.heard())
             return replace(snapshot, peers=(*snapshot.peers, FoundPeer(need.namespace, need.nsid, peer)), blind=(*snapshot.blind, *unasked))
         if isinstance(need, AskRoute):
             answer = config.ask_route(self._handle(need.namespace), need.query)
@@ -141,7 +141,7 @@ class Machine:
 
     def heard(self) -> tuple[str, ...]:
         """What a person should know about how the names of `spaces` were found: which container engine did not answer."""
-        return self._directory.runtimes.heard()
+        return self._directory.containers.heard()
 
     # --- observing
 

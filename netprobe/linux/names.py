@@ -222,12 +222,17 @@ def _unknown(named: Named, asked: Sequence[NameSource]) -> UnknownName:
 def _nearest(named: Named, asked: Sequence[NameSource]) -> str:
     if not named.may_be_host:  # a host name will be asked of a resolver: nobody misspelt a container
         known = {found.name: None for source in asked if source.kind != Processes.kind for found in source.all()}
-        import difflib  # 10 ms that only a typo should cost
-
-        near = difflib.get_close_matches(named.name, known, NEAREST, 0.5)
-        if near:
-            return "did you mean " + " or ".join(near) + "?"
+        if near := did_you_mean(named.name, known):
+            return near
     return "`netprobe ls` lists those that can be seen from here"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The question after the nearest of the `known` names; "" when none is near."""
+    import difflib  # 10 ms that only a typo should cost
+
+    near = difflib.get_close_matches(name, list(known), NEAREST, 0.5)
+    return "did you mean " + " or ".join(near) + "?" if near else ""
 
 
 def inner_source(outer: Found) -> NamedNamespaces:

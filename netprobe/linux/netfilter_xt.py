@@ -33,16 +33,24 @@ def read_match(block: Block, ip: str) -> list[Statement]:
 def general(block: Block, ip: str) -> list[Statement]:
     """The options that every rule may have: addresses, protocol, interfaces, fragments."""
     found = []
-    for negated, name, values in block.options:
-        if name in ("-s", "-d"):
-            found.append(_address(f"{ip} {'saddr' if name == '-s' else 'daddr'}", values[0], negated))
-        elif name in ("-i", "-o"):
-            found.append(match(f"meta {name[1]}ifname", interface(values[0]), negated))
-        elif name == "-p" and values[0] not in ("all", "0"):
-            found.append(match("meta l4proto", values[0], negated))
-        elif name == "-f":
-            found.append(match(masked(key("ip frag-off"), FRAGMENT_OFFSET, FULL), "0", not negated))
+    for option in block.options:
+        try:
+            found += _general(*option, ip)
+        except (ValueError, IndexError):
+            found.append(unknown(" ".join([option[1], *option[2]])))
     return found
+
+
+def _general(negated: bool, name: str, values: list[str], ip: str) -> list[Statement]:
+    if name in ("-s", "-d"):
+        return [_address(f"{ip} {'saddr' if name == '-s' else 'daddr'}", values[0], negated)]
+    if name in ("-i", "-o"):
+        return [match(f"meta {name[1]}ifname", interface(values[0]), negated)]
+    if name == "-f":
+        return [match(masked(key("ip frag-off"), FRAGMENT_OFFSET, FULL), "0", not negated)]
+    if name == "-p" and values[0] not in ("all", "0"):
+        return [match("meta l4proto", values[0], negated)]
+    return []
 
 
 def interface(name: str) -> str:

@@ -39,10 +39,12 @@ class Runtimes:
         self._runtimes: dict[str, Runtime] = {
             each.kind: each for each in (*engines, Containerd(tasks), Lxc(self.census, root), Nspawn(root))
         }
-        self.sources: Sequence[ContainerNames] = (
-            *(ContainerNames(runtime, self.census) for runtime in self._runtimes.values()),
-            ContainerNames(self._pods, self.census, bare=False),
-        )
+        known: Sequence[Runtime] = (*self._runtimes.values(), self._pods)
+        self._sources = {runtime.kind: ContainerNames(runtime, self.census) for runtime in known}
+
+    def source(self, kind: str) -> ContainerNames:
+        """The containers of one kind."""
+        return self._sources[kind]
 
     def heard(self) -> tuple[str, ...]:
         """What is new since it was asked last: which engine did not answer, or may not be asked, and what was done instead."""

@@ -85,9 +85,7 @@ def found_container(container: Container) -> FoundContainer:
 class ContainerNames:
     """The containers of one runtime as a source of names."""
 
-    def __init__(self, runtime: Runtime, census: Census, bare: bool = True) -> None:
-        self.kind = runtime.kind
-        self.bare = bare
+    def __init__(self, runtime: Runtime, census: Census) -> None:
         self._runtime = runtime
         self._census = census
 
