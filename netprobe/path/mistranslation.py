@@ -113,7 +113,7 @@ def _source_rules(namespace: Namespace, out: Link | None, source: str) -> Iterat
         devices = [
             s.right.text
             for s in statements
-            if s.left is not None and s.left.text == "oifname" and s.right is not None and s.op in ("", "==")
+            if s.left is not None and s.left.text in ("oifname", "meta oifname") and s.right is not None and s.op in ("", "==")
         ]
         if any(s.kind in _SOURCE for s in statements) and (not devices or (out is not None and out.name in devices)):
             yield decision

@@ -1,0 +1,117 @@
+"""Roots in addresses, stations and routing that the tutorial's plain faults do not show."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import networks
+import pytest
+from networks import MAC, edited, relinked, tutorial
+from test_roots import MASQUERADE, asked, natted, ruled
+
+from netprobe.model import InterfaceAddress, Leg, LinkRef, Neighbour, Nexthop, PolicyRule, Protocol, Route, Snapshot
+
+OTHER_SUBNET = edited(
+    edited(natted(), "red", addresses=(InterfaceAddress(1, "127.0.0.1", 8, scope="host"), InterfaceAddress(2, "10.9.0.2", 16)),
+           routes=(*networks.local("10.9.0.2"), networks.via("10.0.0.1/32", None, 2), networks.via("0.0.0.0/0", "10.0.0.1", 2))),
+    "host", addresses=networks.host().addresses,
+)  # fmt: skip
+
+
+def gateway_nobody_is(gateway: str) -> Snapshot:
+    """red sends everything to an address that nobody has; host could answer for it by proxy ARP."""
+    return edited(
+        ruled(MASQUERADE),
+        "red",
+        routes=(*networks.local("10.0.0.2"), Route("0.0.0.0/0", nexthops=(Nexthop(2, gateway, flags=("onlink",)),))),
+    )
+
+
+def without_local_rule(name: str) -> Snapshot:
+    return edited(ruled(MASQUERADE), name, rules=tuple(r for r in networks.RULES if r.table != 255))
+
+
+def same_mac() -> Snapshot:
+    """c1 and c2 have one MAC; the bridge has learned it on c1's port."""
+    from netprobe.model import FdbEntry
+
+    snapshot = relinked(tutorial(), "c2", "eth0", mac=MAC.format(4, 1))
+    snapshot = edited(
+        snapshot, "host", fdb=(FdbEntry(6, MAC.format(4, 1), 5),), neighbours=(Neighbour(5, "172.17.0.3", MAC.format(4, 1), "reachable"),)
+    )
+    return ruled(base=snapshot)
+
+
+def looping() -> Snapshot:
+    """host sends 192.0.2.0/24 to internet, and internet sends it back."""
+    snapshot = edited(tutorial(), "internet", sysctls={"net.ipv4.ip_forward": "1"},
+                      routes=(*tutorial()["internet"].routes, networks.via("192.0.2.0/24", "203.0.113.2", 2)))  # fmt: skip
+    return ruled(base=snapshot)
+
+
+def two_gateways() -> Snapshot:
+    """host's default route has two legs, and the kernel's choice fell on the dead one."""
+    legs = (Nexthop(4, "203.0.113.9"), Nexthop(4, "203.0.113.1"))
+    routes = tuple(r for r in networks.host().routes if r.dst != "0.0.0.0/0")
+    return edited(ruled(MASQUERADE), "host", routes=(*routes, Route("0.0.0.0/0", nexthops=legs)))
+
+
+def ipv6_off() -> Snapshot:
+    return edited(tutorial(), "red", sysctls={"net.ipv6.conf.eth0.disable_ipv6": "1"})
+
+
+def duplicate_detected() -> Snapshot:
+    """red's IPv6 address was refused by duplicate address detection, and so it has nothing to send from."""
+    own = InterfaceAddress(2, "fd00:10::2", 64, flags=("dadfailed", "tentative"))
+    rules = (*networks.RULES, PolicyRule(0, 6, table=255), PolicyRule(32766, 6, table=254))
+    return edited(
+        tutorial(), "red", addresses=(*networks.red().addresses, own), rules=rules, routes=(networks.via("::/0", "fd00:10::1", 2),)
+    )
+
+
+def macvlan_and_its_parent() -> Snapshot:
+    """c1's eth0 is a macvlan on docker0's uplink: on host/eth0 itself."""
+    snapshot = relinked(tutorial(), "c1", "eth0", kind="macvlan", macvlan_mode="bridge", link=LinkRef(4, 0))
+    routes = (*networks.local("203.0.113.50"), networks.via("203.0.113.0/24", None, 2))
+    return edited(snapshot, "c1", addresses=(InterfaceAddress(2, "203.0.113.50", 24),), routes=routes)
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "source", "dst", "code", "where", "direction"),
+    [
+        (ruled(MASQUERADE, base=OTHER_SUBNET), "red", "8.8.8.8", "addr-wrong-subnet", "red/eth0", Leg.REPLY),
+        (gateway_nobody_is("10.0.0.254"), "red", "8.8.8.8", "route-wrong-nexthop", "red", Leg.REQUEST),
+        (gateway_nobody_is("169.254.1.1"), "red", "8.8.8.8", "proxy-arp-off", "host/br0", Leg.REQUEST),
+        (without_local_rule("internet"), "red", "8.8.8.8", "rule-local-missing", "internet", Leg.REQUEST),
+        (same_mac(), "host", "172.17.0.3", "mac-duplicate", "c2/eth0", Leg.REQUEST),
+        (looping(), "red", "192.0.2.1", "route-loop", "internet/eth0", Leg.REQUEST),
+        (two_gateways(), "red", "8.8.8.8", "ecmp-dead-nexthop", "host", Leg.REQUEST),
+        (ipv6_off(), "red", "2001:4860:4860::8888", "ipv6-disabled", "red/eth0", Leg.REQUEST),
+        (duplicate_detected(), "red", "2001:4860:4860::8888", "addr-dad-failed", "red/eth0", Leg.REQUEST),
+        (ruled(base=macvlan_and_its_parent()), "c1", "203.0.113.2", "macvlan-parent-isolated", "c1/eth0", Leg.REQUEST),
+    ],
+)  # fmt: skip
+def test_the_root_is_named(snapshot, source, dst, code, where, direction):
+    probe = networks.probe(source, dst, Protocol.ICMPV6 if ":" in dst else Protocol.ICMP)
+    report = asked(snapshot, probe)
+    cause = report.causes[0]
+    place = f"{cause.place.namespace}/{cause.place.interface}" if cause.place.interface else cause.place.namespace
+    assert (cause.code, place, report.direction) == (code, where, direction), cause.summary
+
+
+def test_untracked_packets_pass_by_the_translation():
+    notrack = "*raw\n:PREROUTING ACCEPT [0:0]\n[0:0] -A PREROUTING -s 10.0.0.2/32 -j NOTRACK\nCOMMIT"
+    cause = asked(ruled(MASQUERADE, notrack)).causes[0]
+    assert (cause.code, cause.object.id if cause.object else None) == ("nat-bypassed", "iptables raw PREROUTING 1")
+
+
+def test_a_healthy_network_of_two_gateways_is_left_alone():
+    healthy = edited(two_gateways(), "internet", addresses=(*networks.internet().addresses, InterfaceAddress(2, "203.0.113.9", 24)),
+                     routes=(*networks.local("8.8.8.8", "203.0.113.1", "203.0.113.9"), networks.via("203.0.113.0/24", None, 2)))  # fmt: skip
+    assert not asked(healthy).causes
+
+
+def test_a_stale_entry_of_the_right_station_is_no_cause():
+    snapshot = edited(ruled(MASQUERADE), "red", neighbours=(Neighbour(2, "10.0.0.1", MAC.format(2, 2), "stale"),))
+    assert not asked(snapshot).causes
+    assert replace(snapshot) == snapshot
