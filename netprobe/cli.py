@@ -436,6 +436,8 @@ def main() -> NoReturn:
     """The entry point: run, and leave quietly whichever way it ends."""
     import signal
 
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _terminated)
     code = run_line(sys.argv[1:])
     sys.exit(code)

@@ -34,7 +34,7 @@ def prepare_path() -> None:
     """
     Path(BIN_FOLDER).mkdir(parents=True, exist_ok=True)
     source = str(Path(__file__).resolve().parents[2])
-    start = f"import sys; sys.argv[0] = 'netprobe'; sys.path.append({source!r}); from netprobe.cli import main; sys.exit(main())"
+    start = f"import sys; sys.argv[0] = 'netprobe'; sys.path.append({source!r}); from netprobe.__main__ import main; sys.exit(main())"
     _write_program("netprobe", [sys.executable, "-P", "-c", start])
     tcpdump = find("tcpdump")
     if tcpdump is not None and one_user_only() and single_user.known():
