@@ -42,8 +42,8 @@ class Printer:
 XTABLES = {
     "ip": Printer(("iptables-nft-save", "-c"), "iptables", "ip"),
     "ip6": Printer(("ip6tables-nft-save", "-c"), "iptables", "ip6"),
-    "bridge": Printer(("ebtables-nft-save",), "ebtables", "bridge"),
-    "arp": Printer(("arptables-nft-save",), "arptables", "arp"),
+    "bridge": Printer(("ebtables-nft-save", "-c"), "ebtables", "bridge"),
+    "arp": Printer(("arptables-nft-save", "-c"), "arptables", "arp"),
 }
 LEGACY = {
     "ip": Printer(("iptables-legacy-save", "-c"), "iptables-legacy", "ip"),

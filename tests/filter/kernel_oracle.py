@@ -213,14 +213,14 @@ def load(engine: str, text: str) -> None:
             subprocess.run(["iptables-legacy", "-t", table, "-X"], check=True)
             for chain in make.HOOKS[table]:
                 subprocess.run(["iptables-legacy", "-t", table, "-P", chain, "ACCEPT"], check=True)
-    _restore(engine, text.splitlines())
+    restore(engine, text.splitlines())
     subprocess.run(["nft", "-f", "-"], input=ARRIVED, text=True, check=True)
 
 
 _REFUSED = re.compile(r"/dev/stdin:(\d+):|line (\d+)|line: (\d+)")
 
 
-def _restore(engine: str, lines: list[str]) -> None:
+def restore(engine: str, lines: list[str]) -> None:
     """Load the rules without those that the tool or this kernel refuses (conflicting matches, missing modules)."""
     for _ in range(60):
         done = subprocess.run(TOOLS[engine], input="\n".join(lines) + "\n", text=True, capture_output=True, check=False)
