@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 
+import pytest
+
 from netprobe.lab.lab import Lab
 
 THERE = [
@@ -25,6 +27,10 @@ BACK = [
     ("host", "br0", "transmit"), ("host", "veth0", "bridge-postrouting"), ("red", "eth0", "receive"), ("red", "eth0", "deliver"),
 ]  # fmt: skip
 """The hops of the reply."""
+
+
+once = pytest.mark.parametrize("privilege", ["root" if os.geteuid() == 0 else "rootless"], indirect=True, scope="session")
+"""For a test to which it makes no difference as whom the lab was made."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 from netprobe.lab.lab import Lab
+from netprobe.linux.netns import inside
 
 COMMANDS = {
     "links": "ip -d -j link show",
@@ -94,4 +95,8 @@ def held() -> list[str]:
 
 def packet_sockets(namespaces: list[str]) -> dict[str, int]:
     """In the lab: how many packet sockets each namespace has."""
-    return {namespace: len(printed(namespace, "cat /proc/net/packet").splitlines()) - 1 for namespace in namespaces}
+    found = {}
+    for namespace in namespaces:
+        with inside("/proc/self/ns/net" if namespace == "host" else f"/run/netns/{namespace}"):
+            found[namespace] = len(Path("/proc/thread-self/net/packet").read_text().splitlines()) - 1
+    return found
