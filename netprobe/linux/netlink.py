@@ -15,6 +15,8 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from .facade import stay_outside
+
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
@@ -228,6 +230,7 @@ def _socket(protocol: int, fd: int, answers: Mapping[int, type], ends: list[tupl
 
 def _messages(protocol: int) -> tuple[Mapping[int, type], Mapping[int, type]]:
     """The classes of a protocol's requests and answers."""
+    stay_outside()
     name = {ROUTE: "route", SOCK_DIAG: "sockets", XFRM: "xfrm", NETFILTER: "netfilter"}[protocol]
     module = import_module(f".messages.{name}", __package__)
     return module.REQUESTS, module.ANSWERS
