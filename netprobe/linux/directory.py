@@ -12,7 +12,6 @@ from netprobe.endpoint import Named, parse
 from netprobe.errors import NetprobeError, NotPermitted, WrongQuestion
 
 from . import netns
-from .containers import KINDS as CONTAINER_KINDS
 from .containers import PODS, Containers
 from .handles import Handles
 from .names import Found, NamedNamespaces, NameSource, Paths, Processes, UnknownName, did_you_mean, inner_source, lookup, title_of
@@ -20,7 +19,6 @@ from .privilege import not_permitted
 
 HOST = "host"
 HOST_ROOT = "/proc/1/root"
-AT_HOME = "it has no network of its own, this is the host's (--network host)"
 _NAMELESS = (HOST, Processes.kind, Paths.kind, PODS)  # kinds whose names tell nothing without the kind before them
 _GENERATED = re.compile(r"(?:netns|cni)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -75,8 +73,7 @@ class Directory:
         if self.is_excluded(fd):
             os.close(fd)
             raise WrongQuestion(f"{named.text} is excluded by --exclude")
-        at_home = found.kind in CONTAINER_KINDS and netns.identity(fd) == netns.identity(self._home)
-        self._notes[named.text] = (*self.containers.heard(), *found.remarks, *([AT_HOME] if at_home else []))
+        self._notes[named.text] = (*self.containers.heard(), *found.remarks)
         return self.adopt(fd, found)
 
     def notes(self, named: Named) -> tuple[str, ...]:
@@ -123,7 +120,7 @@ class Directory:
                 os.close(fd)
                 raise
         except NotPermitted as error:
-            raise not_permitted(str(error)) from error
+            raise not_permitted(str(error), found.way_in) from error
 
     def _identity_of(self, named: Named) -> netns.Identity:
         if self._means_host(named):
@@ -138,7 +135,7 @@ class Directory:
 
     def titles(self, identity: netns.Identity, found: Found) -> Iterator[str]:
         """Names for a namespace, the best first; the first one that is free is taken."""
-        if identity == netns.identity(self._home):
+        if identity == netns.identity(self._home) and not found.is_own:
             yield from self._given(found if found.kind == self.named.kind else None, identity)
             yield HOST
         yield from self._given(found, identity)

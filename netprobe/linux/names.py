@@ -51,6 +51,16 @@ class Found:
         return ()
 
     @property
+    def is_own(self) -> bool:
+        """Whether it is known to be somebody's own namespace, so that it keeps that name also where netprobe was started in it."""
+        return False
+
+    @property
+    def way_in(self) -> str:
+        """A command before ours that gives the privilege to enter it without being root; "" where there is none."""
+        return ""
+
+    @property
     def alive(self) -> bool:
         """Whether there is a namespace now; a container that does not run has none."""
         return True

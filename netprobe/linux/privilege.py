@@ -11,9 +11,11 @@ from pathlib import Path
 from netprobe.errors import NotPermitted
 
 
-def not_permitted(what: str) -> NotPermitted:
-    """An error for people: `what` was refused, and what to type instead."""
-    if os.geteuid() == 0:  # root of a container or of a user namespace: sudo would not help
+def not_permitted(what: str, way_in: str = "") -> NotPermitted:
+    """An error for people: `what` was refused, and what to type instead. `way_in` is a command that gives the privilege to ours."""
+    if way_in:
+        first = f"{way_in} {_own_line(sys.argv) or 'this program'}\nor {sudo_line(sys.argv)}"
+    elif os.geteuid() == 0:  # root of a container or of a user namespace: sudo would not help
         first = (
             "root lacks a capability here; in a container: --cap-add SYS_ADMIN --cap-add SYS_PTRACE --cap-add NET_ADMIN --cap-add NET_RAW"
         )
@@ -24,9 +26,15 @@ def not_permitted(what: str) -> NotPermitted:
 
 def sudo_line(argv: Sequence[str]) -> str:
     """The command of `argv` under sudo, with the program's full path: sudo's own PATH may not have it."""
+    line = _own_line(argv)
+    return f"sudo {line}" if line else "run this program as root"
+
+
+def _own_line(argv: Sequence[str]) -> str:
+    """The command that was typed, as another user could type it; "" when another program uses netprobe."""
     program = argv[0] if argv else ""
     if os.path.basename(program) == "__main__.py":
-        return "sudo " + shlex.join([sys.executable, "-m", "netprobe", *argv[1:]])
+        return shlex.join([sys.executable, "-m", "netprobe", *argv[1:]])
     if "netprobe" not in os.path.basename(program):
-        return "run this program as root"
-    return "sudo " + shlex.join([str(Path(program).absolute()), *argv[1:]])
+        return ""
+    return shlex.join([str(Path(program).absolute()), *argv[1:]])

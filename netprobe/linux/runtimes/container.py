@@ -10,6 +10,8 @@ from dataclasses import dataclass
 SHORT_ID = re.compile(r"[0-9a-f]{12,64}")  # what counts as an id that was cut short: 12 digits is what `docker ps` prints
 GONE = {"exited": "stopped", "stopped": "stopped", "dead": "dead", "removing": "being removed"}
 START = {"docker": "docker start", "podman": "podman start", "lxc": "lxc-start", "nspawn": "machinectl start"}
+USER_SPACE = ("pasta", "slirp4netns")  # how a rootless Podman connects a container
+_WITHOUT_NETWORKS = (*USER_SPACE, "none", "host", "container", "ns", "private")
 LOGS = {"docker": "docker logs", "podman": "podman logs"}
 
 
@@ -69,14 +71,18 @@ def _oddities(container: Container) -> Iterator[tuple[str, str]]:
         yield "no network", "it was made without a network (--network none)"
     if kind == "container":
         yield f"network of {owner}", f"it shares the network of {owner} (--network container:{owner})"
+    if kind in USER_SPACE:
+        yield kind, f"its traffic passes through {kind}, a program in user space: what lies behind eth0 is not visible"
+    if container.network == "host":
+        yield "network of the host", "it has no network of its own, it is in the host's (--network host)"
     if _disconnected(container):
         connect = f"; to connect it: {container.runtime} network connect NETWORK {container.name}"
         yield "disconnected", "it is connected to no network" + connect
 
 
 def _disconnected(container: Container) -> bool:
-    plain = container.network not in ("none", "host") and not container.network.startswith(("container:", "ns:"))
-    return plain and container.networks == ()
+    """Whether it could be connected to a network and is not; "pasta:-t,auto" is a mode with options."""
+    return container.networks == () and container.network.partition(":")[0] not in _WITHOUT_NETWORKS
 
 
 def absence(container: Container, now: float | None = None) -> tuple[str, str]:

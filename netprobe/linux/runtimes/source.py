@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Protocol
 
 from netprobe.errors import WrongQuestion
@@ -13,6 +14,8 @@ from netprobe.linux.names import Found
 from .census import Census
 from .container import Container, absence, label, remarks
 from .process import PROC, Process, open_network
+
+INITIAL_USER_NAMESPACE = "user:[4026531837]"  # include/linux/proc_ns.h, PROC_USER_INIT_INO
 
 
 class Runtime(Protocol):
@@ -42,6 +45,22 @@ class FoundContainer(Found):
     """A container's namespace. It is opened by its first process, which is held and checked to be the container's."""
 
     container: Container = field(kw_only=True)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the runtime says that it has a network of its own."""
+        return self.container.network not in ("", "host")
+
+    @property
+    def way_in(self) -> str:
+        """For a rootless engine's container: into its user namespace first, where its owner has every capability.
+
+        Into its network namespace as well, because from the host's one goes there and never back.
+        """
+        own, its = (_user_namespace(pid) for pid in ("self", self.pid))
+        if its in ("", INITIAL_USER_NAMESPACE):
+            return ""
+        return f"nsenter --target {self.pid} " + ("--net" if own == its else "--user --net --preserve-credentials")
 
     @property
     def alive(self) -> bool:
@@ -74,6 +93,13 @@ class FoundContainer(Found):
                 return process.identity() if process.names(self.container.id) else None
         except OSError:
             return None
+
+
+def _user_namespace(pid: int | str | None) -> str:
+    try:
+        return str(Path(f"{PROC}/{pid}/ns/user").readlink())
+    except OSError:
+        return ""
 
 
 def found_container(container: Container) -> FoundContainer:
