@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 from netprobe.model import End, Flow, Hop, Leg, Link, Probe, Protocol, RouteQuery, Stage, Stop, Walk
 
-from . import fib, neighbour
+from . import fib, neighbour, silence
+from .claims import Station
 from .ground import Ground, Packet
 from .segment import Branch, Segment
 from .stop import lost
@@ -47,11 +48,11 @@ def exchange(ground: Ground, probe: Probe) -> Exchange:
         return Exchange(Walk((), End.DROP, stop))
     blank = Packet(Flow(probe.source.address or "0.0.0.0", dst, probe.protocol), Leg.REQUEST)
     request = neighbour.request(ground.namespace(name), link, dst, blank)
-    stations: list[tuple[Branch, neighbour.Station]] = []
+    stations: list[tuple[Branch, Station]] = []
     refusals: list[Stop] = []
     for branch in Segment(ground).transmit(name, link, request):
         if branch.at is not None and branch.at != (name, link):
-            found: list[neighbour.Station] = []
+            found: list[Station] = []
             neighbour.answer(ground, (name, link), branch.at, branch.packet, found, refusals)
             stations += [(branch, station) for station in found]
         elif branch.exit:
@@ -89,7 +90,7 @@ def _back(ground: Ground, asker: tuple[str, Link], branch: Branch, request: Pack
 
 def _unanswered(ground: Ground, name: str, link: Link, request: Packet, refusals: list[Stop]) -> Exchange:
     hop = Hop(1, name, link.name, Stage.TRANSMIT, request.flow, bound="out", note="asks everybody on the segment")
-    stop = neighbour.nobody(ground, name, link, request, refusals)
+    stop = silence.nobody(ground, name, link, request, refusals)
     return Exchange(Walk((hop,), End.DROP, stop), device=link.name)
 
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from netprobe.model import End, Link, Namespace, Object, Place, Stage, Stop
 
 from . import fib, hooks, ipsec, prefix, programs, routing, tracking
+from .claims import forwards
 from .fib import Decision
 from .ground import Ground, Packet
-from .neighbour import Resolution, ask, forwards, resolve
+from .neighbour import Resolution, ask, resolve
 from .segment import Branch, Segment
 from .stop import link_down, link_object, lost
 from .trail import Ended, Resolved, Trail

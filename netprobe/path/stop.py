@@ -30,3 +30,9 @@ def link_down(name: str, link: Link, stage: Stage) -> Stop:
         object=link_object(link),
         fix=(f"ip link set {link.name} up",),
     )
+
+
+def not_in_bridge(name: str, port: Link, text: str) -> Stop:
+    """A veth (or tunnel) end that should be a bridge port and is none."""
+    return lost("port-not-in-bridge", name, port, Stage.BRIDGE, text, object=Object("link", port.name, f"{port.name} has no master"),
+                fix=(f"ip link set {port.name} master BRIDGE",))  # fmt: skip

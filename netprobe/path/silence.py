@@ -1,0 +1,81 @@
+"""Why nobody answers for an address: who is kept silent, what keeps the request out, or that there is nobody.
+
+The owner is looked for behind every port that barred the request, as if the port were open.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from netprobe.model import (
+    Link,
+    Stage,
+    Stop,
+)
+
+from .ground import Ground, Packet
+from .segment import Segment
+from .stop import link_down
+
+TUNNELLED = "the way to the other end of the segment leads through a tunnel"
+
+
+def nobody(ground: Ground, name: str, link: Link, asked: Packet, refusals: list[Stop]) -> Stop:
+    """Why nobody answers: what keeps the owner silent or the request from it, if there is an owner; else that there is none."""
+    address = asked.flow.dst
+    silent = [s for s in refusals if s.code in _SILENCING or TUNNELLED in s.proof]
+    if silent:
+        return silent[0]
+    barred = [s for s in refusals if s.code in _BARRING and (_entry_barred(s, refusals) or _owner_behind(ground, s, asked))]
+    if barred:
+        return barred[0]
+    from .elsewhere import explain_silence, strayed
+
+    owner = _owner(ground, address) or strayed(ground, name, link, address)
+    if owner is not None and not owner[1].up:
+        return link_down(owner[0], owner[1], Stage.ARP)
+
+    return explain_silence(ground, name, link, address, owner)
+
+
+# What keeps the owner of an address from answering, and what keeps the request from the owner.
+_SILENCING = {
+    "arp-disabled", "arp-suppressed", "arp-filtered", "nd-filtered", "rp-filter", "martian-source", "addr-dad-failed", "neigh-no-answer",
+    "port-not-in-bridge",
+}  # fmt: skip
+_BARRING = {
+    "port-isolated", "port-flood-off", "port-not-forwarding", "filtered-by-rule", "policy-drop", "mac-not-allowed", "rejected-by-rule",
+    "link-admin-down", "link-no-carrier", "mtu-l2-mismatch",
+}  # fmt: skip
+
+
+def _entry_barred(stop: Stop, refusals: list[Stop]) -> bool:
+    """Whether the request did not even get into the bridge."""
+    return len(refusals) == 1 and stop.place.stage in (Stage.BRIDGE_PREROUTING, Stage.TRANSMIT, Stage.RECEIVE)
+
+
+def _owner_behind(ground: Ground, stop: Stop, asked: Packet) -> bool:
+    """Whether the address would be found behind the port that keeps the request out: the walk goes on as if it did not."""
+    if stop.place.namespace is None or stop.place.interface is None:
+        return False
+    if stop.place.stage is Stage.INGRESS and ground.namespace(stop.place.namespace).owner_of(asked.flow.dst) is not None:
+        return True
+    port = ground.namespace(stop.place.namespace).link_named(stop.place.interface)
+    far = ground.beyond(stop.place.namespace, port.link) if port is not None and port.kind == "veth" else None
+    if stop.place.stage is Stage.BRIDGE_PREROUTING and port is not None:  # it is the way into the bridge that is barred
+        far = (stop.place.namespace, port)
+    if far is None:
+        return port is not None and port.kind == "vxlan"
+    if far[1].master is None or not far[1].up:
+        return ground.namespace(far[0]).owner_of(asked.flow.dst) is not None
+    branches = Segment(ground, barred=False).receive(far[0], replace(far[1], carrier=True), asked)
+    return any(b.at is not None and ground.namespace(b.at[0]).owner_of(asked.flow.dst) is not None for b in branches)
+
+
+def _owner(ground: Ground, address: str) -> tuple[str, Link] | None:
+    """The interface that carries the address, in a namespace read so far."""
+    for namespace in ground.snapshot.namespaces.values():
+        link = namespace.owner_of(address)
+        if link is not None:
+            return namespace.name, link
+    return None
