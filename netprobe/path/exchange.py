@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from netprobe.model import End, Flow, Hop, Leg, Link, Probe, Protocol, RouteQuery, Stage, Stop, Walk
 
 from . import fib, neighbour, silence
+from .branch import Branch
 from .claims import Station
 from .ground import Ground, Packet
-from .segment import Branch, Segment
+from .segment import Segment
 from .stop import lost
 from .trail import numbered
 

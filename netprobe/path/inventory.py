@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from netprobe.model import FdbEntry, InterfaceAddress, Link, Namespace, Neighbour, Nexthop, Route, Snapshot, XfrmPolicy
 
 from . import fib, prefix, routing
-from .segment import is_group
+from .branch import is_group
 
 Item = tuple[str, str, str]  # kind, name, text
 

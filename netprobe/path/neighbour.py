@@ -22,9 +22,10 @@ from netprobe.model import (
 )
 
 from . import fib, hooks, prefix
+from .branch import BROADCAST
 from .claims import Station, claims, noarp
 from .ground import Ground, Packet
-from .segment import BROADCAST, Segment
+from .segment import Segment
 from .silence import TUNNELLED, nobody
 from .stop import lost, not_in_bridge
 

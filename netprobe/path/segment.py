@@ -6,45 +6,19 @@ Kernel: drivers/net/veth.c, net/bridge/br_{device,input,forward,fdb}.c, drivers/
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from netprobe.model import BridgePort, FdbEntry, Hop, Link, Namespace, Object, Stage, Stop
+from netprobe.model import Link, Namespace, Stage, Stop
 
-from . import hooks, prefix
+from . import hooks
+from .branch import BROADCAST, Branch, hop, is_group
+from .bridge import fdb_lookup, misled, no_flood, port_object, reopen, settings, state_of, swallowed
 from .ground import Ground, Packet
 from .stop import link_down, link_object, lost
 from .tracking import connection
 from .trail import Trail
 
-BROADCAST = "ff:ff:ff:ff:ff:ff"
-_ETHERNET_HEADER = 14
 _DEPTH = 40  # a frame that crosses more devices than this goes round in circles
-
-
-@dataclass(frozen=True, slots=True)
-class Branch:
-    """One way of a frame. It ends at a stack (`at`), lost (`stop`), or out of sight (`exit`); `tunnelled`: inside a tunnel."""
-
-    hops: tuple[Hop, ...]
-    packet: Packet
-    at: tuple[str, Link] | None = None
-    stop: Stop | None = None
-    exit: bool = False
-    tunnelled: bool = False
-
-    def behind(self, *hops: Hop) -> Branch:
-        """This branch with `hops` put before it."""
-        return replace(self, hops=(*hops, *self.hops))
-
-
-def hop(namespace: str, link: Link | None, stage: Stage, packet: Packet, note: str = "", bound: str | None = None) -> Hop:
-    """A hop of this packet; it is numbered when the path is complete."""
-    return Hop(0, namespace, link.name if link else None, stage, packet.flow, note=note, bound=bound, suspects=packet.suspects)
-
-
-def is_group(mac: str) -> bool:
-    """Whether a MAC address is multicast or broadcast (the low bit of its first byte)."""
-    return bool(int(mac[:2], 16) & 1) if mac else False
 
 
 class Segment:
@@ -155,7 +129,7 @@ class Segment:
     def _bridge_in(self, name: str, bridge: Link, port: Link, seen: Packet, packet: Packet, depth: int) -> tuple[Branch, ...]:
         """A frame enters a bridge at a port (br_handle_frame); `seen` is the packet as a tap on the port saw it."""
         leads = self.ground.other_side(name, port)
-        here = hop(name, port, Stage.BRIDGE_PREROUTING, seen, f"port of {bridge.name}{leads}, {_state(port)}", "in")
+        here = hop(name, port, Stage.BRIDGE_PREROUTING, seen, f"port of {bridge.name}{leads}, {state_of(port)}", "in")
         closed = self._closed(name, bridge, port, "in")
         if closed:
             return (Branch((here,), packet, stop=closed),)
@@ -174,7 +148,7 @@ class Segment:
         if entry is not None and (entry.local or entry.index == bridge.index):
             passed_up = self._to_host(name, bridge, port, packet)
             mine = mac in (bridge.mac, port.mac if port else bridge.mac)
-            return (passed_up if mine or passed_up.at is None else _swallowed(passed_up, name, bridge, entry),)
+            return (passed_up if mine or passed_up.at is None else swallowed(passed_up, name, bridge, entry),)
         if entry is None and mac == bridge.mac:
             return (self._to_host(name, bridge, port, packet),)
         out = namespace.link(entry.index) if entry else None
@@ -186,7 +160,7 @@ class Segment:
         steered = self._out_of(
             name, bridge, port, out, packet, f"FDB of {bridge.name}: {mac} is behind {out.name}{self.ground.other_side(name, out)}", depth
         )
-        return tuple(_misled(branch, name, bridge, out, entry) if entry else branch for branch in steered)
+        return tuple(misled(branch, name, bridge, out, entry) if entry else branch for branch in steered)
 
     def _to_host(self, name: str, bridge: Link, port: Link | None, packet: Packet) -> Branch:
         """The frame goes up to the bridge device's own stack (br_pass_frame_up)."""
@@ -206,10 +180,10 @@ class Segment:
         branches: list[Branch] = []
         ports = sorted(namespace.ports(bridge), key=lambda p: not self.ground.knows(namespace.name, p.link.nsid if p.link else None))
         for out in ports:
-            if port is not None and out.index == port.index and not _settings(out).hairpin:
+            if port is not None and out.index == port.index and not settings(out).hairpin:
                 continue
             refused = self._refused(namespace.name, bridge, port, out) or (
-                _no_flood(namespace.name, bridge, out, mac) if self.barred else None
+                no_flood(namespace.name, bridge, out, mac) if self.barred else None
             )
             if refused:
                 branches.append(Branch((), packet, stop=refused))
@@ -222,11 +196,11 @@ class Segment:
 
     def _refused(self, name: str, bridge: Link, port: Link | None, out: Link) -> Stop | None:
         """Why the bridge will not forward from `port` to `out` (should_deliver, br_skb_isolated)."""
-        if port is not None and self.barred and _settings(port).isolated and _settings(out).isolated:
+        if port is not None and self.barred and settings(port).isolated and settings(out).isolated:
             text = f"{port.name} and {out.name} are both isolated ports of {bridge.name}"
             return lost("port-isolated", name, out, Stage.BRIDGE_FORWARD, text, object=port_object(out, "isolated on"),
                         fix=(f"bridge link set dev {out.name} isolated off",))  # fmt: skip
-        if port is not None and out.index == port.index and not _settings(out).hairpin:
+        if port is not None and out.index == port.index and not settings(out).hairpin:
             text = f"{bridge.name} does not send a frame back out of the port it came from ({out.name}, hairpin off)"
             return lost("fdb-wrong-entry", name, out, Stage.BRIDGE_FORWARD, text, object=port_object(out, "hairpin off"),
                         fix=(f"bridge link set dev {out.name} hairpin on",))  # fmt: skip
@@ -239,10 +213,10 @@ class Segment:
             return link_down(name, bridge, stage)
         if down := self.not_running(name, port, stage):
             return down
-        if self.barred and _settings(port).state != "forwarding":
-            text = f"port {port.name} of {bridge.name} is {_state(port)}, not forwarding"
-            return lost("port-not-forwarding", name, port, stage, text, object=port_object(port, f"state {_settings(port).state}"),
-                        fix=(_reopen(bridge, port),))  # fmt: skip
+        if self.barred and settings(port).state != "forwarding":
+            text = f"port {port.name} of {bridge.name} is {state_of(port)}, not forwarding"
+            return lost("port-not-forwarding", name, port, stage, text, object=port_object(port, f"state {settings(port).state}"),
+                        fix=(reopen(bridge, port),))  # fmt: skip
         return None
 
     def _out_of(self, name: str, bridge: Link, port: Link | None, out: Link, packet: Packet, note: str, depth: int) -> tuple[Branch, ...]:
@@ -329,71 +303,6 @@ class Segment:
         return size > link.mtu + 4 and not packet.fragments
 
 
-def fdb_lookup(namespace: Namespace, bridge: Link, mac: str) -> FdbEntry | None:
-    """The bridge's forwarding entry for a MAC address, untagged first; None when the frame would be flooded."""
-    found = [e for e in namespace.fdb if e.mac == mac and e.remote is None and (e.master == bridge.index or e.index == bridge.index)]
-    return next(iter(sorted(found, key=lambda e: (not e.local, e.vlan or 0))), None)
-
-
-def port_object(port: Link, setting: str) -> Object:
-    """A bridge port as an object, with the setting that matters as bridge(8) prints it."""
-    return Object("bridge-port", port.name, f"{port.name} {setting}")
-
-
-def _settings(port: Link) -> BridgePort:
-    return port.port or BridgePort()
-
-
-def _state(port: Link) -> str:
-    return _settings(port).state
-
-
-def _swallowed(branch: Branch, name: str, bridge: Link, entry: FdbEntry) -> Branch:
-    """A frame that an FDB entry sends up to the host, which has no such MAC and ignores it."""
-    id = f"{entry.mac} dev {bridge.name}"
-    text = f"the FDB of {bridge.name} takes {entry.mac} for the host's own: frames for it go no further"
-    stop = lost("fdb-wrong-entry", name, bridge, Stage.BRIDGE_INPUT, text, object=Object("fdb-entry", id, f"{id} {entry.state}"),
-                fix=(f"bridge fdb del {id} self local",))  # fmt: skip
-    return replace(branch, at=None, stop=stop)
-
-
-def _misled(branch: Branch, name: str, bridge: Link, out: Link, entry: FdbEntry) -> Branch:
-    """A frame that the FDB sent to a port behind which nobody has its MAC: the entry is wrong."""
-    if branch.stop is None or branch.stop.code != "neigh-wrong-entry":
-        return branch
-    id = f"{entry.mac} dev {out.name} master"
-    text = f"the FDB of {bridge.name} has {entry.mac} behind {out.name}, where nobody has that MAC"
-    stop = lost("fdb-wrong-entry", name, out, Stage.BRIDGE_FORWARD, text, object=Object("fdb-entry", id, f"{id} {entry.state}"),
-                fix=(f"bridge fdb del {id}",))  # fmt: skip
-    return replace(branch, stop=stop)
-
-
-def _reopen(bridge: Link, port: Link) -> str:
-    if _settings(port).guard:
-        return f"bridge link set dev {port.name} guard off; ip link set {port.name} down; ip link set {port.name} up"
-    if bridge.bridge is not None and bridge.bridge.stp:
-        return f"ip link set {bridge.name} type bridge stp_state 0"
-    return f"bridge link set dev {port.name} state 3"
-
-
-def _no_flood(name: str, bridge: Link, out: Link, mac: str) -> Stop | None:
-    """Why a flood of this kind does not leave by `out` (br_flood)."""
-    port = _settings(out)
-    kind, allowed = (
-        ("broadcast", port.broadcast_flood)
-        if mac == BROADCAST
-        else ("multicast", port.multicast_flood)
-        if is_group(mac)
-        else ("unicast", port.unicast_flood)
-    )
-    if allowed:
-        return None
-    option = {"unicast": "flood", "multicast": "mcast_flood", "broadcast": "bcast_flood"}[kind]
-    text = f"{bridge.name} knows no port for {mac}, and {out.name} takes no {kind} floods"
-    return lost("port-flood-off", name, out, Stage.BRIDGE_FORWARD, text, object=port_object(out, f"{option} off"),
-                fix=(f"bridge link set dev {out.name} {option} on",))  # fmt: skip
-
-
 def _too_long_for(name: str, link: Link, packet: Packet) -> Stop:
     text = f"a packet of {packet.flow.length} bytes is longer than the MTU {link.mtu} of {link.name}: dropped without a word"
     return lost(
@@ -405,8 +314,3 @@ def _too_long_for(name: str, link: Link, packet: Packet) -> Stop:
         object=link_object(link),
         fix=(f"ip link set {link.name} mtu {packet.flow.length}",),
     )
-
-
-def takes_group(link: Link, address: str) -> bool:
-    """Whether a multicast or broadcast address concerns this interface at all."""
-    return link.up and (prefix.is_multicast(address) or address == "255.255.255.255")

@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from netprobe.model import End, Link, Namespace, Object, Place, Stage, Stop
 
 from . import fib, hooks, ipsec, prefix, programs, routing, tracking
+from .branch import Branch, hop
 from .claims import forwards
 from .fib import Decision
 from .ground import Ground, Packet
 from .neighbour import Resolution, ask, resolve
-from .segment import Branch, Segment
+from .segment import Segment
 from .stop import link_down, link_object, lost
 from .trail import Ended, Resolved, Trail
 
@@ -272,8 +273,6 @@ def cross(trail: Trail, name: str, leaving: Departure) -> tuple[str, Link, Packe
 
 def _loop(name: str, link: Link, packet: Packet, note: str) -> tuple[Branch, ...]:
     """Loopback: what goes out comes in."""
-    from .segment import hop
-
     if not link.up:
         return (Branch((), packet, stop=link_down(name, link, Stage.TRANSMIT)),)
     out = hop(name, link, Stage.TRANSMIT, packet, note, "out")

@@ -10,8 +10,9 @@ from dataclasses import replace
 from netprobe.model import End, FdbEntry, Flow, Hop, Link, Object, Protocol, RouteQuery, Stage, Stop, Vxlan
 
 from . import fib
+from .branch import BROADCAST, Branch, is_group
 from .ground import Ground, Packet
-from .segment import BROADCAST, Branch, Segment, is_group
+from .segment import Segment
 from .stop import lost
 from .trail import Ended, Trail, numbered
 
