@@ -25,10 +25,12 @@ def port_object(port: Link, setting: str) -> Object:
 
 
 def settings(port: Link) -> BridgePort:
+    """A port's settings; the kernel's defaults where none were read."""
     return port.port or BridgePort()
 
 
 def state_of(port: Link) -> str:
+    """A port's state in bridge(8)'s words."""
     return settings(port).state
 
 
@@ -53,6 +55,7 @@ def misled(branch: Branch, name: str, bridge: Link, out: Link, entry: FdbEntry) 
 
 
 def reopen(bridge: Link, port: Link) -> str:
+    """The command that lets a port forward again, after what has closed it."""
     if settings(port).guard:
         return f"bridge link set dev {port.name} guard off; ip link set {port.name} down; ip link set {port.name} up"
     if bridge.bridge is not None and bridge.bridge.stp:
