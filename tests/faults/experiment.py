@@ -53,12 +53,12 @@ def perform(fault: Fault, engine: Engine | None) -> Outcome:
     healthy = _ask(fault.probe, "--captures", "none")
     worked = answers(fault.probe, topology)
     fault.inject()
+    why = _ask(("why", *fault.probe[1:])) if fault.probe[0] == "trace" else None  # first: packets leave traces, a learned MTU for one
     started = time.monotonic()
     broken = _ask(fault.probe, "-w", CAPTURE)
     seconds = time.monotonic() - started
     failed = answers(fault.probe, topology)
-    why = _ask(("why", *fault.probe[1:])) if fault.probe[0] == "trace" else broken
-    return Outcome(healthy, worked, broken, failed, why, Path(CAPTURE).read_bytes() if Path(CAPTURE).exists() else b"", seconds)
+    return Outcome(healthy, worked, broken, failed, why or broken, Path(CAPTURE).read_bytes() if Path(CAPTURE).exists() else b"", seconds)
 
 
 def _ask(probe: tuple[str, ...], *options: str) -> Done:

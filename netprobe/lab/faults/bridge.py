@@ -6,11 +6,12 @@ from netprobe.lab.changes import Unplug
 from netprobe.lab.tutorial import C1_PORT, C2_PORT
 
 from .fault import Expected, Fault
+from .networks import OVERLAY
 from .steps import mac, plugged, port, tool
 
 _PEER = ("trace", "c1", "172.17.0.3")
 
-BRIDGES = (
+BRIDGES: tuple[Fault, ...] = (
     Fault(
         "veth-out-of-bridge",
         "veth0 is no port of br0 any more: requests still get out, replies do not come back in",
@@ -44,8 +45,13 @@ BRIDGES = (
         "c2's port was plugged into a bridge with spanning tree: for 30 seconds it forwards nothing",
         _PEER,
         (
-            tool("host", f"sh -c 'ip link set docker0 type bridge stp_state 1 forward_delay 1500; ip link set {C2_PORT} nomaster;"
-                         f" ip link set {C2_PORT} master docker0'", f"bridge link show dev {C2_PORT}", "state (listening|learning)"),
+            tool(
+                "host",
+                f"sh -c 'ip link set docker0 type bridge stp_state 1 forward_delay 1500; ip link set {C2_PORT} nomaster;"
+                f" ip link set {C2_PORT} master docker0'",
+                f"bridge link show dev {C2_PORT}",
+                "state (listening|learning)",
+            ),
         ),
         Expected("port-not-forwarding", "host", C2_PORT, "request", C2_PORT),
     ),
@@ -60,9 +66,15 @@ BRIDGES = (
         "static-entry-at-the-wrong-port",
         "a sticky FDB entry holds c2's MAC at the port of c1",
         _PEER,
-        (tool("host", f"bridge fdb replace 02:42:ac:11:00:03 dev {C1_PORT} master static sticky", "bridge fdb show br docker0",
-              rf"02:42:ac:11:00:03 dev {C1_PORT} sticky master docker0 static"),),
-        Expected("fdb-wrong-entry", "host", C1_PORT, "request", f"02:42:ac:11:00:03 dev {C1_PORT} master docker0"),
+        (
+            tool(
+                "host",
+                f"bridge fdb replace 02:42:ac:11:00:03 dev {C1_PORT} master static sticky",
+                "bridge fdb show br docker0",
+                rf"02:42:ac:11:00:03 dev {C1_PORT} sticky master docker0 static",
+            ),
+        ),
+        Expected("fdb-wrong-entry", "host", C1_PORT, "request", f"02:42:ac:11:00:03 dev {C1_PORT} master"),
     ),
     Fault(
         "cloned-mac",
@@ -71,4 +83,50 @@ BRIDGES = (
         (mac("c1", "eth0", "02:42:ac:11:00:03"),),
         Expected("mac-duplicate", "c1", "eth0", "request", "eth0"),
     ),
-)  # fmt: skip
+    Fault(
+        "red-in-wrong-bridge",
+        "veth0 was plugged into docker0: its ARP is answered there too, but replies go to br0",
+        ("trace", "red", "8.8.8.8"),
+        (plugged("host", "veth0", "docker0"),),
+        Expected("port-wrong-bridge", "host", "veth0", "reply", "veth0"),
+    ),
+    Fault(
+        "port-disabled",
+        "c1's port was set to the state disabled by hand",
+        _PEER,
+        (port("host", C1_PORT, "state 0", "state disabled"),),
+        Expected("port-not-forwarding", "host", C1_PORT, "request", C1_PORT),
+    ),
+    Fault(
+        "unknown-unicast-not-flooded",
+        "c2's port neither learns nor takes floods, and its entry is gone",
+        _PEER,
+        (
+            port("host", C2_PORT, "learning off flood off", "learning off flood off"),
+            tool("host", f"bridge fdb flush dev {C2_PORT} master dynamic", "bridge fdb show br docker0", "02:42:ac:11:00:03", absent=True),
+        ),
+        Expected("port-flood-off", "host", C2_PORT, "request", C2_PORT),
+    ),
+    Fault(
+        "entry-for-the-bridge-itself",
+        "c2's MAC stands in the FDB as if it were the bridge's own",
+        _PEER,
+        (
+            tool(
+                "host",
+                f"bridge fdb replace 02:42:ac:11:00:03 dev {C2_PORT} master local",
+                "bridge fdb show br docker0",
+                rf"02:42:ac:11:00:03 dev {C2_PORT} master docker0 permanent",
+            ),
+        ),
+        Expected("fdb-wrong-entry", "host", None, "request", f"02:42:ac:11:00:03 dev {C2_PORT} master"),
+    ),
+    Fault(
+        "tunnel-out-of-bridge",
+        "the VXLAN of node2 is no port of its bridge any more",
+        ("trace", "pod1", "10.42.0.2"),
+        (Unplug("node2", "vx0"),),
+        Expected("port-not-in-bridge", "node2", "vx0", "request", "vx0"),
+        OVERLAY,
+    ),
+)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from netprobe.lab.tutorial import C2_PORT
 
 from .fault import Expected, Fault
-from .steps import down, gone
+from .networks import HOME_LAN
+from .steps import down, gone, tool
 
-LINKS = (
+LINKS: tuple[Fault, ...] = (
     Fault(
         "container-interface-down",
         "somebody switched eth0 off inside c1",
@@ -48,6 +49,28 @@ LINKS = (
         "c1's veth pair was deleted from the host; c1 has nothing but lo",
         ("trace", "c1", "172.17.0.3"),
         (gone("c1", "eth0"),),
-        Expected("link-missing", "c1", None, "request"),
+        Expected("link-missing", "c1", None, "request", "eth0"),
+    ),
+    Fault(
+        "interface-moved-away",
+        "c1's eth0 was moved into c2, where it is eth9",
+        ("trace", "c1", "172.17.0.3"),
+        (tool("c1", "ip link set eth0 netns c2 name eth9", "ip link show eth0", "eth0", absent=True),),
+        Expected("link-missing", "c1", None, "request", "eth0"),
+    ),
+    Fault(
+        "uplink-unplugged",
+        "the far end of the uplink is off: the host's eth0 is up and has no carrier",
+        ("trace", "red", "8.8.8.8"),
+        (down("internet", "eth0"),),
+        Expected("link-no-carrier", "host", "eth0", "request", "eth0"),
+    ),
+    Fault(
+        "macvlan-parent-down",
+        "the interface under the macvlans was switched off",
+        ("trace", "nas", "192.168.1.1"),
+        (down("host", "eth0"),),
+        Expected("link-admin-down", "host", "eth0", "request", "eth0"),
+        HOME_LAN,
     ),
 )
