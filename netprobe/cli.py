@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .render.terminal import Terminal
 
 _UNITS = {"": 1_000_000_000, "s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "µs": 1_000, "ns": 1, "m": 60_000_000_000}
+_LONGEST = 86_400 * 1_000_000_000  # ns
 _EXIT = {"reachable": 0, "unreachable": 1, "intermittent": 1, "undetermined": 4}
 _OUTPUT_FAILED, _BUG, _PIPE_CLOSED = 74, 70, 141
 
@@ -31,10 +32,13 @@ class Duration(click.ParamType[int]):
         if isinstance(value, int):
             return value
         number = value.rstrip("nmµus")
-        try:
-            return int(float(number) * _UNITS[value[len(number) :]])
-        except (ValueError, KeyError, OverflowError):
+        unit = _UNITS.get(value[len(number) :])
+        if unit is None or not (number.isascii() and number.replace(".", "", 1).isdigit()):
             self.fail(f"{value!r} is not a duration; write 0.5, 200ms or 2s", param, ctx)
+        span = int(float(number) * unit)
+        if span > _LONGEST:
+            self.fail(f"{value!r} is more than a day", param, ctx)
+        return span
 
 
 class Commands(click.Group):

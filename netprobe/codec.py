@@ -8,6 +8,7 @@ written as `\\xff` and read back exactly.
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any, TypeVar
@@ -140,6 +141,22 @@ def _keys() -> tuple[str, ...]:
 
 
 def _encode(value: dict[str, Any]) -> bytes:
+    """One line of JSON that is safe to show: names may hold what a terminal obeys, which JSON can write as an escape."""
+    data = _encoded(value)
+    if data.isascii() and b"\x7f" not in data:  # msgspec escapes what is below the space
+        return data
+    text = data.decode()
+    return data if text.isprintable() else "".join(map(_shown, text)).encode()
+
+
+def _shown(char: str) -> str:
+    """The character, or its number as JSON writes it: in units of UTF-16."""
+    if char.isprintable():
+        return char
+    return "".join(f"\\u{unit:04x}" for (unit,) in struct.iter_unpack(">H", char.encode("utf-16-be")))
+
+
+def _encoded(value: dict[str, Any]) -> bytes:
     try:
         data = msgspec.json.encode(value)
         if b"\\\\" not in data:  # nothing that could be taken for one of our escapes
@@ -155,7 +172,8 @@ def _decode(data: bytes, kind: type[T], where: str) -> T:
             return msgspec.json.decode(data, type=kind)
         return msgspec.convert(_mapped(msgspec.json.decode(data), _unescaped), type=kind)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise WrongQuestion(f"{where or 'this'} is not a saved run or report of netprobe: {error}") from error
+        hint = "Its captures (.pcapng) and what `-o json` prints can be read again."
+        raise WrongQuestion(f"{where or 'this'} is not a saved run or report of netprobe: {error}", hint) from error
 
 
 def _mapped(value: Any, change: Callable[[str], str]) -> Any:

@@ -146,9 +146,9 @@ def replay(run: Run) -> Run:
     watched = run.report.command != "why"
     tapped = frozenset(run.tapped)
     report = _diagnose(run.report.command, probe, run.snapshot, prediction, run.observations if watched else None, tapped, clock)
-    report, _ = _foretell(None, report, run.snapshot)
-    notes = (*report.notes, *(note for note in run.report.notes if note == _CHANGED))
-    return replace(run, report=replace(report, capture=run.report.capture, timings=run.report.timings, notes=notes))
+    kept = tuple(note for note in run.report.notes if note == _CHANGED)
+    report, _ = _foretell(None, replace(report, notes=(*report.notes, *kept)), run.snapshot)
+    return replace(run, report=replace(report, capture=run.report.capture, timings=run.report.timings))
 
 
 def foresee(world: World, probe: Probe, snapshot: Snapshot, clock: _Clock) -> tuple[Snapshot, Prediction | None]:
@@ -259,6 +259,9 @@ def _probe(world: World, question: Question) -> Probe:
     target = replace(target, port=port)
     if target.address is None:
         target = replace(target, address=_address_of(world, target, question, source))
+    six = ":" in (target.address or "")
+    if question.version is not None and six is not (question.version == 6):
+        raise WrongQuestion(f"{target.address} is an IPv{6 if six else 4} address", f"Leave out -{question.version}.")
     protocol = _protocol(question, target)
     ports = protocol in (Protocol.TCP, Protocol.UDP)
     if ports and target.port is None:

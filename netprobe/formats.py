@@ -11,7 +11,7 @@ from .render.terminal import Terminal
 def formatted(report: Report, output: str, terminal: Terminal, quiet: bool = False) -> str:
     """The report as text that ends with a newline; `quiet` is one line, whatever the command was."""
     if output in ("json", "jsonl"):
-        return _json(report, output)
+        return _json(report)
     if output == "markdown":
         from .render.markdown import markdown
 
@@ -72,15 +72,11 @@ def _text(report: Report, terminal: Terminal, quiet: bool) -> str:
     return text.text(report, terminal.width, terminal.colour, terminal.ascii)
 
 
-def _json(report: Report, output: str) -> str:
+def _json(report: Report) -> str:
+    """One line, so that the reports of several runs in one file are JSON lines."""
     from .codec import report_to_json
 
-    data = report_to_json(report).decode()
-    if output == "jsonl":
-        import json
-
-        return json.dumps(json.loads(data), ensure_ascii=False, separators=(",", ":")) + "\n"
-    return data.rstrip("\n") + "\n"
+    return report_to_json(report).decode() + "\n"
 
 
 def _question(report: Report) -> str:
