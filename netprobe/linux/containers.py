@@ -12,24 +12,20 @@ from . import netns
 from .names import Found
 
 if TYPE_CHECKING:
-    from .runtimes import Runtimes
+    from .runtimes.container import Container
+    from .runtimes.registry import Registry
 
-KINDS = ("docker", "podman", "containerd", "lxc", "nspawn", "pod")
 PODS = "pod"  # a pod is never meant by a name without the prefix
-# Where there is none of these, no runtime has left a word about any container.
-SIGNS = (
-    "/var/lib/docker/containers",
-    "/var/lib/containers/storage",
-    "/run/containerd/io.containerd.runtime.v2.task",
-    "/run/docker",
-    "/run/k3s/containerd",
-    "/run/systemd/machines",
-    "/var/lib/lxc",
-    "/var/lib/incus/containers",
-    "/var/lib/lxd/containers",
-    "/var/snap/lxd/common/lxd/containers",
-)
-CHOICES = ("DOCKER_HOST", "DOCKER_CONTEXT", "CONTAINER_HOST")
+# The kinds, each with the places of which at least one exists where it has containers, if it is where it usually is.
+SIGNS: Mapping[str, Sequence[str]] = {
+    "docker": ("/var/lib/docker/containers",),
+    "podman": ("/var/lib/containers/storage",),
+    "containerd": ("/run/containerd/io.containerd.runtime.v2.task", "/run/k3s/containerd/io.containerd.runtime.v2.task"),
+    "lxc": ("/var/lib/lxc", "/var/lib/incus/containers", "/var/lib/lxd/containers", "/var/snap/lxd/common/lxd/containers"),
+    "nspawn": ("/run/systemd/machines",),
+    PODS: (),
+}
+CHOICES = {"docker": ("DOCKER_HOST", "DOCKER_CONTEXT"), "podman": ("CONTAINER_HOST",)}
 
 
 class Containers:
@@ -38,30 +34,41 @@ class Containers:
     def __init__(self, root: str = "", environment: Mapping[str, str] | None = None) -> None:
         self._root = root
         self._environment = os.environ if environment is None else environment
-        self.sources: Sequence[ContainerKind] = tuple(ContainerKind(kind, kind != PODS, self) for kind in KINDS)
+        self.sources: Sequence[ContainerKind] = tuple(ContainerKind(kind, kind != PODS, self) for kind in SIGNS)
 
     @cached_property
-    def runtimes(self) -> Runtimes:
-        """What knows them."""
-        from .runtimes import Runtimes  # 15 ms
+    def registry(self) -> Registry:
+        """Who knows them."""
+        from .runtimes.registry import Registry  # 15 ms
 
-        return Runtimes(self._root, self._environment)
+        return Registry(self._root, self._environment)
 
-    def are_likely(self) -> bool:
-        """Whether there is any sign of a runtime, or the user has named one. Asks nobody."""
-        return any(self._environment.get(name) for name in CHOICES) or any(os.path.lexists(self._root + sign) for sign in SIGNS)
+    def remembered(self, kind: str, name: str) -> Sequence[Found]:
+        """Containers of this kind with this name, as far as the usual files tell; an engine that the user chose is asked in passing."""
+        found: Sequence[Container] = ()
+        if any(self._environment.get(variable) for variable in CHOICES.get(kind, ())):
+            found = self.registry.glanced(kind, name)
+        elif any(os.path.lexists(self._root + sign) for sign in SIGNS[kind]):
+            from .runtimes.glance import glance
+
+            found = glance(kind, name, self._root)
+        if not found:
+            return ()
+        from .runtimes.source import found_container
+
+        return [found_container(each) for each in found]
 
     def heard(self) -> tuple[str, ...]:
         """What a person should know about the asking, as far as it is new: which engine did not answer."""
-        return self.runtimes.heard() if "runtimes" in self.__dict__ else ()
+        return self.registry.heard() if "registry" in self.__dict__ else ()
 
     def living_in(self, network: netns.Identity) -> Iterator[Found]:
         """The containers whose own network namespace this is, the one first that the others share it with."""
-        yield from self.runtimes.living_in(network)
+        yield from self.registry.living_in(network)
 
     def hosts_of(self, network: netns.Identity) -> Iterator[Found]:
         """The containers that have a process in this network namespace although it is not theirs: they made it inside."""
-        yield from self.runtimes.hosts_of(network)
+        yield from self.registry.hosts_of(network)
 
     def all(self) -> Iterator[Found]:
         """Every container that runs."""
@@ -79,12 +86,12 @@ class ContainerKind:
 
     def find(self, name: str) -> Sequence[Found]:
         """The containers that this name means; one that does not run is found as well, and says so when it is opened."""
-        return self._containers.runtimes.source(self.kind).find(name)
+        return self._containers.registry.source(self.kind).find(name)
 
     def remembered(self, name: str) -> Sequence[Found]:
         """The same as far as files tell: no engine is asked, and /proc is not searched."""
-        return self._containers.runtimes.source(self.kind).remembered(name) if self._containers.are_likely() else ()
+        return self._containers.remembered(self.kind, name)
 
     def all(self) -> Iterable[Found]:
         """Every container that runs."""
-        return self._containers.runtimes.source(self.kind).all()
+        return self._containers.registry.source(self.kind).all()

@@ -71,7 +71,8 @@ def test_spans(seconds: float, said: str) -> None:
         ({"network": "none", "networks": ("none",)}, "no network", "it was made without a network"),
         ({"network": "container:web", "networks": ()}, "network of web", "it shares the network of web"),
         ({"networks": ()}, "disconnected", "it is connected to no network; to connect it: docker network connect NETWORK c1"),
-        ({"network": "host", "networks": ()}, "", ""),
+        ({"network": "host", "networks": ("host",)}, "network of the host", "it has no network of its own"),
+        ({"network": "pasta:-t,auto", "networks": ()}, "pasta", "its traffic passes through pasta"),
         ({"networks": None}, "", ""),
     ],
 )

@@ -38,7 +38,7 @@ def test_two_names_of_one_namespace(engine: Engine) -> None:
 def test_containers_without_a_network_of_their_own(engine: Engine) -> None:
     found = resolve(engine, "hosty", "lonely", "loose")
     assert found["hosty"]["namespace"] == "host"
-    assert "this is the host's" in found["hosty"]["notes"][0]
+    assert "no network of its own" in found["hosty"]["notes"][0]
     assert found["lonely"]["notes"] == ["it was made without a network (--network none)"]
     assert "connected to no network" in found["loose"]["notes"][0]
 

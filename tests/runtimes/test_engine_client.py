@@ -25,8 +25,6 @@ class Memory:
     def named(self, name: str) -> Sequence[Container]:
         return [each for each in self.known if each.is_called(name)]
 
-    remembered = named
-
     def identified(self, identity: str) -> Container | None:
         return next((each for each in self.known if each.id == identity), None)
 
@@ -34,9 +32,9 @@ class Memory:
         return self.known
 
 
-def engine_at(path: str, *known: Container, kind: str = "docker", chosen: bool = False) -> tuple[Engine, list[str]]:
+def engine_at(path: str, *known: Container, kind: str = "docker") -> tuple[Engine, list[str]]:
     remarks: list[str] = []
-    return Engine(kind, Client(kind, lambda: Sockets((path,), chosen=chosen), remarks), Memory(*known)), remarks
+    return Engine(kind, Client(kind, lambda: Sockets((path,)), remarks), Memory(*known)), remarks
 
 
 def test_a_name(tmp_path: Path) -> None:
@@ -132,19 +130,19 @@ def test_who_may_not_ask_is_told() -> None:
     assert remarks == ["docker at /run/docker.sock: Permission denied; containers are known from /proc and its files instead"]
 
 
-def test_a_name_taken_by_a_namespace_asks_only_an_engine_that_was_chosen(tmp_path: Path) -> None:
+def test_a_glance_asks_the_engine_alone(tmp_path: Path) -> None:
     with canned(tmp_path / "s", {"/containers/c1/json": described()}) as socket_:
-        assert engine_at(socket_.path)[0].remembered("c1") == []
-        assert socket_.asked == []
-        assert [each.name for each in engine_at(socket_.path, chosen=True)[0].remembered("c1")] == ["c1"]
+        engine, _ = engine_at(socket_.path, Container("docker", OTHER, "c2"))
+        assert [each.name for each in engine.glanced("c1")] == ["c1"]
+        assert engine.glanced("c2") == []
 
 
 def test_an_engine_glanced_at_is_asked_again_in_earnest() -> None:
     asked: list[str] = []
     remarks: list[str] = []
-    client = Client("docker", lambda: Sockets(("/run/docker.sock",), chosen=True), remarks, hanging(asked))
+    client = Client("docker", lambda: Sockets(("/run/docker.sock",)), remarks, hanging(asked))
     engine = Engine("docker", client, Memory())
-    engine.remembered("c1")
+    engine.glanced("c1")
     assert remarks == []
     engine.named("c1")
     assert len(asked) == 2

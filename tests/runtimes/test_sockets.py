@@ -27,7 +27,7 @@ def context(folder: Path, name: str, host: str, current: bool = True) -> None:
 
 
 def test_docker_host() -> None:
-    assert docker_sockets({"DOCKER_HOST": "unix:///tmp/d.sock"}) == Sockets(("/tmp/d.sock",), chosen=True)
+    assert docker_sockets({"DOCKER_HOST": "unix:///tmp/d.sock"}) == Sockets(("/tmp/d.sock",))
 
 
 @pytest.mark.parametrize("address", ["tcp://10.0.0.5:2376", "ssh://me@there", "/run/docker.sock", "npipe:////./pipe/docker"])
@@ -43,7 +43,7 @@ def test_contexts(tmp_path: Path) -> None:
     assert docker_sockets(home).paths == ("/run/user/1000/docker.sock",)
     assert docker_sockets({**home, "DOCKER_HOST": "unix:///tmp/d.sock"}).paths == ("/tmp/d.sock",)
     assert "docker context nobody is not known" in docker_sockets({**home, "DOCKER_CONTEXT": "nobody"}).remark
-    assert not docker_sockets({**home, "DOCKER_CONTEXT": "default"}).chosen
+    assert docker_sockets({**home, "DOCKER_CONTEXT": "default"}).remark == ""
 
 
 def test_a_context_in_the_home_folder(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_a_context_in_the_home_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"currentContext": 7}'])
 def test_a_configuration_that_makes_no_sense(tmp_path: Path, content: str) -> None:
     (tmp_path / "config.json").write_text(content)
-    assert not docker_sockets({"DOCKER_CONFIG": str(tmp_path)}).chosen
+    assert docker_sockets({"DOCKER_CONFIG": str(tmp_path)}).remark == ""
 
 
 def test_the_usual_places(tmp_path: Path) -> None:

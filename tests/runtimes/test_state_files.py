@@ -180,7 +180,6 @@ def test_pods(tasks: Tasks, tmp_path: Path) -> None:
     assert [(each.text, each.id, each.pid) for each in pods.all()] == [("pod:default/shop", C, 14), ("pod:kube-system/dns", "e" * 64, 21)]
     assert [each.pid for each in pods.named("default/shop")] == [14]
     assert pods.named("shop") == []
-    assert pods.remembered("default/shop") == ()
 
 
 # LXC, systemd-nspawn

@@ -29,11 +29,6 @@ class Client:
         self._found: Sockets | None = None
         self._failed: set[str] = set()
 
-    @property
-    def chosen(self) -> bool:
-        """Whether the user named the engine to ask."""
-        return self._sockets().chosen
-
     def described(self, name: str, limit_s: float = LIMIT_S) -> list[Container]:
         """The containers that the engines take `name` for, with all that is known of them."""
         return [each for address in self._sockets().paths for each in self._described_by(address, name, limit_s)]

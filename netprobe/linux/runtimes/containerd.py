@@ -101,10 +101,10 @@ class Containerd:
 
     def named(self, name: str) -> Sequence[Container]:
         """The containers that `name` means."""
-        return self.remembered(name) or [each for each in map(_container, self._tasks.all()) if each.pid and each.is_called(name)]
+        return self.at_usual_places(name) or [each for each in map(_container, self._tasks.all()) if each.pid and each.is_called(name)]
 
-    def remembered(self, name: str) -> Sequence[Container]:
-        """The same, at the usual places only."""
+    def at_usual_places(self, name: str) -> Sequence[Container]:
+        """The same, for a containerd with the usual folder."""
         return [each for each in map(_container, self._tasks.usual()) if each.pid and each.is_called(name)]
 
     def identified(self, identity: str) -> Container | None:

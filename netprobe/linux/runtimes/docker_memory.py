@@ -22,10 +22,6 @@ class DockerMemory:
         self._files = DockerFiles([root + DATA_ROOT])
         self._searched: set[str] = set()
 
-    def remembered(self, name: str) -> Sequence[Container]:
-        """The containers that `name` means, as far as the usual place tells."""
-        return self._files.named(name)
-
     def named(self, name: str) -> Sequence[Container]:
         """The containers that `name` means."""
         found = self._files.named(name)

@@ -10,7 +10,7 @@ from .api import LIMIT_S
 from .client import Client
 from .container import Container
 
-GLANCE_S = 0.25  # for an answer that is good to have, not needed
+GLANCE_S = 0.25
 
 
 class Memory(Protocol):
@@ -18,10 +18,6 @@ class Memory(Protocol):
 
     def named(self, name: str) -> Sequence[Container]:
         """The containers that `name` means."""
-        ...
-
-    def remembered(self, name: str) -> Sequence[Container]:
-        """The containers that `name` means, as far as the usual files tell; stale where nobody corrects them."""
         ...
 
     def identified(self, identity: str) -> Container | None:
@@ -45,10 +41,9 @@ class Engine:
         """The containers that `name` means."""
         return self._asked(name) or self._memory.named(name)
 
-    def remembered(self, name: str) -> Sequence[Container]:
-        """The containers that `name` means as far as the disk tells. An engine that the user chose is asked, but not waited for."""
-        found = self._asked(name, GLANCE_S) if self._client.chosen else []
-        return found or self._memory.remembered(name)
+    def glanced(self, name: str) -> Sequence[Container]:
+        """The same for a question whose answer is good to have, not needed: an engine that hangs is not waited for."""
+        return self._asked(name, GLANCE_S)
 
     def identified(self, identity: str) -> Container | None:
         """The container with this whole id."""

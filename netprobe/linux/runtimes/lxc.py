@@ -33,11 +33,7 @@ class Lxc:
         running = self.identified(name)
         if running is not None:
             return [running]
-        return [Container("lxc", name, name, state="stopped")] if self._is_defined(name) else []
-
-    def remembered(self, name: str) -> Sequence[Container]:
-        """The same, where LXC has a folder of this name: only then is /proc looked at."""
-        return self.named(name) if self._is_defined(name) else ()
+        return [Container("lxc", name, name, state="stopped")] if self.is_defined(name) else []
 
     def identified(self, identity: str) -> Container | None:
         """The running container of this name."""
@@ -49,5 +45,6 @@ class Lxc:
         """Every container that runs."""
         yield from (each for name in self._census.containers() if (each := self.identified(name)) is not None)
 
-    def _is_defined(self, name: str) -> bool:
+    def is_defined(self, name: str) -> bool:
+        """Whether there is a container of this name, running or not, as far as the usual folders tell."""
         return any(Path(folder, name).is_dir() for folder in self._folders)

@@ -22,10 +22,6 @@ class Nspawn:
         """The container of this name."""
         return [found] if "/" not in name and (found := self.identified(name)) is not None else []
 
-    def remembered(self, name: str) -> Sequence[Container]:
-        """The same: nobody has to be asked."""
-        return self.named(name)
-
     def identified(self, identity: str) -> Container | None:
         """The container of this name, which is its id."""
         try:

@@ -21,10 +21,6 @@ class PodmanMemory:
         self._census = census
         self._files = PodmanFiles([Store(root + STORAGE, root + RUN)])
 
-    def remembered(self, name: str) -> Sequence[Container]:
-        """The containers that `name` means, as far as the usual place tells."""
-        return self._files.named(name)
-
     def named(self, name: str) -> Sequence[Container]:
         """The containers that `name` means."""
         found = [_present(each) for each in self._files.named(name)]

@@ -32,10 +32,6 @@ class Pods:
         """The pods of this name, written `namespace/name`."""
         return [each for each in self.all() if each.is_called(name)]
 
-    def remembered(self, name: str) -> Sequence[Container]:  # noqa: ARG002 - a pod's name always has its prefix
-        """Nothing: a pod is never meant by a name without the prefix."""
-        return ()
-
     def identified(self, identity: str) -> Container | None:
         """The pod whose sandbox has this whole id."""
         return next((each for each in self.all() if each.id == identity), None)

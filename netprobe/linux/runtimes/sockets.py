@@ -35,11 +35,10 @@ class _Context(Struct, rename="pascal"):
 
 @dataclass(frozen=True, slots=True)
 class Sockets:
-    """The sockets to ask, in order; `remark` says why there is none although the user named an engine (`chosen`)."""
+    """The sockets to ask, in order; `remark` says why there is none although the user named an engine."""
 
     paths: tuple[str, ...] = ()
     remark: str = ""
-    chosen: bool = False
 
 
 def docker_sockets(environment: Mapping[str, str], root: str = "") -> Sockets:
@@ -62,8 +61,8 @@ def podman_sockets(environment: Mapping[str, str], root: str = "") -> Sockets:
 def _chosen(by: str, address: str) -> Sockets:
     kind, separator, path = address.partition("://")
     if separator and kind == "unix":
-        return Sockets((path,), chosen=True)
-    return Sockets((), f"{by} is {address or 'not known'}: only an engine of this machine, at a unix:// socket, can be asked", chosen=True)
+        return Sockets((path,))
+    return Sockets((), f"{by} is {address or 'not known'}: only an engine of this machine, at a unix:// socket, can be asked")
 
 
 def _of_user(environment: Mapping[str, str], name: str, root: str) -> Sequence[str]:

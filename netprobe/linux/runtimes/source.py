@@ -27,10 +27,6 @@ class Runtime(Protocol):
         """The containers that `name` means."""
         ...
 
-    def remembered(self, name: str) -> Sequence[Container]:
-        """The same as far as files tell: no engine is asked, and /proc is not searched."""
-        ...
-
     def identified(self, identity: str) -> Container | None:
         """The container with this whole id."""
         ...
@@ -118,10 +114,6 @@ class ContainerNames:
     def find(self, name: str) -> Sequence[Found]:
         """The containers that this name means; one that does not run is found as well, and says so when it is opened."""
         return [found_container(each) for each in self._runtime.named(name)]
-
-    def remembered(self, name: str) -> Sequence[Found]:
-        """The same as far as files tell: no engine is asked, and /proc is not searched."""
-        return [found_container(each) for each in self._runtime.remembered(name)]
 
     def all(self) -> Iterator[Found]:
         """Every container that runs."""

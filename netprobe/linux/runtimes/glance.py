@@ -1,0 +1,40 @@
+"""Whether a container has the name of a namespace, as far as the files at the usual places tell: cheap enough to ask each time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .container import Container
+
+
+def glance(kind: str, name: str, root: str = "") -> Sequence[Container]:
+    """The containers of this kind that `name` means. No engine is asked; only LXC's, when it has one of that name, are sought in /proc."""
+    if kind == "docker":
+        from .docker_files import DATA_ROOT, DockerFiles
+
+        return DockerFiles([root + DATA_ROOT]).named(name)
+    if kind == "podman":
+        from .podman_files import RUN, STORAGE, PodmanFiles, Store
+
+        return PodmanFiles([Store(root + STORAGE, root + RUN)]).named(name)
+    if kind == "nspawn":
+        from .nspawn import Nspawn
+
+        return Nspawn(root).named(name)
+    return _from_proc(kind, name, root)
+
+
+def _from_proc(kind: str, name: str, root: str) -> Sequence[Container]:
+    """Of the kinds whose files do not tell all: what is at the usual places, and runs."""
+    from .census import Census
+
+    if kind == "lxc":
+        from .lxc import Lxc
+
+        lxc = Lxc(Census(), root)
+        return lxc.named(name) if lxc.is_defined(name) else ()
+    if kind == "containerd":
+        from .containerd import Containerd, Tasks
+
+        return Containerd(Tasks(Census(), root)).at_usual_places(name)
+    return ()
