@@ -134,7 +134,8 @@ def _with_peers(world: World, snapshot: Snapshot, needs: Sequence[Need]) -> Snap
 def _other_segment(question: Question, probe: Probe) -> WrongQuestion:
     """ARP does not pass a router: say so, and what to type instead."""
     target = probe.destination.address
-    message = f"{question.destination} ({target}) is not on a segment of {question.source}: ARP and ND do not pass a router"
+    named = question.destination if question.destination == target else f"{question.destination} ({target})"
+    message = f"{named} is not on a segment of {question.source}: ARP and ND do not pass a router"
     return WrongQuestion(message, f"Follow the packet instead: netprobe trace {question.source} {question.destination}")
 
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from netprobe.model import (
     Agreement,
-    Answer,
     Blind,
     Cause,
     End,
@@ -22,12 +21,12 @@ from netprobe.model import (
     Protocol,
     Report,
     Snapshot,
-    Source,
     Stage,
     Stop,
     Verdict,
 )
 
+from . import stations
 from .case import Case
 from .overlay import best_sequence, frames, is_probe, lay, lost_sequence, sightings
 from .prediction import Prediction
@@ -56,11 +55,13 @@ def diagnose(command: str, probe: Probe, snapshot: Snapshot, prediction: Predict
     cause = explain(case) if failed or (verdict is Verdict.UNDETERMINED and case.stop and watched) else None
     direction = _direction(case, verdict, cause)
     answers = {o.sequence: o for o in reversed(seen) if o.kind == "answered" and from_whom_it_was_asked(asked, o)}
+    found = stations.answers(asked, snapshot, seen)
     report = Report(
         command, asked, verdict, "", direction=direction, sent=asked.count if watched else 0, received=len(answers),
         rtt_ns=_round_trips(seen), path=Paths(request, reply), causes=(cause,) if cause else (), agreement=_agreement(case, verdict),
-        blind=_blind(snapshot, seen), errors=case.errors, answers=_stations(asked, seen), sightings=sightings(seen, request, reply),
-        notes=tuple(dict.fromkeys(f"{end.endpoint}: {note}" for end in (asked.source, asked.destination) for note in end.notes)),
+        blind=_blind(snapshot, seen), errors=case.errors, answers=found, sightings=sightings(seen, request, reply),
+        notes=(*dict.fromkeys(f"{end.endpoint}: {note}" for end in (asked.source, asked.destination) for note in end.notes),
+               *stations.notes(snapshot, found)),
     )  # fmt: skip
     return replace(report, summary=_summary(report))
 
@@ -281,19 +282,6 @@ def _blind(snapshot: Snapshot, seen: Sequence[Observation]) -> tuple[Blind, ...]
     spots = [*snapshot.blind, *(b for n in namespaces for b in n.blind), *(b for n in namespaces if n.ruleset for b in n.ruleset.blind)]
     spots += [Blind(o.text or "tap", f"in {o.namespace}") for o in seen if o.kind in ("starved", "blind")]
     return tuple(dict.fromkeys(spots))
-
-
-def _stations(probe: Probe, seen: Sequence[Observation]) -> tuple[Answer, ...]:
-    """The answers to an ARP or ND probe, as arping prints them."""
-    if probe.protocol not in (Protocol.ARP, Protocol.ND):
-        return ()
-    sent = {o.sequence: o.time_ns for o in reversed(seen) if o.kind == "seen" and o.leg is Leg.REQUEST and o.bound == "out"}
-    found = [o for o in seen if o.kind == "answered" and o.flow is not None and o.source in (Source.TAP, Source.SOCKET)]
-    return tuple(
-        Answer(o.sequence, o.flow.src, o.flow.src_mac or "?", max(0, o.time_ns - sent.get(o.sequence, 0)),
-               o.flow.dst_mac == "ff:ff:ff:ff:ff:ff", o.text)
-        for o in found if o.flow is not None
-    )  # fmt: skip
 
 
 def _summary(report: Report) -> str:

@@ -1,0 +1,78 @@
+"""The answers to an ARP or ND probe, as arping prints them, and what it means when one request has several. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from netprobe.model import Answer, Leg, Link, Namespace, Observation, Probe, Protocol, Snapshot, Source
+
+_BROADCAST = "ff:ff:ff:ff:ff:ff"
+
+
+@dataclass(frozen=True, slots=True)
+class _Station:
+    """Who answered: the MAC, and whose it is as far as the snapshot tells."""
+
+    mac: str
+    namespace: Namespace | None = None
+    link: Link | None = None
+
+    @property
+    def place(self) -> str:
+        """c2/eth0, or the MAC of a station out of sight."""
+        return f"{self.namespace.name}/{self.link.name}" if self.namespace and self.link else self.mac
+
+    def lacks(self, address: str) -> bool:
+        """Whether it is known not to have the address: it answers in another's name."""
+        return self.namespace is not None and all(a.address != address for a in self.namespace.addresses)
+
+
+def answers(probe: Probe, snapshot: Snapshot, seen: Sequence[Observation]) -> tuple[Answer, ...]:
+    """Every answer in the order of its arrival, `time_ns` counted from its own request; nothing for a probe of another protocol."""
+    if probe.protocol not in (Protocol.ARP, Protocol.ND):
+        return ()
+    sent = {o.sequence: o.time_ns for o in reversed(seen) if o.kind == "seen" and o.leg is Leg.REQUEST and o.bound == "out"}
+    found = [o for o in seen if o.kind == "answered" and o.flow is not None and o.source in (Source.TAP, Source.SOCKET)]
+    plain = [
+        Answer(o.sequence, o.flow.src, o.flow.src_mac or "?", max(0, o.time_ns - sent.get(o.sequence, 0)), o.flow.dst_mac == _BROADCAST)
+        for o in found if o.flow is not None
+    ]  # fmt: skip
+    return tuple(replace(answer, note=_note(snapshot, answer, plain[:at])) for at, answer in enumerate(plain))
+
+
+def _note(snapshot: Snapshot, answer: Answer, before: Sequence[Answer]) -> str:
+    """What is odd about one answer, `before` being those that came earlier."""
+    station = _station(snapshot, answer.mac)
+    if station.lacks(answer.address):
+        return f"{station.place} answers in another's name (proxy): {answer.address} is not its own"
+    if any((other.sequence, other.mac) == (answer.sequence, answer.mac) for other in before):
+        return "the same station once more"
+    return ""
+
+
+def notes(snapshot: Snapshot, found: Sequence[Answer]) -> tuple[str, ...]:
+    """One sentence when an address has more than one station behind it."""
+    stations = [_station(snapshot, mac) for mac in dict.fromkeys(answer.mac for answer in found)]
+    if len(stations) < 2:
+        return ()
+    address, places = found[0].address, " and ".join(station.place for station in stations)
+    if any(station.lacks(address) for station in stations):
+        return (f"{address} is answered for by {places}: the owner, and a proxy that answers in its name",)
+    homes = {station.namespace.name if station.namespace else station.mac for station in stations}
+    if len(homes) == 1:
+        return (f"{address} is answered for by {places}: one stack on two interfaces; its sysctl arp_ignore=1 would stop that",)
+    return (f"{address} is answered for by {places}: a duplicate address, and traffic goes to whoever was heard last",)
+
+
+def _station(snapshot: Snapshot, mac: str) -> _Station:
+    return next(_of_that_mac(snapshot, mac), _Station(mac))
+
+
+def _of_that_mac(snapshot: Snapshot, mac: str) -> Iterator[_Station]:
+    """Ports of a bridge may have its MAC; the bridge is the station, so interfaces without a master come first."""
+    for port in (False, True):
+        for namespace in snapshot.namespaces.values():
+            for link in namespace.links:
+                if link.mac == mac and (link.master is not None) is port:
+                    yield _Station(mac, namespace, link)
