@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from faults.experiment import Outcome
+from faults.experiment import Outcome, perform
 from faults.workshop import Workshop
 from identities import Identity
 
@@ -14,33 +14,30 @@ from netprobe.lab.faults import Fault
 
 
 @pytest.fixture(scope="session")
-def experiment(privilege: str, user: Identity) -> Iterator[Callable[[Fault], Outcome]]:
-    """experiment(fault): its outcome, from this session's one performance."""
-    done: dict[str, Outcome] = {}
-    with Workshop(privilege, user) as workshop:
-
-        def perform(fault: Fault) -> Outcome:
-            if fault.privileged and privilege == "rootless":
-                pytest.skip("the kernel lets only root make this fault")
-            if fault.name not in done:
-                done[fault.name] = workshop.perform(fault)
-            return done[fault.name]
-
-        try:
-            yield _skipping(perform)
-        finally:
-            done.clear()
+def workshop(privilege: str, user: Identity) -> Iterator[Workshop]:
+    """workshop.perform(function, *arguments): what the function gives in a private world of its own."""
+    with Workshop(privilege, user) as opened:
+        yield opened
 
 
-def _skipping(perform: Callable[[Fault], Outcome]) -> Callable[[Fault], Outcome]:
-    """Skip, with the reason, where a program or a kernel feature is missing; a fault that does not take is an error."""
+@pytest.fixture(scope="session")
+def experiment(privilege: str, workshop: Workshop) -> Callable[[Fault], Outcome]:
+    """experiment(fault): its outcome, performed once in this session."""
+    done: dict[str, Outcome | CannotLook] = {}
 
-    def skipping(fault: Fault) -> Outcome:
-        try:
-            return perform(fault)
-        except CannotLook as error:
-            if "could not be injected" in str(error):
-                raise
-            pytest.skip(str(error))
+    def outcome(fault: Fault) -> Outcome:
+        if fault.privileged and privilege == "rootless":
+            pytest.skip("the kernel lets only root make this fault")
+        if fault.name not in done:
+            try:
+                done[fault.name] = workshop.perform(perform, fault)
+            except CannotLook as error:
+                done[fault.name] = error
+        found = done[fault.name]
+        if isinstance(found, CannotLook) and "could not be injected" not in str(found):
+            pytest.skip(str(found))  # a program or a kernel feature is missing
+        if isinstance(found, CannotLook):
+            raise found
+        return found
 
-    return skipping
+    return outcome

@@ -17,8 +17,8 @@ from live.asking import Done, run
 from netprobe.lab import commands
 from netprobe.lab.build import build
 from netprobe.lab.faults import Fault
-from netprobe.lab.firewall import Engine
 from netprobe.lab.private import LAB_FOLDER
+from netprobe.lab.topology import Topology
 
 CAPTURE = "broken.pcapng"
 
@@ -41,25 +41,30 @@ class Outcome:
         return self.broken.report
 
 
-def perform(fault: Fault, engine: Engine | None) -> Outcome:
+def perform(fault: Fault) -> Outcome:
     """The experiment. Only inside a private world of its own. Raises CannotLook where the fault cannot be made."""
-    folder = Path(LAB_FOLDER, "work")
-    folder.mkdir()
-    os.chdir(folder)
-    commands.prepare_path()
     topology = fault.network.topology
-    build(topology, engine)
+    make(topology)
     fault.prepare()
-    healthy = _ask(fault.probe, "--captures", "none")
+    healthy = ask(fault.probe, "--captures", "none")
     worked = answers(fault.probe, topology)
     fault.inject()
-    why = _ask(("why", *fault.probe[1:])) if fault.probe[0] == "trace" else None  # first: packets leave traces, a learned MTU for one
+    why = ask(("why", *fault.probe[1:])) if fault.probe[0] == "trace" else None  # first: packets leave traces, a learned MTU for one
     started = time.monotonic()
-    broken = _ask(fault.probe, "-w", CAPTURE)
+    broken = ask(fault.probe, "-w", CAPTURE)
     seconds = time.monotonic() - started
     failed = answers(fault.probe, topology)
     return Outcome(healthy, worked, broken, failed, why or broken, Path(CAPTURE).read_bytes() if Path(CAPTURE).exists() else b"", seconds)
 
 
-def _ask(probe: tuple[str, ...], *options: str) -> Done:
+def make(topology: Topology) -> None:
+    """Build a network here, and stand in a folder of its own."""
+    folder = Path(LAB_FOLDER, "work")
+    folder.mkdir()
+    os.chdir(folder)
+    commands.prepare_path()
+    build(topology)
+
+
+def ask(probe: tuple[str, ...], *options: str) -> Done:
     return Done(*run((*probe, "-o", "json", *options)))

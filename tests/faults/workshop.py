@@ -7,15 +7,16 @@ import pickle
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar, cast
 
-from faults.experiment import Outcome, perform
 from identities import Identity
 
 from netprobe.errors import CannotLook
 from netprobe.lab import private
-from netprobe.lab.faults import Fault
-from netprobe.lab.firewall import Engine
+
+Result = TypeVar("Result")
 
 _TESTS = str(Path(__file__).parents[1])
 _INSIDE = f"import sys; sys.path.insert(0, {_TESTS!r}); from faults.workshop import main; main(sys.argv[1] == 'rootless')"
@@ -30,24 +31,26 @@ class Workshop:
             env={**os.environ, **user.environment, "PYTHONPATH": str(Path(_TESTS).parent)}, cwd="/",
         )  # fmt: skip
 
-    def perform(self, fault: Fault, engine: Engine | None = None) -> Outcome:
-        """The Outcome of one experiment. Its CannotLook is raised here too."""
+    def perform(self, experiment: Callable[..., Result], *arguments: Any) -> Result:
+        """What `experiment(*arguments)` gives when it is called in a new private world. Its CannotLook is raised here too."""
         assert self._child.stdin is not None
         assert self._child.stdout is not None
-        pickle.dump((fault, engine), self._child.stdin)
+        pickle.dump((experiment, arguments), self._child.stdin)
         self._child.stdin.flush()
-        result: Outcome | BaseException = pickle.load(self._child.stdout)
+        result = pickle.load(self._child.stdout)
         if isinstance(result, BaseException):
             raise result
-        return result
+        return cast("Result", result)
 
     def __enter__(self) -> Workshop:
         return self
 
     def __exit__(self, *_: object) -> None:
         assert self._child.stdin is not None
+        assert self._child.stdout is not None
         self._child.stdin.close()
         self._child.wait(10)
+        self._child.stdout.close()
 
 
 def main(rootless: bool) -> None:
@@ -59,18 +62,18 @@ def main(rootless: bool) -> None:
     os.dup2(2, 1)  # whatever else is printed is no answer
     while True:
         try:
-            fault, engine = pickle.load(sys.stdin.buffer)
+            experiment, arguments = pickle.load(sys.stdin.buffer)
         except EOFError:
             return
-        pickle.dump(_in_a_world(fault, engine, rootless), answers)
+        pickle.dump(_in_a_world(experiment, arguments, rootless), answers)
         answers.flush()
 
 
-def _in_a_world(fault: Fault, engine: Engine | None, rootless: bool) -> object:
+def _in_a_world(experiment: Callable[..., object], arguments: tuple[Any, ...], rootless: bool) -> object:
     with tempfile.TemporaryFile() as file:
 
         def work() -> int:
-            pickle.dump(perform(fault, engine), file)
+            pickle.dump(experiment(*arguments), file)
             file.flush()
             return 0
 
