@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
+from faults.diagnosis import diagnosis, expected
 from faults.experiment import Outcome
 
 from netprobe.causes.pages import codes
 from netprobe.lab.faults import FAULTS, Fault
-from netprobe.lab.faults.fault import Expected
 
 Experiment = Callable[[Fault], Outcome]
 
@@ -43,36 +42,6 @@ def test_it_is_foreseen(experiment: Experiment, fault: Fault) -> None:
     outcome = experiment(fault)
     assert diagnosis(outcome.why.report, fault.expected) == expected(fault.expected), outcome.why.report["summary"]
     assert [cause["object"] for cause in outcome.why.report["causes"][:1]] == [cause["object"] for cause in outcome.report["causes"][:1]]
-
-
-def diagnosis(report: dict[str, Any], truth: Expected) -> dict[str, Any]:
-    """What the report says of those things that the truth speaks of."""
-    cause: dict[str, Any] = (report["causes"] or [{}])[0]
-    place, thing = cause.get("place") or {}, cause.get("object") or {}
-    said = {
-        "verdict": report["verdict"],
-        "direction": report["direction"],
-        "code": cause.get("code"),
-        "namespace": place.get("namespace"),
-        "interface": place.get("interface"),
-        "stage": place.get("stage"),
-        "object": thing.get("id"),
-    }
-    return {name: said[name] for name in expected(truth)}
-
-
-def expected(truth: Expected) -> dict[str, Any]:
-    """The truth, without what it leaves open."""
-    said = {
-        "verdict": truth.verdict,
-        "direction": truth.direction,
-        "code": truth.code,
-        "namespace": truth.namespace,
-        "interface": truth.interface,
-        "stage": truth.stage,
-        "object": truth.object or None,
-    }
-    return {name: value for name, value in said.items() if value is not None}
 
 
 def test_names_are_unique_and_codes_exist() -> None:

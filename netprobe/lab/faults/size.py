@@ -10,7 +10,7 @@ from .networks import OFFICES
 from .steps import iptables, mtu, nft
 
 _FULL = ("trace", "pc", "10.2.0.10", "-s", "1472", "--df")
-_CUT = ("trace", "pc", "10.2.0.10", "-s", "3000", "--no-df")
+_CUT = ("trace", "pc", "10.2.0.10", "-s", "2000", "--no-df")
 _LINE = (mtu("r1", "wan", 1400), mtu("r2", "wan", 1400))
 
 SIZE: tuple[Fault, ...] = (
