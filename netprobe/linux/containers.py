@@ -52,11 +52,20 @@ class Containers:
             from .runtimes.glance import glance
 
             found = glance(kind, name, self._root)
-        if not found:
-            return ()
-        from .runtimes.source import found_container
+        return _found(found)
 
-        return [found_container(each) for each in found]
+    def find(self, kind: str, name: str) -> Sequence[Found]:
+        """Containers of this kind with this name, where it is asked or has left files; one that does not run is found as well."""
+        asked = any(os.path.lexists(self._root + sign) for sign in SIGNS[kind]) or self.registry.is_addressed(kind)
+        return _found(self.registry.named(kind, name)) if asked or kind == PODS else ()
+
+    def sought(self, kind: str, name: str) -> Sequence[Found]:
+        """The same, wherever it is: by the processes of the machine."""
+        return _found(self.registry.sought(kind, name))
+
+    def running(self, kind: str) -> Iterator[Found]:
+        """Every container of this kind that runs."""
+        yield from self.registry.running(kind)
 
     def heard(self) -> tuple[str, ...]:
         """What a person should know about the asking, as far as it is new: which engine did not answer."""
@@ -86,12 +95,25 @@ class ContainerKind:
 
     def find(self, name: str) -> Sequence[Found]:
         """The containers that this name means; one that does not run is found as well, and says so when it is opened."""
-        return self._containers.registry.source(self.kind).find(name)
+        return self._containers.find(self.kind, name)
 
     def remembered(self, name: str) -> Sequence[Found]:
         """The same as far as files tell: no engine is asked, and /proc is not searched."""
         return self._containers.remembered(self.kind, name)
 
+    def sought(self, name: str) -> Sequence[Found]:
+        """The same, wherever it is: by the processes of the machine."""
+        return self._containers.sought(self.kind, name)
+
     def all(self) -> Iterable[Found]:
         """Every container that runs."""
-        return self._containers.registry.source(self.kind).all()
+        return self._containers.running(self.kind)
+
+
+def _found(containers: Sequence[Container]) -> Sequence[Found]:
+    """What stands for `containers` among the names."""
+    if not containers:
+        return ()
+    from .runtimes.found import FoundContainer
+
+    return [FoundContainer(each) for each in containers]

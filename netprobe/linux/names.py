@@ -104,14 +104,18 @@ class NameSource(Protocol):
 
     def remembered(self, name: str) -> Sequence[Found]:
         """The same, as far as it can be told from files: no daemon is asked, and no list of all processes is made."""
-        ...
+        return self.find(name)
+
+    def sought(self, name: str) -> Sequence[Found]:  # noqa: ARG002 - those that search need it
+        """What it can mean after looking everywhere: for a name that nobody has."""
+        return ()
 
     def all(self) -> Iterable[Found]:
         """Everything this source knows: for "did you mean" and for listing."""
         ...
 
 
-class NamedNamespaces:
+class NamedNamespaces(NameSource):
     """The files of `ip netns`: /run/netns, below another root directory for a container's own."""
 
     kind = "netns"
@@ -129,10 +133,6 @@ class NamedNamespaces:
             return ()
         return [self._found(directory, name) for directory in self._directories if os.path.lexists(f"{directory}/{name}")][:1]
 
-    def remembered(self, name: str) -> Sequence[Found]:
-        """The same: they are files."""
-        return self.find(name)
-
     def all(self) -> Iterator[Found]:
         """All files, sorted by name."""
         for directory in self._directories:
@@ -147,7 +147,7 @@ class NamedNamespaces:
         return Found(self.kind, name, path if self._beneath is None else path.removeprefix(self._beneath), beneath=self._beneath)
 
 
-class Processes:
+class Processes(NameSource):
     """Any process, by its number."""
 
     kind = "pid"
@@ -157,10 +157,6 @@ class Processes:
         """The namespace of the process with this number, if it runs."""
         pid = int(name)
         return [Found(self.kind, str(pid), f"/proc/{pid}/ns/net", pid)] if Path(f"/proc/{pid}").exists() else []
-
-    def remembered(self, name: str) -> Sequence[Found]:
-        """The same."""
-        return self.find(name)
 
     def all(self) -> Iterator[Found]:
         """One process, the oldest, of each network namespace that has one."""
@@ -173,7 +169,7 @@ class Processes:
                 yield found
 
 
-class Paths:
+class Paths(NameSource):
     """Any file that is a network namespace."""
 
     kind = "path"
@@ -182,10 +178,6 @@ class Paths:
     def find(self, name: str) -> Sequence[Found]:
         """The file, if it exists."""
         return [Found(self.kind, name, name)] if os.path.lexists(name) else []
-
-    def remembered(self, name: str) -> Sequence[Found]:
-        """The same."""
-        return self.find(name)
 
     def all(self) -> Sequence[Found]:
         """Nothing: every file would be one."""
@@ -216,7 +208,8 @@ def lookup(named: Named, sources: Sequence[NameSource]) -> Found:
 def _matches(name: str, asked: Sequence[NameSource]) -> Sequence[Found]:
     """What the sources know by this name. Where the first has it, the others say only what they know without asking around."""
     first = list(asked[0].find(name))
-    return first + [found for source in asked[1:] for found in (source.remembered(name) if first else source.find(name))]
+    found = first + [each for source in asked[1:] for each in (source.remembered(name) if first else source.find(name))]
+    return found or [each for source in asked for each in source.sought(name)]
 
 
 def _told_apart(matches: Sequence[Found]) -> list[str]:

@@ -24,7 +24,7 @@ def root(tmp_path: Path) -> str:
     return str(tmp_path)
 
 
-class Engine:
+class Engine(NameSource):
     """A container engine that knows what it is told."""
 
     kind = "docker"
@@ -35,9 +35,6 @@ class Engine:
 
     def find(self, name: str) -> list[Found]:
         return [found for found in self._found if found.name == name or (len(name) >= 12 and found.note.startswith(name))]
-
-    def remembered(self, name: str) -> list[Found]:
-        return self.find(name)
 
     def all(self) -> tuple[Found, ...]:
         return self._found

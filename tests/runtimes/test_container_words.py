@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netprobe.linux.runtimes.container import Container, absence, label, remarks, span
+from netprobe.linux.runtimes.container import Container, absence, changed, label, remarks, span
 from netprobe.linux.runtimes.descriptions import Described, moment
 
 ID = "a4f16b7270571755df43e45024fd0e8b44af5dc1a2f4abd256734065bd8682d8"
@@ -44,7 +42,7 @@ def test_no_beginning_of_an_id_under_twelve_digits(size: int) -> None:
     ],
 )
 def test_why_there_is_no_namespace(state: str, code: int | None, ended: float | None, says: str, hint: str) -> None:
-    assert absence(replace(C1, pid=0, state=state, exit_code=code, ended=ended), now=1000) == (says, hint)
+    assert absence(changed(C1, pid=0, state=state, exit_code=code, ended=ended), now=1000) == (says, hint)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +50,7 @@ def test_why_there_is_no_namespace(state: str, code: int | None, ended: float | 
     [("podman", "start it: podman start c1"), ("lxc", "start it: lxc-start c1"), ("containerd", ""), ("pod", "")],
 )
 def test_each_runtime_is_started_its_own_way(runtime: str, hint: str) -> None:
-    assert absence(replace(C1, runtime=runtime, state="exited"))[1] == hint
+    assert absence(changed(C1, runtime=runtime, state="exited"))[1] == hint
 
 
 @pytest.mark.parametrize(
@@ -77,7 +75,7 @@ def test_spans(seconds: float, said: str) -> None:
     ],
 )
 def test_what_is_not_ordinary(change: dict[str, object], short: str, start: str) -> None:
-    container = replace(C1, **change)  # type: ignore[arg-type]
+    container = changed(C1, **change)
     assert label(container) == short
     assert "".join(remarks(container)).startswith(start)
     assert len(remarks(container)) == bool(short)

@@ -25,6 +25,9 @@ class Memory:
     def named(self, name: str) -> Sequence[Container]:
         return [each for each in self.known if each.is_called(name)]
 
+    def sought(self, name: str) -> Sequence[Container]:  # noqa: ARG002 - it has no other place
+        return ()
+
     def identified(self, identity: str) -> Container | None:
         return next((each for each in self.known if each.id == identity), None)
 
@@ -34,7 +37,7 @@ class Memory:
 
 def engine_at(path: str, *known: Container, kind: str = "docker") -> tuple[Engine, list[str]]:
     remarks: list[str] = []
-    return Engine(kind, Client(kind, lambda: Sockets((path,)), remarks), Memory(*known)), remarks
+    return Engine(kind, Client(kind, Sockets((path,)), remarks), lambda: Memory(*known)), remarks
 
 
 def test_a_name(tmp_path: Path) -> None:
@@ -112,8 +115,8 @@ def test_an_engine_that_hangs_is_asked_once_and_reported() -> None:
     asked: list[str] = []
     remarks: list[str] = []
     known = Container("docker", ID, "c1", 4711)
-    client = Client("docker", lambda: Sockets(("/run/docker.sock",)), remarks, hanging(asked))
-    engine = Engine("docker", client, Memory(known))
+    client = Client("docker", Sockets(("/run/docker.sock",)), remarks, hanging(asked))
+    engine = Engine("docker", client, lambda: Memory(known))
     assert engine.named("c1") == engine.named("c1") == [known]
     assert asked == ["/containers/c1/json"]
     assert remarks == ["docker at /run/docker.sock: no answer within 2 s; containers are known from /proc and its files instead"]
@@ -125,7 +128,7 @@ def test_who_may_not_ask_is_told() -> None:
     def refuse(address: str, path: str, limit_s: float) -> Answer:
         raise PermissionError(13, "Permission denied")
 
-    engine = Engine("docker", Client("docker", lambda: Sockets(("/run/docker.sock",)), remarks, refuse), Memory())
+    engine = Engine("docker", Client("docker", Sockets(("/run/docker.sock",)), remarks, refuse), Memory)
     assert engine.named("c1") == []
     assert remarks == ["docker at /run/docker.sock: Permission denied; containers are known from /proc and its files instead"]
 
@@ -140,8 +143,8 @@ def test_a_glance_asks_the_engine_alone(tmp_path: Path) -> None:
 def test_an_engine_glanced_at_is_asked_again_in_earnest() -> None:
     asked: list[str] = []
     remarks: list[str] = []
-    client = Client("docker", lambda: Sockets(("/run/docker.sock",)), remarks, hanging(asked))
-    engine = Engine("docker", client, Memory())
+    client = Client("docker", Sockets(("/run/docker.sock",)), remarks, hanging(asked))
+    engine = Engine("docker", client, Memory)
     engine.glanced("c1")
     assert remarks == []
     engine.named("c1")

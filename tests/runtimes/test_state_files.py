@@ -191,7 +191,8 @@ def test_lxc(tmp_path: Path) -> None:
     proc.add(31, cgroup="/lxc.payload.web/system.slice/nginx.service")
     (tmp_path / "var/lib/lxc/db").mkdir(parents=True)
     lxc = Lxc(Census(str(proc.root)), str(tmp_path))
-    assert lxc.named("web") == [Container("lxc", "web", "web", 30)]
+    assert lxc.sought("web") == [Container("lxc", "web", "web", 30)]
+    assert lxc.named("web") == []
     assert lxc.named("db") == [Container("lxc", "db", "db", 0, "stopped")]
     assert lxc.named("nobody") == []
     assert [each.name for each in lxc.all()] == ["web"]

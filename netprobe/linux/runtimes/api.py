@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import socket
 import time
-from dataclasses import dataclass
 from urllib.parse import quote
 
 import msgspec
+from msgspec import Struct
 
 LIMIT_S = 2.0
 LARGEST = 64 << 20  # bytes; a list of ten thousand containers has 20 MB
@@ -23,8 +23,7 @@ class Silent(OSError):
     """The engine took the connection and did not answer in time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """An HTTP answer: its status, the server's own name ("Docker/28.5.0 (linux)", "Libpod/5.4.0 (linux)"), and its JSON."""
 
     status: int

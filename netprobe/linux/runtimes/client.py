@@ -19,31 +19,35 @@ PODMANS_NAME = "Libpod"  # how Podman signs its answers, also at a socket with D
 class Client:
     """Asks the engines of one kind. What kept one from answering is added to `remarks`, for people."""
 
-    def __init__(
-        self, kind: str, sockets: Callable[[], Sockets], remarks: list[str], ask: Callable[[str, str, float], Answer] = get
-    ) -> None:
+    def __init__(self, kind: str, sockets: Sockets, remarks: list[str], ask: Callable[[str, str, float], Answer] = get) -> None:
         self._kind = kind
-        self._find_sockets = sockets
+        self._sockets = sockets
         self._remarks = remarks
         self._ask = ask
-        self._found: Sockets | None = None
         self._failed: set[str] = set()
+        self._warned = not sockets.remark
+
+    @property
+    def is_addressed(self) -> bool:
+        """Whether there is an engine to ask, or the user named one that cannot be asked."""
+        return bool(self._sockets.paths or self._sockets.remark)
 
     def described(self, name: str, limit_s: float = LIMIT_S) -> list[Container]:
         """The containers that the engines take `name` for, with all that is known of them."""
-        return [each for address in self._sockets().paths for each in self._described_by(address, name, limit_s)]
+        return [each for address in self._addresses() for each in self._described_by(address, name, limit_s)]
 
     def listed(self) -> Iterator[Container]:
         """Every container, without its process."""
-        for address in self._sockets().paths:
+        for address in self._addresses():
             answer = self._get(address, listing(), LIMIT_S)
             yield from (entry.container(self._signed(answer)) for entry in self._read(answer, address, list[Listed]) or ())
 
-    def _sockets(self) -> Sockets:
-        if self._found is None:
-            self._found = self._find_sockets()
-            self._remarks += [self._found.remark] if self._found.remark else []
-        return self._found
+    def _addresses(self) -> tuple[str, ...]:
+        """The sockets to ask; that there is none although the user named an engine is remarked once."""
+        if not self._warned:
+            self._warned = True
+            self._remarks.append(self._sockets.remark)
+        return self._sockets.paths
 
     def _described_by(self, address: str, name: str, limit_s: float) -> Iterator[Container]:
         answer = self._get(address, inspect(name), limit_s)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+
+from msgspec import Struct, structs
 
 SHORT_ID = re.compile(r"[0-9a-f]{12,64}")  # what counts as an id that was cut short: 12 digits is what `docker ps` prints
 GONE = {"exited": "stopped", "stopped": "stopped", "dead": "dead", "removing": "being removed"}
@@ -15,8 +16,7 @@ _WITHOUT_NETWORKS = (*USER_SPACE, "none", "host", "container", "ns", "private")
 LOGS = {"docker": "docker logs", "podman": "podman logs"}
 
 
-@dataclass(frozen=True, slots=True)
-class Container:
+class Container(Struct, frozen=True):
     """What a runtime says about one container. Every field is the runtime's word, to be verified before it is trusted.
 
     `runtime` is the prefix to write before the name; `pid` the container's first process, 0 when it has none. `state` in the
@@ -51,6 +51,17 @@ class Container:
     def text_by_id(self) -> str:
         """The way to write it when another container has the same name."""
         return f"{self.runtime}:{self.id[:12]}"
+
+
+changed = structs.replace  # a container with some fields of other values
+
+
+def with_owner(container: Container, name_of: Callable[[str], str]) -> Container:
+    """`container` with the name of the one whose network it shares in the place of that one's id."""
+    kind, _, identity = container.network.partition(":")
+    if kind != "container" or len(identity) != 64:
+        return container
+    return changed(container, network=f"container:{name_of(identity) or identity[:12]}")
 
 
 def label(container: Container) -> str:

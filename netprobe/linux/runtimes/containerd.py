@@ -5,7 +5,7 @@ Source: containerd, core/runtime/v2/bundle.go: STATE/io.containerd.runtime.v2.ta
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,12 +100,12 @@ class Containerd:
         self._tasks = tasks
 
     def named(self, name: str) -> Sequence[Container]:
-        """The containers that `name` means."""
-        return self.at_usual_places(name) or [each for each in map(_container, self._tasks.all()) if each.pid and each.is_called(name)]
+        """The containers that `name` means, of a containerd with the usual folder."""
+        return _called(name, self._tasks.usual())
 
-    def at_usual_places(self, name: str) -> Sequence[Container]:
-        """The same, for a containerd with the usual folder."""
-        return [each for each in map(_container, self._tasks.usual()) if each.pid and each.is_called(name)]
+    def sought(self, name: str) -> Sequence[Container]:
+        """The same by their shims, wherever those work."""
+        return _called(name, self._tasks.all())
 
     def identified(self, identity: str) -> Container | None:
         """The container with this whole id."""
@@ -114,6 +114,10 @@ class Containerd:
     def all(self) -> Iterator[Container]:
         """Every container but Docker's, which has better names."""
         yield from (_container(task) for task in self._tasks.all() if task.namespace != DOCKERS)
+
+
+def _called(name: str, tasks: Iterable[Task]) -> Sequence[Container]:
+    return [each for each in map(_container, tasks) if each.pid and each.is_called(name)]
 
 
 def _container(task: Task) -> Container:

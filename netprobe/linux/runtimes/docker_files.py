@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
-from .container import SHORT_ID, Container
+from .container import SHORT_ID, Container, with_owner
 from .descriptions import Described, HostConfig
 
 DATA_ROOT = "/var/lib/docker"
@@ -29,16 +28,16 @@ class DockerFiles:
         wanted = os.fsencode(f'"/{name}"')
         short = SHORT_ID.fullmatch(name) is not None
         files = [file for file in self._files() if (short and file.parent.name.startswith(name)) or wanted in _content(file)]
-        return [self._with_owner(each) for each in map(_container, files) if each is not None and each.is_called(name)]
+        return [with_owner(each, self._name_of) for each in map(_container, files) if each is not None and each.is_called(name)]
 
     def identified(self, identity: str) -> Container | None:
         """The container with this whole id."""
         container = next((each for root in self.roots if (each := _container(_file(root, identity))) is not None), None)
-        return self._with_owner(container) if container else None
+        return with_owner(container, self._name_of) if container else None
 
     def all(self) -> Iterator[Container]:
         """Every container."""
-        yield from (self._with_owner(each) for each in map(_container, self._files()) if each is not None)
+        yield from (with_owner(each, self._name_of) for each in map(_container, self._files()) if each is not None)
 
     def _files(self) -> Iterator[Path]:
         for root in self.roots:
@@ -47,12 +46,9 @@ class DockerFiles:
             except OSError:
                 continue
 
-    def _with_owner(self, container: Container) -> Container:
-        kind, _, identity = container.network.partition(":")
-        if kind != "container":
-            return container
+    def _name_of(self, identity: str) -> str:
         owner = next((each for root in self.roots if (each := _container(_file(root, identity))) is not None), None)
-        return replace(container, network=f"container:{owner.name if owner else identity[:12]}")
+        return owner.name if owner else ""
 
 
 def _file(root: str, identity: str) -> Path:

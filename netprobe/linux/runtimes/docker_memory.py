@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from .census import Census
-from .container import Container
+from .container import Container, changed
 from .docker_files import DATA_ROOT, DockerFiles
 from .mounts import mounts, source_of
 from .process import PROC, Process
@@ -23,11 +22,12 @@ class DockerMemory:
         self._searched: set[str] = set()
 
     def named(self, name: str) -> Sequence[Container]:
-        """The containers that `name` means."""
-        found = self._files.named(name)
-        if not found and self._found_more_roots():
-            found = self._files.named(name)
-        return [self._present(each) for each in found]
+        """The containers that `name` means, of a Docker with the usual data root."""
+        return [self._present(each) for each in self._files.named(name)]
+
+    def sought(self, name: str) -> Sequence[Container]:
+        """The same, wherever the files are of containers that run."""
+        return self.named(name) if self._found_more_roots() else ()
 
     def identified(self, identity: str) -> Container | None:
         """The container with this whole id."""
@@ -47,7 +47,7 @@ class DockerMemory:
             return container
         pid = self._census.first(container.id)
         ended = container.pid and not pid
-        return replace(container, pid=pid, state="exited" if ended else container.state)
+        return changed(container, pid=pid, state="exited" if ended else container.state)
 
     def _found_more_roots(self) -> bool:
         """Look at containers that no known root has; whether that showed another root."""

@@ -31,10 +31,9 @@ def _from_proc(kind: str, name: str, root: str) -> Sequence[Container]:
     if kind == "lxc":
         from .lxc import Lxc
 
-        lxc = Lxc(Census(), root)
-        return lxc.named(name) if lxc.is_defined(name) else ()
+        return Lxc(Census(), root).named(name)
     if kind == "containerd":
         from .containerd import Containerd, Tasks
 
-        return Containerd(Tasks(Census(), root)).at_usual_places(name)
+        return Containerd(Tasks(Census(), root)).named(name)
     return ()

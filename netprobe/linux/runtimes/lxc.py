@@ -29,11 +29,15 @@ class Lxc:
         self._folders = [root + folder for folder in FOLDERS]
 
     def named(self, name: str) -> Sequence[Container]:
-        """The container of this name, running or not."""
+        """The container of this name, running or not, if it has one of the usual folders."""
+        if not self._is_defined(name):
+            return []
+        return [self.identified(name) or Container("lxc", name, name, state="stopped")]
+
+    def sought(self, name: str) -> Sequence[Container]:
+        """The container of this name if it runs, wherever its folder is."""
         running = self.identified(name)
-        if running is not None:
-            return [running]
-        return [Container("lxc", name, name, state="stopped")] if self.is_defined(name) else []
+        return [running] if running is not None else []
 
     def identified(self, identity: str) -> Container | None:
         """The running container of this name."""
@@ -45,6 +49,5 @@ class Lxc:
         """Every container that runs."""
         yield from (each for name in self._census.containers() if (each := self.identified(name)) is not None)
 
-    def is_defined(self, name: str) -> bool:
-        """Whether there is a container of this name, running or not, as far as the usual folders tell."""
-        return any(Path(folder, name).is_dir() for folder in self._folders)
+    def _is_defined(self, name: str) -> bool:
+        return "/" not in name and any(Path(folder, name).is_dir() for folder in self._folders)

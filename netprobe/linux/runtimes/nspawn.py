@@ -22,6 +22,10 @@ class Nspawn:
         """The container of this name."""
         return [found] if "/" not in name and (found := self.identified(name)) is not None else []
 
+    def sought(self, name: str) -> Sequence[Container]:  # noqa: ARG002 - a runtime's signature
+        """Nothing more: machined registers each in one place."""
+        return ()
+
     def identified(self, identity: str) -> Container | None:
         """The container of this name, which is its id."""
         try:

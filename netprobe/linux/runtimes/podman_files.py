@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct, field
 
-from .container import Container
+from .container import Container, changed
 from .descriptions import NEVER, moment
 
 STORAGE = "/var/lib/containers/storage"
@@ -118,7 +118,7 @@ def _detailed(store: Store, container: Container) -> Container:
     word = STATES[state.state] if 0 <= state.state < len(STATES) else ""
     ended = word in ("stopped", "exited", "removing")
     network, networks = _network(store, settings)
-    return replace(
+    return changed(
         container,
         pid=state.pid,
         state=word or container.state,

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from .census import Census, Keeper
-from .container import Container
+from .container import Container, changed
 from .podman_files import RUN, STORAGE, PodmanFiles, Store
 from .process import PROC, Process
 
@@ -22,9 +21,12 @@ class PodmanMemory:
         self._files = PodmanFiles([Store(root + STORAGE, root + RUN)])
 
     def named(self, name: str) -> Sequence[Container]:
-        """The containers that `name` means."""
-        found = [_present(each) for each in self._files.named(name)]
-        return found or [each for each in self._kept() if each.is_called(name)]
+        """The containers that `name` means, of root's Podman with the usual storage."""
+        return [_present(each) for each in self._files.named(name)]
+
+    def sought(self, name: str) -> Sequence[Container]:
+        """The same by conmon: every user's, wherever the storage is."""
+        return [each for each in self._kept() if each.is_called(name)]
 
     def identified(self, identity: str) -> Container | None:
         """The container with this whole id."""
@@ -51,7 +53,7 @@ class PodmanMemory:
         store = _store_of(keeper)
         detailed = PodmanFiles([store]).identified(identity) if store else None
         plain = detailed or Container("podman", identity, keeper.options.get("n") or identity[:12])
-        return replace(plain, pid=self._census.first(identity))
+        return changed(plain, pid=self._census.first(identity))
 
 
 def _present(container: Container) -> Container:
@@ -64,7 +66,7 @@ def _present(container: Container) -> Container:
                 return container
     except OSError:
         pass
-    return replace(container, pid=0, state="exited" if container.state in ("running", "paused") else container.state)
+    return changed(container, pid=0, state="exited" if container.state in ("running", "paused") else container.state)
 
 
 def _store_of(keeper: Keeper) -> Store | None:

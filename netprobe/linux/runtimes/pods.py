@@ -32,6 +32,10 @@ class Pods:
         """The pods of this name, written `namespace/name`."""
         return [each for each in self.all() if each.is_called(name)]
 
+    def sought(self, name: str) -> Sequence[Container]:  # noqa: ARG002 - a runtime's signature
+        """Nothing more: pods are always sought."""
+        return ()
+
     def identified(self, identity: str) -> Container | None:
         """The pod whose sandbox has this whole id."""
         return next((each for each in self.all() if each.id == identity), None)

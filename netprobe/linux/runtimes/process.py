@@ -9,8 +9,6 @@ from types import TracebackType
 from netprobe.errors import CannotLook, NotPermitted
 from netprobe.linux import netns
 
-from .cgroups import container_of
-
 PROC = "/proc"
 
 
@@ -76,6 +74,10 @@ class Process:
         A container without a control group of its own still has the runtime's files mounted, one without mounts its shim.
         """
         cgroup = self.read("cgroup")
+        if len(identity) == 64 and identity in cgroup:  # no name can hold 64 hex digits by chance
+            return True
+        from .cgroups import container_of
+
         if (container_of(cgroup) or ("", ""))[1] == identity:
             return True
         wanted = re.compile(rf"(?:^|[/\0:.=-]){re.escape(identity)}(?:$|[/\0.\s])", re.MULTILINE)

@@ -1,80 +1,78 @@
-"""All runtimes of a machine: who knows a name, and whose a network namespace is."""
+"""From names to containers and from network namespaces to the containers they belong to, over all runtimes of a machine."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from netprobe.linux import netns
 
-from .census import Census
-from .client import Client
-from .container import Container
-from .containerd import Containerd, Tasks
-from .docker_memory import DockerMemory
-from .engine import Engine
-from .lxc import Lxc
-from .nspawn import Nspawn
-from .podman_memory import PodmanMemory
-from .pods import Pods
-from .sockets import docker_sockets, podman_sockets
-from .source import ContainerNames, FoundContainer, Runtime, found_container, seniority
+from .container import Container, changed
+from .found import FoundContainer
+from .kinds import Kinds
 
 
 class Registry:
-    """All runtimes of the machine whose file system is seen at `root`. Making it looks at nothing.
+    """The containers of the machine whose file system is seen at `root`. Making it looks at nothing."""
 
-    What a person should know about the asking, such as an engine that does not answer, is `heard`.
-    """
-
-    def __init__(self, root: str = "", environment: Mapping[str, str] | None = None) -> None:
-        environment = os.environ if environment is None else environment
+    def __init__(self, root: str, environment: Mapping[str, str]) -> None:
         self._remarks: list[str] = []
-        self.census = Census()
-        tasks = Tasks(self.census, root)
-        docker = Client("docker", lambda: docker_sockets(environment, root), self._remarks)
-        podman = Client("podman", lambda: podman_sockets(environment, root), self._remarks)
-        self._engines = {
-            "docker": Engine("docker", docker, DockerMemory(self.census, root)),
-            "podman": Engine("podman", podman, PodmanMemory(self.census, root)),
-        }
-        self._pods = Pods(tasks, self.census)
-        known: Sequence[Runtime] = (*self._engines.values(), Containerd(tasks), Lxc(self.census, root), Nspawn(root), self._pods)
-        self._runtimes = {runtime.kind: runtime for runtime in known}
-        self._sources = {runtime.kind: ContainerNames(runtime, self.census) for runtime in known}
-
-    def source(self, kind: str) -> ContainerNames:
-        """The containers of one kind."""
-        return self._sources[kind]
-
-    def glanced(self, kind: str, name: str) -> Sequence[Container]:
-        """What an engine of this kind says of a name, if it says so at once."""
-        return self._engines[kind].glanced(name)
+        self._kinds = Kinds(root, environment, self._remarks)
 
     def heard(self) -> tuple[str, ...]:
-        """What is new since it was asked last: which engine did not answer, or may not be asked, and what was done instead."""
+        """What a person should know about the asking, as far as it is new: which engine did not answer, what was done instead."""
         new = tuple(self._remarks)
         self._remarks.clear()
         return new
 
+    # from names to containers
+
+    def is_addressed(self, kind: str) -> bool:
+        """Whether there is an engine of this kind to ask, or the user named one that cannot be asked."""
+        return kind in self._kinds.clients and self._kinds.clients[kind].is_addressed
+
+    def named(self, kind: str, name: str) -> Sequence[Container]:
+        """The containers of this kind that `name` means, as an engine says or the usual files tell."""
+        return self._kinds.runtime(kind).named(name)
+
+    def glanced(self, kind: str, name: str) -> Sequence[Container]:
+        """The same by an engine alone, and only if it answers at once."""
+        return self._kinds.engine(kind).glanced(name)
+
+    def sought(self, kind: str, name: str) -> Sequence[Container]:
+        """The same among those that show in /proc, wherever their engines and files are."""
+        return self._kinds.runtime(kind).sought(name)
+
+    def running(self, kind: str) -> Iterator[FoundContainer]:
+        """Every container of this kind that runs, the owners of a network before those that share it."""
+        for each in sorted(self._kinds.runtime(kind).all(), key=self._seniority):
+            pid = each.pid or self._kinds.census.first(each.id)
+            if pid:
+                yield FoundContainer(changed(each, pid=pid))
+
+    # from namespaces to containers
+
     def living_in(self, network: netns.Identity) -> Iterator[FoundContainer]:
         """The containers whose own network namespace this is, the one first that the others share it with."""
-        known = [container for each in self.census.living_in(network) if (container := self._described(each.runtime, each.identity))]
-        found = [found_container(container) for container in sorted(known, key=lambda each: seniority(each, self.census))]
+        residents = self._kinds.census.living_in(network)
+        known = [container for each in residents if (container := self._described(each.runtime, each.identity))]
+        found = [FoundContainer(container) for container in sorted(known, key=self._seniority)]
         yield from (each for each in found if each.identity() == network)
 
     def hosts_of(self, network: netns.Identity) -> Iterator[FoundContainer]:
         """The containers that have a process in this network namespace although it is not theirs: they made it inside."""
-        for each in self.census.living_in(network):
+        for each in self._kinds.census.living_in(network):
             container = self._described(each.runtime, each.identity)
-            found = found_container(container) if container else None
+            found = FoundContainer(container) if container else None
             if found is not None and found.identity() not in (None, network):
                 yield found
 
     def _described(self, runtime: str, identity: str) -> Container | None:
-        """What the runtimes know of a container, the pod that it is the sandbox of first; with the process it has now."""
-        kinds = [runtime] if runtime in self._runtimes else ["docker", "podman"] if not runtime else []
-        pod = self._pods.identified(identity) if runtime in ("containerd", "crio") else None
-        known = pod or next((found for kind in kinds if (found := self._runtimes[kind].identified(identity)) is not None), None)
-        return replace(known, pid=known.pid or self.census.first(identity)) if known else None
+        """What the runtimes know of a container, with the process it has now; of a pod's sandbox, the pod."""
+        kinds = {"": ("docker", "podman"), "containerd": ("pod", "containerd"), "crio": ("pod",)}.get(runtime, (runtime,))
+        known = next((found for kind in kinds if (found := self._kinds.runtime(kind).identified(identity)) is not None), None)
+        return changed(known, pid=known.pid or self._kinds.census.first(identity)) if known else None
+
+    def _seniority(self, container: Container) -> tuple[bool, int]:
+        """Sorts those that own their network before those that share it: they say so, or have started earlier."""
+        residents = self._kinds.census.residents(container.id)
+        return container.network.startswith("container:"), residents[0].started if residents else 0

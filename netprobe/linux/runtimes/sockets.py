@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -33,8 +32,7 @@ class _Context(Struct, rename="pascal"):
     endpoints: Mapping[str, _Endpoint] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Sockets:
+class Sockets(Struct, frozen=True):
     """The sockets to ask, in order; `remark` says why there is none although the user named an engine."""
 
     paths: tuple[str, ...] = ()

@@ -1,46 +1,29 @@
-"""Runtimes as sources of names: a container's name becomes the network namespace of its first process."""
+"""A container as something found by its name: the network namespace of its first process, proved when it is opened."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
 
 from netprobe.errors import WrongQuestion
 from netprobe.linux import netns
 from netprobe.linux.names import Found
 
-from .census import Census
 from .container import Container, absence, label, remarks
 from .process import PROC, Process, open_network
 
 INITIAL_USER_NAMESPACE = "user:[4026531837]"  # include/linux/proc_ns.h, PROC_USER_INIT_INO
 
 
-class Runtime(Protocol):
-    """Who knows containers of one `kind`. Nothing that it says is believed before the kernel has confirmed it."""
-
-    kind: str
-
-    def named(self, name: str) -> Sequence[Container]:
-        """The containers that `name` means."""
-        ...
-
-    def identified(self, identity: str) -> Container | None:
-        """The container with this whole id."""
-        ...
-
-    def all(self) -> Iterable[Container]:
-        """Every container; those that run may come without their `pid`."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
 class FoundContainer(Found):
-    """A container's namespace. It is opened by its first process, which is held and checked to be the container's."""
+    """A container's namespace. Its first process is held while it is opened, and checked to be the container's."""
 
-    container: Container = field(kw_only=True)
+    __slots__ = ("container",)
+    container: Container
+
+    def __init__(self, container: Container) -> None:
+        pid = container.pid or None
+        super().__init__(container.runtime, container.name, f"{PROC}/{pid}/ns/net", pid, note=label(container))
+        object.__setattr__(self, "container", container)
 
     @property
     def is_own(self) -> bool:
@@ -96,34 +79,3 @@ def _user_namespace(pid: int | str | None) -> str:
         return str(Path(f"{PROC}/{pid}/ns/user").readlink())
     except OSError:
         return ""
-
-
-def found_container(container: Container) -> FoundContainer:
-    """What stands for `container` among the names."""
-    pid = container.pid or None
-    return FoundContainer(container.runtime, container.name, f"{PROC}/{pid}/ns/net", pid, note=label(container), container=container)
-
-
-class ContainerNames:
-    """The containers of one runtime as a source of names."""
-
-    def __init__(self, runtime: Runtime, census: Census) -> None:
-        self._runtime = runtime
-        self._census = census
-
-    def find(self, name: str) -> Sequence[Found]:
-        """The containers that this name means; one that does not run is found as well, and says so when it is opened."""
-        return [found_container(each) for each in self._runtime.named(name)]
-
-    def all(self) -> Iterator[Found]:
-        """Every container that runs."""
-        for each in sorted(self._runtime.all(), key=lambda each: seniority(each, self._census)):
-            pid = each.pid or self._census.first(each.id)
-            if pid:
-                yield found_container(replace(each, pid=pid))
-
-
-def seniority(container: Container, census: Census) -> tuple[bool, int]:
-    """Sorts those that own their network before those that share it: they say so, or have started earlier."""
-    residents = census.residents(container.id)
-    return container.network.startswith("container:"), residents[0].started if residents else 0
