@@ -103,7 +103,11 @@ class Directory:
         return Found(HOST, HOST, f"/proc/self/fd/{self._home}")
 
     def _locate(self, named: Named) -> Found:
-        found = lookup(named, self.sources)
+        try:
+            found = lookup(named, self.sources)
+        except UnknownName as error:
+            error.hint = "\n".join((error.hint, *self.containers.heard()))
+            raise
         for inner in named.nested:
             os.close(found.open())  # says what is the matter with a container that does not run
             found = _inside_of(found, _only(inner, found))
