@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from netprobe.model import (
     Agreement,
@@ -260,8 +261,16 @@ def _agreement(case: Case, verdict: Verdict) -> Agreement:
     if verdict is Verdict.UNDETERMINED:
         return Agreement.OBSERVED_ONLY
     if verdict is not expected or (verdict is Verdict.REACHABLE and missed):
-        return Agreement.OBSERVED_ONLY if _unread(case.prediction) else Agreement.DISAGREE
+        unsure = _unread(case.prediction) or _left_for_good(case)
+        return Agreement.OBSERVED_ONLY if unsure else Agreement.DISAGREE
     return Agreement.CONFIRMED
+
+
+def _left_for_good(case: Case) -> bool:
+    """Whether the request went out of sight as predicted and no answer came in: what happens out there nobody predicts."""
+    assert case.prediction is not None
+    left = case.prediction.request.end is End.EXIT and all(hop.observed is not False for hop in case.request)
+    return left and (not any(hop.observed for hop in case.reply) or all(hop.observed is not False for hop in case.reply))
 
 
 def _round_trips(seen: Sequence[Observation]) -> tuple[int, ...]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from netprobe.model import End, Flow, Hop, Leg, Link, Probe, Protocol, RouteQuery, Stage, Stop, Walk
 
@@ -15,8 +18,7 @@ from .stop import lost
 from .trail import numbered
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(Struct, frozen=True):
     """The two walks; `reply` None when nobody would answer. `device` is the interface that asks."""
 
     request: Walk
@@ -51,28 +53,32 @@ def exchange(ground: Ground, probe: Probe) -> Exchange:
     request = neighbour.request(ground.namespace(name), link, dst, blank)
     stations: list[tuple[Branch, Station]] = []
     refusals: list[Stop] = []
+    exits: list[Branch] = []
     for branch in Segment(ground).transmit(name, link, request):
         if branch.at is not None and branch.at != (name, link):
             found: list[Station] = []
             neighbour.answer(ground, (name, link), branch.at, branch.packet, found, refusals)
             stations += [(branch, station) for station in found]
         elif branch.exit:
-            return Exchange(_numbered(branch, End.EXIT), device=link.name)
+            exits.append(branch)
         elif branch.stop is not None:
             refusals.append(branch.stop)
-    if not stations:
-        return _unanswered(ground, name, link, request, refusals)
-    branch = stations[0][0]
-    return Exchange(_delivered(branch), _back(ground, (name, link), branch, request), link.name)
+    if stations:
+        branch, station = min(stations, key=lambda found: found[1].proxy)  # the owner rather than who answers in its name
+        return Exchange(_delivered(branch, station), _back(ground, (name, link), branch, request), link.name)
+    if exits:
+        return Exchange(_numbered(exits[0], End.EXIT), _from_outside(ground, (name, link), exits[0], request), link.name)
+    return _unanswered(ground, name, link, request, refusals)
 
 
 def _numbered(branch: Branch, end: End, stop: Stop | None = None) -> Walk:
     return Walk(numbered(branch.hops), end, stop)
 
 
-def _delivered(branch: Branch) -> Walk:
+def _delivered(branch: Branch, station: Station | None = None) -> Walk:
     assert branch.at is not None
-    note = f"{branch.packet.flow.dst} is {branch.at[0]}'s own"
+    name, asked = branch.at[0], branch.packet.flow.dst
+    note = f"{name} answers for {asked} in its name, as a proxy" if station is not None and station.proxy else f"{asked} is {name}'s own"
     last = Hop(0, branch.at[0], branch.at[1].name, Stage.DELIVER, branch.packet.flow, note=note, suspects=branch.packet.suspects)
     return _numbered(replace(branch, hops=(*branch.hops, last)), End.DELIVER)
 
@@ -81,7 +87,22 @@ def _back(ground: Ground, asker: tuple[str, Link], branch: Branch, request: Pack
     """The unicast answer to who asked."""
     assert branch.at is not None
     reply = neighbour.answer_to(request, branch.at[1])
-    branches = Segment(ground).transmit(*branch.at, replace(reply, leg=Leg.REPLY))
+    return _home(asker, Segment(ground).transmit(*branch.at, replace(reply, leg=Leg.REPLY)))
+
+
+def _from_outside(ground: Ground, asker: tuple[str, Link], branch: Branch, request: Packet) -> Walk | None:
+    """The answer of a station out of sight: it is taken to come in where the request went out."""
+    last = branch.hops[-1]
+    link = ground.namespace(last.namespace).link_named(last.interface or "")
+    if link is None:
+        return None
+    reply = neighbour.answer_to(request, link)
+    flow = replace(reply.flow, src_mac=None)
+    return _home(asker, Segment(ground).receive(last.namespace, link, replace(reply, flow=flow, leg=Leg.REPLY)))
+
+
+def _home(asker: tuple[str, Link], branches: Sequence[Branch]) -> Walk:
+    """The way of an answer: the branch that comes back to who asked, or why none does."""
     home = next((b for b in branches if b.at == asker), branches[0])
     if home.at == asker:
         return _delivered(home)

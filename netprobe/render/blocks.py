@@ -55,7 +55,7 @@ def reply_line(report: Report, pen: Pen) -> list[str]:
     else:
         came = "reply came back" if report.sent <= 1 else "replies came back"
     there = len(report.path.request)
-    return pen.wrap(f"{came} over the same {there} hops{_untranslated(report)}", pen.width)
+    return pen.wrap(f"{came} over the same {there} hop{'' if there == 1 else 's'}{_untranslated(report)}", pen.width)
 
 
 def reply_heading(report: Report) -> str:
