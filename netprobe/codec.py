@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import fields
 
 from .errors import WrongQuestion
 from .model import Comparison, Page, Report, Run, Space

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from .errors import WrongQuestion
 from .model import Protocol
@@ -26,8 +28,7 @@ _NAMESPACE_FILE = re.compile(r"/proc/[^/]+/(?:task/[^/]+/)?ns/net|(?:/var)?/run/
 _HOST_NAME = re.compile(r"(?=.{1,254}\Z)(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)+(?:[A-Za-z0-9-]{1,63})?\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(Struct, frozen=True):
     """An endpoint as written.
 
     Either `ip` is set (a bare address), or `name` is (of a namespace or container, or a host name: `may_be_host`).

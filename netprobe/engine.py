@@ -6,8 +6,11 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol as Interface
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from .errors import CannotLook, WrongQuestion
 from .model import (
@@ -48,8 +51,7 @@ class World(Interface):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """What the user asked: two endpoints as typed, and the options of the probe."""
 
     source: str

@@ -7,8 +7,9 @@ import re
 import secrets
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from .errors import WrongQuestion
 from .model import Report, Run

@@ -6,8 +6,9 @@ What cannot be read becomes a `Blind` with the reason; the rest stands.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from netprobe.model import AskSet, Blind, Link, Namespace, RouteAnswer, RouteQuery, Ruleset, Snapshot
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import errno
 import socket
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from netprobe.errors import NetprobeError
 from netprobe.model import Blind, ConntrackEntry, Flow, Protocol

@@ -8,7 +8,8 @@ from __future__ import annotations
 import errno
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from netprobe.model import Nexthop, PolicyRule, Route, RouteAnswer, RouteQuery
 

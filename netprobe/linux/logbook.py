@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from netprobe.model import Flow, IcmpError, Leg, Observation, Protocol, Source, Watch
 from netprobe.wire.answers import Word, pair

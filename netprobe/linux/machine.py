@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from netprobe.endpoint import Named, parse
 from netprobe.errors import CannotLook, NetprobeError, WrongQuestion

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from netprobe.model import AskedSet, Blind, NamedSet, Ruleset, SetQuery, Table
 
@@ -26,8 +27,7 @@ from .netfilter_tools import Printed, run
 FEW = 256  # a named set up to this size is read with the rules; of a larger one single elements are asked
 
 
-@dataclass(frozen=True, slots=True)
-class Printer:
+class Printer(Struct, frozen=True):
     """A tool that prints the tables of one engine in one family."""
 
     command: tuple[str, ...]

@@ -7,8 +7,9 @@ Source: include/uapi/linux/netfilter/nf_tables.h, nfnetlink.h; net/netfilter/nf_
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from .netlink import NETFILTER, Netlink, Record, Request
 
@@ -23,8 +24,7 @@ DROP = 0
 TABLE, SET, ELEMENTS = "NFTA_SET_ELEM_LIST_TABLE", "NFTA_SET_ELEM_LIST_SET", "NFTA_SET_ELEM_LIST_ELEMENTS"
 
 
-@dataclass(frozen=True, slots=True)
-class KernelChain:
+class KernelChain(Struct, frozen=True):
     """A chain: its base hook, priority, policy and devices, if it has one."""
 
     family: str
@@ -38,8 +38,7 @@ class KernelChain:
     handle: int
 
 
-@dataclass(frozen=True, slots=True)
-class KernelRule:
+class KernelRule(Struct, frozen=True):
     """A rule's handle, and what tells who made it: `counted` it holds a counter, `compat` an expression of iptables."""
 
     family: str
@@ -50,8 +49,7 @@ class KernelRule:
     compat: bool
 
 
-@dataclass(frozen=True, slots=True)
-class KernelSet:
+class KernelSet(Struct, frozen=True):
     """A named set."""
 
     family: str
@@ -61,8 +59,7 @@ class KernelSet:
     count: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Inventory:
+class Inventory(Struct, frozen=True):
     """All tables (family, name), chains, rules and named sets of nf_tables in one namespace."""
 
     tables: tuple[tuple[str, str], ...]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
 
 from msgspec import structs
+from msgspec.structs import replace
 
 from netprobe.model import Chain, Table
 

@@ -8,7 +8,8 @@ import shutil
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from . import netns
 
@@ -16,8 +17,7 @@ LIMIT_S = 2.0
 PLACES = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin"  # where they live, also when a user's PATH has no sbin
 
 
-@dataclass(frozen=True, slots=True)
-class Printed:
+class Printed(Struct, frozen=True):
     """What a tool printed; `error` says why there is nothing ("nft is not installed", "nft: Operation not permitted")."""
 
     output: bytes = b""

@@ -13,7 +13,8 @@ import socket
 import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from netprobe.model import IcmpError, Probe, Protocol
 from netprobe.wire.addresses import ipv4_text, ipv6_text
@@ -40,8 +41,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 PORTS = 16  # of a TCP run; each SYN gets its own, so that one that is lost on the way back does not spoil the next
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(Struct, frozen=True):
     """What came back to the sender's socket: an answer, or an ICMP error about the packet with this payload."""
 
     stamp_ns: int

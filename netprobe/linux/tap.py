@@ -13,7 +13,8 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from netprobe.wire.bpf import Instruction, packed
 from netprobe.wire.dissect import ETHERNET, RAW_IP
@@ -68,8 +69,7 @@ class _Buffers:
         )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Caught:
+class Caught(Struct, frozen=True):
     """A frame as a tap caught it. `stamp_ns` is the kernel's, since the epoch; `packet_type` is PACKET_HOST and so on."""
 
     namespace: str

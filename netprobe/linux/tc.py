@@ -8,7 +8,8 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from netprobe.model import Link, Qdisc, TcFilter
 

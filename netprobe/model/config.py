@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from .flow import Flow
 from .place import Blind
 from .ruleset import Ruleset, SetQuery
 
 
-@dataclass(frozen=True, slots=True)
-class LinkRef:
+class LinkRef(Struct, frozen=True):
     """An interface named by another: ifindex `index`, in the namespace that the holder knows as `nsid`.
 
     `nsid` None means the same namespace (rtnetlink's IFLA_LINK without IFLA_LINK_NETNSID). `index` 0 is no device but the
@@ -22,8 +23,7 @@ class LinkRef:
     nsid: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BridgePort:
+class BridgePort(Struct, frozen=True):
     """A port's settings (IFLA_BRPORT_*). `state`: disabled, listening, learning, forwarding or blocking."""
 
     state: str = "forwarding"
@@ -39,8 +39,7 @@ class BridgePort:
     proxy_arp: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Bridge:
+class Bridge(Struct, frozen=True):
     """A bridge's own settings (IFLA_BR_*)."""
 
     stp: bool = False
@@ -53,8 +52,7 @@ class Bridge:
     nf_call_arptables: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Vxlan:
+class Vxlan(Struct, frozen=True):
     """A VXLAN device (IFLA_VXLAN_*). `remote` None or a multicast group; `lower` is the underlay ifindex, 0 for none."""
 
     vni: int
@@ -66,8 +64,7 @@ class Vxlan:
     collect_metadata: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Qdisc:
+class Qdisc(Struct, frozen=True):
     """A queueing discipline: `parent` as tc prints it ("root", "ingress", "clsact", "1:1")."""
 
     kind: str
@@ -77,8 +74,7 @@ class Qdisc:
     drops: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class TcFilter:
+class TcFilter(Struct, frozen=True):
     """A tc classifier. `direction` is ingress or egress; `target` the ifindex a mirred action redirects to, or None."""
 
     direction: str
@@ -89,8 +85,7 @@ class TcFilter:
     target: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """One interface. `kind` is rtnetlink's (veth, bridge, macvlan, vxlan, tun, ...), "loopback", or "" for hardware.
 
     `up` is IFF_UP, `carrier` is IFF_LOWER_UP. `link` is the peer of a veth or the lower device of a stacked one.
@@ -119,8 +114,7 @@ class Link:
     tx_dropped: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class InterfaceAddress:
+class InterfaceAddress(Struct, frozen=True):
     """An address on an interface. `flags` holds ip-address(8)'s words: tentative, dadfailed, deprecated, noprefixroute."""
 
     index: int
@@ -132,8 +126,7 @@ class InterfaceAddress:
     flags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Nexthop:
+class Nexthop(Struct, frozen=True):
     """One leg of a route. `flags`: onlink, dead, linkdown, pervasive as ip-route(8) prints them."""
 
     index: int | None = None
@@ -142,8 +135,7 @@ class Nexthop:
     flags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True):
     """One FIB entry. `dst` is a prefix ("0.0.0.0/0" for default); `type` unicast, local, blackhole, ... of ip-route(8)."""
 
     dst: str
@@ -160,8 +152,7 @@ class Route:
     tunnel: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyRule:
+class PolicyRule(Struct, frozen=True):
     """A routing policy rule of ip-rule(8). `action`: lookup, blackhole, unreachable, prohibit, goto or nop."""
 
     priority: int
@@ -185,8 +176,7 @@ class PolicyRule:
     l3mdev: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Neighbour:
+class Neighbour(Struct, frozen=True):
     """An ARP or ND entry; `state` in ip-neighbour(8)'s words, lower case (reachable, stale, permanent, failed, ...)."""
 
     index: int
@@ -197,8 +187,7 @@ class Neighbour:
     router: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class FdbEntry:
+class FdbEntry(Struct, frozen=True):
     """A forwarding entry: frames for `mac` leave by `index`. `remote` is a VXLAN destination; `local` the bridge's own."""
 
     index: int
@@ -212,8 +201,7 @@ class FdbEntry:
     vni: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Socket:
+class Socket(Struct, frozen=True):
     """A socket that could take the packet. `state` listen, unconnected or established (of UDP: takes packets of `peer` alone).
 
     `queue` is (used, limit) of a listener's backlog in connections, of another's receive buffer in bytes; a limit of 0 is not
@@ -234,8 +222,7 @@ class Socket:
     programs: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ConntrackEntry:
+class ConntrackEntry(Struct, frozen=True):
     """One tracked connection, both tuples as `Flow`-like text fields; `status` words of nf_conntrack_common.h."""
 
     protocol: str
@@ -248,8 +235,7 @@ class ConntrackEntry:
     timeout_s: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class XfrmPolicy:
+class XfrmPolicy(Struct, frozen=True):
     """An IPsec policy: `direction` in, out or fwd; `action` allow or block; `templates` as text, empty for none.
 
     `keyed`: every required template has a state (SA) that fits it; None when there is no template, or it was not looked at.
@@ -265,8 +251,7 @@ class XfrmPolicy:
     keyed: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RouteQuery:
+class RouteQuery(Struct, frozen=True):
     """A question to the kernel's FIB (RTM_GETROUTE). `iif` None asks for local output."""
 
     src: str | None
@@ -280,8 +265,7 @@ class RouteQuery:
     dport: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RouteAnswer:
+class RouteAnswer(Struct, frozen=True):
     """The kernel's answer: a resolved leg, or the errno it refused with (`error` is a name such as ENETUNREACH)."""
 
     error: str | None = None
@@ -294,8 +278,7 @@ class RouteAnswer:
     prefix: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Namespace:
+class Namespace(Struct, frozen=True):
     """Everything read of one network namespace, and what of it could not be read (`blind`).
 
     `cgroup_programs` are the BPF programs of netprobe's own cgroup, which see what a probe sends; a socket has its own.
@@ -344,8 +327,7 @@ class Namespace:
         return self.sysctls.get(name, default)
 
 
-@dataclass(frozen=True, slots=True)
-class FoundPeer:
+class FoundPeer(Struct, frozen=True):
     """What `namespace` calls `nsid` is the namespace `peer`; None when that one is not visible from here."""
 
     namespace: str
@@ -353,8 +335,7 @@ class FoundPeer:
     peer: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class AskedRoute:
+class AskedRoute(Struct, frozen=True):
     """A route query put to the kernel of `namespace`, and its answer; kept so that a recording replays it."""
 
     namespace: str
@@ -362,8 +343,7 @@ class AskedRoute:
     answer: RouteAnswer
 
 
-@dataclass(frozen=True, slots=True)
-class FoundConnection:
+class FoundConnection(Struct, frozen=True):
     """What the connection tracking of `namespace` holds for `flow`; `why` it could not be asked, or None."""
 
     namespace: str
@@ -372,8 +352,7 @@ class FoundConnection:
     why: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """The namespaces read so far, by name, the wiring between them, and what the kernel answered to route queries."""
 
     namespaces: Mapping[str, Namespace] = field(default_factory=dict)
@@ -393,39 +372,34 @@ class Snapshot:
         return replace(self, namespaces={**self.namespaces, namespace.name: namespace})
 
 
-@dataclass(frozen=True, slots=True)
-class ReadNamespace:
+class ReadNamespace(Struct, frozen=True):
     """Predict's request: read this namespace's configuration."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class FindPeer:
+class FindPeer(Struct, frozen=True):
     """Predict's request: which namespace does `namespace` call `nsid`?"""
 
     namespace: str
     nsid: int
 
 
-@dataclass(frozen=True, slots=True)
-class AskRoute:
+class AskRoute(Struct, frozen=True):
     """Predict's request: what does the kernel's FIB of `namespace` answer to `query`?"""
 
     namespace: str
     query: RouteQuery
 
 
-@dataclass(frozen=True, slots=True)
-class AskSet:
+class AskSet(Struct, frozen=True):
     """Predict's request: what does the kernel of `namespace` answer to `query`? The answer goes into its ruleset (`with_answer`)."""
 
     namespace: str
     query: SetQuery
 
 
-@dataclass(frozen=True, slots=True)
-class AskConnection:
+class AskConnection(Struct, frozen=True):
     """Predict's request: which tracked connections of `namespace` does `flow` belong to?"""
 
     namespace: str

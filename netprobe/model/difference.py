@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """One thing: what `kind` of thing (verdict, cause, hop, link, route, rule, ...), which one, and its text in each run.
 
     `before` or `after` None: it is not there in that run. `namespace` None: it is a matter of the whole run.
@@ -19,8 +18,7 @@ class Difference:
     namespace: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """All differences: in what was found, and in what was configured.
 
     `configuration` None: one of the two holds no configuration. `once` are the namespaces that only one of the runs has read.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 
 class Protocol(StrEnum):
@@ -18,8 +20,7 @@ class Protocol(StrEnum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """Where a packet starts or ends, as the user named it and as the machine knows it.
 
     `namespace` is the name under which a snapshot holds the namespace, or None when it is not visible (an address of the
@@ -37,8 +38,7 @@ class Endpoint:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(Struct, frozen=True):
     """The headers of one packet as it is at one place. Addresses and MACs are canonical text, `length` is IP bytes.
 
     For ARP and ND `src`/`dst` are the sender's and the asked protocol address, `icmp_type` is the ARP operation (1 request,
@@ -87,8 +87,7 @@ _ECHO_ANSWER: dict[tuple[Protocol, int | None], int] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
+class Probe(Struct, frozen=True):
     """What to send, how often, and how long to wait. `size` is the ICMP or UDP payload in bytes, as in ping(8).
 
     `reused`: the source port was asked for, so that older connections may have it.

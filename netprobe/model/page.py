@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """One cause explained. `meaning` is one plain sentence; `advice` stands before the commands of `fix`, in which capitals are
     placeholders.
     """

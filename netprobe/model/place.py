@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Stage(StrEnum):
@@ -37,16 +38,14 @@ class Stage(StrEnum):
     EXIT = "exit"
 
 
-@dataclass(frozen=True, slots=True)
-class Blind:
+class Blind(Struct, frozen=True):
     """Something that could not be read, and why. Never the same value as 'nothing there'."""
 
     what: str
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Object:
+class Object(Struct, frozen=True):
     """One thing of the configuration that a person can change. `id` is what they would type, `text` what its tool prints."""
 
     kind: str
@@ -55,8 +54,7 @@ class Object:
     owner: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where: a namespace, perhaps an interface, and a stage."""
 
     namespace: str | None

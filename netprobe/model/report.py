@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from .config import Snapshot
 from .flow import Flow, Probe
@@ -72,8 +71,7 @@ class Change(Struct, frozen=True, rename={"before": "from", "after": "to"}):
     by: str
 
 
-@dataclass(frozen=True, slots=True)
-class Hop:
+class Hop(Struct, frozen=True):
     """One place that decides about or shows the packet; `flow` is the packet as it leaves here.
 
     `observed` None: no sensor there; False: a sensor was armed there and saw nothing. `time_ns` counts from the send.
@@ -110,8 +108,7 @@ class End(StrEnum):
     UNDETERMINED = "undetermined"
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(Struct, frozen=True):
     """Why a predicted path does not go on: `code` of the cause that explains it, its place, object and proof.
 
     `suspects` are other readings of the same end, most likely first, for the diagnosis to weigh against what was seen.
@@ -126,8 +123,7 @@ class Stop:
     because: Stop | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Walk:
+class Walk(Struct, frozen=True):
     """A predicted way of one packet: hops, how it ends, and why when it does not arrive."""
 
     hops: tuple[Hop, ...]
@@ -139,8 +135,7 @@ class Walk:
             raise ValueError(f"a walk that ends in {self.end} must say why")
 
 
-@dataclass(frozen=True, slots=True)
-class IcmpError:
+class IcmpError(Struct, frozen=True):
     """An ICMP error about the probe: who sent it, its type and code as numbers, its MTU if it names one."""
 
     sender: str
@@ -149,8 +144,7 @@ class IcmpError:
     mtu: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(Struct, frozen=True):
     """One sensor's report on one packet of the probe.
 
     kind: "sent" (handed to the kernel; `flow` has the ports really used), "seen" (a tap saw the frame), "answered" (the source
@@ -181,8 +175,7 @@ class Observation:
     link_type: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Watch:
+class Watch(Struct, frozen=True):
     """What to send and where to look: the probe, and the namespaces to arm a tap in (the source's is always among them).
 
     `ports` are further UDP or TCP ports that a translation on the path may give the flow.
@@ -193,8 +186,7 @@ class Watch:
     ports: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """One proof of a cause, with its source and how sure it is."""
 
     source: Source
@@ -202,8 +194,7 @@ class Evidence:
     confidence: Confidence = Confidence.INFERRED
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(Struct, frozen=True):
     """The thing to change: code, place, object, proof and fix; `because` is the cause behind it."""
 
     code: str
@@ -216,16 +207,14 @@ class Cause:
     because: Cause | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Paths:
+class Paths(Struct, frozen=True):
     """The hops of both directions."""
 
     request: tuple[Hop, ...] = ()
     reply: tuple[Hop, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(Struct, frozen=True):
     """One captured frame, as the JSON lists it: the same order and number as the frames of the capture."""
 
     namespace: str
@@ -239,8 +228,7 @@ class Sighting:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """One answer of a station on the segment, for arping: who, how, after how many ns."""
 
     sequence: int
@@ -251,8 +239,7 @@ class Answer:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Timings:
+class Timings(Struct, frozen=True):
     """How long the parts of a run took, in ns."""
 
     snapshot_ns: int = 0
@@ -261,8 +248,7 @@ class Timings:
     diagnose_ns: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """The answer to one question, complete: what scripts read and renderers show."""
 
     command: str
@@ -287,8 +273,7 @@ class Report:
     timings: Timings = field(default_factory=Timings)
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """One whole run, as it is saved and replayed: question, configuration, observations and the report made of them.
 
     `tapped` names the namespaces that had a sensor; empty where nothing was sent.

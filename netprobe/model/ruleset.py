@@ -9,9 +9,9 @@ Terms, statements and rules are msgspec Structs, not dataclasses: a ruleset has 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 
-from msgspec import Struct
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from .place import Blind
 
@@ -61,8 +61,7 @@ class Rule(Struct, frozen=True, gc=False, omit_defaults=True):
     comment: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(Struct, frozen=True):
     """A chain; a base chain has a `hook` (prerouting, input, forward, output, postrouting, ingress, egress) and a policy.
 
     `priority` is nft's number (filter 0, conntrack -200, raw -300); `devices` those of an ingress or egress hook.
@@ -78,8 +77,7 @@ class Chain:
     handle: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NamedSet:
+class NamedSet(Struct, frozen=True):
     """A named set or map. `types` of its key, in nft's words; `data` the type a map gives ("verdict", "ipv4_addr"), or None.
 
     `elements` None: too many to read at once; membership is asked one by one (`SetQuery`).
@@ -92,8 +90,7 @@ class NamedSet:
     elements: tuple[Term, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NamedObject:
+class NamedObject(Struct, frozen=True):
     """A stateful object of nft: `kind` quota, limit, counter, ct helper; `options` its numbers ("bytes", "used", "rate")."""
 
     kind: str
@@ -101,16 +98,14 @@ class NamedObject:
     options: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Flowtable:
+class Flowtable(Struct, frozen=True):
     """A flowtable: established flows through `devices` pass its ingress hook and no chain at all."""
 
     name: str
     devices: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """A table. `engine`: nft, iptables (nft-backed), iptables-legacy, ebtables or arptables; the tool that prints and edits it.
 
     `family`: ip, ip6, inet, bridge, arp or netdev. Tables stand in the order in which the kernel lists them.
@@ -133,8 +128,7 @@ class Table:
         return next((each for each in self.sets if each.name == name), None)
 
 
-@dataclass(frozen=True, slots=True)
-class RecentEntry:
+class RecentEntry(Struct, frozen=True):
     """One address on a list of xt_recent: `ages_ms` says how long ago its packets were seen, the newest first; ttl of the last."""
 
     address: str
@@ -142,16 +136,14 @@ class RecentEntry:
     ttl: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class RecentList:
+class RecentList(Struct, frozen=True):
     """A list of xt_recent(8), as /proc/net/xt_recent shows it."""
 
     name: str
     entries: tuple[RecentEntry, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SetQuery:
+class SetQuery(Struct, frozen=True):
     """A question to the kernel: is `key` (its parts as text) in this set? For a map: and what does it give?"""
 
     family: str
@@ -160,8 +152,7 @@ class SetQuery:
     key: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class AskedSet:
+class AskedSet(Struct, frozen=True):
     """The kernel's answer to a `SetQuery`; `data` is what a map gives. `error`: it could not be asked, and why."""
 
     query: SetQuery
@@ -170,8 +161,7 @@ class AskedSet:
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ruleset:
+class Ruleset(Struct, frozen=True):
     """All firewall and NAT rules of one namespace; `blind` says which engine could not be read and why.
 
     `queues` are the NFQUEUE numbers that a program listens on, None when unknown.

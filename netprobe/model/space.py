@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class SpaceInterface:
+class SpaceInterface(Struct, frozen=True):
     """An interface as listed. `addresses` with their prefix lengths; `peer` the far end of a veth ("host/vethX").
 
     `bridge` is the bridge that the interface is a port of, `peer_bridge` that of the far end: where a container is plugged in.
@@ -21,8 +20,7 @@ class SpaceInterface:
     peer_bridge: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Space:
+class Space(Struct, frozen=True):
     """A namespace as listed: the name netprobe calls it by, what kind of name that is (netns, host, pid, docker, ...).
 
     `names` are all ways to write it. `note` is what a person should know ("paused"); `blind` why it could not be looked into.

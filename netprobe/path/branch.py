@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from netprobe.model import Hop, Link, Stage, Stop
 
@@ -11,8 +12,7 @@ from .ground import Packet
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 
 
-@dataclass(frozen=True, slots=True)
-class Branch:
+class Branch(Struct, frozen=True):
     """One way of a frame. It ends at a stack (`at`), lost (`stop`), or out of sight (`exit`); `tunnelled`: inside a tunnel."""
 
     hops: tuple[Hop, ...]

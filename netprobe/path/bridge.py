@@ -5,7 +5,7 @@ Kernel: net/bridge/br_{forward,fdb,stp_if}.c; bridge(8).
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from netprobe.model import BridgePort, FdbEntry, Link, Namespace, Object, Stage, Stop
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from netprobe.model import Cause, Confidence, Evidence, Hop, IcmpError, Leg, Observation, Place, Probe, Snapshot, Source, Stage, Stop
 
@@ -11,8 +13,7 @@ from .overlay import frames, is_neighbour
 from .prediction import Prediction
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(Struct, frozen=True):
     """Everything a cause may look at. `request` and `reply` are the hops with what was observed at each."""
 
     snapshot: Snapshot

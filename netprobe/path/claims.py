@@ -5,7 +5,7 @@ Kernel: net/ipv4/arp.c (arp_process, arp_ignore, arp_filter, arp_fwd_proxy), net
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from netprobe.model import (
     Link,
@@ -22,8 +22,7 @@ from .ground import Ground, Packet
 from .stop import lost
 
 
-@dataclass(frozen=True, slots=True)
-class Station:
+class Station(Struct, frozen=True):
     """Who answers for an address: MAC, where it is, and how it came to answer (owner or proxy)."""
 
     mac: str

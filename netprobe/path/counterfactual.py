@@ -6,7 +6,9 @@ Each candidate is taken out of the snapshot (or put right), the probe is walked 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from netprobe.model import End, Leg, Link, Namespace, Need, Neighbour, Nexthop, Object, PolicyRule, Probe, Route, Snapshot, Stage, Stop
 
@@ -19,8 +21,7 @@ from .trail import Resolved, Routed
 _OWN_TABLES = (fib.LOCAL, fib.MAIN, fib.DEFAULT)
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """A suspect object, as the end of the way it would explain, the leg it counts to, and its namespace without it."""
 
     stop: Stop

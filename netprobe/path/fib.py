@@ -6,7 +6,7 @@ net/ipv4/fib_trie.c and fib_semantics.c (longest prefix, TOS, lowest metric, thr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from netprobe.model import Namespace, Nexthop, PolicyRule, Route, RouteQuery
 
@@ -17,8 +17,7 @@ LOCAL, MAIN, DEFAULT = 255, 254, 253
 _REFUSALS = {"blackhole": "EINVAL", "unreachable": "EHOSTUNREACH", "prohibit": "EACCES"}
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """What the FIB says: the route and the leg to take, the policy rule that led there; or `error`, the errno's name.
 
     `candidates` holds every usable leg of a multipath route: which one the kernel takes depends on its hash.

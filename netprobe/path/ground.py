@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from netprobe.model import (
     AskConnection,
@@ -33,8 +34,7 @@ class Lacking(Exception):
         self.needs = needs
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
+class Packet(Struct, frozen=True):
     """A packet on its way: its headers here, and what only the kernel sees of it (mark, the sender's uid, which leg).
 
     `df` is the don't-fragment bit; `fragments` says that the sender or a router has cut it. `suspects` grows along the way:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from netprobe.model import AskSet, Change, Flow, Link, Namespace, Object, Place, Protocol, Stage, Stop
 
@@ -30,8 +31,7 @@ _CHANCE = {Reason.LIMIT, Reason.QUOTA, Reason.CONNLIMIT, Reason.RANDOM}
 _LETS_PASS = {Verdict.ACCEPT, Verdict.QUEUE}
 
 
-@dataclass(frozen=True, slots=True)
-class Passage:
+class Passage(Struct, frozen=True):
     """A packet after a hook: as it goes on, what changed, what is worth a note; or `stop`, why it does not go on."""
 
     packet: Packet
@@ -41,8 +41,7 @@ class Passage:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Doors:
+class _Doors(Struct, frozen=True):
     """The interfaces that a hook's rules may ask about: in and out, and on a bridge its master and the ports."""
 
     iif: Link | None = None

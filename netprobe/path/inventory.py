@@ -81,12 +81,13 @@ def _far_end(snapshot: Snapshot, namespace: Namespace, link: Link) -> str:
 
 def _settings(thing: object) -> str:
     """The fields of a settings value that are not as they are made: "state blocking, isolated"."""
-    from dataclasses import MISSING, fields
+    from msgspec import NODEFAULT
+    from msgspec.structs import fields
 
     said = []
     for field in fields(thing):  # type: ignore[arg-type]
         value = getattr(thing, field.name)
-        if field.name in ("state", "vni", "port") or (value != field.default and field.default is not MISSING):
+        if field.name in ("state", "vni", "port") or (value != field.default and field.default is not NODEFAULT):
             said.append(field.name if value is True else f"no {field.name}" if value is False else f"{field.name} {value}")
     return " ".join(said)
 

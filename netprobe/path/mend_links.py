@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from netprobe.model import BridgePort, FdbEntry, InterfaceAddress, Link, Nexthop, Route, Snapshot
 
@@ -136,7 +137,7 @@ def set_port(order: Order) -> Snapshot:
         if key == "state":
             port = replace(port, state=_STATES[int(value)] if value.isdigit() else _STATES[_STATES.index(value)])
         elif value in ("on", "off"):
-            port = replace(port, **{_SWITCHES[key]: value == "on"})  # type: ignore[arg-type]
+            port = replace(port, **{_SWITCHES[key]: value == "on"})
         else:
             raise KeyError(key)
     return order.with_link(replace(link, port=port)).snapshot

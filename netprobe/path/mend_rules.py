@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 
 from msgspec import structs
+from msgspec.structs import replace
 
 from netprobe.model import Chain, ConntrackEntry, Rule, Ruleset, Snapshot, Statement, Table, Term
 

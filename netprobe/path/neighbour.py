@@ -5,7 +5,8 @@ Kernel: net/ipv4/arp.c (arp_process, arp_ignore, arp_filter), net/ipv6/ndisc.c, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from netprobe.model import (
     ARP_REPLY,
@@ -32,8 +33,7 @@ from .stop import lost, not_in_bridge
 _USABLE = {"permanent", "reachable", "stale", "delay", "probe", "noarp"}
 
 
-@dataclass(frozen=True, slots=True)
-class Resolution:
+class Resolution(Struct, frozen=True):
     """The next hop's MAC, None for a device that needs none; or why there is none. `rivals` answer for it as well.
 
     `suspects` lie on the way of the request or of its answer.

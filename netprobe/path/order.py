@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from netprobe.model import Link, Namespace, Snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Struct, frozen=True):
     """A command in namespace `name`: its tool, and the words behind those that made it known. `six`: it was given -6.
 
     What its methods cannot find they raise KeyError for: such a command cannot be carried out.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from itertools import takewhile
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from netprobe.model import Agreement, Cause, Hop, Leg, Need, Probe, Report, Snapshot, Verdict
 
@@ -48,8 +50,7 @@ def _not_reached(hops: tuple[Hop, ...], way: tuple[Hop, ...]) -> tuple[Hop, ...]
     return tuple(replace(hop, n=n) for n, hop in enumerate((*hops, *missed), 1))
 
 
-@dataclass(frozen=True, slots=True)
-class _Outlook:
+class _Outlook(Struct, frozen=True):
     """The further causes in the order in which they show, whether the probe passes when all are mended, its way then, and
     what would have to be read to see further."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from netprobe.model import Leg, Probe, Stop, Walk
 
@@ -10,8 +10,7 @@ from . import endings
 from .trail import Resolved, Routed
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(Struct, frozen=True):
     """Both ways as the configuration would have them. `reply` is None where the request gets no answer.
 
     `probe` is the probe with its source address chosen. `ending` says why a delivered request gets no answer, or a refusal.

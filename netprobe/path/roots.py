@@ -5,7 +5,7 @@ Asked in order: translation, the sender's own settings, entries that misled the 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from netprobe.model import End, Hop, Leg, Nexthop, Object, Place, Probe, Snapshot, Stage, Stop
 

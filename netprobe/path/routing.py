@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from netprobe.model import Link, Namespace, Nexthop, Object, PolicyRule, Protocol, Route, RouteAnswer, RouteQuery, Stage, Stop
 

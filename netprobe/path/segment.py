@@ -6,7 +6,8 @@ Kernel: drivers/net/veth.c, net/bridge/br_{device,input,forward,fdb}.c, drivers/
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from netprobe.model import Link, Namespace, Stage, Stop
 

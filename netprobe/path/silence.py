@@ -5,7 +5,7 @@ The owner is looked for behind every port that barred the request, as if the por
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from netprobe.model import (
     Link,

@@ -5,7 +5,8 @@ Kernel: net/ipv4/{ip_input,ip_output,ip_forward,route}.c and their IPv6 twins. H
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from netprobe.model import End, Link, Namespace, Object, Place, Stage, Stop
 
@@ -22,8 +23,7 @@ from .trail import Ended, Resolved, Trail
 _VISITS = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Departure:
+class Departure(Struct, frozen=True):
     """A packet ready to leave: by this interface, to this next hop."""
 
     link: Link

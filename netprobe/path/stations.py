@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from netprobe.model import Answer, Leg, Link, Namespace, Observation, Probe, Protocol, Snapshot, Source
 
 _BROADCAST = "ff:ff:ff:ff:ff:ff"
 
 
-@dataclass(frozen=True, slots=True)
-class _Station:
+class _Station(Struct, frozen=True):
     """Who answered: the MAC, and whose it is as far as the snapshot tells."""
 
     mac: str

@@ -5,7 +5,7 @@ Kernel: net/netfilter/nf_conntrack_core.c (resolve_normal_ct), nf_conntrack_prot
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from netprobe.model import ConntrackEntry, Flow, Leg, Namespace, Object, Place, Protocol, Stage, Stop
 

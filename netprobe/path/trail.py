@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from netprobe.model import Change, ConntrackEntry, End, Flow, Hop, Leg, Link, Neighbour, Object, Place, Stage, Stop, Walk
 
@@ -20,16 +23,14 @@ class Ended(Exception):
         self.stop = stop
 
 
-@dataclass(frozen=True, slots=True)
-class Track:
+class Track(Struct, frozen=True):
     """The connection that the request left in one namespace."""
 
     namespace: str
     connection: ConntrackEntry | None
 
 
-@dataclass(frozen=True, slots=True)
-class Routed:
+class Routed(Struct, frozen=True):
     """One routing decision of a walk: where, for a packet from `src` to `dst` that came in on `iif` (None: made here)."""
 
     namespace: str
@@ -40,8 +41,7 @@ class Routed:
     iif: Link | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(Struct, frozen=True):
     """A next hop whose MAC came from the neighbour table of `namespace`."""
 
     namespace: str

@@ -5,7 +5,7 @@ Kernel: drivers/net/vxlan/vxlan_core.c (vxlan_xmit, vxlan_xmit_one, vxlan_rcv); 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from netprobe.model import End, FdbEntry, Flow, Hop, Link, Object, Protocol, RouteQuery, Stage, Stop, Vxlan
 

@@ -12,6 +12,8 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from netprobe.errors import WrongQuestion
 
 SECTION, INTERFACE, OLD_PACKET, SIMPLE_PACKET, PACKET = 0x0A0D0D0A, 1, 2, 3, 6
@@ -29,8 +31,7 @@ LONGEST_TEXT = 4000  # bytes of an option's text; the format ends at 65535
 LARGEST_RUN = 1 << 28  # bytes of an unpacked run, so that a crafted file cannot fill the memory
 
 
-@dataclass(frozen=True, slots=True)
-class Interface:
+class Interface(Struct, frozen=True):
     """Where frames were captured. `link_type` is pcap's LINKTYPE_: 1 Ethernet, 101 a bare IP packet."""
 
     name: str
@@ -38,8 +39,7 @@ class Interface:
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(Struct, frozen=True):
     """One captured frame: the index of its interface, its time since the epoch in ns, and what is said about it.
 
     `bound` is "in", "out", "other" (to another station), or None where the file does not say.
@@ -53,8 +53,7 @@ class Frame:
     comment: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Capture:
+class Capture(Struct, frozen=True):
     """A capture file. `run` is the content of our own block, None in a file of another program."""
 
     interfaces: tuple[Interface, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from netprobe.model import Hop, Leg, Report, Verdict
 
@@ -15,8 +15,7 @@ _COLOURS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One hop as it is shown. Its texts are not escaped yet. `pointed`: the root cause stands here, the packet died elsewhere."""
 
     hop: Hop

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 NARROWEST = 24
 
 
-@dataclass(frozen=True, slots=True)
-class Terminal:
+class Terminal(Struct, frozen=True):
     """`width` in columns, None for no wrapping (a pipe or a file)."""
 
     width: int | None = None

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from netprobe.model import Flow
 
@@ -19,8 +20,7 @@ REPEATED_NS = 50_000_000  # an answer is rather taken for a second one than made
 _Question = tuple[int, int | None]  # when, and which of ours
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(Struct, frozen=True):
     """A question or an answer as one tap saw it. `sequence` is that of our own question; None of a foreign one, or an answer.
 
     `point` is where: namespace, interface. `station` is the MAC that an answer names.

@@ -9,6 +9,8 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 Instruction = tuple[int, int, int, int]  # code, jt, jf, k
 
 LIMIT = 4096  # instructions, BPF_MAXINSNS
@@ -25,8 +27,7 @@ RET, TAX, TXA = 0x06, 0x07, 0x87
 CONDITIONAL = (JEQ, JGT, JGE, JSET)
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(Struct, frozen=True):
     code: int
     k: int = 0
     then: str | None = None  # None: the next line

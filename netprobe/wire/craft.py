@@ -10,10 +10,11 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from ipaddress import IPv6Address
 from types import ModuleType
 from typing import Any
+
+from msgspec import Struct
 
 from netprobe.model import Protocol
 
@@ -24,8 +25,7 @@ NONCE_OPTION = 14  # RFC 3971 section 5.3.2: six bytes that a receiver passes ov
 SHORTEST_FRAME = 60  # bytes of an Ethernet frame without its checksum
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
+class Recipe(Struct, frozen=True):
     """A probe to craft: its mark, its addresses, and the sender's MAC for ARP and ND. An address has no %interface."""
 
     mark: Mark

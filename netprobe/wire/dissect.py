@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from netprobe.model import Flow, Protocol
 
@@ -75,8 +78,7 @@ def dissect_segment(segment: bytes, src: str, dst: str, protocol: int) -> Packet
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Around:
+class _Around(Struct, frozen=True):
     """What the outer headers said, for the flow that the innermost one completes."""
 
     src: str = ""

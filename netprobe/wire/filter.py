@@ -7,7 +7,7 @@ behind the IP header. The frame may carry VLAN tags; AF_PACKET normally shows it
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from netprobe.model import Protocol
 
@@ -88,8 +88,7 @@ def segment_filter(mark: Mark) -> tuple[Instruction, ...]:
     return writer.finish()
 
 
-@dataclass(frozen=True, slots=True)
-class _Writer:
+class _Writer(Struct, frozen=True):
     """Writes the blocks of the filter; `prefix` of a label tells the outer packet's blocks from those of the one in a tunnel."""
 
     program: Program

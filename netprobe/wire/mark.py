@@ -6,8 +6,9 @@ carries the token as its initial sequence number, an ARP request in its Ethernet
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from hashlib import blake2b
+
+from msgspec import Struct
 
 from netprobe.model import Probe, Protocol
 
@@ -19,8 +20,7 @@ SEQUENCE_SPACE = 1 << 32  # of TCP
 PROTOCOL_NUMBERS = {Protocol.ICMP: 1, Protocol.TCP: 6, Protocol.UDP: 17, Protocol.ICMPV6: 58}
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """The signs of one run's packets.
 
     `run` are the six token bytes, `source_ports` the UDP or TCP ports that the run owns in its namespace, `port` the one it

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from netprobe.model import Flow, IcmpError, Leg, Protocol
 
 from .dissect import Packet
@@ -21,8 +23,7 @@ _Hit = tuple[Leg | None, int]
 _Ports = tuple[str, int | None, str, int | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Recognised:
+class Recognised(Struct, frozen=True):
     """A packet of the probe: its flow, its leg and sequence, the error it reports, and a word for what the flow cannot say."""
 
     flow: Flow

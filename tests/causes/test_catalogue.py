@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from netprobe.causes import own
 from netprobe.causes.catalogue import ASKED, SECTIONS, code_of, explain

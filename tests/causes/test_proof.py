@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from path.networks import edited, probe, relinked, tutorial
 
 from netprobe.causes.catalogue import explain

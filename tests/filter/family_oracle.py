@@ -11,10 +11,11 @@ import socket
 import struct
 import subprocess
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from kernel_oracle import counts, restore, rule_named
+from msgspec.structs import replace
 
 from netprobe.lab.topology import Bridge, Interface, Neighbour, Sysctl, Topology, Veth
 from netprobe.linux import netns

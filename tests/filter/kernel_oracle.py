@@ -12,11 +12,12 @@ import struct
 import subprocess
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
 import rule_generator as make
+from msgspec.structs import replace
 
 from netprobe.lab.topology import Interface, Neighbour, Route, Sysctl, Topology, Veth
 from netprobe.linux import netns

@@ -316,7 +316,7 @@ def banned(elements: list[object] | None) -> Ruleset:
     ruleset = nft_forward([test(DADDR, "@ban"), DROP], more=(named,)) if elements is not None else nft_forward([test(DADDR, "@ban"), DROP])
     if elements is not None:
         return ruleset
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     from netprobe.model import NamedSet
 
@@ -473,7 +473,7 @@ def test_kubernetes_chooses_a_pod_by_statistic() -> None:
         -A KUBE-SEP-A -p tcp -m tcp -j DNAT --to-destination 10.1.0.5:8080
         -A KUBE-SEP-B -p tcp -m tcp -j DNAT --to-destination 10.1.0.6:8080
     """)
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     ruling = traverse(rules, "ip", "prerouting", forwarded(replace(WEB, dst="10.96.0.10"), state=None))
     assert {ruling.packet.flow.dst, *(each.packet.flow.dst for each in ruling.alternatives)} == {"10.1.0.5", "10.1.0.6"}

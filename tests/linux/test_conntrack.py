@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 
 import pytest
 import tracking
 from decoding import record
+from msgspec.structs import replace
 
 from netprobe.lab.lab import Lab
 from netprobe.linux.conntrack import decode

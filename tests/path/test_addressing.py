@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import networks
 import pytest
+from msgspec.structs import replace
 from networks import MAC, edited, relinked, tutorial
 from test_roots import MASQUERADE, asked, natted, ruled
 

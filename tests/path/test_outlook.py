@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import networks
 import pytest
+from msgspec.structs import replace
 from networks import edited, relinked, tutorial
 
 from netprobe.causes.catalogue import explain

@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import networks
 import pytest
+from msgspec.structs import replace
 from networks import edited, relinked, tutorial
 
 from netprobe.model import BridgePort, End, FindPeer, Leg, Neighbour, Probe, ReadNamespace, Route, Snapshot

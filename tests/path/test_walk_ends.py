@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import networks
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from netprobe.causes.catalogue import explain
 from netprobe.model import BridgePort, End, FdbEntry, Neighbour, Nexthop, Protocol, Route, Ruleset, Snapshot

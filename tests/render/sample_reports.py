@@ -1,6 +1,6 @@
 """Reports written by hand, one for each thing a renderer has to say. Literal values: what a reader sees is decided here."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from netprobe.model import (
     ECHO_REPLY,

@@ -1,9 +1,8 @@
-from dataclasses import replace
-
 import pytest
 import sample_reports as sample
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from netprobe.model import Agreement, Cause, Leg, Paths, Place, Stage, Verdict
 from netprobe.render.headline import ending

@@ -1,7 +1,6 @@
-from dataclasses import replace
-
 import pytest
 import sample_reports as sample
+from msgspec.structs import replace
 
 from netprobe.model import Change, Endpoint, Flow, Hop, IcmpError, Object, Protocol, Stage
 from netprobe.render import words

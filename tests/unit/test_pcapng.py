@@ -7,13 +7,13 @@ import shutil
 import struct
 import subprocess
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from netprobe.errors import WrongQuestion
 from netprobe.model import (

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 from bpf_machine import accepts
 from frames_of_scapy import A6, B6, MAC, MAC2, NAT_PORT, PORT, A, B, Sample, a_mark, ether, packets, samples, strangers
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6ND_RS, IPv6, IPv6ExtHdrFragment
 from scapy.layers.l2 import ARP, Ether

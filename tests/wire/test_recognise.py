@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from frames_of_scapy import A6, MAC, MAC2, NAT, NAT_PORT, PORT, ROUTER, SPORT, A, B, a_mark, ether, packets, samples, strangers
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
 from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6NDOptDstLLAddr, IPv6
 from scapy.layers.l2 import ARP, Dot1Q, Ether

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from ipaddress import ip_address
+
+from msgspec.structs import replace
 
 from netprobe.model import Statement
 

@@ -6,9 +6,8 @@ Three answers: a value, None (the packet has no such thing, the rule ends withou
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from netprobe.model import Ruleset, SetQuery, Statement, Table, Term
 
@@ -19,8 +18,7 @@ from .ruling import Doubt, Reason
 from .selectors import UNKNOWN, find
 
 
-@dataclass(frozen=True, slots=True)
-class Scene:
+class Scene(Struct, frozen=True):
     """Where an expression is evaluated: the rules (for named sets), the table it stands in, and the surroundings."""
 
     ruleset: Ruleset
@@ -28,8 +26,7 @@ class Scene:
     around: Surroundings
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Struct, frozen=True):
     """The left side of a test, evaluated: its values and their types, one for each part of a concatenation.
 
     A part that is not known is None; `doubt` then says why, and matters only where the parts that are known fit.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 from netprobe.model import Term
 
@@ -13,8 +14,7 @@ from .datatypes import Datatype
 Value = int | str
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
+class Words(Struct, frozen=True):
     """Names to compare with: exact ones, and beginnings (written with a * at the end)."""
 
     exact: frozenset[str]
@@ -24,8 +24,7 @@ class Words:
         return word in self.exact or (isinstance(word, str) and any(word.startswith(each) for each in self.beginnings))
 
 
-@dataclass(frozen=True, slots=True)
-class Numbers:
+class Numbers(Struct, frozen=True):
     """Numbers to compare with, as sorted ranges that do not overlap."""
 
     lows: tuple[int, ...]
@@ -67,8 +66,7 @@ def _words(literals: tuple[str, ...]) -> Words:
     return Words(frozenset(exact), tuple(beginnings))
 
 
-@dataclass(frozen=True, slots=True)
-class Element:
+class Element(Struct, frozen=True):
     """One element of a set of concatenations or of a map: a range for each part of the key, and the data of a map."""
 
     parts: tuple[Range, ...]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from netprobe.model import ConntrackEntry, Flow, Link, Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class Fragment:
+class Fragment(Struct, frozen=True):
     """A piece of an IP packet: where it begins (bytes), whether more follow, and the length of the whole packet."""
 
     offset: int
@@ -17,8 +18,7 @@ class Fragment:
     whole: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
+class Packet(Struct, frozen=True):
     """A packet at a hook: its headers, where it comes from and goes to, and what only the kernel knows of it.
 
     `iif`, `oif` are the interfaces of the hook (bridge family: the ports; then `bridge` is their master); `in_port`, `out_port` the
@@ -58,11 +58,10 @@ class Packet:
 
     def with_flow(self, **changes: object) -> Packet:
         """This packet with some of its headers rewritten."""
-        return replace(self, flow=replace(self.flow, **changes))  # type: ignore[arg-type] # the field names of Flow
+        return replace(self, flow=replace(self.flow, **changes))
 
 
-@dataclass(frozen=True, slots=True)
-class FibQuery:
+class FibQuery(Struct, frozen=True):
     """A lookup that a rule makes (nft `fib`, xt_rpfilter): a route to `destination`, from `source`; `device` restricts nothing
     but is what the answer is compared with."""
 
@@ -72,16 +71,14 @@ class FibQuery:
     device: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FibAnswer:
+class FibAnswer(Struct, frozen=True):
     """What the routing tables say: the type of the route found ("unreachable" for none), and all devices its legs use."""
 
     type: str
     devices: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True):
     """What rules may ask of their namespace, as functions; an absent one makes the rules that need it undetermined.
 
     `address_type` (address, interface or None for any) -> unicast, local, broadcast, multicast, blackhole, ...

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from netprobe.model import Object, SetQuery
 
@@ -39,8 +40,7 @@ class Reason(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """A rule or policy that had a say: the object to show, where it stands, and what kind of decision it is."""
 
     object: Object
@@ -54,8 +54,7 @@ class Decision:
     handle: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Doubt:
+class Doubt(Struct, frozen=True):
     """Why a step has no plain answer: a condition on other packets (limit, quota, random), or something not understood.
 
     `likely`: the step holds in the main reading. `chance`: how often it holds, where that is known. `need`: what would settle it.
@@ -74,8 +73,7 @@ class Doubt:
         return self.reason is Reason.UNKNOWN or self.reason is Reason.TIME
 
 
-@dataclass(frozen=True, slots=True)
-class Rejection:
+class Rejection(Struct, frozen=True):
     """How the sender is told: `kind` icmp, icmpv6 or tcp-reset; type and code of the ICMP error."""
 
     kind: str
@@ -84,8 +82,7 @@ class Rejection:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Translation:
+class Translation(Struct, frozen=True):
     """A change of address or port by NAT: `kind` SNAT, DNAT, MASQUERADE, REDIRECT, NETMAP, "SNAT undone" or "DNAT undone".
 
     `ports` is the range that the rule allows, when it names one; `decision` the rule, None for what an existing connection does.
@@ -98,8 +95,7 @@ class Translation:
     decision: Decision | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ruling:
+class Ruling(Struct, frozen=True):
     """What a hook does to a packet. `packet` is as it goes on; `decision` what decided a verdict other than a plain accept.
 
     `passed`: the rules that matched on the way. `counted`: the rules whose packet counters it moves: those, and the ones that it left

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from netprobe.model import Chain, Ruleset, Table
 
@@ -11,8 +11,7 @@ DEFRAG, CONNTRACK, NAT_DESTINATION, NAT_SOURCE = -400, -200, -100, 100
 _NAT = {"prerouting": NAT_DESTINATION, "output": NAT_DESTINATION, "postrouting": NAT_SOURCE, "input": NAT_SOURCE}
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One thing at a hook: a base chain ("chain", "nat-chain"), or what the kernel itself does there.
 
     "defrag", "conntrack", "nat" (what the connection remembers), "nat-end" (no rule translates: so it stays).

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from netprobe.model import Rule, Statement, Term
 
@@ -21,8 +23,7 @@ TRANSLATIONS = frozenset(("snat", "dnat", "masquerade", "redirect", "netmap"))
 ENDINGS = VERDICTS | TRANSLATIONS | {"vmap"}
 
 
-@dataclass(frozen=True, slots=True)
-class Branch:
+class Branch(Struct, frozen=True):
     """One way on: `action` a verdict, "translate" or NEXT; `statement` the one that says so; `matched` the rule held.
 
     `doubt` is why this way is not certain, None when it is the only one. `spent`: but for a quota used up it would have decided.

@@ -6,8 +6,10 @@ Kernel: net/netfilter/nf_nat_core.c (nf_nat_inet_fn, nf_nat_packet), nf_nat_masq
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from netprobe.model import ConntrackEntry, Flow, Protocol, Statement, Term
 
@@ -19,8 +21,7 @@ DESTINATION_HOOKS = ("prerouting", "output")  # the other two, input and postrou
 SOURCE_DONE, DESTINATION_DONE = "src-nat-done", "dst-nat-done"  # enum ip_conntrack_status
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """Where a rule translates to: an address and a port (None: as it is), the ports it may take, how likely this one is."""
 
     address: str | None

@@ -7,8 +7,11 @@ the others tell whether the doubt matters.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from netprobe.model import Chain, Rule, Ruleset, Statement, Table
 
@@ -45,8 +48,7 @@ class _Frame(NamedTuple):
     next: int
 
 
-@dataclass(frozen=True, slots=True)
-class _State:
+class _State(Struct, frozen=True):
     """A packet somewhere in the rules, and how it came there. `bound`: a rule of this hook has translated it."""
 
     step: int
