@@ -208,7 +208,10 @@ def lookup(named: Named, sources: Sequence[NameSource]) -> Found:
 def _matches(name: str, asked: Sequence[NameSource]) -> Sequence[Found]:
     """What the sources know by this name. Where the first has it, the others say only what they know without asking around."""
     first = list(asked[0].find(name))
-    found = first + [each for source in asked[1:] for each in (source.remembered(name) if first else source.find(name))]
+    if first:
+        known = [each for source in asked[1:] for each in source.remembered(name)]
+        return first + [each for each in known if each.identity() is not None]  # files may speak of what has ended long ago
+    found = [each for source in asked[1:] for each in source.find(name)]
     return found or [each for source in asked for each in source.sought(name)]
 
 

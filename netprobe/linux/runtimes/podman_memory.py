@@ -40,20 +40,19 @@ class PodmanMemory:
         yield from (each for each in self._kept() if each.id not in {one.id for one in known})
 
     def _kept(self) -> Iterator[Container]:
-        for identity in self._census.containers():
+        for identity in self._census.keepers():
             found = self._kept_as(identity)
             if found is not None:
                 yield found
 
     def _kept_as(self, identity: str) -> Container | None:
         keeper = self._census.keeper(identity)
-        residents = self._census.residents(identity)
-        if keeper is None or keeper.program != "conmon" or not residents or residents[0].runtime == "crio":
+        if keeper is None or keeper.program != "conmon" or any(each.runtime == "crio" for each in self._census.residents(identity)):
             return None
         store = _store_of(keeper)
         detailed = PodmanFiles([store]).identified(identity) if store else None
         plain = detailed or Container("podman", identity, keeper.options.get("n") or identity[:12])
-        return changed(plain, pid=self._census.first(identity))
+        return _present(changed(plain, pid=self._census.first(identity) or plain.pid))  # rootless, it may have no control group
 
 
 def _present(container: Container) -> Container:
