@@ -23,14 +23,16 @@ SMALL = ("busybox-static", "dash", "bash", "coreutils")
 
 
 def this_machine() -> list[str]:
-    """What a machine could leave behind on this one."""
-    listed = [
+    """What an engine's network could change on this machine."""
+    return [
         subprocess.run(command, capture_output=True, text=True, check=True).stdout for command in (["ip", "-o", "link"], ["ip", "route"])
     ]
-    mounts = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if "netprobe-engine" in line]
-    groups = [str(path) for path in Path("/sys/fs/cgroup").rglob("netprobe-engine*")]
-    folders = [str(path) for path in Path(os.environ.get("TMPDIR", "/tmp")).glob("netprobe-engine-*")]
-    return [*listed, *mounts, *groups, *folders]
+
+
+def left_of(folder: Path) -> list[str]:
+    """What is left of the machine whose folder this was: mounts, control groups, the folder."""
+    mounts = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if folder.name in line]
+    return [*mounts, *map(str, Path("/sys/fs/cgroup").rglob(folder.name)), *map(str, folder.parent.glob(folder.name))]
 
 
 @pytest.fixture(params=[("docker", "bookworm"), ("docker", "sid"), ("podman", "trixie")], ids=" ".join)
@@ -81,23 +83,25 @@ def test_nothing_is_left_of_a_machine(small_root: Path) -> None:
     assert machine.run(["ip", "netns"]).stdout.split()[0] == "internet"
     assert "8.8.8.8" in machine.run(["ip", "-n", "internet", "address"]).stdout
     machine.down()
+    assert left_of(machine.folder) == []
     assert this_machine() == before
 
 
 def test_nothing_is_left_when_the_tests_are_killed(small_root: Path) -> None:
     before = this_machine()
     program = "import pathlib, sys, time; from engines.machine import Machine; machine = Machine(pathlib.Path(sys.argv[1]))"
-    program += "; print(machine.pid, flush=True); time.sleep(100)"
+    program += "; print(machine.pid, machine.folder, flush=True); time.sleep(100)"
     tests = str(Path(__file__).parents[1])
     with subprocess.Popen(
-        [sys.executable, "-c", program, str(small_root)], stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": tests}
+        [sys.executable, "-c", program, str(small_root)], stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": tests}
     ) as victim:
         assert victim.stdout is not None
-        pid = int(victim.stdout.readline())
+        pid, folder = victim.stdout.readline().split()
         victim.send_signal(signal.SIGKILL)
     for _ in range(200):
-        if not Path(f"/proc/{pid}").exists() and this_machine() == before:
-            return
+        if not Path(f"/proc/{pid}").exists() and not left_of(Path(folder)):
+            break
         time.sleep(0.05)
+    assert left_of(Path(folder)) == []
     assert this_machine() == before
     assert not Path(f"/proc/{pid}").exists()
