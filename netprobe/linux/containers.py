@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from .runtimes.registry import Registry
 
 PODS = "pod"  # a pod is never meant by a name without the prefix
-# The kinds, each with the places of which at least one exists where it has containers, if it is where it usually is.
+# The kinds, those with the better names first, and where they usually keep what they know: of one that has containers some of it exists.
 SIGNS: Mapping[str, Sequence[str]] = {
     "docker": ("/var/lib/docker/containers",),
     "podman": ("/var/lib/containers/storage",),
+    PODS: (),
     "containerd": ("/run/containerd/io.containerd.runtime.v2.task", "/run/k3s/containerd/io.containerd.runtime.v2.task"),
     "lxc": ("/var/lib/lxc", "/var/lib/incus/containers", "/var/lib/lxd/containers", "/var/snap/lxd/common/lxd/containers"),
     "nspawn": ("/run/systemd/machines",),
-    PODS: (),
 }
 CHOICES = {"docker": ("DOCKER_HOST", "DOCKER_CONTEXT"), "podman": ("CONTAINER_HOST",)}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from engines.engine import Engine
+from runtimes.conftest import EVERYBODY
 from runtimes.engine_world import BRIDGE, address, answers, identity, inode, netprobe, resolve
 
 pytestmark = pytest.mark.engine
@@ -147,3 +148,12 @@ def test_without_an_interface_nothing_leaves(engine: Engine, name: str) -> None:
     cause = asked.report["causes"][0]
     assert (cause["code"], cause["place"]["namespace"]) == ("link-missing", name)
     assert not answers(engine, name, "8.8.8.8")
+
+
+def test_no_container_is_changed(engine: Engine) -> None:
+    before = engine.client("inspect", *EVERYBODY)
+    links = engine.run(["ip", "-o", "link"]).stdout
+    for question in (["ls"], ["trace", "c1", "8.8.8.8"], ["arping", "c1", "still"], ["ping", "gone", "c1"]):
+        netprobe(engine, *question)
+    assert engine.client("inspect", *EVERYBODY) == before
+    assert engine.run(["ip", "-o", "link"]).stdout == links
