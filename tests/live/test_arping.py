@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from asking import arping, ask
+from asking import arping, ask, once
 
 from netprobe.lab.lab import Lab
 from netprobe.lab.tutorial import C1_PORT, C2_PORT
@@ -58,6 +58,7 @@ def test_nobody_answers(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("source", "target", "address"), [("red", "c1", "172.17.0.2"), ("c1", "8.8.8.8", "8.8.8.8"), ("c1", "red", "10.0.0.2")]
 )
+@once
 def test_another_segment_is_another_question(lab: Lab, source: str, target: str, address: str) -> None:
     done = ask(lab, "arping", source, target)
     assert (done.code, done.stdout) == (2, "")
@@ -79,6 +80,7 @@ def add_twin(lab: Lab) -> None:
         lab.run(command.split(), check=True)
 
 
+@once
 def test_a_duplicate_address(fresh_lab: Lab) -> None:
     add_twin(fresh_lab)
     for options, twin in (([], "twin/eth0"), (["--exclude", "twin"], TWIN)):
@@ -105,6 +107,7 @@ def test_a_proxy_is_called_one(fresh_lab: Lab) -> None:
     assert tapped(report["path"]["request"])[-1] == ("c2", "eth0")
 
 
+@once
 def test_one_stack_on_two_interfaces(fresh_lab: Lab) -> None:
     """Linux answers on every interface for every address of the host, unless arp_ignore says otherwise."""
     for command in ("link add link eth0 name mv0 type macvlan mode bridge", "addr add 172.17.0.4/16 dev mv0", "link set mv0 up"):
@@ -115,6 +118,7 @@ def test_one_stack_on_two_interfaces(fresh_lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(("exclude", "there"), [("c2", [("c1", "eth0"), ("host", C1_PORT), ("host", C2_PORT)]), ("host", [("c1", "eth0")])])
+@once
 def test_a_station_out_of_sight(lab: Lab, exclude: str, there: list[tuple[str, str]]) -> None:
     report = arping(lab, "--exclude", exclude, "c1", "172.17.0.3")
     assert (report["verdict"], report["agreement"]) == ("reachable", "confirmed")
@@ -125,6 +129,7 @@ def test_a_station_out_of_sight(lab: Lab, exclude: str, there: list[tuple[str, s
     assert (silent["verdict"], silent["agreement"]) == ("unreachable", "observed-only")
 
 
+@once
 def test_the_text_is_what_arping_says_and_the_way_of_the_frame(lab: Lab) -> None:
     done = ask(lab, "arping", "c1", "c2", "--captures", "none")
     assert done.code == 0, done.told

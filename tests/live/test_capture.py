@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from asking import ask, ask_program
+from asking import ask, ask_program, once
 from dumps import TSHARK, tshark
 from identities import identity
 
@@ -32,6 +32,7 @@ QUESTIONS = {
 
 @pytest.mark.skipif(TSHARK is None, reason="tshark is not installed")
 @pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS)
+@once
 def test_tshark_reads_what_the_report_says(lab: Lab, question: list[str]) -> None:
     file = Path(lab.folder, "read.pcapng")
     report = ask(lab, *question, "-o", "json", "-w", str(file)).report
@@ -50,6 +51,7 @@ def test_tshark_reads_what_the_report_says(lab: Lab, question: list[str]) -> Non
     assert not any("malformed" in frame[5] for frame in frames)
 
 
+@once
 def test_the_comments_say_what_changed(lab: Lab) -> None:
     file = Path(lab.folder, "comments.pcapng")
     ask(lab, "trace", "red", "8.8.8.8", "-w", str(file))
@@ -64,6 +66,7 @@ def test_the_comments_say_what_changed(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS)
+@once
 def test_show_prints_the_same_report(lab: Lab, question: list[str]) -> None:
     """The text, from the capture and from the JSON, by somebody with no privilege and no lab."""
     file, json_file = Path(lab.folder, "shown.pcapng"), Path(lab.folder, "shown.json")
@@ -76,6 +79,7 @@ def test_show_prints_the_same_report(lab: Lab, question: list[str]) -> None:
         assert (done.code, done.stdout, done.stderr) == (shown.code, shown.stdout, shown.stderr), done.told
 
 
+@once
 def test_show_needs_no_privilege(lab: Lab) -> None:
     file = Path(lab.folder, "for-all.pcapng")
     shown = ask(lab, "trace", "red", "8.8.8.8", "-w", str(file))
@@ -90,6 +94,7 @@ def test_show_needs_no_privilege(lab: Lab) -> None:
         assert (done.returncode, done.stdout, done.stderr) == (0, shown.stdout, "")
 
 
+@once
 def test_a_saved_json_report_is_the_one_printed(lab: Lab) -> None:
     file = Path(lab.folder, "printed.pcapng")
     printed = ask(lab, "trace", "red", "8.8.8.8", "-o", "json", "-w", str(file)).report
@@ -102,6 +107,7 @@ def captures(lab: Lab, folder: str) -> list[str]:
     return sorted(os.listdir(Path(lab.folder, folder)))  # noqa: PTH208 - hidden ones too
 
 
+@once
 def test_a_capture_is_kept_for_every_run(lab: Lab) -> None:
     for _ in range(2):
         done = ask(lab, "trace", "red", "8.8.8.8", "--captures", "kept/here")
@@ -114,6 +120,7 @@ def test_a_capture_is_kept_for_every_run(lab: Lab) -> None:
     assert captures(lab, ".") == before
 
 
+@once
 def test_the_folder_of_the_environment(lab: Lab) -> None:
     done = ask_program(lab, "trace", "red", "8.8.8.8", environment={"NETPROBE_CAPTURES": "by-environment"})
     assert done.code == 0, done.told
@@ -130,6 +137,7 @@ def test_a_capture_on_stdout(lab: Lab) -> None:
     assert len(capture.frames) == 10
 
 
+@once
 def test_a_capture_into_what_is_no_file(lab: Lab) -> None:
     """A pipe or a device is written to, never replaced by a file of its name."""
     done = lab.run(["sh", "-c", "mkfifo pipe; cat pipe >from-pipe.pcapng & netprobe trace red 8.8.8.8 -w pipe; code=$?; wait; exit $code"])
@@ -142,6 +150,7 @@ def test_a_capture_into_what_is_no_file(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("output", ["text", "wide", "json", "jsonl", "markdown", "svg"])
+@once
 def test_a_report_in_a_file(lab: Lab, output: str) -> None:
     file = Path(lab.folder, f"report.{output}")
     done = ask(lab, "trace", "red", "8.8.8.8", "--captures", "none", "-o", output, "--out", str(file))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from asking import ask_program
+from asking import ask_program, once
 from many import faults, traces
 
 from netprobe.lab.lab import Lab, Program
@@ -52,6 +52,7 @@ def test_two_hundred_traces_under_a_flood(lab: Lab, privilege: str, record_prope
     assert came_in(lab, "veth0") - before > packets, "it did not reach the bridge"
 
 
+@once
 def test_ten_traces_at_the_same_time(lab: Lab) -> None:
     question = ["netprobe", "trace", "red", "8.8.8.8", "-o", "json", "--captures", "ten"]
     programs = [lab.start(question) for _ in range(10)]
@@ -62,6 +63,7 @@ def test_ten_traces_at_the_same_time(lab: Lab) -> None:
     assert len({json.loads(program.output())["capture"] for program in programs}) == 10
 
 
+@once
 def test_a_whole_program_under_a_flood(lab: Lab) -> None:
     flood = start_flood(lab, "02000a0000ff", RATE)
     done = ask_program(lab, "trace", "red", "8.8.8.8", "-o", "json", "--captures", "none", timeout=PATIENCE)

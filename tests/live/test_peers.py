@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asking import Done, arping, ask, trace
+from asking import Done, arping, ask, once, trace
 from dumps import TCPDUMP, Dump, dumping
 
 from netprobe.lab.lab import Lab
@@ -81,6 +81,7 @@ def assert_counted(done: Done, file: Path) -> None:
 
 
 @needs_tcpdump
+@once
 def test_the_round_trip_is_that_of_the_wire(lab: Lab) -> None:
     trace(lab, "red", "8.8.8.8")
     with dumping(lab, [("red", "eth0")], "icmp") as dumps:
@@ -96,6 +97,7 @@ def pinged(lab: Lab, *arguments: str, namespace: str = "red") -> str:
 
 @needs_ping
 @pytest.mark.parametrize("target", ["8.8.8.8", "2001:4860:4860::8888"])
+@once
 def test_ping_has_the_same_answers(lab: Lab, target: str) -> None:
     said = pinged(lab, "-c", "3", "-i", "0.01", target)
     report = trace(lab, "red", target, "-c", "3", "-i", "10ms")
@@ -111,6 +113,7 @@ def test_ping_has_the_same_answers(lab: Lab, target: str) -> None:
 
 
 @needs_ping
+@once
 def test_ping_has_the_same_errors(lab: Lab) -> None:
     said = pinged(lab, "-c", "1", "-t", "1", "-W", "1", "8.8.8.8")
     report = trace(lab, "red", "8.8.8.8", "--ttl", "1")
@@ -122,6 +125,7 @@ def test_ping_has_the_same_errors(lab: Lab) -> None:
 
 
 @needs_ping
+@once
 def test_ping_loses_as_many(fresh_lab: Lab) -> None:
     """Every second echo request is dropped on the way: two of four for ping, and two of four for netprobe."""
     rule = """add table ip t
@@ -135,6 +139,7 @@ add rule ip t c icmp type echo-request numgen inc mod 2 1 drop
 
 
 @pytest.mark.skipif(shutil.which("arping") is None, reason="arping is not installed")
+@once
 def test_arping_has_the_same_answers(lab: Lab) -> None:
     said = lab.run(["arping", "-c", "2", "-I", "eth0", "172.17.0.3"], namespace="c1", check=True).stdout
     report = arping(lab, "c1", "c2", "-c", "2", "-i", "10ms")
@@ -147,6 +152,7 @@ def test_arping_has_the_same_answers(lab: Lab) -> None:
 
 @pytest.mark.skipif(shutil.which("conntrack") is None, reason="conntrack is not installed")
 @pytest.mark.parametrize(("target", "protocol"), [("8.8.8.8:53/udp", "udp"), ("8.8.8.8:80", "tcp"), ("8.8.8.8", "icmp")])
+@once
 def test_conntrack_has_the_same_translation(lab: Lab, target: str, protocol: str) -> None:
     report = trace(lab, "red", target)
     first, last = (hop["flow"] for hop in (report["path"]["request"][0], report["path"]["request"][6]))
@@ -168,6 +174,7 @@ for host, port in (("8.8.8.8", 80), ("8.8.8.8", 81)):
 """
 
 
+@once
 def test_a_socket_has_the_same_luck(lab: Lab) -> None:
     said = lab.run([sys.executable, "-c", CONNECT], namespace="red", check=True).stdout
     assert said == "80 open\n81 refused\n"

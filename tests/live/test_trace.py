@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from asking import BACK, THERE, ask, places, trace
+from asking import BACK, THERE, ask, once, places, trace
 
 from netprobe.lab.lab import Lab
 from netprobe.lab.tutorial import C1_PORT, C2_PORT
@@ -68,6 +68,7 @@ def test_each_hop_is_shown_as_it_was_seen(lab: Lab, target: str) -> None:
     assert ends == [(inner, target)] * 3 + [(outer, target)] * 2
 
 
+@once
 def test_the_text_says_it_in_the_words_of_the_field(lab: Lab) -> None:
     done = ask(lab, "trace", "red", "8.8.8.8", "--captures", "none")
     assert done.code == 0, done.told
@@ -99,6 +100,7 @@ def test_the_text_says_it_in_the_words_of_the_field(lab: Lab) -> None:
         ("internet", "host", [("internet", "eth0"), ("host", "eth0")]),
     ],
 )
+@once
 def test_other_ways_of_the_lab(lab: Lab, source: str, target: str, there: list[tuple[str, str]]) -> None:
     report = trace(lab, source, target)
     assert_complete(report)
@@ -118,6 +120,7 @@ def test_many_probes_of_one_run(lab: Lab, protocol: str) -> None:
 
 @pytest.mark.parametrize("size", [0, 1400, 1472])
 @pytest.mark.parametrize("target", ["8.8.8.8", "8.8.8.8:53/udp"])
+@once
 def test_payloads_as_ping_counts_them(lab: Lab, size: int, target: str) -> None:
     report = trace(lab, "red", target, "-s", str(size))
     assert_complete(report)
@@ -143,6 +146,7 @@ def test_a_packet_that_must_not_be_fragmented(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(("target", "sender", "kind"), [("8.8.8.8", "10.0.0.1", 11), (TO_IPV6, "fd00:10::1", 3)])
+@once
 def test_a_time_to_live_that_runs_out(lab: Lab, target: str, sender: str, kind: int) -> None:
     report = trace(lab, "red", target, "--ttl", "1")
     assert (report["verdict"], report["direction"], report["causes"][0]["code"]) == ("unreachable", "request", "ttl-expired")
@@ -165,9 +169,10 @@ def test_an_open_port_keeps_no_half_open_connection(lab: Lab) -> None:
     trace(lab, "red", "8.8.8.8:80", "-c", "3", "-i", "1ms")
     trace(lab, "c1", "c2:80")
     for namespace in ("internet", "c2", "red", "c1"):
-        assert lab.run(["ss", "-Htan", "exclude", "listening"], namespace=namespace, check=True).stdout == ""
+        assert lab.run(["ss", "-Htan", "exclude", "listening", "exclude", "time-wait"], namespace=namespace, check=True).stdout == ""
 
 
+@once
 def test_ports_addresses_and_interfaces_as_given(lab: Lab) -> None:
     report = trace(lab, "red", "8.8.8.8:53/udp", "--source-port", "45678")
     assert {hop["flow"]["sport"] for hop in tapped(report["path"]["request"])[:3]} == {45678}
@@ -179,12 +184,14 @@ def test_ports_addresses_and_interfaces_as_given(lab: Lab) -> None:
     assert trace(lab, "red/eth0", "8.8.8.8")["path"]["request"][0]["interface"] == "eth0"
 
 
+@once
 def test_an_address_that_the_source_does_not_have(lab: Lab) -> None:
     report = trace(lab, "red", "8.8.8.8", "--source-address", "10.0.0.77")
     assert (report["verdict"], report["direction"], report["causes"][0]["code"]) == ("unreachable", "request", "addr-missing")
     assert report["causes"][0]["summary"] == "10.0.0.77 is not an address of red; it has 10.0.0.2"
 
 
+@once
 def test_a_mark_takes_another_route(fresh_lab: Lab) -> None:
     for command in ("ip rule add fwmark 7 lookup 100", "ip route add blackhole default table 100"):
         fresh_lab.run(command.split(), namespace="red", check=True)
@@ -220,6 +227,7 @@ def test_a_host_name_is_looked_up_by_the_source(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("target", ["8.8.8.8", "8.8.8.8:80", "8.8.8.8:53/udp", TO_IPV6])
+@once
 def test_a_destination_that_nobody_can_look_into(lab: Lab, target: str) -> None:
     report = trace(lab, "--exclude", "internet", "red", target)
     assert report["verdict"] == "reachable"
@@ -230,6 +238,7 @@ def test_a_destination_that_nobody_can_look_into(lab: Lab, target: str) -> None:
     assert "exit through eth0" in done.stdout
 
 
+@once
 def test_a_silent_destination_that_nobody_can_look_into(lab: Lab) -> None:
     report = trace(lab, "--exclude", "internet", "red", "9.9.9.9", "-W", "100ms")
     assert (report["verdict"], places(report["path"]["request"])[-1]) == ("unreachable", ("host", "eth0", "exit"))
