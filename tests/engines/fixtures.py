@@ -61,14 +61,6 @@ def podman_lab(engines: _Engines) -> Callable[..., PodmanLab]:
     return lambda suite="trixie": engines.get(PodmanLab, suite)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run side by side, those of one file share their engines."""
-    for item in items:
-        if item.get_closest_marker("engine"):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-
-
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     for name, reason in config.stash.get(MISSING, {}).items():
         terminalreporter.write_line(f"!!! NOT TESTED with {name}: {reason}", red=True, bold=True)
