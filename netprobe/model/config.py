@@ -200,6 +200,11 @@ class FdbEntry(Struct, frozen=True):
     remote: str | None = None
     vni: int | None = None
 
+    @property
+    def static(self) -> bool:
+        """Whether it was made by hand (or by a daemon) rather than learned from a frame."""
+        return self.state in ("permanent", "static")
+
 
 class Socket(Struct, frozen=True):
     """A socket that could take the packet. `state` listen, unconnected or established (of UDP: takes packets of `peer` alone).

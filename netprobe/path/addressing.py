@@ -78,21 +78,17 @@ def _share(one: InterfaceAddress, other: InterfaceAddress) -> bool:
 
 def same_mac(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop | None:
     """Two stations with one MAC address: the bridge sends their frames to whoever spoke last."""
-    walk = prediction.request if prediction.request.stop is not None else prediction.reply
-    framed = [hop for hop in walk.hops if hop.flow.dst_mac] if walk is not None else []
-    if not framed or stop.code in ("filtered-by-rule", "policy-drop"):
-        return None
-    mac = framed[-1].flow.dst_mac
+    mac = _addressed(snapshot, prediction, stop)
     bearers = [
         (n.name, link)
         for n in snapshot.namespaces.values()
         for link in n.links
-        if link.mac == mac and link.master is None and link.kind != "bridge"
+        if mac and link.mac == mac and link.master is None and link.kind != "bridge"
     ]
-    spaces = {name for name, _ in bearers}
-    if len(spaces) < 2:
+    if len({name for name, _ in bearers}) < 2 or stop.code in ("filtered-by-rule", "policy-drop"):
         return None
-    name, link = next(((n, li) for n, li in bearers if (n, li.name) != (stop.place.namespace, stop.place.interface)), bearers[0])
+    others = [(n, li) for n, li in bearers if (n, li.name) != (stop.place.namespace, stop.place.interface)]
+    name, link = next((each for each in bearers if each[0] == prediction.probe.source.namespace), (*others, *bearers)[0])
     everybody = ", ".join(f"{n}/{li.name}" for n, li in bearers)
     text = f"{everybody} have the same MAC address {mac}: frames for one of them go to the other"
     fix = (f"ip link set {link.name} down; ip link set {link.name} address NEW-MAC; ip link set {link.name} up",)
@@ -104,3 +100,12 @@ def same_mac(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop | N
         fix,
         (stop.text,),
     )
+
+
+def _addressed(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> str | None:
+    """The MAC that the lost frame was for; of an ARP question without an answer that is the asker's own."""
+    walk = prediction.request if prediction.request.stop is not None else prediction.reply
+    framed = [hop.flow.dst_mac for hop in walk.hops if hop.flow.dst_mac] if walk is not None else []
+    asker = snapshot.namespaces.get(stop.place.namespace or "") if stop.code == "neigh-no-answer" else None
+    asking = asker.link_named(stop.place.interface or "") if asker is not None else None
+    return asking.mac if asking is not None else next(reversed(framed), None)

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from netprobe.model import BridgePort, FdbEntry, Link, Namespace, Object, Stage, Stop
 
 from .branch import BROADCAST, Branch, is_group
+from .ground import Packet
 from .stop import lost
 
 
@@ -34,24 +35,48 @@ def state_of(port: Link) -> str:
     return settings(port).state
 
 
-def swallowed(branch: Branch, name: str, bridge: Link, entry: FdbEntry) -> Branch:
+def swallowed(branch: Branch, namespace: Namespace, bridge: Link, entry: FdbEntry) -> Branch:
     """A frame that an FDB entry sends up to the host, which has no such MAC and ignores it."""
-    id = f"{entry.mac} dev {bridge.name}"
+    out = namespace.link(entry.index) or bridge
     text = f"the FDB of {bridge.name} takes {entry.mac} for the host's own: frames for it go no further"
-    stop = lost("fdb-wrong-entry", name, bridge, Stage.BRIDGE_INPUT, text, object=Object("fdb-entry", id, f"{id} {entry.state}"),
-                fix=(f"bridge fdb del {id} self local",))  # fmt: skip
-    return replace(branch, at=None, stop=stop)
+    return replace(branch, at=None, stop=_wrong_entry(namespace.name, bridge, out, entry, Stage.BRIDGE_INPUT, text))
 
 
 def misled(branch: Branch, name: str, bridge: Link, out: Link, entry: FdbEntry) -> Branch:
-    """A frame that the FDB sent to a port behind which nobody has its MAC: the entry is wrong."""
-    if branch.stop is None or branch.stop.code != "neigh-wrong-entry":
+    """A frame that a static FDB entry sent to a port behind which nobody has its MAC: the entry is wrong.
+
+    A learned one was right a while ago, so something else has changed since.
+    """
+    if branch.stop is None or branch.stop.code != "neigh-wrong-entry" or not entry.static:
         return branch
-    id = f"{entry.mac} dev {out.name} master"
     text = f"the FDB of {bridge.name} has {entry.mac} behind {out.name}, where nobody has that MAC"
-    stop = lost("fdb-wrong-entry", name, out, Stage.BRIDGE_FORWARD, text, object=Object("fdb-entry", id, f"{id} {entry.state}"),
-                fix=(f"bridge fdb del {id}",))  # fmt: skip
-    return replace(branch, stop=stop)
+    return replace(branch, stop=_wrong_entry(name, out, out, entry, Stage.BRIDGE_FORWARD, text))
+
+
+def turned_back(name: str, bridge: Link, out: Link, entry: FdbEntry) -> Stop:
+    """A static FDB entry that names the very port by which the frame came in."""
+    text = f"the FDB of {bridge.name} has {entry.mac} behind {out.name}, by which its frames come in: they are not sent back"
+    return _wrong_entry(name, out, out, entry, Stage.BRIDGE_FORWARD, text)
+
+
+def _wrong_entry(name: str, place: Link, out: Link, entry: FdbEntry, stage: Stage, text: str) -> Stop:
+    id = f"{entry.mac} dev {out.name} {'self' if out.kind == 'bridge' else 'master'}"
+    thing = Object("fdb-entry", id, f"{id} {entry.state}")
+    local = " local" if entry.local else ""
+    return lost("fdb-wrong-entry", name, place, stage, text, object=thing, fix=(f"bridge fdb del {id}{local}",))
+
+
+def not_let_in(namespace: Namespace, bridge: Link, port: Link, packet: Packet) -> Stop | None:
+    """A locked port takes frames of those stations only that the FDB has there already (802.1X; br_handle_frame_finish)."""
+    mac = packet.flow.src_mac
+    if not settings(port).locked or mac is None:
+        return None
+    entry = fdb_lookup(namespace, bridge, mac)
+    if entry is not None and entry.index == port.index and not entry.local:
+        return None
+    text = f"port {port.name} of {bridge.name} is locked, and its FDB does not know {mac} there: frames of that station are not let in"
+    fix = (f"bridge fdb replace {mac} dev {port.name} master static",)
+    return lost("mac-not-allowed", namespace.name, port, Stage.BRIDGE_PREROUTING, text, object=port_object(port, "locked on"), fix=fix)
 
 
 def reopen(bridge: Link, port: Link) -> str:

@@ -37,6 +37,9 @@ def root(snapshot: Snapshot, prediction: Prediction, *, beyond: bool = False, on
     """
     probe = prediction.probe
     bare = replace(snapshot, answers=())  # what the kernel said holds for the network as it is, not for one that is mended
+    as_it_is = predict(bare, probe, ask=False)
+    if isinstance(as_it_is, Prediction) and _passes(as_it_is):
+        return None  # the model alone would let it pass: that a change does so too proves nothing
     for candidate in candidates(snapshot, prediction):
         if only is not None and candidate.stop.code != only:
             continue
@@ -55,18 +58,23 @@ def proxied(snapshot: Snapshot, prediction: Prediction) -> Stop | None:
 
     It is expected where a route made by hand, or a link-local gateway, takes a far network for neighbours.
     """
+    for namespace, outcome in _with_proxies(snapshot, prediction):
+        if isinstance(outcome, Prediction) and _passes(outcome):
+            return _proxy_off(namespace, outcome)
+    return None
+
+
+def _with_proxies(snapshot: Snapshot, prediction: Prediction) -> Iterator[tuple[Namespace, Prediction | tuple[Need, ...]]]:
+    """The way of the probe if one of the namespaces around answered for what lies behind it."""
     routed = next((r for r in reversed(prediction.routed) if r.leg is prediction.leg), None)
     if routed is None or routed.decision.route is None or routed.decision.leg is None:
-        return None
+        return
     route, via = routed.decision.route, routed.decision.leg.via
     wanted = prefix.is_link_local(via) if via else route.protocol != "kernel" and prefix.length(route.dst) > 0
     others = [n for n in snapshot.namespaces.values() if n.name != routed.namespace] if wanted and ":" not in route.dst else []
     for namespace in others:
         mended = replace(namespace, sysctls={**namespace.sysctls, "net.ipv4.conf.all.proxy_arp": "1"})
-        outcome = predict(replace(snapshot, answers=()).with_namespace(mended), prediction.probe, ask=False)
-        if isinstance(outcome, Prediction) and _passes(outcome):
-            return _proxy_off(namespace, outcome)
-    return None
+        yield namespace, predict(replace(snapshot, answers=()).with_namespace(mended), prediction.probe, ask=False)
 
 
 def _proxy_off(namespace: Namespace, outcome: Prediction) -> Stop:
@@ -86,6 +94,8 @@ def lacking(snapshot: Snapshot, prediction: Prediction) -> tuple[Need, ...]:
         outcome = predict(bare.with_namespace(candidate.mended), _unsourced(prediction.probe, candidate), ask=False)
         if not isinstance(outcome, Prediction):
             return outcome
+    if prediction.stop is not None and prediction.stop.code == "neigh-no-answer":
+        return next((outcome for _, outcome in _with_proxies(snapshot, prediction) if not isinstance(outcome, Prediction)), ())
     return ()
 
 
@@ -213,6 +223,10 @@ def _short_prefix(namespace: Namespace, routed: Routed, prediction: Prediction) 
 
 def _prefix_stop(namespace: Namespace, link: Link, asker: str) -> Stop:
     own = [a for a in namespace.addresses_of(link) if prefix.version(a.address) == prefix.version(asker) and a.scope != "link"]
+    if not own and link.kind == "bridge":
+        text = f"{link.name} of {namespace.name} has no IPv{prefix.version(asker)} address, and so no route to {asker} on its segment"
+        object = Object("address", f"dev {link.name}", text)
+        return lost("addr-missing", namespace.name, link, Stage.ROUTE, text, object=object, fix=(f"ip addr add ADDRESS dev {link.name}",))
     if not own:
         text = f"{link.name} in {namespace.name} has no address whose network holds {asker}, and no route says that it is there"
         return lost("no-route", namespace.name, link, Stage.ROUTE, text, object=Object("route", asker, f"no route to {asker}"),

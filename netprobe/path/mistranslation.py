@@ -35,10 +35,16 @@ def root(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop | None:
 def _source_side(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop | None:
     for router, beyond in _steps(prediction):
         back = fib.lookup(snapshot[beyond.namespace], RouteQuery(None, beyond.src))
-        if back.error is None and back.leg is not None and beyond.iif is not None and back.leg.index == beyond.iif.index:
+        known = back.error is None and back.leg is not None and beyond.iif is not None and back.leg.index == beyond.iif.index
+        if known and not (stop.code == "neigh-no-answer" and stop.place.namespace == beyond.namespace and _gives(prediction, router)):
             continue
         return _untranslated(snapshot, prediction, router, beyond.src, stop)
     return None
+
+
+def _gives(prediction: Prediction, router: Routed) -> bool:
+    """Whether a router gives the packet its source."""
+    return _changed(prediction.request.hops, router.namespace, "src") is not None
 
 
 def _steps(prediction: Prediction) -> Iterator[tuple[Routed, Routed]]:
@@ -80,6 +86,8 @@ def _untranslated(snapshot: Snapshot, prediction: Prediction, router: Routed, so
         by = bypass.object.id if bypass.object else "a rule"
         text = f"{by} of {namespace.name} exempts the packet from connection tracking, and so {passed_over.object.id} never translates it"
         return Stop("nat-bypassed", bypass.place, text, bypass.object, (), (passed_over.object.text, *proof))
+    if passed_over is None and not _expects_translation(router, prediction):
+        return None
     if passed_over is not None:
         id = passed_over.object.id
         text = (
@@ -90,6 +98,12 @@ def _untranslated(snapshot: Snapshot, prediction: Prediction, router: Routed, so
     text = f"{namespace.name} forwards {source} out of {out.name if out else '?'} untranslated, and the far end has no way back to it"
     object = Object("nat-rule", f"ip{six}tables nat POSTROUTING", "no rule translates this packet")
     return Stop("nat-missing", place, text, object, _masquerade(source, out), proof)
+
+
+def _expects_translation(router: Routed, prediction: Prediction) -> bool:
+    """Whether a private source should not leave as it is: towards the world, or out of the segment of a host's own bridge."""
+    target = prediction.request.hops[-1].flow.dst if prediction.request.hops else prediction.probe.destination.address or ""
+    return not _is_private(target) or (router.iif is not None and router.iif.kind == "bridge")
 
 
 def _is_private(address: str) -> bool:
@@ -108,15 +122,39 @@ def _changed(hops: tuple[Hop, ...], namespace: str, *fields: str) -> Hop | None:
 
 
 def _source_rules(namespace: Namespace, out: Link | None, source: str) -> Iterator[Decision]:
-    """The source NAT rules of a namespace that do not speak of another interface than `out`."""
+    """The source NAT rules of a namespace that do not speak of another of its interfaces, or of its networks."""
     for decision, statements in _nat_rules(namespace, "postrouting", source):
         devices = [
             s.right.text
             for s in statements
             if s.left is not None and s.left.text in ("oifname", "meta oifname") and s.right is not None and s.op in ("", "==")
         ]
-        if any(s.kind in _SOURCE for s in statements) and (not devices or (out is not None and out.name in devices)):
+        known = [device for device in devices if namespace.link_named(device) is not None]
+        meant = not known or (out is not None and out.name in known)
+        if any(s.kind in _SOURCE for s in statements) and meant and not _for_another_network(namespace, statements, source):
             yield decision
+
+
+def _for_another_network(namespace: Namespace, statements: tuple[Statement, ...], source: str) -> bool:
+    """Whether a rule is meant for a network that the host really has, and that this source is not of."""
+    networks = [
+        s.right.text
+        for s in statements
+        if s.left is not None and s.left.text in ("ip saddr", "ip6 saddr") and s.right is not None and s.op in ("", "==", "in")
+    ]
+    return any(
+        not prefix.contains(network, source) and any(prefix.contains(network, a.address) for a in namespace.addresses)
+        for network in networks
+        if _is_prefix(network)
+    )
+
+
+def _is_prefix(text: str) -> bool:
+    try:
+        prefix.version(text.partition("/")[0])
+    except ValueError:
+        return False
+    return "/" in text
 
 
 def _nat_rules(namespace: Namespace, hook: str, address: str) -> Iterator[tuple[Decision, tuple[Statement, ...]]]:

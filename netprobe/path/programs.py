@@ -5,6 +5,8 @@ XDP, tc classifiers and queueing disciplines (net/core/dev.c, net/sched/): prese
 
 from __future__ import annotations
 
+import re
+
 from netprobe.model import Leg, Link, Namespace, Object, Place, Qdisc, Stage, Stop, TcFilter
 
 from .stop import lost
@@ -40,7 +42,13 @@ def ingress(name: str, link: Link) -> tuple[Stop, ...]:
 def egress(name: str, link: Link) -> tuple[Stop, ...]:
     """The tc filters on the way out and a queueing discipline that polices, as suspects."""
     filters = tuple(_filter(name, link, f, Stage.EGRESS) for f in link.filters if f.direction == "egress")
-    return (*filters, *(_qdisc(name, link, q) for q in link.qdiscs if q.kind not in _HARMLESS))
+    return (*filters, *(_qdisc(name, link, q) for q in link.qdiscs if q.kind not in _HARMLESS or _tiny(q)))
+
+
+def _tiny(qdisc: Qdisc) -> bool:
+    """Whether a plain queue has no room for even one full packet (pfifo counts packets, bfifo bytes)."""
+    said = re.search(r"\blimit (\d+)", qdisc.text)
+    return said is not None and int(said[1]) < {"pfifo": 1, "bfifo": 1514}.get(qdisc.kind, 0)
 
 
 def _filter(name: str, link: Link, found: TcFilter, stage: Stage) -> Stop:

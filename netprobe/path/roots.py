@@ -13,7 +13,7 @@ from . import addressing, counterfactual, mistranslation, prefix
 from .fib import describe
 from .predict import predict
 from .prediction import Prediction
-from .stop import lost
+from .stop import link_down, lost
 from .trail import Routed
 
 # Ends that a wrong turn earlier on the way can explain.
@@ -31,6 +31,10 @@ def root(snapshot: Snapshot, probe: Probe, prediction: Prediction, stop: Stop) -
     if (found := addressing.root(snapshot, prediction, stop)) is not None:
         return found, None
     if (found := mistranslation.root(snapshot, prediction, stop)) is not None:
+        return found, None
+    if stop.code == "forwarding-off" and (found := _no_router(snapshot, prediction, stop)) is not None:
+        return found, None
+    if stop.code == "no-route" and (found := _went_with_its_link(snapshot, prediction, stop)) is not None:
         return found, None
     if stop.code == "ttl-expired" and (found := _short_lived(snapshot, probe, prediction, stop)) is not None:
         return found, None
@@ -70,6 +74,36 @@ def _dead_leg(snapshot: Snapshot, routed: Routed, leg: Nexthop, stop: Stop) -> S
     named = describe(routed.decision.route, leg, link.name if link else None)
     text = f"{named}, one leg of several in {routed.namespace}, is dead: {stop.text}"
     return lost("ecmp-dead-nexthop", routed.namespace, link, Stage.ROUTE, text, object=Object("route", named, named))
+
+
+def _no_router(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop | None:
+    """A gateway that has one interface only: it is no router that was switched off, but the wrong station to ask."""
+    asked = [r for r in prediction.routed if r.leg is prediction.leg]
+    gateway = snapshot.namespaces.get(stop.place.namespace or "")
+    if len(asked) < 2 or gateway is None or sum(link.kind != "loopback" for link in gateway.links) > 1:
+        return None
+    before = asked[-2]
+    if before.decision.route is None or before.decision.leg is None or before.decision.leg.via is None:
+        return None
+    link = snapshot[before.namespace].link(before.decision.leg.index)
+    named = describe(before.decision.route, before.decision.leg, link.name if link else None)
+    text = f"the route {named} of {before.namespace} leads to {gateway.name}, which is no router"
+    found = lost("route-wrong-nexthop", before.namespace, None, Stage.ROUTE, text, object=Object("route", named, named))
+    return replace(found, proof=(stop.text,))
+
+
+def _went_with_its_link(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop | None:
+    """A missing route where one interface, with addresses and no bridge, is down: its routes went with it (fib_sync_down_dev)."""
+    namespace = snapshot.namespaces.get(stop.place.namespace or "")
+    version = prediction.probe.version
+    idle = [
+        link for link in namespace.links
+        if not link.up and link.master is None and any(prefix.version(a.address) == version for a in namespace.addresses_of(link))
+    ] if namespace is not None else []  # fmt: skip
+    if namespace is None or len(idle) != 1 or idle[0].kind == "loopback":
+        return None
+    down = link_down(namespace.name, idle[0], Stage.ROUTE)
+    return replace(down, text=f"{down.text}, and the routes by it are gone", proof=(stop.text,))
 
 
 def _strayed(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop | None:

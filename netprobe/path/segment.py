@@ -13,7 +13,7 @@ from netprobe.model import Link, Namespace, Stage, Stop
 
 from . import hooks
 from .branch import BROADCAST, Branch, hop, is_group
-from .bridge import fdb_lookup, misled, no_flood, port_object, reopen, settings, state_of, swallowed
+from .bridge import fdb_lookup, misled, no_flood, not_let_in, port_object, reopen, settings, state_of, swallowed, turned_back
 from .ground import Ground, Packet
 from .stop import link_down, link_object, lost
 from .tracking import connection
@@ -131,7 +131,9 @@ class Segment:
         """A frame enters a bridge at a port (br_handle_frame); `seen` is the packet as a tap on the port saw it."""
         leads = self.ground.other_side(name, port)
         here = hop(name, port, Stage.BRIDGE_PREROUTING, seen, f"port of {bridge.name}{leads}, {state_of(port)}", "in")
-        closed = self._closed(name, bridge, port, "in")
+        closed = self._closed(name, bridge, port, "in") or (
+            not_let_in(self.ground.namespace(name), bridge, port, packet) if self.barred else None
+        )
         if closed:
             return (Branch((here,), packet, stop=closed),)
         passed = hooks.on_bridge(self.ground, name, bridge, "prerouting", packet, port, None, self.trail)
@@ -149,13 +151,15 @@ class Segment:
         if entry is not None and (entry.local or entry.index == bridge.index):
             passed_up = self._to_host(name, bridge, port, packet)
             mine = mac in (bridge.mac, port.mac if port else bridge.mac)
-            return (passed_up if mine or passed_up.at is None else swallowed(passed_up, name, bridge, entry),)
+            return (passed_up if mine or passed_up.at is None else swallowed(passed_up, namespace, bridge, entry),)
         if entry is None and mac == bridge.mac:
             return (self._to_host(name, bridge, port, packet),)
         out = namespace.link(entry.index) if entry else None
         if out is None:
             return self._flood(namespace, bridge, port, packet, depth)
         refused = self._refused(name, bridge, port, out)
+        if refused and entry is not None and entry.static and refused.code == "fdb-wrong-entry":
+            refused = turned_back(name, bridge, out, entry)
         if refused:
             return (Branch((), packet, stop=refused),)
         steered = self._out_of(

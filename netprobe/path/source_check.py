@@ -5,6 +5,8 @@ Kernel: net/ipv4/fib_frontend.c (fib_validate_source, __fib_validate_source), ne
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from netprobe.model import Link, Namespace, Object, RouteQuery, Stage, Stop
 
 from . import fib, prefix
@@ -42,8 +44,12 @@ def _martian(namespace: Namespace, name: str, link: Link, src: str, dst: str) ->
         return lost(
             "martian-destination", name, link, Stage.ROUTE, text, object=Object("sysctl", key, f"{key} = 0"), fix=(f"sysctl -w {key}=1",)
         )
-    if namespace.owner_of(src) is not None and not in_force(namespace, link, "accept_local")[0]:
-        return _stop(name, link, f"the source {src} is this namespace's own address, coming in from outside on {link.name}")
+    owner = namespace.owner_of(src)
+    if owner is not None and not in_force(namespace, link, "accept_local")[0]:
+        stop = _stop(name, link, f"the source {src} is this namespace's own address, coming in from outside on {link.name}")
+        own = next((a for a in namespace.addresses_of(owner) if a.address == src), None)
+        written = f"{src}/{own.prefixlen} dev {owner.name}" if own is not None else f"{src} dev {owner.name}"
+        return replace(stop, object=Object("address", written, written), fix=(f"ip addr del {written}",))
     return None
 
 

@@ -113,6 +113,8 @@ def receive(trail: Trail, name: str, link: Link, packet: Packet) -> Departure:
     refused = routing.refuse_input(trail.ground, name, link, arriving, decision)
     if refused is not None:
         raise trail.drop(refused)
+    if decision.type == "broadcast" and arriving.flow.dst != "255.255.255.255":
+        raise trail.drop(_is_broadcast(namespace, arriving.flow.dst, namespace.link(_index(decision))))
     if decision.type in ("local", "broadcast") or (decision.error is not None and fib.is_local(namespace, arriving.flow.dst)):
         _deliver(trail, namespace, link, arriving)
     return _forward(trail, namespace, link, arriving, decision)
@@ -172,6 +174,8 @@ def _forward(trail: Trail, namespace: Namespace, link: Link, packet: Packet, dec
         raise trail.drop(ttl_expired(name, link))
     hopped = replace(packet, flow=replace(packet.flow, ttl=ttl - 1 if ttl is not None else None, src_mac=None, dst_mac=None))
     out = namespace.link(_index(decision))
+    if blocked := ipsec.check(namespace, "out", out, packet):
+        raise trail.drop(blocked)
     passed = hooks.on_ip(trail.ground, name, "forward", hopped, link, out, trail)
     trail.add(name, None, Stage.FORWARD, passed.packet, _forward_note(namespace, decision, passed.note, passed.packet),
               changes=passed.changes, object=passed.object or routing.route_object(namespace, decision))  # fmt: skip
