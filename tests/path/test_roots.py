@@ -78,7 +78,8 @@ def test_masquerade_is_walked_and_undone_on_the_way_back():
     assert outcome.stop is None
 
 
-WRONG_NETWORK = MASQUERADE.replace("10.0.0.0/16", "172.17.0.0/16")
+WRONG_NETWORK = MASQUERADE.replace("10.0.0.0/16", "172.99.0.0/16")
+OTHER_NETWORK = MASQUERADE.replace("10.0.0.0/16", "172.17.0.0/16")  # that of docker0: a rule for others, not a wrong one
 TO_A_STRANGER = MASQUERADE.replace("MASQUERADE", "SNAT --to-source 10.0.0.1")
 DNAT = """*nat
 :PREROUTING ACCEPT [0:0]
@@ -106,6 +107,7 @@ PATIENT = {"ip_default_ttl": "1"}
     [
         (ruled(), None, "nat-missing", "host/eth0", "iptables nat POSTROUTING", Leg.REPLY),
         (ruled(WRONG_NETWORK), None, "nat-wrong-match", "host/eth0", "iptables nat POSTROUTING 1", Leg.REPLY),
+        (ruled(OTHER_NETWORK), None, "nat-missing", "host/eth0", "iptables nat POSTROUTING", Leg.REPLY),
         (ruled(TO_A_STRANGER), None, "nat-wrong-address", "host/eth0", "iptables nat POSTROUTING 1", Leg.REPLY),
         (ruled(MASQUERADE, filter_rules("FORWARD -d 8.8.8.8/32 -j DROP")), None, "filtered-by-rule", "host/eth0", "iptables filter FORWARD 1", Leg.REQUEST),
         (ruled(MASQUERADE, filter_rules(policy="DROP")), None, "policy-drop", "host/eth0", "iptables filter FORWARD policy", Leg.REQUEST),
