@@ -65,7 +65,7 @@ ADDRESSES: tuple[Fault, ...] = (
         "r2's network became a /26, of which the server's 10.2.0.63 is the broadcast address",
         ("trace", "pc", "10.2.0.63"),
         (address("r2", "lan", "10.2.0.1/26"), no_address("r2", "lan", "10.2.0.1/24")),
-        Expected("addr-is-broadcast", "r2", "lan", "request", "10.2.0.63 dev lan"),
+        Expected("addr-is-broadcast", "r2", "lan", "request", "10.2.0.1/26 dev lan"),
         OFFICES,
         given=(address("server", "eth0", "10.2.0.63/24"),),
     ),

@@ -313,6 +313,7 @@ _QUEUES_AND_PROGRAMS: tuple[Fault, ...] = (
             ),
         ),
         Expected("diverted-by-tc", "host", C1_PORT, "request", f"{C1_PORT} ingress"),
+        foreseen=False,
     ),
     Fault(
         "queue-without-room",
@@ -320,6 +321,7 @@ _QUEUES_AND_PROGRAMS: tuple[Fault, ...] = (
         _OUT,
         (tool("host", "tc qdisc add dev eth0 root bfifo limit 10", "tc qdisc show dev eth0", "bfifo .*limit 10b"),),
         Expected("qdisc-drop", "host", "eth0", "request", "eth0 bfifo"),
+        foreseen=False,
     ),
     Fault(
         "xfrm-blocks",

@@ -30,14 +30,20 @@ NEIGHBOURS: tuple[Fault, ...] = (
         "noarp",
         "ARP is switched off on c2's interface, as for a load balancer's loopback",
         _PEER,
-        (tool("c2", "ip link set eth0 arp off", "ip link show eth0", "NOARP"), forgotten("c1", "eth0")),
+        (
+            tool("c2", "ip link set eth0 arp off", "ip link show eth0", "NOARP"),
+            *forgotten(("c1", "eth0"), ("c2", "eth0"), ("host", "docker0")),
+        ),
         Expected("arp-disabled", "c2", "eth0", "request", "eth0"),
     ),
     Fault(
         "nd-filtered-in-the-container",
         "c2's firewall drops ICMPv6, neighbour solicitations included",
         ("trace", "c1", "fd00:172:17::3"),
-        (iptables("c2", "-A INPUT -p ipv6-icmp -m icmp6 --icmpv6-type 135 -j DROP", "ip6tables"), forgotten("c1", "eth0", 6)),
+        (
+            iptables("c2", "-A INPUT -p ipv6-icmp -m icmp6 --icmpv6-type 135 -j DROP", "ip6tables"),
+            *forgotten(("c1", "eth0"), ("c2", "eth0"), ("host", "docker0"), version=6),
+        ),
         Expected("nd-filtered", "c2", None, "request", "ip6tables filter INPUT 1"),
     ),
     Fault(
@@ -47,7 +53,7 @@ NEIGHBOURS: tuple[Fault, ...] = (
         (
             tool("host", "ip netns del c2", "ip netns list", "^c2", absent=True),
             gone("host", C2_PORT),
-            forgotten("c1", "eth0"),
+            *forgotten(("c1", "eth0"), ("host", "docker0")),
         ),
         Expected("neigh-no-answer", "c1", "eth0", "request", "172.17.0.3 dev eth0"),
     ),
@@ -69,7 +75,7 @@ NEIGHBOURS: tuple[Fault, ...] = (
         "gateway-silent-to-arp",
         "the host answers no ARP at all: net.ipv4.conf.all.arp_ignore=8",
         ("trace", "c1", "8.8.8.8"),
-        (SetSysctl("host", "net.ipv4.conf.all.arp_ignore", "8"), forgotten("c1", "eth0")),
+        (SetSysctl("host", "net.ipv4.conf.all.arp_ignore", "8"), *forgotten(("c1", "eth0"), ("c2", "eth0"), ("host", "docker0"))),
         Expected("arp-suppressed", "host", "docker0", "request", "net.ipv4.conf.all.arp_ignore"),
     ),
     Fault(
@@ -78,7 +84,7 @@ NEIGHBOURS: tuple[Fault, ...] = (
         _PEER,
         (
             tool("c2", "arptables -A INPUT -s 172.17.0.2 -j DROP", "arptables -S", "-A INPUT -j DROP -s 172.17.0.2"),
-            forgotten("c1", "eth0"),
+            *forgotten(("c1", "eth0"), ("c2", "eth0"), ("host", "docker0")),
         ),
         Expected("arp-filtered", "c2", None, "request", "arptables filter INPUT 1"),
     ),
@@ -107,7 +113,7 @@ NEIGHBOURS: tuple[Fault, ...] = (
                 " add rule inet fw in ct state established,related accept",
                 "policy drop",
             ),
-            forgotten("c1", "eth0", 6),
+            *forgotten(("c1", "eth0"), ("c2", "eth0"), ("host", "docker0"), version=6),
         ),
         Expected("nd-filtered", "host", None, "request", "nft inet fw in policy"),
     ),
@@ -115,7 +121,7 @@ NEIGHBOURS: tuple[Fault, ...] = (
         "proxy-arp-off",
         "nobody answers for the pods' gateway 169.254.1.1 any more: proxy_arp is off",
         ("trace", "pod1", "10.65.0.3"),
-        (SetSysctl("host", "net.ipv4.conf.cali1.proxy_arp", "0"), forgotten("pod1", "eth0")),
+        (SetSysctl("host", "net.ipv4.conf.cali1.proxy_arp", "0"), *forgotten(("pod1", "eth0"), ("host", "cali1"))),
         Expected("proxy-arp-off", "host", "cali1", "request", "net.ipv4.conf.cali1.proxy_arp"),
         ROUTED_PODS,
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netprobe.lab.changes import RemoveDefaultRoute
+from netprobe.lab.changes import RemoveDefaultRoute, SetSysctl
 
 from .fault import Expected, Fault
 from .networks import OFFICES, TWO_UPLINKS
@@ -164,10 +164,19 @@ ROUTES: tuple[Fault, ...] = (
     ),
     Fault(
         "answer-by-the-wrong-provider",
-        "the policy rule for the fibre's address is gone: its answers leave by the cable, which drops them",
+        "the policy rule for the fibre's address is gone: its answers leave by the cable, a dead end",
         ("trace", "internet", "198.51.100.2"),
         (no_rule("host", 1000),),
         Expected("reply-wrong-path", "host", None, "reply", "default via 203.0.113.1 dev eth0"),
+        TWO_UPLINKS,
+        given=(no_route("cable", "default"), SetSysctl("cable", "net.ipv4.conf.eth0.rp_filter", "0")),
+    ),
+    Fault(
+        "answer-refused-by-the-wrong-provider",
+        "the same rule is gone, and the cable's router believes no foreign address",
+        ("trace", "internet", "198.51.100.2"),
+        (no_rule("host", 1000),),
+        Expected("rp-filter", "cable", "eth0", "reply", "net.ipv4.conf.eth0.rp_filter"),
         TWO_UPLINKS,
     ),
 )

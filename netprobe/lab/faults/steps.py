@@ -83,9 +83,15 @@ def neighbour(namespace: str, interface: str, text: str, lladdr: str) -> Tool:
     return tool(namespace, command, f"ip neigh show {text} dev {interface}", f"{lladdr} PERMANENT")
 
 
-def forgotten(namespace: str, interface: str, version: int = 4) -> Tool:
-    """The learned neighbours of an interface are forgotten, as after a while without traffic."""
-    return tool(namespace, f"ip -{version} neigh flush dev {interface}", f"ip -{version} neigh show dev {interface}", "lladdr", absent=True)
+def forgotten(*ends: tuple[str, str], version: int = 4) -> tuple[Tool, ...]:
+    """All `ends` (namespace, interface) of a segment forget their learned neighbours, as after a while without traffic.
+
+    All, because a station that still remembers asks from time to time whether the other is there, and so teaches it its address.
+    """
+    return tuple(
+        tool(namespace, f"ip -{version} neigh flush dev {interface}", f"ip -{version} neigh show dev {interface}", "lladdr", absent=True)
+        for namespace, interface in ends
+    )
 
 
 def iptables(namespace: str, text: str, program: str = "iptables", listed: str | None = None) -> Tool:

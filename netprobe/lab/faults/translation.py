@@ -106,11 +106,14 @@ TRANSLATION: tuple[Fault, ...] = (
         Expected("nat-redirect-dead", "host", None, "request", "iptables nat PREROUTING 1"),
     ),
     Fault(
-        "published-port-lost",
-        "a firewall reload flushed Docker's rule for the published port 8080",
+        "published-for-another-address",
+        "the rule of the published port is for 203.0.113.9, an address that the host had before",
         _FROM_OUTSIDE,
-        (no_iptables("host", _PUBLISHED),),
-        Expected("dnat-missing", "host", None, "request"),
+        (
+            no_iptables("host", _PUBLISHED),
+            iptables("host", _PUBLISHED.replace("-p tcp", "-d 203.0.113.9/32 -p tcp")),
+        ),
+        Expected("dnat-missing", "host", None, "request", "iptables nat DOCKER 2"),
         PUBLISHED,
     ),
     Fault(

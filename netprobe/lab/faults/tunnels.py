@@ -9,7 +9,8 @@ from .steps import no_route, tool
 _PODS = ("trace", "pod1", "10.42.0.2")
 _ROUTED_PODS = ("trace", "pod1", "10.244.2.2")
 _AGAIN = (
-    "sh -c 'ip link del vx0; ip link add vx0 type vxlan id {vni} local 192.168.50.{here} remote 192.168.50.{there} dstport {port} dev u0;"
+    "sh -c 'ip link del vx0; ip link add vx0 type vxlan id {vni} local 192.168.50.{here} remote 192.168.50.{there} dstport {port}"
+    " dev u0 nolearning;"
     " ip link set vx0 master br0 up'"
 )
 
@@ -35,7 +36,7 @@ TUNNELS: tuple[Fault, ...] = (
         "node1's VXLAN leads to 192.168.50.9, an address that node2 had before",
         _PODS,
         (tool("node1", _AGAIN.format(vni=42, port=4789, here=1, there=9), "ip -d link show vx0", "remote 192.168.50.9"),),
-        Expected("vxlan-remote-wrong", "node1", "vx0", "request", "vx0"),
+        Expected("vxlan-remote-wrong", "node1", "vx0", "request", "00:00:00:00:00:00 dev vx0 dst 192.168.50.9"),
         OVERLAY,
     ),
     Fault(
@@ -88,7 +89,7 @@ TUNNELS: tuple[Fault, ...] = (
     Fault(
         "host-asks-by-the-parent",
         "the host lost its route by the shim: on eth0 itself it cannot talk to its own macvlans",
-        ("trace", "host", "192.168.1.51"),
+        ("trace", "host", "nas"),
         (no_route("host", "192.168.1.51"),),
         Expected("macvlan-parent-isolated", "host", "eth0", "request", "eth0"),
         HOME_LAN,
