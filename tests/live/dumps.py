@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netprobe.lab.lab import Lab, Program
+from netprobe.render.pcapng import Capture, Frame
 
 TCPDUMP, TSHARK = shutil.which("tcpdump", path="/usr/sbin:/usr/bin:/sbin:/bin"), shutil.which("tshark")
 NANOSECONDS = 0xA1B23C4D  # the magic number of a pcap file with nanoseconds, pcap-savefile(5)
@@ -64,6 +65,11 @@ def dumping(lab: Lab, interfaces: list[tuple[str, str]], expression: str) -> Ite
         for dump in dumps.values():
             dump.program.until("listening on")
         yield dumps
+
+
+def of_the_probe(capture: Capture) -> list[Frame]:
+    """The frames of a capture without those by which neighbours were found, which may come or not."""
+    return [frame for frame in capture.frames if not frame.comment.startswith("not the probe")]
 
 
 def tshark(file: Path, *fields: str) -> list[list[str]]:

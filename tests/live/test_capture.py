@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from asking import ask, ask_program, once
-from dumps import TSHARK, tshark
+from dumps import TSHARK, of_the_probe, tshark
 from identities import identity
 
 from netprobe.lab.lab import Lab
@@ -134,7 +134,7 @@ def test_a_capture_on_stdout(lab: Lab) -> None:
     assert Counter(i.name for i in capture.interfaces) == Counter(
         ["red/eth0", "host/veth0", "host/br0", "host/eth0", "internet/eth0"]
     )  # fmt: skip
-    assert len(capture.frames) == 10
+    assert len(of_the_probe(capture)) == 10
 
 
 @once
@@ -143,7 +143,7 @@ def test_a_capture_into_what_is_no_file(lab: Lab) -> None:
     done = lab.run(["sh", "-c", "mkfifo pipe; cat pipe >from-pipe.pcapng & netprobe trace red 8.8.8.8 -w pipe; code=$?; wait; exit $code"])
     assert done.returncode == 0, done.stdout + done.stderr
     assert stat.S_ISFIFO(Path(lab.folder, "pipe").stat().st_mode)
-    assert len(read(Path(lab.folder, "from-pipe.pcapng").read_bytes()).frames) == 10
+    assert len(of_the_probe(read(Path(lab.folder, "from-pipe.pcapng").read_bytes()))) == 10
     done_null = ask(lab, "trace", "red", "8.8.8.8", "-w", "/dev/null")
     assert done_null.code == 0, done_null.told
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)

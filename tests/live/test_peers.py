@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from asking import Done, arping, ask, once, trace
-from dumps import TCPDUMP, Dump, dumping
+from dumps import TCPDUMP, Dump, dumping, of_the_probe
 
 from netprobe.lab.lab import Lab
 from netprobe.lab.tutorial import C1_PORT, C2_PORT
@@ -27,7 +27,7 @@ needs_ping = pytest.mark.skipif(shutil.which("ping") is None, reason="ping is no
 
 def by_interface(capture: Capture) -> dict[tuple[str, str], list[Frame]]:
     found: dict[tuple[str, str], list[Frame]] = {}
-    for frame in capture.frames:
+    for frame in of_the_probe(capture):
         namespace, _, interface = capture.interfaces[frame.interface].name.partition("/")
         found.setdefault((namespace, interface), []).append(frame)
     return found
