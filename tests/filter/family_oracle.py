@@ -10,11 +10,10 @@ import os
 import socket
 import struct
 import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from kernel_oracle import counts, restore, rule_named
+from kernel_oracle import restore, rule_named, settled, told
 from msgspec.structs import replace
 
 from netprobe.lab.topology import Bridge, Interface, Neighbour, Sysctl, Topology, Veth
@@ -220,12 +219,9 @@ def compare(name: str) -> list[str]:
             if place not in frame.hooks:
                 continue
             near.send(encoded(frame))
-            time.sleep(0.005)
-            after = read_ruleset(fd)
-            old, new = counts(before), counts(after)
-            hit = {rule for rule in old if new.get(rule, 0) != old[rule]}
             ruling = traverse(before, place.split()[0], chain.hook, frame.packet(chain), device=chain.device, around=AROUND)
-            expected = {f"{d.engine} {d.family} {d.table} {d.chain} {d.rule}" for d in ruling.counted}
+            expected = told(ruling)
+            after, hit = settled(fd, before, expected)
             if ruling.verdict is not Verdict.ACCEPT or not hit:
                 wrong.append(f"{title}: {ruling.verdict}, {len(hit)} counters moved")
             for rule in sorted(hit ^ expected):

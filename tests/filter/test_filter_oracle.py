@@ -27,6 +27,6 @@ def judge(privilege: str) -> Iterator[Lab]:
 def test_every_counter_moves_as_the_model_says(judge: Lab, engine: str, seed: int) -> None:
     found = judge.call(kernel_oracle.compare, engine, seed, SHOTS)
     assert not found.wrong, "\n".join(found.wrong)
-    assert found.shots == SHOTS
+    assert found.shots >= SHOTS  # and the answers
     assert found.doubtful < SHOTS
     assert found.rules > 2  # the two that count arrivals, and what was generated
