@@ -101,7 +101,7 @@ def ask(world: World, question: Question) -> Run:
         observations, tapped = _observe(world, watch, prediction, clock), frozenset(watch.namespaces)
     if prediction is not None and observations is not None:
         snapshot = _ask_tracking(world, snapshot, prediction, clock)
-    if prediction is not None and not any(o.kind == "answered" for o in observations or ()):
+    if prediction is not None and not any(o.kind == "answered" and o.text != "refused" for o in observations or ()):
         snapshot = _look_around(world, snapshot, prediction, clock)
     report = _diagnose(question.command, sent, snapshot, prediction, observations, tapped, clock)
     if observations and report.agreement is Agreement.DISAGREE and report.verdict in (Verdict.UNREACHABLE, Verdict.INTERMITTENT):

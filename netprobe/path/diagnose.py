@@ -160,15 +160,25 @@ def _leg(case: Case, verdict: Verdict) -> Leg | None:
     ):
         return Leg.REPLY if predicted is not Leg.REQUEST else predicted
     if _delivered(case):
+        if predicted is None and _doubted(case):
+            return Leg.REQUEST
         return predicted or (Leg.REPLY if case.prediction and case.prediction.request.end is End.DELIVER else None)
     return Leg.REQUEST
+
+
+def _doubted(case: Case) -> bool:
+    """Whether something behind the last tap may have stopped the request: the receiver's own rules, seen by nobody."""
+    hops = case.request
+    last = max((n for n, hop in enumerate(hops) if hop.observed), default=-1)
+    return any(hop.suspects for hop in hops[last + 1 :])
 
 
 def _believed(case: Case, verdict: Verdict) -> Stop | None:
     """The predicted stop, unless the taps saw the packet get past it."""
     if verdict is Verdict.REACHABLE or case.prediction is None or case.prediction.stop is None:
         return None
-    if case.watched and case.prediction.request.stop is not None and _got_past(case, case.prediction.request.hops):
+    in_pieces = case.prediction.stop.code in ("frag-dropped", "frag-reassembly")  # the first piece may get further than the packet
+    if case.watched and not in_pieces and case.prediction.request.stop is not None and _got_past(case, case.prediction.request.hops):
         return None
     return case.prediction.stop
 

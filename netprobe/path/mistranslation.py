@@ -26,7 +26,19 @@ def root(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop | None:
     """The translation behind `stop`, the predicted end of the probe; None when translation has no part in it."""
     if prediction.leg is Leg.REPLY and stop.code in _NO_WAY_BACK:
         return _source_side(snapshot, prediction, stop)
+    if stop.code == "nat-not-reversed":
+        return _untracked(prediction, stop)
     return _destination_side(snapshot, prediction, stop)
+
+
+def _untracked(prediction: Prediction, stop: Stop) -> Stop | None:
+    """The rule that exempts an answer from connection tracking, so that nobody translates it back."""
+    hops = prediction.reply.hops if prediction.reply is not None else ()
+    exempted = _changed(hops, stop.place.namespace or "", "ct")
+    if exempted is None or exempted.object is None:
+        return None
+    text = f"{exempted.object.id} of {exempted.namespace} exempts the answer from connection tracking: it is not translated back"
+    return Stop("nat-not-reversed", exempted.place, text, exempted.object, (), (exempted.object.text, stop.text))
 
 
 # ---- the source: what the far end is asked to answer to
