@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from netprobe.model import InterfaceAddress, Leg, Link, Namespace, Object, Place, Snapshot, Stage, Stop
+from netprobe.model import Flow, InterfaceAddress, Leg, Link, Namespace, Object, Place, Protocol, Snapshot, Stage, Stop
 
 from . import prefix
+from .branch import BROADCAST
+from .ground import Ground, Lacking, Packet
 from .prediction import Prediction
+from .segment import Segment
 from .stop import lost
+from .wiring import mutual
 
 _MISLED = {
     "nat-missing", "nat-wrong-match", "no-route", "neigh-no-answer", "route-wrong-nexthop", "martian-source", "forwarding-off",
@@ -42,7 +46,7 @@ def root(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop | None:
     """The sender's address as the root of `stop`: it belongs to no network of the segment it is used on."""
     if stop.code not in _MISLED:
         return None
-    return _wrong_subnet(snapshot, prediction)
+    return _wrong_subnet(snapshot, prediction) or _goal_elsewhere(snapshot, prediction)
 
 
 def _wrong_subnet(snapshot: Snapshot, prediction: Prediction) -> Stop | None:
@@ -57,12 +61,44 @@ def _wrong_subnet(snapshot: Snapshot, prediction: Prediction) -> Stop | None:
     if own is None or out is None or not others or not _is_network(own) or any(_share(own, a) or not _is_network(a) for a in others):
         return None
     theirs = ", ".join(f"{a.address}/{a.prefixlen}" for a in others)
-    written = f"{own.address}/{own.prefixlen} dev {out.name}"
-    text = (
-        f"{own.address}/{own.prefixlen} of {here.name}/{out.name} is of another network than {theirs} of {there.name}/{iif.name} beside it"
-    )
-    fix = (f"ip addr add RIGHT-ADDRESS/{others[0].prefixlen} dev {out.name}; ip addr del {own.address}/{own.prefixlen} dev {out.name}",)
-    return Stop("addr-wrong-subnet", Place(here.name, out.name, Stage.ROUTE), text, Object("address", written, written), fix)
+    return _foreign(here, out, own, f"{theirs} of {there.name}/{iif.name}", others[0].prefixlen)
+
+
+def _foreign(namespace: Namespace, link: Link, own: InterfaceAddress, theirs: str, length: int) -> Stop:
+    written = f"{own.address}/{own.prefixlen}"
+    text = f"{written} of {namespace.name}/{link.name} is of another network than {theirs} beside it"
+    fix = (f"ip addr add RIGHT-ADDRESS/{length} dev {link.name}; ip addr del {written} dev {link.name}",)
+    named = f"{written} dev {link.name}"
+    return Stop("addr-wrong-subnet", Place(namespace.name, link.name, Stage.ROUTE), text, Object("address", named, named), fix)
+
+
+def _goal_elsewhere(snapshot: Snapshot, prediction: Prediction) -> Stop | None:
+    """The destination that was named bears an address of another network than every station on its segment."""
+    goal, target = snapshot.namespaces.get(prediction.probe.destination.namespace or ""), prediction.probe.destination.address or ""
+    link = goal.owner_of(target) if goal is not None else None
+    own = next((a for a in goal.addresses if a.address == target), None) if goal is not None else None
+    if goal is None or link is None or own is None or not _is_network(own):
+        return None
+    beside = [
+        (name, station, address)
+        for name, station in _stations(snapshot, goal, link)
+        for address in snapshot[name].addresses_of(station)
+        if prefix.version(address.address) == prefix.version(target) and address.scope == "global" and _is_network(address)
+    ]
+    if not beside or any(_share(own, address) for _, _, address in beside):
+        return None
+    name, station, other = beside[0]
+    return _foreign(goal, link, own, f"{other.address}/{other.prefixlen} of {name}/{station.name}", other.prefixlen)
+
+
+def _stations(snapshot: Snapshot, namespace: Namespace, link: Link) -> tuple[tuple[str, Link], ...]:
+    """Who hears a broadcast from an interface, as far as it was read."""
+    ground = Ground(mutual(snapshot), ask=False)
+    shout = Packet(Flow("", "", Protocol.OTHER, src_mac=link.mac, dst_mac=BROADCAST), Leg.REQUEST)
+    try:
+        return tuple(branch.at for branch in Segment(ground, barred=False).transmit(namespace.name, link, shout) if branch.at is not None)
+    except Lacking:
+        return ()
 
 
 def _is_network(address: InterfaceAddress) -> bool:

@@ -10,7 +10,24 @@ from collections.abc import Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netprobe.model import End, Leg, Link, Namespace, Need, Neighbour, Nexthop, Object, PolicyRule, Probe, Route, Snapshot, Stage, Stop
+from netprobe.model import (
+    End,
+    InterfaceAddress,
+    Leg,
+    Link,
+    Namespace,
+    Need,
+    Neighbour,
+    Nexthop,
+    Object,
+    PolicyRule,
+    Probe,
+    Route,
+    RouteQuery,
+    Snapshot,
+    Stage,
+    Stop,
+)
 
 from . import fib, prefix, routing
 from .predict import predict
@@ -201,11 +218,32 @@ def _overlaps(namespace: Namespace, routed: Routed) -> Iterator[Candidate]:
     link = namespace.link(routed.decision.leg.index) if routed.decision.leg else None
     named = fib.describe(route, routed.decision.leg, link.name if link else None)
     dead = link is not None and link.kind in ("tun", "dummy", "wireguard")
+    without = _with_route(namespace, route, None)
+    if (wide := _too_wide(namespace, without, routed, route, link)) is not None:
+        yield Candidate(wide, routed.leg, without)
+        return
     code = "route-via-dead-device" if dead else "route-overlap"
     what = "a device at whose far end nobody serves" if dead else "the wrong place"
     text = f"the route {named} of {namespace.name} takes packets for {routed.dst} to {what}; without it they would arrive"
     stop = lost(code, namespace.name, link, Stage.ROUTE, text, object=Object("route", named, named), fix=(f"ip route del {named}",))
-    yield Candidate(stop, routed.leg, _with_route(namespace, route, None))
+    yield Candidate(stop, routed.leg, without)
+
+
+def _too_wide(namespace: Namespace, without: Namespace, routed: Routed, route: Route, link: Link | None) -> Stop | None:
+    """An address whose network takes for neighbours those who are behind a router on that same interface."""
+    own = [a for a in namespace.addresses_of(link) if prefix.network(a.address, a.prefixlen) == route.dst] if link is not None else []
+    otherwise = fib.lookup(without, RouteQuery(routed.src, routed.dst)).leg
+    if (
+        route.protocol != "kernel"
+        or link is None
+        or not own
+        or otherwise is None
+        or (otherwise.index, bool(otherwise.via)) != (link.index, True)
+    ):
+        return None
+    written = f"{own[0].address}/{own[0].prefixlen}"
+    text = f"{written} on {link.name} in {namespace.name} takes {routed.dst} for a neighbour, which is behind the router {otherwise.via}"
+    return _wrong_length(namespace, link, own[0], text)
 
 
 def _short_prefix(namespace: Namespace, routed: Routed, prediction: Prediction) -> Iterator[Candidate]:
@@ -232,7 +270,13 @@ def _prefix_stop(namespace: Namespace, link: Link, asker: str) -> Stop:
         return lost("no-route", namespace.name, link, Stage.ROUTE, text, object=Object("route", asker, f"no route to {asker}"),
                     fix=(f"ip route add {asker} dev {link.name}",))  # fmt: skip
     written = f"{own[0].address}/{own[0].prefixlen}"
-    text = f"{written} on {link.name} in {namespace.name} does not cover {asker}, which is on that segment"
+    return _wrong_length(
+        namespace, link, own[0], f"{written} on {link.name} in {namespace.name} does not cover {asker}, which is on that segment"
+    )
+
+
+def _wrong_length(namespace: Namespace, link: Link, own: InterfaceAddress, text: str) -> Stop:
+    written = f"{own.address}/{own.prefixlen}"
     object = Object("address", f"{written} dev {link.name}", written)
     return lost("addr-wrong-prefix", namespace.name, link, Stage.ROUTE, text, object=object,
-                fix=(f"ip addr add {own[0].address}/RIGHT-LENGTH dev {link.name}; ip addr del {written} dev {link.name}",))  # fmt: skip
+                fix=(f"ip addr add {own.address}/RIGHT-LENGTH dev {link.name}; ip addr del {written} dev {link.name}",))  # fmt: skip

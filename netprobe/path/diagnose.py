@@ -178,15 +178,16 @@ def _believed(case: Case, verdict: Verdict) -> Stop | None:
     if verdict is Verdict.REACHABLE or case.prediction is None or case.prediction.stop is None:
         return None
     in_pieces = case.prediction.stop.code in ("frag-dropped", "frag-reassembly")  # the first piece may get further than the packet
-    if case.watched and not in_pieces and case.prediction.request.stop is not None and _got_past(case, case.prediction.request.hops):
+    if case.watched and not in_pieces and case.prediction.request.stop is not None and _got_past(case, case.prediction):
         return None
     return case.prediction.stop
 
 
-def _got_past(case: Case, hops: Sequence[Hop]) -> bool:
+def _got_past(case: Case, prediction: Prediction) -> bool:
     """Whether the probe was seen where the predicted way does not lead: another namespace, or out of another interface."""
+    hops = prediction.request.hops
     visited = {hop.namespace for hop in hops} | {case.probe.source.namespace}
-    expected = {(hop.namespace, hop.interface) for hop in hops}
+    expected = {(hop.namespace, hop.interface) for hop in hops} | _without_carrier(case, prediction)
     for o in frames(case.observations):
         if not is_probe(o) or o.bound == "other" or o.interface is None:
             continue
@@ -199,6 +200,14 @@ def _got_past(case: Case, hops: Sequence[Hop]) -> bool:
     return False
 
 
+def _without_carrier(case: Case, prediction: Prediction) -> set[tuple[str, str | None]]:
+    """The interface before one that is down: it still takes packets until the kernel tells it, up to 1 s later (linkwatch)."""
+    if prediction.stop is None or prediction.stop.code not in ("link-admin-down", "link-no-carrier"):
+        return set()
+    links = [(r.namespace, case.snapshot[r.namespace].link(r.decision.leg.index)) for r in prediction.routed if r.decision.leg]
+    return {(name, link.name) for name, link in links if link is not None and not link.carrier}
+
+
 def _rooted(case: Case, verdict: Verdict) -> Case:
     """The case with the root behind the predicted end, as far as one is found and nothing seen speaks against it."""
     stop = _believed(case, verdict)
@@ -208,7 +217,7 @@ def _rooted(case: Case, verdict: Verdict) -> Case:
         return replace(case, stop=stop)
     if any(o.kind == "refused" and o.text == "ENOBUFS" for o in case.observations):
         return replace(case, stop=_crowded_neighbours(case))
-    stranger = _from_another(case)
+    stranger = _from_another(case) or _sent_by_another(case)
     if stop is None and stranger is not None:
         return replace(case, stop=_wrong_source(case, stranger), leg=Leg.REPLY)
     if stop is not None:
@@ -233,6 +242,17 @@ def _crowded_neighbours(case: Case) -> Stop:
 def _from_another(case: Case) -> Observation | None:
     """An answer that does not bear the address that was asked."""
     return next((o for o in case.observations if o.kind == "answered" and not from_whom_it_was_asked(case.probe, o)), None)
+
+
+def _sent_by_another(case: Case) -> Observation | None:
+    """An answer that leaves the far end with another source than the address the request arrived there for."""
+    seen = [o for o in frames(case.observations) if is_probe(o) and o.flow is not None]
+    came = next((o for o in reversed(seen) if o.leg is Leg.REQUEST and o.bound == "in"), None)
+    if case.probe.protocol is not Protocol.UDP or came is None or came.namespace != case.request[-1].namespace:
+        return None
+    went = next((o for o in seen if o.leg is Leg.REPLY and o.bound == "out" and o.namespace == came.namespace), None)
+    assert came.flow is not None
+    return went if went is not None and went.flow is not None and went.flow.src != came.flow.dst else None
 
 
 def _wrong_source(case: Case, answer: Observation) -> Stop:

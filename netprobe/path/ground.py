@@ -64,11 +64,13 @@ class Ground:
     """Read access to a snapshot.
 
     With `ask`, route lookups that the kernel has not answered yet are collected in `unasked`; the FIB model decides meanwhile.
+    `goal` is the namespace that the question names as its destination, if it names one.
     """
 
-    def __init__(self, snapshot: Snapshot, ask: bool = True) -> None:
+    def __init__(self, snapshot: Snapshot, ask: bool = True, goal: str | None = None) -> None:
         self.snapshot = snapshot
         self.ask = ask
+        self.goal = goal
         self.unasked: dict[AskRoute, None] = {}
         self._peers = {(found.namespace, found.nsid): found.peer for found in snapshot.peers}
         self._answers = {(asked.namespace, asked.query): asked.answer for asked in snapshot.answers}

@@ -32,7 +32,7 @@ def predict(snapshot: Snapshot, probe: Probe, ask: bool = True) -> Prediction | 
 
     With `ask` the kernel's own route lookups are among the needs; without, the model's FIB decides alone.
     """
-    ground = Ground(snapshot, ask)
+    ground = Ground(snapshot, ask, probe.destination.namespace)
     try:
         prediction = _predict(ground, probe)
     except Lacking as lacking:

@@ -73,7 +73,9 @@ def _owner_behind(ground: Ground, stop: Stop, asked: Packet) -> bool:
 
 
 def _owner(ground: Ground, address: str) -> tuple[str, Link] | None:
-    """The interface that carries the address, in a namespace read so far."""
+    """The interface that carries the address, in a namespace read so far or in the one that was asked for."""
+    if ground.goal is not None and ground.ask:
+        ground.namespace(ground.goal)
     for namespace in ground.snapshot.namespaces.values():
         link = namespace.owner_of(address)
         if link is not None:
