@@ -16,6 +16,7 @@ from .errors import CannotLook, WrongQuestion
 from .model import (
     Agreement,
     Endpoint,
+    FindMacvlans,
     FindPeer,
     Need,
     Observation,
@@ -203,6 +204,8 @@ def _needed(needs: Sequence[Need]) -> str:
         return f"the configuration of {need.name}"
     if isinstance(need, FindPeer):
         return f"what {need.namespace} is connected to"
+    if isinstance(need, FindMacvlans):
+        return f"what stands on the interfaces of {need.namespace}"
     return f"the routes of {need.namespace}"
 
 

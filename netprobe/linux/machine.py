@@ -16,8 +16,10 @@ from netprobe.model import (
     AskSet,
     Blind,
     Endpoint,
+    FindMacvlans,
     FindPeer,
     FoundConnection,
+    FoundMacvlans,
     FoundPeer,
     Namespace,
     Need,
@@ -119,6 +121,10 @@ class Machine:
             peer = self._peers.find(need.namespace, need.nsid)
             unasked = tuple(Blind("the names of containers", why) for why in self._directory.containers.heard())
             return replace(snapshot, peers=(*snapshot.peers, FoundPeer(need.namespace, need.nsid, peer)), blind=(*snapshot.blind, *unasked))
+        if isinstance(need, FindMacvlans):
+            self._handle(need.namespace)
+            standing = self._peers.macvlans_on(need.namespace, need.index)
+            return replace(snapshot, macvlans=(*snapshot.macvlans, FoundMacvlans(need.namespace, need.index, standing)))
         if isinstance(need, AskRoute):
             answer = config.ask_route(self._handle(need.namespace), need.query)
             return replace(snapshot, answers=(*snapshot.answers, AskedRoute(need.namespace, need.query, answer)))
@@ -163,6 +169,8 @@ def _blinded(snapshot: Snapshot, need: Need, why: str) -> Snapshot:
     if isinstance(need, FindPeer):
         blind = Blind(f"the namespace that {need.namespace} calls nsid {need.nsid}", why)
         return replace(snapshot, peers=(*snapshot.peers, FoundPeer(need.namespace, need.nsid, None)), blind=(*snapshot.blind, blind))
+    if isinstance(need, FindMacvlans):
+        return replace(snapshot, macvlans=(*snapshot.macvlans, FoundMacvlans(need.namespace, need.index)))
     blind = Blind(f"the kernel's answer in {need.namespace}", why)
     if isinstance(need, AskSet):
         return replace(snapshot, blind=(*snapshot.blind, blind))

@@ -1,4 +1,6 @@
-"""Which namespace is it that another one calls nsid 3? The kernel tells by RTM_GETNSID, for one open candidate at a time.
+"""Which namespace is it that another one calls nsid 3, and which have a macvlan on an interface of this one?
+
+The kernel tells the first by RTM_GETNSID, for one open candidate at a time, and the second by the candidates' own interfaces.
 
 Source: net/core/net_namespace.c (rtnl_net_getid), include/uapi/linux/net_namespace.h.
 """
@@ -9,12 +11,16 @@ import os
 from collections.abc import Iterator, Sequence, Set
 from itertools import islice
 
+from netprobe.errors import NetprobeError
+
 from . import netns
 from .directory import Directory, opened
+from .links import RTM_GETLINK, link_of
 from .names import Found
 from .netlink import BATCH, Netlink, Record, Request
 
 RTM_GETNSID = 90
+MACVLAN = {"attrs": [["IFLA_INFO_KIND", "macvlan"]]}  # a dump can be asked for interfaces of one kind (rtnl_dump_ifinfo)
 UNKNOWN = 0xFFFFFFFF  # -1 of NETNSA_NSID: it has no number
 FIRST = 6
 Place = tuple[Found, netns.Identity]
@@ -53,6 +59,33 @@ class Peers:
             return None
         return self._directory.adopt(fd, found)
 
+    def macvlans_on(self, namespace: str, index: int) -> tuple[str, ...]:
+        """The names of the namespaces that have a macvlan on interface `index` of the open `namespace`."""
+        parent = self._directory.handles[namespace]
+        names: list[str] = []
+        for place in list(self._everywhere()):
+            fd = opened(place[0])
+            if fd is None:
+                continue
+            try:
+                stands = _has_macvlan(fd, parent, index)
+            except (NetprobeError, OSError):
+                continue  # not ours to enter: what stands there is not seen from here
+            finally:
+                os.close(fd)
+            if stands and (name := self._adopted(place)) is not None:
+                names.append(name)
+        return tuple(names)
+
+    def _everywhere(self) -> Iterator[Place]:
+        """Every namespace that can be seen, once."""
+        met: set[netns.Identity] = set()
+        for found in self._directory.candidates():
+            identity = found.identity()
+            if identity is not None and identity not in met:
+                met.add(identity)
+                yield found, identity
+
     def _search(self, asking: str, nsid: int) -> Numbers:
         return numbers_of(self._directory.handles[asking], self._directory.candidates(), {nsid})
 
@@ -79,6 +112,15 @@ def _numbered(netlink: Netlink, batch: Sequence[Found]) -> Iterator[tuple[Place,
     finally:
         for fd in fds.values():
             os.close(fd)
+
+
+def _has_macvlan(there: int, parent: int, index: int) -> bool:
+    """Whether the open namespace `there` has a macvlan on interface `index` of the open namespace `parent`."""
+    with netns.inside(there), Netlink() as netlink:
+        links = [link_of(record) for record in netlink.dump(Request(RTM_GETLINK, attributes=[("IFLA_LINKINFO", MACVLAN)]))]
+        lower = {link.link.nsid for link in links if link.kind == "macvlan" and link.link is not None and link.link.index == index}
+        own = netns.identity(there) == netns.identity(parent)
+        return None in lower if own else bool(lower) and nsids(netlink, [parent])[0] in lower - {None}
 
 
 def nsids(netlink: Netlink, fds: Sequence[int]) -> list[int | None]:

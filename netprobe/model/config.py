@@ -340,6 +340,14 @@ class FoundPeer(Struct, frozen=True):
     peer: str | None
 
 
+class FoundMacvlans(Struct, frozen=True):
+    """The namespaces that have a macvlan on interface `index` of `namespace`, as far as they can be seen from here."""
+
+    namespace: str
+    index: int
+    names: tuple[str, ...] = ()
+
+
 class AskedRoute(Struct, frozen=True):
     """A route query put to the kernel of `namespace`, and its answer; kept so that a recording replays it."""
 
@@ -365,6 +373,7 @@ class Snapshot(Struct, frozen=True):
     answers: tuple[AskedRoute, ...] = ()
     connections: tuple[FoundConnection, ...] = ()
     blind: tuple[Blind, ...] = ()
+    macvlans: tuple[FoundMacvlans, ...] = ()
 
     def __getitem__(self, name: str) -> Namespace:
         return self.namespaces[name]
@@ -390,6 +399,13 @@ class FindPeer(Struct, frozen=True):
     nsid: int
 
 
+class FindMacvlans(Struct, frozen=True):
+    """Predict's request: which namespaces have a macvlan on interface `index` of `namespace`? The kernel tells it the other way only."""
+
+    namespace: str
+    index: int
+
+
 class AskRoute(Struct, frozen=True):
     """Predict's request: what does the kernel's FIB of `namespace` answer to `query`?"""
 
@@ -411,4 +427,4 @@ class AskConnection(Struct, frozen=True):
     flow: Flow
 
 
-Need = ReadNamespace | FindPeer | AskRoute | AskSet | AskConnection
+Need = ReadNamespace | FindPeer | FindMacvlans | AskRoute | AskSet | AskConnection

@@ -6,7 +6,7 @@ from netprobe.model import Link, Namespace, Object, Stage, Stop
 
 from . import prefix
 from .ground import Ground
-from .stop import lost
+from .stop import isolated, lost
 
 
 def explain_silence(ground: Ground, name: str, link: Link, address: str, owner: tuple[str, Link] | None) -> Stop:
@@ -23,10 +23,8 @@ def explain_silence(ground: Ground, name: str, link: Link, address: str, owner: 
             "macvlan-parent-isolated", name, link, Stage.TRANSMIT, text, object=Object("link", link.name, f"{link.name} {link.kind}")
         )
     if link.kind == "macvlan" and link.macvlan_mode in ("private", "vepa") and not _is_gateway(ground.namespace(name), address):
-        mode = f"{link.name} macvlan mode {link.macvlan_mode}"
         text = f"{link.name} in {name} is a macvlan in mode {link.macvlan_mode}: it does not reach its siblings, and nobody else answers"
-        fix = (f"ip link set {link.name} type macvlan mode bridge",)
-        return lost("macvlan-mode-isolated", name, link, Stage.TRANSMIT, text, object=Object("link", link.name, mode), fix=fix)
+        return isolated(name, link, text)
     text = f"nobody on the segment of {name}/{link.name} answers for {address}"
     if owner is not None:
         text = f"{address} is on {owner[0]}/{owner[1].name}, which is not on the segment of {name}/{link.name}"

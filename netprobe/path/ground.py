@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -9,6 +11,7 @@ from netprobe.model import (
     AskConnection,
     AskRoute,
     ConntrackEntry,
+    FindMacvlans,
     FindPeer,
     Flow,
     Leg,
@@ -114,6 +117,22 @@ class Ground:
             return None
         link = self.namespace(there).link(ref.index)
         return (there, link) if link else None
+
+    def all_macvlans_on(self, name: str, link: Link) -> tuple[tuple[str, Link], ...]:
+        """The macvlans that stand on an interface, wherever they are; asks for the namespaces that have some."""
+        found = next((f for f in self.snapshot.macvlans if (f.namespace, f.index) == (name, link.index)), None)
+        if found is None and self.ask:
+            raise Lacking(FindMacvlans(name, link.index))
+        for there in found.names if found is not None else ():
+            self.namespace(there)
+        return tuple(self.macvlans_on(name, link))
+
+    def macvlans_on(self, name: str, link: Link) -> Iterator[tuple[str, Link]]:
+        """The macvlans on an interface in the namespaces read so far (a parent does not list what stands on it)."""
+        for other in self.snapshot.namespaces.values():
+            for each in other.links:
+                if each.kind == "macvlan" and each.link is not None and self.beyond(other.name, each.link) == (name, link):
+                    yield other.name, each
 
     def connections(self, name: str, packet: Packet) -> tuple[ConntrackEntry, ...]:
         """The connections of namespace `name` that a packet with ports used before may belong to."""

@@ -83,12 +83,14 @@ def ask(ground: Ground, name: str, link: Link, address: str, packet: Packet) -> 
     stations: list[Station] = []
     refusals: list[Stop] = []
     unseen = False
+    heard = [(name, link)]
     for branch in segment.transmit(name, link, asked):
         if branch.exit:
             unseen = True
         elif branch.stop is not None:
             refusals.append(replace(branch.stop, proof=(*branch.stop.proof, TUNNELLED)) if branch.tunnelled else branch.stop)
         elif branch.at is not None and branch.at != (name, link):
+            heard.append(branch.at)
             refusals += _loose_tunnel(ground, *branch.at)
             answer(ground, (name, link), branch.at, branch.packet, stations, refusals)
     if stations:
@@ -99,6 +101,8 @@ def ask(ground: Ground, name: str, link: Link, address: str, packet: Packet) -> 
         )
     if unseen:
         return Resolution(None, f"asks the segment beyond {link.name} who has {address}")
+    for there, lower in heard:
+        ground.all_macvlans_on(there, lower)  # where one that nobody has met yet may be the owner
     return Resolution(stop=nobody(ground, name, link, asked, refusals))
 
 

@@ -15,7 +15,7 @@ from . import hooks
 from .branch import BROADCAST, Branch, hop, is_group
 from .bridge import fdb_lookup, misled, no_flood, not_let_in, port_object, reopen, settings, state_of, swallowed, turned_back
 from .ground import Ground, Packet
-from .stop import link_down, link_object, lost
+from .stop import isolated, link_down, link_object, lost
 from .tracking import connection
 from .trail import Trail
 
@@ -250,7 +250,10 @@ class Segment:
         if mac == parent.mac:
             text = f"{link.name} is a macvlan on {there}/{parent.name}: the two cannot talk to each other"
             return (Branch((), packet, stop=lost("macvlan-parent-isolated", name, link, Stage.TRANSMIT, text)),)
-        siblings = [(n, s) for n, s in self._macvlans_on(there, parent) if (n, s.index) != (name, link.index)]
+        siblings = [(n, s) for n, s in self.ground.all_macvlans_on(there, parent) if (n, s.index) != (name, link.index)]
+        barred = next((each for each in siblings if each[1].mac == mac), None)
+        if barred is not None and (loner := next((e for e in ((name, link), barred) if e[1].macvlan_mode != "bridge"), None)):
+            return (_gone_by_the_parent(loner, lower, packet),)
         if link.macvlan_mode == "bridge":
             near = [
                 b
@@ -261,10 +264,6 @@ class Segment:
             if near and not is_group(mac):
                 return tuple(near)
             return (*near, *self.transmit(there, parent, packet, depth=depth))
-        barred = next((s for n, s in siblings if s.mac == mac), None)
-        if barred is not None:
-            text = f"{link.name} is a macvlan in mode {link.macvlan_mode}: it does not reach its sibling {barred.mac}"
-            return (Branch((), packet, stop=lost("macvlan-mode-isolated", name, link, Stage.TRANSMIT, text)),)
         return self.transmit(there, parent, packet, depth=depth)
 
     def _sibling(self, name: str, link: Link, packet: Packet) -> tuple[Branch, ...]:
@@ -272,16 +271,9 @@ class Segment:
             return (Branch((), packet, stop=link_down(name, link, Stage.RECEIVE)),)
         return (self._take_up(name, link, packet, packet),)
 
-    def _macvlans_on(self, name: str, parent: Link) -> Iterator[tuple[str, Link]]:
-        """The macvlans on `parent` in the namespaces read so far (a parent does not list what stands on it)."""
-        for other in self.ground.snapshot.namespaces.values():
-            for link in other.links:
-                if link.kind == "macvlan" and link.link is not None and self.ground.beyond(other.name, link.link) == (name, parent):
-                    yield other.name, link
-
     def _macvlans_above(self, name: str, link: Link, packet: Packet) -> Iterator[Branch]:
         mac = packet.flow.dst_mac or BROADCAST
-        for there, above in self._macvlans_on(name, link):
+        for there, above in self.ground.macvlans_on(name, link):
             if is_group(mac) or above.mac == mac:
                 yield from self._sibling(there, above, packet)
 
@@ -306,6 +298,13 @@ class Segment:
         """Whether the device would silently discard the frame (is_skb_forwardable; VLAN tag room of 4 bytes)."""
         size = packet.flow.length or 0
         return size > link.mtu + 4 and not packet.fragments
+
+
+def _gone_by_the_parent(loner: tuple[str, Link], parent: tuple[str, Link], packet: Packet) -> Branch:
+    """A frame between two macvlans of which one takes none from its siblings: it goes out into the world, and nobody there wants it."""
+    here = hop(*parent, Stage.TRANSMIT, packet, bound="out")
+    text = f"{loner[1].name} in {loner[0]} is a macvlan in mode {loner[1].macvlan_mode}: frames between it and its siblings leave by"
+    return Branch((here,), packet, stop=isolated(*loner, f"{text} {parent[0]}/{parent[1].name} and do not come back"))
 
 
 def _too_long_for(name: str, link: Link, packet: Packet) -> Stop:

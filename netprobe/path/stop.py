@@ -36,3 +36,10 @@ def not_in_bridge(name: str, port: Link, text: str) -> Stop:
     """A veth (or tunnel) end that should be a bridge port and is none."""
     return lost("port-not-in-bridge", name, port, Stage.BRIDGE, text, object=Object("link", port.name, f"{port.name} has no master"),
                 fix=(f"ip link set {port.name} master BRIDGE",))  # fmt: skip
+
+
+def isolated(name: str, link: Link, text: str) -> Stop:
+    """A macvlan that its siblings on the same parent cannot reach (macvlan_queue_xmit)."""
+    mode = Object("link", link.name, f"{link.name} macvlan mode {link.macvlan_mode}")
+    fix = (f"ip link set {link.name} type macvlan mode bridge",)
+    return lost("macvlan-mode-isolated", name, link, Stage.TRANSMIT, text, object=mode, fix=fix)
