@@ -165,7 +165,7 @@ def source_for(namespace: Namespace, decision: Decision, dst: str) -> str | None
     if decision.type == "local":
         return dst
     index = decision.leg.index if decision.leg else None
-    wanted = decision.leg.via if decision.leg and decision.leg.via else dst
+    wanted = decision.leg.via if decision.leg and decision.leg.via and ":" not in dst else dst  # IPv6 looks at the destination only
     return select_address(namespace, index, wanted)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -250,15 +248,12 @@ def _stop(place: Place, ruling: Ruling) -> Stop:
     return Stop(code, place, f"{decision.object.id} {what}", decision.object, (_remove(decision),))
 
 
-_SPOOFING = re.compile(r"-s ! [0-9a-f]{1,2}:|! -s [0-9a-f]{1,2}:|ether saddr (?:!=|vmap|@)")  # only certain stations may send
-
-
 def _asking(ruling: Ruling, decision: Decision) -> str | None:
     """The code for a rule that is about ARP, neighbour discovery or stations; one that drops any packet is just a filter."""
     said = decision.object.text.lower()
     if ruling.packet.flow.protocol is Protocol.ARP and (decision.family == "arp" or "arp" in said):
         return "arp-filtered"
-    if (decision.family == "netdev" and "ether saddr" in said) or (decision.family == "bridge" and _SPOOFING.search(said)):
+    if decision.family == "netdev" and "ether saddr" in said:
         return "mac-not-allowed"
     if ruling.packet.flow.protocol is Protocol.ND and any(word in said for word in ("icmpv6", "nd-", "neighbo")):
         return "nd-filtered"

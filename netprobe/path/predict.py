@@ -12,6 +12,7 @@ from netprobe.model import (
     Object,
     Place,
     Probe,
+    RouteAnswer,
     RouteQuery,
     Snapshot,
     Stage,
@@ -19,7 +20,7 @@ from netprobe.model import (
     Walk,
 )
 
-from . import addressing, endings, exchange, fib, routing, stack
+from . import addressing, endings, exchange, fib, prefix, routing, stack
 from .ground import Ground, Lacking, Packet
 from .prediction import Prediction
 from .segment import Segment
@@ -114,7 +115,7 @@ def _with_source(ground: Ground, probe: Probe) -> Probe | Prediction:
     routed = (Routed(name, Leg.REQUEST, decision, "", dst),)
     if decision.error is not None:
         return Prediction(probe, Walk((), End.DROP, routing.refuse_output(namespace, blank, decision)), routed=routed)
-    src = fib.source_for(namespace, decision, dst)
+    src = _chosen(ground.kernel_route(name, asked), dst) or fib.source_for(namespace, decision, dst)
     if src is None:
         link = namespace.link(decision.leg.index) if decision.leg else None
         kind = "IPv6" if ":" in dst else "IPv4"
@@ -125,6 +126,12 @@ def _with_source(ground: Ground, probe: Probe) -> Probe | Prediction:
         stop = (addressing.refused(namespace, 6) if ":" in dst else None) or nothing
         return Prediction(probe, Walk((), End.DROP, stop), routed=routed)
     return replace(probe, source=replace(probe.source, address=src))
+
+
+def _chosen(answer: RouteAnswer | None, dst: str) -> str | None:
+    """The source that the kernel says it would take; of an IPv6 link-local one no router would take the packet."""
+    source = answer.source if answer is not None and answer.error is None else None
+    return None if source is not None and prefix.is_link_local(source) and not prefix.is_link_local(dst) else source
 
 
 def _interface(ground: Ground, probe: Probe) -> int | None:

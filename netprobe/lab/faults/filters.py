@@ -358,7 +358,7 @@ _QUEUES_AND_PROGRAMS: tuple[Fault, ...] = (
                 "-s ! 0?2:42:ac:11:0?0:77.* -j DROP",
             ),
         ),
-        Expected("mac-not-allowed", "host", None, "request", "ebtables filter FORWARD 1"),
+        Expected("filtered-by-rule", "host", None, "request", "ebtables filter FORWARD 1"),
     ),
     Fault(
         "port-locked",
