@@ -46,28 +46,28 @@ class Candidate(Struct, frozen=True):
     mended: Namespace
 
 
-def root(snapshot: Snapshot, prediction: Prediction, *, beyond: bool = False, only: str | None = None) -> Candidate | None:
+def root(snapshot: Snapshot, prediction: Prediction, *, beyond: bool = False, only: tuple[str, ...] = ()) -> Candidate | None:
     """The object behind a loss, or None when changing no single one would help.
 
     `beyond`: the packet left to where nobody can be seen, so that only a mended way to a visible end proves anything.
-    `only` considers candidates of one code.
+    `only` considers candidates of these codes.
     """
     probe = prediction.probe
     bare = replace(snapshot, answers=())  # what the kernel said holds for the network as it is, not for one that is mended
     as_it_is = predict(bare, probe, ask=False)
-    if isinstance(as_it_is, Prediction) and _passes(as_it_is):
+    if isinstance(as_it_is, Prediction) and _passes(as_it_is, beyond):
         return None  # the model alone would let it pass: that a change does so too proves nothing
     for candidate in candidates(snapshot, prediction):
-        if only is not None and candidate.stop.code != only:
+        if only and candidate.stop.code not in only:
             continue
         outcome = predict(bare.with_namespace(candidate.mended), _unsourced(probe, candidate), ask=False)
-        if isinstance(outcome, Prediction) and _passes(outcome) and (not beyond or outcome.request.end is End.DELIVER):
+        if isinstance(outcome, Prediction) and _passes(outcome, beyond):
             return candidate
     return None
 
 
-def _passes(outcome: Prediction) -> bool:
-    return outcome.stop is None and outcome.reply is not None
+def _passes(outcome: Prediction, beyond: bool = False) -> bool:
+    return outcome.stop is None and outcome.reply is not None and (not beyond or outcome.request.end is End.DELIVER)
 
 
 def proxied(snapshot: Snapshot, prediction: Prediction) -> Stop | None:

@@ -26,14 +26,17 @@ _UNHEARD = {"neigh-no-answer", "arp-suppressed"}
 
 def root(snapshot: Snapshot, probe: Probe, prediction: Prediction, stop: Stop) -> tuple[Stop, Leg | None]:
     """The root behind `stop`, the predicted end, and the leg it counts to (None: as predicted)."""
-    if (hint := counterfactual.root(snapshot, prediction, only="route-wrong-src")) is not None:
+    if (hint := counterfactual.root(snapshot, prediction, only=("route-wrong-src",))) is not None:
         return hint.stop, hint.leg
     if (found := addressing.root(snapshot, prediction, stop)) is not None:
         return found, None
     if (found := mistranslation.root(snapshot, prediction, stop)) is not None:
         return found, None
-    if stop.code == "forwarding-off" and (found := _no_router(snapshot, prediction, stop)) is not None:
-        return found, None
+    if stop.code == "forwarding-off":
+        if (misled := counterfactual.root(snapshot, prediction, only=("addr-duplicate", "neigh-wrong-entry"))) is not None:
+            return misled.stop, misled.leg
+        if (found := _no_router(snapshot, prediction, stop)) is not None:
+            return found, None
     if stop.code == "no-route" and (found := _went_with_its_link(snapshot, prediction, stop)) is not None:
         return found, None
     if stop.code == "ttl-expired" and (found := _short_lived(snapshot, probe, prediction, stop)) is not None:
