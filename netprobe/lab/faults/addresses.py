@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netprobe.lab.changes import SetSysctl
+from netprobe.lab.crafted import AnnounceRouter
 
 from .fault import Expected, Fault
 from .networks import OFFICES
@@ -81,6 +82,17 @@ ADDRESSES: tuple[Fault, ...] = (
         given=(SetSysctl("host", "net.ipv4.neigh.docker0.locktime", "0"),),
     ),
     Fault(
+        "gateway-address-taken",
+        "c1 took the gateway's address and announced it to c2: c1 is no router",
+        ("trace", "c2", "8.8.8.8"),
+        (
+            address("c1", "eth0", "172.17.0.1/16"),
+            tool("c2", "ip netns exec c1 arping -U -c1 -I eth0 172.17.0.1", "ip neigh show 172.17.0.1", "02:42:ac:11:00:02"),
+        ),
+        Expected("addr-duplicate", "c1", "eth0", "request", "172.17.0.1/16 dev eth0"),
+        given=(SetSysctl("c2", "net.ipv4.neigh.eth0.locktime", "0"),),
+    ),
+    Fault(
         "duplicate-found-by-dad",
         "c1's new IPv6 address is c2's: duplicate address detection refused it",
         ("trace", "c1", "2001:4860:4860::8888"),
@@ -109,5 +121,17 @@ ADDRESSES: tuple[Fault, ...] = (
         ("trace", "c1", "2001:4860:4860::8888"),
         (SetSysctl("host", "net.ipv6.conf.docker0.disable_ipv6", "1"),),
         Expected("ipv6-disabled", "host", "docker0", "request", "net.ipv6.conf.docker0.disable_ipv6"),
+    ),
+    Fault(
+        "container-turned-router",
+        "red took its IPv6 route from advertisements, and lost it when forwarding was switched on",
+        ("trace", "red", "2001:4860:4860::8888"),
+        (SetSysctl("red", "net.ipv6.conf.all.forwarding", "1"),),
+        Expected("ra-not-accepted", "red", None, "request", "net.ipv6.conf.eth0.accept_ra"),
+        given=(
+            tool("red", "ip -6 route del default", "ip -6 route show default", "via fd00:10::1", absent=True),
+            SetSysctl("red", "net.ipv6.conf.eth0.accept_ra", "1"),
+            AnnounceRouter("host", "br0", "red"),
+        ),
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netprobe.lab.changes import DropForwarded
+from netprobe.lab.crafted import DropByTc, DropByXdp
 from netprobe.lab.tutorial import C1_PORT, C2_PORT
 
 from .fault import Expected, Fault
@@ -314,6 +315,24 @@ _QUEUES_AND_PROGRAMS: tuple[Fault, ...] = (
         ),
         Expected("diverted-by-tc", "host", C1_PORT, "request", f"{C1_PORT} ingress"),
         foreseen=False,
+    ),
+    Fault(
+        "tc-drops",
+        "a traffic control program at red's port drops everything that comes in",
+        _OUT,
+        (tool("host", "tc qdisc add dev veth0 clsact", "tc qdisc show dev veth0", "clsact"), DropByTc("host", "veth0")),
+        Expected("filtered-by-tc", "host", "veth0", "request", "veth0 ingress"),
+        foreseen=False,
+        privileged=True,
+    ),
+    Fault(
+        "xdp-drops",
+        "an XDP program before red's port drops everything",
+        _OUT,
+        (DropByXdp("host", "veth0"),),
+        Expected("filtered-by-xdp", "host", "veth0", "request", "veth0 xdp"),
+        foreseen=False,
+        privileged=True,
     ),
     Fault(
         "queue-without-room",

@@ -93,6 +93,19 @@ ROUTES: tuple[Fault, ...] = (
         OFFICES,
     ),
     Fault(
+        "vpn-client-died",
+        "a VPN client died and left its tunnel device and its route to 8.8.8.0/24 behind",
+        _OUT,
+        (
+            tool("host", "ip tuntap add dev tun0 mode tun", "ip link show tun0", "tun0"),
+            tool("host", "ip link set tun0 up", "ip link show tun0", r"<.*\bUP\b.*>"),
+            address("host", "tun0", "10.200.0.1/24"),
+            route("host", "8.8.8.0/24 dev tun0"),
+        ),
+        Expected("route-via-dead-device", "host", "tun0", "request", "8.8.8.0/24 dev tun0"),
+        privileged=True,  # /dev/net/tun is not everybody's everywhere
+    ),
+    Fault(
         "docker-network-overlaps",
         "a Docker network was given 8.8.8.0/24, which the host now looks for on docker0",
         _OUT,

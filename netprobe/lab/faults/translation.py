@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netprobe.lab.changes import StopMasquerading
+from netprobe.lab.crafted import FillConnections
 
 from .fault import Expected, Fault
 from .networks import PUBLISHED
@@ -190,5 +191,12 @@ TRANSLATION: tuple[Fault, ...] = (
             no_address("c2", "eth0", "172.17.0.3/16"),
             tool("c2", "ip route replace default via 172.17.0.1 dev eth0 onlink", "ip route", "default via 172.17.0.1 dev eth0 onlink"),
         ),
+    ),
+    Fault(
+        "table-full",
+        "the host's connection tracking table is full of connections that last",
+        _OUT,
+        (FillConnections("host"),),
+        Expected("conntrack-full", "host", None, "request", "net.netfilter.nf_conntrack_max"),
     ),
 )
