@@ -77,6 +77,7 @@ class Hop(Struct, frozen=True):
     `observed` None: no sensor there; False: a sensor was armed there and saw nothing. `time_ns` counts from the send.
     `bound` is the side of the interface on which a tap sees the packet ("in", "out"), None for a place without a tap.
     `suspects` lie between the hop before and this one: what may stop the packet there, though nobody can tell by reading it.
+    `reached` False: it lies behind the place where the packet ended, and is shown as the way that is still to go.
     """
 
     n: int
@@ -92,6 +93,7 @@ class Hop(Struct, frozen=True):
     note: str = ""
     bound: str | None = None
     suspects: tuple[Stop, ...] = ()
+    reached: bool = True
 
     @property
     def place(self) -> Place:

@@ -54,8 +54,10 @@ def exchange(ground: Ground, probe: Probe) -> Exchange:
     stations: list[tuple[Branch, Station]] = []
     refusals: list[Stop] = []
     exits: list[Branch] = []
+    heard: list[tuple[str, Link]] = []
     for branch in Segment(ground).transmit(name, link, request):
         if branch.at is not None and branch.at != (name, link):
+            heard.append(branch.at)
             found: list[Station] = []
             neighbour.answer(ground, (name, link), branch.at, branch.packet, found, refusals)
             stations += [(branch, station) for station in found]
@@ -68,7 +70,7 @@ def exchange(ground: Ground, probe: Probe) -> Exchange:
         return Exchange(_delivered(branch, station), _back(ground, (name, link), branch, request), link.name)
     if exits:
         return Exchange(_numbered(exits[0], End.EXIT), _from_outside(ground, (name, link), exits[0], request), link.name)
-    return _unanswered(ground, name, link, request, refusals)
+    return _unanswered(ground, (name, link), request, refusals, heard)
 
 
 def _numbered(branch: Branch, end: End, stop: Stop | None = None) -> Walk:
@@ -110,9 +112,10 @@ def _home(asker: tuple[str, Link], branches: Sequence[Branch]) -> Walk:
     return _numbered(home, End.DROP, stop)
 
 
-def _unanswered(ground: Ground, name: str, link: Link, request: Packet, refusals: list[Stop]) -> Exchange:
+def _unanswered(ground: Ground, asker: tuple[str, Link], request: Packet, refusals: list[Stop], heard: list[tuple[str, Link]]) -> Exchange:
+    name, link = asker
     hop = Hop(1, name, link.name, Stage.TRANSMIT, request.flow, bound="out", note="asks everybody on the segment")
-    stop = silence.nobody(ground, name, link, request, refusals)
+    stop = silence.nobody(ground, asker, request, refusals, heard)
     return Exchange(Walk((hop,), End.DROP, stop), device=link.name)
 
 

@@ -19,6 +19,7 @@ from .trail import Routed
 PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "fc00::/7")
 _NO_WAY_BACK = {"no-route", "neigh-no-answer", "route-unreachable", "route-wrong-nexthop", "route-loop", "ttl-expired", "martian-source"}
 _DEAD = {"neigh-no-answer", "no-route", "port-closed", "listener-wrong-address", "route-wrong-nexthop", "forwarding-off"}
+_INSIDE = ("bridge", "vxlan", "geneve", "tun", "wireguard", "gre", "ipip", "sit")  # to other containers, or to other hosts of a cluster
 _SOURCE = ("snat", "masquerade")
 
 
@@ -98,7 +99,7 @@ def _untranslated(snapshot: Snapshot, prediction: Prediction, router: Routed, so
         by = bypass.object.id if bypass.object else "a rule"
         text = f"{by} of {namespace.name} exempts the packet from connection tracking, and so {passed_over.object.id} never translates it"
         return Stop("nat-bypassed", bypass.place, text, bypass.object, (), (passed_over.object.text, *proof))
-    if passed_over is None and not _expects_translation(router, prediction):
+    if passed_over is None and not _expects_translation(router, out, prediction):
         return None
     if passed_over is not None:
         id = passed_over.object.id
@@ -112,10 +113,11 @@ def _untranslated(snapshot: Snapshot, prediction: Prediction, router: Routed, so
     return Stop("nat-missing", place, text, object, _masquerade(source, out), proof)
 
 
-def _expects_translation(router: Routed, prediction: Prediction) -> bool:
-    """Whether a private source should not leave as it is: towards the world, or out of the segment of a host's own bridge."""
+def _expects_translation(router: Routed, out: Link | None, prediction: Prediction) -> bool:
+    """Whether a private source should not leave as it is: towards the world, or out of a host whose own bridge it comes from."""
     target = prediction.request.hops[-1].flow.dst if prediction.request.hops else prediction.probe.destination.address or ""
-    return not _is_private(target) or (router.iif is not None and router.iif.kind == "bridge")
+    leaves = out is not None and out.kind not in _INSIDE
+    return not _is_private(target) or (leaves and router.iif is not None and router.iif.kind == "bridge")
 
 
 def _is_private(address: str) -> bool:

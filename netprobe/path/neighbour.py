@@ -27,7 +27,7 @@ from .branch import BROADCAST
 from .claims import Station, claims, noarp
 from .ground import Ground, Packet
 from .segment import Segment
-from .silence import TUNNELLED, nobody
+from .silence import ANSWERED, TUNNELLED, nobody
 from .stop import lost, not_in_bridge
 
 _USABLE = {"permanent", "reachable", "stale", "delay", "probe", "noarp"}
@@ -83,7 +83,7 @@ def ask(ground: Ground, name: str, link: Link, address: str, packet: Packet) -> 
     stations: list[Station] = []
     refusals: list[Stop] = []
     unseen = False
-    heard = [(name, link)]
+    heard = []
     for branch in segment.transmit(name, link, asked):
         if branch.exit:
             unseen = True
@@ -101,9 +101,9 @@ def ask(ground: Ground, name: str, link: Link, address: str, packet: Packet) -> 
         )
     if unseen:
         return Resolution(None, f"asks the segment beyond {link.name} who has {address}")
-    for there, lower in heard:
+    for there, lower in ((name, link), *heard):
         ground.all_macvlans_on(there, lower)  # where one that nobody has met yet may be the owner
-    return Resolution(stop=nobody(ground, name, link, asked, refusals))
+    return Resolution(stop=nobody(ground, (name, link), asked, refusals, heard))
 
 
 def _loose_tunnel(ground: Ground, name: str, link: Link) -> tuple[Stop, ...]:
@@ -170,7 +170,7 @@ def answer(
         return
     stop, suspects = _answer_arrives(ground, at, asker, request)
     if stop is not None:
-        refusals.insert(0, stop)
+        refusals.insert(0, replace(stop, proof=(*stop.proof, ANSWERED)))
         return
     stations.append(replace(concerned, suspects=(*request.suspects, *suspects)))
 

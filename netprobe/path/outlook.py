@@ -7,7 +7,7 @@ from itertools import takewhile
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netprobe.model import Agreement, Cause, Hop, Leg, Need, Probe, Report, Snapshot, Verdict
+from netprobe.model import Agreement, Cause, Hop, Leg, Need, Place, Probe, Report, Snapshot, Stage, Verdict
 
 from .diagnose import Explain, diagnose
 from .mend import mend
@@ -27,7 +27,7 @@ def with_outlook(report: Report, snapshot: Snapshot, explain: Explain) -> Report
     if not _is_open(report):
         return report
     found = _look(report, snapshot, explain)
-    request = _not_reached(report.path.request, found.way) if report.direction is Leg.REQUEST else report.path.request
+    request = _to_the_end(report, found.way) if report.direction is Leg.REQUEST else report.path.request
     notes = (*report.notes, *([_note(len(found.causes))] if found.passes else []))
     return replace(report, blockers=found.causes, notes=notes, path=replace(report.path, request=request))
 
@@ -41,13 +41,25 @@ def _is_open(report: Report) -> bool:
     return bool(report.causes) and report.agreement is not Agreement.DISAGREE and report.verdict is not Verdict.REACHABLE
 
 
-def _not_reached(hops: tuple[Hop, ...], way: tuple[Hop, ...]) -> tuple[Hop, ...]:
-    """The request's hops with those behind its end, as the mended model has them: where the packet did not get."""
+def _to_the_end(report: Report, way: tuple[Hop, ...]) -> tuple[Hop, ...]:
+    """The request's hops, and behind them those of the mended model: up to the place of the cause, and where the packet did not get.
+
+    A packet that nobody answers for stays where it is, wherever the reason is.
+    """
+    hops, cause = report.path.request, report.causes[0].place
     shared = sum(1 for _ in takewhile(lambda pair: pair[0].place == pair[1].place, zip(hops, way, strict=False)))
     if len(hops) - shared > 1:  # the mended way is another one
         return hops
-    missed = [replace(hop, observed=None, time_ns=None, suspects=(), note="not reached") for hop in way[shared:]]
-    return tuple(replace(hop, n=n) for n, hop in enumerate((*hops, *missed), 1))
+    beyond = [replace(hop, observed=None, time_ns=None, suspects=()) for hop in way[shared:]]
+    stays = bool(hops) and (hops[-1].stage is Stage.NEIGHBOUR or _at(hops[-1], cause))
+    found = next((i for i, hop in enumerate(beyond) if _at(hop, cause)), 0)
+    end = 0 if stays else found + (bool(beyond) and _at(beyond[found], cause) and beyond[found].bound == "in")
+    unreached = [replace(hop, reached=False, note="not reached") for hop in beyond[end:]]
+    return tuple(replace(hop, n=n) for n, hop in enumerate((*hops, *beyond[:end], *unreached), 1))
+
+
+def _at(hop: Hop, cause: Place) -> bool:
+    return (hop.namespace, hop.interface) == (cause.namespace, cause.interface)
 
 
 class _Outlook(Struct, frozen=True):

@@ -54,6 +54,8 @@ def root(snapshot: Snapshot, probe: Probe, prediction: Prediction, stop: Stop) -
         candidate = counterfactual.root(snapshot, prediction)
         if candidate is not None:
             return candidate.stop, candidate.leg
+    if _came_back(prediction, stop) and (sent := _last_routed(prediction, but=stop.place.namespace)) is not None:
+        return _by_route(snapshot, sent, replace(stop, code="route-loop", place=Place(sent.namespace, None, Stage.ROUTE))), None
     return _strayed(snapshot, prediction, stop) or stop, None
 
 
@@ -146,18 +148,28 @@ def _looping(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> tuple[St
     candidate = counterfactual.root(snapshot, prediction)
     if candidate is not None:
         return replace(candidate.stop, code="route-loop", proof=(stop.text,)), candidate.leg
-    last = next((r for r in reversed(prediction.routed) if r.decision.route is not None), None)
-    if last is None or last.decision.route is None:
-        return stop, None
+    last = _last_routed(prediction)
+    return (_by_route(snapshot, last, stop) if last is not None else stop), None
+
+
+def _last_routed(prediction: Prediction, but: str | None = None) -> Routed | None:
+    return next((r for r in reversed(prediction.routed) if r.decision.route is not None and r.namespace != but), None)
+
+
+def _by_route(snapshot: Snapshot, last: Routed, stop: Stop) -> Stop:
+    """A loop, by the route that closes it."""
+    assert last.decision.route is not None
     link = snapshot[last.namespace].link(last.decision.leg.index) if last.decision.leg else None
     named = describe(last.decision.route, last.decision.leg, link.name if link else None)
-    return replace(stop, object=Object("route", named, named), text=f"{stop.text}: {last.namespace} routes {last.dst} by {named}"), None
+    text = f"{stop.text}: {last.namespace} routes {last.dst} by {named}"
+    fix = (f"ip{' -6' if ':' in last.dst else ''} route del {named}",)
+    return replace(stop, object=Object("route", named, named), text=text, fix=fix)
 
 
 def _came_back(prediction: Prediction, stop: Stop) -> bool:
-    """Whether a router sent the packet back to where it came from, which refuses it as a martian of its own."""
-    walk = prediction.request if prediction.request.stop is not None else prediction.reply
-    return stop.code == "martian-source" and walk is not None and bool(walk.hops) and walk.hops[0].namespace == stop.place.namespace
+    """Whether a router sent the packet back to where it has been, which refuses it as a martian of its own."""
+    been = [r.namespace for r in prediction.routed if r.leg is prediction.leg]
+    return stop.code == "martian-source" and stop.place.namespace in been[:-1]
 
 
 def root_outside(snapshot: Snapshot, prediction: Prediction) -> tuple[Stop | None, Leg | None]:

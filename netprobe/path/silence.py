@@ -17,24 +17,30 @@ from .ground import Ground, Packet
 from .segment import Segment
 from .stop import link_down
 
+ANSWERED = "the owner answers; it is the answer that is lost"
 TUNNELLED = "the way to the other end of the segment leads through a tunnel"
 
 
-def nobody(ground: Ground, name: str, link: Link, asked: Packet, refusals: list[Stop]) -> Stop:
-    """Why nobody answers: what keeps the owner silent or the request from it, if there is an owner; else that there is none."""
-    address = asked.flow.dst
-    silent = [s for s in refusals if s.code in _SILENCING or TUNNELLED in s.proof]
+def nobody(ground: Ground, asker: tuple[str, Link], asked: Packet, refusals: list[Stop], heard: list[tuple[str, Link]]) -> Stop:
+    """Why nobody answers: what keeps the owner silent or the request from it, if there is an owner; else that there is none.
+
+    `refusals` are the ends of copies of the request, `heard` the interfaces that got one.
+    """
+    (name, link), address = asker, asked.flow.dst
+    silent = [s for s in refusals if s.code in _SILENCING or {TUNNELLED, ANSWERED} & {*s.proof}]
     if silent:
         return silent[0]
     barred = [s for s in refusals if s.code in _BARRING and (_entry_barred(s, refusals) or _owner_behind(ground, s, asked))]
     if barred:
         return barred[0]
+    from .bare import without_address
     from .elsewhere import explain_silence, strayed
 
     owner = _owner(ground, address) or strayed(ground, name, link, address)
     if owner is not None and not owner[1].up:
         return link_down(owner[0], owner[1], Stage.ARP)
-
+    if owner is None and (bare := without_address(ground, name, address, heard)) is not None:
+        return bare
     return explain_silence(ground, name, link, address, owner)
 
 

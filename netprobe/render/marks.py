@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import Enum
 
+from msgspec.structs import replace
+
 from netprobe.model import Agreement, Flow, Hop, Leg, Place, Report, Stage, Verdict
 
 from .words import translations
@@ -34,11 +36,13 @@ def hops(report: Report, leg: Leg) -> tuple[Hop, ...]:
         or (path and path[-1].stage is Stage.EXIT)
     ):
         return path
-    here = (path[-1].namespace if path else _start(report, leg)) == place.namespace
-    if not here or any(_decides(hop.place, place) for hop in path) or any(hop.observed is False for hop in path[last_seen(path) + 1 :]):
+    went = tuple(hop for hop in path if hop.reached)
+    here = (went[-1].namespace if went else _start(report, leg)) == place.namespace
+    if not here or any(_decides(hop.place, place) for hop in went) or any(hop.observed is False for hop in went[last_seen(went) + 1 :]):
         return path
-    flow = path[-1].flow if path else _unsent(report)
-    return (*path, Hop(len(path) + 1, place.namespace or "?", place.interface, place.stage, flow))
+    flow = went[-1].flow if went else _unsent(report)
+    died = Hop(0, place.namespace or "?", place.interface, place.stage, flow)
+    return tuple(replace(hop, n=n) for n, hop in enumerate((*went, died, *path[len(went) :]), 1))
 
 
 def _cause_place(report: Report) -> Place | None:
@@ -91,7 +95,7 @@ def lost_at(report: Report, leg: Leg) -> int | None:
     (a cause at no hop of the path, such as a route, counts for the first hop of its namespace in between); where these two are
     neighbours there is no other choice. A predicted way that ends short of an arrival ends with the hop that stops it.
     """
-    path = hops(report, leg)
+    path = tuple(hop for hop in hops(report, leg) if hop.reached)
     if leg is not broken_leg(report) or not path or report.verdict is Verdict.UNDETERMINED:
         return None
     if report.verdict is Verdict.INTERMITTENT:
@@ -145,6 +149,11 @@ def _shows(hop: Place, cause: Place) -> bool:
 def marks(report: Report, leg: Leg) -> tuple[Mark, ...]:
     """The fate of each hop of one direction."""
     path = hops(report, leg)
+    went = path[: sum(hop.reached for hop in path)]
+    return (*_went(report, leg, went), *[Mark.NOT_REACHED] * (len(path) - len(went)))
+
+
+def _went(report: Report, leg: Leg, path: tuple[Hop, ...]) -> tuple[Mark, ...]:
     if report.agreement is Agreement.PREDICTED_ONLY:
         return _expected(path, lost_at(report, leg))
     if leg is broken_leg(report) and report.verdict is not Verdict.INTERMITTENT:

@@ -11,6 +11,8 @@ from faults.diagnosis import diagnosis, everything, expected
 from netprobe import codec
 from netprobe.engine import replay
 from netprobe.lab.faults import FAULTS, Fault
+from netprobe.model import Leg
+from netprobe.render.marks import Mark, hops, marks
 from netprobe.saved import load
 
 FOLDER = Path(__file__).with_name("recordings")
@@ -25,6 +27,21 @@ def test_a_recording_is_diagnosed_as_the_lab_was(fault: Fault) -> None:
     said = json.loads(codec.report_to_json(replay(run).report))
     assert diagnosis(said, fault.expected) == expected(fault.expected), said["summary"]
     assert everything(said) == everything(json.loads(codec.report_to_json(recorded)))
+
+
+@pytest.mark.parametrize("fault", [pytest.param(fault, id=fault.name) for fault in FAULTS if fault.expected.verdict == "unreachable"])
+def test_nothing_passes_behind_the_loss(fault: Fault) -> None:
+    """As people read it: what lies behind is not reached, or was not seen there."""
+    _, run = load(str(FOLDER / f"{fault.name}.pcapng"))
+    assert run is not None
+    report = replay(run).report
+    for leg in Leg:
+        fates = marks(report, leg)
+        behind = fates[fates.index(Mark.LOST) + 1 :] if Mark.LOST in fates else ()
+        assert not {Mark.PASSED, Mark.TRANSLATED} & {*behind}
+        missed = [mark for hop, mark in zip(hops(report, leg), fates, strict=True) if not hop.reached]
+        assert {*missed} <= {Mark.NOT_REACHED}
+        assert list(fates[len(fates) - len(missed) :]) == missed
 
 
 def test_there_is_one_for_each_fault_and_no_other() -> None:

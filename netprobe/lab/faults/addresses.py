@@ -6,8 +6,8 @@ from netprobe.lab.changes import SetSysctl
 from netprobe.lab.crafted import AnnounceRouter
 
 from .fault import Expected, Fault
-from .networks import OFFICES
-from .steps import address, no_address, route, tool
+from .networks import OFFICES, PUBLISHED
+from .steps import address, forgotten, no_address, route, tool
 
 _ACROSS = ("trace", "pc", "10.2.0.10")
 
@@ -25,6 +25,21 @@ ADDRESSES: tuple[Fault, ...] = (
         ("trace", "c1", "8.8.8.8"),
         (no_address("host", "docker0", "172.17.0.1/16"),),
         Expected("addr-missing", "host", "docker0", "reply", "dev docker0"),
+    ),
+    Fault(
+        "far-container-without-address",
+        "c2 has lost its IPv4 address, and c1 asks for it",
+        ("trace", "c1", "172.17.0.3"),
+        (no_address("c2", "eth0", "172.17.0.3/16"), *forgotten(("c1", "eth0"), ("host", "docker0"))),
+        Expected("addr-missing", "c2", "eth0", "request", "dev eth0"),
+    ),
+    Fault(
+        "gateway-lost-its-address",
+        "docker0 has lost its address, for whose network the host has rules",
+        ("trace", "c1", "8.8.8.8"),
+        (no_address("host", "docker0", "172.17.0.1/16"), *forgotten(("c1", "eth0"), ("c2", "eth0"))),
+        Expected("addr-missing", "host", "docker0", "request", "dev docker0"),
+        PUBLISHED,
     ),
     Fault(
         "address-of-another-network",

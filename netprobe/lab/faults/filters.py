@@ -8,7 +8,7 @@ from netprobe.lab.tutorial import C1_PORT, C2_PORT
 
 from .fault import Expected, Fault
 from .networks import OFFICES, OVERLAY, PUBLISHED
-from .steps import iptables, nft, port, tool
+from .steps import forgotten, iptables, nft, port, tool
 
 _OUT = ("trace", "red", "8.8.8.8")
 _PEER = ("trace", "c1", "172.17.0.3")
@@ -187,6 +187,14 @@ _RULES: tuple[Fault, ...] = (
             iptables("host", "-A FORWARD -i docker0 -o docker0 -j DROP"),
         ),
         Expected("filtered-by-rule", "host", None, "request", "iptables filter FORWARD 1"),
+    ),
+    Fault(
+        "tunnel-answers-filtered",
+        "node2's firewall lets the tunnel in, and nothing of it out",
+        ("trace", "pod1", "10.42.0.2"),
+        (iptables("node2", "-A OUTPUT -p udp -m udp --dport 4789 -j DROP"), *forgotten(("pod1", "eth0"), ("pod2", "eth0"))),
+        Expected("filtered-by-rule", "node2", None, "request", "iptables filter OUTPUT 1", stage="output"),
+        OVERLAY,
     ),
     Fault(
         "tunnel-port-filtered",

@@ -6,7 +6,7 @@ from netprobe.lab.changes import RemoveDefaultRoute, SetSysctl
 
 from .fault import Expected, Fault
 from .networks import OFFICES, TWO_UPLINKS
-from .steps import address, no_route, no_rule, route, rule, tool
+from .steps import address, no_address, no_route, no_rule, route, rule, tool
 
 _OUT = ("trace", "red", "8.8.8.8")
 _ACROSS = ("trace", "pc", "10.2.0.10")
@@ -119,6 +119,21 @@ ROUTES: tuple[Fault, ...] = (
         (route("r2", "10.2.0.10 via 10.9.0.1 dev wan"),),
         Expected("route-loop", "r2", None, "request", "10.2.0.10/32 via 10.9.0.1 dev wan"),
         OFFICES,
+    ),
+    Fault(
+        "provider-sends-it-back",
+        "the provider routes 9.9.9.9, which it served itself, back to the host",
+        ("trace", "red", "9.9.9.9"),
+        (no_address("internet", "lo", "9.9.9.9/32"), route("internet", "9.9.9.9 via 203.0.113.2 dev eth0")),
+        Expected("route-loop", "internet", None, "request", "9.9.9.9/32 via 203.0.113.2 dev eth0"),
+        given=(address("internet", "lo", "9.9.9.9/32"), SetSysctl("internet", "net.ipv4.ip_forward", "1")),
+    ),
+    Fault(
+        "far-container-no-way-back",
+        "c2 has lost its default route, and red of another bridge asks",
+        ("trace", "red", "172.17.0.3"),
+        (no_route("c2", "default"),),
+        Expected("no-route", "c2", None, "reply", "10.0.0.2"),
     ),
     Fault(
         "source-nobody-knows",
