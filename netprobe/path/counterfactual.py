@@ -29,21 +29,33 @@ from netprobe.model import (
     Stop,
 )
 
-from . import fib, prefix, routing
+from . import fib, prefix, proxy, routing
+from .mend_links import switch_on
+from .order import Order
 from .predict import predict
 from .prediction import Prediction
-from .stop import lost
+from .stop import link_down, lost
 from .trail import Resolved, Routed
 
 _OWN_TABLES = (fib.LOCAL, fib.MAIN, fib.DEFAULT)
 
 
 class Candidate(Struct, frozen=True):
-    """A suspect object, as the end of the way it would explain, the leg it counts to, and its namespace without it."""
+    """A suspect object, as the end of the way it would explain, the leg it counts to, and its namespace without it.
+
+    `beside` are other namespaces that change with that.
+    """
 
     stop: Stop
     leg: Leg
     mended: Namespace
+    beside: tuple[Namespace, ...] = ()
+
+    def within(self, snapshot: Snapshot) -> Snapshot:
+        """The snapshot, mended."""
+        for namespace in (self.mended, *self.beside):
+            snapshot = snapshot.with_namespace(namespace)
+        return snapshot
 
 
 def root(snapshot: Snapshot, prediction: Prediction, *, beyond: bool = False, only: tuple[str, ...] = ()) -> Candidate | None:
@@ -60,59 +72,25 @@ def root(snapshot: Snapshot, prediction: Prediction, *, beyond: bool = False, on
     for candidate in candidates(snapshot, prediction):
         if only and candidate.stop.code not in only:
             continue
-        outcome = predict(bare.with_namespace(candidate.mended), _unsourced(probe, candidate), ask=False)
+        outcome = predict(candidate.within(bare), _unsourced(probe, candidate), ask=False)
         if isinstance(outcome, Prediction) and _passes(outcome, beyond):
             return candidate
     return None
 
 
-def _passes(outcome: Prediction, beyond: bool = False) -> bool:
-    return outcome.stop is None and outcome.reply is not None and (not beyond or outcome.request.end is End.DELIVER)
-
-
-def proxied(snapshot: Snapshot, prediction: Prediction) -> Stop | None:
-    """The neighbour that would have to answer for a far address by proxy ARP, and does not; None when that would not help.
-
-    It is expected where a route made by hand, or a link-local gateway, takes a far network for neighbours.
-    """
-    for namespace, outcome in _with_proxies(snapshot, prediction):
-        if isinstance(outcome, Prediction) and _passes(outcome):
-            return _proxy_off(namespace, outcome)
-    return None
-
-
-def _with_proxies(snapshot: Snapshot, prediction: Prediction) -> Iterator[tuple[Namespace, Prediction | tuple[Need, ...]]]:
-    """The way of the probe if one of the namespaces around answered for what lies behind it."""
-    routed = next((r for r in reversed(prediction.routed) if r.leg is prediction.leg), None)
-    if routed is None or routed.decision.route is None or routed.decision.leg is None:
-        return
-    route, via = routed.decision.route, routed.decision.leg.via
-    wanted = prefix.is_link_local(via) if via else route.protocol != "kernel" and prefix.length(route.dst) > 0
-    others = [n for n in snapshot.namespaces.values() if n.name != routed.namespace] if wanted and ":" not in route.dst else []
-    for namespace in others:
-        mended = replace(namespace, sysctls={**namespace.sysctls, "net.ipv4.conf.all.proxy_arp": "1"})
-        yield namespace, predict(replace(snapshot, answers=()).with_namespace(mended), prediction.probe, ask=False)
-
-
-def _proxy_off(namespace: Namespace, outcome: Prediction) -> Stop:
-    at = next((h for h in outcome.request.hops if h.namespace == namespace.name and h.stage in (Stage.BRIDGE_INPUT, Stage.RECEIVE)), None)
-    link = namespace.link_named(at.interface) if at is not None and at.interface else None
-    key = f"net.ipv4.conf.{link.name.replace('.', '/') if link else 'all'}.proxy_arp"
-    text = f"{namespace.name} would have to answer ARP for what lies behind it, and does not: {key} = {namespace.sysctl(key, '0')}"
-    return lost(
-        "proxy-arp-off", namespace.name, link, Stage.ARP, text, object=Object("sysctl", key, f"{key} = 0"), fix=(f"sysctl -w {key}=1",)
-    )
+def _passes(outcome: Prediction, beyond: bool) -> bool:
+    return outcome.passes and (not beyond or outcome.request.end is End.DELIVER)
 
 
 def lacking(snapshot: Snapshot, prediction: Prediction) -> tuple[Need, ...]:
     """What must be read before `root` can tell: the way that a mended packet would take may lead through other namespaces."""
     bare = replace(snapshot, answers=())
     for candidate in candidates(snapshot, prediction):
-        outcome = predict(bare.with_namespace(candidate.mended), _unsourced(prediction.probe, candidate), ask=False)
+        outcome = predict(candidate.within(bare), _unsourced(prediction.probe, candidate), ask=False)
         if not isinstance(outcome, Prediction):
             return outcome
     if prediction.stop is not None and prediction.stop.code == "neigh-no-answer":
-        return next((outcome for _, outcome in _with_proxies(snapshot, prediction) if not isinstance(outcome, Prediction)), ())
+        return next((outcome for _, outcome in proxy.with_proxies(snapshot, prediction) if not isinstance(outcome, Prediction)), ())
     return ()
 
 
@@ -124,7 +102,7 @@ def _unsourced(probe: Probe, candidate: Candidate) -> Probe:
 
 
 def candidates(snapshot: Snapshot, prediction: Prediction) -> Iterator[Candidate]:
-    """What could be wrong on the way: neighbour entries, policy rules, source hints, routes that are too specific, missing ones."""
+    """What could be wrong on the way: neighbour entries, policy rules, source hints, routes that are gone, too specific, missing."""
     for resolved in prediction.resolved:
         yield from _misled(snapshot, resolved)
     for routed in prediction.routed:
@@ -134,6 +112,8 @@ def candidates(snapshot: Snapshot, prediction: Prediction) -> Iterator[Candidate
             yield Candidate(_wrong_table(namespace, routed, rule), routed.leg, _without_rule(namespace, rule))
         if route is not None and route.source and route.protocol != "kernel" and routed.leg is Leg.REQUEST:
             yield Candidate(_wrong_source(namespace, routed, route), Leg.REPLY, _with_route(namespace, route, replace(route, source=None)))
+    for routed in prediction.routed:
+        yield from _switched_off(snapshot, routed)
     for routed in prediction.routed:
         yield from _overlaps(snapshot[routed.namespace], routed)
     for routed in prediction.routed:
@@ -149,7 +129,7 @@ def _misled(snapshot: Snapshot, resolved: Resolved) -> Iterator[Candidate]:
     )
     mended = replace(namespace, neighbours=tuple(n for n in namespace.neighbours if n != entry))
     fix = (f"ip neigh del {entry.address} dev {link.name}",)
-    if rival is not None and rival[0] != resolved.namespace:
+    if rival is not None and rival[0] != resolved.namespace and _answers_for(snapshot[rival[0]], rival[1], entry.address):
         text = f"{rival[0]}/{rival[1].name} ({entry.mac}) answers for {entry.address} as well, and {namespace.name} sends to it"
         where = next((a for a in snapshot[rival[0]].addresses if a.address == entry.address), None)
         object = (
@@ -167,6 +147,13 @@ def _misled(snapshot: Snapshot, resolved: Resolved) -> Iterator[Candidate]:
         "neigh-wrong-entry", namespace.name, link, Stage.NEIGHBOUR, text, object=Object("neighbour", id, f"{id} {entry.state}"), fix=fix
     )
     yield Candidate(stop, resolved.leg, mended)
+
+
+def _answers_for(namespace: Namespace, link: Link, address: str) -> bool:
+    """Whether a station says that an address is its own: it bears it, or it is a proxy (arp_process)."""
+    keys = (f"net.ipv4.conf.{name}.proxy_arp{kind}" for name in ("all", link.name.replace(".", "/")) for kind in ("", "_pvlan"))
+    proxy = any(namespace.sysctl(key, "0") not in ("0", None) for key in keys)
+    return namespace.owner_of(address) is not None or proxy or any(n.proxy and n.address == address for n in namespace.neighbours)
 
 
 def _owners(snapshot: Snapshot, entry: Neighbour) -> Iterator[Link]:
@@ -210,6 +197,22 @@ def _out(namespace: Namespace, routed: Routed) -> str | None:
     return link.name if link else None
 
 
+def _switched_off(snapshot: Snapshot, routed: Routed) -> Iterator[Candidate]:
+    """An interface that is down, in whose network the destination is: its route is gone, and a wider one is taken (fib_disable_ip)."""
+    namespace = snapshot[routed.namespace]
+    length = prefix.length(routed.decision.route.dst) if routed.decision.route is not None else -1
+    for link in namespace.links:
+        for own in namespace.addresses_of(link) if not link.up and link.master is None else ():
+            network = prefix.network(own.address, own.prefixlen)
+            if own.prefixlen <= length or not prefix.contains(network, routed.dst):
+                continue
+            stop = link_down(namespace.name, link, Stage.ROUTE)
+            stop = replace(stop, text=f"{stop.text}, and its route to {network}, where {routed.dst} is, is gone")
+            up = switch_on(Order(snapshot, namespace.name, "ip link set", (link.name, "up")), link)
+            changed = tuple(n for name, n in up.namespaces.items() if n != snapshot[name])
+            yield Candidate(stop, routed.leg, up[namespace.name], changed)
+
+
 def _overlaps(namespace: Namespace, routed: Routed) -> Iterator[Candidate]:
     """A route that wins against another one which would have led there."""
     route = routed.decision.route
@@ -248,7 +251,7 @@ def _too_wide(namespace: Namespace, without: Namespace, routed: Routed, route: R
 
 def _short_prefix(namespace: Namespace, routed: Routed, prediction: Prediction) -> Iterator[Candidate]:
     """The answer does not find the interface the request came in by: no prefix on that interface covers the asker."""
-    if routed.leg is not Leg.REPLY:
+    if routed.leg is not Leg.REPLY or (routed.decision.route is not None and routed.decision.route.type != "unicast"):
         return
     requests = [r for r in prediction.routed if r.leg is Leg.REQUEST and r.src == routed.dst]
     came = next((r.iif for r in requests if r.namespace == namespace.name), None)

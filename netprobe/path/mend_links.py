@@ -59,6 +59,8 @@ def switch_on(order: Order, link: Link) -> Snapshot:
     running = far is None or far[1].up
     order = order.with_link(_running(replace(link, up=True), running))
     order = order.with_fields(routes=_revived(order, link.index))
+    for port in order.namespace.ports(link) if link.kind == "bridge" else ():
+        order = order.with_link(_running(port, port.carrier))  # br_dev_open enables them
     order = _with_stacked(order, link) if running else order
     if far is None or not running:
         return order.snapshot

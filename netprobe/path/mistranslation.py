@@ -20,6 +20,7 @@ PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "16
 _NO_WAY_BACK = {"no-route", "neigh-no-answer", "route-unreachable", "route-wrong-nexthop", "route-loop", "ttl-expired", "martian-source"}
 _DEAD = {"neigh-no-answer", "no-route", "port-closed", "listener-wrong-address", "route-wrong-nexthop", "forwarding-off"}
 _INSIDE = ("bridge", "vxlan", "geneve", "tun", "wireguard", "gre", "ipip", "sit")  # to other containers, or to other hosts of a cluster
+_IS = ("", "==", "in")
 _SOURCE = ("snat", "masquerade")
 
 
@@ -94,7 +95,7 @@ def _untranslated(snapshot: Snapshot, prediction: Prediction, router: Routed, so
     if not _is_private(source) or namespace.ruleset is None or namespace.ruleset.blind:
         return None
     bypass = _changed(prediction.request.hops, namespace.name, "ct")
-    passed_over = next(_source_rules(namespace, out, source), None)
+    passed_over = next(_source_rules(namespace, out, source, prediction.request.hops[-1].flow.dst), None)
     if passed_over is not None and bypass is not None:
         by = bypass.object.id if bypass.object else "a rule"
         text = f"{by} of {namespace.name} exempts the packet from connection tracking, and so {passed_over.object.id} never translates it"
@@ -135,32 +136,34 @@ def _changed(hops: tuple[Hop, ...], namespace: str, *fields: str) -> Hop | None:
     return next((h for h in reversed(hops) if h.namespace == namespace and any(c.field in fields for c in h.changes)), None)
 
 
-def _source_rules(namespace: Namespace, out: Link | None, source: str) -> Iterator[Decision]:
-    """The source NAT rules of a namespace that do not speak of another of its interfaces, or of its networks."""
+def _source_rules(namespace: Namespace, out: Link | None, source: str, target: str) -> Iterator[Decision]:
+    """The source NAT rules of a namespace that do not speak of another of its interfaces, or of its networks.
+
+    One that names the network of `source` itself is meant for it, whatever the interface.
+    """
     for decision, statements in _nat_rules(namespace, "postrouting", source):
-        devices = [
-            s.right.text
-            for s in statements
-            if s.left is not None and s.left.text in ("oifname", "meta oifname") and s.right is not None and s.op in ("", "==")
-        ]
-        known = [device for device in devices if namespace.link_named(device) is not None]
-        meant = not known or (out is not None and out.name in known)
-        if any(s.kind in _SOURCE for s in statements) and meant and not _for_another_network(namespace, statements, source):
+        known = [device for device in _said(statements, "oifname", "meta oifname") if namespace.link_named(device) is not None]
+        networks = [each for each in _said(statements, "ip saddr", "ip6 saddr") if _is_prefix(each)]
+        meant = not known or (out is not None and out.name in known) or any(prefix.contains(network, source) for network in networks)
+        others = any(not prefix.contains(network, source) and _has(namespace, network) for network in networks)
+        if any(s.kind in _SOURCE for s in statements) and meant and not others and not _for_neighbours(namespace, statements, target):
             yield decision
 
 
-def _for_another_network(namespace: Namespace, statements: tuple[Statement, ...], source: str) -> bool:
-    """Whether a rule is meant for a network that the host really has, and that this source is not of."""
-    networks = [
-        s.right.text
-        for s in statements
-        if s.left is not None and s.left.text in ("ip saddr", "ip6 saddr") and s.right is not None and s.op in ("", "==", "in")
-    ]
-    return any(
-        not prefix.contains(network, source) and any(prefix.contains(network, a.address) for a in namespace.addresses)
-        for network in networks
-        if _is_prefix(network)
-    )
+def _has(namespace: Namespace, network: str) -> bool:
+    return any(prefix.contains(network, a.address) for a in namespace.addresses)
+
+
+def _for_neighbours(namespace: Namespace, statements: tuple[Statement, ...], target: str) -> bool:
+    """Whether a rule is for packets to the host's own containers, which `target` is none of: the hairpin rule of a published port."""
+    own = [prefix.network(a.address, a.prefixlen) for a in namespace.addresses]
+    goals = [network for network in _said(statements, "ip daddr", "ip6 daddr") if _is_prefix(network)]
+    return any(not prefix.contains(to, target) and any(prefix.contains(n, to.partition("/")[0]) for n in own) for to in goals)
+
+
+def _said(statements: tuple[Statement, ...], *keys: str) -> list[str]:
+    """What the statements of a rule compare some keys with."""
+    return [s.right.text for s in statements if s.left is not None and s.left.text in keys and s.right is not None and s.op in _IS]
 
 
 def _is_prefix(text: str) -> bool:
@@ -168,7 +171,7 @@ def _is_prefix(text: str) -> bool:
         prefix.version(text.partition("/")[0])
     except ValueError:
         return False
-    return "/" in text
+    return True
 
 
 def _nat_rules(namespace: Namespace, hook: str, address: str) -> Iterator[tuple[Decision, tuple[Statement, ...]]]:
@@ -204,6 +207,8 @@ def _destination_side(snapshot: Snapshot, prediction: Prediction, stop: Stop) ->
             fix,
             (stop.text,),
         )
+    if prediction.leg is Leg.REPLY:
+        return None  # the target was reached
     if stop.code not in _DEAD or (stop.code == "forwarding-off" and stop.place.namespace == made.namespace):
         return None
     place = Place(made.namespace, None, made.stage)

@@ -37,3 +37,8 @@ class Prediction(Struct, frozen=True):
         if self.ending is not None:
             return endings.leg_of(self.ending)
         return Leg.REPLY if self.reply is not None and self.reply.stop is not None else None
+
+    @property
+    def passes(self) -> bool:
+        """Whether an answer comes back, as far as anybody can see."""
+        return self.stop is None and self.reply is not None

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from netprobe.model import End, Hop, Leg, Nexthop, Object, Place, Probe, Snapshot, Stage, Stop
 
-from . import addressing, counterfactual, mistranslation, prefix
+from . import addressing, counterfactual, mistranslation, prefix, proxy
 from .fib import describe
 from .predict import predict
 from .prediction import Prediction
@@ -39,9 +39,11 @@ def root(snapshot: Snapshot, probe: Probe, prediction: Prediction, stop: Stop) -
             return found, None
     if stop.code == "no-route" and (found := _went_with_its_link(snapshot, prediction, stop)) is not None:
         return found, None
+    if stop.code in _ASTRAY and (candidate := counterfactual.root(snapshot, prediction, only=("link-admin-down",))) is not None:
+        return candidate.stop, candidate.leg
     if stop.code == "ttl-expired" and (found := _short_lived(snapshot, probe, prediction, stop)) is not None:
         return found, None
-    if stop.code == "neigh-no-answer" and (found := counterfactual.proxied(snapshot, prediction)) is not None:
+    if stop.code == "neigh-no-answer" and (found := proxy.proxied(snapshot, prediction)) is not None:
         return found, None
     if stop.code in _UNHEARD and (found := _wrong_nexthop(snapshot, prediction, stop)) is not None:
         better = counterfactual.root(snapshot, prediction)

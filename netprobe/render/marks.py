@@ -37,6 +37,8 @@ def hops(report: Report, leg: Leg) -> tuple[Hop, ...]:
     ):
         return path
     went = tuple(hop for hop in path if hop.reached)
+    if went and went[-1].stage is Stage.NEIGHBOUR:
+        return path  # for want of a neighbour it stays here, whatever the reason
     here = (went[-1].namespace if went else _start(report, leg)) == place.namespace
     if not here or any(_decides(hop.place, place) for hop in went) or any(hop.observed is False for hop in went[last_seen(went) + 1 :]):
         return path

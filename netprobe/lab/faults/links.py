@@ -10,6 +10,13 @@ from .steps import down, gone, tool
 
 LINKS: tuple[Fault, ...] = (
     Fault(
+        "far-bridge-down",
+        "docker0 is down and its route gone: what red sends to c2 takes the default route out of the house",
+        ("trace", "red", "172.17.0.3"),
+        (down("host", "docker0"),),
+        Expected("link-admin-down", "host", "docker0", "request", "docker0"),
+    ),
+    Fault(
         "container-interface-down",
         "somebody switched eth0 off inside c1",
         ("trace", "c1", "172.17.0.3"),

@@ -7,7 +7,7 @@ from netprobe.lab.tutorial import C2_PORT
 
 from .fault import Expected, Fault
 from .networks import ROUTED_PODS
-from .steps import forgotten, gone, iptables, neighbour, nft, tool
+from .steps import address, forgotten, gone, iptables, neighbour, nft, route, tool
 
 _PEER = ("trace", "c1", "172.17.0.3")
 
@@ -25,6 +25,13 @@ NEIGHBOURS: tuple[Fault, ...] = (
         _PEER,
         (neighbour("c1", "eth0", "172.17.0.3", "02:42:ac:11:00:99"),),
         Expected("neigh-wrong-entry", "c1", "eth0", "request", "172.17.0.3 dev eth0 lladdr 02:42:ac:11:00:99"),
+    ),
+    Fault(
+        "entry-with-the-mac-of-another",
+        "c1 has a permanent entry for its gateway with c2's MAC",
+        ("trace", "c1", "8.8.8.8"),
+        (neighbour("c1", "eth0", "172.17.0.1", "02:42:ac:11:00:03"),),
+        Expected("neigh-wrong-entry", "c1", "eth0", "request", "172.17.0.1 dev eth0 lladdr 02:42:ac:11:00:03"),
     ),
     Fault(
         "noarp",
@@ -116,6 +123,19 @@ NEIGHBOURS: tuple[Fault, ...] = (
             *forgotten(("c1", "eth0"), ("c2", "eth0"), ("host", "docker0"), version=6),
         ),
         Expected("nd-filtered", "host", None, "request", "nft inet fw in policy"),
+    ),
+    Fault(
+        "proxy-arp-off-for-a-part",
+        "a part of docker0's network lies behind the host, which no longer answers for it",
+        ("trace", "c1", "172.17.5.5"),
+        (SetSysctl("host", "net.ipv4.conf.docker0.proxy_arp", "0"), *forgotten(("c1", "eth0"), ("host", "docker0"))),
+        Expected("proxy-arp-off", "host", "docker0", "request", "net.ipv4.conf.docker0.proxy_arp"),
+        given=(
+            address("internet", "lo", "172.17.5.5/32"),
+            route("host", "172.17.5.5 via 203.0.113.1 dev eth0"),
+            SetSysctl("host", "net.ipv4.conf.docker0.proxy_arp", "1"),
+            SetSysctl("host", "net.ipv4.neigh.docker0.proxy_delay", "0"),
+        ),
     ),
     Fault(
         "proxy-arp-off",

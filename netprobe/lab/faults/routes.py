@@ -5,7 +5,7 @@ from __future__ import annotations
 from netprobe.lab.changes import RemoveDefaultRoute, SetSysctl
 
 from .fault import Expected, Fault
-from .networks import OFFICES, TWO_UPLINKS
+from .networks import OFFICES, PUBLISHED, TWO_UPLINKS
 from .steps import address, no_address, no_route, no_rule, route, rule, tool
 
 _OUT = ("trace", "red", "8.8.8.8")
@@ -104,6 +104,21 @@ ROUTES: tuple[Fault, ...] = (
         ),
         Expected("route-via-dead-device", "host", "tun0", "request", "8.8.8.0/24 dev tun0"),
         privileged=True,  # /dev/net/tun is not everybody's everywhere
+    ),
+    Fault(
+        "answer-blackholed-ipv6",
+        "the provider has a blackhole route for the host's IPv6 address, which is on its own wire",
+        ("trace", "red", "2001:4860:4860::8888"),
+        (route("internet", "blackhole fd00:203::2"),),
+        Expected("route-blackhole", "internet", None, "reply", "blackhole fd00:203::2/128"),
+    ),
+    Fault(
+        "published-and-answered-by-another-way",
+        "c2's default route leads to c1, which forwards nothing: whoever asks by the published port gets no answer",
+        ("trace", "internet", "203.0.113.2:8080"),
+        (route("c2", "default via 172.17.0.2 dev eth0", "replace"),),
+        Expected("route-wrong-nexthop", "c2", None, "reply", "default via 172.17.0.2 dev eth0"),
+        PUBLISHED,
     ),
     Fault(
         "docker-network-overlaps",

@@ -24,6 +24,25 @@ TRANSLATION: tuple[Fault, ...] = (
         Expected("nat-missing", "host", "eth0", "reply"),
     ),
     Fault(
+        "docker-masquerade-gone",
+        "Docker's rule for its network is gone; the one for a published port is still there",
+        ("trace", "c1", "8.8.8.8"),
+        (no_iptables("host", "-t nat -A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE"),),
+        Expected("nat-missing", "host", "eth0", "reply"),
+        PUBLISHED,
+    ),
+    Fault(
+        "masquerade-for-another-uplink",
+        "the rule for red's network names docker0 as the way out, not eth0",
+        _OUT,
+        (
+            no_iptables("host", _RED_LEAVES),
+            iptables("host", "-t nat -A POSTROUTING -s 10.0.0.0/16 -o docker0 -j MASQUERADE"),
+        ),
+        Expected("nat-wrong-match", "host", "eth0", "reply", "iptables nat POSTROUTING 3"),
+        PUBLISHED,
+    ),
+    Fault(
         "no-masquerade-for-red",
         "beside Docker's rules, the one that translated red's network is gone",
         _OUT,
