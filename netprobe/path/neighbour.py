@@ -53,10 +53,10 @@ def resolve(ground: Ground, name: str, link: Link, address: str, packet: Packet)
         return Resolution(note="no neighbour needed")
     if prefix.is_multicast(address) or address == "255.255.255.255":
         return Resolution(BROADCAST)
-    if not link.arp:
+    entry = cached(ground.namespace(name), link, address)
+    if not link.arp and (entry is None or entry.state != "permanent"):  # entries made by hand count all the same
         text = f"{link.name} has ARP switched off (NOARP): it sends to its own MAC instead of asking who has {address}"
         return Resolution(stop=noarp(name, link, text))
-    entry = cached(ground.namespace(name), link, address)
     if entry is not None and entry.mac and entry.state in _USABLE:
         return Resolution(entry.mac, f"neighbour {entry.mac} ({entry.state})", entry=entry)
     return ask(ground, name, link, address, packet)

@@ -11,7 +11,7 @@ from live.asking import Done
 from netprobe.lab.changes import Change, SetSysctl
 from netprobe.lab.faults.fault import THE_TUTORIAL, Network
 from netprobe.lab.faults.networks import HOME_LAN, OFFICES, OVERLAY, PUBLISHED, ROUTED_OVERLAY, ROUTED_PODS, SQUARE, TWO_UPLINKS
-from netprobe.lab.faults.steps import address, iptables, mtu, nft, no_address, port, route, rule, tool
+from netprobe.lab.faults.steps import address, iptables, mtu, neighbour, nft, no_address, port, route, rule, tool
 from netprobe.lab.topology import Bridge, Interface, Masquerade, Route, Service, Sysctl, Topology, Veth
 from netprobe.lab.tutorial import C1_PORT, C2_PORT, TUTORIAL
 
@@ -72,6 +72,18 @@ _OUT = ("trace", "red", "8.8.8.8")
 
 HEALTHY = (
     Healthy("asymmetric-routes", SQUARE, (("trace", "pc", "192.0.2.80"), ("trace", "pc", "192.0.2.80:80"))),
+    Healthy(
+        "no-arp-but-entries-by-hand",
+        THE_TUTORIAL,
+        (("trace", "c1", "8.8.8.8"), ("trace", "c1", "172.17.0.3")),
+        given=(
+            tool("c1", "ip link set eth0 arp off", "ip link show eth0", "NOARP"),
+            neighbour("c1", "eth0", "172.17.0.1", "02:42:ac:11:00:01"),
+            neighbour("c1", "eth0", "172.17.0.3", "02:42:ac:11:00:03"),
+            neighbour("host", "docker0", "172.17.0.2", "02:42:ac:11:00:02"),
+            neighbour("c2", "eth0", "172.17.0.2", "02:42:ac:11:00:02"),
+        ),
+    ),
     Healthy(
         "docker-drops-but-accepts-these",
         PUBLISHED,
