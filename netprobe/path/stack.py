@@ -172,11 +172,13 @@ def _forward(trail: Trail, namespace: Namespace, link: Link, packet: Packet, dec
     ttl = packet.flow.ttl
     if ttl is not None and ttl <= 1:
         raise trail.drop(ttl_expired(name, link))
-    hopped = replace(packet, flow=replace(packet.flow, ttl=ttl - 1 if ttl is not None else None, src_mac=None, dst_mac=None))
+    hopped = replace(packet, flow=replace(packet.flow, ttl=ttl - 1 if ttl is not None else None))
     out = namespace.link(_index(decision))
     if blocked := ipsec.check(namespace, "out", out, packet):
         raise trail.drop(blocked)
     passed = hooks.on_ip(trail.ground, name, "forward", hopped, link, out, trail)
+    bare = replace(passed.packet, flow=replace(passed.packet.flow, src_mac=None, dst_mac=None))  # until here it has the frame it came in
+    passed = replace(passed, packet=bare)
     trail.add(name, None, Stage.FORWARD, passed.packet, _forward_note(namespace, decision, passed.note, passed.packet),
               changes=passed.changes, object=passed.object or routing.route_object(namespace, decision))  # fmt: skip
     if passed.stop:

@@ -78,6 +78,13 @@ _RULES: tuple[Fault, ...] = (
         Expected("filtered-by-rule", "c1", None, "request", "iptables filter OUTPUT 1", stage="output"),
     ),
     Fault(
+        "only-the-old-mac-may-leave",
+        "red was made anew, and the host forwards what comes from its old MAC address only",
+        _OUT,
+        (iptables("host", "-A FORWARD -i br0 -m mac ! --mac-source 02:00:0a:00:00:77 -j DROP"),),
+        Expected("filtered-by-rule", "host", None, "request", "iptables filter FORWARD 1", stage="forward"),
+    ),
+    Fault(
         "answers-dropped",
         "the host drops what comes back from 8.8.8.0/24",
         _OUT,
