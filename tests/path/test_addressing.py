@@ -30,13 +30,16 @@ def without_local_rule(name: str) -> Snapshot:
     return edited(ruled(MASQUERADE), name, rules=tuple(r for r in networks.RULES if r.table != 255))
 
 
-def same_mac() -> Snapshot:
-    """c1 and c2 have one MAC; the bridge has learned it on c1's port."""
+def same_mac(port: int = 6) -> Snapshot:
+    """c1 and c2 have one MAC; the bridge has learned it on c1's port, or on another one."""
     from netprobe.model import FdbEntry
 
     snapshot = relinked(tutorial(), "c2", "eth0", mac=MAC.format(4, 1))
     snapshot = edited(
-        snapshot, "host", fdb=(FdbEntry(6, MAC.format(4, 1), 5),), neighbours=(Neighbour(5, "172.17.0.3", MAC.format(4, 1), "reachable"),)
+        snapshot,
+        "host",
+        fdb=(FdbEntry(port, MAC.format(4, 1), 5),),
+        neighbours=(Neighbour(5, "172.17.0.3", MAC.format(4, 1), "reachable"),),
     )
     return ruled(base=snapshot)
 
@@ -83,6 +86,7 @@ def macvlan_and_its_parent() -> Snapshot:
         (gateway_nobody_is("169.254.1.1"), "red", "8.8.8.8", "proxy-arp-off", "host/br0", Leg.REQUEST),
         (without_local_rule("internet"), "red", "8.8.8.8", "rule-local-missing", "internet", Leg.REQUEST),
         (same_mac(), "host", "172.17.0.3", "mac-duplicate", "c2/eth0", Leg.REQUEST),
+        (same_mac(7), "c1", "172.17.0.3", "mac-duplicate", "c1/eth0", Leg.REQUEST),  # c2's answer would have to go back to its own port
         (looping(), "red", "192.0.2.1", "route-loop", "internet/eth0", Leg.REQUEST),
         (two_gateways(), "red", "8.8.8.8", "ecmp-dead-nexthop", "host", Leg.REQUEST),
         (ipv6_off(), "red", "2001:4860:4860::8888", "ipv6-disabled", "red/eth0", Leg.REQUEST),

@@ -114,7 +114,7 @@ ROUTES: tuple[Fault, ...] = (
     ),
     Fault(
         "published-and-answered-by-another-way",
-        "c2's default route leads to c1, which forwards nothing: whoever asks by the published port gets no answer",
+        "c2's default route leads to c1, no router: who asks by the published port gets no answer",
         ("trace", "internet", "203.0.113.2:8080"),
         (route("c2", "default via 172.17.0.2 dev eth0", "replace"),),
         Expected("route-wrong-nexthop", "c2", None, "reply", "default via 172.17.0.2 dev eth0"),
