@@ -155,6 +155,8 @@ def _leg(case: Case, verdict: Verdict) -> Leg | None:
     predicted = case.prediction.leg if case.prediction else None
     if not case.watched:
         return predicted
+    if predicted is None and _answered_on_the_way(case):
+        return Leg.REQUEST
     if any(hop.observed for hop in case.reply) or any(
         o.kind == "seen" and o.leg is Leg.REPLY and o.error is None for o in case.observations
     ):
@@ -164,6 +166,14 @@ def _leg(case: Case, verdict: Verdict) -> Leg | None:
             return Leg.REQUEST
         return predicted or (Leg.REPLY if case.prediction and case.prediction.request.end is End.DELIVER else None)
     return Leg.REQUEST
+
+
+def _answered_on_the_way(case: Case) -> bool:
+    """Whether a reset in the name of the far end was made before the request got there: a rule's doing (nf_send_reset)."""
+    there = [hop.observed for hop in case.request if hop.bound]
+    back = [hop.observed for hop in case.reply if hop.bound]
+    short = True in there and there[-1] is False and back[:1] == [False]
+    return case.probe.protocol is Protocol.TCP and short and _all_refused(case) and any(o.kind == "answered" for o in case.observations)
 
 
 def _doubted(case: Case) -> bool:

@@ -63,6 +63,8 @@ def exchange(ground: Ground, probe: Probe) -> Exchange:
             stations += [(branch, station) for station in found]
         elif branch.exit:
             exits.append(branch)
+        elif branch.stop is not None and (bridge := neighbour.lonely(ground, branch.stop)) is not None:
+            heard.append(bridge)
         elif branch.stop is not None:
             refusals.append(branch.stop)
     if stations:

@@ -26,7 +26,7 @@ from . import fib, hooks, prefix
 from .branch import BROADCAST
 from .claims import Station, claims, noarp
 from .ground import Ground, Packet
-from .segment import Segment
+from .segment import NO_OTHER_PORT, Segment
 from .silence import ANSWERED, TUNNELLED, nobody
 from .stop import lost, not_in_bridge
 
@@ -87,6 +87,8 @@ def ask(ground: Ground, name: str, link: Link, address: str, packet: Packet) -> 
     for branch in segment.transmit(name, link, asked):
         if branch.exit:
             unseen = True
+        elif branch.stop is not None and (bridge := lonely(ground, branch.stop)) is not None:
+            heard.append(bridge)
         elif branch.stop is not None:
             refusals.append(replace(branch.stop, proof=(*branch.stop.proof, TUNNELLED)) if branch.tunnelled else branch.stop)
         elif branch.at is not None and branch.at != (name, link):
@@ -104,6 +106,13 @@ def ask(ground: Ground, name: str, link: Link, address: str, packet: Packet) -> 
     for there, lower in ((name, link), *heard):
         ground.all_macvlans_on(there, lower)  # where one that nobody has met yet may be the owner
     return Resolution(stop=nobody(ground, (name, link), asked, refusals, heard))
+
+
+def lonely(ground: Ground, stop: Stop) -> tuple[str, Link] | None:
+    """The bridge that had nobody to flood a question to; None for any other end. Nobody was refused there."""
+    namespace = ground.namespace(stop.place.namespace) if stop.place.namespace else None
+    link = namespace.link_named(stop.place.interface or "") if namespace is not None else None
+    return (namespace.name, link) if namespace is not None and link is not None and stop.code == NO_OTHER_PORT else None
 
 
 def _loose_tunnel(ground: Ground, name: str, link: Link) -> tuple[Stop, ...]:

@@ -37,6 +37,9 @@ def nobody(ground: Ground, asker: tuple[str, Link], asked: Packet, refusals: lis
     from .elsewhere import explain_silence, strayed
 
     owner = _owner(ground, address) or strayed(ground, name, link, address)
+    owner = owner or next(
+        (far for there, b in heard if b.kind == "bridge" and (far := strayed(ground, there, b, address)) is not None), None
+    )
     if owner is not None and not owner[1].up:
         return link_down(owner[0], owner[1], Stage.ARP)
     if owner is None and (bare := without_address(ground, name, address, heard)) is not None:

@@ -7,7 +7,7 @@ from netprobe.lab.tutorial import C1_PORT, C2_PORT
 
 from .fault import Expected, Fault
 from .networks import OVERLAY
-from .steps import mac, plugged, port, tool
+from .steps import forgotten, mac, plugged, port, tool
 
 _PEER = ("trace", "c1", "172.17.0.3")
 
@@ -120,6 +120,14 @@ BRIDGES: tuple[Fault, ...] = (
             ),
         ),
         Expected("fdb-wrong-entry", "host", None, "request", f"02:42:ac:11:00:03 dev {C2_PORT} master"),
+    ),
+    Fault(
+        "pod-out-of-the-far-bridge",
+        "pod2's port is no port of node2's bridge any more",
+        ("trace", "pod1", "10.42.0.2"),
+        (Unplug("node2", "vpod"), *forgotten(("pod1", "eth0"), ("pod2", "eth0"))),
+        Expected("port-not-in-bridge", "node2", "vpod", "request", "vpod"),
+        OVERLAY,
     ),
     Fault(
         "tunnel-out-of-bridge",

@@ -253,6 +253,20 @@ _RULES: tuple[Fault, ...] = (
 
 _SOMETIMES: tuple[Fault, ...] = (
     Fault(
+        "too-many-connections",
+        "the host resets connections to port 80 above none at a time, in the server's name",
+        (*_OUT[:2], "8.8.8.8:80"),
+        (
+            iptables(
+                "host",
+                "-A FORWARD -p tcp -m tcp --dport 80 -m connlimit --connlimit-above 0 --connlimit-mask 0 -j REJECT --reject-with tcp-reset",
+                listed="-A FORWARD -p tcp -m tcp --dport 80 -m connlimit --connlimit-above 0 --connlimit-mask 0",
+            ),
+        ),
+        Expected("rate-limited", "host", None, "request", "iptables filter FORWARD 1", stage="forward"),
+        foreseen=False,
+    ),
+    Fault(
         "too-many-pings",
         "the server accepts two echo requests and then one a minute",
         (*_ACROSS, "-c", "6", "-i", "20ms"),
