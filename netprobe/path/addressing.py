@@ -112,6 +112,9 @@ def _share(one: InterfaceAddress, other: InterfaceAddress) -> bool:
     return prefix.contains(first, other.address) or prefix.contains(second, one.address)
 
 
+_NONE = "00:00:00:00:00:00"  # of a loopback, and of a bridge that has no port
+
+
 def same_mac(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop | None:
     """Two stations with one MAC address: the bridge sends their frames to whoever spoke last."""
     mac = _addressed(snapshot, prediction, stop)
@@ -119,7 +122,7 @@ def same_mac(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop | N
         (n.name, link)
         for n in snapshot.namespaces.values()
         for link in n.links
-        if mac and link.mac == mac and link.master is None and link.kind != "bridge"
+        if mac and mac != _NONE and link.mac == mac and link.master is None and link.kind != "bridge"
     ]
     if len({name for name, _ in bearers}) < 2 or stop.code in ("filtered-by-rule", "policy-drop"):
         return None

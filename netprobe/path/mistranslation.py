@@ -95,12 +95,13 @@ def _untranslated(snapshot: Snapshot, prediction: Prediction, router: Routed, so
     if not _is_private(source) or namespace.ruleset is None or namespace.ruleset.blind:
         return None
     bypass = _changed(prediction.request.hops, namespace.name, "ct")
-    passed_over = next(_source_rules(namespace, out, source, prediction.request.hops[-1].flow.dst), None)
+    expected = _expects_translation(router, out, prediction)
+    passed_over = next(_source_rules(namespace, out, source, prediction.request.hops[-1].flow.dst, expected), None)
     if passed_over is not None and bypass is not None:
         by = bypass.object.id if bypass.object else "a rule"
         text = f"{by} of {namespace.name} exempts the packet from connection tracking, and so {passed_over.object.id} never translates it"
         return Stop("nat-bypassed", bypass.place, text, bypass.object, (), (passed_over.object.text, *proof))
-    if passed_over is None and not _expects_translation(router, out, prediction):
+    if passed_over is None and not expected:
         return None
     if passed_over is not None:
         id = passed_over.object.id
@@ -136,15 +137,15 @@ def _changed(hops: tuple[Hop, ...], namespace: str, *fields: str) -> Hop | None:
     return next((h for h in reversed(hops) if h.namespace == namespace and any(c.field in fields for c in h.changes)), None)
 
 
-def _source_rules(namespace: Namespace, out: Link | None, source: str, target: str) -> Iterator[Decision]:
+def _source_rules(namespace: Namespace, out: Link | None, source: str, target: str, expected: bool) -> Iterator[Decision]:
     """The source NAT rules of a namespace that do not speak of another of its interfaces, or of its networks.
 
-    One that names the network of `source` itself is meant for it, whatever the interface.
+    Where translation is expected, one that names the network of `source` itself is meant for it, whatever the interface.
     """
     for decision, statements in _nat_rules(namespace, "postrouting", source):
         known = [device for device in _said(statements, "oifname", "meta oifname") if namespace.link_named(device) is not None]
         networks = [each for each in _said(statements, "ip saddr", "ip6 saddr") if _is_prefix(each)]
-        meant = not known or (out is not None and out.name in known) or any(prefix.contains(network, source) for network in networks)
+        meant = not known or (out is not None and out.name in known) or (expected and any(prefix.contains(n, source) for n in networks))
         others = any(not prefix.contains(network, source) and _has(namespace, network) for network in networks)
         if any(s.kind in _SOURCE for s in statements) and meant and not others and not _for_neighbours(namespace, statements, target):
             yield decision

@@ -44,6 +44,20 @@ def same_mac(port: int = 6) -> Snapshot:
     return ruled(base=snapshot)
 
 
+def bridge_without_ports() -> Snapshot:
+    """veth0 is no port of br0, which has no other: its MAC is zero, as those of loopbacks are."""
+    snapshot = relinked(relinked(tutorial(), "host", "veth0", master=None, port=None), "host", "br0", mac="00:00:00:00:00:00")
+    for name in snapshot.namespaces:
+        snapshot = relinked(snapshot, name, "lo", mac="00:00:00:00:00:00")
+    return ruled(base=snapshot)
+
+
+def without_default_route(name: str) -> Snapshot:
+    """With a rule that translates 10.0.0.0/16 towards eth0."""
+    snapshot = ruled(MASQUERADE)
+    return edited(snapshot, name, routes=tuple(r for r in snapshot[name].routes if r.dst != "0.0.0.0/0"))
+
+
 def looping() -> Snapshot:
     """host sends 192.0.2.0/24 to internet, and internet sends it back."""
     snapshot = edited(tutorial(), "internet", sysctls={"net.ipv4.ip_forward": "1"},
@@ -87,6 +101,8 @@ def macvlan_and_its_parent() -> Snapshot:
         (without_local_rule("internet"), "red", "8.8.8.8", "rule-local-missing", "internet", Leg.REQUEST),
         (same_mac(), "host", "172.17.0.3", "mac-duplicate", "c2/eth0", Leg.REQUEST),
         (same_mac(7), "c1", "172.17.0.3", "mac-duplicate", "c1/eth0", Leg.REQUEST),  # c2's answer would have to go back to its own port
+        (bridge_without_ports(), "host", "10.0.0.2", "port-not-in-bridge", "host/veth0", Leg.REQUEST),
+        (without_default_route("c1"), "red", "172.17.0.2", "no-route", "c1", Leg.REPLY),  # between bridges nothing is translated
         (looping(), "red", "192.0.2.1", "route-loop", "internet/eth0", Leg.REQUEST),
         (two_gateways(), "red", "8.8.8.8", "ecmp-dead-nexthop", "host", Leg.REQUEST),
         (ipv6_off(), "red", "2001:4860:4860::8888", "ipv6-disabled", "red/eth0", Leg.REQUEST),
