@@ -15,7 +15,7 @@ from netprobe.wire.mark import PROTOCOL_NUMBERS, Mark, mark_of
 from netprobe.wire.recognise import Recognised, Recogniser
 
 from .send import Heard
-from .tap import PACKET_OTHERHOST, PACKET_OUTGOING, Caught
+from .tap import PACKET_OTHERHOST, PACKET_OUTGOING, Caught, Taken, Tap
 
 ANSWER_TYPES = (2, 136)  # ARP reply, neighbour advertisement
 
@@ -28,6 +28,8 @@ class Logbook:
         self.home = watch.probe.source.namespace or ""
         self._said: list[Observation] = []  # not from a tap
         self._caught: list[tuple[Caught, Packet]] = []
+        self._taken: list[tuple[Tap, Taken]] = []  # not looked at yet
+        self._unsaid: list[tuple[int, Flow | None, int]] = []
         self._so_far: list[Observation] = []
         self._sent: list[tuple[int, int]] = []  # sequence, ns
         self._answered: set[int] = set()
@@ -42,13 +44,18 @@ class Logbook:
         self.mark, self._source = mark, source
         self._ears, self._eyes = Recogniser(mark), Recogniser(mark)
 
-    def sent(self, sequence: int, packet: bytes, now_ns: int) -> None:
-        """A packet was handed to the kernel."""
+    def expect(self, packet: bytes) -> Flow | None:
+        """A packet is about to be sent: its flow, and from now on its answer is known."""
         read = self._read_back(packet)
         if read is not None:
             self._ears(read)
+        return read.flow if read is not None else None
+
+    def sent(self, sequence: int, flow: Flow | None, now_ns: int) -> None:
+        """A packet was handed to the kernel; `flow` is what `expect` made of it."""
+        self._start_ns = self._start_ns or now_ns
         self._sent.append((sequence, now_ns))
-        self._say("sent", now_ns, sequence=sequence, leg=Leg.REQUEST, flow=read.flow if read else None)
+        self._unsaid.append((sequence, flow, now_ns))  # made an observation when there is time
 
     def _read_back(self, packet: bytes) -> Packet | None:
         probe = self.watch.probe
@@ -93,6 +100,18 @@ class Logbook:
         before = (sequence for sequence, sent_ns in reversed(self._sent) if sent_ns <= stamp_ns)
         return next((sequence for sequence in before if sequence not in self._answered), 0)
 
+    def took(self, tap: Tap, taken: Sequence[Taken]) -> None:
+        """A tap took some frames; they are looked at when somebody asks for what they are."""
+        self._taken += [(tap, each) for each in taken]
+
+    def _look(self) -> None:
+        unsaid, self._unsaid = self._unsaid, []
+        for sequence, flow, now_ns in unsaid:
+            self._say("sent", now_ns, sequence=sequence, leg=Leg.REQUEST, flow=flow)
+        taken, self._taken = self._taken, []
+        for tap, each in taken:
+            self.caught(tap.caught(each))
+
     def caught(self, frame: Caught) -> None:
         """A tap caught a frame."""
         packet = dissect(frame.frame, frame.link_type)
@@ -103,8 +122,13 @@ class Logbook:
         if found is not None:
             self._so_far.append(self._sighting(frame, found))
 
+    def said(self) -> Sequence[Observation]:
+        """What is known without looking at the frames: answers that came back to the sender, refusals."""
+        return self._said
+
     def progress(self) -> Sequence[Observation]:
         """What is known by now, good enough to decide whether to wait on."""
+        self._look()
         if self.watch.probe.protocol in PROTOCOL_NUMBERS:
             return self._so_far
         known = len(self._caught) + len(self._said)
@@ -114,6 +138,7 @@ class Logbook:
 
     def observations(self) -> tuple[Observation, ...]:
         """Everything, in the order of time."""
+        self._look()
         self._caught.sort(key=lambda caught: caught[0].stamp_ns)
         found = self._recognised()
         answers = self._pair(found)
@@ -167,6 +192,7 @@ class Logbook:
 
     def doubtful(self) -> Mapping[str, set[int]]:
         """The interfaces that saw frames to another station, by namespace: `ports` wants to know which are bridge ports."""
+        self._look()
         doubtful: dict[str, set[int]] = {}
         for frame, _ in self._caught:
             if frame.packet_type == PACKET_OTHERHOST:

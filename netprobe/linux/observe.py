@@ -51,7 +51,8 @@ def observe(watch: Watch, handles: Mapping[str, int], settled: Settled, crafter:
     try:
         book.begin(mark_of(probe, sender.source_ports, watch.ports), sender.source)
         _arm(watch, handles, taps, book)
-        _Loop(book, sender, taps, settled).run(crafter(sender.recipe(book.mark)))
+        with select.epoll() as epoll:
+            _Loop(book, sender, taps, settled, epoll).run(crafter(sender.recipe(book.mark)))
         for tap in taps:
             book.lost(tap.namespace, tap.lost())
         _ask_masters(handles, book)
@@ -100,8 +101,9 @@ def _ask_masters(handles: Mapping[str, int], book: Logbook) -> None:
 class _Loop:
     """Sends at the probe's pace, reads whatever comes meanwhile, and ends when settled or at the timeout."""
 
-    def __init__(self, book: Logbook, sender: Sender | FrameSender, taps: Sequence[Tap], settled: Settled) -> None:
+    def __init__(self, book: Logbook, sender: Sender | FrameSender, taps: Sequence[Tap], settled: Settled, epoll: select.epoll) -> None:
         self.book = book
+        self.epoll = epoll
         self.sender = sender
         self.taps = taps
         self.settled = settled
@@ -110,41 +112,43 @@ class _Loop:
     def run(self, packets: Iterable[bytes]) -> None:
         """Send and collect. Everything that is queued when this returns has been read."""
         probe = self.book.watch.probe
-        with select.epoll() as epoll:
-            sockets = [tap.socket for tap in self.taps]
-            for sock in (*sockets, *self.sender.listen(self.book.mark)):
-                epoll.register(sock.fileno(), select.EPOLLIN)
-            due = time.monotonic_ns()
-            for sequence, packet in enumerate(packets):
-                while (wait := due - time.monotonic_ns()) > 0:
-                    self._collect(epoll, wait)
-                due = time.monotonic_ns() + probe.interval_ns
-                self._send(sequence, packet)
-                self._collect(epoll, 0)
-            self._wait(epoll, probe.timeout_ns)
+        sockets = [tap.socket for tap in self.taps]
+        for sock in (*sockets, *self.sender.listen(self.book.mark)):
+            self.epoll.register(sock.fileno(), select.EPOLLIN)
+        due = time.monotonic_ns()
+        for sequence, packet in enumerate(packets):
+            while (wait := due - time.monotonic_ns()) > 0:
+                self._collect(wait)
+            due = time.monotonic_ns() + probe.interval_ns
+            self._send(sequence, packet)
+            self._read()
+        self._wait(probe.timeout_ns)
         self._read()
 
     def _send(self, sequence: int, packet: bytes) -> None:
+        flow = self.book.expect(packet)
+        self._read()  # there is hardly anything yet; but what was just done is done faster when it matters
         now = time.time_ns()
         try:
             self.sender.send(packet)
         except OSError as error:
             self.book.refused(sequence, error, now)
         else:
-            self.book.sent(sequence, packet, now)
+            self.book.sent(sequence, flow, now)
 
-    def _wait(self, epoll: select.epoll, timeout_ns: int) -> None:
+    def _wait(self, timeout_ns: int) -> None:
         last = time.monotonic_ns()
-        while not self.settled(self.book.progress(), passed := time.monotonic_ns() - last) and passed < timeout_ns:
-            self._collect(epoll, min(TICK_NS, timeout_ns - passed))
+        while (passed := time.monotonic_ns() - last) < timeout_ns:
+            if self.settled(self.book.said(), passed) or self.settled(self.book.progress(), passed):  # the cheap question first
+                return
+            self._collect(min(TICK_NS, timeout_ns - passed))
 
-    def _collect(self, epoll: select.epoll, wait_ns: int) -> None:
-        if epoll.poll(wait_ns / 1e9):
+    def _collect(self, wait_ns: int) -> None:
+        if self.epoll.poll(wait_ns / 1e9):
             self._read()
 
     def _read(self) -> None:
         for tap in self.taps:
-            for frame in tap.read(self.buffers):
-                self.book.caught(frame)
+            self.book.took(tap, tap.take(self.buffers))
         for heard in self.sender.hear():
             self.book.heard(heard)

@@ -82,6 +82,9 @@ class Caught(Struct, frozen=True):
     index: int
 
 
+Taken = tuple[bytes, bytes, bytes]  # as recvmsg(2) gave them: struct sockaddr_ll, the control messages, the frame
+
+
 class Tap:
     """A tap on the namespace in which the calling thread is. Raises OSError when it cannot be had. Close it."""
 
@@ -105,20 +108,27 @@ class Tap:
 
     def read(self, buffers: _Buffers) -> Iterator[Caught]:
         """Everything that is queued now, oldest first."""
-        while True:
-            header = buffers.header
-            header.namelen, header.controllen = 20, 256
-            size = _libc.recvmsg(self.socket.fileno(), ctypes.byref(header), MSG_DONTWAIT)
-            if size >= 0:
-                yield self._caught(buffers, size)
-            elif ctypes.get_errno() not in (errno.ENETDOWN, errno.EINTR):  # ENETDOWN is told once, and the queue goes on
-                return
+        return map(self.caught, self.take(buffers))
 
-    def _caught(self, buffers: _Buffers, size: int) -> Caught:
-        index, hatype, packet_type = struct.unpack_from("=iHB", buffers.name, 4)
-        ancillary = _messages(ctypes.string_at(buffers.control, buffers.header.controllen))
+    def take(self, buffers: _Buffers) -> list[Taken]:
+        """Everything that is queued now, not yet looked at: the queue is empty soon, whatever `caught` costs later."""
+        header, fd, taken = buffers.header, self.socket.fileno(), []
+        pointer, receive, string_at = ctypes.byref(header), _libc.recvmsg, ctypes.string_at
+        while True:
+            header.namelen, header.controllen = 20, 256
+            size = receive(fd, pointer, MSG_DONTWAIT)
+            if size >= 0:
+                control = string_at(buffers.control, header.controllen)
+                taken.append((buffers.name.raw, control, string_at(buffers.frame, size)))
+            elif ctypes.get_errno() not in (errno.ENETDOWN, errno.EINTR):  # ENETDOWN is told once, and the queue goes on
+                return taken
+
+    def caught(self, taken: Taken) -> Caught:
+        """A frame that `take` gave. The tap has to be open still: it asks for the interface's name."""
+        address, control, frame = taken
+        index, hatype, packet_type = struct.unpack_from("=iHB", address, 4)
+        ancillary = _messages(control)
         length, tag = _auxiliary(ancillary)
-        frame = ctypes.string_at(buffers.frame, size)
         ethernet = hatype in ETHERNET_DEVICES
         if tag and ethernet:  # the kernel keeps the tag beside the frame
             frame, length = frame[:12] + tag + frame[12:], length + 4

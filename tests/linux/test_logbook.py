@@ -46,7 +46,7 @@ def ip(payload: bytes | Raw, src: str = "10.0.0.2", dst: str = "10.0.0.3", proto
 def test_sightings_stand_in_the_order_of_time_whatever_tap_was_read_first() -> None:
     book = a_book()
     packet = packets(book)[1]
-    book.sent(1, packet, START)
+    book.sent(1, book.expect(packet), START)
     book.caught(caught(ip(packet), 30, ("blue", "eth0")))
     book.caught(caught(ip(packet), 10, kind=OUT))
     book.lost("blue", 0)
@@ -84,7 +84,7 @@ def test_what_was_not_seen_is_said() -> None:
 def test_the_first_answer_to_a_packet_counts() -> None:
     book = a_book()
     for sequence, packet in enumerate(packets(book)[:2]):
-        book.sent(sequence, packet, START + sequence)
+        book.sent(sequence, book.expect(packet), START + sequence)
     answer = IP(src="10.0.0.3", dst="10.0.0.2") / ICMP(type=0, id=book.mark.icmp_id) / Raw(book.mark.payload(1))
     for later in (5, 9):
         book.heard(Heard(START + later, dissect(bytes(answer), RAW_IP)))
@@ -95,7 +95,7 @@ def test_a_udp_answer_without_our_token_belongs_to_the_last_question_before_it()
     book = a_book(Protocol.UDP)
     answer = dissect(bytes(IP(src="10.0.0.3", dst="10.0.0.2") / UDP(sport=53, dport=40000) / Raw(b"hello")), RAW_IP)
     for sequence, packet in enumerate(packets(book)):
-        book.sent(sequence, packet, START + 100 * sequence)
+        book.sent(sequence, book.expect(packet), START + 100 * sequence)
     for later in (150, 250, 260):
         book.heard(Heard(START + later, answer))
     assert [o.sequence for o in book.observations() if o.kind == "answered"] == [1, 2, 0]
@@ -124,7 +124,7 @@ def test_arp_answers_have_their_sequence_and_arrive_at_home() -> None:
     book = a_book(Protocol.ARP)
     reply = bytes(Ether(src=OTHER, dst=MAC) / ARP(op=2, hwsrc=OTHER, psrc="10.0.0.3", hwdst=MAC, pdst="10.0.0.2"))
     for sequence, frame in enumerate(packets(book)[:2]):
-        book.sent(sequence, frame, START + 100 * sequence)
+        book.sent(sequence, book.expect(frame), START + 100 * sequence)
         book.caught(caught(frame, 100 * sequence + 1, kind=OUT))
         book.caught(caught(reply, 100 * sequence + 5))
     assert [(o.sequence, o.time_ns) for o in book.progress() if o.kind == "answered"] == [(0, 5), (1, 105)]
