@@ -13,7 +13,10 @@ BROADCAST = "ff:ff:ff:ff:ff:ff"
 
 
 class Branch(Struct, frozen=True):
-    """One way of a frame. It ends at a stack (`at`), lost (`stop`), or out of sight (`exit`); `tunnelled`: inside a tunnel."""
+    """One way of a frame. It ends at a stack (`at`), lost (`stop`), or out of sight (`exit`); `tunnelled`: inside a tunnel.
+
+    `alone`: where it is lost, the bridge that had no other port for it.
+    """
 
     hops: tuple[Hop, ...]
     packet: Packet
@@ -21,6 +24,7 @@ class Branch(Struct, frozen=True):
     stop: Stop | None = None
     exit: bool = False
     tunnelled: bool = False
+    alone: tuple[str, Link] | None = None
 
     def behind(self, *hops: Hop) -> Branch:
         """This branch with `hops` put before it."""

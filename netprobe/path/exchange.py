@@ -12,6 +12,7 @@ from netprobe.model import End, Flow, Hop, Leg, Link, Probe, Protocol, RouteQuer
 from . import fib, neighbour, silence
 from .branch import Branch
 from .claims import Station
+from .enquiry import answer_to, enquire
 from .ground import Ground, Packet
 from .segment import Segment
 from .stop import lost
@@ -51,28 +52,14 @@ def exchange(ground: Ground, probe: Probe) -> Exchange:
         return Exchange(Walk((), End.DROP, stop))
     blank = Packet(Flow(probe.source.address or "0.0.0.0", dst, probe.protocol), Leg.REQUEST)
     request = neighbour.request(ground.namespace(name), link, dst, blank)
-    stations: list[tuple[Branch, Station]] = []
-    refusals: list[Stop] = []
-    exits: list[Branch] = []
-    heard: list[tuple[str, Link]] = []
-    for branch in Segment(ground).transmit(name, link, request):
-        if branch.at is not None and branch.at != (name, link):
-            heard.append(branch.at)
-            found: list[Station] = []
-            neighbour.answer(ground, (name, link), branch.at, branch.packet, found, refusals)
-            stations += [(branch, station) for station in found]
-        elif branch.exit:
-            exits.append(branch)
-        elif branch.stop is not None and (bridge := neighbour.lonely(ground, branch.stop)) is not None:
-            heard.append(bridge)
-        elif branch.stop is not None:
-            refusals.append(branch.stop)
-    if stations:
-        branch, station = min(stations, key=lambda found: found[1].proxy)  # the owner rather than who answers in its name
+    found = enquire(ground, (name, link), request)
+    if found.answers:
+        branch, station = min(found.answers, key=lambda answer: answer[1].proxy)  # the owner rather than who answers in its name
         return Exchange(_delivered(branch, station), _back(ground, (name, link), branch, request), link.name)
-    if exits:
-        return Exchange(_numbered(exits[0], End.EXIT), _from_outside(ground, (name, link), exits[0], request), link.name)
-    return _unanswered(ground, (name, link), request, refusals, heard)
+    if found.exits:
+        return Exchange(_numbered(found.exits[0], End.EXIT), _from_outside(ground, (name, link), found.exits[0], request), link.name)
+    hop = Hop(1, name, link.name, Stage.TRANSMIT, request.flow, bound="out", note="asks everybody on the segment")
+    return Exchange(Walk((hop,), End.DROP, silence.nobody(ground, (name, link), request, found)), device=link.name)
 
 
 def _numbered(branch: Branch, end: End, stop: Stop | None = None) -> Walk:
@@ -90,7 +77,7 @@ def _delivered(branch: Branch, station: Station | None = None) -> Walk:
 def _back(ground: Ground, asker: tuple[str, Link], branch: Branch, request: Packet) -> Walk:
     """The unicast answer to who asked."""
     assert branch.at is not None
-    reply = neighbour.answer_to(request, branch.at[1])
+    reply = answer_to(request, branch.at[1])
     return _home(asker, Segment(ground).transmit(*branch.at, replace(reply, leg=Leg.REPLY)))
 
 
@@ -100,7 +87,7 @@ def _from_outside(ground: Ground, asker: tuple[str, Link], branch: Branch, reque
     link = ground.namespace(last.namespace).link_named(last.interface or "")
     if link is None:
         return None
-    reply = neighbour.answer_to(request, link)
+    reply = answer_to(request, link)
     flow = replace(reply.flow, src_mac=None)
     return _home(asker, Segment(ground).receive(last.namespace, link, replace(reply, flow=flow, leg=Leg.REPLY)))
 
@@ -112,13 +99,6 @@ def _home(asker: tuple[str, Link], branches: Sequence[Branch]) -> Walk:
         return _delivered(home)
     stop = home.stop or lost("neigh-no-answer", *asker, Stage.ARP, "the answer does not come back")
     return _numbered(home, End.DROP, stop)
-
-
-def _unanswered(ground: Ground, asker: tuple[str, Link], request: Packet, refusals: list[Stop], heard: list[tuple[str, Link]]) -> Exchange:
-    name, link = asker
-    hop = Hop(1, name, link.name, Stage.TRANSMIT, request.flow, bound="out", note="asks everybody on the segment")
-    stop = silence.nobody(ground, asker, request, refusals, heard)
-    return Exchange(Walk((hop,), End.DROP, stop), device=link.name)
 
 
 def is_ours(protocol: Protocol) -> bool:

@@ -22,9 +22,6 @@ from .trail import Trail
 _DEPTH = 40  # a frame that crosses more devices than this goes round in circles
 
 
-NO_OTHER_PORT = "neigh-wrong-entry"  # a bridge without another port to send a frame to
-
-
 class Segment:
     """Frames over the wiring of a snapshot. Without `barred` every bridge port is taken to be open: what lies behind it?
 
@@ -200,7 +197,8 @@ class Segment:
         if branches:
             return tuple(branches)
         text = f"{bridge.name} has no other port for {mac}"
-        return (Branch((), packet, stop=lost(NO_OTHER_PORT, namespace.name, bridge, Stage.BRIDGE_FORWARD, text)),)
+        stop = lost("neigh-wrong-entry", namespace.name, bridge, Stage.BRIDGE_FORWARD, text)
+        return (Branch((), packet, stop=stop, alone=(namespace.name, bridge)),)
 
     def _refused(self, name: str, bridge: Link, port: Link | None, out: Link) -> Stop | None:
         """Why the bridge will not forward from `port` to `out` (should_deliver, br_skb_isolated)."""

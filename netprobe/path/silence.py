@@ -13,24 +13,20 @@ from netprobe.model import (
     Stop,
 )
 
+from .enquiry import Enquiry
 from .ground import Ground, Packet
 from .segment import Segment
 from .stop import link_down
 
-ANSWERED = "the owner answers; it is the answer that is lost"
-TUNNELLED = "the way to the other end of the segment leads through a tunnel"
 
-
-def nobody(ground: Ground, asker: tuple[str, Link], asked: Packet, refusals: list[Stop], heard: list[tuple[str, Link]]) -> Stop:
-    """Why nobody answers: what keeps the owner silent or the request from it, if there is an owner; else that there is none.
-
-    `refusals` are the ends of copies of the request, `heard` the interfaces that got one.
-    """
+def nobody(ground: Ground, asker: tuple[str, Link], asked: Packet, found: Enquiry) -> Stop:
+    """Why nobody answers: what keeps the owner silent or the request from it, if there is an owner; else that there is none."""
     (name, link), address = asker, asked.flow.dst
-    silent = [s for s in refusals if s.code in _SILENCING or {TUNNELLED, ANSWERED} & {*s.proof}]
-    if silent:
-        return silent[0]
-    barred = [s for s in refusals if s.code in _BARRING and (_entry_barred(s, refusals) or _owner_behind(ground, s, asked))]
+    for there, lower in (asker, *found.heard):
+        ground.all_macvlans_on(there, lower)  # where one that nobody has met yet may be the owner
+    if found.silenced:
+        return found.silenced[0]
+    barred = [s for s in found.barred if s.code in _BARRING and (_entry_barred(s, found.barred) or _owner_behind(ground, s, asked))]
     if barred:
         return barred[0]
     from .bare import without_address
@@ -38,29 +34,25 @@ def nobody(ground: Ground, asker: tuple[str, Link], asked: Packet, refusals: lis
 
     owner = _owner(ground, address) or strayed(ground, name, link, address)
     owner = owner or next(
-        (far for there, b in heard if b.kind == "bridge" and (far := strayed(ground, there, b, address)) is not None), None
+        (far for there, b in found.heard if b.kind == "bridge" and (far := strayed(ground, there, b, address)) is not None), None
     )
     if owner is not None and not owner[1].up:
         return link_down(owner[0], owner[1], Stage.ARP)
-    if owner is None and (bare := without_address(ground, name, address, heard)) is not None:
+    if owner is None and (bare := without_address(ground, name, address, found.heard)) is not None:
         return bare
     return explain_silence(ground, name, link, address, owner)
 
 
-# What keeps the owner of an address from answering, and what keeps the request from the owner.
-_SILENCING = {
-    "arp-disabled", "arp-suppressed", "arp-filtered", "nd-filtered", "rp-filter", "martian-source", "addr-dad-failed", "neigh-no-answer",
-    "port-not-in-bridge",
-}  # fmt: skip
+# What may keep the request from the owner of an address.
 _BARRING = {
     "port-isolated", "port-flood-off", "port-not-forwarding", "filtered-by-rule", "policy-drop", "mac-not-allowed", "rejected-by-rule",
     "link-admin-down", "link-no-carrier", "mtu-l2-mismatch",
 }  # fmt: skip
 
 
-def _entry_barred(stop: Stop, refusals: list[Stop]) -> bool:
+def _entry_barred(stop: Stop, barred: list[Stop]) -> bool:
     """Whether the request did not even get into the bridge."""
-    return len(refusals) == 1 and stop.place.stage in (Stage.BRIDGE_PREROUTING, Stage.TRANSMIT, Stage.RECEIVE)
+    return len(barred) == 1 and stop.place.stage in (Stage.BRIDGE_PREROUTING, Stage.TRANSMIT, Stage.RECEIVE)
 
 
 def _owner_behind(ground: Ground, stop: Stop, asked: Packet) -> bool:
