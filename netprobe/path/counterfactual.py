@@ -34,6 +34,7 @@ from .mend_links import switch_on
 from .order import Order
 from .predict import predict
 from .prediction import Prediction
+from .source_check import in_force
 from .stop import link_down, lost
 from .trail import Resolved, Routed
 
@@ -151,8 +152,7 @@ def _misled(snapshot: Snapshot, resolved: Resolved) -> Iterator[Candidate]:
 
 def _answers_for(namespace: Namespace, link: Link, address: str) -> bool:
     """Whether a station says that an address is its own: it bears it, or it is a proxy (arp_process)."""
-    keys = (f"net.ipv4.conf.{name}.proxy_arp{kind}" for name in ("all", link.name.replace(".", "/")) for kind in ("", "_pvlan"))
-    proxy = any(namespace.sysctl(key, "0") not in ("0", None) for key in keys)
+    proxy = any(in_force(namespace, link, setting)[0] for setting in ("proxy_arp", "proxy_arp_pvlan"))
     return namespace.owner_of(address) is not None or proxy or any(n.proxy and n.address == address for n in namespace.neighbours)
 
 

@@ -52,8 +52,8 @@ def _to_the_end(report: Report, way: tuple[Hop, ...]) -> tuple[Hop, ...]:
         return hops
     beyond = [replace(hop, observed=None, time_ns=None, suspects=()) for hop in way[shared:]]
     stays = bool(hops) and (hops[-1].stage is Stage.NEIGHBOUR or _at(hops[-1], cause))
-    found = next((i for i, hop in enumerate(beyond) if _at(hop, cause)), 0)
-    end = 0 if stays else found + (bool(beyond) and _at(beyond[found], cause) and beyond[found].bound == "in")
+    at = None if stays else next((i for i, hop in enumerate(beyond) if _at(hop, cause)), None)
+    end = 0 if at is None else at + 1 if beyond[at].bound == "in" else at  # it still comes in there; it does not go out
     unreached = [replace(hop, reached=False, note="not reached") for hop in beyond[end:]]
     return tuple(replace(hop, n=n) for n, hop in enumerate((*hops, *beyond[:end], *unreached), 1))
 

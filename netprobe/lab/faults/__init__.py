@@ -14,6 +14,7 @@ from .filters import FILTERS
 from .forwarding import FORWARDING
 from .links import LINKS
 from .neighbours import NEIGHBOURS
+from .programs import PROGRAMS
 from .routes import ROUTES
 from .size import SIZE
 from .translation import TRANSLATION
@@ -30,6 +31,7 @@ SECTIONS: tuple[tuple[str, tuple[Fault, ...]], ...] = (
     ("Forwarding and source checks", FORWARDING),
     ("Translation and connection tracking", TRANSLATION),
     ("Filters", FILTERS),
+    ("Queues, programs and IPsec", PROGRAMS),
     ("Size", SIZE),
     ("The far end", FAR_END),
     ("Tunnels and macvlan", TUNNELS),
