@@ -13,6 +13,7 @@ from netprobe.engine import replay
 from netprobe.lab.faults import FAULTS, Fault
 from netprobe.model import Leg
 from netprobe.render.marks import Mark, hops, marks
+from netprobe.render.rows import rows
 from netprobe.saved import load
 
 FOLDER = Path(__file__).with_name("recordings")
@@ -42,6 +43,7 @@ def test_nothing_passes_behind_the_loss(fault: Fault) -> None:
         missed = [mark for hop, mark in zip(hops(report, leg), fates, strict=True) if not hop.reached]
         assert {*missed} <= {Mark.NOT_REACHED}
         assert list(fates[len(fates) - len(missed) :]) == missed
+        assert not [row for row in rows(report, leg) if row.mark in (Mark.PASSED, Mark.TRANSLATED) and "not reached" in row.what]
 
 
 def test_there_is_one_for_each_fault_and_no_other() -> None:
