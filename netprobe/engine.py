@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
+import os
+import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -273,9 +274,9 @@ def _probe(world: World, question: Question) -> Probe:
     if ports and target.port is None:
         raise WrongQuestion(f"{protocol} needs a port", f"Write {question.destination}:PORT or add -P PORT.")
     return Probe(
-        protocol, secrets.token_hex(8), source, target, count=question.count, size=question.size, ttl=question.ttl, df=question.df,
-        source_port=question.source_port or (32768 + secrets.randbelow(28000) if ports else None),
-        icmp_id=None if ports else 1 + secrets.randbelow(65535), mark=question.mark, uid=question.uid or 0,
+        protocol, os.urandom(8).hex(), source, target, count=question.count, size=question.size, ttl=question.ttl, df=question.df,
+        source_port=question.source_port or (random.randrange(32768, 60768) if ports else None),
+        icmp_id=None if ports else random.randrange(1, 65536), mark=question.mark, uid=question.uid or 0,
         interval_ns=question.interval_ns, timeout_ns=question.timeout_ns, reused=question.source_port is not None,
     )  # fmt: skip
 

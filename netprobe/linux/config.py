@@ -39,7 +39,7 @@ class _Reader:
 
 def read_namespace(name: str, fd: int) -> Namespace:
     """Everything configured in the open namespace `fd`. Raises NotPermitted or CannotLook when it cannot be entered."""
-    with netns.inside(fd), Netlink() as route:
+    with netns.inside(fd), netfilter.RulesetReading(fd, name) as rules, Netlink() as route:  # its tools print while we read on
         reader = _Reader(name)
         nothing: tuple[tuple[Link, ...], dict[str, str]] = ((), {})
         found, per_interface = reader.of("interfaces", lambda: links.read_links(route), nothing)
@@ -54,7 +54,7 @@ def read_namespace(name: str, fd: int) -> Namespace:
             neighbours=reader.of("neighbours", lambda: neighbours.read_neighbours(route), ()),
             fdb=reader.of("bridge forwarding entries", lambda: neighbours.read_fdb(route), ()),
             sysctls=_sysctls(reader) | per_interface,
-            ruleset=netfilter.read_ruleset(fd, name),
+            ruleset=rules.ruleset(),
             sockets=reader.of("sockets", sockets.read_sockets, None),
             xfrm=reader.of("IPsec policies", xfrm.read_policies, None),
             cgroup_programs=programs.cgroup_programs(programs.own_cgroup()),

@@ -17,12 +17,12 @@ from netprobe.model import AskedSet, Blind, NamedSet, Ruleset, SetQuery, Table
 
 from . import netns
 from .netfilter_elements import ask_element
-from .netfilter_kernel import Inventory, Nfnetlink, inventory
+from .netfilter_kernel import Inventory, Nfnetlink, outline, with_rules
 from .netfilter_nft import read_listing
 from .netfilter_owner import Key, managed, settled
 from .netfilter_proc import legacy_families, listening_queues, recent_lists
 from .netfilter_save import read_save
-from .netfilter_tools import Printed, run
+from .netfilter_tools import Printed, Tools, run
 
 FEW = 256  # a named set up to this size is read with the rules; of a larger one single elements are asked
 
@@ -54,7 +54,8 @@ LEGACY = {
 
 def read_ruleset(fd: int, name: str = "the namespace") -> Ruleset:
     """All rules of the open namespace `fd`, which messages call `name`. Raises NotPermitted or CannotLook if it cannot be entered."""
-    return _Reading(fd, name).ruleset()
+    with RulesetReading(fd, name) as reading:
+        return reading.ruleset()
 
 
 def ask_set(fd: int, query: SetQuery) -> AskedSet:
@@ -67,59 +68,88 @@ def ask_set(fd: int, query: SetQuery) -> AskedSet:
             return AskedSet(query, False, error=error.strerror or str(error))
 
 
-class _Reading:
-    """One reading of one namespace: what was found, and what could not be seen."""
+class RulesetReading:
+    """One reading of one namespace's rules: from the start of `with` the tools print them, `ruleset` waits for what they printed.
+
+    Between the two there is time for other work. Raises as `read_ruleset`.
+    """
 
     def __init__(self, fd: int, name: str) -> None:
         self.fd, self.name = fd, name
         self.unseen: list[str] = []
 
+    def __enter__(self) -> RulesetReading:
+        with netns.inside(self.fd):
+            self._found, self._small = self._outline()
+            self._legacy = self._legacy_families()
+            self._tools = Tools(self.fd, self._commands())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._tools.__exit__()
+
     def ruleset(self) -> Ruleset:
         """The whole ruleset."""
         with netns.inside(self.fd):
-            found, small = self._inventory()
-            legacy = self._legacy()
+            found = self._with_rules()
             recent, queues = recent_lists(), listening_queues()
-        tables = self._tables(found, legacy, small) if found.tables or legacy else []
+        tables = self._tables(found, self._tools.printed())
         blind = tuple(Blind(f"the ruleset of {self.name}", why) for why in dict.fromkeys(self.unseen))
         return Ruleset(blind, tuple(tables), recent, queues)
 
-    def _inventory(self) -> tuple[Inventory, bool]:
-        """What nf_tables holds, and whether all its named sets are small."""
+    def _outline(self) -> tuple[Inventory, bool]:
+        """What nf_tables holds but for the rules, and whether all its named sets are small."""
         try:
             with Nfnetlink() as netlink:
-                found = inventory(netlink)
+                found = outline(netlink)
                 return found, all(_small(netlink, each.family, each.table, each.name, each.count) for each in found.sets)
         except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.EPROTONOSUPPORT, errno.EOPNOTSUPP):  # a kernel without nf_tables
-                self.unseen.append("CAP_NET_ADMIN is missing" if error.errno == errno.EPERM else error.strerror or str(error))
+            self._refused(error)
             return Inventory(()), True
 
-    def _legacy(self) -> tuple[str, ...]:
+    def _with_rules(self) -> Inventory:
+        """What nf_tables holds, with the rules."""
+        try:
+            with Nfnetlink() as netlink:
+                return with_rules(netlink, self._found)
+        except OSError as error:
+            self._refused(error)
+            return Inventory(())
+
+    def _refused(self, error: OSError) -> None:
+        if error.errno not in (errno.EINVAL, errno.EPROTONOSUPPORT, errno.EOPNOTSUPP):  # a kernel without nf_tables
+            self.unseen.append("CAP_NET_ADMIN is missing" if error.errno == errno.EPERM else error.strerror or str(error))
+
+    def _legacy_families(self) -> tuple[str, ...]:
         try:
             return legacy_families()
         except OSError as error:
             self.unseen.append(f"the tables of iptables-legacy: {error.strerror}")
             return ()
 
-    def _tables(self, found: Inventory, legacy: Iterable[str], small: bool) -> list[Table]:
-        """The tables of nf_tables in the kernel's order, then those of the old engine."""
+    def _commands(self) -> dict[str, tuple[str, ...]]:
+        """The command lines that print what was found: a table that looks like one of xtables by its tool, as long as no rule denies it."""
+        supposed = managed(self._found)
+        printers = [printer for family, printer in XTABLES.items() if any(key[0] == family for key in supposed)]
+        printers += [LEGACY[family] for family in self._legacy]
+        native = {family for family, table in self._found.tables if (family, table) not in supposed}
+        return {printer.command[0]: printer.command for printer in printers} | _listings(native, self._small)
+
+    def _tables(self, found: Inventory, printed: dict[str, Printed]) -> list[Table]:
+        """The tables of nf_tables in the kernel's order, then those of the old engine; what is left to nft is asked of it."""
         owned = managed(found)
-        xtables = [printer for family, printer in XTABLES.items() if any(key[0] == family for key in owned)]
-        old = [LEGACY[family] for family in legacy]
-        native = {family for family, table in found.tables if (family, table) not in owned}
-        commands: dict[str, tuple[str, ...]] = {printer.command[0]: printer.command for printer in xtables + old}
-        printed = run(self.fd, commands | _listings(native, small))
-        tables = {key: table for printer in xtables for key, table in _fitting(printer, printed, found).items()}
-        again = {family for family, table in owned if (family, table) not in tables} - native
-        if again:
-            printed |= run(self.fd, _listings(again, small))
+        xtables = [printer for printer in XTABLES.values() if printer.command[0] in printed]
+        tables = {key: table for printer in xtables for key, table in _fitting(printer, printed, found).items() if key in owned}
         rest = {key for key in found.tables if key not in tables}
-        for key, table in self._listed(found, native | again, printed, rest, small).items():
+        again = {family for family, _ in rest if f"{family} values" not in printed}
+        if again:
+            printed |= run(self.fd, _listings(again, self._small))
+        for key, table in self._listed(found, {family for family, _ in rest}, printed, rest).items():
             tool = XTABLES.get(key[0])
             absent = key in owned and tool is not None and printed[tool.command[0]].error
             tables[key] = replace(table, engine=tool.engine) if tool and absent else table
-        return [tables[key] for key in found.tables if key in tables] + [each for tool in old for each in self._read_old(tool, printed)]
+        old = [each for family in self._legacy for each in self._read_old(LEGACY[family], printed)]
+        return [tables[key] for key in found.tables if key in tables] + old
 
     def _read_old(self, printer: Printer, printed: Mapping[str, Printed]) -> list[Table]:
         output = printed[printer.command[0]]
@@ -127,9 +157,7 @@ class _Reading:
             self.unseen.append(output.error)
         return [] if output.error else printer.tables(output)
 
-    def _listed(
-        self, found: Inventory, families: Iterable[str], printed: Mapping[str, Printed], wanted: set[Key], small: bool
-    ) -> dict[Key, Table]:
+    def _listed(self, found: Inventory, families: Iterable[str], printed: Mapping[str, Printed], wanted: set[Key]) -> dict[Key, Table]:
         """The tables that nft printed."""
         tables: dict[Key, Table] = {}
         for family in sorted(families):
@@ -139,7 +167,7 @@ class _Reading:
                 continue
             try:
                 for table in read_listing(values.output, texts.output.decode("utf-8", "surrogateescape"), found.chains, wanted):
-                    tables[table.family, table.name] = table if small else replace(table, sets=_unread(table.sets))
+                    tables[table.family, table.name] = table if self._small else replace(table, sets=_unread(table.sets))
             except (msgspec.MsgspecError, KeyError, ValueError, TypeError) as error:
                 self.unseen.append(f"nft printed something that is not understood: {error}")
         return tables

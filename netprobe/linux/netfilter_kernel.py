@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from .netlink import NETFILTER, Netlink, Record, Request
 
@@ -68,17 +69,21 @@ class Inventory(Struct, frozen=True):
     sets: tuple[KernelSet, ...] = ()
 
 
-def inventory(netlink: Nfnetlink) -> Inventory:
-    """What nf_tables holds. Raises OSError (EPERM without CAP_NET_ADMIN)."""
+def outline(netlink: Nfnetlink) -> Inventory:
+    """What nf_tables holds, but for the rules. Raises OSError (EPERM without CAP_NET_ADMIN)."""
     tables = tuple((family, found.text("NFTA_TABLE_NAME")) for family, found in netlink.listed(GET_TABLE))
     if not tables:
         return Inventory(())
     return Inventory(
         tables,
         tuple(_chain(family, found) for family, found in netlink.listed(GET_CHAIN)),
-        tuple(_rule(family, found) for family, found in netlink.listed(GET_RULE)),
-        tuple(_set(family, found) for family, found in netlink.listed(GET_SET) if not found.get("NFTA_SET_FLAGS", 0) & ANONYMOUS),
+        sets=tuple(_set(family, found) for family, found in netlink.listed(GET_SET) if not found.get("NFTA_SET_FLAGS", 0) & ANONYMOUS),
     )
+
+
+def with_rules(netlink: Nfnetlink, found: Inventory) -> Inventory:
+    """`found` with the rules. Raises OSError."""
+    return replace(found, rules=tuple(_rule(family, rule) for family, rule in netlink.listed(GET_RULE))) if found.tables else found
 
 
 class Nfnetlink(Netlink):

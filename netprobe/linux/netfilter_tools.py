@@ -24,22 +24,41 @@ class Printed(Struct, frozen=True):
     error: str | None = None
 
 
-def run(fd: int, commands: Mapping[str, Sequence[str]]) -> dict[str, Printed]:
-    """The output of each named command line, all started together inside the namespace `fd`.
+class Tools:
+    """Tools that run side by side inside the namespace `fd`, one for each named command line, from the making to the end of `with`.
 
     Raises NotPermitted or CannotLook when the namespace cannot be entered. A child inherits the namespace of the thread that
     starts it, and nothing else of it.
     """
-    children: dict[str, _Child] = {}
-    try:
-        with netns.inside(fd):
-            for name, command in commands.items():
-                children[name] = _Child(command)
-        _wait(list(children.values()))
-        return {name: child.printed() for name, child in children.items()}
-    finally:
-        for child in children.values():
+
+    def __init__(self, fd: int, commands: Mapping[str, Sequence[str]]) -> None:
+        self._children: dict[str, _Child] = {}
+        self._deadline = time.monotonic() + LIMIT_S
+        try:
+            with netns.inside(fd):
+                for name, command in commands.items():
+                    self._children[name] = _Child(command)
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __enter__(self) -> Tools:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for child in self._children.values():
             child.close()
+
+    def printed(self) -> dict[str, Printed]:
+        """What each of them has printed when it has ended, or the time is up."""
+        _wait(list(self._children.values()), self._deadline)
+        return {name: child.printed() for name, child in self._children.items()}
+
+
+def run(fd: int, commands: Mapping[str, Sequence[str]]) -> dict[str, Printed]:
+    """What each named command line prints, all run together inside the namespace `fd`. Raises as `Tools`."""
+    with Tools(fd, commands) as tools:
+        return tools.printed()
 
 
 class _Child:
@@ -93,14 +112,16 @@ def _content(fd: int) -> bytes:
     return os.pread(fd, os.fstat(fd).st_size, 0)
 
 
-def _wait(children: list[_Child]) -> None:
+def _wait(children: list[_Child], deadline: float) -> None:
     """Until all have ended, or the time is up."""
     running = {child.pidfd for child in children if child.pidfd >= 0}
-    deadline = time.monotonic() + LIMIT_S
     poll = select.poll()
     for pidfd in running:
         poll.register(pidfd, select.POLLIN)
-    while running and (left := deadline - time.monotonic()) > 0:
-        for pidfd, _ in poll.poll(left * 1000):
+    while running:
+        ended = poll.poll(max(deadline - time.monotonic(), 0) * 1000)
+        if not ended:
+            return
+        for pidfd, _ in ended:
             poll.unregister(pidfd)
             running.discard(pidfd)

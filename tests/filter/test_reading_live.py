@@ -212,8 +212,8 @@ def test_the_recent_list_is_read_with_its_ages(make_lab: Callable[..., Lab], pri
 
 def test_without_the_privilege_it_is_not_no_rules(user: Any) -> None:
     script = (
-        "import os; from netprobe.linux.netfilter import _Reading\n"
-        "r = _Reading(0, 'here'); r._inventory(); print(r.unseen)"
+        "import os; from netprobe.linux.netfilter import RulesetReading\n"
+        "r = RulesetReading(0, 'here'); r._outline(); print(r.unseen)"
     )  # fmt: skip
     import sys
 

@@ -1,27 +1,62 @@
 """nfnetlink: tables, chains, rules and sets of nf_tables, and tracked connections.
 
-pyroute2's classes of rules and sets decode every expression, which takes long and is printed better by nft: only what is asked for
-is named here. Numbers: include/uapi/linux/netfilter/nf_tables.h.
+pyroute2's classes of tables, chains, rules and sets decode all there is, which takes long and is printed better by nft: only what is
+asked for is named here. Numbers: include/uapi/linux/netfilter/nf_tables.h.
 """
 
 from __future__ import annotations
 
+import struct
+from typing import ClassVar
+
 from pyroute2.netlink import NLA_F_NESTED, nla
 from pyroute2.netlink.nfnetlink import nfgen_msg
 from pyroute2.netlink.nfnetlink.nfctsocket import nfct_msg
-from pyroute2.netlink.nfnetlink.nftsocket import nft_chain_msg, nft_table_msg
+
+from .entry import Entry, name, number
 
 
-class Rule(nfgen_msg):
-    """A rule; its expressions are left as they are."""
+class Table(nfgen_msg):
+    """A table."""
+
+    nla_map = ((1, "NFTA_TABLE_NAME", "asciiz"),)
+
+
+class Chain(nfgen_msg):
+    """A chain, and where it hangs if it is a base chain."""
 
     nla_map = (
-        (1, "NFTA_RULE_TABLE", "asciiz"),
-        (2, "NFTA_RULE_CHAIN", "asciiz"),
-        (3, "NFTA_RULE_HANDLE", "be64"),
-        (4, "NFTA_RULE_EXPRESSIONS", "cdata"),
-        (5, "NFTA_RULE_COMPAT", "cdata"),
+        (1, "NFTA_CHAIN_TABLE", "asciiz"),
+        (2, "NFTA_CHAIN_HANDLE", "be64"),
+        (3, "NFTA_CHAIN_NAME", "asciiz"),
+        (4, "NFTA_CHAIN_HOOK", "hook"),
+        (5, "NFTA_CHAIN_POLICY", "be32"),
+        (7, "NFTA_CHAIN_TYPE", "asciiz"),
     )
+
+    class hook(nla):
+        nla_map = (
+            (1, "NFTA_HOOK_HOOKNUM", "be32"),
+            (2, "NFTA_HOOK_PRIORITY", "sbe32"),
+            (3, "NFTA_HOOK_DEV", "asciiz"),
+            (4, "NFTA_HOOK_DEVS", "devices"),
+        )
+
+        class devices(nla):
+            nla_map = ((1, "NFTA_DEVICE_NAME", "asciiz"),)
+
+
+class Rule(Entry):
+    """A rule; its expressions are left as they are."""
+
+    fields, names = struct.Struct("=BBH"), ("nfgen_family", "version", "res_id")  # struct nfgenmsg
+    attributes: ClassVar = {
+        1: ("NFTA_RULE_TABLE", name),
+        2: ("NFTA_RULE_CHAIN", name),
+        3: ("NFTA_RULE_HANDLE", number),
+        4: ("NFTA_RULE_EXPRESSIONS", bytes),
+        5: ("NFTA_RULE_COMPAT", bytes),
+    }
 
 
 class Set(nfgen_msg):
@@ -64,7 +99,6 @@ class Elements(nfgen_msg):
 
 _TABLES, _TRACKED = 10 << 8, 1 << 8  # NFNL_SUBSYS_NFTABLES, NFNL_SUBSYS_CTNETLINK
 REQUESTS = {
-    _TABLES | 1: nft_table_msg, _TABLES | 4: nft_chain_msg, _TABLES | 7: Rule, _TABLES | 10: Set, _TABLES | 13: Elements,
-    _TRACKED | 1: nfct_msg,
+    _TABLES | 1: Table, _TABLES | 4: Chain, _TABLES | 7: nfgen_msg, _TABLES | 10: Set, _TABLES | 13: Elements, _TRACKED | 1: nfct_msg,
 }  # fmt: skip
-ANSWERS = {kind - 1: message for kind, message in REQUESTS.items()}
+ANSWERS = {kind - 1: message for kind, message in REQUESTS.items()} | {_TABLES | 6: Rule}

@@ -6,31 +6,44 @@ Numbers: include/uapi/linux/{rtnetlink,pkt_cls}.h.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from pyroute2.netlink import nla, nlmsg
-from pyroute2.netlink.rtnl.tcmsg import act_gact, act_mirred, common, sched_netem, sched_pfifo, sched_tbf, tcmsg
 
 from .structs import StructArray
 
-QDISC_OPTIONS = {"tbf": sched_tbf, "netem": sched_netem, "pfifo": sched_pfifo, "bfifo": sched_pfifo}
-ACTION_OPTIONS = {"gact": act_gact, "mirred": act_mirred}
+# the modules of pyroute2 that know the options of these: 30 ms, which a network without them need not wait for
+QDISC_OPTIONS = {"tbf": "sched_tbf", "netem": "sched_netem", "pfifo": "sched_pfifo", "bfifo": "sched_pfifo"}
+ACTION_OPTIONS = {"gact": "act_gact", "mirred": "act_mirred"}
+TCMSG = (("family", "B"), ("pad1", "B"), ("pad2", "H"), ("index", "i"), ("handle", "I"), ("parent", "I"), ("info", "I"))  # struct tcmsg
 
 # where each classifier keeps its actions (TCA_*_ACT)
 ACTIONS_AT = {"u32": 7, "flower": 3, "matchall": 2, "bpf": 1, "basic": 3, "fw": 4, "route": 6, "cgroup": 1, "flow": 9}
 
 
+def _plugin_options(module: str | None) -> Any:
+    """pyroute2's class of the options of a qdisc or an action; None where there is none."""
+    return import_module(f"pyroute2.netlink.rtnl.tcmsg.{module}").options if module else None
+
+
 class Qdisc(nlmsg):
     """struct tcmsg of a queueing discipline."""
 
-    fields = tcmsg.fields
+    fields = TCMSG
     nla_map = ((1, "TCA_KIND", "asciiz"), (2, "TCA_OPTIONS", "options"), (7, "TCA_STATS2", "stats2"))
-    stats2 = common.stats2
 
     @staticmethod
     def options(message: Any, **_: Any) -> Any:
-        plugin = QDISC_OPTIONS.get(message.get_attr("TCA_KIND"))
-        return plugin.options if plugin else message.cdata
+        return _plugin_options(QDISC_OPTIONS.get(message.get_attr("TCA_KIND"))) or message.cdata
+
+    class stats2(nla):
+        nla_map = ((3, "TCA_STATS_QUEUE", "queue"),)
+
+        class queue(nla):
+            """struct gnet_stats_queue."""
+
+            fields = (("qlen", "I"), ("backlog", "I"), ("drops", "I"), ("requeues", "I"), ("overlimits", "I"))
 
 
 class Action(nla):
@@ -40,8 +53,7 @@ class Action(nla):
 
     @staticmethod
     def options(action: Any, **_: Any) -> Any:
-        plugin = ACTION_OPTIONS.get(action.get_attr("TCA_ACT_KIND"))
-        return plugin.options if plugin else action.cdata
+        return _plugin_options(ACTION_OPTIONS.get(action.get_attr("TCA_ACT_KIND"))) or action.cdata
 
 
 class Actions(nla):
@@ -82,7 +94,7 @@ FILTER_OPTIONS = {kind: _options_of(kind) for kind in ACTIONS_AT}
 class Filter(nlmsg):
     """struct tcmsg of a filter."""
 
-    fields = tcmsg.fields
+    fields = TCMSG
     nla_map = ((1, "TCA_KIND", "asciiz"), (2, "TCA_OPTIONS", "options"), (11, "TCA_CHAIN", "uint32"))
 
     @staticmethod
