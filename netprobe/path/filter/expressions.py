@@ -79,7 +79,7 @@ def evaluate(term: Term, packet: Packet, scene: Scene, kind: Datatype = NUMBER) 
     """The value of an expression of one part; `kind` is how its literals read."""
     if term.kind == "key":
         seen = find(term.text)[1](packet, scene.around)
-        return Doubt(Reason.UNKNOWN, f"{term.text} is not known") if seen is UNKNOWN else seen
+        return _unheard(term.text) if seen is UNKNOWN else seen
     if term.kind == "value":
         return _literal(term.text, kind)
     if term.kind == "set":
@@ -141,15 +141,30 @@ def matches(statement: Statement, packet: Packet, scene: Scene) -> bool | Doubt:
         return _any(statement, packet, scene)
     if statement.left.kind in ("numgen", "hash"):
         return Doubt(Reason.RANDOM, statement.left.text, chance=_share(statement))
-    key = left(statement.left, packet, scene)
-    if key is None:
-        return False
-    if isinstance(key, Doubt):
-        return key
     try:
-        return _compare(statement.op, key, statement.right, packet, scene)
+        if statement.left.kind == "key" and statement.right.kind == "value" and statement.op in ("==", "!="):
+            return _plain(statement.left.text, statement.op, statement.right.text, packet, scene)
+        key = left(statement.left, packet, scene)
+        if key is None:
+            return False
+        return key if isinstance(key, Doubt) else _compare(statement.op, key, statement.right, packet, scene)
     except ValueError as error:
         return Doubt(Reason.UNKNOWN, str(error))
+
+
+def _plain(selector: str, op: str, literal: str, packet: Packet, scene: Scene) -> bool | Doubt:
+    """A selector compared with one literal: what nine of ten tests are, without the detours that the others need."""
+    kind, read = find(selector)
+    seen = read(packet, scene.around)
+    if seen is None:
+        return False
+    if seen is UNKNOWN:
+        return _unheard(selector)
+    return (seen in compiled(kind, (literal,))) is (op == "==")
+
+
+def _unheard(selector: str) -> Doubt:
+    return Doubt(Reason.UNKNOWN, f"{selector} is not known")
 
 
 def _any(statement: Statement, packet: Packet, scene: Scene) -> bool | Doubt:

@@ -74,6 +74,12 @@ def branches(rule: Rule, packet: Packet, scene: Scene, hook: str) -> list[Branch
     return [_missed(before_doubt, counted)] if spent else _weighed([Branch(NEXT, now)], before_doubt, doubts)
 
 
+def fails_at_once(rule: Rule, packet: Packet, scene: Scene) -> bool:
+    """Whether the first thing that a rule tests does not hold: nothing has happened then, and nothing is in doubt."""
+    first = rule.statements[0] if rule.statements else None
+    return first is not None and first.kind == "match" and matches(first, packet, scene) is False
+
+
 def _missed(packet: Packet, counted: bool, spent: bool = False) -> Branch:
     """Past a rule that does not hold to its end."""
     return Branch(NEXT, packet, matched=False, counted=counted, spent=spent)
@@ -143,4 +149,4 @@ def _said(data: Term, packet: Packet, doubt: Doubt | None) -> Branch:
     return Branch(action, packet, Statement(action, target=target), doubt=doubt)
 
 
-__all__ = ["NEXT", "Branch", "branches"]
+__all__ = ["NEXT", "Branch", "branches", "fails_at_once"]

@@ -22,7 +22,7 @@ from .packet import Packet, Surroundings, entry_of, whole
 from .rejection import queues, rejection
 from .ruling import Decision, Doubt, Reason, Ruling, Translation, Verdict
 from .schedule import Step, steps
-from .steps import NEXT, Branch, branches
+from .steps import NEXT, Branch, branches, fails_at_once
 from .translation import decided, done, names, remembered
 
 MOST_WAYS = 512  # ways through one hook that are followed; with more the answer is undetermined
@@ -163,6 +163,8 @@ class _Traversal:
             while index < len(chain.rules):
                 rule = chain.rules[index]
                 index += 1
+                if fails_at_once(rule, state.packet, scene):  # as most do
+                    continue
                 ways = branches(rule, state.packet, scene, self.hook)
                 if len(ways) == 1 and not ways[0].matched:
                     state = self._missed(state, table, chain, rule, ways[0])
