@@ -103,13 +103,18 @@ def ask(world: World, question: Question) -> Run:
         observations, tapped = _observe(world, watch, prediction, clock), frozenset(watch.namespaces)
     if prediction is not None and observations is not None:
         snapshot = _ask_tracking(world, snapshot, prediction, clock)
-    if prediction is not None and not any(o.kind == "answered" and o.text != "refused" for o in observations or ()):
+    if prediction is not None and _lost(prediction, observations):
         snapshot = _look_around(world, snapshot, prediction, clock)
     report = _diagnose(question.command, sent, snapshot, prediction, observations, tapped, clock)
     if observations and report.agreement is Agreement.DISAGREE and report.verdict in (Verdict.UNREACHABLE, Verdict.INTERMITTENT):
         report, snapshot = _second_look(world, probe, report, snapshot, observations, tapped, clock)
     report, snapshot = _foretell(world, report, snapshot)
     return Run(replace(report, timings=clock.timings()), snapshot, observations or (), started, tuple(sorted(tapped)))
+
+
+def _lost(prediction: Prediction, seen: Sequence[Observation] | None) -> bool:
+    """Whether nothing came back, or nothing would."""
+    return not prediction.passes if seen is None else not any(o.kind == "answered" and o.text != "refused" for o in seen)
 
 
 def _second_look(world: World, probe: Probe, report: Report, snapshot: Snapshot, seen: Sequence[Observation], tapped: frozenset[str],

@@ -5,7 +5,7 @@ What cannot be read becomes a `Blind` with the reason; the rest stands.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from msgspec.structs import replace
@@ -79,7 +79,7 @@ def answer_set(snapshot: Snapshot, need: AskSet, fd: int) -> Snapshot:
     return snapshot.with_namespace(replace(namespace, ruleset=ruleset))
 
 
-def ask_route(fd: int, query: RouteQuery) -> RouteAnswer:
-    """What the kernel's FIB of the open namespace `fd` answers to `query`."""
+def ask_routes(fd: int, queries: Sequence[RouteQuery]) -> tuple[RouteAnswer, ...]:
+    """What the kernel's FIB of the open namespace `fd` answers to each of `queries`."""
     with netns.inside(fd), Netlink() as route:
-        return fib.ask_route(route, query)
+        return tuple(fib.ask_route(route, query) for query in queries)

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from netprobe.errors import NetprobeError
 from netprobe.model import Blind, ConntrackEntry, Flow, Protocol
 
-from .netlink import NETFILTER, Netlink, Record, Request
+from .netlink import CONNTRACK, Netlink, Record, Request
 from .netns import inside
 
 CT_GET = 1 << 8 | 1  # NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET
@@ -48,7 +48,7 @@ def entries(fd: int, flow: Flow, zone: int = 0) -> tuple[ConntrackEntry, ...] | 
         flow = replace(flow, icmp_type=_ECHO[flow.protocol][1])
     sides = (flow, ORIG), (flow.reversed(), REPLY)
     try:
-        with inside(fd), Netlink(NETFILTER) as netlink:
+        with inside(fd), Netlink(CONNTRACK) as netlink:
             records = _looked_up(netlink, sides, zone) if None not in _numbers(flow).values() else _searched(netlink, sides)
     except OSError as error:
         return Blind("connection tracking", _why(error))

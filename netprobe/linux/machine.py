@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -33,10 +35,12 @@ from netprobe.model import (
 
 from . import config, netns
 from .conntrack import entries
-from .crafter import Crafter
 from .directory import Directory
 from .names import UnknownName
 from .peers import Peers
+
+if TYPE_CHECKING:
+    from .crafter import Crafter
 
 
 class Machine:
@@ -106,12 +110,28 @@ class Machine:
 
     def read(self, snapshot: Snapshot, needs: Sequence[Need]) -> Snapshot:
         """`snapshot` with what `needs` asks for; what cannot be had becomes a blind spot, never an exception."""
+        lookups = [need for need in needs if isinstance(need, AskRoute)]
         for need in needs:
+            if isinstance(need, AskRoute):
+                continue
             try:
                 snapshot = self._read(snapshot, need)
             except (NetprobeError, OSError) as error:
                 snapshot = _blinded(snapshot, need, str(error))
+        for name, asked in groupby(lookups, lambda need: need.namespace):
+            snapshot = self._looked_up(snapshot, name, list(asked))
         return snapshot
+
+    def _looked_up(self, snapshot: Snapshot, name: str, asked: Sequence[AskRoute]) -> Snapshot:
+        """`snapshot` with the kernel's answers to route lookups in one namespace."""
+        try:
+            answers = config.ask_routes(self._handle(name), [need.query for need in asked])
+        except (NetprobeError, OSError) as error:
+            for need in asked:
+                snapshot = _blinded(snapshot, need, str(error))
+            return snapshot
+        found = (AskedRoute(name, need.query, answer) for need, answer in zip(asked, answers, strict=True))
+        return replace(snapshot, answers=(*snapshot.answers, *found))
 
     def _read(self, snapshot: Snapshot, need: Need) -> Snapshot:
         if isinstance(need, ReadNamespace):
@@ -125,13 +145,11 @@ class Machine:
             self._handle(need.namespace)
             standing = self._peers.macvlans_on(need.namespace, need.index)
             return replace(snapshot, macvlans=(*snapshot.macvlans, FoundMacvlans(need.namespace, need.index, standing)))
-        if isinstance(need, AskRoute):
-            answer = config.ask_route(self._handle(need.namespace), need.query)
-            return replace(snapshot, answers=(*snapshot.answers, AskedRoute(need.namespace, need.query, answer)))
         if isinstance(need, AskConnection):
             found = entries(self._handle(need.namespace), need.flow)
             why, known = (found.why, ()) if isinstance(found, Blind) else (None, found)
             return replace(snapshot, connections=(*snapshot.connections, FoundConnection(need.namespace, need.flow, known, why)))
+        assert isinstance(need, AskSet)
         return config.answer_set(snapshot, need, self._handle(need.namespace))
 
     def _handle(self, name: str) -> int:

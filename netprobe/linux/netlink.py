@@ -1,32 +1,43 @@
-"""Netlink, read only, spoken by pyroute2: a request, the records that answer it. What they mean is the callers' business.
+"""Netlink, read only: a request, the records that answer it. What they mean is the callers' business.
 
-pyroute2 stays behind this file and `messages`: its import takes 0.2 s, so it comes in with the first socket; its errors become
-OSError; a name that is not UTF-8, which it leaves as bytes, becomes a text with surrogates.
+pyroute2 encodes and decodes the messages; it stays behind this file and `messages`, and comes in with the first socket. Its own
+sockets are not used: built on asyncio, they took a third of the time of a whole run. What is left is netlink(7): send, and
+receive until the answer is complete. Errors are OSError; a name that is not UTF-8, which pyroute2 leaves as bytes, becomes a text
+with surrogates.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import random
 import socket
-import sys
+import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from .facade import stay_outside
 
-if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
 
-ROUTE, SOCK_DIAG, XFRM, NETFILTER = 0, 4, 6, 12  # protocols of include/uapi/linux/netlink.h
-NLMSG_DONE = 3
-NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR = 0x01, 0x04, 0x300, 0x10
+class Family(NamedTuple):
+    """A protocol of include/uapi/linux/netlink.h, and the module of `messages` with the part of it that is spoken."""
+
+    protocol: int
+    module: str
+
+
+ROUTE, SOCK_DIAG, XFRM = Family(0, "route"), Family(4, "sockets"), Family(6, "xfrm")
+NETFILTER, CONNTRACK = Family(12, "netfilter"), Family(12, "conntrack")
+
+NLMSG_ERROR, NLMSG_DONE = 2, 3
+NLM_F_REQUEST, NLM_F_DUMP, NLM_F_DUMP_INTR = 0x01, 0x300, 0x10
 DUMP_TRIES = 4  # a dump that changes under our hands is asked again
 BATCH = 64  # requests a send: their answers must fit the socket's receive buffer
-
-_T = TypeVar("_T")
+RECEIVE_BUFFER = 1 << 20
+LONGEST = 1 << 16  # of a datagram: the kernel fills at most 32 KiB with entries of a dump
+_HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
+_ERROR = struct.Struct("=i")
 
 
 class Request(NamedTuple):
@@ -88,152 +99,142 @@ class Record:
         return [text(slot.value) for slot in self._slots]
 
 
+class _Message(NamedTuple):
+    """A message as it came: its header, and where it stands in its datagram."""
+
+    kind: int
+    flags: int
+    sequence: int
+    data: bytes
+    offset: int
+
+    def refused(self) -> OSError | None:
+        """The error that it reports, if it does: an NLMSG_ERROR, or the end of a dump that failed."""
+        code = _ERROR.unpack_from(self.data, self.offset + _HEADER.size)[0] if self.kind in (NLMSG_ERROR, NLMSG_DONE) else 0
+        return OSError(-code, os.strerror(-code)) if code else None
+
+
 class Netlink:
     """A netlink socket of the namespace in which this thread is when it makes it; `with` closes it. Errors are OSError.
 
     `unsteady`: a table never held still while it was dumped, so an entry may be missing from it, or be there twice.
     """
 
-    def __init__(self, protocol: int = ROUTE) -> None:
+    def __init__(self, family: Family = ROUTE) -> None:
         self.unsteady = False
-        self._requests, answers = _messages(protocol)
-        self._ends: list[tuple[int, int]] = []  # flags and error of what ended the dumps
-        fd = _endpoint(protocol)
-        # asyncio, on which pyroute2 is built, refuses a loop inside a loop; a thread is born in the namespace of its maker
-        self._thread = _thread() if _in_event_loop() else None
-        self._socket = self._call(lambda: _socket(protocol, fd, answers, self._ends))
+        self._requests, self._answers = _messages(family.module)
+        self._sequence = random.randrange(1 << 16, 1 << 31)
+        self._socket = _endpoint(family.protocol)
 
     def __enter__(self) -> Netlink:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._call(self._socket.close)
-        if self._thread is not None:
-            self._thread.shutdown()
+        self._socket.close()
 
     def dump(self, request: Request) -> list[Record]:
         """All entries of a table; one that changes meanwhile is dumped again, a few times. Raises OSError."""
         for _ in range(DUMP_TRIES):
-            records, whole = self._call(lambda: self._dumped(request))
-            if whole:
+            messages = list(self._dumped(request))
+            records = [self._record(message) for message in messages if message.kind != NLMSG_DONE]
+            if not any(message.flags & NLM_F_DUMP_INTR for message in messages):
                 return records
         self.unsteady = True
         return records
 
     def count(self, request: Request, count: Callable[[Record], int], most: int) -> int:
         """The sum of `count` over the entries of a table, up to the first that takes it past `most`: the last call to this socket."""
-
-        def counted() -> int:
-            total = 0
-            for record in self._answer(request, NLM_F_DUMP):
-                total += count(record)
-                if total > most:
-                    break
-            return total
-
-        return self._call(counted)
+        total = 0
+        for message in self._dumped(request):
+            total += count(self._record(message)) if message.kind != NLMSG_DONE else 0
+            if total > most:
+                break
+        return total
 
     def ask(self, request: Request) -> Record:
         """The answer to a question. Raises OSError when the kernel refuses it."""
-        # it ends with its first message: conntrack marks that as one of several, of which no other follows
-        return self._call(lambda: list(self._answer(request, 0, terminate=lambda _: True)))[0]
+        [sequence] = self._send([request], 0)
+        answer = next(message for message in self._received() if message.sequence == sequence)
+        if (error := answer.refused()) is not None:
+            raise error
+        return self._record(answer)
 
     def ask_all(self, requests: Sequence[Request]) -> Iterator[Record | None]:
         """One answer for each request, in order; None for one that the kernel refuses."""
         for start in range(0, len(requests), BATCH):
-            yield from self._call(partial(self._answers, requests[start : start + BATCH]))
+            yield from self._answered(requests[start : start + BATCH])
 
-    def _dumped(self, request: Request) -> tuple[list[Record], bool]:
-        """The entries of a table, and whether it held still meanwhile."""
-        from pyroute2.netlink.exceptions import NetlinkDumpInterrupted
+    def _answered(self, requests: Sequence[Request]) -> list[Record | None]:
+        sequences = self._send(requests, 0)
+        answers: dict[int, Record | None] = {}
+        for message in self._received():
+            if message.sequence in sequences:
+                answers[message.sequence] = None if message.refused() else self._record(message)
+            if len(answers) == len(sequences):
+                break
+        return [answers[sequence] for sequence in sequences]
 
-        records: list[Record] = []
-        self._ends.clear()
-        try:
-            with _as_os_error():  # a batch of one: message by message, the event loop takes half as long again
-                for message in self._socket.nlm_request_batch([self._message(request, NLM_F_DUMP)]):
-                    records.append(Record(message))
-        except NetlinkDumpInterrupted:  # up to pyroute2 0.7, which looks itself
-            return records, False
-        flags, error = self._ends[-1]
-        if error:
-            raise OSError(-error, os.strerror(-error))
-        return records, not any(each & NLM_F_DUMP_INTR for each in (flags, *(record["header"]["flags"] for record in records)))
+    def _dumped(self, request: Request) -> Iterator[_Message]:
+        """The messages of a dump, its end included."""
+        [sequence] = self._send([request], NLM_F_DUMP)
+        for message in self._received():
+            if message.sequence != sequence:
+                continue
+            if (error := message.refused()) is not None:
+                raise error
+            yield message
+            if message.kind == NLMSG_DONE:
+                return
 
-    def _answers(self, requests: Sequence[Request]) -> list[Record | None]:
-        messages = [self._message(request, NLM_F_ACK) for request in requests]
-        answers = {answer["header"]["sequence_number"]: answer for answer in self._socket.nlm_request_batch(messages, noraise=True)}
-        found = (answers.get(message["header"]["sequence_number"]) for message in messages)
-        return [None if answer is None else Record(answer) for answer in found]
+    def _send(self, requests: Sequence[Request], flags: int) -> range:
+        """Send the requests together; the sequence numbers that their answers will have."""
+        first = self._sequence
+        self._sequence += len(requests)
+        sequences = range(first, self._sequence)
+        self._socket.send(b"".join(self._encoded(request, flags, number) for request, number in zip(requests, sequences, strict=True)))
+        return sequences
 
-    def _answer(self, request: Request, flags: int, terminate: Callable[[Any], bool] | None = None) -> Iterator[Record]:
-        """The messages of an answer as they come in, up to one that is `terminate`."""
-        message = self._message(request, flags)
-        with _as_os_error():
-            yield from map(Record, self._socket.nlm_request(message, request.kind, NLM_F_REQUEST | flags, terminate=terminate))
-
-    def _message(self, request: Request, flags: int) -> Any:
+    def _encoded(self, request: Request, flags: int, sequence: int) -> bytes:
         message = self._requests[request.kind]()
         message.update(request.fields)
-        message["header"].update(type=request.kind, flags=NLM_F_REQUEST | flags)
+        message["header"].update(type=request.kind, flags=NLM_F_REQUEST | flags, sequence_number=sequence)
         message["attrs"] = [list(attribute) for attribute in request.attributes]
-        return message
+        message.encode()
+        return bytes(message.data)
 
-    def _call(self, function: Callable[[], _T]) -> _T:
-        return function() if self._thread is None else self._thread.submit(function).result()
+    def _received(self) -> Iterator[_Message]:
+        """The messages that come in, without end; of a kind that nobody asked for there is none."""
+        while True:
+            data, _, flags, _ = self._socket.recvmsg(LONGEST)
+            if flags & socket.MSG_TRUNC:
+                raise OSError(errno.EMSGSIZE, f"an answer of the kernel has more than {LONGEST} bytes")
+            offset = 0
+            while offset + _HEADER.size <= len(data):
+                length, kind, flags, sequence, _ = _HEADER.unpack_from(data, offset)
+                if not _HEADER.size <= length <= len(data) - offset:
+                    raise OSError(errno.EBADMSG, "a message of the kernel says a length that it does not have")
+                if kind in self._answers or kind in (NLMSG_ERROR, NLMSG_DONE):
+                    yield _Message(kind, flags, sequence, data, offset)
+                offset += (length + 3) & ~3
 
-
-@contextmanager
-def _as_os_error() -> Iterator[None]:
-    from pyroute2.netlink.exceptions import NetlinkDumpInterrupted, NetlinkError
-
-    try:
-        yield
-    except NetlinkDumpInterrupted:
-        raise
-    except NetlinkError as error:
-        raise OSError(error.code, os.strerror(error.code)) from error
-
-
-def _thread() -> ThreadPoolExecutor:
-    from concurrent.futures import ThreadPoolExecutor
-
-    return ThreadPoolExecutor(1)
-
-
-def _in_event_loop() -> bool:
-    events = sys.modules.get("asyncio.events")  # not imported for the question: it takes 40 ms
-    return events is not None and events._get_running_loop() is not None
+    def _record(self, message: _Message) -> Record:
+        decoded = self._answers[message.kind](message.data, offset=message.offset)
+        decoded.decode()
+        return Record(decoded)
 
 
-def _endpoint(protocol: int) -> int:
-    """The descriptor of a new netlink socket. Raises OSError where the kernel does not have the protocol: pyroute2 would leak then."""
-    return socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, protocol).detach()
+def _endpoint(protocol: int) -> socket.socket:
+    """A new netlink socket. Raises OSError where the kernel does not have the protocol."""
+    endpoint = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, protocol)
+    endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+    return endpoint
 
 
-def _socket(protocol: int, fd: int, answers: Mapping[int, type], ends: list[tuple[int, int]]) -> Any:
-    """pyroute2's socket, which keeps the ends of dumps to itself: they go to `ends`."""
-    from pyroute2.netlink import nlmsg
-    from pyroute2.netlink.nlsocket import NetlinkSocket
-
-    class End(nlmsg):  # type: ignore[misc]
-        fields = (("error", "i"),)
-
-        def decode(self) -> None:
-            super().decode()
-            ends.append((self["header"]["flags"], self["error"]))
-
-    made = NetlinkSocket(family=protocol, fileno=fd)
-    made.register_policy({**answers, NLMSG_DONE: End})
-    return made
-
-
-def _messages(protocol: int) -> tuple[Mapping[int, type], Mapping[int, type]]:
-    """The classes of a protocol's requests and answers."""
+def _messages(module: str) -> tuple[Mapping[int, type], Mapping[int, type]]:
+    """The classes of requests and answers, by the type of the message."""
     stay_outside()
-    name = {ROUTE: "route", SOCK_DIAG: "sockets", XFRM: "xfrm", NETFILTER: "netfilter"}[protocol]
-    module = import_module(f".messages.{name}", __package__)
-    return module.REQUESTS, module.ANSWERS
+    declared = import_module(f".messages.{module}", __package__)
+    return declared.REQUESTS, declared.ANSWERS
 
 
 def text(value: str | bytes) -> str:

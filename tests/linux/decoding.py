@@ -8,13 +8,13 @@ from typing import Any
 from pyroute2.netlink.rtnl.fibmsg import fibmsg
 from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 
-from netprobe.linux.messages import netfilter, route, sockets, traffic, xfrm
+from netprobe.linux.messages import conntrack, route, sockets, traffic, xfrm
 from netprobe.linux.netlink import Record
 
 MESSAGES: dict[str, Any] = {
     "link": route.Link, "address": ifaddrmsg, "route": route.Route, "rule": fibmsg, "neighbour": route.Neighbour,
     "nexthop": route.NexthopObject, "qdisc": traffic.Qdisc, "filter": traffic.Filter, "policy": xfrm.Policy, "state": xfrm.State,
-    "socket": sockets.InetSocket, "connection": netfilter.nfct_msg,
+    "socket": sockets.InetSocket, "connection": conntrack.Connection,
 }  # fmt: skip
 
 

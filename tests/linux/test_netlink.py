@@ -1,4 +1,4 @@
-"""Netlink as pyroute2 speaks it: with a kernel that misbehaves, and with the real one."""
+"""Netlink: with a kernel that misbehaves, and with the real one."""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pyroute2.netlink.nlsocket import NetlinkSocket
 
 from netprobe.linux import netlink
-from netprobe.linux.netlink import NETFILTER, NLM_F_DUMP_INTR, NLMSG_DONE, Netlink, Request
+from netprobe.linux.netlink import CONNTRACK, LONGEST, NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, Netlink, Request
 from netprobe.linux.programs import cgroup_programs, tcx_filters
 
-NLMSG_ERROR = 2
 NLM_F_MULTI = 2
 RTM_NEWLINK, RTM_GETLINK = 16, 18
 RTM_NEWNSID, RTM_GETNSID = 88, 90
@@ -70,12 +68,10 @@ def done(sequence: int, error: int = 0, flags: int = NLM_F_MULTI) -> bytes:
 
 @contextmanager
 def speaking_to(monkeypatch: pytest.MonkeyPatch, answers: Answers) -> Iterator[tuple[Netlink, FakeKernel]]:
-    if not hasattr(NetlinkSocket, "async_class"):
-        pytest.skip("pyroute2 before 0.8 addresses what it sends, which no fake takes")
     kernel = FakeKernel(answers)
     kernel.start()
     with monkeypatch.context() as patch:
-        patch.setattr(netlink, "_endpoint", lambda _: kernel.theirs.detach())
+        patch.setattr(netlink, "_endpoint", lambda _: kernel.theirs)
         spoken = Netlink()
     try:
         with spoken:
@@ -158,6 +154,28 @@ def test_counting_stops_where_it_is_enough(monkeypatch: pytest.MonkeyPatch) -> N
         assert spoken.count(Request(RTM_GETLINK), lambda record: int(record["index"]), 5) == 6
 
 
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda sequence: message(RTM_NEWLINK, sequence, bytes(LONGEST)), "more than"),
+        (lambda sequence: message(RTM_NEWLINK, sequence, link(1))[:-4], "a length that it does not have"),
+        (lambda sequence: struct.pack("=IHHII", 15, RTM_NEWLINK, 0, sequence, 0), "a length that it does not have"),
+    ],
+)
+def test_a_message_that_cannot_be_is_an_error(monkeypatch: pytest.MonkeyPatch, answer: Callable[[int], bytes], words: str) -> None:
+    with speaking_to(monkeypatch, lambda sequences: [answer(sequences[0])]) as (spoken, _), pytest.raises(OSError, match=words):
+        spoken.ask(Request(RTM_GETLINK))
+
+
+def test_the_answer_to_an_earlier_question_is_not_taken_for_this_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def answers(sequences: list[int]) -> list[bytes]:
+        refused = struct.pack("=i", -errno.EPERM) + message(RTM_GETLINK, sequences[0] - 1)
+        return [message(NLMSG_ERROR, sequences[0] - 1, refused), message(RTM_NEWLINK, sequences[0], link(5), 0)]
+
+    with speaking_to(monkeypatch, answers) as (spoken, _):
+        assert spoken.ask(Request(RTM_GETLINK))["index"] == 5
+
+
 def test_the_real_kernel_lists_the_loopback() -> None:
     with Netlink() as spoken:
         assert "lo" in {record.text("IFLA_IFNAME") for record in spoken.dump(Request(RTM_GETLINK))}
@@ -187,7 +205,7 @@ def test_nothing_stays_open() -> None:
         spoken.dump(Request(RTM_GETLINK))
     with pytest.raises(OSError, match="not supported"):
         netlink._endpoint(1 << 8)
-    with Netlink(NETFILTER):
+    with Netlink(CONNTRACK):
         pass
     assert open_files() == before
 

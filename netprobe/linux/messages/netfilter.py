@@ -1,4 +1,4 @@
-"""nfnetlink: tables, chains, rules and sets of nf_tables, and tracked connections.
+"""nfnetlink: tables, chains, rules and sets of nf_tables.
 
 pyroute2's classes of tables, chains, rules and sets decode all there is, which takes long and is printed better by nft: only what is
 asked for is named here. Numbers: include/uapi/linux/netfilter/nf_tables.h.
@@ -11,7 +11,6 @@ from typing import ClassVar
 
 from pyroute2.netlink import NLA_F_NESTED, nla
 from pyroute2.netlink.nfnetlink import nfgen_msg
-from pyroute2.netlink.nfnetlink.nfctsocket import nfct_msg
 
 from .entry import Entry, name, number
 
@@ -97,8 +96,6 @@ class Elements(nfgen_msg):
         key_or_value = Data  # `data` is what pyroute2 calls the whole message
 
 
-_TABLES, _TRACKED = 10 << 8, 1 << 8  # NFNL_SUBSYS_NFTABLES, NFNL_SUBSYS_CTNETLINK
-REQUESTS = {
-    _TABLES | 1: Table, _TABLES | 4: Chain, _TABLES | 7: nfgen_msg, _TABLES | 10: Set, _TABLES | 13: Elements, _TRACKED | 1: nfct_msg,
-}  # fmt: skip
-ANSWERS = {kind - 1: message for kind, message in REQUESTS.items()} | {_TABLES | 6: Rule}
+_TABLES = 10 << 8  # NFNL_SUBSYS_NFTABLES
+REQUESTS = {_TABLES | 1: Table, _TABLES | 4: Chain, _TABLES | 7: nfgen_msg, _TABLES | 10: Set, _TABLES | 13: Elements}
+ANSWERS = {_TABLES: Table, _TABLES | 3: Chain, _TABLES | 6: Rule, _TABLES | 9: Set, _TABLES | 12: Elements}

@@ -1,21 +1,47 @@
-"""sock_diag(7) of IP sockets; of pyroute2's answer the buffers and the cgroup are not decoded. Numbers: include/uapi/linux/inet_diag.h."""
+"""sock_diag(7) of IP sockets. pyroute2's classes come with its sockets, asyncio and all. Shapes: include/uapi/linux/inet_diag.h."""
 
 from __future__ import annotations
 
-from pyroute2.netlink.diag import inet_addr_codec, inet_diag_msg, inet_diag_req
+import socket
+
+from pyroute2.netlink import nlmsg
+
+_NOWHERE = bytes(16)
+# struct inet_diag_sockid
+_ID = (
+    ("idiag_sport", ">H"), ("idiag_dport", ">H"), ("idiag_src", "16s"), ("idiag_dst", "16s"), ("idiag_if", "I"), ("idiag_cookie", "Q"),
+)  # fmt: skip
 
 
-class InetSocket(inet_addr_codec):
-    """struct inet_diag_msg."""
+class Sockets(nlmsg):
+    """struct inet_diag_req_v2: which sockets are wanted, wherever they are bound to."""
 
-    ffname = inet_diag_msg.ffname  # the field that holds the family
-    fields = inet_diag_msg.fields
+    fields = (("sdiag_family", "B"), ("sdiag_protocol", "B"), ("idiag_ext", "B"), ("__pad", "B"), ("idiag_states", "I"), *_ID)
+
+    def encode(self) -> None:
+        self["idiag_src"] = self["idiag_dst"] = _NOWHERE
+        super().encode()
+
+
+class InetSocket(nlmsg):
+    """struct inet_diag_msg, its addresses as texts."""
+
+    fields = (
+        ("idiag_family", "B"), ("idiag_state", "B"), ("idiag_timer", "B"), ("idiag_retrans", "B"), *_ID,
+        ("idiag_expires", "I"), ("idiag_rqueue", "I"), ("idiag_wqueue", "I"), ("idiag_uid", "I"), ("idiag_inode", "I"),
+    )  # fmt: skip
     nla_map = (
         (7, "INET_DIAG_SKMEMINFO", "array(uint32)"),
         (11, "INET_DIAG_SKV6ONLY", "uint8"),
         (21, "INET_DIAG_CGROUP_ID", "uint64"),
     )
 
+    def decode(self) -> None:
+        super().decode()
+        family = self["idiag_family"]
+        for end in ("idiag_src", "idiag_dst"):
+            self[end] = socket.inet_ntop(family, self[end] if family == socket.AF_INET6 else self[end][:4])
 
-REQUESTS = {20: inet_diag_req}
+
+REQUESTS = {20: Sockets}  # SOCK_DIAG_BY_FAMILY
 ANSWERS = {20: InetSocket}
