@@ -31,6 +31,7 @@ from .model import (
     Verdict,
     Watch,
 )
+from .path.ground import Rulings
 from .path.predict import Prediction, predict
 
 _CHANGED = "the configuration changed while netprobe was looking; the cause is what was found after the loss"
@@ -163,9 +164,10 @@ def replay(run: Run) -> Run:
 
 def foresee(world: World, probe: Probe, snapshot: Snapshot, clock: _Clock) -> tuple[Snapshot, Prediction | None]:
     """Predict, reading what the prediction asks for, until it is complete. None when reading brings nothing new."""
+    rulings: Rulings = {}
     for _ in range(_ROUNDS):
         since = time.monotonic_ns()
-        outcome = predict(snapshot, probe)
+        outcome = predict(snapshot, probe, rulings=rulings)
         clock.add("predict", since)
         if isinstance(outcome, Prediction):
             return snapshot, outcome

@@ -52,40 +52,29 @@ def blocks(words: list[tuple[str, bool]]) -> list[Block]:
 
     One-dash options (-s, -i, -p) belong to the rule wherever they stand: arptables-save prints them behind the target.
     """
-    general = Block("", "")
+    general = opened = Block("", "")
     found = [general]
-    negated = False
-    current: list[str] | None = None
+    negated = nameless = False
+    values: list[str] | None = None
     for word, quoted in words:
-        if quoted or not word.startswith(("-", "!")) or word in ("-", "--"):
-            if current is not None:
-                current.append(word)
-            continue
-        if word == "!":
-            negated, current = True, None
-            continue
-        current = []
-        if word in _OPENERS:
-            found.append(_Opener(_OPENERS[word], current))
-        elif word in _GENERAL:
-            general.options.append((negated, word, current))
+        if quoted or word[:1] not in _SIGNS or word in ("-", "--"):
+            if nameless:
+                opened.name, nameless = word, False
+            elif values is not None:
+                values.append(word)
+        elif word == "!":
+            negated, nameless, values = True, False, None
+        elif word in _OPENERS:
+            opened = Block(_OPENERS[word], "")
+            found.append(opened)
+            negated, nameless, values = False, True, None
         else:
-            found[-1].options.append((negated, word, current))
-        negated = False
-    return [_named(block) for block in found]
+            values = []
+            (general if word in _GENERAL else opened).options.append((negated, word, values))
+            negated = nameless = False
+    return found
 
 
+_SIGNS = frozenset("-!")
 _OPENERS = {"-m": "match", "-j": "target", "-g": "goto"}
 _GENERAL = frozenset(("-s", "-d", "-i", "-o", "-p", "-f", "-c", "--logical-in", "--logical-out"))
-
-
-class _Opener(Block):
-    """A block whose name is the word that follows."""
-
-    def __init__(self, kind: str, words: list[str]) -> None:
-        super().__init__(kind, "")
-        self.words = words
-
-
-def _named(block: Block) -> Block:
-    return Block(block.kind, block.words[0] if block.words else "", block.options) if isinstance(block, _Opener) else block

@@ -27,6 +27,9 @@ from netprobe.model import (
 )
 
 from .filter.packet import Packet as Subject
+from .filter.ruling import Ruling
+
+Rulings = dict[tuple[object, ...], tuple[Namespace, Ruling]]  # what rules said, and in which state of their namespace
 
 
 class Lacking(Exception):
@@ -67,13 +70,15 @@ class Ground:
     """Read access to a snapshot.
 
     With `ask`, route lookups that the kernel has not answered yet are collected in `unasked`; the FIB model decides meanwhile.
-    `goal` is the namespace that the question names as its destination, if it names one.
+    `goal` is the namespace that the question names as its destination, if it names one. `rulings` keeps what rules said, from one
+    walk to the next.
     """
 
-    def __init__(self, snapshot: Snapshot, ask: bool = True, goal: str | None = None) -> None:
+    def __init__(self, snapshot: Snapshot, ask: bool = True, goal: str | None = None, rulings: Rulings | None = None) -> None:
         self.snapshot = snapshot
         self.ask = ask
         self.goal = goal
+        self.rulings: Rulings = {} if rulings is None else rulings
         self.unasked: dict[AskRoute, None] = {}
         self._peers = {(found.namespace, found.nsid): found.peer for found in snapshot.peers}
         self._answers = {(asked.namespace, asked.query): asked.answer for asked in snapshot.answers}

@@ -9,6 +9,7 @@ from netprobe.model import AskSet, Change, Flow, Link, Namespace, Object, Place,
 
 from . import fib, programs, tracking
 from .filter.packet import FibAnswer, FibQuery, Fragment, Surroundings
+from .filter.packet import Packet as Subject
 from .filter.ruling import Decision, Reason, Ruling, Verdict
 from .filter.traverse import traverse
 from .ground import Ground, Lacking, Packet
@@ -118,15 +119,29 @@ def _ruled(ground: Ground, name: str, family: str, hook: str, packet: Packet, do
         iif=doors.iif, oif=doors.oif, bridge=doors.bridge, in_port=doors.in_port, out_port=doors.out_port,
         uid=packet.uid if hook in ("output", "postrouting") else None, gid=0 if packet.uid is not None else None,
     )  # fmt: skip
-    around = _surroundings(ground, namespace, packet, trail)
-    ruling = traverse(namespace.ruleset, family, hook, subject, device=doors.device, around=around)
+    ruling = _ruling(ground, namespace, family, hook, packet, subject, doors.device, trail)
     if packet.fragments and ruling.verdict is Verdict.ACCEPT:
-        ruling = _later_piece(
-            traverse(namespace.ruleset, family, hook, replace(subject, fragment=_PIECE), device=doors.device, around=around), ruling
-        )
+        piece = replace(subject, fragment=_PIECE)
+        ruling = _later_piece(_ruling(ground, namespace, family, hook, packet, piece, doors.device, trail), ruling)
     if ruling.needs:
         raise Lacking(*(AskSet(name, query) for query in ruling.needs))
     return _passage(namespace, hook if family != "bridge" else f"bridge-{hook}", family, packet, doors.oif or doors.iif, ruling)
+
+
+def _ruling(ground: Ground, namespace: Namespace, family: str, hook: str, packet: Packet, subject: Subject, device: str | None,
+            trail: Trail | None) -> Ruling:  # fmt: skip
+    """What the rules say. A walk that begins anew, because more was read, puts the same question to the same rules again."""
+    assert namespace.ruleset is not None
+    around = _surroundings(ground, namespace, packet, trail)
+    if packet.reused:  # then older connections count as well
+        return traverse(namespace.ruleset, family, hook, subject, device=device, around=around)
+    tracks = tuple(track for track in trail.tracks if track.namespace == namespace.name) if trail is not None else ()
+    question = (namespace.name, family, hook, subject, device, packet.leg, packet.flow.protocol, tracks)
+    asked, ruling = ground.rulings.get(question, (None, None))
+    if ruling is None or asked is not namespace:
+        ruling = traverse(namespace.ruleset, family, hook, subject, device=device, around=around)
+        ground.rulings[question] = namespace, ruling
+    return ruling
 
 
 _PIECE = Fragment(1480, False)  # a later piece of a packet that was cut: no ports, no ICMP header

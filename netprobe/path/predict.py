@@ -21,19 +21,20 @@ from netprobe.model import (
 )
 
 from . import addressing, endings, exchange, fib, prefix, routing, stack
-from .ground import Ground, Lacking, Packet
+from .ground import Ground, Lacking, Packet, Rulings
 from .prediction import Prediction
 from .segment import Segment
 from .stop import lost
 from .trail import Ended, Routed, Trail
 
 
-def predict(snapshot: Snapshot, probe: Probe, ask: bool = True) -> Prediction | tuple[Need, ...]:
+def predict(snapshot: Snapshot, probe: Probe, ask: bool = True, rulings: Rulings | None = None) -> Prediction | tuple[Need, ...]:
     """Walk the probe through `snapshot`: a prediction, or the needs that must be read before one can be made.
 
-    With `ask` the kernel's own route lookups are among the needs; without, the model's FIB decides alone.
+    With `ask` the kernel's own route lookups are among the needs; without, the model's FIB decides alone. `rulings` is filled with
+    what rules said, so that the next walk over the same namespaces need not ask them again.
     """
-    ground = Ground(snapshot, ask, probe.destination.namespace)
+    ground = Ground(snapshot, ask, probe.destination.namespace, rulings)
     try:
         prediction = _predict(ground, probe)
     except Lacking as lacking:

@@ -15,7 +15,7 @@ from pyroute2.netlink.rtnl.ndmsg import ndmsg
 from pyroute2.netlink.rtnl.nsidmsg import nsidmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg_base
 
-from .structs import StructArray
+from .structs import Numbers, StructArray
 from .traffic import Filter, Qdisc
 
 
@@ -28,10 +28,12 @@ class Link(ifinfbase, nlmsg):
         nla_map = ((2, "AF_INET", "inet"), (10, "AF_INET6", "inet6"))
 
         class inet(nla):
-            nla_map = ((1, "IFLA_INET_CONF", "array(int32)"),)
+            nla_map = ((1, "IFLA_INET_CONF", "numbers"),)
+            numbers = Numbers
 
         class inet6(nla):
-            nla_map = ((2, "IFLA_INET6_CONF", "array(int32)"),)
+            nla_map = ((2, "IFLA_INET6_CONF", "numbers"),)
+            numbers = Numbers
 
     class ifinfo(ifinfbase.ifinfo):
         data_map = ifinfbase.ifinfo.data_map | {"ipvtap": ifinfbase.ifinfo.data_map["ipvlan"]}

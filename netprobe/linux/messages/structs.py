@@ -1,7 +1,8 @@
-"""An attribute that holds one struct after the other: the one shape that pyroute2 has no word for."""
+"""Attributes that hold one thing after the other: structs, which pyroute2 has no word for, and numbers, which it makes objects of."""
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 from pyroute2.netlink import nla
@@ -21,3 +22,12 @@ class StructArray(nla):
         found = self.element(data=self.data, offset=offset)
         found.decode()
         return found
+
+
+class Numbers(nla):
+    """Decodes into a tuple of int32; what is left over at the end is no number."""
+
+    def decode(self) -> None:
+        nla.decode(self)
+        count = (self.length - 4) // 4
+        self.value = struct.unpack_from(f"={count}i", self.data, self.offset + 4)
