@@ -446,6 +446,7 @@ def main() -> NoReturn:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _terminated)
     code = run_line(sys.argv[1:])
+    gc.disable()  # the system takes the memory back at once
     sys.exit(code)
 
 
