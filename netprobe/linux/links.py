@@ -13,8 +13,9 @@ from .sysctl import of_interface
 RTM_GETLINK, RTM_GETADDR = 18, 22
 
 PORT_STATES = ("disabled", "listening", "learning", "forwarding", "blocking")
-MACVLAN_MODES = ("private", "vepa", "bridge", "passthru", "source")
+MACVLAN_MODES = {1: "private", 2: "vepa", 4: "bridge", 8: "passthru", 16: "source"}
 IPVLAN_MODES = {0: "l2", 1: "l3", 2: "l3s"}
+XDP_MODES = {1: "xdp", 2: "xdpgeneric", 3: "xdpoffload", 4: "xdpmulti"}  # as ip(8) calls them
 
 IFF_UP, IFF_NOARP, IFF_PROMISC, IFF_LOWER_UP = 0x1, 0x80, 0x100, 0x10000
 ARPHRD_LOOPBACK = 772
@@ -132,18 +133,17 @@ def _vxlan(data: Record) -> Vxlan:
 
 def _mode(kind: str, data: Record) -> str | None:
     if kind in ("macvlan", "macvtap"):
-        word = data.get(f"IFLA_{kind.upper()}_MODE")
-        return word if word in MACVLAN_MODES else None
+        return MACVLAN_MODES.get(data.get("IFLA_MACVLAN_MODE", 0))
     if kind in ("ipvlan", "ipvtap"):
         return IPVLAN_MODES.get(data.get("IFLA_IPVLAN_MODE", 0))
     return None
 
 
 def _xdp(found: Record) -> str | None:
-    mode = found.get("IFLA_XDP_ATTACHED")  # a word; the number of one that pyroute2 does not know; 0 for none
+    mode = found.get("IFLA_XDP_ATTACHED", 0)
     if not mode:
         return None
-    return f"{mode if isinstance(mode, str) else 'xdp'} id {found.get('IFLA_XDP_PROG_ID', 0)}"
+    return f"{XDP_MODES.get(mode, 'xdp')} id {found.get('IFLA_XDP_PROG_ID', 0)}"
 
 
 def read_addresses(netlink: Netlink) -> tuple[InterfaceAddress, ...]:

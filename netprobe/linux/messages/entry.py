@@ -6,7 +6,8 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
-_HEADER = struct.Struct("=IHHII")  # struct nlmsghdr of include/uapi/linux/netlink.h
+HEADER = 16  # bytes of a struct nlmsghdr (include/uapi/linux/netlink.h), which begins with the length of the message
+_LENGTH = struct.Struct("=I")
 _ATTRIBUTE = struct.Struct("=HH")  # struct nlattr
 _TYPE = 0x3FFF  # NLA_TYPE_MASK: without NLA_F_NESTED and NLA_F_NET_BYTEORDER
 
@@ -19,7 +20,7 @@ class Slot(NamedTuple):
 
 
 class Entry(dict[str, Any]):
-    """A message of plain attributes, with what pyroute2 wants of one; an attribute that is not named is passed over."""
+    """A message of plain attributes in the order they come, as pyroute2's are; an attribute that is not named is passed over."""
 
     fields: ClassVar[struct.Struct]
     names: ClassVar[tuple[str, ...]]
@@ -30,23 +31,19 @@ class Entry(dict[str, Any]):
         self.data, self.offset = data, offset
 
     def decode(self) -> None:
-        length, kind, flags, sequence, pid = _HEADER.unpack_from(self.data, self.offset)
-        self["header"] = {"length": length, "type": kind, "flags": flags, "sequence_number": sequence, "pid": pid}
-        self.update(zip(self.names, self.fields.unpack_from(self.data, self.offset + _HEADER.size), strict=True))
-        self["attrs"] = self._slots(self.offset + _HEADER.size + self.fields.size, self.offset + length)
-
-    def _slots(self, start: int, end: int) -> list[Slot]:
-        """The attributes that are named, in order; a length that cannot be true ends them."""
+        start = self.offset + HEADER
+        self.update(zip(self.names, self.fields.unpack_from(self.data, start), strict=True))
+        start, end = start + self.fields.size, self.offset + _LENGTH.unpack_from(self.data, self.offset)[0]
         data, known, slots = self.data, self.attributes, []
         while start + 4 <= end:
             length, kind = _ATTRIBUTE.unpack_from(data, start)
-            if not 4 <= length <= end - start:
+            if not 4 <= length <= end - start:  # cannot be true
                 break
             if (kind := kind & _TYPE) in known:
                 name, decode = known[kind]
                 slots.append(Slot(name, decode(data[start + 4 : start + length])))
             start += (length + 3) & ~3
-        return slots
+        self["attrs"] = slots
 
 
 def name(value: bytes) -> str | bytes:

@@ -1,16 +1,18 @@
 """rtnetlink(7): interfaces, addresses, routes, policy rules, neighbours, namespace ids.
 
-Where pyroute2's own class is not taken: link-layer addresses of any length stay bytes (it warns of unusual ones), the sysctls of
-an interface are arrays as long as this kernel's, and newer attributes and nexthop objects are declared.
+Where pyroute2's own class is not taken: of an interface only what is asked for is named (its class, with all kinds of interfaces,
+takes 12 ms to import and a millisecond to decode), link-layer addresses of any length stay bytes (it warns of unusual ones), the
+sysctls of an interface are arrays as long as this kernel's, and newer attributes and nexthop objects are declared.
 Numbers: include/uapi/linux/{if_link,rtnetlink,neighbour,nexthop}.h.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 from pyroute2.netlink import nla, nlmsg
 from pyroute2.netlink.rtnl.fibmsg import fibmsg
 from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
-from pyroute2.netlink.rtnl.ifinfmsg import ifinfbase
 from pyroute2.netlink.rtnl.ndmsg import ndmsg
 from pyroute2.netlink.rtnl.nsidmsg import nsidmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg_base
@@ -19,10 +21,120 @@ from .structs import Numbers, StructArray
 from .traffic import Filter, Qdisc
 
 
-class Link(ifinfbase, nlmsg):
+class Info(nla):
+    """IFLA_LINKINFO: of which kind an interface is, and its master."""
+
+    nla_map = (
+        (1, "IFLA_INFO_KIND", "asciiz"),
+        (2, "IFLA_INFO_DATA", "data_of_kind"),
+        (4, "IFLA_INFO_SLAVE_KIND", "asciiz"),
+        (5, "IFLA_INFO_SLAVE_DATA", "data_of_slave"),
+    )
+
+    @staticmethod
+    def data_of_kind(info: Any, **_: Any) -> Any:
+        return DATA.get(info.get_attr("IFLA_INFO_KIND"), info.cdata)
+
+    @staticmethod
+    def data_of_slave(info: Any, **_: Any) -> Any:
+        return BridgePort if info.get_attr("IFLA_INFO_SLAVE_KIND") == "bridge" else info.cdata
+
+
+class Bridge(nla):
+    """IFLA_INFO_DATA of a bridge."""
+
+    nla_map = (
+        (1, "IFLA_BR_FORWARD_DELAY", "uint32"),
+        (5, "IFLA_BR_STP_STATE", "uint32"),
+        (7, "IFLA_BR_VLAN_FILTERING", "uint8"),
+        (23, "IFLA_BR_MCAST_SNOOPING", "uint8"),
+        (25, "IFLA_BR_MCAST_QUERIER", "uint8"),
+        (36, "IFLA_BR_NF_CALL_IPTABLES", "uint8"),
+        (37, "IFLA_BR_NF_CALL_IP6TABLES", "uint8"),
+        (38, "IFLA_BR_NF_CALL_ARPTABLES", "uint8"),
+    )
+
+
+class BridgePort(nla):
+    """IFLA_INFO_SLAVE_DATA of a bridge's port."""
+
+    nla_map = (
+        (1, "IFLA_BRPORT_STATE", "uint8"),
+        (4, "IFLA_BRPORT_MODE", "uint8"),
+        (5, "IFLA_BRPORT_GUARD", "uint8"),
+        (8, "IFLA_BRPORT_LEARNING", "uint8"),
+        (9, "IFLA_BRPORT_UNICAST_FLOOD", "uint8"),
+        (10, "IFLA_BRPORT_PROXYARP", "uint8"),
+        (27, "IFLA_BRPORT_MCAST_FLOOD", "uint8"),
+        (30, "IFLA_BRPORT_BCAST_FLOOD", "uint8"),
+        (32, "IFLA_BRPORT_NEIGH_SUPPRESS", "uint8"),
+        (33, "IFLA_BRPORT_ISOLATED", "uint8"),
+        (39, "IFLA_BRPORT_LOCKED", "uint8"),
+    )
+
+
+class Vxlan(nla):
+    """IFLA_INFO_DATA of a VXLAN device."""
+
+    nla_map = (
+        (1, "IFLA_VXLAN_ID", "uint32"),
+        (2, "IFLA_VXLAN_GROUP", "ip4addr"),
+        (3, "IFLA_VXLAN_LINK", "uint32"),
+        (4, "IFLA_VXLAN_LOCAL", "ip4addr"),
+        (7, "IFLA_VXLAN_LEARNING", "uint8"),
+        (15, "IFLA_VXLAN_PORT", "be16"),
+        (16, "IFLA_VXLAN_GROUP6", "ip6addr"),
+        (17, "IFLA_VXLAN_LOCAL6", "ip6addr"),
+        (25, "IFLA_VXLAN_COLLECT_METADATA", "uint8"),
+    )
+
+
+class Macvlan(nla):
+    """IFLA_INFO_DATA of a macvlan or macvtap."""
+
+    nla_map = ((1, "IFLA_MACVLAN_MODE", "uint32"),)
+
+
+class Ipvlan(nla):
+    """IFLA_INFO_DATA of an ipvlan or ipvtap."""
+
+    nla_map = ((1, "IFLA_IPVLAN_MODE", "uint16"),)
+
+
+class Vlan(nla):
+    """IFLA_INFO_DATA of a VLAN device."""
+
+    nla_map = ((1, "IFLA_VLAN_ID", "uint16"),)
+
+
+DATA = {
+    "bridge": Bridge, "vxlan": Vxlan, "vlan": Vlan, "macvlan": Macvlan, "macvtap": Macvlan, "ipvlan": Ipvlan, "ipvtap": Ipvlan,
+}  # fmt: skip
+
+
+class Link(nlmsg):
     """struct ifinfomsg."""
 
-    l2addr = nlmsg.cdata
+    fields = (("family", "B"), ("__align", "x"), ("ifi_type", "H"), ("index", "i"), ("flags", "I"), ("change", "I"))
+    nla_map = (
+        (1, "IFLA_ADDRESS", "cdata"),
+        (3, "IFLA_IFNAME", "asciiz"),
+        (4, "IFLA_MTU", "uint32"),
+        (5, "IFLA_LINK", "uint32"),
+        (10, "IFLA_MASTER", "uint32"),
+        (18, "IFLA_LINKINFO", "info"),
+        (23, "IFLA_STATS64", "stats64"),
+        (26, "IFLA_AF_SPEC", "af_spec"),
+        (29, "IFLA_EXT_MASK", "uint32"),
+        (37, "IFLA_LINK_NETNSID", "int32"),
+        (43, "IFLA_XDP", "xdp"),
+    )
+    info = Info
+
+    class stats64(nla):
+        """struct rtnl_link_stats64, which has more with each kernel."""
+
+        fields = tuple((f"{way}_{what}", "Q") for what in ("packets", "bytes", "errors", "dropped") for way in ("rx", "tx"))
 
     class af_spec(nla):
         nla_map = ((2, "AF_INET", "inet"), (10, "AF_INET6", "inet6"))
@@ -35,23 +147,8 @@ class Link(ifinfbase, nlmsg):
             nla_map = ((2, "IFLA_INET6_CONF", "numbers"),)
             numbers = Numbers
 
-    class ifinfo(ifinfbase.ifinfo):
-        data_map = ifinfbase.ifinfo.data_map | {"ipvtap": ifinfbase.ifinfo.data_map["ipvlan"]}
-
-        class bridge_slave_data(nla):
-            nla_map = (
-                (1, "IFLA_BRPORT_STATE", "uint8"),
-                (4, "IFLA_BRPORT_MODE", "uint8"),
-                (5, "IFLA_BRPORT_GUARD", "uint8"),
-                (8, "IFLA_BRPORT_LEARNING", "uint8"),
-                (9, "IFLA_BRPORT_UNICAST_FLOOD", "uint8"),
-                (10, "IFLA_BRPORT_PROXYARP", "uint8"),
-                (27, "IFLA_BRPORT_MCAST_FLOOD", "uint8"),
-                (30, "IFLA_BRPORT_BCAST_FLOOD", "uint8"),
-                (32, "IFLA_BRPORT_NEIGH_SUPPRESS", "uint8"),
-                (33, "IFLA_BRPORT_ISOLATED", "uint8"),
-                (39, "IFLA_BRPORT_LOCKED", "uint8"),
-            )
+    class xdp(nla):
+        nla_map = ((2, "IFLA_XDP_ATTACHED", "uint8"), (4, "IFLA_XDP_PROG_ID", "uint32"))
 
 
 class Leg(nla):
