@@ -1,6 +1,8 @@
 """The program: `netprobe`, or `python -m netprobe`."""
 
+import os
 import signal
+import sys
 from typing import NoReturn
 
 
@@ -10,7 +12,21 @@ def main() -> NoReturn:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from .cli import main as run
 
-    run()
+    try:
+        run()
+    except SystemExit as done:
+        _leave(done)
+
+
+def _leave(done: SystemExit) -> NoReturn:
+    """End at once: what was opened is closed, and taking itself apart object by object costs Python a tenth of a run."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):  # closed or full: Python knows what to do about that
+            raise done from None
+    os._exit(done.code if isinstance(done.code, int) else 1)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -429,6 +430,10 @@ def run_line(arguments: list[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         return 130
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:  # a page of help into a full file
+            _complain(f"cannot write: {error.strerror}")
+            _let_go_of_stdout()
+            return _OUTPUT_FAILED
         if "-v" in arguments or "--verbose" in arguments:
             raise
         _complain(f"a bug in netprobe: {type(error).__name__}: {error}", "Run again with -v for the traceback, and report it.")
@@ -445,9 +450,7 @@ def main() -> NoReturn:
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _terminated)
-    code = run_line(sys.argv[1:])
-    gc.disable()  # the system takes the memory back at once
-    sys.exit(code)
+    sys.exit(run_line(sys.argv[1:]))
 
 
 def _terminated(_signal: int, _frame: object) -> NoReturn:

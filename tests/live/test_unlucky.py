@@ -9,6 +9,7 @@ import errno
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -210,6 +211,14 @@ def test_a_standard_output_that_cannot_be_written(lab: Lab) -> None:
         assert "netprobe: cannot write the" in done.stderr
         assert "Traceback" not in done.stderr
         assert "Exception ignored" not in done.stderr
+
+
+def test_a_page_that_cannot_be_written(pytestconfig: pytest.Config) -> None:
+    for page in ("--help", "--version", "explain no-route"):
+        command = f"{shlex.quote(sys.executable)} -m netprobe {page} >/dev/full"
+        done = subprocess.run(["sh", "-c", command], cwd=pytestconfig.rootpath, capture_output=True, text=True)
+        assert done.returncode == 74, page
+        assert re.fullmatch(r"netprobe: cannot write.*: No space left on device\n", done.stderr)
 
 
 # names
