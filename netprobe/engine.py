@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from typing import Protocol as Interface
 
 from msgspec import Struct
@@ -16,6 +17,7 @@ from msgspec.structs import replace
 from .errors import CannotLook, WrongQuestion
 from .model import (
     Agreement,
+    Cause,
     Endpoint,
     FindMacvlans,
     FindPeer,
@@ -33,6 +35,9 @@ from .model import (
 )
 from .path.ground import Rulings
 from .path.predict import Prediction, predict
+
+if TYPE_CHECKING:
+    from .path.case import Case
 
 _CHANGED = "the configuration changed while netprobe was looking; the cause is what was found after the loss"
 _ROUNDS = 200  # a path asks for a few namespaces and a route lookup at each; this many rounds mean that reading does not help
@@ -228,29 +233,39 @@ def _observe(world: World, watch: Watch, prediction: Prediction | None, clock: _
 
 def _diagnose(command: str, probe: Probe, snapshot: Snapshot, prediction: Prediction | None, seen: Sequence[Observation] | None,
               tapped: frozenset[str], clock: _Clock) -> Report:  # fmt: skip
-    from .causes.catalogue import explain
-    from .causes.symptoms import with_symptoms
     from .path.diagnose import diagnose
 
     since = time.monotonic_ns()
-    report = with_symptoms(diagnose(command, probe, snapshot, prediction, seen, tapped, explain), snapshot)
+    report = diagnose(command, probe, snapshot, prediction, seen, tapped, _explain)
+    if report.causes:
+        from .causes.symptoms import with_symptoms
+
+        report = with_symptoms(report, snapshot)
     clock.add("diagnose", since)
     return report
 
 
+def _explain(case: Case) -> Cause | None:
+    """The root cause of a case; the catalogue comes in where there is something to explain."""
+    from .causes.catalogue import explain
+
+    return explain(case)
+
+
 def _foretell(world: World | None, report: Report, snapshot: Snapshot) -> tuple[Report, Snapshot]:
     """The report with what would come after its cause; `world` reads on where the mended way leads through the unread."""
-    from .causes.catalogue import explain
+    if not report.causes:
+        return report, snapshot
     from .path.outlook import lacking, with_outlook
 
     with suppress(Exception):  # a look ahead: whatever it stumbles over in a model that is not real, the answer stands
         for _ in range(_ROUNDS if world is not None else 0):
-            needs = lacking(report, snapshot, explain)
+            needs = lacking(report, snapshot, _explain)
             grown = _with_peers(world, world.read(snapshot, needs), needs) if needs and world is not None else snapshot
             if grown == snapshot:
                 break
             snapshot = grown
-        report = with_outlook(report, snapshot, explain)
+        report = with_outlook(report, snapshot, _explain)
     return report, snapshot
 
 

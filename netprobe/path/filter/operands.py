@@ -45,6 +45,9 @@ def compiled(kind: Datatype, literals: tuple[str, ...]) -> Range:
     """The literals of one type, to look values up in. Raises ValueError for one that the type cannot read."""
     if kind.text:
         return _words(literals)
+    if len(literals) == 1:
+        low, high = kind.bounds(literals[0])
+        return Numbers((low,), (high,))
     merged: list[list[int]] = []
     for low, high in sorted(kind.bounds(literal) for literal in literals):
         if merged and low <= merged[-1][1]:
