@@ -36,11 +36,11 @@ def inject(mark: Mark, namespace: str, frames: list[bytes], watched: str) -> lis
 
 
 def until_quiet(tap: Tap) -> list[Caught]:
-    """What the tap catches until nothing more comes."""
+    """What the tap catches until nothing more comes; for the first frame a busy machine may take its time."""
     caught: list[Caught] = []
     room = buffers()
     quiet = 0
-    while quiet < 10:
+    while quiet < (10 if caught else 50):
         time.sleep(0.01)
         new = list(tap.read(room))
         quiet = 0 if new else quiet + 1
