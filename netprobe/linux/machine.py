@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Sequence
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -110,16 +109,17 @@ class Machine:
 
     def read(self, snapshot: Snapshot, needs: Sequence[Need]) -> Snapshot:
         """`snapshot` with what `needs` asks for; what cannot be had becomes a blind spot, never an exception."""
-        lookups = [need for need in needs if isinstance(need, AskRoute)]
+        lookups: dict[str, list[AskRoute]] = {}
         for need in needs:
             if isinstance(need, AskRoute):
+                lookups.setdefault(need.namespace, []).append(need)
                 continue
             try:
                 snapshot = self._read(snapshot, need)
             except (NetprobeError, OSError) as error:
                 snapshot = _blinded(snapshot, need, str(error))
-        for name, asked in groupby(lookups, lambda need: need.namespace):
-            snapshot = self._looked_up(snapshot, name, list(asked))
+        for name, asked in lookups.items():
+            snapshot = self._looked_up(snapshot, name, asked)
         return snapshot
 
     def _looked_up(self, snapshot: Snapshot, name: str, asked: Sequence[AskRoute]) -> Snapshot:

@@ -108,7 +108,9 @@ class RulesetReading:
             return Inventory(()), True
 
     def _with_rules(self) -> Inventory:
-        """What nf_tables holds, with the rules."""
+        """What nf_tables holds, with the rules where they decide who made a table."""
+        if not managed(self._found):
+            return self._found
         try:
             with Nfnetlink() as netlink:
                 return with_rules(netlink, self._found)
