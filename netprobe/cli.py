@@ -21,6 +21,7 @@ _UNITS = {"": 1_000_000_000, "s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "
 _LONGEST = 86_400 * 1_000_000_000  # ns
 _EXIT = {"reachable": 0, "unreachable": 1, "intermittent": 1, "undetermined": 4}
 _OUTPUT_FAILED, _BUG, _PIPE_CLOSED = 74, 70, 141
+_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
 
 
 class Duration(click.ParamType[int]):
@@ -394,7 +395,8 @@ def _write(text: str, out: str | None) -> None:
 
 def _let_go_of_stdout() -> None:
     """Nobody can have what is still to be written; without this Python would try again at its end, and complain."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(message: str, hint: str = "") -> None:
@@ -430,12 +432,12 @@ def run_line(arguments: list[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         return 130
     except Exception as error:
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:  # a page of help into a full file
+        if "-v" in arguments or "--verbose" in arguments:
+            raise
+        if isinstance(error, OSError) and error.errno in _UNWRITABLE and error.filename is None:  # a page of help into a full file
             _complain(f"cannot write: {error.strerror}")
             _let_go_of_stdout()
             return _OUTPUT_FAILED
-        if "-v" in arguments or "--verbose" in arguments:
-            raise
         _complain(f"a bug in netprobe: {type(error).__name__}: {error}", "Run again with -v for the traceback, and report it.")
         return _BUG
     return 0

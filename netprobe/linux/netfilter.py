@@ -7,7 +7,8 @@ then printed by the tool that owns it; no tool runs that would load or create an
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
+from contextlib import ExitStack
 
 import msgspec
 from msgspec import Struct
@@ -77,12 +78,19 @@ class RulesetReading:
     def __init__(self, fd: int, name: str) -> None:
         self.fd, self.name = fd, name
         self.unseen: list[str] = []
+        self._tools = Tools(fd)
 
     def __enter__(self) -> RulesetReading:
-        with netns.inside(self.fd):
-            self._found, self._small = self._outline()
+        with netns.inside(self.fd), ExitStack() as undo:
+            undo.push(self._tools)
+            found, self._small = self._outline()
+            supposed = managed(found)  # what looks like a table of xtables; only its rules tell whether it is one
+            native = {family for family, table in found.tables if (family, table) not in supposed}
+            self._tools.start(_listings(native, self._small))
             self._legacy = self._legacy_families()
-            self._tools = Tools(self.fd, self._commands())
+            self._found = self._with_rules(found) if supposed else found
+            self._tools.start(self._printing(native))
+            undo.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -91,9 +99,8 @@ class RulesetReading:
     def ruleset(self) -> Ruleset:
         """The whole ruleset."""
         with netns.inside(self.fd):
-            found = self._with_rules()
             recent, queues = recent_lists(), listening_queues()
-        tables = self._tables(found, self._tools.printed())
+        tables = self._tables(self._found, self._tools.printed())
         blind = tuple(Blind(f"the ruleset of {self.name}", why) for why in dict.fromkeys(self.unseen))
         return Ruleset(blind, tuple(tables), recent, queues)
 
@@ -107,13 +114,11 @@ class RulesetReading:
             self._refused(error)
             return Inventory(()), True
 
-    def _with_rules(self) -> Inventory:
-        """What nf_tables holds, with the rules where they decide who made a table."""
-        if not managed(self._found):
-            return self._found
+    def _with_rules(self, found: Inventory) -> Inventory:
+        """What nf_tables holds, with the rules."""
         try:
             with Nfnetlink() as netlink:
-                return with_rules(netlink, self._found)
+                return with_rules(netlink, found)
         except OSError as error:
             self._refused(error)
             return Inventory(())
@@ -129,12 +134,12 @@ class RulesetReading:
             self.unseen.append(f"the tables of iptables-legacy: {error.strerror}")
             return ()
 
-    def _commands(self) -> dict[str, tuple[str, ...]]:
-        """The command lines that print what was found: a table that looks like one of xtables by its tool, as long as no rule denies it."""
-        supposed = managed(self._found)
-        printers = [printer for family, printer in XTABLES.items() if any(key[0] == family for key in supposed)]
+    def _printing(self, listed: Set[str]) -> dict[str, tuple[str, ...]]:
+        """The command lines for what xtables made, of both engines, and for families that are not `listed` and have other tables."""
+        owned = managed(self._found)
+        printers = [printer for family, printer in XTABLES.items() if any(key[0] == family for key in owned)]
         printers += [LEGACY[family] for family in self._legacy]
-        native = {family for family, table in self._found.tables if (family, table) not in supposed}
+        native = {family for family, table in self._found.tables if (family, table) not in owned} - listed
         return {printer.command[0]: printer.command for printer in printers} | _listings(native, self._small)
 
     def _tables(self, found: Inventory, printed: dict[str, Printed]) -> list[Table]:
@@ -176,7 +181,10 @@ class RulesetReading:
 
 
 def _small(netlink: Nfnetlink, family: str, table: str, name: str, count: int | None) -> bool:
-    return count <= FEW if count is not None else netlink.few(family, table, name, FEW)
+    try:
+        return count <= FEW if count is not None else netlink.few(family, table, name, FEW)
+    except FileNotFoundError:  # it was there a moment ago
+        return True
 
 
 def _unread(sets: Iterable[NamedSet]) -> tuple[NamedSet, ...]:

@@ -1,4 +1,4 @@
-"""The tools that print rulesets, run in a foreign network namespace: several at a time, each for two seconds at most."""
+"""The tools that print rulesets, run in a foreign network namespace: several at a time, each waited for two seconds at most."""
 
 from __future__ import annotations
 
@@ -25,22 +25,14 @@ class Printed(Struct, frozen=True):
 
 
 class Tools:
-    """Tools that run side by side inside the namespace `fd`, one for each named command line, from the making to the end of `with`.
+    """Tools that run side by side inside the namespace `fd`, from their start to the end of `with`.
 
-    Raises NotPermitted or CannotLook when the namespace cannot be entered. A child inherits the namespace of the thread that
-    starts it, and nothing else of it.
+    A child inherits the namespace of the thread that starts it, and nothing else of it.
     """
 
-    def __init__(self, fd: int, commands: Mapping[str, Sequence[str]]) -> None:
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
         self._children: dict[str, _Child] = {}
-        self._deadline = time.monotonic() + LIMIT_S
-        try:
-            with netns.inside(fd):
-                for name, command in commands.items():
-                    self._children[name] = _Child(command)
-        except BaseException:
-            self.__exit__()
-            raise
 
     def __enter__(self) -> Tools:
         return self
@@ -49,15 +41,22 @@ class Tools:
         for child in self._children.values():
             child.close()
 
+    def start(self, commands: Mapping[str, Sequence[str]]) -> None:
+        """Start each named command line. Raises NotPermitted or CannotLook when the namespace cannot be entered."""
+        with netns.inside(self._fd):
+            for name, command in commands.items():
+                self._children[name] = _Child(command)
+
     def printed(self) -> dict[str, Printed]:
-        """What each of them has printed when it has ended, or the time is up."""
-        _wait(list(self._children.values()), self._deadline)
+        """What each of them has printed, when it has ended or was waited for long enough."""
+        _wait(list(self._children.values()))
         return {name: child.printed() for name, child in self._children.items()}
 
 
 def run(fd: int, commands: Mapping[str, Sequence[str]]) -> dict[str, Printed]:
-    """What each named command line prints, all run together inside the namespace `fd`. Raises as `Tools`."""
-    with Tools(fd, commands) as tools:
+    """What each named command line prints, all run together inside the namespace `fd`. Raises as `Tools.start`."""
+    with Tools(fd) as tools:
+        tools.start(commands)
         return tools.printed()
 
 
@@ -112,9 +111,10 @@ def _content(fd: int) -> bytes:
     return os.pread(fd, os.fstat(fd).st_size, 0)
 
 
-def _wait(children: list[_Child], deadline: float) -> None:
+def _wait(children: list[_Child]) -> None:
     """Until all have ended, or the time is up."""
     running = {child.pidfd for child in children if child.pidfd >= 0}
+    deadline = time.monotonic() + LIMIT_S
     poll = select.poll()
     for pidfd in running:
         poll.register(pidfd, select.POLLIN)

@@ -35,6 +35,7 @@ NLM_F_REQUEST, NLM_F_DUMP, NLM_F_DUMP_INTR = 0x01, 0x300, 0x10
 DUMP_TRIES = 4  # a dump that changes under our hands is asked again
 BATCH = 64  # requests a send: their answers must fit the socket's receive buffer
 RECEIVE_BUFFER = 1 << 20
+PATIENCE = struct.pack("@ll", 5, 0)  # struct timeval: the kernel answers at once or never
 LONGEST = 1 << 16  # of a datagram: the kernel fills at most 32 KiB with entries of a dump
 _HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
 _ERROR = struct.Struct("=i")
@@ -110,8 +111,12 @@ class _Message(NamedTuple):
 
     def refused(self) -> OSError | None:
         """The error that it reports, if it does: an NLMSG_ERROR, or the end of a dump that failed."""
-        code = _ERROR.unpack_from(self.data, self.offset + _HEADER.size)[0] if self.kind in (NLMSG_ERROR, NLMSG_DONE) else 0
-        return OSError(-code, os.strerror(-code)) if code else None
+        if self.kind not in (NLMSG_ERROR, NLMSG_DONE):
+            return None
+        [code] = _ERROR.unpack_from(self.data, self.offset + _HEADER.size)
+        if code:
+            return OSError(-code, os.strerror(-code))
+        return OSError(errno.EBADMSG, "the kernel says yes to a question that asks for more") if self.kind == NLMSG_ERROR else None
 
 
 class Netlink:
@@ -154,7 +159,7 @@ class Netlink:
     def ask(self, request: Request) -> Record:
         """The answer to a question. Raises OSError when the kernel refuses it."""
         [sequence] = self._send([request], 0)
-        answer = next(message for message in self._received() if message.sequence == sequence)
+        answer = next(message for message in self._received() if message.sequence == sequence and message.kind != NLMSG_DONE)
         if (error := answer.refused()) is not None:
             raise error
         return self._record(answer)
@@ -168,7 +173,7 @@ class Netlink:
         sequences = self._send(requests, 0)
         answers: dict[int, Record | None] = {}
         for message in self._received():
-            if message.sequence in sequences:
+            if message.sequence in sequences and message.kind != NLMSG_DONE:
                 answers[message.sequence] = None if message.refused() else self._record(message)
             if len(answers) == len(sequences):
                 break
@@ -227,6 +232,7 @@ def _endpoint(protocol: int) -> socket.socket:
     """A new netlink socket. Raises OSError where the kernel does not have the protocol."""
     endpoint = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, protocol)
     endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+    endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, PATIENCE)
     return endpoint
 
 

@@ -130,7 +130,10 @@ def _ruled(ground: Ground, name: str, family: str, hook: str, packet: Packet, do
 
 def _ruling(ground: Ground, namespace: Namespace, family: str, hook: str, packet: Packet, subject: Subject, device: str | None,
             trail: Trail | None) -> Ruling:  # fmt: skip
-    """What the rules say. A walk that begins anew, because more was read, puts the same question to the same rules again."""
+    """What the rules say. A walk that begins anew, because more was read, puts the same question to the same rules again.
+
+    The question holds all that `_surroundings` depend on besides the namespace: the leg, the protocol, the connections so far.
+    """
     assert namespace.ruleset is not None
     around = _surroundings(ground, namespace, packet, trail)
     if packet.reused:  # then older connections count as well
