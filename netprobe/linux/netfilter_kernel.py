@@ -6,13 +6,14 @@ Source: include/uapi/linux/netfilter/nf_tables.h, nfnetlink.h; net/netfilter/nf_
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from .netlink import NETFILTER, Netlink, Record, Request
+from .netlink import NETFILTER, Netlink, Record, Request, text
 
 _SUBSYSTEM = 10 << 8
 GET_TABLE, GET_CHAIN, GET_RULE, GET_SET, GET_ELEMENTS = (_SUBSYSTEM | n for n in (1, 4, 7, 10, 13))
@@ -22,6 +23,12 @@ _IP_HOOKS = ("prerouting", "input", "forward", "output", "postrouting", "ingress
 HOOKS = {"arp": ("input", "output", "forward"), "netdev": ("ingress", "egress")}
 ANONYMOUS = 0x1
 DROP = 0
+NFGENMSG = 4  # bytes of a struct nfgenmsg, which begins with the family
+NLATTR, NLA_TYPE_MASK = struct.Struct("=HH"), 0x3FFF
+RULE_TABLE, RULE_CHAIN, RULE_HANDLE = 1, 2, 3  # NFTA_RULE_*
+COUNTER, MATCH, TARGET = (  # the names of expressions, as attributes NFTA_EXPR_NAME
+    NLATTR.pack(NLATTR.size + len(name), 1) + name for name in (b"counter\0", b"match\0", b"target\0")
+)
 TABLE, SET, ELEMENTS = "NFTA_SET_ELEM_LIST_TABLE", "NFTA_SET_ELEM_LIST_SET", "NFTA_SET_ELEM_LIST_ELEMENTS"
 
 
@@ -83,7 +90,7 @@ def outline(netlink: Nfnetlink) -> Inventory:
 
 def with_rules(netlink: Nfnetlink, found: Inventory) -> Inventory:
     """`found` with the rules. Raises OSError."""
-    return replace(found, rules=tuple(_rule(family, rule) for family, rule in netlink.listed(GET_RULE))) if found.tables else found
+    return replace(found, rules=tuple(rules_of(netlink.bodies(Request(GET_RULE))))) if found.tables else found
 
 
 class Nfnetlink(Netlink):
@@ -136,11 +143,39 @@ def _chain(family: str, found: Record) -> KernelChain:
     )
 
 
-def _rule(family: str, found: Record) -> KernelRule:
-    expressions = found.get("NFTA_RULE_EXPRESSIONS", b"")
-    compat = b"\x00match\x00" in expressions or b"\x00target\x00" in expressions or "NFTA_RULE_COMPAT" in found
-    table, chain, handle = found.text("NFTA_RULE_TABLE"), found.text("NFTA_RULE_CHAIN"), found.get("NFTA_RULE_HANDLE", 0)
-    return KernelRule(family, table, chain, handle, b"\x00counter\x00" in expressions, compat)
+def rules_of(bodies: Iterable[bytes]) -> Iterator[KernelRule]:
+    """Rules from the bodies of their messages: a struct nfgenmsg, then attributes.
+
+    A host has thousands, and of each little is asked: so they are taken apart here. All of a chain begin with the same bytes.
+    """
+    head, place = b"", ("", "", "")
+    for body in bodies:
+        if not (place[2] and body.startswith(head)):
+            head, place = _place(body)
+        handle = next((int.from_bytes(value, "big") for kind, value, _ in _attributes(body, len(head)) if kind == RULE_HANDLE), 0)
+        yield KernelRule(*place, handle, COUNTER in body, MATCH in body or TARGET in body)
+
+
+def _place(body: bytes) -> tuple[bytes, tuple[str, str, str]]:
+    """What a rule begins with, and the (family, table, chain) that it says."""
+    names = {RULE_TABLE: "", RULE_CHAIN: ""}
+    end = NFGENMSG
+    for kind, value, after in _attributes(body, NFGENMSG):
+        if kind not in names:
+            break
+        names[kind], end = text(value.rstrip(b"\0")), after
+    return body[:end], (FAMILIES.get(body[0], str(body[0])), names[RULE_TABLE], names[RULE_CHAIN])
+
+
+def _attributes(body: bytes, at: int) -> Iterator[tuple[int, bytes, int]]:
+    """The attributes from an offset on: type, value, and where the next begins. A length that cannot be true ends them."""
+    while at + NLATTR.size <= len(body):
+        length, kind = NLATTR.unpack_from(body, at)
+        if not NLATTR.size <= length <= len(body) - at:
+            return
+        after = at + (length + 3 & ~3)
+        yield kind & NLA_TYPE_MASK, body[at + NLATTR.size : at + length], after
+        at = after
 
 
 def _set(family: str, found: Record) -> KernelSet:

@@ -101,13 +101,14 @@ class Record:
 
 
 class _Message(NamedTuple):
-    """A message as it came: its header, and where it stands in its datagram."""
+    """A message as it came: its header, and where it begins and ends in its datagram."""
 
     kind: int
     flags: int
     sequence: int
     data: bytes
     offset: int
+    end: int
 
     def refused(self) -> OSError | None:
         """The error that it reports, if it does: an NLMSG_ERROR, or the end of a dump that failed."""
@@ -139,13 +140,21 @@ class Netlink:
 
     def dump(self, request: Request) -> list[Record]:
         """All entries of a table; one that changes meanwhile is dumped again, a few times. Raises OSError."""
+        return [self._record(message) for message in self._steady(request)]
+
+    def bodies(self, request: Request) -> list[bytes]:
+        """As `dump`, but what follows the header is left as it came: for tables with thousands of entries, 0.1 ms each to decode."""
+        return [message.data[message.offset + _HEADER.size : message.end] for message in self._steady(request)]
+
+    def _steady(self, request: Request) -> list[_Message]:
+        """The entries of a table that held still while it was dumped."""
         for _ in range(DUMP_TRIES):
             messages = list(self._dumped(request))
-            records = [self._record(message) for message in messages if message.kind != NLMSG_DONE]
             if not any(message.flags & NLM_F_DUMP_INTR for message in messages):
-                return records
-        self.unsteady = True
-        return records
+                break
+        else:
+            self.unsteady = True
+        return [message for message in messages if message.kind != NLMSG_DONE]
 
     def count(self, request: Request, count: Callable[[Record], int], most: int) -> int:
         """The sum of `count` over the entries of a table, up to the first that takes it past `most`: the last call to this socket."""
@@ -219,7 +228,7 @@ class Netlink:
                 if not _HEADER.size <= length <= len(data) - offset:
                     raise OSError(errno.EBADMSG, "a message of the kernel says a length that it does not have")
                 if kind in self._answers or kind in (NLMSG_ERROR, NLMSG_DONE):
-                    yield _Message(kind, flags, sequence, data, offset)
+                    yield _Message(kind, flags, sequence, data, offset, offset + length)
                 offset += (length + 3) & ~3
 
     def _record(self, message: _Message) -> Record:

@@ -9,7 +9,6 @@ import pytest
 from decoding import attribute
 from hypothesis import given
 from hypothesis import strategies as st
-from pyroute2.netlink import nlmsg
 from pyroute2.netlink.diag import inet_diag_msg, inet_diag_req
 from pyroute2.netlink.nfnetlink.nfctsocket import nfct_msg
 from pyroute2.netlink.nfnetlink.nftsocket import nft_chain_msg, nft_rule_msg, nft_set_msg, nft_table_msg
@@ -19,7 +18,7 @@ from pyroute2.netlink.rtnl.rtmsg import rtmsg
 from pyroute2.netlink.rtnl.tcmsg import common, tcmsg
 
 from netprobe.linux.messages import conntrack, netfilter, route, sockets, traffic
-from netprobe.linux.netlink import Record
+from netprobe.linux.netfilter_kernel import FAMILIES, KernelRule, rules_of
 
 DATA = ifinfbase.ifinfo.data_map
 TUPLE = nfct_msg.cta_tuple
@@ -58,48 +57,60 @@ def test_fixed_parts_are_as_long_as_pyroute2_says_and_in_its_order(ours: Any, th
     assert sizes[0] == sizes[1]
 
 
-HEADER = struct.Struct("=IHHII")
 NAMES = st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]), min_size=1, max_size=20)
+RULES = st.lists(st.tuples(st.sampled_from(list(FAMILIES)), NAMES, NAMES, st.integers(0, 2**64 - 1), st.booleans(), st.booleans()))
 
 
-def packed(message: nlmsg) -> bytes:
+def as_pyroute2_writes_it(family: int, table: str, chain: str, handle: int, counted: bool, compat: bool) -> bytes:
+    """The body of a rule's message."""
+    names = ["counter"] * counted + ["match"] * compat
+    expressions = [{"attrs": [["NFTA_EXPR_NAME", name]]} for name in names]
+    message = nft_rule_msg()
+    message["nfgen_family"] = family
+    message["attrs"] = [["NFTA_RULE_TABLE", table], ["NFTA_RULE_CHAIN", chain], ["NFTA_RULE_HANDLE", handle]]
+    message["attrs"] += [["NFTA_RULE_EXPRESSIONS", expressions]] if expressions else []
     message.encode()
-    return bytes(message.data)
+    return bytes(message.data)[16:]
 
 
-def entry(data: bytes) -> Record:
-    rule = netfilter.Rule(data)
-    rule.decode()
-    return Record(rule)
+@given(RULES, st.integers(1, 4))
+def test_rules_are_read_as_pyroute2_writes_them(rules: list[tuple[int, str, str, int, bool, bool]], times: int) -> None:
+    each = [rule for rule in rules for _ in range(times)]  # those of a chain follow one another
+    found = rules_of([as_pyroute2_writes_it(*rule) for rule in each])
+    assert list(found) == [KernelRule(FAMILIES[family], *rest) for family, *rest in each]
 
 
-@given(NAMES, NAMES, st.integers(0, 2**64 - 1), st.sampled_from([1, 2, 5, 7, 10]))
-def test_a_rule_is_read_as_pyroute2_reads_it(table: str, chain: str, handle: int, family: int) -> None:
-    theirs = nft_rule_msg()
-    theirs["nfgen_family"] = family
-    theirs["attrs"] = [["NFTA_RULE_TABLE", table], ["NFTA_RULE_CHAIN", chain], ["NFTA_RULE_HANDLE", handle]]
-    data = packed(theirs)
-    ours, again = entry(data), nft_rule_msg(data)
-    again.decode()
-    assert ours["nfgen_family"] == again["nfgen_family"] == family
-    for name in ("NFTA_RULE_TABLE", "NFTA_RULE_CHAIN", "NFTA_RULE_HANDLE"):
-        assert ours.get(name) == again.get_attr(name)
-    assert "NFTA_RULE_COMPAT" not in ours
+def body(*attributes: bytes) -> bytes:
+    return struct.pack("=BBH", 2, 0, 0) + b"".join(attributes)
 
 
-def rule(body: bytes) -> bytes:
-    return HEADER.pack(HEADER.size + len(body), 2566, 0, 0, 0) + body
+TABLE, CHAIN, HANDLE = attribute(1, b"filter\0"), attribute(2, b"FORWARD\0"), attribute(3, (7).to_bytes(8, "big"))
+NAMED = [("counter", "counted"), ("match", "compat"), ("target", "compat")]
 
 
-def test_of_a_rule_flags_strangers_and_names_in_no_encoding_are_bearable() -> None:
-    body = struct.pack("=BBH", 2, 0, 0) + attribute(99, b"odd") + attribute(0x8000 | 4, b"\0counter\0") + attribute(2, b"a\xff\0")
-    found = entry(rule(body) + rule(b"what follows it"))
-    assert (found.get("NFTA_RULE_EXPRESSIONS"), found.text("NFTA_RULE_CHAIN")) == (b"\0counter\0", "a\udcff")
-    assert len(found) == 2
+@pytest.mark.parametrize(("name", "what"), NAMED)
+def test_only_an_expressions_name_counts(name: str, what: str) -> None:
+    written = name.encode() + b"\0"
+    expression = attribute(4, attribute(1, attribute(1, written)))
+    comment = attribute(4, attribute(1, attribute(1, b"log\0") + attribute(2, attribute(2, written)))) + attribute(7, b"\0" + written)
+    [named, not_named] = rules_of([body(TABLE, CHAIN, HANDLE, expression), body(TABLE, CHAIN, HANDLE, comment)])
+    assert getattr(named, what)
+    assert (not_named.counted, not_named.compat) == (False, False)
+
+
+def test_padding_strangers_and_names_in_no_encoding_are_bearable() -> None:
+    strange = attribute(2, b"a\xff\0"), attribute(99, b"odd"), attribute(9, b""), HANDLE
+    assert list(rules_of([body(TABLE, *strange)])) == [KernelRule("ip", "filter", "a\udcff", 7, False, False)]
+
+
+def test_a_name_that_begins_like_another_is_another() -> None:
+    longer = attribute(2, b"FORWARD-NEW\0")
+    found = rules_of([body(TABLE, CHAIN, HANDLE), body(TABLE, longer, HANDLE), body(TABLE, CHAIN, HANDLE)])
+    assert [rule.chain for rule in found] == ["FORWARD", "FORWARD-NEW", "FORWARD"]
 
 
 @pytest.mark.parametrize("length", [0, 3, 60000])
 def test_a_length_that_cannot_be_true_ends_a_rules_attributes(length: int) -> None:
-    body = struct.pack("=BBH", 2, 0, 0) + attribute(1, b"filter\0") + struct.pack("=HH", length, 2) + b"FORWARD\0"
-    found = entry(rule(body))
-    assert (found.text("NFTA_RULE_TABLE"), found.text("NFTA_RULE_CHAIN")) == ("filter", "")
+    cut = body(TABLE, struct.pack("=HH", length, 2) + b"FORWARD\0", HANDLE)
+    found = list(rules_of([cut, body(TABLE, CHAIN, HANDLE)]))
+    assert found == [KernelRule("ip", "filter", "", 0, False, False), KernelRule("ip", "filter", "FORWARD", 7, False, False)]

@@ -6,13 +6,8 @@ asked for is named here. Numbers: include/uapi/linux/netfilter/nf_tables.h.
 
 from __future__ import annotations
 
-import struct
-from typing import ClassVar
-
 from pyroute2.netlink import NLA_F_NESTED, nla
 from pyroute2.netlink.nfnetlink import nfgen_msg
-
-from .entry import Entry, name, number
 
 
 class Table(nfgen_msg):
@@ -43,19 +38,6 @@ class Chain(nfgen_msg):
 
         class devices(nla):
             nla_map = ((1, "NFTA_DEVICE_NAME", "asciiz"),)
-
-
-class Rule(Entry):
-    """A rule; its expressions are left as they are."""
-
-    fields, names = struct.Struct("=BBH"), ("nfgen_family", "version", "res_id")  # struct nfgenmsg
-    attributes: ClassVar = {
-        1: ("NFTA_RULE_TABLE", name),
-        2: ("NFTA_RULE_CHAIN", name),
-        3: ("NFTA_RULE_HANDLE", number),
-        4: ("NFTA_RULE_EXPRESSIONS", bytes),
-        5: ("NFTA_RULE_COMPAT", bytes),
-    }
 
 
 class Set(nfgen_msg):
@@ -98,4 +80,4 @@ class Elements(nfgen_msg):
 
 _TABLES = 10 << 8  # NFNL_SUBSYS_NFTABLES
 REQUESTS = {_TABLES | 1: Table, _TABLES | 4: Chain, _TABLES | 7: nfgen_msg, _TABLES | 10: Set, _TABLES | 13: Elements}
-ANSWERS = {_TABLES: Table, _TABLES | 3: Chain, _TABLES | 6: Rule, _TABLES | 9: Set, _TABLES | 12: Elements}
+ANSWERS = {_TABLES: Table, _TABLES | 3: Chain, _TABLES | 6: nfgen_msg, _TABLES | 9: Set, _TABLES | 12: Elements}
