@@ -1,7 +1,7 @@
-"""nfnetlink: tables, chains, rules and sets of nf_tables.
+"""nfnetlink: tables, chains and sets of nf_tables; of rules only the head.
 
-pyroute2's classes of tables, chains, rules and sets decode all there is, which takes long and is printed better by nft: only what is
-asked for is named here. Numbers: include/uapi/linux/netfilter/nf_tables.h.
+pyroute2's classes of them decode all there is, which takes long and is printed better by nft: only what is asked for is named here.
+Numbers: include/uapi/linux/netfilter/nf_tables.h.
 """
 
 from __future__ import annotations
