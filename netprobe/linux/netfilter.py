@@ -82,7 +82,7 @@ class RulesetReading:
 
     def __enter__(self) -> RulesetReading:
         with netns.inside(self.fd), ExitStack() as undo:
-            undo.push(self._tools)
+            undo.callback(self._tools.close)
             found, self._small = self._outline()
             supposed = managed(found)  # what looks like a table of xtables; only its rules tell whether it is one
             native = {family for family, table in found.tables if (family, table) not in supposed}
@@ -94,7 +94,7 @@ class RulesetReading:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._tools.__exit__()
+        self._tools.close()
 
     def ruleset(self) -> Ruleset:
         """The whole ruleset."""

@@ -25,7 +25,7 @@ class Printed(Struct, frozen=True):
 
 
 class Tools:
-    """Tools that run side by side inside the namespace `fd`, from their start to the end of `with`.
+    """Tools that run side by side inside the namespace `fd`, from their start to the end of `with`, or to `close`.
 
     A child inherits the namespace of the thread that starts it, and nothing else of it.
     """
@@ -38,6 +38,10 @@ class Tools:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End those that still run."""
         for child in self._children.values():
             child.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,6 +72,23 @@ def without(tool: str) -> Ruleset:
         netfilter_tools.shutil.which = which
 
 
+def started() -> set[str]:
+    """In the lab: the tools that a reading starts."""
+    tools: set[str] = set()
+    popen = netfilter_tools.subprocess.Popen
+
+    def noted(command: list[str], *arguments: Any, **more: Any) -> Any:
+        tools.add(Path(command[0]).name)
+        return popen(command, *arguments, **more)
+
+    netfilter_tools.subprocess.Popen = noted  # type: ignore[misc,assignment]
+    try:
+        read()
+    finally:
+        netfilter_tools.subprocess.Popen = popen  # type: ignore[misc]
+    return tools
+
+
 def run(lab: Lab, script: str) -> None:
     for line in filter(None, script.strip().splitlines()):
         lab.run(line.split(), check=True)
@@ -127,6 +145,14 @@ def test_a_table_of_iptables_names_that_nft_made_stays_nfts(make_lab: Callable[.
     )
     [table] = lab.call(read).tables
     assert (table.engine, table.name, table.chains[0].rules[0].text) == ("nft", "nat", "masquerade")
+    assert lab.call(started) == {"nft"}  # the tool of xtables might load modules for what it did not make
+
+
+def test_the_tools_of_what_is_there_are_started(make_lab: Callable[..., Lab]) -> None:
+    lab = make_lab(EMPTY)
+    assert lab.call(started) == set()
+    run(lab, "iptables-nft -A FORWARD -s 10.0.0.2 -j DROP")
+    assert lab.call(started) == {"iptables-nft-save"}
 
 
 def test_what_a_missing_tool_hides_is_said(make_lab: Callable[..., Lab]) -> None:
