@@ -1,34 +1,91 @@
-"""One way of a frame: the hops it makes, and how it ends."""
+"""One way of a frame: the hops it makes, the interfaces it crosses, and how it ends."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Self
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netprobe.model import Hop, Link, Stage, Stop
+from netprobe.model import FdbEntry, Hop, Link, Stage, Stop
 
 from .ground import Packet
 
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 
 
-class Branch(Struct, frozen=True):
-    """One way of a frame. It ends at a stack (`at`), lost (`stop`), or out of sight (`exit`); `tunnelled`: inside a tunnel.
+class Steering(Struct, frozen=True):
+    """The forwarding entry by which `bridge` of namespace `name` sent a frame out of port `out`."""
+
+    name: str
+    bridge: Link
+    out: Link
+    entry: FdbEntry
+
+
+class _Way(Struct, frozen=True, kw_only=True):
+    """What each way of a frame has: the `hops` that it makes, whether it leads through a tunnel, and the last static FDB entry
+    that it followed.
+
+    `order` sorts the ways of a frame as a walk would meet them that follows each to its end before it takes the next.
+    """
+
+    hops: tuple[Hop, ...] = ()
+    tunnelled: bool = False
+    steered: Steering | None = None
+    order: tuple[int, ...] = ()
+
+    def behind(self, *hops: Hop) -> Self:
+        """This way with `hops` put before it."""
+        return replace(self, hops=(*hops, *self.hops))
+
+    def steered_by(self, steering: Steering) -> Self:
+        """This way behind a forwarding entry; a learned one was right a while ago, and is not remembered."""
+        return replace(self, steered=steering) if steering.entry.static else self
+
+
+class Branch(_Way, frozen=True):
+    """One way of a frame, with its end: at a stack (`at`), lost (`stop`), or out of sight (`exit`).
 
     `alone`: where it is lost, the bridge that had no other port for it.
     """
 
-    hops: tuple[Hop, ...]
     packet: Packet
     at: tuple[str, Link] | None = None
     stop: Stop | None = None
     exit: bool = False
-    tunnelled: bool = False
     alone: tuple[str, Link] | None = None
 
-    def behind(self, *hops: Hop) -> Branch:
-        """This branch with `hops` put before it."""
-        return replace(self, hops=(*hops, *self.hops))
+
+class Crossing(_Way, frozen=True):
+    """A frame at an interface that it is about to cross: out of it, or `inward`."""
+
+    name: str
+    link: Link
+    packet: Packet
+    stage: Stage = Stage.TRANSMIT
+    note: str = ""
+    inward: bool = False
+
+    @property
+    def point(self) -> tuple[str, int, bool]:
+        """The interface and the direction, of which a frame crosses each once."""
+        return self.name, self.link.index, self.inward
+
+    def onward(self, ways: Sequence[Branch | Crossing]) -> Iterator[Branch | Crossing]:
+        """The `ways` that a frame takes behind this crossing, each with what the frame has met so far."""
+        for n, way in enumerate(ways):
+            yield replace(
+                way,
+                hops=(*self.hops, *way.hops),
+                tunnelled=self.tunnelled or way.tunnelled,
+                steered=way.steered or self.steered,
+                order=(*self.order, n),
+            )
+
+
+Ways = tuple[Branch | Crossing, ...]  # what comes of a frame at one device: it ends there, or crosses further interfaces
 
 
 def hop(namespace: str, link: Link | None, stage: Stage, packet: Packet, note: str = "", bound: str | None = None) -> Hop:

@@ -42,13 +42,11 @@ def swallowed(branch: Branch, namespace: Namespace, bridge: Link, entry: FdbEntr
     return replace(branch, at=None, stop=_wrong_entry(namespace.name, bridge, out, entry, Stage.BRIDGE_INPUT, text))
 
 
-def misled(branch: Branch, name: str, bridge: Link, out: Link, entry: FdbEntry) -> Branch:
-    """A frame that a static FDB entry sent to a port behind which nobody has its MAC: the entry is wrong.
-
-    A learned one was right a while ago, so something else has changed since.
-    """
-    if branch.stop is None or branch.stop.code != "neigh-wrong-entry" or not entry.static:
+def misled(branch: Branch) -> Branch:
+    """A frame that a static FDB entry sent to a port behind which nobody has its MAC: the entry is wrong."""
+    if branch.stop is None or branch.stop.code != "neigh-wrong-entry" or branch.steered is None:
         return branch
+    name, bridge, out, entry = branch.steered.name, branch.steered.bridge, branch.steered.out, branch.steered.entry
     text = f"the FDB of {bridge.name} has {entry.mac} behind {out.name}, where nobody has that MAC"
     return replace(branch, stop=_wrong_entry(name, out, out, entry, Stage.BRIDGE_FORWARD, text))
 

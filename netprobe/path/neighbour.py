@@ -98,4 +98,4 @@ def request(namespace: Namespace, link: Link, address: str, packet: Packet) -> P
         flow = Flow(
             own or "::", address, Protocol.ND, icmp_type=NEIGHBOUR_SOLICITATION, ttl=255, length=72, src_mac=link.mac, dst_mac=group
         )
-    return Packet(flow, packet.leg)
+    return Packet(flow, packet.leg, inside=packet.inside)

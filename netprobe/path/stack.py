@@ -280,9 +280,9 @@ def cross(trail: Trail, name: str, leaving: Departure) -> tuple[str, Link, Packe
 def _loop(name: str, link: Link, packet: Packet, note: str) -> tuple[Branch, ...]:
     """Loopback: what goes out comes in."""
     if not link.up:
-        return (Branch((), packet, stop=link_down(name, link, Stage.TRANSMIT)),)
+        return (Branch(packet, stop=link_down(name, link, Stage.TRANSMIT)),)
     out = hop(name, link, Stage.TRANSMIT, packet, note, "out")
-    return (Branch((out, hop(name, link, Stage.RECEIVE, packet, bound="in")), packet, at=(name, link)),)
+    return (Branch(packet, at=(name, link), hops=(out, hop(name, link, Stage.RECEIVE, packet, bound="in"))),)
 
 
 def _taken(branches: tuple[Branch, ...], unresolved: bool) -> Branch:

@@ -10,9 +10,8 @@ from msgspec.structs import replace
 from netprobe.model import End, FdbEntry, Flow, Hop, Link, Object, Protocol, RouteQuery, Stage, Stop, Vxlan
 
 from . import fib
-from .branch import BROADCAST, Branch, is_group
+from .branch import BROADCAST, Branch, Crossing, Ways, is_group
 from .ground import Ground, Packet
-from .segment import Segment
 from .stop import lost
 from .trail import Ended, Trail, numbered
 
@@ -20,10 +19,13 @@ OVERHEAD = {4: 50, 6: 70}  # bytes: inner Ethernet 14, VXLAN 8, UDP 8, and the o
 _ANY = "00:00:00:00:00:00"
 
 
-def through(ground: Ground, name: str, link: Link, packet: Packet) -> tuple[Branch, ...]:
-    """The ways of a frame that is sent on the tunnel device `link`."""
+def through(ground: Ground, name: str, link: Link, packet: Packet) -> Ways:
+    """The ways of a frame that is sent on the tunnel device `link`: its end, or the device that unpacks it."""
     if link.vxlan is None:
-        return (Branch((), packet, exit=True),)
+        return (Branch(packet, exit=True),)
+    if (name, link.index) in packet.inside:  # the kernel gives up at the eighth (dev_xmit_recursion)
+        text = f"the packets in which {link.name} sends frames are routed into {link.name} itself"
+        return (Branch(packet, stop=lost("route-loop", name, link, Stage.ENCAPSULATE, text)),)
     entries = remotes(ground, name, link, link.vxlan, packet.flow.dst_mac or BROADCAST)
     if not entries and packet.flow.protocol in (Protocol.ARP, Protocol.ND):
         text = (
@@ -32,13 +34,13 @@ def through(ground: Ground, name: str, link: Link, packet: Packet) -> tuple[Bran
         entry = f"{packet.flow.dst} dev {link.name}"
         stop = lost("neigh-no-answer", name, link, Stage.NEIGHBOUR, text, object=Object("neighbour", entry, f"no entry for {entry}"),
                     fix=(f"ip neigh add {packet.flow.dst} lladdr MAC dev {link.name} nud permanent",))  # fmt: skip
-        return (Branch((), packet, stop=stop),)
+        return (Branch(packet, stop=stop),)
     if not entries:
         text = f"{link.name} knows no tunnel end for {packet.flow.dst_mac}"
         object = Object("fdb-entry", f"{packet.flow.dst_mac} dev {link.name}", text)
         stop = lost("vxlan-fdb-missing", name, link, Stage.ENCAPSULATE, text, object=object,
                     fix=(f"bridge fdb append {packet.flow.dst_mac} dev {link.name} dst REMOTE",))  # fmt: skip
-        return (Branch((), packet, stop=stop),)
+        return (Branch(packet, stop=stop),)
     return tuple(branch for entry in entries for branch in _carry(ground, name, link, link.vxlan, packet, entry))
 
 
@@ -52,7 +54,7 @@ def remotes(ground: Ground, name: str, link: Link, vxlan: Vxlan, mac: str) -> tu
     return (FdbEntry(link.index, _ANY, remote=vxlan.remote),) if vxlan.remote else ()
 
 
-def _carry(ground: Ground, name: str, link: Link, vxlan: Vxlan, packet: Packet, entry: FdbEntry) -> tuple[Branch, ...]:
+def _carry(ground: Ground, name: str, link: Link, vxlan: Vxlan, packet: Packet, entry: FdbEntry) -> Ways:
     """The outer packet to one remote, and the frame again where it is unpacked."""
     from . import stack
 
@@ -61,15 +63,16 @@ def _carry(ground: Ground, name: str, link: Link, vxlan: Vxlan, packet: Packet, 
     try:
         outer = _outer(ground, name, vxlan, packet, entry.remote)
         if (too_long := _does_not_fit(ground, name, link, packet, outer)) is not None:
-            return (Branch((), packet, stop=too_long),)
-        stack.send(trail, name, Packet(outer, packet.leg, suspects=packet.suspects))
+            return (Branch(packet, stop=too_long),)
+        inside = (*packet.inside, (name, link.index))
+        stack.send(trail, name, Packet(outer, packet.leg, suspects=packet.suspects, inside=inside))
     except Ended as ended:
         hops = _inside(numbered(trail.hops), packet, entry.remote)
         if ended.end is End.DELIVER and trail.arrived is not None:
             return tuple(b.behind(*hops) for b in _unpack(ground, (name, link, vxlan), packet, trail))
         if ended.end is End.EXIT:
-            return (Branch(hops, packet, exit=True),)
-        return (Branch(hops, packet, stop=_blame(name, link, entry, ended.stop) if ended.stop else None),)
+            return (Branch(packet, exit=True, hops=hops),)
+        return (Branch(packet, hops=hops, stop=_blame(name, link, entry, ended.stop) if ended.stop else None),)
     raise AssertionError("a walk ends by raising Ended")
 
 
@@ -101,7 +104,7 @@ def _inside(hops: tuple[Hop, ...], packet: Packet, remote: str) -> tuple[Hop, ..
     )
 
 
-def _unpack(ground: Ground, sender: tuple[str, Link, Vxlan], packet: Packet, trail: Trail) -> tuple[Branch, ...]:
+def _unpack(ground: Ground, sender: tuple[str, Link, Vxlan], packet: Packet, trail: Trail) -> Ways:
     """At the remote: the VXLAN device of this port and VNI takes the frame out of the packet."""
     assert trail.arrived is not None
     there, arrived = trail.arrived[0], trail.arrived[2]
@@ -110,8 +113,9 @@ def _unpack(ground: Ground, sender: tuple[str, Link, Vxlan], packet: Packet, tra
     same_port = [d for d in devices if d.vxlan and d.vxlan.port == ours.port]
     fitting = [d for d in same_port if d.vxlan and d.vxlan.vni == ours.vni]
     if fitting:
-        return Segment(ground).receive(there, fitting[0], packet.suspecting(*arrived.suspects[len(packet.suspects) :]))
-    return (Branch((), packet, stop=_mismatch(ground, sender, there, bool(same_port))),)
+        onward = packet.suspecting(*arrived.suspects[len(packet.suspects) :])
+        return (Crossing(there, fitting[0], onward, inward=True),)
+    return (Branch(packet, stop=_mismatch(ground, sender, there, bool(same_port))),)
 
 
 def _mismatch(ground: Ground, sender: tuple[str, Link, Vxlan], there: str, port_fits: bool) -> Stop:
