@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 from asking import ask_program, once
-
 from conftest import open_lab
+
 from netprobe.lab.lab import Lab
 from netprobe.lab.topology import Bridge, Interface, Topology, Veth
 
