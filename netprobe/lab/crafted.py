@@ -49,6 +49,36 @@ class AnnounceRouter:
 
 
 @dataclass(frozen=True, slots=True)
+class AnnounceAddress:
+    """A station says once to everybody that an IPv4 address is its own, and `learner` notes that down: gratuitous ARP (RFC 5227)."""
+
+    namespace: str
+    interface: str
+    address: str
+    learner: str
+
+    @property
+    def command(self) -> str:
+        """What a person would type; the two programs of this name take it alike."""
+        return typed(self.namespace, f"arping -U -c 1 -I {self.interface} {self.address}")
+
+    def apply(self) -> None:
+        """Broadcast one ARP request from the address for itself."""
+        with entered(self.namespace), socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as out:
+            out.bind((self.interface, 0x0806))
+            own, address = out.getsockname()[4], socket.inet_aton(self.address)
+            request = struct.pack("!HHBBH6s4s6s4s", 1, 0x0800, 6, 4, 1, own, address, bytes(6), address)  # RFC 826
+            out.send(b"\xff" * 6 + own + b"\x08\x06" + request)
+
+    def holds(self) -> bool:
+        """Whether the learner has the station's MAC for the address."""
+        with entered(self.namespace), socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as there:
+            there.bind((self.interface, 0))
+            mac = there.getsockname()[4].hex(":")
+        return mac in commands.run(self.learner, ("ip", "neigh", "show", self.address))
+
+
+@dataclass(frozen=True, slots=True)
 class FillConnections:
     """The connection tracking table is full of connections that last (UDP ones to 198.18.0.1, of the benchmarking network)."""
 

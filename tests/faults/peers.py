@@ -48,16 +48,16 @@ def answers(probe: Sequence[str], topology: Topology) -> tuple[int, int]:
     return sum(_connects(said, kind, address, port) for _ in range(said.count)), said.count
 
 
-def _run(namespace: str, argv: Sequence[str]) -> str:
+def _run(namespace: str, argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
     program = commands.find(argv[0])
     assert program is not None, f"{argv[0]} is not installed"
     with entered(namespace):
-        return subprocess.run([program, *argv[1:]], capture_output=True, text=True, check=False).stdout
+        return subprocess.run([program, *argv[1:]], capture_output=True, text=True, check=False)
 
 
 def _arping(source: str, address: str) -> tuple[int, int]:
-    said = _run(source, ["arping", "-c1", "-w1", "-I", "eth0", address])
-    return int("1 response" in said), 1
+    """By the exit code, which is all that the two programs of this name (iputils, Habets) agree on."""
+    return int(_run(source, ["arping", "-c1", "-w1", "-I", "eth0", address]).returncode == 0), 1
 
 
 def _ping(said: argparse.Namespace, address: str) -> tuple[int, int]:
@@ -65,7 +65,7 @@ def _ping(said: argparse.Namespace, address: str) -> tuple[int, int]:
     given = {"-s": said.size, "-t": said.ttl, "-I": said.source_address, "-m": said.mark}
     argv += [word for option, value in given.items() if value is not None for word in (option, str(value))]
     argv += ["-M", "do" if said.df else "dont"] if said.df or said.no_df else []
-    found = re.search(r"(\d+) received", _run(said.source, [*argv, address]))
+    found = re.search(r"(\d+) received", _run(said.source, [*argv, address]).stdout)
     return int(found[1]) if found else 0, said.count
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netprobe.lab.changes import SetSysctl
-from netprobe.lab.crafted import AnnounceRouter
+from netprobe.lab.crafted import AnnounceAddress, AnnounceRouter
 
 from .fault import Expected, Fault
 from .networks import OFFICES, PUBLISHED
@@ -91,7 +91,7 @@ ADDRESSES: tuple[Fault, ...] = (
         ("trace", "host", "172.17.0.3:80"),
         (
             address("c1", "eth0", "172.17.0.3/16"),
-            tool("host", "ip netns exec c1 arping -U -c1 -I eth0 172.17.0.3", "ip neigh show 172.17.0.3", "02:42:ac:11:00:02"),
+            AnnounceAddress("c1", "eth0", "172.17.0.3", learner="host"),
         ),
         Expected("addr-duplicate", "c1", "eth0", "request", "172.17.0.3/16 dev eth0"),
         given=(SetSysctl("host", "net.ipv4.neigh.docker0.locktime", "0"),),
@@ -102,7 +102,7 @@ ADDRESSES: tuple[Fault, ...] = (
         ("trace", "c2", "8.8.8.8"),
         (
             address("c1", "eth0", "172.17.0.1/16"),
-            tool("c2", "ip netns exec c1 arping -U -c1 -I eth0 172.17.0.1", "ip neigh show 172.17.0.1", "02:42:ac:11:00:02"),
+            AnnounceAddress("c1", "eth0", "172.17.0.1", learner="c2"),
         ),
         Expected("addr-duplicate", "c1", "eth0", "request", "172.17.0.1/16 dev eth0"),
         given=(SetSysctl("c2", "net.ipv4.neigh.eth0.locktime", "0"),),
