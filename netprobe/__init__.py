@@ -1,3 +1,148 @@
-"""netprobe: trace a packet through Linux network namespaces and name the one object that stops it."""
+"""netprobe: trace a packet through Linux network namespaces and name the one object that stops it.
+
+    import netprobe
+    report = netprobe.trace("red", "8.8.8.8")
+    assert report, report.cause
+
+Each function asks one question; `open` gives a session for many. Importing this imports nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    import os
+    from typing import Unpack
+
+    from .errors import CannotLook, NetprobeError, NotPermitted, WrongQuestion
+    from .model import Cause, Page, Space
+    from .session import Compared, Options, Report, Session
+
+__all__ = [
+    "CannotLook",
+    "Cause",
+    "Compared",
+    "NetprobeError",
+    "NotPermitted",
+    "Options",
+    "Page",
+    "Report",
+    "Session",
+    "Space",
+    "WrongQuestion",
+    "arping",
+    "diff",
+    "explain",
+    "load",
+    "ls",
+    "open",
+    "ping",
+    "trace",
+    "why",
+]
+
+_PLACES = {
+    "errors": ("CannotLook", "NetprobeError", "NotPermitted", "WrongQuestion"),
+    "model": ("Cause", "Page", "Space"),
+    "session": ("Compared", "Options", "Report", "Session"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """A class of the face, imported when it is first asked for (PEP 562)."""
+    from importlib import import_module
+
+    place = next((place for place, names in _PLACES.items() if name in names), None)
+    if place is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{place}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def open(host: str | None = None, exclude: Sequence[str] = ()) -> Session:
+    """A session: many questions on one set of open namespaces.
+
+    `host` names the namespace that the word `host` means, `exclude` those to be treated as not visible.
+    Raises WrongQuestion, NotPermitted or CannotLook.
+    """
+    from .session import Session
+
+    return Session(host, exclude)
+
+
+def trace(source: str, destination: str, *, host: str | None = None, exclude: Sequence[str] = (), **options: Unpack[Options]) -> Report:
+    """Send a probe from `source` to `destination`, follow it through every hop, both ways, and name the cause when it is lost.
+
+    `source` is a namespace or container, `destination` one of these, an address or a host name, with ":PORT" for TCP.
+    Raises WrongQuestion, NotPermitted or CannotLook; a broken network is in the report.
+    """
+    with open(host, exclude) as session:
+        return session.trace(source, destination, **options)
+
+
+def ping(source: str, destination: str, *, host: str | None = None, exclude: Sequence[str] = (), **options: Unpack[Options]) -> Report:
+    """The same question as `trace`; the report's text is one line."""
+    with open(host, exclude) as session:
+        return session.ping(source, destination, **options)
+
+
+def arping(source: str, destination: str, *, host: str | None = None, exclude: Sequence[str] = (), **options: Unpack[Options]) -> Report:
+    """Ask by ARP (or neighbour discovery) who on the segment of `source` has the address of `destination`."""
+    with open(host, exclude) as session:
+        return session.arping(source, destination, **options)
+
+
+def why(source: str, destination: str, *, host: str | None = None, exclude: Sequence[str] = (), **options: Unpack[Options]) -> Report:
+    """Predict what would happen to a probe from `source` to `destination`. Nothing is sent."""
+    with open(host, exclude) as session:
+        return session.why(source, destination, **options)
+
+
+def ls(host: str | None = None) -> tuple[Space, ...]:
+    """The namespaces and containers that can be seen from here, with their interfaces and addresses."""
+    with open(host) as session:
+        return session.ls()
+
+
+def load(path: str | os.PathLike[str]) -> Report:
+    """The report of a saved run - a capture of netprobe's, or a JSON report. Raises WrongQuestion for any other file.
+
+    >>> report = load("captures/samples/no-masquerade.pcapng")
+    >>> report.cause.code
+    'nat-missing'
+    >>> bool(report)
+    False
+    """
+    from .session import load
+
+    return load(path)
+
+
+def diff(before: str | os.PathLike[str], after: str | os.PathLike[str]) -> Compared:
+    """What changed between two saved runs: the answer, the path, the configuration. False when nothing did.
+
+    >>> changed = diff("captures/samples/trace-red-8.8.8.8.pcapng", "captures/samples/no-masquerade.pcapng")
+    >>> [each.kind for each in changed.found.answer][:2]
+    ['verdict', 'direction']
+    """
+    from .session import diff
+
+    return diff(before, after)
+
+
+def explain(code: str) -> Page:
+    """The page of the handbook about a cause. Raises WrongQuestion, with the nearest codes, when there is none.
+
+    >>> explain("no-route").section
+    'Routes and policy rules'
+    """
+    from .session import explain
+
+    return explain(code)

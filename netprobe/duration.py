@@ -1,0 +1,25 @@
+"""Spans of time as people write them: 1, 0.5, 200ms, 2s; a bare number is seconds."""
+
+from __future__ import annotations
+
+import re
+
+from .errors import WrongQuestion
+
+_UNITS = {
+    "": 1_000_000_000, "s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "µs": 1_000, "ns": 1, "m": 60_000_000_000,
+}  # fmt: skip
+_SPAN = re.compile(r"([0-9]{1,12}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})(s|ms|us|µs|ns|m|)")
+LONGEST = 86_400 * 1_000_000_000  # ns
+
+
+def nanoseconds(span: str | float) -> int:
+    """The span in ns. Raises WrongQuestion for what is no span, and for more than a day."""
+    written = str(span)
+    found = _SPAN.fullmatch(written)
+    if found is None:
+        raise WrongQuestion(f"{written[:40]!r} is not a duration", "Write 0.5, 200ms or 2s.")
+    ns = int(float(found[1]) * _UNITS[found[2]])
+    if ns > LONGEST:
+        raise WrongQuestion(f"{written[:40]!r} is more than a day")
+    return ns

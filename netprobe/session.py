@@ -1,0 +1,217 @@
+"""Questions asked from Python: what `import netprobe` offers, with one set of open namespaces for many questions.
+
+The command line asks in the same way. A broken network is in the report; exceptions are for a wrong question, a missing
+privilege, and what cannot be looked at (see `netprobe.errors`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypedDict, Unpack
+
+from msgspec import Struct
+from msgspec.structs import asdict
+
+from . import model
+from .duration import nanoseconds
+from .engine import Question, ask, replay
+
+if TYPE_CHECKING:
+    from .linux.crafter import Crafter
+
+
+class Options(TypedDict, total=False):
+    """What a probe can be told, as the options of the same names on the command line.
+
+    `timeout` and `interval` are spans: "200ms", or a number of seconds. `size` is in bytes. `version` is 4 or 6. `write` names a
+    file for the capture, which is otherwise not kept.
+    """
+
+    protocol: str | None
+    port: int | None
+    count: int
+    timeout: str | float
+    interval: str | float
+    version: int | None
+    size: int
+    df: bool | None
+    ttl: int | None
+    source_address: str | None
+    source_port: int | None
+    mark: int
+    uid: int | None
+    write: str | os.PathLike[str] | None
+
+
+class Report(model.Report, frozen=True):
+    """The answer to one question. True when the destination is reachable."""
+
+    def __bool__(self) -> bool:
+        return self.verdict is model.Verdict.REACHABLE
+
+    @property
+    def reachable(self) -> bool:
+        """Whether an answer came back to every probe (for `why`: would come back)."""
+        return bool(self)
+
+    @property
+    def undetermined(self) -> bool:
+        """Whether it cannot be told: too little could be seen, or prediction and observation disagree."""
+        return self.verdict is model.Verdict.UNDETERMINED
+
+    @property
+    def cause(self) -> model.Cause | None:
+        """The one thing to change; None when nothing is broken, or when it is not known that something is."""
+        return self.causes[0] if self.causes else None
+
+    @property
+    def fix(self) -> tuple[str, ...]:
+        """The commands that mend the cause, as a person would type them."""
+        return self.cause.fix if self.cause is not None else ()
+
+    def text(self, width: int = 100, colour: bool = False) -> str:
+        """The report as the command line prints it, so many columns wide."""
+        return self._formatted("text", width, colour)
+
+    def json(self) -> str:
+        """The report as one line of JSON (`netprobe schema` prints its schema)."""
+        return self._formatted("json", 0, False).rstrip("\n")
+
+    def markdown(self) -> str:
+        """The report for the summary page of a run in CI."""
+        return self._formatted("markdown", 0, False)
+
+    def _formatted(self, output: str, width: int, colour: bool) -> str:
+        from .formats import formatted
+        from .render.terminal import Terminal
+
+        return formatted(self, output, Terminal(width, colour=colour))
+
+
+def report_of(report: model.Report) -> Report:
+    """A report with the methods of this one."""
+    return Report(**asdict(report))
+
+
+class Session:
+    """One machine with its namespaces held open, for many questions; close it, or use it as a context.
+
+    `host` names the namespace that the word `host` means, `exclude` those that count as not visible. `crafter` makes the packets
+    in a process of its own. Raises WrongQuestion, NotPermitted or CannotLook.
+    """
+
+    def __init__(self, host: str | None = None, exclude: Sequence[str] = (), crafter: Crafter | None = None) -> None:
+        from .linux.machine import Machine
+
+        self._machine = Machine(host, tuple(exclude), crafter)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let the namespaces go. Harmless when repeated."""
+        self._machine.__exit__()
+
+    def trace(self, source: str, destination: str, **options: Unpack[Options]) -> Report:
+        """Send a probe from `source` to `destination` and follow it through every hop, both ways."""
+        return self._asked("trace", source, destination, options)
+
+    def ping(self, source: str, destination: str, **options: Unpack[Options]) -> Report:
+        """The same question as `trace`; its text is one line."""
+        return self._asked("ping", source, destination, options)
+
+    def arping(self, source: str, destination: str, **options: Unpack[Options]) -> Report:
+        """Ask by ARP (or neighbour discovery) who on the segment of `source` has the address of `destination`."""
+        return self._asked("arping", source, destination, {**options, "protocol": "arp"})
+
+    def why(self, source: str, destination: str, **options: Unpack[Options]) -> Report:
+        """Predict what would happen to the probe. Nothing is sent."""
+        return self._asked("why", source, destination, options)
+
+    def ls(self) -> tuple[model.Space, ...]:
+        """The namespaces and containers that can be seen from here, with their interfaces and addresses."""
+        return self._machine.spaces()
+
+    def run(self, question: Question) -> model.Run:
+        """The whole run of a question: the report, and the configuration and the frames that it was made of."""
+        return ask(self._machine, question)
+
+    def heard(self) -> tuple[str, ...]:
+        """What a person should know about how the names of `ls` were found: which engine did not answer."""
+        return self._machine.heard()
+
+    def _asked(self, command: str, source: str, destination: str, options: Options) -> Report:
+        run = self.run(question(command, source, destination, options))
+        write = options.get("write")
+        return report_of(run.report if write is None else _kept(run, os.fspath(write), command, source, destination))
+
+
+def question(command: str, source: str, destination: str, options: Options) -> Question:
+    """What is asked, of options as people give them. Raises WrongQuestion for a span that is none."""
+    given = {key: value for key, value in options.items() if key not in ("write", "timeout", "interval")}
+    spans = {f"{key}_ns": nanoseconds(options[key]) for key in ("timeout", "interval") if key in options}
+    return Question(source, destination, command, send=command != "why", **given, **spans)  # type: ignore[arg-type]
+
+
+def _kept(run: model.Run, path: str, *words: str) -> model.Report:
+    """The report of a run whose capture was written to `path`. Raises OSError where that failed."""
+    from .saved import save
+
+    run, failed = save(run, path, "none", " ".join(("netprobe", *words)))
+    if failed is not None:
+        raise OSError(failed[0])
+    return run.report
+
+
+class Compared(Struct, frozen=True):
+    """What two saved runs differ in; false when nothing differs."""
+
+    before: model.Report
+    after: model.Report
+    found: model.Comparison
+
+    def __bool__(self) -> bool:
+        return not self.found.same
+
+    def text(self, width: int = 100, colour: bool = False) -> str:
+        """The differences as `netprobe diff` prints them."""
+        from .formats import compared
+        from .render.terminal import Terminal
+
+        return compared(self.before, self.after, self.found, "text", Terminal(width, colour=colour))
+
+
+def load(path: str | os.PathLike[str]) -> Report:
+    """The report of a saved run - a capture of netprobe's, or a JSON report. Raises WrongQuestion for any other file."""
+    from .saved import load as read
+
+    report, run = read(os.fspath(path))
+    return report_of(replay(run).report if run is not None else report)
+
+
+def diff(before: str | os.PathLike[str], after: str | os.PathLike[str]) -> Compared:
+    """What changed between two saved runs: the answer, the path, the configuration. Raises WrongQuestion."""
+    from .path.compare import compare
+    from .saved import load as read
+
+    (old, was), (new, now) = read(os.fspath(before)), read(os.fspath(after))
+    snapshots = (was.snapshot, now.snapshot) if was is not None and now is not None else None
+    return Compared(old, new, compare(old, new, snapshots))
+
+
+def explain(code: str) -> model.Page:
+    """The page of the handbook about a cause. Raises WrongQuestion, with the nearest codes, when there is none."""
+    from .causes import pages
+    from .errors import WrongQuestion
+
+    found = pages.find(code)
+    if found is None:
+        near = pages.nearest(code)
+        hint = f"Did you mean {' or '.join(near)}? " if near else ""
+        raise WrongQuestion(f"no cause is called {code}", f"{hint}`netprobe explain` lists them all.")
+    return found
