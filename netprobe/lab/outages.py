@@ -6,6 +6,7 @@ import signal
 import socket
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from typing import Literal
 
 from . import commands, services
 from .changes import typed
@@ -20,7 +21,7 @@ class StopService:
     """The program that serves a port ends."""
 
     namespace: str
-    protocol: str
+    protocol: Literal["tcp", "udp"]
     port: int
 
     @property
@@ -72,7 +73,7 @@ class HangService:
     """The program that serves a port stops working, and what is sent to it piles up until no more fits."""
 
     namespace: str
-    protocol: str
+    protocol: Literal["tcp", "udp"]
     port: int
     address: str
 

@@ -22,7 +22,7 @@ from netprobe.lab.topology import (
 )
 from netprobe.lab.tutorial import TUTORIAL, WIRING
 
-from .fault import Network
+from .fault import THE_TUTORIAL, Network
 
 _ROUTER = (Sysctl("r1", "net.ipv4.ip_forward", "1"), Sysctl("r1", "net.ipv6.conf.all.forwarding", "1"),
            Sysctl("r2", "net.ipv4.ip_forward", "1"), Sysctl("r2", "net.ipv6.conf.all.forwarding", "1"))  # fmt: skip
@@ -299,3 +299,8 @@ HOME_LAN = Network(
     Two containers on a macvlan network over eth0; the host reaches them by a macvlan of its own, shim.
 """,
 )
+
+NETWORKS = {
+    network.name: network
+    for network in (THE_TUTORIAL, OFFICES, TWO_UPLINKS, SQUARE, ROUTED_PODS, PUBLISHED, OVERLAY, ROUTED_OVERLAY, HOME_LAN)
+}

@@ -1,9 +1,10 @@
-"""Changes as a person types them, each with the listing that proves it: the vocabulary in which the faults are written."""
+"""Changes as a person types them, each with the listing that proves it; `read.KINDS` says how the files call them."""
 
 from __future__ import annotations
 
 import re
 import shlex
+from typing import Literal
 
 from netprobe.lab.changes import Tool
 
@@ -38,15 +39,14 @@ def mac(namespace: str, interface: str, address: str) -> Tool:
     return tool(namespace, f"ip link set {interface} address {address}", f"ip link show {interface}", rf"link/ether {address}")
 
 
-def port(namespace: str, interface: str, setting: str, proof: str) -> Tool:
-    """A bridge port gets another setting; `proof` is how `bridge -d link` prints it."""
-    return tool(namespace, f"bridge link set dev {interface} {setting}", f"bridge -d link show dev {interface}", proof)
+def port(namespace: str, interface: str, setting: str, proof: str = "") -> Tool:
+    """A bridge port gets another setting; `proof` where `bridge -d link` prints it in other words."""
+    return tool(namespace, f"bridge link set dev {interface} {setting}", f"bridge -d link show dev {interface}", proof or setting)
 
 
-def address(namespace: str, interface: str, text: str, options: str = "") -> Tool:
+def address(namespace: str, interface: str, text: str) -> Tool:
     """An interface gets one more address."""
-    command = f"ip address add {text} dev {interface} {options}"
-    return tool(namespace, command, f"ip address show {interface}", rf"inet6? {re.escape(text)} ")
+    return tool(namespace, f"ip address add {text} dev {interface}", f"ip address show {interface}", rf"inet6? {re.escape(text)} ")
 
 
 def no_address(namespace: str, interface: str, text: str) -> Tool:
@@ -61,18 +61,18 @@ def route(namespace: str, text: str, verb: str = "add") -> Tool:
     return tool(namespace, f"ip {family}route {verb} {text}", f"ip {family}route show table all", "^" + re.escape(text))
 
 
-def no_route(namespace: str, text: str, version: int = 4) -> Tool:
+def no_route(namespace: str, text: str, version: Literal[4, 6] = 4) -> Tool:
     """A route is taken away."""
     return tool(namespace, f"ip -{version} route del {text}", f"ip -{version} route show table all", "^" + re.escape(text), absent=True)
 
 
-def rule(namespace: str, text: str, version: int = 4) -> Tool:
+def rule(namespace: str, text: str, version: Literal[4, 6] = 4) -> Tool:
     """A policy rule more; `text` begins with its priority: "pref 100 from 10.0.0.0/16 lookup 7"."""
     priority, _, rest = text.removeprefix("pref ").partition(" ")
     return tool(namespace, f"ip -{version} rule add {text}", f"ip -{version} rule show", rf"^{priority}:.*{re.escape(rest)}")
 
 
-def no_rule(namespace: str, priority: int, version: int = 4) -> Tool:
+def no_rule(namespace: str, priority: int, version: Literal[4, 6] = 4) -> Tool:
     """A policy rule is taken away."""
     return tool(namespace, f"ip -{version} rule del pref {priority}", f"ip -{version} rule show", rf"^{priority}:", absent=True)
 
@@ -83,15 +83,19 @@ def neighbour(namespace: str, interface: str, text: str, lladdr: str) -> Tool:
     return tool(namespace, command, f"ip neigh show {text} dev {interface}", f"{lladdr} PERMANENT")
 
 
-def forgotten(*ends: tuple[str, str], version: int = 4) -> tuple[Tool, ...]:
-    """All `ends` (namespace, interface) of a segment forget their learned neighbours, as after a while without traffic.
+def forgotten(ends: list[str], version: Literal[4, 6] = 4) -> tuple[Tool, ...]:
+    """All `ends` ("c1/eth0") of a segment forget their learned neighbours, as after a while without traffic.
 
     All, because a station that still remembers asks from time to time whether the other is there, and so teaches it its address.
     """
-    return tuple(
-        tool(namespace, f"ip -{version} neigh flush dev {interface}", f"ip -{version} neigh show dev {interface}", "lladdr", absent=True)
-        for namespace, interface in ends
-    )
+    return tuple(_forgets(end, version) for end in ends)
+
+
+def _forgets(end: str, version: int) -> Tool:
+    namespace, _, interface = end.partition("/")
+    if not interface:
+        raise ValueError(f"{end!r} is not NAMESPACE/INTERFACE")
+    return tool(namespace, f"ip -{version} neigh flush dev {interface}", f"ip -{version} neigh show dev {interface}", "lladdr", absent=True)
 
 
 def iptables(namespace: str, text: str, program: str = "iptables", listed: str | None = None) -> Tool:
