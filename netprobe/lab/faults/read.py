@@ -1,8 +1,8 @@
-"""Faults from their files: a file for each section, a [[fault]] table for each fault, a table for each step of it.
+"""Faults from their files: a file for each section, a [[fault]] table for each fault, a table for each step.
 
-One key of a step says what is changed, the others how: `{address = "10.0.0.9/16", dev = "eth0", in = "c1"}`. `KINDS` has
-them all, in the words of ip(8), sysctl(8), iptables(8) and nft(8); `in` is the namespace. Each table is checked against
-the signature of what it makes.
+One key of a step says what is changed, the others how: `{address = "10.0.0.9/16", dev = "eth0", in = "c1"}`.
+`KINDS` has them all, in the words of ip(8), sysctl(8), iptables(8) and nft(8); `in` is the namespace. Each table
+is checked against the signature of what it makes.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, partial
 from inspect import Parameter, signature
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -33,7 +34,7 @@ _USUAL: _Words = {"namespace": "in", "interface": "dev"}
 
 
 def section(file: Path) -> tuple[str, tuple[Fault, ...]]:
-    """The title of a file and its faults. Raises ValueError with the file, the fault and the key that is wrong."""
+    """The title of a file and its faults. Raises ValueError that names the file, the fault and the key."""
     with _at(file.name):
         return _made(_section, tomllib.loads(file.read_text("utf-8")), {"title": "section", "faults": "fault"})
 
@@ -58,7 +59,7 @@ def _fault(
     foreseen: bool = True,
     privileged: bool = False,
 ) -> Fault:
-    """`probe` is a command line without the word netprobe, `inject` are the changes, `network` is a name in networks.py."""
+    """`probe` is a command line without the word netprobe, `network` a name in networks.py."""
     if network not in NETWORKS:
         raise ValueError(f"network: there is no {network!r}; there are {', '.join(NETWORKS)}")
     with _at("expected"):
@@ -77,14 +78,14 @@ def _expected(
     verdict: Literal["unreachable", "intermittent", "undetermined"] = "unreachable",
     stage: str | None = None,
 ) -> Expected:
-    """`place` is "c1/eth0", or "c1" for the whole namespace; "either" way goes with an intermittent verdict."""
+    """`place` is "c1/eth0", or "c1" for the whole namespace; "either" direction: an intermittent loss."""
     namespace, _, interface = place.partition("/")
     way = None if direction == "either" else direction
     return Expected(code, namespace, interface or None, way, object, verdict, stage)
 
 
 def _steps(which: str, tables: list[dict[str, Any]]) -> tuple[Change, ...]:
-    return tuple(change for number, table in enumerate(tables, 1) for change in _step(f"{which} {number}", table))
+    return tuple(chain.from_iterable(_step(f"{which} {number}", table) for number, table in enumerate(tables, 1)))
 
 
 def _step(which: str, table: dict[str, Any]) -> tuple[Change, ...]:
@@ -92,7 +93,8 @@ def _step(which: str, table: dict[str, Any]) -> tuple[Change, ...]:
         said = [key for key in table if key in KINDS]
         if len(said) != 1:
             found = ", ".join(f"`{key}`" for key in said or table)
-            raise ValueError(f"one key must say what is changed; here are {found}; there are {', '.join(KINDS)}")
+            known = ", ".join(KINDS)
+            raise ValueError(f"one key must say what is changed; here are {found}; there are {known}")
         kind = KINDS[said[0]]
         made = _made(kind.make, table, {**_USUAL, kind.subject: said[0], **kind.words})
     return made if isinstance(made, tuple) else (made,)
@@ -107,14 +109,16 @@ def _made(make: Callable[..., _T], table: dict[str, Any], words: _Words) -> _T:
     for key, parameter in parameters.items():
         if key not in table and parameter.default is Parameter.empty:
             raise ValueError(f"the key `{key}` is missing")
-    return make(**{parameters[key].name: _checked(key, value, parameters[key]) for key, value in table.items()})
+    values = {parameters[key].name: _checked(key, value, parameters[key]) for key, value in table.items()}
+    return make(**values)
 
 
 @cache
 def _parameters(make: Callable[..., object]) -> Mapping[str, Parameter]:
     """The parameters that a file can give: those that a row of `KINDS` settles are not among them."""
     settled = make.keywords if isinstance(make, partial) else {}
-    return {name: one for name, one in signature(make, eval_str=True).parameters.items() if name not in settled}
+    taken = signature(make, eval_str=True).parameters
+    return {name: parameter for name, parameter in taken.items() if name not in settled}
 
 
 def _checked(key: str, value: object, parameter: Parameter) -> object:
@@ -131,11 +135,11 @@ def _at(place: str) -> Iterator[None]:
         raise ValueError(f"{place}: {error}") from None
 
 
-def _run(namespace: str, command: str, reads: str, shows: str | None = None, lacks: str | None = None) -> changes.Tool:
+def _run(namespace: str, command: str, reads: str, shows: str = "", lacks: str = "") -> changes.Tool:
     """Any program; afterwards what `reads` prints matches `shows`, or it does not match `lacks`."""
-    if (shows is None) is (lacks is None):
+    if bool(shows) is bool(lacks):
         raise ValueError("either `shows` or `lacks` must say what is read afterwards")
-    return steps.tool(namespace, command, reads, shows or lacks or "", absent=shows is None)
+    return steps.tool(namespace, command, reads, shows or lacks, absent=not shows)
 
 
 def _nft(namespace: str, commands: list[str], proof: str) -> changes.Tool:
@@ -148,7 +152,7 @@ def _move(namespace: str, protocol: Literal["tcp", "udp"], port: int, address: s
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """A kind of step: what makes it, which parameter the value of its own key is, and how others are called."""
+    """A kind of step: what makes it, which parameter its own key's value is, how others are called."""
 
     make: Callable[..., Change | tuple[Change, ...]]
     subject: str

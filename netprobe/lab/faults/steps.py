@@ -1,4 +1,4 @@
-"""Changes as a person types them, each with the listing that proves it; `read.KINDS` says how the files call them."""
+"""Changes as a person types them, each with the listing that proves it; `read.KINDS` has their names in the files."""
 
 from __future__ import annotations
 
@@ -95,7 +95,8 @@ def _forgets(end: str, version: int) -> Tool:
     namespace, _, interface = end.partition("/")
     if not interface:
         raise ValueError(f"{end!r} is not NAMESPACE/INTERFACE")
-    return tool(namespace, f"ip -{version} neigh flush dev {interface}", f"ip -{version} neigh show dev {interface}", "lladdr", absent=True)
+    flush, show = (f"ip -{version} neigh {verb} dev {interface}" for verb in ("flush", "show"))
+    return tool(namespace, flush, show, "lladdr", absent=True)
 
 
 def iptables(namespace: str, text: str, program: str = "iptables", listed: str | None = None) -> Tool:
