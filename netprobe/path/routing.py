@@ -113,7 +113,7 @@ def may_send_from(namespace: Namespace, address: str) -> bool:
     """Whether a socket can be bound to the address: it is the namespace's own, or ip_nonlocal_bind allows any (ip-sysctl)."""
     family = "ipv6" if ":" in address else "ipv4"
     own = any(a.address == address for a in namespace.addresses) or fib.lookup(namespace, RouteQuery(None, address)).type == "local"
-    return own or namespace.sysctls.get(f"net.{family}.ip_nonlocal_bind") == "1"
+    return own or namespace.sysctl(f"net.{family}.ip_nonlocal_bind") == "1"
 
 
 def not_own(namespace: Namespace, address: str) -> Stop:

@@ -15,7 +15,7 @@ from . import hooks
 from .branch import BROADCAST, Branch, hop, is_group
 from .bridge import fdb_lookup, misled, no_flood, not_let_in, port_object, reopen, settings, state_of, swallowed, turned_back
 from .ground import Ground, Packet
-from .stop import isolated, link_down, link_object, lost
+from .stop import Unread, isolated, link_down, link_object, lost
 from .tracking import connection
 from .trail import Trail
 
@@ -235,7 +235,10 @@ class Segment:
             self.trail.track(name, connection(packet, name))
         if self._too_long(packet, out):
             return (Branch((), packet, stop=_too_long_for(name, out, packet)),)
-        return self.transmit(name, out, packet, Stage.BRIDGE_POSTROUTING, note, depth)
+        try:
+            return self.transmit(name, out, packet, Stage.BRIDGE_POSTROUTING, note, depth)
+        except Unread as unread:  # of this port alone: another may lead to the one who is asked for
+            return (Branch((), packet, stop=unread.reason),)
 
     # ---- macvlan
 
