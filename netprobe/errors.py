@@ -10,6 +10,8 @@ NetprobeError            exit
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EAGAIN})
 """What the kernel says when this process, its user or the machine has no more descriptors, memory or processes: errno(3)."""
@@ -55,3 +57,14 @@ def is_short(error: Exception) -> bool:
 def cannot_look(message: str, error: OSError) -> CannotLook:
     """The error for people that `error` of the kernel becomes."""
     return (Shortage if is_short(error) else CannotLook)(f"{message}: {error.strerror}")
+
+
+@contextmanager
+def for_want_of_resources() -> Iterator[None]:
+    """Raises Shortage for an OSError of the block that is one: not to be able to look is no bug, and no answer."""
+    try:
+        yield
+    except OSError as error:
+        if not is_short(error):
+            raise
+        raise Shortage(f"cannot look: {error.strerror}", "Raise the limit (ulimit -a), or look when the machine is less busy.") from error

@@ -109,7 +109,8 @@ class Ground:
         """The namespace already read that says of one of its veths that it leads to `link` of namespace `name`."""
         for (there, nsid), peer in self._peers.items():
             known = self.snapshot.namespaces.get(there) if peer == name else None
-            if known is not None and "links" not in known.unread and any(each.link == LinkRef(link.index, nsid) for each in known.links if each.kind == "veth"):
+            links = known.links if known is not None and "links" not in known.unread else ()
+            if any(each.link == LinkRef(link.index, nsid) for each in links if each.kind == "veth"):
                 return there
         return None
 

@@ -164,7 +164,8 @@ def _not_read(namespace: Namespace, family: str, hook: str, packet: Packet) -> P
     blind = namespace.ruleset.blind if namespace.ruleset is not None else [b for b in namespace.blind if "rule" in b.what]
     if (namespace.ruleset is None and family not in ("ip", "ip6")) or (namespace.ruleset is not None and not blind):
         return packet
-    return _once(packet, unread(namespace.name, "ruleset", blind[0].why if blind else "not read", _stage(f"bridge-{hook}" if family == "bridge" else hook, family)))
+    stage = _stage(f"bridge-{hook}" if family == "bridge" else hook, family)
+    return _once(packet, unread(namespace.name, "ruleset", blind[0].why if blind else "not read", stage))
 
 
 def _shaped(namespace: Namespace, stage: Stage, packet: Packet) -> Packet:

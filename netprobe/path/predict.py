@@ -25,7 +25,7 @@ from . import addressing, endings, exchange, fib, prefix, routing, stack
 from .ground import Ground, Lacking, Packet, Rulings
 from .prediction import Prediction
 from .segment import Segment
-from .stop import Ended, Unread, lost
+from .stop import Ended, Unread, end_of, lost
 from .trail import Routed, Trail
 
 
@@ -115,7 +115,8 @@ def _with_source(ground: Ground, probe: Probe) -> Probe | Prediction:
     blank = Packet(Flow("", dst, probe.protocol), Leg.REQUEST)
     routed = (Routed(name, Leg.REQUEST, decision, "", dst),)
     if decision.error is not None:
-        return Prediction(probe, Walk((), End.DROP, routing.refuse_output(namespace, blank, decision)), routed=routed)
+        refused = routing.refuse_output(namespace, blank, decision)
+        return Prediction(probe, Walk((), end_of(refused), refused), routed=routed)
     src = _chosen(ground.kernel_route(name, asked), dst) or fib.source_for(namespace, decision, dst)
     if src is None:
         link = namespace.link(decision.leg.index) if decision.leg else None

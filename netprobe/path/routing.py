@@ -74,7 +74,11 @@ def _refusal(namespace: Namespace, packet: Packet, decision: Decision, stage: St
         fix = (f"ip{_six(packet)} rule del pref {decision.rule.priority}",)
         return lost("rule-prohibit", namespace.name, None, stage, f"the policy rule «{text}» of {namespace.name} refuses the packet",
                     object=Object("policy-rule", text, text), fix=fix)  # fmt: skip
-    return no_route(namespace, packet)
+    stop = no_route(namespace, packet)
+    if stop.code == "no-route" and decision.route is not None:  # the kernel says so; the tables that were read say otherwise
+        text = f"the kernel of {namespace.name} does not route to {packet.flow.dst} ({decision.error}), but its tables have"
+        return lost("unknown", namespace.name, None, stage, f"{text} {fib.describe(decision.route, decision.leg, None)}")
+    return stop
 
 
 def no_route(namespace: Namespace, packet: Packet) -> Stop:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netprobe.model import Change, ConntrackEntry, End, Flow, Hop, Leg, Link, Neighbour, Object, Place, Stage, Stop, Walk
+from netprobe.model import Change, ConntrackEntry, Flow, Hop, Leg, Link, Neighbour, Object, Place, Stage, Stop, Walk
 
 from .fib import Decision
 from .ground import Ground, Packet
