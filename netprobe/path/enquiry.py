@@ -16,7 +16,7 @@ from .branch import Branch
 from .claims import Station, claims
 from .ground import Ground, Packet
 from .segment import Segment
-from .stop import lost, not_in_bridge
+from .stop import Unread, lost, not_in_bridge
 
 _ANSWERED = "the owner answers; it is the answer that is lost"
 _TUNNELLED = "the way to the other end of the segment leads through a tunnel"
@@ -34,7 +34,8 @@ class Enquiry:
 
     `answers`: each station that answers, with the branch that reached it. `exits`: copies that went out of sight. `heard`: the
     interfaces that got a copy, and the bridges that had nobody to give it to. `silenced`: what surely keeps the owner from
-    answering or the answer from arriving. `barred`: the ends of other copies, behind which the owner may be or not.
+    answering or the answer from arriving. `barred`: the ends of other copies, behind which the owner may be or not. `unread`: what
+    could not be read, where the owner may be.
     """
 
     answers: list[tuple[Branch, Station]] = field(default_factory=list)
@@ -42,6 +43,7 @@ class Enquiry:
     heard: list[tuple[str, Link]] = field(default_factory=list)
     silenced: list[Stop] = field(default_factory=list)
     barred: list[Stop] = field(default_factory=list)
+    unread: list[Stop] = field(default_factory=list)
 
     @property
     def stations(self) -> list[Station]:
@@ -55,6 +57,8 @@ def enquire(ground: Ground, asker: tuple[str, Link], request: Packet) -> Enquiry
     for branch in Segment(ground).transmit(*asker, request):
         if branch.exit:
             found.exits.append(branch)
+        elif branch.stop is not None and branch.stop.code == "unknown":
+            found.unread.append(branch.stop)
         elif branch.alone is not None:
             found.heard.append(branch.alone)
         elif branch.stop is not None and branch.tunnelled:
@@ -63,8 +67,11 @@ def enquire(ground: Ground, asker: tuple[str, Link], request: Packet) -> Enquiry
             (found.silenced if branch.stop.code in _SILENCING else found.barred).append(branch.stop)
         elif branch.at is not None and branch.at != asker:
             found.heard.append(branch.at)
-            found.silenced += _loose_tunnel(ground, *branch.at)
-            _answer(ground, asker, branch, found)
+            try:
+                found.silenced += _loose_tunnel(ground, *branch.at)
+                _answer(ground, asker, branch, found)
+            except Unread as unread:
+                found.unread.append(unread.reason)
     return found
 
 
@@ -137,7 +144,7 @@ def _answer_arrives(ground: Ground, at: tuple[str, Link], asker: tuple[str, Link
         elif branch.at is not None:
             text = f"the answer to {request.flow.src} reaches {branch.at[0]}/{branch.at[1].name} instead of {asker[0]}/{asker[1].name}"
             stops.append(_not_a_port(ground, asker, text))
-    return (stops[0] if stops else None), ()
+    return next((stop for stop in stops if stop.code == "unknown"), stops[0] if stops else None), ()
 
 
 def answer_to(request: Packet, link: Link) -> Packet:

@@ -15,7 +15,7 @@ from .claims import Station
 from .enquiry import answer_to, enquire
 from .ground import Ground, Packet
 from .segment import Segment
-from .stop import lost
+from .stop import end_of, lost
 from .trail import numbered
 
 
@@ -56,10 +56,13 @@ def exchange(ground: Ground, probe: Probe) -> Exchange:
     if found.answers:
         branch, station = min(found.answers, key=lambda answer: answer[1].proxy)  # the owner rather than who answers in its name
         return Exchange(_delivered(branch, station), _back(ground, (name, link), branch, request), link.name)
-    if found.exits:
+    if found.exits and not found.unread:
         return Exchange(_numbered(found.exits[0], End.EXIT), _from_outside(ground, (name, link), found.exits[0], request), link.name)
     hop = Hop(1, name, link.name, Stage.TRANSMIT, request.flow, bound="out", note="asks everybody on the segment")
-    return Exchange(Walk((hop,), End.DROP, silence.nobody(ground, (name, link), request, found)), device=link.name)
+    if found.unread:
+        return Exchange(Walk((hop,), End.UNDETERMINED, found.unread[0]), device=link.name)
+    stop = silence.nobody(ground, (name, link), request, found)
+    return Exchange(Walk((hop,), end_of(stop), stop), device=link.name)
 
 
 def _numbered(branch: Branch, end: End, stop: Stop | None = None) -> Walk:
@@ -98,7 +101,7 @@ def _home(asker: tuple[str, Link], branches: Sequence[Branch]) -> Walk:
     if home.at == asker:
         return _delivered(home)
     stop = home.stop or lost("neigh-no-answer", *asker, Stage.ARP, "the answer does not come back")
-    return _numbered(home, End.DROP, stop)
+    return _numbered(home, end_of(stop), stop)
 
 
 def is_ours(protocol: Protocol) -> bool:

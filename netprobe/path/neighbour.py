@@ -82,6 +82,8 @@ def ask(ground: Ground, name: str, link: Link, address: str, packet: Packet) -> 
         whose = f" of {best.namespace}/{best.link.name}" if best.namespace and best.link else ""
         rivals = tuple(station for station in found.stations if station.mac != best.mac)
         return Resolution(best.mac, f"neighbour {best.mac}{whose}", rivals=rivals, suspects=best.suspects)
+    if found.unread:
+        return Resolution(stop=found.unread[0])
     if found.exits:
         return Resolution(None, f"asks the segment beyond {link.name} who has {address}")
     return Resolution(stop=nobody(ground, (name, link), asked, found))

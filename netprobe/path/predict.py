@@ -8,6 +8,7 @@ from netprobe.model import (
     End,
     Flow,
     Leg,
+    Namespace,
     Need,
     Object,
     Place,
@@ -24,8 +25,8 @@ from . import addressing, endings, exchange, fib, prefix, routing, stack
 from .ground import Ground, Lacking, Packet, Rulings
 from .prediction import Prediction
 from .segment import Segment
-from .stop import lost
-from .trail import Ended, Routed, Trail
+from .stop import Ended, Unread, end_of, lost
+from .trail import Routed, Trail
 
 
 def predict(snapshot: Snapshot, probe: Probe, ask: bool = True, rulings: Rulings | None = None) -> Prediction | tuple[Need, ...]:
@@ -39,6 +40,8 @@ def predict(snapshot: Snapshot, probe: Probe, ask: bool = True, rulings: Rulings
         prediction = _predict(ground, probe)
     except Lacking as lacking:
         return lacking.needs
+    except Unread as unread:  # before the packet has taken a step
+        return Prediction(probe, Walk((), unread.end, unread.stop))
     return tuple(ground.unasked) or prediction
 
 
@@ -79,17 +82,14 @@ def first_packet(ground: Ground, probe: Probe) -> Packet:
     """The packet as the probe's socket hands it to the stack: the namespace's own TTL, DF as the kernel would set it."""
     assert probe.source.namespace is not None
     namespace, flow = ground.namespace(probe.source.namespace), probe.flow()
-    ttl = probe.ttl or default_ttl(namespace.sysctls, flow.version)
+    ttl = probe.ttl or default_ttl(namespace, flow.version)
     return Packet(replace(flow, ttl=ttl), Leg.REQUEST, mark=probe.mark, uid=probe.uid, df=_df(ground, probe, flow), reused=probe.reused)
 
 
-def default_ttl(sysctls: object, version: int) -> int:
+def default_ttl(namespace: Namespace, version: int) -> int:
     """The TTL or hop limit that a namespace gives its packets (ip_default_ttl, hop_limit)."""
-    from collections.abc import Mapping
-
-    assert isinstance(sysctls, Mapping)
     key = "net.ipv4.ip_default_ttl" if version == 4 else "net.ipv6.conf.all.hop_limit"
-    return int(sysctls.get(key, "64") or 64)
+    return int(namespace.sysctl(key, "64") or 64)
 
 
 def _df(ground: Ground, probe: Probe, flow: Flow) -> bool:
@@ -115,7 +115,8 @@ def _with_source(ground: Ground, probe: Probe) -> Probe | Prediction:
     blank = Packet(Flow("", dst, probe.protocol), Leg.REQUEST)
     routed = (Routed(name, Leg.REQUEST, decision, "", dst),)
     if decision.error is not None:
-        return Prediction(probe, Walk((), End.DROP, routing.refuse_output(namespace, blank, decision)), routed=routed)
+        refused = routing.refuse_output(namespace, blank, decision)
+        return Prediction(probe, Walk((), end_of(refused), refused), routed=routed)
     src = _chosen(ground.kernel_route(name, asked), dst) or fib.source_for(namespace, decision, dst)
     if src is None:
         link = namespace.link(decision.leg.index) if decision.leg else None
@@ -146,15 +147,16 @@ def _answered(ground: Ground, probe: Probe, trail: Trail, request: Walk) -> Pred
     """What the far end does with the request, and the way of its answer."""
     assert trail.arrived is not None
     name, link, packet = trail.arrived
-    ending = endings.at(ground.namespace(name), link, packet)
-    if ending is not None and endings.silent(ending):
-        return _predicted(probe, request, None, ending, trail)
+    ending: Stop | None = None
     back = Trail(ground, Leg.REPLY, tracks=trail.tracks)
-    ttl = default_ttl(ground.namespace(name).sysctls, packet.flow.version)
-    answer = Packet(replace(packet.flow.reversed(), ttl=ttl), Leg.REPLY, df=False, fragments=packet.fragments).suspecting(
-        *endings.suspects(ground.namespace(name), link, packet)
-    )
     try:
+        ending = endings.at(ground.namespace(name), link, packet)
+        if ending is not None and endings.silent(ending):
+            return _predicted(probe, request, None, ending, trail)
+        ttl = default_ttl(ground.namespace(name), packet.flow.version)
+        answer = Packet(replace(packet.flow.reversed(), ttl=ttl), Leg.REPLY, df=False, fragments=packet.fragments).suspecting(
+            *endings.suspects(ground.namespace(name), link, packet)
+        )
         stack.send(back, name, answer)
     except Ended as ended:
         return _predicted(probe, request, _home(back, ended, probe), ending, trail, back)

@@ -16,7 +16,7 @@ from . import hooks
 from .branch import BROADCAST, Branch, Crossing, Steering, Ways, hop, is_group
 from .bridge import fdb_lookup, misled, no_flood, not_let_in, port_object, reopen, settings, state_of, swallowed, turned_back
 from .ground import Ground, Lacking, Packet
-from .stop import isolated, link_down, link_object, lost
+from .stop import Unread, isolated, link_down, link_object, lost
 from .tracking import connection
 from .trail import Trail
 
@@ -55,6 +55,8 @@ class Segment:
             except Lacking as lacking:
                 needs |= dict.fromkeys(lacking.needs)
                 continue
+            except Unread as unread:  # of this way alone: another may lead to the one who is asked for
+                ways = (Branch(at.packet, stop=unread.reason),)
             for way in at.onward(ways):
                 if isinstance(way, Branch):
                     ended.append(misled(way))

@@ -16,7 +16,7 @@ from netprobe.model import (
 from .enquiry import Enquiry
 from .ground import Ground, Packet
 from .segment import Segment
-from .stop import link_down
+from .stop import Unread, link_down
 
 
 def nobody(ground: Ground, asker: tuple[str, Link], asked: Packet, found: Enquiry) -> Stop:
@@ -77,8 +77,15 @@ def _owner(ground: Ground, address: str) -> tuple[str, Link] | None:
     """The interface that carries the address, in a namespace read so far or in the one that was asked for."""
     if ground.goal is not None and ground.ask:
         ground.namespace(ground.goal)
+    unread: Unread | None = None
     for namespace in ground.snapshot.namespaces.values():
-        link = namespace.owner_of(address)
+        try:
+            link = namespace.owner_of(address)
+        except Unread as error:
+            unread = error  # the owner, unless another is
+            continue
         if link is not None:
             return namespace.name, link
+    if unread is not None:
+        raise unread
     return None

@@ -166,7 +166,7 @@ def _forward(trail: Trail, namespace: Namespace, link: Link, packet: Packet, dec
         raise trail.drop(_not_forwarding(namespace, link, packet))
     if decision.error is not None:
         stop = lost("unknown", name, link, Stage.ROUTE, f"the kernel of {name} refuses to route this packet ({decision.error})")
-        raise trail.undetermined(stop)
+        raise trail.drop(stop)
     if blocked := ipsec.check(namespace, "fwd", link, packet):
         raise trail.drop(blocked)
     ttl = packet.flow.ttl
@@ -286,11 +286,11 @@ def _loop(name: str, link: Link, packet: Packet, note: str) -> tuple[Branch, ...
 
 
 def _taken(branches: tuple[Branch, ...], unresolved: bool) -> Branch:
-    """The branch that matters: where a stack took the frame up; else out of sight; else the most telling loss."""
+    """The branch that matters: where a stack took the frame up; else into what was not read, or out of sight; else the telling loss."""
     arrived = [b for b in branches if b.at is not None]
     if arrived and not unresolved:
         return arrived[0]
-    gone = [b for b in branches if b.exit]
+    gone = [b for b in branches if b.stop is not None and b.stop.code == "unknown"] or [b for b in branches if b.exit]
     if gone:
         return gone[0]
     if arrived:
@@ -347,4 +347,4 @@ def _key(link: Link) -> str:
 
 def _end(trail: Trail, passed: hooks.Passage) -> Ended:
     assert passed.stop is not None
-    return trail.undetermined(passed.stop) if passed.stop.code == "unknown" else trail.drop(passed.stop)
+    return trail.drop(passed.stop)

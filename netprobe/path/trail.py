@@ -8,19 +8,11 @@ from dataclasses import dataclass, field
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netprobe.model import Change, ConntrackEntry, End, Flow, Hop, Leg, Link, Neighbour, Object, Place, Stage, Stop, Walk
+from netprobe.model import Change, ConntrackEntry, Flow, Hop, Leg, Link, Neighbour, Object, Place, Stage, Stop, Walk
 
 from .fib import Decision
 from .ground import Ground, Packet
-
-
-class Ended(Exception):
-    """Raised where a walk is over."""
-
-    def __init__(self, end: End, stop: Stop | None = None) -> None:
-        super().__init__(end, stop)
-        self.end = end
-        self.stop = stop
+from .stop import Ended, end_of
 
 
 class Track(Struct, frozen=True):
@@ -76,12 +68,8 @@ class Trail:
         self.routed.append(Routed(name, self.leg, decision, packet.flow.src, packet.flow.dst, iif))
 
     def drop(self, stop: Stop) -> Ended:
-        """The end of this walk at `stop`, to be raised."""
-        return Ended(End.DROP, stop)
-
-    def undetermined(self, stop: Stop) -> Ended:
-        """The end of this walk at a place nobody can decide about, to be raised."""
-        return Ended(End.UNDETERMINED, stop)
+        """The end of this walk at `stop`, to be raised: a drop, or undetermined where it is not known what happens there."""
+        return Ended(end_of(stop), stop)
 
     def walked(self, ended: Ended) -> Walk:
         """The finished path, numbered from 1."""
@@ -115,3 +103,6 @@ def changes(before: Flow, after: Flow, by: str) -> tuple[Change, ...]:
         Change(name, str(getattr(before, name)), str(getattr(after, name)), by)
         for name in names if getattr(before, name) != getattr(after, name)
     )  # fmt: skip
+
+
+__all__ = ["Ended", "Resolved", "Routed", "Track", "Trail", "changes", "numbered"]
