@@ -8,8 +8,8 @@ from . import prefix
 from .branch import BROADCAST
 from .ground import Ground, Lacking, Packet
 from .prediction import Prediction
-from .segment import Segment
 from .stop import lost
+from .walk import Walker
 from .wiring import mutual
 
 _MISLED = {
@@ -96,7 +96,7 @@ def _stations(snapshot: Snapshot, namespace: Namespace, link: Link) -> tuple[tup
     ground = Ground(mutual(snapshot), ask=False)
     shout = Packet(Flow("", "", Protocol.OTHER, src_mac=link.mac, dst_mac=BROADCAST), Leg.REQUEST)
     try:
-        return tuple(branch.at for branch in Segment(ground, barred=False).transmit(namespace.name, link, shout) if branch.at is not None)
+        return tuple(branch.at for branch in Walker(ground).transmit(namespace.name, link, shout, barred=False) if branch.at is not None)
     except Lacking:
         return ()
 

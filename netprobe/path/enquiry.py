@@ -12,10 +12,9 @@ from msgspec.structs import replace
 from netprobe.model import ARP_REPLY, NEIGHBOUR_ADVERTISEMENT, Link, Protocol, Stage, Stop
 
 from . import hooks
-from .branch import Branch
+from .branch import Branch, Carry
 from .claims import Station, claims
 from .ground import Ground, Packet
-from .segment import Segment
 from .stop import Unread, lost, not_in_bridge
 
 _ANSWERED = "the owner answers; it is the answer that is lost"
@@ -51,10 +50,10 @@ class Enquiry:
         return [station for _, station in self.answers]
 
 
-def enquire(ground: Ground, asker: tuple[str, Link], request: Packet) -> Enquiry:
+def enquire(ground: Ground, carry: Carry, asker: tuple[str, Link], request: Packet) -> Enquiry:
     """Walk an ARP request or neighbour solicitation to every stack of the segment, and each answer back."""
     found = Enquiry()
-    for branch in Segment(ground).transmit(*asker, request):
+    for branch in carry.transmit(*asker, request):
         if branch.exit:
             found.exits.append(branch)
         elif branch.stop is not None and branch.stop.code == "unknown":
@@ -69,13 +68,13 @@ def enquire(ground: Ground, asker: tuple[str, Link], request: Packet) -> Enquiry
             found.heard.append(branch.at)
             try:
                 found.silenced += _loose_tunnel(ground, *branch.at)
-                _answer(ground, asker, branch, found)
+                _answer(ground, carry, asker, branch, found)
             except Unread as unread:
                 found.unread.append(unread.reason)
     return found
 
 
-def _answer(ground: Ground, asker: tuple[str, Link], branch: Branch, found: Enquiry) -> None:
+def _answer(ground: Ground, carry: Carry, asker: tuple[str, Link], branch: Branch, found: Enquiry) -> None:
     """One stack's reaction to a request: it answers, it is kept from it, or nothing (not its address)."""
     assert branch.at is not None
     request = branch.packet
@@ -87,7 +86,7 @@ def _answer(ground: Ground, asker: tuple[str, Link], branch: Branch, found: Enqu
     elif isinstance(concerned, Stop):
         found.silenced.insert(0, concerned)
     else:
-        stop, suspects = _answer_arrives(ground, branch.at, asker, request)
+        stop, suspects = _answer_arrives(ground, carry, branch.at, asker, request)
         if stop is not None:
             found.silenced.insert(0, replace(stop, proof=(*stop.proof, _ANSWERED)))
         else:
@@ -127,14 +126,16 @@ def _nd(stop: Stop | None) -> Stop | None:
     )
 
 
-def _answer_arrives(ground: Ground, at: tuple[str, Link], asker: tuple[str, Link], request: Packet) -> tuple[Stop | None, tuple[Stop, ...]]:
+def _answer_arrives(
+    ground: Ground, carry: Carry, at: tuple[str, Link], asker: tuple[str, Link], request: Packet
+) -> tuple[Stop | None, tuple[Stop, ...]]:
     """Why the unicast answer does not get back to who asked, and what it passes that may stop it."""
     name, link = at
     reply = replace(answer_to(request, link), suspects=())
     if dropped := outgoing(ground, name, link, reply):
         return dropped, ()
     stops = []
-    for branch in Segment(ground).transmit(name, link, reply):
+    for branch in carry.transmit(name, link, reply):
         if branch.exit:
             return None, branch.packet.suspects
         if branch.at == (asker[0], asker[1]):

@@ -21,12 +21,12 @@ from netprobe.model import (
     Walk,
 )
 
-from . import addressing, endings, exchange, fib, prefix, routing, stack
+from . import addressing, endings, exchange, fib, prefix, routing
 from .ground import Ground, Lacking, Packet, Rulings
 from .prediction import Prediction
-from .segment import Segment
-from .stop import Ended, Unread, end_of, lost
+from .stop import Finish, Unread, end_of, lost
 from .trail import Routed, Trail
+from .walk import Walker
 
 
 def predict(snapshot: Snapshot, probe: Probe, ask: bool = True, rulings: Rulings | None = None) -> Prediction | tuple[Need, ...]:
@@ -41,7 +41,7 @@ def predict(snapshot: Snapshot, probe: Probe, ask: bool = True, rulings: Rulings
     except Lacking as lacking:
         return lacking.needs
     except Unread as unread:  # before the packet has taken a step
-        return Prediction(probe, Walk((), unread.end, unread.stop))
+        return Prediction(probe, Walk((), unread.finish.end, unread.finish.stop))
     return tuple(ground.unasked) or prediction
 
 
@@ -50,7 +50,7 @@ def _predict(ground: Ground, probe: Probe) -> Prediction:
     if isinstance(sourced, Prediction):
         return sourced
     if exchange.is_ours(probe.protocol):
-        walked = exchange.exchange(ground, sourced)
+        walked = exchange.exchange(ground, Walker(ground), sourced)
         return Prediction(replace(sourced, device=walked.device), walked.request, walked.reply)
     trail = Trail(ground, Leg.REQUEST)
     request = _walk(trail, sourced)
@@ -71,11 +71,7 @@ def _predicted(probe: Probe, request: Walk, reply: Walk | None, ending: Stop | N
 def _walk(trail: Trail, probe: Probe) -> Walk:
     assert probe.source.namespace is not None
     packet = first_packet(trail.ground, probe)
-    try:
-        stack.send(trail, probe.source.namespace, packet)
-    except Ended as ended:
-        return trail.walked(ended)
-    raise AssertionError("a walk ends by raising Ended")
+    return trail.walked(Walker(trail.ground).packet(trail, probe.source.namespace, packet))
 
 
 def first_packet(ground: Ground, probe: Probe) -> Packet:
@@ -157,16 +153,16 @@ def _answered(ground: Ground, probe: Probe, trail: Trail, request: Walk) -> Pred
         answer = Packet(replace(packet.flow.reversed(), ttl=ttl), Leg.REPLY, df=False, fragments=packet.fragments).suspecting(
             *endings.suspects(ground.namespace(name), link, packet)
         )
-        stack.send(back, name, answer)
-    except Ended as ended:
-        return _predicted(probe, request, _home(back, ended, probe), ending, trail, back)
-    raise AssertionError("a walk ends by raising Ended")
+    except Unread as unread:
+        return _predicted(probe, request, _home(back, unread.finish, probe), ending, trail, back)
+    finish = Walker(ground).packet(back, name, answer)
+    return _predicted(probe, request, _home(back, finish, probe), ending, trail, back)
 
 
-def _home(back: Trail, ended: Ended, probe: Probe) -> Walk:
+def _home(back: Trail, finish: Finish, probe: Probe) -> Walk:
     """The reply's walk; one that another namespace takes for itself has not come home."""
-    walked = back.walked(ended)
-    if ended.end is not End.DELIVER or back.arrived is None:
+    walked = back.walked(finish)
+    if finish.end is not End.DELIVER or back.arrived is None:
         return walked
     if back.arrived[0] == probe.source.namespace:
         return _from_whom_it_was_asked(back, walked, probe)
@@ -197,18 +193,14 @@ def _from_outside(ground: Ground, probe: Probe, trail: Trail, back: Trail) -> Wa
     assert trail.left is not None
     name, link, packet = trail.left
     flow = replace(packet.flow.reversed(), dst_mac=link.mac or None)
-    try:
-        branches = Segment(ground, trail=back).receive(name, link, Packet(flow, Leg.REPLY))
-        arrived = next((b for b in branches if b.at is not None), branches[0])
-        back.hops += arrived.hops
-        if arrived.at is None:
-            assert arrived.stop is not None
-            raise back.drop(arrived.stop)
-        leaving = stack.receive(back, *arrived.at, arrived.packet)
-        stack.travel(back, arrived.at[0], leaving)
-    except Ended as ended:
-        return _home(back, ended, probe)
-    raise AssertionError("a walk ends by raising Ended")
+    walker = Walker(ground)
+    branches = walker.receive(name, link, Packet(flow, Leg.REPLY), trail=back)
+    arrived = next((b for b in branches if b.at is not None), branches[0])
+    back.hops += arrived.hops
+    if arrived.at is not None:
+        return _home(back, walker.arrived(back, *arrived.at, arrived.packet), probe)
+    assert arrived.stop is not None
+    return _home(back, back.drop(arrived.stop), probe)
 
 
 __all__ = ["Prediction", "predict"]

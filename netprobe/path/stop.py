@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from msgspec import Struct
+
 from netprobe.model import End, Link, Object, Place, Stage, Stop
 
 
-class Ended(Exception):
-    """Raised where a walk is over."""
+class Finish(Struct, frozen=True):
+    """How a walk is over: where the packet got, and what stopped it if something did."""
 
-    def __init__(self, end: End, stop: Stop | None = None) -> None:
-        super().__init__(end, stop)
-        self.end = end
-        self.stop = stop
+    end: End
+    stop: Stop | None = None
 
 
-class Unread(Ended):
-    """Raised where a walk comes to something that could not be read: it ends there, undetermined."""
+class Unread(Exception):
+    """Raised by a look at something that could not be read. A walk that comes to it ends there, undetermined."""
 
     def __init__(self, namespace: str, what: str, why: str, stage: Stage) -> None:
         self.reason = unread(namespace, what, why, stage)
-        super().__init__(End.UNDETERMINED, self.reason)
+        super().__init__(self.reason)
+
+    @property
+    def finish(self) -> Finish:
+        """The end of a walk that looked there."""
+        return Finish(End.UNDETERMINED, self.reason)
 
 
 def end_of(stop: Stop) -> End:

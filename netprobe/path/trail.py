@@ -12,7 +12,7 @@ from netprobe.model import Change, ConntrackEntry, Flow, Hop, Leg, Link, Neighbo
 
 from .fib import Decision
 from .ground import Ground, Packet
-from .stop import Ended, end_of
+from .stop import Finish, end_of
 
 
 class Track(Struct, frozen=True):
@@ -67,13 +67,13 @@ class Trail:
         """Remember a routing decision."""
         self.routed.append(Routed(name, self.leg, decision, packet.flow.src, packet.flow.dst, iif))
 
-    def drop(self, stop: Stop) -> Ended:
-        """The end of this walk at `stop`, to be raised: a drop, or undetermined where it is not known what happens there."""
-        return Ended(end_of(stop), stop)
+    def drop(self, stop: Stop) -> Finish:
+        """The end of this walk at `stop`: a drop, or undetermined where it is not known what happens there."""
+        return Finish(end_of(stop), stop)
 
-    def walked(self, ended: Ended) -> Walk:
+    def walked(self, finish: Finish) -> Walk:
         """The finished path, numbered from 1."""
-        return Walk(numbered(self.hops), ended.end, ended.stop)
+        return Walk(numbered(self.hops), finish.end, finish.stop)
 
     def place(self, name: str, link: Link | None, stage: Stage) -> Place:
         """A place, from its parts."""
@@ -105,4 +105,4 @@ def changes(before: Flow, after: Flow, by: str) -> tuple[Change, ...]:
     )  # fmt: skip
 
 
-__all__ = ["Ended", "Resolved", "Routed", "Track", "Trail", "changes", "numbered"]
+__all__ = ["Finish", "Resolved", "Routed", "Track", "Trail", "changes", "numbered"]
