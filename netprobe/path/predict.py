@@ -21,7 +21,7 @@ from netprobe.model import (
     Walk,
 )
 
-from . import addressing, endings, exchange, fib, prefix, routing
+from . import endings, exchange, fib, ipv6, prefix, routing
 from .ground import Ground, Lacking, Packet, Rulings
 from .prediction import Prediction
 from .stop import Finish, Unread, end_of, lost
@@ -121,7 +121,7 @@ def _with_source(ground: Ground, probe: Probe) -> Probe | Prediction:
         device = link.name if link else "INTERFACE"
         nothing = lost("addr-missing", name, link, Stage.ROUTE, text, object=Object("address", f"dev {device}", text),
                        fix=(f"ip addr add ADDRESS/LENGTH dev {device}",))  # fmt: skip
-        stop = (addressing.refused(namespace, 6) if ":" in dst else None) or nothing
+        stop = (ipv6.refused(namespace, 6) if ":" in dst else None) or nothing
         return Prediction(probe, Walk((), End.DROP, stop), routed=routed)
     return replace(probe, source=replace(probe.source, address=src))
 

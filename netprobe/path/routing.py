@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from netprobe.model import Link, Namespace, Nexthop, Object, PolicyRule, Protocol, Route, RouteAnswer, RouteQuery, Stage, Stop
 
-from . import addressing, fib, prefix, source_check
+from . import fib, ipv6, prefix, source_check
 from .fib import Decision
 from .ground import Ground, Packet
 from .stop import link_down, lost
@@ -90,7 +90,7 @@ def no_route(namespace: Namespace, packet: Packet) -> Stop:
     down = _down_link(namespace, packet.flow.dst)
     if down is not None:
         return link_down(namespace.name, down, Stage.ROUTE)
-    if packet.flow.version == 6 and (off := addressing.disabled(namespace, real) or addressing.refused(namespace, 6)) is not None:
+    if packet.flow.version == 6 and (off := ipv6.disabled(namespace, real) or ipv6.refused(namespace, 6)) is not None:
         return off
     bare = [link for link in real if link.up and not _has_address(namespace, link, packet.flow.version)]
     if len(bare) == len(real):

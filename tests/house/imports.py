@@ -58,21 +58,23 @@ def _for_types_only(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
-def circles() -> list[list[str]]:
-    """The modules that import each other, directly or in a round; imports inside functions count, those for types alone too."""
+def edges() -> dict[str, set[str]]:
+    """Which modules each module imports; imports inside functions count, those for types alone too."""
     files = {module_of(file): file for file in PACKAGE.rglob("*.py")}
-    edges = {module: {found for one in imports_of(file, file.read_text()) for found in targets(one.module, files)} - {module}
-             for module, file in files.items()}  # fmt: skip
+    found = {module: imports_of(file, file.read_text()) for module, file in files.items()}
+    return {module: {name for one in imports for name in targets(one.module, files)} - {module} for module, imports in found.items()}
+
+
+def circles(edges: dict[str, set[str]]) -> list[list[str]]:
+    """The modules that import each other, directly or in a round."""
     found: list[list[str]] = []
     left = dict(edges)
     while left:
         start = next(iter(left))
-        there, back = reached(start, edges), reached(start, reversed_edges(edges))
-        group = {start} | (there & back)
+        group = {start} | (reached(start, edges) & reached(start, reversed_edges(edges)))
         if len(group) > 1:
             found.append(sorted(group))
-        for module in group:
-            left.pop(module, None)
+        left = {module: imported for module, imported in left.items() if module not in group}
     return found
 
 
