@@ -14,10 +14,11 @@ from typing import Protocol as Interface
 from msgspec import Struct
 from msgspec.structs import replace
 
-from .errors import CannotLook, WrongQuestion
+from .errors import CannotLook, WrongQuestion, for_want_of_resources
 from .model import (
-    Agreement,
     Cause,
+    Difference,
+    End,
     Endpoint,
     FindMacvlans,
     FindPeer,
@@ -39,7 +40,7 @@ from .path.predict import Prediction, predict
 if TYPE_CHECKING:
     from .path.case import Case
 
-_CHANGED = "the configuration changed while netprobe was looking; the cause is what was found after the loss"
+_READINGS = 3  # of a configuration that keeps changing
 _ROUNDS = 200  # a path asks for a few namespaces and a route lookup at each; this many rounds mean that reading does not help
 
 
@@ -96,24 +97,32 @@ class _Clock:
 
 def ask(world: World, question: Question) -> Run:
     """Answer one question. Raises WrongQuestion, NotPermitted or CannotLook; a broken network is in the report."""
+    with for_want_of_resources():
+        return _asked(world, question)
+
+
+def _asked(world: World, question: Question) -> Run:
     clock, started = _Clock(), time.time_ns()
     probe = _probe(world, question)
     snapshot, prediction = foresee(world, probe, Snapshot(), clock)
     sent = prediction.probe if prediction is not None else probe
-    if sent.protocol in (Protocol.ARP, Protocol.ND) and sent.device is None:
+    on_segment = sent.protocol in (Protocol.ARP, Protocol.ND)
+    if on_segment and sent.device is None and prediction is not None and prediction.request.end is not End.UNDETERMINED:
         raise _other_segment(question, sent)
     observations: tuple[Observation, ...] | None = None
     tapped: frozenset[str] = frozenset()
-    if question.send and sent.source.address is not None:
+    if question.send and sent.source.address is not None and not (on_segment and sent.device is None):
         watch = Watch(sent, tuple(snapshot.namespaces), _ports(prediction))
-        observations, tapped = _observe(world, watch, prediction, clock), frozenset(watch.namespaces)
+        observations = _observe(world, watch, prediction, clock)
+        tapped = frozenset(watch.namespaces) - {o.namespace for o in observations if o.kind == "blind"}
     if prediction is not None and observations is not None:
         snapshot = _ask_tracking(world, snapshot, prediction, clock)
     if prediction is not None and _lost(prediction, observations):
         snapshot = _look_around(world, snapshot, prediction, clock)
     report = _diagnose(question.command, sent, snapshot, prediction, observations, tapped, clock)
-    if observations and report.agreement is Agreement.DISAGREE and report.verdict in (Verdict.UNREACHABLE, Verdict.INTERMITTENT):
-        report, snapshot = _second_look(world, probe, report, snapshot, observations, tapped, clock)
+    if prediction is not None and _is_to_be_confirmed(report):
+        found = _Found(report, snapshot, prediction)
+        report, snapshot = _confirmed(world, probe, found, observations, tapped, clock)
     report, snapshot = _foretell(world, report, snapshot)
     return Run(replace(report, timings=clock.timings()), snapshot, observations or (), started, tuple(sorted(tapped)))
 
@@ -123,20 +132,64 @@ def _lost(prediction: Prediction, seen: Sequence[Observation] | None) -> bool:
     return not prediction.passes if seen is None else not any(o.kind == "answered" and o.text != "refused" for o in seen)
 
 
-def _second_look(world: World, probe: Probe, report: Report, snapshot: Snapshot, seen: Sequence[Observation], tapped: frozenset[str],
-                 clock: _Clock) -> tuple[Report, Snapshot]:  # fmt: skip
-    """After a loss that what was read does not explain: read again, as it may have changed meanwhile. What then explains it, stands."""
+class _Found(Struct, frozen=True):
+    """What was concluded, and from what."""
+
+    report: Report
+    snapshot: Snapshot
+    prediction: Prediction
+
+
+def _is_to_be_confirmed(report: Report) -> bool:
+    """Whether a loss was concluded, or a probe that was sent is in doubt: an answer that came needs no proof."""
+    return report.verdict in (Verdict.UNREACHABLE, Verdict.INTERMITTENT) or (report.verdict is Verdict.UNDETERMINED and report.sent > 0)
+
+
+def _confirmed(world: World, probe: Probe, found: _Found, seen: Sequence[Observation] | None, tapped: frozenset[str],
+               clock: _Clock) -> tuple[Report, Snapshot]:  # fmt: skip
+    """A loss is believed when what it was concluded from is still so. What changed is read again, and what is read then decides."""
+    from .path.change import concluded, note, same_cause, undecided
+
+    first, known = found, list[Difference]()
+    for _ in range(_READINGS):
+        changed = _changed_since(world, found, clock)
+        if not changed:
+            break
+        known += changed
+        found = _found_anew(world, probe, first.report, seen, tapped, clock) or replace(found, report=undecided(found.report))
+        if not _is_to_be_confirmed(found.report):
+            break
+    else:  # it never held still
+        found = replace(found, report=undecided(found.report))
+    if not known or same_cause(first.report, found.report):
+        return first.report, first.snapshot
+    report = replace(found.report, probe=first.report.probe, notes=(*found.report.notes, note(known)))
+    return concluded(report), found.snapshot
+
+
+def _found_anew(world: World, probe: Probe, report: Report, seen: Sequence[Observation] | None, tapped: frozenset[str],
+                clock: _Clock) -> _Found | None:  # fmt: skip
+    """What all that is read now makes of what was seen; None where it can no longer be read."""
     try:
         fresh, prediction = foresee(world, probe, Snapshot(), clock)
     except CannotLook:
-        return report, snapshot
-    if prediction is None or prediction.stop is None:
-        return report, snapshot
-    fresh = _look_around(world, fresh, prediction, clock)
-    again = _diagnose(report.command, report.probe, fresh, prediction, seen, tapped, clock)
-    if not again.causes or again.causes[0].code == "unknown":
-        return report, snapshot
-    return replace(again, probe=report.probe, notes=(*again.notes, _CHANGED)), fresh
+        return None
+    if prediction is None:
+        return None
+    if _lost(prediction, seen):
+        fresh = _look_around(world, fresh, prediction, clock)
+    return _Found(_diagnose(report.command, report.probe, fresh, prediction, seen, tapped, clock), fresh, prediction)
+
+
+def _changed_since(world: World, found: _Found, clock: _Clock) -> tuple[Difference, ...]:
+    """What is otherwise by now in the namespaces that a conclusion rests on."""
+    from .path.change import changes, questions, resting, without
+
+    since = time.monotonic_ns()
+    names = resting(found.report, found.prediction, found.snapshot)
+    fresh = world.read(without(found.snapshot, names), questions(found.snapshot, names))
+    clock.add("snapshot", since)
+    return changes(found.snapshot, fresh, names)
 
 
 def _with_peers(world: World, snapshot: Snapshot, needs: Sequence[Need]) -> Snapshot:
@@ -156,14 +209,16 @@ def _other_segment(question: Question, probe: Probe) -> WrongQuestion:
 
 def replay(run: Run) -> Run:
     """A saved run diagnosed again, from what it recorded: no kernel, no privilege."""
+    from .path.change import CHANGED, concluded
+
     probe, clock = run.report.probe, _Clock()
     outcomes = (predict(run.snapshot, probe, ask) for ask in (True, False))  # what the kernel was not asked then, the model decides
     prediction = next((outcome for outcome in outcomes if isinstance(outcome, Prediction)), None)
     watched = run.report.command != "why"
     tapped = frozenset(run.tapped)
     report = _diagnose(run.report.command, probe, run.snapshot, prediction, run.observations if watched else None, tapped, clock)
-    kept = tuple(note for note in run.report.notes if note == _CHANGED)
-    report, _ = _foretell(None, replace(report, notes=(*report.notes, *kept)), run.snapshot)
+    kept = tuple(note for note in run.report.notes if note.startswith(CHANGED))
+    report, _ = _foretell(None, concluded(replace(report, notes=(*report.notes, *kept))), run.snapshot)
     return replace(run, report=replace(report, capture=run.report.capture, timings=run.report.timings))
 
 
@@ -312,10 +367,14 @@ def _protocol(question: Question, target: Endpoint) -> Protocol:
 def _address_of(world: World, target: Endpoint, question: Question, source: Endpoint) -> str:
     """The address of a destination that is given as a namespace: one on a network of the source first."""
     from .path.choice import destination_address
+    from .path.unread import Unread, guarded
 
     assert target.namespace is not None
     snapshot = world.read(Snapshot(), [ReadNamespace(n) for n in dict.fromkeys((source.namespace, target.namespace)) if n])
-    found = destination_address(snapshot, source, target, question.version)
+    try:
+        found = destination_address(guarded(snapshot), source, target, question.version)
+    except Unread as unread:
+        raise CannotLook(unread.reason.text) from unread
     if found is None:
         kind = f"IPv{question.version} " if question.version else ""
         why = "".join(f": {note}" for note in target.notes[:1])

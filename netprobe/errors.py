@@ -4,9 +4,17 @@ NetprobeError            exit
 +-- WrongQuestion           2   unknown or ambiguous endpoint, bad option, bad file
 +-- NotPermitted            3   the privilege to look is missing
 +-- CannotLook              3   a kernel feature or a runtime is missing, a namespace cannot be entered
+    +-- Shortage            3   netprobe itself has no more descriptors, memory or processes
 """
 
 from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EAGAIN})
+"""What the kernel says when this process, its user or the machine has no more descriptors, memory or processes: errno(3)."""
 
 
 class NetprobeError(Exception):
@@ -35,3 +43,28 @@ class CannotLook(NetprobeError):
     """Looking is impossible here: exit 3."""
 
     exit_code = 3
+
+
+class Shortage(CannotLook):
+    """Netprobe itself lacks descriptors, memory or processes. It says nothing of what was to be looked at."""
+
+
+def is_short(error: Exception) -> bool:
+    """Whether netprobe's own lack of resources is the reason, and not what it looked at."""
+    return isinstance(error, Shortage) or (isinstance(error, OSError) and error.errno in SHORT)
+
+
+def cannot_look(message: str, error: OSError) -> CannotLook:
+    """The error for people that `error` of the kernel becomes."""
+    return (Shortage if is_short(error) else CannotLook)(f"{message}: {error.strerror}")
+
+
+@contextmanager
+def for_want_of_resources() -> Iterator[None]:
+    """Raises Shortage for an OSError of the block that is one: not to be able to look is no bug, and no answer."""
+    try:
+        yield
+    except OSError as error:
+        if not is_short(error):
+            raise
+        raise Shortage(f"cannot look: {error.strerror}", "Raise the limit (ulimit -a), or look when the machine is less busy.") from error

@@ -10,12 +10,13 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from netprobe.model import AskSet, Blind, Link, Namespace, RouteAnswer, RouteQuery, Ruleset, Snapshot
+from netprobe.errors import NetprobeError, is_short
+from netprobe.model import AskedSet, AskSet, Blind, Link, Namespace, RouteAnswer, RouteQuery, Ruleset, Snapshot
 
 from . import counters, fib, links, neighbours, netfilter, netns, programs, sockets, sysctl, tc, xfrm
 from .netlink import Netlink
 
-FORWARDING = "net.ipv4.ip_forward"
+PARTS = ("links", "qdiscs", "addresses", "routes", "rules", "neighbours", "fdb", "sysctls", "sockets", "xfrm")
 
 _T = TypeVar("_T")
 
@@ -26,14 +27,20 @@ class _Reader:
     def __init__(self, name: str) -> None:
         self.name = name
         self.blind: list[Blind] = []
+        self.unread: dict[str, str] = {}
 
-    def of(self, what: str, read: Callable[[], _T], otherwise: _T) -> _T:
-        """What `read` returns; when the kernel refuses, `otherwise` and a blind spot that names `what`."""
+    def of(self, part: str, what: str, read: Callable[[], _T], otherwise: _T, *, rare: bool = False) -> _T:
+        """What `read` returns; when the kernel refuses, `otherwise`, `part` as unread and a blind spot that calls it `what`.
+
+        A part that few packets meet (`rare`) does not count as unread where we have no right to it, or the kernel does not have it.
+        """
         try:
             return read()
         except OSError as error:
             why = "CAP_NET_ADMIN is missing" if isinstance(error, PermissionError) else error.strerror or str(error)
             self.blind.append(Blind(f"{what} of {self.name}", why))
+            if not rare or is_short(error):
+                self.unread[part] = why
             return otherwise
 
 
@@ -42,41 +49,52 @@ def read_namespace(name: str, fd: int) -> Namespace:
     with netns.inside(fd), netfilter.RulesetReading(fd, name) as rules, Netlink() as route:  # its tools print while we read on
         reader = _Reader(name)
         nothing: tuple[tuple[Link, ...], dict[str, str]] = ((), {})
-        found, per_interface = reader.of("interfaces", lambda: links.read_links(route), nothing)
+        none: dict[str, str] = {}
+        found, per_interface = reader.of("links", "interfaces", lambda: links.read_links(route), nothing)
         namespace = Namespace(
             name=name,
             inode=netns.inode(fd),
             cookie=netns.cookie(),
-            links=reader.of("queueing disciplines", lambda: tc.with_traffic_control(route, found), found),
-            addresses=reader.of("addresses", lambda: links.read_addresses(route), ()),
-            routes=reader.of("routes", lambda: fib.read_routes(route), ()),
-            rules=reader.of("policy rules", lambda: fib.read_rules(route), ()),
-            neighbours=reader.of("neighbours", lambda: neighbours.read_neighbours(route), ()),
-            fdb=reader.of("bridge forwarding entries", lambda: neighbours.read_fdb(route), ()),
-            sysctls=_sysctls(reader) | per_interface,
-            ruleset=rules.ruleset(),
-            sockets=reader.of("sockets", sockets.read_sockets, None),
-            xfrm=reader.of("IPsec policies", xfrm.read_policies, None),
+            links=reader.of("qdiscs", "queueing disciplines", lambda: tc.with_traffic_control(route, found), found),
+            addresses=reader.of("addresses", "addresses", lambda: links.read_addresses(route), ()),
+            routes=reader.of("routes", "routes", lambda: fib.read_routes(route), ()),
+            rules=reader.of("rules", "policy rules", lambda: fib.read_rules(route), ()),
+            neighbours=reader.of("neighbours", "neighbours", lambda: neighbours.read_neighbours(route), ()),
+            fdb=reader.of("fdb", "bridge forwarding entries", lambda: neighbours.read_fdb(route), ()),
+            sysctls=reader.of("sysctls", "sysctls", sysctl.read_globals, none) | per_interface,
+            ruleset=_ruleset(rules),
+            sockets=reader.of("sockets", "sockets", sockets.read_sockets, None),
+            xfrm=reader.of("xfrm", "IPsec policies", xfrm.read_policies, None, rare=True),
             cgroup_programs=programs.cgroup_programs(programs.own_cgroup()),
             counters=counters.read_counters(),
         )
         if route.unsteady:
             reader.blind.append(Blind(f"tables of {name}", "they kept changing while they were read; an entry may be missing"))
-        return replace(namespace, blind=tuple(reader.blind))
+        return replace(namespace, blind=tuple(reader.blind), unread=reader.unread)
 
 
-def _sysctls(reader: _Reader) -> dict[str, str]:
-    values = sysctl.read_globals()
-    if FORWARDING not in values:  # which every kernel has
-        reader.blind.append(Blind(f"sysctls of {reader.name}", "/proc/sys/net cannot be read"))
-    return values
+def _ruleset(rules: netfilter.RulesetReading) -> Ruleset:
+    """All rules; where they cannot be had none, and a blind spot."""
+    try:
+        return rules.ruleset()
+    except (NetprobeError, OSError) as error:
+        return Ruleset((Blind(f"the ruleset of {rules.name}", str(error)),))
+
+
+def unread(name: str, why: str) -> Namespace:
+    """A namespace of which nothing could be read."""
+    return Namespace(name, blind=(Blind(f"namespace {name}", why),), unread=dict.fromkeys(PARTS, why))
 
 
 def answer_set(snapshot: Snapshot, need: AskSet, fd: int) -> Snapshot:
     """`snapshot` with the kernel's answer to a question about a large set of rules."""
+    return with_answer(snapshot, need, netfilter.ask_set(fd, need.query))
+
+
+def with_answer(snapshot: Snapshot, need: AskSet, answer: AskedSet) -> Snapshot:
+    """`snapshot` with this answer to `need`."""
     namespace = snapshot[need.namespace]
-    ruleset = (namespace.ruleset or Ruleset()).with_answer(netfilter.ask_set(fd, need.query))
-    return snapshot.with_namespace(replace(namespace, ruleset=ruleset))
+    return snapshot.with_namespace(replace(namespace, ruleset=(namespace.ruleset or Ruleset()).with_answer(answer)))
 
 
 def ask_routes(fd: int, queries: Sequence[RouteQuery]) -> tuple[RouteAnswer, ...]:

@@ -33,14 +33,16 @@ class Crafter:
 
     def _start(self) -> None:
         parent = os.getpid()
-        ask_out, ask_in = os.pipe()
-        answer_out, answer_in = os.pipe()
+        pipes: list[int] = []
         try:
+            pipes += os.pipe()
+            pipes += os.pipe()
             pid = os.fork()
-        except OSError:
-            for fd in (ask_out, ask_in, answer_out, answer_in):
+        except OSError:  # no more processes or descriptors: this process crafts
+            for fd in pipes:
                 os.close(fd)
             return
+        ask_out, ask_in, answer_out, answer_in = pipes
         if pid == 0:
             _work(parent, ask_out, answer_in, (ask_in, answer_out))
         os.close(ask_out)

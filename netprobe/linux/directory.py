@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from netprobe.endpoint import Named, parse
-from netprobe.errors import NetprobeError, NotPermitted, WrongQuestion
+from netprobe.errors import NetprobeError, NotPermitted, Shortage, WrongQuestion
 
 from . import netns
 from .containers import PODS, Containers
@@ -228,9 +228,11 @@ def is_generated(name: str) -> bool:
 
 
 def opened(found: Found) -> int | None:
-    """A descriptor of `found` that the caller closes; None when its file is stale or not ours to open."""
+    """A descriptor of `found` that the caller closes; None when its file is stale or not ours to open. Raises Shortage."""
     try:
         return found.open()
+    except Shortage:  # which says nothing of the file
+        raise
     except NetprobeError:
         return None
 

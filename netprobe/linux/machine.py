@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from netprobe.endpoint import Named, parse
-from netprobe.errors import CannotLook, NetprobeError, WrongQuestion
+from netprobe.errors import CannotLook, NetprobeError, WrongQuestion, for_want_of_resources
 from netprobe.model import (
     AskConnection,
     AskedRoute,
+    AskedSet,
     AskRoute,
     AskSet,
     Blind,
@@ -22,7 +23,6 @@ from netprobe.model import (
     FoundConnection,
     FoundMacvlans,
     FoundPeer,
-    Namespace,
     Need,
     Observation,
     ReadNamespace,
@@ -162,7 +162,8 @@ class Machine:
         """Every namespace that can be seen from here, with its interfaces and the far ends of its veths."""
         from .listing import list_spaces
 
-        return list_spaces(self._directory)
+        with for_want_of_resources():
+            return list_spaces(self._directory)
 
     def heard(self) -> tuple[str, ...]:
         """What a person should know about how the names of `spaces` were found: which container engine did not answer."""
@@ -180,19 +181,21 @@ class Machine:
 
 
 def _blinded(snapshot: Snapshot, need: Need, why: str) -> Snapshot:
-    """`snapshot` with an empty answer to `need` and a blind spot that says why, so that nobody asks again."""
+    """`snapshot` with `need` as what could not be read, and why, so that nobody asks again; and a blind spot that says so."""
     if isinstance(need, ReadNamespace):
-        blind = Blind(f"namespace {need.name}", why)
-        return snapshot.with_namespace(Namespace(need.name, blind=(blind,)))
+        return snapshot.with_namespace(config.unread(need.name, why))
     if isinstance(need, FindPeer):
         blind = Blind(f"the namespace that {need.namespace} calls nsid {need.nsid}", why)
-        return replace(snapshot, peers=(*snapshot.peers, FoundPeer(need.namespace, need.nsid, None)), blind=(*snapshot.blind, blind))
+        return replace(snapshot, peers=(*snapshot.peers, FoundPeer(need.namespace, need.nsid, None, why)), blind=(*snapshot.blind, blind))
     if isinstance(need, FindMacvlans):
-        return replace(snapshot, macvlans=(*snapshot.macvlans, FoundMacvlans(need.namespace, need.index)))
+        blind = Blind(f"the macvlans on interface {need.index} of {need.namespace}", why)
+        found = FoundMacvlans(need.namespace, need.index, why=why)
+        return replace(snapshot, macvlans=(*snapshot.macvlans, found), blind=(*snapshot.blind, blind))
     blind = Blind(f"the kernel's answer in {need.namespace}", why)
+    snapshot = replace(snapshot, blind=(*snapshot.blind, blind))
     if isinstance(need, AskSet):
-        return replace(snapshot, blind=(*snapshot.blind, blind))
+        return config.with_answer(snapshot, need, AskedSet(need.query, False, error=why))
     if isinstance(need, AskConnection):
         return replace(snapshot, connections=(*snapshot.connections, FoundConnection(need.namespace, need.flow, why=why)))
-    asked = AskedRoute(need.namespace, need.query, RouteAnswer(error="EIO"))
-    return replace(snapshot, answers=(*snapshot.answers, asked), blind=(*snapshot.blind, blind))
+    asked = AskedRoute(need.namespace, need.query, RouteAnswer(), why)
+    return replace(snapshot, answers=(*snapshot.answers, asked))

@@ -71,11 +71,13 @@ class _Child:
         self.tool = command[0]
         self.process: subprocess.Popen[bytes] | None = None
         self.output, self.errors, self.pidfd = -1, -1, -1
+        self.refusal = f"{self.tool} is not installed"
         program = shutil.which(command[0], path=f"{os.environ.get('PATH', '')}:{PLACES}")
         if program is None:
             return
         try:
-            self.output, self.errors = os.memfd_create("output"), os.memfd_create("errors")
+            self.output = os.memfd_create("output")
+            self.errors = os.memfd_create("errors")
             self.process = subprocess.Popen(
                 [program, *command[1:]],
                 stdin=subprocess.DEVNULL,
@@ -84,14 +86,14 @@ class _Child:
                 env={"LC_ALL": "C", "PATH": PLACES},
             )
             self.pidfd = os.pidfd_open(self.process.pid)
-        except OSError:
+        except OSError as error:
             self.close()
-            raise
+            self.process, self.refusal = None, f"{self.tool} could not be started: {error.strerror}"
 
     def printed(self) -> Printed:
         """What it printed, and how it ended."""
         if self.process is None:
-            return Printed(error=f"{self.tool} is not installed")
+            return Printed(error=self.refusal)
         code = self.process.poll()
         if code is None:
             return Printed(error=f"{self.tool} did not answer within {LIMIT_S:g} s")

@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple
 
+from netprobe.errors import is_short
+
 from .facade import stay_outside
 
 
@@ -183,7 +185,10 @@ class Netlink:
         answers: dict[int, Record | None] = {}
         for message in self._received():
             if message.sequence in sequences and message.kind != NLMSG_DONE:
-                answers[message.sequence] = None if message.refused() else self._record(message)
+                refused = message.refused()
+                if refused is not None and is_short(refused):
+                    raise refused
+                answers[message.sequence] = None if refused else self._record(message)
             if len(answers) == len(sequences):
                 break
         return [answers[sequence] for sequence in sequences]

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from netprobe.errors import CannotLook, NotPermitted
+from netprobe.errors import CannotLook, NotPermitted, cannot_look
 
 CLONE_NEWNET = 0x40000000  # include/uapi/linux/sched.h
 NS_GET_NSTYPE = 0xB703  # ioctl of include/uapi/linux/nsfs.h: which kind of namespace is this file?
@@ -41,7 +41,7 @@ def open_namespace(path: str, name: str | None = None, *, dir_fd: int | None = N
     except PermissionError as error:
         raise NotPermitted(f"not permitted to open the network namespace {called}: {error.strerror}") from error
     except OSError as error:
-        raise CannotLook(f"cannot open the network namespace {called}: {error.strerror}") from error
+        raise cannot_look(f"cannot open the network namespace {called}", error) from error
     if not _is_network_namespace(fd):
         os.close(fd)
         raise CannotLook(f"{called} is not a network namespace", STALE)
@@ -65,7 +65,7 @@ def open_beneath(root: str, path: str, name: str) -> int:
     except PermissionError as error:
         raise NotPermitted(f"not permitted to open the network namespace {name}: {error.strerror}") from error
     except OSError as error:
-        raise CannotLook(f"cannot open the network namespace {name}: {error.strerror}") from error
+        raise cannot_look(f"cannot open the network namespace {name}", error) from error
     finally:
         if at >= 0:
             os.close(at)
@@ -118,7 +118,7 @@ def _enter(fd: int) -> None:
     except OSError as error:
         if error.errno == errno.EPERM:
             raise NotPermitted("entering another network namespace needs CAP_SYS_ADMIN") from error
-        raise CannotLook(f"cannot enter the network namespace: {error.strerror}") from error
+        raise cannot_look("cannot enter the network namespace", error) from error
 
 
 def _verify(fd: int) -> None:

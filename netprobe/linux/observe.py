@@ -10,7 +10,7 @@ import select
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from netprobe.errors import CannotLook, NetprobeError
+from netprobe.errors import CannotLook, NetprobeError, is_short
 from netprobe.model import Observation, Probe, Protocol, Watch
 from netprobe.wire.craft import Recipe, craft
 from netprobe.wire.filter import tap_filter
@@ -51,8 +51,13 @@ def observe(watch: Watch, handles: Mapping[str, int], settled: Settled, crafter:
     try:
         book.begin(mark_of(probe, sender.source_ports, watch.ports), sender.source)
         _arm(watch, handles, taps, book)
-        with select.epoll() as epoll:
-            _Loop(book, sender, taps, settled, epoll).run(crafter(sender.recipe(book.mark)))
+        try:
+            with select.epoll() as epoll:
+                _Loop(book, sender, taps, settled, epoll).run(crafter(sender.recipe(book.mark)))
+        except OSError as error:
+            if not is_short(error):
+                raise
+            book.refused(0, error, time.time_ns())
         for tap in taps:
             book.lost(tap.namespace, tap.lost())
         _ask_masters(handles, book)
@@ -94,8 +99,8 @@ def _ask_masters(handles: Mapping[str, int], book: Logbook) -> None:
         try:
             with inside(handles[namespace]):
                 book.ports(namespace, enslaved(indexes))
-        except (OSError, NetprobeError):
-            continue
+        except (OSError, NetprobeError) as error:
+            book.blind(namespace, f"ports of bridges: {error}")
 
 
 class _Loop:

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Sequence, Set
 from itertools import islice
 
-from netprobe.errors import NetprobeError
+from netprobe.errors import NetprobeError, is_short
 
 from . import netns
 from .directory import Directory, opened
@@ -69,7 +69,9 @@ class Peers:
                 continue
             try:
                 stands = _has_macvlan(fd, parent, index)
-            except (NetprobeError, OSError):
+            except (NetprobeError, OSError) as error:
+                if is_short(error):
+                    raise
                 continue  # not ours to enter: what stands there is not seen from here
             finally:
                 os.close(fd)
@@ -104,8 +106,11 @@ def numbers_of(asking: int, candidates: Iterator[Found], wanted: Set[int]) -> Nu
 
 def _numbered(netlink: Netlink, batch: Sequence[Found]) -> Iterator[tuple[Place, int]]:
     """((where, which), number) of those in `batch` that the namespace of `netlink` has a number for."""
-    fds = {found: fd for found in batch if (fd := opened(found)) is not None}
+    fds: dict[Found, int] = {}
     try:
+        for found in batch:
+            if (fd := opened(found)) is not None:
+                fds[found] = fd
         for (found, fd), nsid in zip(fds.items(), nsids(netlink, list(fds.values())), strict=True):
             if nsid is not None:
                 yield (found, netns.identity(fd)), nsid

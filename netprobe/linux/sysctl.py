@@ -7,10 +7,15 @@ A dot in an interface name is written as a slash, as sysctl(8) does: `net.ipv4.c
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Mapping, Sequence
 
+from netprobe.errors import is_short
+
 from .netlink import Record
+
+FORWARDING = "net.ipv4.ip_forward"
 
 # positions in the arrays: include/uapi/linux/ip.h (IPV4_DEVCONF_*, from 1) and include/uapi/linux/ipv6.h (DEVCONF_*, from 0)
 IPV4_CONF = {
@@ -83,8 +88,14 @@ def _named(stem: str, places: Mapping[str, int], values: Sequence[int]) -> dict[
 
 
 def read_globals() -> dict[str, str]:
-    """The namespace-wide sysctls, those of `all` and `default` among them. What this kernel does not have is left out."""
-    return read([*GLOBALS, *_conf("ipv4", IPV4_CONF), *_conf("ipv6", IPV6_CONF)])
+    """The namespace-wide sysctls, those of `all` and `default` among them. What this kernel does not have is left out.
+
+    Raises OSError when it could not be read for want of resources, or not at all.
+    """
+    values = read([*GLOBALS, *_conf("ipv4", IPV4_CONF), *_conf("ipv6", IPV6_CONF)])
+    if FORWARDING not in values:  # which every kernel has
+        raise OSError(errno.ENOENT, "/proc/sys/net cannot be read")
+    return values
 
 
 def _conf(family: str, keys: Iterable[str]) -> list[str]:
@@ -104,11 +115,15 @@ def read(names: Iterable[str]) -> dict[str, str]:
 def _text(path: str) -> str | None:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+    except OSError as error:
+        if is_short(error):
+            raise
         return None
     try:
         return os.read(fd, 4096).decode("ascii", "replace")
-    except OSError:
+    except OSError as error:
+        if is_short(error):
+            raise
         return None
     finally:
         os.close(fd)

@@ -287,6 +287,8 @@ class Namespace(Struct, frozen=True):
     """Everything read of one network namespace, and what of it could not be read (`blind`).
 
     `cgroup_programs` are the BPF programs of netprobe's own cgroup, which see what a probe sends; a socket has its own.
+    `unread` are the parts (fields, and `qdiscs` of the links) that the kernel would not give us, each with the reason: what
+    such a field holds means nothing, least of all "none".
     """
 
     name: str
@@ -306,6 +308,7 @@ class Namespace(Struct, frozen=True):
     cgroup_programs: tuple[str, ...] = ()
     counters: Mapping[str, int] = field(default_factory=dict)
     blind: tuple[Blind, ...] = ()
+    unread: Mapping[str, str] = field(default_factory=dict)
 
     def link(self, index: int | None) -> Link | None:
         """The interface with this ifindex, or None."""
@@ -333,27 +336,36 @@ class Namespace(Struct, frozen=True):
 
 
 class FoundPeer(Struct, frozen=True):
-    """What `namespace` calls `nsid` is the namespace `peer`; None when that one is not visible from here."""
+    """What `namespace` calls `nsid` is the namespace `peer`; None when that one is not visible from here.
+
+    `why`: nobody could look, so that `peer` says nothing.
+    """
 
     namespace: str
     nsid: int
     peer: str | None
+    why: str | None = None
 
 
 class FoundMacvlans(Struct, frozen=True):
-    """The namespaces that have a macvlan on interface `index` of `namespace`, as far as they can be seen from here."""
+    """The namespaces that have a macvlan on interface `index` of `namespace`, as far as they can be seen; `why` nobody could look."""
 
     namespace: str
     index: int
     names: tuple[str, ...] = ()
+    why: str | None = None
 
 
 class AskedRoute(Struct, frozen=True):
-    """A route query put to the kernel of `namespace`, and its answer; kept so that a recording replays it."""
+    """A route query put to the kernel of `namespace`, and its answer; kept so that a recording replays it.
+
+    `why`: it could not be asked, so that `answer` says nothing.
+    """
 
     namespace: str
     query: RouteQuery
     answer: RouteAnswer
+    why: str | None = None
 
 
 class FoundConnection(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""Addresses as the root of a loss: of another subnet, of a family that is off, refused by duplicate detection, borne twice. Pure."""
+"""Addresses as the root of a loss: of another subnet, or a MAC that two stations bear. Pure."""
 
 from __future__ import annotations
 
@@ -8,38 +8,13 @@ from . import prefix
 from .branch import BROADCAST
 from .ground import Ground, Lacking, Packet
 from .prediction import Prediction
-from .segment import Segment
-from .stop import lost
+from .walk import Walker
 from .wiring import mutual
 
 _MISLED = {
     "nat-missing", "nat-wrong-match", "no-route", "neigh-no-answer", "route-wrong-nexthop", "martian-source", "forwarding-off",
     "neigh-wrong-entry",
 }  # fmt: skip
-
-
-def disabled(namespace: Namespace, links: list[Link]) -> Stop | None:
-    """IPv6 switched off on an interface that could carry the packet (disable_ipv6, ip-sysctl)."""
-    for link in links:
-        key = f"net.ipv6.conf.{link.name.replace('.', '/')}.disable_ipv6"
-        if link.up and namespace.sysctl(key, "0") == "1":
-            text = f"IPv6 is switched off on {link.name} of {namespace.name}: {key} = 1"
-            return lost("ipv6-disabled", namespace.name, link, Stage.ROUTE, text, object=Object("sysctl", key, f"{key} = 1"),
-                        fix=(f"sysctl -w {key}=0",))  # fmt: skip
-    return None
-
-
-def refused(namespace: Namespace, version: int) -> Stop | None:
-    """An IPv6 address that is not used because another station has it (RFC 4862, duplicate address detection)."""
-    for address in namespace.addresses:
-        if version == 6 and "dadfailed" in address.flags and address.scope == "global":
-            link = namespace.link(address.index)
-            written = f"{address.address}/{address.prefixlen} dev {link.name if link else '?'}"
-            text = f"{namespace.name} does not use {address.address}: duplicate address detection found another station that has it"
-            return lost(
-                "addr-dad-failed", namespace.name, link, Stage.ROUTE, text, object=Object("address", written, f"{written} dadfailed")
-            )
-    return None
 
 
 def root(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop | None:
@@ -96,7 +71,7 @@ def _stations(snapshot: Snapshot, namespace: Namespace, link: Link) -> tuple[tup
     ground = Ground(mutual(snapshot), ask=False)
     shout = Packet(Flow("", "", Protocol.OTHER, src_mac=link.mac, dst_mac=BROADCAST), Leg.REQUEST)
     try:
-        return tuple(branch.at for branch in Segment(ground, barred=False).transmit(namespace.name, link, shout) if branch.at is not None)
+        return tuple(branch.at for branch in Walker(ground).transmit(namespace.name, link, shout, barred=False) if branch.at is not None)
     except Lacking:
         return ()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netprobe.model import Link, Namespace, Object, Stage, Stop
 
-from . import addressing, fib, prefix
+from . import fib, ipv6, prefix
 from .ground import Ground
 from .stop import lost
 
@@ -25,7 +25,7 @@ def without_address(ground: Ground, asker: str, address: str, heard: list[tuple[
     if len(bare) != 1:
         return None
     namespace, link = bare[0]
-    if version == 6 and (off := addressing.disabled(namespace, [link])) is not None:
+    if version == 6 and (off := ipv6.disabled(namespace, [link])) is not None:
         return off
     text = f"nobody has {address}, and {namespace.name}/{link.name} is the one station there that has no IPv{version} address"
     return lost("addr-missing", namespace.name, link, Stage.ARP, text, object=Object("address", f"dev {link.name}", text),
@@ -43,7 +43,7 @@ def _used(namespace: Namespace, link: Link, version: int) -> bool:
 
 
 def _off(namespace: Namespace, link: Link, version: int) -> bool:
-    return version == 6 and addressing.disabled(namespace, [link]) is not None
+    return version == 6 and ipv6.disabled(namespace, [link]) is not None
 
 
 def _translates(namespace: Namespace, address: str) -> bool:

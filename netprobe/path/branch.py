@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -11,6 +11,9 @@ from msgspec.structs import replace
 from netprobe.model import FdbEntry, Hop, Link, Stage, Stop
 
 from .ground import Packet
+
+if TYPE_CHECKING:
+    from .trail import Trail
 
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 
@@ -86,6 +89,23 @@ class Crossing(_Way, frozen=True):
 
 
 Ways = tuple[Branch | Crossing, ...]  # what comes of a frame at one device: it ends there, or crosses further interfaces
+
+
+class Carry(Protocol):
+    """Who carries frames over the wiring: `walk.Walker`, which everything above a segment gets handed.
+
+    `trail` keeps the connections of namespaces that a frame only crosses on a bridge; without `barred` every bridge port is open.
+    """
+
+    def transmit(
+        self, name: str, link: Link, packet: Packet, note: str = "", *, trail: Trail | None = None, barred: bool = True
+    ) -> tuple[Branch, ...]:
+        """Put the frame on `link` of namespace `name`; every branch it takes."""
+        ...
+
+    def receive(self, name: str, link: Link, packet: Packet, *, trail: Trail | None = None, barred: bool = True) -> tuple[Branch, ...]:
+        """A frame arrives at `link` of namespace `name`; every branch it takes from there."""
+        ...
 
 
 def hop(namespace: str, link: Link | None, stage: Stage, packet: Packet, note: str = "", bound: str | None = None) -> Hop:

@@ -24,7 +24,7 @@ def compare(before: Report, after: Report, configured: tuple[Snapshot, Snapshot]
     old, new = configured
     both = [name for name in old.namespaces if name in new.namespaces]
     once = tuple(sorted({*old.namespaces} ^ {*new.namespaces}))
-    return Comparison(answer, tuple(d for name in both for d in _configuration(old, new, name)), once)
+    return Comparison(answer, tuple(d for name in both for d in differences(old, new, name)), once)
 
 
 # ---- the answer
@@ -110,7 +110,8 @@ def _happened(hop: Hop) -> str:
 # ---- the configuration
 
 
-def _configuration(old: Snapshot, new: Snapshot, name: str) -> Iterator[Difference]:
+def differences(old: Snapshot, new: Snapshot, name: str) -> Iterator[Difference]:
+    """What is configured otherwise in namespace `name`, which both snapshots hold; what comes about by itself is left out."""
     before, after = inventory(old, name), inventory(new, name)
     gone = {key for kind, key in before.keys() ^ after.keys() if kind == "link"}
     for kind, key in dict.fromkeys((*before, *after)):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
+from netprobe.errors import SHORT
 from netprobe.model import (
     Agreement,
     Blind,
@@ -33,7 +35,9 @@ from .overlay import best_sequence, frames, is_probe, lay, lost_sequence, sighti
 from .prediction import Prediction
 from .refusal import from_beyond
 from .roots import root, root_of_some, root_outside
+from .stop import Unread
 from .translations import confirmed
+from .unread import guarded
 
 Explain = Callable[[Case], Cause | None]
 
@@ -47,13 +51,11 @@ def diagnose(command: str, probe: Probe, snapshot: Snapshot, prediction: Predict
     request, reply = _paths(prediction, seen, tapped, sequence)
     request = confirmed(request, snapshot)
     watched = observations is not None
-    case = Case(snapshot, asked, prediction, seen, request, reply, watched, errors=_errors(seen))
+    case = Case(guarded(snapshot), asked, prediction, seen, request, reply, watched, errors=_errors(seen))
     verdict = _verdict(case)
     if verdict is Verdict.INTERMITTENT:
         case = _of_a_lost_one(case, tapped)
-    case = _rooted(replace(case, leg=_leg(case, verdict)), verdict)
-    failed = verdict in (Verdict.UNREACHABLE, Verdict.INTERMITTENT)
-    cause = explain(case) if failed or (verdict is Verdict.UNDETERMINED and case.stop and watched) else None
+    case, cause = _explained(replace(case, leg=_leg(case, verdict)), verdict, explain)
     direction = _direction(case, verdict, cause)
     answers = {o.sequence: o for o in reversed(seen) if o.kind == "answered" and from_whom_it_was_asked(asked, o)}
     found = stations.answers(asked, snapshot, seen)
@@ -64,7 +66,18 @@ def diagnose(command: str, probe: Probe, snapshot: Snapshot, prediction: Predict
         notes=(*dict.fromkeys(f"{end.endpoint}: {note}" for end in (asked.source, asked.destination) for note in end.notes),
                *stations.notes(snapshot, found)),
     )  # fmt: skip
-    return replace(report, summary=_summary(report))
+    return replace(report, summary=_summary(report, case))
+
+
+def _explained(case: Case, verdict: Verdict, explain: Explain) -> tuple[Case, Cause | None]:
+    """The case with its root, and its cause where there is something to explain. Where that rests on what was not read: unknown."""
+    try:
+        case = _rooted(case, verdict)
+        failed = verdict in (Verdict.UNREACHABLE, Verdict.INTERMITTENT)
+        wanted = failed or (verdict is Verdict.UNDETERMINED and case.stop is not None and case.watched)
+        return case, explain(case) if wanted else None
+    except Unread as unread:
+        return replace(case, stop=unread.reason), case.cause(unread.reason)
 
 
 def _of_a_lost_one(case: Case, tapped: frozenset[str]) -> Case:
@@ -98,7 +111,7 @@ def _verdict(case: Case) -> Verdict:
         return Verdict.INTERMITTENT
     if _from_another(case) is not None:
         return Verdict.UNREACHABLE
-    if any(o.kind == "starved" for o in case.observations):
+    if any(o.kind == "starved" for o in case.observations) or _not_sent(case):
         return Verdict.UNDETERMINED
     if (
         case.probe.protocol is Protocol.UDP
@@ -116,6 +129,20 @@ def from_whom_it_was_asked(probe: Probe, answer: Observation) -> bool:
         return True
     asked = (probe.destination.address or "").partition("%")[0]
     return answer.flow.src == asked and (answer.flow.sport in (None, probe.destination.port) or probe.destination.port is None)
+
+
+def _not_sent(case: Case) -> bool:
+    """Whether none of the probes left, because netprobe itself lacked what it takes to send one."""
+    refused = [o for o in case.observations if o.kind == "refused" and o.error is None]
+    return bool(refused) and all(_is_short(o) for o in refused) and not any(o.kind == "sent" for o in case.observations)
+
+
+def _is_short(refused: Observation) -> bool:
+    """Whether it was not the network that refused. ENOBUFS is the network's: a full queue or neighbour table."""
+    return refused.text in _SHORT
+
+
+_SHORT = {errno.errorcode[code] for code in SHORT - {errno.ENOBUFS}}
 
 
 def _predicted_verdict(prediction: Prediction | None) -> Verdict:
@@ -221,6 +248,8 @@ def _without_carrier(case: Case, prediction: Prediction) -> set[tuple[str, str |
 def _rooted(case: Case, verdict: Verdict) -> Case:
     """The case with the root behind the predicted end, as far as one is found and nothing seen speaks against it."""
     stop = _believed(case, verdict)
+    if stop is not None and stop.code == "unknown":  # undetermined: what lies behind it nobody knows
+        return replace(case, stop=stop)
     if case.prediction is not None and verdict is Verdict.INTERMITTENT:
         return replace(case, stop=stop or root_of_some(case.snapshot, case.prediction))
     if case.prediction is None or verdict is Verdict.REACHABLE:
@@ -330,10 +359,11 @@ def _blind(snapshot: Snapshot, seen: Sequence[Observation]) -> tuple[Blind, ...]
     namespaces = snapshot.namespaces.values()
     spots = [*snapshot.blind, *(b for n in namespaces for b in n.blind), *(b for n in namespaces if n.ruleset for b in n.ruleset.blind)]
     spots += [Blind(o.text or "tap", f"in {o.namespace}") for o in seen if o.kind in ("starved", "blind")]
+    spots += [Blind(f"the probe from {o.namespace}", f"not sent ({o.text})") for o in seen if o.kind == "refused" and _is_short(o)]
     return tuple(dict.fromkeys(spots))
 
 
-def _summary(report: Report) -> str:
+def _summary(report: Report, case: Case) -> str:
     src, dst = report.probe.source.endpoint, report.probe.destination.endpoint
     if report.verdict is Verdict.REACHABLE:
         return f"{dst} is reachable from {src}"
@@ -344,4 +374,5 @@ def _summary(report: Report) -> str:
     if report.verdict is Verdict.UNREACHABLE:
         return f"{dst} is not reachable from {src}"
     doubts = [suspect.text for hop in (*report.path.request, *report.path.reply) for suspect in hop.suspects]
-    return doubts[0] if doubts else f"whether {dst} is reachable from {src} could not be determined"
+    why = f": {case.stop.text}" if case.stop is not None else ": the probe could not be sent" if _not_sent(case) else ""
+    return doubts[0] if doubts else f"whether {dst} is reachable from {src} could not be determined{why}"

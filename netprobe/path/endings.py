@@ -36,6 +36,8 @@ def at(namespace: Namespace, link: Link | None, packet: Packet) -> Stop | None:
 def suspects(namespace: Namespace, link: Link | None, packet: Packet) -> tuple[Stop, ...]:
     """BPF programs on the receiving socket's cgroup: each sees the packet, and may drop it before the socket does."""
     flow = packet.flow
+    if flow.protocol not in (Protocol.TCP, Protocol.UDP):
+        return ()
     sockets = [
         s for s in namespace.sockets or () if s.protocol == flow.protocol and s.port == flow.dport and _takes(s, flow.dst, flow.version)
     ]

@@ -12,11 +12,10 @@ from msgspec.structs import replace
 from netprobe.model import ARP_REPLY, NEIGHBOUR_ADVERTISEMENT, Link, Protocol, Stage, Stop
 
 from . import hooks
-from .branch import Branch
+from .branch import Branch, Carry
 from .claims import Station, claims
 from .ground import Ground, Packet
-from .segment import Segment
-from .stop import lost, not_in_bridge
+from .stop import Unread, lost, not_in_bridge
 
 _ANSWERED = "the owner answers; it is the answer that is lost"
 _TUNNELLED = "the way to the other end of the segment leads through a tunnel"
@@ -34,7 +33,8 @@ class Enquiry:
 
     `answers`: each station that answers, with the branch that reached it. `exits`: copies that went out of sight. `heard`: the
     interfaces that got a copy, and the bridges that had nobody to give it to. `silenced`: what surely keeps the owner from
-    answering or the answer from arriving. `barred`: the ends of other copies, behind which the owner may be or not.
+    answering or the answer from arriving. `barred`: the ends of other copies, behind which the owner may be or not. `unread`: what
+    could not be read, where the owner may be.
     """
 
     answers: list[tuple[Branch, Station]] = field(default_factory=list)
@@ -42,6 +42,7 @@ class Enquiry:
     heard: list[tuple[str, Link]] = field(default_factory=list)
     silenced: list[Stop] = field(default_factory=list)
     barred: list[Stop] = field(default_factory=list)
+    unread: list[Stop] = field(default_factory=list)
 
     @property
     def stations(self) -> list[Station]:
@@ -49,12 +50,14 @@ class Enquiry:
         return [station for _, station in self.answers]
 
 
-def enquire(ground: Ground, asker: tuple[str, Link], request: Packet) -> Enquiry:
+def enquire(ground: Ground, carry: Carry, asker: tuple[str, Link], request: Packet) -> Enquiry:
     """Walk an ARP request or neighbour solicitation to every stack of the segment, and each answer back."""
     found = Enquiry()
-    for branch in Segment(ground).transmit(*asker, request):
+    for branch in carry.transmit(*asker, request):
         if branch.exit:
             found.exits.append(branch)
+        elif branch.stop is not None and branch.stop.code == "unknown":
+            found.unread.append(branch.stop)
         elif branch.alone is not None:
             found.heard.append(branch.alone)
         elif branch.stop is not None and branch.tunnelled:
@@ -63,12 +66,15 @@ def enquire(ground: Ground, asker: tuple[str, Link], request: Packet) -> Enquiry
             (found.silenced if branch.stop.code in _SILENCING else found.barred).append(branch.stop)
         elif branch.at is not None and branch.at != asker:
             found.heard.append(branch.at)
-            found.silenced += _loose_tunnel(ground, *branch.at)
-            _answer(ground, asker, branch, found)
+            try:
+                found.silenced += _loose_tunnel(ground, *branch.at)
+                _answer(ground, carry, asker, branch, found)
+            except Unread as unread:
+                found.unread.append(unread.reason)
     return found
 
 
-def _answer(ground: Ground, asker: tuple[str, Link], branch: Branch, found: Enquiry) -> None:
+def _answer(ground: Ground, carry: Carry, asker: tuple[str, Link], branch: Branch, found: Enquiry) -> None:
     """One stack's reaction to a request: it answers, it is kept from it, or nothing (not its address)."""
     assert branch.at is not None
     request = branch.packet
@@ -80,7 +86,7 @@ def _answer(ground: Ground, asker: tuple[str, Link], branch: Branch, found: Enqu
     elif isinstance(concerned, Stop):
         found.silenced.insert(0, concerned)
     else:
-        stop, suspects = _answer_arrives(ground, branch.at, asker, request)
+        stop, suspects = _answer_arrives(ground, carry, branch.at, asker, request)
         if stop is not None:
             found.silenced.insert(0, replace(stop, proof=(*stop.proof, _ANSWERED)))
         else:
@@ -120,14 +126,16 @@ def _nd(stop: Stop | None) -> Stop | None:
     )
 
 
-def _answer_arrives(ground: Ground, at: tuple[str, Link], asker: tuple[str, Link], request: Packet) -> tuple[Stop | None, tuple[Stop, ...]]:
+def _answer_arrives(
+    ground: Ground, carry: Carry, at: tuple[str, Link], asker: tuple[str, Link], request: Packet
+) -> tuple[Stop | None, tuple[Stop, ...]]:
     """Why the unicast answer does not get back to who asked, and what it passes that may stop it."""
     name, link = at
     reply = replace(answer_to(request, link), suspects=())
     if dropped := outgoing(ground, name, link, reply):
         return dropped, ()
     stops = []
-    for branch in Segment(ground).transmit(name, link, reply):
+    for branch in carry.transmit(name, link, reply):
         if branch.exit:
             return None, branch.packet.suspects
         if branch.at == (asker[0], asker[1]):
@@ -137,7 +145,7 @@ def _answer_arrives(ground: Ground, at: tuple[str, Link], asker: tuple[str, Link
         elif branch.at is not None:
             text = f"the answer to {request.flow.src} reaches {branch.at[0]}/{branch.at[1].name} instead of {asker[0]}/{asker[1].name}"
             stops.append(_not_a_port(ground, asker, text))
-    return (stops[0] if stops else None), ()
+    return next((stop for stop in stops if stop.code == "unknown"), stops[0] if stops else None), ()
 
 
 def answer_to(request: Packet, link: Link) -> Packet:

@@ -10,12 +10,11 @@ from msgspec.structs import replace
 from netprobe.model import End, Flow, Hop, Leg, Link, Probe, Protocol, RouteQuery, Stage, Stop, Walk
 
 from . import fib, neighbour, silence
-from .branch import Branch
+from .branch import Branch, Carry
 from .claims import Station
 from .enquiry import answer_to, enquire
 from .ground import Ground, Packet
-from .segment import Segment
-from .stop import lost
+from .stop import end_of, lost
 from .trail import numbered
 
 
@@ -41,7 +40,7 @@ def interface(ground: Ground, name: str, dst: str, wanted: str | None = None) ->
     return next((namespace.link(leg.index) for leg in gateways), None)
 
 
-def exchange(ground: Ground, probe: Probe) -> Exchange:
+def exchange(ground: Ground, carry: Carry, probe: Probe) -> Exchange:
     """Walk the request to the station that owns the address, and its answer back."""
     name, dst = probe.source.namespace, probe.destination.address
     assert name is not None
@@ -52,14 +51,17 @@ def exchange(ground: Ground, probe: Probe) -> Exchange:
         return Exchange(Walk((), End.DROP, stop))
     blank = Packet(Flow(probe.source.address or "0.0.0.0", dst, probe.protocol), Leg.REQUEST)
     request = neighbour.request(ground.namespace(name), link, dst, blank)
-    found = enquire(ground, (name, link), request)
+    found = enquire(ground, carry, (name, link), request)
     if found.answers:
         branch, station = min(found.answers, key=lambda answer: answer[1].proxy)  # the owner rather than who answers in its name
-        return Exchange(_delivered(branch, station), _back(ground, (name, link), branch, request), link.name)
-    if found.exits:
-        return Exchange(_numbered(found.exits[0], End.EXIT), _from_outside(ground, (name, link), found.exits[0], request), link.name)
+        return Exchange(_delivered(branch, station), _back(carry, (name, link), branch, request), link.name)
+    if found.exits and not found.unread:
+        return Exchange(_numbered(found.exits[0], End.EXIT), _from_outside(ground, carry, (name, link), found.exits[0], request), link.name)
     hop = Hop(1, name, link.name, Stage.TRANSMIT, request.flow, bound="out", note="asks everybody on the segment")
-    return Exchange(Walk((hop,), End.DROP, silence.nobody(ground, (name, link), request, found)), device=link.name)
+    if found.unread:
+        return Exchange(Walk((hop,), End.UNDETERMINED, found.unread[0]), device=link.name)
+    stop = silence.nobody(ground, carry, (name, link), request, found)
+    return Exchange(Walk((hop,), end_of(stop), stop), device=link.name)
 
 
 def _numbered(branch: Branch, end: End, stop: Stop | None = None) -> Walk:
@@ -74,14 +76,14 @@ def _delivered(branch: Branch, station: Station | None = None) -> Walk:
     return _numbered(replace(branch, hops=(*branch.hops, last)), End.DELIVER)
 
 
-def _back(ground: Ground, asker: tuple[str, Link], branch: Branch, request: Packet) -> Walk:
+def _back(carry: Carry, asker: tuple[str, Link], branch: Branch, request: Packet) -> Walk:
     """The unicast answer to who asked."""
     assert branch.at is not None
     reply = answer_to(request, branch.at[1])
-    return _home(asker, Segment(ground).transmit(*branch.at, replace(reply, leg=Leg.REPLY)))
+    return _home(asker, carry.transmit(*branch.at, replace(reply, leg=Leg.REPLY)))
 
 
-def _from_outside(ground: Ground, asker: tuple[str, Link], branch: Branch, request: Packet) -> Walk | None:
+def _from_outside(ground: Ground, carry: Carry, asker: tuple[str, Link], branch: Branch, request: Packet) -> Walk | None:
     """The answer of a station out of sight: it is taken to come in where the request went out."""
     last = branch.hops[-1]
     link = ground.namespace(last.namespace).link_named(last.interface or "")
@@ -89,7 +91,7 @@ def _from_outside(ground: Ground, asker: tuple[str, Link], branch: Branch, reque
         return None
     reply = answer_to(request, link)
     flow = replace(reply.flow, src_mac=None)
-    return _home(asker, Segment(ground).receive(last.namespace, link, replace(reply, flow=flow, leg=Leg.REPLY)))
+    return _home(asker, carry.receive(last.namespace, link, replace(reply, flow=flow, leg=Leg.REPLY)))
 
 
 def _home(asker: tuple[str, Link], branches: Sequence[Branch]) -> Walk:
@@ -98,7 +100,7 @@ def _home(asker: tuple[str, Link], branches: Sequence[Branch]) -> Walk:
     if home.at == asker:
         return _delivered(home)
     stop = home.stop or lost("neigh-no-answer", *asker, Stage.ARP, "the answer does not come back")
-    return _numbered(home, End.DROP, stop)
+    return _numbered(home, end_of(stop), stop)
 
 
 def is_ours(protocol: Protocol) -> bool:

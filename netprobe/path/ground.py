@@ -23,11 +23,13 @@ from netprobe.model import (
     RouteAnswer,
     RouteQuery,
     Snapshot,
+    Stage,
     Stop,
 )
 
 from .filter.packet import Packet as Subject
 from .filter.ruling import Ruling
+from .unread import Unread, guarded
 
 Rulings = dict[tuple[object, ...], tuple[Namespace, Ruling]]  # what rules said, and in which state of their namespace
 
@@ -69,7 +71,7 @@ class Packet(Struct, frozen=True):
 
 
 class Ground:
-    """Read access to a snapshot.
+    """Read access to a snapshot. To look at what could not be read raises Unread, which ends the walk.
 
     With `ask`, route lookups that the kernel has not answered yet are collected in `unasked`; the FIB model decides meanwhile.
     `goal` is the namespace that the question names as its destination, if it names one. `rulings` keeps what rules said, from one
@@ -77,13 +79,15 @@ class Ground:
     """
 
     def __init__(self, snapshot: Snapshot, ask: bool = True, goal: str | None = None, rulings: Rulings | None = None) -> None:
-        self.snapshot = snapshot
+        self.snapshot = guarded(snapshot)
         self.ask = ask
         self.goal = goal
         self.rulings: Rulings = {} if rulings is None else rulings
         self.unasked: dict[AskRoute, None] = {}
         self._peers = {(found.namespace, found.nsid): found.peer for found in snapshot.peers}
+        self._unfound = {(found.namespace, found.nsid): found.why for found in snapshot.peers if found.why is not None}
         self._answers = {(asked.namespace, asked.query): asked.answer for asked in snapshot.answers}
+        self._unanswered = {(asked.namespace, asked.query): asked.why for asked in snapshot.answers if asked.why is not None}
 
     def namespace(self, name: str) -> Namespace:
         """The configuration of one namespace; asks for it when it was not read yet."""
@@ -107,7 +111,8 @@ class Ground:
         """The namespace already read that says of one of its veths that it leads to `link` of namespace `name`."""
         for (there, nsid), peer in self._peers.items():
             known = self.snapshot.namespaces.get(there) if peer == name else None
-            if known is not None and any(each.link == LinkRef(link.index, nsid) for each in known.links if each.kind == "veth"):
+            links = known.links if known is not None and "links" not in known.unread else ()
+            if any(each.link == LinkRef(link.index, nsid) for each in links if each.kind == "veth"):
                 return there
         return None
 
@@ -120,6 +125,8 @@ class Ground:
             if (name, ref.nsid) not in self._peers:
                 raise Lacking(FindPeer(name, ref.nsid))
             there = self._peers[name, ref.nsid]
+            if (why := self._unfound.get((name, ref.nsid))) is not None:
+                raise Unread(name, f"namespace called nsid {ref.nsid}", why, Stage.TRANSMIT)
         if there is None:
             return None
         link = self.namespace(there).link(ref.index)
@@ -130,6 +137,8 @@ class Ground:
         found = next((f for f in self.snapshot.macvlans if (f.namespace, f.index) == (name, link.index)), None)
         if found is None and self.ask:
             raise Lacking(FindMacvlans(name, link.index))
+        if found is not None and found.why is not None:
+            raise Unread(name, f"macvlans on {link.name}", found.why, Stage.TRANSMIT)
         for there in found.names if found is not None else ():
             self.namespace(there)
         return tuple(self.macvlans_on(name, link))
@@ -137,7 +146,7 @@ class Ground:
     def macvlans_on(self, name: str, link: Link) -> Iterator[tuple[str, Link]]:
         """The macvlans on an interface in the namespaces read so far (a parent does not list what stands on it)."""
         for other in self.snapshot.namespaces.values():
-            for each in other.links:
+            for each in other.links if "links" not in other.unread else ():
                 if each.kind == "macvlan" and each.link is not None and self.beyond(other.name, each.link) == (name, link):
                     yield other.name, each
 
@@ -149,6 +158,8 @@ class Ground:
         found = next((f for f in self.snapshot.connections if f.namespace == name and f.flow == flow), None)
         if found is None and self.ask:
             raise Lacking(AskConnection(name, flow))
+        if found is not None and found.why is not None:
+            raise Unread(name, "tracked connections", found.why, Stage.PREROUTING)
         return found.entries if found is not None else ()
 
     def kernel_route(self, name: str, query: RouteQuery) -> RouteAnswer | None:
@@ -157,4 +168,6 @@ class Ground:
             if self.ask:
                 self.unasked[AskRoute(name, query)] = None
             return None
+        if (why := self._unanswered.get((name, query))) is not None:
+            raise Unread(name, f"kernel's route to {query.dst}", why, Stage.ROUTE)
         return self._answers[name, query]

@@ -13,6 +13,7 @@ from .filter.packet import Packet as Subject
 from .filter.ruling import Decision, Reason, Ruling, Verdict
 from .filter.traverse import traverse
 from .ground import Ground, Lacking, Packet
+from .stop import unread
 from .trail import Trail, changes
 
 _CODES = {
@@ -55,6 +56,7 @@ class _Doors(Struct, frozen=True):
 
 def on_transmit(ground: Ground, name: str, link: Link, packet: Packet) -> Passage:
     """Egress of a device, before a tap sees the packet: netdev egress chains, tc egress, the queueing discipline."""
+    packet = _shaped(ground.namespace(name), Stage.EGRESS, packet)
     passed = _ruled(ground, name, "netdev", "egress", packet, _Doors(oif=link, device=link.name))
     return replace(passed, packet=passed.packet.suspecting(*programs.egress(name, link)))
 
@@ -66,7 +68,7 @@ def on_xdp(ground: Ground, name: str, link: Link, packet: Packet) -> Packet:  # 
 
 def on_ingress(ground: Ground, name: str, link: Link, packet: Packet) -> Passage:
     """Ingress of a device, behind the taps: tc ingress, netdev ingress chains."""
-    suspicious = packet.suspecting(*programs.ingress(name, link))
+    suspicious = _shaped(ground.namespace(name), Stage.INGRESS, packet).suspecting(*programs.ingress(name, link))
     return _ruled(ground, name, "netdev", "ingress", suspicious, _Doors(link, device=link.name))
 
 
@@ -158,15 +160,23 @@ def _later_piece(piece: Ruling, first: Ruling) -> Ruling:
 
 
 def _not_read(namespace: Namespace, family: str, hook: str, packet: Packet) -> Packet:
-    """Rules that could not be read may drop anything: a suspect at the first IP hook of their namespace."""
+    """Rules that could not be read may drop anything: a suspect at their namespace's first hook, of IP where there never were any."""
     blind = namespace.ruleset.blind if namespace.ruleset is not None else [b for b in namespace.blind if "rule" in b.what]
-    if family not in ("ip", "ip6") or (namespace.ruleset is not None and not blind):
+    if (namespace.ruleset is None and family not in ("ip", "ip6")) or (namespace.ruleset is not None and not blind):
         return packet
-    why = blind[0].why if blind else "not read"
-    text = f"could not read the ruleset of {namespace.name} ({why})"
-    if any(suspect.text == text for suspect in packet.suspects):
-        return packet
-    return packet.suspecting(Stop("unknown", Place(namespace.name, None, Stage(hook)), text))
+    stage = _stage(f"bridge-{hook}" if family == "bridge" else hook, family)
+    return _once(packet, unread(namespace.name, "ruleset", blind[0].why if blind else "not read", stage))
+
+
+def _shaped(namespace: Namespace, stage: Stage, packet: Packet) -> Packet:
+    """Queueing disciplines and tc filters that could not be read may drop anything, too."""
+    why = namespace.unread.get("qdiscs")
+    return packet if why is None else _once(packet, unread(namespace.name, "queueing disciplines", why, stage))
+
+
+def _once(packet: Packet, suspect: Stop) -> Packet:
+    """The packet under this suspicion, which it may be under already."""
+    return packet if any(each.text == suspect.text for each in packet.suspects) else packet.suspecting(suspect)
 
 
 def _surroundings(ground: Ground, namespace: Namespace, packet: Packet, trail: Trail | None) -> Surroundings:

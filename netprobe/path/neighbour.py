@@ -20,11 +20,11 @@ from netprobe.model import (
 )
 
 from . import fib, prefix
-from .branch import BROADCAST
+from .branch import BROADCAST, Carry
 from .claims import Station, noarp
 from .enquiry import enquire, outgoing
 from .ground import Ground, Packet
-from .segment import Segment
+from .segment import not_running
 from .silence import nobody
 
 _USABLE = {"permanent", "reachable", "stale", "delay", "probe", "noarp"}
@@ -44,7 +44,7 @@ class Resolution(Struct, frozen=True):
     suspects: tuple[Stop, ...] = ()
 
 
-def resolve(ground: Ground, name: str, link: Link, address: str, packet: Packet) -> Resolution:
+def resolve(ground: Ground, carry: Carry, name: str, link: Link, address: str, packet: Packet) -> Resolution:
     """Find the MAC of `address` on `link` for this packet, as the kernel's neighbour code would."""
     if not needs_mac(link):
         return Resolution(note="no neighbour needed")
@@ -56,7 +56,7 @@ def resolve(ground: Ground, name: str, link: Link, address: str, packet: Packet)
         return Resolution(stop=noarp(name, link, text))
     if entry is not None and entry.mac and entry.state in _USABLE:
         return Resolution(entry.mac, f"neighbour {entry.mac} ({entry.state})", entry=entry)
-    return ask(ground, name, link, address, packet)
+    return ask(ground, carry, name, link, address, packet)
 
 
 def needs_mac(link: Link) -> bool:
@@ -69,22 +69,24 @@ def cached(namespace: Namespace, link: Link, address: str) -> Neighbour | None:
     return next((n for n in namespace.neighbours if n.index == link.index and n.address == address and not n.proxy), None)
 
 
-def ask(ground: Ground, name: str, link: Link, address: str, packet: Packet) -> Resolution:
+def ask(ground: Ground, carry: Carry, name: str, link: Link, address: str, packet: Packet) -> Resolution:
     """Walk the request to every stack of the segment, and each answer back."""
-    if dead := Segment(ground).not_running(name, link, Stage.TRANSMIT):
+    if dead := not_running(ground, name, link, Stage.TRANSMIT):
         return Resolution(stop=dead)
     asked = request(ground.namespace(name), link, address, packet)
     if dropped := outgoing(ground, name, link, asked):
         return Resolution(stop=dropped)
-    found = enquire(ground, (name, link), asked)
+    found = enquire(ground, carry, (name, link), asked)
     if found.stations:
         best = min(found.stations, key=lambda station: station.proxy)
         whose = f" of {best.namespace}/{best.link.name}" if best.namespace and best.link else ""
         rivals = tuple(station for station in found.stations if station.mac != best.mac)
         return Resolution(best.mac, f"neighbour {best.mac}{whose}", rivals=rivals, suspects=best.suspects)
+    if found.unread:
+        return Resolution(stop=found.unread[0])
     if found.exits:
         return Resolution(None, f"asks the segment beyond {link.name} who has {address}")
-    return Resolution(stop=nobody(ground, (name, link), asked, found))
+    return Resolution(stop=nobody(ground, carry, (name, link), asked, found))
 
 
 def request(namespace: Namespace, link: Link, address: str, packet: Packet) -> Packet:

@@ -8,6 +8,7 @@ from netprobe.model import (
     End,
     Flow,
     Leg,
+    Namespace,
     Need,
     Object,
     Place,
@@ -20,12 +21,12 @@ from netprobe.model import (
     Walk,
 )
 
-from . import addressing, endings, exchange, fib, prefix, routing, stack
+from . import endings, exchange, fib, ipv6, prefix, routing
 from .ground import Ground, Lacking, Packet, Rulings
 from .prediction import Prediction
-from .segment import Segment
-from .stop import lost
-from .trail import Ended, Routed, Trail
+from .stop import Finish, Unread, end_of, lost
+from .trail import Routed, Trail
+from .walk import Walker
 
 
 def predict(snapshot: Snapshot, probe: Probe, ask: bool = True, rulings: Rulings | None = None) -> Prediction | tuple[Need, ...]:
@@ -39,6 +40,8 @@ def predict(snapshot: Snapshot, probe: Probe, ask: bool = True, rulings: Rulings
         prediction = _predict(ground, probe)
     except Lacking as lacking:
         return lacking.needs
+    except Unread as unread:  # before the packet has taken a step
+        return Prediction(probe, Walk((), unread.finish.end, unread.finish.stop))
     return tuple(ground.unasked) or prediction
 
 
@@ -47,7 +50,7 @@ def _predict(ground: Ground, probe: Probe) -> Prediction:
     if isinstance(sourced, Prediction):
         return sourced
     if exchange.is_ours(probe.protocol):
-        walked = exchange.exchange(ground, sourced)
+        walked = exchange.exchange(ground, Walker(ground), sourced)
         return Prediction(replace(sourced, device=walked.device), walked.request, walked.reply)
     trail = Trail(ground, Leg.REQUEST)
     request = _walk(trail, sourced)
@@ -68,28 +71,21 @@ def _predicted(probe: Probe, request: Walk, reply: Walk | None, ending: Stop | N
 def _walk(trail: Trail, probe: Probe) -> Walk:
     assert probe.source.namespace is not None
     packet = first_packet(trail.ground, probe)
-    try:
-        stack.send(trail, probe.source.namespace, packet)
-    except Ended as ended:
-        return trail.walked(ended)
-    raise AssertionError("a walk ends by raising Ended")
+    return trail.walked(Walker(trail.ground).packet(trail, probe.source.namespace, packet))
 
 
 def first_packet(ground: Ground, probe: Probe) -> Packet:
     """The packet as the probe's socket hands it to the stack: the namespace's own TTL, DF as the kernel would set it."""
     assert probe.source.namespace is not None
     namespace, flow = ground.namespace(probe.source.namespace), probe.flow()
-    ttl = probe.ttl or default_ttl(namespace.sysctls, flow.version)
+    ttl = probe.ttl or default_ttl(namespace, flow.version)
     return Packet(replace(flow, ttl=ttl), Leg.REQUEST, mark=probe.mark, uid=probe.uid, df=_df(ground, probe, flow), reused=probe.reused)
 
 
-def default_ttl(sysctls: object, version: int) -> int:
+def default_ttl(namespace: Namespace, version: int) -> int:
     """The TTL or hop limit that a namespace gives its packets (ip_default_ttl, hop_limit)."""
-    from collections.abc import Mapping
-
-    assert isinstance(sysctls, Mapping)
     key = "net.ipv4.ip_default_ttl" if version == 4 else "net.ipv6.conf.all.hop_limit"
-    return int(sysctls.get(key, "64") or 64)
+    return int(namespace.sysctl(key, "64") or 64)
 
 
 def _df(ground: Ground, probe: Probe, flow: Flow) -> bool:
@@ -115,7 +111,8 @@ def _with_source(ground: Ground, probe: Probe) -> Probe | Prediction:
     blank = Packet(Flow("", dst, probe.protocol), Leg.REQUEST)
     routed = (Routed(name, Leg.REQUEST, decision, "", dst),)
     if decision.error is not None:
-        return Prediction(probe, Walk((), End.DROP, routing.refuse_output(namespace, blank, decision)), routed=routed)
+        refused = routing.refuse_output(namespace, blank, decision)
+        return Prediction(probe, Walk((), end_of(refused), refused), routed=routed)
     src = _chosen(ground.kernel_route(name, asked), dst) or fib.source_for(namespace, decision, dst)
     if src is None:
         link = namespace.link(decision.leg.index) if decision.leg else None
@@ -124,7 +121,7 @@ def _with_source(ground: Ground, probe: Probe) -> Probe | Prediction:
         device = link.name if link else "INTERFACE"
         nothing = lost("addr-missing", name, link, Stage.ROUTE, text, object=Object("address", f"dev {device}", text),
                        fix=(f"ip addr add ADDRESS/LENGTH dev {device}",))  # fmt: skip
-        stop = (addressing.refused(namespace, 6) if ":" in dst else None) or nothing
+        stop = (ipv6.refused(namespace, 6) if ":" in dst else None) or nothing
         return Prediction(probe, Walk((), End.DROP, stop), routed=routed)
     return replace(probe, source=replace(probe.source, address=src))
 
@@ -146,25 +143,26 @@ def _answered(ground: Ground, probe: Probe, trail: Trail, request: Walk) -> Pred
     """What the far end does with the request, and the way of its answer."""
     assert trail.arrived is not None
     name, link, packet = trail.arrived
-    ending = endings.at(ground.namespace(name), link, packet)
-    if ending is not None and endings.silent(ending):
-        return _predicted(probe, request, None, ending, trail)
+    ending: Stop | None = None
     back = Trail(ground, Leg.REPLY, tracks=trail.tracks)
-    ttl = default_ttl(ground.namespace(name).sysctls, packet.flow.version)
-    answer = Packet(replace(packet.flow.reversed(), ttl=ttl), Leg.REPLY, df=False, fragments=packet.fragments).suspecting(
-        *endings.suspects(ground.namespace(name), link, packet)
-    )
     try:
-        stack.send(back, name, answer)
-    except Ended as ended:
-        return _predicted(probe, request, _home(back, ended, probe), ending, trail, back)
-    raise AssertionError("a walk ends by raising Ended")
+        ending = endings.at(ground.namespace(name), link, packet)
+        if ending is not None and endings.silent(ending):
+            return _predicted(probe, request, None, ending, trail)
+        ttl = default_ttl(ground.namespace(name), packet.flow.version)
+        answer = Packet(replace(packet.flow.reversed(), ttl=ttl), Leg.REPLY, df=False, fragments=packet.fragments).suspecting(
+            *endings.suspects(ground.namespace(name), link, packet)
+        )
+    except Unread as unread:
+        return _predicted(probe, request, _home(back, unread.finish, probe), ending, trail, back)
+    finish = Walker(ground).packet(back, name, answer)
+    return _predicted(probe, request, _home(back, finish, probe), ending, trail, back)
 
 
-def _home(back: Trail, ended: Ended, probe: Probe) -> Walk:
+def _home(back: Trail, finish: Finish, probe: Probe) -> Walk:
     """The reply's walk; one that another namespace takes for itself has not come home."""
-    walked = back.walked(ended)
-    if ended.end is not End.DELIVER or back.arrived is None:
+    walked = back.walked(finish)
+    if finish.end is not End.DELIVER or back.arrived is None:
         return walked
     if back.arrived[0] == probe.source.namespace:
         return _from_whom_it_was_asked(back, walked, probe)
@@ -195,18 +193,14 @@ def _from_outside(ground: Ground, probe: Probe, trail: Trail, back: Trail) -> Wa
     assert trail.left is not None
     name, link, packet = trail.left
     flow = replace(packet.flow.reversed(), dst_mac=link.mac or None)
-    try:
-        branches = Segment(ground, trail=back).receive(name, link, Packet(flow, Leg.REPLY))
-        arrived = next((b for b in branches if b.at is not None), branches[0])
-        back.hops += arrived.hops
-        if arrived.at is None:
-            assert arrived.stop is not None
-            raise back.drop(arrived.stop)
-        leaving = stack.receive(back, *arrived.at, arrived.packet)
-        stack.travel(back, arrived.at[0], leaving)
-    except Ended as ended:
-        return _home(back, ended, probe)
-    raise AssertionError("a walk ends by raising Ended")
+    walker = Walker(ground)
+    branches = walker.receive(name, link, Packet(flow, Leg.REPLY), trail=back)
+    arrived = next((b for b in branches if b.at is not None), branches[0])
+    back.hops += arrived.hops
+    if arrived.at is not None:
+        return _home(back, walker.arrived(back, *arrived.at, arrived.packet), probe)
+    assert arrived.stop is not None
+    return _home(back, back.drop(arrived.stop), probe)
 
 
 __all__ = ["Prediction", "predict"]

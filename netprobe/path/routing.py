@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from netprobe.model import Link, Namespace, Nexthop, Object, PolicyRule, Protocol, Route, RouteAnswer, RouteQuery, Stage, Stop
 
-from . import addressing, fib, prefix, source_check
+from . import fib, ipv6, prefix, source_check
 from .fib import Decision
 from .ground import Ground, Packet
 from .stop import link_down, lost
@@ -74,7 +74,11 @@ def _refusal(namespace: Namespace, packet: Packet, decision: Decision, stage: St
         fix = (f"ip{_six(packet)} rule del pref {decision.rule.priority}",)
         return lost("rule-prohibit", namespace.name, None, stage, f"the policy rule «{text}» of {namespace.name} refuses the packet",
                     object=Object("policy-rule", text, text), fix=fix)  # fmt: skip
-    return no_route(namespace, packet)
+    stop = no_route(namespace, packet)
+    if stop.code == "no-route" and decision.route is not None:  # the kernel says so; the tables that were read say otherwise
+        text = f"the kernel of {namespace.name} does not route to {packet.flow.dst} ({decision.error}), but its tables have"
+        return lost("unknown", namespace.name, None, stage, f"{text} {fib.describe(decision.route, decision.leg, None)}")
+    return stop
 
 
 def no_route(namespace: Namespace, packet: Packet) -> Stop:
@@ -86,7 +90,7 @@ def no_route(namespace: Namespace, packet: Packet) -> Stop:
     down = _down_link(namespace, packet.flow.dst)
     if down is not None:
         return link_down(namespace.name, down, Stage.ROUTE)
-    if packet.flow.version == 6 and (off := addressing.disabled(namespace, real) or addressing.refused(namespace, 6)) is not None:
+    if packet.flow.version == 6 and (off := ipv6.disabled(namespace, real) or ipv6.refused(namespace, 6)) is not None:
         return off
     bare = [link for link in real if link.up and not _has_address(namespace, link, packet.flow.version)]
     if len(bare) == len(real):
@@ -113,7 +117,7 @@ def may_send_from(namespace: Namespace, address: str) -> bool:
     """Whether a socket can be bound to the address: it is the namespace's own, or ip_nonlocal_bind allows any (ip-sysctl)."""
     family = "ipv6" if ":" in address else "ipv4"
     own = any(a.address == address for a in namespace.addresses) or fib.lookup(namespace, RouteQuery(None, address)).type == "local"
-    return own or namespace.sysctls.get(f"net.{family}.ip_nonlocal_bind") == "1"
+    return own or namespace.sysctl(f"net.{family}.ip_nonlocal_bind") == "1"
 
 
 def not_own(namespace: Namespace, address: str) -> Stop:

@@ -6,7 +6,7 @@ Kernel: drivers/net/veth.c, net/bridge/br_{device,input,forward,fdb}.c, drivers/
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from msgspec.structs import replace
 
@@ -16,9 +16,11 @@ from . import hooks
 from .branch import BROADCAST, Branch, Crossing, Steering, Ways, hop, is_group
 from .bridge import fdb_lookup, misled, no_flood, not_let_in, port_object, reopen, settings, state_of, swallowed, turned_back
 from .ground import Ground, Lacking, Packet
-from .stop import isolated, link_down, link_object, lost
+from .stop import Unread, isolated, link_down, link_object, lost
 from .tracking import connection
 from .trail import Trail
+
+Tunnel = Callable[[str, Link, Packet], Ways]
 
 
 class Segment:
@@ -26,11 +28,13 @@ class Segment:
 
     A frame crosses each interface once in each direction, so a flood costs as much as there are ports, also where cables make
     a circle: its further copies take no way that an earlier one has not taken. What the snapshot lacks is asked for together.
-    `trail` keeps the connections of namespaces that a frame only crosses on a bridge: br_netfilter tracks it all the same.
+    `through` takes a frame through a tunnel, whose packet is routed: that is the layer above. `trail` keeps the connections of
+    namespaces that a frame only crosses on a bridge: br_netfilter tracks it all the same.
     """
 
-    def __init__(self, ground: Ground, barred: bool = True, trail: Trail | None = None) -> None:
+    def __init__(self, ground: Ground, through: Tunnel, barred: bool = True, trail: Trail | None = None) -> None:
         self.ground = ground
+        self.through = through
         self.barred = barred
         self.trail = trail
 
@@ -55,6 +59,8 @@ class Segment:
             except Lacking as lacking:
                 needs |= dict.fromkeys(lacking.needs)
                 continue
+            except Unread as unread:  # of this way alone: another may lead to the one who is asked for
+                ways = (Branch(at.packet, stop=unread.reason),)
             for way in at.onward(ways):
                 if isinstance(way, Branch):
                     ended.append(misled(way))
@@ -76,7 +82,7 @@ class Segment:
     def _transmit(self, at: Crossing) -> Ways:
         """A frame leaves by an interface."""
         name, link, packet = at.name, at.link, at.packet
-        if down := self.not_running(name, link, at.stage):
+        if down := not_running(self.ground, name, link, at.stage):
             return (Branch(packet, stop=down),)
         passed = hooks.on_transmit(self.ground, name, link, packet)
         packet = passed.packet
@@ -98,9 +104,7 @@ class Segment:
             case "macvlan":
                 return self._macvlan_out(name, link, packet)
             case "vxlan":
-                from .tunnel import through  # the tunnel's packet is routed, which is the layer above
-
-                return tuple(replace(way, tunnelled=True) for way in through(self.ground, name, link, packet))
+                return tuple(replace(way, tunnelled=True) for way in self.through(name, link, packet))
             case "dummy":
                 text = f"{link.name} is a dummy: it swallows what is sent"
                 return (Branch(packet, stop=lost("route-via-dead-device", name, link, Stage.TRANSMIT, text)),)
@@ -247,7 +251,7 @@ class Segment:
         stage = Stage.BRIDGE_PREROUTING if bound == "in" else Stage.BRIDGE_POSTROUTING
         if not bridge.up:
             return link_down(name, bridge, stage)
-        if down := self.not_running(name, port, stage):
+        if down := not_running(self.ground, name, port, stage):
             return down
         if self.barred and settings(port).state != "forwarding":
             text = f"port {port.name} of {bridge.name} is {state_of(port)}, not forwarding"
@@ -310,25 +314,26 @@ class Segment:
 
     # ---- what every device has
 
-    def not_running(self, name: str, link: Link, stage: Stage) -> Stop | None:
-        """Why an interface passes nothing: down, or without a carrier."""
-        if not link.up:
-            return link_down(name, link, stage)
-        if link.carrier or link.kind == "bridge":
-            return None
-        far = self.ground.beyond(name, link.link) if link.kind in ("veth", "macvlan", "vlan") else None
-        if far is not None and not far[1].up and (link.kind != "veth" or stage is not Stage.TRANSMIT):
-            return link_down(far[0], far[1], Stage.RECEIVE if link.kind == "veth" else Stage.TRANSMIT)
-        whose = f" (its far end {far[0]}/{far[1].name} is down)" if far and not far[1].up else ""
-        fix = (f"ip link set {far[1].name} up   # in {far[0]}",) if far and not far[1].up else ()
-        if link.kind == "tun":
-            return lost("route-via-dead-device", name, link, stage, f"no program serves {link.name}", object=link_object(link))
-        return lost("link-no-carrier", name, link, stage, f"{link.name} is up but has no carrier{whose}", object=link_object(link), fix=fix)
-
     def _too_long(self, packet: Packet, link: Link) -> bool:
         """Whether the device would silently discard the frame (is_skb_forwardable; VLAN tag room of 4 bytes)."""
         size = packet.flow.length or 0
         return size > link.mtu + 4 and not packet.fragments
+
+
+def not_running(ground: Ground, name: str, link: Link, stage: Stage) -> Stop | None:
+    """Why an interface passes nothing: down, or without a carrier."""
+    if not link.up:
+        return link_down(name, link, stage)
+    if link.carrier or link.kind == "bridge":
+        return None
+    far = ground.beyond(name, link.link) if link.kind in ("veth", "macvlan", "vlan") else None
+    if far is not None and not far[1].up and (link.kind != "veth" or stage is not Stage.TRANSMIT):
+        return link_down(far[0], far[1], Stage.RECEIVE if link.kind == "veth" else Stage.TRANSMIT)
+    whose = f" (its far end {far[0]}/{far[1].name} is down)" if far and not far[1].up else ""
+    fix = (f"ip link set {far[1].name} up   # in {far[0]}",) if far and not far[1].up else ()
+    if link.kind == "tun":
+        return lost("route-via-dead-device", name, link, stage, f"no program serves {link.name}", object=link_object(link))
+    return lost("link-no-carrier", name, link, stage, f"{link.name} is up but has no carrier{whose}", object=link_object(link), fix=fix)
 
 
 def _circle(at: Crossing) -> Branch:

@@ -13,20 +13,20 @@ from netprobe.model import (
     Stop,
 )
 
+from .branch import Carry
 from .enquiry import Enquiry
 from .ground import Ground, Packet
-from .segment import Segment
-from .stop import link_down
+from .stop import Unread, link_down
 
 
-def nobody(ground: Ground, asker: tuple[str, Link], asked: Packet, found: Enquiry) -> Stop:
+def nobody(ground: Ground, carry: Carry, asker: tuple[str, Link], asked: Packet, found: Enquiry) -> Stop:
     """Why nobody answers: what keeps the owner silent or the request from it, if there is an owner; else that there is none."""
     (name, link), address = asker, asked.flow.dst
     for there, lower in (asker, *found.heard):
         ground.all_macvlans_on(there, lower)  # where one that nobody has met yet may be the owner
     if found.silenced:
         return found.silenced[0]
-    barred = [s for s in found.barred if s.code in _BARRING and (_entry_barred(s, found.barred) or _owner_behind(ground, s, asked))]
+    barred = [s for s in found.barred if s.code in _BARRING and (_entry_barred(s, found.barred) or _owner_behind(ground, carry, s, asked))]
     if barred:
         return barred[0]
     from .bare import without_address
@@ -55,7 +55,7 @@ def _entry_barred(stop: Stop, barred: list[Stop]) -> bool:
     return len(barred) == 1 and stop.place.stage in (Stage.BRIDGE_PREROUTING, Stage.TRANSMIT, Stage.RECEIVE)
 
 
-def _owner_behind(ground: Ground, stop: Stop, asked: Packet) -> bool:
+def _owner_behind(ground: Ground, carry: Carry, stop: Stop, asked: Packet) -> bool:
     """Whether the address would be found behind the port that keeps the request out: the walk goes on as if it did not."""
     if stop.place.namespace is None or stop.place.interface is None:
         return False
@@ -69,7 +69,7 @@ def _owner_behind(ground: Ground, stop: Stop, asked: Packet) -> bool:
         return port is not None and port.kind == "vxlan"
     if far[1].master is None or not far[1].up:
         return ground.namespace(far[0]).owner_of(asked.flow.dst) is not None
-    branches = Segment(ground, barred=False).receive(far[0], replace(far[1], carrier=True), asked)
+    branches = carry.receive(far[0], replace(far[1], carrier=True), asked, barred=False)
     return any(b.at is not None and ground.namespace(b.at[0]).owner_of(asked.flow.dst) is not None for b in branches)
 
 
@@ -77,8 +77,15 @@ def _owner(ground: Ground, address: str) -> tuple[str, Link] | None:
     """The interface that carries the address, in a namespace read so far or in the one that was asked for."""
     if ground.goal is not None and ground.ask:
         ground.namespace(ground.goal)
+    unread: Unread | None = None
     for namespace in ground.snapshot.namespaces.values():
-        link = namespace.owner_of(address)
+        try:
+            link = namespace.owner_of(address)
+        except Unread as error:
+            unread = error  # the owner, unless another is
+            continue
         if link is not None:
             return namespace.name, link
+    if unread is not None:
+        raise unread
     return None

@@ -11,14 +11,13 @@ from msgspec.structs import replace
 from netprobe.model import End, Link, Namespace, Object, Place, Stage, Stop
 
 from . import fib, hooks, ipsec, prefix, programs, routing, tracking
-from .branch import Branch, hop
+from .branch import Branch, Carry, hop
 from .claims import forwards
 from .fib import Decision
 from .ground import Ground, Packet
 from .neighbour import Resolution, ask, resolve
-from .segment import Segment
-from .stop import link_down, link_object, lost
-from .trail import Ended, Resolved, Trail
+from .stop import Finish, link_down, link_object, lost
+from .trail import Resolved, Trail
 
 _VISITS = 3
 
@@ -32,43 +31,42 @@ class Departure(Struct, frozen=True):
     note: str = ""
 
 
-def send(trail: Trail, name: str, packet: Packet) -> None:
-    """Walk a packet from a local socket of `name` to its end. Always raises Ended."""
-    leaving = output(trail, name, packet)
-    travel(trail, name, leaving)
+class Arrival(Struct, frozen=True):
+    """A packet that a stack takes up from an interface."""
+
+    name: str
+    link: Link
+    packet: Packet
 
 
-def travel(trail: Trail, name: str, leaving: Departure) -> None:
-    """From the wire to the next stack and on, until the walk ends. Always raises Ended."""
-    while True:
-        name, link, packet = cross(trail, name, leaving)
-        leaving = receive(trail, name, link, packet)
-
-
-def output(trail: Trail, name: str, packet: Packet) -> Departure:
+def output(trail: Trail, name: str, packet: Packet) -> Departure | Finish:
     """A packet of this namespace's own: route, OUTPUT hooks, route again where they rewrote it, POSTROUTING."""
     namespace = trail.ground.namespace(name)
     decision = _route_out(trail, namespace, packet)
+    if isinstance(decision, Finish):
+        return decision
     packet = packet.suspecting(*programs.cgroup(namespace, namespace.link(_index(decision)), packet.leg))
     if blocked := ipsec.check(namespace, "out", namespace.link(_index(decision)), packet):
-        raise trail.drop(blocked)
+        return trail.drop(blocked)
     passed = hooks.on_ip(trail.ground, name, "output", packet, None, namespace.link(_index(decision)), trail)
     if passed.changes or passed.note:
         trail.add(name, None, Stage.OUTPUT, passed.packet, passed.note, changes=passed.changes, object=passed.object)
     if passed.stop:
-        raise _end(trail, passed)
+        return _end(trail, passed)
     if (passed.packet.flow.dst, passed.packet.mark) != (packet.flow.dst, packet.mark):
         decision = _route_out(trail, namespace, passed.packet)
+        if isinstance(decision, Finish):
+            return decision
     return _leave(trail, namespace, passed.packet, decision, None)
 
 
-def _route_out(trail: Trail, namespace: Namespace, packet: Packet) -> Decision:
+def _route_out(trail: Trail, namespace: Namespace, packet: Packet) -> Decision | Finish:
     decision = routing.decide(trail.ground, namespace.name, routing.query(packet))
     trail.decided(namespace.name, decision, packet)
     if decision.error is not None:
-        raise trail.drop(routing.refuse_output(namespace, packet, decision))
+        return trail.drop(routing.refuse_output(namespace, packet, decision))
     if decision.type == "broadcast":
-        raise trail.drop(_is_broadcast(namespace, packet.flow.dst, namespace.link(_index(decision))))
+        return trail.drop(_is_broadcast(namespace, packet.flow.dst, namespace.link(_index(decision))))
     return decision
 
 
@@ -88,20 +86,20 @@ def _index(decision: Decision) -> int | None:
     return decision.leg.index if decision.leg else None
 
 
-def receive(trail: Trail, name: str, link: Link, packet: Packet) -> Departure:
+def receive(trail: Trail, name: str, link: Link, packet: Packet) -> Departure | Finish:
     """A packet comes up to the stack on `link`: PREROUTING, the routing decision, then INPUT (the end) or FORWARD."""
     if trail.again(name, link, packet) > _VISITS:
-        raise trail.drop(lost("route-loop", name, link, Stage.ROUTE, f"the packet comes to {name}/{link.name} again and again"))
+        return trail.drop(lost("route-loop", name, link, Stage.ROUTE, f"the packet comes to {name}/{link.name} again and again"))
     namespace = trail.ground.namespace(name)
     if packet.flow.version == 6 and _ipv6_off(namespace, link):
-        raise trail.drop(
+        return trail.drop(
             _sysctl(name, link, "ipv6-disabled", f"net.ipv6.conf.{_key(link)}.disable_ipv6", "1", "0", f"IPv6 is off on {link.name}")
         )
     passed = hooks.on_ip(trail.ground, name, "prerouting", packet, link, None, trail)
     if passed.changes or passed.note:
         trail.add(name, None, Stage.PREROUTING, passed.packet, passed.note, changes=passed.changes, object=passed.object)
     if passed.stop:
-        raise _end(trail, passed)
+        return _end(trail, passed)
     arriving = passed.packet
     decision = routing.decide(trail.ground, name, routing.query(arriving, link))
     trail.decided(name, decision, arriving, link)
@@ -109,14 +107,14 @@ def receive(trail: Trail, name: str, link: Link, packet: Packet) -> Departure:
         decision.type not in ("local", "broadcast", "multicast")
         and (unruled := routing.local_rule_missing(namespace, arriving)) is not None
     ):
-        raise trail.drop(unruled)
+        return trail.drop(unruled)
     refused = routing.refuse_input(trail.ground, name, link, arriving, decision)
     if refused is not None:
-        raise trail.drop(refused)
+        return trail.drop(refused)
     if decision.type == "broadcast" and arriving.flow.dst != "255.255.255.255":
-        raise trail.drop(_is_broadcast(namespace, arriving.flow.dst, namespace.link(_index(decision))))
+        return trail.drop(_is_broadcast(namespace, arriving.flow.dst, namespace.link(_index(decision))))
     if decision.type in ("local", "broadcast") or (decision.error is not None and fib.is_local(namespace, arriving.flow.dst)):
-        _deliver(trail, namespace, link, arriving)
+        return _deliver(trail, namespace, link, arriving)
     return _forward(trail, namespace, link, arriving, decision)
 
 
@@ -124,19 +122,19 @@ def _ipv6_off(namespace: Namespace, link: Link) -> bool:
     return namespace.sysctl(f"net.ipv6.conf.{_key(link)}.disable_ipv6", "0") == "1"
 
 
-def _deliver(trail: Trail, namespace: Namespace, link: Link, packet: Packet) -> None:
-    """INPUT, and the packet is there. Always raises Ended."""
+def _deliver(trail: Trail, namespace: Namespace, link: Link, packet: Packet) -> Finish:
+    """INPUT, and the packet is there."""
     if blocked := ipsec.check(namespace, "in", link, packet) or _no_room_for_pieces(namespace, link, packet):
-        raise trail.drop(blocked)
+        return trail.drop(blocked)
     passed = hooks.on_ip(trail.ground, namespace.name, "input", packet, link, None, trail)
     if passed.changes or passed.note:
         trail.add(namespace.name, None, Stage.INPUT, passed.packet, passed.note, changes=passed.changes, object=passed.object)
     if passed.stop:
-        raise _end(trail, passed)
+        return _end(trail, passed)
     trail.track(namespace.name, tracking.connection(passed.packet, namespace.name))
     trail.add(namespace.name, link, Stage.DELIVER, passed.packet, f"{passed.packet.flow.dst} is {namespace.name}'s own")
     trail.arrived = (namespace.name, link, passed.packet)
-    raise Ended(End.DELIVER)
+    return Finish(End.DELIVER)
 
 
 def _no_room_for_pieces(namespace: Namespace, link: Link, packet: Packet) -> Stop | None:
@@ -159,30 +157,30 @@ def _no_room_for_pieces(namespace: Namespace, link: Link, packet: Packet) -> Sto
     )
 
 
-def _forward(trail: Trail, namespace: Namespace, link: Link, packet: Packet, decision: Decision) -> Departure:
+def _forward(trail: Trail, namespace: Namespace, link: Link, packet: Packet, decision: Decision) -> Departure | Finish:
     """The router's part: may it forward, is the TTL left, what do the FORWARD rules say, how does it leave."""
     name, version = namespace.name, packet.flow.version
     if not forwards(namespace, link, version):
-        raise trail.drop(_not_forwarding(namespace, link, packet))
+        return trail.drop(_not_forwarding(namespace, link, packet))
     if decision.error is not None:
         stop = lost("unknown", name, link, Stage.ROUTE, f"the kernel of {name} refuses to route this packet ({decision.error})")
-        raise trail.undetermined(stop)
+        return trail.drop(stop)
     if blocked := ipsec.check(namespace, "fwd", link, packet):
-        raise trail.drop(blocked)
+        return trail.drop(blocked)
     ttl = packet.flow.ttl
     if ttl is not None and ttl <= 1:
-        raise trail.drop(ttl_expired(name, link))
+        return trail.drop(ttl_expired(name, link))
     hopped = replace(packet, flow=replace(packet.flow, ttl=ttl - 1 if ttl is not None else None))
     out = namespace.link(_index(decision))
     if blocked := ipsec.check(namespace, "out", out, packet):
-        raise trail.drop(blocked)
+        return trail.drop(blocked)
     passed = hooks.on_ip(trail.ground, name, "forward", hopped, link, out, trail)
     bare = replace(passed.packet, flow=replace(passed.packet.flow, src_mac=None, dst_mac=None))  # until here it has the frame it came in
     passed = replace(passed, packet=bare)
     trail.add(name, None, Stage.FORWARD, passed.packet, _forward_note(namespace, decision, passed.note, passed.packet),
               changes=passed.changes, object=passed.object or routing.route_object(namespace, decision))  # fmt: skip
     if passed.stop:
-        raise _end(trail, passed)
+        return _end(trail, passed)
     return _leave(trail, namespace, passed.packet, decision, link)
 
 
@@ -193,23 +191,25 @@ def _forward_note(namespace: Namespace, decision: Decision, rules: str, packet: 
     return "; ".join(part for part in parts if part)
 
 
-def _leave(trail: Trail, namespace: Namespace, packet: Packet, decision: Decision, iif: Link | None) -> Departure:
+def _leave(trail: Trail, namespace: Namespace, packet: Packet, decision: Decision, iif: Link | None) -> Departure | Finish:
     """POSTROUTING and the size check; the packet as it goes to the neighbour layer."""
     name = namespace.name
     out = namespace.link(_index(decision))
     if decision.type in ("local", "broadcast") and iif is None and decision.type == "local":
         out = next((link for link in namespace.links if link.kind == "loopback" or link.name == "lo"), out)
     if out is None:
-        raise trail.drop(lost("link-missing", name, None, Stage.ROUTE, f"the route's interface does not exist in {name}"))
+        return trail.drop(lost("link-missing", name, None, Stage.ROUTE, f"the route's interface does not exist in {name}"))
     if not out.up:
-        raise trail.drop(link_down(name, out, Stage.TRANSMIT))
+        return trail.drop(link_down(name, out, Stage.TRANSMIT))
     passed = hooks.on_ip(trail.ground, name, "postrouting", packet, iif, out, trail)
     if passed.changes or passed.note or passed.stop:
         trail.add(name, None, Stage.POSTROUTING, passed.packet, passed.note, changes=passed.changes, object=passed.object)
     if passed.stop:
-        raise _end(trail, passed)
+        return _end(trail, passed)
     trail.track(name, tracking.connection(passed.packet, name))
     fitted = _fit(trail, name, out, decision, passed.packet, iif)
+    if isinstance(fitted, Finish):
+        return fitted
     nexthop = (decision.leg.via if decision.leg else None) or fitted.flow.dst
     return Departure(out, nexthop, fitted, _way(decision, nexthop, iif))
 
@@ -220,7 +220,7 @@ def _way(decision: Decision, nexthop: str, iif: Link | None) -> str:
     return f"{'via' if decision.leg and decision.leg.via else 'to'} {nexthop}{kind}"
 
 
-def _fit(trail: Trail, name: str, out: Link, decision: Decision, packet: Packet, iif: Link | None) -> Packet:
+def _fit(trail: Trail, name: str, out: Link, decision: Decision, packet: Packet, iif: Link | None) -> Packet | Finish:
     """The MTU of the way out: a DF packet that is too long ends here, another is cut into fragments."""
     locked = decision.route.mtu if decision.route is not None else None
     mtu, size = locked or out.mtu, packet.flow.length or 0
@@ -237,28 +237,24 @@ def _fit(trail: Trail, name: str, out: Link, decision: Decision, packet: Packet,
             object=link_object(out),
             fix=(f"ip link set {out.name} mtu {size}",),
         )
-        raise trail.drop(stop)
+        return trail.drop(stop)
     return replace(packet, fragments=True)
 
 
-def cross(trail: Trail, name: str, leaving: Departure) -> tuple[str, Link, Packet]:
+def cross(trail: Trail, carry: Carry, name: str, leaving: Departure) -> Arrival | Finish:
     """Neighbour, wire, and up to the next stack."""
     link, packet = leaving.link, leaving.packet
-    found = resolve(trail.ground, name, link, leaving.nexthop, packet)
+    found = resolve(trail.ground, carry, name, link, leaving.nexthop, packet)
     if found.stop is not None:
         trail.add(name, link, Stage.NEIGHBOUR, packet, f"{leaving.note}: nobody answers")
-        raise trail.drop(found.stop)
+        return trail.drop(found.stop)
     if found.entry is not None:
         trail.resolved.append(Resolved(name, packet.leg, link, found.entry))
     packet = packet.suspecting(*found.suspects)
     src_mac = link.mac or None
     framed = replace(packet, flow=replace(packet.flow, src_mac=src_mac if found.mac else None, dst_mac=found.mac))
     note = ", ".join(part for part in (leaving.note, found.note) if part)
-    branches = (
-        Segment(trail.ground, trail=trail).transmit(name, link, framed, note=note)
-        if link.kind != "loopback"
-        else _loop(name, link, framed, note)
-    )
+    branches = carry.transmit(name, link, framed, note, trail=trail) if link.kind != "loopback" else _loop(name, link, framed, note)
     branch = _taken(branches, found.mac is None)
     trail.hops += branch.hops
     if branch.exit:
@@ -270,11 +266,11 @@ def cross(trail: Trail, name: str, leaving: Departure) -> tuple[str, Link, Packe
             branch.packet,
             f"exit through {trail.left[1].name}: what lies beyond is not visible from here",
         )
-        raise Ended(End.EXIT)
+        return Finish(End.EXIT)
     if branch.stop is not None:
-        raise trail.drop(_blame_entry(trail.ground, name, leaving, found, branch.stop))
+        return trail.drop(_blame_entry(trail.ground, carry, name, leaving, found, branch.stop))
     assert branch.at is not None
-    return branch.at[0], branch.at[1], branch.packet
+    return Arrival(*branch.at, branch.packet)
 
 
 def _loop(name: str, link: Link, packet: Packet, note: str) -> tuple[Branch, ...]:
@@ -286,11 +282,11 @@ def _loop(name: str, link: Link, packet: Packet, note: str) -> tuple[Branch, ...
 
 
 def _taken(branches: tuple[Branch, ...], unresolved: bool) -> Branch:
-    """The branch that matters: where a stack took the frame up; else out of sight; else the most telling loss."""
+    """The branch that matters: where a stack took the frame up; else into what was not read, or out of sight; else the telling loss."""
     arrived = [b for b in branches if b.at is not None]
     if arrived and not unresolved:
         return arrived[0]
-    gone = [b for b in branches if b.exit]
+    gone = [b for b in branches if b.stop is not None and b.stop.code == "unknown"] or [b for b in branches if b.exit]
     if gone:
         return gone[0]
     if arrived:
@@ -306,7 +302,7 @@ def _exit_link(trail: Trail, link: Link) -> Link:
     return found or link
 
 
-def _blame_entry(ground: Ground, name: str, leaving: Departure, found: Resolution, stop: Stop) -> Stop:
+def _blame_entry(ground: Ground, carry: Carry, name: str, leaving: Departure, found: Resolution, stop: Stop) -> Stop:
     """A frame that nobody takes up is the neighbour entry's fault, not that of the station that ignored it.
 
     Unless the entry was learned: then the station answered from here a while ago, and what keeps it from answering now is the fault.
@@ -315,7 +311,7 @@ def _blame_entry(ground: Ground, name: str, leaving: Departure, found: Resolutio
         return stop
     link, nexthop = leaving.link, leaving.nexthop
     if found.entry is not None and found.entry.state not in ("permanent", "noarp"):
-        anew = ask(ground, name, link, nexthop, leaving.packet)
+        anew = ask(ground, carry, name, link, nexthop, leaving.packet)
         if anew.stop is not None:
             return anew.stop
     entry = f"{nexthop} dev {link.name} lladdr {found.mac}"
@@ -345,6 +341,6 @@ def _key(link: Link) -> str:
     return link.name.replace(".", "/")
 
 
-def _end(trail: Trail, passed: hooks.Passage) -> Ended:
+def _end(trail: Trail, passed: hooks.Passage) -> Finish:
     assert passed.stop is not None
-    return trail.undetermined(passed.stop) if passed.stop.code == "unknown" else trail.drop(passed.stop)
+    return trail.drop(passed.stop)

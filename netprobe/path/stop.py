@@ -2,7 +2,39 @@
 
 from __future__ import annotations
 
-from netprobe.model import Link, Object, Place, Stage, Stop
+from msgspec import Struct
+
+from netprobe.model import End, Link, Object, Place, Stage, Stop
+
+
+class Finish(Struct, frozen=True):
+    """How a walk is over: where the packet got, and what stopped it if something did."""
+
+    end: End
+    stop: Stop | None = None
+
+
+class Unread(Exception):
+    """Raised by a look at something that could not be read. A walk that comes to it ends there, undetermined."""
+
+    def __init__(self, namespace: str, what: str, why: str, stage: Stage) -> None:
+        self.reason = unread(namespace, what, why, stage)
+        super().__init__(self.reason)
+
+    @property
+    def finish(self) -> Finish:
+        """The end of a walk that looked there."""
+        return Finish(End.UNDETERMINED, self.reason)
+
+
+def end_of(stop: Stop) -> End:
+    """How a walk ends at `stop`: with a drop, or undetermined where it is not known what happens there."""
+    return End.UNDETERMINED if stop.code == "unknown" else End.DROP
+
+
+def unread(namespace: str, what: str, why: str, stage: Stage) -> Stop:
+    """Something of a namespace that could not be read, as what may stop the packet."""
+    return Stop("unknown", Place(namespace, None, stage), f"could not read the {what} of {namespace} ({why})")
 
 
 def lost(code: str, namespace: str, link: Link | None, stage: Stage, text: str, *, object: Object | None = None,

@@ -8,19 +8,11 @@ from dataclasses import dataclass, field
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netprobe.model import Change, ConntrackEntry, End, Flow, Hop, Leg, Link, Neighbour, Object, Place, Stage, Stop, Walk
+from netprobe.model import Change, ConntrackEntry, Flow, Hop, Leg, Link, Neighbour, Object, Place, Stage, Stop, Walk
 
 from .fib import Decision
 from .ground import Ground, Packet
-
-
-class Ended(Exception):
-    """Raised where a walk is over."""
-
-    def __init__(self, end: End, stop: Stop | None = None) -> None:
-        super().__init__(end, stop)
-        self.end = end
-        self.stop = stop
+from .stop import Finish, end_of
 
 
 class Track(Struct, frozen=True):
@@ -75,17 +67,13 @@ class Trail:
         """Remember a routing decision."""
         self.routed.append(Routed(name, self.leg, decision, packet.flow.src, packet.flow.dst, iif))
 
-    def drop(self, stop: Stop) -> Ended:
-        """The end of this walk at `stop`, to be raised."""
-        return Ended(End.DROP, stop)
+    def drop(self, stop: Stop) -> Finish:
+        """The end of this walk at `stop`: a drop, or undetermined where it is not known what happens there."""
+        return Finish(end_of(stop), stop)
 
-    def undetermined(self, stop: Stop) -> Ended:
-        """The end of this walk at a place nobody can decide about, to be raised."""
-        return Ended(End.UNDETERMINED, stop)
-
-    def walked(self, ended: Ended) -> Walk:
+    def walked(self, finish: Finish) -> Walk:
         """The finished path, numbered from 1."""
-        return Walk(numbered(self.hops), ended.end, ended.stop)
+        return Walk(numbered(self.hops), finish.end, finish.stop)
 
     def place(self, name: str, link: Link | None, stage: Stage) -> Place:
         """A place, from its parts."""
@@ -115,3 +103,6 @@ def changes(before: Flow, after: Flow, by: str) -> tuple[Change, ...]:
         Change(name, str(getattr(before, name)), str(getattr(after, name)), by)
         for name in names if getattr(before, name) != getattr(after, name)
     )  # fmt: skip
+
+
+__all__ = ["Finish", "Resolved", "Routed", "Track", "Trail", "changes", "numbered"]

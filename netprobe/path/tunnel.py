@@ -5,6 +5,8 @@ Kernel: drivers/net/vxlan/vxlan_core.c (vxlan_xmit, vxlan_xmit_one, vxlan_rcv); 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from msgspec.structs import replace
 
 from netprobe.model import End, FdbEntry, Flow, Hop, Link, Object, Protocol, RouteQuery, Stage, Stop, Vxlan
@@ -12,15 +14,19 @@ from netprobe.model import End, FdbEntry, Flow, Hop, Link, Object, Protocol, Rou
 from . import fib
 from .branch import BROADCAST, Branch, Crossing, Ways, is_group
 from .ground import Ground, Packet
-from .stop import lost
-from .trail import Ended, Trail, numbered
+from .stop import Finish, lost
+from .trail import Trail, numbered
 
 OVERHEAD = {4: 50, 6: 70}  # bytes: inner Ethernet 14, VXLAN 8, UDP 8, and the outer IP header
+Send = Callable[[Trail, str, Packet], Finish]
 _ANY = "00:00:00:00:00:00"
 
 
-def through(ground: Ground, name: str, link: Link, packet: Packet) -> Ways:
-    """The ways of a frame that is sent on the tunnel device `link`: its end, or the device that unpacks it."""
+def through(ground: Ground, send: Send, name: str, link: Link, packet: Packet) -> Ways:
+    """The ways of a frame that is sent on the tunnel device `link`: its end, or the device that unpacks it.
+
+    `send` walks the tunnel's own packet, which is routed: the layer above.
+    """
     if link.vxlan is None:
         return (Branch(packet, exit=True),)
     if (name, link.index) in packet.inside:  # the kernel gives up at the eighth (dev_xmit_recursion)
@@ -41,7 +47,7 @@ def through(ground: Ground, name: str, link: Link, packet: Packet) -> Ways:
         stop = lost("vxlan-fdb-missing", name, link, Stage.ENCAPSULATE, text, object=object,
                     fix=(f"bridge fdb append {packet.flow.dst_mac} dev {link.name} dst REMOTE",))  # fmt: skip
         return (Branch(packet, stop=stop),)
-    return tuple(branch for entry in entries for branch in _carry(ground, name, link, link.vxlan, packet, entry))
+    return tuple(branch for entry in entries for branch in _carry(ground, send, name, link, link.vxlan, packet, entry))
 
 
 def remotes(ground: Ground, name: str, link: Link, vxlan: Vxlan, mac: str) -> tuple[FdbEntry, ...]:
@@ -54,26 +60,21 @@ def remotes(ground: Ground, name: str, link: Link, vxlan: Vxlan, mac: str) -> tu
     return (FdbEntry(link.index, _ANY, remote=vxlan.remote),) if vxlan.remote else ()
 
 
-def _carry(ground: Ground, name: str, link: Link, vxlan: Vxlan, packet: Packet, entry: FdbEntry) -> Ways:
+def _carry(ground: Ground, send: Send, name: str, link: Link, vxlan: Vxlan, packet: Packet, entry: FdbEntry) -> Ways:
     """The outer packet to one remote, and the frame again where it is unpacked."""
-    from . import stack
-
     assert entry.remote is not None
     trail = Trail(ground, packet.leg)
-    try:
-        outer = _outer(ground, name, vxlan, packet, entry.remote)
-        if (too_long := _does_not_fit(ground, name, link, packet, outer)) is not None:
-            return (Branch(packet, stop=too_long),)
-        inside = (*packet.inside, (name, link.index))
-        stack.send(trail, name, Packet(outer, packet.leg, suspects=packet.suspects, inside=inside))
-    except Ended as ended:
-        hops = _inside(numbered(trail.hops), packet, entry.remote)
-        if ended.end is End.DELIVER and trail.arrived is not None:
-            return tuple(b.behind(*hops) for b in _unpack(ground, (name, link, vxlan), packet, trail))
-        if ended.end is End.EXIT:
-            return (Branch(packet, exit=True, hops=hops),)
-        return (Branch(packet, hops=hops, stop=_blame(name, link, entry, ended.stop) if ended.stop else None),)
-    raise AssertionError("a walk ends by raising Ended")
+    outer = _outer(ground, name, vxlan, packet, entry.remote)
+    if (too_long := _does_not_fit(ground, name, link, packet, outer)) is not None:
+        return (Branch(packet, stop=too_long),)
+    inside = (*packet.inside, (name, link.index))
+    finish = send(trail, name, Packet(outer, packet.leg, suspects=packet.suspects, inside=inside))
+    hops = _inside(numbered(trail.hops), packet, entry.remote)
+    if finish.end is End.DELIVER and trail.arrived is not None:
+        return tuple(b.behind(*hops) for b in _unpack(ground, (name, link, vxlan), packet, trail))
+    if finish.end is End.EXIT:
+        return (Branch(packet, exit=True, hops=hops),)
+    return (Branch(packet, hops=hops, stop=_blame(name, link, entry, finish.stop) if finish.stop else None),)
 
 
 def _outer(ground: Ground, name: str, vxlan: Vxlan, packet: Packet, remote: str) -> Flow:

@@ -56,3 +56,56 @@ def _statements(node: ast.AST, lazy: bool) -> Iterator[tuple[ast.AST, bool]]:
 
 def _for_types_only(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def edges() -> dict[str, set[str]]:
+    """Which modules each module imports; imports inside functions count, those for types alone too."""
+    files = {module_of(file): file for file in PACKAGE.rglob("*.py")}
+    found = {module: imports_of(file, file.read_text()) for module, file in files.items()}
+    return {module: {name for one in imports for name in targets(one.module, files)} - {module} for module, imports in found.items()}
+
+
+def circles(edges: dict[str, set[str]]) -> list[list[str]]:
+    """The modules that import each other, directly or in a round."""
+    found: list[list[str]] = []
+    left = dict(edges)
+    while left:
+        start = next(iter(left))
+        group = {start} | (reached(start, edges) & reached(start, reversed_edges(edges)))
+        if len(group) > 1:
+            found.append(sorted(group))
+        left = {module: imported for module, imported in left.items() if module not in group}
+    return found
+
+
+def module_of(file: Path) -> str:
+    """The dotted name of a file of the package."""
+    return ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+def targets(imported: str, files: dict[str, Path]) -> set[str]:
+    """The module that an import names, or that holds what it names. A package itself is not meant by an import of its modules."""
+    if imported in files:
+        return {imported}
+    holder = imported.rpartition(".")[0]
+    return {holder} & files.keys()
+
+
+def reversed_edges(edges: dict[str, set[str]]) -> dict[str, set[str]]:
+    """Who is imported by whom."""
+    backwards: dict[str, set[str]] = {module: set() for module in edges}
+    for module, imported in edges.items():
+        for each in imported:
+            backwards[each].add(module)
+    return backwards
+
+
+def reached(start: str, edges: dict[str, set[str]]) -> set[str]:
+    """All modules that can be come to from `start`."""
+    met: set[str] = set()
+    waiting = [start]
+    while waiting:
+        for each in edges[waiting.pop()] - met:
+            met.add(each)
+            waiting.append(each)
+    return met

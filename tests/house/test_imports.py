@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from house.imports import PACKAGE, Import, all_imports, imports_of
+from house.imports import PACKAGE, Import, all_imports, circles, edges, imports_of
 
 DOCUMENT = PACKAGE.parent / "docs/architecture.md"
 ONLY = {  # a library and the rooms that may use it
@@ -70,6 +70,14 @@ def test_every_room_is_in_the_document() -> None:
 
 def test_each_import_is_allowed() -> None:
     assert breaches(all_imports()) == []
+
+
+def test_no_modules_import_each_other_not_even_inside_functions() -> None:
+    assert circles(edges()) == []
+
+
+def test_a_circle_is_seen() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == [["b", "c"]]
 
 
 def test_slow_libraries_are_imported_where_they_are_used() -> None:

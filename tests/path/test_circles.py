@@ -30,6 +30,7 @@ from netprobe.path.counterfactual import lacking
 from netprobe.path.ground import Ground, Packet
 from netprobe.path.predict import Prediction, predict
 from netprobe.path.segment import Segment
+from netprobe.path.walk import Walker
 
 
 class Wires:
@@ -115,10 +116,10 @@ def crossings(monkeypatch):
     return counts
 
 
-def shout(snapshot: Snapshot, name: str, **options: bool):
+def shout(snapshot: Snapshot, name: str, barred: bool = True):
     link = snapshot[name].link_named("eth0")
     packet = Packet(Flow("10.0.0.2", "10.0.0.255", Protocol.OTHER, src_mac=link.mac, dst_mac=BROADCAST), Leg.REQUEST)
-    return Segment(Ground(snapshot), **options).transmit(name, link, packet)
+    return Walker(Ground(snapshot)).transmit(name, link, packet, barred=barred)
 
 
 @pytest.mark.parametrize("cables", [1, 2, 3, 8])
@@ -192,7 +193,7 @@ def test_a_unicast_frame_that_goes_round_is_said_to_do_so_once():
         snapshot = snapshot.with_namespace(replace(snapshot[name], fdb=(FdbEntry(out.index, mac, master=2, state="reachable"),)))
     link = snapshot["a"].link_named("eth0")
     packet = Packet(Flow("10.0.0.2", "10.0.0.3", Protocol.OTHER, src_mac=link.mac, dst_mac=mac), Leg.REQUEST)
-    [branch] = Segment(Ground(snapshot)).transmit("a", link, packet)
+    [branch] = Walker(Ground(snapshot)).transmit("a", link, packet)
     assert branch.stop is not None
     assert branch.stop.code == "route-loop"
     assert [hop.namespace for hop in branch.hops if hop.stage is Stage.BRIDGE_PREROUTING] == ["s1", "s2", "s3", "s1"]
