@@ -374,7 +374,7 @@ def _summary(report: Report, case: Case) -> str:
     if report.verdict is Verdict.UNREACHABLE:
         return f"{dst} is not reachable from {src}"
     unsure = f"whether {dst} is reachable from {src} could not be determined"
-    if case.stop is not None:
+    if case.stop is not None and case.stop.code == "unknown":
         return f"{unsure}: {case.stop.text}"
     doubts = [suspect.text for hop in (*report.path.request, *report.path.reply) for suspect in hop.suspects]
     if _not_sent(case):
