@@ -120,7 +120,7 @@ def _asked(world: World, question: Question) -> Run:
     if prediction is not None and _lost(prediction, observations):
         snapshot = _look_around(world, snapshot, prediction, clock)
     report = _diagnose(question.command, sent, snapshot, prediction, observations, tapped, clock)
-    if prediction is not None and _is_to_be_confirmed(report):
+    if prediction is not None and _is_to_be_confirmed(report, prediction):
         found = _Found(report, snapshot, prediction)
         report, snapshot = _confirmed(world, probe, found, observations, tapped, clock)
     report, snapshot = _foretell(world, report, snapshot)
@@ -140,9 +140,10 @@ class _Found(Struct, frozen=True):
     prediction: Prediction
 
 
-def _is_to_be_confirmed(report: Report) -> bool:
-    """Whether a loss was concluded, or a probe that was sent is in doubt: an answer that came needs no proof."""
-    return report.verdict in (Verdict.UNREACHABLE, Verdict.INTERMITTENT) or (report.verdict is Verdict.UNDETERMINED and report.sent > 0)
+def _is_to_be_confirmed(report: Report, prediction: Prediction) -> bool:
+    """Whether a loss was concluded, or a walk came to no end: an answer that came needs no proof."""
+    lost = report.verdict in (Verdict.UNREACHABLE, Verdict.INTERMITTENT) or (report.verdict is Verdict.UNDETERMINED and report.sent > 0)
+    return lost or (report.verdict is Verdict.UNDETERMINED and prediction.stop is not None)
 
 
 def _confirmed(world: World, probe: Probe, found: _Found, seen: Sequence[Observation] | None, tapped: frozenset[str],
@@ -157,7 +158,7 @@ def _confirmed(world: World, probe: Probe, found: _Found, seen: Sequence[Observa
             break
         known += changed
         found = _found_anew(world, probe, first.report, seen, tapped, clock) or replace(found, report=undecided(found.report))
-        if not _is_to_be_confirmed(found.report):
+        if not _is_to_be_confirmed(found.report, found.prediction):
             break
     else:  # it never held still
         found = replace(found, report=undecided(found.report))

@@ -78,7 +78,7 @@ def _ruleset(rules: netfilter.RulesetReading) -> Ruleset:
     try:
         return rules.ruleset()
     except (NetprobeError, OSError) as error:
-        return Ruleset((Blind(f"the ruleset of {rules.name}", str(error)),))
+        return Ruleset((Blind(f"the ruleset of {rules.name}", getattr(error, "strerror", None) or str(error)),))
 
 
 def unread(name: str, why: str) -> Namespace:

@@ -117,7 +117,7 @@ class Machine:
             try:
                 snapshot = self._read(snapshot, need)
             except (NetprobeError, OSError) as error:
-                snapshot = _blinded(snapshot, need, str(error))
+                snapshot = _blinded(snapshot, need, _why(error))
         for name, asked in lookups.items():
             snapshot = self._looked_up(snapshot, name, asked)
         return snapshot
@@ -128,7 +128,7 @@ class Machine:
             answers = config.ask_routes(self._handle(name), [need.query for need in asked])
         except (NetprobeError, OSError) as error:
             for need in asked:
-                snapshot = _blinded(snapshot, need, str(error))
+                snapshot = _blinded(snapshot, need, _why(error))
             return snapshot
         found = (AskedRoute(name, need.query, answer) for need, answer in zip(asked, answers, strict=True))
         return replace(snapshot, answers=(*snapshot.answers, *found))
@@ -160,9 +160,9 @@ class Machine:
 
     def spaces(self) -> tuple[Space, ...]:
         """Every namespace that can be seen from here, with its interfaces and the far ends of its veths."""
-        from .listing import list_spaces
-
         with for_want_of_resources():
+            from .listing import list_spaces
+
             return list_spaces(self._directory)
 
     def heard(self) -> tuple[str, ...]:
@@ -178,6 +178,11 @@ class Machine:
         from .observe import observe
 
         return observe(watch, self._directory.handles, settled, self._crafter or craft)
+
+
+def _why(error: Exception) -> str:
+    """What the kernel said, without the number and the file that Python adds."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _blinded(snapshot: Snapshot, need: Need, why: str) -> Snapshot:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec.structs import replace
 
-from netprobe.model import AskRoute, Cause, Difference, Need, ReadNamespace, Report, RouteAnswer, Snapshot, Verdict
+from netprobe.model import AskRoute, Cause, Difference, Namespace, Need, ReadNamespace, Report, RouteAnswer, Snapshot, Verdict
 
 from .compare import differences
 from .prediction import Prediction
@@ -84,14 +84,18 @@ def _by_itself(each: Difference) -> bool:
 
 def _answered_otherwise(before: Snapshot, after: Snapshot, name: str) -> Iterator[Difference]:
     """Routes for which the kernel gives another answer though its tables are the same: they changed, and changed back."""
-    now = {asked.query: asked.answer for asked in after.answers if asked.namespace == name and asked.why is None}
+    now = {asked.query: _said(after[name], asked.answer) for asked in after.answers if asked.namespace == name and asked.why is None}
     for asked in before.answers:
-        if asked.namespace == name and asked.query in now and _said(asked.answer) != _said(now[asked.query]):
-            yield Difference("route", f"to {asked.query.dst}", _said(asked.answer), _said(now[asked.query]), name)
+        was = _said(before[name], asked.answer) if asked.namespace == name else None
+        if was is not None and now.get(asked.query, was) != was:
+            yield Difference("route", f"to {asked.query.dst}", was, now[asked.query], name)
 
 
-def _said(answer: RouteAnswer) -> str:
-    return answer.error or f"{answer.type} {answer.via or ''} {answer.index or ''}"
+def _said(namespace: Namespace, answer: RouteAnswer) -> str:
+    """A route in few words: "unicast via 10.0.0.1 dev eth0"."""
+    link = namespace.link(answer.index)
+    via, device = f" via {answer.via}" if answer.via else "", f" dev {link.name}" if link is not None else ""
+    return answer.error or f"{answer.type}{via}{device}"
 
 
 def note(changed: Sequence[Difference]) -> str:

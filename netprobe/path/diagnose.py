@@ -373,6 +373,10 @@ def _summary(report: Report, case: Case) -> str:
         return f"{report.sent - report.received} of {report.sent} probes from {src} to {dst} were lost"
     if report.verdict is Verdict.UNREACHABLE:
         return f"{dst} is not reachable from {src}"
+    unsure = f"whether {dst} is reachable from {src} could not be determined"
+    if case.stop is not None and case.stop.code == "unknown":
+        return f"{unsure}: {case.stop.text}"
     doubts = [suspect.text for hop in (*report.path.request, *report.path.reply) for suspect in hop.suspects]
-    why = f": {case.stop.text}" if case.stop is not None else ": the probe could not be sent" if _not_sent(case) else ""
-    return doubts[0] if doubts else f"whether {dst} is reachable from {src} could not be determined{why}"
+    if _not_sent(case):
+        return f"{unsure}: the probe could not be sent"
+    return doubts[0] if doubts else unsure
