@@ -72,8 +72,8 @@ def listener_wrong_address(case: Case) -> Cause | None:
 
     See: ss(8); ip(7), INADDR_ANY; ipv6(7), IPV6_V6ONLY
     """
-    note = "the program must listen on 0.0.0.0, or on the address asked for"
-    return case.by_stop("listener-wrong-address", Command.of("ss", "-lntup", note=note))
+    look = Command.of("ss", "-lntup", note="the program must listen on 0.0.0.0, or on the address asked for")
+    return case.by_stop("listener-wrong-address", look)
 
 
 def accept_queue_full(case: Case) -> Cause | None:

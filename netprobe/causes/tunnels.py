@@ -25,11 +25,8 @@ def vxlan_vni_mismatch(case: Case) -> Cause | None:
 
     See: ip-link(8), "VXLAN"; RFC 7348
     """
-    return case.by_stop("vxlan-vni-mismatch", _show("at both ends: the id must be the same"))
-
-
-def _show(note: str) -> Command:
-    return Command.of("ip", "-d", "link", "show", "type", "vxlan", note=note)
+    look = Command.of("ip", "-d", "link", "show", "type", "vxlan", note="at both ends: the id must be the same")
+    return case.by_stop("vxlan-vni-mismatch", look)
 
 
 def vxlan_remote_wrong(case: Case) -> Cause | None:
@@ -64,7 +61,8 @@ def vxlan_port_mismatch(case: Case) -> Cause | None:
 
     See: ip-link(8), "dstport"; RFC 7348
     """
-    return case.by_stop("vxlan-port-mismatch", _show("at both ends: the dstport must be the same"))
+    look = Command.of("ip", "-d", "link", "show", "type", "vxlan", note="at both ends: the dstport must be the same")
+    return case.by_stop("vxlan-port-mismatch", look)
 
 
 def vxlan_fdb_missing(case: Case) -> Cause | None:

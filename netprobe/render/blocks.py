@@ -119,7 +119,7 @@ def causes(report: Report, pen: Pen) -> list[str]:
     root, *symptoms = report.causes
     shown = _cause(report, root, pen)
     shown += _several("hence", [f"{symptom.summary} [{symptom.code}]" for symptom in symptoms], pen)
-    return [*shown, *_several("more", [f"netprobe explain {root.code}"], pen)]
+    return [*shown, *_several("more", [joined(("netprobe", "explain", root.code))], pen)]
 
 
 def title(report: Report) -> str:
