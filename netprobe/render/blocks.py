@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from msgspec.structs import replace
-
 from netprobe.model import Agreement, Cause, Command, Confidence, Leg, Report, Source, Verdict
 from netprobe.model.command import joined, remark
 
@@ -152,17 +150,20 @@ def _fix(cause: Cause, pen: Pen) -> list[str]:
     """Commands are never wrapped: they are there to be copied. Where to run one is a comment to the shell, and advice is, too."""
     written = [_command(command, cause, pen) for command in cause.commands]
     written += [pen.paint(f"# {line}", CYAN) for line in pen.wrap(cause.advice, pen.width and max(16, pen.width - _INDENT - 2)) if line]
-    written = written or [pen.paint(pen.plain(line), CYAN) for line in cause.fix]  # of a report that has no more than that
+    written = written or [_typed(line, "" if "#" in line else cause.place.namespace, pen) for line in cause.fix]  # an old report's
     labels = ["fix", *[""] * len(written)]
     return [_label(label, pen) + line for label, line in zip(labels, written, strict=False)]
 
 
 def _command(command: Command, cause: Cause, pen: Pen) -> str:
     """A command as it is pasted, and in a comment where to run it; netprobe itself is run from where it was started."""
-    ascii = pen.terminal.ascii
     where = None if command.words[:1] == ("netprobe",) else command.namespace or cause.place.namespace
-    told = remark(replace(command, namespace=where), ascii=ascii)
-    return pen.paint(pen.plain(joined(command.words, ascii)), CYAN) + (pen.paint(pen.plain(f"   # {told}"), DIM) if told else "")
+    return _typed(joined(command.words, pen.terminal.ascii), where, pen, command.note)
+
+
+def _typed(typed: str, where: str | None, pen: Pen, note: str = "") -> str:
+    told = remark(Command((), where or None, note), ascii=pen.terminal.ascii)
+    return pen.paint(pen.plain(typed), CYAN) + (pen.paint(pen.plain(f"   # {told}"), DIM) if told else "")
 
 
 def _several(label: str, texts: list[str], pen: Pen) -> list[str]:
