@@ -335,9 +335,9 @@ def _question(command: str, src: str, dst: str, options: dict[str, Any]) -> Ques
 
 
 def _command_line() -> str:
-    import shlex
+    from .model.command import joined
 
-    return shlex.join(["netprobe", *sys.argv[1:]])
+    return joined(["netprobe", *sys.argv[1:]])
 
 
 def _terminal(settings: dict[str, Any], options: dict[str, Any]) -> Terminal:

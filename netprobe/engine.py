@@ -34,6 +34,7 @@ from .model import (
     Verdict,
     Watch,
 )
+from .model.command import joined
 from .path.ground import Rulings
 from .path.predict import Prediction, predict
 
@@ -205,7 +206,7 @@ def _other_segment(question: Question, probe: Probe) -> WrongQuestion:
     target = probe.destination.address
     named = question.destination if question.destination == target else f"{question.destination} ({target})"
     message = f"{named} is not on a segment of {question.source}: ARP and ND do not pass a router"
-    return WrongQuestion(message, f"Follow the packet instead: netprobe trace {question.source} {question.destination}")
+    return WrongQuestion(message, f"Follow the packet instead: {joined(('netprobe', 'trace', question.source, question.destination))}")
 
 
 def replay(run: Run) -> Run:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .model import Comparison, Page, Report, Space, Verdict
+from .model.command import joined
 from .render.terminal import Terminal
 
 
@@ -80,4 +81,4 @@ def _json(report: Report) -> str:
 
 
 def _question(report: Report) -> str:
-    return f"netprobe {report.command} {report.probe.source.endpoint} {report.probe.destination.endpoint}"
+    return joined(("netprobe", report.command, report.probe.source.endpoint, report.probe.destination.endpoint))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from msgspec.structs import replace
-
 from netprobe.model import Cause
 from netprobe.path.case import Case
+from netprobe.path.fixes import RIGHT_LENGTH
 from netprobe.path.neighbourhood import usual_length
+
+from . import remedy
 
 
 def addr_missing(case: Case) -> Cause | None:
@@ -65,10 +66,10 @@ def addr_wrong_prefix(case: Case) -> Cause | None:
 def _with_length(case: Case, found: Cause | None) -> Cause | None:
     """The fix with the prefix length in it that the others of that network have."""
     own = found.object.id.partition("/")[0] if found is not None and found.object is not None else ""
-    if found is None or not own or not any("RIGHT-LENGTH" in line for line in found.fix):
+    if found is None or not own or not remedy.lacks(found, RIGHT_LENGTH):
         return found
     length = usual_length(case.snapshot, found.place.namespace or "", own)
-    return found if length is None else replace(found, fix=tuple(line.replace("RIGHT-LENGTH", str(length)) for line in found.fix))
+    return found if length is None else remedy.filled(found, RIGHT_LENGTH, str(length))
 
 
 def addr_is_broadcast(case: Case) -> Cause | None:
@@ -123,13 +124,7 @@ def addr_dad_failed(case: Case) -> Cause | None:
 
     See: RFC 4862, 5.4; ip-address(8); net/ipv6/addrconf.c (addrconf_dad_failure)
     """
-    return case.by_stop("addr-dad-failed", *_again(case))
-
-
-def _again(case: Case) -> tuple[str, ...]:
-    """Delete the address and add it again, which repeats the detection."""
-    thing = case.stop.object if case.stop is not None else None
-    return (f"ip -6 address del {thing.id}", f"ip -6 address add {thing.id}") if thing is not None else ()
+    return case.by_stop("addr-dad-failed")
 
 
 def ipv6_disabled(case: Case) -> Cause | None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from msgspec.structs import replace
-
-from netprobe.model import Cause, Link, Namespace
+from netprobe.model import Blank, Cause, Command, Link, Namespace
 from netprobe.path import prefix
 from netprobe.path.case import Case
+from netprobe.path.fixes import BRIDGE, INTERFACE
 from netprobe.path.ground import Ground, Lacking
 
-from . import proof
+from . import proof, remedy
 
 
 def port_not_in_bridge(case: Case) -> Cause | None:
@@ -35,11 +34,11 @@ def _with_bridge(case: Case, found: Cause | None) -> Cause | None:
     """The fix with the bridge's name in it: the one whose network the far end belongs to, or the only one."""
     namespace = proof.place_of(case)
     port = namespace.link_named(found.place.interface or "") if namespace is not None and found is not None else None
-    if found is None or namespace is None or port is None or not any("BRIDGE" in line for line in found.fix):
+    if found is None or namespace is None or port is None or not remedy.lacks(found, BRIDGE.name):
         return found
     bridges = [link for link in namespace.links if link.kind == "bridge"]
     fitting = [bridge for bridge in bridges if _shares_network(case, namespace, bridge, port)] or bridges
-    return found if len(fitting) != 1 else replace(found, fix=tuple(line.replace("BRIDGE", fitting[0].name) for line in found.fix))
+    return found if len(fitting) != 1 else remedy.filled(found, BRIDGE.name, fitting[0].name)
 
 
 def _shares_network(case: Case, namespace: Namespace, bridge: Link, port: Link) -> bool:
@@ -159,7 +158,7 @@ def mac_duplicate(case: Case) -> Cause | None:
 
     See: ip-link(8); net/bridge/br_fdb.c (br_fdb_update)
     """
-    return case.by_stop("mac-duplicate", "ip link set IFACE address 02:00:00:XX:XX:XX")
+    return case.by_stop("mac-duplicate", Command.of("ip", "link", "set", "dev", INTERFACE, "address", Blank("02:00:00:XX:XX:XX")))
 
 
 CAUSES = (

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from netprobe.model import Cause, Confidence, Evidence, Protocol, Source, Stage
+from netprobe.model import Blank, Cause, Command, Confidence, Evidence, Protocol, Source, Stage
 from netprobe.path.case import Case
+from netprobe.path.fixes import ADDRESS, GATEWAY
 
 from . import proof
 
@@ -41,7 +42,8 @@ def port_closed(case: Case) -> Cause | None:
     See: ss(8); RFC 9293, 3.5.2 (reset generation); RFC 1122, 4.1.3.1
     """
     flag = {Protocol.TCP: "t", Protocol.UDP: "u"}.get(case.probe.protocol, "tu")
-    return proof.proven(case.by_stop("port-closed", f"ss -ln{flag}p   # what listens there, and where"), *_open_ports(case))
+    look = Command.of("ss", f"-ln{flag}p", note="what listens there, and where")
+    return proof.proven(case.by_stop("port-closed", look), *_open_ports(case))
 
 
 def _open_ports(case: Case) -> tuple[Evidence, ...]:
@@ -70,7 +72,8 @@ def listener_wrong_address(case: Case) -> Cause | None:
 
     See: ss(8); ip(7), INADDR_ANY; ipv6(7), IPV6_V6ONLY
     """
-    return case.by_stop("listener-wrong-address", "ss -lntup   # the program must listen on 0.0.0.0, or on the address asked for")
+    look = Command.of("ss", "-lntup", note="the program must listen on 0.0.0.0, or on the address asked for")
+    return case.by_stop("listener-wrong-address", look)
 
 
 def accept_queue_full(case: Case) -> Cause | None:
@@ -87,7 +90,7 @@ def accept_queue_full(case: Case) -> Cause | None:
 
     See: listen(2); ss(8); net/ipv4/tcp_input.c (tcp_conn_request)
     """
-    made = case.by_stop("accept-queue-full", "ss -lntp   # the program behind this socket does not accept")
+    made = case.by_stop("accept-queue-full", Command.of("ss", "-lntp", note="the program behind this socket does not accept"))
     return proof.proven(made, *proof.counters(case, "TcpExtListenOverflows", "TcpExtListenDrops"))
 
 
@@ -105,7 +108,7 @@ def rcvbuf_full(case: Case) -> Cause | None:
 
     See: udp(7); ss(8), -m; net/ipv4/udp.c (__udp_enqueue_schedule_skb)
     """
-    made = case.by_stop("rcvbuf-full", "ss -lnup -m   # the program behind this socket does not read")
+    made = case.by_stop("rcvbuf-full", Command.of("ss", "-lnup", "-m", note="the program behind this socket does not read"))
     return proof.proven(made, *proof.counters(case, "UdpRcvbufErrors", "Udp6RcvbufErrors"))
 
 
@@ -123,7 +126,8 @@ def reply_wrong_source(case: Case) -> Cause | None:
 
     See: ip(7), IP_PKTINFO; RFC 1122, 4.1.3.5
     """
-    return case.by_stop("reply-wrong-source", "ip route replace NETWORK/LENGTH via GATEWAY src ADDRESS")
+    preferred = Command.of("ip", "route", "replace", Blank("NETWORK/LENGTH"), "via", GATEWAY, "src", ADDRESS)
+    return case.by_stop("reply-wrong-source", preferred)
 
 
 CAUSES = (

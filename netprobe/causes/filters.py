@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netprobe.model import Cause
+from netprobe.model import Blank, Cause, Command
 from netprobe.path.case import Case
 
 from . import proof
@@ -189,7 +189,7 @@ def filtered_by_cgroup(case: Case) -> Cause | None:
 
     See: systemd.resource-control(5), IPAddressDeny; bpftool-cgroup(8)
     """
-    return case.by_stop("filtered-by-cgroup", "bpftool cgroup tree")
+    return case.by_stop("filtered-by-cgroup", Command.of("bpftool", "cgroup", "tree"))
 
 
 def xfrm_policy_block(case: Case) -> Cause | None:
@@ -210,7 +210,7 @@ def xfrm_policy_block(case: Case) -> Cause | None:
     See: ip-xfrm(8); net/xfrm/xfrm_policy.c
     """
     counted = proof.counters(case, "XfrmOutPolBlock", "XfrmInPolBlock", "XfrmFwdHdrError", "XfrmOutNoStates", "XfrmInNoPols")
-    return proof.proven(case.by_stop("xfrm-policy-block", "ip xfrm policy"), *counted)
+    return proof.proven(case.by_stop("xfrm-policy-block", Command.of("ip", "xfrm", "policy")), *counted)
 
 
 def qdisc_drop(case: Case) -> Cause | None:
@@ -248,7 +248,7 @@ def mac_not_allowed(case: Case) -> Cause | None:
 
     See: bridge(8), "locked"; ip-link(8), "ipvlan"
     """
-    return case.by_stop("mac-not-allowed", "bridge link set dev PORT locked off")
+    return case.by_stop("mac-not-allowed", Command.of("bridge", "link", "set", "dev", Blank("PORT"), "locked", "off"))
 
 
 CAUSES = (

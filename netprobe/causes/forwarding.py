@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from netprobe.model import Cause, Leg
+from netprobe.model import Cause, Command, Leg
 from netprobe.path.case import Case
+from netprobe.path.fixes import sysctl
 
 from . import proof, remedy
 
@@ -65,7 +66,7 @@ def martian_source(case: Case) -> Cause | None:
     See: ip-sysctl (kernel documentation), accept_local and log_martians; net/ipv4/route.c (ip_handle_martian_source)
     """
     counted = proof.counters(case, "TcpExtIPReversePathFilter", "IpExtInNoRoutes")
-    return proof.proven(case.by_stop("martian-source", "sysctl -w net.ipv4.conf.all.log_martians=1"), *counted)
+    return proof.proven(case.by_stop("martian-source", *sysctl("net.ipv4.conf.all.log_martians", 1)), *counted)
 
 
 def martian_destination(case: Case) -> Cause | None:
@@ -102,7 +103,7 @@ def ttl_expired(case: Case) -> Cause | None:
     return case.by_stop("ttl-expired", *(remedy.without_rule(case) or (_longer_life(case),)))
 
 
-def _longer_life(case: Case) -> str:
+def _longer_life(case: Case) -> Command:
     """The sender's own default, where that is the short one; else look for a rule that sets the TTL."""
     hops = case.reply if case.leg is Leg.REPLY else case.request
     name = hops[0].namespace if hops else case.probe.source.namespace
@@ -110,8 +111,8 @@ def _longer_life(case: Case) -> str:
     key = "net.ipv6.conf.all.hop_limit" if six else "net.ipv4.ip_default_ttl"
     sender = case.snapshot.namespaces.get(name or "")
     if case.probe.ttl is None and sender is not None and int(sender.sysctl(key) or 64) < _ORDINARY_TTL:
-        return f"sysctl -w {key}=64   # in {name}"
-    return f"ip{'6' if six else ''}tables -t mangle -S   # does a rule set the TTL?"
+        return Command.of("sysctl", "-w", f"{key}=64", namespace=name)
+    return Command.of("ip6tables" if six else "iptables", "-t", "mangle", "-S", note="does a rule set the TTL?")
 
 
 CAUSES = (forwarding_off, rp_filter, martian_source, martian_destination, ttl_expired)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from netprobe.model import Cause, Confidence, Evidence, Leg, Object, Place, Source, Stage
+from netprobe.model import Cause, Command, Confidence, Evidence, Leg, Object, Place, Source, Stage
 from netprobe.path.case import Case
+from netprobe.path.fixes import INTERFACE, sysctl
 
 from . import proof
 
@@ -26,7 +27,8 @@ def neigh_no_answer(case: Case) -> Cause | None:
     See: ip-neighbour(8); arp(7); RFC 826; RFC 4861
     """
     where = case.stop.place.interface if case.stop is not None else None
-    return proof.proven(case.by_stop("neigh-no-answer", f"ip neigh show dev {where or 'IFACE'}"), *proof.neighbour(case))
+    look = Command.of("ip", "neigh", "show", "dev", where or INTERFACE)
+    return proof.proven(case.by_stop("neigh-no-answer", look), *proof.neighbour(case))
 
 
 def neigh_wrong_entry(case: Case) -> Cause | None:
@@ -169,7 +171,7 @@ def _full(case: Case) -> Cause | None:
     counted = Evidence(Source.COUNTER, f"{cache}.table_fulls stands at {refused}", Confidence.OBSERVED)
     place = Place(name, case.probe.source.interface, Stage.NEIGHBOUR)
     return Cause("neigh-table-full", place, text, Object("sysctl", key, f"{key} = {limit}"), (counted, *case.witnesses()),
-                 Confidence.INFERRED, (f"sysctl -w {key}={max(8192, 2 * limit)}",))  # fmt: skip
+                 Confidence.INFERRED, commands=sysctl(key, max(8192, 2 * limit)))  # fmt: skip
 
 
 CAUSES = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netprobe.model import Cause, Confidence, Evidence, Leg, Object, Place, Source, Stage
+from netprobe.model import Cause, Command, Confidence, Evidence, Leg, Object, Place, Source, Stage
 from netprobe.path.case import Case, source_place, where
 
 
@@ -26,9 +26,9 @@ def tap_starved(case: Case) -> Cause | None:
     names = ", ".join(sorted({o.namespace for o in starved}))
     evidence = tuple(Evidence(Source.TAP, o.text or f"frames were lost in {o.namespace}", Confidence.OBSERVED) for o in starved)
     place = Place(starved[0].namespace, starved[0].interface, Stage.RECEIVE)
-    again = f"netprobe trace {case.probe.source.endpoint} {case.probe.destination.endpoint} -c 5 -i 500ms"
+    again = Command.of("netprobe", "trace", "-c", "5", "-i", "500ms", "--", case.probe.source.endpoint, case.probe.destination.endpoint)
     return Cause("tap-starved", place, f"netprobe's own taps lost frames in {names}", Object("namespace", names, ""), evidence,
-                 Confidence.UNKNOWN, (again,))  # fmt: skip
+                 Confidence.UNKNOWN, commands=(again,))  # fmt: skip
 
 
 def unknown(case: Case) -> Cause | None:

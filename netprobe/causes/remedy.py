@@ -1,16 +1,24 @@
-"""Fixes that several causes share: commands made of the object that a cause names."""
+"""Fixes that several causes share: commands made of the object that a cause names, and words that are filled in."""
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
+from netprobe.model import Cause
+from netprobe.path import fixes
 from netprobe.path.case import Case
 
 
-def without_rule(case: Case) -> tuple[str, ...]:
+def without_rule(case: Case) -> fixes.Fix:
     """The command that takes away the rule that the cause names; nothing when it names none."""
-    words = case.stop.object.id.split() if case.stop is not None and case.stop.object is not None else []
-    match words:
-        case ["nft", family, table, chain, "handle", handle]:
-            return (f"nft delete rule {family} {table} {chain} handle {handle}",)
-        case [tool, table, chain, number] if "tables" in tool and number.isdigit():
-            return (f"{tool} -t {table} -D {chain} {number}",)
-    return ()
+    return fixes.without(case.stop.object) if case.stop is not None else ()
+
+
+def lacks(found: Cause, blank: str) -> bool:
+    """Whether the reader would have to fill in `blank`."""
+    return any(command.lacks(blank) for command in found.commands)
+
+
+def filled(found: Cause, blank: str, value: str) -> Cause:
+    """The cause with `value` in its commands where the reader would fill in `blank`."""
+    return replace(found, commands=tuple(command.filled(blank, value) for command in found.commands))

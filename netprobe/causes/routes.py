@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from msgspec.structs import replace
-
-from netprobe.model import Cause, Leg
+from netprobe.model import Blank, Cause, Command, Leg
 from netprobe.path.case import Case
+from netprobe.path.fixes import ADDRESS, GATEWAY, INTERFACE, sysctl
 from netprobe.path.neighbourhood import gateway
+
+from . import remedy
+
+_NETWORK = Blank("NETWORK/LENGTH")
 
 
 def no_route(case: Case) -> Cause | None:
@@ -25,16 +28,16 @@ def no_route(case: Case) -> Cause | None:
 
     See: ip-route(8); net/ipv4/fib_trie.c
     """
-    return _with_gateway(case, case.by_stop("no-route", "ip route add default via GATEWAY"))
+    return _with_gateway(case, case.by_stop("no-route", Command.of("ip", "route", "add", "default", "via", GATEWAY)))
 
 
 def _with_gateway(case: Case, found: Cause | None) -> Cause | None:
     """The fix with the gateway's address in it, where one is in sight."""
     wanted = _wanted(case)
-    if found is None or wanted is None or not any("GATEWAY" in line for line in found.fix):
+    if found is None or wanted is None or not remedy.lacks(found, GATEWAY.name):
         return found
     via = gateway(case.snapshot, found.place.namespace or "", wanted)
-    return found if via is None else replace(found, fix=tuple(line.replace("GATEWAY", via) for line in found.fix))
+    return found if via is None else remedy.filled(found, GATEWAY.name, via)
 
 
 def _wanted(case: Case) -> str | None:
@@ -57,7 +60,7 @@ def route_wrong_nexthop(case: Case) -> Cause | None:
 
     See: ip-route(8), "via"
     """
-    return _with_gateway(case, case.by_stop("route-wrong-nexthop", "ip route replace default via GATEWAY"))
+    return _with_gateway(case, case.by_stop("route-wrong-nexthop", Command.of("ip", "route", "replace", "default", "via", GATEWAY)))
 
 
 def route_blackhole(case: Case) -> Cause | None:
@@ -130,7 +133,7 @@ def route_overlap(case: Case) -> Cause | None:
 
     See: ip-route(8); RFC 1812, 5.2.4.3 (longest match); Docker's default-address-pools
     """
-    return case.by_stop("route-overlap", "ip route del NETWORK/LENGTH dev IFACE")
+    return case.by_stop("route-overlap", Command.of("ip", "route", "del", _NETWORK, "dev", INTERFACE))
 
 
 def route_loop(case: Case) -> Cause | None:
@@ -148,7 +151,7 @@ def route_loop(case: Case) -> Cause | None:
 
     See: ip-route(8); RFC 1812, 5.3.1 (time to live)
     """
-    return case.by_stop("route-loop", "ip route add NETWORK/LENGTH via GATEWAY")
+    return case.by_stop("route-loop", Command.of("ip", "route", "add", _NETWORK, "via", GATEWAY))
 
 
 def route_wrong_src(case: Case) -> Cause | None:
@@ -165,7 +168,7 @@ def route_wrong_src(case: Case) -> Cause | None:
 
     See: ip-route(8), "src"; RFC 6724; net/ipv4/devinet.c (inet_select_addr)
     """
-    return case.by_stop("route-wrong-src", "ip route replace NETWORK/LENGTH via GATEWAY src RIGHT")
+    return case.by_stop("route-wrong-src", Command.of("ip", "route", "replace", _NETWORK, "via", GATEWAY, "src", Blank("RIGHT")))
 
 
 def route_via_dead_device(case: Case) -> Cause | None:
@@ -183,7 +186,7 @@ def route_via_dead_device(case: Case) -> Cause | None:
     See: ip-route(8); drivers/net/dummy.c; the kernel's documentation of TUN/TAP
     """
     where = case.stop.place.interface if case.stop is not None else None
-    return case.by_stop("route-via-dead-device", f"ip route del NETWORK/LENGTH dev {where or 'IFACE'}")
+    return case.by_stop("route-via-dead-device", Command.of("ip", "route", "del", _NETWORK, "dev", where or INTERFACE))
 
 
 def ecmp_dead_nexthop(case: Case) -> Cause | None:
@@ -202,7 +205,7 @@ def ecmp_dead_nexthop(case: Case) -> Cause | None:
 
     See: ip-route(8), "nexthop"; ip-sysctl (kernel documentation), fib_multipath_use_neigh
     """
-    return case.by_stop("ecmp-dead-nexthop", "sysctl -w net.ipv4.fib_multipath_use_neigh=1")
+    return case.by_stop("ecmp-dead-nexthop", *sysctl("net.ipv4.fib_multipath_use_neigh", 1))
 
 
 def rule_prohibit(case: Case) -> Cause | None:
@@ -257,7 +260,7 @@ def rule_local_missing(case: Case) -> Cause | None:
 
     See: ip-rule(8); net/ipv4/fib_rules.c (fib_default_rules_init)
     """
-    return case.by_stop("rule-local-missing", "ip rule add pref 0 from all lookup local")
+    return case.by_stop("rule-local-missing", Command.of("ip", "rule", "add", "pref", "0", "from", "all", "lookup", "local"))
 
 
 def reply_wrong_path(case: Case) -> Cause | None:
@@ -275,7 +278,7 @@ def reply_wrong_path(case: Case) -> Cause | None:
 
     See: ip-rule(8); ip-route(8); RFC 3704 (asymmetric routing and source checks)
     """
-    return case.by_stop("reply-wrong-path", "ip rule add from ADDRESS lookup TABLE")
+    return case.by_stop("reply-wrong-path", Command.of("ip", "rule", "add", "from", ADDRESS, "lookup", Blank("TABLE")))
 
 
 CAUSES = (

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from netprobe.model import Cause
+from netprobe.model import Cause, Command
 from netprobe.path.case import Case
+from netprobe.path.fixes import sysctl
 
 from . import proof
 
@@ -42,7 +43,9 @@ def mtu_blackhole(case: Case) -> Cause | None:
 
     See: RFC 2923 (TCP problems with path MTU discovery); iptables-extensions(8), TCPMSS
     """
-    return case.by_stop("mtu-blackhole", "iptables -t mangle -A FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu")
+    matches = ("-p", "tcp", "--tcp-flags", "SYN,RST", "SYN")
+    clamp = Command.of("iptables", "-t", "mangle", "-A", "FORWARD", *matches, "-j", "TCPMSS", "--clamp-mss-to-pmtu")
+    return case.by_stop("mtu-blackhole", clamp)
 
 
 def mtu_l2_mismatch(case: Case) -> Cause | None:
@@ -95,7 +98,7 @@ def frag_reassembly(case: Case) -> Cause | None:
     See: ip-sysctl (kernel documentation), ipfrag_high_thresh; net/ipv4/ip_fragment.c
     """
     counted = proof.counters(case, "IpReasmFails", "Ip6ReasmFails")
-    return proof.proven(case.by_stop("frag-reassembly", "sysctl -w net.ipv4.ipfrag_high_thresh=4194304"), *counted)
+    return proof.proven(case.by_stop("frag-reassembly", *sysctl("net.ipv4.ipfrag_high_thresh", 4194304)), *counted)
 
 
 CAUSES = (mtu_exceeded, mtu_blackhole, mtu_l2_mismatch, frag_dropped, frag_reassembly)

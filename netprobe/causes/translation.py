@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from netprobe.model import Cause
+from netprobe.model import Blank, Cause, Command
 from netprobe.path.case import Case
+from netprobe.path.fixes import Fix, iptables, sysctl
 
 from . import proof, remedy
 
@@ -114,7 +115,7 @@ def nat_port_exhausted(case: Case) -> Cause | None:
     See: iptables-extensions(8), SNAT; net/netfilter/nf_nat_core.c (get_unique_tuple)
     """
     return proof.proven(
-        case.by_stop("nat-port-exhausted", "conntrack -L -n | wc -l   # who holds the ports?"),
+        case.by_stop("nat-port-exhausted", Command.of("conntrack", "-L", "-n", note="who holds the ports?")),
         *proof.counters(case, "conntrack.insert_failed", "conntrack.drop"),
     )
 
@@ -157,14 +158,14 @@ def dnat_missing(case: Case) -> Cause | None:
     return case.by_stop("dnat-missing", *_publish(case))
 
 
-def _publish(case: Case) -> tuple[str, ...]:
+def _publish(case: Case) -> Fix:
     """The rule that would publish the port on this path."""
     asked = case.probe.destination
     if asked.port is None or asked.address is None:
         return ()
-    six = "6" if ":" in asked.address else ""
-    matches = f"-p {case.probe.protocol} -d {asked.address} --dport {asked.port}"
-    return (f"ip{six}tables -t nat -A PREROUTING {matches} -j DNAT --to-destination CONTAINER:PORT",)
+    matches = ("-p", str(case.probe.protocol), "-d", asked.address, "--dport", str(asked.port))
+    target = ("-j", "DNAT", "--to-destination", Blank("CONTAINER:PORT"))
+    return (Command.of(iptables(asked.address), "-t", "nat", "-A", "PREROUTING", *matches, *target),)
 
 
 def dnat_dead_target(case: Case) -> Cause | None:
@@ -238,7 +239,7 @@ def conntrack_full(case: Case) -> Cause | None:
     See: nf_conntrack-sysctl (kernel documentation); net/netfilter/nf_conntrack_core.c
     """
     counted = proof.counters(case, "conntrack.drop", "conntrack.early_drop", "conntrack.insert_failed")
-    return proof.proven(case.by_stop("conntrack-full", "sysctl -w net.netfilter.nf_conntrack_max=262144"), *counted)
+    return proof.proven(case.by_stop("conntrack-full", *sysctl("net.netfilter.nf_conntrack_max", 262144)), *counted)
 
 
 def conntrack_invalid(case: Case) -> Cause | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from netprobe.model import Cause, Link
+from netprobe.model import Blank, Cause, Command, Link
 from netprobe.path.case import Case
+from netprobe.path.fixes import ADDRESS, Fix, link_set
 from netprobe.path.ground import Ground, Lacking
 
 
@@ -24,7 +25,8 @@ def vxlan_vni_mismatch(case: Case) -> Cause | None:
 
     See: ip-link(8), "VXLAN"; RFC 7348
     """
-    return case.by_stop("vxlan-vni-mismatch", "ip -d link show type vxlan   # at both ends: the id must be the same")
+    look = Command.of("ip", "-d", "link", "show", "type", "vxlan", note="at both ends: the id must be the same")
+    return case.by_stop("vxlan-vni-mismatch", look)
 
 
 def vxlan_remote_wrong(case: Case) -> Cause | None:
@@ -59,7 +61,8 @@ def vxlan_port_mismatch(case: Case) -> Cause | None:
 
     See: ip-link(8), "dstport"; RFC 7348
     """
-    return case.by_stop("vxlan-port-mismatch", "ip -d link show type vxlan   # at both ends: the dstport must be the same")
+    look = Command.of("ip", "-d", "link", "show", "type", "vxlan", note="at both ends: the dstport must be the same")
+    return case.by_stop("vxlan-port-mismatch", look)
 
 
 def vxlan_fdb_missing(case: Case) -> Cause | None:
@@ -95,8 +98,9 @@ def macvlan_parent_isolated(case: Case) -> Cause | None:
 
     See: ip-link(8), "MACVLAN"; drivers/net/macvlan.c (macvlan_queue_xmit); Docker's documentation of macvlan networks
     """
-    fix = ("ip link add mv-host link PARENT type macvlan mode bridge", "ip link set mv-host up", "ip route add ADDRESS dev mv-host")
-    return case.by_stop("macvlan-parent-isolated", *fix)
+    own = Command.of("ip", "link", "add", "mv-host", "link", Blank("PARENT"), "type", "macvlan", "mode", "bridge")
+    up = Command.of("ip", "link", "set", "dev", "mv-host", "up")
+    return case.by_stop("macvlan-parent-isolated", own, up, Command.of("ip", "route", "add", ADDRESS, "dev", "mv-host"))
 
 
 def macvlan_mode_isolated(case: Case) -> Cause | None:
@@ -113,15 +117,15 @@ def macvlan_mode_isolated(case: Case) -> Cause | None:
     See: ip-link(8), "MACVLAN"; drivers/net/macvlan.c; IEEE 802.1Qbg (VEPA)
     """
     found = case.by_stop("macvlan-mode-isolated")
-    return found if found is None else replace(found, fix=_all_bridged(case, found))
+    return found if found is None else replace(found, commands=_all_bridged(case, found))
 
 
-def _all_bridged(case: Case, found: Cause) -> tuple[str, ...]:
+def _all_bridged(case: Case, found: Cause) -> Fix:
     """Mode bridge for the macvlan, and for its siblings on the same parent that are in another mode."""
     name, ground = found.place.namespace or "", Ground(case.snapshot, ask=False)
     own = case.snapshot[name].link_named(found.place.interface or "") if name in case.snapshot else None
     if own is None:
-        return found.fix
+        return found.commands
     parent = _parent(ground, name, own)
     others = [
         (there, link)
@@ -129,9 +133,11 @@ def _all_bridged(case: Case, found: Cause) -> tuple[str, ...]:
         for link in namespace.links
         if link.kind == "macvlan" and link.macvlan_mode != "bridge" and parent is not None and _parent(ground, there, link) == parent
     ]
-    command = "ip link set {} type macvlan mode bridge"
-    told = [command.format(own.name)] + [f"{command.format(link.name)}   # in {there}" for there, link in others if link is not own]
-    return tuple(told)
+    return tuple(_bridged(there, link) for there, link in ((name, own), *(each for each in others if each[1] is not own)))
+
+
+def _bridged(namespace: str, link: Link) -> Command:
+    return replace(link_set(link, "type", "macvlan", "mode", "bridge"), namespace=namespace)
 
 
 def _parent(ground: Ground, name: str, link: Link) -> tuple[str, int] | None:

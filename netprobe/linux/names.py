@@ -14,6 +14,7 @@ from typing import Protocol
 
 from netprobe.endpoint import Named
 from netprobe.errors import NetprobeError, Shortage, WrongQuestion, cannot_look, is_short
+from netprobe.model.command import quoted
 
 from . import netns
 
@@ -207,7 +208,9 @@ def lookup(named: Named, sources: Sequence[NameSource]) -> Found:
         raise _unknown(named, asked)
     matches = [found for found in matches if found.alive] or matches  # one that does not run hides nobody of its name
     if len(matches) > 1 and len({found.identity() for found in matches}) > 1:
-        raise WrongQuestion(f"{named.text} is the name of more than one namespace", "write one of: " + "  ".join(_told_apart(matches)))
+        raise WrongQuestion(
+            f"{named.text} is the name of more than one namespace", "write one of: " + "  ".join(map(quoted, _told_apart(matches)))
+        )
     return matches[0]
 
 
@@ -257,7 +260,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     import difflib  # 10 ms that only a typo should cost
 
     near = difflib.get_close_matches(name, list(known), NEAREST, 0.5)
-    return "did you mean " + " or ".join(near) + "?" if near else ""
+    return "did you mean " + " or ".join(map(quoted, near)) + "?" if near else ""
 
 
 def inner_source(outer: Found) -> NamedNamespaces:

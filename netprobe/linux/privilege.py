@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from netprobe.errors import NotPermitted
+from netprobe.model.command import joined
 
 
 def not_permitted(what: str, way_in: str = "") -> NotPermitted:
@@ -34,7 +34,7 @@ def _own_line(argv: Sequence[str]) -> str:
     """The command that was typed, as another user could type it; "" when another program uses netprobe."""
     program = argv[0] if argv else ""
     if os.path.basename(program) == "__main__.py":
-        return shlex.join([sys.executable, "-m", "netprobe", *argv[1:]])
+        return joined([sys.executable, "-m", "netprobe", *argv[1:]])
     if "netprobe" not in os.path.basename(program):
         return ""
-    return shlex.join([str(Path(program).absolute()), *argv[1:]])
+    return joined([str(Path(program).absolute()), *argv[1:]])

@@ -1,5 +1,6 @@
 """The values netprobe speaks in: frozen, comparable, serialisable. This package imports nothing of netprobe."""
 
+from .command import Blank, Command
 from .config import (
     AskConnection,
     AskedRoute,
@@ -106,12 +107,14 @@ __all__ = [
     "AskSet",
     "AskedRoute",
     "AskedSet",
+    "Blank",
     "Blind",
     "Bridge",
     "BridgePort",
     "Cause",
     "Chain",
     "Change",
+    "Command",
     "Comparison",
     "Confidence",
     "ConntrackEntry",

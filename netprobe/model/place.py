@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 
 class Stage(StrEnum):
@@ -46,12 +46,16 @@ class Blind(Struct, frozen=True):
 
 
 class Object(Struct, frozen=True):
-    """One thing of the configuration that a person can change. `id` is what they would type, `text` what its tool prints."""
+    """One thing of the configuration that a person can change. `id` is what they would type, `text` what its tool prints.
+
+    `words` of a rule or policy are the words of its `id`: the name of a chain may have blanks in it.
+    """
 
     kind: str
     id: str
     text: str = ""
     owner: str | None = None
+    words: tuple[str, ...] | UnsetType = UNSET
 
 
 class Place(Struct, frozen=True):

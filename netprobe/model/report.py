@@ -6,7 +6,9 @@ from enum import StrEnum
 from typing import Literal
 
 from msgspec import Struct, field
+from msgspec.structs import force_setattr
 
+from .command import Command, line
 from .config import Snapshot
 from .flow import Flow, Probe
 from .place import Blind, Object, Place, Stage
@@ -114,15 +116,33 @@ class Stop(Struct, frozen=True):
     """Why a predicted path does not go on: `code` of the cause that explains it, its place, object and proof.
 
     `suspects` are other readings of the same end, most likely first, for the diagnosis to weigh against what was seen.
+    `commands` mend it; those that are `advice` alone go there. `fix` follows from both: the lines that a person would paste.
     """
 
     code: str
     place: Place
     text: str
     object: Object | None = None
-    fix: tuple[str, ...] = ()
+    commands: tuple[Command, ...] = ()
     proof: tuple[str, ...] = ()
     because: Stop | None = None
+    advice: str = ""
+    fix: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _write_fix(self)
+
+
+def _write_fix(end: Stop | Cause) -> None:
+    """The lines of `fix`, out of commands and advice. Where there are neither (an old report), what was read stays."""
+    advice = end.advice or next((command.note for command in end.commands if not command.words), "")
+    commands = tuple(command for command in end.commands if command.words)
+    if not commands and not advice:
+        return
+    force_setattr(end, "commands", commands)
+    force_setattr(end, "advice", advice)
+    lines = [line(command, end.place.namespace) for command in commands]
+    force_setattr(end, "fix", (*lines, *([f"# {' '.join(advice.split())}"] if advice else ())))
 
 
 class Walk(Struct, frozen=True):
@@ -197,7 +217,11 @@ class Evidence(Struct, frozen=True):
 
 
 class Cause(Struct, frozen=True):
-    """The thing to change: code, place, object, proof and fix; `because` is the cause behind it."""
+    """The thing to change: code, place, object, proof and fix; `because` is the cause behind it.
+
+    `fix` holds lines to paste into a shell, quoted; `commands` the same as words, `advice` what no command does. `fix` follows from
+    these two; in a report of an older netprobe it stands alone.
+    """
 
     code: str
     place: Place
@@ -207,6 +231,11 @@ class Cause(Struct, frozen=True):
     confidence: Confidence = Confidence.INFERRED
     fix: tuple[str, ...] = ()
     because: Cause | None = None
+    commands: tuple[Command, ...] = ()
+    advice: str = ""
+
+    def __post_init__(self) -> None:
+        _write_fix(self)
 
 
 class Paths(Struct, frozen=True):

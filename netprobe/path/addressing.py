@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from netprobe.model import Flow, InterfaceAddress, Leg, Link, Namespace, Object, Place, Protocol, Snapshot, Stage, Stop
+from netprobe.model import Blank, Command, Flow, InterfaceAddress, Leg, Link, Namespace, Object, Place, Protocol, Snapshot, Stage, Stop
 
-from . import prefix
+from . import fixes, prefix
 from .branch import BROADCAST
 from .ground import Ground, Lacking, Packet
 from .prediction import Prediction
@@ -42,7 +42,7 @@ def _wrong_subnet(snapshot: Snapshot, prediction: Prediction) -> Stop | None:
 def _foreign(namespace: Namespace, link: Link, own: InterfaceAddress, theirs: str, length: int) -> Stop:
     written = f"{own.address}/{own.prefixlen}"
     text = f"{written} of {namespace.name}/{link.name} is of another network than {theirs} beside it"
-    fix = (f"ip addr add RIGHT-ADDRESS/{length} dev {link.name}; ip addr del {written} dev {link.name}",)
+    fix = (Command.of("ip", "address", "add", Blank(f"RIGHT-ADDRESS/{length}"), "dev", link.name), fixes.address("del", own, link))
     named = f"{written} dev {link.name}"
     return Stop("addr-wrong-subnet", Place(namespace.name, link.name, Stage.ROUTE), text, Object("address", named, named), fix)
 
@@ -105,7 +105,7 @@ def same_mac(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop | N
     name, link = next((each for each in bearers if each[0] == prediction.probe.source.namespace), (*others, *bearers)[0])
     everybody = ", ".join(f"{n}/{li.name}" for n, li in bearers)
     text = f"{everybody} have the same MAC address {mac}: frames for one of them go to the other"
-    fix = (f"ip link set {link.name} down; ip link set {link.name} address NEW-MAC; ip link set {link.name} up",)
+    fix = (fixes.link_set(link, "down"), fixes.link_set(link, "address", Blank("NEW-MAC")), fixes.link_set(link, "up"))
     return Stop(
         "mac-duplicate",
         Place(name, link.name, Stage.BRIDGE),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netprobe.model import Link, Namespace, Object, Stage, Stop
 
-from . import fib, ipv6, prefix
+from . import fib, fixes, ipv6, prefix
 from .ground import Ground
 from .stop import lost
 
@@ -29,7 +29,7 @@ def without_address(ground: Ground, asker: str, address: str, heard: list[tuple[
         return off
     text = f"nobody has {address}, and {namespace.name}/{link.name} is the one station there that has no IPv{version} address"
     return lost("addr-missing", namespace.name, link, Stage.ARP, text, object=Object("address", f"dev {link.name}", text),
-                fix=(f"ip addr add {address}/LENGTH dev {link.name}",))  # fmt: skip
+                fix=(fixes.with_address(link, address),))  # fmt: skip
 
 
 def _used(namespace: Namespace, link: Link, version: int) -> bool:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from netprobe.model import BridgePort, FdbEntry, Link, Namespace, Object, Stage, Stop
+from netprobe.model import BridgePort, Command, FdbEntry, Link, Namespace, Object, Stage, Stop
 
 from .branch import BROADCAST, Branch, is_group
+from .fixes import Fix, bridge_port, link_set
 from .ground import Packet
 from .stop import lost
 
@@ -58,10 +59,11 @@ def turned_back(name: str, bridge: Link, out: Link, entry: FdbEntry) -> Stop:
 
 
 def _wrong_entry(name: str, place: Link, out: Link, entry: FdbEntry, stage: Stage, text: str) -> Stop:
-    id = f"{entry.mac} dev {out.name} {'self' if out.kind == 'bridge' else 'master'}"
+    words = (entry.mac, "dev", out.name, "self" if out.kind == "bridge" else "master")
+    id = " ".join(words)
     thing = Object("fdb-entry", id, f"{id} {entry.state}")
-    local = " local" if entry.local else ""
-    return lost("fdb-wrong-entry", name, place, stage, text, object=thing, fix=(f"bridge fdb del {id}{local}",))
+    fix = Command.of("bridge", "fdb", "del", *words, *(["local"] if entry.local else []))
+    return lost("fdb-wrong-entry", name, place, stage, text, object=thing, fix=(fix,))
 
 
 def not_let_in(namespace: Namespace, bridge: Link, port: Link, packet: Packet) -> Stop | None:
@@ -73,17 +75,17 @@ def not_let_in(namespace: Namespace, bridge: Link, port: Link, packet: Packet) -
     if entry is not None and entry.index == port.index and not entry.local:
         return None
     text = f"port {port.name} of {bridge.name} is locked, and its FDB does not know {mac} there: frames of that station are not let in"
-    fix = (f"bridge fdb replace {mac} dev {port.name} master static",)
+    fix = (Command.of("bridge", "fdb", "replace", mac, "dev", port.name, "master", "static"),)
     return lost("mac-not-allowed", namespace.name, port, Stage.BRIDGE_PREROUTING, text, object=port_object(port, "locked on"), fix=fix)
 
 
-def reopen(bridge: Link, port: Link) -> str:
-    """The command that lets a port forward again, after what has closed it."""
+def reopen(bridge: Link, port: Link) -> Fix:
+    """What lets a port forward again, after what has closed it."""
     if settings(port).guard:
-        return f"bridge link set dev {port.name} guard off; ip link set {port.name} down; ip link set {port.name} up"
+        return (bridge_port(port, "guard", "off"), link_set(port, "down"), link_set(port, "up"))
     if bridge.bridge is not None and bridge.bridge.stp:
-        return f"ip link set {bridge.name} type bridge stp_state 0"
-    return f"bridge link set dev {port.name} state 3"
+        return (link_set(bridge, "type", "bridge", "stp_state", "0"),)
+    return (bridge_port(port, "state", "3"),)
 
 
 def no_flood(name: str, bridge: Link, out: Link, mac: str) -> Stop | None:
@@ -101,4 +103,4 @@ def no_flood(name: str, bridge: Link, out: Link, mac: str) -> Stop | None:
     option = {"unicast": "flood", "multicast": "mcast_flood", "broadcast": "bcast_flood"}[kind]
     text = f"{bridge.name} knows no port for {mac}, and {out.name} takes no {kind} floods"
     return lost("port-flood-off", name, out, Stage.BRIDGE_FORWARD, text, object=port_object(out, f"{option} off"),
-                fix=(f"bridge link set dev {out.name} {option} on",))  # fmt: skip
+                fix=(bridge_port(out, option, "on"),))  # fmt: skip

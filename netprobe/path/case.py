@@ -7,7 +7,22 @@ from collections.abc import Sequence
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from netprobe.model import Cause, Confidence, Evidence, Hop, IcmpError, Leg, Observation, Place, Probe, Snapshot, Source, Stage, Stop
+from netprobe.model import (
+    Cause,
+    Command,
+    Confidence,
+    Evidence,
+    Hop,
+    IcmpError,
+    Leg,
+    Observation,
+    Place,
+    Probe,
+    Snapshot,
+    Source,
+    Stage,
+    Stop,
+)
 
 from .overlay import frames, is_neighbour
 from .prediction import Prediction
@@ -51,10 +66,10 @@ class Case(Struct, frozen=True):
         """The predicted end, when it is one of these codes."""
         return self.stop if self.stop is not None and self.stop.code in codes else None
 
-    def by_stop(self, code: str, *fix: str) -> Cause | None:
+    def by_stop(self, code: str, *fix: Command) -> Cause | None:
         """The cause that the end of the walk names, when it is `code`; `fix` stands in where the walk knew no command."""
         stop = self.stopped(code)
-        return None if stop is None else self.cause(stop if stop.fix else replace(stop, fix=fix))
+        return None if stop is None else self.cause(stop if stop.fix else replace(stop, commands=fix))
 
     def cause(self, stop: Stop, summary: str = "", *more: Evidence) -> Cause:
         """A cause made of a predicted end, with the evidence of the model and of the taps."""
@@ -62,7 +77,8 @@ class Case(Struct, frozen=True):
         evidence = (Evidence(Source.MODEL, stop.text), *(Evidence(Source.MODEL, p) for p in stop.proof), *more, *self.witnesses())
         seen = any(e.source is not Source.MODEL for e in evidence)
         confidence = Confidence.CORROBORATED if seen else Confidence.INFERRED
-        return Cause(stop.code, stop.place, summary or stop.text, stop.object, evidence, confidence, stop.fix, because)
+        return Cause(stop.code, stop.place, summary or stop.text, stop.object, evidence, confidence, (), because,
+                     stop.commands, stop.advice)  # fmt: skip
 
     def witnesses(self) -> tuple[Evidence, ...]:
         """What the taps and sockets say about the place of the loss."""

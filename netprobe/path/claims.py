@@ -17,7 +17,7 @@ from netprobe.model import (
     Stop,
 )
 
-from . import fib, prefix, source_check
+from . import fib, fixes, prefix, source_check
 from .ground import Ground, Packet
 from .stop import lost
 
@@ -54,6 +54,7 @@ def _claims_v6(namespace: Namespace, name: str, link: Link, asked: str) -> Stati
             Stage.ARP,
             text,
             object=Object("address", f"{asked}/{mine.prefixlen} dev {link.name}", "dadfailed"),
+            fix=fixes.detected_again(mine, link),
         )
     if mine is not None:
         return Station(link.mac, name, link)
@@ -132,7 +133,7 @@ def _sysctl_stop(namespace: Namespace, name: str, link: Link, setting: str, text
     key = general if int(namespace.sysctl(general, "0") or 0) else _name(link, setting)
     value = namespace.sysctl(key, "?")
     return lost("arp-suppressed", name, link, Stage.ARP, f"{text}: {key} = {value}", object=Object("sysctl", key, f"{key} = {value}"),
-                fix=(f"sysctl -w {key}=0",))  # fmt: skip
+                fix=fixes.sysctl(key, 0))  # fmt: skip
 
 
 def noarp(name: str, link: Link, text: str) -> Stop:
@@ -144,5 +145,5 @@ def noarp(name: str, link: Link, text: str) -> Stop:
         Stage.ARP,
         text,
         object=Object("link", link.name, f"{link.name}: <NOARP>"),
-        fix=(f"ip link set {link.name} arp on",),
+        fix=(fixes.link_set(link, "arp", "on"),),
     )

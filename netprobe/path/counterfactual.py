@@ -29,7 +29,7 @@ from netprobe.model import (
     Stop,
 )
 
-from . import fib, prefix, proxy, routing
+from . import fib, fixes, prefix, proxy, routing
 from .mend_links import switch_on
 from .order import Order
 from .predict import predict
@@ -129,7 +129,7 @@ def _misled(snapshot: Snapshot, resolved: Resolved) -> Iterator[Candidate]:
         ((n.name, each) for n in snapshot.namespaces.values() for each in n.links if each.mac == entry.mac and each.link is not None), None
     )
     mended = replace(namespace, neighbours=tuple(n for n in namespace.neighbours if n != entry))
-    fix = (f"ip neigh del {entry.address} dev {link.name}",)
+    fix = (fixes.forget_neighbour(entry.address, link),)
     if rival is not None and rival[0] != resolved.namespace and _answers_for(snapshot[rival[0]], rival[1], entry.address):
         text = f"{rival[0]}/{rival[1].name} ({entry.mac}) answers for {entry.address} as well, and {namespace.name} sends to it"
         where = next((a for a in snapshot[rival[0]].addresses if a.address == entry.address), None)
@@ -180,16 +180,17 @@ def _with_route(namespace: Namespace, old: Route, new: Route | None) -> Namespac
 def _wrong_table(namespace: Namespace, routed: Routed, rule: PolicyRule) -> Stop:
     text = routing.describe_rule(rule)
     why = f"the policy rule «{text}» of {namespace.name} sends packets to {routed.dst} to a table that leads nowhere"
-    six = " -6" if rule.version == 6 else ""
     return lost("rule-wrong-table", namespace.name, None, Stage.ROUTE, why, object=Object("policy-rule", text, text),
-                fix=(f"ip{six} rule del pref {rule.priority}",))  # fmt: skip
+                fix=(fixes.ip(routed.dst, "rule", "del", "pref", str(rule.priority)),))  # fmt: skip
 
 
 def _wrong_source(namespace: Namespace, routed: Routed, route: Route) -> Stop:
-    named = fib.describe(route, routed.decision.leg, _out(namespace, routed))
+    words = fib.words(route, routed.decision.leg, _out(namespace, routed))
+    named = " ".join(words)
     text = f"the route {named} of {namespace.name} makes packets leave with the source {route.source}, which cannot be answered"
     object = Object("route", f"{named} src {route.source}", f"{named} src {route.source}")
-    return lost("route-wrong-src", namespace.name, None, Stage.ROUTE, text, object=object, fix=(f"ip route change {named}",))
+    fix = fixes.ip(route.dst, "route", "change", *words)
+    return lost("route-wrong-src", namespace.name, None, Stage.ROUTE, text, object=object, fix=(fix,))
 
 
 def _out(namespace: Namespace, routed: Routed) -> str | None:
@@ -208,7 +209,7 @@ def _switched_off(snapshot: Snapshot, routed: Routed) -> Iterator[Candidate]:
                 continue
             stop = link_down(namespace.name, link, Stage.ROUTE)
             stop = replace(stop, text=f"{stop.text}, and its route to {network}, where {routed.dst} is, is gone")
-            up = switch_on(Order(snapshot, namespace.name, "ip link set", (link.name, "up")), link)
+            up = switch_on(Order(snapshot, namespace.name, "ip", (link.name, "up")), link)
             changed = tuple(n for name, n in up.namespaces.items() if n != snapshot[name])
             yield Candidate(stop, routed.leg, up[namespace.name], changed)
 
@@ -219,7 +220,8 @@ def _overlaps(namespace: Namespace, routed: Routed) -> Iterator[Candidate]:
     if route is None or route.type != "unicast" or route.table != fib.MAIN or prefix.length(route.dst) == 0:
         return
     link = namespace.link(routed.decision.leg.index) if routed.decision.leg else None
-    named = fib.describe(route, routed.decision.leg, link.name if link else None)
+    words = fib.words(route, routed.decision.leg, link.name if link else None)
+    named, fix = " ".join(words), fixes.ip(route.dst, "route", "del", *words)
     dead = link is not None and link.kind in ("tun", "dummy", "wireguard")
     without = _with_route(namespace, route, None)
     if (wide := _too_wide(namespace, without, routed, route, link)) is not None:
@@ -228,7 +230,7 @@ def _overlaps(namespace: Namespace, routed: Routed) -> Iterator[Candidate]:
     code = "route-via-dead-device" if dead else "route-overlap"
     what = "a device at whose far end nobody serves" if dead else "the wrong place"
     text = f"the route {named} of {namespace.name} takes packets for {routed.dst} to {what}; without it they would arrive"
-    stop = lost(code, namespace.name, link, Stage.ROUTE, text, object=Object("route", named, named), fix=(f"ip route del {named}",))
+    stop = lost(code, namespace.name, link, Stage.ROUTE, text, object=Object("route", named, named), fix=(fix,))
     yield Candidate(stop, routed.leg, without)
 
 
@@ -267,11 +269,11 @@ def _prefix_stop(namespace: Namespace, link: Link, asker: str) -> Stop:
     if not own and link.kind == "bridge":
         text = f"{link.name} of {namespace.name} has no IPv{prefix.version(asker)} address, and so no route to {asker} on its segment"
         object = Object("address", f"dev {link.name}", text)
-        return lost("addr-missing", namespace.name, link, Stage.ROUTE, text, object=object, fix=(f"ip addr add ADDRESS dev {link.name}",))
+        return lost("addr-missing", namespace.name, link, Stage.ROUTE, text, object=object, fix=(fixes.with_address(link),))
     if not own:
         text = f"{link.name} in {namespace.name} has no address whose network holds {asker}, and no route says that it is there"
         return lost("no-route", namespace.name, link, Stage.ROUTE, text, object=Object("route", asker, f"no route to {asker}"),
-                    fix=(f"ip route add {asker} dev {link.name}",))  # fmt: skip
+                    fix=(fixes.ip(asker, "route", "add", asker, "dev", link.name),))  # fmt: skip
     written = f"{own[0].address}/{own[0].prefixlen}"
     return _wrong_length(
         namespace, link, own[0], f"{written} on {link.name} in {namespace.name} does not cover {asker}, which is on that segment"
@@ -281,5 +283,5 @@ def _prefix_stop(namespace: Namespace, link: Link, asker: str) -> Stop:
 def _wrong_length(namespace: Namespace, link: Link, own: InterfaceAddress, text: str) -> Stop:
     written = f"{own.address}/{own.prefixlen}"
     object = Object("address", f"{written} dev {link.name}", written)
-    return lost("addr-wrong-prefix", namespace.name, link, Stage.ROUTE, text, object=object,
-                fix=(f"ip addr add {own.address}/RIGHT-LENGTH dev {link.name}; ip addr del {written} dev {link.name}",))  # fmt: skip
+    fix = fixes.with_right_length(own, link)
+    return lost("addr-wrong-prefix", namespace.name, link, Stage.ROUTE, text, object=object, fix=fix)

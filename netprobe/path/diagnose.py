@@ -12,6 +12,7 @@ from netprobe.model import (
     Agreement,
     Blind,
     Cause,
+    Command,
     End,
     Hop,
     IcmpError,
@@ -29,7 +30,7 @@ from netprobe.model import (
     Verdict,
 )
 
-from . import stations
+from . import fixes, stations
 from .case import Case
 from .overlay import best_sequence, frames, is_probe, lay, lost_sequence, sightings
 from .prediction import Prediction
@@ -275,7 +276,7 @@ def _crowded_neighbours(case: Case) -> Stop:
     name = case.probe.source.namespace
     key = "net.ipv4.neigh.default.gc_thresh3"
     text = f"the kernel's neighbour table is full: it refuses {name} an entry for the next hop ({key})"
-    return Stop("neigh-table-full", Place(name, None, Stage.NEIGHBOUR), text, Object("sysctl", key, key), (f"sysctl -w {key}=4096",))
+    return Stop("neigh-table-full", Place(name, None, Stage.NEIGHBOUR), text, Object("sysctl", key, key), fixes.sysctl(key, 4096))
 
 
 def _from_another(case: Case) -> Observation | None:
@@ -294,6 +295,9 @@ def _sent_by_another(case: Case) -> Observation | None:
     return went if went is not None and went.flow is not None and went.flow.src != came.flow.dst else None
 
 
+_BIND = Command.advice("bind the service to the address that was asked")
+
+
 def _wrong_source(case: Case, answer: Observation) -> Stop:
     """The far end's program answers from another of its addresses than the one that was asked."""
     assert answer.flow is not None
@@ -301,7 +305,7 @@ def _wrong_source(case: Case, answer: Observation) -> Stop:
     place = Place(arrived[-1].namespace, arrived[-1].interface, Stage.SOCKET) if arrived else Place(None, None, Stage.SOCKET)
     text = f"the answer comes from {answer.flow.src}, not from {asked.address} that was asked: the sender's socket does not take it"
     name = f"{case.probe.protocol} {asked.address}:{asked.port}" if asked.port else f"{case.probe.protocol} {asked.address}"
-    return Stop("reply-wrong-source", place, text, Object("socket", name, text), (f"bind the service to {asked.address}",))
+    return Stop("reply-wrong-source", place, text, Object("socket", name, text), (_BIND,))
 
 
 def _unreported(case: Case, stop: Stop) -> Stop:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from netprobe.model import Link, Namespace, Object, Stage, Stop
 
 from . import prefix
+from .fixes import link_set
 from .ground import Ground
 from .stop import isolated, lost
 
@@ -79,7 +80,7 @@ def _loose_port(ground: Ground, name: str, link: Link, owner: tuple[str, Link] |
             text = f"{port.name} in {far[0]} is a port of no bridge: the segment of {there}/{end.name} ends there"
             loose = Object("link", port.name, f"{port.name} has no master")
             return lost("port-not-in-bridge", far[0], port, Stage.BRIDGE, text, object=loose,
-                        fix=(f"ip link set {port.name} master {_likely(namespace, bridges, end, ground, there).name}",))  # fmt: skip
+                        fix=(link_set(port, "master", _likely(namespace, bridges, end, ground, there).name),))  # fmt: skip
         wrong = _wrong_bridge(ground, namespace, port, there, end)
         if wrong is not None:
             return wrong
@@ -115,4 +116,4 @@ def _wrong_bridge(ground: Ground, namespace: Namespace, port: Link, there: str, 
     text = f"{port.name} in {namespace.name} is a port of {master.name}, but {there}/{end.name} has an address of {wanted.name}'s network"
     enslaved = Object("bridge-port", port.name, f"{port.name} master {master.name}")
     return lost("port-wrong-bridge", namespace.name, port, Stage.BRIDGE, text, object=enslaved,
-                fix=(f"ip link set {port.name} master {wanted.name}",))  # fmt: skip
+                fix=(link_set(port, "master", wanted.name),))  # fmt: skip

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from netprobe.model import Leg, Link, Namespace, Object, Place, Protocol, Socket, Stage, Stop
 
+from . import fixes
 from .ground import Packet
 
 _DATAGRAM = 768  # bytes that the smallest datagram takes of a receive buffer (its skb's truesize)
@@ -54,10 +55,10 @@ def _echo(namespace: Namespace, link: Link | None, version: int) -> Stop | None:
     if namespace.sysctl(key, "0") != "1":
         return None
     return _stop("icmp-echo-ignored", namespace, link, f"{namespace.name} ignores echo requests: {key} = 1",
-                 Object("sysctl", key, f"{key} = 1"), f"sysctl -w {key}=0")  # fmt: skip
+                 Object("sysctl", key, f"{key} = 1"), fixes.sysctl(key, 0))  # fmt: skip
 
 
-def _stop(code: str, namespace: Namespace, link: Link | None, text: str, object: Object, *fix: str) -> Stop:
+def _stop(code: str, namespace: Namespace, link: Link | None, text: str, object: Object, fix: fixes.Fix = ()) -> Stop:
     place = Place(namespace.name, link.name if link else None, Stage.SOCKET)
     return Stop(code, place, text, object, fix)
 

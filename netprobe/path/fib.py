@@ -200,6 +200,11 @@ def _common_bits(one: str, other: str) -> int:
 
 def describe(route: Route, leg: Nexthop | None, link_name: str | None) -> str:
     """The route as ip-route(8) names it: "8.8.8.8/32 via 10.0.0.1 dev eth0"."""
+    return " ".join(words(route, leg, link_name))
+
+
+def words(route: Route, leg: Nexthop | None, link_name: str | None) -> tuple[str, ...]:
+    """The same as words."""
     target = "default" if prefix.length(route.dst) == 0 else route.dst
     parts = [target] if route.type == "unicast" else [route.type, target]
     if leg is not None and leg.via:
@@ -208,4 +213,4 @@ def describe(route: Route, leg: Nexthop | None, link_name: str | None) -> str:
         parts += ["dev", link_name]
     if route.table not in (MAIN, LOCAL):
         parts += ["table", str(route.table)]
-    return " ".join(parts)
+    return tuple(parts)

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from netprobe.model import AskSet, Change, Flow, Link, Namespace, Object, Place, Protocol, Stage, Stop
 
-from . import fib, programs, tracking
+from . import fib, fixes, programs, tracking
 from .filter.packet import FibAnswer, FibQuery, Fragment, Surroundings
 from .filter.packet import Packet as Subject
 from .filter.ruling import Decision, Reason, Ruling, Verdict
@@ -243,7 +243,7 @@ def _chance_stop(place: Place, dropping: Ruling, main: Ruling) -> Stop:
     rule = doubt.decision or dropping.decision
     share = f" ({doubt.chance:.0%} of the packets)" if doubt.chance else ""
     text = f"{rule.object.id if rule else 'a rule'} decides by {doubt.text}{share}: it lets some packets pass and not others"
-    return Stop(_CODES[doubt.reason], place, text, rule.object if rule else None, (_remove(rule),) if rule else ())
+    return Stop(_CODES[doubt.reason], place, text, rule.object if rule else None, fixes.without(rule.object) if rule else ())
 
 
 def _doubtful(thing: Object | None, place: Place, text: str) -> Stop:
@@ -259,7 +259,7 @@ def _stop(place: Place, ruling: Ruling) -> Stop:
     used_up = next((d for d in ruling.spent if d.reason in _CHANCE), None)
     if used_up is not None:
         text = f"{used_up.object.id} is used up, and so the packet goes on to {decision.object.id}, which ends it"
-        return Stop("rate-limited", place, text, used_up.object, (_remove(used_up),))
+        return Stop("rate-limited", place, text, used_up.object, fixes.without(used_up.object))
     if ruling.verdict is Verdict.REJECT:
         how = ruling.reject.text if ruling.reject else ""
         return Stop(
@@ -267,13 +267,13 @@ def _stop(place: Place, ruling: Ruling) -> Stop:
             place,
             f"{decision.object.id} rejects the packet{f' with {how}' if how else ''}",
             decision.object,
-            (_remove(decision),),
+            fixes.without(decision.object),
         )
     code = _asking(ruling, decision) or _CODES.get(decision.reason, "filtered-by-rule")
     what = {"policy-drop": "drops what no rule accepts", "queue-no-listener": "hands the packet to a queue that nobody serves"}.get(
         code, "drops the packet"
     )
-    return Stop(code, place, f"{decision.object.id} {what}", decision.object, (_remove(decision),))
+    return Stop(code, place, f"{decision.object.id} {what}", decision.object, fixes.without(decision.object))
 
 
 def _asking(ruling: Ruling, decision: Decision) -> str | None:
@@ -286,21 +286,6 @@ def _asking(ruling: Ruling, decision: Decision) -> str | None:
     if ruling.packet.flow.protocol is Protocol.ND and any(word in said for word in ("icmpv6", "nd-", "neighbo")):
         return "nd-filtered"
     return None
-
-
-def _remove(decision: Decision) -> str:
-    """The command that takes a rule away, or opens a policy."""
-    six = "6" if decision.family == "ip6" else ""
-    tools = {"iptables": f"ip{six}tables", "iptables-legacy": f"ip{six}tables-legacy", "ebtables": "ebtables", "arptables": "arptables"}
-    tool = tools.get(decision.engine)
-    if tool is None and decision.reason is Reason.POLICY:
-        return f"nft 'chain {decision.family} {decision.table} {decision.chain} {{ policy accept; }}'"
-    if tool is None:
-        return f"nft delete rule {decision.family} {decision.table} {decision.chain} handle {decision.handle}"
-    table = "" if decision.table == "filter" else f" -t {decision.table}"
-    if decision.reason is Reason.POLICY:
-        return f"{tool}{table} -P {decision.chain} ACCEPT"
-    return f"{tool}{table} -D {decision.chain} {decision.rule}"
 
 
 def _stage(hook: str, family: str) -> Stage:

@@ -5,7 +5,7 @@ Kernel: net/xfrm/xfrm_policy.c (xfrm_lookup on the way out, __xfrm_policy_check 
 
 from __future__ import annotations
 
-from netprobe.model import Link, Namespace, Object, Place, Stage, Stop, XfrmPolicy
+from netprobe.model import Command, Link, Namespace, Object, Place, Stage, Stop, XfrmPolicy
 
 from . import prefix
 from .ground import Packet
@@ -20,7 +20,7 @@ def check(namespace: Namespace, direction: str, link: Link | None, packet: Packe
         return None
     place = Place(namespace.name, link.name if link else None, _STAGES[direction])
     object = Object("xfrm", f"{direction} src {policy.src} dst {policy.dst}", policy.text)
-    fix = (f"ip xfrm policy delete src {policy.src} dst {policy.dst} dir {direction}",)
+    fix = (Command.of("ip", "xfrm", "policy", "delete", "src", policy.src, "dst", policy.dst, "dir", direction),)
     if policy.action == "block":
         return Stop("xfrm-policy-block", place, f"an IPsec policy of {namespace.name} blocks the packet: {policy.text}", object, fix)
     if policy.templates and not (direction == "out" and policy.keyed):

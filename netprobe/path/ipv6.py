@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from netprobe.model import Link, Namespace, Object, Stage, Stop
 
+from . import fixes
 from .stop import lost
 
 
@@ -17,7 +18,7 @@ def disabled(namespace: Namespace, links: list[Link]) -> Stop | None:
         if link.up and namespace.sysctl(key, "0") == "1":
             text = f"IPv6 is switched off on {link.name} of {namespace.name}: {key} = 1"
             return lost("ipv6-disabled", namespace.name, link, Stage.ROUTE, text, object=Object("sysctl", key, f"{key} = 1"),
-                        fix=(f"sysctl -w {key}=0",))  # fmt: skip
+                        fix=fixes.sysctl(key, 0))  # fmt: skip
     return None
 
 
@@ -28,7 +29,6 @@ def refused(namespace: Namespace, version: int) -> Stop | None:
             link = namespace.link(address.index)
             written = f"{address.address}/{address.prefixlen} dev {link.name if link else '?'}"
             text = f"{namespace.name} does not use {address.address}: duplicate address detection found another station that has it"
-            return lost(
-                "addr-dad-failed", namespace.name, link, Stage.ROUTE, text, object=Object("address", written, f"{written} dadfailed")
-            )
+            return lost("addr-dad-failed", namespace.name, link, Stage.ROUTE, text,
+                        object=Object("address", written, f"{written} dadfailed"), fix=fixes.detected_again(address, link))  # fmt: skip
     return None

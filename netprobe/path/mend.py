@@ -1,18 +1,16 @@
 """What a fix would change: a cause's commands, carried out on the snapshot instead of on the machine. Pure.
 
-Known are commands whose effect is plain. One that is not known, or that still has a placeholder in it, makes the whole fix unknown:
-half a fix proves nothing.
+Known are commands whose effect is plain. One that is not known, or in which the reader must fill in a word, makes the whole fix unknown,
+and so does advice: half a fix proves nothing.
 """
 
 from __future__ import annotations
 
-import re
-import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from netprobe.model import Cause, Snapshot
+from netprobe.model import Cause, Command, Snapshot
 
 from . import mend_links, mend_routes, mend_rules
 from .order import Order
@@ -20,8 +18,6 @@ from .wiring import mutual
 
 Step = Callable[[Order], Snapshot]
 
-_AND_MORE = "# and "  # the comment of a command that is not the whole fix
-_ELSEWHERE = re.compile(r"#\s*in (\S+)\s*$")
 _KNOWN: tuple[tuple[tuple[str, ...], Step], ...] = (
     (("ip", "link", "set"), mend_links.set_link),
     (("bridge", "link", "set"), mend_links.set_port),
@@ -44,52 +40,25 @@ _KNOWN: tuple[tuple[tuple[str, ...], Step], ...] = (
 def mend(snapshot: Snapshot, cause: Cause) -> Snapshot | None:
     """The snapshot as it would be after the cause's fix; None where that cannot be told, or where nothing would change."""
     mended = snapshot = mutual(snapshot)
-    for line in cause.fix:
-        if _AND_MORE in line:
+    for command in cause.commands:
+        after = _carry_out(mended, command.namespace or cause.place.namespace or "", command)
+        if after is None or cause.advice:
             return None
-        for words in _commands(line):
-            after = _carry_out(mended, _where(line, cause), words)
-            if after is None:
-                return None
-            mended = after
+        mended = after
     changed = {name for name, namespace in mended.namespaces.items() if namespace != snapshot.namespaces.get(name)}
     # What the kernel answered to route lookups held for the namespace as it was.
     kept = tuple(asked for asked in mended.answers if asked.namespace not in changed)
     return replace(mended, answers=kept) if changed else None
 
 
-def _where(line: str, cause: Cause) -> str:
-    """The namespace in which a command is to be run: its comment's, else that of the cause."""
-    named = _ELSEWHERE.search(line)
-    return named[1] if named else cause.place.namespace or ""
-
-
-def _commands(line: str) -> Iterator[list[str]]:
-    """The words of each command in a line; comments are dropped, `;` and `&&` divide. A line that is no shell gives [""]."""
-    reader = shlex.shlex(line, posix=True, punctuation_chars=";&")
-    reader.whitespace_split = True
-    words: list[str] = []
-    try:
-        for word in reader:
-            if word and set(word) <= {";", "&"}:
-                yield words
-                words = []
-            else:
-                words.append(word)
-    except ValueError:  # an open quote
-        words = [""]
-    if words:
-        yield words
-
-
-def _carry_out(snapshot: Snapshot, name: str, words: list[str]) -> Snapshot | None:
-    """One command; None when it is not known, or names what is not there."""
-    six = words[:1] == ["ip"] and "-6" in words[:2]
-    plain = [words[0], *words[2:]] if six else words
-    step, used = next(((step, len(known)) for known, step in _KNOWN if tuple(plain[: len(known)]) == known), (None, 0))
-    if step is None or name not in snapshot:
+def _carry_out(snapshot: Snapshot, name: str, command: Command) -> Snapshot | None:
+    """One command; None when it is not known, is not complete, or names what is not there."""
+    six = command.words[:2] == ("ip", "-6")
+    words = ("ip", *command.words[2:]) if six else command.words
+    step, used = next(((step, len(known)) for known, step in _KNOWN if words[: len(known)] == known), (None, 0))
+    if step is None or command.blanks or name not in snapshot:
         return None
     try:
-        return step(Order(snapshot, name, plain[0], tuple(plain[used:]), six))
-    except (KeyError, ValueError, IndexError):  # a word that is no number or address: a placeholder, or a form that is not known
+        return step(Order(snapshot, name, words[0], words[used:], six))
+    except (KeyError, ValueError, IndexError):  # a word that is no number or address: a form that is not known
         return None

@@ -21,8 +21,8 @@ _STATES = ("disabled", "listening", "learning", "forwarding", "blocking")  # inc
 
 def set_link(order: Order) -> Snapshot:
     """`ip link set [dev] IFACE …`: up, down, mtu, arp, master, address, xdp, and what `type bridge` and `type macvlan` may set."""
-    words = [word for word in order.words if word != "dev"]
-    link, wanted = order.link(words[0]), words[1:]
+    name, *wanted = order.words[1:] if order.words[0] == "dev" else order.words
+    link = order.link(name)
     match wanted:
         case ["up"]:
             return switch_on(order, link)
@@ -134,7 +134,7 @@ def _without_stp(order: Order, bridge: Link) -> Snapshot:
 def set_port(order: Order) -> Snapshot:
     """`bridge link set dev PORT KEY VALUE …`: the flags of a port, and its state as a number or a word."""
     link = order.link(order.needed("dev"))
-    port, words = link.port or BridgePort(), [w for w in order.words if w not in ("dev", link.name)]
+    port, words = link.port or BridgePort(), order.plain
     for key, value in zip(words[::2], words[1::2], strict=True):
         if key == "state":
             port = replace(port, state=_STATES[int(value)] if value.isdigit() else _STATES[_STATES.index(value)])
@@ -157,19 +157,19 @@ def change_fdb(order: Order) -> Snapshot:
     if remote is not None:
         prefix.number(remote)
     others = tuple(e for e in order.namespace.fdb if what != "replace" or not (e.mac == mac and e.index == link.index))
-    entry = FdbEntry(link.index, mac, master=link.master if "master" in order.words else None, state="permanent", remote=remote)
+    entry = FdbEntry(link.index, mac, master=link.master if "master" in order.plain else None, state="permanent", remote=remote)
     return order.with_fields(fdb=(*others, entry)).snapshot
 
 
 def delete_filter(order: Order) -> Snapshot:
     """`tc filter del dev IFACE ingress|egress`: all filters of that side."""
-    link, side = order.link(order.needed("dev")), order.words[-1]
+    link, [side] = order.link(order.needed("dev")), order.plain
     return order.with_link(replace(link, filters=tuple(f for f in link.filters if f.direction != side))).snapshot
 
 
 def delete_qdisc(order: Order) -> Snapshot:
     """`tc qdisc del dev IFACE PARENT`: the discipline there, and what hangs below it."""
-    link, parent = order.link(order.needed("dev")), " ".join(order.words[2:])
+    link, parent = order.link(order.needed("dev")), " ".join(order.plain)
     gone = [q for q in link.qdiscs if q.parent == parent]
     if not gone:
         raise KeyError(parent)

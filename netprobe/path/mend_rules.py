@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from msgspec import structs
@@ -18,7 +17,6 @@ TOOLS = {
     "ip6tables-legacy": ("iptables-legacy", "ip6"), "ebtables": ("ebtables", "bridge"), "arptables": ("arptables", "arp"),
     "arptables-legacy": ("arptables-legacy", "arp"),
 }  # fmt: skip
-_POLICY = re.compile(r"chain (\S+) (\S+) (\S+) \{ policy (accept|drop); \}")
 
 
 def iptables(order: Order) -> Snapshot:
@@ -39,11 +37,10 @@ def iptables(order: Order) -> Snapshot:
 
 
 def nft(order: Order) -> Snapshot:
-    """`nft delete rule FAMILY TABLE CHAIN handle N` and `nft 'chain FAMILY TABLE CHAIN { policy accept; }'`."""
-    if len(order.words) == 1 and (found := _POLICY.fullmatch(order.words[0])) is not None:
-        family, table, chain, policy = found.groups()
-        return _edited(order, ("nft", family, table), chain, lambda c: replace(c, policy=policy))
+    """`nft delete rule FAMILY TABLE CHAIN handle N` and `nft chain FAMILY TABLE CHAIN '{ policy accept; }'`."""
     match order.words:
+        case ["chain", family, table, chain, "{ policy accept; }"]:
+            return _edited(order, ("nft", family, table), chain, lambda c: replace(c, policy="accept"))
         case ["delete", "rule", family, table, chain, "handle", handle]:
             return _edited(order, ("nft", family, table), chain, lambda c: _without(c, [r for r in c.rules if r.handle == int(handle)]))
     raise KeyError(" ".join(order.words))

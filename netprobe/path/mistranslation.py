@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from netprobe.model import Hop, Leg, Link, Namespace, Object, Place, RouteQuery, Snapshot, Stage, Statement, Stop
+from netprobe.model import Command, Flow, Hop, Leg, Link, Namespace, Object, Place, RouteQuery, Snapshot, Stage, Statement, Stop
 
-from . import fib, prefix
+from . import fib, fixes, prefix
 from .filter.objects import rule_decision
 from .filter.ruling import Decision
 from .prediction import Prediction
@@ -91,7 +91,7 @@ def _untranslated(snapshot: Snapshot, prediction: Prediction, router: Routed, so
         rule = made.object.id if made.object else "a rule"
         text = f"{rule} of {namespace.name} gives packets the source {source}, which has no way back to {namespace.name}"
         private = next(c.before for c in made.changes if c.field == "src")
-        return Stop("nat-wrong-address", place, text, made.object, _masquerade(private, out, "-I"), proof)
+        return Stop("nat-wrong-address", place, text, made.object, fixes.masquerade(private, out, "-I"), proof)
     if not _is_private(source) or namespace.ruleset is None or namespace.ruleset.blind:
         return None
     bypass = _changed(prediction.request.hops, namespace.name, "ct")
@@ -108,11 +108,12 @@ def _untranslated(snapshot: Snapshot, prediction: Prediction, router: Routed, so
         text = (
             f"{namespace.name} forwards {source} out of {out.name if out else '?'} untranslated: {id} exists, but does not get this packet"
         )
-        return Stop("nat-wrong-match", place, text, passed_over.object, _masquerade(source, out, "-I"), (passed_over.object.text, *proof))
-    six = "6" if ":" in source else ""
+        return Stop(
+            "nat-wrong-match", place, text, passed_over.object, fixes.masquerade(source, out, "-I"), (passed_over.object.text, *proof)
+        )
     text = f"{namespace.name} forwards {source} out of {out.name if out else '?'} untranslated, and the far end has no way back to it"
-    object = Object("nat-rule", f"ip{six}tables nat POSTROUTING", "no rule translates this packet")
-    return Stop("nat-missing", place, text, object, _masquerade(source, out), proof)
+    object = Object("nat-rule", f"{fixes.iptables(source)} nat POSTROUTING", "no rule translates this packet")
+    return Stop("nat-missing", place, text, object, fixes.masquerade(source, out), proof)
 
 
 def _expects_translation(router: Routed, out: Link | None, prediction: Prediction) -> bool:
@@ -124,12 +125,6 @@ def _expects_translation(router: Routed, out: Link | None, prediction: Predictio
 
 def _is_private(address: str) -> bool:
     return any(prefix.contains(p, address) for p in PRIVATE)
-
-
-def _masquerade(source: str, out: Link | None, how: str = "-A") -> tuple[str, ...]:
-    """The rule that translates `source`; before all others ("-I") where one of them would keep the packet from it."""
-    six = "6" if ":" in source else ""
-    return (f"ip{six}tables -t nat {how} POSTROUTING -s {source} -o {out.name if out else 'INTERFACE'} -j MASQUERADE",)
 
 
 def _changed(hops: tuple[Hop, ...], namespace: str, *fields: str) -> Hop | None:
@@ -199,7 +194,7 @@ def _destination_side(snapshot: Snapshot, prediction: Prediction, stop: Stop) ->
     if stop.code == "martian-source" and stop.place.namespace == prediction.probe.source.namespace:
         place = Place(made.namespace, None, Stage.POSTROUTING)
         text = f"{made.namespace} sends the packet back to its own sender ({target}) with the sender's own source address"
-        fix = (f"iptables -t nat -A POSTROUTING -s {made.flow.dst} -d {made.flow.dst} -j MASQUERADE",)
+        fix = (_hairpin(made.flow.dst),)
         return Stop(
             "hairpin-nat-missing",
             place,
@@ -216,11 +211,22 @@ def _destination_side(snapshot: Snapshot, prediction: Prediction, stop: Stop) ->
     if made.object is None:
         text = f"a connection tracked in {made.namespace} still sends the packet to {target}: {stop.text}"
         entry = f"{hops[0].flow.protocol} {hops[0].flow.src} {hops[0].flow.dst}"
-        fix = (f"conntrack -D -p {hops[0].flow.protocol} -s {hops[0].flow.src} -d {prediction.probe.destination.address}",)
+        fix = (_forget(hops[0].flow, prediction.probe.destination.address or hops[0].flow.dst),)
         return Stop("stale-conntrack", place, text, Object("conntrack", entry, f"{entry} -> {target}"), fix, (stop.text,))
     code = "nat-redirect-dead" if any(c.by == "REDIRECT" for c in made.changes) else "dnat-dead-target"
     text = f"{made.object.id} of {made.namespace} sends the packet to {target}, which does not answer: {stop.text}"
     return Stop(code, place, text, made.object, (), (made.object.text, stop.text))
+
+
+def _hairpin(address: str) -> Command:
+    """The rule that translates what a station sends to itself by way of a router."""
+    matches = ("-s", address, "-d", address)
+    return Command.of(fixes.iptables(address), "-t", "nat", "-A", "POSTROUTING", *matches, "-j", "MASQUERADE")
+
+
+def _forget(flow: Flow, asked: str) -> Command:
+    """Delete the tracked connection of a flow to the address that was asked."""
+    return Command.of("conntrack", "-D", "-p", str(flow.protocol), "-s", flow.src, "-d", asked)
 
 
 def _unpublished(snapshot: Snapshot, hops: tuple[Hop, ...], stop: Stop) -> Stop | None:

@@ -9,6 +9,12 @@ from msgspec.structs import replace
 
 from netprobe.model import Link, Namespace, Snapshot
 
+# Words behind which stands a value, whatever it looks like: an interface may be called "table".
+_KEYS = {
+    "dev", "via", "table", "metric", "src", "dst", "dir", "pref", "priority", "from", "lookup", "lladdr", "nud", "proto", "scope",
+    "-p", "-s", "-d", "--orig-src", "--orig-dst", "--sport", "--dport",
+}  # fmt: skip
+
 
 class Order(Struct, frozen=True):
     """A command in namespace `name`: its tool, and the words behind those that made it known. `six`: it was given -6.
@@ -27,10 +33,26 @@ class Order(Struct, frozen=True):
         """The namespace in which it is run."""
         return self.snapshot[self.name]
 
+    def _parted(self) -> tuple[list[tuple[str, str]], list[str]]:
+        """The keys with their values, and the words beside them."""
+        pairs, rest, at = [], [], 0
+        while at < len(self.words):
+            if self.words[at] in _KEYS and at + 1 < len(self.words):
+                pairs.append((self.words[at], self.words[at + 1]))
+                at += 2
+            else:
+                rest.append(self.words[at])
+                at += 1
+        return pairs, rest
+
+    @property
+    def plain(self) -> list[str]:
+        """The words that are neither a key nor a value: the verb, what it is about, and flags."""
+        return self._parted()[1]
+
     def option(self, *keys: str) -> str | None:
         """The word behind the first of these keys that is there; None when none is."""
-        found = [self.words[at + 1] for at, word in enumerate(self.words[:-1]) if word in keys]
-        return found[0] if found else None
+        return next((value for key, value in self._parted()[0] if key in keys), None)
 
     def needed(self, *keys: str) -> str:
         """The word behind one of these keys; KeyError when it is missing."""

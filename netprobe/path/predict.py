@@ -22,6 +22,7 @@ from netprobe.model import (
 )
 
 from . import endings, exchange, fib, ipv6, prefix, routing
+from .fixes import with_address
 from .ground import Ground, Lacking, Packet, Rulings
 from .prediction import Prediction
 from .stop import Finish, Unread, end_of, lost
@@ -118,9 +119,8 @@ def _with_source(ground: Ground, probe: Probe) -> Probe | Prediction:
         link = namespace.link(decision.leg.index) if decision.leg else None
         kind = "IPv6" if ":" in dst else "IPv4"
         text = f"{name} has no {kind} address to send from"
-        device = link.name if link else "INTERFACE"
-        nothing = lost("addr-missing", name, link, Stage.ROUTE, text, object=Object("address", f"dev {device}", text),
-                       fix=(f"ip addr add ADDRESS/LENGTH dev {device}",))  # fmt: skip
+        object = Object("address", f"dev {link.name if link else 'INTERFACE'}", text)
+        nothing = lost("addr-missing", name, link, Stage.ROUTE, text, object=object, fix=(with_address(link),))
         stop = (ipv6.refused(namespace, 6) if ":" in dst else None) or nothing
         return Prediction(probe, Walk((), End.DROP, stop), routed=routed)
     return replace(probe, source=replace(probe.source, address=src))

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 
-from netprobe.model import Leg, Link, Namespace, Object, Place, Qdisc, Stage, Stop, TcFilter
+from netprobe.model import Command, Leg, Link, Namespace, Object, Place, Qdisc, Stage, Stop, TcFilter
 
+from .fixes import link_set
 from .stop import lost
 
 # Disciplines that a default system has, and that drop only under a load that a probe is not.
@@ -21,7 +22,7 @@ def xdp(name: str, link: Link) -> tuple[Stop, ...]:
         return ()
     text = f"an XDP program on {link.name} ({link.xdp}) may drop the packet"
     object = Object("xdp", f"{link.name} xdp", link.xdp)
-    return (lost("filtered-by-xdp", name, link, Stage.RECEIVE, text, object=object, fix=(f"ip link set dev {link.name} xdp off",)),)
+    return (lost("filtered-by-xdp", name, link, Stage.RECEIVE, text, object=object, fix=(link_set(link, "xdp", "off"),)),)
 
 
 def cgroup(namespace: Namespace, link: Link | None, leg: Leg) -> tuple[Stop, ...]:
@@ -56,11 +57,12 @@ def _filter(name: str, link: Link, found: TcFilter, stage: Stage) -> Stop:
     code = "diverted-by-tc" if diverts else "filtered-by-tc"
     what = "may divert the packet" if diverts else "may drop the packet"
     object = Object("tc-filter", f"{link.name} {found.direction}", found.text)
-    fix = f"tc filter del dev {link.name} {found.direction}"
+    fix = Command.of("tc", "filter", "del", "dev", link.name, found.direction)
     return lost(code, name, link, stage, f"a tc filter on {link.name} {found.direction} {what}: {found.text}", object=object, fix=(fix,))
 
 
 def _qdisc(name: str, link: Link, qdisc: Qdisc) -> Stop:
     text = f"the queueing discipline {qdisc.kind} on {link.name} may drop the packet"
     object = Object("qdisc", f"{link.name} {qdisc.kind}", qdisc.text or qdisc.kind)
-    return lost("qdisc-drop", name, link, Stage.QDISC, text, object=object, fix=(f"tc qdisc del dev {link.name} {qdisc.parent}",))
+    fix = Command.of("tc", "qdisc", "del", "dev", link.name, *qdisc.parent.split())
+    return lost("qdisc-drop", name, link, Stage.QDISC, text, object=object, fix=(fix,))

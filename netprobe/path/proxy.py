@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from netprobe.model import Namespace, Need, Object, Route, Snapshot, Stage, Stop
 
-from . import prefix
+from . import fixes, prefix
 from .predict import predict
 from .prediction import Prediction
 from .stop import lost
@@ -51,5 +51,5 @@ def _proxy_off(namespace: Namespace, outcome: Prediction) -> Stop:
     key = f"net.ipv4.conf.{link.name.replace('.', '/') if link else 'all'}.proxy_arp"
     text = f"{namespace.name} would have to answer ARP for what lies behind it, and does not: {key} = {namespace.sysctl(key, '0')}"
     return lost(
-        "proxy-arp-off", namespace.name, link, Stage.ARP, text, object=Object("sysctl", key, f"{key} = 0"), fix=(f"sysctl -w {key}=1",)
+        "proxy-arp-off", namespace.name, link, Stage.ARP, text, object=Object("sysctl", key, f"{key} = 0"), fix=fixes.sysctl(key, 1)
     )

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from netprobe.model import End, Hop, Leg, Nexthop, Object, Place, Probe, Snapshot, Stage, Stop
 
 from . import addressing, counterfactual, mistranslation, prefix, proxy
-from .fib import describe
+from .fib import describe, words
+from .fixes import GATEWAY, INTERFACE, ip, sysctl
 from .predict import predict
 from .prediction import Prediction
 from .stop import link_down, lost
@@ -162,10 +163,10 @@ def _by_route(snapshot: Snapshot, last: Routed, stop: Stop) -> Stop:
     """A loop, by the route that closes it."""
     assert last.decision.route is not None
     link = snapshot[last.namespace].link(last.decision.leg.index) if last.decision.leg else None
-    named = describe(last.decision.route, last.decision.leg, link.name if link else None)
+    route = words(last.decision.route, last.decision.leg, link.name if link else None)
+    named = " ".join(route)
     text = f"{stop.text}: {last.namespace} routes {last.dst} by {named}"
-    fix = (f"ip{' -6' if ':' in last.dst else ''} route del {named}",)
-    return replace(stop, object=Object("route", named, named), text=text, fix=fix)
+    return replace(stop, object=Object("route", named, named), text=text, commands=(ip(last.dst, "route", "del", *route),))
 
 
 def _came_back(prediction: Prediction, stop: Stop) -> bool:
@@ -199,7 +200,7 @@ def _short_lived(snapshot: Snapshot, probe: Probe, prediction: Prediction, stop:
     value = snapshot[hops[0].namespace].sysctl(key, "64") if hops[0].namespace in snapshot else "64"
     text = f"{hops[0].namespace} sends with a TTL of {value}, which is used up at {stop.place.namespace}: {key} = {value}"
     place = Place(hops[0].namespace, hops[0].interface, Stage.OUTPUT)
-    return Stop("ttl-expired", place, text, Object("sysctl", key, f"{key} = {value}"), (f"sysctl -w {key}=64",), (stop.text,))
+    return Stop("ttl-expired", place, text, Object("sysctl", key, f"{key} = {value}"), sysctl(key, 64), (stop.text,))
 
 
 def _wrong_nexthop(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop | None:
@@ -218,8 +219,7 @@ def _wrong_nexthop(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> St
         text = f"the route {named} of {routed.namespace} has no gateway: it takes {routed.dst} for a neighbour on {link.name}"
     else:
         return None
-    six = " -6" if ":" in route.dst else ""
     target = "default" if prefix.length(route.dst) == 0 else route.dst
-    fix = (f"ip{six} route replace {target} via GATEWAY dev {link.name if link else 'INTERFACE'}",)
-    found = lost("route-wrong-nexthop", routed.namespace, None, Stage.ROUTE, text, object=Object("route", named, named), fix=fix)
+    fix = ip(route.dst, "route", "replace", target, "via", GATEWAY, "dev", link.name if link else INTERFACE)
+    found = lost("route-wrong-nexthop", routed.namespace, None, Stage.ROUTE, text, object=Object("route", named, named), fix=(fix,))
     return replace(found, proof=(stop.text,))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from netprobe.model import Link, Namespace, Nexthop, Object, PolicyRule, Protocol, Route, RouteAnswer, RouteQuery, Stage, Stop
+from netprobe.model import Command, Link, Namespace, Nexthop, Object, PolicyRule, Protocol, Route, RouteAnswer, RouteQuery, Stage, Stop
 
-from . import fib, ipv6, prefix, source_check
+from . import fib, fixes, ipv6, prefix, source_check
 from .fib import Decision
 from .ground import Ground, Packet
 from .stop import link_down, lost
@@ -14,6 +14,7 @@ from .stop import link_down, lost
 _NUMBERS = {Protocol.ICMP: 1, Protocol.TCP: 6, Protocol.UDP: 17, Protocol.ICMPV6: 58}
 _PROTOCOLS = {number: protocol.value for protocol, number in _NUMBERS.items()}
 _CODES = {"blackhole": "route-blackhole", "unreachable": "route-unreachable", "prohibit": "route-prohibit"}
+_CONNECT = Command.advice("connect it to a network: make a veth pair and move one end into the namespace")
 
 
 def query(packet: Packet, iif: Link | None = None, src: str | None = None) -> RouteQuery:
@@ -68,12 +69,13 @@ def _refusal(namespace: Namespace, packet: Packet, decision: Decision, stage: St
         text = fib.describe(decision.route, None, None)
         object = Object("route", text, f"{text} metric {decision.route.metric}" if decision.route.metric else text)
         where = f"the route {text} of {namespace.name} refuses {packet.flow.dst}"
-        return lost(_CODES[decision.type], namespace.name, None, stage, where, object=object, fix=(f"ip{_six(packet)} route del {text}",))
+        fix = fixes.ip(packet.flow.dst, "route", "del", *fib.words(decision.route, None, None))
+        return lost(_CODES[decision.type], namespace.name, None, stage, where, object=object, fix=(fix,))
     if decision.rule is not None and decision.rule.action in _CODES:
         text = describe_rule(decision.rule)
-        fix = (f"ip{_six(packet)} rule del pref {decision.rule.priority}",)
+        fix = fixes.ip(packet.flow.dst, "rule", "del", "pref", str(decision.rule.priority))
         return lost("rule-prohibit", namespace.name, None, stage, f"the policy rule «{text}» of {namespace.name} refuses the packet",
-                    object=Object("policy-rule", text, text), fix=fix)  # fmt: skip
+                    object=Object("policy-rule", text, text), fix=(fix,))  # fmt: skip
     stop = no_route(namespace, packet)
     if stop.code == "no-route" and decision.route is not None:  # the kernel says so; the tables that were read say otherwise
         text = f"the kernel of {namespace.name} does not route to {packet.flow.dst} ({decision.error}), but its tables have"
@@ -86,7 +88,7 @@ def no_route(namespace: Namespace, packet: Packet) -> Stop:
     real = [link for link in namespace.links if link.kind != "loopback" and link.name != "lo"]
     if not real:
         text = f"{namespace.name} has no interface besides lo (a container's is usually called eth0)"
-        return lost("link-missing", namespace.name, None, Stage.ROUTE, text, object=Object("link", "eth0", text), fix=("ip link add ...",))
+        return lost("link-missing", namespace.name, None, Stage.ROUTE, text, object=Object("link", "eth0", text), fix=(_CONNECT,))
     down = _down_link(namespace, packet.flow.dst)
     if down is not None:
         return link_down(namespace.name, down, Stage.ROUTE)
@@ -96,12 +98,11 @@ def no_route(namespace: Namespace, packet: Packet) -> Stop:
     if len(bare) == len(real):
         text = f"{bare[0].name} in {namespace.name} has no IPv{packet.flow.version} address, and so there are no routes by it"
         return lost("addr-missing", namespace.name, bare[0], Stage.ROUTE, text, object=Object("address", f"dev {bare[0].name}", text),
-                    fix=(f"ip addr add ADDRESS/LENGTH dev {bare[0].name}",))  # fmt: skip
+                    fix=(fixes.with_address(bare[0]),))  # fmt: skip
     if packet.flow.version == 6 and (refused := _refuses_routers(namespace, real)) is not None:
         return refused
-    six = _six(packet)
     text = f"{namespace.name} has no route to {packet.flow.dst}"
-    fix = (f"ip{six} route add default via GATEWAY",)
+    fix = (fixes.ip(packet.flow.dst, "route", "add", "default", "via", fixes.GATEWAY),)
     return lost(
         "no-route",
         namespace.name,
@@ -126,7 +127,7 @@ def not_own(namespace: Namespace, address: str) -> Stop:
     has = f"it has {', '.join(own)}" if own else f"it has no IPv{prefix.version(address)} address"
     text = f"{address} is not an address of {namespace.name}; {has}"
     return lost("addr-missing", namespace.name, None, Stage.OUTPUT, text, object=Object("address", address, text),
-                fix=(f"ip addr add {address}/LENGTH dev INTERFACE",))  # fmt: skip
+                fix=(fixes.with_address(None, address),))  # fmt: skip
 
 
 def _refuses_routers(namespace: Namespace, links: list[Link]) -> Stop | None:
@@ -143,7 +144,7 @@ def _refuses_routers(namespace: Namespace, links: list[Link]) -> Stop | None:
         name = f"net.ipv6.conf.{key}.accept_ra"
         text = f"{namespace.name} forwards, and so it ignores the routers that announce themselves on {link.name}: {name} = 1"
         return lost("ra-not-accepted", namespace.name, link, Stage.ROUTE, text, object=Object("sysctl", name, f"{name} = 1"),
-                    fix=(f"sysctl -w {name}=2",))  # fmt: skip
+                    fix=fixes.sysctl(name, 2))  # fmt: skip
     return None
 
 
@@ -162,7 +163,7 @@ def local_rule_missing(namespace: Namespace, packet: Packet) -> Stop | None:
     text = f"{packet.flow.dst} is {namespace.name}'s own, but no policy rule looks it up in the table local first"
     id = "0: from all lookup local"
     return lost("rule-local-missing", namespace.name, None, Stage.ROUTE, text, object=Object("policy-rule", id, f"{id} (missing)"),
-                fix=(f"ip{_six(packet)} rule add pref 0 from all lookup local",))  # fmt: skip
+                fix=(fixes.ip(packet.flow.dst, "rule", "add", "pref", "0", "from", "all", "lookup", "local"),))  # fmt: skip
 
 
 def _down_link(namespace: Namespace, dst: str) -> Link | None:
@@ -211,7 +212,3 @@ def route_object(namespace: Namespace, decision: Decision) -> Object | None:
     link = namespace.link(decision.leg.index) if decision.leg else None
     text = fib.describe(decision.route, decision.leg, link.name if link else None)
     return Object("route", text, text)
-
-
-def _six(packet: Packet) -> str:
-    return " -6" if packet.flow.version == 6 else ""

@@ -15,6 +15,7 @@ from netprobe.model import Link, Namespace, Need, Stage, Stop
 from . import hooks
 from .branch import BROADCAST, Branch, Crossing, Steering, Ways, hop, is_group
 from .bridge import fdb_lookup, misled, no_flood, not_let_in, port_object, reopen, settings, state_of, swallowed, turned_back
+from .fixes import bridge_port, link_set
 from .ground import Ground, Lacking, Packet
 from .stop import Unread, isolated, link_down, link_object, lost
 from .tracking import connection
@@ -239,11 +240,11 @@ class Segment:
         if port is not None and self.barred and settings(port).isolated and settings(out).isolated:
             text = f"{port.name} and {out.name} are both isolated ports of {bridge.name}"
             return lost("port-isolated", name, out, Stage.BRIDGE_FORWARD, text, object=port_object(out, "isolated on"),
-                        fix=(f"bridge link set dev {out.name} isolated off",))  # fmt: skip
+                        fix=(bridge_port(out, "isolated", "off"),))  # fmt: skip
         if port is not None and out.index == port.index and not settings(out).hairpin:
             text = f"{bridge.name} does not send a frame back out of the port it came from ({out.name}, hairpin off)"
             return lost("fdb-wrong-entry", name, out, Stage.BRIDGE_FORWARD, text, object=port_object(out, "hairpin off"),
-                        fix=(f"bridge link set dev {out.name} hairpin on",))  # fmt: skip
+                        fix=(bridge_port(out, "hairpin", "on"),))  # fmt: skip
         return self._closed(name, bridge, out, "out")
 
     def _closed(self, name: str, bridge: Link, port: Link, bound: str) -> Stop | None:
@@ -256,7 +257,7 @@ class Segment:
         if self.barred and settings(port).state != "forwarding":
             text = f"port {port.name} of {bridge.name} is {state_of(port)}, not forwarding"
             return lost("port-not-forwarding", name, port, stage, text, object=port_object(port, f"state {settings(port).state}"),
-                        fix=(reopen(bridge, port),))  # fmt: skip
+                        fix=reopen(bridge, port))  # fmt: skip
         return None
 
     def _out_of(self, name: str, bridge: Link, port: Link | None, out: Link, packet: Packet, note: str) -> Ways:
@@ -330,7 +331,7 @@ def not_running(ground: Ground, name: str, link: Link, stage: Stage) -> Stop | N
     if far is not None and not far[1].up and (link.kind != "veth" or stage is not Stage.TRANSMIT):
         return link_down(far[0], far[1], Stage.RECEIVE if link.kind == "veth" else Stage.TRANSMIT)
     whose = f" (its far end {far[0]}/{far[1].name} is down)" if far and not far[1].up else ""
-    fix = (f"ip link set {far[1].name} up   # in {far[0]}",) if far and not far[1].up else ()
+    fix = (replace(link_set(far[1], "up"), namespace=far[0]),) if far and not far[1].up else ()
     if link.kind == "tun":
         return lost("route-via-dead-device", name, link, stage, f"no program serves {link.name}", object=link_object(link))
     return lost("link-no-carrier", name, link, stage, f"{link.name} is up but has no carrier{whose}", object=link_object(link), fix=fix)
@@ -358,5 +359,5 @@ def _too_long_for(name: str, link: Link, packet: Packet) -> Stop:
         Stage.RECEIVE,
         text,
         object=link_object(link),
-        fix=(f"ip link set {link.name} mtu {packet.flow.length}",),
+        fix=(link_set(link, "mtu", str(packet.flow.length)),),
     )

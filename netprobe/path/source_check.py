@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from netprobe.model import Link, Namespace, Object, RouteQuery, Stage, Stop
 
-from . import fib, prefix
+from . import fib, fixes, prefix
 from .ground import Ground, Packet
 from .stop import lost
 
@@ -42,14 +42,15 @@ def _martian(namespace: Namespace, name: str, link: Link, src: str, dst: str) ->
         key = f"net.ipv4.conf.{link.name.replace('.', '/')}.route_localnet"
         text = f"the destination {dst} is a loopback address and {key} = 0: packets from outside may not go there"
         return lost(
-            "martian-destination", name, link, Stage.ROUTE, text, object=Object("sysctl", key, f"{key} = 0"), fix=(f"sysctl -w {key}=1",)
+            "martian-destination", name, link, Stage.ROUTE, text, object=Object("sysctl", key, f"{key} = 0"), fix=fixes.sysctl(key, 1)
         )
     owner = namespace.owner_of(src)
     if owner is not None and not in_force(namespace, link, "accept_local")[0]:
         stop = _stop(name, link, f"the source {src} is this namespace's own address, coming in from outside on {link.name}")
         own = next((a for a in namespace.addresses_of(owner) if a.address == src), None)
         written = f"{src}/{own.prefixlen} dev {owner.name}" if own is not None else f"{src} dev {owner.name}"
-        return replace(stop, object=Object("address", written, written), fix=(f"ip addr del {written}",))
+        fix = (fixes.address("del", own, owner),) if own is not None else ()
+        return replace(stop, object=Object("address", written, written), commands=fix)
     return None
 
 
@@ -77,4 +78,4 @@ def _reverse_path(namespace: Namespace, name: str, link: Link, src: str, dst: st
 
 def _refused(name: str, link: Link, key: str, level: int, text: str) -> Stop:
     return lost("rp-filter", name, link, Stage.ROUTE, f"{text}: {key} = {level} drops it", object=Object("sysctl", key, f"{key} = {level}"),
-                fix=(f"sysctl -w {key}={2 if level == 1 else 0}",))  # fmt: skip
+                fix=fixes.sysctl(key, 2 if level == 1 else 0))  # fmt: skip

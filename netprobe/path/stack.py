@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from netprobe.model import End, Link, Namespace, Object, Place, Stage, Stop
 
-from . import fib, hooks, ipsec, prefix, programs, routing, tracking
+from . import fib, fixes, hooks, ipsec, prefix, programs, routing, tracking
 from .branch import Branch, Carry, hop
 from .claims import forwards
 from .fib import Decision
@@ -76,10 +76,9 @@ def _is_broadcast(namespace: Namespace, dst: str, link: Link | None) -> Stop:
     own = f"{mine.address}/{mine.prefixlen}" if mine else "?"
     device = link.name if link else "?"
     text = f"for {namespace.name} {dst} is the broadcast address of its own {own}, not a station's"
-    fix = f"ip addr add {mine.address if mine else 'ADDRESS'}/RIGHT-LENGTH dev {device}; ip addr del {own} dev {device}"
-    return lost(
-        "addr-is-broadcast", namespace.name, link, Stage.ROUTE, text, object=Object("address", f"{own} dev {device}", text), fix=(fix,)
-    )
+    fix = fixes.with_right_length(mine, link) if mine is not None and link is not None else ()
+    object = Object("address", f"{own} dev {device}", text)
+    return lost("addr-is-broadcast", namespace.name, link, Stage.ROUTE, text, object=object, fix=fix)
 
 
 def _index(decision: Decision) -> int | None:
@@ -235,7 +234,7 @@ def _fit(trail: Trail, name: str, out: Link, decision: Decision, packet: Packet,
             Stage.FORWARD if iif else Stage.OUTPUT,
             text,
             object=link_object(out),
-            fix=(f"ip link set {out.name} mtu {size}",),
+            fix=(fixes.link_set(out, "mtu", str(size)),),
         )
         return trail.drop(stop)
     return replace(packet, fragments=True)
@@ -318,7 +317,7 @@ def _blame_entry(ground: Ground, carry: Carry, name: str, leaving: Departure, fo
     entry = f"{nexthop} dev {link.name} lladdr {found.mac}"
     text = f"no station behind {link.name} has the MAC {found.mac} of the entry for {nexthop}"
     return lost("neigh-wrong-entry", name, link, Stage.NEIGHBOUR, text,
-                object=Object("neighbour", entry, entry), fix=(f"ip neigh del {nexthop} dev {link.name}",))  # fmt: skip
+                object=Object("neighbour", entry, entry), fix=(fixes.forget_neighbour(nexthop, link),))  # fmt: skip
 
 
 def _not_forwarding(namespace: Namespace, link: Link, packet: Packet) -> Stop:
@@ -330,7 +329,7 @@ def _not_forwarding(namespace: Namespace, link: Link, packet: Packet) -> Stop:
 
 
 def _sysctl(name: str, link: Link, code: str, key: str, value: str, wanted: str, text: str) -> Stop:
-    return lost(code, name, link, Stage.FORWARD, text, object=Object("sysctl", key, f"{key} = {value}"), fix=(f"sysctl -w {key}={wanted}",))
+    return lost(code, name, link, Stage.FORWARD, text, object=Object("sysctl", key, f"{key} = {value}"), fix=fixes.sysctl(key, wanted))
 
 
 def ttl_expired(name: str, link: Link) -> Stop:

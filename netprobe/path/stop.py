@@ -6,6 +6,8 @@ from msgspec import Struct
 
 from netprobe.model import End, Link, Object, Place, Stage, Stop
 
+from .fixes import BRIDGE, Fix, link_set
+
 
 class Finish(Struct, frozen=True):
     """How a walk is over: where the packet got, and what stopped it if something did."""
@@ -38,7 +40,7 @@ def unread(namespace: str, what: str, why: str, stage: Stage) -> Stop:
 
 
 def lost(code: str, namespace: str, link: Link | None, stage: Stage, text: str, *, object: Object | None = None,
-         fix: tuple[str, ...] = ()) -> Stop:  # fmt: skip
+         fix: Fix = ()) -> Stop:  # fmt: skip
     """The end of a way at an interface."""
     return Stop(code, Place(namespace, link.name if link else None, stage), text, object, fix)
 
@@ -60,18 +62,18 @@ def link_down(name: str, link: Link, stage: Stage) -> Stop:
         stage,
         f"{link.name} in {name} is down",
         object=link_object(link),
-        fix=(f"ip link set {link.name} up",),
+        fix=(link_set(link, "up"),),
     )
 
 
 def not_in_bridge(name: str, port: Link, text: str) -> Stop:
     """A veth (or tunnel) end that should be a bridge port and is none."""
     return lost("port-not-in-bridge", name, port, Stage.BRIDGE, text, object=Object("link", port.name, f"{port.name} has no master"),
-                fix=(f"ip link set {port.name} master BRIDGE",))  # fmt: skip
+                fix=(link_set(port, "master", BRIDGE),))  # fmt: skip
 
 
 def isolated(name: str, link: Link, text: str) -> Stop:
     """A macvlan that its siblings on the same parent cannot reach (macvlan_queue_xmit)."""
     mode = Object("link", link.name, f"{link.name} macvlan mode {link.macvlan_mode}")
-    fix = (f"ip link set {link.name} type macvlan mode bridge",)
-    return lost("macvlan-mode-isolated", name, link, Stage.TRANSMIT, text, object=mode, fix=fix)
+    fix = link_set(link, "type", "macvlan", "mode", "bridge")
+    return lost("macvlan-mode-isolated", name, link, Stage.TRANSMIT, text, object=mode, fix=(fix,))

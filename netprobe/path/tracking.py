@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from netprobe.model import ConntrackEntry, Flow, Leg, Namespace, Object, Place, Protocol, Stage, Stop
 
+from . import fixes
 from .filter.packet import Packet as Subject
 from .filter.packet import entry_of
 from .filter.ruling import Ruling
@@ -55,7 +56,7 @@ def crowded(namespace: Namespace, place: Place, ruling: Ruling) -> tuple[Stop, .
         key = "net.netfilter.nf_conntrack_max"
         text = f"the connection tracking table of {namespace.name} is full: {key} = {namespace.sysctl(key)}"
         object = Object("sysctl", key, f"{key} = {namespace.sysctl(key)}")
-        found.append(Stop("conntrack-full", place, text, object, (f"sysctl -w {key}={2 * int(namespace.sysctl(key, '0') or 0)}",)))
+        found.append(Stop("conntrack-full", place, text, object, fixes.sysctl(key, 2 * int(namespace.sysctl(key, "0") or 0))))
     for made in ruling.translations:
         if (
             made.kind in ("SNAT", "MASQUERADE")

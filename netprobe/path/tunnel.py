@@ -9,10 +9,11 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from netprobe.model import End, FdbEntry, Flow, Hop, Link, Object, Protocol, RouteQuery, Stage, Stop, Vxlan
+from netprobe.model import Blank, Command, End, FdbEntry, Flow, Hop, Link, Object, Protocol, RouteQuery, Stage, Stop, Vxlan
 
 from . import fib
 from .branch import BROADCAST, Branch, Crossing, Ways, is_group
+from .fixes import REMOTE, link_set
 from .ground import Ground, Packet
 from .stop import Finish, lost
 from .trail import Trail, numbered
@@ -20,6 +21,7 @@ from .trail import Trail, numbered
 OVERHEAD = {4: 50, 6: 70}  # bytes: inner Ethernet 14, VXLAN 8, UDP 8, and the outer IP header
 Send = Callable[[Trail, str, Packet], Finish]
 _ANY = "00:00:00:00:00:00"
+_THEIRS_TOO = Command.advice("and the MTU of the containers, to the same value")
 
 
 def through(ground: Ground, send: Send, name: str, link: Link, packet: Packet) -> Ways:
@@ -39,15 +41,23 @@ def through(ground: Ground, send: Send, name: str, link: Link, packet: Packet) -
         )
         entry = f"{packet.flow.dst} dev {link.name}"
         stop = lost("neigh-no-answer", name, link, Stage.NEIGHBOUR, text, object=Object("neighbour", entry, f"no entry for {entry}"),
-                    fix=(f"ip neigh add {packet.flow.dst} lladdr MAC dev {link.name} nud permanent",))  # fmt: skip
+                    fix=(_neighbour_by_hand(packet.flow.dst, link),))  # fmt: skip
         return (Branch(packet, stop=stop),)
     if not entries:
         text = f"{link.name} knows no tunnel end for {packet.flow.dst_mac}"
         object = Object("fdb-entry", f"{packet.flow.dst_mac} dev {link.name}", text)
         stop = lost("vxlan-fdb-missing", name, link, Stage.ENCAPSULATE, text, object=object,
-                    fix=(f"bridge fdb append {packet.flow.dst_mac} dev {link.name} dst REMOTE",))  # fmt: skip
+                    fix=(_tunnel_end("append", packet.flow.dst_mac or BROADCAST, link),))  # fmt: skip
         return (Branch(packet, stop=stop),)
     return tuple(branch for entry in entries for branch in _carry(ground, send, name, link, link.vxlan, packet, entry))
+
+
+def _neighbour_by_hand(address: str, link: Link) -> Command:
+    return Command.of("ip", "neigh", "add", address, "lladdr", Blank("MAC"), "dev", link.name, "nud", "permanent")
+
+
+def _tunnel_end(how: str, mac: str, link: Link) -> Command:
+    return Command.of("bridge", "fdb", how, mac, "dev", link.name, "dst", REMOTE)
 
 
 def remotes(ground: Ground, name: str, link: Link, vxlan: Vxlan, mac: str) -> tuple[FdbEntry, ...]:
@@ -93,7 +103,7 @@ def _does_not_fit(ground: Ground, name: str, link: Link, packet: Packet, outer: 
     room = out.mtu - OVERHEAD[outer.version]
     text = f"a packet of {packet.flow.length} bytes does not fit {link.name}: {out.name} has MTU {out.mtu}, which leaves {room} bytes"
     return lost("mtu-exceeded", name, link, Stage.ENCAPSULATE, text, object=Object("link", link.name, f"{link.name} mtu {link.mtu}"),
-                fix=(f"ip link set {link.name} mtu {room}   # and the MTU of the containers",))  # fmt: skip
+                fix=(link_set(link, "mtu", str(room)), _THEIRS_TOO))  # fmt: skip
 
 
 def _inside(hops: tuple[Hop, ...], packet: Packet, remote: str) -> tuple[Hop, ...]:
@@ -152,4 +162,4 @@ def _blame(name: str, link: Link, entry: FdbEntry, stop: Stop) -> Stop:
     id = f"{entry.mac} dev {link.name} dst {entry.remote}"
     text = f"{link.name} sends to the tunnel end {entry.remote}, which is not there: {stop.text}"
     return lost("vxlan-remote-wrong", name, link, Stage.ENCAPSULATE, text,
-                object=Object("fdb-entry", id, id), fix=(f"bridge fdb replace {entry.mac} dev {link.name} dst REMOTE",))  # fmt: skip
+                object=Object("fdb-entry", id, id), fix=(_tunnel_end("replace", entry.mac, link),))  # fmt: skip

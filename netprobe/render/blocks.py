@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
-from netprobe.model import Agreement, Cause, Confidence, Leg, Report, Source, Verdict
+from netprobe.model import Agreement, Cause, Command, Confidence, Leg, Report, Source, Verdict
+from netprobe.model.command import joined, remark
 
 from . import words
 from .escape import lines
@@ -118,7 +117,7 @@ def causes(report: Report, pen: Pen) -> list[str]:
     root, *symptoms = report.causes
     shown = _cause(report, root, pen)
     shown += _several("hence", [f"{symptom.summary} [{symptom.code}]" for symptom in symptoms], pen)
-    return [*shown, *_several("more", [f"netprobe explain {root.code}"], pen)]
+    return [*shown, *_several("more", [joined(("netprobe", "explain", root.code))], pen)]
 
 
 def title(report: Report) -> str:
@@ -148,16 +147,23 @@ def _what(cause: Cause, pen: Pen) -> list[str]:
 
 
 def _fix(cause: Cause, pen: Pen) -> list[str]:
-    """Commands are never wrapped: they are there to be copied. Where to run one is a comment to the shell, too."""
-    labels = ["fix", *[""] * len(cause.fix)]
-    return [_label(label, pen) + command_line(command, cause, pen) for label, command in zip(labels, cause.fix, strict=False)]
+    """Commands are never wrapped: they are there to be copied. Where to run one is a comment to the shell, and advice is, too."""
+    written = [_command(command, cause, pen) for command in cause.commands]
+    written += [pen.paint(f"# {line}", CYAN) for line in pen.wrap(cause.advice, pen.width and max(16, pen.width - _INDENT - 2)) if line]
+    written = written or [_typed(line, "" if "#" in line else cause.place.namespace, pen) for line in cause.fix]  # an old report's
+    labels = ["fix", *[""] * len(written)]
+    return [_label(label, pen) + line for label, line in zip(labels, written, strict=False)]
 
 
-def command_line(command: str, cause: Cause, pen: Pen) -> str:
-    """A command, and the namespace to run it in unless it says so itself."""
-    place = cause.place.namespace
-    told = place is None or "#" in command or re.search(rf"(?<![\w-]){re.escape(place)}(?![\w-])", command) is not None
-    return pen.paint(pen.plain(command), CYAN) + ("" if told else pen.paint(pen.plain(f"   # in {place}"), DIM))
+def _command(command: Command, cause: Cause, pen: Pen) -> str:
+    """A command as it is pasted, and in a comment where to run it; netprobe itself is run from where it was started."""
+    where = None if command.words[:1] == ("netprobe",) else command.namespace or cause.place.namespace
+    return _typed(joined(command.words, pen.terminal.ascii), where, pen, command.note)
+
+
+def _typed(typed: str, where: str | None, pen: Pen, note: str = "") -> str:
+    told = remark(Command((), where or None, note), ascii=pen.terminal.ascii)
+    return pen.paint(pen.plain(typed), CYAN) + (pen.paint(pen.plain(f"   # {told}"), DIM) if told else "")
 
 
 def _several(label: str, texts: list[str], pen: Pen) -> list[str]:
@@ -181,7 +187,7 @@ def blockers(report: Report, pen: Pen) -> list[str]:
     shown = pen.flowed([("also in the way, once that is mended (predicted):", BOLD)])
     for cause in report.blockers:
         shown += pen.indented(f"[{cause.code}] {cause.summary}", "  ")
-        shown += [_label("fix", pen) + command_line(command, cause, pen) for command in cause.fix[:1]]
+        shown += _fix(cause, pen)
     return shown
 
 

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from commands import typed
 from msgspec.structs import replace
 
 from netprobe.causes import own
@@ -70,7 +71,9 @@ def test_the_root_behind_an_end_is_kept() -> None:
 
 
 def test_a_fix_of_the_walk_is_not_replaced() -> None:
-    found = explain(case(Stop("no-route", Place("red", None, Stage.ROUTE), "no route", fix=("ip route add default via 10.0.0.1",))))
+    found = explain(
+        case(Stop("no-route", Place("red", None, Stage.ROUTE), "no route", commands=(typed("ip route add default via 10.0.0.1"),)))
+    )
     assert found is not None
     assert found.fix == ("ip route add default via 10.0.0.1",)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from commands import typed
 from msgspec.structs import replace
 from path.networks import edited, probe, relinked, tutorial
 
 from netprobe.causes.catalogue import explain
 from netprobe.model import (
+    Blank,
     Cause,
+    Command,
     ConntrackEntry,
     Endpoint,
     Evidence,
@@ -29,7 +32,8 @@ from netprobe.path.case import Case
 
 
 def explained(snapshot: Snapshot, code: str, place: Place, thing: Object | None = None, fix: tuple[str, ...] = (), **more: object) -> Cause:
-    case = Case(snapshot, probe(), None, (), (), (), False, Stop(code, place, "it ends here", thing, fix), Leg.REQUEST)
+    stop = Stop(code, place, "it ends here", thing, tuple(map(typed, fix)))
+    case = Case(snapshot, probe(), None, (), (), (), False, stop, Leg.REQUEST)
     found = explain(replace(case, **more))  # type: ignore[arg-type]
     assert found is not None
     return found
@@ -142,7 +146,8 @@ def test_every_macvlan_on_the_parent_is_to_be_in_bridge_mode() -> None:
     snapshot = edited(tutorial(), "red", links=(*tutorial()["red"].links, macvlan(8, "private")))
     snapshot = edited(snapshot, "c1", links=(*tutorial()["c1"].links, macvlan(8, "vepa"), macvlan(9, "bridge")))
     found = explained(snapshot, "macvlan-mode-isolated", Place("red", "mv8", Stage.TRANSMIT))
-    assert found.fix == ("ip link set mv8 type macvlan mode bridge", "ip link set mv8 type macvlan mode bridge   # in c1")
+    command = "ip link set dev mv8 type macvlan mode bridge"
+    assert found.fix == (command, f"{command}   # in c1")
 
 
 def test_where_several_bridges_would_do_none_is_chosen() -> None:
@@ -159,28 +164,69 @@ def test_a_short_life_is_the_senders_setting_or_a_rules(value: str, fix: str) ->
     snapshot = edited(tutorial(), "red", sysctls={"net.ipv4.ip_default_ttl": value})
     place = Place("host", "br0", Stage.FORWARD)
     assert explained(snapshot, "ttl-expired", place).fix == (fix,)
-    rule = Object("rule", "iptables mangle PREROUTING 1")
+    rule = rule_called("iptables", "mangle", "PREROUTING", "1")
     assert explained(snapshot, "ttl-expired", place, rule).fix == ("iptables -t mangle -D PREROUTING 1",)
 
 
 def test_a_fix_takes_the_length_from_the_others_on_the_network() -> None:
-    fix = ("ip addr add 10.0.0.2/RIGHT-LENGTH dev eth0; ip addr del 10.0.0.2/32 dev eth0",)
+    fix = ("ip address add 10.0.0.2/RIGHT-LENGTH dev eth0", "ip address del 10.0.0.2/32 dev eth0")
     thing = Object("address", "10.0.0.2/32 dev eth0")
     found = explained(tutorial(), "addr-wrong-prefix", Place("red", "eth0", Stage.ROUTE), thing, fix)
-    assert found.fix == ("ip addr add 10.0.0.2/16 dev eth0; ip addr del 10.0.0.2/32 dev eth0",)
+    assert found.fix == ("ip address add 10.0.0.2/16 dev eth0", "ip address del 10.0.0.2/32 dev eth0")
+
+
+def rule_called(*words: str) -> Object:
+    return Object("nat-rule", " ".join(words), words=words)
 
 
 @pytest.mark.parametrize(
-    ("id", "fix"),
+    ("thing", "fix"),
     [
-        ("iptables nat PREROUTING 3", ("iptables -t nat -D PREROUTING 3",)),
-        ("nft ip nat prerouting handle 7", ("nft delete rule ip nat prerouting handle 7",)),
-        ("iptables nat PREROUTING", ()),
-        ("udp 10.0.0.2", ()),
+        (rule_called("iptables", "nat", "PREROUTING", "3"), "iptables -t nat -D PREROUTING 3"),
+        (rule_called("nft", "ip", "nat", "prerouting", "handle", "7"), "nft delete rule ip nat prerouting handle 7"),
+        (rule_called("iptables", "nat", "$(id)", "3"), "iptables -t nat -D '$(id)' 3"),
+        (rule_called("iptables-legacy", "filter", "e;id>pwn", "3"), "iptables-legacy -D 'e;id>pwn' 3"),
     ],
 )
-def test_a_rule_that_leads_nowhere_can_be_deleted(id: str, fix: tuple[str, ...]) -> None:
-    assert explained(tutorial(), "dnat-dead-target", Place("host", None, Stage.PREROUTING), Object("nat-rule", id)).fix == fix
+def test_a_rule_that_leads_nowhere_can_be_deleted(thing: Object, fix: str) -> None:
+    assert explained(tutorial(), "dnat-dead-target", Place("host", None, Stage.PREROUTING), thing).fix == (fix,)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("nft", "ip", "nat; flush ruleset", "prerouting", "handle", "7"),
+        ("nft", "ip", "nat", "$(id)", "handle", "7"),
+        ("nft", "ip", "nat", "a b", "handle", "7"),
+        ("nft", "ip", "nat", "{ policy drop; }", "policy"),
+        ("iptables", "nat", "-F", "3"),
+        ("iptables", "nat", "a b", "3"),
+        ("iptables", "nat", "", "3"),
+    ],
+)
+def test_a_rule_that_its_tool_cannot_name_is_not_put_into_a_command(words: tuple[str, ...]) -> None:
+    found = explained(tutorial(), "dnat-dead-target", Place("host", None, Stage.PREROUTING), rule_called(*words))
+    assert found.commands == ()
+    assert "netlink" in found.advice
+    assert found.fix == (f"# {found.advice}",)
+
+
+@pytest.mark.parametrize("thing", [Object("socket", "udp 10.0.0.2"), Object("rule", "nft ip nat prerouting handle 7"),
+                                   rule_called("iptables", "nat", "PREROUTING"),
+                                   rule_called("nft", "ip", "nat", "prerouting", "handle", "None")])  # fmt: skip
+def test_what_names_no_rule_by_its_words_has_no_command(thing: Object) -> None:
+    assert explained(tutorial(), "dnat-dead-target", Place("host", None, Stage.PREROUTING), thing).fix == ()
+
+
+@pytest.mark.parametrize("name", ["BRIDGE", "e;id>pwn", "-x"])
+def test_a_port_that_is_called_like_a_blank_keeps_its_name(name: str) -> None:
+    links = tuple(replace(link, name=name, master=None, port=None) if link.name == "veth0" else link for link in tutorial()["host"].links)
+    loose = edited(tutorial(), "host", links=links)
+    fix = (Command.of("ip", "link", "set", "dev", name, "master", Blank("BRIDGE")),)
+    stop = Stop("port-not-in-bridge", Place("host", name, Stage.BRIDGE), "it ends here", None, fix)
+    found = explain(Case(loose, probe(), None, (), (), (), False, stop, Leg.REQUEST))
+    assert found is not None
+    assert found.commands == (Command.of("ip", "link", "set", "dev", name, "master", "br0"),)
 
 
 def test_a_port_that_is_not_published_gets_the_rule_that_would() -> None:

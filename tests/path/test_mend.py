@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import networks
 import pytest
+from commands import typed
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -11,10 +12,12 @@ from networks import edited, relinked, tutorial
 
 from netprobe.model import (
     AskedRoute,
+    Blank,
     Bridge,
     BridgePort,
     Cause,
     Chain,
+    Command,
     ConntrackEntry,
     FdbEntry,
     InterfaceAddress,
@@ -40,8 +43,9 @@ from netprobe.model import (
 from netprobe.path.mend import mend
 
 
-def fixed(snapshot: Snapshot, *fix: str, name: str = "host") -> Snapshot | None:
-    return mend(snapshot, Cause("unknown", Place(name, None, Stage.ROUTE), "", fix=fix))
+def fixed(snapshot: Snapshot, *fix: str, name: str = "host", advice: str = "") -> Snapshot | None:
+    commands = tuple(typed(command) for line in fix for command in ([line] if "'" in line else line.split("; ")))
+    return mend(snapshot, Cause("unknown", Place(name, None, Stage.ROUTE), "", commands=commands, advice=advice))
 
 
 def done(snapshot: Snapshot, *fix: str, name: str = "host") -> Namespace:
@@ -93,7 +97,7 @@ def test_what_stands_on_an_interface_runs_with_it() -> None:
     assert above.carrier
 
 
-def test_a_comment_names_another_namespace() -> None:
+def test_a_command_is_for_the_namespace_that_it_names() -> None:
     mended = fixed(relinked(tutorial(), "red", "eth0", up=False), "ip link set eth0 up   # in red", name="host")
     assert mended is not None
     eth0 = mended["red"].link_named("eth0")
@@ -230,7 +234,7 @@ def test_a_rule_is_deleted_and_those_behind_it_move_up(engine: str, family: str,
     ("engine", "family", "fix"),
     [
         ("iptables", "ip", "iptables -P FORWARD ACCEPT"),
-        ("nft", "inet", "nft 'chain inet filter FORWARD { policy accept; }'"),
+        ("nft", "inet", "nft chain inet filter FORWARD '{ policy accept; }'"),
     ],
 )
 def test_a_policy_is_opened(engine: str, family: str, fix: str) -> None:
@@ -294,8 +298,7 @@ def test_connections_and_ipsec_policies_are_deleted() -> None:
         "tc qdisc del dev eth0 root",
         "conntrack -D",
         "sysctl -w net.ipv6.conf.eth0.accept_ra=2",
-        "ip link set veth0 mtu 1450   # and the MTU of the containers",
-        "an open 'quote",
+        "nft chain inet filter FORWARD '{ policy accept; }' && reboot",
         "ip link set veth0 mtu 9000; reboot",
     ],
 )
@@ -309,6 +312,41 @@ def test_a_fix_that_changes_nothing_is_none() -> None:
 
 def test_half_a_fix_is_none() -> None:
     assert fixed(tutorial(), "ip link set veth0 mtu 9000", "ip route add default via GATEWAY") is None
+    assert fixed(tutorial(), "ip link set veth0 mtu 9000", advice="and the MTU of the containers") is None
+
+
+def renamed(interface: str, name: str, **fields: object) -> Snapshot:
+    """The tutorial's network with one interface of the host called otherwise."""
+    links = tuple(replace(each, name=name, **fields) if each.name == interface else each for each in HOST.links)  # type: ignore[arg-type]
+    return edited(tutorial(), "host", links=links)
+
+
+@pytest.mark.parametrize("name", ["dev", "up", "on", "state", "table", "master", "BRIDGE", "GATEWAY", "-x", "e;id>pwn", "a b"])
+def test_an_interface_may_be_called_as_it_likes(name: str) -> None:
+    """What a tool takes for a key, a flag or a blank is a name where a name stands."""
+    snapshot = renamed("veth0", name, up=False, port=BridgePort(state="blocking", isolated=True))
+    snapshot = edited(snapshot, "host", routes=(*HOST.routes, Route("192.0.2.0/24", table=100, nexthops=(Nexthop(3),))))
+    commands = (
+        Command.of("ip", "link", "set", "dev", name, "up"),
+        Command.of("bridge", "link", "set", "dev", name, "isolated", "off"),
+        Command.of("ip", "route", "del", "192.0.2.0/24", "dev", name, "table", "100"),
+        Command.of("bridge", "fdb", "add", "02:00:00:00:00:01", "dev", name),
+    )
+    mended = mend(snapshot, Cause("unknown", Place("host", None, Stage.ROUTE), "", commands=commands))
+    assert mended is not None
+    changed = mended["host"].link(3)
+    assert changed is not None
+    assert changed.port is not None
+    assert (changed.up, changed.port.isolated, mended["host"].routes) == (True, False, HOST.routes)
+    assert mended["host"].fdb == (FdbEntry(3, "02:00:00:00:00:01", state="permanent"),), "not as a port's"
+
+
+@pytest.mark.parametrize("name", ["BRIDGE", "GATEWAY"])
+def test_a_blank_is_told_from_a_name(name: str) -> None:
+    snapshot, place = renamed("docker0", name), Place("host", None, Stage.ROUTE)
+    named, blank = (Command.of("ip", "link", "set", "dev", "veth0", "master", word) for word in (name, Blank(name)))
+    assert mend(snapshot, Cause("unknown", place, "", commands=(named,))) is not None
+    assert mend(snapshot, Cause("unknown", place, "", commands=(blank,))) is None
 
 
 def test_an_unread_namespace_or_ruleset_cannot_be_mended() -> None:
@@ -329,11 +367,12 @@ WORDS = st.sampled_from(
         *("tc", "qdisc", "conntrack"),
         *("iptables", "-t", "nat", "-D", "-P", "-A", "FORWARD", "1", "-s", "!", "-j", "MASQUERADE", "nft", "delete", "handle"),
         *("dev", "eth0", "via", "10.0.0.1", "default", "0/0", "up", "master", "br0", "pref", "0", "lookup", "main"),
-        *(";", "#", "&", "&&", "'x", "\\", "=", "net.ipv4.ip_forward=1"),
+        *("#", "&", "&&", "\\", "=", "net.ipv4.ip_forward=1"),
     )
 )
 
 
 @given(st.lists(st.one_of(WORDS, st.text(max_size=5)), max_size=10))
 def test_no_command_line_makes_it_fail(words: list[str]) -> None:
-    assert fixed(edited(tutorial(), "host", ruleset=Ruleset()), " ".join(words)) != tutorial()
+    cause = Cause("unknown", Place("host", None, Stage.ROUTE), "", commands=(Command(tuple(words)),))
+    assert mend(edited(tutorial(), "host", ruleset=Ruleset()), cause) != tutorial()

@@ -1,5 +1,6 @@
 """Reports written by hand, one for each thing a renderer has to say. Literal values: what a reader sees is decided here."""
 
+from commands import typed
 from msgspec.structs import replace
 
 from netprobe.model import (
@@ -10,6 +11,7 @@ from netprobe.model import (
     Blind,
     Cause,
     Change,
+    Command,
     Confidence,
     Endpoint,
     Evidence,
@@ -92,11 +94,11 @@ DROPPED = Cause(
     (Evidence(Source.MODEL, "set @bad holds 8.8.8.0/24, which matches the destination 8.8.8.8"),
      Evidence(Source.WITNESS, "NETFILTER_DROP in nft_do_chain, br0 → eth0, 24 µs after sending", Confidence.OBSERVED),
      Evidence(Source.COUNTER, "the rule's counter went from 0 to 1", Confidence.OBSERVED)),
-    Confidence.CORROBORATED, ("nft delete element inet filter bad '{ 8.8.8.0/24 }'",),
+    Confidence.CORROBORATED, commands=(typed("nft delete element inet filter bad '{ 8.8.8.0/24 }'"),),
 )  # fmt: skip
 NO_NAT = Cause(
     "nat-missing", Place("host", None, Stage.POSTROUTING), "the source 10.0.0.2 would leave eth0 untranslated", None,
-    (), Confidence.INFERRED, ("iptables -t nat -A POSTROUTING -s 10.0.0.0/16 -o eth0 -j MASQUERADE",),
+    (), Confidence.INFERRED, commands=(typed("iptables -t nat -A POSTROUTING -s 10.0.0.0/16 -o eth0 -j MASQUERADE"),),
 )  # fmt: skip
 FORWARD_DROP = replace(
     HEALTHY, verdict=Verdict.UNREACHABLE, direction=Leg.REQUEST, summary="a firewall rule in host drops the request", received=0, rtt_ns=(),
@@ -108,7 +110,7 @@ NOT_A_PORT = Cause(
     Object("bridge-port", "veth0", "veth0: no master"),
     (Evidence(Source.MODEL, "10.0.0.2 is routed to br0, whose ports are none"),
      Evidence(Source.TAP, "the reply was seen on host/br0 and not on host/veth0", Confidence.OBSERVED)),
-    Confidence.CORROBORATED, ("ip -n host link set veth0 master br0",),
+    Confidence.CORROBORATED, commands=(typed("ip link set dev veth0 master br0"),),
 )  # fmt: skip
 SYMPTOM = Cause("neigh-no-answer", Place("host", "br0", Stage.NEIGHBOUR), "nobody answers for 10.0.0.2 on br0", because=NOT_A_PORT)
 REPLY_LOST = replace(
@@ -123,7 +125,7 @@ NO_ROUTE = replace(
         "no-route", Place("red", None, Stage.ROUTE), "red has no route to 8.8.8.8", Object("route", "default", ""),
         (Evidence(Source.MODEL, "table main holds 10.0.0.0/16 dev eth0 alone"),
          Evidence(Source.SOCKET, "sendto: ENETUNREACH (Network is unreachable)", Confidence.OBSERVED)),
-        Confidence.OBSERVED, ("ip -n red route add default via 10.0.0.1 dev eth0 onlink",)),),
+        Confidence.OBSERVED, commands=(typed("ip route add default via 10.0.0.1 dev eth0 onlink"),)),),
     capture=None,
 )  # fmt: skip
 
@@ -137,7 +139,7 @@ RATE = Cause(
     "rate-limited", FORWARD, "a limit lets 10 packets a second through and drops the others",
     Object("rule", "iptables filter FORWARD 3", "-A FORWARD -p icmp -m limit --limit 10/sec -j ACCEPT"),
     (Evidence(Source.TAP, "30 requests on host/br0, 17 on host/eth0", Confidence.OBSERVED),), Confidence.CORROBORATED,
-    ("iptables -D FORWARD 3",),
+    commands=(typed("iptables -D FORWARD 3"),),
 )  # fmt: skip
 INTERMITTENT = replace(
     HEALTHY, probe=replace(PROBE, count=30), verdict=Verdict.INTERMITTENT, direction=Leg.REQUEST, summary="17 of 30 answered", sent=30,
@@ -178,7 +180,7 @@ IPV6 = Report(
         "rejected-by-rule", FORWARD, "a firewall rule in the host namespace rejects the packet",
         Object("rule", "ip6tables filter FORWARD 2", "-A FORWARD -i br0 -j REJECT --reject-with icmp6-adm-prohibited", "docker"),
         (Evidence(Source.ICMP, "fd00::1: administratively prohibited", Confidence.OBSERVED),),
-        Confidence.OBSERVED, ("ip6tables -D FORWARD 2",)),),
+        Confidence.OBSERVED, commands=(typed("ip6tables -D FORWARD 2"),)),),
     agreement=Agreement.CONFIRMED, errors=(IcmpError("fd00::1", 1, 1),),
 )  # fmt: skip
 
@@ -198,7 +200,8 @@ TCP_CLOSED = Report(
         "port-closed", Place("c2", None, Stage.DELIVER), "nothing listens on TCP port 80 in c2", Object("socket", "tcp 0.0.0.0:80"),
         (Evidence(Source.TAP, "RST from 172.17.0.3 itself, 35 µs after the SYN", Confidence.OBSERVED),
          Evidence(Source.MODEL, "listeners in c2: tcp 127.0.0.1:8080")),
-        Confidence.CORROBORATED, ("start the service in c2, or ask for a port that it listens on",)),),
+        Confidence.CORROBORATED, commands=(Command.of("ss", "-lntp", note="what listens there, and where"),),
+        advice="start the service, or ask for a port that it listens on"),),
     agreement=Agreement.CONFIRMED, capture="captures/c1-c2.pcapng",
 )  # fmt: skip
 
@@ -211,7 +214,10 @@ HOSTILE = replace(
     causes=(Cause(
         "filtered-by-rule", Place("[red]bold[/red]", "1e5", Stage.TRANSMIT), "dropped by \x1b[32m✓ all is well\x1b[0m",
         Object("rule", "nft ip \u202efilter", 'comment "a\nb\x1b[A"', "doc\x00ker"), (),
-        Confidence.OBSERVED, ("ip link set 'e\x1bth0' up",)),),
+        Confidence.OBSERVED, commands=(
+            Command.of("ip", "link", "set", "dev", "e\x1bth0", "up"),
+            Command.of("ip", "link", "set", "dev", "e;id>pwn", "master", "größe", namespace="a\nreboot"),
+            Command.of("iptables", "-D", "$(id)\u202e\udcff", "1", namespace="`id`"))),),
     blind=(Blind("netns \udcfe\udcff", "\x07bell"),), capture="captures/red\x1b.pcapng",
 )  # fmt: skip
 
@@ -236,7 +242,8 @@ UNTRANSLATED = replace(REQUEST[5], n=5, flow=replace(OUTSIDE, src="10.0.0.2"))
 NAT_MISSING = replace(
     HEALTHY, verdict=Verdict.UNREACHABLE, direction=Leg.REPLY, summary=NO_NAT.summary, received=0, rtt_ns=(),
     path=Paths((*REQUEST[:4], UNTRANSLATED, hop(6, "internet", "eth0", Stage.RECEIVE, UNTRANSLATED.flow, 41, bound="in"))),
-    causes=(replace(NO_NAT, place=Place("host", "eth0", Stage.POSTROUTING), fix=("iptables -t nat -A POSTROUTING -o eth0 -j MASQUERADE",),
+    causes=(replace(NO_NAT, place=Place("host", "eth0", Stage.POSTROUTING),
+                    commands=(typed("iptables -t nat -A POSTROUTING -o eth0 -j MASQUERADE"),),
                     evidence=(Evidence(Source.MODEL, NO_NAT.summary), Evidence(Source.MODEL, "internet has no route to 10.0.0.2"))),),
 )  # fmt: skip
 

@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 import sample_reports
+from msgspec.structs import replace
 
 from netprobe.render.markdown import markdown
 from netprobe.render.pen import columns
@@ -97,6 +98,13 @@ def test_the_same_words_at_every_width(name):
 def test_every_sign_that_colour_gives_is_a_sign_without_it():
     plain = drawn("forward-drop", width=100)
     assert [line[0] for line in plain.splitlines()[3:9]] == ["✓", "✓", "✓", "✗", "·", "·"]
+
+
+def test_the_fix_of_a_report_that_has_lines_alone_is_shown_as_text():
+    """An older netprobe saved no words; what it saved may be anybody's."""
+    cause = replace(sample_reports.NO_NAT, commands=(), fix=("ip link set e\x1b[2J\nid up", "reboot"))
+    shown = text(replace(sample_reports.NAT_MISSING, causes=(cause,)))
+    assert "  fix    ip link set e\\x1b[2J\\x0aid up   # in host\n         reboot   # in host\n" in shown
 
 
 @pytest.mark.parametrize("name", REPORTS)

@@ -54,6 +54,26 @@ def test_each_runtime_is_started_its_own_way(runtime: str, hint: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("e;id>pwn", "start it: docker start 'e;id>pwn'"),
+        ("$(id)", "start it: docker start '$(id)'"),
+        ("--attach", "start it: docker start -- --attach"),
+        ("c1\nid", "start it: docker start $'c1\\012id'"),
+    ],
+)
+def test_an_engine_that_lies_about_a_name_gets_nothing_run(name: str, hint: str) -> None:
+    stopped = changed(C1, name=name, state="exited")
+    assert absence(stopped)[1] == hint
+    assert absence(changed(stopped, state="restarting"))[1] == hint.replace("start it: docker start", "see why: docker logs")
+
+
+def test_a_name_is_quoted_where_it_is_to_be_connected() -> None:
+    [said] = remarks(changed(C1, name="-x;id", networks=()))
+    assert said.endswith("to connect it: docker network connect -- NETWORK '-x;id'")
+
+
+@pytest.mark.parametrize(
     ("seconds", "said"),
     [(-5, "0 seconds"), (0, "0 seconds"), (1.9, "1 second"), (59, "59 seconds"), (60, "1 minute"), (7199, "1 hour"), (172800, "2 days")],
 )

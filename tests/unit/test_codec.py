@@ -19,6 +19,7 @@ from netprobe.model import (
     Blind,
     Cause,
     Change,
+    Command,
     Confidence,
     Endpoint,
     Evidence,
@@ -47,6 +48,7 @@ NAMES = st.one_of(
 )
 _PLAIN: dict[Any, st.SearchStrategy[Any]] = {
     str: NAMES, int: st.integers(-(2**63), 2**63 - 1), bool: st.booleans(), bytes: st.binary(max_size=8), type(None): st.none(),
+    msgspec.UnsetType: st.just(msgspec.UNSET),
 }  # fmt: skip
 VALIDATOR = jsonschema.Draft202012Validator(json.loads(codec.schema()))
 _MADE: dict[type, st.SearchStrategy[Any]] = {}
@@ -126,7 +128,7 @@ def full() -> Report:
     flow = Flow("10.0.0.2", "8.8.8.8", Protocol.ICMP, icmp_id=7, ttl=64)
     hop = Hop(1, "red", "eth0", Stage.TRANSMIT, flow, changes=(Change("src", "10.0.0.2", "172.16.0.2", "MASQUERADE"),))
     cause = Cause("no-route", Place("red", None, Stage.ROUTE), "no route", Object("route", "default"),
-                  (Evidence(Source.MODEL, "x", Confidence.OBSERVED),), fix=("ip route add",))  # fmt: skip
+                  (Evidence(Source.MODEL, "x", Confidence.OBSERVED),), commands=(Command.of("ip", "route", "add"),))  # fmt: skip
     return minimal(verdict=Verdict.UNREACHABLE, direction=Leg.REQUEST, path=Paths((hop,), ()), causes=(cause,), blind=(Blind("a", "b"),))
 
 
@@ -150,7 +152,8 @@ def test_the_reports_keys_stand_in_the_order_of_the_contract():
         ("path.request.0", "n namespace interface stage predicted observed time_ns flow changes object note"),
         ("path.request.0.flow", "src dst protocol sport dport icmp_id ttl src_mac dst_mac outer"),
         ("path.request.0.changes.0", "field from to by"),
-        ("causes.0", "code place object summary evidence confidence fix because"),
+        ("causes.0", "code place object summary evidence confidence fix because commands"),
+        ("causes.0.commands.0", "namespace words"),
         ("causes.0.place", "namespace interface stage"),
         ("causes.0.object", "kind id text owner"),
         ("causes.0.evidence.0", "source text confidence"),

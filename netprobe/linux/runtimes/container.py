@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 
 from msgspec import Struct, structs
 
+from netprobe.model.command import joined
+
 SHORT_ID = re.compile(r"[0-9a-f]{12,64}")  # what counts as an id that was cut short: 12 digits is what `docker ps` prints
 GONE = {"exited": "stopped", "stopped": "stopped", "dead": "dead", "removing": "being removed"}
 START = {"docker": "docker start", "podman": "podman start", "lxc": "lxc-start", "nspawn": "machinectl start"}
@@ -87,8 +89,13 @@ def _oddities(container: Container) -> Iterator[tuple[str, str]]:
     if container.network == "host":
         yield "network of the host", "it has no network of its own, it is in the host's (--network host)"
     if _disconnected(container):
-        connect = f"; to connect it: {container.runtime} network connect NETWORK {container.name}"
-        yield "disconnected", "it is connected to no network" + connect
+        connect = _command(f"{container.runtime} network connect", container.name, "NETWORK")
+        yield "disconnected", f"it is connected to no network; to connect it: {connect}"
+
+
+def _command(tool: str, name: str, *before: str) -> str:
+    """A command about a container as it is pasted into a shell: an engine may call one `;id`, or `--privileged`."""
+    return joined((*tool.split(), *(["--"] if name.startswith("-") else []), *before, name))
 
 
 def _disconnected(container: Container) -> bool:
@@ -99,11 +106,11 @@ def _disconnected(container: Container) -> bool:
 def absence(container: Container, now: float | None = None) -> tuple[str, str]:
     """(why there is no namespace, what to do) of a container without a process. `now` in seconds since the epoch."""
     name, when = container.name, _when(container, time.time() if now is None else now)
-    start = f"start it: {START[container.runtime]} {name}" if container.runtime in START else ""
+    start = f"start it: {_command(START[container.runtime], name)}" if container.runtime in START else ""
     if container.state in ("created", "initialized", "configured"):
         return f"{name} was created but never started", start
     if container.state == "restarting":
-        logs = f"see why: {LOGS[container.runtime]} {name}" if container.runtime in LOGS else ""
+        logs = f"see why: {_command(LOGS[container.runtime], name)}" if container.runtime in LOGS else ""
         return f"{name} is restarting{when}", logs
     if container.state in ("dead", "removing"):
         return f"{name} is {GONE[container.state]}{when}", ""

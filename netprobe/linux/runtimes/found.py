@@ -7,6 +7,7 @@ from pathlib import Path
 from netprobe.errors import WrongQuestion
 from netprobe.linux import netns
 from netprobe.linux.names import Found
+from netprobe.model.command import joined
 
 from .container import Container, absence, label, remarks
 from .process import PROC, Process, open_network
@@ -39,7 +40,8 @@ class FoundContainer(Found):
         own, its = (_user_namespace(pid) for pid in ("self", self.pid))
         if its in ("", INITIAL_USER_NAMESPACE):
             return ""
-        return f"nsenter --target {self.pid} " + ("--net" if own == its else "--user --net --preserve-credentials")
+        through = ("--net",) if own == its else ("--user", "--net", "--preserve-credentials")
+        return joined(("nsenter", "--target", str(self.pid), *through))
 
     @property
     def alive(self) -> bool:

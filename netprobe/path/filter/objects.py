@@ -35,19 +35,22 @@ def rule_object(table: Table, chain: Chain, rule: Rule) -> Object:
     """The rule as an object; its id is what a person would type to find it."""
     kind = "nat-rule" if chain.type == "nat" else "rule"
     if tool(table) == "nft":
-        id = f"nft {table.family} {table.name} {chain.name} handle {rule.handle}"
+        words: tuple[str, ...] = ("nft", table.family, table.name, chain.name, "handle", str(rule.handle))
     else:
-        id = f"{tool(table)} {table.name} {chain.name} {rule.number}"
-    return Object(kind, id, rule.text, owner(table.name, chain.name, rule.text, rule.comment or ""))
+        words = (tool(table), table.name, chain.name, str(rule.number))
+    return Object(kind, " ".join(words), rule.text, owner(table.name, chain.name, rule.text, rule.comment or ""), words)
 
 
 def policy_object(table: Table, chain: Chain) -> Object:
     """The policy of a base chain as an object."""
     who = owner(table.name, chain.name) or _only_owner(chain)
     if tool(table) == "nft":
+        words: tuple[str, ...] = ("nft", table.family, table.name, chain.name, "policy")
         text = f"type {chain.type} hook {chain.hook} priority {chain.priority}; policy {chain.policy};"
-        return Object("policy", f"nft {table.family} {table.name} {chain.name} policy", text, who)
-    return Object("policy", f"{tool(table)} {table.name} {chain.name} policy", f"-P {chain.name} {chain.policy.upper()}", who)
+    else:
+        words = (tool(table), table.name, chain.name, "policy")
+        text = f"-P {chain.name} {chain.policy.upper()}"
+    return Object("policy", " ".join(words), text, who, words)
 
 
 def owner(*texts: str) -> str | None:
