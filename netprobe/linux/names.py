@@ -9,14 +9,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 from typing import Protocol
 
 from netprobe.endpoint import Named
-from netprobe.errors import NetprobeError, WrongQuestion
+from netprobe.errors import WrongQuestion
 
-from . import netns
+from . import files, netns
 
+NETNS, VAR_NETNS = "/run/netns", "/var/run/netns"
 NEAREST = 3  # how many similar names an error offers
 
 
@@ -73,23 +74,12 @@ class Found:
 
     def identity(self) -> netns.Identity | None:
         """Which namespace the file stands for, without opening it; None when the file cannot be looked at."""
-        if self.beneath is not None:
-            return _identity_beneath(self)
         try:
-            return netns.identity_of(Path(self.path).stat())
-        except OSError:
+            if self.beneath is not None:
+                return files.Tree(self.beneath, foreign=True).identity(self.path)
+            return files.key(self.path)
+        except (OSError, ValueError):
             return None
-
-
-def _identity_beneath(found: Found) -> netns.Identity | None:
-    try:
-        fd = found.open()
-    except NetprobeError:
-        return None
-    try:
-        return netns.identity(fd)
-    finally:
-        os.close(fd)
 
 
 class NameSource(Protocol):
@@ -122,29 +112,38 @@ class NamedNamespaces(NameSource):
     bare = True
 
     def __init__(self, root: str = "", trusted: bool = True) -> None:
-        self._beneath = None if trusted else root
-        self._directories = [f"{root}/run/netns"]
-        if not (_same(f"{root}/run", f"{root}/var/run") if trusted else _is_linked(f"{root}/var", f"{root}/var/run")):
-            self._directories.append(f"{root}/var/run/netns")
+        self._root = root
+        self._tree = files.Tree(root or "/", foreign=not trusted)
 
     def find(self, name: str) -> Sequence[Found]:
         """The file of this name, if there is one. A name with a slash has none."""
         if "/" in name or name in ("", ".", ".."):
             return ()
-        return [self._found(directory, name) for directory in self._directories if os.path.lexists(f"{directory}/{name}")][:1]
+        return [self._found(directory, name) for directory in self._directories if self._tree.exists(f"{directory}/{name}")][:1]
 
     def all(self) -> Iterator[Found]:
         """All files, sorted by name."""
         for directory in self._directories:
             try:
-                names = sorted(entry.name for entry in os.scandir(directory))
+                names = self._tree.names(directory)
             except OSError:
                 continue
             yield from (self._found(directory, name) for name in names)
 
+    @cached_property
+    def _directories(self) -> tuple[str, ...]:
+        """Where they can be: a distribution may have /run or /var/run, or one be a link to the other."""
+        if self._tree.foreign:  # a link in a container could lead to any of ours
+            linked = self._tree.is_link("/var") or self._tree.is_link("/var/run")
+        else:
+            linked = self._tree.key("/var/run") in (None, self._tree.key("/run"))
+        return (NETNS,) if linked else (NETNS, VAR_NETNS)
+
     def _found(self, directory: str, name: str) -> Found:
         path = f"{directory}/{name}"
-        return Found(self.kind, name, path if self._beneath is None else path.removeprefix(self._beneath), beneath=self._beneath)
+        if self._tree.foreign:
+            return Found(self.kind, name, path, beneath=self._root)
+        return Found(self.kind, name, self._root + path)
 
 
 class Processes(NameSource):
@@ -156,12 +155,12 @@ class Processes(NameSource):
     def find(self, name: str) -> Sequence[Found]:
         """The namespace of the process with this number, if it runs."""
         pid = int(name)
-        return [Found(self.kind, str(pid), f"/proc/{pid}/ns/net", pid)] if Path(f"/proc/{pid}").exists() else []
+        return [Found(self.kind, str(pid), f"/proc/{pid}/ns/net", pid)] if files.Tree("/proc").exists(str(pid)) else []
 
     def all(self) -> Iterator[Found]:
         """One process, the oldest, of each network namespace that has one."""
         seen = set()
-        for pid in sorted(int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit()):
+        for pid in sorted(int(name) for name in files.entries("/proc") if name.isdigit()):
             found = Found(self.kind, str(pid), f"/proc/{pid}/ns/net", pid)
             identity = found.identity()
             if identity is not None and identity not in seen:
@@ -177,7 +176,7 @@ class Paths(NameSource):
 
     def find(self, name: str) -> Sequence[Found]:
         """The file, if it exists."""
-        return [Found(self.kind, name, name)] if os.path.lexists(name) else []
+        return [Found(self.kind, name, name)] if files.exists(name) else []
 
     def all(self) -> Sequence[Found]:
         """Nothing: every file would be one."""
@@ -248,21 +247,9 @@ def inner_source(outer: Found) -> NamedNamespaces:
     return NamedNamespaces(f"/proc/{outer.pid}/root", trusted=False)
 
 
-def _is_linked(*parts: str) -> bool:
-    """Whether one of the directories is a symbolic link: in a container it could lead to any of ours."""
-    return any(Path(part).is_symlink() for part in parts)
-
-
 def title_of(pid: int) -> str:
     """How a namespace is called that only a process shows: `pid 123 (nginx)`."""
     try:
-        return f"pid {pid} ({Path(f'/proc/{pid}/comm').read_text(errors='surrogateescape').strip()})"
+        return f"pid {pid} ({os.fsdecode(files.kernel(f'/proc/{pid}/comm', files.SMALL)).strip()})"
     except OSError:
         return f"pid {pid}"
-
-
-def _same(one: str, other: str) -> bool:
-    try:
-        return Path(one).samefile(other)
-    except OSError:
-        return True

@@ -7,9 +7,9 @@ A dot in an interface name is written as a slash, as sysctl(8) does: `net.ipv4.c
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 
+from . import files
 from .netlink import Record
 
 # positions in the arrays: include/uapi/linux/ip.h (IPV4_DEVCONF_*, from 1) and include/uapi/linux/ipv6.h (DEVCONF_*, from 0)
@@ -103,12 +103,6 @@ def read(names: Iterable[str]) -> dict[str, str]:
 
 def _text(path: str) -> str | None:
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+        return files.kernel(path, files.SMALL).decode("ascii", "replace")
+    except (OSError, ValueError):
         return None
-    try:
-        return os.read(fd, 4096).decode("ascii", "replace")
-    except OSError:
-        return None
-    finally:
-        os.close(fd)
