@@ -89,20 +89,33 @@ def _results(work: Callable[[_A], _Result], items: Sequence[_A]) -> Iterator[_Re
     """One result for each item. A process that stands still at one is given up, and another begins with the next."""
     done = 0
     while done < len(items):
-        if _Run.waited_s < RUN_S:
-            try:
-                worker = _Worker(work, items[done:])
-            except OSError as error:  # no more processes, no more files
-                yield from ((error, ()) for _ in items[done:])
-                return
-            with worker:
-                while done < len(items) and (result := worker.next()) is not None:
-                    done += 1
-                    yield result
+        start = time.monotonic()
+        found = _some(work, items[done:]) if _Run.waited_s < RUN_S else []
+        _Run.waited_s += time.monotonic() - start
+        yield from found
+        done += len(found)
         if done < len(items):
             done += 1
             _Run.lost += 1
             yield OSError(errno.ETIMEDOUT, "it cannot be read in time"), ()
+
+
+def _some(work: Callable[[_A], _Result], items: Sequence[_A]) -> list[_Result]:
+    """The results for the first of `items`, up to one for which there is none in time."""
+    found: list[_Result] = []
+    try:
+        with _Worker(work, items) as worker:
+            until = time.monotonic() + RUN_S - _Run.waited_s
+            while len(found) < len(items) and time.monotonic() < until and (result := worker.next()) is not None:
+                found.append(result)
+    except OSError as error:  # no more processes, no more files
+        return [*found, *((error, ()) for _ in items[len(found) :])]
+    except BaseException:
+        for _, fds in found:
+            for fd in fds:
+                os.close(fd)
+        raise
+    return found
 
 
 class _Worker:
@@ -152,8 +165,6 @@ class _Worker:
             return (plain[0] if plain[1] is None else OSError(*plain[1])), fds
         except (OSError, EOFError, ValueError, struct.error):
             return None
-        finally:
-            _Run.waited_s += time.monotonic() - start
 
     def _has_come(self, start: float) -> bool:
         poll = select.poll()

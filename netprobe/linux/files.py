@@ -82,6 +82,14 @@ def exists(path: str) -> bool:
     return True
 
 
+def owner(path: str) -> int | None:
+    """The number of the user whom a file belongs to that root or the user names; None when that cannot be seen."""
+    try:
+        return os.stat(path).st_uid  # noqa: PTH116 - as the rest of this file
+    except (OSError, ValueError):
+        return None
+
+
 def process(pid: int, proc: str = "/proc") -> int:
     """A descriptor of a process's directory in /proc, which the caller closes. Raises OSError."""
     return os.open(f"{proc}/{pid}", _LOOK | os.O_DIRECTORY)
@@ -146,12 +154,6 @@ class Tree:
         """(device, inode) of what `path` leads to: equal for two names of one thing; None when it cannot be seen."""
         with suppress(OSError):
             return self._done(lambda: self._key(path))
-        return None
-
-    def owner_of(self, path: str) -> int | None:
-        """The number of the user that the thing belongs to; None when it cannot be seen."""
-        with suppress(OSError):
-            return self._done(lambda: self._stat(path).st_uid)
         return None
 
     def namespace(self, path: str) -> int:
@@ -389,7 +391,7 @@ def _namespace(fd: int) -> int:
 
 @cache
 def _device_of_namespaces() -> int:
-    return os.stat("/proc/thread-self/ns/net").st_dev
+    return key("/proc/thread-self/ns/net")[0]
 
 
 def _whole(fd: int, limit: int) -> bytes:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from typing import Protocol
 
 from netprobe.endpoint import Named
 from netprobe.errors import WrongQuestion
 
-from . import files, netns
+from . import apart, files, netns
 
 NETNS, VAR_NETNS = "/run/netns", "/var/run/netns"
+INNER = 256  # files in a container's /run/netns that are looked at
 NEAREST = 3  # how many similar names an error offers
 
 
@@ -50,6 +52,11 @@ class Found:
     def remarks(self) -> tuple[str, ...]:
         """What a person should know about it, in sentences; `note` has it in few words."""
         return ()
+
+    @property
+    def owner(self) -> int:
+        """The number of the user whose word it is that it has this name; 0: root's or that of who asks."""
+        return 0
 
     @property
     def is_own(self) -> bool:
@@ -198,6 +205,7 @@ def lookup(named: Named, sources: Sequence[NameSource]) -> Found:
     matches = _matches(named.name, asked)
     if not matches:
         raise _unknown(named, asked)
+    matches = [found for found in matches if not found.owner] or matches  # what another user says makes no name of root's ambiguous
     matches = [found for found in matches if found.alive] or matches  # one that does not run hides nobody of its name
     if len(matches) > 1 and len({found.identity() for found in matches}) > 1:
         raise WrongQuestion(f"{named.text} is the name of more than one namespace", "write one of: " + "  ".join(_told_apart(matches)))
@@ -238,6 +246,26 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
     near = difflib.get_close_matches(name, list(known), NEAREST, 0.5)
     return "did you mean " + " or ".join(near) + "?" if near else ""
+
+
+def inner_of(outers: Sequence[Found]) -> Iterator[Found]:
+    """The namespaces that the containers `outers` made inside themselves, called `c1//red`; other files there are left out."""
+    asked = [outer for outer in outers if outer.pid is not None]
+    for outer, found in zip(asked, apart.values(_inside, [inner_source(outer) for outer in asked]), strict=True):
+        if not isinstance(found, OSError):
+            for name, path in found:
+                step = Found(NamedNamespaces.kind, name, path, beneath=f"/proc/{outer.pid}/root")
+                yield inside_of(outer, step)
+
+
+def _inside(source: NamedNamespaces) -> list[tuple[str, str]]:
+    known = islice(source.all(), INNER)
+    return [(found.name, found.path) for found in known if found.identity() is not None]
+
+
+def inside_of(outer: Found, step: Found) -> Found:
+    """The namespace `step` that the container `outer` made: it is called `c1//red`."""
+    return replace(step, kind=outer.kind, name=f"{outer.name}//{step.name}", pid=None)
 
 
 def inner_source(outer: Found) -> NamedNamespaces:

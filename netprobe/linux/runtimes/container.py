@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
+from shlex import quote
 
 from msgspec import Struct, structs
 
+WHOLE_ID = re.compile(r"[0-9a-f]{64}")
 SHORT_ID = re.compile(r"[0-9a-f]{12,64}")  # what counts as an id that was cut short: 12 digits is what `docker ps` prints
 GONE = {"exited": "stopped", "stopped": "stopped", "dead": "dead", "removing": "being removed"}
 START = {"docker": "docker start", "podman": "podman start", "lxc": "lxc-start", "nspawn": "machinectl start"}
@@ -22,7 +24,7 @@ class Container(Struct, frozen=True):
     `runtime` is the prefix to write before the name; `pid` the container's first process, 0 when it has none. `state` in the
     runtime's own words: created, running, paused, restarting, exited, dead, ... `network` is what was asked for when it was
     made: host, none, container:ID or the name of a network; `networks` those it is connected to now, None when not known.
-    `ended` is when it stopped, in seconds since the epoch.
+    `ended` is when it stopped, in seconds since the epoch. `owner`: the user whose word all this is; 0: root's or that of who asks.
     """
 
     runtime: str
@@ -35,6 +37,7 @@ class Container(Struct, frozen=True):
     exit_code: int | None = None
     ended: float | None = None
     aliases: tuple[str, ...] = ()
+    owner: int = 0
 
     def is_called(self, name: str) -> bool:
         """Whether `name` means this container: its exact name, its whole id, or at least 12 hex digits of that."""
@@ -59,7 +62,7 @@ changed = structs.replace  # a container with some fields of other values
 def with_owner(container: Container, name_of: Callable[[str], str]) -> Container:
     """`container` with the name of the one whose network it shares in the place of that one's id."""
     kind, _, identity = container.network.partition(":")
-    if kind != "container" or len(identity) != 64:
+    if kind != "container" or not WHOLE_ID.fullmatch(identity):
         return container
     return changed(container, network=f"container:{name_of(identity) or identity[:12]}")
 
@@ -87,7 +90,7 @@ def _oddities(container: Container) -> Iterator[tuple[str, str]]:
     if container.network == "host":
         yield "network of the host", "it has no network of its own, it is in the host's (--network host)"
     if _disconnected(container):
-        connect = f"; to connect it: {container.runtime} network connect NETWORK {container.name}"
+        connect = f"; to connect it: {container.runtime} network connect NETWORK {quote(container.name)}"
         yield "disconnected", "it is connected to no network" + connect
 
 
@@ -99,11 +102,11 @@ def _disconnected(container: Container) -> bool:
 def absence(container: Container, now: float | None = None) -> tuple[str, str]:
     """(why there is no namespace, what to do) of a container without a process. `now` in seconds since the epoch."""
     name, when = container.name, _when(container, time.time() if now is None else now)
-    start = f"start it: {START[container.runtime]} {name}" if container.runtime in START else ""
+    start = f"start it: {START[container.runtime]} {quote(name)}" if container.runtime in START else ""
     if container.state in ("created", "initialized", "configured"):
         return f"{name} was created but never started", start
     if container.state == "restarting":
-        logs = f"see why: {LOGS[container.runtime]} {name}" if container.runtime in LOGS else ""
+        logs = f"see why: {LOGS[container.runtime]} {quote(name)}" if container.runtime in LOGS else ""
         return f"{name} is restarting{when}", logs
     if container.state in ("dead", "removing"):
         return f"{name} is {GONE[container.state]}{when}", ""
