@@ -26,7 +26,7 @@ BUSY_S = 1.0  # the same while it computes, or a loaded machine does not let it
 RUN_S = 2.0  # all waiting of one run
 PR_SET_PDEATHSIG = 1
 _LARGEST = 256 << 20  # bytes of one result: the readers' limits are below it
-_HEAD = struct.Struct("=Q")
+_HEAD, _FD = struct.Struct("=Q"), struct.Struct("=i")
 
 _T = TypeVar("_T")
 _A = TypeVar("_A")
@@ -191,7 +191,10 @@ def _is_running(pid: int) -> bool:
 
 
 def _received_head(connection: socket.socket) -> tuple[bytes, list[int]]:
-    head, fds, _, _ = socket.recv_fds(connection, _HEAD.size, 1, socket.MSG_CMSG_CLOEXEC)
+    # not socket.recv_fds, which forgets its flags
+    space = socket.CMSG_LEN(_FD.size)
+    head, ancillary, _, _ = connection.recvmsg(_HEAD.size, space, socket.MSG_CMSG_CLOEXEC)
+    fds = [_FD.unpack(data)[0] for _, kind, data in ancillary if kind == socket.SCM_RIGHTS and len(data) == _FD.size]
     try:
         return head + _received(connection, _HEAD.size - len(head)) if head else head, fds
     except BaseException:
