@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from . import netns
+from . import apart, files, netns
 from .names import Found
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Containers:
         found: Sequence[Container] = ()
         if any(self._environment.get(variable) for variable in CHOICES.get(kind, ())):
             found = self.registry.glanced(kind, name)
-        elif any(os.path.lexists(self._root + sign) for sign in SIGNS[kind]):
+        elif self._has_signs(kind):
             from .runtimes.glance import glance
 
             found = glance(kind, name, self._root)
@@ -56,8 +56,12 @@ class Containers:
 
     def find(self, kind: str, name: str) -> Sequence[Found]:
         """Containers of this kind with this name, where it is asked or has left files; one that does not run is found as well."""
-        asked = any(os.path.lexists(self._root + sign) for sign in SIGNS[kind]) or self.registry.is_addressed(kind)
+        asked = self._has_signs(kind) or self.registry.is_addressed(kind)
         return _found(self.registry.named(kind, name)) if asked or kind == PODS else ()
+
+    def _has_signs(self, kind: str) -> bool:
+        tree = files.Tree(self._root or "/")
+        return any(tree.exists(sign) for sign in SIGNS[kind])
 
     def sought(self, kind: str, name: str) -> Sequence[Found]:
         """The same, wherever it is: by the processes of the machine."""
@@ -69,7 +73,7 @@ class Containers:
 
     def heard(self) -> tuple[str, ...]:
         """What a person should know about the asking, as far as it is new: which engine did not answer."""
-        return self.registry.heard() if "registry" in self.__dict__ else ()
+        return (*(self.registry.heard() if "registry" in self.__dict__ else ()), *apart.heard())
 
     def living_in(self, network: netns.Identity) -> Iterator[Found]:
         """The containers whose own network namespace this is, the one first that the others share it with."""

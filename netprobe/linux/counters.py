@@ -6,7 +6,8 @@ Conntrack's own and the neighbour tables' are per CPU and hexadecimal in /proc/n
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
+
+from . import files
 
 HERE = "/proc/thread-self/net"  # /proc/net is the main thread's
 PAIRED = ("snmp", "netstat")  # a line of names, then a line of numbers
@@ -28,7 +29,7 @@ def read_counters() -> dict[str, int]:
 
 def _lines(name: str) -> list[str]:
     try:
-        return Path(f"{HERE}/{name}").read_text().splitlines()
+        return files.kernel(f"{HERE}/{name}").decode("ascii", "replace").splitlines()
     except OSError:
         return []
 

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 from netprobe.endpoint import Named, parse
 from netprobe.errors import NetprobeError, NotPermitted, Shortage, WrongQuestion
 from netprobe.model.command import quoted
 
-from . import netns
+from . import files, netns
 from .containers import PODS, Containers
 from .handles import Handles
-from .names import Found, NamedNamespaces, NameSource, Paths, Processes, UnknownName, did_you_mean, inner_source, lookup, title_of
+from .names import (
+    Found,
+    NamedNamespaces,
+    NameSource,
+    Paths,
+    Processes,
+    UnknownName,
+    did_you_mean,
+    inner_of,
+    inner_source,
+    inside_of,
+    lookup,
+    title_of,
+)
 from .privilege import not_permitted
 
 HOST = "host"
@@ -111,7 +122,7 @@ class Directory:
             raise
         for inner in named.nested:
             os.close(found.open())  # says what is the matter with a container that does not run
-            found = _inside_of(found, _only(inner, found))
+            found = inside_of(found, _only(inner, found))
         return found
 
     def _enterable(self, found: Found) -> int:
@@ -166,13 +177,8 @@ class Directory:
         yield from (each.name for each in own if each.kind != PODS)
         yield from (each.text for each in own)
         if not own:
-            yield from (each.name for each in self._inner(self.containers.hosts_of(identity)) if each.identity() == identity)
-
-    def _inner(self, outer: Iterable[Found]) -> Iterator[Found]:
-        """The namespaces that the containers `outer` made inside themselves."""
-        for found in outer:
-            if found.pid is not None:
-                yield from (_inside_of(found, step) for step in inner_source(found).all())
+            outers = list(self.containers.hosts_of(identity))
+            yield from (each.name for each in inner_of(outers) if each.identity() == identity)
 
     def _aliases(self, identity: netns.Identity) -> Sequence[Found]:
         """All names of a namespace in /run/netns. Looks at every file once, the first time that a namespace without a name turns up."""
@@ -191,16 +197,23 @@ class Directory:
         Most come more than once. Nothing is opened by it.
         """
         yield from self._at_hand()
+        containers: list[Found] = []
         for source in self.sources:
-            yield from source.all()
-        yield from self._inner(self.containers.all())
+            found = list(source.all())
+            containers += found if source in self.containers.sources else []
+            yield from (each for each in found if not each.owner)
+        yield from (each for each in containers if each.owner)  # the names that other users give come last
+        yield from inner_of(containers)
 
-    def candidates(self) -> Iterator[Found]:
-        """Every namespace that can be seen, those first that are found without asking anybody: for a search that ends at the first."""
-        yield from self._at_hand()
-        yield from self.named.all()
-        yield from Processes().all()
-        yield from self._inner(self.containers.all())
+    def candidates(self) -> Iterator[Iterator[Found]]:
+        """Every namespace that can be seen, one kind after the other, the cheapest first: for a search that ends at the first.
+
+        What comes before the containers is found without asking anybody, and without a look at what belongs to others.
+        """
+        yield self._at_hand()
+        yield self.named.all()
+        yield Processes().all()
+        yield inner_of(list(self.containers.all()))
 
     def _at_hand(self) -> Iterator[Found]:
         yield self._host()
@@ -216,11 +229,6 @@ def _only(name: str, outer: Found) -> Found:
         hint = did_you_mean(name, known) or "it has " + (", ".join(map(quoted, known)) or "none in its /run/netns")
         raise UnknownName(f"there is no namespace {name} inside {outer.name}", hint)
     return found[0]
-
-
-def _inside_of(outer: Found, step: Found) -> Found:
-    """The namespace `step` that the container `outer` made: it is called `c1//red`."""
-    return replace(step, kind=outer.kind, name=f"{outer.name}//{step.name}", pid=None)
 
 
 def is_generated(name: str) -> bool:
@@ -241,6 +249,6 @@ def opened(found: Found) -> int | None:
 def _in_a_container_of_the_host() -> bool:
     """Whether process 1 is visible and has another root directory: a container started with the host's PID namespace."""
     try:
-        return not Path(HOST_ROOT).samefile("/") and Path("/proc/1/ns/net").exists()
+        return files.key(HOST_ROOT) != files.key("/") and bool(files.key("/proc/1/ns/net"))
     except OSError:
         return False

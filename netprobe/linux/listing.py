@@ -98,7 +98,7 @@ def _numbers(directory: Directory, each: _Seen, wanted: set[int]) -> dict[int, n
     except NetprobeError:
         return {}
     try:
-        return {nsid: identity for nsid, (_, identity) in numbers_of(fd, directory.everything(), wanted).items()}
+        return {nsid: identity for nsid, (_, identity) in numbers_of(fd, (directory.everything(),), wanted).items()}
     except (NetprobeError, OSError):
         return {}
     finally:

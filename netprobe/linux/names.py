@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
 from typing import Protocol
 
 from netprobe.endpoint import Named
-from netprobe.errors import NetprobeError, Shortage, WrongQuestion, cannot_look, is_short
+from netprobe.errors import WrongQuestion, cannot_look, is_short
 from netprobe.model.command import quoted
 
-from . import netns
+from . import apart, files, netns
 
+NETNS, VAR_NETNS = "/run/netns", "/var/run/netns"
+INNER = 256  # files in a container's /run/netns that are looked at
 NEAREST = 3  # how many similar names an error offers
 LOOKING = 16  # descriptors that a source may hold at one time while it looks a name up
 
@@ -53,6 +56,11 @@ class Found:
         return ()
 
     @property
+    def owner(self) -> int:
+        """The number of the user whose word it is that it has this name; 0: root's or that of who asks."""
+        return 0
+
+    @property
     def is_own(self) -> bool:
         """Whether it is known to be somebody's own namespace, so that it keeps that name also where netprobe was started in it."""
         return False
@@ -75,25 +83,16 @@ class Found:
 
     def identity(self) -> netns.Identity | None:
         """Which namespace the file stands for, without opening it; None when the file cannot be looked at."""
-        if self.beneath is not None:
-            return _identity_beneath(self)
         try:
-            return netns.identity_of(Path(self.path).stat())
-        except OSError:
+            if self.beneath is not None:
+                return files.Tree(self.beneath, foreign=True).identity(self.path)
+            return files.key(self.path)
+        except ValueError:
             return None
-
-
-def _identity_beneath(found: Found) -> netns.Identity | None:
-    try:
-        fd = found.open()
-    except Shortage:
-        raise
-    except NetprobeError:
-        return None
-    try:
-        return netns.identity(fd)
-    finally:
-        os.close(fd)
+        except OSError as error:
+            if is_short(error):
+                raise cannot_look(f"cannot look at {self.text}", error) from error
+            return None
 
 
 class NameSource(Protocol):
@@ -126,31 +125,40 @@ class NamedNamespaces(NameSource):
     bare = True
 
     def __init__(self, root: str = "", trusted: bool = True) -> None:
-        self._beneath = None if trusted else root
-        self._directories = [f"{root}/run/netns"]
-        if not (_same(f"{root}/run", f"{root}/var/run") if trusted else _is_linked(f"{root}/var", f"{root}/var/run")):
-            self._directories.append(f"{root}/var/run/netns")
+        self._root = root
+        self._tree = files.Tree(root or "/", foreign=not trusted)
 
     def find(self, name: str) -> Sequence[Found]:
         """The file of this name, if there is one. A name with a slash has none."""
         if "/" in name or name in ("", ".", ".."):
             return ()
-        return [self._found(directory, name) for directory in self._directories if os.path.lexists(f"{directory}/{name}")][:1]
+        return [self._found(directory, name) for directory in self._directories if self._tree.exists(f"{directory}/{name}")][:1]
 
     def all(self) -> Iterator[Found]:
         """All files, sorted by name."""
         for directory in self._directories:
             try:
-                names = sorted(entry.name for entry in os.scandir(directory))
+                names = self._tree.names(directory)
             except OSError as error:
                 if is_short(error):
                     raise
                 continue
             yield from (self._found(directory, name) for name in names)
 
+    @cached_property
+    def _directories(self) -> tuple[str, ...]:
+        """Where they can be: a distribution may have /run or /var/run, or one be a link to the other."""
+        if self._tree.foreign:  # a link in a container could lead to any of ours
+            linked = self._tree.is_link("/var") or self._tree.is_link("/var/run")
+        else:
+            linked = self._tree.key("/var/run") in (None, self._tree.key("/run"))
+        return (NETNS,) if linked else (NETNS, VAR_NETNS)
+
     def _found(self, directory: str, name: str) -> Found:
         path = f"{directory}/{name}"
-        return Found(self.kind, name, path if self._beneath is None else path.removeprefix(self._beneath), beneath=self._beneath)
+        if self._tree.foreign:
+            return Found(self.kind, name, path, beneath=self._root)
+        return Found(self.kind, name, self._root + path)
 
 
 class Processes(NameSource):
@@ -162,12 +170,12 @@ class Processes(NameSource):
     def find(self, name: str) -> Sequence[Found]:
         """The namespace of the process with this number, if it runs."""
         pid = int(name)
-        return [Found(self.kind, str(pid), f"/proc/{pid}/ns/net", pid)] if Path(f"/proc/{pid}").exists() else []
+        return [Found(self.kind, str(pid), f"/proc/{pid}/ns/net", pid)] if files.Tree("/proc").exists(str(pid)) else []
 
     def all(self) -> Iterator[Found]:
         """One process, the oldest, of each network namespace that has one."""
         seen = set()
-        for pid in sorted(int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit()):
+        for pid in sorted(int(name) for name in files.entries("/proc") if name.isdigit()):
             found = Found(self.kind, str(pid), f"/proc/{pid}/ns/net", pid)
             identity = found.identity()
             if identity is not None and identity not in seen:
@@ -183,7 +191,7 @@ class Paths(NameSource):
 
     def find(self, name: str) -> Sequence[Found]:
         """The file, if it exists."""
-        return [Found(self.kind, name, name)] if os.path.lexists(name) else []
+        return [Found(self.kind, name, name)] if files.exists(name) else []
 
     def all(self) -> Sequence[Found]:
         """Nothing: every file would be one."""
@@ -206,6 +214,7 @@ def lookup(named: Named, sources: Sequence[NameSource]) -> Found:
     if not matches:
         _looked(named)
         raise _unknown(named, asked)
+    matches = [found for found in matches if not found.owner] or matches  # what another user says makes no name of root's ambiguous
     matches = [found for found in matches if found.alive] or matches  # one that does not run hides nobody of its name
     if len(matches) > 1 and len({found.identity() for found in matches}) > 1:
         raise WrongQuestion(
@@ -216,15 +225,10 @@ def lookup(named: Named, sources: Sequence[NameSource]) -> Found:
 
 def _looked(named: Named) -> None:
     """Make sure that a name was looked up before it is called unknown. Raises Shortage where there were no descriptors to look with."""
-    held: list[int] = []
     try:
-        for _ in range(LOOKING):
-            held.append(os.open("/", os.O_PATH | os.O_CLOEXEC))
+        files.make_sure_of_descriptors(LOOKING)
     except OSError as error:
         raise cannot_look(f"cannot look {named.name} up", error) from error
-    finally:
-        for fd in held:
-            os.close(fd)
 
 
 def _matches(name: str, asked: Sequence[NameSource]) -> Sequence[Found]:
@@ -263,6 +267,26 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return "did you mean " + " or ".join(map(quoted, near)) + "?" if near else ""
 
 
+def inner_of(outers: Sequence[Found]) -> Iterator[Found]:
+    """The namespaces that the containers `outers` made inside themselves, called `c1//red`; other files there are left out."""
+    asked = [outer for outer in outers if outer.pid is not None]
+    for outer, found in zip(asked, apart.values(_inside, [inner_source(outer) for outer in asked]), strict=True):
+        if not isinstance(found, OSError):
+            for name, path in found:
+                step = Found(NamedNamespaces.kind, name, path, beneath=f"/proc/{outer.pid}/root")
+                yield inside_of(outer, step)
+
+
+def _inside(source: NamedNamespaces) -> list[tuple[str, str]]:
+    known = islice(source.all(), INNER)
+    return [(found.name, found.path) for found in known if found.identity() is not None]
+
+
+def inside_of(outer: Found, step: Found) -> Found:
+    """The namespace `step` that the container `outer` made: it is called `c1//red`."""
+    return replace(step, kind=outer.kind, name=f"{outer.name}//{step.name}", pid=None)
+
+
 def inner_source(outer: Found) -> NamedNamespaces:
     """The namespaces that the container `outer` made for itself: its own /run/netns. Raises WrongQuestion when it has no files."""
     if outer.pid is None:
@@ -270,21 +294,9 @@ def inner_source(outer: Found) -> NamedNamespaces:
     return NamedNamespaces(f"/proc/{outer.pid}/root", trusted=False)
 
 
-def _is_linked(*parts: str) -> bool:
-    """Whether one of the directories is a symbolic link: in a container it could lead to any of ours."""
-    return any(Path(part).is_symlink() for part in parts)
-
-
 def title_of(pid: int) -> str:
     """How a namespace is called that only a process shows: `pid 123 (nginx)`."""
     try:
-        return f"pid {pid} ({Path(f'/proc/{pid}/comm').read_text(errors='surrogateescape').strip()})"
+        return f"pid {pid} ({os.fsdecode(files.kernel(f'/proc/{pid}/comm', files.SMALL)).strip()})"
     except OSError:
         return f"pid {pid}"
-
-
-def _same(one: str, other: str) -> bool:
-    try:
-        return Path(one).samefile(other)
-    except OSError:
-        return True

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 
 from netprobe.model import RecentEntry, RecentList
+
+from . import files
 
 NET = "/proc/thread-self/net"  # /proc/net is the main thread's namespace
 LEGACY_NAMES = {"ip": "ip_tables_names", "ip6": "ip6_tables_names", "arp": "arp_tables_names"}
@@ -34,8 +35,7 @@ def legacy_families() -> tuple[str, ...]:
 def _read(path: str) -> bytes:
     """The file's content; nothing when it is not there, which means that the kernel has no such engine."""
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        return files.kernel(path)
     except FileNotFoundError:
         return b""
 
@@ -43,8 +43,8 @@ def _read(path: str) -> bytes:
 def listening_queues() -> tuple[int, ...] | None:
     """The NFQUEUE numbers that a program listens on; None when the kernel does not tell. Source: nfnetlink_queue.c (seq_show)."""
     try:
-        with open(f"{NET}/netfilter/nfnetlink_queue", "rb") as file:
-            return tuple(int(line.split()[0]) for line in file if line.strip())
+        lines = files.kernel(f"{NET}/netfilter/nfnetlink_queue").splitlines()
+        return tuple(int(line.split()[0]) for line in lines if line.strip())
     except FileNotFoundError:
         return ()
     except (OSError, ValueError):
@@ -55,7 +55,7 @@ def recent_lists() -> tuple[RecentList, ...]:
     """The lists of xt_recent. Stamps are jiffies; their age needs the present, which /proc/timer_list knows."""
     folder = f"{NET}/xt_recent"
     try:
-        names = sorted(entry.name for entry in os.scandir(folder))
+        names = sorted(files.entries(folder))
     except OSError:
         return ()
     found = []

@@ -10,11 +10,12 @@ import errno
 import fcntl
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from netprobe.errors import CannotLook, NotPermitted, cannot_look
+
+from . import files
 
 CLONE_NEWNET = 0x40000000  # include/uapi/linux/sched.h
 NS_GET_NSTYPE = 0xB703  # ioctl of include/uapi/linux/nsfs.h: which kind of namespace is this file?
@@ -28,24 +29,12 @@ Identity = tuple[int, int]
 _libc = ctypes.CDLL(None, use_errno=True)  # os.setns exists from Python 3.12 on
 
 
-def open_namespace(path: str, name: str | None = None, *, dir_fd: int | None = None, follow: bool = True) -> int:
+def open_namespace(path: str, name: str | None = None, *, dir_fd: int | None = None) -> int:
     """An open descriptor of the network namespace at `path`; the caller closes it. `name` is how errors call it.
 
     Raises NotPermitted, or CannotLook when the file is missing, stale (its namespace is gone) or not a namespace at all.
     """
-    called = name or path
-    try:
-        # O_NONBLOCK: a FIFO in the place of a namespace must not hang us
-        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | (0 if follow else os.O_NOFOLLOW)
-        fd = os.open(path, flags, dir_fd=dir_fd)
-    except PermissionError as error:
-        raise NotPermitted(f"not permitted to open the network namespace {called}: {error.strerror}") from error
-    except OSError as error:
-        raise cannot_look(f"cannot open the network namespace {called}", error) from error
-    if not _is_network_namespace(fd):
-        os.close(fd)
-        raise CannotLook(f"{called} is not a network namespace", STALE)
-    return fd
+    return _opened(lambda: files.namespace(path, dir_fd), name or path)
 
 
 def open_beneath(root: str, path: str, name: str) -> int:
@@ -53,22 +42,23 @@ def open_beneath(root: str, path: str, name: str) -> int:
 
     For files of another mount namespace: a link there could lead to any file of ours. Raises as `open_namespace`.
     """
-    parts = [part for part in path.split("/") if part]
-    at = -1
+    return _opened(lambda: files.Tree(root, foreign=True).namespace(path), name)
+
+
+def _opened(look: Callable[[], int], called: str) -> int:
+    """The descriptor that `look` opens, of a network namespace. Raises as `open_namespace`."""
     try:
-        at = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        for part in parts[:-1]:
-            inner = os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=at)
-            os.close(at)
-            at = inner
-        return open_namespace(parts[-1], name, dir_fd=at, follow=False)
+        fd = look()
     except PermissionError as error:
-        raise NotPermitted(f"not permitted to open the network namespace {name}: {error.strerror}") from error
+        raise NotPermitted(f"not permitted to open the network namespace {called}: {error.strerror}") from error
     except OSError as error:
-        raise cannot_look(f"cannot open the network namespace {name}", error) from error
-    finally:
-        if at >= 0:
-            os.close(at)
+        if error.errno == errno.EINVAL:
+            raise CannotLook(f"{called} is not a network namespace", STALE) from None
+        raise cannot_look(f"cannot open the network namespace {called}", error) from error
+    if not _is_network_namespace(fd):
+        os.close(fd)
+        raise CannotLook(f"{called} is not a network namespace", STALE)
+    return fd
 
 
 def _is_network_namespace(fd: int) -> bool:
@@ -138,7 +128,7 @@ def identity_of(stat: os.stat_result) -> Identity:
 
 def own_identity() -> Identity:
     """The identity of the namespace this thread is in."""
-    return identity_of(Path(OWN).stat())
+    return files.key(OWN)
 
 
 def inode(fd: int) -> int:

@@ -8,8 +8,8 @@ Source: net/core/net_namespace.c (rtnl_net_getid), include/uapi/linux/net_namesp
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence, Set
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence, Set
+from itertools import chain, islice
 
 from netprobe.errors import NetprobeError, is_short
 
@@ -82,7 +82,7 @@ class Peers:
     def _everywhere(self) -> Iterator[Place]:
         """Every namespace that can be seen, once."""
         met: set[netns.Identity] = set()
-        for found in self._directory.candidates():
+        for found in chain.from_iterable(self._directory.candidates()):
             identity = found.identity()
             if identity is not None and identity not in met:
                 met.add(identity)
@@ -92,15 +92,18 @@ class Peers:
         return numbers_of(self._directory.handles[asking], self._directory.candidates(), {nsid})
 
 
-def numbers_of(asking: int, candidates: Iterator[Found], wanted: Set[int]) -> Numbers:
-    """What the open namespace `asking` calls the `candidates`, up to those that it calls `wanted`."""
+def numbers_of(asking: int, candidates: Iterable[Iterator[Found]], wanted: Set[int]) -> Numbers:
+    """What the open namespace `asking` calls the `candidates`, kind by kind, up to those that it calls `wanted`."""
     numbers: Numbers = {}
     size = FIRST  # the likely ones come first, and often one of them is it
     with netns.inside(asking), Netlink() as netlink:
-        while not wanted <= numbers.keys() and (batch := list(islice(candidates, size))):
-            for place, number in _numbered(netlink, batch):
-                numbers.setdefault(number, place)
-            size = BATCH
+        for kind in candidates:  # never a batch of two kinds: the next one may cost much, and be for nothing
+            while not wanted <= numbers.keys() and (batch := list(islice(kind, size))):
+                for place, number in _numbered(netlink, batch):
+                    numbers.setdefault(number, place)
+                size = BATCH
+            if wanted <= numbers.keys():
+                break
     return numbers
 
 

@@ -12,9 +12,10 @@ import platform
 import struct
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 
 from netprobe.model import TcFilter
+
+from . import files
 
 PROG_GET_FD_BY_ID, OBJ_GET_INFO_BY_FD, PROG_QUERY = 13, 15, 16
 CGROUP_INET_INGRESS, CGROUP_INET_EGRESS, TCX_INGRESS, TCX_EGRESS = 0, 1, 46, 47
@@ -45,7 +46,7 @@ def cgroup_programs(cgroup: int) -> tuple[str, ...]:
     except OSError:
         return ()
     try:
-        name = str(Path(f"/proc/self/fd/{fd}").readlink()).removeprefix(str(_mount_of_cgroups())) or "/"
+        name = files.link(f"/proc/thread-self/fd/{fd}").removeprefix(_mount_of_cgroups()) or "/"
         kinds = (("ingress", CGROUP_INET_INGRESS), ("egress", CGROUP_INET_EGRESS))
         return tuple(f"cgroup {name} {word} {program}" for word, kind in kinds for program in _attached(fd, kind, QUERY_EFFECTIVE))
     finally:
@@ -55,8 +56,9 @@ def cgroup_programs(cgroup: int) -> tuple[str, ...]:
 def own_cgroup() -> int:
     """The id of the cgroup that netprobe itself, and so the probe's socket, is in; 0 when there is none."""
     try:
-        line = next(line for line in Path("/proc/self/cgroup").read_text(errors="surrogateescape").splitlines() if line.startswith("0::"))
-        return Path(f"{_mount_of_cgroups()}{line.removeprefix('0::')}").stat().st_ino
+        line = next(line for line in _lines("/proc/self/cgroup") if line.startswith("0::"))
+        found = files.Tree(_mount_of_cgroups()).key(line.removeprefix("0::"))
+        return found[1] if found is not None else 0
     except (OSError, StopIteration):
         return 0
 
@@ -94,20 +96,24 @@ def _number() -> int:
     return SYSCALLS.get(platform.machine(), -1)  # -1: ENOSYS
 
 
+def _lines(path: str) -> list[str]:
+    return os.fsdecode(files.kernel(path)).splitlines()
+
+
 @cache
-def _mount_of_cgroups() -> Path:
+def _mount_of_cgroups() -> str:
     """Where cgroup v2 is mounted. Raises FileNotFoundError when it is not."""
-    for line in Path("/proc/self/mounts").read_text(errors="surrogateescape").splitlines():
+    for line in _lines("/proc/self/mounts"):
         words = line.split()
         if words[2] == "cgroup2":
-            return Path(words[1])
+            return words[1]
     raise FileNotFoundError("cgroup2 is not mounted")
 
 
 def _open_cgroup(cgroup: int) -> int:
     """A descriptor of the folder of a cgroup. Raises OSError; needs CAP_DAC_READ_SEARCH, open_by_handle_at(2)."""
     handle = ctypes.create_string_buffer(struct.pack("=IiQ", 8, FILEID_KERNFS, cgroup), 16)
-    mount = os.open(_mount_of_cgroups(), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    mount = files.directory(_mount_of_cgroups())
     try:
         fd = _libc.open_by_handle_at(mount, handle, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     finally:

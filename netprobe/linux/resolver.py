@@ -6,17 +6,19 @@ import ctypes
 import os
 import socket
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
 
 from netprobe.errors import CannotLook, NetprobeError, WrongQuestion
 
+from . import files as readers
 from . import netns
 
 LIMIT_S = 2.0
-FILES = ("/etc/resolv.conf", "/etc/hosts")
+FILES = {"/etc/resolv.conf": 64 << 10, "/etc/hosts": 1 << 20}  # what is taken over, and how many bytes of it at most
 _CLONE_NEWNS = 0x20000
 _MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000
 _Answers = SimpleQueue["tuple[str, ...] | NetprobeError"]
@@ -83,13 +85,25 @@ def _mount(source: bytes, target: bytes, kind: bytes | None, flags: int) -> bool
 
 
 def files_of(name: str, pid: int | None) -> dict[str, bytes]:
-    """The resolver files of the namespace `name`: those of its process `pid`, else of /etc/netns/NAME (ip-netns(8))."""
-    roots: Sequence[str] = (f"/proc/{pid}/root/etc",) if pid is not None else (f"/etc/netns/{name}",) if "/" not in name else ()
-    found = {}
-    for root in roots:
-        for file in FILES:
-            try:
-                found[file] = Path(root, os.path.basename(file)).read_bytes()
-            except OSError:
-                continue
-    return found
+    """The resolver files of the namespace `name`: those of its process `pid`, else of /etc/netns/NAME (ip-netns(8)).
+
+    nsswitch.conf is not among them: it names the libraries that getaddrinfo(3) loads into this process. One that is too large, is
+    no regular file or cannot be read in time is left out, as one that is not there.
+    """
+    if pid is not None:
+        return _read(readers.Tree(f"/proc/{pid}/root", foreign=True), "/etc")
+    return _read(readers.Tree(), f"/etc/netns/{name}") if "/" not in name else {}
+
+
+def _read(tree: readers.Tree, folder: str) -> dict[str, bytes]:
+    def read() -> dict[str, bytes]:
+        found = {}
+        for file, limit in FILES.items():
+            with suppress(OSError):
+                found[file] = tree.read(f"{folder}/{os.path.basename(file)}", limit)
+        return found
+
+    try:
+        return tree.together(read)
+    except OSError:
+        return {}

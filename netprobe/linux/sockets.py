@@ -8,10 +8,10 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from netprobe.model import Socket
 
+from . import files
 from .netlink import SOCK_DIAG, Netlink, Record, Request, address
 from .programs import cgroup_programs
 
@@ -82,10 +82,14 @@ def _listed(protocol: str) -> Iterator[Socket]:
     """The same from /proc/thread-self/net, which lacks the size of a buffer or backlog (0 there)."""
     wanted = [STATES[state] for state in WANTED[protocol]]
     for suffix in ("", "6"):
-        path = Path(f"/proc/thread-self/net/{protocol}{suffix}")
-        if not suffix or path.exists():  # a kernel without IPv6 has no tcp6
-            found = (socket_of_line(protocol, line) for line in path.read_text().splitlines()[1:])
-            yield from (each for each in found if each.state in wanted)
+        try:
+            lines = files.kernel(f"/proc/thread-self/net/{protocol}{suffix}").decode("ascii").splitlines()[1:]
+        except FileNotFoundError:
+            if not suffix:
+                raise
+            continue  # a kernel without IPv6 has no tcp6
+        found = (socket_of_line(protocol, line) for line in lines)
+        yield from (each for each in found if each.state in wanted)
 
 
 def socket_of_line(protocol: str, line: str) -> Socket:

@@ -8,11 +8,11 @@ A dot in an interface name is written as a slash, as sysctl(8) does: `net.ipv4.c
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Iterable, Mapping, Sequence
 
 from netprobe.errors import is_short
 
+from . import files
 from .netlink import Record
 
 FORWARDING = "net.ipv4.ip_forward"
@@ -114,16 +114,10 @@ def read(names: Iterable[str]) -> dict[str, str]:
 
 def _text(path: str) -> str | None:
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return files.kernel(path, files.SMALL).decode("ascii", "replace")
+    except ValueError:
+        return None
     except OSError as error:
         if is_short(error):
             raise
         return None
-    try:
-        return os.read(fd, 4096).decode("ascii", "replace")
-    except OSError as error:
-        if is_short(error):
-            raise
-        return None
-    finally:
-        os.close(fd)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from runtimes.canned_engine import canned, described
 
-from netprobe.linux.runtimes.api import Silent, get, inspect, listing
+from netprobe.linux.runtimes.api import Busy, Silent, get, inspect, listing
 
 
 def test_an_answer(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_an_engine_whose_queue_is_full(tmp_path: Path) -> None:
         for waiting in (first, second):
             waiting.setblocking(False)
             waiting.connect_ex(str(tmp_path / "s"))
-        with pytest.raises(Silent):
+        with pytest.raises(Busy, match="queue of connections is full"):
             get(str(tmp_path / "s"), inspect("c1"), 0.05)
 
 

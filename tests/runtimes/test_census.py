@@ -63,11 +63,11 @@ def test_keepers(proc: ProcTree) -> None:
     "cmdline", ["", "\0", "conmon\0-c", "conmon\0-n\0web\0", "containerd-shim\0-namespace\0moby\0", "grep\0conmon\0-c\0x\0", "-c\0conmon\0"]
 )
 def test_what_is_no_keeper(cmdline: str) -> None:
-    assert keeper_of(7, cmdline) is None
+    assert keeper_of(7, cmdline.split("\0")) is None
 
 
 def test_a_keepers_options() -> None:
-    assert keeper_of(7, "conmon\0-c\0x\0-s\0-n\0a b\0") == ("x", Keeper(7, "conmon", {"c": "x", "s": "-n", "n": "a b"}))
+    assert keeper_of(7, "conmon\0-c\0x\0-s\0-n\0a b\0".split("\0")) == ("x", Keeper(7, "conmon", {"c": "x", "s": "-n", "n": "a b"}))
 
 
 def test_a_census_is_not_taken_twice_in_a_moment(proc: ProcTree) -> None:

@@ -15,7 +15,10 @@ TABLE = {
     f"/system.slice/docker-{A}.scope": ("docker", A),
     f"/../../docker/{A}": ("docker", A),
     f"/docker/{A}/init.scope": ("docker", A),
-    f"/docker/{A}/docker/{B}": ("docker", B),
+    f"/docker/{A}/docker/{B}": ("docker", A),  # what is below its own group is the container's word
+    f"/docker/{A}/lxc.payload.victim": ("docker", A),
+    f"/system.slice/docker-{A}.scope/machine.slice/libpod-{B}.scope": ("docker", A),
+    f"/libpod_parent/{B}/libpod-{A}": ("podman", A),  # a pod's group
     f"/user.slice/user-1000.slice/user@1000.service/user.slice/docker-{A}.scope": ("docker", A),
     f"/my-parent/{A}": ("", A),
     f"/machine.slice/libpod-{A}.scope": ("podman", A),
@@ -31,7 +34,7 @@ TABLE = {
     f"/system.slice/nerdctl-{A}.scope": ("containerd", A),
     "/lxc.payload.web": ("lxc", "web"),
     "/lxc.payload.web/system.slice/nginx.service": ("lxc", "web"),
-    f"/lxc.payload.web/docker/{A}": ("docker", A),
+    f"/lxc.payload.web/docker/{A}": ("lxc", "web"),
     "/lxc/web": ("lxc", "web"),
     "/lxc/web/init.scope": ("lxc", "web"),
     "/lxc.monitor.web": None,

@@ -10,7 +10,7 @@ from engines.docker import DockerLab
 from engines.engine import Engine
 from engines.podman import PodmanLab
 from runtimes.conftest import clear, populate
-from runtimes.engine_world import address, netprobe, resolve
+from runtimes.engine_world import CAPABLE, address, netprobe, resolve
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
@@ -71,17 +71,19 @@ def test_the_daemon_hangs(docker: DockerLab) -> None:
 def test_a_data_root_somewhere_else(docker_lab: Callable[..., DockerLab]) -> None:
     """Where dockerd keeps its files is known to nobody but itself: the mounts of a container that runs show it."""
     lab = docker_lab("bookworm", "--data-root=/run/elsewhere")
-    lab.container("c1")
+    for name in ("c1", "c2"):
+        lab.container(name, CAPABLE)
     try:
-        before = resolve(lab, "c1")
+        before = resolve(lab, "c1", "c2")
         lab.kill_daemon()
         try:
-            assert resolve(lab, "c1") == before
-            assert "code" in resolve(lab, "c2")["c2"]
+            assert resolve(lab, "c1", "c2") == before
+            assert "code" in resolve(lab, "c3")["c3"]
+            assert netprobe(lab, "arping", "c1", "c2").code == 0
         finally:
             lab.prepare()
     finally:
-        lab.client("rm", "--force", "c1")
+        lab.remove("c1", "c2")
 
 
 @pytest.fixture(scope="module")

@@ -15,12 +15,16 @@ import msgspec
 from msgspec import Struct
 
 LIMIT_S = 2.0
-LARGEST = 64 << 20  # bytes; a list of ten thousand containers has 20 MB
+LARGEST = 32 << 20  # bytes; a list of ten thousand containers has 20 MB
 PIECE = 1 << 16
 
 
 class Silent(OSError):
     """The engine took the connection and did not answer in time."""
+
+
+class Busy(OSError):
+    """The engine does not take connections: the queue of those that wait for it is full (unix(7), EAGAIN)."""
 
 
 class Answer(Struct, frozen=True):
@@ -34,7 +38,8 @@ class Answer(Struct, frozen=True):
 def get(address: str, path: str, limit_s: float = LIMIT_S) -> Answer:
     """What the engine at the socket `address` answers to GET `path`.
 
-    Raises Silent after `limit_s` seconds, another OSError when there is no engine, ValueError when it does not speak HTTP.
+    Raises Silent after `limit_s` seconds, Busy at once, another OSError when there is no engine, ValueError when it does not speak
+    HTTP or has no end.
     """
     deadline = time.monotonic() + limit_s
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as connection:
@@ -43,7 +48,9 @@ def get(address: str, path: str, limit_s: float = LIMIT_S) -> Answer:
             connection.connect(address)
             connection.sendall(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
             return _parsed(_received(connection, deadline))
-        except (TimeoutError, BlockingIOError) as error:  # EAGAIN: the queue of a listener that does not accept is full
+        except BlockingIOError as error:
+            raise Busy("its queue of connections is full, it accepts none") from error
+        except TimeoutError as error:
             raise Silent(f"no answer within {limit_s:g} s") from error
 
 
@@ -60,6 +67,8 @@ def _received(connection: socket.socket, deadline: float) -> bytes:
             return b"".join(pieces)
         pieces.append(piece)
         size += len(piece)
+        if PIECE <= size < 2 * PIECE and b"\r\n\r\n" not in b"".join(pieces):
+            raise ValueError("headers without an end")
     raise ValueError("an answer without an end")
 
 

@@ -1,16 +1,19 @@
 """Which container a process belongs to, read from the names that runtimes give to control groups. Pure text.
 
+The outermost group decides: what is below a container's own group that container may have made, under any name. Below the group of
+a user's service manager (user@UID.service, delegated by systemd) every name is that user's word.
+
 Sources: runc and crun (cgroupfs and systemd drivers), moby, libpod, cri-o, kubelet (cm/cgroup_manager_linux.go), lxc
-(cgroups/cgfsng.c), systemd-nspawn(1).
+(cgroups/cgfsng.c), systemd-nspawn(1), systemd's CGROUP_DELEGATION.md.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 _ID = "([0-9a-f]{64})"
 _NAME = r"([^/\n]+?)"
-# The innermost group decides: a container that runs containers has theirs below its own.
 _GROUPS = (
     ("docker", re.compile(rf"(?:docker-|/docker/){_ID}(?:\.scope)?$")),
     ("podman", re.compile(rf"libpod-(?:payload-)?{_ID}(?:\.scope)?$")),
@@ -19,8 +22,18 @@ _GROUPS = (
     ("containerd", re.compile(rf"/(?:kubepods|pod)[^\n]*/{_ID}$")),
     ("lxc", re.compile(rf"/lxc\.payload\.{_NAME}$|/lxc/{_NAME}$")),
     ("nspawn", re.compile(rf"/systemd-nspawn@{_NAME}\.service$|/machine-{_NAME}\.scope$")),
-    ("", re.compile(rf"/{_ID}$")),  # whoever made it: docker --cgroup-parent, for one
+    ("", re.compile(rf"(?<!/libpod_parent)/{_ID}$")),  # whoever made it: docker --cgroup-parent, for one; Podman's pods are none
 )
+_DELEGATED = re.compile(r"/user@(\d{1,10})\.service(?:/|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A container's group: its path, the runtime ("" when the name does not tell it), and the container's id."""
+
+    path: str
+    runtime: str
+    identity: str
 
 
 def container_of(cgroup: str) -> tuple[str, str] | None:
@@ -28,15 +41,42 @@ def container_of(cgroup: str) -> tuple[str, str] | None:
 
     None for a process of no container, and for conmon, the process beside a container of Podman or CRI-O.
     """
+    found = group_of(cgroup)
+    return (found.runtime, found.identity) if found is not None else None
+
+
+def group_of(cgroup: str, home: str = "") -> Group | None:
+    """The group of the container that a /proc/PID/cgroup belongs to.
+
+    `home` is the path of the group of the container that the asking program is in: those made in there are told apart.
+    """
     for line in cgroup.splitlines():
         path = line.split(":", 2)[-1]
         if path.endswith("/supervisor"):  # where systemd-nspawn and conmon put themselves
             continue
-        while path.strip("/"):
-            found = _named_by(path)
-            if found is not None:
-                return found
-            path = path.rpartition("/")[0]
+        found = _outermost(path, len(home)) if home and path.startswith(home + "/") else None
+        if found is None:
+            found = _outermost(path, 0)
+        if found is not None:
+            return found
+    return None
+
+
+def owner_of(path: str) -> int:
+    """The number of the user who may make groups at a path; 0: only root."""
+    found = _DELEGATED.search(path)
+    return int(found[1]) if found is not None else 0
+
+
+def _outermost(path: str, start: int) -> Group | None:
+    """The first group on the way down `path`, after `start` characters of it, that is a container's."""
+    while start < len(path):
+        end = path.find("/", start + 1)
+        end = len(path) if end < 0 else end
+        found = _named_by(path[:end])
+        if found is not None:
+            return Group(path[:end], *found)
+        start = end
     return None
 
 

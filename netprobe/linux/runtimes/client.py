@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-import msgspec
+from netprobe.linux import files
 
-from .api import LIMIT_S, Answer, Silent, get, inspect, listing
-from .container import SHORT_ID, Container
+from .api import LIMIT_S, Answer, Busy, Silent, get, inspect, listing
+from .container import SHORT_ID, WHOLE_ID, Container, changed
 from .descriptions import Described, Listed
+from .json import decoded
+from .process import whose
 from .sockets import Sockets
 
 _T = TypeVar("_T")
+USUAL_S = 0.02  # what an answer may take without being counted against LIMIT_S, which is for all questions of a run to one socket
+NAMESAKES = 8  # containers whose ids begin with what is the name of one
 PODMANS_NAME = "Libpod"  # how Podman signs its answers, also at a socket with Docker's name
 
 
@@ -25,6 +30,8 @@ class Client:
         self._remarks = remarks
         self._ask = ask
         self._failed: set[str] = set()
+        self._slow_s: dict[str, float] = {}  # how much longer than it should each socket has let us wait
+        self._owners: dict[str, int] = {}
         self._warned = not sockets.remark
 
     @property
@@ -40,7 +47,7 @@ class Client:
         """Every container, without its process."""
         for address in self._addresses():
             answer = self._get(address, listing(), LIMIT_S)
-            yield from (entry.container(self._signed(answer)) for entry in self._read(answer, address, list[Listed]) or ())
+            yield from self._valid(address, answer, self._read(answer, address, list[Listed]) or ())
 
     def _addresses(self) -> tuple[str, ...]:
         """The sockets to ask; that there is none although the user named an engine is remarked once."""
@@ -52,39 +59,55 @@ class Client:
     def _described_by(self, address: str, name: str, limit_s: float) -> Iterator[Container]:
         answer = self._get(address, inspect(name), limit_s)
         described = self._read(answer, address, Described)
-        first = described.container(self._signed(answer)) if described else None
+        first = next(self._valid(address, answer, [described] if described else ()), None)
         if first is not None:
             yield first
         if SHORT_ID.fullmatch(name) and (first is None or first.name == name):  # the engine prefers a name to an id: see both
-            others = self._read(self._get(address, listing(id=name), limit_s), address, list[Listed])
-            for other in others or ():
-                if other.id != name and (first is None or other.id != first.id):
-                    yield from self._described_by(address, other.id, limit_s)
+            others = self._read(self._get(address, listing(id=name), limit_s), address, list[Listed]) or ()
+            found = [each.id for each in others if each.id.startswith(name) and each.id != name and (first is None or each.id != first.id)]
+            for identity in found[:NAMESAKES]:
+                answer = self._get(address, inspect(identity), limit_s)
+                other = self._read(answer, address, Described)
+                yield from self._valid(address, answer, [other] if other else ())
+
+    def _valid(self, address: str, answer: Answer | None, said: Iterable[Described | Listed]) -> Iterator[Container]:
+        """The containers in an answer, as far as they have an id: the name of a file is made of it."""
+        if address not in self._owners:
+            self._owners[address] = whose(files.owner(address))
+        kind, owner = self._signed(answer), self._owners[address]
+        found = (each.container(kind) for each in said)
+        yield from (changed(each, owner=owner) if owner else each for each in found if WHOLE_ID.fullmatch(each.id))
 
     def _get(self, address: str, path: str, limit_s: float) -> Answer | None:
         """The engine's answer, None when it has none. An engine that fails is not asked again, unless it was only glanced at."""
         if address in self._failed:
             return None
+        left = max(LIMIT_S - self._slow_s.get(address, 0.0), 0.001)
+        start = time.monotonic()
         try:
-            answer = self._ask(address, path, limit_s)
+            answer = self._ask(address, path, min(limit_s, left))
         except (OSError, ValueError) as error:
             if limit_s >= LIMIT_S:
                 self._failed.add(address)
                 self._remark(address, error)
             return None
+        finally:
+            waited = time.monotonic() - start - USUAL_S
+            self._slow_s[address] = self._slow_s.get(address, 0.0) + max(waited, 0.0)
         return answer if answer.status == 200 else None
 
     def _read(self, answer: Answer | None, address: str, kind: type[_T]) -> _T | None:
         """What an answer says; None for no answer, and for one that makes no sense: that engine is not asked again."""
-        try:
-            return msgspec.json.decode(answer.body, type=kind) if answer else None
-        except msgspec.MsgspecError:
-            self._failed.add(address)
+        if answer is None:
             return None
+        found = decoded(answer.body, kind)
+        if found is None:
+            self._failed.add(address)
+        return found
 
     def _remark(self, address: str, error: OSError | ValueError) -> None:
         """A socket that nobody serves is no news; one that hangs, or refuses us, is."""
-        if isinstance(error, (Silent, PermissionError)):
+        if isinstance(error, (Silent, Busy, PermissionError)):
             why = error.strerror or str(error)
             self._remarks.append(f"{self._kind} at {address}: {why}; containers are known from /proc and its files instead")
 

@@ -10,6 +10,7 @@ from msgspec import Struct, structs
 
 from netprobe.model.command import joined
 
+WHOLE_ID = re.compile(r"[0-9a-f]{64}")
 SHORT_ID = re.compile(r"[0-9a-f]{12,64}")  # what counts as an id that was cut short: 12 digits is what `docker ps` prints
 GONE = {"exited": "stopped", "stopped": "stopped", "dead": "dead", "removing": "being removed"}
 START = {"docker": "docker start", "podman": "podman start", "lxc": "lxc-start", "nspawn": "machinectl start"}
@@ -24,7 +25,7 @@ class Container(Struct, frozen=True):
     `runtime` is the prefix to write before the name; `pid` the container's first process, 0 when it has none. `state` in the
     runtime's own words: created, running, paused, restarting, exited, dead, ... `network` is what was asked for when it was
     made: host, none, container:ID or the name of a network; `networks` those it is connected to now, None when not known.
-    `ended` is when it stopped, in seconds since the epoch.
+    `ended` is when it stopped, in seconds since the epoch. `owner`: the user whose word all this is; 0: root's or that of who asks.
     """
 
     runtime: str
@@ -37,6 +38,7 @@ class Container(Struct, frozen=True):
     exit_code: int | None = None
     ended: float | None = None
     aliases: tuple[str, ...] = ()
+    owner: int = 0
 
     def is_called(self, name: str) -> bool:
         """Whether `name` means this container: its exact name, its whole id, or at least 12 hex digits of that."""
@@ -61,7 +63,7 @@ changed = structs.replace  # a container with some fields of other values
 def with_owner(container: Container, name_of: Callable[[str], str]) -> Container:
     """`container` with the name of the one whose network it shares in the place of that one's id."""
     kind, _, identity = container.network.partition(":")
-    if kind != "container" or len(identity) != 64:
+    if kind != "container" or not WHOLE_ID.fullmatch(identity):
         return container
     return changed(container, network=f"container:{name_of(identity) or identity[:12]}")
 

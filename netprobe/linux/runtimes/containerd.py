@@ -7,26 +7,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import msgspec
 from msgspec import Struct
+
+from netprobe.linux.files import Tree
 
 from .census import Census
 from .container import Container
-from .process import PROC
+from .descriptions import PID_MAX, named
+from .json import decoded
 
 _TASKS = "io.containerd.runtime.v2.task"
 STATES = ("/run/containerd", "/run/docker/containerd/daemon", "/var/run/docker/containerd/daemon", "/run/k3s/containerd")
 DOCKERS = "moby"  # the namespace of Docker's own containers, whose names containerd does not know
 NAME = "nerdctl/name"
+LARGEST_PIDFILE = 64  # bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A running task: the folder of its bundle, its containerd namespace and its id."""
+    """A running task: the folder of its bundle in a tree, its containerd namespace and its id."""
 
-    folder: Path
+    tree: Tree
+    folder: str
     namespace: str
     id: str
 
@@ -34,13 +37,19 @@ class Task:
     def pid(self) -> int:
         """Its first process, 0 when it is just going."""
         try:
-            return int((self.folder / "init.pid").read_text())
+            pid = int(self.tree.read(f"{self.folder}/init.pid", LARGEST_PIDFILE))
         except (OSError, ValueError):
             return 0
+        return pid if 0 < pid <= PID_MAX else 0
 
     def annotations(self) -> Mapping[str, str]:
         """What its maker wrote on it."""
-        return annotations_of(self.folder / "config.json")
+        return annotations_of(self.tree, f"{self.folder}/config.json")
+
+    @property
+    def owner(self) -> int:
+        """The user whose word all this is; 0: root's or that of who asks."""
+        return self.tree.owner or 0
 
 
 class _Bundle(Struct):
@@ -49,12 +58,13 @@ class _Bundle(Struct):
     annotations: Mapping[str, str] | None = None
 
 
-def annotations_of(configuration: Path) -> Mapping[str, str]:
+def annotations_of(tree: Tree, configuration: str) -> Mapping[str, str]:
     """The annotations in an OCI runtime configuration; none when it cannot be read."""
     try:
-        return msgspec.json.decode(configuration.read_bytes(), type=_Bundle).annotations or {}
-    except (OSError, msgspec.MsgspecError):
+        bundle = decoded(tree.read(configuration), _Bundle)
+    except OSError:
         return {}
+    return bundle.annotations or {} if bundle is not None else {}
 
 
 class Tasks:
@@ -62,16 +72,17 @@ class Tasks:
 
     def __init__(self, census: Census, root: str = "") -> None:
         self._census = census
-        self._states = [Path(root + state, _TASKS) for state in STATES]
+        self._tree = Tree(root or "/")
 
     def usual(self) -> Iterator[Task]:
         """Those at the usual places."""
         seen = set()
-        for state in self._states:
-            for folder in _folders(state):
-                if folder.name not in seen:
-                    seen.add(folder.name)
-                    yield Task(folder, folder.parent.name, folder.name)
+        for state in STATES:
+            for namespace in self._folders(f"{state}/{_TASKS}"):
+                for identity in self._folders(f"{state}/{_TASKS}/{namespace}"):
+                    if identity not in seen:
+                        seen.add(identity)
+                        yield Task(self._tree, f"{state}/{_TASKS}/{namespace}/{identity}", namespace, identity)
 
     def all(self) -> Iterator[Task]:
         """Those at the usual places, then those of other shims."""
@@ -81,14 +92,13 @@ class Tasks:
             yield task
         for identity, keeper in self._census.keepers().items():
             if identity not in seen and keeper.program.startswith("containerd-shim"):
-                yield Task(Path(f"{PROC}/{keeper.pid}/cwd"), keeper.options.get("namespace", ""), identity)
+                yield Task(keeper.tree("cwd"), "", keeper.options.get("namespace", ""), identity)
 
-
-def _folders(state: Path) -> Sequence[Path]:
-    try:
-        return sorted(state.glob("*/*/"))
-    except OSError:
-        return ()
+    def _folders(self, folder: str) -> Sequence[str]:
+        try:
+            return self._tree.names(folder)
+        except OSError:
+            return ()
 
 
 class Containerd:
@@ -109,7 +119,7 @@ class Containerd:
 
     def identified(self, identity: str) -> Container | None:
         """The container with this whole id."""
-        return next((_container(task) for task in self._tasks.all() if task.id == identity), None)
+        return next((_container(task) for task in self._tasks.all() if task.id == identity and task.pid), None)
 
     def all(self) -> Iterator[Container]:
         """Every container but Docker's, which has better names."""
@@ -122,4 +132,4 @@ def _called(name: str, tasks: Iterable[Task]) -> Sequence[Container]:
 
 def _container(task: Task) -> Container:
     name = "" if task.namespace == DOCKERS else task.annotations().get(NAME, "")
-    return Container("containerd", task.id, name or task.id, task.pid)
+    return Container("containerd", task.id, named(name, task.id) if name else task.id, task.pid, owner=task.owner)

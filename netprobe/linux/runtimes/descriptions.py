@@ -9,6 +9,8 @@ from msgspec import Struct, field
 
 from .container import Container
 
+PID_MAX = 1 << 22  # include/linux/threads.h, PID_MAX_LIMIT
+LONGEST = 255  # characters of a name
 NEVER = "0001-01-01T00:00:00Z"  # Go's zero time
 
 
@@ -64,15 +66,16 @@ class Described(Struct, rename="pascal"):
         """What it describes, as a container of the engine `kind`."""
         state, word = self.state, self.state.word
         ended = word in ("exited", "dead", "restarting", "removing", "stopped")
+        identity = self.id or self.id_on_disk
         return Container(
             kind,
-            self.id or self.id_on_disk,
-            self.name.lstrip("/"),
-            state.pid,
+            identity,
+            named(self.name, identity),
+            state.pid if 0 < state.pid <= PID_MAX else 0,
             word,
-            self.host_config.network_mode if self.host_config else "",
+            self.host_config.network_mode[:LONGEST] if self.host_config else "",
             _names(self.network_settings),
-            state.exit_code if ended else None,
+            state.exit_code if ended and abs(state.exit_code) < 1 << 31 else None,
             moment(state.finished_at) if ended else None,
         )
 
@@ -89,12 +92,18 @@ class Listed(Struct, rename="pascal"):
     def container(self, kind: str) -> Container:
         """What it describes, without its process."""
         names = [name.lstrip("/") for name in self.names or ()]
-        plain = [name for name in names if "/" not in name] or [self.id[:12]]  # "/web/db" is a link's name
+        plain = [name for name in names if "/" not in name] or [""]  # "/web/db" is a link's name
         networks = _names(self.network_settings)
-        mode = self.host_config.network_mode if self.host_config else ""
+        mode = self.host_config.network_mode[:LONGEST] if self.host_config else ""
         if not mode and networks in (("none",), ("host",)):  # Podman's list leaves the mode out
             mode = networks[0]
-        return Container(kind, self.id, plain[0], state=self.state, network=mode, networks=networks)
+        return Container(kind, self.id, named(plain[0], self.id), state=self.state, network=mode, networks=networks)
+
+
+def named(name: str, identity: str) -> str:
+    """The name in the words of an engine; the beginning of the id in the place of what no engine takes for a name."""
+    plain = name.lstrip("/")
+    return plain if 0 < len(plain) <= LONGEST and plain.isprintable() and not set(plain) & set("/ ") else identity[:12]
 
 
 def _names(settings: NetworkSettings | None) -> tuple[str, ...] | None:
@@ -105,6 +114,6 @@ def moment(text: str) -> float | None:
     """Seconds since the epoch of a time as Go prints it (RFC 3339); None for its zero, the year 1, and for what is none."""
     try:
         when = datetime.fromisoformat(text)
-    except ValueError:
+        return when.timestamp() if when.year > 1 and when.tzinfo is not None else None
+    except (ValueError, OverflowError):
         return None
-    return when.timestamp() if when.year > 1 and when.tzinfo is not None else None

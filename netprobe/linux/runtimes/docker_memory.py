@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from netprobe.linux.files import Tree
+
 from .census import Census
 from .container import Container, changed
-from .docker_files import DATA_ROOT, DockerFiles
+from .docker_files import DockerFiles
 from .mounts import mounts, source_of
-from .process import PROC, Process
+from .process import MOUNTS, PROC, Process
 
 _MOUNTED = ("/etc/hostname", "/etc/resolv.conf", "/etc/hosts")  # each is a file DATA-ROOT/containers/ID/...
 
@@ -18,7 +20,7 @@ class DockerMemory:
 
     def __init__(self, census: Census, root: str = "") -> None:
         self._census = census
-        self._files = DockerFiles([root + DATA_ROOT])
+        self._files = DockerFiles(tree=Tree(root or "/"))
         self._searched: set[str] = set()
 
     def named(self, name: str) -> Sequence[Container]:
@@ -27,18 +29,19 @@ class DockerMemory:
 
     def sought(self, name: str) -> Sequence[Container]:
         """The same, wherever the files are of containers that run."""
-        return self.named(name) if self._found_more_roots() else ()
+        self._found_more()
+        return self.named(name)
 
     def identified(self, identity: str) -> Container | None:
         """The container with this whole id."""
         found = self._files.identified(identity)
-        if found is None and self._found_more_roots():
+        if found is None and self._found_more():
             found = self._files.identified(identity)
         return self._present(found) if found else None
 
     def all(self) -> Iterator[Container]:
         """Every container."""
-        self._found_more_roots()
+        self._found_more()
         yield from (self._present(each) for each in self._files.all())
 
     def _present(self, container: Container) -> Container:
@@ -49,17 +52,17 @@ class DockerMemory:
         ended = container.pid and not pid
         return changed(container, pid=pid, state="exited" if ended else container.state)
 
-    def _found_more_roots(self) -> bool:
-        """Look at containers that no known root has; whether that showed another root."""
-        before = len(self._files.roots)
+    def _found_more(self) -> bool:
+        """Look at containers that no known data root has; whether that showed the files of one."""
+        before = len(self._files.apart)
         for identity, residents in self._census.containers().items():
-            if residents[0].runtime not in ("docker", "") or identity in self._searched:
+            if residents[0].owner or residents[0].runtime not in ("docker", "") or identity in self._searched:
                 continue
             self._searched.add(identity)
             if self._files.identified(identity) is None:
-                root = _data_root(self._census.first(identity), identity)
-                self._files.roots += [root] if root and root not in self._files.roots else []
-        return len(self._files.roots) > before
+                place = _data_root(self._census.first(identity), identity)
+                self._files.apart |= {identity: place} if place else {}
+        return len(self._files.apart) > before
 
 
 def _is_of(pid: int, identity: str) -> bool:
@@ -70,14 +73,16 @@ def _is_of(pid: int, identity: str) -> bool:
         return False
 
 
-def _data_root(pid: int, identity: str) -> str | None:
-    """Where the files of this container are, as its shim sees them: that lives where the daemon does."""
+def _data_root(pid: int, identity: str) -> tuple[Tree, str] | None:
+    """Where the files of this container are, as its shim sees them: that is root's, and lives where the daemon does."""
     try:
         with Process(pid) as process, Process(process.parent) as shim:
-            inner, outer = mounts(process.read("mountinfo")), mounts(shim.read("mountinfo"))
+            if shim.user != 0 or not shim.is_outside or shim.group is not None:
+                return None
+            inner, outer = mounts(process.read("mountinfo", MOUNTS)), mounts(shim.read("mountinfo", MOUNTS))
             found = [source_of(inner, point, outer) for point in _MOUNTED]
             folder = f"/containers/{identity}/"
             path = next((path for path in found if path and folder in path), None)
-            return f"{PROC}/{shim.pid}/root{path.partition(folder)[0]}" if path else None
+            return (Tree(f"{PROC}/{shim.pid}/root"), path.partition(folder)[0]) if path else None
     except OSError:
         return None

@@ -59,4 +59,4 @@ class Engine:
         return [with_owner(each, self._name_of) for each in found.values()]
 
     def _name_of(self, identity: str) -> str:
-        return next((each.name for each in self._client.described(identity)), "")
+        return next((each.name for each in self._client.described(identity) if each.id == identity), "")

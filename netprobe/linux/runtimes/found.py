@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from netprobe.errors import WrongQuestion
-from netprobe.linux import netns
+from netprobe.linux import files, netns
 from netprobe.linux.names import Found
 from netprobe.model.command import joined
 
 from .container import Container, absence, label, remarks
-from .process import PROC, Process, open_network
-
-INITIAL_USER_NAMESPACE = "user:[4026531837]"  # include/linux/proc_ns.h, PROC_USER_INIT_INO
+from .process import INITIAL_USER_NAMESPACE, PROC, Process, open_network
 
 
 class FoundContainer(Found):
@@ -44,6 +40,11 @@ class FoundContainer(Found):
         return joined(("nsenter", "--target", str(self.pid), *through))
 
     @property
+    def owner(self) -> int:
+        """The user whose word it is that it has this name; 0: root's or that of who asks."""
+        return self.container.owner
+
+    @property
     def alive(self) -> bool:
         """Whether it runs."""
         return self.pid is not None
@@ -63,7 +64,7 @@ class FoundContainer(Found):
         if self.pid is None:
             message, hint = absence(self.container)
             raise WrongQuestion(message, hint)
-        return open_network(self.pid, self.container.id, self.text)
+        return open_network(self.pid, self.container.id, self.text, self.container.owner)
 
     def identity(self) -> netns.Identity | None:
         """Which namespace it is; None for a container that does not run or may not be looked into."""
@@ -71,13 +72,13 @@ class FoundContainer(Found):
             return None
         try:
             with Process(self.pid) as process:
-                return process.identity() if process.names(self.container.id) else None
+                return process.identity() if process.names(self.container.id, owner=self.container.owner) else None
         except OSError:
             return None
 
 
 def _user_namespace(pid: int | str | None) -> str:
     try:
-        return str(Path(f"{PROC}/{pid}/ns/user").readlink())
+        return files.link(f"{PROC}/{pid}/ns/user")
     except OSError:
         return ""

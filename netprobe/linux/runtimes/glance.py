@@ -10,13 +10,17 @@ from .container import Container
 def glance(kind: str, name: str, root: str = "") -> Sequence[Container]:
     """The containers of this kind that `name` means. No engine is asked; only LXC's, when it has one of that name, are sought in /proc."""
     if kind == "docker":
-        from .docker_files import DATA_ROOT, DockerFiles
+        from netprobe.linux.files import Tree
 
-        return DockerFiles([root + DATA_ROOT]).named(name)
+        from .docker_files import DockerFiles
+
+        return DockerFiles(tree=Tree(root or "/")).named(name)
     if kind == "podman":
-        from .podman_files import RUN, STORAGE, PodmanFiles, Store
+        from netprobe.linux.files import Tree
 
-        return PodmanFiles([Store(root + STORAGE, root + RUN)]).named(name)
+        from .podman_files import PodmanFiles, Store
+
+        return PodmanFiles([Store(tree=Tree(root or "/"))]).named(name)
     if kind == "nspawn":
         from .nspawn import Nspawn
 

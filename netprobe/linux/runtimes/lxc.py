@@ -6,7 +6,8 @@ Source: lxc, src/lxc/cgroups/cgfsng.c (lxc.payload.NAME), lxc.container.conf(5) 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+
+from netprobe.linux.files import Tree, component
 
 from .census import Census
 from .container import Container
@@ -26,13 +27,14 @@ class Lxc:
 
     def __init__(self, census: Census, root: str = "") -> None:
         self._census = census
-        self._folders = [root + folder for folder in FOLDERS]
+        self._tree = Tree(root or "/")
 
     def named(self, name: str) -> Sequence[Container]:
         """The container of this name, running or not, if it has one of the usual folders."""
         if not self._is_defined(name):
             return []
-        return [self.identified(name) or Container("lxc", name, name, state="stopped")]
+        running = self.identified(name)
+        return [running if running is not None and not running.owner else Container("lxc", name, name, state="stopped")]
 
     def sought(self, name: str) -> Sequence[Container]:
         """The container of this name if it runs, wherever its folder is."""
@@ -43,11 +45,17 @@ class Lxc:
         """The running container of this name."""
         residents = self._census.residents(identity)
         ours = bool(residents) and residents[0].runtime == "lxc"
-        return Container("lxc", identity, identity, self._census.first(identity)) if ours else None
+        if not ours:
+            return None
+        owner = residents[0].owner
+        return Container("lxc", identity, identity, self._census.first(identity, owner), owner=owner)
 
     def all(self) -> Iterator[Container]:
         """Every container that runs."""
         yield from (each for name in self._census.containers() if (each := self.identified(name)) is not None)
 
     def _is_defined(self, name: str) -> bool:
-        return "/" not in name and any(Path(folder, name).is_dir() for folder in self._folders)
+        try:
+            return any(self._tree.is_directory(f"{folder}/{component(name)}") for folder in FOLDERS)
+        except OSError:
+            return False

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+
+from netprobe.linux.files import Tree, component
 
 from .container import Container
 
 FOLDER = "/run/systemd/machines"
+LARGEST = 1 << 16  # bytes
 
 
 class Nspawn:
@@ -16,11 +20,11 @@ class Nspawn:
     kind = "nspawn"
 
     def __init__(self, root: str = "") -> None:
-        self._folder = Path(root + FOLDER)
+        self._tree = Tree(root or "/")
 
     def named(self, name: str) -> Sequence[Container]:
         """The container of this name."""
-        return [found] if "/" not in name and (found := self.identified(name)) is not None else []
+        return [found] if (found := self.identified(name)) is not None else []
 
     def sought(self, name: str) -> Sequence[Container]:  # noqa: ARG002 - a runtime's signature
         """Nothing more: machined registers each in one place."""
@@ -29,19 +33,19 @@ class Nspawn:
     def identified(self, identity: str) -> Container | None:
         """The container of this name, which is its id."""
         try:
-            lines = (self._folder / identity).read_text(errors="surrogateescape").splitlines()
-        except (OSError, ValueError):
+            lines = os.fsdecode(self._tree.read(f"{FOLDER}/{component(identity)}", LARGEST)).splitlines()
+        except OSError:
             return None
         state = {key: value for key, _, value in (line.partition("=") for line in lines)}
         pid = state.get("LEADER", "")
-        if state.get("CLASS") != "container" or not pid.isdigit():
+        if state.get("CLASS") != "container" or not re.fullmatch("[0-9]{1,7}", pid):
             return None
         return Container("nspawn", identity, identity, int(pid))
 
     def all(self) -> Iterator[Container]:
         """Every container."""
         try:  # unit:NAME is a link from the unit to its machine
-            names = sorted(entry.name for entry in self._folder.iterdir() if not entry.name.startswith("unit:"))
+            names = [name for name in self._tree.names(FOLDER) if not name.startswith("unit:")]
         except OSError:
             return
         yield from (each for name in names if (each := self.identified(name)) is not None)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from netprobe.linux.files import Tree
+
 from .census import Census, Keeper
-from .container import Container, changed
-from .podman_files import RUN, STORAGE, PodmanFiles, Store
-from .process import PROC, Process
+from .container import WHOLE_ID, Container, changed
+from .descriptions import named
+from .podman_files import PodmanFiles, Store
+from .process import Process
 
 _STORE = re.compile(r"(/.*)/[a-z0-9]+-containers/[0-9a-f]{64}/userdata(?:/pidfile)?")
 
@@ -18,7 +21,7 @@ class PodmanMemory:
 
     def __init__(self, census: Census, root: str = "") -> None:
         self._census = census
-        self._files = PodmanFiles([Store(root + STORAGE, root + RUN)])
+        self._files = PodmanFiles([Store(tree=Tree(root or "/"))])
 
     def named(self, name: str) -> Sequence[Container]:
         """The containers that `name` means, of root's Podman with the usual storage."""
@@ -47,12 +50,15 @@ class PodmanMemory:
 
     def _kept_as(self, identity: str) -> Container | None:
         keeper = self._census.keeper(identity)
-        if keeper is None or keeper.program != "conmon" or any(each.runtime == "crio" for each in self._census.residents(identity)):
+        if keeper is None or keeper.program != "conmon" or not WHOLE_ID.fullmatch(identity):
+            return None
+        residents = self._census.residents(identity)
+        if any(each.runtime == "crio" or each.owner != keeper.owner for each in residents):
             return None
         store = _store_of(keeper)
         detailed = PodmanFiles([store]).identified(identity) if store else None
-        plain = detailed or Container("podman", identity, keeper.options.get("n") or identity[:12])
-        return _present(changed(plain, pid=self._census.first(identity) or plain.pid))  # rootless, it may have no control group
+        plain = detailed or Container("podman", identity, named(keeper.options.get("n", ""), identity), owner=keeper.owner)
+        return _present(changed(plain, pid=self._census.first(identity, keeper.owner) or plain.pid))  # rootless: perhaps without a group
 
 
 def _present(container: Container) -> Container:
@@ -61,7 +67,7 @@ def _present(container: Container) -> Container:
         return container
     try:
         with Process(container.pid) as process:
-            if process.names(container.id):
+            if process.names(container.id, owner=container.owner):
                 return container
     except OSError:
         pass
@@ -73,5 +79,4 @@ def _store_of(keeper: Keeper) -> Store | None:
     bundle, pidfile = (_STORE.fullmatch(keeper.options.get(option, "")) for option in ("b", "p"))
     if bundle is None or pidfile is None:
         return None
-    root = f"{PROC}/{keeper.pid}/root"
-    return Store(root + bundle[1], root + pidfile[1])
+    return Store(bundle[1], pidfile[1], keeper.tree("root"))

@@ -6,11 +6,11 @@ Sources: containerd (pkg/cri/annotations), CRI-O (pkg/annotations), dockershim's
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 from .census import Census
 from .container import Container
 from .containerd import Tasks, annotations_of
+from .descriptions import named
 from .process import PROC
 
 _CONTAINERD = ("io.kubernetes.cri.container-type", "io.kubernetes.cri.sandbox-namespace", "io.kubernetes.cri.sandbox-name")
@@ -44,20 +44,22 @@ class Pods:
         """Every pod that runs."""
         for task in self._tasks.all():
             if task.namespace == KUBERNETES:
-                yield from _pod(task.id, task.pid, task.annotations())
+                yield from _pod(task.id, task.pid, task.annotations(), task.owner)
         for identity, residents in self._census.containers().items():
             if residents[0].runtime == "crio":
-                yield from _pod(identity, self._census.first(identity), self._crio(identity))
+                owner = residents[0].owner
+                yield from _pod(identity, self._census.first(identity, owner), self._crio(identity, owner), owner)
 
-    def _crio(self, identity: str) -> Mapping[str, str]:
+    def _crio(self, identity: str, owner: int) -> Mapping[str, str]:
         """The annotations of a CRI-O container: conmon was started with the folder of its configuration."""
         keeper = self._census.keeper(identity)
-        bundle = keeper.options.get("b") if keeper else None
-        return annotations_of(Path(f"{self._proc}/{keeper.pid}/root{bundle}/config.json")) if keeper and bundle else {}
+        bundle = keeper.options.get("b") if keeper and keeper.owner == owner else None
+        return annotations_of(keeper.tree("root", self._proc), f"{bundle}/config.json") if keeper and bundle else {}
 
 
-def _pod(identity: str, pid: int, annotations: Mapping[str, str]) -> Iterator[Container]:
+def _pod(identity: str, pid: int, annotations: Mapping[str, str], owner: int) -> Iterator[Container]:
     """The pod whose sandbox has these annotations; nothing for another container."""
     for kind, namespace, name in (_CONTAINERD, _CRIO):
         if annotations.get(kind) == "sandbox" and pid:
-            yield Container("pod", identity, f"{annotations.get(namespace)}/{annotations.get(name)}", pid)
+            words = (named(annotations.get(key, ""), identity) for key in (namespace, name))
+            yield Container("pod", identity, "/".join(words), pid, owner=owner)

@@ -45,7 +45,7 @@ class Registry:
     def running(self, kind: str) -> Iterator[FoundContainer]:
         """Every container of this kind that runs, the owners of a network before those that share it."""
         for each in sorted(self._kinds.runtime(kind).all(), key=self._seniority):
-            pid = each.pid or self._kinds.census.first(each.id)
+            pid = each.pid or self._kinds.census.first(each.id, each.owner)
             if pid:
                 yield FoundContainer(changed(each, pid=pid))
 
@@ -70,9 +70,9 @@ class Registry:
         """What the runtimes know of a container, with the process it has now; of a pod's sandbox, the pod."""
         kinds = {"": ("docker", "podman"), "containerd": ("pod", "containerd"), "crio": ("pod",)}.get(runtime, (runtime,))
         known = next((found for kind in kinds if (found := self._kinds.runtime(kind).identified(identity)) is not None), None)
-        return changed(known, pid=known.pid or self._kinds.census.first(identity)) if known else None
+        return changed(known, pid=known.pid or self._kinds.census.first(identity, known.owner)) if known else None
 
-    def _seniority(self, container: Container) -> tuple[bool, int]:
-        """Sorts those that own their network before those that share it: they say so, or have started earlier."""
+    def _seniority(self, container: Container) -> tuple[bool, bool, int]:
+        """Sorts root's before others', and those that own their network before those that share it: they say so, or started earlier."""
         residents = self._kinds.census.residents(container.id)
-        return container.network.startswith("container:"), residents[0].started if residents else 0
+        return container.owner != 0, container.network.startswith("container:"), residents[0].started if residents else 0

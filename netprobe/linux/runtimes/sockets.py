@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
-import msgspec
 from msgspec import Struct, field
+
+from netprobe.linux.files import Tree
+
+from .json import decoded
 
 DOCKER = ("/run/docker.sock", "/var/run/docker.sock")
 PODMAN = ("/run/podman/podman.sock", "/var/run/podman/podman.sock")
@@ -46,14 +48,14 @@ def docker_sockets(environment: Mapping[str, str], root: str = "") -> Sockets:
     name = environment.get("DOCKER_CONTEXT") or _current_context(environment)
     if name and name != "default":
         return _chosen(f"the docker context {name}", _address_of_context(environment, name))
-    return Sockets(_existing([*(root + path for path in DOCKER), *_of_user(environment, "docker.sock", root)]))
+    return Sockets(_existing(root, [*DOCKER, *_of_user(environment, "docker.sock")]))
 
 
 def podman_sockets(environment: Mapping[str, str], root: str = "") -> Sockets:
     """Where Podman's API is to be asked."""
     if environment.get("CONTAINER_HOST"):
         return _chosen("CONTAINER_HOST", environment["CONTAINER_HOST"])
-    return Sockets(_existing([*(root + path for path in PODMAN), *_of_user(environment, "podman/podman.sock", root)]))
+    return Sockets(_existing(root, [*PODMAN, *_of_user(environment, "podman/podman.sock")]))
 
 
 def _chosen(by: str, address: str) -> Sockets:
@@ -63,33 +65,33 @@ def _chosen(by: str, address: str) -> Sockets:
     return Sockets((), f"{by} is {address or 'not known'}: only an engine of this machine, at a unix:// socket, can be asked")
 
 
-def _of_user(environment: Mapping[str, str], name: str, root: str) -> Sequence[str]:
+def _of_user(environment: Mapping[str, str], name: str) -> Sequence[str]:
     """The socket of the user's own, rootless engine; under sudo that of the user who called it."""
     folder = environment.get("XDG_RUNTIME_DIR") or f"/run/user/{environment.get('SUDO_UID') or os.getuid()}"
-    return (f"{root}{folder}/{name}",)
+    return (f"{folder}/{name}",)
 
 
-def _existing(paths: Iterable[str]) -> tuple[str, ...]:
-    """The sockets among `paths`, each once: /var/run is /run on most machines."""
+def _existing(root: str, paths: Iterable[str]) -> tuple[str, ...]:
+    """The sockets among `paths` below `root`, each once: /var/run is /run on most machines."""
+    tree = Tree(root or "/")
     found: dict[tuple[int, int], str] = {}
     for path in paths:
-        try:
-            stat = Path(path).stat()
-        except OSError:
-            continue
-        found.setdefault((stat.st_dev, stat.st_ino), path)
+        key = tree.key(path)
+        if key is not None:
+            found.setdefault(key, root + path)
     return tuple(found.values())
 
 
-def _folder(environment: Mapping[str, str]) -> Path:
-    return Path(environment.get("DOCKER_CONFIG") or Path(environment.get("HOME") or "/root", ".docker"))
+def _folder(environment: Mapping[str, str]) -> str:
+    return os.path.abspath(environment.get("DOCKER_CONFIG") or f"{environment.get('HOME') or '/root'}/.docker")  # noqa: PTH100 - text
 
 
 def _current_context(environment: Mapping[str, str]) -> str:
     try:
-        return msgspec.json.decode((_folder(environment) / "config.json").read_bytes(), type=_Config).current_context
-    except (OSError, msgspec.MsgspecError):
+        found = decoded(Tree().read(f"{_folder(environment)}/config.json"), _Config)
+    except OSError:
         return ""
+    return found.current_context if found is not None else ""
 
 
 def _address_of_context(environment: Mapping[str, str], name: str) -> str:
@@ -97,7 +99,8 @@ def _address_of_context(environment: Mapping[str, str], name: str) -> str:
     from hashlib import sha256  # contexts/meta/<digest of the name>/meta.json
 
     try:
-        file = _folder(environment) / "contexts" / "meta" / sha256(os.fsencode(name)).hexdigest() / "meta.json"
-        return msgspec.json.decode(file.read_bytes(), type=_Context).endpoints["docker"].host
-    except (OSError, KeyError, msgspec.MsgspecError):
+        file = f"{_folder(environment)}/contexts/meta/{sha256(os.fsencode(name)).hexdigest()}/meta.json"
+        found = decoded(Tree().read(file), _Context)
+    except OSError:
         return ""
+    return found.endpoints["docker"].host if found is not None and "docker" in found.endpoints else ""

@@ -1,0 +1,436 @@
+"""The one reader of files: of the kernel's in /proc, and of those that somebody else can write or put links and pipes into.
+
+A path is resolved beneath a root directory as chroot(2) would do it, no magic link of /proc is followed (openat2(2), or component
+by component where the kernel or a seccomp filter lacks that), and what it leads to is looked at before it is opened for reading:
+only a regular file is, without blocking, and no more of it than a limit. What cannot be had is an OSError.
+
+A file system of an untrusted owner can answer late or never. A `Tree` that is `foreign` is therefore read in a process apart.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import stat
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from typing import TypeVar
+
+from . import apart
+
+SMALL, LARGE = 1 << 20, 64 << 20  # bytes: what a file of settings or of one process has at most, and a list of everything
+ENTRIES = 1 << 16  # of one directory
+PATH_MAX, LINKS_MAX = 4096, 40  # include/uapi/linux/limits.h, include/linux/namei.h (MAXSYMLINKS)
+OPENAT2 = 437  # the number on every architecture
+_NO_MAGICLINKS, _NO_SYMLINKS, _IN_ROOT = 0x02, 0x04, 0x10  # include/uapi/linux/openat2.h
+_PROC = 0x9FA0  # include/uapi/linux/magic.h
+_LOOK = os.O_PATH | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_LACKING = (errno.ENOSYS, errno.EPERM, errno.E2BIG)  # an old kernel, a seccomp filter, a kernel with another struct open_how
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_T = TypeVar("_T")
+
+
+# the kernel's own files
+
+
+def kernel(path: str, limit: int = LARGE) -> bytes:
+    """The content of a file that the kernel makes up, at a fixed place in /proc. Raises OSError, EFBIG beyond `limit` bytes."""
+    return at(None, path, limit)
+
+
+def at(folder: int | None, name: str, limit: int = SMALL) -> bytes:
+    """The same of a file `name` in the open directory `folder` of a process in /proc."""
+    fd = os.open(name, _READ, dir_fd=folder)
+    try:
+        return _whole(fd, limit)
+    finally:
+        os.close(fd)
+
+
+def entries(path: str | int, limit: int = 1 << 22) -> Iterator[str]:
+    """The names in a directory of /proc, or in an open directory, as they come. Raises OSError, EFBIG beyond `limit` names."""
+    with os.scandir(path) as found:
+        for number, entry in enumerate(found):
+            if number >= limit:
+                raise _too_large()
+            yield entry.name
+
+
+def link(path: str, folder: int | None = None) -> str:
+    """Where a link of /proc leads, as text: `user:[4026531837]`. Raises OSError."""
+    return os.readlink(path, dir_fd=folder)
+
+
+def key(path: str, folder: int | None = None) -> tuple[int, int]:
+    """(device, inode) of what a link of /proc leads to: `ns/net` of a process. Raises OSError."""
+    found = os.stat(path, dir_fd=folder)
+    return found.st_dev, found.st_ino
+
+
+def exists(path: str) -> bool:
+    """Whether there is something by a name that the user gave, be it a link that leads nowhere, as far as that can be seen."""
+    try:
+        os.lstat(path)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def make_sure_of_descriptors(number: int) -> None:
+    """Make sure that so many descriptors can be had. Raises OSError, EMFILE or ENFILE."""
+    held: list[int] = []
+    try:
+        for _ in range(number):
+            held.append(os.open("/", _LOOK))
+    finally:
+        for fd in held:
+            os.close(fd)
+
+
+def owner(path: str) -> int | None:
+    """The number of the user whom a file belongs to that root or the user names; None when that cannot be seen."""
+    try:
+        return os.stat(path).st_uid  # noqa: PTH116 - as the rest of this file
+    except (OSError, ValueError):
+        return None
+
+
+def process(pid: int, proc: str = "/proc") -> int:
+    """A descriptor of a process's directory in /proc, which the caller closes. Raises OSError."""
+    return os.open(f"{proc}/{pid}", _LOOK | os.O_DIRECTORY)
+
+
+def namespace(path: str, folder: int | None = None) -> int:
+    """A descriptor of the namespace file that root or the user names, links followed; the caller closes it.
+
+    Raises OSError, EINVAL for a file that is none; such a file is not opened.
+    """
+    try:
+        fd = os.open(path, _LOOK, dir_fd=folder)
+    except ValueError as error:  # a byte that no name has
+        raise OSError(errno.EINVAL, str(error)) from None
+    try:
+        return _namespace(fd)
+    finally:
+        os.close(fd)
+
+
+def directory(path: str) -> int:
+    """A descriptor of a directory of the kernel's own, open for reading; the caller closes it. Raises OSError."""
+    return os.open(path, _READ | os.O_DIRECTORY)
+
+
+# files in a tree of directories
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The files beneath the directory `root`: paths begin there, and no link leads out of it.
+
+    `owner`: the number of the user whom every file that is read must belong to; None: whoever it belongs to. `foreign`: somebody
+    else decides what is mounted there, so it is looked at in a process apart, which may be waited for no longer than a moment.
+    """
+
+    root: str = "/"
+    owner: int | None = None
+    foreign: bool = False
+
+    def read(self, path: str, limit: int = SMALL) -> bytes:
+        """The whole content of a regular file. Raises OSError: EFBIG beyond `limit` bytes, EINVAL for what is no regular file."""
+        return self._done(lambda: self._read(path, limit))
+
+    def names(self, path: str, limit: int = ENTRIES) -> list[str]:
+        """The sorted names in a directory. Raises OSError, EFBIG beyond `limit` names."""
+        return self._done(lambda: self._names(path, limit))
+
+    def is_directory(self, path: str) -> bool:
+        """Whether there is a directory, as far as that can be seen."""
+        return self._mode(path, stat.S_ISDIR)
+
+    def exists(self, path: str) -> bool:
+        """Whether there is something by this name, be it a link that leads nowhere, as far as that can be seen."""
+        return self._mode(path, lambda mode: True, links=False)  # noqa: ARG005 - a mode is a mode
+
+    def is_link(self, path: str) -> bool:
+        """Whether the last name of `path` is a symbolic link, as far as that can be seen."""
+        return self._mode(path, stat.S_ISLNK, links=False)
+
+    def key(self, path: str) -> tuple[int, int] | None:
+        """(device, inode) of what `path` leads to: equal for two names of one thing; None when it cannot be seen."""
+        with suppress(OSError):
+            return self._done(lambda: self._key(path))
+        return None
+
+    def namespace(self, path: str) -> int:
+        """A descriptor of a namespace file, which the caller closes. No symbolic link may be on the way, or be it.
+
+        Raises OSError, EINVAL for a file that is none; such a file is not opened.
+        """
+        if self.foreign and not apart.is_here():
+            return apart.descriptor(lambda: self._namespace(path))
+        return self._namespace(path)
+
+    def identity(self, path: str) -> tuple[int, int]:
+        """(device, inode) of a namespace file. Raises OSError as `namespace`."""
+
+        def looked() -> tuple[int, int]:
+            fd = self._namespace(path)
+            try:
+                found = os.fstat(fd)
+            finally:
+                os.close(fd)
+            return found.st_dev, found.st_ino
+
+        return self._done(looked)
+
+    def _namespace(self, path: str) -> int:
+        with self._seen(path, links=False) as fd:
+            return _namespace(fd)
+
+    def sqlite(self, path: str, limit: int = LARGE) -> bytes:
+        """The content of an SQLite database at a moment at which nobody writes to it. Raises OSError, EBUSY when there is none.
+
+        It is not opened with SQLite, which would lock it and may write beside it. Source: sqlite.org/fileformat2.html.
+        """
+        return self._done(lambda: self._settled(path, limit))
+
+    def together(self, work: Callable[[], _T]) -> _T:
+        """What `work` returns, which reads of this tree more than once: one process apart for all of it, as its owner."""
+
+        def as_owner() -> _T:
+            with _acting_as(self.owner):
+                return work()
+
+        return self._done(as_owner)
+
+    def _done(self, work: Callable[[], _T]) -> _T:
+        return apart.value(work) if self.foreign and not apart.is_here() else work()
+
+    def _opened(self, path: str, links: bool) -> int:
+        root = os.open(self.root, _LOOK | os.O_DIRECTORY)
+        try:
+            return beneath(root, path, links)
+        finally:
+            os.close(root)
+
+    @contextmanager
+    def _seen(self, path: str, links: bool = True) -> Iterator[int]:
+        fd = self._opened(path, links)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
+    def _stat(self, path: str) -> os.stat_result:
+        with self._seen(path) as fd:
+            return os.fstat(fd)
+
+    def _key(self, path: str) -> tuple[int, int]:
+        found = self._stat(path)
+        return found.st_dev, found.st_ino
+
+    def _mode(self, path: str, wanted: Callable[[int], bool], links: bool = True) -> bool:
+        def looked() -> bool:
+            if links:
+                return wanted(self._stat(path).st_mode)
+            folder, _, name = path.rstrip("/").rpartition("/")
+            with self._seen(folder) as fd:
+                return wanted(os.stat(name or ".", dir_fd=fd, follow_symlinks=False).st_mode)
+
+        try:
+            return self._done(looked)
+        except (OSError, ValueError):
+            return False
+
+    def _read(self, path: str, limit: int) -> bytes:
+        with self._seen(path) as fd:
+            self._check(fd)
+            return content(fd, limit)
+
+    def _names(self, path: str, limit: int) -> list[str]:
+        with self._seen(path) as fd:
+            self._check(fd)
+            folder = _reopened(fd, os.O_DIRECTORY)
+            try:
+                return sorted(entries(folder, limit))
+            finally:
+                os.close(folder)
+
+    def _check(self, fd: int) -> None:
+        if self.owner is not None and os.fstat(fd).st_uid != self.owner:
+            raise PermissionError(errno.EACCES, "it belongs to another user")
+
+    def _settled(self, path: str, limit: int) -> bytes:
+        with self._seen(path) as fd:
+            self._check(fd)
+            for _ in range(3):
+                before = os.fstat(fd)
+                if self._is_written(path):
+                    break
+                data = content(fd, limit)
+                after = os.fstat(fd)
+                if (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size) and not self._is_written(path):
+                    return data
+        raise OSError(errno.EBUSY, "somebody writes to the database")
+
+    def _is_written(self, path: str) -> bool:
+        """Whether a journal beside it holds what the database lacks, or has too much."""
+        for ending in ("-journal", "-wal"):
+            with suppress(FileNotFoundError):
+                if self._stat(path + ending).st_size:
+                    return True
+        return False
+
+
+def component(name: str) -> str:
+    """`name`, which somebody else chose, if it can be one step of a path. Raises OSError otherwise."""
+    if name in ("", ".", "..") or "/" in name or "\0" in name:
+        raise OSError(errno.EINVAL, "not a plain file name")
+    return name
+
+
+# descriptors
+
+
+def beneath(root: int, path: str, links: bool = True) -> int:
+    """An O_PATH descriptor of `path` beneath the open directory `root`. Raises OSError."""
+    if "\0" in path or len(os.fsencode(path)) >= PATH_MAX:
+        raise OSError(errno.ENAMETOOLONG if "\0" not in path else errno.EINVAL, "not a path")
+    try:
+        return _by_kernel(root, path, links)
+    except OSError as error:
+        if error.errno not in (*_LACKING, errno.EAGAIN):  # EAGAIN: something was renamed meanwhile
+            raise
+    return _by_hand(root, path, links)
+
+
+def _by_kernel(root: int, path: str, links: bool) -> int:
+    resolve = _IN_ROOT | _NO_MAGICLINKS | (0 if links else _NO_SYMLINKS)
+    how = struct.pack("=QQQ", _LOOK, 0, resolve)
+    fd = _libc.syscall(ctypes.c_long(OPENAT2), root, os.fsencode(path) or b".", how, ctypes.c_size_t(len(how)))
+    if fd < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return int(fd)
+
+
+def _by_hand(root: int, path: str, links: bool) -> int:
+    """The same by steps, each of which follows nothing. `..` goes back to where the walk came from, never to where that is now."""
+    held = [os.dup(root)]
+    left = path.split("/")[::-1]
+    followed = 0
+    try:
+        while left:
+            name = left.pop()
+            if name in ("", "."):
+                _must_be_directory(held[-1])
+            elif name == "..":
+                _must_be_directory(held[-1])
+                if len(held) > 1:
+                    os.close(held.pop())
+            else:
+                fd = os.open(name, _LOOK | os.O_NOFOLLOW, dir_fd=held[-1])
+                if not stat.S_ISLNK(os.fstat(fd).st_mode):
+                    held.append(fd)
+                    continue
+                followed += 1
+                target = _target(fd, links and followed <= LINKS_MAX)
+                left += target.split("/")[::-1]
+                if target.startswith("/"):
+                    while len(held) > 1:
+                        os.close(held.pop())
+        return held.pop()
+    finally:
+        for fd in held:
+            os.close(fd)
+
+
+def _must_be_directory(fd: int) -> None:
+    if not stat.S_ISDIR(os.fstat(fd).st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+
+
+def _target(fd: int, may_follow: bool) -> str:
+    """What the symbolic link `fd` says, which is closed. Those of /proc are not followed: most are magic."""
+    try:
+        if not may_follow or _is_of_proc(fd):
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        return os.readlink("", dir_fd=fd)
+    finally:
+        os.close(fd)
+
+
+def _is_of_proc(fd: int) -> bool:
+    told = ctypes.create_string_buffer(256)  # struct statfs begins with its f_type
+    return bool(_libc.fstatfs(fd, told)) or struct.unpack_from("=I", told.raw)[0] == _PROC
+
+
+def content(fd: int, limit: int) -> bytes:
+    """All of the regular file that the O_PATH descriptor `fd` stands for. Raises OSError, EFBIG beyond `limit` bytes."""
+    seen = os.fstat(fd)
+    if not stat.S_ISREG(seen.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file")
+    if seen.st_size > limit:
+        raise _too_large()
+    opened = _reopened(fd)
+    try:
+        return _whole(opened, limit)
+    finally:
+        os.close(opened)
+
+
+def _reopened(fd: int, flags: int = 0) -> int:
+    return os.open(f"/proc/thread-self/fd/{fd}", _READ | flags)
+
+
+def _namespace(fd: int) -> int:
+    """The namespace file that the O_PATH descriptor `fd` stands for, opened. Raises OSError, EINVAL for another file.
+
+    Files of nsfs, and they alone, are on the device of our own namespace's file (fs/nsfs.c). Nothing else is opened: to open a
+    device, even without reading, can do something.
+    """
+    if os.fstat(fd).st_dev != _device_of_namespaces():
+        raise OSError(errno.EINVAL, "not a namespace")
+    return _reopened(fd)
+
+
+@cache
+def _device_of_namespaces() -> int:
+    return key("/proc/thread-self/ns/net")[0]
+
+
+def _whole(fd: int, limit: int) -> bytes:
+    pieces = []
+    left = limit + 1
+    while left > 0 and (piece := os.read(fd, min(left, 1 << 16))):
+        pieces.append(piece)
+        left -= len(piece)
+    if left <= 0:
+        raise _too_large()
+    return b"".join(pieces)
+
+
+def _too_large() -> OSError:
+    return OSError(errno.EFBIG, "larger than netprobe reads")
+
+
+@contextmanager
+def _acting_as(owner: int | None) -> Iterator[None]:
+    """Let the kernel check for the user `owner` what may be opened. Only for a process apart: it holds for all threads."""
+    if owner is None or os.geteuid() == owner or not apart.is_here():
+        yield
+        return
+    own = os.geteuid()
+    with suppress(PermissionError):  # without CAP_SETUID the check of who owns a file has to do
+        os.seteuid(owner)
+    try:
+        yield
+    finally:
+        if os.geteuid() != own:
+            os.seteuid(own)

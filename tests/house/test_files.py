@@ -1,0 +1,83 @@
+"""Files are read in one place: everything else in `netprobe/linux` asks netprobe/linux/files.py, which no file can hang or fill."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from house.imports import PACKAGE
+
+ROOM = PACKAGE / "linux"
+READER = ROOM / "files.py"
+EXCEPT = {  # (file, call): why it is no reading of a file that somebody else could have written
+    ("apart.py", "os.open"): "/dev/null, and /proc/PID/stat of the process that it has started",
+    ("crafter.py", "os.open"): "/dev/null",
+    ("crafter.py", "os.fdopen"): "its own pipes",
+}
+FUNCTIONS = {
+    "open", "io.open", "os.open", "os.fdopen", "os.stat", "os.lstat", "os.scandir", "os.listdir", "os.walk", "os.fwalk", "os.readlink",
+    "os.access", "os.path.exists", "os.path.lexists", "os.path.isfile", "os.path.isdir", "os.path.islink", "os.path.realpath",
+    "os.path.samefile", "os.path.getsize", "glob.glob", "glob.iglob", "sqlite3.connect", "shutil.copyfile", "codecs.open",
+}  # fmt: skip
+METHODS = {
+    "read_text", "read_bytes", "iterdir", "glob", "rglob", "walk", "readlink", "stat", "lstat", "exists", "is_file", "is_dir",
+    "is_symlink", "is_fifo", "is_socket", "samefile", "resolve", "owner",
+}  # fmt: skip
+OWN = {"self._tree", "tree", "files", "readers", "self.tree", "store.tree", "files.Tree"}  # the reader and its trees have such methods
+
+
+def reads(source: str) -> Iterator[tuple[int, str]]:
+    """(line, call) of each call in `source` that reads a file or a directory past the reader."""
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call):
+            continue
+        called = ast.unparse(node.func)
+        if called in FUNCTIONS:
+            if not (called == "sqlite3.connect" and ast.unparse(node.args[0]) == "':memory:'"):
+                yield node.lineno, called
+        elif isinstance(node.func, ast.Attribute) and node.func.attr in METHODS:
+            owner = ast.unparse(node.func.value)
+            if owner.split("(")[0] not in OWN and not owner.startswith("os."):
+                yield node.lineno, f".{node.func.attr}"
+        elif isinstance(node.func, ast.Attribute) and node.func.attr == "open" and "Path" in ast.unparse(node.func.value):
+            yield node.lineno, ".open"
+
+
+def found() -> dict[tuple[str, str], list[int]]:
+    calls: dict[tuple[str, str], list[int]] = {}
+    for file in sorted(ROOM.rglob("*.py")):
+        if file != READER:
+            for line, call in reads(file.read_text()):
+                calls.setdefault((str(file.relative_to(ROOM)), call), []).append(line)
+    return calls
+
+
+def test_files_are_read_by_the_reader_alone() -> None:
+    assert {place: lines for place, lines in found().items() if place not in EXCEPT} == {}
+
+
+def test_each_exception_is_one() -> None:
+    assert set(EXCEPT) <= set(found())
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "open('/x')", "os.open('/x', 0)", "Path('/x').read_text()", "Path('/x').open()", "os.scandir('/x')", "os.readlink('/x')",
+        "sorted(folder.iterdir())", "folder.glob('*')", "Path(a).exists()", "sqlite3.connect('file:x?mode=ro', uri=True)", "io.open('x')",
+        "os.path.lexists('/x')", "def f():\n    with open(path, 'rb') as file:\n        pass", "Path(a, b).stat()",
+    ],
+)  # fmt: skip
+def test_a_breach_is_seen(source: str) -> None:
+    assert list(reads(source))
+
+
+@pytest.mark.parametrize("source", ["files.kernel('/proc/x')", "self._tree.exists('/x')", "sqlite3.connect(':memory:')", "found.open()"])
+def test_the_reader_is_none(source: str) -> None:
+    assert list(reads(source)) == []
+
+
+def test_the_reader_is_there() -> None:
+    assert Path(READER).is_file()
