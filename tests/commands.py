@@ -7,7 +7,8 @@ import shlex
 
 from netprobe.model import Blank, Command
 
-BLANK = re.compile(r"(.*?)((?:RIGHT-)?(?:ADDRESS/)?LENGTH|ADDRESS|BRIDGE|GATEWAY|REMOTE|INTERFACE)")  # what a reader must fill in
+# What a reader must fill in, and what stands before it in the same word.
+BLANK = re.compile(r"(.*?)((?:RIGHT-)?(?:ADDRESS/)?LENGTH|ADDRESS|BRIDGE|GATEWAY|REMOTE|INTERFACE)")
 
 
 def typed(line: str) -> Command:
