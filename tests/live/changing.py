@@ -123,7 +123,7 @@ def _codes(report: dict[str, Any]) -> list[str]:
 
 def _wrong(thing: Thing, code: int, report: dict[str, Any]) -> str:
     """Why the answer is neither "reachable", nor the cause, nor "undetermined" for what changed."""
-    if code == 0 or (found := _codes(report)) and _right(thing).issuperset(found):
+    if code == 0 or ((found := _codes(report)) and _right(thing).issuperset(found)):
         return ""
     told = [note for note in report["notes"] if note.startswith(CHANGED)]
     if found or code != 4 or not told:

@@ -152,7 +152,6 @@ def test_a_route_comes_back_after_the_loss() -> None:
 def test_a_route_that_went_and_came_back_in_between() -> None:
     """Both readings of the tables are the same; only what the kernel answered in between tells."""
 
-
     def now(world: World) -> int:
         return int(not world.sent and isinstance(world.asked[-1], AskRoute))
 

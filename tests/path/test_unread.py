@@ -30,7 +30,7 @@ from netprobe.path.predict import Prediction, predict
 from netprobe.path.unread import PARTS, Unread, guarded
 
 WHY = "Too many open files"
-EMPTY: dict[str, object] = {part: () for part in PARTS} | {"sysctls": {}, "sockets": None, "xfrm": None}
+EMPTY: dict[str, object] = dict.fromkeys(PARTS, ()) | {"sysctls": {}, "sockets": None, "xfrm": None}
 
 
 def tutorial() -> Snapshot:
@@ -107,7 +107,9 @@ def test_a_namespace_of_which_nothing_was_read() -> None:
 def test_a_neighbour_that_answers_is_enough(protocol: Protocol) -> None:
     """c2 answers for its address, whatever could not be read of another station; nobody answers for one that the other may have."""
     snapshot = tutorial()
-    third = replace(networks.container("c3", 2), name="c3", addresses=(), links=(), ruleset=Ruleset(queues=()), unread=dict.fromkeys(PARTS, WHY))
+    third = replace(
+        networks.container("c3", 2), name="c3", addresses=(), links=(), ruleset=Ruleset(queues=()), unread=dict.fromkeys(PARTS, WHY)
+    )
     port = networks.port(8, "vethc3", 2, 5, 5)
     snapshot = edited(snapshot, "host", links=(*snapshot["host"].links, port)).with_namespace(third)
     snapshot = replace(snapshot, peers=(*snapshot.peers, FoundPeer("host", 5, "c3")))
