@@ -25,8 +25,13 @@ from netprobe.model import AskRoute, AskSet, FindMacvlans, FindPeer, Namespace, 
 READERS: dict[str, tuple[Any, str]] = {
     "links": (links, "read_links"), "qdiscs": (tc, "with_traffic_control"), "addresses": (links, "read_addresses"),
     "routes": (fib, "read_routes"), "rules": (fib, "read_rules"), "neighbours": (neighbours, "read_neighbours"),
-    "fdb": (neighbours, "read_fdb"), "sysctls": (sysctl, "read_globals"), "sockets": (sockets, "read_sockets"), "xfrm": (xfrm, "read_policies"),
+    "fdb": (neighbours, "read_fdb"), "sysctls": (sysctl, "read_globals"), "sockets": (sockets, "read_sockets"),
+    "xfrm": (xfrm, "read_policies"),
 }  # fmt: skip
+
+
+def descriptors() -> set[str]:
+    return {entry.name for entry in os.scandir("/proc/self/fd")}
 
 
 def failing(code: int) -> Callable[..., Any]:
@@ -128,25 +133,22 @@ def test_a_name_is_unknown_when_it_was_looked_for() -> None:
 
 def test_a_tool_that_cannot_be_started() -> None:
     fd = netns.open_namespace(netns.OWN)
-    before = set(os.listdir("/proc/self/fd"))
+    before = descriptors()
+    calls = ((subprocess, "Popen", errno.EAGAIN), (os, "memfd_create", errno.EMFILE), (os, "pidfd_open", errno.EMFILE))
     try:
-        for place, name, code in (
-            (subprocess, "Popen", errno.EAGAIN),
-            (os, "memfd_create", errno.EMFILE),
-            (os, "pidfd_open", errno.EMFILE),
-        ):
-            with patch.object(place, name, failing(code)):
+        for place, call, code in calls:
+            with patch.object(place, call, failing(code)):
                 printed = run_tools(fd, {"some": ["cat", "/dev/null"]})
             assert printed["some"].error == f"cat could not be started: {os.strerror(code)}"
-        assert set(os.listdir("/proc/self/fd")) == before
+        assert descriptors() == before
     finally:
         os.close(fd)
 
 
 def test_without_a_worker_packets_are_crafted_here() -> None:
-    before = set(os.listdir("/proc/self/fd"))
+    before = descriptors()
     pipes = [os.pipe, failing(errno.EMFILE)]
     for patched in (patch.object(crafter.os, "fork", failing(errno.EAGAIN)), patch.object(crafter.os, "pipe", lambda: pipes.pop(0)())):
         with patched, Crafter() as none:
             assert none._streams is None
-    assert set(os.listdir("/proc/self/fd")) == before
+    assert descriptors() == before

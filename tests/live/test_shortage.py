@@ -34,9 +34,9 @@ def ask_short(lab: Lab, limit: str, most: int, *argv: str) -> Done:
 @pytest.mark.parametrize("command", QUESTIONS)
 @once
 def test_few_descriptors(lab: Lab, command: str) -> None:
-    """With each limit: an answer that is right, or that the network could not be looked at, and why. It is whole, so none says it is not."""
+    """With each limit an answer that is right, or that one could not look, and why. The network is whole: no answer says that it is not."""
     codes = set()
-    for most in (4, 5, 6, 7, 9, 11, 13, 15, 24):
+    for most in (4, 6, 8, 11, 13, 24):
         done = ask_short(lab, "RLIMIT_NOFILE", most, *QUESTIONS[command])
         codes.add(done.code)
         assert done.code in (0, 3, 4), (most, done.told)
@@ -53,7 +53,7 @@ def test_few_descriptors(lab: Lab, command: str) -> None:
 
 @once
 def test_a_name_that_could_not_be_looked_up_is_not_unknown(lab: Lab) -> None:
-    for most in (5, 8, 12, 16):
+    for most in (5, 12):
         done = ask_short(lab, "RLIMIT_NOFILE", most, "trace", "nowhere", "8.8.8.8", "--captures", "none")
         assert done.code == 3, done.told
         assert "there is no" not in done.stderr

@@ -201,7 +201,8 @@ def test_a_broken_run_reads_each_namespace_once_more() -> None:
 
 def test_what_is_learned_and_what_programs_open_is_no_change() -> None:
     before = whole()
-    after = edited(before, "host", neighbours=(Neighbour(4, "203.0.113.1", None, "failed"),), sockets=(Socket("udp", "0.0.0.0", 5353, "unconnected"),),
+    sockets = (Socket("udp", "0.0.0.0", 5353, "unconnected"),)
+    after = edited(before, "host", neighbours=(Neighbour(4, "203.0.113.1", None, "failed"),), sockets=sockets,
                    fdb=(FdbEntry(3, networks.MAC.format(1, 2), 2),))  # fmt: skip
     moved = edited(after, "host", fdb=(FdbEntry(6, networks.MAC.format(1, 2), 2),))
     assert changes(before, after, ("host",)) == changes(after, moved, ("host",)) == ()
