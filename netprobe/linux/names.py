@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Protocol
 
 from netprobe.endpoint import Named
-from netprobe.errors import NetprobeError, Shortage, WrongQuestion, cannot_look, is_short
+from netprobe.errors import NetprobeError, Shortage, WrongQuestion, is_short
 
 from . import netns
+from .shortage import looked
 
 NEAREST = 3  # how many similar names an error offers
-LOOKING = 16  # descriptors that a source may hold at one time while it looks a name up
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,25 +203,12 @@ def lookup(named: Named, sources: Sequence[NameSource]) -> Found:
     asked = [source for source in sources if (source.bare if named.kind is None else source.kind == named.kind)]
     matches = _matches(named.name, asked)
     if not matches:
-        _looked(named)
+        looked(named.name)  # a source may have passed over what it could not open
         raise _unknown(named, asked)
     matches = [found for found in matches if found.alive] or matches  # one that does not run hides nobody of its name
     if len(matches) > 1 and len({found.identity() for found in matches}) > 1:
         raise WrongQuestion(f"{named.text} is the name of more than one namespace", "write one of: " + "  ".join(_told_apart(matches)))
     return matches[0]
-
-
-def _looked(named: Named) -> None:
-    """Make sure that a name was looked up before it is called unknown. Raises Shortage where there were no descriptors to look with."""
-    held: list[int] = []
-    try:
-        for _ in range(LOOKING):
-            held.append(os.open("/", os.O_PATH | os.O_CLOEXEC))
-    except OSError as error:
-        raise cannot_look(f"cannot look {named.name} up", error) from error
-    finally:
-        for fd in held:
-            os.close(fd)
 
 
 def _matches(name: str, asked: Sequence[NameSource]) -> Sequence[Found]:

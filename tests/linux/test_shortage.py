@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import subprocess
 from collections.abc import Callable
 from typing import Any
@@ -12,9 +13,9 @@ from unittest.mock import patch
 import pytest
 
 from netprobe.endpoint import parse
-from netprobe.errors import CannotLook, NotPermitted, Shortage
+from netprobe.errors import CannotLook, NotPermitted, Shortage, WrongQuestion
 from netprobe.lab.lab import Lab
-from netprobe.linux import config, crafter, fib, links, names, neighbours, netlink, netns, sockets, sysctl, tc, xfrm
+from netprobe.linux import config, crafter, fib, links, names, neighbours, netlink, netns, resolver, shortage, sockets, sysctl, tc, xfrm
 from netprobe.linux.crafter import Crafter
 from netprobe.linux.directory import opened
 from netprobe.linux.machine import Machine
@@ -122,10 +123,28 @@ def test_a_namespace_that_cannot_be_opened_for_want_of_descriptors() -> None:
 def test_a_name_is_unknown_when_it_was_looked_for() -> None:
     with pytest.raises(UnknownName):
         lookup(parse("pid:4194305"), [names.Processes()])
-    with patch.object(names.os, "open", failing(errno.EMFILE)), pytest.raises(Shortage) as told:
+    with patch.object(shortage.os, "open", failing(errno.EMFILE)), pytest.raises(Shortage) as told:
         lookup(parse("pid:4194305"), [names.Processes()])
     assert isinstance(told.value, CannotLook)
     assert told.value.exit_code == 3
+
+
+def test_a_host_name_that_could_not_be_looked_up() -> None:
+    unknown = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    no_thread = patch.object(resolver.Thread, "start", side_effect=RuntimeError("can't start new thread"))
+    fd = netns.open_namespace(netns.OWN)
+    before = descriptors()
+    try:
+        with patch.object(resolver.socket, "getaddrinfo", side_effect=unknown):
+            with pytest.raises(WrongQuestion, match="Name or service not known"):
+                resolver.addresses_of("nowhere.example", fd)
+            with patch.object(shortage.os, "open", failing(errno.EMFILE)), pytest.raises(CannotLook, match="Too many open files"):
+                resolver.addresses_of("nowhere.example", fd)
+            with no_thread, pytest.raises(Shortage, match="thread"):
+                resolver.addresses_of("nowhere.example", fd)
+        assert descriptors() == before
+    finally:
+        os.close(fd)
 
 
 # processes
