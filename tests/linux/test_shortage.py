@@ -22,6 +22,7 @@ from netprobe.linux.machine import Machine
 from netprobe.linux.names import Found, UnknownName, lookup
 from netprobe.linux.netfilter_tools import run as run_tools
 from netprobe.model import AskRoute, AskSet, FindMacvlans, FindPeer, Namespace, ReadNamespace, RouteQuery, SetQuery, Snapshot
+from netprobe.path.unread import PARTS
 
 READERS: dict[str, tuple[Any, str]] = {
     "links": (links, "read_links"), "qdiscs": (tc, "with_traffic_control"), "addresses": (links, "read_addresses"),
@@ -69,7 +70,7 @@ def test_policies_that_are_not_ours_to_read_are_a_blind_spot_alone() -> None:
 
 
 def test_the_parts_are_those_that_are_read() -> None:
-    assert set(config.PARTS) == set(READERS)
+    assert set(config.PARTS) == set(READERS) == {*PARTS, "qdiscs"}
     assert set(config.unread("red", "why").unread) == set(READERS)
 
 

@@ -60,6 +60,20 @@ def test_a_name_that_could_not_be_looked_up_is_not_unknown(lab: Lab) -> None:
     assert ask_short(lab, "RLIMIT_NOFILE", 64, "trace", "nowhere", "8.8.8.8", "--captures", "none").code == 2
 
 
+@once
+def test_a_list_without_what_leads_where_is_none(lab: Lab) -> None:
+    """Either every namespace with its wires, or that they could not be looked at."""
+    whole = ask_short(lab, "RLIMIT_NOFILE", 64, "ls", "-o", "json")
+    assert whole.code == 0, whole.told
+    codes = set()
+    for most in (5, 7, 9, 11, 14):
+        done = ask_short(lab, "RLIMIT_NOFILE", most, "ls", "-o", "json")
+        codes.add(done.code)
+        assert done.code == 3 or done.report == whole.report, (most, done.told)
+        assert done.code != 3 or "Too many open files" in done.stderr, (most, done.told)
+    assert codes == {0, 3}
+
+
 @pytest.mark.parametrize("privilege", ["rootless"], indirect=True, scope="session")
 def test_no_more_processes(lab: Lab) -> None:
     """No tool that prints rules can be started: the ruleset is blind, and nothing else. Root of the machine has no such limit."""
