@@ -175,14 +175,14 @@ def test_a_probe_that_netprobe_could_not_send_is_not_lost() -> None:
 
 
 def test_a_cause_that_rests_on_what_was_not_read_is_none() -> None:
-    """The loss is sure: red has no route. A catalogue that needs more than there is to say why cannot say it."""
-    snapshot = edited(without("host", *PARTS), "red", routes=networks.local("10.0.0.2"))
+    """The loss is sure: red has no route. Who needs more of red to say why cannot say it; of the others, it may be nothing."""
+    snapshot = edited(without("host", *PARTS), "red", routes=networks.local("10.0.0.2"), unread={"neighbours": WHY})
     prediction = predicted(snapshot)
 
     def curious(case: Case) -> Cause | None:
-        return case.cause(lost("no-route", "host", None, Stage.ROUTE, f"{len(case.snapshot['host'].routes)} routes"))
+        return case.cause(lost("no-route", "red", None, Stage.ROUTE, f"{len(case.snapshot['red'].neighbours)} neighbours"))
 
     found = diagnose("why", prediction.probe, snapshot, prediction, None, frozenset(), curious)
     assert (found.verdict, found.causes[0].code) == (Verdict.UNREACHABLE, "unknown")
-    assert "could not read the routes of host" in found.summary
+    assert "could not read the neighbours of red" in found.summary
     assert report(snapshot).causes[0].code == "no-route"
