@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from netprobe.errors import NetprobeError
+from netprobe.errors import NetprobeError, is_short
 from netprobe.model import Blind, ConntrackEntry, Flow, Protocol
 
 from .netlink import CONNTRACK, Netlink, Record, Request
@@ -61,7 +61,8 @@ def entries(fd: int, flow: Flow, zone: int = 0) -> tuple[ConntrackEntry, ...] | 
 def _why(error: OSError) -> str:
     if error.errno == errno.EPERM:
         return "reading the table needs CAP_NET_ADMIN"
-    return f"this kernel does not offer it: {error.strerror}"
+    said = error.strerror or str(error)
+    return said if is_short(error) else f"this kernel does not offer it: {said}"
 
 
 _Sides = tuple[tuple[Flow, str], ...]

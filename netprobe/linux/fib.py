@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
+from netprobe.errors import is_short
 from netprobe.model import Nexthop, PolicyRule, Route, RouteAnswer, RouteQuery
 
 from .netlink import Netlink, Record, Request
@@ -159,10 +160,15 @@ def _range(value: str | None) -> tuple[int, int] | None:
 
 
 def ask_route(netlink: Netlink, query: RouteQuery) -> RouteAnswer:
-    """What the kernel's FIB of this socket's namespace answers to `query`; a refusal is an answer (`error`), not an exception."""
+    """What the kernel's FIB of this socket's namespace answers to `query`; a refusal is an answer (`error`), not an exception.
+
+    Raises OSError where the kernel had no room to look, or did not answer in time.
+    """
     try:
         answer = answer_of(netlink.ask(_question(query, RTM_F_LOOKUP_TABLE)))
     except OSError as error:
+        if is_short(error):  # it never came to a lookup
+            raise
         return RouteAnswer(error=errno.errorcode.get(error.errno or 0, str(error.errno)))
     try:
         entry = route_of(netlink.ask(_question(query, RTM_F_LOOKUP_TABLE | RTM_F_FIB_MATCH)))

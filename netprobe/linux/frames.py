@@ -9,6 +9,7 @@ import socket
 import struct
 from collections.abc import Iterator
 
+from netprobe.errors import is_short
 from netprobe.model import Probe
 from netprobe.wire.addresses import mac_text
 from netprobe.wire.craft import BROADCAST, Recipe
@@ -46,8 +47,8 @@ class FrameSender:
         """The address the kernel would ask from; for ARP without one 0.0.0.0, which asks and claims nothing (RFC 5227)."""
         try:
             return chosen_source(self.probe, self.destination, socket.if_nametoindex(interface))
-        except OSError:
-            if self.probe.version == 6:
+        except OSError as error:
+            if self.probe.version == 6 or is_short(error):
                 raise
             return "0.0.0.0"
 

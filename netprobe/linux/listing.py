@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from netprobe.errors import NetprobeError
+from netprobe.errors import NetprobeError, Shortage, is_short
 from netprobe.model import InterfaceAddress, Link, Space, SpaceInterface
 
 from . import netns
@@ -93,13 +93,18 @@ def _wires(directory: Directory, seen: dict[netns.Identity, _Seen]) -> dict[_End
 
 
 def _numbers(directory: Directory, each: _Seen, wanted: set[int]) -> dict[int, netns.Identity]:
+    """What a namespace calls others; nothing where it may not be asked. Raises Shortage, OSError where we lack what it takes to ask."""
     try:
         fd = each.found[0].open()
+    except Shortage:
+        raise
     except NetprobeError:
         return {}
     try:
         return {nsid: identity for nsid, (_, identity) in numbers_of(fd, (directory.everything(),), wanted).items()}
-    except (NetprobeError, OSError):
+    except (NetprobeError, OSError) as error:
+        if is_short(error):
+            raise
         return {}
     finally:
         os.close(fd)

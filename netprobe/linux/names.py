@@ -18,11 +18,11 @@ from netprobe.errors import WrongQuestion, cannot_look, is_short
 from netprobe.model.command import quoted
 
 from . import apart, files, netns
+from .shortage import looked
 
 NETNS, VAR_NETNS = "/run/netns", "/var/run/netns"
 INNER = 256  # files in a container's /run/netns that are looked at
 NEAREST = 3  # how many similar names an error offers
-LOOKING = 16  # descriptors that a source may hold at one time while it looks a name up
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +212,7 @@ def lookup(named: Named, sources: Sequence[NameSource]) -> Found:
     asked = [source for source in sources if (source.bare if named.kind is None else source.kind == named.kind)]
     matches = _matches(named.name, asked)
     if not matches:
-        _looked(named)
+        looked(named.name)  # a source may have passed over what it could not open
         raise _unknown(named, asked)
     matches = [found for found in matches if not found.owner] or matches  # what another user says makes no name of root's ambiguous
     matches = [found for found in matches if found.alive] or matches  # one that does not run hides nobody of its name
@@ -221,14 +221,6 @@ def lookup(named: Named, sources: Sequence[NameSource]) -> Found:
             f"{named.text} is the name of more than one namespace", "write one of: " + "  ".join(map(quoted, _told_apart(matches)))
         )
     return matches[0]
-
-
-def _looked(named: Named) -> None:
-    """Make sure that a name was looked up before it is called unknown. Raises Shortage where there were no descriptors to look with."""
-    try:
-        files.make_sure_of_descriptors(LOOKING)
-    except OSError as error:
-        raise cannot_look(f"cannot look {named.name} up", error) from error
 
 
 def _matches(name: str, asked: Sequence[NameSource]) -> Sequence[Found]:

@@ -12,10 +12,11 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
 
-from netprobe.errors import CannotLook, NetprobeError, WrongQuestion
+from netprobe.errors import CannotLook, NetprobeError, Shortage, WrongQuestion
 
 from . import files as readers
 from . import netns
+from .shortage import looked
 
 LIMIT_S = 2.0
 FILES = {"/etc/resolv.conf": 64 << 10, "/etc/hosts": 1 << 20}  # what is taken over, and how many bytes of it at most
@@ -35,7 +36,12 @@ def addresses_of(host: str, fd: int, version: int | None = None, files: Mapping[
     """
     answers: _Answers = SimpleQueue()
     # a thread of its own: setns and unshare act on one thread, and getaddrinfo cannot be interrupted
-    Thread(target=_ask, args=(answers, host, os.dup(fd), version, dict(files or {})), daemon=True).start()
+    own = os.dup(fd)
+    try:
+        Thread(target=_ask, args=(answers, host, own, version, dict(files or {})), daemon=True).start()
+    except RuntimeError as error:  # no more threads
+        os.close(own)
+        raise Shortage(f"cannot look {host} up: {error}") from error
     try:
         answer = answers.get(timeout=LIMIT_S)
     except Empty:
@@ -51,10 +57,19 @@ def _ask(answers: _Answers, host: str, fd: int, version: int | None, files: Mapp
     except NetprobeError as error:
         answer = error
     except (OSError, UnicodeError) as error:
-        answer = WrongQuestion(f"{host} cannot be resolved: {getattr(error, 'strerror', None) or error}", "write its address")
+        answer = _refusal(host, error)
     finally:
         os.close(fd)
     answers.put(answer)
+
+
+def _refusal(host: str, error: OSError | UnicodeError) -> NetprobeError:
+    """What to say of a name without an address. getaddrinfo(3) does not tell one that is not known from files it could not open."""
+    try:
+        looked(host)
+    except NetprobeError as short:
+        return short
+    return WrongQuestion(f"{host} cannot be resolved: {getattr(error, 'strerror', None) or error}", "write its address")
 
 
 def _resolved(host: str, fd: int, version: int | None, files: Mapping[str, bytes]) -> tuple[str, ...]:

@@ -52,7 +52,7 @@ def diagnose(command: str, probe: Probe, snapshot: Snapshot, prediction: Predict
     request, reply = _paths(prediction, seen, tapped, sequence)
     request = confirmed(request, snapshot)
     watched = observations is not None
-    case = Case(guarded(snapshot), asked, prediction, seen, request, reply, watched, errors=_errors(seen))
+    case = Case(guarded(snapshot, _on_the_way(prediction)), asked, prediction, seen, request, reply, watched, errors=_errors(seen))
     verdict = _verdict(case)
     if verdict is Verdict.INTERMITTENT:
         case = _of_a_lost_one(case, tapped)
@@ -68,6 +68,13 @@ def diagnose(command: str, probe: Probe, snapshot: Snapshot, prediction: Predict
                *stations.notes(snapshot, found)),
     )  # fmt: skip
     return replace(report, summary=_summary(report, case))
+
+
+def _on_the_way(prediction: Prediction | None) -> set[str]:
+    """The namespaces of a walk, where a cause may lie. What others hold only adds to what is said of it."""
+    walks = [walk for walk in (prediction.request, prediction.reply) if walk is not None] if prediction is not None else []
+    ends = [prediction.stop] if prediction is not None and prediction.stop is not None else []
+    return {hop.namespace for walk in walks for hop in walk.hops} | {stop.place.namespace or "" for stop in ends}
 
 
 def _explained(case: Case, verdict: Verdict, explain: Explain) -> tuple[Case, Cause | None]:

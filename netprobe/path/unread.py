@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Any
 
 from msgspec.structs import replace
@@ -35,9 +36,10 @@ class PartlyRead(Namespace, frozen=True):
         return known[name] if name in known else super().sysctl(name, default)
 
 
-def guarded(snapshot: Snapshot) -> Snapshot:
-    """The snapshot with each namespace that has unread parts as a `PartlyRead`."""
-    partly = {name: _partly(namespace) for name, namespace in snapshot.namespaces.items() if namespace.unread}
+def guarded(snapshot: Snapshot, names: Set[str] | None = None) -> Snapshot:
+    """The snapshot with each namespace that has unread parts, of these names alone where they are given, as a `PartlyRead`."""
+    here = {name: namespace for name, namespace in snapshot.namespaces.items() if names is None or name in names}
+    partly = {name: _partly(namespace) for name, namespace in here.items() if namespace.unread}
     return replace(snapshot, namespaces={**snapshot.namespaces, **partly}) if partly else snapshot
 
 

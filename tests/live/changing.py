@@ -39,7 +39,8 @@ def _thing(name: str, question: str, take: str, put: str, there: str, named: str
 
 _WIRE = """
 ip netns delete guest 2>/dev/null; ip link del vguest 2>/dev/null
-ip netns add guest && ip link add name vguest type veth peer name eth0 address 02:42:ac:11:00:50 netns guest && ip link set vguest master docker0 up &&
+ip netns add guest && ip link add name vguest type veth peer name eth0 address 02:42:ac:11:00:50 netns guest &&
+ip link set vguest master docker0 up &&
 ip -n guest addr add 172.17.0.50/16 dev eth0 && ip -n guest link set eth0 up"""
 _ROUTE = "ip -n red route add default via 10.0.0.1 dev eth0 onlink"
 
@@ -83,8 +84,8 @@ THINGS = (
         "ip link show master docker0 | grep -q veth9b03c7e", "veth9b03c7e",
     ),
     _thing(
-        "namespace", "c1 172.17.0.50", "ip netns delete guest", _WIRE, "ip netns | grep -q guest && ip link show master docker0 | grep -q vguest",
-        "guest, 172.17.0.50",
+        "namespace", "c1 172.17.0.50", "ip netns delete guest", _WIRE,
+        "ip netns | grep -q guest && ip link show master docker0 | grep -q vguest", "guest, 172.17.0.50",
     ),
     _thing("interface", "c1 172.17.0.50", "ip -n guest link del eth0", _WIRE, "ip link show master docker0 | grep -q vguest",
            "vguest, eth0, guest, 172.17.0.50"),

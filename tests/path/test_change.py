@@ -183,6 +183,14 @@ def test_a_namespace_that_cannot_be_read_again() -> None:
     assert "namespace host could not be read again (No such device)" in the_note(found)
 
 
+def test_a_tap_that_could_not_be_opened_saw_nothing_and_denies_nothing() -> None:
+    blind = Observation(Source.TAP, "blind", "host", 0, text="no tap: Too many open files")
+    found = run(World((whole(),), always, (*answered(), blind)))
+    assert "host" not in found.tapped
+    assert {hop.observed for hop in found.report.path.request if hop.namespace == "host"} == {None}
+    assert [(spot.what, spot.why) for spot in found.report.blind] == [("no tap: Too many open files", "in host")]
+
+
 def test_a_working_run_reads_nothing_after_it() -> None:
     world = World((whole(),), always, answered())
     assert run(world).report.verdict is Verdict.REACHABLE
@@ -201,7 +209,8 @@ def test_a_broken_run_reads_each_namespace_once_more() -> None:
 
 def test_what_is_learned_and_what_programs_open_is_no_change() -> None:
     before = whole()
-    after = edited(before, "host", neighbours=(Neighbour(4, "203.0.113.1", None, "failed"),), sockets=(Socket("udp", "0.0.0.0", 5353, "unconnected"),),
+    sockets = (Socket("udp", "0.0.0.0", 5353, "unconnected"),)
+    after = edited(before, "host", neighbours=(Neighbour(4, "203.0.113.1", None, "failed"),), sockets=sockets,
                    fdb=(FdbEntry(3, networks.MAC.format(1, 2), 2),))  # fmt: skip
     moved = edited(after, "host", fdb=(FdbEntry(6, networks.MAC.format(1, 2), 2),))
     assert changes(before, after, ("host",)) == changes(after, moved, ("host",)) == ()

@@ -10,6 +10,7 @@ from networks import edited, probe
 from netprobe.causes.catalogue import explain
 from netprobe.model import (
     AskedRoute,
+    Cause,
     End,
     FoundPeer,
     Leg,
@@ -23,10 +24,13 @@ from netprobe.model import (
     Snapshot,
     Socket,
     Source,
+    Stage,
     Verdict,
 )
+from netprobe.path.case import Case
 from netprobe.path.diagnose import diagnose
 from netprobe.path.predict import Prediction, predict
+from netprobe.path.stop import lost
 from netprobe.path.unread import PARTS, Unread, guarded
 
 WHY = "Too many open files"
@@ -171,8 +175,14 @@ def test_a_probe_that_netprobe_could_not_send_is_not_lost() -> None:
 
 
 def test_a_cause_that_rests_on_what_was_not_read_is_none() -> None:
-    """The loss is sure: red has no route. Whether another object is the root, the others' parts would tell."""
-    snapshot = edited(without("host", *PARTS), "red", routes=networks.local("10.0.0.2"))
-    found = report(snapshot)
-    assert found.verdict is Verdict.UNREACHABLE
-    assert found.causes[0].code in ("no-route", "unknown")
+    """The loss is sure: red has no route. Who needs more of red to say why cannot say it; of the others, it may be nothing."""
+    snapshot = edited(without("host", *PARTS), "red", routes=networks.local("10.0.0.2"), unread={"neighbours": WHY})
+    prediction = predicted(snapshot)
+
+    def curious(case: Case) -> Cause | None:
+        return case.cause(lost("no-route", "red", None, Stage.ROUTE, f"{len(case.snapshot['red'].neighbours)} neighbours"))
+
+    found = diagnose("why", prediction.probe, snapshot, prediction, None, frozenset(), curious)
+    assert (found.verdict, found.causes[0].code) == (Verdict.UNREACHABLE, "unknown")
+    assert "could not read the neighbours of red" in found.summary
+    assert report(snapshot).causes[0].code == "no-route"
