@@ -13,24 +13,29 @@ import struct
 from .numbers import IPV6_FRAGMENT
 
 _ETHERNET, _VLAN = 14, 4
-_IPV6_HEADER, _FRAGMENT_HEADER = 40, 8
+_IPV4_HEADER, _IPV6_HEADER, _FRAGMENT_HEADER = 20, 40, 8
 
 
 def restored(first: bytes, later: bytes) -> bytes:
     """The frame `later` with the headers of `first`, the first fragment of the same datagram at the same place.
 
-    Both are Ethernet frames with an IP packet; of other bytes the result is `later` as it is.
+    Both are Ethernet frames with an IP packet; of other bytes, and of a header that was cut, the result is `later` as it is.
     """
     at = _ip_offset(first)
-    if at != _ip_offset(later) or len(first) < at + _IPV6_HEADER + _FRAGMENT_HEADER or len(later) < at + 20:
+    if at != _ip_offset(later) or len(first) < at + _IPV6_HEADER + _FRAGMENT_HEADER or len(later) <= at:
         return later
-    version = first[at] >> 4
-    if version != later[at] >> 4:
-        return later
-    if version == 4:
-        header = _ipv4_header(first[at:], later[at:])
-        return first[:at] + header + later[at + len(header) :]
-    return first[:at] + _ipv6_headers(first[at:], later[at:]) + later[at + _IPV6_HEADER + _FRAGMENT_HEADER :]
+    header = _headers(first[at:], later[at:])
+    return later if header is None else first[:at] + header + later[at + len(header) :]
+
+
+def _headers(first: bytes, later: bytes) -> bytes | None:
+    """The IP headers of `later` with the fields of `first`; None where the two differ in kind or one is cut."""
+    versions = first[0] >> 4, later[0] >> 4
+    if versions == (4, 4) and _IPV4_HEADER <= (later[0] & 0x0F) * 4 <= len(later):
+        return _ipv4_header(first, later)
+    if versions == (6, 6) and len(later) >= _IPV6_HEADER + _FRAGMENT_HEADER:
+        return _ipv6_headers(first, later)
+    return None
 
 
 def _ip_offset(frame: bytes) -> int:
