@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from netprobe.wire.bpf import Instruction, packed
+from netprobe.wire.bpf import RET, Instruction, packed
 from netprobe.wire.dissect import ETHERNET, RAW_IP
 from netprobe.wire.numbers import ETHERNET_DEVICES
 
@@ -33,6 +33,9 @@ MSG_DONTWAIT = 0x40
 
 BUFFER = 1 << 20  # bytes of queue: 64 KiB lost 21 % of a burst over 200 namespaces
 FRAME = 1 << 16
+NOTHING = ((RET, 0, 0, 0),)  # a filter
+_AUXDATA = struct.Struct("=IIIHHHH")  # struct tpacket_auxdata
+_TIMESPEC = struct.Struct("=qq")  # struct __kernel_timespec
 _ALIGNMENT = struct.calcsize("@N")  # of a control message
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -82,15 +85,32 @@ class Caught(Struct, frozen=True):
     index: int
 
 
+class Room(Struct, frozen=True):
+    """How much one tap keeps: what is beyond it is no probe's, but somebody who floods."""
+
+    frames: int
+    bytes: int
+
+
+PLENTY = Room(1 << 16, 1 << 26)
+
 Taken = tuple[bytes, bytes, bytes]  # as recvmsg(2) gave them: struct sockaddr_ll, the control messages, the frame
 
 
 class Tap:
-    """A tap on the namespace in which the calling thread is. Raises OSError when it cannot be had. Close it."""
+    """A tap on the namespace in which the calling thread is. Raises OSError when it cannot be had. Close it.
 
-    def __init__(self, namespace: str, instructions: tuple[Instruction, ...]) -> None:
+    `beside` is a tap for what travels beside the probe. One that is `full` takes no more.
+    """
+
+    def __init__(
+        self, namespace: str, instructions: tuple[Instruction, ...], room: Room = PLENTY, beside: bool = False
+    ) -> None:
         self.namespace = namespace
+        self.beside = beside
         self.names: dict[int, str] = {}
+        self._frames, self._bytes = room.frames, room.bytes
+        self.full = False
         self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, 0)
         try:
             attach(self.socket, instructions)
@@ -111,17 +131,29 @@ class Tap:
         return map(self.caught, self.take(buffers))
 
     def take(self, buffers: _Buffers) -> list[Taken]:
-        """Everything that is queued now, not yet looked at: the queue is empty soon, whatever `caught` costs later."""
+        """Everything that is queued now, not yet looked at: the queue is empty soon, whatever `caught` costs later.
+
+        A tap that has no room left hears nothing from then on, so that a flood costs neither memory nor time.
+        """
         header, fd, taken = buffers.header, self.socket.fileno(), []
         pointer, receive, string_at = ctypes.byref(header), _libc.recvmsg, ctypes.string_at
-        while True:
+        while not self.full:
             header.namelen, header.controllen = 20, 256
             size = receive(fd, pointer, MSG_DONTWAIT)
             if size >= 0:
                 control = string_at(buffers.control, header.controllen)
                 taken.append((buffers.name.raw, control, string_at(buffers.frame, size)))
+                self._count(size)
             elif ctypes.get_errno() not in (errno.ENETDOWN, errno.EINTR):  # ENETDOWN is told once, and the queue goes on
-                return taken
+                break
+        return taken
+
+    def _count(self, size: int) -> None:
+        self._frames, self._bytes = self._frames - 1, self._bytes - size
+        if self._frames <= 0 or self._bytes <= 0:
+            self.full = True
+            attach(self.socket, NOTHING)
+            empty(self.socket)
 
     def caught(self, taken: Taken) -> Caught:
         """A frame that `take` gave. The tap has to be open still: it asks for the interface's name."""
@@ -173,6 +205,16 @@ def attach(sock: socket.socket, instructions: tuple[Instruction, ...]) -> None:
     sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("@HP", len(instructions), ctypes.addressof(code)))
 
 
+def empty(sock: socket.socket) -> None:
+    """Throw away what is queued at a socket whose filter takes no more."""
+    while True:
+        try:
+            sock.recv(1)
+        except OSError as error:
+            if error.errno != errno.ENETDOWN:  # which is told once
+                return
+
+
 def enlarge(sock: socket.socket) -> None:
     """Give a socket a long queue; without privilege as long as the system allows."""
     try:
@@ -184,8 +226,8 @@ def enlarge(sock: socket.socket) -> None:
 def stamp_of(ancillary: list[tuple[int, int, bytes]]) -> int:
     """The kernel's stamp in ns since the epoch among the control messages that recvmsg gave; 0 without one."""
     for level, kind, data in ancillary:
-        if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS_NEW):
-            seconds, rest = struct.unpack_from("=qq", data)
+        if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS_NEW) and len(data) >= _TIMESPEC.size:
+            seconds, rest = _TIMESPEC.unpack_from(data)
             return int(seconds) * 1_000_000_000 + int(rest)
     return 0
 

@@ -180,12 +180,17 @@ class Observation(Struct, frozen=True):
 class Watch(Struct, frozen=True):
     """What to send and where to look: the probe, and the namespaces to arm a tap in (the source's is always among them).
 
-    `ports` are further UDP or TCP ports that a translation on the path may give the flow.
+    `ports` and `services` are further source and destination ports that translations on the path may give the flow.
+    `addresses`: whose ARP and neighbour discovery to look at; `pairs`: the source and destination of later fragments. None means
+    that nobody can tell, and that those of everybody are looked at.
     """
 
     probe: Probe
     namespaces: tuple[str, ...]
     ports: tuple[int, ...] = ()
+    services: tuple[int, ...] = ()
+    addresses: tuple[str, ...] | None = None
+    pairs: tuple[tuple[str, str], ...] | None = None
 
 
 class Evidence(Struct, frozen=True):

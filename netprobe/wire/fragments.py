@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 
+from .checksum import checksum
 from .numbers import IPV6_FRAGMENT
 
 _ETHERNET, _VLAN = 14, 4
@@ -50,7 +51,7 @@ def _ipv4_header(first: bytes, later: bytes) -> bytes:
     size = (later[0] & 0x0F) * 4
     options = later[20:size]  # only some options are copied into later fragments (RFC 791)
     header = later[:1] + first[1:2] + later[2:8] + first[8:10] + b"\0\0" + first[12:20] + options
-    return header[:10] + struct.pack(">H", _checksum(header)) + header[12:]
+    return header[:10] + struct.pack(">H", checksum(header)) + header[12:]
 
 
 def _ipv6_headers(first: bytes, later: bytes) -> bytes:
@@ -58,11 +59,3 @@ def _ipv6_headers(first: bytes, later: bytes) -> bytes:
     header = first[:4] + later[4:6] + first[6:_IPV6_HEADER]
     own = later[_IPV6_HEADER : _IPV6_HEADER + _FRAGMENT_HEADER]
     return header + (own[:4] + first[_IPV6_HEADER + 4 : _IPV6_HEADER + 8] if first[6] == later[6] == IPV6_FRAGMENT else own)
-
-
-def _checksum(header: bytes) -> int:
-    """RFC 1071."""
-    total: int = sum(struct.unpack(f">{len(header) // 2}H", header))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
