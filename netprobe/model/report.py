@@ -152,7 +152,8 @@ class Observation(Struct, frozen=True):
     kind: "sent" (handed to the kernel; `flow` has the ports really used), "seen" (a tap saw the frame), "answered" (the source
     got the answer; `text` is "refused" when that is a TCP reset), "refused" (the socket call failed, `text` the errno; with
     `error` set, an ICMP error read from the socket), "translated" (conntrack), "dropped" (witness), "starved" (a tap lost
-    frames), "blind" (a place could not be looked at; both say in `text` what and why).
+    frames), "unkept" (frames beside the probe were lost, ARP and later fragments), "blind" (a place could not be looked at; all
+    three say in `text` what and why).
     `leg` None is a packet that belongs to neither (ARP, ND); an ICMP error has the leg of the packet that it quotes.
     `sequence` counts the probes from 0. `bound`: "in" or "out" of the interface; "other" for a frame to another station.
     `time_ns` counts from the first send, `stamp_ns` is the same moment since the epoch. `text` of a TCP segment is its flags

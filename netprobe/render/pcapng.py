@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 
+from msgspec.structs import replace
+
 from netprobe.model import Flow, Hop, Leg, Observation, Report, Run, Sighting
 
 from .escape import safe
@@ -53,6 +55,8 @@ def comments(report: Report, frames: Sequence[Observation]) -> list[str]:
     last: dict[tuple[Leg | None, int], Flow] = {}
     said = []
     for frame, sighting in zip_longest(frames, sightings):
+        if sighting is not None:  # the diagnosis may know better what a frame is not
+            frame = replace(frame, leg=sighting.leg, text=sighting.text)
         words = [_what(frame, report.probe.count), _where(frame, sighting, hops)]
         key = (frame.leg, frame.sequence)
         if frame.flow is not None and frame.leg is not None and frame.error is None:
