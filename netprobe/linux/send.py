@@ -32,6 +32,7 @@ IP_MTU_DISCOVER, IP_RECVERR, IPV6_MTU_DISCOVER, IPV6_RECVERR, IPV6_DONTFRAG = 10
 PMTUDISC_DONT, PMTUDISC_PROBE = 0, 3
 MSG_ERRQUEUE = 0x2000
 SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_ICMP6 = 2, 3  # include/uapi/linux/errqueue.h
+SOCKADDR_IN, SOCKADDR_IN6 = 16, 24  # bytes up to where an address ends, padding included
 _NOBODY_AT_ALL = ctypes.c_uint32(-1)  # setfsuid refuses it and says who we are
 _EXTENDED_ERROR = struct.Struct("=IBBBxII")
 
@@ -270,10 +271,12 @@ def _icmp_error(ancillary: list[tuple[int, int, bytes]]) -> IcmpError | None:
     for level, kind, data in ancillary:
         if (level, kind) not in ((socket.IPPROTO_IP, IP_RECVERR), (socket.IPPROTO_IPV6, IPV6_RECVERR)):
             continue
-        _, origin, icmp_type, code, info, _ = _EXTENDED_ERROR.unpack_from(data)
         offender = data[_EXTENDED_ERROR.size :]
+        if len(offender) < SOCKADDR_IN:
+            continue
+        _, origin, icmp_type, code, info, _ = _EXTENDED_ERROR.unpack_from(data)
         if origin == SO_EE_ORIGIN_ICMP:
             return IcmpError(ipv4_text(offender[4:8]), icmp_type, code, info or None)
-        if origin == SO_EE_ORIGIN_ICMP6:
+        if origin == SO_EE_ORIGIN_ICMP6 and len(offender) >= SOCKADDR_IN6:
             return IcmpError(ipv6_text(offender[8:24]), icmp_type, code, info or None)
     return None

@@ -56,7 +56,8 @@ def diagnose(command: str, probe: Probe, snapshot: Snapshot, prediction: Predict
         case = _of_a_lost_one(case, tapped)
     case = _rooted(replace(case, leg=_leg(case, verdict)), verdict)
     failed = verdict in (Verdict.UNREACHABLE, Verdict.INTERMITTENT)
-    cause = explain(case) if failed or (verdict is Verdict.UNDETERMINED and case.stop and watched) else None
+    unsure = verdict is Verdict.UNDETERMINED and watched and (case.stop is not None or any(o.kind == "starved" for o in seen))
+    cause = explain(case) if failed or unsure else None
     direction = _direction(case, verdict, cause)
     answers = {o.sequence: o for o in reversed(seen) if o.kind == "answered" and asked.takes(o.flow)}
     found = stations.answers(asked, snapshot, seen)

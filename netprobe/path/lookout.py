@@ -89,7 +89,7 @@ def _own(snapshot: Snapshot, name: str, link: int | str) -> tuple[str, ...]:
 
 
 def _addressed(namespace: Namespace, *indexes: int | None) -> tuple[str, ...]:
-    return tuple(address.address for address in namespace.addresses if address.index in indexes)
+    return tuple(address.address for address in namespace.addresses if address.index in indexes and address.scope != "host")
 
 
 def _most(addresses: Iterable[str]) -> tuple[str, ...]:

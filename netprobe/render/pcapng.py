@@ -26,8 +26,8 @@ def capture(run: Run, command: str, saved: bytes, *, application: str = "netprob
         Capture(
             tuple(Interface(_name(namespace, interface), link_type) for namespace, interface, link_type in places),
             tuple(
-                Frame(places.index(_place(o)), run.started_ns + o.time_ns if not o.stamp_ns else o.stamp_ns, o.frame,
-                      o.wire_length or len(o.frame), o.bound, comment)
+                Frame(places.index(_place(o)), _within(run.started_ns + o.time_ns if not o.stamp_ns else o.stamp_ns, 64), o.frame,
+                      _within(o.wire_length or len(o.frame), 32), o.bound, comment)
                 for o, comment in zip(frames, comments(report, frames), strict=True)
             ),
             f"{safe(command)}\n{report.verdict.value}: {safe(report.summary)}",
@@ -37,6 +37,11 @@ def capture(run: Run, command: str, saved: bytes, *, application: str = "netprob
             saved,
         )
     )  # fmt: skip
+
+
+def _within(value: int, bits: int) -> int:
+    """The nearest number that a field of so many bits can hold: a run that was saved may say anything."""
+    return min(max(0, value), (1 << bits) - 1)
 
 
 def _place(frame: Observation) -> tuple[str, str, int]:
