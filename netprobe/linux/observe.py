@@ -148,6 +148,9 @@ class _Loop:
     def _send(self, sequence: int, packet: bytes) -> None:
         flow = self.book.expect(packet)
         self._read()  # there is hardly anything yet; but what was just done is done faster when it matters
+        for tap in self.taps if sequence == 0 else ():
+            if tap.crowded:
+                tap.clear()
         now = time.time_ns()
         try:
             self.sender.send(packet)

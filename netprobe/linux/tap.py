@@ -110,6 +110,7 @@ class Tap:
         self.namespace = namespace
         self.beside = beside
         self.names: dict[int, str] = {}
+        self._instructions, self._room = instructions, room
         self._frames, self._bytes = room.frames, room.bytes
         self.full = False
         self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, 0)
@@ -148,6 +149,19 @@ class Tap:
             elif ctypes.get_errno() not in (errno.ENETDOWN, errno.EINTR):  # ENETDOWN is told once, and the queue goes on
                 break
         return taken
+
+    @property
+    def crowded(self) -> bool:
+        """Whether a good part of its room is taken."""
+        return self._frames < self._room.frames * 3 // 4 or self._bytes < self._room.bytes * 3 // 4
+
+    def clear(self) -> None:
+        """Throw away everything that is queued, and begin anew: nothing of it can be the probe, which was not sent yet."""
+        attach(self.socket, NOTHING)
+        empty(self.socket)
+        self.lost()  # reading it sets it to 0
+        self._frames, self._bytes, self.full = self._room.frames, self._room.bytes, False
+        attach(self.socket, self._instructions)
 
     def _count(self, size: int) -> None:
         self._frames, self._bytes = self._frames - 1, self._bytes - size

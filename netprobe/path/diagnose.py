@@ -303,7 +303,11 @@ def _left_for_good(case: Case) -> bool:
 
 
 def _round_trips(probe: Probe, seen: Sequence[Observation]) -> tuple[int, ...]:
-    """ns from the first sighting of each request at the sender to its answer; errors, which quote it, are no sighting."""
+    """ns from the first sighting of each request at the sender to its answer; errors, which quote it, are no sighting.
+
+    Where the tap missed it, from the moment in which it was handed to the kernel.
+    """
+    handed = {o.sequence: o.time_ns for o in seen if o.kind == "sent"}
     sent: dict[int, int] = {}
     for o in seen:
         if o.kind == "seen" and o.leg is Leg.REQUEST and o.bound == "out" and o.error is None and o.namespace == probe.source.namespace:
@@ -312,7 +316,9 @@ def _round_trips(probe: Probe, seen: Sequence[Observation]) -> tuple[int, ...]:
     for o in seen:
         if o.kind == "answered" and probe.takes(o.flow):
             answers.setdefault(o.sequence, o.time_ns)
-    return tuple(max(0, time - sent.get(sequence, time)) for sequence, time in sorted(answers.items()))
+    return tuple(
+        max(0, time - sent.get(sequence, handed.get(sequence, time))) for sequence, time in sorted(answers.items())
+    )
 
 
 def _blind(snapshot: Snapshot, seen: Sequence[Observation]) -> tuple[Blind, ...]:

@@ -1,8 +1,8 @@
 """The kernel filters of a tap: which frames of a namespace belong to a run. recognise.py decides exactly, from what they let pass.
 
 One lets pass the probe and its answer and ICMP errors that quote it. The other lets pass what travels beside it: ARP and
-neighbour discovery by the addresses they speak of, and later IP fragments, which carry no token, by theirs. Both look inside
-VXLAN, GENEVE, GRE and IP in IP, too.
+neighbour discovery by the addresses they speak of, later IP fragments, which carry no token, by theirs, and what strangers send
+to the UDP port of the probe. No frame passes both. Both look inside VXLAN, GENEVE, GRE and IP in IP, too.
 
 X holds the offset of the header at hand, M[0] the protocol behind the IP header, M[2] and M[3] a word of the addresses. The
 frame may carry VLAN tags; AF_PACKET normally shows it without.
@@ -207,7 +207,9 @@ class _Writer(Struct, frozen=True):
         self.frame(prefix)
         self.ip(prefix)
         self.transport(prefix, tunnels)
-        if not self.beside:
+        if self.beside:
+            self.strangers(prefix, "udp tunnel" if tunnels else "reject")
+        else:
             self.icmp(prefix, tunnels)
             self.own(prefix, tunnels)
         if tunnels:
@@ -275,6 +277,8 @@ class _Writer(Struct, frozen=True):
         cases = {58: "discovery"} if self.beside else {1: prefix + "icmp", 58: prefix + "icmpv6"}
         if self.mark.protocol in (Protocol.UDP, Protocol.TCP) and not self.beside:
             cases[PROTOCOL_NUMBERS[self.mark.protocol]] = prefix + "own"
+        if self.mark.protocol is Protocol.UDP and self.beside:
+            cases[17] = prefix + "strangers"
         if tunnels:
             cases = {17: "udp tunnel", 47: "gre", 4: "inner ip", 41: "inner ip"} | cases
         p.switch(cases, "reject")
@@ -345,15 +349,15 @@ class _Writer(Struct, frozen=True):
         self.within(self.mark.first, min(self.mark.count, MODULUS), MODULUS - 1)
 
     def udp(self, prefix: str, otherwise: str) -> None:
-        """By the ports that are ours; an answer to a port that a translation chose by who sends it; a request by its token."""
+        """A request by its port or token; an answer by its ports and who sends it, as far as that is known."""
         p, mark, ways = self.program, self.mark, self.around.ways
-        ours = dict.fromkeys((*mark.source_ports, *mark.ports), "accept")
+        ours, answer = (*mark.source_ports, *mark.ports), prefix + "answer"
         p.emit((LD_H, 2))
-        p.switch(ours)
+        p.switch(dict.fromkeys(ours, answer))
         p.emit((LD_H, 0))
-        p.switch(ours)
-        p.switch(dict.fromkeys(mark.service_ports, prefix + "from a service"), prefix + "by token")
-        p.label(prefix + "from a service")
+        p.switch(dict.fromkeys(ours, "accept"))
+        p.switch(dict.fromkeys(mark.service_ports, answer), prefix + "by token")
+        p.label(answer)
         p.emit((LD_MEM, _SRC))
         p.switch(dict.fromkeys(ways, "accept") if ways is not None else {}, "accept" if ways is None else None)
         p.label(prefix + "by token")
@@ -361,6 +365,24 @@ class _Writer(Struct, frozen=True):
             self.token(otherwise)
         else:
             p.goto(otherwise)
+
+    def strangers(self, prefix: str, otherwise: str) -> None:
+        """Datagrams to the probe's port from somebody who is not on its way: what `udp` leaves out, but for the token."""
+        p, mark, ways = self.program, self.mark, self.around.ways
+        ours = (*mark.source_ports, *mark.ports)
+        p.label(prefix + "strangers")
+        p.emit((LD_H, 0))
+        p.switch(dict.fromkeys(ours if ways is not None else (), otherwise))
+        p.emit((LD_H, 2))
+        p.switch(dict.fromkeys(ours if ways is not None else (), prefix + "to us"), otherwise)
+        p.label(prefix + "to us")
+        p.emit((LD_MEM, _SRC))
+        p.switch(dict.fromkeys(ways or (), otherwise))
+        if mark.has_token:
+            p.emit((LD_W, 8))
+            p.test(JEQ, int.from_bytes(mark.run[:4], "big"), otherwise, "accept")
+        else:
+            p.goto("accept")
 
     def tcp(self) -> None:
         """By the sequence number of a SYN, or by the number that acknowledges it."""

@@ -121,12 +121,25 @@ def test_an_answer_from_the_service_passes_by_its_address_where_that_is_known() 
     for src, wanted in ((B, True), (OTHER, False)):
         answer = ether(IP(src=src, dst="192.0.2.7") / UDP(sport=PORT, dport=NAT_PORT) / Raw(b"anything"))
         assert accepts(program, bytes(answer)) is wanted
-    to_us = ether(IP(src=OTHER, dst=A) / UDP(sport=9999, dport=SPORT) / Raw(b"anything"))
-    assert accepts(program, bytes(to_us))
     moved = replace(a_mark(Protocol.UDP), services=(5353,))
     translated = ether(IP(src=B, dst="192.0.2.7") / UDP(sport=5353, dport=NAT_PORT) / Raw(b"anything"))
     assert accepts(tap_filter(moved, AROUND), bytes(translated))
     assert not accepts(program, bytes(translated))
+
+
+@pytest.mark.parametrize("size", [56, 3])
+@pytest.mark.parametrize("six", [False, True])
+def test_no_frame_passes_both_taps_and_a_stranger_does_not_crowd_the_probe(six: bool, size: int) -> None:
+    mark = a_mark(Protocol.UDP, size)
+    programs = tap_filter(mark, AROUND), side_filter(mark, AROUND)
+    strange = IPv6(src=OTHER6, dst=A6) if six else IP(src=OTHER, dst=A)
+    datagram = bytes(ether(strange / UDP(sport=9999, dport=SPORT) / Raw(b"anything you like")))
+    assert [accepts(program, datagram) for program in programs] == [False, True]
+    for sample in (*samples(mark, six), *strangers(mark, six)):
+        hatype = 1 if sample.ethernet else NO_ETHERNET
+        assert sum(accepts(program, sample.frame, hatype) for program in programs) <= 1, sample.name
+    unknown = tap_filter(mark), side_filter(mark)
+    assert [accepts(program, datagram) for program in unknown] == [True, False]
 
 
 @pytest.mark.parametrize(("asked", "others"), [(B, (A, "8.8.8.9")), (B6, (A6, "2001:db8:1::8", "2001:db8::9"))])
