@@ -11,8 +11,8 @@ def tap_starved(case: Case) -> Cause | None:
 
     What: The kernel queues the frames that a tap sees until netprobe reads them. On a very busy machine the queue can overflow, and a
     frame that was not seen may nevertheless have been there. Somebody who floods the segment with copies of the probe can fill it, or
-    make netprobe stop reading, as it keeps a bounded number of frames. Rather than calling such a place a loss, netprobe says that the answer
-    is undetermined.
+    make netprobe stop reading, as it keeps a bounded number of frames. Rather than calling such a place a loss, netprobe says that
+    the answer is undetermined.
 
     How we know: The kernel counts the frames that a packet socket could not take (PACKET_STATISTICS); the count was not zero.
 

@@ -104,9 +104,7 @@ class Tap:
     `beside` is a tap for what travels beside the probe. One that is `full` takes no more.
     """
 
-    def __init__(
-        self, namespace: str, instructions: tuple[Instruction, ...], room: Room = PLENTY, beside: bool = False
-    ) -> None:
+    def __init__(self, namespace: str, instructions: tuple[Instruction, ...], room: Room = PLENTY, beside: bool = False) -> None:
         self.namespace = namespace
         self.beside = beside
         self.names: dict[int, str] = {}

@@ -316,9 +316,7 @@ def _round_trips(probe: Probe, seen: Sequence[Observation]) -> tuple[int, ...]:
     for o in seen:
         if o.kind == "answered" and probe.takes(o.flow):
             answers.setdefault(o.sequence, o.time_ns)
-    return tuple(
-        max(0, time - sent.get(sequence, handed.get(sequence, time))) for sequence, time in sorted(answers.items())
-    )
+    return tuple(max(0, time - sent.get(sequence, handed.get(sequence, time))) for sequence, time in sorted(answers.items()))
 
 
 def _blind(snapshot: Snapshot, seen: Sequence[Observation]) -> tuple[Blind, ...]:

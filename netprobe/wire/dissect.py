@@ -42,8 +42,9 @@ TUNNEL_DEPTH = 4  # packets in packets, before we stop reading
 class Packet:
     """One packet as its headers say. `payload` lies behind the last header; `padding` behind the packet's end.
 
-    `fragment` is the offset in bytes, `key` what its fragments have in common. `sequence` is ICMP's, `number` and
-    `acknowledged` are TCP's, `checksum` an echo's or UDP's. `quoted` is the packet that an ICMP error speaks of, `inner` the one inside a tunnel.
+    `fragment` is the offset in bytes, `key` what its fragments have in common. `sequence` is ICMP's, `number` and `acknowledged`
+    are TCP's, `checksum` is an echo's or UDP's. `quoted` is the packet that an ICMP error speaks of, `inner` the one inside a
+    tunnel.
     """
 
     flow: Flow

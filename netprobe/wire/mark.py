@@ -81,9 +81,7 @@ def run_bytes(token: str) -> bytes:
     return own[:RUN_BYTES] if len(own) >= RUN_BYTES else blake2b(token.encode(), digest_size=RUN_BYTES).digest()
 
 
-def mark_of(
-    probe: Probe, source_ports: tuple[int, ...] = (), ports: tuple[int, ...] = (), services: tuple[int, ...] = ()
-) -> Mark:
+def mark_of(probe: Probe, source_ports: tuple[int, ...] = (), ports: tuple[int, ...] = (), services: tuple[int, ...] = ()) -> Mark:
     """The mark of `probe`, given the source ports that were reserved for it and the ports translations may give it.
 
     A payload too small for the token takes its ICMP sequence from the token too, so that id and sequence give 32 bits.

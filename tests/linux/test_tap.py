@@ -13,8 +13,8 @@ from test_filter import AROUND, BESIDE, STRANGE
 
 from netprobe.lab.lab import Lab
 from netprobe.model import Protocol
-from netprobe.wire.filter import side_filter, tap_filter
 from netprobe.wire.dissect import ETHERNET, RAW_IP, dissect
+from netprobe.wire.filter import side_filter, tap_filter
 from netprobe.wire.mark import Mark
 
 pytestmark = pytest.mark.lab

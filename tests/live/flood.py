@@ -1,7 +1,8 @@
 """A bounded flood of packets: `python flood.py INTERFACE FRAMES RATE SECONDS`, in the namespace that it leaves. Prints what it did.
 
-FRAMES are hexadecimal, with commas between them; they are sent in turns. One process and one system call for 64 packets: sendmmsg(2) on a packet socket, paced by the clock. What counts is what was offered,
-so a packet that the interface refuses (ENOBUFS) counts as well; it does not happen on a veth.
+FRAMES are hexadecimal, with commas between them; they are sent in turns. One process and one system call for 64 packets:
+sendmmsg(2) on a packet socket, paced by the clock. What counts is what was offered, so a packet that the interface refuses (ENOBUFS)
+counts as well; it does not happen on a veth.
 """
 
 from __future__ import annotations

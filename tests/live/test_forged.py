@@ -77,7 +77,9 @@ def test_while_the_service_is_silent_nobody_answers_in_its_place(fresh_lab: Lab)
     fresh_lab.call(signalled, "internet", "udp", 53, signal.SIGCONT)
     assert report["verdict"] != "reachable"
     assert "reply-wrong-source" not in [cause["code"] for cause in report["causes"]]
-    assert [note for note in report["notes"] if C2 in note] == [f"{C2} sent datagrams to the probe's port that did not come from the destination"]
+    assert [note for note in report["notes"] if C2 in note] == [
+        f"{C2} sent datagrams to the probe's port that did not come from the destination"
+    ]
 
 
 def forged_errors() -> list[bytes]:

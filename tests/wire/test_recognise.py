@@ -5,7 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from frames_of_scapy import A6, MAC, MAC2, NAT, NAT6, NAT_PORT, PORT, ROUTER, ROUTER6, SPORT, A, B, a_mark, ether, packets, samples, strangers
+from frames_of_scapy import (
+    A6,
+    MAC,
+    MAC2,
+    NAT,
+    NAT6,
+    NAT_PORT,
+    PORT,
+    ROUTER,
+    ROUTER6,
+    SPORT,
+    A,
+    B,
+    a_mark,
+    ether,
+    packets,
+    samples,
+    strangers,
+)
 from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
