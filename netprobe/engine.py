@@ -113,7 +113,7 @@ def _asked(world: World, question: Question) -> Run:
     observations: tuple[Observation, ...] | None = None
     tapped: frozenset[str] = frozenset()
     if question.send and sent.source.address is not None and not (on_segment and sent.device is None):
-        watch = Watch(sent, tuple(snapshot.namespaces), _ports(prediction))
+        watch = _watch(sent, snapshot, prediction)
         observations = _observe(world, watch, prediction, clock)
         tapped = frozenset(watch.namespaces) - {o.namespace for o in observations if o.kind == "blind"}
     if prediction is not None and observations is not None:
@@ -279,6 +279,12 @@ def _needed(needs: Sequence[Need]) -> str:
     return f"the routes of {need.namespace}"
 
 
+def _watch(probe: Probe, snapshot: Snapshot, prediction: Prediction | None) -> Watch:
+    from .path.lookout import watch
+
+    return watch(probe, snapshot, prediction)
+
+
 def _observe(world: World, watch: Watch, prediction: Prediction | None, clock: _Clock) -> tuple[Observation, ...]:
     from .path.settle import settled
 
@@ -324,14 +330,6 @@ def _foretell(world: World | None, report: Report, snapshot: Snapshot) -> tuple[
             snapshot = grown
         report = with_outlook(report, snapshot, _explain)
     return report, snapshot
-
-
-def _ports(prediction: Prediction | None) -> tuple[int, ...]:
-    """The ports that translations on the predicted way give the flow."""
-    if prediction is None:
-        return ()
-    flows = [hop.flow for hop in prediction.request.hops]
-    return tuple(sorted({port for flow in flows for port in (flow.sport, flow.dport) if port is not None}))
 
 
 def _probe(world: World, question: Question) -> Probe:

@@ -10,8 +10,9 @@ def tap_starved(case: Case) -> Cause | None:
     """No fault of the network: netprobe's own observation lost packets, so it does not judge.
 
     What: The kernel queues the frames that a tap sees until netprobe reads them. On a very busy machine the queue can overflow, and a
-    frame that was not seen may nevertheless have been there. Rather than calling such a place a loss, netprobe says that the answer
-    is undetermined.
+    frame that was not seen may nevertheless have been there. Somebody who floods the segment with copies of the probe can fill it, or
+    make netprobe stop reading, as it keeps a bounded number of frames. Rather than calling such a place a loss, netprobe says that
+    the answer is undetermined.
 
     How we know: The kernel counts the frames that a packet socket could not take (PACKET_STATISTICS); the count was not zero.
 
@@ -21,7 +22,8 @@ def tap_starved(case: Case) -> Cause | None:
     See: packet(7), PACKET_STATISTICS
     """
     starved = [o for o in case.observations if o.kind == "starved"]
-    if not starved or any(o.kind == "answered" for o in case.observations):
+    answered = {o.sequence for o in case.observations if o.kind == "answered"}
+    if not starved or len(answered) >= case.probe.count:
         return None
     names = ", ".join(sorted({o.namespace for o in starved}))
     evidence = tuple(Evidence(Source.TAP, o.text or f"frames were lost in {o.namespace}", Confidence.OBSERVED) for o in starved)

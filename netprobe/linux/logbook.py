@@ -11,13 +11,14 @@ from netprobe.model import Flow, IcmpError, Leg, Observation, Protocol, Source, 
 from netprobe.wire.answers import Word, pair
 from netprobe.wire.dissect import ETHERNET, Packet, dissect, dissect_segment
 from netprobe.wire.fragments import restored
-from netprobe.wire.mark import PROTOCOL_NUMBERS, Mark, mark_of
+from netprobe.wire.mark import PROTOCOL_NUMBERS, RUN_BYTES, TOKEN_BYTES, Mark, mark_of
 from netprobe.wire.recognise import Recognised, Recogniser
 
 from .send import Heard
 from .tap import PACKET_OTHERHOST, PACKET_OUTGOING, Caught, Taken, Tap
 
 ANSWER_TYPES = (2, 136)  # ARP reply, neighbour advertisement
+MOST_ERRORS = 1000  # of the kernel's, about the packets of one run
 
 
 class Logbook:
@@ -31,8 +32,9 @@ class Logbook:
         self._taken: list[tuple[Tap, Taken]] = []  # not looked at yet
         self._unsaid: list[tuple[int, Flow | None, int]] = []
         self._so_far: list[Observation] = []
-        self._sent: list[tuple[int, int]] = []  # sequence, ns
-        self._answered: set[int] = set()
+        self._sent: dict[int, int] = {}  # the ns since the epoch at which each sequence was handed to the kernel, refused ones too
+        self._answered: set[tuple[int, bool]] = set()  # sequence, and whether it was answered by whom was asked
+        self._reported: set[tuple[int, IcmpError]] = set()
         self._ports: dict[str, set[int]] = {}
         self._start_ns = 0
         self._paired: tuple[Observation, ...] = ()
@@ -54,7 +56,7 @@ class Logbook:
     def sent(self, sequence: int, flow: Flow | None, now_ns: int) -> None:
         """A packet was handed to the kernel; `flow` is what `expect` made of it."""
         self._start_ns = self._start_ns or now_ns
-        self._sent.append((sequence, now_ns))
+        self._sent[sequence] = now_ns
         self._unsaid.append((sequence, flow, now_ns))  # made an observation when there is time
 
     def _read_back(self, packet: bytes) -> Packet | None:
@@ -66,6 +68,7 @@ class Logbook:
 
     def refused(self, sequence: int, error: OSError, now_ns: int) -> None:
         """The kernel refused a packet, or the socket for it."""
+        self._sent[sequence] = now_ns  # some of its fragments may have left
         code = errno.errorcode.get(error.errno or 0, str(error))
         self._say("refused", now_ns, sequence=sequence, leg=Leg.REQUEST, text=code)
 
@@ -73,32 +76,62 @@ class Logbook:
         """A namespace could not be looked at."""
         self._say("blind", self._start_ns, namespace=namespace, source=Source.TAP, text=why)
 
-    def lost(self, namespace: str, frames: int) -> None:
-        """A tap had no room for some frames."""
-        if frames:
-            self._say("starved", self._start_ns, namespace=namespace, source=Source.TAP, text=f"the tap lost {frames} frames")
+    def lost(self, namespace: str, frames: int, full: bool = False, beside: bool = False) -> None:
+        """A tap had no room for some frames; one that was `full` took no more.
+
+        What travels `beside` a probe proves less: without it the answer stands, and only that place was not looked at.
+        """
+        what = "the tap of neighbours and fragments" if beside else "the tap"
+        kind = "unkept" if beside else "starved"
+        if full:
+            self._say(kind, self._start_ns, namespace=namespace, source=Source.TAP, text=f"{what} was flooded and took no more frames")
+        elif frames:
+            self._say(kind, self._start_ns, namespace=namespace, source=Source.TAP, text=f"{what} lost {frames} frames")
 
     def heard(self, heard: Heard) -> None:
-        """Something came back to the sender's socket. Of several answers to one packet the first counts."""
+        """Something came back to the sender's socket. Of several answers to one packet the first counts.
+
+        An answer or error that was there before its packet was sent belongs to something else, or is forged.
+        """
         if heard.error is not None:
-            sequence = int.from_bytes(heard.payload[6:8], "big") if heard.payload[:6] == self.mark.run else 0
-            self._say("refused", heard.stamp_ns, source=Source.ICMP, sequence=sequence, leg=Leg.REQUEST, error=heard.error)
+            self._told(heard, heard.error)
             return
         found = self._ears(heard.packet) if heard.packet is not None else None
         if heard.packet is None or found is None or found.leg is not Leg.REPLY or found.error is not None:
             return
-        sequence = found.sequence
+        sequence: int | None = found.sequence
         if self.mark.protocol is Protocol.UDP and self._ears.sequence_in(heard.packet.payload) is None:
             sequence = self._last_asked(heard.stamp_ns)
-        if sequence not in self._answered:
-            self._answered.add(sequence)
+        if sequence is None or not self._is_later(sequence, heard.stamp_ns):
+            return
+        answered = sequence, self.watch.probe.takes(found.flow)
+        if answered not in self._answered:
+            self._answered.add(answered)
             text = "refused" if "RST" in found.text else ""
             self._say("answered", heard.stamp_ns, sequence=sequence, leg=Leg.REPLY, flow=found.flow, text=text)
 
-    def _last_asked(self, stamp_ns: int) -> int:
+    def _told(self, heard: Heard, error: IcmpError) -> None:
+        """An ICMP error that the kernel gave to the sender's socket: believed by the token in it."""
+        token = self.mark.payload(0)[:RUN_BYTES]
+        if not token or heard.payload[: len(token)] != token:
+            return  # quoted too short, or made up: the taps see more of it
+        complete = self.mark.has_token and len(heard.payload) >= TOKEN_BYTES
+        sequence = self._ears.sequence_in(heard.payload) if complete else self._last_asked(heard.stamp_ns)
+        if sequence is None or not self._is_later(sequence, heard.stamp_ns) or (sequence, error) in self._reported:
+            return
+        if len(self._reported) >= MOST_ERRORS:
+            return
+        self._reported.add((sequence, error))
+        self._say("refused", heard.stamp_ns, source=Source.ICMP, sequence=sequence, leg=Leg.REQUEST, error=error)
+
+    def _is_later(self, sequence: int, stamp_ns: int) -> bool:
+        """Whether this packet was sent, and before that moment."""
+        return sequence in self._sent and self._sent[sequence] <= stamp_ns
+
+    def _last_asked(self, stamp_ns: int) -> int | None:
         """The packet that an answer without a token belongs to: the last one sent before it that has no answer yet."""
-        before = (sequence for sequence, sent_ns in reversed(self._sent) if sent_ns <= stamp_ns)
-        return next((sequence for sequence in before if sequence not in self._answered), 0)
+        before = (sequence for sequence, sent_ns in reversed(self._sent.items()) if sent_ns <= stamp_ns)
+        return next((sequence for sequence in before if (sequence, True) not in self._answered), None)
 
     def took(self, tap: Tap, taken: Sequence[Taken]) -> None:
         """A tap took some frames; they are looked at when somebody asks for what they are."""
@@ -109,8 +142,8 @@ class Logbook:
         for sequence, flow, now_ns in unsaid:
             self._say("sent", now_ns, sequence=sequence, leg=Leg.REQUEST, flow=flow)
         taken, self._taken = self._taken, []
-        for tap, each in taken:
-            self.caught(tap.caught(each))
+        for frame in sorted((tap.caught(each) for tap, each in taken), key=lambda caught: caught.stamp_ns):
+            self.caught(frame)
 
     def caught(self, frame: Caught) -> None:
         """A tap caught a frame."""
@@ -119,8 +152,12 @@ class Logbook:
             return
         self._caught.append((frame, packet))
         found = self._eyes(packet, _point(frame))
-        if found is not None:
+        if found is not None and self._is_of_the_run(frame, found):
             self._so_far.append(self._sighting(frame, found))
+
+    def _is_of_the_run(self, frame: Caught, found: Recognised) -> bool:
+        """Whether a frame may belong to what was sent: one that was there before it does not."""
+        return found.leg is None or self._is_later(found.sequence, frame.stamp_ns)
 
     def said(self) -> Sequence[Observation]:
         """What is known without looking at the frames: answers that came back to the sender, refusals."""
@@ -158,6 +195,8 @@ class Logbook:
         for i in sorted(range(len(self._caught)), key=lambda i: self._caught[i][1].fragment > 0):
             frame, packet = self._caught[i]
             recognised = eyes(packet, _point(frame))
+            if recognised is not None and not self._is_of_the_run(frame, recognised):
+                recognised = None
             if recognised is not None and packet.key is not None:
                 datagram = (_point(frame), recognised.leg, recognised.sequence, recognised.error)
                 if packet.fragment and datagram in firsts and frame.link_type == ETHERNET:

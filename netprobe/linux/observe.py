@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from netprobe.errors import CannotLook, NetprobeError, is_short
 from netprobe.model import Observation, Probe, Protocol, Watch
 from netprobe.wire.craft import Recipe, craft
-from netprobe.wire.filter import tap_filter
+from netprobe.wire.filter import Around, side_filter, tap_filter
 from netprobe.wire.mark import mark_of
 
 from .frames import FrameSender
@@ -23,13 +23,17 @@ from .ports import enslaved
 from .privilege import not_permitted
 from .release import release
 from .send import Sender
-from .tap import Tap, buffers
+from .tap import Room, Tap, buffers
 
 Settled = Callable[[Sequence[Observation], int], bool]
 Craft = Callable[[Recipe], Iterable[bytes]]
 
 TICK_NS = 5_000_000  # how often to ask whether all is settled while nothing arrives
 WHOLE_FRAMES = (Protocol.ARP, Protocol.ND)
+PIECE = 1232  # bytes of payload that fit a fragment on any link of IPv6 (RFC 8200 section 5)
+SPARE = 1000  # frames that a tap keeps beside those that a run may make
+PLACES = 64  # how often one packet of a run may pass the interfaces of a namespace, both ways
+BESIDE = 4000  # frames that all taps of neighbours and fragments keep together, beside fragments that a run may make
 
 
 def observe(watch: Watch, handles: Mapping[str, int], settled: Settled, crafter: Craft = craft) -> tuple[Observation, ...]:
@@ -49,7 +53,7 @@ def observe(watch: Watch, handles: Mapping[str, int], settled: Settled, crafter:
         return book.observations()
     taps: list[Tap] = []
     try:
-        book.begin(mark_of(probe, sender.source_ports, watch.ports), sender.source)
+        book.begin(mark_of(probe, sender.source_ports, watch.ports, watch.services), sender.source)
         _arm(watch, handles, taps, book)
         try:
             with select.epoll() as epoll:
@@ -59,7 +63,7 @@ def observe(watch: Watch, handles: Mapping[str, int], settled: Settled, crafter:
                 raise
             book.refused(0, error, time.time_ns())
         for tap in taps:
-            book.lost(tap.namespace, tap.lost())
+            book.lost(tap.namespace, tap.lost(), tap.full, tap.beside)
         _ask_masters(handles, book)
         return book.observations()
     finally:
@@ -81,16 +85,32 @@ def _open_sender(probe: Probe, handle: int, book: Logbook) -> Sender | FrameSend
 
 
 def _arm(watch: Watch, handles: Mapping[str, int], taps: list[Tap], book: Logbook) -> None:
-    """Open a tap in every namespace to watch; one where that fails is blind, and no reason to stop."""
-    program = tap_filter(book.mark)
-    for namespace in dict.fromkeys(watch.namespaces):
+    """Open the taps in every namespace to watch; one where that fails is blind, and no reason to stop.
+
+    What travels beside the probe has a tap of its own, so that a flood of it takes no room from the probe.
+    """
+    around = Around(watch.addresses, watch.pairs)
+    programs = [(tap_filter(book.mark, around), False)]
+    if watch.probe.protocol not in WHOLE_FRAMES:
+        programs.append((side_filter(book.mark, around), True))
+    namespaces = dict.fromkeys(watch.namespaces)
+    for namespace in namespaces:
         try:
             with inside(handles[namespace]):
-                taps.append(Tap(namespace, program))
+                for program, beside in programs:
+                    taps.append(Tap(namespace, program, _room(watch.probe, beside, len(namespaces)), beside))
         except KeyError:
             book.blind(namespace, "the namespace is not open")
         except (OSError, NetprobeError) as error:
             book.blind(namespace, f"no tap: {error}")
+
+
+def _room(probe: Probe, beside: bool, namespaces: int) -> Room:
+    """What a tap may be given to keep: what the run's own packets can make of themselves, and some more."""
+    pieces = probe.size // PIECE
+    own = PLACES * probe.count * (pieces if beside else 1)
+    frames = own + (min(SPARE, BESIDE // max(1, namespaces)) if beside else SPARE)
+    return Room(frames, frames * 2 * PIECE)
 
 
 def _ask_masters(handles: Mapping[str, int], book: Logbook) -> None:
@@ -133,6 +153,9 @@ class _Loop:
     def _send(self, sequence: int, packet: bytes) -> None:
         flow = self.book.expect(packet)
         self._read()  # there is hardly anything yet; but what was just done is done faster when it matters
+        for tap in self.taps if sequence == 0 else ():
+            if tap.crowded:
+                tap.clear()
         now = time.time_ns()
         try:
             self.sender.send(packet)

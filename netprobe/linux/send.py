@@ -13,31 +13,32 @@ import socket
 import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from ipaddress import ip_address
 
 from msgspec import Struct
 
 from netprobe.model import IcmpError, Probe, Protocol
 from netprobe.wire.addresses import ipv4_text, ipv6_text
-from netprobe.wire.bpf import RET
 from netprobe.wire.craft import Recipe
 from netprobe.wire.dissect import RAW_IP, Packet, dissect, dissect_segment
-from netprobe.wire.filter import packet_filter, segment_filter
+from netprobe.wire.filter import answer_filter, packet_filter, segment_filter
 from netprobe.wire.mark import PROTOCOL_NUMBERS, Mark
 
 from .privilege import not_permitted
-from .tap import SO_TIMESTAMPNS_NEW, attach, enlarge, stamp_of
+from .tap import NOTHING, SO_TIMESTAMPNS_NEW, attach, empty, enlarge, stamp_of
 
 SO_BINDTODEVICE, SO_MARK = 25, 36  # include/uapi/asm-generic/socket.h
 IP_MTU_DISCOVER, IP_RECVERR, IPV6_MTU_DISCOVER, IPV6_RECVERR, IPV6_DONTFRAG = 10, 11, 23, 25, 62
 PMTUDISC_DONT, PMTUDISC_PROBE = 0, 3
 MSG_ERRQUEUE = 0x2000
 SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_ICMP6 = 2, 3  # include/uapi/linux/errqueue.h
+SOCKADDR_IN, SOCKADDR_IN6 = 16, 24  # bytes up to where an address ends, padding included
 _NOBODY_AT_ALL = ctypes.c_uint32(-1)  # setfsuid refuses it and says who we are
-NOTHING = ((RET, 0, 0, 0),)  # a filter
 _EXTENDED_ERROR = struct.Struct("=IBBBxII")
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
+AT_ONCE = 1024  # messages of a socket, before its taps and the clock are looked at again
 PORTS = 16  # of a TCP run; each SYN gets its own, so that one that is lost on the way back does not spoil the next
 
 
@@ -81,11 +82,19 @@ class Sender:
         """Begin to hear: the sockets to wait for, to be read by `hear`."""
         if mark.protocol is Protocol.UDP:  # the bound socket hears the answer; the raw one would hear a copy
             attach(self._raw, NOTHING)
+            empty(self._raw)
+            for sock in self._reserved if self._asks_one() else ():
+                attach(sock, answer_filter(self.destination, self.probe.destination.port or 0))
             return self._reserved
         attach(self._raw, segment_filter(mark) if self.family == socket.AF_INET6 else packet_filter(mark))
-        for _ in _received(self._raw):  # what came before the filter
+        while any(True for _ in _received(self._raw)):  # what came before the filter
             pass
         return (self._raw,)
+
+    def _asks_one(self) -> bool:
+        """Whether the answer comes from the destination itself: it is the address of one host."""
+        asked = ip_address(self.destination)
+        return not (asked.is_multicast or asked.is_unspecified or self.destination == "255.255.255.255")
 
     def recipe(self, mark: Mark) -> Recipe:
         """What to craft."""
@@ -116,9 +125,10 @@ class Sender:
             yield Heard(stamp, dissect_segment(header + data, without_zone(address[0]), self.source, 17))
 
     def _errors(self, sock: socket.socket) -> Iterator[Heard]:
-        for data, stamp, ancillary in _errors_received(sock):
+        asked = self.destination, self.probe.destination.port
+        for data, stamp, ancillary, address in _errors_received(sock):
             error = _icmp_error(ancillary)
-            if error is not None:
+            if error is not None and (without_zone(address[0]), address[1]) == asked:
                 yield Heard(stamp, error=error, payload=data)
 
     def _scope(self) -> int:
@@ -235,8 +245,8 @@ def without_zone(address: str) -> str:
 
 
 def _received(sock: socket.socket) -> Iterator[tuple[bytes, int, tuple[str, int]]]:
-    """Data, kernel stamp and sender of each message that waits."""
-    while True:
+    """Data, kernel stamp and sender of each message that waits, of the first ones when they are many."""
+    for _ in range(AT_ONCE):
         try:
             data, ancillary, _, address = sock.recvmsg(65536, 64)
         except BlockingIOError:
@@ -246,13 +256,14 @@ def _received(sock: socket.socket) -> Iterator[tuple[bytes, int, tuple[str, int]
         yield data, stamp_of(ancillary), address
 
 
-def _errors_received(sock: socket.socket) -> Iterator[tuple[bytes, int, list[tuple[int, int, bytes]]]]:
-    while True:
+def _errors_received(sock: socket.socket) -> Iterator[tuple[bytes, int, list[tuple[int, int, bytes]], tuple[str, int]]]:
+    """Quoted payload, kernel stamp, control messages and quoted destination of the errors that wait (ip(7), IP_RECVERR)."""
+    for _ in range(AT_ONCE):
         try:
-            data, ancillary, _, _ = sock.recvmsg(65536, 512, MSG_ERRQUEUE)
+            data, ancillary, _, address = sock.recvmsg(65536, 512, MSG_ERRQUEUE)
         except OSError:
             return
-        yield data, stamp_of(ancillary), ancillary
+        yield data, stamp_of(ancillary), ancillary, address
 
 
 def _icmp_error(ancillary: list[tuple[int, int, bytes]]) -> IcmpError | None:
@@ -260,10 +271,12 @@ def _icmp_error(ancillary: list[tuple[int, int, bytes]]) -> IcmpError | None:
     for level, kind, data in ancillary:
         if (level, kind) not in ((socket.IPPROTO_IP, IP_RECVERR), (socket.IPPROTO_IPV6, IPV6_RECVERR)):
             continue
-        _, origin, icmp_type, code, info, _ = _EXTENDED_ERROR.unpack_from(data)
         offender = data[_EXTENDED_ERROR.size :]
+        if len(offender) < SOCKADDR_IN:
+            continue
+        _, origin, icmp_type, code, info, _ = _EXTENDED_ERROR.unpack_from(data)
         if origin == SO_EE_ORIGIN_ICMP:
             return IcmpError(ipv4_text(offender[4:8]), icmp_type, code, info or None)
-        if origin == SO_EE_ORIGIN_ICMP6:
+        if origin == SO_EE_ORIGIN_ICMP6 and len(offender) >= SOCKADDR_IN6:
             return IcmpError(ipv6_text(offender[8:24]), icmp_type, code, info or None)
     return None

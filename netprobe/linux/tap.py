@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from netprobe.wire.bpf import Instruction, packed
+from netprobe.wire.bpf import RET, Instruction, packed
 from netprobe.wire.dissect import ETHERNET, RAW_IP
 from netprobe.wire.numbers import ETHERNET_DEVICES
 
@@ -33,6 +33,10 @@ MSG_DONTWAIT = 0x40
 
 BUFFER = 1 << 20  # bytes of queue: 64 KiB lost 21 % of a burst over 200 namespaces
 FRAME = 1 << 16
+LATEST, LONGEST = (1 << 63) - 1, (1 << 32) - 1  # ns and bytes, as a capture can tell them
+NOTHING = ((RET, 0, 0, 0),)  # a filter
+_AUXDATA = struct.Struct("=IIIHHHH")  # struct tpacket_auxdata
+_TIMESPEC = struct.Struct("=qq")  # struct __kernel_timespec
 _ALIGNMENT = struct.calcsize("@N")  # of a control message
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -82,15 +86,31 @@ class Caught(Struct, frozen=True):
     index: int
 
 
+class Room(Struct, frozen=True):
+    """How much one tap keeps: what is beyond it is no probe's, but somebody who floods."""
+
+    frames: int
+    bytes: int
+
+
+PLENTY = Room(1 << 16, 1 << 26)
+
 Taken = tuple[bytes, bytes, bytes]  # as recvmsg(2) gave them: struct sockaddr_ll, the control messages, the frame
 
 
 class Tap:
-    """A tap on the namespace in which the calling thread is. Raises OSError when it cannot be had. Close it."""
+    """A tap on the namespace in which the calling thread is. Raises OSError when it cannot be had. Close it.
 
-    def __init__(self, namespace: str, instructions: tuple[Instruction, ...]) -> None:
+    `beside` is a tap for what travels beside the probe. One that is `full` takes no more.
+    """
+
+    def __init__(self, namespace: str, instructions: tuple[Instruction, ...], room: Room = PLENTY, beside: bool = False) -> None:
         self.namespace = namespace
+        self.beside = beside
         self.names: dict[int, str] = {}
+        self._instructions, self._room = instructions, room
+        self._frames, self._bytes = room.frames, room.bytes
+        self.full = False
         self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, 0)
         try:
             attach(self.socket, instructions)
@@ -111,17 +131,42 @@ class Tap:
         return map(self.caught, self.take(buffers))
 
     def take(self, buffers: _Buffers) -> list[Taken]:
-        """Everything that is queued now, not yet looked at: the queue is empty soon, whatever `caught` costs later."""
+        """Everything that is queued now, not yet looked at: the queue is empty soon, whatever `caught` costs later.
+
+        A tap that has no room left hears nothing from then on, so that a flood costs neither memory nor time.
+        """
         header, fd, taken = buffers.header, self.socket.fileno(), []
         pointer, receive, string_at = ctypes.byref(header), _libc.recvmsg, ctypes.string_at
-        while True:
+        while not self.full:
             header.namelen, header.controllen = 20, 256
             size = receive(fd, pointer, MSG_DONTWAIT)
             if size >= 0:
                 control = string_at(buffers.control, header.controllen)
                 taken.append((buffers.name.raw, control, string_at(buffers.frame, size)))
+                self._count(size)
             elif ctypes.get_errno() not in (errno.ENETDOWN, errno.EINTR):  # ENETDOWN is told once, and the queue goes on
-                return taken
+                break
+        return taken
+
+    @property
+    def crowded(self) -> bool:
+        """Whether a good part of its room is taken."""
+        return self._frames < self._room.frames * 3 // 4 or self._bytes < self._room.bytes * 3 // 4
+
+    def clear(self) -> None:
+        """Throw away everything that is queued, and begin anew: nothing of it can be the probe, which was not sent yet."""
+        attach(self.socket, NOTHING)
+        empty(self.socket)
+        self.lost()  # reading it sets it to 0
+        self._frames, self._bytes, self.full = self._room.frames, self._room.bytes, False
+        attach(self.socket, self._instructions)
+
+    def _count(self, size: int) -> None:
+        self._frames, self._bytes = self._frames - 1, self._bytes - size
+        if self._frames <= 0 or self._bytes <= 0:
+            self.full = True
+            attach(self.socket, NOTHING)
+            empty(self.socket)
 
     def caught(self, taken: Taken) -> Caught:
         """A frame that `take` gave. The tap has to be open still: it asks for the interface's name."""
@@ -133,7 +178,8 @@ class Tap:
         if tag and ethernet:  # the kernel keeps the tag beside the frame
             frame, length = frame[:12] + tag + frame[12:], length + 4
         link_type = ETHERNET if ethernet else RAW_IP
-        return Caught(self.namespace, self.name(index), stamp_of(ancillary), packet_type, frame, length or len(frame), link_type, index)
+        length = min(length, LONGEST) or len(frame)
+        return Caught(self.namespace, self.name(index), stamp_of(ancillary), packet_type, frame, length, link_type, index)
 
     def name(self, index: int) -> str:
         """The name of the interface, remembered; "if7" when it is gone. Bytes that are not UTF-8 become surrogates."""
@@ -173,6 +219,16 @@ def attach(sock: socket.socket, instructions: tuple[Instruction, ...]) -> None:
     sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("@HP", len(instructions), ctypes.addressof(code)))
 
 
+def empty(sock: socket.socket) -> None:
+    """Throw away what is queued at a socket whose filter takes no more."""
+    while True:
+        try:
+            sock.recv(1)
+        except OSError as error:
+            if error.errno != errno.ENETDOWN:  # which is told once
+                return
+
+
 def enlarge(sock: socket.socket) -> None:
     """Give a socket a long queue; without privilege as long as the system allows."""
     try:
@@ -184,9 +240,9 @@ def enlarge(sock: socket.socket) -> None:
 def stamp_of(ancillary: list[tuple[int, int, bytes]]) -> int:
     """The kernel's stamp in ns since the epoch among the control messages that recvmsg gave; 0 without one."""
     for level, kind, data in ancillary:
-        if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS_NEW):
-            seconds, rest = struct.unpack_from("=qq", data)
-            return int(seconds) * 1_000_000_000 + int(rest)
+        if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS_NEW) and len(data) >= _TIMESPEC.size:
+            seconds, rest = _TIMESPEC.unpack_from(data)
+            return min(max(0, int(seconds) * 1_000_000_000 + int(rest)), LATEST)
     return 0
 
 
@@ -205,8 +261,8 @@ def _messages(data: bytes) -> list[tuple[int, int, bytes]]:
 def _auxiliary(ancillary: list[tuple[int, int, bytes]]) -> tuple[int, bytes]:
     """struct tpacket_auxdata: the frame's length on the wire, and the four bytes of its VLAN tag if it has one."""
     for level, kind, data in ancillary:
-        if (level, kind) == (SOL_PACKET, PACKET_AUXDATA):
-            status, length, _, _, _, tci, tpid = struct.unpack_from("=IIIHHHH", data)
+        if (level, kind) == (SOL_PACKET, PACKET_AUXDATA) and len(data) >= _AUXDATA.size:
+            status, length, _, _, _, tci, tpid = _AUXDATA.unpack_from(data)
             if not status & TP_STATUS_VLAN_VALID:
                 return length, b""
             return length, struct.pack(">HH", tpid if status & TP_STATUS_VLAN_TPID_VALID else 0x8100, tci)

@@ -130,6 +130,13 @@ class Probe(Struct, frozen=True):
             icmp_type=echo, ttl=self.ttl, length=self.length,
         )  # fmt: skip
 
+    def takes(self, answer: Flow | None) -> bool:
+        """Whether an answer bears the address and port that were asked: a socket takes no other (in_pcb lookup, RFC 1122 4.1.3.5)."""
+        if answer is None or self.protocol in (Protocol.ARP, Protocol.ND) or answer.src.startswith("127."):
+            return True
+        asked, port = (self.destination.address or "").partition("%")[0], self.destination.port
+        return answer.src == asked and (port is None or answer.sport in (None, port))
+
     @property
     def length(self) -> int:
         """The IP packet's length in bytes, before any fragmentation."""

@@ -172,7 +172,8 @@ class Observation(Struct, frozen=True):
     kind: "sent" (handed to the kernel; `flow` has the ports really used), "seen" (a tap saw the frame), "answered" (the source
     got the answer; `text` is "refused" when that is a TCP reset), "refused" (the socket call failed, `text` the errno; with
     `error` set, an ICMP error read from the socket), "translated" (conntrack), "dropped" (witness), "starved" (a tap lost
-    frames), "blind" (a place could not be looked at; both say in `text` what and why).
+    frames), "unkept" (frames beside the probe were lost, ARP and later fragments), "blind" (a place could not be looked at; all
+    three say in `text` what and why).
     `leg` None is a packet that belongs to neither (ARP, ND); an ICMP error has the leg of the packet that it quotes.
     `sequence` counts the probes from 0. `bound`: "in" or "out" of the interface; "other" for a frame to another station.
     `time_ns` counts from the first send, `stamp_ns` is the same moment since the epoch. `text` of a TCP segment is its flags
@@ -200,12 +201,17 @@ class Observation(Struct, frozen=True):
 class Watch(Struct, frozen=True):
     """What to send and where to look: the probe, and the namespaces to arm a tap in (the source's is always among them).
 
-    `ports` are further UDP or TCP ports that a translation on the path may give the flow.
+    `ports` and `services` are further source and destination ports that translations on the path may give the flow.
+    `addresses`: whose ARP and neighbour discovery to look at; `pairs`: the source and destination of later fragments. None means
+    that nobody can tell, and that those of everybody are looked at.
     """
 
     probe: Probe
     namespaces: tuple[str, ...]
     ports: tuple[int, ...] = ()
+    services: tuple[int, ...] = ()
+    addresses: tuple[str, ...] | None = None
+    pairs: tuple[tuple[str, str], ...] | None = None
 
 
 class Evidence(Struct, frozen=True):

@@ -37,6 +37,7 @@ from .prediction import Prediction
 from .refusal import from_beyond
 from .roots import root, root_of_some, root_outside
 from .stop import Unread
+from .strangers import heeded, sent_by_another
 from .translations import confirmed
 from .unread import guarded
 
@@ -47,7 +48,9 @@ def diagnose(command: str, probe: Probe, snapshot: Snapshot, prediction: Predict
              tapped: frozenset[str], explain: Explain) -> Report:  # fmt: skip
     """The report of one run. `observations` None means that nothing was sent; `tapped` names the namespaces with a sensor."""
     asked = prediction.probe if prediction is not None else probe
-    seen = tuple(observations or ())
+    counted = heeded(asked, prediction, observations or ())
+    seen = counted.observations
+    tapped -= {o.namespace for o in seen if o.kind in ("starved", "blind")}  # not looked at, or not all the time
     sequence = best_sequence(seen)
     request, reply = _paths(prediction, seen, tapped, sequence)
     request = confirmed(request, snapshot)
@@ -58,14 +61,14 @@ def diagnose(command: str, probe: Probe, snapshot: Snapshot, prediction: Predict
         case = _of_a_lost_one(case, tapped)
     case, cause = _explained(replace(case, leg=_leg(case, verdict)), verdict, explain)
     direction = _direction(case, verdict, cause)
-    answers = {o.sequence: o for o in reversed(seen) if o.kind == "answered" and from_whom_it_was_asked(asked, o)}
+    answers = {o.sequence: o for o in reversed(seen) if o.kind == "answered" and asked.takes(o.flow)}
     found = stations.answers(asked, snapshot, seen)
     report = Report(
         command, asked, verdict, "", direction=direction, sent=asked.count if watched else 0, received=len(answers),
-        rtt_ns=_round_trips(seen), path=Paths(request, reply), causes=(cause,) if cause else (), agreement=_agreement(case, verdict),
+        rtt_ns=_round_trips(asked, seen), path=Paths(request, reply), causes=(cause,) if cause else (), agreement=_agreement(case, verdict),
         blind=_blind(snapshot, seen), errors=case.errors, answers=found, sightings=sightings(seen, request, reply),
         notes=(*dict.fromkeys(f"{end.endpoint}: {note}" for end in (asked.source, asked.destination) for note in end.notes),
-               *stations.notes(snapshot, found)),
+               *stations.notes(snapshot, found), *counted.notes),
     )  # fmt: skip
     return replace(report, summary=_summary(report, case))
 
@@ -82,7 +85,9 @@ def _explained(case: Case, verdict: Verdict, explain: Explain) -> tuple[Case, Ca
     try:
         case = _rooted(case, verdict)
         failed = verdict in (Verdict.UNREACHABLE, Verdict.INTERMITTENT)
-        wanted = failed or (verdict is Verdict.UNDETERMINED and case.stop is not None and case.watched)
+        starved = any(o.kind == "starved" for o in case.observations)
+        unsure = verdict is Verdict.UNDETERMINED and case.watched and (case.stop is not None or starved)
+        wanted = failed or unsure
         return case, explain(case) if wanted else None
     except Unread as unread:
         return replace(case, stop=unread.reason), case.cause(unread.reason)
@@ -112,14 +117,16 @@ def _errors(seen: Sequence[Observation]) -> tuple[IcmpError, ...]:
 def _verdict(case: Case) -> Verdict:
     if not case.watched:
         return _predicted_verdict(case.prediction)
-    answers = {o.sequence for o in case.observations if o.kind == "answered" and from_whom_it_was_asked(case.probe, o)}
+    answers = {o.sequence for o in case.observations if o.kind == "answered" and case.probe.takes(o.flow)}
     if len(answers) >= case.probe.count:
         return Verdict.UNREACHABLE if _all_refused(case) else Verdict.REACHABLE
+    starved = any(o.kind == "starved" for o in case.observations)
     if answers:
-        return Verdict.INTERMITTENT
+        deaf = starved and case.probe.protocol in (Protocol.ARP, Protocol.ND)  # nothing but the taps hears these answers
+        return Verdict.UNDETERMINED if deaf else Verdict.INTERMITTENT
     if _from_another(case) is not None:
         return Verdict.UNREACHABLE
-    if any(o.kind == "starved" for o in case.observations) or _not_sent(case):
+    if starved or _not_sent(case):
         return Verdict.UNDETERMINED
     if (
         case.probe.protocol is Protocol.UDP
@@ -129,14 +136,6 @@ def _verdict(case: Case) -> Verdict:
     ):
         return Verdict.UNDETERMINED
     return Verdict.UNREACHABLE
-
-
-def from_whom_it_was_asked(probe: Probe, answer: Observation) -> bool:
-    """Whether an answer bears the address and port that were asked: a socket takes no other (in_pcb lookup, RFC 1122 4.1.3.5)."""
-    if answer.flow is None or probe.protocol in (Protocol.ARP, Protocol.ND) or answer.flow.src.startswith("127."):
-        return True
-    asked = (probe.destination.address or "").partition("%")[0]
-    return answer.flow.src == asked and (answer.flow.sport in (None, probe.destination.port) or probe.destination.port is None)
 
 
 def _not_sent(case: Case) -> bool:
@@ -173,7 +172,8 @@ def _unread(prediction: Prediction) -> bool:
 
 def _all_refused(case: Case) -> bool:
     """Whether every answer was a TCP reset."""
-    return all(o.text == "refused" or "RST" in o.text.split() for o in case.observations if o.kind == "answered")
+    answers = (o for o in case.observations if o.kind == "answered" and case.probe.takes(o.flow))
+    return all(o.text == "refused" or "RST" in o.text.split() for o in answers)
 
 
 def _delivered(case: Case) -> bool:
@@ -264,7 +264,7 @@ def _rooted(case: Case, verdict: Verdict) -> Case:
         return replace(case, stop=stop)
     if any(o.kind == "refused" and o.text == "ENOBUFS" for o in case.observations):
         return replace(case, stop=_crowded_neighbours(case))
-    stranger = _from_another(case) or _sent_by_another(case)
+    stranger = _from_another(case)
     if stop is None and stranger is not None:
         return replace(case, stop=_wrong_source(case, stranger), leg=Leg.REPLY)
     if stop is not None:
@@ -287,19 +287,9 @@ def _crowded_neighbours(case: Case) -> Stop:
 
 
 def _from_another(case: Case) -> Observation | None:
-    """An answer that does not bear the address that was asked."""
-    return next((o for o in case.observations if o.kind == "answered" and not from_whom_it_was_asked(case.probe, o)), None)
-
-
-def _sent_by_another(case: Case) -> Observation | None:
-    """An answer that leaves the far end with another source than the address the request arrived there for."""
-    seen = [o for o in frames(case.observations) if is_probe(o) and o.flow is not None]
-    came = next((o for o in reversed(seen) if o.leg is Leg.REQUEST and o.bound == "in"), None)
-    if case.probe.protocol is not Protocol.UDP or came is None or came.namespace != case.request[-1].namespace:
-        return None
-    went = next((o for o in seen if o.leg is Leg.REPLY and o.bound == "out" and o.namespace == came.namespace), None)
-    assert came.flow is not None
-    return went if went is not None and went.flow is not None and went.flow.src != came.flow.dst else None
+    """An answer that does not bear the address that was asked, as it came back or as it left the far end."""
+    answered = (o for o in case.observations if o.kind == "answered" and not case.probe.takes(o.flow))
+    return next(answered, None) or (sent_by_another(case.request, case.observations) if case.probe.protocol is Protocol.UDP else None)
 
 
 _BIND = Command.advice("bind the service to the address that was asked")
@@ -353,23 +343,27 @@ def _left_for_good(case: Case) -> bool:
     return left and (not any(hop.observed for hop in case.reply) or all(hop.observed is not False for hop in case.reply))
 
 
-def _round_trips(seen: Sequence[Observation]) -> tuple[int, ...]:
-    """ns from the first sighting of each request at the sender to its answer."""
+def _round_trips(probe: Probe, seen: Sequence[Observation]) -> tuple[int, ...]:
+    """ns from the first sighting of each request at the sender to its answer; errors, which quote it, are no sighting.
+
+    Where the tap missed it, from the moment in which it was handed to the kernel.
+    """
+    handed = {o.sequence: o.time_ns for o in seen if o.kind == "sent"}
     sent: dict[int, int] = {}
     for o in seen:
-        if o.kind == "seen" and o.leg is Leg.REQUEST and o.bound == "out":
+        if o.kind == "seen" and o.leg is Leg.REQUEST and o.bound == "out" and o.error is None and o.namespace == probe.source.namespace:
             sent[o.sequence] = min(sent.get(o.sequence, o.time_ns), o.time_ns)
     answers: dict[int, int] = {}
     for o in seen:
-        if o.kind == "answered":
+        if o.kind == "answered" and probe.takes(o.flow):
             answers.setdefault(o.sequence, o.time_ns)
-    return tuple(max(0, time - sent.get(sequence, time)) for sequence, time in sorted(answers.items()))
+    return tuple(max(0, time - sent.get(sequence, handed.get(sequence, time))) for sequence, time in sorted(answers.items()))
 
 
 def _blind(snapshot: Snapshot, seen: Sequence[Observation]) -> tuple[Blind, ...]:
     namespaces = snapshot.namespaces.values()
     spots = [*snapshot.blind, *(b for n in namespaces for b in n.blind), *(b for n in namespaces if n.ruleset for b in n.ruleset.blind)]
-    spots += [Blind(o.text or "tap", f"in {o.namespace}") for o in seen if o.kind in ("starved", "blind")]
+    spots += [Blind(o.text or "tap", f"in {o.namespace}") for o in seen if o.kind in ("starved", "blind", "unkept")]
     spots += [Blind(f"the probe from {o.namespace}", f"not sent ({o.text})") for o in seen if o.kind == "refused" and _is_short(o)]
     return tuple(dict.fromkeys(spots))
 

@@ -20,7 +20,7 @@ def settled(probe: Probe, prediction: Prediction | None) -> Settled:
     certain = prediction is not None and prediction.stop is not None and _final(prediction)
 
     def decide(observations: Sequence[Observation], quiet_ns: int) -> bool:
-        answered = {o.sequence for o in observations if o.kind == "answered"}
+        answered = {o.sequence for o in observations if o.kind == "answered" and probe.takes(o.flow)}
         refused = {o.sequence for o in observations if o.kind == "refused" or o.error is not None}
         if len(answered) >= probe.count:
             return True

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 
+from msgspec.structs import replace
+
 from netprobe.model import Flow, Hop, Leg, Observation, Report, Run, Sighting
 
 from .escape import safe
@@ -24,8 +26,8 @@ def capture(run: Run, command: str, saved: bytes, *, application: str = "netprob
         Capture(
             tuple(Interface(_name(namespace, interface), link_type) for namespace, interface, link_type in places),
             tuple(
-                Frame(places.index(_place(o)), run.started_ns + o.time_ns if not o.stamp_ns else o.stamp_ns, o.frame,
-                      o.wire_length or len(o.frame), o.bound, comment)
+                Frame(places.index(_place(o)), _within(run.started_ns + o.time_ns if not o.stamp_ns else o.stamp_ns, 64), o.frame,
+                      _within(o.wire_length or len(o.frame), 32), o.bound, comment)
                 for o, comment in zip(frames, comments(report, frames), strict=True)
             ),
             f"{safe(command)}\n{report.verdict.value}: {safe(report.summary)}",
@@ -35,6 +37,11 @@ def capture(run: Run, command: str, saved: bytes, *, application: str = "netprob
             saved,
         )
     )  # fmt: skip
+
+
+def _within(value: int, bits: int) -> int:
+    """The nearest number that a field of so many bits can hold: a run that was saved may say anything."""
+    return min(max(0, value), (1 << bits) - 1)
 
 
 def _place(frame: Observation) -> tuple[str, str, int]:
@@ -53,6 +60,8 @@ def comments(report: Report, frames: Sequence[Observation]) -> list[str]:
     last: dict[tuple[Leg | None, int], Flow] = {}
     said = []
     for frame, sighting in zip_longest(frames, sightings):
+        if sighting is not None:  # the diagnosis may know better what a frame is not
+            frame = replace(frame, leg=sighting.leg, text=sighting.text)
         words = [_what(frame, report.probe.count), _where(frame, sighting, hops)]
         key = (frame.leg, frame.sequence)
         if frame.flow is not None and frame.leg is not None and frame.error is None:

@@ -9,12 +9,14 @@ shortest waits is taken. It is read where the answers are seen first, and carrie
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
 from netprobe.model import Flow
 
+MOST_STATIONS = 64  # that answer for one address; more of them are nobody's network, but somebody who forges
+MOST_WAITING = 64  # questions that one answer may belong to, the last ones before it
 REPEATED_NS = 50_000_000  # an answer is rather taken for a second one than made to wait this long
 
 _Question = tuple[int, int | None]  # when, and which of ours
@@ -44,18 +46,24 @@ def pair(words: Sequence[Word]) -> dict[int, int]:
     if asked is None:
         return {}
     asks = [word for word in words if not word.is_answer and (word.flow.src, word.flow.dst) == asked]
-    answers = [(i, word) for i, word in enumerate(words) if word.is_answer and (word.flow.dst, word.flow.src) == asked]
+    questions: dict[tuple[str, str], list[_Question]] = {}
+    for word in asks:
+        questions.setdefault(word.point, []).append((word.stamp_ns, word.sequence))
+    stations: dict[str, list[tuple[int, Word]]] = {}
+    for i, word in enumerate(words):
+        if word.is_answer and (word.flow.dst, word.flow.src) == asked and (word.station in stations or len(stations) < MOST_STATIONS):
+            stations.setdefault(word.station, []).append((i, word))
     paired: dict[int, int] = {}
-    for station in sorted({word.station for _, word in answers}):
-        paired |= _of_station(asks, [(i, word) for i, word in answers if word.station == station])
+    for station in sorted(stations):
+        paired |= _of_station(questions, stations[station])
     return paired
 
 
-def _of_station(asks: Sequence[Word], answers: Sequence[tuple[int, Word]]) -> dict[int, int]:
+def _of_station(asks: Mapping[tuple[str, str], Sequence[_Question]], answers: Sequence[tuple[int, Word]]) -> dict[int, int]:
     """The pairs of one station: read at the point nearest to it, and carried over to the other points by order."""
     nearest = min(answers, key=lambda answer: (answer[1].stamp_ns, not answer[1].outgoing))[1]
     there = [(i, word) for i, word in answers if (word.point, word.outgoing) == (nearest.point, nearest.outgoing)]
-    questions = [(word.stamp_ns, word.sequence) for word in asks if word.point == nearest.point]
+    questions = asks.get(nearest.point, ())
     stamps = [word.stamp_ns for _, word in there]
     origin: list[_Question] = list(zip(stamps, _in_order(questions, stamps), strict=True))
     paired = {}
@@ -91,8 +99,12 @@ def _aligned(asked: Sequence[int], answered: Sequence[int]) -> list[int | None]:
         states = list(best)
         costs = {state: cost + REPEATED_NS for state, cost in best.items()}
         step = dict(zip(states, states, strict=True))
-        for index in range(bisect_right(asked, stamp - REPEATED_NS), bisect_right(asked, stamp)):
-            before = states[bisect_left(states, index) - 1]
+        until = bisect_right(asked, stamp)
+        for index in range(max(bisect_right(asked, stamp - REPEATED_NS), until - MOST_WAITING), until):
+            at = bisect_left(states, index)
+            if at == 0:  # the states before it were given up
+                continue
+            before = states[at - 1]
             cost = best[before] + stamp - asked[index]
             if index not in costs or cost < costs[index]:
                 costs[index], step[index] = cost, before
@@ -108,7 +120,7 @@ def _worth_keeping(costs: dict[int, int]) -> dict[int, int]:
     for state in sorted(costs):
         if costs[state] < cheapest:
             kept[state] = cheapest = costs[state]
-    return kept
+    return dict(list(kept.items())[-MOST_WAITING:])
 
 
 def _walked_back(state: int, steps: Sequence[dict[int, int]]) -> list[int | None]:

@@ -42,8 +42,9 @@ TUNNEL_DEPTH = 4  # packets in packets, before we stop reading
 class Packet:
     """One packet as its headers say. `payload` lies behind the last header; `padding` behind the packet's end.
 
-    `fragment` is the offset in bytes, `key` what its fragments have in common. `sequence` is ICMP's, `number` and
-    `acknowledged` are TCP's. `quoted` is the packet that an ICMP error speaks of, `inner` the one inside a tunnel.
+    `fragment` is the offset in bytes, `key` what its fragments have in common. `sequence` is ICMP's, `number` and `acknowledged`
+    are TCP's, `checksum` is an echo's or UDP's. `quoted` is the packet that an ICMP error speaks of, `inner` the one inside a
+    tunnel.
     """
 
     flow: Flow
@@ -53,6 +54,7 @@ class Packet:
     number: int | None = None
     acknowledged: int | None = None
     flags: int = 0
+    checksum: int = 0
     fragment: int = 0
     key: tuple[str, str, int, int] | None = None
     mtu: int | None = None
@@ -189,9 +191,9 @@ def _icmp(data: bytes, around: _Around, depth: int, protocol: int) -> Packet | N
     name = Protocol.ICMP if protocol == 1 else Protocol.ICMPV6
     errors, echoes = (ERRORS, (0, 8)) if protocol == 1 else (ERRORS_V6, (128, 129))
     if kind in echoes:
-        ident, sequence = struct.unpack_from(">HH", data, 4)
+        checksum, ident, sequence = struct.unpack_from(">HHH", data, 2)
         flow = around.flow(name, icmp=(kind, code, ident))
-        return Packet(flow, payload=data[8:], sequence=sequence)
+        return Packet(flow, payload=data[8:], sequence=sequence, checksum=checksum)
     if protocol == 58 and kind in NEIGHBOUR_DISCOVERY:
         return _neighbour(data, around, kind)
     packet = Packet(around.flow(name, icmp=(kind, code, None)), payload=data[8:])
@@ -227,17 +229,19 @@ def _neighbour(data: bytes, around: _Around, kind: int) -> Packet:
 
 def _options(data: bytes) -> list[tuple[int, bytes]]:
     """Type and content of neighbour discovery's options (RFC 4861 section 4.6)."""
-    options = []
-    while len(data) >= 8 and data[1]:
-        options.append((data[0], data[2 : data[1] * 8]))
-        data = data[data[1] * 8 :]
+    options, at = [], 0
+    while at + 8 <= len(data) and data[at + 1]:
+        size = data[at + 1] * 8
+        options.append((data[at], data[at + 2 : at + size]))
+        at += size
     return options
 
 
 def _udp(data: bytes, around: _Around, depth: int) -> Packet:
     sport, dport = struct.unpack_from(">HH", data)
     size = int.from_bytes(data[4:6], "big")
-    packet = Packet(around.flow(Protocol.UDP, (sport, dport)), payload=data[8 : size if size >= 8 else None])
+    checksum = int.from_bytes(data[6:8], "big")
+    packet = Packet(around.flow(Protocol.UDP, (sport, dport)), payload=data[8 : size if size >= 8 else None], checksum=checksum)
     if dport in _TUNNEL_PORTS and depth < TUNNEL_DEPTH:
         packet.inner = _inside(_TUNNEL_PORTS[dport], data, packet.flow, depth)
     return packet

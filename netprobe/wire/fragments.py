@@ -10,27 +10,33 @@ from __future__ import annotations
 
 import struct
 
+from .checksum import checksum
 from .numbers import IPV6_FRAGMENT
 
 _ETHERNET, _VLAN = 14, 4
-_IPV6_HEADER, _FRAGMENT_HEADER = 40, 8
+_IPV4_HEADER, _IPV6_HEADER, _FRAGMENT_HEADER = 20, 40, 8
 
 
 def restored(first: bytes, later: bytes) -> bytes:
     """The frame `later` with the headers of `first`, the first fragment of the same datagram at the same place.
 
-    Both are Ethernet frames with an IP packet; of other bytes the result is `later` as it is.
+    Both are Ethernet frames with an IP packet; of other bytes, and of a header that was cut, the result is `later` as it is.
     """
     at = _ip_offset(first)
-    if at != _ip_offset(later) or len(first) < at + _IPV6_HEADER + _FRAGMENT_HEADER or len(later) < at + 20:
+    if at != _ip_offset(later) or len(first) < at + _IPV6_HEADER + _FRAGMENT_HEADER or len(later) <= at:
         return later
-    version = first[at] >> 4
-    if version != later[at] >> 4:
-        return later
-    if version == 4:
-        header = _ipv4_header(first[at:], later[at:])
-        return first[:at] + header + later[at + len(header) :]
-    return first[:at] + _ipv6_headers(first[at:], later[at:]) + later[at + _IPV6_HEADER + _FRAGMENT_HEADER :]
+    header = _headers(first[at:], later[at:])
+    return later if header is None else first[:at] + header + later[at + len(header) :]
+
+
+def _headers(first: bytes, later: bytes) -> bytes | None:
+    """The IP headers of `later` with the fields of `first`; None where the two differ in kind or one is cut."""
+    versions = first[0] >> 4, later[0] >> 4
+    if versions == (4, 4) and _IPV4_HEADER <= (later[0] & 0x0F) * 4 <= len(later):
+        return _ipv4_header(first, later)
+    if versions == (6, 6) and len(later) >= _IPV6_HEADER + _FRAGMENT_HEADER:
+        return _ipv6_headers(first, later)
+    return None
 
 
 def _ip_offset(frame: bytes) -> int:
@@ -45,7 +51,7 @@ def _ipv4_header(first: bytes, later: bytes) -> bytes:
     size = (later[0] & 0x0F) * 4
     options = later[20:size]  # only some options are copied into later fragments (RFC 791)
     header = later[:1] + first[1:2] + later[2:8] + first[8:10] + b"\0\0" + first[12:20] + options
-    return header[:10] + struct.pack(">H", _checksum(header)) + header[12:]
+    return header[:10] + struct.pack(">H", checksum(header)) + header[12:]
 
 
 def _ipv6_headers(first: bytes, later: bytes) -> bytes:
@@ -53,11 +59,3 @@ def _ipv6_headers(first: bytes, later: bytes) -> bytes:
     header = first[:4] + later[4:6] + first[6:_IPV6_HEADER]
     own = later[_IPV6_HEADER : _IPV6_HEADER + _FRAGMENT_HEADER]
     return header + (own[:4] + first[_IPV6_HEADER + 4 : _IPV6_HEADER + 8] if first[6] == later[6] == IPV6_FRAGMENT else own)
-
-
-def _checksum(header: bytes) -> int:
-    """RFC 1071."""
-    total: int = sum(struct.unpack(f">{len(header) // 2}H", header))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF

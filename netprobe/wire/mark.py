@@ -24,8 +24,8 @@ class Mark(Struct, frozen=True):
     """The signs of one run's packets.
 
     `run` are the six token bytes, `source_ports` the UDP or TCP ports that the run owns in its namespace, `port` the one it
-    asks for, `ports` further ones that a translation may give it. `first` is the ICMP sequence of packet 0, `isn` its TCP
-    sequence number; packet k has `first` + k and `isn` + k.
+    asks for; `ports` and `services` are further ones of both that a translation may give it. `first` is the ICMP sequence of
+    packet 0, `isn` its TCP sequence number; packet k has `first` + k and `isn` + k.
     """
 
     protocol: Protocol
@@ -38,6 +38,12 @@ class Mark(Struct, frozen=True):
     source_ports: tuple[int, ...] = ()
     port: int | None = None
     ports: tuple[int, ...] = ()
+    services: tuple[int, ...] = ()
+
+    @property
+    def service_ports(self) -> tuple[int, ...]:
+        """Where the probe is sent to, and what translations make of it."""
+        return tuple(dict.fromkeys((*([self.port] if self.port else []), *self.services)))
 
     @property
     def has_token(self) -> bool:
@@ -75,8 +81,8 @@ def run_bytes(token: str) -> bytes:
     return own[:RUN_BYTES] if len(own) >= RUN_BYTES else blake2b(token.encode(), digest_size=RUN_BYTES).digest()
 
 
-def mark_of(probe: Probe, source_ports: tuple[int, ...] = (), ports: tuple[int, ...] = ()) -> Mark:
-    """The mark of `probe`, given the source ports that were reserved for it and the ports a translation may use.
+def mark_of(probe: Probe, source_ports: tuple[int, ...] = (), ports: tuple[int, ...] = (), services: tuple[int, ...] = ()) -> Mark:
+    """The mark of `probe`, given the source ports that were reserved for it and the ports translations may give it.
 
     A payload too small for the token takes its ICMP sequence from the token too, so that id and sequence give 32 bits.
     """
@@ -93,4 +99,5 @@ def mark_of(probe: Probe, source_ports: tuple[int, ...] = (), ports: tuple[int, 
         source_ports=source_ports,
         port=probe.destination.port,
         ports=ports,
+        services=services,
     )

@@ -1,7 +1,8 @@
 """Tells which frames belong to a probe: which leg, which packet of it, or which ICMP error about it.
 
 By the token wherever there is one, so that neither NAT nor another run at the same time can confuse it. A UDP answer carries
-no token: it is the packet that reverses the flow of a request seen before. An IP fragment follows its first one.
+no token: it is the packet that reverses the flow of a request seen before. An IP fragment follows its first one. An ICMP
+error must quote a packet that was seen, with the addresses and ports it had there, and the token as far as it is quoted.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from msgspec import Struct
 
 from netprobe.model import Flow, IcmpError, Leg, Protocol
 
+from .checksum import fits
 from .dissect import Packet
 from .mark import MODULUS, RUN_BYTES, SEQUENCE_SPACE, TOKEN_BYTES, Mark
 
@@ -21,6 +23,7 @@ _FLAG_NAMES = ((SYN, "SYN"), (FIN, "FIN"), (RST, "RST"), (ACK, "ACK"))
 
 _Hit = tuple[Leg | None, int]
 _Ports = tuple[str, int | None, str, int | None]
+_Form = tuple[str, int | None, str, int | None, int | None]
 
 
 class Recognised(Struct, frozen=True):
@@ -35,12 +38,16 @@ class Recognised(Struct, frozen=True):
 
 @dataclass(slots=True)
 class Recogniser:
-    """Recognises the packets of one run, given in the order of time; it remembers flows and fragments."""
+    """Recognises the packets of one run, given in the order of time; it remembers flows and fragments.
+
+    `_forms` is what the probe and its answers looked like, wherever translations changed them.
+    """
 
     mark: Mark
     _requests: dict[_Ports, int] = field(default_factory=dict)
     _fragments: dict[tuple[str, str, int, int], Recognised] = field(default_factory=dict)
     _counts: dict[object, int] = field(default_factory=dict)
+    _forms: set[_Form] = field(default_factory=set)
 
     def __call__(self, packet: Packet, point: object = None) -> Recognised | None:
         """What `packet` is to the probe, or None. `point` is where it was seen: namespace, interface, direction."""
@@ -59,7 +66,10 @@ class Recogniser:
         if packet.quoted is not None:
             return self._error(packet)
         hit = self._own(packet, point)
-        return None if hit is None else Recognised(packet.flow, *hit, text=flags_text(packet))
+        if hit is None:
+            return None
+        self._forms.add(_form(packet.flow))
+        return Recognised(packet.flow, *hit, text=flags_text(packet))
 
     def _remember(self, packet: Packet, found: Recognised) -> None:
         for layer in _layers(packet):
@@ -114,7 +124,7 @@ class Recogniser:
         begun = ((packet.number or 0) - self.mark.isn) % SEQUENCE_SPACE
         if packet.acknowledged is None or packet.flags & (SYN | ACK) == SYN:
             return (Leg.REQUEST, begun) if begun < self.mark.count else None
-        if packet.flags & ACK:
+        if packet.flags & ACK and packet.flags & (SYN | RST):  # RFC 9293 section 3.10.7.3: nothing else answers a SYN
             answered = (packet.acknowledged - self.mark.isn - 1) % SEQUENCE_SPACE
             return (Leg.REPLY, answered) if answered < self.mark.count else None
         ended = (begun - 1) % SEQUENCE_SPACE
@@ -145,27 +155,33 @@ class Recogniser:
         return sequence if sequence < mark.count else None
 
     def _quoted(self, packet: Packet) -> _Hit | None:
-        """A packet in an ICMP error: it may be cut after its first eight bytes."""
-        if packet.flow.protocol is not self.mark.protocol or packet.fragment:
+        """A packet in an ICMP error, as it was seen somewhere: it may be cut after its first eight bytes."""
+        if packet.flow.protocol is not self.mark.protocol or packet.fragment or _form(packet.flow) not in self._forms:
             return None
         if packet.flow.protocol is Protocol.TCP:
             return self._tcp(packet)
-        sequence = self.sequence_in(packet.payload) if self.mark.has_token else None
         if packet.flow.protocol is Protocol.UDP:
-            return self._quoted_udp(packet.flow, sequence)
+            return self._quoted_udp(packet)
         leg = Leg.REQUEST if packet.flow.icmp_type in (8, 128) else Leg.REPLY
-        if sequence is not None:
-            return leg, sequence
-        complete = self.mark.has_token and len(packet.payload) >= TOKEN_BYTES
-        return None if complete else self._numbered(packet, leg)
+        sequence = ((packet.sequence or 0) - self.mark.first) % MODULUS
+        return (leg, sequence) if sequence < self.mark.count and self._is_quoted(packet, sequence) else None
 
-    def _quoted_udp(self, flow: Flow, sequence: int | None) -> _Hit | None:
-        ports, back = _ports(flow), _ports(flow.reversed())
+    def _quoted_udp(self, packet: Packet) -> _Hit | None:
+        """A request by its payload; an answer by its ports only, because nobody knows what it carried."""
+        ports, back = _ports(packet.flow), _ports(packet.flow.reversed())
         if back in self._requests:
-            return Leg.REPLY, self._requests[back] if sequence is None else sequence
-        if ports in self._requests or sequence is not None:
-            return Leg.REQUEST, self._requests[ports] if sequence is None else sequence
-        return (Leg.REQUEST, 0) if flow.sport in self.mark.source_ports and flow.dport == self.mark.port else None
+            return Leg.REPLY, self._requests[back]
+        if ports not in self._requests:
+            return None
+        last = self._requests[ports]
+        sequences = (last, *(sequence for sequence in range(self.mark.count) if sequence != last))
+        return next(((Leg.REQUEST, sequence) for sequence in sequences if self._is_quoted(packet, sequence)), None)
+
+    def _is_quoted(self, packet: Packet, sequence: int) -> bool:
+        """Whether this is packet `sequence`: by its token, or where the quote ends before it by the checksum over it."""
+        if self.mark.has_token and len(packet.payload) >= TOKEN_BYTES:
+            return packet.payload[:TOKEN_BYTES] == self.mark.token(sequence)
+        return fits(packet, self.mark.payload(sequence))
 
     def _asked(self, packet: Packet) -> Recognised:
         """ARP and neighbour discovery: always of interest, and a request of ours when it carries our token."""
@@ -187,6 +203,10 @@ def _layers(packet: Packet | None) -> Iterator[Packet]:
     while packet is not None:
         yield packet
         packet = packet.inner
+
+
+def _form(flow: Flow) -> _Form:
+    return flow.src, flow.sport, flow.dst, flow.dport, flow.icmp_id
 
 
 def _ports(flow: Flow) -> _Ports:

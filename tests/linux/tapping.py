@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
 import socket
 import struct
 import time
+from contextlib import suppress
 from typing import Any
 from unittest.mock import patch
 
@@ -14,8 +16,9 @@ from observing import path_of
 
 from netprobe.linux.netns import inside
 from netprobe.linux.release import release
-from netprobe.linux.tap import BUFFER, Caught, Tap, buffers
-from netprobe.wire.filter import tap_filter
+from netprobe.linux.tap import BUFFER, Caught, Room, Tap, attach, buffers
+from netprobe.wire.bpf import Instruction
+from netprobe.wire.filter import answer_filter, tap_filter
 from netprobe.wire.mark import Mark
 
 Seen = tuple[str, int, bytes, int, int]
@@ -82,6 +85,59 @@ def starve(mark: Mark, frame: bytes, times: int) -> tuple[int, int]:
         return len(list(tap.read(buffers()))), tap.lost()
     finally:
         release([tap.socket])
+
+
+def flooded(mark: Mark, frame: bytes, other: bytes, times: int, room: int) -> dict[str, Any]:
+    """A tap with little room is given many frames; what it keeps, and whether it hears of `other` then, and after it was cleared."""
+    with inside(path_of("host")):
+        tap = Tap("host", tap_filter(mark), Room(room, 1 << 20))
+    try:
+        with inside(path_of("red")), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as out:
+            out.bind(("eth0", 0))
+            for _ in range(times):
+                out.send(frame)
+            kept = len(until_quiet(tap))
+            full = tap.full
+            out.send(other)
+            told, queued = len(until_quiet(tap)), bool(select.select([tap], [], [], 0)[0])
+            tap.clear()
+            again = tap.full
+            out.send(other)
+            return {"kept": kept, "full": full, "told": told, "queued": queued, "again": again, "heard": len(until_quiet(tap))}
+    finally:
+        release([tap.socket])
+
+
+def decided(program: tuple[Instruction, ...], frames: list[bytes]) -> list[bytes]:
+    """Those of the frames that the kernel gives to a tap with this filter, when they come out of red."""
+    with inside(path_of("red")):
+        tap = Tap("red", program)
+        try:
+            with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as out:
+                out.bind(("eth0", 0))
+                for frame in frames:
+                    out.send(frame)
+            return [caught.frame for caught in until_quiet(tap) if caught.packet_type == 4]
+        finally:
+            release([tap.socket])
+
+
+def heard_by(asked: str, port: int, sources: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Which of these senders, all on lo of red, a UDP socket with the filter for an answer hears."""
+    family = socket.AF_INET6 if ":" in asked else socket.AF_INET
+    with inside(path_of("red")), socket.socket(family, socket.SOCK_DGRAM) as ours:
+        ours.bind((asked, 0))
+        attach(ours, answer_filter(asked, port))
+        for source, sport in sources:
+            with socket.socket(family, socket.SOCK_DGRAM) as theirs:
+                theirs.bind((source, sport))
+                theirs.sendto(b"hello", ours.getsockname())
+        heard = []
+        ours.settimeout(0.2)
+        with suppress(TimeoutError):
+            while True:
+                heard.append(ours.recvfrom(100)[1][:2])
+        return heard
 
 
 def released(count: int, kernel: tuple[int, int]) -> tuple[int, int]:

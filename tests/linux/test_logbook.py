@@ -12,7 +12,7 @@ from scapy.packet import Raw
 from netprobe.linux.logbook import Logbook
 from netprobe.linux.send import Heard
 from netprobe.linux.tap import PACKET_OTHERHOST, PACKET_OUTGOING, Caught
-from netprobe.model import Endpoint, IcmpError, Leg, Probe, Protocol, Watch
+from netprobe.model import Endpoint, IcmpError, Leg, Observation, Probe, Protocol, Watch
 from netprobe.wire.craft import Recipe, craft
 from netprobe.wire.dissect import RAW_IP, dissect
 from netprobe.wire.mark import mark_of
@@ -39,6 +39,14 @@ def caught(frame: bytes, time: int, place: tuple[str, str] = ("red", "eth0"), ki
     return Caught(*place, START + time, kind, frame, len(frame), 1, index)
 
 
+def sent(book: Logbook, *sequences: int, at: int = 0) -> list[bytes]:
+    """Hand packets of the probe to the kernel; all of the probe's packets."""
+    made = packets(book)
+    for sequence in sequences:
+        book.sent(sequence, book.expect(made[sequence]), START + at)
+    return made
+
+
 def ip(payload: bytes | Raw, src: str = "10.0.0.2", dst: str = "10.0.0.3", protocol: int = 1) -> bytes:
     return bytes(Ether(src=MAC, dst=OTHER) / IP(src=src, dst=dst, proto=protocol) / payload)
 
@@ -60,12 +68,12 @@ def test_sightings_stand_in_the_order_of_time_whatever_tap_was_read_first() -> N
 
 def test_a_frame_to_another_station_is_in_on_a_port_and_other_elsewhere() -> None:
     book = a_book()
-    packet = packets(book)[0]
+    packet = sent(book, 0)[0]
     book.caught(caught(ip(packet), 1, kind=PACKET_OTHERHOST, index=7))
     book.caught(caught(ip(packet), 2, kind=PACKET_OTHERHOST, index=8))
     assert book.doubtful() == {"red": {7, 8}}
     book.ports("red", {7})
-    assert [o.bound for o in book.observations()] == ["in", "other"]
+    assert [o.bound for o in book.observations() if o.kind == "seen"] == ["in", "other"]
 
 
 def test_what_was_not_seen_is_said() -> None:
@@ -73,12 +81,16 @@ def test_what_was_not_seen_is_said() -> None:
     book.blind("blue", "no tap: Operation not permitted")
     book.refused(2, OSError(errno.ENETUNREACH, "Network is unreachable"), START)
     book.lost("red", 12)
+    book.lost("host", 3, beside=True)
+    book.lost("c1", 0, full=True)
     got = {o.kind: (o.namespace, o.sequence, o.text) for o in book.observations()}
     assert got == {
         "blind": ("blue", 0, "no tap: Operation not permitted"),
         "refused": ("red", 2, "ENETUNREACH"),
-        "starved": ("red", 0, "the tap lost 12 frames"),
+        "starved": ("c1", 0, "the tap was flooded and took no more frames"),
+        "unkept": ("host", 0, "the tap of neighbours and fragments lost 3 frames"),
     }
+    assert ("red", "the tap lost 12 frames") in [(o.namespace, o.text) for o in book.observations() if o.kind == "starved"]
 
 
 def test_the_first_answer_to_a_packet_counts() -> None:
@@ -101,21 +113,77 @@ def test_a_udp_answer_without_our_token_belongs_to_the_last_question_before_it()
     assert [o.sequence for o in book.observations() if o.kind == "answered"] == [1, 2, 0]
 
 
+def kinds(book: Logbook, kind: str) -> list[Observation]:
+    return [o for o in book.observations() if o.kind == kind]
+
+
+@pytest.mark.parametrize("payload", [b"hello", None])
+def test_a_datagram_that_was_there_before_the_question_is_no_answer(payload: bytes | None) -> None:
+    """With our own token in it, too: a program that repeats what it once heard."""
+    book = a_book(Protocol.UDP)
+    answer = IP(src="10.0.0.3", dst="10.0.0.2") / UDP(sport=53, dport=40000) / Raw(payload or book.mark.payload(0))
+    early, late = Heard(START - 1, dissect(bytes(answer), RAW_IP)), Heard(START + 7, dissect(bytes(answer), RAW_IP))
+    flow = book.expect(packets(book)[0])
+    book.heard(early)
+    book.sent(0, flow, START)
+    book.heard(early)
+    assert kinds(book, "answered") == []
+    book.heard(late)
+    assert [o.time_ns for o in kinds(book, "answered")] == [7]
+
+
+def test_frames_from_before_the_send_are_not_the_probe() -> None:
+    book = a_book()
+    made = packets(book)
+    answer = bytes(IP(src="10.0.0.3", dst="10.0.0.2") / ICMP(type=0, id=book.mark.icmp_id) / Raw(book.mark.payload(0)))
+    book.caught(caught(ip(answer[20:], "10.0.0.3", "10.0.0.2"), -5))
+    sent(book, 0)
+    book.caught(caught(ip(made[0]), -3, kind=OUT))
+    book.caught(caught(ip(made[1]), 4, kind=OUT))  # which was never sent
+    book.caught(caught(ip(made[0]), 6, kind=OUT))
+    assert [o.time_ns for o in kinds(book, "seen")] == [6]
+    assert [o.time_ns for o in book.progress() if o.kind == "seen"] == [6]
+
+
+def test_somebody_elses_answer_does_not_take_the_place_of_the_one_that_was_asked() -> None:
+    book = a_book(Protocol.UDP)
+    sent(book, 0)
+    for source in ("10.0.0.66", "10.0.0.67", "10.0.0.3"):
+        answer = IP(src=source, dst="10.0.0.2") / UDP(sport=53, dport=40000) / Raw(b"hello")
+        book.heard(Heard(START + 5, dissect(bytes(answer), RAW_IP)))
+    assert [o.flow.src for o in kinds(book, "answered") if o.flow] == ["10.0.0.66", "10.0.0.3"]
+
+
 def test_an_icmp_error_read_from_the_socket() -> None:
     book = a_book(Protocol.UDP)
-    book.heard(Heard(START, error=IcmpError("10.0.0.3", 3, 3), payload=book.mark.payload(2)))
-    (got,) = book.observations()
-    assert (got.kind, str(got.source), got.sequence, got.error) == ("refused", "icmp", 2, IcmpError("10.0.0.3", 3, 3))
+    sent(book, 2)
+    for _ in range(2):
+        book.heard(Heard(START + 1, error=IcmpError("10.0.0.3", 3, 3), payload=book.mark.payload(2)))
+    (got,) = kinds(book, "refused")
+    assert (str(got.source), got.sequence, got.error) == ("icmp", 2, IcmpError("10.0.0.3", 3, 3))
+
+
+@pytest.mark.parametrize(
+    ("payload", "time"),
+    [(b"", 1), (b"guess", 1), (bytes(56), 1), ("whole", -1), ("of another", 1)],
+)
+def test_an_icmp_error_about_something_that_was_not_sent(payload: bytes | str, time: int) -> None:
+    book = a_book(Protocol.UDP)
+    sent(book, 2)
+    quoted = {"whole": book.mark.payload(2), "of another": book.mark.payload(1)}.get(str(payload), payload)
+    assert isinstance(quoted, bytes)
+    book.heard(Heard(START + time, error=IcmpError("10.0.0.3", 3, 3), payload=quoted))
+    assert kinds(book, "refused") == []
 
 
 def test_a_later_fragment_that_overtakes_its_first_and_was_written_over() -> None:
     book = a_book(size=2000)
-    whole = IP(src="10.0.0.2", dst="10.0.0.3", id=7, proto=1) / Raw(packets(book)[0])
+    whole = IP(src="10.0.0.2", dst="10.0.0.3", id=7, proto=1) / Raw(sent(book, 0)[0])
     first, later = (bytes(Ether(src=MAC, dst=OTHER) / part) for part in fragment(whole, 1400))
     changed = bytes(Ether(src=OTHER, dst=MAC) / IP(later[14:]))
     book.caught(caught(changed, 1, kind=OUT))
     book.caught(caught(first, 2, kind=OUT))
-    got = book.observations()
+    got = [o for o in book.observations() if o.kind == "seen"]
     assert [(o.text, o.leg, o.flow.src_mac) for o in got if o.flow] == [("fragment at 1400", Leg.REQUEST, MAC), ("", Leg.REQUEST, MAC)]
     assert got[0].frame == later
 
@@ -131,6 +199,20 @@ def test_arp_answers_have_their_sequence_and_arrive_at_home() -> None:
     assert [(o.leg, o.sequence) for o in book.observations() if o.kind == "seen"] == [
         (Leg.REQUEST, 0), (Leg.REPLY, 0), (Leg.REQUEST, 1), (Leg.REPLY, 1),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", range(16))
+@pytest.mark.parametrize("length", [15, 34, 35, 37, 60])
+def test_a_later_fragment_whose_header_was_cut(words: int, length: int) -> None:
+    """Once the first fragment is known the later ones get its header: from one with an IHL beyond its length nothing is taken."""
+    book = a_book(size=2000)
+    whole = IP(src="10.0.0.2", dst="10.0.0.3", id=7, proto=1) / Raw(sent(book, 0)[0])
+    first, later = (bytes(Ether(src=MAC, dst=OTHER) / part) for part in fragment(whole, 1400))
+    damaged = bytearray(later[:length])
+    damaged[14] = 0x40 | words
+    book.caught(caught(first, 1, kind=OUT))
+    book.caught(caught(bytes(damaged), 2, kind=OUT))
+    assert [len(o.frame) for o in kinds(book, "seen")][:1] == [len(first)]
 
 
 @pytest.mark.parametrize("frame", [b"", b"\0" * 13, b"\xff" * 60])

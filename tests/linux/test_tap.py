@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import pytest
 import tapping
+from bpf_machine import accepts
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.layers.vxlan import VXLAN
 from scapy.packet import Raw
+from test_filter import AROUND, BESIDE, STRANGE
 
 from netprobe.lab.lab import Lab
 from netprobe.model import Protocol
 from netprobe.wire.dissect import ETHERNET, RAW_IP, dissect
+from netprobe.wire.filter import side_filter, tap_filter
 from netprobe.wire.mark import Mark
 
 pytestmark = pytest.mark.lab
@@ -104,6 +107,32 @@ def test_frames_that_were_lost_are_counted(lab: Lab) -> None:
     caught, lost = lab.call(tapping.starve, mark, ether(echo(mark)), 50)
     assert lost > 0
     assert caught + lost >= 50
+
+
+def test_a_tap_without_room_takes_no_more_until_it_is_cleared(lab: Lab) -> None:
+    """Each frame is seen at veth0 and br0's port, so that some are two."""
+    mark = a_mark()
+    got = lab.call(tapping.flooded, mark, ether(echo(mark), dst=STRANGER), ether(echo(mark, 1), dst=STRANGER), 200, 20)
+    assert (got["kept"], got["full"]) == (20, True)
+    assert (got["told"], got["queued"]) == (0, False), "it is quiet, and nobody is woken"
+    assert (got["again"], got["heard"] > 0) == (False, True)
+
+
+@pytest.mark.parametrize("protocol", list(Protocol))
+def test_the_kernel_decides_about_what_travels_beside_as_the_filter_says(lab: Lab, protocol: Protocol) -> None:
+    """Frames that no stack of the lab wants, so that nothing else moves."""
+    frames = [bytes(packet) for packet in (*BESIDE, *STRANGE)]
+    for program in (side_filter(a_mark(protocol)), side_filter(a_mark(protocol), AROUND), tap_filter(a_mark(protocol), AROUND)):
+        wanted = [frame for frame in frames if accepts(program, frame)]
+        got = lab.call(tapping.decided, program, frames)
+        assert [frame for frame in got if frame in frames] == wanted
+
+
+@pytest.mark.parametrize(("asked", "other"), [("10.0.0.2", "127.0.0.1"), ("fd00:10::2", "::1")])
+def test_a_udp_socket_of_the_kernel_hears_who_was_asked(lab: Lab, asked: str, other: str) -> None:
+    senders = [(asked, 5353), (asked, 5354), (other, 5353)]
+    heard = [tuple(sender) for sender in lab.call(tapping.heard_by, asked, 5353, senders)]
+    assert heard == [sender for sender in senders if sender == (asked, 5353) or sender[0].startswith("127.")]
 
 
 def test_the_queue_is_long(lab: Lab, privilege: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from typing import Any
 
 from asking import BACK, THERE, places
@@ -22,6 +24,24 @@ def traces(count: int) -> list[str]:
         if wrong:
             found.append(f"trace {number}: {wrong}")
     return found
+
+
+def programs(count: int) -> list[tuple[str, str, int]]:
+    """The same by `count` programs: what was wrong, where frames beside the probe were lost, and the most memory it had in KiB."""
+    return [_program() for _ in range(count)]
+
+
+def _program() -> tuple[str, str, int]:
+    started = subprocess.Popen(["netprobe", "trace", "red", "8.8.8.8", "-o", "json", "--captures", "none"], stdout=subprocess.PIPE)
+    with started:
+        assert started.stdout is not None
+        written = started.stdout.read()
+        _, status, usage = os.wait4(started.pid, 0)
+        started.returncode = os.waitstatus_to_exitcode(status)
+    report = json.loads(written)
+    lost = [blind["why"] for blind in report["blind"] if "neighbours and fragments" in blind["what"]]
+    report["blind"] = [blind for blind in report["blind"] if blind["why"] not in lost]
+    return faults(report), ", ".join(lost), usage.ru_maxrss
 
 
 def faults(report: dict[str, Any]) -> str:

@@ -6,12 +6,13 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from asking import ask_program, once
-from many import faults, traces
+from flood import arp_request, echo_request, later_fragment, solicitation
+from many import faults, programs, traces
 
 from netprobe.lab.lab import Lab, Program
 
@@ -24,7 +25,12 @@ PATIENCE = 300  # seconds; an upper bound for a slow machine, nothing that is me
 
 
 def start_flood(lab: Lab, station: str, rate: int) -> Program:
-    program = lab.start([sys.executable, FLOOD, "eth0", station, str(rate), str(PATIENCE)], namespace="red")
+    return flood_with(lab, [echo_request(bytes.fromhex(station))], rate)
+
+
+def flood_with(lab: Lab, frames: Sequence[bytes], rate: int, namespace: str = "red") -> Program:
+    words = ",".join(frame.hex() for frame in frames)
+    program = lab.start([sys.executable, FLOOD, "eth0", words, str(rate), str(PATIENCE)], namespace=namespace)
     program.until("flooding")
     return program
 
@@ -50,6 +56,38 @@ def test_two_hundred_traces_under_a_flood(lab: Lab, privilege: str, record_prope
     packets = int(re.findall(r"^\d+", said[0])[0])
     assert packets > 500 * count, "that was no flood"
     assert came_in(lab, "veth0") - before > packets, "it did not reach the bridge"
+
+
+NOBODY = bytes.fromhex("02000a0000ff")  # a station that the bridge does not know, so that it floods
+STORMS = {
+    "arp of others": [arp_request("10.0.0.77", f"10.0.0.{n}") for n in range(100, 164)],
+    "arp of the run": [arp_request("10.0.0.2", "10.0.0.1")],
+    "solicitations of others": [solicitation("fe80::77", f"fd00:10::{n}") for n in range(100, 164)],
+    "fragments of others": [later_fragment(NOBODY, "10.0.0.77", f"8.8.{n}.8") for n in range(64)],
+    "fragments of others, IPv6": [later_fragment(NOBODY, "fd00:10::77", f"2001:db8::{n}") for n in range(64)],
+    "fragments of the run": [later_fragment(NOBODY, "10.0.0.2", "8.8.8.8")],
+}
+DAILY = ("arp of others", "fragments of the run")
+MEMORY = 100 << 10  # KiB at most, of a whole program
+
+
+@once
+@pytest.mark.parametrize("storm", [pytest.param(name, marks=() if name in DAILY else pytest.mark.thorough) for name in STORMS])
+def test_fifty_traces_during_a_storm_on_the_tapped_bridge(lab: Lab, storm: str, record_property: Callable[[str, object], None]) -> None:
+    """What bears the run's own addresses is seen, and there is soon enough of it; what does not never leaves the kernel."""
+    before = came_in(lab, "veth0")
+    flood = flood_with(lab, STORMS[storm], RATE)
+    outcomes = lab.call(programs, 50)
+    assert flood.running(), "the flood ended before the last trace"
+    assert flood.stop() == 0, flood.errors()
+    said = flood.output().splitlines()[-1]
+    record_property("flood", said)
+    ours = storm.endswith("of the run")
+    print(f"{storm}: {said}, at most {max(kib for _, _, kib in outcomes)} KiB")
+    assert [wrong for wrong, _, _ in outcomes if wrong] == []
+    assert {place for _, told, _ in outcomes for place in told.split(", ") if place} <= ({"in red", "in host"} if ours else set())
+    assert max(kib for _, _, kib in outcomes) < MEMORY
+    assert came_in(lab, "veth0") - before > 500 * 50, "that was no flood, or it did not reach the bridge"
 
 
 @once

@@ -5,14 +5,15 @@ from __future__ import annotations
 from netprobe.wire.bpf import Instruction
 
 HATYPE = 0xFFFFF000 + 28
+NETWORK = 0xFFF00000  # SKF_NET_OFF
 
 
 class _Rejected(Exception):
     """A load beyond the frame's end: the kernel returns 0."""
 
 
-def accepts(program: tuple[Instruction, ...], frame: bytes, hatype: int = 1) -> bool:
-    """Whether the filter lets the frame pass."""
+def accepts(program: tuple[Instruction, ...], frame: bytes, hatype: int = 1, network: bytes = b"") -> bool:
+    """Whether the filter lets the frame pass. `network` is the IP header, for a filter that sees what is behind it."""
     a = x = 0
     memory = [0] * 16
     at = 0
@@ -22,7 +23,10 @@ def accepts(program: tuple[Instruction, ...], frame: bytes, hatype: int = 1) -> 
             at += 1
             kind = code & 7
             if kind == 0x00:  # BPF_LD
-                a = hatype if (code, k) == (0x20, HATYPE) else _load(code, k, x, memory, frame)
+                if code == 0x20 and NETWORK <= k < HATYPE:
+                    a = _load(code, k - NETWORK, 0, memory, network)
+                else:
+                    a = hatype if (code, k) == (0x20, HATYPE) else _load(code, k, x, memory, frame)
             elif kind == 0x01:  # BPF_LDX
                 x = k if code == 0x01 else memory[k]
             elif kind == 0x02:

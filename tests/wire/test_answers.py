@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netprobe.model import Flow, Protocol
-from netprobe.wire.answers import REPEATED_NS, Word, pair
+from netprobe.wire.answers import MOST_STATIONS, REPEATED_NS, Word, pair
 
 ASK = Flow("10.0.0.2", "10.0.0.3", Protocol.ARP, icmp_type=1)
 TOLD = Flow("10.0.0.3", "10.0.0.2", Protocol.ARP, icmp_type=2)
@@ -116,3 +116,15 @@ def test_answers_come_after_their_questions_and_keep_their_order(events: list[tu
     pairs = sorted(pair(words).items())
     assert [sequence for _, sequence in pairs] == sorted(sequence for _, sequence in pairs)
     assert all(when[sequence] <= words[i].stamp_ns for i, sequence in pairs)
+
+
+def test_in_a_flood_of_the_same_question_ours_still_has_its_answer() -> None:
+    """Forged 100,000 times a second: of the questions that one answer may belong to, the last ones are looked at."""
+    flood = [word for n in range(1500) for word in (asked(10_000 * n, 0 if n == 700 else None), answered(10_000 * n + 5_000))]
+    pairs = pair(flood)
+    assert pairs == {1401: 0}
+
+
+def test_a_flood_of_stations_is_not_looked_at_in_full() -> None:
+    words = [asked(0, 0), *(answered(10 + n, f"02:00:00:00:{n // 256:02x}:{n % 256:02x}") for n in range(5000))]
+    assert len(pair(words)) == MOST_STATIONS

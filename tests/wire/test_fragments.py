@@ -56,3 +56,23 @@ def test_behind_a_vlan_tag() -> None:
 @given(st.binary(max_size=80), st.binary(max_size=80))
 def test_any_bytes(first: bytes, later: bytes) -> None:
     assert len(restored(first, later)) == len(later)
+
+
+@pytest.mark.parametrize("six", [False, True])
+@pytest.mark.parametrize("length", range(14, 63))
+def test_a_later_fragment_that_was_cut_is_left_alone_or_keeps_its_length(six: bool, length: int) -> None:
+    first, later, _ = frames_of(six)
+    cut = bytes(later)[:length]
+    assert len(restored(bytes(first), cut)) == length
+    assert restored(bytes(first), cut)[34 if not six else 62 :] == cut[34 if not six else 62 :]
+
+
+@pytest.mark.parametrize("words", [*range(5), *range(6, 16)])
+def test_a_header_length_that_the_frame_does_not_have(words: int) -> None:
+    """An IHL below 20 bytes or beyond the end; the odd lengths are those that no checksum is defined for."""
+    first, later, _ = frames_of(six=False)
+    for length in (35, 36, 37):
+        damaged = bytearray(bytes(later)[:length])
+        damaged[14] = 0x40 | words
+        damaged[:6] = b"\xff" * 6  # another station's
+        assert restored(bytes(first), bytes(damaged)) == bytes(damaged)

@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
-from frames_of_scapy import A6, MAC, MAC2, NAT, NAT_PORT, PORT, ROUTER, SPORT, A, B, a_mark, ether, packets, samples, strangers
+from frames_of_scapy import (
+    A6,
+    MAC,
+    MAC2,
+    NAT,
+    NAT6,
+    NAT_PORT,
+    PORT,
+    ROUTER,
+    ROUTER6,
+    SPORT,
+    A,
+    B,
+    a_mark,
+    ether,
+    packets,
+    samples,
+    strangers,
+)
 from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
-from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6NDOptDstLLAddr, IPv6
+from scapy.layers.inet6 import ICMPv6DestUnreach, ICMPv6ND_NA, ICMPv6NDOptDstLLAddr, IPv6
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.layers.vxlan import VXLAN
-from scapy.packet import Raw
+from scapy.packet import Packet, Raw
 from test_filter import CASES
 
 from netprobe.model import IcmpError, Leg, Protocol
@@ -30,12 +50,11 @@ def recognised(mark: Mark, frame: bytes, ethernet: bool = True, eyes: Recogniser
 @pytest.mark.parametrize(("protocol", "six"), CASES)
 def test_all_of_the_probe_is_recognised(protocol: Protocol, six: bool, size: int) -> None:
     mark = a_mark(protocol, size)
-    by_order = protocol is Protocol.UDP  # its answers are known by the requests before them
-    eyes = Recogniser(mark)
+    eyes = Recogniser(mark)  # an answer of UDP and every error is known by the request before it
     for sample in samples(mark, six):
-        if by_order and size < 8 and sample.sequence:
+        if protocol is Protocol.UDP and size < 8 and sample.sequence:
             continue  # the n-th request at one point; see below
-        found = recognised(mark, sample.frame, sample.ethernet, eyes if by_order else None, sample.name)
+        found = recognised(mark, sample.frame, sample.ethernet, eyes, sample.name)
         assert found is not None, sample.name
         error = IcmpError(*sample.error) if sample.error else None
         assert (found.leg, found.sequence, found.error) == (sample.leg, sample.sequence, error), sample.name
@@ -147,10 +166,90 @@ def test_later_fragments_follow_their_first_one(protocol: Protocol) -> None:
 
 def test_the_error_about_a_reply_has_the_leg_of_the_reply() -> None:
     mark = a_mark(Protocol.ICMP)
+    eyes = Recogniser(mark)
     reply = packets(mark, 0, six=False)[1]
-    found = recognised(mark, bytes(ether(IP(src=ROUTER, dst=B) / ICMP(type=3, code=3) / Raw(bytes(reply)))))
+    assert recognised(mark, bytes(ether(reply)), eyes=eyes) is not None
+    found = recognised(mark, bytes(ether(IP(src=ROUTER, dst=B) / ICMP(type=3, code=3) / Raw(bytes(reply)))), eyes=eyes)
     assert found is not None
     assert (found.leg, found.error) == (Leg.REPLY, IcmpError(ROUTER, 3, 3))
+
+
+def unreachable(quoted: Packet, length: int | None = None) -> bytes:
+    """An ICMP error about a packet, of which it quotes so much."""
+    error = IP(src=ROUTER, dst=A) / ICMP(type=3, code=1) if quoted.version == 4 else IPv6(src=ROUTER6, dst=A6) / ICMPv6DestUnreach()
+    return bytes(ether(error / Raw(bytes(quoted)[:length])))
+
+
+def forged(packet: Packet, protocol: Protocol) -> Iterator[tuple[str, Packet]]:
+    """The packet of a probe as somebody would quote it who knows a part of it, or guesses."""
+    for name, value in (("src", NAT), ("dst", ROUTER)) if packet.version == 4 else (("src", NAT6), ("dst", ROUTER6)):
+        changed = packet.copy()
+        setattr(changed, name, value)
+        yield f"another {name}", changed
+    for name, value in {Protocol.UDP: [("sport", 1), ("dport", 1)], Protocol.TCP: [("sport", 1), ("dport", 1), ("seq", 1)]}.get(
+        protocol, [("id", 1), ("seq", 300)]
+    ):
+        changed = packet.copy()
+        setattr(changed.payload, name, value)
+        yield f"another {name}", changed
+
+
+@pytest.mark.parametrize("length", [None, 28])
+@pytest.mark.parametrize(("protocol", "six"), CASES)
+def test_an_error_about_something_else_than_was_sent_is_nothing(protocol: Protocol, six: bool, length: int | None) -> None:
+    mark = a_mark(protocol)
+    length = length and (48 if six else length)
+    eyes = Recogniser(mark)
+    request = packets(mark, 1, six)[0]
+    assert recognised(mark, unreachable(request, length), eyes=eyes) is None, "before it was sent"
+    assert recognised(mark, bytes(ether(request)), eyes=eyes) is not None
+    for name, quoted in forged(request, protocol):
+        assert recognised(mark, unreachable(quoted, length), eyes=eyes) is None, name
+    found = recognised(mark, unreachable(request, length), eyes=eyes)
+    assert found is not None
+    assert (found.leg, found.sequence) == (Leg.REQUEST, 1)
+
+
+@pytest.mark.parametrize(("protocol", "six"), [case for case in CASES if case[0] is not Protocol.TCP])
+def test_an_error_with_a_guessed_token_is_nothing(protocol: Protocol, six: bool) -> None:
+    """Cut behind the header the guess shows in the checksum, which is made over the token."""
+    mark = a_mark(protocol)
+    eyes = Recogniser(mark)
+    assert recognised(mark, bytes(ether(packets(mark, 0, six)[0])), eyes=eyes) is not None
+    guessed = packets(replace(mark, run=b"guess!"), 0, six)[0]
+    for length in (None, 48 if six else 28, 52 if six else 32):
+        assert recognised(mark, unreachable(guessed, length), eyes=eyes) is None, length
+
+
+def test_an_error_quotes_what_a_translation_made_of_the_probe() -> None:
+    mark = a_mark(Protocol.ICMP)
+    eyes = Recogniser(mark)
+    request = packets(mark, 2, six=False)[0]
+    translated = request.copy()
+    translated.src, translated.payload.id = NAT, 4711
+    translated = IP(bytes(translated))
+    del translated.chksum, translated.payload.chksum
+    for packet in (request, translated):
+        assert recognised(mark, bytes(ether(packet)), eyes=eyes) is not None
+        for length in (None, 28):
+            found = recognised(mark, unreachable(packet, length), eyes=eyes)
+            assert found is not None
+            assert (found.leg, found.sequence) == (Leg.REQUEST, 2)
+
+
+@pytest.mark.parametrize("flags", ["A", "PA", "FA", "", "F", "U"])
+def test_what_no_stack_answers_to_a_syn_is_no_answer(flags: str) -> None:
+    mark = a_mark(Protocol.TCP, isn=1000)
+    segment = TCP(sport=PORT, dport=SPORT, flags=flags, seq=77, ack=1001)
+    assert recognised(mark, bytes(ether(IP(src=B, dst=A) / segment))) is None
+
+
+@pytest.mark.parametrize("flags", ["SA", "RA"])
+@pytest.mark.parametrize("offset", [-1, 0, 4, 2**31])
+def test_an_answer_acknowledges_the_syn_and_nothing_else(flags: str, offset: int) -> None:
+    mark = a_mark(Protocol.TCP, isn=1000)
+    segment = TCP(sport=PORT, dport=SPORT, flags=flags, seq=77, ack=(1000 + offset) % 2**32)
+    assert recognised(mark, bytes(ether(IP(src=B, dst=A) / segment))) is None
 
 
 def test_arp_is_always_of_interest_and_ours_by_its_padding() -> None:
