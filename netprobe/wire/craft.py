@@ -134,13 +134,13 @@ _MAKERS: dict[Protocol, Callable[[Recipe, int], bytes]] = {
 
 
 def load_scapy(lean: bool = False) -> None:
-    """Import the layers we craft with, without reading routes and without a cache folder in the user's home.
+    """Import the layers we craft with, without reading routes and interfaces, and without a cache folder in the user's home.
 
     `lean` leaves out scapy's vendor and service tables (a third of the time); only for a process that does nothing else.
     """
     if "scapy.layers.inet6" in sys.modules:
         return
-    with _no_home_folder():
+    with _no_home_folder(), _no_interfaces():
         if lean:
             _leave_out_tables()
         from scapy.config import conf
@@ -149,6 +149,19 @@ def load_scapy(lean: bool = False) -> None:
         import scapy.layers.inet
         import scapy.layers.inet6
         import scapy.layers.l2  # noqa: F401
+
+
+@contextmanager
+def _no_interfaces() -> Iterator[None]:
+    """scapy lists the interfaces of our own namespace as it is imported, 2 ms each, and fails at a name that is no UTF-8."""
+    from scapy.interfaces import NetworkInterfaceDict
+
+    reload = NetworkInterfaceDict.reload
+    NetworkInterfaceDict.reload = lambda _: None  # type: ignore[method-assign,assignment]
+    try:
+        yield
+    finally:
+        NetworkInterfaceDict.reload = reload  # type: ignore[method-assign]
 
 
 @contextmanager

@@ -10,7 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+from asking import ask_program, once
 
+from netprobe.lab.lab import Lab
 from netprobe.linux.crafter import Crafter
 from netprobe.model import Protocol
 from netprobe.wire.craft import Recipe, craft
@@ -145,3 +147,14 @@ def test_scapy_makes_no_folder_in_the_home(tmp_path: Path) -> None:
 def test_the_parent_does_not_import_scapy() -> None:
     code = f"{CHILD}import netprobe.linux.observe; sys.exit(any(name.split('.')[0] == 'scapy' for name in sys.modules))"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.lab
+@once
+def test_the_interfaces_of_our_own_namespace_are_not_listed(fresh_lab: Lab) -> None:
+    """Each cost 2 ms, and a name that is no UTF-8 ended the import, and the run with exit 1."""
+    odd = "import subprocess; subprocess.run([b'ip', b'link', b'add', b'odd\\xff', b'type', b'bridge'], check=True)"
+    fresh_lab.run(["python3", "-c", odd], check=True)
+    code = "from netprobe.wire.craft import load_scapy; load_scapy(); from scapy.config import conf; print(len(conf.ifaces))"
+    assert fresh_lab.run([sys.executable, "-c", code], check=True).stdout.strip() == "0"
+    assert ask_program(fresh_lab, "trace", "red", "8.8.8.8", "--captures", "none").code == 0
