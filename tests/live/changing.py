@@ -42,6 +42,7 @@ ip netns delete guest 2>/dev/null; ip link del vguest 2>/dev/null
 ip netns add guest && ip link add name vguest type veth peer name eth0 address 02:42:ac:11:00:50 netns guest &&
 ip link set vguest master docker0 up &&
 ip -n guest addr add 172.17.0.50/16 dev eth0 && ip -n guest link set eth0 up"""
+_UNWIRED = "timeout 10 sh -c 'while ip link show vguest; do sleep 0.02; done'"  # the kernel takes its wires away later
 _ROUTE = "ip -n red route add default via 10.0.0.1 dev eth0 onlink"
 
 # fmt: off
@@ -84,7 +85,7 @@ THINGS = (
         "ip link show master docker0 | grep -q veth9b03c7e", "veth9b03c7e",
     ),
     _thing(
-        "namespace", "c1 172.17.0.50", "ip netns delete guest", _WIRE,
+        "namespace", "c1 172.17.0.50", f"ip netns delete guest; {_UNWIRED}", _WIRE,
         "ip netns | grep -q guest && ip link show master docker0 | grep -q vguest", "guest, 172.17.0.50",
     ),
     _thing("interface", "c1 172.17.0.50", "ip -n guest link del eth0", _WIRE, "ip link show master docker0 | grep -q vguest",
@@ -164,7 +165,8 @@ def _changing(thing: Thing, dice: Random) -> Outcome:
         assert sh(thing.take), thing.take
     delay = dice.uniform(0, READING if dice.random() < 0.7 else LONGEST)
     command = dice.choice(("why", "trace", "ping"))
-    late = subprocess.Popen(["sh", "-c", f"sleep {delay:.3f}; {thing.take if vanishes else thing.put}"], stderr=subprocess.DEVNULL)
+    late = subprocess.Popen(["sh", "-c", f"sleep {delay:.3f}; {thing.take if vanishes else thing.put}"], stdout=subprocess.DEVNULL,
+                            stderr=subprocess.DEVNULL)  # fmt: skip
     try:
         done = _ask(command, thing)
     finally:
