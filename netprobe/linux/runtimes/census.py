@@ -60,6 +60,7 @@ class Keeper:
         """The files beneath its `root` or working directory (`cwd`): root's own, or those that belong to its user."""
         return Tree(f"{proc}/{self.pid}/{link}", self.owner or None, foreign=self.owner != 0)
 
+
 class Census:
     """The containers of a machine by their processes. Taken when first asked for, and anew once it is older than a second."""
 

@@ -35,6 +35,7 @@ class Group:
     runtime: str
     identity: str
 
+
 def container_of(cgroup: str) -> tuple[str, str] | None:
     """(runtime, id) of the container that a /proc/PID/cgroup belongs to; runtime "" when the name does not tell it.
 
