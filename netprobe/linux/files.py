@@ -44,6 +44,15 @@ def kernel(path: str, limit: int = LARGE) -> bytes:
     return at(None, path, limit)
 
 
+def setting(path: str) -> bytes:
+    """The value in a file of /proc/sys, which one read(2) gives whole (proc_sysctl.c). Raises OSError."""
+    fd = os.open(path, _READ)
+    try:
+        return os.read(fd, 4096)
+    finally:
+        os.close(fd)
+
+
 def at(folder: int | None, name: str, limit: int = SMALL) -> bytes:
     """The same of a file `name` in the open directory `folder` of a process in /proc."""
     fd = os.open(name, _READ, dir_fd=folder)
@@ -408,9 +417,11 @@ def _device_of_namespaces() -> int:
 def _whole(fd: int, limit: int) -> bytes:
     pieces = []
     left = limit + 1
-    while left > 0 and (piece := os.read(fd, min(left, 1 << 16))):
+    size = 4096
+    while left > 0 and (piece := os.read(fd, min(left, size))):
         pieces.append(piece)
         left -= len(piece)
+        size = 1 << 16
     if left <= 0:
         raise _too_large()
     return b"".join(pieces)

@@ -103,7 +103,8 @@ class Machine:
         found = self._directory.found(inside)
         files = files_of(inside, found.pid if found else None)
         addresses = addresses_of(named.name, self._handle(inside), version, files)
-        return Endpoint(named.text, address=addresses[0], port=named.port, host_name=named.name, protocol=named.protocol)
+        notes = self._directory.containers.heard()  # files of a container that could not be read in time
+        return Endpoint(named.text, address=addresses[0], port=named.port, host_name=named.name, protocol=named.protocol, notes=notes)
 
     # --- reading
 

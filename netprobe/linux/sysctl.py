@@ -114,7 +114,7 @@ def read(names: Iterable[str]) -> dict[str, str]:
 
 def _text(path: str) -> str | None:
     try:
-        return files.kernel(path, files.SMALL).decode("ascii", "replace")
+        return files.setting(path).decode("ascii", "replace")
     except ValueError:
         return None
     except OSError as error:

@@ -12,7 +12,8 @@ import pytest
 
 from netprobe.errors import CannotLook, NotPermitted, WrongQuestion
 from netprobe.lab.lab import Lab
-from netprobe.linux import netns, resolver
+from netprobe.linux import names, netns, resolver
+from netprobe.linux.containers import Containers
 from netprobe.linux.machine import Machine
 from netprobe.model import AskRoute, Endpoint, FindPeer, ReadNamespace, RouteQuery, Snapshot, Space
 
@@ -220,6 +221,28 @@ def test_other_namespaces_are_not_opened(fresh_lab: Lab) -> None:
     opened, peer = fresh_lab.call(many_namespaces)
     assert peer == "host"
     assert opened < 10
+
+
+def named_among_many() -> str | None:
+    """The far end of host's veth0, which is red, the last of many named namespaces; nobody may look at what comes after those."""
+
+    def forbidden(*_: object) -> Any:
+        raise AssertionError("neither a process nor a container is looked at")
+
+    for number in range(20):
+        subprocess.run(["ip", "netns", "add", f"other{number}"], check=True)
+    with pytest.MonkeyPatch.context() as patch, Machine() as machine:
+        machine.resolve("host")
+        host = machine.read(Snapshot(), [ReadNamespace("host")])["host"]
+        nsid = host.link_named("veth0").link.nsid  # type: ignore[union-attr]
+        patch.setattr(names.Processes, "all", forbidden)
+        patch.setattr(Containers, "all", forbidden)
+        patch.setattr(Containers, "registry", property(forbidden))
+        return machine.read(Snapshot(), [FindPeer("host", nsid or 0)]).peers[0].peer
+
+
+def test_a_far_end_with_a_name_is_found_without_a_look_at_processes_and_containers(fresh_lab: Lab) -> None:
+    assert fresh_lab.call(named_among_many) == "red"
 
 
 def vanishing() -> tuple[str, bool, list[str]]:

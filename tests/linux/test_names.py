@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
+from identities import identity
 
 from netprobe.endpoint import Named, parse
 from netprobe.errors import WrongQuestion
@@ -115,6 +117,19 @@ def test_two_names_of_one_namespace_are_no_ambiguity(root: str) -> None:
 def test_inner_names_need_a_process() -> None:
     with pytest.raises(WrongQuestion, match="no process"):
         inner_source(Found("netns", "red", "/run/netns/red"))
+
+
+NOT_OURS = """
+from netprobe.linux.names import Found, inner_of, inner_source
+outer = Found("podman", "web", "/proc/1/ns/net", 1)
+print(list(inner_of([outer])), list(inner_source(outer).all()), list(inner_source(outer).find("red")), outer.identity())
+"""
+
+
+def test_what_a_user_may_not_look_into_has_no_inner_names() -> None:
+    """The root directory of a process of another user."""
+    done = identity("rootless").run([sys.executable, "-c", NOT_OURS])
+    assert (done.returncode, done.stdout) == (0, "[] [] [] None\n"), done.stderr
 
 
 def test_links_inside_a_container_are_not_followed(root: str) -> None:

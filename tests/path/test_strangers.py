@@ -16,7 +16,11 @@ from netprobe.path.strangers import NOISE
 
 ASKED = Flow("10.0.0.2", "8.8.8.8", Protocol.UDP, 40000, 53)
 OUTSIDE = replace(ASKED, src="203.0.113.2")
-RIGHT, WRONG, FORGED = ASKED.reversed(), Flow("8.8.4.4", "10.0.0.2", Protocol.UDP, 53, 40000), Flow("10.0.0.9", "10.0.0.2", Protocol.UDP, 53, 40000)
+RIGHT, WRONG, FORGED = (
+    ASKED.reversed(),
+    Flow("8.8.4.4", "10.0.0.2", Protocol.UDP, 53, 40000),
+    Flow("10.0.0.9", "10.0.0.2", Protocol.UDP, 53, 40000),
+)
 THERE = [
     ("red", "eth0", "out", ASKED), ("host", "veth0", "in", ASKED), ("host", "br0", "in", ASKED), ("host", "eth0", "out", OUTSIDE),
     ("internet", "eth0", "in", OUTSIDE),
@@ -30,7 +34,10 @@ def probe() -> Probe:
 
 
 def seen(places: list[Place], leg: Leg, since: int) -> list[Observation]:
-    return [Observation(Source.TAP, "seen", name, since + n, interface, bound, leg, flow=flow) for n, (name, interface, bound, flow) in enumerate(places)]
+    return [
+        Observation(Source.TAP, "seen", name, since + n, interface, bound, leg, flow=flow)
+        for n, (name, interface, bound, flow) in enumerate(places)
+    ]
 
 
 def report(back: list[Place], answered: Flow | None = None, there: list[Place] = THERE) -> Report:

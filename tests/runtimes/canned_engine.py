@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,8 @@ class CannedEngine:
                 if not line:
                     return
                 self.asked.append(line)
-                connection.sendall(self._raw or self._answer(line.split(" ")[1]))
+                with suppress(BrokenPipeError, ConnectionResetError):  # who asks has heard enough
+                    connection.sendall(self._raw or self._answer(line.split(" ")[1]))
 
     def _answer(self, path: str) -> bytes:
         known = path in self._answers

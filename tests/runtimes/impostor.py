@@ -1,6 +1,6 @@
 """A process that looks like the one beside a container: `conmon IMPOSTOR UID OPTIONS...`, started under that name. It runs as UID.
 
-It prints a line once it is ready, and lives until it is ended. Started by `command`, which see.
+It prints a line with the number of its child once it is ready, and lives until it is ended. Started by `command`, which see.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ def main() -> None:
         os.setresuid(uid, uid, uid)
     name = "conmon" if "-n" in sys.argv else "containerd-shim"
     ctypes.CDLL(None).prctl(PR_SET_NAME, name.encode(), 0, 0, 0)
-    print("ready", flush=True)
+    child = os.fork()  # what it claims to keep
+    if not child:
+        os.execvp("sleep", ["sleep", "600"])
+    print("ready", child, flush=True)
     time.sleep(600)
 
 

@@ -67,7 +67,7 @@ def test_what_is_no_keeper(cmdline: str) -> None:
 
 
 def test_a_keepers_options() -> None:
-    assert keeper_of(7, "conmon\0-c\0x\0-s\0-n\0a b\0".split("\0")) == ("x", Keeper(7, "conmon", {"c": "x", "s": "-n", "n": "a b"}))
+    assert keeper_of(7, ["conmon", "-c", "x", "-s", "-n", "a b", ""]) == ("x", Keeper(7, "conmon", {"c": "x", "s": "-n", "n": "a b"}))
 
 
 def test_a_census_is_not_taken_twice_in_a_moment(proc: ProcTree) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 from engines.engine import Engine
 from runtimes.conftest import EVERYBODY
@@ -79,6 +82,24 @@ def test_two_files_of_one_namespace_are_no_ambiguity(engine: Engine) -> None:
         assert resolve(engine, "c2")["c2"]["inode"] == inode(engine, pid)
     finally:
         engine.run(["ip", "netns", "delete", "c2"])
+
+
+@pytest.mark.parametrize(
+    "without",
+    [
+        "--bounding-set=-sys_ptrace,-dac_override,-dac_read_search",
+        "--bounding-set=-all,+sys_admin,+sys_ptrace,+net_admin,+net_raw",
+        "--reuid=65534",
+    ],
+)
+def test_what_is_not_ours_to_look_at_is_passed_over(engine: Engine, without: str) -> None:
+    """As root without capabilities, with those that the README gives to a container, and as an ordinary user."""
+    program = Path(sys.executable).with_name("netprobe")
+    probing = ["--captures", "none", "--exclude", "internet"]
+    for arguments in (["ls"], ["trace", *probing, "c1", "8.8.8.8"], ["ping", *probing, "c1", "nobody"]):
+        done = engine.run(["setpriv", "--clear-groups", without, program, *arguments], check=False)
+        assert done.returncode in (0, 2, 3, 4), done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
 
 
 def test_ls_tells_which_veth_is_whose(engine: Engine) -> None:

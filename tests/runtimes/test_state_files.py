@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from runtimes.proc_tree import ProcTree
 
+from netprobe.linux.files import Tree
 from netprobe.linux.runtimes.census import Census
 from netprobe.linux.runtimes.container import Container
 from netprobe.linux.runtimes.containerd import Containerd, Tasks
@@ -65,6 +66,18 @@ def test_dockers_files(docker: DockerFiles) -> None:
 @pytest.mark.parametrize("name", ["c", "C1", A[:11], "", "/c1", '"', "ö", "\udce9", "a/b", ".."])
 def test_what_docker_has_not(docker: DockerFiles, name: str) -> None:
     assert docker.named(name) == []
+
+
+def test_the_mounts_of_a_container_tell_of_that_container_alone(tmp_path: Path) -> None:
+    """They are the container's word, if it may mount: it must not bring along files that describe another one."""
+    docker_file(tmp_path, A, "c1")
+    docker_file(tmp_path, B, "victim")
+    docker_file(tmp_path, C, "c3")
+    (tmp_path / "containers" / C / "config.v2.json").write_text((tmp_path / "containers" / B / "config.v2.json").read_text())
+    files = DockerFiles([])
+    files.apart = {identity: (Tree(), str(tmp_path)) for identity in (A, C)}
+    assert [each.name for each in files.all()] == ["c1"]
+    assert (files.named("victim"), files.identified(B), files.identified(C)) == ([], None, None)
 
 
 # Podman

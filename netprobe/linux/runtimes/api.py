@@ -51,7 +51,7 @@ def get(address: str, path: str, limit_s: float = LIMIT_S) -> Answer:
         except BlockingIOError as error:
             raise Busy("its queue of connections is full, it accepts none") from error
         except TimeoutError as error:
-            raise Silent(f"no answer within {limit_s:g} s") from error
+            raise Silent(f"no answer within {limit_s:.2g} s") from error
 
 
 def _received(connection: socket.socket, deadline: float) -> bytes:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from netprobe.linux.files import Tree, component
 
-from .container import SHORT_ID, Container, with_owner
+from .container import SHORT_ID, Container, changed, with_owner
 from .descriptions import Described, HostConfig
 from .json import decoded
 
@@ -77,4 +77,4 @@ def _container(tree: Tree, root: str, identity: str) -> Container | None:
     if found is None or settings is None or found.id_on_disk != identity:
         return None
     found.host_config = settings
-    return found.container("docker")
+    return changed(found.container("docker"), owner=tree.owner or 0)

@@ -10,7 +10,7 @@ from .census import Census
 from .container import Container, changed
 from .docker_files import DockerFiles
 from .mounts import mounts, source_of
-from .process import MOUNTS, PROC, Process
+from .process import MOUNTS, PROC, Process, whose
 
 _MOUNTED = ("/etc/hostname", "/etc/resolv.conf", "/etc/hosts")  # each is a file DATA-ROOT/containers/ID/...
 
@@ -46,9 +46,9 @@ class DockerMemory:
 
     def _present(self, container: Container) -> Container:
         """`container` with the process that it has now: the files are as old as the daemon's last word."""
-        if container.pid and _is_of(container.pid, container.id):
+        if container.pid and _is_of(container):
             return container
-        pid = self._census.first(container.id)
+        pid = self._census.first(container.id, container.owner)
         ended = container.pid and not pid
         return changed(container, pid=pid, state="exited" if ended else container.state)
 
@@ -56,33 +56,35 @@ class DockerMemory:
         """Look at containers that no known data root has; whether that showed the files of one."""
         before = len(self._files.apart)
         for identity, residents in self._census.containers().items():
-            if residents[0].owner or residents[0].runtime not in ("docker", "") or identity in self._searched:
+            if residents[0].runtime not in ("docker", "") or identity in self._searched:
                 continue
             self._searched.add(identity)
             if self._files.identified(identity) is None:
-                place = _data_root(self._census.first(identity), identity)
+                owner = residents[0].owner
+                place = _data_root(self._census.first(identity, owner), identity, owner)
                 self._files.apart |= {identity: place} if place else {}
         return len(self._files.apart) > before
 
 
-def _is_of(pid: int, identity: str) -> bool:
+def _is_of(container: Container) -> bool:
     try:
-        with Process(pid) as process:
-            return process.names(identity)
+        with Process(container.pid) as process:
+            return process.names(container.id, owner=container.owner)
     except OSError:
         return False
 
 
-def _data_root(pid: int, identity: str) -> tuple[Tree, str] | None:
-    """Where the files of this container are, as its shim sees them: that is root's, and lives where the daemon does."""
+def _data_root(pid: int, identity: str, owner: int) -> tuple[Tree, str] | None:
+    """Where the files of this container are, as its shim sees them: that is the `owner`'s, and lives where the daemon does."""
     try:
         with Process(pid) as process, Process(process.parent) as shim:
-            if shim.user != 0 or not shim.is_outside or shim.group is not None:
+            if whose(shim.user) != owner or not shim.is_outside or shim.group is not None:
                 return None
             inner, outer = mounts(process.read("mountinfo", MOUNTS)), mounts(shim.read("mountinfo", MOUNTS))
             found = [source_of(inner, point, outer) for point in _MOUNTED]
             folder = f"/containers/{identity}/"
             path = next((path for path in found if path and folder in path), None)
-            return (Tree(f"{PROC}/{shim.pid}/root"), path.partition(folder)[0]) if path else None
+            tree = Tree(f"{PROC}/{shim.pid}/root", owner or None, foreign=owner != 0)
+            return (tree, path.partition(folder)[0]) if path else None
     except OSError:
         return None
