@@ -67,11 +67,33 @@ class Commands(click.Group):
             raise click.UsageError(f"No such command '{args[0]}'. Did you mean {' or '.join(near)}?", ctx) from error
 
 
+def _look_in(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    """Have the tools that print rulesets come from the folders of `--tool-path`."""
+    if value is None:
+        return
+    from pathlib import Path
+
+    folders = value.split(os.pathsep)
+    for folder in folders:
+        if not folder or not Path(folder).is_dir():
+            raise click.BadParameter(f"{folder!r} is no folder", ctx, param)
+    from .linux.netfilter_tools import look_in
+
+    look_in(folders)
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("-q", "--quiet", is_flag=True, help="Print the verdict line only.")
 @click.option("-v", "--verbose", is_flag=True, help="Show tracebacks of netprobe's own bugs.")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True, help="Colour the report.")
 @click.option("--host", metavar="NS", help="The namespace that `host` names (default: the one netprobe runs in).")
+@click.option(
+    "--tool-path",
+    metavar="DIR[:DIR]",
+    callback=_look_in,
+    expose_value=False,
+    help="Look for nft and iptables in these folders first (default: the system's own; PATH is not searched).",
+)
 @click.version_option(__version__, "-V", "--version", prog_name="netprobe")
 @click.pass_context
 def cli(ctx: click.Context, /, **settings: Any) -> None:

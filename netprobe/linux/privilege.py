@@ -34,7 +34,16 @@ def _own_line(argv: Sequence[str]) -> str:
     """The command that was typed, as another user could type it; "" when another program uses netprobe."""
     program = argv[0] if argv else ""
     if os.path.basename(program) == "__main__.py":
-        return shlex.join([sys.executable, "-m", "netprobe", *argv[1:]])
+        return shlex.join([*_interpreter(), "-m", "netprobe", *argv[1:]])
     if "netprobe" not in os.path.basename(program):
         return ""
     return shlex.join([str(Path(program).absolute()), *argv[1:]])
+
+
+def _interpreter() -> list[str]:
+    """The Python that finds this netprobe, and imports nothing from the current folder as root (-P, sys.flags.safe_path)."""
+    import sysconfig
+
+    home = str(Path(__file__).parents[2])
+    installed = home in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
+    return [*([] if installed else ["env", f"PYTHONPATH={home}"]), sys.executable, "-P"]
