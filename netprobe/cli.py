@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -39,12 +40,12 @@ class Duration(click.ParamType[int]):
             return value
         number = value.rstrip("nmµus")
         unit = _UNITS.get(value[len(number) :])
-        if unit is None or not (number.isascii() and number.replace(".", "", 1).isdigit()):
-            self.fail(f"{value!r} is not a duration; write 0.5, 200ms or 2s", param, ctx)
-        span = int(float(number) * unit)
+        if unit is None or re.fullmatch(r"[0-9]+\.?[0-9]*|\.[0-9]+", number) is None:
+            self.fail(f"{value!r:.60} is not a duration; write 0.5, 200ms or 2s", param, ctx)
+        span = float(number) * unit  # infinite, where there are more digits than a float holds
         if span > _LONGEST:
-            self.fail(f"{value!r} is more than a day", param, ctx)
-        return span
+            self.fail(f"{value!r:.60} is more than a day", param, ctx)
+        return int(span)
 
 
 class Commands(click.Group):

@@ -46,7 +46,8 @@ class Packet(Struct, frozen=True):
     `df` is the don't-fragment bit; `fragments` says that the sender or a router has cut it. `suspects` grows along the way:
     what may have stopped the packet so far, though the configuration does not tell. `tracked` is what connection tracking
     and the rules of namespace `tracked_in` know of it; `prerouted` names a namespace whose bridge has called PREROUTING already;
-    `reused`: its ports were asked for, so that older connections may have them.
+    `reused`: its ports were asked for, so that older connections may have them. `scope` is the interface on which its sender
+    knows a link-local destination.
     """
 
     flow: Flow
@@ -60,6 +61,7 @@ class Packet(Struct, frozen=True):
     tracked_in: str | None = None
     prerouted: str | None = None
     reused: bool = False
+    scope: str | None = None
 
     def suspecting(self, *stops: Stop) -> Packet:
         """This packet after passing something that may stop it."""

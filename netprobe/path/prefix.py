@@ -69,6 +69,11 @@ def is_multicast(address: str) -> bool:
     return contains("224.0.0.0/4", address) or contains("ff00::/8", address)
 
 
+def needs_scope(address: str) -> bool:
+    """fe80::/10: it says who, and not on which link (RFC 4007)."""
+    return contains("fe80::/10", address)
+
+
 def is_link_local(address: str) -> bool:
     """169.254/16 or fe80::/10."""
     return contains("fe80::/10", address) or contains("169.254.0.0/16", address)

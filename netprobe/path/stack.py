@@ -63,7 +63,7 @@ def output(trail: Trail, name: str, packet: Packet) -> Departure:
 
 
 def _route_out(trail: Trail, namespace: Namespace, packet: Packet) -> Decision:
-    decision = routing.decide(trail.ground, namespace.name, routing.query(packet))
+    decision = routing.decide(trail.ground, namespace.name, routing.query_out(namespace, packet))
     trail.decided(namespace.name, decision, packet)
     if decision.error is not None:
         raise trail.drop(routing.refuse_output(namespace, packet, decision))
