@@ -13,7 +13,7 @@ from .model import InterfaceAddress, Report
 
 LARGEST_BYTES = 1 << 27  # of a file, and of the JSON in it: 150,000 observations
 MOST_VALUES, MOST_OBJECTS = 8_000_000, 700_000  # in the JSON; a value takes 8 to 40 bytes of memory, an object 60 to 300
-DEEPEST = 64  # levels of values within values; a run has a dozen
+DEEPEST = 100  # levels of values within values; a run has twenty
 LARGEST_NUMBER = 1 << 64
 MOST_PROBES = 100_000  # as of `-c`
 

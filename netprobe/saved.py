@@ -6,7 +6,6 @@ import os
 import re
 import sys
 import time
-from io import FileIO
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -18,8 +17,9 @@ from .output import write_file
 
 Failure = tuple[str, str]
 
-LARGEST_FILE = 2 * LARGEST_BYTES  # a capture of netprobe's holds its frames twice, once compressed
+LARGEST_FILE = LARGEST_BYTES * 3 // 2  # a capture of netprobe's holds its frames twice, once compressed
 PIECE = 1 << 20
+_SECTION = b"\x0a\x0d\x0d\x0a"  # pcapng's first block
 _READABLE = "Its captures (.pcapng) and what `-o json` prints can be read again."
 
 
@@ -78,7 +78,7 @@ def _name(run: Run) -> str:
 def load(path: str) -> tuple[Report, Run | None]:
     """The report of a saved run, and the run itself when the file holds one. Raises WrongQuestion for any other file."""
     data = _read(path)
-    if data[:4] == b"\x0a\x0d\x0d\x0a":
+    if data[:4] == _SECTION:
         from .render.pcapng import read
 
         run = read(data).run
@@ -90,23 +90,26 @@ def load(path: str) -> tuple[Report, Run | None]:
 
 
 def _read(path: str) -> bytes:
-    """The bytes of a file or a pipe, as many as a saved run may have."""
+    """The bytes of a file or a pipe. What does not begin like a saved run, or is larger than any, is not read to its end."""
+    data = bytearray()
     try:
         with open(path, "rb", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
-            data = b"" if size > LARGEST_FILE else _at_most(file, LARGEST_FILE + 1)
+            while size <= LARGEST_FILE and (piece := file.read(PIECE)):
+                data += piece
+                size = max(size, len(data))
+                if not _begins_well(bytes(data[:64])):
+                    raise WrongQuestion(f"{path} is not a saved run or report of netprobe", _READABLE)
     except OSError as error:
         raise WrongQuestion(f"cannot read {path}: {error.strerror}") from error
-    if max(size, len(data)) > LARGEST_FILE:
+    if size > LARGEST_FILE:
         raise WrongQuestion(f"{path} is larger than any saved run: more than {LARGEST_FILE} bytes", _READABLE)
-    return data
-
-
-def _at_most(file: FileIO, most: int) -> bytes:
-    data = bytearray()
-    while len(data) < most and (piece := file.read(min(PIECE, most - len(data)))):
-        data += piece
     return bytes(data)
+
+
+def _begins_well(head: bytes) -> bool:
+    """Whether a file that begins so can be a capture or JSON, before which white space may stand."""
+    return _SECTION.startswith(head[:4]) or head.lstrip()[:1] in (b"", b"{")
 
 
 def _decoded(data: bytes, path: str) -> Run | Report:
