@@ -233,7 +233,7 @@ def _understood(settings: dict[str, Any], files: tuple[str, ...], work: Callable
 
     try:
         return work()
-    except (NetprobeError, ImportError, BrokenPipeError):
+    except (NetprobeError, ImportError, SyntaxError, BrokenPipeError):  # of a library, the middle two
         raise
     except Exception as error:
         if settings["verbose"]:
