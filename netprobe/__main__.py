@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found] # signal itself imports enum, and takes 3 ms
+
+if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:  # Ctrl-C ends us without a traceback from here on
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+
 import os
 import signal
 import sys
