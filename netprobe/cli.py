@@ -68,6 +68,13 @@ class Commands(click.Group):
             raise click.UsageError(f"No such command '{args[0]}'. Did you mean {' or '.join(near)}?", ctx) from error
 
 
+def _named(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """The name of a file or folder, which has a letter at least."""
+    if value == "":
+        raise click.BadParameter("the name is empty", ctx, param)
+    return value
+
+
 def _look_in(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
     """Have the tools that print rulesets come from the folders of `--tool-path`."""
     if value is None:
@@ -137,12 +144,18 @@ _OUTPUT: tuple[Callable[..., Any], ...] = (
         show_default=True,
         help="Format of the report.",
     ),
-    click.option("--out", type=click.Path(dir_okay=False), help="Write the report to this file instead of stdout."),
+    click.option("--out", type=click.Path(dir_okay=False), callback=_named, help="Write the report to this file instead of stdout."),
 )
 _CAPTURE: tuple[Callable[..., Any], ...] = (
-    click.option("-w", "--write", metavar="FILE.pcapng", help="Write the capture to this file; - is stdout."),
+    click.option("-w", "--write", metavar="FILE.pcapng", callback=_named, help="Write the capture to this file; - is stdout."),
     click.option(
-        "--captures", metavar="DIR", envvar="NETPROBE_CAPTURES", default="captures", show_default=True, help="Folder for captures, or none."
+        "--captures",
+        metavar="DIR",
+        envvar="NETPROBE_CAPTURES",
+        default="captures",
+        show_default=True,
+        callback=_named,
+        help="Folder for captures, or none.",
     ),
 )
 
@@ -246,7 +259,7 @@ def _understood(settings: dict[str, Any], files: tuple[str, ...], work: Callable
 @click.argument("before", metavar="A", type=click.Path(exists=True, dir_okay=False))
 @click.argument("after", metavar="B", type=click.Path(exists=True, dir_okay=False))
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Format of the comparison.")
-@click.option("--out", type=click.Path(dir_okay=False), help="Write the comparison to this file instead of stdout.")
+@click.option("--out", type=click.Path(dir_okay=False), callback=_named, help="Write the comparison to this file instead of stdout.")
 @click.pass_obj
 def diff(settings: dict[str, Any], /, before: str, after: str, **options: Any) -> NoReturn:
     """Say what changed between two saved runs A and B: the answer, the path, the configuration. Exit 0: nothing, 1: something.
@@ -271,7 +284,7 @@ def _compared(settings: dict[str, Any], before: str, after: str, options: dict[s
 
 @cli.command(name="ls")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Format of the list.")
-@click.option("--out", type=click.Path(dir_okay=False), help="Write the list to this file instead of stdout.")
+@click.option("--out", type=click.Path(dir_okay=False), callback=_named, help="Write the list to this file instead of stdout.")
 @click.pass_obj
 def list_spaces(settings: dict[str, Any], /, **options: Any) -> NoReturn:
     """List namespaces and containers, their addresses, and the veth that leads to each."""
@@ -299,7 +312,7 @@ def _codes(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> lis
 @click.option(
     "-o", "--output", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True, help="Format of the page."
 )
-@click.option("--out", type=click.Path(dir_okay=False), help="Write the page to this file instead of stdout.")
+@click.option("--out", type=click.Path(dir_okay=False), callback=_named, help="Write the page to this file instead of stdout.")
 @click.pass_obj
 def explain(settings: dict[str, Any], /, code: str | None, listing: bool, **options: Any) -> None:
     """Explain a cause: what it means, how netprobe recognises it, how to mend it. Without CODE, list them all."""
@@ -415,7 +428,7 @@ def _rendered(settings: dict[str, Any], report: Report, options: dict[str, Any])
 
 def _print(text: str, options: dict[str, Any]) -> None:
     """Write the report where it belongs: to stderr when stdout has the capture."""
-    if options.get("write") != "-":
+    if options.get("write") != "-" or options["out"] is not None:
         _write(text, options["out"])
         return
     try:
@@ -487,13 +500,13 @@ def run_line(arguments: list[str]) -> int:
         _complain(str(error), error.hint)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        with suppress(OSError, ValueError):
-            click.echo(err=True)  # the shell's prompt does not stand behind the ^C
-        return _INTERRUPTED
+        return _interrupted()
     except BrokenPipeError:
         _let_go_of_stdout()
         return _PIPE_CLOSED
     except Exception as error:
+        if _is_interruption(error):
+            return _interrupted()
         return _failed(error, "-v" in arguments or "--verbose" in arguments)
 
 
@@ -504,6 +517,19 @@ def _run_command(arguments: list[str]) -> int:
     with cli.make_context("netprobe", list(arguments)) as context:
         cli.invoke(context)
     return 0
+
+
+def _interrupted() -> int:
+    with suppress(OSError, ValueError):
+        click.echo(err=True)  # the shell's prompt does not stand behind the ^C
+    return _INTERRUPTED
+
+
+def _is_interruption(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind it: where a class is made, Python 3.11 gives another name to what came (`__set_name__`)."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _failed(error: Exception, verbose: bool) -> int:

@@ -25,6 +25,7 @@ EXAMPLES = "write one of: red  red:80  c1/eth0  c1@10.0.0.2  docker:c1  pid:123 
 
 # where namespaces are kept as files: what follows such a path is no longer the path
 _NAMESPACE_FILE = re.compile(r"/proc/[^/]+/(?:task/[^/]+/)?ns/net|(?:/var)?/run/(?:docker/)?netns/[^/:@]+")
+_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9a-fA-F]*)\.?\Z")  # resolvers take 1.2.3 and 0x7f.1 for addresses: inet_aton(3)
 _HOST_NAME = re.compile(r"(?=.{1,254}\Z)(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)+(?:[A-Za-z0-9-]{1,63})?\Z")
 
 
@@ -48,9 +49,10 @@ class Named(Struct, frozen=True):
 
     @property
     def may_be_host(self) -> bool:
-        """Whether the name can be one that a resolver knows: it has a dot (`nas.` for a short one), or is localhost."""
+        """Whether the name can be one that a resolver knows: it has a dot (`nas.` for a short one) and does not end in a number."""
         plain = self.kind is None and not self.nested and self.interface is None and self.address is None
-        return plain and (self.name == "localhost" or _HOST_NAME.match(self.name) is not None)
+        known = self.name == "localhost" or _HOST_NAME.match(self.name) is not None
+        return plain and known and _NUMBER.match(self.name) is None
 
 
 def parse(text: str) -> Named:

@@ -320,6 +320,19 @@ def test_every_kind_of_question_that_is_none(lab: Lab) -> None:
         "a command": ("tarce", "red", "8.8.8.8"),
         "an option": ("trace", "red", "8.8.8.8", "--colour"),
         "IPv6 of an IPv4 address": ("trace", "red", "8.8.8.8", "-6"),
+        "everybody": ("trace", "red", "255.255.255.255"),
+        "a group": ("trace", "red", "ff02::1%eth0"),
+        "nobody": ("arping", "c1", "0.0.0.0"),
+        "no source": ("trace", "red", "8.8.8.8", "--source-address", "foo"),
+        "an empty source": ("trace", "red", "8.8.8.8", "--source-address", ""),
+        "another family": ("trace", "red@fd00:10::2", "8.8.8.8"),
+        "half an address": ("trace", "red", "1.2.3"),
+        "a zone that is none": ("trace", "red", "fe80::1%nope"),
+        "no name for a capture": ("trace", "red", "8.8.8.8", "-w", ""),
+        "no name for a folder": ("trace", "red", "8.8.8.8", "--captures", ""),
+        "no name for a report": ("ls", "--out", ""),
+        "no host": ("--host", "", "trace", "host", "8.8.8.8"),
+        "no exclusion": ("trace", "red", "8.8.8.8", "--exclude", ""),
     }
     for what, question in questions.items():
         done = ask(lab, *question)
@@ -331,5 +344,13 @@ def test_every_kind_of_question_that_is_none(lab: Lab) -> None:
 
 @once
 def test_a_duration_is_never_surprising(lab: Lab) -> None:
-    for text in ("nan", "inf", "-1", "1e400", "1h", "", "1..5", "999999999", "٣"):
+    for text in ("nan", "inf", "-1", "1e400", "1h", "", "1..5", "999999999", "٣", "9" * 5000, ".", "1_0"):
         assert ask(lab, "trace", "red", "8.8.8.8", "-W", text, "--captures", "none").code == 2, text
+
+
+@once
+def test_a_report_beside_a_capture_on_stdout(lab: Lab) -> None:
+    script = "netprobe trace red 8.8.8.8 -w - --out beside.json -o json >beside.pcapng"
+    done = lab.run(["sh", "-c", script])
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(Path(lab.folder, "beside.json").read_text())["verdict"] == "reachable"

@@ -158,8 +158,10 @@ def test_a_machine_that_cannot_be_left(error: str) -> None:
         "cli._shown = lambda *_: os.kill(os.getpid(), signal.{0})",
         "flush = sys.stdout.flush\nsys.stdout.flush = lambda: (os.kill(os.getpid(), signal.{0}), flush())",
         "class Last:\n    def __del__(self): os.kill(os.getpid(), signal.{0})\ncli._shown = lambda *_: Last() and None",
+        "class Name:\n    def __set_name__(self, *_): os.kill(os.getpid(), signal.{0})\n"
+        "cli._shown = lambda *_: type('Made', (), {{'name': Name()}})",
     ],
-    ids=["running", "command", "leaving", "taking apart"],
+    ids=["running", "command", "leaving", "taking apart", "making a class"],
 )
 @pytest.mark.parametrize("times", [1, 3])
 def test_interrupted(number: str, moment: str, times: int) -> None:
