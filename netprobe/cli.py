@@ -249,7 +249,7 @@ def _understood(settings: dict[str, Any], files: tuple[str, ...], work: Callable
     except (NetprobeError, ImportError, SyntaxError, BrokenPipeError):  # of a library, the middle two
         raise
     except Exception as error:
-        if settings["verbose"]:
+        if settings["verbose"] or _is_interruption(error):
             raise
         hint = "Is it as netprobe wrote it? Then run again with -v for the traceback, and report it."
         raise WrongQuestion(f"{' or '.join(files)} does not hold together: {type(error).__name__}: {error}", hint) from error
