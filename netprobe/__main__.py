@@ -1,34 +1,111 @@
-"""The program: `netprobe`, or `python -m netprobe`."""
+"""The program: `netprobe`, or `python -m netprobe`. However it ends, the exit code is one of the contract's."""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found] # signal itself imports enum, and takes 3 ms
+
+if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:  # Ctrl-C ends us without a traceback from here on
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 
 import os
 import signal
 import sys
-from typing import NoReturn
+from contextlib import suppress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn, TextIO
+
+_ANSWERS = range(5)
+_BUG, _OUTPUT_FAILED, _INTERRUPTED, _PIPE_CLOSED = 70, 74, 130, 141
+
+
+class _Ending:
+    """What Ctrl-C and SIGTERM do: the first one unwinds what runs, so that everything is tidied; any other ends us at once."""
+
+    unwinds = False
+
+    @classmethod
+    def come(cls, _signal: int, _frame: object) -> None:
+        """The signal handler."""
+        if not cls.unwinds:
+            os._exit(_INTERRUPTED)
+        cls.unwinds = False
+        raise KeyboardInterrupt
 
 
 def main() -> NoReturn:
-    """Load the command line and run it. Ctrl-C while it loads ends without a traceback: nothing is open that wants tidying."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else who started us wants it ignored
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from .cli import main as run
-
+    """Run the command line, and leave."""
     try:
-        run()
-    except SystemExit as done:
-        _leave(done)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # else who started us wants it ignored
+                signal.signal(number, _Ending.come)
+        _leave(_run())
+    except KeyboardInterrupt:  # between the two
+        os._exit(_INTERRUPTED)
+    except BaseException:
+        os._exit(_BUG)
 
 
-def _leave(done: SystemExit) -> NoReturn:
-    """End at once: what was opened is closed, and taking itself apart object by object costs Python a tenth of a run."""
-    if not isinstance(done.code, int):
-        raise done
-    for stream in (sys.stdout, sys.stderr):
+def _run() -> int:
+    """The exit code. Ctrl-C while the command line loads ends at once: nothing is open that wants tidying."""
+    try:
+        sys.unraisablehook = _unraisable
+        _open_streams()
+        from .cli import program
+
+        _Ending.unwinds = True
+        return program()
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except ImportError as error:
+        _say(f"cannot load {error.name or 'a module'}: {error}. Install netprobe again, with its dependencies.")
+    except BaseException as error:
+        _say(f"a bug in netprobe: {type(error).__name__}: {error}")
+    return _BUG
+
+
+def _open_streams() -> None:
+    """Streams that the caller closed refuse what is written, instead of being the next file that somebody opens."""
+    for number in range(3):
         try:
-            if stream is not None:
-                stream.flush()
-        except (OSError, ValueError):  # closed or full: Python knows what to do about that
-            raise done from None
-    os._exit(done.code)
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_PATH)  # the lowest free number: this one
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115 - open to the end
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
+
+
+def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
+    """An interruption that came where Python cannot raise it (in a weak reference's callback) ends us all the same."""
+    if unraisable.exc_type is KeyboardInterrupt:
+        os._exit(_INTERRUPTED)
+    sys.__unraisablehook__(unraisable)
+
+
+def _say(message: str) -> None:
+    """One line on stderr, if anybody can have it."""
+    with suppress(OSError, MemoryError):
+        line = message.encode("ascii", "backslashreplace").decode().splitlines() or [""]
+        os.write(2, f"netprobe: {line[0]}\n".encode())
+
+
+def _leave(code: int) -> NoReturn:
+    """End at once: what was opened is closed, and taking itself apart object by object costs Python a tenth of a run."""
+    lost = _flushed(sys.stdout)
+    _flushed(sys.stderr)  # who cannot hear what we say still has the answer
+    os._exit(lost if lost and code in _ANSWERS else code)
+
+
+def _flushed(stream: TextIO) -> int:
+    """0, or the exit code for what could not be written."""
+    try:
+        stream.flush()
+    except BrokenPipeError:
+        return _PIPE_CLOSED
+    except (OSError, ValueError):
+        return _OUTPUT_FAILED
+    return 0
 
 
 if __name__ == "__main__":

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
@@ -17,10 +19,13 @@ if TYPE_CHECKING:
     from .model import Report
     from .render.terminal import Terminal
 
+_T = TypeVar("_T")
+
 _UNITS = {"": 1_000_000_000, "s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "µs": 1_000, "ns": 1, "m": 60_000_000_000}
 _LONGEST = 86_400 * 1_000_000_000  # ns
 _EXIT = {"reachable": 0, "unreachable": 1, "intermittent": 1, "undetermined": 4}
-_OUTPUT_FAILED, _BUG, _PIPE_CLOSED = 74, 70, 141
+_OUTPUT_FAILED, _BUG, _INTERRUPTED, _PIPE_CLOSED = 74, 70, 130, 141
+_COMPLETING = "_NETPROBE_COMPLETE"  # set by the completion script of a shell
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
 
 
@@ -35,12 +40,12 @@ class Duration(click.ParamType[int]):
             return value
         number = value.rstrip("nmµus")
         unit = _UNITS.get(value[len(number) :])
-        if unit is None or not (number.isascii() and number.replace(".", "", 1).isdigit()):
-            self.fail(f"{value!r} is not a duration; write 0.5, 200ms or 2s", param, ctx)
-        span = int(float(number) * unit)
+        if unit is None or re.fullmatch(r"[0-9]+\.?[0-9]*|\.[0-9]+", number) is None:
+            self.fail(f"{value!r:.60} is not a duration; write 0.5, 200ms or 2s", param, ctx)
+        span = float(number) * unit  # infinite, where there are more digits than a float holds
         if span > _LONGEST:
-            self.fail(f"{value!r} is more than a day", param, ctx)
-        return span
+            self.fail(f"{value!r:.60} is more than a day", param, ctx)
+        return int(span)
 
 
 class Commands(click.Group):
@@ -63,11 +68,40 @@ class Commands(click.Group):
             raise click.UsageError(f"No such command '{args[0]}'. Did you mean {' or '.join(near)}?", ctx) from error
 
 
+def _named(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """The name of a file or folder, which has a letter at least."""
+    if value == "":
+        raise click.BadParameter("the name is empty", ctx, param)
+    return value
+
+
+def _look_in(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    """Have the tools that print rulesets come from the folders of `--tool-path`."""
+    if value is None:
+        return
+    from pathlib import Path
+
+    folders = value.split(os.pathsep)
+    for folder in folders:
+        if not folder or not Path(folder).is_dir():
+            raise click.BadParameter(f"{folder!r} is no folder", ctx, param)
+    from .linux.netfilter_tools import look_in
+
+    look_in(folders)
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("-q", "--quiet", is_flag=True, help="Print the verdict line only.")
 @click.option("-v", "--verbose", is_flag=True, help="Show tracebacks of netprobe's own bugs.")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True, help="Colour the report.")
 @click.option("--host", metavar="NS", help="The namespace that `host` names (default: the one netprobe runs in).")
+@click.option(
+    "--tool-path",
+    metavar="DIR[:DIR]",
+    callback=_look_in,
+    expose_value=False,
+    help="Look for nft and iptables in these folders first (default: the system's own; PATH is not searched).",
+)
 @click.version_option(__version__, "-V", "--version", prog_name="netprobe")
 @click.pass_context
 def cli(ctx: click.Context, /, **settings: Any) -> None:
@@ -110,12 +144,18 @@ _OUTPUT: tuple[Callable[..., Any], ...] = (
         show_default=True,
         help="Format of the report.",
     ),
-    click.option("--out", type=click.Path(dir_okay=False), help="Write the report to this file instead of stdout."),
+    click.option("--out", type=click.Path(dir_okay=False), callback=_named, help="Write the report to this file instead of stdout."),
 )
 _CAPTURE: tuple[Callable[..., Any], ...] = (
-    click.option("-w", "--write", metavar="FILE.pcapng", help="Write the capture to this file; - is stdout."),
+    click.option("-w", "--write", metavar="FILE.pcapng", callback=_named, help="Write the capture to this file; - is stdout."),
     click.option(
-        "--captures", metavar="DIR", envvar="NETPROBE_CAPTURES", default="captures", show_default=True, help="Folder for captures, or none."
+        "--captures",
+        metavar="DIR",
+        envvar="NETPROBE_CAPTURES",
+        default="captures",
+        show_default=True,
+        callback=_named,
+        help="Folder for captures, or none.",
     ),
 )
 
@@ -183,6 +223,13 @@ def why(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> NoRe
 @click.pass_obj
 def show(settings: dict[str, Any], /, file: str, **options: Any) -> NoReturn:
     """Print a saved run again - a capture of netprobe's or a JSON report - without privileges."""
+    verdict, text = _understood(settings, (file,), lambda: _shown(settings, file, options))
+    _write(text, options["out"])
+    sys.exit(_EXIT[verdict])
+
+
+def _shown(settings: dict[str, Any], file: str, options: dict[str, Any]) -> tuple[str, str]:
+    """Verdict and text of a saved run."""
     from .saved import load
 
     report, run = load(file)
@@ -190,34 +237,54 @@ def show(settings: dict[str, Any], /, file: str, **options: Any) -> NoReturn:
         from .engine import replay
 
         report = replay(run).report
-    _print(settings, report, options)
-    sys.exit(_EXIT[report.verdict])
+    return report.verdict, _rendered(settings, report, options)
+
+
+def _understood(settings: dict[str, Any], files: tuple[str, ...], work: Callable[[], _T]) -> _T:
+    """What `work` makes of saved files. They may come from anybody: what contradicts itself is a bad file, and no bug of ours."""
+    from .errors import NetprobeError, WrongQuestion
+
+    try:
+        return work()
+    except (NetprobeError, ImportError, SyntaxError, BrokenPipeError):  # of a library, the middle two
+        raise
+    except Exception as error:
+        if settings["verbose"] or _is_interruption(error):
+            raise
+        hint = "Is it as netprobe wrote it? Then run again with -v for the traceback, and report it."
+        raise WrongQuestion(f"{' or '.join(files)} does not hold together: {type(error).__name__}: {error}", hint) from error
 
 
 @cli.command()
 @click.argument("before", metavar="A", type=click.Path(exists=True, dir_okay=False))
 @click.argument("after", metavar="B", type=click.Path(exists=True, dir_okay=False))
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Format of the comparison.")
-@click.option("--out", type=click.Path(dir_okay=False), help="Write the comparison to this file instead of stdout.")
+@click.option("--out", type=click.Path(dir_okay=False), callback=_named, help="Write the comparison to this file instead of stdout.")
 @click.pass_obj
 def diff(settings: dict[str, Any], /, before: str, after: str, **options: Any) -> NoReturn:
     """Say what changed between two saved runs A and B: the answer, the path, the configuration. Exit 0: nothing, 1: something.
 
     A run is a capture of netprobe's or a JSON report. Example: netprobe diff captures/monday.pcapng captures/today.pcapng
     """
+    same, text = _understood(settings, (before, after), lambda: _compared(settings, before, after, options))
+    _write(text, options["out"])
+    sys.exit(0 if same else 1)
+
+
+def _compared(settings: dict[str, Any], before: str, after: str, options: dict[str, Any]) -> tuple[bool, str]:
+    """Whether two saved runs are the same, and the text that says so."""
     from .formats import compared
     from .path.compare import compare
     from .saved import load
 
     (old, was), (new, now) = load(before), load(after)
     found = compare(old, new, (was.snapshot, now.snapshot) if was is not None and now is not None else None)
-    _write(compared(old, new, found, options["output"], _terminal(settings, options)), options["out"])
-    sys.exit(0 if found.same else 1)
+    return found.same, compared(old, new, found, options["output"], _terminal(settings, options))
 
 
 @cli.command(name="ls")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Format of the list.")
-@click.option("--out", type=click.Path(dir_okay=False), help="Write the list to this file instead of stdout.")
+@click.option("--out", type=click.Path(dir_okay=False), callback=_named, help="Write the list to this file instead of stdout.")
 @click.pass_obj
 def list_spaces(settings: dict[str, Any], /, **options: Any) -> NoReturn:
     """List namespaces and containers, their addresses, and the veth that leads to each."""
@@ -245,7 +312,7 @@ def _codes(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> lis
 @click.option(
     "-o", "--output", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True, help="Format of the page."
 )
-@click.option("--out", type=click.Path(dir_okay=False), help="Write the page to this file instead of stdout.")
+@click.option("--out", type=click.Path(dir_okay=False), callback=_named, help="Write the page to this file instead of stdout.")
 @click.pass_obj
 def explain(settings: dict[str, Any], /, code: str | None, listing: bool, **options: Any) -> None:
     """Explain a cause: what it means, how netprobe recognises it, how to mend it. Without CODE, list them all."""
@@ -293,7 +360,7 @@ def completion(shell: str) -> None:
 
     found = get_completion_class(shell)
     assert found is not None
-    click.echo(found(cli, {}, "netprobe", "_NETPROBE_COMPLETE").source())
+    click.echo(found(cli, {}, "netprobe", _COMPLETING).source())
 
 
 def _probe(command: str, settings: dict[str, Any], src: str, dst: str, options: dict[str, Any]) -> NoReturn:
@@ -316,7 +383,7 @@ def _probe(command: str, settings: dict[str, Any], src: str, dst: str, options: 
         from .saved import save
 
         run, failed = save(run, options["write"], options["captures"], _command_line())
-    _print(settings, run.report, options)
+    _print(_rendered(settings, run.report, options), options)
     if failed is not None:
         _complain(failed[0], failed[1])
         sys.exit(_OUTPUT_FAILED)
@@ -346,115 +413,151 @@ def _terminal(settings: dict[str, Any], options: dict[str, Any]) -> Terminal:
 
     from .render.terminal import terminal
 
-    stdout = sys.stdout if options.get("out") is None else None  # which is None, too, when the caller closed it
+    stdout = sys.stdout if options.get("out") is None else None
     to_terminal = stdout is not None and stdout.isatty()
     columns = shutil.get_terminal_size((0, 0)).columns if to_terminal else 0
     encoding = "utf-8" if stdout is None else (stdout.encoding or "ascii")
     return terminal(settings["color"], os.environ, isatty=to_terminal, columns=columns, encoding=encoding)
 
 
-def _print(settings: dict[str, Any], report: Report, options: dict[str, Any]) -> None:
-    """Render in the format asked for and write it where it belongs."""
+def _rendered(settings: dict[str, Any], report: Report, options: dict[str, Any]) -> str:
     from .formats import formatted
 
-    terminal = _terminal(settings, options)
-    text = formatted(report, options["output"], terminal, quiet=settings["quiet"])
-    if options.get("write") == "-":
-        click.echo(text, err=True, nl=False, color=terminal.colour)
+    return formatted(report, options["output"], _terminal(settings, options), quiet=settings["quiet"])
+
+
+def _print(text: str, options: dict[str, Any]) -> None:
+    """Write the report where it belongs: to stderr when stdout has the capture."""
+    if options.get("write") != "-" or options["out"] is not None:
+        _write(text, options["out"])
         return
-    _write(text, options["out"])
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except (OSError, ValueError):  # nobody is left to be told
+        sys.exit(_OUTPUT_FAILED)
 
 
 def _write(text: str, out: str | None) -> None:
     """Write to stdout, or to the file `out`; where that fails, exit 74 after saying so."""
     if out is not None:
-        from pathlib import Path
-
-        from .saved import write_file
+        from .output import write_file
 
         try:
-            write_file(Path(out), text.encode("utf-8", "backslashreplace"))
+            write_file(out, text.encode("utf-8", "backslashreplace"))
             return
         except OSError as error:
             _complain(f"cannot write {out}: {error.strerror}", "The report is on standard output instead.")
             _write(text, None)
             sys.exit(_OUTPUT_FAILED)
-    if sys.stdout is None:  # closed by the caller
-        _complain("cannot write the report: standard output is closed")
-        sys.exit(_OUTPUT_FAILED)
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
         raise
+    except UnicodeEncodeError:  # a character set of the environment's that has not every name
+        _write(text.encode(sys.stdout.encoding, "backslashreplace").decode(sys.stdout.encoding), None)
     except OSError as error:
-        _complain(f"cannot write the report: {error.strerror}")
+        _complain(f"cannot write the report: {_reason(error)}")
         _let_go_of_stdout()
         sys.exit(_OUTPUT_FAILED)
 
 
+def _reason(error: OSError) -> str | None:
+    return "standard output is closed" if error.errno == errno.EBADF else error.strerror
+
+
 def _let_go_of_stdout() -> None:
-    """Nobody can have what is still to be written; without this Python would try again at its end, and complain."""
-    if sys.stdout is not None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Nobody can have what is still to be written; without this its buffer would be tried again at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(message: str, hint: str = "") -> None:
-    """An error for people, on stderr: what, then what to do next."""
+    """An error for people, on stderr: what, then what to do next. Where nobody can have it, the exit code says it alone."""
     from .render.escape import safe
 
-    click.echo(f"netprobe: {safe(message)}", err=True)
-    for line in hint.splitlines():
-        click.echo(f"  {safe(line)}", err=True)
+    lines = [f"netprobe: {safe(message)}", *(f"  {safe(line)}" for line in hint.splitlines())]
+    with suppress(OSError, ValueError):
+        for line in lines:
+            click.echo(line, err=True)
 
 
 def run_line(arguments: list[str]) -> int:
     """Run one command line in this process; its exit code. Every error becomes a message and a code of the contract."""
     from .errors import NetprobeError
 
-    streams = sys.stdout, sys.stderr
     try:
-        cli.main(arguments, prog_name="netprobe", standalone_mode=False)
+        return _run_command(arguments)
     except SystemExit as done:
-        if sys.stdout is not streams[0]:  # click wraps it, and answers 1, when it met a closed pipe
-            sys.stdout, sys.stderr = streams
-            _let_go_of_stdout()
-            return _PIPE_CLOSED
         return done.code if isinstance(done.code, int) else 0
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.ClickException as error:
-        error.show()
+        with suppress(OSError, ValueError):
+            error.show()
         return 2
     except NetprobeError as error:
         _complain(str(error), error.hint)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        return 130
+        return _interrupted()
+    except BrokenPipeError:
+        _let_go_of_stdout()
+        return _PIPE_CLOSED
     except Exception as error:
-        if "-v" in arguments or "--verbose" in arguments:
-            raise
-        if isinstance(error, OSError) and error.errno in _UNWRITABLE and error.filename is None:  # a page of help into a full file
-            _complain(f"cannot write: {error.strerror}")
-            _let_go_of_stdout()
-            return _OUTPUT_FAILED
-        _complain(f"a bug in netprobe: {type(error).__name__}: {error}", "Run again with -v for the traceback, and report it.")
-        return _BUG
+        if _is_interruption(error):
+            return _interrupted()
+        return _failed(error, "-v" in arguments or "--verbose" in arguments)
+
+
+def _run_command(arguments: list[str]) -> int:
+    """click's own `main` would answer a closed pipe with 1, and write to a stderr that may be full."""
+    if _COMPLETING in os.environ:
+        cli.main(arguments, prog_name="netprobe", complete_var=_COMPLETING)
+    with cli.make_context("netprobe", list(arguments)) as context:
+        cli.invoke(context)
     return 0
 
 
-def main() -> NoReturn:
-    """The entry point: run, and leave quietly whichever way it ends."""
+def _interrupted() -> int:
+    with suppress(OSError, ValueError):
+        click.echo(err=True)  # the shell's prompt does not stand behind the ^C
+    return _INTERRUPTED
+
+
+def _is_interruption(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind it: where a class is made, Python 3.11 gives another name to what came (`__set_name__`)."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _failed(error: Exception, verbose: bool) -> int:
+    """Say what nobody foresaw, and the exit code for it."""
+    if isinstance(error, OSError) and error.errno in _UNWRITABLE and error.filename is None:  # a page of help into a full file
+        _complain(f"cannot write: {_reason(error)}")
+        _let_go_of_stdout()
+        return _OUTPUT_FAILED
+    if verbose:
+        import traceback
+
+        with suppress(OSError, ValueError):
+            traceback.print_exc()
+    elif isinstance(error, ImportError):
+        _complain(f"cannot load {error.name or 'a module'}: {error}", "Install netprobe again, with its dependencies.")
+    else:
+        _complain(f"a bug in netprobe: {type(error).__name__}: {error}", "Run again with -v for the traceback, and report it.")
+    return _BUG
+
+
+def program() -> int:
+    """The command line of this process; its exit code."""
     import gc
-    import signal
 
     gc.set_threshold(100_000)  # what is imported and read stays to the end: looking for cycles in it takes a tenth of the time
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, _terminated)
-    sys.exit(run_line(sys.argv[1:]))
+    return run_line(sys.argv[1:])
 
 
-def _terminated(_signal: int, _frame: object) -> NoReturn:
-    """SIGTERM ends like Ctrl-C: every `with` and `finally` on the way out runs."""
-    raise KeyboardInterrupt
+def main() -> NoReturn:
+    """The command line inside another program, which has its own way with signals."""
+    sys.exit(program())

@@ -25,6 +25,7 @@ EXAMPLES = "write one of: red  red:80  c1/eth0  c1@10.0.0.2  docker:c1  pid:123 
 
 # where namespaces are kept as files: what follows such a path is no longer the path
 _NAMESPACE_FILE = re.compile(r"/proc/[^/]+/(?:task/[^/]+/)?ns/net|(?:/var)?/run/(?:docker/)?netns/[^/:@]+")
+_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9a-fA-F]*)\.?\Z")  # resolvers take 1.2.3 and 0x7f.1 for addresses: inet_aton(3)
 _HOST_NAME = re.compile(r"(?=.{1,254}\Z)(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)+(?:[A-Za-z0-9-]{1,63})?\Z")
 
 
@@ -48,9 +49,10 @@ class Named(Struct, frozen=True):
 
     @property
     def may_be_host(self) -> bool:
-        """Whether the name can be one that a resolver knows: it has a dot (`nas.` for a short one), or is localhost."""
+        """Whether the name can be one that a resolver knows: it has a dot (`nas.` for a short one) and does not end in a number."""
         plain = self.kind is None and not self.nested and self.interface is None and self.address is None
-        return plain and (self.name == "localhost" or _HOST_NAME.match(self.name) is not None)
+        known = self.name == "localhost" or _HOST_NAME.match(self.name) is not None
+        return plain and known and _NUMBER.match(self.name) is None
 
 
 def parse(text: str) -> Named:
@@ -98,13 +100,22 @@ def _address_first(text: str) -> Named | None:
 
 
 def _bare(text: str, address: str, must: bool = False) -> Named | None:
-    plain, percent, zone = address.partition("%")
-    found = _ip(plain)
+    found = _ip(address.partition("%")[0])
     if found is None:
         if must or re.fullmatch(r"[0-9]+(\.[0-9]+){3}", address):
             raise _wrong(text, f"{address} is not an IP address")
         return None
-    return Named(text, ip=found, interface=_interface(text, zone) if percent else None)
+    return Named(text, ip=found, interface=_zone(text, found, address))
+
+
+def _zone(text: str, ip: str, address: str) -> str | None:
+    """The interface behind the % of a link-local address."""
+    _, percent, zone = address.partition("%")
+    if not percent:
+        return None
+    if not ipaddress.ip_address(ip).is_link_local or ":" not in ip:
+        raise _wrong(text, f"an interface stands behind a link-local address only, and {ip} is none", ip)
+    return _interface(text, zone)
 
 
 def _ip(text: str) -> str | None:
@@ -112,6 +123,42 @@ def _ip(text: str) -> str | None:
         return str(ipaddress.ip_address(text))
     except ValueError:
         return None
+
+
+def source_address(text: str) -> tuple[str, str | None]:
+    """The address that `--source-address` gives, and the interface behind its %, if any. Raises WrongQuestion."""
+    ip = _ip(text.partition("%")[0])
+    if ip is None:
+        raise WrongQuestion(f"{text!r} is not an IP address to send from", "write one that SRC has: --source-address 10.0.0.2")
+    return ip, _zone(text, ip, text)
+
+
+def check_pair(source: str | None, destination: str, whom: str) -> None:
+    """Raises WrongQuestion unless a packet can go from one station of these addresses to one other; `whom` is the second as written."""
+    told = destination if whom == destination else f"{whom} ({destination})"
+    if kind := _no_station(destination):
+        raise WrongQuestion(
+            f"{told} is {kind}: one station is asked for", "write the address of one; the sender itself is 127.0.0.1 or ::1"
+        )
+    if source is None:
+        return
+    if kind := _no_station(source):
+        raise WrongQuestion(f"{source} is {kind}: nobody sends from it", "write an address of SRC's")
+    if (":" in source) is not (":" in destination):
+        raise WrongQuestion(f"{source} cannot send to {told}: one is IPv4 and the other IPv6", "write two of a kind, or -4 / -6")
+
+
+def _no_station(address: str) -> str | None:
+    """What an address is that belongs to no single station; RFC 6890, and RFC 4291 for the last."""
+    known = ipaddress.ip_address(address)
+    if known.is_multicast:
+        return "a multicast address"
+    if known.is_unspecified:
+        return "the unspecified address"
+    if address == "255.255.255.255":
+        return "the broadcast address"
+    mapped = known.ipv4_mapped if isinstance(known, ipaddress.IPv6Address) else None
+    return f"{mapped} written as IPv6" if mapped is not None else None
 
 
 def _with_port(found: Named | None, tail: str) -> Named:
@@ -188,10 +235,13 @@ def _behind_name(named: Named, tail: str) -> Named:
     if not at:
         return _with_port(found, colon + port)
     address, rest = _split_source(source)
-    if (ip := _ip(address)) is None:
+    if (ip := _ip(address.partition("%")[0])) is None:
         instead = named.text.partition("@")[0] if re.fullmatch("if[0-9]+|[a-z]+[0-9]*", address) else "c1@10.0.0.2"
         raise _wrong(named.text, f"behind @ stands a source address, and {address!r} is none", instead)
-    return _with_port(replace(found, address=ip), rest)
+    zone = _zone(named.text, ip, address)
+    if zone is not None and found.interface not in (None, zone):
+        raise _wrong(named.text, f"{found.interface} and {zone} are two interfaces")
+    return _with_port(replace(found, address=ip, interface=zone or found.interface), rest)
 
 
 def _split_source(source: str) -> tuple[str, str]:

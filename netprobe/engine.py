@@ -14,6 +14,7 @@ from typing import Protocol as Interface
 from msgspec import Struct
 from msgspec.structs import replace
 
+from .endpoint import check_pair, source_address
 from .errors import CannotLook, WrongQuestion, for_want_of_resources
 from .model import (
     Cause,
@@ -337,12 +338,14 @@ def _probe(world: World, question: Question) -> Probe:
     source = world.resolve(question.source)
     if source.namespace is None:
         raise WrongQuestion(f"{question.source} is no place to send from", "SRC is a namespace or a container; see `netprobe ls`.")
-    source = replace(source, address=question.source_address or source.address)
+    source = _sent_from(source, question.source_address)
     target = world.resolve(question.destination, source)
     port = question.port if question.port is not None else target.port
     target = replace(target, port=port)
     if target.address is None:
         target = replace(target, address=_address_of(world, target, question, source))
+    check_pair(source.address, target.address or "", question.destination)
+    source = _on_link(world, source, target)
     six = ":" in (target.address or "")
     if question.version is not None and six is not (question.version == 6):
         raise WrongQuestion(f"{target.address} is an IPv{6 if six else 4} address", f"Leave out -{question.version}.")
@@ -358,10 +361,37 @@ def _probe(world: World, question: Question) -> Probe:
     )  # fmt: skip
 
 
+def _sent_from(source: Endpoint, written: str | None) -> Endpoint:
+    """The source with the address of `--source-address`, and with the interface that may stand behind it."""
+    if written is None:
+        return source
+    address, zone = source_address(written)
+    if zone is not None and source.interface not in (None, zone):
+        raise WrongQuestion(f"{written} is on {zone}, and {source.endpoint} is another interface", f"write {address}")
+    return replace(source, address=address, interface=zone or source.interface)
+
+
+def _on_link(world: World, source: Endpoint, target: Endpoint) -> Endpoint:
+    """The source with the interface on which a link-local destination is meant; any other needs none."""
+    from .path import choice, prefix
+
+    if target.address is None or source.namespace is None or not prefix.needs_scope(target.address):
+        return source
+    here = world.read(Snapshot(), [ReadNamespace(source.namespace)])[source.namespace]
+    zone = target.interface if target.namespace is None else None
+    return replace(source, interface=choice.scope(here, source, target.address, zone))
+
+
 def _protocol(question: Question, target: Endpoint) -> Protocol:
     named = question.protocol or target.protocol or ("tcp" if target.port is not None else "icmp")
     six = ":" in (target.address or "")
     return {"icmp": Protocol.ICMPV6 if six else Protocol.ICMP, "arp": Protocol.ND if six else Protocol.ARP}.get(named) or Protocol(named)
+
+
+def _version(address: str | None) -> int | None:
+    if address is None:
+        return None
+    return 6 if ":" in address else 4
 
 
 def _address_of(world: World, target: Endpoint, question: Question, source: Endpoint) -> str:
@@ -372,7 +402,7 @@ def _address_of(world: World, target: Endpoint, question: Question, source: Endp
     assert target.namespace is not None
     snapshot = world.read(Snapshot(), [ReadNamespace(n) for n in dict.fromkeys((source.namespace, target.namespace)) if n])
     try:
-        found = destination_address(guarded(snapshot), source, target, question.version)
+        found = destination_address(guarded(snapshot), source, target, question.version or _version(source.address))
     except Unread as unread:
         raise CannotLook(unread.reason.text) from unread
     if found is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import sys
 import time
 from pathlib import Path
@@ -12,9 +11,16 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from .errors import WrongQuestion
+from .limits import LARGEST_BYTES, check, excess
 from .model import Report, Run
+from .output import write_file
 
 Failure = tuple[str, str]
+
+LARGEST_FILE = LARGEST_BYTES * 3 // 2  # a capture of netprobe's holds its frames twice, once compressed
+PIECE = 1 << 20
+_SECTION = b"\x0a\x0d\x0d\x0a"  # pcapng's first block
+_READABLE = "Its captures (.pcapng) and what `-o json` prints can be read again."
 
 
 def save(run: Run, write: str | None, captures: str, command: str) -> tuple[Run, Failure | None]:
@@ -25,20 +31,20 @@ def save(run: Run, write: str | None, captures: str, command: str) -> tuple[Run,
     if write is None and captures == "none":
         return run, None
     if write == "-":
-        return run, _to_stdout(_bytes(run, command))
+        data, incomplete = _bytes(run, command)
+        return run, _to_stdout(data) or incomplete
     path = Path(write) if write else Path(captures) / _name(run)
     named = replace(run, report=replace(run.report, capture=str(path)))
+    data, incomplete = _bytes(named, command)
     try:
-        write_file(path, _bytes(named, command))
+        write_file(str(path), data)
     except OSError as error:
         hint = "The report stands. Name a folder you can write to with --captures DIR, or --captures none."
         return run, (f"cannot write the capture {path}: {error.strerror}", hint)
-    return named, None
+    return named, incomplete
 
 
 def _to_stdout(data: bytes) -> Failure | None:
-    if sys.stdout is None:
-        return "cannot write the capture: standard output is closed", ""
     try:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
@@ -49,11 +55,16 @@ def _to_stdout(data: bytes) -> Failure | None:
     return None
 
 
-def _bytes(run: Run, command: str) -> bytes:
+def _bytes(run: Run, command: str) -> tuple[bytes, Failure | None]:
+    """The capture; one of a run that is too large to be read again holds the frames alone, and that is a failure."""
     from .codec import run_to_json
     from .render.pcapng import capture
 
-    return capture(run, command, run_to_json(run))
+    data = run_to_json(run)
+    if (why := excess(data)) is None:
+        return capture(run, command, data), None
+    hint = "Its frames are there for Wireshark and tshark. Fewer probes (-c) make a run that can be shown."
+    return capture(run, command, None), (f"the capture cannot be shown again, the run is too large: {why}", hint)
 
 
 def _name(run: Run) -> str:
@@ -64,52 +75,51 @@ def _name(run: Run) -> str:
     return f"{stamp}-{run.started_ns // 1000 % 1_000_000:06d}-{re.sub(r'[^A-Za-z0-9.@_-]+', '_', words)[:80]}.pcapng"
 
 
-def write_file(path: Path, data: bytes) -> None:
-    """Write a whole file: under a temporary name in the same folder, then renamed. Under sudo it belongs to the caller.
-
-    Folders that are missing are made. What is no regular file (a pipe, /dev/stderr) is written to as it is. Raises OSError.
-    """
-    if path.exists() and not path.is_file():
-        with open(path, "wb") as stream:
-            stream.write(data)
-        return
-    made = [p for p in (path.parent, *path.parent.parents) if not p.exists()]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for folder in made:
-        _hand_over(folder)
-    temporary = path.with_name(f".netprobe-{secrets.token_hex(8)}")  # short: `path` may have the longest name there can be
-    try:
-        with open(temporary, "xb") as file:
-            file.write(data)
-        _hand_over(temporary)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def _hand_over(path: Path) -> None:
-    """Give what was written under sudo to the person who called it."""
-    uid, gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
-    if os.geteuid() == 0 and uid.isdecimal() and gid.isdecimal():
-        os.chown(path, int(uid), int(gid), follow_symlinks=False)
-
-
 def load(path: str) -> tuple[Report, Run | None]:
     """The report of a saved run, and the run itself when the file holds one. Raises WrongQuestion for any other file."""
-    from .codec import run_from_json, saved_from_json
-
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise WrongQuestion(f"cannot read {path}: {error.strerror}") from error
-    if data[:4] == b"\x0a\x0d\x0d\x0a":
+    data = _read(path)
+    if data[:4] == _SECTION:
         from .render.pcapng import read
 
         run = read(data).run
         if run is None:
             raise WrongQuestion(f"{path} is a capture, but not one that netprobe saved", "Open it with Wireshark or tshark.")
-        restored = run_from_json(run, path)
-        return restored.report, restored
-    saved = saved_from_json(data, path)
+        data = run
+    saved = _decoded(data, path)
     return (saved.report, saved) if isinstance(saved, Run) else (saved, None)
+
+
+def _read(path: str) -> bytes:
+    """The bytes of a file or a pipe. What does not begin like a saved run, or is larger than any, is not read to its end."""
+    data = bytearray()
+    try:
+        with open(path, "rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            while size <= LARGEST_FILE and (piece := file.read(PIECE)):
+                data += piece
+                size = max(size, len(data))
+                if not _begins_well(bytes(data[:64])):
+                    raise WrongQuestion(f"{path} is not a saved run or report of netprobe", _READABLE)
+    except OSError as error:
+        raise WrongQuestion(f"cannot read {path}: {error.strerror}") from error
+    if size > LARGEST_FILE:
+        raise WrongQuestion(f"{path} is larger than any saved run: more than {LARGEST_FILE} bytes", _READABLE)
+    return bytes(data)
+
+
+def _begins_well(head: bytes) -> bool:
+    """Whether a file that begins so can be a capture or JSON, before which white space may stand."""
+    return _SECTION.startswith(head[:4]) or head.lstrip()[:1] in (b"", b"{")
+
+
+def _decoded(data: bytes, path: str) -> Run | Report:
+    from .codec import saved_from_json
+
+    if why := excess(data):
+        raise WrongQuestion(f"{path} holds more than any saved run: {why}", _READABLE)
+    saved = saved_from_json(data, path)
+    try:
+        check(saved)
+    except ValueError as error:
+        raise WrongQuestion(f"{path} is not a saved run or report of netprobe: {error}", _READABLE) from error
+    return saved

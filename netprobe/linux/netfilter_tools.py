@@ -1,20 +1,38 @@
-"""The tools that print rulesets, run in a foreign network namespace: several at a time, each waited for two seconds at most."""
+"""The tools that print rulesets, run in a foreign network namespace: several at a time, each waited for two seconds at most.
+
+They run as root, so PATH has no say in which they are: they come from the system's own folders, and from those of `look_in`.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import select
 import shutil
+import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
 from . import netns
 
 LIMIT_S = 2.0
-PLACES = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin"  # where they live, also when a user's PATH has no sbin
+PLACES = ("/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin", "/bin", "/usr/local/bin", "/run/current-system/sw/bin")
+PR_SET_PDEATHSIG = 1  # include/uapi/linux/prctl.h
+
+_before: list[str] = []  # the folders of `look_in`
+_prctl = ctypes.CDLL(None).prctl
+
+
+def look_in(folders: Sequence[str]) -> None:
+    """Look for tools in these folders first, from now on."""
+    _before[:] = map(os.path.abspath, folders)
+
+
+def _search_path() -> str:
+    return os.pathsep.join((*_before, *PLACES))
 
 
 class Printed(Struct, frozen=True):
@@ -72,7 +90,7 @@ class _Child:
         self.process: subprocess.Popen[bytes] | None = None
         self.output, self.errors, self.pidfd = -1, -1, -1
         self.refusal = f"{self.tool} is not installed"
-        program = shutil.which(command[0], path=f"{os.environ.get('PATH', '')}:{PLACES}")
+        program = shutil.which(command[0], path=_search_path())
         if program is None:
             return
         try:
@@ -83,7 +101,8 @@ class _Child:
                 stdin=subprocess.DEVNULL,
                 stdout=self.output,
                 stderr=self.errors,
-                env={"LC_ALL": "C", "PATH": PLACES},
+                env={"LC_ALL": "C", "PATH": _search_path()},
+                preexec_fn=_bound_to(os.getpid()),
             )
             self.pidfd = os.pidfd_open(self.process.pid)
         except OSError as error:
@@ -111,6 +130,20 @@ class _Child:
             if fd >= 0:
                 os.close(fd)
         self.output = self.errors = self.pidfd = -1
+
+
+def _bound_to(parent: int) -> Callable[[], None]:
+    """What a child does before it becomes the tool: ask to be killed when netprobe ends in whatever way, so that none outlives it.
+
+    Between fork and exec it makes two system calls and takes no lock, so that a name lookup in another thread does it no harm.
+    """
+
+    def bind() -> None:
+        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it ended before the call
+            os._exit(1)
+
+    return bind
 
 
 def _content(fd: int) -> bytes:

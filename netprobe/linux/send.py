@@ -206,7 +206,7 @@ def owned_by(uid: int) -> Iterator[None]:
         return
     before = _libc.setfsuid(uid)
     try:
-        if _libc.setfsuid(_NOBODY_AT_ALL) != uid:
+        if _libc.setfsuid(_NOBODY_AT_ALL) & 0xFFFFFFFF != uid:
             raise not_permitted(f"not permitted to send as user {uid}")
         yield
     finally:

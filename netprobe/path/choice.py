@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from netprobe.model import Endpoint, InterfaceAddress, Snapshot
+from netprobe.errors import WrongQuestion
+from netprobe.model import Endpoint, InterfaceAddress, Namespace, Snapshot
 
 from . import prefix
 
@@ -22,3 +23,29 @@ def destination_address(snapshot: Snapshot, source: Endpoint, target: Endpoint, 
         return (prefix.version(address.address) == 6 and version is None, not near)
 
     return min(wanted, key=rank).address if wanted else None
+
+
+def scope(here: Namespace, source: Endpoint, address: str, zone: str | None) -> str | None:
+    """The interface of the source on which a link-local destination lies: the zone behind it, SRC's own, or the only one.
+
+    Raises WrongQuestion where that is none of its interfaces, or where there is a choice. RFC 4007.
+    """
+    real = [link for link in here.links if link.kind != "loopback" and link.name != "lo" and link.port is None]
+    names = [link.name for link in real]
+    if zone is not None and zone.isascii() and zone.isdigit() and zone not in names:
+        zone = next((link.name for link in real if str(link.index) == zone), zone)
+    if zone is not None and source.interface not in (None, zone):
+        raise WrongQuestion(
+            f"{address} is to lie on {zone}, and {source.endpoint} is another interface", f"write {address}%{source.interface}"
+        )
+    wanted = zone or source.interface
+    if wanted is not None and (wanted in names or not here.links):
+        return wanted
+    if wanted is not None:
+        raise WrongQuestion(f"{here.name} has no interface {wanted} with link-local addresses", "it has " + ", ".join(names))
+    own = {a.index for a in here.addresses if prefix.needs_scope(a.address)}
+    able = [link.name for link in real if link.index in own] or names
+    if len(able) > 1:
+        written = "  ".join(f"{address}%{name}" for name in able)
+        raise WrongQuestion(f"{address} is a link-local address, and {here.name} has more than one interface", f"write one of: {written}")
+    return able[0] if able else None

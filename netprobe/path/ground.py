@@ -49,7 +49,7 @@ class Packet(Struct, frozen=True):
     what may have stopped the packet so far, though the configuration does not tell. `tracked` is what connection tracking
     and the rules of namespace `tracked_in` know of it; `prerouted` names a namespace whose bridge has called PREROUTING already;
     `reused`: its ports were asked for, so that older connections may have them. `inside`: the tunnels (namespace, ifindex) whose
-    packet it is.
+    packet it is. `scope` is the interface on which its sender knows a link-local destination.
     """
 
     flow: Flow
@@ -64,6 +64,7 @@ class Packet(Struct, frozen=True):
     prerouted: str | None = None
     reused: bool = False
     inside: tuple[tuple[str, int], ...] = ()
+    scope: str | None = None
 
     def suspecting(self, *stops: Stop) -> Packet:
         """This packet after passing something that may stop it."""

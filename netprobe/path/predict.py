@@ -80,7 +80,8 @@ def first_packet(ground: Ground, probe: Probe) -> Packet:
     assert probe.source.namespace is not None
     namespace, flow = ground.namespace(probe.source.namespace), probe.flow()
     ttl = probe.ttl or default_ttl(namespace, flow.version)
-    return Packet(replace(flow, ttl=ttl), Leg.REQUEST, mark=probe.mark, uid=probe.uid, df=_df(ground, probe, flow), reused=probe.reused)
+    packet = Packet(replace(flow, ttl=ttl), Leg.REQUEST, probe.mark, probe.uid, reused=probe.reused, scope=probe.source.interface)
+    return replace(packet, df=_df(namespace, probe, packet))
 
 
 def default_ttl(namespace: Namespace, version: int) -> int:
@@ -89,13 +90,13 @@ def default_ttl(namespace: Namespace, version: int) -> int:
     return int(namespace.sysctl(key, "64") or 64)
 
 
-def _df(ground: Ground, probe: Probe, flow: Flow) -> bool:
+def _df(namespace: Namespace, probe: Probe, packet: Packet) -> bool:
     """Whether the packet goes out with DF: as asked, else as IP_PMTUDISC_WANT does (set unless cut at the source)."""
     if probe.df is not None:
         return probe.df
-    decision = fib.lookup(ground.namespace(probe.source.namespace or ""), RouteQuery(flow.src, flow.dst, mark=probe.mark))
-    link = ground.namespace(probe.source.namespace or "").link(decision.leg.index) if decision.leg else None
-    return link is None or (flow.length or 0) <= link.mtu
+    decision = fib.lookup(namespace, routing.query_out(namespace, packet))
+    link = namespace.link(decision.leg.index) if decision.leg else None
+    return link is None or (packet.flow.length or 0) <= link.mtu
 
 
 def _with_source(ground: Ground, probe: Probe) -> Probe | Prediction:
@@ -150,9 +151,9 @@ def _answered(ground: Ground, probe: Probe, trail: Trail, request: Walk) -> Pred
         if ending is not None and endings.silent(ending):
             return _predicted(probe, request, None, ending, trail)
         ttl = default_ttl(ground.namespace(name), packet.flow.version)
-        answer = Packet(replace(packet.flow.reversed(), ttl=ttl), Leg.REPLY, df=False, fragments=packet.fragments).suspecting(
-            *endings.suspects(ground.namespace(name), link, packet)
-        )
+        scope = link.name if link else None
+        answer = Packet(replace(packet.flow.reversed(), ttl=ttl), Leg.REPLY, fragments=packet.fragments, scope=scope)
+        answer = answer.suspecting(*endings.suspects(ground.namespace(name), link, packet))
     except Unread as unread:
         return _predicted(probe, request, _home(back, unread.finish, probe), ending, trail, back)
     finish = Walker(ground).packet(back, name, answer)

@@ -14,10 +14,12 @@ def number(address: str) -> int:
 
 @lru_cache(maxsize=4096)
 def _bounds(prefix: str) -> tuple[int, int, int]:
-    """(version, network, mask) of "10.0.0.0/16"; a bare address is a host prefix."""
+    """(version, network, mask) of "10.0.0.0/16"; a bare address is a host prefix. Raises ValueError for anything else."""
     address, _, length = prefix.partition("/")
     bits = 128 if ":" in address else 32
     keep = int(length) if length else bits
+    if not 0 <= keep <= bits:  # of a saved run's text; it would be shifted by
+        raise ValueError(f"{length} is no length of a prefix of {address}")
     mask = ((1 << keep) - 1) << (bits - keep)
     return (6 if bits == 128 else 4, number(address) & mask, mask)
 
@@ -65,6 +67,11 @@ def is_loopback(address: str) -> bool:
 def is_multicast(address: str) -> bool:
     """224/4 or ff00::/8."""
     return contains("224.0.0.0/4", address) or contains("ff00::/8", address)
+
+
+def needs_scope(address: str) -> bool:
+    """fe80::/10: it says who, and not on which link (RFC 4007)."""
+    return contains("fe80::/10", address)
 
 
 def is_link_local(address: str) -> bool:

@@ -26,6 +26,12 @@ def query(packet: Packet, iif: Link | None = None, src: str | None = None) -> Ro
     )  # fmt: skip
 
 
+def query_out(namespace: Namespace, packet: Packet) -> RouteQuery:
+    """The lookup for a packet of the namespace's own; a link-local destination is one of the interface it is meant on."""
+    link = namespace.link_named(packet.scope) if packet.scope is not None and prefix.needs_scope(packet.flow.dst) else None
+    return replace(query(packet), oif=link.index) if link is not None else query(packet)
+
+
 def decide(ground: Ground, name: str, asked: RouteQuery) -> Decision:
     """The route for a query. Where the kernel and the model name different legs, the kernel's is taken."""
     own = fib.lookup(ground.namespace(name), asked)

@@ -61,7 +61,7 @@ def output(trail: Trail, name: str, packet: Packet) -> Departure | Finish:
 
 
 def _route_out(trail: Trail, namespace: Namespace, packet: Packet) -> Decision | Finish:
-    decision = routing.decide(trail.ground, namespace.name, routing.query(packet))
+    decision = routing.decide(trail.ground, namespace.name, routing.query_out(namespace, packet))
     trail.decided(namespace.name, decision, packet)
     if decision.error is not None:
         return trail.drop(routing.refuse_output(namespace, packet, decision))

@@ -17,8 +17,10 @@ __all__ = ["Capture", "Frame", "Interface", "capture", "read", "write"]
 _FIELDS = {"src": "source", "dst": "destination", "sport": "source port", "dport": "destination port", "icmp_id": "ICMP id", "ttl": "TTL"}
 
 
-def capture(run: Run, command: str, saved: bytes, *, application: str = "netprobe", system: str = "Linux", hardware: str = "") -> bytes:
-    """The capture file of a run. `saved` is the run itself as `netprobe show` reads it; `command` is what was typed."""
+def capture(
+    run: Run, command: str, saved: bytes | None, *, application: str = "netprobe", system: str = "Linux", hardware: str = ""
+) -> bytes:
+    """The capture file of a run. `saved` is the run as `netprobe show` reads it, if it is kept; `command` is what was typed."""
     frames = sorted((o for o in run.observations if o.kind == "seen" and o.interface), key=lambda o: o.time_ns)
     places = list(dict.fromkeys(_place(frame) for frame in frames))
     report = run.report

@@ -28,7 +28,10 @@ DIRECTIONS = {"in": 1, "out": 2, "other": 1}
 PROMISCUOUS = 4 << 2  # reception type: a frame to another station
 SNAPLEN = 262144
 LONGEST_TEXT = 4000  # bytes of an option's text; the format ends at 65535
-LARGEST_RUN = 1 << 28  # bytes of an unpacked run, so that a crafted file cannot fill the memory
+LARGEST_RUN = 1 << 27  # bytes of an unpacked run, so that a crafted file cannot fill the memory
+PACKED = 100  # times smaller than the run are its bytes in the file at most; zlib can do 1000
+SMALL_RUN = 1 << 23  # bytes that may be packed as densely as they can
+MOST_BLOCKS, MOST_INTERFACES = 1 << 20, 1 << 16
 
 
 class Interface(Struct, frozen=True):
@@ -77,8 +80,22 @@ def write(capture: Capture) -> bytes:
 
 def _kept(run: bytes) -> list[tuple[int, bytes]]:
     """The options that hold the run, compressed, as many as it takes."""
-    data = NAME + zlib.compress(run)
+    data = NAME + _packed(run)
     return [(CUSTOM, ENTERPRISE + data[start : start + CUSTOM_ROOM]) for start in range(0, len(data), CUSTOM_ROOM)]
+
+
+def _packed(run: bytes) -> bytes:
+    """The run compressed as far as `_unpacked` takes it: less where there is little in it."""
+    for level in (6, 1):
+        data = zlib.compress(run, level)
+        if len(run) <= _room(data):
+            return data
+    return zlib.compress(run, 0)
+
+
+def _room(packed: bytes) -> int:
+    """How many bytes these may unpack to."""
+    return min(LARGEST_RUN, max(SMALL_RUN, PACKED * len(packed)))
 
 
 def _interface(interface: Interface) -> bytes:
@@ -126,7 +143,9 @@ def read(data: bytes) -> Capture:
     if data[:4] != struct.pack("<I", SECTION):
         raise WrongQuestion("this is not a pcapng file", "netprobe reads pcapng; `editcap -F pcapng IN OUT` converts a pcap file.")
     reading = _Reading()
-    for offset, order, kind, body in _blocks(data):
+    for number, (offset, order, kind, body) in enumerate(_blocks(data)):
+        if number >= MOST_BLOCKS or len(reading.interfaces) > MOST_INTERFACES:
+            raise WrongQuestion(f"the capture has more than {MOST_BLOCKS} blocks or {MOST_INTERFACES} interfaces")
         try:
             reading.block(order, kind, body)
         except (struct.error, IndexError, zlib.error, OverflowError) as error:
@@ -224,8 +243,8 @@ class _Reading:
 
 def _unpacked(data: bytes) -> bytes:
     unpacker = zlib.decompressobj()
-    run = unpacker.decompress(data, LARGEST_RUN)
-    if not unpacker.eof:
+    run = unpacker.decompress(data, _room(data) + 1)
+    if not unpacker.eof or len(run) > _room(data):
         raise OverflowError("the run in it is incomplete, or larger than any run")
     return run
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-NARROWEST = 24
+NARROWEST, WIDEST = 24, 10_000
 
 
 class Terminal(Struct, frozen=True):
@@ -36,9 +36,13 @@ def terminal(
 
 def _width(environ: Mapping[str, str], isatty: bool, columns: int | None) -> int | None:
     given = environ.get("COLUMNS", "")
-    if given.isascii() and given.isdigit() and int(given) > 0:
-        return max(NARROWEST, int(given))
-    return max(NARROWEST, columns) if isatty and columns else None
+    if given.isascii() and given.isdigit() and (digits := given.lstrip("0")):
+        return _within(int(digits[:9]))  # more of them say nothing else: the widest
+    return _within(columns) if isatty and columns else None
+
+
+def _within(columns: int) -> int:
+    return min(max(NARROWEST, columns), WIDEST)
 
 
 def _colour(wanted: str, environ: Mapping[str, str], isatty: bool) -> bool:

@@ -33,7 +33,7 @@ from netprobe.wire.filter import Around, side_filter, tap_filter
 from netprobe.wire.fragments import restored
 from netprobe.wire.mark import PROTOCOL_NUMBERS, mark_of
 
-from .harness import Case, portions
+from .outcome import Outcome
 
 RECORDINGS = Path(__file__).parents[1] / "faults" / "recordings"
 AT_ONCE = 40  # frames of one case
@@ -94,15 +94,14 @@ def wrappings_of(run: Run) -> Iterator[bytes]:
         yield from (sample.frame for sample in samples(mark, six))
 
 
-def cases(count: int, seed: int) -> Iterator[Case]:
-    """`count` frames, in cases of AT_ONCE; the same for the same seed."""
-    for number, size in enumerate(portions(count, AT_ONCE)):
-        name = names()[number // IN_A_ROW % len(names())]
-
-        def run(name: str = name, number: int = number, size: int = size) -> None:
-            examine(scene(name), random.Random(f"{seed} {number}"), size)
-
-        yield Case(f"frames, seed {seed}, case {number} ({name})", size, run)
+def fuzz(count: int, seed: int) -> Outcome:
+    """`count` frames, AT_ONCE of them in a case; the same for the same seed."""
+    outcome = Outcome()
+    for number, first in enumerate(range(0, count, AT_ONCE)):
+        name, size = names()[number // IN_A_ROW % len(names())], min(AT_ONCE, count - first)
+        dice = random.Random(f"{seed} {number}")
+        outcome.check(f"--seed {seed} case {number} ({name})", lambda: examine(scene(name), dice, size), ())  # noqa: B023 - at once
+    return outcome
 
 
 def examine(of: Scene, dice: random.Random, size: int) -> None:

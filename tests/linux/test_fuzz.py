@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import pytest
 from fuzzing import frames
-from fuzzing.harness import Case, survey
+from fuzzing.frames import AT_ONCE
 
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_no_frame_makes_netprobe_fail(seed: int) -> None:
-    tally = survey(frames.cases(2000, seed))
-    assert tally.inputs == 2000
-    assert tally.faults == []
+    outcome = frames.fuzz(2000, seed)
+    assert outcome.cases == 2000 // AT_ONCE
+    assert outcome.failures == []
 
 
-def test_a_crash_is_told_with_the_case_that_made_it() -> None:
-    def fail() -> None:
+def test_a_crash_is_told_with_the_case_that_made_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
         raise ValueError("a header beyond its end")
 
-    tally = survey([Case("the third", 7, fail), Case("the fourth", 3, lambda: None)])
-    assert tally.inputs == 10
-    assert len(tally.crashes) == 1
-    assert tally.crashes[0].startswith("the third\nTraceback")
-    assert "a header beyond its end" in tally.faults[0]
-
-
-def test_the_same_seed_makes_the_same_cases() -> None:
-    assert [case.name for case in frames.cases(100, 3)] == [case.name for case in frames.cases(100, 3)]
-    assert [case.inputs for case in frames.cases(100, 3)] == [40, 40, 20]
+    monkeypatch.setattr(frames, "examine", fail)
+    outcome = frames.fuzz(AT_ONCE + 1, 3)
+    assert len(outcome.failures) == outcome.cases == 2
+    assert outcome.failures[1].startswith("--seed 3 case 1 (")
+    assert "ValueError: a header beyond its end (test_fuzz.py:" in outcome.failures[1]

@@ -164,6 +164,6 @@ def test_handles_know_a_namespace_by_one_name() -> None:
 
 def test_the_command_under_sudo() -> None:
     assert sudo_line(["/opt/bin/netprobe", "trace", "a b", "8.8.8.8"]) == "sudo /opt/bin/netprobe trace 'a b' 8.8.8.8"
-    assert sudo_line(["/x/netprobe/__main__.py", "ls"]).endswith("-m netprobe ls")
+    assert sudo_line(["/x/netprobe/__main__.py", "ls", "$(id)"]).endswith(f"{sys.executable} -P -m netprobe ls '$(id)'")
     assert sudo_line(["/usr/bin/pytest"]) == "run this program as root"
     assert sudo_line([]) == "run this program as root"

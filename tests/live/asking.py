@@ -6,7 +6,8 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -104,6 +105,14 @@ def streams() -> Iterator[tuple[io.BytesIO, io.BytesIO]]:
         patch.object(sys, "stderr", io.TextIOWrapper(err, "utf-8", errors="backslashreplace", write_through=True)),
     ):
         yield out, err
+
+
+def until(condition: Callable[[], Any], what: str) -> None:
+    """Wait for something, for a minute at most."""
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end, what
+        time.sleep(0.02)
 
 
 def places(hops: list[dict[str, Any]]) -> list[tuple[str, str | None, str]]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from asking import ask, once
+from asking import ask, once, until
 from belongings import packet_sockets, processes
 
 from netprobe.lab.lab import Lab, Program
@@ -23,13 +21,6 @@ ENDLESS = {
     "arping": ["arping", "c1", "c2", "-c", "10000", "-i", "20ms"],
     "waiting": ["trace", "--exclude", "internet", "red", "9.9.9.9", "-W", "10m"],
 }
-
-
-def until(condition: Callable[[], Any], what: str) -> None:
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end, what
-        time.sleep(0.02)
 
 
 def taps(lab: Lab) -> int:

@@ -15,7 +15,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from asking import Done, ask, ask_program, once, trace
+from asking import Done, ask, ask_program, once, trace, until
+from belongings import processes
 from identities import identity
 from misfortune import run_unlucky
 
@@ -88,27 +89,59 @@ def test_a_capture_is_the_same_after_a_change(fresh_lab: Lab) -> None:
 # what cannot be read
 
 
-def fake(lab: Lab, name: str, script: str) -> dict[str, str]:
-    """An environment in which a program is replaced by a script."""
+def fake(lab: Lab, name: str, script: str) -> str:
+    """A folder in which a program is a script."""
     folder = Path(lab.folder, f"fake-{name}")
     folder.mkdir(exist_ok=True)
     program = folder / name
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
-    path = lab.run(["sh", "-c", "echo $PATH"], check=True).stdout.strip()
-    return {"PATH": f"{folder}:{path}"}
+    return str(folder)
 
 
 @pytest.mark.parametrize("script", ["exit 1", "echo '{\"nftables\": ['", "echo not json; exit 0", "kill -9 $$"])
 @once
 def test_rules_that_cannot_be_read_are_a_blind_spot(lab: Lab, script: str) -> None:
-    done = ask_program(lab, *TRACE, environment=fake(lab, "nft", script))
+    done = ask_program(lab, "--tool-path", fake(lab, "nft", script), *TRACE)
     assert done.code == 0, done.told
     report = done.report
     assert report["verdict"] == "reachable"
     assert any("ruleset of host" in blind["what"] for blind in report["blind"]), report["blind"]
     assert report["agreement"] in ("observed-only", "confirmed")
     assert [c["to"] for hop in report["path"]["request"] for c in hop["changes"]] == ["203.0.113.2"]
+
+
+@once
+def test_path_does_not_say_which_program_root_runs(lab: Lab) -> None:
+    folder = fake(lab, "nft", f"echo ran >{lab.folder}/ran; exit 1")
+    for path in (folder, "."):
+        done = lab.run(["sh", "-c", f'cd {folder} && PATH="{path}:$PATH" exec netprobe {" ".join(TRACE)}'])
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert json.loads(done.stdout)["blind"] == []
+    assert not Path(lab.folder, "ran").exists()
+
+
+@once
+def test_a_folder_of_tools_that_is_none(lab: Lab) -> None:
+    for folder in ("", "/nonexistent", "/etc/passwd", "/usr/sbin:"):
+        done = ask(lab, "--tool-path", folder, *TRACE)
+        assert (done.code, done.stdout) == (2, ""), done.told
+        assert "is no folder" in done.stderr
+
+
+def test_a_hung_tool_ends_with_netprobe(lab: Lab) -> None:
+    """Killed with -9 while it waits for nft: nothing of ours can run any more, and nft ends all the same."""
+    folder = fake(lab, "nft", f"echo $$ >{lab.folder}/hung; exec sleep 1000")
+    Path(lab.folder, "hung").unlink(missing_ok=True)
+    program = lab.start(["netprobe", "--tool-path", folder, *TRACE])
+    until(lambda: Path(lab.folder, "hung").exists() and Path(lab.folder, "hung").read_text(), "nft was not started")
+    lab.run(["kill", "-KILL", str(program.pid)], check=True)
+    program.wait()
+    until(lambda: lab.call(no_process, "sleep 1000"), "the tool runs on")
+
+
+def no_process(command: str) -> bool:
+    return not any(each.endswith(f"{command} ") for each in processes())
 
 
 def test_without_the_right_to_read_rules(lab: Lab) -> None:
@@ -152,7 +185,7 @@ def test_without_any_right_in_the_lab(lab: Lab) -> None:
 def test_an_ordinary_user_is_told_the_command(question: list[str]) -> None:
     done = identity("rootless").run([sys.executable, "-m", "netprobe", *question])
     assert_for_people(Done(done.returncode, done.stdout, done.stderr), 3)
-    assert f"  sudo {sys.executable} -m netprobe {' '.join(question)}\n" in done.stderr
+    assert re.search(rf"^  sudo .*{re.escape(sys.executable)} -P -m netprobe {re.escape(' '.join(question))}$", done.stderr, re.MULTILINE)
     assert "without any privilege, in a private lab: netprobe demo" in done.stderr
 
 
@@ -160,7 +193,7 @@ def test_an_ordinary_user_may_not_send(tmp_path: Path) -> None:
     """The own namespace may be read by anybody; sending needs a right. 192.0.2.1 is nobody's (RFC 5737)."""
     done = identity("rootless").run([sys.executable, "-m", "netprobe", "trace", "host", "127.0.0.1"])
     assert_for_people(Done(done.returncode, done.stdout, done.stderr), 3)
-    assert f"  sudo {sys.executable} -m netprobe trace host 127.0.0.1\n" in done.stderr
+    assert f"{sys.executable} -P -m netprobe trace host 127.0.0.1\n" in done.stderr
 
 
 # where the report and the capture go
@@ -187,7 +220,7 @@ ls -A . captures; cd /; umount /run/lab/small; exit $code
     ("options", "number"),
     [
         (["--captures", "/proc/no"], errno.ENOENT),
-        (["--captures", "/dev/null"], errno.EEXIST),
+        (["--captures", "/dev/null"], errno.ENOTDIR),
         (["-w", "/dev/full"], errno.ENOSPC),
         (["-w", "/etc/passwd/of/mine.pcapng"], errno.ENOTDIR),
         (["-w", "n" * 300], errno.ENAMETOOLONG),
@@ -287,6 +320,19 @@ def test_every_kind_of_question_that_is_none(lab: Lab) -> None:
         "a command": ("tarce", "red", "8.8.8.8"),
         "an option": ("trace", "red", "8.8.8.8", "--colour"),
         "IPv6 of an IPv4 address": ("trace", "red", "8.8.8.8", "-6"),
+        "everybody": ("trace", "red", "255.255.255.255"),
+        "a group": ("trace", "red", "ff02::1%eth0"),
+        "nobody": ("arping", "c1", "0.0.0.0"),
+        "no source": ("trace", "red", "8.8.8.8", "--source-address", "foo"),
+        "an empty source": ("trace", "red", "8.8.8.8", "--source-address", ""),
+        "another family": ("trace", "red@fd00:10::2", "8.8.8.8"),
+        "half an address": ("trace", "red", "1.2.3"),
+        "a zone that is none": ("trace", "red", "fe80::1%nope"),
+        "no name for a capture": ("trace", "red", "8.8.8.8", "-w", ""),
+        "no name for a folder": ("trace", "red", "8.8.8.8", "--captures", ""),
+        "no name for a report": ("ls", "--out", ""),
+        "no host": ("--host", "", "trace", "host", "8.8.8.8"),
+        "no exclusion": ("trace", "red", "8.8.8.8", "--exclude", ""),
     }
     for what, question in questions.items():
         done = ask(lab, *question)
@@ -298,5 +344,13 @@ def test_every_kind_of_question_that_is_none(lab: Lab) -> None:
 
 @once
 def test_a_duration_is_never_surprising(lab: Lab) -> None:
-    for text in ("nan", "inf", "-1", "1e400", "1h", "", "1..5", "999999999", "٣"):
+    for text in ("nan", "inf", "-1", "1e400", "1h", "", "1..5", "999999999", "٣", "9" * 5000, ".", "1_0"):
         assert ask(lab, "trace", "red", "8.8.8.8", "-W", text, "--captures", "none").code == 2, text
+
+
+@once
+def test_a_report_beside_a_capture_on_stdout(lab: Lab) -> None:
+    script = "netprobe trace red 8.8.8.8 -w - --out beside.json -o json >beside.pcapng"
+    done = lab.run(["sh", "-c", script])
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(Path(lab.folder, "beside.json").read_text())["verdict"] == "reachable"

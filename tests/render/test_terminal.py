@@ -1,6 +1,6 @@
 import pytest
 
-from netprobe.render.terminal import NARROWEST, Terminal, terminal
+from netprobe.render.terminal import NARROWEST, WIDEST, Terminal, terminal
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,11 @@ def test_colour(option, environ, isatty, colour):
         ({"COLUMNS": "wide"}, True, 100, 100),
         ({"COLUMNS": "٧٢"}, True, 100, 100),
         ({"COLUMNS": "3"}, True, 100, NARROWEST),
+        ({"COLUMNS": "1" * 5000}, True, 100, WIDEST),
+        ({"COLUMNS": "1000000000"}, False, None, WIDEST),
+        ({"COLUMNS": "0" * 5000}, True, 100, 100),
+        ({"COLUMNS": "0" * 5000 + "72"}, True, 100, 72),
+        ({}, True, 1_000_000, WIDEST),
         ({}, True, 3, NARROWEST),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netprobe.endpoint import KINDS, PROTOCOLS, Named, parse
+from netprobe.endpoint import KINDS, PROTOCOLS, Named, check_pair, parse, source_address
 from netprobe.errors import WrongQuestion
 from netprobe.model import Protocol
 
@@ -62,6 +62,8 @@ from netprobe.model import Protocol
         ("[2001:db8::1]/udp", {"ip": "2001:db8::1", "protocol": Protocol.UDP}),
         ("fe80::1%eth0", {"ip": "fe80::1", "interface": "eth0"}),
         ("[fe80::1%eth0]:80", {"ip": "fe80::1", "interface": "eth0", "port": 80}),
+        ("c1@fe80::2%eth0", {"name": "c1", "address": "fe80::2", "interface": "eth0"}),
+        ("c1/eth0@[fe80::2%eth0]:80", {"name": "c1", "address": "fe80::2", "interface": "eth0", "port": 80}),
         ("example.org", {"name": "example.org"}),
         ("example.org:443", {"name": "example.org", "port": 443}),
     ],
@@ -113,6 +115,14 @@ def test_what_is_written(text: str, expected: dict[str, object]) -> None:
         ("[red]:80", "not an IP address"),
         ("[::1]80", "does not belong"),
         ("http://example.org/x", "URL"),
+        ("8.8.8.8%eth0", "link-local address only"),
+        ("2001:db8::1%eth0", "link-local address only"),
+        ("169.254.0.1%eth0", "link-local address only"),
+        ("fe80::1%", "name of an interface"),
+        ("fe80::1%a/b", "name of an interface"),
+        ("fe80::1%1234567890123456", "name of an interface"),
+        ("c1@10.0.0.2%eth0", "link-local address only"),
+        ("c1/eth0@fe80::2%eth1", "two interfaces"),
     ],
 )
 def test_what_cannot_be_meant(text: str, why: str) -> None:
@@ -134,7 +144,22 @@ def test_may_be_a_host_name(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["red", "red/eth0", "netns:example.org", "example.org//red", "a b.c", "-.-", "example.org@10.0.0.1", "é.fr"]
+    "text",
+    [
+        "red",
+        "red/eth0",
+        "netns:example.org",
+        "example.org//red",
+        "a b.c",
+        "-.-",
+        "example.org@10.0.0.1",
+        "é.fr",
+        "1.2.3",
+        "0x7f.1",
+        "1.0x",
+        "7f.0X7F",
+        "1.",
+    ],
 )
 def test_is_no_host_name(text: str) -> None:
     assert not parse(text).may_be_host
@@ -195,3 +220,44 @@ def test_addresses_come_back(address: str, port: int | None, protocol: str | Non
     text = f"[{address}]" if ":" in address and port else address
     text += (f":{port}" if port else "") + (f"/{protocol}" if protocol else "")
     assert parse(text) == Named(text, ip=address, port=port, protocol=PROTOCOLS[protocol] if protocol else None)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("10.0.0.2", ("10.0.0.2", None)), ("FD00::2", ("fd00::2", None)), ("fe80::2%eth0", ("fe80::2", "eth0"))]
+)
+def test_a_source_address(text: str, expected: tuple[str, str | None]) -> None:
+    assert source_address(text) == expected
+
+
+@pytest.mark.parametrize("text", ["foo", "", "1.2.3", "10.0.0.2/24", "10.0.0.2%eth0", "fe80::2%", "\udcff", "1" * 10_000, "[fd00::2]"])
+def test_no_source_address(text: str) -> None:
+    with pytest.raises(WrongQuestion):
+        source_address(text)
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "why"),
+    [
+        (None, "255.255.255.255", "the broadcast address"),
+        (None, "224.0.0.1", "a multicast address"),
+        (None, "ff02::1", "a multicast address"),
+        (None, "0.0.0.0", "the unspecified address"),
+        (None, "::", "the unspecified address"),
+        (None, "::ffff:1.2.3.4", "1.2.3.4 written as IPv6"),
+        ("0.0.0.0", "8.8.8.8", "nobody sends from it"),
+        ("224.0.0.1", "8.8.8.8", "nobody sends from it"),
+        ("255.255.255.255", "8.8.8.8", "nobody sends from it"),
+        ("fd00::1", "8.8.8.8", "one is IPv4 and the other IPv6"),
+        ("10.0.0.2", "2001:db8::1", "one is IPv4 and the other IPv6"),
+    ],
+)
+def test_no_packet_goes_between_these(source: str | None, destination: str, why: str) -> None:
+    with pytest.raises(WrongQuestion, match=why):
+        check_pair(source, destination, destination)
+
+
+@pytest.mark.parametrize(
+    ("source", "destination"), [(None, "8.8.8.8"), ("10.0.0.2", "240.0.0.1"), ("fe80::1", "fe80::2"), (None, "10.0.0.255"), ("::1", "::1")]
+)
+def test_packets_go_between_these(source: str | None, destination: str) -> None:
+    check_pair(source, destination, destination)

@@ -1,0 +1,181 @@
+"""However netprobe ends, its exit code is one of the contract's: without a stream to write to, without a library, in the middle."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+SAMPLE = str(PROJECT / "captures/samples/no-masquerade.pcapng")
+AS_MODULE = [sys.executable, "-m", "netprobe"]
+AS_SCRIPT = [sys.executable, "-c", "import sys; sys.argv[0] = 'netprobe'; from netprobe.__main__ import main; sys.exit(main())"]
+PROGRAMS = pytest.mark.parametrize("program", [AS_MODULE, AS_SCRIPT], ids=["module", "script"])
+
+
+def run(argv: list[str], path: str | Path = PROJECT) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": f"{path}:{PROJECT}", "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(argv, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False, timeout=60)
+
+
+# streams
+
+ANSWER = {"show": (["show", SAMPLE], 1), "help": (["--help"], 0), "completion": (["completion", "bash"], 0), "schema": (["schema"], 0)}
+ERROR = {"usage": (["tarce"], 2), "file": (["show", "/etc/passwd"], 2), "cause": (["explain", "no-such-cause"], 2)}
+NO_STDERR = ("2>&-", "2>/dev/full", "2> >(true)")
+NO_STDOUT = {">&-": 74, ">/dev/full": 74, "| true": 141}
+
+
+def code_of(argv: list[str], redirection: str) -> tuple[int, str]:
+    script = f"{shlex.join([*AS_MODULE, *argv])} {redirection}; exit ${{PIPESTATUS[0]}}"
+    done = run(["bash", "-c", script])
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("redirection", NO_STDERR)
+@pytest.mark.parametrize(("argv", "code"), [*ANSWER.values(), *ERROR.values()], ids=[*ANSWER, *ERROR])
+def test_nobody_hears_what_it_says(argv: list[str], code: int, redirection: str) -> None:
+    """stderr closed, full, or a pipe that nobody reads: the answer stands."""
+    assert code_of(argv, redirection)[0] == code
+
+
+@pytest.mark.parametrize(("redirection", "code"), NO_STDOUT.items(), ids=NO_STDOUT)
+@pytest.mark.parametrize("argv", [argv for argv, _ in ANSWER.values()], ids=ANSWER)
+def test_nobody_takes_the_answer(argv: list[str], redirection: str, code: int) -> None:
+    found, told = code_of(argv, redirection)
+    assert found == code
+    assert told.startswith("netprobe: cannot write") is (code == 74), told
+
+
+@pytest.mark.parametrize("redirection", [">&- 2>&-", ">/dev/full 2>/dev/full", "<&- >&- 2>/dev/full"])
+def test_neither(redirection: str) -> None:
+    assert code_of(["show", SAMPLE], redirection)[0] == 74
+    assert code_of(["tarce"], redirection)[0] == 2
+
+
+def test_a_closed_stream_is_not_the_next_file(tmp_path: Path) -> None:
+    """The report goes into its file, and what is said goes nowhere; without care the file would be opened as descriptor 1 or 2."""
+    code, _ = code_of(["show", SAMPLE, "--out", str(tmp_path / "report")], ">&- 2>&-")
+    assert code == 1
+    assert (tmp_path / "report").read_text().startswith("red (10.0.0.2)")
+
+
+def test_a_character_set_that_has_not_every_name() -> None:
+    done = subprocess.run(
+        [*AS_MODULE, "show", SAMPLE], cwd=PROJECT, env={"PYTHONIOENCODING": "ascii:strict", "PYTHONPATH": str(PROJECT)},
+        capture_output=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert done.stdout.isascii()
+
+
+# libraries
+
+
+def broken(folder: Path, name: str, text: str) -> Path:
+    """A folder in which a library is this text."""
+    (folder / name).mkdir()
+    (folder / name / "__init__.py").write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "argv"),
+    [("click", ["--help"]), ("msgspec", ["show", SAMPLE]), ("pyroute2", ["why", "host", "127.0.0.1"]), ("tabulate", ["show", SAMPLE])],
+    ids=lambda each: each if isinstance(each, str) else None,
+)
+@pytest.mark.parametrize(
+    "text", ["raise ModuleNotFoundError('No module named {0}', name={0!r})", "raise ImportError('cut off', name={0!r})"]
+)
+@PROGRAMS
+def test_a_library_that_is_missing_is_named(tmp_path: Path, program: list[str], name: str, argv: list[str], text: str) -> None:
+    done = run([*program, *argv], broken(tmp_path, name, text.format(name)))
+    assert (done.returncode, done.stdout) == (70, ""), done.stderr
+    assert done.stderr.startswith(f"netprobe: cannot load {name}")
+    assert "Install netprobe again" in done.stderr
+    assert len(done.stderr.splitlines()) <= 2
+
+
+@pytest.mark.parametrize("text", ["1 / 0", "raise MemoryError", "def", "raise RecursionError('deep')", "raise SystemExit(1)"])
+@PROGRAMS
+def test_a_library_that_is_broken(tmp_path: Path, program: list[str], text: str) -> None:
+    done = run([*program, "--help"], broken(tmp_path, "click", text))
+    assert (done.returncode, done.stdout) == (70, ""), done.stderr
+    assert done.stderr.startswith("netprobe: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+# in the middle
+
+
+def patched(line: str, *argv: str) -> subprocess.CompletedProcess[str]:
+    """netprobe with one thing of it replaced."""
+    before = "import os, signal, sys, netprobe.cli as cli\ndef fails(error):\n    raise error"
+    script = f"{before}\n{line}\nfrom netprobe.__main__ import main\nmain()"
+    return run([sys.executable, "-c", script, *argv])
+
+
+@pytest.mark.parametrize(
+    "error", ["MemoryError()", "RecursionError('deep')", "KeyError('x')", "AssertionError()", "GeneratorExit()", "SystemExit(1)"]
+)
+@pytest.mark.parametrize("place", ["program = lambda", "run_line = lambda _", "_shown = lambda *_"], ids=["program", "line", "command"])
+def test_what_nobody_foresaw(error: str, place: str) -> None:
+    done = patched(f"cli.{place}: fails({error})", "explain" if "_shown" not in place else "show", SAMPLE)
+    if "_shown" in place and "Exit" not in error:
+        assert done.returncode == 2  # a saved run is somebody else's statement
+    elif "_shown" in place and "SystemExit" in error:
+        assert done.returncode == 1  # how a command ends
+    else:
+        assert done.returncode == 70, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_traceback_for_who_asks_for_it() -> None:
+    done = patched("cli._compared = lambda *_: fails(KeyError('x'))", "-v", "diff", SAMPLE, SAMPLE)
+    assert done.returncode == 70
+    assert done.stderr.startswith("Traceback")
+    assert done.stderr.rstrip().endswith("KeyError: 'x'")
+
+
+@pytest.mark.parametrize("error", ["OSError(5, 'gone')", "KeyError('x')", "MemoryError()"])
+def test_a_machine_that_cannot_be_left(error: str) -> None:
+    line = f"from netprobe.linux.machine import Machine\nMachine.__exit__ = lambda *_: fails({error})"
+    done = patched(line, "why", "host", "127.0.0.1")
+    assert done.returncode in (70, 74), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "cli.program = lambda: os.kill(os.getpid(), signal.{0})",
+        "cli._shown = lambda *_: os.kill(os.getpid(), signal.{0})",
+        "flush = sys.stdout.flush\nsys.stdout.flush = lambda: (os.kill(os.getpid(), signal.{0}), flush())",
+        "class Last:\n    def __del__(self): os.kill(os.getpid(), signal.{0})\ncli._shown = lambda *_: Last() and None",
+        "class Name:\n    def __set_name__(self, *_): os.kill(os.getpid(), signal.{0})\n"
+        "cli._shown = lambda *_: type('Made', (), {{'name': Name()}})",
+    ],
+    ids=["running", "command", "leaving", "taking apart", "making a class"],
+)
+@pytest.mark.parametrize("times", [1, 3])
+def test_interrupted(number: str, moment: str, times: int) -> None:
+    """At whatever moment, and by whoever is impatient."""
+    line = moment.format(number)
+    if times > 1:
+        line = f"kill = os.kill\nos.kill = lambda pid, number: [kill(pid, number) for _ in range({times})]\n{line}"
+    done = patched(line, "show", SAMPLE)
+    assert done.returncode == 130, done.stderr
+    assert done.stderr.strip() == ""
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+@PROGRAMS
+def test_interrupted_while_it_loads(tmp_path: Path, program: list[str], number: str) -> None:
+    done = run([*program, "--help"], broken(tmp_path, "click", f"import os, signal; os.kill(os.getpid(), signal.{number}); 1 / 0"))
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
