@@ -10,6 +10,8 @@ from pathlib import Path
 from netprobe.errors import NotPermitted
 from netprobe.model.command import joined
 
+from . import files
+
 CAPABILITIES = {"SYS_ADMIN": 21, "SYS_PTRACE": 19, "NET_ADMIN": 12, "NET_RAW": 13}  # include/uapi/linux/capability.h
 
 
@@ -26,7 +28,7 @@ def not_permitted(what: str, way_in: str = "") -> NotPermitted:
 
 def missing() -> tuple[str, ...]:
     """Those of the capabilities that netprobe uses which this thread has not; proc_pid_status(5), CapEff. Raises OSError."""
-    status = Path("/proc/thread-self/status").read_text()
+    status = files.kernel("/proc/thread-self/status").decode()
     effective = int(status.partition("CapEff:")[2].split()[0], 16)
     return tuple(name for name, number in CAPABILITIES.items() if not effective >> number & 1)
 

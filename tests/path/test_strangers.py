@@ -91,7 +91,8 @@ def test_nor_is_one_of_which_the_taps_saw_nothing() -> None:
 
 def test_the_right_answer_counts_beside_it() -> None:
     back = [
-        *NEIGHBOURS, ("internet", "eth0", "out", translated(RIGHT)), ("host", "eth0", "in", translated(RIGHT)), ("host", "br0", "out", RIGHT),
+        *NEIGHBOURS, ("internet", "eth0", "out", translated(RIGHT)), ("host", "eth0", "in", translated(RIGHT)),
+        ("host", "br0", "out", RIGHT),
         ("host", "veth0", "out", RIGHT), ("red", "eth0", "in", RIGHT),
     ]  # fmt: skip
     found = report(back, RIGHT)
