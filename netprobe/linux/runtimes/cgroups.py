@@ -13,17 +13,16 @@ import re
 from dataclasses import dataclass
 
 _ID = "([0-9a-f]{64})"
-_NAME = r"([^/\n]+?)"
-_GROUPS = (
-    ("docker", re.compile(rf"(?:docker-|/docker/){_ID}(?:\.scope)?$")),
+_ONE_STEP = (  # what the last step of a group's path tells, whatever is above it
+    ("docker", re.compile(rf"docker-{_ID}(?:\.scope)?$")),
     ("podman", re.compile(rf"libpod-(?:payload-)?{_ID}(?:\.scope)?$")),
     ("crio", re.compile(rf"crio-{_ID}(?:\.scope)?$")),
     ("containerd", re.compile(rf"(?:cri-containerd-|nerdctl-){_ID}(?:\.scope)?$")),
-    ("containerd", re.compile(rf"/(?:kubepods|pod)[^\n]*/{_ID}$")),
-    ("lxc", re.compile(rf"/lxc\.payload\.{_NAME}$|/lxc/{_NAME}$")),
-    ("nspawn", re.compile(rf"/systemd-nspawn@{_NAME}\.service$|/machine-{_NAME}\.scope$")),
-    ("", re.compile(rf"(?<!/libpod_parent)/{_ID}$")),  # whoever made it: docker --cgroup-parent, for one; Podman's pods are none
+    ("lxc", re.compile(r"^lxc\.payload\.(.+)$")),
+    ("nspawn", re.compile(r"^systemd-nspawn@(.+)\.service$")),
+    ("nspawn", re.compile(r"^machine-(.+)\.scope$")),
 )
+_WHOLE = re.compile(_ID)
 _DELEGATED = re.compile(r"/user@(\d{1,10})\.service(?:/|$)")
 
 
@@ -70,22 +69,28 @@ def owner_of(path: str) -> int:
 
 def _outermost(path: str, start: int) -> Group | None:
     """The first group on the way down `path`, after `start` characters of it, that is a container's."""
-    while start < len(path):
-        end = path.find("/", start + 1)
-        end = len(path) if end < 0 else end
-        found = _named_by(path[:end])
+    end, above, in_pods = start, "", False
+    for step in path[start:].split("/")[1:]:
+        end += 1 + len(step)
+        found = _named_by(step, above, in_pods)
         if found is not None:
             return Group(path[:end], *found)
-        start = end
+        above, in_pods = step, in_pods or step.startswith(("kubepods", "pod"))
     return None
 
 
-def _named_by(path: str) -> tuple[str, str] | None:
-    for runtime, pattern in _GROUPS:
-        found = pattern.search(path)
+def _named_by(step: str, above: str, in_pods: bool) -> tuple[str, str] | None:
+    """(runtime, id) of the container whose group is called `step` in the group `above`; `in_pods`: below the kubelet's groups."""
+    for runtime, pattern in _ONE_STEP:
+        found = pattern.search(step)
         if found is not None:
-            name = next(group for group in found.groups() if group is not None)
-            return runtime, _unescaped(name) if runtime == "nspawn" else name
+            return runtime, _unescaped(found[1]) if runtime == "nspawn" else found[1]
+    if above == "lxc" and step:
+        return "lxc", step
+    if above == "docker" and _WHOLE.fullmatch(step.removesuffix(".scope")):
+        return "docker", step.removesuffix(".scope")
+    if _WHOLE.fullmatch(step) and above != "libpod_parent":  # there a pod of Podman's
+        return "containerd" if in_pods else "", step  # "": whoever made it, docker --cgroup-parent, for one
     return None
 
 
