@@ -10,24 +10,17 @@ Sources: runc and crun (cgroupfs and systemd drivers), moby, libpod, cri-o, kube
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
-_ID = "([0-9a-f]{64})"
-_ONE_STEP = (  # what the last step of a group's path tells, whatever is above it
-    ("docker", re.compile(rf"docker-{_ID}(?:\.scope)?$")),
-    ("podman", re.compile(rf"libpod-(?:payload-)?{_ID}(?:\.scope)?$")),
-    ("crio", re.compile(rf"crio-{_ID}(?:\.scope)?$")),
-    ("containerd", re.compile(rf"(?:cri-containerd-|nerdctl-){_ID}(?:\.scope)?$")),
-    ("lxc", re.compile(r"^lxc\.payload\.(.+)$")),
-    ("nspawn", re.compile(r"^systemd-nspawn@(.+)\.service$")),
-    ("nspawn", re.compile(r"^machine-(.+)\.scope$")),
-)
-_WHOLE = re.compile(_ID)
+from msgspec import Struct
+
+_NAMED = re.compile(r"(docker|libpod|libpod-payload|crio|cri-containerd|nerdctl)-([0-9a-f]{64})(?:\.scope)?$")
+_RUNTIMES = {"libpod": "podman", "libpod-payload": "podman", "cri-containerd": "containerd", "nerdctl": "containerd"}
+_WHOLE = re.compile("[0-9a-f]{64}")
+_LXC, _NSPAWN = "lxc.payload.", (("systemd-nspawn@", ".service"), ("machine-", ".scope"))
 _DELEGATED = re.compile(r"/user@(\d{1,10})\.service(?:/|$)")
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """A container's group: its path, the runtime ("" when the name does not tell it), and the container's id."""
 
     path: str
@@ -81,10 +74,13 @@ def _outermost(path: str, start: int) -> Group | None:
 
 def _named_by(step: str, above: str, in_pods: bool) -> tuple[str, str] | None:
     """(runtime, id) of the container whose group is called `step` in the group `above`; `in_pods`: below the kubelet's groups."""
-    for runtime, pattern in _ONE_STEP:
-        found = pattern.search(step)
-        if found is not None:
-            return runtime, _unescaped(found[1]) if runtime == "nspawn" else found[1]
+    if found := _NAMED.search(step):
+        return _RUNTIMES.get(found[1], found[1]), found[2]
+    if step.startswith(_LXC) and step != _LXC:
+        return "lxc", step.removeprefix(_LXC)
+    for start, end in _NSPAWN:
+        if step.startswith(start) and step.endswith(end) and len(step) > len(start) + len(end):
+            return "nspawn", _unescaped(step[len(start) : -len(end)])
     if above == "lxc" and step:
         return "lxc", step
     if above == "docker" and _WHOLE.fullmatch(step.removesuffix(".scope")):
