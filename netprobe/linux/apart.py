@@ -25,6 +25,7 @@ STILL_S = 0.3  # without a result, asleep
 BUSY_S = 1.0  # the same while it computes, or a loaded machine does not let it
 RUN_S = 2.0  # all waiting of one run
 PR_SET_PDEATHSIG = 1
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LARGEST = 256 << 20  # bytes of one result: the readers' limits are below it
 _HEAD, _FD = struct.Struct("=Q"), struct.Struct("=i")
 
@@ -124,17 +125,19 @@ class _Worker:
     def __init__(self, work: Callable[[_A], _Result], items: Sequence[_A]) -> None:
         self._socket, theirs = socket.socketpair()
         parent = os.getpid()
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)  # a signal between fork and _work would run our caller's code twice
         try:
             with warnings.catch_warnings():  # Python warns of a fork beside threads: one that hangs because of it is given up, too
                 warnings.simplefilter("ignore", DeprecationWarning)
                 self._pid = os.fork()
+            if self._pid == 0:
+                _work(parent, theirs, work, items, mask)
         except BaseException:
             self._socket.close()
-            theirs.close()
             raise
-        if self._pid == 0:
-            _work(parent, theirs, work, items)
-        theirs.close()
+        finally:
+            theirs.close()
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def __enter__(self) -> _Worker:
         return self
@@ -217,12 +220,15 @@ def _received(connection: socket.socket, size: int) -> bytes:
     return b"".join(pieces)
 
 
-def _work(parent: int, connection: socket.socket, work: Callable[[Any], _Result], items: Sequence[Any]) -> NoReturn:
+def _work(
+    parent: int, connection: socket.socket, work: Callable[[Any], _Result], items: Sequence[Any], mask: set[signal.Signals | int]
+) -> NoReturn:
     """The process's life: never returns into the code that forked it."""
     try:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         if os.getppid() == parent:
             _Run.is_apart = True
             _let_go_of_others(connection.fileno())

@@ -16,9 +16,10 @@ import stat
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
+
+from msgspec import Struct
 
 from . import apart
 
@@ -138,8 +139,7 @@ def directory(path: str) -> int:
 # files in a tree of directories
 
 
-@dataclass(frozen=True, slots=True)
-class Tree:
+class Tree(Struct, frozen=True):
     """The files beneath the directory `root`: paths begin there, and no link leads out of it.
 
     `owner`: the number of the user whom every file that is read must belong to; None: whoever it belongs to. `foreign`: somebody

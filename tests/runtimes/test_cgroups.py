@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,6 +60,15 @@ def test_version_1_has_a_line_for_each_controller() -> None:
     assert container_of(f"12:pids:/docker/{A}\n11:cpuset:/docker/{A}\n0::/system.slice/containerd.service\n") == ("docker", A)
     assert container_of(f"9:name=systemd:/\n8:pids:/\n0::/docker/{A}\n") == ("docker", A)
     assert container_of(f"1:name=systemd:/a:b/docker-{A}.scope\n") == ("docker", A)
+
+
+@pytest.mark.parametrize("step", ["/a", "/pod", "/kubepods", "/docker-", "/lxc.payload", "/lxc", "/docker", f"/x{A}"])
+def test_no_path_takes_long(step: str) -> None:
+    """A user may make groups as deep as a path is long: 4096 bytes. It took seconds for each of their processes."""
+    start = time.process_time()
+    for _ in range(100):
+        container_of(f"0::{(step * 4096)[:4096]}\n")
+    assert time.process_time() - start < 5
 
 
 @given(st.text())

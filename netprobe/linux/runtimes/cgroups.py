@@ -10,25 +10,17 @@ Sources: runc and crun (cgroupfs and systemd drivers), moby, libpod, cri-o, kube
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
-_ID = "([0-9a-f]{64})"
-_NAME = r"([^/\n]+?)"
-_GROUPS = (
-    ("docker", re.compile(rf"(?:docker-|/docker/){_ID}(?:\.scope)?$")),
-    ("podman", re.compile(rf"libpod-(?:payload-)?{_ID}(?:\.scope)?$")),
-    ("crio", re.compile(rf"crio-{_ID}(?:\.scope)?$")),
-    ("containerd", re.compile(rf"(?:cri-containerd-|nerdctl-){_ID}(?:\.scope)?$")),
-    ("containerd", re.compile(rf"/(?:kubepods|pod)[^\n]*/{_ID}$")),
-    ("lxc", re.compile(rf"/lxc\.payload\.{_NAME}$|/lxc/{_NAME}$")),
-    ("nspawn", re.compile(rf"/systemd-nspawn@{_NAME}\.service$|/machine-{_NAME}\.scope$")),
-    ("", re.compile(rf"(?<!/libpod_parent)/{_ID}$")),  # whoever made it: docker --cgroup-parent, for one; Podman's pods are none
-)
+from msgspec import Struct
+
+_NAMED = re.compile(r"(docker|libpod|libpod-payload|crio|cri-containerd|nerdctl)-([0-9a-f]{64})(?:\.scope)?$")
+_RUNTIMES = {"libpod": "podman", "libpod-payload": "podman", "cri-containerd": "containerd", "nerdctl": "containerd"}
+_WHOLE = re.compile("[0-9a-f]{64}")
+_LXC, _NSPAWN = "lxc.payload.", (("systemd-nspawn@", ".service"), ("machine-", ".scope"))
 _DELEGATED = re.compile(r"/user@(\d{1,10})\.service(?:/|$)")
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """A container's group: its path, the runtime ("" when the name does not tell it), and the container's id."""
 
     path: str
@@ -70,22 +62,31 @@ def owner_of(path: str) -> int:
 
 def _outermost(path: str, start: int) -> Group | None:
     """The first group on the way down `path`, after `start` characters of it, that is a container's."""
-    while start < len(path):
-        end = path.find("/", start + 1)
-        end = len(path) if end < 0 else end
-        found = _named_by(path[:end])
+    end, above, in_pods = start, "", False
+    for step in path[start:].split("/")[1:]:
+        end += 1 + len(step)
+        found = _named_by(step, above, in_pods)
         if found is not None:
             return Group(path[:end], *found)
-        start = end
+        above, in_pods = step, in_pods or step.startswith(("kubepods", "pod"))
     return None
 
 
-def _named_by(path: str) -> tuple[str, str] | None:
-    for runtime, pattern in _GROUPS:
-        found = pattern.search(path)
-        if found is not None:
-            name = next(group for group in found.groups() if group is not None)
-            return runtime, _unescaped(name) if runtime == "nspawn" else name
+def _named_by(step: str, above: str, in_pods: bool) -> tuple[str, str] | None:
+    """(runtime, id) of the container whose group is called `step` in the group `above`; `in_pods`: below the kubelet's groups."""
+    if found := _NAMED.search(step):
+        return _RUNTIMES.get(found[1], found[1]), found[2]
+    if step.startswith(_LXC) and step != _LXC:
+        return "lxc", step.removeprefix(_LXC)
+    for start, end in _NSPAWN:
+        if step.startswith(start) and step.endswith(end) and len(step) > len(start) + len(end):
+            return "nspawn", _unescaped(step[len(start) : -len(end)])
+    if above == "lxc" and step:
+        return "lxc", step
+    if above == "docker" and _WHOLE.fullmatch(step.removesuffix(".scope")):
+        return "docker", step.removesuffix(".scope")
+    if _WHOLE.fullmatch(step) and above != "libpod_parent":  # there a pod of Podman's
+        return "containerd" if in_pods else "", step  # "": whoever made it, docker --cgroup-parent, for one
     return None
 
 
