@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from networks import tutorial
 
 from netprobe.causes.catalogue import explain
-from netprobe.model import Endpoint, Flow, Leg, Observation, Probe, Protocol, Report, Source, Verdict
+from netprobe.model import Endpoint, Flow, IcmpError, Leg, Observation, Probe, Protocol, Report, Source, Verdict
 from netprobe.path.diagnose import diagnose
 from netprobe.path.predict import Prediction, predict
 from netprobe.path.settle import settled
@@ -16,11 +16,8 @@ from netprobe.path.strangers import NOISE
 
 ASKED = Flow("10.0.0.2", "8.8.8.8", Protocol.UDP, 40000, 53)
 OUTSIDE = replace(ASKED, src="203.0.113.2")
-RIGHT, WRONG, FORGED = (
-    ASKED.reversed(),
-    Flow("8.8.4.4", "10.0.0.2", Protocol.UDP, 53, 40000),
-    Flow("10.0.0.9", "10.0.0.2", Protocol.UDP, 53, 40000),
-)
+RIGHT = ASKED.reversed()
+WRONG, FORGED = replace(RIGHT, src="8.8.4.4"), replace(RIGHT, src="10.0.0.9")
 THERE = [
     ("red", "eth0", "out", ASKED), ("host", "veth0", "in", ASKED), ("host", "br0", "in", ASKED), ("host", "eth0", "out", OUTSIDE),
     ("internet", "eth0", "in", OUTSIDE),
@@ -92,8 +89,7 @@ def test_nor_is_one_of_which_the_taps_saw_nothing() -> None:
 def test_the_right_answer_counts_beside_it() -> None:
     back = [
         *NEIGHBOURS, ("internet", "eth0", "out", translated(RIGHT)), ("host", "eth0", "in", translated(RIGHT)),
-        ("host", "br0", "out", RIGHT),
-        ("host", "veth0", "out", RIGHT), ("red", "eth0", "in", RIGHT),
+        ("host", "br0", "out", RIGHT), ("host", "veth0", "out", RIGHT), ("red", "eth0", "in", RIGHT),
     ]  # fmt: skip
     found = report(back, RIGHT)
     assert (found.verdict, found.rtt_ns) == (Verdict.REACHABLE, (500,))
@@ -119,8 +115,6 @@ def test_somebody_elses_answer_does_not_end_the_wait() -> None:
 
 def test_an_error_that_quotes_the_request_is_no_sighting_of_it() -> None:
     """Or an error that came back early, or was forged, would be taken for the moment of the send."""
-    from netprobe.model import IcmpError
-
     snapshot = tutorial()
     outcome = predict(snapshot, probe(), ask=False)
     assert isinstance(outcome, Prediction)
