@@ -1,8 +1,6 @@
 """The program: `netprobe`, or `python -m netprobe`. However it ends, the exit code is one of the contract's."""
 
-from __future__ import annotations
-
-import _signal  # type: ignore[import-not-found] # signal itself imports enum, and takes 3 ms
+import _signal  # type: ignore[import-not-found] # first of all, and no Python file: `signal`, and `__future__`, take their time
 
 if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:  # Ctrl-C ends us without a traceback from here on
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
@@ -34,7 +32,7 @@ class _Ending:
         raise KeyboardInterrupt
 
 
-def main() -> NoReturn:
+def main() -> "NoReturn":
     """Run the command line, and leave."""
     try:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -76,7 +74,7 @@ def _open_streams() -> None:
     sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
 
 
-def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
+def _unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
     """An interruption that came where Python cannot raise it (in a weak reference's callback) ends us all the same."""
     if unraisable.exc_type is KeyboardInterrupt:
         os._exit(_INTERRUPTED)
@@ -90,14 +88,14 @@ def _say(message: str) -> None:
         os.write(2, f"netprobe: {line[0]}\n".encode())
 
 
-def _leave(code: int) -> NoReturn:
+def _leave(code: int) -> "NoReturn":
     """End at once: what was opened is closed, and taking itself apart object by object costs Python a tenth of a run."""
     lost = _flushed(sys.stdout)
     _flushed(sys.stderr)  # who cannot hear what we say still has the answer
     os._exit(lost if lost and code in _ANSWERS else code)
 
 
-def _flushed(stream: TextIO) -> int:
+def _flushed(stream: "TextIO") -> int:
     """0, or the exit code for what could not be written."""
     try:
         stream.flush()

@@ -8,16 +8,15 @@ In a root shell that sudo opened (`sudo -i`) the caller is root.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import re
-import secrets
 import signal
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from pwd import getpwuid
 from typing import NoReturn
 
 from msgspec import Struct
@@ -72,11 +71,13 @@ def write_file(path: str, data: bytes) -> None:
 
 def _write_as(who: Caller, path: str, data: bytes) -> None:
     """Write in a child that has become `who` for good. Its end is waited for."""
-    parent = os.getpid()
+    import ctypes  # before the fork: afterwards we are another, who may not read our libraries
+
+    parent, prctl = os.getpid(), ctypes.CDLL(None).prctl
     told, telling = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _child(who, path, data, telling, parent)
+        _child(who, path, data, telling, lambda: prctl(PR_SET_PDEATHSIG, signal.SIGTERM) == 0 and os.getppid() == parent)
     try:
         os.close(telling)
         with os.fdopen(told, "rb") as answer:
@@ -91,12 +92,11 @@ def _write_as(who: Caller, path: str, data: bytes) -> None:
         raise OSError(int(number or errno.EIO), text or "the writing process was ended")
 
 
-def _child(who: Caller, path: str, data: bytes, telling: int, parent: int) -> NoReturn:
+def _child(who: Caller, path: str, data: bytes, telling: int, bound: Callable[[], bool]) -> NoReturn:
     """The child's life: what went wrong goes into the pipe, and nothing of ours is tidied up twice."""
     try:
         _become(who)
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # after the change of ids, which clears it: prctl(2)
-        if os.getppid() != parent:
+        if not bound():  # to the life of its parent, after the change of ids, which clears that: prctl(2)
             os._exit(1)
         _write(path, data)
     except OSError as error:
@@ -108,8 +108,6 @@ def _child(who: Caller, path: str, data: bytes, telling: int, parent: int) -> No
 
 def _become(who: Caller) -> None:
     """All ids of the caller; the capabilities end with root's id, capabilities(7)."""
-    from pwd import getpwuid
-
     groups = [who.gid]
     with suppress(KeyError):
         groups = os.getgrouplist(getpwuid(who.uid).pw_name, who.gid)
@@ -253,7 +251,7 @@ def _give_name(at: int, fd: int, name: str) -> None:
 
 
 def _temporary() -> str:
-    return f".netprobe-{secrets.token_hex(8)}"  # short: the file may have the longest name there can be
+    return f".netprobe-{os.urandom(8).hex()}"  # short: the file may have the longest name there can be
 
 
 def _rename(at: int, temporary: str, name: str) -> None:
