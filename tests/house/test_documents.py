@@ -131,3 +131,10 @@ def test_no_machine_is_named() -> None:
         name for name in listed.stdout.split("\0") if name and (PROJECT / name).is_file() and foreign.search((PROJECT / name).read_bytes())
     ]
     assert named == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_files_that_a_document_names_are_there(document: Path) -> None:
+    named = re.findall(r"`((?:tests|scripts|benchmarks|docs|netprobe)/[\w./-]+)`", document.read_text())
+    places = (PROJECT, PROJECT / "netprobe")
+    assert [name for name in named if not any((place / name).exists() for place in places)] == []
