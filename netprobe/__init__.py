@@ -9,14 +9,13 @@ Each function asks one question; `open` gives a session for many. Importing this
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
-
 __version__ = "0.1.0"
 
+TYPE_CHECKING = False  # as in typing, which takes longer to import than all this
 if TYPE_CHECKING:
     import os
-    from typing import Unpack
+    from collections.abc import Sequence
+    from typing import Any, Unpack
 
     from .errors import CannotLook, NetprobeError, NotPermitted, WrongQuestion
     from .model import Cause, Page, Space

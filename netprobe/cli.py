@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-_UNITS = {"": 1_000_000_000, "s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "µs": 1_000, "ns": 1, "m": 60_000_000_000}
-_LONGEST = 86_400 * 1_000_000_000  # ns
 _EXIT = {"reachable": 0, "unreachable": 1, "intermittent": 1, "undetermined": 4}
 _OUTPUT_FAILED, _BUG, _INTERRUPTED, _PIPE_CLOSED = 74, 70, 130, 141
 _COMPLETING = "_NETPROBE_COMPLETE"  # set by the completion script of a shell
@@ -36,16 +33,13 @@ class Duration(click.ParamType[int]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """The span in ns; click's own error for anything else."""
-        if isinstance(value, int):
-            return value
-        number = value.rstrip("nmµus")
-        unit = _UNITS.get(value[len(number) :])
-        if unit is None or re.fullmatch(r"[0-9]+\.?[0-9]*|\.[0-9]+", number) is None:
-            self.fail(f"{value!r:.60} is not a duration; write 0.5, 200ms or 2s", param, ctx)
-        span = float(number) * unit  # infinite, where there are more digits than a float holds
-        if span > _LONGEST:
-            self.fail(f"{value!r:.60} is more than a day", param, ctx)
-        return int(span)
+        from .duration import nanoseconds
+        from .errors import WrongQuestion
+
+        try:
+            return value if isinstance(value, int) else nanoseconds(value)
+        except WrongQuestion as error:
+            self.fail(" ".join((f"{error};", error.hint.removesuffix("."))).rstrip("; "), param, ctx)
 
 
 class Commands(click.Group):
@@ -230,13 +224,9 @@ def show(settings: dict[str, Any], /, file: str, **options: Any) -> NoReturn:
 
 def _shown(settings: dict[str, Any], file: str, options: dict[str, Any]) -> tuple[str, str]:
     """Verdict and text of a saved run."""
-    from .saved import load
+    from .session import load
 
-    report, run = load(file)
-    if run is not None:
-        from .engine import replay
-
-        report = replay(run).report
+    report = load(file)
     return report.verdict, _rendered(settings, report, options)
 
 
@@ -274,12 +264,11 @@ def diff(settings: dict[str, Any], /, before: str, after: str, **options: Any) -
 def _compared(settings: dict[str, Any], before: str, after: str, options: dict[str, Any]) -> tuple[bool, str]:
     """Whether two saved runs are the same, and the text that says so."""
     from .formats import compared
-    from .path.compare import compare
-    from .saved import load
+    from .session import diff
 
-    (old, was), (new, now) = load(before), load(after)
-    found = compare(old, new, (was.snapshot, now.snapshot) if was is not None and now is not None else None)
-    return found.same, compared(old, new, found, options["output"], _terminal(settings, options))
+    runs = diff(before, after)
+    text = compared(runs.before, runs.after, runs.found, options["output"], _terminal(settings, options))
+    return runs.found.same, text
 
 
 @cli.command(name="ls")
@@ -289,11 +278,11 @@ def _compared(settings: dict[str, Any], before: str, after: str, options: dict[s
 def list_spaces(settings: dict[str, Any], /, **options: Any) -> NoReturn:
     """List namespaces and containers, their addresses, and the veth that leads to each."""
     from .formats import listed
-    from .linux.machine import Machine
+    from .session import Session
 
-    with Machine(settings["host"]) as machine:
-        found = machine.spaces()
-        for remark in machine.heard():
+    with Session(settings["host"]) as session:
+        found = session.ls()
+        for remark in session.heard():
             _complain(remark)
     _write(listed(found, options["output"], _terminal(settings, options)), options["out"])
     sys.exit(0)
@@ -316,16 +305,11 @@ def _codes(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> lis
 @click.pass_obj
 def explain(settings: dict[str, Any], /, code: str | None, listing: bool, **options: Any) -> None:
     """Explain a cause: what it means, how netprobe recognises it, how to mend it. Without CODE, list them all."""
-    from .causes import pages
-    from .errors import WrongQuestion
+    from .causes.pages import pages
     from .formats import explained
+    from .session import explain
 
-    wanted = None if listing or code is None else pages.find(code)
-    if wanted is None and code is not None and not listing:
-        near = pages.nearest(code)
-        hint = f"Did you mean {' or '.join(near)}? " if near else ""
-        raise WrongQuestion(f"no cause is called {code}", f"{hint}`netprobe explain` lists them all.")
-    found = (wanted,) if wanted is not None else pages.pages()
+    found = pages() if listing or code is None else (explain(code),)
     _write(explained(found, options["output"], _terminal(settings, options)), options["out"])
 
 
@@ -373,11 +357,10 @@ def _probe(command: str, settings: dict[str, Any], src: str, dst: str, options: 
             from .linux.crafter import Crafter
 
             crafter = held.enter_context(Crafter())  # forked before anything heavy is imported: scapy loads beside pyroute2
-        from .engine import ask
-        from .linux.machine import Machine
+        from .session import Session
 
-        machine = held.enter_context(Machine(settings["host"], tuple(options.get("exclude") or ()), crafter))
-        run = ask(machine, _question(command, src, dst, options))
+        session = held.enter_context(Session(settings["host"], options.get("exclude") or (), crafter))
+        run = session.run(_question(command, src, dst, options))
     failed = None
     if command != "why":
         from .saved import save

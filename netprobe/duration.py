@@ -9,7 +9,7 @@ from .errors import WrongQuestion
 _UNITS = {
     "": 1_000_000_000, "s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "µs": 1_000, "ns": 1, "m": 60_000_000_000,
 }  # fmt: skip
-_SPAN = re.compile(r"([0-9]{1,12}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})(s|ms|us|µs|ns|m|)")
+_SPAN = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(s|ms|us|µs|ns|m|)")
 LONGEST = 86_400 * 1_000_000_000  # ns
 
 
@@ -18,8 +18,8 @@ def nanoseconds(span: str | float) -> int:
     written = str(span)
     found = _SPAN.fullmatch(written)
     if found is None:
-        raise WrongQuestion(f"{written[:40]!r} is not a duration", "Write 0.5, 200ms or 2s.")
-    ns = int(float(found[1]) * _UNITS[found[2]])
+        raise WrongQuestion(f"{written!r:.60} is not a duration", "write 0.5, 200ms or 2s")
+    ns = float(found[1]) * _UNITS[found[2]]  # infinite, where there are more digits than a float holds
     if ns > LONGEST:
-        raise WrongQuestion(f"{written[:40]!r} is more than a day")
-    return ns
+        raise WrongQuestion(f"{written!r:.60} is more than a day")
+    return int(ns)
