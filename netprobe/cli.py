@@ -14,8 +14,8 @@ import click
 from . import __version__
 
 if TYPE_CHECKING:
-    from .engine import Question
     from .model import Report
+    from .question import Question
     from .render.terminal import Terminal
 
 _T = TypeVar("_T")
@@ -117,9 +117,9 @@ _PROBE: tuple[Callable[..., Any], ...] = (
     click.option("-c", "--count", type=click.IntRange(1, 100_000), default=1, show_default=True, help="Number of probes."),
     click.option("-W", "--timeout", type=Duration(), default="1s", show_default=True, help="How long to wait for an answer."),
     click.option("-i", "--interval", type=Duration(), default="200ms", show_default=True, help="Time between probes."),
-    click.option("-4", "version", flag_value=4, type=int, help="Use IPv4."),
-    click.option("-6", "version", flag_value=6, type=int, help="Use IPv6."),
-    click.option("-s", "--size", type=click.IntRange(0, 65_507), default=56, show_default=True, help="ICMP or UDP payload bytes."),
+    click.option("-4", "four", is_flag=True, help="Use IPv4."),
+    click.option("-6", "six", is_flag=True, help="Use IPv6."),
+    click.option("-s", "--size", type=click.IntRange(0, 65_507), help="ICMP or UDP payload bytes.  [default: 56]"),
     click.option("--df/--no-df", default=None, help="Forbid or allow fragmentation.  [default: as the kernel decides]"),
     click.option("--ttl", type=click.IntRange(1, 255), help="TTL or hop limit.  [default: the namespace's own]"),
     click.option("--source-address", metavar="ADDRESS", help="Send from this address."),
@@ -127,13 +127,12 @@ _PROBE: tuple[Callable[..., Any], ...] = (
     click.option("--mark", type=click.IntRange(0, 0xFFFFFFFF), default=0, help="Firewall mark of the probe."),
     click.option("--uid", type=click.IntRange(0, 0xFFFFFFFE), help="User id that the probe is sent as."),
     click.option("--exclude", multiple=True, metavar="NS", help="Treat a namespace as not visible (repeatable)."),
-    click.option("--no-witness", is_flag=True, help="Do not use kernel tracing, even where it is allowed."),
 )
 _OUTPUT: tuple[Callable[..., Any], ...] = (
     click.option(
         "-o",
         "--output",
-        type=click.Choice(["text", "wide", "json", "jsonl", "markdown", "svg"]),
+        type=click.Choice(["text", "wide", "json", "markdown", "svg"]),
         default="text",
         show_default=True,
         help="Format of the report.",
@@ -204,7 +203,7 @@ def ping(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> NoR
 @cli.command()
 @click.argument("src")
 @click.argument("dst", metavar="DST[:PORT]")
-@_with(*_PROBE, *_OUTPUT)
+@_with(*_PROBE[:2], *_PROBE[5:], *_OUTPUT)
 @click.pass_obj
 def why(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> NoReturn:
     """Predict only: read the configuration, send nothing."""
@@ -374,14 +373,16 @@ def _probe(command: str, settings: dict[str, Any], src: str, dst: str, options: 
 
 
 def _question(command: str, src: str, dst: str, options: dict[str, Any]) -> Question:
-    from .engine import Question
+    from .errors import WrongQuestion
+    from .question import Question
 
-    return Question(
-        src, dst, command, protocol=options.get("protocol"), port=options.get("port"), count=options["count"], size=options.get("size", 56),
-        ttl=options.get("ttl"), df=options.get("df"), version=options.get("version"), source_address=options.get("source_address"),
-        source_port=options.get("source_port"), mark=options.get("mark") or 0, uid=options.get("uid"),
-        interval_ns=options["interval"], timeout_ns=options["timeout"], send=command != "why",
-    )  # fmt: skip
+    if options["four"] and options["six"]:
+        raise WrongQuestion("-4 and -6 contradict each other", "Write one of them.")
+    version = {(True, False): 4, (False, True): 6}.get((options["four"], options["six"]))
+    asked = ("protocol", "port", "count", "size", "ttl", "df", "source_address", "source_port", "mark", "uid")
+    given = {name: options[name] for name in asked if options.get(name) is not None}
+    spans = {f"{name}_ns": options[name] for name in ("interval", "timeout") if name in options}
+    return Question(src, dst, command, version=version, send=command != "why", **given, **spans)
 
 
 def _command_line() -> str:
@@ -476,8 +477,7 @@ def run_line(arguments: list[str]) -> int:
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.ClickException as error:
-        with suppress(OSError, ValueError):
-            error.show()
+        _complain(_in_our_words(error), f"netprobe {_command_of(error)}--help says what can be written.")
         return 2
     except NetprobeError as error:
         _complain(str(error), error.hint)
@@ -491,6 +491,19 @@ def run_line(arguments: list[str]) -> int:
         if _is_interruption(error):
             return _interrupted()
         return _failed(error, "-v" in arguments or "--verbose" in arguments)
+
+
+def _in_our_words(error: click.ClickException) -> str:
+    """click's message as one of ours: no capital, no full stop."""
+    message = error.format_message().rstrip(".")
+    return message[:1].lower() + message[1:]
+
+
+def _command_of(error: click.ClickException) -> str:
+    """The command that the error is about, with a space behind it; "" for none."""
+    context = getattr(error, "ctx", None)
+    name = context.info_name if context is not None and context.parent is not None else None
+    return f"{name} " if name else ""
 
 
 def _run_command(arguments: list[str]) -> int:

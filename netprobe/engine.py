@@ -38,6 +38,7 @@ from .model import (
 from .model.command import joined
 from .path.ground import Rulings
 from .path.predict import Prediction, predict
+from .question import DEFAULT_SIZE, Question, check_options, check_source, check_target
 
 if TYPE_CHECKING:
     from .path.case import Case
@@ -60,28 +61,6 @@ class World(Interface):
     def observe(self, watch: Watch, settled: Callable[[Sequence[Observation], int], bool]) -> tuple[Observation, ...]:
         """Send the probe and report what was seen of it."""
         ...
-
-
-class Question(Struct, frozen=True):
-    """What the user asked: two endpoints as typed, and the options of the probe."""
-
-    source: str
-    destination: str
-    command: str = "trace"
-    protocol: str | None = None
-    port: int | None = None
-    count: int = 1
-    size: int = 56
-    ttl: int | None = None
-    df: bool | None = None
-    version: int | None = None
-    source_address: str | None = None
-    source_port: int | None = None
-    mark: int = 0
-    uid: int | None = None
-    interval_ns: int = 200_000_000
-    timeout_ns: int = 1_000_000_000
-    send: bool = True
 
 
 @dataclass(slots=True)
@@ -338,8 +317,10 @@ def _probe(world: World, question: Question) -> Probe:
     source = world.resolve(question.source)
     if source.namespace is None:
         raise WrongQuestion(f"{question.source} is no place to send from", "SRC is a namespace or a container; see `netprobe ls`.")
+    check_source(question, source)
     source = _sent_from(source, question.source_address)
     target = world.resolve(question.destination, source)
+    check_target(question, target)
     port = question.port if question.port is not None else target.port
     target = replace(target, port=port)
     if target.address is None:
@@ -350,11 +331,13 @@ def _probe(world: World, question: Question) -> Probe:
     if question.version is not None and six is not (question.version == 6):
         raise WrongQuestion(f"{target.address} is an IPv{6 if six else 4} address", f"Leave out -{question.version}.")
     protocol = _protocol(question, target)
+    check_options(question, protocol, target.port)
     ports = protocol in (Protocol.TCP, Protocol.UDP)
     if ports and target.port is None:
         raise WrongQuestion(f"{protocol} needs a port", f"Write {question.destination}:PORT or add -P PORT.")
     return Probe(
-        protocol, os.urandom(8).hex(), source, target, count=question.count, size=question.size, ttl=question.ttl, df=question.df,
+        protocol, os.urandom(8).hex(), source, target, count=question.count, ttl=question.ttl, df=question.df,
+        size=DEFAULT_SIZE if question.size is None else question.size,
         source_port=question.source_port or (random.randrange(32768, 60768) if ports else None),
         icmp_id=None if ports else random.randrange(1, 65536), mark=question.mark, uid=question.uid or 0,
         interval_ns=question.interval_ns, timeout_ns=question.timeout_ns, reused=question.source_port is not None,

@@ -16,7 +16,8 @@ from msgspec.structs import asdict
 
 from . import model
 from .duration import nanoseconds
-from .engine import Question, ask, replay
+from .engine import ask, replay
+from .question import Question
 
 if TYPE_CHECKING:
     from .linux.crafter import Crafter

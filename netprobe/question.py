@@ -1,0 +1,83 @@
+"""What is asked, and what does not go together in it: an option that would be ignored is an error with the right command.
+
+Pure but for the values; `engine` makes a probe of it.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from .errors import WrongQuestion
+from .model import Endpoint, Protocol
+from .model.command import joined
+
+DEFAULT_SIZE = 56  # bytes, as of ping(8)
+
+
+class Question(Struct, frozen=True):
+    """What the user asked: two endpoints as typed, and the options of the probe; None is what was not said. `size` in bytes."""
+
+    source: str
+    destination: str
+    command: str = "trace"
+    protocol: str | None = None
+    port: int | None = None
+    count: int = 1
+    size: int | None = None
+    ttl: int | None = None
+    df: bool | None = None
+    version: int | None = None
+    source_address: str | None = None
+    source_port: int | None = None
+    mark: int = 0
+    uid: int | None = None
+    interval_ns: int = 200_000_000
+    timeout_ns: int = 1_000_000_000
+    send: bool = True
+
+
+def check_source(question: Question, source: Endpoint) -> None:
+    """Raises WrongQuestion for a source with a port, or with two addresses."""
+    if source.port is not None or source.protocol is not None:
+        plain = source.namespace or question.source
+        hint = f"Its own port is --source-port {source.port}." if source.port is not None else f"Write {plain}, and -p {source.protocol}."
+        raise WrongQuestion(f"{question.source} is where the probe starts: a source has no port or protocol to ask for", hint)
+    if source.address is not None and question.source_address not in (None, source.address):
+        message = f"{question.source} says to send from {source.address}, --source-address from {question.source_address}"
+        raise WrongQuestion(message, "Write one of them.")
+
+
+def check_target(question: Question, target: Endpoint) -> None:
+    """Raises WrongQuestion for a destination that says another port or protocol than an option."""
+    for option, wanted, told in (("-P", question.port, target.port), ("-p", question.protocol, target.protocol)):
+        if wanted is not None and told is not None and wanted != told:
+            raise WrongQuestion(f"{question.destination} says {told}, {option} says {wanted}", "Write one of them.")
+
+
+def check_options(question: Question, protocol: Protocol, port: int | None) -> None:
+    """Raises WrongQuestion for an option, or a `port`, that a probe of this protocol has no use for."""
+    lacking = _UNUSED.get(protocol, ())
+    if "--port" in lacking and port is not None:
+        by_tcp = joined(["netprobe", "trace", question.source, question.destination, "-p", "tcp"])
+        rest = f" -P {question.port}" if question.port is not None else ""
+        raise WrongQuestion(f"{_NAMES.get(protocol, protocol)} has no ports", f"Leave the port out, or ask by TCP: {by_tcp}{rest}")
+    given = {"--source-port": question.source_port, "--size": question.size, "--ttl": question.ttl, "--df": question.df}
+    for option in lacking:
+        if given.get(option) is not None:
+            raise WrongQuestion(
+                f"{option} has no meaning for {_NAMES.get(protocol, protocol)}", f"Leave it out, or ask by {_USES[option]}."
+            )
+
+
+_SEGMENT = ("--port", "--source-port", "--size", "--ttl", "--df")
+_UNUSED: dict[Protocol, tuple[str, ...]] = {
+    Protocol.ICMP: ("--port", "--source-port"),
+    Protocol.ICMPV6: ("--port", "--source-port"),
+    Protocol.TCP: ("--size",),
+    Protocol.ARP: _SEGMENT,
+    Protocol.ND: _SEGMENT,
+}
+_NAMES = {
+    Protocol.ICMP: "ICMP", Protocol.ICMPV6: "ICMPv6", Protocol.TCP: "TCP", Protocol.ARP: "ARP", Protocol.ND: "neighbour discovery",
+}  # fmt: skip
+_USES = {"--source-port": "TCP or UDP", "--size": "ICMP or UDP", "--ttl": "ICMP, UDP or TCP", "--df": "ICMP, UDP or TCP"}

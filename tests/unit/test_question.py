@@ -1,0 +1,93 @@
+"""Options that do not go together are errors with the right command; none is taken and ignored."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from netprobe.cli import run_line
+from netprobe.errors import WrongQuestion
+from netprobe.model import Endpoint, Protocol
+from netprobe.question import Question, check_options, check_source, check_target
+
+ASKED = Question("red", "8.8.8.8")
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "why", "hint"),
+    [
+        (Endpoint("red:80", "red", port=80), {}, "a source has no port", "--source-port 80"),
+        (Endpoint("red/udp", "red", protocol="udp"), {}, "a source has no port or protocol", "-p udp"),
+        (Endpoint("red@10.0.0.2", "red", address="10.0.0.2"), {"source_address": "10.0.0.9"}, "10.0.0.2.*10.0.0.9", "one of them"),
+    ],
+)
+def test_a_source(source, options, why, hint):
+    with pytest.raises(WrongQuestion, match=why) as error:
+        check_source(replace(ASKED, source=source.endpoint, **options), source)
+    assert hint in error.value.hint
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "why"),
+    [
+        (Endpoint("8.8.8.8:81", address="8.8.8.8", port=81), {"port": 80}, "says 81, -P says 80"),
+        (Endpoint("8.8.8.8:81/udp", address="8.8.8.8", port=81, protocol="udp"), {"protocol": "tcp"}, "says udp, -p says tcp"),
+    ],
+)
+def test_a_destination(target, options, why):
+    with pytest.raises(WrongQuestion, match=why):
+        check_target(replace(ASKED, destination=target.endpoint, **options), target)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "options", "port", "why", "hint"),
+    [
+        (Protocol.ICMP, {"destination": "8.8.8.8:80"}, 80, "ICMP has no ports", "netprobe trace red 8.8.8.8:80 -p tcp"),
+        (Protocol.ICMPV6, {"port": 80}, 80, "ICMPv6 has no ports", "netprobe trace red 8.8.8.8 -p tcp -P 80"),
+        (Protocol.ARP, {"port": 80}, 80, "ARP has no ports", "-p tcp -P 80"),
+        (Protocol.ICMP, {"source_port": 1024}, None, "--source-port has no meaning for ICMP", "TCP or UDP"),
+        (Protocol.TCP, {"size": 100}, 80, "--size has no meaning for TCP", "ICMP or UDP"),
+        (Protocol.TCP, {"size": 0}, 80, "--size has no meaning for TCP", "ICMP or UDP"),
+        (Protocol.ARP, {"ttl": 3}, None, "--ttl has no meaning for ARP", "ICMP, UDP or TCP"),
+        (Protocol.ND, {"df": False}, None, "--df has no meaning for neighbour discovery", "ICMP, UDP or TCP"),
+    ],
+)
+def test_an_option_that_the_protocol_has_no_use_for(protocol, options, port, why, hint):
+    with pytest.raises(WrongQuestion, match=why) as error:
+        check_options(replace(ASKED, **options), protocol, port)
+    assert hint in error.value.hint
+
+
+@pytest.mark.parametrize(
+    ("protocol", "options", "port"),
+    [
+        (Protocol.ICMP, {"size": 1400, "ttl": 3, "df": True}, None),
+        (Protocol.UDP, {"size": 8, "source_port": 1024, "port": 53}, 53),
+        (Protocol.TCP, {"source_port": 1024, "df": True, "ttl": 9}, 443),
+        (Protocol.ARP, {"count": 3, "mark": 5}, None),
+    ],
+)
+def test_what_goes_together(protocol, options, port):
+    check_options(replace(ASKED, **options), protocol, port)
+    check_source(replace(ASKED, source_address="10.0.0.2"), Endpoint("red@10.0.0.2", "red", address="10.0.0.2"))
+    check_target(replace(ASKED, port=80, protocol="tcp"), Endpoint("8.8.8.8:80/tcp", address="8.8.8.8", port=80, protocol="tcp"))
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("trace -4 -6 red 8.8.8.8", "-4 and -6 contradict each other"),
+        ("trace --no-witness red 8.8.8.8", "no such option"),
+        ("trace -o jsonl red 8.8.8.8", "'jsonl' is not one of"),
+        ("why -c 3 red 8.8.8.8", "no such option"),
+        ("why -W 3s red 8.8.8.8", "no such option"),
+        ("trace red", "missing argument 'DST[:PORT]'"),
+        ("trace -i soon red 8.8.8.8", "'soon' is not a duration"),
+    ],
+)
+def test_the_command_line_says_so_in_one_voice(capsys, line, why):
+    assert run_line(line.split()) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith("netprobe: ")
+    assert why in said[0]
+    assert len(said) <= 2
