@@ -477,7 +477,7 @@ def run_line(arguments: list[str]) -> int:
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.ClickException as error:
-        _complain(_in_our_words(error), f"netprobe {_command_of(error)}--help says what can be written.")
+        _complain(_in_our_words(error), f"What can be written: {_help_of(error)}")
         return 2
     except NetprobeError as error:
         _complain(str(error), error.hint)
@@ -499,11 +499,13 @@ def _in_our_words(error: click.ClickException) -> str:
     return message[:1].lower() + message[1:]
 
 
-def _command_of(error: click.ClickException) -> str:
-    """The command that the error is about, with a space behind it; "" for none."""
+def _help_of(error: click.ClickException) -> str:
+    """The command that shows the page about the one that the error is about."""
+    from .model.command import joined
+
     context = getattr(error, "ctx", None)
     name = context.info_name if context is not None and context.parent is not None else None
-    return f"{name} " if name else ""
+    return joined(["netprobe", *([name] if name else []), "--help"])
 
 
 def _run_command(arguments: list[str]) -> int:
