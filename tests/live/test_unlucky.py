@@ -133,11 +133,13 @@ def test_a_hung_tool_ends_with_netprobe(lab: Lab) -> None:
     """Killed with -9 while it waits for nft: nothing of ours can run any more, and nft ends all the same."""
     folder = fake(lab, "nft", f"echo $$ >{lab.folder}/hung; exec sleep 1000")
     Path(lab.folder, "hung").unlink(missing_ok=True)
-    program = lab.start(["netprobe", "--tool-path", folder, *TRACE])
+    script = f"netprobe --tool-path {folder} {shlex.join(TRACE)} & echo $! >{lab.folder}/asker; wait; exec sleep 2000"
+    shell = lab.start(["sh", "-c", script])  # which lives on: the lab ends all that a program started with that program
     until(lambda: Path(lab.folder, "hung").exists() and Path(lab.folder, "hung").read_text(), "nft was not started")
-    lab.run(["kill", "-KILL", str(program.pid)], check=True)
-    program.wait()
+    until(lambda: not lab.call(no_process, "sleep 1000"), "nft does not hang")
+    lab.run(["kill", "-KILL", Path(lab.folder, "asker").read_text().strip()], check=True)
     until(lambda: lab.call(no_process, "sleep 1000"), "the tool runs on")
+    shell.stop()
 
 
 def no_process(command: str) -> bool:
