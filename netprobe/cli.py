@@ -79,7 +79,7 @@ def _look_in(ctx: click.Context, param: click.Parameter, value: str | None) -> N
     for folder in folders:
         if not folder or not Path(folder).is_dir():
             raise click.BadParameter(f"{folder!r} is no folder", ctx, param)
-    from .linux.netfilter_tools import look_in
+    from .linux.netfilter.tools import look_in
 
     look_in(folders)
 
@@ -353,7 +353,7 @@ def _probe(command: str, settings: dict[str, Any], src: str, dst: str, options: 
     with ExitStack() as held:
         crafter = None
         if command != "why":
-            from .linux.crafter import Crafter
+            from .linux.sensors.crafter import Crafter
 
             crafter = held.enter_context(Crafter())  # forked before anything heavy is imported: scapy loads beside pyroute2
         from .session import Session

@@ -36,12 +36,12 @@ from .model import (
     Watch,
 )
 from .model.command import joined
-from .path.ground import Rulings
-from .path.predict import Prediction, predict
+from .predict.predict import Prediction, predict
+from .predict.view import Rulings
 from .question import DEFAULT_SIZE, Question, check_options, check_source, check_target
 
 if TYPE_CHECKING:
-    from .path.case import Case
+    from .diagnose.evidence import Case
 
 _READINGS = 3  # of a configuration that keeps changing
 _ROUNDS = 200  # a path asks for a few namespaces and a route lookup at each; this many rounds mean that reading does not help
@@ -130,7 +130,7 @@ def _is_to_be_confirmed(report: Report, prediction: Prediction) -> bool:
 def _confirmed(world: World, probe: Probe, found: _Found, seen: Sequence[Observation] | None, tapped: frozenset[str],
                clock: _Clock) -> tuple[Report, Snapshot]:  # fmt: skip
     """A loss is believed when what it was concluded from is still so. What changed is read again, and what is read then decides."""
-    from .path.change import concluded, note, same_cause, undecided
+    from .diagnose.change import concluded, note, same_cause, undecided
 
     first, known = found, list[Difference]()
     for _ in range(_READINGS):
@@ -165,7 +165,7 @@ def _found_anew(world: World, probe: Probe, report: Report, seen: Sequence[Obser
 
 def _changed_since(world: World, found: _Found, clock: _Clock) -> tuple[Difference, ...]:
     """What is otherwise by now in the namespaces that a conclusion rests on."""
-    from .path.change import changes, questions, resting, without
+    from .diagnose.change import changes, questions, resting, without
 
     since = time.monotonic_ns()
     names = resting(found.report, found.prediction, found.snapshot)
@@ -191,7 +191,7 @@ def _other_segment(question: Question, probe: Probe) -> WrongQuestion:
 
 def replay(run: Run) -> Run:
     """A saved run diagnosed again, from what it recorded: no kernel, no privilege."""
-    from .path.change import CHANGED, concluded
+    from .diagnose.change import CHANGED, concluded
 
     probe, clock = run.report.probe, _Clock()
     outcomes = (predict(run.snapshot, probe, ask) for ask in (True, False))  # what the kernel was not asked then, the model decides
@@ -224,7 +224,7 @@ def foresee(world: World, probe: Probe, snapshot: Snapshot, clock: _Clock) -> tu
 
 def _ask_tracking(world: World, snapshot: Snapshot, prediction: Prediction, clock: _Clock) -> Snapshot:
     """Ask connection tracking what it made of the probe, in each namespace that translates it."""
-    from .path.translations import questions
+    from .diagnose.nat_evidence import questions
 
     since = time.monotonic_ns()
     needs = questions(prediction.request.hops)
@@ -235,7 +235,7 @@ def _ask_tracking(world: World, snapshot: Snapshot, prediction: Prediction, cloc
 
 def _look_around(world: World, snapshot: Snapshot, prediction: Prediction, clock: _Clock) -> Snapshot:
     """Read what the diagnosis of a loss asks for: where the packet would have gone, had one thing been different."""
-    from .path.counterfactual import lacking
+    from .diagnose.what_if import lacking
 
     since = time.monotonic_ns()
     for _ in range(_ROUNDS):
@@ -260,13 +260,13 @@ def _needed(needs: Sequence[Need]) -> str:
 
 
 def _watch(probe: Probe, snapshot: Snapshot, prediction: Prediction | None) -> Watch:
-    from .path.lookout import watch
+    from .predict.lookout import watch
 
     return watch(probe, snapshot, prediction)
 
 
 def _observe(world: World, watch: Watch, prediction: Prediction | None, clock: _Clock) -> tuple[Observation, ...]:
-    from .path.settle import settled
+    from .diagnose.stop_rule import settled
 
     since = time.monotonic_ns()
     seen = world.observe(watch, settled(watch.probe, prediction))
@@ -276,7 +276,7 @@ def _observe(world: World, watch: Watch, prediction: Prediction | None, clock: _
 
 def _diagnose(command: str, probe: Probe, snapshot: Snapshot, prediction: Prediction | None, seen: Sequence[Observation] | None,
               tapped: frozenset[str], clock: _Clock) -> Report:  # fmt: skip
-    from .path.diagnose import diagnose
+    from .diagnose.report import diagnose
 
     since = time.monotonic_ns()
     report = diagnose(command, probe, snapshot, prediction, seen, tapped, _explain)
@@ -299,7 +299,7 @@ def _foretell(world: World | None, report: Report, snapshot: Snapshot) -> tuple[
     """The report with what would come after its cause; `world` reads on where the mended way leads through the unread."""
     if not report.causes:
         return report, snapshot
-    from .path.outlook import lacking, with_outlook
+    from .diagnose.blockers import lacking, with_outlook
 
     with suppress(Exception):  # a look ahead: whatever it stumbles over in a model that is not real, the answer stands
         for _ in range(_ROUNDS if world is not None else 0):
@@ -356,13 +356,13 @@ def _sent_from(source: Endpoint, written: str | None) -> Endpoint:
 
 def _on_link(world: World, source: Endpoint, target: Endpoint) -> Endpoint:
     """The source with the interface on which a link-local destination is meant; any other needs none."""
-    from .path import choice, prefix
+    from .predict import destination, prefix
 
     if target.address is None or source.namespace is None or not prefix.needs_scope(target.address):
         return source
     here = world.read(Snapshot(), [ReadNamespace(source.namespace)])[source.namespace]
     zone = target.interface if target.namespace is None else None
-    return replace(source, interface=choice.scope(here, source, target.address, zone))
+    return replace(source, interface=destination.scope(here, source, target.address, zone))
 
 
 def _protocol(question: Question, target: Endpoint) -> Protocol:
@@ -379,8 +379,8 @@ def _version(address: str | None) -> int | None:
 
 def _address_of(world: World, target: Endpoint, question: Question, source: Endpoint) -> str:
     """The address of a destination that is given as a namespace: one on a network of the source first."""
-    from .path.choice import destination_address
-    from .path.unread import Unread, guarded
+    from .predict.destination import destination_address
+    from .predict.unread import Unread, guarded
 
     assert target.namespace is not None
     snapshot = world.read(Snapshot(), [ReadNamespace(n) for n in dict.fromkeys((source.namespace, target.namespace)) if n])

@@ -20,7 +20,7 @@ from .engine import ask, replay
 from .question import Question
 
 if TYPE_CHECKING:
-    from .linux.crafter import Crafter
+    from .linux.sensors.crafter import Crafter
 
 
 class Options(TypedDict, total=False):
@@ -197,7 +197,7 @@ def load(path: str | os.PathLike[str]) -> Report:
 
 def diff(before: str | os.PathLike[str], after: str | os.PathLike[str]) -> Compared:
     """What changed between two saved runs: the answer, the path, the configuration. Raises WrongQuestion."""
-    from .path.compare import compare
+    from .diagnose.diff import compare
     from .saved import load as read
 
     (old, was), (new, now) = read(os.fspath(before)), read(os.fspath(after))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from netprobe.diagnose.evidence import Case
+from netprobe.diagnose.hints import usual_length
 from netprobe.model import Cause
-from netprobe.path.case import Case
-from netprobe.path.fixes import RIGHT_LENGTH
-from netprobe.path.neighbourhood import usual_length
+from netprobe.predict.fixes import RIGHT_LENGTH
 
 from . import remedy
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from netprobe.diagnose.evidence import Case
 from netprobe.model import Blank, Cause, Command, Link, Namespace
-from netprobe.path import prefix
-from netprobe.path.case import Case
-from netprobe.path.fixes import BRIDGE, INTERFACE
-from netprobe.path.ground import Ground, Lacking
+from netprobe.predict import prefix
+from netprobe.predict.fixes import BRIDGE, INTERFACE
+from netprobe.predict.view import Ground, Lacking
 
 from . import proof, remedy
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from netprobe.diagnose.evidence import Case
 from netprobe.model import Cause
-from netprobe.path.case import Case
 
 from . import addresses, bridge, far_end, filters, forwarding, gaps, links, neighbours, own, routes, size, translation, tunnels
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from netprobe.diagnose.evidence import Case
 from netprobe.model import Blank, Cause, Command, Confidence, Evidence, Protocol, Source, Stage
-from netprobe.path.case import Case
-from netprobe.path.fixes import ADDRESS, GATEWAY
+from netprobe.predict.fixes import ADDRESS, GATEWAY
 
 from . import proof
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from netprobe.diagnose.evidence import Case
 from netprobe.model import Blank, Cause, Command
-from netprobe.path.case import Case
 
 from . import proof
 

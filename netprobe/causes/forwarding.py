@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from netprobe.diagnose.evidence import Case
 from netprobe.model import Cause, Command, Leg
-from netprobe.path.case import Case
-from netprobe.path.fixes import sysctl
+from netprobe.predict.fixes import sysctl
 
 from . import proof, remedy
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from netprobe.diagnose.evidence import Case
 from netprobe.model import Leg
-from netprobe.path.case import Case
 
 
 def suspected(case: Case) -> Case | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from netprobe.diagnose.evidence import Case
 from netprobe.model import Cause
-from netprobe.path.case import Case
 
 
 def link_admin_down(case: Case) -> Cause | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from netprobe.diagnose.evidence import Case
 from netprobe.model import Cause, Command, Confidence, Evidence, Leg, Object, Place, Source, Stage
-from netprobe.path.case import Case
-from netprobe.path.fixes import INTERFACE, sysctl
+from netprobe.predict.fixes import INTERFACE, sysctl
 
 from . import proof
 

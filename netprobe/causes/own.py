@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from netprobe.diagnose.evidence import Case, source_place, where
 from netprobe.model import Cause, Command, Confidence, Evidence, Leg, Object, Place, Source, Stage
-from netprobe.path.case import Case, source_place, where
 
 
 def tap_starved(case: Case) -> Cause | None:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
+from netprobe.diagnose.evidence import Case
 from netprobe.model import Cause, Confidence, ConntrackEntry, Evidence, Namespace, Source
-from netprobe.path.case import Case
 
 
 def proven(cause: Cause | None, *evidence: Evidence) -> Cause | None:

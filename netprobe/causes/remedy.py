@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from netprobe.diagnose.evidence import Case
 from netprobe.model import Cause
-from netprobe.path import fixes
-from netprobe.path.case import Case
+from netprobe.predict import fixes
 
 
 def without_rule(case: Case) -> fixes.Fix:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from netprobe.diagnose.evidence import Case
+from netprobe.diagnose.hints import gateway
 from netprobe.model import Blank, Cause, Command, Leg
-from netprobe.path.case import Case
-from netprobe.path.fixes import ADDRESS, GATEWAY, INTERFACE, sysctl
-from netprobe.path.neighbourhood import gateway
+from netprobe.predict.fixes import ADDRESS, GATEWAY, INTERFACE, sysctl
 
 from . import remedy
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from netprobe.model import Cause, Evidence, Hop, Leg, Object, Place, Report, RouteQuery, Snapshot, Source, Stage
-from netprobe.path import fib
+from netprobe.predict import fib
 
 # What takes routes away, or makes an address one that nobody has a route to.
 _TAKES_ROUTES = {

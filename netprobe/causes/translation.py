@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from netprobe.diagnose.evidence import Case
 from netprobe.model import Blank, Cause, Command
-from netprobe.path.case import Case
-from netprobe.path.fixes import Fix, iptables, sysctl
+from netprobe.predict.fixes import Fix, iptables, sysctl
 
 from . import proof, remedy
 

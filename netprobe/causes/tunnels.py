@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from netprobe.diagnose.evidence import Case
 from netprobe.model import Blank, Cause, Command, Link
-from netprobe.path.case import Case
-from netprobe.path.fixes import ADDRESS, Fix, link_set
-from netprobe.path.ground import Ground, Lacking
+from netprobe.predict.fixes import ADDRESS, Fix, link_set
+from netprobe.predict.view import Ground, Lacking
 
 
 def vxlan_vni_mismatch(case: Case) -> Cause | None:

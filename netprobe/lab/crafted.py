@@ -108,7 +108,7 @@ class FillConnections:
 
 
 def _connections(count: int) -> Iterator[bytes]:
-    """IPCTNL_MSG_CT_NEW messages, many in each datagram (linux/netfilter/nfnetlink_conntrack.h)."""
+    """IPCTNL_MSG_CT_NEW messages, many in each datagram (linux/netfilter/read/nfnetlink_conntrack.h)."""
     to = socket.inet_aton("198.18.0.1")
     for start in range(0, count, _A_MESSAGE):
         yield b"".join(_connection(struct.pack("!I", 0xC6130000 + n // 50_000), to, 1024 + n % 50_000)

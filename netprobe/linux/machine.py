@@ -32,14 +32,14 @@ from netprobe.model import (
     Watch,
 )
 
-from . import config, netns
-from .conntrack import entries
-from .directory import Directory
-from .names import UnknownName
-from .peers import Peers
+from . import namespace, netns
+from .names.names import UnknownName
+from .names.namespaces import Directory
+from .names.peers import Peers
+from .tables.conntrack import entries
 
 if TYPE_CHECKING:
-    from .crafter import Crafter
+    from .sensors.crafter import Crafter
 
 
 class Machine:
@@ -98,7 +98,7 @@ class Machine:
             raise WrongQuestion(f"{name} has no interface {named.interface}", "it has " + ", ".join(known))
 
     def _host_name(self, named: Named, inside: str, version: int | None) -> Endpoint:
-        from .resolver import addresses_of, files_of
+        from .names.resolver import addresses_of, files_of
 
         found = self._directory.found(inside)
         files = files_of(inside, found.pid if found else None)
@@ -126,7 +126,7 @@ class Machine:
     def _looked_up(self, snapshot: Snapshot, name: str, asked: Sequence[AskRoute]) -> Snapshot:
         """`snapshot` with the kernel's answers to route lookups in one namespace."""
         try:
-            answers = config.ask_routes(self._handle(name), [need.query for need in asked])
+            answers = namespace.ask_routes(self._handle(name), [need.query for need in asked])
         except (NetprobeError, OSError) as error:
             for need in asked:
                 snapshot = _blinded(snapshot, need, _why(error))
@@ -136,7 +136,7 @@ class Machine:
 
     def _read(self, snapshot: Snapshot, need: Need) -> Snapshot:
         if isinstance(need, ReadNamespace):
-            return snapshot.with_namespace(config.read_namespace(need.name, self._handle(need.name)))
+            return snapshot.with_namespace(namespace.read_namespace(need.name, self._handle(need.name)))
         if isinstance(need, FindPeer):
             self._handle(need.namespace)
             peer = self._peers.find(need.namespace, need.nsid)
@@ -151,7 +151,7 @@ class Machine:
             why, known = (found.why, ()) if isinstance(found, Blind) else (None, found)
             return replace(snapshot, connections=(*snapshot.connections, FoundConnection(need.namespace, need.flow, known, why)))
         assert isinstance(need, AskSet)
-        return config.answer_set(snapshot, need, self._handle(need.namespace))
+        return namespace.answer_set(snapshot, need, self._handle(need.namespace))
 
     def _handle(self, name: str) -> int:
         try:
@@ -162,7 +162,7 @@ class Machine:
     def spaces(self) -> tuple[Space, ...]:
         """Every namespace that can be seen from here, with its interfaces and the far ends of its veths."""
         with for_want_of_resources():
-            from .listing import list_spaces
+            from .names.listing import list_spaces
 
             return list_spaces(self._directory)
 
@@ -176,7 +176,7 @@ class Machine:
         """Send the probe of `watch` and report what was seen of it, until `settled` or its timeout."""
         from netprobe.wire.craft import craft
 
-        from .observe import observe
+        from .sensors.observe import observe
 
         return observe(watch, self._directory.handles, settled, self._crafter or craft)
 
@@ -189,7 +189,7 @@ def _why(error: Exception) -> str:
 def _blinded(snapshot: Snapshot, need: Need, why: str) -> Snapshot:
     """`snapshot` with `need` as what could not be read, and why, so that nobody asks again; and a blind spot that says so."""
     if isinstance(need, ReadNamespace):
-        return snapshot.with_namespace(config.unread(need.name, why))
+        return snapshot.with_namespace(namespace.unread(need.name, why))
     if isinstance(need, FindPeer):
         blind = Blind(f"the namespace that {need.namespace} calls nsid {need.nsid}", why)
         return replace(snapshot, peers=(*snapshot.peers, FoundPeer(need.namespace, need.nsid, None, why)), blind=(*snapshot.blind, blind))
@@ -200,7 +200,7 @@ def _blinded(snapshot: Snapshot, need: Need, why: str) -> Snapshot:
     blind = Blind(f"the kernel's answer in {need.namespace}", why)
     snapshot = replace(snapshot, blind=(*snapshot.blind, blind))
     if isinstance(need, AskSet):
-        return config.with_answer(snapshot, need, AskedSet(need.query, False, error=why))
+        return namespace.with_answer(snapshot, need, AskedSet(need.query, False, error=why))
     if isinstance(need, AskConnection):
         return replace(snapshot, connections=(*snapshot.connections, FoundConnection(need.namespace, need.flow, why=why)))
     asked = AskedRoute(need.namespace, need.query, RouteAnswer(), why)

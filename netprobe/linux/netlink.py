@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from netprobe.errors import is_short
 
-from .facade import stay_outside
+from .lazy_pyroute2 import stay_outside
 
 
 class Family(NamedTuple):

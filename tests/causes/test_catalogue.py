@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from netprobe.causes import own
 from netprobe.causes.catalogue import ASKED, SECTIONS, code_of, explain
+from netprobe.diagnose.evidence import Case
 from netprobe.model import Confidence, Endpoint, Leg, Object, Observation, Place, Probe, Protocol, Snapshot, Source, Stage, Stop
-from netprobe.path.case import Case
 
 VOCABULARY = {
     "link-admin-down", "link-no-carrier", "link-missing", "port-not-in-bridge", "port-wrong-bridge", "port-isolated",

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from path.networks import edited, probe, relinked, tutorial
 
 from netprobe.causes.catalogue import explain
+from netprobe.diagnose.evidence import Case
 from netprobe.model import (
     Blank,
     Cause,
@@ -28,7 +29,6 @@ from netprobe.model import (
     Stage,
     Stop,
 )
-from netprobe.path.case import Case
 
 
 def explained(snapshot: Snapshot, code: str, place: Place, thing: Object | None = None, fix: tuple[str, ...] = (), **more: object) -> Cause:
@@ -79,7 +79,7 @@ def test_the_neighbour_entry_of_an_unanswered_question_is_quoted(state: str, quo
 
 
 def test_the_stale_connection_is_quoted() -> None:
-    from netprobe.path.predict import Prediction, predict
+    from netprobe.predict.predict import Prediction, predict
 
     outcome = predict(tutorial(), probe(), ask=False)
     assert isinstance(outcome, Prediction)

@@ -8,9 +8,9 @@ from path.networks import edited, local, probe, relinked, tutorial
 
 from netprobe.causes.catalogue import explain
 from netprobe.causes.symptoms import with_symptoms
+from netprobe.diagnose.report import diagnose
 from netprobe.model import Cause, Leg, Place, Report, Ruleset, Snapshot, Stage, Verdict
-from netprobe.path.diagnose import diagnose
-from netprobe.path.predict import Prediction, predict
+from netprobe.predict.predict import Prediction, predict
 
 
 def told(snapshot: Snapshot) -> Report:

@@ -26,7 +26,7 @@ from netprobe.model import (
     RouteQuery,
     Snapshot,
 )
-from netprobe.path import fib
+from netprobe.predict import fib
 from netprobe.saved import load
 
 SAMPLE = Path(__file__).resolve().parents[2] / "captures/samples/trace-red-8.8.8.8.pcapng"

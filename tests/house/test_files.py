@@ -13,8 +13,8 @@ ROOM = PACKAGE / "linux"
 READER = ROOM / "files.py"
 EXCEPT = {  # (file, call): why it is no reading of a file that somebody else could have written
     ("apart.py", "os.open"): "/dev/null, and /proc/PID/stat of the process that it has started",
-    ("crafter.py", "os.open"): "/dev/null",
-    ("crafter.py", "os.fdopen"): "its own pipes",
+    ("sensors/crafter.py", "os.open"): "/dev/null",
+    ("sensors/crafter.py", "os.fdopen"): "its own pipes",
 }
 FUNCTIONS = {
     "open", "io.open", "os.open", "os.fdopen", "os.stat", "os.lstat", "os.scandir", "os.listdir", "os.walk", "os.fwalk", "os.readlink",

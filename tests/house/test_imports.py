@@ -19,7 +19,7 @@ ONLY = {  # a library and the rooms that may use it
     "click": {"cli"},
     "tabulate": {"render"},
 }
-PURE = {"model", "endpoint", "codec", "path", "causes", "render"}
+PURE = {"model", "endpoint", "codec", "rules", "predict", "diagnose", "causes", "render"}
 IMPURE_MODULES = {
     "asyncio",
     "fcntl",
@@ -76,6 +76,23 @@ def test_no_modules_import_each_other_not_even_inside_functions() -> None:
     assert circles(edges()) == []
 
 
+def order() -> list[str]:
+    """The files of `predict`, bottom to top, from the document: the indented lines of its own chapter."""
+    _, _, rest = DOCUMENT.read_text().partition("the files\nhave an order")
+    lines = re.findall(r"^    (.*)$", rest.split("`walk` is")[0], re.MULTILINE)
+    return " ".join(lines).split()
+
+
+def test_each_file_of_predict_imports_only_files_before_it() -> None:
+    room = "netprobe.predict."
+    imports = {module.removeprefix(room): found for module, found in edges().items() if module.startswith(room)}
+    assert sorted(order()) == sorted(imports)
+    place = {name: number for number, name in enumerate(order())}
+    above = {name: [each for each in found if each.startswith(room) and place[each.removeprefix(room)] >= place[name]]
+             for name, found in imports.items()}  # fmt: skip
+    assert {name: found for name, found in above.items() if found} == {}
+
+
 def test_a_circle_is_seen() -> None:
     assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == [["b", "c"]]
 
@@ -88,13 +105,13 @@ def test_slow_libraries_are_imported_where_they_are_used() -> None:
 @pytest.mark.parametrize(
     ("file", "source"),
     [
-        ("path/fib.py", "from ..linux.netlink import ask"),
-        ("path/fib.py", "from netprobe import linux"),
-        ("path/deep/er.py", "from ...causes import catalogue"),
+        ("predict/fib.py", "from ..linux.netlink import ask"),
+        ("predict/fib.py", "from netprobe import linux"),
+        ("predict/deep/er.py", "from ...causes import catalogue"),
         ("model/flow.py", "import netprobe.errors"),
         ("engine.py", "from .lab.lab import Lab"),
         ("engine.py", "from . import cli"),
-        ("linux/tap.py", "from scapy.layers.inet import IP"),
+        ("linux/sensors/tap.py", "from scapy.layers.inet import IP"),
         ("render/text.py", "def now():\n    import time"),
         ("engine.py", "import socket"),
     ],

@@ -16,7 +16,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from netprobe.linux.netns import open_namespace
-from netprobe.linux.observe import observe
+from netprobe.linux.sensors.observe import observe
 from netprobe.model import Endpoint, Observation, Probe, Protocol, Watch
 
 TUTORIAL = ("red", "host", "internet", "c1", "c2")

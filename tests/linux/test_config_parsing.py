@@ -8,8 +8,8 @@ from typing import Any
 
 from decoding import attribute, record
 
-from netprobe.linux import counters, fib, links, neighbours, sockets, sysctl, tc, xfrm
 from netprobe.linux.netlink import Record, address, text
+from netprobe.linux.tables import counters, fib, links, neighbours, sockets, sysctl, tc, xfrm
 from netprobe.model import (
     BridgePort,
     FdbEntry,

@@ -10,7 +10,7 @@ from decoding import record
 from msgspec.structs import replace
 
 from netprobe.lab.lab import Lab
-from netprobe.linux.conntrack import decode
+from netprobe.linux.tables.conntrack import decode
 from netprobe.model import Blind, Flow, Protocol
 
 pytestmark = pytest.mark.lab

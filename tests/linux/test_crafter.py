@@ -13,7 +13,7 @@ import pytest
 from asking import ask_program, once
 
 from netprobe.lab.lab import Lab
-from netprobe.linux.crafter import Crafter
+from netprobe.linux.sensors.crafter import Crafter
 from netprobe.model import Protocol
 from netprobe.wire.craft import Recipe, craft
 from netprobe.wire.mark import Mark
@@ -26,7 +26,7 @@ RECIPES = [
     Recipe(Mark(Protocol.ARP, b"abcdef"), "10.0.0.2", "10.0.0.3", "02:00:00:00:00:01"),
 ]
 
-CHILD = "import os, sys; from netprobe.linux.crafter import Crafter; crafter = Crafter(); "
+CHILD = "import os, sys; from netprobe.linux.sensors.crafter import Crafter; crafter = Crafter(); "
 WORKERS = "open(f'/proc/self/task/{os.getpid()}/children').read().split()"
 
 
@@ -145,7 +145,7 @@ def test_scapy_makes_no_folder_in_the_home(tmp_path: Path) -> None:
 
 
 def test_the_parent_does_not_import_scapy() -> None:
-    code = f"{CHILD}import netprobe.linux.observe; sys.exit(any(name.split('.')[0] == 'scapy' for name in sys.modules))"
+    code = f"{CHILD}import netprobe.linux.sensors.observe; sys.exit(any(name.split('.')[0] == 'scapy' for name in sys.modules))"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 

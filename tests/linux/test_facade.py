@@ -14,7 +14,7 @@ def said(program: str) -> str:
 def test_reading_a_namespace_leaves_the_rest_of_pyroute2_alone():
     program = """
 import sys
-from netprobe.linux.links import read_links
+from netprobe.linux.tables.links import read_links
 from netprobe.linux.netlink import Netlink
 with Netlink() as netlink:
     print([link.name for link in read_links(netlink)[0] if link.name == "lo"])
@@ -25,7 +25,7 @@ print("asyncio" in sys.modules, "pyroute2.ndb.main" in sys.modules)
 
 def test_the_whole_package_comes_when_it_is_asked_for():
     program = """
-from netprobe.linux.facade import stay_outside
+from netprobe.linux.lazy_pyroute2 import stay_outside
 stay_outside()
 import pyroute2.netlink
 from pyroute2 import IPRoute
@@ -37,6 +37,6 @@ print(IPRoute.__name__, pyroute2.NDB.__name__, pyroute2.netlink.nlmsg.__name__)
 
 def test_a_package_that_is_there_already_stays():
     assert (
-        said("import pyroute2; from netprobe.linux.facade import stay_outside; stay_outside(); print(pyroute2.IPRoute.__name__)")
+        said("import pyroute2; from netprobe.linux.lazy_pyroute2 import stay_outside; stay_outside(); print(pyroute2.IPRoute.__name__)")
         == "IPRoute"
     )

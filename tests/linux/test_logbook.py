@@ -9,9 +9,9 @@ from scapy.layers.inet import ICMP, IP, UDP, fragment
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Raw
 
-from netprobe.linux.logbook import Logbook
-from netprobe.linux.send import Heard
-from netprobe.linux.tap import PACKET_OTHERHOST, PACKET_OUTGOING, Caught
+from netprobe.linux.sensors.observations import Logbook
+from netprobe.linux.sensors.sender import Heard
+from netprobe.linux.sensors.tap import PACKET_OTHERHOST, PACKET_OUTGOING, Caught
 from netprobe.model import Endpoint, IcmpError, Leg, Observation, Probe, Protocol, Watch
 from netprobe.wire.craft import Recipe, craft
 from netprobe.wire.dissect import RAW_IP, dissect

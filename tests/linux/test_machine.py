@@ -12,9 +12,10 @@ import pytest
 
 from netprobe.errors import CannotLook, NotPermitted, WrongQuestion
 from netprobe.lab.lab import Lab
-from netprobe.linux import names, netns, resolver
-from netprobe.linux.containers import Containers
+from netprobe.linux import netns
 from netprobe.linux.machine import Machine
+from netprobe.linux.names import names, resolver
+from netprobe.linux.names.containers import Containers
 from netprobe.model import AskRoute, Endpoint, FindPeer, ReadNamespace, RouteQuery, Snapshot, Space
 
 pytestmark = pytest.mark.lab

@@ -18,7 +18,7 @@ from pyroute2.netlink.rtnl.rtmsg import rtmsg
 from pyroute2.netlink.rtnl.tcmsg import common, tcmsg
 
 from netprobe.linux.messages import conntrack, netfilter, route, sockets, traffic
-from netprobe.linux.netfilter_kernel import FAMILIES, KernelRule, rules_of
+from netprobe.linux.netfilter.kernel import FAMILIES, KernelRule, rules_of
 
 DATA = ifinfbase.ifinfo.data_map
 TUPLE = nfct_msg.cta_tuple

@@ -11,8 +11,8 @@ from identities import identity
 
 from netprobe.endpoint import Named, parse
 from netprobe.errors import WrongQuestion
-from netprobe.linux.handles import Handles
-from netprobe.linux.names import Found, NamedNamespaces, NameSource, Paths, Processes, UnknownName, inner_source, lookup, title_of
+from netprobe.linux.names.handles import Handles
+from netprobe.linux.names.names import Found, NamedNamespaces, NameSource, Paths, Processes, UnknownName, inner_source, lookup, title_of
 from netprobe.linux.privilege import sudo_line
 
 
@@ -120,7 +120,7 @@ def test_inner_names_need_a_process() -> None:
 
 
 NOT_OURS = """
-from netprobe.linux.names import Found, inner_of, inner_source
+from netprobe.linux.names.names import Found, inner_of, inner_source
 outer = Found("podman", "web", "/proc/1/ns/net", 1)
 print(list(inner_of([outer])), list(inner_source(outer).all()), list(inner_source(outer).find("red")), outer.identity())
 """

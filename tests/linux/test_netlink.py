@@ -14,7 +14,7 @@ import pytest
 
 from netprobe.linux import netlink
 from netprobe.linux.netlink import CONNTRACK, LONGEST, NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, Netlink, Request
-from netprobe.linux.programs import cgroup_programs, tcx_filters
+from netprobe.linux.tables.bpf import cgroup_programs, tcx_filters
 
 NLM_F_MULTI = 2
 RTM_NEWLINK, RTM_GETLINK = 16, 18

@@ -11,7 +11,8 @@ import pytest
 
 from netprobe.errors import CannotLook
 from netprobe.lab.lab import Lab
-from netprobe.linux import netns, sysctl
+from netprobe.linux import netns
+from netprobe.linux.tables import sysctl
 
 
 def test_what_is_no_namespace(tmp_path: Path) -> None:

@@ -216,7 +216,7 @@ def test_a_namespace_that_is_not_there_is_a_blind_spot(lab: Lab) -> None:
 
 
 def _with_a_stranger() -> tuple[Observation, ...]:
-    from netprobe.linux.observe import observe
+    from netprobe.linux.sensors.observe import observe
     from netprobe.model import Watch
 
     made = observing.a_probe("icmp", RED, INTERNET)

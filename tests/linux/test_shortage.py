@@ -15,14 +15,17 @@ import pytest
 from netprobe.endpoint import parse
 from netprobe.errors import CannotLook, NotPermitted, Shortage, WrongQuestion
 from netprobe.lab.lab import Lab
-from netprobe.linux import config, crafter, fib, links, names, neighbours, netlink, netns, resolver, shortage, sockets, sysctl, tc, xfrm
-from netprobe.linux.crafter import Crafter
-from netprobe.linux.directory import opened
+from netprobe.linux import namespace, netlink, netns, shortage
 from netprobe.linux.machine import Machine
-from netprobe.linux.names import Found, UnknownName, lookup
-from netprobe.linux.netfilter_tools import run as run_tools
+from netprobe.linux.names import names, resolver
+from netprobe.linux.names.names import Found, UnknownName, lookup
+from netprobe.linux.names.namespaces import opened
+from netprobe.linux.netfilter.tools import run
+from netprobe.linux.sensors import crafter
+from netprobe.linux.sensors.crafter import Crafter
+from netprobe.linux.tables import fib, links, neighbours, sockets, sysctl, tc, xfrm
 from netprobe.model import AskRoute, AskSet, FindMacvlans, FindPeer, Namespace, ReadNamespace, RouteQuery, SetQuery, Snapshot
-from netprobe.path.unread import PARTS
+from netprobe.predict.unread import PARTS
 
 READERS: dict[str, tuple[Any, str]] = {
     "links": (links, "read_links"), "qdiscs": (tc, "with_traffic_control"), "addresses": (links, "read_addresses"),
@@ -48,7 +51,7 @@ def read_own(part: str, code: int) -> Namespace:
     fd = netns.open_namespace(netns.OWN)
     try:
         with patch.object(place, reader, failing(code)):
-            return config.read_namespace("own", fd)
+            return namespace.read_namespace("own", fd)
     finally:
         os.close(fd)
 
@@ -70,8 +73,8 @@ def test_policies_that_are_not_ours_to_read_are_a_blind_spot_alone() -> None:
 
 
 def test_the_parts_are_those_that_are_read() -> None:
-    assert set(config.PARTS) == set(READERS) == {*PARTS, "qdiscs"}
-    assert set(config.unread("red", "why").unread) == set(READERS)
+    assert set(namespace.PARTS) == set(READERS) == {*PARTS, "qdiscs"}
+    assert set(namespace.unread("red", "why").unread) == set(READERS)
 
 
 def test_sysctls_that_could_not_be_opened_are_not_absent() -> None:
@@ -158,7 +161,7 @@ def test_a_tool_that_cannot_be_started() -> None:
     try:
         for place, call, code in calls:
             with patch.object(place, call, failing(code)):
-                printed = run_tools(fd, {"some": ["cat", "/dev/null"]})
+                printed = run(fd, {"some": ["cat", "/dev/null"]})
             assert printed["some"].error == f"cat could not be started: {os.strerror(code)}"
         assert descriptors() == before
     finally:

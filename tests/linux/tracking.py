@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from observing import handles, send
 
-from netprobe.linux.conntrack import entries
 from netprobe.linux.netns import inside, open_namespace
+from netprobe.linux.tables.conntrack import entries
 from netprobe.model import Blind, ConntrackEntry, Flow
 
 
@@ -40,7 +40,7 @@ def without_privilege(flow: Flow) -> tuple[ConntrackEntry, ...] | Blind:
             data[part] &= ~(1 << 12)
         libc.capset(header, data)
         fd = open_namespace("/proc/self/ns/net")
-        with patch("netprobe.linux.conntrack.inside", lambda _: inside(fd)):
+        with patch("netprobe.linux.tables.conntrack.inside", lambda _: inside(fd)):
             sender.send(entries(fd, flow))
 
     receiver, sender = multiprocessing.Pipe(duplex=False)

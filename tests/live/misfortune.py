@@ -10,7 +10,7 @@ from unittest.mock import patch
 from asking import run
 
 from netprobe.linux import machine
-from netprobe.linux.send import Sender
+from netprobe.linux.sensors.sender import Sender
 from netprobe.model import Need, Observation, Snapshot, Watch
 
 MOMENTS = ("resolved", "read once", "read twice", "before sending", "sent")

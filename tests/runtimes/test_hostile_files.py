@@ -20,8 +20,9 @@ from runtimes import impostor
 from runtimes.proc_tree import ProcTree
 
 from netprobe.lab.lab import Lab
-from netprobe.linux import apart, resolver
+from netprobe.linux import apart
 from netprobe.linux.files import Tree
+from netprobe.linux.names import resolver
 from netprobe.linux.runtimes.census import Census
 from netprobe.linux.runtimes.podman_files import PodmanFiles, Store
 from netprobe.linux.runtimes.podman_memory import PodmanMemory

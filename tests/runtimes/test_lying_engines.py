@@ -19,7 +19,7 @@ from runtimes.test_engine_client import Memory
 
 from netprobe.endpoint import Named
 from netprobe.errors import CannotLook, NetprobeError
-from netprobe.linux.names import Found, NamedNamespaces, NameSource, lookup
+from netprobe.linux.names.names import Found, NamedNamespaces, NameSource, lookup
 from netprobe.linux.runtimes import client as asking
 from netprobe.linux.runtimes.api import Answer, Busy
 from netprobe.linux.runtimes.client import Client

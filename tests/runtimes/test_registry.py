@@ -14,7 +14,7 @@ from runtimes.canned_engine import ID, OTHER, canned, described
 
 from netprobe.errors import CannotLook, WrongQuestion
 from netprobe.linux import netns
-from netprobe.linux.containers import Containers
+from netprobe.linux.names.containers import Containers
 
 # a process whose parent looks like the shim of container ID
 SHIM = ["containerd-shim-runc-v2", "-c", "sleep 60 & echo $!; wait", "-id", ID]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netprobe.errors import WrongQuestion
 from netprobe.linux import files, netns
-from netprobe.linux.names import Found
+from netprobe.linux.names.names import Found
 from netprobe.model.command import joined
 
 from .container import Container, absence, label, remarks

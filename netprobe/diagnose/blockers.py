@@ -1,0 +1,114 @@
+"""What comes after the first cause: mend it in the model, walk again, and say whether the probe would pass then. Pure."""
+
+from __future__ import annotations
+
+from itertools import takewhile
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from netprobe.model import Agreement, Cause, Hop, Leg, Need, Place, Probe, Report, Snapshot, Stage, Verdict
+from netprobe.predict.predict import Prediction, predict
+
+from .apply import mend
+from .report import Explain, diagnose
+
+_ROUNDS = 5  # who has mended five things asks again
+_OTHER_SOURCE = {"route-wrong-src", "addr-wrong-subnet", "addr-wrong-prefix", "addr-is-broadcast", "addr-duplicate", "addr-dad-failed"}
+
+_UNPROVEN = {"neigh-no-answer", "unknown"}  # a model read for another path shows what is there, not what is missing
+
+
+def with_outlook(report: Report, snapshot: Snapshot, explain: Explain) -> Report:
+    """The report with what else stands in the way of its probe (`blockers`), and a note whether it would pass then.
+
+    Where prediction and observation disagree nothing is foretold, and where a fix has no plain effect the report stays as it is.
+    """
+    if not _is_open(report):
+        return report
+    found = _look(report, snapshot, explain)
+    request = _to_the_end(report, found.way) if report.direction is Leg.REQUEST else report.path.request
+    notes = (*report.notes, *([_note(len(found.causes))] if found.passes else []))
+    return replace(report, blockers=found.causes, notes=notes, path=replace(report.path, request=request))
+
+
+def lacking(report: Report, snapshot: Snapshot, explain: Explain) -> tuple[Need, ...]:
+    """What must be read for the outlook to see as far as it can."""
+    return _look(report, snapshot, explain).needs if _is_open(report) else ()
+
+
+def _is_open(report: Report) -> bool:
+    return bool(report.causes) and report.agreement is not Agreement.DISAGREE and report.verdict is not Verdict.REACHABLE
+
+
+def _to_the_end(report: Report, way: tuple[Hop, ...]) -> tuple[Hop, ...]:
+    """The request's hops, and behind them those of the mended model: up to the place of the cause, and where the packet did not get.
+
+    A packet that nobody answers for stays where it is, wherever the reason is.
+    """
+    hops, cause = report.path.request, report.causes[0].place
+    shared = sum(1 for _ in takewhile(lambda pair: pair[0].place == pair[1].place, zip(hops, way, strict=False)))
+    if len(hops) - shared > 1:  # the mended way is another one
+        return hops
+    beyond = [replace(hop, observed=None, time_ns=None, suspects=()) for hop in way[shared:]]
+    stays = bool(hops) and (hops[-1].stage is Stage.NEIGHBOUR or _at(hops[-1], cause))
+    at = None if stays else next((i for i, hop in enumerate(beyond) if _at(hop, cause)), None)
+    end = 0 if at is None else at + 1 if beyond[at].bound == "in" else at  # it still comes in there; it does not go out
+    unreached = [replace(hop, reached=False, note="not reached") for hop in beyond[end:]]
+    return tuple(replace(hop, n=n) for n, hop in enumerate((*hops, *beyond[:end], *unreached), 1))
+
+
+def _at(hop: Hop, cause: Place) -> bool:
+    return (hop.namespace, hop.interface) == (cause.namespace, cause.interface)
+
+
+class _Outlook(Struct, frozen=True):
+    """The further causes in the order in which they show, whether the probe passes when all are mended, its way then, and
+    what would have to be read to see further."""
+
+    causes: tuple[Cause, ...]
+    passes: bool = False
+    way: tuple[Hop, ...] = ()
+    needs: tuple[Need, ...] = ()
+
+
+def _look(report: Report, snapshot: Snapshot, explain: Explain) -> _Outlook:
+    """Mend, ask again, and so on, until the probe passes or nothing more can be told."""
+    causes = [report.causes[0]]
+    way: tuple[Hop, ...] = ()
+    for _ in range(_ROUNDS):
+        mended = mend(snapshot, causes[-1])
+        if mended is None:
+            break
+        again = _ask(mended, report.probe, causes[-1], explain)
+        if not isinstance(again, Report):
+            return _Outlook(tuple(causes[1:]), way=way, needs=again)
+        way = again.path.request if len(again.path.request) > len(way) else way
+        if again.verdict is Verdict.REACHABLE:
+            return _Outlook(tuple(causes[1:]), True, way)
+        if not again.causes or again.causes[0].code in _UNPROVEN or any(_same(again.causes[0], known) for known in causes):
+            break
+        causes.append(again.causes[0])
+        snapshot = mended
+    return _Outlook(tuple(causes[1:]), way=way)
+
+
+def _ask(snapshot: Snapshot, probe: Probe, mended: Cause, explain: Explain) -> Report | tuple[Need, ...]:
+    """The same question to the mended model; or what it would need that was never read."""
+    if mended.code in _OTHER_SOURCE:  # the sender chooses its address anew
+        probe = replace(probe, source=replace(probe.source, address=None))
+    outcome = predict(snapshot, probe, ask=False)
+    if not isinstance(outcome, Prediction):
+        return outcome
+    return diagnose("why", outcome.probe, snapshot, outcome, None, frozenset(), explain)
+
+
+def _same(one: Cause, other: Cause) -> bool:
+    """The same thing at the same place: mending it did not help."""
+    things = (one.object.id if one.object else None, other.object.id if other.object else None)
+    return (one.code, one.place.namespace) == (other.code, other.place.namespace) and things[0] == things[1]
+
+
+def _note(further: int) -> str:
+    what = "with the cause mended" if not further else "with the cause and what stands behind it mended"
+    return f"{what}, the probe would pass (predicted)"

@@ -1,0 +1,149 @@
+"""Was what a loss was concluded from still so, after the loss? What changed meanwhile, and what may be said then. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from msgspec.structs import replace
+
+from netprobe.model import AskRoute, Cause, Difference, Namespace, Need, ReadNamespace, Report, RouteAnswer, Snapshot, Verdict
+from netprobe.predict.prediction import Prediction
+
+from .diff import differences
+
+CHANGED = "the configuration changed while netprobe was looking"
+_ALONGSIDE = 12  # namespaces beside the way that are read again as well: stations of a segment, 5 ms each
+_NAMED = 3  # changes that the report names
+
+_ORDER = ("namespace", "link", "wire", "bridge-port", "address", "policy-rule", "route")  # in which one takes the others with it
+_TRANSIENT = {"socket"}  # what programs open and close all the time
+_LEARNED = ("learned", "failed")
+
+
+def resting(report: Report, prediction: Prediction, snapshot: Snapshot) -> tuple[str, ...]:
+    """The namespaces that a conclusion rests on: those on the way, the cause's, and others that were read, if they are few."""
+    walks = [walk for walk in (prediction.request, prediction.reply) if walk is not None]
+    names = [hop.namespace for walk in walks for hop in walk.hops]
+    names += [routed.namespace for routed in prediction.routed]
+    places = [stop.place.namespace for stop in (prediction.stop, *(walk.stop for walk in walks)) if stop is not None]
+    places += [cause.place.namespace for cause in _chain(report.causes)]
+    places += [report.probe.source.namespace, report.probe.destination.namespace]
+    way = [name for name in dict.fromkeys((*names, *(p for p in places if p is not None))) if name in snapshot]
+    others = [name for name in snapshot.namespaces if name not in way]
+    return (*way, *others[:_ALONGSIDE])
+
+
+def _chain(causes: Iterable[Cause]) -> Iterator[Cause]:
+    for cause in causes:
+        yield cause
+        if cause.because is not None:
+            yield from _chain((cause.because,))
+
+
+def without(snapshot: Snapshot, names: Sequence[str]) -> Snapshot:
+    """The snapshot as if these namespaces had not been read yet."""
+    kept = {name: namespace for name, namespace in snapshot.namespaces.items() if name not in names}
+    answers = tuple(asked for asked in snapshot.answers if asked.namespace not in names)
+    return replace(snapshot, namespaces=kept, answers=answers, blind=())
+
+
+def questions(snapshot: Snapshot, names: Sequence[str]) -> tuple[Need, ...]:
+    """What must be read for these namespaces, and asked of their kernels, to be known as `snapshot` knows them."""
+    return (
+        *(ReadNamespace(name) for name in names),
+        *(AskRoute(asked.namespace, asked.query) for asked in snapshot.answers if asked.namespace in names),
+    )
+
+
+def changes(before: Snapshot, after: Snapshot, names: Sequence[str]) -> tuple[Difference, ...]:
+    """What somebody changed in these namespaces between two readings, what takes the rest with it first."""
+    found = [each for name in names for each in _of_one(before, after, name)]
+    return tuple(sorted(found, key=lambda each: _ORDER.index(each.kind) if each.kind in _ORDER else len(_ORDER)))
+
+
+def _of_one(before: Snapshot, after: Snapshot, name: str) -> Iterator[Difference]:
+    if name not in after:
+        yield Difference("namespace", name, "there", None, name)
+        return
+    if after[name].unread:
+        why = next(iter(after[name].unread.values()))
+        yield Difference("namespace", name, "read", f"could not be read again ({why})", name)
+        return
+    tables = [each for each in differences(before, after, name) if not _by_itself(each)]
+    yield from tables
+    if not any(each.kind in _ORDER for each in tables):
+        yield from _answered_otherwise(before, after, name)
+
+
+def _by_itself(each: Difference) -> bool:
+    """Whether it comes and goes, or an entry was only learned or forgotten, or moved with what it was learned from."""
+    if each.kind in _TRANSIENT:
+        return True
+    return each.kind in ("neighbour", "fdb-entry") and all(side is None or side.endswith(_LEARNED) for side in (each.before, each.after))
+
+
+def _answered_otherwise(before: Snapshot, after: Snapshot, name: str) -> Iterator[Difference]:
+    """Routes for which the kernel gives another answer though its tables are the same: they changed, and changed back."""
+    now = {asked.query: _said(after[name], asked.answer) for asked in after.answers if asked.namespace == name and asked.why is None}
+    for asked in before.answers:
+        was = _said(before[name], asked.answer) if asked.namespace == name else None
+        if was is not None and now.get(asked.query, was) != was:
+            yield Difference("route", f"to {asked.query.dst}", was, now[asked.query], name)
+
+
+def _said(namespace: Namespace, answer: RouteAnswer) -> str:
+    """A route in few words: "unicast via 10.0.0.1 dev eth0"."""
+    link = namespace.link(answer.index)
+    via, device = f" via {answer.via}" if answer.via else "", f" dev {link.name}" if link is not None else ""
+    return answer.error or f"{answer.type}{via}{device}"
+
+
+def note(changed: Sequence[Difference]) -> str:
+    """What the report says about it."""
+    said = list(dict.fromkeys(_in_words(each) for each in changed))
+    more = f" and {len(said) - _NAMED} more" if len(said) > _NAMED else ""
+    return f"{CHANGED}: {', '.join(said[:_NAMED])}{more}"
+
+
+def _in_words(each: Difference) -> str:
+    thing = f"{each.kind} {each.name} of {each.namespace}" if each.kind != "namespace" else f"namespace {each.namespace}"
+    if each.after is None:
+        return f"{thing} is gone"
+    if each.before is None:
+        return f"{thing} is new"
+    return f"{thing} was «{each.before}», is «{each.after}»" if each.kind != "namespace" else f"{thing} {each.after}"
+
+
+def told(report: Report) -> bool:
+    """Whether the report says that something changed."""
+    return any(each.startswith(CHANGED) for each in report.notes)
+
+
+def same_cause(one: Report, other: Report) -> bool:
+    """Whether two reports name the same thing: what changed between them has nothing to do with it."""
+    first, second = _cause(one), _cause(other)
+    if first is None or second is None or (first.code, first.place) != (second.code, second.place):
+        return False
+    return (first.object.id if first.object else None) == (second.object.id if second.object else None)
+
+
+def _cause(report: Report) -> Cause | None:
+    """The cause that a report names; the unknown one is none."""
+    return next((cause for cause in report.causes[:1] if cause.code != "unknown"), None)
+
+
+def undecided(report: Report) -> Report:
+    """The report without its cause, which may be none by now."""
+    return replace(report, causes=())
+
+
+def concluded(report: Report) -> Report:
+    """The report of a run in which something changed: where what was read last does not show a cause, the loss is undecided."""
+    if report.verdict is Verdict.REACHABLE or not told(report) or _cause(report) is not None:
+        return report
+    source, target = report.probe.source.endpoint, report.probe.destination.endpoint
+    if report.verdict is Verdict.INTERMITTENT:  # which was seen
+        lost = f"{report.sent - report.received} of {report.sent} probes from {source} to {target} were lost"
+        return replace(report, causes=(), summary=f"{lost}: {CHANGED}")
+    summary = f"whether {target} is reachable from {source} could not be determined: {CHANGED}"
+    return replace(report, verdict=Verdict.UNDETERMINED, causes=(), direction=None, summary=summary)

@@ -1,0 +1,224 @@
+"""Two runs side by side: what changed in the answer, in the path and in the configuration. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import SequenceMatcher
+
+from netprobe.model import Cause, Comparison, Difference, Hop, Leg, NamedSet, Object, Report, Ruleset, Snapshot, Table, Term
+from netprobe.rules.naming import policy_object, rule_object
+
+from .inventory import inventory
+
+_COUNTER = re.compile(r"\b(packets|bytes|used) \d+")
+_NONE = Object("policy", "")
+_SHOWN = 8  # elements of a set that are named
+
+
+def compare(before: Report, after: Report, configured: tuple[Snapshot, Snapshot] | None) -> Comparison:
+    """What differs between two runs; `configured` are their snapshots, None where one of them has none."""
+    answer = tuple(_answer(before, after))
+    if configured is None:
+        return Comparison(answer)
+    old, new = configured
+    both = [name for name in old.namespaces if name in new.namespaces]
+    once = tuple(sorted({*old.namespaces} ^ {*new.namespaces}))
+    return Comparison(answer, tuple(d for name in both for d in differences(old, new, name)), once)
+
+
+# ---- the answer
+
+
+def _answer(before: Report, after: Report) -> Iterator[Difference]:
+    pairs = (
+        ("question", _question(before), _question(after)),
+        ("verdict", str(before.verdict), str(after.verdict)),
+        ("direction", _said(before.direction), _said(after.direction)),
+        ("cause", _cause(before), _cause(after)),
+        ("answered", _share(before), _share(after)),
+        ("agreement", str(before.agreement), str(after.agreement)),
+    )
+    yield from (Difference(kind, "", old, new) for kind, old, new in pairs if old != new)
+    yield from _hops(Leg.REQUEST, before.path.request, after.path.request)
+    yield from _hops(Leg.REPLY, before.path.reply, after.path.reply)
+
+
+def _question(report: Report) -> str:
+    probe = report.probe
+    port = f":{probe.destination.port}" if probe.destination.port else ""
+    size = f" size {probe.size}" if probe.size != 56 else ""
+    return f"{probe.source.endpoint} to {probe.destination.endpoint}{port} by {probe.protocol}{size}"
+
+
+def _said(leg: Leg | None) -> str | None:
+    return None if leg is None else str(leg)
+
+
+def _cause(report: Report) -> str | None:
+    cause: Cause | None = report.causes[0] if report.causes else None
+    if cause is None:
+        return None
+    where = "/".join(part for part in (cause.place.namespace, cause.place.interface) if part)
+    return f"{cause.code} at {where}" + (f": {cause.object.id}" if cause.object is not None else "")
+
+
+def _share(report: Report) -> str:
+    """All, some or none: how many exactly depends on how many were sent."""
+    return "nothing sent" if not report.sent else "all" if report.received >= report.sent else "some" if report.received else "none"
+
+
+def _hops(leg: Leg, before: Sequence[Hop], after: Sequence[Hop]) -> Iterator[Difference]:
+    """Hops that are new, gone, or at which something else happens."""
+    if not before or not after:
+        if before or after:
+            yield Difference(str(leg), "", _length(before), _length(after))
+        return
+    matcher = SequenceMatcher(None, [_place(hop) for hop in before], [_place(hop) for hop in after], autojunk=False)
+    for what, i, j, k, m in matcher.get_opcodes():
+        if what == "equal":
+            pairs = [(old, _happened(old), _happened(new)) for old, new in zip(before[i:j], after[k:m], strict=True)]
+            yield from (Difference(f"{leg} hop", _named(hop), old, new, hop.namespace) for hop, old, new in pairs if old != new)
+            continue
+        yield from (Difference(f"{leg} hop", _named(hop), _happened(hop), None, hop.namespace) for hop in before[i:j])
+        yield from (Difference(f"{leg} hop", _named(hop), None, _happened(hop), hop.namespace) for hop in after[k:m])
+
+
+def _length(path: Sequence[Hop]) -> str | None:
+    return f"{len(path)} hops" if path else None
+
+
+def _place(hop: Hop) -> tuple[str, str | None, str, str | None]:
+    return hop.namespace, hop.interface, str(hop.stage), hop.bound
+
+
+def _named(hop: Hop) -> str:
+    return f"{hop.interface} {hop.stage}" if hop.interface else str(hop.stage)
+
+
+def _happened(hop: Hop) -> str:
+    """What a hop makes of the packet, without what is different in each probe: numbers, ids, times."""
+    flow = hop.flow
+    port = f":{flow.dport}" if flow.dport is not None and flow.icmp_type is None else ""
+    changed = [f"{c.by} {c.field} {c.before} to {c.after}" for c in hop.changes if c.field in ("src", "dst", "dport")]
+    seen = {None: "", True: "seen", False: "not seen"}[hop.observed]
+    object = hop.object.id if hop.object is not None else ""
+    ttl = f"ttl {flow.ttl}" if flow.ttl is not None else ""
+    return ", ".join(part for part in (f"{flow.src} to {flow.dst}{port}", ttl, *changed, object, seen) if part)
+
+
+# ---- the configuration
+
+
+def differences(old: Snapshot, new: Snapshot, name: str) -> Iterator[Difference]:
+    """What is configured otherwise in namespace `name`, which both snapshots hold; what comes about by itself is left out."""
+    before, after = inventory(old, name), inventory(new, name)
+    gone = {key for kind, key in before.keys() ^ after.keys() if kind == "link"}
+    for kind, key in dict.fromkeys((*before, *after)):
+        was, now = before.get((kind, key)), after.get((kind, key))
+        if was != now and not _by_itself(kind, key, was, now, gone):
+            yield Difference(kind, key, *_apart(was, now), name)
+    yield from _rulesets(name, old[name].ruleset, new[name].ruleset)
+
+
+def _apart(was: str | None, now: str | None) -> tuple[str | None, str | None]:
+    """Of two lists of settings, those that differ."""
+    if was is None or now is None or ", " not in was + now:
+        return was, now
+    old, new = was.split(", "), now.split(", ")
+    gone, come = [each for each in old if each not in new], [each for each in new if each not in old]
+    return (", ".join(gone), ", ".join(come)) if gone or come else (was, now)
+
+
+def _by_itself(kind: str, key: str, was: str | None, now: str | None, links: set[str]) -> bool:
+    """Whether such a difference comes without anybody's doing: what was learned, or was not looked at, or goes with an interface."""
+    if kind in ("neighbour", "fdb-entry"):
+        return None in (was, now) and (was or now or "").endswith(("learned", "failed"))
+    if kind == "wire":
+        return None in (was, now)
+    if kind == "sysctl" and None in (was, now):
+        return key.split(".")[-2].replace("/", ".") in links
+    return False
+
+
+def _rulesets(name: str, before: Ruleset | None, after: Ruleset | None) -> Iterator[Difference]:
+    if before is None or after is None:
+        if before is not after:
+            yield Difference("ruleset", "", "not read" if before is None else "read", "not read" if after is None else "read", name)
+        return
+    old, new = _tables(before), _tables(after)
+    for key in dict.fromkeys((*old, *new)):
+        for difference in _table(old.get(key), new.get(key)):
+            yield Difference(*difference, name)
+
+
+def _tables(ruleset: Ruleset) -> Mapping[tuple[str, str, str], Table]:
+    return {(table.engine, table.family, table.name): table for table in ruleset.tables}
+
+
+_Plain = tuple[str, str, str | None, str | None]
+
+
+def _table(old: Table | None, new: Table | None) -> Iterator[_Plain]:
+    """The differences of one table: policies, rules, sets."""
+    tables = [table for table in (old, new) if table is not None]
+    for name in dict.fromkeys(chain.name for table in tables for chain in table.chains):
+        was, now = _policy(old, name), _policy(new, name)
+        if (was and was.text) != (now and now.text):
+            yield "policy", (now or was or _NONE).id, was.text if was else None, now.text if now else None
+        yield from _rules(_numbered(old, name), _numbered(new, name))
+    for name in dict.fromkeys(each.name for table in tables for each in table.sets):
+        yield from _set(tables[0], name, old.set(name) if old else None, new.set(name) if new else None)
+
+
+def _policy(table: Table | None, name: str) -> Object | None:
+    """The policy of a base chain; a chain that others jump to has none."""
+    chain = table.chain(name) if table is not None else None
+    return policy_object(table, chain) if table is not None and chain is not None and chain.hook else None
+
+
+def _numbered(table: Table | None, name: str) -> list[Object]:
+    """The rules of a chain, with the ids that a person would type."""
+    chain = table.chain(name) if table is not None else None
+    return [rule_object(table, chain, rule) for rule in chain.rules] if table is not None and chain is not None else []
+
+
+def _rules(before: Sequence[Object], after: Sequence[Object]) -> Iterator[_Plain]:
+    """Rules that are gone and rules that are new, in the order of the chain; one that only moved on is neither."""
+    matcher = SequenceMatcher(None, [_uncounted(rule.text) for rule in before], [_uncounted(rule.text) for rule in after], autojunk=False)
+    for what, i, j, k, m in matcher.get_opcodes():
+        if what != "equal":
+            yield from ((rule.kind, rule.id, rule.text, None) for rule in before[i:j])
+            yield from ((rule.kind, rule.id, None, rule.text) for rule in after[k:m])
+
+
+def _uncounted(text: str) -> str:
+    return _COUNTER.sub(r"\1", text)
+
+
+def _set(table: Table, name: str, old: NamedSet | None, new: NamedSet | None) -> Iterator[_Plain]:
+    """Elements that one of the two sets lacks; a set that rules fill themselves (dynamic) is passed over."""
+    named = f"{'nft' if table.engine == 'nft' else table.engine} {table.family} {table.name} @{name}"
+    if any("dynamic" in each.flags for each in (old, new) if each is not None):
+        return
+    if old is None or new is None:
+        yield "set", named, None if old is None else _listed(_elements(old)), None if new is None else _listed(_elements(new))
+        return
+    before, after = _elements(old), _elements(new)
+    if before != after:
+        yield "set", named, _listed(before - after) or "as before", _listed(after - before) or "without these"
+
+
+def _elements(each: NamedSet) -> set[str]:
+    return {_term(element) for element in each.elements or ()}
+
+
+def _term(term: Term) -> str:
+    join = {"pair": " : ", "concat": " . "}.get(term.kind, ", ")
+    return f"{term.text}{' ' if term.text and term.args else ''}{join.join(_term(each) for each in term.args)}"
+
+
+def _listed(elements: set[str]) -> str:
+    shown = sorted(elements)
+    more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
+    return ", ".join(shown[:_SHOWN]) + more

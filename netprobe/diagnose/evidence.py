@@ -1,0 +1,112 @@
+"""One case before the catalogue: the question, the prediction, what was seen, and where the two part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from netprobe.model import (
+    Cause,
+    Command,
+    Confidence,
+    Evidence,
+    Hop,
+    IcmpError,
+    Leg,
+    Observation,
+    Place,
+    Probe,
+    Snapshot,
+    Source,
+    Stage,
+    Stop,
+)
+from netprobe.predict.prediction import Prediction
+
+from .correlate import frames, is_neighbour
+
+
+class Case(Struct, frozen=True):
+    """Everything a cause may look at. `request` and `reply` are the hops with what was observed at each."""
+
+    snapshot: Snapshot
+    probe: Probe
+    prediction: Prediction | None
+    observations: Sequence[Observation]
+    request: tuple[Hop, ...]
+    reply: tuple[Hop, ...]
+    watched: bool = True
+    stop: Stop | None = None
+    leg: Leg | None = None
+    errors: tuple[IcmpError, ...] = field(default=())
+
+    def last_seen(self, leg: Leg) -> Hop | None:
+        """The last hop of a leg at which the packet was seen."""
+        hops = self.request if leg is Leg.REQUEST else self.reply
+        return next((hop for hop in reversed(hops) if hop.observed), None)
+
+    def first_missed(self, leg: Leg) -> Hop | None:
+        """The first hop behind the last one seen where a sensor saw nothing."""
+        hops = self.request if leg is Leg.REQUEST else self.reply
+        last = self.last_seen(leg)
+        behind = hops[hops.index(last) + 1 :] if last is not None else hops
+        return next((hop for hop in behind if hop.observed is False), None)
+
+    def suspects(self, leg: Leg) -> tuple[Stop, ...]:
+        """What may have stopped a leg between the last hop it was seen at and the first one where it was missed."""
+        hops = self.request if leg is Leg.REQUEST else self.reply
+        last, missed = self.last_seen(leg), self.first_missed(leg)
+        start = hops.index(last) + 1 if last is not None else 0
+        end = hops.index(missed) + 1 if missed is not None else len(hops)
+        return tuple(stop for hop in hops[start:end] for stop in hop.suspects)
+
+    def stopped(self, *codes: str) -> Stop | None:
+        """The predicted end, when it is one of these codes."""
+        return self.stop if self.stop is not None and self.stop.code in codes else None
+
+    def by_stop(self, code: str, *fix: Command) -> Cause | None:
+        """The cause that the end of the walk names, when it is `code`; `fix` stands in where the walk knew no command."""
+        stop = self.stopped(code)
+        return None if stop is None else self.cause(stop if stop.fix else replace(stop, commands=fix))
+
+    def cause(self, stop: Stop, summary: str = "", *more: Evidence) -> Cause:
+        """A cause made of a predicted end, with the evidence of the model and of the taps."""
+        because = self.cause(stop.because) if stop.because else None
+        evidence = (Evidence(Source.MODEL, stop.text), *(Evidence(Source.MODEL, p) for p in stop.proof), *more, *self.witnesses())
+        seen = any(e.source is not Source.MODEL for e in evidence)
+        confidence = Confidence.CORROBORATED if seen else Confidence.INFERRED
+        return Cause(stop.code, stop.place, summary or stop.text, stop.object, evidence, confidence, (), because,
+                     stop.commands, stop.advice)  # fmt: skip
+
+    def witnesses(self) -> tuple[Evidence, ...]:
+        """What the taps and sockets say about the place of the loss."""
+        if not self.watched or self.leg is None:
+            return ()
+        found = []
+        last, missed = self.last_seen(self.leg), self.first_missed(self.leg)
+        if last is not None:
+            found.append(Evidence(Source.TAP, f"last seen at {where(last)}", Confidence.OBSERVED))
+        if missed is not None:
+            found.append(Evidence(Source.TAP, f"not seen at {where(missed)}", Confidence.OBSERVED))
+        for refusal in [o for o in self.observations if o.kind == "refused" and o.text][:1]:
+            found.append(Evidence(Source.SOCKET, f"the sender's socket call failed: {refusal.text}", Confidence.OBSERVED))
+        for error in self.errors[:1]:
+            found.append(Evidence(Source.ICMP, f"{error.sender} sent ICMP type {error.type} code {error.code}", Confidence.OBSERVED))
+        asked = [o for o in frames(self.observations) if is_neighbour(o) and o.flow is not None]
+        if last is None and asked:
+            flow = asked[0].flow
+            assert flow is not None
+            found.append(Evidence(Source.TAP, f"{flow.src} asked who has {flow.dst} ({len(asked)} frames)", Confidence.OBSERVED))
+        return tuple(found)
+
+
+def where(hop: Hop) -> str:
+    """A hop's place in a word: host/veth0, or the namespace alone."""
+    return f"{hop.namespace}/{hop.interface}" if hop.interface else hop.namespace
+
+
+def source_place(case: Case) -> Place:
+    """The sender's own place, for a loss nothing more is known of."""
+    return Place(case.probe.source.namespace, case.probe.source.interface, Stage.OUTPUT)

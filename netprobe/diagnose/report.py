@@ -1,0 +1,388 @@
+"""From prediction and observations to the report: the verdict, the leg that failed, the cause. Pure; the catalogue is handed in."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Sequence
+
+from msgspec.structs import replace
+
+from netprobe.errors import SHORT
+from netprobe.model import (
+    Agreement,
+    Blind,
+    Cause,
+    Command,
+    End,
+    Hop,
+    IcmpError,
+    Leg,
+    Object,
+    Observation,
+    Paths,
+    Place,
+    Probe,
+    Protocol,
+    Report,
+    Snapshot,
+    Stage,
+    Stop,
+    Verdict,
+)
+from netprobe.predict import fixes
+from netprobe.predict.drop import Unread
+from netprobe.predict.prediction import Prediction
+from netprobe.predict.unread import guarded
+
+from . import arp_answers
+from .correlate import best_sequence, frames, is_probe, lay, lost_sequence, sightings
+from .evidence import Case
+from .nat_evidence import confirmed
+from .refused import from_beyond
+from .root import root, root_of_some, root_outside
+from .strangers import heeded, sent_by_another
+
+Explain = Callable[[Case], Cause | None]
+
+
+def diagnose(command: str, probe: Probe, snapshot: Snapshot, prediction: Prediction | None, observations: Sequence[Observation] | None,
+             tapped: frozenset[str], explain: Explain) -> Report:  # fmt: skip
+    """The report of one run. `observations` None means that nothing was sent; `tapped` names the namespaces with a sensor."""
+    asked = prediction.probe if prediction is not None else probe
+    counted = heeded(asked, prediction, observations or ())
+    seen = counted.observations
+    tapped -= {o.namespace for o in seen if o.kind in ("starved", "blind")}  # not looked at, or not all the time
+    sequence = best_sequence(seen)
+    request, reply = _paths(prediction, seen, tapped, sequence)
+    request = confirmed(request, snapshot)
+    watched = observations is not None
+    case = Case(guarded(snapshot, _on_the_way(prediction)), asked, prediction, seen, request, reply, watched, errors=_errors(seen))
+    verdict = _verdict(case)
+    if verdict is Verdict.INTERMITTENT:
+        case = _of_a_lost_one(case, tapped)
+    case, cause = _explained(replace(case, leg=_leg(case, verdict)), verdict, explain)
+    direction = _direction(case, verdict, cause)
+    answers = {o.sequence: o for o in reversed(seen) if o.kind == "answered" and asked.takes(o.flow)}
+    found = arp_answers.answers(asked, snapshot, seen)
+    report = Report(
+        command, asked, verdict, "", direction=direction, sent=asked.count if watched else 0, received=len(answers),
+        rtt_ns=_round_trips(asked, seen), path=Paths(request, reply), causes=(cause,) if cause else (), agreement=_agreement(case, verdict),
+        blind=_blind(snapshot, seen), errors=case.errors, answers=found, sightings=sightings(seen, request, reply),
+        notes=(*dict.fromkeys(f"{end.endpoint}: {note}" for end in (asked.source, asked.destination) for note in end.notes),
+               *arp_answers.notes(snapshot, found), *counted.notes),
+    )  # fmt: skip
+    return replace(report, summary=_summary(report, case))
+
+
+def _on_the_way(prediction: Prediction | None) -> set[str]:
+    """The namespaces of a walk, where a cause may lie. What others hold only adds to what is said of it."""
+    walks = [walk for walk in (prediction.request, prediction.reply) if walk is not None] if prediction is not None else []
+    ends = [prediction.stop] if prediction is not None and prediction.stop is not None else []
+    return {hop.namespace for walk in walks for hop in walk.hops} | {stop.place.namespace or "" for stop in ends}
+
+
+def _explained(case: Case, verdict: Verdict, explain: Explain) -> tuple[Case, Cause | None]:
+    """The case with its root, and its cause where there is something to explain. Where that rests on what was not read: unknown."""
+    try:
+        case = _rooted(case, verdict)
+        failed = verdict in (Verdict.UNREACHABLE, Verdict.INTERMITTENT)
+        starved = any(o.kind == "starved" for o in case.observations)
+        unsure = verdict is Verdict.UNDETERMINED and case.watched and (case.stop is not None or starved)
+        wanted = failed or unsure
+        return case, explain(case) if wanted else None
+    except Unread as unread:
+        return replace(case, stop=unread.reason), case.cause(unread.reason)
+
+
+def _of_a_lost_one(case: Case, tapped: frozenset[str]) -> Case:
+    """The case of one probe that was lost while others passed: there the cause is to be found."""
+    sequence = lost_sequence(case.observations, case.probe.count)
+    observations = tuple(o for o in case.observations if o.sequence == sequence)
+    request, reply = _paths(case.prediction, observations, tapped, sequence)
+    return replace(case, observations=observations, request=request, reply=reply)
+
+
+def _paths(
+    prediction: Prediction | None, seen: Sequence[Observation], tapped: frozenset[str], sequence: int
+) -> tuple[tuple[Hop, ...], tuple[Hop, ...]]:
+    request = prediction.request.hops if prediction else ()
+    reply = prediction.reply.hops if prediction and prediction.reply else ()
+    return lay(request, Leg.REQUEST, seen, tapped, sequence), lay(reply, Leg.REPLY, seen, tapped, sequence)
+
+
+def _errors(seen: Sequence[Observation]) -> tuple[IcmpError, ...]:
+    """The ICMP errors about the probe, each once."""
+    return tuple(dict.fromkeys(o.error for o in seen if o.error is not None))
+
+
+def _verdict(case: Case) -> Verdict:
+    if not case.watched:
+        return _predicted_verdict(case.prediction)
+    answers = {o.sequence for o in case.observations if o.kind == "answered" and case.probe.takes(o.flow)}
+    if len(answers) >= case.probe.count:
+        return Verdict.UNREACHABLE if _all_refused(case) else Verdict.REACHABLE
+    starved = any(o.kind == "starved" for o in case.observations)
+    if answers:
+        deaf = starved and case.probe.protocol in (Protocol.ARP, Protocol.ND)  # nothing but the taps hears these answers
+        return Verdict.UNDETERMINED if deaf else Verdict.INTERMITTENT
+    if _from_another(case) is not None:
+        return Verdict.UNREACHABLE
+    if starved or _not_sent(case):
+        return Verdict.UNDETERMINED
+    if (
+        case.probe.protocol is Protocol.UDP
+        and _delivered(case)
+        and not case.errors
+        and (case.prediction is None or case.prediction.stop is None)
+    ):
+        return Verdict.UNDETERMINED
+    return Verdict.UNREACHABLE
+
+
+def _not_sent(case: Case) -> bool:
+    """Whether none of the probes left, because netprobe itself lacked what it takes to send one."""
+    refused = [o for o in case.observations if o.kind == "refused" and o.error is None]
+    return bool(refused) and all(_is_short(o) for o in refused) and not any(o.kind == "sent" for o in case.observations)
+
+
+def _is_short(refused: Observation) -> bool:
+    """Whether it was not the network that refused. ENOBUFS is the network's: a full queue or neighbour table."""
+    return refused.text in _SHORT
+
+
+_SHORT = {errno.errorcode[code] for code in SHORT - {errno.ENOBUFS}}
+
+
+def _predicted_verdict(prediction: Prediction | None) -> Verdict:
+    """What the configuration alone says. What stands before the end and may have decided otherwise leaves the question open."""
+    if prediction is None:
+        return Verdict.UNDETERMINED
+    walks = [prediction.request, *([prediction.reply] if prediction.reply else [])]
+    if _unread(prediction) or any(walk.end is End.UNDETERMINED for walk in walks):
+        return Verdict.UNDETERMINED
+    if prediction.stop is not None:
+        return Verdict.UNREACHABLE
+    return Verdict.UNDETERMINED if any(hop.suspects for walk in walks for hop in walk.hops) else Verdict.REACHABLE
+
+
+def _unread(prediction: Prediction) -> bool:
+    """Whether the way leads past rules that could not be read, so that the configuration said nothing for sure."""
+    walks = [prediction.request, *([prediction.reply] if prediction.reply else [])]
+    return any(suspect.code == "unknown" for walk in walks for hop in walk.hops for suspect in hop.suspects)
+
+
+def _all_refused(case: Case) -> bool:
+    """Whether every answer was a TCP reset."""
+    answers = (o for o in case.observations if o.kind == "answered" and case.probe.takes(o.flow))
+    return all(o.text == "refused" or "RST" in o.text.split() for o in answers)
+
+
+def _delivered(case: Case) -> bool:
+    """Whether the request was seen at the last tapped place of its predicted way, which ends in a delivery."""
+    tapped = [hop for hop in case.request if hop.bound]
+    ends = case.prediction is not None and case.prediction.request.end in (End.DELIVER, End.EXIT)
+    return bool(tapped) and tapped[-1].observed is True and ends
+
+
+def _leg(case: Case, verdict: Verdict) -> Leg | None:
+    """Which leg failed: the reply when the request was seen to arrive, the request when it was not."""
+    if verdict is Verdict.REACHABLE:
+        return None
+    predicted = case.prediction.leg if case.prediction else None
+    if not case.watched:
+        return predicted
+    if predicted is None and _answered_on_the_way(case):
+        return Leg.REQUEST
+    if any(hop.observed for hop in case.reply) or any(
+        o.kind == "seen" and o.leg is Leg.REPLY and o.error is None for o in case.observations
+    ):
+        return Leg.REPLY if predicted is not Leg.REQUEST else predicted
+    if _delivered(case):
+        if predicted is None and _doubted(case):
+            return Leg.REQUEST
+        return predicted or (Leg.REPLY if case.prediction and case.prediction.request.end is End.DELIVER else None)
+    return Leg.REQUEST
+
+
+def _answered_on_the_way(case: Case) -> bool:
+    """Whether a reset in the name of the far end was made before the request got there: a rule's doing (nf_send_reset)."""
+    there = [hop.observed for hop in case.request if hop.bound]
+    back = [hop.observed for hop in case.reply if hop.bound]
+    short = True in there and there[-1] is False and back[:1] == [False]
+    return case.probe.protocol is Protocol.TCP and short and _all_refused(case) and any(o.kind == "answered" for o in case.observations)
+
+
+def _doubted(case: Case) -> bool:
+    """Whether something behind the last tap may have stopped the request: the receiver's own rules, seen by nobody."""
+    hops = case.request
+    last = max((n for n, hop in enumerate(hops) if hop.observed), default=-1)
+    return any(hop.suspects for hop in hops[last + 1 :])
+
+
+def _believed(case: Case, verdict: Verdict) -> Stop | None:
+    """The predicted stop, unless the taps saw the packet get past it."""
+    if verdict is Verdict.REACHABLE or case.prediction is None or case.prediction.stop is None:
+        return None
+    in_pieces = case.prediction.stop.code in ("frag-dropped", "frag-reassembly")  # the first piece may get further than the packet
+    if case.watched and not in_pieces and case.prediction.request.stop is not None and _got_past(case, case.prediction):
+        return None
+    return case.prediction.stop
+
+
+def _got_past(case: Case, prediction: Prediction) -> bool:
+    """Whether the probe was seen where the predicted way does not lead: another namespace, or out of another interface."""
+    hops = prediction.request.hops
+    visited = {hop.namespace for hop in hops} | {case.probe.source.namespace}
+    expected = {(hop.namespace, hop.interface) for hop in hops} | _without_carrier(case, prediction)
+    for o in frames(case.observations):
+        if not is_probe(o) or o.bound == "other" or o.interface is None:
+            continue
+        if o.namespace not in visited:
+            return True
+        link = case.snapshot[o.namespace].link_named(o.interface) if o.namespace in case.snapshot else None
+        flooded = link is not None and link.master is not None  # a copy on another port of the bridge is no progress
+        if o.leg is Leg.REQUEST and o.bound == "out" and not flooded and (o.namespace, o.interface) not in expected:
+            return True
+    return False
+
+
+def _without_carrier(case: Case, prediction: Prediction) -> set[tuple[str, str | None]]:
+    """The interface before one that is down: it still takes packets until the kernel tells it, up to 1 s later (linkwatch)."""
+    if prediction.stop is None or prediction.stop.code not in ("link-admin-down", "link-no-carrier"):
+        return set()
+    links = [(r.namespace, case.snapshot[r.namespace].link(r.decision.leg.index)) for r in prediction.routed if r.decision.leg]
+    return {(name, link.name) for name, link in links if link is not None and not link.carrier}
+
+
+def _rooted(case: Case, verdict: Verdict) -> Case:
+    """The case with the root behind the predicted end, as far as one is found and nothing seen speaks against it."""
+    stop = _believed(case, verdict)
+    if stop is not None and stop.code == "unknown":  # undetermined: what lies behind it nobody knows
+        return replace(case, stop=stop)
+    if case.prediction is not None and verdict is Verdict.INTERMITTENT:
+        return replace(case, stop=stop or root_of_some(case.snapshot, case.prediction))
+    if case.prediction is None or verdict is Verdict.REACHABLE:
+        return replace(case, stop=stop)
+    if any(o.kind == "refused" and o.text == "ENOBUFS" for o in case.observations):
+        return replace(case, stop=_crowded_neighbours(case))
+    stranger = _from_another(case)
+    if stop is None and stranger is not None:
+        return replace(case, stop=_wrong_source(case, stranger), leg=Leg.REPLY)
+    if stop is not None:
+        found, leg = root(case.snapshot, case.probe, case.prediction, stop)
+        return replace(case, stop=_unreported(case, found), leg=leg or case.leg)
+    if (refused := from_beyond(case)) is not None:
+        return replace(case, stop=refused)
+    if case.prediction.stop is None and case.watched:
+        outside, leg = root_outside(case.snapshot, case.prediction)
+        return replace(case, stop=outside, leg=leg if outside is not None else case.leg)
+    return case
+
+
+def _crowded_neighbours(case: Case) -> Stop:
+    """The kernel has no room for one more neighbour (__neigh_create: ENOBUFS); the table is one for all namespaces."""
+    name = case.probe.source.namespace
+    key = "net.ipv4.neigh.default.gc_thresh3"
+    text = f"the kernel's neighbour table is full: it refuses {name} an entry for the next hop ({key})"
+    return Stop("neigh-table-full", Place(name, None, Stage.NEIGHBOUR), text, Object("sysctl", key, key), fixes.sysctl(key, 4096))
+
+
+def _from_another(case: Case) -> Observation | None:
+    """An answer that does not bear the address that was asked, as it came back or as it left the far end."""
+    answered = (o for o in case.observations if o.kind == "answered" and not case.probe.takes(o.flow))
+    return next(answered, None) or (sent_by_another(case.request, case.observations) if case.probe.protocol is Protocol.UDP else None)
+
+
+_BIND = Command.advice("bind the service to the address that was asked")
+
+
+def _wrong_source(case: Case, answer: Observation) -> Stop:
+    """The far end's program answers from another of its addresses than the one that was asked."""
+    assert answer.flow is not None
+    asked, arrived = case.probe.destination, [h for h in case.request if h.stage is Stage.DELIVER]
+    place = Place(arrived[-1].namespace, arrived[-1].interface, Stage.SOCKET) if arrived else Place(None, None, Stage.SOCKET)
+    text = f"the answer comes from {answer.flow.src}, not from {asked.address} that was asked: the sender's socket does not take it"
+    name = f"{case.probe.protocol} {asked.address}:{asked.port}" if asked.port else f"{case.probe.protocol} {asked.address}"
+    return Stop("reply-wrong-source", place, text, Object("socket", name, text), (_BIND,))
+
+
+def _unreported(case: Case, stop: Stop) -> Stop:
+    """A packet too long for a link is a black hole when the error that should tell the sender never came."""
+    told = any(o.error is not None or o.kind == "refused" for o in case.observations)
+    if stop.code != "mtu-exceeded" or not case.watched or told:
+        return stop
+    return replace(stop, code="mtu-blackhole", text=f"{stop.text}; the ICMP error that should say so did not reach the sender")
+
+
+def _direction(case: Case, verdict: Verdict, cause: Cause | None) -> Leg | None:
+    if verdict in (Verdict.REACHABLE, Verdict.INTERMITTENT):
+        return None
+    if cause is not None and cause.code == "filtered-by-cgroup" and cause.place.stage is Stage.SOCKET:
+        return Leg.REQUEST  # it came as far as the socket's cgroup, and no further
+    return case.leg
+
+
+def _agreement(case: Case, verdict: Verdict) -> Agreement:
+    if not case.watched:
+        return Agreement.PREDICTED_ONLY
+    if case.prediction is None or any(w.end is End.UNDETERMINED for w in (case.prediction.request, case.prediction.reply) if w):
+        return Agreement.OBSERVED_ONLY
+    expected = Verdict.REACHABLE if case.prediction.stop is None else Verdict.UNREACHABLE
+    missed = any(hop.observed is False for hop in (*case.request, *case.reply))
+    if verdict is Verdict.UNDETERMINED:
+        return Agreement.OBSERVED_ONLY
+    if verdict is not expected or (verdict is Verdict.REACHABLE and missed):
+        unsure = _unread(case.prediction) or _left_for_good(case)
+        return Agreement.OBSERVED_ONLY if unsure else Agreement.DISAGREE
+    return Agreement.CONFIRMED
+
+
+def _left_for_good(case: Case) -> bool:
+    """Whether the request went out of sight as predicted and no answer came in: what happens out there nobody predicts."""
+    assert case.prediction is not None
+    left = case.prediction.request.end is End.EXIT and all(hop.observed is not False for hop in case.request)
+    return left and (not any(hop.observed for hop in case.reply) or all(hop.observed is not False for hop in case.reply))
+
+
+def _round_trips(probe: Probe, seen: Sequence[Observation]) -> tuple[int, ...]:
+    """ns from the first sighting of each request at the sender to its answer; errors, which quote it, are no sighting.
+
+    Where the tap missed it, from the moment in which it was handed to the kernel.
+    """
+    handed = {o.sequence: o.time_ns for o in seen if o.kind == "sent"}
+    sent: dict[int, int] = {}
+    for o in seen:
+        if o.kind == "seen" and o.leg is Leg.REQUEST and o.bound == "out" and o.error is None and o.namespace == probe.source.namespace:
+            sent[o.sequence] = min(sent.get(o.sequence, o.time_ns), o.time_ns)
+    answers: dict[int, int] = {}
+    for o in seen:
+        if o.kind == "answered" and probe.takes(o.flow):
+            answers.setdefault(o.sequence, o.time_ns)
+    return tuple(max(0, time - sent.get(sequence, handed.get(sequence, time))) for sequence, time in sorted(answers.items()))
+
+
+def _blind(snapshot: Snapshot, seen: Sequence[Observation]) -> tuple[Blind, ...]:
+    namespaces = snapshot.namespaces.values()
+    spots = [*snapshot.blind, *(b for n in namespaces for b in n.blind), *(b for n in namespaces if n.ruleset for b in n.ruleset.blind)]
+    spots += [Blind(o.text or "tap", f"in {o.namespace}") for o in seen if o.kind in ("starved", "blind", "unkept")]
+    spots += [Blind(f"the probe from {o.namespace}", f"not sent ({o.text})") for o in seen if o.kind == "refused" and _is_short(o)]
+    return tuple(dict.fromkeys(spots))
+
+
+def _summary(report: Report, case: Case) -> str:
+    src, dst = report.probe.source.endpoint, report.probe.destination.endpoint
+    if report.verdict is Verdict.REACHABLE:
+        return f"{dst} is reachable from {src}"
+    if report.causes:
+        return report.causes[0].summary
+    if report.verdict is Verdict.INTERMITTENT:
+        return f"{report.sent - report.received} of {report.sent} probes from {src} to {dst} were lost"
+    if report.verdict is Verdict.UNREACHABLE:
+        return f"{dst} is not reachable from {src}"
+    unsure = f"whether {dst} is reachable from {src} could not be determined"
+    if case.stop is not None and case.stop.code == "unknown":
+        return f"{unsure}: {case.stop.text}"
+    doubts = [suspect.text for hop in (*report.path.request, *report.path.reply) for suspect in hop.suspects]
+    if _not_sent(case):
+        return f"{unsure}: the probe could not be sent"
+    return doubts[0] if doubts else unsure

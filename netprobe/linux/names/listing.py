@@ -1,0 +1,130 @@
+"""Every namespace of the machine with its interfaces, addresses and far ends: what `netprobe ls` shows.
+
+A namespace is opened, read and closed again, one after the other: a machine may have more of them than a process may have files.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from netprobe.errors import NetprobeError, Shortage, is_short
+from netprobe.linux import netns
+from netprobe.linux.netlink import Netlink
+from netprobe.linux.tables.links import read_addresses, read_links
+from netprobe.model import InterfaceAddress, Link, Space, SpaceInterface
+
+from .names import Found
+from .namespaces import Directory, is_generated
+from .peers import numbers_of
+
+_End = tuple[netns.Identity, int]  # an interface: its namespace and ifindex
+
+
+@dataclass(slots=True)
+class _Seen:
+    """A namespace as met on the way: all its names, and what was read inside."""
+
+    found: list[Found]
+    title: str
+    links: Sequence[Link] = ()
+    addresses: Sequence[InterfaceAddress] = ()
+    blind: str | None = None
+    identity: netns.Identity = (0, 0)
+    masters: dict[int, str] = field(default_factory=dict)
+
+
+def list_spaces(directory: Directory) -> tuple[Space, ...]:
+    """All namespaces that can be seen, by name; those that cannot be entered say why."""
+    seen: dict[netns.Identity, _Seen] = {}
+    closed: list[_Seen] = []
+    for found in directory.everything():
+        try:
+            fd = found.open()
+        except NetprobeError as error:
+            closed.append(_Seen([found], found.name, blind=str(error)))
+            continue
+        try:
+            _meet(directory, seen, found, fd)
+        finally:
+            os.close(fd)
+    wires = _wires(directory, seen)
+    return tuple(sorted((_space(each, seen, wires) for each in (*seen.values(), *closed)), key=lambda space: (space.kind, space.name)))
+
+
+def _meet(directory: Directory, seen: dict[netns.Identity, _Seen], found: Found, fd: int) -> None:
+    identity = netns.identity(fd)
+    if directory.is_excluded(fd):
+        return
+    if identity in seen:
+        seen[identity].found.append(found)
+        return
+    taken = {each.title for each in seen.values()}
+    free = (title for title in directory.titles(identity, found) if title not in taken)
+    title = directory.handles.name_of(identity) or next(free, f"netns-{identity[1]}")
+    seen[identity] = each = _Seen([found], title, identity=identity)
+    try:
+        with netns.inside(fd), Netlink() as netlink:
+            each.links, each.addresses = read_links(netlink)[0], read_addresses(netlink)
+    except (NetprobeError, OSError) as error:
+        each.blind = str(error)
+    names = {link.index: link.name for link in each.links}
+    each.masters = {link.index: names[link.master] for link in each.links if link.master in names}
+
+
+def _wires(directory: Directory, seen: dict[netns.Identity, _Seen]) -> dict[_End, _End]:
+    """Both ends of every veth. The namespace with most of them is asked first: its answers serve for the others too."""
+    wires: dict[_End, _End] = {}
+    for each in sorted(seen.values(), key=lambda each: -len(each.links)):
+        for link in each.links:
+            if link.kind == "veth" and link.link is not None and link.link.nsid is None:
+                wires[each.identity, link.index] = each.identity, link.link.index
+        open_ends = [link for link in each.links if link.kind == "veth" and link.link and (each.identity, link.index) not in wires]
+        if not open_ends:
+            continue
+        numbers = _numbers(directory, each, {link.link.nsid for link in open_ends if link.link and link.link.nsid is not None})
+        for link in open_ends:
+            assert link.link is not None
+            if link.link.nsid in numbers:
+                near, far = (each.identity, link.index), (numbers[link.link.nsid], link.link.index)
+                wires[near], wires[far] = far, near
+    return wires
+
+
+def _numbers(directory: Directory, each: _Seen, wanted: set[int]) -> dict[int, netns.Identity]:
+    """What a namespace calls others; nothing where it may not be asked. Raises Shortage, OSError where we lack what it takes to ask."""
+    try:
+        fd = each.found[0].open()
+    except Shortage:
+        raise
+    except NetprobeError:
+        return {}
+    try:
+        return {nsid: identity for nsid, (_, identity) in numbers_of(fd, (directory.everything(),), wanted).items()}
+    except (NetprobeError, OSError) as error:
+        if is_short(error):
+            raise
+        return {}
+    finally:
+        os.close(fd)
+
+
+def _space(each: _Seen, seen: dict[netns.Identity, _Seen], wires: dict[_End, _End]) -> Space:
+    kind = next((found.kind for found in each.found if found.name == each.title), each.found[0].kind)
+    given = [found for found in each.found if found.kind != "host" and (found.name == each.title or not is_generated(found.name))]
+    names = dict.fromkeys(found.text for found in given)
+    note = next((found.note for found in each.found if found.note and found.name == each.title), "")
+    return Space(each.title, kind, tuple(names), each.identity[1], tuple(_interfaces(each, seen, wires)), note, each.blind)
+
+
+def _interfaces(each: _Seen, seen: dict[netns.Identity, _Seen], wires: dict[_End, _End]) -> Iterator[SpaceInterface]:
+    for link in each.links:
+        own = tuple(f"{address.address}/{address.prefixlen}" for address in each.addresses if address.index == link.index)
+        peer = peer_bridge = None
+        identity, index = wires.get((each.identity, link.index), (None, 0))
+        if identity in seen:
+            far = seen[identity]
+            peer = next((f"{far.title}/{other.name}" for other in far.links if other.index == index), None)
+            peer_bridge = far.masters.get(index)
+        yield SpaceInterface(link.name, link.kind, link.up, own, peer, each.masters.get(link.index), peer_bridge)

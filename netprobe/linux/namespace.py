@@ -1,0 +1,105 @@
+"""One namespace's configuration, read whole and changed never.
+
+What cannot be read becomes a `Blind` with the reason; the rest stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from netprobe.errors import NetprobeError, is_short
+from netprobe.model import AskedSet, AskSet, Blind, Link, Namespace, RouteAnswer, RouteQuery, Ruleset, Snapshot
+
+from . import netns
+from .netfilter import read as netfilter
+from .netlink import Netlink
+from .tables import bpf, counters, fib, links, neighbours, sockets, sysctl, tc, xfrm
+
+PARTS = ("links", "qdiscs", "addresses", "routes", "rules", "neighbours", "fdb", "sysctls", "sockets", "xfrm")
+
+_T = TypeVar("_T")
+
+
+class _Reader:
+    """Calls the readers of one namespace and collects what they could not see."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.blind: list[Blind] = []
+        self.unread: dict[str, str] = {}
+
+    def of(self, part: str, what: str, read: Callable[[], _T], otherwise: _T, *, rare: bool = False) -> _T:
+        """What `read` returns; when the kernel refuses, `otherwise`, `part` as unread and a blind spot that calls it `what`.
+
+        A part that few packets meet (`rare`) does not count as unread where we have no right to it, or the kernel does not have it.
+        """
+        try:
+            return read()
+        except OSError as error:
+            why = "CAP_NET_ADMIN is missing" if isinstance(error, PermissionError) else error.strerror or str(error)
+            self.blind.append(Blind(f"{what} of {self.name}", why))
+            if not rare or is_short(error):
+                self.unread[part] = why
+            return otherwise
+
+
+def read_namespace(name: str, fd: int) -> Namespace:
+    """Everything configured in the open namespace `fd`. Raises NotPermitted or CannotLook when it cannot be entered."""
+    with netns.inside(fd), netfilter.RulesetReading(fd, name) as rules, Netlink() as route:  # its tools print while we read on
+        reader = _Reader(name)
+        nothing: tuple[tuple[Link, ...], dict[str, str]] = ((), {})
+        none: dict[str, str] = {}
+        found, per_interface = reader.of("links", "interfaces", lambda: links.read_links(route), nothing)
+        namespace = Namespace(
+            name=name,
+            inode=netns.inode(fd),
+            cookie=netns.cookie(),
+            links=reader.of("qdiscs", "queueing disciplines", lambda: tc.with_traffic_control(route, found), found),
+            addresses=reader.of("addresses", "addresses", lambda: links.read_addresses(route), ()),
+            routes=reader.of("routes", "routes", lambda: fib.read_routes(route), ()),
+            rules=reader.of("rules", "policy rules", lambda: fib.read_rules(route), ()),
+            neighbours=reader.of("neighbours", "neighbours", lambda: neighbours.read_neighbours(route), ()),
+            fdb=reader.of("fdb", "bridge forwarding entries", lambda: neighbours.read_fdb(route), ()),
+            sysctls=reader.of("sysctls", "sysctls", sysctl.read_globals, none) | per_interface,
+            ruleset=_ruleset(rules),
+            sockets=reader.of("sockets", "sockets", sockets.read_sockets, None),
+            xfrm=reader.of("xfrm", "IPsec policies", xfrm.read_policies, None, rare=True),
+            cgroup_programs=bpf.cgroup_programs(bpf.own_cgroup()),
+            counters=counters.read_counters(),
+        )
+        if route.unsteady:
+            reader.blind.append(Blind(f"tables of {name}", "they kept changing while they were read; an entry may be missing"))
+        return replace(namespace, blind=tuple(reader.blind), unread=reader.unread)
+
+
+def _ruleset(rules: netfilter.RulesetReading) -> Ruleset:
+    """All rules; where they cannot be had none, and a blind spot."""
+    try:
+        return rules.ruleset()
+    except (NetprobeError, OSError) as error:
+        return Ruleset((Blind(f"the ruleset of {rules.name}", getattr(error, "strerror", None) or str(error)),))
+
+
+def unread(name: str, why: str) -> Namespace:
+    """A namespace of which nothing could be read."""
+    return Namespace(name, blind=(Blind(f"namespace {name}", why),), unread=dict.fromkeys(PARTS, why))
+
+
+def answer_set(snapshot: Snapshot, need: AskSet, fd: int) -> Snapshot:
+    """`snapshot` with the kernel's answer to a question about a large set of rules."""
+    return with_answer(snapshot, need, netfilter.ask_set(fd, need.query))
+
+
+def with_answer(snapshot: Snapshot, need: AskSet, answer: AskedSet) -> Snapshot:
+    """`snapshot` with this answer to `need`."""
+    namespace = snapshot[need.namespace]
+    return snapshot.with_namespace(replace(namespace, ruleset=(namespace.ruleset or Ruleset()).with_answer(answer)))
+
+
+def ask_routes(fd: int, queries: Sequence[RouteQuery]) -> tuple[RouteAnswer, ...]:
+    """What the kernel's FIB of the open namespace `fd` answers to each of `queries`."""
+    with netns.inside(fd), Netlink() as route:
+        return tuple(fib.ask_route(route, query) for query in queries)

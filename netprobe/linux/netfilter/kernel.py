@@ -1,0 +1,170 @@
+"""nf_tables as the kernel itself lists it: which tables, chains and rules there are, how large the sets are, who is in them.
+
+What the rules mean is left to the tools that print them; this is what they do not tell, or tell slowly.
+Source: include/uapi/linux/netfilter/nf_tables.h, nfnetlink.h; net/netfilter/nf_tables_api.c.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from netprobe.linux.netlink import NETFILTER, Netlink, Record, Request, text
+from netprobe.rules.read.nft_json import KernelChain
+
+_SUBSYSTEM = 10 << 8
+GET_TABLE, GET_CHAIN, GET_RULE, GET_SET, GET_ELEMENTS = (_SUBSYSTEM | n for n in (1, 4, 7, 10, 13))
+FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
+NUMBERS = {name: number for number, name in FAMILIES.items()}
+_IP_HOOKS = ("prerouting", "input", "forward", "output", "postrouting", "ingress")
+HOOKS = {"arp": ("input", "output", "forward"), "netdev": ("ingress", "egress")}
+ANONYMOUS = 0x1
+DROP = 0
+NFGENMSG = 4  # bytes of a struct nfgenmsg, which begins with the family
+NLATTR, NLA_TYPE_MASK = struct.Struct("=HH"), 0x3FFF
+RULE_TABLE, RULE_CHAIN, RULE_HANDLE = 1, 2, 3  # NFTA_RULE_*
+COUNTER, MATCH, TARGET = (  # the names of expressions, as attributes NFTA_EXPR_NAME
+    NLATTR.pack(NLATTR.size + len(name), 1) + name for name in (b"counter\0", b"match\0", b"target\0")
+)
+TABLE, SET, ELEMENTS = "NFTA_SET_ELEM_LIST_TABLE", "NFTA_SET_ELEM_LIST_SET", "NFTA_SET_ELEM_LIST_ELEMENTS"
+
+
+class KernelRule(Struct, frozen=True):
+    """A rule's handle, and what tells who made it: `counted` it holds a counter, `compat` an expression of iptables."""
+
+    family: str
+    table: str
+    chain: str
+    handle: int
+    counted: bool
+    compat: bool
+
+
+class KernelSet(Struct, frozen=True):
+    """A named set."""
+
+    family: str
+    table: str
+    name: str
+    flags: int
+    count: int | None
+
+
+class Inventory(Struct, frozen=True):
+    """All tables (family, name), chains, rules and named sets of nf_tables in one namespace."""
+
+    tables: tuple[tuple[str, str], ...]
+    chains: tuple[KernelChain, ...] = ()
+    rules: tuple[KernelRule, ...] = ()
+    sets: tuple[KernelSet, ...] = ()
+
+
+def outline(netlink: Nfnetlink) -> Inventory:
+    """What nf_tables holds, but for the rules. Raises OSError (EPERM without CAP_NET_ADMIN)."""
+    tables = tuple((family, found.text("NFTA_TABLE_NAME")) for family, found in netlink.listed(GET_TABLE))
+    if not tables:
+        return Inventory(())
+    return Inventory(
+        tables,
+        tuple(_chain(family, found) for family, found in netlink.listed(GET_CHAIN)),
+        sets=tuple(_set(family, found) for family, found in netlink.listed(GET_SET) if not found.get("NFTA_SET_FLAGS", 0) & ANONYMOUS),
+    )
+
+
+def with_rules(netlink: Nfnetlink, found: Inventory) -> Inventory:
+    """`found` with the rules. Raises OSError."""
+    return replace(found, rules=tuple(rules_of(netlink.bodies(Request(GET_RULE))))) if found.tables else found
+
+
+class Nfnetlink(Netlink):
+    """A netlink socket to netfilter, in the namespace of the thread that makes it."""
+
+    def __init__(self) -> None:
+        super().__init__(NETFILTER)
+
+    def __enter__(self) -> Nfnetlink:
+        return self
+
+    def listed(self, kind: int) -> Iterator[tuple[str, Record]]:
+        """All objects of a kind, each with its family."""
+        for record in self.dump(Request(kind)):
+            yield FAMILIES.get(record["nfgen_family"], str(record["nfgen_family"])), record
+
+    def few(self, family: str, table: str, name: str, most: int) -> bool:
+        """Whether a set has at most `most` elements; of a larger one only the first part is looked at."""
+        return self.count(_elements_request(family, table, name), lambda record: len(record.array(ELEMENTS)), most) <= most
+
+    def element(self, family: str, table: str, name: str, key: bytes) -> Record | None:
+        """The element that holds `key` (NFTA_SET_ELEM_*), None when there is none. Raises OSError."""
+        wanted = {"attrs": [("NFTA_SET_ELEM_KEY", {"attrs": [("NFTA_DATA_VALUE", key)]})]}
+        try:
+            answer = self.ask(_elements_request(family, table, name, (ELEMENTS, [wanted])))
+        except FileNotFoundError:
+            return None
+        return next(iter(answer.array(ELEMENTS)), None)
+
+
+def _elements_request(family: str, table: str, name: str, *wanted: tuple[str, Any]) -> Request:
+    names = [(TABLE, table.encode("utf-8", "surrogateescape")), (SET, name.encode("utf-8", "surrogateescape"))]
+    return Request(GET_ELEMENTS, {"nfgen_family": NUMBERS[family]}, [*names, *wanted])
+
+
+def _chain(family: str, found: Record) -> KernelChain:
+    hook = found.nest("NFTA_CHAIN_HOOK")
+    devices = hook.nest("NFTA_HOOK_DEVS").texts() or ([hook.text("NFTA_HOOK_DEV")] if "NFTA_HOOK_DEV" in hook else [])
+    names = HOOKS.get(family, _IP_HOOKS)
+    return KernelChain(
+        family,
+        found.text("NFTA_CHAIN_TABLE"),
+        found.text("NFTA_CHAIN_NAME"),
+        names[hook.get("NFTA_HOOK_HOOKNUM")] if "NFTA_HOOK_HOOKNUM" in hook else None,
+        hook.get("NFTA_HOOK_PRIORITY", 0),
+        "drop" if found.get("NFTA_CHAIN_POLICY") == DROP else "accept",
+        found.text("NFTA_CHAIN_TYPE") or "filter",
+        tuple(devices),
+        found.get("NFTA_CHAIN_HANDLE", 0),
+    )
+
+
+def rules_of(bodies: Iterable[bytes]) -> Iterator[KernelRule]:
+    """Rules from the bodies of their messages: a struct nfgenmsg, then attributes.
+
+    A host has thousands, and of each little is asked: so they are taken apart here. All of a chain begin with the same bytes.
+    """
+    head, place = b"", ("", "", "")
+    for body in bodies:
+        if not (place[2] and body.startswith(head)):
+            head, place = _place(body)
+        handle = next((int.from_bytes(value, "big") for kind, value, _ in _attributes(body, len(head)) if kind == RULE_HANDLE), 0)
+        yield KernelRule(*place, handle, COUNTER in body, MATCH in body or TARGET in body)
+
+
+def _place(body: bytes) -> tuple[bytes, tuple[str, str, str]]:
+    """What a rule begins with, and the (family, table, chain) that it says."""
+    names = {RULE_TABLE: "", RULE_CHAIN: ""}
+    end = NFGENMSG
+    for kind, value, after in _attributes(body, NFGENMSG):
+        if kind not in names:
+            break
+        names[kind], end = text(value.rstrip(b"\0")), after
+    return body[:end], (FAMILIES.get(body[0], str(body[0])), names[RULE_TABLE], names[RULE_CHAIN])
+
+
+def _attributes(body: bytes, at: int) -> Iterator[tuple[int, bytes, int]]:
+    """The attributes from an offset on: type, value, and where the next begins. A length that cannot be true ends them."""
+    while at + NLATTR.size <= len(body):
+        length, kind = NLATTR.unpack_from(body, at)
+        if not NLATTR.size <= length <= len(body) - at:
+            return
+        after = at + (length + 3 & ~3)
+        yield kind & NLA_TYPE_MASK, body[at + NLATTR.size : at + length], after
+        at = after
+
+
+def _set(family: str, found: Record) -> KernelSet:
+    count = found.get("NFTA_SET_COUNT")  # Linux 6.16
+    return KernelSet(family, found.text("NFTA_SET_TABLE"), found.text("NFTA_SET_NAME"), found.get("NFTA_SET_FLAGS", 0), count)

@@ -1,0 +1,180 @@
+"""The tools that print rulesets, run in a foreign network namespace: several at a time, each waited for two seconds at most.
+
+They run as root, so PATH has no say in which they are: they come from the system's own folders, and from those of `look_in`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+from netprobe.linux import netns
+
+LIMIT_S = 2.0
+PLACES = ("/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin", "/bin", "/usr/local/bin", "/run/current-system/sw/bin")
+_before: list[str] = []  # the folders of `look_in`
+
+
+def look_in(folders: Sequence[str]) -> None:
+    """Look for tools in these folders first, from now on."""
+    _before[:] = map(os.path.abspath, folders)
+
+
+def _search_path() -> str:
+    return os.pathsep.join((*_before, *PLACES))
+
+
+class Printed(Struct, frozen=True):
+    """What a tool printed; `error` says why there is nothing ("nft is not installed", "nft: Operation not permitted")."""
+
+    output: bytes = b""
+    error: str | None = None
+
+
+class Tools:
+    """Tools that run side by side inside the namespace `fd`, from their start to the end of `with`, or to `close`.
+
+    A child inherits the namespace of the thread that starts it, and nothing else of it.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._children: dict[str, _Child] = {}
+
+    def __enter__(self) -> Tools:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End those that still run."""
+        for child in self._children.values():
+            child.close()
+
+    def start(self, commands: Mapping[str, Sequence[str]]) -> None:
+        """Start each named command line. Raises NotPermitted or CannotLook when the namespace cannot be entered."""
+        with netns.inside(self._fd):
+            for name, command in commands.items():
+                self._children[name] = _Child(command)
+
+    def printed(self) -> dict[str, Printed]:
+        """What each of them has printed, when it has ended or was waited for long enough."""
+        _wait(list(self._children.values()))
+        return {name: child.printed() for name, child in self._children.items()}
+
+
+def run(fd: int, commands: Mapping[str, Sequence[str]]) -> dict[str, Printed]:
+    """What each named command line prints, all run together inside the namespace `fd`. Raises as `Tools.start`."""
+    with Tools(fd) as tools:
+        tools.start(commands)
+        return tools.printed()
+
+
+class _Child:
+    """A running tool. It writes into memory files: no pipe can fill up, whatever the order in which they are read."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self.tool = command[0]
+        self.process: subprocess.Popen[bytes] | None = None
+        self.output, self.errors, self.pidfd = -1, -1, -1
+        self.refusal = f"{self.tool} is not installed"
+        self.leash: _Leash | None = None
+        program = shutil.which(command[0], path=_search_path())
+        if program is None:
+            return
+        try:
+            self.leash = _Leash()
+            self.output = os.memfd_create("output")
+            self.errors = os.memfd_create("errors")
+            self.process = subprocess.Popen(
+                [program, *command[1:]],
+                stdin=subprocess.DEVNULL,
+                stdout=self.output,
+                stderr=self.errors,
+                env={"LC_ALL": "C", "PATH": _search_path()},
+                pass_fds=(self.leash.held,),
+            )
+            self.leash.bind(self.process.pid)
+            self.pidfd = os.pidfd_open(self.process.pid)
+        except OSError as error:
+            self.close()
+            self.process, self.refusal = None, f"{self.tool} could not be started: {error.strerror}"
+
+    def printed(self) -> Printed:
+        """What it printed, and how it ended."""
+        if self.process is None:
+            return Printed(error=self.refusal)
+        code = self.process.poll()
+        if code is None:
+            return Printed(error=f"{self.tool} did not answer within {LIMIT_S:g} s")
+        errors = _content(self.errors).decode("utf-8", "replace").strip()
+        if code:
+            return Printed(_content(self.output), f"{self.tool}: {errors.splitlines()[0] if errors else f'exit code {code}'}")
+        return Printed(_content(self.output))
+
+    def close(self) -> None:
+        """End the process if it still runs, and let go of its files."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        if self.leash is not None:
+            self.leash.close()
+        for fd in (self.output, self.errors, self.pidfd):
+            if fd >= 0:
+                os.close(fd)
+        self.output = self.errors = self.pidfd = -1
+
+
+class _Leash:
+    """Ends a tool with netprobe, in whatever way that ends: a pipe, the reading end of which only the tool holds open.
+
+    The kernel closes the writing end with us, and tells the owner of the other (F_SETOWN) by the signal of our choice (F_SETSIG):
+    fcntl(2), pipe_release in fs/pipe.c. PR_SET_PDEATHSIG wants code to run in the child, and a fork that takes 3 ms.
+    """
+
+    def __init__(self) -> None:
+        self.held, self._hold = os.pipe2(os.O_CLOEXEC)
+
+    def bind(self, pid: int) -> None:
+        """Make it the leash of this child, which has inherited `held`."""
+        fcntl.fcntl(self.held, fcntl.F_SETOWN, pid)
+        fcntl.fcntl(self.held, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(self.held, fcntl.F_SETFL, os.O_ASYNC)
+        os.close(self.held)
+        self.held = -1
+
+    def close(self) -> None:
+        """Let go: a tool that still runs is killed. Harmless when repeated."""
+        for fd in (self.held, self._hold):
+            if fd >= 0:
+                os.close(fd)
+        self.held = self._hold = -1
+
+
+def _content(fd: int) -> bytes:
+    return os.pread(fd, os.fstat(fd).st_size, 0)
+
+
+def _wait(children: list[_Child]) -> None:
+    """Until all have ended, or the time is up."""
+    running = {child.pidfd for child in children if child.pidfd >= 0}
+    deadline = time.monotonic() + LIMIT_S
+    poll = select.poll()
+    for pidfd in running:
+        poll.register(pidfd, select.POLLIN)
+    while running:
+        ended = poll.poll(max(deadline - time.monotonic(), 0) * 1000)
+        if not ended:
+            return
+        for pidfd, _ in ended:
+            poll.unregister(pidfd)
+            running.discard(pidfd)

@@ -1,0 +1,1 @@
+"""What sends a probe, and what sees it: taps, senders, and the observations of both."""

@@ -1,0 +1,182 @@
+"""The one place where netprobe acts on a network: it arms taps, sends a probe, and reports what every sensor saw.
+
+One thread, one epoll loop. After the answer every tap is drained: stopping at the reply lost 4 of 10 sightings.
+"""
+
+from __future__ import annotations
+
+import errno
+import select
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from netprobe.errors import CannotLook, NetprobeError, is_short
+from netprobe.linux.netns import inside
+from netprobe.linux.privilege import not_permitted
+from netprobe.model import Observation, Probe, Protocol, Watch
+from netprobe.wire.craft import Recipe, craft
+from netprobe.wire.filter import Around, side_filter, tap_filter
+from netprobe.wire.mark import mark_of
+
+from .close import release
+from .frame_sender import FrameSender
+from .observations import Logbook
+from .ports import enslaved
+from .sender import Sender
+from .tap import Room, Tap, buffers
+
+Settled = Callable[[Sequence[Observation], int], bool]
+Craft = Callable[[Recipe], Iterable[bytes]]
+
+TICK_NS = 5_000_000  # how often to ask whether all is settled while nothing arrives
+WHOLE_FRAMES = (Protocol.ARP, Protocol.ND)
+PIECE = 1232  # bytes of payload that fit a fragment on any link of IPv6 (RFC 8200 section 5)
+SPARE = 1000  # frames that a tap keeps beside those that a run may make
+PLACES = 64  # how often one packet of a run may pass the interfaces of a namespace, both ways
+BESIDE = 4000  # frames that all taps of neighbours and fragments keep together, beside fragments that a run may make
+
+
+def observe(watch: Watch, handles: Mapping[str, int], settled: Settled, crafter: Craft = craft) -> tuple[Observation, ...]:
+    """Send the probe of `watch` and return what was seen, in the order of time.
+
+    `handles` are open descriptors of the namespaces by name. `settled(observations so far, ns since the last send)` says when
+    there is nothing more to wait for; the probe's timeout after the last send ends the wait anyway. What cannot be looked at
+    is an observation of kind "blind", a refused send one of kind "refused". Raises NotPermitted where raw sockets are not
+    allowed in the source, CannotLook when `handles` lacks it.
+    """
+    probe, home = watch.probe, watch.probe.source.namespace or ""
+    book = Logbook(watch)
+    if home not in handles:
+        raise CannotLook(f"the namespace {home} of the source is not open")
+    sender = _open_sender(probe, handles[home], book)
+    if sender is None:
+        return book.observations()
+    taps: list[Tap] = []
+    try:
+        book.begin(mark_of(probe, sender.source_ports, watch.ports, watch.services), sender.source)
+        _arm(watch, handles, taps, book)
+        try:
+            with select.epoll() as epoll:
+                _Loop(book, sender, taps, settled, epoll).run(crafter(sender.recipe(book.mark)))
+        except OSError as error:
+            if not is_short(error):
+                raise
+            book.refused(0, error, time.time_ns())
+        for tap in taps:
+            book.lost(tap.namespace, tap.lost(), tap.full, tap.beside)
+        _ask_masters(handles, book)
+        return book.observations()
+    finally:
+        sender.close()
+        release([*(tap.socket for tap in taps), *sender.packet_sockets])
+
+
+def _open_sender(probe: Probe, handle: int, book: Logbook) -> Sender | FrameSender | None:
+    """The sockets of the source, or None when the kernel refuses them with an error that speaks of the network."""
+    with inside(handle):
+        try:
+            return FrameSender(probe) if probe.protocol in WHOLE_FRAMES else Sender(probe)
+        except OSError as error:
+            if error.errno == errno.EPERM:
+                raise not_permitted(f"not permitted to send a probe from {probe.source.endpoint}") from error
+            for sequence in range(probe.count):
+                book.refused(sequence, error, time.time_ns())
+            return None
+
+
+def _arm(watch: Watch, handles: Mapping[str, int], taps: list[Tap], book: Logbook) -> None:
+    """Open the taps in every namespace to watch; one where that fails is blind, and no reason to stop.
+
+    What travels beside the probe has a tap of its own, so that a flood of it takes no room from the probe.
+    """
+    around = Around(watch.addresses, watch.pairs)
+    programs = [(tap_filter(book.mark, around), False)]
+    if watch.probe.protocol not in WHOLE_FRAMES:
+        programs.append((side_filter(book.mark, around), True))
+    namespaces = dict.fromkeys(watch.namespaces)
+    for namespace in namespaces:
+        try:
+            with inside(handles[namespace]):
+                for program, beside in programs:
+                    taps.append(Tap(namespace, program, _room(watch.probe, beside, len(namespaces)), beside))
+        except KeyError:
+            book.blind(namespace, "the namespace is not open")
+        except (OSError, NetprobeError) as error:
+            book.blind(namespace, f"no tap: {error}")
+
+
+def _room(probe: Probe, beside: bool, namespaces: int) -> Room:
+    """What a tap may be given to keep: what the run's own packets can make of themselves, and some more."""
+    pieces = probe.size // PIECE
+    own = PLACES * probe.count * (pieces if beside else 1)
+    frames = own + (min(SPARE, BESIDE // max(1, namespaces)) if beside else SPARE)
+    return Room(frames, frames * 2 * PIECE)
+
+
+def _ask_masters(handles: Mapping[str, int], book: Logbook) -> None:
+    """Frames to another station are normal on a bridge port: find out which interfaces are ports."""
+    for namespace, indexes in book.doubtful().items():
+        try:
+            with inside(handles[namespace]):
+                book.ports(namespace, enslaved(indexes))
+        except (OSError, NetprobeError) as error:
+            book.blind(namespace, f"ports of bridges: {error}")
+
+
+class _Loop:
+    """Sends at the probe's pace, reads whatever comes meanwhile, and ends when settled or at the timeout."""
+
+    def __init__(self, book: Logbook, sender: Sender | FrameSender, taps: Sequence[Tap], settled: Settled, epoll: select.epoll) -> None:
+        self.book = book
+        self.epoll = epoll
+        self.sender = sender
+        self.taps = taps
+        self.settled = settled
+        self.buffers = buffers()
+
+    def run(self, packets: Iterable[bytes]) -> None:
+        """Send and collect. Everything that is queued when this returns has been read."""
+        probe = self.book.watch.probe
+        sockets = [tap.socket for tap in self.taps]
+        for sock in (*sockets, *self.sender.listen(self.book.mark)):
+            self.epoll.register(sock.fileno(), select.EPOLLIN)
+        due = time.monotonic_ns()
+        for sequence, packet in enumerate(packets):
+            while (wait := due - time.monotonic_ns()) > 0:
+                self._collect(wait)
+            due = time.monotonic_ns() + probe.interval_ns
+            self._send(sequence, packet)
+            self._read()
+        self._wait(probe.timeout_ns)
+        self._read()
+
+    def _send(self, sequence: int, packet: bytes) -> None:
+        flow = self.book.expect(packet)
+        self._read()  # there is hardly anything yet; but what was just done is done faster when it matters
+        for tap in self.taps if sequence == 0 else ():
+            if tap.crowded:
+                tap.clear()
+        now = time.time_ns()
+        try:
+            self.sender.send(packet)
+        except OSError as error:
+            self.book.refused(sequence, error, now)
+        else:
+            self.book.sent(sequence, flow, now)
+
+    def _wait(self, timeout_ns: int) -> None:
+        last = time.monotonic_ns()
+        while (passed := time.monotonic_ns() - last) < timeout_ns:
+            if self.settled(self.book.said(), passed) or self.settled(self.book.progress(), passed):  # the cheap question first
+                return
+            self._collect(min(TICK_NS, timeout_ns - passed))
+
+    def _collect(self, wait_ns: int) -> None:
+        if self.epoll.poll(wait_ns / 1e9):
+            self._read()
+
+    def _read(self) -> None:
+        for tap in self.taps:
+            self.book.took(tap, tap.take(self.buffers))
+        for heard in self.sender.hear():
+            self.book.heard(heard)

@@ -1,0 +1,282 @@
+"""Sending the probe from inside its source, through the source's own stack, and hearing what comes back to its socket.
+
+A raw socket of the transport protocol: the kernel adds the IP header, so its TTL, fragmentation, OUTPUT rules, routes and
+neighbours all apply, as for a program's own packets. Opened in the namespace of the source; see raw(7), ip(7), ipv6(7).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from ipaddress import ip_address
+
+from msgspec import Struct
+
+from netprobe.linux.privilege import not_permitted
+from netprobe.model import IcmpError, Probe, Protocol
+from netprobe.wire.addresses import ipv4_text, ipv6_text
+from netprobe.wire.craft import Recipe
+from netprobe.wire.dissect import RAW_IP, Packet, dissect, dissect_segment
+from netprobe.wire.filter import answer_filter, packet_filter, segment_filter
+from netprobe.wire.mark import PROTOCOL_NUMBERS, Mark
+
+from .tap import NOTHING, SO_TIMESTAMPNS_NEW, attach, empty, enlarge, stamp_of
+
+SO_BINDTODEVICE, SO_MARK = 25, 36  # include/uapi/asm-generic/socket.h
+IP_MTU_DISCOVER, IP_RECVERR, IPV6_MTU_DISCOVER, IPV6_RECVERR, IPV6_DONTFRAG = 10, 11, 23, 25, 62
+PMTUDISC_DONT, PMTUDISC_PROBE = 0, 3
+MSG_ERRQUEUE = 0x2000
+SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_ICMP6 = 2, 3  # include/uapi/linux/errqueue.h
+SOCKADDR_IN, SOCKADDR_IN6 = 16, 24  # bytes up to where an address ends, padding included
+_NOBODY_AT_ALL = ctypes.c_uint32(-1)  # setfsuid refuses it and says who we are
+_EXTENDED_ERROR = struct.Struct("=IBBBxII")
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+AT_ONCE = 1024  # messages of a socket, before its taps and the clock are looked at again
+PORTS = 16  # of a TCP run; each SYN gets its own, so that one that is lost on the way back does not spoil the next
+
+
+class Heard(Struct, frozen=True):
+    """What came back to the sender's socket: an answer, or an ICMP error about the packet with this payload."""
+
+    stamp_ns: int
+    packet: Packet | None = None
+    error: IcmpError | None = None
+    payload: bytes = b""
+
+
+class Sender:
+    """The sockets of one probe, opened in the namespace of the calling thread. Raises OSError. Close it."""
+
+    def __init__(self, probe: Probe) -> None:
+        self.probe = probe
+        self.family = socket.AF_INET6 if probe.version == 6 else socket.AF_INET
+        self.destination = without_zone(probe.destination.address or "")
+        self._stack = ExitStack()
+        try:
+            self.scope = self._scope()
+            self.source = without_zone(probe.source.address or "") or chosen_source(probe, self.destination, self.scope)
+            self._reserved = self._reserve()
+            self.source_ports = tuple(sock.getsockname()[1] for sock in self._reserved) or _given(probe.source_port)
+            self._raw = self._open_raw()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close all sockets. Harmless when repeated."""
+        self._stack.close()
+
+    @property
+    def packet_sockets(self) -> tuple[socket.socket, ...]:
+        """Sockets that take long to close, and are left open by `close`: none."""
+        return ()
+
+    def listen(self, mark: Mark) -> tuple[socket.socket, ...]:
+        """Begin to hear: the sockets to wait for, to be read by `hear`."""
+        if mark.protocol is Protocol.UDP:  # the bound socket hears the answer; the raw one would hear a copy
+            attach(self._raw, NOTHING)
+            empty(self._raw)
+            for sock in self._reserved if self._asks_one() else ():
+                attach(sock, answer_filter(self.destination, self.probe.destination.port or 0))
+            return self._reserved
+        attach(self._raw, segment_filter(mark) if self.family == socket.AF_INET6 else packet_filter(mark))
+        while any(True for _ in _received(self._raw)):  # what came before the filter
+            pass
+        return (self._raw,)
+
+    def _asks_one(self) -> bool:
+        """Whether the answer comes from the destination itself: it is the address of one host."""
+        asked = ip_address(self.destination)
+        return not (asked.is_multicast or asked.is_unspecified or self.destination == "255.255.255.255")
+
+    def recipe(self, mark: Mark) -> Recipe:
+        """What to craft."""
+        return Recipe(mark, self.source, self.destination)
+
+    def send(self, packet: bytes) -> None:
+        """Hand one packet to the kernel. Raises OSError with the kernel's refusal (EPERM: dropped in OUTPUT, EMSGSIZE, ...)."""
+        address = (self.destination, 0, 0, self.scope) if self.family == socket.AF_INET6 else (self.destination, 0)
+        self._raw.sendto(packet, address)
+
+    def hear(self) -> Iterator[Heard]:
+        """Everything that waits at the sockets now."""
+        if self.probe.protocol is Protocol.UDP:
+            for sock in self._reserved:
+                yield from self._datagrams(sock)
+                yield from self._errors(sock)
+            return
+        for data, stamp, address in _received(self._raw):
+            packet = self._segment(data, address) if self.family == socket.AF_INET6 else dissect(data, RAW_IP)
+            yield Heard(stamp, packet)
+
+    def _segment(self, data: bytes, address: tuple[str, int]) -> Packet | None:
+        return dissect_segment(data, without_zone(address[0]), self.source, PROTOCOL_NUMBERS[self.probe.protocol])
+
+    def _datagrams(self, sock: socket.socket) -> Iterator[Heard]:
+        for data, stamp, address in _received(sock):
+            header = struct.pack(">HHHH", address[1], sock.getsockname()[1], 8 + len(data), 0)
+            yield Heard(stamp, dissect_segment(header + data, without_zone(address[0]), self.source, 17))
+
+    def _errors(self, sock: socket.socket) -> Iterator[Heard]:
+        asked = self.destination, self.probe.destination.port
+        for data, stamp, ancillary, address in _errors_received(sock):
+            error = _icmp_error(ancillary)
+            if error is not None and (without_zone(address[0]), address[1]) == asked:
+                yield Heard(stamp, error=error, payload=data)
+
+    def _scope(self) -> int:
+        """The interface index that a link-local destination needs."""
+        zone = (self.probe.destination.address or "").partition("%")[2] or self.probe.device or self.probe.source.interface
+        return socket.if_nametoindex(zone) if zone and self.destination.lower().startswith("fe80:") else 0
+
+    def _reserve(self) -> tuple[socket.socket, ...]:
+        """Sockets that hold the source ports, so that no one else is given them, and that the kernel knows them as in use."""
+        kinds = {Protocol.UDP: (socket.SOCK_DGRAM, 1), Protocol.TCP: (socket.SOCK_STREAM, PORTS)}
+        if self.probe.protocol not in kinds:
+            return ()
+        kind, most = kinds[self.probe.protocol]
+        if self.probe.source_port:
+            try:
+                return (self._reserved_port(kind, self.probe.source_port),)
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+                return ()  # somebody listens there; the user asked for just this port
+        return tuple(self._reserved_port(kind, 0) for _ in range(min(self.probe.count, most)))
+
+    def _reserved_port(self, kind: int, port: int) -> socket.socket:
+        sock = self._stack.enter_context(socket.socket(self.family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC))
+        if kind == socket.SOCK_DGRAM:
+            sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS_NEW, 1)
+            six = self.family == socket.AF_INET6
+            sock.setsockopt(socket.IPPROTO_IPV6 if six else socket.IPPROTO_IP, IPV6_RECVERR if six else IP_RECVERR, 1)
+        sock.bind(self._local(port))
+        return sock
+
+    def _local(self, port: int) -> tuple[str, int] | tuple[str, int, int, int]:
+        if self.family == socket.AF_INET6:
+            return self.source, port, 0, self.scope if self.source.lower().startswith("fe80:") else 0
+        return self.source, port
+
+    def _open_raw(self) -> socket.socket:
+        sock = self._stack.enter_context(configured(self.probe, socket.SOCK_RAW, PROTOCOL_NUMBERS[self.probe.protocol]))
+        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS_NEW, 1)
+        enlarge(sock)
+        sock.bind(self._local(0))
+        return sock
+
+
+def chosen_source(probe: Probe, destination: str, scope: int = 0) -> str:
+    """The source address that the kernel would choose for the probe, with its mark, user and interface. Raises OSError."""
+    with configured(probe, socket.SOCK_DGRAM, 0) as sock:
+        sock.connect((destination, 9, 0, scope) if sock.family == socket.AF_INET6 else (destination, 9))  # sends nothing
+        return without_zone(sock.getsockname()[0])
+
+
+def configured(probe: Probe, kind: int, protocol: int) -> socket.socket:
+    """A socket with the probe's TTL, fragmentation, mark, interface and user. Raises OSError, NotPermitted."""
+    with owned_by(probe.uid):
+        sock = socket.socket(
+            socket.AF_INET6 if probe.version == 6 else socket.AF_INET, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, protocol
+        )
+    try:
+        configure(sock, probe)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+@contextmanager
+def owned_by(uid: int) -> Iterator[None]:
+    """Sockets made in this block belong to the user `uid`; 0 leaves them ours. Raises NotPermitted for a user we may not act for.
+
+    The file system uid is the thread's own. Routing rules go by the socket's uid, `-m owner` and `meta skuid` by that of the
+    file behind it; both are taken from here, and changing the owner afterwards would reach the first only. setfsuid(2).
+    """
+    if not uid:
+        yield
+        return
+    before = _libc.setfsuid(uid)
+    try:
+        if _libc.setfsuid(_NOBODY_AT_ALL) & 0xFFFFFFFF != uid:
+            raise not_permitted(f"not permitted to send as user {uid}")
+        yield
+    finally:
+        _libc.setfsuid(before)
+
+
+def configure(sock: socket.socket, probe: Probe) -> None:
+    """Give a socket the probe's TTL, fragmentation, mark and interface. Raises OSError, NotPermitted."""
+    if probe.mark:
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, SO_MARK, probe.mark)
+        except PermissionError as error:
+            raise not_permitted(f"not permitted to send with mark {probe.mark:#x}") from error
+    if probe.device:
+        sock.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, os.fsencode(probe.device) + b"\0")
+    if sock.family == socket.AF_INET6:
+        if probe.ttl is not None:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, probe.ttl)
+        if probe.df is not None:
+            sock.setsockopt(socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_PROBE if probe.df else PMTUDISC_DONT)
+            sock.setsockopt(socket.IPPROTO_IPV6, IPV6_DONTFRAG, int(probe.df))
+    elif sock.family == socket.AF_INET:
+        if probe.ttl is not None:
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, probe.ttl)
+        if probe.df is not None:
+            sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_PROBE if probe.df else PMTUDISC_DONT)
+
+
+def _given(port: int | None) -> tuple[int, ...]:
+    return (port,) if port else ()
+
+
+def without_zone(address: str) -> str:
+    """An address without its %interface."""
+    return address.partition("%")[0]
+
+
+def _received(sock: socket.socket) -> Iterator[tuple[bytes, int, tuple[str, int]]]:
+    """Data, kernel stamp and sender of each message that waits, of the first ones when they are many."""
+    for _ in range(AT_ONCE):
+        try:
+            data, ancillary, _, address = sock.recvmsg(65536, 64)
+        except BlockingIOError:
+            return
+        except OSError:  # an ICMP error that the kernel reports here once; it is in the error queue, too
+            continue
+        yield data, stamp_of(ancillary), address
+
+
+def _errors_received(sock: socket.socket) -> Iterator[tuple[bytes, int, list[tuple[int, int, bytes]], tuple[str, int]]]:
+    """Quoted payload, kernel stamp, control messages and quoted destination of the errors that wait (ip(7), IP_RECVERR)."""
+    for _ in range(AT_ONCE):
+        try:
+            data, ancillary, _, address = sock.recvmsg(65536, 512, MSG_ERRQUEUE)
+        except OSError:
+            return
+        yield data, stamp_of(ancillary), ancillary, address
+
+
+def _icmp_error(ancillary: list[tuple[int, int, bytes]]) -> IcmpError | None:
+    """struct sock_extended_err and the address of who sent the error behind it (ip(7), IP_RECVERR)."""
+    for level, kind, data in ancillary:
+        if (level, kind) not in ((socket.IPPROTO_IP, IP_RECVERR), (socket.IPPROTO_IPV6, IPV6_RECVERR)):
+            continue
+        offender = data[_EXTENDED_ERROR.size :]
+        if len(offender) < SOCKADDR_IN:
+            continue
+        _, origin, icmp_type, code, info, _ = _EXTENDED_ERROR.unpack_from(data)
+        if origin == SO_EE_ORIGIN_ICMP:
+            return IcmpError(ipv4_text(offender[4:8]), icmp_type, code, info or None)
+        if origin == SO_EE_ORIGIN_ICMP6 and len(offender) >= SOCKADDR_IN6:
+            return IcmpError(ipv6_text(offender[8:24]), icmp_type, code, info or None)
+    return None

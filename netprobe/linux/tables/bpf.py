@@ -1,0 +1,123 @@
+"""BPF programs that may drop a packet, where no other interface shows them: tcx on a link, skb programs on a cgroup.
+
+bpf(2) has no wrapper in the C library. Numbers are those of include/uapi/linux/bpf.h. What may not be asked is left out:
+presence of a program is evidence, absence of an answer is none.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import struct
+from collections.abc import Iterator
+from functools import cache
+
+from netprobe.linux import files
+from netprobe.model import TcFilter
+
+PROG_GET_FD_BY_ID, OBJ_GET_INFO_BY_FD, PROG_QUERY = 13, 15, 16
+CGROUP_INET_INGRESS, CGROUP_INET_EGRESS, TCX_INGRESS, TCX_EGRESS = 0, 1, 46, 47
+QUERY_EFFECTIVE = 1  # with the programs of the cgroups above
+MOST = 64  # programs at one place, BPF_CGROUP_MAX_PROGS
+INFO_SIZE, NAME_AT, NAME_SIZE = 80, 64, 16  # struct bpf_prog_info up to its name
+FILEID_KERNFS = 0xFE  # a file handle that is a cgroup's id, include/linux/exportfs.h
+SYSCALLS = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "ppc64le": 361, "s390x": 351}
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_QUERY = struct.Struct("=IIIIQI36x")
+_INFO = struct.Struct("=IIQ")
+
+
+def tcx_filters(index: int) -> tuple[TcFilter, ...]:
+    """The programs attached by tcx to a link of the namespace this thread is in: they stand in no qdisc."""
+    found = []
+    for direction, kind in (("ingress", TCX_INGRESS), ("egress", TCX_EGRESS)):
+        for program in _attached(index, kind, 0):
+            found.append(TcFilter(direction, "bpf", f"tcx {direction} prog {program}", program))
+    return tuple(found)
+
+
+def cgroup_programs(cgroup: int) -> tuple[str, ...]:
+    """The programs that see every packet to or from the sockets of a cgroup (its id), those of the cgroups above included."""
+    try:
+        fd = _open_cgroup(cgroup)
+    except OSError:
+        return ()
+    try:
+        name = files.link(f"/proc/thread-self/fd/{fd}").removeprefix(_mount_of_cgroups()) or "/"
+        kinds = (("ingress", CGROUP_INET_INGRESS), ("egress", CGROUP_INET_EGRESS))
+        return tuple(f"cgroup {name} {word} {program}" for word, kind in kinds for program in _attached(fd, kind, QUERY_EFFECTIVE))
+    finally:
+        os.close(fd)
+
+
+def own_cgroup() -> int:
+    """The id of the cgroup that netprobe itself, and so the probe's socket, is in; 0 when there is none."""
+    try:
+        line = next(line for line in _lines("/proc/self/cgroup") if line.startswith("0::"))
+        found = files.Tree(_mount_of_cgroups()).key(line.removeprefix("0::"))
+        return found[1] if found is not None else 0
+    except (OSError, StopIteration):
+        return 0
+
+
+def _attached(target: int, kind: int, flags: int) -> Iterator[str]:
+    ids = (ctypes.c_uint32 * MOST)()
+    attributes = ctypes.create_string_buffer(_QUERY.pack(target, kind, flags, 0, ctypes.addressof(ids), MOST), _QUERY.size)
+    if not _bpf(PROG_QUERY, attributes):
+        return iter(())
+    count = _QUERY.unpack(attributes.raw)[5]
+    return (f"{_name_of(ids[at])} id {ids[at]}".strip() for at in range(count))
+
+
+def _name_of(program: int) -> str:
+    """The program's name; "" where it may not be asked for (CAP_SYS_ADMIN)."""
+    fd = _libc.syscall(_number(), PROG_GET_FD_BY_ID, ctypes.create_string_buffer(struct.pack("=III", program, 0, 0), 12), 12)
+    if fd < 0:
+        return ""
+    try:
+        info = ctypes.create_string_buffer(INFO_SIZE)
+        request = ctypes.create_string_buffer(_INFO.pack(fd, INFO_SIZE, ctypes.addressof(info)), _INFO.size)
+        if not _bpf(OBJ_GET_INFO_BY_FD, request):
+            return ""
+        return info.raw[NAME_AT : NAME_AT + NAME_SIZE].split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
+    finally:
+        os.close(fd)
+
+
+def _bpf(command: int, attributes: ctypes.Array[ctypes.c_char]) -> bool:
+    return bool(_libc.syscall(_number(), command, attributes, len(attributes)) >= 0)
+
+
+@cache
+def _number() -> int:
+    return SYSCALLS.get(platform.machine(), -1)  # -1: ENOSYS
+
+
+def _lines(path: str) -> list[str]:
+    return os.fsdecode(files.kernel(path)).splitlines()
+
+
+@cache
+def _mount_of_cgroups() -> str:
+    """Where cgroup v2 is mounted. Raises FileNotFoundError when it is not."""
+    for line in _lines("/proc/self/mounts"):
+        words = line.split()
+        if words[2] == "cgroup2":
+            return words[1]
+    raise FileNotFoundError("cgroup2 is not mounted")
+
+
+def _open_cgroup(cgroup: int) -> int:
+    """A descriptor of the folder of a cgroup. Raises OSError; needs CAP_DAC_READ_SEARCH, open_by_handle_at(2)."""
+    handle = ctypes.create_string_buffer(struct.pack("=IiQ", 8, FILEID_KERNFS, cgroup), 16)
+    mount = files.directory(_mount_of_cgroups())
+    try:
+        fd = _libc.open_by_handle_at(mount, handle, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    finally:
+        os.close(mount)
+    if fd < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return int(fd)

@@ -1,0 +1,64 @@
+"""The counters that tell where packets were lost, under the names that nstat(8) gives them.
+
+Conntrack's own and the neighbour tables' are per CPU and hexadecimal in /proc/net/stat; they are added up here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from netprobe.linux import files
+
+HERE = "/proc/thread-self/net"  # /proc/net is the main thread's
+PAIRED = ("snmp", "netstat")  # a line of names, then a line of numbers
+LISTED = ("snmp6", "xfrm_stat")  # a name and a number on each line
+PER_CPU = {"nf_conntrack": "conntrack", "arp_cache": "arp_cache", "ndisc_cache": "ndisc_cache"}
+
+
+def read_counters() -> dict[str, int]:
+    """All counters of the namespace this thread is in. What this kernel does not have is left out."""
+    counters: dict[str, int] = {}
+    for name in PAIRED:
+        counters |= paired(_lines(name))
+    for name in LISTED:
+        counters |= listed(_lines(name))
+    for name, stem in PER_CPU.items():
+        counters |= per_cpu(stem, _lines(f"stat/{name}"))
+    return counters
+
+
+def _lines(name: str) -> list[str]:
+    try:
+        return files.kernel(f"{HERE}/{name}").decode("ascii", "replace").splitlines()
+    except OSError:
+        return []
+
+
+def paired(lines: Iterable[str]) -> dict[str, int]:
+    """/proc/net/snmp and netstat: `Ip: InReceives …` over `Ip: 17 …` gives {"IpInReceives": 17}."""
+    counters = {}
+    rows = [line.split() for line in lines]
+    for names, values in zip(rows[::2], rows[1::2], strict=False):
+        stem = names[0].removesuffix(":")
+        counters.update({stem + name: int(value) for name, value in zip(names[1:], values[1:], strict=False)})
+    return counters
+
+
+def listed(lines: Iterable[str]) -> dict[str, int]:
+    """/proc/net/snmp6 and xfrm_stat: `Ip6InReceives 17`."""
+    return {words[0]: int(words[1]) for line in lines if len(words := line.split()) == 2}
+
+
+def per_cpu(stem: str, lines: list[str]) -> dict[str, int]:
+    """/proc/net/stat/*: a line of names, then one of hexadecimal numbers a CPU; {"conntrack.insert_failed": the sum}.
+
+    `entries` is the same on each line, not a part of a sum.
+    """
+    if len(lines) < 2:
+        return {}
+    names = lines[0].split()
+    rows = [[int(value, 16) for value in line.split()] for line in lines[1:]]
+    sums = {f"{stem}.{name}": sum(row[at] for row in rows if at < len(row)) for at, name in enumerate(names)}
+    if names and names[0] == "entries":
+        sums[f"{stem}.entries"] = rows[0][0]
+    return sums

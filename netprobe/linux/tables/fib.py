@@ -1,0 +1,195 @@
+"""Routes, policy rules and nexthop objects (RTM_GETROUTE, RTM_GETRULE, RTM_GETNEXTHOP), and questions to the kernel's FIB.
+
+Numbers are those of include/uapi/linux/{rtnetlink,fib_rules,nexthop}.h; words are ip-route(8)'s and ip-rule(8)'s.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+from collections.abc import Mapping
+
+from msgspec.structs import replace
+
+from netprobe.errors import is_short
+from netprobe.linux.netlink import Netlink, Record, Request
+from netprobe.model import Nexthop, PolicyRule, Route, RouteAnswer, RouteQuery
+
+RTM_GETROUTE, RTM_GETRULE, RTM_GETNEXTHOP = 26, 34, 106
+AF_INET, AF_INET6 = 2, 10
+
+RTAX_MTU = 2
+MAIN, LOCAL = 254, 255
+RTM_F_LOOKUP_TABLE, RTM_F_FIB_MATCH = 0x1000, 0x2000
+
+FIB_RULE_INVERT = 0x2
+NO_SUPPRESSION = 0xFFFFFFFF  # -1 of FRA_SUPPRESS_PREFIXLEN
+
+TYPES = {
+    0: "unspec", 1: "unicast", 2: "local", 3: "broadcast", 4: "anycast", 5: "multicast", 6: "blackhole", 7: "unreachable", 8: "prohibit",
+    9: "throw", 10: "nat",
+}  # fmt: skip
+SCOPES = {0: "global", 200: "site", 253: "link", 254: "host", 255: "nowhere"}
+PROTOCOLS = {
+    0: "unspec", 1: "redirect", 2: "kernel", 3: "boot", 4: "static", 8: "gated", 9: "ra", 10: "mrt", 11: "zebra", 12: "bird",
+    13: "dnrouted", 14: "xorp", 15: "ntk", 16: "dhcp", 18: "keepalived", 42: "babel", 84: "openr", 186: "bgp", 187: "isis",
+    188: "ospf", 189: "rip", 192: "eigrp",
+}  # fmt: skip
+LEG_FLAGS = {0x01: "dead", 0x02: "pervasive", 0x04: "onlink", 0x08: "offload", 0x10: "linkdown", 0x20: "unresolved"}
+ENCAPSULATIONS = {1: "mpls", 2: "ip", 3: "ila", 4: "ip6", 5: "seg6", 6: "bpf", 7: "seg6local", 8: "rpl", 9: "ioam6", 10: "xfrm"}
+ACTIONS = {1: "lookup", 2: "goto", 3: "nop", 6: "blackhole", 7: "unreachable", 8: "prohibit"}
+
+
+def read_routes(netlink: Netlink) -> tuple[Route, ...]:
+    """The IPv4 and IPv6 routes of all tables, `local` among them, without the cache."""
+    found: list[tuple[Route, int]] = []  # each with the id of its nexthop object, 0 for none
+    for record in netlink.dump(Request(RTM_GETROUTE)):
+        if record["family"] in (AF_INET, AF_INET6):
+            found.append((route_of(record), record.get("RTA_NH_ID", 0)))
+    if any(nexthop_id and not route.nexthops for route, nexthop_id in found):
+        objects = _read_nexthops(netlink)
+        return tuple(_resolved(route, nexthop_id, objects) for route, nexthop_id in found)
+    return tuple(route for route, _ in found)
+
+
+def route_of(record: Record) -> Route:
+    """One route from an RTM_NEWROUTE message."""
+    metrics = record.nest("RTA_METRICS")
+    encapsulation = record.get("RTA_ENCAP_TYPE", 0)
+    return Route(
+        dst=_prefix(record.get("RTA_DST"), record["dst_len"], record["family"]),
+        type=TYPES.get(record["type"], str(record["type"])),
+        table=record.get("RTA_TABLE", record["table"]),
+        nexthops=_legs(record),
+        source=record.get("RTA_PREFSRC"),
+        metric=record.get("RTA_PRIORITY", 0),
+        protocol=PROTOCOLS.get(record["proto"], str(record["proto"])),
+        scope=SCOPES.get(record["scope"], str(record["scope"])),
+        tos=record["tos"],
+        mtu=metrics.get("RTAX_MTU"),
+        mtu_lock=bool(metrics.get("RTAX_LOCK", 0) & 1 << RTAX_MTU),
+        tunnel=ENCAPSULATIONS.get(encapsulation, str(encapsulation)) if encapsulation else None,
+    )
+
+
+def _prefix(address: str | None, length: int, family: int) -> str:
+    if address is None:
+        return "::/0" if family == AF_INET6 else "0.0.0.0/0"
+    return f"{address}/{length}"
+
+
+def _legs(record: Record) -> tuple[Nexthop, ...]:
+    if "RTA_MULTIPATH" in record:
+        legs = record.array("RTA_MULTIPATH")
+        return tuple(Nexthop(leg["oif"] or None, _via(leg), leg["hops"] + 1, _words(leg["flags"])) for leg in legs)
+    if "RTA_OIF" not in record and "RTA_GATEWAY" not in record and "RTA_VIA" not in record:
+        return ()
+    return (Nexthop(record.get("RTA_OIF") or None, _via(record), 1, _words(record["flags"])),)
+
+
+def _via(record: Record) -> str | None:
+    if "RTA_VIA" in record:  # an IPv4 route through an IPv6 gateway
+        return str(record.get("RTA_VIA")["addr"])
+    gateway: str | None = record.get("RTA_GATEWAY")
+    return gateway
+
+
+def _words(flags: int) -> tuple[str, ...]:
+    return tuple(word for bit, word in LEG_FLAGS.items() if flags & bit)
+
+
+def _read_nexthops(netlink: Netlink) -> dict[int, Record]:
+    """The nexthop objects by id. Routes carry their legs only while net.ipv4.nexthop_compat_mode is 1 (its default)."""
+    return {record.get("NHA_ID", 0): record for record in netlink.dump(Request(RTM_GETNEXTHOP))}
+
+
+def _resolved(route: Route, nexthop_id: int, objects: Mapping[int, Record]) -> Route:
+    if route.nexthops or nexthop_id not in objects:
+        return route
+    members = [(member["id"], member["weight"]) for member in objects[nexthop_id].array("NHA_GROUP")] or [(nexthop_id, 0)]
+    if any("NHA_BLACKHOLE" in objects[key] for key, _ in members if key in objects):
+        return replace(route, type="blackhole")
+    return replace(route, nexthops=tuple(_object_leg(objects[key], extra + 1) for key, extra in members if key in objects))
+
+
+def _object_leg(found: Record, weight: int) -> Nexthop:
+    return Nexthop(found.get("NHA_OIF") or None, found.get("NHA_GATEWAY"), weight, _words(found["flags"]))
+
+
+def read_rules(netlink: Netlink) -> tuple[PolicyRule, ...]:
+    """The IPv4, then the IPv6 policy rules, each in the order in which the kernel tries them."""
+    rules = [rule_of(record) for record in netlink.dump(Request(RTM_GETRULE)) if record["family"] in (AF_INET, AF_INET6)]
+    return tuple(sorted(rules, key=lambda rule: (rule.version, rule.priority)))
+
+
+def rule_of(record: Record) -> PolicyRule:
+    """One policy rule from an RTM_NEWRULE message."""
+    family = record["family"]
+    word = ACTIONS.get(record["action"], str(record["action"]))
+    suppress = record.get("FRA_SUPPRESS_PREFIXLEN", NO_SUPPRESSION)
+    return PolicyRule(
+        priority=record.get("FRA_PRIORITY", 0),
+        version=6 if family == AF_INET6 else 4,
+        action=word,
+        table=(record.get("FRA_TABLE", record["table"]) or None) if word == "lookup" else None,
+        src=_prefix(record.get("FRA_SRC"), record["src_len"], family) if "FRA_SRC" in record else None,
+        dst=_prefix(record.get("FRA_DST"), record["dst_len"], family) if "FRA_DST" in record else None,
+        iif=record.text("FRA_IIFNAME") or None,
+        oif=record.text("FRA_OIFNAME") or None,
+        mark=record.get("FRA_FWMARK", 0),
+        mask=record.get("FRA_FWMASK", 0xFFFFFFFF if "FRA_FWMARK" in record else 0),
+        uids=_range(record.get("FRA_UID_RANGE")),
+        protocol=record.get("FRA_IP_PROTO") or None,
+        sports=_range(record.get("FRA_SPORT_RANGE")),
+        dports=_range(record.get("FRA_DPORT_RANGE")),
+        tos=record["tos"],
+        inverted=bool(record["flags"] & FIB_RULE_INVERT),
+        goto=record.get("FRA_GOTO"),
+        suppress_prefixlen=None if suppress == NO_SUPPRESSION else suppress,
+        l3mdev=bool(record.get("FRA_L3MDEV")),
+    )
+
+
+def _range(value: str | None) -> tuple[int, int] | None:
+    """A range as pyroute2 writes it, FIRST:LAST."""
+    if value is None:
+        return None
+    first, last = value.split(":")
+    return int(first), int(last)
+
+
+def ask_route(netlink: Netlink, query: RouteQuery) -> RouteAnswer:
+    """What the kernel's FIB of this socket's namespace answers to `query`; a refusal is an answer (`error`), not an exception.
+
+    Raises OSError where the kernel had no room to look, or did not answer in time.
+    """
+    try:
+        answer = answer_of(netlink.ask(_question(query, RTM_F_LOOKUP_TABLE)))
+    except OSError as error:
+        if is_short(error):  # it never came to a lookup
+            raise
+        return RouteAnswer(error=errno.errorcode.get(error.errno or 0, str(error.errno)))
+    try:
+        entry = route_of(netlink.ask(_question(query, RTM_F_LOOKUP_TABLE | RTM_F_FIB_MATCH)))
+    except OSError:
+        return answer
+    # without own policy rules the kernel keeps `local` inside `main` and answers with main's number (fib_trie_unmerge)
+    merged = entry.type in ("local", "broadcast") and entry.table == MAIN
+    return replace(answer, prefix=entry.dst, table=LOCAL if merged else entry.table)
+
+
+def answer_of(record: Record) -> RouteAnswer:
+    """The kernel's resolved answer, from an RTM_NEWROUTE message."""
+    route = route_of(record)
+    leg = route.nexthops[0] if route.nexthops else Nexthop()
+    return RouteAnswer(type=route.type, table=route.table, index=leg.index, via=leg.via, source=route.source, mtu=route.mtu)
+
+
+def _question(query: RouteQuery, flags: int) -> Request:
+    family, bits = (AF_INET6, 128) if ipaddress.ip_address(query.dst).version == 6 else (AF_INET, 32)
+    fields = {"family": family, "dst_len": bits, "src_len": bits if query.src else 0, "flags": flags}
+    asked = {
+        "RTA_DST": query.dst, "RTA_SRC": query.src or None, "RTA_IIF": query.iif, "RTA_OIF": query.oif, "RTA_MARK": query.mark or None,
+        "RTA_UID": query.uid, "RTA_IP_PROTO": query.protocol, "RTA_SPORT": query.sport, "RTA_DPORT": query.dport,
+    }  # fmt: skip
+    return Request(RTM_GETROUTE, fields, [(name, value) for name, value in asked.items() if value is not None])

@@ -1,0 +1,175 @@
+"""Interfaces and their addresses, from rtnetlink: RTM_GETLINK and RTM_GETADDR.
+
+Numbers are those of include/uapi/linux/{if_link,if_addr,if_bridge}.h; words are ip(8)'s.
+"""
+
+from __future__ import annotations
+
+from netprobe.linux.netlink import Netlink, Record, Request, address
+from netprobe.model import Bridge, BridgePort, InterfaceAddress, Link, LinkRef, Vxlan
+
+from .sysctl import of_interface
+
+RTM_GETLINK, RTM_GETADDR = 18, 22
+
+PORT_STATES = ("disabled", "listening", "learning", "forwarding", "blocking")
+MACVLAN_MODES = {1: "private", 2: "vepa", 4: "bridge", 8: "passthru", 16: "source"}
+IPVLAN_MODES = {0: "l2", 1: "l3", 2: "l3s"}
+XDP_MODES = {1: "xdp", 2: "xdpgeneric", 3: "xdpoffload", 4: "xdpmulti"}  # as ip(8) calls them
+
+IFF_UP, IFF_NOARP, IFF_PROMISC, IFF_LOWER_UP = 0x1, 0x80, 0x100, 0x10000
+ARPHRD_LOOPBACK = 772
+USER_HZ = 100  # the unit of bridge timers in netlink, whatever the kernel's own HZ
+
+IFA_F_SECONDARY, IFA_F_PERMANENT = 0x01, 0x80
+ADDRESS_FLAGS = {
+    0x02: "nodad", 0x04: "optimistic", 0x08: "dadfailed", 0x10: "home", 0x20: "deprecated", 0x40: "tentative",
+    0x100: "mngtmpaddr", 0x200: "noprefixroute", 0x400: "autojoin", 0x800: "stable-privacy",
+}  # fmt: skip
+SCOPES = {0: "global", 200: "site", 253: "link", 254: "host", 255: "nowhere"}
+
+
+def read_links(netlink: Netlink) -> tuple[tuple[Link, ...], dict[str, str]]:
+    """All interfaces in ifindex order, and the per-interface IP sysctls that the same messages carry."""
+    links = []
+    sysctls: dict[str, str] = {}
+    for record in netlink.dump(Request(RTM_GETLINK, attributes=[("IFLA_EXT_MASK", 0)])):
+        link = link_of(record)
+        links.append(link)
+        sysctls |= of_interface(link.name, record.nest("IFLA_AF_SPEC"))
+    return tuple(sorted(links, key=lambda link: link.index)), sysctls
+
+
+def link_of(record: Record) -> Link:
+    """One interface from an RTM_NEWLINK message."""
+    flags = record["flags"]
+    info = record.nest("IFLA_LINKINFO")
+    kind = info.text("IFLA_INFO_KIND") or ("loopback" if record["ifi_type"] == ARPHRD_LOOPBACK else "")
+    data = info.nest("IFLA_INFO_DATA")
+    vxlan = _vxlan(data) if kind == "vxlan" else None
+    counted = record.get("IFLA_STATS64", {})
+    return Link(
+        index=record["index"],
+        name=record.text("IFLA_IFNAME"),
+        kind=kind,
+        mac=_mac(record.get("IFLA_ADDRESS", b"")),
+        mtu=record.get("IFLA_MTU", 0),
+        up=bool(flags & IFF_UP),
+        carrier=bool(flags & IFF_LOWER_UP),
+        arp=not flags & IFF_NOARP,
+        promiscuous=bool(flags & IFF_PROMISC),
+        master=record.get("IFLA_MASTER") or None,
+        link=_lower(record, vxlan),
+        port=_port(info),
+        bridge=_bridge(data) if kind == "bridge" else None,
+        vxlan=vxlan,
+        macvlan_mode=_mode(kind, data),
+        vlan_id=data.get("IFLA_VLAN_ID", 0) if kind == "vlan" else None,
+        xdp=_xdp(record.nest("IFLA_XDP")),
+        rx_dropped=counted.get("rx_dropped", 0),
+        tx_dropped=counted.get("tx_dropped", 0),
+    )
+
+
+def _mac(value: bytes) -> str:
+    return address(value) if len(value) in (4, 16) else value.hex(":")  # a tunnel's link-layer address is an IP address
+
+
+def _lower(record: Record, vxlan: Vxlan | None) -> LinkRef | None:
+    """The other end or the lower device. Of a VXLAN device without one that was moved here, IFLA_LINK is its own index."""
+    index, nsid = record.get("IFLA_LINK", 0), record.get("IFLA_LINK_NETNSID")
+    if not index and nsid is None:
+        return None
+    return LinkRef(vxlan.lower if vxlan else index, nsid)
+
+
+def _port(info: Record) -> BridgePort | None:
+    if info.text("IFLA_INFO_SLAVE_KIND") != "bridge":
+        return None
+    data = info.nest("IFLA_INFO_SLAVE_DATA")
+
+    def is_on(name: str, default: bool = False) -> bool:
+        return bool(data.get(f"IFLA_BRPORT_{name}", default))
+
+    return BridgePort(
+        state=PORT_STATES[min(data.get("IFLA_BRPORT_STATE", 0), 4)],
+        learning=is_on("LEARNING", True),
+        unicast_flood=is_on("UNICAST_FLOOD", True),
+        multicast_flood=is_on("MCAST_FLOOD", True),
+        broadcast_flood=is_on("BCAST_FLOOD", True),
+        isolated=is_on("ISOLATED"),
+        hairpin=is_on("MODE"),
+        guard=is_on("GUARD"),
+        locked=is_on("LOCKED"),
+        neigh_suppress=is_on("NEIGH_SUPPRESS"),
+        proxy_arp=is_on("PROXYARP"),
+    )
+
+
+def _bridge(data: Record) -> Bridge:
+    return Bridge(
+        stp=bool(data.get("IFLA_BR_STP_STATE")),
+        vlan_filtering=bool(data.get("IFLA_BR_VLAN_FILTERING")),
+        multicast_snooping=bool(data.get("IFLA_BR_MCAST_SNOOPING")),
+        multicast_querier=bool(data.get("IFLA_BR_MCAST_QUERIER")),
+        forward_delay=data.get("IFLA_BR_FORWARD_DELAY", 0) // USER_HZ,
+        nf_call_iptables=bool(data.get("IFLA_BR_NF_CALL_IPTABLES")),
+        nf_call_ip6tables=bool(data.get("IFLA_BR_NF_CALL_IP6TABLES")),
+        nf_call_arptables=bool(data.get("IFLA_BR_NF_CALL_ARPTABLES")),
+    )
+
+
+def _vxlan(data: Record) -> Vxlan:
+    return Vxlan(
+        vni=data.get("IFLA_VXLAN_ID", 0),
+        local=data.get("IFLA_VXLAN_LOCAL") or data.get("IFLA_VXLAN_LOCAL6"),
+        remote=data.get("IFLA_VXLAN_GROUP") or data.get("IFLA_VXLAN_GROUP6"),
+        port=data.get("IFLA_VXLAN_PORT", 0),
+        lower=data.get("IFLA_VXLAN_LINK", 0),
+        learning=bool(data.get("IFLA_VXLAN_LEARNING")),
+        collect_metadata=bool(data.get("IFLA_VXLAN_COLLECT_METADATA")),
+    )
+
+
+def _mode(kind: str, data: Record) -> str | None:
+    if kind in ("macvlan", "macvtap"):
+        return MACVLAN_MODES.get(data.get("IFLA_MACVLAN_MODE", 0))
+    if kind in ("ipvlan", "ipvtap"):
+        return IPVLAN_MODES.get(data.get("IFLA_IPVLAN_MODE", 0))
+    return None
+
+
+def _xdp(found: Record) -> str | None:
+    mode = found.get("IFLA_XDP_ATTACHED", 0)
+    if not mode:
+        return None
+    return f"{XDP_MODES.get(mode, 'xdp')} id {found.get('IFLA_XDP_PROG_ID', 0)}"
+
+
+def read_addresses(netlink: Netlink) -> tuple[InterfaceAddress, ...]:
+    """All IPv4 and IPv6 addresses, in the kernel's order (the first of an interface is its primary one)."""
+    return tuple(address_of(record) for record in netlink.dump(Request(RTM_GETADDR)))
+
+
+def address_of(record: Record) -> InterfaceAddress:
+    """One address from an RTM_NEWADDR message."""
+    remote = record.get("IFA_ADDRESS", "")
+    own = record.get("IFA_LOCAL", remote)
+    return InterfaceAddress(
+        index=record["index"],
+        address=own,
+        prefixlen=record["prefixlen"],
+        broadcast=record.get("IFA_BROADCAST"),
+        peer=remote if remote != own else None,
+        scope=SCOPES.get(record["scope"], str(record["scope"])),
+        flags=_address_flags(record["family"], record.get("IFA_FLAGS", record["flags"])),
+    )
+
+
+def _address_flags(family: int, flags: int) -> tuple[str, ...]:
+    words = [word for bit, word in ADDRESS_FLAGS.items() if flags & bit]
+    if flags & IFA_F_SECONDARY:
+        words.insert(0, "secondary" if family == 2 else "temporary")
+    if not flags & IFA_F_PERMANENT:
+        words.insert(0, "dynamic")
+    return tuple(words)

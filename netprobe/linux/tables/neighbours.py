@@ -1,0 +1,66 @@
+"""Neighbours (ARP, ND, proxy entries) and bridge forwarding entries: RTM_GETNEIGH in its two meanings.
+
+Numbers are those of include/uapi/linux/neighbour.h; words are ip-neighbour(8)'s and bridge(8)'s.
+"""
+
+from __future__ import annotations
+
+from netprobe.linux.netlink import Netlink, Record, Request
+from netprobe.model import FdbEntry, Neighbour
+
+RTM_GETNEIGH = 30
+AF_INET, AF_BRIDGE, AF_INET6 = 2, 7, 10
+NTF_SELF, NTF_PROXY, NTF_STICKY, NTF_ROUTER = 0x02, 0x08, 0x40, 0x80
+STATES = {
+    0x01: "incomplete", 0x02: "reachable", 0x04: "stale", 0x08: "delay", 0x10: "probe", 0x20: "failed", 0x40: "noarp", 0x80: "permanent",
+}  # fmt: skip
+FDB_STATES = {0x80: "permanent", 0x40: "static", 0x04: "stale"}  # VXLAN sets two at once: the first one counts, as for bridge(8)
+NUD_PERMANENT = 0x80
+
+
+def read_neighbours(netlink: Netlink) -> tuple[Neighbour, ...]:
+    """ARP and ND entries of this namespace, then the addresses it answers for others (proxy entries)."""
+    found = []
+    for flags in (0, NTF_PROXY):
+        dumped = netlink.dump(Request(RTM_GETNEIGH, {"flags": flags}))
+        found += [neighbour_of(record) for record in dumped if record["family"] in (AF_INET, AF_INET6)]
+    return tuple(found)
+
+
+def neighbour_of(record: Record) -> Neighbour:
+    """One neighbour from an RTM_NEWNEIGH message."""
+    mac = record.get("NDA_LLADDR")
+    return Neighbour(
+        index=record["ifindex"],
+        address=record.get("NDA_DST", ""),
+        mac=mac.hex(":") if mac else None,
+        state=STATES.get(record["state"], "none"),
+        proxy=bool(record["flags"] & NTF_PROXY),
+        router=bool(record["flags"] & NTF_ROUTER),
+    )
+
+
+def read_fdb(netlink: Netlink) -> tuple[FdbEntry, ...]:
+    """The forwarding entries of all bridges, and those that VXLAN and other devices keep themselves."""
+    return tuple(fdb_entry_of(record) for record in netlink.dump(Request(RTM_GETNEIGH, {"family": AF_BRIDGE})))
+
+
+def fdb_entry_of(record: Record) -> FdbEntry:
+    """One forwarding entry from an RTM_NEWNEIGH message of family AF_BRIDGE.
+
+    `master` is the bridge whose table holds the entry, None for a table of the device itself (VXLAN, multicast filters).
+    `local`: the bridge keeps such a frame for itself (BR_FDB_LOCAL, shown as "permanent").
+    """
+    state, flags = record["state"], record["flags"]
+    master = None if flags & NTF_SELF else record.get("NDA_MASTER") or None
+    return FdbEntry(
+        index=record["ifindex"],
+        mac=record.get("NDA_LLADDR", b"").hex(":"),
+        master=master,
+        vlan=record.get("NDA_VLAN"),
+        state=next((word for bit, word in FDB_STATES.items() if state & bit), "reachable"),
+        local=bool(state & NUD_PERMANENT) and master is not None,
+        sticky=bool(flags & NTF_STICKY),
+        remote=record.get("NDA_DST"),
+        vni=record.get("NDA_VNI"),
+    )

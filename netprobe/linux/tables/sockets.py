@@ -1,0 +1,116 @@
+"""The sockets that could take a packet: TCP listeners, UDP and raw sockets, by sock_diag, or by /proc where that is missing.
+
+Source: include/uapi/linux/{inet_diag,sock_diag}.h; Documentation/networking/proc_net_tcp.rst.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+
+from netprobe.linux import files
+from netprobe.linux.netlink import SOCK_DIAG, Netlink, Record, Request, address
+from netprobe.model import Socket
+
+from .bpf import cgroup_programs
+
+SOCK_DIAG_BY_FAMILY = 20
+INET_DIAG_SKMEMINFO = 7
+ESTABLISHED, CLOSE, LISTEN = 1, 7, 10  # include/net/tcp_states.h; an unconnected UDP or raw socket is in state CLOSE
+STATES = {ESTABLISHED: "established", CLOSE: "unconnected", LISTEN: "listen"}
+RMEM, RCVBUF, DROPS = 0, 1, 8  # positions in the array of INET_DIAG_SKMEMINFO
+V4_MAPPED = "::ffff:"  # how an IPv4 address starts that an IPv6 socket is bound to
+
+NUMBERS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
+WANTED = {"tcp": (LISTEN,), "udp": (ESTABLISHED, CLOSE), "raw": (ESTABLISHED, CLOSE)}
+
+
+def read_sockets() -> tuple[Socket, ...]:
+    """The listening TCP, and all UDP and raw sockets of the namespace this thread is in. Raises OSError when there is no way."""
+    raw = tuple(_listed("raw"))  # not by sock_diag: raw_diag is a module that would be loaded for it
+    try:
+        with Netlink(SOCK_DIAG) as netlink:
+            return (*_diagnosed(netlink), *raw)
+    except OSError:
+        return (*_listed("tcp"), *_listed("udp"), *raw)
+
+
+def _diagnosed(netlink: Netlink) -> Iterator[Socket]:
+    programs = _Programs()
+    for name, protocol in NUMBERS.items():
+        states = sum(1 << state for state in WANTED[name])
+        for family in (socket.AF_INET, socket.AF_INET6):
+            fields = {"sdiag_family": family, "sdiag_protocol": protocol, "idiag_ext": 1 << INET_DIAG_SKMEMINFO - 1, "idiag_states": states}
+            yield from (socket_of(name, record, programs) for record in netlink.dump(Request(SOCK_DIAG_BY_FAMILY, fields)))
+
+
+def socket_of(protocol: str, record: Record, programs: Mapping[int, tuple[str, ...]] | None = None) -> Socket:
+    """One socket from an inet_diag_msg; `programs` are those of a cgroup, by its id."""
+    state, peer = record["idiag_state"], record["idiag_dport"]
+    memory = record.get("INET_DIAG_SKMEMINFO", (0,) * (DROPS + 1))
+    cgroup = record.get("INET_DIAG_CGROUP_ID", 0)
+    return Socket(
+        protocol=protocol,
+        address=_unmapped(record["idiag_src"]),
+        port=record["idiag_sport"],
+        state=STATES.get(state, str(state)),
+        uid=record["idiag_uid"],
+        interface=record["idiag_if"],
+        queue=(record["idiag_rqueue"], record["idiag_wqueue"]) if state == LISTEN else (memory[RMEM], memory[RCVBUF]),
+        drops=memory[DROPS],
+        v6only=bool(record.get("INET_DIAG_SKV6ONLY")),
+        peer=(_unmapped(record["idiag_dst"]), peer) if peer else None,
+        programs=programs[cgroup] if cgroup and programs is not None else (),
+    )
+
+
+class _Programs(dict[int, tuple[str, ...]]):
+    """The programs of a cgroup by its id, asked for once a read."""
+
+    def __missing__(self, cgroup: int) -> tuple[str, ...]:
+        self[cgroup] = found = cgroup_programs(cgroup)
+        return found
+
+
+def _unmapped(text: str) -> str:
+    """The address; an IPv4 one that an IPv6 socket is bound to (::ffff:10.0.0.1) as the IPv4 address that it is."""
+    return text.removeprefix(V4_MAPPED) if "." in text else text
+
+
+def _listed(protocol: str) -> Iterator[Socket]:
+    """The same from /proc/thread-self/net, which lacks the size of a buffer or backlog (0 there)."""
+    wanted = [STATES[state] for state in WANTED[protocol]]
+    for suffix in ("", "6"):
+        try:
+            lines = files.kernel(f"/proc/thread-self/net/{protocol}{suffix}").decode("ascii").splitlines()[1:]
+        except FileNotFoundError:
+            if not suffix:
+                raise
+            continue  # a kernel without IPv6 has no tcp6
+        found = (socket_of_line(protocol, line) for line in lines)
+        yield from (each for each in found if each.state in wanted)
+
+
+def socket_of_line(protocol: str, line: str) -> Socket:
+    """One socket from a line of /proc/net/{tcp,udp,raw}{,6}."""
+    words = line.split()
+    local, remote, state = words[1], words[2], int(words[3], 16)
+    peer = int(remote.split(":")[1], 16)
+    drops = words[12] if protocol != "tcp" and len(words) > 12 else "0"
+    return Socket(
+        protocol=protocol,
+        address=_of_hex(local.split(":")[0]),
+        port=int(local.split(":")[1], 16),
+        state=STATES.get(state, str(state)),
+        uid=int(words[7]),
+        queue=(int(words[4].split(":")[1], 16), 0),
+        drops=int(drops),
+        peer=(_of_hex(remote.split(":")[0]), peer) if peer else None,
+    )
+
+
+def _of_hex(digits: str) -> str:
+    """An address as /proc/net writes it: 32 bit words in the machine's byte order."""
+    words = (int(digits[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(digits), 8))
+    return _unmapped(address(b"".join(words)))

@@ -1,0 +1,122 @@
+"""The sysctls that decide about packets, of the namespace this thread is in.
+
+Per-interface values come with the link dump (IFLA_AF_SPEC holds the whole devconf array): no file to open for each, and no
+trouble with odd interface names. The rest is read from /proc/sys, which shows the namespace of the *opening thread*.
+A dot in an interface name is written as a slash, as sysctl(8) does: `net.ipv4.conf.eth0/100.rp_filter`.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterable, Mapping, Sequence
+
+from netprobe.errors import is_short
+from netprobe.linux import files
+from netprobe.linux.netlink import Record
+
+FORWARDING = "net.ipv4.ip_forward"
+
+# positions in the arrays: include/uapi/linux/ip.h (IPV4_DEVCONF_*, from 1) and include/uapi/linux/ipv6.h (DEVCONF_*, from 0)
+IPV4_CONF = {
+    "forwarding": 0, "proxy_arp": 2, "rp_filter": 7, "arp_filter": 12, "disable_xfrm": 14, "disable_policy": 15, "arp_announce": 17,
+    "arp_ignore": 18, "arp_accept": 20, "accept_local": 22, "src_valid_mark": 23, "proxy_arp_pvlan": 24, "route_localnet": 25,
+    "ignore_routes_with_linkdown": 28, "drop_unicast_in_l2_multicast": 29, "drop_gratuitous_arp": 30, "bc_forwarding": 31,
+}  # fmt: skip
+IPV6_CONF = {
+    "forwarding": 0, "hop_limit": 1, "mtu": 2, "accept_ra": 3, "autoconf": 5, "accept_ra_defrtr": 17, "accept_ra_pinfo": 18,
+    "proxy_ndp": 22, "disable_ipv6": 26, "accept_dad": 27,
+}  # fmt: skip
+
+GLOBALS = (
+    "net.ipv4.ip_forward",
+    "net.ipv4.ip_default_ttl",
+    "net.ipv4.ip_no_pmtu_disc",
+    "net.ipv4.ip_nonlocal_bind",
+    "net.ipv4.ip_local_port_range",
+    "net.ipv4.ip_forward_use_pmtu",
+    "net.ipv4.icmp_echo_ignore_all",
+    "net.ipv4.icmp_echo_ignore_broadcasts",
+    "net.ipv4.icmp_errors_use_inbound_ifaddr",
+    "net.ipv4.icmp_ratelimit",
+    "net.ipv4.icmp_ratemask",
+    "net.ipv4.ping_group_range",
+    "net.ipv4.fwmark_reflect",
+    "net.ipv4.tcp_fwmark_accept",
+    "net.ipv4.tcp_l3mdev_accept",
+    "net.ipv4.udp_l3mdev_accept",
+    "net.ipv4.tcp_syncookies",
+    "net.ipv4.tcp_abort_on_overflow",
+    "net.ipv4.fib_multipath_hash_policy",
+    "net.ipv4.fib_multipath_use_neigh",
+    "net.ipv4.ipfrag_high_thresh",
+    "net.ipv4.ipfrag_time",
+    "net.ipv4.neigh.default.gc_thresh3",
+    "net.ipv6.neigh.default.gc_thresh3",
+    "net.ipv6.ip_nonlocal_bind",
+    "net.ipv6.icmp.echo_ignore_all",
+    "net.ipv6.icmp.echo_ignore_multicast",
+    "net.ipv6.icmp.ratelimit",
+    "net.ipv6.bindv6only",
+    "net.ipv6.ip6frag_high_thresh",
+    "net.ipv6.route.max_size",
+    "net.bridge.bridge-nf-call-iptables",
+    "net.bridge.bridge-nf-call-ip6tables",
+    "net.bridge.bridge-nf-call-arptables",
+    "net.bridge.bridge-nf-pass-vlan-input-dev",
+    "net.netfilter.nf_conntrack_max",
+    "net.netfilter.nf_conntrack_count",
+    "net.netfilter.nf_conntrack_tcp_loose",
+    "net.netfilter.nf_conntrack_tcp_be_liberal",
+    "net.netfilter.nf_conntrack_checksum",
+    "net.core.rmem_default",
+    "net.core.rmem_max",
+    "net.core.somaxconn",
+)
+
+
+def of_interface(name: str, af_spec: Record) -> dict[str, str]:
+    """The IPv4 and IPv6 sysctls of one interface, from its IFLA_AF_SPEC."""
+    stem = name.replace(".", "/")
+    ipv4 = af_spec.nest("AF_INET").get("IFLA_INET_CONF", ())
+    ipv6 = af_spec.nest("AF_INET6").get("IFLA_INET6_CONF", ())
+    return _named(f"net.ipv4.conf.{stem}", IPV4_CONF, ipv4) | _named(f"net.ipv6.conf.{stem}", IPV6_CONF, ipv6)
+
+
+def _named(stem: str, places: Mapping[str, int], values: Sequence[int]) -> dict[str, str]:
+    return {f"{stem}.{key}": str(values[place]) for key, place in places.items() if place < len(values)}
+
+
+def read_globals() -> dict[str, str]:
+    """The namespace-wide sysctls, those of `all` and `default` among them. What this kernel does not have is left out.
+
+    Raises OSError when it could not be read for want of resources, or not at all.
+    """
+    values = read([*GLOBALS, *_conf("ipv4", IPV4_CONF), *_conf("ipv6", IPV6_CONF)])
+    if FORWARDING not in values:  # which every kernel has
+        raise OSError(errno.ENOENT, "/proc/sys/net cannot be read")
+    return values
+
+
+def _conf(family: str, keys: Iterable[str]) -> list[str]:
+    return [f"net.{family}.conf.{which}.{key}" for which in ("all", "default") for key in keys]
+
+
+def read(names: Iterable[str]) -> dict[str, str]:
+    """The sysctls of these names that exist and can be read; white space inside a value becomes one space."""
+    values = {}
+    for name in names:
+        text = _text("/proc/sys/" + name.replace(".", "\0").replace("/", ".").replace("\0", "/"))
+        if text is not None:
+            values[name] = " ".join(text.split())
+    return values
+
+
+def _text(path: str) -> str | None:
+    try:
+        return files.setting(path).decode("ascii", "replace")
+    except ValueError:
+        return None
+    except OSError as error:
+        if is_short(error):
+            raise
+        return None

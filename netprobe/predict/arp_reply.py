@@ -1,0 +1,149 @@
+"""Would this stack answer for an address - as its owner, as a proxy - or what keeps it silent?
+
+Kernel: net/ipv4/arp.c (arp_process, arp_ignore, arp_filter, arp_fwd_proxy), net/ipv6/ndisc.c (ndisc_recv_ns); ip-sysctl.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from netprobe.model import (
+    Link,
+    Namespace,
+    Object,
+    Protocol,
+    RouteQuery,
+    Stage,
+    Stop,
+)
+
+from . import fib, fixes, prefix, rp_filter
+from .drop import lost
+from .view import Ground, Packet
+
+
+class Station(Struct, frozen=True):
+    """Who answers for an address: MAC, where it is, and how it came to answer (owner or proxy)."""
+
+    mac: str
+    namespace: str | None = None
+    link: Link | None = None
+    proxy: bool = False
+    suspects: tuple[Stop, ...] = ()
+
+
+def claims(ground: Ground, name: str, link: Link, request: Packet) -> Station | Stop | None:
+    """Whether a stack would answer for the address: as its owner, as a proxy, not at all, or is kept from it (and why)."""
+    namespace, asked = ground.namespace(name), request.flow.dst
+    if request.flow.protocol is Protocol.ND:
+        return _claims_v6(namespace, name, link, asked)
+    if fib.is_local(namespace, asked):
+        return suppressed(ground, name, link, request) or Station(link.mac, name, link)
+    return _proxies(ground, name, link, request)
+
+
+def _claims_v6(namespace: Namespace, name: str, link: Link, asked: str) -> Station | Stop | None:
+    """IPv6 answers only for an address of the interface that was asked (ndisc_recv_ns), or as a proxy."""
+    mine = next((a for a in namespace.addresses if a.address == asked and a.index == link.index), None)
+    if mine is not None and "dadfailed" in mine.flags:
+        text = f"{name}/{link.name} does not use {asked}: duplicate address detection failed"
+        return lost(
+            "addr-dad-failed",
+            name,
+            link,
+            Stage.ARP,
+            text,
+            object=Object("address", f"{asked}/{mine.prefixlen} dev {link.name}", "dadfailed"),
+            fix=fixes.detected_again(mine, link),
+        )
+    if mine is not None:
+        return Station(link.mac, name, link)
+    if any(n.proxy and n.address == asked and n.index == link.index for n in namespace.neighbours):
+        return Station(link.mac, name, link, proxy=True)
+    return None
+
+
+def suppressed(ground: Ground, name: str, link: Link, request: Packet) -> Stop | None:
+    """Why the owner of an address stays silent: NOARP, a source check, arp_ignore, arp_filter."""
+    namespace, flow = ground.namespace(name), request.flow
+    if not link.arp:
+        return noarp(name, link, f"{name}/{link.name} has ARP switched off (NOARP): it answers nobody")
+    if flow.src != "0.0.0.0":
+        checked = rp_filter.check(ground, name, link, flow.src, flow.dst, request)
+        if checked is not None:
+            return checked
+    if _arp_ignored(namespace, link, flow.src, flow.dst):
+        return _sysctl_stop(namespace, name, link, "arp_ignore", f"{name} does not answer for {flow.dst} on {link.name}")
+    if _maximum(namespace, link, "arp_filter") and flow.src != "0.0.0.0":
+        back = fib.lookup(namespace, RouteQuery(flow.dst, flow.src))
+        if back.leg is not None and back.leg.index != link.index:
+            return _sysctl_stop(
+                namespace, name, link, "arp_filter", f"{name} would route back to {flow.src} by another interface than {link.name}"
+            )
+    return None
+
+
+def _arp_ignored(namespace: Namespace, link: Link, sender: str, asked: str) -> bool:
+    """arp_ignore of ip-sysctl: 1 only this interface's addresses, 2 and of the sender's network, 3 not host scope, 8 never."""
+    level = _maximum(namespace, link, "arp_ignore")
+    here = [a for a in namespace.addresses_of(link) if a.address == asked]
+    if level == 1:
+        return not here
+    if level == 2:
+        return not any(prefix.contains(prefix.network(a.address, a.prefixlen), sender) for a in here)
+    if level == 3:
+        return any(a.address == asked and a.scope == "host" for a in namespace.addresses)
+    return level == 8
+
+
+def _proxies(ground: Ground, name: str, link: Link, request: Packet) -> Station | None:
+    """Proxy ARP: the address is reached through another interface, forwarding and proxy_arp (or a proxy entry) are on."""
+    namespace, flow = ground.namespace(name), request.flow
+    entry = any(n.proxy and n.address == flow.dst and n.index == link.index for n in namespace.neighbours)
+    if not entry and not _maximum(namespace, link, "proxy_arp") and not _maximum(namespace, link, "proxy_arp_pvlan"):
+        return None
+    if not forwards(namespace, link, 4):
+        return None
+    route = fib.lookup(namespace, RouteQuery(flow.src, flow.dst, iif=link.index))
+    pvlan = bool(_maximum(namespace, link, "proxy_arp_pvlan"))
+    if route.leg is None or (route.leg.index == link.index and not pvlan):
+        return None
+    return Station(link.mac, name, link, proxy=True)
+
+
+def forwards(namespace: Namespace, link: Link, version: int) -> bool:
+    """Whether packets that come in on `link` are forwarded (IN_DEV_FORWARD: the interface's own value)."""
+    if version == 6:
+        return namespace.sysctl("net.ipv6.conf.all.forwarding") == "1"
+    return namespace.sysctl(_name(link, "forwarding"), namespace.sysctl("net.ipv4.ip_forward", "0")) == "1"
+
+
+def _name(link: Link, setting: str) -> str:
+    return f"net.ipv4.conf.{link.name.replace('.', '/')}.{setting}"
+
+
+def _maximum(namespace: Namespace, link: Link, setting: str) -> int:
+    """The value in force where the kernel takes the larger (or either) of `all` and the interface (ip-sysctl)."""
+    values = (namespace.sysctl(f"net.ipv4.conf.all.{setting}", "0"), namespace.sysctl(_name(link, setting), "0"))
+    return max(int(v or 0) for v in values)
+
+
+def _sysctl_stop(namespace: Namespace, name: str, link: Link, setting: str, text: str) -> Stop:
+    general = f"net.ipv4.conf.all.{setting}"
+    key = general if int(namespace.sysctl(general, "0") or 0) else _name(link, setting)
+    value = namespace.sysctl(key, "?")
+    return lost("arp-suppressed", name, link, Stage.ARP, f"{text}: {key} = {value}", object=Object("sysctl", key, f"{key} = {value}"),
+                fix=fixes.sysctl(key, 0))  # fmt: skip
+
+
+def noarp(name: str, link: Link, text: str) -> Stop:
+    """An interface that takes no part in ARP."""
+    return lost(
+        "arp-disabled",
+        name,
+        link,
+        Stage.ARP,
+        text,
+        object=Object("link", link.name, f"{link.name}: <NOARP>"),
+        fix=(fixes.link_set(link, "arp", "on"),),
+    )

@@ -1,0 +1,163 @@
+"""A question to everybody on a segment, walked to each station and back: who answers, and what is known of those who do not. Pure.
+
+Kernel: net/ipv4/arp.c (arp_process), net/ipv6/ndisc.c (ndisc_recv_ns); RFC 826, RFC 4861.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
+
+from netprobe.model import ARP_REPLY, NEIGHBOUR_ADVERTISEMENT, Link, Protocol, Stage, Stop
+
+from . import netfilter
+from .arp_reply import Station, claims
+from .drop import Unread, lost, not_in_bridge
+from .outcome import Branch, Carry
+from .view import Ground, Packet
+
+_ANSWERED = "the owner answers; it is the answer that is lost"
+_TUNNELLED = "the way to the other end of the segment leads through a tunnel"
+
+# Ends that keep the owner of an address silent wherever they are met.
+_SILENCING = {
+    "arp-disabled", "arp-suppressed", "arp-filtered", "nd-filtered", "rp-filter", "martian-source", "addr-dad-failed", "neigh-no-answer",
+    "port-not-in-bridge",
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class Enquiry:
+    """What came of a question.
+
+    `answers`: each station that answers, with the branch that reached it. `exits`: copies that went out of sight. `heard`: the
+    interfaces that got a copy, and the bridges that had nobody to give it to. `silenced`: what surely keeps the owner from
+    answering or the answer from arriving. `barred`: the ends of other copies, behind which the owner may be or not. `unread`: what
+    could not be read, where the owner may be.
+    """
+
+    answers: list[tuple[Branch, Station]] = field(default_factory=list)
+    exits: list[Branch] = field(default_factory=list)
+    heard: list[tuple[str, Link]] = field(default_factory=list)
+    silenced: list[Stop] = field(default_factory=list)
+    barred: list[Stop] = field(default_factory=list)
+    unread: list[Stop] = field(default_factory=list)
+
+    @property
+    def stations(self) -> list[Station]:
+        """Who answers."""
+        return [station for _, station in self.answers]
+
+
+def enquire(ground: Ground, carry: Carry, asker: tuple[str, Link], request: Packet) -> Enquiry:
+    """Walk an ARP request or neighbour solicitation to every stack of the segment, and each answer back."""
+    found = Enquiry()
+    for branch in carry.transmit(*asker, request):
+        if branch.exit:
+            found.exits.append(branch)
+        elif branch.stop is not None and branch.stop.code == "unknown":
+            found.unread.append(branch.stop)
+        elif branch.alone is not None:
+            found.heard.append(branch.alone)
+        elif branch.stop is not None and branch.tunnelled:
+            found.silenced.append(replace(branch.stop, proof=(*branch.stop.proof, _TUNNELLED)))
+        elif branch.stop is not None:
+            (found.silenced if branch.stop.code in _SILENCING else found.barred).append(branch.stop)
+        elif branch.at is not None and branch.at != asker:
+            found.heard.append(branch.at)
+            try:
+                found.silenced += _loose_tunnel(ground, *branch.at)
+                _answer(ground, carry, asker, branch, found)
+            except Unread as unread:
+                found.unread.append(unread.reason)
+    return found
+
+
+def _answer(ground: Ground, carry: Carry, asker: tuple[str, Link], branch: Branch, found: Enquiry) -> None:
+    """One stack's reaction to a request: it answers, it is kept from it, or nothing (not its address)."""
+    assert branch.at is not None
+    request = branch.packet
+    concerned = claims(ground, *branch.at, request)
+    if concerned is None:
+        return
+    if (dropped := _incoming(ground, *branch.at, request)) is not None:
+        found.silenced.insert(0, dropped)  # before those that only may concern the owner
+    elif isinstance(concerned, Stop):
+        found.silenced.insert(0, concerned)
+    else:
+        stop, suspects = _answer_arrives(ground, carry, branch.at, asker, request)
+        if stop is not None:
+            found.silenced.insert(0, replace(stop, proof=(*stop.proof, _ANSWERED)))
+        else:
+            found.answers.append((branch, replace(concerned, suspects=(*request.suspects, *suspects))))
+
+
+def _loose_tunnel(ground: Ground, name: str, link: Link) -> tuple[Stop, ...]:
+    """A tunnel's end that should be a port of a bridge and is none."""
+    namespace = ground.namespace(name)
+    own = [a for a in namespace.addresses_of(link) if a.scope == "global"]
+    if link.kind != "vxlan" or own or not any(other.kind == "bridge" for other in namespace.links):
+        return ()
+    text = f"{link.name} in {name} is a port of no bridge: what comes out of the tunnel ends there"
+    return (replace(not_in_bridge(name, link, text), proof=(_TUNNELLED,)),)
+
+
+def outgoing(ground: Ground, name: str, link: Link, packet: Packet) -> Stop | None:
+    """The filters an ARP or ND packet passes on its way out of a stack."""
+    if packet.flow.protocol is Protocol.ARP:
+        return netfilter.on_arp(ground, name, "output", packet, link).stop
+    return _nd(netfilter.on_ip(ground, name, "output", packet, None, link).stop)
+
+
+def _incoming(ground: Ground, name: str, link: Link, packet: Packet) -> Stop | None:
+    """The filters an ARP or ND packet passes on its way into a stack."""
+    if packet.flow.protocol is Protocol.ARP:
+        return netfilter.on_arp(ground, name, "input", packet, link).stop
+    passed = netfilter.on_ip(ground, name, "prerouting", packet, link, None)
+    return _nd(passed.stop or netfilter.on_ip(ground, name, "input", passed.packet, link, None).stop)
+
+
+def _nd(stop: Stop | None) -> Stop | None:
+    return (
+        replace(stop, code="nd-filtered")
+        if stop is not None and stop.code in ("filtered-by-rule", "policy-drop", "rejected-by-rule")
+        else stop
+    )
+
+
+def _answer_arrives(
+    ground: Ground, carry: Carry, at: tuple[str, Link], asker: tuple[str, Link], request: Packet
+) -> tuple[Stop | None, tuple[Stop, ...]]:
+    """Why the unicast answer does not get back to who asked, and what it passes that may stop it."""
+    name, link = at
+    reply = replace(answer_to(request, link), suspects=())
+    if dropped := outgoing(ground, name, link, reply):
+        return dropped, ()
+    stops = []
+    for branch in carry.transmit(name, link, reply):
+        if branch.exit:
+            return None, branch.packet.suspects
+        if branch.at == (asker[0], asker[1]):
+            return _incoming(ground, asker[0], asker[1], branch.packet), branch.packet.suspects
+        if branch.stop is not None:
+            stops.append(branch.stop)
+        elif branch.at is not None:
+            text = f"the answer to {request.flow.src} reaches {branch.at[0]}/{branch.at[1].name} instead of {asker[0]}/{asker[1].name}"
+            stops.append(_not_a_port(ground, asker, text))
+    return next((stop for stop in stops if stop.code == "unknown"), stops[0] if stops else None), ()
+
+
+def answer_to(request: Packet, link: Link) -> Packet:
+    """The unicast answer that `link` gives to a request."""
+    flow = request.flow
+    kind = ARP_REPLY if flow.protocol is Protocol.ARP else NEIGHBOUR_ADVERTISEMENT
+    return replace(request, flow=replace(flow, src=flow.dst, dst=flow.src, icmp_type=kind, src_mac=link.mac, dst_mac=flow.src_mac))
+
+
+def _not_a_port(ground: Ground, asker: tuple[str, Link], text: str) -> Stop:
+    """An answer that stays in the router: the veth towards the asker is no port of the bridge that has the address."""
+    far = ground.beyond(asker[0], asker[1].link) if asker[1].kind == "veth" else None
+    if far is not None and far[1].master is None:
+        return not_in_bridge(far[0], far[1], text)
+    return lost("neigh-no-answer", asker[0], asker[1], Stage.ARP, text)

@@ -1,0 +1,108 @@
+"""ARP or ND between two stations of one segment: the request's way, and the answer's way back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from netprobe.model import End, Flow, Hop, Leg, Link, Probe, Protocol, RouteQuery, Stage, Stop, Walk
+
+from . import fib, neighbour, unanswered
+from .arp_reply import Station
+from .arp_request import answer_to, enquire
+from .drop import end_of, lost
+from .outcome import Branch, Carry
+from .trace import numbered
+from .view import Ground, Packet
+
+
+class Exchange(Struct, frozen=True):
+    """The two walks; `reply` None when nobody would answer. `device` is the interface that asks."""
+
+    request: Walk
+    reply: Walk | None = None
+    device: str | None = None
+
+
+def interface(ground: Ground, name: str, dst: str, wanted: str | None = None) -> Link | None:
+    """The interface over which `name` reaches `dst` directly, without a router; None when it does not."""
+    namespace = ground.namespace(name)
+    if wanted is not None:
+        return namespace.link_named(wanted)
+    decision = fib.lookup(namespace, RouteQuery(None, dst))
+    if decision.error is not None or decision.leg is None or decision.type != "unicast":
+        return None
+    if decision.leg.via is None:
+        return namespace.link(decision.leg.index)
+    gateways = (leg for route in namespace.routes for leg in route.nexthops if leg.via == dst)  # a router is on the segment, also onlink
+    return next((namespace.link(leg.index) for leg in gateways), None)
+
+
+def exchange(ground: Ground, carry: Carry, probe: Probe) -> Exchange:
+    """Walk the request to the station that owns the address, and its answer back."""
+    name, dst = probe.source.namespace, probe.destination.address
+    assert name is not None
+    assert dst is not None
+    link = interface(ground, name, dst, probe.source.interface)
+    if link is None:
+        stop = lost("no-route", name, None, Stage.ROUTE, f"{dst} is not on a segment of {name}")
+        return Exchange(Walk((), End.DROP, stop))
+    blank = Packet(Flow(probe.source.address or "0.0.0.0", dst, probe.protocol), Leg.REQUEST)
+    request = neighbour.request(ground.namespace(name), link, dst, blank)
+    found = enquire(ground, carry, (name, link), request)
+    if found.answers:
+        branch, station = min(found.answers, key=lambda answer: answer[1].proxy)  # the owner rather than who answers in its name
+        return Exchange(_delivered(branch, station), _back(carry, (name, link), branch, request), link.name)
+    if found.exits and not found.unread:
+        return Exchange(_numbered(found.exits[0], End.EXIT), _from_outside(ground, carry, (name, link), found.exits[0], request), link.name)
+    hop = Hop(1, name, link.name, Stage.TRANSMIT, request.flow, bound="out", note="asks everybody on the segment")
+    if found.unread:
+        return Exchange(Walk((hop,), End.UNDETERMINED, found.unread[0]), device=link.name)
+    stop = unanswered.nobody(ground, carry, (name, link), request, found)
+    return Exchange(Walk((hop,), end_of(stop), stop), device=link.name)
+
+
+def _numbered(branch: Branch, end: End, stop: Stop | None = None) -> Walk:
+    return Walk(numbered(branch.hops), end, stop)
+
+
+def _delivered(branch: Branch, station: Station | None = None) -> Walk:
+    assert branch.at is not None
+    name, asked = branch.at[0], branch.packet.flow.dst
+    note = f"{name} answers for {asked} in its name, as a proxy" if station is not None and station.proxy else f"{asked} is {name}'s own"
+    last = Hop(0, branch.at[0], branch.at[1].name, Stage.DELIVER, branch.packet.flow, note=note, suspects=branch.packet.suspects)
+    return _numbered(replace(branch, hops=(*branch.hops, last)), End.DELIVER)
+
+
+def _back(carry: Carry, asker: tuple[str, Link], branch: Branch, request: Packet) -> Walk:
+    """The unicast answer to who asked."""
+    assert branch.at is not None
+    reply = answer_to(request, branch.at[1])
+    return _home(asker, carry.transmit(*branch.at, replace(reply, leg=Leg.REPLY)))
+
+
+def _from_outside(ground: Ground, carry: Carry, asker: tuple[str, Link], branch: Branch, request: Packet) -> Walk | None:
+    """The answer of a station out of sight: it is taken to come in where the request went out."""
+    last = branch.hops[-1]
+    link = ground.namespace(last.namespace).link_named(last.interface or "")
+    if link is None:
+        return None
+    reply = answer_to(request, link)
+    flow = replace(reply.flow, src_mac=None)
+    return _home(asker, carry.receive(last.namespace, link, replace(reply, flow=flow, leg=Leg.REPLY)))
+
+
+def _home(asker: tuple[str, Link], branches: Sequence[Branch]) -> Walk:
+    """The way of an answer: the branch that comes back to who asked, or why none does."""
+    home = next((b for b in branches if b.at == asker), branches[0])
+    if home.at == asker:
+        return _delivered(home)
+    stop = home.stop or lost("neigh-no-answer", *asker, Stage.ARP, "the answer does not come back")
+    return _numbered(home, end_of(stop), stop)
+
+
+def is_ours(protocol: Protocol) -> bool:
+    """Whether a probe of this protocol is an exchange on one segment."""
+    return protocol in (Protocol.ARP, Protocol.ND)

@@ -1,0 +1,68 @@
+"""Programs and queues on an interface: places that may drop a packet, whose decision nobody can read off the configuration.
+
+XDP, tc classifiers and queueing disciplines (net/core/dev.c, net/sched/): present means suspect, never understood.
+"""
+
+from __future__ import annotations
+
+import re
+
+from netprobe.model import Command, Leg, Link, Namespace, Object, Place, Qdisc, Stage, Stop, TcFilter
+
+from .drop import lost
+from .fixes import link_set
+
+# Disciplines that a default system has, and that drop only under a load that a probe is not.
+_HARMLESS = {"noqueue", "pfifo_fast", "fq_codel", "mq", "fq", "pfifo", "bfifo", "ingress", "clsact", "noop", "sfq", "cake"}
+
+
+def xdp(name: str, link: Link) -> tuple[Stop, ...]:
+    """The XDP program on an interface, as a suspect."""
+    if not link.xdp:
+        return ()
+    text = f"an XDP program on {link.name} ({link.xdp}) may drop the packet"
+    object = Object("xdp", f"{link.name} xdp", link.xdp)
+    return (lost("filtered-by-xdp", name, link, Stage.RECEIVE, text, object=object, fix=(link_set(link, "xdp", "off"),)),)
+
+
+def cgroup(namespace: Namespace, link: Link | None, leg: Leg) -> tuple[Stop, ...]:
+    """The BPF programs on the sender's cgroup (netprobe's own: the probe is its), as suspects."""
+    found = [text for text in namespace.cgroup_programs if "egress" in text] if leg is Leg.REQUEST else []
+    place = Place(namespace.name, link.name if link else None, Stage.OUTPUT)
+    return tuple(
+        Stop("filtered-by-cgroup", place, f"a BPF program on the sender's cgroup may drop the packet: {t}", Object("cgroup", t, t))
+        for t in found
+    )
+
+
+def ingress(name: str, link: Link) -> tuple[Stop, ...]:
+    """The tc filters on the way in, as suspects."""
+    return tuple(_filter(name, link, f, Stage.INGRESS) for f in link.filters if f.direction == "ingress")
+
+
+def egress(name: str, link: Link) -> tuple[Stop, ...]:
+    """The tc filters on the way out and a queueing discipline that polices, as suspects."""
+    filters = tuple(_filter(name, link, f, Stage.EGRESS) for f in link.filters if f.direction == "egress")
+    return (*filters, *(_qdisc(name, link, q) for q in link.qdiscs if q.kind not in _HARMLESS or _tiny(q)))
+
+
+def _tiny(qdisc: Qdisc) -> bool:
+    """Whether a plain queue has no room for even one full packet (pfifo counts packets, bfifo bytes)."""
+    said = re.search(r"\blimit (\d+)", qdisc.text)
+    return said is not None and int(said[1]) < {"pfifo": 1, "bfifo": 1514}.get(qdisc.kind, 0)
+
+
+def _filter(name: str, link: Link, found: TcFilter, stage: Stage) -> Stop:
+    diverts = found.action is not None and "mirred" in found.action
+    code = "diverted-by-tc" if diverts else "filtered-by-tc"
+    what = "may divert the packet" if diverts else "may drop the packet"
+    object = Object("tc-filter", f"{link.name} {found.direction}", found.text)
+    fix = Command.of("tc", "filter", "del", "dev", link.name, found.direction)
+    return lost(code, name, link, stage, f"a tc filter on {link.name} {found.direction} {what}: {found.text}", object=object, fix=(fix,))
+
+
+def _qdisc(name: str, link: Link, qdisc: Qdisc) -> Stop:
+    text = f"the queueing discipline {qdisc.kind} on {link.name} may drop the packet"
+    object = Object("qdisc", f"{link.name} {qdisc.kind}", qdisc.text or qdisc.kind)
+    fix = Command.of("tc", "qdisc", "del", "dev", link.name, *qdisc.parent.split())
+    return lost("qdisc-drop", name, link, Stage.QDISC, text, object=object, fix=(fix,))

@@ -1,0 +1,346 @@
+"""Layer 3: what one namespace's IP stack does with a packet - output, input, forwarding - and where it goes next.
+
+Kernel: net/ipv4/{ip_input,ip_output,ip_forward,route}.c and their IPv6 twins. Hooks in the order of the kernel.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from netprobe.model import End, Link, Namespace, Object, Place, Stage, Stop
+
+from . import bpf, conntrack, fib, fixes, netfilter, prefix, routing, xfrm
+from .arp_reply import forwards
+from .drop import Finish, link_down, link_object, lost
+from .fib import Decision
+from .neighbour import Resolution, ask, resolve
+from .outcome import Branch, Carry, hop
+from .trace import Resolved, Trail
+from .view import Ground, Packet
+
+_VISITS = 3
+
+
+class Departure(Struct, frozen=True):
+    """A packet ready to leave: by this interface, to this next hop."""
+
+    link: Link
+    nexthop: str
+    packet: Packet
+    note: str = ""
+
+
+class Arrival(Struct, frozen=True):
+    """A packet that a stack takes up from an interface."""
+
+    name: str
+    link: Link
+    packet: Packet
+
+
+def output(trail: Trail, name: str, packet: Packet) -> Departure | Finish:
+    """A packet of this namespace's own: route, OUTPUT hooks, route again where they rewrote it, POSTROUTING."""
+    namespace = trail.ground.namespace(name)
+    decision = _route_out(trail, namespace, packet)
+    if isinstance(decision, Finish):
+        return decision
+    packet = packet.suspecting(*bpf.cgroup(namespace, namespace.link(_index(decision)), packet.leg))
+    if blocked := xfrm.check(namespace, "out", namespace.link(_index(decision)), packet):
+        return trail.drop(blocked)
+    passed = netfilter.on_ip(trail.ground, name, "output", packet, None, namespace.link(_index(decision)), trail)
+    if passed.changes or passed.note:
+        trail.add(name, None, Stage.OUTPUT, passed.packet, passed.note, changes=passed.changes, object=passed.object)
+    if passed.stop:
+        return _end(trail, passed)
+    if (passed.packet.flow.dst, passed.packet.mark) != (packet.flow.dst, packet.mark):
+        decision = _route_out(trail, namespace, passed.packet)
+        if isinstance(decision, Finish):
+            return decision
+    return _leave(trail, namespace, passed.packet, decision, None)
+
+
+def _route_out(trail: Trail, namespace: Namespace, packet: Packet) -> Decision | Finish:
+    decision = routing.decide(trail.ground, namespace.name, routing.query_out(namespace, packet))
+    trail.decided(namespace.name, decision, packet)
+    if decision.error is not None:
+        return trail.drop(routing.refuse_output(namespace, packet, decision))
+    if decision.type == "broadcast":
+        return trail.drop(_is_broadcast(namespace, packet.flow.dst, namespace.link(_index(decision))))
+    return decision
+
+
+def _is_broadcast(namespace: Namespace, dst: str, link: Link | None) -> Stop:
+    """The destination is the broadcast address of a network that the sender takes itself to be in."""
+    mine = next((a for a in namespace.addresses if prefix.broadcast(a.address, a.prefixlen) == dst), None)
+    own = f"{mine.address}/{mine.prefixlen}" if mine else "?"
+    device = link.name if link else "?"
+    text = f"for {namespace.name} {dst} is the broadcast address of its own {own}, not a station's"
+    fix = fixes.with_right_length(mine, link) if mine is not None and link is not None else ()
+    object = Object("address", f"{own} dev {device}", text)
+    return lost("addr-is-broadcast", namespace.name, link, Stage.ROUTE, text, object=object, fix=fix)
+
+
+def _index(decision: Decision) -> int | None:
+    return decision.leg.index if decision.leg else None
+
+
+def receive(trail: Trail, name: str, link: Link, packet: Packet) -> Departure | Finish:
+    """A packet comes up to the stack on `link`: PREROUTING, the routing decision, then INPUT (the end) or FORWARD."""
+    if trail.again(name, link, packet) > _VISITS:
+        return trail.drop(lost("route-loop", name, link, Stage.ROUTE, f"the packet comes to {name}/{link.name} again and again"))
+    namespace = trail.ground.namespace(name)
+    if packet.flow.version == 6 and _ipv6_off(namespace, link):
+        return trail.drop(
+            _sysctl(name, link, "ipv6-disabled", f"net.ipv6.conf.{_key(link)}.disable_ipv6", "1", "0", f"IPv6 is off on {link.name}")
+        )
+    passed = netfilter.on_ip(trail.ground, name, "prerouting", packet, link, None, trail)
+    if passed.changes or passed.note:
+        trail.add(name, None, Stage.PREROUTING, passed.packet, passed.note, changes=passed.changes, object=passed.object)
+    if passed.stop:
+        return _end(trail, passed)
+    arriving = passed.packet
+    decision = routing.decide(trail.ground, name, routing.query(arriving, link))
+    trail.decided(name, decision, arriving, link)
+    if (
+        decision.type not in ("local", "broadcast", "multicast")
+        and (unruled := routing.local_rule_missing(namespace, arriving)) is not None
+    ):
+        return trail.drop(unruled)
+    refused = routing.refuse_input(trail.ground, name, link, arriving, decision)
+    if refused is not None:
+        return trail.drop(refused)
+    if decision.type == "broadcast" and arriving.flow.dst != "255.255.255.255":
+        return trail.drop(_is_broadcast(namespace, arriving.flow.dst, namespace.link(_index(decision))))
+    if decision.type in ("local", "broadcast") or (decision.error is not None and fib.is_local(namespace, arriving.flow.dst)):
+        return _deliver(trail, namespace, link, arriving)
+    return _forward(trail, namespace, link, arriving, decision)
+
+
+def _ipv6_off(namespace: Namespace, link: Link) -> bool:
+    return namespace.sysctl(f"net.ipv6.conf.{_key(link)}.disable_ipv6", "0") == "1"
+
+
+def _deliver(trail: Trail, namespace: Namespace, link: Link, packet: Packet) -> Finish:
+    """INPUT, and the packet is there."""
+    if blocked := xfrm.check(namespace, "in", link, packet) or _no_room_for_pieces(namespace, link, packet):
+        return trail.drop(blocked)
+    passed = netfilter.on_ip(trail.ground, namespace.name, "input", packet, link, None, trail)
+    if passed.changes or passed.note:
+        trail.add(namespace.name, None, Stage.INPUT, passed.packet, passed.note, changes=passed.changes, object=passed.object)
+    if passed.stop:
+        return _end(trail, passed)
+    trail.track(namespace.name, conntrack.connection(passed.packet, namespace.name))
+    trail.add(namespace.name, link, Stage.DELIVER, passed.packet, f"{passed.packet.flow.dst} is {namespace.name}'s own")
+    trail.arrived = (namespace.name, link, passed.packet)
+    return Finish(End.DELIVER)
+
+
+def _no_room_for_pieces(namespace: Namespace, link: Link, packet: Packet) -> Stop | None:
+    """A packet in pieces that the receiver has no memory to put together (net/ipv4/inet_fragment.c)."""
+    key = "net.ipv6.ip6frag_high_thresh" if packet.flow.version == 6 else "net.ipv4.ipfrag_high_thresh"
+    limit = int(namespace.sysctl(key, "4194304") or 4194304)
+    if not packet.fragments or limit > (packet.flow.length or 0):
+        return None
+    return replace(
+        _sysctl(
+            namespace.name,
+            link,
+            "frag-reassembly",
+            key,
+            str(limit),
+            "4194304",
+            f"{namespace.name} has no room for pieces of packets: {key} = {limit}",
+        ),
+        place=Place(namespace.name, link.name, Stage.INPUT),
+    )
+
+
+def _forward(trail: Trail, namespace: Namespace, link: Link, packet: Packet, decision: Decision) -> Departure | Finish:
+    """The router's part: may it forward, is the TTL left, what do the FORWARD rules say, how does it leave."""
+    name, version = namespace.name, packet.flow.version
+    if not forwards(namespace, link, version):
+        return trail.drop(_not_forwarding(namespace, link, packet))
+    if decision.error is not None:
+        stop = lost("unknown", name, link, Stage.ROUTE, f"the kernel of {name} refuses to route this packet ({decision.error})")
+        return trail.drop(stop)
+    if blocked := xfrm.check(namespace, "fwd", link, packet):
+        return trail.drop(blocked)
+    ttl = packet.flow.ttl
+    if ttl is not None and ttl <= 1:
+        return trail.drop(ttl_expired(name, link))
+    hopped = replace(packet, flow=replace(packet.flow, ttl=ttl - 1 if ttl is not None else None))
+    out = namespace.link(_index(decision))
+    if blocked := xfrm.check(namespace, "out", out, packet):
+        return trail.drop(blocked)
+    passed = netfilter.on_ip(trail.ground, name, "forward", hopped, link, out, trail)
+    bare = replace(passed.packet, flow=replace(passed.packet.flow, src_mac=None, dst_mac=None))  # until here it has the frame it came in
+    passed = replace(passed, packet=bare)
+    trail.add(name, None, Stage.FORWARD, passed.packet, _forward_note(namespace, decision, passed.note, passed.packet),
+              changes=passed.changes, object=passed.object or routing.route_object(namespace, decision))  # fmt: skip
+    if passed.stop:
+        return _end(trail, passed)
+    return _leave(trail, namespace, passed.packet, decision, link)
+
+
+def _forward_note(namespace: Namespace, decision: Decision, rules: str, packet: Packet) -> str:
+    out = namespace.link(_index(decision))
+    via = f" via {decision.leg.via}" if decision.leg and decision.leg.via else ""
+    parts = [f"to {out.name if out else '?'}{via}", rules, f"ttl {packet.flow.ttl}" if packet.flow.ttl is not None else ""]
+    return "; ".join(part for part in parts if part)
+
+
+def _leave(trail: Trail, namespace: Namespace, packet: Packet, decision: Decision, iif: Link | None) -> Departure | Finish:
+    """POSTROUTING and the size check; the packet as it goes to the neighbour layer."""
+    name = namespace.name
+    out = namespace.link(_index(decision))
+    if decision.type in ("local", "broadcast") and iif is None and decision.type == "local":
+        out = next((link for link in namespace.links if link.kind == "loopback" or link.name == "lo"), out)
+    if out is None:
+        return trail.drop(lost("link-missing", name, None, Stage.ROUTE, f"the route's interface does not exist in {name}"))
+    if not out.up:
+        return trail.drop(link_down(name, out, Stage.TRANSMIT))
+    passed = netfilter.on_ip(trail.ground, name, "postrouting", packet, iif, out, trail)
+    if passed.changes or passed.note or passed.stop:
+        trail.add(name, None, Stage.POSTROUTING, passed.packet, passed.note, changes=passed.changes, object=passed.object)
+    if passed.stop:
+        return _end(trail, passed)
+    trail.track(name, conntrack.connection(passed.packet, name))
+    fitted = _fit(trail, name, out, decision, passed.packet, iif)
+    if isinstance(fitted, Finish):
+        return fitted
+    nexthop = (decision.leg.via if decision.leg else None) or fitted.flow.dst
+    return Departure(out, nexthop, fitted, _way(decision, nexthop, iif))
+
+
+def _way(decision: Decision, nexthop: str, iif: Link | None) -> str:
+    route = decision.route
+    kind = "" if route is None or iif is not None else " (default route)" if prefix.length(route.dst) == 0 else f" (route {route.dst})"
+    return f"{'via' if decision.leg and decision.leg.via else 'to'} {nexthop}{kind}"
+
+
+def _fit(trail: Trail, name: str, out: Link, decision: Decision, packet: Packet, iif: Link | None) -> Packet | Finish:
+    """The MTU of the way out: a DF packet that is too long ends here, another is cut into fragments."""
+    locked = decision.route.mtu if decision.route is not None else None
+    mtu, size = locked or out.mtu, packet.flow.length or 0
+    if size <= mtu or packet.fragments:
+        return packet
+    if packet.df or (packet.flow.version == 6 and iif is not None):
+        text = f"a packet of {size} bytes that must not be fragmented does not fit the MTU {mtu} of {out.name}"
+        stop = lost(
+            "mtu-exceeded",
+            name,
+            out,
+            Stage.FORWARD if iif else Stage.OUTPUT,
+            text,
+            object=link_object(out),
+            fix=(fixes.link_set(out, "mtu", str(size)),),
+        )
+        return trail.drop(stop)
+    return replace(packet, fragments=True)
+
+
+def cross(trail: Trail, carry: Carry, name: str, leaving: Departure) -> Arrival | Finish:
+    """Neighbour, wire, and up to the next stack."""
+    link, packet = leaving.link, leaving.packet
+    found = resolve(trail.ground, carry, name, link, leaving.nexthop, packet)
+    if found.stop is not None:
+        said = "not known who answers" if found.stop.code == "unknown" else "nobody answers"
+        trail.add(name, link, Stage.NEIGHBOUR, packet, f"{leaving.note}: {said}")
+        return trail.drop(found.stop)
+    if found.entry is not None:
+        trail.resolved.append(Resolved(name, packet.leg, link, found.entry))
+    packet = packet.suspecting(*found.suspects)
+    src_mac = link.mac or None
+    framed = replace(packet, flow=replace(packet.flow, src_mac=src_mac if found.mac else None, dst_mac=found.mac))
+    note = ", ".join(part for part in (leaving.note, found.note) if part)
+    branches = carry.transmit(name, link, framed, note, trail=trail) if link.kind != "loopback" else _loop(name, link, framed, note)
+    branch = _taken(branches, found.mac is None)
+    trail.hops += branch.hops
+    if branch.exit:
+        trail.left = (name, _exit_link(trail, link), branch.packet)
+        trail.add(
+            trail.left[0],
+            trail.left[1],
+            Stage.EXIT,
+            branch.packet,
+            f"exit through {trail.left[1].name}: what lies beyond is not visible from here",
+        )
+        return Finish(End.EXIT)
+    if branch.stop is not None:
+        return trail.drop(_blame_entry(trail.ground, carry, name, leaving, found, branch.stop))
+    assert branch.at is not None
+    return Arrival(*branch.at, branch.packet)
+
+
+def _loop(name: str, link: Link, packet: Packet, note: str) -> tuple[Branch, ...]:
+    """Loopback: what goes out comes in."""
+    if not link.up:
+        return (Branch(packet, stop=link_down(name, link, Stage.TRANSMIT)),)
+    out = hop(name, link, Stage.TRANSMIT, packet, note, "out")
+    return (Branch(packet, at=(name, link), hops=(out, hop(name, link, Stage.RECEIVE, packet, bound="in"))),)
+
+
+def _taken(branches: tuple[Branch, ...], unresolved: bool) -> Branch:
+    """The branch that matters: where a stack took the frame up; else into what was not read, or out of sight; else the telling loss."""
+    arrived = [b for b in branches if b.at is not None]
+    if arrived and not unresolved:
+        return arrived[0]
+    gone = [b for b in branches if b.stop is not None and b.stop.code == "unknown"] or [b for b in branches if b.exit]
+    if gone:
+        return gone[0]
+    if arrived:
+        return arrived[0]
+    rank = {"neigh-wrong-entry": 2, "link-no-carrier": 1}
+    return min(branches, key=lambda b: rank.get(b.stop.code if b.stop else "", 0))
+
+
+def _exit_link(trail: Trail, link: Link) -> Link:
+    """The last interface seen on the way out of sight (a bridge's port rather than the bridge)."""
+    last = trail.hops[-1] if trail.hops else None
+    found = trail.ground.namespace(last.namespace).link_named(last.interface) if last and last.interface else None
+    return found or link
+
+
+def _blame_entry(ground: Ground, carry: Carry, name: str, leaving: Departure, found: Resolution, stop: Stop) -> Stop:
+    """A frame that nobody takes up is the neighbour entry's fault, not that of the station that ignored it.
+
+    Unless the entry was learned: then the station answered from here a while ago, and what keeps it from answering now is the fault.
+    """
+    if stop.code != "neigh-wrong-entry":
+        return stop
+    link, nexthop = leaving.link, leaving.nexthop
+    if found.entry is not None and found.entry.state not in ("permanent", "noarp"):
+        anew = ask(ground, carry, name, link, nexthop, leaving.packet)
+        if anew.stop is not None:
+            return anew.stop
+    entry = f"{nexthop} dev {link.name} lladdr {found.mac}"
+    text = f"no station behind {link.name} has the MAC {found.mac} of the entry for {nexthop}"
+    return lost("neigh-wrong-entry", name, link, Stage.NEIGHBOUR, text,
+                object=Object("neighbour", entry, entry), fix=(fixes.forget_neighbour(nexthop, link),))  # fmt: skip
+
+
+def _not_forwarding(namespace: Namespace, link: Link, packet: Packet) -> Stop:
+    key = "net.ipv6.conf.all.forwarding" if packet.flow.version == 6 else f"net.ipv4.conf.{_key(link)}.forwarding"
+    if packet.flow.version == 4 and namespace.sysctl("net.ipv4.ip_forward") == "0":
+        key = "net.ipv4.ip_forward"
+    text = f"{namespace.name} does not forward: {key} = 0"
+    return _sysctl(namespace.name, link, "forwarding-off", key, "0", "1", text)
+
+
+def _sysctl(name: str, link: Link, code: str, key: str, value: str, wanted: str, text: str) -> Stop:
+    return lost(code, name, link, Stage.FORWARD, text, object=Object("sysctl", key, f"{key} = {value}"), fix=fixes.sysctl(key, wanted))
+
+
+def ttl_expired(name: str, link: Link) -> Stop:
+    """The packet's TTL ends at this router."""
+    return lost("ttl-expired", name, link, Stage.FORWARD, f"the TTL of the packet is used up at {name}")
+
+
+def _key(link: Link) -> str:
+    return link.name.replace(".", "/")
+
+
+def _end(trail: Trail, passed: netfilter.Passage) -> Finish:
+    assert passed.stop is not None
+    return trail.drop(passed.stop)

@@ -1,0 +1,34 @@
+"""Why a namespace does not use IPv6 on an interface, or not its own address. Pure.
+
+Kernel: net/ipv6/addrconf.c (disable_ipv6, duplicate address detection); RFC 4862.
+"""
+
+from __future__ import annotations
+
+from netprobe.model import Link, Namespace, Object, Stage, Stop
+
+from . import fixes
+from .drop import lost
+
+
+def disabled(namespace: Namespace, links: list[Link]) -> Stop | None:
+    """IPv6 switched off on an interface that could carry the packet (disable_ipv6, ip-sysctl)."""
+    for link in links:
+        key = f"net.ipv6.conf.{link.name.replace('.', '/')}.disable_ipv6"
+        if link.up and namespace.sysctl(key, "0") == "1":
+            text = f"IPv6 is switched off on {link.name} of {namespace.name}: {key} = 1"
+            return lost("ipv6-disabled", namespace.name, link, Stage.ROUTE, text, object=Object("sysctl", key, f"{key} = 1"),
+                        fix=fixes.sysctl(key, 0))  # fmt: skip
+    return None
+
+
+def refused(namespace: Namespace, version: int) -> Stop | None:
+    """An IPv6 address that is not used because another station has it (RFC 4862, duplicate address detection)."""
+    for address in namespace.addresses:
+        if version == 6 and "dadfailed" in address.flags and address.scope == "global":
+            link = namespace.link(address.index)
+            written = f"{address.address}/{address.prefixlen} dev {link.name if link else '?'}"
+            text = f"{namespace.name} does not use {address.address}: duplicate address detection found another station that has it"
+            return lost("addr-dad-failed", namespace.name, link, Stage.ROUTE, text,
+                        object=Object("address", written, f"{written} dadfailed"), fix=fixes.detected_again(address, link))  # fmt: skip
+    return None

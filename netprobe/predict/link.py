@@ -1,0 +1,363 @@
+"""Layer 2: where a frame goes that is put on an interface - over veths, bridges, VLANs, macvlans - and who takes it up.
+
+Kernel: drivers/net/veth.c, net/bridge/br_{device,input,forward,fdb}.c, drivers/net/macvlan.c, net/core/dev.c.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from msgspec.structs import replace
+
+from netprobe.model import Link, Namespace, Need, Stage, Stop
+
+from . import netfilter
+from .bridge import fdb_lookup, misled, no_flood, not_let_in, port_object, reopen, settings, state_of, swallowed, turned_back
+from .conntrack import connection
+from .drop import Unread, isolated, link_down, link_object, lost
+from .fixes import bridge_port, link_set
+from .outcome import BROADCAST, Branch, Crossing, Steering, Ways, hop, is_group
+from .trace import Trail
+from .view import Ground, Lacking, Packet
+
+Tunnel = Callable[[str, Link, Packet], Ways]
+
+
+class Segment:
+    """Frames over the wiring of a snapshot. Without `barred` every bridge port is taken to be open: what lies behind it?
+
+    A frame crosses each interface once in each direction, so a flood costs as much as there are ports, also where cables make
+    a circle: its further copies take no way that an earlier one has not taken. What the snapshot lacks is asked for together.
+    `through` takes a frame through a tunnel, whose packet is routed: that is the layer above. `trail` keeps the connections of
+    namespaces that a frame only crosses on a bridge: br_netfilter tracks it all the same.
+    """
+
+    def __init__(self, ground: Ground, through: Tunnel, barred: bool = True, trail: Trail | None = None) -> None:
+        self.ground = ground
+        self.through = through
+        self.barred = barred
+        self.trail = trail
+
+    def transmit(self, name: str, link: Link, packet: Packet, note: str = "") -> tuple[Branch, ...]:
+        """Put the frame on `link` of namespace `name`; every branch it takes."""
+        return self._spread(Crossing(name, link, packet, note=note))
+
+    def receive(self, name: str, link: Link, packet: Packet) -> tuple[Branch, ...]:
+        """A frame arrives at `link` of namespace `name`; every branch it takes from there."""
+        return self._spread(Crossing(name, link, packet, inward=True))
+
+    def _spread(self, first: Crossing) -> tuple[Branch, ...]:
+        """Every branch of a frame, in the order of the ports. The nearest interfaces are crossed first, as frames do."""
+        waiting, crossed = deque([first]), {first.point}
+        ended: list[Branch] = []
+        circle: Branch | None = None
+        needs: dict[Need, None] = {}
+        while waiting:
+            at = waiting.popleft()
+            try:
+                ways = self._cross(at)
+            except Lacking as lacking:
+                needs |= dict.fromkeys(lacking.needs)
+                continue
+            except Unread as unread:  # of this way alone: another may lead to the one who is asked for
+                ways = (Branch(at.packet, stop=unread.reason),)
+            for way in at.onward(ways):
+                if isinstance(way, Branch):
+                    ended.append(misled(way))
+                elif way.point not in crossed:
+                    crossed.add(way.point)
+                    waiting.append(way)
+                else:
+                    circle = circle or _circle(way)
+        if needs:
+            raise Lacking(*needs)
+        if not ended and circle is not None:
+            return (circle,)
+        return tuple(sorted(ended, key=lambda branch: branch.order))
+
+    def _cross(self, at: Crossing) -> Ways:
+        """What comes of a frame that crosses one interface."""
+        return self._receive(at.name, at.link, at.packet) if at.inward else self._transmit(at)
+
+    def _transmit(self, at: Crossing) -> Ways:
+        """A frame leaves by an interface."""
+        name, link, packet = at.name, at.link, at.packet
+        if down := not_running(self.ground, name, link, at.stage):
+            return (Branch(packet, stop=down),)
+        passed = netfilter.on_transmit(self.ground, name, link, packet)
+        packet = passed.packet
+        if passed.stop:
+            return (Branch(packet, stop=passed.stop),)
+        here = hop(name, link, at.stage, packet, at.note, "out")
+        return tuple(way.behind(here) for way in self._carry(name, link, packet))
+
+    def _carry(self, name: str, link: Link, packet: Packet) -> Ways:
+        """Where the device takes a frame that was put on it."""
+        match link.kind:
+            case "veth":
+                return self._across(name, link, packet)
+            case "bridge":
+                return self._bridge_out(name, link, packet)
+            case "vlan" | "ipvlan" | "macsec":
+                lower = self.ground.beyond(name, link.link)
+                return (Crossing(*lower, packet) if lower else Branch(packet, exit=True),)
+            case "macvlan":
+                return self._macvlan_out(name, link, packet)
+            case "vxlan":
+                return tuple(replace(way, tunnelled=True) for way in self.through(name, link, packet))
+            case "dummy":
+                text = f"{link.name} is a dummy: it swallows what is sent"
+                return (Branch(packet, stop=lost("route-via-dead-device", name, link, Stage.TRANSMIT, text)),)
+            case "tun" if not link.carrier:
+                text = f"no program serves {link.name}"
+                return (Branch(packet, stop=lost("route-via-dead-device", name, link, Stage.TRANSMIT, text)),)
+        return (Branch(packet, exit=True),)
+
+    def _across(self, name: str, link: Link, packet: Packet) -> Ways:
+        """Over a veth pair: what leaves one end arrives at the other."""
+        far = self.ground.beyond(name, link.link)
+        if far is None:
+            return (Branch(packet, exit=True),)
+        there, peer = far
+        if there != name:  # skb_scrub_packet: what only the kernel knew of the packet ends at the border of a namespace
+            packet = replace(packet, mark=0, uid=None, tracked=None, tracked_in=None, prerouted=None)
+        if not peer.up:
+            return (Branch(packet, stop=link_down(there, peer, Stage.RECEIVE)),)
+        if self._too_long(packet, peer):
+            return (Branch(packet, stop=_too_long_for(there, peer, packet)),)
+        return (Crossing(there, peer, packet, inward=True),)
+
+    def _receive(self, name: str, link: Link, packet: Packet) -> Ways:
+        """A frame arrives at `link`: XDP and ingress first, then the bridge or the macvlans above it, then its own stack."""
+        seen = netfilter.on_xdp(self.ground, name, link, packet)
+        passed = netfilter.on_ingress(self.ground, name, link, seen)
+        if passed.stop:
+            return (Branch(seen, stop=passed.stop, hops=(hop(name, link, Stage.RECEIVE, seen, bound="in"),)),)
+        master = self.ground.namespace(name).link(link.master)
+        if master is not None and master.kind == "bridge":
+            return self._bridge_in(name, master, link, seen, passed.packet)
+        above = tuple(self._macvlans_above(name, link, passed.packet))
+        here = hop(name, link, Stage.RECEIVE, seen, bound="in")
+        own = self._take_up(name, link, seen, passed.packet)
+        branches = [branch.behind(here) for branch in above]
+        if not above or is_group(packet.flow.dst_mac or ""):
+            branches.append(own)
+        return tuple(branches)
+
+    def _take_up(self, name: str, link: Link, seen: Packet, packet: Packet) -> Branch:
+        """The stack of `link` takes a frame that is for its own MAC (or a group); others are PACKET_OTHERHOST."""
+        here = hop(name, link, Stage.RECEIVE, seen, bound="in")
+        mac = packet.flow.dst_mac
+        if mac and link.mac and mac != link.mac and not is_group(mac):
+            text = f"{name}/{link.name} has MAC {link.mac}, not {mac}: it ignores the frame"
+            return Branch(packet, stop=lost("neigh-wrong-entry", name, link, Stage.RECEIVE, text), hops=(here,))
+        return Branch(packet, at=(name, link), hops=(here,))
+
+    # ---- bridges
+
+    def _bridge_out(self, name: str, bridge: Link, packet: Packet) -> Ways:
+        """The host itself sends on its bridge (br_dev_xmit)."""
+        passed = netfilter.on_bridge(self.ground, name, bridge, "output", packet, None, None, self.trail)
+        if passed.stop:
+            return (Branch(packet, stop=passed.stop),)
+        return self._switch(name, bridge, None, passed.packet)
+
+    def _bridge_in(self, name: str, bridge: Link, port: Link, seen: Packet, packet: Packet) -> Ways:
+        """A frame enters a bridge at a port (br_handle_frame); `seen` is the packet as a tap on the port saw it."""
+        leads = self.ground.other_side(name, port)
+        here = hop(name, port, Stage.BRIDGE_PREROUTING, seen, f"port of {bridge.name}{leads}, {state_of(port)}", "in")
+        closed = self._closed(name, bridge, port, "in") or (
+            not_let_in(self.ground.namespace(name), bridge, port, packet) if self.barred else None
+        )
+        if closed:
+            return (Branch(packet, stop=closed, hops=(here,)),)
+        passed = netfilter.on_bridge(self.ground, name, bridge, "prerouting", packet, port, None, self.trail)
+        if passed.stop:
+            return (Branch(packet, stop=passed.stop, hops=(here,)),)
+        return tuple(branch.behind(here) for branch in self._switch(name, bridge, port, passed.packet))
+
+    def _switch(self, name: str, bridge: Link, port: Link | None, packet: Packet) -> Ways:
+        """The forwarding decision: the FDB's port, the bridge itself, or a flood."""
+        namespace, mac = self.ground.namespace(name), packet.flow.dst_mac or BROADCAST
+        if is_group(mac):
+            up = (self._to_host(name, bridge, port, packet),) if port else ()
+            return (*up, *self._flood(namespace, bridge, port, packet))
+        entry = fdb_lookup(namespace, bridge, mac)
+        if entry is not None and (entry.local or entry.index == bridge.index):
+            passed_up = self._to_host(name, bridge, port, packet)
+            mine = mac in (bridge.mac, port.mac if port else bridge.mac)
+            return (passed_up if mine or passed_up.at is None else swallowed(passed_up, namespace, bridge, entry),)
+        if entry is None and mac == bridge.mac:
+            return (self._to_host(name, bridge, port, packet),)
+        out = namespace.link(entry.index) if entry else None
+        if out is None:
+            return self._flood(namespace, bridge, port, packet)
+        refused = self._refused(name, bridge, port, out)
+        if refused and entry is not None and entry.static and refused.code == "fdb-wrong-entry":
+            refused = turned_back(name, bridge, out, entry)
+        if refused:
+            return (Branch(packet, stop=refused),)
+        note = f"FDB of {bridge.name}: {mac} is behind {out.name}{self.ground.other_side(name, out)}"
+        steered = self._out_of(name, bridge, port, out, packet, note)
+        return tuple(way.steered_by(Steering(name, bridge, out, entry)) for way in steered) if entry is not None else steered
+
+    def _to_host(self, name: str, bridge: Link, port: Link | None, packet: Packet) -> Branch:
+        """The frame goes up to the bridge device's own stack (br_pass_frame_up)."""
+        if not bridge.up:
+            return Branch(packet, stop=link_down(name, bridge, Stage.BRIDGE_INPUT))
+        passed = netfilter.on_bridge(self.ground, name, bridge, "input", packet, port, None, self.trail)
+        packet = passed.packet
+        if passed.stop:
+            return Branch(packet, stop=passed.stop)
+        own = "frame is for everybody" if is_group(packet.flow.dst_mac or BROADCAST) else f"frame is for {bridge.name}'s own MAC"
+        here = hop(name, bridge, Stage.BRIDGE_INPUT, packet, own, "in")
+        return Branch(packet, at=(name, bridge), hops=(here,))
+
+    def _flood(self, namespace: Namespace, bridge: Link, port: Link | None, packet: Packet) -> Ways:
+        """To every port that takes floods of this kind; ports towards namespaces already known come first."""
+        mac = packet.flow.dst_mac or BROADCAST
+        branches: list[Branch | Crossing] = []
+        ports = sorted(namespace.ports(bridge), key=lambda p: not self.ground.knows(namespace.name, p.link.nsid if p.link else None))
+        for out in ports:
+            if port is not None and out.index == port.index and not settings(out).hairpin:
+                continue
+            refused = self._refused(namespace.name, bridge, port, out) or (
+                no_flood(namespace.name, bridge, out, mac) if self.barred else None
+            )
+            if refused:
+                branches.append(Branch(packet, stop=refused))
+            else:
+                branches += self._out_of(namespace.name, bridge, port, out, packet, f"flooded by {bridge.name}")
+        if branches:
+            return tuple(branches)
+        text = f"{bridge.name} has no other port for {mac}"
+        stop = lost("neigh-wrong-entry", namespace.name, bridge, Stage.BRIDGE_FORWARD, text)
+        return (Branch(packet, stop=stop, alone=(namespace.name, bridge)),)
+
+    def _refused(self, name: str, bridge: Link, port: Link | None, out: Link) -> Stop | None:
+        """Why the bridge will not forward from `port` to `out` (should_deliver, br_skb_isolated)."""
+        if port is not None and self.barred and settings(port).isolated and settings(out).isolated:
+            text = f"{port.name} and {out.name} are both isolated ports of {bridge.name}"
+            return lost("port-isolated", name, out, Stage.BRIDGE_FORWARD, text, object=port_object(out, "isolated on"),
+                        fix=(bridge_port(out, "isolated", "off"),))  # fmt: skip
+        if port is not None and out.index == port.index and not settings(out).hairpin:
+            text = f"{bridge.name} does not send a frame back out of the port it came from ({out.name}, hairpin off)"
+            return lost("fdb-wrong-entry", name, out, Stage.BRIDGE_FORWARD, text, object=port_object(out, "hairpin off"),
+                        fix=(bridge_port(out, "hairpin", "on"),))  # fmt: skip
+        return self._closed(name, bridge, out, "out")
+
+    def _closed(self, name: str, bridge: Link, port: Link, bound: str) -> Stop | None:
+        """Why a port passes nothing: its own link, or its state."""
+        stage = Stage.BRIDGE_PREROUTING if bound == "in" else Stage.BRIDGE_POSTROUTING
+        if not bridge.up:
+            return link_down(name, bridge, stage)
+        if down := not_running(self.ground, name, port, stage):
+            return down
+        if self.barred and settings(port).state != "forwarding":
+            text = f"port {port.name} of {bridge.name} is {state_of(port)}, not forwarding"
+            return lost("port-not-forwarding", name, port, stage, text, object=port_object(port, f"state {settings(port).state}"),
+                        fix=reopen(bridge, port))  # fmt: skip
+        return None
+
+    def _out_of(self, name: str, bridge: Link, port: Link | None, out: Link, packet: Packet, note: str) -> Ways:
+        for hook in ("forward", "postrouting") if port is not None else ("postrouting",):
+            passed = netfilter.on_bridge(self.ground, name, bridge, hook, packet, port, out, self.trail)
+            packet = passed.packet
+            if passed.stop:
+                return (Branch(packet, stop=passed.stop),)
+        if self.trail is not None and port is not None:
+            self.trail.track(name, connection(packet, name))
+        if self._too_long(packet, out):
+            return (Branch(packet, stop=_too_long_for(name, out, packet)),)
+        return (Crossing(name, out, packet, Stage.BRIDGE_POSTROUTING, note),)
+
+    # ---- macvlan
+
+    def _macvlan_out(self, name: str, link: Link, packet: Packet) -> Ways:
+        """To the siblings on the same parent in bridge mode, else (or besides) out of the parent (macvlan_queue_xmit)."""
+        lower = self.ground.beyond(name, link.link)
+        if lower is None:
+            return (Branch(packet, exit=True),)
+        there, parent = lower
+        mac = packet.flow.dst_mac or BROADCAST
+        if not parent.up:
+            return (Branch(packet, stop=link_down(there, parent, Stage.TRANSMIT)),)
+        if mac == parent.mac:
+            text = f"{link.name} is a macvlan on {there}/{parent.name}: the two cannot talk to each other"
+            return (Branch(packet, stop=lost("macvlan-parent-isolated", name, link, Stage.TRANSMIT, text)),)
+        siblings = [(n, s) for n, s in self.ground.all_macvlans_on(there, parent) if (n, s.index) != (name, link.index)]
+        barred = next((each for each in siblings if each[1].mac == mac), None)
+        if barred is not None and (loner := next((e for e in ((name, link), barred) if e[1].macvlan_mode != "bridge"), None)):
+            return (_gone_by_the_parent(loner, lower, packet),)
+        if link.macvlan_mode == "bridge":
+            near = [
+                b
+                for n, s in siblings
+                if s.macvlan_mode == "bridge" and (is_group(mac) or s.mac == mac)
+                for b in self._sibling(n, s, packet)
+            ]
+            if near and not is_group(mac):
+                return tuple(near)
+            return (*near, Crossing(there, parent, packet))
+        return (Crossing(there, parent, packet),)
+
+    def _sibling(self, name: str, link: Link, packet: Packet) -> tuple[Branch, ...]:
+        if not link.up:
+            return (Branch(packet, stop=link_down(name, link, Stage.RECEIVE)),)
+        return (self._take_up(name, link, packet, packet),)
+
+    def _macvlans_above(self, name: str, link: Link, packet: Packet) -> Iterator[Branch]:
+        mac = packet.flow.dst_mac or BROADCAST
+        for there, above in self.ground.macvlans_on(name, link):
+            if is_group(mac) or above.mac == mac:
+                yield from self._sibling(there, above, packet)
+
+    # ---- what every device has
+
+    def _too_long(self, packet: Packet, link: Link) -> bool:
+        """Whether the device would silently discard the frame (is_skb_forwardable; VLAN tag room of 4 bytes)."""
+        size = packet.flow.length or 0
+        return size > link.mtu + 4 and not packet.fragments
+
+
+def not_running(ground: Ground, name: str, link: Link, stage: Stage) -> Stop | None:
+    """Why an interface passes nothing: down, or without a carrier."""
+    if not link.up:
+        return link_down(name, link, stage)
+    if link.carrier or link.kind == "bridge":
+        return None
+    far = ground.beyond(name, link.link) if link.kind in ("veth", "macvlan", "vlan") else None
+    if far is not None and not far[1].up and (link.kind != "veth" or stage is not Stage.TRANSMIT):
+        return link_down(far[0], far[1], Stage.RECEIVE if link.kind == "veth" else Stage.TRANSMIT)
+    whose = f" (its far end {far[0]}/{far[1].name} is down)" if far and not far[1].up else ""
+    fix = (replace(link_set(far[1], "up"), namespace=far[0]),) if far and not far[1].up else ()
+    if link.kind == "tun":
+        return lost("route-via-dead-device", name, link, stage, f"no program serves {link.name}", object=link_object(link))
+    return lost("link-no-carrier", name, link, stage, f"{link.name} is up but has no carrier{whose}", object=link_object(link), fix=fix)
+
+
+def _circle(at: Crossing) -> Branch:
+    """The end of a frame all of whose copies come again to where it has been."""
+    text = f"the frame comes to {at.name}/{at.link.name} again: it goes round in a circle of devices"
+    return Branch(at.packet, hops=at.hops, stop=lost("route-loop", at.name, at.link, at.stage, text))
+
+
+def _gone_by_the_parent(loner: tuple[str, Link], parent: tuple[str, Link], packet: Packet) -> Branch:
+    """A frame between two macvlans of which one takes none from its siblings: it goes out into the world, and nobody there wants it."""
+    here = hop(*parent, Stage.TRANSMIT, packet, bound="out")
+    text = f"{loner[1].name} in {loner[0]} is a macvlan in mode {loner[1].macvlan_mode}: frames between it and its siblings leave by"
+    return Branch(packet, stop=isolated(*loner, f"{text} {parent[0]}/{parent[1].name} and do not come back"), hops=(here,))
+
+
+def _too_long_for(name: str, link: Link, packet: Packet) -> Stop:
+    text = f"a packet of {packet.flow.length} bytes is longer than the MTU {link.mtu} of {link.name}: dropped without a word"
+    return lost(
+        "mtu-l2-mismatch",
+        name,
+        link,
+        Stage.RECEIVE,
+        text,
+        object=link_object(link),
+        fix=(link_set(link, "mtu", str(packet.flow.length)),),
+    )

@@ -1,0 +1,103 @@
+"""Who has this address on the segment? The neighbour cache, else an ARP or ND exchange walked through the wiring.
+
+Kernel: net/ipv4/arp.c (arp_process, arp_ignore, arp_filter), net/ipv6/ndisc.c, net/core/neighbour.c; RFC 826, RFC 4861.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from netprobe.model import (
+    ARP_REQUEST,
+    NEIGHBOUR_SOLICITATION,
+    Flow,
+    Link,
+    Namespace,
+    Neighbour,
+    Protocol,
+    Stage,
+    Stop,
+)
+
+from . import fib, prefix
+from .arp_reply import Station, noarp
+from .arp_request import enquire, outgoing
+from .link import not_running
+from .outcome import BROADCAST, Carry
+from .unanswered import nobody
+from .view import Ground, Packet
+
+_USABLE = {"permanent", "reachable", "stale", "delay", "probe", "noarp"}
+
+
+class Resolution(Struct, frozen=True):
+    """The next hop's MAC, None for a device that needs none; or why there is none. `rivals` answer for it as well.
+
+    `suspects` lie on the way of the request or of its answer.
+    """
+
+    mac: str | None = None
+    note: str = ""
+    stop: Stop | None = None
+    entry: Neighbour | None = None
+    rivals: tuple[Station, ...] = ()
+    suspects: tuple[Stop, ...] = ()
+
+
+def resolve(ground: Ground, carry: Carry, name: str, link: Link, address: str, packet: Packet) -> Resolution:
+    """Find the MAC of `address` on `link` for this packet, as the kernel's neighbour code would."""
+    if not needs_mac(link):
+        return Resolution(note="no neighbour needed")
+    if prefix.is_multicast(address) or address == "255.255.255.255":
+        return Resolution(BROADCAST)
+    entry = cached(ground.namespace(name), link, address)
+    if not link.arp and (entry is None or entry.state != "permanent"):  # entries made by hand count all the same
+        text = f"{link.name} has ARP switched off (NOARP): it sends to its own MAC instead of asking who has {address}"
+        return Resolution(stop=noarp(name, link, text))
+    if entry is not None and entry.mac and entry.state in _USABLE:
+        return Resolution(entry.mac, f"neighbour {entry.mac} ({entry.state})", entry=entry)
+    return ask(ground, carry, name, link, address, packet)
+
+
+def needs_mac(link: Link) -> bool:
+    """Whether frames on this device carry Ethernet addresses."""
+    return bool(link.mac) and link.kind not in ("loopback", "tun", "ipip", "sit", "gre", "wireguard", "ppp")
+
+
+def cached(namespace: Namespace, link: Link, address: str) -> Neighbour | None:
+    """The neighbour entry for an address on a link."""
+    return next((n for n in namespace.neighbours if n.index == link.index and n.address == address and not n.proxy), None)
+
+
+def ask(ground: Ground, carry: Carry, name: str, link: Link, address: str, packet: Packet) -> Resolution:
+    """Walk the request to every stack of the segment, and each answer back."""
+    if dead := not_running(ground, name, link, Stage.TRANSMIT):
+        return Resolution(stop=dead)
+    asked = request(ground.namespace(name), link, address, packet)
+    if dropped := outgoing(ground, name, link, asked):
+        return Resolution(stop=dropped)
+    found = enquire(ground, carry, (name, link), asked)
+    if found.stations:
+        best = min(found.stations, key=lambda station: station.proxy)
+        whose = f" of {best.namespace}/{best.link.name}" if best.namespace and best.link else ""
+        rivals = tuple(station for station in found.stations if station.mac != best.mac)
+        return Resolution(best.mac, f"neighbour {best.mac}{whose}", rivals=rivals, suspects=best.suspects)
+    if found.unread:
+        return Resolution(stop=found.unread[0])
+    if found.exits:
+        return Resolution(None, f"asks the segment beyond {link.name} who has {address}")
+    return Resolution(stop=nobody(ground, carry, (name, link), asked, found))
+
+
+def request(namespace: Namespace, link: Link, address: str, packet: Packet) -> Packet:
+    """The ARP request or neighbour solicitation the kernel sends for this packet (arp_solicit, ndisc_solicit)."""
+    own = packet.flow.src if namespace.owner_of(packet.flow.src) else fib.select_address(namespace, link.index, address)
+    if prefix.version(address) == 4:
+        flow = Flow(own or "0.0.0.0", address, Protocol.ARP, icmp_type=ARP_REQUEST, length=28, src_mac=link.mac, dst_mac=BROADCAST)
+    else:
+        low = f"{prefix.number(address) & 0xFFFFFF:06x}"
+        group = f"33:33:ff:{low[:2]}:{low[2:4]}:{low[4:]}"
+        flow = Flow(
+            own or "::", address, Protocol.ND, icmp_type=NEIGHBOUR_SOLICITATION, ttl=255, length=72, src_mac=link.mac, dst_mac=group
+        )
+    return Packet(flow, packet.leg, inside=packet.inside)

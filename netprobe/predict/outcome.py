@@ -1,0 +1,118 @@
+"""One way of a frame: the hops it makes, the interfaces it crosses, and how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol, Self
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from netprobe.model import FdbEntry, Hop, Link, Stage, Stop
+
+from .view import Packet
+
+if TYPE_CHECKING:
+    from .trace import Trail
+
+BROADCAST = "ff:ff:ff:ff:ff:ff"
+
+
+class Steering(Struct, frozen=True):
+    """The forwarding entry by which `bridge` of namespace `name` sent a frame out of port `out`."""
+
+    name: str
+    bridge: Link
+    out: Link
+    entry: FdbEntry
+
+
+class _Way(Struct, frozen=True, kw_only=True):
+    """What each way of a frame has: the `hops` that it makes, whether it leads through a tunnel, and the last static FDB entry
+    that it followed.
+
+    `order` sorts the ways of a frame as a walk would meet them that follows each to its end before it takes the next.
+    """
+
+    hops: tuple[Hop, ...] = ()
+    tunnelled: bool = False
+    steered: Steering | None = None
+    order: tuple[int, ...] = ()
+
+    def behind(self, *hops: Hop) -> Self:
+        """This way with `hops` put before it."""
+        return replace(self, hops=(*hops, *self.hops))
+
+    def steered_by(self, steering: Steering) -> Self:
+        """This way behind a forwarding entry; a learned one was right a while ago, and is not remembered."""
+        return replace(self, steered=steering) if steering.entry.static else self
+
+
+class Branch(_Way, frozen=True):
+    """One way of a frame, with its end: at a stack (`at`), lost (`stop`), or out of sight (`exit`).
+
+    `alone`: where it is lost, the bridge that had no other port for it.
+    """
+
+    packet: Packet
+    at: tuple[str, Link] | None = None
+    stop: Stop | None = None
+    exit: bool = False
+    alone: tuple[str, Link] | None = None
+
+
+class Crossing(_Way, frozen=True):
+    """A frame at an interface that it is about to cross: out of it, or `inward`."""
+
+    name: str
+    link: Link
+    packet: Packet
+    stage: Stage = Stage.TRANSMIT
+    note: str = ""
+    inward: bool = False
+
+    @property
+    def point(self) -> tuple[str, int, bool]:
+        """The interface and the direction, of which a frame crosses each once."""
+        return self.name, self.link.index, self.inward
+
+    def onward(self, ways: Sequence[Branch | Crossing]) -> Iterator[Branch | Crossing]:
+        """The `ways` that a frame takes behind this crossing, each with what the frame has met so far."""
+        for n, way in enumerate(ways):
+            yield replace(
+                way,
+                hops=(*self.hops, *way.hops),
+                tunnelled=self.tunnelled or way.tunnelled,
+                steered=way.steered or self.steered,
+                order=(*self.order, n),
+            )
+
+
+Ways = tuple[Branch | Crossing, ...]  # what comes of a frame at one device: it ends there, or crosses further interfaces
+
+
+class Carry(Protocol):
+    """Who carries frames over the wiring: `walk.Walker`, which everything above a segment gets handed.
+
+    `trail` keeps the connections of namespaces that a frame only crosses on a bridge; without `barred` every bridge port is open.
+    """
+
+    def transmit(
+        self, name: str, link: Link, packet: Packet, note: str = "", *, trail: Trail | None = None, barred: bool = True
+    ) -> tuple[Branch, ...]:
+        """Put the frame on `link` of namespace `name`; every branch it takes."""
+        ...
+
+    def receive(self, name: str, link: Link, packet: Packet, *, trail: Trail | None = None, barred: bool = True) -> tuple[Branch, ...]:
+        """A frame arrives at `link` of namespace `name`; every branch it takes from there."""
+        ...
+
+
+def hop(namespace: str, link: Link | None, stage: Stage, packet: Packet, note: str = "", bound: str | None = None) -> Hop:
+    """A hop of this packet; it is numbered when the path is complete."""
+    return Hop(0, namespace, link.name if link else None, stage, packet.flow, note=note, bound=bound, suspects=packet.suspects)
+
+
+def is_group(mac: str) -> bool:
+    """Whether a MAC address is multicast or broadcast (the low bit of its first byte)."""
+    return bool(int(mac[:2], 16) & 1) if mac else False

@@ -1,0 +1,207 @@
+"""The prediction: the request's way and the reply's, or what must still be read to tell. Pure."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from netprobe.model import (
+    End,
+    Flow,
+    Leg,
+    Namespace,
+    Need,
+    Object,
+    Place,
+    Probe,
+    RouteAnswer,
+    RouteQuery,
+    Snapshot,
+    Stage,
+    Stop,
+    Walk,
+)
+
+from . import arping, fib, ipv6, prefix, routing, sockets
+from .drop import Finish, Unread, end_of, lost
+from .fixes import with_address
+from .prediction import Prediction
+from .trace import Routed, Trail
+from .view import Ground, Lacking, Packet, Rulings
+from .walk import Walker
+
+
+def predict(snapshot: Snapshot, probe: Probe, ask: bool = True, rulings: Rulings | None = None) -> Prediction | tuple[Need, ...]:
+    """Walk the probe through `snapshot`: a prediction, or the needs that must be read before one can be made.
+
+    With `ask` the kernel's own route lookups are among the needs; without, the model's FIB decides alone. `rulings` is filled with
+    what rules said, so that the next walk over the same namespaces need not ask them again.
+    """
+    ground = Ground(snapshot, ask, probe.destination.namespace, rulings)
+    try:
+        prediction = _predict(ground, probe)
+    except Lacking as lacking:
+        return lacking.needs
+    except Unread as unread:  # before the packet has taken a step
+        return Prediction(probe, Walk((), unread.finish.end, unread.finish.stop))
+    return tuple(ground.unasked) or prediction
+
+
+def _predict(ground: Ground, probe: Probe) -> Prediction:
+    sourced = _with_source(ground, probe)
+    if isinstance(sourced, Prediction):
+        return sourced
+    if arping.is_ours(probe.protocol):
+        walked = arping.exchange(ground, Walker(ground), sourced)
+        return Prediction(replace(sourced, device=walked.device), walked.request, walked.reply)
+    trail = Trail(ground, Leg.REQUEST)
+    request = _walk(trail, sourced)
+    if request.end is End.DELIVER:
+        return _answered(ground, sourced, trail, request)
+    if request.end is End.EXIT:
+        back = Trail(ground, Leg.REPLY, tracks=trail.tracks)
+        reply = _from_outside(ground, sourced, trail, back)
+        return _predicted(sourced, request, reply, None, trail, back)
+    return _predicted(sourced, request, None, None, trail)
+
+
+def _predicted(probe: Probe, request: Walk, reply: Walk | None, ending: Stop | None, *trails: Trail) -> Prediction:
+    routed = tuple(r for trail in trails for r in trail.routed)
+    return Prediction(probe, request, reply, ending, routed, tuple(r for trail in trails for r in trail.resolved))
+
+
+def _walk(trail: Trail, probe: Probe) -> Walk:
+    assert probe.source.namespace is not None
+    packet = first_packet(trail.ground, probe)
+    return trail.walked(Walker(trail.ground).packet(trail, probe.source.namespace, packet))
+
+
+def first_packet(ground: Ground, probe: Probe) -> Packet:
+    """The packet as the probe's socket hands it to the stack: the namespace's own TTL, DF as the kernel would set it."""
+    assert probe.source.namespace is not None
+    namespace, flow = ground.namespace(probe.source.namespace), probe.flow()
+    ttl = probe.ttl or default_ttl(namespace, flow.version)
+    packet = Packet(replace(flow, ttl=ttl), Leg.REQUEST, probe.mark, probe.uid, reused=probe.reused, scope=probe.source.interface)
+    return replace(packet, df=_df(namespace, probe, packet))
+
+
+def default_ttl(namespace: Namespace, version: int) -> int:
+    """The TTL or hop limit that a namespace gives its packets (ip_default_ttl, hop_limit)."""
+    key = "net.ipv4.ip_default_ttl" if version == 4 else "net.ipv6.conf.all.hop_limit"
+    return int(namespace.sysctl(key, "64") or 64)
+
+
+def _df(namespace: Namespace, probe: Probe, packet: Packet) -> bool:
+    """Whether the packet goes out with DF: as asked, else as IP_PMTUDISC_WANT does (set unless cut at the source)."""
+    if probe.df is not None:
+        return probe.df
+    decision = fib.lookup(namespace, routing.query_out(namespace, packet))
+    link = namespace.link(decision.leg.index) if decision.leg else None
+    return link is None or (packet.flow.length or 0) <= link.mtu
+
+
+def _with_source(ground: Ground, probe: Probe) -> Probe | Prediction:
+    """The probe with the source address the kernel would choose; or the end of it where there is none."""
+    name, dst = probe.source.namespace, probe.destination.address
+    assert name is not None
+    assert dst is not None
+    namespace = ground.namespace(name)
+    if probe.source.address is not None:
+        free = arping.is_ours(probe.protocol) or routing.may_send_from(namespace, probe.source.address)
+        return probe if free else Prediction(probe, Walk((), End.DROP, routing.not_own(namespace, probe.source.address)))
+    asked = RouteQuery(None, dst, mark=probe.mark, uid=probe.uid, oif=_interface(ground, probe))
+    decision = routing.decide(ground, name, asked)
+    blank = Packet(Flow("", dst, probe.protocol), Leg.REQUEST)
+    routed = (Routed(name, Leg.REQUEST, decision, "", dst),)
+    if decision.error is not None:
+        refused = routing.refuse_output(namespace, blank, decision)
+        return Prediction(probe, Walk((), end_of(refused), refused), routed=routed)
+    src = _chosen(ground.kernel_route(name, asked), dst) or fib.source_for(namespace, decision, dst)
+    if src is None:
+        link = namespace.link(decision.leg.index) if decision.leg else None
+        kind = "IPv6" if ":" in dst else "IPv4"
+        text = f"{name} has no {kind} address to send from"
+        object = Object("address", f"dev {link.name if link else 'INTERFACE'}", text)
+        nothing = lost("addr-missing", name, link, Stage.ROUTE, text, object=object, fix=(with_address(link),))
+        stop = (ipv6.refused(namespace, 6) if ":" in dst else None) or nothing
+        return Prediction(probe, Walk((), End.DROP, stop), routed=routed)
+    return replace(probe, source=replace(probe.source, address=src))
+
+
+def _chosen(answer: RouteAnswer | None, dst: str) -> str | None:
+    """The source that the kernel says it would take; of an IPv6 link-local one no router would take the packet."""
+    source = answer.source if answer is not None and answer.error is None else None
+    return None if source is not None and prefix.is_link_local(source) and not prefix.is_link_local(dst) else source
+
+
+def _interface(ground: Ground, probe: Probe) -> int | None:
+    if probe.source.interface is None or probe.source.namespace is None:
+        return None
+    link = ground.namespace(probe.source.namespace).link_named(probe.source.interface)
+    return link.index if link else None
+
+
+def _answered(ground: Ground, probe: Probe, trail: Trail, request: Walk) -> Prediction:
+    """What the far end does with the request, and the way of its answer."""
+    assert trail.arrived is not None
+    name, link, packet = trail.arrived
+    ending: Stop | None = None
+    back = Trail(ground, Leg.REPLY, tracks=trail.tracks)
+    try:
+        ending = sockets.at(ground.namespace(name), link, packet)
+        if ending is not None and sockets.silent(ending):
+            return _predicted(probe, request, None, ending, trail)
+        ttl = default_ttl(ground.namespace(name), packet.flow.version)
+        scope = link.name if link else None
+        answer = Packet(replace(packet.flow.reversed(), ttl=ttl), Leg.REPLY, fragments=packet.fragments, scope=scope)
+        answer = answer.suspecting(*sockets.suspects(ground.namespace(name), link, packet))
+    except Unread as unread:
+        return _predicted(probe, request, _home(back, unread.finish, probe), ending, trail, back)
+    finish = Walker(ground).packet(back, name, answer)
+    return _predicted(probe, request, _home(back, finish, probe), ending, trail, back)
+
+
+def _home(back: Trail, finish: Finish, probe: Probe) -> Walk:
+    """The reply's walk; one that another namespace takes for itself has not come home."""
+    walked = back.walked(finish)
+    if finish.end is not End.DELIVER or back.arrived is None:
+        return walked
+    if back.arrived[0] == probe.source.namespace:
+        return _from_whom_it_was_asked(back, walked, probe)
+    name, link, packet = back.arrived
+    text = f"{name} takes the reply to {packet.flow.dst} for its own instead of translating it back"
+    return Walk(walked.hops, End.DROP, lost("nat-not-reversed", name, link, Stage.PREROUTING, text))
+
+
+def _from_whom_it_was_asked(back: Trail, walked: Walk, probe: Probe) -> Walk:
+    """The reply's walk; an answer that bears another address than the one asked is no answer."""
+    assert back.arrived is not None
+    flow = back.arrived[2].flow
+    if flow.src == probe.destination.address:
+        return walked
+    bridged = next((h for h in walked.hops if h.stage is Stage.BRIDGE_PREROUTING), None)
+    place = walked.hops[-1].place
+    if bridged is not None:
+        namespace = back.ground.namespace(bridged.namespace)
+        port = namespace.link_named(bridged.interface or "")
+        bridge = namespace.link(port.master) if port else None
+        place = Place(bridged.namespace, bridge.name if bridge else None, Stage.BRIDGE)
+    text = f"the reply comes from {flow.src} instead of {probe.destination.address}: it does not pass where the request was translated"
+    return Walk(walked.hops, End.DROP, Stop("nat-not-reversed", place, text))
+
+
+def _from_outside(ground: Ground, probe: Probe, trail: Trail, back: Trail) -> Walk:
+    """The answer of a far end that is out of sight: it is taken to come in where the request went out."""
+    assert trail.left is not None
+    name, link, packet = trail.left
+    flow = replace(packet.flow.reversed(), dst_mac=link.mac or None)
+    walker = Walker(ground)
+    branches = walker.receive(name, link, Packet(flow, Leg.REPLY), trail=back)
+    arrived = next((b for b in branches if b.at is not None), branches[0])
+    back.hops += arrived.hops
+    if arrived.at is not None:
+        return _home(back, walker.arrived(back, *arrived.at, arrived.packet), probe)
+    assert arrived.stop is not None
+    return _home(back, back.drop(arrived.stop), probe)
+
+
+__all__ = ["Prediction", "predict"]

@@ -1,0 +1,44 @@
+"""What the configuration would do with a probe: both ways, how they end, and the decisions they rest on."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from netprobe.model import Leg, Probe, Stop, Walk
+
+from . import sockets
+from .trace import Resolved, Routed
+
+
+class Prediction(Struct, frozen=True):
+    """Both ways as the configuration would have them. `reply` is None where the request gets no answer.
+
+    `probe` is the probe with its source address chosen. `ending` says why a delivered request gets no answer, or a refusal.
+    `routed` are the routing decisions on both ways, in order, `resolved` the neighbour entries used.
+    """
+
+    probe: Probe
+    request: Walk
+    reply: Walk | None = None
+    ending: Stop | None = None
+    routed: tuple[Routed, ...] = ()
+    resolved: tuple[Resolved, ...] = ()
+
+    @property
+    def stop(self) -> Stop | None:
+        """The first thing that stops the probe, on either way."""
+        return self.request.stop or self.ending or (self.reply.stop if self.reply else None)
+
+    @property
+    def leg(self) -> Leg | None:
+        """The leg that is stopped, or None when both ways are free."""
+        if self.request.stop is not None:
+            return Leg.REQUEST
+        if self.ending is not None:
+            return sockets.leg_of(self.ending)
+        return Leg.REPLY if self.reply is not None and self.reply.stop is not None else None
+
+    @property
+    def passes(self) -> bool:
+        """Whether an answer comes back, as far as anybody can see."""
+        return self.stop is None and self.reply is not None

@@ -1,0 +1,81 @@
+"""Would the kernel accept a packet with this source on this interface? Martians and the reverse path filter.
+
+Kernel: net/ipv4/fib_frontend.c (fib_validate_source, __fib_validate_source), net/ipv4/route.c (ip_route_input_slow); ip-sysctl.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from netprobe.model import Link, Namespace, Object, RouteQuery, Stage, Stop
+
+from . import fib, fixes, prefix
+from .drop import lost
+from .view import Ground, Packet
+
+
+def check(ground: Ground, name: str, link: Link, src: str, dst: str, packet: Packet) -> Stop | None:
+    """Why the input route of a packet src -> dst on `link` is refused for its source; None when it is not."""
+    if prefix.version(dst) == 6 or link.kind == "loopback":
+        return None
+    namespace = ground.namespace(name)
+    return _martian(namespace, name, link, src, dst) or _reverse_path(namespace, name, link, src, dst, packet)
+
+
+def in_force(namespace: Namespace, link: Link, setting: str) -> tuple[int, str]:
+    """The larger of `all` and the interface's own value, and the sysctl that it comes from."""
+    own = f"net.ipv4.conf.{link.name.replace('.', '/')}.{setting}"
+    general = f"net.ipv4.conf.all.{setting}"
+    values = [(int(namespace.sysctl(key, "0") or 0), key) for key in (own, general)]
+    return max(values, key=lambda v: v[0])
+
+
+def _martian(namespace: Namespace, name: str, link: Link, src: str, dst: str) -> Stop | None:
+    localnet = in_force(namespace, link, "route_localnet")[0]
+    if prefix.is_multicast(src) or src == "255.255.255.255":
+        return _stop(name, link, f"{src} cannot be a source address")
+    if prefix.contains("0.0.0.0/8", src) and src != "0.0.0.0":
+        return _stop(name, link, f"{src} is of 0.0.0.0/8, which is nobody's")
+    if prefix.is_loopback(src) and not localnet:
+        return _stop(name, link, f"the source {src} is a loopback address: no packet from outside may carry it")
+    if prefix.is_loopback(dst) and not localnet:
+        key = f"net.ipv4.conf.{link.name.replace('.', '/')}.route_localnet"
+        text = f"the destination {dst} is a loopback address and {key} = 0: packets from outside may not go there"
+        return lost(
+            "martian-destination", name, link, Stage.ROUTE, text, object=Object("sysctl", key, f"{key} = 0"), fix=fixes.sysctl(key, 1)
+        )
+    owner = namespace.owner_of(src)
+    if owner is not None and not in_force(namespace, link, "accept_local")[0]:
+        stop = _stop(name, link, f"the source {src} is this namespace's own address, coming in from outside on {link.name}")
+        own = next((a for a in namespace.addresses_of(owner) if a.address == src), None)
+        written = f"{src}/{own.prefixlen} dev {owner.name}" if own is not None else f"{src} dev {owner.name}"
+        fix = (fixes.address("del", own, owner),) if own is not None else ()
+        return replace(stop, object=Object("address", written, written), commands=fix)
+    return None
+
+
+def _stop(name: str, link: Link, text: str) -> Stop:
+    return lost("martian-source", name, link, Stage.ROUTE, text, object=Object("link", link.name, text))
+
+
+def _reverse_path(namespace: Namespace, name: str, link: Link, src: str, dst: str, packet: Packet) -> Stop | None:
+    """rp_filter: 1 the way back must leave by this interface, 2 there must be a way back at all."""
+    level, key = in_force(namespace, link, "rp_filter")
+    if not level or src == "0.0.0.0":
+        return None
+    valmark = in_force(namespace, link, "src_valid_mark")[0]
+    back = fib.lookup(namespace, RouteQuery(dst, src, iif=None, mark=packet.mark if valmark else 0))
+    if back.error is not None or back.type not in ("unicast", "local"):
+        return _refused(name, link, key, level, f"{name} has no route back to {src}")
+    if level == 1 and not any(leg.index == link.index for leg in back.candidates):
+        out = namespace.link(back.leg.index) if back.leg else None
+        where = out.name if out else "nowhere"
+        return _refused(
+            name, link, key, level, f"{name} would route back to {src} by {where}, not by {link.name}, where the packet came in"
+        )
+    return None
+
+
+def _refused(name: str, link: Link, key: str, level: int, text: str) -> Stop:
+    return lost("rp-filter", name, link, Stage.ROUTE, f"{text}: {key} = {level} drops it", object=Object("sysctl", key, f"{key} = {level}"),
+                fix=fixes.sysctl(key, 2 if level == 1 else 0))  # fmt: skip

@@ -1,0 +1,108 @@
+"""A walk while it is being made: the hops so far, and the translations that connection tracking remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from netprobe.model import Change, ConntrackEntry, Flow, Hop, Leg, Link, Neighbour, Object, Place, Stage, Stop, Walk
+
+from .drop import Finish, end_of
+from .fib import Decision
+from .view import Ground, Packet
+
+
+class Track(Struct, frozen=True):
+    """The connection that the request left in one namespace."""
+
+    namespace: str
+    connection: ConntrackEntry | None
+
+
+class Routed(Struct, frozen=True):
+    """One routing decision of a walk: where, for a packet from `src` to `dst` that came in on `iif` (None: made here)."""
+
+    namespace: str
+    leg: Leg
+    decision: Decision
+    src: str
+    dst: str
+    iif: Link | None = None
+
+
+class Resolved(Struct, frozen=True):
+    """A next hop whose MAC came from the neighbour table of `namespace`."""
+
+    namespace: str
+    leg: Leg
+    link: Link
+    entry: Neighbour
+
+
+@dataclass
+class Trail:
+    """The growing path of one leg. `tracks` is shared by the request and its reply; `arrived` is where the request ended."""
+
+    ground: Ground
+    leg: Leg
+    tracks: list[Track] = field(default_factory=list)
+    hops: list[Hop] = field(default_factory=list)
+    routed: list[Routed] = field(default_factory=list)
+    resolved: list[Resolved] = field(default_factory=list)
+    visits: dict[tuple[str, int, str, str], int] = field(default_factory=dict)
+    arrived: tuple[str, Link | None, Packet] | None = None
+    left: tuple[str, Link, Packet] | None = None
+
+    def add(self, name: str, link: Link | None, stage: Stage, packet: Packet, note: str = "", *, bound: str | None = None,
+            changes: tuple[Change, ...] = (), object: Object | None = None) -> None:  # fmt: skip
+        """Append one hop."""
+        hop = Hop(0, name, link.name if link else None, stage, packet.flow, note=note, bound=bound, changes=changes, object=object,
+                  suspects=packet.suspects)  # fmt: skip
+        self.hops.append(hop)
+
+    def decided(self, name: str, decision: Decision, packet: Packet, iif: Link | None = None) -> None:
+        """Remember a routing decision."""
+        self.routed.append(Routed(name, self.leg, decision, packet.flow.src, packet.flow.dst, iif))
+
+    def drop(self, stop: Stop) -> Finish:
+        """The end of this walk at `stop`: a drop, or undetermined where it is not known what happens there."""
+        return Finish(end_of(stop), stop)
+
+    def walked(self, finish: Finish) -> Walk:
+        """The finished path, numbered from 1."""
+        return Walk(numbered(self.hops), finish.end, finish.stop)
+
+    def place(self, name: str, link: Link | None, stage: Stage) -> Place:
+        """A place, from its parts."""
+        return Place(name, link.name if link else None, stage)
+
+    def again(self, name: str, link: Link, packet: Packet) -> int:
+        """How often this packet came in here before; a third time is a loop."""
+        key = (name, link.index, packet.flow.src, packet.flow.dst)
+        self.visits[key] = self.visits.get(key, 0) + 1
+        return self.visits[key]
+
+    def track(self, name: str, connection: ConntrackEntry | None) -> None:
+        """Remember what a namespace made of the request."""
+        self.tracks.append(Track(name, connection))
+
+
+def numbered(hops: Sequence[Hop]) -> tuple[Hop, ...]:
+    """The hops numbered from 1, each with the suspects between its predecessor and itself instead of all so far."""
+    known = [0, *(len(hop.suspects) for hop in hops)]
+    return tuple(replace(hop, n=n, suspects=hop.suspects[known[n - 1] :]) for n, hop in enumerate(hops, 1))
+
+
+def changes(before: Flow, after: Flow, by: str) -> tuple[Change, ...]:
+    """What differs between two flows, field by field."""
+    names = ("src", "dst", "sport", "dport", "icmp_id")
+    return tuple(
+        Change(name, str(getattr(before, name)), str(getattr(after, name)), by)
+        for name in names if getattr(before, name) != getattr(after, name)
+    )  # fmt: skip
+
+
+__all__ = ["Finish", "Resolved", "Routed", "Track", "Trail", "changes", "numbered"]

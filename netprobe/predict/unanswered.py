@@ -1,0 +1,91 @@
+"""Why nobody answers for an address: who is kept silent, what keeps the request out, or that there is nobody.
+
+The owner is looked for behind every port that barred the request, as if the port were open.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from netprobe.model import (
+    Link,
+    Stage,
+    Stop,
+)
+
+from .arp_request import Enquiry
+from .drop import Unread, link_down
+from .outcome import Carry
+from .view import Ground, Packet
+
+
+def nobody(ground: Ground, carry: Carry, asker: tuple[str, Link], asked: Packet, found: Enquiry) -> Stop:
+    """Why nobody answers: what keeps the owner silent or the request from it, if there is an owner; else that there is none."""
+    (name, link), address = asker, asked.flow.dst
+    for there, lower in (asker, *found.heard):
+        ground.all_macvlans_on(there, lower)  # where one that nobody has met yet may be the owner
+    if found.silenced:
+        return found.silenced[0]
+    barred = [s for s in found.barred if s.code in _BARRING and (_entry_barred(s, found.barred) or _owner_behind(ground, carry, s, asked))]
+    if barred:
+        return barred[0]
+    from .bare import without_address
+    from .elsewhere import explain_silence, strayed
+
+    owner = _owner(ground, address) or strayed(ground, name, link, address)
+    owner = owner or next(
+        (far for there, b in found.heard if b.kind == "bridge" and (far := strayed(ground, there, b, address)) is not None), None
+    )
+    if owner is not None and not owner[1].up:
+        return link_down(owner[0], owner[1], Stage.ARP)
+    if owner is None and (bare := without_address(ground, name, address, found.heard)) is not None:
+        return bare
+    return explain_silence(ground, name, link, address, owner)
+
+
+# What may keep the request from the owner of an address.
+_BARRING = {
+    "port-isolated", "port-flood-off", "port-not-forwarding", "filtered-by-rule", "policy-drop", "mac-not-allowed", "rejected-by-rule",
+    "link-admin-down", "link-no-carrier", "mtu-l2-mismatch",
+}  # fmt: skip
+
+
+def _entry_barred(stop: Stop, barred: list[Stop]) -> bool:
+    """Whether the request did not even get into the bridge."""
+    return len(barred) == 1 and stop.place.stage in (Stage.BRIDGE_PREROUTING, Stage.TRANSMIT, Stage.RECEIVE)
+
+
+def _owner_behind(ground: Ground, carry: Carry, stop: Stop, asked: Packet) -> bool:
+    """Whether the address would be found behind the port that keeps the request out: the walk goes on as if it did not."""
+    if stop.place.namespace is None or stop.place.interface is None:
+        return False
+    if stop.place.stage is Stage.INGRESS and ground.namespace(stop.place.namespace).owner_of(asked.flow.dst) is not None:
+        return True
+    port = ground.namespace(stop.place.namespace).link_named(stop.place.interface)
+    far = ground.beyond(stop.place.namespace, port.link) if port is not None and port.kind == "veth" else None
+    if stop.place.stage is Stage.BRIDGE_PREROUTING and port is not None:  # it is the way into the bridge that is barred
+        far = (stop.place.namespace, port)
+    if far is None:
+        return port is not None and port.kind == "vxlan"
+    if far[1].master is None or not far[1].up:
+        return ground.namespace(far[0]).owner_of(asked.flow.dst) is not None
+    branches = carry.receive(far[0], replace(far[1], carrier=True), asked, barred=False)
+    return any(b.at is not None and ground.namespace(b.at[0]).owner_of(asked.flow.dst) is not None for b in branches)
+
+
+def _owner(ground: Ground, address: str) -> tuple[str, Link] | None:
+    """The interface that carries the address, in a namespace read so far or in the one that was asked for."""
+    if ground.goal is not None and ground.ask:
+        ground.namespace(ground.goal)
+    unread: Unread | None = None
+    for namespace in ground.snapshot.namespaces.values():
+        try:
+            link = namespace.owner_of(address)
+        except Unread as error:
+            unread = error  # the owner, unless another is
+            continue
+        if link is not None:
+            return namespace.name, link
+    if unread is not None:
+        raise unread
+    return None

@@ -1,0 +1,174 @@
+"""The snapshot as the walk sees it: what it lacks it asks for, by name, and the caller reads it and walks again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from netprobe.model import (
+    AskConnection,
+    AskRoute,
+    ConntrackEntry,
+    FindMacvlans,
+    FindPeer,
+    Flow,
+    Leg,
+    Link,
+    LinkRef,
+    Namespace,
+    Need,
+    ReadNamespace,
+    RouteAnswer,
+    RouteQuery,
+    Snapshot,
+    Stage,
+    Stop,
+)
+from netprobe.rules.packet import Packet as Subject
+from netprobe.rules.ruling import Ruling
+
+from .unread import Unread, guarded
+
+Rulings = dict[tuple[object, ...], tuple[Namespace, Ruling]]  # what rules said, and in which state of their namespace
+
+
+class Lacking(Exception):
+    """Raised inside a walk when the snapshot does not hold what the next step depends on."""
+
+    def __init__(self, *needs: Need) -> None:
+        super().__init__(*needs)
+        self.needs = needs
+
+
+class Packet(Struct, frozen=True):
+    """A packet on its way: its headers here, and what only the kernel sees of it (mark, the sender's uid, which leg).
+
+    `df` is the don't-fragment bit; `fragments` says that the sender or a router has cut it. `suspects` grows along the way:
+    what may have stopped the packet so far, though the configuration does not tell. `tracked` is what connection tracking
+    and the rules of namespace `tracked_in` know of it; `prerouted` names a namespace whose bridge has called PREROUTING already;
+    `reused`: its ports were asked for, so that older connections may have them. `inside`: the tunnels (namespace, ifindex) whose
+    packet it is. `scope` is the interface on which its sender knows a link-local destination.
+    """
+
+    flow: Flow
+    leg: Leg
+    mark: int = 0
+    uid: int | None = None
+    df: bool = False
+    fragments: bool = False
+    suspects: tuple[Stop, ...] = ()
+    tracked: Subject | None = None
+    tracked_in: str | None = None
+    prerouted: str | None = None
+    reused: bool = False
+    inside: tuple[tuple[str, int], ...] = ()
+    scope: str | None = None
+
+    def suspecting(self, *stops: Stop) -> Packet:
+        """This packet after passing something that may stop it."""
+        return replace(self, suspects=(*self.suspects, *stops)) if stops else self
+
+
+class Ground:
+    """Read access to a snapshot. To look at what could not be read raises Unread, which ends the walk.
+
+    With `ask`, route lookups that the kernel has not answered yet are collected in `unasked`; the FIB model decides meanwhile.
+    `goal` is the namespace that the question names as its destination, if it names one. `rulings` keeps what rules said, from one
+    walk to the next.
+    """
+
+    def __init__(self, snapshot: Snapshot, ask: bool = True, goal: str | None = None, rulings: Rulings | None = None) -> None:
+        self.snapshot = guarded(snapshot)
+        self.ask = ask
+        self.goal = goal
+        self.rulings: Rulings = {} if rulings is None else rulings
+        self.unasked: dict[AskRoute, None] = {}
+        self._peers = {(found.namespace, found.nsid): found.peer for found in snapshot.peers}
+        self._unfound = {(found.namespace, found.nsid): found.why for found in snapshot.peers if found.why is not None}
+        self._answers = {(asked.namespace, asked.query): asked.answer for asked in snapshot.answers}
+        self._unanswered = {(asked.namespace, asked.query): asked.why for asked in snapshot.answers if asked.why is not None}
+
+    def namespace(self, name: str) -> Namespace:
+        """The configuration of one namespace; asks for it when it was not read yet."""
+        if name not in self.snapshot:
+            raise Lacking(ReadNamespace(name))
+        return self.snapshot[name]
+
+    def knows(self, name: str, nsid: int | None) -> bool:
+        """Whether the namespace behind (name, nsid) is already in the snapshot, so that looking there costs nothing."""
+        return nsid is None or self._peers.get((name, nsid)) in self.snapshot.namespaces
+
+    def other_side(self, name: str, link: Link) -> str:
+        """The namespace that a veth of namespace `name` leads to, as " (c1)"; "" where it is the same one or not known yet."""
+        ref = link.link if link.kind == "veth" else None
+        if ref is None or ref.nsid is None:
+            return ""
+        peer = self._peers.get((name, ref.nsid)) or self._seen_from_there(name, link)
+        return f" ({peer})" if peer else ""
+
+    def _seen_from_there(self, name: str, link: Link) -> str | None:
+        """The namespace already read that says of one of its veths that it leads to `link` of namespace `name`."""
+        for (there, nsid), peer in self._peers.items():
+            known = self.snapshot.namespaces.get(there) if peer == name else None
+            links = known.links if known is not None and "links" not in known.unread else ()
+            if any(each.link == LinkRef(link.index, nsid) for each in links if each.kind == "veth"):
+                return there
+        return None
+
+    def beyond(self, name: str, ref: LinkRef | None) -> tuple[str, Link] | None:
+        """The interface that `ref` means in namespace `name`: (its namespace, the link); None when it is not visible."""
+        if ref is None or ref.index == 0:
+            return None
+        there: str | None = name
+        if ref.nsid is not None:
+            if (name, ref.nsid) not in self._peers:
+                raise Lacking(FindPeer(name, ref.nsid))
+            there = self._peers[name, ref.nsid]
+            if (why := self._unfound.get((name, ref.nsid))) is not None:
+                raise Unread(name, f"namespace called nsid {ref.nsid}", why, Stage.TRANSMIT)
+        if there is None:
+            return None
+        link = self.namespace(there).link(ref.index)
+        return (there, link) if link else None
+
+    def all_macvlans_on(self, name: str, link: Link) -> tuple[tuple[str, Link], ...]:
+        """The macvlans that stand on an interface, wherever they are; asks for the namespaces that have some."""
+        found = next((f for f in self.snapshot.macvlans if (f.namespace, f.index) == (name, link.index)), None)
+        if found is None and self.ask:
+            raise Lacking(FindMacvlans(name, link.index))
+        if found is not None and found.why is not None:
+            raise Unread(name, f"macvlans on {link.name}", found.why, Stage.TRANSMIT)
+        for there in found.names if found is not None else ():
+            self.namespace(there)
+        return tuple(self.macvlans_on(name, link))
+
+    def macvlans_on(self, name: str, link: Link) -> Iterator[tuple[str, Link]]:
+        """The macvlans on an interface in the namespaces read so far (a parent does not list what stands on it)."""
+        for other in self.snapshot.namespaces.values():
+            for each in other.links if "links" not in other.unread else ():
+                if each.kind == "macvlan" and each.link is not None and self.beyond(other.name, each.link) == (name, link):
+                    yield other.name, each
+
+    def connections(self, name: str, packet: Packet) -> tuple[ConntrackEntry, ...]:
+        """The connections of namespace `name` that a packet with ports used before may belong to."""
+        if not packet.reused:
+            return ()
+        flow = replace(packet.flow, ttl=None, length=None, src_mac=None, dst_mac=None)
+        found = next((f for f in self.snapshot.connections if f.namespace == name and f.flow == flow), None)
+        if found is None and self.ask:
+            raise Lacking(AskConnection(name, flow))
+        if found is not None and found.why is not None:
+            raise Unread(name, "tracked connections", found.why, Stage.PREROUTING)
+        return found.entries if found is not None else ()
+
+    def kernel_route(self, name: str, query: RouteQuery) -> RouteAnswer | None:
+        """What the kernel answered to a route lookup; None where it was not asked (yet, or because the model was changed)."""
+        if (name, query) not in self._answers:
+            if self.ask:
+                self.unasked[AskRoute(name, query)] = None
+            return None
+        if (why := self._unanswered.get((name, query))) is not None:
+            raise Unread(name, f"kernel's route to {query.dst}", why, Stage.ROUTE)
+        return self._answers[name, query]

@@ -1,0 +1,165 @@
+"""Through a VXLAN: which remote the frame goes to, the outer packet's own way, and the device that unpacks it there.
+
+Kernel: drivers/net/vxlan/vxlan_core.c (vxlan_xmit, vxlan_xmit_one, vxlan_rcv); RFC 7348.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from netprobe.model import Blank, Command, End, FdbEntry, Flow, Hop, Link, Object, Protocol, RouteQuery, Stage, Stop, Vxlan
+
+from . import fib
+from .drop import Finish, lost
+from .fixes import REMOTE, link_set
+from .outcome import BROADCAST, Branch, Crossing, Ways, is_group
+from .trace import Trail, numbered
+from .view import Ground, Packet
+
+OVERHEAD = {4: 50, 6: 70}  # bytes: inner Ethernet 14, VXLAN 8, UDP 8, and the outer IP header
+Send = Callable[[Trail, str, Packet], Finish]
+_ANY = "00:00:00:00:00:00"
+_THEIRS_TOO = Command.advice("and the MTU of the containers, to the same value")
+
+
+def through(ground: Ground, send: Send, name: str, link: Link, packet: Packet) -> Ways:
+    """The ways of a frame that is sent on the tunnel device `link`: its end, or the device that unpacks it.
+
+    `send` walks the tunnel's own packet, which is routed: the layer above.
+    """
+    if link.vxlan is None:
+        return (Branch(packet, exit=True),)
+    if (name, link.index) in packet.inside:  # the kernel gives up at the eighth (dev_xmit_recursion)
+        text = f"the packets in which {link.name} sends frames are routed into {link.name} itself"
+        return (Branch(packet, stop=lost("route-loop", name, link, Stage.ENCAPSULATE, text)),)
+    entries = remotes(ground, name, link, link.vxlan, packet.flow.dst_mac or BROADCAST)
+    if not entries and packet.flow.protocol in (Protocol.ARP, Protocol.ND):
+        text = (
+            f"{link.name} floods to no tunnel end, and so nobody hears who asks for {packet.flow.dst}: its neighbours are entered by hand"
+        )
+        entry = f"{packet.flow.dst} dev {link.name}"
+        stop = lost("neigh-no-answer", name, link, Stage.NEIGHBOUR, text, object=Object("neighbour", entry, f"no entry for {entry}"),
+                    fix=(_neighbour_by_hand(packet.flow.dst, link),))  # fmt: skip
+        return (Branch(packet, stop=stop),)
+    if not entries:
+        text = f"{link.name} knows no tunnel end for {packet.flow.dst_mac}"
+        object = Object("fdb-entry", f"{packet.flow.dst_mac} dev {link.name}", text)
+        stop = lost("vxlan-fdb-missing", name, link, Stage.ENCAPSULATE, text, object=object,
+                    fix=(_tunnel_end("append", packet.flow.dst_mac or BROADCAST, link),))  # fmt: skip
+        return (Branch(packet, stop=stop),)
+    return tuple(branch for entry in entries for branch in _carry(ground, send, name, link, link.vxlan, packet, entry))
+
+
+def _neighbour_by_hand(address: str, link: Link) -> Command:
+    return Command.of("ip", "neigh", "add", address, "lladdr", Blank("MAC"), "dev", link.name, "nud", "permanent")
+
+
+def _tunnel_end(how: str, mac: str, link: Link) -> Command:
+    return Command.of("bridge", "fdb", how, mac, "dev", link.name, "dst", REMOTE)
+
+
+def remotes(ground: Ground, name: str, link: Link, vxlan: Vxlan, mac: str) -> tuple[FdbEntry, ...]:
+    """The tunnel ends a frame for `mac` goes to: its own entry, else the default ones (all-zeros MAC), else the device's."""
+    known = [e for e in ground.namespace(name).fdb if e.index == link.index and e.remote is not None]
+    exact = tuple(e for e in known if e.mac == mac and not is_group(mac))
+    default = tuple(e for e in known if e.mac == _ANY)
+    if exact or default:
+        return exact or default
+    return (FdbEntry(link.index, _ANY, remote=vxlan.remote),) if vxlan.remote else ()
+
+
+def _carry(ground: Ground, send: Send, name: str, link: Link, vxlan: Vxlan, packet: Packet, entry: FdbEntry) -> Ways:
+    """The outer packet to one remote, and the frame again where it is unpacked."""
+    assert entry.remote is not None
+    trail = Trail(ground, packet.leg)
+    outer = _outer(ground, name, vxlan, packet, entry.remote)
+    if (too_long := _does_not_fit(ground, name, link, packet, outer)) is not None:
+        return (Branch(packet, stop=too_long),)
+    inside = (*packet.inside, (name, link.index))
+    finish = send(trail, name, Packet(outer, packet.leg, suspects=packet.suspects, inside=inside))
+    hops = _inside(numbered(trail.hops), packet, entry.remote)
+    if finish.end is End.DELIVER and trail.arrived is not None:
+        return tuple(b.behind(*hops) for b in _unpack(ground, (name, link, vxlan), packet, trail))
+    if finish.end is End.EXIT:
+        return (Branch(packet, exit=True, hops=hops),)
+    return (Branch(packet, hops=hops, stop=_blame(name, link, entry, finish.stop) if finish.stop else None),)
+
+
+def _outer(ground: Ground, name: str, vxlan: Vxlan, packet: Packet, remote: str) -> Flow:
+    decision = fib.lookup(ground.namespace(name), RouteQuery(vxlan.local, remote))
+    source = vxlan.local or fib.source_for(ground.namespace(name), decision, remote) or "0.0.0.0"
+    length = (packet.flow.length or 0) + OVERHEAD[6 if ":" in remote else 4]
+    return Flow(source, remote, Protocol.UDP, dport=vxlan.port, ttl=64, length=length)
+
+
+def _does_not_fit(ground: Ground, name: str, link: Link, packet: Packet, outer: Flow) -> Stop | None:
+    """An inner packet with DF that the underlay's MTU cannot carry is refused at the tunnel (skb_tunnel_check_pmtu)."""
+    decision = fib.lookup(ground.namespace(name), RouteQuery(outer.src, outer.dst))
+    out = ground.namespace(name).link(decision.leg.index) if decision.leg else None
+    if out is None or not packet.df or (outer.length or 0) <= out.mtu:
+        return None
+    room = out.mtu - OVERHEAD[outer.version]
+    text = f"a packet of {packet.flow.length} bytes does not fit {link.name}: {out.name} has MTU {out.mtu}, which leaves {room} bytes"
+    return lost("mtu-exceeded", name, link, Stage.ENCAPSULATE, text, object=Object("link", link.name, f"{link.name} mtu {link.mtu}"),
+                fix=(link_set(link, "mtu", str(room)), _THEIRS_TOO))  # fmt: skip
+
+
+def _inside(hops: tuple[Hop, ...], packet: Packet, remote: str) -> tuple[Hop, ...]:
+    """The outer packet's hops as hops of the inner packet: its flow, with the outer one around it."""
+    first = {0: f"in a VXLAN packet to {remote}"}
+    return tuple(
+        replace(h, flow=replace(packet.flow, outer=h.flow), note="; ".join(p for p in (first.get(i, ""), h.note) if p))
+        for i, h in enumerate(hops)
+    )
+
+
+def _unpack(ground: Ground, sender: tuple[str, Link, Vxlan], packet: Packet, trail: Trail) -> Ways:
+    """At the remote: the VXLAN device of this port and VNI takes the frame out of the packet."""
+    assert trail.arrived is not None
+    there, arrived = trail.arrived[0], trail.arrived[2]
+    ours = sender[2]
+    devices = [link for link in ground.namespace(there).links if link.vxlan is not None and link.up]
+    same_port = [d for d in devices if d.vxlan and d.vxlan.port == ours.port]
+    fitting = [d for d in same_port if d.vxlan and d.vxlan.vni == ours.vni]
+    if fitting:
+        onward = packet.suspecting(*arrived.suspects[len(packet.suspects) :])
+        return (Crossing(there, fitting[0], onward, inward=True),)
+    return (Branch(packet, stop=_mismatch(ground, sender, there, bool(same_port))),)
+
+
+def _mismatch(ground: Ground, sender: tuple[str, Link, Vxlan], there: str, port_fits: bool) -> Stop:
+    """No device at the remote fits: the VNI differs, the port differs, or the device is down or missing."""
+    name, link, ours = sender
+    known = [d for d in ground.namespace(there).links if d.vxlan is not None]
+    down = next((d for d in known if d.vxlan and (d.vxlan.port, d.vxlan.vni) == (ours.port, ours.vni) and not d.up), None)
+    if down is not None:
+        from .drop import link_down
+
+        return link_down(there, down, Stage.DECAPSULATE)
+    theirs = next((d for d in known if d.vxlan), None)
+    code = "vxlan-vni-mismatch" if port_fits else "vxlan-port-mismatch"
+    what, own = ("VNI", ours.vni) if port_fits else ("UDP port", ours.port)
+    other = (
+        f"{theirs.name} has {theirs.vxlan.vni if port_fits else theirs.vxlan.port}" if theirs and theirs.vxlan else "has no VXLAN device"
+    )
+    text = f"{link.name} in {name} sends with {what} {own}, {there} {other}"
+    return lost(
+        code,
+        name,
+        link,
+        Stage.ENCAPSULATE,
+        text,
+        object=Object("tunnel", link.name, f"{link.name} vxlan id {ours.vni} dstport {ours.port}"),
+    )
+
+
+def _blame(name: str, link: Link, entry: FdbEntry, stop: Stop) -> Stop:
+    """An outer packet whose remote nobody answers for is the tunnel's wrong remote, not the neighbour's fault."""
+    if stop.code not in ("neigh-no-answer", "no-route", "route-wrong-nexthop"):
+        return stop
+    id = f"{entry.mac} dev {link.name} dst {entry.remote}"
+    text = f"{link.name} sends to the tunnel end {entry.remote}, which is not there: {stop.text}"
+    return lost("vxlan-remote-wrong", name, link, Stage.ENCAPSULATE, text,
+                object=Object("fdb-entry", id, id), fix=(_tunnel_end("replace", entry.mac, link),))  # fmt: skip

@@ -1,0 +1,40 @@
+"""IPsec policies: a packet that one blocks, or that one wants encrypted where no key is.
+
+Kernel: net/xfrm/xfrm_policy.c (xfrm_lookup on the way out, __xfrm_policy_check on the way in); ip-xfrm(8).
+"""
+
+from __future__ import annotations
+
+from netprobe.model import Command, Link, Namespace, Object, Place, Stage, Stop, XfrmPolicy
+
+from . import prefix
+from .view import Packet
+
+_STAGES = {"out": Stage.OUTPUT, "in": Stage.INPUT, "fwd": Stage.FORWARD}
+
+
+def check(namespace: Namespace, direction: str, link: Link | None, packet: Packet) -> Stop | None:
+    """Why the policies of `direction` (in, out or fwd) do not let the packet pass as it is; None when they do."""
+    policy = _policy(namespace, direction, packet)
+    if policy is None:
+        return None
+    place = Place(namespace.name, link.name if link else None, _STAGES[direction])
+    object = Object("xfrm", f"{direction} src {policy.src} dst {policy.dst}", policy.text)
+    fix = (Command.of("ip", "xfrm", "policy", "delete", "src", policy.src, "dst", policy.dst, "dir", direction),)
+    if policy.action == "block":
+        return Stop("xfrm-policy-block", place, f"an IPsec policy of {namespace.name} blocks the packet: {policy.text}", object, fix)
+    if policy.templates and not (direction == "out" and policy.keyed):
+        lack = "and no state holds a key for it" if direction == "out" else "and it comes in without"
+        text = f"an IPsec policy of {namespace.name} wants the packet protected ({policy.templates[0]}), {lack}"
+        return Stop("xfrm-policy-block", place, text, object, fix)
+    return None
+
+
+def _policy(namespace: Namespace, direction: str, packet: Packet) -> XfrmPolicy | None:
+    """The policy that selects the packet: the lowest priority number wins."""
+    flow = packet.flow
+    found = [
+        p for p in namespace.xfrm or ()
+        if p.direction == direction and prefix.contains(p.src, flow.src) and prefix.contains(p.dst, flow.dst)
+    ]  # fmt: skip
+    return min(found, key=lambda p: p.priority, default=None)

@@ -1,0 +1,143 @@
+"""Conditions that depend on more than the packet: how much or how often, chance, lists of recent addresses, the way back.
+
+Each gives True, False, or a doubt whose `likely` is what holds for a first packet.
+"""
+
+# ruff: noqa: ARG001 - the functions of one table take the same arguments
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import ip_interface, ip_network
+
+from netprobe.model import NamedObject, RecentList, Rule, Statement
+
+from .expression import Scene
+from .packet import FibQuery, Packet
+from .ruling import Doubt, Reason
+
+Answer = bool | Doubt
+AMPLE = 64  # a quota that lasts for so many packets like this one is not in doubt
+
+
+def holds(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> Answer:
+    """Whether a condition holds for this packet."""
+    return CONDITIONS[statement.kind](statement, rule, packet, scene)
+
+
+def _negated(answer: Answer, statement: Statement) -> Answer:
+    return (not answer) if isinstance(answer, bool) and statement.op == "!=" else answer
+
+
+def _limit(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> Answer:
+    """A token bucket: the first packets find tokens in it."""
+    options = _options(statement, "limit", scene)
+    over = "over" in options or "hashlimit-above" in options
+    return Doubt(Reason.LIMIT, statement.text or rule.text, likely=not over)
+
+
+def _connlimit(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> Answer:
+    above = "over" in statement.options or "connlimit-above" in statement.options
+    return Doubt(Reason.CONNLIMIT, statement.text or rule.text, likely=not above)
+
+
+def _options(statement: Statement, kind: str, scene: Scene) -> dict[str, str]:
+    """The statement's numbers, or those of the named object that it refers to."""
+    if not statement.target:
+        return dict(statement.options)
+    named = next((each for each in scene.table.objects if (each.kind, each.name) == (kind, statement.target)), NamedObject(kind, ""))
+    return dict(named.options)
+
+
+def _quota(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> Answer:
+    """nft tells what is used; iptables does not, but the rule's own byte counter counts what its quota let through.
+
+    Kernel: net/netfilter/nft_quota.c (nft_overquota), net/netfilter/xt_quota.c (quota_mt: once refused, refused for ever).
+    """
+    options = _options(statement, "quota", scene)
+    if "bytes" not in options and "quota" not in options:
+        return Doubt(Reason.UNKNOWN, statement.text or rule.text)
+    known = "bytes" in options
+    quota = int(options["bytes" if known else "quota"])
+    used = int(options.get("used", 0)) if known else rule.bytes
+    length = packet.flow.length
+    if used is None or length is None:
+        return Doubt(Reason.UNKNOWN, statement.text or rule.text)
+    matches_when_over = "over" in options if known else statement.op == "!="
+    if used + length > quota:
+        return matches_when_over
+    if used + AMPLE * length <= quota:
+        return not matches_when_over
+    return Doubt(Reason.QUOTA, f"{quota - used} of {quota} bytes left", likely=not matches_when_over)
+
+
+def _statistic(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> Answer:
+    """Kernel: net/netfilter/xt_statistic.c. `--mode nth --every n` holds for one packet in n."""
+    options = statement.options
+    chance = float(options["probability"]) if options.get("mode") == "random" else 1 / int(options.get("every", "1"))
+    if statement.op == "!=":
+        chance = 1 - chance
+    if chance in (0, 1):
+        return chance == 1
+    return Doubt(Reason.RANDOM, statement.text, likely=chance >= 0.5, chance=chance)
+
+
+def _time(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> Answer:
+    return Doubt(Reason.TIME, statement.text)
+
+
+def _ipset(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> Answer:
+    return Doubt(Reason.UNKNOWN, statement.text)
+
+
+def _rpfilter(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> Answer:
+    """Holds when a reply to the packet's source would leave by the interface it came in on.
+
+    Kernel: net/ipv4/netfilter/ipt_rpfilter.c (rpfilter_mt, rpfilter_lookup_reverse).
+    """
+    if packet.iif is None or scene.around.fib is None:
+        return Doubt(Reason.UNKNOWN, statement.text)
+    options = statement.options
+    if packet.iif.kind == "loopback":
+        return "invert" not in options
+    mark = (packet.mark or 0) if "validmark" in options else 0
+    answer = scene.around.fib(FibQuery(packet.flow.src, packet.flow.dst, mark, packet.iif.name))
+    if answer is None:
+        return Doubt(Reason.UNKNOWN, statement.text)
+    valid = answer.type == "unicast" or (answer.type == "local" and "accept-local" in options)
+    valid = valid and ("loose" in options or packet.iif.name in answer.devices)
+    return valid != ("invert" in options)
+
+
+def _recent(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> Answer:
+    """Kernel: net/netfilter/xt_recent.c (recent_mt). `--set` always holds; the list is what was read at the time."""
+    options = statement.options
+    if "set" in options:
+        return _negated(True, statement)
+    listed = next((each for each in scene.ruleset.recent if each.name == statement.target), None)
+    if listed is None:
+        return Doubt(Reason.UNKNOWN, f"{statement.text}: the list {statement.target} could not be read")
+    ages = _ages(listed, _masked(packet.flow.dst if "rdest" in options else packet.flow.src, options.get("mask")), options, packet)
+    if "remove" in options:
+        return _negated(ages is not None, statement)
+    if ages is None:
+        return _negated(False, statement)
+    within = [age for age in ages if "seconds" not in options or age <= int(options["seconds"]) * 1000]
+    return _negated(len(within) >= int(options.get("hitcount", "1")), statement)
+
+
+def _ages(listed: RecentList, address: str, options: object, packet: Packet) -> tuple[int, ...] | None:
+    ttl = packet.flow.ttl if isinstance(options, dict) and "rttl" in options else None
+    return next((each.ages_ms for each in listed.entries if each.address == address and (ttl is None or each.ttl == ttl)), None)
+
+
+def _masked(address: str, mask: str | None) -> str:
+    if not mask:
+        return address
+    length = bin(int(ip_interface(mask).ip)).count("1")
+    return str(ip_network(f"{address}/{length}", strict=False).network_address)
+
+
+CONDITIONS: dict[str, Callable[[Statement, Rule, Packet, Scene], Answer]] = {
+    "limit": _limit, "hashlimit": _limit, "connlimit": _connlimit, "quota": _quota, "statistic": _statistic, "time": _time,
+    "ipset": _ipset, "rpfilter": _rpfilter, "recent": _recent,
+}  # fmt: skip

@@ -1,0 +1,247 @@
+"""A packet through the rules of one hook, of all engines, in the order of their priorities. Pure.
+
+Where a rule leaves room (a limit, chance, an expression not understood) both ways are followed: the first ending is the main one,
+the others tell whether the doubt matters.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from netprobe.model import Chain, Rule, Ruleset, Statement, Table
+
+from .expression import Scene
+from .merge import merged
+from .naming import policy_decision, rule_decision
+from .nat import decided, done, names, remembered
+from .packet import Packet, Surroundings, entry_of, whole
+from .reject import queues, rejection
+from .rule import NEXT, Branch, branches, fails_at_once
+from .ruling import Decision, Doubt, Reason, Ruling, Translation, Verdict
+from .schedule import Step, steps
+
+MOST_WAYS = 512  # ways through one hook that are followed; with more the answer is undetermined
+DEEPEST = 64  # jumps within each other; the kernel allows 16
+
+
+def traverse(
+    ruleset: Ruleset, family: str, hook: str, packet: Packet, *, device: str | None = None, around: Surroundings | None = None
+) -> Ruling:
+    """What the rules of `hook` do to `packet`.
+
+    `family`: "ip" or "ip6" at an IP hook (inet chains included), "bridge", "arp", or "netdev" with `device` at ingress and egress.
+    `hook`: prerouting, input, forward, output, postrouting, ingress, egress. At prerouting and output the packet goes through
+    connection tracking on the way: `around.track` finds its connection, or else what the packet says already holds, or it is new.
+    """
+    return _Traversal(ruleset, steps(ruleset, family, hook, device), hook, around or Surroundings(), packet).ruling()
+
+
+class _Frame(NamedTuple):
+    """A place in a chain: the number, from 0, of the next rule there."""
+
+    chain: Chain
+    next: int
+
+
+class _State(Struct, frozen=True):
+    """A packet somewhere in the rules, and how it came there. `bound`: a rule of this hook has translated it."""
+
+    step: int
+    packet: Packet
+    frames: tuple[_Frame, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
+    passed: tuple[Decision, ...] = ()
+    counted: tuple[Decision, ...] = ()
+    spent: tuple[Decision, ...] = ()
+    translations: tuple[Translation, ...] = ()
+    bound: bool = False
+
+    def onward(self) -> _State:
+        """At the next step of the hook."""
+        return replace(self, step=self.step + 1, frames=())
+
+    def end(self, verdict: Verdict, decision: Decision | None = None) -> Ruling:
+        """The end of this way."""
+        return Ruling(
+            verdict, self.packet, decision, passed=self.passed, counted=self.counted, translations=self.translations, spent=self.spent,
+            doubts=self.doubts,
+        )  # fmt: skip
+
+    def place(self) -> tuple[object, ...]:
+        """What decides how this way goes on: two ways with the same place end alike."""
+        return self.step, tuple((id(chain), number) for chain, number in self.frames), self.packet, self.bound
+
+
+@dataclass(slots=True)
+class _Traversal:
+    """The ways of one packet through one hook."""
+
+    ruleset: Ruleset
+    steps: list[Step]
+    hook: str
+    around: Surroundings
+    packet: Packet
+    waiting: deque[_State] = field(default_factory=deque)
+    endings: list[Ruling] = field(default_factory=list)
+    seen: set[tuple[object, ...]] = field(default_factory=set)
+
+    def ruling(self) -> Ruling:
+        """The ruling of the whole hook."""
+        main = self._followed(_State(0, self._before_tracking()))
+        while self.waiting:
+            if len(self.seen) > MOST_WAYS:
+                doubt = Doubt(Reason.UNKNOWN, "too many ways through these rules", decision=main.decision)
+                return replace(main, verdict=Verdict.UNDETERMINED, doubts=(doubt,))
+            self.endings.append(self._followed(self.waiting.popleft()))
+        return merged(main, self.endings)
+
+    def _before_tracking(self) -> Packet:
+        """Rules before priority -200 see a packet without connection; one that comes over lo has kept its own."""
+        tracked_here = any(step.kind == "conntrack" for step in self.steps)
+        over_lo = self.packet.iif is not None and self.packet.iif.kind == "loopback"
+        return replace(self.packet, state=None, connection=None) if tracked_here and not over_lo else self.packet
+
+    # --- from step to step ---------------------------------------------------------------------------------------------------
+
+    def _followed(self, state: _State) -> Ruling:
+        """One way to its end. Others that open on it wait their turn."""
+        while state.step < len(self.steps):
+            found = self._stepped(state)
+            if isinstance(found, Ruling):
+                return found
+            state = found
+        return state.end(Verdict.ACCEPT)
+
+    def _stepped(self, state: _State) -> _State | Ruling:
+        step = self.steps[state.step]
+        if step.table is not None and step.chain is not None:
+            if step.kind == "nat-chain" and not state.frames and not self._translatable(state):
+                return state.onward()
+            return self._through(state, step.table, step.chain)
+        if step.kind == "defrag":
+            return replace(state.onward(), packet=whole(state.packet))
+        if step.kind == "conntrack":
+            return replace(state.onward(), packet=self._tracked(state.packet))
+        if step.kind == "nat":
+            return self._remembered(state.onward())
+        return replace(state.onward(), packet=done(state.packet, self.hook)) if self._translatable(state) else state.onward()
+
+    def _translatable(self, state: _State) -> bool:
+        """NAT rules see the first packet of a connection, and only until one of them has translated it."""
+        return state.packet.state == "new" and not state.bound and not decided(state.packet, self.hook)
+
+    def _tracked(self, packet: Packet) -> Packet:
+        if packet.state is not None:  # untracked by a rule, or over lo
+            return packet
+        if self.around.track is not None:
+            return self.around.track(packet)
+        state = self.packet.state or "new"
+        connection = self.packet.connection or (entry_of(packet.flow, packet.zone) if state == "new" else None)
+        return replace(packet, state=state, connection=connection, reply=self.packet.reply)
+
+    def _remembered(self, state: _State) -> _State:
+        """What the connection of a later packet says, done at the NAT hook."""
+        if state.packet.state not in ("established", "related"):
+            return state
+        after, name = remembered(state.packet, self.hook)
+        made = (Translation(name, state.packet, after),) if name else ()
+        return replace(state, packet=after, translations=state.translations + made)
+
+    # --- within a base chain -------------------------------------------------------------------------------------------------
+
+    def _through(self, state: _State, table: Table, base: Chain) -> _State | Ruling:
+        """A base chain, from where the packet stands in it to its verdict."""
+        scene = Scene(self.ruleset, table, self.around)
+        frames = list(state.frames) or [_Frame(base, 0)]
+        while frames:
+            chain, index = frames.pop()
+            while index < len(chain.rules):
+                rule = chain.rules[index]
+                index += 1
+                if fails_at_once(rule, state.packet, scene):  # as most do
+                    continue
+                ways = branches(rule, state.packet, scene, self.hook)
+                if len(ways) == 1 and not ways[0].matched:
+                    state = self._missed(state, table, chain, rule, ways[0])
+                    continue
+                here = replace(state, frames=(*frames, _Frame(chain, index)))
+                found = self._forked(here, table, chain, rule, ways)
+                if isinstance(found, Ruling) or found.step != state.step:
+                    return found
+                state, frames = found, list(found.frames)
+                break
+        if base.policy == "accept" or base.hook is None:
+            return state.onward()
+        return state.end(Verdict.DROP, policy_decision(table, base, self.hook))
+
+    def _missed(self, state: _State, table: Table, chain: Chain, rule: Rule, way: Branch) -> _State:
+        """Past a rule that does not hold; what it set before it failed stays set (nft), and a quota used up is remembered."""
+        if way.packet is not state.packet:
+            state = replace(state, packet=way.packet)
+        if not (way.spent or way.counted):
+            return state
+        decision = rule_decision(table, chain, rule, self.hook)
+        spent = (*state.spent, decision) if way.spent else state.spent
+        return replace(state, spent=spent, counted=(*state.counted, decision) if way.counted else state.counted)
+
+    def _forked(self, state: _State, table: Table, chain: Chain, rule: Rule, ways: list[Branch]) -> _State | Ruling:
+        """The main way on from a rule; the others are put aside, unless one like it was seen before."""
+        decision = rule_decision(table, chain, rule, self.hook)
+        main, *others = [self._taken(state, table, way, decision, main=not n) for n, way in enumerate(ways)]
+        for other in others:
+            if isinstance(other, Ruling):
+                self.endings.append(other)
+            elif (place := other.place()) not in self.seen:
+                self.seen.add(place)
+                self.waiting.append(other)
+        return main
+
+    def _taken(self, state: _State, table: Table, way: Branch, decision: Decision, main: bool) -> _State | Ruling:
+        """The state after one branch of a rule, or the end."""
+        if way.doubt is not None and (not main or way.doubt.ignorance):
+            state = replace(state, doubts=(*state.doubts, replace(way.doubt, decision=decision)))
+        counted = (*state.counted, decision) if way.counted else state.counted
+        passed = (*state.passed, decision) if way.matched else state.passed
+        if way.action == "translate":
+            return self._translated(replace(state, counted=counted, passed=passed), way, decision)
+        state = replace(state, packet=way.packet, counted=counted, passed=passed)
+        return state if way.action == NEXT else self._verdict(state, table, way.statement or Statement(way.action), decision)
+
+    def _translated(self, state: _State, way: Branch, decision: Decision) -> _State:
+        kind = names(way.statement.kind) if way.statement else ""
+        made = Translation(kind, state.packet, way.packet, way.target.ports if way.target else None, decision)
+        state = replace(state, packet=way.packet, bound=True)
+        return replace(state.onward(), translations=(*state.translations, made))
+
+    def _verdict(self, state: _State, table: Table, statement: Statement, decision: Decision) -> _State | Ruling:
+        kind = statement.kind
+        if kind in ("jump", "goto"):
+            target = table.chain(statement.target)
+            if target is None or len(state.frames) > DEEPEST:
+                doubt = Doubt(Reason.UNKNOWN, f"chain {statement.target} is not there", decision=decision)
+                return replace(state, doubts=(*state.doubts, doubt)).end(Verdict.UNDETERMINED, decision)
+            kept = state.frames if kind == "jump" else state.frames[:-1]
+            return replace(state, frames=(*kept, _Frame(target, 0)))
+        if kind == "return":
+            return replace(state, frames=state.frames[:-1])
+        if kind == "accept":
+            return state.onward()
+        if kind == "queue":
+            return self._queued(state, statement, decision)
+        if kind == "reject":
+            return replace(state.end(Verdict.REJECT, decision), reject=rejection(statement, state.packet))
+        return state.end(Verdict(kind), decision)
+
+    def _queued(self, state: _State, statement: Statement, decision: Decision) -> _State | Ruling:
+        """Without a listener the packet is dropped, or accepted with `bypass`; with one the listener decides."""
+        if self.ruleset.queues is None:
+            doubt = Doubt(Reason.UNKNOWN, "whether a program listens on the queue is not known", decision=decision)
+            return replace(state, doubts=(*state.doubts, doubt)).end(Verdict.UNDETERMINED, decision)
+        if any(number in self.ruleset.queues for number in queues(statement)):
+            return state.end(Verdict.QUEUE, decision)
+        return state.onward() if "bypass" in statement.options else state.end(Verdict.DROP, decision)

@@ -1,0 +1,92 @@
+"""What a rule does to a packet without deciding about it: marks, TTL, zone, addresses rewritten in place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import ip_address
+
+from msgspec.structs import replace
+
+from netprobe.model import Statement
+
+from .expression import Scene, evaluate, type_of
+from .packet import Packet, entry_of
+from .ruling import Doubt
+from .selectors import tracked
+
+Change = Callable[[Packet, int | None], Packet]
+
+
+def changed(statement: Statement, packet: Packet, scene: Scene) -> Packet | None:
+    """The packet after a "set" or "notrack"; a value that we cannot tell becomes None (unknown), never a guess.
+
+    None when there is no value (a map that does not hold the packet's key): the rule ends there, unless the statement is "optional".
+    """
+    if statement.kind == "notrack":
+        return packet if tracked(packet) else replace(packet, state="untracked")
+    if statement.left is None or statement.right is None:
+        return packet
+    change = CHANGES.get(statement.left.text)
+    if change is None:
+        return packet
+    value = evaluate(statement.right, packet, scene, type_of(statement.left))
+    if value is None:
+        return packet if "optional" in statement.options else None
+    return change(packet, None if isinstance(value, Doubt | str) else value)
+
+
+def _mark(packet: Packet, value: int | None) -> Packet:
+    return replace(packet, mark=value)
+
+
+def _ct_mark(packet: Packet, value: int | None) -> Packet:
+    if not tracked(packet) or value is None:
+        return packet
+    return replace(packet, connection=replace(packet.connection or entry_of(packet.flow, packet.zone), mark=value))
+
+
+def _zone(packet: Packet, value: int | None) -> Packet:
+    return packet if value is None or tracked(packet) else replace(packet, zone=value)
+
+
+def _ttl(packet: Packet, value: int | None) -> Packet:
+    return packet.with_flow(ttl=value)
+
+
+def _dscp(packet: Packet, value: int | None) -> Packet:
+    return replace(packet, dscp=value)
+
+
+def _tos(packet: Packet, value: int | None) -> Packet:
+    return replace(packet, dscp=None if value is None else value >> 2)
+
+
+def _address(field: str) -> Change:
+    def change(packet: Packet, value: int | None) -> Packet:
+        if value is None:
+            return packet
+        width = 16 if packet.flow.version == 6 else 4
+        return packet.with_flow(**{field: str(ip_address(value.to_bytes(width, "big")))})
+
+    return change
+
+
+def _port(field: str) -> Change:
+    return lambda packet, value: packet if value is None else packet.with_flow(**{field: value})
+
+
+def _mac(field: str) -> Change:
+    def change(packet: Packet, value: int | None) -> Packet:
+        return packet if value is None else packet.with_flow(**{field: value.to_bytes(6, "big").hex(":")})
+
+    return change
+
+
+CHANGES: dict[str, Change] = {
+    "meta mark": _mark, "ct mark": _ct_mark, "ct zone": _zone, "ct original zone": _zone,
+    "ip ttl": _ttl, "ip6 hoplimit": _ttl, "ip dscp": _dscp, "ip6 dscp": _dscp, "ip tos": _tos, "ip6 tos": _tos,
+    "ip saddr": _address("src"), "ip6 saddr": _address("src"), "ip daddr": _address("dst"), "ip6 daddr": _address("dst"),
+    "tcp sport": _port("sport"), "udp sport": _port("sport"), "th sport": _port("sport"),
+    "tcp dport": _port("dport"), "udp dport": _port("dport"), "th dport": _port("dport"),
+    "ether saddr": _mac("src_mac"), "ether daddr": _mac("dst_mac"),
+}  # fmt: skip

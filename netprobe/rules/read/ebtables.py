@@ -1,0 +1,180 @@
+"""The rules of ebtables(8) and arptables(8), from their arguments to statements in nft's vocabulary."""
+
+# ruff: noqa: ARG001 - the functions of one table take the same arguments
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+
+from netprobe.model import Statement, Term
+
+from .arguments import Block, blocks, tokens
+from .terms import key, masked, match, note, one_of, unknown, value
+from .xt_match import FULL, interface, mark_and_mask
+from .xt_target import read_target
+
+Option = tuple[bool, str, list[str]]
+Reader = Callable[[Option], Statement]
+
+_INNER_NEGATION = re.compile(r"(?<!\S)(--?\S+) ! ")  # `-s ! MAC` as ebtables prints it
+_MACS = {
+    "unicast": ("00:00:00:00:00:00", "01:00:00:00:00:00"), "multicast": ("01:00:00:00:00:00", "01:00:00:00:00:00"),
+    "broadcast": ("ff:ff:ff:ff:ff:ff", ""), "bga": ("01:80:c2:00:00:00", ""),
+}  # fmt: skip
+_ETHERTYPES = {"ipv4": "ip", "ipv6": "ip6", "arp": "arp", "802_1q": "vlan", "lldp": "0x88cc"}
+_ICMPV6 = {
+    "neighbour-solicitation": "135", "neighbour-advertisement": "136", "router-solicitation": "133", "router-advertisement": "134",
+    "destination-unreachable": "1", "packet-too-big": "2", "time-exceeded": "3", "parameter-problem": "4", "redirect": "137",
+}  # fmt: skip
+
+
+def ebtables_arguments(arguments: str, family: str, chains: Collection[str]) -> tuple[list[Statement], str | None]:
+    """The statements of one ebtables rule; it has no comments."""
+    found = blocks(tokens(_INNER_NEGATION.sub(r"! \1 ", f" {arguments}")))
+    options = [option for block in found if block.kind != "target" for option in block.options]
+    protocol = _value(options, "--ip-proto") or _value(options, "--ip6-proto")
+    statements = [_read(option, EBTABLES, protocol) for option in options if option[1] not in _BURSTS]
+    for block in found:
+        if block.kind in ("target", "goto"):
+            statements += _target(block, chains)
+    return statements, None
+
+
+def arptables_arguments(arguments: str, family: str, chains: Collection[str]) -> tuple[list[Statement], str | None]:
+    """The statements of one arptables rule; it prints the matches behind the target."""
+    found = blocks(tokens(arguments))
+    changes = ("--mangle", "--set", "--class")
+    statements = [_read(option, ARPTABLES, None) for block in found for option in block.options if not option[1].startswith(changes)]
+    for block in found:
+        if block.kind in ("target", "goto"):
+            target = Block(block.kind, block.name, [each for each in block.options if each[1].startswith("--set")])
+            statements += [note(f"-j {block.name}")] if block.name == "mangle" else read_target(target, "arp", chains)
+    return statements, None
+
+
+_BURSTS = frozenset(("--limit-burst", "--log-level", "--log-prefix", "--log-ip", "--log-ip6", "--log-arp", "--nflog-group", "-c"))
+
+
+def _value(options: list[Option], name: str) -> str | None:
+    return next((values[0] for _, option, values in options if option == name and values), None)
+
+
+def _read(option: Option, readers: dict[str, Reader], protocol: str | None) -> Statement:
+    negated, name, values = option
+    text = " ".join([*(("!",) if negated else ()), name, *values])
+    try:
+        if name in ("--ip-sport", "--ip-dport", "--ip6-sport", "--ip6-dport"):
+            return match(f"{protocol if protocol in ('tcp', 'udp') else 'th'} {name.rpartition('-')[2]}", _range(values[0]), negated)
+        reader = readers.get(name)
+        return reader(option) if reader else unknown(text)
+    except (ValueError, IndexError, KeyError):
+        return unknown(text)
+
+
+def _range(text: str) -> str:
+    return text.replace(":", "-")
+
+
+def _plain(selector: str, change: Callable[[str], str] = str.lower) -> Reader:
+    return lambda option: match(selector, change(option[2][0]), option[0])
+
+
+def _interface(selector: str) -> Reader:
+    return lambda option: match(selector, interface(option[2][0]), option[0])
+
+
+def _mac(selector: str) -> Reader:
+    """A MAC, `MAC/MASK`, or one of ebtables' words for one."""
+
+    def read(option: Option) -> Statement:
+        address, _, mask = option[2][0].lower().partition("/")
+        if address in _MACS:
+            address, mask = _MACS[address]
+        left = Term("&", args=(key(selector), value(mask))) if mask else key(selector)
+        return match(left, address, option[0])
+
+    return read
+
+
+def _address(selector: str) -> Reader:
+    """An address, a prefix, or an address with a mask in dots."""
+
+    def read(option: Option) -> Statement:
+        address, _, mask = option[2][0].partition("/")
+        if mask and not mask.isdigit():
+            return match(Term("&", args=(key(selector), value(mask))), address, option[0])
+        return match(selector, option[2][0], option[0])
+
+    return read
+
+
+def _ethertype(option: Option) -> Statement:
+    word = option[2][0].lower()
+    return unknown(f"-p {word}") if word == "length" else match("ether type", _ETHERTYPES.get(word, word), option[0])
+
+
+def _icmp(selector: str, words: dict[str, str]) -> Reader:
+    def read(option: Option) -> Statement:
+        kind, slash, code = option[2][0].partition("/")
+        if slash:
+            both = Term("concat", args=(key(f"{selector} type"), key(f"{selector} code")))
+            return match(both, Term("concat", args=(value(words.get(kind, kind)), value(code))), option[0])
+        return match(f"{selector} type", one_of([_range(words.get(kind, kind))]), option[0])
+
+    return read
+
+
+def _mark(option: Option) -> Statement:
+    wanted, mask = mark_and_mask(option[2][0])
+    return match(masked(key("meta mark"), mask, FULL), str(wanted), option[0])
+
+
+def _limit(option: Option) -> Statement:
+    return Statement("limit", options={"limit": option[2][0]}, text=f"--limit {option[2][0]}")
+
+
+def _note(option: Option) -> Statement:
+    return note(option[1])
+
+
+def _pkttype(option: Option) -> Statement:
+    word = option[2][0].lower()
+    return match("meta pkttype", {"otherhost": "other", "host": "unicast"}.get(word, word), option[0])
+
+
+EBTABLES: dict[str, Reader] = {
+    "-p": _ethertype, "-s": _mac("ether saddr"), "-d": _mac("ether daddr"),
+    "-i": _interface("meta iifname"), "-o": _interface("meta oifname"),
+    "--logical-in": _interface("meta ibrname"), "--logical-out": _interface("meta obrname"),
+    "--arp-op": _plain("arp operation"), "--arp-ip-src": _address("arp saddr ip"), "--arp-ip-dst": _address("arp daddr ip"),
+    "--arp-mac-src": _mac("arp saddr ether"), "--arp-mac-dst": _mac("arp daddr ether"), "--arp-htype": _plain("arp htype"),
+    "--ip-src": _address("ip saddr"), "--ip-dst": _address("ip daddr"), "--ip-proto": _plain("ip protocol"),
+    "--ip-icmp-type": _icmp("icmp", {}), "--ip6-src": _address("ip6 saddr"), "--ip6-dst": _address("ip6 daddr"),
+    "--ip6-proto": _plain("ip6 nexthdr"), "--ip6-icmp-type": _icmp("icmpv6", _ICMPV6),
+    "--vlan-id": _plain("vlan id"), "--pkttype-type": _pkttype, "--mark": _mark, "--limit": _limit, "--log": _note, "--nflog": _note,
+}  # fmt: skip
+
+ARPTABLES: dict[str, Reader] = {
+    "-s": _address("arp saddr ip"), "-d": _address("arp daddr ip"), "-i": _interface("meta iifname"), "-o": _interface("meta oifname"),
+    "--src-mac": _mac("arp saddr ether"), "--source-mac": _mac("arp saddr ether"), "--dst-mac": _mac("arp daddr ether"),
+    "--destination-mac": _mac("arp daddr ether"), "--opcode": _plain("arp operation"), "--h-type": _plain("arp htype"),
+    "--h-length": _plain("arp hlen"), "--proto-type": _plain("arp ptype"), "-c": _note,
+}  # fmt: skip
+
+
+def _target(block: Block, chains: Collection[str]) -> list[Statement]:
+    """ebtables' own targets, or a chain, or a verdict. MAC translation then goes on with the verdict it names (ACCEPT by default)."""
+    if block.name in ("dnat", "snat"):
+        side, option = ("ether daddr", "--to-dst") if block.name == "dnat" else ("ether saddr", "--to-src")
+        address = block.value(option) or block.value(option.replace("-dst", "-destination").replace("-src", "-source"))
+        changed = [Statement("set", key(side), right=value(address))] if address else [unknown(block.text())]
+        return [*changed, *_verdict(block.value(f"--{block.name}-target") or "ACCEPT")]
+    if block.name == "mark":
+        mark = block.value("--mark-set")
+        changed = [Statement("set", key("meta mark"), right=value(str(int(mark, 0))))] if mark else [unknown(block.text())]
+        return [*changed, *_verdict(block.value("--mark-target") or "ACCEPT")]
+    return read_target(block, "bridge", chains)
+
+
+def _verdict(word: str) -> list[Statement]:
+    return [Statement(word.lower())] if word in ("ACCEPT", "DROP", "RETURN") else []

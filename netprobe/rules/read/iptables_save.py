@@ -1,0 +1,98 @@
+"""What iptables-save(8), ebtables-save(8) and arptables-save(8) print, as tables. Pure: text in, values out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+
+from netprobe.model import Chain, Rule, Statement, Table
+
+from .arguments import Block, blocks, tokens
+from .ebtables import arptables_arguments, ebtables_arguments
+from .xt_match import general, read_match
+from .xt_target import read_target
+
+# Hooks with nft's priorities. Source: include/uapi/linux/netfilter_ipv4.h; nat is split between destination and source.
+PRIORITIES = {"raw": -300, "mangle": -150, "filter": 0, "security": 50}
+NAT_PRIORITIES = {"prerouting": -100, "output": -100, "postrouting": 100, "input": 100}
+HOOKS = {"PREROUTING": "prerouting", "INPUT": "input", "FORWARD": "forward", "OUTPUT": "output", "POSTROUTING": "postrouting"}
+TABLES = {
+    "filter": ("INPUT", "FORWARD", "OUTPUT"),
+    "nat": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"),
+    "mangle": ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"),
+    "raw": ("PREROUTING", "OUTPUT"),
+    "security": ("INPUT", "FORWARD", "OUTPUT"),
+}
+
+_CHAIN = re.compile(r":(\S+) (\S+)")
+_RULE = re.compile(r'(?:\[(\d+):(\d+)\] )?-A (?:"((?:\\.|[^"\\])*)"|(\S+)) ?(.*)')
+Arguments = Callable[[str, str, Collection[str]], tuple[list[Statement], str | None]]
+
+
+def read_save(text: str, engine: str, family: str) -> list[Table]:
+    """The tables of one output of a -save command; `engine` and `family` as in `Table`."""
+    tables: list[_Draft] = []
+    read = ARGUMENTS[family]
+    for line in text.splitlines():
+        if line.startswith("*"):
+            tables.append(_Draft(engine, family, line[1:]))
+        elif tables and (chain := _CHAIN.match(line)):
+            tables[-1].chains[chain[1]] = (chain[2].lower(), [])
+        elif tables and (rule := _RULE.match(line)):
+            tables[-1].add(rule, read)
+    return [draft.table() for draft in tables]
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A table while its lines are read: chains with policy ("-" for a user's chain) and rules."""
+
+    engine: str
+    family: str
+    name: str
+    chains: dict[str, tuple[str, list[Rule]]] = field(default_factory=dict)
+
+    def add(self, line: re.Match[str], read: Arguments) -> None:
+        packets, size, quoted, plain, arguments = line.groups()
+        chain = quoted or plain
+        rules = self.chains.setdefault(chain, ("-", []))[1]
+        statements, comment = read(arguments, self.family, self.chains)
+        counts = (int(packets), int(size)) if packets else (None, None)
+        text = f"-A {chain} {arguments}".rstrip()
+        rules.append(Rule(len(rules) + 1, text, tuple(statements), packets=counts[0], bytes=counts[1], comment=comment))
+
+    def table(self) -> Table:
+        """The finished table, its chains in the tool's order."""
+        chains = tuple(self._chain(name, *chain) for name, chain in self.chains.items())
+        return Table(self.engine, self.family, self.name, chains)
+
+    def _chain(self, name: str, policy: str, rules: list[Rule]) -> Chain:
+        """A chain with the hook and priority that its name stands for, where the kernel does not tell (the old engine)."""
+        if policy == "-" or name not in HOOKS:
+            return Chain(name, tuple(rules))
+        hook = HOOKS[name]
+        if self.name == "nat" and self.family in ("ip", "ip6"):
+            return Chain(name, tuple(rules), hook, NAT_PRIORITIES[hook], "nat", policy)
+        return Chain(name, tuple(rules), hook, PRIORITIES.get(self.name, 0), "filter", policy)
+
+
+def read_arguments(arguments: str, family: str, chains: Collection[str]) -> tuple[list[Statement], str | None]:
+    """The statements of one rule and its comment."""
+    found = blocks(tokens(arguments))
+    statements = general(found[0], family)
+    comment = None
+    for block in found[1:]:
+        if block.kind == "match":
+            statements += read_match(block, family)
+            comment = _comment(block) or comment
+        else:
+            statements += read_target(block, family, chains)
+    return statements, comment
+
+
+def _comment(block: Block) -> str | None:
+    return block.value("--comment") if block.name == "comment" else None
+
+
+ARGUMENTS: dict[str, Arguments] = {"ip": read_arguments, "ip6": read_arguments, "bridge": ebtables_arguments, "arp": arptables_arguments}

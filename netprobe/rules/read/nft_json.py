@@ -1,0 +1,139 @@
+"""What `nft -j list ruleset` prints, as tables. Pure: JSON in, values out. Source: libnftables-json(5)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from netprobe.model import Chain, Flowtable, NamedObject, NamedSet, Rule, Table
+
+from .nft_expression import element, word
+from .nft_statement import statements
+
+# A rule stands two tabs deep; nft breaks a long set into lines that stand deeper.
+_RULE = re.compile(r"^\t\t(\S.*(?:\n\t\t\t.*)*) # handle (\d+)$", re.MULTILINE)
+_TABLE = re.compile(r"^table (\S+) (\S+) \{(?: # handle \d+)?$", re.MULTILINE)
+_OBJECTS = ("quota", "limit", "counter", "ct helper", "ct timeout", "ct expectation", "secmark", "synproxy")
+
+Key = tuple[str, str]
+
+
+class KernelChain(Struct, frozen=True):
+    """A chain: its base hook, priority, policy and devices, if it has one."""
+
+    family: str
+    table: str
+    name: str
+    hook: str | None
+    priority: int
+    policy: str
+    type: str
+    devices: tuple[str, ...]
+    handle: int
+
+
+def read_listing(listing: bytes, texts: str, chains: Iterable[KernelChain], wanted: set[Key]) -> list[Table]:
+    """The tables of a listing that are `wanted` (family, name).
+
+    `texts` is the same listing as text with handles; `chains` the kernel's, for what the JSON of some versions leaves out.
+    Raises msgspec.DecodeError for something that is no listing.
+    """
+    drafts: dict[Key, _Draft] = {}
+    known = {(chain.family, chain.table, chain.name): chain for chain in chains}
+    printed = rule_texts(texts)
+    for item in msgspec.json.decode(listing)["nftables"]:
+        [(kind, found)] = item.items()
+        if kind == "table" and (found["family"], found["name"]) in wanted:
+            drafts[found["family"], found["name"]] = _Draft(
+                found["family"], found["name"], printed.get((found["family"], found["name"]), {})
+            )
+        elif (found.get("family"), found.get("table")) in drafts:
+            drafts[found["family"], found["table"]].add(kind, found, known)
+    return [draft.table() for draft in drafts.values()]
+
+
+def rule_texts(listing: str) -> dict[Key, dict[int, str]]:
+    """The text of each rule by (family, table) and handle, from `nft -a list ruleset`; nothing for no listing."""
+    found: dict[Key, dict[int, str]] = {}
+    heads = list(_TABLE.finditer(listing))
+    ends = [head.start() for head in heads[1:]] + [len(listing)]
+    for head, end in zip(heads, ends, strict=False):
+        found[head[1], head[2]] = {int(rule[2]): " ".join(rule[1].split()) for rule in _RULE.finditer(listing, head.end(), end)}
+    return found
+
+
+class _Draft:
+    """A table while its objects are read."""
+
+    def __init__(self, family: str, name: str, texts: Mapping[int, str]) -> None:
+        self.family, self.name, self.texts = family, name, texts
+        self.chains: dict[str, Chain] = {}
+        self.rules: dict[str, list[Rule]] = {}
+        self.sets: list[NamedSet] = []
+        self.objects: list[NamedObject] = []
+        self.flowtables: list[Flowtable] = []
+
+    def add(self, kind: str, found: dict[str, Any], known: Mapping[tuple[str, str, str], KernelChain]) -> None:
+        """One object of the listing."""
+        if kind == "chain":
+            self.chains[found["name"]] = _chain(found, known.get((self.family, self.name, found["name"])))
+        elif kind == "rule":
+            rules = self.rules.setdefault(found["chain"], [])
+            rules.append(_rule(len(rules) + 1, found, self.texts))
+        elif kind in ("set", "map"):
+            self.sets.append(_set(found))
+        elif kind == "flowtable":
+            self.flowtables.append(Flowtable(found["name"], tuple(_many(found.get("dev")))))
+        elif kind in _OBJECTS:
+            self.objects.append(NamedObject(kind, found["name"], named_options(found)))
+
+    def table(self) -> Table:
+        """The finished table."""
+        chains = tuple(replace(chain, rules=tuple(self.rules.get(name, ()))) for name, chain in self.chains.items())
+        return Table("nft", self.family, self.name, chains, tuple(self.sets), tuple(self.objects), tuple(self.flowtables))
+
+
+def _many(value: Any) -> list[str]:
+    """One, several or none, as the JSON may have it."""
+    return [] if value is None else [word(each) for each in value] if isinstance(value, list) else [word(value)]
+
+
+def _chain(found: dict[str, Any], kernel: KernelChain | None) -> Chain:
+    devices = kernel.devices if kernel else tuple(_many(found.get("dev")))
+    return Chain(
+        found["name"], (), found.get("hook"), found.get("prio", 0), found.get("type", "filter"), found.get("policy", "accept"), devices,
+        found.get("handle"),
+    )  # fmt: skip
+
+
+def _rule(number: int, found: dict[str, Any], texts: Mapping[int, str]) -> Rule:
+    expressions = found.get("expr", [])
+    counter: dict[str, int] = next((each["counter"] for each in expressions if isinstance(each.get("counter"), dict)), {})
+    text = texts.get(found["handle"]) or msgspec.json.encode(expressions).decode()
+    return Rule(
+        number,
+        text,
+        tuple(statements(expressions)),
+        found["handle"],
+        counter.get("packets"),
+        counter.get("bytes"),
+        found.get("comment"),
+    )
+
+
+def _set(found: dict[str, Any]) -> NamedSet:
+    elements = tuple(element(each) for each in found["elem"]) if "elem" in found else ()
+    data = found.get("map")
+    data = " . ".join(data) if isinstance(data, list) else data
+    return NamedSet(found["name"], tuple(_many(found.get("type"))), data, tuple(_many(found.get("flags"))), elements)
+
+
+def named_options(found: dict[str, Any]) -> dict[str, str]:
+    """The numbers of a stateful object; "over" when it is inverted."""
+    options = {name: word(value) for name, value in found.items() if name not in ("family", "name", "table", "handle", "inv")}
+    return options | ({"over": ""} if found.get("inv") else {})

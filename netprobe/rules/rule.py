@@ -1,0 +1,152 @@
+"""One rule applied to one packet: the ways it can go on, the main one first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from netprobe.model import Rule, Statement, Term
+
+from .conditions import CONDITIONS, holds
+from .expression import Scene, matches
+from .mangle import changed
+from .nat import Target, choices, rewritten, targets
+from .packet import Packet
+from .ruling import Doubt, Reason
+
+NEXT = "next"  # the rule after this one
+VERDICTS = frozenset(("accept", "drop", "return", "jump", "goto", "reject", "queue", "stolen"))
+SPENDABLE = frozenset(("quota", "limit", "hashlimit", "connlimit"))
+TRANSLATIONS = frozenset(("snat", "dnat", "masquerade", "redirect", "netmap"))
+ENDINGS = VERDICTS | TRANSLATIONS | {"vmap"}
+
+
+class Branch(Struct, frozen=True):
+    """One way on: `action` a verdict, "translate" or NEXT; `statement` the one that says so; `matched` the rule held.
+
+    `doubt` is why this way is not certain, None when it is the only one. `spent`: but for a quota used up it would have decided.
+    `counted`: the packet came as far as the rule's counter.
+    """
+
+    action: str
+    packet: Packet
+    statement: Statement | None = None
+    target: Target | None = None
+    doubt: Doubt | None = None
+    matched: bool = True
+    counted: bool = True
+    spent: bool = False
+
+
+def branches(rule: Rule, packet: Packet, scene: Scene, hook: str) -> list[Branch]:
+    """The ways a packet goes on at a rule, in the order of their likelihood; one that nothing is known against comes first."""
+    doubts: list[Doubt] = []
+    spent = counted = False
+    now = before_doubt = packet
+    for statement in rule.statements:
+        kind = statement.kind
+        if kind == "match" or kind in CONDITIONS or kind == "unknown":
+            answer = _answer(statement, rule, now, scene)
+            if answer is False:
+                if kind not in SPENDABLE:
+                    return [_missed(before_doubt, counted)]
+                spent = True
+            if isinstance(answer, Doubt):
+                doubts.append(answer)
+        elif kind in ("set", "notrack"):
+            after = changed(statement, now, scene)
+            if after is None:
+                return [_missed(before_doubt, counted)]
+            now, before_doubt = after, before_doubt if doubts else after
+        elif kind == "note":
+            counted = counted or statement.text == "counter"
+        elif spent and kind in ENDINGS:
+            return [_missed(before_doubt, counted, spent=True)]
+        elif kind in VERDICTS:
+            return _weighed([Branch(kind, now, statement)], before_doubt, doubts)
+        elif kind in TRANSLATIONS:
+            return _weighed(_translations(statement, now, hook, scene), before_doubt, doubts)
+        elif kind == "vmap":
+            found = _verdicts(statement, now, scene)
+            return _weighed(found, before_doubt, doubts) if found else [_missed(before_doubt, counted)]
+    return [_missed(before_doubt, counted)] if spent else _weighed([Branch(NEXT, now)], before_doubt, doubts)
+
+
+def fails_at_once(rule: Rule, packet: Packet, scene: Scene) -> bool:
+    """Whether the first thing that a rule tests does not hold: nothing has happened then, and nothing is in doubt."""
+    first = rule.statements[0] if rule.statements else None
+    return first is not None and first.kind == "match" and matches(first, packet, scene) is False
+
+
+def _missed(packet: Packet, counted: bool, spent: bool = False) -> Branch:
+    """Past a rule that does not hold to its end."""
+    return Branch(NEXT, packet, matched=False, counted=counted, spent=spent)
+
+
+def _answer(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> bool | Doubt:
+    if statement.kind == "match":
+        return matches(statement, packet, scene)
+    if statement.kind == "unknown":
+        return Doubt(Reason.UNKNOWN, statement.text)
+    return holds(statement, rule, packet, scene)
+
+
+def _weighed(found: list[Branch], otherwise: Packet, doubts: list[Doubt]) -> list[Branch]:
+    """With doubts there is a second way: past the rule. It is the main one unless all doubts are likely to hold."""
+    if not doubts:
+        return found or [_missed(otherwise, counted=True)]
+    if all(branch.action == NEXT and branch.packet == otherwise for branch in found):
+        sure = all(doubt.likely for doubt in doubts)
+        return [Branch(NEXT, otherwise, matched=sure, counted=sure)]
+    worst = next((doubt for doubt in doubts if doubt.ignorance), next((doubt for doubt in doubts if not doubt.likely), doubts[0]))
+    held = [branch if branch.doubt else replace(branch, doubt=worst) for branch in found]
+    missed = [Branch(NEXT, otherwise, doubt=worst, matched=False, counted=False)]
+    return held + missed if all(doubt.likely for doubt in doubts) else missed + held
+
+
+def _translations(statement: Statement, packet: Packet, hook: str, scene: Scene) -> list[Branch]:
+    found = list(targets(statement, packet, hook, scene))
+    made = []
+    for target in found:
+        doubt = _chance(target.chance, len(found), statement.text) or target.doubt
+        made.append(Branch("translate", rewritten(packet, target, hook), statement, target, doubt))
+    return made
+
+
+def _chance(share: float | None, count: int, text: str) -> Doubt | None:
+    return Doubt(Reason.RANDOM, text, likely=share >= 0.5, chance=share) if share is not None and count > 1 else None
+
+
+def _verdicts(statement: Statement, packet: Packet, scene: Scene) -> list[Branch]:
+    """What a verdict map says; of an unknown key all that it could say."""
+    if statement.left is None or statement.right is None:
+        return []
+    found: list[Branch] = []
+    chosen = list(choices(Term("map", args=(statement.left, statement.right)), packet, scene))
+    for share, data in chosen:
+        if isinstance(data, Doubt):
+            found += _any_verdict(statement, packet, data)
+        elif data is not None:
+            found.append(_said(data, packet, _chance(share, len(chosen), statement.text)))
+    return found
+
+
+def _any_verdict(statement: Statement, packet: Packet, doubt: Doubt) -> Iterator[Branch]:
+    """Past the rule, or whatever else stands in the map."""
+    assert statement.right is not None
+    yield Branch(NEXT, packet, doubt=doubt, matched=False)
+    data = dict.fromkeys(pair.args[1] for pair in statement.right.args if pair.kind == "pair")
+    for each in data or (Term("verdict", "drop"), Term("verdict", "accept")):
+        yield _said(each, packet, doubt)
+
+
+def _said(data: Term, packet: Packet, doubt: Doubt | None) -> Branch:
+    """A verdict term as a branch: "drop", "jump NAME"."""
+    action, _, target = data.text.partition(" ")
+    action = NEXT if action == "continue" else action
+    return Branch(action, packet, Statement(action, target=target), doubt=doubt)
+
+
+__all__ = ["NEXT", "Branch", "branches", "fails_at_once"]

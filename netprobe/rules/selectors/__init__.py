@@ -1,0 +1,20 @@
+"""What a packet shows to a rule: the selectors of nft(8), each with its type and how it is read from a packet. A file a layer."""
+
+from __future__ import annotations
+
+from netprobe.rules import datatypes as dt
+
+from . import conntrack, ip, link, meta, route
+from .conntrack import tracked
+from .ip import PROTOCOL_NUMBER
+from .value import UNKNOWN, Reader, Rows, Seen, Unknown, unknown
+
+SELECTORS: Rows = {**ip.ROWS, **link.ROWS, **meta.ROWS, **conntrack.ROWS, **route.ROWS}
+
+
+def find(selector: str) -> tuple[dt.Datatype, Reader]:
+    """The type and reader of a selector; one that is not known reads as UNKNOWN."""
+    return SELECTORS.get(selector) or (dt.WORD, unknown)
+
+
+__all__ = ["PROTOCOL_NUMBER", "SELECTORS", "UNKNOWN", "Reader", "Seen", "Unknown", "find", "tracked"]

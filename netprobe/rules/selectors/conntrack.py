@@ -1,0 +1,96 @@
+"""What connection tracking knows of a packet (net/netfilter/nft_ct.c, xt_conntrack.c)."""
+
+# ruff: noqa: ARG001 - the readers of one table take the same arguments
+from __future__ import annotations
+
+from netprobe.rules import datatypes as dt
+from netprobe.rules.packet import Packet, Surroundings
+
+from .ip import l4proto
+from .meta import nfproto
+from .value import UNKNOWN, Reader, Rows, Seen, nothing, only
+
+
+def _state(packet: Packet, around: Surroundings) -> Seen:
+    """No entry reads as invalid (nft_ct_get_eval, conntrack_mt): so rules before priority -200 see it."""
+    return dt.CT_STATES[packet.state or "invalid"]
+
+
+def _xt_state(packet: Packet, around: Surroundings) -> Seen:
+    bits = dt.CT_STATES[packet.state or "invalid"]
+    status = _status(packet, around)
+    if isinstance(status, int):
+        bits |= (dt.XT_CT_STATES["snat"] if status & 16 else 0) | (dt.XT_CT_STATES["dnat"] if status & 32 else 0)
+    return bits
+
+
+def tracked(packet: Packet) -> bool:
+    """Whether the packet belongs to a conntrack entry at this point."""
+    return packet.state not in (None, "invalid", "untracked")
+
+
+def _status(packet: Packet, around: Surroundings) -> Seen:
+    """Translations show in the entry's two tuples; the other words come from the entry itself, if it was read."""
+    if not tracked(packet):
+        return None
+    if packet.connection is None:
+        return UNKNOWN
+    words = {word.lower().removeprefix("ips_").replace("_", "-") for word in packet.connection.status}
+    bits = sum(bit for word, bit in dt.CT_STATUSES.items() if word in words)
+    original, reply = packet.connection.original, packet.connection.reply
+    bits |= 16 if reply[1] != original[0] else 0
+    bits |= 32 if reply[0] != original[1] else 0
+    return bits | (2 if packet.reply else 0) | (8 if packet.state == "established" else 0)
+
+
+def _ct_direction(packet: Packet, around: Surroundings) -> Seen:
+    return int(packet.reply) if tracked(packet) else None
+
+
+def _ct_tuple(tuple_name: str, index: int) -> Reader:
+    def read(packet: Packet, around: Surroundings) -> Seen:
+        if not tracked(packet):
+            return None
+        if packet.connection is None:
+            return UNKNOWN
+        seen = getattr(packet.connection, tuple_name)[index]
+        if index < 2:
+            return dt.IPV4.number(seen)
+        return UNKNOWN if seen is None else int(seen)
+
+    return read
+
+
+def _ct_mark(packet: Packet, around: Surroundings) -> Seen:
+    if not tracked(packet):
+        return None
+    return packet.connection.mark if packet.connection else UNKNOWN
+
+
+def _ct_zone(packet: Packet, around: Surroundings) -> Seen:
+    return packet.zone if packet.state != "untracked" else 0
+
+
+def _ct_protocol(packet: Packet, around: Surroundings) -> Seen:
+    return l4proto(packet, around) if tracked(packet) else None
+
+
+ROWS: Rows = {
+    "xt ctstate": (dt.XT_CT_STATE, _xt_state),
+    "ct state": (dt.CT_STATE, _state),
+    "ct status": (dt.CT_STATUS, _status),
+    "ct direction": (dt.CT_DIRECTION, _ct_direction),
+    "ct mark": (dt.NUMBER, _ct_mark),
+    "ct zone": (dt.NUMBER, _ct_zone),
+    "ct protocol": (dt.PROTOCOL, _ct_protocol),
+    "ct l3proto": (dt.NFPROTO, lambda packet, around: nfproto(packet, around) if tracked(packet) else None),
+    "ct helper": (dt.WORD, nothing),
+}  # fmt: skip
+
+for _tuple, _name in (("original", "original"), ("reply", "reply")):
+    for _index, _field in enumerate(("saddr", "daddr")):
+        ROWS[f"ct {_name} ip {_field}"] = (dt.IPV4, only("ip", _ct_tuple(_tuple, _index)))
+        ROWS[f"ct {_name} ip6 {_field}"] = (dt.IPV6, only("ip6", _ct_tuple(_tuple, _index)))
+        ROWS[f"ct {_name} saddr" if _index == 0 else f"ct {_name} daddr"] = (dt.IPV4, _ct_tuple(_tuple, _index))
+    for _index, _field in ((2, "proto-src"), (3, "proto-dst")):
+        ROWS[f"ct {_name} {_field}"] = (dt.PORT, _ct_tuple(_tuple, _index))

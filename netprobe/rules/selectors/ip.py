@@ -1,0 +1,151 @@
+"""Network and transport headers: IPv4 and IPv6, TCP, UDP, ICMP (RFC 791, 8200, 9293, 768, 792, 4443)."""
+
+# ruff: noqa: ARG001 - the readers of one table take the same arguments
+from __future__ import annotations
+
+from netprobe.model import Protocol
+from netprobe.rules import datatypes as dt
+from netprobe.rules.packet import Packet, Surroundings
+
+from .value import UNKNOWN, Reader, Rows, Seen, constant, known, only
+
+_TCP, _UDP = (Protocol.TCP,), (Protocol.UDP,)
+_ANY = (Protocol.TCP, Protocol.UDP)
+_ICMP4, _ICMP6 = (Protocol.ICMP,), (Protocol.ICMPV6, Protocol.ND)
+PROTOCOL_NUMBER = {Protocol.ICMP: 1, Protocol.TCP: 6, Protocol.UDP: 17, Protocol.ICMPV6: 58, Protocol.ND: 58}
+
+
+def source(packet: Packet, around: Surroundings) -> Seen:
+    """The network header's source address, as a number; in ARP the sender's."""
+    return dt.IPV4.number(packet.flow.src)
+
+
+def destination(packet: Packet, around: Surroundings) -> Seen:
+    """The network header's destination address, as a number; in ARP the target's."""
+    return dt.IPV4.number(packet.flow.dst)
+
+
+def l4proto(packet: Packet, around: Surroundings) -> Seen:
+    """The number of the transport protocol."""
+    if packet.ethertype == "arp":
+        return None
+    return PROTOCOL_NUMBER.get(packet.flow.protocol, UNKNOWN)
+
+
+def _carried(packet: Packet) -> bool:
+    """Whether this packet begins with a transport header (a later fragment does not)."""
+    return packet.ethertype != "arp" and not (packet.fragment and packet.fragment.offset)
+
+
+def _port(protocols: tuple[Protocol, ...], side: str) -> Reader:
+    def read(packet: Packet, around: Surroundings) -> Seen:
+        if packet.flow.protocol not in protocols or not _carried(packet):
+            return UNKNOWN if packet.flow.protocol is Protocol.OTHER else None
+        number = packet.flow.sport if side == "sport" else packet.flow.dport
+        return known(number)
+
+    return read
+
+
+def _words(side: str) -> Reader:
+    """`th sport`, `th dport`: the first two words of any transport header; in ICMP they are type and code, and the checksum."""
+
+    def read(packet: Packet, around: Surroundings) -> Seen:
+        if packet.flow.protocol in _ANY:
+            return _port(_ANY, side)(packet, around)
+        if not _carried(packet):
+            return None
+        kind = packet.flow.icmp_type
+        return UNKNOWN if side == "dport" or kind is None else kind << 8 | (packet.flow.icmp_code or 0)
+
+    return read
+
+
+def _icmp(protocols: tuple[Protocol, ...], field: str) -> Reader:
+    def read(packet: Packet, around: Surroundings) -> Seen:
+        if packet.flow.protocol not in protocols or not _carried(packet):
+            return None
+        number: int | None = {"type": packet.flow.icmp_type, "code": packet.flow.icmp_code or 0, "id": packet.flow.icmp_id}[field]
+        return known(number)
+
+    return read
+
+
+def _tcp_flags(packet: Packet, around: Surroundings) -> Seen:
+    if packet.flow.protocol is not Protocol.TCP or not _carried(packet):
+        return None
+    return UNKNOWN if packet.tcp_flags is None else sum({dt.TCP_FLAGS[flag] for flag in packet.tcp_flags})
+
+
+def _fragment_word(packet: Packet, around: Surroundings) -> Seen:
+    """The IPv4 header's flags and offset: DF 0x4000, MF 0x2000, offset in units of 8 bytes (RFC 791)."""
+    if packet.fragment:
+        return packet.fragment.offset // 8 | (0x2000 if packet.fragment.more else 0)
+    return UNKNOWN if packet.df is None else 0x4000 if packet.df else 0
+
+
+def _ttl(packet: Packet, around: Surroundings) -> Seen:
+    return known(packet.flow.ttl)
+
+
+def _length(packet: Packet, around: Surroundings) -> Seen:
+    return known(packet.flow.length)
+
+
+def _dscp(packet: Packet, around: Surroundings) -> Seen:
+    return known(packet.dscp)
+
+
+def _tos(packet: Packet, around: Surroundings) -> Seen:
+    return UNKNOWN if packet.dscp is None else packet.dscp << 2
+
+
+def _fragment_header(packet: Packet, around: Surroundings) -> Seen:
+    """Whether an IPv6 packet has a fragment header."""
+    return int(packet.fragment is not None)
+
+
+ROWS: Rows = {
+    "ip saddr": (dt.IPV4, only("ip", source)),
+    "ip daddr": (dt.IPV4, only("ip", destination)),
+    "ip6 saddr": (dt.IPV6, only("ip6", source)),
+    "ip6 daddr": (dt.IPV6, only("ip6", destination)),
+    "ip protocol": (dt.PROTOCOL, only("ip", l4proto)),
+    "ip6 nexthdr": (dt.PROTOCOL, only("ip6", l4proto)),
+    "meta l4proto": (dt.PROTOCOL, l4proto),
+    "ip ttl": (dt.NUMBER, only("ip", _ttl)),
+    "ip6 hoplimit": (dt.NUMBER, only("ip6", _ttl)),
+    "ip dscp": (dt.DIFFSERV, only("ip", _dscp)),
+    "ip6 dscp": (dt.DIFFSERV, only("ip6", _dscp)),
+    "ip tos": (dt.NUMBER, only("ip", _tos)),
+    "ip6 tos": (dt.NUMBER, only("ip6", _tos)),
+    "ip version": (dt.NUMBER, only("ip", constant(4))),
+    "ip6 version": (dt.NUMBER, only("ip6", constant(6))),
+    "ip hdrlength": (dt.NUMBER, only("ip", constant(5))),
+    "ip length": (dt.NUMBER, only("ip", _length)),
+    "meta length": (dt.NUMBER, _length),
+    "ip frag-off": (dt.NUMBER, only("ip", _fragment_word)),
+    "exthdr frag": (dt.BOOLEAN, only("ip6", _fragment_header)),
+    "exthdr rt": (dt.BOOLEAN, only("ip6", constant(0))),
+    "exthdr hbh": (dt.BOOLEAN, only("ip6", constant(0))),
+    "exthdr dst": (dt.BOOLEAN, only("ip6", constant(0))),
+    "exthdr mh": (dt.BOOLEAN, only("ip6", constant(0))),
+    "exthdr ah": (dt.BOOLEAN, constant(0)),
+    "ip option lsrr": (dt.BOOLEAN, only("ip", constant(0))),
+    "ip option rr": (dt.BOOLEAN, only("ip", constant(0))),
+    "ip option ssrr": (dt.BOOLEAN, only("ip", constant(0))),
+    "ip option ra": (dt.BOOLEAN, only("ip", constant(0))),
+    "tcp sport": (dt.PORT, _port(_TCP, "sport")),
+    "tcp dport": (dt.PORT, _port(_TCP, "dport")),
+    "udp sport": (dt.PORT, _port(_UDP, "sport")),
+    "udp dport": (dt.PORT, _port(_UDP, "dport")),
+    "th sport": (dt.PORT, _words("sport")),
+    "th dport": (dt.PORT, _words("dport")),
+    "tcp flags": (dt.TCP_FLAG, _tcp_flags),
+    "icmp type": (dt.ICMP_TYPE, _icmp(_ICMP4, "type")),
+    "icmp code": (dt.ICMP_CODE, _icmp(_ICMP4, "code")),
+    "icmp id": (dt.NUMBER, _icmp(_ICMP4, "id")),
+    "icmpv6 type": (dt.ICMPV6_TYPE, _icmp(_ICMP6, "type")),
+    "icmpv6 code": (dt.ICMPV6_CODE, _icmp(_ICMP6, "code")),
+    "icmpv6 id": (dt.NUMBER, _icmp(_ICMP6, "id")),
+}  # fmt: skip

@@ -1,0 +1,102 @@
+"""What only the kernel sees of a packet: interfaces, mark, kind, the socket (net/netfilter/nft_meta.c, xt_physdev.c, xt_owner.c)."""
+
+# ruff: noqa: ARG001, ARG005 - the readers of one table take the same arguments
+from __future__ import annotations
+
+from netprobe.model import Link
+from netprobe.rules import datatypes as dt
+from netprobe.rules.packet import Packet, Surroundings
+
+from .value import UNKNOWN, Reader, Rows, Seen, known, nothing
+
+
+def _link(side: str, field: str) -> Reader:
+    """A property of the interface in or out. Without one its name is "" and its index 0 (nft_meta_store_ifname), the rest breaks."""
+
+    def read(packet: Packet, around: Surroundings) -> Seen:
+        link: Link | None = {"iif": packet.iif, "oif": packet.oif, "in": packet.in_port, "out": packet.out_port, "br": packet.bridge}[side]
+        if link is None:
+            return "" if field == "name" else None
+        if field == "type":
+            return 772 if link.kind == "loopback" else 1
+        if field == "kind":
+            return link.kind or None
+        return link.name
+
+    return read
+
+
+def _mark(packet: Packet, around: Surroundings) -> Seen:
+    return known(packet.mark)
+
+
+def nfproto(packet: Packet, around: Surroundings) -> Seen:
+    """The family of the packet, as NFPROTO_*."""
+    return {"ip": 2, "ip6": 10, "arp": 3}[packet.ethertype]
+
+
+def _ethertype(packet: Packet, around: Surroundings) -> Seen:
+    return dt.ETHERTYPES[packet.ethertype]
+
+
+def _pkttype(packet: Packet, around: Surroundings) -> Seen:
+    return dt.PKTTYPE.number(packet.pkttype)
+
+
+def _port_known(side: str) -> Reader:
+    def read(packet: Packet, around: Surroundings) -> Seen:
+        return int((packet.in_port if side == "in" else packet.out_port) is not None)
+
+    return read
+
+
+def _bridged(packet: Packet, around: Surroundings) -> Seen:
+    return int(packet.in_port is not None and packet.out_port is not None)
+
+
+def _uid(packet: Packet, around: Surroundings) -> Seen:
+    return packet.uid
+
+
+def _gid(packet: Packet, around: Surroundings) -> Seen:
+    return packet.gid if packet.gid is not None or packet.uid is None else UNKNOWN
+
+
+def _has_socket(packet: Packet, around: Surroundings) -> Seen:
+    return int(packet.uid is not None)
+
+
+def _ipsec(packet: Packet, around: Surroundings) -> Seen:
+    return int(packet.ipsec)
+
+
+ROWS: Rows = {
+    "meta iifname": (dt.INTERFACE, _link("iif", "name")),
+    "meta oifname": (dt.INTERFACE, _link("oif", "name")),
+    "meta iif": (dt.INTERFACE, _link("iif", "name")),
+    "meta oif": (dt.INTERFACE, _link("oif", "name")),
+    "meta iiftype": (dt.DEVICE_TYPE, _link("iif", "type")),
+    "meta oiftype": (dt.DEVICE_TYPE, _link("oif", "type")),
+    "meta iifkind": (dt.WORD, _link("iif", "kind")),
+    "meta oifkind": (dt.WORD, _link("oif", "kind")),
+    "meta ibrname": (dt.INTERFACE, _link("br", "name")),
+    "meta obrname": (dt.INTERFACE, _link("br", "name")),
+    "meta sdif": (dt.INTERFACE, nothing),
+    "meta sdifname": (dt.INTERFACE, nothing),
+    "meta mark": (dt.NUMBER, _mark),
+    "meta nfproto": (dt.NFPROTO, nfproto),
+    "meta protocol": (dt.ETHERTYPE, _ethertype),
+    "meta pkttype": (dt.PKTTYPE, _pkttype),
+    "meta skuid": (dt.NUMBER, _uid),
+    "meta skgid": (dt.NUMBER, _gid),
+    "xt skuid": (dt.NUMBER, lambda packet, around: -1 if packet.uid is None else packet.uid),
+    "xt skgid": (dt.NUMBER, lambda packet, around: -1 if packet.uid is None else _gid(packet, around)),
+    "meta ipsec": (dt.BOOLEAN, _ipsec),
+    "meta secpath": (dt.BOOLEAN, _ipsec),
+    "socket exists": (dt.BOOLEAN, _has_socket),
+    "xt physdev-in": (dt.INTERFACE, _link("in", "name")),
+    "xt physdev-out": (dt.INTERFACE, _link("out", "name")),
+    "xt physdev-is-in": (dt.BOOLEAN, _port_known("in")),
+    "xt physdev-is-out": (dt.BOOLEAN, _port_known("out")),
+    "xt physdev-is-bridged": (dt.BOOLEAN, _bridged),
+}  # fmt: skip

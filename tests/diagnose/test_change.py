@@ -1,0 +1,229 @@
+"""A loss is believed when what it was concluded from is still so: worlds whose second reading differs from the first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import networks
+import pytest
+from msgspec.structs import replace
+from networks import edited
+
+from netprobe.diagnose.change import CHANGED, changes
+from netprobe.engine import Question, ask, replay
+from netprobe.errors import CannotLook
+from netprobe.model import (
+    AskedRoute,
+    AskRoute,
+    Endpoint,
+    FdbEntry,
+    FindMacvlans,
+    FindPeer,
+    FoundMacvlans,
+    FoundPeer,
+    Leg,
+    Need,
+    Neighbour,
+    Observation,
+    ReadNamespace,
+    RouteAnswer,
+    Ruleset,
+    Run,
+    Snapshot,
+    Socket,
+    Source,
+    Verdict,
+    Watch,
+)
+from netprobe.predict import fib
+
+Next = Callable[["World"], int]
+
+
+def whole() -> Snapshot:
+    snapshot = networks.tutorial()
+    for name in snapshot.namespaces:
+        snapshot = edited(snapshot, name, ruleset=Ruleset(queues=()))
+    return snapshot
+
+
+def cut() -> Snapshot:
+    """red has lost its interface, and with it address and route."""
+    red = networks.red()
+    return edited(whole(), "red", links=red.links[:1], addresses=red.addresses[:1], routes=networks.local())
+
+
+def routeless() -> Snapshot:
+    """host has lost its default route."""
+    return edited(whole(), "host", routes=tuple(route for route in networks.host().routes if route.dst != "0.0.0.0/0"))
+
+
+class World:
+    """Networks one after the other: `now` says which one is there, given what was asked so far."""
+
+    def __init__(self, states: Sequence[Snapshot], now: Next, seen: Sequence[Observation] = ()) -> None:
+        self.states, self.now, self.seen = states, now, seen
+        self.asked: list[Need] = []
+        self.sent = False
+        self.later: list[Need] = []
+
+    def resolve(self, text: str, inside: Endpoint | None = None) -> Endpoint:
+        return Endpoint(text, text) if inside is None else Endpoint(text, address=text)
+
+    def read(self, snapshot: Snapshot, needs: Sequence[Need]) -> Snapshot:
+        for need in needs:
+            self.asked.append(need)
+            state = self.states[min(self.now(self), len(self.states) - 1)]
+            if self.sent:
+                self.later.append(need)
+            snapshot = _read(state, snapshot, need)
+        return snapshot
+
+    def observe(self, watch: Watch, settled: object) -> tuple[Observation, ...]:  # noqa: ARG002 - the world's face
+        self.sent = True
+        return tuple(self.seen) or (Observation(Source.SOCKET, "sent", "red", 0, None, None, Leg.REQUEST, 0, watch.probe.flow()),)
+
+
+def _read(state: Snapshot, snapshot: Snapshot, need: Need) -> Snapshot:
+    if isinstance(need, ReadNamespace):
+        return snapshot.with_namespace(state[need.name])
+    if isinstance(need, AskRoute):
+        found = fib.lookup(state[need.namespace], need.query)
+        leg = found.leg
+        answer = RouteAnswer(found.error) if found.error else RouteAnswer(None, found.type, None, leg and leg.index, leg and leg.via)
+        return replace(snapshot, answers=(*snapshot.answers, AskedRoute(need.namespace, need.query, answer)))
+    if isinstance(need, FindPeer):
+        peer = next(p.peer for p in state.peers if (p.namespace, p.nsid) == (need.namespace, need.nsid))
+        return replace(snapshot, peers=(*snapshot.peers, FoundPeer(need.namespace, need.nsid, peer)))
+    assert isinstance(need, FindMacvlans)
+    return replace(snapshot, macvlans=(*snapshot.macvlans, FoundMacvlans(need.namespace, need.index)))
+
+
+def once_sent(world: World) -> int:
+    return int(world.sent)
+
+
+def always(_: World) -> int:
+    return 0
+
+
+def refused() -> tuple[Observation, ...]:
+    return (Observation(Source.SOCKET, "refused", "red", 0, None, None, Leg.REQUEST, 0, text="ENETUNREACH"),)
+
+
+def answered() -> tuple[Observation, ...]:
+    return (Observation(Source.SOCKET, "answered", "red", 9, None, None, Leg.REPLY, 0),)
+
+
+def run(world: World, *, send: bool = True) -> Run:
+    return ask(world, Question("red", "8.8.8.8", "trace" if send else "why", send=send))
+
+
+def the_note(found: Run) -> str:
+    notes = [note for note in found.report.notes if note.startswith(CHANGED)]
+    return notes[0] if notes else ""
+
+
+@pytest.mark.parametrize("send", [True, False])
+def test_an_interface_vanishes_between_its_reading_and_the_kernels_answer(send: bool) -> None:
+    """The tables have link and route, the kernel's answer has none: it is not the route that is missing."""
+    found = run(World((whole(), cut()), lambda world: int(len(world.asked) > 1), refused()), send=send)
+    assert [cause.code for cause in found.report.causes[:1]] == ["link-missing"]
+    assert "link eth0 of red is gone" in the_note(found)
+
+
+@pytest.mark.parametrize("seen", [(), refused()], ids=["lost", "refused"])
+def test_an_interface_vanishes_before_the_probe_is_sent(seen: tuple[Observation, ...]) -> None:
+    found = run(World((whole(), cut()), once_sent, seen))
+    assert (found.report.verdict, found.report.causes[0].code) == (Verdict.UNREACHABLE, "link-missing")
+    assert "link eth0 of red is gone" in the_note(found)
+    assert found.snapshot["red"] == cut()["red"]
+
+
+def test_a_route_comes_back_after_the_loss() -> None:
+    found = run(World((routeless(), whole()), once_sent, refused()))
+    assert (found.report.verdict, found.report.causes) == (Verdict.UNDETERMINED, ())
+    assert "route 0.0.0.0/0 of host is new" in the_note(found)
+    assert CHANGED in found.report.summary
+    again = replay(found).report
+    assert (again.verdict, again.causes, again.summary, again.notes) == (Verdict.UNDETERMINED, (), found.report.summary, found.report.notes)
+
+
+def test_a_route_that_went_and_came_back_in_between() -> None:
+    """Both readings of the tables are the same; only what the kernel answered in between tells."""
+
+    def now(world: World) -> int:
+        return int(not world.sent and isinstance(world.asked[-1], AskRoute))
+
+    found = run(World((whole(), routeless()), now, refused()))
+    assert found.report.verdict is Verdict.UNDETERMINED
+    assert not found.report.causes
+    assert "route to 8.8.8.8 of host was" in the_note(found)
+
+
+def test_a_change_elsewhere_does_not_take_the_cause_away() -> None:
+    other = edited(routeless(), "internet", addresses=networks.internet().addresses[:-1])
+    found = run(World((routeless(), other), once_sent, refused()))
+    assert found.report.causes[0].code == "no-route"
+    assert the_note(found) == ""
+
+
+def test_a_network_that_never_holds_still() -> None:
+    states = (routeless(), cut()) * 50
+    found = run(World(states, lambda world: sum(isinstance(need, ReadNamespace) for need in world.later), refused()))
+    assert found.report.verdict is Verdict.UNDETERMINED
+    assert not found.report.causes
+
+
+def test_a_namespace_that_cannot_be_read_again() -> None:
+    gone = edited(routeless(), "host", links=(), addresses=(), routes=(), unread={"links": "No such device"})
+    found = run(World((routeless(), gone), once_sent, refused()))
+    assert found.report.verdict is Verdict.UNDETERMINED
+    assert not found.report.causes
+    assert "namespace host could not be read again (No such device)" in the_note(found)
+
+
+def test_a_tap_that_could_not_be_opened_saw_nothing_and_denies_nothing() -> None:
+    blind = Observation(Source.TAP, "blind", "host", 0, text="no tap: Too many open files")
+    found = run(World((whole(),), always, (*answered(), blind)))
+    assert "host" not in found.tapped
+    assert {hop.observed for hop in found.report.path.request if hop.namespace == "host"} == {None}
+    assert [(spot.what, spot.why) for spot in found.report.blind] == [("no tap: Too many open files", "in host")]
+
+
+def test_a_working_run_reads_nothing_after_it() -> None:
+    world = World((whole(),), always, answered())
+    assert run(world).report.verdict is Verdict.REACHABLE
+    assert world.later == []
+
+
+def test_a_broken_run_reads_each_namespace_once_more() -> None:
+    world = World((routeless(),), always, refused())
+    found = run(world)
+    assert (found.report.verdict, found.report.causes[0].code) == (Verdict.UNREACHABLE, "no-route")
+    assert the_note(found) == ""
+    read = [need.name for need in world.later if isinstance(need, ReadNamespace)]
+    assert sorted(read) == sorted(set(read))
+    assert set(read) == {"red", "host"}
+
+
+def test_what_is_learned_and_what_programs_open_is_no_change() -> None:
+    before = whole()
+    sockets = (Socket("udp", "0.0.0.0", 5353, "unconnected"),)
+    after = edited(before, "host", neighbours=(Neighbour(4, "203.0.113.1", None, "failed"),), sockets=sockets,
+                   fdb=(FdbEntry(3, networks.MAC.format(1, 2), 2),))  # fmt: skip
+    moved = edited(after, "host", fdb=(FdbEntry(6, networks.MAC.format(1, 2), 2),))
+    assert changes(before, after, ("host",)) == changes(after, moved, ("host",)) == ()
+    made = edited(before, "host", neighbours=(Neighbour(4, "203.0.113.1", networks.MAC.format(9, 9), "permanent"),))
+    assert [each.kind for each in changes(before, made, ("host",))] == ["neighbour"]
+
+
+def test_one_that_cannot_look_again_concludes_nothing() -> None:
+    class Closed(World):
+        def read(self, snapshot: Snapshot, needs: Sequence[Need]) -> Snapshot:
+            if self.sent and snapshot == Snapshot():
+                raise CannotLook("gone")
+            return super().read(snapshot, needs)
+
+    found = run(Closed((routeless(), cut()), once_sent, refused()))
+    assert (found.report.verdict, found.report.causes) == (Verdict.UNDETERMINED, ())

@@ -1,0 +1,137 @@
+"""After the first cause: what else is in the way, and whether the probe would pass once all of it is mended."""
+
+from __future__ import annotations
+
+import networks
+import pytest
+from msgspec.structs import replace
+from networks import edited, relinked, tutorial
+
+from netprobe.causes.catalogue import explain
+from netprobe.diagnose.blockers import with_outlook
+from netprobe.diagnose.hints import gateway, usual_length
+from netprobe.diagnose.report import diagnose
+from netprobe.model import Agreement, BridgePort, Chain, FoundPeer, InterfaceAddress, LinkRef, Report, Route, Ruleset, Snapshot, Table
+from netprobe.predict.peers import mutual
+from netprobe.predict.predict import Prediction, predict
+
+PASSES = "with the cause mended, the probe would pass (predicted)"
+ALL_PASS = "with the cause and what stands behind it mended, the probe would pass (predicted)"
+
+
+def read(snapshot: Snapshot) -> Snapshot:
+    """The snapshot with every ruleset that is not there yet read, and empty."""
+    return replace(snapshot, namespaces={n: replace(s, ruleset=s.ruleset or Ruleset()) for n, s in snapshot.namespaces.items()})
+
+
+def told(snapshot: Snapshot) -> Report:
+    known = read(snapshot)
+    outcome = predict(known, networks.probe(), ask=False)
+    assert isinstance(outcome, Prediction)
+    return with_outlook(diagnose("why", outcome.probe, known, outcome, None, frozenset(), explain), known, explain)
+
+
+OFF = {"net.ipv4.ip_forward": "0"}
+DROP = Ruleset(tables=(Table("iptables", "ip", "filter", (Chain("FORWARD", hook="forward", policy="drop"),)),))
+BLACKHOLE = (*networks.host().routes, Route("8.8.8.8/32", "blackhole"))
+NO_RETURN = (*networks.local("8.8.8.8", "203.0.113.1"), networks.via("203.0.113.0/24", None, 2))
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "codes", "notes"),
+    [
+        (tutorial(), [], ()),
+        (edited(tutorial(), "host", sysctls=OFF), ["forwarding-off"], (PASSES,)),
+        (edited(tutorial(), "host", ruleset=DROP), ["policy-drop"], (PASSES,)),
+        (edited(tutorial(), "internet", routes=NO_RETURN), ["nat-missing"], (PASSES,)),
+        (relinked(tutorial(), "host", "veth0", port=BridgePort(state="blocking")), ["port-not-forwarding"], (PASSES,)),
+        (relinked(tutorial(), "host", "veth0", master=None, port=None), ["port-not-in-bridge"], (PASSES,)),
+        (edited(tutorial(), "host", sysctls=OFF, ruleset=DROP, routes=BLACKHOLE),
+         ["route-blackhole", "forwarding-off", "policy-drop"], (ALL_PASS,)),
+        (edited(tutorial(), "red", routes=networks.local("10.0.0.2")), ["no-route"], ()),
+    ],
+)  # fmt: skip
+def test_the_causes_in_the_order_in_which_they_show(snapshot: Snapshot, codes: list[str], notes: tuple[str, ...]) -> None:
+    report = told(snapshot)
+    assert [cause.code for cause in (*report.causes, *report.blockers)] == codes
+    assert report.notes == notes
+
+
+def test_an_interface_that_is_switched_on_again_still_lacks_the_route_a_person_made() -> None:
+    """The gateway is in sight, so that the second fix is complete and the walk goes on to the end."""
+    red = replace(networks.red(), addresses=(InterfaceAddress(2, "10.0.0.2", 16),), routes=networks.local())
+    report = told(relinked(tutorial().with_namespace(red), "red", "eth0", up=False, carrier=False))
+    assert [cause.code for cause in (*report.causes, *report.blockers)] == ["link-admin-down", "no-route"]
+    assert report.blockers[0].fix == ("ip route add default via 10.0.0.1",)
+    assert report.notes == (ALL_PASS,)
+
+
+def test_where_the_packet_did_not_do_what_was_predicted_nothing_is_foretold() -> None:
+    report = told(edited(tutorial(), "host", sysctls=OFF))
+    odd = replace(report, agreement=Agreement.DISAGREE, notes=())
+    assert with_outlook(odd, read(tutorial()), explain) == odd
+
+
+def test_what_was_never_read_ends_the_look_ahead() -> None:
+    """Behind the mended forwarding lies a namespace that the first walk did not need."""
+    snapshot = read(edited(tutorial(), "host", sysctls=OFF))
+    report = told(snapshot)
+    less = Snapshot({n: s for n, s in snapshot.namespaces.items() if n != "internet"}, snapshot.peers)
+    again = with_outlook(replace(report, blockers=(), notes=()), less, explain)
+    assert (again.blockers, again.notes) == ((), ())
+
+
+def test_a_fix_that_does_not_help_is_not_listed_again() -> None:
+    """all.rp_filter is set loose, the interface's own stays strict: the same check, another sysctl - and that one is listed."""
+    strict = {"net.ipv4.ip_forward": "1", "net.ipv4.conf.all.rp_filter": "1", "net.ipv4.conf.eth0.rp_filter": "1"}
+    report = told(edited(tutorial(), "host", sysctls=strict, routes=(*networks.host().routes, networks.via("10.0.0.2/32", None, 5))))
+    ids = [cause.object.id for cause in (*report.causes, *report.blockers) if cause.object]
+    assert len(ids) == len(set(ids))
+
+
+def test_that_nobody_answers_is_not_foretold() -> None:
+    """The model holds what the first walk needed: who is missing in it may be there all the same."""
+    nowhere = edited(tutorial(), "host", sysctls=OFF, routes=(*networks.host().routes, networks.via("8.8.8.0/24", "203.0.113.77", 4)))
+    report = told(nowhere)
+    assert [cause.code for cause in report.causes] == ["forwarding-off"]
+    assert not {"neigh-no-answer", "unknown"} & {cause.code for cause in report.blockers}
+
+
+@pytest.mark.parametrize(
+    ("name", "dst", "expected"),
+    [("c1", "8.8.8.8", "172.17.0.1"), ("internet", "10.0.0.2", "203.0.113.2"), ("red", "8.8.8.8", None), ("nowhere", "8.8.8.8", None)],
+)
+def test_the_gateway_in_sight(name: str, dst: str, expected: str | None) -> None:
+    assert gateway(tutorial(), name, dst) == expected
+
+
+@pytest.mark.parametrize(("name", "address", "expected"), [("red", "10.0.0.2", 16), ("host", "172.17.0.1", 16), ("red", "192.0.2.1", None)])
+def test_the_length_that_the_others_on_the_network_have(name: str, address: str, expected: int | None) -> None:
+    assert usual_length(tutorial(), name, address) == expected
+
+
+def test_who_owns_the_destination_needs_not_forward() -> None:
+    assert gateway(edited(tutorial(), "host", sysctls=OFF), "c1", "203.0.113.2") == "172.17.0.1"
+
+
+def test_a_host_that_does_not_forward_is_no_gateway() -> None:
+    assert gateway(edited(tutorial(), "host", sysctls=OFF), "c1", "8.8.8.8") is None
+
+
+def test_the_far_end_of_a_cable_is_known_from_either_side() -> None:
+    """Only the host was asked who is at the other end; red's side follows from it."""
+    less = replace(tutorial(), peers=tuple(found for found in tutorial().peers if found.namespace == "host"))
+    assert set(mutual(less).peers) == set(tutorial().peers)
+    assert mutual(tutorial()) == tutorial()
+    moved = relinked(less, "red", "eth0", link=LinkRef(99, 0))
+    assert FoundPeer("red", 0, "host") not in mutual(moved).peers
+
+
+def test_a_saved_run_that_is_shown_again_looks_ahead_too() -> None:
+    from netprobe.engine import replay
+    from netprobe.model import Run
+
+    snapshot = read(edited(tutorial(), "host", sysctls=OFF, ruleset=DROP))
+    shown = replay(Run(told(snapshot), snapshot)).report
+    assert [cause.code for cause in (*shown.causes, *shown.blockers)] == ["forwarding-off", "policy-drop"]
+    assert shown.notes == (ALL_PASS,)

@@ -1,0 +1,76 @@
+"""What rules said is kept from one walk to the next, and no longer than it is true."""
+
+from __future__ import annotations
+
+import pytest
+from networks import edited, probe
+from test_roots import MASQUERADE, filter_rules, ruled, rules
+
+from netprobe.model import Snapshot
+from netprobe.predict import netfilter
+from netprobe.predict.predict import Prediction, predict
+from netprobe.predict.view import Rulings
+
+DROPPING = "\n".join((MASQUERADE, filter_rules("FORWARD -s 10.0.0.2 -j DROP")))
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The hooks whose rules are gone through."""
+    calls: list[str] = []
+    traverse = netfilter.traverse
+
+    def counted(*arguments: object, **more: object) -> object:
+        calls.append(str(arguments[2]))
+        return traverse(*arguments, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(netfilter, "traverse", counted)
+    return calls
+
+
+def walked(snapshot: Snapshot, rulings: Rulings) -> Prediction:
+    outcome = predict(snapshot, probe(), ask=False, rulings=rulings)
+    assert isinstance(outcome, Prediction)
+    assert outcome == predict(snapshot, probe(), ask=False)
+    return outcome
+
+
+def test_the_same_walk_asks_no_rule_twice(asked: list[str]) -> None:
+    rulings: Rulings = {}
+    snapshot = ruled(MASQUERADE)
+    first = predict(snapshot, probe(), ask=False, rulings=rulings)
+    assert "postrouting" in asked
+    asked.clear()
+    assert predict(snapshot, probe(), ask=False, rulings=rulings) == first
+    assert asked == []
+
+
+def test_changed_rules_are_asked_again() -> None:
+    rulings: Rulings = {}
+    snapshot = ruled(MASQUERADE)
+    assert walked(snapshot, rulings).passes
+    stop = walked(edited(snapshot, "host", ruleset=rules(DROPPING)), rulings).stop
+    assert stop is not None
+    assert stop.code == "filtered-by-rule"
+    assert walked(snapshot, rulings).passes
+
+
+def test_another_packet_is_another_question(asked: list[str]) -> None:
+    rulings: Rulings = {}
+    snapshot = ruled(DROPPING)
+    assert not walked(snapshot, rulings).passes
+    asked.clear()
+    other = predict(snapshot, probe(dst="203.0.113.1"), ask=False, rulings=rulings)
+    assert "forward" in asked
+    assert isinstance(other, Prediction)
+    assert other.stop is not None
+
+
+def test_ports_that_were_used_before_ask_each_time(asked: list[str]) -> None:
+    """Older connections of the request may have them, which are no part of the question."""
+    rulings: Rulings = {}
+    snapshot = ruled(MASQUERADE)
+    for _ in range(2):
+        asked.clear()
+        predict(snapshot, probe(reused=True), ask=False, rulings=rulings)
+        assert "postrouting" in asked
