@@ -44,7 +44,9 @@ def _wanted(case: Case) -> str | None:
     """The address that the broken leg is to reach, as it was when it left its sender."""
     if case.leg is not Leg.REPLY:
         return case.request[0].flow.dst if case.request else case.probe.destination.address
-    return case.reply[0].flow.dst if case.reply else case.request[-1].flow.src if case.request else None
+    if case.reply:
+        return case.reply[0].flow.dst
+    return case.request[-1].flow.src if case.request else None
 
 
 def route_wrong_nexthop(case: Case) -> Cause | None:

@@ -88,7 +88,8 @@ def _prefix(word: str, six: bool) -> str:
         return "::/0" if six else "0.0.0.0/0"
     address, _, length = word.partition("/")
     prefix.number(address)
-    return f"{address}/{int(length) if length else 128 if prefix.version(address) == 6 else 32}"
+    whole = 128 if prefix.version(address) == 6 else 32
+    return f"{address}/{int(length) if length else whole}"
 
 
 def _table(word: str) -> int:

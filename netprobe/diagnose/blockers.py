@@ -53,7 +53,7 @@ def _to_the_end(report: Report, way: tuple[Hop, ...]) -> tuple[Hop, ...]:
     beyond = [replace(hop, observed=None, time_ns=None, suspects=()) for hop in way[shared:]]
     stays = bool(hops) and (hops[-1].stage is Stage.NEIGHBOUR or _at(hops[-1], cause))
     at = None if stays else next((i for i, hop in enumerate(beyond) if _at(hop, cause)), None)
-    end = 0 if at is None else at + 1 if beyond[at].bound == "in" else at  # it still comes in there; it does not go out
+    end = 0 if at is None else at + int(beyond[at].bound == "in")  # it still comes in there; it does not go out
     unreached = [replace(hop, reached=False, note="not reached") for hop in beyond[end:]]
     return tuple(replace(hop, n=n) for n, hop in enumerate((*hops, *beyond[:end], *unreached), 1))
 

@@ -65,7 +65,11 @@ def _cause(report: Report) -> str | None:
 
 def _share(report: Report) -> str:
     """All, some or none: how many exactly depends on how many were sent."""
-    return "nothing sent" if not report.sent else "all" if report.received >= report.sent else "some" if report.received else "none"
+    if not report.sent:
+        return "nothing sent"
+    if report.received >= report.sent:
+        return "all"
+    return "some" if report.received else "none"
 
 
 def _hops(leg: Leg, before: Sequence[Hop], after: Sequence[Hop]) -> Iterator[Difference]:

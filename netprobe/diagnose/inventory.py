@@ -87,7 +87,7 @@ def _settings(thing: object) -> str:
     for field in fields(thing):  # type: ignore[arg-type]
         value = getattr(thing, field.name)
         if field.name in ("state", "vni", "port") or (value != field.default and field.default is not NODEFAULT):
-            said.append(field.name if value is True else f"no {field.name}" if value is False else f"{field.name} {value}")
+            said.append({True: field.name, False: f"no {field.name}"}[value] if isinstance(value, bool) else f"{field.name} {value}")
     return " ".join(said)
 
 
@@ -142,5 +142,5 @@ def _socket(protocol: str, address: str, port: int) -> Item:
 
 
 def _xfrm(policy: XfrmPolicy) -> Item:
-    keyed = "" if policy.keyed is None else " with keys" if policy.keyed else " without keys"
+    keyed = {None: "", True: " with keys", False: " without keys"}[policy.keyed]
     return "xfrm", f"{policy.src} {policy.dst} dir {policy.direction}", f"{policy.action} {' '.join(policy.templates)}{keyed}".strip()

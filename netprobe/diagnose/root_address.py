@@ -120,7 +120,8 @@ def _addressed(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> str | 
     walk = prediction.request if prediction.request.stop is not None else prediction.reply
     framed = [hop.flow.dst_mac for hop in walk.hops if hop.flow.dst_mac] if walk is not None else []
     unresolved = walk is not None and bool(walk.hops) and walk.hops[-1].stage is Stage.NEIGHBOUR
-    place = walk.hops[-1].place if walk is not None and unresolved else stop.place if stop.code == "neigh-no-answer" else None
+    asked_at = stop.place if stop.code == "neigh-no-answer" else None
+    place = walk.hops[-1].place if walk is not None and unresolved else asked_at
     asker = snapshot.namespaces.get(place.namespace or "") if place is not None else None
     asking = asker.link_named(place.interface or "") if asker is not None and place is not None else None
     return asking.mac if asking is not None else next(reversed(framed), None)

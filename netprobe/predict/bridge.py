@@ -91,14 +91,9 @@ def reopen(bridge: Link, port: Link) -> Fix:
 def no_flood(name: str, bridge: Link, out: Link, mac: str) -> Stop | None:
     """Why a flood of this kind does not leave by `out` (br_flood)."""
     port = settings(out)
-    kind, allowed = (
-        ("broadcast", port.broadcast_flood)
-        if mac == BROADCAST
-        else ("multicast", port.multicast_flood)
-        if is_group(mac)
-        else ("unicast", port.unicast_flood)
-    )
-    if allowed:
+    group = "broadcast" if mac == BROADCAST else "multicast"
+    kind = group if is_group(mac) else "unicast"
+    if {"broadcast": port.broadcast_flood, "multicast": port.multicast_flood, "unicast": port.unicast_flood}[kind]:
         return None
     option = {"unicast": "flood", "multicast": "mcast_flood", "broadcast": "bcast_flood"}[kind]
     text = f"{bridge.name} knows no port for {mac}, and {out.name} takes no {kind} floods"

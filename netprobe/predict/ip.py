@@ -214,9 +214,11 @@ def _leave(trail: Trail, namespace: Namespace, packet: Packet, decision: Decisio
 
 
 def _way(decision: Decision, nexthop: str, iif: Link | None) -> str:
-    route = decision.route
-    kind = "" if route is None or iif is not None else " (default route)" if prefix.length(route.dst) == 0 else f" (route {route.dst})"
-    return f"{'via' if decision.leg and decision.leg.via else 'to'} {nexthop}{kind}"
+    to = f"{'via' if decision.leg and decision.leg.via else 'to'} {nexthop}"
+    if decision.route is None or iif is not None:
+        return to
+    named = "default route" if prefix.length(decision.route.dst) == 0 else f"route {decision.route.dst}"
+    return f"{to} ({named})"
 
 
 def _fit(trail: Trail, name: str, out: Link, decision: Decision, packet: Packet, iif: Link | None) -> Packet | Finish:

@@ -38,7 +38,8 @@ def contains(prefix: str, address: str) -> bool:
 def length(prefix: str) -> int:
     """The prefix length: 16 for "10.0.0.0/16", 32 or 128 for a bare address."""
     _, _, bits = prefix.partition("/")
-    return int(bits) if bits else (128 if ":" in prefix else 32)
+    whole = 128 if ":" in prefix else 32
+    return int(bits) if bits else whole
 
 
 def network(address: str, prefixlen: int) -> str:

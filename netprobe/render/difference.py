@@ -45,7 +45,8 @@ def _run(label: str, report: Report, pen: Pen) -> list[str]:
 def _group(title: str, found: list[Difference], pen: Pen, show: Callable[[Difference], str]) -> list[str]:
     lines = ["", *pen.flowed([(title, BOLD)])]
     for each in found:
-        sign = "+" if each.before is None else "-" if each.after is None else "~"
+        gone = "-" if each.after is None else "~"
+        sign = "+" if each.before is None else gone
         said = show(each) + (f": {_values(each, pen)}" if each.before or each.after else "")
         lines += list(_painted(pen.wrap(said, pen.width and max(16, pen.width - 4)), sign, pen))
     return lines

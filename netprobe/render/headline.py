@@ -40,7 +40,7 @@ def ending(report: Report) -> str:
 def _answered(report: Report) -> str:
     if report.agreement is Agreement.PREDICTED_ONLY:
         return "should work (predicted, nothing sent)"
-    what = "port open, answer" if report.probe.protocol is Protocol.TCP else "answer" if report.probe.protocol is Protocol.UDP else "reply"
+    what = {Protocol.TCP: "port open, answer", Protocol.UDP: "answer"}.get(report.probe.protocol, "reply")
     if report.sent > 1:
         return f"{report.received} of {report.sent} answered"
     return f"{what} after {words.duration(report.rtt_ns[0])}" if report.rtt_ns else f"{what} came"

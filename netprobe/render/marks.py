@@ -54,7 +54,9 @@ def _cause_place(report: Report) -> Place | None:
 
 def _start(report: Report, leg: Leg) -> str | None:
     """The namespace in which a direction begins: a reply begins where the request ended."""
-    return report.probe.source.namespace if leg is Leg.REQUEST else report.path.request[-1].namespace if report.path.request else None
+    if leg is Leg.REQUEST:
+        return report.probe.source.namespace
+    return report.path.request[-1].namespace if report.path.request else None
 
 
 def _unsent(report: Report) -> Flow:

@@ -42,7 +42,9 @@ class Row(Struct, frozen=True):
     @property
     def colour(self) -> str:
         """The colour of the row: none where all is well."""
-        return YELLOW if self.pointed else "" if self.mark is Mark.PASSED else _COLOURS[self.mark]
+        if self.pointed:
+            return YELLOW
+        return "" if self.mark is Mark.PASSED else _COLOURS[self.mark]
 
 
 def rows(report: Report, leg: Leg) -> list[Row]:

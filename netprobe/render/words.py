@@ -118,7 +118,9 @@ def flow(packet: Flow) -> str:
 
 
 def _socket(address: str, port: int | None) -> str:
-    return address if port is None else f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    if port is None:
+        return address
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def translations(hop: Hop) -> tuple[Change, ...]:
@@ -131,7 +133,8 @@ def step(hop: Hop, before: Hop | None = None, after: Hop | None = None) -> str:
     changes = translations(hop)
     if changes:
         by = changes[0].by
-        return "un-NAT" if by.lower() in _REVERSE else by if by and len(by) <= 14 else "NAT"
+        named = by if by and len(by) <= 14 else "NAT"
+        return "un-NAT" if by.lower() in _REVERSE else named
     if hop.bound == "in" and (hop.stage is Stage.BRIDGE_PREROUTING or (hop.stage is Stage.RECEIVE and _bridges(hop, after))):
         return "bridge port in"
     if hop.bound == "out" and (hop.stage is Stage.BRIDGE_POSTROUTING or (hop.stage is Stage.TRANSMIT and _bridges(hop, before))):

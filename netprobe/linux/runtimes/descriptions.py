@@ -34,7 +34,7 @@ class State(Struct, rename="pascal"):
         if self.status:
             return self.status
         if self.running:
-            return "paused" if self.paused else "restarting" if self.restarting else "running"
+            return next((word for word, so in (("paused", self.paused), ("restarting", self.restarting)) if so), "running")
         if self.removal_in_progress or self.dead:
             return "removing" if self.removal_in_progress else "dead"
         return "created" if self.started_at.startswith("0001") else "exited"

@@ -100,7 +100,8 @@ class _Draft:
 
 def _many(value: Any) -> list[str]:
     """One, several or none, as the JSON may have it."""
-    return [] if value is None else [word(each) for each in value] if isinstance(value, list) else [word(value)]
+    several = value if isinstance(value, list) else [value]
+    return [word(each) for each in several if each is not None]
 
 
 def _chain(found: dict[str, Any], kernel: KernelChain | None) -> Chain:

@@ -159,7 +159,8 @@ _CT_TUPLE = {
 
 
 def _addrtype(block: Block, ip: str) -> list[Statement] | None:
-    side = "iif" if block.flag("--limit-iface-in") else "oif" if block.flag("--limit-iface-out") else ""
+    sides = {"--limit-iface-in": "iif", "--limit-iface-out": "oif"}
+    side = next((side for flag, side in sides.items() if block.flag(flag)), "")
     found = []
     for negated, name, values in block.options:
         if name in ("--src-type", "--dst-type"):

@@ -81,7 +81,7 @@ def _fragment_word(packet: Packet, around: Surroundings) -> Seen:
     """The IPv4 header's flags and offset: DF 0x4000, MF 0x2000, offset in units of 8 bytes (RFC 791)."""
     if packet.fragment:
         return packet.fragment.offset // 8 | (0x2000 if packet.fragment.more else 0)
-    return UNKNOWN if packet.df is None else 0x4000 if packet.df else 0
+    return UNKNOWN if packet.df is None else 0x4000 * int(packet.df)
 
 
 def _ttl(packet: Packet, around: Surroundings) -> Seen:

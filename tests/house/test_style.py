@@ -1,0 +1,116 @@
+"""How the code is written, measured. What is not yet as it should be is listed by name or number here, and the lists may only shrink."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+
+import pytest
+from house.imports import PACKAGE
+
+WIDTH = 110  # columns
+LONG_LINES = 2632  # at most, of more than WIDTH columns; 0 is the aim
+PURE = ("model", "endpoint", "codec", "rules", "predict", "diagnose", "causes", "render", "question")
+DECISIONS = 0.40  # a function line at most, in pure rooms
+DENSER = {
+    "model": 0.62,
+    "endpoint": 0.44,
+    "rules": 0.49,
+    "predict": 0.58,
+    "diagnose": 0.77,
+    "causes": 0.44,
+    "render": 0.58,
+    "question": 0.62,
+}
+TWICE = {  # class names that stand for more than one thing
+    "Answer", "Branch", "Bridge", "BridgePort", "Chain", "Change", "Decision", "Engine", "FdbEntry", "Interface", "Leg", "Link", "Macvlan",
+    "Mark", "Neighbour", "Numbers", "Packet", "Paths", "PolicyRule", "Program", "Qdisc", "Report", "Route", "Sockets", "State", "Table",
+    "Verdict", "Vxlan", "_Draft", "_State", "element",
+}  # fmt: skip
+
+
+def sources() -> Iterator[tuple[str, str, ast.Module]]:
+    """(file, room, tree) of each file of the package."""
+    for file in sorted(PACKAGE.rglob("*.py")):
+        name = file.relative_to(PACKAGE)
+        yield str(name), name.parts[0].removesuffix(".py"), ast.parse(file.read_text())
+
+
+def nested_conditionals(tree: ast.AST) -> list[int]:
+    """The lines of `a if b else c if d else e`, wherever the inner one stands."""
+    choices = [node for node in ast.walk(tree) if isinstance(node, ast.IfExp)]
+    return [node.lineno for node in choices if any(isinstance(part, ast.IfExp) for part in (node.body, node.test, node.orelse))]
+
+
+def decisions(function: ast.AST) -> int:
+    """Branches, loops, handlers, filters, and all but the first term of each `and` and `or`."""
+    found = 0
+    for node in ast.walk(function):
+        found += isinstance(node, ast.If | ast.IfExp | ast.For | ast.While | ast.ExceptHandler | ast.comprehension | ast.match_case)
+        found += len(node.ifs) if isinstance(node, ast.comprehension) else 0
+        found += len(node.values) - 1 if isinstance(node, ast.BoolOp) else 0
+    return found
+
+
+def lines(function: ast.FunctionDef) -> int:
+    """Its lines, without those of its docstring."""
+    first = function.body[0]
+    described = ast.get_docstring(function) is not None
+    return (function.end_lineno or 0) - function.lineno + 1 - ((first.end_lineno or 0) - first.lineno + 1 if described else 0)
+
+
+def outermost(tree: ast.AST) -> Iterator[ast.FunctionDef]:
+    """The functions and methods that stand in no other function."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef):
+            yield node
+        else:
+            yield from outermost(node)
+
+
+def density(room: str) -> float:
+    """Decisions a function line."""
+    functions = [each for _, found, tree in sources() if found == room for each in outermost(tree)]
+    return sum(map(decisions, functions)) / max(1, sum(map(lines, functions)))
+
+
+def test_no_conditional_expression_stands_in_another() -> None:
+    assert [f"{file}:{line}" for file, _, tree in sources() for line in nested_conditionals(tree)] == []
+
+
+@pytest.mark.parametrize("room", PURE)
+def test_decisions_a_line(room: str) -> None:
+    assert round(density(room), 2) <= DENSER.get(room, DECISIONS)
+
+
+def test_a_class_name_stands_for_one_thing() -> None:
+    places: dict[str, set[str]] = defaultdict(set)
+    for file, _, tree in sources():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                places[node.name].add(file)
+    twice = {name for name, files in places.items() if len(files) > 1}
+    assert twice - TWICE == set()
+    assert TWICE - twice == set(), "no longer twice: take it off the list"
+
+
+def test_lines_are_short_enough_to_read_beside_each_other() -> None:
+    long = sum(len(line) > WIDTH for file in PACKAGE.rglob("*.py") for line in file.read_text().splitlines())
+    assert long <= LONG_LINES
+
+
+@pytest.mark.parametrize(
+    ("source", "nested", "decided"),
+    [
+        ("def f():\n    return a if b else c if d else e", 1, 2),
+        ("def f():\n    return a if b else (c if d else e)", 1, 2),
+        ("def f():\n    return a if b else c", 0, 1),
+        ("def f():\n    for x in y:\n        if x and y or z:\n            pass", 0, 4),
+        ("def f():\n    return [x for x in y if x]", 0, 2),
+    ],
+)
+def test_the_measures(source: str, nested: int, decided: int) -> None:
+    tree = ast.parse(source)
+    assert len(nested_conditionals(tree)) == nested
+    assert decisions(tree) == decided
