@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from commands import typed
 from msgspec.structs import replace
-from path.networks import edited, probe, relinked, tutorial
+from predict.networks import edited, probe, relinked, tutorial
 
 from netprobe.causes.catalogue import explain
 from netprobe.diagnose.evidence import Case

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from msgspec.structs import replace
-from path.networks import edited, local, probe, relinked, tutorial
+from predict.networks import edited, local, probe, relinked, tutorial
 
 from netprobe.causes.catalogue import explain
 from netprobe.causes.symptoms import with_symptoms
