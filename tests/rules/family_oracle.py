@@ -20,8 +20,7 @@ from netprobe.lab.topology import Bridge, Interface, Neighbour, Sysctl, Topology
 from netprobe.linux import netns
 from netprobe.linux.netfilter.read import read_ruleset
 from netprobe.model import Flow, Link, Protocol
-from netprobe.rules import FibAnswer, FibQuery, Packet, Surroundings, Verdict, entry_of
-from netprobe.rules import hook as traverse
+from netprobe.rules import FibAnswer, FibQuery, Packet, Surroundings, Verdict, entry_of, traverse
 
 NEAR, FAR, BRIDGE, AWAY, OUT = (f"02:00:00:00:00:0{n}" for n in range(1, 6))
 ALL = "ff:ff:ff:ff:ff:ff"

@@ -23,8 +23,7 @@ from netprobe.lab.topology import Interface, Neighbour, Route, Sysctl, Topology,
 from netprobe.linux import netns
 from netprobe.linux.netfilter.read import read_ruleset
 from netprobe.model import ConntrackEntry, Flow, Link, Protocol, Rule, Ruleset, Table
-from netprobe.rules import FibAnswer, FibQuery, Packet, Ruling, Surroundings, Verdict
-from netprobe.rules import hook as traverse
+from netprobe.rules import FibAnswer, FibQuery, Packet, Ruling, Surroundings, Verdict, traverse
 
 OUT_MAC, SENDER_MAC, STATION_MAC = "02:00:00:00:02:01", make.IN_MAC, "02:00:00:00:02:02"
 HOST_MAC = "02:00:00:00:01:01"
