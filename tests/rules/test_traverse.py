@@ -7,14 +7,14 @@ import pytest
 from literal_rules import ACCEPT, BR0, DROP, ETH0, LO, PING, PING6, WEB, forwarded, iptables, nft_forward, nft_table, payload, test
 
 from netprobe.model import AskedSet, ConntrackEntry, Flow, Protocol, RecentEntry, RecentList, Ruleset, SetQuery
-from netprobe.rules import FibAnswer, Fragment, Packet, Reason, Ruling, Surroundings, Verdict, hook
+from netprobe.rules import FibAnswer, Fragment, Packet, Reason, Ruling, Surroundings, Verdict, traverse
 
 SADDR, DADDR = payload("ip", "saddr"), payload("ip", "daddr")
 
 
 def forward(ruleset: Ruleset, packet: Packet | None = None, around: Surroundings | None = None) -> Ruling:
     packet = packet or forwarded()
-    return hook(ruleset, packet.ethertype, "forward", packet, around=around)
+    return traverse(ruleset, packet.ethertype, "forward", packet, around=around)
 
 
 def decided(ruling: Ruling) -> tuple[str, str | None, str | None]:
@@ -74,7 +74,7 @@ def test_other_families_and_hooks_have_no_say() -> None:
     six = iptables("*filter\n:FORWARD DROP [0:0]\nCOMMIT", family="ip6")
     assert forward(six).verdict is Verdict.ACCEPT
     assert forward(six, forwarded(PING6)).verdict is Verdict.DROP
-    assert hook(nft_forward([DROP]), "ip", "input", forwarded()).verdict is Verdict.ACCEPT
+    assert traverse(nft_forward([DROP]), "ip", "input", forwarded()).verdict is Verdict.ACCEPT
     assert forward(nft_forward([DROP], family="bridge")).verdict is Verdict.ACCEPT
 
 
@@ -364,7 +364,7 @@ AROUND = Surroundings(own_address=lambda link, _towards: "203.0.113.2" if link i
 
 
 def test_masquerade_takes_the_address_of_the_interface_out() -> None:
-    ruling = hook(iptables(MASQUERADE), "ip", "postrouting", forwarded(), around=AROUND)
+    ruling = traverse(iptables(MASQUERADE), "ip", "postrouting", forwarded(), around=AROUND)
     assert ruling.packet.flow.src == "203.0.113.2"
     [made] = ruling.translations
     assert (made.kind, made.decision and made.decision.object.id) == ("MASQUERADE", "iptables nat POSTROUTING 1")
@@ -375,16 +375,16 @@ def test_masquerade_takes_the_address_of_the_interface_out() -> None:
 
 
 def test_the_reply_is_translated_back() -> None:
-    after = hook(iptables(MASQUERADE), "ip", "postrouting", forwarded(), around=AROUND).packet
+    after = traverse(iptables(MASQUERADE), "ip", "postrouting", forwarded(), around=AROUND).packet
     back = Packet(after.flow.reversed(), iif=ETH0, state="established", reply=True, connection=after.connection)
-    ruling = hook(iptables(MASQUERADE), "ip", "prerouting", back)
+    ruling = traverse(iptables(MASQUERADE), "ip", "prerouting", back)
     assert ruling.packet.flow.dst == "10.0.0.2"
     assert [each.kind for each in ruling.translations] == ["SNAT undone"]
 
 
 def test_an_accept_before_the_translation_ends_it() -> None:
     rules = iptables(MASQUERADE.replace("-A POST", "-A POSTROUTING -s 10.0.0.2/32 -j ACCEPT\n-A POST"))
-    ruling = hook(rules, "ip", "postrouting", forwarded(), around=AROUND)
+    ruling = traverse(rules, "ip", "postrouting", forwarded(), around=AROUND)
     assert (ruling.packet.flow.src, ruling.translations) == ("10.0.0.2", ())
     assert [each.object.id for each in ruling.passed] == ["iptables nat POSTROUTING 1"]
 
@@ -397,20 +397,20 @@ def test_the_first_of_several_nat_chains_that_translates_wins() -> None:
     rules = nft_table(
         *chain("b", 100, {"snat": {"addr": "1.1.1.1"}}), *chain("a", 90, ACCEPT), *chain("c", 110, {"snat": {"addr": "2.2.2.2"}})
     )
-    ruling = hook(rules, "ip", "postrouting", forwarded())
+    ruling = traverse(rules, "ip", "postrouting", forwarded())
     assert ruling.packet.flow.src == "1.1.1.1"
     assert [each.chain for each in ruling.passed] == ["a", "b"]
 
 
 def test_a_drop_in_a_nat_chain_drops() -> None:
     head = {"chain": {"name": "p", "handle": 1, "type": "nat", "hook": "postrouting", "prio": 90, "policy": "accept"}}
-    ruling = hook(nft_table(head, {"rule": {"chain": "p", "handle": 4, "expr": [DROP]}}), "ip", "postrouting", forwarded())
+    ruling = traverse(nft_table(head, {"rule": {"chain": "p", "handle": 4, "expr": [DROP]}}), "ip", "postrouting", forwarded())
     assert decided(ruling)[:2] == ("drop", "nft inet t p handle 4")
 
 
 def test_later_packets_pass_no_nat_rule() -> None:
     entry = ConntrackEntry("icmp", ("10.0.0.2", "8.8.8.8", 7, None), ("8.8.8.8", "203.0.113.2", None, 7))
-    ruling = hook(iptables(MASQUERADE), "ip", "postrouting", forwarded(state="established", connection=entry))
+    ruling = traverse(iptables(MASQUERADE), "ip", "postrouting", forwarded(state="established", connection=entry))
     assert (ruling.packet.flow.src, ruling.passed) == ("203.0.113.2", ())
 
 
@@ -418,9 +418,9 @@ def test_notrack_keeps_nat_away() -> None:
     rules = Ruleset(
         tables=(*iptables("*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j CT --notrack\nCOMMIT").tables, *iptables(MASQUERADE).tables)
     )
-    packet = hook(rules, "ip", "prerouting", forwarded(state=None, oif=None)).packet
+    packet = traverse(rules, "ip", "prerouting", forwarded(state=None, oif=None)).packet
     assert packet.state == "untracked"
-    ruling = hook(rules, "ip", "postrouting", packet, around=AROUND)
+    ruling = traverse(rules, "ip", "postrouting", packet, around=AROUND)
     assert (ruling.packet.flow.src, ruling.translations) == ("10.0.0.2", ())
 
 
@@ -432,7 +432,7 @@ def test_a_zone_is_set_before_tracking_looks() -> None:
         return packet
 
     rules = iptables("*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -i br0 -j CT --zone 5\nCOMMIT")
-    hook(rules, "ip", "prerouting", forwarded(state=None), around=Surroundings(track=track))
+    traverse(rules, "ip", "prerouting", forwarded(state=None), around=Surroundings(track=track))
     assert zones == [5]
 
 
@@ -441,18 +441,18 @@ def test_published_ports_change_destination_and_port() -> None:
     rules = iptables(f"*nat\n:PREROUTING ACCEPT [0:0]\n{publish}\nCOMMIT")
     packet = Packet(Flow("203.0.113.1", "203.0.113.2", Protocol.TCP, sport=4000, dport=8080), iif=ETH0)
     local = Surroundings(address_type=lambda address, _interface: "local" if address == "203.0.113.2" else "unicast")
-    ruling = hook(rules, "ip", "prerouting", packet, around=local)
+    ruling = traverse(rules, "ip", "prerouting", packet, around=local)
     assert (ruling.packet.flow.dst, ruling.packet.flow.dport) == ("172.17.0.2", 80)
     assert ruling.packet.connection
     assert ruling.packet.connection.reply == ("172.17.0.2", "203.0.113.1", 80, 4000)
-    assert hook(rules, "ip", "prerouting", packet).verdict is Verdict.UNDETERMINED  # nobody says what is local
+    assert traverse(rules, "ip", "prerouting", packet).verdict is Verdict.UNDETERMINED  # nobody says what is local
 
 
 def test_load_balancing_by_chance_names_every_way() -> None:
     head = {"chain": {"name": "p", "handle": 1, "type": "nat", "hook": "prerouting", "prio": -100, "policy": "accept"}}
     key = {"numgen": {"mode": "random", "mod": 3, "offset": 0}}
     address = {"map": {"key": key, "data": {"set": [[0, "10.0.0.7"], [{"range": [1, 2]}, "10.0.0.8"]]}}}
-    ruling = hook(
+    ruling = traverse(
         nft_table(head, {"rule": {"chain": "p", "handle": 4, "expr": [{"dnat": {"addr": address}}]}}), "ip", "prerouting", forwarded()
     )
     assert ruling.packet.flow.dst == "10.0.0.8"
@@ -475,7 +475,7 @@ def test_kubernetes_chooses_a_pod_by_statistic() -> None:
     """)
     from msgspec.structs import replace
 
-    ruling = hook(rules, "ip", "prerouting", forwarded(replace(WEB, dst="10.96.0.10"), state=None))
+    ruling = traverse(rules, "ip", "prerouting", forwarded(replace(WEB, dst="10.96.0.10"), state=None))
     assert {ruling.packet.flow.dst, *(each.packet.flow.dst for each in ruling.alternatives)} == {"10.1.0.5", "10.1.0.6"}
 
 
@@ -501,18 +501,18 @@ def test_fragments_are_seen_before_they_are_put_together() -> None:
         return nft_table(head, {"rule": {"chain": "p", "handle": 4, "expr": [test(left, 0, "!="), DROP]}}, track)
 
     packet = forwarded(fragment=Fragment(1480, False, 3028), state=None)
-    early = hook(chain(-450), "ip", "prerouting", packet)
+    early = traverse(chain(-450), "ip", "prerouting", packet)
     assert decided(early) == ("drop", "nft inet t p handle 4", "fragment")
-    late = hook(chain(-300), "ip", "prerouting", packet)
+    late = traverse(chain(-300), "ip", "prerouting", packet)
     assert (late.verdict, late.packet.fragment, late.packet.flow.length) == (Verdict.ACCEPT, None, 3028)
 
 
 def test_a_sender_is_known_only_where_it_sends() -> None:
     rules = iptables("-A OUTPUT -m owner --uid-owner 0 -j DROP")
     out = Packet(PING, oif=ETH0, uid=0)
-    assert hook(rules, "ip", "output", out).verdict is Verdict.DROP
-    assert hook(rules, "ip", "output", Packet(PING, oif=ETH0, uid=1000)).verdict is Verdict.ACCEPT
-    assert hook(rules, "ip", "output", Packet(PING, oif=ETH0)).verdict is Verdict.ACCEPT  # the kernel's own answer
+    assert traverse(rules, "ip", "output", out).verdict is Verdict.DROP
+    assert traverse(rules, "ip", "output", Packet(PING, oif=ETH0, uid=1000)).verdict is Verdict.ACCEPT
+    assert traverse(rules, "ip", "output", Packet(PING, oif=ETH0)).verdict is Verdict.ACCEPT  # the kernel's own answer
 
 
 def test_marks_and_ttl_are_carried_on() -> None:
@@ -528,7 +528,7 @@ def test_marks_and_ttl_are_carried_on() -> None:
 
 
 def test_a_device_chain_is_for_its_device_alone() -> None:
-    from netprobe.linux.netfilter.kernel import KernelChain
+    from netprobe.rules.read.nft_json import KernelChain
 
     kernel = (KernelChain("netdev", "t", "i", "ingress", 0, "accept", "filter", ("eth0",), 1),)
     rules = nft_table(
@@ -537,8 +537,8 @@ def test_a_device_chain_is_for_its_device_alone() -> None:
         family="netdev", chains=kernel,
     )  # fmt: skip
     packet = Packet(PING.reversed(), iif=ETH0)
-    assert decided(hook(rules, "netdev", "ingress", packet, device="eth0"))[1] == "nft netdev t i handle 2"
-    assert hook(rules, "netdev", "ingress", packet, device="eth1").verdict is Verdict.ACCEPT
+    assert decided(traverse(rules, "netdev", "ingress", packet, device="eth0"))[1] == "nft netdev t i handle 2"
+    assert traverse(rules, "netdev", "ingress", packet, device="eth1").verdict is Verdict.ACCEPT
 
 
 def test_arp_through_arptables_and_ebtables() -> None:
@@ -546,17 +546,17 @@ def test_arp_through_arptables_and_ebtables() -> None:
 
     request = Packet(Flow("10.0.0.2", "10.0.0.1", Protocol.ARP, icmp_type=1, src_mac="02:00:00:00:00:02"), iif=BR0)
     rules = Ruleset(tables=tuple(read_save("*filter\n:INPUT ACCEPT\n-A INPUT -j DROP -s 10.0.0.2\n", "arptables", "arp")))
-    assert decided(hook(rules, "arp", "input", request))[:2] == ("drop", "arptables filter INPUT 1")
+    assert decided(traverse(rules, "arp", "input", request))[:2] == ("drop", "arptables filter INPUT 1")
     text = "*filter\n:FORWARD ACCEPT\n-A FORWARD -p IPv4 -j DROP\n-A FORWARD -p ARP --arp-op Request --arp-ip-dst ! 10.0.0.3 -j DROP\n"
     rules = Ruleset(tables=tuple(read_save(text, "ebtables", "bridge")))
-    assert decided(hook(rules, "bridge", "forward", request))[:2] == ("drop", "ebtables filter FORWARD 2")
+    assert decided(traverse(rules, "bridge", "forward", request))[:2] == ("drop", "ebtables filter FORWARD 2")
 
 
 def test_loopback_keeps_its_connection() -> None:
     rules = iptables("*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -m conntrack --ctstate INVALID -j DROP\nCOMMIT")
     entry = ConntrackEntry("icmp", ("127.0.0.1", "127.0.0.1", 7, None), ("127.0.0.1", "127.0.0.1", None, 7))
-    assert hook(rules, "ip", "prerouting", forwarded(iif=LO, connection=entry)).verdict is Verdict.ACCEPT
-    assert hook(rules, "ip", "prerouting", forwarded(state=None)).verdict is Verdict.DROP  # before -200 nothing is tracked
+    assert traverse(rules, "ip", "prerouting", forwarded(iif=LO, connection=entry)).verdict is Verdict.ACCEPT
+    assert traverse(rules, "ip", "prerouting", forwarded(state=None)).verdict is Verdict.DROP  # before -200 nothing is tracked
 
 
 def test_a_ruleset_survives_its_recording() -> None:
