@@ -203,7 +203,7 @@ def ping(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> NoR
 @cli.command()
 @click.argument("src")
 @click.argument("dst", metavar="DST[:PORT]")
-@_with(*_PROBE[:2], *_PROBE[5:], *_OUTPUT)
+@_with(*_PROBE, *_OUTPUT)
 @click.pass_obj
 def why(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> NoReturn:
     """Predict only: read the configuration, send nothing."""

@@ -147,7 +147,7 @@ class _Worker:
         self._socket.close()
         with suppress(ProcessLookupError, ChildProcessError):
             os.kill(self._pid, signal.SIGKILL)
-            for pause in (0.0, 0.001, 0.01, 0.05):
+            for pause in (0.0, 0.001, 0.01, 0.05, 0.25):
                 time.sleep(pause)
                 if os.waitpid(self._pid, os.WNOHANG)[0]:
                     return

@@ -227,3 +227,10 @@ def test_one_that_cannot_look_again_concludes_nothing() -> None:
 
     found = run(Closed((routeless(), cut()), once_sent, refused()))
     assert (found.report.verdict, found.report.causes) == (Verdict.UNDETERMINED, ())
+
+
+def test_what_could_not_be_read_either_time_is_no_change() -> None:
+    closed = edited(routeless(), "host", links=(), addresses=(), routes=(), unread={"links": "not permitted"})
+    assert changes(closed, closed, ("host",)) == ()
+    lost = edited(routeless(), "host", links=(), addresses=(), routes=(), unread={"links": "No such device"})
+    assert [each.kind for each in changes(closed, lost, ("host",))] == ["namespace"]

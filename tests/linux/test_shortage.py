@@ -15,7 +15,7 @@ import pytest
 from netprobe.endpoint import parse
 from netprobe.errors import CannotLook, NotPermitted, Shortage, WrongQuestion
 from netprobe.lab.lab import Lab
-from netprobe.linux import namespace, netlink, netns, shortage
+from netprobe.linux import files, namespace, netlink, netns
 from netprobe.linux.machine import Machine
 from netprobe.linux.names import names, resolver
 from netprobe.linux.names.names import Found, UnknownName, lookup
@@ -78,9 +78,9 @@ def test_the_parts_are_those_that_are_read() -> None:
 
 
 def test_sysctls_that_could_not_be_opened_are_not_absent() -> None:
-    with patch.object(sysctl.os, "open", failing(errno.EMFILE)), pytest.raises(OSError, match="Too many open files"):
+    with patch.object(files.os, "open", failing(errno.EMFILE)), pytest.raises(OSError, match="Too many open files"):
         sysctl.read(["net.ipv4.ip_forward"])
-    with patch.object(sysctl.os, "open", failing(errno.ENOENT)):
+    with patch.object(files.os, "open", failing(errno.ENOENT)):
         assert sysctl.read(["net.ipv4.ip_forward"]) == {}
         with pytest.raises(OSError, match="cannot be read"):
             sysctl.read_globals()
@@ -116,18 +116,18 @@ def test_what_could_not_be_asked_is_no_answer(lab: Lab) -> None:
 
 def test_a_namespace_that_cannot_be_opened_for_want_of_descriptors() -> None:
     found = Found("netns", "red", "/proc/self/ns/net")
-    with patch.object(netns.os, "open", failing(errno.EMFILE)), pytest.raises(Shortage, match="Too many open files"):
+    with patch.object(files.os, "open", failing(errno.EMFILE)), pytest.raises(Shortage, match="Too many open files"):
         opened(found)
-    with patch.object(netns.os, "open", failing(errno.ENOENT)):
+    with patch.object(files.os, "open", failing(errno.ENOENT)):
         assert opened(found) is None
-    with patch.object(netns.os, "open", failing(errno.EACCES)), pytest.raises(NotPermitted):
+    with patch.object(files.os, "open", failing(errno.EACCES)), pytest.raises(NotPermitted):
         found.open()
 
 
 def test_a_name_is_unknown_when_it_was_looked_for() -> None:
     with pytest.raises(UnknownName):
         lookup(parse("pid:4194305"), [names.Processes()])
-    with patch.object(shortage.os, "open", failing(errno.EMFILE)), pytest.raises(Shortage) as told:
+    with patch.object(files.os, "open", failing(errno.EMFILE)), pytest.raises(Shortage) as told:
         lookup(parse("pid:4194305"), [names.Processes()])
     assert isinstance(told.value, CannotLook)
     assert told.value.exit_code == 3
@@ -142,7 +142,7 @@ def test_a_host_name_that_could_not_be_looked_up() -> None:
         with patch.object(resolver.socket, "getaddrinfo", side_effect=unknown):
             with pytest.raises(WrongQuestion, match="Name or service not known"):
                 resolver.addresses_of("nowhere.example", fd)
-            with patch.object(shortage.os, "open", failing(errno.EMFILE)), pytest.raises(CannotLook, match="Too many open files"):
+            with patch.object(files.os, "open", failing(errno.EMFILE)), pytest.raises(CannotLook, match="Too many open files"):
                 resolver.addresses_of("nowhere.example", fd)
             with no_thread, pytest.raises(Shortage, match="thread"):
                 resolver.addresses_of("nowhere.example", fd)

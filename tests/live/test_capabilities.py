@@ -25,6 +25,7 @@ ENTER = (
 )
 SEND = (3, "netprobe: not permitted to send a probe from {0}\n  root lacks CAP_NET_RAW here; in a container: --cap-add NET_RAW\n")
 UNREAD = "could not read the ruleset of {0} (CAP_NET_ADMIN is missing)"
+BEYOND = (4, "could not read the interfaces of internet (entering another network namespace needs CAP_SYS_ADMIN)")
 USER_ENTERS = (3, "netprobe: entering another network namespace needs CAP_SYS_ADMIN\n  sudo ")
 USER_SENDS = (3, "netprobe: not permitted to send a probe from host\n  sudo ")
 
@@ -36,7 +37,7 @@ MATRIX: dict[str, dict[str, Expected]] = {
     "arping c1 c2": {"sys_admin": ENTER, "net_raw": SEND, USER: USER_ENTERS, "": (0, "reply after")},
     "why red 8.8.8.8": {"sys_admin": ENTER, "net_admin": (4, UNREAD), USER: USER_ENTERS, "": (0, "should work (predicted, nothing sent)")},
     "trace host 8.8.8.8": {"net_raw": SEND, USER: USER_SENDS, "": (0, "reply after")},
-    "why host 8.8.8.8": {"net_admin": (4, UNREAD), USER: (4, UNREAD), "": (0, "should work (predicted, nothing sent)")},
+    "why host 8.8.8.8": {"sys_admin": BEYOND, "net_admin": (4, UNREAD), USER: BEYOND, "": (0, "should work (predicted, nothing sent)")},
     "trace pid:{pid} 8.8.8.8": {"sys_admin": ENTER, "net_raw": SEND, "sys_ptrace": (3, "root lacks CAP_SYS_PTRACE here"),
         USER: (3, "\n  sudo "), "": (0, "reply after")},
     "trace nobody 8.8.8.8": {"": (2, "netprobe: there is no namespace or container nobody\n")},

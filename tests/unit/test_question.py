@@ -79,8 +79,6 @@ def test_what_goes_together(protocol, options, port):
         ("trace -4 -6 red 8.8.8.8", "-4 and -6 contradict each other"),
         ("trace --no-witness red 8.8.8.8", "no such option"),
         ("trace -o jsonl red 8.8.8.8", "'jsonl' is not one of"),
-        ("why -c 3 red 8.8.8.8", "no such option"),
-        ("why -W 3s red 8.8.8.8", "no such option"),
         ("trace red", "missing argument 'DST[:PORT]'"),
         ("trace -i soon red 8.8.8.8", "'soon' is not a duration"),
     ],
