@@ -65,7 +65,7 @@ def _of_one(before: Snapshot, after: Snapshot, name: str) -> Iterator[Difference
     if name not in after:
         yield Difference("namespace", name, "there", None, name)
         return
-    if after[name].unread and after[name].unread != before[name].unread:  # what cannot be read is not read the second time either
+    if after[name].unread and after[name].unread != before[name].unread:  # what is closed to us is so twice
         why = next(iter(after[name].unread.values()))
         yield Difference("namespace", name, "read", f"could not be read again ({why})", name)
         return

@@ -39,9 +39,7 @@ def suspects(namespace: Namespace, link: Link | None, packet: Packet) -> tuple[S
     flow = packet.flow
     if flow.protocol not in (Protocol.TCP, Protocol.UDP):
         return ()
-    sockets = [
-        s for s in namespace.sockets or () if s.protocol == flow.protocol and s.port == flow.dport and _takes(s, flow.dst, flow.version)
-    ]
+    sockets = [s for s in _at_port(namespace, packet) if _takes(s, link, packet)]
     said = "a BPF program on the cgroup of {} may drop the packet: {}"
     return tuple(
         _stop("filtered-by-cgroup", namespace, link, said.format(f"{s.protocol} {s.address}:{s.port}", text), Object("cgroup", text, text))
@@ -63,27 +61,54 @@ def _stop(code: str, namespace: Namespace, link: Link | None, text: str, object:
     return Stop(code, place, text, object, fix)
 
 
+def _at_port(namespace: Namespace, packet: Packet) -> list[Socket]:
+    """The sockets of the packet's protocol and port."""
+    flow = packet.flow
+    return [s for s in namespace.sockets or () if (s.protocol, s.port) == (flow.protocol, flow.dport)]
+
+
 def _socket(namespace: Namespace, link: Link | None, packet: Packet) -> Stop | None:
     """The socket that the kernel would give the packet to, and whether it can take it."""
     flow = packet.flow
-    sockets = [
-        s for s in namespace.sockets or () if s.protocol == flow.protocol and s.port == flow.dport and s.state in ("listen", "unconnected")
-    ]
+    sockets = [s for s in _at_port(namespace, packet) if s.state in ("listen", "unconnected")]
     name = f"{flow.protocol}/{flow.dport}"
     if not sockets:
         text = f"nothing in {namespace.name} listens on {name}"
         return _stop("port-closed", namespace, link, text, Object("socket", f"{flow.protocol} {flow.dst}:{flow.dport}", text))
-    fitting = [s for s in sockets if _takes(s, flow.dst, flow.version)]
+    fitting = [s for s in sockets if _takes(s, link, packet)]
     if not fitting:
-        where = ", ".join(f"{s.address}:{s.port}" for s in sockets)
-        text = f"{namespace.name} listens on {name} only at {where}, not at {flow.dst}"
+        where = ", ".join(_bound(namespace, s) for s in sockets)
+        arrived = f" on {link.name}" if link is not None and any(s.interface for s in sockets) else ""
+        text = f"{namespace.name} listens on {name} only at {where}, not at {flow.dst}{arrived}"
         return _stop("listener-wrong-address", namespace, link, text, Object("socket", f"{flow.protocol} {where}", where))
     return _full(namespace, link, fitting[0])
 
 
-def _takes(socket: Socket, address: str, version: int) -> bool:
-    if socket.address in ("0.0.0.0", "::", "*"):
-        return version == 4 or socket.address != "0.0.0.0"
+def _bound(namespace: Namespace, socket: Socket) -> str:
+    """Where a socket listens, as ss(8) prints it: `0.0.0.0%eth1:80`, and whether it is one for IPv6 alone."""
+    device = namespace.link(socket.interface) if socket.interface else None
+    only = " (v6only)" if socket.v6only else ""
+    return f"{socket.address}{f'%{device.name}' if device is not None else ''}:{socket.port}{only}"
+
+
+def _takes(socket: Socket, link: Link | None, packet: Packet) -> bool:
+    """Whether the kernel may give the packet to this socket (compute_score, net/ipv4/inet_hashtables.c, udp.c)."""
+    return _takes_from(socket, link) and _takes_at(socket, packet.flow.dst, packet.flow.version)
+
+
+def _takes_from(socket: Socket, link: Link | None) -> bool:
+    """A socket bound to a device hears what comes in there, or by an interface of it where it is a VRF."""
+    return not socket.interface or link is None or socket.interface in (link.index, link.master)
+
+
+def _takes_at(socket: Socket, address: str, version: int) -> bool:
+    match socket.address:
+        case "0.0.0.0":
+            return version == 4
+        case "::":
+            return version == 6 or not socket.v6only
+        case "*":
+            return True
     return socket.address in (address, f"::ffff:{address}")
 
 
