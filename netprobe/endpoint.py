@@ -143,7 +143,7 @@ def check_pair(source: str | None, destination: str, whom: str) -> None:
     if source is None:
         return
     if kind := _no_station(source):
-        raise WrongQuestion(f"{source} is {kind}: nobody sends from it", "write an address of SRC's")
+        raise WrongQuestion(f"{source} is {kind}: no packet is sent from it", "write an address of SRC's")
     if (":" in source) is not (":" in destination):
         raise WrongQuestion(f"{source} cannot send to {told}: one is IPv4 and the other IPv6", "write two of a kind, or -4 / -6")
 

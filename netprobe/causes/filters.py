@@ -87,7 +87,7 @@ def rate_limited(case: Case) -> Cause | None:
 
 
 def random_drop(case: Case) -> Cause | None:
-    """A rule throws dice: it drops a part of the packets on purpose.
+    """A rule drops a part of the packets at random, on purpose.
 
     What: The `statistic` match of iptables and `numgen` of nft pick packets at random or every nth one. They are made for tests of
     how software bears losses (chaos engineering), and for spreading load; forgotten, they are an intermittent fault.

@@ -110,5 +110,5 @@ def _same(one: Cause, other: Cause) -> bool:
 
 
 def _note(further: int) -> str:
-    what = "with the cause mended" if not further else "with the cause and what stands behind it mended"
-    return f"{what}, the probe would pass (predicted)"
+    what = "after this fix" if not further else "after this fix and those of what stands behind it"
+    return f"{what} the probe should pass (predicted)"

@@ -215,7 +215,7 @@ def _wrong_nexthop(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> St
     if link is not None and link.kind == "vxlan":
         return None
     if leg.via is not None and stop.code == "neigh-no-answer" and stop.place.namespace == routed.namespace:
-        text = f"the route {named} of {routed.namespace} leads to a gateway that nobody on the segment is"
+        text = f"the route {named} of {routed.namespace} has a gateway whose address no station on the segment has"
     elif leg.via is None and prefix.length(route.dst) == 0 and link is not None and link.kind not in ("tun", "wireguard"):
         text = f"the route {named} of {routed.namespace} has no gateway: it takes {routed.dst} for a neighbour on {link.name}"
     else:

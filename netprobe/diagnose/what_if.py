@@ -180,7 +180,7 @@ def _with_route(namespace: Namespace, old: Route, new: Route | None) -> Namespac
 
 def _wrong_table(namespace: Namespace, routed: Routed, rule: PolicyRule) -> Stop:
     text = routing.describe_rule(rule)
-    why = f"the policy rule «{text}» of {namespace.name} sends packets to {routed.dst} to a table that leads nowhere"
+    why = f"the policy rule «{text}» of {namespace.name} selects a table that has no working route to {routed.dst}"
     return lost("rule-wrong-table", namespace.name, None, Stage.ROUTE, why, object=Object("policy-rule", text, text),
                 fix=(fixes.ip(routed.dst, "rule", "del", "pref", str(rule.priority)),))  # fmt: skip
 
@@ -229,7 +229,7 @@ def _overlaps(namespace: Namespace, routed: Routed) -> Iterator[Candidate]:
         yield Candidate(wide, routed.leg, without)
         return
     code = "route-via-dead-device" if dead else "route-overlap"
-    what = "a device at whose far end nobody serves" if dead else "the wrong place"
+    what = "a device that no program serves" if dead else "the wrong place"
     text = f"the route {named} of {namespace.name} takes packets for {routed.dst} to {what}; without it they would arrive"
     stop = lost(code, namespace.name, link, Stage.ROUTE, text, object=Object("route", named, named), fix=(fix,))
     yield Candidate(stop, routed.leg, without)

@@ -286,7 +286,7 @@ class Tree(Struct, frozen=True):
                 after = os.fstat(fd)
                 if (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size) and not self._is_written(path):
                     return data
-        raise OSError(errno.EBUSY, "somebody writes to the database")
+        raise OSError(errno.EBUSY, "a program writes to the database")
 
     def _is_written(self, path: str) -> bool:
         """Whether a journal beside it holds what the database lacks, or has too much."""

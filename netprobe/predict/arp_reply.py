@@ -67,7 +67,7 @@ def suppressed(ground: Ground, name: str, link: Link, request: Packet) -> Stop |
     """Why the owner of an address stays silent: NOARP, a source check, arp_ignore, arp_filter."""
     namespace, flow = ground.namespace(name), request.flow
     if not link.arp:
-        return noarp(name, link, f"{name}/{link.name} has ARP switched off (NOARP): it answers nobody")
+        return noarp(name, link, f"{name}/{link.name} has ARP switched off (NOARP): it answers no request")
     if flow.src != "0.0.0.0":
         checked = rp_filter.check(ground, name, link, flow.src, flow.dst, request)
         if checked is not None:

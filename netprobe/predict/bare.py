@@ -27,7 +27,7 @@ def without_address(ground: Ground, asker: str, address: str, heard: list[tuple[
     namespace, link = bare[0]
     if version == 6 and (off := ipv6.disabled(namespace, [link])) is not None:
         return off
-    text = f"nobody has {address}, and {namespace.name}/{link.name} is the one station there that has no IPv{version} address"
+    text = f"no station has {address}, and {namespace.name}/{link.name} is the one station there that has no IPv{version} address"
     return lost("addr-missing", namespace.name, link, Stage.ARP, text, object=Object("address", f"dev {link.name}", text),
                 fix=(fixes.with_address(link, address),))  # fmt: skip
 

@@ -48,7 +48,7 @@ def misled(branch: Branch) -> Branch:
     if branch.stop is None or branch.stop.code != "neigh-wrong-entry" or branch.steered is None:
         return branch
     name, bridge, out, entry = branch.steered.name, branch.steered.bridge, branch.steered.out, branch.steered.entry
-    text = f"the FDB of {bridge.name} has {entry.mac} behind {out.name}, where nobody has that MAC"
+    text = f"the FDB of {bridge.name} has {entry.mac} behind {out.name}, where no station has that MAC"
     return replace(branch, stop=_wrong_entry(name, out, out, entry, Stage.BRIDGE_FORWARD, text))
 
 

@@ -24,9 +24,9 @@ def explain_silence(ground: Ground, name: str, link: Link, address: str, owner: 
             "macvlan-parent-isolated", name, link, Stage.TRANSMIT, text, object=Object("link", link.name, f"{link.name} {link.kind}")
         )
     if link.kind == "macvlan" and link.macvlan_mode in ("private", "vepa") and not _is_gateway(ground.namespace(name), address):
-        text = f"{link.name} in {name} is a macvlan in mode {link.macvlan_mode}: it does not reach its siblings, and nobody else answers"
+        text = f"{link.name} in {name} is a macvlan in mode {link.macvlan_mode}: it does not reach its siblings, no other station answers"
         return isolated(name, link, text)
-    text = f"nobody on the segment of {name}/{link.name} answers for {address}"
+    text = f"no station on the segment of {name}/{link.name} answers for {address}"
     if owner is not None:
         text = f"{address} is on {owner[0]}/{owner[1].name}, which is not on the segment of {name}/{link.name}"
     entry = f"{address} dev {link.name}"

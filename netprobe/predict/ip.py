@@ -247,7 +247,7 @@ def cross(trail: Trail, carry: Carry, name: str, leaving: Departure) -> Arrival 
     link, packet = leaving.link, leaving.packet
     found = resolve(trail.ground, carry, name, link, leaving.nexthop, packet)
     if found.stop is not None:
-        said = "not known who answers" if found.stop.code == "unknown" else "nobody answers"
+        said = "not known who answers" if found.stop.code == "unknown" else "no station answers"
         trail.add(name, link, Stage.NEIGHBOUR, packet, f"{leaving.note}: {said}")
         return trail.drop(found.stop)
     if found.entry is not None:

@@ -27,7 +27,7 @@ _CODES = {
     Reason.FRAGMENT: "frag-dropped",
     Reason.QUEUE: "queue-no-listener",
 }
-_WORDS = {"policy-drop": "drops what no rule accepts", "queue-no-listener": "hands the packet to a queue that nobody serves"}
+_WORDS = {"policy-drop": "drops what no rule accepts", "queue-no-listener": "hands the packet to a queue that no program serves"}
 _FAMILIES = {"ip": ("ip", "inet"), "ip6": ("ip6", "inet"), "bridge": ("bridge",), "arp": ("arp",), "netdev": ("netdev", "inet")}
 _CHANCE = {Reason.LIMIT, Reason.QUOTA, Reason.CONNLIMIT, Reason.RANDOM}
 _LETS_PASS = {Verdict.ACCEPT, Verdict.QUEUE}
@@ -270,7 +270,7 @@ def _stop(place: Place, ruling: Ruling) -> Stop:
             fixes.without(decision.object),
         )
     code = _asking(ruling, decision) or _CODES.get(decision.reason, "filtered-by-rule")
-    what = {"policy-drop": "drops what no rule accepts", "queue-no-listener": "hands the packet to a queue that nobody serves"}.get(
+    what = {"policy-drop": "drops what no rule accepts", "queue-no-listener": "hands the packet to a queue that no program serves"}.get(
         code, "drops the packet"
     )
     return Stop(code, place, f"{decision.object.id} {what}", decision.object, fixes.without(decision.object))

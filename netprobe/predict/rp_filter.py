@@ -35,7 +35,7 @@ def _martian(namespace: Namespace, name: str, link: Link, src: str, dst: str) ->
     if prefix.is_multicast(src) or src == "255.255.255.255":
         return _stop(name, link, f"{src} cannot be a source address")
     if prefix.contains("0.0.0.0/8", src) and src != "0.0.0.0":
-        return _stop(name, link, f"{src} is of 0.0.0.0/8, which is nobody's")
+        return _stop(name, link, f"{src} is of 0.0.0.0/8, which no station has")
     if prefix.is_loopback(src) and not localnet:
         return _stop(name, link, f"the source {src} is a loopback address: no packet from outside may carry it")
     if prefix.is_loopback(dst) and not localnet:

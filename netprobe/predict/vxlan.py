@@ -37,7 +37,7 @@ def through(ground: Ground, send: Send, name: str, link: Link, packet: Packet) -
     entries = remotes(ground, name, link, link.vxlan, packet.flow.dst_mac or BROADCAST)
     if not entries and packet.flow.protocol in (Protocol.ARP, Protocol.ND):
         text = (
-            f"{link.name} floods to no tunnel end, and so nobody hears who asks for {packet.flow.dst}: its neighbours are entered by hand"
+            f"{link.name} has no tunnel end to flood to, so no station hears who asks for {packet.flow.dst}: enter its neighbours by hand"
         )
         entry = f"{packet.flow.dst} dev {link.name}"
         stop = lost("neigh-no-answer", name, link, Stage.NEIGHBOUR, text, object=Object("neighbour", entry, f"no entry for {entry}"),

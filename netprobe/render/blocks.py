@@ -11,7 +11,7 @@ from .headline import colour, ending, question
 from .marks import broken_leg, hops, last_seen, mirrors, surprises
 from .pen import BOLD, CYAN, DIM, YELLOW, Pen
 
-_INDENT = 9
+_INDENT = 10
 _SURPRISES = 4
 
 
@@ -116,7 +116,7 @@ def causes(report: Report, pen: Pen) -> list[str]:
         return pen.indented(report.summary, f"{title(report)}: ", colour(report)) if broken_leg(report) else []
     root, *symptoms = report.causes
     shown = _cause(report, root, pen)
-    shown += _several("hence", [f"{symptom.summary} [{symptom.code}]" for symptom in symptoms], pen)
+    shown += _several("symptom", [f"{symptom.summary} [{symptom.code}]" for symptom in symptoms], pen)
     return [*shown, *_several("more", [joined(("netprobe", "explain", root.code))], pen)]
 
 

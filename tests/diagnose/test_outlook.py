@@ -15,8 +15,8 @@ from netprobe.model import Agreement, BridgePort, Chain, FoundPeer, InterfaceAdd
 from netprobe.predict.peers import mutual
 from netprobe.predict.predict import Prediction, predict
 
-PASSES = "with the cause mended, the probe would pass (predicted)"
-ALL_PASS = "with the cause and what stands behind it mended, the probe would pass (predicted)"
+PASSES = "after this fix the probe should pass (predicted)"
+ALL_PASS = "after this fix and those of what stands behind it the probe should pass (predicted)"
 
 
 def read(snapshot: Snapshot) -> Snapshot:

@@ -53,7 +53,7 @@ def fixes(text: str) -> Iterator[str]:
     """The lines of a report behind `fix`, as a person would copy them."""
     inside = False
     for line in text.splitlines():
-        inside = line.startswith("  fix    ") or (inside and line.startswith(" " * 9))
+        inside = line.startswith("  fix     ") or (inside and line.startswith(" " * 10))
         if inside:
             yield line[9:]
         elif line.startswith("  more"):

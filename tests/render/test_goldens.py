@@ -104,7 +104,7 @@ def test_the_fix_of_a_report_that_has_lines_alone_is_shown_as_text():
     """An older netprobe saved no words; what it saved may be anybody's."""
     cause = replace(sample_reports.NO_NAT, commands=(), fix=("ip link set e\x1b[2J\nid up", "reboot"))
     shown = text(replace(sample_reports.NAT_MISSING, causes=(cause,)))
-    assert "  fix    ip link set e\\x1b[2J\\x0aid up   # in host\n         reboot   # in host\n" in shown
+    assert "  fix     ip link set e\\x1b[2J\\x0aid up   # in host\n          reboot   # in host\n" in shown
 
 
 @pytest.mark.parametrize("name", REPORTS)
