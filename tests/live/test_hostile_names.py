@@ -55,7 +55,7 @@ def fixes(text: str) -> Iterator[str]:
     for line in text.splitlines():
         inside = line.startswith("  fix     ") or (inside and line.startswith(" " * 10))
         if inside:
-            yield line[9:]
+            yield line[10:]
         elif line.startswith("  more"):
             return
 
