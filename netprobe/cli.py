@@ -164,7 +164,7 @@ def _with(*options: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callab
     return decorate
 
 
-@cli.command()
+@cli.command(short_help="Follow a packet through every hop, both directions.")
 @click.argument("src")
 @click.argument("dst", metavar="DST[:PORT]")
 @_with(*_PROBE, *_OUTPUT, *_CAPTURE)
@@ -177,7 +177,7 @@ def trace(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> No
     _probe("trace", settings, src, dst, options)
 
 
-@cli.command()
+@cli.command(short_help="Ask by ARP or NDP who has an address on a segment.")
 @click.argument("src")
 @click.argument("dst")
 @_with(*_PROBE[2:7], *_PROBE[10:11], *_PROBE[14:], *_OUTPUT, *_CAPTURE)
@@ -190,7 +190,7 @@ def arping(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> N
     _probe("arping", settings, src, dst, options | {"protocol": "arp"})
 
 
-@cli.command()
+@cli.command(short_help="Say in one line whether DST answers SRC, and why not.")
 @click.argument("src")
 @click.argument("dst", metavar="DST[:PORT]")
 @_with(*_PROBE, *_OUTPUT, *_CAPTURE)
@@ -200,7 +200,7 @@ def ping(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> NoR
     _probe("ping", settings, src, dst, options)
 
 
-@cli.command()
+@cli.command(short_help="Predict only: read the configuration, send nothing.")
 @click.argument("src")
 @click.argument("dst", metavar="DST[:PORT]")
 @_with(*_PROBE, *_OUTPUT)
@@ -210,7 +210,7 @@ def why(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> NoRe
     _probe("why", settings, src, dst, options | {"captures": "none", "write": None})
 
 
-@cli.command()
+@cli.command(short_help="Print a saved run again, without privileges.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 @_with(*_OUTPUT)
 @click.pass_obj
@@ -244,7 +244,7 @@ def _understood(settings: dict[str, Any], files: tuple[str, ...], work: Callable
         raise WrongQuestion(f"{' or '.join(files)} does not hold together: {type(error).__name__}: {error}", hint) from error
 
 
-@cli.command()
+@cli.command(short_help="Say what changed between two saved runs.")
 @click.argument("before", metavar="A", type=click.Path(exists=True, dir_okay=False))
 @click.argument("after", metavar="B", type=click.Path(exists=True, dir_okay=False))
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Format of the comparison.")
@@ -270,7 +270,7 @@ def _compared(settings: dict[str, Any], before: str, after: str, options: dict[s
     return runs.found.same, text
 
 
-@cli.command(name="ls")
+@cli.command(name="ls", short_help="List namespaces and containers, and the veth to each.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Format of the list.")
 @click.option("--out", type=click.Path(dir_okay=False), callback=_named, help="Write the list to this file instead of stdout.")
 @click.pass_obj
@@ -294,7 +294,7 @@ def _codes(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> lis
     return [code for code in codes() if code.startswith(incomplete)]
 
 
-@cli.command()
+@cli.command(short_help="Explain a cause; without CODE, list them all.")
 @click.argument("code", required=False, shell_complete=_codes)
 @click.option("--list", "listing", is_flag=True, help="List all codes, as without CODE.")
 @click.option(
@@ -312,7 +312,7 @@ def explain(settings: dict[str, Any], /, code: str | None, listing: bool, **opti
     _write(explained(found, options["output"], _terminal(settings, options)), options["out"])
 
 
-@cli.command()
+@cli.command(short_help="Break a private lab, and name the cause.")
 @click.option("--break", "fault", metavar="NAME", help="Break this instead of the first of the list.")
 @click.option("--list", "listing", is_flag=True, help="List the faults that --break knows.")
 @click.option("--shell", is_flag=True, help="Open a shell inside the lab, to walk the tutorial by hand.")
@@ -327,7 +327,7 @@ def demo(fault: str | None, listing: bool, shell: bool) -> NoReturn:
     sys.exit(run_demo(fault, shell, run_line))
 
 
-@cli.command()
+@cli.command(short_help="Print the JSON Schema of the report.")
 def schema() -> None:
     """Print the JSON Schema of the report."""
     from .codec import schema as report_schema
@@ -335,7 +335,7 @@ def schema() -> None:
     _write(report_schema().decode() + "\n", None)
 
 
-@cli.command()
+@cli.command(short_help="Print the completion script for a shell.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print the completion script for a shell: eval "$(netprobe completion bash)"."""
