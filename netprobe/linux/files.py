@@ -313,6 +313,11 @@ class Tree(Struct, frozen=True):
         return False
 
 
+def namespaces_beneath(places: Sequence[tuple[str, str]]) -> list[int | OSError]:
+    """Descriptors of the namespace files at (root of a foreign tree, path), which the caller closes: one process apart for all."""
+    return apart.descriptors(lambda place: Tree(place[0])._namespace(place[1]), places)
+
+
 def component(name: str) -> str:
     """`name`, which somebody else chose, if it can be one step of a path. Raises OSError otherwise."""
     if name in ("", ".", "..") or "/" in name or "\0" in name:
