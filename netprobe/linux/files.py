@@ -103,14 +103,6 @@ def make_sure_of_descriptors(number: int) -> None:
             os.close(fd)
 
 
-def owner(path: str) -> int | None:
-    """The number of the user whom a file belongs to that root or the user names; None when that cannot be seen."""
-    try:
-        return os.stat(path).st_uid  # noqa: PTH116 - as the rest of this file
-    except (OSError, ValueError):
-        return None
-
-
 def user_above(roots: Sequence[str], path: str) -> int | None:
     """The number of the first user but root who owns a directory above `path`, on the way down from the first of `roots` that has it.
 
