@@ -203,13 +203,13 @@ def test_a_users_engine_is_that_also_where_its_path_leads_to_roots(tmp_path: Pat
 
         def exchanged(address: str, path: str, limit_s: float) -> Answer:
             answer = get(address, path, limit_s)
-            os.rename(users.path, tmp_path / "old")
-            os.symlink(roots.path, users.path)
+            Path(users.path).rename(tmp_path / "old")
+            Path(users.path).symlink_to(roots.path)
             return answer
 
         client = Client("docker", Sockets((users.path,)), [], exchanged)
         owners = [each.owner for each in client.described("c1")]
-        os.rename(tmp_path / "old", users.path)
+        (tmp_path / "old").rename(users.path)
     assert owners == [4711]
 
 
