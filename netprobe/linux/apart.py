@@ -21,9 +21,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn, TypeVar
 
+from netprobe.errors import SHORT
+
 STILL_S = 0.3  # without a result, asleep
 BUSY_S = 1.0  # the same while it computes, or a loaded machine does not let it
 RUN_S = 2.0  # all waiting of one run
+USUAL_S = 0.005  # what a result may take without being counted as that: a container may have hundreds of namespaces, and hide nothing
 PR_SET_PDEATHSIG = 1
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LARGEST = 256 << 20  # bytes of one result: the readers' limits are below it
@@ -75,12 +78,22 @@ def values(work: Callable[[_A], _T], items: Sequence[_A]) -> Iterator[_T | OSErr
 
 def descriptor(work: Callable[[], int]) -> int:
     """The descriptor that `work` returns; the caller closes it. Raises OSError as `value`."""
-    ((result, fds),) = _results(lambda _: (None, (work(),)), (None,))
+    (result,) = descriptors(lambda _: work(), (None,))
     if isinstance(result, OSError):
         raise result
-    if not fds:
-        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-    return fds[0]
+    return result
+
+
+def descriptors(work: Callable[[_A], int], items: Sequence[_A]) -> list[int | OSError]:
+    """The descriptors that `work` returns for `items`, which the caller closes, or the OSErrors, in their order."""
+    found: list[int | OSError] = []
+    for result, fds in _results(lambda item: (None, (work(item),)), items):
+        found.append(result if isinstance(result, OSError) else next(iter(fds), None) or _no_more_files())
+    return found
+
+
+def _no_more_files() -> OSError:
+    return OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
 
 _Result = tuple[Any, Sequence[int]]
@@ -92,7 +105,7 @@ def _results(work: Callable[[_A], _Result], items: Sequence[_A]) -> Iterator[_Re
     while done < len(items):
         start = time.monotonic()
         found = _some(work, items[done:]) if _Run.waited_s < RUN_S else []
-        _Run.waited_s += time.monotonic() - start
+        _Run.waited_s += max(_waited(start, found), 0.0)
         yield from found
         done += len(found)
         if done < len(items):
@@ -106,8 +119,8 @@ def _some(work: Callable[[_A], _Result], items: Sequence[_A]) -> list[_Result]:
     found: list[_Result] = []
     try:
         with _Worker(work, items) as worker:
-            until = time.monotonic() + RUN_S - _Run.waited_s
-            while len(found) < len(items) and time.monotonic() < until and (result := worker.next()) is not None:
+            start, left = time.monotonic(), RUN_S - _Run.waited_s
+            while len(found) < len(items) and _waited(start, found) < left and (result := worker.next()) is not None:
                 found.append(result)
     except OSError as error:  # no more processes, no more files
         return [*found, *((error, ()) for _ in items[len(found) :])]
@@ -117,6 +130,11 @@ def _some(work: Callable[[_A], _Result], items: Sequence[_A]) -> list[_Result]:
                 os.close(fd)
         raise
     return found
+
+
+def _waited(since: float, found: Sequence[_Result]) -> float:
+    """How long was waited for results beyond what these may take."""
+    return time.monotonic() - since - USUAL_S * len(found)
 
 
 class _Worker:
@@ -165,7 +183,7 @@ class _Worker:
                 for fd in fds:
                     os.close(fd)
                 raise
-            return (plain[0] if plain[1] is None else OSError(*plain[1])), fds
+            return (plain[0] if plain[1] is None else _told(*plain[1])), fds
         except (OSError, EOFError, ValueError, struct.error):
             return None
 
@@ -178,6 +196,14 @@ class _Worker:
             if poll.poll(50):
                 return True
         return False
+
+
+def _told(code: int, text: str) -> OSError:
+    """The error of a process apart. It has closed all that it does not need: that there is no more of something, the file system says."""
+    if code not in SHORT:
+        return OSError(code, text)
+    _Run.lost += 1
+    return OSError(errno.EIO, text)
 
 
 def _is_running(pid: int) -> bool:

@@ -14,7 +14,7 @@ import errno
 import os
 import stat
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TypeVar
@@ -103,12 +103,20 @@ def make_sure_of_descriptors(number: int) -> None:
             os.close(fd)
 
 
-def owner(path: str) -> int | None:
-    """The number of the user whom a file belongs to that root or the user names; None when that cannot be seen."""
-    try:
-        return os.stat(path).st_uid  # noqa: PTH116 - as the rest of this file
-    except (OSError, ValueError):
-        return None
+def user_above(roots: Sequence[str], path: str) -> int | None:
+    """The number of the first user but root who owns a directory above `path`, on the way down from the first of `roots` that has it.
+
+    For control groups: who owns a directory names what is in it. None where root owns all, and for a path that none has or that leads
+    out of them (`/..`: beyond our cgroup namespace).
+    """
+    above = [path[:end] for end in range(1, len(path)) if path[end] == "/"]
+    for root in roots if ".." not in path.split("/") else ():
+        with suppress(OSError, ValueError):
+            for each in above:
+                if user := os.stat(root + each).st_uid:  # noqa: PTH116 - as the rest of this file
+                    return user
+            return None
+    return None
 
 
 def process(pid: int, proc: str = "/proc") -> int:
@@ -295,6 +303,11 @@ class Tree(Struct, frozen=True):
                 if self._stat(path + ending).st_size:
                     return True
         return False
+
+
+def namespaces_beneath(places: Sequence[tuple[str, str]]) -> list[int | OSError]:
+    """Descriptors of the namespace files at (root of a foreign tree, path), which the caller closes: one process apart for all."""
+    return apart.descriptors(lambda place: Tree(place[0])._namespace(place[1]), places)
 
 
 def component(name: str) -> str:

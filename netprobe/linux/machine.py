@@ -32,7 +32,7 @@ from netprobe.model import (
     Watch,
 )
 
-from . import namespace, netns
+from . import apart, namespace, netns
 from .names.names import UnknownName
 from .names.namespaces import Directory
 from .names.peers import Peers
@@ -67,6 +67,8 @@ class Machine:
 
         A bare address gives `namespace` None; `version` (4 or 6) chooses among the addresses of a host name.
         """
+        if inside is None:  # with its source a question begins
+            apart.forget()
         named = self._parse(text)
         if named.ip is not None:
             return Endpoint(text, interface=named.interface, address=named.ip, port=named.port, protocol=named.protocol)
@@ -161,6 +163,7 @@ class Machine:
 
     def spaces(self) -> tuple[Space, ...]:
         """Every namespace that can be seen from here, with its interfaces and the far ends of its veths."""
+        apart.forget()
         with for_want_of_resources():
             from .names.listing import list_spaces
 

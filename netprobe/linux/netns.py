@@ -10,10 +10,11 @@ import errno
 import fcntl
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
-from netprobe.errors import CannotLook, NotPermitted, cannot_look
+from netprobe.errors import CannotLook, NetprobeError, NotPermitted, cannot_look
 
 from . import files
 
@@ -43,6 +44,23 @@ def open_beneath(root: str, path: str, name: str) -> int:
     For files of another mount namespace: a link there could lead to any file of ours. Raises as `open_namespace`.
     """
     return _opened(lambda: files.Tree(root, foreign=True).namespace(path), name)
+
+
+def open_all_beneath(places: Sequence[tuple[str, str, str]]) -> list[int | NetprobeError]:
+    """The same for many (root, path, name), which costs less than one by one: a descriptor or the error for each."""
+    results: list[int | NetprobeError] = []
+    for found, (_, _, name) in zip(files.namespaces_beneath([(root, path) for root, path, _ in places]), places, strict=True):
+        try:
+            results.append(_opened(partial(_or_raised, found), name))
+        except NetprobeError as error:
+            results.append(error)
+    return results
+
+
+def _or_raised(found: int | OSError) -> int:
+    if isinstance(found, OSError):
+        raise found
+    return found
 
 
 def _opened(look: Callable[[], int], called: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import re
 import select
 import socket
 import sqlite3
@@ -18,9 +19,11 @@ from pathlib import Path
 
 import pytest
 
-from netprobe.errors import CannotLook
+from netprobe.errors import SHORT, CannotLook, is_short
 from netprobe.linux import apart, files, netns
 from netprobe.linux.files import Tree
+from netprobe.linux.machine import Machine
+from netprobe.linux.names import Found, close_all, open_each
 
 HUNG = Path(__file__).parents[1] / "runtimes/hung_files.py"
 IN_OPEN, IN_NONBLOCK = 0x20, 0o4000  # include/uapi/linux/inotify.h
@@ -238,6 +241,57 @@ def test_a_run_does_not_wait_for_ever_again_and_again() -> None:
     results = list(apart.values(time.sleep, [600.0] * 1000))
     assert {type(result) for result in results} == {TimeoutError}
     assert time.monotonic() - start < 30
+
+
+def test_many_that_answer_at_once_are_not_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container with hundreds of namespaces, each looked at by itself, cost all other containers theirs."""
+    monkeypatch.setattr(apart, "RUN_S", 0.5)
+    monkeypatch.setattr(apart, "USUAL_S", 0.1)
+    assert list(apart.values(lambda number: time.sleep(0.02) or number, range(100))) == list(range(100))
+    assert [apart.value(lambda: time.sleep(0.02) or 7) for _ in range(50)] == [7] * 50
+    assert apart.heard() == ()
+
+
+def test_a_question_begins_with_all_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart, "RUN_S", 0.1)
+    with Machine() as machine:
+        for ask in (lambda: machine.resolve("192.0.2.1"), machine.spaces):
+            assert isinstance(next(apart.values(time.sleep, [600])), TimeoutError)
+            assert isinstance(next(apart.values(abs, [1])), TimeoutError)
+            ask()
+            assert next(apart.values(abs, [1])) == 1
+
+
+@pytest.mark.parametrize("code", sorted(SHORT))
+def test_what_a_file_system_lacks_is_no_lack_of_ours(code: int) -> None:
+    """One that a container serves (FUSE) may say ENOMEM, or that too many files are open, of any name: the run ended with it."""
+
+    def refused() -> int:
+        raise OSError(code, os.strerror(code))
+
+    with pytest.raises(OSError, match=re.escape(os.strerror(code))) as told:
+        apart.value(refused)
+    assert not is_short(told.value)
+    with pytest.raises(OSError, match=re.escape(os.strerror(code))) as told:
+        apart.descriptor(refused)
+    assert not is_short(told.value)
+    assert apart.heard()[0].startswith("2 of the files")
+
+
+def test_many_namespaces_inside_are_opened_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    fork, forked = os.fork, []
+    monkeypatch.setattr(os, "fork", lambda: forked.append(1) or fork())
+    own, other = "/proc/self/ns/net", "/proc/version"
+    inner = [Found("lxc", f"c1//{number}", "/no-such-file", beneath="/") for number in range(20)]
+    results = open_each([Found("path", own, own), *inner, Found("path", other, other)])
+    try:
+        assert isinstance(results[0], int)
+        assert netns.identity(results[0]) == files.key(own)
+        assert str(results[2]) == "cannot open the network namespace lxc:c1//1: No such file or directory"
+        assert str(results[-1]) == "path:/proc/version is not a network namespace"
+        assert (len(results), len(forked)) == (22, 1)
+    finally:
+        close_all(results)
 
 
 def test_who_dies_is_none_that_answers() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import threading
 from collections.abc import Iterator, Mapping
@@ -15,10 +16,13 @@ OTHER = "43e628ca1b2c92625cf32dbc50f9b4c8f178f1ad73fc1b32513475fcd2546ff7"
 
 
 class CannedEngine:
-    """Serves one request a connection. `asked` lists the request lines; `raw` answers every request with these bytes."""
+    """Serves one request a connection. `asked` lists the request lines; `raw` answers every request with these bytes.
+
+    `user` listens; only root can let another do so.
+    """
 
     def __init__(
-        self, path: Path, answers: Mapping[str, Any] | None = None, server: str = "Docker/28.5.0 (linux)", raw: bytes = b""
+        self, path: Path, answers: Mapping[str, Any] | None = None, server: str = "Docker/28.5.0 (linux)", raw: bytes = b"", user: int = 0
     ) -> None:
         self.path = str(path)
         self.asked: list[str] = []
@@ -27,7 +31,10 @@ class CannedEngine:
         self._raw = raw
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(self.path)
+        own = os.geteuid()
+        os.seteuid(user or own)
         self._listener.listen()
+        os.seteuid(own)
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netprobe.linux.runtimes.cgroups import container_of
+from netprobe.linux.runtimes.cgroups import Group, container_of, group_of
 
 A, B = "a" * 64, "b" * 64
 
@@ -75,3 +75,18 @@ def test_no_path_takes_long(step: str) -> None:
 def test_no_text_is_too_strange(text: str) -> None:
     found = container_of(text)
     assert found is None or found[1]
+
+
+@pytest.mark.parametrize("end", ["\r", "\v", "\f", "\x1c", "\x1e", "\x85", "\u2028", "\u2029"])
+def test_a_name_that_ends_a_line_elsewhere_ends_none_here(end: str) -> None:
+    """The kernel forbids a line feed in a group's name, and nothing else (kernel/cgroup/cgroup.c, cgroup_mkdir)."""
+    mine = "/user.slice/user@4711.service"
+    assert group_of(f"0::{mine}/x{end}0::/lxc.payload.victim\n") == Group(f"{mine}/x{end}0::/lxc.payload.victim", "lxc", "victim")
+    assert group_of(f"0::{mine}/x{end}0::/docker/{A}\n") == Group(f"{mine}/x{end}0::/docker/{A}", "docker", A)
+
+
+def test_only_nspawns_own_supervisor_is_no_container() -> None:
+    assert container_of("0::/machine.slice/machine-web.scope/supervisor\n") is None
+    assert container_of(f"0::/machine.slice/libpod-{A}.scope/supervisor\n") == ("podman", A)
+    assert container_of("0::/machine.slice/machine-web.scope/payload/supervisor\n") == ("nspawn", "web")
+    assert container_of("0::/system.slice/web.service/supervisor\n") is None

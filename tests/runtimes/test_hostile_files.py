@@ -23,6 +23,7 @@ from netprobe.lab.lab import Lab
 from netprobe.linux import apart
 from netprobe.linux.files import Tree
 from netprobe.linux.names import resolver
+from netprobe.linux.runtimes import process as processes
 from netprobe.linux.runtimes.census import Census
 from netprobe.linux.runtimes.podman_files import PodmanFiles, Store
 from netprobe.linux.runtimes.podman_memory import PodmanMemory
@@ -234,6 +235,28 @@ def test_a_users_group_is_no_container_of_roots(tmp_path: Path) -> None:
     proc.add(40, cgroup=f"/docker/{A}", network="web", inner=1)
     census = Census(str(proc.root))
     assert ([each.pid for each in census.residents(A)], census.first(A)) == ([40], 40)
+
+
+def test_a_group_in_a_users_directory_is_no_container_of_roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """systemd gives a service with User= and Delegate= its group, as libpam-cgfs does with a session's."""
+    if os.geteuid() or not processes._sees_all_users():
+        pytest.skip("needs to be root, to give a directory away")
+    monkeypatch.setattr(processes, "GROUPS", str(tmp_path / "groups"))
+    service = "/system.slice/build.service"
+    (tmp_path / f"groups{service}/user@0.service/lxc.payload.victim").mkdir(parents=True)
+    os.chown(tmp_path / f"groups{service}", 4711, 4711)
+    (tmp_path / f"groups/docker/{A}").mkdir(parents=True)
+    os.chown(tmp_path / f"groups/docker/{A}", 100_000, 100_000)  # the group itself: its engine gave it to the container
+    proc = ProcTree(tmp_path / "proc")
+    proc.add(20, cgroup=f"{service}/user@0.service/lxc.payload.victim", network="evil", inner=1)
+    proc.add(21, cgroup=f"{service}/docker-{B}.scope", network="evil", inner=1)
+    proc.add(22, cgroup=f"{service}/some-{B}/x", network="evil", inner=1)
+    proc.add(30, cgroup=f"/docker/{A}", network="web", inner=1)
+    census = Census(str(proc.root))
+    assert [[each.owner for each in census.residents(name)] for name in ("victim", B, A)] == [[4711], [4711], [0]]
+    for pid, named in ((21, B), (22, B), (30, A)):
+        with processes.Process(pid, str(proc.root)) as one:
+            assert [one.names(named, str(proc.root), owner) for owner in (0, 4711)] == [pid == 30, pid != 30]
 
 
 def test_a_file_of_another_user_is_not_believed(tmp_path: Path) -> None:

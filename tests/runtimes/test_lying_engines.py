@@ -21,7 +21,7 @@ from netprobe.endpoint import Named
 from netprobe.errors import CannotLook, NetprobeError
 from netprobe.linux.names.names import Found, NamedNamespaces, NameSource, lookup
 from netprobe.linux.runtimes import client as asking
-from netprobe.linux.runtimes.api import Answer, Busy
+from netprobe.linux.runtimes.api import Answer, Busy, get
 from netprobe.linux.runtimes.client import Client
 from netprobe.linux.runtimes.container import Container
 from netprobe.linux.runtimes.engine import Engine
@@ -190,10 +190,27 @@ def test_a_full_queue_is_said_as_that() -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a socket of another user is root's to make")
 def test_a_users_engine_speaks_for_that_user(tmp_path: Path) -> None:
-    with canned(tmp_path / "s", {"/containers/c1/json": described(pid=os.getpid())}) as socket_:
-        os.chown(socket_.path, 4711, 4711)
+    with canned(tmp_path / "s", {"/containers/c1/json": described(pid=os.getpid())}, user=4711) as socket_:
         (found,) = engine_at(socket_.path)[0].named("c1")
     assert found.owner == 4711
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can listen for another user")
+def test_a_users_engine_is_that_also_where_its_path_leads_to_roots(tmp_path: Path) -> None:
+    """Who owns the folder exchanges the socket, once it is connected, for a link to root's."""
+    answers = {"/containers/c1/json": described(pid=os.getpid())}
+    with canned(tmp_path / "root", {}) as roots, canned(tmp_path / "s", answers, user=4711) as users:
+
+        def exchanged(address: str, path: str, limit_s: float) -> Answer:
+            answer = get(address, path, limit_s)
+            Path(users.path).rename(tmp_path / "old")
+            Path(users.path).symlink_to(roots.path)
+            return answer
+
+        client = Client("docker", Sockets((users.path,)), [], exchanged)
+        owners = [each.owner for each in client.described("c1")]
+        (tmp_path / "old").rename(users.path)
+    assert owners == [4711]
 
 
 # whose name it is

@@ -1,6 +1,6 @@
 """Every namespace of the machine with its interfaces, addresses and far ends: what `netprobe ls` shows.
 
-A namespace is opened, read and closed again, one after the other: a machine may have more of them than a process may have files.
+Namespaces are opened, read and closed again, a few at a time: a machine may have more of them than a process may have files.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from netprobe.errors import NetprobeError, Shortage, is_short
 from netprobe.linux import netns
@@ -15,10 +16,11 @@ from netprobe.linux.netlink import Netlink
 from netprobe.linux.tables.links import read_addresses, read_links
 from netprobe.model import InterfaceAddress, Link, Space, SpaceInterface
 
-from .names import Found
+from .names import Found, close_all, open_each
 from .namespaces import Directory, is_generated
 from .peers import numbers_of
 
+AT_ONCE = 32  # namespaces that are open at one time
 _End = tuple[netns.Identity, int]  # an interface: its namespace and ifindex
 
 
@@ -39,16 +41,17 @@ def list_spaces(directory: Directory) -> tuple[Space, ...]:
     """All namespaces that can be seen, by name; those that cannot be entered say why."""
     seen: dict[netns.Identity, _Seen] = {}
     closed: list[_Seen] = []
-    for found in directory.everything():
+    everything = directory.everything()
+    while batch := list(islice(everything, AT_ONCE)):
+        results = open_each(batch)
         try:
-            fd = found.open()
-        except NetprobeError as error:
-            closed.append(_Seen([found], found.name, blind=str(error)))
-            continue
-        try:
-            _meet(directory, seen, found, fd)
+            for found, result in zip(batch, results, strict=True):
+                if isinstance(result, NetprobeError):
+                    closed.append(_Seen([found], found.name, blind=str(result)))
+                else:
+                    _meet(directory, seen, found, result)
         finally:
-            os.close(fd)
+            close_all(results)
     wires = _wires(directory, seen)
     return tuple(sorted((_space(each, seen, wires) for each in (*seen.values(), *closed)), key=lambda space: (space.kind, space.name)))
 

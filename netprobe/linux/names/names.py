@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Protocol
 
 from netprobe.endpoint import Named
-from netprobe.errors import WrongQuestion, cannot_look, is_short
+from netprobe.errors import NetprobeError, WrongQuestion, cannot_look, is_short
 from netprobe.linux import apart, files, netns
 from netprobe.linux.shortage import looked
 from netprobe.model.command import quoted
@@ -92,6 +92,26 @@ class Found:
             if is_short(error):
                 raise cannot_look(f"cannot look at {self.text}", error) from error
             return None
+
+
+def open_each(batch: Sequence[Found]) -> list[int | NetprobeError]:
+    """A descriptor of each namespace, which the caller closes, or why there is none; those inside of containers all at once."""
+    inner = iter(netns.open_all_beneath([(each.beneath, each.path, each.text) for each in batch if each.beneath is not None]))
+    return [next(inner) if each.beneath is not None else _open_or_error(each) for each in batch]
+
+
+def close_all(results: Iterable[int | NetprobeError]) -> None:
+    """Close the descriptors among what `open_each` gave."""
+    for result in results:
+        if isinstance(result, int):
+            os.close(result)
+
+
+def _open_or_error(found: Found) -> int | NetprobeError:
+    try:
+        return found.open()
+    except NetprobeError as error:
+        return error
 
 
 class NameSource(Protocol):

@@ -11,12 +11,12 @@ import os
 from collections.abc import Iterable, Iterator, Sequence, Set
 from itertools import chain, islice
 
-from netprobe.errors import NetprobeError, is_short
+from netprobe.errors import NetprobeError, Shortage, is_short
 from netprobe.linux import netns
 from netprobe.linux.netlink import BATCH, Netlink, Record, Request
 from netprobe.linux.tables.links import RTM_GETLINK, link_of
 
-from .names import Found
+from .names import Found, close_all, open_each
 from .namespaces import Directory, opened
 
 RTM_GETNSID = 90
@@ -109,17 +109,16 @@ def numbers_of(asking: int, candidates: Iterable[Iterator[Found]], wanted: Set[i
 
 def _numbered(netlink: Netlink, batch: Sequence[Found]) -> Iterator[tuple[Place, int]]:
     """((where, which), number) of those in `batch` that the namespace of `netlink` has a number for."""
-    fds: dict[Found, int] = {}
+    results = open_each(batch)
     try:
-        for found in batch:
-            if (fd := opened(found)) is not None:
-                fds[found] = fd
+        if short := next((each for each in results if isinstance(each, Shortage)), None):  # which says nothing of the file
+            raise short
+        fds = {found: each for found, each in zip(batch, results, strict=True) if isinstance(each, int)}
         for (found, fd), nsid in zip(fds.items(), nsids(netlink, list(fds.values())), strict=True):
             if nsid is not None:
                 yield (found, netns.identity(fd)), nsid
     finally:
-        for fd in fds.values():
-            os.close(fd)
+        close_all(results)
 
 
 def _has_macvlan(there: int, parent: int, index: int) -> bool:

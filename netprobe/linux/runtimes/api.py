@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 import time
 from urllib.parse import quote
 
@@ -17,6 +18,7 @@ from msgspec import Struct
 LIMIT_S = 2.0
 LARGEST = 32 << 20  # bytes; a list of ten thousand containers has 20 MB
 PIECE = 1 << 16
+_UCRED = struct.Struct("=iII")  # process, user, group
 
 
 class Silent(OSError):
@@ -28,11 +30,15 @@ class Busy(OSError):
 
 
 class Answer(Struct, frozen=True):
-    """An HTTP answer: its status, the server's own name ("Docker/28.5.0 (linux)", "Libpod/5.4.0 (linux)"), and its JSON."""
+    """An HTTP answer: its status, the server's own name ("Docker/28.5.0 (linux)", "Libpod/5.4.0 (linux)"), and its JSON.
+
+    `user` is the number of the user who listened there, as the kernel says: what lies at the path may be exchanged meanwhile.
+    """
 
     status: int
     server: str
     body: bytes
+    user: int = 0
 
 
 def get(address: str, path: str, limit_s: float = LIMIT_S) -> Answer:
@@ -47,7 +53,7 @@ def get(address: str, path: str, limit_s: float = LIMIT_S) -> Answer:
             connection.settimeout(limit_s)
             connection.connect(address)
             connection.sendall(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
-            return _parsed(_received(connection, deadline))
+            return _parsed(_received(connection, deadline), _listener(connection))
         except BlockingIOError as error:
             raise Busy("its queue of connections is full, it accepts none") from error
         except TimeoutError as error:
@@ -72,14 +78,20 @@ def _received(connection: socket.socket, deadline: float) -> bytes:
     raise ValueError("an answer without an end")
 
 
-def _parsed(raw: bytes) -> Answer:
+def _listener(connection: socket.socket) -> int:
+    """The user at the other end: SO_PEERCRED, struct ucred of unix(7)."""
+    told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    return int(_UCRED.unpack(told)[1])
+
+
+def _parsed(raw: bytes, user: int) -> Answer:
     head, _, body = raw.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     version, status, *_ = [*first.split(" "), "", ""]
     if not version.startswith("HTTP/1.") or not status.isdigit():
         raise ValueError("it does not speak HTTP")
     headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    return Answer(int(status), headers.get("server", ""), body)
+    return Answer(int(status), headers.get("server", ""), body, user)
 
 
 def inspect(name: str) -> str:

@@ -124,7 +124,7 @@ class Census:
     def _count(self, taken: _Taken, process: Process) -> None:
         group = _group_of(process.read("cgroup"), home(self._proc))
         if group is not None:
-            named, owner = (process.pid, group.runtime, group.identity), whose_group(group.path)
+            named, owner = (process.pid, group.runtime, group.identity), whose_group(group.path, group.hierarchy)
             taken.residents.setdefault(group.identity, []).append(Resident(*named, process.identity(), process.started, owner))
         elif process.is_keeper and process.user is not None:
             if process.user == 0:

@@ -1,7 +1,8 @@
 """Which container a process belongs to, read from the names that runtimes give to control groups. Pure text.
 
 The outermost group decides: what is below a container's own group that container may have made, under any name. Below the group of
-a user's service manager (user@UID.service, delegated by systemd) every name is that user's word.
+a user's service manager (user@UID.service, delegated by systemd), or one whose directory belongs to a user, every name is that user's
+word. A name may hold anything but a slash and a line feed: other characters that end lines elsewhere end none here.
 
 Sources: runc and crun (cgroupfs and systemd drivers), moby, libpod, cri-o, kubelet (cm/cgroup_manager_linux.go), lxc
 (cgroups/cgfsng.c), systemd-nspawn(1), systemd's CGROUP_DELEGATION.md.
@@ -17,15 +18,20 @@ _NAMED = re.compile(r"(docker|libpod|libpod-payload|crio|cri-containerd|nerdctl)
 _RUNTIMES = {"libpod": "podman", "libpod-payload": "podman", "cri-containerd": "containerd", "nerdctl": "containerd"}
 _WHOLE = re.compile("[0-9a-f]{64}")
 _LXC, _NSPAWN = "lxc.payload.", (("systemd-nspawn@", ".service"), ("machine-", ".scope"))
+_SUPERVISOR = "/supervisor"  # where systemd-nspawn puts itself, beside its container's /payload
 _DELEGATED = re.compile(r"/user@(\d{1,10})\.service(?:/|$)")
 
 
 class Group(Struct, frozen=True):
-    """A container's group: its path, the runtime ("" when the name does not tell it), and the container's id."""
+    """A container's group: its path, the runtime ("" when the name does not tell it), and the container's id.
+
+    `hierarchy` is how /proc/PID/cgroup calls the tree that it is in: "" for version 2, else controllers or `name=systemd`.
+    """
 
     path: str
     runtime: str
     identity: str
+    hierarchy: str = ""
 
 
 def container_of(cgroup: str) -> tuple[str, str] | None:
@@ -42,16 +48,19 @@ def group_of(cgroup: str, home: str = "") -> Group | None:
 
     `home` is the path of the group of the container that the asking program is in: those made in there are told apart.
     """
-    for line in cgroup.splitlines():
-        path = line.split(":", 2)[-1]
-        if path.endswith("/supervisor"):  # where systemd-nspawn and conmon put themselves
-            continue
+    for hierarchy, path in lines_of(cgroup):
         found = _outermost(path, len(home)) if home and path.startswith(home + "/") else None
         if found is None:
             found = _outermost(path, 0)
-        if found is not None:
-            return found
+        if found is not None and not (found[1] == "nspawn" and path == found[0] + _SUPERVISOR):
+            return Group(*found, hierarchy)
     return None
+
+
+def lines_of(cgroup: str) -> list[tuple[str, str]]:
+    """(hierarchy, path) of each line of a /proc/PID/cgroup: cgroups(7)."""
+    fields = [line.split(":", 2) for line in cgroup.split("\n")]
+    return [(each[1], each[2]) for each in fields if len(each) == 3]
 
 
 def owner_of(path: str) -> int:
@@ -60,14 +69,14 @@ def owner_of(path: str) -> int:
     return int(found[1]) if found is not None else 0
 
 
-def _outermost(path: str, start: int) -> Group | None:
-    """The first group on the way down `path`, after `start` characters of it, that is a container's."""
+def _outermost(path: str, start: int) -> tuple[str, str, str] | None:
+    """(path, runtime, id) of the first group on the way down `path`, after `start` characters of it, that is a container's."""
     end, above, in_pods = start, "", False
     for step in path[start:].split("/")[1:]:
         end += 1 + len(step)
         found = _named_by(step, above, in_pods)
         if found is not None:
-            return Group(path[:end], *found)
+            return path[:end], *found
         above, in_pods = step, in_pods or step.startswith(("kubepods", "pod"))
     return None
 

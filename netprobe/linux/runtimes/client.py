@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from netprobe.linux import files
-
 from .api import LIMIT_S, Answer, Busy, Silent, get, inspect, listing
 from .container import SHORT_ID, WHOLE_ID, Container, changed
 from .descriptions import Described, Listed
@@ -31,7 +29,6 @@ class Client:
         self._ask = ask
         self._failed: set[str] = set()
         self._slow_s: dict[str, float] = {}  # how much longer than it should each socket has let us wait
-        self._owners: dict[str, int] = {}
         self._warned = not sockets.remark
 
     @property
@@ -47,7 +44,7 @@ class Client:
         """Every container, without its process."""
         for address in self._addresses():
             answer = self._get(address, listing(), LIMIT_S)
-            yield from self._valid(address, answer, self._read(answer, address, list[Listed]) or ())
+            yield from self._valid(answer, self._read(answer, address, list[Listed]) or ())
 
     def _addresses(self) -> tuple[str, ...]:
         """The sockets to ask; that there is none although the user named an engine is remarked once."""
@@ -59,7 +56,7 @@ class Client:
     def _described_by(self, address: str, name: str, limit_s: float) -> Iterator[Container]:
         answer = self._get(address, inspect(name), limit_s)
         described = self._read(answer, address, Described)
-        first = next(self._valid(address, answer, [described] if described else ()), None)
+        first = next(self._valid(answer, [described] if described else ()), None)
         if first is not None:
             yield first
         if SHORT_ID.fullmatch(name) and (first is None or first.name == name):  # the engine prefers a name to an id: see both
@@ -68,13 +65,11 @@ class Client:
             for identity in found[:NAMESAKES]:
                 answer = self._get(address, inspect(identity), limit_s)
                 other = self._read(answer, address, Described)
-                yield from self._valid(address, answer, [other] if other else ())
+                yield from self._valid(answer, [other] if other else ())
 
-    def _valid(self, address: str, answer: Answer | None, said: Iterable[Described | Listed]) -> Iterator[Container]:
+    def _valid(self, answer: Answer | None, said: Iterable[Described | Listed]) -> Iterator[Container]:
         """The containers in an answer, as far as they have an id: the name of a file is made of it."""
-        if address not in self._owners:
-            self._owners[address] = whose(files.owner(address))
-        kind, owner = self._signed(answer), self._owners[address]
+        kind, owner = self._signed(answer), whose(answer.user) if answer else 0
         found = (each.container(kind) for each in said)
         yield from (changed(each, owner=owner) if owner else each for each in found if WHOLE_ID.fullmatch(each.id))
 

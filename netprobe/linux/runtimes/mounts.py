@@ -19,7 +19,7 @@ class Mount:
 
 def mounts(mountinfo: str) -> list[Mount]:
     """All mounts, in order: of two at one point the later one is seen."""
-    fields = [line.split(" ") for line in mountinfo.splitlines()]
+    fields = [line.split(" ") for line in mountinfo.split("\n")]
     return [Mount(each[2], _plain(each[3]), _plain(each[4])) for each in fields if len(each) > 4]
 
 

@@ -17,9 +17,10 @@ from types import TracebackType
 from netprobe.errors import CannotLook, NotPermitted
 from netprobe.linux import apart, files, netns
 
-from .cgroups import Group, group_of, owner_of
+from .cgroups import Group, group_of, lines_of, owner_of
 
 PROC = "/proc"
+GROUPS = "/sys/fs/cgroup"
 NS_GET_OWNER_UID = 0xB704  # ioctl of include/uapi/linux/nsfs.h
 INITIAL_USER_NAMESPACE = "user:[4026531837]"  # include/linux/proc_ns.h, PROC_USER_INIT_INO
 MOUNTS = 4 << 20  # bytes of a mountinfo: 10,000 mounts
@@ -93,7 +94,7 @@ class Process:
 
     @cached_property
     def _status(self) -> dict[str, list[str]]:
-        lines = (line.partition(":") for line in self.read("status").splitlines())
+        lines = (line.partition(":") for line in self.read("status").split("\n"))  # a name may hold other ends of lines
         return {key: value.split() for key, _, value in lines}
 
     @property
@@ -163,9 +164,9 @@ class Process:
         cgroup = self.read("cgroup")
         group = group_of(cgroup, home(proc))
         if group is not None:
-            return group.identity == identity and whose_group(group.path) == owner
+            return group.identity == identity and whose_group(group.path, group.hierarchy) == owner
         wanted = re.compile(rf"(?:^|[/\0:.=-]){re.escape(identity)}(?:$|[/\0.\s])", re.MULTILINE)
-        if wanted.search(cgroup) and whose_group(cgroup) == owner:
+        if any(wanted.search(path) and whose_group(path, hierarchy) == owner for hierarchy, path in lines_of(cgroup)):
             return True
         if whose(self.user_namespace_owner) != owner:
             return False
@@ -202,10 +203,24 @@ def whose(user: int | None) -> int:
     return 0 if user in (0, os.geteuid()) else user
 
 
-def whose_group(path: str) -> int:
-    """The same of a control group."""
+def whose_group(path: str, hierarchy: str = "") -> int:
+    """The same of a control group: of the user who may make it where it is, as the group's path or the owners of those above tell."""
+    user = files.user_above(_places(hierarchy), path) if _sees_all_users() else None
+    if user is not None:
+        return whose(user)
     user = owner_of(path)
     return whose(_seen_here(user)) if user else 0
+
+
+def _places(hierarchy: str) -> tuple[str, ...]:
+    """Where the groups of a hierarchy are directories: systemd's places, file-hierarchy(7); with version 1 beside version 2 or without."""
+    name = hierarchy.removeprefix("name=")
+    return (f"{GROUPS}/{name}",) if name else (f"{GROUPS}/unified", GROUPS)
+
+
+def _sees_all_users() -> bool:
+    """Whether we see the owner of every file: in another user namespace root is nobody, as everybody else."""
+    return all(inner == outer for inner, outer, _ in _own_users()) and sum(count for _, _, count in _own_users()) >= (1 << 32) - 1
 
 
 def _seen_here(user: int) -> int | None:
