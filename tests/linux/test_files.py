@@ -23,7 +23,7 @@ from netprobe.errors import SHORT, CannotLook, is_short
 from netprobe.linux import apart, files, netns
 from netprobe.linux.files import Tree
 from netprobe.linux.machine import Machine
-from netprobe.linux.names import Found, close_all, open_each
+from netprobe.linux.names.names import Found, close_all, open_each
 
 HUNG = Path(__file__).parents[1] / "runtimes/hung_files.py"
 IN_OPEN, IN_NONBLOCK = 0x20, 0o4000  # include/uapi/linux/inotify.h
