@@ -88,6 +88,11 @@ class Logbook:
         elif frames:
             self._say(kind, self._start_ns, namespace=namespace, source=Source.TAP, text=f"{what} lost {frames} frames")
 
+    def unheard(self, answers: int) -> None:
+        """The sender's own socket had no room for so many answers."""
+        if answers:
+            self._say("unheard", self._start_ns, text=f"the socket of the probe lost {answers} answers")
+
     def heard(self, heard: Heard) -> None:
         """Something came back to the sender's socket. Of several answers to one packet the first counts.
 

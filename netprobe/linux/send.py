@@ -27,10 +27,11 @@ from netprobe.wire.mark import PROTOCOL_NUMBERS, Mark
 from .privilege import not_permitted
 from .tap import NOTHING, SO_TIMESTAMPNS_NEW, attach, empty, enlarge, stamp_of
 
-SO_BINDTODEVICE, SO_MARK = 25, 36  # include/uapi/asm-generic/socket.h
+SO_BINDTODEVICE, SO_MARK, SO_MEMINFO = 25, 36, 55  # include/uapi/asm-generic/socket.h
 IP_MTU_DISCOVER, IP_RECVERR, IPV6_MTU_DISCOVER, IPV6_RECVERR, IPV6_DONTFRAG = 10, 11, 23, 25, 62
 PMTUDISC_DONT, PMTUDISC_PROBE = 0, 3
 MSG_ERRQUEUE = 0x2000
+DROPS = 8  # SK_MEMINFO_DROPS of include/uapi/linux/sock_diag.h: the word of SO_MEMINFO
 SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_ICMP6 = 2, 3  # include/uapi/linux/errqueue.h
 SOCKADDR_IN, SOCKADDR_IN6 = 16, 24  # bytes up to where an address ends, padding included
 _NOBODY_AT_ALL = ctypes.c_uint32(-1)  # setfsuid refuses it and says who we are
@@ -116,6 +117,13 @@ class Sender:
             packet = self._segment(data, address) if self.family == socket.AF_INET6 else dissect(data, RAW_IP)
             yield Heard(stamp, packet)
 
+    def lost(self) -> int:
+        """How many answers the raw socket had no room for. Of UDP's the kernel counts what the filter left out as well: 0."""
+        if self.probe.protocol is Protocol.UDP:
+            return 0
+        memory = self._raw.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 4 * (DROPS + 1))
+        return int(struct.unpack_from("=I", memory, 4 * DROPS)[0]) if len(memory) > 4 * DROPS else 0
+
     def _segment(self, data: bytes, address: tuple[str, int]) -> Packet | None:
         return dissect_segment(data, without_zone(address[0]), self.source, PROTOCOL_NUMBERS[self.probe.protocol])
 
@@ -157,6 +165,7 @@ class Sender:
             sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS_NEW, 1)
             six = self.family == socket.AF_INET6
             sock.setsockopt(socket.IPPROTO_IPV6 if six else socket.IPPROTO_IP, IPV6_RECVERR if six else IP_RECVERR, 1)
+            enlarge(sock)
         sock.bind(self._local(port))
         return sock
 

@@ -69,10 +69,20 @@ def _of_one(before: Snapshot, after: Snapshot, name: str) -> Iterator[Difference
         why = next(iter(after[name].unread.values()))
         yield Difference("namespace", name, "read", f"could not be read again ({why})", name)
         return
+    if (why := _unread_rules(before[name], after[name])) is not None:
+        yield Difference("namespace", name, "read", f"could not be read again ({why})", name)
+        return
     tables = [each for each in differences(before, after, name) if not _by_itself(each)]
     yield from tables
     if not any(each.kind in _ORDER for each in tables):
         yield from _answered_otherwise(before, after, name)
+
+
+def _unread_rules(before: Namespace, after: Namespace) -> str | None:
+    """Why rules that were read before could not be read again."""
+    known = before.ruleset.blind if before.ruleset is not None else ()
+    now = after.ruleset.blind if after.ruleset is not None else ()
+    return next((blind.why for blind in now if blind not in known), None) if before.ruleset is not None else None
 
 
 def _by_itself(each: Difference) -> bool:
