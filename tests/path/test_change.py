@@ -14,6 +14,7 @@ from netprobe.errors import CannotLook
 from netprobe.model import (
     AskedRoute,
     AskRoute,
+    Blind,
     Endpoint,
     FdbEntry,
     FindMacvlans,
@@ -31,6 +32,7 @@ from netprobe.model import (
     Snapshot,
     Socket,
     Source,
+    Table,
     Verdict,
     Watch,
 )
@@ -227,3 +229,11 @@ def test_one_that_cannot_look_again_concludes_nothing() -> None:
 
     found = run(Closed((routeless(), cut()), once_sent, refused()))
     assert (found.report.verdict, found.report.causes) == (Verdict.UNDETERMINED, ())
+
+
+def test_rules_that_cannot_be_read_again_are_not_gone() -> None:
+    """They are unread: neither do they no longer translate, nor does what follows from that."""
+    rules = Ruleset(tables=(Table("nft", "inet", "lab"),), queues=())
+    before, after = (edited(routeless(), "host", ruleset=each) for each in (rules, Ruleset((Blind("the ruleset of host", "no nft"),))))
+    assert [(each.kind, each.after) for each in changes(before, after, ("host",))] == [("namespace", "could not be read again (no nft)")]
+    assert changes(after, after, ("host",)) == ()
