@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import NoReturn, TextIO
 
 _ANSWERS = range(5)
+_CANNOT_LOOK = 3
 _BUG, _OUTPUT_FAILED, _INTERRUPTED, _PIPE_CLOSED = 70, 74, 130, 141
 
 
@@ -56,11 +57,29 @@ def _run() -> int:
         return program()
     except KeyboardInterrupt:
         return _INTERRUPTED
-    except ImportError as error:
-        _say(f"cannot load {error.name or 'a module'}: {error}. Install netprobe again, with its dependencies.")
     except BaseException as error:
+        return _unforeseen(error)
+
+
+def _unforeseen(error: BaseException) -> int:
+    """Say in one line what even the command line could not say, and the exit code for it."""
+    if _is_short(error):
+        _say("cannot look: not enough memory or descriptors. Raise the limit (ulimit -a).")
+        return _CANNOT_LOOK
+    if isinstance(error, ImportError):
+        _say(f"cannot load {error.name or 'a module'}: {error}. Install netprobe again, with its dependencies.")
+    else:
         _say(f"a bug in netprobe: {type(error).__name__}: {error}")
     return _BUG
+
+
+def _is_short(error: BaseException) -> bool:
+    """Whether netprobe itself lacks memory or descriptors; it may lack them for this question, too."""
+    with suppress(Exception):
+        from .errors import is_short
+
+        return is_short(error)
+    return isinstance(error, MemoryError)
 
 
 def _open_streams() -> None:
