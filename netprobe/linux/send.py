@@ -60,6 +60,7 @@ class Sender:
         self.family = socket.AF_INET6 if probe.version == 6 else socket.AF_INET
         self.destination = without_zone(probe.destination.address or "")
         self._stack = ExitStack()
+        self._lost_before = 0
         try:
             self.scope = self._scope()
             self.source = without_zone(probe.source.address or "") or chosen_source(probe, self.destination, self.scope)
@@ -90,6 +91,7 @@ class Sender:
         attach(self._raw, segment_filter(mark) if self.family == socket.AF_INET6 else packet_filter(mark))
         while any(True for _ in _received(self._raw)):  # what came before the filter
             pass
+        self._lost_before = _dropped(self._raw)
         return (self._raw,)
 
     def _asks_one(self) -> bool:
@@ -118,11 +120,8 @@ class Sender:
             yield Heard(stamp, packet)
 
     def lost(self) -> int:
-        """How many answers the raw socket had no room for. Of UDP's the kernel counts what the filter left out as well: 0."""
-        if self.probe.protocol is Protocol.UDP:
-            return 0
-        memory = self._raw.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 4 * (DROPS + 1))
-        return int(struct.unpack_from("=I", memory, 4 * DROPS)[0]) if len(memory) > 4 * DROPS else 0
+        """How many answers the raw socket had no room for, since `listen`. Of UDP's the kernel counts what the filter left out: 0."""
+        return 0 if self.probe.protocol is Protocol.UDP else _dropped(self._raw) - self._lost_before
 
     def _segment(self, data: bytes, address: tuple[str, int]) -> Packet | None:
         return dissect_segment(data, without_zone(address[0]), self.source, PROTOCOL_NUMBERS[self.probe.protocol])
@@ -242,6 +241,12 @@ def configure(sock: socket.socket, probe: Probe) -> None:
             sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, probe.ttl)
         if probe.df is not None:
             sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_PROBE if probe.df else PMTUDISC_DONT)
+
+
+def _dropped(sock: socket.socket) -> int:
+    """How many packets a socket had no room for since it was opened (SO_MEMINFO)."""
+    memory = sock.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 4 * (DROPS + 1))
+    return int(struct.unpack_from("=I", memory, 4 * DROPS)[0]) if len(memory) > 4 * DROPS else 0
 
 
 def _given(port: int | None) -> tuple[int, ...]:

@@ -116,10 +116,12 @@ def unheard(protocol: str, room: int) -> int:
         try:
             mark = mark_of(probe, sender.source_ports)
             (listening,) = sender.listen(mark)
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
-            for packet in craft(sender.recipe(mark)):
-                sender.send(packet)
-            time.sleep(0.1)
+            for size in (1, room):  # what was lost before the sender listens is no answer
+                listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+                sender.listen(mark)
+                for packet in craft(sender.recipe(mark)):
+                    sender.send(packet)
+                time.sleep(0.1)
             return sender.lost()
         finally:
             sender.close()
