@@ -36,12 +36,16 @@ class _Seen:
 
 
 def list_spaces(directory: Directory) -> tuple[Space, ...]:
-    """All namespaces that can be seen, by name; those that cannot be entered say why."""
+    """All namespaces that can be seen, by name; those that cannot be entered say why. Raises Shortage, OSError where we lack what
+    it takes to look.
+    """
     seen: dict[netns.Identity, _Seen] = {}
     closed: list[_Seen] = []
     for found in directory.everything():
         try:
             fd = found.open()
+        except Shortage:
+            raise
         except NetprobeError as error:
             closed.append(_Seen([found], found.name, blind=str(error)))
             continue
@@ -68,6 +72,8 @@ def _meet(directory: Directory, seen: dict[netns.Identity, _Seen], found: Found,
         with netns.inside(fd), Netlink() as netlink:
             each.links, each.addresses = read_links(netlink)[0], read_addresses(netlink)
     except (NetprobeError, OSError) as error:
+        if is_short(error):
+            raise
         each.blind = str(error)
     names = {link.index: link.name for link in each.links}
     each.masters = {link.index: names[link.master] for link in each.links if link.master in names}

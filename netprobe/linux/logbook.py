@@ -72,6 +72,14 @@ class Logbook:
         code = errno.errorcode.get(error.errno or 0, str(error))
         self._say("refused", now_ns, sequence=sequence, leg=Leg.REQUEST, text=code)
 
+    def gave_up(self, error: OSError, now_ns: int) -> None:
+        """Netprobe itself lacked what it takes to go on: before it sent anything, or while it waited for answers."""
+        if not self._sent:
+            self.refused(0, error, now_ns)
+            return
+        for kind in ("starved", "unheard"):  # the taps, and the sender's socket
+            self._say(kind, now_ns, text=f"netprobe could not go on: {error.strerror}")
+
     def blind(self, namespace: str, why: str) -> None:
         """A namespace could not be looked at."""
         self._say("blind", self._start_ns, namespace=namespace, source=Source.TAP, text=why)

@@ -6,6 +6,7 @@ One thread, one epoll loop. After the answer every tap is drained: stopping at t
 from __future__ import annotations
 
 import errno
+import os
 import select
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -63,7 +64,7 @@ def observe(watch: Watch, handles: Mapping[str, int], settled: Settled, crafter:
         except OSError as error:
             if not is_short(error):
                 raise
-            book.refused(0, error, time.time_ns())
+            book.gave_up(error, time.time_ns())
         for tap in taps:
             book.lost(tap.namespace, tap.lost(), tap.full, tap.beside)
         book.unheard(sender.lost())
@@ -82,6 +83,10 @@ def _open_sender(probe: Probe, handle: int, book: Logbook) -> Sender | FrameSend
         except OSError as error:
             if error.errno == errno.EPERM:
                 raise not_permitted(f"not permitted to send a probe from {probe.source.endpoint}") from error
+            if (
+                error.errno == errno.ENOBUFS
+            ):  # no memory for a socket (packet_create); of a send: a full queue
+                error = OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
             for sequence in range(probe.count):
                 book.refused(sequence, error, time.time_ns())
             return None

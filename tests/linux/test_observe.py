@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import observing
 import pytest
 
 from netprobe.lab.lab import Lab, Program
+from netprobe.linux import observe
 from netprobe.linux.observe import MOST, room
 from netprobe.model import Leg, Observation, Watch
 
@@ -369,3 +372,11 @@ def test_answers_for_which_the_socket_has_no_room_are_counted(lab: Lab, protocol
     few, all_of_them = lab.call(observing.unheard, protocol, 1), lab.call(observing.unheard, protocol, 1 << 20)
     assert few > 0
     assert all_of_them == 0
+
+
+def test_a_socket_for_which_there_is_no_memory_is_no_full_queue() -> None:
+    """ENOBUFS of socket(2) and bind(2) is the kernel's lack of memory; of sendto(2) it is a queue or table of the network."""
+    watch = Watch(observing.a_probe("arp", C1, ("172.17.0.3", None)), ("c1",))
+    with open("/proc/self/ns/net") as own, patch.object(observe, "FrameSender", side_effect=OSError(errno.ENOBUFS, "No buffer")):
+        got = observe.observe(watch, {"c1": own.fileno()}, lambda *_: True)
+    assert [(o.kind, o.text) for o in got] == [("refused", "ENOMEM")]

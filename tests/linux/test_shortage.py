@@ -15,7 +15,22 @@ import pytest
 from netprobe.endpoint import parse
 from netprobe.errors import CannotLook, NotPermitted, Shortage, WrongQuestion
 from netprobe.lab.lab import Lab
-from netprobe.linux import config, crafter, fib, links, names, neighbours, netlink, netns, resolver, shortage, sockets, sysctl, tc, xfrm
+from netprobe.linux import (
+    config,
+    crafter,
+    fib,
+    links,
+    listing,
+    names,
+    neighbours,
+    netlink,
+    netns,
+    resolver,
+    sockets,
+    sysctl,
+    tc,
+    xfrm,
+)
 from netprobe.linux.crafter import Crafter
 from netprobe.linux.directory import opened
 from netprobe.linux.machine import Machine
@@ -75,9 +90,9 @@ def test_the_parts_are_those_that_are_read() -> None:
 
 
 def test_sysctls_that_could_not_be_opened_are_not_absent() -> None:
-    with patch.object(sysctl.os, "open", failing(errno.EMFILE)), pytest.raises(OSError, match="Too many open files"):
+    with patch.object(files.os, "open", failing(errno.EMFILE)), pytest.raises(OSError, match="Too many open files"):
         sysctl.read(["net.ipv4.ip_forward"])
-    with patch.object(sysctl.os, "open", failing(errno.ENOENT)):
+    with patch.object(files.os, "open", failing(errno.ENOENT)):
         assert sysctl.read(["net.ipv4.ip_forward"]) == {}
         with pytest.raises(OSError, match="cannot be read"):
             sysctl.read_globals()
@@ -121,10 +136,23 @@ def test_a_namespace_that_cannot_be_opened_for_want_of_descriptors() -> None:
         found.open()
 
 
+def listed(code: int) -> list[str | None]:
+    """In the lab: why each namespace of the list could not be read, when the kernel refuses with this code."""
+    with Machine() as machine, patch.object(listing, "read_links", failing(code)):
+        return [space.blind for space in machine.spaces()]
+
+
+def test_a_list_of_namespaces_that_were_not_looked_into_is_none(lab: Lab) -> None:
+    for code in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+        with pytest.raises(Shortage, match=os.strerror(code)):
+            lab.call(listed, code)
+    assert all(os.strerror(errno.EIO) in (why or "") for why in lab.call(listed, errno.EIO))
+
+
 def test_a_name_is_unknown_when_it_was_looked_for() -> None:
     with pytest.raises(UnknownName):
         lookup(parse("pid:4194305"), [names.Processes()])
-    with patch.object(shortage.os, "open", failing(errno.EMFILE)), pytest.raises(Shortage) as told:
+    with patch.object(files.os, "open", failing(errno.EMFILE)), pytest.raises(Shortage) as told:
         lookup(parse("pid:4194305"), [names.Processes()])
     assert isinstance(told.value, CannotLook)
     assert told.value.exit_code == 3
@@ -139,7 +167,7 @@ def test_a_host_name_that_could_not_be_looked_up() -> None:
         with patch.object(resolver.socket, "getaddrinfo", side_effect=unknown):
             with pytest.raises(WrongQuestion, match="Name or service not known"):
                 resolver.addresses_of("nowhere.example", fd)
-            with patch.object(shortage.os, "open", failing(errno.EMFILE)), pytest.raises(CannotLook, match="Too many open files"):
+            with patch.object(files.os, "open", failing(errno.EMFILE)), pytest.raises(CannotLook, match="Too many open files"):
                 resolver.addresses_of("nowhere.example", fd)
             with no_thread, pytest.raises(Shortage, match="thread"):
                 resolver.addresses_of("nowhere.example", fd)
