@@ -5,6 +5,7 @@ import _signal  # type: ignore[import-not-found] # first of all, and no Python f
 if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:  # Ctrl-C ends us without a traceback from here on
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 
+import errno
 import os
 import signal
 import sys
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from typing import NoReturn, TextIO
 
 _ANSWERS = range(5)
-_CANNOT_LOOK = 3
+_CANNOT_LOOK, _NOT_MAPPED = 3, "failed to map segment from shared object"
 _BUG, _OUTPUT_FAILED, _INTERRUPTED, _PIPE_CLOSED = 70, 74, 130, 141
 
 
@@ -74,12 +75,10 @@ def _unforeseen(error: BaseException) -> int:
 
 
 def _is_short(error: BaseException) -> bool:
-    """Whether netprobe itself lacks memory or descriptors; it may lack them for this question, too."""
-    with suppress(Exception):
-        from .errors import is_short
-
-        return is_short(error)
-    return isinstance(error, MemoryError)
+    """Whether netprobe itself lacks memory or descriptors. The loader gives no errno, only its words (dl-load.c)."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+    return isinstance(error, MemoryError) or (isinstance(error, ImportError) and str(error).endswith(_NOT_MAPPED))
 
 
 def _open_streams() -> None:

@@ -78,7 +78,7 @@ class Logbook:
             self.refused(0, error, now_ns)
             return
         for kind in ("starved", "unheard"):  # the taps, and the sender's socket
-            self._say(kind, now_ns, text=f"netprobe could not go on: {error.strerror}")
+            self._say(kind, now_ns, text=f"observing could not go on: {error.strerror}")
 
     def blind(self, namespace: str, why: str) -> None:
         """A namespace could not be looked at."""

@@ -102,7 +102,7 @@ def test_one_who_could_not_go_on_has_not_seen_what_followed() -> None:
     book = a_book()
     sent(book, 0)
     book.gave_up(short, START + 9)
-    text = "netprobe could not go on: Cannot allocate memory"
+    text = "observing could not go on: Cannot allocate memory"
     assert [(o.kind, o.text) for o in book.observations()] == [("sent", ""), ("starved", text), ("unheard", text)]
 
 

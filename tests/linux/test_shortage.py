@@ -19,6 +19,7 @@ from netprobe.linux import (
     config,
     crafter,
     fib,
+    files,
     links,
     listing,
     names,
