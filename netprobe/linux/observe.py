@@ -83,9 +83,7 @@ def _open_sender(probe: Probe, handle: int, book: Logbook) -> Sender | FrameSend
         except OSError as error:
             if error.errno == errno.EPERM:
                 raise not_permitted(f"not permitted to send a probe from {probe.source.endpoint}") from error
-            if (
-                error.errno == errno.ENOBUFS
-            ):  # no memory for a socket (packet_create); of a send: a full queue
+            if error.errno == errno.ENOBUFS:  # no memory for a socket (packet_create); of a send: a full queue
                 error = OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
             for sequence in range(probe.count):
                 book.refused(sequence, error, time.time_ns())
