@@ -5,6 +5,7 @@ import _signal  # type: ignore[import-not-found] # first of all, and no Python f
 if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:  # Ctrl-C ends us without a traceback from here on
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 
+import errno
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from typing import NoReturn, TextIO
 
 _ANSWERS = range(5)
+_CANNOT_LOOK, _NOT_MAPPED = 3, "failed to map segment from shared object"
 _BUG, _OUTPUT_FAILED, _INTERRUPTED, _PIPE_CLOSED = 70, 74, 130, 141
 
 
@@ -56,11 +58,27 @@ def _run() -> int:
         return program()
     except KeyboardInterrupt:
         return _INTERRUPTED
-    except ImportError as error:
-        _say(f"cannot load {error.name or 'a module'}: {error}. Install netprobe again, with its dependencies.")
     except BaseException as error:
+        return _unforeseen(error)
+
+
+def _unforeseen(error: BaseException) -> int:
+    """Say in one line what even the command line could not say, and the exit code for it."""
+    if _is_short(error):
+        _say("cannot look: not enough memory or descriptors. Raise the limit (ulimit -a).")
+        return _CANNOT_LOOK
+    if isinstance(error, ImportError):
+        _say(f"cannot load {error.name or 'a module'}: {error}. Install netprobe again, with its dependencies.")
+    else:
         _say(f"a bug in netprobe: {type(error).__name__}: {error}")
     return _BUG
+
+
+def _is_short(error: BaseException) -> bool:
+    """Whether netprobe itself lacks memory or descriptors. The loader gives no errno, only its words (dl-load.c)."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+    return isinstance(error, MemoryError) or (isinstance(error, ImportError) and str(error).endswith(_NOT_MAPPED))
 
 
 def _open_streams() -> None:

@@ -14,6 +14,7 @@ import click
 from . import __version__
 
 if TYPE_CHECKING:
+    from .errors import NetprobeError
     from .model import Report
     from .question import Question
     from .render.terminal import Terminal
@@ -480,8 +481,7 @@ def run_line(arguments: list[str]) -> int:
         _complain(_in_our_words(error), f"What can be written: {_help_of(error)}")
         return 2
     except NetprobeError as error:
-        _complain(str(error), error.hint)
-        return error.exit_code
+        return _told(error)
     except (KeyboardInterrupt, click.Abort):
         return _interrupted()
     except BrokenPipeError:
@@ -491,6 +491,12 @@ def run_line(arguments: list[str]) -> int:
         if _is_interruption(error):
             return _interrupted()
         return _failed(error, "-v" in arguments or "--verbose" in arguments)
+
+
+def _told(error: NetprobeError) -> int:
+    """Its exit code, once it is said what is wrong."""
+    _complain(str(error), error.hint)
+    return error.exit_code
 
 
 def _in_our_words(error: click.ClickException) -> str:
@@ -536,6 +542,10 @@ def _failed(error: Exception, verbose: bool) -> int:
         _complain(f"cannot write: {_reason(error)}")
         _let_go_of_stdout()
         return _OUTPUT_FAILED
+    from .errors import is_short, shortage
+
+    if is_short(error) and not isinstance(error, BlockingIOError):  # EAGAIN of a stream is no shortage
+        return _told(shortage(error))
     if verbose:
         import traceback
 

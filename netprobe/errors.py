@@ -10,6 +10,7 @@ NetprobeError            exit
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -49,9 +50,12 @@ class Shortage(CannotLook):
     """Netprobe itself lacks descriptors, memory or processes. It says nothing of what was to be looked at."""
 
 
-def is_short(error: Exception) -> bool:
+def is_short(error: BaseException) -> bool:
     """Whether netprobe's own lack of resources is the reason, and not what it looked at."""
-    return isinstance(error, Shortage) or (isinstance(error, OSError) and error.errno in SHORT)
+    if isinstance(error, ImportError):  # a library that the loader has no memory for; it gives no errno (dl-load.c)
+        text = str(error)
+        return text.endswith("failed to map segment from shared object") or any(text.endswith(os.strerror(code)) for code in SHORT)
+    return isinstance(error, (Shortage, MemoryError)) or (isinstance(error, OSError) and error.errno in SHORT)
 
 
 def cannot_look(message: str, error: OSError) -> CannotLook:
@@ -59,12 +63,18 @@ def cannot_look(message: str, error: OSError) -> CannotLook:
     return (Shortage if is_short(error) else CannotLook)(f"{message}: {error.strerror}")
 
 
+def shortage(error: BaseException) -> Shortage:
+    """The error for people that a lack of resources becomes, wherever it showed."""
+    what = (error.strerror if isinstance(error, OSError) else None) or os.strerror(errno.ENOMEM)
+    return Shortage(f"cannot look: {what}", "Raise the limit (ulimit -a), or look when the machine is less busy.")
+
+
 @contextmanager
 def for_want_of_resources() -> Iterator[None]:
-    """Raises Shortage for an OSError of the block that is one: not to be able to look is no bug, and no answer."""
+    """Raises Shortage for an error of the block that is one: not to be able to look is no bug, and no answer."""
     try:
         yield
-    except OSError as error:
+    except (OSError, MemoryError) as error:
         if not is_short(error):
             raise
-        raise Shortage(f"cannot look: {error.strerror}", "Raise the limit (ulimit -a), or look when the machine is less busy.") from error
+        raise shortage(error) from error

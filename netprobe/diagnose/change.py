@@ -69,10 +69,20 @@ def _of_one(before: Snapshot, after: Snapshot, name: str) -> Iterator[Difference
         why = next(iter(after[name].unread.values()))
         yield Difference("namespace", name, "read", f"could not be read again ({why})", name)
         return
+    if rules := _unread_rules(before[name], after[name]):
+        yield Difference("namespace", name, "read", f"could not be read again ({rules})", name)
+        return
     tables = [each for each in differences(before, after, name) if not _by_itself(each)]
     yield from tables
     if not any(each.kind in _ORDER for each in tables):
         yield from _answered_otherwise(before, after, name)
+
+
+def _unread_rules(before: Namespace, after: Namespace) -> str:
+    """Why rules that were read before could not be read again; "" where they could."""
+    if before.ruleset is None or after.ruleset is None:
+        return ""
+    return next((blind.why for blind in after.ruleset.blind if blind not in before.ruleset.blind), "")
 
 
 def _by_itself(each: Difference) -> bool:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from netprobe.model import Change, Flow, Hop, Leg, Observation, Protocol, Sighting, Stage
 
 _TAPPED = (Stage.TRANSMIT, Stage.RECEIVE, Stage.BRIDGE_PREROUTING, Stage.BRIDGE_INPUT, Stage.BRIDGE_POSTROUTING)
+_MOST_UNPREDICTED = 1000  # sightings that a way has beside its hops: four times what a packet with a TTL of 64 leaves in a circle
 _REWRITTEN = ("src", "dst", "sport", "dport", "icmp_id")
 
 
@@ -51,8 +52,14 @@ def lay(hops: Sequence[Hop], leg: Leg, observations: Sequence[Observation], tapp
         else:
             laid.append(replace(hop, observed=False if hop.bound and hop.namespace in tapped else None))
     # A flood's copies on other ports are not the path; only a path that went elsewhere than predicted is shown in full.
-    extra = [] if not any(h.observed is False for h in laid) else [o for o in left if o.bound != "other"]
+    extra = [] if not any(h.observed is False for h in laid) else _different(o for o in left if o.bound != "other")
     return _numbered(_with_changes(_merge(laid, extra)))
+
+
+def _different(seen: Iterable[Observation]) -> list[Observation]:
+    """The sightings without copies at the same place with the same headers, of which somebody can send any number."""
+    first = {(o.namespace, o.interface, o.bound, o.flow): o for o in reversed(list(seen))}
+    return sorted(first.values(), key=lambda o: o.time_ns)[:_MOST_UNPREDICTED]
 
 
 def is_neighbour(observation: Observation) -> bool:

@@ -124,6 +124,7 @@ def _verdict(case: Case) -> Verdict:
     starved = any(o.kind == "starved" for o in case.observations)
     if answers:
         deaf = starved and case.probe.protocol in (Protocol.ARP, Protocol.ND)  # nothing but the taps hears these answers
+        deaf = deaf or any(o.kind == "unheard" for o in case.observations)
         return Verdict.UNDETERMINED if deaf else Verdict.INTERMITTENT
     if _from_another(case) is not None:
         return Verdict.UNREACHABLE
@@ -226,7 +227,15 @@ def _believed(case: Case, verdict: Verdict) -> Stop | None:
     in_pieces = case.prediction.stop.code in ("frag-dropped", "frag-reassembly")  # the first piece may get further than the packet
     if case.watched and not in_pieces and case.prediction.request.stop is not None and _got_past(case, case.prediction):
         return None
-    return case.prediction.stop
+    return None if _is_behind_unread_rules(case, case.prediction.stop) else case.prediction.stop
+
+
+def _is_behind_unread_rules(case: Case, stop: Stop) -> bool:
+    """Whether rules of another namespace that could not be read may keep the probe from `stop`: it was not seen to get past them."""
+    hops = case.request if case.prediction is None or case.prediction.reply is None else (*case.request, *case.reply)
+    last = max((n for n, hop in enumerate(hops) if hop.observed), default=-1)
+    behind = (hop for hop in hops[last + 1 :] if hop.namespace != stop.place.namespace)
+    return any(suspect.code == "unknown" for hop in behind for suspect in hop.suspects)
 
 
 def _got_past(case: Case, prediction: Prediction) -> bool:
@@ -364,7 +373,7 @@ def _round_trips(probe: Probe, seen: Sequence[Observation]) -> tuple[int, ...]:
 def _blind(snapshot: Snapshot, seen: Sequence[Observation]) -> tuple[Blind, ...]:
     namespaces = snapshot.namespaces.values()
     spots = [*snapshot.blind, *(b for n in namespaces for b in n.blind), *(b for n in namespaces if n.ruleset for b in n.ruleset.blind)]
-    spots += [Blind(o.text or "tap", f"in {o.namespace}") for o in seen if o.kind in ("starved", "blind", "unkept")]
+    spots += [Blind(o.text or "tap", f"in {o.namespace}") for o in seen if o.kind in ("starved", "blind", "unkept", "unheard")]
     spots += [Blind(f"the probe from {o.namespace}", f"not sent ({o.text})") for o in seen if o.kind == "refused" and _is_short(o)]
     return tuple(dict.fromkeys(spots))
 

@@ -59,7 +59,7 @@ def _sorted(prediction: Prediction | None, observations: Sequence[Observation]) 
         if o.leg is not Leg.REPLY:
             continue
         form = _form(o)
-        if form not in known | noise:
+        if form not in known and form not in noise:
             (known if _comes_from(far, o) or (o.bound == "out" and o.namespace in passed) else noise).add(form)
         if form in known and o.bound != "out":
             passed.add(o.namespace)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Literal
 
@@ -172,8 +173,8 @@ class Observation(Struct, frozen=True):
     kind: "sent" (handed to the kernel; `flow` has the ports really used), "seen" (a tap saw the frame), "answered" (the source
     got the answer; `text` is "refused" when that is a TCP reset), "refused" (the socket call failed, `text` the errno; with
     `error` set, an ICMP error read from the socket), "translated" (conntrack), "dropped" (witness), "starved" (a tap lost
-    frames), "unkept" (frames beside the probe were lost, ARP and later fragments), "blind" (a place could not be looked at; all
-    three say in `text` what and why).
+    frames), "unkept" (frames beside the probe were lost, ARP and later fragments), "unheard" (the source's own socket had no room
+    for answers), "blind" (a place could not be looked at; all four say in `text` what and why).
     `leg` None is a packet that belongs to neither (ARP, ND); an ICMP error has the leg of the packet that it quotes.
     `sequence` counts the probes from 0. `bound`: "in" or "out" of the interface; "other" for a frame to another station.
     `time_ns` counts from the first send, `stamp_ns` is the same moment since the epoch. `text` of a TCP segment is its flags
@@ -203,7 +204,8 @@ class Watch(Struct, frozen=True):
 
     `ports` and `services` are further source and destination ports that translations on the path may give the flow.
     `addresses`: whose ARP and neighbour discovery to look at; `pairs`: the source and destination of later fragments. None means
-    that nobody can tell, and that those of everybody are looked at.
+    that nobody can tell, and that those of everybody are looked at. `interfaces` says how many each namespace has, where that is
+    known: a frame to everybody may leave by all of them.
     """
 
     probe: Probe
@@ -212,6 +214,7 @@ class Watch(Struct, frozen=True):
     services: tuple[int, ...] = ()
     addresses: tuple[str, ...] | None = None
     pairs: tuple[tuple[str, str], ...] | None = None
+    interfaces: Mapping[str, int] = {}
 
 
 class Evidence(Struct, frozen=True):

@@ -289,6 +289,8 @@ class Segment:
         siblings = [(n, s) for n, s in self.ground.all_macvlans_on(there, parent) if (n, s.index) != (name, link.index)]
         barred = next((each for each in siblings if each[1].mac == mac), None)
         if barred is not None and (loner := next((e for e in ((name, link), barred) if e[1].macvlan_mode != "bridge"), None)):
+            if loner[1].macvlan_mode == "vepa" and self._is_reflected(*lower):
+                return (Crossing(there, parent, packet),)
             return (_gone_by_the_parent(loner, lower, packet),)
         if link.macvlan_mode == "bridge":
             near = [
@@ -301,6 +303,11 @@ class Segment:
                 return tuple(near)
             return (*near, Crossing(there, parent, packet))
         return (Crossing(there, parent, packet),)
+
+    def _is_reflected(self, name: str, parent: Link) -> bool:
+        """Whether the parent is on a switch that sends frames back by the port they came from: what a VEPA counts on."""
+        far = self.ground.beyond(name, parent.link) if parent.kind == "veth" else None
+        return far is not None and far[1].master is not None and settings(far[1]).hairpin
 
     def _sibling(self, name: str, link: Link, packet: Packet) -> tuple[Branch, ...]:
         if not link.up:

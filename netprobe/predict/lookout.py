@@ -20,14 +20,15 @@ MOST_PAIRS = 32
 def watch(probe: Probe, snapshot: Snapshot, prediction: Prediction | None) -> Watch:
     """What to send and what to look for; everybody's neighbours and fragments where the way is not known to its end."""
     namespaces = tuple(snapshot.namespaces)
+    interfaces = {name: len(each.links) for name, each in snapshot.namespaces.items()}
     if prediction is None:
-        return Watch(probe, namespaces)
+        return Watch(probe, namespaces, interfaces=interfaces)
     flows = [hop.flow for hop in prediction.request.hops]
     ports = tuple(sorted({flow.sport for flow in flows if flow.sport is not None}))
     services = tuple(sorted({flow.dport for flow in flows if flow.dport is not None}))
     if not _is_known(prediction):
-        return Watch(probe, namespaces, ports, services)
-    return Watch(probe, namespaces, ports, services, _addresses(snapshot, prediction), _pairs(prediction))
+        return Watch(probe, namespaces, ports, services, interfaces=interfaces)
+    return Watch(probe, namespaces, ports, services, _addresses(snapshot, prediction), _pairs(prediction), interfaces)
 
 
 def _walks(prediction: Prediction) -> tuple[Walk, ...]:

@@ -379,6 +379,8 @@ class _Writer(Struct, frozen=True):
         p.emit((LD_MEM, _SRC))
         p.switch(dict.fromkeys(ways or (), otherwise))
         if mark.has_token:
+            p.emit((LD_H, 4))
+            p.test(JGE, 8 + 4, None, "accept")  # too short for it, and loading beyond the end would reject
             p.emit((LD_W, 8))
             p.test(JEQ, int.from_bytes(mark.run[:4], "big"), otherwise, "accept")
         else:

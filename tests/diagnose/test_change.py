@@ -15,6 +15,7 @@ from netprobe.errors import CannotLook
 from netprobe.model import (
     AskedRoute,
     AskRoute,
+    Blind,
     Endpoint,
     FdbEntry,
     FindMacvlans,
@@ -32,6 +33,7 @@ from netprobe.model import (
     Snapshot,
     Socket,
     Source,
+    Table,
     Verdict,
     Watch,
 )
@@ -234,3 +236,11 @@ def test_what_could_not_be_read_either_time_is_no_change() -> None:
     assert changes(closed, closed, ("host",)) == ()
     lost = edited(routeless(), "host", links=(), addresses=(), routes=(), unread={"links": "No such device"})
     assert [each.kind for each in changes(closed, lost, ("host",))] == ["namespace"]
+
+
+def test_rules_that_cannot_be_read_again_are_not_gone() -> None:
+    """They are unread: neither do they no longer translate, nor does what follows from that."""
+    rules = Ruleset(tables=(Table("nft", "inet", "lab"),), queues=())
+    before, after = (edited(routeless(), "host", ruleset=each) for each in (rules, Ruleset((Blind("the ruleset of host", "no nft"),))))
+    assert [(each.kind, each.after) for each in changes(before, after, ("host",))] == [("namespace", "could not be read again (no nft)")]
+    assert changes(after, after, ("host",)) == ()

@@ -147,3 +147,24 @@ def test_lost_frames_beside_the_probe_are_told_and_change_nothing() -> None:
     answered = Observation(Source.SOCKET, "answered", "red", 500, leg=Leg.REPLY, flow=RIGHT)
     found = diagnose("trace", outcome.probe, snapshot, outcome, (lost, answered), frozenset(snapshot.namespaces), explain)
     assert (found.verdict, [blind.why for blind in found.blind]) == (Verdict.REACHABLE, ["in host"])
+
+
+def test_copies_of_the_probe_are_one_sighting_of_the_way() -> None:
+    """Whoever sees the probe can send it again and again, also with other headers."""
+    elsewhere = [("host", "veth9", "in", ASKED)] * 3000
+    changing = [("host", "veth9", "in", replace(ASKED, ttl=n % 256, src_mac=f"02:00:00:00:00:{n // 256:02x}")) for n in range(3000)]
+    predicted = len(report([], None, THERE[:2]).path.request)
+    assert len(report([], None, THERE[:2] + elsewhere).path.request) == predicted + 1
+    assert predicted < len(report([], None, THERE[:2] + changing).path.request) <= predicted + 1000
+
+
+def test_answers_that_the_socket_lost_are_not_lost_on_the_way() -> None:
+    snapshot = tutorial()
+    outcome = predict(snapshot, replace(probe(), count=2), ask=False)
+    assert isinstance(outcome, Prediction)
+    answered = Observation(Source.SOCKET, "answered", "red", 500, leg=Leg.REPLY, flow=RIGHT)
+    unheard = Observation(Source.SOCKET, "unheard", "red", 0, text="the socket of the probe lost 9 answers")
+    for seen, verdict in (((answered,), Verdict.INTERMITTENT), ((answered, unheard), Verdict.UNDETERMINED)):
+        found = diagnose("ping", outcome.probe, snapshot, outcome, seen, frozenset(snapshot.namespaces), explain)
+        assert found.verdict is verdict
+        assert [(spot.what, spot.why) for spot in found.blind] == [(o.text, "in red") for o in seen if o.kind == "unheard"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 import subprocess
 import sys
 import time
@@ -15,9 +16,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from netprobe.linux.netns import open_namespace
+from netprobe.linux.netns import inside, open_namespace
 from netprobe.linux.sensors.observe import observe
+from netprobe.linux.sensors.sender import Sender
 from netprobe.model import Endpoint, Observation, Probe, Protocol, Watch
+from netprobe.wire.craft import craft
+from netprobe.wire.mark import mark_of
 
 TUTORIAL = ("red", "host", "internet", "c1", "c2")
 GRACE_NS = 20_000_000
@@ -82,8 +86,6 @@ def leaves(*arguments: Any) -> tuple[int, int, list[str]]:
 
 
 def _packet_sockets_in(namespace: str) -> int:
-    from netprobe.linux.netns import inside
-
     with inside(path_of(namespace)):
         return len(Path("/proc/thread-self/net/packet").read_text().splitlines()) - 1
 
@@ -104,6 +106,25 @@ def leaves_after_an_exception() -> tuple[int, int, str]:
         except KeyboardInterrupt as error:
             name = type(error).__name__
         return before, descriptors(), name
+
+
+def unheard(protocol: str, room: int) -> int:
+    """How many of 50 answers to a sender in c1 were lost at its socket, which has so many bytes for them."""
+    probe = a_probe(protocol, ("c1", "172.17.0.2"), ("172.17.0.3", 81 if protocol == "tcp" else None), count=50)
+    with inside(path_of("c1")):
+        sender = Sender(probe)
+        try:
+            mark = mark_of(probe, sender.source_ports)
+            (listening,) = sender.listen(mark)
+            for size in (1, room):  # what was lost before the sender listens is no answer
+                listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+                sender.listen(mark)
+                for packet in craft(sender.recipe(mark)):
+                    sender.send(packet)
+                time.sleep(0.1)
+            return sender.lost()
+        finally:
+            sender.close()
 
 
 def many(times: int) -> list[int]:

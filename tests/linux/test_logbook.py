@@ -93,6 +93,19 @@ def test_what_was_not_seen_is_said() -> None:
     assert ("red", "the tap lost 12 frames") in [(o.namespace, o.text) for o in book.observations() if o.kind == "starved"]
 
 
+def test_one_who_could_not_go_on_has_not_seen_what_followed() -> None:
+    """Before the first packet it is a probe that could not be sent; behind it, taps and socket heard no more."""
+    short = OSError(errno.ENOMEM, "Cannot allocate memory")
+    book = a_book()
+    book.gave_up(short, START)
+    assert [(o.kind, o.text) for o in book.observations()] == [("refused", "ENOMEM")]
+    book = a_book()
+    sent(book, 0)
+    book.gave_up(short, START + 9)
+    text = "observing could not go on: Cannot allocate memory"
+    assert [(o.kind, o.text) for o in book.observations()] == [("sent", ""), ("starved", text), ("unheard", text)]
+
+
 def test_the_first_answer_to_a_packet_counts() -> None:
     book = a_book()
     for sequence, packet in enumerate(packets(book)[:2]):

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import observing
 import pytest
 
 from netprobe.lab.lab import Lab, Program
-from netprobe.model import Leg, Observation
+from netprobe.linux import observe
+from netprobe.linux.sensors.observe import MOST, room
+from netprobe.model import Leg, Observation, Watch
 
 pytestmark = pytest.mark.lab
 
@@ -349,3 +353,30 @@ def test_a_probe_inside_vxlan_is_seen_on_the_underlay(fresh_lab: Lab) -> None:
     around = ("203.0.113.2", "203.0.113.1", 4789)
     assert [None if flow is None else (flow.src, flow.dst, flow.dport) for flow in outer] == [None, around, around, None]
     assert len(kinds(got, "answered")) == 1
+
+
+def test_a_request_that_leaves_by_every_port_of_a_bridge_fills_no_tap() -> None:
+    ports = 400
+
+    def frames(protocol: str, beside: bool, count: int = 5) -> int:
+        made = observing.a_probe(protocol, C1, ("172.17.0.3", None), count=count)
+        return room(Watch(made, ("c1", "host"), interfaces={"c1": 2, "host": ports}), "host", beside).frames
+
+    assert frames("arp", beside=False) > 5 * ports + 1000, "a request, and some more"
+    assert frames("icmp", beside=True) > 3 * 2 * ports, "three requests for each of two neighbours"
+    assert frames("icmp", beside=False, count=100_000) <= MOST // 2, "whatever is asked for, there is an end"
+
+
+@pytest.mark.parametrize("protocol", ["icmp", "tcp"])
+def test_answers_for_which_the_socket_has_no_room_are_counted(lab: Lab, protocol: str) -> None:
+    few, all_of_them = lab.call(observing.unheard, protocol, 1), lab.call(observing.unheard, protocol, 1 << 20)
+    assert few > 0
+    assert all_of_them == 0
+
+
+def test_a_socket_for_which_there_is_no_memory_is_no_full_queue() -> None:
+    """ENOBUFS of socket(2) and bind(2) is the kernel's lack of memory; of sendto(2) it is a queue or table of the network."""
+    watch = Watch(observing.a_probe("arp", C1, ("172.17.0.3", None)), ("c1",))
+    with open("/proc/self/ns/net") as own, patch.object(observe, "FrameSender", side_effect=OSError(errno.ENOBUFS, "No buffer")):
+        got = observe.observe(watch, {"c1": own.fileno()}, lambda *_: True)
+    assert [(o.kind, o.text) for o in got] == [("refused", "ENOMEM")]

@@ -17,7 +17,7 @@ from netprobe.errors import CannotLook, NotPermitted, Shortage, WrongQuestion
 from netprobe.lab.lab import Lab
 from netprobe.linux import files, namespace, netlink, netns
 from netprobe.linux.machine import Machine
-from netprobe.linux.names import names, resolver
+from netprobe.linux.names import listing, names, resolver
 from netprobe.linux.names.names import Found, UnknownName, lookup
 from netprobe.linux.names.namespaces import opened
 from netprobe.linux.netfilter.tools import run
@@ -122,6 +122,19 @@ def test_a_namespace_that_cannot_be_opened_for_want_of_descriptors() -> None:
         assert opened(found) is None
     with patch.object(files.os, "open", failing(errno.EACCES)), pytest.raises(NotPermitted):
         found.open()
+
+
+def listed(code: int) -> list[str | None]:
+    """In the lab: why each namespace of the list could not be read, when the kernel refuses with this code."""
+    with Machine() as machine, patch.object(listing, "read_links", failing(code)):
+        return [space.blind for space in machine.spaces()]
+
+
+def test_a_list_of_namespaces_that_were_not_looked_into_is_none(lab: Lab) -> None:
+    for code in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+        with pytest.raises(Shortage, match=os.strerror(code)):
+            lab.call(listed, code)
+    assert all(os.strerror(errno.EIO) in (why or "") for why in lab.call(listed, errno.EIO))
 
 
 def test_a_name_is_unknown_when_it_was_looked_for() -> None:

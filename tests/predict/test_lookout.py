@@ -84,3 +84,7 @@ def test_too_many_pairs_are_none() -> None:
     hop = outcome.request.hops[0]
     hops = tuple(replace(hop, flow=replace(hop.flow, dst=f"10.1.0.{n}")) for n in range(MOST_PAIRS))
     assert watch(outcome.probe, snapshot, replace(outcome, request=replace(outcome.request, hops=hops))).pairs is None
+
+
+def test_how_far_a_frame_to_everybody_spreads() -> None:
+    assert watched(tutorial(), networks.probe()).interfaces == {"red": 2, "host": 7, "internet": 2, "c1": 2, "c2": 2}

@@ -12,6 +12,7 @@ from netprobe.diagnose.evidence import Case
 from netprobe.diagnose.report import diagnose
 from netprobe.model import (
     AskedRoute,
+    Blind,
     Cause,
     End,
     FoundPeer,
@@ -186,3 +187,27 @@ def test_a_cause_that_rests_on_what_was_not_read_is_none() -> None:
     assert (found.verdict, found.causes[0].code) == (Verdict.UNREACHABLE, "unknown")
     assert "could not read the neighbours of red" in found.summary
     assert report(snapshot).causes[0].code == "no-route"
+
+
+NAT_UNREAD = Ruleset((Blind("the ruleset of host", "nft could not be started"),))
+WAY = [("red", "eth0", "out"), ("host", "veth0", "in"), ("host", "br0", "in"), ("host", "eth0", "out"), ("internet", "eth0", "in")]
+
+
+@pytest.mark.parametrize(
+    ("places", "code"), [(0, "unknown"), (3, "unknown"), (5, "no-route")], ids=["seen nowhere", "lost on the way", "seen where it ends"]
+)
+def test_a_stop_behind_rules_that_were_not_read_is_none_until_the_probe_was_seen_there(places: int, code: str) -> None:
+    """The answer has no route back, unless the rules of the host translate: nobody knows, but for one who saw the request arrive."""
+    routes = tuple(route for route in networks.internet().routes if route.dst != "10.0.0.0/16")
+    snapshot = edited(edited(tutorial(), "host", ruleset=NAT_UNREAD), "internet", routes=routes)
+    prediction = predicted(snapshot)
+    assert prediction.stop is not None
+    assert (prediction.stop.code, prediction.stop.place.namespace) == ("no-route", "internet")
+    seen = tuple(
+        Observation(Source.TAP, "seen", name, n, interface, bound, Leg.REQUEST, flow=prediction.probe.flow())
+        for n, (name, interface, bound) in enumerate(WAY[:places])
+    )
+    found = diagnose("trace", prediction.probe, snapshot, prediction, seen, frozenset(snapshot.namespaces), explain)
+    assert [cause.code for cause in found.causes] == [code]
+    if code == "unknown":
+        assert found.causes[0].summary == "could not read the ruleset of host (nft could not be started)"

@@ -135,6 +135,9 @@ def test_no_frame_passes_both_taps_and_a_stranger_does_not_crowd_the_probe(six: 
     strange = IPv6(src=OTHER6, dst=A6) if six else IP(src=OTHER, dst=A)
     datagram = bytes(ether(strange / UDP(sport=9999, dport=SPORT) / Raw(b"anything you like")))
     assert [accepts(program, datagram) for program in programs] == [False, True]
+    for length in range(9):  # a service that has several addresses may answer with nothing, too
+        short = bytes(ether(strange / UDP(sport=PORT, dport=SPORT) / Raw(b"anything"[:length])))
+        assert [accepts(program, short) for program in programs] == [False, True], length
     for sample in (*samples(mark, six), *strangers(mark, six)):
         hatype = 1 if sample.ethernet else NO_ETHERNET
         assert sum(accepts(program, sample.frame, hatype) for program in programs) <= 1, sample.name

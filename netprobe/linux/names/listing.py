@@ -38,7 +38,9 @@ class _Seen:
 
 
 def list_spaces(directory: Directory) -> tuple[Space, ...]:
-    """All namespaces that can be seen, by name; those that cannot be entered say why."""
+    """All namespaces that can be seen, by name; those that cannot be entered say why. Raises Shortage, OSError where we lack what
+    it takes to look.
+    """
     seen: dict[netns.Identity, _Seen] = {}
     closed: list[_Seen] = []
     everything = directory.everything()
@@ -46,6 +48,8 @@ def list_spaces(directory: Directory) -> tuple[Space, ...]:
         results = open_each(batch)
         try:
             for found, result in zip(batch, results, strict=True):
+                if isinstance(result, Shortage):
+                    raise result
                 if isinstance(result, NetprobeError):
                     closed.append(_Seen([found], found.name, blind=str(result)))
                 else:
@@ -71,6 +75,8 @@ def _meet(directory: Directory, seen: dict[netns.Identity, _Seen], found: Found,
         with netns.inside(fd), Netlink() as netlink:
             each.links, each.addresses = read_links(netlink)[0], read_addresses(netlink)
     except (NetprobeError, OSError) as error:
+        if is_short(error):
+            raise
         each.blind = str(error)
     names = {link.index: link.name for link in each.links}
     each.masters = {link.index: names[link.master] for link in each.links if link.master in names}

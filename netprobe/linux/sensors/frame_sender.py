@@ -72,6 +72,10 @@ class FrameSender:
         """Hand one frame to the interface. Raises OSError (ENETDOWN: it is down, ENXIO: it is gone)."""
         self._socket.send(packet)
 
+    def lost(self) -> int:
+        """No answer: the taps count theirs."""
+        return 0
+
     def hear(self) -> Iterator[Heard]:
         """Nothing."""
         return iter(())

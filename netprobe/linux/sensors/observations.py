@@ -72,6 +72,14 @@ class Logbook:
         code = errno.errorcode.get(error.errno or 0, str(error))
         self._say("refused", now_ns, sequence=sequence, leg=Leg.REQUEST, text=code)
 
+    def gave_up(self, error: OSError, now_ns: int) -> None:
+        """Netprobe itself lacked what it takes to go on: before it sent anything, or while it waited for answers."""
+        if not self._sent:
+            self.refused(0, error, now_ns)
+            return
+        for kind in ("starved", "unheard"):  # the taps, and the sender's socket
+            self._say(kind, now_ns, text=f"observing could not go on: {error.strerror}")
+
     def blind(self, namespace: str, why: str) -> None:
         """A namespace could not be looked at."""
         self._say("blind", self._start_ns, namespace=namespace, source=Source.TAP, text=why)
@@ -87,6 +95,11 @@ class Logbook:
             self._say(kind, self._start_ns, namespace=namespace, source=Source.TAP, text=f"{what} was flooded and took no more frames")
         elif frames:
             self._say(kind, self._start_ns, namespace=namespace, source=Source.TAP, text=f"{what} lost {frames} frames")
+
+    def unheard(self, answers: int) -> None:
+        """The sender's own socket had no room for so many answers."""
+        if answers:
+            self._say("unheard", self._start_ns, text=f"the socket of the probe lost {answers} answers")
 
     def heard(self, heard: Heard) -> None:
         """Something came back to the sender's socket. Of several answers to one packet the first counts.

@@ -6,6 +6,7 @@ One thread, one epoll loop. After the answer every tap is drained: stopping at t
 from __future__ import annotations
 
 import errno
+import os
 import select
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -33,6 +34,8 @@ WHOLE_FRAMES = (Protocol.ARP, Protocol.ND)
 PIECE = 1232  # bytes of payload that fit a fragment on any link of IPv6 (RFC 8200 section 5)
 SPARE = 1000  # frames that a tap keeps beside those that a run may make
 PLACES = 64  # how often one packet of a run may pass the interfaces of a namespace, both ways
+REQUESTS = 8  # that the kernels on the way may broadcast in a namespace: three for each neighbour that they do not know
+MOST = 1 << 18  # frames of all taps of a run together, however many packets it has: 600 MB
 BESIDE = 4000  # frames that all taps of neighbours and fragments keep together, beside fragments that a run may make
 
 
@@ -61,9 +64,10 @@ def observe(watch: Watch, handles: Mapping[str, int], settled: Settled, crafter:
         except OSError as error:
             if not is_short(error):
                 raise
-            book.refused(0, error, time.time_ns())
+            book.gave_up(error, time.time_ns())
         for tap in taps:
             book.lost(tap.namespace, tap.lost(), tap.full, tap.beside)
+        book.unheard(sender.lost())
         _ask_masters(handles, book)
         return book.observations()
     finally:
@@ -79,6 +83,8 @@ def _open_sender(probe: Probe, handle: int, book: Logbook) -> Sender | FrameSend
         except OSError as error:
             if error.errno == errno.EPERM:
                 raise not_permitted(f"not permitted to send a probe from {probe.source.endpoint}") from error
+            if error.errno == errno.ENOBUFS:  # no memory for a socket (packet_create); of a send: a full queue
+                error = OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
             for sequence in range(probe.count):
                 book.refused(sequence, error, time.time_ns())
             return None
@@ -98,18 +104,24 @@ def _arm(watch: Watch, handles: Mapping[str, int], taps: list[Tap], book: Logboo
         try:
             with inside(handles[namespace]):
                 for program, beside in programs:
-                    taps.append(Tap(namespace, program, _room(watch.probe, beside, len(namespaces)), beside))
+                    taps.append(Tap(namespace, program, room(watch, namespace, beside), beside))
         except KeyError:
             book.blind(namespace, "the namespace is not open")
         except (OSError, NetprobeError) as error:
             book.blind(namespace, f"no tap: {error}")
 
 
-def _room(probe: Probe, beside: bool, namespaces: int) -> Room:
-    """What a tap may be given to keep: what the run's own packets can make of themselves, and some more."""
-    pieces = probe.size // PIECE
-    own = PLACES * probe.count * (pieces if beside else 1)
-    frames = own + (min(SPARE, BESIDE // max(1, namespaces)) if beside else SPARE)
+def room(watch: Watch, namespace: str, beside: bool) -> Room:
+    """What a tap may be given to keep: what the run's own packets can make of themselves, and some more.
+
+    A request for a neighbour leaves by every port of a bridge: that of an ARP probe, and those of the kernel beside another one.
+    """
+    probe, ports, share = watch.probe, watch.interfaces.get(namespace, 0), max(1, len(watch.namespaces))
+    if beside:
+        frames = PLACES * probe.count * (probe.size // PIECE) + max(min(SPARE, BESIDE // share), REQUESTS * ports)
+    else:
+        frames = (PLACES + (ports if probe.protocol in WHOLE_FRAMES else 0)) * probe.count + SPARE + ports
+    frames = min(frames, MOST // share)
     return Room(frames, frames * 2 * PIECE)
 
 

@@ -27,10 +27,11 @@ from netprobe.wire.mark import PROTOCOL_NUMBERS, Mark
 
 from .tap import NOTHING, SO_TIMESTAMPNS_NEW, attach, empty, enlarge, stamp_of
 
-SO_BINDTODEVICE, SO_MARK = 25, 36  # include/uapi/asm-generic/socket.h
+SO_BINDTODEVICE, SO_MARK, SO_MEMINFO = 25, 36, 55  # include/uapi/asm-generic/socket.h
 IP_MTU_DISCOVER, IP_RECVERR, IPV6_MTU_DISCOVER, IPV6_RECVERR, IPV6_DONTFRAG = 10, 11, 23, 25, 62
 PMTUDISC_DONT, PMTUDISC_PROBE = 0, 3
 MSG_ERRQUEUE = 0x2000
+DROPS = 8  # SK_MEMINFO_DROPS of include/uapi/linux/sock_diag.h: the word of SO_MEMINFO
 SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_ICMP6 = 2, 3  # include/uapi/linux/errqueue.h
 SOCKADDR_IN, SOCKADDR_IN6 = 16, 24  # bytes up to where an address ends, padding included
 _NOBODY_AT_ALL = ctypes.c_uint32(-1)  # setfsuid refuses it and says who we are
@@ -59,6 +60,7 @@ class Sender:
         self.family = socket.AF_INET6 if probe.version == 6 else socket.AF_INET
         self.destination = without_zone(probe.destination.address or "")
         self._stack = ExitStack()
+        self._lost_before = 0
         try:
             self.scope = self._scope()
             self.source = without_zone(probe.source.address or "") or chosen_source(probe, self.destination, self.scope)
@@ -89,6 +91,7 @@ class Sender:
         attach(self._raw, segment_filter(mark) if self.family == socket.AF_INET6 else packet_filter(mark))
         while any(True for _ in _received(self._raw)):  # what came before the filter
             pass
+        self._lost_before = _dropped(self._raw)
         return (self._raw,)
 
     def _asks_one(self) -> bool:
@@ -115,6 +118,10 @@ class Sender:
         for data, stamp, address in _received(self._raw):
             packet = self._segment(data, address) if self.family == socket.AF_INET6 else dissect(data, RAW_IP)
             yield Heard(stamp, packet)
+
+    def lost(self) -> int:
+        """How many answers the raw socket had no room for, since `listen`. Of UDP's the kernel counts what the filter left out: 0."""
+        return 0 if self.probe.protocol is Protocol.UDP else _dropped(self._raw) - self._lost_before
 
     def _segment(self, data: bytes, address: tuple[str, int]) -> Packet | None:
         return dissect_segment(data, without_zone(address[0]), self.source, PROTOCOL_NUMBERS[self.probe.protocol])
@@ -157,6 +164,7 @@ class Sender:
             sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS_NEW, 1)
             six = self.family == socket.AF_INET6
             sock.setsockopt(socket.IPPROTO_IPV6 if six else socket.IPPROTO_IP, IPV6_RECVERR if six else IP_RECVERR, 1)
+            enlarge(sock)
         sock.bind(self._local(port))
         return sock
 
@@ -233,6 +241,12 @@ def configure(sock: socket.socket, probe: Probe) -> None:
             sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, probe.ttl)
         if probe.df is not None:
             sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_PROBE if probe.df else PMTUDISC_DONT)
+
+
+def _dropped(sock: socket.socket) -> int:
+    """How many packets a socket had no room for since it was opened (SO_MEMINFO)."""
+    memory = sock.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 4 * (DROPS + 1))
+    return int(struct.unpack_from("=I", memory, 4 * DROPS)[0]) if len(memory) > 4 * DROPS else 0
 
 
 def _given(port: int | None) -> tuple[int, ...]:

@@ -1,0 +1,46 @@
+"""Two macvlans on one parent: who reaches whom, by mode, and by what the switch behind the parent sends back."""
+
+from __future__ import annotations
+
+import pytest
+from networks import MAC, RULES, lo, local, probe, via
+
+from netprobe.model import Bridge, BridgePort, FoundMacvlans, FoundPeer, InterfaceAddress, Link, LinkRef, Namespace, Snapshot
+from netprobe.predict.predict import Prediction, predict
+
+# drivers/net/macvlan.c, macvlan_queue_xmit and macvlan_handle_frame: a frame of a VEPA goes out, and comes in again where it is sent back;
+# a private one is kept from its siblings even then.
+
+
+def station(name: str, number: int, mode: str) -> Namespace:
+    loopback, own = lo()
+    link = Link(2, "eth0", "macvlan", MAC.format(5, number), link=LinkRef(4, 0), macvlan_mode=mode)
+    address = f"10.5.0.{number}"
+    return Namespace(name, links=(loopback, link), addresses=(*own, InterfaceAddress(2, address, 24)),
+                     routes=(*local(address), via("10.5.0.0/24", None, 2)), rules=RULES)  # fmt: skip
+
+
+def two(mode: str, hairpin: bool) -> Snapshot:
+    """a and b on uplink of the switch, which is plugged into a port of the switch's own bridge."""
+    bridge = Link(2, "br0", "bridge", MAC.format(6, 2), bridge=Bridge())
+    inner = Link(3, "inner", "veth", MAC.format(6, 3), link=LinkRef(4), master=2, port=BridgePort(hairpin=hairpin))
+    uplink = Link(4, "uplink", "veth", MAC.format(6, 4), link=LinkRef(3))
+    switch = Namespace("switch", links=(lo()[0], bridge, inner, uplink), rules=RULES)
+    spaces = (station("a", 1, mode), station("b", 2, mode), switch)
+    peers = tuple(FoundPeer(name, 0, "switch") for name in ("a", "b"))
+    return Snapshot({n.name: n for n in spaces}, peers, macvlans=(FoundMacvlans("switch", 4, ("a", "b")),))
+
+
+@pytest.mark.parametrize(
+    ("mode", "hairpin", "code"),
+    [
+        ("bridge", False, None), ("vepa", True, None), ("vepa", False, "macvlan-mode-isolated"),
+        ("private", True, "macvlan-mode-isolated"), ("private", False, "macvlan-mode-isolated"),
+    ],
+)  # fmt: skip
+def test_siblings(mode: str, hairpin: bool, code: str | None) -> None:
+    outcome = predict(two(mode, hairpin), probe("a", "10.5.0.2"), ask=False)
+    assert isinstance(outcome, Prediction)
+    assert (outcome.stop.code if outcome.stop else None) == code
+    crossed = ("switch", "inner", "in") in [(hop.namespace, hop.interface, hop.bound) for hop in outcome.request.hops]
+    assert crossed is (mode == "vepa" and hairpin)
