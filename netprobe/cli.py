@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 import click
 
@@ -40,6 +41,18 @@ class Duration(click.ParamType[int]):
             return value if isinstance(value, int) else nanoseconds(value)
         except WrongQuestion as error:
             self.fail(" ".join((f"{error};", error.hint.removesuffix("."))).rstrip("; "), param, ctx)
+
+
+class Mark(click.IntRange):
+    """A firewall mark, in decimal digits or as ip(8) and nft(8) print it: 16, 0x10."""
+
+    name = "mark"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number; click's own error for anything else."""
+        if isinstance(value, str) and re.fullmatch("0[xX][0-9a-fA-F]{1,16}", value):
+            value = int(value, 16)
+        return int(super().convert(value, param, ctx))
 
 
 class Commands(click.Group):
@@ -124,7 +137,7 @@ _PROBE: tuple[Callable[..., Any], ...] = (
     click.option("--ttl", type=click.IntRange(1, 255), help="TTL or hop limit.  [default: the namespace's own]"),
     click.option("--source-address", metavar="ADDRESS", help="Send from this address."),
     click.option("--source-port", type=click.IntRange(1, 65535), help="Send from this port."),
-    click.option("--mark", type=click.IntRange(0, 0xFFFFFFFF), default=0, help="Firewall mark of the probe."),
+    click.option("--mark", type=Mark(0, 0xFFFFFFFF), default=0, help="Firewall mark of the probe."),
     click.option("--uid", type=click.IntRange(0, 0xFFFFFFFE), help="User id that the probe is sent as."),
     click.option("--exclude", multiple=True, metavar="NS", help="Treat a namespace as not visible (repeatable)."),
 )
@@ -378,7 +391,8 @@ def _question(command: str, src: str, dst: str, options: dict[str, Any]) -> Ques
 
     if options["four"] and options["six"]:
         raise WrongQuestion("-4 and -6 contradict each other", "Write one of them.")
-    version = {(True, False): 4, (False, True): 6}.get((options["four"], options["six"]))
+    versions: dict[tuple[bool, bool], Literal[4, 6]] = {(True, False): 4, (False, True): 6}
+    version = versions.get((options["four"], options["six"]))
     asked = ("protocol", "port", "count", "size", "ttl", "df", "source_address", "source_port", "mark", "uid")
     given = {name: options[name] for name in asked if options.get(name) is not None}
     spans = {f"{name}_ns": options[name] for name in ("interval", "timeout") if name in options}
@@ -494,8 +508,11 @@ def run_line(arguments: list[str]) -> int:
 
 
 def _in_our_words(error: click.ClickException) -> str:
-    """click's message as one of ours: no capital, no full stop."""
-    message = error.format_message().rstrip(".")
+    """click's message as one of ours: no capital, no full stop, and no class of a programming language."""
+    if isinstance(error, click.NoSuchOption):
+        near = f"; did you mean {' or '.join(error.possibilities)}?" if error.possibilities else ""
+        return f"no such option {error.option_name}{near}"
+    message = error.format_message().rstrip(".").replace("is not a valid integer range", "is not a number")
     return message[:1].lower() + message[1:]
 
 

@@ -34,7 +34,7 @@ def save(run: Run, write: str | None, captures: str, command: str) -> tuple[Run,
     if write == "-":
         data, incomplete = _bytes(run, command)
         return run, _to_stdout(data) or incomplete
-    path = Path(write) if write else Path(captures) / _name(run)
+    path = Path(write) if write is not None else Path(captures) / _name(run)
     named = replace(run, report=replace(run.report, capture=str(path)))
     data, incomplete = _bytes(named, command)
     try:
