@@ -40,7 +40,8 @@ class Duration(click.ParamType[int]):
         try:
             return value if isinstance(value, int) else nanoseconds(value)
         except WrongQuestion as error:
-            self.fail(" ".join((f"{error};", error.hint.removesuffix("."))).rstrip("; "), param, ctx)
+            hint = error.hint.removesuffix(".")
+            self.fail("; ".join(filter(None, (str(error), hint[:1].lower() + hint[1:]))), param, ctx)
 
 
 class Mark(click.IntRange):
@@ -527,11 +528,23 @@ def _help_of(error: click.ClickException) -> str:
 
 def _run_command(arguments: list[str]) -> int:
     """click's own `main` would answer a closed pipe with 1, and write to a stderr that may be full."""
-    if _COMPLETING in os.environ:
-        cli.main(arguments, prog_name="netprobe", complete_var=_COMPLETING)
+    if instruction := os.environ.get(_COMPLETING):
+        return _complete(instruction)
     with cli.make_context("netprobe", list(arguments)) as context:
         cli.invoke(context)
     return 0
+
+
+def _complete(instruction: str) -> int:
+    """Answer the completion script of a shell, which asks by the environment."""
+    from click.shell_completion import shell_complete
+
+    from .errors import WrongQuestion
+
+    with suppress(KeyError, ValueError, IndexError):
+        if shell_complete(cli, {}, "netprobe", _COMPLETING, instruction) == 0:
+            return 0
+    raise WrongQuestion(f"{_COMPLETING} is set, and no shell asks for a completion", f"Unset {_COMPLETING} and run it again.")
 
 
 def _interrupted() -> int:

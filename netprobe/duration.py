@@ -18,7 +18,7 @@ def nanoseconds(span: str | float) -> int:
     written = span if isinstance(span, str) else _digits(span)
     found = _SPAN.fullmatch(written)
     if found is None:
-        raise WrongQuestion(f"{span!r:.60} is not a duration", "write 0.5, 200ms or 2s")
+        raise WrongQuestion(f"{span!r:.60} is not a duration", "Write 0.5, 200ms or 2s.")
     ns = float(found[1]) * _UNITS[found[2]]  # infinite, where there are more digits than a float holds
     if ns > LONGEST:
         raise WrongQuestion(f"{span!r:.60} is more than a day")

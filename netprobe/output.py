@@ -15,7 +15,6 @@ import signal
 import stat
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from pathlib import Path
 from pwd import getpwuid
 from typing import NoReturn
 

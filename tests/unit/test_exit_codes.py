@@ -216,3 +216,11 @@ def test_interrupted(number: str, moment: str, times: int) -> None:
 def test_interrupted_while_it_loads(tmp_path: Path, program: list[str], number: str) -> None:
     done = run([*program, "--help"], broken(tmp_path, "click", f"import os, signal; os.kill(os.getpid(), signal.{number}); 1 / 0"))
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+@pytest.mark.parametrize("instruction", ["nonsense", "bash_complete", "fish_complete", "bash_source_x", "_"])
+def test_a_variable_of_the_completion_that_no_shell_has_set(monkeypatch: pytest.MonkeyPatch, instruction: str) -> None:
+    monkeypatch.setenv("_NETPROBE_COMPLETE", instruction)
+    done = subprocess.run([*AS_MODULE, "--version"], cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("netprobe: _NETPROBE_COMPLETE is set")

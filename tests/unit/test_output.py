@@ -221,18 +221,18 @@ def test_folders_behind_own_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     Path("near").symlink_to("real")
     Path("real/up").symlink_to("../near/deep")
     root = f"/proc/self/root{tmp_path}"
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     places = ("far/1", "near/deep/2", "real/up/3", "far/../up/4", "./near//deep/./5", f"{root}/real/deep/6", f"{tmp_path}/near/up/new/7")
     for place in places:
         write_file(place, b"report")
-    assert sorted(os.listdir("real/deep")) == ["1", "2", "3", "4", "5", "6", "new"]
+    assert sorted(each.name for each in Path("real/deep").iterdir()) == ["1", "2", "3", "4", "5", "6", "new"]
     Path("a").symlink_to("b")
     Path("b").symlink_to("a")
     Path("file").touch()
     refused(Path("a/report"), errno.ELOOP)
     refused(Path("file/report"), errno.ENOTDIR)
     refused(Path("near/" * 5000 + "report"), errno.ENAMETOOLONG, errno.ENOENT)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 # standard output by its name
