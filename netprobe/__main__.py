@@ -6,18 +6,39 @@ if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:  # Ctrl-C e
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 
 import errno
+import io
 import os
+import select
 import signal
 import sys
 from contextlib import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn, TextIO
+    from typing import Any, NoReturn, TextIO
 
 _ANSWERS = range(5)
 _CANNOT_LOOK, _NOT_MAPPED = 3, "failed to map segment from shared object"
 _BUG, _OUTPUT_FAILED, _INTERRUPTED, _PIPE_CLOSED = 70, 74, 130, 141
+
+
+class _Whole(io.FileIO):
+    """A stream that takes all that is written, or fails. Python's own loses, without a word, what a nearly full disk or a pipe that
+    does not block has no room for, when PYTHONUNBUFFERED is set: write(2) may write less than it is given.
+    """
+
+    def write(self, data: "Any") -> int:
+        """Write every byte; a reader that is slow is waited for."""
+        rest = memoryview(data).cast("B")
+        size = len(rest)
+        while rest:
+            written = super().write(rest)
+            if written is None:  # EAGAIN
+                poll = select.poll()
+                poll.register(self.fileno(), select.POLLOUT)
+                poll.poll()
+            rest = rest[written or 0 :]
+        return size
 
 
 class _Ending:
@@ -88,8 +109,13 @@ def _open_streams() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_PATH)  # the lowest free number: this one
-    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115 - open to the end
-    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
+    sys.stdout, sys.stderr = _stream(1, sys.stdout), _stream(2, sys.stderr)
+
+
+def _stream(number: int, given: "TextIO | None") -> "TextIO":
+    """A stream that writes all or fails, with the character set of the one that Python made."""
+    encoding, errors = (given.encoding, given.errors) if given is not None else ("utf-8", "backslashreplace")
+    return io.TextIOWrapper(io.BufferedWriter(_Whole(number, "w", closefd=False)), encoding, errors, line_buffering=number == 2)
 
 
 def _unraisable(unraisable: "sys.UnraisableHookArgs") -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 import click
 
@@ -40,7 +41,20 @@ class Duration(click.ParamType[int]):
         try:
             return value if isinstance(value, int) else nanoseconds(value)
         except WrongQuestion as error:
-            self.fail(" ".join((f"{error};", error.hint.removesuffix("."))).rstrip("; "), param, ctx)
+            hint = error.hint.removesuffix(".")
+            self.fail("; ".join(filter(None, (str(error), hint[:1].lower() + hint[1:]))), param, ctx)
+
+
+class Mark(click.IntRange):
+    """A firewall mark, in decimal digits or as ip(8) and nft(8) print it: 16, 0x10."""
+
+    name = "mark"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number; click's own error for anything else."""
+        if isinstance(value, str) and re.fullmatch("0[xX][0-9a-fA-F]{1,16}", value):
+            value = int(value, 16)
+        return int(super().convert(value, param, ctx))
 
 
 class Commands(click.Group):
@@ -125,7 +139,7 @@ _PROBE: tuple[Callable[..., Any], ...] = (
     click.option("--ttl", type=click.IntRange(1, 255), help="TTL or hop limit.  [default: the namespace's own]"),
     click.option("--source-address", metavar="ADDRESS", help="Send from this address."),
     click.option("--source-port", type=click.IntRange(1, 65535), help="Send from this port."),
-    click.option("--mark", type=click.IntRange(0, 0xFFFFFFFF), default=0, help="Firewall mark of the probe."),
+    click.option("--mark", type=Mark(0, 0xFFFFFFFF), default=0, help="Firewall mark of the probe."),
     click.option("--uid", type=click.IntRange(0, 0xFFFFFFFE), help="User id that the probe is sent as."),
     click.option("--exclude", multiple=True, metavar="NS", help="Treat a namespace as not visible (repeatable)."),
 )
@@ -379,7 +393,8 @@ def _question(command: str, src: str, dst: str, options: dict[str, Any]) -> Ques
 
     if options["four"] and options["six"]:
         raise WrongQuestion("-4 and -6 contradict each other", "Write one of them.")
-    version = {(True, False): 4, (False, True): 6}.get((options["four"], options["six"]))
+    versions: dict[tuple[bool, bool], Literal[4, 6]] = {(True, False): 4, (False, True): 6}
+    version = versions.get((options["four"], options["six"]))
     asked = ("protocol", "port", "count", "size", "ttl", "df", "source_address", "source_port", "mark", "uid")
     given = {name: options[name] for name in asked if options.get(name) is not None}
     spans = {f"{name}_ns": options[name] for name in ("interval", "timeout") if name in options}
@@ -500,8 +515,11 @@ def _told(error: NetprobeError) -> int:
 
 
 def _in_our_words(error: click.ClickException) -> str:
-    """click's message as one of ours: no capital, no full stop."""
-    message = error.format_message().rstrip(".")
+    """click's message as one of ours: no capital, no full stop, and no class of a programming language."""
+    if isinstance(error, click.NoSuchOption):
+        near = f"; did you mean {' or '.join(error.possibilities)}?" if error.possibilities else ""
+        return f"no such option {error.option_name}{near}"
+    message = error.format_message().rstrip(".").replace("is not a valid integer range", "is not a number")
     return message[:1].lower() + message[1:]
 
 
@@ -516,11 +534,23 @@ def _help_of(error: click.ClickException) -> str:
 
 def _run_command(arguments: list[str]) -> int:
     """click's own `main` would answer a closed pipe with 1, and write to a stderr that may be full."""
-    if _COMPLETING in os.environ:
-        cli.main(arguments, prog_name="netprobe", complete_var=_COMPLETING)
+    if instruction := os.environ.get(_COMPLETING):
+        return _complete(instruction)
     with cli.make_context("netprobe", list(arguments)) as context:
         cli.invoke(context)
     return 0
+
+
+def _complete(instruction: str) -> int:
+    """Answer the completion script of a shell, which asks by the environment."""
+    from click.shell_completion import shell_complete
+
+    from .errors import WrongQuestion
+
+    with suppress(KeyError, ValueError, IndexError):
+        if shell_complete(cli, {}, "netprobe", _COMPLETING, instruction) == 0:
+            return 0
+    raise WrongQuestion(f"{_COMPLETING} is set, and no shell asks for a completion", f"Unset {_COMPLETING} and run it again.")
 
 
 def _interrupted() -> int:

@@ -15,11 +15,16 @@ LONGEST = 86_400 * 1_000_000_000  # ns
 
 def nanoseconds(span: str | float) -> int:
     """The span in ns. Raises WrongQuestion for what is no span, and for more than a day."""
-    written = str(span)
+    written = span if isinstance(span, str) else _digits(span)
     found = _SPAN.fullmatch(written)
     if found is None:
-        raise WrongQuestion(f"{written!r:.60} is not a duration", "write 0.5, 200ms or 2s")
+        raise WrongQuestion(f"{span!r:.60} is not a duration", "Write 0.5, 200ms or 2s.")
     ns = float(found[1]) * _UNITS[found[2]]  # infinite, where there are more digits than a float holds
     if ns > LONGEST:
-        raise WrongQuestion(f"{written!r:.60} is more than a day")
+        raise WrongQuestion(f"{span!r:.60} is more than a day")
     return int(ns)
+
+
+def _digits(seconds: float) -> str:
+    """A number without an exponent; what is no number as Python prints it."""
+    return f"{seconds:.9f}" if isinstance(seconds, (int, float)) else repr(seconds)

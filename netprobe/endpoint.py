@@ -21,7 +21,7 @@ KINDS = ("netns", "docker", "podman", "lxc", "nspawn", "containerd", "pid", "pat
 PROTOCOLS = {protocol.value: protocol for protocol in (Protocol.ICMP, Protocol.UDP, Protocol.TCP, Protocol.ARP)}
 INTERFACE_BYTES = 15  # IFNAMSIZ without its NUL, include/uapi/linux/if.h
 NAME_BYTES = 255  # NAME_MAX, a file name in /run/netns
-EXAMPLES = "write one of: red  red:80  c1/eth0  c1@10.0.0.2  docker:c1  pid:123  10.0.0.5:5432/tcp  [2001:db8::1]:443  example.org"
+EXAMPLES = "Write one of: red  red:80  c1/eth0  c1@10.0.0.2  docker:c1  pid:123  10.0.0.5:5432/tcp  [2001:db8::1]:443  example.org"
 
 # where namespaces are kept as files: what follows such a path is no longer the path
 _NAMESPACE_FILE = re.compile(r"/proc/[^/]+/(?:task/[^/]+/)?ns/net|(?:/var)?/run/(?:docker/)?netns/[^/:@]+")
@@ -129,7 +129,7 @@ def source_address(text: str) -> tuple[str, str | None]:
     """The address that `--source-address` gives, and the interface behind its %, if any. Raises WrongQuestion."""
     ip = _ip(text.partition("%")[0])
     if ip is None:
-        raise WrongQuestion(f"{text!r} is not an IP address to send from", "write one that SRC has: --source-address 10.0.0.2")
+        raise WrongQuestion(f"{text!r} is not an IP address to send from", "Write one that SRC has: --source-address 10.0.0.2")
     return ip, _zone(text, ip, text)
 
 
@@ -138,14 +138,14 @@ def check_pair(source: str | None, destination: str, whom: str) -> None:
     told = destination if whom == destination else f"{whom} ({destination})"
     if kind := _no_station(destination):
         raise WrongQuestion(
-            f"{told} is {kind}: one station is asked for", "write the address of one; the sender itself is 127.0.0.1 or ::1"
+            f"{told} is {kind}: one station is asked for", "Write the address of one; the sender itself is 127.0.0.1 or ::1"
         )
     if source is None:
         return
     if kind := _no_station(source):
-        raise WrongQuestion(f"{source} is {kind}: no packet is sent from it", "write an address of SRC's")
+        raise WrongQuestion(f"{source} is {kind}: no packet is sent from it", "Write an address of SRC's.")
     if (":" in source) is not (":" in destination):
-        raise WrongQuestion(f"{source} cannot send to {told}: one is IPv4 and the other IPv6", "write two of a kind, or -4 / -6")
+        raise WrongQuestion(f"{source} cannot send to {told}: one is IPv4 and the other IPv6", "Write two of a kind, or -4 / -6.")
 
 
 def _no_station(address: str) -> str | None:
@@ -276,4 +276,4 @@ def _interface(text: str, name: str) -> str:
 
 
 def _wrong(text: str, why: str, instead: str | None = None) -> WrongQuestion:
-    return WrongQuestion(f"{text}: {why}", f"write {instead}" if instead else EXAMPLES)
+    return WrongQuestion(f"{text}: {why}", f"Write {instead}" if instead else EXAMPLES)

@@ -350,7 +350,7 @@ def _sent_from(source: Endpoint, written: str | None) -> Endpoint:
         return source
     address, zone = source_address(written)
     if zone is not None and source.interface not in (None, zone):
-        raise WrongQuestion(f"{written} is on {zone}, and {source.endpoint} is another interface", f"write {address}")
+        raise WrongQuestion(f"{written} is on {zone}, and {source.endpoint} is another interface", f"Write {address}")
     return replace(source, address=address, interface=zone or source.interface)
 
 

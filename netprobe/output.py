@@ -15,7 +15,6 @@ import signal
 import stat
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from pathlib import Path
 from pwd import getpwuid
 from typing import NoReturn
 
@@ -23,6 +22,7 @@ from msgspec import Struct
 
 FILE_MODE, FOLDER_MODE = 0o600, 0o700  # a capture holds the rulesets of the machine
 MOST_LINKS = 40  # as of the kernel, include/linux/namei.h
+MOST_STEPS = 4096  # names on the way to a folder, links included: a path has at most PATH_MAX bytes
 LARGEST_ID = 0xFFFFFFFE
 PR_SET_PDEATHSIG = 1  # include/uapi/linux/prctl.h
 SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh", "mksh", "fish", "tcsh", "csh", "su"})
@@ -59,7 +59,7 @@ def _is_root_shell(command: str) -> bool:
 def write_file(path: str, data: bytes) -> None:
     """Write a whole file: a new one takes the place of an old one in one step. Missing folders are made. Raises OSError.
 
-    A link that it ends in is followed when it is the writer's or root's own. /dev/stdout and /dev/fd/N are the descriptors that we have.
+    Links are followed when they are the writer's or root's own. /dev/stdout and /dev/fd/N are the descriptors that we have.
     A pipe of the writer's, a terminal and /dev/null are written to; any other device, a socket or a folder is refused.
     """
     who = caller(os.environ, os.geteuid())
@@ -125,8 +125,7 @@ def _write(path: str, data: bytes) -> None:
     folder, name = os.path.split(place)
     if name in ("", ".", ".."):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    _make(folder)
-    at = os.open(folder or ".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    at = _enter(folder)
     try:
         _put(at, name, data)
     finally:
@@ -169,14 +168,53 @@ def _must_be_own(status: os.stat_result, what: str) -> None:
         raise PermissionError(errno.EPERM, f"it is {what} of another user")
 
 
-def _make(folder: str) -> None:
-    missing = []
-    while folder and not os.path.lexists(folder):
-        missing.append(folder)
-        folder = os.path.dirname(folder)
-    for each in reversed(missing):
-        with suppress(FileExistsError):
-            Path(each).mkdir(FOLDER_MODE)
+def _enter(folder: str) -> int:
+    """An open folder, made where it is missing. It is walked to name by name: links of other users lead nowhere on the way, either."""
+    names, at, steps = _names(folder), _start(folder), 0
+    try:
+        while names:
+            if (steps := steps + 1) > MOST_STEPS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+            last, (at, behind) = at, _step(at, names.pop())
+            os.close(last)
+            names += behind
+    except BaseException:
+        os.close(at)
+        raise
+    return at
+
+
+def _names(path: str) -> list[str]:
+    return [name for name in reversed(path.split("/")) if name not in ("", ".")]
+
+
+def _start(path: str) -> int:
+    return os.open("/" if path.startswith("/") else ".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def _step(at: int, name: str) -> tuple[int, list[str]]:
+    """(where `name` in the folder `at` leads, the names that are to be walked from there, the next one last)."""
+    there = _opened_or_made(at, name)
+    status = os.fstat(there)
+    if not stat.S_ISLNK(status.st_mode):
+        return there, []
+    try:
+        _must_be_own(status, "a link")
+        if status.st_size == 0:  # one of the kernel's, such as /proc/PID/root, which says less than where it leads: proc(5)
+            return os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=at), []
+        target = os.readlink("", dir_fd=there)
+        return _start(target) if target.startswith("/") else os.dup(at), _names(target)
+    finally:
+        os.close(there)
+
+
+def _opened_or_made(at: int, name: str) -> int:
+    flags = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+    with suppress(FileNotFoundError):
+        return os.open(name, flags, dir_fd=at)
+    with suppress(FileExistsError):
+        os.mkdir(name, FOLDER_MODE, dir_fd=at)
+    return os.open(name, flags, dir_fd=at)
 
 
 def _put(at: int, name: str, data: bytes) -> None:

@@ -5,13 +5,17 @@ Pure but for the values; `engine` makes a probe of it.
 
 from __future__ import annotations
 
-from msgspec import Struct
+from typing import Annotated, Literal, get_type_hints
+
+import msgspec
+from msgspec import Meta, Struct
 
 from .errors import WrongQuestion
 from .model import Endpoint, Protocol
 from .model.command import joined
 
 DEFAULT_SIZE = 56  # bytes, as of ping(8)
+Port = Annotated[int, Meta(ge=1, le=65_535)]
 
 
 class Question(Struct, frozen=True):
@@ -20,20 +24,31 @@ class Question(Struct, frozen=True):
     source: str
     destination: str
     command: str = "trace"
-    protocol: str | None = None
-    port: int | None = None
-    count: int = 1
-    size: int | None = None
-    ttl: int | None = None
+    protocol: Literal["icmp", "udp", "tcp", "arp"] | None = None
+    port: Port | None = None
+    count: Annotated[int, Meta(ge=1, le=100_000)] = 1
+    size: Annotated[int, Meta(ge=0, le=65_507)] | None = None
+    ttl: Annotated[int, Meta(ge=1, le=255)] | None = None
     df: bool | None = None
-    version: int | None = None
+    version: Literal[4, 6] | None = None
     source_address: str | None = None
-    source_port: int | None = None
-    mark: int = 0
-    uid: int | None = None
+    source_port: Port | None = None
+    mark: Annotated[int, Meta(ge=0, le=0xFFFFFFFF)] = 0
+    uid: Annotated[int, Meta(ge=0, le=0xFFFFFFFE)] | None = None
     interval_ns: int = 200_000_000
     timeout_ns: int = 1_000_000_000
     send: bool = True
+
+
+def check_values(question: Question) -> None:
+    """Raises WrongQuestion for a value of another type, or out of its range: the command line refuses those by itself."""
+    for name, kind in get_type_hints(Question, include_extras=True).items():
+        value = getattr(question, name)
+        try:
+            msgspec.convert(value, kind)
+        except msgspec.ValidationError as error:
+            why = str(error).replace("null", "None")
+            raise WrongQuestion(f"{name} cannot be {value!r:.60}: {why[:1].lower()}{why[1:]}") from error
 
 
 def check_source(question: Question, source: Endpoint) -> None:
@@ -58,7 +73,8 @@ def check_options(question: Question, protocol: Protocol, port: int | None) -> N
     """Raises WrongQuestion for an option, or a `port`, that a probe of this protocol has no use for."""
     lacking = _UNUSED.get(protocol, ())
     if "--port" in lacking and port is not None:
-        by_tcp = joined(["netprobe", "trace", question.source, question.destination, "-p", "tcp"])
+        target = question.destination.removesuffix(f"/{protocol}")
+        by_tcp = joined(["netprobe", "trace", question.source, target, "-p", "tcp"])
         rest = f" -P {question.port}" if question.port is not None else ""
         raise WrongQuestion(f"{_NAMES.get(protocol, protocol)} has no ports", f"Leave the port out, or ask by TCP: {by_tcp}{rest}")
     given = {"--source-port": question.source_port, "--size": question.size, "--ttl": question.ttl, "--df": question.df}

@@ -19,6 +19,7 @@ Failure = tuple[str, str]
 
 LARGEST_FILE = LARGEST_BYTES * 3 // 2  # a capture of netprobe's holds its frames twice, once compressed
 PIECE = 1 << 20
+HEAD = 64  # bytes that tell what a file is
 _SECTION = b"\x0a\x0d\x0d\x0a"  # pcapng's first block
 _READABLE = "Its captures (.pcapng) and what `-o json` prints can be read again."
 
@@ -33,7 +34,7 @@ def save(run: Run, write: str | None, captures: str, command: str) -> tuple[Run,
     if write == "-":
         data, incomplete = _bytes(run, command)
         return run, _to_stdout(data) or incomplete
-    path = Path(write) if write else Path(captures) / _name(run)
+    path = Path(write) if write is not None else Path(captures) / _name(run)
     named = replace(run, report=replace(run.report, capture=str(path)))
     data, incomplete = _bytes(named, command)
     try:
@@ -98,7 +99,7 @@ def _read(path: str) -> bytes:
             while size <= LARGEST_FILE and (piece := file.read(PIECE)):
                 data += piece
                 size = max(size, len(data))
-                if not _begins_well(bytes(data[:64])):
+                if not _begins_well(bytes(data[:HEAD])):
                     raise WrongQuestion(f"{path} is not a saved run or report of netprobe", _READABLE)
     except OSError as error:
         raise WrongQuestion(f"cannot read {path}: {error.strerror}") from error
@@ -108,8 +109,8 @@ def _read(path: str) -> bytes:
 
 
 def _begins_well(head: bytes) -> bool:
-    """Whether a file that begins so can be a capture or JSON, before which white space may stand."""
-    return _SECTION.startswith(head[:4]) or head.lstrip()[:1] in (b"", b"{")
+    """Whether a file that begins so can be a capture or JSON, before which a little white space may stand."""
+    return _SECTION.startswith(head[:4]) or head.lstrip()[:1] == b"{" or (len(head) < HEAD and not head.strip())
 
 
 def _decoded(data: bytes, path: str) -> Run | Report:

@@ -17,9 +17,11 @@ from msgspec.structs import asdict
 from . import model
 from .duration import nanoseconds
 from .engine import ask, replay
-from .question import Question
+from .errors import WrongQuestion
+from .question import Question, check_values
 
 if TYPE_CHECKING:
+    from .linux.machine import Machine
     from .linux.sensors.crafter import Crafter
 
 
@@ -106,7 +108,8 @@ class Session:
     def __init__(self, host: str | None = None, exclude: Sequence[str] = (), crafter: Crafter | None = None) -> None:
         from .linux.machine import Machine
 
-        self._machine = Machine(host, tuple(exclude), crafter)
+        self._is_open = True
+        self._machine = Machine(host, (exclude,) if isinstance(exclude, str) else tuple(exclude), crafter)
 
     def __enter__(self) -> Self:
         return self
@@ -115,7 +118,8 @@ class Session:
         self.close()
 
     def close(self) -> None:
-        """Let the namespaces go. Harmless when repeated."""
+        """Let the namespaces go. Harmless when repeated; what is asked afterwards raises ValueError."""
+        self._is_open = False
         self._machine.__exit__()
 
     def trace(self, source: str, destination: str, **options: Unpack[Options]) -> Report:
@@ -128,7 +132,7 @@ class Session:
 
     def arping(self, source: str, destination: str, **options: Unpack[Options]) -> Report:
         """Ask by ARP (or neighbour discovery) who on the segment of `source` has the address of `destination`."""
-        return self._asked("arping", source, destination, {**options, "protocol": "arp"})
+        return self._asked("arping", source, destination, options)
 
     def why(self, source: str, destination: str, **options: Unpack[Options]) -> Report:
         """Predict what would happen to the probe. Nothing is sent."""
@@ -136,27 +140,46 @@ class Session:
 
     def ls(self) -> tuple[model.Space, ...]:
         """The namespaces and containers that can be seen from here, with their interfaces and addresses."""
-        return self._machine.spaces()
+        return self._opened().spaces()
 
     def run(self, question: Question) -> model.Run:
         """The whole run of a question: the report, and the configuration and the frames that it was made of."""
-        return ask(self._machine, question)
+        return ask(self._opened(), question)
 
     def heard(self) -> tuple[str, ...]:
         """What a person should know about how the names of `ls` were found: which engine did not answer."""
-        return self._machine.heard()
+        return self._opened().heard()
+
+    def _opened(self) -> Machine:
+        """The machine, as long as its descriptors are ours: later their numbers may be those of other files."""
+        if not self._is_open:
+            raise ValueError("the session is closed")
+        return self._machine
 
     def _asked(self, command: str, source: str, destination: str, options: Options) -> Report:
-        run = self.run(question(command, source, destination, options))
         write = options.get("write")
+        if write is not None and not os.fspath(write):
+            raise WrongQuestion("the file to write has no name", 'Write one: write="run.pcapng".')
+        run = self.run(question(command, source, destination, options))
         return report_of(run.report if write is None else _kept(run, os.fspath(write), command, source, destination))
 
 
 def question(command: str, source: str, destination: str, options: Options) -> Question:
-    """What is asked, of options as people give them. Raises WrongQuestion for a span that is none."""
+    """What is asked, of options as people give them. Raises WrongQuestion for a value that is none, and an option of no use."""
+    if command == "why" and (useless := [name for name in _SENDING if name in options]):
+        raise WrongQuestion(f"{useless[0]} has no meaning for why, which sends nothing", "Leave it out, or ask by trace.")
+    if command == "arping":
+        if options.get("protocol") not in (None, "arp"):
+            raise WrongQuestion(f"arping asks by ARP, and the protocol is to be {options['protocol']}", "Leave it out, or ask by trace.")
+        options = {**options, "protocol": "arp"}
     given = {key: value for key, value in options.items() if key not in ("write", "timeout", "interval")}
     spans = {f"{key}_ns": nanoseconds(options[key]) for key in ("timeout", "interval") if key in options}
-    return Question(source, destination, command, send=command != "why", **given, **spans)  # type: ignore[arg-type]
+    asked = Question(source, destination, command, send=command != "why", **given, **spans)  # type: ignore[arg-type]
+    check_values(asked)
+    return asked
+
+
+_SENDING = ("count", "timeout", "interval", "write")
 
 
 def _kept(run: model.Run, path: str, *words: str) -> model.Report:
@@ -208,7 +231,6 @@ def diff(before: str | os.PathLike[str], after: str | os.PathLike[str]) -> Compa
 def explain(code: str) -> model.Page:
     """The page of the handbook about a cause. Raises WrongQuestion, with the nearest codes, when there is none."""
     from .causes import pages
-    from .errors import WrongQuestion
 
     found = pages.find(code)
     if found is None:

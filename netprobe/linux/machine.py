@@ -97,7 +97,7 @@ class Machine:
         with netns.inside(self._handle(name)):
             known = [interface for _, interface in socket.if_nameindex()]
         if named.interface not in known:
-            raise WrongQuestion(f"{name} has no interface {named.interface}", "it has " + ", ".join(known))
+            raise WrongQuestion(f"{name} has no interface {named.interface}", "It has " + ", ".join(known))
 
     def _host_name(self, named: Named, inside: str, version: int | None) -> Endpoint:
         from .names.resolver import addresses_of, files_of

@@ -23,7 +23,7 @@ NS_GET_NSTYPE = 0xB703  # ioctl of include/uapi/linux/nsfs.h: which kind of name
 SO_NETNS_COOKIE = 71  # include/uapi/asm-generic/socket.h, Linux 5.14
 OWN = "/proc/thread-self/ns/net"  # not /proc/self: that is the main thread's
 
-STALE = "a file in /run/netns whose namespace is gone, or that was never finished, is removed by: ip netns delete NAME"
+STALE = "A file in /run/netns whose namespace is gone, or that was never finished, is removed by: ip netns delete NAME"
 
 Identity = tuple[int, int]
 

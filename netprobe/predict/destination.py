@@ -36,16 +36,16 @@ def scope(here: Namespace, source: Endpoint, address: str, zone: str | None) -> 
         zone = next((link.name for link in real if str(link.index) == zone), zone)
     if zone is not None and source.interface not in (None, zone):
         raise WrongQuestion(
-            f"{address} is to lie on {zone}, and {source.endpoint} is another interface", f"write {address}%{source.interface}"
+            f"{address} is to lie on {zone}, and {source.endpoint} is another interface", f"Write {address}%{source.interface}"
         )
     wanted = zone or source.interface
     if wanted is not None and (wanted in names or not here.links):
         return wanted
     if wanted is not None:
-        raise WrongQuestion(f"{here.name} has no interface {wanted} with link-local addresses", "it has " + ", ".join(names))
+        raise WrongQuestion(f"{here.name} has no interface {wanted} with link-local addresses", "It has " + ", ".join(names))
     own = {a.index for a in here.addresses if prefix.needs_scope(a.address)}
     able = [link.name for link in real if link.index in own] or names
     if len(able) > 1:
         written = "  ".join(f"{address}%{name}" for name in able)
-        raise WrongQuestion(f"{address} is a link-local address, and {here.name} has more than one interface", f"write one of: {written}")
+        raise WrongQuestion(f"{address} is a link-local address, and {here.name} has more than one interface", f"Write one of: {written}")
     return able[0] if able else None

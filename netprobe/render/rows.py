@@ -49,30 +49,30 @@ class Row(Struct, frozen=True):
 
 def rows(report: Report, leg: Leg) -> list[Row]:
     """The rows of one direction."""
-    return [_row(report, leg, at, mark) for at, mark in enumerate(marks(report, leg))]
+    path, place = hops(report, leg), pointed(report)
+    steps = map(words.step, path, (None, *path), (*path[1:], None))
+    given = enumerate(zip(path, marks(report, leg), steps, strict=True))
+    return [_row(report, hop, mark, step, place, place == (leg, at)) for at, (hop, mark, step) in given]
 
 
-def _row(report: Report, leg: Leg, at: int, mark: Mark) -> Row:
-    path = hops(report, leg)
-    step = words.step(path[at], path[at - 1] if at else None, path[at + 1] if at + 1 < len(path) else None)
-    here = pointed(report) == (leg, at)
+def _row(report: Report, hop: Hop, mark: Mark, step: str, place: tuple[Leg, int] | None, here: bool) -> Row:
     pointer = f"[{report.causes[0].code}] " if here else ""
-    return Row(path[at], mark, step, pointer + _what(report, path[at], mark), here)
+    return Row(hop, mark, step, pointer + _what(report, hop, mark, place), here)
 
 
-def _what(report: Report, hop: Hop, mark: Mark) -> str:
+def _what(report: Report, hop: Hop, mark: Mark, place: tuple[Leg, int] | None) -> str:
     if mark is Mark.NOT_REACHED:
         return "not reached"
     if mark is Mark.UNKNOWN:
         return "not seen here" if hop.observed is False else f"not known; predicted: {words.happened(hop)}"
     if mark is Mark.LOST:
-        return _loss(report, hop)
+        return _loss(report, hop, place)
     said = words.happened(hop)
     return said if hop.predicted or "not predicted" in said else f"{said} (not predicted)"
 
 
-def _loss(report: Report, hop: Hop) -> str:
-    if not report.causes or report.causes[0].code == "unknown" or pointed(report):
+def _loss(report: Report, hop: Hop, place: tuple[Leg, int] | None) -> str:
+    if not report.causes or report.causes[0].code == "unknown" or place is not None:
         return "not seen here" if hop.observed is False else words.happened(hop)
     some = f"{report.sent - report.received} of {report.sent}: " if report.verdict is Verdict.INTERMITTENT else ""
     return some + words.stopped(report.causes[0])

@@ -13,6 +13,7 @@ import pytest
 from asking import once
 
 import netprobe
+from netprobe.duration import nanoseconds
 from netprobe.errors import WrongQuestion
 from netprobe.lab.lab import Lab
 
@@ -89,6 +90,20 @@ def test_a_strict_user_can_type_it(tmp_path: Path) -> None:
     [
         (lambda: netprobe.trace("host", "8.8.8.8", timeout="soon"), "not a duration"),
         (lambda: netprobe.trace("host", "8.8.8.8", interval=1e9), "more than a day"),
+        (lambda: netprobe.trace("host", "127.0.0.1", timeout=-1), "-1 is not a duration"),
+        (lambda: netprobe.trace("host", "127.0.0.1", count=0), "count cannot be 0"),
+        (lambda: netprobe.trace("host", "127.0.0.1", count=10**9), "count cannot be 1000000000"),
+        (lambda: netprobe.trace("host", "127.0.0.1", count="two"), "count cannot be 'two'"),
+        (lambda: netprobe.why("host", "127.0.0.1", port=0), "port cannot be 0"),
+        (lambda: netprobe.why("host", "127.0.0.1", protocol="sctp"), "protocol cannot be 'sctp'"),
+        (lambda: netprobe.why("host", "127.0.0.1", version=5), "version cannot be 5"),
+        (lambda: netprobe.why("host", "127.0.0.1", ttl=256), "ttl cannot be 256"),
+        (lambda: netprobe.why("host", "127.0.0.1", uid=-1), "uid cannot be -1"),
+        (lambda: netprobe.why("host", "127.0.0.1", count=2), "count has no meaning for why"),
+        (lambda: netprobe.why("host", "127.0.0.1", write="run.pcapng"), "write has no meaning for why"),
+        (lambda: netprobe.arping("host", "127.0.0.1", protocol="tcp"), "the protocol is to be tcp"),
+        (lambda: netprobe.trace("host", "127.0.0.1", write=""), "has no name"),
+        (lambda: netprobe.why("host", "127.0.0.1", exclude="no-such-name"), "no-such-name"),
         (lambda: netprobe.load("/dev/null"), "not a saved run"),
         (lambda: netprobe.explain("no-rout"), "no cause is called"),
     ],
@@ -96,6 +111,18 @@ def test_a_strict_user_can_type_it(tmp_path: Path) -> None:
 def test_a_wrong_question_is_said_to_be_one(call, why) -> None:
     with pytest.raises(WrongQuestion, match=why):
         call()
+
+
+def test_a_closed_session_says_so() -> None:
+    with netprobe.open() as session:
+        session.close()
+        for asked in (session.ls, session.heard, lambda: session.why("host", "127.0.0.1")):
+            with pytest.raises(ValueError, match="closed"):
+                asked()
+
+
+def test_a_short_span_is_a_number_of_seconds() -> None:
+    assert nanoseconds(1e-7) == 100
 
 
 @pytest.mark.lab

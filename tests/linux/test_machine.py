@@ -56,8 +56,8 @@ def test_endpoints(lab: Lab) -> None:
 def test_wrong_questions_create_nothing(lab: Lab) -> None:
     before = lab.run(["ls", "-li", "/run/netns"], check=True).stdout
     typo, interface, nobody, stranger = lab.call(resolved, ["rde", "red/eth9", "pid:4194305", "docker:c1"])
-    assert typo == "UnknownName: there is no namespace or container rde | did you mean red?"
-    assert interface == "WrongQuestion: red has no interface eth9 | it has lo, eth0"
+    assert typo == "UnknownName: there is no namespace or container rde | Did you mean red?"
+    assert interface == "WrongQuestion: red has no interface eth9 | It has lo, eth0"
     assert nobody.startswith("UnknownName: there is no process 4194305")
     assert stranger.startswith(("WrongQuestion", "UnknownName", "CannotLook"))
     assert lab.run(["ls", "-li", "/run/netns"], check=True).stdout == before
@@ -282,7 +282,7 @@ def inner_namespace() -> list[Endpoint | str]:
 def test_a_namespace_inside_a_container(lab: Lab) -> None:
     inner, typo, evil, outside = lab.call(inner_namespace)
     assert inner.namespace.endswith("//inner")
-    assert "did you mean inner?" in typo
+    assert "Did you mean inner?" in typo
     assert "cannot open" in evil
     assert outside.startswith("UnknownName")
 
@@ -314,7 +314,7 @@ def test_a_destination_may_be_a_host_name(lab: Lab) -> None:
     local, typo = lab.call(resolved, ["localhost:80", "rde"], None, "red")
     assert (local.namespace, local.host_name, local.port) == (None, "localhost", 80)
     assert local.address in ("127.0.0.1", "::1")
-    assert "did you mean red?" in typo
+    assert "Did you mean red?" in typo
 
 
 def test_files_of_a_namespace(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_of_several_interfaces_one_is_asked_for(lab: Lab) -> None:
     for command in ("trace", "why", "arping"):
         done = ask(lab, command, "host", address)
         assert done.code == 2, done.told
-        offered = done.stderr.partition("write one of: ")[2].split()
+        offered = done.stderr.partition("Write one of: ")[2].split()
         assert f"{address}%br0" in offered
         assert not {f"{address}%veth0", f"{address}%lo"} & set(offered)
 

@@ -144,5 +144,5 @@ def test_a_typo_creates_nothing(lab: Lab, question: list[str]) -> None:
     typo = next(word for word in question if word.endswith(("rde", "c11", "c22")))
     assert typo.rpartition(":")[2] in done.stderr
     if "path:" not in typo:
-        assert "did you mean" in done.stderr
+        assert "Did you mean" in done.stderr
     assert lab.run(["ls", "-lai", "/run/netns"], check=True).stdout == before

@@ -71,7 +71,7 @@ def test_a_namespace_and_a_container_of_one_name_are_ambiguous(engine: Engine) -
     finally:
         engine.run(["ip", "netns", "delete", "c2"])
     assert found["c2"]["code"] == 2
-    assert found["c2"]["hint"] == f"write one of: netns:c2  {engine.name}:c2"
+    assert found["c2"]["hint"] == f"Write one of: netns:c2  {engine.name}:c2"
     assert found[f"{engine.name}:c2"]["inode"] == inode(engine, pid_of(engine, "c2")) != found["netns:c2"]["inode"]
 
 

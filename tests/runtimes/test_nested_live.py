@@ -108,8 +108,8 @@ def test_names_inside_a_container(nest: Nest) -> None:
     assert found["c1//red"]["namespace"] == found["docker:c1//red"]["namespace"] == "c1//red"
     assert found["c1//red"]["inode"] == found[f"pid:{nest.pid}//red"]["inode"]
     assert found["c1//blue"]["error"] == "there is no namespace blue inside c1"
-    assert found["c1//blue"]["hint"] == "it has red"
-    assert found["c2//red"]["hint"] == "it has none in its /run/netns"
+    assert found["c1//blue"]["hint"] == "It has red"
+    assert found["c2//red"]["hint"] == "It has none in its /run/netns"
 
 
 def test_ls_shows_the_inner_wire(nest: Nest) -> None:

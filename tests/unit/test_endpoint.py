@@ -128,14 +128,14 @@ def test_what_is_written(text: str, expected: dict[str, object]) -> None:
 def test_what_cannot_be_meant(text: str, why: str) -> None:
     with pytest.raises(WrongQuestion, match=why) as caught:
         parse(text)
-    assert caught.value.hint.startswith("write ")
+    assert caught.value.hint.startswith("Write ")
 
 
 def test_the_hint_is_what_was_meant() -> None:
     for text, instead in (("c1/eth0@if3", "c1/eth0"), ("https://example.org/a", "example.org"), ("10.0.0.0/8", "10.0.0.0")):
         with pytest.raises(WrongQuestion) as caught:
             parse(text)
-        assert caught.value.hint == f"write {instead}"
+        assert caught.value.hint == f"Write {instead}"
 
 
 @pytest.mark.parametrize("text", ["example.org", "example.org:80", "a.b.c.example", "nas.", "localhost", "_srv.example.org"])

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
+import os
 import shlex
 import subprocess
 import sys
+import termios
+import time
 from pathlib import Path
 
 import pytest
@@ -63,6 +68,37 @@ def test_a_closed_stream_is_not_the_next_file(tmp_path: Path) -> None:
     code, _ = code_of(["show", SAMPLE, "--out", str(tmp_path / "report")], ">&- 2>&-")
     assert code == 1
     assert (tmp_path / "report").read_text().startswith("red (10.0.0.2)")
+
+
+@pytest.mark.parametrize("argv", [["schema"], ["show", SAMPLE, "-o", "json"], ["--help"]], ids=lambda argv: argv[0])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_file_with_room_for_the_first_half(tmp_path: Path, argv: list[str], unbuffered: str) -> None:
+    """write(2) writes what there is room for, and says how much that was."""
+    script = f"ulimit -f 1; PYTHONUNBUFFERED={unbuffered} {shlex.join([*AS_MODULE, *argv])} >{shlex.quote(str(tmp_path / 'half'))}"
+    done = run(["bash", "-c", script])
+    assert (tmp_path / "half").stat().st_size == 1024
+    assert done.returncode == 74, done.stderr
+    assert done.stderr.startswith("netprobe: cannot write")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_pipe_that_does_not_block_is_waited_for(unbuffered: str) -> None:
+    """As that of a terminal or a pipe shared with a program that has set O_NONBLOCK on it."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    room = fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    environment = {"PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": unbuffered}
+    with os.fdopen(reader, "rb") as pipe:
+        asked = subprocess.Popen([*AS_MODULE, "schema"], cwd=PROJECT, env=environment, stdout=writer, stderr=subprocess.PIPE)
+        os.close(writer)
+        while not int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder) and asked.poll() is None:
+            time.sleep(0.01)
+        time.sleep(0.2)  # it has filled the pipe, and would have given up
+        said = pipe.read()
+    _, told = asked.communicate(timeout=60)
+    assert (asked.returncode, told) == (0, b"")
+    assert len(said) > room
+    assert json.loads(said)["title"] == "netprobe.report/1"
 
 
 def test_a_character_set_that_has_not_every_name() -> None:
@@ -167,7 +203,8 @@ def test_a_machine_that_cannot_be_left(error: str) -> None:
     [
         "cli.program = lambda: os.kill(os.getpid(), signal.{0})",
         "cli._shown = lambda *_: os.kill(os.getpid(), signal.{0})",
-        "flush = sys.stdout.flush\nsys.stdout.flush = lambda: (os.kill(os.getpid(), signal.{0}), flush())",
+        "import netprobe.__main__ as last\nflushed = last._flushed\n"
+        "last._flushed = lambda stream: (os.kill(os.getpid(), signal.{0}), flushed(stream))[1]",
         "class Last:\n    def __del__(self): os.kill(os.getpid(), signal.{0})\ncli._shown = lambda *_: Last() and None",
         "class Name:\n    def __set_name__(self, *_): os.kill(os.getpid(), signal.{0})\n"
         "cli._shown = lambda *_: type('Made', (), {{'name': Name()}})",
@@ -190,3 +227,11 @@ def test_interrupted(number: str, moment: str, times: int) -> None:
 def test_interrupted_while_it_loads(tmp_path: Path, program: list[str], number: str) -> None:
     done = run([*program, "--help"], broken(tmp_path, "click", f"import os, signal; os.kill(os.getpid(), signal.{number}); 1 / 0"))
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+@pytest.mark.parametrize("instruction", ["nonsense", "bash_complete", "fish_complete", "bash_source_x", "_"])
+def test_a_variable_of_the_completion_that_no_shell_has_set(monkeypatch: pytest.MonkeyPatch, instruction: str) -> None:
+    monkeypatch.setenv("_NETPROBE_COMPLETE", instruction)
+    done = subprocess.run([*AS_MODULE, "--version"], cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("netprobe: _NETPROBE_COMPLETE is set")

@@ -13,7 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from netprobe import limits
-from netprobe.codec import run_to_json
+from netprobe.codec import report_to_json, run_to_json
 from netprobe.errors import WrongQuestion
 from netprobe.limits import LARGEST_BYTES, MOST_OBJECTS, MOST_VALUES, excess
 from netprobe.model import Run
@@ -160,3 +160,23 @@ def test_every_recording_is_far_below_the_limits(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(limits, "DEEPEST", limits.DEEPEST // 4)
     for file in (PROJECT / "tests/faults/recordings").glob("*.pcapng"):
         load(str(file))
+
+
+def test_white_space_without_an_end_is_no_report(tmp_path: Path) -> None:
+    (tmp_path / "blank.json").write_bytes(b" " * (120 << 20) + b"{}")
+    code, megabytes, told = shown(str(tmp_path / "blank.json"))
+    assert (code, "not a saved run" in told) == (2, True)
+    assert megabytes < 60
+
+
+@pytest.mark.parametrize("output", ["text", "wide", "markdown", "svg"])
+def test_a_long_path_is_shown_at_once(tmp_path: Path, output: str) -> None:
+    """The limit bounds a hang: where each row looked at all others, this took ten minutes."""
+    report, _ = load(str(PROJECT / "captures/samples/no-masquerade.pcapng"))
+    hops = report.path.request * (20_000 // len(report.path.request))
+    file = tmp_path / "long.json"
+    file.write_bytes(report_to_json(replace(report, path=replace(report.path, request=hops))))
+    command = [sys.executable, "-m", "netprobe", "show", str(file), "-o", output]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT, check=False, timeout=60)
+    assert done.returncode == 1
+    assert len(done.stdout.splitlines()) > 20_000 or output == "svg"

@@ -202,6 +202,39 @@ def test_links_and_pipes_of_other_users_are_not_roots_way(mine: Path, secret: Pa
     untouched(secret)
 
 
+@as_root
+@pytest.mark.parametrize("behind", ["captures/report", "captures/new/report", "folder/../captures/report"])
+def test_a_folder_that_is_a_link_of_another_user_leads_nowhere(mine: Path, place: Path, behind: str) -> None:
+    """As `captures` in the home folder of a user, in which root traces."""
+    (place / "roots").mkdir()
+    (mine / "folder").mkdir()
+    (mine / "captures").symlink_to(place / "roots")
+    os.chown(mine / "captures", NOBODY, NOGROUP, follow_symlinks=False)
+    assert "of another user" in refused(mine / behind, errno.EPERM)
+    assert not list((place / "roots").iterdir())
+
+
+def test_folders_behind_own_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("real/deep").mkdir(parents=True)
+    Path("far").symlink_to(tmp_path / "real/deep")
+    Path("near").symlink_to("real")
+    Path("real/up").symlink_to("../near/deep")
+    root = f"/proc/self/root{tmp_path}"
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    places = ("far/1", "near/deep/2", "real/up/3", "far/../up/4", "./near//deep/./5", f"{root}/real/deep/6", f"{tmp_path}/near/up/new/7")
+    for place in places:
+        write_file(place, b"report")
+    assert sorted(each.name for each in Path("real/deep").iterdir()) == ["1", "2", "3", "4", "5", "6", "new"]
+    Path("a").symlink_to("b")
+    Path("b").symlink_to("a")
+    Path("file").touch()
+    refused(Path("a/report"), errno.ELOOP)
+    refused(Path("file/report"), errno.ENOTDIR)
+    refused(Path("near/" * 5000 + "report"), errno.ENAMETOOLONG, errno.ENOENT)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
 # standard output by its name
 
 

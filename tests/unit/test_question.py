@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from netprobe.cli import run_line
+from netprobe.cli import Mark, run_line
 from netprobe.errors import WrongQuestion
 from netprobe.model import Endpoint, Protocol
 from netprobe.question import Question, check_options, check_source, check_target
@@ -43,6 +43,7 @@ def test_a_destination(target, options, why):
     ("protocol", "options", "port", "why", "hint"),
     [
         (Protocol.ICMP, {"destination": "8.8.8.8:80"}, 80, "ICMP has no ports", "netprobe trace red 8.8.8.8:80 -p tcp"),
+        (Protocol.ICMP, {"destination": "c1:80/icmp"}, 80, "ICMP has no ports", "netprobe trace red c1:80 -p tcp"),
         (Protocol.ICMPV6, {"port": 80}, 80, "ICMPv6 has no ports", "netprobe trace red 8.8.8.8 -p tcp -P 80"),
         (Protocol.ARP, {"port": 80}, 80, "ARP has no ports", "-p tcp -P 80"),
         (Protocol.ICMP, {"source_port": 1024}, None, "--source-port has no meaning for ICMP", "TCP or UDP"),
@@ -79,6 +80,10 @@ def test_what_goes_together(protocol, options, port):
         ("trace -4 -6 red 8.8.8.8", "-4 and -6 contradict each other"),
         ("trace --no-witness red 8.8.8.8", "no such option"),
         ("trace -o jsonl red 8.8.8.8", "'jsonl' is not one of"),
+        ("trace --zone red 8.8.8.8", "no such option --zone"),
+        ("arping --ttl 3 red 8.8.8.8", "no such option --ttl; did you mean --out"),
+        ("trace -c x red 8.8.8.8", "'x' is not a number"),
+        ("trace --mark 0x100000000 red 8.8.8.8", "is not in the range"),
         ("trace red", "missing argument 'DST[:PORT]'"),
         ("trace -i soon red 8.8.8.8", "'soon' is not a duration"),
     ],
@@ -89,3 +94,7 @@ def test_the_command_line_says_so_in_one_voice(capsys, line, why):
     assert said[0].startswith("netprobe: ")
     assert why in said[0]
     assert len(said) <= 2
+
+
+def test_a_mark_is_written_as_the_tools_print_it():
+    assert [Mark(0, 0xFFFFFFFF).convert(text, None, None) for text in ("16", "0x10", "0XfF")] == [16, 16, 255]

@@ -237,7 +237,7 @@ def lookup(named: Named, sources: Sequence[NameSource]) -> Found:
     matches = [found for found in matches if found.alive] or matches  # one that does not run hides nobody of its name
     if len(matches) > 1 and len({found.identity() for found in matches}) > 1:
         raise WrongQuestion(
-            f"{named.text} is the name of more than one namespace", "write one of: " + "  ".join(map(quoted, _told_apart(matches)))
+            f"{named.text} is the name of more than one namespace", "Write one of: " + "  ".join(map(quoted, _told_apart(matches)))
         )
     return matches[0]
 
@@ -275,7 +275,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     import difflib  # 10 ms that only a typo should cost
 
     near = difflib.get_close_matches(name, list(known), NEAREST, 0.5)
-    return "did you mean " + " or ".join(map(quoted, near)) + "?" if near else ""
+    return "Did you mean " + " or ".join(map(quoted, near)) + "?" if near else ""
 
 
 def inner_of(outers: Sequence[Found]) -> Iterator[Found]:
@@ -301,7 +301,7 @@ def inside_of(outer: Found, step: Found) -> Found:
 def inner_source(outer: Found) -> NamedNamespaces:
     """The namespaces that the container `outer` made for itself: its own /run/netns. Raises WrongQuestion when it has no files."""
     if outer.pid is None:
-        raise WrongQuestion(f"{outer.name} has no process whose /run/netns could be looked into", "write the namespace's own name")
+        raise WrongQuestion(f"{outer.name} has no process whose /run/netns could be looked into", "Write the namespace's own name.")
     return NamedNamespaces(f"/proc/{outer.pid}/root", trusted=False)
 
 

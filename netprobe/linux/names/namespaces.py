@@ -226,7 +226,7 @@ def _only(name: str, outer: Found) -> Found:
     found = source.find(name)
     if not found:
         known = [each.name for each in source.all()]
-        hint = did_you_mean(name, known) or "it has " + (", ".join(map(quoted, known)) or "none in its /run/netns")
+        hint = did_you_mean(name, known) or "It has " + (", ".join(map(quoted, known)) or "none in its /run/netns")
         raise UnknownName(f"there is no namespace {name} inside {outer.name}", hint)
     return found[0]
 

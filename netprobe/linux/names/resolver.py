@@ -44,7 +44,7 @@ def addresses_of(host: str, fd: int, version: int | None = None, files: Mapping[
     try:
         answer = answers.get(timeout=LIMIT_S)
     except Empty:
-        raise CannotLook(f"{host}: no name server answered within {LIMIT_S:g} s", "write the address instead of the name") from None
+        raise CannotLook(f"{host}: no name server answered within {LIMIT_S:g} s", "Write the address instead of the name.") from None
     if isinstance(answer, NetprobeError):
         raise answer
     return answer
@@ -68,7 +68,7 @@ def _refusal(host: str, error: OSError | UnicodeError) -> NetprobeError:
         looked(host)
     except NetprobeError as short:
         return short
-    return WrongQuestion(f"{host} cannot be resolved: {getattr(error, 'strerror', None) or error}", "write its address")
+    return WrongQuestion(f"{host} cannot be resolved: {getattr(error, 'strerror', None) or error}", "Write its address.")
 
 
 def _resolved(host: str, fd: int, version: int | None, files: Mapping[str, bytes]) -> tuple[str, ...]:

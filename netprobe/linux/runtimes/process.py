@@ -274,4 +274,4 @@ def open_network(pid: int, identity: str, name: str, owner: int = 0) -> int:
         raise NotPermitted(f"not permitted to look at process {pid} of {name}: {error.strerror}") from error
 
 
-NOT_OURS = "it may have just been restarted: try again. From inside a container, start that with --pid=host"
+NOT_OURS = "It may have just been restarted: try again. From inside a container, start that with --pid=host"
