@@ -14,7 +14,7 @@ import observing
 import pytest
 
 from netprobe.lab.lab import Lab, Program
-from netprobe.linux import observe
+from netprobe.linux.sensors import observe
 from netprobe.linux.sensors.observe import MOST, room
 from netprobe.model import Leg, Observation, Watch
 
