@@ -36,7 +36,8 @@ MATRIX: dict[str, dict[str, Expected]] = {
     "arping c1 c2": {"sys_admin": ENTER, "net_raw": SEND, USER: USER_ENTERS, "": (0, "reply after")},
     "why red 8.8.8.8": {"sys_admin": ENTER, "net_admin": (4, UNREAD), USER: USER_ENTERS, "": (0, "should work (predicted, nothing sent)")},
     "trace host 8.8.8.8": {"net_raw": SEND, USER: USER_SENDS, "": (0, "reply after")},
-    "why host 8.8.8.8": {"sys_admin": (4, "could not read the interfaces of internet (entering another network namespace needs CAP_SYS_ADMIN)"),
+    "why host 8.8.8.8": {
+        "sys_admin": (4, "could not read the interfaces of internet (entering another network namespace needs CAP_SYS_ADMIN)"),
         "net_admin": (4, UNREAD), USER: (4, "could not read the "), "": (0, "should work (predicted, nothing sent)")},
     "trace pid:{pid} 8.8.8.8": {"sys_admin": ENTER, "net_raw": SEND, "sys_ptrace": (3, "root lacks CAP_SYS_PTRACE here"),
         USER: (3, "\n  sudo "), "": (0, "reply after")},
