@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from . import __version__
 
@@ -24,6 +25,7 @@ _T = TypeVar("_T")
 
 _EXIT = {"reachable": 0, "unreachable": 1, "intermittent": 1, "undetermined": 4}
 _OUTPUT_FAILED, _BUG, _INTERRUPTED, _PIPE_CLOSED = 74, 70, 130, 141
+_LOOKING = ("trace", "arping", "ping", "why", "ls")  # the commands that look at this machine
 _COMPLETING = "_NETPROBE_COMPLETE"  # set by the completion script of a shell
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
 
@@ -84,6 +86,11 @@ def _named(ctx: click.Context, param: click.Parameter, value: str | None) -> str
     return value
 
 
+def _out(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """The file that `--out` names; - is standard output, as of `-w`."""
+    return None if value == "-" else _named(ctx, param, value)
+
+
 def _look_in(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
     """Have the tools that print rulesets come from the folders of `--tool-path`."""
     if value is None:
@@ -118,6 +125,10 @@ def cli(ctx: click.Context, /, **settings: Any) -> None:
 
     Nothing on the machine is changed. Exit codes: 0 reachable, 1 not, 2 wrong question, 3 cannot look, 4 undetermined.
     """
+    if ctx.invoked_subcommand not in _LOOKING:
+        for name in ("host", "tool_path"):
+            if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+                raise click.UsageError(f"--{name.replace('_', '-')} has no meaning for {ctx.invoked_subcommand}", ctx)
     ctx.obj = settings
 
 
@@ -152,7 +163,7 @@ _OUTPUT: tuple[Callable[..., Any], ...] = (
         show_default=True,
         help="Format of the report.",
     ),
-    click.option("--out", type=click.Path(dir_okay=False), callback=_named, help="Write the report to this file instead of stdout."),
+    click.option("--out", type=click.Path(dir_okay=False), callback=_out, help="Write the report to this file instead of stdout."),
 )
 _CAPTURE: tuple[Callable[..., Any], ...] = (
     click.option("-w", "--write", metavar="FILE.pcapng", callback=_named, help="Write the capture to this file; - is stdout."),
@@ -263,7 +274,7 @@ def _understood(settings: dict[str, Any], files: tuple[str, ...], work: Callable
 @click.argument("before", metavar="A", type=click.Path(exists=True, dir_okay=False))
 @click.argument("after", metavar="B", type=click.Path(exists=True, dir_okay=False))
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Format of the comparison.")
-@click.option("--out", type=click.Path(dir_okay=False), callback=_named, help="Write the comparison to this file instead of stdout.")
+@click.option("--out", type=click.Path(dir_okay=False), callback=_out, help="Write the comparison to this file instead of stdout.")
 @click.pass_obj
 def diff(settings: dict[str, Any], /, before: str, after: str, **options: Any) -> NoReturn:
     """Say what changed between two saved runs A and B: the answer, the path, the configuration. Exit 0: nothing, 1: something.
@@ -287,7 +298,7 @@ def _compared(settings: dict[str, Any], before: str, after: str, options: dict[s
 
 @cli.command(name="ls", short_help="List namespaces and containers, and the veth to each.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Format of the list.")
-@click.option("--out", type=click.Path(dir_okay=False), callback=_named, help="Write the list to this file instead of stdout.")
+@click.option("--out", type=click.Path(dir_okay=False), callback=_out, help="Write the list to this file instead of stdout.")
 @click.pass_obj
 def list_spaces(settings: dict[str, Any], /, **options: Any) -> NoReturn:
     """List namespaces and containers, their addresses, and the veth that leads to each."""
@@ -315,7 +326,7 @@ def _codes(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> lis
 @click.option(
     "-o", "--output", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True, help="Format of the page."
 )
-@click.option("--out", type=click.Path(dir_okay=False), callback=_named, help="Write the page to this file instead of stdout.")
+@click.option("--out", type=click.Path(dir_okay=False), callback=_out, help="Write the page to this file instead of stdout.")
 @click.pass_obj
 def explain(settings: dict[str, Any], /, code: str | None, listing: bool, **options: Any) -> None:
     """Explain a cause: what it means, how netprobe recognises it, how to mend it. Without CODE, list them all."""
@@ -323,6 +334,8 @@ def explain(settings: dict[str, Any], /, code: str | None, listing: bool, **opti
     from .formats import explained
     from .session import explain
 
+    if listing and code is not None:
+        raise click.UsageError("--list and CODE contradict each other", click.get_current_context())
     found = pages() if listing or code is None else (explain(code),)
     _write(explained(found, options["output"], _terminal(settings, options)), options["out"])
 
@@ -336,6 +349,8 @@ def demo(fault: str | None, listing: bool, shell: bool) -> NoReturn:
     from .lab.demo import demo as run_demo
     from .lab.demo import listing as faults
 
+    if listing and (fault is not None or shell):
+        raise click.UsageError(f"--list and {'--shell' if shell else '--break'} contradict each other", click.get_current_context())
     if listing:
         click.echo(faults())
         sys.exit(0)
@@ -391,6 +406,7 @@ def _question(command: str, src: str, dst: str, options: dict[str, Any]) -> Ques
     from .errors import WrongQuestion
     from .question import Question
 
+    _check_files(options)
     if options["four"] and options["six"]:
         raise WrongQuestion("-4 and -6 contradict each other", "Write one of them.")
     versions: dict[tuple[bool, bool], Literal[4, 6]] = {(True, False): 4, (False, True): 6}
@@ -399,6 +415,19 @@ def _question(command: str, src: str, dst: str, options: dict[str, Any]) -> Ques
     given = {name: options[name] for name in asked if options.get(name) is not None}
     spans = {f"{name}_ns": options[name] for name in ("interval", "timeout") if name in options}
     return Question(src, dst, command, version=version, send=command != "why", **given, **spans)
+
+
+def _check_files(options: dict[str, Any]) -> None:
+    """Raises WrongQuestion when the capture would have two places, or would be overwritten by the report."""
+    from .errors import WrongQuestion
+
+    write, out = options.get("write"), options.get("out")
+    if write is None:
+        return
+    if click.get_current_context().get_parameter_source("captures") is ParameterSource.COMMANDLINE and options["captures"] != "none":
+        raise WrongQuestion("-w and --captures are two places for one capture", "Write one of them.")
+    if out is not None and os.path.realpath(write) == os.path.realpath(out) and not os.path.realpath(out).startswith("/dev/"):
+        raise WrongQuestion("-w and --out name the same file", "Write two names: the capture and the report are two files.")
 
 
 def _command_line() -> str:

@@ -334,7 +334,7 @@ def _probe(world: World, question: Question) -> Probe:
     check_options(question, protocol, target.port)
     ports = protocol in (Protocol.TCP, Protocol.UDP)
     if ports and target.port is None:
-        raise WrongQuestion(f"{protocol} needs a port", f"Write {question.destination}:PORT or add -P PORT.")
+        raise WrongQuestion(f"{protocol.upper()} needs a port", f"Write {question.destination}:PORT or add -P PORT.")
     return Probe(
         protocol, os.urandom(8).hex(), source, target, count=question.count, ttl=question.ttl, df=question.df,
         size=DEFAULT_SIZE if question.size is None else question.size,

@@ -65,8 +65,9 @@ def _of_one(before: Snapshot, after: Snapshot, name: str) -> Iterator[Difference
     if name not in after:
         yield Difference("namespace", name, "there", None, name)
         return
-    if after[name].unread and after[name].unread != before[name].unread:  # what is closed to us is so twice
-        why = next(iter(after[name].unread.values()))
+    lost = [why for part, why in after[name].unread.items() if part not in before[name].unread]
+    if lost:
+        why = lost[0]
         yield Difference("namespace", name, "read", f"could not be read again ({why})", name)
         return
     if rules := _unread_rules(before[name], after[name]):
