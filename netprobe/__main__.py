@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn, TextIO
 
 _ANSWERS = range(5)
-_CANNOT_LOOK, _NOT_MAPPED = 3, "failed to map segment from shared object"
+_CANNOT_LOOK = 3
+_NOT_LOADED = ("failed to map segment from shared object", "cannot map zero-fill pages")
 _BUG, _OUTPUT_FAILED, _INTERRUPTED, _PIPE_CLOSED = 70, 74, 130, 141
 
 
@@ -99,7 +100,7 @@ def _is_short(error: BaseException) -> bool:
     """Whether netprobe itself lacks memory or descriptors. The loader gives no errno, only its words (dl-load.c)."""
     if isinstance(error, OSError):
         return error.errno in (errno.ENOMEM, errno.EMFILE, errno.ENFILE)
-    return isinstance(error, MemoryError) or (isinstance(error, ImportError) and str(error).endswith(_NOT_MAPPED))
+    return isinstance(error, MemoryError) or (isinstance(error, ImportError) and str(error).endswith(_NOT_LOADED))
 
 
 def _open_streams() -> None:

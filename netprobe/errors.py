@@ -18,6 +18,9 @@ SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errn
 """What the kernel says when this process, its user or the machine has no more descriptors, memory or processes: errno(3)."""
 
 
+_NOT_LOADED = ("failed to map segment from shared object", "cannot map zero-fill pages")
+
+
 class NetprobeError(Exception):
     """An error for people: what happened and where (`str(error)`), and what to do next (`hint`, may hold several lines)."""
 
@@ -54,7 +57,7 @@ def is_short(error: BaseException) -> bool:
     """Whether netprobe's own lack of resources is the reason, and not what it looked at."""
     if isinstance(error, ImportError):  # a library that the loader has no memory for; it gives no errno (dl-load.c)
         text = str(error)
-        return text.endswith("failed to map segment from shared object") or any(text.endswith(os.strerror(code)) for code in SHORT)
+        return text.endswith(_NOT_LOADED) or any(text.endswith(os.strerror(code)) for code in SHORT)
     return isinstance(error, (Shortage, MemoryError)) or (isinstance(error, OSError) and error.errno in SHORT)
 
 

@@ -25,6 +25,7 @@ from netprobe.model import (
     Protocol,
     Report,
     Snapshot,
+    Source,
     Stage,
     Stop,
     Verdict,
@@ -122,13 +123,13 @@ def _verdict(case: Case) -> Verdict:
     if len(answers) >= case.probe.count:
         return Verdict.UNREACHABLE if _all_refused(case) else Verdict.REACHABLE
     starved = any(o.kind == "starved" for o in case.observations)
+    deaf = _hears_by_taps_alone(case) and (starved or _has_no_tap_at_home(case))
     if answers:
-        deaf = starved and case.probe.protocol in (Protocol.ARP, Protocol.ND)  # nothing but the taps hears these answers
         deaf = deaf or any(o.kind == "unheard" for o in case.observations)
         return Verdict.UNDETERMINED if deaf else Verdict.INTERMITTENT
     if _from_another(case) is not None:
         return Verdict.UNREACHABLE
-    if starved or _not_sent(case):
+    if starved or deaf or _not_sent(case):
         return Verdict.UNDETERMINED
     if (
         case.probe.protocol is Protocol.UDP
@@ -138,6 +139,15 @@ def _verdict(case: Case) -> Verdict:
     ):
         return Verdict.UNDETERMINED
     return Verdict.UNREACHABLE
+
+
+def _hears_by_taps_alone(case: Case) -> bool:
+    """Whether no socket hears the answers: those of neighbours go to the kernel."""
+    return case.probe.protocol in (Protocol.ARP, Protocol.ND)
+
+
+def _has_no_tap_at_home(case: Case) -> bool:
+    return any((o.kind, o.source, o.namespace) == ("blind", Source.TAP, case.probe.source.namespace) for o in case.observations)
 
 
 def _not_sent(case: Case) -> bool:

@@ -211,3 +211,15 @@ def test_a_stop_behind_rules_that_were_not_read_is_none_until_the_probe_was_seen
     assert [cause.code for cause in found.causes] == [code]
     if code == "unknown":
         assert found.causes[0].summary == "could not read the ruleset of host (nft could not be started)"
+
+
+@pytest.mark.parametrize(("namespace", "verdict"), [("c1", Verdict.UNDETERMINED), ("host", Verdict.UNREACHABLE)])
+def test_without_a_tap_at_home_nobody_hears_the_answers_of_neighbours(namespace: str, verdict: Verdict) -> None:
+    asked = probe("c1", "172.17.0.3", Protocol.ARP)
+    snapshot = tutorial()
+    prediction = predict(snapshot, asked, ask=False)
+    assert isinstance(prediction, Prediction)
+    blind = Observation(Source.TAP, "blind", namespace, 0, text="no tap: Cannot allocate memory")
+    found = diagnose("arping", prediction.probe, snapshot, prediction, (blind,), frozenset(snapshot.namespaces), explain)
+    assert found.verdict is verdict
+    assert found.blind[-1].what == blind.text
