@@ -165,13 +165,13 @@ def _found_anew(world: World, probe: Probe, report: Report, seen: Sequence[Obser
 
 def _changed_since(world: World, found: _Found, clock: _Clock) -> tuple[Difference, ...]:
     """What is otherwise by now in the namespaces that a conclusion rests on."""
-    from .diagnose.change import changes, questions, resting, without
+    from .diagnose.change import changes, families, questions, resting, without
 
     since = time.monotonic_ns()
     names = resting(found.report, found.prediction, found.snapshot)
     fresh = world.read(without(found.snapshot, names), questions(found.snapshot, names))
     clock.add("snapshot", since)
-    return changes(found.snapshot, fresh, names)
+    return changes(found.snapshot, fresh, names, families(found.prediction))
 
 
 def _with_peers(world: World, snapshot: Snapshot, needs: Sequence[Need]) -> Snapshot:

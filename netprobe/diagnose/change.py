@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 
 from msgspec.structs import replace
 
 from netprobe.model import AskRoute, Cause, Difference, Namespace, Need, ReadNamespace, Report, RouteAnswer, Snapshot, Verdict
+from netprobe.predict import prefix
 from netprobe.predict.prediction import Prediction
 
 from .diff import differences
@@ -17,6 +18,7 @@ _NAMED = 3  # changes that the report names
 
 _ORDER = ("namespace", "link", "wire", "bridge-port", "address", "policy-rule", "route")  # in which one takes the others with it
 _TRANSIENT = {"socket"}  # what programs open and close all the time
+_OF_A_FAMILY = ("address", "route", "neighbour")
 _LEARNED = ("learned", "failed")
 
 
@@ -55,10 +57,32 @@ def questions(snapshot: Snapshot, names: Sequence[str]) -> tuple[Need, ...]:
     )
 
 
-def changes(before: Snapshot, after: Snapshot, names: Sequence[str]) -> tuple[Difference, ...]:
-    """What somebody changed in these namespaces between two readings, what takes the rest with it first."""
-    found = [each for name in names for each in _of_one(before, after, name)]
-    return tuple(sorted(found, key=lambda each: _ORDER.index(each.kind) if each.kind in _ORDER else len(_ORDER)))
+def families(prediction: Prediction) -> frozenset[int]:
+    """The IP versions that a probe and what carries it are of: 4, 6 or both."""
+    walks = [walk for walk in (prediction.request, prediction.reply) if walk is not None]
+    hops = [hop for walk in walks for hop in walk.hops]
+    outer = [hop.flow.outer.version for hop in hops if hop.flow.outer is not None]
+    return frozenset({prediction.probe.version, *(hop.flow.version for hop in hops), *outer})
+
+
+BOTH = frozenset({4, 6})
+
+
+def changes(
+    before: Snapshot, after: Snapshot, names: Sequence[str], versions: Set[int] = BOTH,
+) -> tuple[Difference, ...]:  # fmt: skip
+    """What somebody changed in these namespaces between two readings, what takes the rest with it first.
+
+    Addresses, routes and neighbours of other IP versions than `versions` are left out, and what the kernel makes by
+    itself: a link-local address comes a second after its interface (net/ipv6/addrconf.c).
+    """
+    told = (each for name in names for each in _of_one(before, after, name))
+    found = [each for each in told if not _elsewhere(each, versions)]
+    return tuple(sorted(found, key=_rank))
+
+
+def _rank(each: Difference) -> int:
+    return _ORDER.index(each.kind) if each.kind in _ORDER else len(_ORDER)
 
 
 def _of_one(before: Snapshot, after: Snapshot, name: str) -> Iterator[Difference]:
@@ -84,6 +108,15 @@ def _unread_rules(before: Namespace, after: Namespace) -> str:
     if before.ruleset is None or after.ruleset is None:
         return ""
     return next((blind.why for blind in after.ruleset.blind if blind not in before.ruleset.blind), "")
+
+
+def _elsewhere(each: Difference, versions: Set[int]) -> bool:
+    """Whether it is of another IP version, or of IPv6's own addresses and groups, which no one configures."""
+    if each.kind not in _OF_A_FAMILY:
+        return False
+    about = each.name.removeprefix("proxy ").partition(" ")[0].partition("/")[0]
+    six = ":" in about
+    return (6 if six else 4) not in versions or (six and each.before is None and prefix.is_link_local(about))
 
 
 def _by_itself(each: Difference) -> bool:

@@ -22,6 +22,7 @@ from netprobe.model import (
     FindPeer,
     FoundMacvlans,
     FoundPeer,
+    InterfaceAddress,
     Leg,
     Need,
     Neighbour,
@@ -253,3 +254,16 @@ def test_rules_that_cannot_be_read_again_are_not_gone() -> None:
     before, after = (edited(routeless(), "host", ruleset=each) for each in (rules, Ruleset((Blind("the ruleset of host", "no nft"),))))
     assert [(each.kind, each.after) for each in changes(before, after, ("host",))] == [("namespace", "could not be read again (no nft)")]
     assert changes(after, after, ("host",)) == ()
+
+
+def test_what_the_kernel_adds_by_itself_is_no_change() -> None:
+    """A link-local address comes a second after its interface; a probe by IPv4 has nothing to do with IPv6 at all."""
+    own = InterfaceAddress(2, "fe80::1", 64, scope="link")
+    wide = InterfaceAddress(2, "fd00::1", 64)
+    before = routeless()
+    for extra, versions, kinds in ((own, {4}, []), (own, {6}, []), (wide, {4}, []), (wide, {6}, ["address"]), (wide, {4, 6}, ["address"])):
+        after = edited(before, "host", addresses=(*before["host"].addresses, extra))
+        assert [each.kind for each in changes(before, after, ("host",), versions)] == kinds
+    gone = edited(before, "host", addresses=())
+    assert "address" in [each.kind for each in changes(before, gone, ("host",), {4})]
+    assert changes(before, gone, ("host",), {6}) == ()

@@ -246,7 +246,7 @@ def test_a_run_does_not_wait_for_ever_again_and_again() -> None:
 def test_many_that_answer_at_once_are_not_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """A container with hundreds of namespaces, each looked at by itself, cost all other containers theirs."""
     monkeypatch.setattr(apart, "RUN_S", 0.5)
-    monkeypatch.setattr(apart, "USUAL_S", 0.1)
+    monkeypatch.setattr(apart, "USUAL_S", 10.0)
     assert list(apart.values(lambda number: time.sleep(0.02) or number, range(100))) == list(range(100))
     assert [apart.value(lambda: time.sleep(0.02) or 7) for _ in range(50)] == [7] * 50
     assert apart.heard() == ()
