@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from netprobe.model import End, Observation, Probe
+from netprobe.model import End, Observation, Probe, Protocol
 from netprobe.predict.prediction import Prediction
 
 # After the last send, in ns: how long a refusal or a loss that was predicted must stay unchallenged before it is believed.
 _QUIET = 120_000_000
 _REFUSED = 30_000_000
+_RIVALS = 15_000_000  # how long after the last question another station may answer it, too: macvlan queues what it broadcasts
 
 Settled = Callable[[Sequence[Observation], int], bool]
 
@@ -22,7 +23,7 @@ def settled(probe: Probe, prediction: Prediction | None) -> Settled:
         answered = {o.sequence for o in observations if o.kind == "answered" and probe.takes(o.flow)}
         refused = {o.sequence for o in observations if o.kind == "refused" or o.error is not None}
         if len(answered) >= probe.count:
-            return True
+            return quiet_ns >= _RIVALS or probe.protocol not in (Protocol.ARP, Protocol.ND)
         if len(answered | refused) >= probe.count:
             return quiet_ns >= _REFUSED
         return certain and quiet_ns >= _QUIET
