@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
-from netprobe.errors import SHORT
 from netprobe.model import (
-    Agreement,
     Blind,
     Cause,
     Command,
-    End,
     Hop,
     IcmpError,
     Leg,
@@ -22,10 +18,8 @@ from netprobe.model import (
     Paths,
     Place,
     Probe,
-    Protocol,
     Report,
     Snapshot,
-    Source,
     Stage,
     Stop,
     Verdict,
@@ -41,7 +35,8 @@ from .evidence import Case
 from .nat_evidence import confirmed
 from .refused import from_beyond
 from .root import root, root_of_some, root_outside
-from .strangers import heeded, sent_by_another
+from .strangers import heeded
+from .verdict import agreement_of, direction_of, from_another, is_short, leg_of, not_sent, verdict_of
 
 Explain = Callable[[Case], Cause | None]
 
@@ -58,17 +53,18 @@ def diagnose(command: str, probe: Probe, snapshot: Snapshot, prediction: Predict
     request = confirmed(request, snapshot)
     watched = observations is not None
     case = Case(guarded(snapshot, _on_the_way(prediction)), asked, prediction, seen, request, reply, watched, errors=_errors(seen))
-    verdict = _verdict(case)
+    verdict = verdict_of(case)
     if verdict is Verdict.INTERMITTENT:
         case = _of_a_lost_one(case, tapped)
-    case, cause = _explained(replace(case, leg=_leg(case, verdict)), verdict, explain)
-    direction = _direction(case, verdict, cause)
+    case, cause = _explained(replace(case, leg=leg_of(case, verdict)), verdict, explain)
+    direction = direction_of(case, verdict, cause)
     answers = {o.sequence: o for o in reversed(seen) if o.kind == "answered" and asked.takes(o.flow)}
     found = arp_answers.answers(asked, snapshot, seen)
     report = Report(
         command, asked, verdict, "", direction=direction, sent=asked.count if watched else 0, received=len(answers),
-        rtt_ns=_round_trips(asked, seen), path=Paths(request, reply), causes=(cause,) if cause else (), agreement=_agreement(case, verdict),
-        blind=_blind(snapshot, seen), errors=case.errors, answers=found, sightings=sightings(seen, request, reply),
+        rtt_ns=_round_trips(asked, seen), path=Paths(request, reply), causes=(cause,) if cause else (),
+        agreement=agreement_of(case, verdict), blind=_blind(snapshot, seen), errors=case.errors, answers=found,
+        sightings=sightings(seen, request, reply),
         notes=(*dict.fromkeys(f"{end.endpoint}: {note}" for end in (asked.source, asked.destination) for note in end.notes),
                *arp_answers.notes(snapshot, found), *counted.notes),
     )  # fmt: skip
@@ -114,120 +110,6 @@ def _paths(
 def _errors(seen: Sequence[Observation]) -> tuple[IcmpError, ...]:
     """The ICMP errors about the probe, each once."""
     return tuple(dict.fromkeys(o.error for o in seen if o.error is not None))
-
-
-def _verdict(case: Case) -> Verdict:
-    if not case.watched:
-        return _predicted_verdict(case.prediction)
-    answers = {o.sequence for o in case.observations if o.kind == "answered" and case.probe.takes(o.flow)}
-    if len(answers) >= case.probe.count:
-        return Verdict.UNREACHABLE if _all_refused(case) else Verdict.REACHABLE
-    starved = any(o.kind == "starved" for o in case.observations)
-    deaf = _hears_by_taps_alone(case) and (starved or _has_no_tap_at_home(case))
-    if answers:
-        deaf = deaf or any(o.kind == "unheard" for o in case.observations)
-        return Verdict.UNDETERMINED if deaf else Verdict.INTERMITTENT
-    if _from_another(case) is not None:
-        return Verdict.UNREACHABLE
-    if starved or deaf or _not_sent(case):
-        return Verdict.UNDETERMINED
-    if (
-        case.probe.protocol is Protocol.UDP
-        and _delivered(case)
-        and not case.errors
-        and (case.prediction is None or case.prediction.stop is None)
-    ):
-        return Verdict.UNDETERMINED
-    return Verdict.UNREACHABLE
-
-
-def _hears_by_taps_alone(case: Case) -> bool:
-    """Whether no socket hears the answers: those of neighbours go to the kernel."""
-    return case.probe.protocol in (Protocol.ARP, Protocol.ND)
-
-
-def _has_no_tap_at_home(case: Case) -> bool:
-    return any((o.kind, o.source, o.namespace) == ("blind", Source.TAP, case.probe.source.namespace) for o in case.observations)
-
-
-def _not_sent(case: Case) -> bool:
-    """Whether none of the probes left, because netprobe itself lacked what it takes to send one."""
-    refused = [o for o in case.observations if o.kind == "refused" and o.error is None]
-    return bool(refused) and all(_is_short(o) for o in refused) and not any(o.kind == "sent" for o in case.observations)
-
-
-def _is_short(refused: Observation) -> bool:
-    """Whether it was not the network that refused. ENOBUFS is the network's: a full queue or neighbour table."""
-    return refused.text in _SHORT
-
-
-_SHORT = {errno.errorcode[code] for code in SHORT - {errno.ENOBUFS}}
-
-
-def _predicted_verdict(prediction: Prediction | None) -> Verdict:
-    """What the configuration alone says. What stands before the end and may have decided otherwise leaves the question open."""
-    if prediction is None:
-        return Verdict.UNDETERMINED
-    walks = [prediction.request, *([prediction.reply] if prediction.reply else [])]
-    if _unread(prediction) or any(walk.end is End.UNDETERMINED for walk in walks):
-        return Verdict.UNDETERMINED
-    if prediction.stop is not None:
-        return Verdict.UNREACHABLE
-    return Verdict.UNDETERMINED if any(hop.suspects for walk in walks for hop in walk.hops) else Verdict.REACHABLE
-
-
-def _unread(prediction: Prediction) -> bool:
-    """Whether the way leads past rules that could not be read, so that the configuration said nothing for sure."""
-    walks = [prediction.request, *([prediction.reply] if prediction.reply else [])]
-    return any(suspect.code == "unknown" for walk in walks for hop in walk.hops for suspect in hop.suspects)
-
-
-def _all_refused(case: Case) -> bool:
-    """Whether every answer was a TCP reset."""
-    answers = (o for o in case.observations if o.kind == "answered" and case.probe.takes(o.flow))
-    return all(o.text == "refused" or "RST" in o.text.split() for o in answers)
-
-
-def _delivered(case: Case) -> bool:
-    """Whether the request was seen at the last tapped place of its predicted way, which ends in a delivery."""
-    tapped = [hop for hop in case.request if hop.bound]
-    ends = case.prediction is not None and case.prediction.request.end in (End.DELIVER, End.EXIT)
-    return bool(tapped) and tapped[-1].observed is True and ends
-
-
-def _leg(case: Case, verdict: Verdict) -> Leg | None:
-    """Which leg failed: the reply when the request was seen to arrive, the request when it was not."""
-    if verdict is Verdict.REACHABLE:
-        return None
-    predicted = case.prediction.leg if case.prediction else None
-    if not case.watched:
-        return predicted
-    if predicted is None and _answered_on_the_way(case):
-        return Leg.REQUEST
-    if any(hop.observed for hop in case.reply) or any(
-        o.kind == "seen" and o.leg is Leg.REPLY and o.error is None for o in case.observations
-    ):
-        return Leg.REPLY if predicted is not Leg.REQUEST else predicted
-    if _delivered(case):
-        if predicted is None and _doubted(case):
-            return Leg.REQUEST
-        return predicted or (Leg.REPLY if case.prediction and case.prediction.request.end is End.DELIVER else None)
-    return Leg.REQUEST
-
-
-def _answered_on_the_way(case: Case) -> bool:
-    """Whether a reset in the name of the far end was made before the request got there: a rule's doing (nf_send_reset)."""
-    there = [hop.observed for hop in case.request if hop.bound]
-    back = [hop.observed for hop in case.reply if hop.bound]
-    short = True in there and there[-1] is False and back[:1] == [False]
-    return case.probe.protocol is Protocol.TCP and short and _all_refused(case) and any(o.kind == "answered" for o in case.observations)
-
-
-def _doubted(case: Case) -> bool:
-    """Whether something behind the last tap may have stopped the request: the receiver's own rules, seen by nobody."""
-    hops = case.request
-    last = max((n for n, hop in enumerate(hops) if hop.observed), default=-1)
-    return any(hop.suspects for hop in hops[last + 1 :])
 
 
 def _believed(case: Case, verdict: Verdict) -> Stop | None:
@@ -284,7 +166,7 @@ def _rooted(case: Case, verdict: Verdict) -> Case:
         return replace(case, stop=stop)
     if any(o.kind == "refused" and o.text == "ENOBUFS" for o in case.observations):
         return replace(case, stop=_crowded_neighbours(case))
-    stranger = _from_another(case)
+    stranger = from_another(case)
     if stop is None and stranger is not None:
         return replace(case, stop=_wrong_source(case, stranger), leg=Leg.REPLY)
     if stop is not None:
@@ -304,12 +186,6 @@ def _crowded_neighbours(case: Case) -> Stop:
     key = "net.ipv4.neigh.default.gc_thresh3"
     text = f"the kernel's neighbour table is full: it refuses {name} an entry for the next hop ({key})"
     return Stop("neigh-table-full", Place(name, None, Stage.NEIGHBOUR), text, Object("sysctl", key, key), fixes.sysctl(key, 4096))
-
-
-def _from_another(case: Case) -> Observation | None:
-    """An answer that does not bear the address that was asked, as it came back or as it left the far end."""
-    answered = (o for o in case.observations if o.kind == "answered" and not case.probe.takes(o.flow))
-    return next(answered, None) or (sent_by_another(case.request, case.observations) if case.probe.protocol is Protocol.UDP else None)
 
 
 _BIND = Command.advice("bind the service to the address that was asked")
@@ -333,36 +209,6 @@ def _unreported(case: Case, stop: Stop) -> Stop:
     return replace(stop, code="mtu-blackhole", text=f"{stop.text}; the ICMP error that should say so did not reach the sender")
 
 
-def _direction(case: Case, verdict: Verdict, cause: Cause | None) -> Leg | None:
-    if verdict in (Verdict.REACHABLE, Verdict.INTERMITTENT):
-        return None
-    if cause is not None and cause.code == "filtered-by-cgroup" and cause.place.stage is Stage.SOCKET:
-        return Leg.REQUEST  # it came as far as the socket's cgroup, and no further
-    return case.leg
-
-
-def _agreement(case: Case, verdict: Verdict) -> Agreement:
-    if not case.watched:
-        return Agreement.PREDICTED_ONLY
-    if case.prediction is None or any(w.end is End.UNDETERMINED for w in (case.prediction.request, case.prediction.reply) if w):
-        return Agreement.OBSERVED_ONLY
-    expected = Verdict.REACHABLE if case.prediction.stop is None else Verdict.UNREACHABLE
-    missed = any(hop.observed is False for hop in (*case.request, *case.reply))
-    if verdict is Verdict.UNDETERMINED:
-        return Agreement.OBSERVED_ONLY
-    if verdict is not expected or (verdict is Verdict.REACHABLE and missed):
-        unsure = _unread(case.prediction) or _left_for_good(case)
-        return Agreement.OBSERVED_ONLY if unsure else Agreement.DISAGREE
-    return Agreement.CONFIRMED
-
-
-def _left_for_good(case: Case) -> bool:
-    """Whether the request went out of sight as predicted and no answer came in: what happens out there nobody predicts."""
-    assert case.prediction is not None
-    left = case.prediction.request.end is End.EXIT and all(hop.observed is not False for hop in case.request)
-    return left and (not any(hop.observed for hop in case.reply) or all(hop.observed is not False for hop in case.reply))
-
-
 def _round_trips(probe: Probe, seen: Sequence[Observation]) -> tuple[int, ...]:
     """ns from the first sighting of each request at the sender to its answer; errors, which quote it, are no sighting.
 
@@ -384,7 +230,7 @@ def _blind(snapshot: Snapshot, seen: Sequence[Observation]) -> tuple[Blind, ...]
     namespaces = snapshot.namespaces.values()
     spots = [*snapshot.blind, *(b for n in namespaces for b in n.blind), *(b for n in namespaces if n.ruleset for b in n.ruleset.blind)]
     spots += [Blind(o.text or "tap", f"in {o.namespace}") for o in seen if o.kind in ("starved", "blind", "unkept", "unheard")]
-    spots += [Blind(f"the probe from {o.namespace}", f"not sent ({o.text})") for o in seen if o.kind == "refused" and _is_short(o)]
+    spots += [Blind(f"the probe from {o.namespace}", f"not sent ({o.text})") for o in seen if o.kind == "refused" and is_short(o)]
     return tuple(dict.fromkeys(spots))
 
 
@@ -402,6 +248,6 @@ def _summary(report: Report, case: Case) -> str:
     if case.stop is not None and case.stop.code == "unknown":
         return f"{unsure}: {case.stop.text}"
     doubts = [suspect.text for hop in (*report.path.request, *report.path.reply) for suspect in hop.suspects]
-    if _not_sent(case):
+    if not_sent(case):
         return f"{unsure}: the probe could not be sent"
     return doubts[0] if doubts else unsure

@@ -9,31 +9,21 @@ A file system of an untrusted owner can answer late or never. A `Tree` that is `
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import stat
-import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache
 from typing import TypeVar
 
 from msgspec import Struct
 
-from . import apart
+from . import apart, descriptors
+from .descriptors import LOOK, READ
 
 SMALL, LARGE = 1 << 20, 64 << 20  # bytes: what a file of settings or of one process has at most, and a list of everything
 ENTRIES = 1 << 16  # of one directory
-PATH_MAX, LINKS_MAX = 4096, 40  # include/uapi/linux/limits.h, include/linux/namei.h (MAXSYMLINKS)
-OPENAT2 = 437  # the number on every architecture
-_NO_MAGICLINKS, _NO_SYMLINKS, _IN_ROOT = 0x02, 0x04, 0x10  # include/uapi/linux/openat2.h
-_PROC = 0x9FA0  # include/uapi/linux/magic.h
-_LOOK = os.O_PATH | os.O_CLOEXEC
-_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-_LACKING = (errno.ENOSYS, errno.EPERM, errno.E2BIG)  # an old kernel, a seccomp filter, a kernel with another struct open_how
 
-_libc = ctypes.CDLL(None, use_errno=True)
 _T = TypeVar("_T")
 
 
@@ -47,7 +37,7 @@ def kernel(path: str, limit: int = LARGE) -> bytes:
 
 def setting(path: str) -> bytes:
     """The value in a file of /proc/sys, which one read(2) gives whole (proc_sysctl.c). Raises OSError."""
-    fd = os.open(path, _READ)
+    fd = os.open(path, READ)
     try:
         return os.read(fd, 4096)
     finally:
@@ -56,9 +46,9 @@ def setting(path: str) -> bytes:
 
 def at(folder: int | None, name: str, limit: int = SMALL) -> bytes:
     """The same of a file `name` in the open directory `folder` of a process in /proc."""
-    fd = os.open(name, _READ, dir_fd=folder)
+    fd = os.open(name, READ, dir_fd=folder)
     try:
-        return _whole(fd, limit)
+        return descriptors.whole(fd, limit)
     finally:
         os.close(fd)
 
@@ -68,7 +58,7 @@ def entries(path: str | int, limit: int = 1 << 22) -> Iterator[str]:
     with os.scandir(path) as found:
         for number, entry in enumerate(found):
             if number >= limit:
-                raise _too_large()
+                raise descriptors.too_large()
             yield entry.name
 
 
@@ -97,7 +87,7 @@ def make_sure_of_descriptors(number: int) -> None:
     held: list[int] = []
     try:
         for _ in range(number):
-            held.append(os.open("/", _LOOK))
+            held.append(os.open("/", LOOK))
     finally:
         for fd in held:
             os.close(fd)
@@ -121,7 +111,7 @@ def user_above(roots: Sequence[str], path: str) -> int | None:
 
 def process(pid: int, proc: str = "/proc") -> int:
     """A descriptor of a process's directory in /proc, which the caller closes. Raises OSError."""
-    return os.open(f"{proc}/{pid}", _LOOK | os.O_DIRECTORY)
+    return os.open(f"{proc}/{pid}", LOOK | os.O_DIRECTORY)
 
 
 def namespace(path: str, folder: int | None = None) -> int:
@@ -130,18 +120,18 @@ def namespace(path: str, folder: int | None = None) -> int:
     Raises OSError, EINVAL for a file that is none; such a file is not opened.
     """
     try:
-        fd = os.open(path, _LOOK, dir_fd=folder)
+        fd = os.open(path, LOOK, dir_fd=folder)
     except ValueError as error:  # a byte that no name has
         raise OSError(errno.EINVAL, str(error)) from None
     try:
-        return _namespace(fd)
+        return descriptors.namespace(fd)
     finally:
         os.close(fd)
 
 
 def directory(path: str) -> int:
     """A descriptor of a directory of the kernel's own, open for reading; the caller closes it. Raises OSError."""
-    return os.open(path, _READ | os.O_DIRECTORY)
+    return os.open(path, READ | os.O_DIRECTORY)
 
 
 # files in a tree of directories
@@ -208,7 +198,7 @@ class Tree(Struct, frozen=True):
 
     def _namespace(self, path: str) -> int:
         with self._seen(path, links=False) as fd:
-            return _namespace(fd)
+            return descriptors.namespace(fd)
 
     def sqlite(self, path: str, limit: int = LARGE) -> bytes:
         """The content of an SQLite database at a moment at which nobody writes to it. Raises OSError, EBUSY when there is none.
@@ -230,9 +220,9 @@ class Tree(Struct, frozen=True):
         return apart.value(work) if self.foreign and not apart.is_here() else work()
 
     def _opened(self, path: str, links: bool) -> int:
-        root = os.open(self.root, _LOOK | os.O_DIRECTORY)
+        root = os.open(self.root, LOOK | os.O_DIRECTORY)
         try:
-            return beneath(root, path, links)
+            return descriptors.beneath(root, path, links)
         finally:
             os.close(root)
 
@@ -268,12 +258,12 @@ class Tree(Struct, frozen=True):
     def _read(self, path: str, limit: int) -> bytes:
         with self._seen(path) as fd:
             self._check(fd)
-            return content(fd, limit)
+            return descriptors.content(fd, limit)
 
     def _names(self, path: str, limit: int) -> list[str]:
         with self._seen(path) as fd:
             self._check(fd)
-            folder = _reopened(fd, os.O_DIRECTORY)
+            folder = descriptors.reopened(fd, os.O_DIRECTORY)
             try:
                 return sorted(entries(folder, limit))
             finally:
@@ -290,7 +280,7 @@ class Tree(Struct, frozen=True):
                 before = os.fstat(fd)
                 if self._is_written(path):
                     break
-                data = content(fd, limit)
+                data = descriptors.content(fd, limit)
                 after = os.fstat(fd)
                 if (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size) and not self._is_written(path):
                     return data
@@ -315,133 +305,6 @@ def component(name: str) -> str:
     if name in ("", ".", "..") or "/" in name or "\0" in name:
         raise OSError(errno.EINVAL, "not a plain file name")
     return name
-
-
-# descriptors
-
-
-def beneath(root: int, path: str, links: bool = True) -> int:
-    """An O_PATH descriptor of `path` beneath the open directory `root`. Raises OSError."""
-    if "\0" in path or len(os.fsencode(path)) >= PATH_MAX:
-        raise OSError(errno.ENAMETOOLONG if "\0" not in path else errno.EINVAL, "not a path")
-    try:
-        return _by_kernel(root, path, links)
-    except OSError as error:
-        if error.errno not in (*_LACKING, errno.EAGAIN):  # EAGAIN: something was renamed meanwhile
-            raise
-    return _by_hand(root, path, links)
-
-
-def _by_kernel(root: int, path: str, links: bool) -> int:
-    resolve = _IN_ROOT | _NO_MAGICLINKS | (0 if links else _NO_SYMLINKS)
-    how = struct.pack("=QQQ", _LOOK, 0, resolve)
-    fd = _libc.syscall(ctypes.c_long(OPENAT2), root, os.fsencode(path) or b".", how, ctypes.c_size_t(len(how)))
-    if fd < 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
-    return int(fd)
-
-
-def _by_hand(root: int, path: str, links: bool) -> int:
-    """The same by steps, each of which follows nothing. `..` goes back to where the walk came from, never to where that is now."""
-    held = [os.dup(root)]
-    left = path.split("/")[::-1]
-    followed = 0
-    try:
-        while left:
-            name = left.pop()
-            if name in ("", "."):
-                _must_be_directory(held[-1])
-            elif name == "..":
-                _must_be_directory(held[-1])
-                if len(held) > 1:
-                    os.close(held.pop())
-            else:
-                fd = os.open(name, _LOOK | os.O_NOFOLLOW, dir_fd=held[-1])
-                if not stat.S_ISLNK(os.fstat(fd).st_mode):
-                    held.append(fd)
-                    continue
-                followed += 1
-                target = _target(fd, links and followed <= LINKS_MAX)
-                left += target.split("/")[::-1]
-                if target.startswith("/"):
-                    while len(held) > 1:
-                        os.close(held.pop())
-        return held.pop()
-    finally:
-        for fd in held:
-            os.close(fd)
-
-
-def _must_be_directory(fd: int) -> None:
-    if not stat.S_ISDIR(os.fstat(fd).st_mode):
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-
-
-def _target(fd: int, may_follow: bool) -> str:
-    """What the symbolic link `fd` says, which is closed. Those of /proc are not followed: most are magic."""
-    try:
-        if not may_follow or _is_of_proc(fd):
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-        return os.readlink("", dir_fd=fd)
-    finally:
-        os.close(fd)
-
-
-def _is_of_proc(fd: int) -> bool:
-    told = ctypes.create_string_buffer(256)  # struct statfs begins with its f_type
-    return bool(_libc.fstatfs(fd, told)) or struct.unpack_from("=I", told.raw)[0] == _PROC
-
-
-def content(fd: int, limit: int) -> bytes:
-    """All of the regular file that the O_PATH descriptor `fd` stands for. Raises OSError, EFBIG beyond `limit` bytes."""
-    seen = os.fstat(fd)
-    if not stat.S_ISREG(seen.st_mode):
-        raise OSError(errno.EINVAL, "not a regular file")
-    if seen.st_size > limit:
-        raise _too_large()
-    opened = _reopened(fd)
-    try:
-        return _whole(opened, limit)
-    finally:
-        os.close(opened)
-
-
-def _reopened(fd: int, flags: int = 0) -> int:
-    return os.open(f"/proc/thread-self/fd/{fd}", _READ | flags)
-
-
-def _namespace(fd: int) -> int:
-    """The namespace file that the O_PATH descriptor `fd` stands for, opened. Raises OSError, EINVAL for another file.
-
-    Files of nsfs, and they alone, are on the device of our own namespace's file (fs/nsfs.c). Nothing else is opened: to open a
-    device, even without reading, can do something.
-    """
-    if os.fstat(fd).st_dev != _device_of_namespaces():
-        raise OSError(errno.EINVAL, "not a namespace")
-    return _reopened(fd)
-
-
-@cache
-def _device_of_namespaces() -> int:
-    return key("/proc/thread-self/ns/net")[0]
-
-
-def _whole(fd: int, limit: int) -> bytes:
-    pieces = []
-    left = limit + 1
-    size = 4096
-    while left > 0 and (piece := os.read(fd, min(left, size))):
-        pieces.append(piece)
-        left -= len(piece)
-        size = 1 << 16
-    if left <= 0:
-        raise _too_large()
-    return b"".join(pieces)
-
-
-def _too_large() -> OSError:
-    return OSError(errno.EFBIG, "larger than netprobe reads")
 
 
 @contextmanager

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from msgspec import Struct, field
-from msgspec.structs import replace
 
-from .flow import Flow
 from .place import Blind
-from .ruleset import Ruleset, SetQuery
+from .ruleset import Ruleset
 
 
 class LinkRef(Struct, frozen=True):
@@ -333,110 +331,3 @@ class Namespace(Struct, frozen=True):
     def sysctl(self, name: str, default: str | None = None) -> str | None:
         """The text of one sysctl (`net.ipv4.ip_forward`; an interface's dots written as slashes), or the default."""
         return self.sysctls.get(name, default)
-
-
-class FoundPeer(Struct, frozen=True):
-    """What `namespace` calls `nsid` is the namespace `peer`; None when that one is not visible from here.
-
-    `why`: nobody could look, so that `peer` says nothing.
-    """
-
-    namespace: str
-    nsid: int
-    peer: str | None
-    why: str | None = None
-
-
-class FoundMacvlans(Struct, frozen=True):
-    """The namespaces that have a macvlan on interface `index` of `namespace`, as far as they can be seen; `why` nobody could look."""
-
-    namespace: str
-    index: int
-    names: tuple[str, ...] = ()
-    why: str | None = None
-
-
-class AskedRoute(Struct, frozen=True):
-    """A route query put to the kernel of `namespace`, and its answer; kept so that a recording replays it.
-
-    `why`: it could not be asked, so that `answer` says nothing.
-    """
-
-    namespace: str
-    query: RouteQuery
-    answer: RouteAnswer
-    why: str | None = None
-
-
-class FoundConnection(Struct, frozen=True):
-    """What the connection tracking of `namespace` holds for `flow`; `why` it could not be asked, or None."""
-
-    namespace: str
-    flow: Flow
-    entries: tuple[ConntrackEntry, ...] = ()
-    why: str | None = None
-
-
-class Snapshot(Struct, frozen=True):
-    """The namespaces read so far, by name, the wiring between them, and what the kernel answered to route queries."""
-
-    namespaces: Mapping[str, Namespace] = field(default_factory=dict)
-    peers: tuple[FoundPeer, ...] = ()
-    answers: tuple[AskedRoute, ...] = ()
-    connections: tuple[FoundConnection, ...] = ()
-    blind: tuple[Blind, ...] = ()
-    macvlans: tuple[FoundMacvlans, ...] = ()
-
-    def __getitem__(self, name: str) -> Namespace:
-        return self.namespaces[name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.namespaces
-
-    def with_namespace(self, namespace: Namespace) -> Snapshot:
-        """This snapshot with `namespace` put in (or in the place of the one with its name)."""
-        return replace(self, namespaces={**self.namespaces, namespace.name: namespace})
-
-
-class ReadNamespace(Struct, frozen=True):
-    """Predict's request: read this namespace's configuration."""
-
-    name: str
-
-
-class FindPeer(Struct, frozen=True):
-    """Predict's request: which namespace does `namespace` call `nsid`?"""
-
-    namespace: str
-    nsid: int
-
-
-class FindMacvlans(Struct, frozen=True):
-    """Predict's request: which namespaces have a macvlan on interface `index` of `namespace`? The kernel tells it the other way only."""
-
-    namespace: str
-    index: int
-
-
-class AskRoute(Struct, frozen=True):
-    """Predict's request: what does the kernel's FIB of `namespace` answer to `query`?"""
-
-    namespace: str
-    query: RouteQuery
-
-
-class AskSet(Struct, frozen=True):
-    """Predict's request: what does the kernel of `namespace` answer to `query`? The answer goes into its ruleset (`with_answer`)."""
-
-    namespace: str
-    query: SetQuery
-
-
-class AskConnection(Struct, frozen=True):
-    """Predict's request: which tracked connections of `namespace` does `flow` belong to?"""
-
-    namespace: str
-    flow: Flow
-
-
-Need = ReadNamespace | FindPeer | FindMacvlans | AskRoute | AskSet | AskConnection

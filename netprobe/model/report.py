@@ -10,9 +10,9 @@ from msgspec import Struct, field
 from msgspec.structs import force_setattr
 
 from .command import Command, line
-from .config import Snapshot
 from .flow import Flow, Probe
 from .place import Blind, Object, Place, Stage
+from .snapshot import Snapshot
 
 
 class Verdict(StrEnum):

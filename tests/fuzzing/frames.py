@@ -28,8 +28,9 @@ from netprobe.model import Observation, Run, Watch
 from netprobe.render.pcapng import capture
 from netprobe.render.terminal import Terminal
 from netprobe.saved import load
+from netprobe.wire.around import Around
 from netprobe.wire.dissect import ETHERNET, RAW_IP, dissect
-from netprobe.wire.filter import Around, side_filter, tap_filter
+from netprobe.wire.filter import side_filter, tap_filter
 from netprobe.wire.fragments import restored
 from netprobe.wire.mark import PROTOCOL_NUMBERS, mark_of
 

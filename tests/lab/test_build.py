@@ -32,7 +32,7 @@ MakeLab = Callable[..., Lab]
 
 
 def ping(lab: Lab, source: str, destination: str, *options: str) -> bool:
-    return lab.run(["ping", "-c1", "-W1", *options, destination], namespace=source).returncode == 0
+    return lab.run(["ping", "-c1", "-W3", *options, destination], namespace=source).returncode == 0
 
 
 def vxlan_side(number: int) -> tuple[Bridge | Vxlan | Veth, ...]:

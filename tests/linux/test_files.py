@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from netprobe.errors import SHORT, CannotLook, is_short
-from netprobe.linux import apart, files, netns
+from netprobe.linux import apart, descriptors, files, netns
 from netprobe.linux.files import Tree
 from netprobe.linux.machine import Machine
 from netprobe.linux.names.names import Found, close_all, open_each
@@ -44,7 +44,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
         def refused(root: int, path: str, links: bool) -> int:
             raise OSError(errno.ENOSYS, "Function not implemented")
 
-        monkeypatch.setattr(files, "_by_kernel", refused)
+        monkeypatch.setattr(descriptors, "_by_kernel", refused)
     return str(request.param)
 
 
@@ -301,12 +301,12 @@ def test_who_dies_is_none_that_answers() -> None:
         apart.value(lambda: 1 // 0)
 
 
-def descriptors() -> set[str]:
+def open_ones() -> set[str]:
     return {entry.name for entry in os.scandir("/proc/self/fd")}
 
 
 def test_nothing_is_left_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = descriptors()
+    before = open_ones()
     fork, forked = os.fork, []
     monkeypatch.setattr(os, "fork", lambda: forked.append(fork()) or forked[-1])
     fd = apart.descriptor(lambda: os.open("/proc/version", os.O_RDONLY))
@@ -316,7 +316,7 @@ def test_nothing_is_left_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     list(apart.values(time.sleep, [600.0]))
     with pytest.raises(FileNotFoundError):
         apart.descriptor(lambda: os.open(tmp_path / "missing", os.O_RDONLY))
-    assert descriptors() == before
+    assert open_ones() == before
     assert len(forked) == 3
     for pid in forked:
         with pytest.raises(ChildProcessError):

@@ -151,7 +151,7 @@ def test_a_library_that_is_broken(tmp_path: Path, program: list[str], text: str)
 
 def patched(line: str, *argv: str) -> subprocess.CompletedProcess[str]:
     """netprobe with one thing of it replaced."""
-    before = "import os, signal, sys, netprobe.cli as cli\ndef fails(error):\n    raise error"
+    before = "import os, signal, sys, netprobe.cli as cli, netprobe.cli.commands as commands\ndef fails(error):\n    raise error"
     script = f"{before}\n{line}\nfrom netprobe.__main__ import main\nmain()"
     return run([sys.executable, "-c", script, *argv])
 
@@ -168,9 +168,11 @@ def patched(line: str, *argv: str) -> subprocess.CompletedProcess[str]:
         "SystemExit(1)",
     ],
 )
-@pytest.mark.parametrize("place", ["program = lambda", "run_line = lambda _", "_shown = lambda *_"], ids=["program", "line", "command"])
+@pytest.mark.parametrize(
+    "place", ["cli.program = lambda", "cli.run_line = lambda _", "commands._shown = lambda *_"], ids=["program", "line", "command"]
+)
 def test_what_nobody_foresaw(error: str, place: str) -> None:
-    done = patched(f"cli.{place}: fails({error})", "explain" if "_shown" not in place else "show", SAMPLE)
+    done = patched(f"{place}: fails({error})", "explain" if "_shown" not in place else "show", SAMPLE)
     if "_shown" in place and "Exit" not in error:
         assert done.returncode == 2  # a saved run is somebody else's statement
     elif "_shown" in place and "SystemExit" in error:
@@ -183,7 +185,7 @@ def test_what_nobody_foresaw(error: str, place: str) -> None:
 
 
 def test_a_traceback_for_who_asks_for_it() -> None:
-    done = patched("cli._compared = lambda *_: fails(KeyError('x'))", "-v", "diff", SAMPLE, SAMPLE)
+    done = patched("commands._compared = lambda *_: fails(KeyError('x'))", "-v", "diff", SAMPLE, SAMPLE)
     assert done.returncode == 70
     assert done.stderr.startswith("Traceback")
     assert done.stderr.rstrip().endswith("KeyError: 'x'")
@@ -202,12 +204,12 @@ def test_a_machine_that_cannot_be_left(error: str) -> None:
     "moment",
     [
         "cli.program = lambda: os.kill(os.getpid(), signal.{0})",
-        "cli._shown = lambda *_: os.kill(os.getpid(), signal.{0})",
+        "commands._shown = lambda *_: os.kill(os.getpid(), signal.{0})",
         "import netprobe.__main__ as last\nflushed = last._flushed\n"
         "last._flushed = lambda stream: (os.kill(os.getpid(), signal.{0}), flushed(stream))[1]",
-        "class Last:\n    def __del__(self): os.kill(os.getpid(), signal.{0})\ncli._shown = lambda *_: Last() and None",
+        "class Last:\n    def __del__(self): os.kill(os.getpid(), signal.{0})\ncommands._shown = lambda *_: Last() and None",
         "class Name:\n    def __set_name__(self, *_): os.kill(os.getpid(), signal.{0})\n"
-        "cli._shown = lambda *_: type('Made', (), {{'name': Name()}})",
+        "commands._shown = lambda *_: type('Made', (), {{'name': Name()}})",
     ],
     ids=["running", "command", "leaving", "taking apart", "making a class"],
 )

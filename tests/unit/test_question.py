@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from netprobe.cli import Mark, run_line
+from netprobe.cli import run_line
+from netprobe.cli.parameters import Mark
 from netprobe.errors import WrongQuestion
 from netprobe.model import Endpoint, Protocol
 from netprobe.question import Question, check_options, check_source, check_target

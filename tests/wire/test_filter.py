@@ -18,8 +18,9 @@ from scapy.layers.vxlan import VXLAN
 from scapy.packet import Packet, Raw
 
 from netprobe.model import Protocol
+from netprobe.wire.around import Around
 from netprobe.wire.bpf import LIMIT
-from netprobe.wire.filter import Around, answer_filter, packet_filter, segment_filter, side_filter, tap_filter
+from netprobe.wire.filter import answer_filter, packet_filter, segment_filter, side_filter, tap_filter
 
 CASES = [
     (Protocol.ICMP, False), (Protocol.ICMPV6, True), (Protocol.UDP, False), (Protocol.UDP, True),

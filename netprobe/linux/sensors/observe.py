@@ -15,8 +15,9 @@ from netprobe.errors import CannotLook, NetprobeError, is_short
 from netprobe.linux.netns import inside
 from netprobe.linux.privilege import not_permitted
 from netprobe.model import Observation, Probe, Protocol, Watch
+from netprobe.wire.around import Around
 from netprobe.wire.craft import Recipe, craft
-from netprobe.wire.filter import Around, side_filter, tap_filter
+from netprobe.wire.filter import side_filter, tap_filter
 from netprobe.wire.mark import mark_of
 
 from .close import release

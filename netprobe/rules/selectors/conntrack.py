@@ -87,10 +87,10 @@ ROWS: Rows = {
     "ct helper": (dt.WORD, nothing),
 }  # fmt: skip
 
-for _tuple, _name in (("original", "original"), ("reply", "reply")):
+for _tuple in ("original", "reply"):
     for _index, _field in enumerate(("saddr", "daddr")):
-        ROWS[f"ct {_name} ip {_field}"] = (dt.IPV4, only("ip", _ct_tuple(_tuple, _index)))
-        ROWS[f"ct {_name} ip6 {_field}"] = (dt.IPV6, only("ip6", _ct_tuple(_tuple, _index)))
-        ROWS[f"ct {_name} saddr" if _index == 0 else f"ct {_name} daddr"] = (dt.IPV4, _ct_tuple(_tuple, _index))
+        ROWS[f"ct {_tuple} ip {_field}"] = (dt.IPV4, only("ip", _ct_tuple(_tuple, _index)))
+        ROWS[f"ct {_tuple} ip6 {_field}"] = (dt.IPV6, only("ip6", _ct_tuple(_tuple, _index)))
+        ROWS[f"ct {_tuple} {_field}"] = (dt.IPV4, _ct_tuple(_tuple, _index))
     for _index, _field in ((2, "proto-src"), (3, "proto-dst")):
-        ROWS[f"ct {_name} {_field}"] = (dt.PORT, _ct_tuple(_tuple, _index))
+        ROWS[f"ct {_tuple} {_field}"] = (dt.PORT, _ct_tuple(_tuple, _index))

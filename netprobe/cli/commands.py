@@ -1,0 +1,313 @@
+"""The commands: one engine call, one renderer, an exit code each. Heavy imports stay inside them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from netprobe import __version__
+
+from .ending import COMPLETING, is_interruption, run
+from .parameters import CAPTURE, OUTPUT, PROBE, look_in_folders, output, with_options
+from .streams import OUTPUT_FAILED, complain, print_report, rendered, terminal_of, write
+
+if TYPE_CHECKING:
+    from netprobe.question import Question
+
+_T = TypeVar("_T")
+
+_EXIT = {"reachable": 0, "unreachable": 1, "intermittent": 1, "undetermined": 4}
+_LOOKING = ("trace", "arping", "ping", "why", "ls")  # the commands that look at this machine
+
+
+class Commands(click.Group):
+    """All commands, in the order in which a person meets them, and the nearest name for a typo."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """The commands in the order of their definition."""
+        return list(self.commands)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """click's resolution, with a hint for a misspelt command."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], self.list_commands(ctx), 2)
+            if not near:
+                raise
+            raise click.UsageError(f"No such command '{args[0]}'. Did you mean {' or '.join(near)}?", ctx) from error
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("-q", "--quiet", is_flag=True, help="Print the verdict line only.")
+@click.option("-v", "--verbose", is_flag=True, help="Show tracebacks of netprobe's own bugs.")
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True, help="Colour the report.")
+@click.option("--host", metavar="NS", help="The namespace that `host` names (default: the one netprobe runs in).")
+@click.option(
+    "--tool-path",
+    metavar="DIR[:DIR]",
+    callback=look_in_folders,
+    expose_value=False,
+    help="Look for nft and iptables in these folders first (default: the system's own; PATH is not searched).",
+)
+@click.version_option(__version__, "-V", "--version", prog_name="netprobe")
+@click.pass_context
+def cli(ctx: click.Context, /, **settings: Any) -> None:
+    """Trace a packet through network namespaces, veths, bridges and NAT, and name the one object that stops it.
+
+    Nothing on the machine is changed. Exit codes: 0 reachable, 1 not, 2 wrong question, 3 cannot look, 4 undetermined.
+    """
+    if ctx.invoked_subcommand not in _LOOKING:
+        for name in ("host", "tool_path"):
+            if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+                raise click.UsageError(f"--{name.replace('_', '-')} has no meaning for {ctx.invoked_subcommand}", ctx)
+    ctx.obj = settings
+
+
+@cli.command(short_help="Follow a packet through every hop, both directions.")
+@click.argument("src")
+@click.argument("dst", metavar="DST[:PORT]")
+@with_options(*PROBE, *OUTPUT, *CAPTURE)
+@click.pass_obj
+def trace(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> NoReturn:
+    """Follow a packet from SRC to DST through every hop, both directions, and name the cause when it breaks.
+
+    SRC is a namespace, a container, pid:N or path:FILE; DST one of these, an address or a host name. Example: netprobe trace red 8.8.8.8
+    """
+    _probe("trace", settings, src, dst, options)
+
+
+@cli.command(short_help="Ask by ARP or NDP who has an address on a segment.")
+@click.argument("src")
+@click.argument("dst")
+@with_options(*PROBE[2:7], *PROBE[10:11], *PROBE[14:], *OUTPUT, *CAPTURE)
+@click.pass_obj
+def arping(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> NoReturn:
+    """Ask by ARP (NDP for IPv6) from SRC who has DST's address on their common segment.
+
+    Shows every answer with MAC and time, and the frame's way over bridge and ports. Example: netprobe arping c1 c2
+    """
+    _probe("arping", settings, src, dst, options | {"protocol": "arp"})
+
+
+@cli.command(short_help="Say in one line whether DST answers SRC, and why not.")
+@click.argument("src")
+@click.argument("dst", metavar="DST[:PORT]")
+@with_options(*PROBE, *OUTPUT, *CAPTURE)
+@click.pass_obj
+def ping(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> NoReturn:
+    """Say in one line whether DST answers SRC, and the cause when it does not."""
+    _probe("ping", settings, src, dst, options)
+
+
+@cli.command(short_help="Predict only: read the configuration, send nothing.")
+@click.argument("src")
+@click.argument("dst", metavar="DST[:PORT]")
+@with_options(*PROBE, *OUTPUT)
+@click.pass_obj
+def why(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> NoReturn:
+    """Predict only: read the configuration, send nothing."""
+    _probe("why", settings, src, dst, options | {"captures": "none", "write": None})
+
+
+@cli.command(short_help="Print a saved run again, without privileges.")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@with_options(*OUTPUT)
+@click.pass_obj
+def show(settings: dict[str, Any], /, file: str, **options: Any) -> NoReturn:
+    """Print a saved run again - a capture of netprobe's or a JSON report - without privileges."""
+    verdict, text = _understood(settings, (file,), lambda: _shown(settings, file, options))
+    write(text, options["out"])
+    sys.exit(_EXIT[verdict])
+
+
+def _shown(settings: dict[str, Any], file: str, options: dict[str, Any]) -> tuple[str, str]:
+    """Verdict and text of a saved run."""
+    from netprobe.session import load
+
+    report = load(file)
+    return report.verdict, rendered(settings, report, options)
+
+
+def _understood(settings: dict[str, Any], files: tuple[str, ...], work: Callable[[], _T]) -> _T:
+    """What `work` makes of saved files. They may come from anybody: what contradicts itself is a bad file, and no bug of ours."""
+    from netprobe.errors import NetprobeError, WrongQuestion
+
+    try:
+        return work()
+    except (NetprobeError, ImportError, SyntaxError, BrokenPipeError):  # of a library, the middle two
+        raise
+    except Exception as error:
+        if settings["verbose"] or is_interruption(error):
+            raise
+        hint = "Is it as netprobe wrote it? Then run again with -v for the traceback, and report it."
+        raise WrongQuestion(f"{' or '.join(files)} does not hold together: {type(error).__name__}: {error}", hint) from error
+
+
+@cli.command(short_help="Say what changed between two saved runs.")
+@click.argument("before", metavar="A", type=click.Path(exists=True, dir_okay=False))
+@click.argument("after", metavar="B", type=click.Path(exists=True, dir_okay=False))
+@with_options(*output("comparison", "text", "json"))
+@click.pass_obj
+def diff(settings: dict[str, Any], /, before: str, after: str, **options: Any) -> NoReturn:
+    """Say what changed between two saved runs A and B: the answer, the path, the configuration. Exit 0: nothing, 1: something.
+
+    A run is a capture of netprobe's or a JSON report. Example: netprobe diff captures/monday.pcapng captures/today.pcapng
+    """
+    same, text = _understood(settings, (before, after), lambda: _compared(settings, before, after, options))
+    write(text, options["out"])
+    sys.exit(0 if same else 1)
+
+
+def _compared(settings: dict[str, Any], before: str, after: str, options: dict[str, Any]) -> tuple[bool, str]:
+    """Whether two saved runs are the same, and the text that says so."""
+    from netprobe.formats import compared
+    from netprobe.session import diff
+
+    runs = diff(before, after)
+    text = compared(runs.before, runs.after, runs.found, options["output"], terminal_of(settings, options))
+    return runs.found.same, text
+
+
+@cli.command(name="ls", short_help="List namespaces and containers, and the veth to each.")
+@with_options(*output("list", "text", "json"))
+@click.pass_obj
+def list_spaces(settings: dict[str, Any], /, **options: Any) -> NoReturn:
+    """List namespaces and containers, their addresses, and the veth that leads to each."""
+    from netprobe.formats import listed
+    from netprobe.session import Session
+
+    with Session(settings["host"]) as session:
+        found = session.ls()
+        for remark in session.heard():
+            complain(remark)
+    write(listed(found, options["output"], terminal_of(settings, options)), options["out"])
+    sys.exit(0)
+
+
+def _codes(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """The codes that a shell may complete."""
+    from netprobe.causes.pages import codes
+
+    return [code for code in codes() if code.startswith(incomplete)]
+
+
+@cli.command(short_help="Explain a cause; without CODE, list them all.")
+@click.argument("code", required=False, shell_complete=_codes)
+@click.option("--list", "listing", is_flag=True, help="List all codes, as without CODE.")
+@with_options(*output("page", "text", "json", "markdown"))
+@click.pass_obj
+def explain(settings: dict[str, Any], /, code: str | None, listing: bool, **options: Any) -> None:
+    """Explain a cause: what it means, how netprobe recognises it, how to mend it. Without CODE, list them all."""
+    from netprobe.causes.pages import pages
+    from netprobe.formats import explained
+    from netprobe.session import explain
+
+    if listing and code is not None:
+        raise click.UsageError("--list and CODE contradict each other", click.get_current_context())
+    found = pages() if listing or code is None else (explain(code),)
+    write(explained(found, options["output"], terminal_of(settings, options)), options["out"])
+
+
+@cli.command(short_help="Break a private lab, and name the cause.")
+@click.option("--break", "fault", metavar="NAME", help="Break this instead of the first of the list.")
+@click.option("--list", "listing", is_flag=True, help="List the faults that --break knows.")
+@click.option("--shell", is_flag=True, help="Open a shell inside the lab, to walk the tutorial by hand.")
+def demo(fault: str | None, listing: bool, shell: bool) -> NoReturn:
+    """Build a private lab, trace through it, break one thing and name the cause. Leaves nothing behind."""
+    from netprobe.lab.demo import demo as run_demo
+    from netprobe.lab.demo import listing as faults
+
+    if listing and (fault is not None or shell):
+        raise click.UsageError(f"--list and {'--shell' if shell else '--break'} contradict each other", click.get_current_context())
+    if listing:
+        click.echo(faults())
+        sys.exit(0)
+    sys.exit(run_demo(fault, shell, partial(run, cli)))
+
+
+@cli.command(short_help="Print the JSON Schema of the report.")
+def schema() -> None:
+    """Print the JSON Schema of the report."""
+    from netprobe.codec import schema as report_schema
+
+    write(report_schema().decode() + "\n", None)
+
+
+@cli.command(short_help="Print the completion script for a shell.")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script for a shell: eval "$(netprobe completion bash)"."""
+    from click.shell_completion import get_completion_class
+
+    found = get_completion_class(shell)
+    assert found is not None
+    click.echo(found(cli, {}, "netprobe", COMPLETING).source())
+
+
+def _probe(command: str, settings: dict[str, Any], src: str, dst: str, options: dict[str, Any]) -> NoReturn:
+    """One question from the command line: ask, save, print, exit."""
+    from contextlib import ExitStack
+
+    with ExitStack() as held:
+        crafter = None
+        if command != "why":
+            from netprobe.linux.sensors.crafter import Crafter
+
+            crafter = held.enter_context(Crafter())  # forked before anything heavy is imported: scapy loads beside pyroute2
+        from netprobe.session import Session
+
+        session = held.enter_context(Session(settings["host"], options.get("exclude") or (), crafter))
+        run = session.run(_question(command, src, dst, options))
+    failed = None
+    if command != "why":
+        from netprobe.saved import save
+
+        run, failed = save(run, options["write"], options["captures"], _command_line())
+    print_report(rendered(settings, run.report, options), options)
+    if failed is not None:
+        complain(failed[0], failed[1])
+        sys.exit(OUTPUT_FAILED)
+    sys.exit(_EXIT[run.report.verdict])
+
+
+def _question(command: str, src: str, dst: str, options: dict[str, Any]) -> Question:
+    from netprobe.errors import WrongQuestion
+    from netprobe.question import Question
+
+    _check_files(options)
+    if options["four"] and options["six"]:
+        raise WrongQuestion("-4 and -6 contradict each other", "Write one of them.")
+    versions: dict[tuple[bool, bool], Literal[4, 6]] = {(True, False): 4, (False, True): 6}
+    version = versions.get((options["four"], options["six"]))
+    asked = ("protocol", "port", "count", "size", "ttl", "df", "source_address", "source_port", "mark", "uid")
+    given = {name: options[name] for name in asked if options.get(name) is not None}
+    spans = {f"{name}_ns": options[name] for name in ("interval", "timeout") if name in options}
+    return Question(src, dst, command, version=version, send=command != "why", **given, **spans)
+
+
+def _check_files(options: dict[str, Any]) -> None:
+    """Raises WrongQuestion when the capture would have two places, or would be overwritten by the report."""
+    from netprobe.errors import WrongQuestion
+
+    write, out = options.get("write"), options.get("out")
+    if write is None:
+        return
+    if click.get_current_context().get_parameter_source("captures") is ParameterSource.COMMANDLINE and options["captures"] != "none":
+        raise WrongQuestion("-w and --captures are two places for one capture", "Write one of them.")
+    if out is not None and os.path.realpath(write) == os.path.realpath(out) and not os.path.realpath(out).startswith("/dev/"):
+        raise WrongQuestion("-w and --out name the same file", "Write two names: the capture and the report are two files.")
+
+
+def _command_line() -> str:
+    from netprobe.model.command import joined
+
+    return joined(["netprobe", *sys.argv[1:]])

@@ -1,0 +1,126 @@
+"""The parameters of the commands: types of values, checks, and the options that several commands have."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+
+class Duration(click.ParamType[int]):
+    """A time span as people write it: 1, 0.5, 200ms, 2s; a bare number is seconds. The value is ns."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The span in ns; click's own error for anything else."""
+        from netprobe.duration import nanoseconds
+        from netprobe.errors import WrongQuestion
+
+        try:
+            return value if isinstance(value, int) else nanoseconds(value)
+        except WrongQuestion as error:
+            hint = error.hint.removesuffix(".")
+            self.fail("; ".join(filter(None, (str(error), hint[:1].lower() + hint[1:]))), param, ctx)
+
+
+class Mark(click.IntRange):
+    """A firewall mark, in decimal digits or as ip(8) and nft(8) print it: 16, 0x10."""
+
+    name = "mark"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number; click's own error for anything else."""
+        if isinstance(value, str) and re.fullmatch("0[xX][0-9a-fA-F]{1,16}", value):
+            value = int(value, 16)
+        return int(super().convert(value, param, ctx))
+
+
+def file_name(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """The name of a file or folder, which has a letter at least."""
+    if value == "":
+        raise click.BadParameter("the name is empty", ctx, param)
+    return value
+
+
+def report_file(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """The file that `--out` names; - is standard output, as of `-w`."""
+    return None if value == "-" else file_name(ctx, param, value)
+
+
+def look_in_folders(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    """Have the tools that print rulesets come from the folders of `--tool-path`."""
+    if value is None:
+        return
+    from pathlib import Path
+
+    folders = value.split(os.pathsep)
+    for folder in folders:
+        if not folder or not Path(folder).is_dir():
+            raise click.BadParameter(f"{folder!r} is no folder", ctx, param)
+    from netprobe.linux.netfilter.tools import look_in
+
+    look_in(folders)
+
+
+PROBE: tuple[Callable[..., Any], ...] = (
+    click.option(
+        "-p",
+        "--protocol",
+        type=click.Choice(["icmp", "udp", "tcp", "arp"]),
+        help="Probe with this protocol.  [default: icmp; tcp with a port]",
+    ),
+    click.option("-P", "--port", type=click.IntRange(1, 65535), help="Destination port."),
+    click.option("-c", "--count", type=click.IntRange(1, 100_000), default=1, show_default=True, help="Number of probes."),
+    click.option("-W", "--timeout", type=Duration(), default="1s", show_default=True, help="How long to wait for an answer."),
+    click.option("-i", "--interval", type=Duration(), default="200ms", show_default=True, help="Time between probes."),
+    click.option("-4", "four", is_flag=True, help="Use IPv4."),
+    click.option("-6", "six", is_flag=True, help="Use IPv6."),
+    click.option("-s", "--size", type=click.IntRange(0, 65_507), help="ICMP or UDP payload bytes.  [default: 56]"),
+    click.option("--df/--no-df", default=None, help="Forbid or allow fragmentation.  [default: as the kernel decides]"),
+    click.option("--ttl", type=click.IntRange(1, 255), help="TTL or hop limit.  [default: the namespace's own]"),
+    click.option("--source-address", metavar="ADDRESS", help="Send from this address."),
+    click.option("--source-port", type=click.IntRange(1, 65535), help="Send from this port."),
+    click.option("--mark", type=Mark(0, 0xFFFFFFFF), default=0, help="Firewall mark of the probe."),
+    click.option("--uid", type=click.IntRange(0, 0xFFFFFFFE), help="User id that the probe is sent as."),
+    click.option("--exclude", multiple=True, metavar="NS", help="Treat a namespace as not visible (repeatable)."),
+)
+
+
+def output(thing: str, *formats: str) -> tuple[Callable[..., Any], ...]:
+    """The options for the format of a `thing` that a command prints, text first, and for the file that it goes to."""
+    return (
+        click.option("-o", "--output", type=click.Choice(formats), default=formats[0], show_default=True, help=f"Format of the {thing}."),
+        click.option(
+            "--out", type=click.Path(dir_okay=False), callback=report_file, help=f"Write the {thing} to this file instead of stdout."
+        ),
+    )
+
+
+OUTPUT = output("report", "text", "wide", "json", "markdown", "svg")
+CAPTURE: tuple[Callable[..., Any], ...] = (
+    click.option("-w", "--write", metavar="FILE.pcapng", callback=file_name, help="Write the capture to this file; - is stdout."),
+    click.option(
+        "--captures",
+        metavar="DIR",
+        envvar="NETPROBE_CAPTURES",
+        default="captures",
+        show_default=True,
+        callback=file_name,
+        help="Folder for captures, or none.",
+    ),
+)
+
+
+def with_options(*options: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Put several options on a command, in the order given."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
