@@ -56,7 +56,7 @@ def exchange(ground: Ground, carry: Carry, probe: Probe) -> Exchange:
         branch, station = min(found.answers, key=lambda answer: answer[1].proxy)  # the owner rather than who answers in its name
         return Exchange(_delivered(branch, station), _back(carry, (name, link), branch, request), link.name)
     if found.exits and not found.unread:
-        return Exchange(_numbered(found.exits[0], End.EXIT), _from_outside(ground, carry, (name, link), found.exits[0], request), link.name)
+        return Exchange(_numbered(found.exits[0], End.EXIT), _from_outside(carry, (name, link), found.exits[0], request), link.name)
     hop = Hop(1, name, link.name, Stage.TRANSMIT, request.flow, bound="out", note="asks everybody on the segment")
     if found.unread:
         return Exchange(Walk((hop,), End.UNDETERMINED, found.unread[0]), device=link.name)
@@ -83,15 +83,13 @@ def _back(carry: Carry, asker: tuple[str, Link], branch: Branch, request: Packet
     return _home(asker, carry.transmit(*branch.at, replace(reply, leg=Leg.REPLY)))
 
 
-def _from_outside(ground: Ground, carry: Carry, asker: tuple[str, Link], branch: Branch, request: Packet) -> Walk | None:
+def _from_outside(carry: Carry, asker: tuple[str, Link], branch: Branch, request: Packet) -> Walk:
     """The answer of a station out of sight: it is taken to come in where the request went out."""
-    last = branch.hops[-1]
-    link = ground.namespace(last.namespace).link_named(last.interface or "")
-    if link is None:
-        return None
+    assert branch.exit is not None
+    name, link = branch.exit
     reply = answer_to(request, link)
     flow = replace(reply.flow, src_mac=None)
-    return _home(asker, carry.receive(last.namespace, link, replace(reply, flow=flow, leg=Leg.REPLY)))
+    return _home(asker, carry.receive(name, link, replace(reply, flow=flow, leg=Leg.REPLY, tags=branch.packet.tags)))
 
 
 def _home(asker: tuple[str, Link], branches: Sequence[Branch]) -> Walk:

@@ -253,21 +253,17 @@ def cross(trail: Trail, carry: Carry, name: str, leaving: Departure) -> Arrival 
     if found.entry is not None:
         trail.resolved.append(Resolved(name, packet.leg, link, found.entry))
     packet = packet.suspecting(*found.suspects)
-    src_mac = link.mac or None
-    framed = replace(packet, flow=replace(packet.flow, src_mac=src_mac if found.mac else None, dst_mac=found.mac))
+    src_mac = link.mac or None if link.kind != "loopback" else None
+    framed = replace(packet, flow=replace(packet.flow, src_mac=src_mac, dst_mac=found.mac))
     note = ", ".join(part for part in (leaving.note, found.note) if part)
     branches = carry.transmit(name, link, framed, note, trail=trail) if link.kind != "loopback" else _loop(name, link, framed, note)
     branch = _taken(branches, found.mac is None)
     trail.hops += branch.hops
-    if branch.exit:
-        trail.left = (name, _exit_link(trail, link), branch.packet)
-        trail.add(
-            trail.left[0],
-            trail.left[1],
-            Stage.EXIT,
-            branch.packet,
-            f"exit through {trail.left[1].name}: what lies beyond is not visible from here",
-        )
+    if branch.exit is not None:
+        trail.left = (*branch.exit, branch.packet)
+        if not branch.hops or branch.hops[-1].stage is not Stage.EXIT:  # else the packet of a tunnel, which is out of sight already
+            note = f"exit through {branch.exit[1].name}: what lies beyond is not visible from here"
+            trail.add(*branch.exit, Stage.EXIT, branch.packet, note)
         return Finish(End.EXIT)
     if branch.stop is not None:
         return trail.drop(_blame_entry(trail.ground, carry, name, leaving, found, branch.stop))
@@ -295,13 +291,6 @@ def _taken(branches: tuple[Branch, ...], unresolved: bool) -> Branch:
         return arrived[0]
     rank = {"neigh-wrong-entry": 2, "link-no-carrier": 1}
     return min(branches, key=lambda b: rank.get(b.stop.code if b.stop else "", 0))
-
-
-def _exit_link(trail: Trail, link: Link) -> Link:
-    """The last interface seen on the way out of sight (a bridge's port rather than the bridge)."""
-    last = trail.hops[-1] if trail.hops else None
-    found = trail.ground.namespace(last.namespace).link_named(last.interface) if last and last.interface else None
-    return found or link
 
 
 def _blame_entry(ground: Ground, carry: Carry, name: str, leaving: Departure, found: Resolution, stop: Stop) -> Stop:

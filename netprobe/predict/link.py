@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from msgspec.structs import replace
 
-from netprobe.model import Link, Namespace, Need, Stage, Stop
+from netprobe.model import FdbEntry, Link, Namespace, Need, Stage, Stop
 
 from . import netfilter
 from .bridge import fdb_lookup, misled, no_flood, not_let_in, port_object, reopen, settings, state_of, swallowed, turned_back
@@ -101,7 +101,8 @@ class Segment:
                 return self._bridge_out(name, link, packet)
             case "vlan" | "ipvlan" | "macsec":
                 lower = self.ground.beyond(name, link.link)
-                return (Crossing(*lower, packet) if lower else Branch(packet, exit=True),)
+                tagged = replace(packet, tags=(*packet.tags, *_tag(link)))
+                return (Crossing(*lower, tagged) if lower else Branch(packet, exit=(name, link)),)
             case "macvlan":
                 return self._macvlan_out(name, link, packet)
             case "vxlan":
@@ -112,16 +113,15 @@ class Segment:
             case "tun" if not link.carrier:
                 text = f"no program serves {link.name}"
                 return (Branch(packet, stop=lost("route-via-dead-device", name, link, Stage.TRANSMIT, text)),)
-        return (Branch(packet, exit=True),)
+        return (Branch(packet, exit=(name, link)),)
 
     def _across(self, name: str, link: Link, packet: Packet) -> Ways:
         """Over a veth pair: what leaves one end arrives at the other."""
         far = self.ground.beyond(name, link.link)
         if far is None:
-            return (Branch(packet, exit=True),)
+            return (Branch(packet, exit=(name, link)),)
         there, peer = far
-        if there != name:  # skb_scrub_packet: what only the kernel knew of the packet ends at the border of a namespace
-            packet = replace(packet, mark=0, uid=None, tracked=None, tracked_in=None, prerouted=None)
+        packet = packet.scrubbed(there != name)
         if not peer.up:
             return (Branch(packet, stop=link_down(there, peer, Stage.RECEIVE)),)
         if self._too_long(packet, peer):
@@ -129,30 +129,24 @@ class Segment:
         return (Crossing(there, peer, packet, inward=True),)
 
     def _receive(self, name: str, link: Link, packet: Packet) -> Ways:
-        """A frame arrives at `link`: XDP and ingress first, then the bridge or the macvlans above it, then its own stack."""
+        """A frame arrives at `link`: XDP and ingress first, then VLAN, bridge, macvlan or ipvlan above it, then its own stack."""
         seen = netfilter.on_xdp(self.ground, name, link, packet)
         passed = netfilter.on_ingress(self.ground, name, link, seen)
         if passed.stop:
             return (Branch(seen, stop=passed.stop, hops=(hop(name, link, Stage.RECEIVE, seen, bound="in"),)),)
+        here = hop(name, link, Stage.RECEIVE, seen, bound="in")
         master = self.ground.namespace(name).link(link.master)
-        if master is not None and master.kind == "bridge":
+        if master is not None and master.kind == "bridge" and not self._tagged_above(name, link, passed.packet):
             return self._bridge_in(name, master, link, seen, passed.packet)
-        above = tuple(self._macvlans_above(name, link, passed.packet))
-        here = hop(name, link, Stage.RECEIVE, seen, bound="in")
-        own = self._take_up(name, link, seen, passed.packet)
-        branches = [branch.behind(here) for branch in above]
-        if not above or is_group(packet.flow.dst_mac or ""):
-            branches.append(own)
-        return tuple(branches)
+        return tuple(way.behind(here) for way in self._up(name, link, passed.packet, self._take_up(name, link, passed.packet)))
 
-    def _take_up(self, name: str, link: Link, seen: Packet, packet: Packet) -> Branch:
+    def _take_up(self, name: str, link: Link, packet: Packet) -> Branch:
         """The stack of `link` takes a frame that is for its own MAC (or a group); others are PACKET_OTHERHOST."""
-        here = hop(name, link, Stage.RECEIVE, seen, bound="in")
         mac = packet.flow.dst_mac
         if mac and link.mac and mac != link.mac and not is_group(mac):
             text = f"{name}/{link.name} has MAC {link.mac}, not {mac}: it ignores the frame"
-            return Branch(packet, stop=lost("neigh-wrong-entry", name, link, Stage.RECEIVE, text), hops=(here,))
-        return Branch(packet, at=(name, link), hops=(here,))
+            return Branch(packet, stop=lost("neigh-wrong-entry", name, link, Stage.RECEIVE, text))
+        return Branch(replace(packet, tags=()), at=(name, link))
 
     # ---- bridges
 
@@ -181,15 +175,15 @@ class Segment:
         """The forwarding decision: the FDB's port, the bridge itself, or a flood."""
         namespace, mac = self.ground.namespace(name), packet.flow.dst_mac or BROADCAST
         if is_group(mac):
-            up = (self._to_host(name, bridge, port, packet),) if port else ()
+            up = self._to_host(name, bridge, port, packet) if port else ()
             return (*up, *self._flood(namespace, bridge, port, packet))
         entry = fdb_lookup(namespace, bridge, mac)
         if entry is not None and (entry.local or entry.index == bridge.index):
             passed_up = self._to_host(name, bridge, port, packet)
             mine = mac in (bridge.mac, port.mac if port else bridge.mac)
-            return (passed_up if mine or passed_up.at is None else swallowed(passed_up, namespace, bridge, entry),)
+            return passed_up if mine else tuple(self._unless_taken_up(way, namespace, bridge, entry) for way in passed_up)
         if entry is None and mac == bridge.mac:
-            return (self._to_host(name, bridge, port, packet),)
+            return self._to_host(name, bridge, port, packet)
         out = namespace.link(entry.index) if entry else None
         if out is None:
             return self._flood(namespace, bridge, port, packet)
@@ -202,17 +196,21 @@ class Segment:
         steered = self._out_of(name, bridge, port, out, packet, note)
         return tuple(way.steered_by(Steering(name, bridge, out, entry)) for way in steered) if entry is not None else steered
 
-    def _to_host(self, name: str, bridge: Link, port: Link | None, packet: Packet) -> Branch:
+    def _to_host(self, name: str, bridge: Link, port: Link | None, packet: Packet) -> Ways:
         """The frame goes up to the bridge device's own stack (br_pass_frame_up)."""
         if not bridge.up:
-            return Branch(packet, stop=link_down(name, bridge, Stage.BRIDGE_INPUT))
+            return (Branch(packet, stop=link_down(name, bridge, Stage.BRIDGE_INPUT)),)
         passed = netfilter.on_bridge(self.ground, name, bridge, "input", packet, port, None, self.trail)
         packet = passed.packet
         if passed.stop:
-            return Branch(packet, stop=passed.stop)
+            return (Branch(packet, stop=passed.stop),)
         own = "frame is for everybody" if is_group(packet.flow.dst_mac or BROADCAST) else f"frame is for {bridge.name}'s own MAC"
         here = hop(name, bridge, Stage.BRIDGE_INPUT, packet, own, "in")
-        return Branch(packet, at=(name, bridge), hops=(here,))
+        return tuple(way.behind(here) for way in self._up(name, bridge, packet, Branch(replace(packet, tags=()), at=(name, bridge))))
+
+    def _unless_taken_up(self, way: Branch | Crossing, namespace: Namespace, bridge: Link, entry: FdbEntry) -> Branch | Crossing:
+        """The host's own stack ignores a frame that is not for one of its MACs; what stands on the bridge may take it."""
+        return swallowed(way, namespace, bridge, entry) if isinstance(way, Branch) and way.at is not None else way
 
     def _flood(self, namespace: Namespace, bridge: Link, port: Link | None, packet: Packet) -> Ways:
         """To every port that takes floods of this kind; ports towards namespaces already known come first."""
@@ -278,7 +276,7 @@ class Segment:
         """To the siblings on the same parent in bridge mode, else (or besides) out of the parent (macvlan_queue_xmit)."""
         lower = self.ground.beyond(name, link.link)
         if lower is None:
-            return (Branch(packet, exit=True),)
+            return (Branch(packet, exit=(name, link)),)
         there, parent = lower
         mac = packet.flow.dst_mac or BROADCAST
         if not parent.up:
@@ -292,16 +290,11 @@ class Segment:
             if loner[1].macvlan_mode == "vepa" and self._is_reflected(*lower):
                 return (Crossing(there, parent, packet),)
             return (_gone_by_the_parent(loner, lower, packet),)
-        if link.macvlan_mode == "bridge":
-            near = [
-                b
-                for n, s in siblings
-                if s.macvlan_mode == "bridge" and (is_group(mac) or s.mac == mac)
-                for b in self._sibling(n, s, packet)
-            ]
-            if near and not is_group(mac):
-                return tuple(near)
-            return (*near, Crossing(there, parent, packet))
+        if link.macvlan_mode == "bridge" and barred is not None:  # over the parent, for the taps that are there
+            return (Crossing(there, parent, packet.scrubbed(there != name), inward=True),)
+        if link.macvlan_mode == "bridge" and is_group(mac):
+            near = [s for s in siblings if s[1].macvlan_mode == "bridge"]
+            return (*(self._to_station(n, s, packet.scrubbed(n != name)) for n, s in near), Crossing(there, parent, packet))
         return (Crossing(there, parent, packet),)
 
     def _is_reflected(self, name: str, parent: Link) -> bool:
@@ -309,16 +302,49 @@ class Segment:
         far = self.ground.beyond(name, parent.link) if parent.kind == "veth" else None
         return far is not None and far[1].master is not None and settings(far[1]).hairpin
 
-    def _sibling(self, name: str, link: Link, packet: Packet) -> tuple[Branch, ...]:
-        if not link.up:
-            return (Branch(packet, stop=link_down(name, link, Stage.RECEIVE)),)
-        return (self._take_up(name, link, packet, packet),)
+    # ---- what stands on an interface
 
-    def _macvlans_above(self, name: str, link: Link, packet: Packet) -> Iterator[Branch]:
-        mac = packet.flow.dst_mac or BROADCAST
-        for there, above in self.ground.macvlans_on(name, link):
-            if is_group(mac) or above.mac == mac:
-                yield from self._sibling(there, above, packet)
+    def _up(self, name: str, link: Link, packet: Packet, own: Branch) -> Ways:
+        """Who takes up a frame that came in at `link`: a device that stands on it, or (and) its own stack."""
+        if tagged := self._tagged_above(name, link, packet):
+            return tagged
+        stations = self._stations_above(name, link, packet)
+        return (*stations, own) if not stations or is_group(packet.flow.dst_mac or "") else stations
+
+    def _tagged_above(self, name: str, link: Link, packet: Packet) -> Ways:
+        """The VLAN or MACsec device that takes the outermost tag off a frame (vlan_do_receive); none where it is not visible."""
+        outermost = packet.tags[-1:]
+        untagged = replace(packet, tags=packet.tags[:-1])
+        return tuple(self._above(name, link, untagged, lambda _, each: _tag(each) == outermost)) if outermost else ()
+
+    def _stations_above(self, name: str, link: Link, packet: Packet) -> Ways:
+        """The macvlans whose MAC address a frame bears, or all for a group; the ipvlan whose IP address its packet bears."""
+        mac, group = packet.flow.dst_mac or BROADCAST, is_group(packet.flow.dst_mac or BROADCAST)
+
+        def meant(there: str, each: Link) -> bool:
+            if each.kind == "macvlan":
+                return group or each.mac == mac
+            if each.kind == "ipvlan":
+                return group or any(a.address == packet.flow.dst for a in self.ground.namespace(there).addresses_of(each))
+            return False
+
+        return tuple(self._above(name, link, packet, meant))
+
+    def _above(self, name: str, link: Link, packet: Packet, meant: Callable[[str, Link], bool]) -> Iterator[Branch | Crossing]:
+        """A frame that came in at `link` goes up to each device on it that is `meant`, in the namespaces read so far."""
+        for there, each in self.ground.on_index(link.index):
+            if not meant(there, each):
+                continue
+            try:
+                if self.ground.beyond(there, each.link) == (name, link):
+                    yield self._to_station(there, each, packet)
+            except Unread as unread:  # it may stand here, or not
+                yield Branch(packet, stop=unread.reason)
+
+    def _to_station(self, name: str, link: Link, packet: Packet) -> Branch | Crossing:
+        if not link.up:
+            return Branch(packet, stop=link_down(name, link, Stage.RECEIVE))
+        return Crossing(name, link, packet, inward=True)
 
     # ---- what every device has
 
@@ -342,6 +368,13 @@ def not_running(ground: Ground, name: str, link: Link, stage: Stage) -> Stop | N
     if link.kind == "tun":
         return lost("route-via-dead-device", name, link, stage, f"no program serves {link.name}", object=link_object(link))
     return lost("link-no-carrier", name, link, stage, f"{link.name} is up but has no carrier{whose}", object=link_object(link), fix=fix)
+
+
+def _tag(link: Link) -> tuple[str, ...]:
+    """What the device puts around a frame, or takes off it."""
+    if link.kind == "vlan" and link.vlan_id is not None:
+        return (f"vlan {link.vlan_id}",)
+    return ("macsec",) if link.kind == "macsec" else ()
 
 
 def _circle(at: Crossing) -> Branch:

@@ -49,7 +49,7 @@ class _Way(Struct, frozen=True, kw_only=True):
 
 
 class Branch(_Way, frozen=True):
-    """One way of a frame, with its end: at a stack (`at`), lost (`stop`), or out of sight (`exit`).
+    """One way of a frame, with its end: at a stack (`at`), lost (`stop`), or out of sight behind a device (`exit`).
 
     `alone`: where it is lost, the bridge that had no other port for it.
     """
@@ -57,7 +57,7 @@ class Branch(_Way, frozen=True):
     packet: Packet
     at: tuple[str, Link] | None = None
     stop: Stop | None = None
-    exit: bool = False
+    exit: tuple[str, Link] | None = None
     alone: tuple[str, Link] | None = None
 
 

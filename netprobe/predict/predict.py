@@ -190,12 +190,12 @@ def _from_whom_it_was_asked(back: Trail, walked: Walk, probe: Probe) -> Walk:
 
 
 def _from_outside(ground: Ground, probe: Probe, trail: Trail, back: Trail) -> Walk:
-    """The answer of a far end that is out of sight: it is taken to come in where the request went out."""
+    """The answer of a far end that is out of sight: it is taken to come in where the request went out, for who sent that there."""
     assert trail.left is not None
     name, link, packet = trail.left
-    flow = replace(packet.flow.reversed(), dst_mac=link.mac or None)
+    flow = replace(packet.flow.reversed(), dst_mac=packet.flow.src_mac or link.mac or None)
     walker = Walker(ground)
-    branches = walker.receive(name, link, Packet(flow, Leg.REPLY), trail=back)
+    branches = walker.receive(name, link, Packet(flow, Leg.REPLY, tags=packet.tags), trail=back)
     arrived = next((b for b in branches if b.at is not None), branches[0])
     back.hops += arrived.hops
     if arrived.at is not None:

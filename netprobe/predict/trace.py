@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netprobe.model import Change, ConntrackEntry, Flow, Hop, Leg, Link, Neighbour, Object, Place, Stage, Stop, Walk
+from netprobe.model import Change, ConntrackEntry, Flow, Hop, Leg, Link, Neighbour, Object, Stage, Stop, Walk
 
 from .drop import Finish, end_of
 from .fib import Decision
@@ -44,7 +44,10 @@ class Resolved(Struct, frozen=True):
 
 @dataclass
 class Trail:
-    """The growing path of one leg. `tracks` is shared by the request and its reply; `arrived` is where the request ended."""
+    """The growing path of one leg. `tracks` is shared by the request and its reply.
+
+    `arrived` is where the request ended, `left` the device behind which it went out of sight.
+    """
 
     ground: Ground
     leg: Leg
@@ -75,12 +78,8 @@ class Trail:
         """The finished path, numbered from 1."""
         return Walk(numbered(self.hops), finish.end, finish.stop)
 
-    def place(self, name: str, link: Link | None, stage: Stage) -> Place:
-        """A place, from its parts."""
-        return Place(name, link.name if link else None, stage)
-
     def again(self, name: str, link: Link, packet: Packet) -> int:
-        """How often this packet came in here before; a third time is a loop."""
+        """How often this packet has come in here by now."""
         key = (name, link.index, packet.flow.src, packet.flow.dst)
         self.visits[key] = self.visits.get(key, 0) + 1
         return self.visits[key]

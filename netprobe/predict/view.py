@@ -49,7 +49,8 @@ class Packet(Struct, frozen=True):
     what may have stopped the packet so far, though the configuration does not tell. `tracked` is what connection tracking
     and the rules of namespace `tracked_in` know of it; `prerouted` names a namespace whose bridge has called PREROUTING already;
     `reused`: its ports were asked for, so that older connections may have them. `inside`: the tunnels (namespace, ifindex) whose
-    packet it is. `scope` is the interface on which its sender knows a link-local destination.
+    packet it is. `tags`: what VLAN and MACsec devices have put around the frame, the outermost last. `scope` is the interface on
+    which its sender knows a link-local destination.
     """
 
     flow: Flow
@@ -64,11 +65,18 @@ class Packet(Struct, frozen=True):
     prerouted: str | None = None
     reused: bool = False
     inside: tuple[tuple[str, int], ...] = ()
+    tags: tuple[str, ...] = ()
     scope: str | None = None
 
     def suspecting(self, *stops: Stop) -> Packet:
         """This packet after passing something that may stop it."""
         return replace(self, suspects=(*self.suspects, *stops)) if stops else self
+
+    def scrubbed(self, leaves: bool) -> Packet:
+        """This packet handed from one device to another: what connection tracking and a bridge knew of it ends here, and mark and
+        sender with them where it leaves the namespace (net/core/skbuff.c, skb_scrub_packet)."""
+        bare = replace(self, tracked=None, tracked_in=None, prerouted=None)
+        return replace(bare, mark=0, uid=None) if leaves else bare
 
 
 class Ground:
@@ -76,7 +84,7 @@ class Ground:
 
     With `ask`, route lookups that the kernel has not answered yet are collected in `unasked`; the FIB model decides meanwhile.
     `goal` is the namespace that the question names as its destination, if it names one. `rulings` keeps what rules said, from one
-    walk to the next.
+    walk to the next. `tunnelled` counts the packets of tunnels that were walked.
     """
 
     def __init__(self, snapshot: Snapshot, ask: bool = True, goal: str | None = None, rulings: Rulings | None = None) -> None:
@@ -85,6 +93,7 @@ class Ground:
         self.goal = goal
         self.rulings: Rulings = {} if rulings is None else rulings
         self.unasked: dict[AskRoute, None] = {}
+        self.tunnelled = 0
         self._peers = {(found.namespace, found.nsid): found.peer for found in snapshot.peers}
         self._unfound = {(found.namespace, found.nsid): found.why for found in snapshot.peers if found.why is not None}
         self._answers = {(asked.namespace, asked.query): asked.answer for asked in snapshot.answers}
@@ -121,17 +130,36 @@ class Ground:
         """The interface that `ref` means in namespace `name`: (its namespace, the link); None when it is not visible."""
         if ref is None or ref.index == 0:
             return None
-        there: str | None = name
-        if ref.nsid is not None:
-            if (name, ref.nsid) not in self._peers:
-                raise Lacking(FindPeer(name, ref.nsid))
-            there = self._peers[name, ref.nsid]
-            if (why := self._unfound.get((name, ref.nsid))) is not None:
-                raise Unread(name, f"namespace called nsid {ref.nsid}", why, Stage.TRANSMIT)
+        there = name if ref.nsid is None else self._called(name, ref.nsid)
         if there is None:
             return None
         link = self.namespace(there).link(ref.index)
         return (there, link) if link else None
+
+    def _called(self, name: str, nsid: int) -> str | None:
+        """The namespace that namespace `name` calls `nsid`; None when it is not visible. Asks for it."""
+        if (name, nsid) not in self._peers:
+            raise Lacking(FindPeer(name, nsid))
+        if (why := self._unfound.get((name, nsid))) is not None:
+            raise Unread(name, f"namespace called nsid {nsid}", why, Stage.TRANSMIT)
+        return self._peers[name, nsid]
+
+    def underlay(self, name: str, link: Link) -> str | None:
+        """The namespace in which a tunnel device of namespace `name` sends and receives its packets: the one where it was made.
+
+        None when that one is not visible.
+        """
+        if link.link is None or link.link.nsid is None:
+            return name
+        return self._called(name, link.link.nsid)
+
+    def tunnels_in(self, name: str) -> Iterator[tuple[str, Link]]:
+        """The VXLAN devices whose packets come in by namespace `name`: its own, and those that moved from there to one read so far."""
+        for other in (self.namespace(name), *self.snapshot.namespaces.values()):
+            for each in other.links if "links" not in other.unread else ():
+                moved = each.link is not None and each.link.nsid is not None
+                if each.vxlan is not None and moved is (other.name != name) and self.underlay(other.name, each) == name:
+                    yield other.name, each
 
     def all_macvlans_on(self, name: str, link: Link) -> tuple[tuple[str, Link], ...]:
         """The macvlans that stand on an interface, wherever they are; asks for the namespaces that have some."""
@@ -140,15 +168,22 @@ class Ground:
             raise Lacking(FindMacvlans(name, link.index))
         if found is not None and found.why is not None:
             raise Unread(name, f"macvlans on {link.name}", found.why, Stage.TRANSMIT)
-        for there in found.names if found is not None else ():
-            self.namespace(there)
-        return tuple(self.macvlans_on(name, link))
+        if found is not None:
+            for there in found.names:
+                self.namespace(there)
+        candidates = (place for place in self.on_index(link.index) if found is None or place[0] in found.names)
+        return tuple(
+            (there, each) for there, each in candidates if each.kind == "macvlan" and self.beyond(there, each.link) == (name, link)
+        )
 
-    def macvlans_on(self, name: str, link: Link) -> Iterator[tuple[str, Link]]:
-        """The macvlans on an interface in the namespaces read so far (a parent does not list what stands on it)."""
+    def on_index(self, index: int) -> Iterator[tuple[str, Link]]:
+        """The devices in the namespaces read so far that lead to an ifindex, in whichever namespace that is.
+
+        What stands on an interface is not listed by it, only by those who stand there.
+        """
         for other in self.snapshot.namespaces.values():
             for each in other.links if "links" not in other.unread else ():
-                if each.kind == "macvlan" and each.link is not None and self.beyond(other.name, each.link) == (name, link):
+                if each.link is not None and each.link.index == index:
                     yield other.name, each
 
     def connections(self, name: str, packet: Packet) -> tuple[ConntrackEntry, ...]:

@@ -5,21 +5,22 @@ Kernel: drivers/net/vxlan/vxlan_core.c (vxlan_xmit, vxlan_xmit_one, vxlan_rcv); 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
 from netprobe.model import Blank, Command, End, FdbEntry, Flow, Hop, Link, Object, Protocol, RouteQuery, Stage, Stop, Vxlan
 
 from . import fib
-from .drop import Finish, lost
+from .drop import Finish, link_down, lost
 from .fixes import REMOTE, link_set
 from .outcome import BROADCAST, Branch, Crossing, Ways, is_group
-from .trace import Trail, numbered
+from .trace import Trail
 from .view import Ground, Packet
 
 OVERHEAD = {4: 50, 6: 70}  # bytes: inner Ethernet 14, VXLAN 8, UDP 8, and the outer IP header
 Send = Callable[[Trail, str, Packet], Finish]
+MOST = 2048  # packets of tunnels that one prediction walks: tunnels in tunnels that flood multiply them
 _ANY = "00:00:00:00:00:00"
 _THEIRS_TOO = Command.advice("and the MTU of the containers, to the same value")
 
@@ -30,7 +31,7 @@ def through(ground: Ground, send: Send, name: str, link: Link, packet: Packet) -
     `send` walks the tunnel's own packet, which is routed: the layer above.
     """
     if link.vxlan is None:
-        return (Branch(packet, exit=True),)
+        return (Branch(packet, exit=(name, link)),)
     if (name, link.index) in packet.inside:  # the kernel gives up at the eighth (dev_xmit_recursion)
         text = f"the packets in which {link.name} sends frames are routed into {link.name} itself"
         return (Branch(packet, stop=lost("route-loop", name, link, Stage.ENCAPSULATE, text)),)
@@ -49,7 +50,7 @@ def through(ground: Ground, send: Send, name: str, link: Link, packet: Packet) -
         stop = lost("vxlan-fdb-missing", name, link, Stage.ENCAPSULATE, text, object=object,
                     fix=(_tunnel_end("append", packet.flow.dst_mac or BROADCAST, link),))  # fmt: skip
         return (Branch(packet, stop=stop),)
-    return tuple(branch for entry in entries for branch in _carry(ground, send, name, link, link.vxlan, packet, entry))
+    return tuple(branch for entry in entries for branch in _carry(ground, send, (name, link, link.vxlan), packet, entry))
 
 
 def _neighbour_by_hand(address: str, link: Link) -> Command:
@@ -70,25 +71,34 @@ def remotes(ground: Ground, name: str, link: Link, vxlan: Vxlan, mac: str) -> tu
     return (FdbEntry(link.index, _ANY, remote=vxlan.remote),) if vxlan.remote else ()
 
 
-def _carry(ground: Ground, send: Send, name: str, link: Link, vxlan: Vxlan, packet: Packet, entry: FdbEntry) -> Ways:
+def _carry(ground: Ground, send: Send, sender: tuple[str, Link, Vxlan], packet: Packet, entry: FdbEntry) -> Ways:
     """The outer packet to one remote, and the frame again where it is unpacked."""
     assert entry.remote is not None
+    name, link, vxlan = sender
+    ground.tunnelled += 1
+    if ground.tunnelled > MOST:
+        text = f"more than {MOST} packets in tunnels: netprobe follows no further"
+        return (Branch(packet, stop=lost("unknown", name, link, Stage.ENCAPSULATE, text)),)
+    home = ground.underlay(name, link)
+    if home is None:
+        return (Branch(packet, exit=(name, link)),)
     trail = Trail(ground, packet.leg)
-    outer = _outer(ground, name, vxlan, packet, entry.remote)
-    if (too_long := _does_not_fit(ground, name, link, packet, outer)) is not None:
-        return (Branch(packet, stop=too_long),)
+    wrapped = packet.scrubbed(home != name)  # iptunnel_xmit
+    outer = _outer(ground, home, vxlan, wrapped, entry.remote)
+    if (too_long := _does_not_fit(ground, home, link, wrapped, outer)) is not None:
+        return (Branch(packet, stop=replace(too_long, place=replace(too_long.place, namespace=name))),)
     inside = (*packet.inside, (name, link.index))
-    finish = send(trail, name, Packet(outer, packet.leg, suspects=packet.suspects, inside=inside))
-    hops = _inside(numbered(trail.hops), packet, entry.remote)
+    finish = send(trail, home, Packet(outer, packet.leg, mark=wrapped.mark, suspects=packet.suspects, inside=inside))
+    hops = _inside(trail.hops, packet, entry.remote)
     if finish.end is End.DELIVER and trail.arrived is not None:
-        return tuple(b.behind(*hops) for b in _unpack(ground, (name, link, vxlan), packet, trail))
+        return tuple(b.behind(*hops) for b in _unpack(ground, sender, packet, trail))
     if finish.end is End.EXIT:
-        return (Branch(packet, exit=True, hops=hops),)
+        return (Branch(packet, exit=(name, link), hops=hops),)
     return (Branch(packet, hops=hops, stop=_blame(name, link, entry, finish.stop) if finish.stop else None),)
 
 
 def _outer(ground: Ground, name: str, vxlan: Vxlan, packet: Packet, remote: str) -> Flow:
-    decision = fib.lookup(ground.namespace(name), RouteQuery(vxlan.local, remote))
+    decision = fib.lookup(ground.namespace(name), RouteQuery(vxlan.local, remote, mark=packet.mark))
     source = vxlan.local or fib.source_for(ground.namespace(name), decision, remote) or "0.0.0.0"
     length = (packet.flow.length or 0) + OVERHEAD[6 if ":" in remote else 4]
     return Flow(source, remote, Protocol.UDP, dport=vxlan.port, ttl=64, length=length)
@@ -96,7 +106,7 @@ def _outer(ground: Ground, name: str, vxlan: Vxlan, packet: Packet, remote: str)
 
 def _does_not_fit(ground: Ground, name: str, link: Link, packet: Packet, outer: Flow) -> Stop | None:
     """An inner packet with DF that the underlay's MTU cannot carry is refused at the tunnel (skb_tunnel_check_pmtu)."""
-    decision = fib.lookup(ground.namespace(name), RouteQuery(outer.src, outer.dst))
+    decision = fib.lookup(ground.namespace(name), RouteQuery(outer.src, outer.dst, mark=packet.mark))
     out = ground.namespace(name).link(decision.leg.index) if decision.leg else None
     if out is None or not packet.df or (outer.length or 0) <= out.mtu:
         return None
@@ -106,7 +116,7 @@ def _does_not_fit(ground: Ground, name: str, link: Link, packet: Packet, outer: 
                 fix=(link_set(link, "mtu", str(room)), _THEIRS_TOO))  # fmt: skip
 
 
-def _inside(hops: tuple[Hop, ...], packet: Packet, remote: str) -> tuple[Hop, ...]:
+def _inside(hops: Sequence[Hop], packet: Packet, remote: str) -> tuple[Hop, ...]:
     """The outer packet's hops as hops of the inner packet: its flow, with the outer one around it."""
     first = {0: f"in a VXLAN packet to {remote}"}
     return tuple(
@@ -120,12 +130,15 @@ def _unpack(ground: Ground, sender: tuple[str, Link, Vxlan], packet: Packet, tra
     assert trail.arrived is not None
     there, arrived = trail.arrived[0], trail.arrived[2]
     ours = sender[2]
-    devices = [link for link in ground.namespace(there).links if link.vxlan is not None and link.up]
-    same_port = [d for d in devices if d.vxlan and d.vxlan.port == ours.port]
-    fitting = [d for d in same_port if d.vxlan and d.vxlan.vni == ours.vni]
+    same_port = [(n, d) for n, d in ground.tunnels_in(there) if d.up and d.vxlan and d.vxlan.port == ours.port]
+    fitting = [(n, d) for n, d in same_port if d.vxlan and d.vxlan.vni == ours.vni]
     if fitting:
-        onward = packet.suspecting(*arrived.suspects[len(packet.suspects) :])
-        return (Crossing(there, fitting[0], onward, inward=True),)
+        name, device = fitting[0]
+        unpacked = replace(packet, mark=arrived.mark, uid=None, suspects=arrived.suspects)
+        return (Crossing(name, device, unpacked.scrubbed(name != there), inward=True),)
+    if ground.underlay(*sender[:2]) != sender[0]:
+        text = f"{there} has no device for tunnel {ours.vni}; it may have moved to a namespace that netprobe has not read"
+        return (Branch(packet, stop=lost("unknown", *sender[:2], Stage.DECAPSULATE, text)),)
     return (Branch(packet, stop=_mismatch(ground, sender, there, bool(same_port))),)
 
 
@@ -135,8 +148,6 @@ def _mismatch(ground: Ground, sender: tuple[str, Link, Vxlan], there: str, port_
     known = [d for d in ground.namespace(there).links if d.vxlan is not None]
     down = next((d for d in known if d.vxlan and (d.vxlan.port, d.vxlan.vni) == (ours.port, ours.vni) and not d.up), None)
     if down is not None:
-        from .drop import link_down
-
         return link_down(there, down, Stage.DECAPSULATE)
     theirs = next((d for d in known if d.vxlan), None)
     code = "vxlan-vni-mismatch" if port_fits else "vxlan-port-mismatch"

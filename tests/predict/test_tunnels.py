@@ -1,0 +1,150 @@
+"""Through a VXLAN: what the kernel keeps of a packet, where a device that was moved sends, and tunnels without end."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+from networks import MAC, RULES, edited, lo, local, probe, relinked, veth, via
+
+from netprobe.model import (
+    End,
+    FdbEntry,
+    Flow,
+    FoundPeer,
+    InterfaceAddress,
+    Leg,
+    Link,
+    LinkRef,
+    Namespace,
+    Neighbour,
+    PolicyRule,
+    Protocol,
+    Ruleset,
+    Snapshot,
+    TcFilter,
+    Vxlan,
+    Walk,
+)
+from netprobe.predict import ip, vxlan
+from netprobe.predict.predict import Prediction, predict
+from netprobe.predict.trace import Trail
+from netprobe.predict.view import Ground, Packet
+from netprobe.predict.walk import Walker
+
+
+def side(name: str, number: int) -> Namespace:
+    loopback, own = lo()
+    tunnel = Link(3, "vx0", "vxlan", MAC.format(8, number), mtu=1450, vxlan=Vxlan(7, remote=f"192.168.0.{3 - number}"))
+    addresses = (*own, InterfaceAddress(2, f"192.168.0.{number}", 24), InterfaceAddress(3, f"10.9.0.{number}", 24))
+    routes = (*local(f"192.168.0.{number}", f"10.9.0.{number}"), via("192.168.0.0/24", None, 2), via("10.9.0.0/24", None, 3))
+    return Namespace(name, links=(loopback, veth(2, "eth0", MAC.format(7, number), 2, 0), tunnel), addresses=addresses, routes=routes,
+                     rules=RULES, ruleset=Ruleset())  # fmt: skip
+
+
+def pair() -> Snapshot:
+    return Snapshot({"a": side("a", 1), "b": side("b", 2)}, (FoundPeer("a", 0, "b"), FoundPeer("b", 0, "a")))
+
+
+def request(snapshot: Snapshot, **asked: object) -> Walk:
+    found = predict(snapshot, probe("a", "10.9.0.2", **asked), ask=False)
+    assert isinstance(found, Prediction), found
+    return found.request
+
+
+def ruled(*rules: PolicyRule) -> tuple[PolicyRule, ...]:
+    """First the local table, as `ip rule` has it after `ip rule add pref 1 ...`."""
+    return tuple(sorted((*RULES, *rules), key=lambda rule: rule.priority))
+
+
+MARKED = PolicyRule(1, 4, action="blackhole", mark=7, dst="192.168.0.0/24")
+
+
+@pytest.mark.parametrize(("mark", "end"), [(0, End.DELIVER), (7, End.DROP)])
+def test_the_tunnels_packet_bears_the_mark(mark: int, end: End) -> None:
+    """iptunnel_xmit scrubs nothing of it within a namespace (seen: `ping -m 7` with this rule)."""
+    assert request(edited(pair(), "a", rules=ruled(MARKED)), mark=mark).end is end
+
+
+def test_the_mark_ends_where_the_frame_comes_out_in_another_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seen: with `iptables -A INPUT -m mark --mark 7 -j DROP` in b, `ping -m 7` from a is answered."""
+    taken = []
+
+    def spy(trail: Trail, name: str, link: Link, packet: Packet) -> object:
+        taken.append((name, link.name, packet.mark, packet.uid))
+        return receive(trail, name, link, packet)
+
+    receive = ip.receive
+    monkeypatch.setattr(ip, "receive", spy)
+    request(pair(), mark=7, uid=1000)
+    in_b = [(link, mark, uid) for name, link, mark, uid in taken if name == "b"]
+    assert {link for link, _, _ in in_b} == {"eth0", "vx0"}
+    assert {(mark, uid) for _, mark, uid in in_b} == {(0, None)}
+
+
+def moved() -> Snapshot:
+    """b's device was made in b and moved to c, as Docker's overlay networks do it: its packets still come in by b."""
+    snapshot = pair()
+    tunnel = replace(snapshot["b"].link(3), link=LinkRef(0, 0))
+    loopback, own = lo()
+    c = Namespace("c", links=(loopback, tunnel), addresses=(*own, InterfaceAddress(3, "10.9.0.2", 24)), rules=RULES,
+                  routes=(*local("10.9.0.2"), via("10.9.0.0/24", None, 3)), ruleset=Ruleset())  # fmt: skip
+    b = replace(snapshot["b"], links=snapshot["b"].links[:2], addresses=snapshot["b"].addresses[:-1],
+                routes=(*local("192.168.0.2"), via("192.168.0.0/24", None, 2)))  # fmt: skip
+    return replace(snapshot.with_namespace(b).with_namespace(c), peers=(*snapshot.peers, FoundPeer("c", 0, "b")))
+
+
+def test_a_device_that_was_moved_sends_where_it_was_made() -> None:
+    found = predict(moved(), probe("c", "10.9.0.1"), ask=False)
+    assert isinstance(found, Prediction)
+    assert [f"{hop.namespace}/{hop.interface}" for hop in found.request.hops][:3] == ["c/vx0", "b/eth0", "a/eth0"]
+    assert found.reply is not None
+    assert (found.request.end, found.reply.end) == (End.DELIVER, End.DELIVER)
+    assert found.reply.hops[-1].namespace == "c"
+
+
+def test_the_other_end_may_have_moved_out_of_sight() -> None:
+    """No device in `a` takes the frame: whether it is another namespace's nobody knows."""
+    snapshot = moved()
+    snapshot = edited(snapshot, "a", links=snapshot["a"].links[:2])
+    found = predict(snapshot, probe("c", "10.9.0.1"), ask=False)
+    assert isinstance(found, Prediction)
+    assert found.request.end is End.UNDETERMINED
+    assert "may have moved" in (found.request.stop.text if found.request.stop else "")
+
+
+KNOWN = ((2, "192.168.0.{}", 7), (3, "10.9.0.{}", 8))
+
+
+def test_each_suspect_stands_at_its_own_hop() -> None:
+    """What may have stopped the packet, counted once on its way through tunnel and underlay."""
+    snapshot = pair()
+    for name, other in (("a", 2), ("b", 1)):
+        known = tuple(Neighbour(i, net.format(other), MAC.format(m, other), "permanent") for i, net, m in KNOWN)
+        snapshot = edited(snapshot, name, neighbours=known)
+    snapshot = relinked(snapshot, "a", "vx0", filters=(TcFilter("egress", "bpf", "inner"),))
+    snapshot = relinked(snapshot, "a", "eth0", filters=(TcFilter("egress", "bpf", "outer"),))
+    snapshot = relinked(snapshot, "b", "eth0", xdp="prog id 5")
+    hops = [(f"{hop.namespace}/{hop.interface}", [s.code for s in hop.suspects]) for hop in request(snapshot).hops]
+    assert [hop for hop in hops if hop[1]] == [
+        ("a/vx0", ["filtered-by-tc"]), ("a/eth0", ["filtered-by-tc"]), ("b/eth0", ["filtered-by-xdp"]),
+    ]  # fmt: skip
+
+
+def test_tunnels_in_tunnels_that_flood_have_an_end() -> None:
+    """Eight devices, each in the next one and with eight ends: 8**8 packets, if each were followed."""
+    loopback, own = lo()
+    links, addresses, routes, fdb = [loopback], list(own), list(local()), []
+    for depth in range(8):
+        index = 10 + depth
+        links.append(Link(index, f"vx{depth}", "vxlan", MAC.format(8, depth), vxlan=Vxlan(7 + depth, port=4789 + depth)))
+        addresses.append(InterfaceAddress(index, f"10.{depth}.0.1", 16))
+        routes += [*local(f"10.{depth}.0.1")[1:], via(f"10.{depth}.0.0/16", None, index)]
+        fdb += [FdbEntry(index, "00:00:00:00:00:00", remote=f"10.{depth + 1}.0.{10 + n}", state="permanent") for n in range(8)]
+    a = Namespace("a", links=tuple(links), addresses=tuple(addresses), routes=tuple(routes), rules=RULES, fdb=tuple(fdb))
+    ground = Ground(Snapshot({"a": a}), ask=False)
+    tunnel = a.link(10)
+    assert tunnel is not None
+    frame = Packet(Flow("10.0.0.1", "10.0.0.10", Protocol.ICMP, dst_mac=vxlan.BROADCAST), Leg.REQUEST)
+    branches = Walker(ground).transmit("a", tunnel, frame)
+    assert any(branch.stop is not None and branch.stop.code == "unknown" for branch in branches)
+    assert ground.tunnelled <= 9 * vxlan.MOST
