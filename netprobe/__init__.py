@@ -76,29 +76,58 @@ def open(host: str | None = None, exclude: Sequence[str] = ()) -> Session:
     return Session(host, exclude)
 
 
-def trace(source: str, destination: str, *, host: str | None = None, exclude: Sequence[str] = (), **options: Unpack[Options]) -> Report:
-    """Send a probe from `source` to `destination`, follow it through every hop, both ways, and name the cause when it is lost.
+def trace(
+    source: str,
+    destination: str,
+    *,
+    host: str | None = None,
+    exclude: Sequence[str] = (),
+    **options: Unpack[Options],
+) -> Report:
+    """Send a probe from `source` to `destination`, follow it through every hop, both ways, and name the cause
+    when it is lost.
 
-    `source` is a namespace or container, `destination` one of these, an address or a host name, with ":PORT" for TCP.
-    Raises WrongQuestion, NotPermitted or CannotLook; a broken network is in the report.
+    `source` is a namespace or container, `destination` one of these, an address or a host name, with ":PORT"
+    for TCP. Raises WrongQuestion, NotPermitted or CannotLook; a broken network is in the report.
     """
     with open(host, exclude) as session:
         return session.trace(source, destination, **options)
 
 
-def ping(source: str, destination: str, *, host: str | None = None, exclude: Sequence[str] = (), **options: Unpack[Options]) -> Report:
+def ping(
+    source: str,
+    destination: str,
+    *,
+    host: str | None = None,
+    exclude: Sequence[str] = (),
+    **options: Unpack[Options],
+) -> Report:
     """The same question as `trace`; the report's text is one line."""
     with open(host, exclude) as session:
         return session.ping(source, destination, **options)
 
 
-def arping(source: str, destination: str, *, host: str | None = None, exclude: Sequence[str] = (), **options: Unpack[Options]) -> Report:
+def arping(
+    source: str,
+    destination: str,
+    *,
+    host: str | None = None,
+    exclude: Sequence[str] = (),
+    **options: Unpack[Options],
+) -> Report:
     """Ask by ARP (or neighbour discovery) who on the segment of `source` has the address of `destination`."""
     with open(host, exclude) as session:
         return session.arping(source, destination, **options)
 
 
-def why(source: str, destination: str, *, host: str | None = None, exclude: Sequence[str] = (), **options: Unpack[Options]) -> Report:
+def why(
+    source: str,
+    destination: str,
+    *,
+    host: str | None = None,
+    exclude: Sequence[str] = (),
+    **options: Unpack[Options],
+) -> Report:
     """Predict what would happen to a probe from `source` to `destination`. Nothing is sent."""
     with open(host, exclude) as session:
         return session.why(source, destination, **options)
@@ -111,7 +140,9 @@ def ls(host: str | None = None) -> tuple[Space, ...]:
 
 
 def load(path: str | os.PathLike[str]) -> Report:
-    """The report of a saved run - a capture of netprobe's, or a JSON report. Raises WrongQuestion for any other file.
+    """The report of a saved run - a capture of netprobe's, or a JSON report.
+
+    Raises WrongQuestion for any other file.
 
     >>> report = load("captures/samples/no-masquerade.pcapng")
     >>> report.cause.code
@@ -137,7 +168,9 @@ def diff(before: str | os.PathLike[str], after: str | os.PathLike[str]) -> Compa
 
 
 def explain(code: str) -> Page:
-    """The page of the handbook about a cause. Raises WrongQuestion, with the nearest codes, when there is none.
+    """The page of the handbook about a cause.
+
+    Raises WrongQuestion, with the nearest codes, when there is none.
 
     >>> explain("no-route").section
     'Routes and policy rules'

@@ -1,8 +1,13 @@
-"""The program: `netprobe`, or `python -m netprobe`. However it ends, the exit code is one of the contract's."""
+"""The program: `netprobe`, or `python -m netprobe`.
 
-import _signal  # type: ignore[import-not-found] # first of all, and no Python file: `signal`, and `__future__`, take their time
+However it ends, the exit code is one of the contract's.
+"""
 
-if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:  # Ctrl-C ends us without a traceback from here on
+# first of all, and no Python file: `signal`, and `__future__`, take their time
+import _signal  # type: ignore[import-not-found]
+
+# Ctrl-C ends us without a traceback from here on
+if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 
 import errno
@@ -24,8 +29,10 @@ _BUG, _OUTPUT_FAILED, _INTERRUPTED, _PIPE_CLOSED = 70, 74, 130, 141
 
 
 class _Whole(io.FileIO):
-    """A stream that takes all that is written, or fails. Python's own loses, without a word, what a nearly full disk or a pipe that
-    does not block has no room for, when PYTHONUNBUFFERED is set: write(2) may write less than it is given.
+    """A stream that takes all that is written, or fails.
+
+    Python's own loses, without a word, what a nearly full disk or a pipe that does not block has no room for,
+    when PYTHONUNBUFFERED is set: write(2) may write less than it is given.
     """
 
     def write(self, data: "Any") -> int:
@@ -43,7 +50,9 @@ class _Whole(io.FileIO):
 
 
 class _Ending:
-    """What Ctrl-C and SIGTERM do: the first one unwinds what runs, so that everything is tidied; any other ends us at once."""
+    """What Ctrl-C and SIGTERM do: the first one unwinds what runs, so that everything is tidied; any other
+    ends us at once.
+    """
 
     unwinds = False
 
@@ -90,21 +99,30 @@ def _unforeseen(error: BaseException) -> int:
         _say("cannot look: not enough memory or descriptors. Raise the limit (ulimit -a).")
         return _CANNOT_LOOK
     if isinstance(error, ImportError):
-        _say(f"cannot load {error.name or 'a module'}: {error}. Install netprobe again, with its dependencies.")
+        _say(
+            f"cannot load {error.name or 'a module'}: {error}. Install netprobe again, with its dependencies."
+        )
     else:
         _say(f"a bug in netprobe: {type(error).__name__}: {error}")
     return _BUG
 
 
 def _is_short(error: BaseException) -> bool:
-    """Whether netprobe itself lacks memory or descriptors. The loader gives no errno, only its words (dl-load.c)."""
+    """Whether netprobe itself lacks memory or descriptors.
+
+    The loader gives no errno, only its words (dl-load.c).
+    """
     if isinstance(error, OSError):
         return error.errno in (errno.ENOMEM, errno.EMFILE, errno.ENFILE)
-    return isinstance(error, MemoryError) or (isinstance(error, ImportError) and str(error).endswith(_NOT_LOADED))
+    return isinstance(error, MemoryError) or (
+        isinstance(error, ImportError) and str(error).endswith(_NOT_LOADED)
+    )
 
 
 def _open_streams() -> None:
-    """Streams that the caller closed refuse what is written, instead of being the next file that somebody opens."""
+    """Streams that the caller closed refuse what is written, instead of being the next file that somebody
+    opens.
+    """
     for number in range(3):
         try:
             os.fstat(number)
@@ -116,11 +134,15 @@ def _open_streams() -> None:
 def _stream(number: int, given: "TextIO | None") -> "TextIO":
     """A stream that writes all or fails, with the character set of the one that Python made."""
     encoding, errors = (given.encoding, given.errors) if given is not None else ("utf-8", "backslashreplace")
-    return io.TextIOWrapper(io.BufferedWriter(_Whole(number, "w", closefd=False)), encoding, errors, line_buffering=number == 2)
+    return io.TextIOWrapper(
+        io.BufferedWriter(_Whole(number, "w", closefd=False)), encoding, errors, line_buffering=number == 2
+    )
 
 
 def _unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
-    """An interruption that came where Python cannot raise it (in a weak reference's callback) ends us all the same."""
+    """An interruption that came where Python cannot raise it (in a weak reference's callback) ends us all the
+    same.
+    """
     if unraisable.exc_type is KeyboardInterrupt:
         os._exit(_INTERRUPTED)
     sys.__unraisablehook__(unraisable)
@@ -134,7 +156,9 @@ def _say(message: str) -> None:
 
 
 def _leave(code: int) -> "NoReturn":
-    """End at once: what was opened is closed, and taking itself apart object by object costs Python a tenth of a run."""
+    """End at once: what was opened is closed, and taking itself apart object by object costs Python a tenth
+    of a run.
+    """
     lost = _flushed(sys.stdout)
     _flushed(sys.stderr)  # who cannot hear what we say still has the answer
     os._exit(lost if lost and code in _ANSWERS else code)

@@ -1,8 +1,8 @@
 """Values <-> JSON: the report that scripts read, saved runs, and the JSON Schema made from the types.
 
-Rules of this file: keys stand in the order of the contract; times are integer ns; frames are base64; the bytes are valid UTF-8 whatever
-a namespace or an interface is called. A name that is not UTF-8 reaches us with surrogates (PEP 383), which JSON cannot carry; they are
-written as `\\xff` and read back exactly.
+Rules of this file: keys stand in the order of the contract; times are integer ns; frames are base64; the
+bytes are valid UTF-8 whatever a namespace or an interface is called. A name that is not UTF-8 reaches us with
+surrogates (PEP 383), which JSON cannot carry; they are written as `\\xff` and read back exactly.
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ T = TypeVar("T")
 
 RUN_SCHEMA = "netprobe.run/1"
 
-# The keys that every report has, in the order in which they are written; what else a report holds stands behind them.
+# The keys that every report has, in the order in which they are written; what else a report holds stands
+# behind them.
 _CONTRACT = (
-    "schema", "command", "probe", "verdict", "direction", "summary", "sent", "received", "rtt_ns", "path", "causes", "blockers",
+    "schema", "command", "probe", "verdict", "direction", "summary", "sent", "received", "rtt_ns", "path",
+    "causes", "blockers",
     "agreement", "blind", "capture", "timings",
 )  # fmt: skip
 
@@ -39,7 +41,9 @@ _MEANING = {
     "rtt_ns": "round trip times of the answered probes, in ns, in order",
     "path": "the hops of both directions, predicted and observed side by side",
     "causes": "causes[0] is the root: the one thing a person must change; its symptoms stand behind it",
-    "blockers": "further causes on the same path that would stop the probe after the first is mended (predicted)",
+    "blockers": (
+        "further causes on the same path that would stop the probe after the first is mended (predicted)"
+    ),
     "agreement": "how prediction and observation stand to each other",
     "blind": "what could not be read, and why",
     "capture": "the capture file of this run, or null",
@@ -57,7 +61,10 @@ def report_to_json(report: Report) -> bytes:
 
 
 def report_from_json(data: bytes, where: str = "") -> Report:
-    """The report in `data`; unknown keys are ignored. Raises WrongQuestion, which names `where` (a file) and the place in it."""
+    """The report in `data`; unknown keys are ignored.
+
+    Raises WrongQuestion, which names `where` (a file) and the place in it.
+    """
     return _decode(data, Report, where)
 
 
@@ -81,7 +88,10 @@ def run_from_json(data: bytes, where: str = "") -> Run:
 
 
 def saved_from_json(data: bytes, where: str = "") -> Report | Run:
-    """Whichever of the two `data` holds: a saved run or a report alone. Raises WrongQuestion for anything else."""
+    """Whichever of the two `data` holds: a saved run or a report alone.
+
+    Raises WrongQuestion for anything else.
+    """
     schema = _decode(data, _Labelled, where).schema
     return run_from_json(data, where) if schema == RUN_SCHEMA else report_from_json(data, where)
 
@@ -116,7 +126,12 @@ def pages_to_json(pages: Sequence[Page]) -> bytes:
 
 def comparison_to_json(before: Report, after: Report, found: Comparison) -> bytes:
     """What two runs differ in, as one line of UTF-8 JSON."""
-    made = {"schema": "netprobe.diff/1", "same": found.same, "before": _identity(before), "after": _identity(after)}
+    made = {
+        "schema": "netprobe.diff/1",
+        "same": found.same,
+        "before": _identity(before),
+        "after": _identity(after),
+    }
     return _encode({**made, "answer": found.answer, "configuration": found.configuration, "once": found.once})
 
 
@@ -141,7 +156,9 @@ def _keys() -> tuple[str, ...]:
 
 
 def _encode(value: dict[str, Any]) -> bytes:
-    """One line of JSON that is safe to show: names may hold what a terminal obeys, which JSON can write as an escape."""
+    """One line of JSON that is safe to show: names may hold what a terminal obeys, which JSON can write as an
+    escape.
+    """
     data = _encoded(value)
     if data.isascii() and b"\x7f" not in data:  # msgspec escapes what is below the space
         return data
@@ -173,7 +190,9 @@ def _decode(data: bytes, kind: type[T], where: str) -> T:
         return msgspec.convert(_mapped(msgspec.json.decode(data), _unescaped), type=kind)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         hint = "Its captures (.pcapng) and what `-o json` prints can be read again."
-        raise WrongQuestion(f"{where or 'this'} is not a saved run or report of netprobe: {error}", hint) from error
+        raise WrongQuestion(
+            f"{where or 'this'} is not a saved run or report of netprobe: {error}", hint
+        ) from error
 
 
 def _mapped(value: Any, change: Callable[[str], str]) -> Any:
@@ -187,7 +206,8 @@ def _mapped(value: Any, change: Callable[[str], str]) -> Any:
     return value
 
 
-# A surrogate becomes \xNN (the byte it stands for) or \uDNNN; a backslash that would read as such an escape becomes \x5c.
+# A surrogate becomes \xNN (the byte it stands for) or \uDNNN; a backslash that would read as such an escape
+# becomes \x5c.
 _TO_ESCAPE = re.compile(r"[\ud800-\udfff]|\\(?=x[89a-f][0-9a-f]|x5c|ud[89a-f][0-9a-f]{2})")
 _ESCAPE = re.compile(r"\\(?:x([89a-f][0-9a-f]|5c)|u(d[89a-f][0-9a-f]{2}))")
 

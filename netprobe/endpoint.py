@@ -1,9 +1,12 @@
-"""The grammar of endpoints: what a user writes for SRC and DST, taken apart. Pure text, no look at the machine.
+"""The grammar of endpoints: what a user writes for SRC and DST, taken apart.
+
+Pure text, no look at the machine.
 
     endpoint := [KIND ":"] NAME ["//" NAME]... ["/" INTERFACE] ["@" ADDRESS] [":" PORT ["/" PROTOCOL]]
               | ADDRESS [":" PORT] ["/" PROTOCOL] | "[" ADDRESS "]" ...
 
-Names come from users, file systems and container engines: any text may arrive, and only WrongQuestion may come of it.
+Names come from users, file systems and container engines: any text may arrive, and only WrongQuestion may
+come of it.
 """
 
 from __future__ import annotations
@@ -18,23 +21,32 @@ from .errors import WrongQuestion
 from .model import Protocol
 
 KINDS = ("netns", "docker", "podman", "lxc", "nspawn", "containerd", "pid", "path", "pod")
-PROTOCOLS = {protocol.value: protocol for protocol in (Protocol.ICMP, Protocol.UDP, Protocol.TCP, Protocol.ARP)}
+PROTOCOLS = {
+    protocol.value: protocol for protocol in (Protocol.ICMP, Protocol.UDP, Protocol.TCP, Protocol.ARP)
+}
 INTERFACE_BYTES = 15  # IFNAMSIZ without its NUL, include/uapi/linux/if.h
 NAME_BYTES = 255  # NAME_MAX, a file name in /run/netns
-EXAMPLES = "Write one of: red  red:80  c1/eth0  c1@10.0.0.2  docker:c1  pid:123  10.0.0.5:5432/tcp  [2001:db8::1]:443  example.org"
+EXAMPLES = (
+    "Write one of: red  red:80  c1/eth0  c1@10.0.0.2  docker:c1  pid:123  10.0.0.5:5432/tcp "
+    " [2001:db8::1]:443  example.org"
+)
 
 # where namespaces are kept as files: what follows such a path is no longer the path
 _NAMESPACE_FILE = re.compile(r"/proc/[^/]+/(?:task/[^/]+/)?ns/net|(?:/var)?/run/(?:docker/)?netns/[^/:@]+")
-_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9a-fA-F]*)\.?\Z")  # resolvers take 1.2.3 and 0x7f.1 for addresses: inet_aton(3)
-_HOST_NAME = re.compile(r"(?=.{1,254}\Z)(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)+(?:[A-Za-z0-9-]{1,63})?\Z")
+# resolvers take 1.2.3 and 0x7f.1 for addresses: inet_aton(3)
+_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9a-fA-F]*)\.?\Z")
+_HOST_NAME = re.compile(
+    r"(?=.{1,254}\Z)(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)+(?:[A-Za-z0-9-]{1,63})?\Z"
+)
 
 
 class Named(Struct, frozen=True):
     """An endpoint as written.
 
-    Either `ip` is set (a bare address), or `name` is (of a namespace or container, or a host name: `may_be_host`).
-    `kind` is the prefix, None without one. `nested` are the names after `//`, outermost first. `interface`, `address` (a
-    source address), `port` and `protocol` are what was written behind the name, else None.
+    Either `ip` is set (a bare address), or `name` is (of a namespace or container, or a host name:
+    `may_be_host`). `kind` is the prefix, None without one. `nested` are the names after `//`, outermost
+    first. `interface`, `address` (a source address), `port` and `protocol` are what was written behind the
+    name, else None.
     """
 
     text: str
@@ -49,7 +61,9 @@ class Named(Struct, frozen=True):
 
     @property
     def may_be_host(self) -> bool:
-        """Whether the name can be one that a resolver knows: it has a dot (`nas.` for a short one) and does not end in a number."""
+        """Whether the name can be one that a resolver knows: it has a dot (`nas.` for a short one) and does
+        not end in a number.
+        """
         plain = self.kind is None and not self.nested and self.interface is None and self.address is None
         known = self.name == "localhost" or _HOST_NAME.match(self.name) is not None
         return plain and known and _NUMBER.match(self.name) is None
@@ -72,7 +86,9 @@ def parse(text: str) -> Named:
 
 
 def _is_encodable(text: str) -> bool:
-    """Whether the kernel can be told this text: surrogates may stand for bytes that are not UTF-8, and for nothing else."""
+    """Whether the kernel can be told this text: surrogates may stand for bytes that are not UTF-8, and for
+    nothing else.
+    """
     try:
         text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
@@ -126,26 +142,37 @@ def _ip(text: str) -> str | None:
 
 
 def source_address(text: str) -> tuple[str, str | None]:
-    """The address that `--source-address` gives, and the interface behind its %, if any. Raises WrongQuestion."""
+    """The address that `--source-address` gives, and the interface behind its %, if any.
+
+    Raises WrongQuestion.
+    """
     ip = _ip(text.partition("%")[0])
     if ip is None:
-        raise WrongQuestion(f"{text!r} is not an IP address to send from", "Write one that SRC has: --source-address 10.0.0.2")
+        raise WrongQuestion(
+            f"{text!r} is not an IP address to send from", "Write one that SRC has: --source-address 10.0.0.2"
+        )
     return ip, _zone(text, ip, text)
 
 
 def check_pair(source: str | None, destination: str, whom: str) -> None:
-    """Raises WrongQuestion unless a packet can go from one station of these addresses to one other; `whom` is the second as written."""
+    """Raises WrongQuestion unless a packet can go from one station of these addresses to one other; `whom` is
+    the second as written.
+    """
     told = destination if whom == destination else f"{whom} ({destination})"
     if kind := _no_station(destination):
         raise WrongQuestion(
-            f"{told} is {kind}: one station is asked for", "Write the address of one; the sender itself is 127.0.0.1 or ::1"
+            f"{told} is {kind}: one station is asked for",
+            "Write the address of one; the sender itself is 127.0.0.1 or ::1",
         )
     if source is None:
         return
     if kind := _no_station(source):
         raise WrongQuestion(f"{source} is {kind}: no packet is sent from it", "Write an address of SRC's.")
     if (":" in source) is not (":" in destination):
-        raise WrongQuestion(f"{source} cannot send to {told}: one is IPv4 and the other IPv6", "Write two of a kind, or -4 / -6.")
+        raise WrongQuestion(
+            f"{source} cannot send to {told}: one is IPv4 and the other IPv6",
+            "Write two of a kind, or -4 / -6.",
+        )
 
 
 def _no_station(address: str) -> str | None:
@@ -185,7 +212,10 @@ def _with_protocol(found: Named, word: str) -> Named:
 
 def _port(text: str, digits: str) -> int:
     if not re.fullmatch(r"[0-9]{1,5}", digits) or not 0 < int(digits) < 65536:
-        raise _wrong(text, f"{digits!r} is not a port (1 to 65535), nor is what precedes it a kind ({', '.join(KINDS)})")
+        raise _wrong(
+            text,
+            f"{digits!r} is not a port (1 to 65535), nor is what precedes it a kind ({', '.join(KINDS)})",
+        )
     return int(digits)
 
 
@@ -236,7 +266,9 @@ def _behind_name(named: Named, tail: str) -> Named:
         return _with_port(found, colon + port)
     address, rest = _split_source(source)
     if (ip := _ip(address.partition("%")[0])) is None:
-        instead = named.text.partition("@")[0] if re.fullmatch("if[0-9]+|[a-z]+[0-9]*", address) else "c1@10.0.0.2"
+        instead = (
+            named.text.partition("@")[0] if re.fullmatch("if[0-9]+|[a-z]+[0-9]*", address) else "c1@10.0.0.2"
+        )
         raise _wrong(named.text, f"behind @ stands a source address, and {address!r} is none", instead)
     zone = _zone(named.text, ip, address)
     if zone is not None and found.interface not in (None, zone):
@@ -245,7 +277,9 @@ def _behind_name(named: Named, tail: str) -> Named:
 
 
 def _split_source(source: str) -> tuple[str, str]:
-    """(address, the rest from the colon on) of what stands behind the @; an IPv6 address with a port stands in brackets."""
+    """(address, the rest from the colon on) of what stands behind the @; an IPv6 address with a port stands
+    in brackets.
+    """
     if source.startswith("["):
         inner, _, rest = source[1:].partition("]")
         return inner, rest

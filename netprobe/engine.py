@@ -44,11 +44,16 @@ if TYPE_CHECKING:
     from .diagnose.evidence import Case
 
 _READINGS = 3  # of a configuration that keeps changing
-_ROUNDS = 200  # a path asks for a few namespaces and a route lookup at each; this many rounds mean that reading does not help
+# a path asks for a few namespaces and a route lookup at each; this many rounds mean that reading does not
+# help
+_ROUNDS = 200
 
 
 class World(Interface):
-    """The one seam: what can be read of a machine, and what can be observed on it. A recording has the same two methods."""
+    """The one seam: what can be read of a machine, and what can be observed on it.
+
+    A recording has the same two methods.
+    """
 
     def resolve(self, text: str, inside: Endpoint | None = None) -> Endpoint:
         """The endpoint that `text` names."""
@@ -58,7 +63,9 @@ class World(Interface):
         """`snapshot` with what `needs` asks for, or with a blind spot where it cannot be had."""
         ...
 
-    def observe(self, watch: Watch, settled: Callable[[Sequence[Observation], int], bool]) -> tuple[Observation, ...]:
+    def observe(
+        self, watch: Watch, settled: Callable[[Sequence[Observation], int], bool]
+    ) -> tuple[Observation, ...]:
         """Send the probe and report what was seen of it."""
         ...
 
@@ -77,7 +84,9 @@ class _Clock:
 
 
 def ask(world: World, question: Question) -> Run:
-    """Answer one question. Raises WrongQuestion, NotPermitted or CannotLook; a broken network is in the report."""
+    """Answer one question. Raises WrongQuestion, NotPermitted or CannotLook; a broken network is in the
+    report.
+    """
     with for_want_of_resources():
         return _asked(world, question)
 
@@ -88,7 +97,12 @@ def _asked(world: World, question: Question) -> Run:
     snapshot, prediction = foresee(world, probe, Snapshot(), clock)
     sent = prediction.probe if prediction is not None else probe
     on_segment = sent.protocol in (Protocol.ARP, Protocol.ND)
-    if on_segment and sent.device is None and prediction is not None and prediction.request.end is not End.UNDETERMINED:
+    if (
+        on_segment
+        and sent.device is None
+        and prediction is not None
+        and prediction.request.end is not End.UNDETERMINED
+    ):
         raise _other_segment(question, sent)
     observations: tuple[Observation, ...] | None = None
     tapped: frozenset[str] = frozenset()
@@ -105,12 +119,18 @@ def _asked(world: World, question: Question) -> Run:
         found = _Found(report, snapshot, prediction)
         report, snapshot = _confirmed(world, probe, found, observations, tapped, clock)
     report, snapshot = _foretell(world, report, snapshot)
-    return Run(replace(report, timings=clock.timings()), snapshot, observations or (), started, tuple(sorted(tapped)))
+    return Run(
+        replace(report, timings=clock.timings()), snapshot, observations or (), started, tuple(sorted(tapped))
+    )
 
 
 def _lost(prediction: Prediction, seen: Sequence[Observation] | None) -> bool:
     """Whether nothing came back, or nothing would."""
-    return not prediction.passes if seen is None else not any(o.kind == "answered" and o.text != "refused" for o in seen)
+    return (
+        not prediction.passes
+        if seen is None
+        else not any(o.kind == "answered" and o.text != "refused" for o in seen)
+    )
 
 
 class _Found(Struct, frozen=True):
@@ -123,13 +143,24 @@ class _Found(Struct, frozen=True):
 
 def _is_to_be_confirmed(report: Report, prediction: Prediction) -> bool:
     """Whether a loss was concluded, or a walk came to no end: an answer that came needs no proof."""
-    lost = report.verdict in (Verdict.UNREACHABLE, Verdict.INTERMITTENT) or (report.verdict is Verdict.UNDETERMINED and report.sent > 0)
+    lost = report.verdict in (Verdict.UNREACHABLE, Verdict.INTERMITTENT) or (
+        report.verdict is Verdict.UNDETERMINED and report.sent > 0
+    )
     return lost or (report.verdict is Verdict.UNDETERMINED and prediction.stop is not None)
 
 
-def _confirmed(world: World, probe: Probe, found: _Found, seen: Sequence[Observation] | None, tapped: frozenset[str],
-               clock: _Clock) -> tuple[Report, Snapshot]:  # fmt: skip
-    """A loss is believed when what it was concluded from is still so. What changed is read again, and what is read then decides."""
+def _confirmed(
+    world: World,
+    probe: Probe,
+    found: _Found,
+    seen: Sequence[Observation] | None,
+    tapped: frozenset[str],
+    clock: _Clock,
+) -> tuple[Report, Snapshot]:
+    """A loss is believed when what it was concluded from is still so.
+
+    What changed is read again, and what is read then decides.
+    """
     from .diagnose.change import concluded, note, same_cause, undecided
 
     first, known = found, list[Difference]()
@@ -138,7 +169,9 @@ def _confirmed(world: World, probe: Probe, found: _Found, seen: Sequence[Observa
         if not changed:
             break
         known += changed
-        found = _found_anew(world, probe, first.report, seen, tapped, clock) or replace(found, report=undecided(found.report))
+        found = _found_anew(world, probe, first.report, seen, tapped, clock) or replace(
+            found, report=undecided(found.report)
+        )
         if not _is_to_be_confirmed(found.report, found.prediction):
             break
     else:  # it never held still
@@ -149,8 +182,14 @@ def _confirmed(world: World, probe: Probe, found: _Found, seen: Sequence[Observa
     return concluded(report), found.snapshot
 
 
-def _found_anew(world: World, probe: Probe, report: Report, seen: Sequence[Observation] | None, tapped: frozenset[str],
-                clock: _Clock) -> _Found | None:  # fmt: skip
+def _found_anew(
+    world: World,
+    probe: Probe,
+    report: Report,
+    seen: Sequence[Observation] | None,
+    tapped: frozenset[str],
+    clock: _Clock,
+) -> _Found | None:
     """What all that is read now makes of what was seen; None where it can no longer be read."""
     try:
         fresh, prediction = foresee(world, probe, Snapshot(), clock)
@@ -160,7 +199,9 @@ def _found_anew(world: World, probe: Probe, report: Report, seen: Sequence[Obser
         return None
     if _lost(prediction, seen):
         fresh = _look_around(world, fresh, prediction, clock)
-    return _Found(_diagnose(report.command, report.probe, fresh, prediction, seen, tapped, clock), fresh, prediction)
+    return _Found(
+        _diagnose(report.command, report.probe, fresh, prediction, seen, tapped, clock), fresh, prediction
+    )
 
 
 def _changed_since(world: World, found: _Found, clock: _Clock) -> tuple[Difference, ...]:
@@ -177,7 +218,11 @@ def _changed_since(world: World, found: _Found, clock: _Clock) -> tuple[Differen
 def _with_peers(world: World, snapshot: Snapshot, needs: Sequence[Need]) -> Snapshot:
     """A namespace that was found behind a veth is read at once: the walk is about to enter it."""
     asked = {(need.namespace, need.nsid) for need in needs if isinstance(need, FindPeer)}
-    found = [p.peer for p in snapshot.peers if (p.namespace, p.nsid) in asked and p.peer is not None and p.peer not in snapshot]
+    found = [
+        p.peer
+        for p in snapshot.peers
+        if (p.namespace, p.nsid) in asked and p.peer is not None and p.peer not in snapshot
+    ]
     return world.read(snapshot, [ReadNamespace(name) for name in found]) if found else snapshot
 
 
@@ -186,7 +231,10 @@ def _other_segment(question: Question, probe: Probe) -> WrongQuestion:
     target = probe.destination.address
     named = question.destination if question.destination == target else f"{question.destination} ({target})"
     message = f"{named} is not on a segment of {question.source}: ARP and ND do not pass a router"
-    return WrongQuestion(message, f"Follow the packet instead: {joined(('netprobe', 'trace', question.source, question.destination))}")
+    return WrongQuestion(
+        message,
+        f"Follow the packet instead: {joined(('netprobe', 'trace', question.source, question.destination))}",
+    )
 
 
 def replay(run: Run) -> Run:
@@ -194,18 +242,32 @@ def replay(run: Run) -> Run:
     from .diagnose.change import CHANGED, concluded
 
     probe, clock = run.report.probe, _Clock()
-    outcomes = (predict(run.snapshot, probe, ask) for ask in (True, False))  # what the kernel was not asked then, the model decides
+    # what the kernel was not asked then, the model decides
+    outcomes = (predict(run.snapshot, probe, ask) for ask in (True, False))
     prediction = next((outcome for outcome in outcomes if isinstance(outcome, Prediction)), None)
     watched = run.report.command != "why"
     tapped = frozenset(run.tapped)
-    report = _diagnose(run.report.command, probe, run.snapshot, prediction, run.observations if watched else None, tapped, clock)
+    report = _diagnose(
+        run.report.command,
+        probe,
+        run.snapshot,
+        prediction,
+        run.observations if watched else None,
+        tapped,
+        clock,
+    )
     kept = tuple(note for note in run.report.notes if note.startswith(CHANGED))
     report, _ = _foretell(None, concluded(replace(report, notes=(*report.notes, *kept))), run.snapshot)
     return replace(run, report=replace(report, capture=run.report.capture, timings=run.report.timings))
 
 
-def foresee(world: World, probe: Probe, snapshot: Snapshot, clock: _Clock) -> tuple[Snapshot, Prediction | None]:
-    """Predict, reading what the prediction asks for, until it is complete. None when reading brings nothing new."""
+def foresee(
+    world: World, probe: Probe, snapshot: Snapshot, clock: _Clock
+) -> tuple[Snapshot, Prediction | None]:
+    """Predict, reading what the prediction asks for, until it is complete.
+
+    None when reading brings nothing new.
+    """
     rulings: Rulings = {}
     for _ in range(_ROUNDS):
         since = time.monotonic_ns()
@@ -217,7 +279,10 @@ def foresee(world: World, probe: Probe, snapshot: Snapshot, clock: _Clock) -> tu
         grown = _with_peers(world, world.read(snapshot, outcome), outcome)
         clock.add("snapshot", since)
         if grown == snapshot:
-            raise CannotLook(f"cannot read {_needed(outcome)}", "It may have vanished while netprobe was looking; try again.")
+            raise CannotLook(
+                f"cannot read {_needed(outcome)}",
+                "It may have vanished while netprobe was looking; try again.",
+            )
         snapshot = grown
     return snapshot, None
 
@@ -234,7 +299,9 @@ def _ask_tracking(world: World, snapshot: Snapshot, prediction: Prediction, cloc
 
 
 def _look_around(world: World, snapshot: Snapshot, prediction: Prediction, clock: _Clock) -> Snapshot:
-    """Read what the diagnosis of a loss asks for: where the packet would have gone, had one thing been different."""
+    """Read what the diagnosis of a loss asks for: where the packet would have gone, had one thing been
+    different.
+    """
     from .diagnose.what_if import lacking
 
     since = time.monotonic_ns()
@@ -265,7 +332,9 @@ def _watch(probe: Probe, snapshot: Snapshot, prediction: Prediction | None) -> W
     return watch(probe, snapshot, prediction)
 
 
-def _observe(world: World, watch: Watch, prediction: Prediction | None, clock: _Clock) -> tuple[Observation, ...]:
+def _observe(
+    world: World, watch: Watch, prediction: Prediction | None, clock: _Clock
+) -> tuple[Observation, ...]:
     from .diagnose.stop_rule import settled
 
     since = time.monotonic_ns()
@@ -274,8 +343,15 @@ def _observe(world: World, watch: Watch, prediction: Prediction | None, clock: _
     return seen
 
 
-def _diagnose(command: str, probe: Probe, snapshot: Snapshot, prediction: Prediction | None, seen: Sequence[Observation] | None,
-              tapped: frozenset[str], clock: _Clock) -> Report:  # fmt: skip
+def _diagnose(
+    command: str,
+    probe: Probe,
+    snapshot: Snapshot,
+    prediction: Prediction | None,
+    seen: Sequence[Observation] | None,
+    tapped: frozenset[str],
+    clock: _Clock,
+) -> Report:
     from .diagnose.report import diagnose
 
     since = time.monotonic_ns()
@@ -296,15 +372,22 @@ def _explain(case: Case) -> Cause | None:
 
 
 def _foretell(world: World | None, report: Report, snapshot: Snapshot) -> tuple[Report, Snapshot]:
-    """The report with what would come after its cause; `world` reads on where the mended way leads through the unread."""
+    """The report with what would come after its cause; `world` reads on where the mended way leads through
+    the unread.
+    """
     if not report.causes:
         return report, snapshot
     from .diagnose.blockers import lacking, with_outlook
 
-    with suppress(Exception):  # a look ahead: whatever it stumbles over in a model that is not real, the answer stands
+    # a look ahead: whatever it stumbles over in a model that is not real, the answer stands
+    with suppress(Exception):
         for _ in range(_ROUNDS if world is not None else 0):
             needs = lacking(report, snapshot, _explain)
-            grown = _with_peers(world, world.read(snapshot, needs), needs) if needs and world is not None else snapshot
+            grown = (
+                _with_peers(world, world.read(snapshot, needs), needs)
+                if needs and world is not None
+                else snapshot
+            )
             if grown == snapshot:
                 break
             snapshot = grown
@@ -313,10 +396,15 @@ def _foretell(world: World | None, report: Report, snapshot: Snapshot) -> tuple[
 
 
 def _probe(world: World, question: Question) -> Probe:
-    """Endpoints and options into a probe; whatever depends on the configuration is decided by the prediction."""
+    """Endpoints and options into a probe; whatever depends on the configuration is decided by the
+    prediction.
+    """
     source = world.resolve(question.source)
     if source.namespace is None:
-        raise WrongQuestion(f"{question.source} is no place to send from", "SRC is a namespace or a container; see `netprobe ls`.")
+        raise WrongQuestion(
+            f"{question.source} is no place to send from",
+            "SRC is a namespace or a container; see `netprobe ls`.",
+        )
     check_source(question, source)
     source = _sent_from(source, question.source_address)
     target = world.resolve(question.destination, source)
@@ -329,18 +417,23 @@ def _probe(world: World, question: Question) -> Probe:
     source = _on_link(world, source, target)
     six = ":" in (target.address or "")
     if question.version is not None and six is not (question.version == 6):
-        raise WrongQuestion(f"{target.address} is an IPv{6 if six else 4} address", f"Leave out -{question.version}.")
+        raise WrongQuestion(
+            f"{target.address} is an IPv{6 if six else 4} address", f"Leave out -{question.version}."
+        )
     protocol = _protocol(question, target)
     check_options(question, protocol, target.port)
     ports = protocol in (Protocol.TCP, Protocol.UDP)
     if ports and target.port is None:
-        raise WrongQuestion(f"{protocol.upper()} needs a port", f"Write {question.destination}:PORT or add -P PORT.")
+        raise WrongQuestion(
+            f"{protocol.upper()} needs a port", f"Write {question.destination}:PORT or add -P PORT."
+        )
     return Probe(
         protocol, os.urandom(8).hex(), source, target, count=question.count, ttl=question.ttl, df=question.df,
         size=DEFAULT_SIZE if question.size is None else question.size,
         source_port=question.source_port or (random.randrange(32768, 60768) if ports else None),
         icmp_id=None if ports else random.randrange(1, 65536), mark=question.mark, uid=question.uid or 0,
-        interval_ns=question.interval_ns, timeout_ns=question.timeout_ns, reused=question.source_port is not None,
+        interval_ns=question.interval_ns, timeout_ns=question.timeout_ns,
+        reused=question.source_port is not None,
     )  # fmt: skip
 
 
@@ -350,7 +443,9 @@ def _sent_from(source: Endpoint, written: str | None) -> Endpoint:
         return source
     address, zone = source_address(written)
     if zone is not None and source.interface not in (None, zone):
-        raise WrongQuestion(f"{written} is on {zone}, and {source.endpoint} is another interface", f"Write {address}")
+        raise WrongQuestion(
+            f"{written} is on {zone}, and {source.endpoint} is another interface", f"Write {address}"
+        )
     return replace(source, address=address, interface=zone or source.interface)
 
 
@@ -368,7 +463,10 @@ def _on_link(world: World, source: Endpoint, target: Endpoint) -> Endpoint:
 def _protocol(question: Question, target: Endpoint) -> Protocol:
     named = question.protocol or target.protocol or ("tcp" if target.port is not None else "icmp")
     six = ":" in (target.address or "")
-    return {"icmp": Protocol.ICMPV6 if six else Protocol.ICMP, "arp": Protocol.ND if six else Protocol.ARP}.get(named) or Protocol(named)
+    return {
+        "icmp": Protocol.ICMPV6 if six else Protocol.ICMP,
+        "arp": Protocol.ND if six else Protocol.ARP,
+    }.get(named) or Protocol(named)
 
 
 def _version(address: str | None) -> int | None:
@@ -383,13 +481,19 @@ def _address_of(world: World, target: Endpoint, question: Question, source: Endp
     from .predict.unread import Unread, guarded
 
     assert target.namespace is not None
-    snapshot = world.read(Snapshot(), [ReadNamespace(n) for n in dict.fromkeys((source.namespace, target.namespace)) if n])
+    snapshot = world.read(
+        Snapshot(), [ReadNamespace(n) for n in dict.fromkeys((source.namespace, target.namespace)) if n]
+    )
     try:
-        found = destination_address(guarded(snapshot), source, target, question.version or _version(source.address))
+        found = destination_address(
+            guarded(snapshot), source, target, question.version or _version(source.address)
+        )
     except Unread as unread:
         raise CannotLook(unread.reason.text) from unread
     if found is None:
         kind = f"IPv{question.version} " if question.version else ""
         why = "".join(f": {note}" for note in target.notes[:1])
-        raise WrongQuestion(f"{question.destination} has no {kind}address{why}", "Give the address instead, or -4 / -6.")
+        raise WrongQuestion(
+            f"{question.destination} has no {kind}address{why}", "Give the address instead, or -4 / -6."
+        )
     return found

@@ -1,4 +1,6 @@
-"""What can go wrong with a question, as opposed to with a network. A broken network is data, never an exception.
+"""What can go wrong with a question, as opposed to with a network.
+
+A broken network is data, never an exception.
 
 NetprobeError            exit
 +-- WrongQuestion           2   unknown or ambiguous endpoint, bad option, bad file
@@ -15,14 +17,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EAGAIN})
-"""What the kernel says when this process, its user or the machine has no more descriptors, memory or processes: errno(3)."""
+"""The errno of a process, a user or a machine that has no more descriptors, memory or processes."""
 
 
 _NOT_LOADED = ("failed to map segment from shared object", "cannot map zero-fill pages")
 
 
 class NetprobeError(Exception):
-    """An error for people: what happened and where (`str(error)`), and what to do next (`hint`, may hold several lines)."""
+    """An error for people: what happened and where (`str(error)`), and what to do next (`hint`, may hold
+    several lines).
+    """
 
     exit_code = 70
 
@@ -55,7 +59,8 @@ class Shortage(CannotLook):
 
 def is_short(error: BaseException) -> bool:
     """Whether netprobe's own lack of resources is the reason, and not what it looked at."""
-    if isinstance(error, ImportError):  # a library that the loader has no memory for; it gives no errno (dl-load.c)
+    # a library that the loader has no memory for; it gives no errno (dl-load.c)
+    if isinstance(error, ImportError):
         text = str(error)
         return text.endswith(_NOT_LOADED) or any(text.endswith(os.strerror(code)) for code in SHORT)
     return isinstance(error, (Shortage, MemoryError)) or (isinstance(error, OSError) and error.errno in SHORT)
@@ -69,12 +74,16 @@ def cannot_look(message: str, error: OSError) -> CannotLook:
 def shortage(error: BaseException) -> Shortage:
     """The error for people that a lack of resources becomes, wherever it showed."""
     what = (error.strerror if isinstance(error, OSError) else None) or os.strerror(errno.ENOMEM)
-    return Shortage(f"cannot look: {what}", "Raise the limit (ulimit -a), or look when the machine is less busy.")
+    return Shortage(
+        f"cannot look: {what}", "Raise the limit (ulimit -a), or look when the machine is less busy."
+    )
 
 
 @contextmanager
 def for_want_of_resources() -> Iterator[None]:
-    """Raises Shortage for an error of the block that is one: not to be able to look is no bug, and no answer."""
+    """Raises Shortage for an error of the block that is one: not to be able to look is no bug, and no
+    answer.
+    """
     try:
         yield
     except (OSError, MemoryError) as error:

@@ -40,7 +40,9 @@ def listed(spaces: Sequence[Space], output: str, terminal: Terminal) -> str:
 
 
 def explained(pages: Sequence[Page], output: str, terminal: Terminal) -> str:
-    """One page of the handbook of causes in full, or the contents of several; as JSON and Markdown all of them in full."""
+    """One page of the handbook of causes in full, or the contents of several; as JSON and Markdown all of
+    them in full.
+    """
     if output == "json":
         from .codec import pages_to_json
 
@@ -81,4 +83,6 @@ def _json(report: Report) -> str:
 
 
 def _question(report: Report) -> str:
-    return joined(("netprobe", report.command, report.probe.source.endpoint, report.probe.destination.endpoint))
+    return joined(
+        ("netprobe", report.command, report.probe.source.endpoint, report.probe.destination.endpoint)
+    )

@@ -1,6 +1,9 @@
-"""How much a saved run may hold: of bytes, values, nesting, and digits. Pure; what netprobe writes keeps to it, too.
+"""How much a saved run may hold: of bytes, values, nesting, and digits.
 
-A file may come from anybody. What it says about a network is data; how much memory and time it takes to hear it is not its choice.
+Pure; what netprobe writes keeps to it, too.
+
+A file may come from anybody. What it says about a network is data; how much memory and time it takes to hear
+it is not its choice.
 """
 
 from __future__ import annotations
@@ -12,7 +15,8 @@ from msgspec import Struct
 from .model import InterfaceAddress, Report
 
 LARGEST_BYTES = 1 << 27  # of a file, and of the JSON in it: 150,000 observations
-MOST_VALUES, MOST_OBJECTS = 8_000_000, 700_000  # in the JSON; a value takes 8 to 40 bytes of memory, an object 60 to 300
+# in the JSON; a value takes 8 to 40 bytes of memory, an object 60 to 300
+MOST_VALUES, MOST_OBJECTS = 8_000_000, 700_000
 DEEPEST = 100  # levels of values within values; a run has twenty
 LARGEST_NUMBER = 1 << 64
 MOST_PROBES = 100_000  # as of `-c`
@@ -29,7 +33,9 @@ def excess(data: bytes) -> str | None:
 
 
 def check(value: Struct) -> None:
-    """Raises ValueError, with the type and field, when something in a decoded value costs more than reading it."""
+    """Raises ValueError, with the type and field, when something in a decoded value costs more than reading
+    it.
+    """
     waiting: list[tuple[object, int, str]] = [(value, 0, "")]
     while waiting:
         one, depth, where = waiting.pop()

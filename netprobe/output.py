@@ -1,9 +1,10 @@
 """Files written as the person who called, whole or not at all, readable by nobody else.
 
-Under sudo the caller is who typed `sudo`, and a child with that person's ids alone does the writing: what the caller may not write is
-not written, whatever links, pipes or folders stand where the file is to go, and what is made belongs to the caller from the start.
-SUDO_UID, SUDO_GID and SUDO_COMMAND are believed: whoever sets root's environment is root, and they can only take rights away.
-In a root shell that sudo opened (`sudo -i`) the caller is root.
+Under sudo the caller is who typed `sudo`, and a child with that person's ids alone does the writing: what the
+caller may not write is not written, whatever links, pipes or folders stand where the file is to go, and what
+is made belongs to the caller from the start. SUDO_UID, SUDO_GID and SUDO_COMMAND are believed: whoever sets
+root's environment is root, and they can only take rights away. In a root shell that sudo opened (`sudo -i`)
+the caller is root.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ TERMINALS = range(136, 144)  # Documentation/admin-guide/devices.txt: pseudo ter
 STREAMS = frozenset({(1, 3), (1, 5), (1, 7), (5, 0), (5, 1)})  # null, zero, full, tty, console
 
 _OURS = re.compile(r"(?:/dev|/proc/self)/fd/([0-9]{1,9})|/dev/(stdin|stdout|stderr)")
-_NO_UNNAMED_FILES = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT}  # the file system lacks O_TMPFILE, open(2)
+# the file system lacks O_TMPFILE, open(2)
+_NO_UNNAMED_FILES = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT}
 
 
 class Caller(Struct, frozen=True):
@@ -41,7 +43,9 @@ class Caller(Struct, frozen=True):
 
 
 def caller(environ: Mapping[str, str], euid: int) -> Caller | None:
-    """Who called root's program with sudo; None where the process's own ids are the right ones. sudo(8), ENVIRONMENT."""
+    """Who called root's program with sudo; None where the process's own ids are the right ones. sudo(8),
+    ENVIRONMENT.
+    """
     if euid != 0 or _is_root_shell(environ.get("SUDO_COMMAND", "")):
         return None
     ids = [environ.get(name, "") for name in ("SUDO_UID", "SUDO_GID")]
@@ -57,10 +61,13 @@ def _is_root_shell(command: str) -> bool:
 
 
 def write_file(path: str, data: bytes) -> None:
-    """Write a whole file: a new one takes the place of an old one in one step. Missing folders are made. Raises OSError.
+    """Write a whole file: a new one takes the place of an old one in one step.
 
-    Links are followed when they are the writer's or root's own. /dev/stdout and /dev/fd/N are the descriptors that we have.
-    A pipe of the writer's, a terminal and /dev/null are written to; any other device, a socket or a folder is refused.
+    Missing folders are made. Raises OSError.
+
+    Links are followed when they are the writer's or root's own. /dev/stdout and /dev/fd/N are the descriptors
+    that we have. A pipe of the writer's, a terminal and /dev/null are written to; any other device, a socket
+    or a folder is refused.
     """
     who = caller(os.environ, os.geteuid())
     if who is None:
@@ -77,7 +84,13 @@ def _write_as(who: Caller, path: str, data: bytes) -> None:
     told, telling = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _child(who, path, data, telling, lambda: prctl(PR_SET_PDEATHSIG, signal.SIGTERM) == 0 and os.getppid() == parent)
+        _child(
+            who,
+            path,
+            data,
+            telling,
+            lambda: prctl(PR_SET_PDEATHSIG, signal.SIGTERM) == 0 and os.getppid() == parent,
+        )
     try:
         os.close(telling)
         with os.fdopen(told, "rb") as answer:
@@ -169,7 +182,10 @@ def _must_be_own(status: os.stat_result, what: str) -> None:
 
 
 def _enter(folder: str) -> int:
-    """An open folder, made where it is missing. It is walked to name by name: links of other users lead nowhere on the way, either."""
+    """An open folder, made where it is missing.
+
+    It is walked to name by name: links of other users lead nowhere on the way, either.
+    """
     names, at, steps = _names(folder), _start(folder), 0
     try:
         while names:
@@ -193,14 +209,17 @@ def _start(path: str) -> int:
 
 
 def _step(at: int, name: str) -> tuple[int, list[str]]:
-    """(where `name` in the folder `at` leads, the names that are to be walked from there, the next one last)."""
+    """(where `name` in the folder `at` leads, the names that are to be walked from there, the next one
+    last).
+    """
     there = _opened_or_made(at, name)
     status = os.fstat(there)
     if not stat.S_ISLNK(status.st_mode):
         return there, []
     try:
         _must_be_own(status, "a link")
-        if status.st_size == 0:  # one of the kernel's, such as /proc/PID/root, which says less than where it leads: proc(5)
+        # one of the kernel's, such as /proc/PID/root, which says less than where it leads: proc(5)
+        if status.st_size == 0:
             return os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=at), []
         target = os.readlink("", dir_fd=there)
         return _start(target) if target.startswith("/") else os.dup(at), _names(target)
@@ -218,7 +237,9 @@ def _opened_or_made(at: int, name: str) -> int:
 
 
 def _put(at: int, name: str, data: bytes) -> None:
-    """Write where `name` is in the folder `at`, by what stands there: that is looked at without opening it."""
+    """Write where `name` is in the folder `at`, by what stands there: that is looked at without opening
+    it.
+    """
     try:
         there = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=at)
     except FileNotFoundError:
@@ -242,7 +263,9 @@ def _check_stream(status: os.stat_result) -> None:
         _must_be_own(status, "a pipe")
         return
     major, minor = os.major(status.st_rdev), os.minor(status.st_rdev)
-    if not stat.S_ISCHR(status.st_mode) or not ((major, minor) in STREAMS or major in TERMINALS or major == 4):
+    if not stat.S_ISCHR(status.st_mode) or not (
+        (major, minor) in STREAMS or major in TERMINALS or major == 4
+    ):
         raise OSError(errno.EINVAL, f"it is {_KINDS.get(stat.S_IFMT(status.st_mode), 'no file')}")
 
 
@@ -263,7 +286,10 @@ def _pour(fd: int, data: bytes) -> None:
 
 
 def _replace(at: int, name: str, data: bytes, mode: int) -> None:
-    """A new file of this name. It has none until it is whole, so that one who is killed leaves nothing (O_TMPFILE, open(2))."""
+    """A new file of this name.
+
+    It has none until it is whole, so that one who is killed leaves nothing (O_TMPFILE, open(2)).
+    """
     try:
         fd = os.open(".", os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, mode, dir_fd=at)
     except OSError as error:
@@ -303,7 +329,9 @@ def _rename(at: int, temporary: str, name: str) -> None:
 def _replace_by_name(at: int, name: str, data: bytes, mode: int) -> None:
     """The same on a file system that keeps no file without a name."""
     temporary = _temporary()
-    fd = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY | os.O_CLOEXEC, mode, dir_fd=at)
+    fd = os.open(
+        temporary, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY | os.O_CLOEXEC, mode, dir_fd=at
+    )
     try:
         with os.fdopen(fd, "wb") as file:
             os.fchmod(fd, mode)

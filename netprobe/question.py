@@ -1,4 +1,5 @@
-"""What is asked, and what does not go together in it: an option that would be ignored is an error with the right command.
+"""What is asked, and what does not go together in it: an option that would be ignored is an error with the
+right command.
 
 Pure but for the values; `engine` makes a probe of it.
 """
@@ -19,7 +20,10 @@ Port = Annotated[int, Meta(ge=1, le=65_535)]
 
 
 class Question(Struct, frozen=True):
-    """What the user asked: two endpoints as typed, and the options of the probe; None is what was not said. `size` in bytes."""
+    """What the user asked: two endpoints as typed, and the options of the probe; None is what was not said.
+
+    `size` in bytes.
+    """
 
     source: str
     destination: str
@@ -41,7 +45,9 @@ class Question(Struct, frozen=True):
 
 
 def check_values(question: Question) -> None:
-    """Raises WrongQuestion for a value of another type, or out of its range: the command line refuses those by itself."""
+    """Raises WrongQuestion for a value of another type, or out of its range: the command line refuses those
+    by itself.
+    """
     for name, kind in get_type_hints(Question, include_extras=True).items():
         value = getattr(question, name)
         try:
@@ -55,18 +61,32 @@ def check_source(question: Question, source: Endpoint) -> None:
     """Raises WrongQuestion for a source with a port, or with two addresses."""
     if source.port is not None or source.protocol is not None:
         plain = source.namespace or question.source
-        hint = f"Its own port is --source-port {source.port}." if source.port is not None else f"Write {plain}, and -p {source.protocol}."
-        raise WrongQuestion(f"{question.source} is where the probe starts: a source has no port or protocol to ask for", hint)
+        hint = (
+            f"Its own port is --source-port {source.port}."
+            if source.port is not None
+            else f"Write {plain}, and -p {source.protocol}."
+        )
+        raise WrongQuestion(
+            f"{question.source} is where the probe starts: a source has no port or protocol to ask for", hint
+        )
     if source.address is not None and question.source_address not in (None, source.address):
-        message = f"{question.source} says to send from {source.address}, --source-address from {question.source_address}"
+        message = (
+            f"{question.source} says to send from {source.address}, --source-address from"
+            f" {question.source_address}"
+        )
         raise WrongQuestion(message, "Write one of them.")
 
 
 def check_target(question: Question, target: Endpoint) -> None:
     """Raises WrongQuestion for a destination that says another port or protocol than an option."""
-    for option, wanted, told in (("-P", question.port, target.port), ("-p", question.protocol, target.protocol)):
+    for option, wanted, told in (
+        ("-P", question.port, target.port),
+        ("-p", question.protocol, target.protocol),
+    ):
         if wanted is not None and told is not None and wanted != told:
-            raise WrongQuestion(f"{question.destination} says {told}, {option} says {wanted}", "Write one of them.")
+            raise WrongQuestion(
+                f"{question.destination} says {told}, {option} says {wanted}", "Write one of them."
+            )
 
 
 def check_options(question: Question, protocol: Protocol, port: int | None) -> None:
@@ -76,12 +96,21 @@ def check_options(question: Question, protocol: Protocol, port: int | None) -> N
         target = question.destination.removesuffix(f"/{protocol}")
         by_tcp = joined(["netprobe", "trace", question.source, target, "-p", "tcp"])
         rest = f" -P {question.port}" if question.port is not None else ""
-        raise WrongQuestion(f"{_NAMES.get(protocol, protocol)} has no ports", f"Leave the port out, or ask by TCP: {by_tcp}{rest}")
-    given = {"--source-port": question.source_port, "--size": question.size, "--ttl": question.ttl, "--df": question.df}
+        raise WrongQuestion(
+            f"{_NAMES.get(protocol, protocol)} has no ports",
+            f"Leave the port out, or ask by TCP: {by_tcp}{rest}",
+        )
+    given = {
+        "--source-port": question.source_port,
+        "--size": question.size,
+        "--ttl": question.ttl,
+        "--df": question.df,
+    }
     for option in lacking:
         if given.get(option) is not None:
             raise WrongQuestion(
-                f"{option} has no meaning for {_NAMES.get(protocol, protocol)}", f"Leave it out, or ask by {_USES[option]}."
+                f"{option} has no meaning for {_NAMES.get(protocol, protocol)}",
+                f"Leave it out, or ask by {_USES[option]}.",
             )
 
 
@@ -94,6 +123,12 @@ _UNUSED: dict[Protocol, tuple[str, ...]] = {
     Protocol.ND: _SEGMENT,
 }
 _NAMES = {
-    Protocol.ICMP: "ICMP", Protocol.ICMPV6: "ICMPv6", Protocol.TCP: "TCP", Protocol.ARP: "ARP", Protocol.ND: "neighbour discovery",
+    Protocol.ICMP: "ICMP", Protocol.ICMPV6: "ICMPv6", Protocol.TCP: "TCP", Protocol.ARP: "ARP",
+    Protocol.ND: "neighbour discovery",
 }  # fmt: skip
-_USES = {"--source-port": "TCP or UDP", "--size": "ICMP or UDP", "--ttl": "ICMP, UDP or TCP", "--df": "ICMP, UDP or TCP"}
+_USES = {
+    "--source-port": "TCP or UDP",
+    "--size": "ICMP or UDP",
+    "--ttl": "ICMP, UDP or TCP",
+    "--df": "ICMP, UDP or TCP",
+}

@@ -25,9 +25,11 @@ _READABLE = "Its captures (.pcapng) and what `-o json` prints can be read again.
 
 
 def save(run: Run, write: str | None, captures: str, command: str) -> tuple[Run, Failure | None]:
-    """Write the run's pcapng: to `write` (- is stdout), else into the folder `captures` unless that is "none".
+    """Write the run's pcapng: to `write` (- is stdout), else into the folder `captures` unless that is
+    "none".
 
-    Returns the run with the capture's path in its report, and (what failed, what to do) when it could not be written.
+    Returns the run with the capture's path in its report, and (what failed, what to do) when it could not be
+    written.
     """
     if write is None and captures == "none":
         return run, None
@@ -57,7 +59,9 @@ def _to_stdout(data: bytes) -> Failure | None:
 
 
 def _bytes(run: Run, command: str) -> tuple[bytes, Failure | None]:
-    """The capture; one of a run that is too large to be read again holds the frames alone, and that is a failure."""
+    """The capture; one of a run that is too large to be read again holds the frames alone, and that is a
+    failure.
+    """
     from .codec import run_to_json
     from .render.pcapng import capture
 
@@ -65,33 +69,47 @@ def _bytes(run: Run, command: str) -> tuple[bytes, Failure | None]:
     if (why := excess(data)) is None:
         return capture(run, command, data), None
     hint = "Its frames are there for Wireshark and tshark. Fewer probes (-c) make a run that can be shown."
-    return capture(run, command, None), (f"the capture cannot be shown again, the run is too large: {why}", hint)
+    return capture(run, command, None), (
+        f"the capture cannot be shown again, the run is too large: {why}",
+        hint,
+    )
 
 
 def _name(run: Run) -> str:
-    """A file name that sorts by time, to the µs, and says what was asked: 20260203-141516-271828-trace-red-8.8.8.8.pcapng."""
+    """A file name that sorts by time, to the µs, and says what was asked:
+    20260203-141516-271828-trace-red-8.8.8.8.pcapng.
+    """
     probe = run.report.probe
     words = f"{run.report.command}-{probe.source.endpoint}-{probe.destination.endpoint}"
     stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(run.started_ns / 1e9))
-    return f"{stamp}-{run.started_ns // 1000 % 1_000_000:06d}-{re.sub(r'[^A-Za-z0-9.@_-]+', '_', words)[:80]}.pcapng"
+    plain = re.sub(r"[^A-Za-z0-9.@_-]+", "_", words)
+    return f"{stamp}-{run.started_ns // 1000 % 1_000_000:06d}-{plain[:80]}.pcapng"
 
 
 def load(path: str) -> tuple[Report, Run | None]:
-    """The report of a saved run, and the run itself when the file holds one. Raises WrongQuestion for any other file."""
+    """The report of a saved run, and the run itself when the file holds one.
+
+    Raises WrongQuestion for any other file.
+    """
     data = _read(path)
     if data[:4] == _SECTION:
         from .render.pcapng import read
 
         run = read(data).run
         if run is None:
-            raise WrongQuestion(f"{path} is a capture, but not one that netprobe saved", "Open it with Wireshark or tshark.")
+            raise WrongQuestion(
+                f"{path} is a capture, but not one that netprobe saved", "Open it with Wireshark or tshark."
+            )
         data = run
     saved = _decoded(data, path)
     return (saved.report, saved) if isinstance(saved, Run) else (saved, None)
 
 
 def _read(path: str) -> bytes:
-    """The bytes of a file or a pipe. What does not begin like a saved run, or is larger than any, is not read to its end."""
+    """The bytes of a file or a pipe.
+
+    What does not begin like a saved run, or is larger than any, is not read to its end.
+    """
     data = bytearray()
     try:
         with open(path, "rb", buffering=0) as file:
@@ -110,7 +128,9 @@ def _read(path: str) -> bytes:
 
 def _begins_well(head: bytes) -> bool:
     """Whether a file that begins so can be a capture or JSON, before which a little white space may stand."""
-    return _SECTION.startswith(head[:4]) or head.lstrip()[:1] == b"{" or (len(head) < HEAD and not head.strip())
+    return (
+        _SECTION.startswith(head[:4]) or head.lstrip()[:1] == b"{" or (len(head) < HEAD and not head.strip())
+    )
 
 
 def _decoded(data: bytes, path: str) -> Run | Report:

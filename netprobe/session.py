@@ -1,7 +1,8 @@
-"""Questions asked from Python: what `import netprobe` offers, with one set of open namespaces for many questions.
+"""Questions asked from Python: what `import netprobe` offers, with one set of open namespaces for many
+questions.
 
-The command line asks in the same way. A broken network is in the report; exceptions are for a wrong question, a missing
-privilege, and what cannot be looked at (see `netprobe.errors`).
+The command line asks in the same way. A broken network is in the report; exceptions are for a wrong question,
+a missing privilege, and what cannot be looked at (see `netprobe.errors`).
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 class Options(TypedDict, total=False):
     """What a probe can be told, as the options of the same names on the command line.
 
-    `timeout` and `interval` are spans: "200ms", or a number of seconds. `size` is in bytes. `version` is 4 or 6. `write` names a
-    file for the capture, which is otherwise not kept.
+    `timeout` and `interval` are spans: "200ms", or a number of seconds. `size` is in bytes. `version` is 4 or
+    6. `write` names a file for the capture, which is otherwise not kept.
     """
 
     protocol: str | None
@@ -101,11 +102,13 @@ def report_of(report: model.Report) -> Report:
 class Session:
     """One machine with its namespaces held open, for many questions; close it, or use it as a context.
 
-    `host` names the namespace that the word `host` means, `exclude` those that count as not visible. `crafter` makes the packets
-    in a process of its own. Raises WrongQuestion, NotPermitted or CannotLook.
+    `host` names the namespace that the word `host` means, `exclude` those that count as not visible.
+    `crafter` makes the packets in a process of its own. Raises WrongQuestion, NotPermitted or CannotLook.
     """
 
-    def __init__(self, host: str | None = None, exclude: Sequence[str] = (), crafter: Crafter | None = None) -> None:
+    def __init__(
+        self, host: str | None = None, exclude: Sequence[str] = (), crafter: Crafter | None = None
+    ) -> None:
         from .linux.machine import Machine
 
         self._is_open = True
@@ -114,7 +117,9 @@ class Session:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -131,7 +136,9 @@ class Session:
         return self._asked("ping", source, destination, options)
 
     def arping(self, source: str, destination: str, **options: Unpack[Options]) -> Report:
-        """Ask by ARP (or neighbour discovery) who on the segment of `source` has the address of `destination`."""
+        """Ask by ARP (or neighbour discovery) who on the segment of `source` has the address of
+        `destination`.
+        """
         return self._asked("arping", source, destination, options)
 
     def why(self, source: str, destination: str, **options: Unpack[Options]) -> Report:
@@ -143,7 +150,9 @@ class Session:
         return self._opened().spaces()
 
     def run(self, question: Question) -> model.Run:
-        """The whole run of a question: the report, and the configuration and the frames that it was made of."""
+        """The whole run of a question: the report, and the configuration and the frames that it was made
+        of.
+        """
         return ask(self._opened(), question)
 
     def heard(self) -> tuple[str, ...]:
@@ -151,7 +160,9 @@ class Session:
         return self._opened().heard()
 
     def _opened(self) -> Machine:
-        """The machine, as long as its descriptors are ours: later their numbers may be those of other files."""
+        """The machine, as long as its descriptors are ours: later their numbers may be those of other
+        files.
+        """
         if not self._is_open:
             raise ValueError("the session is closed")
         return self._machine
@@ -161,20 +172,31 @@ class Session:
         if write is not None and not os.fspath(write):
             raise WrongQuestion("the file to write has no name", 'Write one: write="run.pcapng".')
         run = self.run(question(command, source, destination, options))
-        return report_of(run.report if write is None else _kept(run, os.fspath(write), command, source, destination))
+        return report_of(
+            run.report if write is None else _kept(run, os.fspath(write), command, source, destination)
+        )
 
 
 def question(command: str, source: str, destination: str, options: Options) -> Question:
-    """What is asked, of options as people give them. Raises WrongQuestion for a value that is none, and an option of no use."""
+    """What is asked, of options as people give them.
+
+    Raises WrongQuestion for a value that is none, and an option of no use.
+    """
     if command == "why" and (useless := [name for name in _SENDING if name in options]):
-        raise WrongQuestion(f"{useless[0]} has no meaning for why, which sends nothing", "Leave it out, or ask by trace.")
+        raise WrongQuestion(
+            f"{useless[0]} has no meaning for why, which sends nothing", "Leave it out, or ask by trace."
+        )
     if command == "arping":
         if options.get("protocol") not in (None, "arp"):
-            raise WrongQuestion(f"arping asks by ARP, and the protocol is to be {options['protocol']}", "Leave it out, or ask by trace.")
+            raise WrongQuestion(
+                f"arping asks by ARP, and the protocol is to be {options['protocol']}",
+                "Leave it out, or ask by trace.",
+            )
         options = {**options, "protocol": "arp"}
     given = {key: value for key, value in options.items() if key not in ("write", "timeout", "interval")}
     spans = {f"{key}_ns": nanoseconds(options[key]) for key in ("timeout", "interval") if key in options}
-    asked = Question(source, destination, command, send=command != "why", **given, **spans)  # type: ignore[arg-type]
+    send = command != "why"
+    asked = Question(source, destination, command, send=send, **given, **spans)  # type: ignore[arg-type]
     check_values(asked)
     return asked
 
@@ -211,7 +233,10 @@ class Compared(Struct, frozen=True):
 
 
 def load(path: str | os.PathLike[str]) -> Report:
-    """The report of a saved run - a capture of netprobe's, or a JSON report. Raises WrongQuestion for any other file."""
+    """The report of a saved run - a capture of netprobe's, or a JSON report.
+
+    Raises WrongQuestion for any other file.
+    """
     from .saved import load as read
 
     report, run = read(os.fspath(path))
@@ -229,7 +254,10 @@ def diff(before: str | os.PathLike[str], after: str | os.PathLike[str]) -> Compa
 
 
 def explain(code: str) -> model.Page:
-    """The page of the handbook about a cause. Raises WrongQuestion, with the nearest codes, when there is none."""
+    """The page of the handbook about a cause.
+
+    Raises WrongQuestion, with the nearest codes, when there is none.
+    """
     from .causes import pages
 
     found = pages.find(code)

@@ -14,12 +14,14 @@ from . import proof, remedy
 def port_not_in_bridge(case: Case) -> Cause | None:
     """The host's end of a cable is plugged into no bridge.
 
-    What: A veth (or tunnel) end lives in the router's namespace but has no master, so what arrives there goes to no other port.
-    It is the forgotten `master br0` of a hand-made setup, or what remains after the bridge was deleted and made again. Often only
-    half of the traffic dies: Linux answers ARP for all its addresses on any interface, so the request may still get out, and the
-    reply is then put on a bridge that does not have this port.
+    What: A veth (or tunnel) end lives in the router's namespace but has no master, so what arrives there goes
+    to no other port. It is the forgotten `master br0` of a hand-made setup, or what remains after the bridge
+    was deleted and made again. Often only half of the traffic dies: Linux answers ARP for all its addresses
+    on any interface, so the request may still get out, and the reply is then put on a bridge that does not
+    have this port.
 
-    How we know: The interface has no master, while a bridge in the same namespace has the network that the other end belongs to.
+    How we know: The interface has no master, while a bridge in the same namespace has the network that the
+    other end belongs to.
 
     Fix: Plug it in.
         ip link set PORT master BRIDGE
@@ -33,7 +35,11 @@ def port_not_in_bridge(case: Case) -> Cause | None:
 def _with_bridge(case: Case, found: Cause | None) -> Cause | None:
     """The fix with the bridge's name in it: the one whose network the far end belongs to, or the only one."""
     namespace = proof.place_of(case)
-    port = namespace.link_named(found.place.interface or "") if namespace is not None and found is not None else None
+    port = (
+        namespace.link_named(found.place.interface or "")
+        if namespace is not None and found is not None
+        else None
+    )
     if found is None or namespace is None or port is None or not remedy.lacks(found, BRIDGE.name):
         return found
     bridges = [link for link in namespace.links if link.kind == "bridge"]
@@ -47,7 +53,9 @@ def _shares_network(case: Case, namespace: Namespace, bridge: Link, port: Link) 
         far = Ground(case.snapshot, ask=False).beyond(namespace.name, port.link)
     except Lacking:
         return False
-    networks = [prefix.network(a.address, a.prefixlen) for a in namespace.addresses_of(bridge) if a.scope == "global"]
+    networks = [
+        prefix.network(a.address, a.prefixlen) for a in namespace.addresses_of(bridge) if a.scope == "global"
+    ]
     others = case.snapshot[far[0]].addresses_of(far[1]) if far is not None else ()
     return any(prefix.contains(network, other.address) for network in networks for other in others)
 
@@ -55,11 +63,13 @@ def _shares_network(case: Case, namespace: Namespace, bridge: Link, port: Link) 
 def port_wrong_bridge(case: Case) -> Cause | None:
     """The host's end of a cable is plugged into another bridge than the network it belongs to.
 
-    What: Two bridges are two separate switches. The container has an address of one bridge's network, but its cable is plugged into
-    the other, so its ARP requests are heard by the wrong neighbours. Mixing up two interface names in a script does it, and so does
-    moving a container from one Docker network to another by hand.
+    What: Two bridges are two separate switches. The container has an address of one bridge's network, but its
+    cable is plugged into the other, so its ARP requests are heard by the wrong neighbours. Mixing up two
+    interface names in a script does it, and so does moving a container from one Docker network to another by
+    hand.
 
-    How we know: The port's master is one bridge, while the address behind the port belongs to the network of another.
+    How we know: The port's master is one bridge, while the address behind the port belongs to the network of
+    another.
 
     Fix: Move the port.
         ip link set PORT master BRIDGE
@@ -72,11 +82,13 @@ def port_wrong_bridge(case: Case) -> Cause | None:
 def port_isolated(case: Case) -> Cause | None:
     """Both ports of the bridge are isolated, and isolated ports may not talk to each other.
 
-    What: Port isolation lets a port talk to the bridge and to ports that are not isolated, but not to another isolated one. It is
-    used on purpose to keep tenants or guests apart (some virtualisation tools switch it on for every guest), and surprises
-    when two of them should talk after all. Gateway and Internet keep working, only the neighbour is unreachable.
+    What: Port isolation lets a port talk to the bridge and to ports that are not isolated, but not to another
+    isolated one. It is used on purpose to keep tenants or guests apart (some virtualisation tools switch it
+    on for every guest), and surprises when two of them should talk after all. Gateway and Internet keep
+    working, only the neighbour is unreachable.
 
-    How we know: Both ports carry the flag `isolated on`; a tap sees the frame come in at one port and never leave by the other.
+    How we know: Both ports carry the flag `isolated on`; a tap sees the frame come in at one port and never
+    leave by the other.
 
     Fix: Take the flag off one of the two, if they are meant to talk.
         bridge link set dev PORT isolated off
@@ -90,13 +102,15 @@ def port_isolated(case: Case) -> Cause | None:
 def port_not_forwarding(case: Case) -> Cause | None:
     """A bridge port is not in the forwarding state: it passes no frames yet, or no more.
 
-    What: With the spanning tree protocol a new port listens and learns for twice the forward delay (30 seconds by default) before it
-    forwards, and a port that would close a loop stays blocked. BPDU guard disables a port on which another bridge was heard.
-    Containers that are "unreachable during the first half minute" are the classic.
+    What: With the spanning tree protocol a new port listens and learns for twice the forward delay (30
+    seconds by default) before it forwards, and a port that would close a loop stays blocked. BPDU guard
+    disables a port on which another bridge was heard. Containers that are "unreachable during the first half
+    minute" are the classic.
 
     How we know: The port's state, as `bridge -d link` shows it, is disabled, blocking, listening or learning.
 
-    Fix: Wait for the forward delay, or switch spanning tree off on a bridge that cannot have loops. A port without STP is set by hand.
+    Fix: Wait for the forward delay, or switch spanning tree off on a bridge that cannot have loops. A port
+    without STP is set by hand.
         ip link set BRIDGE type bridge stp_state 0
         ip link set BRIDGE type bridge forward_delay 0
         bridge link set dev PORT state 3
@@ -109,12 +123,13 @@ def port_not_forwarding(case: Case) -> Cause | None:
 def port_flood_off(case: Case) -> Cause | None:
     """The bridge does not know where the address is, and the port is told not to take floods.
 
-    What: A frame for an unknown MAC address, a broadcast (ARP!) or a multicast (IPv6 neighbour discovery!) goes to all ports, unless
-    flooding is switched off on a port. Then the station behind it is reachable only while the bridge remembers its MAC address,
-    typically five minutes after it last sent something. The connection "works after I pinged from the other side".
+    What: A frame for an unknown MAC address, a broadcast (ARP!) or a multicast (IPv6 neighbour discovery!)
+    goes to all ports, unless flooding is switched off on a port. Then the station behind it is reachable only
+    while the bridge remembers its MAC address, typically five minutes after it last sent something. The
+    connection "works after I pinged from the other side".
 
-    How we know: The port's `flood`, `mcast_flood` or `bcast_flood` flag is off, and the forwarding table has no entry for the
-    destination's MAC.
+    How we know: The port's `flood`, `mcast_flood` or `bcast_flood` flag is off, and the forwarding table has
+    no entry for the destination's MAC.
 
     Fix: Allow the flood, or give the bridge a fixed entry for the station.
         bridge link set dev PORT flood on mcast_flood on bcast_flood on
@@ -128,9 +143,10 @@ def port_flood_off(case: Case) -> Cause | None:
 def fdb_wrong_entry(case: Case) -> Cause | None:
     """The bridge's forwarding table sends the frame to the wrong port.
 
-    What: The forwarding database (FDB) says behind which port a MAC address lives. A static entry that was made by hand or by an
-    overlay network is not corrected when the container moves, and an entry that points to the bridge itself swallows the frame.
-    A frame whose entry points to the very port it came from is dropped, unless that port is a hairpin port.
+    What: The forwarding database (FDB) says behind which port a MAC address lives. A static entry that was
+    made by hand or by an overlay network is not corrected when the container moves, and an entry that points
+    to the bridge itself swallows the frame. A frame whose entry points to the very port it came from is
+    dropped, unless that port is a hairpin port.
 
     How we know: The FDB entry, and the fact that nobody behind its port has that MAC address.
 
@@ -146,9 +162,9 @@ def fdb_wrong_entry(case: Case) -> Cause | None:
 def mac_duplicate(case: Case) -> Cause | None:
     """Two stations on the same segment have the same MAC address.
 
-    What: The bridge sends every frame to the port on which the address was last heard, so the two stations take the traffic from
-    each other: connections hang and come back. Cloned virtual machines and containers started with a fixed `--mac-address` twice
-    are the usual reasons.
+    What: The bridge sends every frame to the port on which the address was last heard, so the two stations
+    take the traffic from each other: connections hang and come back. Cloned virtual machines and containers
+    started with a fixed `--mac-address` twice are the usual reasons.
 
     How we know: Two interfaces on one segment carry the same address in the configuration.
 
@@ -158,7 +174,10 @@ def mac_duplicate(case: Case) -> Cause | None:
 
     See: ip-link(8); net/bridge/br_fdb.c (br_fdb_update)
     """
-    return case.by_stop("mac-duplicate", Command.of("ip", "link", "set", "dev", INTERFACE, "address", Blank("02:00:00:XX:XX:XX")))
+    return case.by_stop(
+        "mac-duplicate",
+        Command.of("ip", "link", "set", "dev", INTERFACE, "address", Blank("02:00:00:XX:XX:XX")),
+    )
 
 
 CAUSES = (

@@ -1,4 +1,6 @@
-"""The catalogue: every cause there is, its page, and which of them explains a case - the root before the symptom."""
+"""The catalogue: every cause there is, its page, and which of them explains a case - the root before the
+symptom.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,21 @@ from collections.abc import Callable
 from netprobe.diagnose.evidence import Case
 from netprobe.model import Cause
 
-from . import addresses, bridge, far_end, filters, forwarding, gaps, links, neighbours, own, routes, size, translation, tunnels
+from . import (
+    addresses,
+    bridge,
+    far_end,
+    filters,
+    forwarding,
+    gaps,
+    links,
+    neighbours,
+    own,
+    routes,
+    size,
+    translation,
+    tunnels,
+)
 
 Rule = Callable[[Case], Cause | None]
 
@@ -27,8 +43,9 @@ SECTIONS: tuple[tuple[str, tuple[Rule, ...]], ...] = (
     ("What netprobe cannot see", own.CAUSES),
 )
 
-# As they are asked. Most explain the end that has their own name, and among those the order does not matter. Before them stand
-# what explains ends of other names: our own blindness, a table that has no room, a translation without which no reply finds its way.
+# As they are asked. Most explain the end that has their own name, and among those the order does not matter.
+# Before them stand what explains ends of other names: our own blindness, a table that has no room, a
+# translation without which no reply finds its way.
 ASKED: tuple[Rule, ...] = (
     own.tap_starved,
     neighbours.neigh_table_full,
@@ -49,7 +66,9 @@ ASKED: tuple[Rule, ...] = (
 def explain(case: Case) -> Cause | None:
     """The root cause of a case: of the predicted end, else of what lies in the gap, else `unknown`."""
     readings = [case] if case.stop is not None else [case, gaps.suspected(case) or case]
-    return next((found for reading in readings if (found := _first(reading)) is not None), None) or own.unknown(readings[-1])
+    return next(
+        (found for reading in readings if (found := _first(reading)) is not None), None
+    ) or own.unknown(readings[-1])
 
 
 def _first(case: Case) -> Cause | None:

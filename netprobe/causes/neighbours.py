@@ -1,4 +1,6 @@
-"""Neighbours: the next hop's MAC address is not found out, or is the wrong one (ARP for IPv4, neighbour discovery for IPv6)."""
+"""Neighbours: the next hop's MAC address is not found out, or is the wrong one (ARP for IPv4, neighbour
+discovery for IPv6).
+"""
 
 from __future__ import annotations
 
@@ -12,15 +14,17 @@ from . import proof
 def neigh_no_answer(case: Case) -> Cause | None:
     """Nobody on the segment answers for the address: there is no such station here.
 
-    What: Before a packet can be sent to a neighbour, its MAC address is asked for ("who has 10.0.0.7?"), and nobody answered. The
-    container is stopped or has another address than you think, the gateway in the default route is mistyped, or the address
-    belongs to another network and should have been reached through a router. The sender later reports "Destination Host Unreachable"
-    in its own name.
+    What: Before a packet can be sent to a neighbour, its MAC address is asked for ("who has 10.0.0.7?"), and
+    nobody answered. The container is stopped or has another address than you think, the gateway in the
+    default route is mistyped, or the address belongs to another network and should have been reached through
+    a router. The sender later reports "Destination Host Unreachable" in its own name.
 
-    How we know: The request was walked over the segment's wiring and no station owns the address; a live probe shows the
-    requests in the capture and no answer. The neighbour table says INCOMPLETE, and after three seconds FAILED.
+    How we know: The request was walked over the segment's wiring and no station owns the address; a live
+    probe shows the requests in the capture and no answer. The neighbour table says INCOMPLETE, and after
+    three seconds FAILED.
 
-    Fix: Find out who should have the address, and give it to that station, or correct the route that names it.
+    Fix: Find out who should have the address, and give it to that station, or correct the route that names
+    it.
         ip neigh show dev IFACE
         ip -n OTHER_NS address add ADDRESS/LENGTH dev OTHER_IFACE
 
@@ -34,11 +38,12 @@ def neigh_no_answer(case: Case) -> Cause | None:
 def neigh_wrong_entry(case: Case) -> Cause | None:
     """The neighbour table has a MAC address that no station on the segment has.
 
-    What: The sender does not ask because it believes to know: a permanent entry was made by hand or by an overlay network, or
-    the container was made anew with another MAC address and the old one is still remembered. The frames go out and nobody takes
-    them up.
+    What: The sender does not ask because it believes to know: a permanent entry was made by hand or by an
+    overlay network, or the container was made anew with another MAC address and the old one is still
+    remembered. The frames go out and nobody takes them up.
 
-    How we know: The entry, as `ip neigh` shows it, and the fact that no interface behind this segment has its MAC address.
+    How we know: The entry, as `ip neigh` shows it, and the fact that no interface behind this segment has its
+    MAC address.
 
     Fix: Delete the entry; the next packet asks anew.
         ip neigh del ADDRESS dev IFACE
@@ -51,11 +56,12 @@ def neigh_wrong_entry(case: Case) -> Cause | None:
 def arp_disabled(case: Case) -> Cause | None:
     """ARP is switched off on an interface (NOARP), so MAC addresses are neither asked for nor told.
 
-    What: With the NOARP flag the kernel invents the interface's own MAC address as the neighbour's and never answers a question. It is
-    right for point-to-point devices and wrong on Ethernet. Load balancers of the direct-routing kind set it on purpose on the
-    servers' loopback, and sometimes on the wrong interface.
+    What: With the NOARP flag the kernel invents the interface's own MAC address as the neighbour's and never
+    answers a question. It is right for point-to-point devices and wrong on Ethernet. Load balancers of the
+    direct-routing kind set it on purpose on the servers' loopback, and sometimes on the wrong interface.
 
-    How we know: The interface has the flag IFF_NOARP; in the capture there are questions without answers, or none at all.
+    How we know: The interface has the flag IFF_NOARP; in the capture there are questions without answers, or
+    none at all.
 
     Fix: Switch ARP on again.
         ip link set IFACE arp on
@@ -68,11 +74,13 @@ def arp_disabled(case: Case) -> Cause | None:
 def arp_suppressed(case: Case) -> Cause | None:
     """The owner of the address hears the ARP question and is told by a sysctl not to answer.
 
-    What: The sysctl `arp_ignore` limits the answers to addresses of the very interface that was asked (1, 2), or stops them altogether (8);
-    `arp_filter` limits them to the interface by which the answer would be routed. Both are set for load balancers and for hosts
-    with two interfaces on one network, and both also hit an innocent container.
+    What: The sysctl `arp_ignore` limits the answers to addresses of the very interface that was asked (1, 2),
+    or stops them altogether (8); `arp_filter` limits them to the interface by which the answer would be
+    routed. Both are set for load balancers and for hosts with two interfaces on one network, and both also
+    hit an innocent container.
 
-    How we know: The sysctl in force (the larger one of `all` and the interface's own), read in the namespace of the owner.
+    How we know: The sysctl in force (the larger one of `all` and the interface's own), read in the namespace
+    of the owner.
 
     Fix: Set it back, in the namespace that the report names. Both names count, so look at both.
         sysctl -w net.ipv4.conf.IFACE.arp_ignore=0
@@ -86,8 +94,9 @@ def arp_suppressed(case: Case) -> Cause | None:
 def arp_filtered(case: Case) -> Cause | None:
     """A firewall rule drops ARP, so the neighbour's MAC address is never found out.
 
-    What: Rules of arptables, ebtables or of nft's arp and bridge families see ARP, which ordinary IP rules never do. Tools against
-    ARP spoofing pin each port to one pair of addresses, and drop the questions of a container that got another one.
+    What: Rules of arptables, ebtables or of nft's arp and bridge families see ARP, which ordinary IP rules
+    never do. Tools against ARP spoofing pin each port to one pair of addresses, and drop the questions of a
+    container that got another one.
 
     How we know: The rule, read with its table and number, matches the ARP request or the answer.
 
@@ -104,11 +113,12 @@ def arp_filtered(case: Case) -> Cause | None:
 def nd_filtered(case: Case) -> Cause | None:
     """A firewall rule drops IPv6 neighbour discovery, which IPv6 needs as IPv4 needs ARP.
 
-    What: In IPv6 the neighbour's MAC address is asked for with ICMPv6 messages, types 135 and 136, and they pass the same rules
-    as all other packets. A ruleset that drops ICMPv6, or drops by default and only allows what is established, cuts the host off
-    completely, although the same ruleset works for IPv4.
+    What: In IPv6 the neighbour's MAC address is asked for with ICMPv6 messages, types 135 and 136, and they
+    pass the same rules as all other packets. A ruleset that drops ICMPv6, or drops by default and only allows
+    what is established, cuts the host off completely, although the same ruleset works for IPv4.
 
-    How we know: The rule or policy, read with its table and chain, matches the neighbour solicitation or advertisement.
+    How we know: The rule or policy, read with its table and chain, matches the neighbour solicitation or
+    advertisement.
 
     Fix: Let neighbour discovery pass before any rule that drops.
         ip6tables -I INPUT -p icmpv6 --icmpv6-type neighbour-solicitation -j ACCEPT
@@ -123,9 +133,10 @@ def nd_filtered(case: Case) -> Cause | None:
 def proxy_arp_off(case: Case) -> Cause | None:
     """The address is behind a router that would have to answer ARP in its place, and does not.
 
-    What: The sender believes that the address is on its own segment, but it is behind a router. That works only when the router
-    answers the ARP question itself (proxy ARP). Container networks that give a container a /32 address rely on it (Calico does),
-    and so do hosts that hand out addresses of their own network to containers behind them.
+    What: The sender believes that the address is on its own segment, but it is behind a router. That works
+    only when the router answers the ARP question itself (proxy ARP). Container networks that give a container
+    a /32 address rely on it (Calico does), and so do hosts that hand out addresses of their own network to
+    containers behind them.
 
     How we know: The router has a route to the address by another interface, and `proxy_arp` is 0 there.
 
@@ -141,11 +152,13 @@ def proxy_arp_off(case: Case) -> Cause | None:
 def neigh_table_full(case: Case) -> Cause | None:
     """The kernel's neighbour table is full, so no new neighbour can be learned.
 
-    What: All namespaces of a machine share one table for ARP and one for IPv6. With the default limit of 1024 entries a host with
-    many containers that talk to each other fills it, and then packets to new neighbours are dropped at the sender with "No buffer
-    space available", for all containers at once and seemingly at random.
+    What: All namespaces of a machine share one table for ARP and one for IPv6. With the default limit of 1024
+    entries a host with many containers that talk to each other fills it, and then packets to new neighbours
+    are dropped at the sender with "No buffer space available", for all containers at once and seemingly at
+    random.
 
-    How we know: The kernel's own counters: the table's entries have reached the limit (gc_thresh3), and table_fulls was counted up.
+    How we know: The kernel's own counters: the table's entries have reached the limit (gc_thresh3), and
+    table_fulls was counted up.
 
     Fix: Raise the limits, on the host and for good in /etc/sysctl.d; they hold for all namespaces.
         sysctl -w net.ipv4.neigh.default.gc_thresh3=8192
@@ -159,18 +172,32 @@ def neigh_table_full(case: Case) -> Cause | None:
 def _full(case: Case) -> Cause | None:
     """The request never left, and the neighbour table has no room."""
     six = case.probe.version == 6
-    cache, key = ("ndisc_cache", "net.ipv6.neigh.default.gc_thresh3") if six else ("arp_cache", "net.ipv4.neigh.default.gc_thresh3")
+    cache, key = (
+        ("ndisc_cache", "net.ipv6.neigh.default.gc_thresh3")
+        if six
+        else ("arp_cache", "net.ipv4.neigh.default.gc_thresh3")
+    )
     name = case.probe.source.namespace or ""
     namespace = case.snapshot.namespaces.get(name)
-    limits = [n.sysctl(key) for n in case.snapshot.namespaces.values()]  # only the first namespace of a machine has the sysctl
+    # only the first namespace of a machine has the sysctl
+    limits = [n.sysctl(key) for n in case.snapshot.namespaces.values()]
     limit = next((int(value) for value in limits if value), 0)
-    entries, refused = (namespace.counters.get(f"{cache}.{n}", 0) if namespace else 0 for n in ("entries", "table_fulls"))
-    if not case.watched or case.last_seen(Leg.REQUEST) is not None or not limit or entries < limit or not refused:
+    entries, refused = (
+        namespace.counters.get(f"{cache}.{n}", 0) if namespace else 0 for n in ("entries", "table_fulls")
+    )
+    if (
+        not case.watched
+        or case.last_seen(Leg.REQUEST) is not None
+        or not limit
+        or entries < limit
+        or not refused
+    ):
         return None
     text = f"the neighbour table of the kernel is full: {entries} entries, {key} = {limit}"
     counted = Evidence(Source.COUNTER, f"{cache}.table_fulls stands at {refused}", Confidence.OBSERVED)
     place = Place(name, case.probe.source.interface, Stage.NEIGHBOUR)
-    return Cause("neigh-table-full", place, text, Object("sysctl", key, f"{key} = {limit}"), (counted, *case.witnesses()),
+    return Cause("neigh-table-full", place, text, Object("sysctl", key, f"{key} = {limit}"),
+        (counted, *case.witnesses()),
                  Confidence.INFERRED, commands=sysctl(key, max(8192, 2 * limit)))  # fmt: skip
 
 

@@ -9,12 +9,13 @@ from netprobe.model import Cause, Command, Confidence, Evidence, Leg, Object, Pl
 def tap_starved(case: Case) -> Cause | None:
     """No fault of the network: netprobe's own observation lost packets, so it does not judge.
 
-    What: The kernel queues the frames that a tap sees until netprobe reads them. On a very busy machine the queue can overflow, and a
-    frame that was not seen may nevertheless have been there. Somebody who floods the segment with copies of the probe can fill it, or
-    make netprobe stop reading, as it keeps a bounded number of frames. Rather than calling such a place a loss, netprobe says that
-    the answer is undetermined.
+    What: The kernel queues the frames that a tap sees until netprobe reads them. On a very busy machine the
+    queue can overflow, and a frame that was not seen may nevertheless have been there. Somebody who floods
+    the segment with copies of the probe can fill it, or make netprobe stop reading, as it keeps a bounded
+    number of frames. Rather than calling such a place a loss, netprobe says that the answer is undetermined.
 
-    How we know: The kernel counts the frames that a packet socket could not take (PACKET_STATISTICS); the count was not zero.
+    How we know: The kernel counts the frames that a packet socket could not take (PACKET_STATISTICS); the
+    count was not zero.
 
     Fix: Run the probe again, when the machine is less busy or with several probes.
         netprobe trace SRC DST -c 5 -i 500ms
@@ -26,22 +27,42 @@ def tap_starved(case: Case) -> Cause | None:
     if not starved or len(answered) >= case.probe.count:
         return None
     names = ", ".join(sorted({o.namespace for o in starved}))
-    evidence = tuple(Evidence(Source.TAP, o.text or f"frames were lost in {o.namespace}", Confidence.OBSERVED) for o in starved)
+    evidence = tuple(
+        Evidence(Source.TAP, o.text or f"frames were lost in {o.namespace}", Confidence.OBSERVED)
+        for o in starved
+    )
     place = Place(starved[0].namespace, starved[0].interface, Stage.RECEIVE)
-    again = Command.of("netprobe", "trace", "-c", "5", "-i", "500ms", "--", case.probe.source.endpoint, case.probe.destination.endpoint)
-    return Cause("tap-starved", place, f"netprobe's own taps lost frames in {names}", Object("namespace", names, ""), evidence,
-                 Confidence.UNKNOWN, commands=(again,))  # fmt: skip
+    again = Command.of(
+        "netprobe",
+        "trace",
+        "-c",
+        "5",
+        "-i",
+        "500ms",
+        "--",
+        case.probe.source.endpoint,
+        case.probe.destination.endpoint,
+    )
+    return Cause(
+        "tap-starved",
+        place,
+        f"netprobe's own taps lost frames in {names}",
+        Object("namespace", names, ""),
+        evidence,
+        Confidence.UNKNOWN,
+        commands=(again,),
+    )
 
 
 def unknown(case: Case) -> Cause | None:
     """The packet was lost between two places, and nothing that could be read says why.
 
-    What: The configuration lets the packet pass, yet it was not seen at the next place. Something acts there that netprobe cannot
-    read or does not understand: hardware, a driver, a kernel module, a program attached to the interface, a firewall outside this
-    machine, or a ruleset that needs more privilege to be read.
+    What: The configuration lets the packet pass, yet it was not seen at the next place. Something acts there
+    that netprobe cannot read or does not understand: hardware, a driver, a kernel module, a program attached
+    to the interface, a firewall outside this machine, or a ruleset that needs more privilege to be read.
 
-    How we know: The taps saw it at one place and not at the next; the report lists both, and under "could not be seen" what was
-    not readable.
+    How we know: The taps saw it at one place and not at the next; the report lists both, and under "could not
+    be seen" what was not readable.
 
     Fix: Let netprobe see more, then look closer at the place that it names.
         sudo netprobe trace SRC DST
@@ -58,7 +79,10 @@ def unknown(case: Case) -> Cause | None:
         place, text = source_place(case), "the probe was seen nowhere"
     elif missed is None:
         assert last is not None
-        place, text = Place(last.namespace, last.interface, last.stage), f"the {leg} was last seen at {where(last)}"
+        place, text = (
+            Place(last.namespace, last.interface, last.stage),
+            f"the {leg} was last seen at {where(last)}",
+        )
     else:
         before = f"after {where(last)}" if last else "at the sender"
         place, text = (

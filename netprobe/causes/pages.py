@@ -1,7 +1,7 @@
 """The handbook of causes: its pages are the docstrings of the catalogue, read here.
 
-A docstring is its first sentence, then paragraphs that begin with `What:`, `How we know:`, `Fix:` (with commands indented below) and
-`See:` (references divided by semicolons).
+A docstring is its first sentence, then paragraphs that begin with `What:`, `How we know:`, `Fix:` (with
+commands indented below) and `See:` (references divided by semicolons).
 """
 
 from __future__ import annotations
@@ -27,9 +27,15 @@ def codes() -> tuple[str, ...]:
 
 
 def find(code: str) -> Page | None:
-    """The page of a code, however it is written: PORT_CLOSED is port-closed. None when there is no such cause."""
+    """The page of a code, however it is written:
+
+    PORT_CLOSED is port-closed. None when there is no such cause.
+    """
     wanted = code.strip().lower().replace("_", "-").replace(" ", "-")
-    return next((_page(section, rule) for section, rules in SECTIONS for rule in rules if code_of(rule) == wanted), None)
+    return next(
+        (_page(section, rule) for section, rules in SECTIONS for rule in rules if code_of(rule) == wanted),
+        None,
+    )
 
 
 def nearest(code: str) -> tuple[str, ...]:
@@ -37,7 +43,10 @@ def nearest(code: str) -> tuple[str, ...]:
     from difflib import get_close_matches
 
     word = code.strip().lower().replace("_", "-")
-    return tuple(get_close_matches(word, codes(), 3)) or tuple(c for c in codes() if len(word) > 2 and word in c)[:3]
+    return (
+        tuple(get_close_matches(word, codes(), 3))
+        or tuple(c for c in codes() if len(word) > 2 and word in c)[:3]
+    )
 
 
 def _page(section: str, rule: Rule) -> Page:

@@ -11,7 +11,10 @@ from netprobe.model import Cause, Confidence, ConntrackEntry, Evidence, Namespac
 
 
 def proven(cause: Cause | None, *evidence: Evidence) -> Cause | None:
-    """The cause with more evidence behind its own. Its confidence stays: an old counter says nothing of this packet."""
+    """The cause with more evidence behind its own.
+
+    Its confidence stays: an old counter says nothing of this packet.
+    """
     return None if cause is None else replace(cause, evidence=(*cause.evidence, *evidence))
 
 
@@ -25,18 +28,36 @@ def counters(case: Case, *names: str) -> tuple[Evidence, ...]:
     """Those of the counters that are not zero where the walk ended, as nstat(8) names them."""
     namespace = place_of(case)
     counted = namespace.counters if namespace is not None else {}
-    return tuple(Evidence(Source.COUNTER, f"{name} stands at {counted[name]}", Confidence.OBSERVED) for name in names if counted.get(name))
+    return tuple(
+        Evidence(Source.COUNTER, f"{name} stands at {counted[name]}", Confidence.OBSERVED)
+        for name in names
+        if counted.get(name)
+    )
 
 
 def neighbour(case: Case) -> tuple[Evidence, ...]:
-    """The neighbour entry that the cause's interface has for the address asked for, when it tells that nobody answered."""
+    """The neighbour entry that the cause's interface has for the address asked for, when it tells that nobody
+    answered.
+    """
     namespace, address = place_of(case), _asked(case)
-    link = namespace.link_named(case.stop.place.interface or "") if namespace is not None and case.stop is not None else None
+    link = (
+        namespace.link_named(case.stop.place.interface or "")
+        if namespace is not None and case.stop is not None
+        else None
+    )
     if namespace is None or link is None:
         return ()
-    entries = [n for n in namespace.neighbours if n.index == link.index and n.address == address and n.state in ("failed", "incomplete")]
+    entries = [
+        n
+        for n in namespace.neighbours
+        if n.index == link.index and n.address == address and n.state in ("failed", "incomplete")
+    ]
     return tuple(
-        Evidence(Source.NEIGHBOUR, f"{n.address} dev {link.name} is {n.state.upper()} in the neighbour table", Confidence.OBSERVED)
+        Evidence(
+            Source.NEIGHBOUR,
+            f"{n.address} dev {link.name} is {n.state.upper()} in the neighbour table",
+            Confidence.OBSERVED,
+        )
         for n in entries[:1]
     )
 

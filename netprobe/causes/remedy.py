@@ -1,4 +1,6 @@
-"""Fixes that several causes share: commands made of the object that a cause names, and words that are filled in."""
+"""Fixes that several causes share: commands made of the object that a cause names, and words that are filled
+in.
+"""
 
 from __future__ import annotations
 

@@ -15,11 +15,13 @@ _NETWORK = Blank("NETWORK/LENGTH")
 def no_route(case: Case) -> Cause | None:
     """There is no route to the destination: the namespace does not know where to send the packet.
 
-    What: None of the routing tables that are asked has an entry for the address, not even a default route. A namespace made by hand
-    starts without any; deleting an address or taking an interface down deletes its routes as well. If the reply is what finds no
-    route, the far end does not know the way back to your private network.
+    What: None of the routing tables that are asked has an entry for the address, not even a default route. A
+    namespace made by hand starts without any; deleting an address or taking an interface down deletes its
+    routes as well. If the reply is what finds no route, the far end does not know the way back to your
+    private network.
 
-    How we know: The kernel's own route lookup (RTM_GETROUTE) answers ENETUNREACH, and the tables as read have no entry that fits.
+    How we know: The kernel's own route lookup (RTM_GETROUTE) answers ENETUNREACH, and the tables as read have
+    no entry that fits.
 
     Fix: Add the route that is missing, mostly the default route to the bridge or router.
         ip route add default via GATEWAY
@@ -28,7 +30,9 @@ def no_route(case: Case) -> Cause | None:
 
     See: ip-route(8); net/ipv4/fib_trie.c
     """
-    return _with_gateway(case, case.by_stop("no-route", Command.of("ip", "route", "add", "default", "via", GATEWAY)))
+    return _with_gateway(
+        case, case.by_stop("no-route", Command.of("ip", "route", "add", "default", "via", GATEWAY))
+    )
 
 
 def _with_gateway(case: Case, found: Cause | None) -> Cause | None:
@@ -52,28 +56,34 @@ def _wanted(case: Case) -> str | None:
 def route_wrong_nexthop(case: Case) -> Cause | None:
     """The route points to a gateway that does not exist, or to a host that is no router.
 
-    What: The route's `via` names an address that nobody on the segment has, or a neighbour that does not forward packets. A mistyped
-    gateway, a router that got a new address, or a container taken for a router are the usual reasons.
+    What: The route's `via` names an address that nobody on the segment has, or a neighbour that does not
+    forward packets. A mistyped gateway, a router that got a new address, or a container taken for a router
+    are the usual reasons.
 
-    How we know: Nobody on the segment owns the next hop (the ARP question stays unanswered), or its owner does not forward.
+    How we know: Nobody on the segment owns the next hop (the ARP question stays unanswered), or its owner
+    does not forward.
 
     Fix: Point the route to the router's real address.
         ip route replace NETWORK/LENGTH via GATEWAY dev IFACE
 
     See: ip-route(8), "via"
     """
-    return _with_gateway(case, case.by_stop("route-wrong-nexthop", Command.of("ip", "route", "replace", "default", "via", GATEWAY)))
+    return _with_gateway(
+        case,
+        case.by_stop("route-wrong-nexthop", Command.of("ip", "route", "replace", "default", "via", GATEWAY)),
+    )
 
 
 def route_blackhole(case: Case) -> Cause | None:
     """A blackhole route throws the packet away without a word.
 
-    What: A route of type blackhole is a bin: everything for its network is dropped silently. Routing daemons and overlay networks add
-    one for a whole pool of addresses, so that packets for an address nobody uses do not circle; a tool against attacks adds one
-    for a single address. When the more specific route is missing, the bin catches what should have passed.
+    What: A route of type blackhole is a bin: everything for its network is dropped silently. Routing daemons
+    and overlay networks add one for a whole pool of addresses, so that packets for an address nobody uses do
+    not circle; a tool against attacks adds one for a single address. When the more specific route is missing,
+    the bin catches what should have passed.
 
-    How we know: The route lookup ends at that entry of the routing table. The sender's socket gets EINVAL for its own packets; a
-    forwarded packet gets no answer at all.
+    How we know: The route lookup ends at that entry of the routing table. The sender's socket gets EINVAL for
+    its own packets; a forwarded packet gets no answer at all.
 
     Fix: Delete it, or add the more specific route that should win over it.
         ip route show type blackhole
@@ -87,8 +97,9 @@ def route_blackhole(case: Case) -> Cause | None:
 def route_unreachable(case: Case) -> Cause | None:
     """A route of type unreachable refuses the destination and says so to the sender.
 
-    What: Somebody added a route that rejects a network on purpose: the sender gets "No route to host" or an ICMP host unreachable.
-    Kubernetes and VPN software use it to keep traffic from leaving by the default route while a tunnel is down.
+    What: Somebody added a route that rejects a network on purpose: the sender gets "No route to host" or an
+    ICMP host unreachable. Kubernetes and VPN software use it to keep traffic from leaving by the default
+    route while a tunnel is down.
 
     How we know: The route lookup ends at that entry of the routing table.
 
@@ -104,8 +115,8 @@ def route_unreachable(case: Case) -> Cause | None:
 def route_prohibit(case: Case) -> Cause | None:
     """A route of type prohibit forbids the destination and says so to the sender.
 
-    What: As with an unreachable route the packet is refused on purpose; the answer is "Permission denied" or ICMP "communication
-    administratively prohibited". It is a router's simplest firewall.
+    What: As with an unreachable route the packet is refused on purpose; the answer is "Permission denied" or
+    ICMP "communication administratively prohibited". It is a router's simplest firewall.
 
     How we know: The route lookup ends at that entry of the routing table; the kernel answers EACCES.
 
@@ -121,12 +132,12 @@ def route_prohibit(case: Case) -> Cause | None:
 def route_overlap(case: Case) -> Cause | None:
     """Another, more specific route takes the traffic to the wrong interface.
 
-    What: Routing takes the longest prefix that fits. When two networks overlap, the smaller one wins, even if it belongs to another
-    Docker network, a VPN or a leftover interface. Docker's default pools (172.17.0.0/16 and those after it) often collide with an
-    office network or a VPN, and then one of the two is cut off.
+    What: Routing takes the longest prefix that fits. When two networks overlap, the smaller one wins, even if
+    it belongs to another Docker network, a VPN or a leftover interface. Docker's default pools (172.17.0.0/16
+    and those after it) often collide with an office network or a VPN, and then one of the two is cut off.
 
-    How we know: The route that was taken leaves by an interface behind which the destination is not, while a less specific one
-    leads to it.
+    How we know: The route that was taken leaves by an interface behind which the destination is not, while a
+    less specific one leads to it.
 
     Fix: Remove the route that is in the way, or give one of the networks other addresses.
         ip route get ADDRESS
@@ -141,13 +152,14 @@ def route_overlap(case: Case) -> Cause | None:
 def route_loop(case: Case) -> Cause | None:
     """Two routers send the packet to each other until its TTL is used up.
 
-    What: Each believes that the other one is nearer to the destination. Typically router A has a route for a whole network via B, B has
-    no route for that part of it, and B's default route leads back to A.
+    What: Each believes that the other one is nearer to the destination. Typically router A has a route for a
+    whole network via B, B has no route for that part of it, and B's default route leads back to A.
 
-    How we know: The walk comes to the same interface again and again; a live probe is seen there several times with falling TTL,
-    and an ICMP "time exceeded" comes back.
+    How we know: The walk comes to the same interface again and again; a live probe is seen there several
+    times with falling TTL, and an ICMP "time exceeded" comes back.
 
-    Fix: Add the missing route on the router that sends the packet back, or a blackhole for the unused part of the network.
+    Fix: Add the missing route on the router that sends the packet back, or a blackhole for the unused part of
+    the network.
         ip route get ADDRESS   # in both namespaces: each names the other
         ip route add NETWORK/LENGTH via GATEWAY
 
@@ -159,8 +171,9 @@ def route_loop(case: Case) -> Cause | None:
 def route_wrong_src(case: Case) -> Cause | None:
     """The source address that was chosen for the packet cannot be answered to.
 
-    What: A host with several addresses chooses one for each packet: the one that the route names (`src`), else the first that fits the
-    way out. When the route names a stale one, or the loopback's, the packet arrives and the answer goes elsewhere.
+    What: A host with several addresses chooses one for each packet: the one that the route names (`src`),
+    else the first that fits the way out. When the route names a stale one, or the loopback's, the packet
+    arrives and the answer goes elsewhere.
 
     How we know: The source address of the packet as it leaves, and the route lookup for the way back to it.
 
@@ -170,16 +183,21 @@ def route_wrong_src(case: Case) -> Cause | None:
 
     See: ip-route(8), "src"; RFC 6724; net/ipv4/devinet.c (inet_select_addr)
     """
-    return case.by_stop("route-wrong-src", Command.of("ip", "route", "replace", _NETWORK, "via", GATEWAY, "src", Blank("RIGHT")))
+    return case.by_stop(
+        "route-wrong-src",
+        Command.of("ip", "route", "replace", _NETWORK, "via", GATEWAY, "src", Blank("RIGHT")),
+    )
 
 
 def route_via_dead_device(case: Case) -> Cause | None:
     """The route leads into a device that has nobody at its other end.
 
-    What: A dummy device swallows all that is sent to it, and a tun or tap device leads nowhere once its program (a VPN client,
-    a virtual machine, a user-space network) has ended. The route stayed, and looks perfectly healthy in `ip route`.
+    What: A dummy device swallows all that is sent to it, and a tun or tap device leads nowhere once its
+    program (a VPN client, a virtual machine, a user-space network) has ended. The route stayed, and looks
+    perfectly healthy in `ip route`.
 
-    How we know: The device's kind, and that it has no carrier; a tap sees the packet go out, nothing ever comes back.
+    How we know: The device's kind, and that it has no carrier; a tap sees the packet go out, nothing ever
+    comes back.
 
     Fix: Delete the route, or start the program that serves the device.
         ip route get ADDRESS
@@ -188,18 +206,20 @@ def route_via_dead_device(case: Case) -> Cause | None:
     See: ip-route(8); drivers/net/dummy.c; the kernel's documentation of TUN/TAP
     """
     where = case.stop.place.interface if case.stop is not None else None
-    return case.by_stop("route-via-dead-device", Command.of("ip", "route", "del", _NETWORK, "dev", where or INTERFACE))
+    return case.by_stop(
+        "route-via-dead-device", Command.of("ip", "route", "del", _NETWORK, "dev", where or INTERFACE)
+    )
 
 
 def ecmp_dead_nexthop(case: Case) -> Cause | None:
     """One leg of a multipath route is dead, so a part of the connections fails.
 
-    What: A multipath route spreads connections over several next hops by a hash of their addresses. The kernel does not check whether a
-    next hop is alive, so with one of two legs dead about half of the connections fail, always the same ones, while the others
-    work well.
+    What: A multipath route spreads connections over several next hops by a hash of their addresses. The
+    kernel does not check whether a next hop is alive, so with one of two legs dead about half of the
+    connections fail, always the same ones, while the others work well.
 
-    How we know: The route has several next hops, one of which does not answer ARP or has its link down; of several probes
-    with different ports some get through and others do not.
+    How we know: The route has several next hops, one of which does not answer ARP or has its link down; of
+    several probes with different ports some get through and others do not.
 
     Fix: Take the dead leg out, or mend it. The kernel can be told to look at the neighbour's state.
         ip route replace NETWORK/LENGTH nexthop via GOOD1 nexthop via GOOD2
@@ -213,10 +233,12 @@ def ecmp_dead_nexthop(case: Case) -> Cause | None:
 def rule_prohibit(case: Case) -> Cause | None:
     """A policy rule refuses the packet before any routing table is asked.
 
-    What: The entries of `ip rule` are asked in the order of their priority, and one with the action prohibit, unreachable or blackhole ends
-    the packet. VPN clients add such a rule as a kill switch, so that nothing leaves while the tunnel is down.
+    What: The entries of `ip rule` are asked in the order of their priority, and one with the action prohibit,
+    unreachable or blackhole ends the packet. VPN clients add such a rule as a kill switch, so that nothing
+    leaves while the tunnel is down.
 
-    How we know: The rule matches the packet's source, destination, mark or interface, and is the first that decides.
+    How we know: The rule matches the packet's source, destination, mark or interface, and is the first that
+    decides.
 
     Fix: Delete the rule, or except this traffic by a rule with a lower number.
         ip rule show
@@ -230,9 +252,9 @@ def rule_prohibit(case: Case) -> Cause | None:
 def rule_wrong_table(case: Case) -> Cause | None:
     """A policy rule sends the packet to a routing table that has no good route for it.
 
-    What: The rule selects a table by source, mark or interface, and that table is empty, incomplete or points to a gateway that is dead.
-    The `main` table, which `ip route` shows, looks perfectly healthy, because it is never asked. Policy routing for a second
-    uplink, VPN marks and service meshes are where this happens.
+    What: The rule selects a table by source, mark or interface, and that table is empty, incomplete or points
+    to a gateway that is dead. The `main` table, which `ip route` shows, looks perfectly healthy, because it
+    is never asked. Policy routing for a second uplink, VPN marks and service meshes are where this happens.
 
     How we know: The rule that matches and the table that it names, both as read.
 
@@ -250,9 +272,10 @@ def rule_wrong_table(case: Case) -> Cause | None:
 def rule_local_missing(case: Case) -> Cause | None:
     """The first policy rule, the one that looks for the host's own addresses, is missing.
 
-    What: Rule 0 (`from all lookup local`) tells the kernel which addresses are its own. Without it, or with another rule before it,
-    packets for the host itself are routed away instead of being delivered, and even 127.0.0.1 may not work. A script that flushed
-    all rules (`ip rule flush`) and did not put this one back is the classic.
+    What: Rule 0 (`from all lookup local`) tells the kernel which addresses are its own. Without it, or with
+    another rule before it, packets for the host itself are routed away instead of being delivered, and even
+    127.0.0.1 may not work. A script that flushed all rules (`ip rule flush`) and did not put this one back is
+    the classic.
 
     How we know: The list of policy rules has no lookup of the local table that is asked first.
 
@@ -262,15 +285,17 @@ def rule_local_missing(case: Case) -> Cause | None:
 
     See: ip-rule(8); net/ipv4/fib_rules.c (fib_default_rules_init)
     """
-    return case.by_stop("rule-local-missing", Command.of("ip", "rule", "add", "pref", "0", "from", "all", "lookup", "local"))
+    return case.by_stop(
+        "rule-local-missing", Command.of("ip", "rule", "add", "pref", "0", "from", "all", "lookup", "local")
+    )
 
 
 def reply_wrong_path(case: Case) -> Cause | None:
     """The reply leaves by another interface than the request came in by, and is lost or changed there.
 
-    What: With two networks on one host (or two uplinks) the answer takes the route to the asker's address, not the way on which the
-    question came. On that other way a firewall that never saw the request drops the answer as invalid, a source check refuses it,
-    or address translation gives it another source.
+    What: With two networks on one host (or two uplinks) the answer takes the route to the asker's address,
+    not the way on which the question came. On that other way a firewall that never saw the request drops the
+    answer as invalid, a source check refuses it, or address translation gives it another source.
 
     How we know: The walk of the reply goes through other interfaces than that of the request, and ends there.
 
@@ -280,7 +305,9 @@ def reply_wrong_path(case: Case) -> Cause | None:
 
     See: ip-rule(8); ip-route(8); RFC 3704 (asymmetric routing and source checks)
     """
-    return case.by_stop("reply-wrong-path", Command.of("ip", "rule", "add", "from", ADDRESS, "lookup", Blank("TABLE")))
+    return case.by_stop(
+        "reply-wrong-path", Command.of("ip", "rule", "add", "from", ADDRESS, "lookup", Blank("TABLE"))
+    )
 
 
 CAUSES = (

@@ -1,4 +1,6 @@
-"""What follows from a root cause: the ends that other tools report in its place, each with the root behind it (`because`)."""
+"""What follows from a root cause: the ends that other tools report in its place, each with the root behind it
+(`because`).
+"""
 
 from __future__ import annotations
 
@@ -6,13 +8,27 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from netprobe.model import Cause, Evidence, Hop, Leg, Object, Place, Report, RouteQuery, Snapshot, Source, Stage
+from netprobe.model import (
+    Cause,
+    Evidence,
+    Hop,
+    Leg,
+    Object,
+    Place,
+    Report,
+    RouteQuery,
+    Snapshot,
+    Source,
+    Stage,
+)
 from netprobe.predict import fib
 
 # What takes routes away, or makes an address one that nobody has a route to.
 _TAKES_ROUTES = {
-    "link-admin-down", "link-no-carrier", "link-missing", "addr-missing", "addr-wrong-subnet", "addr-wrong-prefix", "addr-dad-failed",
-    "ipv6-disabled", "ra-not-accepted", "nat-missing", "nat-wrong-match", "nat-wrong-address", "nat-bypassed", "route-wrong-src",
+    "link-admin-down", "link-no-carrier", "link-missing", "addr-missing", "addr-wrong-subnet",
+    "addr-wrong-prefix", "addr-dad-failed",
+    "ipv6-disabled", "ra-not-accepted", "nat-missing", "nat-wrong-match", "nat-wrong-address", "nat-bypassed",
+    "route-wrong-src",
     "rule-wrong-table", "rule-local-missing",
 }  # fmt: skip
 
@@ -23,7 +39,9 @@ def with_symptoms(report: Report, snapshot: Snapshot) -> Report:
         return report
     root, *others = _unrolled(report.causes[0])
     known = {root.code, *(other.code for other in others)}
-    found = [replace(symptom, because=root) for symptom in _symptoms(report, snapshot) if symptom.code not in known]
+    found = [
+        replace(symptom, because=root) for symptom in _symptoms(report, snapshot) if symptom.code not in known
+    ]
     return replace(report, causes=(root, *others, *report.causes[1:], *found))
 
 
@@ -42,7 +60,9 @@ def _symptoms(report: Report, snapshot: Snapshot) -> Iterator[Cause]:
     decision = fib.lookup(namespace, RouteQuery(None, target))
     if decision.error == "ENETUNREACH" and report.causes[0].code in _TAKES_ROUTES:
         text = f"{name} has no route to {target}"
-        yield _symptom("no-route", Place(name, None, Stage.ROUTE), text, Object("route", target, f"no route to {target}"))
+        yield _symptom(
+            "no-route", Place(name, None, Stage.ROUTE), text, Object("route", target, f"no route to {target}")
+        )
     waiting = next((hop for hop in reversed(path) if hop.predicted and hop.stage is Stage.NEIGHBOUR), None)
     if waiting is not None:
         asked = decision.leg.via if decision.leg is not None and decision.leg.via else target

@@ -13,8 +13,8 @@ from netprobe.predict.view import Ground, Lacking
 def vxlan_vni_mismatch(case: Case) -> Cause | None:
     """The two ends of a VXLAN use different network numbers (VNI), so neither takes the other's frames.
 
-    What: Every VXLAN frame carries a number that says to which virtual network it belongs. The outer packet arrives, but the
-    other end has no device for that number and drops it.
+    What: Every VXLAN frame carries a number that says to which virtual network it belongs. The outer packet
+    arrives, but the other end has no device for that number and drops it.
 
     How we know: The numbers of both devices, read at both ends.
 
@@ -25,17 +25,20 @@ def vxlan_vni_mismatch(case: Case) -> Cause | None:
 
     See: ip-link(8), "VXLAN"; RFC 7348
     """
-    look = Command.of("ip", "-d", "link", "show", "type", "vxlan", note="at both ends: the id must be the same")
+    look = Command.of(
+        "ip", "-d", "link", "show", "type", "vxlan", note="at both ends: the id must be the same"
+    )
     return case.by_stop("vxlan-vni-mismatch", look)
 
 
 def vxlan_remote_wrong(case: Case) -> Cause | None:
     """The VXLAN sends its packets to a tunnel end that is not there.
 
-    What: The remote address of the device, or of an entry in its forwarding table, points to a host that is gone or was given another
-    address. Inside the tunnel it looks as if the neighbour did not answer ARP.
+    What: The remote address of the device, or of an entry in its forwarding table, points to a host that is
+    gone or was given another address. Inside the tunnel it looks as if the neighbour did not answer ARP.
 
-    How we know: The walk of the outer packet ends because nobody owns the remote address, or no route leads to it.
+    How we know: The walk of the outer packet ends because nobody owns the remote address, or no route leads
+    to it.
 
     Fix: Point it to the right host.
         bridge fdb show dev VXLAN
@@ -50,8 +53,8 @@ def vxlan_remote_wrong(case: Case) -> Cause | None:
 def vxlan_port_mismatch(case: Case) -> Cause | None:
     """The two ends of a VXLAN use different UDP ports.
 
-    What: The standard port is 4789, but Linux uses 8472 when none is given, so one end made with `dstport` and the other without do not
-    meet. The outer packets arrive at a port on which nobody listens.
+    What: The standard port is 4789, but Linux uses 8472 when none is given, so one end made with `dstport`
+    and the other without do not meet. The outer packets arrive at a port on which nobody listens.
 
     How we know: The ports of both devices, read at both ends.
 
@@ -61,15 +64,18 @@ def vxlan_port_mismatch(case: Case) -> Cause | None:
 
     See: ip-link(8), "dstport"; RFC 7348
     """
-    look = Command.of("ip", "-d", "link", "show", "type", "vxlan", note="at both ends: the dstport must be the same")
+    look = Command.of(
+        "ip", "-d", "link", "show", "type", "vxlan", note="at both ends: the dstport must be the same"
+    )
     return case.by_stop("vxlan-port-mismatch", look)
 
 
 def vxlan_fdb_missing(case: Case) -> Cause | None:
     """The VXLAN does not know at which tunnel end the destination is.
 
-    What: A VXLAN device without a multicast group needs a table that says behind which host each MAC address lives, with a default entry
-    (all zeros) for ARP and unknown ones. Overlay networks such as flannel fill it; when their daemon is down, new hosts are missing.
+    What: A VXLAN device without a multicast group needs a table that says behind which host each MAC address
+    lives, with a default entry (all zeros) for ARP and unknown ones. Overlay networks such as flannel fill
+    it; when their daemon is down, new hosts are missing.
 
     How we know: The device's forwarding table has no entry for the destination's MAC and no default entry.
 
@@ -85,8 +91,9 @@ def vxlan_fdb_missing(case: Case) -> Cause | None:
 def macvlan_parent_isolated(case: Case) -> Cause | None:
     """A macvlan and its own parent interface cannot talk to each other: that is how macvlan works.
 
-    What: Frames of a macvlan go out on the wire directly and never turn back to the parent. So a container on a macvlan network reaches
-    the whole LAN except the very host it runs on, and that surprises everybody once.
+    What: Frames of a macvlan go out on the wire directly and never turn back to the parent. So a container on
+    a macvlan network reaches the whole LAN except the very host it runs on, and that surprises everybody
+    once.
 
     How we know: The destination's MAC address is the one of the macvlan's parent.
 
@@ -96,18 +103,24 @@ def macvlan_parent_isolated(case: Case) -> Cause | None:
         ip link set mv-host up
         ip route add CONTAINER_NETWORK dev mv-host
 
-    See: ip-link(8), "MACVLAN"; drivers/net/macvlan.c (macvlan_queue_xmit); Docker's documentation of macvlan networks
+    See: ip-link(8), "MACVLAN"; drivers/net/macvlan.c (macvlan_queue_xmit); Docker's documentation of macvlan
+    networks
     """
-    own = Command.of("ip", "link", "add", "mv-host", "link", Blank("PARENT"), "type", "macvlan", "mode", "bridge")
+    own = Command.of(
+        "ip", "link", "add", "mv-host", "link", Blank("PARENT"), "type", "macvlan", "mode", "bridge"
+    )
     up = Command.of("ip", "link", "set", "dev", "mv-host", "up")
-    return case.by_stop("macvlan-parent-isolated", own, up, Command.of("ip", "route", "add", ADDRESS, "dev", "mv-host"))
+    return case.by_stop(
+        "macvlan-parent-isolated", own, up, Command.of("ip", "route", "add", ADDRESS, "dev", "mv-host")
+    )
 
 
 def macvlan_mode_isolated(case: Case) -> Cause | None:
     """The macvlan's mode keeps it from talking to another macvlan on the same parent.
 
-    What: In mode private macvlans never talk to each other; in mode vepa (the kernel's default!) their frames go out to the switch, which
-    must send them back, and few switches do. Only mode bridge connects them directly.
+    What: In mode private macvlans never talk to each other; in mode vepa (the kernel's default!) their frames
+    go out to the switch, which must send them back, and few switches do. Only mode bridge connects them
+    directly.
 
     How we know: The modes of both devices and their common parent.
 
@@ -131,9 +144,15 @@ def _all_bridged(case: Case, found: Cause) -> Fix:
         (there, link)
         for there, namespace in case.snapshot.namespaces.items()
         for link in namespace.links
-        if link.kind == "macvlan" and link.macvlan_mode != "bridge" and parent is not None and _parent(ground, there, link) == parent
+        if link.kind == "macvlan"
+        and link.macvlan_mode != "bridge"
+        and parent is not None
+        and _parent(ground, there, link) == parent
     ]
-    return tuple(_bridged(there, link) for there, link in ((name, own), *(each for each in others if each[1] is not own)))
+    return tuple(
+        _bridged(there, link)
+        for there, link in ((name, own), *(each for each in others if each[1] is not own))
+    )
 
 
 def _bridged(namespace: str, link: Link) -> Command:

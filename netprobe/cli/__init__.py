@@ -12,7 +12,10 @@ __all__ = ["cli", "main", "program", "run_line"]
 
 
 def run_line(arguments: list[str]) -> int:
-    """Run one command line in this process; its exit code. Every error becomes a message and a code of the contract."""
+    """Run one command line in this process; its exit code.
+
+    Every error becomes a message and a code of the contract.
+    """
     return run(cli, arguments)
 
 
@@ -20,7 +23,8 @@ def program() -> int:
     """The command line of this process; its exit code."""
     import gc
 
-    gc.set_threshold(100_000)  # what is imported and read stays to the end: looking for cycles in it takes a tenth of the time
+    # what is imported and read stays to the end: looking for cycles in it takes a tenth of the time
+    gc.set_threshold(100_000)
     return run_line(sys.argv[1:])
 
 

@@ -33,7 +33,9 @@ class Commands(click.Group):
         """The commands in the order of their definition."""
         return list(self.commands)
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         """click's resolution, with a hint for a misspelt command."""
         try:
             return super().resolve_command(ctx, args)
@@ -43,32 +45,47 @@ class Commands(click.Group):
             near = get_close_matches(args[0], self.list_commands(ctx), 2)
             if not near:
                 raise
-            raise click.UsageError(f"No such command '{args[0]}'. Did you mean {' or '.join(near)}?", ctx) from error
+            raise click.UsageError(
+                f"No such command '{args[0]}'. Did you mean {' or '.join(near)}?", ctx
+            ) from error
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("-q", "--quiet", is_flag=True, help="Print the verdict line only.")
 @click.option("-v", "--verbose", is_flag=True, help="Show tracebacks of netprobe's own bugs.")
-@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True, help="Colour the report.")
-@click.option("--host", metavar="NS", help="The namespace that `host` names (default: the one netprobe runs in).")
+@click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="Colour the report.",
+)
+@click.option(
+    "--host", metavar="NS", help="The namespace that `host` names (default: the one netprobe runs in)."
+)
 @click.option(
     "--tool-path",
     metavar="DIR[:DIR]",
     callback=look_in_folders,
     expose_value=False,
-    help="Look for nft and iptables in these folders first (default: the system's own; PATH is not searched).",
+    help=(
+        "Look for nft and iptables in these folders first (default: the system's own; PATH is not searched)."
+    ),
 )
 @click.version_option(__version__, "-V", "--version", prog_name="netprobe")
 @click.pass_context
 def cli(ctx: click.Context, /, **settings: Any) -> None:
-    """Trace a packet through network namespaces, veths, bridges and NAT, and name the one object that stops it.
+    """Trace a packet through network namespaces, bridges and NAT, and name the one object that stops it.
 
-    Nothing on the machine is changed. Exit codes: 0 reachable, 1 not, 2 wrong question, 3 cannot look, 4 undetermined.
+    Nothing on the machine is changed. Exit codes: 0 reachable, 1 not, 2 wrong question, 3 cannot look, 4
+    undetermined.
     """
     if ctx.invoked_subcommand not in _LOOKING:
         for name in ("host", "tool_path"):
             if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-                raise click.UsageError(f"--{name.replace('_', '-')} has no meaning for {ctx.invoked_subcommand}", ctx)
+                raise click.UsageError(
+                    f"--{name.replace('_', '-')} has no meaning for {ctx.invoked_subcommand}", ctx
+                )
     ctx.obj = settings
 
 
@@ -80,7 +97,8 @@ def cli(ctx: click.Context, /, **settings: Any) -> None:
 def trace(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> NoReturn:
     """Follow a packet from SRC to DST through every hop, both directions, and name the cause when it breaks.
 
-    SRC is a namespace, a container, pid:N or path:FILE; DST one of these, an address or a host name. Example: netprobe trace red 8.8.8.8
+    SRC is a namespace, a container, pid:N or path:FILE; DST one of these, an address or a host name. Example:
+    netprobe trace red 8.8.8.8
     """
     _probe("trace", settings, src, dst, options)
 
@@ -93,7 +111,8 @@ def trace(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> No
 def arping(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> NoReturn:
     """Ask by ARP (NDP for IPv6) from SRC who has DST's address on their common segment.
 
-    Shows every answer with MAC and time, and the frame's way over bridge and ports. Example: netprobe arping c1 c2
+    Shows every answer with MAC and time, and the frame's way over bridge and ports. Example: netprobe arping
+    c1 c2
     """
     _probe("arping", settings, src, dst, options | {"protocol": "arp"})
 
@@ -138,7 +157,10 @@ def _shown(settings: dict[str, Any], file: str, options: dict[str, Any]) -> tupl
 
 
 def _understood(settings: dict[str, Any], files: tuple[str, ...], work: Callable[[], _T]) -> _T:
-    """What `work` makes of saved files. They may come from anybody: what contradicts itself is a bad file, and no bug of ours."""
+    """What `work` makes of saved files.
+
+    They may come from anybody: what contradicts itself is a bad file, and no bug of ours.
+    """
     from netprobe.errors import NetprobeError, WrongQuestion
 
     try:
@@ -149,7 +171,9 @@ def _understood(settings: dict[str, Any], files: tuple[str, ...], work: Callable
         if settings["verbose"] or is_interruption(error):
             raise
         hint = "Is it as netprobe wrote it? Then run again with -v for the traceback, and report it."
-        raise WrongQuestion(f"{' or '.join(files)} does not hold together: {type(error).__name__}: {error}", hint) from error
+        raise WrongQuestion(
+            f"{' or '.join(files)} does not hold together: {type(error).__name__}: {error}", hint
+        ) from error
 
 
 @cli.command(short_help="Say what changed between two saved runs.")
@@ -158,9 +182,11 @@ def _understood(settings: dict[str, Any], files: tuple[str, ...], work: Callable
 @with_options(*output("comparison", "text", "json"))
 @click.pass_obj
 def diff(settings: dict[str, Any], /, before: str, after: str, **options: Any) -> NoReturn:
-    """Say what changed between two saved runs A and B: the answer, the path, the configuration. Exit 0: nothing, 1: something.
+    """Say what changed between two saved runs A and B: the answer, the path, the configuration.
+    Exit 0: nothing, 1: something.
 
-    A run is a capture of netprobe's or a JSON report. Example: netprobe diff captures/monday.pcapng captures/today.pcapng
+    A run is a capture of netprobe's or a JSON report. Example: netprobe diff captures/monday.pcapng
+    captures/today.pcapng
     """
     same, text = _understood(settings, (before, after), lambda: _compared(settings, before, after, options))
     write(text, options["out"])
@@ -206,7 +232,10 @@ def _codes(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> lis
 @with_options(*output("page", "text", "json", "markdown"))
 @click.pass_obj
 def explain(settings: dict[str, Any], /, code: str | None, listing: bool, **options: Any) -> None:
-    """Explain a cause: what it means, how netprobe recognises it, how to mend it. Without CODE, list them all."""
+    """Explain a cause: what it means, how netprobe recognises it, how to mend it.
+
+    Without CODE, list them all.
+    """
     from netprobe.causes.pages import pages
     from netprobe.formats import explained
     from netprobe.session import explain
@@ -227,7 +256,10 @@ def demo(fault: str | None, listing: bool, shell: bool) -> NoReturn:
     from netprobe.lab.demo import listing as faults
 
     if listing and (fault is not None or shell):
-        raise click.UsageError(f"--list and {'--shell' if shell else '--break'} contradict each other", click.get_current_context())
+        raise click.UsageError(
+            f"--list and {'--shell' if shell else '--break'} contradict each other",
+            click.get_current_context(),
+        )
     if listing:
         click.echo(faults())
         sys.exit(0)
@@ -262,7 +294,8 @@ def _probe(command: str, settings: dict[str, Any], src: str, dst: str, options: 
         if command != "why":
             from netprobe.linux.sensors.crafter import Crafter
 
-            crafter = held.enter_context(Crafter())  # forked before anything heavy is imported: scapy loads beside pyroute2
+            # forked before anything heavy is imported: scapy loads beside pyroute2
+            crafter = held.enter_context(Crafter())
         from netprobe.session import Session
 
         session = held.enter_context(Session(settings["host"], options.get("exclude") or (), crafter))
@@ -301,10 +334,19 @@ def _check_files(options: dict[str, Any]) -> None:
     write, out = options.get("write"), options.get("out")
     if write is None:
         return
-    if click.get_current_context().get_parameter_source("captures") is ParameterSource.COMMANDLINE and options["captures"] != "none":
+    if (
+        click.get_current_context().get_parameter_source("captures") is ParameterSource.COMMANDLINE
+        and options["captures"] != "none"
+    ):
         raise WrongQuestion("-w and --captures are two places for one capture", "Write one of them.")
-    if out is not None and os.path.realpath(write) == os.path.realpath(out) and not os.path.realpath(out).startswith("/dev/"):
-        raise WrongQuestion("-w and --out name the same file", "Write two names: the capture and the report are two files.")
+    if (
+        out is not None
+        and os.path.realpath(write) == os.path.realpath(out)
+        and not os.path.realpath(out).startswith("/dev/")
+    ):
+        raise WrongQuestion(
+            "-w and --out name the same file", "Write two names: the capture and the report are two files."
+        )
 
 
 def _command_line() -> str:

@@ -63,7 +63,9 @@ def _complete(cli: click.Group, instruction: str) -> int:
     with suppress(KeyError, ValueError, IndexError):
         if shell_complete(cli, {}, "netprobe", COMPLETING, instruction) == 0:
             return 0
-    raise WrongQuestion(f"{COMPLETING} is set, and no shell asks for a completion", f"Unset {COMPLETING} and run it again.")
+    raise WrongQuestion(
+        f"{COMPLETING} is set, and no shell asks for a completion", f"Unset {COMPLETING} and run it again."
+    )
 
 
 def _told(error: NetprobeError) -> int:
@@ -97,7 +99,9 @@ def _interrupted() -> int:
 
 
 def is_interruption(error: BaseException | None) -> bool:
-    """Whether Ctrl-C is behind it: where a class is made, Python 3.11 gives another name to what came (`__set_name__`)."""
+    """Whether Ctrl-C is behind it: where a class is made, Python 3.11 gives another name to what came
+    (`__set_name__`).
+    """
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
     return error is not None
@@ -105,7 +109,8 @@ def is_interruption(error: BaseException | None) -> bool:
 
 def _failed(error: Exception, verbose: bool) -> int:
     """Say what nobody foresaw, and the exit code for it."""
-    if isinstance(error, OSError) and error.errno in _UNWRITABLE and error.filename is None:  # a page of help into a full file
+    # a page of help into a full file
+    if isinstance(error, OSError) and error.errno in _UNWRITABLE and error.filename is None:
         complain(f"cannot write: {reason(error)}")
         let_go_of_stdout()
         return OUTPUT_FAILED
@@ -119,7 +124,13 @@ def _failed(error: Exception, verbose: bool) -> int:
         with suppress(OSError, ValueError):
             traceback.print_exc()
     elif isinstance(error, ImportError):
-        complain(f"cannot load {error.name or 'a module'}: {error}", "Install netprobe again, with its dependencies.")
+        complain(
+            f"cannot load {error.name or 'a module'}: {error}",
+            "Install netprobe again, with its dependencies.",
+        )
     else:
-        complain(f"a bug in netprobe: {type(error).__name__}: {error}", "Run again with -v for the traceback, and report it.")
+        complain(
+            f"a bug in netprobe: {type(error).__name__}: {error}",
+            "Run again with -v for the traceback, and report it.",
+        )
     return _BUG

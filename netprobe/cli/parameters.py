@@ -74,35 +74,77 @@ PROBE: tuple[Callable[..., Any], ...] = (
         help="Probe with this protocol.  [default: icmp; tcp with a port]",
     ),
     click.option("-P", "--port", type=click.IntRange(1, 65535), help="Destination port."),
-    click.option("-c", "--count", type=click.IntRange(1, 100_000), default=1, show_default=True, help="Number of probes."),
-    click.option("-W", "--timeout", type=Duration(), default="1s", show_default=True, help="How long to wait for an answer."),
-    click.option("-i", "--interval", type=Duration(), default="200ms", show_default=True, help="Time between probes."),
+    click.option(
+        "-c",
+        "--count",
+        type=click.IntRange(1, 100_000),
+        default=1,
+        show_default=True,
+        help="Number of probes.",
+    ),
+    click.option(
+        "-W",
+        "--timeout",
+        type=Duration(),
+        default="1s",
+        show_default=True,
+        help="How long to wait for an answer.",
+    ),
+    click.option(
+        "-i", "--interval", type=Duration(), default="200ms", show_default=True, help="Time between probes."
+    ),
     click.option("-4", "four", is_flag=True, help="Use IPv4."),
     click.option("-6", "six", is_flag=True, help="Use IPv6."),
-    click.option("-s", "--size", type=click.IntRange(0, 65_507), help="ICMP or UDP payload bytes.  [default: 56]"),
-    click.option("--df/--no-df", default=None, help="Forbid or allow fragmentation.  [default: as the kernel decides]"),
-    click.option("--ttl", type=click.IntRange(1, 255), help="TTL or hop limit.  [default: the namespace's own]"),
+    click.option(
+        "-s", "--size", type=click.IntRange(0, 65_507), help="ICMP or UDP payload bytes.  [default: 56]"
+    ),
+    click.option(
+        "--df/--no-df", default=None, help="Forbid or allow fragmentation.  [default: as the kernel decides]"
+    ),
+    click.option(
+        "--ttl", type=click.IntRange(1, 255), help="TTL or hop limit.  [default: the namespace's own]"
+    ),
     click.option("--source-address", metavar="ADDRESS", help="Send from this address."),
     click.option("--source-port", type=click.IntRange(1, 65535), help="Send from this port."),
     click.option("--mark", type=Mark(0, 0xFFFFFFFF), default=0, help="Firewall mark of the probe."),
     click.option("--uid", type=click.IntRange(0, 0xFFFFFFFE), help="User id that the probe is sent as."),
-    click.option("--exclude", multiple=True, metavar="NS", help="Treat a namespace as not visible (repeatable)."),
+    click.option(
+        "--exclude", multiple=True, metavar="NS", help="Treat a namespace as not visible (repeatable)."
+    ),
 )
 
 
 def output(thing: str, *formats: str) -> tuple[Callable[..., Any], ...]:
-    """The options for the format of a `thing` that a command prints, text first, and for the file that it goes to."""
+    """The options for the format of a `thing` that a command prints, text first, and for the file that it
+    goes to.
+    """
     return (
-        click.option("-o", "--output", type=click.Choice(formats), default=formats[0], show_default=True, help=f"Format of the {thing}."),
         click.option(
-            "--out", type=click.Path(dir_okay=False), callback=report_file, help=f"Write the {thing} to this file instead of stdout."
+            "-o",
+            "--output",
+            type=click.Choice(formats),
+            default=formats[0],
+            show_default=True,
+            help=f"Format of the {thing}.",
+        ),
+        click.option(
+            "--out",
+            type=click.Path(dir_okay=False),
+            callback=report_file,
+            help=f"Write the {thing} to this file instead of stdout.",
         ),
     )
 
 
 OUTPUT = output("report", "text", "wide", "json", "markdown", "svg")
 CAPTURE: tuple[Callable[..., Any], ...] = (
-    click.option("-w", "--write", metavar="FILE.pcapng", callback=file_name, help="Write the capture to this file; - is stdout."),
+    click.option(
+        "-w",
+        "--write",
+        metavar="FILE.pcapng",
+        callback=file_name,
+        help="Write the capture to this file; - is stdout.",
+    ),
     click.option(
         "--captures",
         metavar="DIR",

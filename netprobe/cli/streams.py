@@ -1,4 +1,6 @@
-"""Standard output and standard error: the report, the complaints, and what to do where nobody can have them."""
+"""Standard output and standard error: the report, the complaints, and what to do where nobody can have
+them.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +77,10 @@ def write(text: str, out: str | None) -> None:
 
 
 def complain(message: str, hint: str = "") -> None:
-    """An error for people, on stderr: what, then what to do next. Where nobody can have it, the exit code says it alone."""
+    """An error for people, on stderr: what, then what to do next.
+
+    Where nobody can have it, the exit code says it alone.
+    """
     from netprobe.render.escape import safe
 
     lines = [f"netprobe: {safe(message)}", *(f"  {safe(line)}" for line in hint.splitlines())]
@@ -90,5 +95,7 @@ def reason(error: OSError) -> str | None:
 
 
 def let_go_of_stdout() -> None:
-    """Nobody can have what is still to be written; without this its buffer would be tried again at the end."""
+    """Nobody can have what is still to be written; without this its buffer would be tried again at the
+    end.
+    """
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

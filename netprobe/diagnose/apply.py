@@ -1,7 +1,7 @@
 """What a fix would change: a cause's commands, carried out on the snapshot instead of on the machine. Pure.
 
-Known are commands whose effect is plain. One that is not known, or in which the reader must fill in a word, makes the whole fix unknown,
-and so does advice: half a fix proves nothing.
+Known are commands whose effect is plain. One that is not known, or in which the reader must fill in a word,
+makes the whole fix unknown, and so does advice: half a fix proves nothing.
 """
 
 from __future__ import annotations
@@ -38,14 +38,18 @@ _KNOWN: tuple[tuple[tuple[str, ...], Step], ...] = (
 
 
 def mend(snapshot: Snapshot, cause: Cause) -> Snapshot | None:
-    """The snapshot as it would be after the cause's fix; None where that cannot be told, or where nothing would change."""
+    """The snapshot as it would be after the cause's fix; None where that cannot be told, or where nothing
+    would change.
+    """
     mended = snapshot = mutual(snapshot)
     for command in cause.commands:
         after = _carry_out(mended, command.namespace or cause.place.namespace or "", command)
         if after is None or cause.advice:
             return None
         mended = after
-    changed = {name for name, namespace in mended.namespaces.items() if namespace != snapshot.namespaces.get(name)}
+    changed = {
+        name for name, namespace in mended.namespaces.items() if namespace != snapshot.namespaces.get(name)
+    }
     # What the kernel answered to route lookups held for the namespace as it was.
     kept = tuple(asked for asked in mended.answers if asked.namespace not in changed)
     return replace(mended, answers=kept) if changed else None
@@ -55,10 +59,13 @@ def _carry_out(snapshot: Snapshot, name: str, command: Command) -> Snapshot | No
     """One command; None when it is not known, is not complete, or names what is not there."""
     six = command.words[:2] == ("ip", "-6")
     words = ("ip", *command.words[2:]) if six else command.words
-    step, used = next(((step, len(known)) for known, step in _KNOWN if words[: len(known)] == known), (None, 0))
+    step, used = next(
+        ((step, len(known)) for known, step in _KNOWN if words[: len(known)] == known), (None, 0)
+    )
     if step is None or command.blanks or name not in snapshot:
         return None
     try:
         return step(Order(snapshot, name, words[0], words[used:], six))
-    except (KeyError, ValueError, IndexError):  # a word that is no number or address: a form that is not known
+    except (KeyError, ValueError, IndexError):
+        # a word that is no number or address: a form that is not known
         return None

@@ -1,4 +1,6 @@
-"""Fixes of interfaces, bridge ports and forwarding entries, carried out on a snapshot: ip-link(8), bridge(8), tc(8)."""
+"""Fixes of interfaces, bridge ports and forwarding entries, carried out on a snapshot: ip-link(8), bridge(8),
+tc(8).
+"""
 
 from __future__ import annotations
 
@@ -13,14 +15,19 @@ from netprobe.predict.view import Ground, Lacking
 from .order import Order
 
 _SWITCHES = {
-    "isolated": "isolated", "hairpin": "hairpin", "guard": "guard", "learning": "learning", "flood": "unicast_flood",
-    "mcast_flood": "multicast_flood", "bcast_flood": "broadcast_flood", "neigh_suppress": "neigh_suppress", "locked": "locked",
+    "isolated": "isolated", "hairpin": "hairpin", "guard": "guard", "learning": "learning",
+    "flood": "unicast_flood",
+    "mcast_flood": "multicast_flood", "bcast_flood": "broadcast_flood", "neigh_suppress": "neigh_suppress",
+    "locked": "locked",
 }  # fmt: skip
-_STATES = ("disabled", "listening", "learning", "forwarding", "blocking")  # include/uapi/linux/if_bridge.h, BR_STATE_*
+# include/uapi/linux/if_bridge.h, BR_STATE_*
+_STATES = ("disabled", "listening", "learning", "forwarding", "blocking")
 
 
 def set_link(order: Order) -> Snapshot:
-    """`ip link set [dev] IFACE …`: up, down, mtu, arp, master, address, xdp, and what `type bridge` and `type macvlan` may set."""
+    """`ip link set [dev] IFACE …`: up, down, mtu, arp, master, address, xdp, and what `type bridge` and `type
+    macvlan` may set.
+    """
     name, *wanted = order.words[1:] if order.words[0] == "dev" else order.words
     link = order.link(name)
     match wanted:
@@ -54,7 +61,9 @@ def _fields(order: Order, wanted: list[str]) -> dict[str, Any]:
 
 
 def switch_on(order: Order, link: Link) -> Snapshot:
-    """An interface that is switched on: its carrier and that of its far end, and the routes that its addresses bring along."""
+    """An interface that is switched on: its carrier and that of its far end, and the routes that its
+    addresses bring along.
+    """
     far = _far_end(order, link) if link.kind == "veth" else None
     running = far is None or far[1].up
     order = order.with_link(_running(replace(link, up=True), running))
@@ -70,7 +79,9 @@ def switch_on(order: Order, link: Link) -> Snapshot:
 
 
 def _with_stacked(order: Order, link: Link) -> Order:
-    """The devices that stand on this one, in any namespace, get their carrier from it (netif_stacked_transfer_operstate)."""
+    """The devices that stand on this one, in any namespace, get their carrier from it
+    (netif_stacked_transfer_operstate).
+    """
     for name, namespace in order.snapshot.namespaces.items():
         for above in namespace.links:
             there = replace(order, name=name)
@@ -90,14 +101,21 @@ def _far_end(order: Order, link: Link) -> tuple[str, Link] | None:
 
 def _running(link: Link, carrier: bool) -> Link:
     """A bridge port that comes up without STP forwards at once (br_stp_enable_port)."""
-    opened = replace(link.port, state="forwarding") if link.port is not None and link.port.state == "disabled" and carrier else link.port
+    opened = (
+        replace(link.port, state="forwarding")
+        if link.port is not None and link.port.state == "disabled" and carrier
+        else link.port
+    )
     return replace(link, carrier=carrier, port=opened)
 
 
 def _revived(order: Order, index: int) -> tuple[Route, ...]:
-    """The routes with those that an interface's addresses bring (fib_add_ifaddr), its legs neither dead nor without carrier."""
+    """The routes with those that an interface's addresses bring (fib_add_ifaddr), its legs neither dead nor
+    without carrier.
+    """
     alive = tuple(
-        replace(r, nexthops=tuple(_alive(leg) if leg.index == index else leg for leg in r.nexthops)) for r in order.namespace.routes
+        replace(r, nexthops=tuple(_alive(leg) if leg.index == index else leg for leg in r.nexthops))
+        for r in order.namespace.routes
     )
     made = [route for a in order.namespace.addresses if a.index == index for route in routes_of(a)]
     there = {(r.dst, r.table) for r in alive}
@@ -109,7 +127,9 @@ def _alive(leg: Nexthop) -> Nexthop:
 
 
 def routes_of(address: InterfaceAddress) -> tuple[Route, ...]:
-    """The routes that the kernel makes for an address: the address itself as local, its network as on the link."""
+    """The routes that the kernel makes for an address: the address itself as local, its network as on the
+    link.
+    """
     bits = 128 if prefix.version(address.address) == 6 else 32
     leg = (Nexthop(address.index),)
     own = Route(f"{address.address}/{bits}", "local", fib.LOCAL, leg, scope="host", protocol="kernel")
@@ -137,7 +157,9 @@ def set_port(order: Order) -> Snapshot:
     port, words = link.port or BridgePort(), order.plain
     for key, value in zip(words[::2], words[1::2], strict=True):
         if key == "state":
-            port = replace(port, state=_STATES[int(value)] if value.isdigit() else _STATES[_STATES.index(value)])
+            port = replace(
+                port, state=_STATES[int(value)] if value.isdigit() else _STATES[_STATES.index(value)]
+            )
         elif value in ("on", "off"):
             port = replace(port, **{_SWITCHES[key]: value == "on"})
         else:
@@ -150,21 +172,35 @@ def change_fdb(order: Order) -> Snapshot:
     what, mac, link = order.words[0], order.words[1], order.link(order.needed("dev"))
     remote = order.option("dst")
     if what == "del":
-        kept = tuple(e for e in order.namespace.fdb if not (e.mac == mac and e.index == link.index and remote in (None, e.remote)))
+        kept = tuple(
+            e
+            for e in order.namespace.fdb
+            if not (e.mac == mac and e.index == link.index and remote in (None, e.remote))
+        )
         return order.with_fields(fdb=kept).snapshot
     if what not in ("add", "append", "replace"):
         raise KeyError(what)
     if remote is not None:
         prefix.number(remote)
-    others = tuple(e for e in order.namespace.fdb if what != "replace" or not (e.mac == mac and e.index == link.index))
-    entry = FdbEntry(link.index, mac, master=link.master if "master" in order.plain else None, state="permanent", remote=remote)
+    others = tuple(
+        e for e in order.namespace.fdb if what != "replace" or not (e.mac == mac and e.index == link.index)
+    )
+    entry = FdbEntry(
+        link.index,
+        mac,
+        master=link.master if "master" in order.plain else None,
+        state="permanent",
+        remote=remote,
+    )
     return order.with_fields(fdb=(*others, entry)).snapshot
 
 
 def delete_filter(order: Order) -> Snapshot:
     """`tc filter del dev IFACE ingress|egress`: all filters of that side."""
     link, [side] = order.link(order.needed("dev")), order.plain
-    return order.with_link(replace(link, filters=tuple(f for f in link.filters if f.direction != side))).snapshot
+    return order.with_link(
+        replace(link, filters=tuple(f for f in link.filters if f.direction != side))
+    ).snapshot
 
 
 def delete_qdisc(order: Order) -> Snapshot:

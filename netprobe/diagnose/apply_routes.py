@@ -1,4 +1,6 @@
-"""Fixes of addresses, routes, policy rules, neighbours and sysctls, carried out on a snapshot: ip(8), sysctl(8)."""
+"""Fixes of addresses, routes, policy rules, neighbours and sysctls, carried out on a snapshot: ip(8),
+sysctl(8).
+"""
 
 from __future__ import annotations
 
@@ -19,22 +21,34 @@ def change_address(order: Order) -> Snapshot:
     bits = 128 if prefix.version(text) == 6 else 32
     prefix.number(text)
     namespace, address = order.namespace, InterfaceAddress(link.index, text, int(length or bits))
-    there = [a for a in namespace.addresses if (a.index, a.address, a.prefixlen) == (link.index, text, address.prefixlen)]
+    there = [
+        a
+        for a in namespace.addresses
+        if (a.index, a.address, a.prefixlen) == (link.index, text, address.prefixlen)
+    ]
     if what == "add":
         known = {(r.dst, r.table) for r in namespace.routes}
         routes = tuple(r for r in routes_of(address) if (r.dst, r.table) not in known)
-        return order.with_fields(addresses=(*namespace.addresses, address), routes=(*namespace.routes, *routes)).snapshot
+        return order.with_fields(
+            addresses=(*namespace.addresses, address), routes=(*namespace.routes, *routes)
+        ).snapshot
     if what != "del" or not there:
         raise KeyError(written)
     kept = tuple(a for a in namespace.addresses if a not in there)
     needed = {(r.dst, r.table) for a in kept for r in routes_of(a)}
     gone = {(r.dst, r.table) for r in routes_of(there[0])} - needed
-    routes = tuple(r for r in namespace.routes if (r.dst, r.table) not in gone or (r.type != "local" and r.protocol != "kernel"))
+    routes = tuple(
+        r
+        for r in namespace.routes
+        if (r.dst, r.table) not in gone or (r.type != "local" and r.protocol != "kernel")
+    )
     return order.with_fields(addresses=kept, routes=routes).snapshot
 
 
 def change_route(order: Order) -> Snapshot:
-    """`ip route add|append|del|change|replace [TYPE] PREFIX [via ADDRESS] [dev IFACE] [table N] [metric N] [src ADDRESS]`."""
+    """`ip route add|append|del|change|replace [TYPE] PREFIX [via ADDRESS] [dev IFACE] [table N] [metric N]
+    [src ADDRESS]`.
+    """
     what, wanted = order.words[0], _route(order)
     routes = order.namespace.routes
     if what == "del":
@@ -43,7 +57,10 @@ def change_route(order: Order) -> Snapshot:
             raise KeyError(" ".join(order.words))
         return order.with_fields(routes=_without(routes, first)).snapshot
     if what in ("change", "replace"):
-        same = next((r for r in routes if (r.dst, r.table, r.metric) == (wanted.dst, wanted.table, wanted.metric)), None)
+        same = next(
+            (r for r in routes if (r.dst, r.table, r.metric) == (wanted.dst, wanted.table, wanted.metric)),
+            None,
+        )
         if same is None and what == "change":
             raise KeyError(wanted.dst)
         return order.with_fields(routes=(*(_without(routes, same) if same else routes), wanted)).snapshot
@@ -97,15 +114,21 @@ def _table(word: str) -> int:
 
 
 def _is_meant(route: Route, wanted: Route, order: Order) -> bool:
-    """Whether `ip route del` with these words takes this route: what is not said may be anything (fib_table_delete)."""
-    if (route.dst, route.table) != (wanted.dst, wanted.table) or (wanted.metric and route.metric != wanted.metric):
+    """Whether `ip route del` with these words takes this route: what is not said may be anything
+    (fib_table_delete).
+    """
+    if (route.dst, route.table) != (wanted.dst, wanted.table) or (
+        wanted.metric and route.metric != wanted.metric
+    ):
         return False
     if order.words[1] in _TYPES and route.type != wanted.type:
         return False
     legs = {(leg.index, leg.via) for leg in route.nexthops}
     device, via = order.option("dev"), order.option("via")
     index = order.link(device).index if device is not None else None
-    return (index is None or any(i == index for i, _ in legs)) and (via is None or any(v == via for _, v in legs))
+    return (index is None or any(i == index for i, _ in legs)) and (
+        via is None or any(v == via for _, v in legs)
+    )
 
 
 def change_policy_rule(order: Order) -> Snapshot:
@@ -122,7 +145,9 @@ def change_policy_rule(order: Order) -> Snapshot:
         raise KeyError(order.words[0])
     source = order.option("from")
     src = None if source in (None, "all") else _prefix(source, order.six)
-    return order.with_fields(rules=(*rules, PolicyRule(priority, version, table=_table(order.needed("lookup", "table")), src=src))).snapshot
+    return order.with_fields(
+        rules=(*rules, PolicyRule(priority, version, table=_table(order.needed("lookup", "table")), src=src))
+    ).snapshot
 
 
 def delete_neighbour(order: Order) -> Snapshot:
@@ -133,7 +158,9 @@ def delete_neighbour(order: Order) -> Snapshot:
 
 
 def set_sysctl(order: Order) -> Snapshot:
-    """`sysctl -w NAME=VALUE`, with the interfaces that a general switch sets along (inet_forward_change, addrconf_fixup_forwarding)."""
+    """`sysctl -w NAME=VALUE`, with the interfaces that a general switch sets along (inet_forward_change,
+    addrconf_fixup_forwarding).
+    """
     key, equals, value = order.words[0].partition("=")
     if not equals or not value.lstrip("-").isdigit():
         raise ValueError(order.words[0])

@@ -1,4 +1,6 @@
-"""Fixes of firewall rules, NAT, tracked connections and IPsec policies, carried out on a snapshot: iptables(8), nft(8), conntrack(8)."""
+"""Fixes of firewall rules, NAT, tracked connections and IPsec policies, carried out on a snapshot:
+iptables(8), nft(8), conntrack(8).
+"""
 
 from __future__ import annotations
 
@@ -13,14 +15,18 @@ from netprobe.predict import prefix
 from .order import Order
 
 TOOLS = {
-    "iptables": ("iptables", "ip"), "ip6tables": ("iptables", "ip6"), "iptables-legacy": ("iptables-legacy", "ip"),
-    "ip6tables-legacy": ("iptables-legacy", "ip6"), "ebtables": ("ebtables", "bridge"), "arptables": ("arptables", "arp"),
+    "iptables": ("iptables", "ip"), "ip6tables": ("iptables", "ip6"),
+    "iptables-legacy": ("iptables-legacy", "ip"),
+    "ip6tables-legacy": ("iptables-legacy", "ip6"), "ebtables": ("ebtables", "bridge"),
+    "arptables": ("arptables", "arp"),
     "arptables-legacy": ("arptables-legacy", "arp"),
 }  # fmt: skip
 
 
 def iptables(order: Order) -> Snapshot:
-    """`TOOL [-t TABLE] -D CHAIN NUMBER`, `-P CHAIN POLICY`, and `-A|-I POSTROUTING … -j MASQUERADE`, the rule that NAT lacks most."""
+    """`TOOL [-t TABLE] -D CHAIN NUMBER`, `-P CHAIN POLICY`, and `-A|-I POSTROUTING … -j MASQUERADE`, the rule
+    that NAT lacks most.
+    """
     engine, family = TOOLS[order.tool]
     words, table = list(order.words), "filter"
     if words[0] == "-t":
@@ -28,7 +34,9 @@ def iptables(order: Order) -> Snapshot:
     where = (engine, family, table)
     match words:
         case ["-D", chain, number]:
-            return _edited(order, where, chain, lambda c: _without(c, [r for r in c.rules if r.number == int(number)]))
+            return _edited(
+                order, where, chain, lambda c: _without(c, [r for r in c.rules if r.number == int(number)])
+            )
         case ["-P", chain, "ACCEPT" | "DROP" as policy]:
             return _edited(order, where, chain, lambda c: replace(c, policy=policy.lower()))
         case ["-A" | "-I" as how, "POSTROUTING", *matches, "-j", "MASQUERADE"] if table == "nat":
@@ -37,12 +45,19 @@ def iptables(order: Order) -> Snapshot:
 
 
 def nft(order: Order) -> Snapshot:
-    """`nft delete rule FAMILY TABLE CHAIN handle N` and `nft chain FAMILY TABLE CHAIN '{ policy accept; }'`."""
+    """`nft delete rule FAMILY TABLE CHAIN handle N` and `nft chain FAMILY TABLE CHAIN '{ policy accept;
+    }'`.
+    """
     match order.words:
         case ["chain", family, table, chain, "{ policy accept; }"]:
             return _edited(order, ("nft", family, table), chain, lambda c: replace(c, policy="accept"))
         case ["delete", "rule", family, table, chain, "handle", handle]:
-            return _edited(order, ("nft", family, table), chain, lambda c: _without(c, [r for r in c.rules if r.handle == int(handle)]))
+            return _edited(
+                order,
+                ("nft", family, table),
+                chain,
+                lambda c: _without(c, [r for r in c.rules if r.handle == int(handle)]),
+            )
     raise KeyError(" ".join(order.words))
 
 
@@ -53,7 +68,9 @@ def _edited(order: Order, where: tuple[str, str, str], name: str, edit: Callable
     chain = table.chain(name) if table is not None else None
     if table is None or chain is None:
         raise KeyError(name)
-    return _with_table(order, ruleset, replace(table, chains=tuple(edit(c) if c is chain else c for c in table.chains)))
+    return _with_table(
+        order, ruleset, replace(table, chains=tuple(edit(c) if c is chain else c for c in table.chains))
+    )
 
 
 def _ruleset(order: Order) -> Ruleset:
@@ -64,9 +81,16 @@ def _ruleset(order: Order) -> Ruleset:
 
 
 def _with_table(order: Order, ruleset: Ruleset, table: Table) -> Snapshot:
-    tables = [t for t in ruleset.tables if (t.engine, t.family, t.name) != (table.engine, table.family, table.name)]
+    tables = [
+        t for t in ruleset.tables if (t.engine, t.family, t.name) != (table.engine, table.family, table.name)
+    ]
     at = next(
-        (i for i, t in enumerate(ruleset.tables) if (t.engine, t.family, t.name) == (table.engine, table.family, table.name)), len(tables)
+        (
+            i
+            for i, t in enumerate(ruleset.tables)
+            if (t.engine, t.family, t.name) == (table.engine, table.family, table.name)
+        ),
+        len(tables),
     )
     return order.with_fields(ruleset=replace(ruleset, tables=(*tables[:at], table, *tables[at:]))).snapshot
 
@@ -79,15 +103,22 @@ def _without(chain: Chain, gone: list[Rule]) -> Chain:
 
 
 def _numbered(chain: Chain, rules: list[Rule]) -> Chain:
-    return replace(chain, rules=tuple(structs.replace(rule, number=number) for number, rule in enumerate(rules, 1)))
+    return replace(
+        chain, rules=tuple(structs.replace(rule, number=number) for number, rule in enumerate(rules, 1))
+    )
 
 
 def _masquerade(order: Order, where: tuple[str, str, str], matches: list[str], first: bool) -> Snapshot:
-    """The rule at the end or the beginning of the chain, in a nat table that is made where there is none yet."""
+    """The rule at the end or the beginning of the chain, in a nat table that is made where there is none
+    yet.
+    """
     ruleset = _ruleset(order)
     table = ruleset.table(*where) or Table(*where)
     chain = table.chain("POSTROUTING") or Chain("POSTROUTING", (), "postrouting", 100, "nat")
-    statements = (*_matches(matches, "ip6" if where[1] == "ip6" else "ip"), Statement("masquerade", text="-j MASQUERADE"))
+    statements = (
+        *_matches(matches, "ip6" if where[1] == "ip6" else "ip"),
+        Statement("masquerade", text="-j MASQUERADE"),
+    )
     made = Rule(0, " ".join(["-A POSTROUTING", *matches, "-j MASQUERADE"]), statements)
     grown = _numbered(chain, [made, *chain.rules] if first else [*chain.rules, made])
     others = tuple(c for c in table.chains if c.name != "POSTROUTING")
@@ -95,7 +126,9 @@ def _masquerade(order: Order, where: tuple[str, str, str], matches: list[str], f
 
 
 def _matches(words: list[str], family: str) -> tuple[Statement, ...]:
-    """The matches of an iptables rule that a masquerading one needs: -s, -d and -o, each perhaps negated by a `!` before it."""
+    """The matches of an iptables rule that a masquerading one needs: -s, -d and -o, each perhaps negated by a
+    `!` before it.
+    """
     keys = {"-s": f"{family} saddr", "-d": f"{family} daddr", "-o": "meta oifname"}
     made, op = [], "=="
     rest = list(words)

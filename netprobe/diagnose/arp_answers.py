@@ -1,4 +1,7 @@
-"""The answers to an ARP or ND probe, as arping prints them, and what it means when one request has several. Pure."""
+"""The answers to an ARP or ND probe, as arping prints them, and what it means when one request has several.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -30,13 +33,24 @@ class _Station(Struct, frozen=True):
 
 
 def answers(probe: Probe, snapshot: Snapshot, seen: Sequence[Observation]) -> tuple[Answer, ...]:
-    """Every answer in the order of its arrival, `time_ns` counted from its own request; nothing for a probe of another protocol."""
+    """Every answer in the order of its arrival, `time_ns` counted from its own request; nothing for a probe
+    of another protocol.
+    """
     if probe.protocol not in (Protocol.ARP, Protocol.ND):
         return ()
-    sent = {o.sequence: o.time_ns for o in reversed(seen) if o.kind == "seen" and o.leg is Leg.REQUEST and o.bound == "out"}
-    found = [o for o in seen if o.kind == "answered" and o.flow is not None and o.source in (Source.TAP, Source.SOCKET)]
+    sent = {
+        o.sequence: o.time_ns
+        for o in reversed(seen)
+        if o.kind == "seen" and o.leg is Leg.REQUEST and o.bound == "out"
+    }
+    found = [
+        o
+        for o in seen
+        if o.kind == "answered" and o.flow is not None and o.source in (Source.TAP, Source.SOCKET)
+    ]
     plain = [
-        Answer(o.sequence, o.flow.src, o.flow.src_mac or "?", max(0, o.time_ns - sent.get(o.sequence, 0)), o.flow.dst_mac == _BROADCAST)
+        Answer(o.sequence, o.flow.src, o.flow.src_mac or "?", max(0, o.time_ns - sent.get(o.sequence, 0)),
+        o.flow.dst_mac == _BROADCAST)
         for o in found if o.flow is not None
     ]  # fmt: skip
     return tuple(replace(answer, note=_note(snapshot, answer, plain[:at])) for at, answer in enumerate(plain))
@@ -62,8 +76,18 @@ def notes(snapshot: Snapshot, found: Sequence[Answer]) -> tuple[str, ...]:
         return (f"{address} is answered for by {places}: the owner, and a proxy that answers in its name",)
     homes = {station.namespace.name if station.namespace else station.mac for station in stations}
     if len(homes) == 1:
-        return (f"{address} is answered for by {places}: one stack on two interfaces; its sysctl arp_ignore=1 would stop that",)
-    return (f"{address} is answered for by {places}: a duplicate address, and traffic goes to whoever was heard last",)
+        return (
+            (
+                f"{address} is answered for by {places}: one stack on two interfaces; its sysctl arp_ignore=1"
+                " would stop that"
+            ),
+        )
+    return (
+        (
+            f"{address} is answered for by {places}: a duplicate address, and traffic goes to whoever was"
+            " heard last"
+        ),
+    )
 
 
 def _station(snapshot: Snapshot, mac: str) -> _Station:
@@ -71,7 +95,9 @@ def _station(snapshot: Snapshot, mac: str) -> _Station:
 
 
 def _of_that_mac(snapshot: Snapshot, mac: str) -> Iterator[_Station]:
-    """Ports of a bridge may have its MAC; the bridge is the station, so interfaces without a master come first."""
+    """Ports of a bridge may have its MAC; the bridge is the station, so interfaces without a master come
+    first.
+    """
     for port in (False, True):
         for namespace in snapshot.namespaces.values():
             for link in namespace.links:

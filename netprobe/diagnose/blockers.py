@@ -1,4 +1,6 @@
-"""What comes after the first cause: mend it in the model, walk again, and say whether the probe would pass then. Pure."""
+"""What comes after the first cause: mend it in the model, walk again, and say whether the probe would pass
+then. Pure.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +16,25 @@ from .apply import mend
 from .report import Explain, diagnose
 
 _ROUNDS = 5  # who has mended five things asks again
-_OTHER_SOURCE = {"route-wrong-src", "addr-wrong-subnet", "addr-wrong-prefix", "addr-is-broadcast", "addr-duplicate", "addr-dad-failed"}
+_OTHER_SOURCE = {
+    "route-wrong-src",
+    "addr-wrong-subnet",
+    "addr-wrong-prefix",
+    "addr-is-broadcast",
+    "addr-duplicate",
+    "addr-dad-failed",
+}
 
-_UNPROVEN = {"neigh-no-answer", "unknown"}  # a model read for another path shows what is there, not what is missing
+# a model read for another path shows what is there, not what is missing
+_UNPROVEN = {"neigh-no-answer", "unknown"}
 
 
 def with_outlook(report: Report, snapshot: Snapshot, explain: Explain) -> Report:
-    """The report with what else stands in the way of its probe (`blockers`), and a note whether it would pass then.
+    """The report with what else stands in the way of its probe (`blockers`), and a note whether it would pass
+    then.
 
-    Where prediction and observation disagree nothing is foretold, and where a fix has no plain effect the report stays as it is.
+    Where prediction and observation disagree nothing is foretold, and where a fix has no plain effect the
+    report stays as it is.
     """
     if not _is_open(report):
         return report
@@ -38,22 +50,30 @@ def lacking(report: Report, snapshot: Snapshot, explain: Explain) -> tuple[Need,
 
 
 def _is_open(report: Report) -> bool:
-    return bool(report.causes) and report.agreement is not Agreement.DISAGREE and report.verdict is not Verdict.REACHABLE
+    return (
+        bool(report.causes)
+        and report.agreement is not Agreement.DISAGREE
+        and report.verdict is not Verdict.REACHABLE
+    )
 
 
 def _to_the_end(report: Report, way: tuple[Hop, ...]) -> tuple[Hop, ...]:
-    """The request's hops, and behind them those of the mended model: up to the place of the cause, and where the packet did not get.
+    """The request's hops, and behind them those of the mended model: up to the place of the cause, and where
+    the packet did not get.
 
     A packet that nobody answers for stays where it is, wherever the reason is.
     """
     hops, cause = report.path.request, report.causes[0].place
-    shared = sum(1 for _ in takewhile(lambda pair: pair[0].place == pair[1].place, zip(hops, way, strict=False)))
+    shared = sum(
+        1 for _ in takewhile(lambda pair: pair[0].place == pair[1].place, zip(hops, way, strict=False))
+    )
     if len(hops) - shared > 1:  # the mended way is another one
         return hops
     beyond = [replace(hop, observed=None, time_ns=None, suspects=()) for hop in way[shared:]]
     stays = bool(hops) and (hops[-1].stage is Stage.NEIGHBOUR or _at(hops[-1], cause))
     at = None if stays else next((i for i, hop in enumerate(beyond) if _at(hop, cause)), None)
-    end = 0 if at is None else at + int(beyond[at].bound == "in")  # it still comes in there; it does not go out
+    # it still comes in there; it does not go out
+    end = 0 if at is None else at + int(beyond[at].bound == "in")
     unreached = [replace(hop, reached=False, note="not reached") for hop in beyond[end:]]
     return tuple(replace(hop, n=n) for n, hop in enumerate((*hops, *beyond[:end], *unreached), 1))
 
@@ -63,8 +83,9 @@ def _at(hop: Hop, cause: Place) -> bool:
 
 
 class _Outlook(Struct, frozen=True):
-    """The further causes in the order in which they show, whether the probe passes when all are mended, its way then, and
-    what would have to be read to see further."""
+    """The further causes in the order in which they show, whether the probe passes when all are mended, its
+    way then, and what would have to be read to see further.
+    """
 
     causes: tuple[Cause, ...]
     passes: bool = False
@@ -86,7 +107,11 @@ def _look(report: Report, snapshot: Snapshot, explain: Explain) -> _Outlook:
         way = again.path.request if len(again.path.request) > len(way) else way
         if again.verdict is Verdict.REACHABLE:
             return _Outlook(tuple(causes[1:]), True, way)
-        if not again.causes or again.causes[0].code in _UNPROVEN or any(_same(again.causes[0], known) for known in causes):
+        if (
+            not again.causes
+            or again.causes[0].code in _UNPROVEN
+            or any(_same(again.causes[0], known) for known in causes)
+        ):
             break
         causes.append(again.causes[0])
         snapshot = mended

@@ -1,4 +1,6 @@
-"""Was what a loss was concluded from still so, after the loss? What changed meanwhile, and what may be said then. Pure."""
+"""Was what a loss was concluded from still so, after the loss? What changed meanwhile, and what may be said
+then. Pure.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,18 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 
 from msgspec.structs import replace
 
-from netprobe.model import AskRoute, Cause, Difference, Namespace, Need, ReadNamespace, Report, RouteAnswer, Snapshot, Verdict
+from netprobe.model import (
+    AskRoute,
+    Cause,
+    Difference,
+    Namespace,
+    Need,
+    ReadNamespace,
+    Report,
+    RouteAnswer,
+    Snapshot,
+    Verdict,
+)
 from netprobe.predict import prefix
 from netprobe.predict.prediction import Prediction
 
@@ -16,21 +29,28 @@ CHANGED = "the configuration changed while netprobe was looking"
 _ALONGSIDE = 12  # namespaces beside the way that are read again as well: stations of a segment, 5 ms each
 _NAMED = 3  # changes that the report names
 
-_ORDER = ("namespace", "link", "wire", "bridge-port", "address", "policy-rule", "route")  # in which one takes the others with it
+# in which one takes the others with it
+_ORDER = ("namespace", "link", "wire", "bridge-port", "address", "policy-rule", "route")
 _TRANSIENT = {"socket"}  # what programs open and close all the time
 _OF_A_FAMILY = ("address", "route", "neighbour")
 _LEARNED = ("learned", "failed")
 
 
 def resting(report: Report, prediction: Prediction, snapshot: Snapshot) -> tuple[str, ...]:
-    """The namespaces that a conclusion rests on: those on the way, the cause's, and others that were read, if they are few."""
+    """The namespaces that a conclusion rests on: those on the way, the cause's, and others that were read, if
+    they are few.
+    """
     walks = [walk for walk in (prediction.request, prediction.reply) if walk is not None]
     names = [hop.namespace for walk in walks for hop in walk.hops]
     names += [routed.namespace for routed in prediction.routed]
-    places = [stop.place.namespace for stop in (prediction.stop, *(walk.stop for walk in walks)) if stop is not None]
+    places = [
+        stop.place.namespace for stop in (prediction.stop, *(walk.stop for walk in walks)) if stop is not None
+    ]
     places += [cause.place.namespace for cause in _chain(report.causes)]
     places += [report.probe.source.namespace, report.probe.destination.namespace]
-    way = [name for name in dict.fromkeys((*names, *(p for p in places if p is not None))) if name in snapshot]
+    way = [
+        name for name in dict.fromkeys((*names, *(p for p in places if p is not None))) if name in snapshot
+    ]
     others = [name for name in snapshot.namespaces if name not in way]
     return (*way, *others[:_ALONGSIDE])
 
@@ -50,7 +70,9 @@ def without(snapshot: Snapshot, names: Sequence[str]) -> Snapshot:
 
 
 def questions(snapshot: Snapshot, names: Sequence[str]) -> tuple[Need, ...]:
-    """What must be read for these namespaces, and asked of their kernels, to be known as `snapshot` knows them."""
+    """What must be read for these namespaces, and asked of their kernels, to be known as `snapshot` knows
+    them.
+    """
     return (
         *(ReadNamespace(name) for name in names),
         *(AskRoute(asked.namespace, asked.query) for asked in snapshot.answers if asked.namespace in names),
@@ -73,8 +95,8 @@ def changes(
 ) -> tuple[Difference, ...]:  # fmt: skip
     """What somebody changed in these namespaces between two readings, what takes the rest with it first.
 
-    Addresses, routes and neighbours of other IP versions than `versions` are left out, and what the kernel makes by
-    itself: a link-local address comes a second after its interface (net/ipv6/addrconf.c).
+    Addresses, routes and neighbours of other IP versions than `versions` are left out, and what the kernel
+    makes by itself: a link-local address comes a second after its interface (net/ipv6/addrconf.c).
     """
     told = (each for name in names for each in _of_one(before, after, name))
     found = [each for each in told if not _elsewhere(each, versions)]
@@ -120,15 +142,25 @@ def _elsewhere(each: Difference, versions: Set[int]) -> bool:
 
 
 def _by_itself(each: Difference) -> bool:
-    """Whether it comes and goes, or an entry was only learned or forgotten, or moved with what it was learned from."""
+    """Whether it comes and goes, or an entry was only learned or forgotten, or moved with what it was learned
+    from.
+    """
     if each.kind in _TRANSIENT:
         return True
-    return each.kind in ("neighbour", "fdb-entry") and all(side is None or side.endswith(_LEARNED) for side in (each.before, each.after))
+    return each.kind in ("neighbour", "fdb-entry") and all(
+        side is None or side.endswith(_LEARNED) for side in (each.before, each.after)
+    )
 
 
 def _answered_otherwise(before: Snapshot, after: Snapshot, name: str) -> Iterator[Difference]:
-    """Routes for which the kernel gives another answer though its tables are the same: they changed, and changed back."""
-    now = {asked.query: _said(after[name], asked.answer) for asked in after.answers if asked.namespace == name and asked.why is None}
+    """Routes for which the kernel gives another answer though its tables are the same: they changed, and
+    changed back.
+    """
+    now = {
+        asked.query: _said(after[name], asked.answer)
+        for asked in after.answers
+        if asked.namespace == name and asked.why is None
+    }
     for asked in before.answers:
         was = _said(before[name], asked.answer) if asked.namespace == name else None
         if was is not None and now.get(asked.query, was) != was:
@@ -150,12 +182,20 @@ def note(changed: Sequence[Difference]) -> str:
 
 
 def _in_words(each: Difference) -> str:
-    thing = f"{each.kind} {each.name} of {each.namespace}" if each.kind != "namespace" else f"namespace {each.namespace}"
+    thing = (
+        f"{each.kind} {each.name} of {each.namespace}"
+        if each.kind != "namespace"
+        else f"namespace {each.namespace}"
+    )
     if each.after is None:
         return f"{thing} is gone"
     if each.before is None:
         return f"{thing} is new"
-    return f"{thing} was «{each.before}», is «{each.after}»" if each.kind != "namespace" else f"{thing} {each.after}"
+    return (
+        f"{thing} was «{each.before}», is «{each.after}»"
+        if each.kind != "namespace"
+        else f"{thing} {each.after}"
+    )
 
 
 def told(report: Report) -> bool:
@@ -182,7 +222,9 @@ def undecided(report: Report) -> Report:
 
 
 def concluded(report: Report) -> Report:
-    """The report of a run in which something changed: where what was read last does not show a cause, the loss is undecided."""
+    """The report of a run in which something changed: where what was read last does not show a cause, the
+    loss is undecided.
+    """
     if report.verdict is Verdict.REACHABLE or not told(report) or _cause(report) is not None:
         return report
     source, target = report.probe.source.endpoint, report.probe.destination.endpoint

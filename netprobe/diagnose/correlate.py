@@ -8,14 +8,23 @@ from msgspec.structs import replace
 
 from netprobe.model import Change, Flow, Hop, Leg, Observation, Protocol, Sighting, Stage
 
-_TAPPED = (Stage.TRANSMIT, Stage.RECEIVE, Stage.BRIDGE_PREROUTING, Stage.BRIDGE_INPUT, Stage.BRIDGE_POSTROUTING)
-_MOST_UNPREDICTED = 1000  # sightings that a way has beside its hops: four times what a packet with a TTL of 64 leaves in a circle
+_TAPPED = (
+    Stage.TRANSMIT,
+    Stage.RECEIVE,
+    Stage.BRIDGE_PREROUTING,
+    Stage.BRIDGE_INPUT,
+    Stage.BRIDGE_POSTROUTING,
+)
+# sightings that a way has beside its hops: four times what a packet with a TTL of 64 leaves in a circle
+_MOST_UNPREDICTED = 1000
 _REWRITTEN = ("src", "dst", "sport", "dport", "icmp_id")
 
 
 def frames(observations: Iterable[Observation]) -> tuple[Observation, ...]:
     """The observations that are captured frames, by time."""
-    return tuple(sorted((o for o in observations if o.kind == "seen" and o.interface), key=lambda o: o.time_ns))
+    return tuple(
+        sorted((o for o in observations if o.kind == "seen" and o.interface), key=lambda o: o.time_ns)
+    )
 
 
 def best_sequence(observations: Sequence[Observation]) -> int:
@@ -31,16 +40,24 @@ def best_sequence(observations: Sequence[Observation]) -> int:
 
 
 def lost_sequence(observations: Sequence[Observation], count: int) -> int:
-    """A probe of `count` that was sent and not answered: the last one, because limits let the first ones pass."""
+    """A probe of `count` that was sent and not answered: the last one, because limits let the first ones
+    pass.
+    """
     answered = {o.sequence for o in observations if o.kind == "answered"}
     return max((sequence for sequence in range(count) if sequence not in answered), default=0)
 
 
-def lay(hops: Sequence[Hop], leg: Leg, observations: Sequence[Observation], tapped: frozenset[str], sequence: int) -> tuple[Hop, ...]:
-    """The predicted hops of one leg with what was observed at each, and the hops that were seen but not predicted."""
+def lay(
+    hops: Sequence[Hop], leg: Leg, observations: Sequence[Observation], tapped: frozenset[str], sequence: int
+) -> tuple[Hop, ...]:
+    """The predicted hops of one leg with what was observed at each, and the hops that were seen but not
+    predicted.
+    """
     exchange = any(hop.flow.protocol in (Protocol.ARP, Protocol.ND) for hop in hops)
     seen = [
-        o for o in frames(observations) if o.leg is leg and o.sequence == sequence and o.error is None and (exchange or not is_neighbour(o))
+        o
+        for o in frames(observations)
+        if o.leg is leg and o.sequence == sequence and o.error is None and (exchange or not is_neighbour(o))
     ]
     left = list(seen)
     laid = []
@@ -51,13 +68,20 @@ def lay(hops: Sequence[Hop], leg: Leg, observations: Sequence[Observation], tapp
             laid.append(_seen(hop, match))
         else:
             laid.append(replace(hop, observed=False if hop.bound and hop.namespace in tapped else None))
-    # A flood's copies on other ports are not the path; only a path that went elsewhere than predicted is shown in full.
-    extra = [] if not any(h.observed is False for h in laid) else _different(o for o in left if o.bound != "other")
+    # A flood's copies on other ports are not the path; only a path that went elsewhere than predicted is
+    # shown in full.
+    extra = (
+        []
+        if not any(h.observed is False for h in laid)
+        else _different(o for o in left if o.bound != "other")
+    )
     return _numbered(_with_changes(_merge(laid, extra)))
 
 
 def _different(seen: Iterable[Observation]) -> list[Observation]:
-    """The sightings without copies at the same place with the same headers, of which somebody can send any number."""
+    """The sightings without copies at the same place with the same headers, of which somebody can send any
+    number.
+    """
     first = {(o.namespace, o.interface, o.bound, o.flow): o for o in reversed(list(seen))}
     return sorted(first.values(), key=lambda o: o.time_ns)[:_MOST_UNPREDICTED]
 
@@ -70,8 +94,11 @@ def is_neighbour(observation: Observation) -> bool:
 def _match(hop: Hop, seen: Sequence[Observation]) -> Observation | None:
     if hop.bound is None or hop.stage not in _TAPPED:
         return None
-    bounds = (hop.bound, "other") if hop.bound == "in" else (hop.bound,)  # "other": it came in, and is for another station
-    here = [o for o in seen if (o.namespace, o.interface) == (hop.namespace, hop.interface) and o.bound in bounds]
+    # "other": it came in, and is for another station
+    bounds = (hop.bound, "other") if hop.bound == "in" else (hop.bound,)
+    here = [
+        o for o in seen if (o.namespace, o.interface) == (hop.namespace, hop.interface) and o.bound in bounds
+    ]
     return min(here, key=lambda o: bounds.index(o.bound), default=None)
 
 
@@ -92,7 +119,9 @@ def _merge(laid: list[Hop], extra: Sequence[Observation]) -> list[Hop]:
 
 
 def _with_changes(hops: list[Hop]) -> list[Hop]:
-    """Insert a translation hop wherever a header changed between two sightings and no predicted hop says so."""
+    """Insert a translation hop wherever a header changed between two sightings and no predicted hop says
+    so.
+    """
     out: list[Hop] = []
     last: Hop | None = None
     for hop in hops:
@@ -107,15 +136,23 @@ def _explain(out: list[Hop], last: Hop, hop: Hop) -> list[Hop]:
     start = max(i for i, h in enumerate(out) if h is last)
     between = out[start + 1 :]
     told = {c.field for h in between for c in h.changes}
-    missing = [name for name in _REWRITTEN if getattr(last.flow, name) != getattr(hop.flow, name) and name not in told]
+    missing = [
+        name
+        for name in _REWRITTEN
+        if getattr(last.flow, name) != getattr(hop.flow, name) and name not in told
+    ]
     if not missing:
         return out
     source = any(name in ("src", "sport", "icmp_id") for name in missing)
     what = "SNAT" if source else "DNAT"
     stage = Stage.POSTROUTING if source else Stage.PREROUTING
-    found = tuple(Change(name, str(getattr(last.flow, name)), str(getattr(hop.flow, name)), what) for name in missing)
+    found = tuple(
+        Change(name, str(getattr(last.flow, name)), str(getattr(hop.flow, name)), what) for name in missing
+    )
     flow = replace(last.flow, **{name: getattr(hop.flow, name) for name in missing})
-    made = Hop(0, hop.namespace, None, stage, flow, predicted=False, changes=found, note="observed, not predicted")
+    made = Hop(
+        0, hop.namespace, None, stage, flow, predicted=False, changes=found, note="observed, not predicted"
+    )
     return [*out, made]
 
 
@@ -124,11 +161,15 @@ def _numbered(hops: Iterable[Hop]) -> tuple[Hop, ...]:
 
 
 def is_probe(observation: Observation) -> bool:
-    """Whether the frame is the probe itself or its answer, not an error about it and not a neighbour's business."""
+    """Whether the frame is the probe itself or its answer, not an error about it and not a neighbour's
+    business.
+    """
     return observation.leg is not None and observation.error is None and not is_neighbour(observation)
 
 
-def sightings(observations: Sequence[Observation], request: Sequence[Hop], reply: Sequence[Hop]) -> tuple[Sighting, ...]:
+def sightings(
+    observations: Sequence[Observation], request: Sequence[Hop], reply: Sequence[Hop]
+) -> tuple[Sighting, ...]:
     """Every captured frame in the order of the capture, with the hop it belongs to."""
     where = {
         (str(leg), hop.namespace, hop.interface or "", hop.bound or ""): hop.n
@@ -139,7 +180,8 @@ def sightings(observations: Sequence[Observation], request: Sequence[Hop], reply
     return tuple(
         Sighting(
             o.namespace, o.interface or "", o.bound or "", o.leg, o.sequence, o.time_ns, o.flow,
-            where.get((str(o.leg), o.namespace, o.interface or "", o.bound or "")) if is_probe(o) else None, o.text,
+            where.get((str(o.leg), o.namespace, o.interface or "", o.bound or "")) if is_probe(o) else None,
+            o.text,
         )
         for o in frames(observations)
     )  # fmt: skip

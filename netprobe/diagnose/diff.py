@@ -6,7 +6,20 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 
-from netprobe.model import Cause, Comparison, Difference, Hop, Leg, NamedSet, Object, Report, Ruleset, Snapshot, Table, Term
+from netprobe.model import (
+    Cause,
+    Comparison,
+    Difference,
+    Hop,
+    Leg,
+    NamedSet,
+    Object,
+    Report,
+    Ruleset,
+    Snapshot,
+    Table,
+    Term,
+)
 from netprobe.rules.naming import policy_object, rule_object
 
 from .inventory import inventory
@@ -78,14 +91,27 @@ def _hops(leg: Leg, before: Sequence[Hop], after: Sequence[Hop]) -> Iterator[Dif
         if before or after:
             yield Difference(str(leg), "", _length(before), _length(after))
         return
-    matcher = SequenceMatcher(None, [_place(hop) for hop in before], [_place(hop) for hop in after], autojunk=False)
+    matcher = SequenceMatcher(
+        None, [_place(hop) for hop in before], [_place(hop) for hop in after], autojunk=False
+    )
     for what, i, j, k, m in matcher.get_opcodes():
         if what == "equal":
-            pairs = [(old, _happened(old), _happened(new)) for old, new in zip(before[i:j], after[k:m], strict=True)]
-            yield from (Difference(f"{leg} hop", _named(hop), old, new, hop.namespace) for hop, old, new in pairs if old != new)
+            pairs = [
+                (old, _happened(old), _happened(new))
+                for old, new in zip(before[i:j], after[k:m], strict=True)
+            ]
+            yield from (
+                Difference(f"{leg} hop", _named(hop), old, new, hop.namespace)
+                for hop, old, new in pairs
+                if old != new
+            )
             continue
-        yield from (Difference(f"{leg} hop", _named(hop), _happened(hop), None, hop.namespace) for hop in before[i:j])
-        yield from (Difference(f"{leg} hop", _named(hop), None, _happened(hop), hop.namespace) for hop in after[k:m])
+        yield from (
+            Difference(f"{leg} hop", _named(hop), _happened(hop), None, hop.namespace) for hop in before[i:j]
+        )
+        yield from (
+            Difference(f"{leg} hop", _named(hop), None, _happened(hop), hop.namespace) for hop in after[k:m]
+        )
 
 
 def _length(path: Sequence[Hop]) -> str | None:
@@ -104,18 +130,24 @@ def _happened(hop: Hop) -> str:
     """What a hop makes of the packet, without what is different in each probe: numbers, ids, times."""
     flow = hop.flow
     port = f":{flow.dport}" if flow.dport is not None and flow.icmp_type is None else ""
-    changed = [f"{c.by} {c.field} {c.before} to {c.after}" for c in hop.changes if c.field in ("src", "dst", "dport")]
+    changed = [
+        f"{c.by} {c.field} {c.before} to {c.after}" for c in hop.changes if c.field in ("src", "dst", "dport")
+    ]
     seen = {None: "", True: "seen", False: "not seen"}[hop.observed]
     object = hop.object.id if hop.object is not None else ""
     ttl = f"ttl {flow.ttl}" if flow.ttl is not None else ""
-    return ", ".join(part for part in (f"{flow.src} to {flow.dst}{port}", ttl, *changed, object, seen) if part)
+    return ", ".join(
+        part for part in (f"{flow.src} to {flow.dst}{port}", ttl, *changed, object, seen) if part
+    )
 
 
 # ---- the configuration
 
 
 def differences(old: Snapshot, new: Snapshot, name: str) -> Iterator[Difference]:
-    """What is configured otherwise in namespace `name`, which both snapshots hold; what comes about by itself is left out."""
+    """What is configured otherwise in namespace `name`, which both snapshots hold; what comes about by itself
+    is left out.
+    """
     before, after = inventory(old, name), inventory(new, name)
     gone = {key for kind, key in before.keys() ^ after.keys() if kind == "link"}
     for kind, key in dict.fromkeys((*before, *after)):
@@ -135,7 +167,9 @@ def _apart(was: str | None, now: str | None) -> tuple[str | None, str | None]:
 
 
 def _by_itself(kind: str, key: str, was: str | None, now: str | None, links: set[str]) -> bool:
-    """Whether such a difference comes without anybody's doing: what was learned, or was not looked at, or goes with an interface."""
+    """Whether such a difference comes without anybody's doing: what was learned, or was not looked at, or
+    goes with an interface.
+    """
     if kind in ("neighbour", "fdb-entry"):
         return None in (was, now) and (was or now or "").endswith(("learned", "failed"))
     if kind == "wire":
@@ -148,7 +182,13 @@ def _by_itself(kind: str, key: str, was: str | None, now: str | None, links: set
 def _rulesets(name: str, before: Ruleset | None, after: Ruleset | None) -> Iterator[Difference]:
     if before is None or after is None:
         if before is not after:
-            yield Difference("ruleset", "", "not read" if before is None else "read", "not read" if after is None else "read", name)
+            yield Difference(
+                "ruleset",
+                "",
+                "not read" if before is None else "read",
+                "not read" if after is None else "read",
+                name,
+            )
         return
     old, new = _tables(before), _tables(after)
     for key in dict.fromkeys((*old, *new)):
@@ -184,12 +224,23 @@ def _policy(table: Table | None, name: str) -> Object | None:
 def _numbered(table: Table | None, name: str) -> list[Object]:
     """The rules of a chain, with the ids that a person would type."""
     chain = table.chain(name) if table is not None else None
-    return [rule_object(table, chain, rule) for rule in chain.rules] if table is not None and chain is not None else []
+    return (
+        [rule_object(table, chain, rule) for rule in chain.rules]
+        if table is not None and chain is not None
+        else []
+    )
 
 
 def _rules(before: Sequence[Object], after: Sequence[Object]) -> Iterator[_Plain]:
-    """Rules that are gone and rules that are new, in the order of the chain; one that only moved on is neither."""
-    matcher = SequenceMatcher(None, [_uncounted(rule.text) for rule in before], [_uncounted(rule.text) for rule in after], autojunk=False)
+    """Rules that are gone and rules that are new, in the order of the chain; one that only moved on is
+    neither.
+    """
+    matcher = SequenceMatcher(
+        None,
+        [_uncounted(rule.text) for rule in before],
+        [_uncounted(rule.text) for rule in after],
+        autojunk=False,
+    )
     for what, i, j, k, m in matcher.get_opcodes():
         if what != "equal":
             yield from ((rule.kind, rule.id, rule.text, None) for rule in before[i:j])
@@ -206,7 +257,12 @@ def _set(table: Table, name: str, old: NamedSet | None, new: NamedSet | None) ->
     if any("dynamic" in each.flags for each in (old, new) if each is not None):
         return
     if old is None or new is None:
-        yield "set", named, None if old is None else _listed(_elements(old)), None if new is None else _listed(_elements(new))
+        yield (
+            "set",
+            named,
+            None if old is None else _listed(_elements(old)),
+            None if new is None else _listed(_elements(new)),
+        )
         return
     before, after = _elements(old), _elements(new)
     if before != after:
@@ -219,7 +275,9 @@ def _elements(each: NamedSet) -> set[str]:
 
 def _term(term: Term) -> str:
     join = {"pair": " : ", "concat": " . "}.get(term.kind, ", ")
-    return f"{term.text}{' ' if term.text and term.args else ''}{join.join(_term(each) for each in term.args)}"
+    return (
+        f"{term.text}{' ' if term.text and term.args else ''}{join.join(_term(each) for each in term.args)}"
+    )
 
 
 def _listed(elements: set[str]) -> str:

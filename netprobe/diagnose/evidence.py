@@ -55,7 +55,9 @@ class Case(Struct, frozen=True):
         return next((hop for hop in behind if hop.observed is False), None)
 
     def suspects(self, leg: Leg) -> tuple[Stop, ...]:
-        """What may have stopped a leg between the last hop it was seen at and the first one where it was missed."""
+        """What may have stopped a leg between the last hop it was seen at and the first one where it was
+        missed.
+        """
         hops = self.request if leg is Leg.REQUEST else self.reply
         last, missed = self.last_seen(leg), self.first_missed(leg)
         start = hops.index(last) + 1 if last is not None else 0
@@ -67,17 +69,25 @@ class Case(Struct, frozen=True):
         return self.stop if self.stop is not None and self.stop.code in codes else None
 
     def by_stop(self, code: str, *fix: Command) -> Cause | None:
-        """The cause that the end of the walk names, when it is `code`; `fix` stands in where the walk knew no command."""
+        """The cause that the end of the walk names, when it is `code`; `fix` stands in where the walk knew no
+        command.
+        """
         stop = self.stopped(code)
         return None if stop is None else self.cause(stop if stop.fix else replace(stop, commands=fix))
 
     def cause(self, stop: Stop, summary: str = "", *more: Evidence) -> Cause:
         """A cause made of a predicted end, with the evidence of the model and of the taps."""
         because = self.cause(stop.because) if stop.because else None
-        evidence = (Evidence(Source.MODEL, stop.text), *(Evidence(Source.MODEL, p) for p in stop.proof), *more, *self.witnesses())
+        evidence = (
+            Evidence(Source.MODEL, stop.text),
+            *(Evidence(Source.MODEL, p) for p in stop.proof),
+            *more,
+            *self.witnesses(),
+        )
         seen = any(e.source is not Source.MODEL for e in evidence)
         confidence = Confidence.CORROBORATED if seen else Confidence.INFERRED
-        return Cause(stop.code, stop.place, summary or stop.text, stop.object, evidence, confidence, (), because,
+        return Cause(stop.code, stop.place, summary or stop.text, stop.object, evidence, confidence, (),
+            because,
                      stop.commands, stop.advice)  # fmt: skip
 
     def witnesses(self) -> tuple[Evidence, ...]:
@@ -91,14 +101,30 @@ class Case(Struct, frozen=True):
         if missed is not None:
             found.append(Evidence(Source.TAP, f"not seen at {where(missed)}", Confidence.OBSERVED))
         for refusal in [o for o in self.observations if o.kind == "refused" and o.text][:1]:
-            found.append(Evidence(Source.SOCKET, f"the sender's socket call failed: {refusal.text}", Confidence.OBSERVED))
+            found.append(
+                Evidence(
+                    Source.SOCKET, f"the sender's socket call failed: {refusal.text}", Confidence.OBSERVED
+                )
+            )
         for error in self.errors[:1]:
-            found.append(Evidence(Source.ICMP, f"{error.sender} sent ICMP type {error.type} code {error.code}", Confidence.OBSERVED))
+            found.append(
+                Evidence(
+                    Source.ICMP,
+                    f"{error.sender} sent ICMP type {error.type} code {error.code}",
+                    Confidence.OBSERVED,
+                )
+            )
         asked = [o for o in frames(self.observations) if is_neighbour(o) and o.flow is not None]
         if last is None and asked:
             flow = asked[0].flow
             assert flow is not None
-            found.append(Evidence(Source.TAP, f"{flow.src} asked who has {flow.dst} ({len(asked)} frames)", Confidence.OBSERVED))
+            found.append(
+                Evidence(
+                    Source.TAP,
+                    f"{flow.src} asked who has {flow.dst} ({len(asked)} frames)",
+                    Confidence.OBSERVED,
+                )
+            )
         return tuple(found)
 
 

@@ -9,13 +9,20 @@ from netprobe.predict import fib, prefix
 
 
 def gateway(snapshot: Snapshot, name: str, dst: str) -> str | None:
-    """The address of the router that namespace `name` could send packets for `dst` to; None when none is in sight."""
+    """The address of the router that namespace `name` could send packets for `dst` to; None when none is in
+    sight.
+    """
     here = snapshot.namespaces.get(name)
     if here is None:
         return None
     for own in here.addresses:
         link = here.link(own.index)
-        if link is None or not link.up or own.scope != "global" or prefix.version(own.address) != prefix.version(dst):
+        if (
+            link is None
+            or not link.up
+            or own.scope != "global"
+            or prefix.version(own.address) != prefix.version(dst)
+        ):
             continue
         network = prefix.network(own.address, own.prefixlen)
         for other in snapshot.namespaces.values():
@@ -26,22 +33,31 @@ def gateway(snapshot: Snapshot, name: str, dst: str) -> str | None:
 
 
 def _on(router: Namespace, network: str, dst: str) -> str | None:
-    """The router's address on that network, if the destination is its own, or it forwards and has a route there."""
+    """The router's address on that network, if the destination is its own, or it forwards and has a route
+    there.
+    """
     switch = "net.ipv6.conf.all.forwarding" if prefix.version(dst) == 6 else "net.ipv4.ip_forward"
     forwards = router.sysctl(switch) == "1" and fib.lookup(router, RouteQuery(None, dst)).error is None
     if not forwards and not fib.is_local(router, dst):
         return None
-    return next((a.address for a in router.addresses if a.scope == "global" and prefix.contains(network, a.address)), None)
+    return next(
+        (a.address for a in router.addresses if a.scope == "global" and prefix.contains(network, a.address)),
+        None,
+    )
 
 
 def usual_length(snapshot: Snapshot, name: str, address: str) -> int | None:
-    """The prefix length that the others have in whose network `address` lies; None when nobody else is of that network."""
+    """The prefix length that the others have in whose network `address` lies; None when nobody else is of
+    that network.
+    """
     bits = 128 if prefix.version(address) == 6 else 32
     found = Counter(
         other.prefixlen
         for namespace in snapshot.namespaces.values()
         if namespace.name != name
         for other in namespace.addresses
-        if other.scope == "global" and other.prefixlen < bits and prefix.contains(prefix.network(other.address, other.prefixlen), address)
+        if other.scope == "global"
+        and other.prefixlen < bits
+        and prefix.contains(prefix.network(other.address, other.prefixlen), address)
     )
     return found.most_common(1)[0][0] if found else None

@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from netprobe.model import FdbEntry, InterfaceAddress, Link, Namespace, Neighbour, Nexthop, Route, Snapshot, XfrmPolicy
+from netprobe.model import (
+    FdbEntry,
+    InterfaceAddress,
+    Link,
+    Namespace,
+    Neighbour,
+    Nexthop,
+    Route,
+    Snapshot,
+    XfrmPolicy,
+)
 from netprobe.predict import fib, prefix, routing
 from netprobe.predict.outcome import is_group
 
@@ -18,7 +28,9 @@ _TABLES = {fib.LOCAL: "local", fib.MAIN: "main", fib.DEFAULT: "default"}
 
 
 def inventory(snapshot: Snapshot, name: str) -> dict[tuple[str, str], str]:
-    """Everything that namespace `name` holds besides its rulesets: (kind, name) to text, in the order of a person's look."""
+    """Everything that namespace `name` holds besides its rulesets: (kind, name) to text, in the order of a
+    person's look.
+    """
     found: dict[tuple[str, str], str] = {}
     for kind, key, text in _items(snapshot, snapshot[name]):
         found[kind, key] = f"{found[kind, key]}; {text}" if (kind, key) in found else text
@@ -35,12 +47,22 @@ def _items(snapshot: Snapshot, namespace: Namespace) -> Iterator[Item]:
     of = _namer(namespace)
     yield from (_address(of, address) for address in namespace.addresses)
     yield from (_route(of, route) for route in namespace.routes if not _automatic(route))
-    yield from (("policy-rule", f"IPv{rule.version} {routing.describe_rule(rule)}", "") for rule in namespace.rules)
-    yield from (_neighbour(of, entry) for entry in namespace.neighbours if not prefix.is_multicast(entry.address))
-    yield from (_fdb(of, entry) for entry in namespace.fdb if not entry.local and not _own_group(entry))
-    yield from (("sysctl", key, value) for key, value in sorted(namespace.sysctls.items()) if not key.endswith(_VOLATILE))
     yield from (
-        _socket(socket.protocol, socket.address, socket.port) for socket in namespace.sockets or () if socket.state != "established"
+        ("policy-rule", f"IPv{rule.version} {routing.describe_rule(rule)}", "") for rule in namespace.rules
+    )
+    yield from (
+        _neighbour(of, entry) for entry in namespace.neighbours if not prefix.is_multicast(entry.address)
+    )
+    yield from (_fdb(of, entry) for entry in namespace.fdb if not entry.local and not _own_group(entry))
+    yield from (
+        ("sysctl", key, value)
+        for key, value in sorted(namespace.sysctls.items())
+        if not key.endswith(_VOLATILE)
+    )
+    yield from (
+        _socket(socket.protocol, socket.address, socket.port)
+        for socket in namespace.sockets or ()
+        if socket.state != "established"
     )
     yield from (_xfrm(policy) for policy in namespace.xfrm or ())
     yield from (("cgroup", program, "") for program in namespace.cgroup_programs)
@@ -53,9 +75,18 @@ def _namer(namespace: Namespace) -> Callable[[int | None], str]:
 
 def _link(namespace: Namespace, link: Link) -> str:
     master = namespace.link(link.master)
-    parts = [link.kind, "up" if link.up else "down", "" if link.carrier or not link.up else "no carrier", f"mtu {link.mtu}", link.mac]
+    parts = [
+        link.kind,
+        "up" if link.up else "down",
+        "" if link.carrier or not link.up else "no carrier",
+        f"mtu {link.mtu}",
+        link.mac,
+    ]
     parts += [f"master {master.name}" if master else "", "" if link.arp else "noarp"]
-    parts += [f"mode {link.macvlan_mode}" if link.macvlan_mode else "", f"vlan {link.vlan_id}" if link.vlan_id is not None else ""]
+    parts += [
+        f"mode {link.macvlan_mode}" if link.macvlan_mode else "",
+        f"vlan {link.vlan_id}" if link.vlan_id is not None else "",
+    ]
     parts += [
         _settings(link.bridge) if link.bridge else "",
         _settings(link.vxlan) if link.vxlan else "",
@@ -72,7 +103,9 @@ def _far_end(snapshot: Snapshot, namespace: Namespace, link: Link) -> str:
         return ""
     nsid = link.link.nsid
     there = (
-        namespace.name if nsid is None else next((p.peer for p in snapshot.peers if (p.namespace, p.nsid) == (namespace.name, nsid)), None)
+        namespace.name
+        if nsid is None
+        else next((p.peer for p in snapshot.peers if (p.namespace, p.nsid) == (namespace.name, nsid)), None)
     )
     far = snapshot[there].link(link.link.index) if there is not None and there in snapshot else None
     return f"{there}/{far.name}" if far is not None else ""
@@ -86,15 +119,25 @@ def _settings(thing: object) -> str:
     said = []
     for field in fields(thing):  # type: ignore[arg-type]
         value = getattr(thing, field.name)
-        if field.name in ("state", "vni", "port") or (value != field.default and field.default is not NODEFAULT):
-            said.append({True: field.name, False: f"no {field.name}"}[value] if isinstance(value, bool) else f"{field.name} {value}")
+        if field.name in ("state", "vni", "port") or (
+            value != field.default and field.default is not NODEFAULT
+        ):
+            said.append(
+                {True: field.name, False: f"no {field.name}"}[value]
+                if isinstance(value, bool)
+                else f"{field.name} {value}"
+            )
     return " ".join(said)
 
 
 def _address(of: Callable[[int | None], str], address: InterfaceAddress) -> Item:
     flags = [flag for flag in address.flags if flag not in ("permanent", "tentative", "deprecated")]
     peer = f"peer {address.peer} " if address.peer and address.peer != address.address else ""
-    return "address", f"{address.address}/{address.prefixlen} dev {of(address.index)}", f"{peer}{' '.join(flags)}".strip()
+    return (
+        "address",
+        f"{address.address}/{address.prefixlen} dev {of(address.index)}",
+        f"{peer}{' '.join(flags)}".strip(),
+    )
 
 
 def _automatic(route: Route) -> bool:
@@ -106,7 +149,10 @@ def _route(of: Callable[[int | None], str], route: Route) -> Item:
     table = "" if route.table == fib.MAIN else f" table {_TABLES.get(route.table, route.table)}"
     metric = f" metric {route.metric}" if route.metric else ""
     legs = " ".join(_leg(of, leg) for leg in route.nexthops)
-    extra = [f"src {route.source}" if route.source else "", f"mtu {'lock ' if route.mtu_lock else ''}{route.mtu}" if route.mtu else ""]
+    extra = [
+        f"src {route.source}" if route.source else "",
+        f"mtu {'lock ' if route.mtu_lock else ''}{route.mtu}" if route.mtu else "",
+    ]
     kind = "" if route.type == "unicast" else route.type
     return "route", f"{route.dst}{table}{metric}", " ".join(part for part in (kind, legs, *extra) if part)
 
@@ -143,4 +189,8 @@ def _socket(protocol: str, address: str, port: int) -> Item:
 
 def _xfrm(policy: XfrmPolicy) -> Item:
     keyed = {None: "", True: " with keys", False: " without keys"}[policy.keyed]
-    return "xfrm", f"{policy.src} {policy.dst} dir {policy.direction}", f"{policy.action} {' '.join(policy.templates)}{keyed}".strip()
+    return (
+        "xfrm",
+        f"{policy.src} {policy.dst} dir {policy.direction}",
+        f"{policy.action} {' '.join(policy.templates)}{keyed}".strip(),
+    )

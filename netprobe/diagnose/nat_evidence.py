@@ -14,7 +14,9 @@ _TRANSLATED = ("src", "dst", "sport", "dport", "icmp_id")
 
 
 def questions(hops: Sequence[Hop]) -> tuple[AskConnection, ...]:
-    """What to ask after the probe: the connection of each namespace that translates it, by the flow as it came in."""
+    """What to ask after the probe: the connection of each namespace that translates it, by the flow as it
+    came in.
+    """
     asked: dict[str, AskConnection] = {}
     for before, hop in pairwise(hops):
         if any(change.field in _TRANSLATED for change in hop.changes):
@@ -41,5 +43,8 @@ def _is_tracked(hop: Hop, snapshot: Snapshot) -> bool:
         return False
     answer = hop.flow.reversed()
     return any(
-        is_side(entry.reply, answer) for found in snapshot.connections if found.namespace == hop.namespace for entry in found.entries
+        is_side(entry.reply, answer)
+        for found in snapshot.connections
+        if found.namespace == hop.namespace
+        for entry in found.entries
     )

@@ -11,13 +11,16 @@ from netprobe.model import Link, Namespace, Snapshot
 
 # Words behind which stands a value, whatever it looks like: an interface may be called "table".
 _KEYS = {
-    "dev", "via", "table", "metric", "src", "dst", "dir", "pref", "priority", "from", "lookup", "lladdr", "nud", "proto", "scope",
+    "dev", "via", "table", "metric", "src", "dst", "dir", "pref", "priority", "from", "lookup", "lladdr",
+    "nud", "proto", "scope",
     "-p", "-s", "-d", "--orig-src", "--orig-dst", "--sport", "--dport",
 }  # fmt: skip
 
 
 class Order(Struct, frozen=True):
-    """A command in namespace `name`: its tool, and the words behind those that made it known. `six`: it was given -6.
+    """A command in namespace `name`: its tool, and the words behind those that made it known.
+
+    `six`: it was given -6.
 
     What its methods cannot find they raise KeyError for: such a command cannot be carried out.
     """
@@ -70,7 +73,9 @@ class Order(Struct, frozen=True):
 
     def with_link(self, link: Link) -> Order:
         """This order, on a snapshot in which `link` has taken the place of the one with its index."""
-        return self.with_fields(links=tuple(link if each.index == link.index else each for each in self.namespace.links))
+        return self.with_fields(
+            links=tuple(link if each.index == link.index else each for each in self.namespace.links)
+        )
 
     def with_fields(self, **fields: Any) -> Order:
         """This order, on a snapshot in which the namespace has other values."""

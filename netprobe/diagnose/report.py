@@ -1,4 +1,7 @@
-"""From prediction and observations to the report: the verdict, the leg that failed, the cause. Pure; the catalogue is handed in."""
+"""From prediction and observations to the report: the verdict, the leg that failed, the cause.
+
+Pure; the catalogue is handed in.
+"""
 
 from __future__ import annotations
 
@@ -41,18 +44,38 @@ from .verdict import agreement_of, direction_of, from_another, is_short, leg_of,
 Explain = Callable[[Case], Cause | None]
 
 
-def diagnose(command: str, probe: Probe, snapshot: Snapshot, prediction: Prediction | None, observations: Sequence[Observation] | None,
-             tapped: frozenset[str], explain: Explain) -> Report:  # fmt: skip
-    """The report of one run. `observations` None means that nothing was sent; `tapped` names the namespaces with a sensor."""
+def diagnose(
+    command: str,
+    probe: Probe,
+    snapshot: Snapshot,
+    prediction: Prediction | None,
+    observations: Sequence[Observation] | None,
+    tapped: frozenset[str],
+    explain: Explain,
+) -> Report:
+    """The report of one run.
+
+    `observations` None means that nothing was sent; `tapped` names the namespaces with a sensor.
+    """
     asked = prediction.probe if prediction is not None else probe
     counted = heeded(asked, prediction, observations or ())
     seen = counted.observations
-    tapped -= {o.namespace for o in seen if o.kind in ("starved", "blind")}  # not looked at, or not all the time
+    # not looked at, or not all the time
+    tapped -= {o.namespace for o in seen if o.kind in ("starved", "blind")}
     sequence = best_sequence(seen)
     request, reply = _paths(prediction, seen, tapped, sequence)
     request = confirmed(request, snapshot)
     watched = observations is not None
-    case = Case(guarded(snapshot, _on_the_way(prediction)), asked, prediction, seen, request, reply, watched, errors=_errors(seen))
+    case = Case(
+        guarded(snapshot, _on_the_way(prediction)),
+        asked,
+        prediction,
+        seen,
+        request,
+        reply,
+        watched,
+        errors=_errors(seen),
+    )
     verdict = verdict_of(case)
     if verdict is Verdict.INTERMITTENT:
         case = _of_a_lost_one(case, tapped)
@@ -61,11 +84,14 @@ def diagnose(command: str, probe: Probe, snapshot: Snapshot, prediction: Predict
     answers = {o.sequence: o for o in reversed(seen) if o.kind == "answered" and asked.takes(o.flow)}
     found = arp_answers.answers(asked, snapshot, seen)
     report = Report(
-        command, asked, verdict, "", direction=direction, sent=asked.count if watched else 0, received=len(answers),
+        command, asked, verdict, "", direction=direction, sent=asked.count if watched else 0,
+        received=len(answers),
         rtt_ns=_round_trips(asked, seen), path=Paths(request, reply), causes=(cause,) if cause else (),
-        agreement=agreement_of(case, verdict), blind=_blind(snapshot, seen), errors=case.errors, answers=found,
+        agreement=agreement_of(case, verdict), blind=_blind(snapshot, seen), errors=case.errors,
+        answers=found,
         sightings=sightings(seen, request, reply),
-        notes=(*dict.fromkeys(f"{end.endpoint}: {note}" for end in (asked.source, asked.destination) for note in end.notes),
+        notes=(*dict.fromkeys(f"{end.endpoint}: {note}" for end in (asked.source,
+        asked.destination) for note in end.notes),
                *arp_answers.notes(snapshot, found), *counted.notes),
     )  # fmt: skip
     return replace(report, summary=_summary(report, case))
@@ -73,13 +99,22 @@ def diagnose(command: str, probe: Probe, snapshot: Snapshot, prediction: Predict
 
 def _on_the_way(prediction: Prediction | None) -> set[str]:
     """The namespaces of a walk, where a cause may lie. What others hold only adds to what is said of it."""
-    walks = [walk for walk in (prediction.request, prediction.reply) if walk is not None] if prediction is not None else []
+    walks = (
+        [walk for walk in (prediction.request, prediction.reply) if walk is not None]
+        if prediction is not None
+        else []
+    )
     ends = [prediction.stop] if prediction is not None and prediction.stop is not None else []
-    return {hop.namespace for walk in walks for hop in walk.hops} | {stop.place.namespace or "" for stop in ends}
+    return {hop.namespace for walk in walks for hop in walk.hops} | {
+        stop.place.namespace or "" for stop in ends
+    }
 
 
 def _explained(case: Case, verdict: Verdict, explain: Explain) -> tuple[Case, Cause | None]:
-    """The case with its root, and its cause where there is something to explain. Where that rests on what was not read: unknown."""
+    """The case with its root, and its cause where there is something to explain.
+
+    Where that rests on what was not read: unknown.
+    """
     try:
         case = _rooted(case, verdict)
         failed = verdict in (Verdict.UNREACHABLE, Verdict.INTERMITTENT)
@@ -116,22 +151,36 @@ def _believed(case: Case, verdict: Verdict) -> Stop | None:
     """The predicted stop, unless the taps saw the packet get past it."""
     if verdict is Verdict.REACHABLE or case.prediction is None or case.prediction.stop is None:
         return None
-    in_pieces = case.prediction.stop.code in ("frag-dropped", "frag-reassembly")  # the first piece may get further than the packet
-    if case.watched and not in_pieces and case.prediction.request.stop is not None and _got_past(case, case.prediction):
+    # the first piece may get further than the packet
+    in_pieces = case.prediction.stop.code in ("frag-dropped", "frag-reassembly")
+    if (
+        case.watched
+        and not in_pieces
+        and case.prediction.request.stop is not None
+        and _got_past(case, case.prediction)
+    ):
         return None
     return None if _is_behind_unread_rules(case, case.prediction.stop) else case.prediction.stop
 
 
 def _is_behind_unread_rules(case: Case, stop: Stop) -> bool:
-    """Whether rules of another namespace that could not be read may keep the probe from `stop`: it was not seen to get past them."""
-    hops = case.request if case.prediction is None or case.prediction.reply is None else (*case.request, *case.reply)
+    """Whether rules of another namespace that could not be read may keep the probe from `stop`: it was not
+    seen to get past them.
+    """
+    hops = (
+        case.request
+        if case.prediction is None or case.prediction.reply is None
+        else (*case.request, *case.reply)
+    )
     last = max((n for n, hop in enumerate(hops) if hop.observed), default=-1)
     behind = (hop for hop in hops[last + 1 :] if hop.namespace != stop.place.namespace)
     return any(suspect.code == "unknown" for hop in behind for suspect in hop.suspects)
 
 
 def _got_past(case: Case, prediction: Prediction) -> bool:
-    """Whether the probe was seen where the predicted way does not lead: another namespace, or out of another interface."""
+    """Whether the probe was seen where the predicted way does not lead: another namespace, or out of another
+    interface.
+    """
     hops = prediction.request.hops
     visited = {hop.namespace for hop in hops} | {case.probe.source.namespace}
     expected = {(hop.namespace, hop.interface) for hop in hops} | _without_carrier(case, prediction)
@@ -141,22 +190,36 @@ def _got_past(case: Case, prediction: Prediction) -> bool:
         if o.namespace not in visited:
             return True
         link = case.snapshot[o.namespace].link_named(o.interface) if o.namespace in case.snapshot else None
-        flooded = link is not None and link.master is not None  # a copy on another port of the bridge is no progress
-        if o.leg is Leg.REQUEST and o.bound == "out" and not flooded and (o.namespace, o.interface) not in expected:
+        # a copy on another port of the bridge is no progress
+        flooded = link is not None and link.master is not None
+        if (
+            o.leg is Leg.REQUEST
+            and o.bound == "out"
+            and not flooded
+            and (o.namespace, o.interface) not in expected
+        ):
             return True
     return False
 
 
 def _without_carrier(case: Case, prediction: Prediction) -> set[tuple[str, str | None]]:
-    """The interface before one that is down: it still takes packets until the kernel tells it, up to 1 s later (linkwatch)."""
+    """The interface before one that is down: it still takes packets until the kernel tells it, up to 1 s
+    later (linkwatch).
+    """
     if prediction.stop is None or prediction.stop.code not in ("link-admin-down", "link-no-carrier"):
         return set()
-    links = [(r.namespace, case.snapshot[r.namespace].link(r.decision.leg.index)) for r in prediction.routed if r.decision.leg]
+    links = [
+        (r.namespace, case.snapshot[r.namespace].link(r.decision.leg.index))
+        for r in prediction.routed
+        if r.decision.leg
+    ]
     return {(name, link.name) for name, link in links if link is not None and not link.carrier}
 
 
 def _rooted(case: Case, verdict: Verdict) -> Case:
-    """The case with the root behind the predicted end, as far as one is found and nothing seen speaks against it."""
+    """The case with the root behind the predicted end, as far as one is found and nothing seen speaks against
+    it.
+    """
     stop = _believed(case, verdict)
     if stop is not None and stop.code == "unknown":  # undetermined: what lies behind it nobody knows
         return replace(case, stop=stop)
@@ -181,11 +244,20 @@ def _rooted(case: Case, verdict: Verdict) -> Case:
 
 
 def _crowded_neighbours(case: Case) -> Stop:
-    """The kernel has no room for one more neighbour (__neigh_create: ENOBUFS); the table is one for all namespaces."""
+    """The kernel has no room for one more neighbour (__neigh_create:
+
+    ENOBUFS); the table is one for all namespaces.
+    """
     name = case.probe.source.namespace
     key = "net.ipv4.neigh.default.gc_thresh3"
     text = f"the kernel's neighbour table is full: it refuses {name} an entry for the next hop ({key})"
-    return Stop("neigh-table-full", Place(name, None, Stage.NEIGHBOUR), text, Object("sysctl", key, key), fixes.sysctl(key, 4096))
+    return Stop(
+        "neigh-table-full",
+        Place(name, None, Stage.NEIGHBOUR),
+        text,
+        Object("sysctl", key, key),
+        fixes.sysctl(key, 4096),
+    )
 
 
 _BIND = Command.advice("bind the service to the address that was asked")
@@ -195,9 +267,20 @@ def _wrong_source(case: Case, answer: Observation) -> Stop:
     """The far end's program answers from another of its addresses than the one that was asked."""
     assert answer.flow is not None
     asked, arrived = case.probe.destination, [h for h in case.request if h.stage is Stage.DELIVER]
-    place = Place(arrived[-1].namespace, arrived[-1].interface, Stage.SOCKET) if arrived else Place(None, None, Stage.SOCKET)
-    text = f"the answer comes from {answer.flow.src}, not from {asked.address} that was asked: the sender's socket does not take it"
-    name = f"{case.probe.protocol} {asked.address}:{asked.port}" if asked.port else f"{case.probe.protocol} {asked.address}"
+    place = (
+        Place(arrived[-1].namespace, arrived[-1].interface, Stage.SOCKET)
+        if arrived
+        else Place(None, None, Stage.SOCKET)
+    )
+    text = (
+        f"the answer comes from {answer.flow.src}, not from {asked.address} that was asked: the sender's"
+        " socket does not take it"
+    )
+    name = (
+        f"{case.probe.protocol} {asked.address}:{asked.port}"
+        if asked.port
+        else f"{case.probe.protocol} {asked.address}"
+    )
     return Stop("reply-wrong-source", place, text, Object("socket", name, text), (_BIND,))
 
 
@@ -206,31 +289,57 @@ def _unreported(case: Case, stop: Stop) -> Stop:
     told = any(o.error is not None or o.kind == "refused" for o in case.observations)
     if stop.code != "mtu-exceeded" or not case.watched or told:
         return stop
-    return replace(stop, code="mtu-blackhole", text=f"{stop.text}; the ICMP error that should say so did not reach the sender")
+    return replace(
+        stop,
+        code="mtu-blackhole",
+        text=f"{stop.text}; the ICMP error that should say so did not reach the sender",
+    )
 
 
 def _round_trips(probe: Probe, seen: Sequence[Observation]) -> tuple[int, ...]:
-    """ns from the first sighting of each request at the sender to its answer; errors, which quote it, are no sighting.
+    """ns from the first sighting of each request at the sender to its answer; errors, which quote it, are no
+    sighting.
 
     Where the tap missed it, from the moment in which it was handed to the kernel.
     """
     handed = {o.sequence: o.time_ns for o in seen if o.kind == "sent"}
     sent: dict[int, int] = {}
     for o in seen:
-        if o.kind == "seen" and o.leg is Leg.REQUEST and o.bound == "out" and o.error is None and o.namespace == probe.source.namespace:
+        if (
+            o.kind == "seen"
+            and o.leg is Leg.REQUEST
+            and o.bound == "out"
+            and o.error is None
+            and o.namespace == probe.source.namespace
+        ):
             sent[o.sequence] = min(sent.get(o.sequence, o.time_ns), o.time_ns)
     answers: dict[int, int] = {}
     for o in seen:
         if o.kind == "answered" and probe.takes(o.flow):
             answers.setdefault(o.sequence, o.time_ns)
-    return tuple(max(0, time - sent.get(sequence, handed.get(sequence, time))) for sequence, time in sorted(answers.items()))
+    return tuple(
+        max(0, time - sent.get(sequence, handed.get(sequence, time)))
+        for sequence, time in sorted(answers.items())
+    )
 
 
 def _blind(snapshot: Snapshot, seen: Sequence[Observation]) -> tuple[Blind, ...]:
     namespaces = snapshot.namespaces.values()
-    spots = [*snapshot.blind, *(b for n in namespaces for b in n.blind), *(b for n in namespaces if n.ruleset for b in n.ruleset.blind)]
-    spots += [Blind(o.text or "tap", f"in {o.namespace}") for o in seen if o.kind in ("starved", "blind", "unkept", "unheard")]
-    spots += [Blind(f"the probe from {o.namespace}", f"not sent ({o.text})") for o in seen if o.kind == "refused" and is_short(o)]
+    spots = [
+        *snapshot.blind,
+        *(b for n in namespaces for b in n.blind),
+        *(b for n in namespaces if n.ruleset for b in n.ruleset.blind),
+    ]
+    spots += [
+        Blind(o.text or "tap", f"in {o.namespace}")
+        for o in seen
+        if o.kind in ("starved", "blind", "unkept", "unheard")
+    ]
+    spots += [
+        Blind(f"the probe from {o.namespace}", f"not sent ({o.text})")
+        for o in seen
+        if o.kind == "refused" and is_short(o)
+    ]
     return tuple(dict.fromkeys(spots))
 
 

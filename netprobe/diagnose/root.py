@@ -1,6 +1,7 @@
 """From where the packet ends to what must be changed: the root before the symptom. Pure.
 
-Asked in order: translation, the sender's own settings, entries that misled the packet, routing that could have been otherwise.
+Asked in order: translation, the sender's own settings, entries that misled the packet, routing that could
+have been otherwise.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from . import proxy, root_address, root_nat, what_if
 
 # Ends that a wrong turn earlier on the way can explain.
 _ASTRAY = {
-    "neigh-no-answer", "no-route", "route-unreachable", "route-blackhole", "route-prohibit", "route-wrong-nexthop", "route-loop",
-    "ttl-expired", "link-no-carrier", "route-via-dead-device", "forwarding-off", "port-closed", "listener-wrong-address",
+    "neigh-no-answer", "no-route", "route-unreachable", "route-blackhole", "route-prohibit",
+    "route-wrong-nexthop", "route-loop",
+    "ttl-expired", "link-no-carrier", "route-via-dead-device", "forwarding-off", "port-closed",
+    "listener-wrong-address",
 }  # fmt: skip
 _UNHEARD = {"neigh-no-answer", "arp-suppressed"}
 
@@ -35,13 +38,18 @@ def root(snapshot: Snapshot, probe: Probe, prediction: Prediction, stop: Stop) -
     if (found := root_nat.root(snapshot, prediction, stop)) is not None:
         return found, None
     if stop.code == "forwarding-off":
-        if (misled := what_if.root(snapshot, prediction, only=("addr-duplicate", "neigh-wrong-entry"))) is not None:
+        if (
+            misled := what_if.root(snapshot, prediction, only=("addr-duplicate", "neigh-wrong-entry"))
+        ) is not None:
             return misled.stop, misled.leg
         if (found := _no_router(snapshot, prediction, stop)) is not None:
             return found, None
     if stop.code == "no-route" and (found := _went_with_its_link(snapshot, prediction, stop)) is not None:
         return found, None
-    if stop.code in _ASTRAY and (candidate := what_if.root(snapshot, prediction, only=("link-admin-down",))) is not None:
+    if (
+        stop.code in _ASTRAY
+        and (candidate := what_if.root(snapshot, prediction, only=("link-admin-down",))) is not None
+    ):
         return candidate.stop, candidate.leg
     if stop.code == "ttl-expired" and (found := _short_lived(snapshot, probe, prediction, stop)) is not None:
         return found, None
@@ -49,7 +57,11 @@ def root(snapshot: Snapshot, probe: Probe, prediction: Prediction, stop: Stop) -
         return found, None
     if stop.code in _UNHEARD and (found := _wrong_nexthop(snapshot, prediction, stop)) is not None:
         better = what_if.root(snapshot, prediction)
-        return (better.stop, better.leg) if better is not None else (_of_several(snapshot, prediction, found), None)
+        return (
+            (better.stop, better.leg)
+            if better is not None
+            else (_of_several(snapshot, prediction, found), None)
+        )
     if stop.code == "route-loop":
         return _looping(snapshot, prediction, stop)
     if (found := root_address.same_mac(snapshot, prediction, stop)) is not None:
@@ -58,20 +70,40 @@ def root(snapshot: Snapshot, probe: Probe, prediction: Prediction, stop: Stop) -
         candidate = what_if.root(snapshot, prediction)
         if candidate is not None:
             return candidate.stop, candidate.leg
-    if _came_back(prediction, stop) and (sent := _last_routed(prediction, but=stop.place.namespace)) is not None:
-        return _by_route(snapshot, sent, replace(stop, code="route-loop", place=Place(sent.namespace, None, Stage.ROUTE))), None
+    if (
+        _came_back(prediction, stop)
+        and (sent := _last_routed(prediction, but=stop.place.namespace)) is not None
+    ):
+        return (
+            _by_route(
+                snapshot,
+                sent,
+                replace(stop, code="route-loop", place=Place(sent.namespace, None, Stage.ROUTE)),
+            ),
+            None,
+        )
     return _strayed(snapshot, prediction, stop) or stop, None
 
 
 def root_of_some(snapshot: Snapshot, prediction: Prediction) -> Stop | None:
-    """Why some probes pass and others do not, as far as routing tells: a leg of a multipath route that is dead."""
+    """Why some probes pass and others do not, as far as routing tells: a leg of a multipath route that is
+    dead.
+    """
     bare = replace(snapshot, answers=())
     for routed in prediction.routed:
-        for leg in routed.decision.candidates if len(routed.decision.candidates) > 1 and routed.decision.route else ():
+        for leg in (
+            routed.decision.candidates
+            if len(routed.decision.candidates) > 1 and routed.decision.route
+            else ()
+        ):
             assert routed.decision.route is not None
             namespace = snapshot[routed.namespace]
-            single = tuple(replace(r, nexthops=(leg,)) if r == routed.decision.route else r for r in namespace.routes)
-            outcome = predict(bare.with_namespace(replace(namespace, routes=single)), prediction.probe, ask=False)
+            single = tuple(
+                replace(r, nexthops=(leg,)) if r == routed.decision.route else r for r in namespace.routes
+            )
+            outcome = predict(
+                bare.with_namespace(replace(namespace, routes=single)), prediction.probe, ask=False
+            )
             if isinstance(outcome, Prediction) and outcome.stop is not None:
                 return _dead_leg(snapshot, routed, leg, outcome.stop)
     return None
@@ -82,11 +114,15 @@ def _dead_leg(snapshot: Snapshot, routed: Routed, leg: Nexthop, stop: Stop) -> S
     link = snapshot[routed.namespace].link(leg.index)
     named = describe(routed.decision.route, leg, link.name if link else None)
     text = f"{named}, one leg of several in {routed.namespace}, is dead: {stop.text}"
-    return lost("ecmp-dead-nexthop", routed.namespace, link, Stage.ROUTE, text, object=Object("route", named, named))
+    return lost(
+        "ecmp-dead-nexthop", routed.namespace, link, Stage.ROUTE, text, object=Object("route", named, named)
+    )
 
 
 def _no_router(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop | None:
-    """A gateway that has one interface only: it is no router that was switched off, but the wrong station to ask."""
+    """A gateway that has one interface only: it is no router that was switched off, but the wrong station to
+    ask.
+    """
     asked = [r for r in prediction.routed if r.leg is prediction.leg]
     gateway = snapshot.namespaces.get(stop.place.namespace or "")
     if len(asked) < 2 or gateway is None or sum(link.kind != "loopback" for link in gateway.links) > 1:
@@ -97,18 +133,29 @@ def _no_router(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop |
     link = snapshot[before.namespace].link(before.decision.leg.index)
     named = describe(before.decision.route, before.decision.leg, link.name if link else None)
     text = f"the route {named} of {before.namespace} leads to {gateway.name}, which is no router"
-    found = lost("route-wrong-nexthop", before.namespace, None, Stage.ROUTE, text, object=Object("route", named, named))
+    found = lost(
+        "route-wrong-nexthop", before.namespace, None, Stage.ROUTE, text, object=Object("route", named, named)
+    )
     return replace(found, proof=(stop.text,))
 
 
 def _went_with_its_link(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop | None:
-    """A missing route where one interface, with addresses and no bridge, is down: its routes went with it (fib_sync_down_dev)."""
+    """A missing route where one interface, with addresses and no bridge, is down: its routes went with it
+    (fib_sync_down_dev).
+    """
     namespace = snapshot.namespaces.get(stop.place.namespace or "")
     version = prediction.probe.version
-    idle = [
-        link for link in namespace.links
-        if not link.up and link.master is None and any(prefix.version(a.address) == version for a in namespace.addresses_of(link))
-    ] if namespace is not None else []  # fmt: skip
+    idle = (
+        [
+            link
+            for link in namespace.links
+            if not link.up
+            and link.master is None
+            and any(prefix.version(a.address) == version for a in namespace.addresses_of(link))
+        ]
+        if namespace is not None
+        else []
+    )
     if namespace is None or len(idle) != 1 or idle[0].kind == "loopback":
         return None
     down = link_down(namespace.name, idle[0], Stage.ROUTE)
@@ -116,30 +163,49 @@ def _went_with_its_link(snapshot: Snapshot, prediction: Prediction, stop: Stop) 
 
 
 def _strayed(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop | None:
-    """An answer that leaves its namespace by another interface than the request came in by, and is lost on that way."""
+    """An answer that leaves its namespace by another interface than the request came in by, and is lost on
+    that way.
+    """
     if prediction.leg is not Leg.REPLY or stop.code not in _LOST_ASTRAY:
         return None
     came = next((r for r in reversed(prediction.routed) if r.leg is Leg.REQUEST), None)
     went = next((r for r in prediction.routed if r.leg is Leg.REPLY), None)
-    if came is None or went is None or came.iif is None or went.namespace != came.namespace or went.decision.leg is None:
+    if (
+        came is None
+        or went is None
+        or came.iif is None
+        or went.namespace != came.namespace
+        or went.decision.leg is None
+    ):
         return None
     out = snapshot[went.namespace].link(went.decision.leg.index)
     if out is None or out.index == came.iif.index or went.decision.route is None:
         return None
     named = describe(went.decision.route, went.decision.leg, out.name)
-    text = f"{went.namespace} answers by {out.name} ({named}) what came in by {came.iif.name}, and the answer is lost: {stop.text}"
-    return lost("reply-wrong-path", went.namespace, out, Stage.ROUTE, text, object=Object("route", named, named))
+    text = (
+        f"{went.namespace} answers by {out.name} ({named}) what came in by {came.iif.name}, and the answer is"
+        f" lost: {stop.text}"
+    )
+    return lost(
+        "reply-wrong-path", went.namespace, out, Stage.ROUTE, text, object=Object("route", named, named)
+    )
 
 
 _LOST_ASTRAY = {
-    "neigh-no-answer", "no-route", "nat-not-reversed", "route-wrong-nexthop", "forwarding-off", "link-no-carrier", "route-loop",
+    "neigh-no-answer", "no-route", "nat-not-reversed", "route-wrong-nexthop", "forwarding-off",
+    "link-no-carrier", "route-loop",
 }  # fmt: skip
 
 
 def _of_several(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop:
     """A dead gateway that is one leg of a multipath route."""
     routed = next((r for r in reversed(prediction.routed) if r.leg is prediction.leg), None)
-    if routed is None or routed.decision.route is None or len(routed.decision.route.nexthops) < 2 or routed.decision.leg is None:
+    if (
+        routed is None
+        or routed.decision.route is None
+        or len(routed.decision.route.nexthops) < 2
+        or routed.decision.leg is None
+    ):
         return stop
     link = snapshot[routed.namespace].link(routed.decision.leg.index)
     named = describe(routed.decision.route, routed.decision.leg, link.name if link else None)
@@ -148,7 +214,9 @@ def _of_several(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop:
 
 
 def _looping(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> tuple[Stop, Leg | None]:
-    """The route that sends a packet back to where it came from; the one whose absence would let it arrive, if there is one."""
+    """The route that sends a packet back to where it came from; the one whose absence would let it arrive, if
+    there is one.
+    """
     candidate = what_if.root(snapshot, prediction)
     if candidate is not None:
         return replace(candidate.stop, code="route-loop", proof=(stop.text,)), candidate.leg
@@ -157,7 +225,9 @@ def _looping(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> tuple[St
 
 
 def _last_routed(prediction: Prediction, but: str | None = None) -> Routed | None:
-    return next((r for r in reversed(prediction.routed) if r.decision.route is not None and r.namespace != but), None)
+    return next(
+        (r for r in reversed(prediction.routed) if r.decision.route is not None and r.namespace != but), None
+    )
 
 
 def _by_route(snapshot: Snapshot, last: Routed, stop: Stop) -> Stop:
@@ -167,17 +237,26 @@ def _by_route(snapshot: Snapshot, last: Routed, stop: Stop) -> Stop:
     route = words(last.decision.route, last.decision.leg, link.name if link else None)
     named = " ".join(route)
     text = f"{stop.text}: {last.namespace} routes {last.dst} by {named}"
-    return replace(stop, object=Object("route", named, named), text=text, commands=(ip(last.dst, "route", "del", *route),))
+    return replace(
+        stop,
+        object=Object("route", named, named),
+        text=text,
+        commands=(ip(last.dst, "route", "del", *route),),
+    )
 
 
 def _came_back(prediction: Prediction, stop: Stop) -> bool:
-    """Whether a router sent the packet back to where it has been, which refuses it as a martian of its own."""
+    """Whether a router sent the packet back to where it has been, which refuses it as a martian of its
+    own.
+    """
     been = [r.namespace for r in prediction.routed if r.leg is prediction.leg]
     return stop.code == "martian-source" and stop.place.namespace in been[:-1]
 
 
 def root_outside(snapshot: Snapshot, prediction: Prediction) -> tuple[Stop | None, Leg | None]:
-    """The root of a loss beyond what can be seen: a way out that should not have been taken, or a source nobody can answer."""
+    """The root of a loss beyond what can be seen: a way out that should not have been taken, or a source
+    nobody can answer.
+    """
     if prediction.request.end is not End.EXIT:
         return None, None
     candidate = what_if.root(snapshot, prediction, beyond=True)
@@ -190,18 +269,35 @@ def _short_lived(snapshot: Snapshot, probe: Probe, prediction: Prediction, stop:
     """What gave the packet the TTL that ran out: a rule on its way, or its own namespace's default."""
     walk = prediction.request if prediction.request.stop is not None else prediction.reply
     hops: tuple[Hop, ...] = walk.hops if walk is not None else ()
-    changed = next((h for h in reversed(hops) if any(c.field == "ttl" and c.by != "forward" for c in h.changes)), None)
+    changed = next(
+        (h for h in reversed(hops) if any(c.field == "ttl" and c.by != "forward" for c in h.changes)), None
+    )
     if changed is not None:
         change = next(c for c in changed.changes if c.field == "ttl")
-        text = f"{change.by} of {changed.namespace} sets the TTL to {change.after}, which is used up at {stop.place.namespace}"
-        return Stop("ttl-expired", Place(changed.namespace, changed.interface, changed.stage), text, changed.object, (), (stop.text,))
+        text = (
+            f"{change.by} of {changed.namespace} sets the TTL to {change.after}, which is used up at"
+            f" {stop.place.namespace}"
+        )
+        return Stop(
+            "ttl-expired",
+            Place(changed.namespace, changed.interface, changed.stage),
+            text,
+            changed.object,
+            (),
+            (stop.text,),
+        )
     if probe.ttl is not None or not hops:
         return None
     key = "net.ipv4.ip_default_ttl" if hops[0].flow.version == 4 else "net.ipv6.conf.all.hop_limit"
     value = snapshot[hops[0].namespace].sysctl(key, "64") if hops[0].namespace in snapshot else "64"
-    text = f"{hops[0].namespace} sends with a TTL of {value}, which is used up at {stop.place.namespace}: {key} = {value}"
+    text = (
+        f"{hops[0].namespace} sends with a TTL of {value}, which is used up at {stop.place.namespace}: {key}"
+        f" = {value}"
+    )
     place = Place(hops[0].namespace, hops[0].interface, Stage.OUTPUT)
-    return Stop("ttl-expired", place, text, Object("sysctl", key, f"{key} = {value}"), sysctl(key, 64), (stop.text,))
+    return Stop(
+        "ttl-expired", place, text, Object("sysctl", key, f"{key} = {value}"), sysctl(key, 64), (stop.text,)
+    )
 
 
 def _wrong_nexthop(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop | None:
@@ -215,12 +311,31 @@ def _wrong_nexthop(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> St
     if link is not None and link.kind == "vxlan":
         return None
     if leg.via is not None and stop.code == "neigh-no-answer" and stop.place.namespace == routed.namespace:
-        text = f"the route {named} of {routed.namespace} has a gateway whose address no station on the segment has"
-    elif leg.via is None and prefix.length(route.dst) == 0 and link is not None and link.kind not in ("tun", "wireguard"):
-        text = f"the route {named} of {routed.namespace} has no gateway: it takes {routed.dst} for a neighbour on {link.name}"
+        text = (
+            f"the route {named} of {routed.namespace} has a gateway whose address no station on the"
+            " segment has"
+        )
+    elif (
+        leg.via is None
+        and prefix.length(route.dst) == 0
+        and link is not None
+        and link.kind not in ("tun", "wireguard")
+    ):
+        text = (
+            f"the route {named} of {routed.namespace} has no gateway: it takes {routed.dst} for a neighbour"
+            f" on {link.name}"
+        )
     else:
         return None
     target = "default" if prefix.length(route.dst) == 0 else route.dst
     fix = ip(route.dst, "route", "replace", target, "via", GATEWAY, "dev", link.name if link else INTERFACE)
-    found = lost("route-wrong-nexthop", routed.namespace, None, Stage.ROUTE, text, object=Object("route", named, named), fix=(fix,))
+    found = lost(
+        "route-wrong-nexthop",
+        routed.namespace,
+        None,
+        Stage.ROUTE,
+        text,
+        object=Object("route", named, named),
+        fix=(fix,),
+    )
     return replace(found, proof=(stop.text,))

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from netprobe.model import Blank, Command, Flow, InterfaceAddress, Leg, Link, Namespace, Object, Place, Protocol, Snapshot, Stage, Stop
+from netprobe.model import (
+    Blank,
+    Command,
+    Flow,
+    InterfaceAddress,
+    Leg,
+    Link,
+    Namespace,
+    Object,
+    Place,
+    Protocol,
+    Snapshot,
+    Stage,
+    Stop,
+)
 from netprobe.predict import fixes, prefix
 from netprobe.predict.outcome import BROADCAST
 from netprobe.predict.peers import mutual
@@ -11,7 +25,8 @@ from netprobe.predict.view import Ground, Lacking, Packet
 from netprobe.predict.walk import Walker
 
 _MISLED = {
-    "nat-missing", "nat-wrong-match", "no-route", "neigh-no-answer", "route-wrong-nexthop", "martian-source", "forwarding-off",
+    "nat-missing", "nat-wrong-match", "no-route", "neigh-no-answer", "route-wrong-nexthop", "martian-source",
+    "forwarding-off",
     "neigh-wrong-entry",
 }  # fmt: skip
 
@@ -24,15 +39,29 @@ def root(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop | None:
 
 
 def _wrong_subnet(snapshot: Snapshot, prediction: Prediction) -> Stop | None:
-    """The sender and the first router behind its wire have addresses of networks that do not hold each other."""
+    """The sender and the first router behind its wire have addresses of networks that do not hold each
+    other.
+    """
     asked = [r for r in prediction.routed if r.leg is Leg.REQUEST]
     if len(asked) < 2 or asked[1].iif is None or asked[0].decision.leg is None:
         return None
     here, there, iif = snapshot[asked[0].namespace], snapshot[asked[1].namespace], asked[1].iif
     out, source = here.link(asked[0].decision.leg.index), asked[1].src
-    own = next((a for a in here.addresses if a.address == source and out is not None and a.index == out.index), None)
-    others = [a for a in there.addresses_of(iif) if prefix.version(a.address) == prefix.version(source) and a.scope == "global"]
-    if own is None or out is None or not others or not _is_network(own) or any(_share(own, a) or not _is_network(a) for a in others):
+    own = next(
+        (a for a in here.addresses if a.address == source and out is not None and a.index == out.index), None
+    )
+    others = [
+        a
+        for a in there.addresses_of(iif)
+        if prefix.version(a.address) == prefix.version(source) and a.scope == "global"
+    ]
+    if (
+        own is None
+        or out is None
+        or not others
+        or not _is_network(own)
+        or any(_share(own, a) or not _is_network(a) for a in others)
+    ):
         return None
     theirs = ", ".join(f"{a.address}/{a.prefixlen}" for a in others)
     return _foreign(here, out, own, f"{theirs} of {there.name}/{iif.name}", others[0].prefixlen)
@@ -41,14 +70,28 @@ def _wrong_subnet(snapshot: Snapshot, prediction: Prediction) -> Stop | None:
 def _foreign(namespace: Namespace, link: Link, own: InterfaceAddress, theirs: str, length: int) -> Stop:
     written = f"{own.address}/{own.prefixlen}"
     text = f"{written} of {namespace.name}/{link.name} is of another network than {theirs} beside it"
-    fix = (Command.of("ip", "address", "add", Blank(f"RIGHT-ADDRESS/{length}"), "dev", link.name), fixes.address("del", own, link))
+    fix = (
+        Command.of("ip", "address", "add", Blank(f"RIGHT-ADDRESS/{length}"), "dev", link.name),
+        fixes.address("del", own, link),
+    )
     named = f"{written} dev {link.name}"
-    return Stop("addr-wrong-subnet", Place(namespace.name, link.name, Stage.ROUTE), text, Object("address", named, named), fix)
+    return Stop(
+        "addr-wrong-subnet",
+        Place(namespace.name, link.name, Stage.ROUTE),
+        text,
+        Object("address", named, named),
+        fix,
+    )
 
 
 def _goal_elsewhere(snapshot: Snapshot, prediction: Prediction) -> Stop | None:
-    """The destination that was named bears an address of another network than every station on its segment."""
-    goal, target = snapshot.namespaces.get(prediction.probe.destination.namespace or ""), prediction.probe.destination.address or ""
+    """The destination that was named bears an address of another network than every station on its
+    segment.
+    """
+    goal, target = (
+        snapshot.namespaces.get(prediction.probe.destination.namespace or ""),
+        prediction.probe.destination.address or "",
+    )
     link = goal.owner_of(target) if goal is not None else None
     own = next((a for a in goal.addresses if a.address == target), None) if goal is not None else None
     if goal is None or link is None or own is None or not _is_network(own):
@@ -57,12 +100,16 @@ def _goal_elsewhere(snapshot: Snapshot, prediction: Prediction) -> Stop | None:
         (name, station, address)
         for name, station in _stations(snapshot, goal, link)
         for address in snapshot[name].addresses_of(station)
-        if prefix.version(address.address) == prefix.version(target) and address.scope == "global" and _is_network(address)
+        if prefix.version(address.address) == prefix.version(target)
+        and address.scope == "global"
+        and _is_network(address)
     ]
     if not beside or any(_share(own, address) for _, _, address in beside):
         return None
     name, station, other = beside[0]
-    return _foreign(goal, link, own, f"{other.address}/{other.prefixlen} of {name}/{station.name}", other.prefixlen)
+    return _foreign(
+        goal, link, own, f"{other.address}/{other.prefixlen} of {name}/{station.name}", other.prefixlen
+    )
 
 
 def _stations(snapshot: Snapshot, namespace: Namespace, link: Link) -> tuple[tuple[str, Link], ...]:
@@ -70,7 +117,11 @@ def _stations(snapshot: Snapshot, namespace: Namespace, link: Link) -> tuple[tup
     ground = Ground(mutual(snapshot), ask=False)
     shout = Packet(Flow("", "", Protocol.OTHER, src_mac=link.mac, dst_mac=BROADCAST), Leg.REQUEST)
     try:
-        return tuple(branch.at for branch in Walker(ground).transmit(namespace.name, link, shout, barred=False) if branch.at is not None)
+        return tuple(
+            branch.at
+            for branch in Walker(ground).transmit(namespace.name, link, shout, barred=False)
+            if branch.at is not None
+        )
     except Lacking:
         return ()
 
@@ -101,10 +152,16 @@ def same_mac(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Stop | N
     if len({name for name, _ in bearers}) < 2 or stop.code in ("filtered-by-rule", "policy-drop"):
         return None
     others = [(n, li) for n, li in bearers if (n, li.name) != (stop.place.namespace, stop.place.interface)]
-    name, link = next((each for each in bearers if each[0] == prediction.probe.source.namespace), (*others, *bearers)[0])
+    name, link = next(
+        (each for each in bearers if each[0] == prediction.probe.source.namespace), (*others, *bearers)[0]
+    )
     everybody = ", ".join(f"{n}/{li.name}" for n, li in bearers)
     text = f"{everybody} have the same MAC address {mac}: frames for one of them go to the other"
-    fix = (fixes.link_set(link, "down"), fixes.link_set(link, "address", Blank("NEW-MAC")), fixes.link_set(link, "up"))
+    fix = (
+        fixes.link_set(link, "down"),
+        fixes.link_set(link, "address", Blank("NEW-MAC")),
+        fixes.link_set(link, "up"),
+    )
     return Stop(
         "mac-duplicate",
         Place(name, link.name, Stage.BRIDGE),

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from netprobe.model import End, Observation, Probe, Protocol
 from netprobe.predict.prediction import Prediction
 
-# After the last send, in ns: how long a refusal, or a loss that was predicted, must stay unchallenged to be believed.
+# After the last send, in ns: how long a refusal, or a loss that was predicted, must stay unchallenged to be
+# believed.
 _QUIET = 120_000_000
 _REFUSED = 30_000_000
 _RIVALS = 15_000_000  # after the last question, for another station that answers as well: macvlan is slower
@@ -16,7 +17,10 @@ Settled = Callable[[Sequence[Observation], int], bool]
 
 
 def settled(probe: Probe, prediction: Prediction | None) -> Settled:
-    """A function of the observations so far and the ns since the last send: True when more waiting changes nothing."""
+    """A function of the observations so far and the ns since the last send:
+
+    True when more waiting changes nothing.
+    """
     certain = prediction is not None and prediction.stop is not None and _final(prediction)
 
     def decide(observations: Sequence[Observation], quiet_ns: int) -> bool:

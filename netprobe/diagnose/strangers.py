@@ -1,8 +1,11 @@
-"""Answers from another source than was asked: which of them the far end sent, and which somebody else put in. Pure.
+"""Answers from another source than was asked: which of them the far end sent, and which somebody else put in.
 
-A UDP answer has nothing of the probe in it, and anybody who guesses its port can send one; whoever has seen the probe can answer
-any. The taps tell them apart: an answer comes out of the namespace where the request was last seen to arrive, or in where it went
-out of sight, and from there on may be translated. What bears another source and first shows up elsewhere is no answer.
+Pure.
+
+A UDP answer has nothing of the probe in it, and anybody who guesses its port can send one; whoever has seen
+the probe can answer any. The taps tell them apart: an answer comes out of the namespace where the request was
+last seen to arrive, or in where it went out of sight, and from there on may be translated. What bears another
+source and first shows up elsewhere is no answer.
 """
 
 from __future__ import annotations
@@ -22,7 +25,10 @@ _Form = tuple[str, int | None, str, int | None]
 
 
 class Heeded(Struct, frozen=True):
-    """The observations that count, and a note on those that do not. A frame that does not count belongs to no leg."""
+    """The observations that count, and a note on those that do not.
+
+    A frame that does not count belongs to no leg.
+    """
 
     observations: tuple[Observation, ...]
     notes: tuple[str, ...] = ()
@@ -36,7 +42,11 @@ def heeded(probe: Probe, prediction: Prediction | None, observations: Sequence[O
     kept = (_judged(probe, o, known, noise) for o in observations)
     sources = sorted({src for src, *_ in noise})
     more = f" and {len(sources) - 1} others" if len(sources) > 1 else ""
-    note = (f"{sources[0]}{more} sent datagrams to the probe's port that did not come from the destination",) if sources else ()
+    note = (
+        (f"{sources[0]}{more} sent datagrams to the probe's port that did not come from the destination",)
+        if sources
+        else ()
+    )
     return Heeded(tuple(o for o in kept if o is not None), note)
 
 
@@ -49,8 +59,12 @@ def _judged(probe: Probe, o: Observation, known: set[_Form], noise: set[_Form]) 
     return replace(o, leg=None, text=NOISE) if o.kind == "seen" and _form(o) in noise else o
 
 
-def _sorted(prediction: Prediction | None, observations: Sequence[Observation]) -> tuple[set[_Form], set[_Form]]:
-    """The addresses and ports of the answers that came from the destination, and of those that did not, by their first sighting."""
+def _sorted(
+    prediction: Prediction | None, observations: Sequence[Observation]
+) -> tuple[set[_Form], set[_Form]]:
+    """The addresses and ports of the answers that came from the destination, and of those that did not, by
+    their first sighting.
+    """
     seen = [o for o in frames(observations) if is_probe(o) and o.flow is not None]
     requests = [o for o in seen if o.leg is Leg.REQUEST]
     far, known, noise = _far_side(prediction, requests), _reversed(requests), set[_Form]()
@@ -60,7 +74,9 @@ def _sorted(prediction: Prediction | None, observations: Sequence[Observation]) 
             continue
         form = _form(o)
         if form not in known and form not in noise:
-            (known if _comes_from(far, o) or (o.bound == "out" and o.namespace in passed) else noise).add(form)
+            (known if _comes_from(far, o) or (o.bound == "out" and o.namespace in passed) else noise).add(
+                form
+            )
         if form in known and o.bound != "out":
             passed.add(o.namespace)
     return known, noise
@@ -85,23 +101,42 @@ def _far_side(prediction: Prediction | None, requests: Sequence[Observation]) ->
 
 
 def _is_at(o: Observation, hop: Hop) -> bool:
-    return hop.bound is not None and (o.namespace, o.interface, o.bound) == (hop.namespace, hop.interface, hop.bound)
+    return hop.bound is not None and (o.namespace, o.interface, o.bound) == (
+        hop.namespace,
+        hop.interface,
+        hop.bound,
+    )
 
 
 def _comes_from(far: Observation | None, answer: Observation) -> bool:
     """Whether an answer begins its way where the request ended."""
     if far is None or answer.time_ns < far.time_ns or answer.namespace != far.namespace:
         return False
-    return answer.bound == "out" if far.bound == "in" else answer.interface == far.interface and answer.bound != "out"
+    return (
+        answer.bound == "out"
+        if far.bound == "in"
+        else answer.interface == far.interface and answer.bound != "out"
+    )
 
 
 def sent_by_another(hops: Sequence[Hop], observations: Sequence[Observation]) -> Observation | None:
-    """An answer that leaves the far end with another source than the address the request arrived there for. `hops`: the request's."""
+    """An answer that leaves the far end with another source than the address the request arrived there for.
+
+    `hops`: the request's.
+    """
     last = next((hop for hop in reversed(hops) if hop.bound and hop.observed), None)
     if last is None or not hops or last.namespace != hops[-1].namespace:
         return None
-    seen = [o for o in frames(observations) if o.leg is Leg.REPLY and is_probe(o) and o.flow is not None and o.namespace == last.namespace]
+    seen = [
+        o
+        for o in frames(observations)
+        if o.leg is Leg.REPLY and is_probe(o) and o.flow is not None and o.namespace == last.namespace
+    ]
     went = next((o for o in seen if (o.bound == "out") is (last.bound == "in")), None)
     assert went is None or went.flow is not None
-    wrong = went is not None and went.flow is not None and (went.flow.src, went.flow.sport) != (last.flow.dst, last.flow.dport)
+    wrong = (
+        went is not None
+        and went.flow is not None
+        and (went.flow.src, went.flow.sport) != (last.flow.dst, last.flow.dport)
+    )
     return went if wrong else None

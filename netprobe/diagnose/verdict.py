@@ -54,17 +54,27 @@ def _hears_by_taps_alone(case: Case) -> bool:
 
 
 def _has_no_tap_at_home(case: Case) -> bool:
-    return any((o.kind, o.source, o.namespace) == ("blind", Source.TAP, case.probe.source.namespace) for o in case.observations)
+    return any(
+        (o.kind, o.source, o.namespace) == ("blind", Source.TAP, case.probe.source.namespace)
+        for o in case.observations
+    )
 
 
 def not_sent(case: Case) -> bool:
     """Whether none of the probes left, because netprobe itself lacked what it takes to send one."""
     refused = [o for o in case.observations if o.kind == "refused" and o.error is None]
-    return bool(refused) and all(is_short(o) for o in refused) and not any(o.kind == "sent" for o in case.observations)
+    return (
+        bool(refused)
+        and all(is_short(o) for o in refused)
+        and not any(o.kind == "sent" for o in case.observations)
+    )
 
 
 def is_short(refused: Observation) -> bool:
-    """Whether it was not the network that refused. ENOBUFS is the network's: a full queue or neighbour table."""
+    """Whether it was not the network that refused.
+
+    ENOBUFS is the network's: a full queue or neighbour table.
+    """
     return refused.text in _SHORT
 
 
@@ -72,7 +82,10 @@ _SHORT = {errno.errorcode[code] for code in SHORT - {errno.ENOBUFS}}
 
 
 def _predicted_verdict(prediction: Prediction | None) -> Verdict:
-    """What the configuration alone says. What stands before the end and may have decided otherwise leaves the question open."""
+    """What the configuration alone says.
+
+    What stands before the end and may have decided otherwise leaves the question open.
+    """
     if prediction is None:
         return Verdict.UNDETERMINED
     walks = [prediction.request, *([prediction.reply] if prediction.reply else [])]
@@ -80,11 +93,17 @@ def _predicted_verdict(prediction: Prediction | None) -> Verdict:
         return Verdict.UNDETERMINED
     if prediction.stop is not None:
         return Verdict.UNREACHABLE
-    return Verdict.UNDETERMINED if any(hop.suspects for walk in walks for hop in walk.hops) else Verdict.REACHABLE
+    return (
+        Verdict.UNDETERMINED
+        if any(hop.suspects for walk in walks for hop in walk.hops)
+        else Verdict.REACHABLE
+    )
 
 
 def _unread(prediction: Prediction) -> bool:
-    """Whether the way leads past rules that could not be read, so that the configuration said nothing for sure."""
+    """Whether the way leads past rules that could not be read, so that the configuration said nothing for
+    sure.
+    """
     walks = [prediction.request, *([prediction.reply] if prediction.reply else [])]
     return any(suspect.code == "unknown" for walk in walks for hop in walk.hops for suspect in hop.suspects)
 
@@ -96,7 +115,9 @@ def _all_refused(case: Case) -> bool:
 
 
 def _delivered(case: Case) -> bool:
-    """Whether the request was seen at the last tapped place of its predicted way, which ends in a delivery."""
+    """Whether the request was seen at the last tapped place of its predicted way, which ends in a
+    delivery.
+    """
     tapped = [hop for hop in case.request if hop.bound]
     ends = case.prediction is not None and case.prediction.request.end in (End.DELIVER, End.EXIT)
     return bool(tapped) and tapped[-1].observed is True and ends
@@ -118,20 +139,31 @@ def leg_of(case: Case, verdict: Verdict) -> Leg | None:
     if _delivered(case):
         if predicted is None and _doubted(case):
             return Leg.REQUEST
-        return predicted or (Leg.REPLY if case.prediction and case.prediction.request.end is End.DELIVER else None)
+        return predicted or (
+            Leg.REPLY if case.prediction and case.prediction.request.end is End.DELIVER else None
+        )
     return Leg.REQUEST
 
 
 def _answered_on_the_way(case: Case) -> bool:
-    """Whether a reset in the name of the far end was made before the request got there: a rule's doing (nf_send_reset)."""
+    """Whether a reset in the name of the far end was made before the request got there: a rule's doing
+    (nf_send_reset).
+    """
     there = [hop.observed for hop in case.request if hop.bound]
     back = [hop.observed for hop in case.reply if hop.bound]
     short = True in there and there[-1] is False and back[:1] == [False]
-    return case.probe.protocol is Protocol.TCP and short and _all_refused(case) and any(o.kind == "answered" for o in case.observations)
+    return (
+        case.probe.protocol is Protocol.TCP
+        and short
+        and _all_refused(case)
+        and any(o.kind == "answered" for o in case.observations)
+    )
 
 
 def _doubted(case: Case) -> bool:
-    """Whether something behind the last tap may have stopped the request: the receiver's own rules, seen by nobody."""
+    """Whether something behind the last tap may have stopped the request: the receiver's own rules, seen by
+    nobody.
+    """
     hops = case.request
     last = max((n for n, hop in enumerate(hops) if hop.observed), default=-1)
     return any(hop.suspects for hop in hops[last + 1 :])
@@ -140,7 +172,9 @@ def _doubted(case: Case) -> bool:
 def from_another(case: Case) -> Observation | None:
     """An answer that does not bear the address that was asked, as it came back or as it left the far end."""
     answered = (o for o in case.observations if o.kind == "answered" and not case.probe.takes(o.flow))
-    return next(answered, None) or (sent_by_another(case.request, case.observations) if case.probe.protocol is Protocol.UDP else None)
+    return next(answered, None) or (
+        sent_by_another(case.request, case.observations) if case.probe.protocol is Protocol.UDP else None
+    )
 
 
 def direction_of(case: Case, verdict: Verdict, cause: Cause | None) -> Leg | None:
@@ -156,7 +190,9 @@ def agreement_of(case: Case, verdict: Verdict) -> Agreement:
     """How the prediction stands to what was seen."""
     if not case.watched:
         return Agreement.PREDICTED_ONLY
-    if case.prediction is None or any(w.end is End.UNDETERMINED for w in (case.prediction.request, case.prediction.reply) if w):
+    if case.prediction is None or any(
+        w.end is End.UNDETERMINED for w in (case.prediction.request, case.prediction.reply) if w
+    ):
         return Agreement.OBSERVED_ONLY
     expected = Verdict.REACHABLE if case.prediction.stop is None else Verdict.UNREACHABLE
     missed = any(hop.observed is False for hop in (*case.request, *case.reply))
@@ -169,7 +205,11 @@ def agreement_of(case: Case, verdict: Verdict) -> Agreement:
 
 
 def _left_for_good(case: Case) -> bool:
-    """Whether the request went out of sight as predicted and no answer came in: what happens out there nobody predicts."""
+    """Whether the request went out of sight as predicted and no answer came in: what happens out there nobody
+    predicts.
+    """
     assert case.prediction is not None
     left = case.prediction.request.end is End.EXIT and all(hop.observed is not False for hop in case.request)
-    return left and (not any(hop.observed for hop in case.reply) or all(hop.observed is not False for hop in case.reply))
+    return left and (
+        not any(hop.observed for hop in case.reply) or all(hop.observed is not False for hop in case.reply)
+    )

@@ -1,4 +1,7 @@
-"""From the values of a topology to real namespaces, links, addresses and routes, by netlink. Only inside `private.run`."""
+"""From the values of a topology to real namespaces, links, addresses and routes, by netlink.
+
+Only inside `private.run`.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,22 @@ from netprobe.errors import CannotLook
 
 from . import firewall, namespaces, services
 from .namespaces import HOST, entered
-from .topology import Bridge, FdbEntry, Interface, Link, Macvlan, Neighbour, PolicyRule, Route, Topology, Veth, Vxlan
+from .topology import (
+    Bridge,
+    FdbEntry,
+    Interface,
+    Link,
+    Macvlan,
+    Neighbour,
+    PolicyRule,
+    Route,
+    Topology,
+    Veth,
+    Vxlan,
+)
 
-# A new namespace copies some settings from the machine (net.core.devconf_inherit_init_net): a lab starts the same everywhere.
+# A new namespace copies some settings from the machine (net.core.devconf_inherit_init_net): a lab starts the
+# same everywhere.
 _START = (
     ("net.ipv4.ip_forward", "0"),
     ("net.ipv4.conf.all.rp_filter", "0"),
@@ -41,9 +57,12 @@ _RT_SCOPE_LINK = 253
 
 
 def build(topology: Topology, engine: firewall.Engine | None = None) -> None:
-    """Make `topology` real; when this returns its services answer. `engine` forces nft or iptables for its masquerading.
+    """Make `topology` real; when this returns its services answer.
 
-    Raises NotPermitted or CannotLook when a tool or a kernel feature is missing. A half-built lab ends with its world.
+    `engine` forces nft or iptables for its masquerading.
+
+    Raises NotPermitted or CannotLook when a tool or a kernel feature is missing. A half-built lab ends with
+    its world.
     """
     if not Path("/proc/sys/net/ipv6").exists():
         topology = topology.without_ipv6()
@@ -71,7 +90,8 @@ def build(topology: Topology, engine: firewall.Engine | None = None) -> None:
 
 def _start_settings(namespace: str) -> None:
     for name, value in _START:
-        with suppress(FileNotFoundError, PermissionError):  # not every kernel has all of them in every namespace
+        # not every kernel has all of them in every namespace
+        with suppress(FileNotFoundError, PermissionError):
             namespaces.write_sysctl(namespace, name, value)
 
 
@@ -84,7 +104,9 @@ def _set_sysctls(topology: Topology, before_links: bool) -> None:
 
 @contextmanager
 def talk(namespace: str) -> Iterator[Any]:
-    """A netlink conversation with one namespace (pyroute2's IPRoute, made inside it: 1 ms, and no name is ever created)."""
+    """A netlink conversation with one namespace (pyroute2's IPRoute, made inside it: 1 ms, and no name is
+    ever created).
+    """
     from pyroute2 import IPRoute  # a quarter of a second, which `netprobe demo --list` need not wait for
 
     with entered(namespace):
@@ -117,10 +139,14 @@ def _add_link(talks: dict[str, Any], link: Link) -> None:
     with open(namespaces.path(near.namespace), "rb") as target:
         kind = _kind(talks, link)
         try:
-            talks[made_in].link("add", ifname=near.name, net_ns_fd=target.fileno(), **kind, **_given(address=near.mac))
+            talks[made_in].link(
+                "add", ifname=near.name, net_ns_fd=target.fileno(), **kind, **_given(address=near.mac)
+            )
         except NetlinkError as error:
             if error.code == errno.EOPNOTSUPP:
-                raise CannotLook(f"this kernel has no {kind['kind']} interfaces", f"sudo modprobe {kind['kind']}") from None
+                raise CannotLook(
+                    f"this kernel has no {kind['kind']} interfaces", f"sudo modprobe {kind['kind']}"
+                ) from None
             raise
     _set(talks, near)
     if isinstance(link, Veth):
@@ -131,7 +157,14 @@ def _kind(talks: dict[str, Any], link: Link) -> dict[str, Any]:
     """The part of a link's request that is its kind's own."""
     match link:
         case Veth(far=far):
-            return {"kind": "veth", "peer": {"ifname": far.name, "net_ns_fd": namespaces.path(far.namespace), **_given(address=far.mac)}}
+            return {
+                "kind": "veth",
+                "peer": {
+                    "ifname": far.name,
+                    "net_ns_fd": namespaces.path(far.namespace),
+                    **_given(address=far.mac),
+                },
+            }
         case Bridge(stp=stp):
             return {"kind": "bridge", "br_stp_state": int(stp), **({} if stp else {"br_forward_delay": 0})}
         case Macvlan(parent=parent, parent_namespace=namespace, mode=mode):
@@ -174,7 +207,8 @@ def add_route(conversation: Any, route: Route) -> None:
     """Add one route, as `ip route add` does."""
     scope = _RT_SCOPE_LINK if route.via is None and route.kind == "unicast" and route.version == 4 else None
     conversation.route(
-        "add", family=_family(route.version), dst=route.destination, type=route.kind, table=route.table, proto=_RTPROT_BOOT,
+        "add", family=_family(route.version), dst=route.destination, type=route.kind, table=route.table,
+        proto=_RTPROT_BOOT,
         **({"flags": ["onlink"]} if route.onlink else {}),
         **({"metrics": {"mtu": route.mtu}} if route.mtu else {}),
         **_given(
@@ -193,7 +227,8 @@ def _add_rule(conversation: Any, rule: PolicyRule) -> None:
 
 def _add_neighbour(conversation: Any, entry: Neighbour) -> None:
     conversation.neigh(
-        "replace", dst=entry.address, lladdr=entry.mac, ifindex=index(conversation, entry.device), state=_NUD_PERMANENT,
+        "replace", dst=entry.address, lladdr=entry.mac, ifindex=index(conversation, entry.device),
+        state=_NUD_PERMANENT,
         family=_family(6 if ":" in entry.address else 4),
     )  # fmt: skip
 
@@ -201,7 +236,8 @@ def _add_neighbour(conversation: Any, entry: Neighbour) -> None:
 def _add_fdb(conversation: Any, entry: FdbEntry) -> None:
     flags = _NTF_SELF if entry.remote else _NTF_MASTER
     conversation.fdb(
-        "append" if entry.remote else "add", ifindex=index(conversation, entry.device), lladdr=entry.mac, flags=flags,
+        "append" if entry.remote else "add", ifindex=index(conversation, entry.device), lladdr=entry.mac,
+        flags=flags,
         state=_NUD_PERMANENT, **_given(dst=entry.remote),
     )  # fmt: skip
 

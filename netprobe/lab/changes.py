@@ -1,7 +1,8 @@
 """Single changes to a lab, each of which can tell by reading back whether it is really in place.
 
-Some settings return success and do nothing (`bridge link set ... state 4` without STP), so nothing is taken for done because it
-raised no error. `command` is what a person would type at the lab's prompt for the same effect.
+Some settings return success and do nothing (`bridge link set ... state 4` without STP), so nothing is taken
+for done because it raised no error. `command` is what a person would type at the lab's prompt for the same
+effect.
 """
 
 from __future__ import annotations
@@ -107,7 +108,9 @@ class RemoveDefaultRoute:
     def holds(self) -> bool:
         """Whether no IPv4 route of the main table has an empty destination."""
         with build.talk(self.namespace) as talk:
-            return not any(route["dst_len"] == 0 for route in talk.get_routes(family=socket.AF_INET, table=254))
+            return not any(
+                route["dst_len"] == 0 for route in talk.get_routes(family=socket.AF_INET, table=254)
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +124,9 @@ class StopMasquerading:
         """With nft one chain holds them; iptables keeps one for each family."""
         if firewall.built_with(self.namespace) is Engine.NFT:
             return typed(self.namespace, "nft flush chain inet lab postrouting")
-        return " && ".join(typed(self.namespace, f"{tool} -t nat -F POSTROUTING") for tool in firewall.iptables())
+        return " && ".join(
+            typed(self.namespace, f"{tool} -t nat -F POSTROUTING") for tool in firewall.iptables()
+        )
 
     def apply(self) -> None:
         """Flush them."""
@@ -134,8 +139,12 @@ class StopMasquerading:
     def holds(self) -> bool:
         """Whether the word is gone from the rules."""
         if firewall.built_with(self.namespace) is Engine.NFT:
-            return "masquerade" not in commands.run(self.namespace, ("nft", "list", "chain", "inet", "lab", "postrouting"))
-        return "MASQUERADE" not in commands.run(self.namespace, ("iptables", "-t", "nat", "-S", "POSTROUTING"))
+            return "masquerade" not in commands.run(
+                self.namespace, ("nft", "list", "chain", "inet", "lab", "postrouting")
+            )
+        return "MASQUERADE" not in commands.run(
+            self.namespace, ("iptables", "-t", "nat", "-S", "POSTROUTING")
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,19 +168,29 @@ class DropForwarded:
         """Whether the rule is listed."""
         if firewall.built_with(self.namespace) is Engine.NFT:
             listed = commands.run(self.namespace, ("nft", "list", "table", "inet", "lab"))
-            return re.search(rf'iifname "{self.incoming}" oifname "{self.out}" counter .*drop', listed) is not None
-        return f"-A FORWARD -i {self.incoming} -o {self.out} -j DROP" in commands.run(self.namespace, ("iptables", "-S", "FORWARD"))
+            return (
+                re.search(rf'iifname "{self.incoming}" oifname "{self.out}" counter .*drop', listed)
+                is not None
+            )
+        return f"-A FORWARD -i {self.incoming} -o {self.out} -j DROP" in commands.run(
+            self.namespace, ("iptables", "-S", "FORWARD")
+        )
 
     def _argv(self) -> tuple[str, ...]:
         if firewall.built_with(self.namespace) is Engine.IPTABLES:
             return ("iptables", "-A", "FORWARD", "-i", self.incoming, "-o", self.out, "-j", "DROP")
         chain = "add chain inet lab forward { type filter hook forward priority filter; }"
-        return ("nft", f'{chain}; add rule inet lab forward iifname "{self.incoming}" oifname "{self.out}" counter drop')
+        return (
+            "nft",
+            f'{chain}; add rule inet lab forward iifname "{self.incoming}" oifname "{self.out}" counter drop',
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """Any change that a program makes; it holds when what `reads` prints matches `pattern` (or, with `absent`, does not)."""
+    """Any change that a program makes; it holds when what `reads` prints matches `pattern` (or, with
+    `absent`, does not).
+    """
 
     namespace: str
     argv: tuple[str, ...]

@@ -28,13 +28,17 @@ def search_path() -> str:
 
 
 def prepare_path() -> None:
-    """Make this process and its children find netprobe, the system's tools, and a tcpdump that works here, wherever they live.
+    """Make this process and its children find netprobe, the system's tools, and a tcpdump that works here,
+    wherever they live.
 
     tcpdump needs help where there is a single user, see `single_user`.
     """
     Path(BIN_FOLDER).mkdir(parents=True, exist_ok=True)
     source = str(Path(__file__).resolve().parents[2])
-    start = f"import sys; sys.argv[0] = 'netprobe'; sys.path.append({source!r}); from netprobe.__main__ import main; sys.exit(main())"
+    start = (
+        f"import sys; sys.argv[0] = 'netprobe'; sys.path.append({source!r}); from netprobe.__main__ import"
+        " main; sys.exit(main())"
+    )
     _write_program("netprobe", [sys.executable, "-P", "-c", start])
     tcpdump = find("tcpdump")
     if tcpdump is not None and one_user_only() and single_user.known():
@@ -54,12 +58,17 @@ def find(program: str) -> str | None:
 
 
 def run(namespace: str, argv: Sequence[str], text: str = "") -> str:
-    """Run a program in a namespace with `text` as its input; what it printed. Raises CannotLook when it is missing or fails."""
+    """Run a program in a namespace with `text` as its input; what it printed.
+
+    Raises CannotLook when it is missing or fails.
+    """
     program = find(argv[0])
     if program is None:
         raise CannotLook(f"the lab needs {argv[0]}, which is not installed here")
     with entered(namespace):
-        done = subprocess.run([program, *argv[1:]], input=text, capture_output=True, text=True, check=False, errors="replace")
+        done = subprocess.run(
+            [program, *argv[1:]], input=text, capture_output=True, text=True, check=False, errors="replace"
+        )
     if done.returncode != 0:
         raise CannotLook(f"{' '.join(argv)} failed in {namespace}: {done.stderr.strip() or done.returncode}")
     return done.stdout

@@ -1,4 +1,6 @@
-"""Changes for which there is no command line: what radvd would send, what a busy machine tracks, what a BPF program does."""
+"""Changes for which there is no command line: what radvd would send, what a busy machine tracks, what a BPF
+program does.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ from .changes import typed
 from .namespaces import entered, read_sysctl
 
 _ALL_NODES = "ff02::1"
-_ADVERTISEMENT = struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0)  # RFC 4861, 4.2: a router for half an hour; no prefix
+# RFC 4861, 4.2: a router for half an hour; no prefix
+_ADVERTISEMENT = struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0)
 _MOST_CONNECTIONS = 1 << 20
 _A_MESSAGE = 400  # entries that fit in one datagram of netlink
 
@@ -39,8 +42,12 @@ class AnnounceRouter:
 
     def apply(self) -> None:
         """Send one router advertisement to all nodes of the link."""
-        with entered(self.namespace), socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as out:
-            out.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)  # any less is not taken from a neighbour
+        with (
+            entered(self.namespace),
+            socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as out,
+        ):
+            # any less is not taken from a neighbour
+            out.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
             out.sendto(_ADVERTISEMENT, (_ALL_NODES, 0, 0, socket.if_nametoindex(self.interface)))
 
     def holds(self) -> bool:
@@ -50,7 +57,9 @@ class AnnounceRouter:
 
 @dataclass(frozen=True, slots=True)
 class AnnounceAddress:
-    """A station says once to everybody that an IPv4 address is its own, and `learner` notes that down: gratuitous ARP (RFC 5227)."""
+    """A station says once to everybody that an IPv4 address is its own, and `learner` notes that down:
+    gratuitous ARP (RFC 5227).
+    """
 
     namespace: str
     interface: str
@@ -67,7 +76,8 @@ class AnnounceAddress:
         with entered(self.namespace), socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as out:
             out.bind((self.interface, 0x0806))
             own, address = out.getsockname()[4], socket.inet_aton(self.address)
-            request = struct.pack("!HHBBH6s4s6s4s", 1, 0x0800, 6, 4, 1, own, address, bytes(6), address)  # RFC 826
+            # RFC 826
+            request = struct.pack("!HHBBH6s4s6s4s", 1, 0x0800, 6, 4, 1, own, address, bytes(6), address)
             out.send(b"\xff" * 6 + own + b"\x08\x06" + request)
 
     def holds(self) -> bool:
@@ -80,7 +90,9 @@ class AnnounceAddress:
 
 @dataclass(frozen=True, slots=True)
 class FillConnections:
-    """The connection tracking table is full of connections that last (UDP ones to 198.18.0.1, of the benchmarking network)."""
+    """The connection tracking table is full of connections that last (UDP ones to 198.18.0.1, of the
+    benchmarking network).
+    """
 
     namespace: str
 
@@ -103,7 +115,10 @@ class FillConnections:
 
     def holds(self) -> bool:
         """Whether the count has reached the limit; early drop may take a few."""
-        count, limit = (int(read_sysctl(self.namespace, f"net.netfilter.nf_conntrack_{what}")) for what in ("count", "max"))
+        count, limit = (
+            int(read_sysctl(self.namespace, f"net.netfilter.nf_conntrack_{what}"))
+            for what in ("count", "max")
+        )
         return count >= limit
 
 
@@ -118,7 +133,11 @@ def _connections(count: int) -> Iterator[bytes]:
 def _connection(src: bytes, dst: bytes, port: int) -> bytes:
     confirmed_and_assured = _attribute(3, struct.pack("!I", 0xE))
     an_hour = _attribute(7, struct.pack("!I", 3600))
-    body = struct.pack("!BBH", socket.AF_INET, 0, 0) + _tuple(1, src, dst, port, 53) + _tuple(2, dst, src, 53, port)
+    body = (
+        struct.pack("!BBH", socket.AF_INET, 0, 0)
+        + _tuple(1, src, dst, port, 53)
+        + _tuple(2, dst, src, 53, port)
+    )
     body += confirmed_and_assured + an_hour
     request_and_create = 0x401
     return struct.pack("=IHHII", 16 + len(body), 1 << 8, request_and_create, 0, 0) + body
@@ -126,7 +145,11 @@ def _connection(src: bytes, dst: bytes, port: int) -> bytes:
 
 def _tuple(kind: int, src: bytes, dst: bytes, sport: int, dport: int) -> bytes:
     addresses = _attribute(1, src) + _attribute(2, dst)
-    ports = _attribute(1, bytes([socket.IPPROTO_UDP])) + _attribute(2, struct.pack("!H", sport)) + _attribute(3, struct.pack("!H", dport))
+    ports = (
+        _attribute(1, bytes([socket.IPPROTO_UDP]))
+        + _attribute(2, struct.pack("!H", sport))
+        + _attribute(3, struct.pack("!H", dport))
+    )
     return _attribute(kind | 0x8000, _attribute(1 | 0x8000, addresses) + _attribute(2 | 0x8000, ports))
 
 
@@ -160,7 +183,10 @@ class DropByXdp:
 
 @dataclass(frozen=True, slots=True)
 class DropByTc:
-    """A program that drops everything is asked of what comes in by an interface, which has a clsact qdisc. Only root may load one."""
+    """A program that drops everything is asked of what comes in by an interface, which has a clsact qdisc.
+
+    Only root may load one.
+    """
 
     namespace: str
     interface: str
@@ -168,32 +194,55 @@ class DropByTc:
     @property
     def command(self) -> str:
         """With a compiled program at hand."""
-        return typed(self.namespace, f"tc filter add dev {self.interface} ingress bpf direct-action obj drop.o sec tc")
+        return typed(
+            self.namespace, f"tc filter add dev {self.interface} ingress bpf direct-action obj drop.o sec tc"
+        )
 
     def apply(self) -> None:
         """Load and attach it."""
-        with _program(3, 2) as program, build.talk(self.namespace) as talk:  # BPF_PROG_TYPE_SCHED_CLS, TC_ACT_SHOT
+        # BPF_PROG_TYPE_SCHED_CLS, TC_ACT_SHOT
+        with _program(3, 2) as program, build.talk(self.namespace) as talk:
             index, ingress = build.index(talk, self.interface), 0xFFFFFFF2
-            talk.tc("add-filter", "bpf", index, ":1", fd=program, name="lab_drop", parent=ingress, classid=1, direct_action=True)
+            talk.tc(
+                "add-filter",
+                "bpf",
+                index,
+                ":1",
+                fd=program,
+                name="lab_drop",
+                parent=ingress,
+                classid=1,
+                direct_action=True,
+            )
 
     def holds(self) -> bool:
         """Whether `tc filter` shows it."""
-        return "direct-action" in commands.run(self.namespace, ("tc", "filter", "show", "dev", self.interface, "ingress"))
+        return "direct-action" in commands.run(
+            self.namespace, ("tc", "filter", "show", "dev", self.interface, "ingress")
+        )
 
 
 @contextmanager
 def _program(kind: int, answer: int) -> Iterator[int]:
-    """The file descriptor of a program that always returns `answer` (bpf(2), BPF_PROG_LOAD). Raises CannotLook where none may be loaded."""
+    """The file descriptor of a program that always returns `answer` (bpf(2), BPF_PROG_LOAD).
+
+    Raises CannotLook where none may be loaded.
+    """
     numbers = {"x86_64": 321, "aarch64": 280, "riscv64": 280}
     if platform.machine() not in numbers:
         raise CannotLook(f"loading a program is not known on {platform.machine()}")
     code = struct.pack("<BBhi", 0xB7, 0, 0, answer) + struct.pack("<BBhi", 0x95, 0, 0, 0)  # r0 = answer; exit
     instructions, licence = ctypes.create_string_buffer(code), ctypes.create_string_buffer(b"GPL")
     prog_load = 5
-    given = struct.pack("<IIQQIIQII16s", kind, len(code) // 8, ctypes.addressof(instructions), ctypes.addressof(licence),
+    given = struct.pack("<IIQQIIQII16s", kind, len(code) // 8, ctypes.addressof(instructions),
+        ctypes.addressof(licence),
                         0, 0, 0, 0, 0, b"lab_drop")  # fmt: skip
     attributes = ctypes.create_string_buffer(given)
-    program = int(ctypes.CDLL(None, use_errno=True).syscall(numbers[platform.machine()], prog_load, attributes, len(given)))
+    program = int(
+        ctypes.CDLL(None, use_errno=True).syscall(
+            numbers[platform.machine()], prog_load, attributes, len(given)
+        )
+    )
     if program < 0:
         why = ctypes.get_errno()
         raise CannotLook(f"no program may be loaded here: {errno.errorcode.get(why, why)}")

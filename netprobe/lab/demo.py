@@ -1,6 +1,7 @@
 """`netprobe demo`: a private lab is built, looked at, broken in one place, diagnosed, and gone.
 
-The command line hands in `run`, which executes one netprobe command line in this process, prints, and returns its exit code.
+The command line hands in `run`, which executes one netprobe command line in this process, prints, and returns
+its exit code.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ _NO_SHELLS = ("nologin", "false", "sync")
 def listing() -> str:
     """The faults that `--break` knows, by section, one a line, with the command that shows each."""
     width = max(len(fault.name) for _, faults in SECTIONS for fault in faults)
-    return "\n\n".join("\n".join([section, *(_line(fault, width) for fault in faults)]) for section, faults in SECTIONS)
+    return "\n\n".join(
+        "\n".join([section, *(_line(fault, width) for fault in faults)]) for section, faults in SECTIONS
+    )
 
 
 def _line(fault: Fault, width: int) -> str:
@@ -38,17 +41,22 @@ def _line(fault: Fault, width: int) -> str:
 
 
 def demo(break_name: str | None, shell: bool, run: Run, rootless: bool | None = None) -> int:
-    """Run the demonstration, or with `shell` open a shell in the lab. The exit code: 0 when netprobe saw what is there.
+    """Run the demonstration, or with `shell` open a shell in the lab.
 
-    `break_name` None breaks the masquerading; with `shell` it breaks nothing. Raises WrongQuestion for an unknown fault, NotPermitted
-    or CannotLook where this machine cannot have a lab.
+    The exit code: 0 when netprobe saw what is there.
+
+    `break_name` None breaks the masquerading; with `shell` it breaks nothing. Raises WrongQuestion for an
+    unknown fault, NotPermitted or CannotLook where this machine cannot have a lab.
     """
     if shell:
         fault = named(break_name) if break_name else None
         return private.run(lambda: _shell(fault), rootless)
     fault = named(break_name or _USUAL)
     code = private.run(lambda: _demonstration(fault, run), rootless)
-    print("The lab is gone. Other faults: netprobe demo --list. To walk through it yourself: netprobe demo --shell")
+    print(
+        "The lab is gone. Other faults: netprobe demo --list. To walk through it yourself: netprobe demo"
+        " --shell"
+    )
     return code
 
 
@@ -62,7 +70,9 @@ def _demonstration(fault: Fault, run: Run) -> int:
     folder = Path(LAB_FOLDER, "work")
     folder.mkdir()
     os.chdir(folder)  # captures are written here, and go with the lab
-    _say(f"A private lab: it cannot touch this machine, and ends with this command.\n\n{fault.network.wiring}")
+    _say(
+        f"A private lab: it cannot touch this machine, and ends with this command.\n\n{fault.network.wiring}"
+    )
     for change in fault.given:
         _say(f"$ {change.command}")
     fault.prepare()
@@ -108,7 +118,9 @@ def _shell(fault: Fault | None) -> int:
 
 
 def shell_command() -> list[str]:
-    """The user's shell without its own start files, which would replace the prompt; bash or sh for a user who may not log in."""
+    """The user's shell without its own start files, which would replace the prompt; bash or sh for a user who
+    may not log in.
+    """
     wanted = os.environ.get("SHELL", "")
     if Path(wanted).name in _NO_SHELLS or not shutil.which(wanted):
         wanted = shutil.which("bash") or "/bin/sh"

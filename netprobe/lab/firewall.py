@@ -1,6 +1,7 @@
 """Translation and filter rules of a lab, by nft or, where that is missing, by iptables.
 
-The rules of a topology are few and stand in places of their own: with nft the table `inet lab`, with iptables the built-in chains.
+The rules of a topology are few and stand in places of their own: with nft the table `inet lab`, with iptables
+the built-in chains.
 """
 
 from __future__ import annotations
@@ -35,7 +36,10 @@ table inet lab {{
 
 
 def choose(namespace: str) -> Engine:
-    """The first engine that is installed and that this kernel lets us use. Raises CannotLook when there is none."""
+    """The first engine that is installed and that this kernel lets us use.
+
+    Raises CannotLook when there is none.
+    """
     for engine, look in _LOOK.items():
         try:
             commands.run(namespace, look)

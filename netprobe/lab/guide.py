@@ -1,4 +1,7 @@
-"""What `netprobe demo --shell` says on entry: a walk through the tutorial's network. A test types every command of it."""
+"""What `netprobe demo --shell` says on entry: a walk through the tutorial's network.
+
+A test types every command of it.
+"""
 
 from __future__ import annotations
 

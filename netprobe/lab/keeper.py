@@ -1,7 +1,9 @@
-"""The inside of a kept lab: a process in the private world that builds a topology and then runs what it is told over a socket.
+"""The inside of a kept lab: a process in the private world that builds a topology and then runs what it is
+told over a socket.
 
-The outside is `lab.Lab`. One request is one datagram: a pickled value and, as file descriptors, a channel for the outcome and the
-three standard streams. Pickles come from the process that started this one, through a socket that nobody else has.
+The outside is `lab.Lab`. One request is one datagram: a pickled value and, as file descriptors, a channel for
+the outcome and the three standard streams. Pickles come from the process that started this one, through a
+socket that nobody else has.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ _STREAMS = 3
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """The first request: the lab to build, where commands run, and the import path for the functions that will be called."""
+    """The first request: the lab to build, where commands run, and the import path for the functions that
+    will be called.
+    """
 
     topology: Topology
     rootless: bool | None

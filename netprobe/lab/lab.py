@@ -35,7 +35,9 @@ _INSIDE = f"import sys; from {keeper.__name__} import main; sys.exit(main(int(sy
 class Program:
     """A program that runs in a lab. Its whole session ends with it, with `stop`, and with the lab."""
 
-    def __init__(self, argv: tuple[str, ...], channel: socket.socket, output: IO[bytes], errors: IO[bytes]) -> None:
+    def __init__(
+        self, argv: tuple[str, ...], channel: socket.socket, output: IO[bytes], errors: IO[bytes]
+    ) -> None:
         self.args = argv
         self.pid = int(_outcome(channel))  # as the lab counts: it has process numbers of its own
         self._channel = channel
@@ -44,14 +46,19 @@ class Program:
         self._code: int | None = None
 
     def wait(self, timeout: float = _PATIENCE) -> int:
-        """The exit code, or minus the signal that ended it. After `timeout` seconds: TimeoutError, and the program is killed."""
+        """The exit code, or minus the signal that ended it.
+
+        After `timeout` seconds: TimeoutError, and the program is killed.
+        """
         if self._code is None:
             self._channel.settimeout(timeout)
             try:
                 self._end(int(_outcome(self._channel)))
             except TimeoutError:
                 self._end(-signal.SIGKILL)
-                raise TimeoutError(f"still running after {timeout} s: {' '.join(self.args)}\n{''.join(self._said)}") from None
+                raise TimeoutError(
+                    f"still running after {timeout} s: {' '.join(self.args)}\n{''.join(self._said)}"
+                ) from None
         assert self._code is not None
         return self._code
 
@@ -72,7 +79,10 @@ class Program:
         return self._heard()[1]
 
     def until(self, text: str, timeout: float = _PATIENCE) -> str:
-        """Wait until `text` appears in what it writes; all of that. TimeoutError when it ends or the time passes without it."""
+        """Wait until `text` appears in what it writes; all of that.
+
+        TimeoutError when it ends or the time passes without it.
+        """
         end = time.monotonic() + timeout
         while text not in (said := "".join(self._heard())):
             if time.monotonic() > end or not self.running():
@@ -110,7 +120,8 @@ class Program:
 class Lab:
     """One lab in a child process. Raises NotPermitted or CannotLook when this machine cannot have one.
 
-    `launcher` is put before the child's command line: a program that changes user, for example. Programs run in `folder`.
+    `launcher` is put before the child's command line: a program that changes user, for example. Programs run
+    in `folder`.
     """
 
     def __init__(
@@ -127,7 +138,10 @@ class Lab:
                 start_new_session=True,  # Ctrl-C is for the caller, who then closes the lab
             )  # fmt: skip
         try:
-            keeper.send(self._control, Setup(topology, rootless, engine, self.folder, tuple(path for path in sys.path if path)))
+            keeper.send(
+                self._control,
+                Setup(topology, rootless, engine, self.folder, tuple(path for path in sys.path if path)),
+            )
             _outcome(self._control)
         except BaseException:
             self.close()
@@ -138,14 +152,26 @@ class Lab:
         """The process, as the machine counts, whose end is the end of the lab."""
         return self._child.pid
 
-    def start(self, argv: Sequence[str], namespace: str = HOST, *, text: str = "", environment: Mapping[str, str] | None = None) -> Program:
-        """Run a program beside this one, with `text` as its input. FileNotFoundError for an unknown program or namespace."""
+    def start(
+        self,
+        argv: Sequence[str],
+        namespace: str = HOST,
+        *,
+        text: str = "",
+        environment: Mapping[str, str] | None = None,
+    ) -> Program:
+        """Run a program beside this one, with `text` as its input.
+
+        FileNotFoundError for an unknown program or namespace.
+        """
         with ExitStack() as opened:
             output, errors, given = (opened.enter_context(tempfile.TemporaryFile()) for _ in range(3))
             given.write(text.encode())
             given.seek(0)
             request = Start(tuple(argv), namespace, tuple((environment or {}).items()))
-            channel = opened.enter_context(self._ask(request, (given.fileno(), output.fileno(), errors.fileno())))
+            channel = opened.enter_context(
+                self._ask(request, (given.fileno(), output.fileno(), errors.fileno()))
+            )
             program = Program(tuple(argv), channel, output, errors)
             opened.pop_all()
             given.close()
@@ -156,7 +182,10 @@ class Lab:
         self, argv: Sequence[str], namespace: str = HOST, *, text: str = "", timeout: float = _PATIENCE,
         environment: Mapping[str, str] | None = None, check: bool = False,
     ) -> subprocess.CompletedProcess[str]:  # fmt: skip
-        """Run a program to its end. TimeoutError after `timeout` seconds; with `check`, CalledProcessError unless it gives 0."""
+        """Run a program to its end.
+
+        TimeoutError after `timeout` seconds; with `check`, CalledProcessError unless it gives 0.
+        """
         program = self.start(argv, namespace, text=text, environment=environment)
         code = program.wait(timeout)
         done = subprocess.CompletedProcess(list(argv), code, program.output(), program.errors())
@@ -169,7 +198,10 @@ class Lab:
         return done
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Call an importable function in the lab's process, which sits in `host`; its result. Its exception is raised here."""
+        """Call an importable function in the lab's process, which sits in `host`; its result.
+
+        Its exception is raised here.
+        """
         with self._ask(Call(function, arguments), ()) as channel:
             return _outcome(channel)
 
@@ -191,7 +223,9 @@ class Lab:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def _ask(self, request: object, fds: tuple[int, ...]) -> socket.socket:
@@ -221,5 +255,7 @@ def _outcome(channel: socket.socket) -> Any:
 
 
 def _read(file: IO[bytes]) -> str:
-    """All of a file that a program is writing to. pread, because the file's position is shared with that program."""
+    """All of a file that a program is writing to. pread, because the file's position is shared with that
+    program.
+    """
     return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode(errors="replace")

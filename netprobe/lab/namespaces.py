@@ -1,6 +1,8 @@
-"""Named network namespaces inside a private world, as `ip netns` makes them: a file in /run/netns that holds one open.
+"""Named network namespaces inside a private world, as `ip netns` makes them: a file in /run/netns that holds
+one open.
 
-`host` is not among those files: it is the namespace in which the lab's own processes sit. Only call this inside `private.run`.
+`host` is not among those files: it is the namespace in which the lab's own processes sit. Only call this
+inside `private.run`.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ def create(name: str) -> None:
 
 @contextmanager
 def entered(name: str) -> Iterator[None]:
-    """Run the block inside the namespace `name` and come back: this thread, its new sockets and its new child processes.
+    """Run the block inside the namespace `name` and come back: this thread, its new sockets and its new child
+    processes.
 
     Raises FileNotFoundError for a name that does not exist; nothing is created.
     """
@@ -62,7 +65,10 @@ def _way_back() -> Iterator[None]:
 
 
 def write_sysctl(namespace: str, name: str, value: str) -> None:
-    """Set `name` ("net.ipv4.ip_forward") in a namespace. Interfaces' names may hold dots: write them with slashes, as sysctl(8) does."""
+    """Set `name` ("net.ipv4.ip_forward") in a namespace.
+
+    Interfaces' names may hold dots: write them with slashes, as sysctl(8) does.
+    """
     with entered(namespace), open(sysctl_file(name), "w", encoding="ascii") as file:
         file.write(value)
 
@@ -74,5 +80,7 @@ def read_sysctl(namespace: str, name: str) -> str:
 
 
 def sysctl_file(name: str) -> str:
-    """The file below /proc/sys of a sysctl written with dots or, where a part holds a dot itself, with slashes."""
+    """The file below /proc/sys of a sysctl written with dots or, where a part holds a dot itself, with
+    slashes.
+    """
     return "/proc/sys/" + (name if "/" in name else name.replace(".", "/"))

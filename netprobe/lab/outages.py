@@ -97,14 +97,20 @@ class HangService:
                     client.send(bytes(64))
 
     def holds(self) -> bool:
-        """Whether its queue is full, as `ss` shows it: more connections than the backlog, or bytes that are not read."""
+        """Whether its queue is full, as `ss` shows it: more connections than the backlog, or bytes that are
+        not read.
+        """
         for line in listening(self.namespace, self.protocol, self.port):
             received, backlog, where = line.split()[1:4]
-            if where == f"{self.address}:{self.port}" and int(received) > (int(backlog) if self.protocol == "tcp" else 0):
+            if where == f"{self.address}:{self.port}" and int(received) > (
+                int(backlog) if self.protocol == "tcp" else 0
+            ):
                 return True
         return False
 
 
 def listening(namespace: str, protocol: str, port: int) -> list[str]:
     """The sockets on a port that wait for peers, as `ss` prints them."""
-    return commands.run(namespace, ("ss", "-Hlnt" if protocol == "tcp" else "-Hlnu", f"sport = :{port}")).splitlines()
+    return commands.run(
+        namespace, ("ss", "-Hlnt" if protocol == "tcp" else "-Hlnu", f"sport = :{port}")
+    ).splitlines()

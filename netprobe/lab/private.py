@@ -1,13 +1,16 @@
 """A private world: a process with network, mount and process namespaces of its own, which vanish with it.
 
-Nothing inside can reach the machine's interfaces, rules, routes or /run/netns, and nothing stays behind, not even after kill -9:
+Nothing inside can reach the machine's interfaces, rules, routes or /run/netns, and nothing stays behind, not
+even after kill -9:
 
     caller                  any process; waits
     +-- door                made the new namespaces; dies with the caller (PR_SET_PDEATHSIG)
-        +-- init            process 1 of the new process namespace; dies with the door, and the kernel ends everything inside with it
+        +-- init            process 1 of the new process namespace; dies with the door, and the kernel ends
+        everything inside with it
             +-- work        what was asked for; sits in the new network namespace, which the lab calls `host`
 
-Without root a user namespace comes first, in which the caller's user is root over the other namespaces and over nothing else.
+Without root a user namespace comes first, in which the caller's user is root over the other namespaces and
+over nothing else.
 """
 
 from __future__ import annotations
@@ -34,7 +37,8 @@ HOST_FILE = f"{LAB_FOLDER}/host"
 
 _WORLD = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET | syscalls.CLONE_NEWPID
 _NO_USER_NAMESPACE = """\
-netprobe's lab lives in namespaces of its own; making them needs root, or permission for user namespaces. Any of these helps:
+netprobe's lab lives in namespaces of its own; making them needs root, or permission for
+user namespaces. Any of these helps:
 sudo netprobe demo
 sudo sysctl -w kernel.unprivileged_userns_clone=1            (older Debian)
 sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0  (Ubuntu 23.10 and later)
@@ -43,11 +47,13 @@ docker run --privileged ... netprobe demo                    (in a container)"""
 
 
 def run(work: Callable[[], int], rootless: bool | None = None) -> int:
-    """Call `work` in a child process inside a new private world; its result (0..255) is returned when the world is gone.
+    """Call `work` in a child process inside a new private world; its result (0..255) is returned when the
+    world is gone.
 
-    `rootless` True makes a user namespace even for root, False never makes one; None makes one when it is needed.
-    An exception of `work` is raised here too. NotPermitted: the kernel refuses the namespaces. A child that a signal ended
-    gives 128 plus the signal's number. Call it from a process with one thread: it forks.
+    `rootless` True makes a user namespace even for root, False never makes one; None makes one when it is
+    needed. An exception of `work` is raised here too. NotPermitted: the kernel refuses the namespaces. A
+    child that a signal ended gives 128 plus the signal's number. Call it from a process with one thread: it
+    forks.
     """
     outcome, report = os.pipe()
     alive, hold = os.pipe()
@@ -97,7 +103,9 @@ def _exit_code(status: int) -> int:
 
 @contextmanager
 def _forwarded_terminal() -> Iterator[None]:
-    """Give the terminal back to this process group afterwards: a shell inside took it and cannot return what it cannot see."""
+    """Give the terminal back to this process group afterwards: a shell inside took it and cannot return what
+    it cannot see.
+    """
     tty = _terminal()
     owned = tty is not None and os.tcgetpgrp(tty) == os.getpgrp()
     try:
@@ -117,7 +125,8 @@ def _terminal() -> int | None:
 
 
 def _take(tty: int) -> None:
-    before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # the kernel's word to a group that asks from the background
+    # the kernel's word to a group that asks from the background
+    before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     try:
         with suppress(OSError):
             os.tcsetpgrp(tty, os.getpgrp())
@@ -145,7 +154,10 @@ def _in_child(body: Callable[[], int], report: int) -> NoReturn:
 
 
 def portable(error: BaseException) -> BaseException:
-    """An exception as it can be sent to another process: itself, or its text where it does not survive that. With its traceback."""
+    """An exception as it can be sent to another process: itself, or its text where it does not survive that.
+
+    With its traceback.
+    """
     if not isinstance(error, NetprobeError) and not hasattr(error, "__notes__"):
         error.add_note("".join(traceback.format_exception(error)).rstrip())
     try:
@@ -190,7 +202,9 @@ def _init(work: Callable[[], int], alive: int, report: int) -> int:
 
 
 def _die_with_parent(alive: int) -> None:
-    """End by SIGKILL when the parent ends; `alive` is a pipe that the parent holds open, and so tells if it is gone already."""
+    """End by SIGKILL when the parent ends; `alive` is a pipe that the parent holds open, and so tells if it
+    is gone already.
+    """
     syscalls.die_with_parent(signal.SIGKILL)
     gone, _, _ = select.select([alive], [], [], 0)
     if gone:
@@ -205,7 +219,9 @@ def _leave_the_machine(rootless: bool | None) -> None:
             return syscalls.unshare(_WORLD)
         except OSError as error:  # root of a container without CAP_SYS_ADMIN, or no more namespaces allowed
             if rootless is False:
-                raise NotPermitted(f"this root user may not make namespaces ({error.strerror})", _NO_USER_NAMESPACE) from None
+                raise NotPermitted(
+                    f"this root user may not make namespaces ({error.strerror})", _NO_USER_NAMESPACE
+                ) from None
     if rootless is False:
         raise NotPermitted("only root can make a lab without a user namespace", "sudo netprobe demo")
     return _become_root_of_a_user_namespace()
@@ -215,36 +231,47 @@ def _become_root_of_a_user_namespace() -> None:
     user, group = os.geteuid(), os.getegid()
     try:
         syscalls.unshare(syscalls.CLONE_NEWUSER)
-        _write("/proc/self/setgroups", "deny")  # the kernel's condition for a gid_map without privilege, user_namespaces(7)
+        # the kernel's condition for a gid_map without privilege, user_namespaces(7)
+        _write("/proc/self/setgroups", "deny")
         _write("/proc/self/uid_map", f"0 {user} 1")
         _write("/proc/self/gid_map", f"0 {group} 1")
-        syscalls.unshare(_WORLD)  # after the maps, so that /proc/net/ip_tables_names belongs to root here (xt_proto_init)
+        # after the maps, so that /proc/net/ip_tables_names belongs to root here (xt_proto_init)
+        syscalls.unshare(_WORLD)
     except OSError as error:
-        raise NotPermitted(f"this machine forbids user namespaces to ordinary users ({error.strerror})", _NO_USER_NAMESPACE) from None
+        raise NotPermitted(
+            f"this machine forbids user namespaces to ordinary users ({error.strerror})", _NO_USER_NAMESPACE
+        ) from None
 
 
 def _private_mounts() -> None:
-    """Own mounts, an own /run (so an own /run/netns, and none of the machine's container engines) and an own /proc.
+    """Own mounts, an own /run (so an own /run/netns, and none of the machine's container engines) and an own
+    /proc.
 
-    Also here a refusal means "not permitted": AppArmor lets a user namespace be made and then forbids everything in it.
+    Also here a refusal means "not permitted": AppArmor lets a user namespace be made and then forbids
+    everything in it.
     """
     try:
-        # A slave: no mount of ours gets out, and what the machine unmounts is let go here too, or a stick could not be pulled out.
+        # A slave: no mount of ours gets out, and what the machine unmounts is let go here too, or a stick
+        # could not be pulled out.
         syscalls.mount("none", "/", flags=syscalls.MS_REC | syscalls.MS_SLAVE)
         links = {entry: entry.readlink() for entry in Path(RUN).iterdir() if entry.is_symlink()}
         syscalls.mount("lab", RUN, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=755")
     except OSError as error:
-        raise NotPermitted(f"this machine forbids mounts in user namespaces ({error.strerror})", _NO_USER_NAMESPACE) from None
+        raise NotPermitted(
+            f"this machine forbids mounts in user namespaces ({error.strerror})", _NO_USER_NAMESPACE
+        ) from None
     for link, target in links.items():  # NixOS finds all its programs through /run/current-system
         link.symlink_to(target)
     Path(NETNS_FOLDER).mkdir(0o755)
-    # ip netns wants this folder to be a shared mount point, so that a name made in one mount namespace is seen in all of the lab.
+    # ip netns wants this folder to be a shared mount point, so that a name made in one mount namespace is
+    # seen in all of the lab.
     syscalls.mount(NETNS_FOLDER, NETNS_FOLDER, flags=syscalls.MS_BIND | syscalls.MS_REC)
     syscalls.mount("none", NETNS_FOLDER, flags=syscalls.MS_SHARED | syscalls.MS_REC)
     Path(LAB_FOLDER).mkdir(0o755)
     os.close(os.open(HOST_FILE, os.O_RDONLY | os.O_CREAT | os.O_EXCL, 0o444))
     syscalls.mount("/proc/self/ns/net", HOST_FILE, flags=syscalls.MS_BIND)
-    with suppress(OSError):  # refused where a container engine masks parts of /proc; the machine's own then stays in sight
+    # refused where a container engine masks parts of /proc; the machine's own then stays in sight
+    with suppress(OSError):
         syscalls.mount("proc", "/proc", "proc", syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC)
 
 
@@ -254,6 +281,8 @@ def _write(path: str, text: str) -> None:
 
 
 def one_user_only() -> bool:
-    """Whether this process is root in a user namespace that maps a single user, so that no program can become another one."""
+    """Whether this process is root in a user namespace that maps a single user, so that no program can become
+    another one.
+    """
     with open("/proc/self/uid_map", encoding="ascii") as file:
         return file.read().split()[2:] == ["1"]

@@ -1,4 +1,8 @@
-"""What answers in a lab: TCP accepts and closes, UDP sends back what it got. Each service is a process of its own; it ends with the lab."""
+"""What answers in a lab:
+
+TCP accepts and closes, UDP sends back what it got. Each service is a process of its own; it ends with the
+lab.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,10 @@ def start(topology: Topology) -> None:
 
 
 def run(service: Service, addresses: Sequence[str]) -> None:
-    """Serve one service on these addresses, in a process of its own, from now on. OSError when an address is not there or taken."""
+    """Serve one service on these addresses, in a process of its own, from now on.
+
+    OSError when an address is not there or taken.
+    """
     sockets = [*_open(service, addresses)]
     if (child := os.fork()) == 0:
         try:
@@ -40,7 +47,10 @@ def run(service: Service, addresses: Sequence[str]) -> None:
 
 
 def signalled(namespace: str, protocol: str, port: int, number: signal.Signals) -> None:
-    """Send a signal to the process of a service; one that ends it is waited for. Raises FileNotFoundError when there is none."""
+    """Send a signal to the process of a service; one that ends it is waited for.
+
+    Raises FileNotFoundError when there is none.
+    """
     pid = int(_note(namespace, protocol, port).read_text())
     os.kill(pid, number)
     if number is signal.SIGKILL:
@@ -52,7 +62,10 @@ def _note(namespace: str, protocol: str, port: int) -> Path:
 
 
 def _open(service: Service, addresses: Sequence[str]) -> Iterator[socket.socket]:
-    """One socket for each address: UDP answers come from the address asked only when the socket is bound to it."""
+    """One socket for each address:
+
+    UDP answers come from the address asked only when the socket is bound to it.
+    """
     kind = socket.SOCK_STREAM if service.protocol == "tcp" else socket.SOCK_DGRAM
     for address in addresses:
         with entered(service.namespace):
@@ -83,7 +96,8 @@ def _serve(sockets: list[socket.socket]) -> None:
         while True:
             for key, _ in ready.select():
                 assert isinstance(key.fileobj, socket.socket)
-                with suppress(OSError):  # the peer may be gone, or its way back broken: that is what labs are for
+                # the peer may be gone, or its way back broken: that is what labs are for
+                with suppress(OSError):
                     _answer(key.fileobj)
 
 

@@ -1,8 +1,11 @@
-"""Run a program that insists on changing to a user of its own where there is only one: `python single_user.py PROGRAM ARGUMENT...`.
+"""Run a program that insists on changing to a user of its own where there is only one:
 
-Debian's tcpdump opens the interface as root, then becomes the user `tcpdump`, and gives up when it cannot. In a user namespace with a
-single user it cannot. Here a seccomp filter answers its setgroups, setgid and setuid with success and does nothing: it stays who it is,
-which is nobody special to the machine. Standing alone, so that it starts fast: it imports nothing of netprobe.
+`python single_user.py PROGRAM ARGUMENT...`.
+
+Debian's tcpdump opens the interface as root, then becomes the user `tcpdump`, and gives up when it cannot. In
+a user namespace with a single user it cannot. Here a seccomp filter answers its setgroups, setgid and setuid
+with success and does nothing: it stays who it is, which is nobody special to the machine. Standing alone, so
+that it starts fast: it imports nothing of netprobe.
 """
 
 from __future__ import annotations
@@ -13,14 +16,16 @@ import platform
 import struct
 import sys
 
-# AUDIT_ARCH_* of linux/audit.h, and the numbers of setuid, setgid, setreuid, setregid, setgroups, setresuid, setresgid.
+# AUDIT_ARCH_* of linux/audit.h, and the numbers of setuid, setgid, setreuid, setregid, setgroups, setresuid,
+# setresgid.
 _CALLS = {
     "x86_64": (0xC000003E, (105, 106, 113, 114, 116, 117, 119)),
     "aarch64": (0xC00000B7, (146, 144, 145, 143, 159, 147, 149)),
 }
 
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 38, 22, 2
-_RET_ALLOW, _RET_ERRNO_0 = 0x7FFF0000, 0x00050000  # "fail" with errno 0: the call returns 0 and nothing happens
+# "fail" with errno 0: the call returns 0 and nothing happens
+_RET_ALLOW, _RET_ERRNO_0 = 0x7FFF0000, 0x00050000
 _LOAD_WORD, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x15, 0x06  # classic BPF, linux/filter.h
 _OFFSET_NUMBER, _OFFSET_ARCHITECTURE = 0, 4  # struct seccomp_data
 
@@ -31,7 +36,9 @@ def known() -> bool:
 
 
 def _filter() -> bytes:
-    """Say yes to the calls above when they are made for this very architecture, and let all others through."""
+    """Say yes to the calls above when they are made for this very architecture, and let all others
+    through.
+    """
     architecture, numbers = _CALLS[platform.machine()]
     count = len(numbers)
     steps = [
@@ -50,8 +57,16 @@ def stay() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     code = ctypes.create_string_buffer(_filter())
     program = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(code) // 8, ctypes.addressof(code)))
-    for option, first, second in ((_PR_SET_NO_NEW_PRIVS, 1, 0), (_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(program))):
-        if libc.prctl(option, ctypes.c_ulong(first), ctypes.c_ulong(second), ctypes.c_ulong(0), ctypes.c_ulong(0)) != 0:
+    for option, first, second in (
+        (_PR_SET_NO_NEW_PRIVS, 1, 0),
+        (_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(program)),
+    ):
+        if (
+            libc.prctl(
+                option, ctypes.c_ulong(first), ctypes.c_ulong(second), ctypes.c_ulong(0), ctypes.c_ulong(0)
+            )
+            != 0
+        ):
             raise OSError(ctypes.get_errno(), "prctl")
 
 

@@ -1,6 +1,8 @@
-"""The five system calls that a lab needs and Python 3.11 does not offer: unshare, setns, mount, umount2, prctl.
+"""The five system calls that a lab needs and Python 3.11 does not offer: unshare, setns, mount, umount2,
+prctl.
 
-Each raises OSError with the call's errno. Numbers are from the kernel's headers: linux/sched.h, linux/mount.h, linux/prctl.h.
+Each raises OSError with the call's errno. Numbers are from the kernel's headers: linux/sched.h,
+linux/mount.h, linux/prctl.h.
 """
 
 from __future__ import annotations
@@ -36,7 +38,10 @@ def _checked(result: int, what: str) -> None:
 
 
 def unshare(flags: int) -> None:
-    """Leave the namespaces named by the CLONE_NEW* `flags` for new, empty ones (unshare(2)). Counts for this thread."""
+    """Leave the namespaces named by the CLONE_NEW* `flags` for new, empty ones (unshare(2)).
+
+    Counts for this thread.
+    """
     _checked(_LIBC.unshare(flags), "unshare")
 
 
@@ -46,8 +51,16 @@ def setns(fd: int, kind: int = CLONE_NEWNET) -> None:
 
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:
-    """Mount `source` on `target` (mount(2)); `kind` is the file system's name, empty for a bind or a change of flags."""
-    given = (source.encode(), target.encode(), kind.encode() or None, ctypes.c_ulong(flags), data.encode() or None)
+    """Mount `source` on `target` (mount(2)); `kind` is the file system's name, empty for a bind or a change
+    of flags.
+    """
+    given = (
+        source.encode(),
+        target.encode(),
+        kind.encode() or None,
+        ctypes.c_ulong(flags),
+        data.encode() or None,
+    )
     _checked(_LIBC.mount(*given), f"mount {target}")
 
 
@@ -57,5 +70,7 @@ def umount(target: str) -> None:
 
 
 def die_with_parent(signal: int) -> None:
-    """Ask the kernel for `signal` as soon as the thread that forked this process ends (prctl(2), PR_SET_PDEATHSIG)."""
+    """Ask the kernel for `signal` as soon as the thread that forked this process ends (prctl(2),
+    PR_SET_PDEATHSIG).
+    """
     _checked(_LIBC.prctl(PR_SET_PDEATHSIG, ctypes.c_ulong(signal), 0, 0, 0), "prctl PR_SET_PDEATHSIG")

@@ -1,7 +1,9 @@
-"""What a lab is made of, as values: namespaces, links, addresses, routes, translation, services. `build` makes them real.
+"""What a lab is made of, as values: namespaces, links, addresses, routes, translation, services.
 
-A topology reads like a wiring list. `Veth(Interface("red", "eth0", ("10.0.0.2/32",)), Interface("host", "veth0", master="br0"))`
-is a cable between two namespaces with one end plugged into a bridge.
+`build` makes them real.
+
+A topology reads like a wiring list. `Veth(Interface("red", "eth0", ("10.0.0.2/32",)), Interface("host",
+"veth0", master="br0"))` is a cable between two namespaces with one end plugged into a bridge.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ class _Placed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """One network interface: where it is, what it is called, its addresses ("10.0.0.2/32"), the bridge it is a port of."""
+    """One network interface: where it is, what it is called, its addresses ("10.0.0.2/32"), the bridge it is
+    a port of.
+    """
 
     namespace: str
     name: str
@@ -65,7 +69,9 @@ class Dummy:
 
 @dataclass(frozen=True, slots=True)
 class Macvlan:
-    """A second MAC on the `parent` interface of the namespace `parent_namespace`, moved to its own namespace."""
+    """A second MAC on the `parent` interface of the namespace `parent_namespace`, moved to its own
+    namespace.
+    """
 
     near: Interface
     parent: str
@@ -75,7 +81,9 @@ class Macvlan:
 
 @dataclass(frozen=True, slots=True)
 class Vxlan:
-    """A tunnel that carries Ethernet frames in UDP between the addresses `local` and `remote` (None: by FDB entries only)."""
+    """A tunnel that carries Ethernet frames in UDP between the addresses `local` and `remote` (None: by FDB
+    entries only).
+    """
 
     near: Interface
     vni: int
@@ -172,10 +180,13 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Something that answers: TCP accepts and closes, UDP sends back what it got, from the address that was asked.
+    """Something that answers:
 
-    `address` None means every address of the namespace, with a socket for each; "0.0.0.0" is one socket for all.
-    `backlog` connections may wait to be accepted, `receive_buffer` bytes (None: the kernel's default) to be read.
+    TCP accepts and closes, UDP sends back what it got, from the address that was asked.
+
+    `address` None means every address of the namespace, with a socket for each; "0.0.0.0" is one socket for
+    all. `backlog` connections may wait to be accepted, `receive_buffer` bytes (None: the kernel's default) to
+    be read.
     """
 
     namespace: str
@@ -188,7 +199,10 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """A whole lab. `namespaces` are made besides `host`, in which the lab's own processes sit. Checked when made: ValueError."""
+    """A whole lab. `namespaces` are made besides `host`, in which the lab's own processes sit.
+
+    Checked when made: ValueError.
+    """
 
     namespaces: tuple[str, ...]
     links: tuple[Link, ...] = ()
@@ -209,7 +223,9 @@ class Topology:
         )  # fmt: skip
 
     def inhabited(self) -> frozenset[str]:
-        """The namespaces in which there is more than a loopback interface to make; the others of a thousand stay empty."""
+        """The namespaces in which there is more than a loopback interface to make; the others of a thousand
+        stay empty.
+        """
         parents = {link.parent_namespace for link in self.links if isinstance(link, Macvlan)}
         return frozenset(part.namespace for part in self._parts()) | parents
 
@@ -226,18 +242,25 @@ class Topology:
         present = {(interface.namespace, interface.name) for interface in self.interfaces()}
         for interface in self.interfaces():
             if interface.master is not None and (interface.namespace, interface.master) not in present:
-                raise ValueError(f"{interface.name} is a port of {interface.master}, which {interface.namespace} does not have")
+                raise ValueError(
+                    f"{interface.name} is a port of {interface.master}, which {interface.namespace} does not"
+                    " have"
+                )
 
     def without_ipv6(self) -> Topology:
         """The same lab on a kernel that speaks IPv4 only."""
 
         def spoken(interface: Interface) -> Interface:
-            return replace(interface, addresses=tuple(address for address in interface.addresses if ":" not in address))
+            return replace(
+                interface, addresses=tuple(address for address in interface.addresses if ":" not in address)
+            )
 
         links = (replace(link, near=spoken(link.near)) for link in self.links)
         return replace(
             self,
-            links=tuple(replace(link, far=spoken(link.far)) if isinstance(link, Veth) else link for link in links),
+            links=tuple(
+                replace(link, far=spoken(link.far)) if isinstance(link, Veth) else link for link in links
+            ),
             loopback=tuple(map(spoken, self.loopback)),
             routes=tuple(route for route in self.routes if route.version == 4),
             policy=tuple(rule for rule in self.policy if rule.version == 4),

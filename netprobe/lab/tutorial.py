@@ -1,4 +1,5 @@
-"""The tutorial's network: a namespace behind a bridge behind NAT, and two containers, with an `internet` that owns 8.8.8.8.
+"""The tutorial's network: a namespace behind a bridge behind NAT, and two containers, with an `internet` that
+owns 8.8.8.8.
 
 The picture is `WIRING`; the values below it say the same to `build`.
 """
@@ -27,7 +28,8 @@ C2_PORT = "veth9b03c7e"
 TUTORIAL = Topology(
     namespaces=("red", "internet", "c1", "c2"),
     links=(
-        # A bridge without a MAC of its own takes its port's, as the tutorial's does. Said here, it is so from the beginning.
+        # A bridge without a MAC of its own takes its port's, as the tutorial's does. Said here, it is so from
+        # the beginning.
         Bridge(Interface("host", "br0", ("10.0.0.1/16", "fd00:10::1/64"), mac="02:00:0a:00:00:01")),
         Bridge(Interface("host", "docker0", ("172.17.0.1/16", "fd00:172:17::1/64"), mac="02:42:ac:11:00:01")),
         Veth(
@@ -49,7 +51,8 @@ TUTORIAL = Topology(
     ),
     loopback=(Interface("internet", "lo", ("8.8.8.8/32", "2001:4860:4860::8888/128")),),
     routes=(
-        # 10.0.0.2/32 has no neighbours, so no route leads to 10.0.0.1 and the kernel refuses it as a gateway unless told: onlink.
+        # 10.0.0.2/32 has no neighbours, so no route leads to 10.0.0.1 and the kernel refuses it as a gateway
+        # unless told: onlink.
         Route("red", via="10.0.0.1", device="eth0", onlink=True),
         Route("red", via="fd00:10::1", device="eth0"),
         Route("c1", via="172.17.0.1", device="eth0"),

@@ -1,1 +1,4 @@
-"""Everything that touches the kernel. It reads and observes, and returns values of the model; it changes nothing."""
+"""Everything that touches the kernel.
+
+It reads and observes, and returns values of the model; it changes nothing.
+"""

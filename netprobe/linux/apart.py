@@ -1,8 +1,9 @@
-"""Work that may hang for ever, done in a process of its own: the lookup of a name or the reading of a page in a file system that
-somebody else serves (FUSE, a dead server). No flag of open(2) bounds that, and a thread that waits for it cannot be ended.
+"""Work that may hang for ever, done in a process of its own: the lookup of a name or the reading of a page in
+a file system that somebody else serves (FUSE, a dead server). No flag of open(2) bounds that, and a thread
+that waits for it cannot be ended.
 
-The process is forked from ours, hands over each result as it has it, and is killed when it has stood still for a moment. What all of
-a run may wait for such work is limited as well; afterwards none is tried.
+The process is forked from ours, hands over each result as it has it, and is killed when it has stood still
+for a moment. What all of a run may wait for such work is limited as well; afterwards none is tried.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from netprobe.errors import SHORT
 STILL_S = 0.3  # without a result, asleep
 BUSY_S = 1.0  # the same while it computes, or a loaded machine does not let it
 RUN_S = 2.0  # all waiting of one run
-USUAL_S = 0.005  # what a result may take without being counted as that: a container may have hundreds of namespaces, and hide nothing
+# what a result may take without being counted as that: a container may have hundreds of namespaces, and hide
+# nothing
+USUAL_S = 0.005
 PR_SET_PDEATHSIG = 1
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LARGEST = 256 << 20  # bytes of one result: the readers' limits are below it
@@ -57,7 +60,11 @@ def forget() -> None:
 def heard() -> tuple[str, ...]:
     """What a person should know about work that was given up, as far as it is new."""
     lost, _Run.lost = _Run.lost, 0
-    return (f"{lost} of the files of users or containers cannot be read in time; what they say is left out",) if lost else ()
+    return (
+        (f"{lost} of the files of users or containers cannot be read in time; what they say is left out",)
+        if lost
+        else ()
+    )
 
 
 def value(work: Callable[[], _T]) -> _T:
@@ -69,7 +76,9 @@ def value(work: Callable[[], _T]) -> _T:
 
 
 def values(work: Callable[[_A], _T], items: Sequence[_A]) -> Iterator[_T | OSError]:
-    """What `work` returns for each of `items`, in their order, or the OSError that it raised or that came of waiting for it."""
+    """What `work` returns for each of `items`, in their order, or the OSError that it raised or that came of
+    waiting for it.
+    """
     for result, fds in _results(lambda item: (work(item), ()), items):
         for fd in fds:
             os.close(fd)
@@ -85,7 +94,9 @@ def descriptor(work: Callable[[], int]) -> int:
 
 
 def descriptors(work: Callable[[_A], int], items: Sequence[_A]) -> list[int | OSError]:
-    """The descriptors that `work` returns for `items`, which the caller closes, or the OSErrors, in their order."""
+    """The descriptors that `work` returns for `items`, which the caller closes, or the OSErrors, in their
+    order.
+    """
     found: list[int | OSError] = []
     for result, fds in _results(lambda item: (None, (work(item),)), items):
         found.append(result if isinstance(result, OSError) else next(iter(fds), None) or _no_more_files())
@@ -100,7 +111,10 @@ _Result = tuple[Any, Sequence[int]]
 
 
 def _results(work: Callable[[_A], _Result], items: Sequence[_A]) -> Iterator[_Result]:
-    """One result for each item. A process that stands still at one is given up, and another begins with the next."""
+    """One result for each item.
+
+    A process that stands still at one is given up, and another begins with the next.
+    """
     done = 0
     while done < len(items):
         start = time.monotonic()
@@ -120,7 +134,11 @@ def _some(work: Callable[[_A], _Result], items: Sequence[_A]) -> list[_Result]:
     try:
         with _Worker(work, items) as worker:
             start, left = time.monotonic(), RUN_S - _Run.waited_s
-            while len(found) < len(items) and _waited(start, found) < left and (result := worker.next()) is not None:
+            while (
+                len(found) < len(items)
+                and _waited(start, found) < left
+                and (result := worker.next()) is not None
+            ):
                 found.append(result)
     except OSError as error:  # no more processes, no more files
         return [*found, *((error, ()) for _ in items[len(found) :])]
@@ -143,9 +161,11 @@ class _Worker:
     def __init__(self, work: Callable[[_A], _Result], items: Sequence[_A]) -> None:
         self._socket, theirs = socket.socketpair()
         parent = os.getpid()
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)  # a signal between fork and _work would run our caller's code twice
+        # a signal between fork and _work would run our caller's code twice
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
         try:
-            with warnings.catch_warnings():  # Python warns of a fork beside threads: one that hangs because of it is given up, too
+            # Python warns of a fork beside threads: one that hangs because of it is given up, too
+            with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)
                 self._pid = os.fork()
             if self._pid == 0:
@@ -199,7 +219,10 @@ class _Worker:
 
 
 def _told(code: int, text: str) -> OSError:
-    """The error of a process apart. It has closed all that it does not need: that there is no more of something, the file system says."""
+    """The error of a process apart.
+
+    It has closed all that it does not need: that there is no more of something, the file system says.
+    """
     if code not in SHORT:
         return OSError(code, text)
     _Run.lost += 1
@@ -223,7 +246,11 @@ def _received_head(connection: socket.socket) -> tuple[bytes, list[int]]:
     # not socket.recv_fds, which forgets its flags
     space = socket.CMSG_LEN(_FD.size)
     head, ancillary, _, _ = connection.recvmsg(_HEAD.size, space, socket.MSG_CMSG_CLOEXEC)
-    fds = [_FD.unpack(data)[0] for _, kind, data in ancillary if kind == socket.SCM_RIGHTS and len(data) == _FD.size]
+    fds = [
+        _FD.unpack(data)[0]
+        for _, kind, data in ancillary
+        if kind == socket.SCM_RIGHTS and len(data) == _FD.size
+    ]
     try:
         return head + _received(connection, _HEAD.size - len(head)) if head else head, fds
     except BaseException:
@@ -247,7 +274,11 @@ def _received(connection: socket.socket, size: int) -> bytes:
 
 
 def _work(
-    parent: int, connection: socket.socket, work: Callable[[Any], _Result], items: Sequence[Any], mask: set[signal.Signals | int]
+    parent: int,
+    connection: socket.socket,
+    work: Callable[[Any], _Result],
+    items: Sequence[Any],
+    mask: set[signal.Signals | int],
 ) -> NoReturn:
     """The process's life: never returns into the code that forked it."""
     try:

@@ -15,7 +15,8 @@ _NO_MAGICLINKS, _NO_SYMLINKS, _IN_ROOT = 0x02, 0x04, 0x10  # include/uapi/linux/
 _PROC = 0x9FA0  # include/uapi/linux/magic.h
 LOOK = os.O_PATH | os.O_CLOEXEC
 READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-_LACKING = (errno.ENOSYS, errno.EPERM, errno.E2BIG)  # an old kernel, a seccomp filter, a kernel with another struct open_how
+# an old kernel, a seccomp filter, a kernel with another struct open_how
+_LACKING = (errno.ENOSYS, errno.EPERM, errno.E2BIG)
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -35,7 +36,9 @@ def beneath(root: int, path: str, links: bool = True) -> int:
 def _by_kernel(root: int, path: str, links: bool) -> int:
     resolve = _IN_ROOT | _NO_MAGICLINKS | (0 if links else _NO_SYMLINKS)
     how = struct.pack("=QQQ", LOOK, 0, resolve)
-    fd = _libc.syscall(ctypes.c_long(OPENAT2), root, os.fsencode(path) or b".", how, ctypes.c_size_t(len(how)))
+    fd = _libc.syscall(
+        ctypes.c_long(OPENAT2), root, os.fsencode(path) or b".", how, ctypes.c_size_t(len(how))
+    )
     if fd < 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
@@ -43,7 +46,10 @@ def _by_kernel(root: int, path: str, links: bool) -> int:
 
 
 def _by_hand(root: int, path: str, links: bool) -> int:
-    """The same by steps, each of which follows nothing. `..` goes back to where the walk came from, never to where that is now."""
+    """The same by steps, each of which follows nothing.
+
+    `..` goes back to where the walk came from, never to where that is now.
+    """
     held = [os.dup(root)]
     left = path.split("/")[::-1]
     followed = 0
@@ -94,7 +100,10 @@ def _is_of_proc(fd: int) -> bool:
 
 
 def content(fd: int, limit: int) -> bytes:
-    """All of the regular file that the O_PATH descriptor `fd` stands for. Raises OSError, EFBIG beyond `limit` bytes."""
+    """All of the regular file that the O_PATH descriptor `fd` stands for.
+
+    Raises OSError, EFBIG beyond `limit` bytes.
+    """
     seen = os.fstat(fd)
     if not stat.S_ISREG(seen.st_mode):
         raise OSError(errno.EINVAL, "not a regular file")
@@ -108,15 +117,20 @@ def content(fd: int, limit: int) -> bytes:
 
 
 def reopened(fd: int, flags: int = 0) -> int:
-    """What the O_PATH descriptor `fd` stands for, opened for reading; the caller closes it. Raises OSError."""
+    """What the O_PATH descriptor `fd` stands for, opened for reading; the caller closes it.
+
+    Raises OSError.
+    """
     return os.open(f"/proc/thread-self/fd/{fd}", READ | flags)
 
 
 def namespace(fd: int) -> int:
-    """The namespace file that the O_PATH descriptor `fd` stands for, opened. Raises OSError, EINVAL for another file.
+    """The namespace file that the O_PATH descriptor `fd` stands for, opened.
 
-    Files of nsfs, and they alone, are on the device of our own namespace's file (fs/nsfs.c). Nothing else is opened: to open a
-    device, even without reading, can do something.
+    Raises OSError, EINVAL for another file.
+
+    Files of nsfs, and they alone, are on the device of our own namespace's file (fs/nsfs.c). Nothing else is
+    opened: to open a device, even without reading, can do something.
     """
     if os.fstat(fd).st_dev != _device_of_namespaces():
         raise OSError(errno.EINVAL, "not a namespace")

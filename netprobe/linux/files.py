@@ -1,10 +1,13 @@
-"""The one reader of files: of the kernel's in /proc, and of those that somebody else can write or put links and pipes into.
+"""The one reader of files: of the kernel's in /proc, and of those that somebody else can write or put links
+and pipes into.
 
-A path is resolved beneath a root directory as chroot(2) would do it, no magic link of /proc is followed (openat2(2), or component
-by component where the kernel or a seccomp filter lacks that), and what it leads to is looked at before it is opened for reading:
-only a regular file is, without blocking, and no more of it than a limit. What cannot be had is an OSError.
+A path is resolved beneath a root directory as chroot(2) would do it, no magic link of /proc is followed
+(openat2(2), or component by component where the kernel or a seccomp filter lacks that), and what it leads to
+is looked at before it is opened for reading: only a regular file is, without blocking, and no more of it than
+a limit. What cannot be had is an OSError.
 
-A file system of an untrusted owner can answer late or never. A `Tree` that is `foreign` is therefore read in a process apart.
+A file system of an untrusted owner can answer late or never. A `Tree` that is `foreign` is therefore read in
+a process apart.
 """
 
 from __future__ import annotations
@@ -21,7 +24,8 @@ from msgspec import Struct
 from . import apart, descriptors
 from .descriptors import LOOK, READ
 
-SMALL, LARGE = 1 << 20, 64 << 20  # bytes: what a file of settings or of one process has at most, and a list of everything
+# bytes: what a file of settings or of one process has at most, and a list of everything
+SMALL, LARGE = 1 << 20, 64 << 20
 ENTRIES = 1 << 16  # of one directory
 
 _T = TypeVar("_T")
@@ -31,7 +35,10 @@ _T = TypeVar("_T")
 
 
 def kernel(path: str, limit: int = LARGE) -> bytes:
-    """The content of a file that the kernel makes up, at a fixed place in /proc. Raises OSError, EFBIG beyond `limit` bytes."""
+    """The content of a file that the kernel makes up, at a fixed place in /proc.
+
+    Raises OSError, EFBIG beyond `limit` bytes.
+    """
     return at(None, path, limit)
 
 
@@ -54,7 +61,10 @@ def at(folder: int | None, name: str, limit: int = SMALL) -> bytes:
 
 
 def entries(path: str | int, limit: int = 1 << 22) -> Iterator[str]:
-    """The names in a directory of /proc, or in an open directory, as they come. Raises OSError, EFBIG beyond `limit` names."""
+    """The names in a directory of /proc, or in an open directory, as they come.
+
+    Raises OSError, EFBIG beyond `limit` names.
+    """
     with os.scandir(path) as found:
         for number, entry in enumerate(found):
             if number >= limit:
@@ -74,7 +84,9 @@ def key(path: str, folder: int | None = None) -> tuple[int, int]:
 
 
 def exists(path: str) -> bool:
-    """Whether there is something by a name that the user gave, be it a link that leads nowhere, as far as that can be seen."""
+    """Whether there is something by a name that the user gave, be it a link that leads nowhere, as far as
+    that can be seen.
+    """
     try:
         os.lstat(path)
     except (OSError, ValueError):
@@ -94,10 +106,11 @@ def make_sure_of_descriptors(number: int) -> None:
 
 
 def user_above(roots: Sequence[str], path: str) -> int | None:
-    """The number of the first user but root who owns a directory above `path`, on the way down from the first of `roots` that has it.
+    """The number of the first user but root who owns a directory above `path`, on the way down from the first
+    of `roots` that has it.
 
-    For control groups: who owns a directory names what is in it. None where root owns all, and for a path that none has or that leads
-    out of them (`/..`: beyond our cgroup namespace).
+    For control groups: who owns a directory names what is in it. None where root owns all, and for a path
+    that none has or that leads out of them (`/..`: beyond our cgroup namespace).
     """
     above = [path[:end] for end in range(1, len(path)) if path[end] == "/"]
     for root in roots if ".." not in path.split("/") else ():
@@ -130,7 +143,10 @@ def namespace(path: str, folder: int | None = None) -> int:
 
 
 def directory(path: str) -> int:
-    """A descriptor of a directory of the kernel's own, open for reading; the caller closes it. Raises OSError."""
+    """A descriptor of a directory of the kernel's own, open for reading; the caller closes it.
+
+    Raises OSError.
+    """
     return os.open(path, READ | os.O_DIRECTORY)
 
 
@@ -140,8 +156,9 @@ def directory(path: str) -> int:
 class Tree(Struct, frozen=True):
     """The files beneath the directory `root`: paths begin there, and no link leads out of it.
 
-    `owner`: the number of the user whom every file that is read must belong to; None: whoever it belongs to. `foreign`: somebody
-    else decides what is mounted there, so it is looked at in a process apart, which may be waited for no longer than a moment.
+    `owner`: the number of the user whom every file that is read must belong to; None: whoever it belongs to.
+    `foreign`: somebody else decides what is mounted there, so it is looked at in a process apart, which may
+    be waited for no longer than a moment.
     """
 
     root: str = "/"
@@ -149,7 +166,10 @@ class Tree(Struct, frozen=True):
     foreign: bool = False
 
     def read(self, path: str, limit: int = SMALL) -> bytes:
-        """The whole content of a regular file. Raises OSError: EFBIG beyond `limit` bytes, EINVAL for what is no regular file."""
+        """The whole content of a regular file.
+
+        Raises OSError: EFBIG beyond `limit` bytes, EINVAL for what is no regular file.
+        """
         return self._done(lambda: self._read(path, limit))
 
     def names(self, path: str, limit: int = ENTRIES) -> list[str]:
@@ -161,7 +181,9 @@ class Tree(Struct, frozen=True):
         return self._mode(path, stat.S_ISDIR)
 
     def exists(self, path: str) -> bool:
-        """Whether there is something by this name, be it a link that leads nowhere, as far as that can be seen."""
+        """Whether there is something by this name, be it a link that leads nowhere, as far as that can be
+        seen.
+        """
         return self._mode(path, lambda mode: True, links=False)  # noqa: ARG005 - a mode is a mode
 
     def is_link(self, path: str) -> bool:
@@ -169,13 +191,17 @@ class Tree(Struct, frozen=True):
         return self._mode(path, stat.S_ISLNK, links=False)
 
     def key(self, path: str) -> tuple[int, int] | None:
-        """(device, inode) of what `path` leads to: equal for two names of one thing; None when it cannot be seen."""
+        """(device, inode) of what `path` leads to: equal for two names of one thing; None when it cannot be
+        seen.
+        """
         with suppress(OSError):
             return self._done(lambda: self._key(path))
         return None
 
     def namespace(self, path: str) -> int:
-        """A descriptor of a namespace file, which the caller closes. No symbolic link may be on the way, or be it.
+        """A descriptor of a namespace file, which the caller closes.
+
+        No symbolic link may be on the way, or be it.
 
         Raises OSError, EINVAL for a file that is none; such a file is not opened.
         """
@@ -201,14 +227,19 @@ class Tree(Struct, frozen=True):
             return descriptors.namespace(fd)
 
     def sqlite(self, path: str, limit: int = LARGE) -> bytes:
-        """The content of an SQLite database at a moment at which nobody writes to it. Raises OSError, EBUSY when there is none.
+        """The content of an SQLite database at a moment at which nobody writes to it.
 
-        It is not opened with SQLite, which would lock it and may write beside it. Source: sqlite.org/fileformat2.html.
+        Raises OSError, EBUSY when there is none.
+
+        It is not opened with SQLite, which would lock it and may write beside it. Source:
+        sqlite.org/fileformat2.html.
         """
         return self._done(lambda: self._settled(path, limit))
 
     def together(self, work: Callable[[], _T]) -> _T:
-        """What `work` returns, which reads of this tree more than once: one process apart for all of it, as its owner."""
+        """What `work` returns, which reads of this tree more than once: one process apart for all of it, as
+        its owner.
+        """
 
         def as_owner() -> _T:
             with _acting_as(self.owner):
@@ -282,7 +313,10 @@ class Tree(Struct, frozen=True):
                     break
                 data = descriptors.content(fd, limit)
                 after = os.fstat(fd)
-                if (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size) and not self._is_written(path):
+                if (before.st_mtime_ns, before.st_size) == (
+                    after.st_mtime_ns,
+                    after.st_size,
+                ) and not self._is_written(path):
                     return data
         raise OSError(errno.EBUSY, "a program writes to the database")
 
@@ -296,7 +330,9 @@ class Tree(Struct, frozen=True):
 
 
 def namespaces_beneath(places: Sequence[tuple[str, str]]) -> list[int | OSError]:
-    """Descriptors of the namespace files at (root of a foreign tree, path), which the caller closes: one process apart for all."""
+    """Descriptors of the namespace files at (root of a foreign tree, path), which the caller closes: one
+    process apart for all.
+    """
     return apart.descriptors(lambda place: Tree(place[0])._namespace(place[1]), places)
 
 
@@ -309,7 +345,10 @@ def component(name: str) -> str:
 
 @contextmanager
 def _acting_as(owner: int | None) -> Iterator[None]:
-    """Let the kernel check for the user `owner` what may be opened. Only for a process apart: it holds for all threads."""
+    """Let the kernel check for the user `owner` what may be opened.
+
+    Only for a process apart: it holds for all threads.
+    """
     if owner is None or os.geteuid() == owner or not apart.is_here():
         yield
         return

@@ -1,7 +1,9 @@
-"""pyroute2 without its front door: the message classes, not everything else that the package imports with itself.
+"""pyroute2 without its front door: the message classes, not everything else that the package imports with
+itself.
 
-`import pyroute2` brings sockets, asyncio, NDB, IPDB and ethtool along: 0.39 s where the messages that we use take 0.08 s (0.9.7). So
-a stand-in takes the package's place until somebody asks it for more than a submodule; then the real one comes in.
+`import pyroute2` brings sockets, asyncio, NDB, IPDB and ethtool along: 0.39 s where the messages that we use
+take 0.08 s (0.9.7). So a stand-in takes the package's place until somebody asks it for more than a submodule;
+then the real one comes in.
 """
 
 from __future__ import annotations
@@ -39,7 +41,10 @@ def _enter(door: ModuleType) -> ModuleType:
 
 
 def stay_outside() -> None:
-    """Let submodules of pyroute2 be imported without the package's own imports. Harmless when it is imported already, or absent."""
+    """Let submodules of pyroute2 be imported without the package's own imports.
+
+    Harmless when it is imported already, or absent.
+    """
     if PACKAGE in sys.modules:
         return
     spec = find_spec(PACKAGE)

@@ -1,4 +1,7 @@
-"""This machine, live: the world behind the engine's seam. It resolves names, reads, observes, and changes nothing."""
+"""This machine, live: the world behind the engine's seam.
+
+It resolves names, reads, observes, and changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -45,11 +48,13 @@ if TYPE_CHECKING:
 class Machine:
     """The namespaces of this machine, opened as they are asked for; closed at the end of the `with` block.
 
-    `host` names the namespace that the word `host` means, `exclude` those to treat as not visible (see `Directory`).
-    `crafter` makes the packets. Raises WrongQuestion, NotPermitted or CannotLook.
+    `host` names the namespace that the word `host` means, `exclude` those to treat as not visible (see
+    `Directory`). `crafter` makes the packets. Raises WrongQuestion, NotPermitted or CannotLook.
     """
 
-    def __init__(self, host: str | None = None, exclude: Sequence[str] = (), crafter: Crafter | None = None) -> None:
+    def __init__(
+        self, host: str | None = None, exclude: Sequence[str] = (), crafter: Crafter | None = None
+    ) -> None:
         self._crafter = crafter
         self._directory = Directory(host, exclude)
         self._peers = Peers(self._directory)
@@ -63,7 +68,9 @@ class Machine:
     # --- resolving
 
     def resolve(self, text: str, inside: Endpoint | None = None, version: int | None = None) -> Endpoint:
-        """The endpoint that `text` names. With `inside` (the source) a host name may stand as well, and is resolved there.
+        """The endpoint that `text` names.
+
+        With `inside` (the source) a host name may stand as well, and is resolved there.
 
         A bare address gives `namespace` None; `version` (4 or 6) chooses among the addresses of a host name.
         """
@@ -71,7 +78,9 @@ class Machine:
             apart.forget()
         named = self._parse(text)
         if named.ip is not None:
-            return Endpoint(text, interface=named.interface, address=named.ip, port=named.port, protocol=named.protocol)
+            return Endpoint(
+                text, interface=named.interface, address=named.ip, port=named.port, protocol=named.protocol
+            )
         try:
             name = self._directory.open(named)
         except UnknownName:
@@ -81,7 +90,9 @@ class Machine:
         if named.interface is not None:
             self._check_interface(named, name)
         notes = self._directory.notes(named)
-        return Endpoint(text, name, named.interface, named.address, named.port, protocol=named.protocol, notes=notes)
+        return Endpoint(
+            text, name, named.interface, named.address, named.port, protocol=named.protocol, notes=notes
+        )
 
     def _parse(self, text: str) -> Named:
         """`text` taken apart, unless it is as a whole the name of a namespace and no address."""
@@ -106,12 +117,21 @@ class Machine:
         files = files_of(inside, found.pid if found else None)
         addresses = addresses_of(named.name, self._handle(inside), version, files)
         notes = self._directory.containers.heard()  # files of a container that could not be read in time
-        return Endpoint(named.text, address=addresses[0], port=named.port, host_name=named.name, protocol=named.protocol, notes=notes)
+        return Endpoint(
+            named.text,
+            address=addresses[0],
+            port=named.port,
+            host_name=named.name,
+            protocol=named.protocol,
+            notes=notes,
+        )
 
     # --- reading
 
     def read(self, snapshot: Snapshot, needs: Sequence[Need]) -> Snapshot:
-        """`snapshot` with what `needs` asks for; what cannot be had becomes a blind spot, never an exception."""
+        """`snapshot` with what `needs` asks for; what cannot be had becomes a blind spot, never an
+        exception.
+        """
         lookups: dict[str, list[AskRoute]] = {}
         for need in needs:
             if isinstance(need, AskRoute):
@@ -142,16 +162,27 @@ class Machine:
         if isinstance(need, FindPeer):
             self._handle(need.namespace)
             peer = self._peers.find(need.namespace, need.nsid)
-            unasked = tuple(Blind("the names of containers", why) for why in self._directory.containers.heard())
-            return replace(snapshot, peers=(*snapshot.peers, FoundPeer(need.namespace, need.nsid, peer)), blind=(*snapshot.blind, *unasked))
+            unasked = tuple(
+                Blind("the names of containers", why) for why in self._directory.containers.heard()
+            )
+            return replace(
+                snapshot,
+                peers=(*snapshot.peers, FoundPeer(need.namespace, need.nsid, peer)),
+                blind=(*snapshot.blind, *unasked),
+            )
         if isinstance(need, FindMacvlans):
             self._handle(need.namespace)
             standing = self._peers.macvlans_on(need.namespace, need.index)
-            return replace(snapshot, macvlans=(*snapshot.macvlans, FoundMacvlans(need.namespace, need.index, standing)))
+            return replace(
+                snapshot, macvlans=(*snapshot.macvlans, FoundMacvlans(need.namespace, need.index, standing))
+            )
         if isinstance(need, AskConnection):
             found = entries(self._handle(need.namespace), need.flow)
             why, known = (found.why, ()) if isinstance(found, Blind) else (None, found)
-            return replace(snapshot, connections=(*snapshot.connections, FoundConnection(need.namespace, need.flow, known, why)))
+            return replace(
+                snapshot,
+                connections=(*snapshot.connections, FoundConnection(need.namespace, need.flow, known, why)),
+            )
         assert isinstance(need, AskSet)
         return namespace.answer_set(snapshot, need, self._handle(need.namespace))
 
@@ -170,12 +201,16 @@ class Machine:
             return list_spaces(self._directory)
 
     def heard(self) -> tuple[str, ...]:
-        """What a person should know about how the names of `spaces` were found: which container engine did not answer."""
+        """What a person should know about how the names of `spaces` were found: which container engine did
+        not answer.
+        """
         return self._directory.containers.heard()
 
     # --- observing
 
-    def observe(self, watch: Watch, settled: Callable[[Sequence[Observation], int], bool]) -> tuple[Observation, ...]:
+    def observe(
+        self, watch: Watch, settled: Callable[[Sequence[Observation], int], bool]
+    ) -> tuple[Observation, ...]:
         """Send the probe of `watch` and report what was seen of it, until `settled` or its timeout."""
         from netprobe.wire.craft import craft
 
@@ -190,12 +225,18 @@ def _why(error: Exception) -> str:
 
 
 def _blinded(snapshot: Snapshot, need: Need, why: str) -> Snapshot:
-    """`snapshot` with `need` as what could not be read, and why, so that nobody asks again; and a blind spot that says so."""
+    """`snapshot` with `need` as what could not be read, and why, so that nobody asks again; and a blind spot
+    that says so.
+    """
     if isinstance(need, ReadNamespace):
         return snapshot.with_namespace(namespace.unread(need.name, why))
     if isinstance(need, FindPeer):
         blind = Blind(f"the namespace that {need.namespace} calls nsid {need.nsid}", why)
-        return replace(snapshot, peers=(*snapshot.peers, FoundPeer(need.namespace, need.nsid, None, why)), blind=(*snapshot.blind, blind))
+        return replace(
+            snapshot,
+            peers=(*snapshot.peers, FoundPeer(need.namespace, need.nsid, None, why)),
+            blind=(*snapshot.blind, blind),
+        )
     if isinstance(need, FindMacvlans):
         blind = Blind(f"the macvlans on interface {need.index} of {need.namespace}", why)
         found = FoundMacvlans(need.namespace, need.index, why=why)
@@ -205,6 +246,8 @@ def _blinded(snapshot: Snapshot, need: Need, why: str) -> Snapshot:
     if isinstance(need, AskSet):
         return namespace.with_answer(snapshot, need, AskedSet(need.query, False, error=why))
     if isinstance(need, AskConnection):
-        return replace(snapshot, connections=(*snapshot.connections, FoundConnection(need.namespace, need.flow, why=why)))
+        return replace(
+            snapshot, connections=(*snapshot.connections, FoundConnection(need.namespace, need.flow, why=why))
+        )
     asked = AskedRoute(need.namespace, need.query, RouteAnswer(), why)
     return replace(snapshot, answers=(*snapshot.answers, asked))

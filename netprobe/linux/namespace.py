@@ -11,7 +11,17 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from netprobe.errors import NetprobeError, is_short
-from netprobe.model import AskedSet, AskSet, Blind, Link, Namespace, RouteAnswer, RouteQuery, Ruleset, Snapshot
+from netprobe.model import (
+    AskedSet,
+    AskSet,
+    Blind,
+    Link,
+    Namespace,
+    RouteAnswer,
+    RouteQuery,
+    Ruleset,
+    Snapshot,
+)
 
 from . import netns
 from .netfilter import read as netfilter
@@ -32,14 +42,20 @@ class _Reader:
         self.unread: dict[str, str] = {}
 
     def of(self, part: str, what: str, read: Callable[[], _T], otherwise: _T, *, rare: bool = False) -> _T:
-        """What `read` returns; when the kernel refuses, `otherwise`, `part` as unread and a blind spot that calls it `what`.
+        """What `read` returns; when the kernel refuses, `otherwise`, `part` as unread and a blind spot that
+        calls it `what`.
 
-        A part that few packets meet (`rare`) does not count as unread where we have no right to it, or the kernel does not have it.
+        A part that few packets meet (`rare`) does not count as unread where we have no right to it, or the
+        kernel does not have it.
         """
         try:
             return read()
         except OSError as error:
-            why = "CAP_NET_ADMIN is missing" if isinstance(error, PermissionError) else error.strerror or str(error)
+            why = (
+                "CAP_NET_ADMIN is missing"
+                if isinstance(error, PermissionError)
+                else error.strerror or str(error)
+            )
             self.blind.append(Blind(f"{what} of {self.name}", why))
             if not rare or is_short(error):
                 self.unread[part] = why
@@ -47,8 +63,12 @@ class _Reader:
 
 
 def read_namespace(name: str, fd: int) -> Namespace:
-    """Everything configured in the open namespace `fd`. Raises NotPermitted or CannotLook when it cannot be entered."""
-    with netns.inside(fd), netfilter.RulesetReading(fd, name) as rules, Netlink() as route:  # its tools print while we read on
+    """Everything configured in the open namespace `fd`.
+
+    Raises NotPermitted or CannotLook when it cannot be entered.
+    """
+    # its tools print while we read on
+    with netns.inside(fd), netfilter.RulesetReading(fd, name) as rules, Netlink() as route:
         reader = _Reader(name)
         nothing: tuple[tuple[Link, ...], dict[str, str]] = ((), {})
         none: dict[str, str] = {}
@@ -57,7 +77,9 @@ def read_namespace(name: str, fd: int) -> Namespace:
             name=name,
             inode=netns.inode(fd),
             cookie=netns.cookie(),
-            links=reader.of("qdiscs", "queueing disciplines", lambda: tc.with_traffic_control(route, found), found),
+            links=reader.of(
+                "qdiscs", "queueing disciplines", lambda: tc.with_traffic_control(route, found), found
+            ),
             addresses=reader.of("addresses", "addresses", lambda: links.read_addresses(route), ()),
             routes=reader.of("routes", "routes", lambda: fib.read_routes(route), ()),
             rules=reader.of("rules", "policy rules", lambda: fib.read_rules(route), ()),
@@ -71,7 +93,9 @@ def read_namespace(name: str, fd: int) -> Namespace:
             counters=counters.read_counters(),
         )
         if route.unsteady:
-            reader.blind.append(Blind(f"tables of {name}", "they kept changing while they were read; an entry may be missing"))
+            reader.blind.append(
+                Blind(f"tables of {name}", "they kept changing while they were read; an entry may be missing")
+            )
         return replace(namespace, blind=tuple(reader.blind), unread=reader.unread)
 
 
@@ -80,7 +104,9 @@ def _ruleset(rules: netfilter.RulesetReading) -> Ruleset:
     try:
         return rules.ruleset()
     except (NetprobeError, OSError) as error:
-        return Ruleset((Blind(f"the ruleset of {rules.name}", getattr(error, "strerror", None) or str(error)),))
+        return Ruleset(
+            (Blind(f"the ruleset of {rules.name}", getattr(error, "strerror", None) or str(error)),)
+        )
 
 
 def unread(name: str, why: str) -> Namespace:
@@ -96,7 +122,9 @@ def answer_set(snapshot: Snapshot, need: AskSet, fd: int) -> Snapshot:
 def with_answer(snapshot: Snapshot, need: AskSet, answer: AskedSet) -> Snapshot:
     """`snapshot` with this answer to `need`."""
     namespace = snapshot[need.namespace]
-    return snapshot.with_namespace(replace(namespace, ruleset=(namespace.ruleset or Ruleset()).with_answer(answer)))
+    return snapshot.with_namespace(
+        replace(namespace, ruleset=(namespace.ruleset or Ruleset()).with_answer(answer))
+    )
 
 
 def ask_routes(fd: int, queries: Sequence[RouteQuery]) -> tuple[RouteAnswer, ...]:

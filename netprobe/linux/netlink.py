@@ -1,9 +1,9 @@
 """Netlink, read only: a request, the records that answer it. What they mean is the callers' business.
 
-pyroute2 encodes and decodes the messages; it stays behind this file and `messages`, and comes in with the first socket. Its own
-sockets are not used: built on asyncio, they took a third of the time of a whole run. What is left is netlink(7): send, and
-receive until the answer is complete. Errors are OSError; a name that is not UTF-8, which pyroute2 leaves as bytes, becomes a text
-with surrogates.
+pyroute2 encodes and decodes the messages; it stays behind this file and `messages`, and comes in with the
+first socket. Its own sockets are not used: built on asyncio, they took a third of the time of a whole run.
+What is left is netlink(7): send, and receive until the answer is complete. Errors are OSError; a name that is
+not UTF-8, which pyroute2 leaves as bytes, becomes a text with surrogates.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from .lazy_pyroute2 import stay_outside
 
 
 class Family(NamedTuple):
-    """A protocol of include/uapi/linux/netlink.h, and the module of `messages` with the part of it that is spoken."""
+    """A protocol of include/uapi/linux/netlink.h, and the module of `messages` with the part of it that is
+    spoken.
+    """
 
     protocol: int
     module: str
@@ -44,7 +46,9 @@ _ERROR = struct.Struct("=i")
 
 
 class Request(NamedTuple):
-    """What is asked: the message's type, its fields, its attributes by name; what is not given is zero or absent."""
+    """What is asked: the message's type, its fields, its attributes by name; what is not given is zero or
+    absent.
+    """
 
     kind: int
     fields: Mapping[str, Any] = {}
@@ -54,7 +58,8 @@ class Request(NamedTuple):
 class Record:
     """A message of the kernel, or the attributes nested in one, by their names of the kernel's headers.
 
-    Attributes are decoded when they are asked for. Of a repeated one the last counts. One of no record is absent.
+    Attributes are decoded when they are asked for. Of a repeated one the last counts. One of no record is
+    absent.
     """
 
     __slots__ = ("_attributes", "_slots", "fields")
@@ -75,7 +80,9 @@ class Record:
         return len(self._attributes)
 
     def get(self, attribute: str, default: Any = None) -> Any:
-        """The value of an attribute: a number, an address as text, bytes, or a tuple of numbers; `default` where it is absent."""
+        """The value of an attribute: a number, an address as text, bytes, or a tuple of numbers; `default`
+        where it is absent.
+        """
         slot = self._attributes.get(attribute)
         return default if slot is None else slot.value
 
@@ -119,13 +126,20 @@ class _Message(NamedTuple):
         [code] = _ERROR.unpack_from(self.data, self.offset + _HEADER.size)
         if code:
             return OSError(-code, os.strerror(-code))
-        return OSError(errno.EBADMSG, "the kernel says yes to a question that asks for more") if self.kind == NLMSG_ERROR else None
+        return (
+            OSError(errno.EBADMSG, "the kernel says yes to a question that asks for more")
+            if self.kind == NLMSG_ERROR
+            else None
+        )
 
 
 class Netlink:
-    """A netlink socket of the namespace in which this thread is when it makes it; `with` closes it. Errors are OSError.
+    """A netlink socket of the namespace in which this thread is when it makes it; `with` closes it.
 
-    `unsteady`: a table never held still while it was dumped, so an entry may be missing from it, or be there twice.
+    Errors are OSError.
+
+    `unsteady`: a table never held still while it was dumped, so an entry may be missing from it, or be there
+    twice.
     """
 
     def __init__(self, family: Family = ROUTE) -> None:
@@ -145,8 +159,12 @@ class Netlink:
         return [self._record(message) for message in self._steady(request)]
 
     def bodies(self, request: Request) -> list[bytes]:
-        """As `dump`, but what follows the header is left as it came: for tables with thousands of entries, 0.1 ms each to decode."""
-        return [message.data[message.offset + _HEADER.size : message.end] for message in self._steady(request)]
+        """As `dump`, but what follows the header is left as it came: for tables with thousands of entries,
+        0.1 ms each to decode.
+        """
+        return [
+            message.data[message.offset + _HEADER.size : message.end] for message in self._steady(request)
+        ]
 
     def _steady(self, request: Request) -> list[_Message]:
         """The entries of a table that held still while it was dumped."""
@@ -159,7 +177,9 @@ class Netlink:
         return [message for message in messages if message.kind != NLMSG_DONE]
 
     def count(self, request: Request, count: Callable[[Record], int], most: int) -> int:
-        """The sum of `count` over the entries of a table, up to the first that takes it past `most`: the last call to this socket."""
+        """The sum of `count` over the entries of a table, up to the first that takes it past `most`: the last
+        call to this socket.
+        """
         total = 0
         for message in self._dumped(request):
             total += count(self._record(message)) if message.kind != NLMSG_DONE else 0
@@ -170,7 +190,11 @@ class Netlink:
     def ask(self, request: Request) -> Record:
         """The answer to a question. Raises OSError when the kernel refuses it."""
         [sequence] = self._send([request], 0)
-        answer = next(message for message in self._received() if message.sequence == sequence and message.kind != NLMSG_DONE)
+        answer = next(
+            message
+            for message in self._received()
+            if message.sequence == sequence and message.kind != NLMSG_DONE
+        )
         if (error := answer.refused()) is not None:
             raise error
         return self._record(answer)
@@ -210,7 +234,12 @@ class Netlink:
         first = self._sequence
         self._sequence += len(requests)
         sequences = range(first, self._sequence)
-        self._socket.send(b"".join(self._encoded(request, flags, number) for request, number in zip(requests, sequences, strict=True)))
+        self._socket.send(
+            b"".join(
+                self._encoded(request, flags, number)
+                for request, number in zip(requests, sequences, strict=True)
+            )
+        )
         return sequences
 
     def _encoded(self, request: Request, flags: int, sequence: int) -> bytes:
@@ -231,7 +260,9 @@ class Netlink:
             while offset + _HEADER.size <= len(data):
                 length, kind, flags, sequence, _ = _HEADER.unpack_from(data, offset)
                 if not _HEADER.size <= length <= len(data) - offset:
-                    raise OSError(errno.EBADMSG, "a message of the kernel says a length that it does not have")
+                    raise OSError(
+                        errno.EBADMSG, "a message of the kernel says a length that it does not have"
+                    )
                 if kind in self._answers or kind in (NLMSG_ERROR, NLMSG_DONE):
                     yield _Message(kind, flags, sequence, data, offset, offset + length)
                 offset += (length + 3) & ~3

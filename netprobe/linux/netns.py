@@ -1,6 +1,7 @@
 """Network namespaces as open files, and the only setns of the program.
 
-A socket keeps the namespace in which it was born, so the pattern is always: enter, open, leave. setns acts on one thread.
+A socket keeps the namespace in which it was born, so the pattern is always: enter, open, leave. setns acts on
+one thread.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ NS_GET_NSTYPE = 0xB703  # ioctl of include/uapi/linux/nsfs.h: which kind of name
 SO_NETNS_COOKIE = 71  # include/uapi/asm-generic/socket.h, Linux 5.14
 OWN = "/proc/thread-self/ns/net"  # not /proc/self: that is the main thread's
 
-STALE = "A file in /run/netns whose namespace is gone, or that was never finished, is removed by: ip netns delete NAME"
+STALE = (
+    "A file in /run/netns whose namespace is gone, or that was never finished, is removed by: ip netns delete"
+    " NAME"
+)
 
 Identity = tuple[int, int]
 
@@ -31,25 +35,34 @@ _libc = ctypes.CDLL(None, use_errno=True)  # os.setns exists from Python 3.12 on
 
 
 def open_namespace(path: str, name: str | None = None, *, dir_fd: int | None = None) -> int:
-    """An open descriptor of the network namespace at `path`; the caller closes it. `name` is how errors call it.
+    """An open descriptor of the network namespace at `path`; the caller closes it.
 
-    Raises NotPermitted, or CannotLook when the file is missing, stale (its namespace is gone) or not a namespace at all.
+    `name` is how errors call it.
+
+    Raises NotPermitted, or CannotLook when the file is missing, stale (its namespace is gone) or not a
+    namespace at all.
     """
     return _opened(lambda: files.namespace(path, dir_fd), name or path)
 
 
 def open_beneath(root: str, path: str, name: str) -> int:
-    """An open descriptor of the namespace at `path` below the directory `root`, no symbolic link of `path` followed.
+    """An open descriptor of the namespace at `path` below the directory `root`, no symbolic link of `path`
+    followed.
 
-    For files of another mount namespace: a link there could lead to any file of ours. Raises as `open_namespace`.
+    For files of another mount namespace: a link there could lead to any file of ours. Raises as
+    `open_namespace`.
     """
     return _opened(lambda: files.Tree(root, foreign=True).namespace(path), name)
 
 
 def open_all_beneath(places: Sequence[tuple[str, str, str]]) -> list[int | NetprobeError]:
-    """The same for many (root, path, name), which costs less than one by one: a descriptor or the error for each."""
+    """The same for many (root, path, name), which costs less than one by one: a descriptor or the error for
+    each.
+    """
     results: list[int | NetprobeError] = []
-    for found, (_, _, name) in zip(files.namespaces_beneath([(root, path) for root, path, _ in places]), places, strict=True):
+    for found, (_, _, name) in zip(
+        files.namespaces_beneath([(root, path) for root, path, _ in places]), places, strict=True
+    ):
         try:
             results.append(_opened(partial(_or_raised, found), name))
         except NetprobeError as error:
@@ -68,7 +81,9 @@ def _opened(look: Callable[[], int], called: str) -> int:
     try:
         fd = look()
     except PermissionError as error:
-        raise NotPermitted(f"not permitted to open the network namespace {called}: {error.strerror}") from error
+        raise NotPermitted(
+            f"not permitted to open the network namespace {called}: {error.strerror}"
+        ) from error
     except OSError as error:
         if error.errno == errno.EINVAL:
             raise CannotLook(f"{called} is not a network namespace", STALE) from None
@@ -88,10 +103,11 @@ def _is_network_namespace(fd: int) -> bool:
 
 @contextmanager
 def inside(place: int | str) -> Iterator[None]:
-    """Run the block with this thread in the network namespace `place` (a descriptor or a path), and come back.
+    """Run the block with this thread in the network namespace `place` (a descriptor or a path), and come
+    back.
 
-    Raises NotPermitted or CannotLook when it cannot be entered; the block then does not run. It never runs elsewhere: where
-    the thread is gets checked after entering.
+    Raises NotPermitted or CannotLook when it cannot be entered; the block then does not run. It never runs
+    elsewhere: where the thread is gets checked after entering.
     """
     there = place if isinstance(place, int) else open_namespace(place)
     home = -1
@@ -100,7 +116,9 @@ def inside(place: int | str) -> Iterator[None]:
             yield
             return
         home = open_namespace(OWN)
-        _enter(home)  # one that we could not come back to (a user namespace's process in its parent's network) refuses us here
+        # one that we could not come back to (a user namespace's process in its parent's network) refuses us
+        # here
+        _enter(home)
         _enter(there)
         try:
             _verify(there)
@@ -135,7 +153,9 @@ def _verify(fd: int) -> None:
 
 
 def identity(fd: int) -> Identity:
-    """(device, inode) of an open namespace: unique while the descriptor is held; inodes are reused at once afterwards."""
+    """(device, inode) of an open namespace: unique while the descriptor is held; inodes are reused at once
+    afterwards.
+    """
     return identity_of(os.fstat(fd))
 
 
@@ -155,7 +175,9 @@ def inode(fd: int) -> int:
 
 
 def cookie() -> int:
-    """SO_NETNS_COOKIE of the namespace this thread is in, never reused while the kernel runs; 0 where it is not offered."""
+    """SO_NETNS_COOKIE of the namespace this thread is in, never reused while the kernel runs; 0 where it is
+    not offered.
+    """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as probe:
         try:
             return int.from_bytes(probe.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8), "little")

@@ -12,11 +12,15 @@ from netprobe.model.command import joined
 
 from . import files
 
-CAPABILITIES = {"SYS_ADMIN": 21, "SYS_PTRACE": 19, "NET_ADMIN": 12, "NET_RAW": 13}  # include/uapi/linux/capability.h
+# include/uapi/linux/capability.h
+CAPABILITIES = {"SYS_ADMIN": 21, "SYS_PTRACE": 19, "NET_ADMIN": 12, "NET_RAW": 13}
 
 
 def not_permitted(what: str, way_in: str = "") -> NotPermitted:
-    """An error for people: `what` was refused, and what to type instead. `way_in` is a command that gives the privilege to ours."""
+    """An error for people: `what` was refused, and what to type instead.
+
+    `way_in` is a command that gives the privilege to ours.
+    """
     if way_in:
         first = f"{way_in} {_own_line(sys.argv) or 'this program'}\nor {sudo_line(sys.argv)}"
     elif os.geteuid() == 0:  # root of a container or of a user namespace: sudo would not help
@@ -27,17 +31,29 @@ def not_permitted(what: str, way_in: str = "") -> NotPermitted:
 
 
 def missing() -> tuple[str, ...]:
-    """Those of the capabilities that netprobe uses which this thread has not; proc_pid_status(5), CapEff. Raises OSError."""
+    """Those of the capabilities that netprobe uses which this thread has not; proc_pid_status(5), CapEff.
+
+    Raises OSError.
+    """
     status = files.kernel("/proc/thread-self/status").decode()
     effective = int(status.partition("CapEff:")[2].split()[0], 16)
     return tuple(name for name, number in CAPABILITIES.items() if not effective >> number & 1)
 
 
 def _what_root_lacks(names: Sequence[str]) -> str:
-    """Root of a container or of a service: what to give it. With all of them, it is root of a user namespace that is too small."""
+    """Root of a container or of a service: what to give it.
+
+    With all of them, it is root of a user namespace that is too small.
+    """
     if not names:
-        return "root's capabilities do not reach there: it belongs to another user namespace; run netprobe outside of this one"
-    return f"root lacks CAP_{', CAP_'.join(names)} here; in a container: {' '.join(f'--cap-add {name}' for name in names)}"
+        return (
+            "root's capabilities do not reach there: it belongs to another user namespace; run netprobe"
+            " outside of this one"
+        )
+    return (
+        f"root lacks CAP_{', CAP_'.join(names)} here; in a container:"
+        f" {' '.join(f'--cap-add {name}' for name in names)}"
+    )
 
 
 def sudo_line(argv: Sequence[str]) -> str:
@@ -57,7 +73,9 @@ def _own_line(argv: Sequence[str]) -> str:
 
 
 def _interpreter() -> list[str]:
-    """The Python that finds this netprobe, and imports nothing from the current folder as root (-P, sys.flags.safe_path)."""
+    """The Python that finds this netprobe, and imports nothing from the current folder as root (-P,
+    sys.flags.safe_path).
+    """
     import sysconfig
 
     home = str(Path(__file__).parents[2])

@@ -10,7 +10,10 @@ LOOKING = 16  # descriptors that a source of names, or a resolver, may hold at o
 
 
 def looked(what: str) -> None:
-    """Make sure that descriptors are to be had, for those who pass over a file that they cannot open. Raises Shortage."""
+    """Make sure that descriptors are to be had, for those who pass over a file that they cannot open.
+
+    Raises Shortage.
+    """
     try:
         files.make_sure_of_descriptors(LOOKING)
     except OSError as error:

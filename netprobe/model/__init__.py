@@ -1,4 +1,7 @@
-"""The values netprobe speaks in: frozen, comparable, serialisable. This package imports nothing of netprobe."""
+"""The values netprobe speaks in: frozen, comparable, serialisable.
+
+This package imports nothing of netprobe.
+"""
 
 from .command import Blank, Command
 from .config import (

@@ -1,4 +1,7 @@
-"""What is configured: one namespace's links, addresses, routes and the rest, frozen as read. No name here is escaped yet."""
+"""What is configured: one namespace's links, addresses, routes and the rest, frozen as read.
+
+No name here is escaped yet.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,9 @@ from .ruleset import Ruleset
 class LinkRef(Struct, frozen=True):
     """An interface named by another: ifindex `index`, in the namespace that the holder knows as `nsid`.
 
-    `nsid` None means the same namespace (rtnetlink's IFLA_LINK without IFLA_LINK_NETNSID). `index` 0 is no device but the
-    namespace itself: a VXLAN device that was moved sends its outer packets in the one where it was made.
+    `nsid` None means the same namespace (rtnetlink's IFLA_LINK without IFLA_LINK_NETNSID). `index` 0 is no
+    device but the namespace itself: a VXLAN device that was moved sends its outer packets in the one where it
+    was made.
     """
 
     index: int
@@ -51,7 +55,10 @@ class Bridge(Struct, frozen=True):
 
 
 class Vxlan(Struct, frozen=True):
-    """A VXLAN device (IFLA_VXLAN_*). `remote` None or a multicast group; `lower` is the underlay ifindex, 0 for none."""
+    """A VXLAN device (IFLA_VXLAN_*).
+
+    `remote` None or a multicast group; `lower` is the underlay ifindex, 0 for none.
+    """
 
     vni: int
     local: str | None = None
@@ -73,7 +80,9 @@ class Qdisc(Struct, frozen=True):
 
 
 class TcFilter(Struct, frozen=True):
-    """A tc classifier. `direction` is ingress or egress; `target` the ifindex a mirred action redirects to, or None."""
+    """A tc classifier. `direction` is ingress or egress; `target` the ifindex a mirred action redirects to,
+    or None.
+    """
 
     direction: str
     kind: str
@@ -84,9 +93,11 @@ class TcFilter(Struct, frozen=True):
 
 
 class Link(Struct, frozen=True):
-    """One interface. `kind` is rtnetlink's (veth, bridge, macvlan, vxlan, tun, ...), "loopback", or "" for hardware.
+    """One interface. `kind` is rtnetlink's (veth, bridge, macvlan, vxlan, tun, ...), "loopback", or "" for
+    hardware.
 
-    `up` is IFF_UP, `carrier` is IFF_LOWER_UP. `link` is the peer of a veth or the lower device of a stacked one.
+    `up` is IFF_UP, `carrier` is IFF_LOWER_UP. `link` is the peer of a veth or the lower device of a stacked
+    one.
     """
 
     index: int
@@ -113,7 +124,10 @@ class Link(Struct, frozen=True):
 
 
 class InterfaceAddress(Struct, frozen=True):
-    """An address on an interface. `flags` holds ip-address(8)'s words: tentative, dadfailed, deprecated, noprefixroute."""
+    """An address on an interface.
+
+    `flags` holds ip-address(8)'s words: tentative, dadfailed, deprecated, noprefixroute.
+    """
 
     index: int
     address: str
@@ -134,7 +148,9 @@ class Nexthop(Struct, frozen=True):
 
 
 class Route(Struct, frozen=True):
-    """One FIB entry. `dst` is a prefix ("0.0.0.0/0" for default); `type` unicast, local, blackhole, ... of ip-route(8)."""
+    """One FIB entry. `dst` is a prefix ("0.0.0.0/0" for default); `type` unicast, local, blackhole, ... of
+    ip-route(8).
+    """
 
     dst: str
     type: str = "unicast"
@@ -151,7 +167,10 @@ class Route(Struct, frozen=True):
 
 
 class PolicyRule(Struct, frozen=True):
-    """A routing policy rule of ip-rule(8). `action`: lookup, blackhole, unreachable, prohibit, goto or nop."""
+    """A routing policy rule of ip-rule(8).
+
+    `action`: lookup, blackhole, unreachable, prohibit, goto or nop.
+    """
 
     priority: int
     version: int
@@ -175,7 +194,9 @@ class PolicyRule(Struct, frozen=True):
 
 
 class Neighbour(Struct, frozen=True):
-    """An ARP or ND entry; `state` in ip-neighbour(8)'s words, lower case (reachable, stale, permanent, failed, ...)."""
+    """An ARP or ND entry; `state` in ip-neighbour(8)'s words, lower case (reachable, stale, permanent,
+    failed, ...).
+    """
 
     index: int
     address: str
@@ -186,7 +207,10 @@ class Neighbour(Struct, frozen=True):
 
 
 class FdbEntry(Struct, frozen=True):
-    """A forwarding entry: frames for `mac` leave by `index`. `remote` is a VXLAN destination; `local` the bridge's own."""
+    """A forwarding entry: frames for `mac` leave by `index`.
+
+    `remote` is a VXLAN destination; `local` the bridge's own.
+    """
 
     index: int
     mac: str
@@ -205,11 +229,14 @@ class FdbEntry(Struct, frozen=True):
 
 
 class Socket(Struct, frozen=True):
-    """A socket that could take the packet. `state` listen, unconnected or established (of UDP: takes packets of `peer` alone).
+    """A socket that could take the packet.
 
-    `queue` is (used, limit) of a listener's backlog in connections, of another's receive buffer in bytes; a limit of 0 is not
-    known. `address` "::" takes IPv4 as well unless `v6only`. `interface` is the ifindex it is bound to, 0 for any.
-    `programs` are the BPF programs of its cgroup, each of which sees its packets: "cgroup /x.slice ingress NAME id 7".
+    `state` listen, unconnected or established (of UDP: takes packets of `peer` alone).
+
+    `queue` is (used, limit) of a listener's backlog in connections, of another's receive buffer in bytes; a
+    limit of 0 is not known. `address` "::" takes IPv4 as well unless `v6only`. `interface` is the ifindex it
+    is bound to, 0 for any. `programs` are the BPF programs of its cgroup, each of which sees its packets:
+    "cgroup /x.slice ingress NAME id 7".
     """
 
     protocol: str
@@ -226,7 +253,9 @@ class Socket(Struct, frozen=True):
 
 
 class ConntrackEntry(Struct, frozen=True):
-    """One tracked connection, both tuples as `Flow`-like text fields; `status` words of nf_conntrack_common.h."""
+    """One tracked connection, both tuples as `Flow`-like text fields; `status` words of
+    nf_conntrack_common.h.
+    """
 
     protocol: str
     original: tuple[str, str, int | None, int | None]
@@ -239,9 +268,11 @@ class ConntrackEntry(Struct, frozen=True):
 
 
 class XfrmPolicy(Struct, frozen=True):
-    """An IPsec policy: `direction` in, out or fwd; `action` allow or block; `templates` as text, empty for none.
+    """An IPsec policy: `direction` in, out or fwd; `action` allow or block; `templates` as text, empty for
+    none.
 
-    `keyed`: every required template has a state (SA) that fits it; None when there is no template, or it was not looked at.
+    `keyed`: every required template has a state (SA) that fits it; None when there is no template, or it was
+    not looked at.
     """
 
     direction: str
@@ -269,7 +300,9 @@ class RouteQuery(Struct, frozen=True):
 
 
 class RouteAnswer(Struct, frozen=True):
-    """The kernel's answer: a resolved leg, or the errno it refused with (`error` is a name such as ENETUNREACH)."""
+    """The kernel's answer: a resolved leg, or the errno it refused with (`error` is a name such as
+    ENETUNREACH).
+    """
 
     error: str | None = None
     type: str = "unicast"
@@ -284,9 +317,9 @@ class RouteAnswer(Struct, frozen=True):
 class Namespace(Struct, frozen=True):
     """Everything read of one network namespace, and what of it could not be read (`blind`).
 
-    `cgroup_programs` are the BPF programs of netprobe's own cgroup, which see what a probe sends; a socket has its own.
-    `unread` are the parts (fields, and `qdiscs` of the links) that the kernel would not give us, each with the reason: what
-    such a field holds means nothing, least of all "none".
+    `cgroup_programs` are the BPF programs of netprobe's own cgroup, which see what a probe sends; a socket
+    has its own. `unread` are the parts (fields, and `qdiscs` of the links) that the kernel would not give us,
+    each with the reason: what such a field holds means nothing, least of all "none".
     """
 
     name: str
@@ -329,5 +362,7 @@ class Namespace(Struct, frozen=True):
         return next((self.link(a.index) for a in self.addresses if a.address == address), None)
 
     def sysctl(self, name: str, default: str | None = None) -> str | None:
-        """The text of one sysctl (`net.ipv4.ip_forward`; an interface's dots written as slashes), or the default."""
+        """The text of one sysctl (`net.ipv4.ip_forward`; an interface's dots written as slashes), or the
+        default.
+        """
         return self.sysctls.get(name, default)

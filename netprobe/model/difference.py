@@ -6,7 +6,8 @@ from msgspec import Struct
 
 
 class Difference(Struct, frozen=True):
-    """One thing: what `kind` of thing (verdict, cause, hop, link, route, rule, ...), which one, and its text in each run.
+    """One thing: what `kind` of thing (verdict, cause, hop, link, route, rule, ...), which one, and its text
+    in each run.
 
     `before` or `after` None: it is not there in that run. `namespace` None: it is a matter of the whole run.
     """
@@ -21,7 +22,8 @@ class Difference(Struct, frozen=True):
 class Comparison(Struct, frozen=True):
     """All differences: in what was found, and in what was configured.
 
-    `configuration` None: one of the two holds no configuration. `once` are the namespaces that only one of the runs has read.
+    `configuration` None: one of the two holds no configuration. `once` are the namespaces that only one of
+    the runs has read.
     """
 
     answer: tuple[Difference, ...] = ()

@@ -23,9 +23,10 @@ class Protocol(StrEnum):
 class Endpoint(Struct, frozen=True):
     """Where a packet starts or ends, as the user named it and as the machine knows it.
 
-    `namespace` is the name under which a snapshot holds the namespace, or None when it is not visible (an address of the
-    outside). `address` is None until source selection or the wiring decides it. `protocol` is what was written behind the port.
-    `notes` are what a person should know about it: that the container is paused, whose network it shares.
+    `namespace` is the name under which a snapshot holds the namespace, or None when it is not visible (an
+    address of the outside). `address` is None until source selection or the wiring decides it. `protocol` is
+    what was written behind the port. `notes` are what a person should know about it: that the container is
+    paused, whose network it shares.
     """
 
     endpoint: str
@@ -39,10 +40,13 @@ class Endpoint(Struct, frozen=True):
 
 
 class Flow(Struct, frozen=True):
-    """The headers of one packet as it is at one place. Addresses and MACs are canonical text, `length` is IP bytes.
+    """The headers of one packet as it is at one place.
 
-    For ARP and ND `src`/`dst` are the sender's and the asked protocol address, `icmp_type` is the ARP operation (1 request,
-    2 reply) or the ICMPv6 type (135, 136). `outer` is the encapsulating flow of a tunnel, `vlan` an 802.1Q tag's id.
+    Addresses and MACs are canonical text, `length` is IP bytes.
+
+    For ARP and ND `src`/`dst` are the sender's and the asked protocol address, `icmp_type` is the ARP
+    operation (1 request, 2 reply) or the ICMPv6 type (135, 136). `outer` is the encapsulating flow of a
+    tunnel, `vlan` an 802.1Q tag's id.
     """
 
     src: str
@@ -61,7 +65,9 @@ class Flow(Struct, frozen=True):
     vlan: int | None = None
 
     def reversed(self) -> Flow:
-        """The flow of the answer: addresses and ports swapped, link-layer fields, TTL and tunnel forgotten."""
+        """The flow of the answer: addresses and ports swapped, link-layer fields, TTL and tunnel
+        forgotten.
+        """
         answer = _ECHO_ANSWER.get((self.protocol, self.icmp_type), self.icmp_type)
         return replace(
             self, src=self.dst, dst=self.src, sport=self.dport, dport=self.sport, icmp_type=answer,
@@ -88,10 +94,12 @@ _ECHO_ANSWER: dict[tuple[Protocol, int | None], int] = {
 
 
 class Probe(Struct, frozen=True):
-    """What to send, how often, and how long to wait. `size` is the ICMP or UDP payload in bytes, as in ping(8).
+    """What to send, how often, and how long to wait.
 
-    `reused`: the source port was asked for, so that older connections may have it.
-    `ttl` None means the namespace's own default; `df` None means the kernel's own path MTU policy for the socket. `device` is the
+    `size` is the ICMP or UDP payload in bytes, as in ping(8).
+
+    `reused`: the source port was asked for, so that older connections may have it. `ttl` None means the
+    namespace's own default; `df` None means the kernel's own path MTU policy for the socket. `device` is the
     interface that the user asked for (SO_BINDTODEVICE), which an interface of the source merely known is not.
     """
 
@@ -126,12 +134,15 @@ class Probe(Struct, frozen=True):
         echo = {Protocol.ICMP: ECHO_REQUEST, Protocol.ICMPV6: ECHO_REQUEST_V6, Protocol.ARP: ARP_REQUEST,
                 Protocol.ND: NEIGHBOUR_SOLICITATION}.get(self.protocol)  # fmt: skip
         return Flow(
-            src, dst, self.protocol, sport=self.source_port, dport=self.destination.port, icmp_id=self.icmp_id,
+            src, dst, self.protocol, sport=self.source_port, dport=self.destination.port,
+            icmp_id=self.icmp_id,
             icmp_type=echo, ttl=self.ttl, length=self.length,
         )  # fmt: skip
 
     def takes(self, answer: Flow | None) -> bool:
-        """Whether an answer bears the address and port that were asked: a socket takes no other (in_pcb lookup, RFC 1122 4.1.3.5)."""
+        """Whether an answer bears the address and port that were asked: a socket takes no other (in_pcb
+        lookup, RFC 1122 4.1.3.5).
+        """
         if answer is None or self.protocol in (Protocol.ARP, Protocol.ND) or answer.src.startswith("127."):
             return True
         asked, port = (self.destination.address or "").partition("%")[0], self.destination.port

@@ -6,8 +6,8 @@ from msgspec import Struct
 
 
 class Page(Struct, frozen=True):
-    """One cause explained. `meaning` is one plain sentence; `advice` stands before the commands of `fix`, in which capitals are
-    placeholders.
+    """One cause explained. `meaning` is one plain sentence; `advice` stands before the commands of `fix`, in
+    which capitals are placeholders.
     """
 
     code: str

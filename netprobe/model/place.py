@@ -46,7 +46,9 @@ class Blind(Struct, frozen=True):
 
 
 class Object(Struct, frozen=True):
-    """One thing of the configuration that a person can change. `id` is what they would type, `text` what its tool prints.
+    """One thing of the configuration that a person can change.
+
+    `id` is what they would type, `text` what its tool prints.
 
     `words` of a rule or policy are the words of its `id`: the name of a chain may have blanks in it.
     """

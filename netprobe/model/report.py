@@ -63,7 +63,8 @@ class Confidence(StrEnum):
 
 
 class Change(Struct, frozen=True, rename={"before": "from", "after": "to"}):
-    """One header field that changed at a hop, and what changed it (MASQUERADE, SNAT, DNAT, REDIRECT, forward, ...).
+    """One header field that changed at a hop, and what changed it (MASQUERADE, SNAT, DNAT, REDIRECT, forward,
+    ...).
 
     A msgspec Struct, not a dataclass, because its JSON keys "from" and "to" cannot be Python field names.
     """
@@ -77,10 +78,11 @@ class Change(Struct, frozen=True, rename={"before": "from", "after": "to"}):
 class Hop(Struct, frozen=True):
     """One place that decides about or shows the packet; `flow` is the packet as it leaves here.
 
-    `observed` None: no sensor there; False: a sensor was armed there and saw nothing. `time_ns` counts from the send.
-    `bound` is the side of the interface on which a tap sees the packet ("in", "out"), None for a place without a tap.
-    `suspects` lie between the hop before and this one: what may stop the packet there, though nobody can tell by reading it.
-    `reached` False: it lies behind the place where the packet ended, and is shown as the way that is still to go.
+    `observed` None: no sensor there; False: a sensor was armed there and saw nothing. `time_ns` counts from
+    the send. `bound` is the side of the interface on which a tap sees the packet ("in", "out"), None for a
+    place without a tap. `suspects` lie between the hop before and this one: what may stop the packet there,
+    though nobody can tell by reading it. `reached` False: it lies behind the place where the packet ended,
+    and is shown as the way that is still to go.
     """
 
     n: int
@@ -116,8 +118,9 @@ class End(StrEnum):
 class Stop(Struct, frozen=True):
     """Why a predicted path does not go on: `code` of the cause that explains it, its place, object and proof.
 
-    `suspects` are other readings of the same end, most likely first, for the diagnosis to weigh against what was seen.
-    `commands` mend it; those that are `advice` alone go there. `fix` follows from both: the lines that a person would paste.
+    `suspects` are other readings of the same end, most likely first, for the diagnosis to weigh against what
+    was seen. `commands` mend it; those that are `advice` alone go there. `fix` follows from both: the lines
+    that a person would paste.
     """
 
     code: str
@@ -135,7 +138,10 @@ class Stop(Struct, frozen=True):
 
 
 def _write_fix(end: Stop | Cause) -> None:
-    """The lines of `fix`, out of commands and advice. Where there are neither (an old report), what was read stays."""
+    """The lines of `fix`, out of commands and advice.
+
+    Where there are neither (an old report), what was read stays.
+    """
     advice = end.advice or next((command.note for command in end.commands if not command.words), "")
     commands = tuple(command for command in end.commands if command.words)
     if not commands and not advice:
@@ -170,16 +176,17 @@ class IcmpError(Struct, frozen=True):
 class Observation(Struct, frozen=True):
     """One sensor's report on one packet of the probe.
 
-    kind: "sent" (handed to the kernel; `flow` has the ports really used), "seen" (a tap saw the frame), "answered" (the source
-    got the answer; `text` is "refused" when that is a TCP reset), "refused" (the socket call failed, `text` the errno; with
-    `error` set, an ICMP error read from the socket), "translated" (conntrack), "dropped" (witness), "starved" (a tap lost
-    frames), "unkept" (frames beside the probe were lost, ARP and later fragments), "unheard" (the source's own socket had no room
-    for answers), "blind" (a place could not be looked at; all four say in `text` what and why).
-    `leg` None is a packet that belongs to neither (ARP, ND); an ICMP error has the leg of the packet that it quotes.
-    `sequence` counts the probes from 0. `bound`: "in" or "out" of the interface; "other" for a frame to another station.
-    `time_ns` counts from the first send, `stamp_ns` is the same moment since the epoch. `text` of a TCP segment is its flags
-    ("SYN", "SYN ACK", "RST ACK"), of a later IP fragment "fragment at BYTES". `link_type` is pcap's LINKTYPE_ of `frame`:
-    1 Ethernet, 101 a bare IP packet.
+    kind: "sent" (handed to the kernel; `flow` has the ports really used), "seen" (a tap saw the frame),
+    "answered" (the source got the answer; `text` is "refused" when that is a TCP reset), "refused" (the
+    socket call failed, `text` the errno; with `error` set, an ICMP error read from the socket), "translated"
+    (conntrack), "dropped" (witness), "starved" (a tap lost frames), "unkept" (frames beside the probe were
+    lost, ARP and later fragments), "unheard" (the source's own socket had no room for answers), "blind" (a
+    place could not be looked at; all four say in `text` what and why). `leg` None is a packet that belongs to
+    neither (ARP, ND); an ICMP error has the leg of the packet that it quotes. `sequence` counts the probes
+    from 0. `bound`: "in" or "out" of the interface; "other" for a frame to another station. `time_ns` counts
+    from the first send, `stamp_ns` is the same moment since the epoch. `text` of a TCP segment is its flags
+    ("SYN", "SYN ACK", "RST ACK"), of a later IP fragment "fragment at BYTES". `link_type` is pcap's LINKTYPE_
+    of `frame`: 1 Ethernet, 101 a bare IP packet.
     """
 
     source: Source
@@ -200,12 +207,13 @@ class Observation(Struct, frozen=True):
 
 
 class Watch(Struct, frozen=True):
-    """What to send and where to look: the probe, and the namespaces to arm a tap in (the source's is always among them).
+    """What to send and where to look: the probe, and the namespaces to arm a tap in (the source's is always
+    among them).
 
-    `ports` and `services` are further source and destination ports that translations on the path may give the flow.
-    `addresses`: whose ARP and neighbour discovery to look at; `pairs`: the source and destination of later fragments. None means
-    that nobody can tell, and that those of everybody are looked at. `interfaces` says how many each namespace has, where that is
-    known: a frame to everybody may leave by all of them.
+    `ports` and `services` are further source and destination ports that translations on the path may give the
+    flow. `addresses`: whose ARP and neighbour discovery to look at; `pairs`: the source and destination of
+    later fragments. None means that nobody can tell, and that those of everybody are looked at. `interfaces`
+    says how many each namespace has, where that is known: a frame to everybody may leave by all of them.
     """
 
     probe: Probe
@@ -228,8 +236,8 @@ class Evidence(Struct, frozen=True):
 class Cause(Struct, frozen=True):
     """The thing to change: code, place, object, proof and fix; `because` is the cause behind it.
 
-    `fix` holds lines to paste into a shell, quoted; `commands` the same as words, `advice` what no command does. `fix` follows from
-    these two; in a report of an older netprobe it stands alone.
+    `fix` holds lines to paste into a shell, quoted; `commands` the same as words, `advice` what no command
+    does. `fix` follows from these two; in a report of an older netprobe it stands alone.
     """
 
     code: str
@@ -314,7 +322,8 @@ class Report(Struct, frozen=True):
 
 
 class Run(Struct, frozen=True):
-    """One whole run, as it is saved and replayed: question, configuration, observations and the report made of them.
+    """One whole run, as it is saved and replayed: question, configuration, observations and the report made
+    of them.
 
     `tapped` names the namespaces that had a sensor; empty where nothing was sent.
     """

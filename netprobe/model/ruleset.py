@@ -1,9 +1,11 @@
 """The rulesets of one namespace, both engines, as values: tables, chains, rules, sets.
 
-Rules of every engine are kept in one vocabulary, that of nft(8): an iptables match `-s 10.0.0.0/8` is the statement
-`ip saddr 10.0.0.0/8`. So one evaluation serves them all, and `Rule.text` still holds what the rule's own tool prints.
+Rules of every engine are kept in one vocabulary, that of nft(8): an iptables match `-s 10.0.0.0/8` is the
+statement `ip saddr 10.0.0.0/8`. So one evaluation serves them all, and `Rule.text` still holds what the
+rule's own tool prints.
 
-Terms, statements and rules are msgspec Structs, not dataclasses: a ruleset has thousands, and they are made in a tenth of the time.
+Terms, statements and rules are msgspec Structs, not dataclasses: a ruleset has thousands, and they are made
+in a tenth of the time.
 """
 
 from __future__ import annotations
@@ -19,10 +21,11 @@ from .place import Blind
 class Term(Struct, frozen=True, gc=False, omit_defaults=True):
     """One node of an expression of nft(8).
 
-    kind: "key" (a selector of the packet, `text` as nft spells it: "ip saddr", "tcp dport", "ct state"), "value" (a literal:
-    "80", "10.0.0.0/8", "1-1023", "eth*", "established"), "ref" (a named set or map, `text` without the @), "set", "concat",
-    "pair" (an element of a map: key and data), "verdict" (`text` "drop" or "jump NAME"), "map" (key, then a set or ref),
-    "numgen" and "hash" (`text` as nft spells it), the operators "&", "|", "^", "<<", ">>", and "unknown".
+    kind: "key" (a selector of the packet, `text` as nft spells it: "ip saddr", "tcp dport", "ct state"),
+    "value" (a literal: "80", "10.0.0.0/8", "1-1023", "eth*", "established"), "ref" (a named set or map,
+    `text` without the @), "set", "concat", "pair" (an element of a map: key and data), "verdict" (`text`
+    "drop" or "jump NAME"), "map" (key, then a set or ref), "numgen" and "hash" (`text` as nft spells it), the
+    operators "&", "|", "^", "<<", ">>", and "unknown".
     """
 
     kind: str
@@ -31,12 +34,14 @@ class Term(Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Statement(Struct, frozen=True, gc=False, omit_defaults=True):
-    """One step of a rule: a test that must hold for the next step to happen, or something that is done to the packet.
+    """One step of a rule: a test that must hold for the next step to happen, or something that is done to the
+    packet.
 
-    kind: "match" (`left` `op` `right`), "vmap" (`left` looked up in `right`), a verdict (accept, drop, return, continue, jump,
-    goto, reject, queue, stolen), "set" (the key `left` becomes `right`), a translation (snat, dnat, masquerade, redirect,
-    netmap, tproxy: `right` the address, `port` the port), a condition on other packets (limit, quota, random, nth, connlimit,
-    recent, ...), "note" (log, counter: no effect) or "unknown". `target` is a chain's, set's, list's or interface's name.
+    kind: "match" (`left` `op` `right`), "vmap" (`left` looked up in `right`), a verdict (accept, drop,
+    return, continue, jump, goto, reject, queue, stolen), "set" (the key `left` becomes `right`), a
+    translation (snat, dnat, masquerade, redirect, netmap, tproxy: `right` the address, `port` the port), a
+    condition on other packets (limit, quota, random, nth, connlimit, recent, ...), "note" (log, counter: no
+    effect) or "unknown". `target` is a chain's, set's, list's or interface's name.
     """
 
     kind: str
@@ -50,7 +55,9 @@ class Statement(Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Rule(Struct, frozen=True, gc=False, omit_defaults=True):
-    """One rule: `number` counts from 1 in its chain, `handle` is nft's, `text` is what its own tool prints."""
+    """One rule: `number` counts from 1 in its chain, `handle` is nft's, `text` is what its own tool
+    prints.
+    """
 
     number: int
     text: str
@@ -62,9 +69,11 @@ class Rule(Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Chain(Struct, frozen=True):
-    """A chain; a base chain has a `hook` (prerouting, input, forward, output, postrouting, ingress, egress) and a policy.
+    """A chain; a base chain has a `hook` (prerouting, input, forward, output, postrouting, ingress, egress)
+    and a policy.
 
-    `priority` is nft's number (filter 0, conntrack -200, raw -300); `devices` those of an ingress or egress hook.
+    `priority` is nft's number (filter 0, conntrack -200, raw -300); `devices` those of an ingress or egress
+    hook.
     """
 
     name: str
@@ -78,7 +87,8 @@ class Chain(Struct, frozen=True):
 
 
 class NamedSet(Struct, frozen=True):
-    """A named set or map. `types` of its key, in nft's words; `data` the type a map gives ("verdict", "ipv4_addr"), or None.
+    """A named set or map. `types` of its key, in nft's words; `data` the type a map gives ("verdict",
+    "ipv4_addr"), or None.
 
     `elements` None: too many to read at once; membership is asked one by one (`SetQuery`).
     """
@@ -91,7 +101,10 @@ class NamedSet(Struct, frozen=True):
 
 
 class NamedObject(Struct, frozen=True):
-    """A stateful object of nft: `kind` quota, limit, counter, ct helper; `options` its numbers ("bytes", "used", "rate")."""
+    """A stateful object of nft:
+
+    `kind` quota, limit, counter, ct helper; `options` its numbers ("bytes", "used", "rate").
+    """
 
     kind: str
     name: str
@@ -106,7 +119,8 @@ class Flowtable(Struct, frozen=True):
 
 
 class Table(Struct, frozen=True):
-    """A table. `engine`: nft, iptables (nft-backed), iptables-legacy, ebtables or arptables; the tool that prints and edits it.
+    """A table. `engine`: nft, iptables (nft-backed), iptables-legacy, ebtables or arptables; the tool that
+    prints and edits it.
 
     `family`: ip, ip6, inet, bridge, arp or netdev. Tables stand in the order in which the kernel lists them.
     """
@@ -129,7 +143,10 @@ class Table(Struct, frozen=True):
 
 
 class RecentEntry(Struct, frozen=True):
-    """One address on a list of xt_recent: `ages_ms` says how long ago its packets were seen, the newest first; ttl of the last."""
+    """One address on a list of xt_recent:
+
+    `ages_ms` says how long ago its packets were seen, the newest first; ttl of the last.
+    """
 
     address: str
     ages_ms: tuple[int, ...] = ()
@@ -144,7 +161,9 @@ class RecentList(Struct, frozen=True):
 
 
 class SetQuery(Struct, frozen=True):
-    """A question to the kernel: is `key` (its parts as text) in this set? For a map: and what does it give?"""
+    """A question to the kernel: is `key` (its parts as text) in this set? For a map: and what does it
+    give?
+    """
 
     family: str
     table: str
@@ -153,7 +172,10 @@ class SetQuery(Struct, frozen=True):
 
 
 class AskedSet(Struct, frozen=True):
-    """The kernel's answer to a `SetQuery`; `data` is what a map gives. `error`: it could not be asked, and why."""
+    """The kernel's answer to a `SetQuery`; `data` is what a map gives.
+
+    `error`: it could not be asked, and why.
+    """
 
     query: SetQuery
     member: bool

@@ -1,4 +1,6 @@
-"""What has been read of a machine: its namespaces, the wiring between them, and what a walk may ask for besides."""
+"""What has been read of a machine: its namespaces, the wiring between them, and what a walk may ask for
+besides.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ class FoundPeer(Struct, frozen=True):
 
 
 class FoundMacvlans(Struct, frozen=True):
-    """The namespaces that have a macvlan on interface `index` of `namespace`, as far as they can be seen; `why` nobody could look."""
+    """The namespaces that have a macvlan on interface `index` of `namespace`, as far as they can be seen;
+    `why` nobody could look.
+    """
 
     namespace: str
     index: int
@@ -56,7 +60,9 @@ class FoundConnection(Struct, frozen=True):
 
 
 class Snapshot(Struct, frozen=True):
-    """The namespaces read so far, by name, the wiring between them, and what the kernel answered to route queries."""
+    """The namespaces read so far, by name, the wiring between them, and what the kernel answered to route
+    queries.
+    """
 
     namespaces: Mapping[str, Namespace] = field(default_factory=dict)
     peers: tuple[FoundPeer, ...] = ()
@@ -90,7 +96,9 @@ class FindPeer(Struct, frozen=True):
 
 
 class FindMacvlans(Struct, frozen=True):
-    """Predict's request: which namespaces have a macvlan on interface `index` of `namespace`? The kernel tells it the other way only."""
+    """Predict's request: which namespaces have a macvlan on interface `index` of `namespace`? The kernel
+    tells it the other way only.
+    """
 
     namespace: str
     index: int
@@ -104,7 +112,9 @@ class AskRoute(Struct, frozen=True):
 
 
 class AskSet(Struct, frozen=True):
-    """Predict's request: what does the kernel of `namespace` answer to `query`? The answer goes into its ruleset (`with_answer`)."""
+    """Predict's request: what does the kernel of `namespace` answer to `query`? The answer goes into its
+    ruleset (`with_answer`).
+    """
 
     namespace: str
     query: SetQuery

@@ -6,9 +6,12 @@ from msgspec import Struct
 
 
 class SpaceInterface(Struct, frozen=True):
-    """An interface as listed. `addresses` with their prefix lengths; `peer` the far end of a veth ("host/vethX").
+    """An interface as listed.
 
-    `bridge` is the bridge that the interface is a port of, `peer_bridge` that of the far end: where a container is plugged in.
+    `addresses` with their prefix lengths; `peer` the far end of a veth ("host/vethX").
+
+    `bridge` is the bridge that the interface is a port of, `peer_bridge` that of the far end: where a
+    container is plugged in.
     """
 
     name: str
@@ -21,9 +24,11 @@ class SpaceInterface(Struct, frozen=True):
 
 
 class Space(Struct, frozen=True):
-    """A namespace as listed: the name netprobe calls it by, what kind of name that is (netns, host, pid, docker, ...).
+    """A namespace as listed: the name netprobe calls it by, what kind of name that is (netns, host, pid,
+    docker, ...).
 
-    `names` are all ways to write it. `note` is what a person should know ("paused"); `blind` why it could not be looked into.
+    `names` are all ways to write it. `note` is what a person should know ("paused"); `blind` why it could not
+    be looked into.
     """
 
     name: str

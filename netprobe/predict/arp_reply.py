@@ -1,6 +1,7 @@
 """Would this stack answer for an address - as its owner, as a proxy - or what keeps it silent?
 
-Kernel: net/ipv4/arp.c (arp_process, arp_ignore, arp_filter, arp_fwd_proxy), net/ipv6/ndisc.c (ndisc_recv_ns); ip-sysctl.
+Kernel: net/ipv4/arp.c (arp_process, arp_ignore, arp_filter, arp_fwd_proxy), net/ipv6/ndisc.c (ndisc_recv_ns);
+ip-sysctl.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ class Station(Struct, frozen=True):
 
 
 def claims(ground: Ground, name: str, link: Link, request: Packet) -> Station | Stop | None:
-    """Whether a stack would answer for the address: as its owner, as a proxy, not at all, or is kept from it (and why)."""
+    """Whether a stack would answer for the address: as its owner, as a proxy, not at all, or is kept from it
+    (and why).
+    """
     namespace, asked = ground.namespace(name), request.flow.dst
     if request.flow.protocol is Protocol.ND:
         return _claims_v6(namespace, name, link, asked)
@@ -73,18 +76,26 @@ def suppressed(ground: Ground, name: str, link: Link, request: Packet) -> Stop |
         if checked is not None:
             return checked
     if _arp_ignored(namespace, link, flow.src, flow.dst):
-        return _sysctl_stop(namespace, name, link, "arp_ignore", f"{name} does not answer for {flow.dst} on {link.name}")
+        return _sysctl_stop(
+            namespace, name, link, "arp_ignore", f"{name} does not answer for {flow.dst} on {link.name}"
+        )
     if _maximum(namespace, link, "arp_filter") and flow.src != "0.0.0.0":
         back = fib.lookup(namespace, RouteQuery(flow.dst, flow.src))
         if back.leg is not None and back.leg.index != link.index:
             return _sysctl_stop(
-                namespace, name, link, "arp_filter", f"{name} would route back to {flow.src} by another interface than {link.name}"
+                namespace,
+                name,
+                link,
+                "arp_filter",
+                f"{name} would route back to {flow.src} by another interface than {link.name}",
             )
     return None
 
 
 def _arp_ignored(namespace: Namespace, link: Link, sender: str, asked: str) -> bool:
-    """arp_ignore of ip-sysctl: 1 only this interface's addresses, 2 and of the sender's network, 3 not host scope, 8 never."""
+    """arp_ignore of ip-sysctl: 1 only this interface's addresses, 2 and of the sender's network, 3 not host
+    scope, 8 never.
+    """
     level = _maximum(namespace, link, "arp_ignore")
     here = [a for a in namespace.addresses_of(link) if a.address == asked]
     if level == 1:
@@ -97,10 +108,16 @@ def _arp_ignored(namespace: Namespace, link: Link, sender: str, asked: str) -> b
 
 
 def _proxies(ground: Ground, name: str, link: Link, request: Packet) -> Station | None:
-    """Proxy ARP: the address is reached through another interface, forwarding and proxy_arp (or a proxy entry) are on."""
+    """Proxy ARP: the address is reached through another interface, forwarding and proxy_arp (or a proxy
+    entry) are on.
+    """
     namespace, flow = ground.namespace(name), request.flow
     entry = any(n.proxy and n.address == flow.dst and n.index == link.index for n in namespace.neighbours)
-    if not entry and not _maximum(namespace, link, "proxy_arp") and not _maximum(namespace, link, "proxy_arp_pvlan"):
+    if (
+        not entry
+        and not _maximum(namespace, link, "proxy_arp")
+        and not _maximum(namespace, link, "proxy_arp_pvlan")
+    ):
         return None
     if not forwards(namespace, link, 4):
         return None
@@ -123,8 +140,13 @@ def _name(link: Link, setting: str) -> str:
 
 
 def _maximum(namespace: Namespace, link: Link, setting: str) -> int:
-    """The value in force where the kernel takes the larger (or either) of `all` and the interface (ip-sysctl)."""
-    values = (namespace.sysctl(f"net.ipv4.conf.all.{setting}", "0"), namespace.sysctl(_name(link, setting), "0"))
+    """The value in force where the kernel takes the larger (or either) of `all` and the interface
+    (ip-sysctl).
+    """
+    values = (
+        namespace.sysctl(f"net.ipv4.conf.all.{setting}", "0"),
+        namespace.sysctl(_name(link, setting), "0"),
+    )
     return max(int(v or 0) for v in values)
 
 
@@ -132,7 +154,8 @@ def _sysctl_stop(namespace: Namespace, name: str, link: Link, setting: str, text
     general = f"net.ipv4.conf.all.{setting}"
     key = general if int(namespace.sysctl(general, "0") or 0) else _name(link, setting)
     value = namespace.sysctl(key, "?")
-    return lost("arp-suppressed", name, link, Stage.ARP, f"{text}: {key} = {value}", object=Object("sysctl", key, f"{key} = {value}"),
+    return lost("arp-suppressed", name, link, Stage.ARP, f"{text}: {key} = {value}",
+        object=Object("sysctl", key, f"{key} = {value}"),
                 fix=fixes.sysctl(key, 0))  # fmt: skip
 
 

@@ -1,4 +1,5 @@
-"""A question to everybody on a segment, walked to each station and back: who answers, and what is known of those who do not. Pure.
+"""A question to everybody on a segment, walked to each station and back: who answers, and what is known of
+those who do not. Pure.
 
 Kernel: net/ipv4/arp.c (arp_process), net/ipv6/ndisc.c (ndisc_recv_ns); RFC 826, RFC 4861.
 """
@@ -22,7 +23,8 @@ _TUNNELLED = "the way to the other end of the segment leads through a tunnel"
 
 # Ends that keep the owner of an address silent wherever they are met.
 _SILENCING = {
-    "arp-disabled", "arp-suppressed", "arp-filtered", "nd-filtered", "rp-filter", "martian-source", "addr-dad-failed", "neigh-no-answer",
+    "arp-disabled", "arp-suppressed", "arp-filtered", "nd-filtered", "rp-filter", "martian-source",
+    "addr-dad-failed", "neigh-no-answer",
     "port-not-in-bridge",
 }  # fmt: skip
 
@@ -31,10 +33,10 @@ _SILENCING = {
 class Enquiry:
     """What came of a question.
 
-    `answers`: each station that answers, with the branch that reached it. `exits`: copies that went out of sight. `heard`: the
-    interfaces that got a copy, and the bridges that had nobody to give it to. `silenced`: what surely keeps the owner from
-    answering or the answer from arriving. `barred`: the ends of other copies, behind which the owner may be or not. `unread`: what
-    could not be read, where the owner may be.
+    `answers`: each station that answers, with the branch that reached it. `exits`: copies that went out of
+    sight. `heard`: the interfaces that got a copy, and the bridges that had nobody to give it to. `silenced`:
+    what surely keeps the owner from answering or the answer from arriving. `barred`: the ends of other
+    copies, behind which the owner may be or not. `unread`: what could not be read, where the owner may be.
     """
 
     answers: list[tuple[Branch, Station]] = field(default_factory=list)
@@ -143,7 +145,10 @@ def _answer_arrives(
         if branch.stop is not None:
             stops.append(branch.stop)
         elif branch.at is not None:
-            text = f"the answer to {request.flow.src} reaches {branch.at[0]}/{branch.at[1].name} instead of {asker[0]}/{asker[1].name}"
+            text = (
+                f"the answer to {request.flow.src} reaches {branch.at[0]}/{branch.at[1].name} instead of"
+                f" {asker[0]}/{asker[1].name}"
+            )
             stops.append(_not_a_port(ground, asker, text))
     return next((stop for stop in stops if stop.code == "unknown"), stops[0] if stops else None), ()
 
@@ -152,11 +157,18 @@ def answer_to(request: Packet, link: Link) -> Packet:
     """The unicast answer that `link` gives to a request."""
     flow = request.flow
     kind = ARP_REPLY if flow.protocol is Protocol.ARP else NEIGHBOUR_ADVERTISEMENT
-    return replace(request, flow=replace(flow, src=flow.dst, dst=flow.src, icmp_type=kind, src_mac=link.mac, dst_mac=flow.src_mac))
+    return replace(
+        request,
+        flow=replace(
+            flow, src=flow.dst, dst=flow.src, icmp_type=kind, src_mac=link.mac, dst_mac=flow.src_mac
+        ),
+    )
 
 
 def _not_a_port(ground: Ground, asker: tuple[str, Link], text: str) -> Stop:
-    """An answer that stays in the router: the veth towards the asker is no port of the bridge that has the address."""
+    """An answer that stays in the router: the veth towards the asker is no port of the bridge that has the
+    address.
+    """
     far = ground.beyond(asker[0], asker[1].link) if asker[1].kind == "veth" else None
     if far is not None and far[1].master is None:
         return not_in_bridge(far[0], far[1], text)

@@ -36,7 +36,8 @@ def interface(ground: Ground, name: str, dst: str, wanted: str | None = None) ->
         return None
     if decision.leg.via is None:
         return namespace.link(decision.leg.index)
-    gateways = (leg for route in namespace.routes for leg in route.nexthops if leg.via == dst)  # a router is on the segment, also onlink
+    # a router is on the segment, also onlink
+    gateways = (leg for route in namespace.routes for leg in route.nexthops if leg.via == dst)
     return next((namespace.link(leg.index) for leg in gateways), None)
 
 
@@ -53,11 +54,18 @@ def exchange(ground: Ground, carry: Carry, probe: Probe) -> Exchange:
     request = neighbour.request(ground.namespace(name), link, dst, blank)
     found = enquire(ground, carry, (name, link), request)
     if found.answers:
-        branch, station = min(found.answers, key=lambda answer: answer[1].proxy)  # the owner rather than who answers in its name
+        # the owner rather than who answers in its name
+        branch, station = min(found.answers, key=lambda answer: answer[1].proxy)
         return Exchange(_delivered(branch, station), _back(carry, (name, link), branch, request), link.name)
     if found.exits and not found.unread:
-        return Exchange(_numbered(found.exits[0], End.EXIT), _from_outside(carry, (name, link), found.exits[0], request), link.name)
-    hop = Hop(1, name, link.name, Stage.TRANSMIT, request.flow, bound="out", note="asks everybody on the segment")
+        return Exchange(
+            _numbered(found.exits[0], End.EXIT),
+            _from_outside(carry, (name, link), found.exits[0], request),
+            link.name,
+        )
+    hop = Hop(
+        1, name, link.name, Stage.TRANSMIT, request.flow, bound="out", note="asks everybody on the segment"
+    )
     if found.unread:
         return Exchange(Walk((hop,), End.UNDETERMINED, found.unread[0]), device=link.name)
     stop = unanswered.nobody(ground, carry, (name, link), request, found)
@@ -71,8 +79,20 @@ def _numbered(branch: Branch, end: End, stop: Stop | None = None) -> Walk:
 def _delivered(branch: Branch, station: Station | None = None) -> Walk:
     assert branch.at is not None
     name, asked = branch.at[0], branch.packet.flow.dst
-    note = f"{name} answers for {asked} in its name, as a proxy" if station is not None and station.proxy else f"{asked} is {name}'s own"
-    last = Hop(0, branch.at[0], branch.at[1].name, Stage.DELIVER, branch.packet.flow, note=note, suspects=branch.packet.suspects)
+    note = (
+        f"{name} answers for {asked} in its name, as a proxy"
+        if station is not None and station.proxy
+        else f"{asked} is {name}'s own"
+    )
+    last = Hop(
+        0,
+        branch.at[0],
+        branch.at[1].name,
+        Stage.DELIVER,
+        branch.packet.flow,
+        note=note,
+        suspects=branch.packet.suspects,
+    )
     return _numbered(replace(branch, hops=(*branch.hops, last)), End.DELIVER)
 
 
@@ -89,7 +109,9 @@ def _from_outside(carry: Carry, asker: tuple[str, Link], branch: Branch, request
     name, link = branch.exit
     reply = answer_to(request, link)
     flow = replace(reply.flow, src_mac=None)
-    return _home(asker, carry.receive(name, link, replace(reply, flow=flow, leg=Leg.REPLY, tags=branch.packet.tags)))
+    return _home(
+        asker, carry.receive(name, link, replace(reply, flow=flow, leg=Leg.REPLY, tags=branch.packet.tags))
+    )
 
 
 def _home(asker: tuple[str, Link], branches: Sequence[Branch]) -> Walk:

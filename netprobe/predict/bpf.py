@@ -1,6 +1,8 @@
-"""Programs and queues on an interface: places that may drop a packet, whose decision nobody can read off the configuration.
+"""Programs and queues on an interface: places that may drop a packet, whose decision nobody can read off the
+configuration.
 
-XDP, tc classifiers and queueing disciplines (net/core/dev.c, net/sched/): present means suspect, never understood.
+XDP, tc classifiers and queueing disciplines (net/core/dev.c, net/sched/): present means suspect, never
+understood.
 """
 
 from __future__ import annotations
@@ -13,7 +15,20 @@ from .drop import lost
 from .fixes import link_set
 
 # Disciplines that a default system has, and that drop only under a load that a probe is not.
-_HARMLESS = {"noqueue", "pfifo_fast", "fq_codel", "mq", "fq", "pfifo", "bfifo", "ingress", "clsact", "noop", "sfq", "cake"}
+_HARMLESS = {
+    "noqueue",
+    "pfifo_fast",
+    "fq_codel",
+    "mq",
+    "fq",
+    "pfifo",
+    "bfifo",
+    "ingress",
+    "clsact",
+    "noop",
+    "sfq",
+    "cake",
+}
 
 
 def xdp(name: str, link: Link) -> tuple[Stop, ...]:
@@ -22,7 +37,17 @@ def xdp(name: str, link: Link) -> tuple[Stop, ...]:
         return ()
     text = f"an XDP program on {link.name} ({link.xdp}) may drop the packet"
     object = Object("xdp", f"{link.name} xdp", link.xdp)
-    return (lost("filtered-by-xdp", name, link, Stage.RECEIVE, text, object=object, fix=(link_set(link, "xdp", "off"),)),)
+    return (
+        lost(
+            "filtered-by-xdp",
+            name,
+            link,
+            Stage.RECEIVE,
+            text,
+            object=object,
+            fix=(link_set(link, "xdp", "off"),),
+        ),
+    )
 
 
 def cgroup(namespace: Namespace, link: Link | None, leg: Leg) -> tuple[Stop, ...]:
@@ -30,7 +55,12 @@ def cgroup(namespace: Namespace, link: Link | None, leg: Leg) -> tuple[Stop, ...
     found = [text for text in namespace.cgroup_programs if "egress" in text] if leg is Leg.REQUEST else []
     place = Place(namespace.name, link.name if link else None, Stage.OUTPUT)
     return tuple(
-        Stop("filtered-by-cgroup", place, f"a BPF program on the sender's cgroup may drop the packet: {t}", Object("cgroup", t, t))
+        Stop(
+            "filtered-by-cgroup",
+            place,
+            f"a BPF program on the sender's cgroup may drop the packet: {t}",
+            Object("cgroup", t, t),
+        )
         for t in found
     )
 
@@ -58,7 +88,15 @@ def _filter(name: str, link: Link, found: TcFilter, stage: Stage) -> Stop:
     what = "may divert the packet" if diverts else "may drop the packet"
     object = Object("tc-filter", f"{link.name} {found.direction}", found.text)
     fix = Command.of("tc", "filter", "del", "dev", link.name, found.direction)
-    return lost(code, name, link, stage, f"a tc filter on {link.name} {found.direction} {what}: {found.text}", object=object, fix=(fix,))
+    return lost(
+        code,
+        name,
+        link,
+        stage,
+        f"a tc filter on {link.name} {found.direction} {what}: {found.text}",
+        object=object,
+        fix=(fix,),
+    )
 
 
 def _qdisc(name: str, link: Link, qdisc: Qdisc) -> Stop:

@@ -1,4 +1,5 @@
-"""Connection tracking on the walk: what a namespace knows of the packet's connection, from its table and from the request.
+"""Connection tracking on the walk: what a namespace knows of the packet's connection, from its table and from
+the request.
 
 Kernel: net/netfilter/nf_conntrack_core.c (resolve_normal_ct), nf_conntrack_proto_{icmp,tcp,udp}.c.
 """
@@ -20,7 +21,9 @@ _SYN, _SYN_ACK = ("syn",), ("syn", "ack")
 
 
 def subject(name: str, packet: Packet) -> Subject:
-    """The packet as the rules of namespace `name` see it: what its connection tracking already said, or a fresh one."""
+    """The packet as the rules of namespace `name` see it: what its connection tracking already said, or a
+    fresh one.
+    """
     if packet.tracked is not None and packet.tracked_in == name:
         return packet.tracked
     flags = None
@@ -30,13 +33,27 @@ def subject(name: str, packet: Packet) -> Subject:
 
 
 def onward(name: str, packet: Packet, after: Subject) -> Packet:
-    """The walk's packet after rules: headers and mark as they left it, and what tracking knows while it stays in `name`."""
+    """The walk's packet after rules: headers and mark as they left it, and what tracking knows while it stays
+    in `name`.
+    """
     return replace(packet, flow=after.flow, mark=after.mark or 0, tracked=after, tracked_in=name)
 
 
-def track(namespace: Namespace, packet: Packet, subject: Subject, trail: Trail | None, older: tuple[ConntrackEntry, ...] = ()) -> Subject:
-    """The packet with its connection: one that the request left on this walk, an `older` one of the table, or a new one."""
-    walked = [t.connection for t in reversed(trail.tracks) if t.namespace == namespace.name] if trail is not None else []
+def track(
+    namespace: Namespace,
+    packet: Packet,
+    subject: Subject,
+    trail: Trail | None,
+    older: tuple[ConntrackEntry, ...] = (),
+) -> Subject:
+    """The packet with its connection: one that the request left on this walk, an `older` one of the table, or
+    a new one.
+    """
+    walked = (
+        [t.connection for t in reversed(trail.tracks) if t.namespace == namespace.name]
+        if trail is not None
+        else []
+    )
     for entry in (*walked, *older):
         if entry is None or entry.zone != subject.zone or entry.protocol != packet.flow.protocol:
             continue
@@ -50,13 +67,27 @@ def track(namespace: Namespace, packet: Packet, subject: Subject, trail: Trail |
 
 
 def crowded(namespace: Namespace, place: Place, ruling: Ruling) -> tuple[Stop, ...]:
-    """Limits of connection tracking that a new connection may meet here: a full table, a range of ports that is used up."""
+    """Limits of connection tracking that a new connection may meet here: a full table, a range of ports that
+    is used up.
+    """
     found = []
-    if place.stage in (Stage.PREROUTING, Stage.OUTPUT) and ruling.packet.state == "new" and _is_full(namespace):
+    if (
+        place.stage in (Stage.PREROUTING, Stage.OUTPUT)
+        and ruling.packet.state == "new"
+        and _is_full(namespace)
+    ):
         key = "net.netfilter.nf_conntrack_max"
         text = f"the connection tracking table of {namespace.name} is full: {key} = {namespace.sysctl(key)}"
         object = Object("sysctl", key, f"{key} = {namespace.sysctl(key)}")
-        found.append(Stop("conntrack-full", place, text, object, fixes.sysctl(key, 2 * int(namespace.sysctl(key, "0") or 0))))
+        found.append(
+            Stop(
+                "conntrack-full",
+                place,
+                text,
+                object,
+                fixes.sysctl(key, 2 * int(namespace.sysctl(key, "0") or 0)),
+            )
+        )
     for made in ruling.translations:
         if (
             made.kind in ("SNAT", "MASQUERADE")
@@ -64,7 +95,10 @@ def crowded(namespace: Namespace, place: Place, ruling: Ruling) -> tuple[Stop, .
             and made.ports[1] - made.ports[0] < _FEW_PORTS
             and made.decision is not None
         ):
-            text = f"{made.decision.object.id} has only the ports {made.ports[0]}-{made.ports[1]} to translate to: none may be free"
+            text = (
+                f"{made.decision.object.id} has only the ports {made.ports[0]}-{made.ports[1]} to translate"
+                " to: none may be free"
+            )
             found.append(Stop("nat-port-exhausted", place, text, made.decision.object))
     return tuple(found)
 
@@ -74,19 +108,30 @@ _FEW_PORTS = 64  # a range that a few connections use up
 
 def _is_full(namespace: Namespace) -> bool:
     """Whether the table has no room; the kernel makes room by dropping early only what is not assured."""
-    limit, count = (int(namespace.sysctl(f"net.netfilter.nf_conntrack_{what}", "0") or 0) for what in ("max", "count"))
+    limit, count = (
+        int(namespace.sysctl(f"net.netfilter.nf_conntrack_{what}", "0") or 0) for what in ("max", "count")
+    )
     return limit > 0 and count >= limit - limit // 100
 
 
 def is_side(side: tuple[str, str, int | None, int | None], flow: Flow) -> bool:
-    """Whether a flow is this side of a connection. An ICMP id stands in one of the places of the ports, whichever."""
+    """Whether a flow is this side of a connection.
+
+    An ICMP id stands in one of the places of the ports, whichever.
+    """
     if flow.protocol in (Protocol.ICMP, Protocol.ICMPV6):
         return side[:2] == (flow.src, flow.dst) and flow.icmp_id in side[2:]
     return side == (flow.src, flow.dst, flow.sport, flow.dport)
 
 
 def connection(packet: Packet, name: str) -> ConntrackEntry | None:
-    """The connection that a packet leaves behind in a namespace it has passed; None where it was not tracked."""
-    if packet.tracked is None or packet.tracked_in != name or packet.tracked.state in (None, "untracked", "invalid"):
+    """The connection that a packet leaves behind in a namespace it has passed; None where it was not
+    tracked.
+    """
+    if (
+        packet.tracked is None
+        or packet.tracked_in != name
+        or packet.tracked.state in (None, "untracked", "invalid")
+    ):
         return None
     return packet.tracked.connection

@@ -8,9 +8,16 @@ from netprobe.model import Endpoint, InterfaceAddress, Namespace, Snapshot
 from . import prefix
 
 
-def destination_address(snapshot: Snapshot, source: Endpoint, target: Endpoint, version: int | None = None) -> str | None:
-    """The target's address that is on a network of the source, else its first global one; IPv4 unless told otherwise."""
-    there, here = snapshot.namespaces.get(target.namespace or ""), snapshot.namespaces.get(source.namespace or "")
+def destination_address(
+    snapshot: Snapshot, source: Endpoint, target: Endpoint, version: int | None = None
+) -> str | None:
+    """The target's address that is on a network of the source, else its first global one; IPv4 unless told
+    otherwise.
+    """
+    there, here = (
+        snapshot.namespaces.get(target.namespace or ""),
+        snapshot.namespaces.get(source.namespace or ""),
+    )
     if there is None:
         return None
     link = there.link_named(target.interface) if target.interface else None
@@ -26,26 +33,35 @@ def destination_address(snapshot: Snapshot, source: Endpoint, target: Endpoint, 
 
 
 def scope(here: Namespace, source: Endpoint, address: str, zone: str | None) -> str | None:
-    """The interface of the source on which a link-local destination lies: the zone behind it, SRC's own, or the only one.
+    """The interface of the source on which a link-local destination lies: the zone behind it, SRC's own, or
+    the only one.
 
     Raises WrongQuestion where that is none of its interfaces, or where there is a choice. RFC 4007.
     """
-    real = [link for link in here.links if link.kind != "loopback" and link.name != "lo" and link.port is None]
+    real = [
+        link for link in here.links if link.kind != "loopback" and link.name != "lo" and link.port is None
+    ]
     names = [link.name for link in real]
     if zone is not None and zone.isascii() and zone.isdigit() and zone not in names:
         zone = next((link.name for link in real if str(link.index) == zone), zone)
     if zone is not None and source.interface not in (None, zone):
         raise WrongQuestion(
-            f"{address} is to lie on {zone}, and {source.endpoint} is another interface", f"Write {address}%{source.interface}"
+            f"{address} is to lie on {zone}, and {source.endpoint} is another interface",
+            f"Write {address}%{source.interface}",
         )
     wanted = zone or source.interface
     if wanted is not None and (wanted in names or not here.links):
         return wanted
     if wanted is not None:
-        raise WrongQuestion(f"{here.name} has no interface {wanted} with link-local addresses", "It has " + ", ".join(names))
+        raise WrongQuestion(
+            f"{here.name} has no interface {wanted} with link-local addresses", "It has " + ", ".join(names)
+        )
     own = {a.index for a in here.addresses if prefix.needs_scope(a.address)}
     able = [link.name for link in real if link.index in own] or names
     if len(able) > 1:
         written = "  ".join(f"{address}%{name}" for name in able)
-        raise WrongQuestion(f"{address} is a link-local address, and {here.name} has more than one interface", f"Write one of: {written}")
+        raise WrongQuestion(
+            f"{address} is a link-local address, and {here.name} has more than one interface",
+            f"Write one of: {written}",
+        )
     return able[0] if able else None

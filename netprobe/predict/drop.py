@@ -17,7 +17,10 @@ class Finish(Struct, frozen=True):
 
 
 class Unread(Exception):
-    """Raised by a look at something that could not be read. A walk that comes to it ends there, undetermined."""
+    """Raised by a look at something that could not be read.
+
+    A walk that comes to it ends there, undetermined.
+    """
 
     def __init__(self, namespace: str, what: str, why: str, stage: Stage) -> None:
         self.reason = unread(namespace, what, why, stage)
@@ -39,8 +42,16 @@ def unread(namespace: str, what: str, why: str, stage: Stage) -> Stop:
     return Stop("unknown", Place(namespace, None, stage), f"could not read the {what} of {namespace} ({why})")
 
 
-def lost(code: str, namespace: str, link: Link | None, stage: Stage, text: str, *, object: Object | None = None,
-         fix: Fix = ()) -> Stop:  # fmt: skip
+def lost(
+    code: str,
+    namespace: str,
+    link: Link | None,
+    stage: Stage,
+    text: str,
+    *,
+    object: Object | None = None,
+    fix: Fix = (),
+) -> Stop:
     """The end of a way at an interface."""
     return Stop(code, Place(namespace, link.name if link else None, stage), text, object, fix)
 
@@ -48,9 +59,19 @@ def lost(code: str, namespace: str, link: Link | None, stage: Stage, text: str, 
 def link_object(link: Link) -> Object:
     """The interface as an object, with ip-link(8)'s flags."""
     flags = ",".join(
-        f for f, on in (("NO-CARRIER", link.up and not link.carrier), ("UP", link.up), ("LOWER_UP", link.carrier and link.up)) if on
+        f
+        for f, on in (
+            ("NO-CARRIER", link.up and not link.carrier),
+            ("UP", link.up),
+            ("LOWER_UP", link.carrier and link.up),
+        )
+        if on
     )
-    return Object("link", link.name, f"{link.index}: {link.name}: <{flags}> mtu {link.mtu} link/{link.kind or 'ether'} {link.mac}")
+    return Object(
+        "link",
+        link.name,
+        f"{link.index}: {link.name}: <{flags}> mtu {link.mtu} link/{link.kind or 'ether'} {link.mac}",
+    )
 
 
 def link_down(name: str, link: Link, stage: Stage) -> Stop:
@@ -68,7 +89,8 @@ def link_down(name: str, link: Link, stage: Stage) -> Stop:
 
 def not_in_bridge(name: str, port: Link, text: str) -> Stop:
     """A veth (or tunnel) end that should be a bridge port and is none."""
-    return lost("port-not-in-bridge", name, port, Stage.BRIDGE, text, object=Object("link", port.name, f"{port.name} has no master"),
+    return lost("port-not-in-bridge", name, port, Stage.BRIDGE, text,
+        object=Object("link", port.name, f"{port.name} has no master"),
                 fix=(link_set(port, "master", BRIDGE),))  # fmt: skip
 
 

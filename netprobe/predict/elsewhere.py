@@ -10,48 +10,84 @@ from .fixes import link_set
 from .view import Ground
 
 
-def explain_silence(ground: Ground, name: str, link: Link, address: str, owner: tuple[str, Link] | None) -> Stop:
-    """The cause of an unanswered request for `address` on `link`; `owner` is who carries the address, if anybody is known to."""
+def explain_silence(
+    ground: Ground, name: str, link: Link, address: str, owner: tuple[str, Link] | None
+) -> Stop:
+    """The cause of an unanswered request for `address` on `link`; `owner` is who carries the address, if
+    anybody is known to.
+    """
     port = _loose_port(ground, name, link, owner)
     if port is not None:
         return port
     parent = _parent_of_one_another(ground, (name, link), owner)
     if parent is not None:
         text = (
-            f"{address} is on {owner[0]}/{owner[1].name}: a macvlan and its own parent {parent} cannot talk to each other" if owner else ""
+            f"{address} is on {owner[0]}/{owner[1].name}: a macvlan and its own parent {parent} cannot talk"
+            " to each other"
+            if owner
+            else ""
         )
         return lost(
-            "macvlan-parent-isolated", name, link, Stage.TRANSMIT, text, object=Object("link", link.name, f"{link.name} {link.kind}")
+            "macvlan-parent-isolated",
+            name,
+            link,
+            Stage.TRANSMIT,
+            text,
+            object=Object("link", link.name, f"{link.name} {link.kind}"),
         )
-    if link.kind == "macvlan" and link.macvlan_mode in ("private", "vepa") and not _is_gateway(ground.namespace(name), address):
-        text = f"{link.name} in {name} is a macvlan in mode {link.macvlan_mode}: it does not reach its siblings, no other station answers"
+    if (
+        link.kind == "macvlan"
+        and link.macvlan_mode in ("private", "vepa")
+        and not _is_gateway(ground.namespace(name), address)
+    ):
+        text = (
+            f"{link.name} in {name} is a macvlan in mode {link.macvlan_mode}: it does not reach its siblings,"
+            " no other station answers"
+        )
         return isolated(name, link, text)
     text = f"no station on the segment of {name}/{link.name} answers for {address}"
     if owner is not None:
-        text = f"{address} is on {owner[0]}/{owner[1].name}, which is not on the segment of {name}/{link.name}"
+        text = (
+            f"{address} is on {owner[0]}/{owner[1].name}, which is not on the segment of {name}/{link.name}"
+        )
     entry = f"{address} dev {link.name}"
-    return lost("neigh-no-answer", name, link, Stage.NEIGHBOUR, text, object=Object("neighbour", entry, f"{entry} FAILED"))
+    return lost(
+        "neigh-no-answer",
+        name,
+        link,
+        Stage.NEIGHBOUR,
+        text,
+        object=Object("neighbour", entry, f"{entry} FAILED"),
+    )
 
 
 _MOST_STRAYS = 32  # ports to look behind; each may be a namespace to read
 
 
 def strayed(ground: Ground, name: str, link: Link, address: str) -> tuple[str, Link] | None:
-    """The owner of `address` behind a veth that should be a port of this segment: loose ones first, then those of other bridges."""
+    """The owner of `address` behind a veth that should be a port of this segment: loose ones first, then
+    those of other bridges.
+    """
     switch = ground.beyond(name, link.link) if link.kind == "veth" else (name, link)
     namespace = ground.namespace(switch[0]) if switch is not None else None
     if switch is None or namespace is None or not any(each.kind == "bridge" for each in namespace.links):
         return None
     segment = switch[1].master or switch[1].index
-    veths = [v for v in namespace.links if v.kind == "veth" and v.master != segment and not _own(namespace, v)]
+    veths = [
+        v for v in namespace.links if v.kind == "veth" and v.master != segment and not _own(namespace, v)
+    ]
     for veth in sorted(veths, key=lambda v: v.master is not None)[:_MOST_STRAYS]:
         far = ground.beyond(namespace.name, veth.link)
-        if far is not None and any(a.address == address for a in ground.namespace(far[0]).addresses_of(far[1])):
+        if far is not None and any(
+            a.address == address for a in ground.namespace(far[0]).addresses_of(far[1])
+        ):
             return far
     return None
 
 
-def _parent_of_one_another(ground: Ground, asker: tuple[str, Link], owner: tuple[str, Link] | None) -> str | None:
+def _parent_of_one_another(
+    ground: Ground, asker: tuple[str, Link], owner: tuple[str, Link] | None
+) -> str | None:
     """The parent's name when one of the two stands on the other as a macvlan."""
     if owner is None:
         return None
@@ -77,10 +113,14 @@ def _loose_port(ground: Ground, name: str, link: Link, owner: tuple[str, Link] |
         namespace, port = ground.namespace(far[0]), far[1]
         bridges = [b for b in namespace.links if b.kind == "bridge"]
         if port.master is None and bridges and not _own(namespace, port):
-            text = f"{port.name} in {far[0]} is a port of no bridge: the segment of {there}/{end.name} ends there"
+            text = (
+                f"{port.name} in {far[0]} is a port of no bridge: the segment of {there}/{end.name} ends"
+                " there"
+            )
             loose = Object("link", port.name, f"{port.name} has no master")
             return lost("port-not-in-bridge", far[0], port, Stage.BRIDGE, text, object=loose,
-                        fix=(link_set(port, "master", _likely(namespace, bridges, end, ground, there).name),))  # fmt: skip
+                        fix=(link_set(port, "master", _likely(namespace, bridges, end, ground, there).name),
+                        ))  # fmt: skip
         wrong = _wrong_bridge(ground, namespace, port, there, end)
         if wrong is not None:
             return wrong
@@ -88,18 +128,27 @@ def _loose_port(ground: Ground, name: str, link: Link, owner: tuple[str, Link] |
 
 
 def _own(namespace: Namespace, port: Link) -> bool:
-    """Whether an interface has addresses of its own; the link-local one that every interface gets does not count."""
+    """Whether an interface has addresses of its own; the link-local one that every interface gets does not
+    count.
+    """
     return any(a.scope == "global" for a in namespace.addresses_of(port))
 
 
 def _likely(namespace: Namespace, bridges: list[Link], end: Link, ground: Ground, there: str) -> Link:
     """The bridge whose network the container's address belongs to, else the first."""
-    return next((bridge for bridge in bridges if _share_a_network(namespace, bridge, ground.namespace(there), end)), bridges[0])
+    return next(
+        (bridge for bridge in bridges if _share_a_network(namespace, bridge, ground.namespace(there), end)),
+        bridges[0],
+    )
 
 
 def _share_a_network(namespace: Namespace, bridge: Link, other: Namespace, end: Link) -> bool:
-    """Whether an address of `end` is of a network of the bridge. fe80::/64 is everywhere and tells nothing."""
-    networks = [prefix.network(a.address, a.prefixlen) for a in namespace.addresses_of(bridge) if a.scope == "global"]
+    """Whether an address of `end` is of a network of the bridge. fe80::/64 is everywhere and tells
+    nothing.
+    """
+    networks = [
+        prefix.network(a.address, a.prefixlen) for a in namespace.addresses_of(bridge) if a.scope == "global"
+    ]
     return any(prefix.contains(network, a.address) for network in networks for a in other.addresses_of(end))
 
 
@@ -108,12 +157,22 @@ def _wrong_bridge(ground: Ground, namespace: Namespace, port: Link, there: str, 
     bridges = [b for b in namespace.links if b.kind == "bridge"]
     master = namespace.link(port.master)
     other = ground.namespace(there)
-    if master is None or len(bridges) < 2 or master.kind != "bridge" or _share_a_network(namespace, master, other, end):
+    if (
+        master is None
+        or len(bridges) < 2
+        or master.kind != "bridge"
+        or _share_a_network(namespace, master, other, end)
+    ):
         return None
-    wanted = _likely(namespace, [b for b in bridges if namespace.addresses_of(b)] or bridges, end, ground, there)
+    wanted = _likely(
+        namespace, [b for b in bridges if namespace.addresses_of(b)] or bridges, end, ground, there
+    )
     if wanted.index == master.index or not _share_a_network(namespace, wanted, other, end):
         return None
-    text = f"{port.name} in {namespace.name} is a port of {master.name}, but {there}/{end.name} has an address of {wanted.name}'s network"
+    text = (
+        f"{port.name} in {namespace.name} is a port of {master.name}, but {there}/{end.name} has an address"
+        f" of {wanted.name}'s network"
+    )
     enslaved = Object("bridge-port", port.name, f"{port.name} master {master.name}")
     return lost("port-wrong-bridge", namespace.name, port, Stage.BRIDGE, text, object=enslaved,
                 fix=(link_set(port, "master", wanted.name),))  # fmt: skip

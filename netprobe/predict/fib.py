@@ -18,7 +18,8 @@ _REFUSALS = {"blackhole": "EINVAL", "unreachable": "EHOSTUNREACH", "prohibit": "
 
 
 class Decision(Struct, frozen=True):
-    """What the FIB says: the route and the leg to take, the policy rule that led there; or `error`, the errno's name.
+    """What the FIB says: the route and the leg to take, the policy rule that led there; or `error`, the
+    errno's name.
 
     `candidates` holds every usable leg of a multipath route: which one the kernel takes depends on its hash.
     """
@@ -45,7 +46,9 @@ def lookup(namespace: Namespace, query: RouteQuery) -> Decision:
         if not matches(namespace, rule, query):
             continue
         if rule.action == "goto":
-            position = next((i for i, other in enumerate(rules) if other.priority >= (rule.goto or 0)), len(rules))
+            position = next(
+                (i for i, other in enumerate(rules) if other.priority >= (rule.goto or 0)), len(rules)
+            )
             continue
         decision = _act(namespace, rule, query)
         if decision is not None:
@@ -111,13 +114,19 @@ def _in_range(wanted: tuple[int, int] | None, value: int | None) -> bool:
 
 def best(namespace: Namespace, table: int, query: RouteQuery) -> Route | None:
     """The table's route for the query: longest prefix, then lowest metric; a dead route is passed over."""
-    found = [r for r in namespace.routes if r.table == table and r.tos == 0 and prefix.contains(r.dst, query.dst)]
+    found = [
+        r for r in namespace.routes if r.table == table and r.tos == 0 and prefix.contains(r.dst, query.dst)
+    ]
     found.sort(key=lambda r: (-prefix.length(r.dst), r.metric))
-    return next((r for r in found if not r.nexthops or r.type == "local" or usable(namespace, r, query.oif)), None)
+    return next(
+        (r for r in found if not r.nexthops or r.type == "local" or usable(namespace, r, query.oif)), None
+    )
 
 
 def usable(namespace: Namespace, route: Route, oif: int | None = None) -> tuple[Nexthop, ...]:
-    """The legs of a route that the kernel would take: not dead, and of the device asked for when one is asked for."""
+    """The legs of a route that the kernel would take: not dead, and of the device asked for when one is asked
+    for.
+    """
     if route.type == "local":
         return route.nexthops[:1]
     return tuple(
@@ -127,21 +136,30 @@ def usable(namespace: Namespace, route: Route, oif: int | None = None) -> tuple[
 
 
 def _ignored(namespace: Namespace, leg: Nexthop) -> bool:
-    """Legs whose link lost its carrier are passed over only where ignore_routes_with_linkdown says so (ip-sysctl)."""
+    """Legs whose link lost its carrier are passed over only where ignore_routes_with_linkdown says so
+    (ip-sysctl).
+    """
     if "linkdown" not in leg.flags:
         return False
     link = namespace.link(leg.index)
     name = link.name.replace(".", "/") if link else "all"
-    return any(namespace.sysctl(f"net.ipv4.conf.{n}.ignore_routes_with_linkdown") == "1" for n in ("all", name))
+    return any(
+        namespace.sysctl(f"net.ipv4.conf.{n}.ignore_routes_with_linkdown") == "1" for n in ("all", name)
+    )
 
 
 def is_local(namespace: Namespace, address: str) -> bool:
     """Whether the namespace itself owns the address (its local table, loopback prefix included)."""
-    return any(r.type == "local" and prefix.contains(r.dst, address) for r in namespace.routes) or namespace.owner_of(address) is not None
+    return (
+        any(r.type == "local" and prefix.contains(r.dst, address) for r in namespace.routes)
+        or namespace.owner_of(address) is not None
+    )
 
 
 def address_type(namespace: Namespace, address: str, interface: str | None = None) -> str:
-    """The type of an address as rules ask for it (inet_addr_type): local, broadcast, multicast, unicast or unreachable."""
+    """The type of an address as rules ask for it (inet_addr_type): local, broadcast, multicast, unicast or
+    unreachable.
+    """
     if prefix.is_multicast(address):
         return "multicast"
     if is_broadcast(namespace, address):
@@ -155,22 +173,29 @@ def address_type(namespace: Namespace, address: str, interface: str | None = Non
 
 def is_broadcast(namespace: Namespace, address: str) -> bool:
     """Whether the address is a broadcast address here (limited, or directed of a connected network)."""
-    return address == "255.255.255.255" or any(r.type == "broadcast" and prefix.contains(r.dst, address) for r in namespace.routes)
+    return address == "255.255.255.255" or any(
+        r.type == "broadcast" and prefix.contains(r.dst, address) for r in namespace.routes
+    )
 
 
 def source_for(namespace: Namespace, decision: Decision, dst: str) -> str | None:
-    """The source address the kernel picks for a packet that takes this route (inet_select_addr, RFC 6724 in outline)."""
+    """The source address the kernel picks for a packet that takes this route (inet_select_addr, RFC 6724 in
+    outline).
+    """
     if decision.route is not None and decision.route.source:
         return decision.route.source
     if decision.type == "local":
         return dst
     index = decision.leg.index if decision.leg else None
-    wanted = decision.leg.via if decision.leg and decision.leg.via and ":" not in dst else dst  # IPv6 looks at the destination only
+    # IPv6 looks at the destination only
+    wanted = decision.leg.via if decision.leg and decision.leg.via and ":" not in dst else dst
     return select_address(namespace, index, wanted)
 
 
 def select_address(namespace: Namespace, index: int | None, towards: str) -> str | None:
-    """The primary address of interface `index`, one of the target's network first; else any interface's global one."""
+    """The primary address of interface `index`, one of the target's network first; else any interface's
+    global one.
+    """
     kind = prefix.version(towards)
     own = [a for a in namespace.addresses if prefix.version(a.address) == kind and a.scope != "host"]
     if kind == 6:
@@ -187,7 +212,12 @@ def _select_v6(own: list, index: int | None, towards: str) -> str | None:  # typ
     here = [a for a in usable_ones if a.index == index]
 
     def rank(a) -> tuple[bool, bool, bool, int]:  # type: ignore[no-untyped-def]
-        return (a.scope != scope, "deprecated" in a.flags, a.index != index, -_common_bits(a.address, towards))
+        return (
+            a.scope != scope,
+            "deprecated" in a.flags,
+            a.index != index,
+            -_common_bits(a.address, towards),
+        )
 
     best_first = sorted(here if any(a.scope == scope for a in here) else usable_ones, key=rank)
     return best_first[0].address if best_first and best_first[0].scope == scope else None

@@ -1,8 +1,9 @@
 """The commands that mend a cause; none is made of a name that its tool would read as something else. Pure.
 
-A word is quoted for the shell where it is shown; here it is about the second reader. ip(8), bridge(8) and tc(8) take
-any name behind `dev`; sysctl(8) splits at `=` and expands patterns, iptables(8) reads a `+` at the end of an interface
-as "and so on", nft(8) joins its words and parses them as its own language, which has no quotes for names.
+A word is quoted for the shell where it is shown; here it is about the second reader. ip(8), bridge(8) and
+tc(8) take any name behind `dev`; sysctl(8) splits at `=` and expands patterns, iptables(8) reads a `+` at the
+end of an interface as "and so on", nft(8) joins its words and parses them as its own language, which has no
+quotes for names.
 """
 
 from __future__ import annotations
@@ -21,13 +22,19 @@ _XT_NAME = re.compile(r"[^\s!-]\S*")  # iptables, xshared.c: parse_chain
 _SYSCTL_NAME = re.compile(r"[^=*?\[\]\\\s]+")  # procps, src/sysctl.c: the first = divides, glob(7) is applied
 
 _NO_NFT_NAME = Command.advice(
-    "change it with a program that speaks netlink: its table or chain has a name that cannot be written in nft's language"
+    "change it with a program that speaks netlink: its table or chain has a name that cannot be written in"
+    " nft's language"
 )
-_NO_XT_NAME = Command.advice("change it with a program that speaks netlink: its chain has a name that iptables(8) does not accept")
+_NO_XT_NAME = Command.advice(
+    "change it with a program that speaks netlink: its chain has a name that iptables(8) does not accept"
+)
 _NO_SYSCTL_NAME = Command.advice(
-    "write the value into its file below /proc/sys: the name has a character that sysctl(8) does not take as it is"
+    "write the value into its file below /proc/sys: the name has a character that sysctl(8) does not take as"
+    " it is"
 )
-_NO_INTERFACE = Command.advice("rename the interface first: iptables(8) takes a + at the end of a name for any characters")
+_NO_INTERFACE = Command.advice(
+    "rename the interface first: iptables(8) takes a + at the end of a name for any characters"
+)
 
 
 def link_set(link: Link, *words: str | Blank) -> Command:
@@ -41,7 +48,10 @@ def bridge_port(link: Link, *words: str) -> Command:
 
 
 def ip(about: str, *words: str | Blank) -> Command:
-    """`ip …`, or `ip -6 …` where `about` is an address or prefix of IPv6: "default" alone does not say which."""
+    """`ip …`, or `ip -6 …` where `about` is an address or prefix of IPv6:
+
+    "default" alone does not say which.
+    """
     return Command.of("ip", *(["-6"] if ":" in about else []), *words)
 
 
@@ -51,7 +61,9 @@ def address(what: str, own: InterfaceAddress, link: Link) -> Command:
 
 
 def with_address(link: Link | None, wanted: str = "ADDRESS") -> Command:
-    """`ip address add ADDRESS/LENGTH dev IFACE`: the length, and perhaps the address, is for the reader to say."""
+    """`ip address add ADDRESS/LENGTH dev IFACE`: the length, and perhaps the address, is for the reader to
+    say.
+    """
     written = Blank("LENGTH", f"{wanted}/") if wanted != ADDRESS.name else Blank("ADDRESS/LENGTH")
     return Command.of("ip", "address", "add", written, "dev", link.name if link is not None else INTERFACE)
 
@@ -94,7 +106,9 @@ def iptables(about: str) -> str:
 
 
 def without(thing: Object | None) -> Fix:
-    """What takes away a rule, or opens a policy, that its object names by `words`; nothing for other objects."""
+    """What takes away a rule, or opens a policy, that its object names by `words`; nothing for other
+    objects.
+    """
     match thing.words or () if thing is not None else ():
         case ("nft", family, table, chain, "policy"):
             return _nft((table, chain), "chain", family, table, chain, "{ policy accept; }")

@@ -1,6 +1,8 @@
-"""Layer 3: what one namespace's IP stack does with a packet - output, input, forwarding - and where it goes next.
+"""Layer 3: what one namespace's IP stack does with a packet - output, input, forwarding - and where it goes
+next.
 
-Kernel: net/ipv4/{ip_input,ip_output,ip_forward,route}.c and their IPv6 twins. Hooks in the order of the kernel.
+Kernel: net/ipv4/{ip_input,ip_output,ip_forward,route}.c and their IPv6 twins. Hooks in the order of the
+kernel.
 """
 
 from __future__ import annotations
@@ -40,7 +42,9 @@ class Arrival(Struct, frozen=True):
 
 
 def output(trail: Trail, name: str, packet: Packet) -> Departure | Finish:
-    """A packet of this namespace's own: route, OUTPUT hooks, route again where they rewrote it, POSTROUTING."""
+    """A packet of this namespace's own: route, OUTPUT hooks, route again where they rewrote it,
+    POSTROUTING.
+    """
     namespace = trail.ground.namespace(name)
     decision = _route_out(trail, namespace, packet)
     if isinstance(decision, Finish):
@@ -48,9 +52,13 @@ def output(trail: Trail, name: str, packet: Packet) -> Departure | Finish:
     packet = packet.suspecting(*bpf.cgroup(namespace, namespace.link(_index(decision)), packet.leg))
     if blocked := xfrm.check(namespace, "out", namespace.link(_index(decision)), packet):
         return trail.drop(blocked)
-    passed = netfilter.on_ip(trail.ground, name, "output", packet, None, namespace.link(_index(decision)), trail)
+    passed = netfilter.on_ip(
+        trail.ground, name, "output", packet, None, namespace.link(_index(decision)), trail
+    )
     if passed.changes or passed.note:
-        trail.add(name, None, Stage.OUTPUT, passed.packet, passed.note, changes=passed.changes, object=passed.object)
+        trail.add(
+            name, None, Stage.OUTPUT, passed.packet, passed.note, changes=passed.changes, object=passed.object
+        )
     if passed.stop:
         return _end(trail, passed)
     if (passed.packet.flow.dst, passed.packet.mark) != (packet.flow.dst, packet.mark):
@@ -86,17 +94,44 @@ def _index(decision: Decision) -> int | None:
 
 
 def receive(trail: Trail, name: str, link: Link, packet: Packet) -> Departure | Finish:
-    """A packet comes up to the stack on `link`: PREROUTING, the routing decision, then INPUT (the end) or FORWARD."""
+    """A packet comes up to the stack on `link`:
+
+    PREROUTING, the routing decision, then INPUT (the end) or FORWARD.
+    """
     if trail.again(name, link, packet) > _VISITS:
-        return trail.drop(lost("route-loop", name, link, Stage.ROUTE, f"the packet comes to {name}/{link.name} again and again"))
+        return trail.drop(
+            lost(
+                "route-loop",
+                name,
+                link,
+                Stage.ROUTE,
+                f"the packet comes to {name}/{link.name} again and again",
+            )
+        )
     namespace = trail.ground.namespace(name)
     if packet.flow.version == 6 and _ipv6_off(namespace, link):
         return trail.drop(
-            _sysctl(name, link, "ipv6-disabled", f"net.ipv6.conf.{_key(link)}.disable_ipv6", "1", "0", f"IPv6 is off on {link.name}")
+            _sysctl(
+                name,
+                link,
+                "ipv6-disabled",
+                f"net.ipv6.conf.{_key(link)}.disable_ipv6",
+                "1",
+                "0",
+                f"IPv6 is off on {link.name}",
+            )
         )
     passed = netfilter.on_ip(trail.ground, name, "prerouting", packet, link, None, trail)
     if passed.changes or passed.note:
-        trail.add(name, None, Stage.PREROUTING, passed.packet, passed.note, changes=passed.changes, object=passed.object)
+        trail.add(
+            name,
+            None,
+            Stage.PREROUTING,
+            passed.packet,
+            passed.note,
+            changes=passed.changes,
+            object=passed.object,
+        )
     if passed.stop:
         return _end(trail, passed)
     arriving = passed.packet
@@ -112,7 +147,9 @@ def receive(trail: Trail, name: str, link: Link, packet: Packet) -> Departure | 
         return trail.drop(refused)
     if decision.type == "broadcast" and arriving.flow.dst != "255.255.255.255":
         return trail.drop(_is_broadcast(namespace, arriving.flow.dst, namespace.link(_index(decision))))
-    if decision.type in ("local", "broadcast") or (decision.error is not None and fib.is_local(namespace, arriving.flow.dst)):
+    if decision.type in ("local", "broadcast") or (
+        decision.error is not None and fib.is_local(namespace, arriving.flow.dst)
+    ):
         return _deliver(trail, namespace, link, arriving)
     return _forward(trail, namespace, link, arriving, decision)
 
@@ -127,11 +164,25 @@ def _deliver(trail: Trail, namespace: Namespace, link: Link, packet: Packet) -> 
         return trail.drop(blocked)
     passed = netfilter.on_ip(trail.ground, namespace.name, "input", packet, link, None, trail)
     if passed.changes or passed.note:
-        trail.add(namespace.name, None, Stage.INPUT, passed.packet, passed.note, changes=passed.changes, object=passed.object)
+        trail.add(
+            namespace.name,
+            None,
+            Stage.INPUT,
+            passed.packet,
+            passed.note,
+            changes=passed.changes,
+            object=passed.object,
+        )
     if passed.stop:
         return _end(trail, passed)
     trail.track(namespace.name, conntrack.connection(passed.packet, namespace.name))
-    trail.add(namespace.name, link, Stage.DELIVER, passed.packet, f"{passed.packet.flow.dst} is {namespace.name}'s own")
+    trail.add(
+        namespace.name,
+        link,
+        Stage.DELIVER,
+        passed.packet,
+        f"{passed.packet.flow.dst} is {namespace.name}'s own",
+    )
     trail.arrived = (namespace.name, link, passed.packet)
     return Finish(End.DELIVER)
 
@@ -156,13 +207,23 @@ def _no_room_for_pieces(namespace: Namespace, link: Link, packet: Packet) -> Sto
     )
 
 
-def _forward(trail: Trail, namespace: Namespace, link: Link, packet: Packet, decision: Decision) -> Departure | Finish:
-    """The router's part: may it forward, is the TTL left, what do the FORWARD rules say, how does it leave."""
+def _forward(
+    trail: Trail, namespace: Namespace, link: Link, packet: Packet, decision: Decision
+) -> Departure | Finish:
+    """The router's part: may it forward, is the TTL left, what do the FORWARD rules say, how does it
+    leave.
+    """
     name, version = namespace.name, packet.flow.version
     if not forwards(namespace, link, version):
         return trail.drop(_not_forwarding(namespace, link, packet))
     if decision.error is not None:
-        stop = lost("unknown", name, link, Stage.ROUTE, f"the kernel of {name} refuses to route this packet ({decision.error})")
+        stop = lost(
+            "unknown",
+            name,
+            link,
+            Stage.ROUTE,
+            f"the kernel of {name} refuses to route this packet ({decision.error})",
+        )
         return trail.drop(stop)
     if blocked := xfrm.check(namespace, "fwd", link, packet):
         return trail.drop(blocked)
@@ -174,10 +235,18 @@ def _forward(trail: Trail, namespace: Namespace, link: Link, packet: Packet, dec
     if blocked := xfrm.check(namespace, "out", out, packet):
         return trail.drop(blocked)
     passed = netfilter.on_ip(trail.ground, name, "forward", hopped, link, out, trail)
-    bare = replace(passed.packet, flow=replace(passed.packet.flow, src_mac=None, dst_mac=None))  # until here it has the frame it came in
+    # until here it has the frame it came in
+    bare = replace(passed.packet, flow=replace(passed.packet.flow, src_mac=None, dst_mac=None))
     passed = replace(passed, packet=bare)
-    trail.add(name, None, Stage.FORWARD, passed.packet, _forward_note(namespace, decision, passed.note, passed.packet),
-              changes=passed.changes, object=passed.object or routing.route_object(namespace, decision))  # fmt: skip
+    trail.add(
+        name,
+        None,
+        Stage.FORWARD,
+        passed.packet,
+        _forward_note(namespace, decision, passed.note, passed.packet),
+        changes=passed.changes,
+        object=passed.object or routing.route_object(namespace, decision),
+    )
     if passed.stop:
         return _end(trail, passed)
     return _leave(trail, namespace, passed.packet, decision, link)
@@ -186,23 +255,39 @@ def _forward(trail: Trail, namespace: Namespace, link: Link, packet: Packet, dec
 def _forward_note(namespace: Namespace, decision: Decision, rules: str, packet: Packet) -> str:
     out = namespace.link(_index(decision))
     via = f" via {decision.leg.via}" if decision.leg and decision.leg.via else ""
-    parts = [f"to {out.name if out else '?'}{via}", rules, f"ttl {packet.flow.ttl}" if packet.flow.ttl is not None else ""]
+    parts = [
+        f"to {out.name if out else '?'}{via}",
+        rules,
+        f"ttl {packet.flow.ttl}" if packet.flow.ttl is not None else "",
+    ]
     return "; ".join(part for part in parts if part)
 
 
-def _leave(trail: Trail, namespace: Namespace, packet: Packet, decision: Decision, iif: Link | None) -> Departure | Finish:
+def _leave(
+    trail: Trail, namespace: Namespace, packet: Packet, decision: Decision, iif: Link | None
+) -> Departure | Finish:
     """POSTROUTING and the size check; the packet as it goes to the neighbour layer."""
     name = namespace.name
     out = namespace.link(_index(decision))
     if decision.type in ("local", "broadcast") and iif is None and decision.type == "local":
         out = next((link for link in namespace.links if link.kind == "loopback" or link.name == "lo"), out)
     if out is None:
-        return trail.drop(lost("link-missing", name, None, Stage.ROUTE, f"the route's interface does not exist in {name}"))
+        return trail.drop(
+            lost("link-missing", name, None, Stage.ROUTE, f"the route's interface does not exist in {name}")
+        )
     if not out.up:
         return trail.drop(link_down(name, out, Stage.TRANSMIT))
     passed = netfilter.on_ip(trail.ground, name, "postrouting", packet, iif, out, trail)
     if passed.changes or passed.note or passed.stop:
-        trail.add(name, None, Stage.POSTROUTING, passed.packet, passed.note, changes=passed.changes, object=passed.object)
+        trail.add(
+            name,
+            None,
+            Stage.POSTROUTING,
+            passed.packet,
+            passed.note,
+            changes=passed.changes,
+            object=passed.object,
+        )
     if passed.stop:
         return _end(trail, passed)
     trail.track(name, conntrack.connection(passed.packet, name))
@@ -221,14 +306,18 @@ def _way(decision: Decision, nexthop: str, iif: Link | None) -> str:
     return f"{to} ({named})"
 
 
-def _fit(trail: Trail, name: str, out: Link, decision: Decision, packet: Packet, iif: Link | None) -> Packet | Finish:
+def _fit(
+    trail: Trail, name: str, out: Link, decision: Decision, packet: Packet, iif: Link | None
+) -> Packet | Finish:
     """The MTU of the way out: a DF packet that is too long ends here, another is cut into fragments."""
     locked = decision.route.mtu if decision.route is not None else None
     mtu, size = locked or out.mtu, packet.flow.length or 0
     if size <= mtu or packet.fragments:
         return packet
     if packet.df or (packet.flow.version == 6 and iif is not None):
-        text = f"a packet of {size} bytes that must not be fragmented does not fit the MTU {mtu} of {out.name}"
+        text = (
+            f"a packet of {size} bytes that must not be fragmented does not fit the MTU {mtu} of {out.name}"
+        )
         stop = lost(
             "mtu-exceeded",
             name,
@@ -256,12 +345,17 @@ def cross(trail: Trail, carry: Carry, name: str, leaving: Departure) -> Arrival 
     src_mac = link.mac or None if link.kind != "loopback" else None
     framed = replace(packet, flow=replace(packet.flow, src_mac=src_mac, dst_mac=found.mac))
     note = ", ".join(part for part in (leaving.note, found.note) if part)
-    branches = carry.transmit(name, link, framed, note, trail=trail) if link.kind != "loopback" else _loop(name, link, framed, note)
+    branches = (
+        carry.transmit(name, link, framed, note, trail=trail)
+        if link.kind != "loopback"
+        else _loop(name, link, framed, note)
+    )
     branch = _taken(branches, found.mac is None)
     trail.hops += branch.hops
     if branch.exit is not None:
         trail.left = (*branch.exit, branch.packet)
-        if not branch.hops or branch.hops[-1].stage is not Stage.EXIT:  # else the packet of a tunnel, which is out of sight already
+        # else the packet of a tunnel, which is out of sight already
+        if not branch.hops or branch.hops[-1].stage is not Stage.EXIT:
             note = f"exit through {branch.exit[1].name}: what lies beyond is not visible from here"
             trail.add(*branch.exit, Stage.EXIT, branch.packet, note)
         return Finish(End.EXIT)
@@ -280,11 +374,15 @@ def _loop(name: str, link: Link, packet: Packet, note: str) -> tuple[Branch, ...
 
 
 def _taken(branches: tuple[Branch, ...], unresolved: bool) -> Branch:
-    """The branch that matters: where a stack took the frame up; else into what was not read, or out of sight; else the telling loss."""
+    """The branch that matters: where a stack took the frame up; else into what was not read, or out of sight;
+    else the telling loss.
+    """
     arrived = [b for b in branches if b.at is not None]
     if arrived and not unresolved:
         return arrived[0]
-    gone = [b for b in branches if b.stop is not None and b.stop.code == "unknown"] or [b for b in branches if b.exit]
+    gone = [b for b in branches if b.stop is not None and b.stop.code == "unknown"] or [
+        b for b in branches if b.exit
+    ]
     if gone:
         return gone[0]
     if arrived:
@@ -293,10 +391,13 @@ def _taken(branches: tuple[Branch, ...], unresolved: bool) -> Branch:
     return min(branches, key=lambda b: rank.get(b.stop.code if b.stop else "", 0))
 
 
-def _blame_entry(ground: Ground, carry: Carry, name: str, leaving: Departure, found: Resolution, stop: Stop) -> Stop:
+def _blame_entry(
+    ground: Ground, carry: Carry, name: str, leaving: Departure, found: Resolution, stop: Stop
+) -> Stop:
     """A frame that nobody takes up is the neighbour entry's fault, not that of the station that ignored it.
 
-    Unless the entry was learned: then the station answered from here a while ago, and what keeps it from answering now is the fault.
+    Unless the entry was learned: then the station answered from here a while ago, and what keeps it from
+    answering now is the fault.
     """
     if stop.code != "neigh-wrong-entry":
         return stop
@@ -307,12 +408,23 @@ def _blame_entry(ground: Ground, carry: Carry, name: str, leaving: Departure, fo
             return anew.stop
     entry = f"{nexthop} dev {link.name} lladdr {found.mac}"
     text = f"no station behind {link.name} has the MAC {found.mac} of the entry for {nexthop}"
-    return lost("neigh-wrong-entry", name, link, Stage.NEIGHBOUR, text,
-                object=Object("neighbour", entry, entry), fix=(fixes.forget_neighbour(nexthop, link),))  # fmt: skip
+    return lost(
+        "neigh-wrong-entry",
+        name,
+        link,
+        Stage.NEIGHBOUR,
+        text,
+        object=Object("neighbour", entry, entry),
+        fix=(fixes.forget_neighbour(nexthop, link),),
+    )
 
 
 def _not_forwarding(namespace: Namespace, link: Link, packet: Packet) -> Stop:
-    key = "net.ipv6.conf.all.forwarding" if packet.flow.version == 6 else f"net.ipv4.conf.{_key(link)}.forwarding"
+    key = (
+        "net.ipv6.conf.all.forwarding"
+        if packet.flow.version == 6
+        else f"net.ipv4.conf.{_key(link)}.forwarding"
+    )
     if packet.flow.version == 4 and namespace.sysctl("net.ipv4.ip_forward") == "0":
         key = "net.ipv4.ip_forward"
     text = f"{namespace.name} does not forward: {key} = 0"
@@ -320,7 +432,15 @@ def _not_forwarding(namespace: Namespace, link: Link, packet: Packet) -> Stop:
 
 
 def _sysctl(name: str, link: Link, code: str, key: str, value: str, wanted: str, text: str) -> Stop:
-    return lost(code, name, link, Stage.FORWARD, text, object=Object("sysctl", key, f"{key} = {value}"), fix=fixes.sysctl(key, wanted))
+    return lost(
+        code,
+        name,
+        link,
+        Stage.FORWARD,
+        text,
+        object=Object("sysctl", key, f"{key} = {value}"),
+        fix=fixes.sysctl(key, wanted),
+    )
 
 
 def ttl_expired(name: str, link: Link) -> Stop:

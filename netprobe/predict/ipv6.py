@@ -17,18 +17,25 @@ def disabled(namespace: Namespace, links: list[Link]) -> Stop | None:
         key = f"net.ipv6.conf.{link.name.replace('.', '/')}.disable_ipv6"
         if link.up and namespace.sysctl(key, "0") == "1":
             text = f"IPv6 is switched off on {link.name} of {namespace.name}: {key} = 1"
-            return lost("ipv6-disabled", namespace.name, link, Stage.ROUTE, text, object=Object("sysctl", key, f"{key} = 1"),
+            return lost("ipv6-disabled", namespace.name, link, Stage.ROUTE, text,
+                object=Object("sysctl", key, f"{key} = 1"),
                         fix=fixes.sysctl(key, 0))  # fmt: skip
     return None
 
 
 def refused(namespace: Namespace, version: int) -> Stop | None:
-    """An IPv6 address that is not used because another station has it (RFC 4862, duplicate address detection)."""
+    """An IPv6 address that is not used because another station has it (RFC 4862, duplicate address
+    detection).
+    """
     for address in namespace.addresses:
         if version == 6 and "dadfailed" in address.flags and address.scope == "global":
             link = namespace.link(address.index)
             written = f"{address.address}/{address.prefixlen} dev {link.name if link else '?'}"
-            text = f"{namespace.name} does not use {address.address}: duplicate address detection found another station that has it"
+            text = (
+                f"{namespace.name} does not use {address.address}: duplicate address detection found another"
+                " station that has it"
+            )
             return lost("addr-dad-failed", namespace.name, link, Stage.ROUTE, text,
-                        object=Object("address", written, f"{written} dadfailed"), fix=fixes.detected_again(address, link))  # fmt: skip
+                        object=Object("address", written, f"{written} dadfailed"),
+                        fix=fixes.detected_again(address, link))  # fmt: skip
     return None

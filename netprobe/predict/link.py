@@ -1,4 +1,5 @@
-"""Layer 2: where a frame goes that is put on an interface - over veths, bridges, VLANs, macvlans - and who takes it up.
+"""Layer 2: where a frame goes that is put on an interface - over veths, bridges, VLANs, macvlans - and who
+takes it up.
 
 Kernel: drivers/net/veth.c, net/bridge/br_{device,input,forward,fdb}.c, drivers/net/macvlan.c, net/core/dev.c.
 """
@@ -13,7 +14,18 @@ from msgspec.structs import replace
 from netprobe.model import FdbEntry, Link, Namespace, Need, Stage, Stop
 
 from . import netfilter
-from .bridge import fdb_lookup, misled, no_flood, not_let_in, port_object, reopen, settings, state_of, swallowed, turned_back
+from .bridge import (
+    fdb_lookup,
+    misled,
+    no_flood,
+    not_let_in,
+    port_object,
+    reopen,
+    settings,
+    state_of,
+    swallowed,
+    turned_back,
+)
 from .conntrack import connection
 from .drop import Unread, isolated, link_down, link_object, lost
 from .fixes import bridge_port, link_set
@@ -25,15 +37,20 @@ Tunnel = Callable[[str, Link, Packet], Ways]
 
 
 class Segment:
-    """Frames over the wiring of a snapshot. Without `barred` every bridge port is taken to be open: what lies behind it?
+    """Frames over the wiring of a snapshot.
 
-    A frame crosses each interface once in each direction, so a flood costs as much as there are ports, also where cables make
-    a circle: its further copies take no way that an earlier one has not taken. What the snapshot lacks is asked for together.
-    `through` takes a frame through a tunnel, whose packet is routed: that is the layer above. `trail` keeps the connections of
-    namespaces that a frame only crosses on a bridge: br_netfilter tracks it all the same.
+    Without `barred` every bridge port is taken to be open: what lies behind it?
+
+    A frame crosses each interface once in each direction, so a flood costs as much as there are ports, also
+    where cables make a circle: its further copies take no way that an earlier one has not taken. What the
+    snapshot lacks is asked for together. `through` takes a frame through a tunnel, whose packet is routed:
+    that is the layer above. `trail` keeps the connections of namespaces that a frame only crosses on a
+    bridge: br_netfilter tracks it all the same.
     """
 
-    def __init__(self, ground: Ground, through: Tunnel, barred: bool = True, trail: Trail | None = None) -> None:
+    def __init__(
+        self, ground: Ground, through: Tunnel, barred: bool = True, trail: Trail | None = None
+    ) -> None:
         self.ground = ground
         self.through = through
         self.barred = barred
@@ -48,7 +65,10 @@ class Segment:
         return self._spread(Crossing(name, link, packet, inward=True))
 
     def _spread(self, first: Crossing) -> tuple[Branch, ...]:
-        """Every branch of a frame, in the order of the ports. The nearest interfaces are crossed first, as frames do."""
+        """Every branch of a frame, in the order of the ports.
+
+        The nearest interfaces are crossed first, as frames do.
+        """
         waiting, crossed = deque([first]), {first.point}
         ended: list[Branch] = []
         circle: Branch | None = None
@@ -129,19 +149,31 @@ class Segment:
         return (Crossing(there, peer, packet, inward=True),)
 
     def _receive(self, name: str, link: Link, packet: Packet) -> Ways:
-        """A frame arrives at `link`: XDP and ingress first, then VLAN, bridge, macvlan or ipvlan above it, then its own stack."""
+        """A frame arrives at `link`:
+
+        XDP and ingress first, then VLAN, bridge, macvlan or ipvlan above it, then its own stack.
+        """
         seen = netfilter.on_xdp(self.ground, name, link, packet)
         passed = netfilter.on_ingress(self.ground, name, link, seen)
         if passed.stop:
             return (Branch(seen, stop=passed.stop, hops=(hop(name, link, Stage.RECEIVE, seen, bound="in"),)),)
         here = hop(name, link, Stage.RECEIVE, seen, bound="in")
         master = self.ground.namespace(name).link(link.master)
-        if master is not None and master.kind == "bridge" and not self._tagged_above(name, link, passed.packet):
+        if (
+            master is not None
+            and master.kind == "bridge"
+            and not self._tagged_above(name, link, passed.packet)
+        ):
             return self._bridge_in(name, master, link, seen, passed.packet)
-        return tuple(way.behind(here) for way in self._up(name, link, passed.packet, self._take_up(name, link, passed.packet)))
+        return tuple(
+            way.behind(here)
+            for way in self._up(name, link, passed.packet, self._take_up(name, link, passed.packet))
+        )
 
     def _take_up(self, name: str, link: Link, packet: Packet) -> Branch:
-        """The stack of `link` takes a frame that is for its own MAC (or a group); others are PACKET_OTHERHOST."""
+        """The stack of `link` takes a frame that is for its own MAC (or a group); others are
+        PACKET_OTHERHOST.
+        """
         mac = packet.flow.dst_mac
         if mac and link.mac and mac != link.mac and not is_group(mac):
             text = f"{name}/{link.name} has MAC {link.mac}, not {mac}: it ignores the frame"
@@ -158,9 +190,13 @@ class Segment:
         return self._switch(name, bridge, None, passed.packet)
 
     def _bridge_in(self, name: str, bridge: Link, port: Link, seen: Packet, packet: Packet) -> Ways:
-        """A frame enters a bridge at a port (br_handle_frame); `seen` is the packet as a tap on the port saw it."""
+        """A frame enters a bridge at a port (br_handle_frame); `seen` is the packet as a tap on the port saw
+        it.
+        """
         leads = self.ground.other_side(name, port)
-        here = hop(name, port, Stage.BRIDGE_PREROUTING, seen, f"port of {bridge.name}{leads}, {state_of(port)}", "in")
+        here = hop(
+            name, port, Stage.BRIDGE_PREROUTING, seen, f"port of {bridge.name}{leads}, {state_of(port)}", "in"
+        )
         closed = self._closed(name, bridge, port, "in") or (
             not_let_in(self.ground.namespace(name), bridge, port, packet) if self.barred else None
         )
@@ -181,7 +217,11 @@ class Segment:
         if entry is not None and (entry.local or entry.index == bridge.index):
             passed_up = self._to_host(name, bridge, port, packet)
             mine = mac in (bridge.mac, port.mac if port else bridge.mac)
-            return passed_up if mine else tuple(self._unless_taken_up(way, namespace, bridge, entry) for way in passed_up)
+            return (
+                passed_up
+                if mine
+                else tuple(self._unless_taken_up(way, namespace, bridge, entry) for way in passed_up)
+            )
         if entry is None and mac == bridge.mac:
             return self._to_host(name, bridge, port, packet)
         out = namespace.link(entry.index) if entry else None
@@ -194,7 +234,11 @@ class Segment:
             return (Branch(packet, stop=refused),)
         note = f"FDB of {bridge.name}: {mac} is behind {out.name}{self.ground.other_side(name, out)}"
         steered = self._out_of(name, bridge, port, out, packet, note)
-        return tuple(way.steered_by(Steering(name, bridge, out, entry)) for way in steered) if entry is not None else steered
+        return (
+            tuple(way.steered_by(Steering(name, bridge, out, entry)) for way in steered)
+            if entry is not None
+            else steered
+        )
 
     def _to_host(self, name: str, bridge: Link, port: Link | None, packet: Packet) -> Ways:
         """The frame goes up to the bridge device's own stack (br_pass_frame_up)."""
@@ -204,19 +248,37 @@ class Segment:
         packet = passed.packet
         if passed.stop:
             return (Branch(packet, stop=passed.stop),)
-        own = "frame is for everybody" if is_group(packet.flow.dst_mac or BROADCAST) else f"frame is for {bridge.name}'s own MAC"
+        own = (
+            "frame is for everybody"
+            if is_group(packet.flow.dst_mac or BROADCAST)
+            else f"frame is for {bridge.name}'s own MAC"
+        )
         here = hop(name, bridge, Stage.BRIDGE_INPUT, packet, own, "in")
-        return tuple(way.behind(here) for way in self._up(name, bridge, packet, Branch(replace(packet, tags=()), at=(name, bridge))))
+        return tuple(
+            way.behind(here)
+            for way in self._up(name, bridge, packet, Branch(replace(packet, tags=()), at=(name, bridge)))
+        )
 
-    def _unless_taken_up(self, way: Branch | Crossing, namespace: Namespace, bridge: Link, entry: FdbEntry) -> Branch | Crossing:
-        """The host's own stack ignores a frame that is not for one of its MACs; what stands on the bridge may take it."""
-        return swallowed(way, namespace, bridge, entry) if isinstance(way, Branch) and way.at is not None else way
+    def _unless_taken_up(
+        self, way: Branch | Crossing, namespace: Namespace, bridge: Link, entry: FdbEntry
+    ) -> Branch | Crossing:
+        """The host's own stack ignores a frame that is not for one of its MACs; what stands on the bridge may
+        take it.
+        """
+        return (
+            swallowed(way, namespace, bridge, entry)
+            if isinstance(way, Branch) and way.at is not None
+            else way
+        )
 
     def _flood(self, namespace: Namespace, bridge: Link, port: Link | None, packet: Packet) -> Ways:
         """To every port that takes floods of this kind; ports towards namespaces already known come first."""
         mac = packet.flow.dst_mac or BROADCAST
         branches: list[Branch | Crossing] = []
-        ports = sorted(namespace.ports(bridge), key=lambda p: not self.ground.knows(namespace.name, p.link.nsid if p.link else None))
+        ports = sorted(
+            namespace.ports(bridge),
+            key=lambda p: not self.ground.knows(namespace.name, p.link.nsid if p.link else None),
+        )
         for out in ports:
             if port is not None and out.index == port.index and not settings(out).hairpin:
                 continue
@@ -226,7 +288,9 @@ class Segment:
             if refused:
                 branches.append(Branch(packet, stop=refused))
             else:
-                branches += self._out_of(namespace.name, bridge, port, out, packet, f"flooded by {bridge.name}")
+                branches += self._out_of(
+                    namespace.name, bridge, port, out, packet, f"flooded by {bridge.name}"
+                )
         if branches:
             return tuple(branches)
         text = f"{bridge.name} has no other port for {mac}"
@@ -237,11 +301,16 @@ class Segment:
         """Why the bridge will not forward from `port` to `out` (should_deliver, br_skb_isolated)."""
         if port is not None and self.barred and settings(port).isolated and settings(out).isolated:
             text = f"{port.name} and {out.name} are both isolated ports of {bridge.name}"
-            return lost("port-isolated", name, out, Stage.BRIDGE_FORWARD, text, object=port_object(out, "isolated on"),
+            return lost("port-isolated", name, out, Stage.BRIDGE_FORWARD, text,
+                object=port_object(out, "isolated on"),
                         fix=(bridge_port(out, "isolated", "off"),))  # fmt: skip
         if port is not None and out.index == port.index and not settings(out).hairpin:
-            text = f"{bridge.name} does not send a frame back out of the port it came from ({out.name}, hairpin off)"
-            return lost("fdb-wrong-entry", name, out, Stage.BRIDGE_FORWARD, text, object=port_object(out, "hairpin off"),
+            text = (
+                f"{bridge.name} does not send a frame back out of the port it came from ({out.name}, hairpin"
+                " off)"
+            )
+            return lost("fdb-wrong-entry", name, out, Stage.BRIDGE_FORWARD, text,
+                object=port_object(out, "hairpin off"),
                         fix=(bridge_port(out, "hairpin", "on"),))  # fmt: skip
         return self._closed(name, bridge, out, "out")
 
@@ -254,11 +323,14 @@ class Segment:
             return down
         if self.barred and settings(port).state != "forwarding":
             text = f"port {port.name} of {bridge.name} is {state_of(port)}, not forwarding"
-            return lost("port-not-forwarding", name, port, stage, text, object=port_object(port, f"state {settings(port).state}"),
+            return lost("port-not-forwarding", name, port, stage, text,
+                object=port_object(port, f"state {settings(port).state}"),
                         fix=reopen(bridge, port))  # fmt: skip
         return None
 
-    def _out_of(self, name: str, bridge: Link, port: Link | None, out: Link, packet: Packet, note: str) -> Ways:
+    def _out_of(
+        self, name: str, bridge: Link, port: Link | None, out: Link, packet: Packet, note: str
+    ) -> Ways:
         for hook in ("forward", "postrouting") if port is not None else ("postrouting",):
             passed = netfilter.on_bridge(self.ground, name, bridge, hook, packet, port, out, self.trail)
             packet = passed.packet
@@ -273,7 +345,9 @@ class Segment:
     # ---- macvlan
 
     def _macvlan_out(self, name: str, link: Link, packet: Packet) -> Ways:
-        """To the siblings on the same parent in bridge mode, else (or besides) out of the parent (macvlan_queue_xmit)."""
+        """To the siblings on the same parent in bridge mode, else (or besides) out of the parent
+        (macvlan_queue_xmit).
+        """
         lower = self.ground.beyond(name, link.link)
         if lower is None:
             return (Branch(packet, exit=(name, link)),)
@@ -284,21 +358,33 @@ class Segment:
         if mac == parent.mac:
             text = f"{link.name} is a macvlan on {there}/{parent.name}: the two cannot talk to each other"
             return (Branch(packet, stop=lost("macvlan-parent-isolated", name, link, Stage.TRANSMIT, text)),)
-        siblings = [(n, s) for n, s in self.ground.all_macvlans_on(there, parent) if (n, s.index) != (name, link.index)]
+        siblings = [
+            (n, s)
+            for n, s in self.ground.all_macvlans_on(there, parent)
+            if (n, s.index) != (name, link.index)
+        ]
         barred = next((each for each in siblings if each[1].mac == mac), None)
-        if barred is not None and (loner := next((e for e in ((name, link), barred) if e[1].macvlan_mode != "bridge"), None)):
+        if barred is not None and (
+            loner := next((e for e in ((name, link), barred) if e[1].macvlan_mode != "bridge"), None)
+        ):
             if loner[1].macvlan_mode == "vepa" and self._is_reflected(*lower):
                 return (Crossing(there, parent, packet),)
             return (_gone_by_the_parent(loner, lower, packet),)
-        if link.macvlan_mode == "bridge" and barred is not None:  # over the parent, for the taps that are there
+        # over the parent, for the taps that are there
+        if link.macvlan_mode == "bridge" and barred is not None:
             return (Crossing(there, parent, packet.scrubbed(there != name), inward=True),)
         if link.macvlan_mode == "bridge" and is_group(mac):
             near = [s for s in siblings if s[1].macvlan_mode == "bridge"]
-            return (*(self._to_station(n, s, packet.scrubbed(n != name)) for n, s in near), Crossing(there, parent, packet))
+            return (
+                *(self._to_station(n, s, packet.scrubbed(n != name)) for n, s in near),
+                Crossing(there, parent, packet),
+            )
         return (Crossing(there, parent, packet),)
 
     def _is_reflected(self, name: str, parent: Link) -> bool:
-        """Whether the parent is on a switch that sends frames back by the port they came from: what a VEPA counts on."""
+        """Whether the parent is on a switch that sends frames back by the port they came from: what a VEPA
+        counts on.
+        """
         far = self.ground.beyond(name, parent.link) if parent.kind == "veth" else None
         return far is not None and far[1].master is not None and settings(far[1]).hairpin
 
@@ -312,26 +398,40 @@ class Segment:
         return (*stations, own) if not stations or is_group(packet.flow.dst_mac or "") else stations
 
     def _tagged_above(self, name: str, link: Link, packet: Packet) -> Ways:
-        """The VLAN or MACsec device that takes the outermost tag off a frame (vlan_do_receive); none where it is not visible."""
+        """The VLAN or MACsec device that takes the outermost tag off a frame (vlan_do_receive); none where it
+        is not visible.
+        """
         outermost = packet.tags[-1:]
         untagged = replace(packet, tags=packet.tags[:-1])
-        return tuple(self._above(name, link, untagged, lambda _, each: _tag(each) == outermost)) if outermost else ()
+        return (
+            tuple(self._above(name, link, untagged, lambda _, each: _tag(each) == outermost))
+            if outermost
+            else ()
+        )
 
     def _stations_above(self, name: str, link: Link, packet: Packet) -> Ways:
-        """The macvlans whose MAC address a frame bears, or all for a group; the ipvlan whose IP address its packet bears."""
+        """The macvlans whose MAC address a frame bears, or all for a group; the ipvlan whose IP address its
+        packet bears.
+        """
         mac, group = packet.flow.dst_mac or BROADCAST, is_group(packet.flow.dst_mac or BROADCAST)
 
         def meant(there: str, each: Link) -> bool:
             if each.kind == "macvlan":
                 return group or each.mac == mac
             if each.kind == "ipvlan":
-                return group or any(a.address == packet.flow.dst for a in self.ground.namespace(there).addresses_of(each))
+                return group or any(
+                    a.address == packet.flow.dst for a in self.ground.namespace(there).addresses_of(each)
+                )
             return False
 
         return tuple(self._above(name, link, packet, meant))
 
-    def _above(self, name: str, link: Link, packet: Packet, meant: Callable[[str, Link], bool]) -> Iterator[Branch | Crossing]:
-        """A frame that came in at `link` goes up to each device on it that is `meant`, in the namespaces read so far."""
+    def _above(
+        self, name: str, link: Link, packet: Packet, meant: Callable[[str, Link], bool]
+    ) -> Iterator[Branch | Crossing]:
+        """A frame that came in at `link` goes up to each device on it that is `meant`, in the namespaces read
+        so far.
+        """
         for there, each in self.ground.on_index(link.index):
             if not meant(there, each):
                 continue
@@ -349,7 +449,9 @@ class Segment:
     # ---- what every device has
 
     def _too_long(self, packet: Packet, link: Link) -> bool:
-        """Whether the device would silently discard the frame (is_skb_forwardable; VLAN tag room of 4 bytes)."""
+        """Whether the device would silently discard the frame (is_skb_forwardable; VLAN tag room of 4
+        bytes).
+        """
         size = packet.flow.length or 0
         return size > link.mtu + 4 and not packet.fragments
 
@@ -366,8 +468,23 @@ def not_running(ground: Ground, name: str, link: Link, stage: Stage) -> Stop | N
     whose = f" (its far end {far[0]}/{far[1].name} is down)" if far and not far[1].up else ""
     fix = (replace(link_set(far[1], "up"), namespace=far[0]),) if far and not far[1].up else ()
     if link.kind == "tun":
-        return lost("route-via-dead-device", name, link, stage, f"no program serves {link.name}", object=link_object(link))
-    return lost("link-no-carrier", name, link, stage, f"{link.name} is up but has no carrier{whose}", object=link_object(link), fix=fix)
+        return lost(
+            "route-via-dead-device",
+            name,
+            link,
+            stage,
+            f"no program serves {link.name}",
+            object=link_object(link),
+        )
+    return lost(
+        "link-no-carrier",
+        name,
+        link,
+        stage,
+        f"{link.name} is up but has no carrier{whose}",
+        object=link_object(link),
+        fix=fix,
+    )
 
 
 def _tag(link: Link) -> tuple[str, ...]:
@@ -384,14 +501,26 @@ def _circle(at: Crossing) -> Branch:
 
 
 def _gone_by_the_parent(loner: tuple[str, Link], parent: tuple[str, Link], packet: Packet) -> Branch:
-    """A frame between two macvlans of which one takes none from its siblings: it goes out into the world, and nobody there wants it."""
+    """A frame between two macvlans of which one takes none from its siblings: it goes out into the world, and
+    nobody there wants it.
+    """
     here = hop(*parent, Stage.TRANSMIT, packet, bound="out")
-    text = f"{loner[1].name} in {loner[0]} is a macvlan in mode {loner[1].macvlan_mode}: frames between it and its siblings leave by"
-    return Branch(packet, stop=isolated(*loner, f"{text} {parent[0]}/{parent[1].name} and do not come back"), hops=(here,))
+    text = (
+        f"{loner[1].name} in {loner[0]} is a macvlan in mode {loner[1].macvlan_mode}: frames between it and"
+        " its siblings leave by"
+    )
+    return Branch(
+        packet,
+        stop=isolated(*loner, f"{text} {parent[0]}/{parent[1].name} and do not come back"),
+        hops=(here,),
+    )
 
 
 def _too_long_for(name: str, link: Link, packet: Packet) -> Stop:
-    text = f"a packet of {packet.flow.length} bytes is longer than the MTU {link.mtu} of {link.name}: dropped without a word"
+    text = (
+        f"a packet of {packet.flow.length} bytes is longer than the MTU {link.mtu} of {link.name}: dropped"
+        " without a word"
+    )
     return lost(
         "mtu-l2-mismatch",
         name,

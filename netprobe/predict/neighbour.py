@@ -1,6 +1,8 @@
-"""Who has this address on the segment? The neighbour cache, else an ARP or ND exchange walked through the wiring.
+"""Who has this address on the segment? The neighbour cache, else an ARP or ND exchange walked through the
+wiring.
 
-Kernel: net/ipv4/arp.c (arp_process, arp_ignore, arp_filter), net/ipv6/ndisc.c, net/core/neighbour.c; RFC 826, RFC 4861.
+Kernel: net/ipv4/arp.c (arp_process, arp_ignore, arp_filter), net/ipv6/ndisc.c, net/core/neighbour.c; RFC 826,
+RFC 4861.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ _USABLE = {"permanent", "reachable", "stale", "delay", "probe", "noarp"}
 
 
 class Resolution(Struct, frozen=True):
-    """The next hop's MAC, None for a device that needs none; or why there is none. `rivals` answer for it as well.
+    """The next hop's MAC, None for a device that needs none; or why there is none.
+
+    `rivals` answer for it as well.
 
     `suspects` lie on the way of the request or of its answer.
     """
@@ -51,8 +55,12 @@ def resolve(ground: Ground, carry: Carry, name: str, link: Link, address: str, p
     if prefix.is_multicast(address) or address == "255.255.255.255":
         return Resolution(BROADCAST)
     entry = cached(ground.namespace(name), link, address)
-    if not link.arp and (entry is None or entry.state != "permanent"):  # entries made by hand count all the same
-        text = f"{link.name} has ARP switched off (NOARP): it sends to its own MAC instead of asking who has {address}"
+    # entries made by hand count all the same
+    if not link.arp and (entry is None or entry.state != "permanent"):
+        text = (
+            f"{link.name} has ARP switched off (NOARP): it sends to its own MAC instead of asking who has"
+            f" {address}"
+        )
         return Resolution(stop=noarp(name, link, text))
     if entry is not None and entry.mac and entry.state in _USABLE:
         return Resolution(entry.mac, f"neighbour {entry.mac} ({entry.state})", entry=entry)
@@ -66,7 +74,10 @@ def needs_mac(link: Link) -> bool:
 
 def cached(namespace: Namespace, link: Link, address: str) -> Neighbour | None:
     """The neighbour entry for an address on a link."""
-    return next((n for n in namespace.neighbours if n.index == link.index and n.address == address and not n.proxy), None)
+    return next(
+        (n for n in namespace.neighbours if n.index == link.index and n.address == address and not n.proxy),
+        None,
+    )
 
 
 def ask(ground: Ground, carry: Carry, name: str, link: Link, address: str, packet: Packet) -> Resolution:
@@ -90,14 +101,35 @@ def ask(ground: Ground, carry: Carry, name: str, link: Link, address: str, packe
 
 
 def request(namespace: Namespace, link: Link, address: str, packet: Packet) -> Packet:
-    """The ARP request or neighbour solicitation the kernel sends for this packet (arp_solicit, ndisc_solicit)."""
-    own = packet.flow.src if namespace.owner_of(packet.flow.src) else fib.select_address(namespace, link.index, address)
+    """The ARP request or neighbour solicitation the kernel sends for this packet (arp_solicit,
+    ndisc_solicit).
+    """
+    own = (
+        packet.flow.src
+        if namespace.owner_of(packet.flow.src)
+        else fib.select_address(namespace, link.index, address)
+    )
     if prefix.version(address) == 4:
-        flow = Flow(own or "0.0.0.0", address, Protocol.ARP, icmp_type=ARP_REQUEST, length=28, src_mac=link.mac, dst_mac=BROADCAST)
+        flow = Flow(
+            own or "0.0.0.0",
+            address,
+            Protocol.ARP,
+            icmp_type=ARP_REQUEST,
+            length=28,
+            src_mac=link.mac,
+            dst_mac=BROADCAST,
+        )
     else:
         low = f"{prefix.number(address) & 0xFFFFFF:06x}"
         group = f"33:33:ff:{low[:2]}:{low[2:4]}:{low[4:]}"
         flow = Flow(
-            own or "::", address, Protocol.ND, icmp_type=NEIGHBOUR_SOLICITATION, ttl=255, length=72, src_mac=link.mac, dst_mac=group
+            own or "::",
+            address,
+            Protocol.ND,
+            icmp_type=NEIGHBOUR_SOLICITATION,
+            ttl=255,
+            length=72,
+            src_mac=link.mac,
+            dst_mac=group,
         )
     return Packet(flow, packet.leg, inside=packet.inside)

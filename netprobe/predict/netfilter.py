@@ -1,4 +1,6 @@
-"""The hooks a packet passes in one namespace - rules, XDP, tc - and what they do to it, as far as can be known."""
+"""The hooks a packet passes in one namespace - rules, XDP, tc - and what they do to it, as far as can be
+known.
+"""
 
 from __future__ import annotations
 
@@ -27,14 +29,25 @@ _CODES = {
     Reason.FRAGMENT: "frag-dropped",
     Reason.QUEUE: "queue-no-listener",
 }
-_WORDS = {"policy-drop": "drops what no rule accepts", "queue-no-listener": "hands the packet to a queue that no program serves"}
-_FAMILIES = {"ip": ("ip", "inet"), "ip6": ("ip6", "inet"), "bridge": ("bridge",), "arp": ("arp",), "netdev": ("netdev", "inet")}
+_WORDS = {
+    "policy-drop": "drops what no rule accepts",
+    "queue-no-listener": "hands the packet to a queue that no program serves",
+}
+_FAMILIES = {
+    "ip": ("ip", "inet"),
+    "ip6": ("ip6", "inet"),
+    "bridge": ("bridge",),
+    "arp": ("arp",),
+    "netdev": ("netdev", "inet"),
+}
 _CHANCE = {Reason.LIMIT, Reason.QUOTA, Reason.CONNLIMIT, Reason.RANDOM}
 _LETS_PASS = {Verdict.ACCEPT, Verdict.QUEUE}
 
 
 class Passage(Struct, frozen=True):
-    """A packet after a hook: as it goes on, what changed, what is worth a note; or `stop`, why it does not go on."""
+    """A packet after a hook: as it goes on, what changed, what is worth a note; or `stop`, why it does not go
+    on.
+    """
 
     packet: Packet
     stop: Stop | None = None
@@ -44,7 +57,9 @@ class Passage(Struct, frozen=True):
 
 
 class _Doors(Struct, frozen=True):
-    """The interfaces that a hook's rules may ask about: in and out, and on a bridge its master and the ports."""
+    """The interfaces that a hook's rules may ask about: in and out, and on a bridge its master and the
+    ports.
+    """
 
     iif: Link | None = None
     oif: Link | None = None
@@ -55,13 +70,15 @@ class _Doors(Struct, frozen=True):
 
 
 def on_transmit(ground: Ground, name: str, link: Link, packet: Packet) -> Passage:
-    """Egress of a device, before a tap sees the packet: netdev egress chains, tc egress, the queueing discipline."""
+    """Egress of a device, before a tap sees the packet: netdev egress chains, tc egress, the queueing
+    discipline.
+    """
     packet = _shaped(ground.namespace(name), Stage.EGRESS, packet)
     passed = _ruled(ground, name, "netdev", "egress", packet, _Doors(oif=link, device=link.name))
     return replace(passed, packet=passed.packet.suspecting(*bpf.egress(name, link)))
 
 
-def on_xdp(ground: Ground, name: str, link: Link, packet: Packet) -> Packet:  # noqa: ARG001 - one signature for all hooks
+def on_xdp(ground: Ground, name: str, link: Link, packet: Packet) -> Packet:  # noqa: ARG001
     """An XDP program sees the packet before any tap does."""
     return packet.suspecting(*bpf.xdp(name, link))
 
@@ -72,11 +89,25 @@ def on_ingress(ground: Ground, name: str, link: Link, packet: Packet) -> Passage
     return _ruled(ground, name, "netdev", "ingress", suspicious, _Doors(link, device=link.name))
 
 
-def on_bridge(ground: Ground, name: str, bridge: Link, hook: str, packet: Packet, port_in: Link | None, port_out: Link | None,
-              trail: Trail | None = None) -> Passage:  # fmt: skip
-    """A bridge hook (ebtables, nft bridge), and the IP rules where br_netfilter hands them the bridged frame."""
+def on_bridge(
+    ground: Ground,
+    name: str,
+    bridge: Link,
+    hook: str,
+    packet: Packet,
+    port_in: Link | None,
+    port_out: Link | None,
+    trail: Trail | None = None,
+) -> Passage:
+    """A bridge hook (ebtables, nft bridge), and the IP rules where br_netfilter hands them the bridged
+    frame.
+    """
     passed = _ruled(ground, name, "bridge", hook, packet, _Doors(port_in, port_out, bridge))
-    if passed.stop or hook not in ("prerouting", "forward", "postrouting") or not _calls_ip(ground.namespace(name), bridge, packet.flow):
+    if (
+        passed.stop
+        or hook not in ("prerouting", "forward", "postrouting")
+        or not _calls_ip(ground.namespace(name), bridge, packet.flow)
+    ):
         return passed
     doors = _Doors(bridge, bridge if port_out else None, None, port_in, port_out)
     called = _ruled(ground, name, _family(packet.flow), hook, passed.packet, doors, trail)
@@ -86,11 +117,15 @@ def on_bridge(ground: Ground, name: str, bridge: Link, hook: str, packet: Packet
 
 
 def _calls_ip(namespace: Namespace, bridge: Link, flow: Flow) -> bool:
-    """Whether br_netfilter lets iptables see this frame (bridge-nf-call-*; the bridge's own nf_call_* does as well)."""
+    """Whether br_netfilter lets iptables see this frame (bridge-nf-call-*; the bridge's own nf_call_* does as
+    well).
+    """
     if flow.protocol in (Protocol.ARP, Protocol.ND):
         return False
     six = flow.version == 6
-    own = bridge.bridge is not None and (bridge.bridge.nf_call_ip6tables if six else bridge.bridge.nf_call_iptables)
+    own = bridge.bridge is not None and (
+        bridge.bridge.nf_call_ip6tables if six else bridge.bridge.nf_call_iptables
+    )
     return own or namespace.sysctl(f"net.bridge.bridge-nf-call-ip{'6' if six else ''}tables", "0") == "1"
 
 
@@ -99,9 +134,18 @@ def on_arp(ground: Ground, name: str, hook: str, packet: Packet, link: Link) -> 
     return _ruled(ground, name, "arp", hook, packet, _Doors(link) if hook == "input" else _Doors(oif=link))
 
 
-def on_ip(ground: Ground, name: str, hook: str, packet: Packet, iif: Link | None, oif: Link | None, trail: Trail | None = None) -> Passage:
+def on_ip(
+    ground: Ground,
+    name: str,
+    hook: str,
+    packet: Packet,
+    iif: Link | None,
+    oif: Link | None,
+    trail: Trail | None = None,
+) -> Passage:
     """An IP hook: prerouting, input, forward, output or postrouting of namespace `name`."""
-    if hook == "prerouting" and packet.prerouted == name:  # br_netfilter has called these rules on the bridge already
+    # br_netfilter has called these rules on the bridge already
+    if hook == "prerouting" and packet.prerouted == name:
         return Passage(replace(packet, prerouted=None))
     return _ruled(ground, name, _family(packet.flow), hook, packet, _Doors(iif, oif), trail)
 
@@ -110,37 +154,71 @@ def _family(flow: Flow) -> str:
     return "ip6" if flow.version == 6 else "ip"
 
 
-def _ruled(ground: Ground, name: str, family: str, hook: str, packet: Packet, doors: _Doors, trail: Trail | None = None) -> Passage:
+def _ruled(
+    ground: Ground,
+    name: str,
+    family: str,
+    hook: str,
+    packet: Packet,
+    doors: _Doors,
+    trail: Trail | None = None,
+) -> Passage:
     """Through all rules of one hook."""
     namespace = ground.namespace(name)
     packet = _not_read(namespace, family, hook, packet)
-    if namespace.ruleset is None or not any(table.family in _FAMILIES[family] for table in namespace.ruleset.tables):
+    if namespace.ruleset is None or not any(
+        table.family in _FAMILIES[family] for table in namespace.ruleset.tables
+    ):
         return Passage(packet)
     subject = replace(
         conntrack.subject(name, packet), flow=packet.flow, mark=packet.mark,
         iif=doors.iif, oif=doors.oif, bridge=doors.bridge, in_port=doors.in_port, out_port=doors.out_port,
-        uid=packet.uid if hook in ("output", "postrouting") else None, gid=0 if packet.uid is not None else None,
+        uid=packet.uid if hook in ("output", "postrouting") else None,
+        gid=0 if packet.uid is not None else None,
     )  # fmt: skip
     ruling = _ruling(ground, namespace, family, hook, packet, subject, doors.device, trail)
     if packet.fragments and ruling.verdict is Verdict.ACCEPT:
         piece = replace(subject, fragment=_PIECE)
-        ruling = _later_piece(_ruling(ground, namespace, family, hook, packet, piece, doors.device, trail), ruling)
+        ruling = _later_piece(
+            _ruling(ground, namespace, family, hook, packet, piece, doors.device, trail), ruling
+        )
     if ruling.needs:
         raise Lacking(*(AskSet(name, query) for query in ruling.needs))
-    return _passage(namespace, hook if family != "bridge" else f"bridge-{hook}", family, packet, doors.oif or doors.iif, ruling)
+    return _passage(
+        namespace,
+        hook if family != "bridge" else f"bridge-{hook}",
+        family,
+        packet,
+        doors.oif or doors.iif,
+        ruling,
+    )
 
 
-def _ruling(ground: Ground, namespace: Namespace, family: str, hook: str, packet: Packet, subject: Subject, device: str | None,
-            trail: Trail | None) -> Ruling:  # fmt: skip
-    """What the rules say. A walk that begins anew, because more was read, puts the same question to the same rules again.
+def _ruling(
+    ground: Ground,
+    namespace: Namespace,
+    family: str,
+    hook: str,
+    packet: Packet,
+    subject: Subject,
+    device: str | None,
+    trail: Trail | None,
+) -> Ruling:
+    """What the rules say. A walk that begins anew, because more was read, puts the same question to the same
+    rules again.
 
-    The question holds all that `_surroundings` depend on besides the namespace: the leg, the protocol, the connections so far.
+    The question holds all that `_surroundings` depend on besides the namespace: the leg, the protocol, the
+    connections so far.
     """
     assert namespace.ruleset is not None
     around = _surroundings(ground, namespace, packet, trail)
     if packet.reused:  # then older connections count as well
         return traverse(namespace.ruleset, family, hook, subject, device=device, around=around)
-    tracks = tuple(track for track in trail.tracks if track.namespace == namespace.name) if trail is not None else ()
+    tracks = (
+        tuple(track for track in trail.tracks if track.namespace == namespace.name)
+        if trail is not None
+        else ()
+    )
     question = (namespace.name, family, hook, subject, device, packet.leg, packet.flow.protocol, tracks)
     asked, ruling = ground.rulings.get(question, (None, None))
     if ruling is None or asked is not namespace:
@@ -160,9 +238,17 @@ def _later_piece(piece: Ruling, first: Ruling) -> Ruling:
 
 
 def _not_read(namespace: Namespace, family: str, hook: str, packet: Packet) -> Packet:
-    """Rules that could not be read may drop anything: a suspect at their namespace's first hook, of IP where there never were any."""
-    blind = namespace.ruleset.blind if namespace.ruleset is not None else [b for b in namespace.blind if "rule" in b.what]
-    if (namespace.ruleset is None and family not in ("ip", "ip6")) or (namespace.ruleset is not None and not blind):
+    """Rules that could not be read may drop anything: a suspect at their namespace's first hook, of IP where
+    there never were any.
+    """
+    blind = (
+        namespace.ruleset.blind
+        if namespace.ruleset is not None
+        else [b for b in namespace.blind if "rule" in b.what]
+    )
+    if (namespace.ruleset is None and family not in ("ip", "ip6")) or (
+        namespace.ruleset is not None and not blind
+    ):
         return packet
     stage = _stage(f"bridge-{hook}" if family == "bridge" else hook, family)
     return _once(packet, unread(namespace.name, "ruleset", blind[0].why if blind else "not read", stage))
@@ -171,12 +257,16 @@ def _not_read(namespace: Namespace, family: str, hook: str, packet: Packet) -> P
 def _shaped(namespace: Namespace, stage: Stage, packet: Packet) -> Packet:
     """Queueing disciplines and tc filters that could not be read may drop anything, too."""
     why = namespace.unread.get("qdiscs")
-    return packet if why is None else _once(packet, unread(namespace.name, "queueing disciplines", why, stage))
+    return (
+        packet if why is None else _once(packet, unread(namespace.name, "queueing disciplines", why, stage))
+    )
 
 
 def _once(packet: Packet, suspect: Stop) -> Packet:
     """The packet under this suspicion, which it may be under already."""
-    return packet if any(each.text == suspect.text for each in packet.suspects) else packet.suspecting(suspect)
+    return (
+        packet if any(each.text == suspect.text for each in packet.suspects) else packet.suspecting(suspect)
+    )
 
 
 def _surroundings(ground: Ground, namespace: Namespace, packet: Packet, trail: Trail | None) -> Surroundings:
@@ -196,12 +286,17 @@ def _surroundings(ground: Ground, namespace: Namespace, packet: Packet, trail: T
     return Surroundings(
         address_type=lambda address, interface: fib.address_type(namespace, address, interface),
         fib=lookup, own_address=own,
-        track=lambda subject: conntrack.track(namespace, packet, subject, trail, ground.connections(namespace.name, packet)),
+        track=lambda subject: conntrack.track(namespace, packet, subject, trail,
+        ground.connections(namespace.name, packet)),
     )  # fmt: skip
 
 
-def _passage(namespace: Namespace, hook: str, family: str, packet: Packet, link: Link | None, ruling: Ruling) -> Passage:
-    """The ruling as a step of the walk: onward with what changed, or stopped by an object; chance and ignorance are suspects."""
+def _passage(
+    namespace: Namespace, hook: str, family: str, packet: Packet, link: Link | None, ruling: Ruling
+) -> Passage:
+    """The ruling as a step of the walk: onward with what changed, or stopped by an object; chance and
+    ignorance are suspects.
+    """
     name = namespace.name
     place = Place(name, link.name if link else None, _stage(hook, family))
     ruling, chances = _main(ruling, place)
@@ -217,7 +312,11 @@ def _passage(namespace: Namespace, hook: str, family: str, packet: Packet, link:
     if ruling.packet.flow.ttl != packet.flow.ttl and ruling.passed:
         thing = ruling.passed[-1].object
         made = (*made, Change("ttl", str(packet.flow.ttl), str(ruling.packet.flow.ttl), thing.id))
-    if ruling.packet.state == "untracked" and ruling.passed and conntrack.subject(name, packet).state != "untracked":
+    if (
+        ruling.packet.state == "untracked"
+        and ruling.passed
+        and conntrack.subject(name, packet).state != "untracked"
+    ):
         thing = ruling.passed[-1].object
         made = (*made, Change("ct", "tracked", "untracked", thing.id))
     if ruling.verdict in (Verdict.DROP, Verdict.REJECT, Verdict.STOLEN):
@@ -226,8 +325,14 @@ def _passage(namespace: Namespace, hook: str, family: str, packet: Packet, link:
 
 
 def _main(ruling: Ruling, place: Place) -> tuple[Ruling, tuple[Stop, ...]]:
-    """The way to follow, and the chances of another one: where limits and dice decide, the packet goes on under suspicion."""
-    chancy = [r for r in (ruling, *ruling.alternatives) if r.verdict in (Verdict.DROP, Verdict.REJECT) and _by_chance(r, ruling)]
+    """The way to follow, and the chances of another one: where limits and dice decide, the packet goes on
+    under suspicion.
+    """
+    chancy = [
+        r
+        for r in (ruling, *ruling.alternatives)
+        if r.verdict in (Verdict.DROP, Verdict.REJECT) and _by_chance(r, ruling)
+    ]
     passing = next((r for r in (ruling, *ruling.alternatives) if r.verdict in _LETS_PASS), None)
     if passing is None or not chancy:
         return ruling, ()
@@ -242,13 +347,27 @@ def _chance_stop(place: Place, dropping: Ruling, main: Ruling) -> Stop:
     doubt = next(d for r in (dropping, main, *main.alternatives) for d in r.doubts if d.reason in _CHANCE)
     rule = doubt.decision or dropping.decision
     share = f" ({doubt.chance:.0%} of the packets)" if doubt.chance else ""
-    text = f"{rule.object.id if rule else 'a rule'} decides by {doubt.text}{share}: it lets some packets pass and not others"
-    return Stop(_CODES[doubt.reason], place, text, rule.object if rule else None, fixes.without(rule.object) if rule else ())
+    text = (
+        f"{rule.object.id if rule else 'a rule'} decides by {doubt.text}{share}: it lets some packets pass"
+        " and not others"
+    )
+    return Stop(
+        _CODES[doubt.reason],
+        place,
+        text,
+        rule.object if rule else None,
+        fixes.without(rule.object) if rule else (),
+    )
 
 
 def _doubtful(thing: Object | None, place: Place, text: str) -> Stop:
     what = thing.id if thing else "a rule"
-    return Stop("filtered-by-rule", place, f"{what} could not be evaluated ({text}): {thing.text if thing else ''}", thing)
+    return Stop(
+        "filtered-by-rule",
+        place,
+        f"{what} could not be evaluated ({text}): {thing.text if thing else ''}",
+        thing,
+    )
 
 
 def _stop(place: Place, ruling: Ruling) -> Stop:
@@ -258,7 +377,10 @@ def _stop(place: Place, ruling: Ruling) -> Stop:
         return Stop("filtered-by-rule", place, "a rule drops the packet")
     used_up = next((d for d in ruling.spent if d.reason in _CHANCE), None)
     if used_up is not None:
-        text = f"{used_up.object.id} is used up, and so the packet goes on to {decision.object.id}, which ends it"
+        text = (
+            f"{used_up.object.id} is used up, and so the packet goes on to {decision.object.id}, which"
+            " ends it"
+        )
         return Stop("rate-limited", place, text, used_up.object, fixes.without(used_up.object))
     if ruling.verdict is Verdict.REJECT:
         how = ruling.reject.text if ruling.reject else ""
@@ -270,20 +392,25 @@ def _stop(place: Place, ruling: Ruling) -> Stop:
             fixes.without(decision.object),
         )
     code = _asking(ruling, decision) or _CODES.get(decision.reason, "filtered-by-rule")
-    what = {"policy-drop": "drops what no rule accepts", "queue-no-listener": "hands the packet to a queue that no program serves"}.get(
-        code, "drops the packet"
-    )
+    what = {
+        "policy-drop": "drops what no rule accepts",
+        "queue-no-listener": "hands the packet to a queue that no program serves",
+    }.get(code, "drops the packet")
     return Stop(code, place, f"{decision.object.id} {what}", decision.object, fixes.without(decision.object))
 
 
 def _asking(ruling: Ruling, decision: Decision) -> str | None:
-    """The code for a rule that is about ARP, neighbour discovery or stations; one that drops any packet is just a filter."""
+    """The code for a rule that is about ARP, neighbour discovery or stations; one that drops any packet is
+    just a filter.
+    """
     said = decision.object.text.lower()
     if ruling.packet.flow.protocol is Protocol.ARP and (decision.family == "arp" or "arp" in said):
         return "arp-filtered"
     if decision.family == "netdev" and "ether saddr" in said:
         return "mac-not-allowed"
-    if ruling.packet.flow.protocol is Protocol.ND and any(word in said for word in ("icmpv6", "nd-", "neighbo")):
+    if ruling.packet.flow.protocol is Protocol.ND and any(
+        word in said for word in ("icmpv6", "nd-", "neighbo")
+    ):
         return "nd-filtered"
     return None
 

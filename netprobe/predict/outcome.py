@@ -28,10 +28,11 @@ class Steering(Struct, frozen=True):
 
 
 class _Way(Struct, frozen=True, kw_only=True):
-    """What each way of a frame has: the `hops` that it makes, whether it leads through a tunnel, and the last static FDB entry
-    that it followed.
+    """What each way of a frame has: the `hops` that it makes, whether it leads through a tunnel, and the last
+    static FDB entry that it followed.
 
-    `order` sorts the ways of a frame as a walk would meet them that follows each to its end before it takes the next.
+    `order` sorts the ways of a frame as a walk would meet them that follows each to its end before it takes
+    the next.
     """
 
     hops: tuple[Hop, ...] = ()
@@ -49,7 +50,8 @@ class _Way(Struct, frozen=True, kw_only=True):
 
 
 class Branch(_Way, frozen=True):
-    """One way of a frame, with its end: at a stack (`at`), lost (`stop`), or out of sight behind a device (`exit`).
+    """One way of a frame, with its end: at a stack (`at`), lost (`stop`), or out of sight behind a device
+    (`exit`).
 
     `alone`: where it is lost, the bridge that had no other port for it.
     """
@@ -88,29 +90,51 @@ class Crossing(_Way, frozen=True):
             )
 
 
-Ways = tuple[Branch | Crossing, ...]  # what comes of a frame at one device: it ends there, or crosses further interfaces
+# what comes of a frame at one device: it ends there, or crosses further interfaces
+Ways = tuple[Branch | Crossing, ...]
 
 
 class Carry(Protocol):
     """Who carries frames over the wiring: `walk.Walker`, which everything above a segment gets handed.
 
-    `trail` keeps the connections of namespaces that a frame only crosses on a bridge; without `barred` every bridge port is open.
+    `trail` keeps the connections of namespaces that a frame only crosses on a bridge; without `barred` every
+    bridge port is open.
     """
 
     def transmit(
-        self, name: str, link: Link, packet: Packet, note: str = "", *, trail: Trail | None = None, barred: bool = True
+        self,
+        name: str,
+        link: Link,
+        packet: Packet,
+        note: str = "",
+        *,
+        trail: Trail | None = None,
+        barred: bool = True,
     ) -> tuple[Branch, ...]:
         """Put the frame on `link` of namespace `name`; every branch it takes."""
         ...
 
-    def receive(self, name: str, link: Link, packet: Packet, *, trail: Trail | None = None, barred: bool = True) -> tuple[Branch, ...]:
+    def receive(
+        self, name: str, link: Link, packet: Packet, *, trail: Trail | None = None, barred: bool = True
+    ) -> tuple[Branch, ...]:
         """A frame arrives at `link` of namespace `name`; every branch it takes from there."""
         ...
 
 
-def hop(namespace: str, link: Link | None, stage: Stage, packet: Packet, note: str = "", bound: str | None = None) -> Hop:
+def hop(
+    namespace: str, link: Link | None, stage: Stage, packet: Packet, note: str = "", bound: str | None = None
+) -> Hop:
     """A hop of this packet; it is numbered when the path is complete."""
-    return Hop(0, namespace, link.name if link else None, stage, packet.flow, note=note, bound=bound, suspects=packet.suspects)
+    return Hop(
+        0,
+        namespace,
+        link.name if link else None,
+        stage,
+        packet.flow,
+        note=note,
+        bound=bound,
+        suspects=packet.suspects,
+    )
 
 
 def is_group(mac: str) -> bool:

@@ -12,7 +12,8 @@ from netprobe.model import FoundPeer, Snapshot
 def mutual(snapshot: Snapshot) -> Snapshot:
     """The snapshot with each veth's far end known from both sides, where one side was asked.
 
-    If `host` says that its veth leads to eth0 of `blue`, then what `blue` calls the other end of eth0 is `host`.
+    If `host` says that its veth leads to eth0 of `blue`, then what `blue` calls the other end of eth0 is
+    `host`.
     """
     known = {(found.namespace, found.nsid): found.peer for found in snapshot.peers}
     told = tuple(found for found in _deduced(snapshot, known) if (found.namespace, found.nsid) not in known)

@@ -30,11 +30,14 @@ from .view import Ground, Lacking, Packet, Rulings
 from .walk import Walker
 
 
-def predict(snapshot: Snapshot, probe: Probe, ask: bool = True, rulings: Rulings | None = None) -> Prediction | tuple[Need, ...]:
+def predict(
+    snapshot: Snapshot, probe: Probe, ask: bool = True, rulings: Rulings | None = None
+) -> Prediction | tuple[Need, ...]:
     """Walk the probe through `snapshot`: a prediction, or the needs that must be read before one can be made.
 
-    With `ask` the kernel's own route lookups are among the needs; without, the model's FIB decides alone. `rulings` is filled with
-    what rules said, so that the next walk over the same namespaces need not ask them again.
+    With `ask` the kernel's own route lookups are among the needs; without, the model's FIB decides alone.
+    `rulings` is filled with what rules said, so that the next walk over the same namespaces need not ask them
+    again.
     """
     ground = Ground(snapshot, ask, probe.destination.namespace, rulings)
     try:
@@ -64,9 +67,13 @@ def _predict(ground: Ground, probe: Probe) -> Prediction:
     return _predicted(sourced, request, None, None, trail)
 
 
-def _predicted(probe: Probe, request: Walk, reply: Walk | None, ending: Stop | None, *trails: Trail) -> Prediction:
+def _predicted(
+    probe: Probe, request: Walk, reply: Walk | None, ending: Stop | None, *trails: Trail
+) -> Prediction:
     routed = tuple(r for trail in trails for r in trail.routed)
-    return Prediction(probe, request, reply, ending, routed, tuple(r for trail in trails for r in trail.resolved))
+    return Prediction(
+        probe, request, reply, ending, routed, tuple(r for trail in trails for r in trail.resolved)
+    )
 
 
 def _walk(trail: Trail, probe: Probe) -> Walk:
@@ -76,11 +83,20 @@ def _walk(trail: Trail, probe: Probe) -> Walk:
 
 
 def first_packet(ground: Ground, probe: Probe) -> Packet:
-    """The packet as the probe's socket hands it to the stack: the namespace's own TTL, DF as the kernel would set it."""
+    """The packet as the probe's socket hands it to the stack: the namespace's own TTL, DF as the kernel would
+    set it.
+    """
     assert probe.source.namespace is not None
     namespace, flow = ground.namespace(probe.source.namespace), probe.flow()
     ttl = probe.ttl or default_ttl(namespace, flow.version)
-    packet = Packet(replace(flow, ttl=ttl), Leg.REQUEST, probe.mark, probe.uid, reused=probe.reused, scope=probe.source.interface)
+    packet = Packet(
+        replace(flow, ttl=ttl),
+        Leg.REQUEST,
+        probe.mark,
+        probe.uid,
+        reused=probe.reused,
+        scope=probe.source.interface,
+    )
     return replace(packet, df=_df(namespace, probe, packet))
 
 
@@ -91,7 +107,9 @@ def default_ttl(namespace: Namespace, version: int) -> int:
 
 
 def _df(namespace: Namespace, probe: Probe, packet: Packet) -> bool:
-    """Whether the packet goes out with DF: as asked, else as IP_PMTUDISC_WANT does (set unless cut at the source)."""
+    """Whether the packet goes out with DF: as asked, else as IP_PMTUDISC_WANT does (set unless cut at the
+    source).
+    """
     if probe.df is not None:
         return probe.df
     decision = fib.lookup(namespace, routing.query_out(namespace, packet))
@@ -107,7 +125,11 @@ def _with_source(ground: Ground, probe: Probe) -> Probe | Prediction:
     namespace = ground.namespace(name)
     if probe.source.address is not None:
         free = arping.is_ours(probe.protocol) or routing.may_send_from(namespace, probe.source.address)
-        return probe if free else Prediction(probe, Walk((), End.DROP, routing.not_own(namespace, probe.source.address)))
+        return (
+            probe
+            if free
+            else Prediction(probe, Walk((), End.DROP, routing.not_own(namespace, probe.source.address)))
+        )
     asked = RouteQuery(None, dst, mark=probe.mark, uid=probe.uid, oif=_interface(ground, probe))
     decision = routing.decide(ground, name, asked)
     blank = Packet(Flow("", dst, probe.protocol), Leg.REQUEST)
@@ -121,16 +143,24 @@ def _with_source(ground: Ground, probe: Probe) -> Probe | Prediction:
         kind = "IPv6" if ":" in dst else "IPv4"
         text = f"{name} has no {kind} address to send from"
         object = Object("address", f"dev {link.name if link else 'INTERFACE'}", text)
-        nothing = lost("addr-missing", name, link, Stage.ROUTE, text, object=object, fix=(with_address(link),))
+        nothing = lost(
+            "addr-missing", name, link, Stage.ROUTE, text, object=object, fix=(with_address(link),)
+        )
         stop = (ipv6.refused(namespace, 6) if ":" in dst else None) or nothing
         return Prediction(probe, Walk((), End.DROP, stop), routed=routed)
     return replace(probe, source=replace(probe.source, address=src))
 
 
 def _chosen(answer: RouteAnswer | None, dst: str) -> str | None:
-    """The source that the kernel says it would take; of an IPv6 link-local one no router would take the packet."""
+    """The source that the kernel says it would take; of an IPv6 link-local one no router would take the
+    packet.
+    """
     source = answer.source if answer is not None and answer.error is None else None
-    return None if source is not None and prefix.is_link_local(source) and not prefix.is_link_local(dst) else source
+    return (
+        None
+        if source is not None and prefix.is_link_local(source) and not prefix.is_link_local(dst)
+        else source
+    )
 
 
 def _interface(ground: Ground, probe: Probe) -> int | None:
@@ -152,7 +182,9 @@ def _answered(ground: Ground, probe: Probe, trail: Trail, request: Walk) -> Pred
             return _predicted(probe, request, None, ending, trail)
         ttl = default_ttl(ground.namespace(name), packet.flow.version)
         scope = link.name if link else None
-        answer = Packet(replace(packet.flow.reversed(), ttl=ttl), Leg.REPLY, fragments=packet.fragments, scope=scope)
+        answer = Packet(
+            replace(packet.flow.reversed(), ttl=ttl), Leg.REPLY, fragments=packet.fragments, scope=scope
+        )
         answer = answer.suspecting(*sockets.suspects(ground.namespace(name), link, packet))
     except Unread as unread:
         return _predicted(probe, request, _home(back, unread.finish, probe), ending, trail, back)
@@ -185,12 +217,17 @@ def _from_whom_it_was_asked(back: Trail, walked: Walk, probe: Probe) -> Walk:
         port = namespace.link_named(bridged.interface or "")
         bridge = namespace.link(port.master) if port else None
         place = Place(bridged.namespace, bridge.name if bridge else None, Stage.BRIDGE)
-    text = f"the reply comes from {flow.src} instead of {probe.destination.address}: it does not pass where the request was translated"
+    text = (
+        f"the reply comes from {flow.src} instead of {probe.destination.address}: it does not pass where the"
+        " request was translated"
+    )
     return Walk(walked.hops, End.DROP, Stop("nat-not-reversed", place, text))
 
 
 def _from_outside(ground: Ground, probe: Probe, trail: Trail, back: Trail) -> Walk:
-    """The answer of a far end that is out of sight: it is taken to come in where the request went out, for who sent that there."""
+    """The answer of a far end that is out of sight: it is taken to come in where the request went out, for
+    who sent that there.
+    """
     assert trail.left is not None
     name, link, packet = trail.left
     flow = replace(packet.flow.reversed(), dst_mac=packet.flow.src_mac or link.mac or None)

@@ -13,8 +13,9 @@ from .trace import Resolved, Routed
 class Prediction(Struct, frozen=True):
     """Both ways as the configuration would have them. `reply` is None where the request gets no answer.
 
-    `probe` is the probe with its source address chosen. `ending` says why a delivered request gets no answer, or a refusal.
-    `routed` are the routing decisions on both ways, in order, `resolved` the neighbour entries used.
+    `probe` is the probe with its source address chosen. `ending` says why a delivered request gets no answer,
+    or a refusal. `routed` are the routing decisions on both ways, in order, `resolved` the neighbour entries
+    used.
     """
 
     probe: Probe

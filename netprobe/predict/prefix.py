@@ -14,7 +14,10 @@ def number(address: str) -> int:
 
 @lru_cache(maxsize=4096)
 def _bounds(prefix: str) -> tuple[int, int, int]:
-    """(version, network, mask) of "10.0.0.0/16"; a bare address is a host prefix. Raises ValueError for anything else."""
+    """(version, network, mask) of "10.0.0.0/16"; a bare address is a host prefix.
+
+    Raises ValueError for anything else.
+    """
     address, _, length = prefix.partition("/")
     bits = 128 if ":" in address else 32
     keep = int(length) if length else bits

@@ -1,10 +1,25 @@
-"""The routing decision on the walk: the kernel's own answer where it was asked, the FIB model for the object behind it."""
+"""The routing decision on the walk: the kernel's own answer where it was asked, the FIB model for the object
+behind it.
+"""
 
 from __future__ import annotations
 
 from msgspec.structs import replace
 
-from netprobe.model import Command, Link, Namespace, Nexthop, Object, PolicyRule, Protocol, Route, RouteAnswer, RouteQuery, Stage, Stop
+from netprobe.model import (
+    Command,
+    Link,
+    Namespace,
+    Nexthop,
+    Object,
+    PolicyRule,
+    Protocol,
+    Route,
+    RouteAnswer,
+    RouteQuery,
+    Stage,
+    Stop,
+)
 
 from . import fib, fixes, ipv6, prefix, rp_filter
 from .drop import link_down, lost
@@ -22,13 +37,20 @@ def query(packet: Packet, iif: Link | None = None, src: str | None = None) -> Ro
     flow = packet.flow
     return RouteQuery(
         src if src is not None else flow.src, flow.dst, iif=iif.index if iif else None, mark=packet.mark,
-        uid=packet.uid if iif is None else None, protocol=_NUMBERS.get(flow.protocol), sport=flow.sport, dport=flow.dport,
+        uid=packet.uid if iif is None else None, protocol=_NUMBERS.get(flow.protocol), sport=flow.sport,
+        dport=flow.dport,
     )  # fmt: skip
 
 
 def query_out(namespace: Namespace, packet: Packet) -> RouteQuery:
-    """The lookup for a packet of the namespace's own; a link-local destination is one of the interface it is meant on."""
-    link = namespace.link_named(packet.scope) if packet.scope is not None and prefix.needs_scope(packet.flow.dst) else None
+    """The lookup for a packet of the namespace's own; a link-local destination is one of the interface it is
+    meant on.
+    """
+    link = (
+        namespace.link_named(packet.scope)
+        if packet.scope is not None and prefix.needs_scope(packet.flow.dst)
+        else None
+    )
     return replace(query(packet), oif=link.index) if link is not None else query(packet)
 
 
@@ -44,11 +66,26 @@ def decide(ground: Ground, name: str, asked: RouteQuery) -> Decision:
 
 
 def _from_kernel(own: Decision, answer: RouteAnswer) -> Decision:
-    leg = next((c for c in own.candidates if c.index == answer.index and (c.via == answer.via or answer.via is None)), None)
-    if own.error is None and own.type == answer.type and (leg is not None or own.type in ("local", "broadcast", "multicast")):
+    leg = next(
+        (
+            c
+            for c in own.candidates
+            if c.index == answer.index and (c.via == answer.via or answer.via is None)
+        ),
+        None,
+    )
+    if (
+        own.error is None
+        and own.type == answer.type
+        and (leg is not None or own.type in ("local", "broadcast", "multicast"))
+    ):
         return replace(own, leg=leg or own.leg)
     route = Route(
-        answer.prefix or "0.0.0.0/0", answer.type, answer.table or fib.MAIN, (Nexthop(answer.index, answer.via),), source=answer.source
+        answer.prefix or "0.0.0.0/0",
+        answer.type,
+        answer.table or fib.MAIN,
+        (Nexthop(answer.index, answer.via),),
+        source=answer.source,
     )
     return Decision(route, route.nexthops[0], own.rule, candidates=route.nexthops)
 
@@ -59,7 +96,9 @@ def refuse_output(namespace: Namespace, packet: Packet, decision: Decision) -> S
 
 
 def refuse_input(ground: Ground, name: str, link: Link, packet: Packet, decision: Decision) -> Stop | None:
-    """Why a packet that came in on `link` is not routed on: its source first, as the kernel checks it with the route."""
+    """Why a packet that came in on `link` is not routed on: its source first, as the kernel checks it with
+    the route.
+    """
     checked = rp_filter.check(ground, name, link, packet.flow.src, packet.flow.dst, packet)
     if checked is not None and decision.error not in ("ENETUNREACH",):
         return checked
@@ -73,37 +112,67 @@ def refuse_input(ground: Ground, name: str, link: Link, packet: Packet, decision
 def _refusal(namespace: Namespace, packet: Packet, decision: Decision, stage: Stage) -> Stop:
     if decision.route is not None and decision.type in _CODES:
         text = fib.describe(decision.route, None, None)
-        object = Object("route", text, f"{text} metric {decision.route.metric}" if decision.route.metric else text)
+        object = Object(
+            "route", text, f"{text} metric {decision.route.metric}" if decision.route.metric else text
+        )
         where = f"the route {text} of {namespace.name} refuses {packet.flow.dst}"
         fix = fixes.ip(packet.flow.dst, "route", "del", *fib.words(decision.route, None, None))
         return lost(_CODES[decision.type], namespace.name, None, stage, where, object=object, fix=(fix,))
     if decision.rule is not None and decision.rule.action in _CODES:
         text = describe_rule(decision.rule)
         fix = fixes.ip(packet.flow.dst, "rule", "del", "pref", str(decision.rule.priority))
-        return lost("rule-prohibit", namespace.name, None, stage, f"the policy rule «{text}» of {namespace.name} refuses the packet",
+        return lost("rule-prohibit", namespace.name, None, stage,
+            f"the policy rule «{text}» of {namespace.name} refuses the packet",
                     object=Object("policy-rule", text, text), fix=(fix,))  # fmt: skip
     stop = no_route(namespace, packet)
-    if stop.code == "no-route" and decision.route is not None:  # the kernel says so; the tables that were read say otherwise
-        text = f"the kernel of {namespace.name} does not route to {packet.flow.dst} ({decision.error}), but its tables have"
-        return lost("unknown", namespace.name, None, stage, f"{text} {fib.describe(decision.route, decision.leg, None)}")
+    # the kernel says so; the tables that were read say otherwise
+    if stop.code == "no-route" and decision.route is not None:
+        text = (
+            f"the kernel of {namespace.name} does not route to {packet.flow.dst} ({decision.error}), but its"
+            " tables have"
+        )
+        return lost(
+            "unknown",
+            namespace.name,
+            None,
+            stage,
+            f"{text} {fib.describe(decision.route, decision.leg, None)}",
+        )
     return stop
 
 
 def no_route(namespace: Namespace, packet: Packet) -> Stop:
-    """Nothing matches: an interface that is down and took its routes along, a policy rule, or a plain hole in the table."""
+    """Nothing matches: an interface that is down and took its routes along, a policy rule, or a plain hole in
+    the table.
+    """
     real = [link for link in namespace.links if link.kind != "loopback" and link.name != "lo"]
     if not real:
         text = f"{namespace.name} has no interface besides lo (a container's is usually called eth0)"
-        return lost("link-missing", namespace.name, None, Stage.ROUTE, text, object=Object("link", "eth0", text), fix=(_CONNECT,))
+        return lost(
+            "link-missing",
+            namespace.name,
+            None,
+            Stage.ROUTE,
+            text,
+            object=Object("link", "eth0", text),
+            fix=(_CONNECT,),
+        )
     down = _down_link(namespace, packet.flow.dst)
     if down is not None:
         return link_down(namespace.name, down, Stage.ROUTE)
-    if packet.flow.version == 6 and (off := ipv6.disabled(namespace, real) or ipv6.refused(namespace, 6)) is not None:
+    if (
+        packet.flow.version == 6
+        and (off := ipv6.disabled(namespace, real) or ipv6.refused(namespace, 6)) is not None
+    ):
         return off
     bare = [link for link in real if link.up and not _has_address(namespace, link, packet.flow.version)]
     if len(bare) == len(real):
-        text = f"{bare[0].name} in {namespace.name} has no IPv{packet.flow.version} address, and so there are no routes by it"
-        return lost("addr-missing", namespace.name, bare[0], Stage.ROUTE, text, object=Object("address", f"dev {bare[0].name}", text),
+        text = (
+            f"{bare[0].name} in {namespace.name} has no IPv{packet.flow.version} address, and so there are no"
+            " routes by it"
+        )
+        return lost("addr-missing", namespace.name, bare[0], Stage.ROUTE, text,
+            object=Object("address", f"dev {bare[0].name}", text),
                     fix=(fixes.with_address(bare[0]),))  # fmt: skip
     if packet.flow.version == 6 and (refused := _refuses_routers(namespace, real)) is not None:
         return refused
@@ -121,26 +190,40 @@ def no_route(namespace: Namespace, packet: Packet) -> Stop:
 
 
 def may_send_from(namespace: Namespace, address: str) -> bool:
-    """Whether a socket can be bound to the address: it is the namespace's own, or ip_nonlocal_bind allows any (ip-sysctl)."""
+    """Whether a socket can be bound to the address: it is the namespace's own, or ip_nonlocal_bind allows any
+    (ip-sysctl).
+    """
     family = "ipv6" if ":" in address else "ipv4"
-    own = any(a.address == address for a in namespace.addresses) or fib.lookup(namespace, RouteQuery(None, address)).type == "local"
+    own = (
+        any(a.address == address for a in namespace.addresses)
+        or fib.lookup(namespace, RouteQuery(None, address)).type == "local"
+    )
     return own or namespace.sysctl(f"net.{family}.ip_nonlocal_bind") == "1"
 
 
 def not_own(namespace: Namespace, address: str) -> Stop:
     """The probe is to come from an address that its source does not have: EADDRNOTAVAIL of bind(2)."""
-    own = [a.address for a in namespace.addresses if prefix.version(a.address) == prefix.version(address) and a.scope == "global"]
+    own = [
+        a.address
+        for a in namespace.addresses
+        if prefix.version(a.address) == prefix.version(address) and a.scope == "global"
+    ]
     has = f"it has {', '.join(own)}" if own else f"it has no IPv{prefix.version(address)} address"
     text = f"{address} is not an address of {namespace.name}; {has}"
-    return lost("addr-missing", namespace.name, None, Stage.OUTPUT, text, object=Object("address", address, text),
+    return lost("addr-missing", namespace.name, None, Stage.OUTPUT, text,
+        object=Object("address", address, text),
                 fix=(fixes.with_address(None, address),))  # fmt: skip
 
 
 def _refuses_routers(namespace: Namespace, links: list[Link]) -> Stop | None:
-    """IPv6 routers announce themselves, but a host that forwards does not listen to them unless accept_ra is 2 (ip-sysctl)."""
+    """IPv6 routers announce themselves, but a host that forwards does not listen to them unless accept_ra is
+    2 (ip-sysctl).
+    """
     for link in links:
         key = link.name.replace(".", "/")
-        accepts, forwards = (namespace.sysctl(f"net.ipv6.conf.{key}.{what}", "0") for what in ("accept_ra", "forwarding"))
+        accepts, forwards = (
+            namespace.sysctl(f"net.ipv6.conf.{key}.{what}", "0") for what in ("accept_ra", "forwarding")
+        )
         if not link.up or accepts != "1" or forwards != "1" or not _has_address(namespace, link, 6):
             continue
         if namespace.sysctl("net.ipv6.conf.default.forwarding") == "1" and any(
@@ -148,39 +231,58 @@ def _refuses_routers(namespace: Namespace, links: list[Link]) -> Stop | None:
         ):
             continue
         name = f"net.ipv6.conf.{key}.accept_ra"
-        text = f"{namespace.name} forwards, and so it ignores the routers that announce themselves on {link.name}: {name} = 1"
-        return lost("ra-not-accepted", namespace.name, link, Stage.ROUTE, text, object=Object("sysctl", name, f"{name} = 1"),
+        text = (
+            f"{namespace.name} forwards, and so it ignores the routers that announce themselves on"
+            f" {link.name}: {name} = 1"
+        )
+        return lost("ra-not-accepted", namespace.name, link, Stage.ROUTE, text,
+            object=Object("sysctl", name, f"{name} = 1"),
                     fix=fixes.sysctl(name, 2))  # fmt: skip
     return None
 
 
 def _has_address(namespace: Namespace, link: Link, version: int) -> bool:
-    return any(prefix.version(a.address) == version and a.scope != "link" for a in namespace.addresses_of(link))
+    return any(
+        prefix.version(a.address) == version and a.scope != "link" for a in namespace.addresses_of(link)
+    )
 
 
 def local_rule_missing(namespace: Namespace, packet: Packet) -> Stop | None:
-    """The namespace has the address, but no policy rule asks the local table first, and so it does not know its own."""
+    """The namespace has the address, but no policy rule asks the local table first, and so it does not know
+    its own.
+    """
     if namespace.owner_of(packet.flow.dst) is None:
         return None
     rules = fib.rules_for(namespace, packet.flow.version)
     local = next((r for r in rules if r.action == "lookup" and r.table == fib.LOCAL), None)
     if local is not None and local == rules[0]:
         return None
-    text = f"{packet.flow.dst} is {namespace.name}'s own, but no policy rule looks it up in the table local first"
+    text = (
+        f"{packet.flow.dst} is {namespace.name}'s own, but no policy rule looks it up in the table local"
+        " first"
+    )
     id = "0: from all lookup local"
-    return lost("rule-local-missing", namespace.name, None, Stage.ROUTE, text, object=Object("policy-rule", id, f"{id} (missing)"),
-                fix=(fixes.ip(packet.flow.dst, "rule", "add", "pref", "0", "from", "all", "lookup", "local"),))  # fmt: skip
+    return lost("rule-local-missing", namespace.name, None, Stage.ROUTE, text,
+        object=Object("policy-rule", id, f"{id} (missing)"),
+                fix=(fixes.ip(packet.flow.dst, "rule", "add", "pref", "0", "from", "all", "lookup", "local"),
+                ))  # fmt: skip
 
 
 def _down_link(namespace: Namespace, dst: str) -> Link | None:
-    """An interface whose being down explains a missing route: its network holds the target, or it is the only way out."""
+    """An interface whose being down explains a missing route: its network holds the target, or it is the only
+    way out.
+    """
     real = [link for link in namespace.links if link.name != "lo"]
     version = prefix.version(dst)
     for link in real:
         own = [a for a in namespace.addresses_of(link) if prefix.version(a.address) == version]
         if not link.up and any(prefix.contains(prefix.network(a.address, a.prefixlen), dst) for a in own):
             return link
-    useful = [link for link in real if link.up and any(prefix.version(a.address) == version for a in namespace.addresses_of(link))]
+    useful = [
+        link
+        for link in real
+        if link.up and any(prefix.version(a.address) == version for a in namespace.addresses_of(link))
+    ]
     down = [link for link in real if not link.up and (namespace.addresses_of(link) or len(real) == 1)]
     return down[0] if down and not useful else None
 
@@ -194,10 +296,12 @@ def _selectors(rule: PolicyRule) -> tuple[str, ...]:
     mark = f"fwmark {rule.mark:#x}" + ("" if rule.mask == 0xFFFFFFFF else f"/{rule.mask:#x}")
     return (
         "not" if rule.inverted else "", f"from {rule.src or 'all'}", f"to {rule.dst}" if rule.dst else "",
-        f"tos {rule.tos:#x}" if rule.tos else "", mark if rule.mark else "", f"iif {rule.iif}" if rule.iif else "",
+        f"tos {rule.tos:#x}" if rule.tos else "", mark if rule.mark else "",
+        f"iif {rule.iif}" if rule.iif else "",
         f"oif {rule.oif}" if rule.oif else "", "uidrange {}-{}".format(*rule.uids) if rule.uids else "",
         f"ipproto {_PROTOCOLS.get(rule.protocol, rule.protocol)}" if rule.protocol else "",
-        "sport {}-{}".format(*rule.sports) if rule.sports else "", "dport {}-{}".format(*rule.dports) if rule.dports else "",
+        "sport {}-{}".format(*rule.sports) if rule.sports else "",
+        "dport {}-{}".format(*rule.dports) if rule.dports else "",
     )  # fmt: skip
 
 
@@ -206,7 +310,9 @@ def _action(rule: PolicyRule) -> str:
         return "lookup [l3mdev-table]"
     if rule.action == "lookup" and rule.table is not None:
         names = {fib.LOCAL: "local", fib.MAIN: "main", fib.DEFAULT: "default"}
-        longer = "" if rule.suppress_prefixlen is None else f" suppress_prefixlength {rule.suppress_prefixlen}"
+        longer = (
+            "" if rule.suppress_prefixlen is None else f" suppress_prefixlength {rule.suppress_prefixlen}"
+        )
         return f"lookup {names.get(rule.table, rule.table)}{longer}"
     return f"goto {rule.goto}" if rule.goto is not None else rule.action
 

@@ -1,6 +1,7 @@
 """Would the kernel accept a packet with this source on this interface? Martians and the reverse path filter.
 
-Kernel: net/ipv4/fib_frontend.c (fib_validate_source, __fib_validate_source), net/ipv4/route.c (ip_route_input_slow); ip-sysctl.
+Kernel: net/ipv4/fib_frontend.c (fib_validate_source, __fib_validate_source), net/ipv4/route.c
+(ip_route_input_slow); ip-sysctl.
 """
 
 from __future__ import annotations
@@ -37,16 +38,31 @@ def _martian(namespace: Namespace, name: str, link: Link, src: str, dst: str) ->
     if prefix.contains("0.0.0.0/8", src) and src != "0.0.0.0":
         return _stop(name, link, f"{src} is of 0.0.0.0/8, which no station has")
     if prefix.is_loopback(src) and not localnet:
-        return _stop(name, link, f"the source {src} is a loopback address: no packet from outside may carry it")
+        return _stop(
+            name, link, f"the source {src} is a loopback address: no packet from outside may carry it"
+        )
     if prefix.is_loopback(dst) and not localnet:
         key = f"net.ipv4.conf.{link.name.replace('.', '/')}.route_localnet"
-        text = f"the destination {dst} is a loopback address and {key} = 0: packets from outside may not go there"
+        text = (
+            f"the destination {dst} is a loopback address and {key} = 0: packets from outside may not go"
+            " there"
+        )
         return lost(
-            "martian-destination", name, link, Stage.ROUTE, text, object=Object("sysctl", key, f"{key} = 0"), fix=fixes.sysctl(key, 1)
+            "martian-destination",
+            name,
+            link,
+            Stage.ROUTE,
+            text,
+            object=Object("sysctl", key, f"{key} = 0"),
+            fix=fixes.sysctl(key, 1),
         )
     owner = namespace.owner_of(src)
     if owner is not None and not in_force(namespace, link, "accept_local")[0]:
-        stop = _stop(name, link, f"the source {src} is this namespace's own address, coming in from outside on {link.name}")
+        stop = _stop(
+            name,
+            link,
+            f"the source {src} is this namespace's own address, coming in from outside on {link.name}",
+        )
         own = next((a for a in namespace.addresses_of(owner) if a.address == src), None)
         written = f"{src}/{own.prefixlen} dev {owner.name}" if own is not None else f"{src} dev {owner.name}"
         fix = (fixes.address("del", own, owner),) if own is not None else ()
@@ -58,7 +74,9 @@ def _stop(name: str, link: Link, text: str) -> Stop:
     return lost("martian-source", name, link, Stage.ROUTE, text, object=Object("link", link.name, text))
 
 
-def _reverse_path(namespace: Namespace, name: str, link: Link, src: str, dst: str, packet: Packet) -> Stop | None:
+def _reverse_path(
+    namespace: Namespace, name: str, link: Link, src: str, dst: str, packet: Packet
+) -> Stop | None:
     """rp_filter: 1 the way back must leave by this interface, 2 there must be a way back at all."""
     level, key = in_force(namespace, link, "rp_filter")
     if not level or src == "0.0.0.0":
@@ -71,11 +89,16 @@ def _reverse_path(namespace: Namespace, name: str, link: Link, src: str, dst: st
         out = namespace.link(back.leg.index) if back.leg else None
         where = out.name if out else "nowhere"
         return _refused(
-            name, link, key, level, f"{name} would route back to {src} by {where}, not by {link.name}, where the packet came in"
+            name,
+            link,
+            key,
+            level,
+            f"{name} would route back to {src} by {where}, not by {link.name}, where the packet came in",
         )
     return None
 
 
 def _refused(name: str, link: Link, key: str, level: int, text: str) -> Stop:
-    return lost("rp-filter", name, link, Stage.ROUTE, f"{text}: {key} = {level} drops it", object=Object("sysctl", key, f"{key} = {level}"),
+    return lost("rp-filter", name, link, Stage.ROUTE, f"{text}: {key} = {level} drops it",
+        object=Object("sysctl", key, f"{key} = {level}"),
                 fix=fixes.sysctl(key, 2 if level == 1 else 0))  # fmt: skip

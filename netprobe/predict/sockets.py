@@ -15,12 +15,17 @@ _SILENT = {"icmp-echo-ignored", "accept-queue-full", "rcvbuf-full"}
 
 
 def silent(ending: Stop) -> bool:
-    """Whether this ending leaves the sender without any answer (a closed port does answer: RST or port-unreachable)."""
+    """Whether this ending leaves the sender without any answer (a closed port does answer:
+
+    RST or port-unreachable).
+    """
     return ending.code in _SILENT
 
 
 def leg_of(ending: Stop) -> Leg:
-    """The leg an ending counts to: an echo that was heard and not answered is a missing reply, a refusal ends the request."""
+    """The leg an ending counts to: an echo that was heard and not answered is a missing reply, a refusal ends
+    the request.
+    """
     return Leg.REPLY if ending.code in ("icmp-echo-ignored", "reply-wrong-source") else Leg.REQUEST
 
 
@@ -35,14 +40,22 @@ def at(namespace: Namespace, link: Link | None, packet: Packet) -> Stop | None:
 
 
 def suspects(namespace: Namespace, link: Link | None, packet: Packet) -> tuple[Stop, ...]:
-    """BPF programs on the receiving socket's cgroup: each sees the packet, and may drop it before the socket does."""
+    """BPF programs on the receiving socket's cgroup: each sees the packet, and may drop it before the socket
+    does.
+    """
     flow = packet.flow
     if flow.protocol not in (Protocol.TCP, Protocol.UDP):
         return ()
     sockets = [s for s in _at_port(namespace, packet) if _takes(s, link, packet)]
     said = "a BPF program on the cgroup of {} may drop the packet: {}"
     return tuple(
-        _stop("filtered-by-cgroup", namespace, link, said.format(f"{s.protocol} {s.address}:{s.port}", text), Object("cgroup", text, text))
+        _stop(
+            "filtered-by-cgroup",
+            namespace,
+            link,
+            said.format(f"{s.protocol} {s.address}:{s.port}", text),
+            Object("cgroup", text, text),
+        )
         for s in sockets
         for text in s.programs
     )
@@ -56,7 +69,9 @@ def _echo(namespace: Namespace, link: Link | None, version: int) -> Stop | None:
                  Object("sysctl", key, f"{key} = 1"), fixes.sysctl(key, 0))  # fmt: skip
 
 
-def _stop(code: str, namespace: Namespace, link: Link | None, text: str, object: Object, fix: fixes.Fix = ()) -> Stop:
+def _stop(
+    code: str, namespace: Namespace, link: Link | None, text: str, object: Object, fix: fixes.Fix = ()
+) -> Stop:
     place = Place(namespace.name, link.name if link else None, Stage.SOCKET)
     return Stop(code, place, text, object, fix)
 
@@ -74,13 +89,25 @@ def _socket(namespace: Namespace, link: Link | None, packet: Packet) -> Stop | N
     name = f"{flow.protocol}/{flow.dport}"
     if not sockets:
         text = f"nothing in {namespace.name} listens on {name}"
-        return _stop("port-closed", namespace, link, text, Object("socket", f"{flow.protocol} {flow.dst}:{flow.dport}", text))
+        return _stop(
+            "port-closed",
+            namespace,
+            link,
+            text,
+            Object("socket", f"{flow.protocol} {flow.dst}:{flow.dport}", text),
+        )
     fitting = [s for s in sockets if _takes(s, link, packet)]
     if not fitting:
         where = ", ".join(_bound(namespace, s) for s in sockets)
         arrived = f" on {link.name}" if link is not None and any(s.interface for s in sockets) else ""
         text = f"{namespace.name} listens on {name} only at {where}, not at {flow.dst}{arrived}"
-        return _stop("listener-wrong-address", namespace, link, text, Object("socket", f"{flow.protocol} {where}", where))
+        return _stop(
+            "listener-wrong-address",
+            namespace,
+            link,
+            text,
+            Object("socket", f"{flow.protocol} {where}", where),
+        )
     return _full(namespace, link, fitting[0])
 
 
@@ -92,7 +119,9 @@ def _bound(namespace: Namespace, socket: Socket) -> str:
 
 
 def _takes(socket: Socket, link: Link | None, packet: Packet) -> bool:
-    """Whether the kernel may give the packet to this socket (compute_score, net/ipv4/inet_hashtables.c, udp.c)."""
+    """Whether the kernel may give the packet to this socket (compute_score, net/ipv4/inet_hashtables.c,
+    udp.c).
+    """
     return _takes_from(socket, link) and _takes_at(socket, packet.flow.dst, packet.flow.version)
 
 
@@ -121,7 +150,13 @@ def _full(namespace: Namespace, link: Link | None, socket: Socket) -> Stop | Non
     if socket.protocol == "udp" and (not limit or used < limit - _DATAGRAM):
         return None
     if socket.protocol == "tcp":
-        text = f"the listener {name} in {namespace.name} has its backlog full ({used} of {limit}): it does not accept"
+        text = (
+            f"the listener {name} in {namespace.name} has its backlog full ({used} of {limit}): it does not"
+            " accept"
+        )
         return _stop("accept-queue-full", namespace, link, text, Object("socket", name, text))
-    text = f"the receive buffer of {name} in {namespace.name} is full ({used} of {limit} bytes): its program does not read"
+    text = (
+        f"the receive buffer of {name} in {namespace.name} is full ({used} of {limit} bytes): its program"
+        " does not read"
+    )
     return _stop("rcvbuf-full", namespace, link, text, Object("socket", name, text))

@@ -23,7 +23,9 @@ class Track(Struct, frozen=True):
 
 
 class Routed(Struct, frozen=True):
-    """One routing decision of a walk: where, for a packet from `src` to `dst` that came in on `iif` (None: made here)."""
+    """One routing decision of a walk: where, for a packet from `src` to `dst` that came in on `iif` (None:
+    made here).
+    """
 
     namespace: str
     leg: Leg
@@ -59,10 +61,21 @@ class Trail:
     arrived: tuple[str, Link | None, Packet] | None = None
     left: tuple[str, Link, Packet] | None = None
 
-    def add(self, name: str, link: Link | None, stage: Stage, packet: Packet, note: str = "", *, bound: str | None = None,
-            changes: tuple[Change, ...] = (), object: Object | None = None) -> None:  # fmt: skip
+    def add(
+        self,
+        name: str,
+        link: Link | None,
+        stage: Stage,
+        packet: Packet,
+        note: str = "",
+        *,
+        bound: str | None = None,
+        changes: tuple[Change, ...] = (),
+        object: Object | None = None,
+    ) -> None:
         """Append one hop."""
-        hop = Hop(0, name, link.name if link else None, stage, packet.flow, note=note, bound=bound, changes=changes, object=object,
+        hop = Hop(0, name, link.name if link else None, stage, packet.flow, note=note, bound=bound,
+            changes=changes, object=object,
                   suspects=packet.suspects)  # fmt: skip
         self.hops.append(hop)
 
@@ -71,7 +84,9 @@ class Trail:
         self.routed.append(Routed(name, self.leg, decision, packet.flow.src, packet.flow.dst, iif))
 
     def drop(self, stop: Stop) -> Finish:
-        """The end of this walk at `stop`: a drop, or undetermined where it is not known what happens there."""
+        """The end of this walk at `stop`: a drop, or undetermined where it is not known what happens
+        there.
+        """
         return Finish(end_of(stop), stop)
 
     def walked(self, finish: Finish) -> Walk:
@@ -90,7 +105,9 @@ class Trail:
 
 
 def numbered(hops: Sequence[Hop]) -> tuple[Hop, ...]:
-    """The hops numbered from 1, each with the suspects between its predecessor and itself instead of all so far."""
+    """The hops numbered from 1, each with the suspects between its predecessor and itself instead of all so
+    far.
+    """
     known = [0, *(len(hop.suspects) for hop in hops)]
     return tuple(replace(hop, n=n, suspects=hop.suspects[known[n - 1] :]) for n, hop in enumerate(hops, 1))
 

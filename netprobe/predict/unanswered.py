@@ -20,13 +20,19 @@ from .view import Ground, Packet
 
 
 def nobody(ground: Ground, carry: Carry, asker: tuple[str, Link], asked: Packet, found: Enquiry) -> Stop:
-    """Why nobody answers: what keeps the owner silent or the request from it, if there is an owner; else that there is none."""
+    """Why nobody answers: what keeps the owner silent or the request from it, if there is an owner; else that
+    there is none.
+    """
     (name, link), address = asker, asked.flow.dst
     for there, lower in (asker, *found.heard):
         ground.all_macvlans_on(there, lower)  # where one that nobody has met yet may be the owner
     if found.silenced:
         return found.silenced[0]
-    barred = [s for s in found.barred if s.code in _BARRING and (_entry_barred(s, found.barred) or _owner_behind(ground, carry, s, asked))]
+    barred = [
+        s
+        for s in found.barred
+        if s.code in _BARRING and (_entry_barred(s, found.barred) or _owner_behind(ground, carry, s, asked))
+    ]
     if barred:
         return barred[0]
     from .bare import without_address
@@ -34,7 +40,12 @@ def nobody(ground: Ground, carry: Carry, asker: tuple[str, Link], asked: Packet,
 
     owner = _owner(ground, address) or strayed(ground, name, link, address)
     owner = owner or next(
-        (far for there, b in found.heard if b.kind == "bridge" and (far := strayed(ground, there, b, address)) is not None), None
+        (
+            far
+            for there, b in found.heard
+            if b.kind == "bridge" and (far := strayed(ground, there, b, address)) is not None
+        ),
+        None,
     )
     if owner is not None and not owner[1].up:
         return link_down(owner[0], owner[1], Stage.ARP)
@@ -45,7 +56,8 @@ def nobody(ground: Ground, carry: Carry, asker: tuple[str, Link], asked: Packet,
 
 # What may keep the request from the owner of an address.
 _BARRING = {
-    "port-isolated", "port-flood-off", "port-not-forwarding", "filtered-by-rule", "policy-drop", "mac-not-allowed", "rejected-by-rule",
+    "port-isolated", "port-flood-off", "port-not-forwarding", "filtered-by-rule", "policy-drop",
+    "mac-not-allowed", "rejected-by-rule",
     "link-admin-down", "link-no-carrier", "mtu-l2-mismatch",
 }  # fmt: skip
 
@@ -56,21 +68,29 @@ def _entry_barred(stop: Stop, barred: list[Stop]) -> bool:
 
 
 def _owner_behind(ground: Ground, carry: Carry, stop: Stop, asked: Packet) -> bool:
-    """Whether the address would be found behind the port that keeps the request out: the walk goes on as if it did not."""
+    """Whether the address would be found behind the port that keeps the request out: the walk goes on as if
+    it did not.
+    """
     if stop.place.namespace is None or stop.place.interface is None:
         return False
-    if stop.place.stage is Stage.INGRESS and ground.namespace(stop.place.namespace).owner_of(asked.flow.dst) is not None:
+    if (
+        stop.place.stage is Stage.INGRESS
+        and ground.namespace(stop.place.namespace).owner_of(asked.flow.dst) is not None
+    ):
         return True
     port = ground.namespace(stop.place.namespace).link_named(stop.place.interface)
     far = ground.beyond(stop.place.namespace, port.link) if port is not None and port.kind == "veth" else None
-    if stop.place.stage is Stage.BRIDGE_PREROUTING and port is not None:  # it is the way into the bridge that is barred
+    # it is the way into the bridge that is barred
+    if stop.place.stage is Stage.BRIDGE_PREROUTING and port is not None:
         far = (stop.place.namespace, port)
     if far is None:
         return port is not None and port.kind == "vxlan"
     if far[1].master is None or not far[1].up:
         return ground.namespace(far[0]).owner_of(asked.flow.dst) is not None
     branches = carry.receive(far[0], replace(far[1], carrier=True), asked, barred=False)
-    return any(b.at is not None and ground.namespace(b.at[0]).owner_of(asked.flow.dst) is not None for b in branches)
+    return any(
+        b.at is not None and ground.namespace(b.at[0]).owner_of(asked.flow.dst) is not None for b in branches
+    )
 
 
 def _owner(ground: Ground, address: str) -> tuple[str, Link] | None:

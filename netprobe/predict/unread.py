@@ -1,4 +1,6 @@
-"""What could not be read is not "none": a namespace with unread parts, of which a walk may look at the others only. Pure."""
+"""What could not be read is not "none": a namespace with unread parts, of which a walk may look at the others
+only. Pure.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +14,21 @@ from netprobe.model import Namespace, Snapshot, Stage
 from .drop import Unread, unread
 
 PARTS = {
-    "links": ("interfaces", Stage.TRANSMIT), "addresses": ("addresses", Stage.ROUTE), "routes": ("routes", Stage.ROUTE),
+    "links": ("interfaces", Stage.TRANSMIT), "addresses": ("addresses", Stage.ROUTE),
+    "routes": ("routes", Stage.ROUTE),
     "rules": ("policy rules", Stage.ROUTE), "neighbours": ("neighbours", Stage.NEIGHBOUR),
-    "fdb": ("bridge forwarding entries", Stage.BRIDGE), "sysctls": ("sysctls", Stage.ROUTE), "sockets": ("sockets", Stage.SOCKET),
+    "fdb": ("bridge forwarding entries", Stage.BRIDGE), "sysctls": ("sysctls", Stage.ROUTE),
+    "sockets": ("sockets", Stage.SOCKET),
     "xfrm": ("IPsec policies", Stage.OUTPUT),
 }  # fmt: skip
-"""The fields of a namespace without which a walk cannot go on, as messages call them, and where a walk looks at them."""
+"""The fields of a namespace without which a walk cannot go on, as messages call them, and who uses them."""
 
 
 class PartlyRead(Namespace, frozen=True):
-    """A namespace of which parts could not be read. To look at one of these raises Unread; the others are as in any."""
+    """A namespace of which parts could not be read.
+
+    To look at one of these raises Unread; the others are as in any.
+    """
 
     def __getattribute__(self, name: str) -> Any:
         found = super().__getattribute__(name)
@@ -31,14 +38,20 @@ class PartlyRead(Namespace, frozen=True):
         return found
 
     def sysctl(self, name: str, default: str | None = None) -> str | None:
-        """As of any namespace: those of an interface come with the interface, and may be there when the others are not."""
+        """As of any namespace: those of an interface come with the interface, and may be there when the
+        others are not.
+        """
         known = super().__getattribute__("sysctls")
         return known[name] if name in known else super().sysctl(name, default)
 
 
 def guarded(snapshot: Snapshot, names: Set[str] | None = None) -> Snapshot:
-    """The snapshot with each namespace that has unread parts, of these names alone where they are given, as a `PartlyRead`."""
-    here = {name: namespace for name, namespace in snapshot.namespaces.items() if names is None or name in names}
+    """The snapshot with each namespace that has unread parts, of these names alone where they are given, as a
+    `PartlyRead`.
+    """
+    here = {
+        name: namespace for name, namespace in snapshot.namespaces.items() if names is None or name in names
+    }
     partly = {name: _partly(namespace) for name, namespace in here.items() if namespace.unread}
     return replace(snapshot, namespaces={**snapshot.namespaces, **partly}) if partly else snapshot
 

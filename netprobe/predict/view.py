@@ -1,4 +1,6 @@
-"""The snapshot as the walk sees it: what it lacks it asks for, by name, and the caller reads it and walks again."""
+"""The snapshot as the walk sees it: what it lacks it asks for, by name, and the caller reads it and walks
+again.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,8 @@ from netprobe.rules.ruling import Ruling
 
 from .unread import Unread, guarded
 
-Rulings = dict[tuple[object, ...], tuple[Namespace, Ruling]]  # what rules said, and in which state of their namespace
+# what rules said, and in which state of their namespace
+Rulings = dict[tuple[object, ...], tuple[Namespace, Ruling]]
 
 
 class Lacking(Exception):
@@ -43,14 +46,16 @@ class Lacking(Exception):
 
 
 class Packet(Struct, frozen=True):
-    """A packet on its way: its headers here, and what only the kernel sees of it (mark, the sender's uid, which leg).
+    """A packet on its way: its headers here, and what only the kernel sees of it (mark, the sender's uid,
+    which leg).
 
-    `df` is the don't-fragment bit; `fragments` says that the sender or a router has cut it. `suspects` grows along the way:
-    what may have stopped the packet so far, though the configuration does not tell. `tracked` is what connection tracking
-    and the rules of namespace `tracked_in` know of it; `prerouted` names a namespace whose bridge has called PREROUTING already;
-    `reused`: its ports were asked for, so that older connections may have them. `inside`: the tunnels (namespace, ifindex) whose
-    packet it is. `tags`: what VLAN and MACsec devices have put around the frame, the outermost last. `scope` is the interface on
-    which its sender knows a link-local destination.
+    `df` is the don't-fragment bit; `fragments` says that the sender or a router has cut it. `suspects` grows
+    along the way: what may have stopped the packet so far, though the configuration does not tell. `tracked`
+    is what connection tracking and the rules of namespace `tracked_in` know of it; `prerouted` names a
+    namespace whose bridge has called PREROUTING already; `reused`: its ports were asked for, so that older
+    connections may have them. `inside`: the tunnels (namespace, ifindex) whose packet it is. `tags`: what
+    VLAN and MACsec devices have put around the frame, the outermost last. `scope` is the interface on which
+    its sender knows a link-local destination.
     """
 
     flow: Flow
@@ -73,8 +78,10 @@ class Packet(Struct, frozen=True):
         return replace(self, suspects=(*self.suspects, *stops)) if stops else self
 
     def scrubbed(self, leaves: bool) -> Packet:
-        """This packet handed from one device to another: what connection tracking and a bridge knew of it ends here, and mark and
-        sender with them where it leaves the namespace (net/core/skbuff.c, skb_scrub_packet)."""
+        """This packet handed from one device to another: what connection tracking and a bridge knew of it
+        ends here, and mark and sender with them where it leaves the namespace (net/core/skbuff.c,
+        skb_scrub_packet).
+        """
         bare = replace(self, tracked=None, tracked_in=None, prerouted=None)
         return replace(bare, mark=0, uid=None) if leaves else bare
 
@@ -82,12 +89,15 @@ class Packet(Struct, frozen=True):
 class Ground:
     """Read access to a snapshot. To look at what could not be read raises Unread, which ends the walk.
 
-    With `ask`, route lookups that the kernel has not answered yet are collected in `unasked`; the FIB model decides meanwhile.
-    `goal` is the namespace that the question names as its destination, if it names one. `rulings` keeps what rules said, from one
-    walk to the next. `tunnelled` counts the packets of tunnels that were walked.
+    With `ask`, route lookups that the kernel has not answered yet are collected in `unasked`; the FIB model
+    decides meanwhile. `goal` is the namespace that the question names as its destination, if it names one.
+    `rulings` keeps what rules said, from one walk to the next. `tunnelled` counts the packets of tunnels that
+    were walked.
     """
 
-    def __init__(self, snapshot: Snapshot, ask: bool = True, goal: str | None = None, rulings: Rulings | None = None) -> None:
+    def __init__(
+        self, snapshot: Snapshot, ask: bool = True, goal: str | None = None, rulings: Rulings | None = None
+    ) -> None:
         self.snapshot = guarded(snapshot)
         self.ask = ask
         self.goal = goal
@@ -95,9 +105,13 @@ class Ground:
         self.unasked: dict[AskRoute, None] = {}
         self.tunnelled = 0
         self._peers = {(found.namespace, found.nsid): found.peer for found in snapshot.peers}
-        self._unfound = {(found.namespace, found.nsid): found.why for found in snapshot.peers if found.why is not None}
+        self._unfound = {
+            (found.namespace, found.nsid): found.why for found in snapshot.peers if found.why is not None
+        }
         self._answers = {(asked.namespace, asked.query): asked.answer for asked in snapshot.answers}
-        self._unanswered = {(asked.namespace, asked.query): asked.why for asked in snapshot.answers if asked.why is not None}
+        self._unanswered = {
+            (asked.namespace, asked.query): asked.why for asked in snapshot.answers if asked.why is not None
+        }
 
     def namespace(self, name: str) -> Namespace:
         """The configuration of one namespace; asks for it when it was not read yet."""
@@ -106,11 +120,15 @@ class Ground:
         return self.snapshot[name]
 
     def knows(self, name: str, nsid: int | None) -> bool:
-        """Whether the namespace behind (name, nsid) is already in the snapshot, so that looking there costs nothing."""
+        """Whether the namespace behind (name, nsid) is already in the snapshot, so that looking there costs
+        nothing.
+        """
         return nsid is None or self._peers.get((name, nsid)) in self.snapshot.namespaces
 
     def other_side(self, name: str, link: Link) -> str:
-        """The namespace that a veth of namespace `name` leads to, as " (c1)"; "" where it is the same one or not known yet."""
+        """The namespace that a veth of namespace `name` leads to, as " (c1)"; "" where it is the same one or
+        not known yet.
+        """
         ref = link.link if link.kind == "veth" else None
         if ref is None or ref.nsid is None:
             return ""
@@ -118,7 +136,9 @@ class Ground:
         return f" ({peer})" if peer else ""
 
     def _seen_from_there(self, name: str, link: Link) -> str | None:
-        """The namespace already read that says of one of its veths that it leads to `link` of namespace `name`."""
+        """The namespace already read that says of one of its veths that it leads to `link` of namespace
+        `name`.
+        """
         for (there, nsid), peer in self._peers.items():
             known = self.snapshot.namespaces.get(there) if peer == name else None
             links = known.links if known is not None and "links" not in known.unread else ()
@@ -127,7 +147,9 @@ class Ground:
         return None
 
     def beyond(self, name: str, ref: LinkRef | None) -> tuple[str, Link] | None:
-        """The interface that `ref` means in namespace `name`: (its namespace, the link); None when it is not visible."""
+        """The interface that `ref` means in namespace `name`: (its namespace, the link); None when it is not
+        visible.
+        """
         if ref is None or ref.index == 0:
             return None
         there = name if ref.nsid is None else self._called(name, ref.nsid)
@@ -145,7 +167,8 @@ class Ground:
         return self._peers[name, nsid]
 
     def underlay(self, name: str, link: Link) -> str | None:
-        """The namespace in which a tunnel device of namespace `name` sends and receives its packets: the one where it was made.
+        """The namespace in which a tunnel device of namespace `name` sends and receives its packets: the one
+        where it was made.
 
         None when that one is not visible.
         """
@@ -154,16 +177,26 @@ class Ground:
         return self._called(name, link.link.nsid)
 
     def tunnels_in(self, name: str) -> Iterator[tuple[str, Link]]:
-        """The VXLAN devices whose packets come in by namespace `name`: its own, and those that moved from there to one read so far."""
+        """The VXLAN devices whose packets come in by namespace `name`: its own, and those that moved from
+        there to one read so far.
+        """
         for other in (self.namespace(name), *self.snapshot.namespaces.values()):
             for each in other.links if "links" not in other.unread else ():
                 moved = each.link is not None and each.link.nsid is not None
-                if each.vxlan is not None and moved is (other.name != name) and self.underlay(other.name, each) == name:
+                if (
+                    each.vxlan is not None
+                    and moved is (other.name != name)
+                    and self.underlay(other.name, each) == name
+                ):
                     yield other.name, each
 
     def all_macvlans_on(self, name: str, link: Link) -> tuple[tuple[str, Link], ...]:
-        """The macvlans that stand on an interface, wherever they are; asks for the namespaces that have some."""
-        found = next((f for f in self.snapshot.macvlans if (f.namespace, f.index) == (name, link.index)), None)
+        """The macvlans that stand on an interface, wherever they are; asks for the namespaces that have
+        some.
+        """
+        found = next(
+            (f for f in self.snapshot.macvlans if (f.namespace, f.index) == (name, link.index)), None
+        )
         if found is None and self.ask:
             raise Lacking(FindMacvlans(name, link.index))
         if found is not None and found.why is not None:
@@ -171,9 +204,13 @@ class Ground:
         if found is not None:
             for there in found.names:
                 self.namespace(there)
-        candidates = (place for place in self.on_index(link.index) if found is None or place[0] in found.names)
+        candidates = (
+            place for place in self.on_index(link.index) if found is None or place[0] in found.names
+        )
         return tuple(
-            (there, each) for there, each in candidates if each.kind == "macvlan" and self.beyond(there, each.link) == (name, link)
+            (there, each)
+            for there, each in candidates
+            if each.kind == "macvlan" and self.beyond(there, each.link) == (name, link)
         )
 
     def on_index(self, index: int) -> Iterator[tuple[str, Link]]:
@@ -199,7 +236,9 @@ class Ground:
         return found.entries if found is not None else ()
 
     def kernel_route(self, name: str, query: RouteQuery) -> RouteAnswer | None:
-        """What the kernel answered to a route lookup; None where it was not asked (yet, or because the model was changed)."""
+        """What the kernel answered to a route lookup; None where it was not asked (yet, or because the model
+        was changed).
+        """
         if (name, query) not in self._answers:
             if self.ask:
                 self.unasked[AskRoute(name, query)] = None

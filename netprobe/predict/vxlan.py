@@ -1,4 +1,5 @@
-"""Through a VXLAN: which remote the frame goes to, the outer packet's own way, and the device that unpacks it there.
+"""Through a VXLAN: which remote the frame goes to, the outer packet's own way, and the device that unpacks it
+there.
 
 Kernel: drivers/net/vxlan/vxlan_core.c (vxlan_xmit, vxlan_xmit_one, vxlan_rcv); RFC 7348.
 """
@@ -9,7 +10,21 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
-from netprobe.model import Blank, Command, End, FdbEntry, Flow, Hop, Link, Object, Protocol, RouteQuery, Stage, Stop, Vxlan
+from netprobe.model import (
+    Blank,
+    Command,
+    End,
+    FdbEntry,
+    Flow,
+    Hop,
+    Link,
+    Object,
+    Protocol,
+    RouteQuery,
+    Stage,
+    Stop,
+    Vxlan,
+)
 
 from . import fib
 from .drop import Finish, link_down, lost
@@ -38,10 +53,12 @@ def through(ground: Ground, send: Send, name: str, link: Link, packet: Packet) -
     entries = remotes(ground, name, link, link.vxlan, packet.flow.dst_mac or BROADCAST)
     if not entries and packet.flow.protocol in (Protocol.ARP, Protocol.ND):
         text = (
-            f"{link.name} has no tunnel end to flood to, so no station hears who asks for {packet.flow.dst}: enter its neighbours by hand"
+            f"{link.name} has no tunnel end to flood to, so no station hears who asks for {packet.flow.dst}:"
+            " enter its neighbours by hand"
         )
         entry = f"{packet.flow.dst} dev {link.name}"
-        stop = lost("neigh-no-answer", name, link, Stage.NEIGHBOUR, text, object=Object("neighbour", entry, f"no entry for {entry}"),
+        stop = lost("neigh-no-answer", name, link, Stage.NEIGHBOUR, text,
+            object=Object("neighbour", entry, f"no entry for {entry}"),
                     fix=(_neighbour_by_hand(packet.flow.dst, link),))  # fmt: skip
         return (Branch(packet, stop=stop),)
     if not entries:
@@ -50,11 +67,17 @@ def through(ground: Ground, send: Send, name: str, link: Link, packet: Packet) -
         stop = lost("vxlan-fdb-missing", name, link, Stage.ENCAPSULATE, text, object=object,
                     fix=(_tunnel_end("append", packet.flow.dst_mac or BROADCAST, link),))  # fmt: skip
         return (Branch(packet, stop=stop),)
-    return tuple(branch for entry in entries for branch in _carry(ground, send, (name, link, link.vxlan), packet, entry))
+    return tuple(
+        branch
+        for entry in entries
+        for branch in _carry(ground, send, (name, link, link.vxlan), packet, entry)
+    )
 
 
 def _neighbour_by_hand(address: str, link: Link) -> Command:
-    return Command.of("ip", "neigh", "add", address, "lladdr", Blank("MAC"), "dev", link.name, "nud", "permanent")
+    return Command.of(
+        "ip", "neigh", "add", address, "lladdr", Blank("MAC"), "dev", link.name, "nud", "permanent"
+    )
 
 
 def _tunnel_end(how: str, mac: str, link: Link) -> Command:
@@ -62,7 +85,9 @@ def _tunnel_end(how: str, mac: str, link: Link) -> Command:
 
 
 def remotes(ground: Ground, name: str, link: Link, vxlan: Vxlan, mac: str) -> tuple[FdbEntry, ...]:
-    """The tunnel ends a frame for `mac` goes to: its own entry, else the default ones (all-zeros MAC), else the device's."""
+    """The tunnel ends a frame for `mac` goes to: its own entry, else the default ones (all-zeros MAC), else
+    the device's.
+    """
     known = [e for e in ground.namespace(name).fdb if e.index == link.index and e.remote is not None]
     exact = tuple(e for e in known if e.mac == mac and not is_group(mac))
     default = tuple(e for e in known if e.mac == _ANY)
@@ -71,7 +96,9 @@ def remotes(ground: Ground, name: str, link: Link, vxlan: Vxlan, mac: str) -> tu
     return (FdbEntry(link.index, _ANY, remote=vxlan.remote),) if vxlan.remote else ()
 
 
-def _carry(ground: Ground, send: Send, sender: tuple[str, Link, Vxlan], packet: Packet, entry: FdbEntry) -> Ways:
+def _carry(
+    ground: Ground, send: Send, sender: tuple[str, Link, Vxlan], packet: Packet, entry: FdbEntry
+) -> Ways:
     """The outer packet to one remote, and the frame again where it is unpacked."""
     assert entry.remote is not None
     name, link, vxlan = sender
@@ -88,7 +115,9 @@ def _carry(ground: Ground, send: Send, sender: tuple[str, Link, Vxlan], packet: 
     if (too_long := _does_not_fit(ground, home, link, wrapped, outer)) is not None:
         return (Branch(packet, stop=replace(too_long, place=replace(too_long.place, namespace=name))),)
     inside = (*packet.inside, (name, link.index))
-    finish = send(trail, home, Packet(outer, packet.leg, mark=wrapped.mark, suspects=packet.suspects, inside=inside))
+    finish = send(
+        trail, home, Packet(outer, packet.leg, mark=wrapped.mark, suspects=packet.suspects, inside=inside)
+    )
     hops = _inside(trail.hops, packet, entry.remote)
     if finish.end is End.DELIVER and trail.arrived is not None:
         return tuple(b.behind(*hops) for b in _unpack(ground, sender, packet, trail))
@@ -105,14 +134,20 @@ def _outer(ground: Ground, name: str, vxlan: Vxlan, packet: Packet, remote: str)
 
 
 def _does_not_fit(ground: Ground, name: str, link: Link, packet: Packet, outer: Flow) -> Stop | None:
-    """An inner packet with DF that the underlay's MTU cannot carry is refused at the tunnel (skb_tunnel_check_pmtu)."""
+    """An inner packet with DF that the underlay's MTU cannot carry is refused at the tunnel
+    (skb_tunnel_check_pmtu).
+    """
     decision = fib.lookup(ground.namespace(name), RouteQuery(outer.src, outer.dst, mark=packet.mark))
     out = ground.namespace(name).link(decision.leg.index) if decision.leg else None
     if out is None or not packet.df or (outer.length or 0) <= out.mtu:
         return None
     room = out.mtu - OVERHEAD[outer.version]
-    text = f"a packet of {packet.flow.length} bytes does not fit {link.name}: {out.name} has MTU {out.mtu}, which leaves {room} bytes"
-    return lost("mtu-exceeded", name, link, Stage.ENCAPSULATE, text, object=Object("link", link.name, f"{link.name} mtu {link.mtu}"),
+    text = (
+        f"a packet of {packet.flow.length} bytes does not fit {link.name}: {out.name} has MTU {out.mtu},"
+        f" which leaves {room} bytes"
+    )
+    return lost("mtu-exceeded", name, link, Stage.ENCAPSULATE, text,
+        object=Object("link", link.name, f"{link.name} mtu {link.mtu}"),
                 fix=(link_set(link, "mtu", str(room)), _THEIRS_TOO))  # fmt: skip
 
 
@@ -120,7 +155,11 @@ def _inside(hops: Sequence[Hop], packet: Packet, remote: str) -> tuple[Hop, ...]
     """The outer packet's hops as hops of the inner packet: its flow, with the outer one around it."""
     first = {0: f"in a VXLAN packet to {remote}"}
     return tuple(
-        replace(h, flow=replace(packet.flow, outer=h.flow), note="; ".join(p for p in (first.get(i, ""), h.note) if p))
+        replace(
+            h,
+            flow=replace(packet.flow, outer=h.flow),
+            note="; ".join(p for p in (first.get(i, ""), h.note) if p),
+        )
         for i, h in enumerate(hops)
     )
 
@@ -130,14 +169,19 @@ def _unpack(ground: Ground, sender: tuple[str, Link, Vxlan], packet: Packet, tra
     assert trail.arrived is not None
     there, arrived = trail.arrived[0], trail.arrived[2]
     ours = sender[2]
-    same_port = [(n, d) for n, d in ground.tunnels_in(there) if d.up and d.vxlan and d.vxlan.port == ours.port]
+    same_port = [
+        (n, d) for n, d in ground.tunnels_in(there) if d.up and d.vxlan and d.vxlan.port == ours.port
+    ]
     fitting = [(n, d) for n, d in same_port if d.vxlan and d.vxlan.vni == ours.vni]
     if fitting:
         name, device = fitting[0]
         unpacked = replace(packet, mark=arrived.mark, uid=None, suspects=arrived.suspects)
         return (Crossing(name, device, unpacked.scrubbed(name != there), inward=True),)
     if ground.underlay(*sender[:2]) != sender[0]:
-        text = f"{there} has no device for tunnel {ours.vni}; it may have moved to a namespace that netprobe has not read"
+        text = (
+            f"{there} has no device for tunnel {ours.vni}; it may have moved to a namespace that netprobe has"
+            " not read"
+        )
         return (Branch(packet, stop=lost("unknown", *sender[:2], Stage.DECAPSULATE, text)),)
     return (Branch(packet, stop=_mismatch(ground, sender, there, bool(same_port))),)
 
@@ -146,14 +190,19 @@ def _mismatch(ground: Ground, sender: tuple[str, Link, Vxlan], there: str, port_
     """No device at the remote fits: the VNI differs, the port differs, or the device is down or missing."""
     name, link, ours = sender
     known = [d for d in ground.namespace(there).links if d.vxlan is not None]
-    down = next((d for d in known if d.vxlan and (d.vxlan.port, d.vxlan.vni) == (ours.port, ours.vni) and not d.up), None)
+    down = next(
+        (d for d in known if d.vxlan and (d.vxlan.port, d.vxlan.vni) == (ours.port, ours.vni) and not d.up),
+        None,
+    )
     if down is not None:
         return link_down(there, down, Stage.DECAPSULATE)
     theirs = next((d for d in known if d.vxlan), None)
     code = "vxlan-vni-mismatch" if port_fits else "vxlan-port-mismatch"
     what, own = ("VNI", ours.vni) if port_fits else ("UDP port", ours.port)
     other = (
-        f"{theirs.name} has {theirs.vxlan.vni if port_fits else theirs.vxlan.port}" if theirs and theirs.vxlan else "has no VXLAN device"
+        f"{theirs.name} has {theirs.vxlan.vni if port_fits else theirs.vxlan.port}"
+        if theirs and theirs.vxlan
+        else "has no VXLAN device"
     )
     text = f"{link.name} in {name} sends with {what} {own}, {there} {other}"
     return lost(
@@ -167,10 +216,13 @@ def _mismatch(ground: Ground, sender: tuple[str, Link, Vxlan], there: str, port_
 
 
 def _blame(name: str, link: Link, entry: FdbEntry, stop: Stop) -> Stop:
-    """An outer packet whose remote nobody answers for is the tunnel's wrong remote, not the neighbour's fault."""
+    """An outer packet whose remote nobody answers for is the tunnel's wrong remote, not the neighbour's
+    fault.
+    """
     if stop.code not in ("neigh-no-answer", "no-route", "route-wrong-nexthop"):
         return stop
     id = f"{entry.mac} dev {link.name} dst {entry.remote}"
     text = f"{link.name} sends to the tunnel end {entry.remote}, which is not there: {stop.text}"
     return lost("vxlan-remote-wrong", name, link, Stage.ENCAPSULATE, text,
-                object=Object("fdb-entry", id, id), fix=(_tunnel_end("replace", entry.mac, link),))  # fmt: skip
+                object=Object("fdb-entry", id, id),
+                fix=(_tunnel_end("replace", entry.mac, link),))  # fmt: skip

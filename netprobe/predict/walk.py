@@ -1,8 +1,9 @@
 """The walk over a snapshot, and the only file that recurses.
 
-A packet is walked from stack to stack: out of one (`stack.output`), over the wire (`stack.cross`, which asks who has the next hop's
-address), into the next (`stack.receive`), until it ends. A frame is walked over a segment (`segment`). The one calls the other: a
-packet becomes a frame at each wire, and a frame becomes a packet in each tunnel. Everything below gets this file handed as `Carry`.
+A packet is walked from stack to stack: out of one (`stack.output`), over the wire (`stack.cross`, which asks
+who has the next hop's address), into the next (`stack.receive`), until it ends. A frame is walked over a
+segment (`segment`). The one calls the other: a packet becomes a frame at each wire, and a frame becomes a
+packet in each tunnel. Everything below gets this file handed as `Carry`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from .view import Ground, Packet
 
 
 class Walker:
-    """Walks packets and frames over the snapshot of `ground`. Raises Lacking for what the snapshot does not hold."""
+    """Walks packets and frames over the snapshot of `ground`.
+
+    Raises Lacking for what the snapshot does not hold.
+    """
 
     def __init__(self, ground: Ground) -> None:
         self.ground = ground
@@ -46,12 +50,21 @@ class Walker:
         return leaving
 
     def transmit(
-        self, name: str, link: Link, packet: Packet, note: str = "", *, trail: Trail | None = None, barred: bool = True
+        self,
+        name: str,
+        link: Link,
+        packet: Packet,
+        note: str = "",
+        *,
+        trail: Trail | None = None,
+        barred: bool = True,
     ) -> tuple[Branch, ...]:
         """Put the frame on `link` of namespace `name`; every branch it takes."""
         return Segment(self.ground, self._through, barred, trail).transmit(name, link, packet, note)
 
-    def receive(self, name: str, link: Link, packet: Packet, *, trail: Trail | None = None, barred: bool = True) -> tuple[Branch, ...]:
+    def receive(
+        self, name: str, link: Link, packet: Packet, *, trail: Trail | None = None, barred: bool = True
+    ) -> tuple[Branch, ...]:
         """A frame arrives at `link` of namespace `name`; every branch it takes from there."""
         return Segment(self.ground, self._through, barred, trail).receive(name, link, packet)
 

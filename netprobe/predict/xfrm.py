@@ -14,18 +14,30 @@ _STAGES = {"out": Stage.OUTPUT, "in": Stage.INPUT, "fwd": Stage.FORWARD}
 
 
 def check(namespace: Namespace, direction: str, link: Link | None, packet: Packet) -> Stop | None:
-    """Why the policies of `direction` (in, out or fwd) do not let the packet pass as it is; None when they do."""
+    """Why the policies of `direction` (in, out or fwd) do not let the packet pass as it is; None when they
+    do.
+    """
     policy = _policy(namespace, direction, packet)
     if policy is None:
         return None
     place = Place(namespace.name, link.name if link else None, _STAGES[direction])
     object = Object("xfrm", f"{direction} src {policy.src} dst {policy.dst}", policy.text)
-    fix = (Command.of("ip", "xfrm", "policy", "delete", "src", policy.src, "dst", policy.dst, "dir", direction),)
+    fix = (
+        Command.of("ip", "xfrm", "policy", "delete", "src", policy.src, "dst", policy.dst, "dir", direction),
+    )
     if policy.action == "block":
-        return Stop("xfrm-policy-block", place, f"an IPsec policy of {namespace.name} blocks the packet: {policy.text}", object, fix)
+        return Stop(
+            "xfrm-policy-block",
+            place,
+            f"an IPsec policy of {namespace.name} blocks the packet: {policy.text}",
+            object,
+            fix,
+        )
     if policy.templates and not (direction == "out" and policy.keyed):
         lack = "and no state holds a key for it" if direction == "out" else "and it comes in without"
-        text = f"an IPsec policy of {namespace.name} wants the packet protected ({policy.templates[0]}), {lack}"
+        text = (
+            f"an IPsec policy of {namespace.name} wants the packet protected ({policy.templates[0]}), {lack}"
+        )
         return Stop("xfrm-policy-block", place, text, object, fix)
     return None
 

@@ -1,4 +1,6 @@
-"""The parts of a report around its table, each a list of finished lines; empty when there is nothing to say."""
+"""The parts of a report around its table, each a list of finished lines; empty when there is nothing to
+say.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ _SURPRISES = 4
 
 def headline(report: Report, pen: Pen) -> list[str]:
     """Who, whom, by what, and the ending; on as many lines as the width asks for."""
-    return pen.flowed([(question(report), BOLD), (words.protocol(report.probe), BOLD), (ending(report), colour(report))])
+    return pen.flowed(
+        [(question(report), BOLD), (words.protocol(report.probe), BOLD), (ending(report), colour(report))]
+    )
 
 
 def disagreement(report: Report, pen: Pen) -> list[str]:
@@ -43,7 +47,12 @@ def _contradiction(report: Report) -> str:
 
 def reply_line(report: Report, pen: Pen) -> list[str]:
     """The reply's way in one line, when it came back (or would) the way the request went."""
-    if not report.path.reply and report.received and report.verdict is Verdict.REACHABLE and not report.answers:
+    if (
+        not report.path.reply
+        and report.received
+        and report.verdict is Verdict.REACHABLE
+        and not report.answers
+    ):
         return pen.wrap("reply came back; its way is not known", pen.width)
     if not _mirrored(report):
         return []
@@ -54,11 +63,15 @@ def reply_line(report: Report, pen: Pen) -> list[str]:
     else:
         came = "reply came back" if report.sent <= 1 else "replies came back"
     there = len(report.path.request)
-    return pen.wrap(f"{came} over the same {there} hop{'' if there == 1 else 's'}{_untranslated(report)}", pen.width)
+    return pen.wrap(
+        f"{came} over the same {there} hop{'' if there == 1 else 's'}{_untranslated(report)}", pen.width
+    )
 
 
 def reply_heading(report: Report) -> str:
-    """What stands over the reply's hops when they are shown in full; empty when there is nothing to show or one line says it."""
+    """What stands over the reply's hops when they are shown in full; empty when there is nothing to show or
+    one line says it.
+    """
     back, broken = hops(report, Leg.REPLY), broken_leg(report) is Leg.REPLY
     if not back or _mirrored(report):
         return ""
@@ -82,7 +95,10 @@ def _untranslated(report: Report) -> str:
 def answers_said(report: Report, pen: Pen) -> list[str]:
     """Each station's answer in a line."""
     return [
-        pen.plain(f"{answer.address} is at {answer.mac}, {words.duration(answer.time_ns)}" + (f": {answer.note}" if answer.note else ""))
+        pen.plain(
+            f"{answer.address} is at {answer.mac}, {words.duration(answer.time_ns)}"
+            + (f": {answer.note}" if answer.note else "")
+        )
         for answer in report.answers
     ]
 
@@ -101,7 +117,9 @@ def icmp_errors(report: Report, pen: Pen) -> list[str]:
     return [
         line
         for error, times in counted.items()
-        for line in pen.indented(words.icmp_error(error) + (f", {times} times" if times > 1 else ""), "error from ", YELLOW)
+        for line in pen.indented(
+            words.icmp_error(error) + (f", {times} times" if times > 1 else ""), "error from ", YELLOW
+        )
     ]
 
 
@@ -113,7 +131,9 @@ def notes(report: Report, pen: Pen) -> list[str]:
 def causes(report: Report, pen: Pen) -> list[str]:
     """The root cause in full; its symptoms follow it as consequences."""
     if not report.causes:
-        return pen.indented(report.summary, f"{title(report)}: ", colour(report)) if broken_leg(report) else []
+        return (
+            pen.indented(report.summary, f"{title(report)}: ", colour(report)) if broken_leg(report) else []
+        )
     root, *symptoms = report.causes
     shown = _cause(report, root, pen)
     shown += _several("symptom", [f"{symptom.summary} [{symptom.code}]" for symptom in symptoms], pen)
@@ -126,14 +146,28 @@ def title(report: Report) -> str:
 
 
 def _cause(report: Report, cause: Cause, pen: Pen) -> list[str]:
-    shown = [pen.paint(line, colour(report)) for line in pen.wrap(f"{title(report)}[{cause.code}]: {cause.summary}", pen.width)]
+    shown = [
+        pen.paint(line, colour(report))
+        for line in pen.wrap(f"{title(report)}[{cause.code}]: {cause.summary}", pen.width)
+    ]
     shown += _what(cause, pen)
-    shown += _labelled("where", f"{words.where(cause.place.namespace, cause.place.interface)}, {cause.place.stage}", pen)
-    why = [proof.text for proof in cause.evidence if proof.source is Source.MODEL and proof.text != cause.summary]
-    seen = [f"{words.evidence_source(proof.source)}: {proof.text}" for proof in cause.evidence if proof.source is not Source.MODEL]
+    shown += _labelled(
+        "where", f"{words.where(cause.place.namespace, cause.place.interface)}, {cause.place.stage}", pen
+    )
+    why = [
+        proof.text for proof in cause.evidence if proof.source is Source.MODEL and proof.text != cause.summary
+    ]
+    seen = [
+        f"{words.evidence_source(proof.source)}: {proof.text}"
+        for proof in cause.evidence
+        if proof.source is not Source.MODEL
+    ]
     if cause.because is not None:
         why.append(f"{cause.because.summary} [{cause.because.code}]")
-    if cause.confidence in (Confidence.INFERRED, Confidence.UNKNOWN) and report.agreement is not Agreement.PREDICTED_ONLY:
+    if (
+        cause.confidence in (Confidence.INFERRED, Confidence.UNKNOWN)
+        and report.agreement is not Agreement.PREDICTED_ONLY
+    ):
         seen.append(words.confidence(cause.confidence))
     return shown + _several("why", why, pen) + _several("proof", seen, pen) + _fix(cause, pen)
 
@@ -147,16 +181,28 @@ def _what(cause: Cause, pen: Pen) -> list[str]:
 
 
 def _fix(cause: Cause, pen: Pen) -> list[str]:
-    """Commands are never wrapped: they are there to be copied. Where to run one is a comment to the shell, and advice is, too."""
+    """Commands are never wrapped: they are there to be copied.
+
+    Where to run one is a comment to the shell, and advice is, too.
+    """
     written = [_command(command, cause, pen) for command in cause.commands]
-    written += [pen.paint(f"# {line}", CYAN) for line in pen.wrap(cause.advice, pen.width and max(16, pen.width - _INDENT - 2)) if line]
-    written = written or [_typed(line, "" if "#" in line else cause.place.namespace, pen) for line in cause.fix]  # an old report's
+    written += [
+        pen.paint(f"# {line}", CYAN)
+        for line in pen.wrap(cause.advice, pen.width and max(16, pen.width - _INDENT - 2))
+        if line
+    ]
+    # an old report's
+    written = written or [
+        _typed(line, "" if "#" in line else cause.place.namespace, pen) for line in cause.fix
+    ]
     labels = ["fix", *[""] * len(written)]
     return [_label(label, pen) + line for label, line in zip(labels, written, strict=False)]
 
 
 def _command(command: Command, cause: Cause, pen: Pen) -> str:
-    """A command as it is pasted, and in a comment where to run it; netprobe itself is run from where it was started."""
+    """A command as it is pasted, and in a comment where to run it; netprobe itself is run from where it was
+    started.
+    """
     where = None if command.words[:1] == ("netprobe",) else command.namespace or cause.place.namespace
     return _typed(joined(command.words, pen.terminal.ascii), where, pen, command.note)
 
@@ -173,7 +219,10 @@ def _several(label: str, texts: list[str], pen: Pen) -> list[str]:
 
 def _labelled(label: str, said: str, pen: Pen) -> list[str]:
     room = pen.width and max(16, pen.width - _INDENT)
-    return [(_label(label, pen) if at == 0 else " " * _INDENT) + line for at, line in enumerate(pen.wrap(said, room))]
+    return [
+        (_label(label, pen) if at == 0 else " " * _INDENT) + line
+        for at, line in enumerate(pen.wrap(said, room))
+    ]
 
 
 def _label(label: str, pen: Pen) -> str:

@@ -27,19 +27,31 @@ def difference(before: Report, after: Report, found: Comparison, terminal: Termi
     answer = [each for each in found.answer if each.namespace is None]
     lines += [""] if answer else []
     lines += [line for each in answer for line in pen.indented(_values(each, pen), f"{each.kind:<10}")]
-    for kind, hops in groupby((each for each in found.answer if each.namespace is not None), key=lambda each: each.kind):
+    for kind, hops in groupby(
+        (each for each in found.answer if each.namespace is not None), key=lambda each: each.kind
+    ):
         lines += _group(f"{kind}s", list(hops), pen, lambda each: f"{each.namespace} {each.name}")
     for namespace, things in groupby(found.configuration or (), key=lambda each: each.namespace):
-        lines += _group(f"configuration of {namespace}", list(things), pen, lambda each: f"{words.kind(each.kind)} {each.name}".strip())
+        lines += _group(
+            f"configuration of {namespace}",
+            list(things),
+            pen,
+            lambda each: f"{words.kind(each.kind)} {each.name}".strip(),
+        )
     return "\n".join([*lines, *_limits(found, pen)]) + "\n"
 
 
 def _run(label: str, report: Report, pen: Pen) -> list[str]:
     """Which run it is: its headline, and the file its capture was written to."""
     beside = Pen(replace(pen.terminal, width=pen.width and max(16, pen.width - _LABEL)))
-    shown = beside.flowed([(question(report), ""), (words.protocol(report.probe), ""), (ending(report), colour(report))])
+    shown = beside.flowed(
+        [(question(report), ""), (words.protocol(report.probe), ""), (ending(report), colour(report))]
+    )
     shown += [beside.plain(report.capture)] if report.capture else []
-    return [(pen.paint(f"{label:<{_LABEL}}", BOLD) if at == 0 else " " * _LABEL) + line for at, line in enumerate(shown)]
+    return [
+        (pen.paint(f"{label:<{_LABEL}}", BOLD) if at == 0 else " " * _LABEL) + line
+        for at, line in enumerate(shown)
+    ]
 
 
 def _group(title: str, found: list[Difference], pen: Pen, show: Callable[[Difference], str]) -> list[str]:

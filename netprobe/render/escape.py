@@ -1,14 +1,16 @@
 """Hostile names become safe terminal text: the one place where that happens.
 
-A namespace, an interface or a rule's comment may hold escape sequences, bidi overrides, characters without width or bytes that are
-no UTF-8. Each such character is shown by its number (`\\x1b`, `\\u202e`); everything a person can see and tell apart stays.
+A namespace, an interface or a rule's comment may hold escape sequences, bidi overrides, characters without
+width or bytes that are no UTF-8. Each such character is shown by its number (`\\x1b`, `\\u202e`); everything
+a person can see and tell apart stays.
 """
 
 from __future__ import annotations
 
 from unicodedata import category
 
-# Printable for Python, yet without a shape of their own: fillers, joiners, variation selectors, the empty Braille cell.
+# Printable for Python, yet without a shape of their own: fillers, joiners, variation selectors, the empty
+# Braille cell.
 _INVISIBLE = frozenset(
     {0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0}.union(
         range(0x180B, 0x1810), range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0)
@@ -17,13 +19,17 @@ _INVISIBLE = frozenset(
 
 
 def safe(text: str) -> str:
-    """`text` with every character escaped that could move the cursor, hide or reorder what stands beside it. Idempotent.
+    """`text` with every character escaped that could move the cursor, hide or reorder what stands beside it.
+
+    Idempotent.
 
     Line breaks and tabs are escaped too: a name has none. For a text of several lines see `lines`.
     """
     if text.isascii() and text.isprintable():
         return text
-    return "".join(char if _harmless(char, text[at - 1 : at]) else _visible(char) for at, char in enumerate(text))
+    return "".join(
+        char if _harmless(char, text[at - 1 : at]) else _visible(char) for at, char in enumerate(text)
+    )
 
 
 def lines(text: str) -> list[str]:
@@ -32,7 +38,10 @@ def lines(text: str) -> list[str]:
 
 
 def ascii_only(text: str) -> str:
-    """`text` for a terminal without UTF-8: our own signs spelled out, every other character by its number. Idempotent."""
+    """`text` for a terminal without UTF-8: our own signs spelled out, every other character by its number.
+
+    Idempotent.
+    """
     if text.isascii():
         return text
     return "".join(char if char.isascii() else _SPELLED.get(char) or _visible(char) for char in text)
@@ -44,7 +53,8 @@ _SPELLED = {"→": "->", "←": "<-", "µ": "u", "–": "-", "…": "...", "·":
 def _harmless(char: str, before: str) -> bool:
     if not char.isprintable() or ord(char) in _INVISIBLE:
         return False
-    if category(char) in ("Mn", "Me"):  # an accent belongs to a letter; more than one would climb over the lines above
+    # an accent belongs to a letter; more than one would climb over the lines above
+    if category(char) in ("Mn", "Me"):
         return category(before or " ").startswith("L")
     return True
 

@@ -8,14 +8,26 @@ from . import words
 from .marks import broken_leg, hops, last_seen, lost_at
 from .pen import GREEN, RED, YELLOW
 
-REFUSALS = {"port-closed": "REFUSED: port closed", "listener-wrong-address": "REFUSED: port closed on this address"}
+REFUSALS = {
+    "port-closed": "REFUSED: port closed",
+    "listener-wrong-address": "REFUSED: port closed on this address",
+}
 
-_COLOURS = {Verdict.REACHABLE: GREEN, Verdict.UNREACHABLE: RED, Verdict.INTERMITTENT: YELLOW, Verdict.UNDETERMINED: YELLOW}
+_COLOURS = {
+    Verdict.REACHABLE: GREEN,
+    Verdict.UNREACHABLE: RED,
+    Verdict.INTERMITTENT: YELLOW,
+    Verdict.UNDETERMINED: YELLOW,
+}
 
 
 def colour(report: Report) -> str:
     """The ending's colour: green only when nothing is odd."""
-    odd = report.causes or report.agreement is Agreement.DISAGREE or len({answer.mac for answer in report.answers}) > 1
+    odd = (
+        report.causes
+        or report.agreement is Agreement.DISAGREE
+        or len({answer.mac for answer in report.answers}) > 1
+    )
     return YELLOW if odd and report.verdict is Verdict.REACHABLE else _COLOURS[report.verdict]
 
 
@@ -59,7 +71,9 @@ def _lost(report: Report) -> str:
     nothing_sent = report.agreement is Agreement.PREDICTED_ONLY
     if _never_left(report):
         way = "would never leave" if nothing_sent and report.command == "why" else "NEVER LEFT"
-        return f"{way} {report.probe.source.endpoint}" + (" (predicted, nothing sent)" if nothing_sent else "")
+        return f"{way} {report.probe.source.endpoint}" + (
+            " (predicted, nothing sent)" if nothing_sent else ""
+        )
     if nothing_sent:
         back = "reply " if report.direction is Leg.REPLY else ""
         return f"{back}would be lost{_at(report)} (predicted, nothing sent)"
@@ -72,7 +86,9 @@ def _lost(report: Report) -> str:
 
 
 def _never_left(report: Report) -> bool:
-    """Nothing was seen anywhere, and the hop that stops it lies in the sender's own namespace, before or at its first interface."""
+    """Nothing was seen anywhere, and the hop that stops it lies in the sender's own namespace, before or at
+    its first interface.
+    """
     if broken_leg(report) is not Leg.REQUEST:
         return False
     path, lost = hops(report, Leg.REQUEST), lost_at(report, Leg.REQUEST)
@@ -86,4 +102,8 @@ def _at(report: Report) -> str:
     if lost is not None:
         return f" at hop {path[lost].n}" + (f" of {len(path)}" if lost + 1 < len(path) else "")
     last = last_seen(path)
-    return f" after hop {path[last].n}" + (f" of {len(path)}" if last + 1 < len(path) else "") if last >= 0 else ""
+    return (
+        f" after hop {path[last].n}" + (f" of {len(path)}" if last + 1 < len(path) else "")
+        if last >= 0
+        else ""
+    )

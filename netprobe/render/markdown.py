@@ -1,7 +1,7 @@
 """The report as GitHub-flavoured Markdown, for an issue, a merge request or a job summary.
 
-Whatever may hold a name stands in code spans and fenced blocks: there no name becomes a link, a mention, an emoji (a MAC address
-has ":cd:" in it) or HTML.
+Whatever may hold a name stands in code spans and fenced blocks: there no name becomes a link, a mention, an
+emoji (a MAC address has ":cd:" in it) or HTML.
 """
 
 from __future__ import annotations
@@ -11,7 +11,19 @@ import re
 from netprobe.model import Leg, Report
 
 from . import words
-from .blocks import answers_said, blind, blockers, capture, causes, disagreement, icmp_errors, losses, notes, reply_heading, reply_line
+from .blocks import (
+    answers_said,
+    blind,
+    blockers,
+    capture,
+    causes,
+    disagreement,
+    icmp_errors,
+    losses,
+    notes,
+    reply_heading,
+    reply_line,
+)
 from .escape import safe
 from .headline import ending, question
 from .marks import Mark
@@ -25,7 +37,13 @@ def markdown(report: Report) -> str:
     """The whole report: a heading, a table for each direction that matters, the rest in a fenced block."""
     pen = Pen(Terminal())
     head = f"### {_code(question(report))} {words.protocol(report.probe)}: {_code(ending(report))}"
-    remarks = [*reply_line(report, pen), *answers_said(report, pen), *losses(report, pen), *icmp_errors(report, pen), *notes(report, pen)]
+    remarks = [
+        *reply_line(report, pen),
+        *answers_said(report, pen),
+        *losses(report, pen),
+        *icmp_errors(report, pen),
+        *notes(report, pen),
+    ]
     blocks = (remarks, causes(report, pen), blockers(report, pen), blind(report, pen), capture(report, pen))
     tables = [_table(report, Leg.REQUEST, "the request"), _table(report, Leg.REPLY, reply_heading(report))]
     parts = (head, _fenced(disagreement(report, pen)), *tables, _fenced(joined(blocks).splitlines()))

@@ -1,4 +1,7 @@
-"""How each hop of a path fared: passed, translated, lost there, not reached, not known. The reading that all renderers share."""
+"""How each hop of a path fared: passed, translated, lost there, not reached, not known.
+
+The reading that all renderers share.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,10 @@ _ARRIVED = (Stage.DELIVER, Stage.EXIT)
 
 
 def hops(report: Report, leg: Leg) -> tuple[Hop, ...]:
-    """The hops of one direction. A path that ends before the place of its root cause gets a hop for that place: there it died."""
+    """The hops of one direction.
+
+    A path that ends before the place of its root cause gets a hop for that place: there it died.
+    """
     path = report.path.request if leg is Leg.REQUEST else report.path.reply
     place = _cause_place(report)
     if (
@@ -40,7 +46,11 @@ def hops(report: Report, leg: Leg) -> tuple[Hop, ...]:
     if went and went[-1].stage is Stage.NEIGHBOUR:
         return path  # for want of a neighbour it stays here, whatever the reason
     here = (went[-1].namespace if went else _start(report, leg)) == place.namespace
-    if not here or any(_decides(hop.place, place) for hop in went) or any(hop.observed is False for hop in went[last_seen(went) + 1 :]):
+    if (
+        not here
+        or any(_decides(hop.place, place) for hop in went)
+        or any(hop.observed is False for hop in went[last_seen(went) + 1 :])
+    ):
         return path
     flow = went[-1].flow if went else _unsent(report)
     died = Hop(0, place.namespace or "?", place.interface, place.stage, flow)
@@ -65,18 +75,26 @@ def _unsent(report: Report) -> Flow:
 
 
 def broken_leg(report: Report) -> Leg | None:
-    """The direction in which the probe dies; where nobody says, that of the root cause, else the request's; None when it does not die."""
+    """The direction in which the probe dies; where nobody says, that of the root cause, else the request's;
+    None when it does not die.
+    """
     if report.verdict is Verdict.REACHABLE:
         return None
     at = _cause_place(report)
     if report.direction is None and at is not None:
-        found = [leg for leg, path in zip(Leg, (report.path.request, report.path.reply), strict=True) if _nearest(path, at) is not None]
+        found = [
+            leg
+            for leg, path in zip(Leg, (report.path.request, report.path.reply), strict=True)
+            if _nearest(path, at) is not None
+        ]
         return found[0] if found else Leg.REQUEST
     return report.direction or Leg.REQUEST
 
 
 def pointed(report: Report) -> tuple[Leg, int] | None:
-    """Where the root cause stands when that is not where the probe died: a request that leaves untranslated kills the reply."""
+    """Where the root cause stands when that is not where the probe died: a request that leaves untranslated
+    kills the reply.
+    """
     broken, place = broken_leg(report), _cause_place(report)
     if broken is None or place is None:
         return None
@@ -93,11 +111,13 @@ def last_seen(path: tuple[Hop, ...]) -> int:
 
 
 def lost_at(report: Report, leg: Leg) -> int | None:
-    """The index of the hop at which the probe dies in this direction; None when it does not, or when no single hop can be named.
+    """The index of the hop at which the probe dies in this direction; None when it does not, or when no
+    single hop can be named.
 
-    It dies at the root cause's hop, if that lies between the last place seen and the first place where a sensor waited in vain
-    (a cause at no hop of the path, such as a route, counts for the first hop of its namespace in between); where these two are
-    neighbours there is no other choice. A predicted way that ends short of an arrival ends with the hop that stops it.
+    It dies at the root cause's hop, if that lies between the last place seen and the first place where a
+    sensor waited in vain (a cause at no hop of the path, such as a route, counts for the first hop of its
+    namespace in between); where these two are neighbours there is no other choice. A predicted way that ends
+    short of an arrival ends with the hop that stops it.
     """
     path = tuple(hop for hop in hops(report, leg) if hop.reached)
     if leg is not broken_leg(report) or not path or report.verdict is Verdict.UNDETERMINED:
@@ -109,14 +129,20 @@ def lost_at(report: Report, leg: Leg) -> int | None:
     if named is not None:
         return named
     waited = missed < len(path) and path[missed].observed is False
-    if report.agreement is Agreement.PREDICTED_ONLY or (_cause_place(report) and not waited and path[-1].stage not in _ARRIVED):
+    if report.agreement is Agreement.PREDICTED_ONLY or (
+        _cause_place(report) and not waited and path[-1].stage not in _ARRIVED
+    ):
         return len(path) - 1  # the way ends here, by prediction
     return missed if waited and missed == last + 1 else None
 
 
 def first_missed(path: tuple[Hop, ...]) -> int:
-    """The index of the first hop behind the last one seen at which a sensor saw nothing; the last hop's when there is none."""
-    return next((at for at in range(last_seen(path) + 1, len(path)) if path[at].observed is False), len(path) - 1)
+    """The index of the first hop behind the last one seen at which a sensor saw nothing; the last hop's when
+    there is none.
+    """
+    return next(
+        (at for at in range(last_seen(path) + 1, len(path)) if path[at].observed is False), len(path) - 1
+    )
 
 
 def _hop_of_cause(report: Report, path: tuple[Hop, ...], seen: int, missed: int) -> int | None:
@@ -130,9 +156,13 @@ def _hop_of_cause(report: Report, path: tuple[Hop, ...], seen: int, missed: int)
 
 
 def _nearest(path: tuple[Hop, ...], cause: Place, first: int = 0, end: int | None = None) -> int | None:
-    """The index of the hop nearest to a cause: the same place, else the same decision, else the same interface."""
+    """The index of the hop nearest to a cause: the same place, else the same decision, else the same
+    interface.
+    """
     window = range(first, len(path) if end is None else end)
-    return next((at for fits in (_same, _decides, _shows) for at in window if fits(path[at].place, cause)), None)
+    return next(
+        (at for fits in (_same, _decides, _shows) for at in window if fits(path[at].place, cause)), None
+    )
 
 
 def _same(hop: Place, cause: Place) -> bool:
@@ -147,7 +177,9 @@ def _decides(hop: Place, cause: Place) -> bool:
 
 def _shows(hop: Place, cause: Place) -> bool:
     """The same interface, at whichever stage."""
-    return hop.namespace == cause.namespace and cause.interface is not None and hop.interface == cause.interface
+    return (
+        hop.namespace == cause.namespace and cause.interface is not None and hop.interface == cause.interface
+    )
 
 
 def marks(report: Report, leg: Leg) -> tuple[Mark, ...]:
@@ -173,7 +205,9 @@ def _expected(path: tuple[Hop, ...], lost: int | None) -> tuple[Mark, ...]:
 
 
 def _died(report: Report, path: tuple[Hop, ...], lost: int | None) -> tuple[Mark, ...]:
-    """Before the last place seen it passed; from there to the loss nobody knows; behind the loss it was not reached."""
+    """Before the last place seen it passed; from there to the loss nobody knows; behind the loss it was not
+    reached.
+    """
     last, end = last_seen(path), first_missed(path) if lost is None else lost
     fates = []
     for at, hop in enumerate(path):
@@ -197,7 +231,9 @@ def _passed(hop: Hop, otherwise: Mark) -> Mark:
 
 
 def mirrors(report: Report) -> bool:
-    """Does the reply take the request's way back? Interfaces are compared, in reverse; places without one depend on direction."""
+    """Does the reply take the request's way back? Interfaces are compared, in reverse; places without one
+    depend on direction.
+    """
     there, back = _interfaces(report.path.request), _interfaces(report.path.reply)
     return bool(there) and there == back[::-1]
 
@@ -208,10 +244,13 @@ def _interfaces(path: tuple[Hop, ...]) -> list[tuple[str, str]]:
 
 
 def surprises(report: Report) -> tuple[tuple[Leg, Hop], ...]:
-    """Where prediction and observation differ: the first hop that was expected and not seen (what follows, follows from it), and all
-    hops that were seen and not expected."""
+    """Where prediction and observation differ: the first hop that was expected and not seen (what follows,
+    follows from it), and all hops that were seen and not expected.
+    """
     if report.agreement is not Agreement.DISAGREE:
         return ()
     both = [(leg, hop) for leg in Leg for hop in hops(report, leg)]
     missed = next((hop for _, hop in both if hop.predicted and hop.observed is False), None)
-    return tuple((leg, hop) for leg, hop in both if hop is missed or (not hop.predicted and hop.observed is not False))
+    return tuple(
+        (leg, hop) for leg, hop in both if hop is missed or (not hop.predicted and hop.observed is not False)
+    )

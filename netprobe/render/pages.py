@@ -1,4 +1,7 @@
-"""The handbook of causes on a terminal, and as Markdown. Pure text; the pages are ours, no name from the network is in them."""
+"""The handbook of causes on a terminal, and as Markdown.
+
+Pure text; the pages are ours, no name from the network is in them.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,18 @@ from netprobe.model import Page
 from .pen import BOLD, CYAN, DIM, Pen, columns
 from .terminal import Terminal
 
-_WHERE = "Run a fix in the namespace that the report names: `ip netns exec NS COMMAND`, for a container `nsenter -t PID -n COMMAND`."
-_MADE = "Made from the docstrings in `netprobe/causes` by `scripts/causes`; `netprobe explain CODE` prints one page."
-_READ = "Every report names one of these codes: the thing a person must change. Capitals in a command stand for a name of yours."
+_WHERE = (
+    "Run a fix in the namespace that the report names: `ip netns exec NS COMMAND`, for a container `nsenter"
+    " -t PID -n COMMAND`."
+)
+_MADE = (
+    "Made from the docstrings in `netprobe/causes` by `scripts/causes`; `netprobe explain CODE` prints one"
+    " page."
+)
+_READ = (
+    "Every report names one of these codes: the thing a person must change. Capitals in a command stand for a"
+    " name of yours."
+)
 _INDENT = 10
 _STACKED = 40  # below this width a label stands on a line of its own
 
@@ -74,6 +86,16 @@ def markdown(pages: Sequence[Page]) -> str:
 
 
 def _chapter(each: Page, depth: str) -> list[str]:
-    lines = [f"{depth} {each.code}", "", f"**{each.meaning}**", "", each.what, "", f"How we know: {each.how}", "", f"Fix: {each.advice}"]
+    lines = [
+        f"{depth} {each.code}",
+        "",
+        f"**{each.meaning}**",
+        "",
+        each.what,
+        "",
+        f"How we know: {each.how}",
+        "",
+        f"Fix: {each.advice}",
+    ]
     commands = ["", "```sh", *each.fix, "```"] if each.fix else []
     return [*lines, *commands, "", "See: " + "; ".join(each.see)]

@@ -1,4 +1,7 @@
-"""The capture of a run: its frames as pcapng, each with a comment that says which hop it is and what changed. Pure."""
+"""The capture of a run: its frames as pcapng, each with a comment that says which hop it is and what changed.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -14,21 +17,41 @@ from .pcapng_blocks import Capture, Frame, Interface, read, write
 
 __all__ = ["Capture", "Frame", "Interface", "capture", "read", "write"]
 
-_FIELDS = {"src": "source", "dst": "destination", "sport": "source port", "dport": "destination port", "icmp_id": "ICMP id", "ttl": "TTL"}
+_FIELDS = {
+    "src": "source",
+    "dst": "destination",
+    "sport": "source port",
+    "dport": "destination port",
+    "icmp_id": "ICMP id",
+    "ttl": "TTL",
+}
 
 
 def capture(
-    run: Run, command: str, saved: bytes | None, *, application: str = "netprobe", system: str = "Linux", hardware: str = ""
+    run: Run,
+    command: str,
+    saved: bytes | None,
+    *,
+    application: str = "netprobe",
+    system: str = "Linux",
+    hardware: str = "",
 ) -> bytes:
-    """The capture file of a run. `saved` is the run as `netprobe show` reads it, if it is kept; `command` is what was typed."""
-    frames = sorted((o for o in run.observations if o.kind == "seen" and o.interface), key=lambda o: o.time_ns)
+    """The capture file of a run.
+
+    `saved` is the run as `netprobe show` reads it, if it is kept; `command` is what was typed.
+    """
+    frames = sorted(
+        (o for o in run.observations if o.kind == "seen" and o.interface), key=lambda o: o.time_ns
+    )
     places = list(dict.fromkeys(_place(frame) for frame in frames))
     report = run.report
     return write(
         Capture(
-            tuple(Interface(_name(namespace, interface), link_type) for namespace, interface, link_type in places),
+            tuple(Interface(_name(namespace, interface), link_type) for namespace, interface,
+            link_type in places),
             tuple(
-                Frame(places.index(_place(o)), _within(run.started_ns + o.time_ns if not o.stamp_ns else o.stamp_ns, 64), o.frame,
+                Frame(places.index(_place(o)),
+                _within(run.started_ns + o.time_ns if not o.stamp_ns else o.stamp_ns, 64), o.frame,
                       _within(o.wire_length or len(o.frame), 32), o.bound, comment)
                 for o, comment in zip(frames, comments(report, frames), strict=True)
             ),
@@ -55,7 +78,9 @@ def _name(namespace: str, interface: str) -> str:
 
 
 def comments(report: Report, frames: Sequence[Observation]) -> list[str]:
-    """What each frame is: its hop and stage on the way, what changed since it was last seen, or why it is here at all."""
+    """What each frame is: its hop and stage on the way, what changed since it was last seen, or why it is
+    here at all.
+    """
     hops = {(leg, hop.n): hop for leg, way in _ways(report) for hop in way}
     reasons = {(c.field, c.before, c.after): c.by for hop in hops.values() for c in hop.changes}
     sightings = report.sightings if len(report.sightings) == len(frames) else ()
@@ -88,7 +113,12 @@ def _what(frame: Observation, count: int) -> str:
 
 def _where(frame: Observation, sighting: Sighting | None, hops: dict[tuple[Leg, int], Hop]) -> str:
     place = f"{frame.namespace}/{frame.interface} {frame.bound or ''}".rstrip()
-    if sighting is None or sighting.hop is None or frame.leg is None or (hop := hops.get((frame.leg, sighting.hop))) is None:
+    if (
+        sighting is None
+        or sighting.hop is None
+        or frame.leg is None
+        or (hop := hops.get((frame.leg, sighting.hop))) is None
+    ):
         return place
     return f"hop {hop.n}, {hop.stage.value}, {place}"
 

@@ -1,8 +1,8 @@
 """The pcapng format: a capture as a value, to bytes and back (draft-ietf-opsawg-pcapng). Pure.
 
-Written: one section, an interface block for each tap, an enhanced packet block for each frame with nanoseconds, direction and
-a comment. The whole run stands in custom options of the section header; in a custom block, Wireshark would list it as a frame.
-Read: these, and what other programs write.
+Written: one section, an interface block for each tap, an enhanced packet block for each frame with
+nanoseconds, direction and a comment. The whole run stands in custom options of the section header; in a
+custom block, Wireshark would list it as a frame. Read: these, and what other programs write.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from netprobe.errors import WrongQuestion
 
 SECTION, INTERFACE, OLD_PACKET, SIMPLE_PACKET, PACKET = 0x0A0D0D0A, 1, 2, 3, 6
 MAGIC = 0x1A2B3C4D  # shows the byte order
-CUSTOM = 19373  # bytes of an enterprise; a program that edits the file drops them, as they would no longer fit the frames
+# bytes of an enterprise; a program that edits the file drops them, as they would no longer fit the frames
+CUSTOM = 19373
 ENTERPRISE = struct.pack("<I", 32473)  # RFC 5612: for examples; the name below makes the option ours
 NAME = b"netprobe.run/1\0\0"
 CUSTOM_ROOM = 65000  # bytes of the run in one option
@@ -43,7 +44,8 @@ class Interface(Struct, frozen=True):
 
 
 class Frame(Struct, frozen=True):
-    """One captured frame: the index of its interface, its time since the epoch in ns, and what is said about it.
+    """One captured frame: the index of its interface, its time since the epoch in ns, and what is said about
+    it.
 
     `bound` is "in", "out", "other" (to another station), or None where the file does not say.
     """
@@ -70,7 +72,12 @@ class Capture(Struct, frozen=True):
 
 def write(capture: Capture) -> bytes:
     """The bytes of a capture file. Texts must be safe to show; they are cut to what an option can hold."""
-    texts = ((COMMENT, capture.comment), (HARDWARE, capture.hardware), (SYSTEM, capture.system), (APPLICATION, capture.application))
+    texts = (
+        (COMMENT, capture.comment),
+        (HARDWARE, capture.hardware),
+        (SYSTEM, capture.system),
+        (APPLICATION, capture.application),
+    )
     options = _texts(texts) + (_kept(capture.run) if capture.run is not None else [])
     parts = [_block(SECTION, struct.pack("<IHHq", MAGIC, 1, 0, -1) + _options(options))]
     parts += [_interface(interface) for interface in capture.interfaces]
@@ -81,7 +88,9 @@ def write(capture: Capture) -> bytes:
 def _kept(run: bytes) -> list[tuple[int, bytes]]:
     """The options that hold the run, compressed, as many as it takes."""
     data = NAME + _packed(run)
-    return [(CUSTOM, ENTERPRISE + data[start : start + CUSTOM_ROOM]) for start in range(0, len(data), CUSTOM_ROOM)]
+    return [
+        (CUSTOM, ENTERPRISE + data[start : start + CUSTOM_ROOM]) for start in range(0, len(data), CUSTOM_ROOM)
+    ]
 
 
 def _packed(run: bytes) -> bytes:
@@ -100,11 +109,21 @@ def _room(packed: bytes) -> int:
 
 def _interface(interface: Interface) -> bytes:
     options = _texts(((IF_NAME, interface.name), (IF_DESCRIPTION, interface.description)))
-    return _block(INTERFACE, struct.pack("<HHI", interface.link_type, 0, SNAPLEN) + _options([*options, (IF_TSRESOL, b"\x09")]))
+    return _block(
+        INTERFACE,
+        struct.pack("<HHI", interface.link_type, 0, SNAPLEN) + _options([*options, (IF_TSRESOL, b"\x09")]),
+    )
 
 
 def _packet(frame: Frame) -> bytes:
-    head = struct.pack("<IIIII", frame.interface, frame.time_ns >> 32, frame.time_ns & 0xFFFFFFFF, len(frame.data), frame.wire_length)
+    head = struct.pack(
+        "<IIIII",
+        frame.interface,
+        frame.time_ns >> 32,
+        frame.time_ns & 0xFFFFFFFF,
+        len(frame.data),
+        frame.wire_length,
+    )
     options = _texts(((COMMENT, frame.comment),))
     if frame.bound in DIRECTIONS:
         flags = DIRECTIONS[frame.bound] | (PROMISCUOUS if frame.bound == "other" else 0)
@@ -120,7 +139,11 @@ def _texts(pairs: tuple[tuple[int, str], ...]) -> list[tuple[int, bytes]]:
 def _cut(text: str) -> bytes:
     """UTF-8 of at most LONGEST_TEXT bytes, no character cut in two."""
     data = text.encode("utf-8", "backslashreplace")
-    return data if len(data) <= LONGEST_TEXT else data[: LONGEST_TEXT - 3].decode("utf-8", "ignore").encode() + "…".encode()
+    return (
+        data
+        if len(data) <= LONGEST_TEXT
+        else data[: LONGEST_TEXT - 3].decode("utf-8", "ignore").encode() + "…".encode()
+    )
 
 
 def _options(options: list[tuple[int, bytes]]) -> bytes:
@@ -139,17 +162,27 @@ def _padded(data: bytes) -> bytes:
 
 
 def read(data: bytes) -> Capture:
-    """The capture in the bytes of a file. Raises WrongQuestion, with the place, for what is not well-formed pcapng."""
+    """The capture in the bytes of a file.
+
+    Raises WrongQuestion, with the place, for what is not well-formed pcapng.
+    """
     if data[:4] != struct.pack("<I", SECTION):
-        raise WrongQuestion("this is not a pcapng file", "netprobe reads pcapng; `editcap -F pcapng IN OUT` converts a pcap file.")
+        raise WrongQuestion(
+            "this is not a pcapng file",
+            "netprobe reads pcapng; `editcap -F pcapng IN OUT` converts a pcap file.",
+        )
     reading = _Reading()
     for number, (offset, order, kind, body) in enumerate(_blocks(data)):
         if number >= MOST_BLOCKS or len(reading.interfaces) > MOST_INTERFACES:
-            raise WrongQuestion(f"the capture has more than {MOST_BLOCKS} blocks or {MOST_INTERFACES} interfaces")
+            raise WrongQuestion(
+                f"the capture has more than {MOST_BLOCKS} blocks or {MOST_INTERFACES} interfaces"
+            )
         try:
             reading.block(order, kind, body)
         except (struct.error, IndexError, zlib.error, OverflowError) as error:
-            raise WrongQuestion(f"the capture is damaged: block {kind:#x} at byte {offset}: {error}") from error
+            raise WrongQuestion(
+                f"the capture is damaged: block {kind:#x} at byte {offset}: {error}"
+            ) from error
     return reading.capture()
 
 
@@ -164,7 +197,9 @@ def _blocks(data: bytes) -> Iterator[tuple[int, str, int, bytes]]:
             order = "<" if head[8:] == struct.pack("<I", MAGIC) else ">"
         kind, length = struct.unpack_from(order + "II", head)
         if length < 12 or length % 4 or offset + length > len(data):
-            raise WrongQuestion(f"the capture is cut off or damaged: block {kind:#x} at byte {offset} claims {length} bytes")
+            raise WrongQuestion(
+                f"the capture is cut off or damaged: block {kind:#x} at byte {offset} claims {length} bytes"
+            )
         yield offset, order, kind, data[offset + 8 : offset + length - 4]
         offset += length
 
@@ -174,7 +209,8 @@ class _Reading:
     """A capture while its blocks are read. Interfaces count from 0 in each section of a file."""
 
     interfaces: list[Interface] = field(default_factory=list)
-    ticks: list[tuple[int, int]] = field(default_factory=list)  # a second's, and the offset in seconds, of each interface
+    # a second's, and the offset in seconds, of each interface
+    ticks: list[tuple[int, int]] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=list)
     section: dict[int, str] = field(default_factory=dict)
     first: int = 0  # the section's first interface
@@ -183,7 +219,8 @@ class _Reading:
     def capture(self) -> Capture:
         text = self.section.get
         return Capture(
-            tuple(self.interfaces), tuple(self.frames), text(COMMENT, ""), text(APPLICATION, ""), text(HARDWARE, ""), text(SYSTEM, ""),
+            tuple(self.interfaces), tuple(self.frames), text(COMMENT, ""), text(APPLICATION, ""),
+            text(HARDWARE, ""), text(SYSTEM, ""),
             self.run,
         )  # fmt: skip
 
@@ -216,7 +253,9 @@ class _Reading:
     def interface(self, order: str, body: bytes) -> None:
         (link_type,) = struct.unpack_from(order + "H", body)
         options = dict(_read_options(order, body[8:]))
-        self.interfaces.append(Interface(_text(options.get(IF_NAME, b"")), link_type, _text(options.get(IF_DESCRIPTION, b""))))
+        self.interfaces.append(
+            Interface(_text(options.get(IF_NAME, b"")), link_type, _text(options.get(IF_DESCRIPTION, b"")))
+        )
         resolution = options.get(IF_TSRESOL, b"\x06")[0]
         second = 2 ** (resolution & 0x7F) if resolution & 0x80 else 10**resolution
         offset = options.get(IF_TSOFFSET, b"")
@@ -238,7 +277,9 @@ class _Reading:
         stamp = ((high << 32 | low) * 1_000_000_000) // second + offset * 1_000_000_000
         options = dict(_read_options(order, body[20 + size + -size % 4 :]))
         flags = struct.unpack(order + "I", options[FLAGS])[0] if len(options.get(FLAGS, b"")) == 4 else 0
-        self.frames.append(Frame(index, stamp, body[20 : 20 + size], wire, _bound(flags), _text(options.get(COMMENT, b""))))
+        self.frames.append(
+            Frame(index, stamp, body[20 : 20 + size], wire, _bound(flags), _text(options.get(COMMENT, b"")))
+        )
 
 
 def _unpacked(data: bytes) -> bytes:

@@ -1,4 +1,7 @@
-"""The pen: writes safe text in a terminal's alphabet, paints it, wraps it. Colours never carry a meaning alone."""
+"""The pen: writes safe text in a terminal's alphabet, paints it, wraps it.
+
+Colours never carry a meaning alone.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from .escape import ascii_only, safe
 from .terminal import Terminal
 
-BOLD, DIM, RED, GREEN, YELLOW, CYAN, LEAF = "1", "2", "1;31", "1;32", "1;33", "36", "32"  # select graphic rendition, ECMA-48
+# select graphic rendition, ECMA-48
+BOLD, DIM, RED, GREEN, YELLOW, CYAN, LEAF = "1", "2", "1;31", "1;32", "1;33", "36", "32"
 
 
 class Pen:
@@ -31,7 +35,10 @@ class Pen:
         return in_ascii if self.terminal.ascii else sign
 
     def wrap(self, text: str, room: int | None) -> list[str]:
-        """The lines of `text` in `room` columns (None: one line). A word is cut only when it is longer than a line."""
+        """The lines of `text` in `room` columns (None: one line).
+
+        A word is cut only when it is longer than a line.
+        """
         text = self.plain(text)
         return list(_filled(text.split(), room)) or [""] if room else [text]
 
@@ -42,7 +49,9 @@ class Pen:
         return [(self.paint(lead, BOLD) if at == 0 else " " * len(lead)) + row for at, row in enumerate(rows)]
 
     def flowed(self, parts: Sequence[tuple[str, str]], gap: int = 3, lead: str = "") -> list[str]:
-        """Parts, each with its colour, side by side as far as there is room; what has none goes to the next line, behind `lead`."""
+        """Parts, each with its colour, side by side as far as there is room; what has none goes to the next
+        line, behind `lead`.
+        """
         shown: list[str] = []
         used = 0
         for said, colour in parts:

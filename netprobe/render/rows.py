@@ -11,12 +11,16 @@ from .marks import Mark, hops, marks, pointed
 from .pen import CYAN, DIM, LEAF, RED, YELLOW
 
 _COLOURS = {
-    Mark.PASSED: LEAF, Mark.TRANSLATED: CYAN, Mark.LOST: RED, Mark.NOT_REACHED: DIM, Mark.UNKNOWN: YELLOW, Mark.EXPECTED: "",
+    Mark.PASSED: LEAF, Mark.TRANSLATED: CYAN, Mark.LOST: RED, Mark.NOT_REACHED: DIM, Mark.UNKNOWN: YELLOW,
+    Mark.EXPECTED: "",
 }  # fmt: skip
 
 
 class Row(Struct, frozen=True):
-    """One hop as it is shown. Its texts are not escaped yet. `pointed`: the root cause stands here, the packet died elsewhere."""
+    """One hop as it is shown.
+
+    Its texts are not escaped yet. `pointed`: the root cause stands here, the packet died elsewhere.
+    """
 
     hop: Hop
     mark: Mark
@@ -74,5 +78,9 @@ def _what(report: Report, hop: Hop, mark: Mark, place: tuple[Leg, int] | None) -
 def _loss(report: Report, hop: Hop, place: tuple[Leg, int] | None) -> str:
     if not report.causes or report.causes[0].code == "unknown" or place is not None:
         return "not seen here" if hop.observed is False else words.happened(hop)
-    some = f"{report.sent - report.received} of {report.sent}: " if report.verdict is Verdict.INTERMITTENT else ""
+    some = (
+        f"{report.sent - report.received} of {report.sent}: "
+        if report.verdict is Verdict.INTERMITTENT
+        else ""
+    )
     return some + words.stopped(report.causes[0])

@@ -22,7 +22,11 @@ def spaces(found: Sequence[Space], terminal: Terminal) -> str:
 
 
 def _rows(space: Space, pen: Pen) -> list[list[str]]:
-    also = [name for name in space.names if name not in (space.name, f"{space.kind}:{space.name}") and not name.startswith("pid:")]
+    also = [
+        name
+        for name in space.names
+        if name not in (space.name, f"{space.kind}:{space.name}") and not name.startswith("pid:")
+    ]
     head = [pen.plain(space.name), pen.plain(f"{space.kind} ({space.note})" if space.note else space.kind)]
     tail = [[pen.paint(pen.plain(f"  also {name}"), DIM), "", "", "", ""] for name in also]
     if space.blind:
@@ -30,12 +34,26 @@ def _rows(space: Space, pen: Pen) -> list[list[str]]:
     shown = [interface for interface in space.interfaces if interface.name != "lo"]
     if not shown:
         return [[*head, "", pen.paint("no interface besides lo", DIM), ""], *tail]
-    return [[*(head if not at else ("", "")), *_interface(interface, pen)] for at, interface in enumerate(shown)] + tail
+    return [
+        [*(head if not at else ("", "")), *_interface(interface, pen)] for at, interface in enumerate(shown)
+    ] + tail
 
 
 def _interface(interface: SpaceInterface, pen: Pen) -> list[str]:
     name = interface.name if interface.up else f"{interface.name} (down)"
-    peer = f"{interface.peer}, port of {interface.peer_bridge}" if interface.peer and interface.peer_bridge else interface.peer
-    parts = [f"port of {interface.bridge}" if interface.bridge else "", f"leads to {peer}" if peer and interface.bridge else peer or ""]
-    addresses = [a for a in interface.addresses if not a.startswith("fe80:")]  # every interface has one; it tells nothing
-    return [pen.plain(name), pen.plain(" ".join(addresses)), pen.plain(", ".join(part for part in parts if part))]
+    peer = (
+        f"{interface.peer}, port of {interface.peer_bridge}"
+        if interface.peer and interface.peer_bridge
+        else interface.peer
+    )
+    parts = [
+        f"port of {interface.bridge}" if interface.bridge else "",
+        f"leads to {peer}" if peer and interface.bridge else peer or "",
+    ]
+    # every interface has one; it tells nothing
+    addresses = [a for a in interface.addresses if not a.startswith("fe80:")]
+    return [
+        pen.plain(name),
+        pen.plain(" ".join(addresses)),
+        pen.plain(", ".join(part for part in parts if part)),
+    ]

@@ -1,4 +1,7 @@
-"""What the output goes to: how wide it is, whether it takes colours, whether it takes more than ASCII. Pure: the caller looks."""
+"""What the output goes to: how wide it is, whether it takes colours, whether it takes more than ASCII.
+
+Pure: the caller looks.
+"""
 
 from __future__ import annotations
 
@@ -29,9 +32,12 @@ def terminal(
 ) -> Terminal:
     """What to write for, from the --color option, the environment, and what the stream says of itself.
 
-    `columns` is the terminal's own width (os.get_terminal_size), if any; COLUMNS overrides it, also in a pipe, as watch(1) wants.
+    `columns` is the terminal's own width (os.get_terminal_size), if any; COLUMNS overrides it, also in a
+    pipe, as watch(1) wants.
     """
-    return Terminal(_width(environ, isatty, columns), _colour(colour, environ, isatty), not _is_utf8(encoding))
+    return Terminal(
+        _width(environ, isatty, columns), _colour(colour, environ, isatty), not _is_utf8(encoding)
+    )
 
 
 def _width(environ: Mapping[str, str], isatty: bool, columns: int | None) -> int | None:
@@ -46,7 +52,10 @@ def _within(columns: int) -> int:
 
 
 def _colour(wanted: str, environ: Mapping[str, str], isatty: bool) -> bool:
-    """no-color.org: NO_COLOR counts when not empty; bixense.com/clicolors: CLICOLOR_FORCE counts unless "0"."""
+    """no-color.org: NO_COLOR counts when not empty; bixense.com/clicolors:
+
+    CLICOLOR_FORCE counts unless "0".
+    """
     if wanted != "auto":
         return wanted == "always"
     if environ.get("NO_COLOR"):

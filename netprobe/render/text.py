@@ -1,4 +1,6 @@
-"""The report for a terminal: headline, table of hops, the reply's way, and when broken a block that names cause, proof and fix."""
+"""The report for a terminal: headline, table of hops, the reply's way, and when broken a block that names
+cause, proof and fix.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,19 @@ from collections.abc import Sequence
 from netprobe.model import Answer, Leg, Report
 
 from . import words
-from .blocks import blind, blockers, capture, causes, disagreement, headline, icmp_errors, losses, notes, reply_heading, reply_line
+from .blocks import (
+    blind,
+    blockers,
+    capture,
+    causes,
+    disagreement,
+    headline,
+    icmp_errors,
+    losses,
+    notes,
+    reply_heading,
+    reply_line,
+)
 from .headline import colour as colour_of
 from .headline import ending, question
 from .marks import broken_leg
@@ -117,14 +131,26 @@ def _heads(pen: Pen) -> list[str]:
 
 def _cells(row: Row, pen: Pen) -> list[str]:
     """The six cells of a hop, safe and without colour."""
-    return [pen.glyph(*row.mark.value), *(pen.plain(cell) for cell in (str(row.hop.n), row.where, row.step, row.time, row.what))]
+    return [
+        pen.glyph(*row.mark.value),
+        *(pen.plain(cell) for cell in (str(row.hop.n), row.where, row.step, row.time, row.what)),
+    ]
 
 
 def _table(found: Sequence[Row], cells: Sequence[list[str]], room: int | None, pen: Pen) -> list[str]:
     lines: list[list[str]] = []
     for row, (sign, n, where, step, time, what) in zip(found, cells, strict=True):
         first, *more = (pen.paint(line, row.colour) for line in pen.wrap(what, room))
-        lines.append([pen.paint(sign, row.sign_colour), n, pen.paint(where, row.colour), pen.paint(step, row.colour), time, first])
+        lines.append(
+            [
+                pen.paint(sign, row.sign_colour),
+                n,
+                pen.paint(where, row.colour),
+                pen.paint(step, row.colour),
+                time,
+                first,
+            ]
+        )
         lines += [["", "", "", "", "", line] for line in more]
     return grid(_heads(pen), lines, ("left", "right", "left", "left", "right", "left"))
 
@@ -140,10 +166,14 @@ def _stacked(found: Sequence[Row], cells: Sequence[list[str]], pen: Pen) -> list
 
 
 def grid(heads: Sequence[str], rows: Sequence[Sequence[str]], align: Sequence[str]) -> list[str]:
-    """A table without lines, as docker and kubectl draw them. Cells are taken as text: the container id 1e5 is no number."""
+    """A table without lines, as docker and kubectl draw them.
+
+    Cells are taken as text: the container id 1e5 is no number.
+    """
     import tabulate  # 110 ms
 
-    before, tabulate.MIN_PADDING = tabulate.MIN_PADDING, 0  # it pads headers by two; give back what others set
+    # it pads headers by two; give back what others set
+    before, tabulate.MIN_PADDING = tabulate.MIN_PADDING, 0
     try:
         drawn = tabulate.tabulate(rows, heads, tablefmt="plain", disable_numparse=True, colalign=align)
     finally:

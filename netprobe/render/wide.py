@@ -1,4 +1,7 @@
-"""The report in full width for people who want everything: TTL, addresses, MACs, the id of the object at each hop, nothing wrapped."""
+"""The report in full width for people who want everything:
+
+TTL, addresses, MACs, the id of the object at each hop, nothing wrapped.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,9 @@ _ALIGN = ("left", "right", "left", "left", "left", "right", "right", "left", "le
 
 
 def wide(report: Report, colour: bool = False, ascii: bool = False) -> str:
-    """The whole report without wrapping, both directions hop by hop, and how long each part of the run took."""
+    """The whole report without wrapping, both directions hop by hop, and how long each part of the run
+    took.
+    """
     pen = Pen(Terminal(None, colour, ascii))
     parts = [
         disagreement(report, pen),
@@ -34,15 +39,33 @@ def wide(report: Report, colour: bool = False, ascii: bool = False) -> str:
 
 def _path(report: Report, leg: Leg, pen: Pen) -> list[str]:
     cells = [_cells(row, pen) for row in rows(report, leg)]
-    return [pen.paint(f"the {leg}:", BOLD), *grid([pen.plain(head) for head in _HEADS], cells, _ALIGN)] if cells else []
+    return (
+        [pen.paint(f"the {leg}:", BOLD), *grid([pen.plain(head) for head in _HEADS], cells, _ALIGN)]
+        if cells
+        else []
+    )
 
 
 def _cells(row: Row, pen: Pen) -> list[str]:
     hop = row.hop
     ttl = "" if hop.flow.ttl is None else str(hop.flow.ttl)
     thing = words.thing(hop.object) if hop.object else ""
-    cells = (str(hop.n), row.where, hop.bound or "", row.step, row.time, ttl, words.flow(hop.flow), _macs(hop.flow), thing, row.what)
-    return [pen.paint(pen.glyph(*row.mark.value), row.sign_colour), *(pen.paint(pen.plain(cell), row.colour) for cell in cells)]
+    cells = (
+        str(hop.n),
+        row.where,
+        hop.bound or "",
+        row.step,
+        row.time,
+        ttl,
+        words.flow(hop.flow),
+        _macs(hop.flow),
+        thing,
+        row.what,
+    )
+    return [
+        pen.paint(pen.glyph(*row.mark.value), row.sign_colour),
+        *(pen.paint(pen.plain(cell), row.colour) for cell in cells),
+    ]
 
 
 def _macs(flow: Flow) -> str:
@@ -51,5 +74,10 @@ def _macs(flow: Flow) -> str:
 
 def _timings(report: Report) -> str:
     took = report.timings
-    parts = (("snapshot", took.snapshot_ns), ("predict", took.predict_ns), ("observe", took.observe_ns), ("diagnose", took.diagnose_ns))
+    parts = (
+        ("snapshot", took.snapshot_ns),
+        ("predict", took.predict_ns),
+        ("observe", took.observe_ns),
+        ("diagnose", took.diagnose_ns),
+    )
     return "took: " + ", ".join(f"{name} {words.duration(ns)}" for name, ns in parts)

@@ -1,10 +1,26 @@
-"""The words of the field: how a protocol, a stage, a translation, an ICMP error or a span of time is said. Pure text, no layout."""
+"""The words of the field: how a protocol, a stage, a translation, an ICMP error or a span of time is said.
+
+Pure text, no layout.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netprobe.model import Cause, Change, Confidence, Endpoint, Flow, Hop, IcmpError, Object, Probe, Protocol, Source, Stage
+from netprobe.model import (
+    Cause,
+    Change,
+    Confidence,
+    Endpoint,
+    Flow,
+    Hop,
+    IcmpError,
+    Object,
+    Probe,
+    Protocol,
+    Source,
+    Stage,
+)
 
 _PROTOCOLS = {
     Protocol.ICMP: "ICMP echo",
@@ -55,7 +71,8 @@ _HAPPENED = {
     Stage.EXIT: "leaves what can be seen from here",
 }
 
-_FIELDS = {"src": "source", "dst": "destination", "sport": "source port", "dport": "destination port", "icmp_id": "ICMP id",
+_FIELDS = {"src": "source", "dst": "destination", "sport": "source port", "dport": "destination port",
+    "icmp_id": "ICMP id",
            "src_mac": "source MAC", "dst_mac": "destination MAC", "length": "length"}  # fmt: skip
 _TRANSLATED = frozenset({"src", "dst", "sport", "dport", "icmp_id"})
 _REVERSE = frozenset({"conntrack", "un-nat", "unnat", "reverse", "un-MASQUERADE", "un-SNAT", "un-DNAT"})
@@ -71,26 +88,45 @@ _SOURCES = {
     Source.NEIGHBOUR: "neighbour",
 }
 
-_KINDS = {"policy-rule": "policy rule", "bridge-port": "bridge port", "fdb-entry": "FDB entry", "nat-rule": "NAT rule",
-          "tc-filter": "tc filter", "xdp": "XDP program", "cgroup": "cgroup program", "xfrm": "IPsec policy"}  # fmt: skip
+_KINDS = {"policy-rule": "policy rule", "bridge-port": "bridge port", "fdb-entry": "FDB entry",
+    "nat-rule": "NAT rule",
+          "tc-filter": "tc filter", "xdp": "XDP program", "cgroup": "cgroup program",
+          "xfrm": "IPsec policy"}  # fmt: skip
 
 _DROPPERS = frozenset({"rule", "policy", "qdisc", "tc-filter", "xdp", "cgroup"})
 
 # RFC 792, RFC 1122 and RFC 1812; the words of ping(8) where it has some.
-_ICMP_TYPES = {3: "destination unreachable", 4: "source quench", 5: "redirect", 11: "time exceeded", 12: "parameter problem"}
+_ICMP_TYPES = {
+    3: "destination unreachable",
+    4: "source quench",
+    5: "redirect",
+    11: "time exceeded",
+    12: "parameter problem",
+}
 _ICMP_CODES = {
-    (3, 0): "network unreachable", (3, 1): "host unreachable", (3, 2): "protocol unreachable", (3, 3): "port unreachable",
-    (3, 4): "fragmentation needed", (3, 5): "source route failed", (3, 6): "network unknown", (3, 7): "host unknown",
-    (3, 9): "network prohibited", (3, 10): "host prohibited", (3, 11): "network unreachable for this type of service",
-    (3, 12): "host unreachable for this type of service", (3, 13): "packet filtered", (11, 0): "time to live exceeded",
+    (3, 0): "network unreachable", (3, 1): "host unreachable", (3, 2): "protocol unreachable",
+    (3, 3): "port unreachable",
+    (3, 4): "fragmentation needed", (3, 5): "source route failed", (3, 6): "network unknown",
+    (3, 7): "host unknown",
+    (3, 9): "network prohibited", (3, 10): "host prohibited",
+    (3, 11): "network unreachable for this type of service",
+    (3, 12): "host unreachable for this type of service", (3, 13): "packet filtered",
+    (11, 0): "time to live exceeded",
     (11, 1): "fragment reassembly time exceeded",
 }  # fmt: skip
 # RFC 4443
-_ICMPV6_TYPES = {1: "destination unreachable", 2: "packet too big", 3: "time exceeded", 4: "parameter problem"}
+_ICMPV6_TYPES = {
+    1: "destination unreachable",
+    2: "packet too big",
+    3: "time exceeded",
+    4: "parameter problem",
+}
 _ICMPV6_CODES = {
-    (1, 0): "no route", (1, 1): "administratively prohibited", (1, 2): "beyond the scope of the source address",
+    (1, 0): "no route", (1, 1): "administratively prohibited",
+    (1, 2): "beyond the scope of the source address",
     (1, 3): "address unreachable", (1, 4): "port unreachable", (1, 5): "source address failed the policy",
-    (1, 6): "route rejected", (2, 0): "packet too big", (3, 0): "hop limit exceeded", (3, 1): "fragment reassembly time exceeded",
+    (1, 6): "route rejected", (2, 0): "packet too big", (3, 0): "hop limit exceeded",
+    (3, 1): "fragment reassembly time exceeded",
 }  # fmt: skip
 
 
@@ -135,9 +171,13 @@ def step(hop: Hop, before: Hop | None = None, after: Hop | None = None) -> str:
         by = changes[0].by
         named = by if by and len(by) <= 14 else "NAT"
         return "un-NAT" if by.lower() in _REVERSE else named
-    if hop.bound == "in" and (hop.stage is Stage.BRIDGE_PREROUTING or (hop.stage is Stage.RECEIVE and _bridges(hop, after))):
+    if hop.bound == "in" and (
+        hop.stage is Stage.BRIDGE_PREROUTING or (hop.stage is Stage.RECEIVE and _bridges(hop, after))
+    ):
         return "bridge port in"
-    if hop.bound == "out" and (hop.stage is Stage.BRIDGE_POSTROUTING or (hop.stage is Stage.TRANSMIT and _bridges(hop, before))):
+    if hop.bound == "out" and (
+        hop.stage is Stage.BRIDGE_POSTROUTING or (hop.stage is Stage.TRANSMIT and _bridges(hop, before))
+    ):
         return "bridge port out"
     if hop.stage is Stage.TRANSMIT and _bridges(hop, after):
         return "host to bridge"
@@ -151,7 +191,9 @@ def _bridges(hop: Hop, beside: Hop | None) -> bool:
 
 
 def happened(hop: Hop) -> str:
-    """What happened at a hop: translations first, then its note, else the object consulted or the stage's own sentence."""
+    """What happened at a hop: translations first, then its note, else the object consulted or the stage's own
+    sentence.
+    """
     said = [translated(changes)] if (changes := translations(hop)) else []
     if said and hop.object is not None:
         said[0] += f" by {hop.object.id}"
@@ -159,8 +201,14 @@ def happened(hop: Hop) -> str:
         said.append(hop.note)
     elif not said:
         said.append(hop.object.id if hop.object is not None else _HAPPENED.get(hop.stage, ""))
-    said += [f"{_FIELDS.get(c.field, c.field)} {c.before} → {c.after}" for c in hop.changes if c not in changes and c.field != "ttl"]
-    said += [f"ttl {change.after}" for change in hop.changes if change.field == "ttl" and "ttl" not in hop.note]
+    said += [
+        f"{_FIELDS.get(c.field, c.field)} {c.before} → {c.after}"
+        for c in hop.changes
+        if c not in changes and c.field != "ttl"
+    ]
+    said += [
+        f"ttl {change.after}" for change in hop.changes if change.field == "ttl" and "ttl" not in hop.note
+    ]
     return "; ".join(part for part in said if part)
 
 
@@ -179,7 +227,9 @@ def stopped(cause: Cause) -> str:
 
 def translated(changes: Sequence[Change]) -> str:
     """Changes in one line: "source 10.0.0.2 → 172.16.0.2, source port 40000 → 1024"."""
-    return ", ".join(f"{_FIELDS.get(change.field, change.field)} {change.before} → {change.after}" for change in changes)
+    return ", ".join(
+        f"{_FIELDS.get(change.field, change.field)} {change.before} → {change.after}" for change in changes
+    )
 
 
 def icmp_error(error: IcmpError) -> str:

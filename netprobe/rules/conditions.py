@@ -1,4 +1,5 @@
-"""Conditions that depend on more than the packet: how much or how often, chance, lists of recent addresses, the way back.
+"""Conditions that depend on more than the packet: how much or how often, chance, lists of recent addresses,
+the way back.
 
 Each gives True, False, or a doubt whose `likely` is what holds for a first packet.
 """
@@ -44,14 +45,19 @@ def _options(statement: Statement, kind: str, scene: Scene) -> dict[str, str]:
     """The statement's numbers, or those of the named object that it refers to."""
     if not statement.target:
         return dict(statement.options)
-    named = next((each for each in scene.table.objects if (each.kind, each.name) == (kind, statement.target)), NamedObject(kind, ""))
+    named = next(
+        (each for each in scene.table.objects if (each.kind, each.name) == (kind, statement.target)),
+        NamedObject(kind, ""),
+    )
     return dict(named.options)
 
 
 def _quota(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> Answer:
-    """nft tells what is used; iptables does not, but the rule's own byte counter counts what its quota let through.
+    """nft tells what is used; iptables does not, but the rule's own byte counter counts what its quota let
+    through.
 
-    Kernel: net/netfilter/nft_quota.c (nft_overquota), net/netfilter/xt_quota.c (quota_mt: once refused, refused for ever).
+    Kernel: net/netfilter/nft_quota.c (nft_overquota), net/netfilter/xt_quota.c (quota_mt: once refused,
+    refused for ever).
     """
     options = _options(statement, "quota", scene)
     if "bytes" not in options and "quota" not in options:
@@ -73,7 +79,11 @@ def _quota(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> An
 def _statistic(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> Answer:
     """Kernel: net/netfilter/xt_statistic.c. `--mode nth --every n` holds for one packet in n."""
     options = statement.options
-    chance = float(options["probability"]) if options.get("mode") == "random" else 1 / int(options.get("every", "1"))
+    chance = (
+        float(options["probability"])
+        if options.get("mode") == "random"
+        else 1 / int(options.get("every", "1"))
+    )
     if statement.op == "!=":
         chance = 1 - chance
     if chance in (0, 1):
@@ -109,14 +119,22 @@ def _rpfilter(statement: Statement, rule: Rule, packet: Packet, scene: Scene) ->
 
 
 def _recent(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> Answer:
-    """Kernel: net/netfilter/xt_recent.c (recent_mt). `--set` always holds; the list is what was read at the time."""
+    """Kernel: net/netfilter/xt_recent.c (recent_mt).
+
+    `--set` always holds; the list is what was read at the time.
+    """
     options = statement.options
     if "set" in options:
         return _negated(True, statement)
     listed = next((each for each in scene.ruleset.recent if each.name == statement.target), None)
     if listed is None:
         return Doubt(Reason.UNKNOWN, f"{statement.text}: the list {statement.target} could not be read")
-    ages = _ages(listed, _masked(packet.flow.dst if "rdest" in options else packet.flow.src, options.get("mask")), options, packet)
+    ages = _ages(
+        listed,
+        _masked(packet.flow.dst if "rdest" in options else packet.flow.src, options.get("mask")),
+        options,
+        packet,
+    )
     if "remove" in options:
         return _negated(ages is not None, statement)
     if ages is None:
@@ -127,7 +145,14 @@ def _recent(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> A
 
 def _ages(listed: RecentList, address: str, options: object, packet: Packet) -> tuple[int, ...] | None:
     ttl = packet.flow.ttl if isinstance(options, dict) and "rttl" in options else None
-    return next((each.ages_ms for each in listed.entries if each.address == address and (ttl is None or each.ttl == ttl)), None)
+    return next(
+        (
+            each.ages_ms
+            for each in listed.entries
+            if each.address == address and (ttl is None or each.ttl == ttl)
+        ),
+        None,
+    )
 
 
 def _masked(address: str, mask: str | None) -> str:
@@ -138,6 +163,7 @@ def _masked(address: str, mask: str | None) -> str:
 
 
 CONDITIONS: dict[str, Callable[[Statement, Rule, Packet, Scene], Answer]] = {
-    "limit": _limit, "hashlimit": _limit, "connlimit": _connlimit, "quota": _quota, "statistic": _statistic, "time": _time,
+    "limit": _limit, "hashlimit": _limit, "connlimit": _connlimit, "quota": _quota, "statistic": _statistic,
+    "time": _time,
     "ipset": _ipset, "rpfilter": _rpfilter, "recent": _recent,
 }  # fmt: skip

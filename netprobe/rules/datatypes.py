@@ -9,45 +9,84 @@ from ipaddress import ip_address
 
 # Names as nft prints them. Source: nftables src/datatype.c, proto.c, ct.c, fib.c, meta.c.
 PROTOCOLS = {
-    "icmp": 1, "igmp": 2, "ipencap": 4, "ipip": 4, "tcp": 6, "egp": 8, "udp": 17, "dccp": 33, "ipv6": 41, "ipv6-route": 43, "ipv6-frag": 44,
-    "rsvp": 46, "gre": 47, "esp": 50, "ipsec-esp": 50, "ah": 51, "ipsec-ah": 51, "icmpv6": 58, "ipv6-icmp": 58, "ipv6-nonxt": 59,
-    "ipv6-opts": 60, "ospf": 89, "pim": 103, "comp": 108, "ipcomp": 108, "vrrp": 112, "l2tp": 115, "sctp": 132, "mh": 135,
+    "icmp": 1, "igmp": 2, "ipencap": 4, "ipip": 4, "tcp": 6, "egp": 8, "udp": 17, "dccp": 33, "ipv6": 41,
+    "ipv6-route": 43, "ipv6-frag": 44,
+    "rsvp": 46, "gre": 47, "esp": 50, "ipsec-esp": 50, "ah": 51, "ipsec-ah": 51, "icmpv6": 58,
+    "ipv6-icmp": 58, "ipv6-nonxt": 59,
+    "ipv6-opts": 60, "ospf": 89, "pim": 103, "comp": 108, "ipcomp": 108, "vrrp": 112, "l2tp": 115,
+    "sctp": 132, "mh": 135,
     "ipv6-mh": 135, "udplite": 136, "mptcp": 262,
 }  # fmt: skip
 ICMP_TYPES = {
-    "echo-reply": 0, "destination-unreachable": 3, "source-quench": 4, "redirect": 5, "echo-request": 8, "router-advertisement": 9,
-    "router-solicitation": 10, "time-exceeded": 11, "parameter-problem": 12, "timestamp-request": 13, "timestamp-reply": 14,
+    "echo-reply": 0, "destination-unreachable": 3, "source-quench": 4, "redirect": 5, "echo-request": 8,
+    "router-advertisement": 9,
+    "router-solicitation": 10, "time-exceeded": 11, "parameter-problem": 12, "timestamp-request": 13,
+    "timestamp-reply": 14,
     "info-request": 15, "info-reply": 16, "address-mask-request": 17, "address-mask-reply": 18,
 }  # fmt: skip
 ICMP_CODES = {
-    "net-unreachable": 0, "host-unreachable": 1, "prot-unreachable": 2, "port-unreachable": 3, "frag-needed": 4, "net-prohibited": 9,
+    "net-unreachable": 0, "host-unreachable": 1, "prot-unreachable": 2, "port-unreachable": 3,
+    "frag-needed": 4, "net-prohibited": 9,
     "host-prohibited": 10, "admin-prohibited": 13,
 }  # fmt: skip
 ICMPV6_TYPES = {
-    "destination-unreachable": 1, "packet-too-big": 2, "time-exceeded": 3, "parameter-problem": 4, "echo-request": 128, "echo-reply": 129,
-    "mld-listener-query": 130, "mld-listener-report": 131, "mld-listener-done": 132, "mld-listener-reduction": 132,
-    "nd-router-solicit": 133, "nd-router-advert": 134, "nd-neighbor-solicit": 135, "nd-neighbor-advert": 136, "nd-redirect": 137,
-    "router-renumbering": 138, "ind-neighbor-solicit": 141, "ind-neighbor-advert": 142, "mld2-listener-report": 143,
+    "destination-unreachable": 1, "packet-too-big": 2, "time-exceeded": 3, "parameter-problem": 4,
+    "echo-request": 128, "echo-reply": 129,
+    "mld-listener-query": 130, "mld-listener-report": 131, "mld-listener-done": 132,
+    "mld-listener-reduction": 132,
+    "nd-router-solicit": 133, "nd-router-advert": 134, "nd-neighbor-solicit": 135, "nd-neighbor-advert": 136,
+    "nd-redirect": 137,
+    "router-renumbering": 138, "ind-neighbor-solicit": 141, "ind-neighbor-advert": 142,
+    "mld2-listener-report": 143,
 }  # fmt: skip
-ICMPV6_CODES = {"no-route": 0, "admin-prohibited": 1, "addr-unreachable": 3, "port-unreachable": 4, "policy-fail": 5, "reject-route": 6}
-ETHERTYPES = {"ip": 0x0800, "ip4": 0x0800, "ipv4": 0x0800, "arp": 0x0806, "ip6": 0x86DD, "ipv6": 0x86DD, "vlan": 0x8100, "802_1q": 0x8100,
+ICMPV6_CODES = {
+    "no-route": 0,
+    "admin-prohibited": 1,
+    "addr-unreachable": 3,
+    "port-unreachable": 4,
+    "policy-fail": 5,
+    "reject-route": 6,
+}
+ETHERTYPES = {"ip": 0x0800, "ip4": 0x0800, "ipv4": 0x0800, "arp": 0x0806, "ip6": 0x86DD, "ipv6": 0x86DD,
+    "vlan": 0x8100, "802_1q": 0x8100,
               "8021q": 0x8100, "8021ad": 0x88A8, "length": 0x0600}  # fmt: skip
 CT_STATES = {"invalid": 1, "established": 2, "related": 4, "new": 8, "untracked": 64}
-CT_STATUSES = {"expected": 1, "seen-reply": 2, "assured": 4, "confirmed": 8, "snat": 16, "dnat": 32, "dying": 512}
-XT_CT_STATES = {**CT_STATES, "snat": 1 << 8, "dnat": 1 << 9}  # xt_conntrack's --ctstate takes both kinds of words
+CT_STATUSES = {
+    "expected": 1,
+    "seen-reply": 2,
+    "assured": 4,
+    "confirmed": 8,
+    "snat": 16,
+    "dnat": 32,
+    "dying": 512,
+}
+# xt_conntrack's --ctstate takes both kinds of words
+XT_CT_STATES = {**CT_STATES, "snat": 1 << 8, "dnat": 1 << 9}
 TCP_FLAGS = {"fin": 1, "syn": 2, "rst": 4, "psh": 8, "ack": 16, "urg": 32, "ecn": 64, "cwr": 128}
 DSCP = {"be": 0, "ef": 46, "va": 44, "lephb": 1, **{f"cs{n}": 8 * n for n in range(8)},
         **{f"af{c}{d}": 8 * c + 2 * d for c in range(1, 5) for d in range(1, 4)}}  # fmt: skip
-FIB_TYPES = {"unspec": 0, "unicast": 1, "local": 2, "broadcast": 3, "anycast": 4, "multicast": 5, "blackhole": 6, "unreachable": 7,
+FIB_TYPES = {"unspec": 0, "unicast": 1, "local": 2, "broadcast": 3, "anycast": 4, "multicast": 5,
+    "blackhole": 6, "unreachable": 7,
              "prohibit": 8, "throw": 9, "nat": 10, "xresolve": 11}  # fmt: skip
-ARP_OPERATIONS = {"request": 1, "reply": 2, "rrequest": 3, "rreply": 4, "inrequest": 8, "inreply": 9, "nak": 10}
+ARP_OPERATIONS = {
+    "request": 1,
+    "reply": 2,
+    "rrequest": 3,
+    "rreply": 4,
+    "inrequest": 8,
+    "inreply": 9,
+    "nak": 10,
+}
 BOOLEANS = {"exists": 1, "missing": 0, "true": 1, "false": 0, "yes": 1, "no": 0}
-SERVICES = {"ssh": 22, "domain": 53, "http": 80, "https": 443}  # nft and iptables-save print numbers; these are for rules typed by hand
+# nft and iptables-save print numbers; these are for rules typed by hand
+SERVICES = {"ssh": 22, "domain": 53, "http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True, eq=False)  # one object a type: compared and hashed by identity
 class Datatype:
-    """A type: `names` for its numbers, `read` for what is no name; `text` types compare as words (interface names end in *)."""
+    """A type: `names` for its numbers, `read` for what is no name; `text` types compare as words (interface
+    names end in *).
+    """
 
     name: str
     names: Mapping[str, int] | None = None
@@ -117,6 +156,8 @@ FIB_TYPE = Datatype("fib type", FIB_TYPES)
 ARP_OPERATION = Datatype("arp operation", ARP_OPERATIONS, bits=16)
 PKTTYPE = Datatype("pkttype", {"host": 0, "unicast": 0, "broadcast": 1, "multicast": 2, "other": 3})
 BOOLEAN = Datatype("boolean", BOOLEANS)
-DEVICE_TYPE = Datatype("device type", {"ether": 1, "loopback": 772, "ppp": 512, "none": 0xFFFE, "sit": 776, "ipgre": 778})
+DEVICE_TYPE = Datatype(
+    "device type", {"ether": 1, "loopback": 772, "ppp": 512, "none": 0xFFFE, "sit": 776, "ipgre": 778}
+)
 INTERFACE = Datatype("interface", text=True)
 WORD = Datatype("word", text=True)

@@ -1,6 +1,8 @@
-"""Expressions of rules evaluated for a packet: selectors, masks, concatenations, maps; and the tests made of them.
+"""Expressions of rules evaluated for a packet: selectors, masks, concatenations, maps; and the tests made of
+them.
 
-Three answers: a value, None (the packet has no such thing, the rule ends without a match) or a `Doubt` that says why not.
+Three answers: a value, None (the packet has no such thing, the rule ends without a match) or a `Doubt` that
+says why not.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from .selectors import UNKNOWN, find
 
 
 class Scene(Struct, frozen=True):
-    """Where an expression is evaluated: the rules (for named sets), the table it stands in, and the surroundings."""
+    """Where an expression is evaluated: the rules (for named sets), the table it stands in, and the
+    surroundings.
+    """
 
     ruleset: Ruleset
     table: Table
@@ -29,7 +33,8 @@ class Scene(Struct, frozen=True):
 class Key(Struct, frozen=True):
     """The left side of a test, evaluated: its values and their types, one for each part of a concatenation.
 
-    A part that is not known is None; `doubt` then says why, and matters only where the parts that are known fit.
+    A part that is not known is None; `doubt` then says why, and matters only where the parts that are known
+    fit.
     """
 
     values: tuple[Value | None, ...]
@@ -113,7 +118,8 @@ def _union(term: Term, kind: Datatype) -> Value | Doubt:
 
 
 _ARITHMETIC: dict[str, Callable[[int, int], int]] = {
-    "&": lambda a, b: a & b, "|": lambda a, b: a | b, "^": lambda a, b: a ^ b, "<<": lambda a, b: a << b & 0xFFFFFFFF,
+    "&": lambda a, b: a & b, "|": lambda a, b: a | b, "^": lambda a, b: a ^ b, "<<": lambda a,
+    b: a << b & 0xFFFFFFFF,
     ">>": lambda a, b: a >> b, "+": lambda a, b: min(a + b, 255), "-": lambda a, b: max(a - b, 0),
 }  # fmt: skip
 
@@ -130,11 +136,14 @@ def _arithmetic(term: Term, packet: Packet, scene: Scene, kind: Datatype) -> Val
     return result
 
 
-# --- tests -------------------------------------------------------------------------------------------------------------------
+# --- tests
 
 
 def matches(statement: Statement, packet: Packet, scene: Scene) -> bool | Doubt:
-    """Whether a "match" statement holds. A header that the packet does not have never matches, negated or not."""
+    """Whether a "match" statement holds.
+
+    A header that the packet does not have never matches, negated or not.
+    """
     if statement.left is None or statement.right is None:
         return Doubt(Reason.UNKNOWN, statement.text)
     if statement.left.kind == "any":
@@ -153,7 +162,9 @@ def matches(statement: Statement, packet: Packet, scene: Scene) -> bool | Doubt:
 
 
 def _plain(selector: str, op: str, literal: str, packet: Packet, scene: Scene) -> bool | Doubt:
-    """A selector compared with one literal: what nine of ten tests are, without the detours that the others need."""
+    """A selector compared with one literal: what nine of ten tests are, without the detours that the others
+    need.
+    """
     kind, read = find(selector)
     seen = read(packet, scene.around)
     if seen is None:
@@ -170,7 +181,9 @@ def _unheard(selector: str) -> Doubt:
 def _any(statement: Statement, packet: Packet, scene: Scene) -> bool | Doubt:
     """One of several selectors has the value (iptables multiport --ports)."""
     assert statement.left is not None
-    answers = [matches(structs.replace(statement, left=each, op="=="), packet, scene) for each in statement.left.args]
+    answers = [
+        matches(structs.replace(statement, left=each, op="=="), packet, scene) for each in statement.left.args
+    ]
     doubt = next((each for each in answers if isinstance(each, Doubt)), None)
     found = any(each is True for each in answers)
     if doubt and not found:
@@ -236,13 +249,14 @@ def _share(statement: Statement) -> float | None:
         return None
     low, high = NUMBER.bounds(right.text)
     holds: dict[str, Callable[[int], bool]] = {
-        "==": lambda n: low <= n <= high, "!=": lambda n: not low <= n <= high, "<": lambda n: n < low, ">": lambda n: n > low,
+        "==": lambda n: low <= n <= high, "!=": lambda n: not low <= n <= high, "<": lambda n: n < low,
+        ">": lambda n: n > low,
         "<=": lambda n: n <= low, ">=": lambda n: n >= low,
     }  # fmt: skip
     return sum(holds[statement.op](n) for n in range(offset, offset + modulus)) / modulus
 
 
-# --- named sets and maps -----------------------------------------------------------------------------------------------------
+# --- named sets and maps
 
 
 def _in_named_set(key: Key, name: str, scene: Scene) -> bool | Doubt:
@@ -264,7 +278,9 @@ def look_up(left_side: Term, source: Term, packet: Packet, scene: Scene) -> Term
 
 
 def _held(key: Key, terms: tuple[Term, ...], present: Term) -> Term | Doubt | None:
-    """The data of the element that holds the key, `present` for an element without data, None where none does."""
+    """The data of the element that holds the key, `present` for an element without data, None where none
+    does.
+    """
     element = next((each for each in elements(key.kinds, terms) if each.holds(key.values)), None)
     if element is None:
         return None
@@ -280,7 +296,12 @@ def _named(key: Key, name: str, scene: Scene) -> Term | Doubt | None:
         return _held(key, named.elements, Term("value", name))
     if key.doubt:
         return key.doubt
-    query = SetQuery(scene.table.family, scene.table.name, name, tuple(_spelled(*each) for each in zip(key.values, key.kinds, strict=True)))
+    query = SetQuery(
+        scene.table.family,
+        scene.table.name,
+        name,
+        tuple(_spelled(*each) for each in zip(key.values, key.kinds, strict=True)),
+    )
     asked = scene.ruleset.answer(query)
     if asked is None:
         return Doubt(Reason.UNKNOWN, f"is {' . '.join(query.key)} in set {name}?", need=query)

@@ -1,7 +1,7 @@
 """A packet through the rules of one hook, of all engines, in the order of their priorities. Pure.
 
-Where a rule leaves room (a limit, chance, an expression not understood) both ways are followed: the first ending is the main one,
-the others tell whether the doubt matters.
+Where a rule leaves room (a limit, chance, an expression not understood) both ways are followed: the first
+ending is the main one, the others tell whether the doubt matters.
 """
 
 from __future__ import annotations
@@ -30,15 +30,24 @@ DEEPEST = 64  # jumps within each other; the kernel allows 16
 
 
 def traverse(
-    ruleset: Ruleset, family: str, hook: str, packet: Packet, *, device: str | None = None, around: Surroundings | None = None
+    ruleset: Ruleset,
+    family: str,
+    hook: str,
+    packet: Packet,
+    *,
+    device: str | None = None,
+    around: Surroundings | None = None,
 ) -> Ruling:
     """What the rules of `hook` do to `packet`.
 
-    `family`: "ip" or "ip6" at an IP hook (inet chains included), "bridge", "arp", or "netdev" with `device` at ingress and egress.
-    `hook`: prerouting, input, forward, output, postrouting, ingress, egress. At prerouting and output the packet goes through
-    connection tracking on the way: `around.track` finds its connection, or else what the packet says already holds, or it is new.
+    `family`: "ip" or "ip6" at an IP hook (inet chains included), "bridge", "arp", or "netdev" with `device`
+    at ingress and egress. `hook`: prerouting, input, forward, output, postrouting, ingress, egress. At
+    prerouting and output the packet goes through connection tracking on the way: `around.track` finds its
+    connection, or else what the packet says already holds, or it is new.
     """
-    return _Traversal(ruleset, steps(ruleset, family, hook, device), hook, around or Surroundings(), packet).ruling()
+    return _Traversal(
+        ruleset, steps(ruleset, family, hook, device), hook, around or Surroundings(), packet
+    ).ruling()
 
 
 class _Frame(NamedTuple):
@@ -49,7 +58,10 @@ class _Frame(NamedTuple):
 
 
 class _State(Struct, frozen=True):
-    """A packet somewhere in the rules, and how it came there. `bound`: a rule of this hook has translated it."""
+    """A packet somewhere in the rules, and how it came there.
+
+    `bound`: a rule of this hook has translated it.
+    """
 
     step: int
     packet: Packet
@@ -68,7 +80,8 @@ class _State(Struct, frozen=True):
     def end(self, verdict: Verdict, decision: Decision | None = None) -> Ruling:
         """The end of this way."""
         return Ruling(
-            verdict, self.packet, decision, passed=self.passed, counted=self.counted, translations=self.translations, spent=self.spent,
+            verdict, self.packet, decision, passed=self.passed, counted=self.counted,
+            translations=self.translations, spent=self.spent,
             doubts=self.doubts,
         )  # fmt: skip
 
@@ -101,12 +114,17 @@ class _Traversal:
         return merged(main, self.endings)
 
     def _before_tracking(self) -> Packet:
-        """Rules before priority -200 see a packet without connection; one that comes over lo has kept its own."""
+        """Rules before priority -200 see a packet without connection; one that comes over lo has kept its
+        own.
+        """
         tracked_here = any(step.kind == "conntrack" for step in self.steps)
         over_lo = self.packet.iif is not None and self.packet.iif.kind == "loopback"
-        return replace(self.packet, state=None, connection=None) if tracked_here and not over_lo else self.packet
+        return (
+            replace(self.packet, state=None, connection=None) if tracked_here and not over_lo else self.packet
+        )
 
-    # --- from step to step ---------------------------------------------------------------------------------------------------
+    # --- from step to step
+    # ---------------------------------------------------------------------------------------------------
 
     def _followed(self, state: _State) -> Ruling:
         """One way to its end. Others that open on it wait their turn."""
@@ -129,7 +147,11 @@ class _Traversal:
             return replace(state.onward(), packet=self._tracked(state.packet))
         if step.kind == "nat":
             return self._remembered(state.onward())
-        return replace(state.onward(), packet=done(state.packet, self.hook)) if self._translatable(state) else state.onward()
+        return (
+            replace(state.onward(), packet=done(state.packet, self.hook))
+            if self._translatable(state)
+            else state.onward()
+        )
 
     def _translatable(self, state: _State) -> bool:
         """NAT rules see the first packet of a connection, and only until one of them has translated it."""
@@ -141,7 +163,9 @@ class _Traversal:
         if self.around.track is not None:
             return self.around.track(packet)
         state = self.packet.state or "new"
-        connection = self.packet.connection or (entry_of(packet.flow, packet.zone) if state == "new" else None)
+        connection = self.packet.connection or (
+            entry_of(packet.flow, packet.zone) if state == "new" else None
+        )
         return replace(packet, state=state, connection=connection, reply=self.packet.reply)
 
     def _remembered(self, state: _State) -> _State:
@@ -152,7 +176,8 @@ class _Traversal:
         made = (Translation(name, state.packet, after),) if name else ()
         return replace(state, packet=after, translations=state.translations + made)
 
-    # --- within a base chain -------------------------------------------------------------------------------------------------
+    # --- within a base chain
+    # -------------------------------------------------------------------------------------------------
 
     def _through(self, state: _State, table: Table, base: Chain) -> _State | Ruling:
         """A base chain, from where the packet stands in it to its verdict."""
@@ -180,16 +205,22 @@ class _Traversal:
         return state.end(Verdict.DROP, policy_decision(table, base, self.hook))
 
     def _missed(self, state: _State, table: Table, chain: Chain, rule: Rule, way: Branch) -> _State:
-        """Past a rule that does not hold; what it set before it failed stays set (nft), and a quota used up is remembered."""
+        """Past a rule that does not hold; what it set before it failed stays set (nft), and a quota used up
+        is remembered.
+        """
         if way.packet is not state.packet:
             state = replace(state, packet=way.packet)
         if not (way.spent or way.counted):
             return state
         decision = rule_decision(table, chain, rule, self.hook)
         spent = (*state.spent, decision) if way.spent else state.spent
-        return replace(state, spent=spent, counted=(*state.counted, decision) if way.counted else state.counted)
+        return replace(
+            state, spent=spent, counted=(*state.counted, decision) if way.counted else state.counted
+        )
 
-    def _forked(self, state: _State, table: Table, chain: Chain, rule: Rule, ways: list[Branch]) -> _State | Ruling:
+    def _forked(
+        self, state: _State, table: Table, chain: Chain, rule: Rule, ways: list[Branch]
+    ) -> _State | Ruling:
         """The main way on from a rule; the others are put aside, unless one like it was seen before."""
         decision = rule_decision(table, chain, rule, self.hook)
         main, *others = [self._taken(state, table, way, decision, main=not n) for n, way in enumerate(ways)]
@@ -201,7 +232,9 @@ class _Traversal:
                 self.waiting.append(other)
         return main
 
-    def _taken(self, state: _State, table: Table, way: Branch, decision: Decision, main: bool) -> _State | Ruling:
+    def _taken(
+        self, state: _State, table: Table, way: Branch, decision: Decision, main: bool
+    ) -> _State | Ruling:
         """The state after one branch of a rule, or the end."""
         if way.doubt is not None and (not main or way.doubt.ignorance):
             state = replace(state, doubts=(*state.doubts, replace(way.doubt, decision=decision)))
@@ -210,7 +243,11 @@ class _Traversal:
         if way.action == "translate":
             return self._translated(replace(state, counted=counted, passed=passed), way, decision)
         state = replace(state, packet=way.packet, counted=counted, passed=passed)
-        return state if way.action == NEXT else self._verdict(state, table, way.statement or Statement(way.action), decision)
+        return (
+            state
+            if way.action == NEXT
+            else self._verdict(state, table, way.statement or Statement(way.action), decision)
+        )
 
     def _translated(self, state: _State, way: Branch, decision: Decision) -> _State:
         kind = names(way.statement.kind) if way.statement else ""
@@ -218,7 +255,9 @@ class _Traversal:
         state = replace(state, packet=way.packet, bound=True)
         return replace(state.onward(), translations=(*state.translations, made))
 
-    def _verdict(self, state: _State, table: Table, statement: Statement, decision: Decision) -> _State | Ruling:
+    def _verdict(
+        self, state: _State, table: Table, statement: Statement, decision: Decision
+    ) -> _State | Ruling:
         kind = statement.kind
         if kind in ("jump", "goto"):
             target = table.chain(statement.target)
@@ -238,9 +277,13 @@ class _Traversal:
         return state.end(Verdict(kind), decision)
 
     def _queued(self, state: _State, statement: Statement, decision: Decision) -> _State | Ruling:
-        """Without a listener the packet is dropped, or accepted with `bypass`; with one the listener decides."""
+        """Without a listener the packet is dropped, or accepted with `bypass`; with one the listener
+        decides.
+        """
         if self.ruleset.queues is None:
-            doubt = Doubt(Reason.UNKNOWN, "whether a program listens on the queue is not known", decision=decision)
+            doubt = Doubt(
+                Reason.UNKNOWN, "whether a program listens on the queue is not known", decision=decision
+            )
             return replace(state, doubts=(*state.doubts, doubt)).end(Verdict.UNDETERMINED, decision)
         if any(number in self.ruleset.queues for number in queues(statement)):
             return state.end(Verdict.QUEUE, decision)

@@ -18,9 +18,11 @@ Change = Callable[[Packet, int | None], Packet]
 
 
 def changed(statement: Statement, packet: Packet, scene: Scene) -> Packet | None:
-    """The packet after a "set" or "notrack"; a value that we cannot tell becomes None (unknown), never a guess.
+    """The packet after a "set" or "notrack"; a value that we cannot tell becomes None (unknown), never a
+    guess.
 
-    None when there is no value (a map that does not hold the packet's key): the rule ends there, unless the statement is "optional".
+    None when there is no value (a map that does not hold the packet's key): the rule ends there, unless the
+    statement is "optional".
     """
     if statement.kind == "notrack":
         return packet if tracked(packet) else replace(packet, state="untracked")
@@ -42,7 +44,9 @@ def _mark(packet: Packet, value: int | None) -> Packet:
 def _ct_mark(packet: Packet, value: int | None) -> Packet:
     if not tracked(packet) or value is None:
         return packet
-    return replace(packet, connection=replace(packet.connection or entry_of(packet.flow, packet.zone), mark=value))
+    return replace(
+        packet, connection=replace(packet.connection or entry_of(packet.flow, packet.zone), mark=value)
+    )
 
 
 def _zone(packet: Packet, value: int | None) -> Packet:
@@ -84,8 +88,10 @@ def _mac(field: str) -> Change:
 
 CHANGES: dict[str, Change] = {
     "meta mark": _mark, "ct mark": _ct_mark, "ct zone": _zone, "ct original zone": _zone,
-    "ip ttl": _ttl, "ip6 hoplimit": _ttl, "ip dscp": _dscp, "ip6 dscp": _dscp, "ip tos": _tos, "ip6 tos": _tos,
-    "ip saddr": _address("src"), "ip6 saddr": _address("src"), "ip daddr": _address("dst"), "ip6 daddr": _address("dst"),
+    "ip ttl": _ttl, "ip6 hoplimit": _ttl, "ip dscp": _dscp, "ip6 dscp": _dscp, "ip tos": _tos,
+    "ip6 tos": _tos,
+    "ip saddr": _address("src"), "ip6 saddr": _address("src"), "ip daddr": _address("dst"),
+    "ip6 daddr": _address("dst"),
     "tcp sport": _port("sport"), "udp sport": _port("sport"), "th sport": _port("sport"),
     "tcp dport": _port("dport"), "udp dport": _port("dport"), "th dport": _port("dport"),
     "ether saddr": _mac("src_mac"), "ether daddr": _mac("dst_mac"),

@@ -1,4 +1,6 @@
-"""The ways of a packet through a hook, laid together: one ruling, and whether the doubts on the way matter."""
+"""The ways of a packet through a hook, laid together: one ruling, and whether the doubts on the way
+matter.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +14,25 @@ from .ruling import Doubt, Ruling, Verdict
 def merged(main: Ruling, others: list[Ruling]) -> Ruling:
     """The main ending with those that differ from it as alternatives.
 
-    One that differs because of something we do not understand makes the ruling undetermined, at the rule that we do not
-    understand; one that differs by chance or by a limit stays an alternative.
+    One that differs because of something we do not understand makes the ruling undetermined, at the rule that
+    we do not understand; one that differs by chance or by a limit stays an alternative.
     """
     different = [other for other in others if _outcome(other) != _outcome(main)]
     ignorant = [other for other in different if any(doubt.ignorance for doubt in other.doubts)]
     if main.verdict is Verdict.UNDETERMINED:
         return replace(main, needs=_needs(main.doubts))
     if ignorant:
-        doubts = _distinct([doubt for ending in (main, *ignorant) for doubt in ending.doubts if doubt.ignorance])
-        return replace(main, verdict=Verdict.UNDETERMINED, decision=doubts[0].decision, reject=None, doubts=doubts, needs=_needs(doubts))
+        doubts = _distinct(
+            [doubt for ending in (main, *ignorant) for doubt in ending.doubts if doubt.ignorance]
+        )
+        return replace(
+            main,
+            verdict=Verdict.UNDETERMINED,
+            decision=doubts[0].decision,
+            reject=None,
+            doubts=doubts,
+            needs=_needs(doubts),
+        )
     alternatives: dict[object, Ruling] = {}
     for other in different:
         alternatives.setdefault(_outcome(other), other)

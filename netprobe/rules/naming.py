@@ -11,19 +11,27 @@ from .ruling import Decision, Reason
 _TOOLS = {
     ("iptables", "ip"): "iptables", ("iptables", "ip6"): "ip6tables",
     ("iptables-legacy", "ip"): "iptables-legacy", ("iptables-legacy", "ip6"): "ip6tables-legacy",
-    ("ebtables", "bridge"): "ebtables", ("arptables", "arp"): "arptables", ("arptables-legacy", "arp"): "arptables-legacy",
+    ("ebtables", "bridge"): "ebtables", ("arptables", "arp"): "arptables",
+    ("arptables-legacy", "arp"): "arptables-legacy",
 }  # fmt: skip
 
-# By the names that these programs give their tables and chains, and the comments they leave. Sources: moby libnetwork/iptables,
-# netavark src/firewall, firewalld src/firewall/core, ufw src/backend_iptables.py, kubernetes pkg/proxy, libvirt src/network.
+# By the names that these programs give their tables and chains, and the comments they leave. Sources: moby
+# libnetwork/iptables, netavark src/firewall, firewalld src/firewall/core, ufw src/backend_iptables.py,
+# kubernetes pkg/proxy, libvirt src/network.
 _OWNERS = (
     ("docker", re.compile(r"DOCKER|docker[-_0-9]|\bbr-[0-9a-f]{12}\b")),
     ("podman", re.compile(r"NETAVARK|netavark|CNI-|podman[-_0-9]")),
     ("kubernetes", re.compile(r"KUBE-|cali-|cali[0-9a-f]{11}|CILIUM|FLANNEL|kubernetes|kube-proxy")),
     ("ufw", re.compile(r"\bufw6?-")),
-    ("firewalld", re.compile(r"\bfirewalld\b|_ZONES\b|\b(?:FWD[IO]?|IN|PRE|POST)_[a-zA-Z]+|_direct\b|filter_(?:IN|FWD|INPUT|FORWARD)_")),
+    (
+        "firewalld",
+        re.compile(
+            r"\bfirewalld\b|_ZONES\b|\b(?:FWD[IO]?|IN|PRE|POST)_[a-zA-Z]+|_direct\b"
+            r"|filter_(?:IN|FWD|INPUT|FORWARD)_"
+        ),
+    ),
     ("libvirt", re.compile(r"LIBVIRT_|libvirt|guest_(?:output|input|cross|nat)|\bvirbr[0-9]")),
-)  # fmt: skip
+)
 
 
 def tool(table: Table) -> str:
@@ -38,7 +46,9 @@ def rule_object(table: Table, chain: Chain, rule: Rule) -> Object:
         words: tuple[str, ...] = ("nft", table.family, table.name, chain.name, "handle", str(rule.handle))
     else:
         words = (tool(table), table.name, chain.name, str(rule.number))
-    return Object(kind, " ".join(words), rule.text, owner(table.name, chain.name, rule.text, rule.comment or ""), words)
+    return Object(
+        kind, " ".join(words), rule.text, owner(table.name, chain.name, rule.text, rule.comment or ""), words
+    )
 
 
 def policy_object(table: Table, chain: Chain) -> Object:
@@ -60,7 +70,9 @@ def owner(*texts: str) -> str | None:
 
 def _only_owner(chain: Chain) -> str | None:
     """Who hangs chains into this one, if it is one program alone: that one also sets the policy."""
-    targets = {statement.target for rule in chain.rules for statement in rule.statements if statement.kind == "jump"}
+    targets = {
+        statement.target for rule in chain.rules for statement in rule.statements if statement.kind == "jump"
+    }
     owners = {owner(target) for target in targets} - {None}
     return owners.pop() if len(owners) == 1 else None
 
@@ -68,23 +80,36 @@ def _only_owner(chain: Chain) -> str | None:
 def rule_decision(table: Table, chain: Chain, rule: Rule, hook: str) -> Decision:
     """A rule's say, with the kind of decision that its statements make it."""
     return Decision(
-        rule_object(table, chain, rule), table.engine, table.family, table.name, chain.name, hook, reason_of(rule), rule.number, rule.handle
+        rule_object(table, chain, rule),
+        table.engine,
+        table.family,
+        table.name,
+        chain.name,
+        hook,
+        reason_of(rule),
+        rule.number,
+        rule.handle,
     )
 
 
 def policy_decision(table: Table, chain: Chain, hook: str) -> Decision:
     """A policy's say."""
-    return Decision(policy_object(table, chain), table.engine, table.family, table.name, chain.name, hook, Reason.POLICY)
+    return Decision(
+        policy_object(table, chain), table.engine, table.family, table.name, chain.name, hook, Reason.POLICY
+    )
 
 
 _REASONS = {
-    "limit": Reason.LIMIT, "hashlimit": Reason.LIMIT, "quota": Reason.QUOTA, "connlimit": Reason.CONNLIMIT, "statistic": Reason.RANDOM,
+    "limit": Reason.LIMIT, "hashlimit": Reason.LIMIT, "quota": Reason.QUOTA, "connlimit": Reason.CONNLIMIT,
+    "statistic": Reason.RANDOM,
     "rpfilter": Reason.RPFILTER, "recent": Reason.RECENT, "time": Reason.TIME, "queue": Reason.QUEUE,
 }  # fmt: skip
 
 
 def reason_of(rule: Rule) -> Reason:
-    """The kind of decision a rule makes: the first of its statements that is more than a comparison of headers."""
+    """The kind of decision a rule makes: the first of its statements that is more than a comparison of
+    headers.
+    """
     return next((reason for statement in rule.statements if (reason := _reason(statement))), Reason.RULE)
 
 
@@ -100,7 +125,11 @@ def _reason(statement: Statement) -> Reason | None:
         return Reason.FRAGMENT
     if any(key in ("numgen", "hash", "meta random") for key in keys):
         return Reason.RANDOM
-    if keys & {"ct state", "xt ctstate"} and statement.right == Term("value", "invalid") and statement.op in ("in", "=="):
+    if (
+        keys & {"ct state", "xt ctstate"}
+        and statement.right == Term("value", "invalid")
+        and statement.op in ("in", "==")
+    ):
         return Reason.INVALID
     return None
 

@@ -1,4 +1,5 @@
-"""What NAT does to a packet: the first of a connection by a rule, all others by what the connection remembers.
+"""What NAT does to a packet: the first of a connection by a rule, all others by what the connection
+remembers.
 
 Kernel: net/netfilter/nf_nat_core.c (nf_nat_inet_fn, nf_nat_packet), nf_nat_masquerade.c, nf_nat_redirect.c.
 """
@@ -22,7 +23,9 @@ SOURCE_DONE, DESTINATION_DONE = "src-nat-done", "dst-nat-done"  # enum ip_conntr
 
 
 class Target(Struct, frozen=True):
-    """Where a rule translates to: an address and a port (None: as it is), the ports it may take, how likely this one is."""
+    """Where a rule translates to: an address and a port (None: as it is), the ports it may take, how likely
+    this one is.
+    """
 
     address: str | None
     port: int | None = None
@@ -33,14 +36,28 @@ class Target(Struct, frozen=True):
 
 def names(kind: str) -> str:
     """A translation as reports call it."""
-    return {"masquerade": "MASQUERADE", "redirect": "REDIRECT", "netmap": "NETMAP", "snat": "SNAT", "dnat": "DNAT"}[kind]
+    return {
+        "masquerade": "MASQUERADE",
+        "redirect": "REDIRECT",
+        "netmap": "NETMAP",
+        "snat": "SNAT",
+        "dnat": "DNAT",
+    }[kind]
 
 
 def targets(statement: Statement, packet: Packet, hook: str, scene: Scene) -> Iterator[Target]:
-    """Where a statement may send this packet, most likely first; nothing when a map of it does not hold the packet's key."""
+    """Where a statement may send this packet, most likely first; nothing when a map of it does not hold the
+    packet's key.
+    """
     if statement.kind in ("masquerade", "redirect"):
         address = _own_address(statement.kind, packet, hook, scene)
-        yield _aimed(address, statement.port, packet, hook, None if address else _no_address("the interface's own address"))
+        yield _aimed(
+            address,
+            statement.port,
+            packet,
+            hook,
+            None if address else _no_address("the interface's own address"),
+        )
     elif statement.right is None:
         yield _aimed(None, statement.port, packet, hook, None)
     else:
@@ -56,7 +73,9 @@ def _no_address(text: str) -> Doubt:
 
 
 def _own_address(kind: str, packet: Packet, hook: str, scene: Scene) -> str | None:
-    """MASQUERADE takes an address of the interface out, REDIRECT one of the interface in, at output the loopback address."""
+    """MASQUERADE takes an address of the interface out, REDIRECT one of the interface in, at output the
+    loopback address.
+    """
     if kind == "redirect" and hook == "output":
         return "::1" if packet.flow.version == 6 else "127.0.0.1"
     link, towards = (packet.oif, packet.flow.dst) if kind == "masquerade" else (packet.iif, packet.flow.src)
@@ -64,7 +83,9 @@ def _own_address(kind: str, packet: Packet, hook: str, scene: Scene) -> str | No
 
 
 def choices(term: Term, packet: Packet, scene: Scene) -> Iterator[tuple[float | None, Term | Doubt | None]]:
-    """What an expression can give: one thing, or for a map keyed by chance each of its data with its share."""
+    """What an expression can give: one thing, or for a map keyed by chance each of its data with its
+    share.
+    """
     if term.kind != "map":
         yield None, term
     elif term.args[0].kind in ("numgen", "hash"):
@@ -111,14 +132,18 @@ def _side(packet: Packet, hook: str) -> str:
 
 
 def mapped(address: str, prefix: str) -> str:
-    """The address with its network part replaced (NETMAP): mapped("10.1.0.5", "10.2.0.0/16") is "10.2.0.5"."""
+    """The address with its network part replaced (NETMAP): mapped("10.1.0.5", "10.2.0.0/16") is
+    "10.2.0.5".
+    """
     network = ip_network(prefix, strict=False)
     number = int(network.network_address) | (int(ip_address(address)) & int(network.hostmask))
     return str(ip_address(number.to_bytes(network.max_prefixlen // 8, "big")))
 
 
 def _aimed(address: str | None, port: Term | None, packet: Packet, hook: str, doubt: Doubt | None) -> Target:
-    """With a range of ports the kernel keeps the packet's own if it lies inside and takes another one else."""
+    """With a range of ports the kernel keeps the packet's own if it lies inside and takes another one
+    else.
+    """
     if port is None or port.kind != "value":
         return Target(address, doubt=doubt)
     low, _, high = port.text.partition("-")
@@ -135,18 +160,26 @@ def rewritten(packet: Packet, target: Target, hook: str) -> Packet:
     connection = packet.connection or entry_of(packet.flow, packet.zone)
     reply = connection.reply
     if hook in DESTINATION_HOOKS:
-        address, port = target.address or packet.flow.dst, target.port if target.port is not None else packet.flow.dport
+        address, port = (
+            target.address or packet.flow.dst,
+            (target.port if target.port is not None else packet.flow.dport),
+        )
         flow = replace(packet.flow, dst=address, dport=port)
         answer = (address, reply[1], port, reply[3])
     else:
-        address, port = target.address or packet.flow.src, target.port if target.port is not None else packet.flow.sport
+        address, port = (
+            target.address or packet.flow.src,
+            (target.port if target.port is not None else packet.flow.sport),
+        )
         flow = replace(packet.flow, src=address, sport=port)
         answer = (reply[0], address, reply[2], reply[3] if target.port is None else target.port)
     return done(replace(packet, flow=flow, connection=replace(connection, reply=answer)), hook)
 
 
 def done(packet: Packet, hook: str) -> Packet:
-    """The packet with a note in its connection that this hook's side is decided, translated or not (a null binding)."""
+    """The packet with a note in its connection that this hook's side is decided, translated or not (a null
+    binding).
+    """
     connection = packet.connection or entry_of(packet.flow, packet.zone)
     word = DESTINATION_DONE if hook in DESTINATION_HOOKS else SOURCE_DONE
     status = connection.status if word in connection.status else (*connection.status, word)
@@ -160,7 +193,9 @@ def decided(packet: Packet, hook: str) -> bool:
 
 
 def remembered(packet: Packet, hook: str) -> tuple[Packet, str]:
-    """The packet as its connection translates it at this hook, and what that is called; unchanged when it does not."""
+    """The packet as its connection translates it at this hook, and what that is called; unchanged when it
+    does not.
+    """
     if packet.connection is None:
         return packet, ""
     wanted = _tuple_wanted(packet.connection, packet.reply)
@@ -172,7 +207,9 @@ def remembered(packet: Packet, hook: str) -> tuple[Packet, str]:
 
 
 def _tuple_wanted(connection: ConntrackEntry, reply: bool) -> tuple[str, str, int | None, int | None]:
-    """The headers that a packet of this direction must end with: the mirror image of what the other direction expects."""
+    """The headers that a packet of this direction must end with: the mirror image of what the other direction
+    expects.
+    """
     src, dst, sport, dport = connection.original if reply else connection.reply
     return dst, src, dport, sport
 

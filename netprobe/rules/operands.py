@@ -1,4 +1,6 @@
-"""What stands on the right of a test: literals, ranges, prefixes and sets, compiled once into something to look a value up in."""
+"""What stands on the right of a test: literals, ranges, prefixes and sets, compiled once into something to
+look a value up in.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ class Words(Struct, frozen=True):
     beginnings: tuple[str, ...]
 
     def __contains__(self, word: object) -> bool:
-        return word in self.exact or (isinstance(word, str) and any(word.startswith(each) for each in self.beginnings))
+        return word in self.exact or (
+            isinstance(word, str) and any(word.startswith(each) for each in self.beginnings)
+        )
 
 
 class Numbers(Struct, frozen=True):
@@ -70,7 +74,9 @@ def _words(literals: tuple[str, ...]) -> Words:
 
 
 class Element(Struct, frozen=True):
-    """One element of a set of concatenations or of a map: a range for each part of the key, and the data of a map."""
+    """One element of a set of concatenations or of a map: a range for each part of the key, and the data of a
+    map.
+    """
 
     parts: tuple[Range, ...]
     data: Term | None
@@ -84,7 +90,8 @@ class Element(Struct, frozen=True):
 
 @lru_cache(maxsize=4096)
 def elements(kinds: tuple[Datatype, ...], terms: tuple[Term, ...]) -> tuple[Element, ...]:
-    """The elements of a map or of a set of concatenations; of two that hold a key, the more specific one comes first.
+    """The elements of a map or of a set of concatenations; of two that hold a key, the more specific one
+    comes first.
 
     "*" is the element for all other keys and stands last.
     """

@@ -11,7 +11,9 @@ from netprobe.model import ConntrackEntry, Flow, Link, Protocol
 
 
 class Fragment(Struct, frozen=True):
-    """A piece of an IP packet: where it begins (bytes), whether more follow, and the length of the whole packet."""
+    """A piece of an IP packet: where it begins (bytes), whether more follow, and the length of the whole
+    packet.
+    """
 
     offset: int
     more: bool
@@ -21,11 +23,12 @@ class Fragment(Struct, frozen=True):
 class Packet(Struct, frozen=True):
     """A packet at a hook: its headers, where it comes from and goes to, and what only the kernel knows of it.
 
-    `iif`, `oif` are the interfaces of the hook (bridge family: the ports; then `bridge` is their master); `in_port`, `out_port` the
-    bridge ports when br_netfilter hands a bridged frame to the IP hooks. `uid` and `gid` are those of the sending socket, None
-    for a packet that has none here. `tcp_flags` in nft's words. `state` is conntrack's (new, established, related, invalid,
-    untracked), None before connection tracking has seen the packet; `reply` its direction; `connection` its entry, with the
-    ICMP id in the place of a source port. `pkttype` unicast, broadcast, multicast or other.
+    `iif`, `oif` are the interfaces of the hook (bridge family: the ports; then `bridge` is their master);
+    `in_port`, `out_port` the bridge ports when br_netfilter hands a bridged frame to the IP hooks. `uid` and
+    `gid` are those of the sending socket, None for a packet that has none here. `tcp_flags` in nft's words.
+    `state` is conntrack's (new, established, related, invalid, untracked), None before connection tracking
+    has seen the packet; `reply` its direction; `connection` its entry, with the ICMP id in the place of a
+    source port. `pkttype` unicast, broadcast, multicast or other.
     """
 
     flow: Flow
@@ -62,8 +65,9 @@ class Packet(Struct, frozen=True):
 
 
 class FibQuery(Struct, frozen=True):
-    """A lookup that a rule makes (nft `fib`, xt_rpfilter): a route to `destination`, from `source`; `device` restricts nothing
-    but is what the answer is compared with."""
+    """A lookup that a rule makes (nft `fib`, xt_rpfilter): a route to `destination`, from `source`; `device`
+    restricts nothing but is what the answer is compared with.
+    """
 
     destination: str
     source: str | None = None
@@ -72,19 +76,22 @@ class FibQuery(Struct, frozen=True):
 
 
 class FibAnswer(Struct, frozen=True):
-    """What the routing tables say: the type of the route found ("unreachable" for none), and all devices its legs use."""
+    """What the routing tables say: the type of the route found ("unreachable" for none), and all devices its
+    legs use.
+    """
 
     type: str
     devices: tuple[str, ...] = ()
 
 
 class Surroundings(Struct, frozen=True):
-    """What rules may ask of their namespace, as functions; an absent one makes the rules that need it undetermined.
+    """What rules may ask of their namespace, as functions; an absent one makes the rules that need it
+    undetermined.
 
-    `address_type` (address, interface or None for any) -> unicast, local, broadcast, multicast, blackhole, ...
-    `fib` (query) -> the route. `own_address` (interface, towards this destination) -> the address that MASQUERADE or REDIRECT takes.
-    `track` (packet) -> the packet with state, direction and connection, as conntrack finds it; without it a packet whose `state`
-    is None is new.
+    `address_type` (address, interface or None for any) -> unicast, local, broadcast, multicast, blackhole,
+    ... `fib` (query) -> the route. `own_address` (interface, towards this destination) -> the address that
+    MASQUERADE or REDIRECT takes. `track` (packet) -> the packet with state, direction and connection, as
+    conntrack finds it; without it a packet whose `state` is None is new.
     """
 
     address_type: Callable[[str, str | None], str | None] | None = None
@@ -94,7 +101,9 @@ class Surroundings(Struct, frozen=True):
 
 
 def entry_of(flow: Flow, zone: int = 0) -> ConntrackEntry:
-    """The conntrack entry that a first packet creates: the original tuple, and its mirror image as the reply expected."""
+    """The conntrack entry that a first packet creates: the original tuple, and its mirror image as the reply
+    expected.
+    """
     sport = flow.icmp_id if flow.sport is None else flow.sport
     original = (flow.src, flow.dst, sport, flow.dport)
     answer = (flow.dst, flow.src, flow.dport, sport)
@@ -102,7 +111,9 @@ def entry_of(flow: Flow, zone: int = 0) -> ConntrackEntry:
 
 
 def whole(packet: Packet) -> Packet:
-    """The packet put together again from its fragments, as connection tracking sees it (nf_defrag, priority -400)."""
+    """The packet put together again from its fragments, as connection tracking sees it (nf_defrag, priority
+    -400).
+    """
     if packet.fragment is None:
         return packet
     return replace(packet.with_flow(length=packet.fragment.whole), fragment=None, df=False)

@@ -1,4 +1,7 @@
-"""How a REJECT tells the sender, and which queues a QUEUE means. Kernel: ipt_REJECT.c, ip6t_REJECT.c, nft_reject.c (icmpx)."""
+"""How a REJECT tells the sender, and which queues a QUEUE means.
+
+Kernel: ipt_REJECT.c, ip6t_REJECT.c, nft_reject.c (icmpx).
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,25 @@ from netprobe.model import Statement
 from .packet import Packet
 from .ruling import Rejection
 
-# ICMP destination unreachable (type 3) and ICMPv6 destination unreachable (type 1), by the words of both tools.
+# ICMP destination unreachable (type 3) and ICMPv6 destination unreachable (type 1), by the words of both
+# tools.
 _CODES = {
-    "net-unreachable": 0, "host-unreachable": 1, "proto-unreachable": 2, "prot-unreachable": 2, "port-unreachable": 3,
+    "net-unreachable": 0, "host-unreachable": 1, "proto-unreachable": 2, "prot-unreachable": 2,
+    "port-unreachable": 3,
     "net-prohibited": 9, "host-prohibited": 10, "admin-prohibited": 13,
 }  # fmt: skip
 _CODES_V6 = {
-    "no-route": 0, "admin-prohibited": 1, "adm-prohibited": 1, "addr-unreachable": 3, "port-unreachable": 4, "policy-fail": 5,
+    "no-route": 0, "admin-prohibited": 1, "adm-prohibited": 1, "addr-unreachable": 3, "port-unreachable": 4,
+    "policy-fail": 5,
     "reject-route": 6,
 }  # fmt: skip
 # icmpx: one word for both families (nft_icmpx_code in net/netfilter/nft_reject.c)
-_ICMPX = {"no-route": (0, 0), "port-unreachable": (3, 4), "host-unreachable": (1, 3), "admin-prohibited": (13, 1)}
+_ICMPX = {
+    "no-route": (0, 0),
+    "port-unreachable": (3, 4),
+    "host-unreachable": (1, 3),
+    "admin-prohibited": (13, 1),
+}
 
 
 def rejection(statement: Statement, packet: Packet) -> Rejection:
@@ -30,7 +41,9 @@ def rejection(statement: Statement, packet: Packet) -> Rejection:
         name = name.removeprefix(prefix)
     six = packet.flow.version == 6
     code = _ICMPX.get(name, (3, 4))[six] if kind == "icmpx" else _number(name, _CODES_V6 if six else _CODES)
-    return Rejection("icmpv6", 1, code, f"ICMPv6 {name}") if six else Rejection("icmp", 3, code, f"ICMP {name}")
+    return (
+        Rejection("icmpv6", 1, code, f"ICMPv6 {name}") if six else Rejection("icmp", 3, code, f"ICMP {name}")
+    )
 
 
 def _number(name: str, names: dict[str, int]) -> int:

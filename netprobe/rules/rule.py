@@ -24,10 +24,11 @@ ENDINGS = VERDICTS | TRANSLATIONS | {"vmap"}
 
 
 class Branch(Struct, frozen=True):
-    """One way on: `action` a verdict, "translate" or NEXT; `statement` the one that says so; `matched` the rule held.
+    """One way on: `action` a verdict, "translate" or NEXT; `statement` the one that says so; `matched` the
+    rule held.
 
-    `doubt` is why this way is not certain, None when it is the only one. `spent`: but for a quota used up it would have decided.
-    `counted`: the packet came as far as the rule's counter.
+    `doubt` is why this way is not certain, None when it is the only one. `spent`: but for a quota used up it
+    would have decided. `counted`: the packet came as far as the rule's counter.
     """
 
     action: str
@@ -41,7 +42,9 @@ class Branch(Struct, frozen=True):
 
 
 def branches(rule: Rule, packet: Packet, scene: Scene, hook: str) -> list[Branch]:
-    """The ways a packet goes on at a rule, in the order of their likelihood; one that nothing is known against comes first."""
+    """The ways a packet goes on at a rule, in the order of their likelihood; one that nothing is known
+    against comes first.
+    """
     doubts: list[Doubt] = []
     spent = counted = False
     now = before_doubt = packet
@@ -75,7 +78,9 @@ def branches(rule: Rule, packet: Packet, scene: Scene, hook: str) -> list[Branch
 
 
 def fails_at_once(rule: Rule, packet: Packet, scene: Scene) -> bool:
-    """Whether the first thing that a rule tests does not hold: nothing has happened then, and nothing is in doubt."""
+    """Whether the first thing that a rule tests does not hold: nothing has happened then, and nothing is in
+    doubt.
+    """
     first = rule.statements[0] if rule.statements else None
     return first is not None and first.kind == "match" and matches(first, packet, scene) is False
 
@@ -94,13 +99,19 @@ def _answer(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> b
 
 
 def _weighed(found: list[Branch], otherwise: Packet, doubts: list[Doubt]) -> list[Branch]:
-    """With doubts there is a second way: past the rule. It is the main one unless all doubts are likely to hold."""
+    """With doubts there is a second way: past the rule.
+
+    It is the main one unless all doubts are likely to hold.
+    """
     if not doubts:
         return found or [_missed(otherwise, counted=True)]
     if all(branch.action == NEXT and branch.packet == otherwise for branch in found):
         sure = all(doubt.likely for doubt in doubts)
         return [Branch(NEXT, otherwise, matched=sure, counted=sure)]
-    worst = next((doubt for doubt in doubts if doubt.ignorance), next((doubt for doubt in doubts if not doubt.likely), doubts[0]))
+    worst = next(
+        (doubt for doubt in doubts if doubt.ignorance),
+        next((doubt for doubt in doubts if not doubt.likely), doubts[0]),
+    )
     held = [branch if branch.doubt else replace(branch, doubt=worst) for branch in found]
     missed = [Branch(NEXT, otherwise, doubt=worst, matched=False, counted=False)]
     return held + missed if all(doubt.likely for doubt in doubts) else missed + held
@@ -116,7 +127,11 @@ def _translations(statement: Statement, packet: Packet, hook: str, scene: Scene)
 
 
 def _chance(share: float | None, count: int, text: str) -> Doubt | None:
-    return Doubt(Reason.RANDOM, text, likely=share >= 0.5, chance=share) if share is not None and count > 1 else None
+    return (
+        Doubt(Reason.RANDOM, text, likely=share >= 0.5, chance=share)
+        if share is not None and count > 1
+        else None
+    )
 
 
 def _verdicts(statement: Statement, packet: Packet, scene: Scene) -> list[Branch]:

@@ -1,4 +1,6 @@
-"""What the rules decide about a packet: verdict, the rule behind it, what changed, and what might be otherwise."""
+"""What the rules decide about a packet: verdict, the rule behind it, what changed, and what might be
+otherwise.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,10 @@ from .packet import Packet
 
 
 class Verdict(StrEnum):
-    """What happens to the packet at a hook. `stolen`: another place goes on with it (synproxy, fwd to a device)."""
+    """What happens to the packet at a hook.
+
+    `stolen`: another place goes on with it (synproxy, fwd to a device).
+    """
 
     ACCEPT = "accept"
     DROP = "drop"
@@ -41,7 +46,9 @@ class Reason(StrEnum):
 
 
 class Decision(Struct, frozen=True):
-    """A rule or policy that had a say: the object to show, where it stands, and what kind of decision it is."""
+    """A rule or policy that had a say: the object to show, where it stands, and what kind of decision it
+    is.
+    """
 
     object: Object
     engine: str
@@ -55,9 +62,11 @@ class Decision(Struct, frozen=True):
 
 
 class Doubt(Struct, frozen=True):
-    """Why a step has no plain answer: a condition on other packets (limit, quota, random), or something not understood.
+    """Why a step has no plain answer: a condition on other packets (limit, quota, random), or something not
+    understood.
 
-    `likely`: the step holds in the main reading. `chance`: how often it holds, where that is known. `need`: what would settle it.
+    `likely`: the step holds in the main reading. `chance`: how often it holds, where that is known. `need`:
+    what would settle it.
     """
 
     reason: Reason
@@ -83,9 +92,12 @@ class Rejection(Struct, frozen=True):
 
 
 class Translation(Struct, frozen=True):
-    """A change of address or port by NAT: `kind` SNAT, DNAT, MASQUERADE, REDIRECT, NETMAP, "SNAT undone" or "DNAT undone".
+    """A change of address or port by NAT:
 
-    `ports` is the range that the rule allows, when it names one; `decision` the rule, None for what an existing connection does.
+    `kind` SNAT, DNAT, MASQUERADE, REDIRECT, NETMAP, "SNAT undone" or "DNAT undone".
+
+    `ports` is the range that the rule allows, when it names one; `decision` the rule, None for what an
+    existing connection does.
     """
 
     kind: str
@@ -96,12 +108,15 @@ class Translation(Struct, frozen=True):
 
 
 class Ruling(Struct, frozen=True):
-    """What a hook does to a packet. `packet` is as it goes on; `decision` what decided a verdict other than a plain accept.
+    """What a hook does to a packet.
 
-    `passed`: the rules that matched on the way. `counted`: the rules whose packet counters it moves: those, and the ones that it left
-    behind their counter (a verdict map without its key). `spent`: rules that would have decided but for a quota or limit used up.
-    `alternatives`: what happens to other packets of the same flow (limit, random), each with the `doubts` that lead there.
-    A verdict undetermined carries the doubts that stand in the way, and `needs`: questions whose answers would settle it.
+    `packet` is as it goes on; `decision` what decided a verdict other than a plain accept.
+
+    `passed`: the rules that matched on the way. `counted`: the rules whose packet counters it moves: those,
+    and the ones that it left behind their counter (a verdict map without its key). `spent`: rules that would
+    have decided but for a quota or limit used up. `alternatives`: what happens to other packets of the same
+    flow (limit, random), each with the `doubts` that lead there. A verdict undetermined carries the doubts
+    that stand in the way, and `needs`: questions whose answers would settle it.
     """
 
     verdict: Verdict

@@ -8,7 +8,12 @@ from netprobe.model import Chain, Ruleset, Table
 
 # Source: include/uapi/linux/netfilter_ipv4.h (enum nf_ip_hook_priorities).
 DEFRAG, CONNTRACK, NAT_DESTINATION, NAT_SOURCE = -400, -200, -100, 100
-_NAT = {"prerouting": NAT_DESTINATION, "output": NAT_DESTINATION, "postrouting": NAT_SOURCE, "input": NAT_SOURCE}
+_NAT = {
+    "prerouting": NAT_DESTINATION,
+    "output": NAT_DESTINATION,
+    "postrouting": NAT_SOURCE,
+    "input": NAT_SOURCE,
+}
 
 
 class Step(Struct, frozen=True):
@@ -24,19 +29,32 @@ class Step(Struct, frozen=True):
 
 
 def steps(ruleset: Ruleset, family: str, hook: str, device: str | None = None) -> list[Step]:
-    """The steps at a hook in order. `family`: ip, ip6, bridge, arp or netdev (then `device` is whose ingress or egress).
+    """The steps at a hook in order.
 
-    A nat chain runs at the NAT hook's own priority, whatever its own is; its own orders it among the nat chains
-    (net/netfilter/nf_nat_core.c, nf_nat_register_fn). Of equal priorities the one registered last runs first
-    (net/netfilter/core.c, nf_hook_entries_grow); between the old engine and nf_tables that cannot be seen, and nf_tables comes first.
+    `family`: ip, ip6, bridge, arp or netdev (then `device` is whose ingress or egress).
+
+    A nat chain runs at the NAT hook's own priority, whatever its own is; its own orders it among the nat
+    chains (net/netfilter/nf_nat_core.c, nf_nat_register_fn). Of equal priorities the one registered last runs
+    first (net/netfilter/core.c, nf_hook_entries_grow); between the old engine and nf_tables that cannot be
+    seen, and nf_tables comes first.
     """
-    found = [Step(chain.priority, "chain", table, chain) for table, chain in base_chains(ruleset, family, hook, device)]
+    found = [
+        Step(chain.priority, "chain", table, chain)
+        for table, chain in base_chains(ruleset, family, hook, device)
+    ]
     found.reverse()
-    ordered = sorted(found, key=lambda step: (step.priority, step.table is not None and step.table.engine.endswith("-legacy")))
+    ordered = sorted(
+        found,
+        key=lambda step: (step.priority, step.table is not None and step.table.engine.endswith("-legacy")),
+    )
     if family not in ("ip", "ip6"):
         return ordered
     plain = [step for step in ordered if step.chain and step.chain.type != "nat"]
-    nat = [Step(_NAT[hook], "nat-chain", step.table, step.chain) for step in ordered if step.chain and step.chain.type == "nat"]
+    nat = [
+        Step(_NAT[hook], "nat-chain", step.table, step.chain)
+        for step in ordered
+        if step.chain and step.chain.type == "nat"
+    ]
     if hook in _NAT and translates(ruleset, family):
         nat = [Step(_NAT[hook], "nat"), *nat, Step(_NAT[hook], "nat-end")]
     own = [Step(CONNTRACK, "conntrack")] if hook in ("prerouting", "output") else []
@@ -45,8 +63,12 @@ def steps(ruleset: Ruleset, family: str, hook: str, device: str | None = None) -
     return sorted([*own, *nat, *plain], key=lambda step: step.priority)
 
 
-def base_chains(ruleset: Ruleset, family: str, hook: str, device: str | None = None) -> list[tuple[Table, Chain]]:
-    """The base chains of a hook, in the order of their tables. inet chains see ip and ip6; its ingress is netdev's."""
+def base_chains(
+    ruleset: Ruleset, family: str, hook: str, device: str | None = None
+) -> list[tuple[Table, Chain]]:
+    """The base chains of a hook, in the order of their tables. inet chains see ip and ip6; its ingress is
+    netdev's.
+    """
     return [
         (table, chain)
         for table in ruleset.tables
@@ -62,17 +84,27 @@ def _concerns(table: Table, family: str) -> bool:
 
 def translates(ruleset: Ruleset, family: str) -> bool:
     """Whether the NAT hooks are in place: one nat chain at any hook registers them all."""
-    return any(chain.type == "nat" and chain.hook for table in ruleset.tables if _concerns(table, family) for chain in table.chains)
+    return any(
+        chain.type == "nat" and chain.hook
+        for table in ruleset.tables
+        if _concerns(table, family)
+        for chain in table.chains
+    )
 
 
 def tracks(ruleset: Ruleset, family: str) -> bool:
-    """Whether connection tracking is on for this family: a nat chain or a rule that looks at conntrack turns it on."""
-    return translates(ruleset, family) or any(_looks(table) for table in ruleset.tables if _concerns(table, family))
+    """Whether connection tracking is on for this family: a nat chain or a rule that looks at conntrack turns
+    it on.
+    """
+    return translates(ruleset, family) or any(
+        _looks(table) for table in ruleset.tables if _concerns(table, family)
+    )
 
 
 def _looks(table: Table) -> bool:
     return any(
-        statement.kind in ("connlimit", "notrack") or (statement.left is not None and _reads_ct(statement.left.text, statement.left.args))
+        statement.kind in ("connlimit", "notrack")
+        or (statement.left is not None and _reads_ct(statement.left.text, statement.left.args))
         for chain in table.chains
         for rule in chain.rules
         for statement in rule.statements
@@ -80,4 +112,6 @@ def _looks(table: Table) -> bool:
 
 
 def _reads_ct(text: str, args: object) -> bool:
-    return text.startswith(("ct ", "xt ctstate")) or any(_reads_ct(each.text, each.args) for each in args)  # type: ignore[attr-defined]
+    if text.startswith(("ct ", "xt ctstate")):
+        return True
+    return any(_reads_ct(each.text, each.args) for each in args)  # type: ignore[attr-defined]

@@ -1,9 +1,12 @@
-"""Which ARP or ND answer belongs to which question. An answer carries nothing of its question but the asker's addresses.
+"""Which ARP or ND answer belongs to which question.
 
-Several programs may ask for the same address at the same time, from the same interface: another run, the kernel itself. Their
-questions are told apart (ours carry a token), so the answers are, by order: a station answers in the order it is asked. A
-question may stay without an answer, and an answer may come twice; of the pairings that keep the order, the one with the
-shortest waits is taken. It is read where the answers are seen first, and carried over to the other places in the same way.
+An answer carries nothing of its question but the asker's addresses.
+
+Several programs may ask for the same address at the same time, from the same interface: another run, the
+kernel itself. Their questions are told apart (ours carry a token), so the answers are, by order: a station
+answers in the order it is asked. A question may stay without an answer, and an answer may come twice; of the
+pairings that keep the order, the one with the shortest waits is taken. It is read where the answers are seen
+first, and carried over to the other places in the same way.
 """
 
 from __future__ import annotations
@@ -23,7 +26,9 @@ _Question = tuple[int, int | None]  # when, and which of ours
 
 
 class Word(Struct, frozen=True):
-    """A question or an answer as one tap saw it. `sequence` is that of our own question; None of a foreign one, or an answer.
+    """A question or an answer as one tap saw it.
+
+    `sequence` is that of our own question; None of a foreign one, or an answer.
 
     `point` is where: namespace, interface. `station` is the MAC that an answer names.
     """
@@ -38,7 +43,8 @@ class Word(Struct, frozen=True):
 
 
 def pair(words: Sequence[Word]) -> dict[int, int]:
-    """The sequence that each answer to us belongs to, by its index in `words`, which are in the order of time.
+    """The sequence that each answer to us belongs to, by its index in `words`, which are in the order of
+    time.
 
     Answers to foreign questions, and to nobody, are left out.
     """
@@ -51,7 +57,11 @@ def pair(words: Sequence[Word]) -> dict[int, int]:
         questions.setdefault(word.point, []).append((word.stamp_ns, word.sequence))
     stations: dict[str, list[tuple[int, Word]]] = {}
     for i, word in enumerate(words):
-        if word.is_answer and (word.flow.dst, word.flow.src) == asked and (word.station in stations or len(stations) < MOST_STATIONS):
+        if (
+            word.is_answer
+            and (word.flow.dst, word.flow.src) == asked
+            and (word.station in stations or len(stations) < MOST_STATIONS)
+        ):
             stations.setdefault(word.station, []).append((i, word))
     paired: dict[int, int] = {}
     for station in sorted(stations):
@@ -59,10 +69,16 @@ def pair(words: Sequence[Word]) -> dict[int, int]:
     return paired
 
 
-def _of_station(asks: Mapping[tuple[str, str], Sequence[_Question]], answers: Sequence[tuple[int, Word]]) -> dict[int, int]:
-    """The pairs of one station: read at the point nearest to it, and carried over to the other points by order."""
+def _of_station(
+    asks: Mapping[tuple[str, str], Sequence[_Question]], answers: Sequence[tuple[int, Word]]
+) -> dict[int, int]:
+    """The pairs of one station: read at the point nearest to it, and carried over to the other points by
+    order.
+    """
     nearest = min(answers, key=lambda answer: (answer[1].stamp_ns, not answer[1].outgoing))[1]
-    there = [(i, word) for i, word in answers if (word.point, word.outgoing) == (nearest.point, nearest.outgoing)]
+    there = [
+        (i, word) for i, word in answers if (word.point, word.outgoing) == (nearest.point, nearest.outgoing)
+    ]
     questions = asks.get(nearest.point, ())
     stamps = [word.stamp_ns for _, word in there]
     origin: list[_Question] = list(zip(stamps, _in_order(questions, stamps), strict=True))
@@ -80,7 +96,12 @@ def _in_order(questions: Sequence[_Question], stamps: Sequence[int]) -> list[int
     found: list[int | None] = []
     last, since = -1, -REPEATED_NS
     for stamp, index in zip(stamps, _aligned([asked for asked, _ in questions], stamps), strict=True):
-        if index is None and stamp - since >= REPEATED_NS and last + 1 < len(questions) and questions[last + 1][0] <= stamp:
+        if (
+            index is None
+            and stamp - since >= REPEATED_NS
+            and last + 1 < len(questions)
+            and questions[last + 1][0] <= stamp
+        ):
             index = last + 1  # too late to be a second answer: a slow station
         if index is not None:
             last, since = max(last, index), stamp
@@ -89,7 +110,8 @@ def _in_order(questions: Sequence[_Question], stamps: Sequence[int]) -> list[int
 
 
 def _aligned(asked: Sequence[int], answered: Sequence[int]) -> list[int | None]:
-    """For each answer the index of its question, or None for a second one, in order and with the shortest waits in sum.
+    """For each answer the index of its question, or None for a second one, in order and with the shortest
+    waits in sum.
 
     Dynamic programming over the answers: the state is the last question that was answered, -1 for none.
     """
@@ -114,7 +136,9 @@ def _aligned(asked: Sequence[int], answered: Sequence[int]) -> list[int | None]:
 
 
 def _worth_keeping(costs: dict[int, int]) -> dict[int, int]:
-    """In order, the states that may still win: a later one, which leaves fewer questions, must be cheaper than all before it."""
+    """In order, the states that may still win: a later one, which leaves fewer questions, must be cheaper
+    than all before it.
+    """
     kept: dict[int, int] = {}
     cheapest = max(costs.values()) + 1
     for state in sorted(costs):

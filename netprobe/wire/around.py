@@ -11,9 +11,9 @@ from msgspec import Struct
 class Around(Struct, frozen=True):
     """Whose frames beside the probe are wanted. None means that it is not known, and that all are.
 
-    `addresses`: ARP between two of them, or of one of them and nobody; neighbour discovery that asks for one. `pairs`: later
-    fragments from the first address to the second, and UDP answers whose ports alone say little. Of an IPv6 address the filter
-    compares the last 32 bits.
+    `addresses`: ARP between two of them, or of one of them and nobody; neighbour discovery that asks for one.
+    `pairs`: later fragments from the first address to the second, and UDP answers whose ports alone say
+    little. Of an IPv6 address the filter compares the last 32 bits.
     """
 
     addresses: tuple[str, ...] | None = None
@@ -34,7 +34,9 @@ class Around(Struct, frozen=True):
         """By the word of a source address, those of the destinations."""
         if self.pairs is None:
             return None
-        return {_word(src): _words(d for s, d in self.pairs if _word(s) == _word(src)) for src, _ in self.pairs}
+        return {
+            _word(src): _words(d for s, d in self.pairs if _word(s) == _word(src)) for src, _ in self.pairs
+        }
 
 
 EVERYTHING = Around()

@@ -1,7 +1,8 @@
-"""A small assembler for classic BPF, the filter language of Linux sockets (bpf(4) of BSD; Documentation/networking/filter.rst).
+"""A small assembler for classic BPF, the filter language of Linux sockets (bpf(4) of BSD;
+Documentation/networking/filter.rst).
 
-Jumps name labels and go forward only. A conditional jump reaches 255 instructions; a longer one is assembled as a short one
-over two unconditional jumps.
+Jumps name labels and go forward only. A conditional jump reaches 255 instructions; a longer one is assembled
+as a short one over two unconditional jumps.
 """
 
 from __future__ import annotations
@@ -36,7 +37,10 @@ class _Line(Struct, frozen=True):
 
 @dataclass(slots=True)
 class Program:
-    """A program being written: `emit`, `test`, `goto` and `label` in the order of execution, then `assemble`."""
+    """A program being written:
+
+    `emit`, `test`, `goto` and `label` in the order of execution, then `assemble`.
+    """
 
     _lines: list[_Line] = field(default_factory=list)
     _labels: dict[str, int] = field(default_factory=dict)
@@ -68,15 +72,22 @@ class Program:
         self._labels[name] = len(self._lines)
 
     def assemble(self) -> tuple[Instruction, ...]:
-        """The instructions. Raises ValueError for a label that is missing or lies behind, and for too long a program."""
-        targets = [(self._target(i, line.then), self._target(i, line.otherwise)) for i, line in enumerate(self._lines)]
+        """The instructions. Raises ValueError for a label that is missing or lies behind, and for too long a
+        program.
+        """
+        targets = [
+            (self._target(i, line.then), self._target(i, line.otherwise))
+            for i, line in enumerate(self._lines)
+        ]
         sizes = [1] * len(self._lines)
         while True:
             starts = _starts(sizes)
             far = [
                 i
                 for i, line in enumerate(self._lines)
-                if sizes[i] == 1 and line.code in CONDITIONAL and starts[max(targets[i])] - starts[i] - 1 > REACH
+                if sizes[i] == 1
+                and line.code in CONDITIONAL
+                and starts[max(targets[i])] - starts[i] - 1 > REACH
             ]
             if not far:
                 break
@@ -87,7 +98,9 @@ class Program:
         return tuple(
             instruction
             for i, line in enumerate(self._lines)
-            for instruction in _encoded(line, sizes[i], starts[i], starts[targets[i][0]], starts[targets[i][1]])
+            for instruction in _encoded(
+                line, sizes[i], starts[i], starts[targets[i][0]], starts[targets[i][1]]
+            )
         )
 
     def _target(self, i: int, label: str | None) -> int:
@@ -101,7 +114,9 @@ class Program:
 
 
 def _encoded(line: _Line, size: int, at: int, then: int, otherwise: int) -> tuple[Instruction, ...]:
-    """The instructions of one line at position `at`, whose jumps lead to the positions `then` and `otherwise`."""
+    """The instructions of one line at position `at`, whose jumps lead to the positions `then` and
+    `otherwise`.
+    """
     if line.code == JA:
         return ((JA, 0, 0, then - at - 1),)
     if line.code not in CONDITIONAL:

@@ -1,4 +1,6 @@
-"""The Internet checksum (RFC 1071): of a header, and of a probe's packet as its first eight bytes must have it."""
+"""The Internet checksum (RFC 1071): of a header, and of a probe's packet as its first eight bytes must have
+it.
+"""
 
 from __future__ import annotations
 
@@ -20,17 +22,25 @@ def checksum(data: bytes) -> int:
 
 
 def fits(packet: Packet, payload: bytes) -> bool:
-    """Whether the checksum of an echo or UDP datagram is that of this payload, with the packet's own addresses, ports and id."""
+    """Whether the checksum of an echo or UDP datagram is that of this payload, with the packet's own
+    addresses, ports and id.
+    """
     flow = packet.flow
     if flow.protocol is Protocol.UDP:
         header = struct.pack(">HHHH", flow.sport or 0, flow.dport or 0, 8 + len(payload), 0)
-        return packet.checksum == (checksum(_pseudo(packet, 17, 8 + len(payload)) + header + payload) or 0xFFFF)
-    header = struct.pack(">BBHHH", flow.icmp_type or 0, flow.icmp_code or 0, 0, flow.icmp_id or 0, packet.sequence or 0)
+        return packet.checksum == (
+            checksum(_pseudo(packet, 17, 8 + len(payload)) + header + payload) or 0xFFFF
+        )
+    header = struct.pack(
+        ">BBHHH", flow.icmp_type or 0, flow.icmp_code or 0, 0, flow.icmp_id or 0, packet.sequence or 0
+    )
     before = _pseudo(packet, 58, 8 + len(payload)) if flow.protocol is Protocol.ICMPV6 else b""
     return packet.checksum == checksum(before + header + payload)
 
 
 def _pseudo(packet: Packet, protocol: int, length: int) -> bytes:
-    """What UDP and ICMPv6 count beside themselves (RFC 768, RFC 8200 section 8.1); both layouts have the same sum."""
+    """What UDP and ICMPv6 count beside themselves (RFC 768, RFC 8200 section 8.1); both layouts have the same
+    sum.
+    """
     ends = (ip_address(address.partition("%")[0]).packed for address in (packet.flow.src, packet.flow.dst))
     return b"".join(ends) + struct.pack(">II", length, protocol)

@@ -1,7 +1,7 @@
 """Crafts the probe's packets with scapy: the only file that imports it.
 
-Every address is given: scapy would else take the one of the namespace in which it was imported. IP probes come without
-their IP header, because the sender's own kernel builds it; ARP and ND probes are whole frames.
+Every address is given: scapy would else take the one of the namespace in which it was imported. IP probes
+come without their IP header, because the sender's own kernel builds it; ARP and ND probes are whole frames.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ SHORTEST_FRAME = 60  # bytes of an Ethernet frame without its checksum
 
 
 class Recipe(Struct, frozen=True):
-    """A probe to craft: its mark, its addresses, and the sender's MAC for ARP and ND. An address has no %interface."""
+    """A probe to craft: its mark, its addresses, and the sender's MAC for ARP and ND.
+
+    An address has no %interface.
+    """
 
     mark: Mark
     src: str
@@ -36,7 +39,8 @@ class Recipe(Struct, frozen=True):
 
 
 def craft(recipe: Recipe, first: int = 0) -> Iterator[bytes]:
-    """The packets of a probe from the `first` on, each made when it is asked for (it takes scapy a millisecond).
+    """The packets of a probe from the `first` on, each made when it is asked for (it takes scapy a
+    millisecond).
 
     Raises ValueError at once for a protocol that cannot be sent.
     """
@@ -118,9 +122,14 @@ def _solicitation(recipe: Recipe, sequence: int) -> bytes:
 
 
 def solicited_node(address: str) -> tuple[str, str]:
-    """The multicast group and its MAC that a solicitation for `address` goes to (RFC 4291 section 2.7.1, RFC 2464 section 7)."""
+    """The multicast group and its MAC that a solicitation for `address` goes to (RFC 4291 section 2.7.1, RFC
+    2464 section 7).
+    """
     low = IPv6Address(address).packed[-3:]
-    return f"ff02::1:ff{low[0]:02x}:{low[1]:02x}{low[2]:02x}", f"33:33:ff:{low[0]:02x}:{low[1]:02x}:{low[2]:02x}"
+    return (
+        f"ff02::1:ff{low[0]:02x}:{low[1]:02x}{low[2]:02x}",
+        f"33:33:ff:{low[0]:02x}:{low[1]:02x}:{low[2]:02x}",
+    )
 
 
 _MAKERS: dict[Protocol, Callable[[Recipe, int], bytes]] = {
@@ -134,9 +143,11 @@ _MAKERS: dict[Protocol, Callable[[Recipe, int], bytes]] = {
 
 
 def load_scapy(lean: bool = False) -> None:
-    """Import the layers we craft with, without reading routes and interfaces, and without a cache folder in the user's home.
+    """Import the layers we craft with, without reading routes and interfaces, and without a cache folder in
+    the user's home.
 
-    `lean` leaves out scapy's vendor and service tables (a third of the time); only for a process that does nothing else.
+    `lean` leaves out scapy's vendor and service tables (a third of the time); only for a process that does
+    nothing else.
     """
     if "scapy.layers.inet6" in sys.modules:
         return
@@ -153,7 +164,9 @@ def load_scapy(lean: bool = False) -> None:
 
 @contextmanager
 def _no_interfaces() -> Iterator[None]:
-    """scapy lists the interfaces of our own namespace as it is imported, 2 ms each, and fails at a name that is no UTF-8."""
+    """scapy lists the interfaces of our own namespace as it is imported, 2 ms each, and fails at a name that
+    is no UTF-8.
+    """
     from scapy.interfaces import NetworkInterfaceDict
 
     reload = NetworkInterfaceDict.reload

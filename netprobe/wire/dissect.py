@@ -1,7 +1,7 @@
 """Reads a frame with struct: Ethernet, VLAN tags, ARP, IP, ICMP with the packet it quotes, UDP, TCP, tunnels.
 
-The input is hostile: any bytes may come, and whatever does not parse is None. RFC 791, 792, 768, 826, 2784, 4443, 4861,
-7348, 8200, 8926, 9293.
+The input is hostile: any bytes may come, and whatever does not parse is None. RFC 791, 792, 768, 826, 2784,
+4443, 4861, 7348, 8200, 8926, 9293.
 """
 
 from __future__ import annotations
@@ -40,11 +40,13 @@ TUNNEL_DEPTH = 4  # packets in packets, before we stop reading
 
 @dataclass(slots=True)
 class Packet:
-    """One packet as its headers say. `payload` lies behind the last header; `padding` behind the packet's end.
+    """One packet as its headers say.
 
-    `fragment` is the offset in bytes, `key` what its fragments have in common. `sequence` is ICMP's, `number` and `acknowledged`
-    are TCP's, `checksum` is an echo's or UDP's. `quoted` is the packet that an ICMP error speaks of, `inner` the one inside a
-    tunnel.
+    `payload` lies behind the last header; `padding` behind the packet's end.
+
+    `fragment` is the offset in bytes, `key` what its fragments have in common. `sequence` is ICMP's, `number`
+    and `acknowledged` are TCP's, `checksum` is an echo's or UDP's. `quoted` is the packet that an ICMP error
+    speaks of, `inner` the one inside a tunnel.
     """
 
     flow: Flow
@@ -73,7 +75,10 @@ def dissect(frame: bytes, link_type: int = ETHERNET) -> Packet | None:
 
 
 def dissect_segment(segment: bytes, src: str, dst: str, protocol: int) -> Packet | None:
-    """The packet whose transport header `segment` begins with; for sockets that hide the IP header. Never raises."""
+    """The packet whose transport header `segment` begins with; for sockets that hide the IP header.
+
+    Never raises.
+    """
     try:
         return _transport(segment, protocol, _Around(src=src, dst=dst), 0)
     except struct.error:
@@ -98,7 +103,9 @@ class _Around(Struct, frozen=True):
         ports: tuple[int | None, int | None] = (None, None),
         icmp: tuple[int | None, int | None, int | None] = (None, None, None),
     ) -> Flow:
-        """The flow of the header at hand: its ports, or its ICMP type, code and id, with all that lies around it."""
+        """The flow of the header at hand: its ports, or its ICMP type, code and id, with all that lies around
+        it.
+        """
         return Flow(
             self.src, self.dst, protocol, *ports, icmp[2], icmp[0], icmp[1], self.ttl, self.length,
             self.src_mac, self.dst_mac, None, self.vlan,
@@ -125,7 +132,11 @@ def _arp(data: bytes, around: _Around) -> Packet | None:
     if (hardware, protocol, hlen, plen) != (1, ETHERTYPE_IPV4, 6, 4):
         return None
     around = replace(around, src=ipv4_text(spa), dst=ipv4_text(tpa))
-    return Packet(around.flow(Protocol.ARP, icmp=(operation, None, None)), padding=data[28:], hardware=(mac_text(sha), mac_text(tha)))
+    return Packet(
+        around.flow(Protocol.ARP, icmp=(operation, None, None)),
+        padding=data[28:],
+        hardware=(mac_text(sha), mac_text(tha)),
+    )
 
 
 def _ip(data: bytes, around: _Around, depth: int = 0) -> Packet | None:
@@ -210,7 +221,9 @@ def _mtu(data: bytes, protocol: int, kind: int, code: int) -> int | None:
 
 
 def _quoted(data: bytes, depth: int) -> Packet | None:
-    """The packet in an ICMP error; it may be cut anywhere behind its first eight bytes, and still be worth reading."""
+    """The packet in an ICMP error; it may be cut anywhere behind its first eight bytes, and still be worth
+    reading.
+    """
     try:
         return _ip(data, _Around(quoted=True), depth)
     except struct.error:
@@ -241,7 +254,11 @@ def _udp(data: bytes, around: _Around, depth: int) -> Packet:
     sport, dport = struct.unpack_from(">HH", data)
     size = int.from_bytes(data[4:6], "big")
     checksum = int.from_bytes(data[6:8], "big")
-    packet = Packet(around.flow(Protocol.UDP, (sport, dport)), payload=data[8 : size if size >= 8 else None], checksum=checksum)
+    packet = Packet(
+        around.flow(Protocol.UDP, (sport, dport)),
+        payload=data[8 : size if size >= 8 else None],
+        checksum=checksum,
+    )
     if dport in _TUNNEL_PORTS and depth < TUNNEL_DEPTH:
         packet.inner = _inside(_TUNNEL_PORTS[dport], data, packet.flow, depth)
     return packet
@@ -256,7 +273,9 @@ def _tcp(data: bytes, around: _Around) -> Packet:
 
 
 def _inside(read: _Reader, data: bytes, outer: Flow, depth: int) -> Packet | None:
-    """The packet in a tunnel, told what it is in; None when it is cut or is something else that happens to use the port."""
+    """The packet in a tunnel, told what it is in; None when it is cut or is something else that happens to
+    use the port.
+    """
     try:
         packet = read(data, depth + 1)
     except struct.error:

@@ -1,8 +1,10 @@
-"""The kernel filters of a tap: which frames of a namespace belong to a run. recognise.py decides exactly, from what they let pass.
+"""The kernel filters of a tap: which frames of a namespace belong to a run. recognise.py decides exactly,
+from what they let pass.
 
-One lets pass the probe and its answer and ICMP errors that quote it. The other lets pass what travels beside it: ARP and
-neighbour discovery by the addresses they speak of, later IP fragments, which carry no token, by theirs, and what strangers send
-to the UDP port of the probe. No frame passes both. Both look inside VXLAN, GENEVE, GRE and IP in IP, too.
+One lets pass the probe and its answer and ICMP errors that quote it. The other lets pass what travels beside
+it: ARP and neighbour discovery by the addresses they speak of, later IP fragments, which carry no token, by
+theirs, and what strangers send to the UDP port of the probe. No frame passes both. Both look inside VXLAN,
+GENEVE, GRE and IP in IP, too.
 """
 
 from __future__ import annotations
@@ -31,12 +33,15 @@ from .numbers import (
 )
 
 _HATYPE = 0xFFFFF000 + 28  # SKF_AD_OFF + SKF_AD_HATYPE: the device's ARPHRD_ type
-_NETWORK = 0xFFF00000  # SKF_NET_OFF: from here on the IP header counts, also where the filter sees what lies behind it
+# SKF_NET_OFF: from here on the IP header counts, also where the filter sees what lies behind it
+_NETWORK = 0xFFF00000
 _LOOPBACK = 127
 
 
 def tap_filter(mark: Mark, around: Around = EVERYTHING) -> tuple[Instruction, ...]:
-    """The probe itself, for an AF_PACKET tap that sees every interface of a namespace; a probe of ARP or ND by its addresses."""
+    """The probe itself, for an AF_PACKET tap that sees every interface of a namespace; a probe of ARP or ND
+    by its addresses.
+    """
     if mark.protocol in (Protocol.ARP, Protocol.ND):
         return _of_frames(Writer(Program(), mark, around, beside=True, fragments=False))
     return _of_frames(Writer(Program(), mark, around))
@@ -76,7 +81,8 @@ def segment_filter(mark: Mark) -> tuple[Instruction, ...]:
 
 
 def answer_filter(address: str, port: int) -> tuple[Instruction, ...]:
-    """The filter of a UDP socket that takes the answers of the one who was asked, or of this host itself by 127.0.0.0/8.
+    """The filter of a UDP socket that takes the answers of the one who was asked, or of this host itself by
+    127.0.0.0/8.
 
     A connected socket does the same, but would not hear of ICMP errors where the destination is translated.
     """

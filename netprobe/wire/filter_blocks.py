@@ -1,7 +1,8 @@
-"""The blocks of a kernel filter, one a header: from a frame to the probe in it, to what travels beside it, and into tunnels.
+"""The blocks of a kernel filter, one a header: from a frame to the probe in it, to what travels beside it,
+and into tunnels.
 
-X holds the offset of the header at hand, M[0] the protocol behind the IP header, M[2] and M[3] a word of the addresses. The
-frame may carry VLAN tags; AF_PACKET normally shows it without.
+X holds the offset of the header at hand, M[0] the protocol behind the IP header, M[2] and M[3] a word of the
+addresses. The frame may carry VLAN tags; AF_PACKET normally shows it without.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ _NO_ADDRESS = 0  # of ARP: who asks has none yet, or does not claim it (RFC 5227
 
 
 class Writer(Struct, frozen=True):
-    """Writes the blocks of the filter; `prefix` of a label tells the outer packet's blocks from those of the one in a tunnel.
+    """Writes the blocks of the filter; `prefix` of a label tells the outer packet's blocks from those of the
+    one in a tunnel.
 
     `beside`: not the probe is wanted, but what travels beside it, `fragments` among it or not.
     """
@@ -139,9 +141,15 @@ class Writer(Struct, frozen=True):
         p.emit((LD_B, 6), (ST, PROTOCOL))
         self.forward(40)
         for n in ("one", "two"):
-            extension, fragment, done = (f"{prefix}extension {n}", f"{prefix}fragment {n}", f"{prefix}past {n}")
+            extension, fragment, done = (
+                f"{prefix}extension {n}",
+                f"{prefix}fragment {n}",
+                f"{prefix}past {n}",
+            )
             p.emit((LD_MEM, PROTOCOL))
-            p.switch({**dict.fromkeys(IPV6_EXTENSIONS, extension), IPV6_FRAGMENT: fragment}, prefix + "transport")
+            p.switch(
+                {**dict.fromkeys(IPV6_EXTENSIONS, extension), IPV6_FRAGMENT: fragment}, prefix + "transport"
+            )
             p.label(extension)
             p.emit((LD_B, 0), (ST, PROTOCOL), (LD_B, 1), (ADD, 1), (LSH, 3), ADD_X, TAX)
             p.goto(done)
@@ -233,7 +241,9 @@ class Writer(Struct, frozen=True):
         self.within(self.mark.first, min(self.mark.count, MODULUS), MODULUS - 1)
 
     def udp(self, prefix: str, otherwise: str) -> None:
-        """A request by its port or token; an answer by its ports and who sends it, as far as that is known."""
+        """A request by its port or token; an answer by its ports and who sends it, as far as that is
+        known.
+        """
         p, mark, ways = self.program, self.mark, self.around.ways
         ours, answer = (*mark.source_ports, *mark.ports), prefix + "answer"
         p.emit((LD_H, 2))
@@ -243,7 +253,9 @@ class Writer(Struct, frozen=True):
         p.switch(dict.fromkeys(mark.service_ports, answer), prefix + "by token")
         p.label(answer)
         p.emit((LD_MEM, SRC))
-        p.switch(dict.fromkeys(ways, "accept") if ways is not None else {}, "accept" if ways is None else None)
+        p.switch(
+            dict.fromkeys(ways, "accept") if ways is not None else {}, "accept" if ways is None else None
+        )
         p.label(prefix + "by token")
         if mark.has_token:
             self.token(otherwise)
@@ -251,7 +263,9 @@ class Writer(Struct, frozen=True):
             p.goto(otherwise)
 
     def strangers(self, prefix: str, otherwise: str) -> None:
-        """Datagrams to the probe's port from somebody who is not on its way: what `udp` leaves out, but for the token."""
+        """Datagrams to the probe's port from somebody who is not on its way: what `udp` leaves out, but for
+        the token.
+        """
         p, mark, ways = self.program, self.mark, self.around.ways
         ours = (*mark.source_ports, *mark.ports)
         p.label(prefix + "strangers")
@@ -353,4 +367,7 @@ class Writer(Struct, frozen=True):
             self.forward(4)
             p.label(f"gre without {flag:#x}")
         p.emit((LD_MEM, PROTOCOL))
-        p.switch({ETHERTYPE_IPV4: "inner ip", ETHERTYPE_IPV6: "inner ip", TRANSPARENT_ETHERNET: "inner frame"}, "reject")
+        p.switch(
+            {ETHERTYPE_IPV4: "inner ip", ETHERTYPE_IPV6: "inner ip", TRANSPARENT_ETHERNET: "inner frame"},
+            "reject",
+        )

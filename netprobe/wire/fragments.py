@@ -1,9 +1,10 @@
 """Later IP fragments as they were when a tap saw them.
 
-A tap's copy of a frame shares its bytes with the one that travels on. Where the kernel refragments a datagram that it had put
-together (connection tracking does), it writes the new headers over the old ones (ip_do_fragment in net/ipv4/ip_output.c, its
-fast path), and the tap then reads what became of the fragment, not what it saw. All fragments of a datagram have the header
-of the first one, which is not written over, but for length, offset and checksum.
+A tap's copy of a frame shares its bytes with the one that travels on. Where the kernel refragments a datagram
+that it had put together (connection tracking does), it writes the new headers over the old ones
+(ip_do_fragment in net/ipv4/ip_output.c, its fast path), and the tap then reads what became of the fragment,
+not what it saw. All fragments of a datagram have the header of the first one, which is not written over, but
+for length, offset and checksum.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ _IPV4_HEADER, _IPV6_HEADER, _FRAGMENT_HEADER = 20, 40, 8
 
 
 def restored(first: bytes, later: bytes) -> bytes:
-    """The frame `later` with the headers of `first`, the first fragment of the same datagram at the same place.
+    """The frame `later` with the headers of `first`, the first fragment of the same datagram at the same
+    place.
 
-    Both are Ethernet frames with an IP packet; of other bytes, and of a header that was cut, the result is `later` as it is.
+    Both are Ethernet frames with an IP packet; of other bytes, and of a header that was cut, the result is
+    `later` as it is.
     """
     at = _ip_offset(first)
     if at != _ip_offset(later) or len(first) < at + _IPV6_HEADER + _FRAGMENT_HEADER or len(later) <= at:
@@ -30,7 +33,9 @@ def restored(first: bytes, later: bytes) -> bytes:
 
 
 def _headers(first: bytes, later: bytes) -> bytes | None:
-    """The IP headers of `later` with the fields of `first`; None where the two differ in kind or one is cut."""
+    """The IP headers of `later` with the fields of `first`; None where the two differ in kind or one is
+    cut.
+    """
     versions = first[0] >> 4, later[0] >> 4
     if versions == (4, 4) and _IPV4_HEADER <= (later[0] & 0x0F) * 4 <= len(later):
         return _ipv4_header(first, later)
@@ -47,7 +52,9 @@ def _ip_offset(frame: bytes) -> int:
 
 
 def _ipv4_header(first: bytes, later: bytes) -> bytes:
-    """The first fragment's header without its options' room: length, offset and flags are the later one's own."""
+    """The first fragment's header without its options' room: length, offset and flags are the later one's
+    own.
+    """
     size = (later[0] & 0x0F) * 4
     options = later[20:size]  # only some options are copied into later fragments (RFC 791)
     header = later[:1] + first[1:2] + later[2:8] + first[8:10] + b"\0\0" + first[12:20] + options
@@ -58,4 +65,6 @@ def _ipv6_headers(first: bytes, later: bytes) -> bytes:
     """The fixed header and the fragment header behind it, which has the datagram's identification."""
     header = first[:4] + later[4:6] + first[6:_IPV6_HEADER]
     own = later[_IPV6_HEADER : _IPV6_HEADER + _FRAGMENT_HEADER]
-    return header + (own[:4] + first[_IPV6_HEADER + 4 : _IPV6_HEADER + 8] if first[6] == later[6] == IPV6_FRAGMENT else own)
+    return header + (
+        own[:4] + first[_IPV6_HEADER + 4 : _IPV6_HEADER + 8] if first[6] == later[6] == IPV6_FRAGMENT else own
+    )

@@ -1,7 +1,8 @@
 """What makes a probe's packets known on the wire, whatever a translation does to their addresses and ports.
 
-The payload of an ICMP or UDP probe begins with eight bytes: six of the run's token, two of the packet's sequence. A TCP SYN
-carries the token as its initial sequence number, an ARP request in its Ethernet padding, a solicitation in its nonce option.
+The payload of an ICMP or UDP probe begins with eight bytes: six of the run's token, two of the packet's
+sequence. A TCP SYN carries the token as its initial sequence number, an ARP request in its Ethernet padding,
+a solicitation in its nonce option.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ PROTOCOL_NUMBERS = {Protocol.ICMP: 1, Protocol.TCP: 6, Protocol.UDP: 17, Protoco
 class Mark(Struct, frozen=True):
     """The signs of one run's packets.
 
-    `run` are the six token bytes, `source_ports` the UDP or TCP ports that the run owns in its namespace, `port` the one it
-    asks for; `ports` and `services` are further ones of both that a translation may give it. `first` is the ICMP sequence of
-    packet 0, `isn` its TCP sequence number; packet k has `first` + k and `isn` + k.
+    `run` are the six token bytes, `source_ports` the UDP or TCP ports that the run owns in its namespace,
+    `port` the one it asks for; `ports` and `services` are further ones of both that a translation may give
+    it. `first` is the ICMP sequence of packet 0, `isn` its TCP sequence number; packet k has `first` + k and
+    `isn` + k.
     """
 
     protocol: Protocol
@@ -47,7 +49,9 @@ class Mark(Struct, frozen=True):
 
     @property
     def has_token(self) -> bool:
-        """Whether the payload is long enough for the token; if not, ICMP id and sequence (or the UDP ports) must do."""
+        """Whether the payload is long enough for the token; if not, ICMP id and sequence (or the UDP ports)
+        must do.
+        """
         return self.size >= TOKEN_BYTES
 
     def token(self, sequence: int) -> bytes:
@@ -55,7 +59,9 @@ class Mark(Struct, frozen=True):
         return self.run + (sequence % MODULUS).to_bytes(2, "big")
 
     def payload(self, sequence: int) -> bytes:
-        """The ICMP or UDP payload of packet `sequence`: its token, then the program's name again and again."""
+        """The ICMP or UDP payload of packet `sequence`: its token, then the program's name again and
+        again.
+        """
         filler = b"netprobe" * (self.size // 8 + 1)
         return (self.token(sequence) + filler)[: self.size]
 
@@ -73,18 +79,29 @@ class Mark(Struct, frozen=True):
 
 
 def run_bytes(token: str) -> bytes:
-    """The six bytes that stand for a run's token: its own first ones when it is hexadecimal, else a hash of it."""
+    """The six bytes that stand for a run's token: its own first ones when it is hexadecimal, else a hash of
+    it.
+    """
     try:
         own = bytes.fromhex(token)
     except ValueError:
         own = b""
-    return own[:RUN_BYTES] if len(own) >= RUN_BYTES else blake2b(token.encode(), digest_size=RUN_BYTES).digest()
+    return (
+        own[:RUN_BYTES] if len(own) >= RUN_BYTES else blake2b(token.encode(), digest_size=RUN_BYTES).digest()
+    )
 
 
-def mark_of(probe: Probe, source_ports: tuple[int, ...] = (), ports: tuple[int, ...] = (), services: tuple[int, ...] = ()) -> Mark:
-    """The mark of `probe`, given the source ports that were reserved for it and the ports translations may give it.
+def mark_of(
+    probe: Probe,
+    source_ports: tuple[int, ...] = (),
+    ports: tuple[int, ...] = (),
+    services: tuple[int, ...] = (),
+) -> Mark:
+    """The mark of `probe`, given the source ports that were reserved for it and the ports translations may
+    give it.
 
-    A payload too small for the token takes its ICMP sequence from the token too, so that id and sequence give 32 bits.
+    A payload too small for the token takes its ICMP sequence from the token too, so that id and sequence give
+    32 bits.
     """
     run = run_bytes(probe.token)
     first = 1 if probe.size >= TOKEN_BYTES else int.from_bytes(run[2:4], "big")

@@ -3,7 +3,8 @@
 ETHERTYPE_IPV4, ETHERTYPE_ARP, ETHERTYPE_IPV6 = 0x0800, 0x0806, 0x86DD
 VLAN_TYPES = (0x8100, 0x88A8)
 TRANSPARENT_ETHERNET = 0x6558  # a whole frame inside GRE or GENEVE
-ETHERNET_DEVICES = (1, 772)  # ARPHRD_ETHER, ARPHRD_LOOPBACK: the devices whose frames begin with an Ethernet header
+# ARPHRD_ETHER, ARPHRD_LOOPBACK: the devices whose frames begin with an Ethernet header
+ETHERNET_DEVICES = (1, 772)
 VXLAN_PORTS = (4789, 8472)  # IANA's, and the kernel's old default that flannel uses
 GENEVE_PORT = 6081
 ERRORS = (3, 4, 5, 11, 12)  # ICMP types that quote a packet (RFC 792)

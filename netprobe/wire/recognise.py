@@ -1,8 +1,9 @@
 """Tells which frames belong to a probe: which leg, which packet of it, or which ICMP error about it.
 
-By the token wherever there is one, so that neither NAT nor another run at the same time can confuse it. A UDP answer carries
-no token: it is the packet that reverses the flow of a request seen before. An IP fragment follows its first one. An ICMP
-error must quote a packet that was seen, with the addresses and ports it had there, and the token as far as it is quoted.
+By the token wherever there is one, so that neither NAT nor another run at the same time can confuse it. A UDP
+answer carries no token: it is the packet that reverses the flow of a request seen before. An IP fragment
+follows its first one. An ICMP error must quote a packet that was seen, with the addresses and ports it had
+there, and the token as far as it is quoted.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ _Form = tuple[str, int | None, str, int | None, int | None]
 
 
 class Recognised(Struct, frozen=True):
-    """A packet of the probe: its flow, its leg and sequence, the error it reports, and a word for what the flow cannot say."""
+    """A packet of the probe: its flow, its leg and sequence, the error it reports, and a word for what the
+    flow cannot say.
+    """
 
     flow: Flow
     leg: Leg | None = None
@@ -50,7 +53,10 @@ class Recogniser:
     _forms: set[_Form] = field(default_factory=set)
 
     def __call__(self, packet: Packet, point: object = None) -> Recognised | None:
-        """What `packet` is to the probe, or None. `point` is where it was seen: namespace, interface, direction."""
+        """What `packet` is to the probe, or None.
+
+        `point` is where it was seen: namespace, interface, direction.
+        """
         for layer in _layers(packet):
             found = self._layer(layer, point)
             if found is not None:
@@ -80,7 +86,9 @@ class Recogniser:
         first = self._fragments.get(packet.key) if packet.key else None
         if first is None:
             return None
-        return Recognised(packet.flow, first.leg, first.sequence, first.error, f"fragment at {packet.fragment}")
+        return Recognised(
+            packet.flow, first.leg, first.sequence, first.error, f"fragment at {packet.fragment}"
+        )
 
     def _error(self, packet: Packet) -> Recognised | None:
         for quoted in _layers(packet.quoted):
@@ -120,11 +128,14 @@ class Recogniser:
         return sequence if sequence < self.mark.count else None
 
     def _tcp(self, packet: Packet) -> _Hit | None:
-        """A SYN by its number; an answer by the number that it acknowledges; the reset that our own kernel sends after it."""
+        """A SYN by its number; an answer by the number that it acknowledges; the reset that our own kernel
+        sends after it.
+        """
         begun = ((packet.number or 0) - self.mark.isn) % SEQUENCE_SPACE
         if packet.acknowledged is None or packet.flags & (SYN | ACK) == SYN:
             return (Leg.REQUEST, begun) if begun < self.mark.count else None
-        if packet.flags & ACK and packet.flags & (SYN | RST):  # RFC 9293 section 3.10.7.3: nothing else answers a SYN
+        # RFC 9293 section 3.10.7.3: nothing else answers a SYN
+        if packet.flags & ACK and packet.flags & (SYN | RST):
             answered = (packet.acknowledged - self.mark.isn - 1) % SEQUENCE_SPACE
             return (Leg.REPLY, answered) if answered < self.mark.count else None
         ended = (begun - 1) % SEQUENCE_SPACE
@@ -135,8 +146,11 @@ class Recogniser:
         sequence = self.sequence_in(packet.payload) if self.mark.has_token else None
         if back in self._requests:
             return Leg.REPLY, self._requests[back] if sequence is None else sequence
-        if packet.flow.dport in self.mark.source_ports and any(back[:2] == request[:2] for request in self._requests):
-            return Leg.REPLY, max(self._requests.values()) if sequence is None else sequence  # from another address than asked
+        if packet.flow.dport in self.mark.source_ports and any(
+            back[:2] == request[:2] for request in self._requests
+        ):
+            # from another address than asked
+            return Leg.REPLY, max(self._requests.values()) if sequence is None else sequence
         if sequence is None and not self.mark.has_token:
             sequence = self._nth(packet, (point, ports))
         if sequence is None:
@@ -145,10 +159,16 @@ class Recogniser:
         return Leg.REQUEST, sequence
 
     def _nth(self, packet: Packet, point: object) -> int | None:
-        """The sequence of a request that is too small for the token: the n-th of this kind to pass this point."""
+        """The sequence of a request that is too small for the token: the n-th of this kind to pass this
+        point.
+        """
         mark, flow = self.mark, packet.flow
         known = flow.sport in mark.source_ports or (flow.dport == mark.port and flow.sport in mark.ports)
-        if not known or len(packet.payload) != mark.size or packet.payload[:RUN_BYTES] != mark.run[: mark.size]:
+        if (
+            not known
+            or len(packet.payload) != mark.size
+            or packet.payload[:RUN_BYTES] != mark.run[: mark.size]
+        ):
             return None
         sequence = self._counts.get(point, 0)
         self._counts[point] = sequence + 1
@@ -156,7 +176,11 @@ class Recogniser:
 
     def _quoted(self, packet: Packet) -> _Hit | None:
         """A packet in an ICMP error, as it was seen somewhere: it may be cut after its first eight bytes."""
-        if packet.flow.protocol is not self.mark.protocol or packet.fragment or _form(packet.flow) not in self._forms:
+        if (
+            packet.flow.protocol is not self.mark.protocol
+            or packet.fragment
+            or _form(packet.flow) not in self._forms
+        ):
             return None
         if packet.flow.protocol is Protocol.TCP:
             return self._tcp(packet)
@@ -175,18 +199,28 @@ class Recogniser:
             return None
         last = self._requests[ports]
         sequences = (last, *(sequence for sequence in range(self.mark.count) if sequence != last))
-        return next(((Leg.REQUEST, sequence) for sequence in sequences if self._is_quoted(packet, sequence)), None)
+        return next(
+            ((Leg.REQUEST, sequence) for sequence in sequences if self._is_quoted(packet, sequence)), None
+        )
 
     def _is_quoted(self, packet: Packet, sequence: int) -> bool:
-        """Whether this is packet `sequence`: by its token, or where the quote ends before it by the checksum over it."""
+        """Whether this is packet `sequence`: by its token, or where the quote ends before it by the checksum
+        over it.
+        """
         if self.mark.has_token and len(packet.payload) >= TOKEN_BYTES:
             return packet.payload[:TOKEN_BYTES] == self.mark.token(sequence)
         return fits(packet, self.mark.payload(sequence))
 
     def _asked(self, packet: Packet) -> Recognised:
-        """ARP and neighbour discovery: always of interest, and a request of ours when it carries our token."""
+        """ARP and neighbour discovery: always of interest, and a request of ours when it carries our
+        token.
+        """
         told = packet.hardware[0] if packet.hardware else None
-        text = f"says it has {told}" if told and told != packet.flow.src_mac and packet.flow.outer is None else ""
+        text = (
+            f"says it has {told}"
+            if told and told != packet.flow.src_mac and packet.flow.outer is None
+            else ""
+        )
         sequence = self._stamp_in_request(packet)
         return Recognised(packet.flow, None if sequence is None else Leg.REQUEST, sequence or 0, text=text)
 
@@ -194,7 +228,8 @@ class Recogniser:
         if self.mark.protocol is Protocol.ARP and packet.flow.icmp_type == 1:
             return self.sequence_in(packet.padding)
         if self.mark.protocol is Protocol.ND and packet.flow.icmp_type == 135:
-            return self.sequence_in(self.mark.run[:2] + packet.nonce)  # the nonce has room for six of the eight bytes
+            # the nonce has room for six of the eight bytes
+            return self.sequence_in(self.mark.run[:2] + packet.nonce)
         return None
 
 
@@ -215,4 +250,8 @@ def _ports(flow: Flow) -> _Ports:
 
 def flags_text(packet: Packet) -> str:
     """The flags of a TCP segment in words, "" for another packet."""
-    return " ".join(name for flag, name in _FLAG_NAMES if packet.flags & flag) if packet.flow.protocol is Protocol.TCP else ""
+    return (
+        " ".join(name for flag, name in _FLAG_NAMES if packet.flags & flag)
+        if packet.flow.protocol is Protocol.TCP
+        else ""
+    )

@@ -1,4 +1,5 @@
-"""The catalogue of faults, by section: what breaks networks of namespaces and containers, and what netprobe should say of it.
+"""The catalogue of faults, by section: what breaks networks of namespaces and containers, and what netprobe
+should say of it.
 
 The faults are data: one *.toml a section beside this file, read when they are first asked for.
 """
@@ -50,7 +51,9 @@ def named(name: str) -> Fault:
     if name not in faults:
         near = difflib.get_close_matches(name, faults, n=3)
         hint = f"Did you mean {' or '.join(near)}? " if near else ""
-        raise WrongQuestion(f"there is no fault named {name!r}", f"{hint}`netprobe demo --list` shows them all.")
+        raise WrongQuestion(
+            f"there is no fault named {name!r}", f"{hint}`netprobe demo --list` shows them all."
+        )
     return faults[name]
 
 

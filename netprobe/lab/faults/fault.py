@@ -1,4 +1,6 @@
-"""What a fault is: a network that works, one thing that breaks in it, how to see it, and what netprobe should then say."""
+"""What a fault is: a network that works, one thing that breaks in it, how to see it, and what netprobe should
+then say.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +28,11 @@ THE_TUTORIAL = Network("tutorial", TUTORIAL, WIRING)
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """The right diagnosis: a code of the catalogue, where, on which way of the packet, and the id of the object to change.
+    """The right diagnosis: a code of the catalogue, where, on which way of the packet, and the id of the
+    object to change.
 
-    `interface` None: the whole namespace. `direction` None: the verdict is intermittent, and some probes die on either way.
-    `object` "" where there is nothing of its own to change.
+    `interface` None: the whole namespace. `direction` None: the verdict is intermittent, and some probes die
+    on either way. `object` "" where there is nothing of its own to change.
     """
 
     code: str
@@ -45,8 +48,9 @@ class Expected:
 class Fault:
     """One thing that can be broken. `probe` is the netprobe command that shows it, without the word netprobe.
 
-    `given` are circumstances in which the network still works (a published port, a policy rule); `changes` break it. `foreseen` says
-    whether the configuration alone decides, so that `netprobe why` knows without a packet. `privileged`: only root can inject it.
+    `given` are circumstances in which the network still works (a published port, a policy rule); `changes`
+    break it. `foreseen` says whether the configuration alone decides, so that `netprobe why` knows without a
+    packet. `privileged`: only root can inject it.
     """
 
     name: str
@@ -64,7 +68,10 @@ class Fault:
         _make(self.given, self.name)
 
     def inject(self) -> None:
-        """Break it, and read back that it is broken. Raises CannotLook when it was before, or is not afterwards."""
+        """Break it, and read back that it is broken.
+
+        Raises CannotLook when it was before, or is not afterwards.
+        """
         if self.verify():
             raise CannotLook(f"{self.name} is in place already")
         _make(self.changes, self.name)
@@ -79,4 +86,6 @@ def _make(changes: Sequence[Change], name: str) -> None:
         change.apply()
     for change in changes:
         if not change.holds():
-            raise CannotLook(f"{name} could not be injected: this kernel accepted `{change.command}` and did nothing")
+            raise CannotLook(
+                f"{name} could not be injected: this kernel accepted `{change.command}` and did nothing"
+            )

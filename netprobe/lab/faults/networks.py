@@ -25,16 +25,26 @@ from netprobe.lab.tutorial import TUTORIAL, WIRING
 from .fault import THE_TUTORIAL, Network
 
 _ROUTER = (Sysctl("r1", "net.ipv4.ip_forward", "1"), Sysctl("r1", "net.ipv6.conf.all.forwarding", "1"),
-           Sysctl("r2", "net.ipv4.ip_forward", "1"), Sysctl("r2", "net.ipv6.conf.all.forwarding", "1"))  # fmt: skip
+           Sysctl("r2", "net.ipv4.ip_forward", "1"),
+           Sysctl("r2", "net.ipv6.conf.all.forwarding", "1"))  # fmt: skip
 
 OFFICES = Network(
     "offices",
     Topology(
         namespaces=("pc", "r1", "r2", "server"),
         links=(
-            Veth(Interface("pc", "eth0", ("10.1.0.10/24", "fd00:1::10/64")), Interface("r1", "lan", ("10.1.0.1/24", "fd00:1::1/64"))),
-            Veth(Interface("r1", "wan", ("10.9.0.1/30", "fd00:9::1/64")), Interface("r2", "wan", ("10.9.0.2/30", "fd00:9::2/64"))),
-            Veth(Interface("r2", "lan", ("10.2.0.1/24", "fd00:2::1/64")), Interface("server", "eth0", ("10.2.0.10/24", "fd00:2::10/64"))),
+            Veth(
+                Interface("pc", "eth0", ("10.1.0.10/24", "fd00:1::10/64")),
+                Interface("r1", "lan", ("10.1.0.1/24", "fd00:1::1/64")),
+            ),
+            Veth(
+                Interface("r1", "wan", ("10.9.0.1/30", "fd00:9::1/64")),
+                Interface("r2", "wan", ("10.9.0.2/30", "fd00:9::2/64")),
+            ),
+            Veth(
+                Interface("r2", "lan", ("10.2.0.1/24", "fd00:2::1/64")),
+                Interface("server", "eth0", ("10.2.0.10/24", "fd00:2::10/64")),
+            ),
         ),
         routes=(
             Route("pc", via="10.1.0.1", device="eth0"),
@@ -58,7 +68,8 @@ OFFICES = Network(
                           wan 10.9.0.1/30 -------- wan 10.9.0.2/30
                                                    lan 10.2.0.1/24 -------- eth0 10.2.0.10/24
 
-    Two offices and a line between them; nothing is translated. IPv6 runs beside, in fd00:1::/64, fd00:9::/64 and fd00:2::/64.
+    Two offices and a line between them; nothing is translated. IPv6 runs beside, in fd00:1::/64,
+    fd00:9::/64 and fd00:2::/64.
 """,
 )
 
@@ -68,10 +79,22 @@ TWO_UPLINKS = Network(
         namespaces=("pc", "cable", "fibre", "internet"),
         links=(
             Veth(Interface("host", "lan0", ("10.0.0.1/24",)), Interface("pc", "eth0", ("10.0.0.2/24",))),
-            Veth(Interface("host", "eth0", ("203.0.113.2/24",)), Interface("cable", "eth0", ("203.0.113.1/24",))),
-            Veth(Interface("host", "eth1", ("198.51.100.2/24",)), Interface("fibre", "eth0", ("198.51.100.1/24",))),
-            Veth(Interface("cable", "core", ("192.0.2.1/30",)), Interface("internet", "eth0", ("192.0.2.2/30",))),
-            Veth(Interface("fibre", "core", ("192.0.2.5/30",)), Interface("internet", "eth1", ("192.0.2.6/30",))),
+            Veth(
+                Interface("host", "eth0", ("203.0.113.2/24",)),
+                Interface("cable", "eth0", ("203.0.113.1/24",)),
+            ),
+            Veth(
+                Interface("host", "eth1", ("198.51.100.2/24",)),
+                Interface("fibre", "eth0", ("198.51.100.1/24",)),
+            ),
+            Veth(
+                Interface("cable", "core", ("192.0.2.1/30",)),
+                Interface("internet", "eth0", ("192.0.2.2/30",)),
+            ),
+            Veth(
+                Interface("fibre", "core", ("192.0.2.5/30",)),
+                Interface("internet", "eth1", ("192.0.2.6/30",)),
+            ),
         ),
         loopback=(Interface("internet", "lo", ("8.8.8.8/32",)),),
         routes=(
@@ -101,7 +124,8 @@ TWO_UPLINKS = Network(
     pc                    eth1 198.51.100.2/24 -------- 198.51.100.1   192.0.2.5 ----- 192.0.2.6
     eth0 10.0.0.2/24 ---- lan0 10.0.0.1/24                                             lo 8.8.8.8
 
-    The host has two providers. The cable is the usual way out; what comes from 198.51.100.2 takes the fibre, by a policy rule.
+    The host has two providers. The cable is the usual way out; what comes from 198.51.100.2 takes
+    the fibre, by a policy rule.
     Both providers drop what bears an address that they did not give away.
 """,
 )
@@ -113,8 +137,12 @@ SQUARE = Network(
         links=(
             Veth(Interface("pc", "eth0", ("10.1.1.10/24",)), Interface("r1", "lan", ("10.1.1.1/24",))),
             Veth(Interface("pc", "eth1", ("10.1.2.10/24",)), Interface("r2", "lan", ("10.1.2.1/24",))),
-            Veth(Interface("server", "eth0", ("172.16.1.10/24",)), Interface("r1", "dmz", ("172.16.1.1/24",))),
-            Veth(Interface("server", "eth1", ("172.16.2.10/24",)), Interface("r2", "dmz", ("172.16.2.1/24",))),
+            Veth(
+                Interface("server", "eth0", ("172.16.1.10/24",)), Interface("r1", "dmz", ("172.16.1.1/24",))
+            ),
+            Veth(
+                Interface("server", "eth1", ("172.16.2.10/24",)), Interface("r2", "dmz", ("172.16.2.1/24",))
+            ),
         ),
         loopback=(Interface("server", "lo", ("192.0.2.80/32",)),),
         routes=(
@@ -143,7 +171,10 @@ ROUTED_PODS = Network(
         links=(
             Veth(Interface("host", "eth0", ("192.0.2.10/24",)), Interface("rack", "eth0", ("192.0.2.1/24",))),
             *(
-                Veth(Interface("host", f"cali{n}", mac="ee:ee:ee:ee:ee:ee"), Interface(f"pod{n}", "eth0", (f"10.65.0.{n + 1}/32",)))
+                Veth(
+                    Interface("host", f"cali{n}", mac="ee:ee:ee:ee:ee:ee"),
+                    Interface(f"pod{n}", "eth0", (f"10.65.0.{n + 1}/32",)),
+                )
                 for n in (1, 2)
             ),
         ),
@@ -156,7 +187,8 @@ ROUTED_PODS = Network(
         sysctls=(
             Sysctl("host", "net.ipv4.ip_forward", "1"),
             *(Sysctl("host", f"net.ipv4.conf.cali{n}.proxy_arp", "1") for n in (1, 2)),
-            *(Sysctl("host", f"net.ipv4.neigh.cali{n}.proxy_delay", "0") for n in (1, 2)),  # else up to 0.8 s, at random
+            # else up to 0.8 s, at random
+            *(Sysctl("host", f"net.ipv4.neigh.cali{n}.proxy_delay", "0") for n in (1, 2)),
         ),
     ),
     """\
@@ -165,7 +197,8 @@ ROUTED_PODS = Network(
     pod2                                            rack
     eth0 10.65.0.3/32 ---- cali2    192.0.2.10 ---- 192.0.2.1
 
-    No bridge: each pod has a network of one and the gateway 169.254.1.1, for which the host answers by proxy ARP.
+    No bridge: each pod has a network of one and the gateway 169.254.1.1, for which the host
+    answers by proxy ARP.
 """,
 )
 
@@ -201,7 +234,8 @@ PUBLISHED = Network(
     replace(TUTORIAL, masquerade=(), rules=(Rules("host", "iptables", _DOCKER),)),
     WIRING.partition("    The host forwards")[0]
     + """\
-    The host has Docker's rules: FORWARD drops by policy, and its port 8080 is published: it leads to port 80 of c2.
+    The host has Docker's rules: FORWARD drops by policy, and its port 8080 is published: it leads
+    to port 80 of c2.
 """,
 )
 
@@ -212,14 +246,25 @@ OVERLAY = Network(
     Topology(
         namespaces=("node1", "node2", "pod1", "pod2"),
         links=(
-            Veth(Interface("node1", "u0", ("192.168.50.1/24",)), Interface("node2", "u0", ("192.168.50.2/24",))),
+            Veth(
+                Interface("node1", "u0", ("192.168.50.1/24",)), Interface("node2", "u0", ("192.168.50.2/24",))
+            ),
             *(Bridge(Interface(f"node{n}", "br0")) for n in (1, 2)),
             *(
-                Vxlan(Interface(f"node{n}", "vx0", master="br0"), 42, f"192.168.50.{n}", f"192.168.50.{3 - n}", underlay="u0")
+                Vxlan(
+                    Interface(f"node{n}", "vx0", master="br0"),
+                    42,
+                    f"192.168.50.{n}",
+                    f"192.168.50.{3 - n}",
+                    underlay="u0",
+                )
                 for n in (1, 2)
             ),
             *(
-                Veth(Interface(f"node{n}", "vpod", master="br0", mtu=1450), Interface(f"pod{n}", "eth0", (f"10.42.0.{n}/24",), mtu=1450))
+                Veth(
+                    Interface(f"node{n}", "vpod", master="br0", mtu=1450),
+                    Interface(f"pod{n}", "eth0", (f"10.42.0.{n}/24",), mtu=1450),
+                )
                 for n in (1, 2)
             ),
         ),
@@ -238,7 +283,9 @@ ROUTED_OVERLAY = Network(
     Topology(
         namespaces=("node1", "node2", "pod1", "pod2"),
         links=(
-            Veth(Interface("node1", "u0", ("192.168.50.1/24",)), Interface("node2", "u0", ("192.168.50.2/24",))),
+            Veth(
+                Interface("node1", "u0", ("192.168.50.1/24",)), Interface("node2", "u0", ("192.168.50.2/24",))
+            ),
             *(
                 Vxlan(
                     Interface(f"node{n}", "flannel.1", (f"10.244.{n}.0/32",), mac=_TUNNEL_MAC[n]),
@@ -251,16 +298,26 @@ ROUTED_OVERLAY = Network(
                 for n in (1, 2)
             ),
             *(
-                Veth(Interface(f"node{n}", "vpod", (f"10.244.{n}.1/24",)), Interface(f"pod{n}", "eth0", (f"10.244.{n}.2/24",), mtu=1450))
+                Veth(
+                    Interface(f"node{n}", "vpod", (f"10.244.{n}.1/24",)),
+                    Interface(f"pod{n}", "eth0", (f"10.244.{n}.2/24",), mtu=1450),
+                )
                 for n in (1, 2)
             ),
         ),
         routes=(
-            *(Route(f"node{n}", f"10.244.{3 - n}.0/24", f"10.244.{3 - n}.0", "flannel.1", onlink=True) for n in (1, 2)),
+            *(
+                Route(f"node{n}", f"10.244.{3 - n}.0/24", f"10.244.{3 - n}.0", "flannel.1", onlink=True)
+                for n in (1, 2)
+            ),
             *(Route(f"pod{n}", via=f"10.244.{n}.1", device="eth0") for n in (1, 2)),
         ),
-        neighbours=tuple(Neighbour(f"node{n}", "flannel.1", f"10.244.{3 - n}.0", _TUNNEL_MAC[3 - n]) for n in (1, 2)),
-        fdb=tuple(FdbEntry(f"node{n}", "flannel.1", _TUNNEL_MAC[3 - n], f"192.168.50.{3 - n}") for n in (1, 2)),
+        neighbours=tuple(
+            Neighbour(f"node{n}", "flannel.1", f"10.244.{3 - n}.0", _TUNNEL_MAC[3 - n]) for n in (1, 2)
+        ),
+        fdb=tuple(
+            FdbEntry(f"node{n}", "flannel.1", _TUNNEL_MAC[3 - n], f"192.168.50.{3 - n}") for n in (1, 2)
+        ),
         sysctls=tuple(Sysctl(f"node{n}", "net.ipv4.ip_forward", "1") for n in (1, 2)),
     ),
     """\
@@ -269,7 +326,8 @@ ROUTED_OVERLAY = Network(
                            flannel.1 10.244.1.0                    flannel.1 10.244.2.0
                            u0 192.168.50.1/24 -------------------- u0 192.168.50.2/24
 
-    As flannel does it: the VXLAN learns nothing; routes, neighbours and forwarding entries are written by a daemon.
+    As flannel does it: the VXLAN learns nothing; routes, neighbours and forwarding entries are written by
+    a daemon.
 """,
 )
 
@@ -278,7 +336,10 @@ HOME_LAN = Network(
     Topology(
         namespaces=("router", "nas", "tv"),
         links=(
-            Veth(Interface("host", "eth0", ("192.168.1.10/24",)), Interface("router", "eth0", ("192.168.1.1/24",))),
+            Veth(
+                Interface("host", "eth0", ("192.168.1.10/24",)),
+                Interface("router", "eth0", ("192.168.1.1/24",)),
+            ),
             Macvlan(Interface("nas", "eth0", ("192.168.1.51/24",)), "eth0"),
             Macvlan(Interface("tv", "eth0", ("192.168.1.52/24",)), "eth0"),
             Macvlan(Interface("host", "shim", ("192.168.1.11/32",)), "eth0"),
@@ -302,5 +363,15 @@ HOME_LAN = Network(
 
 NETWORKS = {
     network.name: network
-    for network in (THE_TUTORIAL, OFFICES, TWO_UPLINKS, SQUARE, ROUTED_PODS, PUBLISHED, OVERLAY, ROUTED_OVERLAY, HOME_LAN)
+    for network in (
+        THE_TUTORIAL,
+        OFFICES,
+        TWO_UPLINKS,
+        SQUARE,
+        ROUTED_PODS,
+        PUBLISHED,
+        OVERLAY,
+        ROUTED_OVERLAY,
+        HOME_LAN,
+    )
 }

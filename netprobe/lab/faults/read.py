@@ -1,8 +1,8 @@
 """Faults from their files: a file for each section, a [[fault]] table for each fault, a table for each step.
 
 One key of a step says what is changed, the others how: `{address = "10.0.0.9/16", dev = "eth0", in = "c1"}`.
-`KINDS` has them all, in the words of ip(8), sysctl(8), iptables(8) and nft(8); `in` is the namespace. Each table
-is checked against the signature of what it makes.
+`KINDS` has them all, in the words of ip(8), sysctl(8), iptables(8) and nft(8); `in` is the namespace. Each
+table is checked against the signature of what it makes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ _USUAL: _Words = {"namespace": "in", "interface": "dev"}
 def section(file: Path) -> tuple[str, tuple[Fault, ...]]:
     """The title of a file and its faults. Raises ValueError that names the file, the fault and the key."""
     with _at(file.name):
-        return _made(_section, tomllib.loads(file.read_text("utf-8")), {"title": "section", "faults": "fault"})
+        return _made(
+            _section, tomllib.loads(file.read_text("utf-8")), {"title": "section", "faults": "fault"}
+        )
 
 
 def _section(title: str, faults: list[dict[str, Any]]) -> tuple[str, tuple[Fault, ...]]:
@@ -85,7 +87,9 @@ def _expected(
 
 
 def _steps(which: str, tables: list[dict[str, Any]]) -> tuple[Change, ...]:
-    return tuple(chain.from_iterable(_step(f"{which} {number}", table) for number, table in enumerate(tables, 1)))
+    return tuple(
+        chain.from_iterable(_step(f"{which} {number}", table) for number, table in enumerate(tables, 1))
+    )
 
 
 def _step(which: str, table: dict[str, Any]) -> tuple[Change, ...]:
@@ -185,7 +189,8 @@ KINDS: dict[str, _Kind] = {
     # rules, programs, connection tracking: iptables(8), nft(8), tc(8); without a command: lab/crafted.py
     "iptables":            _Kind(partial(steps.iptables, program="iptables"), "text", {"listed": "shows"}),
     "ip6tables":           _Kind(partial(steps.iptables, program="ip6tables"), "text", {"listed": "shows"}),
-    "iptables-legacy":     _Kind(partial(steps.iptables, program="iptables-legacy"), "text", {"listed": "shows"}),
+    "iptables-legacy":     _Kind(partial(steps.iptables, program="iptables-legacy"), "text",
+    {"listed": "shows"}),
     "no-iptables":         _Kind(steps.no_iptables, "text"),
     "nft":                 _Kind(_nft, "commands", {"proof": "shows"}),
     "drop-forwarded-from": _Kind(changes.DropForwarded, "incoming", {"out": "to"}),

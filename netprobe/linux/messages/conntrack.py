@@ -1,4 +1,5 @@
-"""nfnetlink's tracked connections. pyroute2's class of them comes with its sockets, asyncio and all: 70 ms for a dozen attributes.
+"""nfnetlink's tracked connections. pyroute2's class of them comes with its sockets, asyncio and all: 70 ms
+for a dozen attributes.
 
 Numbers: include/uapi/linux/netfilter/nfnetlink_conntrack.h.
 """

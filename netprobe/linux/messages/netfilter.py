@@ -1,7 +1,7 @@
 """nfnetlink: tables, chains and sets of nf_tables; of rules only the head.
 
-pyroute2's classes of them decode all there is, which takes long and is printed better by nft: only what is asked for is named here.
-Numbers: include/uapi/linux/netfilter/nf_tables.h.
+pyroute2's classes of them decode all there is, which takes long and is printed better by nft: only what is
+asked for is named here. Numbers: include/uapi/linux/netfilter/nf_tables.h.
 """
 
 from __future__ import annotations
@@ -79,5 +79,17 @@ class Elements(nfgen_msg):
 
 
 _TABLES = 10 << 8  # NFNL_SUBSYS_NFTABLES
-REQUESTS = {_TABLES | 1: Table, _TABLES | 4: Chain, _TABLES | 7: nfgen_msg, _TABLES | 10: Set, _TABLES | 13: Elements}
-ANSWERS = {_TABLES: Table, _TABLES | 3: Chain, _TABLES | 6: nfgen_msg, _TABLES | 9: Set, _TABLES | 12: Elements}
+REQUESTS = {
+    _TABLES | 1: Table,
+    _TABLES | 4: Chain,
+    _TABLES | 7: nfgen_msg,
+    _TABLES | 10: Set,
+    _TABLES | 13: Elements,
+}
+ANSWERS = {
+    _TABLES: Table,
+    _TABLES | 3: Chain,
+    _TABLES | 6: nfgen_msg,
+    _TABLES | 9: Set,
+    _TABLES | 12: Elements,
+}

@@ -1,9 +1,10 @@
 """rtnetlink(7): interfaces, addresses, routes, policy rules, neighbours, namespace ids.
 
-Where pyroute2's own class is not taken: of an interface only what is asked for is named (its class, with all kinds of interfaces,
-takes 12 ms to import and a millisecond to decode), link-layer addresses of any length stay bytes (it warns of unusual ones), the
-sysctls of an interface are arrays as long as this kernel's, and newer attributes and nexthop objects are declared.
-Numbers: include/uapi/linux/{if_link,rtnetlink,neighbour,nexthop}.h.
+Where pyroute2's own class is not taken: of an interface only what is asked for is named (its class, with all
+kinds of interfaces, takes 12 ms to import and a millisecond to decode), link-layer addresses of any length
+stay bytes (it warns of unusual ones), the sysctls of an interface are arrays as long as this kernel's, and
+newer attributes and nexthop objects are declared. Numbers:
+include/uapi/linux/{if_link,rtnetlink,neighbour,nexthop}.h.
 """
 
 from __future__ import annotations
@@ -108,14 +109,22 @@ class Vlan(nla):
 
 
 DATA = {
-    "bridge": Bridge, "vxlan": Vxlan, "vlan": Vlan, "macvlan": Macvlan, "macvtap": Macvlan, "ipvlan": Ipvlan, "ipvtap": Ipvlan,
+    "bridge": Bridge, "vxlan": Vxlan, "vlan": Vlan, "macvlan": Macvlan, "macvtap": Macvlan, "ipvlan": Ipvlan,
+    "ipvtap": Ipvlan,
 }  # fmt: skip
 
 
 class Link(nlmsg):
     """struct ifinfomsg."""
 
-    fields = (("family", "B"), ("__align", "x"), ("ifi_type", "H"), ("index", "i"), ("flags", "I"), ("change", "I"))
+    fields = (
+        ("family", "B"),
+        ("__align", "x"),
+        ("ifi_type", "H"),
+        ("index", "i"),
+        ("flags", "I"),
+        ("change", "I"),
+    )
     nla_map = (
         (1, "IFLA_ADDRESS", "cdata"),
         (3, "IFLA_IFNAME", "asciiz"),
@@ -134,7 +143,11 @@ class Link(nlmsg):
     class stats64(nla):
         """struct rtnl_link_stats64, which has more with each kernel."""
 
-        fields = tuple((f"{way}_{what}", "Q") for what in ("packets", "bytes", "errors", "dropped") for way in ("rx", "tx"))
+        fields = tuple(
+            (f"{way}_{what}", "Q")
+            for what in ("packets", "bytes", "errors", "dropped")
+            for way in ("rx", "tx")
+        )
 
     class af_spec(nla):
         nla_map = ((2, "AF_INET", "inet"), (10, "AF_INET6", "inet6"))
@@ -223,5 +236,25 @@ class Neighbour(nlmsg):
     )
 
 
-REQUESTS = {18: Link, 22: ifaddrmsg, 26: Route, 30: Neighbour, 34: fibmsg, 38: Qdisc, 46: Filter, 90: nsidmsg, 106: NexthopObject}
-ANSWERS = {16: Link, 20: ifaddrmsg, 24: Route, 28: Neighbour, 32: fibmsg, 36: Qdisc, 44: Filter, 88: nsidmsg, 104: NexthopObject}
+REQUESTS = {
+    18: Link,
+    22: ifaddrmsg,
+    26: Route,
+    30: Neighbour,
+    34: fibmsg,
+    38: Qdisc,
+    46: Filter,
+    90: nsidmsg,
+    106: NexthopObject,
+}
+ANSWERS = {
+    16: Link,
+    20: ifaddrmsg,
+    24: Route,
+    28: Neighbour,
+    32: fibmsg,
+    36: Qdisc,
+    44: Filter,
+    88: nsidmsg,
+    104: NexthopObject,
+}

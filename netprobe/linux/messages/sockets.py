@@ -1,4 +1,7 @@
-"""sock_diag(7) of IP sockets. pyroute2's classes come with its sockets, asyncio and all. Shapes: include/uapi/linux/inet_diag.h."""
+"""sock_diag(7) of IP sockets. pyroute2's classes come with its sockets, asyncio and all.
+
+Shapes: include/uapi/linux/inet_diag.h.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,22 @@ from pyroute2.netlink import nlmsg
 _NOWHERE = bytes(16)
 # struct inet_diag_sockid
 _ID = (
-    ("idiag_sport", ">H"), ("idiag_dport", ">H"), ("idiag_src", "16s"), ("idiag_dst", "16s"), ("idiag_if", "I"), ("idiag_cookie", "Q"),
+    ("idiag_sport", ">H"), ("idiag_dport", ">H"), ("idiag_src", "16s"), ("idiag_dst", "16s"),
+    ("idiag_if", "I"), ("idiag_cookie", "Q"),
 )  # fmt: skip
 
 
 class Sockets(nlmsg):
     """struct inet_diag_req_v2: which sockets are wanted, wherever they are bound to."""
 
-    fields = (("sdiag_family", "B"), ("sdiag_protocol", "B"), ("idiag_ext", "B"), ("__pad", "B"), ("idiag_states", "I"), *_ID)
+    fields = (
+        ("sdiag_family", "B"),
+        ("sdiag_protocol", "B"),
+        ("idiag_ext", "B"),
+        ("__pad", "B"),
+        ("idiag_states", "I"),
+        *_ID,
+    )
 
     def encode(self) -> None:
         self["idiag_src"] = self["idiag_dst"] = _NOWHERE
@@ -28,7 +39,8 @@ class InetSocket(nlmsg):
 
     fields = (
         ("idiag_family", "B"), ("idiag_state", "B"), ("idiag_timer", "B"), ("idiag_retrans", "B"), *_ID,
-        ("idiag_expires", "I"), ("idiag_rqueue", "I"), ("idiag_wqueue", "I"), ("idiag_uid", "I"), ("idiag_inode", "I"),
+        ("idiag_expires", "I"), ("idiag_rqueue", "I"), ("idiag_wqueue", "I"), ("idiag_uid", "I"),
+        ("idiag_inode", "I"),
     )  # fmt: skip
     nla_map = (
         (7, "INET_DIAG_SKMEMINFO", "array(uint32)"),

@@ -1,4 +1,6 @@
-"""Attributes that hold one thing after the other: structs, which pyroute2 has no word for, and numbers, which it makes objects of."""
+"""Attributes that hold one thing after the other: structs, which pyroute2 has no word for, and numbers, which
+it makes objects of.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,10 @@ from pyroute2.netlink import nla
 
 
 class StructArray(nla):
-    """Decodes into a list of `element`, an nlmsg without a header. What is left over at the end is no element."""
+    """Decodes into a list of `element`, an nlmsg without a header.
+
+    What is left over at the end is no element.
+    """
 
     element: Any = None
 

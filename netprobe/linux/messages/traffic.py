@@ -1,7 +1,7 @@
 """Traffic control of rtnetlink(7): queueing disciplines and filters.
 
-pyroute2 has the options of most; what it lacks is the place of a classifier's actions, a filter's chain, and programs by id.
-Numbers: include/uapi/linux/{rtnetlink,pkt_cls}.h.
+pyroute2 has the options of most; what it lacks is the place of a classifier's actions, a filter's chain, and
+programs by id. Numbers: include/uapi/linux/{rtnetlink,pkt_cls}.h.
 """
 
 from __future__ import annotations
@@ -13,13 +13,33 @@ from pyroute2.netlink import nla, nlmsg
 
 from .structs import StructArray
 
-# the modules of pyroute2 that know the options of these: 30 ms, which a network without them need not wait for
+# the modules of pyroute2 that know the options of these: 30 ms, which a network without them need not wait
+# for
 QDISC_OPTIONS = {"tbf": "sched_tbf", "netem": "sched_netem", "pfifo": "sched_pfifo", "bfifo": "sched_pfifo"}
 ACTION_OPTIONS = {"gact": "act_gact", "mirred": "act_mirred"}
-TCMSG = (("family", "B"), ("pad1", "B"), ("pad2", "H"), ("index", "i"), ("handle", "I"), ("parent", "I"), ("info", "I"))  # struct tcmsg
+# struct tcmsg
+TCMSG = (
+    ("family", "B"),
+    ("pad1", "B"),
+    ("pad2", "H"),
+    ("index", "i"),
+    ("handle", "I"),
+    ("parent", "I"),
+    ("info", "I"),
+)
 
 # where each classifier keeps its actions (TCA_*_ACT)
-ACTIONS_AT = {"u32": 7, "flower": 3, "matchall": 2, "bpf": 1, "basic": 3, "fw": 4, "route": 6, "cgroup": 1, "flow": 9}
+ACTIONS_AT = {
+    "u32": 7,
+    "flower": 3,
+    "matchall": 2,
+    "bpf": 1,
+    "basic": 3,
+    "fw": 4,
+    "route": 6,
+    "cgroup": 1,
+    "flow": 9,
+}
 
 
 def _plugin_options(module: str | None) -> Any:
@@ -64,7 +84,9 @@ class Actions(nla):
 
 
 class Selector(StructArray):
-    """struct tc_u32_sel, whose keys stand behind a head as long as one of them: the first element is no key."""
+    """struct tc_u32_sel, whose keys stand behind a head as long as one of them: the first element is no
+    key.
+    """
 
     class element(nlmsg):
         """struct tc_u32_key."""

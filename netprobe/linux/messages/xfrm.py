@@ -10,7 +10,8 @@ from .structs import StructArray
 _SELECTOR = (
     ("sel_daddr", "16s"), ("sel_saddr", "16s"),
     ("sel_dport", ">H"), ("sel_dport_mask", ">H"), ("sel_sport", ">H"), ("sel_sport_mask", ">H"),
-    ("sel_family", "H"), ("sel_prefixlen_d", "B"), ("sel_prefixlen_s", "B"), ("sel_proto", "B"), ("__pad_sel", "3x"),
+    ("sel_family", "H"), ("sel_prefixlen_d", "B"), ("sel_prefixlen_s", "B"), ("sel_proto", "B"),
+    ("__pad_sel", "3x"),
     ("sel_ifindex", "i"), ("sel_user", "I"),
 )  # fmt: skip
 _LIFETIMES = (("lft", "64s"), ("curlft", "32s"))
@@ -21,7 +22,8 @@ class Policy(nlmsg):
 
     fields = (
         *_SELECTOR, *_LIFETIMES,
-        ("priority", "I"), ("index", "I"), ("dir", "B"), ("action", "B"), ("flags", "B"), ("share", "B"), ("__pad_end", "4x"),
+        ("priority", "I"), ("index", "I"), ("dir", "B"), ("action", "B"), ("flags", "B"), ("share", "B"),
+        ("__pad_end", "4x"),
     )  # fmt: skip
     nla_map = ((5, "XFRMA_TMPL", "templates"),)
 
@@ -31,8 +33,10 @@ class Policy(nlmsg):
 
             header = None
             fields = (
-                ("daddr", "16s"), ("spi", ">I"), ("proto", "B"), ("__pad_id", "3x"), ("family", "H"), ("__pad_family", "2x"),
-                ("saddr", "16s"), ("reqid", "I"), ("mode", "B"), ("share", "B"), ("optional", "B"), ("__pad_optional", "1x"),
+                ("daddr", "16s"), ("spi", ">I"), ("proto", "B"), ("__pad_id", "3x"), ("family", "H"),
+                ("__pad_family", "2x"),
+                ("saddr", "16s"), ("reqid", "I"), ("mode", "B"), ("share", "B"), ("optional", "B"),
+                ("__pad_optional", "1x"),
                 ("aalgos", "I"), ("ealgos", "I"), ("calgos", "I"),
             )  # fmt: skip
 

@@ -1,4 +1,6 @@
-"""The container runtimes as sources of names, loaded when the first name needs them: most questions are about plain namespaces."""
+"""The container runtimes as sources of names, loaded when the first name needs them: most questions are about
+plain namespaces.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +19,22 @@ if TYPE_CHECKING:
     from netprobe.linux.runtimes.registry import Registry
 
 PODS = "pod"  # a pod is never meant by a name without the prefix
-# The kinds, those with the better names first, and where they usually keep what they know: of one that has containers some of it exists.
+# The kinds, those with the better names first, and where they usually keep what they know: of one that has
+# containers some of it exists.
 SIGNS: Mapping[str, Sequence[str]] = {
     "docker": ("/var/lib/docker/containers",),
     "podman": ("/var/lib/containers/storage",),
     PODS: (),
-    "containerd": ("/run/containerd/io.containerd.runtime.v2.task", "/run/k3s/containerd/io.containerd.runtime.v2.task"),
-    "lxc": ("/var/lib/lxc", "/var/lib/incus/containers", "/var/lib/lxd/containers", "/var/snap/lxd/common/lxd/containers"),
+    "containerd": (
+        "/run/containerd/io.containerd.runtime.v2.task",
+        "/run/k3s/containerd/io.containerd.runtime.v2.task",
+    ),
+    "lxc": (
+        "/var/lib/lxc",
+        "/var/lib/incus/containers",
+        "/var/lib/lxd/containers",
+        "/var/snap/lxd/common/lxd/containers",
+    ),
     "nspawn": ("/run/systemd/machines",),
 }
 CHOICES = {"docker": ("DOCKER_HOST", "DOCKER_CONTEXT"), "podman": ("CONTAINER_HOST",)}
@@ -35,7 +46,9 @@ class Containers:
     def __init__(self, root: str = "", environment: Mapping[str, str] | None = None) -> None:
         self._root = root
         self._environment = os.environ if environment is None else environment
-        self.sources: Sequence[ContainerKind] = tuple(ContainerKind(kind, kind != PODS, self) for kind in SIGNS)
+        self.sources: Sequence[ContainerKind] = tuple(
+            ContainerKind(kind, kind != PODS, self) for kind in SIGNS
+        )
 
     @cached_property
     def registry(self) -> Registry:
@@ -45,7 +58,9 @@ class Containers:
         return Registry(self._root, self._environment)
 
     def remembered(self, kind: str, name: str) -> Sequence[Found]:
-        """Containers of this kind with this name, as far as the usual files tell; an engine that the user chose is asked in passing."""
+        """Containers of this kind with this name, as far as the usual files tell; an engine that the user
+        chose is asked in passing.
+        """
         found: Sequence[Container] = ()
         if any(self._environment.get(variable) for variable in CHOICES.get(kind, ())):
             found = self.registry.glanced(kind, name)
@@ -56,7 +71,9 @@ class Containers:
         return _found(found)
 
     def find(self, kind: str, name: str) -> Sequence[Found]:
-        """Containers of this kind with this name, where it is asked or has left files; one that does not run is found as well."""
+        """Containers of this kind with this name, where it is asked or has left files; one that does not run
+        is found as well.
+        """
         asked = self._has_signs(kind) or self.registry.is_addressed(kind)
         return _found(self.registry.named(kind, name)) if asked or kind == PODS else ()
 
@@ -81,7 +98,9 @@ class Containers:
         yield from self.registry.living_in(network)
 
     def hosts_of(self, network: netns.Identity) -> Iterator[Found]:
-        """The containers that have a process in this network namespace although it is not theirs: they made it inside."""
+        """The containers that have a process in this network namespace although it is not theirs: they made
+        it inside.
+        """
         yield from self.registry.hosts_of(network)
 
     def all(self) -> Iterator[Found]:
@@ -99,7 +118,9 @@ class ContainerKind:
     _containers: Containers
 
     def find(self, name: str) -> Sequence[Found]:
-        """The containers that this name means; one that does not run is found as well, and says so when it is opened."""
+        """The containers that this name means; one that does not run is found as well, and says so when it is
+        opened.
+        """
         return self._containers.find(self.kind, name)
 
     def remembered(self, name: str) -> Sequence[Found]:

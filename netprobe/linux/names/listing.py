@@ -1,6 +1,7 @@
 """Every namespace of the machine with its interfaces, addresses and far ends: what `netprobe ls` shows.
 
-Namespaces are opened, read and closed again, a few at a time: a machine may have more of them than a process may have files.
+Namespaces are opened, read and closed again, a few at a time: a machine may have more of them than a process
+may have files.
 """
 
 from __future__ import annotations
@@ -38,8 +39,9 @@ class _Seen:
 
 
 def list_spaces(directory: Directory) -> tuple[Space, ...]:
-    """All namespaces that can be seen, by name; those that cannot be entered say why. Raises Shortage, OSError where we lack what
-    it takes to look.
+    """All namespaces that can be seen, by name; those that cannot be entered say why.
+
+    Raises Shortage, OSError where we lack what it takes to look.
     """
     seen: dict[netns.Identity, _Seen] = {}
     closed: list[_Seen] = []
@@ -57,7 +59,12 @@ def list_spaces(directory: Directory) -> tuple[Space, ...]:
         finally:
             close_all(results)
     wires = _wires(directory, seen)
-    return tuple(sorted((_space(each, seen, wires) for each in (*seen.values(), *closed)), key=lambda space: (space.kind, space.name)))
+    return tuple(
+        sorted(
+            (_space(each, seen, wires) for each in (*seen.values(), *closed)),
+            key=lambda space: (space.kind, space.name),
+        )
+    )
 
 
 def _meet(directory: Directory, seen: dict[netns.Identity, _Seen], found: Found, fd: int) -> None:
@@ -83,16 +90,27 @@ def _meet(directory: Directory, seen: dict[netns.Identity, _Seen], found: Found,
 
 
 def _wires(directory: Directory, seen: dict[netns.Identity, _Seen]) -> dict[_End, _End]:
-    """Both ends of every veth. The namespace with most of them is asked first: its answers serve for the others too."""
+    """Both ends of every veth.
+
+    The namespace with most of them is asked first: its answers serve for the others too.
+    """
     wires: dict[_End, _End] = {}
     for each in sorted(seen.values(), key=lambda each: -len(each.links)):
         for link in each.links:
             if link.kind == "veth" and link.link is not None and link.link.nsid is None:
                 wires[each.identity, link.index] = each.identity, link.link.index
-        open_ends = [link for link in each.links if link.kind == "veth" and link.link and (each.identity, link.index) not in wires]
+        open_ends = [
+            link
+            for link in each.links
+            if link.kind == "veth" and link.link and (each.identity, link.index) not in wires
+        ]
         if not open_ends:
             continue
-        numbers = _numbers(directory, each, {link.link.nsid for link in open_ends if link.link and link.link.nsid is not None})
+        numbers = _numbers(
+            directory,
+            each,
+            {link.link.nsid for link in open_ends if link.link and link.link.nsid is not None},
+        )
         for link in open_ends:
             assert link.link is not None
             if link.link.nsid in numbers:
@@ -102,7 +120,10 @@ def _wires(directory: Directory, seen: dict[netns.Identity, _Seen]) -> dict[_End
 
 
 def _numbers(directory: Directory, each: _Seen, wanted: set[int]) -> dict[int, netns.Identity]:
-    """What a namespace calls others; nothing where it may not be asked. Raises Shortage, OSError where we lack what it takes to ask."""
+    """What a namespace calls others; nothing where it may not be asked.
+
+    Raises Shortage, OSError where we lack what it takes to ask.
+    """
     try:
         fd = each.found[0].open()
     except Shortage:
@@ -110,7 +131,10 @@ def _numbers(directory: Directory, each: _Seen, wanted: set[int]) -> dict[int, n
     except NetprobeError:
         return {}
     try:
-        return {nsid: identity for nsid, (_, identity) in numbers_of(fd, (directory.everything(),), wanted).items()}
+        return {
+            nsid: identity
+            for nsid, (_, identity) in numbers_of(fd, (directory.everything(),), wanted).items()
+        }
     except (NetprobeError, OSError) as error:
         if is_short(error):
             raise
@@ -121,19 +145,39 @@ def _numbers(directory: Directory, each: _Seen, wanted: set[int]) -> dict[int, n
 
 def _space(each: _Seen, seen: dict[netns.Identity, _Seen], wires: dict[_End, _End]) -> Space:
     kind = next((found.kind for found in each.found if found.name == each.title), each.found[0].kind)
-    given = [found for found in each.found if found.kind != "host" and (found.name == each.title or not is_generated(found.name))]
+    given = [
+        found
+        for found in each.found
+        if found.kind != "host" and (found.name == each.title or not is_generated(found.name))
+    ]
     names = dict.fromkeys(found.text for found in given)
     note = next((found.note for found in each.found if found.note and found.name == each.title), "")
-    return Space(each.title, kind, tuple(names), each.identity[1], tuple(_interfaces(each, seen, wires)), note, each.blind)
+    return Space(
+        each.title,
+        kind,
+        tuple(names),
+        each.identity[1],
+        tuple(_interfaces(each, seen, wires)),
+        note,
+        each.blind,
+    )
 
 
-def _interfaces(each: _Seen, seen: dict[netns.Identity, _Seen], wires: dict[_End, _End]) -> Iterator[SpaceInterface]:
+def _interfaces(
+    each: _Seen, seen: dict[netns.Identity, _Seen], wires: dict[_End, _End]
+) -> Iterator[SpaceInterface]:
     for link in each.links:
-        own = tuple(f"{address.address}/{address.prefixlen}" for address in each.addresses if address.index == link.index)
+        own = tuple(
+            f"{address.address}/{address.prefixlen}"
+            for address in each.addresses
+            if address.index == link.index
+        )
         peer = peer_bridge = None
         identity, index = wires.get((each.identity, link.index), (None, 0))
         if identity in seen:
             far = seen[identity]
             peer = next((f"{far.title}/{other.name}" for other in far.links if other.index == index), None)
             peer_bridge = far.masters.get(index)
-        yield SpaceInterface(link.name, link.kind, link.up, own, peer, each.masters.get(link.index), peer_bridge)
+        yield SpaceInterface(
+            link.name, link.kind, link.up, own, peer, each.masters.get(link.index), peer_bridge
+        )

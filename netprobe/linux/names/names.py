@@ -1,7 +1,7 @@
 """Names of namespaces: who knows them, and which file is meant.
 
-Each `NameSource` knows one kind of name. A bare name is asked of all sources that take bare names, in their order; a prefix
-(`pid:123`) asks one. Looking a name up opens nothing and never creates anything.
+Each `NameSource` knows one kind of name. A bare name is asked of all sources that take bare names, in their
+order; a prefix (`pid:123`) asks one. Looking a name up opens nothing and never creates anything.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ NEAREST = 3  # how many similar names an error offers
 class Found:
     """A namespace as a source knows it. `path` is the file to open; `pid` a process that lives in it.
 
-    `beneath` is a directory from which `path` is walked without following a symbolic link: inside a container those are not
-    ours to trust. `note` is what a person should know about it ("paused").
+    `beneath` is a directory from which `path` is walked without following a symbolic link: inside a container
+    those are not ours to trust. `note` is what a person should know about it ("paused").
     """
 
     kind: str
@@ -61,12 +61,16 @@ class Found:
 
     @property
     def is_own(self) -> bool:
-        """Whether it is known to be somebody's own namespace, so that it keeps that name also where netprobe was started in it."""
+        """Whether it is known to be somebody's own namespace, so that it keeps that name also where netprobe
+        was started in it.
+        """
         return False
 
     @property
     def way_in(self) -> str:
-        """A command before ours that gives the privilege to enter it without being root; "" where there is none."""
+        """A command before ours that gives the privilege to enter it without being root; "" where there is
+        none.
+        """
         return ""
 
     @property
@@ -95,8 +99,14 @@ class Found:
 
 
 def open_each(batch: Sequence[Found]) -> list[int | NetprobeError]:
-    """A descriptor of each namespace, which the caller closes, or why there is none; those inside of containers all at once."""
-    inner = iter(netns.open_all_beneath([(each.beneath, each.path, each.text) for each in batch if each.beneath is not None]))
+    """A descriptor of each namespace, which the caller closes, or why there is none; those inside of
+    containers all at once.
+    """
+    inner = iter(
+        netns.open_all_beneath(
+            [(each.beneath, each.path, each.text) for each in batch if each.beneath is not None]
+        )
+    )
     return [next(inner) if each.beneath is not None else _open_or_error(each) for each in batch]
 
 
@@ -125,7 +135,9 @@ class NameSource(Protocol):
         ...
 
     def remembered(self, name: str) -> Sequence[Found]:
-        """The same, as far as it can be told from files: no daemon is asked, and no list of all processes is made."""
+        """The same, as far as it can be told from files: no daemon is asked, and no list of all processes is
+        made.
+        """
         return self.find(name)
 
     def sought(self, name: str) -> Sequence[Found]:  # noqa: ARG002 - those that search need it
@@ -151,7 +163,11 @@ class NamedNamespaces(NameSource):
         """The file of this name, if there is one. A name with a slash has none."""
         if "/" in name or name in ("", ".", ".."):
             return ()
-        return [self._found(directory, name) for directory in self._directories if self._tree.exists(f"{directory}/{name}")][:1]
+        return [
+            self._found(directory, name)
+            for directory in self._directories
+            if self._tree.exists(f"{directory}/{name}")
+        ][:1]
 
     def all(self) -> Iterator[Found]:
         """All files, sorted by name."""
@@ -189,7 +205,11 @@ class Processes(NameSource):
     def find(self, name: str) -> Sequence[Found]:
         """The namespace of the process with this number, if it runs."""
         pid = int(name)
-        return [Found(self.kind, str(pid), f"/proc/{pid}/ns/net", pid)] if files.Tree("/proc").exists(str(pid)) else []
+        return (
+            [Found(self.kind, str(pid), f"/proc/{pid}/ns/net", pid)]
+            if files.Tree("/proc").exists(str(pid))
+            else []
+        )
 
     def all(self) -> Iterator[Found]:
         """One process, the oldest, of each network namespace that has one."""
@@ -224,47 +244,63 @@ class UnknownName(WrongQuestion):
 def lookup(named: Named, sources: Sequence[NameSource]) -> Found:
     """The one namespace that `named` means (its nested names left aside).
 
-    Raises WrongQuestion: an unknown name, with the nearest known ones, or several different namespaces of that name.
+    Raises WrongQuestion: an unknown name, with the nearest known ones, or several different namespaces of
+    that name.
     """
     if named.kind is not None and all(source.kind != named.kind for source in sources):
         raise WrongQuestion(f"{named.text}: names of kind {named.kind} cannot be looked up here")
-    asked = [source for source in sources if (source.bare if named.kind is None else source.kind == named.kind)]
+    asked = [
+        source for source in sources if (source.bare if named.kind is None else source.kind == named.kind)
+    ]
     matches = _matches(named.name, asked)
     if not matches:
         looked(named.name)  # a source may have passed over what it could not open
         raise _unknown(named, asked)
-    matches = [found for found in matches if not found.owner] or matches  # what another user says makes no name of root's ambiguous
-    matches = [found for found in matches if found.alive] or matches  # one that does not run hides nobody of its name
+    # what another user says makes no name of root's ambiguous
+    matches = [found for found in matches if not found.owner] or matches
+    # one that does not run hides nobody of its name
+    matches = [found for found in matches if found.alive] or matches
     if len(matches) > 1 and len({found.identity() for found in matches}) > 1:
         raise WrongQuestion(
-            f"{named.text} is the name of more than one namespace", "Write one of: " + "  ".join(map(quoted, _told_apart(matches)))
+            f"{named.text} is the name of more than one namespace",
+            "Write one of: " + "  ".join(map(quoted, _told_apart(matches))),
         )
     return matches[0]
 
 
 def _matches(name: str, asked: Sequence[NameSource]) -> Sequence[Found]:
-    """What the sources know by this name. Where the first has it, the others say only what they know without asking around."""
+    """What the sources know by this name.
+
+    Where the first has it, the others say only what they know without asking around.
+    """
     first = list(asked[0].find(name))
     if first:
         known = [each for source in asked[1:] for each in source.remembered(name)]
-        return first + [each for each in known if each.identity() is not None]  # files may speak of what has ended long ago
+        # files may speak of what has ended long ago
+        return first + [each for each in known if each.identity() is not None]
     found = [each for source in asked[1:] for each in source.find(name)]
     return found or [each for source in asked for each in source.sought(name)]
 
 
 def _told_apart(matches: Sequence[Found]) -> list[str]:
     texts = [found.text for found in matches]
-    return list(dict.fromkeys(found.text if texts.count(found.text) == 1 else found.precise for found in matches))
+    return list(
+        dict.fromkeys(found.text if texts.count(found.text) == 1 else found.precise for found in matches)
+    )
 
 
 def _unknown(named: Named, asked: Sequence[NameSource]) -> UnknownName:
-    what = {"pid": "process", "path": "file", None: "namespace or container"}.get(named.kind, f"{named.kind} name")
+    what = {"pid": "process", "path": "file", None: "namespace or container"}.get(
+        named.kind, f"{named.kind} name"
+    )
     return UnknownName(f"there is no {what} {named.name}", _nearest(named, asked))
 
 
 def _nearest(named: Named, asked: Sequence[NameSource]) -> str:
     if not named.may_be_host:  # a host name will be asked of a resolver: nobody misspelt a container
-        known = {found.name: None for source in asked if source.kind != Processes.kind for found in source.all()}
+        known = {
+            found.name: None for source in asked if source.kind != Processes.kind for found in source.all()
+        }
         if near := did_you_mean(named.name, known):
             return near
     return "`netprobe ls` lists those that can be seen from here"
@@ -279,9 +315,13 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def inner_of(outers: Sequence[Found]) -> Iterator[Found]:
-    """The namespaces that the containers `outers` made inside themselves, called `c1//red`; other files there are left out."""
+    """The namespaces that the containers `outers` made inside themselves, called `c1//red`; other files there
+    are left out.
+    """
     asked = [outer for outer in outers if outer.pid is not None]
-    for outer, found in zip(asked, apart.values(_inside, [inner_source(outer) for outer in asked]), strict=True):
+    for outer, found in zip(
+        asked, apart.values(_inside, [inner_source(outer) for outer in asked]), strict=True
+    ):
         if not isinstance(found, OSError):
             for name, path in found:
                 step = Found(NamedNamespaces.kind, name, path, beneath=f"/proc/{outer.pid}/root")
@@ -299,9 +339,15 @@ def inside_of(outer: Found, step: Found) -> Found:
 
 
 def inner_source(outer: Found) -> NamedNamespaces:
-    """The namespaces that the container `outer` made for itself: its own /run/netns. Raises WrongQuestion when it has no files."""
+    """The namespaces that the container `outer` made for itself: its own /run/netns.
+
+    Raises WrongQuestion when it has no files.
+    """
     if outer.pid is None:
-        raise WrongQuestion(f"{outer.name} has no process whose /run/netns could be looked into", "Write the namespace's own name.")
+        raise WrongQuestion(
+            f"{outer.name} has no process whose /run/netns could be looked into",
+            "Write the namespace's own name.",
+        )
     return NamedNamespaces(f"/proc/{outer.pid}/root", trusted=False)
 
 

@@ -31,15 +31,19 @@ from .names import (
 
 HOST = "host"
 HOST_ROOT = "/proc/1/root"
-_NAMELESS = (HOST, Processes.kind, Paths.kind, PODS)  # kinds whose names tell nothing without the kind before them
+# kinds whose names tell nothing without the kind before them
+_NAMELESS = (HOST, Processes.kind, Paths.kind, PODS)
 _GENERATED = re.compile(r"(?:netns|cni)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Directory:
-    """Opens namespaces by name and holds them; `close` lets all go. Raises WrongQuestion, NotPermitted or CannotLook.
+    """Opens namespaces by name and holds them; `close` lets all go.
 
-    `host` names the namespace that the word `host` means (default: the one of the calling thread; in a container that shares
-    the host's PID namespace, the host's). `exclude` names those that are to be treated as not visible.
+    Raises WrongQuestion, NotPermitted or CannotLook.
+
+    `host` names the namespace that the word `host` means (default: the one of the calling thread; in a
+    container that shares the host's PID namespace, the host's). `exclude` names those that are to be treated
+    as not visible.
     """
 
     def __init__(self, host: str | None = None, exclude: Sequence[str] = ()) -> None:
@@ -73,7 +77,9 @@ class Directory:
     # from names to open namespaces
 
     def named_whole(self, text: str) -> bool:
-        """Whether `text`, which a grammar might take apart ("a:80"), is as a whole the name of a namespace."""
+        """Whether `text`, which a grammar might take apart ("a:80"), is as a whole the name of a
+        namespace.
+        """
         return bool(self.named.find(text))
 
     def open(self, named: Named) -> str:
@@ -89,7 +95,9 @@ class Directory:
         return self.adopt(fd, found)
 
     def notes(self, named: Named) -> tuple[str, ...]:
-        """What a person should know about the namespace that was opened as `named`, and about how it was found."""
+        """What a person should know about the namespace that was opened as `named`, and about how it was
+        found.
+        """
         return self._notes.get(named.text, ())
 
     def adopt(self, fd: int, found: Found) -> str:
@@ -126,7 +134,9 @@ class Directory:
         return found
 
     def _enterable(self, found: Found) -> int:
-        """A descriptor of `found`, after making sure that it may be entered: better now than after half the work."""
+        """A descriptor of `found`, after making sure that it may be entered: better now than after half the
+        work.
+        """
         try:
             fd = found.open()
             try:
@@ -157,7 +167,8 @@ class Directory:
         yield from self._given(found, identity)
         yield from self._containers(identity)
         yield from (other.name for other in self._aliases(identity))
-        if found.kind == Paths.kind or "//" in found.name:  # made inside a process: nobody gave it a name but that one
+        # made inside a process: nobody gave it a name but that one
+        if found.kind == Paths.kind or "//" in found.name:
             yield found.text
         pid = found.pid or next((each.pid for each in Processes().all() if each.identity() == identity), None)
         if pid is not None:
@@ -181,7 +192,10 @@ class Directory:
             yield from (each.name for each in inner_of(outers) if each.identity() == identity)
 
     def _aliases(self, identity: netns.Identity) -> Sequence[Found]:
-        """All names of a namespace in /run/netns. Looks at every file once, the first time that a namespace without a name turns up."""
+        """All names of a namespace in /run/netns.
+
+        Looks at every file once, the first time that a namespace without a name turns up.
+        """
         if self._by_identity is None:
             self._by_identity = {}
             for found in self.named.all():
@@ -192,7 +206,9 @@ class Directory:
     # all of them
 
     def everything(self) -> Iterator[Found]:
-        """Every namespace that can be seen, by all its names: `host`, those in use, the named, the containers', those of processes.
+        """Every namespace that can be seen, by all its names:
+
+        `host`, those in use, the named, the containers', those of processes.
 
         Most come more than once. Nothing is opened by it.
         """
@@ -206,9 +222,11 @@ class Directory:
         yield from inner_of(containers)
 
     def candidates(self) -> Iterator[Iterator[Found]]:
-        """Every namespace that can be seen, one kind after the other, the cheapest first: for a search that ends at the first.
+        """Every namespace that can be seen, one kind after the other, the cheapest first: for a search that
+        ends at the first.
 
-        What comes before the containers is found without asking anybody, and without a look at what belongs to others.
+        What comes before the containers is found without asking anybody, and without a look at what belongs
+        to others.
         """
         yield self._at_hand()
         yield self.named.all()
@@ -217,27 +235,41 @@ class Directory:
 
     def _at_hand(self) -> Iterator[Found]:
         yield self._host()
-        yield from [Found(found.kind, name, f"/proc/self/fd/{self.handles[name]}") for name, found in self._found.items()]
+        yield from [
+            Found(found.kind, name, f"/proc/self/fd/{self.handles[name]}")
+            for name, found in self._found.items()
+        ]
 
 
 def _only(name: str, outer: Found) -> Found:
-    """The namespace of this name that the container `outer` made. Raises UnknownName with those that there are."""
+    """The namespace of this name that the container `outer` made.
+
+    Raises UnknownName with those that there are.
+    """
     source = inner_source(outer)
     found = source.find(name)
     if not found:
         known = [each.name for each in source.all()]
-        hint = did_you_mean(name, known) or "It has " + (", ".join(map(quoted, known)) or "none in its /run/netns")
+        hint = did_you_mean(name, known) or "It has " + (
+            ", ".join(map(quoted, known)) or "none in its /run/netns"
+        )
         raise UnknownName(f"there is no namespace {name} inside {outer.name}", hint)
     return found[0]
 
 
 def is_generated(name: str) -> bool:
-    """Whether a program made this name up: Podman's and the container network plugins' files in /run/netns."""
+    """Whether a program made this name up:
+
+    Podman's and the container network plugins' files in /run/netns.
+    """
     return _GENERATED.fullmatch(name) is not None
 
 
 def opened(found: Found) -> int | None:
-    """A descriptor of `found` that the caller closes; None when its file is stale or not ours to open. Raises Shortage."""
+    """A descriptor of `found` that the caller closes; None when its file is stale or not ours to open.
+
+    Raises Shortage.
+    """
     try:
         return found.open()
     except Shortage:  # which says nothing of the file
@@ -247,7 +279,9 @@ def opened(found: Found) -> int | None:
 
 
 def _in_a_container_of_the_host() -> bool:
-    """Whether process 1 is visible and has another root directory: a container started with the host's PID namespace."""
+    """Whether process 1 is visible and has another root directory: a container started with the host's PID
+    namespace.
+    """
     try:
         return files.key(HOST_ROOT) != files.key("/") and bool(files.key("/proc/1/ns/net"))
     except OSError:

@@ -1,6 +1,7 @@
 """Which namespace is it that another one calls nsid 3, and which have a macvlan on an interface of this one?
 
-The kernel tells the first by RTM_GETNSID, for one open candidate at a time, and the second by the candidates' own interfaces.
+The kernel tells the first by RTM_GETNSID, for one open candidate at a time, and the second by the candidates'
+own interfaces.
 
 Source: net/core/net_namespace.c (rtnl_net_getid), include/uapi/linux/net_namespace.h.
 """
@@ -20,7 +21,8 @@ from .names import Found, close_all, open_each
 from .namespaces import Directory, opened
 
 RTM_GETNSID = 90
-MACVLAN = {"attrs": [["IFLA_INFO_KIND", "macvlan"]]}  # a dump can be asked for interfaces of one kind (rtnl_dump_ifinfo)
+# a dump can be asked for interfaces of one kind (rtnl_dump_ifinfo)
+MACVLAN = {"attrs": [["IFLA_INFO_KIND", "macvlan"]]}
 UNKNOWN = 0xFFFFFFFF  # -1 of NETNSA_NSID: it has no number
 FIRST = 6
 Place = tuple[Found, netns.Identity]
@@ -28,14 +30,18 @@ Numbers = dict[int, Place]  # where and which the namespace is that has this num
 
 
 class Peers:
-    """Finds far ends and remembers what it learned on the way: a search that fails has looked at every namespace."""
+    """Finds far ends and remembers what it learned on the way: a search that fails has looked at every
+    namespace.
+    """
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
         self._known: dict[str, Numbers] = {}
 
     def find(self, asking: str, nsid: int) -> str | None:
-        """The name of the namespace that the open namespace `asking` calls `nsid`; None when it cannot be seen from here."""
+        """The name of the namespace that the open namespace `asking` calls `nsid`; None when it cannot be
+        seen from here.
+        """
         known = self._known.get(asking, {})
         name = self._adopted(known.get(nsid))
         if name is None:
@@ -93,7 +99,9 @@ class Peers:
 
 
 def numbers_of(asking: int, candidates: Iterable[Iterator[Found]], wanted: Set[int]) -> Numbers:
-    """What the open namespace `asking` calls the `candidates`, kind by kind, up to those that it calls `wanted`."""
+    """What the open namespace `asking` calls the `candidates`, kind by kind, up to those that it calls
+    `wanted`.
+    """
     numbers: Numbers = {}
     size = FIRST  # the likely ones come first, and often one of them is it
     with netns.inside(asking), Netlink() as netlink:
@@ -111,7 +119,8 @@ def _numbered(netlink: Netlink, batch: Sequence[Found]) -> Iterator[tuple[Place,
     """((where, which), number) of those in `batch` that the namespace of `netlink` has a number for."""
     results = open_each(batch)
     try:
-        if short := next((each for each in results if isinstance(each, Shortage)), None):  # which says nothing of the file
+        # which says nothing of the file
+        if short := next((each for each in results if isinstance(each, Shortage)), None):
             raise short
         fds = {found: each for found, each in zip(batch, results, strict=True) if isinstance(each, int)}
         for (found, fd), nsid in zip(fds.items(), nsids(netlink, list(fds.values())), strict=True):
@@ -122,16 +131,28 @@ def _numbered(netlink: Netlink, batch: Sequence[Found]) -> Iterator[tuple[Place,
 
 
 def _has_macvlan(there: int, parent: int, index: int) -> bool:
-    """Whether the open namespace `there` has a macvlan on interface `index` of the open namespace `parent`."""
+    """Whether the open namespace `there` has a macvlan on interface `index` of the open namespace
+    `parent`.
+    """
     with netns.inside(there), Netlink() as netlink:
-        links = [link_of(record) for record in netlink.dump(Request(RTM_GETLINK, attributes=[("IFLA_LINKINFO", MACVLAN)]))]
-        lower = {link.link.nsid for link in links if link.kind == "macvlan" and link.link is not None and link.link.index == index}
+        links = [
+            link_of(record)
+            for record in netlink.dump(Request(RTM_GETLINK, attributes=[("IFLA_LINKINFO", MACVLAN)]))
+        ]
+        lower = {
+            link.link.nsid
+            for link in links
+            if link.kind == "macvlan" and link.link is not None and link.link.index == index
+        }
         own = netns.identity(there) == netns.identity(parent)
         return None in lower if own else bool(lower) and nsids(netlink, [parent])[0] in lower - {None}
 
 
 def nsids(netlink: Netlink, fds: Sequence[int]) -> list[int | None]:
-    """What the namespace of `netlink` calls each of the open namespaces `fds`; None where it has no number. Assigns none."""
+    """What the namespace of `netlink` calls each of the open namespaces `fds`; None where it has no number.
+
+    Assigns none.
+    """
     answers = netlink.ask_all([Request(RTM_GETNSID, attributes=[("NETNSA_FD", fd)]) for fd in fds])
     return [None if answer is None else _nsid(answer) for answer in answers]
 

@@ -1,4 +1,6 @@
-"""Host names, resolved where the packet starts: inside that network namespace and with its own resolv.conf."""
+"""Host names, resolved where the packet starts: inside that network namespace and with its own
+resolv.conf.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ from netprobe.linux import netns
 from netprobe.linux.shortage import looked
 
 LIMIT_S = 2.0
-FILES = {"/etc/resolv.conf": 64 << 10, "/etc/hosts": 1 << 20}  # what is taken over, and how many bytes of it at most
+# what is taken over, and how many bytes of it at most
+FILES = {"/etc/resolv.conf": 64 << 10, "/etc/hosts": 1 << 20}
 _CLONE_NEWNS = 0x20000
 _MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000
 _Answers = SimpleQueue["tuple[str, ...] | NetprobeError"]
@@ -26,11 +29,13 @@ _Answers = SimpleQueue["tuple[str, ...] | NetprobeError"]
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def addresses_of(host: str, fd: int, version: int | None = None, files: Mapping[str, bytes] | None = None) -> tuple[str, ...]:
+def addresses_of(
+    host: str, fd: int, version: int | None = None, files: Mapping[str, bytes] | None = None
+) -> tuple[str, ...]:
     """The addresses of `host` as a program inside the namespace `fd` gets them, the preferred one first.
 
-    `files` (a path of FILES -> content) are laid over the machine's own in a mount namespace of the asking thread, as
-    ip-netns(8) does with /etc/netns/NAME; where that is not permitted, the machine's own are used.
+    `files` (a path of FILES -> content) are laid over the machine's own in a mount namespace of the asking
+    thread, as ip-netns(8) does with /etc/netns/NAME; where that is not permitted, the machine's own are used.
     Raises WrongQuestion when the name is not known, CannotLook when nobody answers within LIMIT_S.
     """
     answers: _Answers = SimpleQueue()
@@ -44,7 +49,9 @@ def addresses_of(host: str, fd: int, version: int | None = None, files: Mapping[
     try:
         answer = answers.get(timeout=LIMIT_S)
     except Empty:
-        raise CannotLook(f"{host}: no name server answered within {LIMIT_S:g} s", "Write the address instead of the name.") from None
+        raise CannotLook(
+            f"{host}: no name server answered within {LIMIT_S:g} s", "Write the address instead of the name."
+        ) from None
     if isinstance(answer, NetprobeError):
         raise answer
     return answer
@@ -63,12 +70,16 @@ def _ask(answers: _Answers, host: str, fd: int, version: int | None, files: Mapp
 
 
 def _refusal(host: str, error: OSError | UnicodeError) -> NetprobeError:
-    """What to say of a name without an address. getaddrinfo(3) does not tell one that is not known from files it could not open."""
+    """What to say of a name without an address. getaddrinfo(3) does not tell one that is not known from files
+    it could not open.
+    """
     try:
         looked(host)
     except NetprobeError as short:
         return short
-    return WrongQuestion(f"{host} cannot be resolved: {getattr(error, 'strerror', None) or error}", "Write its address.")
+    return WrongQuestion(
+        f"{host} cannot be resolved: {getattr(error, 'strerror', None) or error}", "Write its address."
+    )
 
 
 def _resolved(host: str, fd: int, version: int | None, files: Mapping[str, bytes]) -> tuple[str, ...]:
@@ -99,10 +110,11 @@ def _mount(source: bytes, target: bytes, kind: bytes | None, flags: int) -> bool
 
 
 def files_of(name: str, pid: int | None) -> dict[str, bytes]:
-    """The resolver files of the namespace `name`: those of its process `pid`, else of /etc/netns/NAME (ip-netns(8)).
+    """The resolver files of the namespace `name`: those of its process `pid`, else of /etc/netns/NAME
+    (ip-netns(8)).
 
-    nsswitch.conf is not among them: it names the libraries that getaddrinfo(3) loads into this process. One that is too large, is
-    no regular file or cannot be read in time is left out, as one that is not there.
+    nsswitch.conf is not among them: it names the libraries that getaddrinfo(3) loads into this process. One
+    that is too large, is no regular file or cannot be read in time is left out, as one that is not there.
     """
     if pid is not None:
         return _read(readers.Tree(f"/proc/{pid}/root", foreign=True), "/etc")

@@ -1,4 +1,6 @@
-"""One element of a large set, asked of the kernel: nft itself would first read all the others (1.1 s for 100,000)."""
+"""One element of a large set, asked of the kernel: nft itself would first read all the others (1.1 s for
+100,000).
+"""
 
 from __future__ import annotations
 
@@ -11,12 +13,15 @@ from netprobe.model import AskedSet, SetQuery, Term
 
 from .kernel import GET_SET, Nfnetlink
 
-# Numbers of types as nft stores them in a set's definition (nftables include/datatype.h); a concatenation packs six bits each.
+# Numbers of types as nft stores them in a set's definition (nftables include/datatype.h); a concatenation
+# packs six bits each.
 _TYPES = {
-    2: "nf_proto", 7: "ipv4_addr", 8: "ipv6_addr", 9: "ether_addr", 10: "ether_type", 12: "inet_proto", 13: "inet_service",
+    2: "nf_proto", 7: "ipv4_addr", 8: "ipv6_addr", 9: "ether_addr", 10: "ether_type", 12: "inet_proto",
+    13: "inet_service",
     14: "icmp_type", 19: "mark", 29: "icmp_type", 41: "ifname",
 }  # fmt: skip
-_VERDICTS = {0: "drop", 1: "accept", -1: "continue", -3: "jump", -4: "goto", -5: "return"}  # NF_* and NFT_* of the uapi headers
+# NF_* and NFT_* of the uapi headers
+_VERDICTS = {0: "drop", 1: "accept", -1: "continue", -3: "jump", -4: "goto", -5: "return"}
 INTERVAL = 0x4
 
 _ENCODE: dict[str, Callable[[str], bytes]] = {
@@ -38,13 +43,18 @@ def ask_element(netlink: Nfnetlink, query: SetQuery) -> AskedSet:
         (
             found
             for family, found in netlink.listed(GET_SET)
-            if (family, found.text("NFTA_SET_TABLE"), found.text("NFTA_SET_NAME")) == (query.family, query.table, query.set)
+            if (family, found.text("NFTA_SET_TABLE"), found.text("NFTA_SET_NAME"))
+            == (query.family, query.table, query.set)
         ),
         None,
     )
     if definition is None:
         return AskedSet(query, False, error="the set is gone")
-    key = _key(query.key, definition.get("NFTA_SET_KEY_TYPE", 0), bool(definition.get("NFTA_SET_FLAGS", 0) & INTERVAL))
+    key = _key(
+        query.key,
+        definition.get("NFTA_SET_KEY_TYPE", 0),
+        bool(definition.get("NFTA_SET_FLAGS", 0) & INTERVAL),
+    )
     if key is None:
         return AskedSet(query, False, error="its type is not understood")
     element = netlink.element(query.family, query.table, query.set, key)
@@ -57,7 +67,9 @@ def ask_element(netlink: Nfnetlink, query: SetQuery) -> AskedSet:
 
 
 def types_of(number: int) -> list[str | None]:
-    """The types of a set's key: one, or those of a concatenation in order; None for one that we do not encode."""
+    """The types of a set's key: one, or those of a concatenation in order; None for one that we do not
+    encode.
+    """
     found: list[str | None] = []
     while number:
         found.insert(0, _TYPES.get(number & 0x3F))
@@ -66,7 +78,10 @@ def types_of(number: int) -> list[str | None]:
 
 
 def _key(words: tuple[str, ...], number: int, interval: bool) -> bytes | None:
-    """The key as the kernel keeps it: each part of a concatenation filled up to four bytes. Marks are in host order, in intervals not."""
+    """The key as the kernel keeps it: each part of a concatenation filled up to four bytes.
+
+    Marks are in host order, in intervals not.
+    """
     types = types_of(number)
     if len(types) != len(words):
         return None
@@ -91,7 +106,11 @@ def _data(found: Record, number: int) -> Term | None:
     parts = _decoded(found.get("NFTA_DATA_VALUE", b""), types_of(number))
     if not parts:
         return None
-    return Term("value", parts[0]) if len(parts) == 1 else Term("concat", args=tuple(Term("value", part) for part in parts))
+    return (
+        Term("value", parts[0])
+        if len(parts) == 1
+        else Term("concat", args=tuple(Term("value", part) for part in parts))
+    )
 
 
 def _decoded(data: bytes, types: list[str | None]) -> list[str] | None:
@@ -99,7 +118,11 @@ def _decoded(data: bytes, types: list[str | None]) -> list[str] | None:
     for kind in types:
         if kind in ("ipv4_addr", "ipv6_addr"):
             size = 4 if kind == "ipv4_addr" else 16
-            parts.append(socket.inet_ntop(socket.AF_INET if size == 4 else socket.AF_INET6, data[offset : offset + size]))
+            parts.append(
+                socket.inet_ntop(
+                    socket.AF_INET if size == 4 else socket.AF_INET6, data[offset : offset + size]
+                )
+            )
         elif kind == "inet_service":
             size = 2
             parts.append(str(int.from_bytes(data[offset : offset + 2], "big")))

@@ -1,4 +1,5 @@
-"""nf_tables as the kernel itself lists it: which tables, chains and rules there are, how large the sets are, who is in them.
+"""nf_tables as the kernel itself lists it: which tables, chains and rules there are, how large the sets are,
+who is in them.
 
 What the rules mean is left to the tools that print them; this is what they do not tell, or tell slowly.
 Source: include/uapi/linux/netfilter/nf_tables.h, nfnetlink.h; net/netfilter/nf_tables_api.c.
@@ -34,7 +35,10 @@ TABLE, SET, ELEMENTS = "NFTA_SET_ELEM_LIST_TABLE", "NFTA_SET_ELEM_LIST_SET", "NF
 
 
 class KernelRule(Struct, frozen=True):
-    """A rule's handle, and what tells who made it: `counted` it holds a counter, `compat` an expression of iptables."""
+    """A rule's handle, and what tells who made it:
+
+    `counted` it holds a counter, `compat` an expression of iptables.
+    """
 
     family: str
     table: str
@@ -71,7 +75,11 @@ def outline(netlink: Nfnetlink) -> Inventory:
     return Inventory(
         tables,
         tuple(_chain(family, found) for family, found in netlink.listed(GET_CHAIN)),
-        sets=tuple(_set(family, found) for family, found in netlink.listed(GET_SET) if not found.get("NFTA_SET_FLAGS", 0) & ANONYMOUS),
+        sets=tuple(
+            _set(family, found)
+            for family, found in netlink.listed(GET_SET)
+            if not found.get("NFTA_SET_FLAGS", 0) & ANONYMOUS
+        ),
     )
 
 
@@ -96,7 +104,12 @@ class Nfnetlink(Netlink):
 
     def few(self, family: str, table: str, name: str, most: int) -> bool:
         """Whether a set has at most `most` elements; of a larger one only the first part is looked at."""
-        return self.count(_elements_request(family, table, name), lambda record: len(record.array(ELEMENTS)), most) <= most
+        return (
+            self.count(
+                _elements_request(family, table, name), lambda record: len(record.array(ELEMENTS)), most
+            )
+            <= most
+        )
 
     def element(self, family: str, table: str, name: str, key: bytes) -> Record | None:
         """The element that holds `key` (NFTA_SET_ELEM_*), None when there is none. Raises OSError."""
@@ -109,13 +122,18 @@ class Nfnetlink(Netlink):
 
 
 def _elements_request(family: str, table: str, name: str, *wanted: tuple[str, Any]) -> Request:
-    names = [(TABLE, table.encode("utf-8", "surrogateescape")), (SET, name.encode("utf-8", "surrogateescape"))]
+    names = [
+        (TABLE, table.encode("utf-8", "surrogateescape")),
+        (SET, name.encode("utf-8", "surrogateescape")),
+    ]
     return Request(GET_ELEMENTS, {"nfgen_family": NUMBERS[family]}, [*names, *wanted])
 
 
 def _chain(family: str, found: Record) -> KernelChain:
     hook = found.nest("NFTA_CHAIN_HOOK")
-    devices = hook.nest("NFTA_HOOK_DEVS").texts() or ([hook.text("NFTA_HOOK_DEV")] if "NFTA_HOOK_DEV" in hook else [])
+    devices = hook.nest("NFTA_HOOK_DEVS").texts() or (
+        [hook.text("NFTA_HOOK_DEV")] if "NFTA_HOOK_DEV" in hook else []
+    )
     names = HOOKS.get(family, _IP_HOOKS)
     return KernelChain(
         family,
@@ -133,13 +151,21 @@ def _chain(family: str, found: Record) -> KernelChain:
 def rules_of(bodies: Iterable[bytes]) -> Iterator[KernelRule]:
     """Rules from the bodies of their messages: a struct nfgenmsg, then attributes.
 
-    A host has thousands, and of each little is asked: so they are taken apart here. All of a chain begin with the same bytes.
+    A host has thousands, and of each little is asked: so they are taken apart here. All of a chain begin with
+    the same bytes.
     """
     head, place = b"", ("", "", "")
     for body in bodies:
         if not (place[2] and body.startswith(head)):
             head, place = _place(body)
-        handle = next((int.from_bytes(value, "big") for kind, value, _ in _attributes(body, len(head)) if kind == RULE_HANDLE), 0)
+        handle = next(
+            (
+                int.from_bytes(value, "big")
+                for kind, value, _ in _attributes(body, len(head))
+                if kind == RULE_HANDLE
+            ),
+            0,
+        )
         yield KernelRule(*place, handle, COUNTER in body, MATCH in body or TARGET in body)
 
 
@@ -155,7 +181,10 @@ def _place(body: bytes) -> tuple[bytes, tuple[str, str, str]]:
 
 
 def _attributes(body: bytes, at: int) -> Iterator[tuple[int, bytes, int]]:
-    """The attributes from an offset on: type, value, and where the next begins. A length that cannot be true ends them."""
+    """The attributes from an offset on: type, value, and where the next begins.
+
+    A length that cannot be true ends them.
+    """
     while at + NLATTR.size <= len(body):
         length, kind = NLATTR.unpack_from(body, at)
         if not NLATTR.size <= length <= len(body) - at:
@@ -167,4 +196,10 @@ def _attributes(body: bytes, at: int) -> Iterator[tuple[int, bytes, int]]:
 
 def _set(family: str, found: Record) -> KernelSet:
     count = found.get("NFTA_SET_COUNT")  # Linux 6.16
-    return KernelSet(family, found.text("NFTA_SET_TABLE"), found.text("NFTA_SET_NAME"), found.get("NFTA_SET_FLAGS", 0), count)
+    return KernelSet(
+        family,
+        found.text("NFTA_SET_TABLE"),
+        found.text("NFTA_SET_NAME"),
+        found.get("NFTA_SET_FLAGS", 0),
+        count,
+    )

@@ -1,4 +1,6 @@
-"""Which tool made a table of nf_tables: iptables, ebtables and arptables keep theirs there too, and print them better."""
+"""Which tool made a table of nf_tables: iptables, ebtables and arptables keep theirs there too, and print
+them better.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +20,19 @@ Key = tuple[str, str]
 STANDARD: dict[str, dict[str, tuple[str, ...]]] = {
     "ip": TABLES,
     "ip6": TABLES,
-    "bridge": {"filter": ("INPUT", "FORWARD", "OUTPUT"), "nat": ("PREROUTING", "OUTPUT", "POSTROUTING"), "broute": ("BROUTING",)},
+    "bridge": {
+        "filter": ("INPUT", "FORWARD", "OUTPUT"),
+        "nat": ("PREROUTING", "OUTPUT", "POSTROUTING"),
+        "broute": ("BROUTING",),
+    },
     "arp": {"filter": ("INPUT", "OUTPUT", "FORWARD")},
 }
 
 
 def managed(found: Inventory) -> frozenset[Key]:
-    """The tables that an xtables tool made: standard name, only standard base chains, a counter in every rule as these tools set it."""
+    """The tables that an xtables tool made: standard name, only standard base chains, a counter in every rule
+    as these tools set it.
+    """
     chains: defaultdict[Key, list[KernelChain]] = defaultdict(list)
     foreign: set[Key] = set()
     for chain in found.chains:
@@ -48,20 +56,38 @@ def _standard(key: Key, chains: list[KernelChain]) -> bool:
 
 
 def settled(table: Table, found: Inventory) -> Table | None:
-    """The printed table with the kernel's hooks, priorities and handles; None when the two do not fit together."""
-    kernel = {chain.name: chain for chain in found.chains if (chain.family, chain.table) == (table.family, table.name)}
+    """The printed table with the kernel's hooks, priorities and handles; None when the two do not fit
+    together.
+    """
+    kernel = {
+        chain.name: chain
+        for chain in found.chains
+        if (chain.family, chain.table) == (table.family, table.name)
+    }
     handles: defaultdict[str, list[int]] = defaultdict(list)
     for rule in found.rules:
         if (rule.family, rule.table) == (table.family, table.name):
             handles[rule.chain].append(rule.handle)
     printed = {chain.name: chain for chain in table.chains if chain.name in kernel}
-    if set(printed) != set(kernel) or any(len(chain.rules) != len(handles[name]) for name, chain in printed.items()):
+    if set(printed) != set(kernel) or any(
+        len(chain.rules) != len(handles[name]) for name, chain in printed.items()
+    ):
         return None
-    return replace(table, chains=tuple(_based(chain, kernel[name], handles[name]) for name, chain in printed.items()))
+    return replace(
+        table, chains=tuple(_based(chain, kernel[name], handles[name]) for name, chain in printed.items())
+    )
 
 
 def _based(chain: Chain, kernel: KernelChain, handles: list[int]) -> Chain:
-    rules = tuple(structs.replace(rule, handle=handle) for rule, handle in zip(chain.rules, handles, strict=True))
+    rules = tuple(
+        structs.replace(rule, handle=handle) for rule, handle in zip(chain.rules, handles, strict=True)
+    )
     return replace(
-        chain, rules=rules, hook=kernel.hook, priority=kernel.priority, policy=kernel.policy, type=kernel.type, handle=kernel.handle
+        chain,
+        rules=rules,
+        hook=kernel.hook,
+        priority=kernel.priority,
+        policy=kernel.policy,
+        type=kernel.type,
+        handle=kernel.handle,
     )

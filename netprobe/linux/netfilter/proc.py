@@ -1,4 +1,6 @@
-"""What netfilter shows in /proc: the tables of the old engine, lists of recent addresses, queues with a listener. Reading loads nothing."""
+"""What netfilter shows in /proc: the tables of the old engine, lists of recent addresses, queues with a
+listener. Reading loads nothing.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +19,12 @@ _JIFFIES = re.compile(rb"^jiffies: (\d+)$", re.MULTILINE)
 
 
 def legacy_families() -> tuple[str, ...]:
-    """The families in which the old engine (getsockopt, xtables-legacy) has tables. Raises OSError when that cannot be told.
+    """The families in which the old engine (getsockopt, xtables-legacy) has tables.
 
-    In a namespace that was made together with its user namespace the files belong to the machine's root; where none of the engine's
-    modules is loaded there is nothing in them.
+    Raises OSError when that cannot be told.
+
+    In a namespace that was made together with its user namespace the files belong to the machine's root;
+    where none of the engine's modules is loaded there is nothing in them.
     """
     try:
         return tuple(family for family, name in LEGACY_NAMES.items() if _read(f"{NET}/{name}").strip())
@@ -40,7 +44,10 @@ def _read(path: str) -> bytes:
 
 
 def listening_queues() -> tuple[int, ...] | None:
-    """The NFQUEUE numbers that a program listens on; None when the kernel does not tell. Source: nfnetlink_queue.c (seq_show)."""
+    """The NFQUEUE numbers that a program listens on; None when the kernel does not tell.
+
+    Source: nfnetlink_queue.c (seq_show).
+    """
     try:
         lines = files.kernel(f"{NET}/netfilter/nfnetlink_queue").splitlines()
         return tuple(int(line.split()[0]) for line in lines if line.strip())
@@ -51,7 +58,10 @@ def listening_queues() -> tuple[int, ...] | None:
 
 
 def recent_lists() -> tuple[RecentList, ...]:
-    """The lists of xt_recent. Stamps are jiffies; their age needs the present, which /proc/timer_list knows."""
+    """The lists of xt_recent.
+
+    Stamps are jiffies; their age needs the present, which /proc/timer_list knows.
+    """
     folder = f"{NET}/xt_recent"
     try:
         names = sorted(files.entries(folder))
@@ -77,15 +87,18 @@ def _entries(content: str, now: tuple[int, int] | None) -> tuple[RecentEntry, ..
             return None
         jiffies, hertz = now
         seen = sorted({int(last), *(int(stamp) for stamp in stamps.replace(",", " ").split())}, reverse=True)
-        found.append(RecentEntry(address, tuple(max(0, jiffies - stamp) * 1000 // hertz for stamp in seen), int(ttl)))
+        found.append(
+            RecentEntry(address, tuple(max(0, jiffies - stamp) * 1000 // hertz for stamp in seen), int(ttl))
+        )
     return tuple(found)
 
 
 def _jiffies() -> tuple[int, int] | None:
-    """The kernel's clock in ticks, and how many of them make a second; None where /proc/timer_list is not for us.
+    """The kernel's clock in ticks, and how many of them make a second; None where /proc/timer_list is not for
+    us.
 
-    The clock starts 300 s before its lower half wraps (INITIAL_JIFFIES, include/linux/jiffies.h); so the time since the start
-    tells which of the possible rates it runs at.
+    The clock starts 300 s before its lower half wraps (INITIAL_JIFFIES, include/linux/jiffies.h); so the time
+    since the start tells which of the possible rates it runs at.
     """
     try:
         content = _read("/proc/timer_list")

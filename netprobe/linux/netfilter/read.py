@@ -1,7 +1,8 @@
 """The rulesets of one namespace, of all engines, read only.
 
-Rules of this file: the kernel is asked first which tables there are, so a namespace without rules costs no process at all; each table is
-then printed by the tool that owns it; no tool runs that would load or create anything. Not readable is never "no rules".
+Rules of this file: the kernel is asked first which tables there are, so a namespace without rules costs no
+process at all; each table is then printed by the tool that owns it; no tool runs that would load or create
+anything. Not readable is never "no rules".
 """
 
 from __future__ import annotations
@@ -54,7 +55,10 @@ LEGACY = {
 
 
 def read_ruleset(fd: int, name: str = "the namespace") -> Ruleset:
-    """All rules of the open namespace `fd`, which messages call `name`. Raises NotPermitted or CannotLook if it cannot be entered."""
+    """All rules of the open namespace `fd`, which messages call `name`.
+
+    Raises NotPermitted or CannotLook if it cannot be entered.
+    """
     with RulesetReading(fd, name) as reading:
         return reading.ruleset()
 
@@ -70,7 +74,8 @@ def ask_set(fd: int, query: SetQuery) -> AskedSet:
 
 
 class RulesetReading:
-    """One reading of one namespace's rules: from the start of `with` the tools print them, `ruleset` waits for what they printed.
+    """One reading of one namespace's rules: from the start of `with` the tools print them, `ruleset` waits
+    for what they printed.
 
     Between the two there is time for other work. Raises as `read_ruleset`.
     """
@@ -84,7 +89,8 @@ class RulesetReading:
         with netns.inside(self.fd), ExitStack() as undo:
             undo.callback(self._tools.close)
             found, self._small = self._outline()
-            supposed = managed(found)  # what looks like a table of xtables; only its rules tell whether it is one
+            # what looks like a table of xtables; only its rules tell whether it is one
+            supposed = managed(found)
             native = {family for family, table in found.tables if (family, table) not in supposed}
             self._tools.start(_listings(native, self._small))
             self._legacy = self._legacy_families()
@@ -109,7 +115,9 @@ class RulesetReading:
         try:
             with Nfnetlink() as netlink:
                 found = outline(netlink)
-                return found, all(_small(netlink, each.family, each.table, each.name, each.count) for each in found.sets)
+                return found, all(
+                    _small(netlink, each.family, each.table, each.name, each.count) for each in found.sets
+                )
         except OSError as error:
             self._refused(error)
             return Inventory(()), True
@@ -124,8 +132,11 @@ class RulesetReading:
             return Inventory(())
 
     def _refused(self, error: OSError) -> None:
-        if error.errno not in (errno.EINVAL, errno.EPROTONOSUPPORT, errno.EOPNOTSUPP):  # a kernel without nf_tables
-            self.unseen.append("CAP_NET_ADMIN is missing" if error.errno == errno.EPERM else error.strerror or str(error))
+        # a kernel without nf_tables
+        if error.errno not in (errno.EINVAL, errno.EPROTONOSUPPORT, errno.EOPNOTSUPP):
+            self.unseen.append(
+                "CAP_NET_ADMIN is missing" if error.errno == errno.EPERM else error.strerror or str(error)
+            )
 
     def _legacy_families(self) -> tuple[str, ...]:
         try:
@@ -135,7 +146,9 @@ class RulesetReading:
             return ()
 
     def _printing(self, listed: Set[str]) -> dict[str, tuple[str, ...]]:
-        """The command lines for what xtables made, of both engines, and for families that are not `listed` and have other tables."""
+        """The command lines for what xtables made, of both engines, and for families that are not `listed`
+        and have other tables.
+        """
         owned = managed(self._found)
         printers = [printer for family, printer in XTABLES.items() if any(key[0] == family for key in owned)]
         printers += [LEGACY[family] for family in self._legacy]
@@ -143,10 +156,17 @@ class RulesetReading:
         return {printer.command[0]: printer.command for printer in printers} | _listings(native, self._small)
 
     def _tables(self, found: Inventory, printed: dict[str, Printed]) -> list[Table]:
-        """The tables of nf_tables in the kernel's order, then those of the old engine; what is left to nft is asked of it."""
+        """The tables of nf_tables in the kernel's order, then those of the old engine; what is left to nft is
+        asked of it.
+        """
         owned = managed(found)
         xtables = [printer for printer in XTABLES.values() if printer.command[0] in printed]
-        tables = {key: table for printer in xtables for key, table in _fitting(printer, printed, found).items() if key in owned}
+        tables = {
+            key: table
+            for printer in xtables
+            for key, table in _fitting(printer, printed, found).items()
+            if key in owned
+        }
         rest = {key for key in found.tables if key not in tables}
         again = {family for family, _ in rest if f"{family} values" not in printed}
         if again:
@@ -164,7 +184,9 @@ class RulesetReading:
             self.unseen.append(output.error)
         return [] if output.error else printer.tables(output)
 
-    def _listed(self, found: Inventory, families: Iterable[str], printed: Mapping[str, Printed], wanted: set[Key]) -> dict[Key, Table]:
+    def _listed(
+        self, found: Inventory, families: Iterable[str], printed: Mapping[str, Printed], wanted: set[Key]
+    ) -> dict[Key, Table]:
         """The tables that nft printed."""
         tables: dict[Key, Table] = {}
         for family in sorted(families):
@@ -173,8 +195,12 @@ class RulesetReading:
                 self.unseen.append(values.error)
                 continue
             try:
-                for table in read_listing(values.output, texts.output.decode("utf-8", "surrogateescape"), found.chains, wanted):
-                    tables[table.family, table.name] = table if self._small else replace(table, sets=_unread(table.sets))
+                for table in read_listing(
+                    values.output, texts.output.decode("utf-8", "surrogateescape"), found.chains, wanted
+                ):
+                    tables[table.family, table.name] = (
+                        table if self._small else replace(table, sets=_unread(table.sets))
+                    )
             except (msgspec.MsgspecError, KeyError, ValueError, TypeError) as error:
                 self.unseen.append(f"nft printed something that is not understood: {error}")
         return tables
@@ -193,7 +219,10 @@ def _unread(sets: Iterable[NamedSet]) -> tuple[NamedSet, ...]:
 
 
 def _listings(families: Iterable[str], small: bool) -> dict[str, tuple[str, ...]]:
-    """nft's command lines for whole families. Only `list ruleset` is terse without reading all elements (1.2 s for 100,000)."""
+    """nft's command lines for whole families.
+
+    Only `list ruleset` is terse without reading all elements (1.2 s for 100,000).
+    """
     terse = () if small else ("-t",)
     commands: dict[str, tuple[str, ...]] = {}
     for family in families:
@@ -203,7 +232,9 @@ def _listings(families: Iterable[str], small: bool) -> dict[str, tuple[str, ...]
 
 
 def _fitting(printer: Printer, printed: Mapping[str, Printed], found: Inventory) -> dict[Key, Table]:
-    """The tables of an xtables tool that are what the kernel has; what it could not print whole is left to nft."""
+    """The tables of an xtables tool that are what the kernel has; what it could not print whole is left to
+    nft.
+    """
     output = printed[printer.command[0]]
     fitting = [settled(table, found) for table in printer.tables(output)] if not output.error else []
     return {(table.family, table.name): table for table in fitting if table is not None}

@@ -1,6 +1,8 @@
-"""The tools that print rulesets, run in a foreign network namespace: several at a time, each waited for two seconds at most.
+"""The tools that print rulesets, run in a foreign network namespace: several at a time, each waited for two
+seconds at most.
 
-They run as root, so PATH has no say in which they are: they come from the system's own folders, and from those of `look_in`.
+They run as root, so PATH has no say in which they are: they come from the system's own folders, and from
+those of `look_in`.
 """
 
 from __future__ import annotations
@@ -19,7 +21,15 @@ from msgspec import Struct
 from netprobe.linux import netns
 
 LIMIT_S = 2.0
-PLACES = ("/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin", "/bin", "/usr/local/bin", "/run/current-system/sw/bin")
+PLACES = (
+    "/usr/sbin",
+    "/sbin",
+    "/usr/local/sbin",
+    "/usr/bin",
+    "/bin",
+    "/usr/local/bin",
+    "/run/current-system/sw/bin",
+)
 _before: list[str] = []  # the folders of `look_in`
 
 
@@ -33,14 +43,18 @@ def _search_path() -> str:
 
 
 class Printed(Struct, frozen=True):
-    """What a tool printed; `error` says why there is nothing ("nft is not installed", "nft: Operation not permitted")."""
+    """What a tool printed; `error` says why there is nothing ("nft is not installed", "nft:
+
+    Operation not permitted").
+    """
 
     output: bytes = b""
     error: str | None = None
 
 
 class Tools:
-    """Tools that run side by side inside the namespace `fd`, from their start to the end of `with`, or to `close`.
+    """Tools that run side by side inside the namespace `fd`, from their start to the end of `with`, or to
+    `close`.
 
     A child inherits the namespace of the thread that starts it, and nothing else of it.
     """
@@ -61,7 +75,10 @@ class Tools:
             child.close()
 
     def start(self, commands: Mapping[str, Sequence[str]]) -> None:
-        """Start each named command line. Raises NotPermitted or CannotLook when the namespace cannot be entered."""
+        """Start each named command line.
+
+        Raises NotPermitted or CannotLook when the namespace cannot be entered.
+        """
         with netns.inside(self._fd):
             for name, command in commands.items():
                 self._children[name] = _Child(command)
@@ -73,14 +90,19 @@ class Tools:
 
 
 def run(fd: int, commands: Mapping[str, Sequence[str]]) -> dict[str, Printed]:
-    """What each named command line prints, all run together inside the namespace `fd`. Raises as `Tools.start`."""
+    """What each named command line prints, all run together inside the namespace `fd`.
+
+    Raises as `Tools.start`.
+    """
     with Tools(fd) as tools:
         tools.start(commands)
         return tools.printed()
 
 
 class _Child:
-    """A running tool. It writes into memory files: no pipe can fill up, whatever the order in which they are read."""
+    """A running tool. It writes into memory files: no pipe can fill up, whatever the order in which they are
+    read.
+    """
 
     def __init__(self, command: Sequence[str]) -> None:
         self.tool = command[0]
@@ -118,7 +140,10 @@ class _Child:
             return Printed(error=f"{self.tool} did not answer within {LIMIT_S:g} s")
         errors = _content(self.errors).decode("utf-8", "replace").strip()
         if code:
-            return Printed(_content(self.output), f"{self.tool}: {errors.splitlines()[0] if errors else f'exit code {code}'}")
+            return Printed(
+                _content(self.output),
+                f"{self.tool}: {errors.splitlines()[0] if errors else f'exit code {code}'}",
+            )
         return Printed(_content(self.output))
 
     def close(self) -> None:
@@ -135,10 +160,12 @@ class _Child:
 
 
 class _Leash:
-    """Ends a tool with netprobe, in whatever way that ends: a pipe, the reading end of which only the tool holds open.
+    """Ends a tool with netprobe, in whatever way that ends: a pipe, the reading end of which only the tool
+    holds open.
 
-    The kernel closes the writing end with us, and tells the owner of the other (F_SETOWN) by the signal of our choice (F_SETSIG):
-    fcntl(2), pipe_release in fs/pipe.c. PR_SET_PDEATHSIG wants code to run in the child, and a fork that takes 3 ms.
+    The kernel closes the writing end with us, and tells the owner of the other (F_SETOWN) by the signal of
+    our choice (F_SETSIG): fcntl(2), pipe_release in fs/pipe.c. PR_SET_PDEATHSIG wants code to run in the
+    child, and a fork that takes 3 ms.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,9 @@
-"""One request to a container engine over its unix socket. Source: Docker Engine API, which Podman speaks as well.
+"""One request to a container engine over its unix socket.
 
-By hand, because it is one GET: http.client alone takes longer to import (30 ms) than the request takes (2 ms). HTTP/1.0 has
-neither chunks nor a connection to keep: the body ends where the engine closes.
+Source: Docker Engine API, which Podman speaks as well.
+
+By hand, because it is one GET: http.client alone takes longer to import (30 ms) than the request takes (2
+ms). HTTP/1.0 has neither chunks nor a connection to keep: the body ends where the engine closes.
 """
 
 from __future__ import annotations
@@ -30,9 +32,11 @@ class Busy(OSError):
 
 
 class Answer(Struct, frozen=True):
-    """An HTTP answer: its status, the server's own name ("Docker/28.5.0 (linux)", "Libpod/5.4.0 (linux)"), and its JSON.
+    """An HTTP answer: its status, the server's own name ("Docker/28.5.0 (linux)", "Libpod/5.4.0 (linux)"),
+    and its JSON.
 
-    `user` is the number of the user who listened there, as the kernel says: what lies at the path may be exchanged meanwhile.
+    `user` is the number of the user who listened there, as the kernel says: what lies at the path may be
+    exchanged meanwhile.
     """
 
     status: int
@@ -44,8 +48,8 @@ class Answer(Struct, frozen=True):
 def get(address: str, path: str, limit_s: float = LIMIT_S) -> Answer:
     """What the engine at the socket `address` answers to GET `path`.
 
-    Raises Silent after `limit_s` seconds, Busy at once, another OSError when there is no engine, ValueError when it does not speak
-    HTTP or has no end.
+    Raises Silent after `limit_s` seconds, Busy at once, another OSError when there is no engine, ValueError
+    when it does not speak HTTP or has no end.
     """
     deadline = time.monotonic() + limit_s
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as connection:
@@ -90,7 +94,9 @@ def _parsed(raw: bytes, user: int) -> Answer:
     version, status, *_ = [*first.split(" "), "", ""]
     if not version.startswith("HTTP/1.") or not status.isdigit():
         raise ValueError("it does not speak HTTP")
-    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    headers = {
+        name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
+    }
     return Answer(int(status), headers.get("server", ""), body, user)
 
 
@@ -103,4 +109,5 @@ def listing(**filters: str) -> str:
     """The path of the list of all containers, running or not, that pass `filters` (name=REGEX, id=PREFIX)."""
     if not filters:
         return "/containers/json?all=1"
-    return f"/containers/json?all=1&filters={quote(msgspec.json.encode({key: [value] for key, value in filters.items()}))}"
+    wanted = msgspec.json.encode({key: [value] for key, value in filters.items()})
+    return f"/containers/json?all=1&filters={quote(wanted)}"

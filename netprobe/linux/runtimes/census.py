@@ -1,6 +1,8 @@
-"""Who lives in which namespace, from /proc alone: the processes, the containers they belong to, and what their keepers call those.
+"""Who lives in which namespace, from /proc alone: the processes, the containers they belong to, and what
+their keepers call those.
 
-It takes about 20 us a process, so it is taken only when a name cannot be resolved or a namespace cannot be named without it.
+It takes about 20 us a process, so it is taken only when a name cannot be resolved or a namespace cannot be
+named without it.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ GOOD_FOR_S = 1.0  # how long a census is taken as the present
 
 @dataclass(frozen=True, slots=True)
 class Resident:
-    """A process of a container, the network namespace that it is in, and when it started, in clock ticks since boot.
+    """A process of a container, the network namespace that it is in, and when it started, in clock ticks
+    since boot.
 
     `owner`: the user whose word it is that it belongs to this container; 0: root's or that of who asks.
     """
@@ -41,12 +44,14 @@ class _Taken:
     at: float
     residents: dict[str, list[Resident]] = field(default_factory=dict)
     keepers: dict[str, Keeper] = field(default_factory=dict)
-    others: list[tuple[int, int]] = field(default_factory=list)  # (process, user) of keepers that are not root's
+    # (process, user) of keepers that are not root's
+    others: list[tuple[int, int]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Keeper:
-    """What the process beside a container was started with: conmon's -n NAME, -p PIDFILE and --exit-dir, a shim's -namespace.
+    """What the process beside a container was started with: conmon's -n NAME, -p PIDFILE and --exit-dir, a
+    shim's -namespace.
 
     `owner`: the user whom it runs as, and for whose containers it speaks; 0: root or who asks.
     """
@@ -57,12 +62,17 @@ class Keeper:
     owner: int = 0
 
     def tree(self, link: str, proc: str = PROC) -> Tree:
-        """The files beneath its `root` or working directory (`cwd`): root's own, or those that belong to its user."""
+        """The files beneath its `root` or working directory (`cwd`): root's own, or those that belong to its
+        user.
+        """
         return Tree(f"{proc}/{self.pid}/{link}", self.owner or None, foreign=self.owner != 0)
 
 
 class Census:
-    """The containers of a machine by their processes. Taken when first asked for, and anew once it is older than a second."""
+    """The containers of a machine by their processes.
+
+    Taken when first asked for, and anew once it is older than a second.
+    """
 
     def __init__(self, proc: str = PROC) -> None:
         self._proc = proc
@@ -90,12 +100,16 @@ class Census:
         return self._present().keepers
 
     def first(self, identity: str, owner: int = 0) -> int:
-        """The first process of the container with this id: 1 in a PID namespace of its own, else the oldest; 0 without any.
+        """The first process of the container with this id: 1 in a PID namespace of its own, else the oldest;
+        0 without any.
 
         Only of a container of the user `owner`: what others say about their processes does not count.
         """
         residents = [resident for resident in self.residents(identity) if resident.owner == owner]
-        return next((resident.pid for resident in residents if self._is_init(resident.pid)), residents[0].pid if residents else 0)
+        return next(
+            (resident.pid for resident in residents if self._is_init(resident.pid)),
+            residents[0].pid if residents else 0,
+        )
 
     def _present(self) -> _Taken:
         now = time.monotonic()
@@ -124,8 +138,13 @@ class Census:
     def _count(self, taken: _Taken, process: Process) -> None:
         group = _group_of(process.read("cgroup"), home(self._proc))
         if group is not None:
-            named, owner = (process.pid, group.runtime, group.identity), whose_group(group.path, group.hierarchy)
-            taken.residents.setdefault(group.identity, []).append(Resident(*named, process.identity(), process.started, owner))
+            named, owner = (
+                (process.pid, group.runtime, group.identity),
+                whose_group(group.path, group.hierarchy),
+            )
+            taken.residents.setdefault(group.identity, []).append(
+                Resident(*named, process.identity(), process.started, owner)
+            )
         elif process.is_keeper and process.user is not None:
             if process.user == 0:
                 self._keep(taken, process.pid, process.command, 0)
@@ -150,7 +169,9 @@ _group_of = lru_cache(maxsize=1024)(group_of)  # all of a service, and most of t
 
 
 def keeper_of(pid: int, command: Sequence[str], owner: int = 0) -> tuple[str, Keeper] | None:
-    """(container id, keeper) of a command line that is a conmon's or a containerd shim's; None for any other."""
+    """(container id, keeper) of a command line that is a conmon's or a containerd shim's; None for any
+    other.
+    """
     if not command:
         return None
     program, *arguments = command

@@ -1,11 +1,12 @@
 """Which container a process belongs to, read from the names that runtimes give to control groups. Pure text.
 
-The outermost group decides: what is below a container's own group that container may have made, under any name. Below the group of
-a user's service manager (user@UID.service, delegated by systemd), or one whose directory belongs to a user, every name is that user's
-word. A name may hold anything but a slash and a line feed: other characters that end lines elsewhere end none here.
+The outermost group decides: what is below a container's own group that container may have made, under any
+name. Below the group of a user's service manager (user@UID.service, delegated by systemd), or one whose
+directory belongs to a user, every name is that user's word. A name may hold anything but a slash and a line
+feed: other characters that end lines elsewhere end none here.
 
-Sources: runc and crun (cgroupfs and systemd drivers), moby, libpod, cri-o, kubelet (cm/cgroup_manager_linux.go), lxc
-(cgroups/cgfsng.c), systemd-nspawn(1), systemd's CGROUP_DELEGATION.md.
+Sources: runc and crun (cgroupfs and systemd drivers), moby, libpod, cri-o, kubelet
+(cm/cgroup_manager_linux.go), lxc (cgroups/cgfsng.c), systemd-nspawn(1), systemd's CGROUP_DELEGATION.md.
 """
 
 from __future__ import annotations
@@ -15,7 +16,12 @@ import re
 from msgspec import Struct
 
 _NAMED = re.compile(r"(docker|libpod|libpod-payload|crio|cri-containerd|nerdctl)-([0-9a-f]{64})(?:\.scope)?$")
-_RUNTIMES = {"libpod": "podman", "libpod-payload": "podman", "cri-containerd": "containerd", "nerdctl": "containerd"}
+_RUNTIMES = {
+    "libpod": "podman",
+    "libpod-payload": "podman",
+    "cri-containerd": "containerd",
+    "nerdctl": "containerd",
+}
 _WHOLE = re.compile("[0-9a-f]{64}")
 _LXC, _NSPAWN = "lxc.payload.", (("systemd-nspawn@", ".service"), ("machine-", ".scope"))
 _SUPERVISOR = "/supervisor"  # where systemd-nspawn puts itself, beside its container's /payload
@@ -25,7 +31,8 @@ _DELEGATED = re.compile(r"/user@(\d{1,10})\.service(?:/|$)")
 class Group(Struct, frozen=True):
     """A container's group: its path, the runtime ("" when the name does not tell it), and the container's id.
 
-    `hierarchy` is how /proc/PID/cgroup calls the tree that it is in: "" for version 2, else controllers or `name=systemd`.
+    `hierarchy` is how /proc/PID/cgroup calls the tree that it is in: "" for version 2, else controllers or
+    `name=systemd`.
     """
 
     path: str
@@ -35,7 +42,8 @@ class Group(Struct, frozen=True):
 
 
 def container_of(cgroup: str) -> tuple[str, str] | None:
-    """(runtime, id) of the container that a /proc/PID/cgroup belongs to; runtime "" when the name does not tell it.
+    """(runtime, id) of the container that a /proc/PID/cgroup belongs to; runtime "" when the name does not
+    tell it.
 
     None for a process of no container, and for conmon, the process beside a container of Podman or CRI-O.
     """
@@ -46,7 +54,8 @@ def container_of(cgroup: str) -> tuple[str, str] | None:
 def group_of(cgroup: str, home: str = "") -> Group | None:
     """The group of the container that a /proc/PID/cgroup belongs to.
 
-    `home` is the path of the group of the container that the asking program is in: those made in there are told apart.
+    `home` is the path of the group of the container that the asking program is in: those made in there are
+    told apart.
     """
     for hierarchy, path in lines_of(cgroup):
         found = _outermost(path, len(home)) if home and path.startswith(home + "/") else None
@@ -70,7 +79,9 @@ def owner_of(path: str) -> int:
 
 
 def _outermost(path: str, start: int) -> tuple[str, str, str] | None:
-    """(path, runtime, id) of the first group on the way down `path`, after `start` characters of it, that is a container's."""
+    """(path, runtime, id) of the first group on the way down `path`, after `start` characters of it, that is
+    a container's.
+    """
     end, above, in_pods = start, "", False
     for step in path[start:].split("/")[1:]:
         end += 1 + len(step)
@@ -82,7 +93,9 @@ def _outermost(path: str, start: int) -> tuple[str, str, str] | None:
 
 
 def _named_by(step: str, above: str, in_pods: bool) -> tuple[str, str] | None:
-    """(runtime, id) of the container whose group is called `step` in the group `above`; `in_pods`: below the kubelet's groups."""
+    """(runtime, id) of the container whose group is called `step` in the group `above`; `in_pods`: below the
+    kubelet's groups.
+    """
     if found := _NAMED.search(step):
         return _RUNTIMES.get(found[1], found[1]), found[2]
     if step.startswith(_LXC) and step != _LXC:

@@ -1,4 +1,6 @@
-"""The sockets of one kind of engine, asked one after the other; one that fails once is left alone for the rest of the run."""
+"""The sockets of one kind of engine, asked one after the other; one that fails once is left alone for the
+rest of the run.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from .process import whose
 from .sockets import Sockets
 
 _T = TypeVar("_T")
-USUAL_S = 0.02  # what an answer may take without being counted against LIMIT_S, which is for all questions of a run to one socket
+# what an answer may take without being counted against LIMIT_S, which is for all questions of a run to one
+# socket
+USUAL_S = 0.02
 NAMESAKES = 8  # containers whose ids begin with what is the name of one
 PODMANS_NAME = "Libpod"  # how Podman signs its answers, also at a socket with Docker's name
 
@@ -22,7 +26,9 @@ PODMANS_NAME = "Libpod"  # how Podman signs its answers, also at a socket with D
 class Client:
     """Asks the engines of one kind. What kept one from answering is added to `remarks`, for people."""
 
-    def __init__(self, kind: str, sockets: Sockets, remarks: list[str], ask: Callable[[str, str, float], Answer] = get) -> None:
+    def __init__(
+        self, kind: str, sockets: Sockets, remarks: list[str], ask: Callable[[str, str, float], Answer] = get
+    ) -> None:
         self._kind = kind
         self._sockets = sockets
         self._remarks = remarks
@@ -59,9 +65,14 @@ class Client:
         first = next(self._valid(answer, [described] if described else ()), None)
         if first is not None:
             yield first
-        if SHORT_ID.fullmatch(name) and (first is None or first.name == name):  # the engine prefers a name to an id: see both
+        # the engine prefers a name to an id: see both
+        if SHORT_ID.fullmatch(name) and (first is None or first.name == name):
             others = self._read(self._get(address, listing(id=name), limit_s), address, list[Listed]) or ()
-            found = [each.id for each in others if each.id.startswith(name) and each.id != name and (first is None or each.id != first.id)]
+            found = [
+                each.id
+                for each in others
+                if each.id.startswith(name) and each.id != name and (first is None or each.id != first.id)
+            ]
             for identity in found[:NAMESAKES]:
                 answer = self._get(address, inspect(identity), limit_s)
                 other = self._read(answer, address, Described)
@@ -71,10 +82,15 @@ class Client:
         """The containers in an answer, as far as they have an id: the name of a file is made of it."""
         kind, owner = self._signed(answer), whose(answer.user) if answer else 0
         found = (each.container(kind) for each in said)
-        yield from (changed(each, owner=owner) if owner else each for each in found if WHOLE_ID.fullmatch(each.id))
+        yield from (
+            changed(each, owner=owner) if owner else each for each in found if WHOLE_ID.fullmatch(each.id)
+        )
 
     def _get(self, address: str, path: str, limit_s: float) -> Answer | None:
-        """The engine's answer, None when it has none. An engine that fails is not asked again, unless it was only glanced at."""
+        """The engine's answer, None when it has none.
+
+        An engine that fails is not asked again, unless it was only glanced at.
+        """
         if address in self._failed:
             return None
         left = max(LIMIT_S - self._slow_s.get(address, 0.0), 0.001)
@@ -92,7 +108,9 @@ class Client:
         return answer if answer.status == 200 else None
 
     def _read(self, answer: Answer | None, address: str, kind: type[_T]) -> _T | None:
-        """What an answer says; None for no answer, and for one that makes no sense: that engine is not asked again."""
+        """What an answer says; None for no answer, and for one that makes no sense: that engine is not asked
+        again.
+        """
         if answer is None:
             return None
         found = decoded(answer.body, kind)
@@ -104,7 +122,9 @@ class Client:
         """A socket that nobody serves is no news; one that hangs, or refuses us, is."""
         if isinstance(error, (Silent, Busy, PermissionError)):
             why = error.strerror or str(error)
-            self._remarks.append(f"{self._kind} at {address}: {why}; containers are known from /proc and its files instead")
+            self._remarks.append(
+                f"{self._kind} at {address}: {why}; containers are known from /proc and its files instead"
+            )
 
     def _signed(self, answer: Answer | None) -> str:
         """Which engine has answered: Podman may listen at Docker's address."""

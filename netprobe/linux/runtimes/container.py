@@ -11,7 +11,8 @@ from msgspec import Struct, structs
 from netprobe.model.command import joined
 
 WHOLE_ID = re.compile(r"[0-9a-f]{64}")
-SHORT_ID = re.compile(r"[0-9a-f]{12,64}")  # what counts as an id that was cut short: 12 digits is what `docker ps` prints
+# what counts as an id that was cut short: 12 digits is what `docker ps` prints
+SHORT_ID = re.compile(r"[0-9a-f]{12,64}")
 GONE = {"exited": "stopped", "stopped": "stopped", "dead": "dead", "removing": "being removed"}
 START = {"docker": "docker start", "podman": "podman start", "lxc": "lxc-start", "nspawn": "machinectl start"}
 USER_SPACE = ("pasta", "slirp4netns")  # how a rootless Podman connects a container
@@ -20,12 +21,15 @@ LOGS = {"docker": "docker logs", "podman": "podman logs"}
 
 
 class Container(Struct, frozen=True):
-    """What a runtime says about one container. Every field is the runtime's word, to be verified before it is trusted.
+    """What a runtime says about one container.
 
-    `runtime` is the prefix to write before the name; `pid` the container's first process, 0 when it has none. `state` in the
-    runtime's own words: created, running, paused, restarting, exited, dead, ... `network` is what was asked for when it was
-    made: host, none, container:ID or the name of a network; `networks` those it is connected to now, None when not known.
-    `ended` is when it stopped, in seconds since the epoch. `owner`: the user whose word all this is; 0: root's or that of who asks.
+    Every field is the runtime's word, to be verified before it is trusted.
+
+    `runtime` is the prefix to write before the name; `pid` the container's first process, 0 when it has none.
+    `state` in the runtime's own words: created, running, paused, restarting, exited, dead, ... `network` is
+    what was asked for when it was made: host, none, container:ID or the name of a network; `networks` those
+    it is connected to now, None when not known. `ended` is when it stopped, in seconds since the epoch.
+    `owner`: the user whose word all this is; 0: root's or that of who asks.
     """
 
     runtime: str
@@ -41,7 +45,9 @@ class Container(Struct, frozen=True):
     owner: int = 0
 
     def is_called(self, name: str) -> bool:
-        """Whether `name` means this container: its exact name, its whole id, or at least 12 hex digits of that."""
+        """Whether `name` means this container: its exact name, its whole id, or at least 12 hex digits of
+        that.
+        """
         if name in (self.name, self.id) or name in self.aliases:
             return True
         return SHORT_ID.fullmatch(name) is not None and self.id.startswith(name)
@@ -69,7 +75,9 @@ def with_owner(container: Container, name_of: Callable[[str], str]) -> Container
 
 
 def label(container: Container) -> str:
-    """What is not ordinary about the network of a running container, in few words; empty for an ordinary one."""
+    """What is not ordinary about the network of a running container, in few words; empty for an ordinary
+    one.
+    """
     return ", ".join(words for words, _ in _oddities(container))
 
 
@@ -81,13 +89,22 @@ def remarks(container: Container) -> tuple[str, ...]:
 def _oddities(container: Container) -> Iterator[tuple[str, str]]:
     kind, _, owner = container.network.partition(":")
     if container.state == "paused":
-        yield "paused", "it is paused: its processes stand still, the kernel goes on to answer ARP and ping for it"
+        yield (
+            "paused",
+            "it is paused: its processes stand still, the kernel goes on to answer ARP and ping for it",
+        )
     if container.network == "none":
         yield "no network", "it was made without a network (--network none)"
     if kind == "container":
         yield f"network of {owner}", f"it shares the network of {owner} (--network container:{owner})"
     if kind in USER_SPACE:
-        yield kind, f"its traffic passes through {kind}, a program in user space: what lies behind eth0 is not visible"
+        yield (
+            kind,
+            (
+                f"its traffic passes through {kind}, a program in user space: what lies behind eth0 is not"
+                " visible"
+            ),
+        )
     if container.network == "host":
         yield "network of the host", "it has no network of its own, it is in the host's (--network host)"
     if _disconnected(container):
@@ -96,7 +113,9 @@ def _oddities(container: Container) -> Iterator[tuple[str, str]]:
 
 
 def _command(tool: str, name: str, *before: str) -> str:
-    """A command about a container as it is pasted into a shell: an engine may call one `;id`, or `--privileged`."""
+    """A command about a container as it is pasted into a shell: an engine may call one `;id`, or
+    `--privileged`.
+    """
     return joined((*tool.split(), *(["--"] if name.startswith("-") else []), *before, name))
 
 
@@ -106,7 +125,10 @@ def _disconnected(container: Container) -> bool:
 
 
 def absence(container: Container, now: float | None = None) -> tuple[str, str]:
-    """(why there is no namespace, what to do) of a container without a process. `now` in seconds since the epoch."""
+    """(why there is no namespace, what to do) of a container without a process.
+
+    `now` in seconds since the epoch.
+    """
     name, when = container.name, _when(container, time.time() if now is None else now)
     start = f"start it: {_command(START[container.runtime], name)}" if container.runtime in START else ""
     if container.state in ("created", "initialized", "configured"):

@@ -1,6 +1,9 @@
-"""containerd's tasks, from the folder that each has while it runs: Kubernetes, nerdctl, ctr, k3s, and Docker itself.
+"""containerd's tasks, from the folder that each has while it runs:
 
-Source: containerd, core/runtime/v2/bundle.go: STATE/io.containerd.runtime.v2.task/NAMESPACE/ID with config.json and init.pid.
+Kubernetes, nerdctl, ctr, k3s, and Docker itself.
+
+Source: containerd, core/runtime/v2/bundle.go: STATE/io.containerd.runtime.v2.task/NAMESPACE/ID with
+config.json and init.pid.
 """
 
 from __future__ import annotations
@@ -18,7 +21,12 @@ from .descriptions import PID_MAX, named
 from .json import decoded
 
 _TASKS = "io.containerd.runtime.v2.task"
-STATES = ("/run/containerd", "/run/docker/containerd/daemon", "/var/run/docker/containerd/daemon", "/run/k3s/containerd")
+STATES = (
+    "/run/containerd",
+    "/run/docker/containerd/daemon",
+    "/var/run/docker/containerd/daemon",
+    "/run/k3s/containerd",
+)
 DOCKERS = "moby"  # the namespace of Docker's own containers, whose names containerd does not know
 NAME = "nerdctl/name"
 LARGEST_PIDFILE = 64  # bytes
@@ -68,7 +76,9 @@ def annotations_of(tree: Tree, configuration: str) -> Mapping[str, str]:
 
 
 class Tasks:
-    """The tasks of every containerd of the machine: at the usual places, and where a shim that runs has its bundle."""
+    """The tasks of every containerd of the machine: at the usual places, and where a shim that runs has its
+    bundle.
+    """
 
     def __init__(self, census: Census, root: str = "") -> None:
         self._census = census
@@ -82,7 +92,9 @@ class Tasks:
                 for identity in self._folders(f"{state}/{_TASKS}/{namespace}"):
                     if identity not in seen:
                         seen.add(identity)
-                        yield Task(self._tree, f"{state}/{_TASKS}/{namespace}/{identity}", namespace, identity)
+                        yield Task(
+                            self._tree, f"{state}/{_TASKS}/{namespace}/{identity}", namespace, identity
+                        )
 
     def all(self) -> Iterator[Task]:
         """Those at the usual places, then those of other shims."""
@@ -102,7 +114,10 @@ class Tasks:
 
 
 class Containerd:
-    """Containers of containerd by id, and by the name that nerdctl gave them. One that does not run has left no trace here."""
+    """Containers of containerd by id, and by the name that nerdctl gave them.
+
+    One that does not run has left no trace here.
+    """
 
     kind = "containerd"
 
@@ -119,7 +134,9 @@ class Containerd:
 
     def identified(self, identity: str) -> Container | None:
         """The container with this whole id."""
-        return next((_container(task) for task in self._tasks.all() if task.id == identity and task.pid), None)
+        return next(
+            (_container(task) for task in self._tasks.all() if task.id == identity and task.pid), None
+        )
 
     def all(self) -> Iterator[Container]:
         """Every container but Docker's, which has better names."""
@@ -132,4 +149,6 @@ def _called(name: str, tasks: Iterable[Task]) -> Sequence[Container]:
 
 def _container(task: Task) -> Container:
     name = "" if task.namespace == DOCKERS else task.annotations().get(NAME, "")
-    return Container("containerd", task.id, named(name, task.id) if name else task.id, task.pid, owner=task.owner)
+    return Container(
+        "containerd", task.id, named(name, task.id) if name else task.id, task.pid, owner=task.owner
+    )

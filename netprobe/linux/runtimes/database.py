@@ -1,6 +1,8 @@
-"""An SQLite database that somebody else wrote, read from memory: nothing is locked, and nothing is written beside it.
+"""An SQLite database that somebody else wrote, read from memory: nothing is locked, and nothing is written
+beside it.
 
-Its schema is as hostile as its rows: a view in the place of a table can compute for ever. Source: sqlite.org/security.html.
+Its schema is as hostile as its rows: a view in the place of a table can compute for ever. Source:
+sqlite.org/security.html.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ _SAFE = (
 
 
 class Database:
-    """The database at `path` in `tree`, as it was when it was first asked; one that is not there or makes no sense has no rows."""
+    """The database at `path` in `tree`, as it was when it was first asked; one that is not there or makes no
+    sense has no rows.
+    """
 
     def __init__(self, tree: Tree, path: str) -> None:
         self._tree = tree
@@ -40,12 +44,16 @@ class Database:
     def __enter__(self) -> Database:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._connection is not None:
             self._connection.close()
 
     def row(self, question: str, key: str) -> tuple[bytes, ...] | None:
-        """The first row that answers `question` for `key`, each column as bytes; None without any, or when time is up."""
+        """The first row that answers `question` for `key`, each column as bytes; None without any, or when
+        time is up.
+        """
         if not self._is_asked:
             self._is_asked = True
             self._connection = self._opened()
@@ -76,14 +84,17 @@ class Database:
             connection.set_progress_handler(lambda: time.monotonic() > self._until, STEPS)
             for line in _SAFE:
                 connection.execute(line)
-        except (sqlite3.Error, AttributeError, ValueError, OverflowError, MemoryError):  # AttributeError: an SQLite that cannot do it
+        except (sqlite3.Error, AttributeError, ValueError, OverflowError, MemoryError):
+            # AttributeError: an SQLite that cannot do it
             connection.close()
             return None
         return connection
 
 
 def _without_log(data: bytes) -> bytes:
-    """A database whose log is empty, as one without a log, which needs no file beside it (fileformat2.html, 1.3.3)."""
+    """A database whose log is empty, as one without a log, which needs no file beside it (fileformat2.html,
+    1.3.3).
+    """
     return data[:18] + b"\1\1" + data[20:] if data[18:20] == b"\2\2" else data
 
 

@@ -1,4 +1,7 @@
-"""Containers as Docker and Podman describe them in JSON. Source: Docker Engine API (ContainerInspect, ContainerList)."""
+"""Containers as Docker and Podman describe them in JSON.
+
+Source: Docker Engine API (ContainerInspect, ContainerList).
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,10 @@ class State(Struct, rename="pascal"):
         if self.status:
             return self.status
         if self.running:
-            return next((word for word, so in (("paused", self.paused), ("restarting", self.restarting)) if so), "running")
+            return next(
+                (word for word, so in (("paused", self.paused), ("restarting", self.restarting)) if so),
+                "running",
+            )
         if self.removal_in_progress or self.dead:
             return "removing" if self.removal_in_progress else "dead"
         return "created" if self.started_at.startswith("0001") else "exited"
@@ -97,13 +103,21 @@ class Listed(Struct, rename="pascal"):
         mode = self.host_config.network_mode[:LONGEST] if self.host_config else ""
         if not mode and networks in (("none",), ("host",)):  # Podman's list leaves the mode out
             mode = networks[0]
-        return Container(kind, self.id, named(plain[0], self.id), state=self.state, network=mode, networks=networks)
+        return Container(
+            kind, self.id, named(plain[0], self.id), state=self.state, network=mode, networks=networks
+        )
 
 
 def named(name: str, identity: str) -> str:
-    """The name in the words of an engine; the beginning of the id in the place of what no engine takes for a name."""
+    """The name in the words of an engine; the beginning of the id in the place of what no engine takes for a
+    name.
+    """
     plain = name.lstrip("/")
-    return plain if 0 < len(plain) <= LONGEST and plain.isprintable() and not set(plain) & set("/ ") else identity[:12]
+    return (
+        plain
+        if 0 < len(plain) <= LONGEST and plain.isprintable() and not set(plain) & set("/ ")
+        else identity[:12]
+    )
 
 
 def _names(settings: NetworkSettings | None) -> tuple[str, ...] | None:
@@ -111,7 +125,9 @@ def _names(settings: NetworkSettings | None) -> tuple[str, ...] | None:
 
 
 def moment(text: str) -> float | None:
-    """Seconds since the epoch of a time as Go prints it (RFC 3339); None for its zero, the year 1, and for what is none."""
+    """Seconds since the epoch of a time as Go prints it (RFC 3339); None for its zero, the year 1, and for
+    what is none.
+    """
     try:
         when = datetime.fromisoformat(text)
         return when.timestamp() if when.year > 1 and when.tzinfo is not None else None

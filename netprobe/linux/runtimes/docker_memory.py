@@ -1,4 +1,6 @@
-"""Docker without Docker: its files at the usual place, or wherever the mounts of a container that runs show them to be."""
+"""Docker without Docker: its files at the usual place, or wherever the mounts of a container that runs show
+them to be.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +77,9 @@ def _is_of(container: Container) -> bool:
 
 
 def _data_root(pid: int, identity: str, owner: int) -> tuple[Tree, str] | None:
-    """Where the files of this container are, as its shim sees them: that is the `owner`'s, and lives where the daemon does."""
+    """Where the files of this container are, as its shim sees them: that is the `owner`'s, and lives where
+    the daemon does.
+    """
     try:
         with Process(pid) as process, Process(process.parent) as shim:
             if whose(shim.user) != owner or not shim.is_outside or shim.group is not None:

@@ -34,7 +34,9 @@ class Engine:
         return self._asked(name) or self.memory.named(name)
 
     def glanced(self, name: str) -> Sequence[Container]:
-        """The same for a question whose answer is good to have, not needed: an engine that hangs is not waited for."""
+        """The same for a question whose answer is good to have, not needed: an engine that hangs is not
+        waited for.
+        """
         return self._asked(name, GLANCE_S)
 
     def sought(self, name: str) -> Sequence[Container]:

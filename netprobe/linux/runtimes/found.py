@@ -1,4 +1,6 @@
-"""A container as something found by its name: the network namespace of its first process, proved when it is opened."""
+"""A container as something found by its name: the network namespace of its first process, proved when it is
+opened.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +14,19 @@ from .process import INITIAL_USER_NAMESPACE, PROC, Process, open_network
 
 
 class FoundContainer(Found):
-    """A container's namespace. Its first process is held while it is opened, and checked to be the container's."""
+    """A container's namespace.
+
+    Its first process is held while it is opened, and checked to be the container's.
+    """
 
     __slots__ = ("container",)
     container: Container
 
     def __init__(self, container: Container) -> None:
         pid = container.pid or None
-        super().__init__(container.runtime, container.name, f"{PROC}/{pid}/ns/net", pid, note=label(container))
+        super().__init__(
+            container.runtime, container.name, f"{PROC}/{pid}/ns/net", pid, note=label(container)
+        )
         object.__setattr__(self, "container", container)
 
     @property
@@ -29,7 +36,8 @@ class FoundContainer(Found):
 
     @property
     def way_in(self) -> str:
-        """For a rootless engine's container: into its user namespace first, where its owner has every capability.
+        """For a rootless engine's container: into its user namespace first, where its owner has every
+        capability.
 
         Into its network namespace as well, because from the host's one goes there and never back.
         """
@@ -60,7 +68,10 @@ class FoundContainer(Found):
         return remarks(self.container)
 
     def open(self) -> int:
-        """A descriptor of the namespace. Raises WrongQuestion for a container that does not run, NotPermitted or CannotLook."""
+        """A descriptor of the namespace.
+
+        Raises WrongQuestion for a container that does not run, NotPermitted or CannotLook.
+        """
         if self.pid is None:
             message, hint = absence(self.container)
             raise WrongQuestion(message, hint)
@@ -72,7 +83,11 @@ class FoundContainer(Found):
             return None
         try:
             with Process(self.pid) as process:
-                return process.identity() if process.names(self.container.id, owner=self.container.owner) else None
+                return (
+                    process.identity()
+                    if process.names(self.container.id, owner=self.container.owner)
+                    else None
+                )
         except OSError:
             return None
 

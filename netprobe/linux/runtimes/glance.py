@@ -1,4 +1,6 @@
-"""Whether a container has the name of a namespace, as far as the files at the usual places tell: cheap enough to ask each time."""
+"""Whether a container has the name of a namespace, as far as the files at the usual places tell: cheap enough
+to ask each time.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,10 @@ from .container import Container
 
 
 def glance(kind: str, name: str, root: str = "") -> Sequence[Container]:
-    """The containers of this kind that `name` means. No engine is asked; only LXC's, when it has one of that name, are sought in /proc."""
+    """The containers of this kind that `name` means.
+
+    No engine is asked; only LXC's, when it has one of that name, are sought in /proc.
+    """
     if kind == "docker":
         from netprobe.linux.files import Tree
 

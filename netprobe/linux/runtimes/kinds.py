@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 class Kinds:
-    """The runtimes of the machine whose file system is seen at `root`. What the engines do not answer is added to `remarks`."""
+    """The runtimes of the machine whose file system is seen at `root`.
+
+    What the engines do not answer is added to `remarks`.
+    """
 
     def __init__(self, root: str, environment: Mapping[str, str], remarks: list[str]) -> None:
         self._root = root
@@ -62,7 +65,10 @@ class Kinds:
         from .sockets import docker_sockets, podman_sockets
 
         finders = {"docker": docker_sockets, "podman": podman_sockets}
-        return {kind: Client(kind, find(self._environment, self._root), self._remarks) for kind, find in finders.items()}
+        return {
+            kind: Client(kind, find(self._environment, self._root), self._remarks)
+            for kind, find in finders.items()
+        }
 
     def engine(self, kind: str) -> Engine:
         """Docker or Podman."""

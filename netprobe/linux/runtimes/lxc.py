@@ -1,4 +1,5 @@
-"""LXC's containers (and those of Incus and LXD, which use it): running ones by their control group, others by their folder.
+"""LXC's containers (and those of Incus and LXD, which use it): running ones by their control group, others by
+their folder.
 
 Source: lxc, src/lxc/cgroups/cgfsng.c (lxc.payload.NAME), lxc.container.conf(5) for the folders.
 """
@@ -34,7 +35,11 @@ class Lxc:
         if not self._is_defined(name):
             return []
         running = self.identified(name)
-        return [running if running is not None and not running.owner else Container("lxc", name, name, state="stopped")]
+        return [
+            running
+            if running is not None and not running.owner
+            else Container("lxc", name, name, state="stopped")
+        ]
 
     def sought(self, name: str) -> Sequence[Container]:
         """The container of this name if it runs, wherever its folder is."""

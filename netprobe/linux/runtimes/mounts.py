@@ -1,4 +1,7 @@
-"""Where a file that is mounted in a container lies on its host: /proc/PID/mountinfo read both ways. Pure text. Source: proc(5)."""
+"""Where a file that is mounted in a container lies on its host: /proc/PID/mountinfo read both ways.
+
+Pure text. Source: proc(5).
+"""
 
 from __future__ import annotations
 
@@ -29,15 +32,21 @@ def _plain(field: str) -> str:
 
 
 def source_of(inner: list[Mount], point: str, outer: list[Mount]) -> str | None:
-    """The path, where the mounts are `outer`, of what is mounted at `point` where they are `inner`; None when it is not to be seen."""
+    """The path, where the mounts are `outer`, of what is mounted at `point` where they are `inner`; None when
+    it is not to be seen.
+    """
     mounted = next((mount for mount in reversed(inner) if mount.point == point), None)
     if mounted is None:
         return None
-    nearest = max((mount for mount in outer if _holds(mount, mounted)), key=lambda mount: len(mount.root), default=None)
+    nearest = max(
+        (mount for mount in outer if _holds(mount, mounted)), key=lambda mount: len(mount.root), default=None
+    )
     if nearest is None:
         return None
     return f"{nearest.point.rstrip('/')}/{mounted.root[len(nearest.root) :].lstrip('/')}"
 
 
 def _holds(outer: Mount, inner: Mount) -> bool:
-    return outer.device == inner.device and (inner.root == outer.root or inner.root.startswith(outer.root.rstrip("/") + "/"))
+    return outer.device == inner.device and (
+        inner.root == outer.root or inner.root.startswith(outer.root.rstrip("/") + "/")
+    )

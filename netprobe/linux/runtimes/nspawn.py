@@ -1,4 +1,7 @@
-"""systemd-nspawn's containers, as systemd-machined registers them. Source: systemd, src/machine/machine.c (/run/systemd/machines)."""
+"""systemd-nspawn's containers, as systemd-machined registers them.
+
+Source: systemd, src/machine/machine.c (/run/systemd/machines).
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,9 @@
-"""Podman's containers from its own files. It has no daemon, and its API often is not switched on: this is the usual way to them.
+"""Podman's containers from its own files.
 
-Source: containers/storage (overlay-containers/containers.json), libpod (db.sql since Podman 4.8, conmon's pidfile below the run root).
+It has no daemon, and its API often is not switched on: this is the usual way to them.
+
+Source: containers/storage (overlay-containers/containers.json), libpod (db.sql since Podman 4.8, conmon's
+pidfile below the run root).
 """
 
 from __future__ import annotations
@@ -65,7 +68,9 @@ class _State(Struct, rename="camel"):
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Where one Podman keeps its containers: the part that stays, and the part that a reboot clears, both paths in `tree`."""
+    """Where one Podman keeps its containers: the part that stays, and the part that a reboot clears, both
+    paths in `tree`.
+    """
 
     storage: str = STORAGE
     run: str = RUN
@@ -80,11 +85,19 @@ class PodmanFiles:
 
     def named(self, name: str) -> Sequence[Container]:
         """The containers that `name` means."""
-        return [each for store in self.stores for each in _chosen(store, lambda container: container.is_called(name))]
+        return [
+            each
+            for store in self.stores
+            for each in _chosen(store, lambda container: container.is_called(name))
+        ]
 
     def identified(self, identity: str) -> Container | None:
         """The container with this whole id."""
-        found = (each for store in self.stores for each in _chosen(store, lambda container: container.id == identity))
+        found = (
+            each
+            for store in self.stores
+            for each in _chosen(store, lambda container: container.id == identity)
+        )
         return next(found, None)
 
     def all(self) -> Iterator[Container]:
@@ -94,7 +107,10 @@ class PodmanFiles:
 
 
 def _chosen(store: Store, is_meant: Callable[[Container], bool]) -> Sequence[Container]:
-    """The containers of a store that are meant, with all that is known of them. Nothing is read of the others."""
+    """The containers of a store that are meant, with all that is known of them.
+
+    Nothing is read of the others.
+    """
     try:
         raw = store.tree.together(lambda: [structs.astuple(each) for each in _detailed(store, is_meant)])
     except OSError:
@@ -128,7 +144,11 @@ def _pid(store: Store, identity: str) -> int:
     """The process in conmon's pidfile; 0 where there is none."""
     for driver in DRIVERS:
         with suppress(OSError, ValueError):
-            return int(store.tree.read(f"{store.run}/{driver}-containers/{identity}/userdata/pidfile", LARGEST_PIDFILE))
+            return int(
+                store.tree.read(
+                    f"{store.run}/{driver}-containers/{identity}/userdata/pidfile", LARGEST_PIDFILE
+                )
+            )
     return 0
 
 
@@ -153,7 +173,9 @@ def _described(container: Container, database: Database) -> Container:
 
 
 def _network(database: Database, settings: _Settings) -> tuple[str, tuple[str, ...] | None]:
-    """(what was asked for, the networks it is connected to), as `Container` has them (libpod, ContainerNetworkConfig)."""
+    """(what was asked for, the networks it is connected to), as `Container` has them (libpod,
+    ContainerNetworkConfig).
+    """
     if settings.sharer:
         owner = _rows(database, settings.sharer)
         return f"container:{named(owner[0].name, settings.sharer) if owner else settings.sharer[:12]}", None
@@ -164,7 +186,9 @@ def _network(database: Database, settings: _Settings) -> tuple[str, tuple[str, .
 
 
 def _rows(database: Database, identity: str) -> tuple[_Settings, _State] | None:
-    """(settings, state) of one container as libpod stores them; None when its database is not there, busy or of another make."""
+    """(settings, state) of one container as libpod stores them; None when its database is not there, busy or
+    of another make.
+    """
     row = database.row(_ROW, identity)
     if row is None or len(row) != 2:
         return None

@@ -57,8 +57,11 @@ class PodmanMemory:
             return None
         store = _store_of(keeper)
         detailed = PodmanFiles([store]).identified(identity) if store else None
-        plain = detailed or Container("podman", identity, named(keeper.options.get("n", ""), identity), owner=keeper.owner)
-        return _present(changed(plain, pid=self._census.first(identity, keeper.owner) or plain.pid))  # rootless: perhaps without a group
+        plain = detailed or Container(
+            "podman", identity, named(keeper.options.get("n", ""), identity), owner=keeper.owner
+        )
+        # rootless: perhaps without a group
+        return _present(changed(plain, pid=self._census.first(identity, keeper.owner) or plain.pid))
 
 
 def _present(container: Container) -> Container:
@@ -71,7 +74,9 @@ def _present(container: Container) -> Container:
                 return container
     except OSError:
         pass
-    return changed(container, pid=0, state="exited" if container.state in ("running", "paused") else container.state)
+    return changed(
+        container, pid=0, state="exited" if container.state in ("running", "paused") else container.state
+    )
 
 
 def _store_of(keeper: Keeper) -> Store | None:

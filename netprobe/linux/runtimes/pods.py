@@ -1,4 +1,5 @@
-"""Kubernetes pods, from what the container runtimes write down for themselves: no API server and no kubelet is asked.
+"""Kubernetes pods, from what the container runtimes write down for themselves: no API server and no kubelet
+is asked.
 
 Sources: containerd (pkg/cri/annotations), CRI-O (pkg/annotations), dockershim's labels.
 """
@@ -13,13 +14,20 @@ from .containerd import Tasks, annotations_of
 from .descriptions import named
 from .process import PROC
 
-_CONTAINERD = ("io.kubernetes.cri.container-type", "io.kubernetes.cri.sandbox-namespace", "io.kubernetes.cri.sandbox-name")
+_CONTAINERD = (
+    "io.kubernetes.cri.container-type",
+    "io.kubernetes.cri.sandbox-namespace",
+    "io.kubernetes.cri.sandbox-name",
+)
 _CRIO = ("io.kubernetes.cri-o.ContainerType", "io.kubernetes.pod.namespace", "io.kubernetes.pod.name")
 KUBERNETES = "k8s.io"  # the kubelet's namespace in containerd
 
 
 class Pods:
-    """Pods by `namespace/name`. A pod's network namespace is that of its sandbox, the first container of it."""
+    """Pods by `namespace/name`.
+
+    A pod's network namespace is that of its sandbox, the first container of it.
+    """
 
     kind = "pod"
 
@@ -48,13 +56,19 @@ class Pods:
         for identity, residents in self._census.containers().items():
             if residents[0].runtime == "crio":
                 owner = residents[0].owner
-                yield from _pod(identity, self._census.first(identity, owner), self._crio(identity, owner), owner)
+                yield from _pod(
+                    identity, self._census.first(identity, owner), self._crio(identity, owner), owner
+                )
 
     def _crio(self, identity: str, owner: int) -> Mapping[str, str]:
         """The annotations of a CRI-O container: conmon was started with the folder of its configuration."""
         keeper = self._census.keeper(identity)
         bundle = keeper.options.get("b") if keeper and keeper.owner == owner else None
-        return annotations_of(keeper.tree("root", self._proc), f"{bundle}/config.json") if keeper and bundle else {}
+        return (
+            annotations_of(keeper.tree("root", self._proc), f"{bundle}/config.json")
+            if keeper and bundle
+            else {}
+        )
 
 
 def _pod(identity: str, pid: int, annotations: Mapping[str, str], owner: int) -> Iterator[Container]:

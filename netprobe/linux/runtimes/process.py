@@ -1,7 +1,8 @@
-"""One process, held against the reuse of its number, whose it is, and whether it is the one that a runtime speaks of.
+"""One process, held against the reuse of its number, whose it is, and whether it is the one that a runtime
+speaks of.
 
-What is read here the kernel makes up from its own memory: it can neither block nor be put there by the process. The one exception,
-the command line of another user's process, is read in a process apart.
+What is read here the kernel makes up from its own memory: it can neither block nor be put there by the
+process. The one exception, the command line of another user's process, is read in a process apart.
 """
 
 from __future__ import annotations
@@ -32,8 +33,9 @@ UNKNOWN = 1 << 32  # a user's number that none has
 class Process:
     """A process held by an open descriptor of its /proc directory.
 
-    Such a descriptor is a pidfd (pidfd_open(2), NOTES): it stays with the process. Once that has ended every read through it
-    fails with ESRCH, also when the number already belongs to another. So all that is read here is of one and the same process.
+    Such a descriptor is a pidfd (pidfd_open(2), NOTES): it stays with the process. Once that has ended every
+    read through it fails with ESRCH, also when the number already belongs to another. So all that is read
+    here is of one and the same process.
     """
 
     def __init__(self, pid: int, proc: str = PROC) -> None:
@@ -44,11 +46,16 @@ class Process:
     def __enter__(self) -> Process:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         os.close(self._fd)
 
     def read(self, name: str, limit: int = files.SMALL) -> str:
-        """A file of its /proc directory; "" when it cannot be read or is larger than `limit`. Bytes that are no text become surrogates."""
+        """A file of its /proc directory; "" when it cannot be read or is larger than `limit`.
+
+        Bytes that are no text become surrogates.
+        """
         try:
             return os.fsdecode(files.at(self._fd, name, limit))
         except OSError:
@@ -94,7 +101,8 @@ class Process:
 
     @cached_property
     def _status(self) -> dict[str, list[str]]:
-        lines = (line.partition(":") for line in self.read("status").split("\n"))  # a name may hold other ends of lines
+        # a name may hold other ends of lines
+        lines = (line.partition(":") for line in self.read("status").split("\n"))
         return {key: value.split() for key, _, value in lines}
 
     @property
@@ -111,10 +119,15 @@ class Process:
 
     @property
     def is_outside(self) -> bool:
-        """Whether it is, as far as can be seen, in no container: no PID namespace and, when it is root's, no user namespace of its own."""
+        """Whether it is, as far as can be seen, in no container: no PID namespace and, when it is root's, no
+        user namespace of its own.
+        """
         if len(self._status.get("NSpid", ())) != 1:
             return False
-        return self.user != 0 or self.user_namespace in (INITIAL_USER_NAMESPACE, _own_user_namespace(self._proc))
+        return self.user != 0 or self.user_namespace in (
+            INITIAL_USER_NAMESPACE,
+            _own_user_namespace(self._proc),
+        )
 
     @property
     def user_namespace(self) -> str:
@@ -126,7 +139,9 @@ class Process:
 
     @property
     def user_namespace_owner(self) -> int | None:
-        """The number of the user who made its user namespace, 0 for the initial one; None when that may not be seen."""
+        """The number of the user who made its user namespace, 0 for the initial one; None when that may not
+        be seen.
+        """
         try:
             fd = files.namespace("ns/user", self._fd)
         except FileNotFoundError:
@@ -158,25 +173,35 @@ class Process:
     def names(self, identity: str, proc: str = PROC, owner: int = 0) -> bool:
         """Whether the kernel shows the container id `identity`, of an engine of the user `owner`, on it.
 
-        It does in its control groups, which decide where they name a container; else in its mounts or its shim's command line: a
-        container without a control group of its own still has the runtime's files mounted, one without mounts its shim.
+        It does in its control groups, which decide where they name a container; else in its mounts or its
+        shim's command line: a container without a control group of its own still has the runtime's files
+        mounted, one without mounts its shim.
         """
         cgroup = self.read("cgroup")
         group = group_of(cgroup, home(proc))
         if group is not None:
             return group.identity == identity and whose_group(group.path, group.hierarchy) == owner
         wanted = re.compile(rf"(?:^|[/\0:.=-]){re.escape(identity)}(?:$|[/\0.\s])", re.MULTILINE)
-        if any(wanted.search(path) and whose_group(path, hierarchy) == owner for hierarchy, path in lines_of(cgroup)):
+        if any(
+            wanted.search(path) and whose_group(path, hierarchy) == owner
+            for hierarchy, path in lines_of(cgroup)
+        ):
             return True
         if whose(self.user_namespace_owner) != owner:
             return False
-        return wanted.search(self.read("mountinfo", MOUNTS)) is not None or self._shim_names(wanted, proc, owner)
+        return wanted.search(self.read("mountinfo", MOUNTS)) is not None or self._shim_names(
+            wanted, proc, owner
+        )
 
     def _shim_names(self, wanted: re.Pattern[str], proc: str, owner: int) -> bool:
         try:
             with Process(self.parent, proc) as shim:
                 speaks = shim.is_keeper if owner else shim.is_outside and shim.group is None
-                return speaks and whose(shim.user) == owner and wanted.search("\0".join(shim.command)) is not None
+                return (
+                    speaks
+                    and whose(shim.user) == owner
+                    and wanted.search("\0".join(shim.command)) is not None
+                )
         except OSError:
             return False
 
@@ -187,7 +212,10 @@ class Process:
 
 
 def commands(pids: Sequence[int], proc: str = PROC) -> list[list[str]]:
-    """The command lines of processes that are not root's: their memory is theirs to lock. Empty for one that cannot be read."""
+    """The command lines of processes that are not root's: their memory is theirs to lock.
+
+    Empty for one that cannot be read.
+    """
 
     def read(pid: int) -> bytes:
         return files.kernel(f"{proc}/{pid}/cmdline", LINE)
@@ -197,14 +225,18 @@ def commands(pids: Sequence[int], proc: str = PROC) -> list[list[str]]:
 
 
 def whose(user: int | None) -> int:
-    """The user whose word something is that belongs to `user`: 0 for root and for the user who asks, UNKNOWN when it is not known."""
+    """The user whose word something is that belongs to `user`: 0 for root and for the user who asks, UNKNOWN
+    when it is not known.
+    """
     if user is None:
         return UNKNOWN
     return 0 if user in (0, os.geteuid()) else user
 
 
 def whose_group(path: str, hierarchy: str = "") -> int:
-    """The same of a control group: of the user who may make it where it is, as the group's path or the owners of those above tell."""
+    """The same of a control group: of the user who may make it where it is, as the group's path or the owners
+    of those above tell.
+    """
     user = files.user_above(_places(hierarchy), path) if _sees_all_users() else None
     if user is not None:
         return whose(user)
@@ -213,18 +245,25 @@ def whose_group(path: str, hierarchy: str = "") -> int:
 
 
 def _places(hierarchy: str) -> tuple[str, ...]:
-    """Where the groups of a hierarchy are directories: systemd's places, file-hierarchy(7); with version 1 beside version 2 or without."""
+    """Where the groups of a hierarchy are directories: systemd's places, file-hierarchy(7); with version 1
+    beside version 2 or without.
+    """
     name = hierarchy.removeprefix("name=")
     return (f"{GROUPS}/{name}",) if name else (f"{GROUPS}/unified", GROUPS)
 
 
 def _sees_all_users() -> bool:
     """Whether we see the owner of every file: in another user namespace root is nobody, as everybody else."""
-    return all(inner == outer for inner, outer, _ in _own_users()) and sum(count for _, _, count in _own_users()) >= (1 << 32) - 1
+    return (
+        all(inner == outer for inner, outer, _ in _own_users())
+        and sum(count for _, _, count in _own_users()) >= (1 << 32) - 1
+    )
 
 
 def _seen_here(user: int) -> int | None:
-    """What our user namespace calls the user whom the parent of it calls `user`: /proc/self/uid_map, user_namespaces(7)."""
+    """What our user namespace calls the user whom the parent of it calls `user`: /proc/self/uid_map,
+    user_namespaces(7).
+    """
     for inner, outer, count in _own_users():
         if outer <= user < outer + count:
             return inner + user - outer
@@ -261,7 +300,8 @@ def _own_user_namespace(proc: str) -> str:
 def open_network(pid: int, identity: str, name: str, owner: int = 0) -> int:
     """A descriptor of the network namespace of process `pid`, made sure to be of the container with this id.
 
-    Raises CannotLook when the number belongs to no process or to another one, NotPermitted when it may not be looked into.
+    Raises CannotLook when the number belongs to no process or to another one, NotPermitted when it may not be
+    looked into.
     """
     try:
         with Process(pid) as process:
@@ -269,7 +309,9 @@ def open_network(pid: int, identity: str, name: str, owner: int = 0) -> int:
                 raise CannotLook(f"process {pid} is not the one of {name}", NOT_OURS)
             return process.network(name)
     except FileNotFoundError:
-        raise CannotLook(f"there is no process {pid}, which is said to be the one of {name}", NOT_OURS) from None
+        raise CannotLook(
+            f"there is no process {pid}, which is said to be the one of {name}", NOT_OURS
+        ) from None
     except PermissionError as error:
         raise NotPermitted(f"not permitted to look at process {pid} of {name}: {error.strerror}") from error
 

@@ -1,4 +1,6 @@
-"""From names to containers and from network namespaces to the containers they belong to, over all runtimes of a machine."""
+"""From names to containers and from network namespaces to the containers they belong to, over all runtimes of
+a machine.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ class Registry:
         self._kinds = Kinds(root, environment, self._remarks)
 
     def heard(self) -> tuple[str, ...]:
-        """What a person should know about the asking, as far as it is new: which engine did not answer, what was done instead."""
+        """What a person should know about the asking, as far as it is new: which engine did not answer, what
+        was done instead.
+        """
         new = tuple(self._remarks)
         self._remarks.clear()
         return new
@@ -54,12 +58,16 @@ class Registry:
     def living_in(self, network: netns.Identity) -> Iterator[FoundContainer]:
         """The containers whose own network namespace this is, the one first that the others share it with."""
         residents = self._kinds.census.living_in(network)
-        known = [container for each in residents if (container := self._described(each.runtime, each.identity))]
+        known = [
+            container for each in residents if (container := self._described(each.runtime, each.identity))
+        ]
         found = [FoundContainer(container) for container in sorted(known, key=self._seniority)]
         yield from (each for each in found if each.identity() == network)
 
     def hosts_of(self, network: netns.Identity) -> Iterator[FoundContainer]:
-        """The containers that have a process in this network namespace although it is not theirs: they made it inside."""
+        """The containers that have a process in this network namespace although it is not theirs: they made
+        it inside.
+        """
         for each in self._kinds.census.living_in(network):
             container = self._described(each.runtime, each.identity)
             found = FoundContainer(container) if container else None
@@ -68,11 +76,30 @@ class Registry:
 
     def _described(self, runtime: str, identity: str) -> Container | None:
         """What the runtimes know of a container, with the process it has now; of a pod's sandbox, the pod."""
-        kinds = {"": ("docker", "podman"), "containerd": ("pod", "containerd"), "crio": ("pod",)}.get(runtime, (runtime,))
-        known = next((found for kind in kinds if (found := self._kinds.runtime(kind).identified(identity)) is not None), None)
-        return changed(known, pid=known.pid or self._kinds.census.first(identity, known.owner)) if known else None
+        kinds = {"": ("docker", "podman"), "containerd": ("pod", "containerd"), "crio": ("pod",)}.get(
+            runtime, (runtime,)
+        )
+        known = next(
+            (
+                found
+                for kind in kinds
+                if (found := self._kinds.runtime(kind).identified(identity)) is not None
+            ),
+            None,
+        )
+        return (
+            changed(known, pid=known.pid or self._kinds.census.first(identity, known.owner))
+            if known
+            else None
+        )
 
     def _seniority(self, container: Container) -> tuple[bool, bool, int]:
-        """Sorts root's before others', and those that own their network before those that share it: they say so, or started earlier."""
+        """Sorts root's before others', and those that own their network before those that share it: they say
+        so, or started earlier.
+        """
         residents = self._kinds.census.residents(container.id)
-        return container.owner != 0, container.network.startswith("container:"), residents[0].started if residents else 0
+        return (
+            container.owner != 0,
+            container.network.startswith("container:"),
+            residents[0].started if residents else 0,
+        )

@@ -1,4 +1,7 @@
-"""What a container runtime is to netprobe: who can tell which containers a name means. Nothing here is believed unproved."""
+"""What a container runtime is to netprobe: who can tell which containers a name means.
+
+Nothing here is believed unproved.
+"""
 
 from __future__ import annotations
 

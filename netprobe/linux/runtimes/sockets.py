@@ -1,6 +1,7 @@
 """Where container engines listen: what the user's environment says, else the usual places.
 
-Sources: docker(1) and podman(1) on DOCKER_HOST, DOCKER_CONTEXT, CONTAINER_HOST; the context files of docker/cli (cli/context/store).
+Sources: docker(1) and podman(1) on DOCKER_HOST, DOCKER_CONTEXT, CONTAINER_HOST; the context files of
+docker/cli (cli/context/store).
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ class Sockets(Struct, frozen=True):
 
 
 def docker_sockets(environment: Mapping[str, str], root: str = "") -> Sockets:
-    """Where Docker is to be asked: where the user's own `docker` would ask, or at the usual places below `root`."""
+    """Where Docker is to be asked: where the user's own `docker` would ask, or at the usual places below
+    `root`.
+    """
     if environment.get("DOCKER_HOST"):
         return _chosen("DOCKER_HOST", environment["DOCKER_HOST"])
     name = environment.get("DOCKER_CONTEXT") or _current_context(environment)
@@ -62,7 +65,11 @@ def _chosen(by: str, address: str) -> Sockets:
     kind, separator, path = address.partition("://")
     if separator and kind == "unix":
         return Sockets((path,))
-    return Sockets((), f"{by} is {address or 'not known'}: only an engine of this machine, at a unix:// socket, can be asked")
+    return Sockets(
+        (),
+        f"{by} is {address or 'not known'}: only an engine of this machine, at a unix:// socket, can be"
+        " asked",
+    )
 
 
 def _of_user(environment: Mapping[str, str], name: str) -> Sequence[str]:
@@ -83,7 +90,8 @@ def _existing(root: str, paths: Iterable[str]) -> tuple[str, ...]:
 
 
 def _folder(environment: Mapping[str, str]) -> str:
-    return os.path.abspath(environment.get("DOCKER_CONFIG") or f"{environment.get('HOME') or '/root'}/.docker")  # noqa: PTH100 - text
+    folder = environment.get("DOCKER_CONFIG") or f"{environment.get('HOME') or '/root'}/.docker"
+    return os.path.abspath(folder)  # noqa: PTH100 - text
 
 
 def _current_context(environment: Mapping[str, str]) -> str:

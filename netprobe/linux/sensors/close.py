@@ -1,7 +1,8 @@
 """Closing packet sockets off the answer's path: each close waits 8 to 16 ms for the kernel's readers (RCU).
 
-From Linux 6.8 on the AF_UNIX garbage collector, which is a kernel worker, can do the waiting: hand it the descriptors in a
-socket that holds itself, and close. On older kernels it would wait in our place; there, threads do it side by side.
+From Linux 6.8 on the AF_UNIX garbage collector, which is a kernel worker, can do the waiting: hand it the
+descriptors in a socket that holds itself, and close. On older kernels it would wait in our place; there,
+threads do it side by side.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ def release(sockets: Sequence[socket.socket]) -> None:
 
 
 def _handed_over(fds: list[int]) -> bool:
-    """Leave the descriptors to the collector; False, and they stay open, where there is no AF_UNIX or too many are in flight."""
+    """Leave the descriptors to the collector; False, and they stay open, where there is no AF_UNIX or too
+    many are in flight.
+    """
     left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with left, right:
         try:

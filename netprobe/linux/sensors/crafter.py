@@ -1,6 +1,8 @@
-"""A worker process that imports scapy while its parent does something else: scapy costs 0.2 s, and there is a second core.
+"""A worker process that imports scapy while its parent does something else: scapy costs 0.2 s, and there is a
+second core.
 
-Fork it first thing, before anything heavy is loaded. The worker ends when its parent closes the pipe or dies, whatever way.
+Fork it first thing, before anything heavy is loaded. The worker ends when its parent closes the pipe or dies,
+whatever way.
 """
 
 from __future__ import annotations
@@ -23,12 +25,16 @@ PR_SET_PDEATHSIG = 1  # include/uapi/linux/prctl.h
 
 
 class Crafter:
-    """Crafts probes in a worker process; in this process where no worker can be had. Close it, or use it as a context."""
+    """Crafts probes in a worker process; in this process where no worker can be had.
+
+    Close it, or use it as a context.
+    """
 
     def __init__(self) -> None:
         self._streams: tuple[BinaryIO, BinaryIO] | None = None
         self._end: weakref.finalize[..., Crafter] | None = None
-        if threading.active_count() == 1:  # forking beside other threads may copy a lock that nobody will ever release
+        # forking beside other threads may copy a lock that nobody will ever release
+        if threading.active_count() == 1:
             self._start()
 
     def _start(self) -> None:
@@ -51,7 +57,9 @@ class Crafter:
         self._end = weakref.finalize(self, _end, pid, parent, self._streams)
 
     def __call__(self, recipe: Recipe) -> Iterator[bytes]:
-        """The packets of `recipe`, as `netprobe.wire.craft.craft` makes them; the worker is ahead of who takes them."""
+        """The packets of `recipe`, as `netprobe.wire.craft.craft` makes them; the worker is ahead of who
+        takes them.
+        """
         if self._streams is None or recipe.mark.protocol is Protocol.OTHER:
             return craft(recipe)
         return self._stream(recipe, *self._streams)
@@ -113,7 +121,8 @@ def _work(parent: int, asked: int, answered: int, others: tuple[int, int]) -> No
         for fd in (0, 1, 2):  # a reader of our parent's output must not wait for us
             os.dup2(silence, fd)
         load_scapy(lean=True)
-        for protocol in (Protocol.ICMP, Protocol.TCP):  # scapy's first packet takes it five times as long as the next
+        # scapy's first packet takes it five times as long as the next
+        for protocol in (Protocol.ICMP, Protocol.TCP):
             list(craft(Recipe(Mark(protocol, b"warmup"), "192.0.2.1", "192.0.2.2")))
         with os.fdopen(asked, "rb") as asking, os.fdopen(answered, "wb") as answering:
             while True:
@@ -131,7 +140,8 @@ def _as_plain(recipe: Recipe) -> _Plain:
     """A recipe as marshal takes it: exact built-in types only."""
     mark = recipe.mark
     return (
-        str(mark.protocol.value), mark.run, mark.count, mark.size, mark.icmp_id, mark.first, mark.isn, mark.source_ports, mark.port,
+        str(mark.protocol.value), mark.run, mark.count, mark.size, mark.icmp_id, mark.first, mark.isn,
+        mark.source_ports, mark.port,
         recipe.src, recipe.dst, recipe.src_mac, recipe.dst_mac,
     )  # fmt: skip
 

@@ -1,4 +1,6 @@
-"""Sending ARP requests and neighbour solicitations: whole frames, through a packet socket on the source's interface."""
+"""Sending ARP requests and neighbour solicitations: whole frames, through a packet socket on the source's
+interface.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,10 @@ SIOCGIFHWADDR = 0x8927  # include/uapi/linux/sockios.h
 
 
 class FrameSender:
-    """The packet socket of an ARP or ND probe, in the namespace of the calling thread. Raises OSError. Close it."""
+    """The packet socket of an ARP or ND probe, in the namespace of the calling thread.
+
+    Raises OSError. Close it.
+    """
 
     source_ports: tuple[int, ...] = ()
 
@@ -32,7 +37,9 @@ class FrameSender:
         if interface is None:
             raise OSError(errno.ENODEV, "an ARP probe needs an interface to leave by")
         with owned_by(probe.uid):
-            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, 0)
+            self._socket = socket.socket(
+                socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, 0
+            )
         try:
             configure(self._socket, probe)
             self.mac = mac_text(_ask(interface, SIOCGIFHWADDR)[18:24])
@@ -44,7 +51,9 @@ class FrameSender:
             raise
 
     def _own_address(self, interface: str) -> str:
-        """The address the kernel would ask from; for ARP without one 0.0.0.0, which asks and claims nothing (RFC 5227)."""
+        """The address the kernel would ask from; for ARP without one 0.0.0.0, which asks and claims nothing
+        (RFC 5227).
+        """
         try:
             return chosen_source(self.probe, self.destination, socket.if_nametoindex(interface))
         except OSError as error:

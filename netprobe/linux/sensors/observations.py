@@ -1,4 +1,6 @@
-"""What the sensors of one run reported, made into observations: as they come, and once more in the order of time."""
+"""What the sensors of one run reported, made into observations: as they come, and once more in the order of
+time.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +34,10 @@ class Logbook:
         self._taken: list[tuple[Tap, Taken]] = []  # not looked at yet
         self._unsaid: list[tuple[int, Flow | None, int]] = []
         self._so_far: list[Observation] = []
-        self._sent: dict[int, int] = {}  # the ns since the epoch at which each sequence was handed to the kernel, refused ones too
-        self._answered: set[tuple[int, bool]] = set()  # sequence, and whether it was answered by whom was asked
+        # the ns since the epoch at which each sequence was handed to the kernel, refused ones too
+        self._sent: dict[int, int] = {}
+        # sequence, and whether it was answered by whom was asked
+        self._answered: set[tuple[int, bool]] = set()
         self._reported: set[tuple[int, IcmpError]] = set()
         self._ports: dict[str, set[int]] = {}
         self._start_ns = 0
@@ -73,7 +77,9 @@ class Logbook:
         self._say("refused", now_ns, sequence=sequence, leg=Leg.REQUEST, text=code)
 
     def gave_up(self, error: OSError, now_ns: int) -> None:
-        """Netprobe itself lacked what it takes to go on: before it sent anything, or while it waited for answers."""
+        """Netprobe itself lacked what it takes to go on: before it sent anything, or while it waited for
+        answers.
+        """
         if not self._sent:
             self.refused(0, error, now_ns)
             return
@@ -87,14 +93,27 @@ class Logbook:
     def lost(self, namespace: str, frames: int, full: bool = False, beside: bool = False) -> None:
         """A tap had no room for some frames; one that was `full` took no more.
 
-        What travels `beside` a probe proves less: without it the answer stands, and only that place was not looked at.
+        What travels `beside` a probe proves less: without it the answer stands, and only that place was not
+        looked at.
         """
         what = "the tap of neighbours and fragments" if beside else "the tap"
         kind = "unkept" if beside else "starved"
         if full:
-            self._say(kind, self._start_ns, namespace=namespace, source=Source.TAP, text=f"{what} was flooded and took no more frames")
+            self._say(
+                kind,
+                self._start_ns,
+                namespace=namespace,
+                source=Source.TAP,
+                text=f"{what} was flooded and took no more frames",
+            )
         elif frames:
-            self._say(kind, self._start_ns, namespace=namespace, source=Source.TAP, text=f"{what} lost {frames} frames")
+            self._say(
+                kind,
+                self._start_ns,
+                namespace=namespace,
+                source=Source.TAP,
+                text=f"{what} lost {frames} frames",
+            )
 
     def unheard(self, answers: int) -> None:
         """The sender's own socket had no room for so many answers."""
@@ -121,7 +140,9 @@ class Logbook:
         if answered not in self._answered:
             self._answered.add(answered)
             text = "refused" if "RST" in found.text else ""
-            self._say("answered", heard.stamp_ns, sequence=sequence, leg=Leg.REPLY, flow=found.flow, text=text)
+            self._say(
+                "answered", heard.stamp_ns, sequence=sequence, leg=Leg.REPLY, flow=found.flow, text=text
+            )
 
     def _told(self, heard: Heard, error: IcmpError) -> None:
         """An ICMP error that the kernel gave to the sender's socket: believed by the token in it."""
@@ -130,19 +151,27 @@ class Logbook:
             return  # quoted too short, or made up: the taps see more of it
         complete = self.mark.has_token and len(heard.payload) >= TOKEN_BYTES
         sequence = self._ears.sequence_in(heard.payload) if complete else self._last_asked(heard.stamp_ns)
-        if sequence is None or not self._is_later(sequence, heard.stamp_ns) or (sequence, error) in self._reported:
+        if (
+            sequence is None
+            or not self._is_later(sequence, heard.stamp_ns)
+            or (sequence, error) in self._reported
+        ):
             return
         if len(self._reported) >= MOST_ERRORS:
             return
         self._reported.add((sequence, error))
-        self._say("refused", heard.stamp_ns, source=Source.ICMP, sequence=sequence, leg=Leg.REQUEST, error=error)
+        self._say(
+            "refused", heard.stamp_ns, source=Source.ICMP, sequence=sequence, leg=Leg.REQUEST, error=error
+        )
 
     def _is_later(self, sequence: int, stamp_ns: int) -> bool:
         """Whether this packet was sent, and before that moment."""
         return sequence in self._sent and self._sent[sequence] <= stamp_ns
 
     def _last_asked(self, stamp_ns: int) -> int | None:
-        """The packet that an answer without a token belongs to: the last one sent before it that has no answer yet."""
+        """The packet that an answer without a token belongs to: the last one sent before it that has no
+        answer yet.
+        """
         before = (sequence for sequence, sent_ns in reversed(self._sent.items()) if sent_ns <= stamp_ns)
         return next((sequence for sequence in before if (sequence, True) not in self._answered), None)
 
@@ -193,16 +222,27 @@ class Logbook:
         found = self._recognised()
         answers = self._pair(found)
         seen = [
-            self._sighting(frame, found[i] if i not in answers else replace(found[i], leg=Leg.REPLY, sequence=answers[i]))
+            self._sighting(
+                frame, found[i] if i not in answers else replace(found[i], leg=Leg.REPLY, sequence=answers[i])
+            )
             for i, (frame, _) in enumerate(self._caught)
             if i in found
         ]
-        arrived = [replace(self._sighting(self._caught[i][0], found[i]), kind="answered", leg=Leg.REPLY, sequence=sequence, frame=b"")
+        arrived = [replace(self._sighting(self._caught[i][0], found[i]), kind="answered", leg=Leg.REPLY,
+            sequence=sequence, frame=b"")
                    for i, sequence in answers.items() if self._is_home(self._caught[i][0])]  # fmt: skip
-        return tuple(sorted((*self._said, *seen, *arrived), key=lambda observation: (observation.stamp_ns, observation.kind == "answered")))
+        return tuple(
+            sorted(
+                (*self._said, *seen, *arrived),
+                key=lambda observation: (observation.stamp_ns, observation.kind == "answered"),
+            )
+        )
 
     def _recognised(self) -> dict[int, Recognised]:
-        """By index in what was caught. Later fragments last: they are known by their first one, which they may overtake."""
+        """By index in what was caught.
+
+        Later fragments last: they are known by their first one, which they may overtake.
+        """
         eyes, found = Recogniser(self.mark), {}
         firsts: dict[object, bytes] = {}
         for i in sorted(range(len(self._caught)), key=lambda i: self._caught[i][1].fragment > 0):
@@ -233,17 +273,26 @@ class Logbook:
         """The answers to our ARP or ND requests, by index in what was caught, with their sequence."""
         if self.mark.protocol in PROTOCOL_NUMBERS:
             return {}
-        asked = [i for i, recognised in sorted(found.items()) if recognised.flow.protocol is self.mark.protocol]
+        asked = [
+            i for i, recognised in sorted(found.items()) if recognised.flow.protocol is self.mark.protocol
+        ]
         words = [_word(*self._caught[i], found[i]) for i in asked]
         return {asked[n]: sequence for n, sequence in pair(words).items()}
 
     def _is_home(self, frame: Caught) -> bool:
         source = self.watch.probe.source
         incoming = frame.packet_type != PACKET_OUTGOING
-        return incoming and frame.namespace == self.home and frame.interface == (self.watch.probe.device or source.interface)
+        return (
+            incoming
+            and frame.namespace == self.home
+            and frame.interface == (self.watch.probe.device or source.interface)
+        )
 
     def doubtful(self) -> Mapping[str, set[int]]:
-        """The interfaces that saw frames to another station, by namespace: `ports` wants to know which are bridge ports."""
+        """The interfaces that saw frames to another station, by namespace:
+
+        `ports` wants to know which are bridge ports.
+        """
         self._look()
         doubtful: dict[str, set[int]] = {}
         for frame, _ in self._caught:
@@ -252,28 +301,54 @@ class Logbook:
         return doubtful
 
     def ports(self, namespace: str, indexes: set[int]) -> None:
-        """These interfaces of `namespace` are ports, where a frame to another station is an ordinary one coming in."""
+        """These interfaces of `namespace` are ports, where a frame to another station is an ordinary one
+        coming in.
+        """
         self._ports[namespace] = indexes
 
     def _sighting(self, frame: Caught, found: Recognised) -> Observation:
         return Observation(
-            Source.TAP, "seen", frame.namespace, frame.stamp_ns - self._start_ns, frame.interface, self._bound(frame), found.leg,
-            found.sequence, found.flow, found.error, found.text, frame.frame, frame.wire_length, frame.stamp_ns, frame.link_type,
+            Source.TAP, "seen", frame.namespace, frame.stamp_ns - self._start_ns, frame.interface,
+            self._bound(frame), found.leg,
+            found.sequence, found.flow, found.error, found.text, frame.frame, frame.wire_length,
+            frame.stamp_ns, frame.link_type,
         )  # fmt: skip
 
     def _bound(self, frame: Caught) -> str:
         if frame.packet_type == PACKET_OUTGOING:
             return "out"
-        stranger = frame.packet_type == PACKET_OTHERHOST and frame.index not in self._ports.get(frame.namespace, ())
+        stranger = frame.packet_type == PACKET_OTHERHOST and frame.index not in self._ports.get(
+            frame.namespace, ()
+        )
         return "other" if stranger else "in"
 
     def _say(
-        self, kind: str, stamp_ns: int, *, source: Source = Source.SOCKET, namespace: str = "", sequence: int = 0,
-        leg: Leg | None = None, flow: Flow | None = None, error: IcmpError | None = None, text: str = "",
-    ) -> None:  # fmt: skip
+        self,
+        kind: str,
+        stamp_ns: int,
+        *,
+        source: Source = Source.SOCKET,
+        namespace: str = "",
+        sequence: int = 0,
+        leg: Leg | None = None,
+        flow: Flow | None = None,
+        error: IcmpError | None = None,
+        text: str = "",
+    ) -> None:
         self._start_ns = self._start_ns or stamp_ns
         observation = Observation(
-            source, kind, namespace or self.home, stamp_ns - self._start_ns, None, None, leg, sequence, flow, error, text, stamp_ns=stamp_ns
+            source,
+            kind,
+            namespace or self.home,
+            stamp_ns - self._start_ns,
+            None,
+            None,
+            leg,
+            sequence,
+            flow,
+            error,
+            text,
+            stamp_ns=stamp_ns,
         )
         self._said.append(observation)
         self._so_far.append(observation)
@@ -289,4 +364,12 @@ def _word(frame: Caught, packet: Packet, found: Recognised) -> Word:
     station = (packet.hardware[0] if packet.hardware else found.flow.src_mac) or ""
     sequence = found.sequence if found.leg is Leg.REQUEST else None
     outgoing = frame.packet_type == PACKET_OUTGOING
-    return Word((frame.namespace, frame.interface), outgoing, frame.stamp_ns, found.flow, sequence, station if is_answer else "", is_answer)
+    return Word(
+        (frame.namespace, frame.interface),
+        outgoing,
+        frame.stamp_ns,
+        found.flow,
+        sequence,
+        station if is_answer else "",
+        is_answer,
+    )

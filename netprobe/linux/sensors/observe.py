@@ -1,6 +1,8 @@
-"""The one place where netprobe acts on a network: it arms taps, sends a probe, and reports what every sensor saw.
+"""The one place where netprobe acts on a network: it arms taps, sends a probe, and reports what every sensor
+saw.
 
-One thread, one epoll loop. After the answer every tap is drained: stopping at the reply lost 4 of 10 sightings.
+One thread, one epoll loop. After the answer every tap is drained: stopping at the reply lost 4 of 10
+sightings.
 """
 
 from __future__ import annotations
@@ -35,18 +37,22 @@ WHOLE_FRAMES = (Protocol.ARP, Protocol.ND)
 PIECE = 1232  # bytes of payload that fit a fragment on any link of IPv6 (RFC 8200 section 5)
 SPARE = 1000  # frames that a tap keeps beside those that a run may make
 PLACES = 64  # how often one packet of a run may pass the interfaces of a namespace, both ways
-REQUESTS = 8  # that the kernels on the way may broadcast in a namespace: three for each neighbour that they do not know
+# that the kernels on the way may broadcast in a namespace: three for each neighbour that they do not know
+REQUESTS = 8
 MOST = 1 << 18  # frames of all taps of a run together, however many packets it has: 600 MB
-BESIDE = 4000  # frames that all taps of neighbours and fragments keep together, beside fragments that a run may make
+# frames that all taps of neighbours and fragments keep together, beside fragments that a run may make
+BESIDE = 4000
 
 
-def observe(watch: Watch, handles: Mapping[str, int], settled: Settled, crafter: Craft = craft) -> tuple[Observation, ...]:
+def observe(
+    watch: Watch, handles: Mapping[str, int], settled: Settled, crafter: Craft = craft
+) -> tuple[Observation, ...]:
     """Send the probe of `watch` and return what was seen, in the order of time.
 
-    `handles` are open descriptors of the namespaces by name. `settled(observations so far, ns since the last send)` says when
-    there is nothing more to wait for; the probe's timeout after the last send ends the wait anyway. What cannot be looked at
-    is an observation of kind "blind", a refused send one of kind "refused". Raises NotPermitted where raw sockets are not
-    allowed in the source, CannotLook when `handles` lacks it.
+    `handles` are open descriptors of the namespaces by name. `settled(observations so far, ns since the last
+    send)` says when there is nothing more to wait for; the probe's timeout after the last send ends the wait
+    anyway. What cannot be looked at is an observation of kind "blind", a refused send one of kind "refused".
+    Raises NotPermitted where raw sockets are not allowed in the source, CannotLook when `handles` lacks it.
     """
     probe, home = watch.probe, watch.probe.source.namespace or ""
     book = Logbook(watch)
@@ -77,14 +83,17 @@ def observe(watch: Watch, handles: Mapping[str, int], settled: Settled, crafter:
 
 
 def _open_sender(probe: Probe, handle: int, book: Logbook) -> Sender | FrameSender | None:
-    """The sockets of the source, or None when the kernel refuses them with an error that speaks of the network."""
+    """The sockets of the source, or None when the kernel refuses them with an error that speaks of the
+    network.
+    """
     with inside(handle):
         try:
             return FrameSender(probe) if probe.protocol in WHOLE_FRAMES else Sender(probe)
         except OSError as error:
             if error.errno == errno.EPERM:
                 raise not_permitted(f"not permitted to send a probe from {probe.source.endpoint}") from error
-            if error.errno == errno.ENOBUFS:  # no memory for a socket (packet_create); of a send: a full queue
+            # no memory for a socket (packet_create); of a send: a full queue
+            if error.errno == errno.ENOBUFS:
                 error = OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
             for sequence in range(probe.count):
                 book.refused(sequence, error, time.time_ns())
@@ -115,11 +124,14 @@ def _arm(watch: Watch, handles: Mapping[str, int], taps: list[Tap], book: Logboo
 def room(watch: Watch, namespace: str, beside: bool) -> Room:
     """What a tap may be given to keep: what the run's own packets can make of themselves, and some more.
 
-    A request for a neighbour leaves by every port of a bridge: that of an ARP probe, and those of the kernel beside another one.
+    A request for a neighbour leaves by every port of a bridge: that of an ARP probe, and those of the kernel
+    beside another one.
     """
     probe, ports, share = watch.probe, watch.interfaces.get(namespace, 0), max(1, len(watch.namespaces))
     if beside:
-        frames = PLACES * probe.count * (probe.size // PIECE) + max(min(SPARE, BESIDE // share), REQUESTS * ports)
+        frames = PLACES * probe.count * (probe.size // PIECE) + max(
+            min(SPARE, BESIDE // share), REQUESTS * ports
+        )
     else:
         frames = (PLACES + (ports if probe.protocol in WHOLE_FRAMES else 0)) * probe.count + SPARE + ports
     frames = min(frames, MOST // share)
@@ -139,7 +151,14 @@ def _ask_masters(handles: Mapping[str, int], book: Logbook) -> None:
 class _Loop:
     """Sends at the probe's pace, reads whatever comes meanwhile, and ends when settled or at the timeout."""
 
-    def __init__(self, book: Logbook, sender: Sender | FrameSender, taps: Sequence[Tap], settled: Settled, epoll: select.epoll) -> None:
+    def __init__(
+        self,
+        book: Logbook,
+        sender: Sender | FrameSender,
+        taps: Sequence[Tap],
+        settled: Settled,
+        epoll: select.epoll,
+    ) -> None:
         self.book = book
         self.epoll = epoll
         self.sender = sender
@@ -180,7 +199,8 @@ class _Loop:
     def _wait(self, timeout_ns: int) -> None:
         last = time.monotonic_ns()
         while (passed := time.monotonic_ns() - last) < timeout_ns:
-            if self.settled(self.book.said(), passed) or self.settled(self.book.progress(), passed):  # the cheap question first
+            # the cheap question first
+            if self.settled(self.book.said(), passed) or self.settled(self.book.progress(), passed):
                 return
             self._collect(min(TICK_NS, timeout_ns - passed))
 

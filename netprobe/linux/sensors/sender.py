@@ -1,7 +1,9 @@
-"""Sending the probe from inside its source, through the source's own stack, and hearing what comes back to its socket.
+"""Sending the probe from inside its source, through the source's own stack, and hearing what comes back to
+its socket.
 
-A raw socket of the transport protocol: the kernel adds the IP header, so its TTL, fragmentation, OUTPUT rules, routes and
-neighbours all apply, as for a program's own packets. Opened in the namespace of the source; see raw(7), ip(7), ipv6(7).
+A raw socket of the transport protocol: the kernel adds the IP header, so its TTL, fragmentation, OUTPUT
+rules, routes and neighbours all apply, as for a program's own packets. Opened in the namespace of the source;
+see raw(7), ip(7), ipv6(7).
 """
 
 from __future__ import annotations
@@ -40,11 +42,14 @@ _EXTENDED_ERROR = struct.Struct("=IBBBxII")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 AT_ONCE = 1024  # messages of a socket, before its taps and the clock are looked at again
-PORTS = 16  # of a TCP run; each SYN gets its own, so that one that is lost on the way back does not spoil the next
+# of a TCP run; each SYN gets its own, so that one that is lost on the way back does not spoil the next
+PORTS = 16
 
 
 class Heard(Struct, frozen=True):
-    """What came back to the sender's socket: an answer, or an ICMP error about the packet with this payload."""
+    """What came back to the sender's socket: an answer, or an ICMP error about the packet with this
+    payload.
+    """
 
     stamp_ns: int
     packet: Packet | None = None
@@ -63,9 +68,13 @@ class Sender:
         self._lost_before = 0
         try:
             self.scope = self._scope()
-            self.source = without_zone(probe.source.address or "") or chosen_source(probe, self.destination, self.scope)
+            self.source = without_zone(probe.source.address or "") or chosen_source(
+                probe, self.destination, self.scope
+            )
             self._reserved = self._reserve()
-            self.source_ports = tuple(sock.getsockname()[1] for sock in self._reserved) or _given(probe.source_port)
+            self.source_ports = tuple(sock.getsockname()[1] for sock in self._reserved) or _given(
+                probe.source_port
+            )
             self._raw = self._open_raw()
         except BaseException:
             self.close()
@@ -104,8 +113,13 @@ class Sender:
         return Recipe(mark, self.source, self.destination)
 
     def send(self, packet: bytes) -> None:
-        """Hand one packet to the kernel. Raises OSError with the kernel's refusal (EPERM: dropped in OUTPUT, EMSGSIZE, ...)."""
-        address = (self.destination, 0, 0, self.scope) if self.family == socket.AF_INET6 else (self.destination, 0)
+        """Hand one packet to the kernel.
+
+        Raises OSError with the kernel's refusal (EPERM: dropped in OUTPUT, EMSGSIZE, ...).
+        """
+        address = (
+            (self.destination, 0, 0, self.scope) if self.family == socket.AF_INET6 else (self.destination, 0)
+        )
         self._raw.sendto(packet, address)
 
     def hear(self) -> Iterator[Heard]:
@@ -120,11 +134,16 @@ class Sender:
             yield Heard(stamp, packet)
 
     def lost(self) -> int:
-        """How many answers the raw socket had no room for, since `listen`. Of UDP's the kernel counts what the filter left out: 0."""
+        """How many answers the raw socket had no room for, since `listen`.
+
+        Of UDP's the kernel counts what the filter left out: 0.
+        """
         return 0 if self.probe.protocol is Protocol.UDP else _dropped(self._raw) - self._lost_before
 
     def _segment(self, data: bytes, address: tuple[str, int]) -> Packet | None:
-        return dissect_segment(data, without_zone(address[0]), self.source, PROTOCOL_NUMBERS[self.probe.protocol])
+        return dissect_segment(
+            data, without_zone(address[0]), self.source, PROTOCOL_NUMBERS[self.probe.protocol]
+        )
 
     def _datagrams(self, sock: socket.socket) -> Iterator[Heard]:
         for data, stamp, address in _received(sock):
@@ -140,11 +159,17 @@ class Sender:
 
     def _scope(self) -> int:
         """The interface index that a link-local destination needs."""
-        zone = (self.probe.destination.address or "").partition("%")[2] or self.probe.device or self.probe.source.interface
+        zone = (
+            (self.probe.destination.address or "").partition("%")[2]
+            or self.probe.device
+            or self.probe.source.interface
+        )
         return socket.if_nametoindex(zone) if zone and self.destination.lower().startswith("fe80:") else 0
 
     def _reserve(self) -> tuple[socket.socket, ...]:
-        """Sockets that hold the source ports, so that no one else is given them, and that the kernel knows them as in use."""
+        """Sockets that hold the source ports, so that no one else is given them, and that the kernel knows
+        them as in use.
+        """
         kinds = {Protocol.UDP: (socket.SOCK_DGRAM, 1), Protocol.TCP: (socket.SOCK_STREAM, PORTS)}
         if self.probe.protocol not in kinds:
             return ()
@@ -159,11 +184,15 @@ class Sender:
         return tuple(self._reserved_port(kind, 0) for _ in range(min(self.probe.count, most)))
 
     def _reserved_port(self, kind: int, port: int) -> socket.socket:
-        sock = self._stack.enter_context(socket.socket(self.family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC))
+        sock = self._stack.enter_context(
+            socket.socket(self.family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        )
         if kind == socket.SOCK_DGRAM:
             sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS_NEW, 1)
             six = self.family == socket.AF_INET6
-            sock.setsockopt(socket.IPPROTO_IPV6 if six else socket.IPPROTO_IP, IPV6_RECVERR if six else IP_RECVERR, 1)
+            sock.setsockopt(
+                socket.IPPROTO_IPV6 if six else socket.IPPROTO_IP, IPV6_RECVERR if six else IP_RECVERR, 1
+            )
             enlarge(sock)
         sock.bind(self._local(port))
         return sock
@@ -174,7 +203,9 @@ class Sender:
         return self.source, port
 
     def _open_raw(self) -> socket.socket:
-        sock = self._stack.enter_context(configured(self.probe, socket.SOCK_RAW, PROTOCOL_NUMBERS[self.probe.protocol]))
+        sock = self._stack.enter_context(
+            configured(self.probe, socket.SOCK_RAW, PROTOCOL_NUMBERS[self.probe.protocol])
+        )
         sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS_NEW, 1)
         enlarge(sock)
         sock.bind(self._local(0))
@@ -182,17 +213,26 @@ class Sender:
 
 
 def chosen_source(probe: Probe, destination: str, scope: int = 0) -> str:
-    """The source address that the kernel would choose for the probe, with its mark, user and interface. Raises OSError."""
+    """The source address that the kernel would choose for the probe, with its mark, user and interface.
+
+    Raises OSError.
+    """
     with configured(probe, socket.SOCK_DGRAM, 0) as sock:
-        sock.connect((destination, 9, 0, scope) if sock.family == socket.AF_INET6 else (destination, 9))  # sends nothing
+        # sends nothing
+        sock.connect((destination, 9, 0, scope) if sock.family == socket.AF_INET6 else (destination, 9))
         return without_zone(sock.getsockname()[0])
 
 
 def configured(probe: Probe, kind: int, protocol: int) -> socket.socket:
-    """A socket with the probe's TTL, fragmentation, mark, interface and user. Raises OSError, NotPermitted."""
+    """A socket with the probe's TTL, fragmentation, mark, interface and user.
+
+    Raises OSError, NotPermitted.
+    """
     with owned_by(probe.uid):
         sock = socket.socket(
-            socket.AF_INET6 if probe.version == 6 else socket.AF_INET, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, protocol
+            socket.AF_INET6 if probe.version == 6 else socket.AF_INET,
+            kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC,
+            protocol,
         )
     try:
         configure(sock, probe)
@@ -204,10 +244,13 @@ def configured(probe: Probe, kind: int, protocol: int) -> socket.socket:
 
 @contextmanager
 def owned_by(uid: int) -> Iterator[None]:
-    """Sockets made in this block belong to the user `uid`; 0 leaves them ours. Raises NotPermitted for a user we may not act for.
+    """Sockets made in this block belong to the user `uid`; 0 leaves them ours.
 
-    The file system uid is the thread's own. Routing rules go by the socket's uid, `-m owner` and `meta skuid` by that of the
-    file behind it; both are taken from here, and changing the owner afterwards would reach the first only. setfsuid(2).
+    Raises NotPermitted for a user we may not act for.
+
+    The file system uid is the thread's own. Routing rules go by the socket's uid, `-m owner` and `meta skuid`
+    by that of the file behind it; both are taken from here, and changing the owner afterwards would reach the
+    first only. setfsuid(2).
     """
     if not uid:
         yield
@@ -234,7 +277,9 @@ def configure(sock: socket.socket, probe: Probe) -> None:
         if probe.ttl is not None:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, probe.ttl)
         if probe.df is not None:
-            sock.setsockopt(socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_PROBE if probe.df else PMTUDISC_DONT)
+            sock.setsockopt(
+                socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_PROBE if probe.df else PMTUDISC_DONT
+            )
             sock.setsockopt(socket.IPPROTO_IPV6, IPV6_DONTFRAG, int(probe.df))
     elif sock.family == socket.AF_INET:
         if probe.ttl is not None:
@@ -270,8 +315,12 @@ def _received(sock: socket.socket) -> Iterator[tuple[bytes, int, tuple[str, int]
         yield data, stamp_of(ancillary), address
 
 
-def _errors_received(sock: socket.socket) -> Iterator[tuple[bytes, int, list[tuple[int, int, bytes]], tuple[str, int]]]:
-    """Quoted payload, kernel stamp, control messages and quoted destination of the errors that wait (ip(7), IP_RECVERR)."""
+def _errors_received(
+    sock: socket.socket,
+) -> Iterator[tuple[bytes, int, list[tuple[int, int, bytes]], tuple[str, int]]]:
+    """Quoted payload, kernel stamp, control messages and quoted destination of the errors that wait (ip(7),
+    IP_RECVERR).
+    """
     for _ in range(AT_ONCE):
         try:
             data, ancillary, _, address = sock.recvmsg(65536, 512, MSG_ERRQUEUE)

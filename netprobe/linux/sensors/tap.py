@@ -1,7 +1,9 @@
-"""A tap: one AF_PACKET socket that sees every interface of the namespace it was opened in, through a kernel filter.
+"""A tap: one AF_PACKET socket that sees every interface of the namespace it was opened in, through a kernel
+filter.
 
-Order matters: protocol 0, then the filter, then bind; nothing unfiltered is ever queued, and opening takes 0.05 ms. Received
-with recvmsg(2) through ctypes, because Python's own fails on an interface whose name is not UTF-8. packet(7).
+Order matters: protocol 0, then the filter, then bind; nothing unfiltered is ever queued, and opening takes
+0.05 ms. Received with recvmsg(2) through ctypes, because Python's own fails on an interface whose name is not
+UTF-8. packet(7).
 """
 
 from __future__ import annotations
@@ -69,12 +71,16 @@ class _Buffers:
         self.control = ctypes.create_string_buffer(256)
         self.vector = _Vector(ctypes.addressof(self.frame), FRAME)
         self.header = _Header(
-            ctypes.addressof(self.name), 20, ctypes.addressof(self.vector), 1, ctypes.addressof(self.control), 256, 0,
+            ctypes.addressof(self.name), 20, ctypes.addressof(self.vector), 1, ctypes.addressof(self.control),
+            256, 0,
         )  # fmt: skip
 
 
 class Caught(Struct, frozen=True):
-    """A frame as a tap caught it. `stamp_ns` is the kernel's, since the epoch; `packet_type` is PACKET_HOST and so on."""
+    """A frame as a tap caught it.
+
+    `stamp_ns` is the kernel's, since the epoch; `packet_type` is PACKET_HOST and so on.
+    """
 
     namespace: str
     interface: str
@@ -95,7 +101,8 @@ class Room(Struct, frozen=True):
 
 PLENTY = Room(1 << 16, 1 << 26)
 
-Taken = tuple[bytes, bytes, bytes]  # as recvmsg(2) gave them: struct sockaddr_ll, the control messages, the frame
+# as recvmsg(2) gave them: struct sockaddr_ll, the control messages, the frame
+Taken = tuple[bytes, bytes, bytes]
 
 
 class Tap:
@@ -104,14 +111,18 @@ class Tap:
     `beside` is a tap for what travels beside the probe. One that is `full` takes no more.
     """
 
-    def __init__(self, namespace: str, instructions: tuple[Instruction, ...], room: Room = PLENTY, beside: bool = False) -> None:
+    def __init__(
+        self, namespace: str, instructions: tuple[Instruction, ...], room: Room = PLENTY, beside: bool = False
+    ) -> None:
         self.namespace = namespace
         self.beside = beside
         self.names: dict[int, str] = {}
         self._instructions, self._room = instructions, room
         self._frames, self._bytes = room.frames, room.bytes
         self.full = False
-        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, 0)
+        self.socket = socket.socket(
+            socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, 0
+        )
         try:
             attach(self.socket, instructions)
             self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS_NEW, 1)
@@ -131,7 +142,8 @@ class Tap:
         return map(self.caught, self.take(buffers))
 
     def take(self, buffers: _Buffers) -> list[Taken]:
-        """Everything that is queued now, not yet looked at: the queue is empty soon, whatever `caught` costs later.
+        """Everything that is queued now, not yet looked at: the queue is empty soon, whatever `caught` costs
+        later.
 
         A tap that has no room left hears nothing from then on, so that a flood costs neither memory nor time.
         """
@@ -144,7 +156,8 @@ class Tap:
                 control = string_at(buffers.control, header.controllen)
                 taken.append((buffers.name.raw, control, string_at(buffers.frame, size)))
                 self._count(size)
-            elif ctypes.get_errno() not in (errno.ENETDOWN, errno.EINTR):  # ENETDOWN is told once, and the queue goes on
+            elif ctypes.get_errno() not in (errno.ENETDOWN, errno.EINTR):
+                # ENETDOWN is told once, and the queue goes on
                 break
         return taken
 
@@ -154,7 +167,9 @@ class Tap:
         return self._frames < self._room.frames * 3 // 4 or self._bytes < self._room.bytes * 3 // 4
 
     def clear(self) -> None:
-        """Throw away everything that is queued, and begin anew: nothing of it can be the probe, which was not sent yet."""
+        """Throw away everything that is queued, and begin anew: nothing of it can be the probe, which was not
+        sent yet.
+        """
         attach(self.socket, NOTHING)
         empty(self.socket)
         self.lost()  # reading it sets it to 0
@@ -179,10 +194,22 @@ class Tap:
             frame, length = frame[:12] + tag + frame[12:], length + 4
         link_type = ETHERNET if ethernet else RAW_IP
         length = min(length, LONGEST) or len(frame)
-        return Caught(self.namespace, self.name(index), stamp_of(ancillary), packet_type, frame, length, link_type, index)
+        return Caught(
+            self.namespace,
+            self.name(index),
+            stamp_of(ancillary),
+            packet_type,
+            frame,
+            length,
+            link_type,
+            index,
+        )
 
     def name(self, index: int) -> str:
-        """The name of the interface, remembered; "if7" when it is gone. Bytes that are not UTF-8 become surrogates."""
+        """The name of the interface, remembered; "if7" when it is gone.
+
+        Bytes that are not UTF-8 become surrogates.
+        """
         if index not in self.names:
             try:
                 answer = fcntl.ioctl(self.socket, SIOCGIFNAME, struct.pack("=16si20x", b"", index))
@@ -192,7 +219,9 @@ class Tap:
         return self.names[index]
 
     def lost(self) -> int:
-        """How many matching frames the kernel had no room for since the tap was opened (the kernel then starts from 0)."""
+        """How many matching frames the kernel had no room for since the tap was opened (the kernel then
+        starts from 0).
+        """
         _, dropped = struct.unpack("=II", self.socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
         return int(dropped)
 
@@ -205,7 +234,8 @@ def buffers() -> _Buffers:
 def bind_packet(sock: socket.socket, index: int, protocol: int) -> None:
     """Bind an AF_PACKET socket to an interface; index 0 is every interface, also one that comes later.
 
-    By hand, since Python's bind knows interfaces by name only, and only by names that are UTF-8. Raises OSError.
+    By hand, since Python's bind knows interfaces by name only, and only by names that are UTF-8. Raises
+    OSError.
     """
     address = struct.pack("=HHi12x", socket.AF_PACKET, socket.htons(protocol), index)
     if _libc.bind(sock.fileno(), address, len(address)):
@@ -216,7 +246,9 @@ def bind_packet(sock: socket.socket, index: int, protocol: int) -> None:
 def attach(sock: socket.socket, instructions: tuple[Instruction, ...]) -> None:
     """Give a socket its kernel filter."""
     code = ctypes.create_string_buffer(packed(instructions), len(instructions) * 8)
-    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("@HP", len(instructions), ctypes.addressof(code)))
+    sock.setsockopt(
+        socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("@HP", len(instructions), ctypes.addressof(code))
+    )
 
 
 def empty(sock: socket.socket) -> None:
@@ -238,7 +270,9 @@ def enlarge(sock: socket.socket) -> None:
 
 
 def stamp_of(ancillary: list[tuple[int, int, bytes]]) -> int:
-    """The kernel's stamp in ns since the epoch among the control messages that recvmsg gave; 0 without one."""
+    """The kernel's stamp in ns since the epoch among the control messages that recvmsg gave; 0 without
+    one.
+    """
     for level, kind, data in ancillary:
         if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS_NEW) and len(data) >= _TIMESPEC.size:
             seconds, rest = _TIMESPEC.unpack_from(data)
@@ -259,7 +293,9 @@ def _messages(data: bytes) -> list[tuple[int, int, bytes]]:
 
 
 def _auxiliary(ancillary: list[tuple[int, int, bytes]]) -> tuple[int, bytes]:
-    """struct tpacket_auxdata: the frame's length on the wire, and the four bytes of its VLAN tag if it has one."""
+    """struct tpacket_auxdata: the frame's length on the wire, and the four bytes of its VLAN tag if it has
+    one.
+    """
     for level, kind, data in ancillary:
         if (level, kind) == (SOL_PACKET, PACKET_AUXDATA) and len(data) >= _AUXDATA.size:
             status, length, _, _, _, tci, tpid = _AUXDATA.unpack_from(data)

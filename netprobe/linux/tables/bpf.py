@@ -1,7 +1,8 @@
-"""BPF programs that may drop a packet, where no other interface shows them: tcx on a link, skb programs on a cgroup.
+"""BPF programs that may drop a packet, where no other interface shows them: tcx on a link, skb programs on a
+cgroup.
 
-bpf(2) has no wrapper in the C library. Numbers are those of include/uapi/linux/bpf.h. What may not be asked is left out:
-presence of a program is evidence, absence of an answer is none.
+bpf(2) has no wrapper in the C library. Numbers are those of include/uapi/linux/bpf.h. What may not be asked
+is left out: presence of a program is evidence, absence of an answer is none.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ def tcx_filters(index: int) -> tuple[TcFilter, ...]:
 
 
 def cgroup_programs(cgroup: int) -> tuple[str, ...]:
-    """The programs that see every packet to or from the sockets of a cgroup (its id), those of the cgroups above included."""
+    """The programs that see every packet to or from the sockets of a cgroup (its id), those of the cgroups
+    above included.
+    """
     try:
         fd = _open_cgroup(cgroup)
     except OSError:
@@ -47,7 +50,11 @@ def cgroup_programs(cgroup: int) -> tuple[str, ...]:
     try:
         name = files.link(f"/proc/thread-self/fd/{fd}").removeprefix(_mount_of_cgroups()) or "/"
         kinds = (("ingress", CGROUP_INET_INGRESS), ("egress", CGROUP_INET_EGRESS))
-        return tuple(f"cgroup {name} {word} {program}" for word, kind in kinds for program in _attached(fd, kind, QUERY_EFFECTIVE))
+        return tuple(
+            f"cgroup {name} {word} {program}"
+            for word, kind in kinds
+            for program in _attached(fd, kind, QUERY_EFFECTIVE)
+        )
     finally:
         os.close(fd)
 
@@ -64,7 +71,9 @@ def own_cgroup() -> int:
 
 def _attached(target: int, kind: int, flags: int) -> Iterator[str]:
     ids = (ctypes.c_uint32 * MOST)()
-    attributes = ctypes.create_string_buffer(_QUERY.pack(target, kind, flags, 0, ctypes.addressof(ids), MOST), _QUERY.size)
+    attributes = ctypes.create_string_buffer(
+        _QUERY.pack(target, kind, flags, 0, ctypes.addressof(ids), MOST), _QUERY.size
+    )
     if not _bpf(PROG_QUERY, attributes):
         return iter(())
     count = _QUERY.unpack(attributes.raw)[5]
@@ -73,7 +82,9 @@ def _attached(target: int, kind: int, flags: int) -> Iterator[str]:
 
 def _name_of(program: int) -> str:
     """The program's name; "" where it may not be asked for (CAP_SYS_ADMIN)."""
-    fd = _libc.syscall(_number(), PROG_GET_FD_BY_ID, ctypes.create_string_buffer(struct.pack("=III", program, 0, 0), 12), 12)
+    fd = _libc.syscall(
+        _number(), PROG_GET_FD_BY_ID, ctypes.create_string_buffer(struct.pack("=III", program, 0, 0), 12), 12
+    )
     if fd < 0:
         return ""
     try:
@@ -110,7 +121,10 @@ def _mount_of_cgroups() -> str:
 
 
 def _open_cgroup(cgroup: int) -> int:
-    """A descriptor of the folder of a cgroup. Raises OSError; needs CAP_DAC_READ_SEARCH, open_by_handle_at(2)."""
+    """A descriptor of the folder of a cgroup.
+
+    Raises OSError; needs CAP_DAC_READ_SEARCH, open_by_handle_at(2).
+    """
     handle = ctypes.create_string_buffer(struct.pack("=IiQ", 8, FILEID_KERNFS, cgroup), 16)
     mount = files.directory(_mount_of_cgroups())
     try:

@@ -1,7 +1,10 @@
-"""Tracked connections of one flow, picked by the kernel: a table may hold 200,000 of them. Needs CAP_NET_ADMIN there.
+"""Tracked connections of one flow, picked by the kernel: a table may hold 200,000 of them.
 
-ctnetlink: include/uapi/linux/netfilter/nfnetlink_conntrack.h, net/netfilter/nf_conntrack_netlink.c. Filters came with Linux
-5.8 (cb8aa9a3affb); an older kernel passes them over and sends the whole table, so what comes is checked here too.
+Needs CAP_NET_ADMIN there.
+
+ctnetlink: include/uapi/linux/netfilter/nfnetlink_conntrack.h, net/netfilter/nf_conntrack_netlink.c. Filters
+came with Linux 5.8 (cb8aa9a3affb); an older kernel passes them over and sends the whole table, so what comes
+is checked here too.
 """
 
 from __future__ import annotations
@@ -20,26 +23,46 @@ from netprobe.model import Blind, ConntrackEntry, Flow, Protocol
 
 CT_GET = 1 << 8 | 1  # NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET
 ORIG, REPLY = "ORIG", "REPLY"
-SRC_PORT, DST_PORT, ICMP_ID, ICMPV6_ID = "CTA_PROTO_SRC_PORT", "CTA_PROTO_DST_PORT", "CTA_PROTO_ICMP_ID", "CTA_PROTO_ICMPV6_ID"
-F_SRC, F_DST, F_PROTO, F_SPORT, F_DPORT, F_ICMP_ID, F_ICMPV6_ID = 1, 2, 8, 16, 32, 256, 2048  # CTA_FILTER_F_CTA_*
+SRC_PORT, DST_PORT, ICMP_ID, ICMPV6_ID = (
+    "CTA_PROTO_SRC_PORT",
+    "CTA_PROTO_DST_PORT",
+    "CTA_PROTO_ICMP_ID",
+    "CTA_PROTO_ICMPV6_ID",
+)
+# CTA_FILTER_F_CTA_*
+F_SRC, F_DST, F_PROTO, F_SPORT, F_DPORT, F_ICMP_ID, F_ICMPV6_ID = 1, 2, 8, 16, 32, 256, 2048
 
 _NUMBERS = {Protocol.ICMP: 1, Protocol.TCP: 6, Protocol.UDP: 17, Protocol.ICMPV6: 58}
 _ECHO = {Protocol.ICMP: ("CTA_PROTO_ICMP", 8), Protocol.ICMPV6: ("CTA_PROTO_ICMPV6", 128)}
 _NAMES = {value: name.value for name, value in _NUMBERS.items()}
 _STATUS = (
-    "expected", "seen_reply", "assured", "confirmed", "src_nat", "dst_nat", "seq_adjust", "src_nat_done", "dst_nat_done",
+    "expected", "seen_reply", "assured", "confirmed", "src_nat", "dst_nat", "seq_adjust", "src_nat_done",
+    "dst_nat_done",
     "dying", "fixed_timeout", "template", "untracked", "helper", "offload", "hw_offload",
 )  # fmt: skip
-_TCP_STATES = ("none", "syn_sent", "syn_recv", "established", "fin_wait", "close_wait", "last_ack", "time_wait", "close", "syn_sent2")
+_TCP_STATES = (
+    "none",
+    "syn_sent",
+    "syn_recv",
+    "established",
+    "fin_wait",
+    "close_wait",
+    "last_ack",
+    "time_wait",
+    "close",
+    "syn_sent2",
+)
 
 _Ends = tuple[str, str, int | None, int | None]
 
 
 def entries(fd: int, flow: Flow, zone: int = 0) -> tuple[ConntrackEntry, ...] | Blind:
-    """The connections of the namespace `fd` that have `flow` as their original or, turned round, as their reply direction.
+    """The connections of the namespace `fd` that have `flow` as their original or, turned round, as their
+    reply direction.
 
-    A flow with all its ports (or its ICMP id) is looked up in the zone like a packet, in microseconds; with a port or id of
-    None, which stands for any, the kernel searches the table of all zones. Blind when it cannot be read, with the reason.
+    A flow with all its ports (or its ICMP id) is looked up in the zone like a packet, in microseconds; with a
+    port or id of None, which stands for any, the kernel searches the table of all zones. Blind when it cannot
+    be read, with the reason.
     """
     if flow.protocol not in _NUMBERS:
         return ()
@@ -48,7 +71,11 @@ def entries(fd: int, flow: Flow, zone: int = 0) -> tuple[ConntrackEntry, ...] | 
     sides = (flow, ORIG), (flow.reversed(), REPLY)
     try:
         with inside(fd), Netlink(CONNTRACK) as netlink:
-            records = _looked_up(netlink, sides, zone) if None not in _numbers(flow).values() else _searched(netlink, sides)
+            records = (
+                _looked_up(netlink, sides, zone)
+                if None not in _numbers(flow).values()
+                else _searched(netlink, sides)
+            )
     except OSError as error:
         return Blind("connection tracking", _why(error))
     except NetprobeError as error:
@@ -79,7 +106,9 @@ def _looked_up(netlink: Netlink, sides: _Sides, zone: int) -> list[Record]:
 
 def _searched(netlink: Netlink, sides: _Sides) -> list[Record]:
     """The entries that agree with what is known of the flow."""
-    requests = [Request(CT_GET, _header(flow), [_tuple(flow, side), _filter(flow, side)]) for flow, side in sides]
+    requests = [
+        Request(CT_GET, _header(flow), [_tuple(flow, side), _filter(flow, side)]) for flow, side in sides
+    ]
     return [record for request in requests for record in netlink.dump(request)]
 
 
@@ -107,18 +136,26 @@ def _header(flow: Flow) -> dict[str, int]:
 def _tuple(flow: Flow, side: str) -> _Attribute:
     """The flow as the tuple of a direction; what is unknown of it is 0."""
     ends = [(f"CTA_IP_V{flow.version}_SRC", flow.src), (f"CTA_IP_V{flow.version}_DST", flow.dst)]
-    proto = [("CTA_PROTO_NUM", _NUMBERS[flow.protocol]), *((name, value or 0) for (name, _), value in _numbers(flow).items())]
+    proto = [
+        ("CTA_PROTO_NUM", _NUMBERS[flow.protocol]),
+        *((name, value or 0) for (name, _), value in _numbers(flow).items()),
+    ]
     if flow.protocol in _ECHO:
         stem, request = _ECHO[flow.protocol]
-        proto += [(f"{stem}_TYPE", flow.icmp_type if flow.icmp_type is not None else request), (f"{stem}_CODE", 0)]
-    return f"CTA_TUPLE_{side}", {"attrs": [("CTA_TUPLE_IP", {"attrs": ends}), ("CTA_TUPLE_PROTO", {"attrs": proto})]}
+        proto += [
+            (f"{stem}_TYPE", flow.icmp_type if flow.icmp_type is not None else request),
+            (f"{stem}_CODE", 0),
+        ]
+    return f"CTA_TUPLE_{side}", {
+        "attrs": [("CTA_TUPLE_IP", {"attrs": ends}), ("CTA_TUPLE_PROTO", {"attrs": proto})]
+    }
 
 
 def _filter(flow: Flow, side: str) -> _Attribute:
     """Which parts of the tuple count.
 
-    For IPv6 not the addresses: the kernel then sends all entries whose addresses differ (seen on 6.18: the comparison in
-    ctnetlink_filter_match_tuple is the wrong way round).
+    For IPv6 not the addresses: the kernel then sends all entries whose addresses differ (seen on 6.18: the
+    comparison in ctnetlink_filter_match_tuple is the wrong way round).
     """
     flags = F_PROTO if flow.version == 6 else F_PROTO | F_SRC | F_DST
     for (_, flag), value in _numbers(flow).items():
@@ -160,5 +197,9 @@ def _ends(side: Record) -> tuple[str, _Ends] | None:
 
 def _state(record: Record) -> str | None:
     """TCP's state, in conntrack(8)'s words in lower case."""
-    state = record.nest("CTA_PROTOINFO").nest("CTA_PROTOINFO_TCP").get("CTA_PROTOINFO_TCP_STATE", len(_TCP_STATES))
+    state = (
+        record.nest("CTA_PROTOINFO")
+        .nest("CTA_PROTOINFO_TCP")
+        .get("CTA_PROTOINFO_TCP_STATE", len(_TCP_STATES))
+    )
     return _TCP_STATES[state] if state < len(_TCP_STATES) else None

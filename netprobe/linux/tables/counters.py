@@ -1,6 +1,7 @@
 """The counters that tell where packets were lost, under the names that nstat(8) gives them.
 
-Conntrack's own and the neighbour tables' are per CPU and hexadecimal in /proc/net/stat; they are added up here.
+Conntrack's own and the neighbour tables' are per CPU and hexadecimal in /proc/net/stat; they are added up
+here.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ def listed(lines: Iterable[str]) -> dict[str, int]:
 
 
 def per_cpu(stem: str, lines: list[str]) -> dict[str, int]:
-    """/proc/net/stat/*: a line of names, then one of hexadecimal numbers a CPU; {"conntrack.insert_failed": the sum}.
+    """/proc/net/stat/*: a line of names, then one of hexadecimal numbers a CPU; {"conntrack.insert_failed":
+    the sum}.
 
     `entries` is the same on each line, not a part of a sum.
     """

@@ -1,6 +1,8 @@
-"""Routes, policy rules and nexthop objects (RTM_GETROUTE, RTM_GETRULE, RTM_GETNEXTHOP), and questions to the kernel's FIB.
+"""Routes, policy rules and nexthop objects (RTM_GETROUTE, RTM_GETRULE, RTM_GETNEXTHOP), and questions to the
+kernel's FIB.
 
-Numbers are those of include/uapi/linux/{rtnetlink,fib_rules,nexthop}.h; words are ip-route(8)'s and ip-rule(8)'s.
+Numbers are those of include/uapi/linux/{rtnetlink,fib_rules,nexthop}.h; words are ip-route(8)'s and
+ip-rule(8)'s.
 """
 
 from __future__ import annotations
@@ -26,17 +28,38 @@ FIB_RULE_INVERT = 0x2
 NO_SUPPRESSION = 0xFFFFFFFF  # -1 of FRA_SUPPRESS_PREFIXLEN
 
 TYPES = {
-    0: "unspec", 1: "unicast", 2: "local", 3: "broadcast", 4: "anycast", 5: "multicast", 6: "blackhole", 7: "unreachable", 8: "prohibit",
+    0: "unspec", 1: "unicast", 2: "local", 3: "broadcast", 4: "anycast", 5: "multicast", 6: "blackhole",
+    7: "unreachable", 8: "prohibit",
     9: "throw", 10: "nat",
 }  # fmt: skip
 SCOPES = {0: "global", 200: "site", 253: "link", 254: "host", 255: "nowhere"}
 PROTOCOLS = {
-    0: "unspec", 1: "redirect", 2: "kernel", 3: "boot", 4: "static", 8: "gated", 9: "ra", 10: "mrt", 11: "zebra", 12: "bird",
-    13: "dnrouted", 14: "xorp", 15: "ntk", 16: "dhcp", 18: "keepalived", 42: "babel", 84: "openr", 186: "bgp", 187: "isis",
+    0: "unspec", 1: "redirect", 2: "kernel", 3: "boot", 4: "static", 8: "gated", 9: "ra", 10: "mrt",
+    11: "zebra", 12: "bird",
+    13: "dnrouted", 14: "xorp", 15: "ntk", 16: "dhcp", 18: "keepalived", 42: "babel", 84: "openr", 186: "bgp",
+    187: "isis",
     188: "ospf", 189: "rip", 192: "eigrp",
 }  # fmt: skip
-LEG_FLAGS = {0x01: "dead", 0x02: "pervasive", 0x04: "onlink", 0x08: "offload", 0x10: "linkdown", 0x20: "unresolved"}
-ENCAPSULATIONS = {1: "mpls", 2: "ip", 3: "ila", 4: "ip6", 5: "seg6", 6: "bpf", 7: "seg6local", 8: "rpl", 9: "ioam6", 10: "xfrm"}
+LEG_FLAGS = {
+    0x01: "dead",
+    0x02: "pervasive",
+    0x04: "onlink",
+    0x08: "offload",
+    0x10: "linkdown",
+    0x20: "unresolved",
+}
+ENCAPSULATIONS = {
+    1: "mpls",
+    2: "ip",
+    3: "ila",
+    4: "ip6",
+    5: "seg6",
+    6: "bpf",
+    7: "seg6local",
+    8: "rpl",
+    9: "ioam6",
+    10: "xfrm",
+}
 ACTIONS = {1: "lookup", 2: "goto", 3: "nop", 6: "blackhole", 7: "unreachable", 8: "prohibit"}
 
 
@@ -81,7 +104,9 @@ def _prefix(address: str | None, length: int, family: int) -> str:
 def _legs(record: Record) -> tuple[Nexthop, ...]:
     if "RTA_MULTIPATH" in record:
         legs = record.array("RTA_MULTIPATH")
-        return tuple(Nexthop(leg["oif"] or None, _via(leg), leg["hops"] + 1, _words(leg["flags"])) for leg in legs)
+        return tuple(
+            Nexthop(leg["oif"] or None, _via(leg), leg["hops"] + 1, _words(leg["flags"])) for leg in legs
+        )
     if "RTA_OIF" not in record and "RTA_GATEWAY" not in record and "RTA_VIA" not in record:
         return ()
     return (Nexthop(record.get("RTA_OIF") or None, _via(record), 1, _words(record["flags"])),)
@@ -99,17 +124,25 @@ def _words(flags: int) -> tuple[str, ...]:
 
 
 def _read_nexthops(netlink: Netlink) -> dict[int, Record]:
-    """The nexthop objects by id. Routes carry their legs only while net.ipv4.nexthop_compat_mode is 1 (its default)."""
+    """The nexthop objects by id.
+
+    Routes carry their legs only while net.ipv4.nexthop_compat_mode is 1 (its default).
+    """
     return {record.get("NHA_ID", 0): record for record in netlink.dump(Request(RTM_GETNEXTHOP))}
 
 
 def _resolved(route: Route, nexthop_id: int, objects: Mapping[int, Record]) -> Route:
     if route.nexthops or nexthop_id not in objects:
         return route
-    members = [(member["id"], member["weight"]) for member in objects[nexthop_id].array("NHA_GROUP")] or [(nexthop_id, 0)]
+    members = [(member["id"], member["weight"]) for member in objects[nexthop_id].array("NHA_GROUP")] or [
+        (nexthop_id, 0)
+    ]
     if any("NHA_BLACKHOLE" in objects[key] for key, _ in members if key in objects):
         return replace(route, type="blackhole")
-    return replace(route, nexthops=tuple(_object_leg(objects[key], extra + 1) for key, extra in members if key in objects))
+    return replace(
+        route,
+        nexthops=tuple(_object_leg(objects[key], extra + 1) for key, extra in members if key in objects),
+    )
 
 
 def _object_leg(found: Record, weight: int) -> Nexthop:
@@ -118,7 +151,11 @@ def _object_leg(found: Record, weight: int) -> Nexthop:
 
 def read_rules(netlink: Netlink) -> tuple[PolicyRule, ...]:
     """The IPv4, then the IPv6 policy rules, each in the order in which the kernel tries them."""
-    rules = [rule_of(record) for record in netlink.dump(Request(RTM_GETRULE)) if record["family"] in (AF_INET, AF_INET6)]
+    rules = [
+        rule_of(record)
+        for record in netlink.dump(Request(RTM_GETRULE))
+        if record["family"] in (AF_INET, AF_INET6)
+    ]
     return tuple(sorted(rules, key=lambda rule: (rule.version, rule.priority)))
 
 
@@ -159,7 +196,8 @@ def _range(value: str | None) -> tuple[int, int] | None:
 
 
 def ask_route(netlink: Netlink, query: RouteQuery) -> RouteAnswer:
-    """What the kernel's FIB of this socket's namespace answers to `query`; a refusal is an answer (`error`), not an exception.
+    """What the kernel's FIB of this socket's namespace answers to `query`; a refusal is an answer (`error`),
+    not an exception.
 
     Raises OSError where the kernel had no room to look, or did not answer in time.
     """
@@ -173,7 +211,8 @@ def ask_route(netlink: Netlink, query: RouteQuery) -> RouteAnswer:
         entry = route_of(netlink.ask(_question(query, RTM_F_LOOKUP_TABLE | RTM_F_FIB_MATCH)))
     except OSError:
         return answer
-    # without own policy rules the kernel keeps `local` inside `main` and answers with main's number (fib_trie_unmerge)
+    # without own policy rules the kernel keeps `local` inside `main` and answers with main's number
+    # (fib_trie_unmerge)
     merged = entry.type in ("local", "broadcast") and entry.table == MAIN
     return replace(answer, prefix=entry.dst, table=LOCAL if merged else entry.table)
 
@@ -182,14 +221,20 @@ def answer_of(record: Record) -> RouteAnswer:
     """The kernel's resolved answer, from an RTM_NEWROUTE message."""
     route = route_of(record)
     leg = route.nexthops[0] if route.nexthops else Nexthop()
-    return RouteAnswer(type=route.type, table=route.table, index=leg.index, via=leg.via, source=route.source, mtu=route.mtu)
+    return RouteAnswer(
+        type=route.type, table=route.table, index=leg.index, via=leg.via, source=route.source, mtu=route.mtu
+    )
 
 
 def _question(query: RouteQuery, flags: int) -> Request:
     family, bits = (AF_INET6, 128) if ipaddress.ip_address(query.dst).version == 6 else (AF_INET, 32)
     fields = {"family": family, "dst_len": bits, "src_len": bits if query.src else 0, "flags": flags}
     asked = {
-        "RTA_DST": query.dst, "RTA_SRC": query.src or None, "RTA_IIF": query.iif, "RTA_OIF": query.oif, "RTA_MARK": query.mark or None,
-        "RTA_UID": query.uid, "RTA_IP_PROTO": query.protocol, "RTA_SPORT": query.sport, "RTA_DPORT": query.dport,
+        "RTA_DST": query.dst, "RTA_SRC": query.src or None, "RTA_IIF": query.iif, "RTA_OIF": query.oif,
+        "RTA_MARK": query.mark or None,
+        "RTA_UID": query.uid, "RTA_IP_PROTO": query.protocol, "RTA_SPORT": query.sport,
+        "RTA_DPORT": query.dport,
     }  # fmt: skip
-    return Request(RTM_GETROUTE, fields, [(name, value) for name, value in asked.items() if value is not None])
+    return Request(
+        RTM_GETROUTE, fields, [(name, value) for name, value in asked.items() if value is not None]
+    )

@@ -72,11 +72,15 @@ def link_of(record: Record) -> Link:
 
 
 def _mac(value: bytes) -> str:
-    return address(value) if len(value) in (4, 16) else value.hex(":")  # a tunnel's link-layer address is an IP address
+    # a tunnel's link-layer address is an IP address
+    return address(value) if len(value) in (4, 16) else value.hex(":")
 
 
 def _lower(record: Record, vxlan: Vxlan | None) -> LinkRef | None:
-    """The other end or the lower device. Of a VXLAN device without one that was moved here, IFLA_LINK is its own index."""
+    """The other end or the lower device.
+
+    Of a VXLAN device without one that was moved here, IFLA_LINK is its own index.
+    """
     index, nsid = record.get("IFLA_LINK", 0), record.get("IFLA_LINK_NETNSID")
     if not index and nsid is None:
         return None

@@ -12,9 +12,11 @@ RTM_GETNEIGH = 30
 AF_INET, AF_BRIDGE, AF_INET6 = 2, 7, 10
 NTF_SELF, NTF_PROXY, NTF_STICKY, NTF_ROUTER = 0x02, 0x08, 0x40, 0x80
 STATES = {
-    0x01: "incomplete", 0x02: "reachable", 0x04: "stale", 0x08: "delay", 0x10: "probe", 0x20: "failed", 0x40: "noarp", 0x80: "permanent",
+    0x01: "incomplete", 0x02: "reachable", 0x04: "stale", 0x08: "delay", 0x10: "probe", 0x20: "failed",
+    0x40: "noarp", 0x80: "permanent",
 }  # fmt: skip
-FDB_STATES = {0x80: "permanent", 0x40: "static", 0x04: "stale"}  # VXLAN sets two at once: the first one counts, as for bridge(8)
+# VXLAN sets two at once: the first one counts, as for bridge(8)
+FDB_STATES = {0x80: "permanent", 0x40: "static", 0x04: "stale"}
 NUD_PERMANENT = 0x80
 
 
@@ -42,14 +44,17 @@ def neighbour_of(record: Record) -> Neighbour:
 
 def read_fdb(netlink: Netlink) -> tuple[FdbEntry, ...]:
     """The forwarding entries of all bridges, and those that VXLAN and other devices keep themselves."""
-    return tuple(fdb_entry_of(record) for record in netlink.dump(Request(RTM_GETNEIGH, {"family": AF_BRIDGE})))
+    return tuple(
+        fdb_entry_of(record) for record in netlink.dump(Request(RTM_GETNEIGH, {"family": AF_BRIDGE}))
+    )
 
 
 def fdb_entry_of(record: Record) -> FdbEntry:
     """One forwarding entry from an RTM_NEWNEIGH message of family AF_BRIDGE.
 
-    `master` is the bridge whose table holds the entry, None for a table of the device itself (VXLAN, multicast filters).
-    `local`: the bridge keeps such a frame for itself (BR_FDB_LOCAL, shown as "permanent").
+    `master` is the bridge whose table holds the entry, None for a table of the device itself (VXLAN,
+    multicast filters). `local`: the bridge keeps such a frame for itself (BR_FDB_LOCAL, shown as
+    "permanent").
     """
     state, flags = record["state"], record["flags"]
     master = None if flags & NTF_SELF else record.get("NDA_MASTER") or None

@@ -1,4 +1,6 @@
-"""The sockets that could take a packet: TCP listeners, UDP and raw sockets, by sock_diag, or by /proc where that is missing.
+"""The sockets that could take a packet:
+
+TCP listeners, UDP and raw sockets, by sock_diag, or by /proc where that is missing.
 
 Source: include/uapi/linux/{inet_diag,sock_diag}.h; Documentation/networking/proc_net_tcp.rst.
 """
@@ -17,7 +19,8 @@ from .bpf import cgroup_programs
 
 SOCK_DIAG_BY_FAMILY = 20
 INET_DIAG_SKMEMINFO = 7
-ESTABLISHED, CLOSE, LISTEN = 1, 7, 10  # include/net/tcp_states.h; an unconnected UDP or raw socket is in state CLOSE
+# include/net/tcp_states.h; an unconnected UDP or raw socket is in state CLOSE
+ESTABLISHED, CLOSE, LISTEN = 1, 7, 10
 STATES = {ESTABLISHED: "established", CLOSE: "unconnected", LISTEN: "listen"}
 RMEM, RCVBUF, DROPS = 0, 1, 8  # positions in the array of INET_DIAG_SKMEMINFO
 V4_MAPPED = "::ffff:"  # how an IPv4 address starts that an IPv6 socket is bound to
@@ -27,7 +30,10 @@ WANTED = {"tcp": (LISTEN,), "udp": (ESTABLISHED, CLOSE), "raw": (ESTABLISHED, CL
 
 
 def read_sockets() -> tuple[Socket, ...]:
-    """The listening TCP, and all UDP and raw sockets of the namespace this thread is in. Raises OSError when there is no way."""
+    """The listening TCP, and all UDP and raw sockets of the namespace this thread is in.
+
+    Raises OSError when there is no way.
+    """
     raw = tuple(_listed("raw"))  # not by sock_diag: raw_diag is a module that would be loaded for it
     try:
         with Netlink(SOCK_DIAG) as netlink:
@@ -41,8 +47,16 @@ def _diagnosed(netlink: Netlink) -> Iterator[Socket]:
     for name, protocol in NUMBERS.items():
         states = sum(1 << state for state in WANTED[name])
         for family in (socket.AF_INET, socket.AF_INET6):
-            fields = {"sdiag_family": family, "sdiag_protocol": protocol, "idiag_ext": 1 << INET_DIAG_SKMEMINFO - 1, "idiag_states": states}
-            yield from (socket_of(name, record, programs) for record in netlink.dump(Request(SOCK_DIAG_BY_FAMILY, fields)))
+            fields = {
+                "sdiag_family": family,
+                "sdiag_protocol": protocol,
+                "idiag_ext": 1 << INET_DIAG_SKMEMINFO - 1,
+                "idiag_states": states,
+            }
+            yield from (
+                socket_of(name, record, programs)
+                for record in netlink.dump(Request(SOCK_DIAG_BY_FAMILY, fields))
+            )
 
 
 def socket_of(protocol: str, record: Record, programs: Mapping[int, tuple[str, ...]] | None = None) -> Socket:
@@ -57,7 +71,11 @@ def socket_of(protocol: str, record: Record, programs: Mapping[int, tuple[str, .
         state=STATES.get(state, str(state)),
         uid=record["idiag_uid"],
         interface=record["idiag_if"],
-        queue=(record["idiag_rqueue"], record["idiag_wqueue"]) if state == LISTEN else (memory[RMEM], memory[RCVBUF]),
+        queue=(
+            (record["idiag_rqueue"], record["idiag_wqueue"])
+            if state == LISTEN
+            else (memory[RMEM], memory[RCVBUF])
+        ),
         drops=memory[DROPS],
         v6only=bool(record.get("INET_DIAG_SKV6ONLY")),
         peer=(_unmapped(record["idiag_dst"]), peer) if peer else None,
@@ -74,7 +92,9 @@ class _Programs(dict[int, tuple[str, ...]]):
 
 
 def _unmapped(text: str) -> str:
-    """The address; an IPv4 one that an IPv6 socket is bound to (::ffff:10.0.0.1) as the IPv4 address that it is."""
+    """The address; an IPv4 one that an IPv6 socket is bound to (::ffff:10.0.0.1) as the IPv4 address that it
+    is.
+    """
     return text.removeprefix(V4_MAPPED) if "." in text else text
 
 

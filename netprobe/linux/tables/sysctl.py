@@ -1,8 +1,9 @@
 """The sysctls that decide about packets, of the namespace this thread is in.
 
-Per-interface values come with the link dump (IFLA_AF_SPEC holds the whole devconf array): no file to open for each, and no
-trouble with odd interface names. The rest is read from /proc/sys, which shows the namespace of the *opening thread*.
-A dot in an interface name is written as a slash, as sysctl(8) does: `net.ipv4.conf.eth0/100.rp_filter`.
+Per-interface values come with the link dump (IFLA_AF_SPEC holds the whole devconf array): no file to open for
+each, and no trouble with odd interface names. The rest is read from /proc/sys, which shows the namespace of
+the *opening thread*. A dot in an interface name is written as a slash, as sysctl(8) does:
+`net.ipv4.conf.eth0/100.rp_filter`.
 """
 
 from __future__ import annotations
@@ -16,14 +17,19 @@ from netprobe.linux.netlink import Record
 
 FORWARDING = "net.ipv4.ip_forward"
 
-# positions in the arrays: include/uapi/linux/ip.h (IPV4_DEVCONF_*, from 1) and include/uapi/linux/ipv6.h (DEVCONF_*, from 0)
+# positions in the arrays: include/uapi/linux/ip.h (IPV4_DEVCONF_*, from 1) and include/uapi/linux/ipv6.h
+# (DEVCONF_*, from 0)
 IPV4_CONF = {
-    "forwarding": 0, "proxy_arp": 2, "rp_filter": 7, "arp_filter": 12, "disable_xfrm": 14, "disable_policy": 15, "arp_announce": 17,
-    "arp_ignore": 18, "arp_accept": 20, "accept_local": 22, "src_valid_mark": 23, "proxy_arp_pvlan": 24, "route_localnet": 25,
-    "ignore_routes_with_linkdown": 28, "drop_unicast_in_l2_multicast": 29, "drop_gratuitous_arp": 30, "bc_forwarding": 31,
+    "forwarding": 0, "proxy_arp": 2, "rp_filter": 7, "arp_filter": 12, "disable_xfrm": 14,
+    "disable_policy": 15, "arp_announce": 17,
+    "arp_ignore": 18, "arp_accept": 20, "accept_local": 22, "src_valid_mark": 23, "proxy_arp_pvlan": 24,
+    "route_localnet": 25,
+    "ignore_routes_with_linkdown": 28, "drop_unicast_in_l2_multicast": 29, "drop_gratuitous_arp": 30,
+    "bc_forwarding": 31,
 }  # fmt: skip
 IPV6_CONF = {
-    "forwarding": 0, "hop_limit": 1, "mtu": 2, "accept_ra": 3, "autoconf": 5, "accept_ra_defrtr": 17, "accept_ra_pinfo": 18,
+    "forwarding": 0, "hop_limit": 1, "mtu": 2, "accept_ra": 3, "autoconf": 5, "accept_ra_defrtr": 17,
+    "accept_ra_pinfo": 18,
     "proxy_ndp": 22, "disable_ipv6": 26, "accept_dad": 27,
 }  # fmt: skip
 
@@ -87,7 +93,9 @@ def _named(stem: str, places: Mapping[str, int], values: Sequence[int]) -> dict[
 
 
 def read_globals() -> dict[str, str]:
-    """The namespace-wide sysctls, those of `all` and `default` among them. What this kernel does not have is left out.
+    """The namespace-wide sysctls, those of `all` and `default` among them.
+
+    What this kernel does not have is left out.
 
     Raises OSError when it could not be read for want of resources, or not at all.
     """

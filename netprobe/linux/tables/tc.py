@@ -1,4 +1,6 @@
-"""Queueing disciplines and traffic-control filters: RTM_GETQDISC and RTM_GETTFILTER. Present is what we can say, not what they match.
+"""Queueing disciplines and traffic-control filters:
+
+RTM_GETQDISC and RTM_GETTFILTER. Present is what we can say, not what they match.
 
 Numbers are those of include/uapi/linux/{rtnetlink,pkt_sched,pkt_cls}.h and tc_act/*.h; words are tc(8)'s.
 """
@@ -18,8 +20,10 @@ from .bpf import tcx_filters
 
 RTM_GETQDISC, RTM_GETTFILTER = 38, 46
 ROOT, INGRESS = 0xFFFFFFFF, 0xFFFFFFF1  # TC_H_ROOT, TC_H_INGRESS (clsact has the same parent)
-FROM_WIRE, TO_WIRE = 0xFFFFFFF2, 0xFFFFFFF3  # where clsact keeps its two lists; a plain ingress qdisc answers to the first
-PASSIVE = ("noqueue", "mq", "pfifo_fast", "pfifo", "fq_codel", "fq")  # what the kernel puts there itself: no filters to ask for
+# where clsact keeps its two lists; a plain ingress qdisc answers to the first
+FROM_WIRE, TO_WIRE = 0xFFFFFFF2, 0xFFFFFFF3
+# what the kernel puts there itself: no filters to ask for
+PASSIVE = ("noqueue", "mq", "pfifo_fast", "pfifo", "fq_codel", "fq")
 
 VERDICTS = {
     -1: "continue",
@@ -38,7 +42,9 @@ PROTOCOLS = {0x0003: "all", 0x0800: "ip", 0x0806: "arp", 0x86DD: "ipv6", 0x8100:
 
 
 def with_traffic_control(netlink: Netlink, links: Sequence[Link]) -> tuple[Link, ...]:
-    """`links`, each with its qdiscs, and with its filters where a qdisc that the kernel does not set by itself may hold some."""
+    """`links`, each with its qdiscs, and with its filters where a qdisc that the kernel does not set by
+    itself may hold some.
+    """
     qdiscs: dict[int, list[tuple[Qdisc, int]]] = {}
     for record in _dumped(netlink):
         qdiscs.setdefault(record["index"], []).append((qdisc_of(record), record["handle"]))
@@ -72,7 +78,9 @@ def qdisc_of(record: Record) -> Qdisc:
     kind, handle = record.text("TCA_KIND"), _handle(record["handle"])
     queue = record.nest("TCA_STATS2").get("TCA_STATS_QUEUE", {})
     at = {ROOT: "root", INGRESS: kind}.get(record["parent"], _handle(record["parent"]))
-    shown = " ".join(word for word in (f"qdisc {kind} {handle}", at, options_of(kind, record.nest("TCA_OPTIONS"))) if word)
+    shown = " ".join(
+        word for word in (f"qdisc {kind} {handle}", at, options_of(kind, record.nest("TCA_OPTIONS"))) if word
+    )
     return Qdisc(kind, handle, at, shown, drops=queue.get("drops", 0))
 
 
@@ -101,7 +109,9 @@ def _filters(netlink: Netlink, index: int, parent: int, direction: str) -> Itera
 
 
 def filter_of(record: Record, direction: str) -> TcFilter | None:
-    """One filter from an RTM_NEWTFILTER message; None for the bookkeeping entries that precede the real ones."""
+    """One filter from an RTM_NEWTFILTER message; None for the bookkeeping entries that precede the real
+    ones.
+    """
     kind, information = record.text("TCA_KIND"), record["info"]
     options = record.nest("TCA_OPTIONS")
     if not options or (kind == "u32" and "TCA_U32_SEL" not in options):
@@ -110,7 +120,10 @@ def filter_of(record: Record, direction: str) -> TcFilter | None:
     program = _program(kind, options)
     protocol = socket.ntohs(information & 0xFFFF)
     shown = [
-        f"filter {direction} protocol {PROTOCOLS.get(protocol, hex(protocol))} pref {information >> 16} {kind}",
+        (
+            f"filter {direction} protocol {PROTOCOLS.get(protocol, hex(protocol))} pref {information >> 16}"
+            f" {kind}"
+        ),
         f"chain {record.get('TCA_CHAIN', 0)} handle {record['handle']:#x}",
         _keys(options) if kind == "u32" else "",
         program or "",
@@ -143,7 +156,11 @@ def _actions(listed: Record) -> tuple[str, int | None]:
             target = parameters["ifindex"]
         elif kind == "gact" and "TCA_GACT_PARMS" in options:
             verdict = options.nest("TCA_GACT_PARMS")["action"]
-            words.append(VERDICTS.get(verdict, f"goto chain {verdict & 0xFFFF}" if verdict >= 1 << 28 else str(verdict)))
+            words.append(
+                VERDICTS.get(
+                    verdict, f"goto chain {verdict & 0xFFFF}" if verdict >= 1 << 28 else str(verdict)
+                )
+            )
         else:
             words.append(kind)
     return " ".join(words), target

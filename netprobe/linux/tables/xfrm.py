@@ -1,4 +1,5 @@
-"""IPsec policies, by NETLINK_XFRM: which packets must be protected, which may not pass, and whether a key is there.
+"""IPsec policies, by NETLINK_XFRM: which packets must be protected, which may not pass, and whether a key is
+there.
 
 Numbers are those of include/uapi/linux/xfrm.h; words are ip-xfrm(8)'s.
 """
@@ -22,7 +23,9 @@ Key = tuple[bytes, int, int, int]  # of a state: destination, protocol, reqid, m
 
 
 def read_policies() -> tuple[XfrmPolicy, ...]:
-    """The policies of the namespace this thread is in, each with its templates. Needs CAP_NET_ADMIN; raises OSError.
+    """The policies of the namespace this thread is in, each with its templates.
+
+    Needs CAP_NET_ADMIN; raises OSError.
 
     Policies of a single socket (IKE daemons set them for themselves) are left out.
     """
@@ -40,7 +43,12 @@ def read_policies() -> tuple[XfrmPolicy, ...]:
 
 def policy_of(record: Record, keys: Set[Key] = frozenset()) -> XfrmPolicy | None:
     """One policy from an XFRM_MSG_NEWPOLICY message, given the keys that exist; None for a socket's own."""
-    direction, action, priority, protocol = record["dir"], record["action"], record["priority"], record["sel_proto"]
+    direction, action, priority, protocol = (
+        record["dir"],
+        record["action"],
+        record["priority"],
+        record["sel_proto"],
+    )
     if direction not in DIRECTIONS:
         return None
     family = record["sel_family"]
@@ -56,20 +64,29 @@ def policy_of(record: Record, keys: Set[Key] = frozenset()) -> XfrmPolicy | None
     texts = tuple(_template_text(template) for template in templates)
     shown = " ".join([*words, *(f"tmpl {text}" for text in texts)])
     keyed = all(_is_keyed(template, keys) for template in templates) if templates else None
-    return XfrmPolicy(DIRECTIONS[direction], src, dst, ACTIONS.get(action, str(action)), texts, shown, priority, keyed)
+    return XfrmPolicy(
+        DIRECTIONS[direction], src, dst, ACTIONS.get(action, str(action)), texts, shown, priority, keyed
+    )
 
 
 def _template_text(template: Record) -> str:
     protocol, mode, family = template["proto"], template["mode"], template["family"]
     ends = f"src {_address(template['saddr'], family)} dst {_address(template['daddr'], family)}"
-    words = f"{ends} proto {PROTOCOLS.get(protocol, protocol)} reqid {template['reqid']} mode {MODES.get(mode, mode)}"
+    words = (
+        f"{ends} proto {PROTOCOLS.get(protocol, protocol)} reqid {template['reqid']} mode"
+        f" {MODES.get(mode, mode)}"
+    )
     return words + (" level use" if template["optional"] else "")
 
 
 def _is_keyed(template: Record, keys: Set[Key]) -> bool:
-    """Whether a state fits the template (net/xfrm/xfrm_policy.c, xfrm_state_ok); zeros in a template fit anything."""
+    """Whether a state fits the template (net/xfrm/xfrm_policy.c, xfrm_state_ok); zeros in a template fit
+    anything.
+    """
     daddr, protocol, reqid, mode = template["daddr"], template["proto"], template["reqid"], template["mode"]
-    fitting = (key for key in keys if key[1] == protocol and key[3] == mode and (not reqid or key[2] == reqid))
+    fitting = (
+        key for key in keys if key[1] == protocol and key[3] == mode and (not reqid or key[2] == reqid)
+    )
     return bool(template["optional"]) or any(not any(daddr) or key[0] == daddr for key in fitting)
 
 

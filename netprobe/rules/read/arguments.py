@@ -1,4 +1,6 @@
-"""The argument grammar that iptables-save(8) and its kin print: tokens, then one block of options per match or target."""
+"""The argument grammar that iptables-save(8) and its kin print: tokens, then one block of options per match
+or target.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ _ESCAPED = re.compile(r"\\(.)")
 
 @dataclass(slots=True)
 class Block:
-    """The options of one module: `kind` "match" or "target" or "" (the options of every rule), and its `name`.
+    """The options of one module:
+
+    `kind` "match" or "target" or "" (the options of every rule), and its `name`.
 
     An option is (negated, name with its dashes, values).
     """
@@ -48,9 +52,11 @@ def tokens(line: str) -> list[tuple[str, bool]]:
 
 
 def blocks(words: list[tuple[str, bool]]) -> list[Block]:
-    """The words of one rule, after `-A CHAIN`, grouped: the options of every rule first, then matches and the target in order.
+    """The words of one rule, after `-A CHAIN`, grouped: the options of every rule first, then matches and the
+    target in order.
 
-    One-dash options (-s, -i, -p) belong to the rule wherever they stand: arptables-save prints them behind the target.
+    One-dash options (-s, -i, -p) belong to the rule wherever they stand: arptables-save prints them behind
+    the target.
     """
     general = opened = Block("", "")
     found = [general]

@@ -18,17 +18,22 @@ Reader = Callable[[Option], Statement]
 
 _INNER_NEGATION = re.compile(r"(?<!\S)(--?\S+) ! ")  # `-s ! MAC` as ebtables prints it
 _MACS = {
-    "unicast": ("00:00:00:00:00:00", "01:00:00:00:00:00"), "multicast": ("01:00:00:00:00:00", "01:00:00:00:00:00"),
+    "unicast": ("00:00:00:00:00:00", "01:00:00:00:00:00"),
+    "multicast": ("01:00:00:00:00:00", "01:00:00:00:00:00"),
     "broadcast": ("ff:ff:ff:ff:ff:ff", ""), "bga": ("01:80:c2:00:00:00", ""),
 }  # fmt: skip
 _ETHERTYPES = {"ipv4": "ip", "ipv6": "ip6", "arp": "arp", "802_1q": "vlan", "lldp": "0x88cc"}
 _ICMPV6 = {
-    "neighbour-solicitation": "135", "neighbour-advertisement": "136", "router-solicitation": "133", "router-advertisement": "134",
-    "destination-unreachable": "1", "packet-too-big": "2", "time-exceeded": "3", "parameter-problem": "4", "redirect": "137",
+    "neighbour-solicitation": "135", "neighbour-advertisement": "136", "router-solicitation": "133",
+    "router-advertisement": "134",
+    "destination-unreachable": "1", "packet-too-big": "2", "time-exceeded": "3", "parameter-problem": "4",
+    "redirect": "137",
 }  # fmt: skip
 
 
-def ebtables_arguments(arguments: str, family: str, chains: Collection[str]) -> tuple[list[Statement], str | None]:
+def ebtables_arguments(
+    arguments: str, family: str, chains: Collection[str]
+) -> tuple[list[Statement], str | None]:
     """The statements of one ebtables rule; it has no comments."""
     found = blocks(tokens(_INNER_NEGATION.sub(r"! \1 ", f" {arguments}")))
     options = [option for block in found if block.kind != "target" for option in block.options]
@@ -40,19 +45,41 @@ def ebtables_arguments(arguments: str, family: str, chains: Collection[str]) -> 
     return statements, None
 
 
-def arptables_arguments(arguments: str, family: str, chains: Collection[str]) -> tuple[list[Statement], str | None]:
+def arptables_arguments(
+    arguments: str, family: str, chains: Collection[str]
+) -> tuple[list[Statement], str | None]:
     """The statements of one arptables rule; it prints the matches behind the target."""
     found = blocks(tokens(arguments))
     changes = ("--mangle", "--set", "--class")
-    statements = [_read(option, ARPTABLES, None) for block in found for option in block.options if not option[1].startswith(changes)]
+    statements = [
+        _read(option, ARPTABLES, None)
+        for block in found
+        for option in block.options
+        if not option[1].startswith(changes)
+    ]
     for block in found:
         if block.kind in ("target", "goto"):
-            target = Block(block.kind, block.name, [each for each in block.options if each[1].startswith("--set")])
-            statements += [note(f"-j {block.name}")] if block.name == "mangle" else read_target(target, "arp", chains)
+            target = Block(
+                block.kind, block.name, [each for each in block.options if each[1].startswith("--set")]
+            )
+            statements += (
+                [note(f"-j {block.name}")] if block.name == "mangle" else read_target(target, "arp", chains)
+            )
     return statements, None
 
 
-_BURSTS = frozenset(("--limit-burst", "--log-level", "--log-prefix", "--log-ip", "--log-ip6", "--log-arp", "--nflog-group", "-c"))
+_BURSTS = frozenset(
+    (
+        "--limit-burst",
+        "--log-level",
+        "--log-prefix",
+        "--log-ip",
+        "--log-ip6",
+        "--log-arp",
+        "--nflog-group",
+        "-c",
+    )
+)
 
 
 def _value(options: list[Option], name: str) -> str | None:
@@ -64,7 +91,11 @@ def _read(option: Option, readers: dict[str, Reader], protocol: str | None) -> S
     text = " ".join([*(("!",) if negated else ()), name, *values])
     try:
         if name in ("--ip-sport", "--ip-dport", "--ip6-sport", "--ip6-dport"):
-            return match(f"{protocol if protocol in ('tcp', 'udp') else 'th'} {name.rpartition('-')[2]}", _range(values[0]), negated)
+            return match(
+                f"{protocol if protocol in ('tcp', 'udp') else 'th'} {name.rpartition('-')[2]}",
+                _range(values[0]),
+                negated,
+            )
         reader = readers.get(name)
         return reader(option) if reader else unknown(text)
     except (ValueError, IndexError, KeyError):
@@ -110,7 +141,11 @@ def _address(selector: str) -> Reader:
 
 def _ethertype(option: Option) -> Statement:
     word = option[2][0].lower()
-    return unknown(f"-p {word}") if word == "length" else match("ether type", _ETHERTYPES.get(word, word), option[0])
+    return (
+        unknown(f"-p {word}")
+        if word == "length"
+        else match("ether type", _ETHERTYPES.get(word, word), option[0])
+    )
 
 
 def _icmp(selector: str, words: dict[str, str]) -> Reader:
@@ -146,32 +181,48 @@ EBTABLES: dict[str, Reader] = {
     "-p": _ethertype, "-s": _mac("ether saddr"), "-d": _mac("ether daddr"),
     "-i": _interface("meta iifname"), "-o": _interface("meta oifname"),
     "--logical-in": _interface("meta ibrname"), "--logical-out": _interface("meta obrname"),
-    "--arp-op": _plain("arp operation"), "--arp-ip-src": _address("arp saddr ip"), "--arp-ip-dst": _address("arp daddr ip"),
-    "--arp-mac-src": _mac("arp saddr ether"), "--arp-mac-dst": _mac("arp daddr ether"), "--arp-htype": _plain("arp htype"),
+    "--arp-op": _plain("arp operation"), "--arp-ip-src": _address("arp saddr ip"),
+    "--arp-ip-dst": _address("arp daddr ip"),
+    "--arp-mac-src": _mac("arp saddr ether"), "--arp-mac-dst": _mac("arp daddr ether"),
+    "--arp-htype": _plain("arp htype"),
     "--ip-src": _address("ip saddr"), "--ip-dst": _address("ip daddr"), "--ip-proto": _plain("ip protocol"),
-    "--ip-icmp-type": _icmp("icmp", {}), "--ip6-src": _address("ip6 saddr"), "--ip6-dst": _address("ip6 daddr"),
+    "--ip-icmp-type": _icmp("icmp", {}), "--ip6-src": _address("ip6 saddr"),
+    "--ip6-dst": _address("ip6 daddr"),
     "--ip6-proto": _plain("ip6 nexthdr"), "--ip6-icmp-type": _icmp("icmpv6", _ICMPV6),
-    "--vlan-id": _plain("vlan id"), "--pkttype-type": _pkttype, "--mark": _mark, "--limit": _limit, "--log": _note, "--nflog": _note,
+    "--vlan-id": _plain("vlan id"), "--pkttype-type": _pkttype, "--mark": _mark, "--limit": _limit,
+    "--log": _note, "--nflog": _note,
 }  # fmt: skip
 
 ARPTABLES: dict[str, Reader] = {
-    "-s": _address("arp saddr ip"), "-d": _address("arp daddr ip"), "-i": _interface("meta iifname"), "-o": _interface("meta oifname"),
-    "--src-mac": _mac("arp saddr ether"), "--source-mac": _mac("arp saddr ether"), "--dst-mac": _mac("arp daddr ether"),
-    "--destination-mac": _mac("arp daddr ether"), "--opcode": _plain("arp operation"), "--h-type": _plain("arp htype"),
+    "-s": _address("arp saddr ip"), "-d": _address("arp daddr ip"), "-i": _interface("meta iifname"),
+    "-o": _interface("meta oifname"),
+    "--src-mac": _mac("arp saddr ether"), "--source-mac": _mac("arp saddr ether"),
+    "--dst-mac": _mac("arp daddr ether"),
+    "--destination-mac": _mac("arp daddr ether"), "--opcode": _plain("arp operation"),
+    "--h-type": _plain("arp htype"),
     "--h-length": _plain("arp hlen"), "--proto-type": _plain("arp ptype"), "-c": _note,
 }  # fmt: skip
 
 
 def _target(block: Block, chains: Collection[str]) -> list[Statement]:
-    """ebtables' own targets, or a chain, or a verdict. MAC translation then goes on with the verdict it names (ACCEPT by default)."""
+    """ebtables' own targets, or a chain, or a verdict.
+
+    MAC translation then goes on with the verdict it names (ACCEPT by default).
+    """
     if block.name in ("dnat", "snat"):
         side, option = ("ether daddr", "--to-dst") if block.name == "dnat" else ("ether saddr", "--to-src")
-        address = block.value(option) or block.value(option.replace("-dst", "-destination").replace("-src", "-source"))
+        address = block.value(option) or block.value(
+            option.replace("-dst", "-destination").replace("-src", "-source")
+        )
         changed = [Statement("set", key(side), right=value(address))] if address else [unknown(block.text())]
         return [*changed, *_verdict(block.value(f"--{block.name}-target") or "ACCEPT")]
     if block.name == "mark":
         mark = block.value("--mark-set")
-        changed = [Statement("set", key("meta mark"), right=value(str(int(mark, 0))))] if mark else [unknown(block.text())]
+        changed = (
+            [Statement("set", key("meta mark"), right=value(str(int(mark, 0))))]
+            if mark
+            else [unknown(block.text())]
+        )
         return [*changed, *_verdict(block.value("--mark-target") or "ACCEPT")]
     return read_target(block, "bridge", chains)
 

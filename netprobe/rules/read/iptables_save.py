@@ -1,4 +1,7 @@
-"""What iptables-save(8), ebtables-save(8) and arptables-save(8) print, as tables. Pure: text in, values out."""
+"""What iptables-save(8), ebtables-save(8) and arptables-save(8) print, as tables.
+
+Pure: text in, values out.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,17 @@ from .ebtables import arptables_arguments, ebtables_arguments
 from .xt_match import general, read_match
 from .xt_target import read_target
 
-# Hooks with nft's priorities. Source: include/uapi/linux/netfilter_ipv4.h; nat is split between destination and source.
+# Hooks with nft's priorities. Source: include/uapi/linux/netfilter_ipv4.h; nat is split between destination
+# and source.
 PRIORITIES = {"raw": -300, "mangle": -150, "filter": 0, "security": 50}
 NAT_PRIORITIES = {"prerouting": -100, "output": -100, "postrouting": 100, "input": 100}
-HOOKS = {"PREROUTING": "prerouting", "INPUT": "input", "FORWARD": "forward", "OUTPUT": "output", "POSTROUTING": "postrouting"}
+HOOKS = {
+    "PREROUTING": "prerouting",
+    "INPUT": "input",
+    "FORWARD": "forward",
+    "OUTPUT": "output",
+    "POSTROUTING": "postrouting",
+}
 TABLES = {
     "filter": ("INPUT", "FORWARD", "OUTPUT"),
     "nat": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"),
@@ -60,7 +70,9 @@ class _Draft:
         statements, comment = read(arguments, self.family, self.chains)
         counts = (int(packets), int(size)) if packets else (None, None)
         text = f"-A {chain} {arguments}".rstrip()
-        rules.append(Rule(len(rules) + 1, text, tuple(statements), packets=counts[0], bytes=counts[1], comment=comment))
+        rules.append(
+            Rule(len(rules) + 1, text, tuple(statements), packets=counts[0], bytes=counts[1], comment=comment)
+        )
 
     def table(self) -> Table:
         """The finished table, its chains in the tool's order."""
@@ -68,7 +80,9 @@ class _Draft:
         return Table(self.engine, self.family, self.name, chains)
 
     def _chain(self, name: str, policy: str, rules: list[Rule]) -> Chain:
-        """A chain with the hook and priority that its name stands for, where the kernel does not tell (the old engine)."""
+        """A chain with the hook and priority that its name stands for, where the kernel does not tell (the
+        old engine).
+        """
         if policy == "-" or name not in HOOKS:
             return Chain(name, tuple(rules))
         hook = HOOKS[name]
@@ -77,7 +91,9 @@ class _Draft:
         return Chain(name, tuple(rules), hook, PRIORITIES.get(self.name, 0), "filter", policy)
 
 
-def read_arguments(arguments: str, family: str, chains: Collection[str]) -> tuple[list[Statement], str | None]:
+def read_arguments(
+    arguments: str, family: str, chains: Collection[str]
+) -> tuple[list[Statement], str | None]:
     """The statements of one rule and its comment."""
     found = blocks(tokens(arguments))
     statements = general(found[0], family)
@@ -95,4 +111,9 @@ def _comment(block: Block) -> str | None:
     return block.value("--comment") if block.name == "comment" else None
 
 
-ARGUMENTS: dict[str, Arguments] = {"ip": read_arguments, "ip6": read_arguments, "bridge": ebtables_arguments, "arp": arptables_arguments}
+ARGUMENTS: dict[str, Arguments] = {
+    "ip": read_arguments,
+    "ip6": read_arguments,
+    "bridge": ebtables_arguments,
+    "arp": arptables_arguments,
+}

@@ -83,7 +83,9 @@ def _range(inside: list[Any]) -> Term:
 
 
 def _set(inside: Any) -> Term:
-    return Term("set", args=tuple(element(each) for each in (inside if isinstance(inside, list) else [inside])))
+    return Term(
+        "set", args=tuple(element(each) for each in (inside if isinstance(inside, list) else [inside]))
+    )
 
 
 def _map(inside: dict[str, Any]) -> Term:
@@ -96,7 +98,9 @@ def _operator(kind: str) -> Callable[[list[Any]], Term]:
 
 def _header(kind: str) -> Callable[[dict[str, Any]], Term]:
     """`exthdr frag`, `tcp option maxseg size`, `ip option lsrr`."""
-    return lambda inside: key(" ".join([kind, *(inside[part] for part in ("name", "field") if part in inside)]))
+    return lambda inside: key(
+        " ".join([kind, *(inside[part] for part in ("name", "field") if part in inside)])
+    )
 
 
 def _named(kind: str) -> Callable[[dict[str, Any]], Term]:
@@ -104,11 +108,13 @@ def _named(kind: str) -> Callable[[dict[str, Any]], Term]:
 
 
 READERS: dict[str, Callable[[Any], Term]] = {
-    "payload": _payload, "meta": _meta, "ct": _ct, "fib": _fib, "numgen": _numgen, "jhash": _hash("jhash"), "symhash": _hash("symhash"),
+    "payload": _payload, "meta": _meta, "ct": _ct, "fib": _fib, "numgen": _numgen, "jhash": _hash("jhash"),
+    "symhash": _hash("symhash"),
     "prefix": _prefix, "range": _range, "set": _set, "map": _map,
     "concat": lambda inside: Term("concat", args=tuple(term(each) for each in inside)),
     "elem": lambda inside: element(inside["val"]),
-    "|": _operator("|"), "&": _operator("&"), "^": _operator("^"), "<<": _operator("<<"), ">>": _operator(">>"),
+    "|": _operator("|"), "&": _operator("&"), "^": _operator("^"), "<<": _operator("<<"),
+    ">>": _operator(">>"),
     "exthdr": _header("exthdr"), "tcp option": _header("tcp option"), "ip option": _header("ip option"),
     "socket": _named("socket"), "rt": _named("rt"), "osf": _named("osf"),
 }  # fmt: skip

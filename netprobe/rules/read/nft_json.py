@@ -40,8 +40,8 @@ class KernelChain(Struct, frozen=True):
 def read_listing(listing: bytes, texts: str, chains: Iterable[KernelChain], wanted: set[Key]) -> list[Table]:
     """The tables of a listing that are `wanted` (family, name).
 
-    `texts` is the same listing as text with handles; `chains` the kernel's, for what the JSON of some versions leaves out.
-    Raises msgspec.DecodeError for something that is no listing.
+    `texts` is the same listing as text with handles; `chains` the kernel's, for what the JSON of some
+    versions leaves out. Raises msgspec.DecodeError for something that is no listing.
     """
     drafts: dict[Key, _Draft] = {}
     known = {(chain.family, chain.table, chain.name): chain for chain in chains}
@@ -58,12 +58,16 @@ def read_listing(listing: bytes, texts: str, chains: Iterable[KernelChain], want
 
 
 def rule_texts(listing: str) -> dict[Key, dict[int, str]]:
-    """The text of each rule by (family, table) and handle, from `nft -a list ruleset`; nothing for no listing."""
+    """The text of each rule by (family, table) and handle, from `nft -a list ruleset`; nothing for no
+    listing.
+    """
     found: dict[Key, dict[int, str]] = {}
     heads = list(_TABLE.finditer(listing))
     ends = [head.start() for head in heads[1:]] + [len(listing)]
     for head, end in zip(heads, ends, strict=False):
-        found[head[1], head[2]] = {int(rule[2]): " ".join(rule[1].split()) for rule in _RULE.finditer(listing, head.end(), end)}
+        found[head[1], head[2]] = {
+            int(rule[2]): " ".join(rule[1].split()) for rule in _RULE.finditer(listing, head.end(), end)
+        }
     return found
 
 
@@ -78,7 +82,9 @@ class _Draft:
         self.objects: list[NamedObject] = []
         self.flowtables: list[Flowtable] = []
 
-    def add(self, kind: str, found: dict[str, Any], known: Mapping[tuple[str, str, str], KernelChain]) -> None:
+    def add(
+        self, kind: str, found: dict[str, Any], known: Mapping[tuple[str, str, str], KernelChain]
+    ) -> None:
         """One object of the listing."""
         if kind == "chain":
             self.chains[found["name"]] = _chain(found, known.get((self.family, self.name, found["name"])))
@@ -94,8 +100,18 @@ class _Draft:
 
     def table(self) -> Table:
         """The finished table."""
-        chains = tuple(replace(chain, rules=tuple(self.rules.get(name, ()))) for name, chain in self.chains.items())
-        return Table("nft", self.family, self.name, chains, tuple(self.sets), tuple(self.objects), tuple(self.flowtables))
+        chains = tuple(
+            replace(chain, rules=tuple(self.rules.get(name, ()))) for name, chain in self.chains.items()
+        )
+        return Table(
+            "nft",
+            self.family,
+            self.name,
+            chains,
+            tuple(self.sets),
+            tuple(self.objects),
+            tuple(self.flowtables),
+        )
 
 
 def _many(value: Any) -> list[str]:
@@ -107,14 +123,17 @@ def _many(value: Any) -> list[str]:
 def _chain(found: dict[str, Any], kernel: KernelChain | None) -> Chain:
     devices = kernel.devices if kernel else tuple(_many(found.get("dev")))
     return Chain(
-        found["name"], (), found.get("hook"), found.get("prio", 0), found.get("type", "filter"), found.get("policy", "accept"), devices,
+        found["name"], (), found.get("hook"), found.get("prio", 0), found.get("type", "filter"),
+        found.get("policy", "accept"), devices,
         found.get("handle"),
     )  # fmt: skip
 
 
 def _rule(number: int, found: dict[str, Any], texts: Mapping[int, str]) -> Rule:
     expressions = found.get("expr", [])
-    counter: dict[str, int] = next((each["counter"] for each in expressions if isinstance(each.get("counter"), dict)), {})
+    counter: dict[str, int] = next(
+        (each["counter"] for each in expressions if isinstance(each.get("counter"), dict)), {}
+    )
     text = texts.get(found["handle"]) or msgspec.json.encode(expressions).decode()
     return Rule(
         number,
@@ -131,10 +150,16 @@ def _set(found: dict[str, Any]) -> NamedSet:
     elements = tuple(element(each) for each in found["elem"]) if "elem" in found else ()
     data = found.get("map")
     data = " . ".join(data) if isinstance(data, list) else data
-    return NamedSet(found["name"], tuple(_many(found.get("type"))), data, tuple(_many(found.get("flags"))), elements)
+    return NamedSet(
+        found["name"], tuple(_many(found.get("type"))), data, tuple(_many(found.get("flags"))), elements
+    )
 
 
 def named_options(found: dict[str, Any]) -> dict[str, str]:
     """The numbers of a stateful object; "over" when it is inverted."""
-    options = {name: word(value) for name, value in found.items() if name not in ("family", "name", "table", "handle", "inv")}
+    options = {
+        name: word(value)
+        for name, value in found.items()
+        if name not in ("family", "name", "table", "handle", "inv")
+    }
     return options | ({"over": ""} if found.get("inv") else {})

@@ -14,8 +14,22 @@ from netprobe.model import Statement, Term
 from .nft_expression import term, word
 from .terms import key, note, unknown, value
 
-# Statements that change nothing about where the packet goes. A set that is updated matters only by what hangs on it (limit).
-NO_EFFECT = frozenset(("counter", "log", "flow", "dup", "last", "secmark", "ct helper", "ct timeout", "ct expectation", "continue"))
+# Statements that change nothing about where the packet goes. A set that is updated matters only by what hangs
+# on it (limit).
+NO_EFFECT = frozenset(
+    (
+        "counter",
+        "log",
+        "flow",
+        "dup",
+        "last",
+        "secmark",
+        "ct helper",
+        "ct timeout",
+        "ct expectation",
+        "continue",
+    )
+)
 VERDICTS = frozenset(("accept", "drop", "return"))
 _UNITS = {"bytes": 1, "kbytes": 1 << 10, "mbytes": 1 << 20}
 
@@ -47,7 +61,13 @@ def _statement(kind: str, inside: Any) -> list[Statement]:
         return [Statement(kind, target=inside["target"])]
     reader = READERS.get(kind)
     if reader is None:
-        return [unknown(f"xt {inside['type']} {inside['name']}" if kind == "xt" and isinstance(inside, dict) else _json({kind: inside}))]
+        return [
+            unknown(
+                f"xt {inside['type']} {inside['name']}"
+                if kind == "xt" and isinstance(inside, dict)
+                else _json({kind: inside})
+            )
+        ]
     return reader(inside)
 
 
@@ -58,8 +78,19 @@ def _match(inside: dict[str, Any]) -> list[Statement]:
     left, right, op = term(inside["left"]), inside["right"], inside["op"]
     if left.text in _CLOCK:
         return [Statement("time", text=f"{left.text} {term(right).text}")]
-    if left.text.startswith("fib ") and left.text.endswith((" oif", " oifname")) and right in (False, True, "0", 0):
-        return [Statement("match", key(f"{left.text.rpartition(' ')[0]} check"), op, value("exists" if right is True else "missing"))]
+    if (
+        left.text.startswith("fib ")
+        and left.text.endswith((" oif", " oifname"))
+        and right in (False, True, "0", 0)
+    ):
+        return [
+            Statement(
+                "match",
+                key(f"{left.text.rpartition(' ')[0]} check"),
+                op,
+                value("exists" if right is True else "missing"),
+            )
+        ]
     if op == "in" and isinstance(right, list):
         return [Statement("match", left, "in", Term("set", args=tuple(value(word(each)) for each in right)))]
     return [Statement("match", left, op, term(right))]
@@ -78,7 +109,15 @@ def _nat(kind: str) -> Callable[[Any], list[Statement]]:
         inside = inside or {}
         flags = inside.get("flags", [])
         options = dict.fromkeys(flags if isinstance(flags, list) else [flags], "")
-        return [Statement(kind, right=_optional(inside, "addr"), port=_optional(inside, "port"), options=options, text=kind)]
+        return [
+            Statement(
+                kind,
+                right=_optional(inside, "addr"),
+                port=_optional(inside, "port"),
+                options=options,
+                text=kind,
+            )
+        ]
 
     return read
 
@@ -104,7 +143,13 @@ def _limit(inside: Any) -> list[Statement]:
         return [Statement("limit", target=inside, text=f"limit name {inside}")]
     over = {"over": ""} if inside.get("inv") else {}
     text = f"limit rate {'over ' if over else ''}{inside['rate']}/{inside.get('per', 'second')}"
-    return [Statement("limit", options={name: word(each) for name, each in inside.items() if name != "inv"} | over, text=text)]
+    return [
+        Statement(
+            "limit",
+            options={name: word(each) for name, each in inside.items() if name != "inv"} | over,
+            text=text,
+        )
+    ]
 
 
 def _quota(inside: Any) -> list[Statement]:
@@ -115,20 +160,32 @@ def _quota(inside: Any) -> list[Statement]:
         "used": str(inside.get("used", 0) * _UNITS.get(inside.get("used_unit", "bytes"), 1)),
     }
     over = {"over": ""} if inside.get("inv") else {}
-    return [Statement("quota", options=options | over, text=f"quota {'over ' if over else ''}{options['bytes']} bytes")]
+    return [
+        Statement(
+            "quota", options=options | over, text=f"quota {'over ' if over else ''}{options['bytes']} bytes"
+        )
+    ]
 
 
 def _connections(inside: dict[str, Any]) -> list[Statement]:
     over = {"over": ""} if inside.get("inv") else {}
     return [
-        Statement("connlimit", options={"count": word(inside["val"])} | over, text=f"ct count {'over ' if over else ''}{inside['val']}")
+        Statement(
+            "connlimit",
+            options={"count": word(inside["val"])} | over,
+            text=f"ct count {'over ' if over else ''}{inside['val']}",
+        )
     ]
 
 
 def _update(inside: dict[str, Any]) -> list[Statement]:
-    """`update @set { key limit rate ... }`: a limit for each element; without one it changes nothing for this packet."""
+    """`update @set { key limit rate ... }`: a limit for each element; without one it changes nothing for this
+    packet.
+    """
     found = [each for one in inside.get("stmt", []) for each in statements([one]) if each.kind != "note"]
-    return [structs.replace(each, text=f"{each.text} in set {inside['set']}") for each in found] or [note("set")]
+    return [structs.replace(each, text=f"{each.text} in set {inside['set']}") for each in found] or [
+        note("set")
+    ]
 
 
 def _meter(inside: dict[str, Any]) -> list[Statement]:
@@ -151,8 +208,10 @@ def _synproxy(inside: Any) -> list[Statement]:
 
 
 READERS: dict[str, Callable[[Any], list[Statement]]] = {
-    "match": _match, "vmap": _vmap, "mangle": _mangle, "snat": _nat("snat"), "dnat": _nat("dnat"), "masquerade": _nat("masquerade"),
-    "redirect": _nat("redirect"), "tproxy": _tproxy, "reject": _reject, "limit": _limit, "quota": _quota, "ct count": _connections,
+    "match": _match, "vmap": _vmap, "mangle": _mangle, "snat": _nat("snat"), "dnat": _nat("dnat"),
+    "masquerade": _nat("masquerade"),
+    "redirect": _nat("redirect"), "tproxy": _tproxy, "reject": _reject, "limit": _limit, "quota": _quota,
+    "ct count": _connections,
     "set": _update, "map": _update, "meter": _meter, "queue": _queue, "fwd": _forward, "synproxy": _synproxy,
     "notrack": lambda inside: [Statement("notrack")],
 }  # fmt: skip

@@ -1,7 +1,7 @@
 """The matches of iptables-extensions(8), from their arguments to statements in nft's vocabulary.
 
-One function a match module, found by its name in `MATCHES`; a module that is not there, or an option that its function does
-not know, becomes one statement "unknown" with the text of the match.
+One function a match module, found by its name in `MATCHES`; a module that is not there, or an option that its
+function does not know, becomes one statement "unknown" with the text of the match.
 """
 
 # ruff: noqa: ARG001 - the functions of one table take the same arguments
@@ -79,7 +79,13 @@ def _transport(block: Block, ip: str) -> list[Statement] | None:
     found = []
     for negated, name, values in block.options:
         if name in ("--sport", "--dport", "--source-port", "--destination-port"):
-            found.append(match(f"{block.name} {'sport' if name.startswith('--s') else 'dport'}", one_of(_ports(values[0])), negated))
+            found.append(
+                match(
+                    f"{block.name} {'sport' if name.startswith('--s') else 'dport'}",
+                    one_of(_ports(values[0])),
+                    negated,
+                )
+            )
         elif name == "--tcp-flags":
             found.append(_flags(values[0], values[1], negated))
         elif name == "--syn":
@@ -111,7 +117,8 @@ def _icmp(block: Block, ip: str) -> list[Statement] | None:
 
 def _multiport(block: Block, ip: str) -> list[Statement] | None:
     sides = {
-        "--sports": ("th sport",), "--source-ports": ("th sport",), "--dports": ("th dport",), "--destination-ports": ("th dport",),
+        "--sports": ("th sport",), "--source-ports": ("th sport",), "--dports": ("th dport",),
+        "--destination-ports": ("th dport",),
         "--ports": ("th sport", "th dport"),
     }  # fmt: skip
     found = []
@@ -122,7 +129,12 @@ def _multiport(block: Block, ip: str) -> list[Statement] | None:
     return found
 
 
-_CT_STATUS = {"EXPECTED": "expected", "SEEN_REPLY": "seen-reply", "ASSURED": "assured", "CONFIRMED": "confirmed"}
+_CT_STATUS = {
+    "EXPECTED": "expected",
+    "SEEN_REPLY": "seen-reply",
+    "ASSURED": "assured",
+    "CONFIRMED": "confirmed",
+}
 
 
 def _conntrack(block: Block, ip: str) -> list[Statement] | None:
@@ -144,7 +156,11 @@ def _conntrack(block: Block, ip: str) -> list[Statement] | None:
             )
         elif name in _CT_TUPLE:
             selector = _CT_TUPLE[name].format(ip=ip)
-            found.append(match(selector, one_of(_ports(text)), negated) if "proto" in selector else _address(selector, text, negated))
+            found.append(
+                match(selector, one_of(_ports(text)), negated)
+                if "proto" in selector
+                else _address(selector, text, negated)
+            )
         else:
             return None
     return found
@@ -179,7 +195,13 @@ def mark_and_mask(text: str) -> tuple[int, int]:
 def _mark(block: Block, ip: str) -> list[Statement] | None:
     [(negated, _, [text])] = block.options
     wanted, mask = mark_and_mask(text)
-    return [match(masked(key("ct mark" if block.name == "connmark" else "meta mark"), mask, FULL), str(wanted), negated)]
+    return [
+        match(
+            masked(key("ct mark" if block.name == "connmark" else "meta mark"), mask, FULL),
+            str(wanted),
+            negated,
+        )
+    ]
 
 
 def _owner(block: Block, ip: str) -> list[Statement] | None:
@@ -222,14 +244,19 @@ def _hops(block: Block, ip: str) -> list[Statement] | None:
 
 
 def _iprange(block: Block, ip: str) -> list[Statement] | None:
-    return [match(f"{ip} {'saddr' if name == '--src-range' else 'daddr'}", values[0], negated) for negated, name, values in block.options]
+    return [
+        match(f"{ip} {'saddr' if name == '--src-range' else 'daddr'}", values[0], negated)
+        for negated, name, values in block.options
+    ]
 
 
 def _physdev(block: Block, ip: str) -> list[Statement] | None:
     found = []
     for negated, name, values in block.options:
         selector = f"xt {name[2:]}"
-        found.append(match(selector, interface(values[0]), negated) if values else match(selector, "1", negated))
+        found.append(
+            match(selector, interface(values[0]), negated) if values else match(selector, "1", negated)
+        )
     return found
 
 
@@ -240,7 +267,15 @@ def _tos(block: Block, ip: str) -> list[Statement] | None:
 
 
 def _policy(block: Block, ip: str) -> list[Statement] | None:
-    if {name for _, name, _ in block.options} - {"--dir", "--pol", "--mode", "--proto", "--strict", "--reqid", "--spi"}:
+    if {name for _, name, _ in block.options} - {
+        "--dir",
+        "--pol",
+        "--mode",
+        "--proto",
+        "--strict",
+        "--reqid",
+        "--spi",
+    }:
         return None
     wanted = block.value("--pol")
     return [match("meta ipsec", "1" if wanted == "ipsec" else "0")] if wanted else None
@@ -259,12 +294,24 @@ def _condition(kind: str) -> Reader:
 
 def _recent(block: Block, ip: str) -> list[Statement] | None:
     options = {name[2:]: values[0] if values else "" for _, name, values in block.options}
-    negated = any(negated for negated, name, _ in block.options if name in ("--set", "--rcheck", "--update", "--remove"))
-    return [Statement("recent", op="!=" if negated else "==", target=options.pop("name", "DEFAULT"), options=options, text=block.text())]
+    negated = any(
+        negated for negated, name, _ in block.options if name in ("--set", "--rcheck", "--update", "--remove")
+    )
+    return [
+        Statement(
+            "recent",
+            op="!=" if negated else "==",
+            target=options.pop("name", "DEFAULT"),
+            options=options,
+            text=block.text(),
+        )
+    ]
 
 
 def _header(name: str) -> Reader:
-    """An IPv6 extension header that our packets do not have; with options that ask for its absence it is unknown."""
+    """An IPv6 extension header that our packets do not have; with options that ask for its absence it is
+    unknown.
+    """
 
     def read(block: Block, ip: str) -> list[Statement] | None:
         negated = any(negated for negated, _, _ in block.options)
@@ -289,6 +336,7 @@ MATCHES: dict[str, Reader] = {
     "limit": _condition("limit"), "hashlimit": _condition("hashlimit"), "connlimit": _condition("connlimit"),
     "quota": _condition("quota"), "statistic": _condition("statistic"), "time": _condition("time"),
     "rpfilter": _condition("rpfilter"), "set": _condition("ipset"), "recent": _recent,
-    "frag": _header("frag"), "rt": _header("rt"), "hbh": _header("hbh"), "dst": _header("dst"), "mh": _header("mh"),
+    "frag": _header("frag"), "rt": _header("rt"), "hbh": _header("hbh"), "dst": _header("dst"),
+    "mh": _header("mh"),
     "ah": _header("ah"),
 }  # fmt: skip

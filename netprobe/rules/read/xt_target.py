@@ -1,6 +1,7 @@
 """The targets of iptables-extensions(8), from their arguments to statements in nft's vocabulary.
 
-A name that is a chain of the same table is a jump; one that is neither known here nor a chain is a statement "unknown".
+A name that is a chain of the same table is a jump; one that is neither known here nor a chain is a statement
+"unknown".
 """
 
 # ruff: noqa: ARG001 - the functions of one table take the same arguments
@@ -19,7 +20,8 @@ Reader = Callable[[Block, str], list[Statement] | None]
 OPTIONAL = {"optional": ""}  # without a connection CONNMARK does nothing, and the rule goes on
 VERDICTS = {"ACCEPT": "accept", "DROP": "drop", "RETURN": "return"}
 NO_EFFECT = frozenset(
-    ("LOG", "NFLOG", "ULOG", "AUDIT", "TRACE", "TCPMSS", "TCPOPTSTRIP", "CLASSIFY", "CHECKSUM", "SET", "SECMARK", "CONNSECMARK",
+    ("LOG", "NFLOG", "ULOG", "AUDIT", "TRACE", "TCPMSS", "TCPOPTSTRIP", "CLASSIFY", "CHECKSUM", "SET",
+    "SECMARK", "CONNSECMARK",
      "IDLETIMER", "LED", "RATEEST", "TEE", "HMARK", "nflog", "log", "CONTINUE")
 )  # fmt: skip
 
@@ -68,7 +70,14 @@ def _connmark(block: Block, ip: str) -> list[Statement] | None:
     nfmask, ctmask = (int(block.value(side) or str(FULL), 0) for side in ("--nfmask", "--ctmask"))
     if name in ("--set-xmark", "--set-mark"):
         number, mask = mark_and_mask(block.options[0][2][0])
-        return [Statement("set", ct, right=_flip(ct, mask if name == "--set-xmark" else mask | number, number), options=OPTIONAL)]
+        return [
+            Statement(
+                "set",
+                ct,
+                right=_flip(ct, mask if name == "--set-xmark" else mask | number, number),
+                options=OPTIONAL,
+            )
+        ]
     if name == "--save-mark":
         return [Statement("set", ct, right=_mixed(ct, ctmask, mark, nfmask), options=OPTIONAL)]
     if name == "--restore-mark":
@@ -89,7 +98,14 @@ def _ct(block: Block, ip: str) -> list[Statement] | None:
     for _, name, values in block.options:
         if name in ("--zone", "--zone-orig", "--zone-reply"):
             zone = key("meta mark") if values[0] == "mark" else value(values[0])
-            found.append(Statement("set", key("ct zone"), right=zone, target=name.partition("-orig")[1] or name.partition("-reply")[1]))
+            found.append(
+                Statement(
+                    "set",
+                    key("ct zone"),
+                    right=zone,
+                    target=name.partition("-orig")[1] or name.partition("-reply")[1],
+                )
+            )
     return found or [note(block.text())]
 
 
@@ -107,17 +123,32 @@ def _address_and_port(text: str) -> tuple[Term | None, Term | None]:
 
 
 def _nat(block: Block, ip: str) -> list[Statement] | None:
-    addresses = [values[0] for _, name, values in block.options if name in ("--to-source", "--to-destination", "--to")]
+    addresses = [
+        values[0] for _, name, values in block.options if name in ("--to-source", "--to-destination", "--to")
+    ]
     ports = block.value("--to-ports")
     flags = {name[2:]: "" for _, name, values in block.options if not values}
-    kind = {"SNAT": "snat", "DNAT": "dnat", "MASQUERADE": "masquerade", "REDIRECT": "redirect", "NETMAP": "netmap"}[block.name]
+    kind = {
+        "SNAT": "snat",
+        "DNAT": "dnat",
+        "MASQUERADE": "masquerade",
+        "REDIRECT": "redirect",
+        "NETMAP": "netmap",
+    }[block.name]
     address, port = _address_and_port(addresses[0]) if addresses else (None, value(ports) if ports else None)
     return [Statement(kind, right=address, port=port, options=flags, text=block.text())]
 
 
 def _tproxy(block: Block, ip: str) -> list[Statement] | None:
     address, port = block.value("--on-ip"), block.value("--on-port")
-    found = [Statement("tproxy", right=value(address) if address else None, port=value(port) if port else None, text=block.text())]
+    found = [
+        Statement(
+            "tproxy",
+            right=value(address) if address else None,
+            port=value(port) if port else None,
+            text=block.text(),
+        )
+    ]
     mark = block.value("--tproxy-mark")
     if mark:
         number, mask = mark_and_mask(mark)
@@ -134,7 +165,15 @@ def _hops(block: Block, ip: str) -> list[Statement] | None:
     [(_, name, [text])] = block.options
     hops = key("ip ttl" if block.name == "TTL" else "ip6 hoplimit")
     how = name.rpartition("-")[2]
-    return [Statement("set", hops, right=value(text) if how == "set" else Term("+" if how == "inc" else "-", args=(hops, value(text))))]
+    return [
+        Statement(
+            "set",
+            hops,
+            right=(
+                value(text) if how == "set" else Term("+" if how == "inc" else "-", args=(hops, value(text)))
+            ),
+        )
+    ]
 
 
 def _dscp(block: Block, ip: str) -> list[Statement] | None:
@@ -160,6 +199,7 @@ def _synproxy(block: Block, ip: str) -> list[Statement] | None:
 TARGETS: dict[str, Reader] = {
     "MARK": _mark, "CONNMARK": _connmark, "CT": _ct, "NOTRACK": _ct,
     "SNAT": _nat, "DNAT": _nat, "MASQUERADE": _nat, "REDIRECT": _nat, "NETMAP": _nat, "TPROXY": _tproxy,
-    "REJECT": _reject, "TTL": _hops, "HL": _hops, "DSCP": _dscp, "TOS": _tos, "NFQUEUE": _queue, "QUEUE": _queue,
+    "REJECT": _reject, "TTL": _hops, "HL": _hops, "DSCP": _dscp, "TOS": _tos, "NFQUEUE": _queue,
+    "QUEUE": _queue,
     "SYNPROXY": _synproxy,
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a packet shows to a rule: the selectors of nft(8), each with its type and how it is read from a packet. A file a layer."""
+"""What a packet shows to a rule: the selectors of nft(8), each with its type and reader. A file a layer."""
 
 from __future__ import annotations
 

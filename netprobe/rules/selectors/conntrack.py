@@ -20,7 +20,9 @@ def _xt_state(packet: Packet, around: Surroundings) -> Seen:
     bits = dt.CT_STATES[packet.state or "invalid"]
     status = _status(packet, around)
     if isinstance(status, int):
-        bits |= (dt.XT_CT_STATES["snat"] if status & 16 else 0) | (dt.XT_CT_STATES["dnat"] if status & 32 else 0)
+        bits |= (dt.XT_CT_STATES["snat"] if status & 16 else 0) | (
+            dt.XT_CT_STATES["dnat"] if status & 32 else 0
+        )
     return bits
 
 
@@ -30,7 +32,9 @@ def tracked(packet: Packet) -> bool:
 
 
 def _status(packet: Packet, around: Surroundings) -> Seen:
-    """Translations show in the entry's two tuples; the other words come from the entry itself, if it was read."""
+    """Translations show in the entry's two tuples; the other words come from the entry itself, if it was
+    read.
+    """
     if not tracked(packet):
         return None
     if packet.connection is None:

@@ -48,7 +48,9 @@ def _port(protocols: tuple[Protocol, ...], side: str) -> Reader:
 
 
 def _words(side: str) -> Reader:
-    """`th sport`, `th dport`: the first two words of any transport header; in ICMP they are type and code, and the checksum."""
+    """`th sport`, `th dport`: the first two words of any transport header; in ICMP they are type and code,
+    and the checksum.
+    """
 
     def read(packet: Packet, around: Surroundings) -> Seen:
         if packet.flow.protocol in _ANY:
@@ -65,7 +67,11 @@ def _icmp(protocols: tuple[Protocol, ...], field: str) -> Reader:
     def read(packet: Packet, around: Surroundings) -> Seen:
         if packet.flow.protocol not in protocols or not _carried(packet):
             return None
-        number: int | None = {"type": packet.flow.icmp_type, "code": packet.flow.icmp_code or 0, "id": packet.flow.icmp_id}[field]
+        number: int | None = {
+            "type": packet.flow.icmp_type,
+            "code": packet.flow.icmp_code or 0,
+            "id": packet.flow.icmp_id,
+        }[field]
         return known(number)
 
     return read

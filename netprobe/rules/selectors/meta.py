@@ -1,4 +1,6 @@
-"""What only the kernel sees of a packet: interfaces, mark, kind, the socket (net/netfilter/nft_meta.c, xt_physdev.c, xt_owner.c)."""
+"""What only the kernel sees of a packet: interfaces, mark, kind, the socket (net/netfilter/nft_meta.c,
+xt_physdev.c, xt_owner.c).
+"""
 
 # ruff: noqa: ARG001, ARG005 - the readers of one table take the same arguments
 from __future__ import annotations
@@ -11,10 +13,19 @@ from .value import UNKNOWN, Reader, Rows, Seen, known, nothing
 
 
 def _link(side: str, field: str) -> Reader:
-    """A property of the interface in or out. Without one its name is "" and its index 0 (nft_meta_store_ifname), the rest breaks."""
+    """A property of the interface in or out.
+
+    Without one its name is "" and its index 0 (nft_meta_store_ifname), the rest breaks.
+    """
 
     def read(packet: Packet, around: Surroundings) -> Seen:
-        link: Link | None = {"iif": packet.iif, "oif": packet.oif, "in": packet.in_port, "out": packet.out_port, "br": packet.bridge}[side]
+        link: Link | None = {
+            "iif": packet.iif,
+            "oif": packet.oif,
+            "in": packet.in_port,
+            "out": packet.out_port,
+            "br": packet.bridge,
+        }[side]
         if link is None:
             return "" if field == "name" else None
         if field == "type":

@@ -1,4 +1,6 @@
-"""What the routing tables say about a packet's addresses: nft's fib expression (net/ipv4/netfilter/nft_fib_ipv4.c)."""
+"""What the routing tables say about a packet's addresses: nft's fib expression
+(net/ipv4/netfilter/nft_fib_ipv4.c).
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,10 @@ def _fib_type(side: str, device: str | None) -> Reader:
 
 
 def _fib_device(side: str, device: str | None, with_mark: bool, found: str) -> Reader:
-    """`fib saddr . iif oif`: the device of the route (back) - with iif only if it is that one. Kernel: nft_fib_ipv4.c."""
+    """`fib saddr . iif oif`: the device of the route (back) - with iif only if it is that one.
+
+    Kernel: nft_fib_ipv4.c.
+    """
 
     def read(packet: Packet, around: Surroundings) -> Seen:
         if packet.ethertype == "arp":
@@ -30,7 +35,9 @@ def _fib_device(side: str, device: str | None, with_mark: bool, found: str) -> R
         link = {"iif": packet.iif, "oif": packet.oif}.get(device or "")
         if packet.iif is not None and packet.iif.kind == "loopback":
             return 1 if found == "exists" else packet.iif.name
-        near, far = (packet.flow.src, packet.flow.dst) if side == "saddr" else (packet.flow.dst, packet.flow.src)
+        near, far = (
+            (packet.flow.src, packet.flow.dst) if side == "saddr" else (packet.flow.dst, packet.flow.src)
+        )
         query = FibQuery(near, far, (packet.mark or 0) if with_mark else 0, link.name if link else None)
         answer = around.fib(query) if around.fib else None
         if answer is None or (with_mark and packet.mark is None):

@@ -1,7 +1,7 @@
 """What a selector gives for a packet, and what all readers share.
 
-A selector gives a number, a word, None (the packet has no such header: the rule ends without a match, NFT_BREAK), or UNKNOWN (the
-packet has it, we cannot tell).
+A selector gives a number, a word, None (the packet has no such header: the rule ends without a match,
+NFT_BREAK), or UNKNOWN (the packet has it, we cannot tell).
 """
 
 # ruff: noqa: ARG001, ARG005 - the readers of one table take the same arguments
