@@ -47,6 +47,7 @@ _READINGS = 3  # of a configuration that keeps changing
 # a path asks for a few namespaces and a route lookup at each; this many rounds mean that reading does not
 # help
 _ROUNDS = 200
+_AROUND = 64  # namespaces that a diagnosis reads at once, for what else could have been
 
 
 class World(Interface):
@@ -302,12 +303,12 @@ def _look_around(world: World, snapshot: Snapshot, prediction: Prediction, clock
     """Read what the diagnosis of a loss asks for: where the packet would have gone, had one thing been
     different.
     """
-    from .diagnose.what_if import lacking
+    from .diagnose.repair.choice import lacking
 
     since = time.monotonic_ns()
     for _ in range(_ROUNDS):
-        needs = lacking(snapshot, prediction) if prediction.routed else ()
-        grown = world.read(snapshot, needs) if needs else snapshot
+        needs = lacking(snapshot, prediction)[:_AROUND]
+        grown = _with_peers(world, world.read(snapshot, needs), needs) if needs else snapshot
         if grown == snapshot:
             break
         snapshot = grown

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from netprobe.model import Cause, Command, Snapshot
+from netprobe.model import Cause, Command, Snapshot, Stop
 from netprobe.predict.peers import mutual
 
 from . import apply_links, apply_routes, apply_rules
@@ -37,7 +37,7 @@ _KNOWN: tuple[tuple[tuple[str, ...], Step], ...] = (
 )
 
 
-def mend(snapshot: Snapshot, cause: Cause) -> Snapshot | None:
+def mend(snapshot: Snapshot, cause: Cause | Stop) -> Snapshot | None:
     """The snapshot as it would be after the cause's fix; None where that cannot be told, or where nothing
     would change.
     """

@@ -26,10 +26,14 @@ from netprobe.model import (
 from netprobe.predict.prediction import Prediction
 
 from .correlate import frames, is_neighbour
+from .repair.choice import Other
 
 
 class Case(Struct, frozen=True):
-    """Everything a cause may look at. `request` and `reply` are the hops with what was observed at each."""
+    """Everything a cause may look at. `request` and `reply` are the hops with what was observed at each.
+
+    `others` are repairs besides `stop` that alone would do.
+    """
 
     snapshot: Snapshot
     probe: Probe
@@ -41,6 +45,7 @@ class Case(Struct, frozen=True):
     stop: Stop | None = None
     leg: Leg | None = None
     errors: tuple[IcmpError, ...] = field(default=())
+    others: tuple[Other, ...] = ()
 
     def last_seen(self, leg: Leg) -> Hop | None:
         """The last hop of a leg at which the packet was seen."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from netprobe.model import Namespace, RouteQuery, Snapshot
+from netprobe.model import Link, Namespace, RouteQuery, Snapshot
 from netprobe.predict import fib, prefix
 
 
@@ -26,18 +26,31 @@ def gateway(snapshot: Snapshot, name: str, dst: str) -> str | None:
             continue
         network = prefix.network(own.address, own.prefixlen)
         for other in snapshot.namespaces.values():
-            found = _on(other, network, dst) if other.name != name else None
+            found = _on(other, network, dst, here) if other.name != name else None
             if found is not None:
                 return found
     return None
 
 
-def _on(router: Namespace, network: str, dst: str) -> str | None:
-    """The router's address on that network, if the destination is its own, or it forwards and has a route
-    there.
+def gateway_on(router: Namespace, here: Namespace, link: Link, dst: str) -> str | None:
+    """The address of `router` on the networks of one interface of `here`, if it could take packets for `dst`."""
+    networks = [
+        prefix.network(own.address, own.prefixlen)
+        for own in here.addresses_of(link)
+        if own.scope == "global" and prefix.version(own.address) == prefix.version(dst)
+    ]
+    found = (_on(router, network, dst, here) for network in networks)
+    return next((address for address in found if address is not None), None)
+
+
+def _on(router: Namespace, network: str, dst: str, asker: Namespace) -> str | None:
+    """The router's address on that network, if the destination is its own, or it forwards and has a route there
+    that does not lead back to the asker.
     """
     switch = "net.ipv6.conf.all.forwarding" if prefix.version(dst) == 6 else "net.ipv4.ip_forward"
-    forwards = router.sysctl(switch) == "1" and fib.lookup(router, RouteQuery(None, dst)).error is None
+    way = fib.lookup(router, RouteQuery(None, dst))
+    back = way.leg is not None and any(a.address == way.leg.via for a in asker.addresses)
+    forwards = router.sysctl(switch) == "1" and way.error is None and not back
     if not forwards and not fib.is_local(router, dst):
         return None
     return next(

@@ -37,7 +37,7 @@ from .correlate import best_sequence, frames, is_probe, lay, lost_sequence, sigh
 from .evidence import Case
 from .nat_evidence import confirmed
 from .refused import from_beyond
-from .root import root, root_of_some, root_outside
+from .repair import choice
 from .strangers import heeded
 from .verdict import agreement_of, direction_of, from_another, is_short, leg_of, not_sent, verdict_of
 
@@ -87,6 +87,7 @@ def diagnose(
         command, asked, verdict, "", direction=direction, sent=asked.count if watched else 0,
         received=len(answers),
         rtt_ns=_round_trips(asked, seen), path=Paths(request, reply), causes=(cause,) if cause else (),
+        alternatives=_alternatives(case, cause),
         agreement=agreement_of(case, verdict), blind=_blind(snapshot, seen), errors=case.errors,
         answers=found,
         sightings=sightings(seen, request, reply),
@@ -95,6 +96,13 @@ def diagnose(
                *arp_answers.notes(snapshot, found), *counted.notes),
     )  # fmt: skip
     return replace(report, summary=_summary(report, case))
+
+
+def _alternatives(case: Case, cause: Cause | None) -> tuple[Cause, ...]:
+    """Other repairs that alone would do, each with why it comes second."""
+    if cause is None or cause.code == "unknown":
+        return ()
+    return tuple(replace(case.cause(other.stop), reason=other.reason) for other in case.others)
 
 
 def _on_the_way(prediction: Prediction | None) -> set[str]:
@@ -224,7 +232,7 @@ def _rooted(case: Case, verdict: Verdict) -> Case:
     if stop is not None and stop.code == "unknown":  # undetermined: what lies behind it nobody knows
         return replace(case, stop=stop)
     if case.prediction is not None and verdict is Verdict.INTERMITTENT:
-        return replace(case, stop=stop or root_of_some(case.snapshot, case.prediction))
+        return replace(case, stop=stop or choice.of_some(case.snapshot, case.prediction))
     if case.prediction is None or verdict is Verdict.REACHABLE:
         return replace(case, stop=stop)
     if any(o.kind == "refused" and o.text == "ENOBUFS" for o in case.observations):
@@ -233,13 +241,15 @@ def _rooted(case: Case, verdict: Verdict) -> Case:
     if stop is None and stranger is not None:
         return replace(case, stop=_wrong_source(case, stranger), leg=Leg.REPLY)
     if stop is not None:
-        found, leg = root(case.snapshot, case.probe, case.prediction, stop)
-        return replace(case, stop=_unreported(case, found), leg=leg or case.leg)
+        chosen = choice.choose(case.snapshot, case.prediction, stop)
+        found = _unreported(case, chosen.stop)
+        return replace(case, stop=found, leg=chosen.leg or case.leg, others=chosen.others)
     if (refused := from_beyond(case)) is not None:
         return replace(case, stop=refused)
     if case.prediction.stop is None and case.watched:
-        outside, leg = root_outside(case.snapshot, case.prediction)
-        return replace(case, stop=outside, leg=leg if outside is not None else case.leg)
+        outside = choice.outside(case.snapshot, case.prediction)
+        if outside is not None:
+            return replace(case, stop=outside.stop, leg=outside.leg)
     return case
 
 

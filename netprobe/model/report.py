@@ -237,7 +237,8 @@ class Cause(Struct, frozen=True):
     """The thing to change: code, place, object, proof and fix; `because` is the cause behind it.
 
     `fix` holds lines to paste into a shell, quoted; `commands` the same as words, `advice` what no command
-    does. `fix` follows from these two; in a report of an older netprobe it stands alone.
+    does. `fix` follows from these two; in a report of an older netprobe it stands alone. `reason` says of an
+    alternative why it comes second.
     """
 
     code: str
@@ -250,6 +251,7 @@ class Cause(Struct, frozen=True):
     because: Cause | None = None
     commands: tuple[Command, ...] = ()
     advice: str = ""
+    reason: str = ""
 
     def __post_init__(self) -> None:
         _write_fix(self)
@@ -311,6 +313,7 @@ class Report(Struct, frozen=True):
     path: Paths = field(default_factory=Paths)
     causes: tuple[Cause, ...] = ()
     blockers: tuple[Cause, ...] = ()
+    alternatives: tuple[Cause, ...] = ()
     agreement: Agreement = Agreement.PREDICTED_ONLY
     blind: tuple[Blind, ...] = ()
     errors: tuple[IcmpError, ...] = ()

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 from networks import MAC, RULES, lo, local, port, probe, relinked, via
 
-from netprobe.diagnose.what_if import lacking
+from netprobe.diagnose.repair.choice import lacking
 from netprobe.model import (
     Bridge,
     End,

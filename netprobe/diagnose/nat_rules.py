@@ -1,0 +1,254 @@
+"""Rules of address translation, as a loss looks at them: which there are, whom they are for, how one is written. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netprobe.model import (
+    Command,
+    Flow,
+    Hop,
+    Link,
+    Namespace,
+    Object,
+    Rule,
+    Snapshot,
+    Statement,
+    Table,
+)
+from netprobe.predict import fixes, prefix
+from netprobe.predict.prediction import Prediction
+from netprobe.predict.trace import Routed
+from netprobe.rules.naming import rule_decision
+from netprobe.rules.ruling import Decision
+
+PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "fc00::/7")
+# to other containers, or to other hosts of a cluster
+_INSIDE = ("bridge", "vxlan", "geneve", "tun", "wireguard", "gre", "ipip", "sit")
+_IS = ("", "==", "in")
+_SOURCE = ("snat", "masquerade")
+_PUBLISHING = ("dnat", "redirect")
+
+
+def is_private(address: str) -> bool:
+    return any(prefix.contains(p, address) for p in PRIVATE)
+
+
+def expects_translation(router: Routed, out: Link | None, prediction: Prediction) -> bool:
+    """Whether a private source should not leave as it is: towards the world, or out of a host whose own
+    bridge it comes from.
+    """
+    target = (
+        prediction.request.hops[-1].flow.dst
+        if prediction.request.hops
+        else prediction.probe.destination.address or ""
+    )
+    leaves = out is not None and out.kind not in _INSIDE
+    return not is_private(target) or (leaves and router.iif is not None and router.iif.kind == "bridge")
+
+
+def changed(hops: tuple[Hop, ...], namespace: str, *fields: str) -> Hop | None:
+    """The last hop in a namespace at which one of these header fields was rewritten."""
+    return next(
+        (h for h in reversed(hops) if h.namespace == namespace and any(c.field in fields for c in h.changes)),
+        None,
+    )
+
+
+def source_rules(
+    namespace: Namespace, out: Link | None, source: str, target: str, expected: bool
+) -> Iterator[Decision]:
+    """The source NAT rules of a namespace that do not speak of another of its interfaces, or of its networks.
+
+    Where translation is expected, one that names the network of `source` itself is meant for it, whatever the
+    interface.
+    """
+    for decision, statements in _nat_rules(namespace, "postrouting", source):
+        known = [
+            device
+            for device in _said(statements, "oifname", "meta oifname")
+            if namespace.link_named(device) is not None
+        ]
+        networks = [each for each in _said(statements, "ip saddr", "ip6 saddr") if _is_prefix(each)]
+        meant = (
+            not known
+            or (out is not None and out.name in known)
+            or (expected and any(prefix.contains(n, source) for n in networks))
+        )
+        others = any(
+            not prefix.contains(network, source) and _has(namespace, network) for network in networks
+        )
+        if (
+            any(s.kind in _SOURCE for s in statements)
+            and meant
+            and not others
+            and not _for_neighbours(namespace, statements, target)
+        ):
+            yield decision
+
+
+def _has(namespace: Namespace, network: str) -> bool:
+    return any(prefix.contains(network, a.address) for a in namespace.addresses)
+
+
+def _for_neighbours(namespace: Namespace, statements: tuple[Statement, ...], target: str) -> bool:
+    """Whether a rule is for packets to the host's own containers, which `target` is none of: the hairpin rule
+    of a published port.
+    """
+    own = [prefix.network(a.address, a.prefixlen) for a in namespace.addresses]
+    goals = [network for network in _said(statements, "ip daddr", "ip6 daddr") if _is_prefix(network)]
+    return any(
+        not prefix.contains(to, target) and any(prefix.contains(n, to.partition("/")[0]) for n in own)
+        for to in goals
+    )
+
+
+def _said(statements: tuple[Statement, ...], *keys: str) -> list[str]:
+    """What the statements of a rule compare some keys with."""
+    return [
+        s.right.text
+        for s in statements
+        if s.left is not None and s.left.text in keys and s.right is not None and s.op in _IS
+    ]
+
+
+def _is_prefix(text: str) -> bool:
+    try:
+        prefix.version(text.partition("/")[0])
+    except ValueError:
+        return False
+    return True
+
+
+def _nat_rules(
+    namespace: Namespace, hook: str, address: str
+) -> Iterator[tuple[Decision, tuple[Statement, ...]]]:
+    """All rules of the tables that have a nat chain at `hook` for this kind of address, chains that are
+    jumped to included.
+    """
+    for table in namespace.ruleset.tables if namespace.ruleset else ():
+        family = "ip6" if ":" in address else "ip"
+        if table.family not in (family, "inet") or not any(
+            chain.type == "nat" and chain.hook == hook for chain in table.chains
+        ):
+            continue
+        others = {chain.name for chain in table.chains if chain.hook not in (None, hook)}
+        for chain in table.chains:
+            if chain.name not in others:
+                yield from (
+                    (rule_decision(table, chain, rule, hook), rule.statements) for rule in chain.rules
+                )
+
+
+def _speaks_of(statements: tuple[Statement, ...], port: int) -> bool:
+    keys = ("tcp dport", "udp dport", "th dport")
+    return any(
+        s.left is not None and s.left.text in keys and s.right is not None and s.right.text == str(port)
+        for s in statements
+    )
+
+
+def publishing(namespace: Namespace, flow: Flow) -> Iterator[tuple[Decision, tuple[Statement, ...]]]:
+    """The rules of a namespace that publish the destination port of a flow, each once."""
+    seen: set[str] = set()
+    for hook in ("prerouting", "output"):
+        for decision, statements in _nat_rules(namespace, hook, flow.dst):
+            published = any(s.kind in _PUBLISHING for s in statements) and _speaks_of(
+                statements, flow.dport or 0
+            )
+            if published and decision.object.id not in seen:
+                seen.add(decision.object.id)
+                yield decision, statements
+
+
+def published(
+    namespace: Namespace,
+    decision: Decision,
+    statements: tuple[Statement, ...],
+    flow: Flow,
+    *,
+    made_here: bool,
+) -> fixes.Fix:
+    """The rule that publishes a port for this packet as another one does: to the same target."""
+    translation = next(s for s in statements if s.kind in _PUBLISHING)
+    tool = (decision.object.words or ("",))[0]
+    if (
+        tool not in ("iptables", "iptables-legacy", "ip6tables", "ip6tables-legacy")
+        or translation.right is None
+    ):
+        return ()
+    port = f":{translation.port.text}" if translation.port is not None else ""
+    chain = "OUTPUT" if made_here else "PREROUTING"
+    matches = ("-p", str(flow.protocol), "-d", flow.dst, "--dport", str(flow.dport))
+    goal = ("-j", "DNAT", "--to-destination", f"{translation.right.text}{port}")
+    return (Command.of(tool, "-t", "nat", "-A", chain, *matches, *goal),)
+
+
+def found(namespace: Namespace, thing: Object) -> Rule | None:
+    """The rule that an object names."""
+    match thing.words or ():
+        case (tool, table, chain, number) if number.isdigit():
+            for each in namespace.ruleset.tables if namespace.ruleset is not None else ():
+                held = each.chain(chain) if each.name == table and each.engine != "nft" else None
+                rule = (
+                    next((r for r in held.rules if r.number == int(number)), None)
+                    if held is not None
+                    else None
+                )
+                if rule is not None and tool in _tools(each):
+                    return rule
+    return None
+
+
+def _tools(table: Table) -> tuple[str, ...]:
+    legacy = "-legacy" if table.engine.endswith("-legacy") else ""
+    return (f"{'ip6tables' if table.family == 'ip6' else 'iptables'}{legacy}",)
+
+
+def listeners(snapshot: Snapshot, flow: Flow, but: str) -> Iterator[tuple[str, str]]:
+    """(namespace, address) of those in the network of a dead target that listen on its port."""
+    for name, namespace in snapshot.namespaces.items():
+        hears = any(
+            s.protocol == flow.protocol and s.port == flow.dport and s.state in ("listen", "unconnected")
+            for s in namespace.sockets or ()
+        )
+        for own in namespace.addresses if hears and name != but else ():
+            if own.scope == "global" and prefix.contains(
+                prefix.network(own.address, own.prefixlen), flow.dst
+            ):
+                yield name, own.address
+
+
+def retargeted(thing: Object, rule: Rule, old: str, new: str) -> fixes.Fix:
+    """The rule with another target in its place; nothing where its tool cannot replace one."""
+    tool, table, chain, *number = thing.words or ("", "", "")
+    if not tool.startswith(("iptables", "ip6tables")) or not number or f"{old}:" not in f"{rule.text}:":
+        return ()
+    words = rule.text.replace(old, new).split()
+    return (Command.of(tool, "-t", table, "-R", chain, number[0], *words[2:]),)
+
+
+def masquerading(namespace: Namespace, network: str, out: Link, first: bool) -> fixes.Fix:
+    """The rule that translates `network` where it leaves by `out`, in the words of the tool in use there.
+
+    `first`: before all other rules.
+    """
+    tables = namespace.ruleset.tables if namespace.ruleset is not None else ()
+    family = "ip6" if ":" in network else "ip"
+    for table in tables:
+        chain = next((c for c in table.chains if (c.type, c.hook) == ("nat", "postrouting")), None)
+        if table.engine == "nft" and table.family in (family, "inet") and chain is not None:
+            verb = "insert" if first else "add"
+            words = (
+                "rule",
+                table.family,
+                table.name,
+                chain.name,
+                family,
+                "saddr",
+                network,
+                "oifname",
+                out.name,
+            )
+            return (Command.of("nft", verb, *words, "masquerade"),)
+    return fixes.masquerade(network, out, "-I" if first else "-A")

@@ -1,0 +1,45 @@
+"""What could be wrong, one file a kind of object. Each yields repairs; the search tries them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from netprobe.diagnose.repair.repair import Loss, Repair
+
+from . import (
+    addresses,
+    bridges,
+    connections,
+    links,
+    neighbours,
+    policy_rules,
+    proxies,
+    routes,
+    rules,
+    settings,
+    stop,
+    translation,
+)
+
+Kind = Callable[[Loss], Iterator[Repair]]
+
+KINDS: tuple[Kind, ...] = (
+    stop.candidates,
+    links.candidates,
+    bridges.candidates,
+    neighbours.candidates,
+    proxies.candidates,
+    addresses.candidates,
+    routes.candidates,
+    policy_rules.candidates,
+    settings.candidates,
+    rules.candidates,
+    translation.candidates,
+    connections.candidates,
+)
+
+
+def candidates(loss: Loss) -> Iterator[Repair]:
+    """All that could be wrong; the order does not matter."""
+    for kind in KINDS:
+        yield from kind(loss)

@@ -1,0 +1,203 @@
+"""Addresses: missing, of the wrong network or length, where they should not be. Pure.
+
+See: ip-address(8); net/ipv4/devinet.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.diagnose.repair.segment import (
+    free_address,
+    is_network,
+    own_addresses,
+    pointing_at,
+    share,
+    usual_length,
+)
+from netprobe.model import Blank, Command, End, InterfaceAddress, Link, Namespace, Object, Stage, Stop
+from netprobe.predict import fixes, prefix
+from netprobe.predict.drop import lost
+
+
+def candidates(loss: Loss) -> Iterator[Repair]:
+    """Each address of the way's interfaces that disagrees with its segment, and those that are not there."""
+    version = prefix.version(loss.probe.destination.address or "")
+    for name in loss.way:
+        namespace = loss.snapshot[name]
+        for link in namespace.links:
+            if link.kind != "loopback" and link.master is None:
+                yield from _of_link(loss, namespace, link, version)
+    yield from _wanted(loss)
+    yield from _captured(loss)
+
+
+def _of_link(loss: Loss, namespace: Namespace, link: Link, version: int) -> Iterator[Repair]:
+    own = own_addresses(namespace, link, version)
+    others = loss.beside(namespace.name, link, version) if link.up else ()
+    odd = not any(share(address, a) for address in own for _, _, a in others)
+    for address in own:
+        yield from _of_another_length(loss, namespace, link, address, [a for _, _, a in others])
+        if is_network(address) and others and odd:
+            yield from _of_another_network(loss, namespace, link, address, others)
+    if not own and others and _needs_one(namespace, link, version):
+        yield from _bare(loss, namespace, link, version, [a for _, _, a in others])
+
+
+def _of_another_length(
+    loss: Loss, namespace: Namespace, link: Link, own: InterfaceAddress, others: list[InterfaceAddress]
+) -> Iterator[Repair]:
+    """An address with another prefix length than those beside it whose network it is of."""
+    usual = usual_length(others, own.address)
+    if usual is None or usual[0] == own.prefixlen:
+        return
+    length, alike = usual
+    right = InterfaceAddress(own.index, own.address, length)
+    written = f"{own.address}/{own.prefixlen}"
+    fix = (fixes.address("add", right, link), fixes.address("del", own, link))
+    text = (
+        f"{written} on {link.name} in {namespace.name} has another length than the /{length} of its"
+        " neighbours"
+    )
+    named = f"{written} dev {link.name}"
+    stop = lost(
+        "addr-wrong-prefix",
+        namespace.name,
+        link,
+        Stage.ROUTE,
+        text,
+        object=Object("address", named, written),
+        fix=fix,
+    )
+    merit = Merit.RESTORES if is_network(own) else Merit.UNDOES  # a host's prefix is often meant
+    yield from loss.repair(stop, merit, agreeing=alike)
+
+
+def _of_another_network(
+    loss: Loss,
+    namespace: Namespace,
+    link: Link,
+    own: InterfaceAddress,
+    others: tuple[tuple[str, Link, InterfaceAddress], ...],
+) -> Iterator[Repair]:
+    """An address of another network than all those beside it: the odd one out is wrong."""
+    there, station, other = others[0]
+    written = f"{own.address}/{own.prefixlen}"
+    theirs = f"{other.address}/{other.prefixlen} of {there}/{station.name}"
+    text = f"{written} of {namespace.name}/{link.name} is of another network than {theirs} beside it"
+    lost_ones = [a for a in _asked_for(loss) if any(prefix.contains(_network(o), a) for _, _, o in others)]
+    free = free_address(o for _, _, o in others)
+    right = lost_ones[0] if lost_ones else (free.address if free is not None else None)
+    if right is None:
+        return
+    put = f"{right}/{other.prefixlen}"
+    gone = fixes.address("del", own, link)
+    trial = (Command.of("ip", "address", "add", put, "dev", link.name), gone)
+    blank = Command.of("ip", "address", "add", Blank(f"RIGHT-ADDRESS/{other.prefixlen}"), "dev", link.name)
+    stop = Stop(
+        "addr-wrong-subnet",
+        lost("", namespace.name, link, Stage.ROUTE, "").place,
+        text,
+        Object("address", f"{written} dev {link.name}", f"{written} dev {link.name}"),
+        trial if lost_ones else (blank, gone),
+    )
+    agreeing = len({(n, li.index) for n, li, _ in others})
+    yield from loss.repair(stop, Merit.RESTORES, agreeing=agreeing, brings_routes=True, trial=trial)
+
+
+def _network(address: InterfaceAddress) -> str:
+    return prefix.network(address.address, address.prefixlen)
+
+
+def _asked_for(loss: Loss) -> tuple[str, ...]:
+    """The addresses that this loss asked for and nobody has: gateways, the destination."""
+    asked = [leg.via for r in loss.prediction.routed if (leg := r.decision.leg) is not None and leg.via]
+    asked += [loss.probe.destination.address] if loss.probe.destination.address else []
+    asked += [r.dst for r in loss.prediction.routed]
+    owned = {a.address for n in loss.snapshot.namespaces.values() for a in n.addresses}
+    return tuple(dict.fromkeys(a for a in asked if a not in owned))
+
+
+def _needs_one(namespace: Namespace, link: Link, version: int) -> bool:
+    """Whether an interface without an address does nothing else: it is in no bridge, and no route leads by
+    it.
+    """
+    routed = any(
+        leg.index == link.index
+        and prefix.version(route.dst) == version
+        and not prefix.is_link_local(route.dst.partition("/")[0])
+        for route in namespace.routes
+        for leg in route.nexthops
+    )
+    return link.up and link.master is None and not routed
+
+
+def _bare(
+    loss: Loss, namespace: Namespace, link: Link, version: int, others: list[InterfaceAddress]
+) -> Iterator[Repair]:
+    """An interface without an address among stations that have some: which one, only the asked can tell."""
+    bridge = link.kind == "bridge"
+    for address in (*_asked_for(loss), None):
+        free = free_address(others)
+        usual = usual_length(others, address or (free.address if free is not None else ""))
+        if usual is None or (address is None and (bridge or free is None)):
+            continue
+        trial_address = address or (free.address if free is not None else "")
+        put = Command.of("ip", "address", "add", f"{trial_address}/{usual[0]}", "dev", link.name)
+        told = put if address else Command.of("ip", "address", "add", Blank("ADDRESS", ""), "dev", link.name)
+        what = f", and no station has {address}" if address else ""
+        text = f"{link.name} in {namespace.name} has no IPv{version} address{what}"
+        thing = Object("address", f"dev {link.name}", text)
+        stop = lost("addr-missing", namespace.name, link, Stage.ROUTE, text, object=thing, fix=(told,))
+        agreeing = pointing_at(loss.snapshot, address) if address else 0
+        yield from loss.repair(stop, Merit.RESTORES, agreeing=agreeing, brings_routes=True, trial=(put,))
+
+
+def _wanted(loss: Loss) -> Iterator[Repair]:
+    """An address that others point to and nobody has, on the bridge or router they would find it at."""
+    if loss.stop.code not in ("neigh-no-answer", "route-wrong-nexthop", "no-route", "forwarding-off"):
+        return
+    for address in _asked_for(loss):
+        for name, link in _hearers(loss):
+            namespace = loss.snapshot[name]
+            own = own_addresses(namespace, link, prefix.version(address))
+            holding = [a for a in own if prefix.contains(_network(a), address)]
+            if not holding:
+                continue
+            put = InterfaceAddress(link.index, address, holding[0].prefixlen)
+            text = f"no station has {address}, which others point to; {name}/{link.name} is of its network"
+            thing = Object("address", f"{address}/{put.prefixlen} dev {link.name}", text)
+            fix = (fixes.address("add", put, link),)
+            stop = lost("addr-missing", name, link, Stage.ARP, text, object=thing, fix=fix)
+            count = pointing_at(loss.snapshot, address)
+            merit = Merit.RESTORES if count > 1 and link.kind == "bridge" else Merit.GOES_AROUND
+            yield from loss.repair(stop, merit, agreeing=count)
+
+
+def _hearers(loss: Loss) -> Iterator[tuple[str, Link]]:
+    """The stations beside the interface at which the loss is."""
+    place = loss.stop.place
+    namespace = loss.snapshot.namespaces.get(place.namespace or "")
+    link = namespace.link_named(place.interface or "") if namespace is not None else None
+    if namespace is not None and link is not None:
+        yield from loss.stations(namespace.name, link)
+
+
+def _captured(loss: Loss) -> Iterator[Repair]:
+    """A destination that the last namespace takes for its own, though another one is meant."""
+    hops = loss.prediction.request.hops
+    if loss.prediction.request.end is not End.DELIVER or not hops:
+        return
+    last = hops[-1]
+    namespace = loss.snapshot.namespaces.get(last.namespace)
+    link = namespace.owner_of(last.flow.dst) if namespace is not None else None
+    if namespace is None or link is None or last.namespace == loss.probe.destination.namespace:
+        return
+    own = next(a for a in namespace.addresses_of(link) if a.address == last.flow.dst)
+    named = f"{own.address}/{own.prefixlen} dev {link.name}"
+    text = f"{namespace.name} has {own.address} on {link.name}, and takes what is for it for its own"
+    fix = (fixes.address("del", own, link),)
+    thing = Object("address", named, named)
+    stop = lost("addr-duplicate", namespace.name, link, Stage.DELIVER, text, object=thing, fix=fix)
+    yield from loss.repair(stop, Merit.UNDOES)

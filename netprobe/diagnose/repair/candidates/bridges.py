@@ -1,0 +1,73 @@
+"""Bridge ports and forwarding entries: closed, isolated, not flooded to, pointing to the wrong port. Pure.
+
+See: bridge(8); net/bridge/br_forward.c, br_fdb.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.model import BridgePort, Command, Link, Namespace, Object, Stage
+from netprobe.predict import fixes
+from netprobe.predict.drop import lost
+
+# A port's switch, the word of bridge(8) for it, its ordinary value, and the cause that it makes otherwise.
+_SWITCHES = (
+    ("isolated", "isolated", False, "port-isolated"),
+    ("unicast_flood", "flood", True, "port-flood-off"),
+    ("broadcast_flood", "bcast_flood", True, "port-flood-off"),
+    ("multicast_flood", "mcast_flood", True, "port-flood-off"),
+    ("learning", "learning", True, "port-flood-off"),
+    ("locked", "locked", False, "mac-not-allowed"),
+    ("neigh_suppress", "neigh_suppress", False, "port-flood-off"),
+)
+
+
+def candidates(loss: Loss) -> Iterator[Repair]:
+    """Each port that is not as a port is made, and each entry that somebody wrote."""
+    for name in loss.way:
+        namespace = loss.snapshot[name]
+        for link in namespace.links:
+            if link.port is not None and link.master is not None:
+                yield from _switched(loss, namespace, link, link.port)
+        yield from _written(loss, namespace)
+
+
+def _switched(loss: Loss, namespace: Namespace, link: Link, port: BridgePort) -> Iterator[Repair]:
+    for field, word, ordinary, code in _SWITCHES:
+        if getattr(port, field) is ordinary:
+            continue
+        now, then = ("on", "off") if not ordinary else ("off", "on")
+        text = f"the bridge port {link.name} of {namespace.name} has {word} {now}"
+        stop = lost(
+            code,
+            namespace.name,
+            link,
+            Stage.BRIDGE_FORWARD,
+            text,
+            object=Object("bridge-port", link.name, f"{link.name} {word} {now}"),
+            fix=(fixes.bridge_port(link, word, then),),
+        )
+        yield from loss.repair(stop, Merit.UNDOES)
+
+
+def _written(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
+    """A forwarding entry made by hand for a station that is behind another port."""
+    for entry in namespace.fdb:
+        link = namespace.link(entry.index)
+        multicast = int(entry.mac[1], 16) & 1 == 1
+        if link is None or not entry.static or multicast or link.kind == "vxlan" or entry.mac == link.mac:
+            continue
+        far = loss.far_end(namespace.name, link) if loss.knows(namespace.name, link) else None
+        if far is not None and far[1].mac == entry.mac:
+            continue
+        named = f"{entry.mac} dev {link.name}"
+        text = f"the forwarding entry {named} of {namespace.name} leads to where that station is not"
+        words = ("bridge", "fdb", "del", entry.mac, "dev", link.name)
+        fix = (Command.of(*words, *(("master",) if entry.master is not None else ())),)
+        thing = Object("fdb-entry", named, f"{named} {entry.state}")
+        stop = lost(
+            "fdb-wrong-entry", namespace.name, link, Stage.BRIDGE_FORWARD, text, object=thing, fix=fix
+        )
+        yield from loss.repair(stop, Merit.UNDOES)

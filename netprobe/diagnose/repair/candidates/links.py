@@ -1,0 +1,225 @@
+"""Interfaces: switched off, unplugged, in another namespace or bridge, with the MAC of another, too short.
+
+Pure.
+
+See: ip-link(8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import sha256
+
+from msgspec.structs import replace
+
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.diagnose.repair.segment import Station, own_addresses
+from netprobe.model import Command, Link, Namespace, Object, Place, Stage, Stop
+from netprobe.predict import fixes, prefix
+from netprobe.predict.drop import link_down, lost
+
+_PLUGGED = ("veth", "vxlan", "tap", "tun", "dummy", "")
+_NO_MAC = "00:00:00:00:00:00"  # of a loopback, and of a bridge that has no port
+
+
+def candidates(loss: Loss) -> Iterator[Repair]:
+    """Each interface of the namespaces read, as far as something about it is odd."""
+    for namespace in loss.snapshot.namespaces.values():
+        for link in namespace.links:
+            yield from _switched_off(loss, namespace, link)
+            yield from _unplugged(loss, namespace, link)
+    yield from _moved_away(loss)
+    yield from _of_one_mac(loss)
+    yield from _too_short(loss)
+
+
+def _far_end(loss: Loss, name: str, link: Link) -> Station | None:
+    """The other end of a cable; asked for on the way alone, since a host may have thousands."""
+    if (
+        loss.knows(name, link)
+        or name in loss.way[:1]
+        or (name == loss.stop.place.namespace
+        and link.master is None)
+    ):
+        return loss.far_end(name, link)
+    return None
+
+
+def _switched_off(loss: Loss, namespace: Namespace, link: Link) -> Iterator[Repair]:
+    """An interface that is down though it has addresses, ports or a far end: what is used is meant to be
+    up.
+    """
+    if link.up:
+        return
+    addressed = any(a.scope == "global" for a in namespace.addresses_of(link))
+    used = addressed or link.master is not None or bool(namespace.ports(link)) or link.kind == "veth"
+    if used:
+        down = link_down(namespace.name, link, Stage.ROUTE)
+        yield from loss.repair(down, Merit.RESTORES, agreeing=int(addressed), brings_routes=True)
+
+
+def _unplugged(loss: Loss, namespace: Namespace, link: Link) -> Iterator[Repair]:
+    """A cable that is a port of no bridge, or of another one than its far end's addresses belong to."""
+    if link.kind not in _PLUGGED or any(a.scope == "global" for a in namespace.addresses_of(link)):
+        return
+    far = _far_end(loss, namespace.name, link) if link.kind == "veth" else None
+    if link.kind == "veth" and far is None:
+        return
+    for bridge in namespace.links:
+        if bridge.kind != "bridge" or bridge.index == link.master:
+            continue
+        belongs = far is not None and _shares(loss, namespace, bridge, far)
+        if link.master is not None and not belongs:
+            continue
+        stop = (
+            _wrong_port(namespace, link, bridge, far) if link.master else _loose(namespace, link, bridge, far)
+        )
+        alike = len(namespace.ports(bridge)) + 100 * belongs
+        yield from loss.repair(stop, Merit.RESTORES, agreeing=alike)
+
+
+def _shares(loss: Loss, namespace: Namespace, bridge: Link, far: Station) -> bool:
+    """Whether an address of the far end is of a network of the bridge, or of a station on it."""
+    there = loss.snapshot[far[0]]
+    networks = [
+        prefix.network(a.address, a.prefixlen) for v in (4, 6) for a in own_addresses(namespace, bridge, v)
+    ]
+    return any(
+        prefix.contains(network, a.address)
+        for network in networks
+        for v in (4, 6)
+        for a in own_addresses(there, far[1], v)
+    )
+
+
+def _loose(namespace: Namespace, link: Link, bridge: Link, far: Station | None) -> Stop:
+    behind = f": the segment of {far[0]}/{far[1].name} ends there" if far is not None else ""
+    text = f"{link.name} in {namespace.name} is a port of no bridge{behind}"
+    fix = (fixes.link_set(link, "master", bridge.name), *(() if link.up else (fixes.link_set(link, "up"),)))
+    loose = Object("link", link.name, f"{link.name} has no master")
+    return lost("port-not-in-bridge", namespace.name, link, Stage.BRIDGE, text, object=loose, fix=fix)
+
+
+def _wrong_port(namespace: Namespace, link: Link, bridge: Link, far: Station | None) -> Stop:
+    master = namespace.link(link.master)
+    now = master.name if master is not None else "another bridge"
+    whose = f"{far[0]}/{far[1].name}" if far is not None else "its far end"
+    text = (
+        f"{link.name} in {namespace.name} is a port of {now}, but {whose} has an address of {bridge.name}'s"
+        " network"
+    )
+    enslaved = Object("bridge-port", link.name, f"{link.name} master {now}")
+    fix = (fixes.link_set(link, "master", bridge.name),)
+    return lost("port-wrong-bridge", namespace.name, link, Stage.BRIDGE, text, object=enslaved, fix=fix)
+
+
+def _moved_away(loss: Loss) -> Iterator[Repair]:
+    """The far end of a cable that lies idle in a namespace without the bridge that its station belongs to."""
+    for name, namespace in loss.snapshot.namespaces.items():
+        for link in namespace.links:
+            far = _far_end(loss, name, link) if link.kind == "veth" else None
+            if far is None or far[0] == name or not _is_idle(loss.snapshot[far[0]], far[1]):
+                continue
+            for home in loss.snapshot.namespaces.values():
+                for bridge in home.links:
+                    if (
+                        bridge.kind == "bridge"
+                        and home.name != far[0]
+                        and _shares(loss, home, bridge, (name, link))
+                    ):
+                        yield from loss.repair(
+                            _elsewhere(far, home, bridge, name), Merit.RESTORES, agreeing=1
+                        )
+
+
+def _is_idle(namespace: Namespace, link: Link) -> bool:
+    bridges = any(each.kind == "bridge" for each in namespace.links)
+    return (
+        link.master is None
+        and not bridges
+        and not any(a.scope == "global" for a in namespace.addresses_of(link))
+    )
+
+
+def _elsewhere(far: Station, home: Namespace, bridge: Link, station: str) -> Stop:
+    name, link = far
+    text = (
+        f"{link.name}, the other end of {station}'s cable, is in {name} and not in {home.name}, where"
+        f" {bridge.name} is"
+    )
+    move = fixes.link_set(link, "netns", home.name)
+    there = (fixes.link_set(link, "master", bridge.name), fixes.link_set(link, "up"))
+    commands = (move, *(_in(home.name, command) for command in there))
+    missing = Object("link", link.name, f"{link.name} is in {name}")
+    return lost(
+        "link-missing",
+        home.name,
+        None,
+        Stage.BRIDGE,
+        text,
+        object=missing,
+        fix=(_in(name, commands[0]), *commands[1:]),
+    )
+
+
+def _in(name: str, command: Command) -> Command:
+    return replace(command, namespace=name)
+
+
+def _of_one_mac(loss: Loss) -> Iterator[Repair]:
+    """Two stations with one MAC address: a bridge sends their frames to whoever spoke last."""
+    bearers: dict[str, list[Station]] = {}
+    for name, namespace in loss.snapshot.namespaces.items():
+        for link in namespace.links:
+            if (
+                link.mac not in ("", _NO_MAC)
+                and link.master is None
+                and link.kind not in ("bridge", "ipvlan")
+            ):
+                bearers.setdefault(link.mac, []).append((name, link))
+    for mac, found in bearers.items():
+        if len({name for name, _ in found}) < 2:
+            continue
+        everybody = ", ".join(f"{name}/{link.name}" for name, link in found)
+        for name, link in found:
+            text = f"{everybody} have the same MAC address {mac}: frames for one of them go to the other"
+            stop = Stop(
+                "mac-duplicate",
+                Place(name, link.name, Stage.BRIDGE),
+                text,
+                Object("link", link.name, f"{link.name} link/ether {mac}"),
+                (fixes.link_set(link, "address", made_up(name, link)),),
+                (loss.stop.text,),
+            )
+            yield from loss.repair(stop, Merit.RESTORES, agreeing=int(name == loss.probe.source.namespace))
+
+
+def made_up(name: str, link: Link) -> str:
+    """A MAC of nobody's, locally administered (IEEE 802, 8.2), always the same for an interface."""
+    digest = sha256(f"{name}/{link.name}/{link.mac}".encode()).digest()
+    return ":".join(f"{byte:02x}" for byte in (0x02, *digest[:5]))
+
+
+def _too_short(loss: Loss) -> Iterator[Repair]:
+    """A link with a smaller MTU than the one at its other end, where the packet was too long for one."""
+    if not loss.stop.code.startswith("mtu-"):
+        return
+    for name in loss.way:
+        for link in loss.snapshot[name].links:
+            far = _far_end(loss, name, link) if link.kind == "veth" else None
+            longest = max(
+                (each.mtu for each in loss.snapshot[name].links if each.kind != "loopback"), default=0
+            )
+            wanted = max(far[1].mtu if far is not None else 0, longest)
+            if wanted <= link.mtu or link.kind == "loopback":
+                continue
+            both = [(name, link), *([far] if far is not None and far[1].mtu < wanted else [])]
+            fix = tuple(_in(there, fixes.link_set(each, "mtu", str(wanted))) for there, each in both)
+            text = f"{link.name} in {name} has an MTU of {link.mtu}, where its neighbours have {wanted}"
+            thing = Object("link", link.name, f"{link.name} mtu {link.mtu}")
+            stop = lost(loss.stop.code, name, link, loss.stop.place.stage, text, object=thing, fix=fix)
+            yield from loss.repair(
+                stop,
+                Merit.RESTORES,
+                agreeing=int((name, link.name) == (loss.stop.place.namespace, loss.stop.place.interface)),
+            )

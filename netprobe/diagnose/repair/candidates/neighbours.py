@@ -1,0 +1,96 @@
+"""Neighbour entries that were followed to a station that is not the one to go to. Pure.
+
+See: ip-neighbour(8); net/core/neighbour.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.diagnose.repair.segment import Station
+from netprobe.model import Command, Namespace, Neighbour, Object, Snapshot, Stage
+from netprobe.predict import fixes
+from netprobe.predict.drop import lost
+from netprobe.predict.rp_filter import in_force
+from netprobe.predict.trace import Resolved
+
+
+def candidates(loss: Loss) -> Iterator[Repair]:
+    """Each entry that gave a frame its destination."""
+    for resolved in loss.prediction.resolved:
+        rival = _bearer(loss.snapshot, resolved)
+        if rival is not None and _answers(loss.snapshot[rival[0]], rival, resolved.entry.address):
+            yield from _usurped(loss, resolved, rival)
+        else:
+            yield from _wrong(loss, resolved)
+
+
+def _bearer(snapshot: Snapshot, resolved: Resolved) -> Station | None:
+    """The station that has the MAC of an entry, in another namespace."""
+    return next(
+        (
+            (name, link)
+            for name, namespace in snapshot.namespaces.items()
+            for link in namespace.links
+            if link.mac == resolved.entry.mac and link.link is not None and name != resolved.namespace
+        ),
+        None,
+    )
+
+
+def _answers(namespace: Namespace, station: Station, address: str) -> bool:
+    """Whether a station says that an address is its own: it bears it, or it is a proxy (arp_process)."""
+    proxy = any(in_force(namespace, station[1], setting)[0] for setting in ("proxy_arp", "proxy_arp_pvlan"))
+    listed = any(n.proxy and n.address == address for n in namespace.neighbours)
+    return namespace.owner_of(address) is not None or proxy or listed
+
+
+def _usurped(loss: Loss, resolved: Resolved, rival: Station) -> Iterator[Repair]:
+    """Another station answers for the address as well, and the entry is its."""
+    name, entry, address = resolved.namespace, resolved.entry, resolved.entry.address
+    owners = [
+        (n.name, owner.mac)
+        for n in loss.snapshot.namespaces.values()
+        if (owner := n.owner_of(address)) is not None and n.name != rival[0]
+    ]
+    text = f"{rival[0]}/{rival[1].name} ({entry.mac}) answers for {address} as well, and {name} sends to it"
+    own = next((a for a in loss.snapshot[rival[0]].addresses if a.address == address), None)
+    if own is not None:
+        gone = replace(fixes.address("del", own, rival[1]), namespace=rival[0])
+        thing = Object("address", f"{address}/{own.prefixlen} dev {rival[1].name}", text)
+        fix: tuple[Command, ...] = (gone,)
+    else:
+        thing = _object(resolved)
+        fix = ()
+    if entry.state == "permanent" or own is None or owners:
+        fix = (*fix, _forget(name, resolved))
+    stop = lost("addr-duplicate", rival[0], rival[1], Stage.ARP, text, object=thing, fix=fix)
+    yield from loss.repair(stop, Merit.UNDOES, agreeing=len(owners))
+
+
+def _wrong(loss: Loss, resolved: Resolved) -> Iterator[Repair]:
+    name, entry = resolved.namespace, resolved.entry
+    text = f"{name} sends packets for {entry.address} to {entry.mac}, which is not where it is"
+    stop = lost(
+        "neigh-wrong-entry",
+        name,
+        resolved.link,
+        Stage.NEIGHBOUR,
+        text,
+        object=_object(resolved),
+        fix=(_forget(name, resolved),),
+    )
+    yield from loss.repair(stop, Merit.UNDOES)
+
+
+def _forget(name: str, resolved: Resolved) -> Command:
+    return replace(fixes.forget_neighbour(resolved.entry.address, resolved.link), namespace=name)
+
+
+def _object(resolved: Resolved) -> Object:
+    entry: Neighbour = resolved.entry
+    id = f"{entry.address} dev {resolved.link.name} lladdr {entry.mac}"
+    return Object("neighbour", id, f"{id} {entry.state}")

@@ -1,0 +1,59 @@
+"""Policy rules: one that leads astray, and those that the kernel makes and somebody took away. Pure.
+
+See: ip-rule(8); net/ipv4/fib_rules.c (fib_default_rules_init).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.model import Command, Namespace, Object, PolicyRule, Stage, Stop
+from netprobe.predict import fib, fixes, prefix, routing
+from netprobe.predict.drop import lost
+from netprobe.predict.trace import Routed
+
+_OWN_TABLES = (fib.LOCAL, fib.MAIN, fib.DEFAULT)
+_DEFAULTS = {4: ((0, "local"), (32766, "main"), (32767, "default")), 6: ((0, "local"), (32766, "main"))}
+_TABLES = {"local": fib.LOCAL, "main": fib.MAIN, "default": fib.DEFAULT}
+
+
+def candidates(loss: Loss) -> Iterator[Repair]:
+    """The rules that were followed, and those of the kernel that are missing on the way."""
+    for routed in loss.prediction.routed:
+        rule = routed.decision.rule
+        if rule is not None and not (rule.action == "lookup" and rule.table in _OWN_TABLES):
+            yield from loss.repair(_followed(loss.snapshot[routed.namespace], routed, rule), Merit.UNDOES)
+    version = prefix.version(loss.probe.destination.address or "")
+    for name in loss.way:
+        yield from _missing(loss, loss.snapshot[name], version)
+
+
+def _followed(namespace: Namespace, routed: Routed, rule: PolicyRule) -> Stop:
+    text = routing.describe_rule(rule)
+    refuses = rule.action != "lookup"
+    why = "refuses" if refuses else "selects a table that has no working route to"
+    said = f"the policy rule «{text}» of {namespace.name} {why} {routed.dst}"
+    words = text.partition(": ")[2].split()
+    fix = (fixes.ip(routed.dst, "rule", "del", "pref", str(rule.priority), *words),)
+    code = "rule-prohibit" if refuses else "rule-wrong-table"
+    thing = Object("policy-rule", text, text)
+    return lost(code, namespace.name, None, Stage.ROUTE, said, object=thing, fix=fix)
+
+
+def _missing(loss: Loss, namespace: Namespace, version: int) -> Iterator[Repair]:
+    there = {rule.table for rule in namespace.rules if rule.version == version and rule.action == "lookup"}
+    six = ("-6",) if version == 6 else ()
+    for priority, table in _DEFAULTS[version]:
+        first = fib.rules_for(namespace, version)[:1]
+        usurped = table == "local" and bool(first) and first[0].table != fib.LOCAL
+        if _TABLES[table] in there and not usurped:
+            continue
+        named = f"{priority}: from all lookup {table}"
+        code = "rule-local-missing" if table == "local" else "rule-wrong-table"
+        text = f"{namespace.name} lacks the policy rule «{named}» that every namespace starts with"
+        words = ("rule", "add", "pref", str(priority), "from", "all", "lookup", table)
+        fix = (Command.of("ip", *six, *words),)
+        thing = Object("policy-rule", named, f"{named} (missing)")
+        stop = lost(code, namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
+        yield from loss.repair(stop, Merit.RESTORES)

@@ -1,0 +1,278 @@
+"""Routes: followed astray, gone, to the wrong gateway, missing on the way there or back. Pure.
+
+See: ip-route(8); net/ipv4/fib_trie.c.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from netprobe.diagnose import hints
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.model import Leg, Link, Namespace, Object, Route, RouteQuery, Stage, Stop
+from netprobe.predict import fib, fixes, prefix
+from netprobe.predict.drop import lost
+from netprobe.predict.trace import Routed
+
+_DEAD = ("tun", "dummy", "wireguard")
+
+
+def candidates(loss: Loss) -> Iterator[Repair]:
+    """The routes that were followed, those of the kernel that are gone, and those that others have."""
+    for routed in loss.prediction.routed:
+        yield from _followed(loss, routed)
+        yield from _dead_leg(loss, routed)
+        yield from _other_gateway(loss, routed)
+        yield from _missing_here(loss, routed)
+    for name in loss.way:
+        yield from _of_the_kernel(loss, loss.snapshot[name])
+
+
+def _named(namespace: Namespace, routed: Routed) -> tuple[tuple[str, ...], Link | None]:
+    """(the words of the route that was taken, the interface it leads out of)."""
+    leg, route = routed.decision.leg, routed.decision.route
+    assert route is not None
+    link = namespace.link(leg.index) if leg is not None else None
+    return tuple(fib.words(route, leg, link.name if link is not None else None)), link
+
+
+def _followed(loss: Loss, routed: Routed) -> Iterator[Repair]:
+    """The route that was taken, gone; or without the source that it names."""
+    namespace, route = loss.snapshot[routed.namespace], routed.decision.route
+    if route is None or route.type == "local":
+        return
+    words, link = _named(namespace, routed)
+    named = " ".join(words)
+    if route.source and route.protocol != "kernel" and routed.leg is Leg.REQUEST:
+        yield from _without_source(loss, namespace, routed, words)
+    if route.type == "unicast" and prefix.length(route.dst) == 0 and len(route.nexthops) < 2:
+        return
+    code, what = _astray(loss, route, link)
+    text = f"the route {named} of {namespace.name} takes packets for {routed.dst} to {what}"
+    stop = lost(
+        code,
+        namespace.name,
+        link,
+        Stage.ROUTE,
+        text,
+        object=Object("route", named, named),
+        fix=(fixes.ip(route.dst, "route", "del", *words),),
+    )
+    meant = route.protocol == "kernel" and (link is None or _has_stations(loss, namespace, link, route))
+    yield from loss.repair(stop, Merit.GOES_AROUND if meant else Merit.UNDOES)
+
+
+def _has_stations(loss: Loss, namespace: Namespace, link: Link, route: Route) -> bool:
+    """Whether somebody besides the namespace itself has an address of the network of a route, on that
+    link.
+    """
+    version = prefix.version(route.dst)
+    beside = loss.beside(namespace.name, link, version)
+    return any(prefix.contains(route.dst, address.address) for _, _, address in beside)
+
+
+def _astray(loss: Loss, route: Route, link: Link | None) -> tuple[str, str]:
+    if route.type != "unicast":
+        return f"route-{route.type}", "nowhere"
+    if link is not None and link.kind in _DEAD:
+        return "route-via-dead-device", "a device that no program serves"
+    if loss.stop.code in ("route-loop", "ttl-expired", "martian-source"):
+        return "route-loop", "where they came from"
+    return "route-overlap", "the wrong place"
+
+
+def _without_source(
+    loss: Loss, namespace: Namespace, routed: Routed, words: tuple[str, ...]
+) -> Iterator[Repair]:
+    route = routed.decision.route
+    assert route is not None
+    named = " ".join(words)
+    text = (
+        f"the route {named} of {namespace.name} makes packets leave with the source {route.source},"
+        " which cannot be answered"
+    )
+    thing = Object("route", f"{named} src {route.source}", f"{named} src {route.source}")
+    fix = (fixes.ip(route.dst, "route", "replace", *words),)
+    stop = lost("route-wrong-src", namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
+    yield from loss.repair(stop, Merit.UNDOES, leg=Leg.REPLY)
+
+
+def _dead_leg(loss: Loss, routed: Routed) -> Iterator[Repair]:
+    """A route of several legs, without the one that was taken."""
+    namespace, route, taken = loss.snapshot[routed.namespace], routed.decision.route, routed.decision.leg
+    if route is None or taken is None or len(route.nexthops) < 2:
+        return
+    words, _ = _named(namespace, routed)
+    named = " ".join(words)
+    for leg in route.nexthops:
+        link = namespace.link(leg.index)
+        if leg == taken or link is None or leg.via is None:
+            continue
+        target = "default" if prefix.length(route.dst) == 0 else route.dst
+        fix = (fixes.ip(route.dst, "route", "replace", target, "via", leg.via, "dev", link.name),)
+        text = f"{named}, one leg of several in {namespace.name}, is dead"
+        thing = Object("route", named, named)
+        stop = lost("ecmp-dead-nexthop", namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
+        yield from loss.repair(stop, Merit.UNDOES)
+
+
+def _other_gateway(loss: Loss, routed: Routed) -> Iterator[Repair]:
+    """A gateway that the others on the segment do not use, or that is none."""
+    namespace, route, leg = loss.snapshot[routed.namespace], routed.decision.route, routed.decision.leg
+    if route is None or leg is None or route.type != "unicast" or len(route.nexthops) > 1:
+        return
+    link = namespace.link(leg.index)
+    direct = leg.via is None and prefix.length(route.dst) > 0
+    if link is None or direct or link.kind in ("vxlan", *_DEAD):
+        return
+    known = _gateways(loss, namespace, link, route)
+    found = hints.gateway(loss.snapshot, namespace.name, routed.dst)
+    for via in dict.fromkeys([*known, *([found] if found is not None else [])]):
+        if via != leg.via and not any(a.address == via for a in namespace.addresses):
+            stop = _mistaken(namespace, routed, route, link, via)
+            merit = Merit.RESTORES if known[via] else Merit.ADDS
+            yield from loss.repair(stop, merit, agreeing=known[via])
+
+
+def _gateways(loss: Loss, namespace: Namespace, link: Link, route: Route) -> Counter[str]:
+    """The gateways of the other stations on the segment for the same destinations, with how many use each."""
+    return Counter(
+        leg.via
+        for name, station in loss.stations(namespace.name, link)
+        if name != namespace.name
+        for other in loss.snapshot[name].routes
+        if (other.dst, other.table) == (route.dst, fib.MAIN)
+        for leg in other.nexthops
+        if leg.index == station.index and leg.via
+    )
+
+
+def _mistaken(namespace: Namespace, routed: Routed, route: Route, link: Link, via: str) -> Stop:
+    words, _ = _named(namespace, routed)
+    named = " ".join(words)
+    leg = routed.decision.leg
+    if leg is not None and leg.via is not None:
+        text = f"the route {named} of {namespace.name} has a gateway that leads nowhere; {via} does"
+    else:
+        text = (
+            f"the route {named} of {namespace.name} has no gateway: it takes {routed.dst} for a neighbour on"
+            f" {link.name}"
+        )
+    target = "default" if prefix.length(route.dst) == 0 else route.dst
+    table = () if route.table == fib.MAIN else ("table", str(route.table))
+    metric = ("metric", str(route.metric)) if route.metric and route.protocol != "kernel" else ()
+    onlink = (
+        ("onlink",)
+        if leg is not None and "onlink" in leg.flags and not _on_link(namespace, link, via)
+        else ()
+    )
+    words = ("route", "replace", target, "via", via, "dev", link.name, *table, *metric, *onlink)
+    fix = (fixes.ip(route.dst, *words),)
+    thing = Object("route", named, named)
+    return lost("route-wrong-nexthop", namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
+
+
+def _on_link(namespace: Namespace, link: Link, via: str) -> bool:
+    return any(
+        prefix.contains(prefix.network(a.address, a.prefixlen), via) for a in namespace.addresses_of(link)
+    )
+
+
+def _of_the_kernel(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
+    """The routes that the kernel makes for each address of an interface that is up, where they are gone."""
+    from netprobe.diagnose.apply_links import routes_of
+
+    there = {(route.dst, route.table) for route in namespace.routes}
+    for address in namespace.addresses:
+        link = namespace.link(address.index)
+        if link is None or not link.up or "tentative" in address.flags or "dadfailed" in address.flags:
+            continue
+        if address.scope != "global" or prefix.version(address.address) != prefix.version(
+            loss.probe.destination.address or ""
+        ):
+            continue
+        for route in routes_of(address):
+            if (route.dst, route.table) not in there:
+                yield from loss.repair(_gone(namespace, link, address.address, route), Merit.RESTORES)
+
+
+def _gone(namespace: Namespace, link: Link, address: str, route: Route) -> Stop:
+    kind = ("local",) if route.type == "local" else ()
+    table = ("table", "local") if route.table == fib.LOCAL else ()
+    text = f"{namespace.name} lacks the route to {route.dst} that comes with {address} on {link.name}"
+    thing = Object("route", f"{route.dst} dev {link.name}", text)
+    words = (
+        "route",
+        "add",
+        *kind,
+        route.dst,
+        "dev",
+        link.name,
+        *table,
+        "proto",
+        "kernel",
+        "scope",
+        route.scope,
+        "src",
+        address,
+    )
+    six = ":" in address
+    fix = (fixes.ip(address, *(words[:-4] if six else words)),)
+    return lost("no-route", namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
+
+
+def _missing_here(loss: Loss, routed: Routed) -> Iterator[Repair]:
+    """A network that a router beside this one knows, to which this one has no route of its own."""
+    namespace, leg = loss.snapshot[routed.namespace], routed.decision.leg
+    out = namespace.link(leg.index) if leg is not None else None
+    for link in namespace.links:
+        if link.kind == "loopback" or not link.up or link.master is not None:
+            continue
+        for name, station in loss.stations(namespace.name, link):
+            if name == namespace.name:
+                continue
+            neighbour = loss.snapshot[name]
+            network = _reached_by(neighbour, station, routed.dst)
+            via = hints.gateway_on(neighbour, namespace, link, routed.dst)
+            if network is None or via is None or (leg is not None and leg.via == via):
+                continue
+            told = f"goes out of {out.name}" if out is not None else "finds no way"
+            text = (
+                f"{namespace.name} has no route to {network}: what is for {routed.dst} {told}; {via} ({name})"
+                " knows the way"
+            )
+            fix = (fixes.ip(routed.dst, "route", "add", network, "via", via, "dev", link.name),)
+            thing = Object("route", network, f"no route to {network}")
+            code = _code_of_missing(loss, routed, out)
+            stop = lost(code, namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
+            yield from loss.repair(stop, Merit.ADDS)
+
+
+def _code_of_missing(loss: Loss, routed: Routed, out: Link | None) -> str:
+    """What lacks a route: a loop, an answer that leaves by another interface than the question came in by, or
+    no more than a route.
+    """
+    if loss.stop.code in ("route-loop", "ttl-expired"):
+        return "route-loop"
+    if routed.leg is Leg.REPLY and out is not None:
+        came = next((r.iif for r in loss.asked(Leg.REQUEST) if r.namespace == routed.namespace), None)
+        if came is not None and came.index != out.index:
+            return "reply-wrong-path"
+    return "no-route"
+
+
+def _reached_by(router: Namespace, station: Link, dst: str) -> str | None:
+    """The network of `dst` to which a router has a route that does not lead back to where it was asked."""
+    if fib.is_local(router, dst):
+        own = next((a for a in router.addresses if a.address == dst), None)
+        return prefix.network(own.address, own.prefixlen) if own is not None else None
+    found = fib.lookup(router, RouteQuery(None, dst))
+    if (
+        found.route is None
+        or found.leg is None
+        or found.leg.index == station.index
+        or found.type != "unicast"
+    ):
+        return None
+    return found.route.dst if prefix.length(found.route.dst) > 0 else None

@@ -1,0 +1,50 @@
+"""Rules that changed the packet on its way: a translation, a mark, a TTL, an exemption from tracking. Pure.
+
+What a rule refuses is the end of the walk itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.model import Change, Hop, Leg, Stop
+from netprobe.predict import fixes
+
+# The header field that a rule changed, and the cause that it makes.
+_CODES = {
+    "dst": "dnat-dead-target",
+    "dport": "dnat-dead-target",
+    "src": "nat-wrong-address",
+    "sport": "nat-wrong-address",
+    "ct": "nat-bypassed",
+    "ttl": "ttl-expired",
+    "mark": "rule-wrong-table",
+}
+
+
+def candidates(loss: Loss) -> Iterator[Repair]:
+    """Each rule that changed something."""
+    for hop in loss.hops:
+        for change in hop.changes:
+            if hop.object is not None and change.by != "forward" and change.field in _CODES:
+                yield from _without(loss, hop, change)
+
+
+def _without(loss: Loss, hop: Hop, change: Change) -> Iterator[Repair]:
+    assert hop.object is not None
+    fix = fixes.without(hop.object)
+    if not fix:
+        return
+    code = "nat-redirect-dead" if change.by == "REDIRECT" else _CODES[change.field]
+    changed = f"changes {change.field} from {change.before} to {change.after}"
+    if change.field == "ct":
+        code = (
+            "nat-not-reversed"
+            if loss.prediction.leg is Leg.REPLY and hop not in loss.prediction.request.hops
+            else code
+        )
+        changed = "exempts the packet from connection tracking"
+    text = f"{hop.object.id} of {hop.namespace} {changed}; without it the packet would pass"
+    proof = (hop.object.text, loss.stop.text)
+    yield from loss.repair(Stop(code, hop.place, text, hop.object, fix, proof), Merit.UNDOES)

@@ -1,0 +1,97 @@
+"""Sysctls: each that is not at the value with which packets pass. Pure.
+
+See: ip-sysctl (kernel documentation).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.model import Link, Namespace, Object, Stage
+from netprobe.predict import fixes
+from netprobe.predict.drop import lost
+
+# The last part of a name, the value with which packets pass, and the cause that another value makes.
+_PER_INTERFACE = {
+    "net.ipv4.conf": (
+        ("forwarding", "1", "forwarding-off", Stage.FORWARD),
+        ("rp_filter", "0", "rp-filter", Stage.ROUTE),
+        ("arp_ignore", "0", "arp-suppressed", Stage.ARP),
+        ("arp_filter", "0", "arp-suppressed", Stage.ARP),
+        ("arp_announce", "0", "arp-suppressed", Stage.ARP),
+        ("accept_local", "1", "martian-source", Stage.ROUTE),
+        ("route_localnet", "1", "martian-destination", Stage.ROUTE),
+        ("drop_unicast_in_l2_multicast", "0", "neigh-wrong-entry", Stage.RECEIVE),
+        ("ignore_routes_with_linkdown", "0", "no-route", Stage.ROUTE),
+    ),
+    "net.ipv6.conf": (
+        ("forwarding", "1", "forwarding-off", Stage.FORWARD),
+        ("disable_ipv6", "0", "ipv6-disabled", Stage.ROUTE),
+        ("hop_limit", "64", "ttl-expired", Stage.OUTPUT),
+    ),
+}
+_GENERAL = (
+    ("net.ipv4.ip_forward", "1", "forwarding-off", Stage.FORWARD, 4),
+    ("net.ipv4.ip_default_ttl", "64", "ttl-expired", Stage.OUTPUT, 4),
+    ("net.ipv4.icmp_echo_ignore_all", "0", "icmp-echo-ignored", Stage.DELIVER, 4),
+    ("net.ipv6.icmp.echo_ignore_all", "0", "icmp-echo-ignored", Stage.DELIVER, 6),
+    ("net.ipv4.ip_nonlocal_bind", "1", "addr-missing", Stage.OUTPUT, 4),
+)
+# What a machine may well have on purpose - a host that takes foreign packets -, and the end that tells that
+# not.
+_PURPOSES = {
+    "accept_local": "martian-source",
+    "route_localnet": "martian-destination",
+    "ip_nonlocal_bind": "addr-missing",
+}
+
+
+def candidates(loss: Loss) -> Iterator[Repair]:
+    """Each sysctl of the namespaces on the way."""
+    version = 6 if ":" in (loss.probe.destination.address or "") else 4
+    for name in loss.way:
+        namespace = loss.snapshot[name]
+        for key, passing, code, stage, of in _GENERAL:
+            ordinary = "0" if key.rpartition(".")[2] in _PURPOSES else passing
+            if of == version and namespace.sysctl(key, ordinary) != passing:
+                yield from _setting(loss, namespace, None, key, passing, code, stage)
+        for link in (None, *(each for each in namespace.links if each.kind != "loopback")):
+            yield from _of_interface(loss, namespace, link, version)
+
+
+def _of_interface(loss: Loss, namespace: Namespace, link: Link | None, version: int) -> Iterator[Repair]:
+    family = f"net.ipv{version}.conf"
+    scope = link.name.replace(".", "/") if link is not None else "all"
+    for setting, passing, code, stage in _PER_INTERFACE[family]:
+        key = f"{family}.{scope}.{setting}"
+        ordinary = "0" if setting in _PURPOSES else passing
+        if namespace.sysctl(key, ordinary) != passing:
+            yield from _setting(loss, namespace, link, key, passing, code, stage)
+
+
+def _setting(
+    loss: Loss, namespace: Namespace, link: Link | None, key: str, passing: str, code: str, stage: Stage
+) -> Iterator[Repair]:
+    now = namespace.sysctl(key, "0")
+    stop = lost(
+        code,
+        namespace.name,
+        link,
+        stage,
+        f"{key} is {now} in {namespace.name}",
+        object=Object("sysctl", key, f"{key} = {now}"),
+        fix=fixes.sysctl(key, passing),
+    )
+    told = _PURPOSES.get(key.rpartition(".")[2])
+    if told is None or told == loss.stop.code:
+        yield from loss.repair(stop, _merit(namespace, key))
+
+
+def _merit(namespace: Namespace, key: str) -> Merit:
+    """To make a router of a station with one interface, or a proxy of a host, changes what it is for."""
+    setting = key.rpartition(".")[2]
+    if setting in _PURPOSES:
+        return Merit.GOES_AROUND
+    plain = sum(link.kind != "loopback" for link in namespace.links) < 2
+    return Merit.GOES_AROUND if plain and setting in ("forwarding", "ip_forward") else Merit.UNDOES

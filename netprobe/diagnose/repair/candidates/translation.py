@@ -1,0 +1,182 @@
+"""Address translation: missing, not matching, with an address that cannot be answered, to a target that moved.
+
+Pure.
+
+The question at each router is: does the next namespace know a way back to the source that the packet leaves
+with?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from netprobe.diagnose import nat_rules
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.model import Command, End, Hop, Leg, Link, Namespace, Object, Place, Stage, Stop
+from netprobe.predict import fixes, prefix
+from netprobe.predict.trace import Routed
+
+# Ends of an answer that tell that its destination is not known there.
+_NO_WAY_BACK = {
+    "no-route", "neigh-no-answer", "route-unreachable", "route-wrong-nexthop", "route-loop", "ttl-expired",
+    "martian-source", "route-blackhole", "route-prohibit", "reply-wrong-path",
+}  # fmt: skip
+
+
+def candidates(loss: Loss) -> Iterator[Repair]:
+    """A source translation at each router of the way; what a published port leads to."""
+    for router, source in _leaving(loss):
+        yield from _masquerade(loss, router, source)
+    yield from _hairpin(loss)
+    yield from _published_to_another(loss)
+    yield from _not_published(loss)
+
+
+def _leaving(loss: Loss) -> Iterator[tuple[Routed, str]]:
+    """Each router of the request with the source address that the packet leaves it with."""
+    asked = loss.asked(Leg.REQUEST)
+    for router, beyond in pairwise(asked):
+        if router.iif is not None and router.namespace != beyond.namespace:
+            yield router, beyond.src
+    hops = loss.prediction.request.hops
+    leaves = bool(asked and hops) and loss.prediction.request.end is End.EXIT
+    if leaves and asked[-1].iif is not None and not nat_rules.is_private(hops[-1].flow.dst):
+        yield asked[-1], hops[-1].flow.src
+
+
+def _masquerade(loss: Loss, router: Routed, source: str) -> Iterator[Repair]:
+    namespace = loss.snapshot[router.namespace]
+    out = namespace.link(router.decision.leg.index) if router.decision.leg is not None else None
+    made = nat_rules.changed(loss.prediction.request.hops, namespace.name, "src")
+    if out is None or namespace.ruleset is None or namespace.ruleset.blind:
+        return
+    private = (
+        next((c.before for c in made.changes if c.field == "src"), source) if made is not None else source
+    )
+    if not nat_rules.is_private(private) or any(a.address == source for a in namespace.addresses_of(out)):
+        return
+    expected = nat_rules.expects_translation(router, out, loss.prediction)
+    if router.iif is not None and out.index == router.iif.index:
+        return  # back to where it came from: a hairpin
+    named = _named(loss, namespace, out, source, made, expected)
+    network = _network_of(namespace, router, private)
+    first = made is not None or named.code != "nat-missing"
+    stop = Stop(
+        named.code,
+        named.place,
+        named.text,
+        named.object,
+        nat_rules.masquerading(namespace, network, out, first),
+        named.proof,
+    )
+    due = loss.stop.code in _NO_WAY_BACK and (expected or named.code != "nat-missing")
+    merit = Merit.RESTORES if due or loss.stop.place.stage is Stage.EXIT else Merit.GOES_AROUND
+    yield from loss.repair(stop, merit)
+
+
+def _named(
+    loss: Loss, namespace: Namespace, out: Link, source: str, made: Hop | None, expected: bool
+) -> Stop:
+    """What keeps the packet from being translated rightly: a wrong rule, one that passes it over, or none."""
+    place = Place(namespace.name, out.name, Stage.POSTROUTING)
+    proof = (loss.stop.text,)
+    if made is not None:
+        rule = made.object.id if made.object else "a rule"
+        text = (
+            f"{rule} of {namespace.name} gives packets the source {source}, which has no way back to"
+            f" {namespace.name}"
+        )
+        return Stop("nat-wrong-address", place, text, made.object, (), proof)
+    leaves = f"{namespace.name} forwards {source} out of {out.name} untranslated"
+    target = loss.prediction.request.hops[-1].flow.dst
+    passed_over = next(nat_rules.source_rules(namespace, out, source, target, expected), None)
+    if passed_over is not None:
+        text = f"{leaves}: {passed_over.object.id} exists, but does not get this packet"
+        return Stop("nat-wrong-match", place, text, passed_over.object, (), (passed_over.object.text, *proof))
+    text = f"{leaves}, and the far end has no way back to it"
+    thing = Object("nat-rule", f"{fixes.iptables(source)} nat POSTROUTING", "no rule translates this packet")
+    return Stop("nat-missing", place, text, thing, (), proof)
+
+
+def _network_of(namespace: Namespace, router: Routed, source: str) -> str:
+    """The network that `source` came from: what needs the translation is all of it, not one host."""
+    inside = namespace.addresses_of(router.iif) if router.iif is not None else ()
+    networks = [prefix.network(a.address, a.prefixlen) for a in inside if a.scope == "global"]
+    return next((network for network in networks if prefix.contains(network, source)), source)
+
+
+def _hairpin(loss: Loss) -> Iterator[Repair]:
+    """What a station sends to itself, or to its neighbour, by way of a router that translates the
+    destination.
+    """
+    hops = loss.prediction.request.hops
+    made = next((h for h in reversed(hops) if any(c.field in ("dst", "dport") for c in h.changes)), None)
+    if made is None or made.namespace not in loss.snapshot:
+        return
+    namespace, target, source = loss.snapshot[made.namespace], made.flow.dst, hops[0].flow.src
+    router = next((r for r in loss.asked(Leg.REQUEST) if r.namespace == made.namespace), None)
+    leg = router.decision.leg if router is not None else None
+    out = namespace.link(leg.index) if leg is not None else None
+    back = router is not None and router.iif is not None and out is not None and out.index == router.iif.index
+    if not back or router is None:
+        return
+    address = fixes.iptables(target)
+    network = target if source == target else _network_of(namespace, router, source)
+    matches = ("-s", network, "-d", target)
+    fix = (Command.of(address, "-t", "nat", "-A", "POSTROUTING", *matches, "-j", "MASQUERADE"),)
+    whom = "its own sender" if source == target else "the sender's own segment"
+    text = f"{made.namespace} sends the packet back to {whom} ({target}) with the sender's own source address"
+    thing = Object("nat-rule", f"{address} nat POSTROUTING", "no rule for hairpin traffic")
+    if source == target:
+        code, place = "hairpin-nat-missing", Place(made.namespace, None, Stage.POSTROUTING)
+    else:  # the answer goes straight to the asker, who does not know it
+        code, place = "nat-not-reversed", loss.stop.place
+    stop = Stop(code, place, text, thing, fix, (loss.stop.text,))
+    yield from loss.repair(stop, Merit.RESTORES)
+
+
+def _published_to_another(loss: Loss) -> Iterator[Repair]:
+    """A published port whose target is elsewhere by now: behind which station of its network it listens."""
+    hops = loss.prediction.request.hops
+    made = next((h for h in hops if any(c.field == "dst" for c in h.changes)), None)
+    if made is None or made.object is None or made.object.words is None or loss.prediction.leg is Leg.REPLY:
+        return
+    namespace = loss.snapshot.namespaces.get(made.namespace)
+    rule = nat_rules.found(namespace, made.object) if namespace is not None else None
+    if namespace is None or rule is None:
+        return
+    for name, address in nat_rules.listeners(loss.snapshot, made.flow, but=made.namespace):
+        fix = nat_rules.retargeted(made.object, rule, made.flow.dst, address)
+        if fix:
+            text = (
+                f"{made.object.id} of {made.namespace} sends the packet to {made.flow.dst}, and {name} has"
+                f" {address}"
+            )
+            proof = (made.object.text, loss.stop.text)
+            stop = Stop(
+                "dnat-dead-target", Place(made.namespace, None, made.stage), text, made.object, fix, proof
+            )
+            yield from loss.repair(stop, Merit.RESTORES)
+
+
+def _not_published(loss: Loss) -> Iterator[Repair]:
+    """A closed port that a rule of the same namespace publishes: on another path, or for another address."""
+    hops, name = loss.prediction.request.hops, loss.stop.place.namespace
+    port = hops[-1].flow.dport if hops else None
+    if (
+        loss.stop.code not in ("port-closed", "listener-wrong-address")
+        or port is None
+        or name not in loss.snapshot
+    ):
+        return
+    namespace = loss.snapshot[name or ""]
+    for decision, statements in nat_rules.publishing(namespace, hops[-1].flow):
+        text = f"{name} publishes port {port} by {decision.object.id}, but no rule does it for this packet"
+        place = Place(name, loss.stop.place.interface, Stage.PREROUTING)
+        fix = nat_rules.published(
+            namespace, decision, statements, hops[-1].flow, made_here=len(loss.asked(Leg.REQUEST)) < 2
+        )
+        proof = (decision.object.text, loss.stop.text)
+        stop = Stop("dnat-missing", place, text, decision.object, fix, proof)
+        yield from loss.repair(stop, Merit.ADDS)

@@ -1,0 +1,147 @@
+"""Which repair is called the cause, and what else would do. Pure."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from netprobe.model import End, Leg, Need, Nexthop, Object, Place, Snapshot, Stage, Stop
+from netprobe.predict.drop import lost
+from netprobe.predict.fib import describe
+from netprobe.predict.predict import predict
+from netprobe.predict.prediction import Prediction
+from netprobe.predict.trace import Routed
+
+from .candidates.stop import completed
+from .rank import reason
+from .repair import Loss, Merit, Repair
+from .search import Found, search
+
+_ALTERNATIVES = 3
+
+
+class Other(Struct, frozen=True):
+    """Another repair that alone would do, and why it comes second."""
+
+    stop: Stop
+    reason: str
+
+
+class Choice(Struct, frozen=True):
+    """The end of the walk as the thing to change; the leg it counts to (None: as predicted); what else would
+    do.
+    """
+
+    stop: Stop
+    leg: Leg | None = None
+    others: tuple[Other, ...] = ()
+
+
+def choose(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Choice:
+    """The repair that stands first; the end of the walk itself where none that is more than a detour would
+    do.
+    """
+    found = search(snapshot, prediction, stop)
+    first = _first(found)
+    if first is None:
+        loss = Loss.of(snapshot, prediction, stop)
+        return Choice(completed(loss, stop), others=_others(found, None))
+    return Choice(_explaining(first, stop), first.leg, _others(found, first))
+
+
+def _first(found: Found) -> Repair | None:
+    """The first that passes and is no detour; else the first thing on the way that is plainly not as it
+    should be.
+    """
+    passing = next((repair for repair in found.repairs if repair.merit is not Merit.GOES_AROUND), None)
+    if passing is not None:
+        return passing
+    return next((repair for repair in found.partial if repair.merit is Merit.RESTORES), None)
+
+
+def _explaining(repair: Repair, end: Stop) -> Stop:
+    """The repair's name, with the end that it explains as its proof."""
+    stop = repair.stop
+    told = stop.text == end.text or end.text in stop.proof
+    return stop if told or not end.text else replace(stop, proof=(*stop.proof, end.text))
+
+
+def _others(found: Found, first: Repair | None) -> tuple[Other, ...]:
+    """The others that would do, one for each object."""
+    told = {_thing(first)} if first is not None else set()
+    others: list[Other] = []
+    for repair in found.repairs:
+        if _thing(repair) not in told and len(others) < _ALTERNATIVES:
+            told.add(_thing(repair))
+            others.append(Other(repair.stop, reason(first, repair)))
+    return tuple(others)
+
+
+def _thing(repair: Repair) -> tuple[str, str | None, str]:
+    """What a repair changes, as far as it would be told apart: settings of one name are one thing."""
+    thing = repair.stop.object
+    kind = thing.kind if thing is not None else ""
+    return (
+        repair.stop.code,
+        repair.stop.place.namespace,
+        "" if kind == "sysctl" or thing is None else thing.id,
+    )
+
+
+def lacking(snapshot: Snapshot, prediction: Prediction) -> tuple[Need, ...]:
+    """What must be read before a choice can be made."""
+    if prediction.stop is not None:
+        return search(snapshot, prediction, prediction.stop).needs
+    gone = _gone(prediction)
+    return search(snapshot, prediction, gone, beyond=True).needs if gone is not None else ()
+
+
+def outside(snapshot: Snapshot, prediction: Prediction) -> Choice | None:
+    """The cause of a loss beyond what can be seen: a way out that should not have been taken, or a source
+    that nobody can answer.
+    """
+    gone = _gone(prediction)
+    if gone is None:
+        return None
+    first = _first(search(snapshot, prediction, gone, beyond=True))
+    return Choice(replace(first.stop, proof=()), first.leg or Leg.REPLY) if first is not None else None
+
+
+def _gone(prediction: Prediction) -> Stop | None:
+    """The place where the packet left for what cannot be seen, as an end."""
+    hops = prediction.request.hops
+    if prediction.request.end is not End.EXIT or not hops:
+        return None
+    place = Place(hops[-1].namespace, hops[-1].interface, Stage.EXIT)
+    return Stop("unknown", place, "no answer came back from where it cannot be seen")
+
+
+def of_some(snapshot: Snapshot, prediction: Prediction) -> Stop | None:
+    """Why some probes pass and others do not, as far as routing tells: a leg of a multipath route is dead."""
+    bare = replace(snapshot, answers=())
+    for routed in prediction.routed:
+        legs = routed.decision.candidates if routed.decision.route is not None else ()
+        for leg in legs if len(legs) > 1 else ():
+            outcome = predict(_by_leg(bare, routed, leg), prediction.probe, ask=False)
+            if isinstance(outcome, Prediction) and outcome.stop is not None:
+                return _dead_leg(snapshot, routed, leg, outcome.stop)
+    return None
+
+
+def _by_leg(snapshot: Snapshot, routed: Routed, leg: Nexthop) -> Snapshot:
+    """The snapshot with this leg as the only one of the route."""
+    namespace = snapshot[routed.namespace]
+    routes = tuple(
+        replace(route, nexthops=(leg,)) if route == routed.decision.route else route
+        for route in namespace.routes
+    )
+    return snapshot.with_namespace(replace(namespace, routes=routes))
+
+
+def _dead_leg(snapshot: Snapshot, routed: Routed, leg: Nexthop, stop: Stop) -> Stop:
+    assert routed.decision.route is not None
+    link = snapshot[routed.namespace].link(leg.index)
+    named = describe(routed.decision.route, leg, link.name if link else None)
+    text = f"{named}, one leg of several in {routed.namespace}, is dead: {stop.text}"
+    thing = Object("route", named, named)
+    return lost("ecmp-dead-nexthop", routed.namespace, link, Stage.ROUTE, text, object=thing)

@@ -1,0 +1,47 @@
+"""Which of several repairs stands first, by reasons that can be stated. Pure."""
+
+from __future__ import annotations
+
+from .repair import REASONS, Loss, Merit, Repair
+
+
+def ranked(loss: Loss, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
+    """The repairs, the best first."""
+    return tuple(sorted(repairs, key=lambda repair: _key(loss, repair)))
+
+
+def _key(loss: Loss, repair: Repair) -> tuple[int, ...]:
+    """What counts, in this order: what speaks for it, how near it is, who agrees, whether the walk named
+    it.
+    """
+    named = _is_named(loss, repair)
+    return (repair.merit, _distance(loss, repair), -repair.agreeing, not named, len(repair.stop.commands))
+
+
+def _distance(loss: Loss, repair: Repair) -> int:
+    """0 where the question names the namespace, or the walk goes through it, 1 at a far end that was not
+    named.
+    """
+    name = repair.stop.place.namespace
+    source, destination = loss.probe.source.namespace, loss.probe.destination
+    if name in (source, destination.namespace):
+        return 0
+    far = loss.snapshot.namespaces.get(name or "")
+    return 2 if far is not None and far.owner_of(destination.address or "") is not None else 1
+
+
+def _is_named(loss: Loss, repair: Repair) -> bool:
+    return (repair.stop.code, repair.stop.place) == (loss.stop.code, loss.stop.place)
+
+
+def reason(first: Repair | None, other: Repair) -> str:
+    """Why `other` comes second, in words."""
+    if first is None:
+        return REASONS[other.merit]
+    if other.merit is not first.merit:
+        return f"{REASONS[other.merit]}, where the first does better: {REASONS[first.merit]}"
+    if other.agreeing < first.agreeing:
+        return "fewer of the other objects say the same"
+    if Merit.GOES_AROUND is other.merit:
+        return REASONS[other.merit]
+    return "it would do as well"

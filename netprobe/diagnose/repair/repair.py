@@ -1,0 +1,171 @@
+"""A loss, and a repair of it that is to be tried. Values."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from netprobe.diagnose.apply import mend
+from netprobe.model import AskedRoute, Command, Hop, InterfaceAddress, Leg, Link, Need, Probe, Snapshot, Stop
+from netprobe.predict import fib
+from netprobe.predict.drop import Unread
+from netprobe.predict.peers import mutual
+from netprobe.predict.prediction import Prediction
+from netprobe.predict.trace import Routed
+from netprobe.predict.view import Ground, Lacking
+
+from .segment import Station, is_network, own_addresses, stations
+
+
+class Merit(IntEnum):
+    """What speaks for a repair, the best first; the names are the reasons that a report states."""
+
+    RESTORES = 0
+    UNDOES = 1
+    ADDS = 2
+    GOES_AROUND = 3
+
+
+REASONS = {
+    Merit.RESTORES: "it makes this object what its neighbours, or its own purpose, say it should be",
+    Merit.UNDOES: "it takes away what stops the packet",
+    Merit.ADDS: "it adds what is missing",
+    Merit.GOES_AROUND: "it leads the packet around what stops it",
+}
+
+
+class Repair(Struct, frozen=True):
+    """A change that may be the cause: how it is named, the snapshot with it, and what speaks for it.
+
+    `leg` is the leg it counts to where that is not the one that broke. `agreeing` counts the other objects
+    that say the same. `brings_routes`: with it the namespace may need routes again that went with the object.
+    """
+
+    stop: Stop
+    merit: Merit
+    mended: Snapshot
+    agreeing: int = 0
+    leg: Leg | None = None
+    brings_routes: bool = False
+
+    def also(self, *commands: Command) -> Repair | None:
+        """This repair with more commands behind its own; None where they cannot be carried out."""
+        more = mend(self.mended, replace(self.stop, commands=commands))
+        whole = replace(self.stop, commands=(*self.stop.commands, *commands))
+        return None if more is None else replace(self, stop=whole, mended=more)
+
+
+def still_answered(before: Snapshot, after: Snapshot) -> Snapshot:
+    """`after` with what the kernel answered to lookups whose decision a change does not touch.
+
+    A refusal may rest on a sysctl, and a source on the addresses.
+    """
+    known = set(after.answers)
+    kept = (asked for asked in before.answers if asked not in known and _still_holds(before, after, asked))
+    return replace(after, answers=(*after.answers, *kept))
+
+
+def _still_holds(before: Snapshot, after: Snapshot, asked: AskedRoute) -> bool:
+    then, now = before[asked.namespace], after[asked.namespace]
+    if asked.answer is None or asked.answer.error is not None or then.addresses != now.addresses:
+        return False
+    return fib.lookup(then, asked.query) == fib.lookup(now, asked.query)
+
+
+class Loss(Struct, frozen=True):
+    """What is to be repaired: the configuration, the walk over it, and its end.
+
+    `needs` grows with what the candidates would have to know and nobody has read.
+    """
+
+    snapshot: Snapshot
+    prediction: Prediction
+    stop: Stop
+    needs: dict[Need, None] = field(default_factory=dict)
+
+    @staticmethod
+    def of(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Loss:
+        """The loss in a snapshot in which both ends of each cable know each other."""
+        return Loss(mutual(snapshot), prediction, stop)
+
+    def far_end(self, name: str, link: Link) -> Station | None:
+        """The interface at the other end of a cable, or below a stacked one; noted as a need where not
+        read.
+        """
+        try:
+            return Ground(self.snapshot, ask=False).beyond(name, link.link)
+        except Lacking as lacking:
+            self.needs.update(dict.fromkeys(lacking.needs))
+        except Unread:
+            pass
+        return None
+
+    def knows(self, name: str, link: Link) -> bool:
+        """Whether the far end of a cable was read, so that looking there costs nothing."""
+        return link.link is not None and Ground(self.snapshot, ask=False).knows(name, link.link.nsid)
+
+    def stations(self, name: str, link: Link) -> tuple[Station, ...]:
+        """Who hears a broadcast from an interface; noted as a need where not read."""
+        try:
+            return stations(self.snapshot, name, link)
+        except Lacking as lacking:
+            self.needs.update(dict.fromkeys(lacking.needs))
+        except Unread:
+            pass
+        return ()
+
+    @property
+    def probe(self) -> Probe:
+        """The probe, its source address chosen."""
+        return self.prediction.probe
+
+    @property
+    def hops(self) -> tuple[Hop, ...]:
+        """The hops of both ways, in order."""
+        reply = self.prediction.reply
+        return (*self.prediction.request.hops, *(reply.hops if reply is not None else ()))
+
+    @property
+    def way(self) -> tuple[str, ...]:
+        """The namespaces on the way that were read, each once, in order; the last is where it ended."""
+        probe = self.probe
+        names = [probe.source.namespace, *(hop.namespace for hop in self.hops), self.stop.place.namespace]
+        names.append(probe.destination.namespace)
+        return tuple(dict.fromkeys(name for name in names if name is not None and name in self.snapshot))
+
+    def beside(self, name: str, link: Link, version: int) -> tuple[tuple[str, Link, InterfaceAddress], ...]:
+        """The addresses of the other stations of a segment, with who bears them."""
+        return tuple(
+            (there, station, address)
+            for there, station in self.stations(name, link)
+            if (there, station.index) != (name, link.index)
+            for address in own_addresses(self.snapshot[there], station, version)
+            if is_network(address)
+        )
+
+    def asked(self, leg: Leg) -> tuple[Routed, ...]:
+        """The routing decisions of one leg."""
+        return tuple(routed for routed in self.prediction.routed if routed.leg is leg)
+
+    def repair(
+        self,
+        stop: Stop,
+        merit: Merit,
+        *,
+        agreeing: int = 0,
+        leg: Leg | None = None,
+        brings_routes: bool = False,
+        trial: tuple[Command, ...] = (),
+    ) -> tuple[Repair, ...]:
+        """The repair that carries out the commands of `stop`; nothing where that cannot be done on a
+        snapshot.
+
+        `trial` stands in where a word of the commands is for the reader to know: any that would do.
+        """
+        mended = mend(self.snapshot, replace(stop, commands=trial or stop.commands))
+        if mended is None:
+            return ()
+        mended = still_answered(self.snapshot, mended)
+        return (Repair(stop, merit, mended, agreeing, leg, brings_routes),)

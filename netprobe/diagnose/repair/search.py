@@ -1,0 +1,133 @@
+"""The search: each candidate is applied to the snapshot, and the probe walked again, both ways. Pure."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from netprobe.model import End, Leg, Need, Probe, Snapshot, Stop
+from netprobe.predict.predict import predict
+from netprobe.predict.prediction import Prediction
+
+from .candidates import candidates
+from .candidates.stop import completed
+from .rank import ranked
+from .repair import Loss, Repair
+
+_MOST = 400  # candidates; a walk takes about a millisecond
+
+
+class Tried(Struct, frozen=True):
+    """A repair, and what the probe would do with it."""
+
+    repair: Repair
+    outcome: Prediction
+
+
+class Found(Struct, frozen=True):
+    """The repairs with which the probe passes, the best first; those with which it gets further; and what
+    would have to be read to try the others.
+    """
+
+    repairs: tuple[Repair, ...] = ()
+    partial: tuple[Repair, ...] = ()
+    needs: tuple[Need, ...] = ()
+
+
+def search(snapshot: Snapshot, prediction: Prediction, stop: Stop, *, beyond: bool = False) -> Found:
+    """What would let the probe pass.
+
+    `beyond`: the packet left to where nobody can be seen, so that only a mended way to a visible end proves
+    anything.
+    """
+    loss = Loss.of(snapshot, prediction, stop)
+    passing: list[Tried] = []
+    further: list[Tried] = []
+    seen: set[object] = set()
+    for number, repair in enumerate(candidates(loss)):
+        same = (repair.stop.place.namespace, repair.stop.commands)
+        if number >= _MOST or same in seen:
+            continue
+        seen.add(same)
+        tried = _try(loss, repair)
+        if tried is None:
+            continue
+        if _passes(loss, tried.outcome, beyond) or (beyond and _is_translated(tried)):
+            passing.append(tried)
+        elif not beyond and _gets_further(loss, tried.outcome):
+            further.append(tried)
+    repairs = tuple(tried.repair for tried in passing)
+    return Found(ranked(loss, repairs), ranked(loss, tuple(t.repair for t in further)), tuple(loss.needs))
+
+
+def _try(loss: Loss, repair: Repair) -> Tried | None:
+    """The repair and what comes of it; with the routes that the namespace needs again, where it brings
+    some.
+    """
+    outcome = _walked(loss, repair)
+    if not isinstance(outcome, Prediction):
+        loss.needs.update(dict.fromkeys(outcome))
+        return None
+    stop = outcome.stop
+    if not repair.brings_routes or stop is None or stop.code != "no-route":
+        return Tried(repair, outcome)
+    after = Loss.of(repair.mended, outcome, stop)
+    whole = repair.also(
+        *(replace(c, namespace=stop.place.namespace) for c in completed(after, stop).commands)
+    )
+    if whole is None or stop.place.namespace not in (repair.stop.place.namespace, *loss.way):
+        return Tried(repair, outcome)
+    again = _walked(loss, whole)
+    return Tried(whole, again) if isinstance(again, Prediction) else Tried(repair, outcome)
+
+
+def _walked(loss: Loss, repair: Repair) -> Prediction | tuple[Need, ...]:
+    """The probe as its source would send it then: it chooses its address anew where its own namespace
+    changed.
+    """
+    return predict(repair.mended, _sent_anew(loss, repair), ask=False)
+
+
+def _sent_anew(loss: Loss, repair: Repair) -> Probe:
+    probe, name = loss.probe, loss.probe.source.namespace or ""
+    changed = repair.mended.namespaces.get(name) != loss.snapshot.namespaces.get(name)
+    return replace(probe, source=replace(probe.source, address=None)) if changed else probe
+
+
+def _passes(loss: Loss, outcome: Prediction, beyond: bool) -> bool:
+    """Whether an answer comes back; to leave for the unseen is no arrival where the destination is in
+    sight.
+    """
+    if not outcome.passes:
+        return False
+    if outcome.request.end is End.DELIVER:
+        return True
+    target = loss.probe.destination.address or ""
+    seen = any(namespace.owner_of(target) is not None for namespace in loss.snapshot.namespaces.values())
+    left = loss.prediction.request.end is End.EXIT
+    return (left or not seen) and not beyond
+
+
+def _is_translated(tried: Tried) -> bool:
+    """Whether what leaves for the unseen has a source then that can be answered to."""
+    return tried.outcome.passes and tried.repair.stop.code.startswith("nat-")
+
+
+def _gets_further(loss: Loss, outcome: Prediction) -> bool:
+    """Whether the probe would be lost later than it is: on the way back, or behind more hops."""
+    stop = outcome.stop
+    if stop is None or stop.code == "unknown" or _same(stop, loss.stop):
+        return False
+    return _progress(outcome) >= _progress(loss.prediction)
+
+
+def _same(one: Stop, other: Stop) -> bool:
+    things = tuple(each.object.id if each.object is not None else None for each in (one, other))
+    return (one.code, one.place.namespace) == (other.code, other.place.namespace) and things[0] == things[1]
+
+
+def _progress(prediction: Prediction) -> tuple[bool, int]:
+    """(whether the request arrived, how many hops the broken leg has)."""
+    if prediction.leg is Leg.REPLY or prediction.ending is not None:
+        return True, len(prediction.reply.hops) if prediction.reply is not None else 0
+    return False, len(prediction.request.hops)

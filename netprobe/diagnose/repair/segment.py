@@ -1,0 +1,94 @@
+"""Who is beside an interface, and what the others agree on. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from netprobe.model import Flow, InterfaceAddress, Leg, Link, Namespace, Protocol, Route, Snapshot
+from netprobe.predict import fib, prefix
+from netprobe.predict.outcome import BROADCAST
+from netprobe.predict.view import Ground, Packet
+from netprobe.predict.walk import Walker
+
+Station = tuple[str, Link]
+
+
+def stations(snapshot: Snapshot, name: str, link: Link) -> tuple[Station, ...]:
+    """Who hears a broadcast from an interface. Raises Lacking, and Unread, where that was not read."""
+    ground = Ground(snapshot, ask=False)
+    shout = Packet(Flow("", "", Protocol.OTHER, src_mac=link.mac, dst_mac=BROADCAST), Leg.REQUEST)
+    heard = Walker(ground).transmit(name, link, shout, barred=False)
+    return tuple(branch.at for branch in heard if branch.at is not None and branch.at[1] is not None)
+
+
+def own_addresses(namespace: Namespace, link: Link, version: int) -> tuple[InterfaceAddress, ...]:
+    """The addresses of an interface that others could route to."""
+    return tuple(
+        a
+        for a in namespace.addresses_of(link)
+        if prefix.version(a.address) == version and a.scope == "global"
+    )
+
+
+def is_network(address: InterfaceAddress) -> bool:
+    """Whether the prefix says anything about neighbours: a host prefix does not."""
+    return address.prefixlen < (127 if ":" in address.address else 31)
+
+
+def share(one: InterfaceAddress, other: InterfaceAddress) -> bool:
+    """Whether one of two addresses lies in the other's network."""
+    first, second = (prefix.network(a.address, a.prefixlen) for a in (one, other))
+    return prefix.contains(first, other.address) or prefix.contains(second, one.address)
+
+
+def usual_length(addresses: Iterable[InterfaceAddress], address: str) -> tuple[int, int] | None:
+    """(the prefix length that most addresses of the network of `address` have, how many); None without
+    any.
+    """
+    found = Counter(
+        a.prefixlen for a in addresses if prefix.contains(prefix.network(a.address, a.prefixlen), address)
+    )
+    return found.most_common(1)[0] if found else None
+
+
+def free_address(addresses: Iterable[InterfaceAddress]) -> InterfaceAddress | None:
+    """Some address of the network of these that none of them is: for a trial, never for a person."""
+    from ipaddress import IPv6Address, ip_address
+
+    known = list(addresses)
+    if not known:
+        return None
+    taken = {a.address for a in known}
+    first = known[0]
+    network = prefix.network(first.address, first.prefixlen).partition("/")[0]
+    bits = 128 if ":" in network else 32
+    last = prefix.number(network) + (1 << (bits - first.prefixlen)) - 2
+    for number in range(last, max(prefix.number(network), last - len(taken) - 1), -1):
+        text = str(ip_address(number)) if bits == 32 else str(IPv6Address(number))
+        if text not in taken:
+            return InterfaceAddress(0, text, first.prefixlen)
+    return None
+
+
+def routes_by(namespace: Namespace, link: Link, version: int) -> tuple[Route, ...]:
+    """The routes of the main table that lead over a gateway on an interface."""
+    return tuple(
+        route
+        for route in namespace.routes
+        if route.table == fib.MAIN
+        and prefix.version(route.dst) == version
+        and any(leg.index == link.index and leg.via for leg in route.nexthops)
+    )
+
+
+def pointing_at(snapshot: Snapshot, address: str) -> int:
+    """How many namespaces have a route by way of `address`, or a neighbour entry that once answered for
+    it.
+    """
+    return sum(_points(namespace, address) for namespace in snapshot.namespaces.values())
+
+
+def _points(namespace: Namespace, address: str) -> bool:
+    routed = any(leg.via == address for route in namespace.routes for leg in route.nexthops)
+    return routed or any(n.address == address and n.mac and n.state != "failed" for n in namespace.neighbours)
