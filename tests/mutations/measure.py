@@ -1,0 +1,174 @@
+"""Many trials, some at a time, and what they add up to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from queue import SimpleQueue
+from statistics import median
+
+from faults.workshop import Workshop
+from identities import Identity
+from mutations.draw import draw
+from mutations.trial import Trial, Void, attempt, breaks
+
+_ATTEMPTS = 40
+NOTHING = ("", "unknown")
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A trial that did not come about."""
+
+    index: int
+    reason: str
+
+
+def trials(
+    indices: Sequence[int], seed: int, privilege: str, user: Identity, jobs: int = 1, doubles: bool = False
+) -> Iterator[Trial | Lost]:
+    """The trials of these indices, in their order, `jobs` of them side by side."""
+    idle: SimpleQueue[Workshop] = SimpleQueue()
+    shops = [Workshop(privilege, user) for _ in range(jobs)]
+    for shop in shops:
+        idle.put(shop)
+
+    def one(index: int) -> Trial | Lost:
+        shop = idle.get()
+        try:
+            return perform(shop, index, seed, doubles)
+        finally:
+            idle.put(shop)
+
+    try:
+        with ThreadPoolExecutor(jobs) as pool:
+            yield from pool.map(one, indices)
+    finally:
+        for shop in shops:
+            shop.__exit__()
+
+
+def perform(shop: Workshop, index: int, seed: int, doubles: bool = False, verbose: bool = False) -> Trial | Lost:
+    """One trial: attempts, each in a world of its own, until one comes to something."""
+    reasons = Counter[str]()
+    for number in range(_ATTEMPTS):
+        try:
+            outcome = _double(shop, index, seed, number, verbose) if doubles else _single(shop, index, seed, number, verbose)
+        except RuntimeError as error:
+            return Lost(index, str(error))
+        if isinstance(outcome, Trial):
+            return outcome
+        reasons[outcome.reason.partition(":")[0]] += 1
+    return Lost(index, f"nothing in {_ATTEMPTS} attempts: {dict(reasons)}")
+
+
+def _single(shop: Workshop, index: int, seed: int, number: int, verbose: bool) -> Trial | Void:
+    return shop.perform(attempt, [draw(seed, index, number)], None, verbose)
+
+
+def _double(shop: Workshop, index: int, seed: int, number: int, verbose: bool) -> Trial | Void:
+    """Two changes, each of which breaks the asked flow by itself."""
+    draws = [draw(seed, index, number, which, quiet=False) for which in (1, 2)]
+    common: set[object] | None = None
+    for each in draws:
+        seen = shop.perform(breaks, each)
+        common = set(seen.broken) if common is None else common & set(seen.broken)
+        if not common:
+            return Void("no flow that both break")
+    return shop.perform(attempt, draws, sorted(common or (), key=str), verbose)
+
+
+# --- what they add up to
+
+
+def outcome(trial: Trial) -> str:
+    """In one word: named, listed, another repair, unknown, missed, misleading; for a trial in which nothing broke: quiet or wolf."""
+    if trial.quiet:
+        return "quiet" if trial.verdict == "reachable" else "wolf"
+    if trial.verdict == "reachable":
+        return "missed"
+    if any(trial.named):
+        return "named"
+    if any(trial.listed):
+        return "listed"
+    if trial.code in NOTHING:
+        return "unknown"
+    return "another repair" if trial.mended else "misleading"
+
+
+def agrees(trial: Trial) -> bool:
+    """Whether `why` said what the wire says."""
+    return trial.why == ("reachable" if trial.quiet else "unreachable")
+
+
+def summary(outcomes: Iterable[Trial | Lost]) -> Iterator[str]:
+    """The table."""
+    done = [each for each in outcomes if isinstance(each, Trial)]
+    broken, quiet = ([each for each in done if each.quiet is wanted] for wanted in (False, True))
+    counts = Counter(map(outcome, done))
+    knowing = [each for each in broken if each.repair not in ("open", "none")]
+    mended = [each for each in broken if each.mended]
+    whole = [each for each in mended if not each.harmed]
+    rows: list[tuple[str, str]] = [
+        ("trials in which something broke", str(len(broken))),
+        ("changed object named first", _share(counts["named"], broken)),
+        ("... or listed", _share(counts["listed"], broken)),
+        ("another repair named, which mends", _share(counts["another repair"], broken)),
+        ("unknown", _share(counts["unknown"], broken)),
+        ("misleading", _share(counts["misleading"], broken)),
+        ("called reachable", _share(counts["missed"], broken)),
+        ("mended by the first fix as printed, of all", _share(len(mended), broken)),
+        ("... of those that need no knowledge of the reader", _share(len([each for each in mended if each in knowing]), knowing)),
+        ("... and everything else that worked works again", _share(len(whole), broken)),
+        ("mended after at most five fixes", _share(sum(each.rounds > 0 for each in broken), broken)),
+        ("`why` agrees with the wire", _share(sum(map(agrees, done)), done)),
+        ("trials in which nothing broke", str(len(quiet))),
+        ("cries of wolf", str(counts["wolf"])),
+    ]
+    if wrapped := sum(each.wrapped for each in broken):
+        rows.append(("fixes that did not say in the line where to run", str(wrapped)))
+    if done:
+        rows.append(("seconds, median and worst", f"{median(e.seconds for e in done):.2f} {max(e.seconds for e in done):.2f}"))
+    yield from (f"{subject:52} {value}" for subject, value in rows)
+
+
+def summary_of_doubles(outcomes: Iterable[Trial | Lost]) -> Iterator[str]:
+    """The table for two changes at once."""
+    done = [each for each in outcomes if isinstance(each, Trial)]
+    both = [each for each in done if all(n or k for n, k in zip(each.named, each.listed, strict=True))]
+    yield f"{'two changes, each of which breaks the flow':52} {len(done)}"
+    yield f"{'one of them named first':52} {_share(sum(any(each.named) for each in done), done)}"
+    yield f"{'both named or listed':52} {_share(len(both), done)}"
+    yield f"{'mended after at most five fixes':52} {_share(sum(each.rounds > 0 for each in done), done)}"
+
+
+def misses(outcomes: Iterable[Trial | Lost]) -> Iterator[str]:
+    """What was not right, grouped by the kind of change and the cause that was said."""
+    groups: dict[tuple[str, str, str], list[Trial]] = {}
+    for each in outcomes:
+        if isinstance(each, Lost):
+            yield f"lost {each.index}: {each.reason}"
+            continue
+        if problem := _problem(each):
+            groups.setdefault((problem, " + ".join(each.kinds), each.code or each.verdict), []).append(each)
+    for (problem, kind, code), members in sorted(groups.items(), key=lambda item: (item[0][0], -len(item[1]), item[0])):
+        yield f"{problem}: {kind} -> {code or 'nothing'} ({len(members)})"
+        yield from (f"    {each.draw_text}  [{each.network}] {'; '.join(each.mutations)} | {each.asked} | {each.thing}" for each in members)
+
+
+def _problem(trial: Trial) -> str:
+    """What a person would have against it; the worst that there is."""
+    word = outcome(trial)
+    if word in ("quiet", "named"):
+        if not trial.quiet and trial.repair in ("done", "refused") and not trial.mended:
+            return f"named, but its fix {'was refused' if trial.repair == 'refused' else 'helped not'}"
+        if trial.harmed:
+            return "mended, but something else stays broken"
+        return "" if agrees(trial) else f"why says {trial.why}"
+    return word
+
+
+def _share(part: int, whole: Sequence[object]) -> str:
+    return f"{part} of {len(whole)}" + (f" ({part / len(whole):.0%})" if whole else "")

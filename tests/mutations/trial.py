@@ -1,0 +1,233 @@
+"""One trial: a world with a network that works, one object changed, netprobe asked, its fix followed, and everything tried again.
+
+The functions here run inside a private world of their own; what they give goes back by pickle.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from faults.experiment import make
+from live.asking import run as run_netprobe
+from mutations.draw import Draw
+from mutations.flows import Flow, working
+from mutations.mutation import Mutation
+from mutations.repair import Repair, follow
+from mutations.settings import Setting
+from mutations.sight import differences, look
+
+from netprobe.errors import NetprobeError
+from netprobe.lab import commands
+from netprobe.lab.namespaces import HOST
+
+_ROUNDS = 5
+_PATIENCE = 60  # seconds for a trial
+
+
+@dataclass(frozen=True)
+class Round:
+    """One question and what was done about the answer."""
+
+    verdict: str
+    cause: dict[str, Any]
+    repair: Repair
+    mended: bool
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What came out of one trial. `named` and the like are about each of the changed objects."""
+
+    draw_text: str
+    network: str
+    warm: bool
+    quiet: bool
+    mutations: tuple[str, ...]
+    kinds: tuple[str, ...]
+    asked: str
+    verdict: str
+    code: str
+    thing: str
+    why: str
+    named: tuple[bool, ...]
+    listed: tuple[bool, ...]
+    repair: str
+    wrapped: bool
+    mended: bool
+    rounds: int
+    """After how many fixes, one after the other, it worked; 0: never."""
+    harmed: tuple[str, ...]
+    """What worked before the change, and does not although the asked flow was mended."""
+    seconds: float
+    why_seconds: float
+    log: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Void:
+    """An attempt that came to nothing, and why."""
+
+    reason: str
+    broken: tuple[Flow, ...] = ()
+
+
+class Overdue(BaseException):
+    """A trial took too long. No Exception: nobody may catch it on the way."""
+
+
+def attempt(draws: Sequence[Draw], among: Sequence[Flow] | None = None, verbose: bool = False) -> Trial | Void:
+    """Make the world, change it, ask for one of the broken flows by chance (`among` these). `verbose`: the log holds the printed report."""
+    with _limited():
+        return _attempt(draws, among, verbose)
+
+
+def breaks(draw: Draw) -> Void:
+    """Which flows the change of a draw breaks by itself."""
+    with _limited():
+        log: list[str] = []
+        changed = _changed([draw], log)
+        if isinstance(changed, Void):
+            return changed
+        state = working(draw.setting.flows)
+        return Void("looked", tuple(flow for flow, number in state.items() if number == 0))
+
+
+def _attempt(draws: Sequence[Draw], among: Sequence[Flow] | None, verbose: bool) -> Trial | Void:
+    first, log = draws[0], list[str]()
+    setting, quiet = first.setting, first.quiet
+    changed = _changed(draws, log)
+    if isinstance(changed, Void):
+        return changed
+    warm = first.warm or any(mutation.warm for mutation in changed)
+    _flush(setting, warm)
+    state = working(setting.flows)
+    broken = tuple(flow for flow, number in state.items() if number == 0)
+    if quiet is bool(broken):
+        return Void("broke something" if broken else "broke nothing", broken)
+    if any(number > 1 for number in state.values()):
+        return Void("comes and goes", broken)
+    candidates = [flow for flow in broken or setting.flows if among is None or flow in among]
+    asked = Random(f"{first.seed}/{first.index}/asked").choice(candidates)
+    log += ["", "broken: " + ", ".join(map(str, broken)), f"asked: {asked}   ({'warm' if warm else 'flushed'})"]
+    _flush(setting, warm)
+    return _judged(first, changed, asked, warm, log, verbose)
+
+
+def _judged(draw: Draw, changed: Sequence[Mutation], asked: Flow, warm: bool, log: list[str], verbose: bool) -> Trial:
+    why, why_seconds = ask(asked.question("why"))
+    report, seconds = ask((*asked.question("trace"), "--captures", "none"))
+    log += ["", f"why: {why['verdict']}", f"trace: {report['verdict']} after {seconds:.2f} s"]
+    log += [text_of(asked)] if verbose else []
+    cause = (report["causes"] or [{}])[0]
+    others = [*report["causes"][1:], *report.get("blockers", []), *report.get("alternatives", [])]
+    others += [each["because"] for each in report["causes"] if each.get("because")]
+    rounds = [] if draw.quiet else list(_mending(report, asked, log))
+    mended = bool(rounds) and rounds[0].mended
+    worked = working(draw.setting.flows, 3) if mended else {}
+    harmed = tuple(str(flow) for flow, number in worked.items() if number == 0)
+    log += [f"still broken: {', '.join(harmed)}"] if harmed else []
+    thing = cause.get("object") or {}
+    return Trial(
+        f"--seed {draw.seed} --only {draw.index}", draw.setting.name, warm, draw.quiet,
+        tuple(map(str, changed)), tuple(each.kind for each in changed), str(asked), report["verdict"], cause.get("code") or "",
+        f"{(cause.get('place') or {}).get('namespace')}: {thing.get('kind', '')} {thing.get('id', '')}", why["verdict"],
+        tuple(each.is_named_by(cause) for each in changed),
+        tuple(any(each.is_named_by(other) for other in others) for each in changed),
+        rounds[0].repair.outcome if rounds else "", bool(rounds) and rounds[0].repair.wrapped, mended,
+        next((number for number, each in enumerate(rounds, 1) if each.mended), 0), harmed, seconds, why_seconds, "\n".join(log),
+    )  # fmt: skip
+
+
+def _mending(report: dict[str, Any], asked: Flow, log: list[str]) -> Iterator[Round]:
+    """Follow the first fix, ask again, until it works, nothing can be followed, or the rounds are over."""
+    for number in range(1, _ROUNDS + 1):
+        cause = (report["causes"] or [{}])[0]
+        repair = follow(cause)
+        mended = repair.outcome == "done" and working([asked], 3)[asked] > 0
+        log += [f"fix {number}: {cause.get('code')}: {repair.outcome}", *(f"    {line}" for line in repair.said), f"    mended: {mended}"]
+        yield Round(report["verdict"], cause, repair, mended)
+        if mended or repair.outcome != "done":
+            return
+        report, _ = ask((*asked.question("trace"), "--captures", "none"))
+
+
+def _changed(draws: Sequence[Draw], log: list[str]) -> tuple[Mutation, ...] | Void:
+    """The world made and changed, or why not. What is changed is chosen before any change, and read back afterwards."""
+    setting = draws[0].setting
+    make_setting(setting)
+    state = working(setting.flows, 3)
+    if lost := [str(flow) for flow, number in state.items() if number == 0]:
+        raise AssertionError(f"{setting.name} does not work before any change: {', '.join(lost)}")
+    sight = look(setting.spaces)
+    mutations = [draw.mutation(sight) for draw in draws]
+    wanted = tuple(each for each in mutations if each is not None)
+    if len(wanted) < len(draws):
+        return Void("nothing of the kind")
+    before = sight.digest()
+    log += [f"{setting.name}", *map(str, wanted)]
+    for mutation in wanted:
+        try:
+            mutation.apply()
+        except (NetprobeError, OSError) as error:
+            return Void(f"refused: {mutation}: {error}")
+    after = sight.digest()
+    shown = list(differences(before, after))
+    log += [f"    {line}" for line in shown[:40]]
+    return wanted if shown else Void("no difference")
+
+
+def make_setting(setting: Setting) -> None:
+    """Build the network, do what is given."""
+    make(setting.topology)
+    for change in setting.given:
+        change.apply()
+
+
+def _flush(setting: Setting, warm: bool) -> None:
+    """Forget, unless the network is to stay warm: learned neighbours, FDB entries stay or age as they do, tracked connections."""
+    if warm:
+        return
+    for name in (HOST, *setting.spaces):
+        for argv in (("ip", "-4", "neigh", "flush", "all"), ("ip", "-6", "neigh", "flush", "all"), ("conntrack", "-F")):
+            with suppress(NetprobeError):
+                commands.run(name, argv)
+
+
+def ask(question: tuple[str, ...]) -> tuple[dict[str, Any], float]:
+    """A report, as JSON, and how many seconds it took. One that never came stands for itself."""
+    started = time.monotonic()
+    code, said, errors = run_netprobe((*question, "-o", "json"))
+    seconds = time.monotonic() - started
+    try:
+        report: dict[str, Any] = json.loads(said)
+    except ValueError:
+        report = {"verdict": f"exit {code}: {errors.strip()[-300:]}", "causes": []}
+    return report, seconds
+
+
+def text_of(asked: Flow) -> str:
+    """What a person would read, who asked at this moment."""
+    return run_netprobe((*asked.question("trace"), "--captures", "none"))[1]
+
+
+@contextmanager
+def _limited() -> Iterator[None]:
+    def overdue(*_: object) -> None:
+        raise Overdue
+
+    old = signal.signal(signal.SIGALRM, overdue)
+    signal.alarm(_PATIENCE)
+    try:
+        yield
+    except Overdue:
+        raise TimeoutError(f"no end after {_PATIENCE} s") from None
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, old)
