@@ -32,7 +32,8 @@ _NAMED = 3  # changes that the report names
 # in which one takes the others with it
 _ORDER = ("namespace", "link", "wire", "bridge-port", "address", "policy-rule", "route")
 _TRANSIENT = {"socket"}  # what programs open and close all the time
-_OF_A_FAMILY = ("address", "route", "neighbour")
+# what one IP version alone looks at; its name begins with an address, or says which
+_OF_A_FAMILY = ("address", "route", "neighbour", "policy-rule", "xfrm", "sysctl")
 _LEARNED = ("learned", "failed")
 
 
@@ -95,11 +96,10 @@ def changes(
 ) -> tuple[Difference, ...]:  # fmt: skip
     """What somebody changed in these namespaces between two readings, what takes the rest with it first.
 
-    Addresses, routes and neighbours of other IP versions than `versions` are left out, and what the kernel
-    makes by itself: a link-local address comes a second after its interface (net/ipv6/addrconf.c).
+    What is of other IP versions than `versions` is left out, and what the kernel makes by itself: a
+    link-local address comes a second after its interface (net/ipv6/addrconf.c).
     """
-    told = (each for name in names for each in _of_one(before, after, name))
-    found = [each for each in told if not _elsewhere(each, versions)]
+    found = (each for name in names for each in _of_one(before, after, name, versions))
     return tuple(sorted(found, key=_rank))
 
 
@@ -107,7 +107,7 @@ def _rank(each: Difference) -> int:
     return _ORDER.index(each.kind) if each.kind in _ORDER else len(_ORDER)
 
 
-def _of_one(before: Snapshot, after: Snapshot, name: str) -> Iterator[Difference]:
+def _of_one(before: Snapshot, after: Snapshot, name: str, versions: Set[int]) -> Iterator[Difference]:
     if name not in after:
         yield Difference("namespace", name, "there", None, name)
         return
@@ -119,7 +119,11 @@ def _of_one(before: Snapshot, after: Snapshot, name: str) -> Iterator[Difference
     if rules := _unread_rules(before[name], after[name]):
         yield Difference("namespace", name, "read", f"could not be read again ({rules})", name)
         return
-    tables = [each for each in differences(before, after, name) if not _by_itself(each)]
+    tables = [
+        each
+        for each in differences(before, after, name)
+        if not _by_itself(each) and not _elsewhere(each, versions)
+    ]
     yield from tables
     if not any(each.kind in _ORDER for each in tables):
         yield from _answered_otherwise(before, after, name)
@@ -136,9 +140,22 @@ def _elsewhere(each: Difference, versions: Set[int]) -> bool:
     """Whether it is of another IP version, or of IPv6's own addresses and groups, which no one configures."""
     if each.kind not in _OF_A_FAMILY:
         return False
+    if each.kind == "sysctl":  # IPv4's hold for more than IPv4: TCP and UDP have theirs there
+        return 6 not in versions and each.name.startswith("net.ipv6.")
+    if each.kind == "policy-rule":
+        return not any(each.name.startswith(f"IPv{version} ") for version in versions)
     about = each.name.removeprefix("proxy ").partition(" ")[0].partition("/")[0]
-    six = ":" in about
-    return (6 if six else 4) not in versions or (six and each.before is None and prefix.is_link_local(about))
+    if (6 if ":" in about else 4) not in versions:
+        return True
+    return ":" in about and prefix.is_link_local(about) and _only_more(each)
+
+
+def _only_more(each: Difference) -> bool:
+    """Whether what was there still is, and something came; the routes of one destination stand side by
+    side.
+    """
+    before, after = ({*side.split("; ")} if side else set() for side in (each.before, each.after))
+    return before <= after
 
 
 def _by_itself(each: Difference) -> bool:

@@ -302,6 +302,8 @@ class RouteQuery(Struct, frozen=True):
 class RouteAnswer(Struct, frozen=True):
     """The kernel's answer: a resolved leg, or the errno it refused with (`error` is a name such as
     ENETUNREACH).
+
+    `mtu` is the route's own or, before it, what the kernel has learned of the path to this destination.
     """
 
     error: str | None = None
@@ -312,6 +314,7 @@ class RouteAnswer(Struct, frozen=True):
     source: str | None = None
     mtu: int | None = None
     prefix: str | None = None
+    mtu_lock: bool = False
 
 
 class Namespace(Struct, frozen=True):

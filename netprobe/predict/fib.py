@@ -22,6 +22,8 @@ class Decision(Struct, frozen=True):
     errno's name.
 
     `candidates` holds every usable leg of a multipath route: which one the kernel takes depends on its hash.
+    `learned` is the path MTU, in bytes, that the kernel has for this destination besides what is configured;
+    `learned_lock`: it will not be tried to be larger.
     """
 
     route: Route | None = None
@@ -29,6 +31,8 @@ class Decision(Struct, frozen=True):
     rule: PolicyRule | None = None
     error: str | None = None
     candidates: tuple[Nexthop, ...] = ()
+    learned: int | None = None
+    learned_lock: bool = False
 
     @property
     def type(self) -> str:

@@ -12,9 +12,9 @@ from msgspec.structs import replace
 
 from netprobe.model import End, Link, Namespace, Object, Place, Stage, Stop
 
-from . import bpf, conntrack, fib, fixes, netfilter, prefix, routing, xfrm
+from . import bpf, conntrack, fib, fixes, netfilter, prefix, routing, size, xfrm
 from .arp_reply import forwards
-from .drop import Finish, link_down, link_object, lost
+from .drop import Finish, link_down, lost
 from .fib import Decision
 from .neighbour import Resolution, ask, resolve
 from .outcome import Branch, Carry, hop
@@ -291,9 +291,9 @@ def _leave(
     if passed.stop:
         return _end(trail, passed)
     trail.track(name, conntrack.connection(passed.packet, name))
-    fitted = _fit(trail, name, out, decision, passed.packet, iif)
-    if isinstance(fitted, Finish):
-        return fitted
+    fitted = size.fit(namespace, out, decision, passed.packet, iif is not None)
+    if isinstance(fitted, Stop):
+        return trail.drop(fitted)
     nexthop = (decision.leg.via if decision.leg else None) or fitted.flow.dst
     return Departure(out, nexthop, fitted, _way(decision, nexthop, iif))
 
@@ -304,31 +304,6 @@ def _way(decision: Decision, nexthop: str, iif: Link | None) -> str:
         return to
     named = "default route" if prefix.length(decision.route.dst) == 0 else f"route {decision.route.dst}"
     return f"{to} ({named})"
-
-
-def _fit(
-    trail: Trail, name: str, out: Link, decision: Decision, packet: Packet, iif: Link | None
-) -> Packet | Finish:
-    """The MTU of the way out: a DF packet that is too long ends here, another is cut into fragments."""
-    locked = decision.route.mtu if decision.route is not None else None
-    mtu, size = locked or out.mtu, packet.flow.length or 0
-    if size <= mtu or packet.fragments:
-        return packet
-    if packet.df or (packet.flow.version == 6 and iif is not None):
-        text = (
-            f"a packet of {size} bytes that must not be fragmented does not fit the MTU {mtu} of {out.name}"
-        )
-        stop = lost(
-            "mtu-exceeded",
-            name,
-            out,
-            Stage.FORWARD if iif else Stage.OUTPUT,
-            text,
-            object=link_object(out),
-            fix=(fixes.link_set(out, "mtu", str(size)),),
-        )
-        return trail.drop(stop)
-    return replace(packet, fragments=True)
 
 
 def cross(trail: Trail, carry: Carry, name: str, leaving: Departure) -> Arrival | Finish:

@@ -452,8 +452,7 @@ class Segment:
         """Whether the device would silently discard the frame (is_skb_forwardable; VLAN tag room of 4
         bytes).
         """
-        size = packet.flow.length or 0
-        return size > link.mtu + 4 and not packet.fragments
+        return packet.longest > link.mtu + 4
 
 
 def not_running(ground: Ground, name: str, link: Link, stage: Stage) -> Stop | None:
@@ -517,8 +516,9 @@ def _gone_by_the_parent(loner: tuple[str, Link], parent: tuple[str, Link], packe
 
 
 def _too_long_for(name: str, link: Link, packet: Packet) -> Stop:
+    what = "a packet" if not packet.fragments else "a fragment"
     text = (
-        f"a packet of {packet.flow.length} bytes is longer than the MTU {link.mtu} of {link.name}: dropped"
+        f"{what} of {packet.longest} bytes is longer than the MTU {link.mtu} of {link.name}: dropped"
         " without a word"
     )
     return lost(
@@ -528,5 +528,5 @@ def _too_long_for(name: str, link: Link, packet: Packet) -> Stop:
         Stage.RECEIVE,
         text,
         object=link_object(link),
-        fix=(link_set(link, "mtu", str(packet.flow.length)),),
+        fix=(link_set(link, "mtu", str(packet.longest)),),
     )

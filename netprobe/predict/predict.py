@@ -21,7 +21,7 @@ from netprobe.model import (
     Walk,
 )
 
-from . import arping, fib, ipv6, prefix, routing, sockets
+from . import arping, fib, ipv6, prefix, routing, size, sockets
 from .drop import Finish, Unread, end_of, lost
 from .fixes import with_address
 from .prediction import Prediction
@@ -79,7 +79,27 @@ def _predicted(
 def _walk(trail: Trail, probe: Probe) -> Walk:
     assert probe.source.namespace is not None
     packet = first_packet(trail.ground, probe)
-    return trail.walked(Walker(trail.ground).packet(trail, probe.source.namespace, packet))
+    finish = Walker(trail.ground).packet(trail, probe.source.namespace, packet)
+    return trail.walked(
+        replace(finish, stop=_where_learned(trail, probe.source.namespace, packet, finish.stop))
+    )
+
+
+def _where_learned(trail: Trail, name: str, packet: Packet, stop: Stop | None) -> Stop | None:
+    """What stops the packet; where that is a path MTU which a kernel has learned, the narrow place it was
+    learned from, if it is one still.
+    """
+    if stop is None or not size.is_learned(stop):
+        return stop
+    beyond = Walker(trail.ground).packet(
+        Trail(trail.ground, trail.leg), name, replace(packet, unlearned=True)
+    )
+    if beyond.stop is None or beyond.stop.code not in _NARROW:
+        return stop
+    return replace(beyond.stop, proof=(*beyond.stop.proof, stop.text))
+
+
+_NARROW = {"mtu-exceeded", "mtu-blackhole"}
 
 
 def first_packet(ground: Ground, probe: Probe) -> Packet:
@@ -97,24 +117,14 @@ def first_packet(ground: Ground, probe: Probe) -> Packet:
         reused=probe.reused,
         scope=probe.source.interface,
     )
-    return replace(packet, df=_df(namespace, probe, packet))
+    decision = routing.decide(ground, namespace.name, routing.query_out(namespace, packet))
+    return replace(packet, df=size.dont_fragment(namespace, probe, packet, decision))
 
 
 def default_ttl(namespace: Namespace, version: int) -> int:
     """The TTL or hop limit that a namespace gives its packets (ip_default_ttl, hop_limit)."""
     key = "net.ipv4.ip_default_ttl" if version == 4 else "net.ipv6.conf.all.hop_limit"
     return int(namespace.sysctl(key, "64") or 64)
-
-
-def _df(namespace: Namespace, probe: Probe, packet: Packet) -> bool:
-    """Whether the packet goes out with DF: as asked, else as IP_PMTUDISC_WANT does (set unless cut at the
-    source).
-    """
-    if probe.df is not None:
-        return probe.df
-    decision = fib.lookup(namespace, routing.query_out(namespace, packet))
-    link = namespace.link(decision.leg.index) if decision.leg else None
-    return link is None or (packet.flow.length or 0) <= link.mtu
 
 
 def _with_source(ground: Ground, probe: Probe) -> Probe | Prediction:
@@ -182,9 +192,7 @@ def _answered(ground: Ground, probe: Probe, trail: Trail, request: Walk) -> Pred
             return _predicted(probe, request, None, ending, trail)
         ttl = default_ttl(ground.namespace(name), packet.flow.version)
         scope = link.name if link else None
-        answer = Packet(
-            replace(packet.flow.reversed(), ttl=ttl), Leg.REPLY, fragments=packet.fragments, scope=scope
-        )
+        answer = Packet(replace(packet.flow.reversed(), ttl=ttl), Leg.REPLY, scope=scope)
         answer = answer.suspecting(*sockets.suspects(ground.namespace(name), link, packet))
     except Unread as unread:
         return _predicted(probe, request, _home(back, unread.finish, probe), ending, trail, back)

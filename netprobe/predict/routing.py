@@ -79,7 +79,7 @@ def _from_kernel(own: Decision, answer: RouteAnswer) -> Decision:
         and own.type == answer.type
         and (leg is not None or own.type in ("local", "broadcast", "multicast"))
     ):
-        return replace(own, leg=leg or own.leg)
+        return _with_path(replace(own, leg=leg or own.leg), answer)
     route = Route(
         answer.prefix or "0.0.0.0/0",
         answer.type,
@@ -87,7 +87,15 @@ def _from_kernel(own: Decision, answer: RouteAnswer) -> Decision:
         (Nexthop(answer.index, answer.via),),
         source=answer.source,
     )
-    return Decision(route, route.nexthops[0], own.rule, candidates=route.nexthops)
+    return _with_path(Decision(route, route.nexthops[0], own.rule, candidates=route.nexthops), answer)
+
+
+def _with_path(decision: Decision, answer: RouteAnswer) -> Decision:
+    """The decision with the path MTU that the kernel has learned (rt_fill_info, rt6_fill_node), if it has."""
+    assert decision.route is not None
+    if answer.mtu is None or answer.mtu == decision.route.mtu:
+        return decision
+    return replace(decision, learned=answer.mtu, learned_lock=answer.mtu_lock)
 
 
 def refuse_output(namespace: Namespace, packet: Packet, decision: Decision) -> Stop:

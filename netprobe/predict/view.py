@@ -49,7 +49,9 @@ class Packet(Struct, frozen=True):
     """A packet on its way: its headers here, and what only the kernel sees of it (mark, the sender's uid,
     which leg).
 
-    `df` is the don't-fragment bit; `fragments` says that the sender or a router has cut it. `suspects` grows
+    `df` is the don't-fragment bit; `fragments` the length of the longest piece, in bytes, where the sender or
+    a router has cut it, 0 of a whole packet; `unlearned`: no path MTU that a kernel has learned counts.
+    `suspects` grows
     along the way: what may have stopped the packet so far, though the configuration does not tell. `tracked`
     is what connection tracking and the rules of namespace `tracked_in` know of it; `prerouted` names a
     namespace whose bridge has called PREROUTING already; `reused`: its ports were asked for, so that older
@@ -63,7 +65,8 @@ class Packet(Struct, frozen=True):
     mark: int = 0
     uid: int | None = None
     df: bool = False
-    fragments: bool = False
+    fragments: int = 0
+    unlearned: bool = False
     suspects: tuple[Stop, ...] = ()
     tracked: Subject | None = None
     tracked_in: str | None = None
@@ -72,6 +75,11 @@ class Packet(Struct, frozen=True):
     inside: tuple[tuple[str, int], ...] = ()
     tags: tuple[str, ...] = ()
     scope: str | None = None
+
+    @property
+    def longest(self) -> int:
+        """The length of the packet, in bytes, or of its longest piece where it is cut."""
+        return self.fragments or self.flow.length or 0
 
     def suspecting(self, *stops: Stop) -> Packet:
         """This packet after passing something that may stop it."""

@@ -27,8 +27,10 @@ from netprobe.model import (
     Need,
     Neighbour,
     Observation,
+    PolicyRule,
     ReadNamespace,
     RouteAnswer,
+    RouteQuery,
     Ruleset,
     Run,
     Snapshot,
@@ -37,6 +39,7 @@ from netprobe.model import (
     Table,
     Verdict,
     Watch,
+    XfrmPolicy,
 )
 from netprobe.predict import fib
 
@@ -267,3 +270,44 @@ def test_what_the_kernel_adds_by_itself_is_no_change() -> None:
     gone = edited(before, "host", addresses=())
     assert "address" in [each.kind for each in changes(before, gone, ("host",), {4})]
     assert changes(before, gone, ("host",), {6}) == ()
+
+
+def test_a_link_local_network_on_one_more_interface_is_no_change() -> None:
+    """The routes of fe80::/64 stand side by side; one that went is a change."""
+    one = edited(whole(), "host", routes=(*whole()["host"].routes, networks.via("fe80::/64", None, 2, metric=256)))
+    two = edited(one, "host", routes=(*one["host"].routes, networks.via("fe80::/64", None, 4, metric=256)))
+    assert changes(one, two, ("host",), {6}) == ()
+    assert [each.kind for each in changes(two, one, ("host",), {6})] == ["route"]
+
+
+def test_of_policy_rules_ipsec_and_sysctls_only_those_of_the_probes_version_count() -> None:
+    before = whole()
+    host = before["host"]
+    new: dict[str, tuple[object, str]] = {
+        "rules": (PolicyRule(5, 6, table=7), "policy-rule"),
+        "xfrm": (XfrmPolicy("out", "fd00::/64", "::/0", "block"), "xfrm"),
+    }
+    for field, (value, kind) in new.items():
+        after = edited(before, "host", **{field: (*(getattr(host, field) or ()), value)})
+        assert changes(before, after, ("host",), {4}) == ()
+        assert [each.kind for each in changes(before, after, ("host",), {6})] == [kind]
+    after = edited(before, "host", sysctls={**host.sysctls, "net.ipv6.conf.eth0.accept_ra": "0"})
+    assert changes(before, after, ("host",), {4}) == ()
+    assert [each.kind for each in changes(before, after, ("host",), {6})] == ["sysctl"]
+
+
+def test_a_change_of_the_other_version_does_not_hide_an_answer_of_the_kernel() -> None:
+    """The tables are the same, the kernel's answer is not: somebody changed a route and changed it back."""
+    query = RouteQuery("10.0.0.2", "8.8.8.8")
+
+    def answering(via: str, snapshot: Snapshot) -> Snapshot:
+        return replace(snapshot, answers=(AskedRoute("red", query, RouteAnswer(index=2, via=via)),))
+
+    red = whole()["red"]
+    other = edited(whole(), "red", addresses=(*red.addresses, InterfaceAddress(2, "fd00::1", 64)),
+                   routes=(*red.routes, networks.via("fd00::/64", None, 2)))  # fmt: skip
+    before = answering("10.0.0.1", whole())
+    for after in (answering("10.0.0.9", whole()), answering("10.0.0.9", other)):
+        assert [(each.kind, each.name) for each in changes(before, after, ("red",), {4})] == [("route", "to 8.8.8.8")]
+    learned = AskedRoute("red", query, RouteAnswer(index=2, via="10.0.0.1", mtu=1400))
+    assert changes(before, replace(whole(), answers=(learned,)), ("red",), {4}) == (), "a path MTU that the probe has taught the kernel"

@@ -260,12 +260,16 @@ def af_spec(ipv4: bytes, ipv6: bytes) -> Record:
 
 def test_sysctls_of_an_interface_with_a_dot() -> None:
     array = struct.pack("=33i", *range(100, 133))
-    found = sysctl.of_interface("eth0.100", af_spec(attribute(1, array), attribute(2, struct.pack("=3i", 1, 64, 1500))))
+    found = sysctl.of_interface("eth0.100", af_spec(attribute(1, array), attribute(2, struct.pack("=3i", 1, 64, 1400))), 1500)
     assert found["net.ipv4.conf.eth0/100.forwarding"] == "100"
     assert found["net.ipv4.conf.eth0/100.rp_filter"] == "107"
     assert found["net.ipv6.conf.eth0/100.hop_limit"] == "64"
     assert "net.ipv6.conf.eth0/100.disable_ipv6" not in found  # an older kernel's shorter array
-    assert sysctl.of_interface("eth0", af_spec(b"", b"")) == {}
+    assert sysctl.of_interface("eth0", af_spec(b"", b""), 1500) == {}
+    same = af_spec(b"", attribute(2, struct.pack("=3i", 1, 64, 1500)))
+    assert sysctl.of_interface("eth0", same, 1500) == {"net.ipv6.conf.eth0.forwarding": "1", "net.ipv6.conf.eth0.hop_limit": "64"}, (
+        "follows"
+    )
 
 
 def diag(family: int, state: int, src: bytes, sport: int, dst: bytes, dport: int, queue: tuple[int, int]) -> bytes:

@@ -31,7 +31,7 @@ from .tap import NOTHING, SO_TIMESTAMPNS_NEW, attach, empty, enlarge, stamp_of
 
 SO_BINDTODEVICE, SO_MARK, SO_MEMINFO = 25, 36, 55  # include/uapi/asm-generic/socket.h
 IP_MTU_DISCOVER, IP_RECVERR, IPV6_MTU_DISCOVER, IPV6_RECVERR, IPV6_DONTFRAG = 10, 11, 23, 25, 62
-PMTUDISC_DONT, PMTUDISC_PROBE = 0, 3
+PMTUDISC_DONT, PMTUDISC_DO = 0, 2
 MSG_ERRQUEUE = 0x2000
 DROPS = 8  # SK_MEMINFO_DROPS of include/uapi/linux/sock_diag.h: the word of SO_MEMINFO
 SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_ICMP6 = 2, 3  # include/uapi/linux/errqueue.h
@@ -265,7 +265,11 @@ def owned_by(uid: int) -> Iterator[None]:
 
 
 def configure(sock: socket.socket, probe: Probe) -> None:
-    """Give a socket the probe's TTL, fragmentation, mark and interface. Raises OSError, NotPermitted."""
+    """Give a socket the probe's TTL, fragmentation, mark and interface. Raises OSError, NotPermitted.
+
+    With DF it meets what a program's socket meets: EMSGSIZE where the route, or what the kernel has learned
+    of the path, has a smaller MTU (IP_PMTUDISC_DO; IP_PMTUDISC_PROBE would look at the interface alone).
+    """
     if probe.mark:
         try:
             sock.setsockopt(socket.SOL_SOCKET, SO_MARK, probe.mark)
@@ -278,14 +282,14 @@ def configure(sock: socket.socket, probe: Probe) -> None:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, probe.ttl)
         if probe.df is not None:
             sock.setsockopt(
-                socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_PROBE if probe.df else PMTUDISC_DONT
+                socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_DO if probe.df else PMTUDISC_DONT
             )
             sock.setsockopt(socket.IPPROTO_IPV6, IPV6_DONTFRAG, int(probe.df))
     elif sock.family == socket.AF_INET:
         if probe.ttl is not None:
             sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, probe.ttl)
         if probe.df is not None:
-            sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_PROBE if probe.df else PMTUDISC_DONT)
+            sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_DO if probe.df else PMTUDISC_DONT)
 
 
 def _dropped(sock: socket.socket) -> int:

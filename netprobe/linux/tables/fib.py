@@ -22,7 +22,7 @@ AF_INET, AF_INET6 = 2, 10
 
 RTAX_MTU = 2
 MAIN, LOCAL = 254, 255
-RTM_F_LOOKUP_TABLE, RTM_F_FIB_MATCH = 0x1000, 0x2000
+RTM_F_CLONED, RTM_F_LOOKUP_TABLE, RTM_F_FIB_MATCH = 0x200, 0x1000, 0x2000
 
 FIB_RULE_INVERT = 0x2
 NO_SUPPRESSION = 0xFFFFFFFF  # -1 of FRA_SUPPRESS_PREFIXLEN
@@ -64,10 +64,14 @@ ACTIONS = {1: "lookup", 2: "goto", 3: "nop", 6: "blackhole", 7: "unreachable", 8
 
 
 def read_routes(netlink: Netlink) -> tuple[Route, ...]:
-    """The IPv4 and IPv6 routes of all tables, `local` among them, without the cache."""
+    """The IPv4 and IPv6 routes of all tables, `local` among them.
+
+    Without the cache: what the kernel has learned of single destinations (path MTUs, redirects) comes and
+    goes with packets, and is in its answers to questions (`ask_route`). A dump has IPv6's (inet6_dump_fib).
+    """
     found: list[tuple[Route, int]] = []  # each with the id of its nexthop object, 0 for none
     for record in netlink.dump(Request(RTM_GETROUTE)):
-        if record["family"] in (AF_INET, AF_INET6):
+        if record["family"] in (AF_INET, AF_INET6) and not record["flags"] & RTM_F_CLONED:
             found.append((route_of(record), record.get("RTA_NH_ID", 0)))
     if any(nexthop_id and not route.nexthops for route, nexthop_id in found):
         objects = _read_nexthops(netlink)
@@ -222,8 +226,9 @@ def answer_of(record: Record) -> RouteAnswer:
     route = route_of(record)
     leg = route.nexthops[0] if route.nexthops else Nexthop()
     return RouteAnswer(
-        type=route.type, table=route.table, index=leg.index, via=leg.via, source=route.source, mtu=route.mtu
-    )
+        type=route.type, table=route.table, index=leg.index, via=leg.via, source=route.source, mtu=route.mtu,
+        mtu_lock=route.mtu_lock,
+    )  # fmt: skip
 
 
 def _question(query: RouteQuery, flags: int) -> Request:

@@ -36,7 +36,7 @@ def read_links(netlink: Netlink) -> tuple[tuple[Link, ...], dict[str, str]]:
     for record in netlink.dump(Request(RTM_GETLINK, attributes=[("IFLA_EXT_MASK", 0)])):
         link = link_of(record)
         links.append(link)
-        sysctls |= of_interface(link.name, record.nest("IFLA_AF_SPEC"))
+        sysctls |= of_interface(link.name, record.nest("IFLA_AF_SPEC"), link.mtu)
     return tuple(sorted(links, key=lambda link: link.index)), sysctls
 
 

@@ -80,12 +80,21 @@ GLOBALS = (
 )
 
 
-def of_interface(name: str, af_spec: Record) -> dict[str, str]:
-    """The IPv4 and IPv6 sysctls of one interface, from its IFLA_AF_SPEC."""
+def of_interface(name: str, af_spec: Record, mtu: int) -> dict[str, str]:
+    """The IPv4 and IPv6 sysctls of one interface, from its IFLA_AF_SPEC.
+
+    IPv6's `mtu` is there where it is another than the interface's own: else it follows that
+    (NETDEV_CHANGEMTU, net/ipv6/addrconf.c).
+    """
     stem = name.replace(".", "/")
     ipv4 = af_spec.nest("AF_INET").get("IFLA_INET_CONF", ())
     ipv6 = af_spec.nest("AF_INET6").get("IFLA_INET6_CONF", ())
-    return _named(f"net.ipv4.conf.{stem}", IPV4_CONF, ipv4) | _named(f"net.ipv6.conf.{stem}", IPV6_CONF, ipv6)
+    found = _named(f"net.ipv4.conf.{stem}", IPV4_CONF, ipv4) | _named(
+        f"net.ipv6.conf.{stem}", IPV6_CONF, ipv6
+    )
+    if found.get(f"net.ipv6.conf.{stem}.mtu") == str(mtu):
+        del found[f"net.ipv6.conf.{stem}.mtu"]
+    return found
 
 
 def _named(stem: str, places: Mapping[str, int], values: Sequence[int]) -> dict[str, str]:
