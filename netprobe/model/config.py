@@ -236,7 +236,8 @@ class Socket(Struct, frozen=True):
     `queue` is (used, limit) of a listener's backlog in connections, of another's receive buffer in bytes; a
     limit of 0 is not known. `address` "::" takes IPv4 as well unless `v6only`. `interface` is the ifindex it
     is bound to, 0 for any. `programs` are the BPF programs of its cgroup, each of which sees its packets:
-    "cgroup /x.slice ingress NAME id 7".
+    "cgroup /x.slice ingress NAME id 7". `transparent`: IP_TRANSPARENT, without which TPROXY gives it nothing;
+    None where it is not known.
     """
 
     protocol: str
@@ -250,6 +251,7 @@ class Socket(Struct, frozen=True):
     v6only: bool = False
     peer: tuple[str, int] | None = None
     programs: tuple[str, ...] = ()
+    transparent: bool | None = None
 
 
 class ConntrackEntry(Struct, frozen=True):

@@ -153,9 +153,15 @@ def _ignored(namespace: Namespace, leg: Nexthop) -> bool:
 
 
 def is_local(namespace: Namespace, address: str) -> bool:
-    """Whether the namespace itself owns the address (its local table, loopback prefix included)."""
+    """Whether the namespace itself owns the address: its table local, loopback prefix included.
+
+    Local routes of other tables are for those packets that a policy rule sends there (TPROXY).
+    """
     return (
-        any(r.type == "local" and prefix.contains(r.dst, address) for r in namespace.routes)
+        any(
+            r.type == "local" and r.table == LOCAL and prefix.contains(r.dst, address)
+            for r in namespace.routes
+        )
         or namespace.owner_of(address) is not None
     )
 

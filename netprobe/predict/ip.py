@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from netprobe.model import End, Link, Namespace, Object, Place, Stage, Stop
 
-from . import bpf, conntrack, fib, fixes, netfilter, prefix, routing, size, xfrm
+from . import bpf, conntrack, fib, fixes, netfilter, prefix, routing, size, sockets, xfrm
 from .arp_reply import forwards
 from .drop import Finish, link_down, lost
 from .fib import Decision
@@ -216,6 +216,8 @@ def _forward(
     name, version = namespace.name, packet.flow.version
     if not forwards(namespace, link, version):
         return trail.drop(_not_forwarding(namespace, link, packet))
+    if sockets.proxy_of(name, packet) is not None:
+        return trail.drop(_not_kept(name, link, packet))
     if decision.error is not None:
         stop = lost(
             "unknown",
@@ -250,6 +252,19 @@ def _forward(
     if passed.stop:
         return _end(trail, passed)
     return _leave(trail, namespace, passed.packet, decision, link)
+
+
+def _not_kept(name: str, link: Link, packet: Packet) -> Stop:
+    """A packet that a socket has already, and that is routed on, is dropped (ip_forward, ip6_forward)."""
+    text = f"TPROXY has given the packet to a socket of {name}, whose routes send it on: it is dropped"
+    mark = f"{packet.mark:#x}"
+    id = f"from all fwmark {mark} lookup TABLE"
+    fix = (
+        fixes.ip(packet.flow.dst, "rule", "add", "fwmark", mark, "lookup", "100"),
+        fixes.ip(packet.flow.dst, "route", "add", "local", "default", "dev", "lo", "table", "100"),
+    )
+    object = Object("policy-rule", id, f"{id} (missing)")
+    return lost("rule-local-missing", name, link, Stage.FORWARD, text, object=object, fix=fix)
 
 
 def _forward_note(namespace: Namespace, decision: Decision, rules: str, packet: Packet) -> str:

@@ -13,7 +13,7 @@ from netprobe.rules.packet import FibAnswer, FibQuery, Fragment, Surroundings
 from netprobe.rules.packet import Packet as Subject
 from netprobe.rules.ruling import Decision, Reason, Ruling, Verdict
 
-from . import bpf, conntrack, fib, fixes
+from . import bpf, conntrack, fib, fixes, sockets
 from .drop import unread
 from .trace import Trail, changes
 from .view import Ground, Lacking, Packet
@@ -28,10 +28,12 @@ _CODES = {
     Reason.INVALID: "conntrack-invalid",
     Reason.FRAGMENT: "frag-dropped",
     Reason.QUEUE: "queue-no-listener",
+    Reason.PROXY: "nat-redirect-dead",
 }
 _WORDS = {
     "policy-drop": "drops what no rule accepts",
     "queue-no-listener": "hands the packet to a queue that no program serves",
+    "nat-redirect-dead": "hands the packet to a proxy, and there is no socket that takes it (IP_TRANSPARENT)",
 }
 _FAMILIES = {
     "ip": ("ip", "inet"),
@@ -288,6 +290,7 @@ def _surroundings(ground: Ground, namespace: Namespace, packet: Packet, trail: T
         fib=lookup, own_address=own,
         track=lambda subject: conntrack.track(namespace, packet, subject, trail,
         ground.connections(namespace.name, packet)),
+        proxied=lambda subject: sockets.is_proxied(namespace, subject.iif, subject),
     )  # fmt: skip
 
 
@@ -392,10 +395,7 @@ def _stop(place: Place, ruling: Ruling) -> Stop:
             fixes.without(decision.object),
         )
     code = _asking(ruling, decision) or _CODES.get(decision.reason, "filtered-by-rule")
-    what = {
-        "policy-drop": "drops what no rule accepts",
-        "queue-no-listener": "hands the packet to a queue that no program serves",
-    }.get(code, "drops the packet")
+    what = _WORDS.get(code, "drops the packet")
     return Stop(code, place, f"{decision.object.id} {what}", decision.object, fixes.without(decision.object))
 
 

@@ -56,7 +56,12 @@ def query_out(namespace: Namespace, packet: Packet) -> RouteQuery:
 
 def decide(ground: Ground, name: str, asked: RouteQuery) -> Decision:
     """The route for a query. Where the kernel and the model name different legs, the kernel's is taken."""
-    own = fib.lookup(ground.namespace(name), asked)
+    namespace = ground.namespace(name)
+    own = fib.lookup(namespace, asked)
+    # of a source that is not its own the kernel says nothing but EINVAL (ip_route_output_key_hash_rcu)
+    foreign = asked.iif is None and asked.src is not None and not fib.is_local(namespace, asked.src)
+    if foreign and prefix.version(asked.dst) == 4 and asked.src != "0.0.0.0":
+        return own
     answer = ground.kernel_route(name, asked)
     if answer is None or own.error is not None:
         return own if answer is None or answer.error is not None else _from_kernel(own, answer)

@@ -5,9 +5,12 @@ Kernel: net/ipv4/icmp.c (icmp_echo), net/ipv4/{udp,tcp_ipv4,inet_hashtables}.c (
 
 from __future__ import annotations
 
-from netprobe.model import Leg, Link, Namespace, Object, Place, Protocol, Socket, Stage, Stop
+from msgspec.structs import replace
 
-from . import fixes
+from netprobe.model import Flow, Leg, Link, Namespace, Object, Place, Protocol, Socket, Stage, Stop
+from netprobe.rules.packet import Packet as Subject
+
+from . import fixes, prefix
 from .view import Packet
 
 _DATAGRAM = 768  # bytes that the smallest datagram takes of a receive buffer (its skb's truesize)
@@ -35,20 +38,20 @@ def at(namespace: Namespace, link: Link | None, packet: Packet) -> Stop | None:
     if flow.protocol in (Protocol.ICMP, Protocol.ICMPV6):
         return _echo(namespace, link, flow.version)
     if flow.protocol in (Protocol.TCP, Protocol.UDP) and namespace.sockets is not None:
-        return _socket(namespace, link, packet)
+        return _socket(namespace, link, _as_looked_up(namespace, link, packet))
     return None
 
 
 def suspects(namespace: Namespace, link: Link | None, packet: Packet) -> tuple[Stop, ...]:
-    """BPF programs on the receiving socket's cgroup: each sees the packet, and may drop it before the socket
-    does.
+    """What may keep the packet from the program: BPF programs on the receiving socket's cgroup, each of which
+    sees it before the socket does, and of several sockets that share the port one that is full.
     """
     flow = packet.flow
     if flow.protocol not in (Protocol.TCP, Protocol.UDP):
         return ()
-    sockets = [s for s in _at_port(namespace, packet) if _takes(s, link, packet)]
+    chosen = _chosen(namespace, link, _as_looked_up(namespace, link, packet))
     said = "a BPF program on the cgroup of {} may drop the packet: {}"
-    return tuple(
+    filtered = tuple(
         _stop(
             "filtered-by-cgroup",
             namespace,
@@ -56,8 +59,46 @@ def suspects(namespace: Namespace, link: Link | None, packet: Packet) -> tuple[S
             said.format(f"{s.protocol} {s.address}:{s.port}", text),
             Object("cgroup", text, text),
         )
-        for s in sockets
+        for s in chosen
         for text in s.programs
+    )
+    full = tuple(stop for s in chosen if (stop := _full(namespace, link, s)) is not None)
+    return filtered + (full if len(full) < len(chosen) else ())
+
+
+def proxy_of(name: str, packet: Packet) -> tuple[str | None, int | None] | None:
+    """Where a rule of namespace `name` has given the packet to by TPROXY."""
+    return packet.tracked.proxy if packet.tracked is not None and packet.tracked_in == name else None
+
+
+def is_proxied(namespace: Namespace, link: Link | None, subject: Subject) -> bool | None:
+    """Whether TPROXY finds a socket for this packet (nf_tproxy_get_sock_v4: listeners, or datagram sockets
+    that are not connected, with IP_TRANSPARENT); None where that is not known.
+    """
+    if namespace.sockets is None or subject.proxy is None:
+        return None
+    packet = Packet(_aimed(namespace, link, subject.flow, subject.proxy), Leg.REQUEST)
+    chosen = [s for s in _chosen(namespace, link, packet) if s.state != "established"]
+    return any(s.transparent is not False for s in chosen)
+
+
+def _as_looked_up(namespace: Namespace, link: Link | None, packet: Packet) -> Packet:
+    """The packet with the address and port for which its socket was looked up."""
+    proxy = proxy_of(namespace.name, packet)
+    return packet if proxy is None else replace(packet, flow=_aimed(namespace, link, packet.flow, proxy))
+
+
+def _aimed(namespace: Namespace, link: Link | None, flow: Flow, proxy: tuple[str | None, int | None]) -> Flow:
+    """A flow to the proxy: without an address of its own that of the interface (nf_tproxy_laddr4)."""
+    address, port = proxy
+    own = [
+        a.address
+        for a in (namespace.addresses_of(link) if link is not None else ())
+        if prefix.version(a.address) == flow.version
+    ]
+    unspecified = address in (None, "0.0.0.0", "::")
+    return replace(
+        flow, dst=(own[0] if own else flow.dst) if unspecified else address, dport=port or flow.dport
     )
 
 
@@ -77,15 +118,47 @@ def _stop(
 
 
 def _at_port(namespace: Namespace, packet: Packet) -> list[Socket]:
-    """The sockets of the packet's protocol and port."""
+    """The sockets of the packet's protocol and port that take packets of strangers, or of its sender."""
     flow = packet.flow
-    return [s for s in namespace.sockets or () if (s.protocol, s.port) == (flow.protocol, flow.dport)]
+    return [
+        s
+        for s in namespace.sockets or ()
+        if (s.protocol, s.port) == (flow.protocol, flow.dport) and _hears(s, (flow.src, flow.sport))
+    ]
+
+
+def _hears(socket: Socket, sender: tuple[str, int | None]) -> bool:
+    connected = socket.protocol == "udp" and socket.state == "established" and socket.peer == sender
+    return connected or socket.state in ("listen", "unconnected")
+
+
+def _chosen(namespace: Namespace, link: Link | None, packet: Packet) -> list[Socket]:
+    """The socket that the kernel gives the packet to, or those among which it draws lots (SO_REUSEPORT).
+
+    Those with the most specific address are looked at first, then the score counts (compute_score of
+    net/ipv4/{inet_hashtables,udp}.c).
+    """
+    sockets = [s for s in _at_port(namespace, packet) if _takes(namespace, s, link, packet)]
+    best = max((_score(s, packet) for s in sockets), default=None)
+    return [s for s in sockets if _score(s, packet) == best]
+
+
+def _score(socket: Socket, packet: Packet) -> tuple[bool, int, bool]:
+    specific = socket.address not in _ANY
+    return (
+        specific,
+        (socket.state == "established") + bool(socket.interface),
+        packet.flow.version == 6 or ":" not in socket.address,
+    )
+
+
+_ANY = ("0.0.0.0", "::", "*")
 
 
 def _socket(namespace: Namespace, link: Link | None, packet: Packet) -> Stop | None:
     """The socket that the kernel would give the packet to, and whether it can take it."""
     flow = packet.flow
-    sockets = [s for s in _at_port(namespace, packet) if s.state in ("listen", "unconnected")]
+    sockets = _at_port(namespace, packet)
     name = f"{flow.protocol}/{flow.dport}"
     if not sockets:
         text = f"nothing in {namespace.name} listens on {name}"
@@ -96,19 +169,31 @@ def _socket(namespace: Namespace, link: Link | None, packet: Packet) -> Stop | N
             text,
             Object("socket", f"{flow.protocol} {flow.dst}:{flow.dport}", text),
         )
-    fitting = [s for s in sockets if _takes(s, link, packet)]
-    if not fitting:
-        where = ", ".join(_bound(namespace, s) for s in sockets)
-        arrived = f" on {link.name}" if link is not None and any(s.interface for s in sockets) else ""
-        text = f"{namespace.name} listens on {name} only at {where}, not at {flow.dst}{arrived}"
+    chosen = _chosen(namespace, link, packet)
+    if not chosen:
+        return _elsewhere(namespace, link, packet, sockets)
+    full = [_full(namespace, link, s) for s in chosen]
+    return full[0] if None not in full else None
+
+
+def _elsewhere(namespace: Namespace, link: Link | None, packet: Packet, sockets: list[Socket]) -> Stop:
+    """Programs listen on the port, but not where the packet came in."""
+    flow = packet.flow
+    where = ", ".join(_bound(namespace, s) for s in sockets)
+    vrf = _vrf(namespace, link)
+    by_device = any(s.interface for s in sockets) or vrf is not None
+    arrived = f" on {link.name}" if link is not None and by_device else ""
+    name = f"{flow.protocol}/{flow.dport}"
+    text = f"{namespace.name} listens on {name} only at {where}, not at {flow.dst}{arrived}"
+    thing, fix = Object("socket", f"{flow.protocol} {where}", where), ()
+    if vrf is not None and any(not s.interface and _takes_at(s, flow.dst, flow.version) for s in sockets):
+        key = f"net.ipv4.{flow.protocol}_l3mdev_accept"
+        text = f"{text}, which is of the VRF {vrf.name}: {key} = 0"
         return _stop(
-            "listener-wrong-address",
-            namespace,
-            link,
-            text,
-            Object("socket", f"{flow.protocol} {where}", where),
-        )
-    return _full(namespace, link, fitting[0])
+            "listener-wrong-address", namespace, link, text, Object("sysctl", key, f"{key} = 0"),
+            fixes.sysctl(key, 1),
+        )  # fmt: skip
+    return _stop("listener-wrong-address", namespace, link, text, thing, fix)
 
 
 def _bound(namespace: Namespace, socket: Socket) -> str:
@@ -118,16 +203,30 @@ def _bound(namespace: Namespace, socket: Socket) -> str:
     return f"{socket.address}{f'%{device.name}' if device is not None else ''}:{socket.port}{only}"
 
 
-def _takes(socket: Socket, link: Link | None, packet: Packet) -> bool:
+def _takes(namespace: Namespace, socket: Socket, link: Link | None, packet: Packet) -> bool:
     """Whether the kernel may give the packet to this socket (compute_score, net/ipv4/inet_hashtables.c,
     udp.c).
     """
-    return _takes_from(socket, link) and _takes_at(socket, packet.flow.dst, packet.flow.version)
+    return _takes_from(namespace, socket, link) and _takes_at(socket, packet.flow.dst, packet.flow.version)
 
 
-def _takes_from(socket: Socket, link: Link | None) -> bool:
-    """A socket bound to a device hears what comes in there, or by an interface of it where it is a VRF."""
-    return not socket.interface or link is None or socket.interface in (link.index, link.master)
+def _takes_from(namespace: Namespace, socket: Socket, link: Link | None) -> bool:
+    """A socket bound to a device hears what comes in there, or by an interface of it where it is a VRF; one
+    that is bound to none hears what comes in by a VRF only with {tcp,udp}_l3mdev_accept
+    (inet_bound_dev_eq).
+    """
+    vrf = _vrf(namespace, link)
+    if link is None:
+        return True
+    if not socket.interface:
+        return vrf is None or namespace.sysctl(f"net.ipv4.{socket.protocol}_l3mdev_accept", "0") == "1"
+    return socket.interface in (link.index, vrf.index if vrf is not None else link.index)
+
+
+def _vrf(namespace: Namespace, link: Link | None) -> Link | None:
+    """The VRF whose port an interface is (net/core: sdif is the port, dif the VRF)."""
+    master = namespace.link(link.master) if link is not None else None
+    return master if master is not None and master.kind == "vrf" else None
 
 
 def _takes_at(socket: Socket, address: str, version: int) -> bool:
@@ -138,7 +237,7 @@ def _takes_at(socket: Socket, address: str, version: int) -> bool:
             return version == 6 or not socket.v6only
         case "*":
             return True
-    return socket.address in (address, f"::ffff:{address}")
+    return socket.address == address
 
 
 def _full(namespace: Namespace, link: Link | None, socket: Socket) -> Stop | None:

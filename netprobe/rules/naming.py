@@ -103,6 +103,7 @@ _REASONS = {
     "limit": Reason.LIMIT, "hashlimit": Reason.LIMIT, "quota": Reason.QUOTA, "connlimit": Reason.CONNLIMIT,
     "statistic": Reason.RANDOM,
     "rpfilter": Reason.RPFILTER, "recent": Reason.RECENT, "time": Reason.TIME, "queue": Reason.QUEUE,
+    "tproxy": Reason.PROXY,
 }  # fmt: skip
 
 

@@ -28,7 +28,8 @@ class Packet(Struct, frozen=True):
     `gid` are those of the sending socket, None for a packet that has none here. `tcp_flags` in nft's words.
     `state` is conntrack's (new, established, related, invalid, untracked), None before connection tracking
     has seen the packet; `reply` its direction; `connection` its entry, with the ICMP id in the place of a
-    source port. `pkttype` unicast, broadcast, multicast or other.
+    source port. `pkttype` unicast, broadcast, multicast or other. `proxy`: TPROXY has given it to the socket
+    at this address and port (None: the interface's own address, the packet's port).
     """
 
     flow: Flow
@@ -51,6 +52,7 @@ class Packet(Struct, frozen=True):
     dscp: int | None = 0
     vlan: int | None = None
     ipsec: bool = False
+    proxy: tuple[str | None, int | None] | None = None
 
     @property
     def ethertype(self) -> str:
@@ -91,13 +93,15 @@ class Surroundings(Struct, frozen=True):
     `address_type` (address, interface or None for any) -> unicast, local, broadcast, multicast, blackhole,
     ... `fib` (query) -> the route. `own_address` (interface, towards this destination) -> the address that
     MASQUERADE or REDIRECT takes. `track` (packet) -> the packet with state, direction and connection, as
-    conntrack finds it; without it a packet whose `state` is None is new.
+    conntrack finds it; without it a packet whose `state` is None is new. `proxied` (packet with `proxy`) ->
+    whether there is a socket that TPROXY may give it to, None where that is not known.
     """
 
     address_type: Callable[[str, str | None], str | None] | None = None
     fib: Callable[[FibQuery], FibAnswer | None] | None = None
     own_address: Callable[[Link, str], str | None] | None = None
     track: Callable[[Packet], Packet] | None = None
+    proxied: Callable[[Packet], bool | None] | None = None
 
 
 def entry_of(flow: Flow, zone: int = 0) -> ConntrackEntry:

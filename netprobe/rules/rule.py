@@ -63,6 +63,12 @@ def branches(rule: Rule, packet: Packet, scene: Scene, hook: str) -> list[Branch
             if after is None:
                 return [_missed(before_doubt, counted)]
             now, before_doubt = after, before_doubt if doubts else after
+        elif kind == "tproxy":
+            given = _proxied(statement, now, scene)
+            if given is None:  # xt_TPROXY drops what it has no socket for; for nft_tproxy the rule ends there
+                ended = [Branch("drop", now)] if "drop" in statement.options else []
+                return _weighed(ended, before_doubt, doubts) if ended else [_missed(before_doubt, counted)]
+            now, before_doubt = given, before_doubt if doubts else given
         elif kind == "note":
             counted = counted or statement.text == "counter"
         elif spent and kind in ENDINGS:
@@ -75,6 +81,16 @@ def branches(rule: Rule, packet: Packet, scene: Scene, hook: str) -> list[Branch
             found = _verdicts(statement, now, scene)
             return _weighed(found, before_doubt, doubts) if found else [_missed(before_doubt, counted)]
     return [_missed(before_doubt, counted)] if spent else _weighed([Branch(NEXT, now)], before_doubt, doubts)
+
+
+def _proxied(statement: Statement, packet: Packet, scene: Scene) -> Packet | None:
+    """The packet given to a proxy's socket; None where there is no such socket."""
+    address, port = (
+        term.text if term is not None and term.kind == "value" else None
+        for term in (statement.right, statement.port)
+    )
+    given = replace(packet, proxy=(address, int(port) if port is not None else None))
+    return None if scene.around.proxied is not None and scene.around.proxied(given) is False else given
 
 
 def fails_at_once(rule: Rule, packet: Packet, scene: Scene) -> bool:

@@ -42,6 +42,7 @@ class Reason(StrEnum):
     RECENT = "recent"
     TIME = "time"
     QUEUE = "queue"
+    PROXY = "proxy"
     UNKNOWN = "unknown"
 
 

@@ -46,6 +46,7 @@ class InetSocket(nlmsg):
         (7, "INET_DIAG_SKMEMINFO", "array(uint32)"),
         (11, "INET_DIAG_SKV6ONLY", "uint8"),
         (21, "INET_DIAG_CGROUP_ID", "uint64"),
+        (22, "INET_DIAG_SOCKOPT", "array(uint8)"),
     )
 
     def decode(self) -> None:

@@ -23,6 +23,7 @@ INET_DIAG_SKMEMINFO = 7
 ESTABLISHED, CLOSE, LISTEN = 1, 7, 10
 STATES = {ESTABLISHED: "established", CLOSE: "unconnected", LISTEN: "listen"}
 RMEM, RCVBUF, DROPS = 0, 1, 8  # positions in the array of INET_DIAG_SKMEMINFO
+TRANSPARENT = 1 << 5 if sys.byteorder == "little" else 1 << 2  # a bit field of C
 V4_MAPPED = "::ffff:"  # how an IPv4 address starts that an IPv6 socket is bound to
 
 NUMBERS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
@@ -80,7 +81,14 @@ def socket_of(protocol: str, record: Record, programs: Mapping[int, tuple[str, .
         v6only=bool(record.get("INET_DIAG_SKV6ONLY")),
         peer=(_unmapped(record["idiag_dst"]), peer) if peer else None,
         programs=programs[cgroup] if cgroup and programs is not None else (),
+        transparent=_is_transparent(record),
     )
+
+
+def _is_transparent(record: Record) -> bool | None:
+    """Whether a socket has IP_TRANSPARENT; None of a kernel that does not say (struct inet_diag_sockopt)."""
+    flags = record.get("INET_DIAG_SOCKOPT", ())
+    return bool(flags[0] & TRANSPARENT) if flags else None
 
 
 class _Programs(dict[int, tuple[str, ...]]):

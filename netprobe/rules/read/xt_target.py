@@ -146,13 +146,14 @@ def _tproxy(block: Block, ip: str) -> list[Statement] | None:
             "tproxy",
             right=value(address) if address else None,
             port=value(port) if port else None,
+            options={"drop": "no socket"},
             text=block.text(),
         )
     ]
     mark = block.value("--tproxy-mark")
     if mark:
         number, mask = mark_and_mask(mark)
-        found.insert(0, Statement("set", key("meta mark"), right=_flip(key("meta mark"), mask, number)))
+        found.append(Statement("set", key("meta mark"), right=_flip(key("meta mark"), mask, number)))
     return [*found, Statement("accept")]
 
 
