@@ -181,10 +181,17 @@ def _deliver(trail: Trail, namespace: Namespace, link: Link, packet: Packet) -> 
         link,
         Stage.DELIVER,
         passed.packet,
-        f"{passed.packet.flow.dst} is {namespace.name}'s own",
+        _whose(namespace.name, passed.packet),
     )
     trail.arrived = (namespace.name, link, passed.packet)
     return Finish(End.DELIVER)
+
+
+def _whose(name: str, packet: Packet) -> str:
+    """Why a packet is delivered here."""
+    if (proxy := sockets.proxy_of(name, packet)) is not None:
+        return f"given to the proxy at port {proxy[1] or packet.flow.dport} (TPROXY)"
+    return f"{packet.flow.dst} is {name}'s own"
 
 
 def _no_room_for_pieces(namespace: Namespace, link: Link, packet: Packet) -> Stop | None:

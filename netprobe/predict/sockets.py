@@ -96,10 +96,9 @@ def _aimed(namespace: Namespace, link: Link | None, flow: Flow, proxy: tuple[str
         for a in (namespace.addresses_of(link) if link is not None else ())
         if prefix.version(a.address) == flow.version
     ]
-    unspecified = address in (None, "0.0.0.0", "::")
-    return replace(
-        flow, dst=(own[0] if own else flow.dst) if unspecified else address, dport=port or flow.dport
-    )
+    if address in (None, "0.0.0.0", "::"):
+        address = own[0] if own else flow.dst
+    return replace(flow, dst=address, dport=port or flow.dport)
 
 
 def _echo(namespace: Namespace, link: Link | None, version: int) -> Stop | None:

@@ -282,6 +282,13 @@ def test_a_listener() -> None:
     assert (found.address, found.port, found.state, found.uid, found.interface, found.queue) == ("::", 80, "listen", 1000, 5, (3, 128))
     assert found.v6only
     assert found.peer is None
+    assert found.transparent is None  # an older kernel does not say
+
+
+def test_a_transparent_listener() -> None:
+    for options, transparent in ((u8(0b0010_0000) + u8(0), True), (u8(0b1101_1111) + u8(7), False)):  # struct inet_diag_sockopt
+        found = socket_of("tcp", diag(2, 10, bytes(16), 80, bytes(16), 0, (3, 128)) + attribute(22, options))
+        assert found.transparent is transparent
 
 
 def test_a_datagram_socket_with_its_buffer() -> None:
