@@ -12,7 +12,7 @@ from functools import cache
 PATH_MAX, LINKS_MAX = 4096, 40  # include/uapi/linux/limits.h, include/linux/namei.h (MAXSYMLINKS)
 OPENAT2 = 437  # the number on every architecture
 _NO_MAGICLINKS, _NO_SYMLINKS, _IN_ROOT = 0x02, 0x04, 0x10  # include/uapi/linux/openat2.h
-_PROC = 0x9FA0  # include/uapi/linux/magic.h
+_PROC, _SYSFS = 0x9FA0, 0x62656572  # include/uapi/linux/magic.h
 LOOK = os.O_PATH | os.O_CLOEXEC
 READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 # an old kernel, a seccomp filter, a kernel with another struct open_how
@@ -95,18 +95,30 @@ def _target(fd: int, may_follow: bool) -> str:
 
 
 def _is_of_proc(fd: int) -> bool:
+    return _file_system(fd) in (None, _PROC)
+
+
+def _file_system(fd: int) -> int | None:
+    """The number of the kind of file system that `fd` is on; None when it cannot be told."""
     told = ctypes.create_string_buffer(256)  # struct statfs begins with its f_type
-    return bool(_libc.fstatfs(fd, told)) or struct.unpack_from("=I", told.raw)[0] == _PROC
+    return None if _libc.fstatfs(fd, told) else int(struct.unpack_from("=I", told.raw)[0])
 
 
 def content(fd: int, limit: int) -> bytes:
     """All of the regular file that the O_PATH descriptor `fd` stands for.
 
     Raises OSError, EFBIG beyond `limit` bytes.
+
+    What the kernel makes up looks like a regular file, and to read it can do something: /proc/kmsg gives each
+    message once. Such a file has no size, or is in sysfs; it is not opened.
     """
     seen = os.fstat(fd)
     if not stat.S_ISREG(seen.st_mode):
         raise OSError(errno.EINVAL, "not a regular file")
+    if _file_system(fd) == _SYSFS:
+        raise OSError(errno.EINVAL, "a file of the kernel's")
+    if seen.st_size == 0:
+        return b""
     if seen.st_size > limit:
         raise too_large()
     opened = reopened(fd)

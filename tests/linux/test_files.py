@@ -107,12 +107,36 @@ def test_devices_are_left_alone(way: str) -> None:
             Tree().read(device)
 
 
-def test_a_file_of_proc_has_no_size_and_a_limit(way: str) -> None:
-    assert Tree().read("/proc/version").startswith(b"Linux")
-    with pytest.raises(OSError, match="larger"):
-        Tree().read("/proc/version", 4)
+def test_a_file_of_proc_has_a_limit() -> None:
+    assert files.kernel("/proc/version").startswith(b"Linux")
     with pytest.raises(OSError, match="larger"):
         files.kernel("/proc/version", 4)
+
+
+@pytest.fixture
+def unopened(monkeypatch: pytest.MonkeyPatch) -> None:
+    def reopened(fd: int, flags: int = 0) -> int:
+        raise AssertionError("it was opened")
+
+    monkeypatch.setattr(descriptors, "reopened", reopened)
+
+
+@pytest.mark.usefixtures("unopened")
+@pytest.mark.parametrize("path", ["/proc/version", "/proc/kmsg", "/proc/sys/kernel/random/uuid"])
+def test_a_link_to_what_the_kernel_makes_up_reads_nothing(way: str, tmp_path: Path, path: str) -> None:
+    """Reading /proc/kmsg takes messages away from who waits for them, and a container's resolv.conf may be a link to it."""
+    (tmp_path / "resolv.conf").symlink_to(path)
+    if way == "openat2":  # by steps no link of /proc is followed
+        assert Tree().read(f"{tmp_path}/resolv.conf") == b""
+    assert Tree().read(path) == b""
+
+
+@pytest.mark.usefixtures("unopened")
+def test_a_link_into_sysfs_reads_nothing(way: str, tmp_path: Path) -> None:
+    """Its files have a size, and some of them ask the hardware."""
+    (tmp_path / "hosts").symlink_to("/sys/kernel/uevent_seqnum")
+    with pytest.raises(OSError, match="a file of the kernel's"):
+        Tree().read(f"{tmp_path}/hosts")
 
 
 def test_a_limit_is_the_size_that_is_still_read(tree: Path) -> None:
