@@ -114,8 +114,9 @@ class Machine:
         from .names.resolver import addresses_of, files_of
 
         found = self._directory.found(inside)
-        files = files_of(inside, found.pid if found else None)
-        addresses = addresses_of(named.name, self._handle(inside), version, files)
+        place = self._handle(inside)
+        files = files_of(inside, found.pid if found else None, netns.identity(place))
+        addresses = addresses_of(named.name, place, version, files)
         notes = self._directory.containers.heard()  # files of a container that could not be read in time
         return Endpoint(
             named.text,

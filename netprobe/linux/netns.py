@@ -119,8 +119,8 @@ def inside(place: int | str) -> Iterator[None]:
         # one that we could not come back to (a user namespace's process in its parent's network) refuses us
         # here
         _enter(home)
-        _enter(there)
         try:
+            _enter(there)
             _verify(there)
             yield
         finally:

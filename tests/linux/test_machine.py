@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -16,6 +17,7 @@ from netprobe.linux import netns
 from netprobe.linux.machine import Machine
 from netprobe.linux.names import names, resolver
 from netprobe.linux.names.containers import Containers
+from netprobe.linux.names.names import Found, inside_of, open_each
 from netprobe.model import AskRoute, Endpoint, FindPeer, ReadNamespace, RouteQuery, Snapshot, Space
 
 pytestmark = pytest.mark.lab
@@ -318,9 +320,51 @@ def test_a_destination_may_be_a_host_name(lab: Lab) -> None:
 
 
 def test_files_of_a_namespace(tmp_path: Path) -> None:
-    found = resolver.files_of("red", os.getpid())
+    own = netns.own_identity()
+    found = resolver.files_of("red", os.getpid(), own)
     assert found["/etc/hosts"] == Path("/etc/hosts").read_bytes()
-    assert resolver.files_of("../../tmp", None) == {}
+    assert resolver.files_of("../../tmp", None, own) == {}
+
+
+def test_a_process_of_another_namespace_has_no_files_for_it() -> None:
+    assert resolver.files_of("red", os.getpid(), (0, 0)) == {}
+    assert resolver.files_of("red", 4194305, netns.own_identity()) == {}
+
+
+def test_a_process_that_ends_meanwhile_has_no_files() -> None:
+    """Its number may have been another's when they were read."""
+    child = subprocess.Popen(["sleep", "100"])
+
+    def read(*_: object) -> dict[str, bytes]:
+        child.kill()
+        child.wait()
+        return {"/etc/hosts": b"10.0.0.1 web"}
+
+    with patch.object(resolver, "_read", read):
+        assert resolver.files_of("red", child.pid, netns.own_identity()) == {}
+
+
+def test_a_namespace_inside_a_container_that_ends_meanwhile() -> None:
+    """The number of its process may be another container's, which has a /run/netns as well."""
+    child = subprocess.Popen(["sleep", "100"])
+    outer = Found("pid", "c1", f"/proc/{child.pid}/ns/net", child.pid)
+    red = inside_of(outer, Found("netns", "red", "self/ns/net", beneath="/proc"))
+    fds = [os.open("/proc/self/ns/net", os.O_RDONLY) for _ in range(2)]
+    try:
+        assert red.held(fds[0]) == fds[0]
+        child.kill()
+        child.wait()
+        with pytest.raises(CannotLook, match="pid:c1 has ended meanwhile"):
+            red.held(fds[1])
+        with pytest.raises(OSError, match="Bad file"):
+            os.fstat(fds[1])
+        with patch.object(netns, "open_all_beneath", lambda places: [os.dup(fds[0]) for _ in places]):
+            (result,) = open_each([red])
+        assert isinstance(result, CannotLook)
+        with patch.object(netns, "open_beneath", lambda *_: os.dup(fds[0])), pytest.raises(CannotLook, match="ended"):
+            red.open()
+    finally:
+        os.close(fds[0])
 
 
 def spaces() -> tuple[Space, ...]:

@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 import subprocess
+import threading
 from collections.abc import Callable
 from typing import Any
 from unittest.mock import patch
@@ -19,9 +20,9 @@ from netprobe.linux import files, namespace, netlink, netns
 from netprobe.linux.machine import Machine
 from netprobe.linux.names import listing, names, resolver
 from netprobe.linux.names.names import Found, UnknownName, lookup
-from netprobe.linux.names.namespaces import opened
+from netprobe.linux.names.namespaces import Directory, opened
 from netprobe.linux.netfilter.tools import run
-from netprobe.linux.sensors import crafter
+from netprobe.linux.sensors import close, crafter
 from netprobe.linux.sensors.crafter import Crafter
 from netprobe.linux.tables import fib, links, neighbours, sockets, sysctl, tc, xfrm
 from netprobe.model import AskRoute, AskSet, FindMacvlans, FindPeer, Namespace, ReadNamespace, RouteQuery, SetQuery, Snapshot
@@ -162,6 +163,30 @@ def test_a_host_name_that_could_not_be_looked_up() -> None:
         assert descriptors() == before
     finally:
         os.close(fd)
+
+
+def test_sockets_are_let_go_of_without_a_descriptor_to_spare() -> None:
+    before = descriptors()
+    sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(3)]
+    with patch.object(close.socket, "socketpair", failing(errno.EMFILE)):
+        close.release(sockets)
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread():
+            thread.join(5)
+    assert descriptors() == before
+
+
+def test_a_namespace_that_cannot_be_named_is_let_go_of() -> None:
+    before = descriptors()
+    directory = Directory()
+    try:
+        held = descriptors()
+        with patch.object(directory, "titles", failing(errno.EMFILE)), pytest.raises(OSError, match="Too many"):
+            directory.adopt(os.open("/proc/self/ns/net", os.O_RDONLY), Found("pid", "1", "/proc/self/ns/net"))
+        assert descriptors() == held
+    finally:
+        directory.close()
+    assert descriptors() == before
 
 
 # processes

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Protocol
 
 from netprobe.endpoint import Named
-from netprobe.errors import NetprobeError, WrongQuestion, cannot_look, is_short
+from netprobe.errors import CannotLook, NetprobeError, WrongQuestion, cannot_look, is_short
 from netprobe.linux import apart, files, netns
 from netprobe.linux.shortage import looked
 from netprobe.model.command import quoted
@@ -29,7 +29,8 @@ class Found:
     """A namespace as a source knows it. `path` is the file to open; `pid` a process that lives in it.
 
     `beneath` is a directory from which `path` is walked without following a symbolic link: inside a container
-    those are not ours to trust. `note` is what a person should know about it ("paused").
+    those are not ours to trust; `holder` is that container, whose process number may be another's by now.
+    `note` is what a person should know about it ("paused").
     """
 
     kind: str
@@ -38,6 +39,7 @@ class Found:
     pid: int | None = None
     beneath: str | None = None
     note: str = ""
+    holder: Found | None = None
 
     @property
     def text(self) -> str:
@@ -81,8 +83,15 @@ class Found:
     def open(self) -> int:
         """A descriptor of the namespace. Raises NotPermitted or CannotLook with its name."""
         if self.beneath is not None:
-            return netns.open_beneath(self.beneath, self.path, self.text)
+            return self.held(netns.open_beneath(self.beneath, self.path, self.text))
         return netns.open_namespace(self.path, self.text)
+
+    def held(self, fd: int) -> int:
+        """`fd`, which was opened beneath, if the holder lives still: so it was that one's. Raises CannotLook."""
+        if self.holder is not None and self.holder.identity() is None:
+            os.close(fd)
+            raise CannotLook(f"{self.holder.text} has ended meanwhile", "Try again.")
+        return fd
 
     def identity(self) -> netns.Identity | None:
         """Which namespace the file stands for, without opening it; None when the file cannot be looked at."""
@@ -107,7 +116,10 @@ def open_each(batch: Sequence[Found]) -> list[int | NetprobeError]:
             [(each.beneath, each.path, each.text) for each in batch if each.beneath is not None]
         )
     )
-    return [next(inner) if each.beneath is not None else _open_or_error(each) for each in batch]
+    return [
+        _held_or_error(each, next(inner)) if each.beneath is not None else _open_or_error(each)
+        for each in batch
+    ]
 
 
 def close_all(results: Iterable[int | NetprobeError]) -> None:
@@ -120,6 +132,13 @@ def close_all(results: Iterable[int | NetprobeError]) -> None:
 def _open_or_error(found: Found) -> int | NetprobeError:
     try:
         return found.open()
+    except NetprobeError as error:
+        return error
+
+
+def _held_or_error(found: Found, result: int | NetprobeError) -> int | NetprobeError:
+    try:
+        return found.held(result) if isinstance(result, int) else result
     except NetprobeError as error:
         return error
 
@@ -335,7 +354,7 @@ def _inside(source: NamedNamespaces) -> list[tuple[str, str]]:
 
 def inside_of(outer: Found, step: Found) -> Found:
     """The namespace `step` that the container `outer` made: it is called `c1//red`."""
-    return replace(step, kind=outer.kind, name=f"{outer.name}//{step.name}", pid=None)
+    return replace(step, kind=outer.kind, name=f"{outer.name}//{step.name}", pid=None, holder=outer)
 
 
 def inner_source(outer: Found) -> NamedNamespaces:

@@ -102,9 +102,13 @@ class Directory:
 
     def adopt(self, fd: int, found: Found) -> str:
         """Take over the descriptor `fd` of `found`; the name under which it is held from now on."""
-        identity = netns.identity(fd)
-        known = self.handles.name_of(identity)
-        name = self.handles.add(fd, () if known else self.titles(identity, found))
+        try:
+            identity = netns.identity(fd)
+            known = self.handles.name_of(identity)
+            name = self.handles.add(fd, () if known else self.titles(identity, found))
+        except BaseException:
+            os.close(fd)
+            raise
         self._found.setdefault(name, found)
         return name
 

@@ -109,16 +109,29 @@ def _mount(source: bytes, target: bytes, kind: bytes | None, flags: int) -> bool
     return bool(_libc.mount(source, target, kind, ctypes.c_ulong(flags), None))
 
 
-def files_of(name: str, pid: int | None) -> dict[str, bytes]:
+def files_of(name: str, pid: int | None, network: netns.Identity) -> dict[str, bytes]:
     """The resolver files of the namespace `name`: those of its process `pid`, else of /etc/netns/NAME
     (ip-netns(8)).
+
+    The number may be another's by now: what is read is of a process in the namespace `network`, or is nothing.
 
     nsswitch.conf is not among them: it names the libraries that getaddrinfo(3) loads into this process. One
     that is too large, is no regular file or cannot be read in time is left out, as one that is not there.
     """
     if pid is not None:
-        return _read(readers.Tree(f"/proc/{pid}/root", foreign=True), "/etc")
+        return _of_process(pid, network)
     return _read(readers.Tree(), f"/etc/netns/{name}") if "/" not in name else {}
+
+
+def _of_process(pid: int, network: netns.Identity) -> dict[str, bytes]:
+    from netprobe.linux.runtimes.process import Process
+
+    try:
+        with Process(pid) as process:  # it lives after the reading: nobody had its number meanwhile
+            found = _read(readers.Tree(f"/proc/{pid}/root", foreign=True), "/etc")
+            return found if process.identity() == network else {}
+    except OSError:
+        return {}
 
 
 def _read(tree: readers.Tree, folder: str) -> dict[str, bytes]:

@@ -11,6 +11,7 @@ import os
 import socket
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 
 COLLECTOR_IS_A_WORKER = (6, 8)  # commit 8b90a9f819dc
 AT_ONCE = 250  # descriptors in one message; the kernel's SCM_MAX_FD is 253
@@ -30,7 +31,10 @@ def _handed_over(fds: list[int]) -> bool:
     """Leave the descriptors to the collector; False, and they stay open, where there is no AF_UNIX or too
     many are in flight.
     """
-    left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    except OSError:
+        return False
     with left, right:
         try:
             for start in range(0, len(fds), AT_ONCE):
@@ -40,10 +44,8 @@ def _handed_over(fds: list[int]) -> bool:
             return False
         for fd in fds:  # before the collector can get at them: whoever closes last has to wait
             os.close(fd)
-    # any AF_UNIX socket that is closed sets the collector to work
-    left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-    left.close()
-    right.close()
+    with suppress(OSError):  # any AF_UNIX socket that is closed sets the collector to work
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).close()
     return True
 
 
