@@ -40,8 +40,8 @@ def _with_gateway(case: Case, found: Cause | None) -> Cause | None:
     wanted = _wanted(case)
     if found is None or wanted is None or not remedy.lacks(found, GATEWAY.name):
         return found
-    via = gateway(case.snapshot, found.place.namespace or "", wanted)
-    return found if via is None else remedy.filled(found, GATEWAY.name, via)
+    router = gateway(case.snapshot, found.place.namespace or "", wanted)
+    return found if router is None else remedy.filled(found, GATEWAY.name, router.via)
 
 
 def _wanted(case: Case) -> str | None:

@@ -1,67 +1,92 @@
-"""What the others on a network show: who could be the gateway, and how long the network's prefix is."""
+"""What the others on a network show: who could be the gateway, and how long the network's prefix is. Pure."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
+
+from msgspec import Struct
 
 from netprobe.model import Link, Namespace, RouteQuery, Snapshot
 from netprobe.predict import fib, prefix
 
 
-def gateway(snapshot: Snapshot, name: str, dst: str) -> str | None:
-    """The address of the router that namespace `name` could send packets for `dst` to; None when none is in
-    sight.
+class Gateway(Struct, frozen=True):
+    """A next hop that would do: its address, the interface towards it, whether no network of its own says
+    so.
     """
+
+    via: str
+    link: Link
+    onlink: bool = False
+
+
+def gateway(snapshot: Snapshot, name: str, dst: str) -> Gateway | None:
+    """The router in sight that namespace `name` could send packets for `dst` to; None when there is none."""
     here = snapshot.namespaces.get(name)
     if here is None:
         return None
-    for own in here.addresses:
-        link = here.link(own.index)
-        if (
-            link is None
-            or not link.up
-            or own.scope != "global"
-            or prefix.version(own.address) != prefix.version(dst)
-        ):
-            continue
-        network = prefix.network(own.address, own.prefixlen)
-        for other in snapshot.namespaces.values():
-            found = _on(other, network, dst, here) if other.name != name else None
+    for link in here.links:
+        for other in snapshot.namespaces.values() if link.up else ():
+            found = gateway_on(other, here, link, dst) if other.name != name else None
             if found is not None:
-                return found
+                return Gateway(found, link)
+    return None
+
+
+def behind_cable(
+    here: Namespace, link: Link, stations: Iterable[tuple[Namespace, Link]], dst: str
+) -> Gateway | None:
+    """The router among the stations of a segment on which `here` has no more than a host's own prefix."""
+    own = [
+        a
+        for a in here.addresses_of(link)
+        if a.scope == "global" and prefix.version(a.address) == prefix.version(dst)
+    ]
+    if not own:
+        return None
+    for router, station in stations:
+        if router.name == here.name or not _leads(router, dst, here):
+            continue
+        for address in router.addresses_of(station):
+            if address.scope == "global" and prefix.version(address.address) == prefix.version(dst):
+                return Gateway(address.address, link, onlink=True)
     return None
 
 
 def gateway_on(router: Namespace, here: Namespace, link: Link, dst: str) -> str | None:
-    """The address of `router` on the networks of one interface of `here`, if it could take packets for `dst`."""
+    """The address of `router` on the networks of one interface of `here`, if it could take packets for
+    `dst`.
+    """
     networks = [
         prefix.network(own.address, own.prefixlen)
         for own in here.addresses_of(link)
         if own.scope == "global" and prefix.version(own.address) == prefix.version(dst)
     ]
-    found = (_on(router, network, dst, here) for network in networks)
-    return next((address for address in found if address is not None), None)
+    if not networks or not _leads(router, dst, here):
+        return None
+    found = (
+        a.address
+        for network in networks
+        for a in router.addresses
+        if a.scope == "global" and prefix.contains(network, a.address)
+    )
+    return next(found, None)
 
 
-def _on(router: Namespace, network: str, dst: str, asker: Namespace) -> str | None:
-    """The router's address on that network, if the destination is its own, or it forwards and has a route there
-    that does not lead back to the asker.
-    """
+def _leads(router: Namespace, dst: str, asker: Namespace) -> bool:
+    """Whether the destination is the router's own, or it forwards and has a route that does not lead back."""
+    if fib.is_local(router, dst):
+        return True
     switch = "net.ipv6.conf.all.forwarding" if prefix.version(dst) == 6 else "net.ipv4.ip_forward"
     way = fib.lookup(router, RouteQuery(None, dst))
     back = way.leg is not None and any(a.address == way.leg.via for a in asker.addresses)
-    forwards = router.sysctl(switch) == "1" and way.error is None and not back
-    if not forwards and not fib.is_local(router, dst):
-        return None
-    return next(
-        (a.address for a in router.addresses if a.scope == "global" and prefix.contains(network, a.address)),
-        None,
-    )
+    return router.sysctl(switch) == "1" and way.error is None and not back
 
 
 def usual_length(snapshot: Snapshot, name: str, address: str) -> int | None:
     """The prefix length that the others have in whose network `address` lies; None when nobody else is of
-    that network.
+    it.
     """
     bits = 128 if prefix.version(address) == 6 else 32
     found = Counter(

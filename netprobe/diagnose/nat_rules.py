@@ -1,4 +1,6 @@
-"""Rules of address translation, as a loss looks at them: which there are, whom they are for, how one is written. Pure."""
+"""Rules of address translation, as a loss looks at them: which there are, whom they are for, how one is
+written. Pure.
+"""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def claims(ground: Ground, name: str, link: Link, request: Packet) -> Station | 
     namespace, asked = ground.namespace(name), request.flow.dst
     if request.flow.protocol is Protocol.ND:
         return _claims_v6(namespace, name, link, asked)
-    if fib.is_local(namespace, asked):
+    if fib.lookup(namespace, RouteQuery(None, asked)).type == "local":  # arp_process asks the FIB
         return suppressed(ground, name, link, request) or Station(link.mac, name, link)
     return _proxies(ground, name, link, request)
 

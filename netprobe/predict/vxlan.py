@@ -197,6 +197,10 @@ def _mismatch(ground: Ground, sender: tuple[str, Link, Vxlan], there: str, port_
     if down is not None:
         return link_down(there, down, Stage.DECAPSULATE)
     theirs = next((d for d in known if d.vxlan), None)
+    if theirs is None:
+        text = f"{there} has no VXLAN device: nothing there takes packets of tunnel {ours.vni}"
+        gone = Object("link", f"vxlan id {ours.vni}", text)
+        return lost("link-missing", there, None, Stage.DECAPSULATE, text, object=gone)
     code = "vxlan-vni-mismatch" if port_fits else "vxlan-port-mismatch"
     what, own = ("VNI", ours.vni) if port_fits else ("UDP port", ours.port)
     other = (

@@ -48,7 +48,11 @@ class Repair(Struct, frozen=True):
     mended: Snapshot
     agreeing: int = 0
     leg: Leg | None = None
-    brings_routes: bool = False
+
+    @property
+    def brings_routes(self) -> bool:
+        """Whether it gives the namespace an interface or an address again, with which routes have gone."""
+        return any(_gives(command.words) for command in self.stop.commands)
 
     def also(self, *commands: Command) -> Repair | None:
         """This repair with more commands behind its own; None where they cannot be carried out."""
@@ -72,6 +76,12 @@ def _still_holds(before: Snapshot, after: Snapshot, asked: AskedRoute) -> bool:
     if asked.answer is None or asked.answer.error is not None or then.addresses != now.addresses:
         return False
     return fib.lookup(then, asked.query) == fib.lookup(now, asked.query)
+
+
+def _gives(words: tuple[str, ...]) -> bool:
+    return words[:3] == ("ip", "address", "add") or (
+        words[:3] == ("ip", "link", "set") and words[-1:] == ("up",)
+    )
 
 
 class Loss(Struct, frozen=True):
@@ -156,7 +166,6 @@ class Loss(Struct, frozen=True):
         *,
         agreeing: int = 0,
         leg: Leg | None = None,
-        brings_routes: bool = False,
         trial: tuple[Command, ...] = (),
     ) -> tuple[Repair, ...]:
         """The repair that carries out the commands of `stop`; nothing where that cannot be done on a
@@ -168,4 +177,4 @@ class Loss(Struct, frozen=True):
         if mended is None:
             return ()
         mended = still_answered(self.snapshot, mended)
-        return (Repair(stop, merit, mended, agreeing, leg, brings_routes),)
+        return (Repair(stop, merit, mended, agreeing, leg),)

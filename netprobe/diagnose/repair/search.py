@@ -68,17 +68,14 @@ def _try(loss: Loss, repair: Repair) -> Tried | None:
     if not isinstance(outcome, Prediction):
         loss.needs.update(dict.fromkeys(outcome))
         return None
-    stop = outcome.stop
-    if not repair.brings_routes or stop is None or stop.code != "no-route":
+    stop, name = outcome.stop, repair.stop.place.namespace
+    lacks = stop is not None and (stop.code, stop.place.namespace) == ("no-route", name)
+    if stop is None or not lacks or not repair.brings_routes:
         return Tried(repair, outcome)
-    after = Loss.of(repair.mended, outcome, stop)
-    whole = repair.also(
-        *(replace(c, namespace=stop.place.namespace) for c in completed(after, stop).commands)
-    )
-    if whole is None or stop.place.namespace not in (repair.stop.place.namespace, *loss.way):
-        return Tried(repair, outcome)
-    again = _walked(loss, whole)
-    return Tried(whole, again) if isinstance(again, Prediction) else Tried(repair, outcome)
+    after = Loss(repair.mended, outcome, stop, loss.needs)
+    whole = repair.also(*(replace(c, namespace=name) for c in completed(after, stop).commands))
+    again = _walked(loss, whole) if whole is not None else None
+    return Tried(whole, again) if whole is not None and isinstance(again, Prediction) else Tried(repair, outcome)
 
 
 def _walked(loss: Loss, repair: Repair) -> Prediction | tuple[Need, ...]:

@@ -41,6 +41,8 @@ def _of_link(loss: Loss, namespace: Namespace, link: Link, version: int) -> Iter
         yield from _of_another_length(loss, namespace, link, address, [a for _, _, a in others])
         if is_network(address) and others and odd:
             yield from _of_another_network(loss, namespace, link, address, others)
+    if not own and others:
+        yield from _on_another_link(loss, namespace, link, [a for _, _, a in others])
     if not own and others and _needs_one(namespace, link, version):
         yield from _bare(loss, namespace, link, version, [a for _, _, a in others])
 
@@ -103,7 +105,7 @@ def _of_another_network(
         trial if lost_ones else (blank, gone),
     )
     agreeing = len({(n, li.index) for n, li, _ in others})
-    yield from loss.repair(stop, Merit.RESTORES, agreeing=agreeing, brings_routes=True, trial=trial)
+    yield from loss.repair(stop, Merit.RESTORES, agreeing=agreeing, trial=trial)
 
 
 def _network(address: InterfaceAddress) -> str:
@@ -151,7 +153,27 @@ def _bare(
         thing = Object("address", f"dev {link.name}", text)
         stop = lost("addr-missing", namespace.name, link, Stage.ROUTE, text, object=thing, fix=(told,))
         agreeing = pointing_at(loss.snapshot, address) if address else 0
-        yield from loss.repair(stop, Merit.RESTORES, agreeing=agreeing, brings_routes=True, trial=(put,))
+        yield from loss.repair(stop, Merit.RESTORES, agreeing=agreeing, trial=(put,))
+
+
+def _on_another_link(
+    loss: Loss, namespace: Namespace, link: Link, others: list[InterfaceAddress]
+) -> Iterator[Repair]:
+    """An address of the network of a segment on an interface of the same namespace that is not on that
+    segment.
+    """
+    for own in namespace.addresses:
+        usual = usual_length(others, own.address)
+        there = namespace.link(own.index)
+        if usual is None or there is None or own.scope != "global" or there.index == link.index:
+            continue
+        put = InterfaceAddress(link.index, own.address, usual[0])
+        text = f"{own.address} of {namespace.name} is on {there.name}, and its network is behind {link.name}"
+        named = f"{own.address}/{own.prefixlen} dev {there.name}"
+        fix = (fixes.address("del", own, there), fixes.address("add", put, link))
+        thing = Object("address", named, named)
+        stop = lost("addr-missing", namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
+        yield from loss.repair(stop, Merit.RESTORES, agreeing=usual[1])
 
 
 def _wanted(loss: Loss) -> Iterator[Repair]:

@@ -28,6 +28,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         for link in namespace.links:
             yield from _switched_off(loss, namespace, link)
             yield from _unplugged(loss, namespace, link)
+            yield from _enslaved(loss, namespace, link)
     yield from _moved_away(loss)
     yield from _of_one_mac(loss)
     yield from _too_short(loss)
@@ -38,8 +39,7 @@ def _far_end(loss: Loss, name: str, link: Link) -> Station | None:
     if (
         loss.knows(name, link)
         or name in loss.way[:1]
-        or (name == loss.stop.place.namespace
-        and link.master is None)
+        or (name == loss.stop.place.namespace and link.master is None)
     ):
         return loss.far_end(name, link)
     return None
@@ -55,7 +55,7 @@ def _switched_off(loss: Loss, namespace: Namespace, link: Link) -> Iterator[Repa
     used = addressed or link.master is not None or bool(namespace.ports(link)) or link.kind == "veth"
     if used:
         down = link_down(namespace.name, link, Stage.ROUTE)
-        yield from loss.repair(down, Merit.RESTORES, agreeing=int(addressed), brings_routes=True)
+        yield from loss.repair(down, Merit.RESTORES, agreeing=int(addressed))
 
 
 def _unplugged(loss: Loss, namespace: Namespace, link: Link) -> Iterator[Repair]:
@@ -98,6 +98,21 @@ def _loose(namespace: Namespace, link: Link, bridge: Link, far: Station | None) 
     fix = (fixes.link_set(link, "master", bridge.name), *(() if link.up else (fixes.link_set(link, "up"),)))
     loose = Object("link", link.name, f"{link.name} has no master")
     return lost("port-not-in-bridge", namespace.name, link, Stage.BRIDGE, text, object=loose, fix=fix)
+
+
+def _enslaved(loss: Loss, namespace: Namespace, link: Link) -> Iterator[Repair]:
+    """An interface with addresses of its own that is a port of a bridge: what comes in goes to the bridge."""
+    bridge = namespace.link(link.master)
+    if bridge is None or not any(a.scope == "global" for a in namespace.addresses_of(link)):
+        return
+    text = (
+        f"{link.name} in {namespace.name} has addresses of its own and is a port of {bridge.name}, which"
+        " takes its frames"
+    )
+    enslaved = Object("bridge-port", link.name, f"{link.name} master {bridge.name}")
+    fix = (fixes.link_set(link, "nomaster"),)
+    stop = lost("port-wrong-bridge", namespace.name, link, Stage.BRIDGE, text, object=enslaved, fix=fix)
+    yield from loss.repair(stop, Merit.RESTORES)
 
 
 def _wrong_port(namespace: Namespace, link: Link, bridge: Link, far: Station | None) -> Stop:

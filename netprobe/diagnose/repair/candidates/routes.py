@@ -124,11 +124,11 @@ def _other_gateway(loss: Loss, routed: Routed) -> Iterator[Repair]:
         return
     link = namespace.link(leg.index)
     direct = leg.via is None and prefix.length(route.dst) > 0
-    if link is None or direct or link.kind in ("vxlan", *_DEAD):
+    if link is None or direct or link.kind in _DEAD:
         return
     known = _gateways(loss, namespace, link, route)
     found = hints.gateway(loss.snapshot, namespace.name, routed.dst)
-    for via in dict.fromkeys([*known, *([found] if found is not None else [])]):
+    for via in dict.fromkeys([*known, *([found.via] if found is not None and found.link == link else [])]):
         if via != leg.via and not any(a.address == via for a in namespace.addresses):
             stop = _mistaken(namespace, routed, route, link, via)
             merit = Merit.RESTORES if known[via] else Merit.ADDS
@@ -136,8 +136,15 @@ def _other_gateway(loss: Loss, routed: Routed) -> Iterator[Repair]:
 
 
 def _gateways(loss: Loss, namespace: Namespace, link: Link, route: Route) -> Counter[str]:
-    """The gateways of the other stations on the segment for the same destinations, with how many use each."""
-    return Counter(
+    """The gateways of the other stations on the segment for the same destinations, with how many use each;
+    and the neighbours that somebody wrote for the network of the route.
+    """
+    written = Counter(
+        n.address
+        for n in namespace.neighbours
+        if n.index == link.index and n.state == "permanent" and prefix.contains(route.dst, n.address)
+    )
+    return written + Counter(
         leg.via
         for name, station in loss.stations(namespace.name, link)
         if name != namespace.name
@@ -183,7 +190,7 @@ def _of_the_kernel(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
     """The routes that the kernel makes for each address of an interface that is up, where they are gone."""
     from netprobe.diagnose.apply_links import routes_of
 
-    there = {(route.dst, route.table) for route in namespace.routes}
+    there = {(route.dst, route.table, leg.index) for route in namespace.routes for leg in route.nexthops}
     for address in namespace.addresses:
         link = namespace.link(address.index)
         if link is None or not link.up or "tentative" in address.flags or "dadfailed" in address.flags:
@@ -193,7 +200,7 @@ def _of_the_kernel(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
         ):
             continue
         for route in routes_of(address):
-            if (route.dst, route.table) not in there:
+            if (route.dst, route.table, link.index) not in there and prefix.length(route.dst) > 0:
                 yield from loss.repair(_gone(namespace, link, address.address, route), Merit.RESTORES)
 
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from netprobe.diagnose import hints
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Command, Leg, Stop
+from netprobe.model import Command, Leg, Link, Namespace, Stop
 from netprobe.predict.fixes import GATEWAY
 
 _ADDING = {"add", "append", "-A", "-I", "insert"}
@@ -26,9 +26,36 @@ def completed(loss: Loss, stop: Stop) -> Stop:
     """The stop with the gateway in its commands, where a router is in sight."""
     if not any(command.lacks(GATEWAY.name) for command in stop.commands):
         return stop
-    wanted = target(loss)
-    via = hints.gateway(loss.snapshot, stop.place.namespace or "", wanted) if wanted else None
-    return stop if via is None else replace(stop, commands=_filled(stop.commands, GATEWAY.name, via))
+    router = _router(loss, stop.place.namespace or "")
+    if router is None:
+        return stop
+    commands = tuple(command.filled(GATEWAY.name, router.via) for command in stop.commands)
+    if router.onlink:
+        commands = tuple(_onlink(command, router.link) for command in commands)
+    return replace(stop, commands=commands)
+
+
+def _router(loss: Loss, name: str) -> hints.Gateway | None:
+    """A router beside a namespace that knows the way; none is in sight before the segments were read."""
+    wanted, here = target(loss), loss.snapshot.namespaces.get(name)
+    if wanted is None or here is None:
+        return None
+    beside = {
+        link.index: _beside(loss, name, link) for link in here.links if link.up and link.kind != "loopback"
+    }
+    found = hints.gateway(loss.snapshot, name, wanted)
+    others = (hints.behind_cable(here, link, beside.get(link.index, ()), wanted) for link in here.links)
+    return found or next((each for each in others if each is not None), None)
+
+
+def _beside(loss: Loss, name: str, link: Link) -> tuple[tuple[Namespace, Link], ...]:
+    return tuple((loss.snapshot[there], station) for there, station in loss.stations(name, link))
+
+
+def _onlink(command: Command, link: Link) -> Command:
+    """The route with its device, and the promise that the gateway is there."""
+    device = () if "dev" in command.words else ("dev", link.name)
+    return replace(command, words=(*command.words, *device, "onlink"))
 
 
 def target(loss: Loss) -> str | None:
@@ -39,7 +66,3 @@ def target(loss: Loss) -> str | None:
     if reply is not None and reply.hops:
         return reply.hops[0].flow.dst
     return request.hops[-1].flow.src if request.hops else None
-
-
-def _filled(commands: tuple[Command, ...], name: str, value: str) -> tuple[Command, ...]:
-    return tuple(command.filled(name, value) for command in commands)

@@ -1,4 +1,5 @@
-"""Address translation: missing, not matching, with an address that cannot be answered, to a target that moved.
+"""Address translation: missing, not matching, with an address that cannot be answered, to a target that
+moved.
 
 Pure.
 
