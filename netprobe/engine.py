@@ -120,9 +120,8 @@ def _asked(world: World, question: Question) -> Run:
         found = _Found(report, snapshot, prediction)
         report, snapshot = _confirmed(world, probe, found, observations, tapped, clock)
     report, snapshot = _foretell(world, report, snapshot)
-    return Run(
-        replace(report, timings=clock.timings()), snapshot, observations or (), started, tuple(sorted(tapped))
-    )
+    report = replace(report, timings=clock.timings())
+    return Run(_typed(report, snapshot), snapshot, observations or (), started, tuple(sorted(tapped)))
 
 
 def _lost(prediction: Prediction, seen: Sequence[Observation] | None) -> bool:
@@ -259,7 +258,8 @@ def replay(run: Run) -> Run:
     )
     kept = tuple(note for note in run.report.notes if note.startswith(CHANGED))
     report, _ = _foretell(None, concluded(replace(report, notes=(*report.notes, *kept))), run.snapshot)
-    return replace(run, report=replace(report, capture=run.report.capture, timings=run.report.timings))
+    report = replace(report, capture=run.report.capture, timings=run.report.timings)
+    return replace(run, report=_typed(report, run.snapshot))
 
 
 def foresee(
@@ -394,6 +394,15 @@ def _foretell(world: World | None, report: Report, snapshot: Snapshot) -> tuple[
             snapshot = grown
         report = with_outlook(report, snapshot, _explain)
     return report, snapshot
+
+
+def _typed(report: Report, snapshot: Snapshot) -> Report:
+    """The report with commands that say where they are typed."""
+    if not report.causes:
+        return report
+    from .diagnose.entrances import with_entrances
+
+    return with_entrances(report, snapshot)
 
 
 def _probe(world: World, question: Question) -> Probe:

@@ -43,7 +43,7 @@ def port_closed(case: Case) -> Cause | None:
     See: ss(8); RFC 9293, 3.5.2 (reset generation); RFC 1122, 4.1.3.1
     """
     flag = {Protocol.TCP: "t", Protocol.UDP: "u"}.get(case.probe.protocol, "tu")
-    look = Command.of("ss", f"-ln{flag}p", note="what listens there, and where")
+    look = Command.look("ss", f"-ln{flag}p", note="what listens there, and where")
     return proof.proven(case.by_stop("port-closed", look), *_open_ports(case))
 
 
@@ -81,7 +81,9 @@ def listener_wrong_address(case: Case) -> Cause | None:
 
     See: ss(8); ip(7), INADDR_ANY; ipv6(7), IPV6_V6ONLY
     """
-    look = Command.of("ss", "-lntup", note="the program must listen on 0.0.0.0, or on the address asked for")
+    look = Command.look(
+        "ss", "-lntup", note="the program must listen on 0.0.0.0, or on the address asked for"
+    )
     return case.by_stop("listener-wrong-address", look)
 
 
@@ -102,7 +104,8 @@ def accept_queue_full(case: Case) -> Cause | None:
     See: listen(2); ss(8); net/ipv4/tcp_input.c (tcp_conn_request)
     """
     made = case.by_stop(
-        "accept-queue-full", Command.of("ss", "-lntp", note="the program behind this socket does not accept")
+        "accept-queue-full",
+        Command.look("ss", "-lntp", note="the program behind this socket does not accept"),
     )
     return proof.proven(made, *proof.counters(case, "TcpExtListenOverflows", "TcpExtListenDrops"))
 
@@ -122,7 +125,7 @@ def rcvbuf_full(case: Case) -> Cause | None:
     See: udp(7); ss(8), -m; net/ipv4/udp.c (__udp_enqueue_schedule_skb)
     """
     made = case.by_stop(
-        "rcvbuf-full", Command.of("ss", "-lnup", "-m", note="the program behind this socket does not read")
+        "rcvbuf-full", Command.look("ss", "-lnup", "-m", note="the program behind this socket does not read")
     )
     return proof.proven(made, *proof.counters(case, "UdpRcvbufErrors", "Udp6RcvbufErrors"))
 

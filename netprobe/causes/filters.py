@@ -201,7 +201,7 @@ def filtered_by_cgroup(case: Case) -> Cause | None:
 
     See: systemd.resource-control(5), IPAddressDeny; bpftool-cgroup(8)
     """
-    return case.by_stop("filtered-by-cgroup", Command.of("bpftool", "cgroup", "tree"))
+    return case.by_stop("filtered-by-cgroup", Command.look("bpftool", "cgroup", "tree"))
 
 
 def xfrm_policy_block(case: Case) -> Cause | None:
@@ -224,7 +224,7 @@ def xfrm_policy_block(case: Case) -> Cause | None:
     counted = proof.counters(
         case, "XfrmOutPolBlock", "XfrmInPolBlock", "XfrmFwdHdrError", "XfrmOutNoStates", "XfrmInNoPols"
     )
-    return proof.proven(case.by_stop("xfrm-policy-block", Command.of("ip", "xfrm", "policy")), *counted)
+    return proof.proven(case.by_stop("xfrm-policy-block", Command.look("ip", "xfrm", "policy")), *counted)
 
 
 def qdisc_drop(case: Case) -> Cause | None:

@@ -123,7 +123,7 @@ def _longer_life(case: Case) -> Command:
     sender = case.snapshot.namespaces.get(name or "")
     if case.probe.ttl is None and sender is not None and int(sender.sysctl(key) or 64) < _ORDINARY_TTL:
         return Command.of("sysctl", "-w", f"{key}=64", namespace=name)
-    return Command.of(
+    return Command.look(
         "ip6tables" if six else "iptables", "-t", "mangle", "-S", note="does a rule set the TTL?"
     )
 

@@ -31,7 +31,7 @@ def neigh_no_answer(case: Case) -> Cause | None:
     See: ip-neighbour(8); arp(7); RFC 826; RFC 4861
     """
     where = case.stop.place.interface if case.stop is not None else None
-    look = Command.of("ip", "neigh", "show", "dev", where or INTERFACE)
+    look = Command.look("ip", "neigh", "show", "dev", where or INTERFACE)
     return proof.proven(case.by_stop("neigh-no-answer", look), *proof.neighbour(case))
 
 

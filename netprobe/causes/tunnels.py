@@ -25,7 +25,7 @@ def vxlan_vni_mismatch(case: Case) -> Cause | None:
 
     See: ip-link(8), "VXLAN"; RFC 7348
     """
-    look = Command.of(
+    look = Command.look(
         "ip", "-d", "link", "show", "type", "vxlan", note="at both ends: the id must be the same"
     )
     return case.by_stop("vxlan-vni-mismatch", look)
@@ -64,7 +64,7 @@ def vxlan_port_mismatch(case: Case) -> Cause | None:
 
     See: ip-link(8), "dstport"; RFC 7348
     """
-    look = Command.of(
+    look = Command.look(
         "ip", "-d", "link", "show", "type", "vxlan", note="at both ends: the dstport must be the same"
     )
     return case.by_stop("vxlan-port-mismatch", look)

@@ -42,7 +42,7 @@ def mend(snapshot: Snapshot, cause: Cause | Stop) -> Snapshot | None:
     would change.
     """
     mended = snapshot = mutual(snapshot)
-    for command in cause.commands:
+    for command in (each for each in cause.commands if not each.looks):
         after = _carry_out(mended, command.namespace or cause.place.namespace or "", command)
         if after is None or cause.advice:
             return None

@@ -159,7 +159,8 @@ class Machine:
 
     def _read(self, snapshot: Snapshot, need: Need) -> Snapshot:
         if isinstance(need, ReadNamespace):
-            return snapshot.with_namespace(namespace.read_namespace(need.name, self._handle(need.name)))
+            read = namespace.read_namespace(need.name, self._handle(need.name))
+            return snapshot.with_namespace(replace(read, enter=self._directory.enter(need.name)))
         if isinstance(need, FindPeer):
             self._handle(need.namespace)
             peer = self._peers.find(need.namespace, need.nsid)

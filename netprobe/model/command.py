@@ -7,10 +7,12 @@ It stays one word, in every shell that a line may be pasted into, and a line sta
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
+
+_CAPITALS = re.compile(r"[A-Z]{2,}(?:[:/-][A-Z]{2,})*")
 
 
 class Blank(Struct, frozen=True):
@@ -26,15 +28,19 @@ class Blank(Struct, frozen=True):
 class Command(Struct, frozen=True):
     """One command. `words[0]` is the tool; `blanks` are the places of the words that the reader must fill in.
 
-    `namespace` is where it is to be run; None is the place of the cause that it mends. `note` is a remark
-    behind it, a fixed text of ours: never made of a name. A command without words is advice: what `note`
-    says.
+    `namespace` is where it is to be run; None is the place of the cause that it mends. `enter` are the words
+    before it that run it there, from the shell that netprobe was started from; none are needed there, and
+    None says that they are not known. `looks`: it shows what a person should know, and mends nothing. `note`
+    is a remark behind it, a fixed text of ours: never made of a name. A command without words is advice: what
+    `note` says.
     """
 
     words: tuple[str, ...]
     namespace: str | None = None
     note: str = ""
     blanks: tuple[int, ...] = ()
+    enter: tuple[str, ...] | None = None
+    looks: bool = False
 
     @staticmethod
     def of(*words: str | Blank, namespace: str | None = None, note: str = "") -> Command:
@@ -44,9 +50,20 @@ class Command(Struct, frozen=True):
         return Command(told, namespace, note, blanks)
 
     @staticmethod
+    def look(*words: str | Blank, namespace: str | None = None, note: str = "") -> Command:
+        """A command that shows something, and mends nothing."""
+        return replace(Command.of(*words, namespace=namespace, note=note), looks=True)
+
+    @staticmethod
     def advice(text: str) -> Command:
         """What no command does, in words of ours."""
         return Command((), note=text)
+
+    def asked(self) -> tuple[str, ...]:
+        """What the reader must fill in, each once: LENGTH of "10.0.0.2/LENGTH"."""
+        # a saved report may say anything
+        blank = [self.words[at] for at in self.blanks if 0 <= at < len(self.words)]
+        return tuple(dict.fromkeys(found[-1] for word in blank if (found := _CAPITALS.findall(word))))
 
     def lacks(self, name: str) -> bool:
         """Whether the reader must fill in `name`."""
@@ -61,19 +78,54 @@ class Command(Struct, frozen=True):
         return replace(self, words=words, blanks=tuple(at for at in self.blanks if at not in meant))
 
 
+class Line(Struct, frozen=True):
+    """A command as it is shown on one line: what is typed, and the comment behind it.
+
+    `runs`: pasted, it does what it says. Else `typed` is a comment to the shell as well.
+    """
+
+    typed: str
+    remark: str
+    runs: bool
+
+    def __str__(self) -> str:
+        return f"{self.typed}   # {self.remark}" if self.remark else self.typed
+
+
+def lines(commands: Sequence[Command], here: str | None = None, ascii: bool = False) -> tuple[Line, ...]:
+    """The commands of one fix, a line each, in their order.
+
+    Where a word of one is for the reader to fill in, none of them can be run as it stands: half a fix may
+    break more than it mends. Where to run a command stands before it; where that is not known, it is a
+    comment behind, unless it is `here`. `ascii` writes names without any character beyond ASCII.
+    """
+    whole = not any(command.blanks for command in commands if not command.looks)
+    return tuple(_line(command, here, ascii, whole) for command in commands)
+
+
 def line(command: Command, here: str | None = None, ascii: bool = False) -> str:
-    """The command as it is pasted into a shell. Where to run it is a comment, unless that is `here`.
-
-    `ascii` writes names without any character beyond ASCII.
-    """
-    return "   # ".join(part for part in (joined(command.words, ascii), remark(command, here, ascii)) if part)
+    """The command alone, as `lines` shows it."""
+    return str(lines((command,), here, ascii)[0])
 
 
-def remark(command: Command, here: str | None = None, ascii: bool = False) -> str:
-    """The comment behind a command, on the same line: where to run it, unless that is `here`, and its
-    note.
-    """
-    name = command.namespace
+def _line(command: Command, here: str | None, ascii: bool, whole: bool) -> Line:
+    before = _before(command, whole)
+    typed = joined((*(command.enter or ()), *command.words), ascii)
+    return Line(before + typed, _remark(command, here, ascii), not before)
+
+
+def _before(command: Command, whole: bool) -> str:
+    """What makes a comment of a command that is not to be run as it stands; "" for one that is."""
+    if command.looks:
+        return "# look: "
+    if command.blanks:
+        return f"# fill in {' and '.join(command.asked()) or 'what is missing'}: "
+    return "" if whole else "# and: "
+
+
+def _remark(command: Command, here: str | None, ascii: bool) -> str:
+    """The comment behind a command: where to run it, unless that is said or is `here`; and its note."""
+    name = command.namespace if command.enter is None else None
     where = f"in {quoted(name, ascii)}" if name is not None and name != here else ""
     return ": ".join(part for part in (where, " ".join(command.note.split())) if part)
 

@@ -324,7 +324,8 @@ class Namespace(Struct, frozen=True):
 
     `cgroup_programs` are the BPF programs of netprobe's own cgroup, which see what a probe sends; a socket
     has its own. `unread` are the parts (fields, and `qdiscs` of the links) that the kernel would not give us,
-    each with the reason: what such a field holds means nothing, least of all "none".
+    each with the reason: what such a field holds means nothing, least of all "none". `enter` are the words
+    before a command that run it in here, from the shell that netprobe was started from; None: not known.
     """
 
     name: str
@@ -345,6 +346,7 @@ class Namespace(Struct, frozen=True):
     counters: Mapping[str, int] = field(default_factory=dict)
     blind: tuple[Blind, ...] = ()
     unread: Mapping[str, str] = field(default_factory=dict)
+    enter: tuple[str, ...] | None = None
 
     def link(self, index: int | None) -> Link | None:
         """The interface with this ifindex, or None."""

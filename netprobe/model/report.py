@@ -9,7 +9,7 @@ from typing import Literal
 from msgspec import Struct, field
 from msgspec.structs import force_setattr
 
-from .command import Command, line
+from .command import Command, lines
 from .flow import Flow, Probe
 from .place import Blind, Object, Place, Stage
 from .snapshot import Snapshot
@@ -148,8 +148,8 @@ def _write_fix(end: Stop | Cause) -> None:
         return
     force_setattr(end, "commands", commands)
     force_setattr(end, "advice", advice)
-    lines = [line(command, end.place.namespace) for command in commands]
-    force_setattr(end, "fix", (*lines, *([f"# {' '.join(advice.split())}"] if advice else ())))
+    written = map(str, lines(commands, end.place.namespace))
+    force_setattr(end, "fix", (*written, *([f"# {' '.join(advice.split())}"] if advice else ())))
 
 
 class Walk(Struct, frozen=True):
@@ -236,9 +236,10 @@ class Evidence(Struct, frozen=True):
 class Cause(Struct, frozen=True):
     """The thing to change: code, place, object, proof and fix; `because` is the cause behind it.
 
-    `fix` holds lines to paste into a shell, quoted; `commands` the same as words, `advice` what no command
-    does. `fix` follows from these two; in a report of an older netprobe it stands alone. `reason` says of an
-    alternative why it comes second.
+    `fix` holds lines to paste into the shell that netprobe was started from, quoted; a line that is not to be
+    run as it stands is a comment to the shell. `commands` has the same as words, `advice` what no command
+    does. `fix` follows from these two; in a report of an older netprobe it stands alone. `reason`
+    says of an alternative why it comes second.
     """
 
     code: str

@@ -4,8 +4,11 @@ say.
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from netprobe.model import Agreement, Cause, Command, Confidence, Leg, Report, Source, Verdict
-from netprobe.model.command import joined, remark
+from netprobe.model import command as commands
+from netprobe.model.command import joined, quoted
 
 from . import words
 from .escape import lines
@@ -183,9 +186,10 @@ def _what(cause: Cause, pen: Pen) -> list[str]:
 def _fix(cause: Cause, pen: Pen) -> list[str]:
     """Commands are never wrapped: they are there to be copied.
 
-    Where to run one is a comment to the shell, and advice is, too.
+    What is not to be run as it stands is a comment to the shell, and advice is, too.
     """
-    written = [_command(command, cause, pen) for command in cause.commands]
+    shown = commands.lines(_placed(cause), ascii=pen.terminal.ascii)
+    written = [_typed(each.typed, each.remark, pen) for each in shown]
     written += [
         pen.paint(f"# {line}", CYAN)
         for line in pen.wrap(cause.advice, pen.width and max(16, pen.width - _INDENT - 2))
@@ -193,23 +197,30 @@ def _fix(cause: Cause, pen: Pen) -> list[str]:
     ]
     # an old report's
     written = written or [
-        _typed(line, "" if "#" in line else cause.place.namespace, pen) for line in cause.fix
+        _typed(line, "" if "#" in line else _in(cause.place.namespace, pen), pen) for line in cause.fix
     ]
     labels = ["fix", *[""] * len(written)]
     return [_label(label, pen) + line for label, line in zip(labels, written, strict=False)]
 
 
-def _command(command: Command, cause: Cause, pen: Pen) -> str:
-    """A command as it is pasted, and in a comment where to run it; netprobe itself is run from where it was
+def _placed(cause: Cause) -> list[Command]:
+    """The commands, each with the namespace to run it in; netprobe itself is run from where it was
     started.
     """
-    where = None if command.words[:1] == ("netprobe",) else command.namespace or cause.place.namespace
-    return _typed(joined(command.words, pen.terminal.ascii), where, pen, command.note)
+    return [
+        command
+        if command.words[:1] == ("netprobe",)
+        else replace(command, namespace=command.namespace or cause.place.namespace)
+        for command in cause.commands
+    ]
 
 
-def _typed(typed: str, where: str | None, pen: Pen, note: str = "") -> str:
-    told = remark(Command((), where or None, note), ascii=pen.terminal.ascii)
-    return pen.paint(pen.plain(typed), CYAN) + (pen.paint(pen.plain(f"   # {told}"), DIM) if told else "")
+def _in(name: str | None, pen: Pen) -> str:
+    return f"in {quoted(name, pen.terminal.ascii)}" if name else ""
+
+
+def _typed(typed: str, remark: str, pen: Pen) -> str:
+    return pen.paint(pen.plain(typed), CYAN) + (pen.paint(pen.plain(f"   # {remark}"), DIM) if remark else "")
 
 
 def _several(label: str, texts: list[str], pen: Pen) -> list[str]:

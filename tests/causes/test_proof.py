@@ -102,7 +102,7 @@ def test_beside_a_closed_port_stands_what_is_open() -> None:
     place = Place("internet", "eth0", Stage.SOCKET)
     found = explained(edited(tutorial(), "internet", sockets=sockets), "port-closed", place, probe=asked)
     assert texts(found, Source.SOCKET) == ["what listens there: tcp/22, tcp/8080"]
-    assert found.fix == ("ss -lntp   # what listens there, and where",)
+    assert found.fix == ("# look: ss -lntp   # what listens there, and where",)
     unread = explained(tutorial(), "port-closed", place, probe=asked)
     assert texts(unread, Source.SOCKET) == []
 
@@ -129,7 +129,7 @@ def test_its_fix_gives_the_table_room() -> None:
 def test_the_gateway_in_sight_is_written_into_the_fix() -> None:
     thing, fix = Object("route", "8.8.8.8"), ("ip route add default via GATEWAY",)
     assert explained(tutorial(), "no-route", Place("c1", None, Stage.ROUTE), thing, fix).fix == ("ip route add default via 172.17.0.1",)
-    assert explained(tutorial(), "no-route", Place("red", None, Stage.ROUTE), thing, fix).fix == fix
+    assert explained(tutorial(), "no-route", Place("red", None, Stage.ROUTE), thing, fix).fix == (f"# fill in GATEWAY: {fix[0]}",)
 
 
 @pytest.mark.parametrize(("port", "bridge"), [("veth0", "br0"), ("vethc1", "docker0")])
@@ -153,12 +153,12 @@ def test_every_macvlan_on_the_parent_is_to_be_in_bridge_mode() -> None:
 def test_where_several_bridges_would_do_none_is_chosen() -> None:
     loose = edited(relinked(tutorial(), "host", "veth0", master=None, port=None, link=None), "host")
     found = explained(loose, "port-not-in-bridge", Place("host", "veth0", Stage.BRIDGE), None, ("ip link set veth0 master BRIDGE",))
-    assert found.fix == ("ip link set veth0 master BRIDGE",)
+    assert found.fix == ("# fill in BRIDGE: ip link set veth0 master BRIDGE",)
 
 
 @pytest.mark.parametrize(
     ("value", "fix"),
-    [("2", "sysctl -w net.ipv4.ip_default_ttl=64   # in red"), ("64", "iptables -t mangle -S   # does a rule set the TTL?")],
+    [("2", "sysctl -w net.ipv4.ip_default_ttl=64   # in red"), ("64", "# look: iptables -t mangle -S   # does a rule set the TTL?")],
 )
 def test_a_short_life_is_the_senders_setting_or_a_rules(value: str, fix: str) -> None:
     snapshot = edited(tutorial(), "red", sysctls={"net.ipv4.ip_default_ttl": value})
@@ -232,7 +232,10 @@ def test_a_port_that_is_called_like_a_blank_keeps_its_name(name: str) -> None:
 def test_a_port_that_is_not_published_gets_the_rule_that_would() -> None:
     asked = replace(probe(protocol=Protocol.TCP), destination=Endpoint("10.0.0.1", address="10.0.0.1", port=80))
     [fix] = explained(tutorial(), "dnat-missing", Place("host", None, Stage.PREROUTING), probe=asked).fix
-    assert fix == "iptables -t nat -A PREROUTING -p tcp -d 10.0.0.1 --dport 80 -j DNAT --to-destination CONTAINER:PORT"
+    assert (
+        fix
+        == "# fill in CONTAINER:PORT: iptables -t nat -A PREROUTING -p tcp -d 10.0.0.1 --dport 80 -j DNAT --to-destination CONTAINER:PORT"
+    )
 
 
 def test_evidence_has_a_source_each() -> None:

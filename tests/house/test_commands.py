@@ -58,7 +58,14 @@ def lines_made_by_hand(source: str) -> Iterator[ast.Call]:
 def words_with_blanks(source: str) -> Iterator[ast.expr]:
     """Several words written as one: `Command.of("ip link", ...)`. What nft reads in braces is one on purpose."""
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("Command.of", "ip", "fixes.ip", "link_set", "fixes.link_set"):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in (
+            "Command.of",
+            "Command.look",
+            "ip",
+            "fixes.ip",
+            "link_set",
+            "fixes.link_set",
+        ):
             yield from (a for a in node.args if isinstance(a, ast.Constant) and " " in a.value and not a.value.startswith("{"))
 
 

@@ -266,6 +266,59 @@ def test_a_namespace_that_vanishes(fresh_lab: Lab) -> None:
     assert all("c1" in spot for spot in blind)
 
 
+def entrances(texts: list[str], host: str | None = None, before: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...] | None, bool]]:
+    """In the lab: the words that enter each namespace, and whether they lead there. `before` is run first."""
+    if before:
+        subprocess.run(before, check=True)
+    with subprocess.Popen(["ip", "netns", "exec", "c1", "sleep", "60"]) as other, Machine(host) as machine:
+        try:
+            names = [machine.resolve(text.format(pid=other.pid)).namespace or "" for text in texts]
+            snapshot = machine.read(Snapshot(), [ReadNamespace(name) for name in names])
+            return [_entrance(snapshot[name].enter, snapshot[name].inode) for name in names]
+        finally:
+            other.kill()
+
+
+def _entrance(words: tuple[str, ...] | None, inode: int) -> tuple[tuple[str, ...] | None, bool]:
+    there = subprocess.run([*(words or ()), "readlink", "/proc/self/ns/net"], capture_output=True, text=True, check=True).stdout
+    return words, there.strip() == f"net:[{inode}]"
+
+
+def test_how_each_namespace_is_entered(lab: Lab) -> None:
+    named, own, by_path, by_pid = lab.call(entrances, ["red", "host", "path:/run/netns/c2", "pid:{pid}"])
+    assert named == (("ip", "netns", "exec", "red"), True)
+    assert own == ((), True)
+    assert by_path == (("nsenter", "--net=/run/netns/c2"), True)
+    assert by_pid == (("nsenter", "-t", by_pid[0][2], "-n"), True)
+
+
+def test_another_host_is_entered_like_any_other(lab: Lab) -> None:
+    host, red = lab.call(entrances, ["host", "red"], "red")
+    assert host == red == (("ip", "netns", "exec", "red"), True)
+
+
+def test_a_file_that_is_another_namespace_to_another_process_is_no_way_in(lab: Lab) -> None:
+    assert lab.call(entrances, ["path:/proc/self/ns/net"]) == [((), True)]
+    assert Found("path", "/proc/self/fd/7", "/proc/self/fd/7").enter is None
+    assert Found("path", "ns/net", "ns/net").enter is None
+
+
+def test_where_netprobe_is_has_a_name_that_is_said(fresh_lab: Lab) -> None:
+    """It may have been started by `ip netns exec`, and the shell be elsewhere."""
+    attached = ("bash", "-c", "ip netns attach mine $$ && ip netns add netns-12345678-1234-1234-1234-123456789abc")
+    [own] = fresh_lab.call(entrances, ["mine"], None, attached)
+    assert own == (("ip", "netns", "exec", "mine"), True)
+
+
+@pytest.mark.parametrize("name", ["e;id>pwn", "-x", "#x", "a b", "\udcff", "exec", "help", "--help", "-n"])
+def test_a_strange_name_is_entered_as_well(fresh_lab: Lab, name: str) -> None:
+    fresh_lab.run(["ip", "netns", "add", name], check=True) if name[0] != "-" else fresh_lab.run(
+        ["bash", "-c", f"touch /run/netns/{name} && mount --bind /run/netns/red /run/netns/{name}"], check=True
+    )
+    [found] = fresh_lab.call(entrances, [name])
+    assert found == (("ip", "netns", "exec", name), True)
+
+
 def inner_namespace() -> list[Endpoint | str]:
     """A process with its own /run/netns, in which it made `inner`, as a privileged container does."""
     script = "mount -t tmpfs none /run; ip netns add inner; ln -s /proc/1/ns/net /run/netns/evil; echo ready; sleep 60"
@@ -274,6 +327,8 @@ def inner_namespace() -> list[Endpoint | str]:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
         found = resolved([f"pid:{process.pid}//inner", f"pid:{process.pid}//innre", f"pid:{process.pid}//evil", "inner"])
+        [(words, there)] = entrances([f"pid:{process.pid}//inner"])
+        assert (words, there) == (("nsenter", f"--net=/proc/{process.pid}/root/run/netns/inner"), True)
         process.stdout.close()
         return found
     finally:

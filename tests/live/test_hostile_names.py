@@ -27,12 +27,11 @@ class Desk:
         program.write_text(f"#!/bin/sh\n: > {folder}/called\n")
         program.chmod(0o755)
 
-    def paste(self, line: str, namespace: str) -> None:
-        """Run a line as it is; the place where it is to be run is the reader's business."""
+    def paste(self, line: str) -> None:
+        """Run a line as it is, in the shell that netprobe was started from."""
         assert line.isprintable()
-        into = [] if namespace == "host" else ["ip", "netns", "exec", namespace]
         script = f"cd {self.folder} && PATH={self.folder}/bin:$PATH\n{line}\n"
-        done = self.lab.run([*into, "bash", "-c", script])
+        done = self.lab.run(["bash", "-c", script])
         assert (done.returncode, done.stderr) == (0, ""), line
         assert [each.name for each in self.folder.iterdir()] == ["bin"], f"{line!r} ran more than itself"
 
@@ -40,12 +39,11 @@ class Desk:
         """Ask, paste what the report offers - the text's lines, and in the broken state again the JSON's - and ask again."""
         said = ask(self.lab, "trace", "--captures", "none", *question)
         cause = reported(ask(self.lab, "trace", "-o", "json", "--captures", "none", *question))["causes"][0]
-        assert [line.partition("   # ")[0] for line in fixes(said.stdout)] == [line.partition("   # ")[0] for line in cause["fix"]]
+        assert list(fixes(said.stdout)) == cause["fix"]
         assert len(cause["commands"]) == len(cause["fix"]) > 0
-        for line, written, command in zip(fixes(said.stdout), cause["fix"], cause["commands"], strict=True):
-            place = command["namespace"] or cause["place"]["namespace"]
-            self.paste(f"set -- {written}", place)  # JSON's line in the same shell: read, not run
-            self.paste(line, place)
+        for line in cause["fix"]:
+            self.paste(f"set -- {line}")  # read, not run
+            self.paste(line)
         return ask(self.lab, "trace", "--captures", "none", *question)
 
 
@@ -106,7 +104,7 @@ def test_what_nft_would_read_as_its_own_language_is_no_command(desk: Desk, name:
     assert (cause["code"], cause["object"]["words"]) == ("policy-drop", ["nft", "ip", "t", name, "policy"])
     assert cause["commands"] == []
     assert "cannot be written in nft's language" in cause["advice"]
-    desk.paste(cause["fix"][0], "host")
+    desk.paste(cause["fix"][0])
 
 
 def make_chain(name: str) -> None:

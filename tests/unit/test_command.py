@@ -157,8 +157,74 @@ def test_json_has_the_words_beside_the_lines() -> None:
     said = json.loads(codec.report_to_json(report(made)))["causes"][0]
     assert said["fix"] == ["ip link set dev '$(id)' up   # in $'c\\0121'"]
     assert said["commands"] == [
-        {"namespace": "c\n1", "words": ["ip", "link", "set", "dev", "$(id)", "up"], "note": "", "blanks": []},
+        {
+            "namespace": "c\n1",
+            "words": ["ip", "link", "set", "dev", "$(id)", "up"],
+            "note": "",
+            "blanks": [],
+            "enter": None,
+            "looks": False,
+        },
     ]
+
+
+def fix_of(*commands: Command) -> tuple[str, ...]:
+    return Cause("unknown", Place("red", None, Stage.ROUTE), "", commands=commands).fix
+
+
+def entered(*words: str | Blank, by: tuple[str, ...], note: str = "") -> Command:
+    return msgspec.structs.replace(Command.of(*words, namespace="red", note=note), enter=by)
+
+
+def test_how_a_namespace_is_entered_stands_before_the_command() -> None:
+    assert fix_of(entered("ip", "link", by=("ip", "netns", "exec", "a b"), note="so it is")) == (
+        "ip netns exec 'a b' ip link   # so it is",
+    )
+    assert fix_of(entered("ip", "link", by=("nsenter", "-t", "7", "-n"))) == ("nsenter -t 7 -n ip link",)
+    assert fix_of(entered("ip", "link", by=())) == ("ip link",)
+
+
+def test_a_fix_that_lacks_a_word_has_no_line_to_paste() -> None:
+    """The address would be deleted, and nothing be added in its place."""
+    added = entered("ip", "address", "add", Blank("RIGHT-LENGTH", "10.0.0.2/"), "dev", "LENGTH", by=("nsenter", "-t", "7", "-n"))
+    deleted = entered("ip", "address", "del", "10.0.0.2/32", "dev", "LENGTH", by=("nsenter", "-t", "7", "-n"))
+    assert fix_of(added, deleted) == (
+        "# fill in RIGHT-LENGTH: nsenter -t 7 -n ip address add 10.0.0.2/RIGHT-LENGTH dev LENGTH",
+        "# and: nsenter -t 7 -n ip address del 10.0.0.2/32 dev LENGTH",
+    )
+    whole = added.filled("RIGHT-LENGTH", "24")
+    assert fix_of(whole, deleted)[1] == "nsenter -t 7 -n ip address del 10.0.0.2/32 dev LENGTH"
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        ((Blank("NETWORK/LENGTH"), "via", Blank("GATEWAY")), "NETWORK/LENGTH and GATEWAY"),
+        ((Blank("CONTAINER:PORT"), Blank("CONTAINER:PORT")), "CONTAINER:PORT"),
+        ((Blank("LENGTH", "fd00::a/"), Blank("RIGHT-ADDRESS/16"), "BRIDGE"), "LENGTH and RIGHT-ADDRESS"),
+    ],
+)
+def test_what_is_to_be_filled_in_is_said(words: tuple[str | Blank, ...], asked: str) -> None:
+    assert Command.of("ip", *words).asked() == tuple(asked.split(" and "))
+
+
+def test_a_command_that_only_looks_is_no_fix() -> None:
+    look = Command.look("ss", "-lntp", note="who listens?")
+    assert fix_of(look) == ("# look: ss -lntp   # who listens?",)
+    assert fix_of(Command.of("true"), msgspec.structs.replace(look, blanks=(1,)))[0] == "true"
+
+
+@pytest.mark.parametrize("blanks", [(7,), (-1,), (0, 9)])
+def test_a_saved_report_may_speak_of_words_that_are_not_there(blanks: tuple[int, ...]) -> None:
+    assert fix_of(Command(("true",), blanks=blanks)) == ("# fill in what is missing: true",)
+
+
+@given(st.lists(WORDS, min_size=1, max_size=5), LINES)
+@settings(max_examples=50, deadline=None)
+def test_the_words_before_a_command_are_quoted_as_well(by: list[str], words: list[str]) -> None:
+    [written] = fix_of(entered(*words, "x", by=tuple(by)))
+    done = subprocess.run(["bash", "-c", f"printf '%s\\0' x {written}"], capture_output=True, check=True)
+    assert done.stdout.split(b"\0")[1:-1] == fsencoded([*by, *words, "x"])
 
 
 def test_a_report_that_was_saved_before_commands_had_words_is_still_read() -> None:

@@ -7,6 +7,7 @@ order; a prefix (`pid:123`) asks one. Looking a name up opens nothing and never 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -74,6 +75,22 @@ class Found:
         none.
         """
         return ""
+
+    @property
+    def enter(self) -> tuple[str, ...] | None:
+        """The words before a command that run it in there: of ip-netns(8) where that knows the name, else of
+        nsenter(1); None where the file means another namespace to another process.
+        """
+        if self.pid is not None:
+            return ("nsenter", "-t", str(self.pid), "-n")
+        path = self.beneath.rstrip("/") + self.path if self.beneath is not None else self.path
+        if re.match(r"/proc/(?:thread-)?self/|(?!/)", path):
+            return None
+        own = f"{VAR_NETNS}/{self.name}"  # where ip looks, unless it was built for /run
+        tree = files.Tree("/")
+        if path in (f"{NETNS}/{self.name}", own) and tree.key(own) == tree.key(path) is not None:
+            return ("ip", "netns", "exec", self.name)
+        return ("nsenter", f"--net={path}")
 
     @property
     def alive(self) -> bool:

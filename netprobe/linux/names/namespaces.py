@@ -55,17 +55,20 @@ class Directory:
         self._found: dict[str, Found] = {}
         self._notes: dict[str, tuple[str, ...]] = {}
         self._by_identity: dict[netns.Identity, list[Found]] | None = None
-        self._home = self._open_home(host, "/proc/1/ns/net" if shared else netns.OWN)
+        self._own = netns.own_identity()
+        self._host_found = Found(HOST, HOST, "/proc/1/ns/net" if shared else netns.OWN, 1 if shared else None)
+        self._home = self._open_home(host)
         try:
             self._excluded = {self._identity_of(parse(text)) for text in exclude}
         except BaseException:
             self.close()
             raise
 
-    def _open_home(self, host: str | None, otherwise: str) -> int:
+    def _open_home(self, host: str | None) -> int:
         if host is None or host == HOST:
-            return netns.open_namespace(otherwise, HOST)
-        return self._enterable(self._locate(parse(host)))
+            return netns.open_namespace(self._host_found.path, HOST)
+        self._host_found = self._locate(parse(host))
+        return self._enterable(self._host_found)
 
     def close(self) -> None:
         """Close every descriptor. Harmless when repeated."""
@@ -115,6 +118,21 @@ class Directory:
     def found(self, name: str) -> Found | None:
         """Where the open namespace `name` was found."""
         return self._found.get(name)
+
+    def enter(self, name: str) -> tuple[str, ...] | None:
+        """The words before a command that run it in the open namespace `name`, from the shell that netprobe
+        was started from: none where netprobe is itself.
+
+        A name in /run/netns is said even then: `ip netns exec` may have started netprobe, and no shell.
+        """
+        identity = netns.identity(self.handles[name])
+        if identity == self._own:
+            given = (other for other in self._aliases(identity) if not is_generated(other.name))
+            return next((other.enter for other in given), ())
+        found = self._found.get(name)
+        if found is not None and found.kind == HOST:
+            found = self._host_found
+        return None if found is None else found.enter
 
     def is_excluded(self, fd: int) -> bool:
         """Whether the user wants this namespace to count as not visible."""

@@ -1,0 +1,52 @@
+"""Where the commands of a report are typed: each one gets its namespace, and the words that run it in there.
+Pure.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from netprobe.model import Cause, Command, Hop, Paths, Report, Snapshot, Stop
+
+# Their word goes to a daemon or to the kernel as a whole, and is the same in every namespace.
+_ANYWHERE = ("netprobe", "docker", "podman", "systemctl", "bpftool")
+
+_End = TypeVar("_End", Stop, Cause)
+
+
+def with_entrances(report: Report, snapshot: Snapshot) -> Report:
+    """The report with commands that can be typed in the shell that netprobe was started from, as far as it is
+    known how a namespace is entered.
+    """
+    paths = Paths(
+        *(tuple(_hop(hop, snapshot) for hop in leg) for leg in (report.path.request, report.path.reply))
+    )
+    causes, blockers = (
+        tuple(_entered(cause, snapshot) for cause in each) for each in (report.causes, report.blockers)
+    )
+    return replace(report, path=paths, causes=causes, blockers=blockers)
+
+
+def _hop(hop: Hop, snapshot: Snapshot) -> Hop:
+    if not hop.suspects:
+        return hop
+    return replace(hop, suspects=tuple(_entered(each, snapshot) for each in hop.suspects))
+
+
+def _entered(end: _End, snapshot: Snapshot) -> _End:
+    behind = end.because
+    return replace(
+        end,
+        commands=tuple(_typed(command, end.place.namespace, snapshot) for command in end.commands),
+        because=None if behind is None else _entered(behind, snapshot),
+    )
+
+
+def _typed(command: Command, here: str | None, snapshot: Snapshot) -> Command:
+    if command.words[:1] and command.words[0] in _ANYWHERE:
+        return replace(command, enter=())
+    name = command.namespace or here
+    known = snapshot.namespaces.get(name or "")
+    return replace(command, namespace=name, enter=None if known is None else known.enter)

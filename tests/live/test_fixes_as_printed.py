@@ -1,0 +1,86 @@
+"""The lines of a fix, pasted into the shell that netprobe was started from: there they do what they say, wherever it is."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from asking import ask, once, reported
+
+from netprobe.lab.lab import Lab
+
+pytestmark = [pytest.mark.lab, once]
+
+ROUTE = ("ip", "route", "add", "blackhole", "8.8.8.8")
+QUESTION = ("8.8.8.8",)
+
+
+@pytest.fixture
+def inside(fresh_lab: Lab) -> Iterator[str]:
+    """A process that lives in red; its number as text."""
+    program = fresh_lab.start(["sleep", "600"], "red")
+    yield str(program.pid)
+    program.stop()
+
+
+def cause_of(lab: Lab, *argv: str) -> dict[str, Any]:
+    """The first cause of what netprobe says to `argv`."""
+    found: dict[str, Any] = reported(ask(lab, "why", "-o", "json", *argv))["causes"][0]
+    return found
+
+
+def pasted(lab: Lab, cause: dict[str, Any]) -> None:
+    """The lines as they stand in the report, in a shell of the lab's host."""
+    for line in cause["fix"]:
+        done = lab.run(["bash", "-c", line])
+        assert (done.returncode, done.stderr) == (0, ""), line
+
+
+def test_a_namespace_is_entered_by_its_name(fresh_lab: Lab) -> None:
+    fresh_lab.run(ROUTE, "red", check=True)
+    cause = cause_of(fresh_lab, "red", *QUESTION)
+    assert cause["fix"] == ["ip netns exec red ip route del blackhole 8.8.8.8/32"]
+    assert cause["commands"] == [
+        {
+            "namespace": "red", "words": ["ip", "route", "del", "blackhole", "8.8.8.8/32"], "note": "", "blanks": [],
+            "enter": ["ip", "netns", "exec", "red"], "looks": False,
+        },
+    ]  # fmt: skip
+    pasted(fresh_lab, cause)
+    assert ask(fresh_lab, "why", "red", *QUESTION).code == 0
+
+
+def test_nothing_is_entered_where_netprobe_is(fresh_lab: Lab) -> None:
+    fresh_lab.run(ROUTE, check=True)
+    cause = cause_of(fresh_lab, "red", *QUESTION)
+    assert cause["fix"] == ["ip route del blackhole 8.8.8.8/32"]
+    assert cause["commands"][0]["enter"] == []
+    pasted(fresh_lab, cause)
+    assert ask(fresh_lab, "why", "red", *QUESTION).code == 0
+
+
+def test_a_process_is_entered_by_its_number(fresh_lab: Lab, inside: str) -> None:
+    fresh_lab.run(ROUTE, "red", check=True)
+    cause = cause_of(fresh_lab, f"pid:{inside}", *QUESTION)
+    assert cause["fix"] == [f"nsenter -t {inside} -n ip route del blackhole 8.8.8.8/32"]
+    pasted(fresh_lab, cause)
+    assert ask(fresh_lab, "why", f"pid:{inside}", *QUESTION).code == 0
+
+
+def test_a_file_elsewhere_is_entered_by_its_path(fresh_lab: Lab, inside: str) -> None:
+    fresh_lab.run(ROUTE, "red", check=True)
+    fresh_lab.run(["bash", "-c", f"touch '/run/lab/a b' && mount --bind /proc/{inside}/ns/net '/run/lab/a b'"], check=True)
+    cause = cause_of(fresh_lab, "path:/run/lab/a b", *QUESTION)
+    assert cause["fix"] == ["nsenter '--net=/run/lab/a b' ip route del blackhole 8.8.8.8/32"]
+    pasted(fresh_lab, cause)
+    assert ask(fresh_lab, "why", "red", *QUESTION).code == 0
+
+
+def test_each_command_of_a_fix_goes_where_it_belongs(fresh_lab: Lab) -> None:
+    fresh_lab.run(["ip", "link", "set", "dev", "eth0", "down"], "c2", check=True)
+    cause = cause_of(fresh_lab, "c1", "172.17.0.3")
+    assert [shlex.split(line)[:4] for line in cause["fix"]] == [["ip", "netns", "exec", "c2"]]
+    pasted(fresh_lab, cause)
+    assert ask(fresh_lab, "why", "c1", "172.17.0.3").code == 0
