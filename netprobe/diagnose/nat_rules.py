@@ -33,6 +33,7 @@ _PUBLISHING = ("dnat", "redirect")
 
 
 def is_private(address: str) -> bool:
+    """Whether an address means nothing to the rest of the world (RFC 1918, 6598, 3927, 4193)."""
     return any(prefix.contains(p, address) for p in PRIVATE)
 
 
@@ -164,7 +165,6 @@ def publishing(namespace: Namespace, flow: Flow) -> Iterator[tuple[Decision, tup
 
 
 def published(
-    namespace: Namespace,
     decision: Decision,
     statements: tuple[Statement, ...],
     flow: Flow,

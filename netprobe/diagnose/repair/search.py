@@ -6,6 +6,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.model import End, Leg, Need, Probe, Snapshot, Stop
+from netprobe.predict import prefix
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 
@@ -13,6 +14,7 @@ from .candidates import candidates
 from .candidates.stop import completed
 from .rank import ranked
 from .repair import Loss, Repair
+from .segment import own_addresses
 
 _MOST = 400  # candidates; a walk takes about a millisecond
 
@@ -54,7 +56,7 @@ def search(snapshot: Snapshot, prediction: Prediction, stop: Stop, *, beyond: bo
             continue
         if _passes(loss, tried.outcome, beyond) or (beyond and _is_translated(tried)):
             passing.append(tried)
-        elif not beyond and _gets_further(loss, tried.outcome):
+        elif not beyond and _gets_further(loss, tried):
             further.append(tried)
     repairs = tuple(tried.repair for tried in passing)
     return Found(ranked(loss, repairs), ranked(loss, tuple(t.repair for t in further)), tuple(loss.needs))
@@ -75,7 +77,9 @@ def _try(loss: Loss, repair: Repair) -> Tried | None:
     after = Loss(repair.mended, outcome, stop, loss.needs)
     whole = repair.also(*(replace(c, namespace=name) for c in completed(after, stop).commands))
     again = _walked(loss, whole) if whole is not None else None
-    return Tried(whole, again) if whole is not None and isinstance(again, Prediction) else Tried(repair, outcome)
+    return (
+        Tried(whole, again) if whole is not None and isinstance(again, Prediction) else Tried(repair, outcome)
+    )
 
 
 def _walked(loss: Loss, repair: Repair) -> Prediction | tuple[Need, ...]:
@@ -86,9 +90,24 @@ def _walked(loss: Loss, repair: Repair) -> Prediction | tuple[Need, ...]:
 
 
 def _sent_anew(loss: Loss, repair: Repair) -> Probe:
+    """The probe then: a source that changed chooses its address anew, a destination may have got another
+    one.
+    """
     probe, name = loss.probe, loss.probe.source.namespace or ""
-    changed = repair.mended.namespaces.get(name) != loss.snapshot.namespaces.get(name)
-    return replace(probe, source=replace(probe.source, address=None)) if changed else probe
+    if repair.mended.namespaces.get(name) != loss.snapshot.namespaces.get(name):
+        probe = replace(probe, source=replace(probe.source, address=None))
+    moved = _moved(loss, repair)
+    return replace(probe, destination=replace(probe.destination, address=moved)) if moved else probe
+
+
+def _moved(loss: Loss, repair: Repair) -> str | None:
+    """The address that the named destination has in the place of the one that was asked."""
+    name, asked = loss.probe.destination.namespace or "", loss.probe.destination.address or ""
+    before, after = loss.snapshot.namespaces.get(name), repair.mended.namespaces.get(name)
+    link = before.owner_of(asked) if before is not None else None
+    if after is None or link is None or after.owner_of(asked) is not None:
+        return None
+    return next((a.address for a in own_addresses(after, link, prefix.version(asked))), None)
 
 
 def _passes(loss: Loss, outcome: Prediction, beyond: bool) -> bool:
@@ -110,12 +129,14 @@ def _is_translated(tried: Tried) -> bool:
     return tried.outcome.passes and tried.repair.stop.code.startswith("nat-")
 
 
-def _gets_further(loss: Loss, outcome: Prediction) -> bool:
-    """Whether the probe would be lost later than it is: on the way back, or behind more hops."""
-    stop = outcome.stop
+def _gets_further(loss: Loss, tried: Tried) -> bool:
+    """Whether the probe would be lost later than it is: on the way back, or behind more hops; or goes round
+    no more.
+    """
+    stop = tried.outcome.stop
     if stop is None or stop.code == "unknown" or _same(stop, loss.stop):
         return False
-    return _progress(outcome) >= _progress(loss.prediction)
+    return tried.repair.stop.code == "route-loop" or _progress(tried.outcome) >= _progress(loss.prediction)
 
 
 def _same(one: Stop, other: Stop) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from netprobe.diagnose import hints
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.diagnose.repair.routers import router_for
 from netprobe.model import Leg, Link, Namespace, Object, Route, RouteQuery, Stage, Stop
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
@@ -46,7 +47,8 @@ def _followed(loss: Loss, routed: Routed) -> Iterator[Repair]:
     named = " ".join(words)
     if route.source and route.protocol != "kernel" and routed.leg is Leg.REQUEST:
         yield from _without_source(loss, namespace, routed, words)
-    if route.type == "unicast" and prefix.length(route.dst) == 0 and len(route.nexthops) < 2:
+    default = route.type == "unicast" and prefix.length(route.dst) == 0
+    if default and not _leads_back(loss, routed):
         return
     code, what = _astray(loss, route, link)
     text = f"the route {named} of {namespace.name} takes packets for {routed.dst} to {what}"
@@ -59,8 +61,19 @@ def _followed(loss: Loss, routed: Routed) -> Iterator[Repair]:
         object=Object("route", named, named),
         fix=(fixes.ip(route.dst, "route", "del", *words),),
     )
+    if code == "route-loop" and _leads_back(loss, routed):
+        yield from loss.repair(stop, Merit.RESTORES)
+        return
     meant = route.protocol == "kernel" and (link is None or _has_stations(loss, namespace, link, route))
     yield from loss.repair(stop, Merit.GOES_AROUND if meant else Merit.UNDOES)
+
+
+def _leads_back(loss: Loss, routed: Routed) -> bool:
+    """Whether the next hop is a namespace from which the packet has come."""
+    via = routed.decision.leg.via if routed.decision.leg is not None else None
+    decisions = loss.asked(routed.leg)
+    before = [r.namespace for r in decisions[: decisions.index(routed)]]
+    return via is not None and any(loss.snapshot[name].owner_of(via) is not None for name in before)
 
 
 def _has_stations(loss: Loss, namespace: Namespace, link: Link, route: Route) -> bool:
@@ -127,8 +140,9 @@ def _other_gateway(loss: Loss, routed: Routed) -> Iterator[Repair]:
     if link is None or direct or link.kind in _DEAD:
         return
     known = _gateways(loss, namespace, link, route)
-    found = hints.gateway(loss.snapshot, namespace.name, routed.dst)
-    for via in dict.fromkeys([*known, *([found.via] if found is not None and found.link == link else [])]):
+    found = router_for(loss, namespace.name, routed.dst)
+    near = [found.via] if found is not None and found.link.index == link.index else []
+    for via in dict.fromkeys([*known, *near]):
         if via != leg.via and not any(a.address == via for a in namespace.addresses):
             stop = _mistaken(namespace, routed, route, link, via)
             merit = Merit.RESTORES if known[via] else Merit.ADDS
@@ -169,11 +183,7 @@ def _mistaken(namespace: Namespace, routed: Routed, route: Route, link: Link, vi
     target = "default" if prefix.length(route.dst) == 0 else route.dst
     table = () if route.table == fib.MAIN else ("table", str(route.table))
     metric = ("metric", str(route.metric)) if route.metric and route.protocol != "kernel" else ()
-    onlink = (
-        ("onlink",)
-        if leg is not None and "onlink" in leg.flags and not _on_link(namespace, link, via)
-        else ()
-    )
+    onlink = () if _on_link(namespace, link, via) else ("onlink",)
     words = ("route", "replace", target, "via", via, "dev", link.name, *table, *metric, *onlink)
     fix = (fixes.ip(route.dst, *words),)
     thing = Object("route", named, named)

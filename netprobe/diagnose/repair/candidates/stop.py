@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from netprobe.diagnose import hints
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Command, Leg, Link, Namespace, Stop
+from netprobe.diagnose.repair.routers import router_for
+from netprobe.model import Command, Leg, Link, Stop
 from netprobe.predict.fixes import GATEWAY
 
 _ADDING = {"add", "append", "-A", "-I", "insert"}
@@ -26,30 +26,14 @@ def completed(loss: Loss, stop: Stop) -> Stop:
     """The stop with the gateway in its commands, where a router is in sight."""
     if not any(command.lacks(GATEWAY.name) for command in stop.commands):
         return stop
-    router = _router(loss, stop.place.namespace or "")
+    wanted = target(loss)
+    router = router_for(loss, stop.place.namespace or "", wanted) if wanted is not None else None
     if router is None:
         return stop
     commands = tuple(command.filled(GATEWAY.name, router.via) for command in stop.commands)
     if router.onlink:
         commands = tuple(_onlink(command, router.link) for command in commands)
     return replace(stop, commands=commands)
-
-
-def _router(loss: Loss, name: str) -> hints.Gateway | None:
-    """A router beside a namespace that knows the way; none is in sight before the segments were read."""
-    wanted, here = target(loss), loss.snapshot.namespaces.get(name)
-    if wanted is None or here is None:
-        return None
-    beside = {
-        link.index: _beside(loss, name, link) for link in here.links if link.up and link.kind != "loopback"
-    }
-    found = hints.gateway(loss.snapshot, name, wanted)
-    others = (hints.behind_cable(here, link, beside.get(link.index, ()), wanted) for link in here.links)
-    return found or next((each for each in others if each is not None), None)
-
-
-def _beside(loss: Loss, name: str, link: Link) -> tuple[tuple[Namespace, Link], ...]:
-    return tuple((loss.snapshot[there], station) for there, station in loss.stations(name, link))
 
 
 def _onlink(command: Command, link: Link) -> Command:
