@@ -44,6 +44,7 @@ _MEANING = {
     "blockers": (
         "further causes on the same path that would stop the probe after the first is mended (predicted)"
     ),
+    "alternatives": "other repairs that alone would do as well, each with the reason why it comes second",
     "agreement": "how prediction and observation stand to each other",
     "blind": "what could not be read, and why",
     "capture": "the capture file of this run, or null",

@@ -251,6 +251,18 @@ def blockers(report: Report, pen: Pen) -> list[str]:
     return shown
 
 
+def alternatives(report: Report, pen: Pen) -> list[str]:
+    """What else would do, and why it comes second."""
+    if not report.alternatives:
+        return []
+    shown = pen.flowed([("or else, each alone (predicted):", BOLD)])
+    for cause in report.alternatives:
+        shown += pen.indented(f"[{cause.code}] {cause.summary}", "  ")
+        shown += _labelled("second", cause.reason, pen) if cause.reason else []
+        shown += _fix(cause, pen)
+    return shown
+
+
 def blind(report: Report, pen: Pen) -> list[str]:
     """What could not be looked at."""
     if not report.blind:

@@ -12,6 +12,7 @@ from netprobe.model import Leg, Report
 
 from . import words
 from .blocks import (
+    alternatives,
     answers_said,
     blind,
     blockers,
@@ -44,7 +45,8 @@ def markdown(report: Report) -> str:
         *icmp_errors(report, pen),
         *notes(report, pen),
     ]
-    blocks = (remarks, causes(report, pen), blockers(report, pen), blind(report, pen), capture(report, pen))
+    told = (part(report, pen) for part in (causes, blockers, alternatives, blind, capture))
+    blocks = (remarks, *told)
     tables = [_table(report, Leg.REQUEST, "the request"), _table(report, Leg.REPLY, reply_heading(report))]
     parts = (head, _fenced(disagreement(report, pen)), *tables, _fenced(joined(blocks).splitlines()))
     return "\n\n".join(part for part in parts if part) + "\n"

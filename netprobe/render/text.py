@@ -10,6 +10,7 @@ from netprobe.model import Answer, Leg, Report
 
 from . import words
 from .blocks import (
+    alternatives,
     blind,
     blockers,
     capture,
@@ -44,6 +45,7 @@ def text(report: Report, width: int | None = None, colour: bool = False, ascii: 
         losses(report, pen) + icmp_errors(report, pen) + notes(report, pen),
         causes(report, pen),
         blockers(report, pen),
+        alternatives(report, pen),
         blind(report, pen),
         capture(report, pen),
     ]
@@ -73,6 +75,7 @@ def arping(report: Report, width: int | None = None, colour: bool = False, ascii
         *_reply(report, pen),
         causes(report, pen),
         blockers(report, pen),
+        alternatives(report, pen),
         blind(report, pen),
         capture(report, pen),
     ]

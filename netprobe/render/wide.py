@@ -8,7 +8,18 @@ from __future__ import annotations
 from netprobe.model import Flow, Leg, Report
 
 from . import words
-from .blocks import blind, blockers, capture, causes, disagreement, headline, icmp_errors, losses, notes
+from .blocks import (
+    alternatives,
+    blind,
+    blockers,
+    capture,
+    causes,
+    disagreement,
+    headline,
+    icmp_errors,
+    losses,
+    notes,
+)
 from .pen import BOLD, DIM, Pen
 from .rows import Row, rows
 from .terminal import Terminal
@@ -31,6 +42,7 @@ def wide(report: Report, colour: bool = False, ascii: bool = False) -> str:
         losses(report, pen) + icmp_errors(report, pen) + notes(report, pen),
         causes(report, pen),
         blockers(report, pen),
+        alternatives(report, pen),
         blind(report, pen),
         [*capture(report, pen), pen.paint(pen.plain(_timings(report)), DIM)],
     ]

@@ -71,7 +71,8 @@ def _others(found: Found, first: Repair | None) -> tuple[Other, ...]:
     told = {_thing(first)} if first is not None else set()
     others: list[Other] = []
     for repair in found.repairs:
-        if _thing(repair) not in told and len(others) < _ALTERNATIVES:
+        detour = repair.merit is Merit.GOES_AROUND
+        if not detour and _thing(repair) not in told and len(others) < _ALTERNATIVES:
             told.add(_thing(repair))
             others.append(Other(repair.stop, reason(first, repair)))
     return tuple(others)

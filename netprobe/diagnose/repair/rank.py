@@ -6,8 +6,11 @@ from .repair import REASONS, Loss, Merit, Repair
 
 
 def ranked(loss: Loss, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
-    """The repairs, the best first."""
-    return tuple(sorted(repairs, key=lambda repair: _key(loss, repair)))
+    """The repairs, the best first; of those that do the same the best one."""
+    best: dict[object, Repair] = {}
+    for repair in sorted(repairs, key=lambda repair: _key(loss, repair)):
+        best.setdefault((repair.stop.place.namespace, repair.stop.commands), repair)
+    return tuple(best.values())
 
 
 def _key(loss: Loss, repair: Repair) -> tuple[int, ...]:

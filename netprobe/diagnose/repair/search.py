@@ -47,7 +47,7 @@ def search(snapshot: Snapshot, prediction: Prediction, stop: Stop, *, beyond: bo
     further: list[Tried] = []
     seen: set[object] = set()
     for number, repair in enumerate(candidates(loss)):
-        same = (repair.stop.place.namespace, repair.stop.commands)
+        same = (repair.stop.place.namespace, repair.stop.commands, repair.merit)
         if number >= _MOST or same in seen:
             continue
         seen.add(same)

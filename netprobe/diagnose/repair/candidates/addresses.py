@@ -165,7 +165,7 @@ def _on_another_link(
     for own in namespace.addresses:
         usual = usual_length(others, own.address)
         there = namespace.link(own.index)
-        if usual is None or there is None or own.scope != "global" or there.index == link.index:
+        if usual is None or there is None or own.scope != "global" or there.kind == "bridge":
             continue
         put = InterfaceAddress(link.index, own.address, usual[0])
         text = f"{own.address} of {namespace.name} is on {there.name}, and its network is behind {link.name}"
