@@ -105,13 +105,10 @@ def _back(carry: Carry, asker: tuple[str, Link], branch: Branch, request: Packet
 
 def _from_outside(carry: Carry, asker: tuple[str, Link], branch: Branch, request: Packet) -> Walk:
     """The answer of a station out of sight: it is taken to come in where the request went out."""
-    assert branch.exit is not None
-    name, link = branch.exit
-    reply = answer_to(request, link)
+    reply = answer_to(request, branch.gone.link)
     flow = replace(reply.flow, src_mac=None)
-    return _home(
-        asker, carry.receive(name, link, replace(reply, flow=flow, leg=Leg.REPLY, tags=branch.packet.tags))
-    )
+    answer = replace(reply, flow=flow, leg=Leg.REPLY, tags=branch.packet.tags)
+    return _home(asker, carry.returned(branch.gone, answer))
 
 
 def _home(asker: tuple[str, Link], branches: Sequence[Branch]) -> Walk:

@@ -350,7 +350,7 @@ def cross(trail: Trail, carry: Carry, name: str, leaving: Departure) -> Arrival 
     branch = _taken(branches, found.mac is None)
     trail.hops += branch.hops
     if branch.exit is not None:
-        trail.left = (*branch.exit, branch.packet)
+        trail.left = branch.gone
         # else the packet of a tunnel, which is out of sight already
         if not branch.hops or branch.hops[-1].stage is not Stage.EXIT:
             note = f"exit through {branch.exit[1].name}: what lies beyond is not visible from here"

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import Protocol, Self
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.model import FdbEntry, Hop, Link, Stage, Stop
 
+from .trace import Gone, Trail
 from .view import Packet
-
-if TYPE_CHECKING:
-    from .trace import Trail
 
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 
@@ -53,7 +51,8 @@ class Branch(_Way, frozen=True):
     """One way of a frame, with its end: at a stack (`at`), lost (`stop`), or out of sight behind a device
     (`exit`).
 
-    `alone`: where it is lost, the bridge that had no other port for it.
+    `alone`: where it is lost, the bridge that had no other port for it. `below`: where it went out of sight
+    in a tunnel, the tunnel's own packet.
     """
 
     packet: Packet
@@ -61,6 +60,13 @@ class Branch(_Way, frozen=True):
     stop: Stop | None = None
     exit: tuple[str, Link] | None = None
     alone: tuple[str, Link] | None = None
+    below: Gone | None = None
+
+    @property
+    def gone(self) -> Gone:
+        """Where it went out of sight; for a branch with an `exit` only."""
+        assert self.exit is not None
+        return Gone(*self.exit, self.packet, self.below)
 
 
 class Crossing(_Way, frozen=True):
@@ -120,6 +126,10 @@ class Carry(Protocol):
         """A frame arrives at `link` of namespace `name`; every branch it takes from there."""
         ...
 
+    def returned(self, gone: Gone, answer: Packet, *, trail: Trail | None = None) -> tuple[Branch, ...]:
+        """An answer comes in where `gone` went out of sight; every branch it takes from there."""
+        ...
+
 
 def hop(
     namespace: str, link: Link | None, stage: Stage, packet: Packet, note: str = "", bound: str | None = None
@@ -135,6 +145,11 @@ def hop(
         bound=bound,
         suspects=packet.suspects,
     )
+
+
+def first_arrived(branches: Sequence[Branch]) -> Branch:
+    """The branch that a stack takes up, else the first."""
+    return next((b for b in branches if b.at is not None), branches[0])
 
 
 def is_group(mac: str) -> bool:

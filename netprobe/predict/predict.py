@@ -24,6 +24,7 @@ from netprobe.model import (
 from . import arping, fib, ipv6, prefix, routing, size, sockets
 from .drop import Finish, Unread, end_of, lost
 from .fixes import with_address
+from .outcome import first_arrived
 from .prediction import Prediction
 from .trace import Routed, Trail
 from .view import Ground, Lacking, Packet, Rulings
@@ -237,11 +238,12 @@ def _from_outside(ground: Ground, probe: Probe, trail: Trail, back: Trail) -> Wa
     who sent that there.
     """
     assert trail.left is not None
-    name, link, packet = trail.left
-    flow = replace(packet.flow.reversed(), dst_mac=packet.flow.src_mac or link.mac or None)
+    packet = trail.left.packet
+    flow = replace(packet.flow.reversed(), dst_mac=packet.flow.src_mac or trail.left.link.mac or None)
     walker = Walker(ground)
-    branches = walker.receive(name, link, Packet(flow, Leg.REPLY, tags=packet.tags), trail=back)
-    arrived = next((b for b in branches if b.at is not None), branches[0])
+    arrived = first_arrived(
+        walker.returned(trail.left, Packet(flow, Leg.REPLY, tags=packet.tags), trail=back)
+    )
     back.hops += arrived.hops
     if arrived.at is not None:
         return _home(back, walker.arrived(back, *arrived.at, arrived.packet), probe)

@@ -44,6 +44,17 @@ class Resolved(Struct, frozen=True):
     entry: Neighbour
 
 
+class Gone(Struct, frozen=True):
+    """A packet that went out of sight behind a device of namespace `name`; out of a tunnel `below` is the
+    tunnel's own packet, where that went.
+    """
+
+    name: str
+    link: Link
+    packet: Packet
+    below: Gone | None = None
+
+
 @dataclass
 class Trail:
     """The growing path of one leg. `tracks` is shared by the request and its reply.
@@ -59,7 +70,7 @@ class Trail:
     resolved: list[Resolved] = field(default_factory=list)
     visits: dict[tuple[str, int, str, str], int] = field(default_factory=dict)
     arrived: tuple[str, Link | None, Packet] | None = None
-    left: tuple[str, Link, Packet] | None = None
+    left: Gone | None = None
 
     def add(
         self,
@@ -121,4 +132,4 @@ def changes(before: Flow, after: Flow, by: str) -> tuple[Change, ...]:
     )  # fmt: skip
 
 
-__all__ = ["Finish", "Resolved", "Routed", "Track", "Trail", "changes", "numbered"]
+__all__ = ["Finish", "Gone", "Resolved", "Routed", "Track", "Trail", "changes", "numbered"]

@@ -30,7 +30,7 @@ from . import fib
 from .drop import Finish, link_down, lost
 from .fixes import REMOTE, link_set
 from .outcome import BROADCAST, Branch, Crossing, Ways, is_group
-from .trace import Trail
+from .trace import Gone, Trail
 from .view import Ground, Packet
 
 OVERHEAD = {4: 50, 6: 70}  # bytes: inner Ethernet 14, VXLAN 8, UDP 8, and the outer IP header
@@ -114,15 +114,15 @@ def _carry(
     outer = _outer(ground, home, vxlan, wrapped, entry.remote)
     if (too_long := _does_not_fit(ground, home, link, wrapped, outer)) is not None:
         return (Branch(packet, stop=replace(too_long, place=replace(too_long.place, namespace=name))),)
-    inside = (*packet.inside, (name, link.index))
+    tunnels = (*packet.inside, (name, link.index))
     finish = send(
-        trail, home, Packet(outer, packet.leg, mark=wrapped.mark, suspects=packet.suspects, inside=inside)
+        trail, home, Packet(outer, packet.leg, mark=wrapped.mark, suspects=packet.suspects, inside=tunnels)
     )
-    hops = _inside(trail.hops, packet, entry.remote)
+    hops = inside(trail.hops, packet, f"to {entry.remote}")
     if finish.end is End.DELIVER and trail.arrived is not None:
         return tuple(b.behind(*hops) for b in _unpack(ground, sender, packet, trail))
     if finish.end is End.EXIT:
-        return (Branch(packet, exit=(name, link), hops=hops),)
+        return (Branch(packet, exit=(name, link), hops=hops, below=trail.left),)
     return (Branch(packet, hops=hops, stop=_blame(name, link, entry, finish.stop) if finish.stop else None),)
 
 
@@ -151,9 +151,26 @@ def _does_not_fit(ground: Ground, name: str, link: Link, packet: Packet, outer: 
                 fix=(link_set(link, "mtu", str(room)), _THEIRS_TOO))  # fmt: skip
 
 
-def _inside(hops: Sequence[Hop], packet: Packet, remote: str) -> tuple[Hop, ...]:
+def wrapped(below: Gone, answer: Packet) -> Packet:
+    """The packet in which the far end of a tunnel sends `answer`; `below` is the one that went there.
+
+    Its source port is another one, and so it is new to connection tracking (udp_flow_src_port).
+    """
+    sent = below.packet.flow
+    length = (answer.flow.length or 0) + OVERHEAD[sent.version]
+    flow = Flow(sent.dst, sent.src, Protocol.UDP, dport=sent.dport, ttl=64, length=length)
+    flow = replace(flow, dst_mac=sent.src_mac or below.link.mac or None)
+    return Packet(flow, answer.leg, tags=below.packet.tags)
+
+
+def unpacked(packet: Packet, arrived: Packet, moved: bool) -> Packet:
+    """The packet as the tunnel device hands it on, which has taken it out of the one that `arrived`."""
+    return replace(packet, mark=arrived.mark, uid=None, suspects=arrived.suspects).scrubbed(moved)
+
+
+def inside(hops: Sequence[Hop], packet: Packet, where: str) -> tuple[Hop, ...]:
     """The outer packet's hops as hops of the inner packet: its flow, with the outer one around it."""
-    first = {0: f"in a VXLAN packet to {remote}"}
+    first = {0: f"in a VXLAN packet {where}"}
     return tuple(
         replace(
             h,
@@ -175,8 +192,7 @@ def _unpack(ground: Ground, sender: tuple[str, Link, Vxlan], packet: Packet, tra
     fitting = [(n, d) for n, d in same_port if d.vxlan and d.vxlan.vni == ours.vni]
     if fitting:
         name, device = fitting[0]
-        unpacked = replace(packet, mark=arrived.mark, uid=None, suspects=arrived.suspects)
-        return (Crossing(name, device, unpacked.scrubbed(name != there), inward=True),)
+        return (Crossing(name, device, unpacked(packet, arrived, name != there), inward=True),)
     if ground.underlay(*sender[:2]) != sender[0]:
         text = (
             f"{there} has no device for tunnel {ours.vni}; it may have moved to a namespace that netprobe has"

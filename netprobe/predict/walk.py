@@ -1,20 +1,20 @@
 """The walk over a snapshot, and the only file that recurses.
 
-A packet is walked from stack to stack: out of one (`stack.output`), over the wire (`stack.cross`, which asks
-who has the next hop's address), into the next (`stack.receive`), until it ends. A frame is walked over a
-segment (`segment`). The one calls the other: a packet becomes a frame at each wire, and a frame becomes a
+A packet is walked from stack to stack: out of one (`ip.output`), over the wire (`ip.cross`, which asks who
+has the next hop's address), into the next (`ip.receive`), until it ends. A frame is walked over a segment
+(`link.Segment`). The one calls the other: a packet becomes a frame at each wire, and a frame becomes a
 packet in each tunnel. Everything below gets this file handed as `Carry`.
 """
 
 from __future__ import annotations
 
-from netprobe.model import Link
+from netprobe.model import End, Link
 
 from . import ip, vxlan
 from .drop import Finish, Unread
 from .link import Segment
-from .outcome import Branch, Ways
-from .trace import Trail
+from .outcome import Branch, Ways, first_arrived
+from .trace import Gone, Trail
 from .view import Ground, Packet
 
 
@@ -67,6 +67,23 @@ class Walker:
     ) -> tuple[Branch, ...]:
         """A frame arrives at `link` of namespace `name`; every branch it takes from there."""
         return Segment(self.ground, self._through, barred, trail).receive(name, link, packet)
+
+    def returned(self, gone: Gone, answer: Packet, *, trail: Trail | None = None) -> tuple[Branch, ...]:
+        """An answer comes in where `gone` went out of sight, out of a tunnel in that tunnel's own packet;
+        every branch it takes from there.
+        """
+        if gone.below is None:
+            return self.receive(gone.name, gone.link, answer, trail=trail)
+        wrapped = vxlan.wrapped(gone.below, answer)
+        arrived = first_arrived(self.returned(gone.below, wrapped))
+        below = Trail(self.ground, answer.leg, hops=list(arrived.hops))
+        finish = self.arrived(below, *arrived.at, arrived.packet) if arrived.at is not None else None
+        hops = vxlan.inside(below.hops, answer, f"from {gone.below.packet.flow.dst}")
+        if finish is None or finish.end is not End.DELIVER or below.arrived is None:
+            stop = arrived.stop if finish is None else finish.stop
+            return (Branch(answer, hops=hops, stop=stop),)
+        unpacked = vxlan.unpacked(answer, below.arrived[2], below.arrived[0] != gone.name)
+        return tuple(b.behind(*hops) for b in self.receive(gone.name, gone.link, unpacked, trail=trail))
 
     def _through(self, name: str, link: Link, packet: Packet) -> Ways:
         """The ways of a frame that is sent on a tunnel device."""

@@ -28,6 +28,7 @@ from netprobe.model import (
     Walk,
 )
 from netprobe.predict.predict import Prediction, predict
+from netprobe.rules.read.iptables_save import read_save
 
 STRICT = {"net.ipv4.conf.all.rp_filter": "1", "net.ipv4.ip_forward": "1", "net.ipv6.conf.all.forwarding": "1"}
 NETWORK = {4: ("10.1.0.{}", 24), 6: ("fd00:1::{}", 64)}
@@ -89,7 +90,7 @@ SHAPES = {
     "ipvlan": (lambda v: upon_the_uplink("ipvlan", v), ["host/ens3", "c1/eth0", "c1/eth0"]),
     "vlan": (by_a_vlan, ["c1/ens3", "c1/lan.5", "c1/lan.5"]),
     "vlan of a bridge": (by_a_vlan_of_a_bridge, ["c1/ens3", "c1/br0", "c1/lan.5", "c1/lan.5"]),
-    "tunnel": (by_a_tunnel, ["c1/vx0", "c1/vx0"]),
+    "tunnel": (by_a_tunnel, ["c1/ens3", "c1/ens3", "c1/vx0", "c1/vx0"]),
 }
 
 
@@ -143,7 +144,15 @@ def test_a_node_of_a_cluster() -> None:
     request, reply = walked(Snapshot({"c1": c1, "host": node}, BEHIND), probe("c1", "10.244.1.7"))
     assert (request.end, reply.end) == (End.EXIT, End.DELIVER)
     assert places(request)[-3:] == ["host/flannel.1", "host/ens3", "host/ens3"]
-    assert places(reply)[0] == "host/flannel.1"
+    assert places(reply)[:3] == ["host/ens3", "host/ens3", "host/flannel.1"]
+    assert reply.hops[0].note.startswith("in a VXLAN packet from 192.168.0.2")
+    # what the node's own filter lets in by the tunnel's port counts: such a packet answers nothing, it is new
+    answers, tunnels = "-m conntrack --ctstate RELATED,ESTABLISHED", "-p udp -m udp --dport 8472"
+    for match, code in ((answers, "policy-drop"), (tunnels, None)):
+        saved = f"*filter\n:INPUT DROP [0:0]\n-A INPUT {match} -j ACCEPT\nCOMMIT"
+        filtered = replace(node, ruleset=Ruleset(tables=tuple(read_save(saved, "iptables", "ip")), queues=()))
+        _, reply = walked(Snapshot({"c1": c1, "host": filtered}, BEHIND), probe("c1", "10.244.1.7"))
+        assert (reply.stop.code if reply.stop else None) == code
 
 
 @pytest.mark.parametrize("found", [(FoundPeer("c9", 6, None, "permission denied"),), ()], ids=["not allowed to look", "not asked"])
