@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from netprobe.diagnose.evidence import Case
 from netprobe.model import Cause, Command, Leg
+from netprobe.predict.fib import Decision
 from netprobe.predict.fixes import sysctl
+from netprobe.predict.ttl import life
 
 from . import proof, remedy
 
@@ -118,13 +122,19 @@ def _longer_life(case: Case) -> Command:
     """The sender's own default, where that is the short one; else look for a rule that sets the TTL."""
     hops = case.reply if case.leg is Leg.REPLY else case.request
     name = hops[0].namespace if hops else case.probe.source.namespace
-    six = case.probe.version == 6
-    key = "net.ipv6.conf.all.hop_limit" if six else "net.ipv4.ip_default_ttl"
     sender = case.snapshot.namespaces.get(name or "")
-    if case.probe.ttl is None and sender is not None and int(sender.sysctl(key) or 64) < _ORDINARY_TTL:
-        return Command.of("sysctl", "-w", f"{key}=64", namespace=name)
+    routed = case.prediction.routed if case.prediction is not None else ()
+    first = next((r.decision for r in routed if r.namespace == name), Decision())
+    if case.probe.ttl is None and sender is not None:
+        own = life(sender, case.probe.version, first)
+        if own.ttl < _ORDINARY_TTL:
+            return replace(own.fix[0], namespace=name)
     return Command.look(
-        "ip6tables" if six else "iptables", "-t", "mangle", "-S", note="does a rule set the TTL?"
+        "ip6tables" if case.probe.version == 6 else "iptables",
+        "-t",
+        "mangle",
+        "-S",
+        note="does a rule set the TTL?",
     )
 
 

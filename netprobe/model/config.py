@@ -164,6 +164,7 @@ class Route(Struct, frozen=True):
     mtu: int | None = None
     mtu_lock: bool = False
     tunnel: str | None = None
+    hoplimit: int | None = None
 
 
 class PolicyRule(Struct, frozen=True):

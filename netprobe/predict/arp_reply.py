@@ -59,11 +59,32 @@ def _claims_v6(namespace: Namespace, name: str, link: Link, asked: str) -> Stati
             object=Object("address", f"{asked}/{mine.prefixlen} dev {link.name}", "dadfailed"),
             fix=fixes.detected_again(mine, link),
         )
+    if mine is not None and "tentative" in mine.flags and "optimistic" not in mine.flags:
+        text = f"{name}/{link.name} does not answer for {asked} yet: duplicate address detection is not over"
+        object = Object("address", f"{asked}/{mine.prefixlen} dev {link.name}", "tentative")
+        return lost("addr-dad-failed", name, link, Stage.ARP, text, object=object)
     if mine is not None:
         return Station(link.mac, name, link)
     if any(n.proxy and n.address == asked and n.index == link.index for n in namespace.neighbours):
-        return Station(link.mac, name, link, proxy=True)
+        return _proxies_v6(namespace, name, link, asked)
     return None
+
+
+def _proxies_v6(namespace: Namespace, name: str, link: Link, asked: str) -> Station | Stop:
+    """A proxy entry counts where the interface forwards and proxy_ndp is on, there or everywhere
+    (ndisc_recv_ns).
+    """
+    forwarding, own, general = (
+        f"net.ipv6.conf.{key}"
+        for key in (f"{_key(link)}.forwarding", f"{_key(link)}.proxy_ndp", "all.proxy_ndp")
+    )
+    if namespace.sysctl(forwarding) == "1" and "1" in (namespace.sysctl(own), namespace.sysctl(general)):
+        return Station(link.mac, name, link, proxy=True)
+    routes = namespace.sysctl(forwarding) == "1"
+    wanted, why = (own, "is no proxy for neighbours") if routes else (forwarding, "does not forward")
+    text = f"{name}/{link.name} has a proxy entry for {asked} and {why}: {wanted} = 0"
+    object = Object("sysctl", wanted, f"{wanted} = 0")
+    return lost("arp-suppressed", name, link, Stage.ARP, text, object=object, fix=fixes.sysctl(wanted, 1))
 
 
 def suppressed(ground: Ground, name: str, link: Link, request: Packet) -> Stop | None:
@@ -130,30 +151,23 @@ def _proxies(ground: Ground, name: str, link: Link, request: Packet) -> Station 
 
 def forwards(namespace: Namespace, link: Link, version: int) -> bool:
     """Whether packets that come in on `link` are forwarded (IN_DEV_FORWARD: the interface's own value)."""
-    if version == 6:
-        return namespace.sysctl("net.ipv6.conf.all.forwarding") == "1"
-    return namespace.sysctl(_name(link, "forwarding"), namespace.sysctl("net.ipv4.ip_forward", "0")) == "1"
+    if version == 6:  # since Linux 6.17 an interface may forward alone
+        keys = ("net.ipv6.conf.all.forwarding", f"net.ipv6.conf.{_key(link)}.force_forwarding")
+        return any(namespace.sysctl(key) == "1" for key in keys)
+    own = f"net.ipv4.conf.{_key(link)}.forwarding"
+    return namespace.sysctl(own, namespace.sysctl("net.ipv4.ip_forward", "0")) == "1"
 
 
-def _name(link: Link, setting: str) -> str:
-    return f"net.ipv4.conf.{link.name.replace('.', '/')}.{setting}"
+def _key(link: Link) -> str:
+    return link.name.replace(".", "/")
 
 
 def _maximum(namespace: Namespace, link: Link, setting: str) -> int:
-    """The value in force where the kernel takes the larger (or either) of `all` and the interface
-    (ip-sysctl).
-    """
-    values = (
-        namespace.sysctl(f"net.ipv4.conf.all.{setting}", "0"),
-        namespace.sysctl(_name(link, setting), "0"),
-    )
-    return max(int(v or 0) for v in values)
+    return rp_filter.in_force(namespace, link, setting)[0]
 
 
 def _sysctl_stop(namespace: Namespace, name: str, link: Link, setting: str, text: str) -> Stop:
-    general = f"net.ipv4.conf.all.{setting}"
-    key = general if int(namespace.sysctl(general, "0") or 0) else _name(link, setting)
-    value = namespace.sysctl(key, "?")
+    value, key = rp_filter.in_force(namespace, link, setting)
     return lost("arp-suppressed", name, link, Stage.ARP, f"{text}: {key} = {value}",
         object=Object("sysctl", key, f"{key} = {value}"),
                 fix=fixes.sysctl(key, 0))  # fmt: skip

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 
-from netprobe.model import Command, Leg, Link, Namespace, Object, Place, Qdisc, Stage, Stop, TcFilter
+from netprobe.model import Command, Leg, Link, Namespace, Object, Qdisc, Stage, Stop, TcFilter
 
-from .drop import lost
+from .drop import lost, place_of
 from .fixes import link_set
 
 # Disciplines that a default system has, and that drop only under a load that a probe is not.
@@ -53,7 +53,7 @@ def xdp(name: str, link: Link) -> tuple[Stop, ...]:
 def cgroup(namespace: Namespace, link: Link | None, leg: Leg) -> tuple[Stop, ...]:
     """The BPF programs on the sender's cgroup (netprobe's own: the probe is its), as suspects."""
     found = [text for text in namespace.cgroup_programs if "egress" in text] if leg is Leg.REQUEST else []
-    place = Place(namespace.name, link.name if link else None, Stage.OUTPUT)
+    place = place_of(namespace.name, link, Stage.OUTPUT)
     return tuple(
         Stop(
             "filtered-by-cgroup",

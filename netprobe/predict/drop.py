@@ -42,6 +42,11 @@ def unread(namespace: str, what: str, why: str, stage: Stage) -> Stop:
     return Stop("unknown", Place(namespace, None, stage), f"could not read the {what} of {namespace} ({why})")
 
 
+def place_of(namespace: str, link: Link | None, stage: Stage) -> Place:
+    """A place in a namespace, at an interface or at none."""
+    return Place(namespace, link.name if link else None, stage)
+
+
 def lost(
     code: str,
     namespace: str,
@@ -53,7 +58,7 @@ def lost(
     fix: Fix = (),
 ) -> Stop:
     """The end of a way at an interface."""
-    return Stop(code, Place(namespace, link.name if link else None, stage), text, object, fix)
+    return Stop(code, place_of(namespace, link, stage), text, object, fix)
 
 
 def link_object(link: Link) -> Object:

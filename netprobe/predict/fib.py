@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from netprobe.model import Namespace, Nexthop, PolicyRule, Route, RouteQuery
+from netprobe.model import InterfaceAddress, Namespace, Nexthop, PolicyRule, Route, RouteQuery
 
 from . import prefix
 
@@ -33,6 +33,11 @@ class Decision(Struct, frozen=True):
     candidates: tuple[Nexthop, ...] = ()
     learned: int | None = None
     learned_lock: bool = False
+
+    @property
+    def index(self) -> int | None:
+        """The interface of the leg to take."""
+        return self.leg.index if self.leg else None
 
     @property
     def type(self) -> str:
@@ -135,11 +140,13 @@ def usable(namespace: Namespace, route: Route, oif: int | None = None) -> tuple[
         return route.nexthops[:1]
     return tuple(
         leg for leg in route.nexthops
-        if "dead" not in leg.flags and (oif is None or leg.index == oif) and not _ignored(namespace, leg)
+        if "dead" not in leg.flags
+        and (oif is None or leg.index == oif)
+        and not _ignored(namespace, route, leg)
     )  # fmt: skip
 
 
-def _ignored(namespace: Namespace, leg: Nexthop) -> bool:
+def _ignored(namespace: Namespace, route: Route, leg: Nexthop) -> bool:
     """Legs whose link lost its carrier are passed over only where ignore_routes_with_linkdown says so
     (ip-sysctl).
     """
@@ -147,6 +154,8 @@ def _ignored(namespace: Namespace, leg: Nexthop) -> bool:
         return False
     link = namespace.link(leg.index)
     name = link.name.replace(".", "/") if link else "all"
+    if ":" in route.dst:  # the interface's own alone (rt6_score_route)
+        return namespace.sysctl(f"net.ipv6.conf.{name}.ignore_routes_with_linkdown") == "1"
     return any(
         namespace.sysctl(f"net.ipv4.conf.{n}.ignore_routes_with_linkdown") == "1" for n in ("all", name)
     )
@@ -196,7 +205,7 @@ def source_for(namespace: Namespace, decision: Decision, dst: str) -> str | None
         return decision.route.source
     if decision.type == "local":
         return dst
-    index = decision.leg.index if decision.leg else None
+    index = decision.index
     # IPv6 looks at the destination only
     wanted = decision.leg.via if decision.leg and decision.leg.via and ":" not in dst else dst
     return select_address(namespace, index, wanted)
@@ -216,8 +225,17 @@ def select_address(namespace: Namespace, index: int | None, towards: str) -> str
     return next((a.address for a in (*same, *on_link, *others)), None)
 
 
+def is_usable(address: InterfaceAddress) -> bool:
+    """Whether a socket may use the address: its duplicate address detection is over, or an optimistic one
+    (ipv6_chk_addr; RFC 4429).
+    """
+    return "dadfailed" not in address.flags and (
+        "tentative" not in address.flags or "optimistic" in address.flags
+    )
+
+
 def _select_v6(own: list, index: int | None, towards: str) -> str | None:  # type: ignore[type-arg]
-    usable_ones = [a for a in own if "tentative" not in a.flags and "dadfailed" not in a.flags]
+    usable_ones = [a for a in own if is_usable(a)]
     scope = "link" if prefix.is_link_local(towards) else "global"
     here = [a for a in usable_ones if a.index == index]
 

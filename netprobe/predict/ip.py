@@ -17,8 +17,8 @@ from .arp_reply import forwards
 from .drop import Finish, link_down, lost
 from .fib import Decision
 from .neighbour import Resolution, ask, resolve
-from .outcome import Branch, Carry, hop
-from .trace import Resolved, Trail
+from .outcome import Branch, Carry
+from .trace import Resolved, Trail, hop
 from .view import Ground, Packet
 
 _VISITS = 3
@@ -49,11 +49,11 @@ def output(trail: Trail, name: str, packet: Packet) -> Departure | Finish:
     decision = _route_out(trail, namespace, packet)
     if isinstance(decision, Finish):
         return decision
-    packet = packet.suspecting(*bpf.cgroup(namespace, namespace.link(_index(decision)), packet.leg))
-    if blocked := xfrm.check(namespace, "out", namespace.link(_index(decision)), packet):
+    packet = packet.suspecting(*bpf.cgroup(namespace, namespace.link(decision.index), packet.leg))
+    if blocked := xfrm.check(namespace, "out", namespace.link(decision.index), packet):
         return trail.drop(blocked)
     passed = netfilter.on_ip(
-        trail.ground, name, "output", packet, None, namespace.link(_index(decision)), trail
+        trail.ground, name, "output", packet, None, namespace.link(decision.index), trail
     )
     if passed.changes or passed.note:
         trail.add(
@@ -74,7 +74,7 @@ def _route_out(trail: Trail, namespace: Namespace, packet: Packet) -> Decision |
     if decision.error is not None:
         return trail.drop(routing.refuse_output(namespace, packet, decision))
     if decision.type == "broadcast":
-        return trail.drop(_is_broadcast(namespace, packet.flow.dst, namespace.link(_index(decision))))
+        return trail.drop(_is_broadcast(namespace, packet.flow.dst, namespace.link(decision.index)))
     return decision
 
 
@@ -87,10 +87,6 @@ def _is_broadcast(namespace: Namespace, dst: str, link: Link | None) -> Stop:
     fix = fixes.with_right_length(mine, link) if mine is not None and link is not None else ()
     object = Object("address", f"{own} dev {device}", text)
     return lost("addr-is-broadcast", namespace.name, link, Stage.ROUTE, text, object=object, fix=fix)
-
-
-def _index(decision: Decision) -> int | None:
-    return decision.leg.index if decision.leg else None
 
 
 def receive(trail: Trail, name: str, link: Link, packet: Packet) -> Departure | Finish:
@@ -146,7 +142,7 @@ def receive(trail: Trail, name: str, link: Link, packet: Packet) -> Departure | 
     if refused is not None:
         return trail.drop(refused)
     if decision.type == "broadcast" and arriving.flow.dst != "255.255.255.255":
-        return trail.drop(_is_broadcast(namespace, arriving.flow.dst, namespace.link(_index(decision))))
+        return trail.drop(_is_broadcast(namespace, arriving.flow.dst, namespace.link(decision.index)))
     if decision.type in ("local", "broadcast") or (
         decision.error is not None and fib.is_local(namespace, arriving.flow.dst)
     ):
@@ -240,7 +236,7 @@ def _forward(
     if ttl is not None and ttl <= 1:
         return trail.drop(ttl_expired(name, link))
     hopped = replace(packet, flow=replace(packet.flow, ttl=ttl - 1 if ttl is not None else None))
-    out = namespace.link(_index(decision))
+    out = namespace.link(decision.index)
     if blocked := xfrm.check(namespace, "out", out, packet):
         return trail.drop(blocked)
     passed = netfilter.on_ip(trail.ground, name, "forward", hopped, link, out, trail)
@@ -275,7 +271,7 @@ def _not_kept(name: str, link: Link, packet: Packet) -> Stop:
 
 
 def _forward_note(namespace: Namespace, decision: Decision, rules: str, packet: Packet) -> str:
-    out = namespace.link(_index(decision))
+    out = namespace.link(decision.index)
     via = f" via {decision.leg.via}" if decision.leg and decision.leg.via else ""
     parts = [
         f"to {out.name if out else '?'}{via}",
@@ -290,7 +286,7 @@ def _leave(
 ) -> Departure | Finish:
     """POSTROUTING and the size check; the packet as it goes to the neighbour layer."""
     name = namespace.name
-    out = namespace.link(_index(decision))
+    out = namespace.link(decision.index)
     if decision.type in ("local", "broadcast") and iif is None and decision.type == "local":
         out = next((link for link in namespace.links if link.kind == "loopback" or link.name == "lo"), out)
     if out is None:

@@ -23,11 +23,13 @@ def disabled(namespace: Namespace, links: list[Link]) -> Stop | None:
     return None
 
 
-def refused(namespace: Namespace, version: int) -> Stop | None:
-    """An IPv6 address that is not used because another station has it (RFC 4862, duplicate address
-    detection).
+def refused(namespace: Namespace, version: int, only: str | None = None) -> Stop | None:
+    """An IPv6 address, of all or this one alone, that is not used because another station has it (RFC 4862,
+    duplicate address detection).
     """
     for address in namespace.addresses:
+        if only not in (None, address.address):
+            continue
         if version == 6 and "dadfailed" in address.flags and address.scope == "global":
             link = namespace.link(address.index)
             written = f"{address.address}/{address.prefixlen} dev {link.name if link else '?'}"

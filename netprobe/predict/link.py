@@ -29,8 +29,8 @@ from .bridge import (
 from .conntrack import connection
 from .drop import Unread, isolated, link_down, link_object, lost
 from .fixes import bridge_port, link_set
-from .outcome import BROADCAST, Branch, Crossing, Steering, Ways, hop, is_group
-from .trace import Trail
+from .outcome import BROADCAST, Branch, Crossing, Steering, Ways, is_group
+from .trace import Trail, hop
 from .view import Ground, Lacking, Packet
 
 Tunnel = Callable[[str, Link, Packet], Ways]

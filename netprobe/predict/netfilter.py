@@ -14,7 +14,7 @@ from netprobe.rules.packet import Packet as Subject
 from netprobe.rules.ruling import Decision, Reason, Ruling, Verdict
 
 from . import bpf, conntrack, fib, fixes, sockets
-from .drop import unread
+from .drop import place_of, unread
 from .trace import Trail, changes
 from .view import Ground, Lacking, Packet
 
@@ -301,7 +301,7 @@ def _passage(
     ignorance are suspects.
     """
     name = namespace.name
-    place = Place(name, link.name if link else None, _stage(hook, family))
+    place = place_of(name, link, _stage(hook, family))
     ruling, chances = _main(ruling, place)
     onward = conntrack.onward(name, packet, ruling.packet)
     doubts = [

@@ -131,22 +131,6 @@ class Carry(Protocol):
         ...
 
 
-def hop(
-    namespace: str, link: Link | None, stage: Stage, packet: Packet, note: str = "", bound: str | None = None
-) -> Hop:
-    """A hop of this packet; it is numbered when the path is complete."""
-    return Hop(
-        0,
-        namespace,
-        link.name if link else None,
-        stage,
-        packet.flow,
-        note=note,
-        bound=bound,
-        suspects=packet.suspects,
-    )
-
-
 def first_arrived(branches: Sequence[Branch]) -> Branch:
     """The branch that a stack takes up, else the first."""
     return next((b for b in branches if b.at is not None), branches[0])

@@ -8,7 +8,7 @@ from netprobe.model import (
     End,
     Flow,
     Leg,
-    Namespace,
+    Link,
     Need,
     Object,
     Place,
@@ -27,6 +27,7 @@ from .fixes import with_address
 from .outcome import first_arrived
 from .prediction import Prediction
 from .trace import Routed, Trail
+from .ttl import life
 from .view import Ground, Lacking, Packet, Rulings
 from .walk import Walker
 
@@ -109,9 +110,8 @@ def first_packet(ground: Ground, probe: Probe) -> Packet:
     """
     assert probe.source.namespace is not None
     namespace, flow = ground.namespace(probe.source.namespace), probe.flow()
-    ttl = probe.ttl or default_ttl(namespace, flow.version)
     packet = Packet(
-        replace(flow, ttl=ttl),
+        flow,
         Leg.REQUEST,
         probe.mark,
         probe.uid,
@@ -119,13 +119,9 @@ def first_packet(ground: Ground, probe: Probe) -> Packet:
         scope=probe.source.interface,
     )
     decision = routing.decide(ground, namespace.name, routing.query_out(namespace, packet))
-    return replace(packet, df=size.dont_fragment(namespace, probe, packet, decision))
-
-
-def default_ttl(namespace: Namespace, version: int) -> int:
-    """The TTL or hop limit that a namespace gives its packets (ip_default_ttl, hop_limit)."""
-    key = "net.ipv4.ip_default_ttl" if version == 4 else "net.ipv6.conf.all.hop_limit"
-    return int(namespace.sysctl(key, "64") or 64)
+    ttl = probe.ttl or life(namespace, flow.version, decision).ttl
+    df = size.dont_fragment(namespace, probe, packet, decision)
+    return replace(packet, flow=replace(flow, ttl=ttl), df=df)
 
 
 def _with_source(ground: Ground, probe: Probe) -> Probe | Prediction:
@@ -148,9 +144,9 @@ def _with_source(ground: Ground, probe: Probe) -> Probe | Prediction:
     if decision.error is not None:
         refused = routing.refuse_output(namespace, blank, decision)
         return Prediction(probe, Walk((), end_of(refused), refused), routed=routed)
-    src = _chosen(ground.kernel_route(name, asked), dst) or fib.source_for(namespace, decision, dst)
+    link = namespace.link(decision.index)
+    src = _chosen(ground.kernel_route(name, asked), decision, dst) or fib.source_for(namespace, decision, dst)
     if src is None:
-        link = namespace.link(decision.leg.index) if decision.leg else None
         kind = "IPv6" if ":" in dst else "IPv4"
         text = f"{name} has no {kind} address to send from"
         object = Object("address", f"dev {link.name if link else 'INTERFACE'}", text)
@@ -159,19 +155,18 @@ def _with_source(ground: Ground, probe: Probe) -> Probe | Prediction:
         )
         stop = (ipv6.refused(namespace, 6) if ":" in dst else None) or nothing
         return Prediction(probe, Walk((), End.DROP, stop), routed=routed)
-    return replace(probe, source=replace(probe.source, address=src))
+    scope = link.name if link is not None and prefix.needs_scope(src) else probe.source.interface
+    return replace(probe, source=replace(probe.source, address=src, interface=scope))
 
 
-def _chosen(answer: RouteAnswer | None, dst: str) -> str | None:
-    """The source that the kernel says it would take; of an IPv6 link-local one no router would take the
-    packet.
+def _chosen(answer: RouteAnswer | None, decision: fib.Decision, dst: str) -> str | None:
+    """The source that the kernel says it would take; an IPv6 link-local one serves on the link alone, as no
+    router forwards it (RFC 4291, 2.5.6).
     """
     source = answer.source if answer is not None and answer.error is None else None
-    return (
-        None
-        if source is not None and prefix.is_link_local(source) and not prefix.is_link_local(dst)
-        else source
-    )
+    routed = decision.leg is not None and decision.leg.via is not None
+    beyond = source is not None and prefix.is_link_local(source) and not prefix.is_link_local(dst) and routed
+    return None if beyond else source
 
 
 def _interface(ground: Ground, probe: Probe) -> int | None:
@@ -191,14 +186,21 @@ def _answered(ground: Ground, probe: Probe, trail: Trail, request: Walk) -> Pred
         ending = sockets.at(ground.namespace(name), link, packet)
         if ending is not None and sockets.silent(ending):
             return _predicted(probe, request, None, ending, trail)
-        ttl = default_ttl(ground.namespace(name), packet.flow.version)
-        scope = link.name if link else None
-        answer = Packet(replace(packet.flow.reversed(), ttl=ttl), Leg.REPLY, scope=scope)
+        answer = _first_answer(ground, name, link, packet)
         answer = answer.suspecting(*sockets.suspects(ground.namespace(name), link, packet))
     except Unread as unread:
         return _predicted(probe, request, _home(back, unread.finish, probe), ending, trail, back)
     finish = Walker(ground).packet(back, name, answer)
     return _predicted(probe, request, _home(back, finish, probe), ending, trail, back)
+
+
+def _first_answer(ground: Ground, name: str, link: Link | None, request: Packet) -> Packet:
+    """The answer as the stack of namespace `name` sends it."""
+    namespace, scope = ground.namespace(name), link.name if link else None
+    answer = Packet(request.flow.reversed(), Leg.REPLY, scope=scope)
+    decision = routing.decide(ground, name, routing.query_out(namespace, answer))
+    ttl = life(namespace, answer.flow.version, decision).ttl
+    return replace(answer, flow=replace(answer.flow, ttl=ttl))
 
 
 def _home(back: Trail, finish: Finish, probe: Probe) -> Walk:

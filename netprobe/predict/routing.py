@@ -191,7 +191,7 @@ def no_route(namespace: Namespace, packet: Packet) -> Stop:
         return refused
     text = f"{namespace.name} has no route to {packet.flow.dst}"
     fix = (fixes.ip(packet.flow.dst, "route", "add", "default", "via", fixes.GATEWAY),)
-    return lost(
+    nothing = lost(
         "no-route",
         namespace.name,
         None,
@@ -200,6 +200,19 @@ def no_route(namespace: Namespace, packet: Packet) -> Stop:
         object=Object("route", packet.flow.dst, f"no route to {packet.flow.dst}"),
         fix=fix,
     )
+    return replace(nothing, proof=_deaf_to_routers(namespace, real) if packet.flow.version == 6 else ())
+
+
+def _deaf_to_routers(namespace: Namespace, links: list[Link]) -> tuple[str, ...]:
+    """The settings by which no route of a router's advertisement is taken (ndisc_router_discovery)."""
+    found = []
+    for link in links:
+        key = f"net.ipv6.conf.{link.name.replace('.', '/')}"
+        for name in ("accept_ra", "accept_ra_defrtr"):
+            if link.up and namespace.sysctl(f"{key}.{name}") == "0":
+                found.append(f"{key}.{name} = 0: routes that routers announce there are not taken")
+                break
+    return tuple(found)
 
 
 def may_send_from(namespace: Namespace, address: str) -> bool:
@@ -208,7 +221,7 @@ def may_send_from(namespace: Namespace, address: str) -> bool:
     """
     family = "ipv6" if ":" in address else "ipv4"
     own = (
-        any(a.address == address for a in namespace.addresses)
+        any(a.address == address and fib.is_usable(a) for a in namespace.addresses)
         or fib.lookup(namespace, RouteQuery(None, address)).type == "local"
     )
     return own or namespace.sysctl(f"net.{family}.ip_nonlocal_bind") == "1"
@@ -216,6 +229,8 @@ def may_send_from(namespace: Namespace, address: str) -> bool:
 
 def not_own(namespace: Namespace, address: str) -> Stop:
     """The probe is to come from an address that its source does not have: EADDRNOTAVAIL of bind(2)."""
+    if any(a.address == address for a in namespace.addresses):
+        return ipv6.refused(namespace, 6, address) or _tentative(namespace, address)
     own = [
         a.address
         for a in namespace.addresses
@@ -226,6 +241,15 @@ def not_own(namespace: Namespace, address: str) -> Stop:
     return lost("addr-missing", namespace.name, None, Stage.OUTPUT, text,
         object=Object("address", address, text),
                 fix=(fixes.with_address(None, address),))  # fmt: skip
+
+
+def _tentative(namespace: Namespace, address: str) -> Stop:
+    """An IPv6 address that nobody may use until it is known to be the only one (RFC 4862)."""
+    own = next(a for a in namespace.addresses if a.address == address)
+    link = namespace.link(own.index)
+    text = f"{namespace.name} does not use {address} yet: duplicate address detection is not over"
+    object = Object("address", f"{address}/{own.prefixlen} dev {link.name if link else '?'}", "tentative")
+    return lost("addr-dad-failed", namespace.name, link, Stage.OUTPUT, text, object=object)
 
 
 def _refuses_routers(namespace: Namespace, links: list[Link]) -> Stop | None:
@@ -334,6 +358,6 @@ def route_object(namespace: Namespace, decision: Decision) -> Object | None:
     """The route taken, as an object."""
     if decision.route is None:
         return None
-    link = namespace.link(decision.leg.index) if decision.leg else None
+    link = namespace.link(decision.index)
     text = fib.describe(decision.route, decision.leg, link.name if link else None)
     return Object("route", text, text)

@@ -86,7 +86,7 @@ def _reverse_path(
     if back.error is not None or back.type not in ("unicast", "local"):
         return _refused(name, link, key, level, f"{name} has no route back to {src}")
     if level == 1 and not any(leg.index == link.index for leg in back.candidates):
-        out = namespace.link(back.leg.index) if back.leg else None
+        out = namespace.link(back.index)
         where = out.name if out else "nowhere"
         return _refused(
             name,

@@ -69,7 +69,7 @@ def dont_fragment(namespace: Namespace, probe: Probe, packet: Packet, decision: 
     # inet_create: then sockets say IP_PMTUDISC_DONT
     if packet.flow.version == 4 and namespace.sysctl("net.ipv4.ip_no_pmtu_disc", "0") != "0":
         return False
-    out = namespace.link(decision.leg.index) if decision.leg else None
+    out = namespace.link(decision.index)
     if out is None:
         return True
     here = limit(namespace, out, decision, packet, forwarded=False)

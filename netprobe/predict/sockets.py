@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from netprobe.model import Flow, Leg, Link, Namespace, Object, Place, Protocol, Socket, Stage, Stop
+from netprobe.model import Flow, Leg, Link, Namespace, Object, Protocol, Socket, Stage, Stop
 from netprobe.rules.packet import Packet as Subject
 
 from . import fixes, prefix
+from .drop import lost
 from .view import Packet
 
 _DATAGRAM = 768  # bytes that the smallest datagram takes of a receive buffer (its skb's truesize)
@@ -52,7 +53,7 @@ def suspects(namespace: Namespace, link: Link | None, packet: Packet) -> tuple[S
     chosen = _chosen(namespace, link, _as_looked_up(namespace, link, packet))
     said = "a BPF program on the cgroup of {} may drop the packet: {}"
     filtered = tuple(
-        _stop(
+        _lost(
             "filtered-by-cgroup",
             namespace,
             link,
@@ -105,15 +106,14 @@ def _echo(namespace: Namespace, link: Link | None, version: int) -> Stop | None:
     key = "net.ipv4.icmp_echo_ignore_all" if version == 4 else "net.ipv6.icmp.echo_ignore_all"
     if namespace.sysctl(key, "0") != "1":
         return None
-    return _stop("icmp-echo-ignored", namespace, link, f"{namespace.name} ignores echo requests: {key} = 1",
+    return _lost("icmp-echo-ignored", namespace, link, f"{namespace.name} ignores echo requests: {key} = 1",
                  Object("sysctl", key, f"{key} = 1"), fixes.sysctl(key, 0))  # fmt: skip
 
 
-def _stop(
+def _lost(
     code: str, namespace: Namespace, link: Link | None, text: str, object: Object, fix: fixes.Fix = ()
 ) -> Stop:
-    place = Place(namespace.name, link.name if link else None, Stage.SOCKET)
-    return Stop(code, place, text, object, fix)
+    return lost(code, namespace.name, link, Stage.SOCKET, text, object=object, fix=fix)
 
 
 def _at_port(namespace: Namespace, packet: Packet) -> list[Socket]:
@@ -161,7 +161,7 @@ def _socket(namespace: Namespace, link: Link | None, packet: Packet) -> Stop | N
     name = f"{flow.protocol}/{flow.dport}"
     if not sockets:
         text = f"nothing in {namespace.name} listens on {name}"
-        return _stop(
+        return _lost(
             "port-closed",
             namespace,
             link,
@@ -188,11 +188,11 @@ def _elsewhere(namespace: Namespace, link: Link | None, packet: Packet, sockets:
     if vrf is not None and any(not s.interface and _takes_at(s, flow.dst, flow.version) for s in sockets):
         key = f"net.ipv4.{flow.protocol}_l3mdev_accept"
         text = f"{text}, which is of the VRF {vrf.name}: {key} = 0"
-        return _stop(
+        return _lost(
             "listener-wrong-address", namespace, link, text, Object("sysctl", key, f"{key} = 0"),
             fixes.sysctl(key, 1),
         )  # fmt: skip
-    return _stop("listener-wrong-address", namespace, link, text, thing, fix)
+    return _lost("listener-wrong-address", namespace, link, text, thing, fix)
 
 
 def _bound(namespace: Namespace, socket: Socket) -> str:
@@ -252,9 +252,9 @@ def _full(namespace: Namespace, link: Link | None, socket: Socket) -> Stop | Non
             f"the listener {name} in {namespace.name} has its backlog full ({used} of {limit}): it does not"
             " accept"
         )
-        return _stop("accept-queue-full", namespace, link, text, Object("socket", name, text))
+        return _lost("accept-queue-full", namespace, link, text, Object("socket", name, text))
     text = (
         f"the receive buffer of {name} in {namespace.name} is full ({used} of {limit} bytes): its program"
         " does not read"
     )
-    return _stop("rcvbuf-full", namespace, link, text, Object("socket", name, text))
+    return _lost("rcvbuf-full", namespace, link, text, Object("socket", name, text))

@@ -85,10 +85,8 @@ class Trail:
         object: Object | None = None,
     ) -> None:
         """Append one hop."""
-        hop = Hop(0, name, link.name if link else None, stage, packet.flow, note=note, bound=bound,
-            changes=changes, object=object,
-                  suspects=packet.suspects)  # fmt: skip
-        self.hops.append(hop)
+        here = hop(name, link, stage, packet, note, bound)
+        self.hops.append(replace(here, changes=changes, object=object))
 
     def decided(self, name: str, decision: Decision, packet: Packet, iif: Link | None = None) -> None:
         """Remember a routing decision."""
@@ -115,6 +113,14 @@ class Trail:
         self.tracks.append(Track(name, connection))
 
 
+def hop(
+    namespace: str, link: Link | None, stage: Stage, packet: Packet, note: str = "", bound: str | None = None
+) -> Hop:
+    """A hop of this packet; it is numbered when the path is complete."""
+    interface = link.name if link else None
+    return Hop(0, namespace, interface, stage, packet.flow, note=note, bound=bound, suspects=packet.suspects)
+
+
 def numbered(hops: Sequence[Hop]) -> tuple[Hop, ...]:
     """The hops numbered from 1, each with the suspects between its predecessor and itself instead of all so
     far.
@@ -132,4 +138,4 @@ def changes(before: Flow, after: Flow, by: str) -> tuple[Change, ...]:
     )  # fmt: skip
 
 
-__all__ = ["Finish", "Gone", "Resolved", "Routed", "Track", "Trail", "changes", "numbered"]
+__all__ = ["Finish", "Gone", "Resolved", "Routed", "Track", "Trail", "changes", "hop", "numbered"]

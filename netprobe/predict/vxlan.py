@@ -138,7 +138,7 @@ def _does_not_fit(ground: Ground, name: str, link: Link, packet: Packet, outer: 
     (skb_tunnel_check_pmtu).
     """
     decision = fib.lookup(ground.namespace(name), RouteQuery(outer.src, outer.dst, mark=packet.mark))
-    out = ground.namespace(name).link(decision.leg.index) if decision.leg else None
+    out = ground.namespace(name).link(decision.index)
     if out is None or not packet.df or (outer.length or 0) <= out.mtu:
         return None
     room = out.mtu - OVERHEAD[outer.version]

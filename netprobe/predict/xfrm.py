@@ -5,9 +5,10 @@ Kernel: net/xfrm/xfrm_policy.c (xfrm_lookup on the way out, __xfrm_policy_check 
 
 from __future__ import annotations
 
-from netprobe.model import Command, Link, Namespace, Object, Place, Stage, Stop, XfrmPolicy
+from netprobe.model import Command, Link, Namespace, Object, Stage, Stop, XfrmPolicy
 
 from . import prefix
+from .drop import place_of
 from .view import Packet
 
 _STAGES = {"out": Stage.OUTPUT, "in": Stage.INPUT, "fwd": Stage.FORWARD}
@@ -20,7 +21,7 @@ def check(namespace: Namespace, direction: str, link: Link | None, packet: Packe
     policy = _policy(namespace, direction, packet)
     if policy is None:
         return None
-    place = Place(namespace.name, link.name if link else None, _STAGES[direction])
+    place = place_of(namespace.name, link, _STAGES[direction])
     object = Object("xfrm", f"{direction} src {policy.src} dst {policy.dst}", policy.text)
     fix = (
         Command.of("ip", "xfrm", "policy", "delete", "src", policy.src, "dst", policy.dst, "dir", direction),

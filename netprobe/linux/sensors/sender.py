@@ -158,13 +158,14 @@ class Sender:
                 yield Heard(stamp, error=error, payload=data)
 
     def _scope(self) -> int:
-        """The interface index that a link-local destination needs."""
+        """The interface index that a link-local destination or source needs."""
         zone = (
             (self.probe.destination.address or "").partition("%")[2]
             or self.probe.device
             or self.probe.source.interface
         )
-        return socket.if_nametoindex(zone) if zone and self.destination.lower().startswith("fe80:") else 0
+        ends = (self.destination, self.probe.source.address or "")
+        return socket.if_nametoindex(zone) if zone and any(is_link_local(end) for end in ends) else 0
 
     def _reserve(self) -> tuple[socket.socket, ...]:
         """Sockets that hold the source ports, so that no one else is given them, and that the kernel knows
@@ -199,7 +200,7 @@ class Sender:
 
     def _local(self, port: int) -> tuple[str, int] | tuple[str, int, int, int]:
         if self.family == socket.AF_INET6:
-            return self.source, port, 0, self.scope if self.source.lower().startswith("fe80:") else 0
+            return self.source, port, 0, self.scope if is_link_local(self.source) else 0
         return self.source, port
 
     def _open_raw(self) -> socket.socket:
@@ -305,6 +306,11 @@ def _given(port: int | None) -> tuple[int, ...]:
 def without_zone(address: str) -> str:
     """An address without its %interface."""
     return address.partition("%")[0]
+
+
+def is_link_local(address: str) -> bool:
+    """Whether an address is of fe80::/64, where it needs an interface."""
+    return address.lower().startswith("fe80:")
 
 
 def _received(sock: socket.socket) -> Iterator[tuple[bytes, int, tuple[str, int]]]:

@@ -95,6 +95,7 @@ def route_of(record: Record) -> Route:
         tos=record["tos"],
         mtu=metrics.get("RTAX_MTU"),
         mtu_lock=bool(metrics.get("RTAX_LOCK", 0) & 1 << RTAX_MTU),
+        hoplimit=metrics.get("RTAX_HOPLIMIT"),
         tunnel=ENCAPSULATIONS.get(encapsulation, str(encapsulation)) if encapsulation else None,
     )
 

@@ -30,7 +30,8 @@ IPV4_CONF = {
 IPV6_CONF = {
     "forwarding": 0, "hop_limit": 1, "mtu": 2, "accept_ra": 3, "autoconf": 5, "accept_ra_defrtr": 17,
     "accept_ra_pinfo": 18,
-    "proxy_ndp": 22, "disable_ipv6": 26, "accept_dad": 27,
+    "proxy_ndp": 22, "disable_ipv6": 26, "accept_dad": 27, "ignore_routes_with_linkdown": 39,
+    "force_forwarding": 59,
 }  # fmt: skip
 
 GLOBALS = (

@@ -1,0 +1,44 @@
+"""How far a packet may go that a namespace sends: the TTL, or hop limit, and what it comes from. Pure.
+
+Kernel: include/net/route.h (ip4_dst_hoplimit), net/ipv6/output_core.c (ip6_dst_hoplimit); ip-sysctl.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from netprobe.model import Namespace, Object
+
+from . import fib, fixes
+from .fib import Decision
+
+ORDINARY = 64  # what a default usually is (RFC 1700)
+
+
+class Life(Struct, frozen=True):
+    """The TTL of a packet, the setting that it comes from, and what makes it an ordinary one."""
+
+    ttl: int
+    object: Object
+    fix: fixes.Fix
+
+
+def life(namespace: Namespace, version: int, decision: Decision) -> Life:
+    """The TTL that a namespace gives a packet of its own on this route: the route's, of IPv6 the interface's,
+    else everybody's.
+    """
+    link = namespace.link(decision.index)
+    route = decision.route
+    if route is not None and route.hoplimit:
+        named = fib.describe(route, decision.leg, link.name if link else None)
+        object = Object("route", named, f"{named} hoplimit {route.hoplimit}")
+        words = fib.words(route, decision.leg, link.name if link else None)
+        metric = ("metric", str(route.metric)) if route.metric else ()
+        fix = fixes.ip(route.dst, "route", "replace", *words, *metric, "hoplimit", str(ORDINARY))
+        return Life(route.hoplimit, object, (fix,))
+    key = "net.ipv4.ip_default_ttl" if version == 4 else "net.ipv6.conf.all.hop_limit"
+    own = f"net.ipv6.conf.{link.name.replace('.', '/')}.hop_limit" if link is not None else ""
+    if version == 6 and namespace.sysctl(own) is not None:
+        key = own
+    value = int(namespace.sysctl(key, str(ORDINARY)) or ORDINARY)
+    return Life(value, Object("sysctl", key, f"{key} = {value}"), fixes.sysctl(key, ORDINARY))
