@@ -6,7 +6,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from typing import Protocol as Interface
@@ -17,6 +17,8 @@ from msgspec.structs import replace
 from .endpoint import check_pair, source_address
 from .errors import CannotLook, WrongQuestion, for_want_of_resources
 from .model import (
+    NOT_IN_TIME,
+    Blind,
     Cause,
     Difference,
     End,
@@ -43,6 +45,8 @@ from .question import DEFAULT_SIZE, Question, check_options, check_source, check
 if TYPE_CHECKING:
     from .diagnose.evidence import Case
 
+# of all reading for one question, beside the probe's own wait: what is not read by then is a blind spot
+READING_NS = 1_700_000_000
 _READINGS = 3  # of a configuration that keeps changing
 # a path asks for a few namespaces and a route lookup at each; this many rounds mean that reading does not
 # help
@@ -53,8 +57,12 @@ _AROUND = 64  # namespaces that a diagnosis reads at once, for what else could h
 class World(Interface):
     """The one seam: what can be read of a machine, and what can be observed on it.
 
-    A recording has the same two methods.
+    A recording has the same methods.
     """
+
+    def reading(self, limit_ns: int) -> AbstractContextManager[None]:
+        """In the block all reading together takes no longer than `limit_ns`."""
+        ...
 
     def resolve(self, text: str, inside: Endpoint | None = None) -> Endpoint:
         """The endpoint that `text` names."""
@@ -88,7 +96,7 @@ def ask(world: World, question: Question) -> Run:
     """Answer one question. Raises WrongQuestion, NotPermitted or CannotLook; a broken network is in the
     report.
     """
-    with for_want_of_resources():
+    with for_want_of_resources(), world.reading(READING_NS):
         return _asked(world, question)
 
 
@@ -166,7 +174,8 @@ def _confirmed(
     first, known = found, list[Difference]()
     for _ in range(_READINGS):
         changed = _changed_since(world, found, clock)
-        if not changed:
+        if all(map(_is_late, changed)):  # nothing is known to have changed
+            first, found = _with_blind(first, changed), _with_blind(found, changed)
             break
         known += changed
         found = _found_anew(world, probe, first.report, seen, tapped, clock) or replace(
@@ -180,6 +189,16 @@ def _confirmed(
         return first.report, first.snapshot
     report = replace(found.report, probe=first.report.probe, notes=(*found.report.notes, note(known)))
     return concluded(report), found.snapshot
+
+
+def _is_late(change: Difference) -> bool:
+    return change.after is not None and NOT_IN_TIME in change.after
+
+
+def _with_blind(found: _Found, unread: Sequence[Difference]) -> _Found:
+    """What was found, and that these namespaces could not be looked at once more."""
+    blind = tuple(Blind(f"the second look at {each.namespace}", NOT_IN_TIME) for each in unread)
+    return replace(found, report=replace(found.report, blind=(*found.report.blind, *blind)))
 
 
 def _found_anew(

@@ -24,6 +24,8 @@ from typing import Any, NoReturn, TypeVar
 
 from netprobe.errors import SHORT
 
+from . import deadline
+
 STILL_S = 0.3  # without a result, asleep
 BUSY_S = 1.0  # the same while it computes, or a loaded machine does not let it
 RUN_S = 2.0  # all waiting of one run
@@ -61,7 +63,7 @@ def heard() -> tuple[str, ...]:
     """What a person should know about work that was given up, as far as it is new."""
     lost, _Run.lost = _Run.lost, 0
     return (
-        (f"{lost} of the files of users or containers cannot be read in time; what they say is left out",)
+        (f"{lost} of the files of users or containers were not read in time; what they say is left out",)
         if lost
         else ()
     )
@@ -118,14 +120,14 @@ def _results(work: Callable[[_A], _Result], items: Sequence[_A]) -> Iterator[_Re
     done = 0
     while done < len(items):
         start = time.monotonic()
-        found = _some(work, items[done:]) if _Run.waited_s < RUN_S else []
+        found = _some(work, items[done:]) if _left() > 0 else []
         _Run.waited_s += max(_waited(start, found), 0.0)
         yield from found
         done += len(found)
         if done < len(items):
             done += 1
             _Run.lost += 1
-            yield OSError(errno.ETIMEDOUT, "it cannot be read in time"), ()
+            yield OSError(errno.ETIMEDOUT, deadline.NOT_IN_TIME), ()
 
 
 def _some(work: Callable[[_A], _Result], items: Sequence[_A]) -> list[_Result]:
@@ -133,7 +135,7 @@ def _some(work: Callable[[_A], _Result], items: Sequence[_A]) -> list[_Result]:
     found: list[_Result] = []
     try:
         with _Worker(work, items) as worker:
-            start, left = time.monotonic(), RUN_S - _Run.waited_s
+            start, left = time.monotonic(), _left()
             while (
                 len(found) < len(items)
                 and _waited(start, found) < left
@@ -148,6 +150,11 @@ def _some(work: Callable[[_A], _Result], items: Sequence[_A]) -> list[_Result]:
                 os.close(fd)
         raise
     return found
+
+
+def _left() -> float:
+    """How long this run may wait for results, in seconds: somebody else decides when they come."""
+    return deadline.share(max(RUN_S - _Run.waited_s, 0.0))
 
 
 def _waited(since: float, found: Sequence[_Result]) -> float:

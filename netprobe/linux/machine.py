@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -35,7 +36,7 @@ from netprobe.model import (
     Watch,
 )
 
-from . import apart, namespace, netns
+from . import apart, deadline, namespace, netns
 from .names.names import UnknownName
 from .names.namespaces import Directory
 from .names.peers import Peers
@@ -64,6 +65,13 @@ class Machine:
 
     def __exit__(self, *_: object) -> None:
         self._directory.close()
+
+    def reading(self, limit_ns: int) -> AbstractContextManager[None]:
+        """In the block, which is one question, all reading together takes no longer than this many ns.
+
+        What is not read by then is a blind spot. The wait of `observe` does not count.
+        """
+        return deadline.within(limit_ns / 1e9)
 
     # --- resolving
 
@@ -139,6 +147,7 @@ class Machine:
                 lookups.setdefault(need.namespace, []).append(need)
                 continue
             try:
+                deadline.check()
                 snapshot = self._read(snapshot, need)
             except (NetprobeError, OSError) as error:
                 snapshot = _blinded(snapshot, need, _why(error))
@@ -149,6 +158,7 @@ class Machine:
     def _looked_up(self, snapshot: Snapshot, name: str, asked: Sequence[AskRoute]) -> Snapshot:
         """`snapshot` with the kernel's answers to route lookups in one namespace."""
         try:
+            deadline.check()
             answers = namespace.ask_routes(self._handle(name), [need.query for need in asked])
         except (NetprobeError, OSError) as error:
             for need in asked:
@@ -218,7 +228,8 @@ class Machine:
 
         from .sensors.observe import observe
 
-        return observe(watch, self._directory.handles, settled, self._crafter or craft)
+        with deadline.stopped():  # the probe's own wait
+            return observe(watch, self._directory.handles, settled, self._crafter or craft)
 
 
 def _why(error: Exception) -> str:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from netprobe.errors import is_short
 
+from . import deadline
 from .lazy_pyroute2 import stay_outside
 
 
@@ -39,7 +40,8 @@ NLM_F_REQUEST, NLM_F_DUMP, NLM_F_DUMP_INTR = 0x01, 0x300, 0x10
 DUMP_TRIES = 4  # a dump that changes under our hands is asked again
 BATCH = 64  # requests a send: their answers must fit the socket's receive buffer
 RECEIVE_BUFFER = 1 << 20
-PATIENCE = struct.pack("@ll", 5, 0)  # struct timeval: the kernel answers at once or never
+PATIENCE_S = 5.0  # the kernel answers at once or never
+LARGEST = 64 << 20  # bytes of one dump: a million routes
 LONGEST = 1 << 16  # of a datagram: the kernel fills at most 32 KiB with entries of a dump
 _HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
 _ERROR = struct.Struct("=i")
@@ -156,7 +158,7 @@ class Netlink:
 
     def dump(self, request: Request) -> list[Record]:
         """All entries of a table; one that changes meanwhile is dumped again, a few times. Raises OSError."""
-        return [self._record(message) for message in self._steady(request)]
+        return [self._record_in_time(message) for message in self._steady(request)]
 
     def bodies(self, request: Request) -> list[bytes]:
         """As `dump`, but what follows the header is left as it came: for tables with thousands of entries,
@@ -219,13 +221,17 @@ class Netlink:
 
     def _dumped(self, request: Request) -> Iterator[_Message]:
         """The messages of a dump, its end included."""
-        [sequence] = self._send([request], NLM_F_DUMP)
+        [sequence], size = self._send([request], NLM_F_DUMP), 0
         for message in self._received():
             if message.sequence != sequence:
                 continue
             if (error := message.refused()) is not None:
                 raise error
-            yield message
+            size += message.end - message.offset
+            if size <= LARGEST:
+                yield message
+            elif message.kind == NLMSG_DONE:  # heard to its end: the socket takes no other question before
+                raise OSError(errno.EFBIG, f"the kernel lists more than {LARGEST >> 20} MiB")
             if message.kind == NLMSG_DONE:
                 return
 
@@ -251,9 +257,17 @@ class Netlink:
         return bytes(message.data)
 
     def _received(self) -> Iterator[_Message]:
-        """The messages that come in, without end; of a kind that nobody asked for there is none."""
+        """The messages that come in, without end; of a kind that nobody asked for there is none.
+
+        Raises OSError, ETIMEDOUT when the time of the question is up.
+        """
         while True:
-            data, _, flags, _ = self._socket.recvmsg(LONGEST)
+            deadline.check()
+            try:
+                data, _, flags, _ = self._socket.recvmsg(LONGEST)
+            except BlockingIOError:  # SO_RCVTIMEO
+                deadline.check()
+                raise
             if flags & socket.MSG_TRUNC:
                 raise OSError(errno.EMSGSIZE, f"an answer of the kernel has more than {LONGEST} bytes")
             offset = 0
@@ -267,6 +281,10 @@ class Netlink:
                     yield _Message(kind, flags, sequence, data, offset, offset + length)
                 offset += (length + 3) & ~3
 
+    def _record_in_time(self, message: _Message) -> Record:
+        deadline.check()
+        return self._record(message)
+
     def _record(self, message: _Message) -> Record:
         decoded = self._answers[message.kind](message.data, offset=message.offset)
         decoded.decode()
@@ -277,7 +295,10 @@ def _endpoint(protocol: int) -> socket.socket:
     """A new netlink socket. Raises OSError where the kernel does not have the protocol."""
     endpoint = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, protocol)
     endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-    endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, PATIENCE)
+    patience = deadline.left(PATIENCE_S)
+    seconds, rest = int(patience), int(patience % 1 * 1e6)
+    # struct timeval, of which 0 means for ever
+    endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", seconds, max(rest, 1)))
     return endpoint
 
 

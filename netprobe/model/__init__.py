@@ -41,7 +41,7 @@ from .flow import (
     Protocol,
 )
 from .page import Page
-from .place import Blind, Object, Place, Stage
+from .place import NOT_IN_TIME, Blind, Object, Place, Stage
 from .report import (
     Agreement,
     Answer,
@@ -105,6 +105,7 @@ __all__ = [
     "ECHO_REQUEST_V6",
     "NEIGHBOUR_ADVERTISEMENT",
     "NEIGHBOUR_SOLICITATION",
+    "NOT_IN_TIME",
     "Agreement",
     "Answer",
     "AskConnection",

@@ -38,6 +38,9 @@ class Stage(StrEnum):
     EXIT = "exit"
 
 
+NOT_IN_TIME = "not read in time"  # why something is blind that a question had no time left for
+
+
 class Blind(Struct, frozen=True):
     """Something that could not be read, and why. Never the same value as 'nothing there'."""
 

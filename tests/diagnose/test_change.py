@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import networks
 import pytest
@@ -72,6 +73,9 @@ class World:
         self.asked: list[Need] = []
         self.sent = False
         self.later: list[Need] = []
+
+    def reading(self, limit_ns: int) -> AbstractContextManager[None]:  # noqa: ARG002 - the seam's signature
+        return nullcontext()
 
     def resolve(self, text: str, inside: Endpoint | None = None) -> Endpoint:
         return Endpoint(text, text) if inside is None else Endpoint(text, address=text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,9 @@ class RecordedMachine:
 
     def __exit__(self, *_: object) -> None:
         pass
+
+    def reading(self, limit_ns: int) -> AbstractContextManager[None]:  # noqa: ARG002 - the seam's signature
+        return nullcontext()
 
     def resolve(self, text: str, *_: Any) -> Endpoint:
         named = parse(text)

@@ -256,7 +256,7 @@ def test_what_hangs_is_given_up_and_the_rest_is_done() -> None:
     results = list(apart.values(lambda seconds: time.sleep(seconds) or seconds, [0, 600, 0.01]))
     assert (results[0], results[2]) == (0, 0.01)
     assert isinstance(results[1], TimeoutError)
-    assert apart.heard() == ("1 of the files of users or containers cannot be read in time; what they say is left out",)
+    assert apart.heard() == ("1 of the files of users or containers were not read in time; what they say is left out",)
     assert apart.heard() == ()
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from netprobe.linux import netlink
+from netprobe.linux import deadline, netlink
 from netprobe.linux.netlink import CONNTRACK, LONGEST, NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, Netlink, Request
 from netprobe.linux.tables.bpf import cgroup_programs, tcx_filters
 
@@ -114,6 +114,47 @@ def test_a_table_that_never_holds_still_is_told(monkeypatch: pytest.MonkeyPatch)
         assert [record["index"] for record in spoken.dump(Request(RTM_GETLINK))] == [7]
         assert spoken.unsteady
         assert kernel.heard == netlink.DUMP_TRIES
+
+
+def entry_and_end(sequences: list[int]) -> list[bytes]:
+    return [message(RTM_NEWLINK, sequences[0], link(1)) + done(sequences[0])]
+
+
+def test_a_dump_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    with speaking_to(monkeypatch, entry_and_end) as (spoken, _):
+        with deadline.within(-1), pytest.raises(TimeoutError, match="not read in time"):
+            spoken.dump(Request(RTM_GETLINK))
+        with deadline.within(60):
+            assert len(spoken.dump(Request(RTM_GETLINK))) == 1
+
+
+def test_entries_are_taken_apart_as_long_as_there_is_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    with speaking_to(monkeypatch, entry_and_end) as (spoken, _):
+        messages = spoken._steady(Request(RTM_GETLINK))
+        with deadline.within(-1), pytest.raises(TimeoutError, match="not read in time"):
+            spoken._record_in_time(messages[0])
+
+
+@pytest.mark.parametrize("seconds", [0.2, -1.0])
+def test_a_socket_waits_no_longer_than_the_question(seconds: float) -> None:
+    with deadline.within(seconds), Netlink() as spoken:
+        patience = spoken._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, 16)
+        assert (0, 0) < struct.unpack("@ll", patience) <= (0, 210_000)
+        with pytest.raises(TimeoutError, match="not read in time"):
+            next(spoken._received())
+
+
+def test_a_dump_has_a_size_and_the_next_question_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def answers(sequences: list[int]) -> list[bytes]:
+        [sequence] = sequences
+        return [message(RTM_NEWLINK, sequence, link(1)) * 100, message(RTM_NEWLINK, sequence, link(2)), done(sequence)]
+
+    with speaking_to(monkeypatch, answers) as (spoken, _):
+        with monkeypatch.context() as patch:
+            patch.setattr(netlink, "LARGEST", 2000)
+            with pytest.raises(OSError, match="lists more than"):
+                spoken.dump(Request(RTM_GETLINK))
+        assert len(spoken.dump(Request(RTM_GETLINK))) == 101
 
 
 @pytest.mark.parametrize("kind", [NLMSG_ERROR, NLMSG_DONE])

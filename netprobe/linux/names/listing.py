@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from netprobe.errors import NetprobeError, Shortage, is_short
-from netprobe.linux import netns
+from netprobe.linux import deadline, netns
 from netprobe.linux.netlink import Netlink
 from netprobe.linux.tables.links import read_addresses, read_links
 from netprobe.model import InterfaceAddress, Link, Space, SpaceInterface
@@ -22,6 +22,7 @@ from .namespaces import Directory, is_generated
 from .peers import numbers_of
 
 AT_ONCE = 32  # namespaces that are open at one time
+EACH_S = 1.0  # to read one of them: somebody may have given it a million addresses
 _End = tuple[netns.Identity, int]  # an interface: its namespace and ifindex
 
 
@@ -79,12 +80,12 @@ def _meet(directory: Directory, seen: dict[netns.Identity, _Seen], found: Found,
     title = directory.handles.name_of(identity) or next(free, f"netns-{identity[1]}")
     seen[identity] = each = _Seen([found], title, identity=identity)
     try:
-        with netns.inside(fd), Netlink() as netlink:
+        with deadline.within(EACH_S), netns.inside(fd), Netlink() as netlink:
             each.links, each.addresses = read_links(netlink)[0], read_addresses(netlink)
     except (NetprobeError, OSError) as error:
         if is_short(error):
             raise
-        each.blind = str(error)
+        each.blind = (error.strerror if isinstance(error, OSError) else None) or str(error)
     names = {link.index: link.name for link in each.links}
     each.masters = {link.index: names[link.master] for link in each.links if link.master in names}
 

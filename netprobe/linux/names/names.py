@@ -104,7 +104,7 @@ class Found:
         return netns.open_namespace(self.path, self.text)
 
     def held(self, fd: int) -> int:
-        """`fd`, which was opened beneath, if the holder lives still: so it was that one's. Raises CannotLook."""
+        """`fd`, which was opened beneath, if the holder lives still: it was that one's. Raises CannotLook."""
         if self.holder is not None and self.holder.identity() is None:
             os.close(fd)
             raise CannotLook(f"{self.holder.text} has ended meanwhile", "Try again.")

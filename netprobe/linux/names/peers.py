@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from itertools import chain, islice
 
 from netprobe.errors import NetprobeError, Shortage, is_short
-from netprobe.linux import netns
+from netprobe.linux import deadline, netns
 from netprobe.linux.netlink import BATCH, Netlink, Record, Request
 from netprobe.linux.tables.links import RTM_GETLINK, link_of
 
@@ -70,6 +70,7 @@ class Peers:
         parent = self._directory.handles[namespace]
         names: list[str] = []
         for place in list(self._everywhere()):
+            deadline.check()
             fd = opened(place[0])
             if fd is None:
                 continue
@@ -117,6 +118,7 @@ def numbers_of(asking: int, candidates: Iterable[Iterator[Found]], wanted: Set[i
 
 def _numbered(netlink: Netlink, batch: Sequence[Found]) -> Iterator[tuple[Place, int]]:
     """((where, which), number) of those in `batch` that the namespace of `netlink` has a number for."""
+    deadline.check()
     results = open_each(batch)
     try:
         # which says nothing of the file

@@ -15,8 +15,8 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 
 from netprobe.errors import CannotLook, NetprobeError, Shortage, WrongQuestion
+from netprobe.linux import deadline, netns
 from netprobe.linux import files as readers
-from netprobe.linux import netns
 from netprobe.linux.shortage import looked
 
 LIMIT_S = 2.0
@@ -47,10 +47,10 @@ def addresses_of(
         os.close(own)
         raise Shortage(f"cannot look {host} up: {error}") from error
     try:
-        answer = answers.get(timeout=LIMIT_S)
+        answer = answers.get(timeout=deadline.left(LIMIT_S))
     except Empty:
         raise CannotLook(
-            f"{host}: no name server answered within {LIMIT_S:g} s", "Write the address instead of the name."
+            f"{host}: no name server answered in time", "Write the address instead of the name."
         ) from None
     if isinstance(answer, NetprobeError):
         raise answer
@@ -113,7 +113,7 @@ def files_of(name: str, pid: int | None, network: netns.Identity) -> dict[str, b
     """The resolver files of the namespace `name`: those of its process `pid`, else of /etc/netns/NAME
     (ip-netns(8)).
 
-    The number may be another's by now: what is read is of a process in the namespace `network`, or is nothing.
+    The number may be another's by now: what is read is of a process in the namespace `network`.
 
     nsswitch.conf is not among them: it names the libraries that getaddrinfo(3) loads into this process. One
     that is too large, is no regular file or cannot be read in time is left out, as one that is not there.

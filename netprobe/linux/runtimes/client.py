@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
+from netprobe.linux import deadline
+
 from .api import LIMIT_S, Answer, Busy, Silent, get, inspect, listing
 from .container import SHORT_ID, WHOLE_ID, Container, changed
 from .descriptions import Described, Listed
@@ -96,7 +98,7 @@ class Client:
         left = max(LIMIT_S - self._slow_s.get(address, 0.0), 0.001)
         start = time.monotonic()
         try:
-            answer = self._ask(address, path, min(limit_s, left))
+            answer = self._ask(address, path, max(deadline.share(min(limit_s, left)), 0.001))
         except (OSError, ValueError) as error:
             if limit_s >= LIMIT_S:
                 self._failed.add(address)
