@@ -116,6 +116,22 @@ def test_a_tool_is_told_by_name() -> None:
     assert printed["slow"].error == f"{NOT_IN_TIME}: sleep did not answer within 0 s"
 
 
+def test_a_tool_prints_no_more_than_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it prints is held in memory, and a container's rules decide how much that is."""
+    monkeypatch.setattr(tools, "LARGEST", 1 << 20)
+    fd = netns.open_namespace(netns.OWN)
+    try:
+        with tools.Tools(fd) as running:
+            running.start({"endless": ["yes"], "short": ["echo", "hello"]})
+            printed = running.printed()
+            sizes = {name: os.fstat(child.output).st_size for name, child in running._children.items()}
+    finally:
+        os.close(fd)
+    assert printed["endless"] == tools.Printed(error="yes printed more than 1 MiB")
+    assert printed["short"] == tools.Printed(b"hello\n")
+    assert sizes["endless"] < 64 << 20, "it may have begun before it was told; two seconds of it are gigabytes"
+
+
 def test_a_name_server_as_well() -> None:
     fd = netns.open_namespace(netns.OWN)
     try:

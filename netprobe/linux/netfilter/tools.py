@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import select
 import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from msgspec import Struct
 
 from netprobe.linux import deadline, netns
 
 LIMIT_S = 2.0
+PATIENCE_S = 0.5  # with one that was killed
+LARGEST = 64 << 20  # bytes of one listing: 150,000 rules in JSON
 SHARE = 0.75  # of what is left of a question: 20,000 rules take 0.7 s
 PLACES = (
     "/usr/sbin",
@@ -127,6 +131,7 @@ class _Child:
                 env={"LC_ALL": "C", "PATH": _search_path()},
                 pass_fds=(self.leash.held,),
             )
+            _let_it_write(self.process.pid, LARGEST)
             self.leash.bind(self.process.pid)
             self.pidfd = os.pidfd_open(self.process.pid)
         except OSError as error:
@@ -142,6 +147,8 @@ class _Child:
             return Printed(
                 error=f"{deadline.NOT_IN_TIME}: {self.tool} did not answer within {self.waited_s:.2g} s"
             )
+        if code == -signal.SIGXFSZ:
+            return Printed(error=f"{self.tool} printed more than {LARGEST >> 20} MiB")
         errors = _content(self.errors).decode("utf-8", "replace").strip()
         if code:
             return Printed(
@@ -154,13 +161,21 @@ class _Child:
         """End the process if it still runs, and let go of its files."""
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
-            self.process.wait()
+            with suppress(subprocess.TimeoutExpired):  # the kernel does not let it go: it dies when it can
+                self.process.wait(PATIENCE_S)
         if self.leash is not None:
             self.leash.close()
         for fd in (self.output, self.errors, self.pidfd):
             if fd >= 0:
                 os.close(fd)
         self.output = self.errors = self.pidfd = -1
+
+
+def _let_it_write(pid: int, size: int) -> None:
+    """No file of the process becomes larger than `size`: those are memory of ours."""
+    _, most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    allowed = size if most == resource.RLIM_INFINITY else min(size, most)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (allowed, most))
 
 
 class _Leash:
