@@ -10,8 +10,9 @@ import os
 import platform
 import socket
 import struct
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from netprobe.errors import CannotLook
@@ -24,6 +25,7 @@ _ALL_NODES = "ff02::1"
 # RFC 4861, 4.2: a router for half an hour; no prefix
 _ADVERTISEMENT = struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0)
 _MOST_CONNECTIONS = 1 << 20
+_DISCARD, _ANSWERED_S = 9, 2.0  # RFC 863; how long an answer to ARP may take
 _A_MESSAGE = 400  # entries that fit in one datagram of netlink
 
 
@@ -72,13 +74,28 @@ class AnnounceAddress:
         return typed(self.namespace, f"arping -U -c 1 -I {self.interface} {self.address}")
 
     def apply(self) -> None:
-        """Broadcast one ARP request from the address for itself."""
+        """Broadcast one ARP request from the address for itself.
+
+        It changes an entry of the learner's and makes none (arp_accept is off), so that one has to ask first.
+        """
+        self._have_it_asked()
         with entered(self.namespace), socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as out:
             out.bind((self.interface, 0x0806))
             own, address = out.getsockname()[4], socket.inet_aton(self.address)
             # RFC 826
             request = struct.pack("!HHBBH6s4s6s4s", 1, 0x0800, 6, 4, 1, own, address, bytes(6), address)
             out.send(b"\xff" * 6 + own + b"\x08\x06" + request)
+
+    def _have_it_asked(self) -> None:
+        """Let the learner send something there, until it knows a MAC for the address."""
+        end = time.monotonic() + _ANSWERED_S
+        with entered(self.learner), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+            while "lladdr" not in commands.run(self.learner, ("ip", "neigh", "show", self.address)):
+                if time.monotonic() > end:
+                    return
+                with suppress(OSError):  # a port that nobody listens on
+                    out.sendto(b"", (self.address, _DISCARD))
+                time.sleep(0.02)
 
     def holds(self) -> bool:
         """Whether the learner has the station's MAC for the address."""

@@ -9,12 +9,14 @@ import pytest
 from netprobe.errors import CannotLook, WrongQuestion
 from netprobe.lab import faults
 from netprobe.lab.changes import SetSysctl, Tool
+from netprobe.lab.crafted import AnnounceAddress
 from netprobe.lab.faults import FAULTS, Fault
 from netprobe.lab.firewall import Engine
 from netprobe.lab.lab import Lab
 from netprobe.lab.tutorial import TUTORIAL
 
 CASES = [pytest.param(faults.named(name), engine, id=f"{name}-{engine}") for name in ("no-masquerade", "forward-drop") for engine in Engine]
+ANNOUNCED = [fault for fault in FAULTS if any(isinstance(change, AnnounceAddress) for change in fault.changes)]
 _NAMES = {"internet": "8.8.8.8", "c2": "172.17.0.3"}
 
 
@@ -37,6 +39,20 @@ def test_a_fault_breaks_what_worked(make_lab: Callable[..., Lab], fault: Fault, 
     assert not works(lab, fault)
     with pytest.raises(CannotLook, match="already"):
         lab.inject(fault.name)
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("fault", ANNOUNCED, ids=lambda fault: fault.name)
+def test_an_announcement_is_heard_by_who_never_asked(make_lab: Callable[..., Lab], fault: Fault) -> None:
+    """As in `demo --shell --break`: a gratuitous ARP changes an entry and makes none, and nobody has sent a packet yet."""
+    lab = make_lab(fault.network.topology)
+    lab.call(prepared, fault.name)
+    lab.inject(fault.name)
+    assert lab.call(faults.verify, fault.name)
+
+
+def prepared(name: str) -> None:
+    faults.named(name).prepare()
 
 
 @pytest.mark.lab
