@@ -45,6 +45,12 @@ def length(prefix: str) -> int:
     return int(bits) if bits else whole
 
 
+def shared(one: str, other: str) -> int:
+    """How many leading bits two addresses of one version have in common, at most those of a network of hosts."""
+    bits = 128 if version(one) == 6 else 32
+    return min(bits - (number(one) ^ number(other)).bit_length(), bits - 2)
+
+
 def network(address: str, prefixlen: int) -> str:
     """The prefix that `address` lies in: network("10.0.0.2", 16) is "10.0.0.0/16"."""
     kind, base, _ = _bounds(f"{address}/{prefixlen}")

@@ -147,7 +147,7 @@ def test_a_question_over_a_circle_ends(crossings, cables, tree, dst, there):
         lacking(snapshot, outcome)
     ports = sum(link.kind == "veth" for namespace in snapshot.namespaces.values() for link in namespace.links)
     assert max(crossings.values()) <= ports
-    assert len(crossings) < 100
+    assert len(crossings) < 200
 
 
 def test_of_three_switches_in_a_triangle_each_is_reached_by_its_own_cable():

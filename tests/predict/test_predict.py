@@ -73,7 +73,9 @@ PROHIBITED = edited(
 )
 OUT_OF_BRIDGE = relinked(tutorial(), "host", "veth0", master=None, port=None)
 ETH0_DOWN = edited(relinked(tutorial(), "red", "eth0", up=False, carrier=False), "red", routes=networks.local())
-NO_RETURN = edited(tutorial(), "internet", routes=(*networks.local("8.8.8.8"), networks.via("203.0.113.0/24", None, 2)))
+NO_RETURN = edited(
+    tutorial(), "internet", routes=(*networks.local("8.8.8.8"), *networks.local("203.0.113.1"), networks.via("203.0.113.0/24", None, 2))
+)
 WRONG_MAC = edited(tutorial(), "red", neighbours=(Neighbour(2, "10.0.0.1", "02:de:ad:00:00:01", "permanent"),))
 BLOCKED = relinked(tutorial(), "host", "veth0", port=BridgePort(state="blocking"))
 ARP_IGNORE = edited(tutorial(), "internet", sysctls={"net.ipv4.conf.all.arp_ignore": "8"})

@@ -60,10 +60,18 @@ def _first(found: Found) -> Repair | None:
 
 
 def _explaining(repair: Repair, end: Stop) -> Stop:
-    """The repair's name, with the end that it explains as its proof."""
+    """The repair's name, with the end that it explains as its proof; the end's own name where it is of one object."""
     stop = repair.stop
+    if _is_about(stop, end):
+        return replace(end, commands=stop.commands, advice="")
     told = stop.text == end.text or end.text in stop.proof
     return stop if told or not end.text else replace(stop, proof=(*stop.proof, end.text))
+
+
+def _is_about(one: Stop, other: Stop) -> bool:
+    """Whether two ends name the same object."""
+    things = [(s.place.namespace, s.object.kind, s.object.id) for s in (one, other) if s.object is not None]
+    return len(things) == 2 and things[0] == things[1]
 
 
 def _others(found: Found, first: Repair | None) -> tuple[Other, ...]:

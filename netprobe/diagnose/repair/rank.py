@@ -14,23 +14,20 @@ def ranked(loss: Loss, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
 
 
 def _key(loss: Loss, repair: Repair) -> tuple[int, ...]:
-    """What counts, in this order: what speaks for it, how near it is, who agrees, whether the walk named
-    it.
-    """
+    """What counts, in this order: what speaks for it, how near it is, whether the walk named it, who agrees."""
     named = _is_named(loss, repair)
-    return (repair.merit, _distance(loss, repair), -repair.agreeing, not named, len(repair.stop.commands))
+    return (repair.merit, _distance(loss, repair), not named, -repair.agreeing, len(repair.stop.commands))
 
 
 def _distance(loss: Loss, repair: Repair) -> int:
-    """0 where the question names the namespace, or the walk goes through it, 1 at a far end that was not
-    named.
-    """
+    """0 in a namespace that the question names, 1 on the way, 2 at a far end that was not named, 3 beside the way."""
     name = repair.stop.place.namespace
     source, destination = loss.probe.source.namespace, loss.probe.destination
     if name in (source, destination.namespace):
         return 0
-    far = loss.snapshot.namespaces.get(name or "")
-    return 2 if far is not None and far.owner_of(destination.address or "") is not None else 1
+    if name not in loss.way:
+        return 3
+    return 2 if loss.snapshot[name].owner_of(destination.address or "") is not None else 1
 
 
 def _is_named(loss: Loss, repair: Repair) -> bool:

@@ -8,7 +8,19 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from netprobe.diagnose.apply import mend
-from netprobe.model import AskedRoute, Command, Hop, InterfaceAddress, Leg, Link, Need, Probe, Snapshot, Stop
+from netprobe.model import (
+    AskedRoute,
+    Command,
+    Hop,
+    InterfaceAddress,
+    Leg,
+    Link,
+    Need,
+    PolicyRule,
+    Probe,
+    Snapshot,
+    Stop,
+)
 from netprobe.predict import fib
 from netprobe.predict.drop import Unread
 from netprobe.predict.peers import mutual
@@ -84,6 +96,11 @@ def _gives(words: tuple[str, ...]) -> bool:
     )
 
 
+def is_special(rule: PolicyRule) -> bool:
+    """Whether somebody made a policy rule: it is none of those that every namespace starts with."""
+    return not (rule.action == "lookup" and rule.table in (fib.LOCAL, fib.MAIN, fib.DEFAULT))
+
+
 class Loss(Struct, frozen=True):
     """What is to be repaired: the configuration, the walk over it, and its end.
 
@@ -154,6 +171,15 @@ class Loss(Struct, frozen=True):
             for address in own_addresses(self.snapshot[there], station, version)
             if is_network(address)
         )
+
+    @property
+    def around(self) -> tuple[str, ...]:
+        """The namespaces on the way, and those that hear what is asked at the place of the loss."""
+        place = self.stop.place
+        namespace = self.snapshot.namespaces.get(place.namespace or "")
+        link = namespace.link_named(place.interface or "") if namespace is not None else None
+        heard = self.stations(place.namespace or "", link) if link is not None else ()
+        return tuple(dict.fromkeys([*self.way, *(name for name, _ in heard)]))
 
     def asked(self, leg: Leg) -> tuple[Routed, ...]:
         """The routing decisions of one leg."""

@@ -54,12 +54,12 @@ def search(snapshot: Snapshot, prediction: Prediction, stop: Stop, *, beyond: bo
         tried = _try(loss, repair)
         if tried is None:
             continue
-        if _passes(loss, tried.outcome, beyond) or (beyond and _is_translated(tried)):
+        if _passes(loss, tried.outcome, beyond):
             passing.append(tried)
-        elif not beyond and _gets_further(loss, tried):
+        elif (beyond and _is_translated(tried)) or (not beyond and _gets_further(loss, tried)):
             further.append(tried)
-    repairs = tuple(tried.repair for tried in passing)
-    return Found(ranked(loss, repairs), ranked(loss, tuple(t.repair for t in further)), tuple(loss.needs))
+    sure, partial = (ranked(loss, tuple(tried.repair for tried in each)) for each in (passing, further))
+    return Found(sure, partial, tuple(loss.needs))
 
 
 def _try(loss: Loss, repair: Repair) -> Tried | None:

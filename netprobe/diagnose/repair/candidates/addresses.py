@@ -16,19 +16,22 @@ from netprobe.diagnose.repair.segment import (
     share,
     usual_length,
 )
-from netprobe.model import Blank, Command, End, InterfaceAddress, Link, Namespace, Object, Stage, Stop
+from netprobe.model import Blank, Command, End, InterfaceAddress, Leg, Link, Namespace, Object, Stage, Stop
 from netprobe.predict import fixes, prefix
 from netprobe.predict.drop import lost
+from netprobe.predict.trace import Routed
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """Each address of the way's interfaces that disagrees with its segment, and those that are not there."""
     version = prefix.version(loss.probe.destination.address or "")
-    for name in loss.way:
+    for name in loss.around:
         namespace = loss.snapshot[name]
         for link in namespace.links:
             if link.kind != "loopback" and link.master is None:
                 yield from _of_link(loss, namespace, link, version)
+    for routed in loss.asked(Leg.REPLY):
+        yield from _not_covering(loss, routed)
     yield from _wanted(loss)
     yield from _captured(loss)
 
@@ -72,8 +75,34 @@ def _of_another_length(
         object=Object("address", named, written),
         fix=fix,
     )
-    merit = Merit.RESTORES if is_network(own) else Merit.UNDOES  # a host's prefix is often meant
+    merit = Merit.RESTORES
+    if not is_network(own) and link.kind != "bridge":  # a host's prefix is often meant
+        merit = Merit.ADDS if loss.stop.place.namespace == namespace.name else Merit.GOES_AROUND
     yield from loss.repair(stop, merit, agreeing=alike)
+
+
+def _not_covering(loss: Loss, routed: Routed) -> Iterator[Repair]:
+    """An answer that does not find the interface the question came in by: no network there holds the asker."""
+    came = next((r.iif for r in loss.asked(Leg.REQUEST) if r.namespace == routed.namespace), None)
+    leg = routed.decision.leg
+    if came is None or (leg is not None and leg.index == came.index):
+        return
+    namespace = loss.snapshot[routed.namespace]
+    for own in own_addresses(namespace, came, prefix.version(routed.dst)):
+        written, length = f"{own.address}/{own.prefixlen}", prefix.shared(own.address, routed.dst)
+        text = f"{written} on {came.name} in {namespace.name} does not cover {routed.dst}, which is on that segment"
+        put = fixes.address("add", InterfaceAddress(own.index, own.address, length), came)
+        stop = lost(
+            "addr-wrong-prefix",
+            namespace.name,
+            came,
+            Stage.ROUTE,
+            text,
+            object=Object("address", f"{written} dev {came.name}", written),
+            fix=fixes.with_right_length(own, came),
+        )
+        merit = Merit.RESTORES if came.kind == "bridge" or is_network(own) else Merit.ADDS
+        yield from loss.repair(stop, merit, trial=(put, fixes.address("del", own, came)))
 
 
 def _of_another_network(

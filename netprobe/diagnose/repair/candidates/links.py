@@ -65,6 +65,9 @@ def _unplugged(loss: Loss, namespace: Namespace, link: Link) -> Iterator[Repair]
     far = _far_end(loss, namespace.name, link) if link.kind == "veth" else None
     if link.kind == "veth" and far is None:
         return
+    master = namespace.link(link.master)
+    if far is not None and master is not None and _shares(loss, namespace, master, far):
+        return  # it is where it belongs
     for bridge in namespace.links:
         if bridge.kind != "bridge" or bridge.index == link.master:
             continue
@@ -206,7 +209,14 @@ def _of_one_mac(loss: Loss) -> Iterator[Repair]:
                 (fixes.link_set(link, "address", made_up(name, link)),),
                 (loss.stop.text,),
             )
-            yield from loss.repair(stop, Merit.RESTORES, agreeing=int(name == loss.probe.source.namespace))
+            yield from loss.repair(stop, Merit.RESTORES, agreeing=_meant(loss, name))
+
+
+def _meant(loss: Loss, name: str) -> int:
+    """The sender's own interface rather than the destination's, and that one rather than a bystander's."""
+    if name == loss.probe.source.namespace:
+        return 2
+    return int(loss.snapshot[name].owner_of(loss.probe.destination.address or "") is not None)
 
 
 def made_up(name: str, link: Link) -> str:

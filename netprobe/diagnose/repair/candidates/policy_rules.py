@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
 from netprobe.model import Command, Namespace, Object, PolicyRule, Stage, Stop
 from netprobe.predict import fib, fixes, prefix, routing
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
 
-_OWN_TABLES = (fib.LOCAL, fib.MAIN, fib.DEFAULT)
 _DEFAULTS = {4: ((0, "local"), (32766, "main"), (32767, "default")), 6: ((0, "local"), (32766, "main"))}
 _TABLES = {"local": fib.LOCAL, "main": fib.MAIN, "default": fib.DEFAULT}
 
@@ -22,10 +21,11 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     """The rules that were followed, and those of the kernel that are missing on the way."""
     for routed in loss.prediction.routed:
         rule = routed.decision.rule
-        if rule is not None and not (rule.action == "lookup" and rule.table in _OWN_TABLES):
-            yield from loss.repair(_followed(loss.snapshot[routed.namespace], routed, rule), Merit.UNDOES)
+        if rule is not None and is_special(rule):
+            stop = _followed(loss.snapshot[routed.namespace], routed, rule)
+            yield from loss.repair(stop, Merit.UNDOES)
     version = prefix.version(loss.probe.destination.address or "")
-    for name in loss.way:
+    for name in loss.around:
         yield from _missing(loss, loss.snapshot[name], version)
 
 

@@ -26,7 +26,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         yield from _dead_leg(loss, routed)
         yield from _other_gateway(loss, routed)
         yield from _missing_here(loss, routed)
-    for name in loss.way:
+    for name in loss.around:
         yield from _of_the_kernel(loss, loss.snapshot[name])
 
 
@@ -145,7 +145,8 @@ def _other_gateway(loss: Loss, routed: Routed) -> Iterator[Repair]:
     for via in dict.fromkeys([*known, *near]):
         if via != leg.via and not any(a.address == via for a in namespace.addresses):
             stop = _mistaken(namespace, routed, route, link, via)
-            merit = Merit.RESTORES if known[via] else Merit.ADDS
+            sure = known[via] > 0 or leg.via is None  # nobody has the whole world for neighbours
+            merit = Merit.RESTORES if sure else Merit.ADDS
             yield from loss.repair(stop, merit, agreeing=known[via])
 
 
@@ -260,8 +261,11 @@ def _missing_here(loss: Loss, routed: Routed) -> Iterator[Repair]:
                 " knows the way"
             )
             fix = (fixes.ip(routed.dst, "route", "add", network, "via", via, "dev", link.name),)
-            thing = Object("route", network, f"no route to {network}")
             code = _code_of_missing(loss, routed, out)
+            thing = Object("route", network, f"no route to {network}")
+            if code == "reply-wrong-path" and routed.decision.route is not None:
+                followed = " ".join(_named(namespace, routed)[0])
+                thing = Object("route", followed, followed)
             stop = lost(code, namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
             yield from loss.repair(stop, Merit.ADDS)
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Change, Hop, Leg, Stop
 from netprobe.predict import fixes
@@ -47,4 +49,8 @@ def _without(loss: Loss, hop: Hop, change: Change) -> Iterator[Repair]:
         changed = "exempts the packet from connection tracking"
     text = f"{hop.object.id} of {hop.namespace} {changed}; without it the packet would pass"
     proof = (hop.object.text, loss.stop.text)
-    yield from loss.repair(Stop(code, hop.place, text, hop.object, fix, proof), Merit.UNDOES)
+    stop = Stop(code, hop.place, text, hop.object, fix, proof)
+    if loss.stop.code == "martian-source" and change.field == "src":  # the address itself is what is refused
+        given = tuple(replace(command, namespace=hop.namespace) for command in fix)
+        stop = replace(loss.stop, commands=given, proof=(text, hop.object.text))
+    yield from loss.repair(stop, Merit.UNDOES)

@@ -50,14 +50,20 @@ _PURPOSES = {
 def candidates(loss: Loss) -> Iterator[Repair]:
     """Each sysctl of the namespaces on the way."""
     version = 6 if ":" in (loss.probe.destination.address or "") else 4
-    for name in loss.way:
+    for name in loss.around:
         namespace = loss.snapshot[name]
         for key, passing, code, stage, of in _GENERAL:
             ordinary = "0" if key.rpartition(".")[2] in _PURPOSES else passing
             if of == version and namespace.sysctl(key, ordinary) != passing:
-                yield from _setting(loss, namespace, None, key, passing, code, stage)
+                yield from _setting(loss, namespace, _out(loss, namespace), key, passing, code, stage)
         for link in (None, *(each for each in namespace.links if each.kind != "loopback")):
             yield from _of_interface(loss, namespace, link, version)
+
+
+def _out(loss: Loss, namespace: Namespace) -> Link | None:
+    """The interface by which a namespace sends first, as the place of a setting that has none."""
+    first = next((hop for hop in loss.hops if hop.namespace == namespace.name), None)
+    return namespace.link_named(first.interface or "") if first is not None else None
 
 
 def _of_interface(loss: Loss, namespace: Namespace, link: Link | None, version: int) -> Iterator[Repair]:
@@ -85,10 +91,10 @@ def _setting(
     )
     told = _PURPOSES.get(key.rpartition(".")[2])
     if told is None or told == loss.stop.code:
-        yield from loss.repair(stop, _merit(namespace, key))
+        yield from loss.repair(stop, merit(namespace, key))
 
 
-def _merit(namespace: Namespace, key: str) -> Merit:
+def merit(namespace: Namespace, key: str) -> Merit:
     """To make a router of a station with one interface, or a proxy of a host, changes what it is for."""
     setting = key.rpartition(".")[2]
     if setting in _PURPOSES:
