@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netprobe.model import (
+    Chain,
     Command,
     Flow,
     Hop,
@@ -235,22 +236,32 @@ def masquerading(namespace: Namespace, network: str, out: Link, first: bool) -> 
 
     `first`: before all other rules.
     """
-    tables = namespace.ruleset.tables if namespace.ruleset is not None else ()
+    chain = _nft_chain(namespace, network)
+    if chain is None:
+        return fixes.masquerade(network, out, "-I" if first else "-A")
+    return (Command.of("nft", "insert" if first else "add", *_nft_match(*chain, network, out), "masquerade"),)
+
+
+def translating(namespace: Namespace, network: str, out: Link, address: str) -> fixes.Fix:
+    """The rule, before all others, that gives `network` the source `address` where it leaves by `out`."""
+    chain = _nft_chain(namespace, network)
+    if chain is not None:
+        return (Command.of("nft", "insert", *_nft_match(*chain, network, out), "snat", "to", address),)
+    matches = ("-s", network, "-o", out.name)
+    goal = ("-j", "SNAT", "--to-source", address)
+    return (Command.of(fixes.iptables(network), "-t", "nat", "-I", "POSTROUTING", *matches, *goal),)
+
+
+def _nft_chain(namespace: Namespace, network: str) -> tuple[Table, Chain] | None:
+    """The chain for source translation in a ruleset that nft made."""
     family = "ip6" if ":" in network else "ip"
-    for table in tables:
+    for table in namespace.ruleset.tables if namespace.ruleset is not None else ():
         chain = next((c for c in table.chains if (c.type, c.hook) == ("nat", "postrouting")), None)
         if table.engine == "nft" and table.family in (family, "inet") and chain is not None:
-            verb = "insert" if first else "add"
-            words = (
-                "rule",
-                table.family,
-                table.name,
-                chain.name,
-                family,
-                "saddr",
-                network,
-                "oifname",
-                out.name,
-            )
-            return (Command.of("nft", verb, *words, "masquerade"),)
-    return fixes.masquerade(network, out, "-I" if first else "-A")
+            return table, chain
+    return None
+
+
+def _nft_match(table: Table, chain: Chain, network: str, out: Link) -> tuple[str, ...]:
+    family = "ip6" if ":" in network else "ip"
+    return ("rule", table.family, table.name, chain.name, family, "saddr", network, "oifname", out.name)

@@ -46,7 +46,7 @@ def length(prefix: str) -> int:
 
 
 def shared(one: str, other: str) -> int:
-    """How many leading bits two addresses of one version have in common, at most those of a network of hosts."""
+    """How many leading bits two addresses of one version have in common; a network of hosts has two less."""
     bits = 128 if version(one) == 6 else 32
     return min(bits - (number(one) ^ number(other)).bit_length(), bits - 2)
 

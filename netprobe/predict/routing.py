@@ -137,6 +137,8 @@ def _refusal(namespace: Namespace, packet: Packet, decision: Decision, stage: St
         return lost("rule-prohibit", namespace.name, None, stage,
             f"the policy rule «{text}» of {namespace.name} refuses the packet",
                     object=Object("policy-rule", text, text), fix=(fix,))  # fmt: skip
+    if (kept := _kept_at_home(namespace, packet, decision)) is not None:
+        return kept
     stop = no_route(namespace, packet)
     # the kernel says so; the tables that were read say otherwise
     if stop.code == "no-route" and decision.route is not None:
@@ -152,6 +154,24 @@ def _refusal(namespace: Namespace, packet: Packet, decision: Decision, stage: St
             f"{text} {fib.describe(decision.route, decision.leg, None)}",
         )
     return stop
+
+
+def _kept_at_home(namespace: Namespace, packet: Packet, decision: Decision) -> Stop | None:
+    """A packet from 127/8 that should leave by an interface without route_localnet (__mkroute_output)."""
+    out = namespace.link(decision.leg.index) if decision.leg is not None else None
+    if (
+        out is None
+        or out.kind == "loopback"
+        or not prefix.contains("127.0.0.0/8", packet.flow.src or "0.0.0.0")
+    ):
+        return None
+    key = f"net.ipv4.conf.{out.name.replace('.', '/')}.route_localnet"
+    if "1" in (namespace.sysctl(key), namespace.sysctl("net.ipv4.conf.all.route_localnet")):
+        return None
+    text = f"{namespace.name} lets nothing from {packet.flow.src} out of {out.name}: {key} = 0"
+    thing = Object("sysctl", key, f"{key} = 0")
+    fix = fixes.sysctl(key, 1)
+    return lost("martian-source", namespace.name, out, Stage.ROUTE, text, object=thing, fix=fix)
 
 
 def no_route(namespace: Namespace, packet: Packet) -> Stop:

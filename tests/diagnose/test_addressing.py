@@ -99,7 +99,7 @@ def macvlan_and_its_parent() -> Snapshot:
         (gateway_nobody_is("10.0.0.254"), "red", "8.8.8.8", "route-wrong-nexthop", "red", Leg.REQUEST),
         (gateway_nobody_is("169.254.1.1"), "red", "8.8.8.8", "proxy-arp-off", "host/br0", Leg.REQUEST),
         (without_local_rule("internet"), "red", "8.8.8.8", "rule-local-missing", "internet", Leg.REQUEST),
-        (same_mac(), "host", "172.17.0.3", "mac-duplicate", "c2/eth0", Leg.REQUEST),
+        (same_mac(), "host", "172.17.0.3", "mac-duplicate", "c1/eth0", Leg.REQUEST),
         (same_mac(7), "c1", "172.17.0.3", "mac-duplicate", "c1/eth0", Leg.REQUEST),  # c2's answer would have to go back to its own port
         (bridge_without_ports(), "host", "10.0.0.2", "port-not-in-bridge", "host/veth0", Leg.REQUEST),
         (without_default_route("c1"), "red", "172.17.0.2", "no-route", "c1", Leg.REPLY),  # between bridges nothing is translated

@@ -60,7 +60,9 @@ def _first(found: Found) -> Repair | None:
 
 
 def _explaining(repair: Repair, end: Stop) -> Stop:
-    """The repair's name, with the end that it explains as its proof; the end's own name where it is of one object."""
+    """The repair's name, with the end that it explains as its proof; the end's own name where it is of one
+    object.
+    """
     stop = repair.stop
     if _is_about(stop, end):
         return replace(end, commands=stop.commands, advice="")

@@ -14,13 +14,17 @@ def ranked(loss: Loss, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
 
 
 def _key(loss: Loss, repair: Repair) -> tuple[int, ...]:
-    """What counts, in this order: what speaks for it, how near it is, whether the walk named it, who agrees."""
+    """What counts, in this order: what speaks for it, how near it is, whether the walk named it, who
+    agrees.
+    """
     named = _is_named(loss, repair)
     return (repair.merit, _distance(loss, repair), not named, -repair.agreeing, len(repair.stop.commands))
 
 
 def _distance(loss: Loss, repair: Repair) -> int:
-    """0 in a namespace that the question names, 1 on the way, 2 at a far end that was not named, 3 beside the way."""
+    """0 in a namespace that the question names, 1 on the way, 2 at a far end that was not named, 3 beside the
+    way.
+    """
     name = repair.stop.place.namespace
     source, destination = loss.probe.source.namespace, loss.probe.destination
     if name in (source, destination.namespace):

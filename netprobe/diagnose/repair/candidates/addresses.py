@@ -82,15 +82,23 @@ def _of_another_length(
 
 
 def _not_covering(loss: Loss, routed: Routed) -> Iterator[Repair]:
-    """An answer that does not find the interface the question came in by: no network there holds the asker."""
+    """An answer that does not find the interface the question came in by: no network there holds the
+    asker.
+    """
     came = next((r.iif for r in loss.asked(Leg.REQUEST) if r.namespace == routed.namespace), None)
     leg = routed.decision.leg
     if came is None or (leg is not None and leg.index == came.index):
         return
     namespace = loss.snapshot[routed.namespace]
+    beside = loss.stations(namespace.name, came)
+    if not any(_bears(loss, station, routed.dst) for station in beside):
+        return
     for own in own_addresses(namespace, came, prefix.version(routed.dst)):
         written, length = f"{own.address}/{own.prefixlen}", prefix.shared(own.address, routed.dst)
-        text = f"{written} on {came.name} in {namespace.name} does not cover {routed.dst}, which is on that segment"
+        text = (
+            f"{written} on {came.name} in {namespace.name} does not cover {routed.dst}, which is on that"
+            " segment"
+        )
         put = fixes.address("add", InterfaceAddress(own.index, own.address, length), came)
         stop = lost(
             "addr-wrong-prefix",
@@ -103,6 +111,10 @@ def _not_covering(loss: Loss, routed: Routed) -> Iterator[Repair]:
         )
         merit = Merit.RESTORES if came.kind == "bridge" or is_network(own) else Merit.ADDS
         yield from loss.repair(stop, merit, trial=(put, fixes.address("del", own, came)))
+
+
+def _bears(loss: Loss, station: tuple[str, Link], address: str) -> bool:
+    return any(a.address == address for a in loss.snapshot[station[0]].addresses_of(station[1]))
 
 
 def _of_another_network(
@@ -169,7 +181,8 @@ def _bare(
 ) -> Iterator[Repair]:
     """An interface without an address among stations that have some: which one, only the asked can tell."""
     bridge = link.kind == "bridge"
-    for address in (*_asked_for(loss), None):
+    asked = [a for a in _asked_for(loss) if not bridge or a != loss.probe.destination.address]
+    for address in (*asked, None):
         free = free_address(others)
         usual = usual_length(others, address or (free.address if free is not None else ""))
         if usual is None or (address is None and (bridge or free is None)):

@@ -58,17 +58,25 @@ def _usurped(loss: Loss, resolved: Resolved, rival: Station) -> Iterator[Repair]
     ]
     text = f"{rival[0]}/{rival[1].name} ({entry.mac}) answers for {address} as well, and {name} sends to it"
     own = next((a for a in loss.snapshot[rival[0]].addresses if a.address == address), None)
+    thing = _object(resolved)
+    fix: tuple[Command, ...] = (_forget(name, resolved),)
     if own is not None:
-        gone = replace(fixes.address("del", own, rival[1]), namespace=rival[0])
+        fix = (replace(fixes.address("del", own, rival[1]), namespace=rival[0]), *fix)
         thing = Object("address", f"{address}/{own.prefixlen} dev {rival[1].name}", text)
-        fix: tuple[Command, ...] = (gone,)
-    else:
-        thing = _object(resolved)
-        fix = ()
-    if entry.state == "permanent" or own is None or owners:
-        fix = (*fix, _forget(name, resolved))
+    elif (key := _proxy_key(loss.snapshot[rival[0]], rival)) is not None:
+        fix = (*(replace(command, namespace=rival[0]) for command in fixes.sysctl(key, 0)), *fix)
+        thing = Object("sysctl", key, f"{key} = 1")
     stop = lost("addr-duplicate", rival[0], rival[1], Stage.ARP, text, object=thing, fix=fix)
     yield from loss.repair(stop, Merit.UNDOES, agreeing=len(owners))
+
+
+def _proxy_key(namespace: Namespace, station: Station) -> str | None:
+    """The sysctl that makes a station a proxy."""
+    for setting in ("proxy_arp", "proxy_arp_pvlan"):
+        value, key = in_force(namespace, station[1], setting)
+        if value:
+            return key
+    return None
 
 
 def _wrong(loss: Loss, resolved: Resolved) -> Iterator[Repair]:

@@ -28,6 +28,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         yield from _missing_here(loss, routed)
     for name in loss.around:
         yield from _of_the_kernel(loss, loss.snapshot[name])
+        yield from _thrown(loss, loss.snapshot[name])
 
 
 def _named(namespace: Namespace, routed: Routed) -> tuple[tuple[str, ...], Link | None]:
@@ -213,6 +214,21 @@ def _of_the_kernel(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
         for route in routes_of(address):
             if (route.dst, route.table, link.index) not in there and prefix.length(route.dst) > 0:
                 yield from loss.repair(_gone(namespace, link, address.address, route), Merit.RESTORES)
+
+
+def _thrown(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
+    """A route that says to look in no further table."""
+    wanted = {routed.dst for routed in loss.prediction.routed if routed.namespace == namespace.name}
+    for route in namespace.routes:
+        if route.type != "throw" or not any(prefix.contains(route.dst, dst) for dst in wanted):
+            continue
+        words = fib.words(route, None, None)
+        named = " ".join(words)
+        text = f"the route {named} of {namespace.name} ends the search in its table"
+        fix = (fixes.ip(route.dst, "route", "del", *words),)
+        thing = Object("route", named, named)
+        stop = lost("no-route", namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
+        yield from loss.repair(stop, Merit.UNDOES)
 
 
 def _gone(namespace: Namespace, link: Link, address: str, route: Route) -> Stop:

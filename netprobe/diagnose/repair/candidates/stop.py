@@ -32,7 +32,9 @@ def _merit(loss: Loss, stop: Stop) -> Merit:
 
 
 def _in_a_table_of_a_rule(loss: Loss) -> bool:
-    """Whether a route is the end that only a policy rule led to: the rule is what is odd, not what its table says."""
+    """Whether a route is the end that only a policy rule led to: the rule is what is odd, not what its table
+    says.
+    """
     kind = loss.stop.object.kind if loss.stop.object is not None else ""
     last = loss.prediction.routed[-1].decision.rule if loss.prediction.routed else None
     return kind == "route" and last is not None and is_special(last)

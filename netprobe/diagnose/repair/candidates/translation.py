@@ -14,6 +14,7 @@ from itertools import pairwise
 
 from netprobe.diagnose import nat_rules
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.diagnose.repair.segment import own_addresses
 from netprobe.model import Command, End, Hop, Leg, Link, Namespace, Object, Place, Stage, Stop
 from netprobe.predict import fixes, prefix
 from netprobe.predict.trace import Routed
@@ -74,6 +75,24 @@ def _masquerade(loss: Loss, router: Routed, source: str) -> Iterator[Repair]:
     due = loss.stop.code in _NO_WAY_BACK and (expected or named.code != "nat-missing")
     merit = Merit.RESTORES if due or loss.stop.place.stage is Stage.EXIT else Merit.GOES_AROUND
     yield from loss.repair(stop, merit)
+
+
+def _to_another(loss: Loss, router: Routed, out: Link, made: Hop, source: str) -> Iterator[Repair]:
+    """The translation to another address of the way out, where the one that was chosen has no way back."""
+    namespace = loss.snapshot[router.namespace]
+    private = next(c.before for c in made.changes if c.field == "src")
+    for own in own_addresses(namespace, out, prefix.version(source)):
+        if own.address == source or made.object is None:
+            continue
+        network = _network_of(namespace, router, private)
+        fix = nat_rules.translating(namespace, network, out, own.address)
+        text = (
+            f"{made.object.id} of {namespace.name} gives packets the source {source}, which has no way back;"
+            f" {own.address} has"
+        )
+        place = Place(namespace.name, out.name, Stage.POSTROUTING)
+        stop = Stop("nat-wrong-address", place, text, made.object, fix, (loss.stop.text,))
+        yield from loss.repair(stop, Merit.RESTORES)
 
 
 def _named(
