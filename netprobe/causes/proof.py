@@ -70,19 +70,18 @@ def _asked(case: Case) -> str:
 
 def tracked(case: Case) -> tuple[Evidence, ...]:
     """The tracked connection that this probe's addresses already have where the walk ended."""
-    namespace = place_of(case)
+    name = case.stop.place.namespace if case.stop is not None else None
     return tuple(
         Evidence(Source.CONNTRACK, entry_text(entry), Confidence.OBSERVED)
-        for entry in list(_entries(case, namespace))[:1]
-        if namespace is not None
+        for entry in list(_entries(case, name))[:1]
     )
 
 
-def _entries(case: Case, namespace: Namespace | None) -> Iterator[ConntrackEntry]:
+def _entries(case: Case, name: str | None) -> Iterator[ConntrackEntry]:
     ends = {(hop.flow.src, hop.flow.dst) for hop in case.request}
-    for entry in (namespace.conntrack or ()) if namespace is not None else ():
-        if entry.original[:2] in ends:
-            yield entry
+    for found in case.snapshot.connections:
+        if found.namespace == name:
+            yield from (entry for entry in found.entries if entry.original[:2] in ends)
 
 
 def entry_text(entry: ConntrackEntry) -> str:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from netprobe.model import Cause, Command, Snapshot, Stop
 from netprobe.predict.peers import mutual
 
-from . import apply_links, apply_routes, apply_rules
+from . import apply_connections, apply_links, apply_nft, apply_routes, apply_xtables
 from .order import Order
 
 Step = Callable[[Order], Snapshot]
@@ -30,10 +30,10 @@ _KNOWN: tuple[tuple[tuple[str, ...], Step], ...] = (
     (("ip", "rule"), apply_routes.change_policy_rule),
     (("ip", "neigh", "del"), apply_routes.delete_neighbour),
     (("sysctl", "-w"), apply_routes.set_sysctl),
-    (("ip", "xfrm", "policy", "delete"), apply_rules.delete_ipsec_policy),
-    (("conntrack", "-D"), apply_rules.delete_connection),
-    (("nft",), apply_rules.nft),
-    *(((tool,), apply_rules.iptables) for tool in apply_rules.TOOLS),
+    (("ip", "xfrm", "policy", "delete"), apply_connections.delete_ipsec_policy),
+    (("conntrack", "-D"), apply_connections.delete_connection),
+    (("nft",), apply_nft.nft),
+    *(((tool,), apply_xtables.iptables) for tool in apply_xtables.TOOLS),
 )
 
 
@@ -52,7 +52,8 @@ def mend(snapshot: Snapshot, cause: Cause | Stop) -> Snapshot | None:
     }
     # What the kernel answered to route lookups held for the namespace as it was.
     kept = tuple(asked for asked in mended.answers if asked.namespace not in changed)
-    return replace(mended, answers=kept) if changed else None
+    changes = changed or mended.connections != snapshot.connections
+    return replace(mended, answers=kept) if changes else None
 
 
 def _carry_out(snapshot: Snapshot, name: str, command: Command) -> Snapshot | None:

@@ -23,10 +23,11 @@ def with_entrances(report: Report, snapshot: Snapshot) -> Report:
     paths = Paths(
         *(tuple(_hop(hop, snapshot) for hop in leg) for leg in (report.path.request, report.path.reply))
     )
-    causes, blockers = (
-        tuple(_entered(cause, snapshot) for cause in each) for each in (report.causes, report.blockers)
+    causes, blockers, alternatives = (
+        tuple(_entered(cause, snapshot) for cause in each)
+        for each in (report.causes, report.blockers, report.alternatives)
     )
-    return replace(report, path=paths, causes=causes, blockers=blockers)
+    return replace(report, path=paths, causes=causes, blockers=blockers, alternatives=alternatives)
 
 
 def _hop(hop: Hop, snapshot: Snapshot) -> Hop:

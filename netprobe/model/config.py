@@ -341,7 +341,6 @@ class Namespace(Struct, frozen=True):
     sysctls: Mapping[str, str] = field(default_factory=dict)
     ruleset: Ruleset | None = None
     sockets: tuple[Socket, ...] | None = None
-    conntrack: tuple[ConntrackEntry, ...] | None = None
     xfrm: tuple[XfrmPolicy, ...] | None = None
     cgroup_programs: tuple[str, ...] = ()
     counters: Mapping[str, int] = field(default_factory=dict)

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import re
 
-from netprobe.model import Blank, Command, InterfaceAddress, Link, Object
+from netprobe.model import Blank, Command, InterfaceAddress, Link, Object, Ruleset
+from netprobe.rules import naming
+from netprobe.rules.read.arguments import tokens
 
 Fix = tuple[Command, ...]
 BRIDGE, GATEWAY, INTERFACE = Blank("BRIDGE"), Blank("GATEWAY"), Blank("INTERFACE")
@@ -21,18 +23,18 @@ _NFT_NAME = re.compile(r"[A-Za-z_.][A-Za-z0-9_./-]*")  # nftables, src/scanner.l
 _XT_NAME = re.compile(r"[^\s!-]\S*")  # iptables, xshared.c: parse_chain
 _SYSCTL_NAME = re.compile(r"[^=*?\[\]\\\s]+")  # procps, src/sysctl.c: the first = divides, glob(7) is applied
 
-_NO_NFT_NAME = Command.advice(
+NO_NFT_NAME = Command.advice(
     "change it with a program that speaks netlink: its table or chain has a name that cannot be written in"
     " nft's language"
 )
-_NO_XT_NAME = Command.advice(
+NO_XT_NAME = Command.advice(
     "change it with a program that speaks netlink: its chain has a name that iptables(8) does not accept"
 )
 _NO_SYSCTL_NAME = Command.advice(
     "write the value into its file below /proc/sys: the name has a character that sysctl(8) does not take as"
     " it is"
 )
-_NO_INTERFACE = Command.advice(
+NO_INTERFACE = Command.advice(
     "rename the interface first: iptables(8) takes a + at the end of a name for any characters"
 )
 
@@ -94,7 +96,7 @@ def sysctl(key: str, value: int | str) -> Fix:
 def masquerade(source: str, out: Link | None, how: str = "-A") -> Fix:
     """The rule that translates `source` where it leaves by `out`; `how` "-I": before all others."""
     if out is not None and out.name.endswith("+"):
-        return (_NO_INTERFACE,)
+        return (NO_INTERFACE,)
     name = out.name if out is not None else INTERFACE
     where = ("-t", "nat", how, "POSTROUTING")
     return (Command.of(iptables(source), *where, "-s", source, "-o", name, "-j", "MASQUERADE"),)
@@ -105,27 +107,50 @@ def iptables(about: str) -> str:
     return "ip6tables" if ":" in about else "iptables"
 
 
-def without(thing: Object | None) -> Fix:
-    """What takes away a rule, or opens a policy, that its object names by `words`; nothing for other
-    objects.
+def without(thing: Object | None, ruleset: Ruleset | None = None) -> Fix:
+    """What takes away a rule that its object names by `words`; nothing for other objects.
+
+    A rule of the iptables family is named by its text: its number changes with the rules before it. One that
+    stands several times in its chain, which `ruleset` tells, is taken away as often.
     """
     match thing.words or () if thing is not None else ():
-        case ("nft", family, table, chain, "policy"):
-            return _nft((table, chain), "chain", family, table, chain, "{ policy accept; }")
         case ("nft", family, table, chain, "handle", handle) if handle.isdigit():
-            return _nft((table, chain), "delete", "rule", family, table, chain, "handle", handle)
-        case (tool, table, chain, "policy"):
-            return _xtables(tool, table, chain, "-P", chain, "ACCEPT")
-        case (tool, table, chain, number) if number.isdigit():
-            return _xtables(tool, table, chain, "-D", chain, number)
+            return nft((table, chain), "delete", "rule", family, table, chain, "handle", handle)
+        case (tool, table, chain, number) if number.isdigit() and thing is not None:
+            words = xt_words(chain, thing.text) or (number,)
+            times = _times(ruleset, tool, table, chain, thing.text)
+            return xtables(tool, table, chain, "-D", chain, *words) * times
     return ()
 
 
-def _nft(names: tuple[str, ...], *words: str) -> Fix:
-    return (Command.of("nft", *words),) if all(map(_NFT_NAME.fullmatch, names)) else (_NO_NFT_NAME,)
+def _times(ruleset: Ruleset | None, tool: str, table: str, chain: str, text: str) -> int:
+    """How often a rule with this text stands in the chain; at least once."""
+    tables = ruleset.tables if ruleset is not None else ()
+    chains = (each.chain(chain) for each in tables if each.name == table and naming.tool(each) == tool)
+    return max(1, *(sum(r.text == text for r in c.rules) for c in chains if c is not None), 1)
 
 
-def _xtables(tool: str, table: str, chain: str, *words: str) -> Fix:
+def xt_words(chain: str, text: str) -> tuple[str, ...]:
+    """The words of a rule as iptables-save(8) prints it, behind those that name its chain; none where it is
+    not so printed.
+    """
+    start = f"-A {chain} "
+    if not text.startswith(start):
+        return ()
+    words = [word for word, _ in tokens(text[len(start) :])]
+    if "-c" in words:  # ebtables-save and arptables-save print counters among them
+        at = words.index("-c")
+        del words[at : at + 3]
+    return tuple(words)
+
+
+def nft(names: tuple[str, ...], *words: str) -> Fix:
+    """`nft WORDS`, unless one of these names cannot be written in its language."""
+    return (Command.of("nft", *words),) if all(map(_NFT_NAME.fullmatch, names)) else (NO_NFT_NAME,)
+
+
+def xtables(tool: str, table: str, chain: str, *words: str) -> Fix:
+    """`TOOL [-t TABLE] WORDS`, unless it does not accept the name of the table or chain."""
     if not _XT_NAME.fullmatch(table) or not _XT_NAME.fullmatch(chain):
-        return (_NO_XT_NAME,)
+        return (NO_XT_NAME,)
     return (Command.of(tool, *([] if table == "filter" else ["-t", table]), *words),)

@@ -7,13 +7,25 @@ from __future__ import annotations
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netprobe.model import AskSet, Change, Flow, Link, Namespace, Object, Place, Protocol, Stage, Stop
+from netprobe.model import (
+    AskSet,
+    Change,
+    Flow,
+    Link,
+    Namespace,
+    Object,
+    Place,
+    Protocol,
+    Ruleset,
+    Stage,
+    Stop,
+)
 from netprobe.rules.hook import traverse
 from netprobe.rules.packet import FibAnswer, FibQuery, Fragment, Surroundings
 from netprobe.rules.packet import Packet as Subject
 from netprobe.rules.ruling import Decision, Reason, Ruling, Verdict
 
-from . import bpf, conntrack, fib, fixes, sockets
+from . import allow, bpf, conntrack, fib, fixes, sockets
 from .drop import place_of, unread
 from .trace import Trail, changes
 from .view import Ground, Lacking, Packet
@@ -186,7 +198,7 @@ def _ruled(
         )
     if ruling.needs:
         raise Lacking(*(AskSet(name, query) for query in ruling.needs))
-    return _passage(
+    passed = _passage(
         namespace,
         hook if family != "bridge" else f"bridge-{hook}",
         family,
@@ -194,6 +206,9 @@ def _ruled(
         doors.oif or doors.iif,
         ruling,
     )
+    if passed.stop is None:
+        return passed
+    return replace(passed, stop=allow.narrowed(namespace.ruleset, passed.stop, ruling, subject, family, hook))
 
 
 def _ruling(
@@ -302,7 +317,8 @@ def _passage(
     """
     name = namespace.name
     place = place_of(name, link, _stage(hook, family))
-    ruling, chances = _main(ruling, place)
+    rules = namespace.ruleset or Ruleset()
+    ruling, chances = _main(rules, ruling, place)
     onward = conntrack.onward(name, packet, ruling.packet)
     doubts = [
         _doubtful(d.decision.object if d.decision else None, place, d.text)
@@ -323,11 +339,11 @@ def _passage(
         thing = ruling.passed[-1].object
         made = (*made, Change("ct", "tracked", "untracked", thing.id))
     if ruling.verdict in (Verdict.DROP, Verdict.REJECT, Verdict.STOLEN):
-        return Passage(onward, _stop(place, ruling), made, thing)
+        return Passage(onward, _stop(rules, place, ruling), made, thing)
     return Passage(onward, None, made, thing, _note(ruling))
 
 
-def _main(ruling: Ruling, place: Place) -> tuple[Ruling, tuple[Stop, ...]]:
+def _main(rules: Ruleset, ruling: Ruling, place: Place) -> tuple[Ruling, tuple[Stop, ...]]:
     """The way to follow, and the chances of another one: where limits and dice decide, the packet goes on
     under suspicion.
     """
@@ -339,14 +355,14 @@ def _main(ruling: Ruling, place: Place) -> tuple[Ruling, tuple[Stop, ...]]:
     passing = next((r for r in (ruling, *ruling.alternatives) if r.verdict in _LETS_PASS), None)
     if passing is None or not chancy:
         return ruling, ()
-    return passing, tuple(_chance_stop(place, r, ruling) for r in chancy)
+    return passing, tuple(_chance_stop(rules, place, r, ruling) for r in chancy)
 
 
 def _by_chance(dropping: Ruling, main: Ruling) -> bool:
     return any(d.reason in _CHANCE for r in (dropping, main, *main.alternatives) for d in r.doubts)
 
 
-def _chance_stop(place: Place, dropping: Ruling, main: Ruling) -> Stop:
+def _chance_stop(rules: Ruleset, place: Place, dropping: Ruling, main: Ruling) -> Stop:
     doubt = next(d for r in (dropping, main, *main.alternatives) for d in r.doubts if d.reason in _CHANCE)
     rule = doubt.decision or dropping.decision
     share = f" ({doubt.chance:.0%} of the packets)" if doubt.chance else ""
@@ -354,13 +370,8 @@ def _chance_stop(place: Place, dropping: Ruling, main: Ruling) -> Stop:
         f"{rule.object.id if rule else 'a rule'} decides by {doubt.text}{share}: it lets some packets pass"
         " and not others"
     )
-    return Stop(
-        _CODES[doubt.reason],
-        place,
-        text,
-        rule.object if rule else None,
-        fixes.without(rule.object) if rule else (),
-    )
+    thing = rule.object if rule else None
+    return Stop(_CODES[doubt.reason], place, text, thing, allow.unlimited(rules, rule) if rule else ())
 
 
 def _doubtful(thing: Object | None, place: Place, text: str) -> Stop:
@@ -373,7 +384,7 @@ def _doubtful(thing: Object | None, place: Place, text: str) -> Stop:
     )
 
 
-def _stop(place: Place, ruling: Ruling) -> Stop:
+def _stop(rules: Ruleset, place: Place, ruling: Ruling) -> Stop:
     """The rule or policy that ends the packet, as the end of the walk."""
     decision = ruling.decision
     if decision is None:
@@ -384,7 +395,7 @@ def _stop(place: Place, ruling: Ruling) -> Stop:
             f"{used_up.object.id} is used up, and so the packet goes on to {decision.object.id}, which"
             " ends it"
         )
-        return Stop("rate-limited", place, text, used_up.object, fixes.without(used_up.object))
+        return Stop("rate-limited", place, text, used_up.object, allow.unlimited(rules, used_up))
     if ruling.verdict is Verdict.REJECT:
         how = ruling.reject.text if ruling.reject else ""
         return Stop(
@@ -392,11 +403,12 @@ def _stop(place: Place, ruling: Ruling) -> Stop:
             place,
             f"{decision.object.id} rejects the packet{f' with {how}' if how else ''}",
             decision.object,
-            fixes.without(decision.object),
+            fixes.without(decision.object, rules),
         )
     code = _asking(ruling, decision) or _CODES.get(decision.reason, "filtered-by-rule")
     what = _WORDS.get(code, "drops the packet")
-    return Stop(code, place, f"{decision.object.id} {what}", decision.object, fixes.without(decision.object))
+    fix = fixes.without(decision.object, rules)
+    return Stop(code, place, f"{decision.object.id} {what}", decision.object, fix)
 
 
 def _asking(ruling: Ruling, decision: Decision) -> str | None:

@@ -16,6 +16,8 @@ from netprobe.model import (
     ConntrackEntry,
     Endpoint,
     Evidence,
+    Flow,
+    FoundConnection,
     Leg,
     Link,
     LinkRef,
@@ -85,7 +87,9 @@ def test_the_stale_connection_is_quoted() -> None:
     assert isinstance(outcome, Prediction)
     entry = ConntrackEntry("udp", ("10.0.0.2", "8.8.8.8", 4000, 53), ("8.8.8.8", "203.0.113.9", 53, 4000))
     other = replace(entry, original=("10.0.0.7", "8.8.8.8", 4000, 53))
-    snapshot = edited(tutorial(), "host", conntrack=(other, entry))
+    flow = Flow("10.0.0.2", "8.8.8.8", Protocol.UDP, 4000, 53)
+    elsewhere = FoundConnection("red", flow, (replace(entry, protocol="tcp"),))
+    snapshot = replace(tutorial(), connections=(elsewhere, FoundConnection("host", flow, (other, entry))))
     found = explained(snapshot, "stale-conntrack", Place("host", None, Stage.PREROUTING), request=outcome.request.hops)
     assert texts(found, Source.CONNTRACK) == [
         "udp src=10.0.0.2 dst=8.8.8.8 sport=4000 dport=53 src=8.8.8.8 dst=203.0.113.9 sport=53 dport=4000"
@@ -198,7 +202,7 @@ def test_a_rule_that_leads_nowhere_can_be_deleted(thing: Object, fix: str) -> No
         ("nft", "ip", "nat; flush ruleset", "prerouting", "handle", "7"),
         ("nft", "ip", "nat", "$(id)", "handle", "7"),
         ("nft", "ip", "nat", "a b", "handle", "7"),
-        ("nft", "ip", "nat", "{ policy drop; }", "policy"),
+        ("nft", "ip", "nat", "{ policy drop; }", "handle", "3"),
         ("iptables", "nat", "-F", "3"),
         ("iptables", "nat", "a b", "3"),
         ("iptables", "nat", "", "3"),

@@ -21,6 +21,8 @@ from netprobe.model import (
     Command,
     ConntrackEntry,
     FdbEntry,
+    Flow,
+    FoundConnection,
     InterfaceAddress,
     Link,
     LinkRef,
@@ -29,6 +31,7 @@ from netprobe.model import (
     Nexthop,
     Place,
     PolicyRule,
+    Protocol,
     Qdisc,
     Route,
     RouteAnswer,
@@ -264,8 +267,11 @@ def test_a_masquerading_rule_is_added_even_where_no_nat_table_is() -> None:
 def test_connections_and_ipsec_policies_are_deleted() -> None:
     entry = ConntrackEntry("udp", ("10.0.0.2", "203.0.113.2", 4000, 53), ("10.0.0.9", "10.0.0.2", 53, 4000))
     other = replace(entry, protocol="tcp")
-    kept = done(edited(tutorial(), "host", conntrack=(entry, other)), "conntrack -D -p udp -s 10.0.0.2 -d 203.0.113.2").conntrack
-    assert kept == (other,)
+    flow = Flow("10.0.0.2", "203.0.113.2", Protocol.UDP, 4000, 53)
+    tracked = tuple(FoundConnection(name, flow, (entry, other)) for name in ("red", "host"))
+    mended = fixed(replace(tutorial(), connections=tracked), "conntrack -D -p udp -s 10.0.0.2 -d 203.0.113.2")
+    assert mended is not None
+    assert [found.entries for found in mended.connections] == [(entry, other), (other,)]
     policy = XfrmPolicy("out", "10.0.0.0/16", "0.0.0.0/0", "block")
     fix = "ip xfrm policy delete src 10.0.0.0/16 dst 0.0.0.0/0 dir out"
     assert done(edited(tutorial(), "host", xfrm=(policy,)), fix).xfrm == ()

@@ -1,0 +1,121 @@
+"""Fixes of rules in the words of iptables(8) and its kin, carried out on a snapshot."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+
+from netprobe.model import Chain, Rule, Snapshot, Statement, Table
+from netprobe.predict.fixes import xt_words
+from netprobe.rules.read.iptables_save import ARGUMENTS, HOOKS, NAT_PRIORITIES, PRIORITIES, TABLES
+
+from .apply_tables import Where, edited, ruleset, with_chain, with_rules, without
+from .order import Order
+
+TOOLS = {
+    "iptables": ("iptables", "ip"), "ip6tables": ("iptables", "ip6"),
+    "iptables-legacy": ("iptables-legacy", "ip"),
+    "ip6tables-legacy": ("iptables-legacy", "ip6"), "ebtables": ("ebtables", "bridge"),
+    "arptables": ("arptables", "arp"),
+    "arptables-legacy": ("arptables-legacy", "arp"),
+}  # fmt: skip
+
+# Options that bring in the module named by -p, where no -m did (iptables, xshared.c: load_proto)
+_IMPLIED = ("--sport", "--dport", "--source-port", "--destination-port", "--icmp-type", "--icmpv6-type",
+            "--tcp-flags", "--syn")  # fmt: skip
+_MODULES = {"ipv6-icmp": "icmp6", "icmpv6": "icmp6"}
+_QUOTED = re.compile(r"[\s\"'\\]|^$")
+
+
+def iptables(order: Order) -> Snapshot:
+    """`TOOL [-t TABLE] -D CHAIN NUMBER|RULE`, `-P CHAIN POLICY`, `-A CHAIN RULE`, `-I CHAIN [NUMBER]
+    RULE`.
+    """
+    engine, family = TOOLS[order.tool]
+    words, table = list(order.words), "filter"
+    if words[0] == "-t":
+        table, words = words[1], words[2:]
+    where = (engine, family, table)
+    match words:
+        case ["-P", chain, "ACCEPT" | "DROP" as policy]:
+            return edited(order, where, chain, lambda c: _with_policy(c, policy.lower()))
+        case ["-D", chain, *rule]:
+            return edited(order, where, chain, lambda c: without(c, _meant(c, rule)))
+        case ["-A", chain, *rule]:
+            return _added(order, where, chain, rule, None)
+        case ["-I", chain, number, *rule] if number.isdigit():
+            return _added(order, where, chain, rule, int(number))
+        case ["-I", chain, *rule]:
+            return _added(order, where, chain, rule, 1)
+    raise KeyError(" ".join(words))
+
+
+def _with_policy(chain: Chain, policy: str) -> Chain:
+    if chain.hook is None:
+        raise KeyError(chain.name)  # a user's chain has none
+    return Chain(
+        chain.name, chain.rules, chain.hook, chain.priority, chain.type, policy, chain.devices, chain.handle
+    )
+
+
+def _meant(chain: Chain, words: Sequence[str]) -> Rule | None:
+    """The first rule of this number or with these words."""
+    if len(words) == 1 and words[0].isdigit():
+        return next((rule for rule in chain.rules if rule.number == int(words[0])), None)
+    return next((rule for rule in chain.rules if xt_words(chain.name, rule.text) == tuple(words)), None)
+
+
+def _added(order: Order, where: Where, name: str, words: Sequence[str], at: int | None) -> Snapshot:
+    """A rule at number `at`, or at the end; a table that nobody used yet has its usual chains, all empty."""
+    table = ruleset(order).table(*where) or Table(*where)
+    chain = table.chain(name) or _base(where, name)
+    rules = list(chain.rules)
+    if at is not None and not 0 < at <= len(rules) + 1:
+        raise KeyError(at)  # iptables: Index of insertion too big
+    made = _rule(where[1], table, chain, words)
+    rules.insert(len(rules) if at is None else at - 1, made)
+    return with_chain(order, table, with_rules(chain, rules))
+
+
+def _base(where: Where, name: str) -> Chain:
+    """A chain that a table has from the beginning; KeyError for others, which would have to be made."""
+    table = where[2]
+    if name not in TABLES.get(table, ()):
+        raise KeyError(name)
+    hook = HOOKS[name]
+    if table == "nat":
+        return Chain(name, (), hook, NAT_PRIORITIES[hook], "nat")
+    return Chain(name, (), hook, PRIORITIES[table])
+
+
+def _rule(family: str, table: Table, chain: Chain, words: Sequence[str]) -> Rule:
+    """The rule as its tool would print it, and read as that; KeyError where it is not understood."""
+    printed = " ".join(map(_printed, _explicit(words)))
+    statements, comment = ARGUMENTS[family](printed, family, {each.name for each in table.chains})
+    if any(_is_unknown(each) for each in statements):
+        raise KeyError(printed)
+    return Rule(0, f"-A {chain.name} {printed}", tuple(statements), comment=comment)
+
+
+def _is_unknown(statement: Statement) -> bool:
+    return statement.kind == "unknown"
+
+
+def _explicit(words: Sequence[str]) -> list[str]:
+    """The words with `-m MODULE` where an option of the protocol's module stands without it."""
+    named = [word for before, word in pairwise(words) if before == "-m"]
+    protocol = next((word for before, word in pairwise(words) if before == "-p"), "")
+    made, module = list(words), _MODULES.get(protocol, protocol)
+    at = next((at for at, word in enumerate(words) if word in _IMPLIED), None)
+    if at is not None and protocol and module not in named:
+        at -= words[at - 1] == "!"
+        made[at:at] = ["-m", module]
+    return made
+
+
+def _printed(word: str) -> str:
+    """A word as xtables_save_string writes it."""
+    if not _QUOTED.search(word):
+        return word
+    return '"' + re.sub(r'(["\\])', r"\\\1", word) + '"'

@@ -1,0 +1,208 @@
+"""The rule that lets one kind of packet through a firewall, in the words of the tool that made the firewall.
+Pure.
+
+It stands first in its chain and is as narrow as a person would write it: from one interface to another, and
+for what a machine gets and sends itself by protocol and port. A policy is never opened: that lets everything
+in.
+"""
+
+from __future__ import annotations
+
+import re
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from netprobe.model import Command, Flow, Object, Protocol, Rule, Ruleset, Stop
+from netprobe.rules.hook import traverse
+from netprobe.rules.packet import Packet
+from netprobe.rules.ruling import Decision, Reason, Ruling, Verdict
+
+from . import fixes
+from .fixes import Fix
+
+_ESTABLISHED = ("-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED")
+_XT_PROTOCOLS = {Protocol.ICMPV6: "ipv6-icmp", Protocol.ND: "ipv6-icmp"}
+_NFT_SERVICES = {
+    Protocol.ICMP: ("icmp", "type", "echo-request"),
+    # neighbour discovery is needed as well
+    Protocol.ICMPV6: ("meta", "l4proto", "ipv6-icmp"),
+    Protocol.ND: ("meta", "l4proto", "ipv6-icmp"),
+}
+_NFT_BARE = re.compile(r"(?!ip6$|icmpv6$)[A-Za-z_]{2,}[0-9][A-Za-z0-9_]*")  # none of nft's own words
+_NFT_QUOTED = re.compile(r"[!#-)+-\[\]-~]+")  # src/scanner.l: no quote; * and \ have a meaning
+_IP_TOOLS = ("iptables", "ip6tables", "iptables-legacy", "ip6tables-legacy")
+
+
+class Passing(Struct, frozen=True):
+    """A packet at a hook, and the interfaces by which rules see it come and go; `answer`: it belongs to a
+    connection that was opened before.
+    """
+
+    hook: str
+    flow: Flow
+    iif: str | None = None
+    oif: str | None = None
+    answer: bool = False
+
+    def turned(self) -> Passing:
+        """The answer to it."""
+        return Passing(self.hook, self.flow.reversed(), self.oif, self.iif, True)
+
+    def doors(self) -> tuple[str | None, str | None]:
+        """The interfaces that a rule may name at this hook: where a packet comes from up to forward, where it
+        goes from there on.
+        """
+        coming = self.iif if self.hook in ("prerouting", "input", "forward") else None
+        going = self.oif if self.hook in ("forward", "output", "postrouting") else None
+        return coming, going
+
+
+def narrowed(ruleset: Ruleset, stop: Stop, ruling: Ruling, subject: Packet, family: str, hook: str) -> Stop:
+    """The stop with the exception for this packet as its fix, where a policy ended it, or the rule that ends
+    a chain for all that was not accepted before; and for its answer, where that would end there too.
+    """
+    decision = ruling.decision
+    if decision is None or stop.object != decision.object or not _ends_all(ruleset, decision):
+        return stop
+    answer = subject.reply or subject.state in ("established", "related")
+    iif, oif = (link.name if link is not None else None for link in (subject.iif, subject.oif))
+    passing = Passing(hook, subject.flow, iif, oif, answer)
+    ways = [passing]
+    if hook == "forward" and not answer and _stops_answers(ruleset, decision, subject, family):
+        ways.append(passing.turned())
+    return replace(stop, commands=tuple(c for way in ways for c in accepting(decision.object, way)))
+
+
+def _ends_all(ruleset: Ruleset, decision: Decision) -> bool:
+    """Whether it is a policy, or does a policy's work: the last rule of several, for whatever comes."""
+    if decision.reason is Reason.POLICY:
+        return True
+    rules = _rules(ruleset, decision)
+    last = len(rules) > 1 and decision.rule == rules[-1].number
+    return last and all(each.kind in ("drop", "reject", "note") for each in rules[-1].statements)
+
+
+def _rules(ruleset: Ruleset, decision: Decision) -> tuple[Rule, ...]:
+    table = ruleset.table(decision.engine, decision.family, decision.table)
+    chain = table.chain(decision.chain) if table is not None else None
+    return chain.rules if chain is not None else ()
+
+
+def _stops_answers(ruleset: Ruleset, decision: Decision, subject: Packet, family: str) -> bool:
+    back = replace(
+        subject, flow=subject.flow.reversed(), iif=subject.oif, oif=subject.iif, in_port=subject.out_port,
+        out_port=subject.in_port, state="established", reply=True,
+    )  # fmt: skip
+    found = traverse(ruleset, family, "forward", back)
+    ended = found.verdict in (Verdict.DROP, Verdict.REJECT) and found.decision is not None
+    return ended and found.decision is not None and found.decision.object.id == decision.object.id
+
+
+def accepting(thing: Object, passing: Passing) -> Fix:
+    """The command that puts an accepting rule first in the chain of `thing`, a policy or a rule."""
+    match thing.words or ():
+        case ("nft", family, table, chain, *_):
+            matches = _nft_matches(family, passing)
+            if matches is None:
+                return (fixes.NO_NFT_NAME,)
+            words = ("insert", "rule", family, table, chain, *matches, "accept")
+            return fixes.nft((table, chain), *words)
+        case (tool, table, chain, *_):
+            if any(name is not None and name.endswith("+") for name in passing.doors()):
+                return (fixes.NO_INTERFACE,)
+            words = ("-I", chain, *_xt_matches(tool, table, passing), "-j", "ACCEPT")
+            return fixes.xtables(tool, table, chain, *words)
+    return ()
+
+
+def _xt_matches(tool: str, table: str, passing: Passing) -> tuple[str, ...]:
+    coming, going = passing.doors()
+    words = (*(("-i", coming) if coming else ()), *(("-o", going) if going else ()))
+    if tool not in _IP_TOOLS:
+        return words
+    if table == "raw":  # it stands before connection tracking
+        return (*words, "-s", passing.flow.src, "-d", passing.flow.dst)
+    if passing.answer:
+        return (*words, *_ESTABLISHED)
+    return words if passing.hook == "forward" else (*words, *_xt_service(passing.flow))
+
+
+def _xt_service(flow: Flow) -> tuple[str, ...]:
+    """What is asked for: the protocol, and its port or message."""
+    words = ("-p", _XT_PROTOCOLS.get(flow.protocol, str(flow.protocol)))
+    if flow.dport is not None:
+        return (*words, "--dport", str(flow.dport))
+    return (*words, "--icmp-type", "echo-request") if flow.protocol is Protocol.ICMP else words
+
+
+def _nft_matches(family: str, passing: Passing) -> tuple[str, ...] | None:
+    """None where an interface has a name that cannot be written in nft's language."""
+    words: list[str] = []
+    for word, name in zip(("iifname", "oifname"), passing.doors(), strict=True):
+        if name is None:
+            continue
+        if not _NFT_QUOTED.fullmatch(name):
+            return None
+        words += [word, name if _NFT_BARE.fullmatch(name) else f'"{name}"']
+    flow = passing.flow
+    if family == "netdev" and flow.protocol is not Protocol.ARP:
+        ip = "ip6" if flow.version == 6 else "ip"
+        return (ip, "saddr", flow.src, ip, "daddr", flow.dst)
+    if family in ("arp", "bridge", "netdev"):
+        return tuple(words) or ("ether", "type", "arp")
+    if passing.answer:
+        return (*words, "ct", "state", "established,related")
+    return tuple(words) if passing.hook == "forward" else (*words, *_nft_service(flow))
+
+
+def _nft_service(flow: Flow) -> tuple[str, ...]:
+    if flow.dport is not None:
+        return (str(flow.protocol), "dport", str(flow.dport))
+    return _NFT_SERVICES.get(flow.protocol, ("meta", "l4proto", str(flow.protocol)))
+
+
+LIMITS = ("limit", "hashlimit", "quota", "connlimit")
+_NFT_LIMIT = re.compile(
+    r"(?:limit rate \d+(?: \w+)?/\w+(?: burst \d+ \w+)?|quota (?:until )?\d+ \w+(?: used \d+ \w+)?) "
+)
+
+
+def unlimited(ruleset: Ruleset, decision: Decision) -> Fix:
+    """The accepting rule without the limit that it has, in its place; a rule that drops what is too much is
+    deleted.
+    """
+    found = next((rule for rule in _rules(ruleset, decision) if rule.number == decision.rule), None)
+    if found is None or not any(each.kind == "accept" for each in found.statements):
+        return fixes.without(decision.object)
+    match decision.object.words or ():
+        case ("nft", family, table, chain, "handle", handle):
+            if (text := without_limit(found.text)) == found.text:
+                return fixes.without(decision.object)
+            words = ("replace", "rule", family, table, chain, "handle", handle, text)
+            return tuple(_noted(c) for c in fixes.nft((table, chain), *words))
+        case (tool, table, chain, number):
+            kept = _xt_without_limit(fixes.xt_words(chain, found.text))
+            made = fixes.xtables(tool, table, chain, "-I", chain, number, *kept)
+            return (*(_noted(c) for c in made), *fixes.without(decision.object))
+    return ()
+
+
+def _noted(command: Command) -> Command:
+    return replace(command, note="its limit is gone: raise it instead, if it is needed")
+
+
+def without_limit(text: str) -> str:
+    """A rule as nft prints it, without its limit; unchanged where the limit is one that has a name."""
+    return _NFT_LIMIT.sub("", text, count=1)
+
+
+def _xt_without_limit(words: tuple[str, ...]) -> tuple[str, ...]:
+    kept: list[str] = []
+    inside = False
+    for at, word in enumerate(words):
+        if word in ("-m", "-j", "-g"):
+            inside = word == "-m" and words[at + 1] in LIMITS
+        if not inside:
+            kept.append(word)
+    return tuple(kept)
