@@ -261,7 +261,7 @@ def demo(fault: str | None, listing: bool, shell: bool) -> NoReturn:
             click.get_current_context(),
         )
     if listing:
-        click.echo(faults())
+        write(faults(terminal_of({"color": "never"}, {}).width) + "\n", None)
         sys.exit(0)
     sys.exit(run_demo(fault, shell, partial(run, cli)))
 

@@ -10,6 +10,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -25,19 +26,30 @@ Run = Callable[[list[str]], int]
 _HEALTHY = (("trace", "red", "8.8.8.8"), ("arping", "c1", "c2"))
 _USUAL = "no-masquerade"  # what breaks unless another fault is asked for
 _UNREACHABLE = 1  # the exit code of a netprobe that was asked about a broken path, and saw it
+_READABLE = 40  # columns that the sentence beside a name needs
 _NO_SHELLS = ("nologin", "false", "sync")
 
 
-def listing() -> str:
-    """The faults that `--break` knows, by section, one a line, with the command that shows each."""
-    width = max(len(fault.name) for _, faults in SECTIONS for fault in faults)
+def listing(width: int | None = None) -> str:
+    """The faults that `--break` knows, by section, with the command that shows each: one a line, or as many
+    lines as it takes in `width` columns.
+    """
+    across = max(len(fault.name) for _, faults in SECTIONS for fault in faults)
     return "\n\n".join(
-        "\n".join([section, *(_line(fault, width) for fault in faults)]) for section, faults in SECTIONS
+        "\n".join([section, *(line for fault in faults for line in _entry(fault, across, width))])
+        for section, faults in SECTIONS
     )
 
 
-def _line(fault: Fault, width: int) -> str:
-    return f"  {fault.name:{width}}  {fault.title}  [netprobe {shlex.join(fault.probe)}]"
+def _entry(fault: Fault, across: int, width: int | None) -> list[str]:
+    """A fault's name and what it is side by side, or below each other where the terminal is narrow."""
+    said = f"{fault.title}  [netprobe {shlex.join(fault.probe)}]"
+    if width is None:
+        return [f"  {fault.name:{across}}  {said}"]
+    stacked = width < across + _READABLE
+    lead = "      " if stacked else f"  {fault.name:{across}}  "
+    said_in = textwrap.TextWrapper(width, lead, " " * len(lead), break_on_hyphens=False)
+    return [*([f"  {fault.name}"] if stacked else []), *said_in.wrap(said)]
 
 
 def demo(break_name: str | None, shell: bool, run: Run, rootless: bool | None = None) -> int:

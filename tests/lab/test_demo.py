@@ -132,5 +132,14 @@ def test_the_list_has_every_fault_and_its_probe() -> None:
     assert [line for line in demo.listing().splitlines() if line[:1].strip()] == [section for section, _ in SECTIONS]
 
 
+@pytest.mark.parametrize("width", [48, 60, 80, 84, 100, 130, 200])
+def test_the_list_fits_the_terminal(width: int) -> None:
+    shown = demo.listing(width)
+    assert max(map(len, shown.splitlines())) <= width
+    assert shown.split() == demo.listing().split(), "nothing is lost"
+    names = [line.split()[0] for line in shown.splitlines() if line[:2] == "  " and line[2] != " "]
+    assert names == [fault.name for fault in FAULTS]
+
+
 def test_the_guide_fits_a_small_terminal() -> None:
     assert max(map(len, guide.WALK.splitlines())) <= 80

@@ -17,6 +17,7 @@ from netprobe.linux import netns
 from netprobe.linux.machine import Machine
 from netprobe.linux.names import names, resolver
 from netprobe.linux.names.containers import Containers
+from netprobe.linux.names.listing import natural
 from netprobe.linux.names.names import Found, inside_of, open_each
 from netprobe.model import AskRoute, Endpoint, FindPeer, ReadNamespace, RouteQuery, Snapshot, Space
 
@@ -452,3 +453,9 @@ def test_without_privilege_the_answer_is_what_to_do(lab: Lab) -> None:
     done = lab.run(program)
     assert done.stdout == "host\n"  # the own namespace needs none
     assert "NotPermitted: entering another network namespace needs CAP_SYS_ADMIN" in done.stderr
+
+
+def test_names_are_in_the_order_in_which_people_count() -> None:
+    names = ["c10", "c2", "10", "9", "c", "c2b10", "c2b9", "C1", "", "c02"]
+    assert sorted(names, key=natural) == ["", "9", "10", "C1", "c", "c02", "c2", "c2b9", "c2b10", "c10"]
+    assert natural("9" * 255) > natural("9" * 254)

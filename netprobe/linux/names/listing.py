@@ -7,6 +7,7 @@ may have files.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -63,9 +64,15 @@ def list_spaces(directory: Directory) -> tuple[Space, ...]:
     return tuple(
         sorted(
             (_space(each, seen, wires) for each in (*seen.values(), *closed)),
-            key=lambda space: (space.kind, space.name),
+            key=lambda space: (space.kind, natural(space.name)),
         )
     )
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """Sorts names as people count: c2 before c10."""
+    pieces = re.split("([0-9]+)", name)
+    return [(int(piece) if at % 2 else 0, piece) for at, piece in enumerate(pieces)]
 
 
 def _meet(directory: Directory, seen: dict[netns.Identity, _Seen], found: Found, fd: int) -> None:
