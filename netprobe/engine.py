@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from .endpoint import check_pair, source_address
-from .errors import CannotLook, WrongQuestion, for_want_of_resources
+from .errors import CannotLook, Interrupted, WrongQuestion, for_want_of_resources
 from .model import (
     NOT_IN_TIME,
     Blind,
@@ -94,7 +94,7 @@ class _Clock:
 
 def ask(world: World, question: Question) -> Run:
     """Answer one question. Raises WrongQuestion, NotPermitted or CannotLook; a broken network is in the
-    report.
+    report. Raises Interrupted, with the run so far, for a Ctrl-C while it was observed.
     """
     with for_want_of_resources(), world.reading(READING_NS):
         return _asked(world, question)
@@ -114,10 +114,14 @@ def _asked(world: World, question: Question) -> Run:
     ):
         raise _other_segment(question, sent)
     observations: tuple[Observation, ...] | None = None
+    interrupted: Interrupted | None = None
     tapped: frozenset[str] = frozenset()
     if question.send and sent.source.address is not None and not (on_segment and sent.device is None):
         watch = _watch(sent, snapshot, prediction)
-        observations = _observe(world, watch, prediction, clock)
+        observations, interrupted = _observe(world, watch, prediction, clock)
+        if interrupted is not None:
+            probe, sent = (replace(each, count=interrupted.count) for each in (probe, sent))
+            prediction = replace(prediction, probe=sent) if prediction is not None else None
         tapped = frozenset(watch.namespaces) - {o.namespace for o in observations if o.kind == "blind"}
     if prediction is not None and observations is not None:
         snapshot = _ask_tracking(world, snapshot, prediction, clock)
@@ -129,7 +133,16 @@ def _asked(world: World, question: Question) -> Run:
         report, snapshot = _confirmed(world, probe, found, observations, tapped, clock)
     report, snapshot = _foretell(world, report, snapshot)
     report = replace(report, timings=clock.timings())
-    return Run(_typed(report, snapshot), snapshot, observations or (), started, tuple(sorted(tapped)))
+    run = Run(_typed(report, snapshot), snapshot, observations or (), started, tuple(sorted(tapped)))
+    if interrupted is not None:
+        raise Interrupted(interrupted.count, _with_note(run, question.count)) from interrupted
+    return run
+
+
+def _with_note(run: Run, asked: int) -> Run:
+    """The run of which not all the packets were sent that were asked for."""
+    said = f"interrupted: {run.report.sent} of {asked} probes are counted"
+    return replace(run, report=replace(run.report, notes=(*run.report.notes, said)))
 
 
 def _lost(prediction: Prediction, seen: Sequence[Observation] | None) -> bool:
@@ -354,13 +367,17 @@ def _watch(probe: Probe, snapshot: Snapshot, prediction: Prediction | None) -> W
 
 def _observe(
     world: World, watch: Watch, prediction: Prediction | None, clock: _Clock
-) -> tuple[Observation, ...]:
+) -> tuple[tuple[Observation, ...], Interrupted | None]:
+    """What was seen of the probe, and how that was interrupted, if it was."""
     from .diagnose.stop_rule import settled
 
-    since = time.monotonic_ns()
-    seen = world.observe(watch, settled(watch.probe, prediction))
+    since, interrupted = time.monotonic_ns(), None
+    try:
+        seen = world.observe(watch, settled(watch.probe, prediction))
+    except Interrupted as error:
+        seen, interrupted = error.kept, error
     clock.add("observe", since)
-    return seen
+    return seen, interrupted
 
 
 def _diagnose(

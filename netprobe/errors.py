@@ -15,6 +15,7 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EAGAIN})
 """The errno of a process, a user or a machine that has no more descriptors, memory or processes."""
@@ -77,6 +78,19 @@ def shortage(error: BaseException) -> Shortage:
     return Shortage(
         f"cannot look: {what}", "Raise the limit (ulimit -a), or look when the machine is less busy."
     )
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C while a probe was under way; who does not mind it ends by it, as by any Ctrl-C.
+
+    `count` of the probe's packets are decided: answered, refused, or waited for long enough. `kept` is what
+    there is of them: from the sensors the observations, from the engine the run.
+    """
+
+    def __init__(self, count: int, kept: Any) -> None:
+        super().__init__()
+        self.count = count
+        self.kept = kept
 
 
 @contextmanager

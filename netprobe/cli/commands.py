@@ -13,12 +13,14 @@ from click.core import ParameterSource
 
 from netprobe import __version__
 
-from .ending import COMPLETING, is_interruption, run
+from .ending import COMPLETING, INTERRUPTED, is_interruption, run
 from .parameters import CAPTURE, OUTPUT, PROBE, look_in_folders, output, with_options
 from .streams import OUTPUT_FAILED, complain, print_report, rendered, terminal_of, write
 
 if TYPE_CHECKING:
+    from netprobe.model import Run
     from netprobe.question import Question
+    from netprobe.session import Session
 
 _T = TypeVar("_T")
 
@@ -299,7 +301,7 @@ def _probe(command: str, settings: dict[str, Any], src: str, dst: str, options: 
         from netprobe.session import Session
 
         session = held.enter_context(Session(settings["host"], options.get("exclude") or (), crafter))
-        run = session.run(_question(command, src, dst, options))
+        run, interrupted = _asked(session, _question(command, src, dst, options))
     failed = None
     if command != "why":
         from netprobe.saved import save
@@ -309,7 +311,18 @@ def _probe(command: str, settings: dict[str, Any], src: str, dst: str, options: 
     if failed is not None:
         complain(failed[0], failed[1])
         sys.exit(OUTPUT_FAILED)
-    sys.exit(_EXIT[run.report.verdict])
+    sys.exit(INTERRUPTED if interrupted else _EXIT[run.report.verdict])
+
+
+def _asked(session: Session, question: Question) -> tuple[Run, bool]:
+    """The run, and whether Ctrl-C ended it before its end: what it had by then is a run as well."""
+    from netprobe.errors import Interrupted
+
+    try:
+        return session.run(question), False
+    except Interrupted as error:
+        click.echo(err=True)  # not behind the ^C
+        return error.kept, True
 
 
 def _question(command: str, src: str, dst: str, options: dict[str, Any]) -> Question:

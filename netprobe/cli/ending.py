@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from netprobe.errors import NetprobeError
 
 COMPLETING = "_NETPROBE_COMPLETE"  # set by the completion script of a shell
-_BUG, _INTERRUPTED, _PIPE_CLOSED = 70, 130, 141
+INTERRUPTED = 130
+_BUG, _PIPE_CLOSED = 70, 141
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
 
 
@@ -95,7 +96,7 @@ def _help_of(error: click.ClickException) -> str:
 def _interrupted() -> int:
     with suppress(OSError, ValueError):
         click.echo(err=True)  # the shell's prompt does not stand behind the ^C
-    return _INTERRUPTED
+    return INTERRUPTED
 
 
 def is_interruption(error: BaseException | None) -> bool:

@@ -251,7 +251,7 @@ def test_nothing_stays_open(lab: Lab) -> None:
 
 def test_nothing_stays_open_after_an_interrupt(lab: Lab) -> None:
     before, after, name = lab.call(observing.leaves_after_an_exception)
-    assert name == "KeyboardInterrupt"
+    assert name == "Interrupted"
     assert before == after
 
 

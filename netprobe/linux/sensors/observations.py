@@ -201,6 +201,15 @@ class Logbook:
         """Whether a frame may belong to what was sent: one that was there before it does not."""
         return found.leg is None or self._is_later(found.sequence, frame.stamp_ns)
 
+    def decided(self, now_ns: int) -> int:
+        """How many of the first packets are answered, refused, or were sent longer ago than is waited for an
+        answer.
+        """
+        ended = {each.sequence for each in self.observations() if each.kind in ("answered", "refused")}
+        timeout = self.watch.probe.timeout_ns
+        waiting = (at for at, ns in self._sent.items() if at not in ended and now_ns - ns < timeout)
+        return min(waiting, default=len(self._sent))
+
     def said(self) -> Sequence[Observation]:
         """What is known without looking at the frames: answers that came back to the sender, refusals."""
         return self._said

@@ -13,7 +13,7 @@ import select
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from netprobe.errors import CannotLook, NetprobeError, is_short
+from netprobe.errors import CannotLook, Interrupted, NetprobeError, is_short
 from netprobe.linux.netns import inside
 from netprobe.linux.privilege import not_permitted
 from netprobe.model import Observation, Probe, Protocol, Watch
@@ -52,7 +52,8 @@ def observe(
     `handles` are open descriptors of the namespaces by name. `settled(observations so far, ns since the last
     send)` says when there is nothing more to wait for; the probe's timeout after the last send ends the wait
     anyway. What cannot be looked at is an observation of kind "blind", a refused send one of kind "refused".
-    Raises NotPermitted where raw sockets are not allowed in the source, CannotLook when `handles` lacks it.
+    Raises NotPermitted where raw sockets are not allowed in the source, CannotLook when `handles` lacks it,
+    Interrupted with what was seen until Ctrl-C.
     """
     probe, home = watch.probe, watch.probe.source.namespace or ""
     book = Logbook(watch)
@@ -65,6 +66,7 @@ def observe(
     try:
         book.begin(mark_of(probe, sender.source_ports, watch.ports, watch.services), sender.source)
         _arm(watch, handles, taps, book)
+        interruption: KeyboardInterrupt | None = None
         try:
             with select.epoll() as epoll:
                 _Loop(book, sender, taps, settled, epoll).run(crafter(sender.recipe(book.mark)))
@@ -72,14 +74,25 @@ def observe(
             if not is_short(error):
                 raise
             book.gave_up(error, time.time_ns())
+        except KeyboardInterrupt as error:
+            interruption = error
         for tap in taps:
             book.lost(tap.namespace, tap.lost(), tap.full, tap.beside)
         book.unheard(sender.lost())
         _ask_masters(handles, book)
+        if interruption is not None:
+            raise _interrupted(book) or interruption
         return book.observations()
     finally:
         sender.close()
         release([*(tap.socket for tap in taps), *sender.packet_sockets])
+
+
+def _interrupted(book: Logbook) -> Interrupted | None:
+    """What there is of the packets that are decided by now; None where there are none."""
+    count = book.decided(time.time_ns())
+    seen = tuple(each for each in book.observations() if each.sequence < count)
+    return Interrupted(count, seen) if count else None
 
 
 def _open_sender(probe: Probe, handle: int, book: Logbook) -> Sender | FrameSender | None:

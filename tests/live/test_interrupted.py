@@ -1,0 +1,73 @@
+"""Ctrl-C in a run of many probes: what was seen until then is reported."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from pathlib import Path
+
+import pytest
+from asking import once, until
+from belongings import packet_sockets
+
+from netprobe.lab.lab import Lab, Program
+
+pytestmark = [pytest.mark.lab, once]
+
+MANY = ("-c", "10000", "-i", "20ms")
+
+
+def interrupted(lab: Lab, *argv: str, after: float = 1.0) -> Program:
+    """netprobe, after a Ctrl-C that came when it had been sending for a while; it has ended by then."""
+    program = lab.start(["bash", "-c", 'exec netprobe "$@"', "netprobe", *argv])
+    until(lambda: sum(lab.call(packet_sockets, ["host"]).values()) or not program.running(), "no tap was opened")
+    lab.run(["sleep", str(after)])
+    program.kill(signal.SIGINT)
+    assert program.wait() == 130, program.errors()
+    return program
+
+
+def test_a_trace_says_what_it_has_seen(lab: Lab) -> None:
+    program = interrupted(lab, "trace", "red", "8.8.8.8", *MANY, "-o", "json", "--captures", "none")
+    report = json.loads(program.output())
+    assert (report["verdict"], report["agreement"], report["causes"]) == ("reachable", "confirmed", [])
+    assert 3 < report["sent"] == report["received"] == len(report["rtt_ns"]) < 10_000
+    assert report["notes"] == [f"interrupted: {report['sent']} of 10000 probes are counted"]
+    assert program.errors().strip() == ""
+
+
+@pytest.mark.parametrize("question", [("trace", "red", "8.8.8.8"), ("ping", "red", "8.8.8.8"), ("arping", "c1", "c2")])
+def test_people_are_told_the_count(lab: Lab, question: tuple[str, ...]) -> None:
+    program = interrupted(lab, *question, *MANY, "--captures", "none")
+    found = re.search(r"([0-9]+) (?:of [0-9]+ |sent, [0-9]+ )?answered", program.output())
+    assert found is not None, program.output()
+    assert int(found[1]) > 3
+
+
+def test_a_loss_counts_what_was_waited_for_long_enough(fresh_lab: Lab) -> None:
+    """Those that are on their way still are no loss."""
+    fresh_lab.run(["sysctl", "-qw", "net.ipv4.ip_forward=0"], check=True)
+    program = interrupted(fresh_lab, "trace", "red", "8.8.8.8", *MANY, "-W", "600ms", "-o", "json", "--captures", "none")
+    report = json.loads(program.output())
+    assert report["verdict"] == "unreachable"
+    assert report["causes"][0]["code"] == "forwarding-off"
+    assert report["received"] == 0
+    assert 0 < report["sent"] < 200
+
+
+def test_nothing_was_waited_for_long_enough(fresh_lab: Lab) -> None:
+    fresh_lab.run(["sysctl", "-qw", "net.ipv4.ip_forward=0"], check=True)
+    program = interrupted(fresh_lab, "trace", "red", "8.8.8.8", *MANY, "-W", "60s", "--captures", "none", after=0.2)
+    assert program.output() == ""
+    assert program.errors().strip() == ""
+
+
+def test_its_capture_can_be_shown(lab: Lab) -> None:
+    file = Path(lab.folder, "interrupted.pcapng")
+    interrupted(lab, "trace", "red", "8.8.8.8", *MANY, "-w", str(file))
+    until(file.exists, "no capture")
+    done = lab.run(["netprobe", "show", str(file), "-o", "json"])
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["verdict"]) == (0, "reachable")
+    assert 3 < report["sent"] == report["received"]
