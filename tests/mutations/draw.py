@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from random import Random
 
-from mutations import addresses, bridges, filters, links, neighbours, routes, sysctls
+from mutations import addresses, bridges, connections, filters, links, neighbours, nft, programs, queues, routes, sysctls
 from mutations.mutation import Mutation
 from mutations.settings import SETTINGS, Setting
 from mutations.sight import Sight
@@ -23,11 +23,16 @@ FAMILIES: dict[str, tuple[int, tuple[Callable[..., Mutation | None], ...]]] = {
     "neighbours": (8, neighbours.KINDS),
     "sysctls": (14, sysctls.KINDS),
     "bridges": (11, bridges.KINDS),
-    "filters": (14, (*filters.KINDS, *filters.ABOUT_FLOWS * 3)),
+    "iptables and the like": (10, (*filters.KINDS, *filters.ABOUT_FLOWS * 3)),
+    "nft": (10, (*nft.KINDS, *nft.ABOUT_FLOWS)),
+    "sets": (3, (*nft.SETS, *nft.SETS_ABOUT_FLOWS)),
+    "connections": (3, connections.ABOUT_FLOWS),
+    "queues and programs": (7, queues.KINDS),
+    "services": (6, programs.KINDS),
 }
 """How often each family is drawn, and its kinds of change."""
 
-_ABOUT_FLOWS = frozenset(filters.ABOUT_FLOWS)
+_ABOUT_FLOWS = frozenset((*filters.ABOUT_FLOWS, *nft.ABOUT_FLOWS, *nft.SETS_ABOUT_FLOWS, *connections.ABOUT_FLOWS))
 QUIET = 0.12
 """The share of trials in which nothing may be broken, so that a cry of wolf would be heard."""
 
@@ -64,7 +69,10 @@ _ATTEMPTS_OF_A_FAMILY = 8
 
 
 def draw(seed: int, index: int, attempt: int, which: int = 0, quiet: bool | None = None) -> Draw:
-    """The draw of an attempt; `quiet` None: by chance. The family stays for some attempts, so that those that often break nothing are not passed over."""
+    """The draw of an attempt; `quiet` None: by chance.
+
+    The family stays for some attempts, so that those that often break nothing are not passed over.
+    """
     family = Random(f"{seed}/{index}/family/{attempt // _ATTEMPTS_OF_A_FAMILY}/{which}")
     weights = [weight for weight, _ in FAMILIES.values()]
     if quiet is None:

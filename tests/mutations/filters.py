@@ -1,4 +1,4 @@
-"""Rules of iptables, ip6tables, their legacy, ebtables and arptables changed: deleted, altered in one match, a policy turned, one put in."""
+"""Rules of iptables, ip6tables, their legacy, ebtables and arptables changed: one deleted, altered, or put in, a policy turned."""
 
 from __future__ import annotations
 
@@ -132,14 +132,13 @@ def _another(words: list[str], at: int, rng: Random) -> str | None:
 
 def _about(sight: Sight, rng: Random, name: str, one: Flow, chain: str) -> str:
     """What a rule is about: everything, or one or two things of a flow, on its way there or back."""
-    mine = [address["local"] for where, _, address in sight.addresses if where == one.source]
-    mine = [each for each in mine if (":" in each) is (one.version == 6)]
+    mine = sight.source(one.source, one.address)
     back = rng.random() < 0.3
     protocol = {"icmp": "ipv6-icmp" if one.version == 6 else "icmp"}.get(one.protocol, one.protocol)
     devices = [link["ifname"] for where, link in sight.wires if where == name]
     parts = [f"-p {protocol}" + (f" --{'s' if back else 'd'}port {one.port}" if one.port and rng.random() < 0.6 else "")]
     parts.append(f"-{'s' if back else 'd'} {one.address}")
-    parts += [f"-{'d' if back else 's'} {mine[0]}"] if mine else []
+    parts += [f"-{'d' if back else 's'} {mine}"] if mine else []
     if devices and chain in ("PREROUTING", "INPUT", "FORWARD"):
         parts.append(f"-i {rng.choice(devices)}")
     if devices and chain in ("FORWARD", "OUTPUT", "POSTROUTING"):

@@ -17,22 +17,30 @@ from netprobe.lab.namespaces import entered
 PATIENCE = 0.6
 """Seconds; every answer in a lab comes within a few milliseconds."""
 
-_FORM = re.compile(r"(?P<source>\S+) (?P<address>[0-9a-f.:]+?)(?:\+(?P<port>\d+)(?:/(?P<kind>udp))?)?(?: (?P<size>\d+) bytes)?$")
+_FORM = re.compile(
+    r"(?P<source>\S+) (?P<address>[0-9a-f.:]+?)(?:\+(?P<port>\d+)(?:/(?P<kind>udp))?)?(?: from (?P<own>\d+))?(?: (?P<size>\d+) bytes)?$"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """One question and its answer: a ping (of `size` bytes that may not be fragmented), a connection, or a datagram that is sent back."""
+    """One question and its answer: a ping (of `size` bytes that may not be fragmented), a connection, or a datagram that is sent back.
+
+    `source_port`: always the same, as those have it that keep a socket open for ever.
+    """
 
     source: str
     address: str
     protocol: str = "icmp"
     port: int | None = None
     size: int | None = None
+    source_port: int | None = None
 
     def __str__(self) -> str:
         port = f"+{self.port}" if self.port else ""
-        return f"{self.source} {self.address}{port}{'/udp' if self.protocol == 'udp' else ''}{f' {self.size} bytes' if self.size else ''}"
+        kind = "/udp" if self.protocol == "udp" else ""
+        own = f" from {self.source_port}" if self.source_port else ""
+        return f"{self.source} {self.address}{port}{kind}{own}{f' {self.size} bytes' if self.size else ''}"
 
     @property
     def version(self) -> int:
@@ -44,6 +52,7 @@ class Flow:
         words = [command, self.source, self.address, "-p", self.protocol]
         words += ["-P", str(self.port)] if self.port else []
         words += ["-s", str(self.size), "--df"] if self.size else []
+        words += ["--source-port", str(self.source_port)] if self.source_port else []
         return tuple(words)
 
 
@@ -52,9 +61,9 @@ def flow(text: str) -> Flow:
     found = _FORM.match(text)
     if found is None:
         raise ValueError(f"not a flow: {text!r}")
-    port = int(found["port"]) if found["port"] else None
+    port, size, own = (int(found[key]) if found[key] else None for key in ("port", "size", "own"))
     protocol = found["kind"] or ("tcp" if port else "icmp")
-    return Flow(found["source"], found["address"], protocol, port, int(found["size"]) if found["size"] else None)
+    return Flow(found["source"], found["address"], protocol, port, size, own)
 
 
 def working(flows: Sequence[Flow], rounds: int = 2) -> dict[Flow, int]:
@@ -65,7 +74,7 @@ def working(flows: Sequence[Flow], rounds: int = 2) -> dict[Flow, int]:
     passed = dict.fromkeys(flows, 0)
     for number in range(1, rounds + 1):
         left = [one for one, when in passed.items() if when == 0]
-        passed |= {one: number for one in _once(left)}
+        passed |= dict.fromkeys(_once(left), number)
     return passed
 
 
@@ -116,6 +125,9 @@ def _begun(one: Flow) -> tuple[socket.socket, int]:
         client = socket.socket(socket.AF_INET6 if one.version == 6 else socket.AF_INET, kind)
     client.setblocking(False)
     try:
+        if one.source_port:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            client.bind(("", one.source_port))
         with suppress(BlockingIOError):
             client.connect((one.address, one.port))
         if kind is socket.SOCK_DGRAM:

@@ -6,12 +6,15 @@ from random import Random
 from typing import Any
 
 from mutations.mutation import Identity, Mutation, Step, known, shell
+from mutations.restoring import far_end, handle, remade
 from mutations.sight import Sight
 
 
 def link_down(sight: Sight, rng: Random) -> Mutation | None:
     name, link = rng.choice([(name, link) for name, link in sight.links if "UP" in link["flags"]])
-    return _set(name, link["ifname"], "link-down", "down", "up")
+    device = link["ifname"]
+    truth = _both_ends(sight, name, link)
+    return Mutation("link-down", (shell(name, f"ip link set {device} down"),), (shell(name, f"ip link set {device} up"),), truth)
 
 
 def link_mtu(sight: Sight, rng: Random) -> Mutation | None:
@@ -78,10 +81,10 @@ def link_moved(sight: Sight, rng: Random) -> Mutation | None:
     if not free:
         return None
     target, device = rng.choice(free), link["ifname"]
-    back = [shell(target, f"ip link set {device} netns {_handle(name)}"), shell(name, f"ip link set {device} up")]
+    back = [shell(target, f"ip link set {device} netns {handle(name)}"), shell(name, f"ip link set {device} up")]
     if "master" in link:
         back.append(shell(name, f"ip link set {device} master {link['master']}"))
-    steps = (shell(name, f"ip link set {device} netns {_handle(target)}"),)
+    steps = (shell(name, f"ip link set {device} netns {handle(target)}"),)
     truth = (_link(name, device), _link(target, device))
     return Mutation("link-moved", steps, tuple(back), truth)
 
@@ -98,7 +101,9 @@ def link_renamed(sight: Sight, rng: Random) -> Mutation | None:
 
 def link_deleted(sight: Sight, rng: Random) -> Mutation | None:
     name, link = rng.choice(sight.wires)
-    return Mutation("link-deleted", (shell(name, f"ip link del {link['ifname']}"),), (), _both_ends(sight, name, link))
+    return Mutation(
+        "link-deleted", (shell(name, f"ip link del {link['ifname']}"),), remade(sight, name, link), _both_ends(sight, name, link)
+    )
 
 
 def link_vlan(sight: Sight, rng: Random) -> Mutation | None:
@@ -129,29 +134,15 @@ def _renaming(old: str, new: str) -> tuple[str, ...]:
     return (f"{old} down", f"{old} name {new}", f"{new} up")
 
 
-def _both_ends(sight: Sight, name: str, link: dict[str, Any]) -> tuple[Identity, ...]:
+def _both_ends(sight: Sight, name: str, link: dict[str, Any], kinds: str = "link") -> tuple[Identity, ...]:
     """A cable is one object with two ends."""
-    if link.get("linkinfo", {}).get("info_kind") != "veth":
-        return (_link(name, link["ifname"]),)
-    far = [(where, other["ifname"]) for where, other in sight.links if _is_far_end(name, link, where, other)]
-    return (_link(name, link["ifname"]), *(_link(*end) for end in far))
-
-
-def _is_far_end(name: str, link: dict[str, Any], where: str, other: dict[str, Any]) -> bool:
-    """Whether two veths say of each other that they are one cable."""
-    if link.get("link_index") is None:
-        return where == name and link.get("link") == other["ifname"]
-    return (where, other["ifname"]) != (name, link["ifname"]) and (
-        other.get("link_index"), other["ifindex"]) == (link["ifindex"], link["link_index"])  # fmt: skip
+    if link.get("linkinfo", {}).get("info_kind") != "veth" or (far := far_end(sight, name, link)) is None:
+        return (_link(name, link["ifname"], kinds),)
+    return (_link(name, link["ifname"], kinds), _link(far[0], far[1]["ifname"], kinds))
 
 
 def _movable(link: dict[str, Any]) -> bool:
     return link.get("linkinfo", {}).get("info_kind") in ("veth", "macvlan", "dummy")
-
-
-def _handle(name: str) -> str:
-    """How `ip link set ... netns` is told a namespace; `host` has no name of its own there."""
-    return "/run/lab/host" if name == "host" else name
 
 
 KINDS = (link_down, link_mtu, link_mac, link_noarp, link_unplugged, link_other_bridge, link_plugged, link_moved, link_renamed,

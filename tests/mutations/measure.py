@@ -84,7 +84,7 @@ def _double(shop: Workshop, index: int, seed: int, number: int, verbose: bool) -
 
 
 def outcome(trial: Trial) -> str:
-    """In one word: named, listed, another repair, unknown, missed, misleading; for a trial in which nothing broke: quiet or wolf."""
+    """In one word: named, listed, another repair, a consequence, unknown, missed, misleading; where nothing broke: quiet or wolf."""
     if trial.quiet:
         return "quiet" if trial.verdict == "reachable" else "wolf"
     if trial.verdict == "reachable":
@@ -95,7 +95,10 @@ def outcome(trial: Trial) -> str:
         return "listed"
     if trial.code in NOTHING:
         return "unknown"
-    return "another repair" if trial.mended else "misleading"
+    if trial.mended:
+        return "another repair"
+    followed = trial.repair in ("done", "refused")
+    return "consequence" if trial.consequence and not followed else "misleading"
 
 
 def agrees(trial: Trial) -> bool:
@@ -108,7 +111,7 @@ def summary(outcomes: Iterable[Trial | Lost]) -> Iterator[str]:
     done = [each for each in outcomes if isinstance(each, Trial)]
     broken, quiet = ([each for each in done if each.quiet is wanted] for wanted in (False, True))
     counts = Counter(map(outcome, done))
-    knowing = [each for each in broken if each.repair not in ("open", "none")]
+    knowing = [each for each in broken if each.repair in ("done", "refused")]
     mended = [each for each in broken if each.mended]
     whole = [each for each in mended if not each.harmed]
     rows: list[tuple[str, str]] = [
@@ -116,6 +119,7 @@ def summary(outcomes: Iterable[Trial | Lost]) -> Iterator[str]:
         ("changed object named first", _share(counts["named"], broken)),
         ("... or listed", _share(counts["listed"], broken)),
         ("another repair named, which mends", _share(counts["another repair"], broken)),
+        ("what went with it named, the fix left to the reader", _share(counts["consequence"], broken)),
         ("unknown", _share(counts["unknown"], broken)),
         ("misleading", _share(counts["misleading"], broken)),
         ("called reachable", _share(counts["missed"], broken)),

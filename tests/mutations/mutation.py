@@ -102,6 +102,11 @@ class Mutation:
     def __str__(self) -> str:
         return f"{self.kind}: " + "; ".join(map(str, self.steps))
 
+    @property
+    def namespaces(self) -> frozenset[str]:
+        """Where something of it may show."""
+        return frozenset(identity.namespace for identity in self.truth) | {step.namespace for step in self.steps if isinstance(step, Shell)}
+
     def apply(self) -> None:
         """Change it. CannotLook or OSError where the kernel refuses."""
         for step in self.steps:

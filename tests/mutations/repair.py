@@ -13,11 +13,52 @@ from netprobe.lab.namespaces import HOST
 
 _PATIENCE = 10.0  # seconds for one line
 _WORDS_OF_TOOLS = frozenset(
-    "ACCEPT DROP REJECT RETURN MASQUERADE SNAT DNAT REDIRECT NOTRACK QUEUE NFQUEUE LOG MARK CONNMARK TCPMSS TTL HL CT INPUT OUTPUT FORWARD"
-    " PREROUTING POSTROUTING DOCKER LOCAL ESTABLISHED RELATED NEW INVALID UNTRACKED ICMP TCP UDP SYN RST ACK FIN PID BROUTING".split()
+    [
+        "ACCEPT",
+        "DROP",
+        "REJECT",
+        "RETURN",
+        "MASQUERADE",
+        "SNAT",
+        "DNAT",
+        "REDIRECT",
+        "NOTRACK",
+        "QUEUE",
+        "NFQUEUE",
+        "LOG",
+        "MARK",
+        "CONNMARK",
+        "TCPMSS",
+        "TTL",
+        "HL",
+        "CT",
+        "INPUT",
+        "OUTPUT",
+        "FORWARD",
+        "PREROUTING",
+        "POSTROUTING",
+        "DOCKER",
+        "LOCAL",
+        "ESTABLISHED",
+        "RELATED",
+        "NEW",
+        "INVALID",
+        "UNTRACKED",
+        "ICMP",
+        "TCP",
+        "UDP",
+        "SYN",
+        "RST",
+        "ACK",
+        "FIN",
+        "PID",
+        "BROUTING",
+    ]
 )
 _BLANK = re.compile(r"(?<![\w'\"-])[A-Z][A-Z_-]{2,}(?![\w])|<[a-z][\w ./-]*>")
 _ENTERS = re.compile(r"\s*(?:sudo )?(?:ip\s+(?:-\S+\s+)*netns\s+exec|ip\s+(?:-\d\s+)?-n\b|nsenter|docker|podman|kubectl)\b")
+_LOOKS = re.compile(r"(?:\S+ )*?(?:ss\b|ip (?:-\S+ )*\w+ (?:show|list|get)\b|bridge (?:-\S+ )*\w+ show\b|nft (?:-\S+ )*list\b"
+                    r"|ip6?tables(?:-legacy)? .*-[LS]\b|conntrack -L|tcpdump|tc (?:-\S+ )*\w+ show\b|ethtool \S+$|journalctl)")  # fmt: skip
 _IN = re.compile(r"#.*?\bin (?P<name>[^\s:]+)")
 
 
@@ -80,7 +121,7 @@ def _has_blank(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What became of a fix: "none", "open" (a word is left to the reader, or there is only advice), "refused", or "done"."""
+    """What became of a fix: "none", "open" (a word is left to the reader, or there is only advice), "looks", "refused", or "done"."""
 
     outcome: str
     said: tuple[str, ...] = ()
@@ -95,6 +136,8 @@ def follow(cause: Mapping[str, Any]) -> Repair:
         return Repair("none")
     if not commands or any(line.blank for line in commands):
         return Repair("open", tuple(line.text for line in printed))
+    if all(_LOOKS.match(line.text) for line in commands):
+        return Repair("looks", tuple(line.text for line in printed))
     said, wrapped = [], any(line.namespace for line in commands)
     for line in commands:
         code, words = line.run()

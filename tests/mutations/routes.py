@@ -9,7 +9,7 @@ from random import Random
 from mutations.mutation import Identity, Mutation, Step, known, shell
 from mutations.sight import Sight
 
-_BESIDE = r"(?:dead|linkdown|pref \w+|error -?\d+|proto \w+|hoplimit \d+|onlink offload|rt_\w+) ?"
+_BESIDE = r"(?:dead|linkdown|pref \w+|error -?\d+|hoplimit \d+|onlink offload|rt_\w+) ?"
 
 
 def route_deleted(sight: Sight, rng: Random) -> Mutation | None:
@@ -135,7 +135,7 @@ def rule_added(sight: Sight, rng: Random) -> Mutation | None:
     steps: tuple[Step, ...] = (*(table if "lookup" in what else ()), shell(name, f"ip -{version} rule add pref {priority} {who} {what}"))
     undo: tuple[Step, ...] = (shell(name, f"ip -{version} rule del pref {priority}"),)
     undo += (shell(name, f"ip -{version} route flush table 78"),) if "lookup" in what else ()
-    truth = (known(name, "policy-rule", str(priority)), *((known(name, "route", "78"),) if "lookup" in what else ()))
+    truth = (known(name, "policy-rule", f"{priority}:"), *((known(name, "route", "78"),) if "lookup" in what else ()))
     return Mutation("rule-added", steps, undo, truth)
 
 

@@ -1,4 +1,4 @@
-"""The networks that are changed, each with what it is for. All flows work before; MAC addresses are fixed, so that a trial repeats exactly."""
+"""The networks that are changed, each with what it is for. All flows work before; the MAC addresses are fixed, so that trials repeat."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mutations.flows import Flow, flow
 
 from netprobe.lab.changes import Change
 from netprobe.lab.faults.networks import HOME_LAN, OFFICES, OVERLAY, PUBLISHED, ROUTED_OVERLAY, ROUTED_PODS, SQUARE, TWO_UPLINKS
-from netprobe.lab.topology import Bridge, Interface, Service, Topology, Veth
+from netprobe.lab.topology import Bridge, Interface, Route, Rules, Service, Sysctl, Topology, Veth
 from netprobe.lab.tutorial import TUTORIAL
 
 
@@ -63,6 +63,7 @@ _IN_THE_TUTORIAL = """
     c1 172.17.0.3+53/udp
     c1 8.8.8.8
     c1 8.8.8.8+53/udp
+    c1 8.8.8.8+53/udp from 4001
     c1 fd00:172:17::3
     c1 2001:4860:4860::8888+80
     c2 172.17.0.2
@@ -102,6 +103,7 @@ _BY_TWO_UPLINKS = """
 _WITH_PUBLISHED_PORTS = """
     internet 203.0.113.2+8080
     internet 203.0.113.2+5353/udp
+    internet 203.0.113.2+5353/udp from 4000
     internet 203.0.113.2
     red 203.0.113.2+8080
     red 8.8.8.8
@@ -127,6 +129,88 @@ SWITCH = Topology(
     services=(Service("b", "tcp", 80), Service("c", "udp", 53)),
 )
 """Three stations and a switch without an address of its own."""
+
+_GATEWAY_RULES = """\
+table inet fw {
+    set lan { type ipv4_addr; flags interval; elements = { 10.5.0.0/24, 10.6.0.0/24 }; }
+    set banned { type ipv4_addr; flags interval; elements = { 192.0.2.0/24, 198.51.100.7 }; }
+    set open_ports { type inet_service; elements = { 22, 80, 443 }; }
+    chain input {
+        type filter hook input priority filter; policy drop;
+        ct state established,related accept
+        iifname "lo" accept
+        meta l4proto { icmp, ipv6-icmp } accept
+        iifname { "lan", "dmz" } tcp dport 22 accept
+    }
+    chain forward {
+        type filter hook forward priority filter; policy drop;
+        ct state vmap { established : accept, related : accept, invalid : drop }
+        ip saddr @banned counter drop
+        iifname "lan" oifname "wan" ip saddr @lan jump outgoing
+        iifname "lan" oifname "dmz" accept
+        iifname "dmz" oifname "wan" meta l4proto { icmp, udp } accept
+        iifname "wan" oifname "dmz" tcp dport @open_ports ct status dnat accept
+        meta l4proto ipv6-icmp accept
+        ip6 saddr fd00:5::/64 accept
+    }
+    chain outgoing {
+        meta l4proto icmp accept
+        tcp dport @open_ports accept
+        udp dport 53 accept
+        counter reject
+    }
+}
+table ip nat {
+    chain pre {
+        type nat hook prerouting priority dstnat; policy accept;
+        iifname "wan" tcp dport 8080 dnat to 10.6.0.10:80
+        iifname "wan" tcp dport { 22, 80 } dnat to 10.6.0.10
+    }
+    chain post {
+        type nat hook postrouting priority srcnat; policy accept;
+        oifname "wan" ip saddr @lan_too masquerade
+    }
+    set lan_too { type ipv4_addr; flags interval; elements = { 10.5.0.0/24, 10.6.0.0/24 }; }
+}
+"""
+
+GATEWAY = Topology(
+    namespaces=("fw", "pc", "srv", "net"),
+    links=(
+        Veth(Interface("fw", "lan", ("10.5.0.1/24", "fd00:5::1/64")), Interface("pc", "eth0", ("10.5.0.10/24", "fd00:5::10/64"))),
+        Veth(Interface("fw", "dmz", ("10.6.0.1/24", "fd00:6::1/64")), Interface("srv", "eth0", ("10.6.0.10/24", "fd00:6::10/64"))),
+        Veth(Interface("fw", "wan", ("203.0.113.2/24",)), Interface("net", "eth0", ("203.0.113.1/24",))),
+    ),
+    loopback=(Interface("net", "lo", ("8.8.8.8/32",)),),
+    routes=(
+        *(Route(name, via=via, device="eth0") for name, via in (("pc", "10.5.0.1"), ("pc", "fd00:5::1"))),
+        *(Route(name, via=via, device="eth0") for name, via in (("srv", "10.6.0.1"), ("srv", "fd00:6::1"))),
+        Route("fw", via="203.0.113.1", device="wan"),
+    ),
+    sysctls=(Sysctl("fw", "net.ipv4.ip_forward", "1"), Sysctl("fw", "net.ipv6.conf.all.forwarding", "1")),
+    rules=(Rules("fw", "nft", _GATEWAY_RULES),),
+    services=(
+        Service("srv", "tcp", 80),
+        Service("srv", "tcp", 22),
+        Service("net", "tcp", 80),
+        Service("net", "udp", 53),
+        Service("fw", "tcp", 22),
+    ),
+)
+"""A gateway whose firewall is all of nft, with sets and a verdict map."""
+
+_LEGACY = """\
+*filter
+:INPUT DROP [0:0]
+:FORWARD DROP [0:0]
+-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A INPUT -i lan -j ACCEPT
+-A INPUT -p icmp -j ACCEPT
+-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A FORWARD -i lan -o wan -s 10.1.0.0/24 -j ACCEPT
+-A FORWARD -i wan -o lan -p icmp -j ACCEPT
+COMMIT
+"""
 
 _POD_SERVICES = tuple(Service(f"pod{n}", "tcp", 80) for n in (1, 2))
 
@@ -236,6 +320,31 @@ SETTINGS = (
         c fd00:7::2+80
         c 10.7.0.2 1472 bytes
         """,
+    ),
+    _setting(
+        "nft gateway",
+        GATEWAY,
+        """
+        pc 8.8.8.8
+        pc 8.8.8.8+80
+        pc 8.8.8.8+53/udp
+        pc 8.8.8.8+53/udp from 4002
+        pc 10.6.0.10
+        pc 10.6.0.10+80
+        pc 10.5.0.1+22
+        pc fd00:6::10
+        pc fd00:6::10+80
+        srv 8.8.8.8
+        srv 8.8.8.8+53/udp
+        net 203.0.113.2
+        net 203.0.113.2+8080
+        net 203.0.113.2+22
+        """,
+    ),
+    _setting(
+        "legacy offices",
+        replace(OFFICES.topology, rules=(Rules("r1", "iptables-legacy", _LEGACY),)),
+        _BETWEEN_OFFICES,
     ),
     _setting("strict offices", OFFICES.topology, _BETWEEN_OFFICES, _given("strict-rp-filter-on-symmetric-ways")),
 )

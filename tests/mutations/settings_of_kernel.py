@@ -1,4 +1,4 @@
-"""The kernel settings that are changed: some that decide about packets, many that ought to make no difference, each with sensible values."""
+"""The kernel settings that are changed, some of which decide about packets and many of which should not, and their sensible values."""
 
 from __future__ import annotations
 

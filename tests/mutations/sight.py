@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,7 +19,7 @@ from .settings_of_kernel import names as sysctl_names
 
 _DIGEST = """
 echo LINKS; ip -d -o link show
-echo ADDRESSES; ip -o addr show
+echo ADDRESSES; ip -o addr show | sed "s/^[0-9]*: //"
 echo ROUTES; ip -o -4 route show table all; ip -o -6 route show table all
 echo RULES; ip -4 rule show; ip -6 rule show
 echo NEIGHBOURS; ip -o neigh show nud permanent; ip -o -6 neigh show nud permanent; ip -o neigh show proxy; ip -o -6 neigh show proxy
@@ -27,20 +27,23 @@ echo PORTS; bridge -d -o link show
 echo FDB; bridge fdb show | grep -E 'permanent|static|dst'
 echo VLANS; bridge vlan show
 echo QUEUES; tc qdisc show
-for d in $(ls /sys/class/net 2>/dev/null); do :; done
 for d in $(ip -o link show | sed 's/^[0-9]*: \\([^:@]*\\).*/\\1/'); do
   tc filter show dev $d ingress; tc filter show dev $d egress; tc filter show dev $d root; done
 echo NFT; nft -s list ruleset
-echo LEGACY; iptables-legacy-save; ip6tables-legacy-save
+echo LEGACY; iptables-legacy-save | grep -v "^#"; ip6tables-legacy-save | grep -v "^#"
 echo XFRM; ip xfrm policy show; ip xfrm state show
-echo SOCKETS; ss -Hnlut
+echo SOCKETS; ss -Hnlutp
+echo CONNECTIONS; conntrack -L -p udp 2>/dev/null | grep -E 'sport=40[0-9]{2} ' | sed 's/^udp *17 [0-9]* //'
 """
 
 _MOVES = re.compile(
-    r" valid_lft \S+ preferred_lft \S+| expires \S+|(?:hello|tcn|topology_change|gc)_timer +\S+|topology_change(?:_detected)? \S+"
-    r"|\[\d+:\d+\]| used \d+ sec| age \S+| state (?:UP|DOWN|UNKNOWN|LOWERLAYERDOWN)| qdisc \S+(?= |$)| tentative| linkdown| dead| stale"
-    r"|(?<=LISTEN) +\d+ +\d+| packets \d+ bytes \d+|rx_tstamp\S*| refcnt \d+"
+    r"NO-CARRIER,|,LOWER_UP|M-DOWN,| state (?:UP|DOWN|UNKNOWN|LOWERLAYERDOWN)| qdisc \S+(?= |$)| tentative| linkdown| dead| stale"
+    r"| valid_lft \S+ preferred_lft \S+| expires \S+| used \d+ sec| age \S+|(?:hello|tcn|topology_change|gc)_timer +\S+"
+    r"|topology_change(?:_detected)? \S+|\[\d+:\d+\]| packets \d+ bytes \d+| refcnt \d+|pid=\d+,fd=\d+|pref \d+(?= .*bpf)| id \d+(?= jited)"
 )
+"""What differs between two looks though nobody changed anything."""
+_OTHERS = re.compile(r"^.*(?:fe80::|\bff0\d::|33:33:|01:00:5e|01:80:c2|anycast |multicast ff).*\n", re.MULTILINE)
+"""What comes by itself a moment after a link: link-local addresses and the groups of the kernel."""
 
 
 @dataclass(frozen=True)
@@ -109,14 +112,18 @@ class Sight:
             if "table local" not in route and not re.match(r"(?:multicast|local|anycast|broadcast) |.*(?:fe80::|ff00::)", route)
         ]
 
+    def source(self, name: str, address: str) -> str | None:
+        """The address that a namespace asks an address with."""
+        return next((found["prefsrc"] for found in self.objects(name, f"ip -j route get {address}") if "prefsrc" in found), None)
+
     @cached_property
     def macs(self) -> list[str]:
         """The Ethernet addresses of the lab."""
         return sorted({link["address"] for _, link in self.wires})
 
-    def digest(self) -> dict[str, str]:
-        """Of each namespace a text of all that can be changed, without what moves by itself."""
-        return {name: _digest(name) for name in self.spaces}
+    def digest(self, names: Collection[str] | None = None) -> dict[str, str]:
+        """Of each namespace (of these) a text of all that can be changed, without what moves by itself."""
+        return {name: _digest(name) for name in self.spaces if names is None or name in names}
 
 
 def look(topology_namespaces: Sequence[str]) -> Sight:
@@ -135,7 +142,7 @@ def _digest(namespace: str) -> str:
     with entered(namespace):
         done = subprocess.run(["sh", "-c", _DIGEST], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
         sysctls = "\n".join(f"{name} = {_value(name)}" for name in sysctl_names())
-    return _MOVES.sub("", done.stdout) + "SYSCTLS\n" + sysctls + "\n"
+    return _OTHERS.sub("", _MOVES.sub("", done.stdout)) + "SYSCTLS\n" + sysctls + "\n"
 
 
 def _value(name: str) -> str:

@@ -28,9 +28,14 @@ def sysctl(sight: Sight, rng: Random) -> Mutation | None:
             f"sysctl {pattern.rpartition('.')[2]}",
             (_written(name, setting, value),),
             (_written(name, setting, old),),
-            tuple(known(name, "sysctl", each) for each in sorted(spelt)),
+            tuple(known(name, "sysctl", _typed(each)) for each in sorted(spelt)),
         )
     return None
+
+
+def _typed(setting: str) -> str:
+    """As sysctl(8) takes it: with dots, and slashes for the dots of an interface's name."""
+    return setting.translate(str.maketrans("./", "/.")) if "/" in setting else setting
 
 
 def _written(name: str, setting: str, value: str) -> Call:

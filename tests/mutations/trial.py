@@ -6,6 +6,7 @@ The functions here run inside a private world of their own; what they give goes 
 from __future__ import annotations
 
 import json
+import re
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -18,8 +19,9 @@ from faults.experiment import make
 from live.asking import run as run_netprobe
 from mutations.draw import Draw
 from mutations.flows import Flow, working
-from mutations.mutation import Mutation
+from mutations.mutation import Identity, Mutation, known
 from mutations.repair import Repair, follow
+from mutations.restoring import restore
 from mutations.settings import Setting
 from mutations.sight import differences, look
 
@@ -58,6 +60,8 @@ class Trial:
     why: str
     named: tuple[bool, ...]
     listed: tuple[bool, ...]
+    consequence: bool
+    """Whether what is named was there before, and went with the changed object: a route of a lost address, an address of a small link."""
     repair: str
     wrapped: bool
     mended: bool
@@ -99,12 +103,37 @@ def breaks(draw: Draw) -> Void:
         return Void("looked", tuple(flow for flow, number in state.items() if number == 0))
 
 
+def undone(draw: Draw) -> tuple[str, list[str], list[str]] | None:
+    """A change and its undoing: what it was, what is still different, what does not work again. None where nothing was changed."""
+    with _limited():
+        make_setting(draw.setting)
+        working(draw.setting.flows)
+        sight = look(draw.setting.spaces)
+        before = sight.digest()
+        mutation = draw.mutation(sight)
+        if mutation is None or not _applied(mutation):
+            return None
+        mutation.take_back()
+        left = restore(sight, before)
+        _flush(draw.setting, warm=False)
+        state = working(draw.setting.flows, 3)
+        return str(mutation), left, [str(flow) for flow, number in state.items() if number == 0]
+
+
+def _applied(mutation: Mutation) -> bool:
+    with suppress(NetprobeError, OSError):
+        mutation.apply()
+        return True
+    return False
+
+
 def _attempt(draws: Sequence[Draw], among: Sequence[Flow] | None, verbose: bool) -> Trial | Void:
     first, log = draws[0], list[str]()
     setting, quiet = first.setting, first.quiet
-    changed = _changed(draws, log)
-    if isinstance(changed, Void):
-        return changed
+    made = _changed(draws, log)
+    if isinstance(made, Void):
+        return made
+    changed, lost = made
     warm = first.warm or any(mutation.warm for mutation in changed)
     _flush(setting, warm)
     state = working(setting.flows)
@@ -117,10 +146,12 @@ def _attempt(draws: Sequence[Draw], among: Sequence[Flow] | None, verbose: bool)
     asked = Random(f"{first.seed}/{first.index}/asked").choice(candidates)
     log += ["", "broken: " + ", ".join(map(str, broken)), f"asked: {asked}   ({'warm' if warm else 'flushed'})"]
     _flush(setting, warm)
-    return _judged(first, changed, asked, warm, log, verbose)
+    return _judged(first, changed, lost, asked, warm, log, verbose)
 
 
-def _judged(draw: Draw, changed: Sequence[Mutation], asked: Flow, warm: bool, log: list[str], verbose: bool) -> Trial:
+def _judged(
+    draw: Draw, changed: Sequence[Mutation], lost: Sequence[Identity], asked: Flow, warm: bool, log: list[str], verbose: bool
+) -> Trial:
     why, why_seconds = ask(asked.question("why"))
     report, seconds = ask((*asked.question("trace"), "--captures", "none"))
     log += ["", f"why: {why['verdict']}", f"trace: {report['verdict']} after {seconds:.2f} s"]
@@ -135,31 +166,48 @@ def _judged(draw: Draw, changed: Sequence[Mutation], asked: Flow, warm: bool, lo
     log += [f"still broken: {', '.join(harmed)}"] if harmed else []
     thing = cause.get("object") or {}
     return Trial(
-        f"--seed {draw.seed} --only {draw.index}", draw.setting.name, warm, draw.quiet,
-        tuple(map(str, changed)), tuple(each.kind for each in changed), str(asked), report["verdict"], cause.get("code") or "",
-        f"{(cause.get('place') or {}).get('namespace')}: {thing.get('kind', '')} {thing.get('id', '')}", why["verdict"],
-        tuple(each.is_named_by(cause) for each in changed),
-        tuple(any(each.is_named_by(other) for other in others) for each in changed),
-        rounds[0].repair.outcome if rounds else "", bool(rounds) and rounds[0].repair.wrapped, mended,
-        next((number for number, each in enumerate(rounds, 1) if each.mended), 0), harmed, seconds, why_seconds, "\n".join(log),
-    )  # fmt: skip
+        draw_text=f"--seed {draw.seed} --only {draw.index}",
+        network=draw.setting.name,
+        warm=warm,
+        quiet=draw.quiet,
+        mutations=tuple(map(str, changed)),
+        kinds=tuple(each.kind for each in changed),
+        asked=str(asked),
+        verdict=report["verdict"],
+        code=cause.get("code") or "",
+        thing=f"{(cause.get('place') or {}).get('namespace')}: {thing.get('kind', '')} {thing.get('id', '')}",
+        why=why["verdict"],
+        named=tuple(each.is_named_by(cause) for each in changed),
+        listed=tuple(any(each.is_named_by(other) for other in others) for each in changed),
+        consequence=any(identity.is_named_by(cause) for identity in lost),
+        repair=rounds[0].repair.outcome if rounds else "",
+        wrapped=bool(rounds) and rounds[0].repair.wrapped,
+        mended=mended,
+        rounds=next((number for number, each in enumerate(rounds, 1) if each.mended), 0),
+        harmed=harmed,
+        seconds=seconds,
+        why_seconds=why_seconds,
+        log="\n".join(log),
+    )
 
 
 def _mending(report: dict[str, Any], asked: Flow, log: list[str]) -> Iterator[Round]:
     """Follow the first fix, ask again, until it works, nothing can be followed, or the rounds are over."""
+    done = list[tuple[str, ...]]()
     for number in range(1, _ROUNDS + 1):
         cause = (report["causes"] or [{}])[0]
         repair = follow(cause)
         mended = repair.outcome == "done" and working([asked], 3)[asked] > 0
         log += [f"fix {number}: {cause.get('code')}: {repair.outcome}", *(f"    {line}" for line in repair.said), f"    mended: {mended}"]
         yield Round(report["verdict"], cause, repair, mended)
-        if mended or repair.outcome != "done":
+        if mended or repair.outcome != "done" or repair.said in done:
             return
+        done.append(repair.said)
         report, _ = ask((*asked.question("trace"), "--captures", "none"))
 
 
-def _changed(draws: Sequence[Draw], log: list[str]) -> tuple[Mutation, ...] | Void:
-    """The world made and changed, or why not. What is changed is chosen before any change, and read back afterwards."""
+def _changed(draws: Sequence[Draw], log: list[str]) -> tuple[tuple[Mutation, ...], list[Identity]] | Void:
+    """The world made and changed, with what went with it; or why not. The change is chosen before any is made, and read back."""
     setting = draws[0].setting
     make_setting(setting)
     state = working(setting.flows, 3)
@@ -170,17 +218,28 @@ def _changed(draws: Sequence[Draw], log: list[str]) -> tuple[Mutation, ...] | Vo
     wanted = tuple(each for each in mutations if each is not None)
     if len(wanted) < len(draws):
         return Void("nothing of the kind")
-    before = sight.digest()
+    changing = frozenset[str]().union(*(mutation.namespaces for mutation in wanted))
+    before = sight.digest(changing)
     log += [f"{setting.name}", *map(str, wanted)]
     for mutation in wanted:
         try:
             mutation.apply()
         except (NetprobeError, OSError) as error:
             return Void(f"refused: {mutation}: {error}")
-    after = sight.digest()
+    after = sight.digest(changing)
     shown = list(differences(before, after))
     log += [f"    {line}" for line in shown[:40]]
-    return wanted if shown else Void("no difference")
+    return (wanted, list(_gone(shown))) if shown else Void("no difference")
+
+
+def _gone(shown: Sequence[str]) -> Iterator[Identity]:
+    """The addresses and routes among the lines that went."""
+    for line in shown:
+        if address := re.match(r"(\S+): - (\S+) +inet6? ([^/\s]+)", line):
+            yield known(address[1], "address", address[2])
+            yield known(address[1], "address", address[3])
+        elif route := re.match(r"(\S+): - (?:default|[\da-f.:]+(?:/\d+)?) (?:via|dev) ", line):
+            yield known(route[1], "route")
 
 
 def make_setting(setting: Setting) -> None:

@@ -1,0 +1,45 @@
+"""Networks that work, one object at random changed: nothing is cried where nothing broke, what broke is seen, and undoing mends it."""
+
+from __future__ import annotations
+
+import pytest
+from faults.workshop import Workshop
+from mutations.draw import draw
+from mutations.measure import outcome, perform
+from mutations.trial import Trial, undone
+
+from netprobe.errors import CannotLook
+
+SEED = 1
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("index", [1, 5, 12, 20, 31])
+def test_a_change_is_judged(workshop: Workshop, index: int) -> None:
+    try:
+        trial = perform(workshop, index, SEED)
+    except CannotLook as error:
+        pytest.skip(str(error))
+    assert isinstance(trial, Trial), trial
+    assert outcome(trial) in ("named", "listed", "another repair", "quiet"), trial.log
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("index", range(6))
+def test_undoing_mends(workshop: Workshop, index: int) -> None:
+    try:
+        found = next(filter(None, (workshop.perform(undone, draw(SEED, index, attempt)) for attempt in range(9))), None)
+    except CannotLook as error:
+        pytest.skip(str(error))
+    assert found is not None, "no change in nine attempts"
+    text, different, dead = found
+    assert not dead, f"{text}\ndoes not work again: {dead}\nstill different: {different}"
+
+
+@pytest.mark.lab
+@pytest.mark.thorough
+def test_a_trial_repeats(workshop: Workshop) -> None:
+    first, second = (perform(workshop, 3, SEED) for _ in range(2))
+    assert isinstance(first, Trial)
+    assert isinstance(second, Trial)
+    assert (first.mutations, first.asked, first.code, first.thing) == (second.mutations, second.asked, second.code, second.thing)
