@@ -69,6 +69,7 @@ class Line:
     text: str
     namespace: str | None
     blank: bool
+    looks: bool = False
 
     @property
     def is_command(self) -> bool:
@@ -100,14 +101,18 @@ def lines(cause: Mapping[str, Any]) -> list[Line]:
     for number, text in enumerate(cause.get("fix") or []):
         command = commands[number] if number < len(commands) else {}
         blanks = command.get("blanks")
-        told = bool(blanks) if blanks is not None and command else _has_blank(text)
-        found.append(Line(text, _where(text, command, place), told))
+        blank = bool(blanks) if blanks is not None else _has_blank(text)
+        looks = bool(command.get("looks")) or _LOOKS.match(text) is not None
+        found.append(Line(text, _where(text, command, place), blank, looks))
     return found
 
 
 def _where(text: str, command: Mapping[str, Any], place: str | None) -> str | None:
-    """The namespace that a line is meant for, where the line itself does not enter it."""
-    if _ENTERS.match(text) or not text.partition("#")[0].strip():
+    """The namespace that a line is meant for, where the line itself does not enter it.
+
+    A report that has `enter` beside a command says that its lines run as they stand, unless it is null.
+    """
+    if command.get("enter") is not None or _ENTERS.match(text) or not text.partition("#")[0].strip():
         return None
     said = _IN.search(text)
     name = command.get("namespace") or (shlex.split(said["name"])[0] if said else place)
@@ -134,10 +139,10 @@ def follow(cause: Mapping[str, Any]) -> Repair:
     commands = [line for line in printed if line.is_command]
     if not printed:
         return Repair("none")
-    if not commands or any(line.blank for line in commands):
+    if any(line.blank for line in printed):
         return Repair("open", tuple(line.text for line in printed))
-    if all(_LOOKS.match(line.text) for line in commands):
-        return Repair("looks", tuple(line.text for line in printed))
+    if all(line.looks for line in commands):
+        return Repair("looks" if any(line.looks for line in printed) else "open", tuple(line.text for line in printed))
     said, wrapped = [], any(line.namespace for line in commands)
     for line in commands:
         code, words = line.run()

@@ -9,7 +9,7 @@ from mutations.draw import FAMILIES, draw
 from mutations.flows import Flow, flow
 from mutations.measure import Lost, agrees, misses, outcome, summary, summary_of_doubles
 from mutations.mutation import Mutation, known, shell
-from mutations.repair import lines
+from mutations.repair import follow, lines
 from mutations.restoring import _missing
 from mutations.settings import SETTINGS
 from mutations.sight import _MOVES, differences
@@ -97,6 +97,8 @@ def test_a_line_that_does_not_say_it_runs_where_its_comment_or_the_place_is() ->
     assert fixed("ip link set eth0 up", namespace="host") == [(None, False, True)]
     assert fixed("ip link set eth0 up   # in host") == [(None, False, True)]
     assert fixed("ip link set eth0 up", commands=[{"words": ["ip"], "namespace": "c1", "blanks": []}]) == [("c1", False, True)]
+    assert fixed("ip link set eth0 up", commands=[{"words": ["ip"], "namespace": "c1", "enter": None}]) == [("c1", False, True)]
+    assert fixed("ip link set eth0 up", commands=[{"words": ["ip"], "namespace": "c1", "enter": []}]) == [(None, False, True)]
 
 
 @pytest.mark.parametrize(
@@ -116,6 +118,28 @@ def test_words_for_the_reader_are_seen(line: str, blank: bool) -> None:
 def test_a_report_that_marks_its_blanks_is_believed() -> None:
     assert fixed("ip link set BR0 up", commands=[{"words": ["ip", "link", "set", "BR0", "up"], "blanks": []}])[0][1] is False
     assert fixed("ip link set eth0 up", commands=[{"words": ["ip", "link", "set", "eth0", "up"], "blanks": [3]}])[0][1] is True
+
+
+@pytest.mark.parametrize(
+    ("text", "command", "became"),
+    [
+        ("ip route add default via GATEWAY", {}, "open"),
+        ("# fill in GATEWAY: ip route add default via GATEWAY", {"words": ["ip"], "blanks": [5], "enter": []}, "open"),
+        ("# look: ip neigh show", {"words": ["ip"], "blanks": [], "looks": True, "enter": []}, "looks"),
+        ("ip neigh show dev eth0   # in red", {}, "looks"),
+        ("ip netns exec red ss -lntp", {}, "looks"),
+        ("# start the program that listens", {}, "open"),
+    ],
+)
+def test_what_is_not_run(text: str, command: dict[str, object], became: str) -> None:
+    assert follow({"fix": [text], "commands": [command], "place": {"namespace": "host"}}).outcome == became
+    assert follow({"fix": []}).outcome == "none"
+
+
+def test_what_is_run_is_judged_by_its_exit_code() -> None:
+    assert follow({"fix": ["true", "true"], "place": {"namespace": "host"}}).outcome == "done"
+    refused = follow({"fix": ["true", "echo no >&2; exit 3", "true"], "place": {"namespace": "host"}})
+    assert (refused.outcome, refused.said[-1]) == ("refused", "echo no >&2; exit 3 -> 3 no")
 
 
 def test_advice_is_no_command() -> None:
