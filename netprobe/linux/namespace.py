@@ -26,9 +26,21 @@ from netprobe.model import (
 from . import netns
 from .netfilter import read as netfilter
 from .netlink import Netlink
-from .tables import bpf, counters, fib, links, neighbours, sockets, sysctl, tc, xfrm
+from .tables import bpf, bridges, counters, fib, links, neighbours, sockets, sysctl, tc, xfrm
 
-PARTS = ("links", "qdiscs", "addresses", "routes", "rules", "neighbours", "fdb", "sysctls", "sockets", "xfrm")
+PARTS = (
+    "links",
+    "qdiscs",
+    "addresses",
+    "routes",
+    "rules",
+    "neighbours",
+    "fdb",
+    "groups",
+    "sysctls",
+    "sockets",
+    "xfrm",
+)
 
 _T = TypeVar("_T")
 
@@ -73,6 +85,7 @@ def read_namespace(name: str, fd: int) -> Namespace:
         nothing: tuple[tuple[Link, ...], dict[str, str]] = ((), {})
         none: dict[str, str] = {}
         found, per_interface = reader.of("links", "interfaces", lambda: links.read_links(route), nothing)
+        found = reader.of("vlans", "VLANs of bridge ports", lambda: bridges.with_vlans(route, found), found)
         namespace = Namespace(
             name=name,
             inode=netns.inode(fd),
@@ -85,6 +98,9 @@ def read_namespace(name: str, fd: int) -> Namespace:
             rules=reader.of("rules", "policy rules", lambda: fib.read_rules(route), ()),
             neighbours=reader.of("neighbours", "neighbours", lambda: neighbours.read_neighbours(route), ()),
             fdb=reader.of("fdb", "bridge forwarding entries", lambda: neighbours.read_fdb(route), ()),
+            groups=reader.of(
+                "groups", "bridge multicast groups", lambda: bridges.read_groups(route, found), ()
+            ),
             sysctls=reader.of("sysctls", "sysctls", sysctl.read_globals, none) | per_interface,
             ruleset=_ruleset(rules),
             sockets=reader.of("sockets", "sockets", sockets.read_sockets, None),

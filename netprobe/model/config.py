@@ -25,8 +25,32 @@ class LinkRef(Struct, frozen=True):
     nsid: int | None = None
 
 
+class PortVlan(Struct, frozen=True):
+    """A VLAN of a bridge port: frames without a tag are of the one that is `pvid`; `untagged`: its frames
+    leave without one.
+    """
+
+    id: int
+    pvid: bool = False
+    untagged: bool = False
+
+
+class MulticastEntry(Struct, frozen=True):
+    """Who listens to a group (an address), as bridge `bridge` has heard: behind `port`, which may be the
+    bridge itself; without `group` a router for all of them.
+    """
+
+    bridge: int
+    port: int
+    group: str | None = None
+    vlan: int = 0
+
+
 class BridgePort(Struct, frozen=True):
-    """A port's settings (IFLA_BRPORT_*). `state`: disabled, listening, learning, forwarding or blocking."""
+    """A port's settings (IFLA_BRPORT_*). `state`: disabled, listening, learning, forwarding or blocking.
+
+    `vlans` None: they do not matter (the bridge filters none), or were not read.
+    """
 
     state: str = "forwarding"
     learning: bool = True
@@ -39,10 +63,14 @@ class BridgePort(Struct, frozen=True):
     locked: bool = False
     neigh_suppress: bool = False
     proxy_arp: bool = False
+    vlans: tuple[PortVlan, ...] | None = None
 
 
 class Bridge(Struct, frozen=True):
-    """A bridge's own settings (IFLA_BR_*)."""
+    """A bridge's own settings (IFLA_BR_*). `vlans` are those of the host's own side, as of a port.
+
+    `queried`: another station asks who listens to which IPv6 groups (MLD).
+    """
 
     stp: bool = False
     vlan_filtering: bool = False
@@ -52,6 +80,9 @@ class Bridge(Struct, frozen=True):
     nf_call_iptables: bool = False
     nf_call_ip6tables: bool = False
     nf_call_arptables: bool = False
+    vlans: tuple[PortVlan, ...] | None = None
+    multicast_router: bool = False
+    queried: bool = False
 
 
 class Vxlan(Struct, frozen=True):
@@ -122,6 +153,11 @@ class Link(Struct, frozen=True):
     rx_dropped: int = 0
     tx_dropped: int = 0
 
+    @property
+    def filters_vlans(self) -> bool:
+        """Whether it is a bridge that filters VLANs."""
+        return self.bridge is not None and self.bridge.vlan_filtering
+
 
 class InterfaceAddress(Struct, frozen=True):
     """An address on an interface.
@@ -136,6 +172,11 @@ class InterfaceAddress(Struct, frozen=True):
     peer: str | None = None
     scope: str = "global"
     flags: tuple[str, ...] = ()
+
+    @property
+    def version(self) -> int:
+        """4 or 6."""
+        return 6 if ":" in self.address else 4
 
 
 class Nexthop(Struct, frozen=True):
@@ -338,6 +379,7 @@ class Namespace(Struct, frozen=True):
     rules: tuple[PolicyRule, ...] = ()
     neighbours: tuple[Neighbour, ...] = ()
     fdb: tuple[FdbEntry, ...] = ()
+    groups: tuple[MulticastEntry, ...] = ()
     sysctls: Mapping[str, str] = field(default_factory=dict)
     ruleset: Ruleset | None = None
     sockets: tuple[Socket, ...] | None = None
@@ -360,9 +402,20 @@ class Namespace(Struct, frozen=True):
         """The interfaces enslaved to `bridge`, in ifindex order."""
         return tuple(link for link in self.links if link.master == bridge.index)
 
-    def addresses_of(self, link: Link) -> tuple[InterfaceAddress, ...]:
-        """The addresses configured on `link`."""
-        return tuple(address for address in self.addresses if address.index == link.index)
+    def addresses_of(self, link: Link, version: int | None = None) -> tuple[InterfaceAddress, ...]:
+        """The addresses configured on `link`, of one IP version where it is given."""
+        return tuple(
+            address
+            for address in self.addresses
+            if address.index == link.index and version in (None, address.version)
+        )
+
+    def listeners(self, bridge: Link, group: str, vlan: int = 0) -> frozenset[int]:
+        """The ports of `bridge` behind which somebody listens to a group, or a router to all of them; the
+        bridge itself among them where the host does.
+        """
+        wanted = ((bridge.index, None, 0), (bridge.index, group, vlan))
+        return frozenset(e.port for e in self.groups if (e.bridge, e.group, e.vlan) in wanted)
 
     def owner_of(self, address: str) -> Link | None:
         """The interface that carries `address`, or None."""

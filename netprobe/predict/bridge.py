@@ -7,24 +7,28 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from netprobe.model import BridgePort, Command, FdbEntry, Link, Namespace, Object, Stage, Stop
+from netprobe.model import BridgePort, Command, FdbEntry, Link, Namespace, Object, PortVlan, Stage, Stop
 
-from .drop import lost
+from . import prefix
+from .drop import lost, unread
 from .fixes import Fix, bridge_port, link_set
 from .outcome import BROADCAST, Branch, is_group
 from .view import Packet
 
 
-def fdb_lookup(namespace: Namespace, bridge: Link, mac: str) -> FdbEntry | None:
-    """The bridge's forwarding entry for a MAC address, untagged first; None when the frame would be
-    flooded.
+def fdb_lookup(namespace: Namespace, bridge: Link, mac: str, vlan: int | None) -> FdbEntry | None:
+    """The bridge's forwarding entry for a MAC address in a VLAN (None: it looks at none); None when the frame
+    would be flooded.
     """
     found = [
         e
         for e in namespace.fdb
-        if e.mac == mac and e.remote is None and (e.master == bridge.index or e.index == bridge.index)
+        if e.mac == mac
+        and e.remote is None
+        and bridge.index in (e.master, e.index)
+        and (e.vlan or 0) in (0, vlan or 0)
     ]
-    return next(iter(sorted(found, key=lambda e: (not e.local, e.vlan or 0))), None)
+    return min(found, key=lambda e: (not e.local, (e.vlan or 0) != (vlan or 0)), default=None)
 
 
 def port_object(port: Link, setting: str) -> Object:
@@ -82,6 +86,100 @@ def _wrong_entry(name: str, place: Link, out: Link, entry: FdbEntry, stage: Stag
     return lost("fdb-wrong-entry", name, place, stage, text, object=thing, fix=(fix,))
 
 
+def vlan_of(bridge: Link, packet: Packet) -> int | None:
+    """The VLAN of a frame inside a bridge; None where the bridge looks at none."""
+    return _tagged(packet) if bridge.filters_vlans else None
+
+
+def _tagged(packet: Packet) -> int | None:
+    kind, _, number = (packet.tags[-1] if packet.tags else "").partition(" ")
+    return int(number) if kind == "vlan" else None
+
+
+def into_vlan(name: str, bridge: Link, at: Link, packet: Packet) -> Packet | Stop:
+    """The frame with the VLAN in which it enters the bridge, at a port or from the host (at the bridge
+    itself); or why it does not (br_allowed_ingress).
+    """
+    known = _vlans_of(at)
+    if not bridge.filters_vlans:
+        return packet
+    if known is None:
+        return packet.suspecting(_unknown(name, at))
+    carried = _tagged(packet)
+    if carried in [vlan.id for vlan in known]:
+        return packet
+    own = next((vlan.id for vlan in known if vlan.pvid), None)
+    if not carried and own is not None:
+        return replace(packet, tags=(*packet.tags, f"vlan {own}"))
+    return _not_in_vlan(name, bridge, at, carried, Stage.BRIDGE_PREROUTING)
+
+
+def out_of_vlan(name: str, bridge: Link, at: Link, packet: Packet) -> Packet | Stop:
+    """The frame as it leaves the bridge, at a port or for the host (at the bridge itself): with or without
+    its VLAN's tag; or why it does not (br_allowed_egress, br_handle_vlan).
+    """
+    carried, known = _tagged(packet), _vlans_of(at)
+    if not bridge.filters_vlans or not carried:  # without a VLAN it came in by a port whose were not read
+        return packet
+    bare = replace(packet, tags=packet.tags[:-1])
+    if known is None:
+        return bare.suspecting(_unknown(name, at))
+    vlan = next((vlan for vlan in known if vlan.id == carried), None)
+    if vlan is None:
+        return _not_in_vlan(name, bridge, at, carried, Stage.BRIDGE_POSTROUTING)
+    return bare if vlan.untagged else packet
+
+
+def _vlans_of(at: Link) -> tuple[PortVlan, ...] | None:
+    """The VLANs of a bridge's own side, or of a port; None where they were not read."""
+    return at.bridge.vlans if at.bridge is not None else settings(at).vlans
+
+
+def _unknown(name: str, at: Link) -> Stop:
+    return unread(name, f"VLANs of {at.name}", "not read", Stage.BRIDGE)
+
+
+def _not_in_vlan(name: str, bridge: Link, at: Link, vlan: int | None, stage: Stage) -> Stop:
+    text = f"{bridge.name} filters VLANs, and {at.name} takes part in none without a tag: it has no PVID"
+    words: tuple[str, ...] = ("vid", "1", "pvid", "untagged")
+    setting = "no pvid"
+    if vlan:
+        text = f"{bridge.name} filters VLANs, and {at.name} takes no part in VLAN {vlan}"
+        words, setting = ("vid", str(vlan)), f"vlan {vlan} (missing)"
+    itself = ("self",) if at.index == bridge.index else ()
+    fix = (Command.of("bridge", "vlan", "add", "dev", at.name, *words, *itself),)
+    return lost("port-not-forwarding", name, at, stage, text, object=port_object(at, setting), fix=fix)
+
+
+def listeners(namespace: Namespace, bridge: Link, packet: Packet) -> frozenset[int] | None:
+    """The ports to which a bridge that snoops multicast gives a frame, the bridge itself among them where the
+    host listens; None where it floods it.
+
+    It does so while somebody asks who listens, and what nobody asked for goes to routers alone
+    (br_multicast_ipv6_rcv, br_multicast_querier_exists). ARP is broadcast; only ND is looked at here.
+    """
+    mac, own = packet.flow.dst_mac or "", bridge.bridge
+    if own is None or not own.multicast_snooping or not mac.startswith("33:33:ff:"):
+        return None
+    # it asks from a link-local address (BROPT_HAS_IPV6_ADDR)
+    able = any(prefix.is_link_local(a.address) for a in namespace.addresses_of(bridge))
+    if not own.queried and not (own.multicast_querier and able):
+        return None
+    found = namespace.listeners(bridge, prefix.group_of(mac), vlan_of(bridge, packet) or 0)
+    return found | {bridge.index} if own.multicast_router else found
+
+
+def not_listening(name: str, bridge: Link, out: Link, packet: Packet) -> Stop:
+    """A port behind which, as far as the bridge knows, nobody listens to the group of a frame."""
+    text = (
+        f"{bridge.name} snoops multicast, and has not heard that anybody behind {out.name} listens to the"
+        f" group of {packet.flow.dst} ({packet.flow.dst_mac})"
+    )
+    setting = Object("link", bridge.name, f"{bridge.name} mcast_snooping 1")
+    fix = (link_set(bridge, "type", "bridge", "mcast_snooping", "0"),)
+    return lost("port-flood-off", name, out, Stage.BRIDGE_FORWARD, text, object=setting, fix=fix)
+
+
 def not_let_in(namespace: Namespace, bridge: Link, port: Link, packet: Packet) -> Stop | None:
     """A locked port takes frames of those stations only that the FDB has there already (802.1X;
     br_handle_frame_finish).
@@ -89,7 +187,7 @@ def not_let_in(namespace: Namespace, bridge: Link, port: Link, packet: Packet) -
     mac = packet.flow.src_mac
     if not settings(port).locked or mac is None:
         return None
-    entry = fdb_lookup(namespace, bridge, mac)
+    entry = fdb_lookup(namespace, bridge, mac, vlan_of(bridge, packet))
     if entry is not None and entry.index == port.index and not entry.local:
         return None
     text = (

@@ -16,15 +16,20 @@ from netprobe.model import FdbEntry, Link, Namespace, Need, Stage, Stop
 from . import netfilter
 from .bridge import (
     fdb_lookup,
+    into_vlan,
+    listeners,
     misled,
     no_flood,
     not_let_in,
+    not_listening,
+    out_of_vlan,
     port_object,
     reopen,
     settings,
     state_of,
     swallowed,
     turned_back,
+    vlan_of,
 )
 from .conntrack import connection
 from .drop import Unread, isolated, link_down, link_object, lost
@@ -175,6 +180,8 @@ class Segment:
         PACKET_OTHERHOST.
         """
         mac = packet.flow.dst_mac
+        if unclaimed := _unclaimed(name, link, packet):
+            return Branch(packet, stop=unclaimed)
         if mac and link.mac and mac != link.mac and not is_group(mac):
             text = f"{name}/{link.name} has MAC {link.mac}, not {mac}: it ignores the frame"
             return Branch(packet, stop=lost("neigh-wrong-entry", name, link, Stage.RECEIVE, text))
@@ -184,7 +191,10 @@ class Segment:
 
     def _bridge_out(self, name: str, bridge: Link, packet: Packet) -> Ways:
         """The host itself sends on its bridge (br_dev_xmit)."""
-        passed = netfilter.on_bridge(self.ground, name, bridge, "output", packet, None, None, self.trail)
+        entered = into_vlan(name, bridge, bridge, packet)
+        if isinstance(entered, Stop):
+            return (Branch(packet, stop=entered),)
+        passed = netfilter.on_bridge(self.ground, name, bridge, "output", entered, None, None, self.trail)
         if passed.stop:
             return (Branch(packet, stop=passed.stop),)
         return self._switch(name, bridge, None, passed.packet)
@@ -197,23 +207,35 @@ class Segment:
         here = hop(
             name, port, Stage.BRIDGE_PREROUTING, seen, f"port of {bridge.name}{leads}, {state_of(port)}", "in"
         )
-        closed = self._closed(name, bridge, port, "in") or (
-            not_let_in(self.ground.namespace(name), bridge, port, packet) if self.barred else None
-        )
-        if closed:
-            return (Branch(packet, stop=closed, hops=(here,)),)
+        entered = self._let_in(name, bridge, port, packet)
+        if isinstance(entered, Stop):
+            return (Branch(packet, stop=entered, hops=(here,)),)
+        packet = entered
         passed = netfilter.on_bridge(self.ground, name, bridge, "prerouting", packet, port, None, self.trail)
         if passed.stop:
             return (Branch(packet, stop=passed.stop, hops=(here,)),)
         return tuple(branch.behind(here) for branch in self._switch(name, bridge, port, passed.packet))
 
+    def _let_in(self, name: str, bridge: Link, port: Link, packet: Packet) -> Packet | Stop:
+        """The frame in its VLAN, or why a port does not let it in: its state, its VLANs, its lock."""
+        if closed := self._closed(name, bridge, port, "in"):
+            return closed
+        if not self.barred:
+            return packet
+        entered = into_vlan(name, bridge, port, packet)
+        if isinstance(entered, Stop):
+            return entered
+        return not_let_in(self.ground.namespace(name), bridge, port, entered) or entered
+
     def _switch(self, name: str, bridge: Link, port: Link | None, packet: Packet) -> Ways:
         """The forwarding decision: the FDB's port, the bridge itself, or a flood."""
         namespace, mac = self.ground.namespace(name), packet.flow.dst_mac or BROADCAST
         if is_group(mac):
-            up = self._to_host(name, bridge, port, packet) if port else ()
-            return (*up, *self._flood(namespace, bridge, port, packet))
-        entry = fdb_lookup(namespace, bridge, mac)
+            listening = listeners(namespace, bridge, packet) if self.barred else None
+            host = port is not None and (listening is None or bridge.index in listening)
+            up = self._to_host(name, bridge, port, packet) if host else ()
+            return (*up, *self._flood(namespace, bridge, port, packet, listening))
+        entry = fdb_lookup(namespace, bridge, mac, vlan_of(bridge, packet))
         if entry is not None and (entry.local or entry.index == bridge.index):
             passed_up = self._to_host(name, bridge, port, packet)
             mine = mac in (bridge.mac, port.mac if port else bridge.mac)
@@ -244,7 +266,10 @@ class Segment:
         """The frame goes up to the bridge device's own stack (br_pass_frame_up)."""
         if not bridge.up:
             return (Branch(packet, stop=link_down(name, bridge, Stage.BRIDGE_INPUT)),)
-        passed = netfilter.on_bridge(self.ground, name, bridge, "input", packet, port, None, self.trail)
+        left = out_of_vlan(name, bridge, bridge, packet)
+        if isinstance(left, Stop):
+            return (Branch(packet, stop=left),)
+        passed = netfilter.on_bridge(self.ground, name, bridge, "input", left, port, None, self.trail)
         packet = passed.packet
         if passed.stop:
             return (Branch(packet, stop=passed.stop),)
@@ -254,10 +279,9 @@ class Segment:
             else f"frame is for {bridge.name}'s own MAC"
         )
         here = hop(name, bridge, Stage.BRIDGE_INPUT, packet, own, "in")
-        return tuple(
-            way.behind(here)
-            for way in self._up(name, bridge, packet, Branch(replace(packet, tags=()), at=(name, bridge)))
-        )
+        unclaimed = _unclaimed(name, bridge, packet)
+        taken = Branch(packet, stop=unclaimed) if unclaimed else Branch(packet, at=(name, bridge))
+        return tuple(way.behind(here) for way in self._up(name, bridge, packet, taken))
 
     def _unless_taken_up(
         self, way: Branch | Crossing, namespace: Namespace, bridge: Link, entry: FdbEntry
@@ -271,8 +295,17 @@ class Segment:
             else way
         )
 
-    def _flood(self, namespace: Namespace, bridge: Link, port: Link | None, packet: Packet) -> Ways:
-        """To every port that takes floods of this kind; ports towards namespaces already known come first."""
+    def _flood(
+        self,
+        namespace: Namespace,
+        bridge: Link,
+        port: Link | None,
+        packet: Packet,
+        listening: frozenset[int] | None = None,
+    ) -> Ways:
+        """To every port that takes floods of this kind, or those alone behind which somebody listens; ports
+        towards namespaces already known come first.
+        """
         mac = packet.flow.dst_mac or BROADCAST
         branches: list[Branch | Crossing] = []
         ports = sorted(
@@ -282,9 +315,11 @@ class Segment:
         for out in ports:
             if port is not None and out.index == port.index and not settings(out).hairpin:
                 continue
-            refused = self._refused(namespace.name, bridge, port, out) or (
-                no_flood(namespace.name, bridge, out, mac) if self.barred else None
-            )
+            refused = self._refused(namespace.name, bridge, port, out)
+            if refused is None and listening is not None and out.index not in listening:
+                refused = not_listening(namespace.name, bridge, out, packet)
+            if refused is None and listening is None and self.barred:
+                refused = no_flood(namespace.name, bridge, out, mac)
             if refused:
                 branches.append(Branch(packet, stop=refused))
             else:
@@ -340,7 +375,10 @@ class Segment:
             self.trail.track(name, connection(packet, name))
         if self._too_long(packet, out):
             return (Branch(packet, stop=_too_long_for(name, out, packet)),)
-        return (Crossing(name, out, packet, Stage.BRIDGE_POSTROUTING, note),)
+        left = out_of_vlan(name, bridge, out, packet) if self.barred else packet
+        if isinstance(left, Stop):
+            return (Branch(packet, stop=left),)
+        return (Crossing(name, out, left, Stage.BRIDGE_POSTROUTING, note),)
 
     # ---- macvlan
 
@@ -491,6 +529,16 @@ def _tag(link: Link) -> tuple[str, ...]:
     if link.kind == "vlan" and link.vlan_id is not None:
         return (f"vlan {link.vlan_id}",)
     return ("macsec",) if link.kind == "macsec" else ()
+
+
+def _unclaimed(name: str, link: Link, packet: Packet) -> Stop | None:
+    """A frame with a tag that no device on the interface takes off: the stack ignores it (PACKET_OTHERHOST,
+    __netif_receive_skb_core), unless such a device is in a namespace that was not read.
+    """
+    if not packet.tags:
+        return None
+    text = f"{name}/{link.name} has no device for {packet.tags[-1]} that netprobe has seen"
+    return lost("unknown", name, link, Stage.RECEIVE, text)
 
 
 def _circle(at: Crossing) -> Branch:

@@ -27,6 +27,11 @@ def _bounds(prefix: str) -> tuple[int, int, int]:
     return (6 if bits == 128 else 4, number(address) & mask, mask)
 
 
+def group_of(mac: str) -> str:
+    """The solicited-node group that a multicast MAC address 33:33:ff:… stands for (RFC 4291, 2.7.1)."""
+    return str(ip_address(f"ff02::1:{mac[6:8]}{mac[9:11]}:{mac[12:14]}{mac[15:17]}"))
+
+
 def version(text: str) -> int:
     """4 or 6, for an address or a prefix."""
     return 6 if ":" in text else 4

@@ -299,9 +299,7 @@ def _refuses_routers(namespace: Namespace, links: list[Link]) -> Stop | None:
 
 
 def _has_address(namespace: Namespace, link: Link, version: int) -> bool:
-    return any(
-        prefix.version(a.address) == version and a.scope != "link" for a in namespace.addresses_of(link)
-    )
+    return any(a.scope != "link" for a in namespace.addresses_of(link, version))
 
 
 def local_rule_missing(namespace: Namespace, packet: Packet) -> Stop | None:
@@ -331,17 +329,14 @@ def _down_link(namespace: Namespace, dst: str) -> Link | None:
     """
     real = [link for link in namespace.links if link.name != "lo"]
     version = prefix.version(dst)
-    for link in real:
-        own = [a for a in namespace.addresses_of(link) if prefix.version(a.address) == version]
-        if not link.up and any(prefix.contains(prefix.network(a.address, a.prefixlen), dst) for a in own):
+    down = [link for link in real if not link.up]
+    for link in down:
+        networks = [prefix.network(a.address, a.prefixlen) for a in namespace.addresses_of(link, version)]
+        if any(prefix.contains(network, dst) for network in networks):
             return link
-    useful = [
-        link
-        for link in real
-        if link.up and any(prefix.version(a.address) == version for a in namespace.addresses_of(link))
-    ]
-    down = [link for link in real if not link.up and (namespace.addresses_of(link) or len(real) == 1)]
-    return down[0] if down and not useful else None
+    if any(link.up and namespace.addresses_of(link, version) for link in real):
+        return None
+    return next((link for link in down if namespace.addresses_of(link) or len(real) == 1), None)
 
 
 def describe_rule(rule: PolicyRule) -> str:

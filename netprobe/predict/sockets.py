@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from netprobe.model import Flow, Leg, Link, Namespace, Object, Protocol, Socket, Stage, Stop
 from netprobe.rules.packet import Packet as Subject
 
-from . import fixes, prefix
+from . import fixes
 from .drop import lost
 from .view import Packet
 
@@ -92,13 +92,9 @@ def _as_looked_up(namespace: Namespace, link: Link | None, packet: Packet) -> Pa
 def _aimed(namespace: Namespace, link: Link | None, flow: Flow, proxy: tuple[str | None, int | None]) -> Flow:
     """A flow to the proxy: without an address of its own that of the interface (nf_tproxy_laddr4)."""
     address, port = proxy
-    own = [
-        a.address
-        for a in (namespace.addresses_of(link) if link is not None else ())
-        if prefix.version(a.address) == flow.version
-    ]
+    own = namespace.addresses_of(link, flow.version) if link is not None else ()
     if address in (None, "0.0.0.0", "::"):
-        address = own[0] if own else flow.dst
+        address = own[0].address if own else flow.dst
     return replace(flow, dst=address, dport=port or flow.dport)
 
 

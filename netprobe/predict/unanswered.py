@@ -83,6 +83,8 @@ def _owner_behind(ground: Ground, carry: Carry, stop: Stop, asked: Packet) -> bo
     # it is the way into the bridge that is barred
     if stop.place.stage is Stage.BRIDGE_PREROUTING and port is not None:
         far = (stop.place.namespace, port)
+    if far is None and port is not None and port.kind == "bridge":
+        return ground.namespace(stop.place.namespace).owner_of(asked.flow.dst) == port
     if far is None:
         return port is not None and port.kind == "vxlan"
     if far[1].master is None or not far[1].up:

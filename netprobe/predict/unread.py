@@ -17,7 +17,8 @@ PARTS = {
     "links": ("interfaces", Stage.TRANSMIT), "addresses": ("addresses", Stage.ROUTE),
     "routes": ("routes", Stage.ROUTE),
     "rules": ("policy rules", Stage.ROUTE), "neighbours": ("neighbours", Stage.NEIGHBOUR),
-    "fdb": ("bridge forwarding entries", Stage.BRIDGE), "sysctls": ("sysctls", Stage.ROUTE),
+    "fdb": ("bridge forwarding entries", Stage.BRIDGE), "groups": ("bridge multicast groups", Stage.BRIDGE),
+    "sysctls": ("sysctls", Stage.ROUTE),
     "sockets": ("sockets", Stage.SOCKET),
     "xfrm": ("IPsec policies", Stage.OUTPUT),
 }  # fmt: skip

@@ -88,11 +88,11 @@ def remotes(ground: Ground, name: str, link: Link, vxlan: Vxlan, mac: str) -> tu
     """The tunnel ends a frame for `mac` goes to: its own entry, else the default ones (all-zeros MAC), else
     the device's.
     """
-    known = [e for e in ground.namespace(name).fdb if e.index == link.index and e.remote is not None]
-    exact = tuple(e for e in known if e.mac == mac and not is_group(mac))
-    default = tuple(e for e in known if e.mac == _ANY)
-    if exact or default:
-        return exact or default
+    ends = [e for e in ground.namespace(name).fdb if e.index == link.index and e.remote is not None]
+    wanted = _ANY if is_group(mac) else mac
+    for each in (wanted, _ANY):
+        if found := tuple(e for e in ends if e.mac == each):
+            return found
     return (FdbEntry(link.index, _ANY, remote=vxlan.remote),) if vxlan.remote else ()
 
 

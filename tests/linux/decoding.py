@@ -14,7 +14,7 @@ from netprobe.linux.netlink import Record
 MESSAGES: dict[str, Any] = {
     "link": route.Link, "address": ifaddrmsg, "route": route.Route, "rule": fibmsg, "neighbour": route.Neighbour,
     "nexthop": route.NexthopObject, "qdisc": traffic.Qdisc, "filter": traffic.Filter, "policy": xfrm.Policy, "state": xfrm.State,
-    "socket": sockets.InetSocket, "connection": conntrack.Connection,
+    "socket": sockets.InetSocket, "groups": route.MulticastGroups, "connection": conntrack.Connection,
 }  # fmt: skip
 
 

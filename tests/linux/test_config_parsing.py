@@ -9,16 +9,18 @@ from typing import Any
 from decoding import attribute, record
 
 from netprobe.linux.netlink import Record, address, text
-from netprobe.linux.tables import counters, fib, links, neighbours, sockets, sysctl, tc, xfrm
+from netprobe.linux.tables import bridges, counters, fib, links, neighbours, sockets, sysctl, tc, xfrm
 from netprobe.model import (
     BridgePort,
     FdbEntry,
     InterfaceAddress,
     Link,
     LinkRef,
+    MulticastEntry,
     Neighbour,
     Nexthop,
     PolicyRule,
+    PortVlan,
     Qdisc,
     Route,
     RouteAnswer,
@@ -252,6 +254,27 @@ def test_forwarding_entries() -> None:
     assert fdb_entry_of(sticky) == FdbEntry(3, "02:00:00:00:00:01", 2, state="static", sticky=True)
     remote = struct.pack("=BxxxiHBB", 7, 4, 0x80, 0x02, 0) + mac + attribute(1, ip("192.0.2.2")) + attribute(7, u32(9))
     assert fdb_entry_of(remote) == FdbEntry(4, "02:00:00:00:00:01", state="permanent", remote="192.0.2.2", vni=9)
+
+
+def test_who_listens_behind_which_port() -> None:
+    def member(port: int, vlan: int, address: bytes, kind: int) -> bytes:
+        info = struct.pack("=IBBH", port, 0, 0, vlan) + address.ljust(16, b"\0") + struct.pack(">H", kind) + b"\0\0"
+        return attribute(1, attribute(1, info + attribute(1, u32(7))))  # with a timer behind it
+
+    members = member(3, 0, ip("ff02::1:ff00:3"), 0x86DD) + member(2, 10, ip("224.1.2.3"), 0x0800) + member(4, 0, bytes(range(6)), 0)
+    body = struct.pack("=BxxxI", 7, 2) + attribute(1, members) + attribute(2, attribute(1, u32(5) + attribute(1, u32(7))))
+    assert bridges.groups_of(record("groups", body)) == (
+        MulticastEntry(2, 3, "ff02::1:ff00:3"), MulticastEntry(2, 2, "224.1.2.3", 10), MulticastEntry(2, 4, "00:01:02:03:04:05"),
+        MulticastEntry(2, 5),
+    )  # fmt: skip
+    assert bridges.groups_of(record("groups", struct.pack("=BxxxI", 7, 2))) == ()
+
+
+def test_vlans_of_a_port() -> None:
+    infos = b"".join(attribute(2, struct.pack("=HH", flags, vlan)) for flags, vlan in ((2 | 4, 1), (4, 10), (0, 11)))
+    body = struct.pack("=BxHiII", 7, 1, 3, 0, 0) + attribute(26, infos)
+    found = bridges.vlans_of(record("link", body))
+    assert found == (PortVlan(1, pvid=True, untagged=True), PortVlan(10, untagged=True), PortVlan(11))
 
 
 def af_spec(ipv4: bytes, ipv6: bytes) -> Record:

@@ -21,6 +21,8 @@ from pyroute2.netlink.rtnl.rtmsg import rtmsg_base
 from .structs import Numbers, StructArray
 from .traffic import Filter, Qdisc
 
+AF_BRIDGE = 7
+
 
 class Info(nla):
     """IFLA_LINKINFO: of which kind an interface is, and its master."""
@@ -49,11 +51,16 @@ class Bridge(nla):
         (5, "IFLA_BR_STP_STATE", "uint32"),
         (7, "IFLA_BR_VLAN_FILTERING", "uint8"),
         (23, "IFLA_BR_MCAST_SNOOPING", "uint8"),
+        (22, "IFLA_BR_MCAST_ROUTER", "uint8"),
         (25, "IFLA_BR_MCAST_QUERIER", "uint8"),
         (36, "IFLA_BR_NF_CALL_IPTABLES", "uint8"),
         (37, "IFLA_BR_NF_CALL_IP6TABLES", "uint8"),
         (38, "IFLA_BR_NF_CALL_ARPTABLES", "uint8"),
+        (47, "IFLA_BR_MCAST_QUERIER_STATE", "queriers"),
     )
+
+    class queriers(nla):
+        nla_map = ((7, "BRIDGE_QUERIER_IPV6_OTHER_TIMER", "uint64"),)
 
 
 class BridgePort(nla):
@@ -133,7 +140,7 @@ class Link(nlmsg):
         (10, "IFLA_MASTER", "uint32"),
         (18, "IFLA_LINKINFO", "info"),
         (23, "IFLA_STATS64", "stats64"),
-        (26, "IFLA_AF_SPEC", "af_spec"),
+        (26, "IFLA_AF_SPEC", "spec_of_family"),
         (29, "IFLA_EXT_MASK", "uint32"),
         (37, "IFLA_LINK_NETNSID", "int32"),
         (43, "IFLA_XDP", "xdp"),
@@ -148,6 +155,18 @@ class Link(nlmsg):
             for what in ("packets", "bytes", "errors", "dropped")
             for way in ("rx", "tx")
         )
+
+    @staticmethod
+    def spec_of_family(link: Any, **_: Any) -> Any:
+        return Link.bridge_spec if link["family"] == AF_BRIDGE else Link.af_spec
+
+    class bridge_spec(nla):
+        nla_map = ((2, "IFLA_BRIDGE_VLAN_INFO", "vlan"),)
+
+        class vlan(nla):
+            """struct bridge_vlan_info."""
+
+            fields = (("flags", "H"), ("vid", "H"))
 
     class af_spec(nla):
         nla_map = ((2, "AF_INET", "inet"), (10, "AF_INET6", "inet6"))
@@ -223,6 +242,37 @@ class NexthopObject(nlmsg):
             fields = (("id", "I"), ("weight", "B"), ("resvd1", "B"), ("resvd2", "H"))
 
 
+class MulticastGroups(nlmsg):
+    """struct br_port_msg: the groups of one bridge."""
+
+    fields = (("family", "B"), ("__pad", "3x"), ("ifindex", "I"))
+    nla_map = ((1, "MDBA_MDB", "mdb"), (2, "MDBA_ROUTER", "router"))
+
+    class mdb(nla):
+        nla_map = ((1, "MDBA_MDB_ENTRY", "entry"),)
+
+        class entry(nla):
+            nla_map = ((1, "MDBA_MDB_ENTRY_INFO", "info"),)
+
+            class info(nla):
+                """struct br_mdb_entry; the attributes behind it are not looked at."""
+
+                fields = (
+                    ("ifindex", "I"),
+                    ("state", "B"),
+                    ("flags", "B"),
+                    ("vid", "H"),
+                    ("address", "16s"),
+                    ("proto", ">H"),
+                )
+
+    class router(nla):
+        nla_map = ((1, "MDBA_ROUTER_PORT", "port"),)
+
+        class port(nla):
+            fields = (("ifindex", "I"),)
+
+
 class Neighbour(nlmsg):
     """struct ndmsg, of neighbours and of forwarding entries."""
 
@@ -244,6 +294,7 @@ REQUESTS = {
     34: fibmsg,
     38: Qdisc,
     46: Filter,
+    86: MulticastGroups,
     90: nsidmsg,
     106: NexthopObject,
 }
@@ -255,6 +306,7 @@ ANSWERS = {
     32: fibmsg,
     36: Qdisc,
     44: Filter,
+    86: MulticastGroups,  # a dump's are RTM_GETMDB (br_mdb_dump)
     88: nsidmsg,
     104: NexthopObject,
 }

@@ -29,6 +29,9 @@ ADDRESS_FLAGS = {
 SCOPES = {0: "global", 200: "site", 253: "link", 254: "host", 255: "nowhere"}
 
 
+ALWAYS_A_ROUTER = 2  # MDB_RTR_TYPE_PERM
+
+
 def read_links(netlink: Netlink) -> tuple[tuple[Link, ...], dict[str, str]]:
     """All interfaces in ifindex order, and the per-interface IP sysctls that the same messages carry."""
     links = []
@@ -116,6 +119,8 @@ def _bridge(data: Record) -> Bridge:
         vlan_filtering=bool(data.get("IFLA_BR_VLAN_FILTERING")),
         multicast_snooping=bool(data.get("IFLA_BR_MCAST_SNOOPING")),
         multicast_querier=bool(data.get("IFLA_BR_MCAST_QUERIER")),
+        multicast_router=data.get("IFLA_BR_MCAST_ROUTER", 1) == ALWAYS_A_ROUTER,
+        queried="BRIDGE_QUERIER_IPV6_OTHER_TIMER" in data.nest("IFLA_BR_MCAST_QUERIER_STATE"),
         forward_delay=data.get("IFLA_BR_FORWARD_DELAY", 0) // USER_HZ,
         nf_call_iptables=bool(data.get("IFLA_BR_NF_CALL_IPTABLES")),
         nf_call_ip6tables=bool(data.get("IFLA_BR_NF_CALL_IP6TABLES")),
