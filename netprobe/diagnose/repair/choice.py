@@ -15,7 +15,7 @@ from netprobe.predict.trace import Routed
 from .candidates.stop import completed
 from .rank import reason
 from .repair import Loss, Merit, Repair
-from .search import Found, search
+from .search import Results, search
 
 _ALTERNATIVES = 3
 
@@ -49,7 +49,7 @@ def choose(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Choice:
     return Choice(_explaining(first, stop), first.leg, _others(found, first))
 
 
-def _first(found: Found) -> Repair | None:
+def _first(found: Results) -> Repair | None:
     """The first that passes and is no detour; else the first thing on the way that is plainly not as it
     should be.
     """
@@ -76,7 +76,7 @@ def _is_about(one: Stop, other: Stop) -> bool:
     return len(things) == 2 and things[0] == things[1]
 
 
-def _others(found: Found, first: Repair | None) -> tuple[Other, ...]:
+def _others(found: Results, first: Repair | None) -> tuple[Other, ...]:
     """The others that would do, one for each object."""
     told = {_thing(first)} if first is not None else set()
     others: list[Other] = []

@@ -26,7 +26,7 @@ class Tried(Struct, frozen=True):
     outcome: Prediction
 
 
-class Found(Struct, frozen=True):
+class Results(Struct, frozen=True):
     """The repairs with which the probe passes, the best first; those with which it gets further; and what
     would have to be read to try the others.
     """
@@ -36,7 +36,7 @@ class Found(Struct, frozen=True):
     needs: tuple[Need, ...] = ()
 
 
-def search(snapshot: Snapshot, prediction: Prediction, stop: Stop, *, beyond: bool = False) -> Found:
+def search(snapshot: Snapshot, prediction: Prediction, stop: Stop, *, beyond: bool = False) -> Results:
     """What would let the probe pass.
 
     `beyond`: the packet left to where nobody can be seen, so that only a mended way to a visible end proves
@@ -59,7 +59,7 @@ def search(snapshot: Snapshot, prediction: Prediction, stop: Stop, *, beyond: bo
         elif (beyond and _is_translated(tried)) or (not beyond and _gets_further(loss, tried)):
             further.append(tried)
     sure, partial = (ranked(loss, tuple(tried.repair for tried in each)) for each in (passing, further))
-    return Found(sure, partial, tuple(loss.needs))
+    return Results(sure, partial, tuple(loss.needs))
 
 
 def _try(loss: Loss, repair: Repair) -> Tried | None:

@@ -58,6 +58,8 @@ def _of_another_length(
     if usual is None or usual[0] == own.prefixlen:
         return
     length, alike = usual
+    if any((a.address, a.prefixlen) == (own.address, length) for a in namespace.addresses_of(link)):
+        return
     right = InterfaceAddress(own.index, own.address, length)
     written = f"{own.address}/{own.prefixlen}"
     fix = (fixes.address("add", right, link), fixes.address("del", own, link))
@@ -131,10 +133,9 @@ def _of_another_network(
     text = f"{written} of {namespace.name}/{link.name} is of another network than {theirs} beside it"
     lost_ones = [a for a in _asked_for(loss) if any(prefix.contains(_network(o), a) for _, _, o in others)]
     free = free_address(o for _, _, o in others)
-    right = lost_ones[0] if lost_ones else (free.address if free is not None else None)
-    if right is None:
+    if free is None:
         return
-    put = f"{right}/{other.prefixlen}"
+    put = f"{lost_ones[0] if lost_ones else free.address}/{other.prefixlen}"
     gone = fixes.address("del", own, link)
     trial = (Command.of("ip", "address", "add", put, "dev", link.name), gone)
     blank = Command.of("ip", "address", "add", Blank(f"RIGHT-ADDRESS/{other.prefixlen}"), "dev", link.name)

@@ -66,8 +66,8 @@ def _unplugged(loss: Loss, namespace: Namespace, link: Link) -> Iterator[Repair]
     if link.kind == "veth" and far is None:
         return
     master = namespace.link(link.master)
-    if far is not None and master is not None and _shares(loss, namespace, master, far):
-        return  # it is where it belongs
+    if far is not None and master is not None and _is_at_home(loss, namespace, master, far):
+        return
     for bridge in namespace.links:
         if bridge.kind != "bridge" or bridge.index == link.master:
             continue
@@ -79,6 +79,12 @@ def _unplugged(loss: Loss, namespace: Namespace, link: Link) -> Iterator[Repair]
         )
         alike = len(namespace.ports(bridge)) + 100 * belongs
         yield from loss.repair(stop, Merit.RESTORES, agreeing=alike)
+
+
+def _is_at_home(loss: Loss, namespace: Namespace, master: Link, far: Station) -> bool:
+    """Whether a port's bridge is of its station's network, or without a network and a switch among others."""
+    bare = not any(a.scope == "global" for a in namespace.addresses_of(master))
+    return _shares(loss, namespace, master, far) or (bare and len(namespace.ports(master)) > 1)
 
 
 def _shares(loss: Loss, namespace: Namespace, bridge: Link, far: Station) -> bool:

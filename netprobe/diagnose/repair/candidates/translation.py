@@ -195,7 +195,7 @@ def _not_published(loss: Loss) -> Iterator[Repair]:
         text = f"{name} publishes port {port} by {decision.object.id}, but no rule does it for this packet"
         place = Place(name, loss.stop.place.interface, Stage.PREROUTING)
         fix = nat_rules.published(
-            decision, statements, hops[-1].flow, made_here=len(loss.asked(Leg.REQUEST)) < 2
+            decision, statements, hops[-1].flow, made_here=loss.probe.source.namespace == name
         )
         proof = (decision.object.text, loss.stop.text)
         stop = Stop("dnat-missing", place, text, decision.object, fix, proof)
