@@ -115,7 +115,10 @@ def outside(snapshot: Snapshot, prediction: Prediction) -> Choice | None:
     if gone is None:
         return None
     first = _first(search(snapshot, prediction, gone, beyond=True))
-    return Choice(replace(first.stop, proof=()), first.leg or Leg.REPLY) if first is not None else None
+    if first is None:
+        return None
+    unanswerable = first.stop.code.startswith("nat-")
+    return Choice(replace(first.stop, proof=()), Leg.REPLY if unanswerable else Leg.REQUEST)
 
 
 def _gone(prediction: Prediction) -> Stop | None:

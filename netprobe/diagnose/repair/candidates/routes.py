@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from netprobe.diagnose import hints
-from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
 from netprobe.diagnose.repair.routers import router_for
 from netprobe.model import Leg, Link, Namespace, Object, Route, RouteQuery, Stage, Stop
 from netprobe.predict import fib, fixes, prefix
@@ -147,7 +147,8 @@ def _other_gateway(loss: Loss, routed: Routed) -> Iterator[Repair]:
         if via != leg.via and not any(a.address == via for a in namespace.addresses):
             stop = _mistaken(namespace, routed, route, link, via)
             sure = known[via] > 0 or leg.via is None  # nobody has the whole world for neighbours
-            merit = Merit.RESTORES if sure else Merit.ADDS
+            by_rule = routed.decision.rule is not None and is_special(routed.decision.rule)
+            merit = Merit.RESTORES if sure and not by_rule else Merit.ADDS
             yield from loss.repair(stop, merit, agreeing=known[via])
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.routers import router_for
 from netprobe.model import Command, Leg, Link, Stop
 from netprobe.predict.fixes import GATEWAY
@@ -28,16 +28,13 @@ def _merit(loss: Loss, stop: Stop) -> Merit:
     if stop.object is not None and stop.object.kind == "sysctl" and namespace is not None:
         return settings.merit(namespace, stop.object.id)
     adds = any(_ADDING & {*command.words} for command in stop.commands)
-    return Merit.ADDS if adds or _in_a_table_of_a_rule(loss) else Merit.UNDOES
+    return Merit.ADDS if adds or _in_a_table_of_a_rule(stop) else Merit.UNDOES
 
 
-def _in_a_table_of_a_rule(loss: Loss) -> bool:
-    """Whether a route is the end that only a policy rule led to: the rule is what is odd, not what its table
-    says.
-    """
-    kind = loss.stop.object.kind if loss.stop.object is not None else ""
-    last = loss.prediction.routed[-1].decision.rule if loss.prediction.routed else None
-    return kind == "route" and last is not None and is_special(last)
+def _in_a_table_of_a_rule(stop: Stop) -> bool:
+    """Whether a route is the end that only a policy rule led to: the rule is what is odd, not what its table says."""
+    kind = stop.object.kind if stop.object is not None else ""
+    return kind == "route" and any("table" in command.words for command in stop.commands)
 
 
 def completed(loss: Loss, stop: Stop) -> Stop:
