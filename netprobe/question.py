@@ -40,7 +40,7 @@ class Question(Struct, frozen=True):
     mark: Annotated[int, Meta(ge=0, le=0xFFFFFFFF)] = 0
     uid: Annotated[int, Meta(ge=0, le=0xFFFFFFFE)] | None = None
     interval_ns: int = 200_000_000
-    timeout_ns: int = 1_000_000_000
+    timeout_ns: Annotated[int, Meta(ge=1)] = 1_000_000_000
     send: bool = True
 
 

@@ -21,6 +21,10 @@ LARGEST_FILE = LARGEST_BYTES * 3 // 2  # a capture of netprobe's holds its frame
 PIECE = 1 << 20
 HEAD = 64  # bytes that tell what a file is
 _SECTION = b"\x0a\x0d\x0d\x0a"  # pcapng's first block
+_ELSEWHERE = {  # by whether -w named the file
+    False: "The report stands. Name a place you can write to: -w FILE, --captures DIR, or --captures none.",
+    True: "The report stands. Name another place you can write to: -w FILE.",
+}
 _READABLE = "Its captures (.pcapng) and what `-o json` prints can be read again."
 
 
@@ -42,8 +46,7 @@ def save(run: Run, write: str | None, captures: str, command: str) -> tuple[Run,
     try:
         write_file(str(path), data)
     except OSError as error:
-        hint = "The report stands. Name a folder you can write to with --captures DIR, or --captures none."
-        return run, (f"cannot write the capture {path}: {error.strerror}", hint)
+        return run, (f"cannot write the capture {path}: {error.strerror}", _ELSEWHERE[write is not None])
     return named, incomplete
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 import click
-from click.core import ParameterSource
+from click.core import ParameterSource, augment_usage_errors
 
 from netprobe import __version__
 
@@ -28,8 +28,19 @@ _EXIT = {"reachable": 0, "unreachable": 1, "intermittent": 1, "undetermined": 4}
 _LOOKING = ("trace", "arping", "ping", "why", "ls")  # the commands that look at this machine
 
 
+class Command(click.Command):
+    """A command whose errors are about it: click does not say whose option lacks its value."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """click's parsing, which knows for its errors where it is."""
+        with augment_usage_errors(ctx):
+            return super().parse_args(ctx, args)
+
+
 class Commands(click.Group):
     """All commands, in the order in which a person meets them, and the nearest name for a typo."""
+
+    command_class = Command
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """The commands in the order of their definition."""

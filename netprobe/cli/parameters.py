@@ -27,6 +27,17 @@ class Duration(click.ParamType[int]):
             self.fail("; ".join(filter(None, (str(error), hint[:1].lower() + hint[1:]))), param, ctx)
 
 
+class Wait(Duration):
+    """A time span in which something can come: more than nothing."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The span in ns; click's own error for anything else, and for 0."""
+        found = super().convert(value, param, ctx)
+        if not found:
+            self.fail(f"{value!r} leaves no time for an answer to come; write 1s, 200ms", param, ctx)
+        return found
+
+
 class Mark(click.IntRange):
     """A firewall mark, in decimal digits or as ip(8) and nft(8) print it: 16, 0x10."""
 
@@ -85,7 +96,7 @@ PROBE: tuple[Callable[..., Any], ...] = (
     click.option(
         "-W",
         "--timeout",
-        type=Duration(),
+        type=Wait(),
         default="1s",
         show_default=True,
         help="How long to wait for an answer.",

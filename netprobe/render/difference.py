@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import groupby
 
 from msgspec.structs import replace
 
-from netprobe.model import Comparison, Difference, Report
+from netprobe.model import Comparison, Difference, Leg, Report
 
 from . import words
 from .headline import colour, ending, question
+from .marks import hops as hops_of
 from .pen import BOLD, GREEN, RED, YELLOW, Pen
 from .terminal import Terminal
 
@@ -30,7 +32,7 @@ def difference(before: Report, after: Report, found: Comparison, terminal: Termi
     for kind, hops in groupby(
         (each for each in found.answer if each.namespace is not None), key=lambda each: each.kind
     ):
-        lines += _group(f"{kind}s", list(hops), pen, lambda each: f"{each.namespace} {each.name}")
+        lines += _group(f"{kind}s", list(map(_in_our_words, hops)), pen, partial(_place, before, after))
     for namespace, things in groupby(found.configuration or (), key=lambda each: each.namespace):
         lines += _group(
             f"configuration of {namespace}",
@@ -39,6 +41,18 @@ def difference(before: Report, after: Report, found: Comparison, terminal: Termi
             lambda each: f"{words.kind(each.kind)} {each.name}".strip(),
         )
     return "\n".join([*lines, *_limits(found, pen)]) + "\n"
+
+
+def _place(before: Report, after: Report, each: Difference) -> str:
+    """Where the hop is and what is done there, as `trace` says it."""
+    report = before if each.after is None else after
+    leg = Leg.REPLY if each.kind.startswith(Leg.REPLY) else Leg.REQUEST
+    return words.step_called(f"{each.namespace} {each.name}", hops_of(report, leg))
+
+
+def _in_our_words(each: Difference) -> Difference:
+    old, new = (None if value is None else words.spelt(value) for value in (each.before, each.after))
+    return replace(each, before=old, after=new)
 
 
 def _run(label: str, report: Report, pen: Pen) -> list[str]:

@@ -5,6 +5,7 @@ Pure text, no layout.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from netprobe.model import (
@@ -74,6 +75,7 @@ _HAPPENED = {
 _FIELDS = {"src": "source", "dst": "destination", "sport": "source port", "dport": "destination port",
     "icmp_id": "ICMP id",
            "src_mac": "source MAC", "dst_mac": "destination MAC", "length": "length"}  # fmt: skip
+_FIELD = re.compile(r"\b(?:src|dst|sport|dport)\b")
 _TRANSLATED = frozenset({"src", "dst", "sport", "dport", "icmp_id"})
 _REVERSE = frozenset({"conntrack", "un-nat", "unnat", "reverse", "un-MASQUERADE", "un-SNAT", "un-DNAT"})
 
@@ -182,6 +184,26 @@ def step(hop: Hop, before: Hop | None = None, after: Hop | None = None) -> str:
     if hop.stage is Stage.TRANSMIT and _bridges(hop, after):
         return "host to bridge"
     return _STEPS[hop.stage]
+
+
+def step_called(name: str, path: Sequence[Hop]) -> str:
+    """The place and step of a hop that `diff` calls "eth0 transmit" of a namespace, as a report names them:
+    the first such of `path`; `name` where there is none.
+    """
+    found = next((at for at, hop in enumerate(path) if _called(hop) == name), None)
+    if found is None:
+        return name
+    hop, around = path[found], (None, *path, None)
+    return f"{where(hop.namespace, hop.interface)} {step(hop, around[found], around[found + 2])}"
+
+
+def _called(hop: Hop) -> str:
+    return " ".join(part for part in (hop.namespace, hop.interface, str(hop.stage)) if part)
+
+
+def spelt(text: str) -> str:
+    """A text of `diff` with the fields of a header called as in a report: source for src."""
+    return _FIELD.sub(lambda match: _FIELDS[match[0]], text)
 
 
 def _bridges(hop: Hop, beside: Hop | None) -> bool:

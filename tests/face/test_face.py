@@ -91,6 +91,7 @@ def test_a_strict_user_can_type_it(tmp_path: Path) -> None:
         (lambda: netprobe.trace("host", "8.8.8.8", timeout="soon"), "not a duration"),
         (lambda: netprobe.trace("host", "8.8.8.8", interval=1e9), "more than a day"),
         (lambda: netprobe.trace("host", "127.0.0.1", timeout=-1), "-1 is not a duration"),
+        (lambda: netprobe.trace("host", "127.0.0.1", timeout=0), "timeout_ns cannot be 0"),
         (lambda: netprobe.trace("host", "127.0.0.1", count=0), "count cannot be 0"),
         (lambda: netprobe.trace("host", "127.0.0.1", count=10**9), "count cannot be 1000000000"),
         (lambda: netprobe.trace("host", "127.0.0.1", count="two"), "count cannot be 'two'"),

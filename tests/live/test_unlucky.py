@@ -213,7 +213,7 @@ ls -A . captures; cd /; umount /run/lab/small; exit $code
     assert done.returncode == 74, done.stdout + done.stderr
     assert "3 sent, 3 answered" in done.stdout
     assert "No space left on device" in done.stderr
-    assert "--captures DIR" in done.stderr
+    assert "-w FILE, --captures DIR, or --captures none" in done.stderr
     assert "pcapng" not in done.stdout
     assert ".netprobe" not in done.stdout
 
@@ -236,6 +236,8 @@ def test_an_output_that_cannot_be_written(lab: Lab, options: list[str], number: 
     assert_for_people(done, 74)
     assert "reply came back over the same 8 hops" in done.stdout
     assert os.strerror(number) in done.stderr
+    if "-w" in options:
+        assert "Name another place you can write to: -w FILE." in done.stderr
 
 
 @once

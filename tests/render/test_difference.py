@@ -34,7 +34,7 @@ def test_every_difference_is_a_line_with_its_sign() -> None:
     lines = shown(FOUND)
     for line in (
         "verdict   reachable → unreachable",
-        "  - red eth0 transmit: ttl 64",
+        "  - red/eth0 send: ttl 64",
         "configuration of red",
         "  ~ link eth0: mtu 1500 → mtu 1400",
         "  + policy rule 100: from all lookup 100",
@@ -42,6 +42,25 @@ def test_every_difference_is_a_line_with_its_sign() -> None:
         "note: read in one of the two runs only, not compared: blue",
     ):
         assert line in lines
+
+
+def test_hops_are_called_as_in_a_report() -> None:
+    """Where, the step and the fields; a place that no hop has is told as it is."""
+    said = "MASQUERADE src 10.0.0.2 to 203.0.113.2, srcs"
+    found = Comparison(
+        (
+            Difference("request hop", "eth0 transmit", said, said, "host"),
+            Difference("request hop", "postrouting", said, None, "host"),
+            Difference("request hop", "eth7 transmit", None, "seen", "nowhere"),
+            Difference("reply hop", "eth0 receive", None, "seen", "red"),
+        )
+    )
+    lines = [line.strip() for line in difference(OLD, OLD, found, Terminal(None)).splitlines()]
+    in_words = "MASQUERADE source 10.0.0.2 to 203.0.113.2, srcs"
+    assert f"~ host/eth0 send: {in_words} → {in_words}" in lines
+    assert f"- host MASQUERADE: {in_words}" in lines
+    assert "+ nowhere eth7 transmit: seen" in lines
+    assert "+ red/eth0 receive: seen" in lines
 
 
 def test_hostile_names_are_escaped() -> None:

@@ -94,6 +94,8 @@ def test_what_goes_together(protocol, options, port):
         ("--tool-path /usr/sbin show FILE", "--tool-path has no meaning for show"),
         ("trace red", "missing argument 'DST[:PORT]'"),
         ("trace -i soon red 8.8.8.8", "'soon' is not a duration"),
+        ("trace -W 0 red 8.8.8.8", "'0' leaves no time for an answer"),
+        ("ping -W 0ms red 8.8.8.8", "'0ms' leaves no time for an answer"),
     ],
 )
 def test_the_command_line_says_so_in_one_voice(capsys, line, why):
@@ -102,6 +104,16 @@ def test_the_command_line_says_so_in_one_voice(capsys, line, why):
     assert said[0].startswith("netprobe: ")
     assert why in said[0]
     assert len(said) <= 2
+
+
+@pytest.mark.parametrize(
+    "line", ["trace red 8.8.8.8 --out", "trace red 8.8.8.8 -w", "ls --out", "demo --break", "explain -o", "why a b -P"]
+)
+def test_an_option_without_its_value_leads_to_the_page_of_its_command(capsys, line):
+    assert run_line(line.split()) == 2
+    said = capsys.readouterr().err
+    assert "requires an argument" in said
+    assert said.splitlines()[1] == f"  What can be written: netprobe {line.split()[0]} --help"
 
 
 def test_a_mark_is_written_as_the_tools_print_it():
