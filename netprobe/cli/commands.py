@@ -28,7 +28,7 @@ _EXIT = {"reachable": 0, "unreachable": 1, "intermittent": 1, "undetermined": 4}
 _LOOKING = ("trace", "arping", "ping", "why", "ls")  # the commands that look at this machine
 
 
-class Command(click.Command):
+class Subcommand(click.Command):
     """A command whose errors are about it: click does not say whose option lacks its value."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -40,7 +40,7 @@ class Command(click.Command):
 class Commands(click.Group):
     """All commands, in the order in which a person meets them, and the nearest name for a typo."""
 
-    command_class = Command
+    command_class = Subcommand
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """The commands in the order of their definition."""

@@ -7,6 +7,7 @@ namespace is a paragraph.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain, repeat, zip_longest
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -23,17 +24,15 @@ _READABLE = 20  # columns that the last one needs
 
 
 class _Row(Struct, frozen=True):
-    """The cells of one line, safe. `also` is another name, which has no kind; `remark` stands in the place of
-    addresses.
-    """
+    """The cells of one line, safe. `also` is another name, dim; `remark` stands in the place of addresses."""
 
     name: str = ""
     kind: str = ""
     interface: str = ""
     addresses: str = ""
     leads: str = ""
-    also: bool = False
-    remark: bool = False
+    also: str = ""
+    remark: str = ""
 
 
 def spaces(found: Sequence[Space], terminal: Terminal) -> str:
@@ -54,12 +53,12 @@ def _rows(space: Space, pen: Pen) -> list[_Row]:
     ]
     kind = pen.plain(f"{space.kind} ({space.note})" if space.note else space.kind)
     head = _Row(pen.plain(space.name), kind)
-    tail = [_Row(pen.plain(f"also {name}"), also=True) for name in also]
+    tail = [_Row(also=pen.plain(f"also {name}")) for name in also]
     if space.blind:
-        return [replace(head, addresses=pen.plain(f"not read: {space.blind}"), remark=True), *tail]
+        return [replace(head, remark=pen.plain(f"not read: {space.blind}")), *tail]
     shown = [_interface(interface, pen) for interface in space.interfaces if interface.name != "lo"]
     if not shown:
-        return [replace(head, addresses="no interface besides lo", remark=True), *tail]
+        return [replace(head, remark="no interface besides lo"), *tail]
     return [replace(shown[0], name=head.name, kind=head.kind), *shown[1:], *tail]
 
 
@@ -84,33 +83,39 @@ def _room(rows: Sequence[_Row], pen: Pen) -> tuple[int, int] | None:
     """How wide the last two columns may be: as they are where there is room; None where they cannot be
     read.
     """
-    name, kind, interface, addresses, leads = (_widest(rows, at) for at in range(5))
+    *beside, addresses, leads = (
+        max(map(columns, column)) for column in zip(_HEADS, *map(_cells, rows), strict=True)
+    )
     if pen.width is None:
         return addresses, leads
-    left = pen.width - name - kind - interface - 4 * _GAP
-    longest = max(columns(word) for row in rows or [_Row()] for word in (*row.addresses.split(), _HEADS[3]))
+    left = pen.width - sum(beside) - (len(_HEADS) - 1) * _GAP
+    longest = max(map(columns, " ".join((_HEADS[3], *(_cells(row)[3] for row in rows))).split()))
     given = max(longest, min(addresses, left - leads))
     return (given, left - given) if left - given >= min(leads, _READABLE) else None
 
 
-def _widest(rows: Sequence[_Row], at: int) -> int:
-    return max(columns(cell) for cell in (_HEADS[at], *(_cells(row)[at] for row in rows)))
-
-
-def _cells(row: _Row) -> tuple[str, str, str, str, str]:
-    return row.name, row.kind, row.interface, row.addresses, row.leads
+def _cells(row: _Row) -> tuple[str, ...]:
+    """What stands in each column."""
+    return row.name or row.also, row.kind, row.interface, row.addresses or row.remark, row.leads
 
 
 def _table(rows: Sequence[_Row], room: tuple[int, int], pen: Pen) -> list[str]:
     lines: list[list[str]] = []
     for row in rows:
-        addresses, leads = (pen.wrap(cell, wide) for cell, wide in zip(_cells(row)[3:], room, strict=True))
-        head = (pen.paint(row.name, DIM if row.also else ""), row.kind, row.interface)
-        for at in range(max(len(addresses), len(leads))):
-            address, lead = (each[at] if at < len(each) else "" for each in (addresses, leads))
-            first = head if at == 0 else ("", "", "")
-            lines.append([*first, pen.paint(address, DIM if row.remark else ""), lead])
+        last = zip_longest(
+            pen.wrap(row.addresses, room[0]), _dim(row.remark, room[0], pen), pen.wrap(row.leads, room[1]),
+            fillvalue="",
+        )  # fmt: skip
+        heads = chain([[row.name + pen.paint(row.also, DIM), row.kind, row.interface]], repeat([""] * 3))
+        lines += [
+            [*head, address + remark, lead]
+            for head, (address, remark, lead) in zip(heads, last, strict=False)
+        ]
     return grid([pen.plain(head) for head in _HEADS], lines, ("left",) * len(_HEADS))
+
+
+def _dim(text: str, room: int, pen: Pen) -> list[str]:
+    return [pen.paint(line, DIM) for line in pen.wrap(text, room)]
 
 
 def _paragraphs(groups: Sequence[Sequence[_Row]], pen: Pen) -> list[str]:
@@ -119,15 +124,18 @@ def _paragraphs(groups: Sequence[Sequence[_Row]], pen: Pen) -> list[str]:
 
 
 def _paragraph(row: _Row, pen: Pen) -> list[str]:
-    assert pen.width is not None
-    inner = Pen(replace(pen.terminal, width=pen.width - 2))
     head = [(row.name, ""), (row.kind, "")]
-    addresses = [row.addresses] if row.remark else row.addresses.split()
-    parts = [(row.interface, ""), *((each, DIM if row.remark else "") for each in addresses)]
-    if row.also:
-        parts = [(row.name, DIM)]
-    return [
-        *(pen.flowed([part for part in head if part[0]], _GAP, "  ") if not row.also else ()),
-        *(f"  {line}" for line in inner.flowed([part for part in parts if part[0]], _GAP, "  ")),
-        *(f"    {line}" for line in inner.wrap(row.leads, pen.width - 4) if line),
+    below = [
+        (row.interface, ""),
+        *((each, "") for each in row.addresses.split()),
+        (row.remark, DIM),
+        (row.also, DIM),
     ]
+    return [*_flowed(head, 0, pen), *_flowed(below, 2, pen), *_flowed([(row.leads, "")], 4, pen)]
+
+
+def _flowed(parts: Sequence[tuple[str, str]], indent: int, pen: Pen) -> list[str]:
+    """Those parts that say something, side by side as far as there is room, so many columns from the left."""
+    assert pen.width is not None
+    inner = Pen(replace(pen.terminal, width=pen.width - indent))
+    return [" " * indent + line for line in inner.flowed([part for part in parts if part[0]], _GAP, "  ")]
