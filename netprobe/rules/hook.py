@@ -45,9 +45,10 @@ def traverse(
     prerouting and output the packet goes through connection tracking on the way: `around.track` finds its
     connection, or else what the packet says already holds, or it is new.
     """
-    return _Traversal(
-        ruleset, steps(ruleset, family, hook, device), hook, around or Surroundings(), packet
-    ).ruling()
+    found = steps(ruleset, family, hook, device)
+    if packet.ethertype == "arp":  # inet's ingress sees IP alone (nft_do_chain_inet_ingress)
+        found = [step for step in found if step.table is None or step.table.family != "inet"]
+    return _Traversal(ruleset, found, hook, around or Surroundings(), packet).ruling()
 
 
 class _Frame(NamedTuple):
