@@ -98,9 +98,10 @@ class Probe(Struct, frozen=True):
 
     `size` is the ICMP or UDP payload in bytes, as in ping(8).
 
-    `reused`: the source port was asked for, so that older connections may have it. `ttl` None means the
-    namespace's own default; `df` None means the kernel's own path MTU policy for the socket. `device` is the
-    interface that the user asked for (SO_BINDTODEVICE), which an interface of the source merely known is not.
+    `source_port` is the first packet's; where nobody asked for it, each of several packets has one of its
+    own. `reused`: it was asked for, so that older connections may have it. `ttl` None means the namespace's
+    own default; `df` None means the kernel's own path MTU policy for the socket. `device` is the interface
+    that the user asked for (SO_BINDTODEVICE), which an interface of the source merely known is not.
     """
 
     protocol: Protocol

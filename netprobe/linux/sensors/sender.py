@@ -25,7 +25,7 @@ from netprobe.wire.addresses import ipv4_text, ipv6_text
 from netprobe.wire.craft import Recipe
 from netprobe.wire.dissect import RAW_IP, Packet, dissect, dissect_segment
 from netprobe.wire.filter import answer_filter, packet_filter, segment_filter
-from netprobe.wire.mark import PROTOCOL_NUMBERS, Mark
+from netprobe.wire.mark import PROTOCOL_NUMBERS, TOKEN_BYTES, Mark
 
 from .tap import NOTHING, SO_TIMESTAMPNS_NEW, attach, empty, enlarge, stamp_of
 
@@ -42,7 +42,8 @@ _EXTENDED_ERROR = struct.Struct("=IBBBxII")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 AT_ONCE = 1024  # messages of a socket, before its taps and the clock are looked at again
-# of a TCP run; each SYN gets its own, so that one that is lost on the way back does not spoil the next
+# of a TCP or UDP run, unless the user asks for one: each packet gets its own, so that a SYN that is lost on
+# the way back does not spoil the next, and so that they take all the ways where next hops share the load
 PORTS = 16
 
 
@@ -171,18 +172,20 @@ class Sender:
         """Sockets that hold the source ports, so that no one else is given them, and that the kernel knows
         them as in use.
         """
-        kinds = {Protocol.UDP: (socket.SOCK_DGRAM, 1), Protocol.TCP: (socket.SOCK_STREAM, PORTS)}
-        if self.probe.protocol not in kinds:
+        probe = self.probe
+        kind = {Protocol.UDP: socket.SOCK_DGRAM, Protocol.TCP: socket.SOCK_STREAM}.get(probe.protocol)
+        if kind is None:
             return ()
-        kind, most = kinds[self.probe.protocol]
-        if self.probe.source_port:
-            try:
-                return (self._reserved_port(kind, self.probe.source_port),)
-            except OSError as error:
-                if error.errno != errno.EADDRINUSE:
-                    raise
-                return ()  # somebody listens there; the user asked for just this port
-        return tuple(self._reserved_port(kind, 0) for _ in range(min(self.probe.count, most)))
+        # a datagram without room for the token is known by its port
+        several = not probe.reused and (kind == socket.SOCK_STREAM or probe.size >= TOKEN_BYTES)
+        further = min(probe.count, PORTS) - 1 if several else 0
+        try:
+            first = self._reserved_port(kind, probe.source_port or 0)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            return ()  # somebody listens there; the user asked for just this port
+        return (first, *(self._reserved_port(kind, 0) for _ in range(further)))
 
     def _reserved_port(self, kind: int, port: int) -> socket.socket:
         sock = self._stack.enter_context(
