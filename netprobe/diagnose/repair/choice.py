@@ -12,6 +12,7 @@ from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 from netprobe.predict.trace import Routed
 
+from .blame import blamed
 from .candidates.stop import completed
 from .rank import reason
 from .repair import Loss, Merit, Repair
@@ -45,7 +46,7 @@ def choose(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Choice:
     first = _first(found)
     if first is None:
         loss = Loss.of(snapshot, prediction, stop)
-        return Choice(completed(loss, stop), others=_others(found, None))
+        return Choice(blamed(loss) or completed(loss, stop), others=_others(found, None))
     return Choice(_explaining(first, stop), first.leg, _others(found, first))
 
 

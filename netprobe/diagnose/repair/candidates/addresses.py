@@ -228,6 +228,8 @@ def _wanted(loss: Loss) -> Iterator[Repair]:
             namespace = loss.snapshot[name]
             own = own_addresses(namespace, link, prefix.version(address))
             holding = [a for a in own if prefix.contains(_network(a), address)]
+            if not own and link.kind == "bridge" and address != loss.probe.destination.address:
+                yield from _of_a_bridge(loss, namespace, link, address)
             if not holding:
                 continue
             put = InterfaceAddress(link.index, address, holding[0].prefixlen)
@@ -238,6 +240,18 @@ def _wanted(loss: Loss) -> Iterator[Repair]:
             count = pointing_at(loss.snapshot, address)
             merit = Merit.RESTORES if count > 1 and link.kind == "bridge" else Merit.GOES_AROUND
             yield from loss.repair(stop, merit, agreeing=count)
+
+
+def _of_a_bridge(loss: Loss, namespace: Namespace, link: Link, address: str) -> Iterator[Repair]:
+    """A bridge without an address, where those on it look for a gateway that nobody is."""
+    source = loss.probe.source.address or address
+    length = prefix.shared(address, source) if address != source else 24
+    put = fixes.address("add", InterfaceAddress(link.index, address, length), link)
+    text = f"no station has {address}, and {namespace.name}/{link.name} has no address"
+    thing = Object("address", f"dev {link.name}", text)
+    fix = (fixes.with_address(link, address),)
+    stop = lost("addr-missing", namespace.name, link, Stage.ARP, text, object=thing, fix=fix)
+    yield from loss.repair(stop, Merit.RESTORES, agreeing=pointing_at(loss.snapshot, address), trial=(put,))
 
 
 def _hearers(loss: Loss) -> Iterator[tuple[str, Link]]:

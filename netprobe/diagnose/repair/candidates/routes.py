@@ -66,7 +66,9 @@ def _followed(loss: Loss, routed: Routed) -> Iterator[Repair]:
         yield from loss.repair(stop, Merit.RESTORES)
         return
     meant = route.protocol == "kernel" and (link is None or _has_stations(loss, namespace, link, route))
-    yield from loss.repair(stop, Merit.GOES_AROUND if meant else Merit.UNDOES)
+    merit = Merit.GOES_AROUND if meant else Merit.UNDOES
+    by_rule = routed.decision.rule is not None and is_special(routed.decision.rule)
+    yield from loss.repair(stop, Merit.ADDS if by_rule and not meant else merit)
 
 
 def _leads_back(loss: Loss, routed: Routed) -> bool:

@@ -32,7 +32,7 @@ def _merit(loss: Loss, stop: Stop) -> Merit:
 
 
 def _in_a_table_of_a_rule(stop: Stop) -> bool:
-    """Whether a route is the end that only a policy rule led to: the rule is what is odd, not what its table says."""
+    """Whether a route is the end that only a policy rule led to: the rule is odd, not what its table says."""
     kind = stop.object.kind if stop.object is not None else ""
     return kind == "route" and any("table" in command.words for command in stop.commands)
 

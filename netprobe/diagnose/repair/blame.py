@@ -1,0 +1,78 @@
+"""Where no repair is found: the rule of address translation that led the packet to its end. Pure.
+
+What to put in its place only its author can tell; what it does shows in the walk.
+"""
+
+from __future__ import annotations
+
+from netprobe.diagnose import nat_rules
+from netprobe.model import Hop, Leg, Place, Stage, Stop
+
+from .repair import Loss
+
+_DEAD = {
+    "neigh-no-answer", "no-route", "port-closed", "listener-wrong-address", "route-wrong-nexthop",
+    "forwarding-off",
+}  # fmt: skip
+_UNKNOWN_SOURCE = {"no-route", "neigh-no-answer", "route-unreachable", "route-loop", "martian-source"}
+
+
+def blamed(loss: Loss) -> Stop | None:
+    """The translation that the end follows from, as an end of its own; None where none has a part in it."""
+    if loss.prediction.leg is Leg.REPLY:
+        return _wrong_source(loss)
+    return _dead_target(loss) or _not_published(loss)
+
+
+def _made(hops: tuple[Hop, ...], *fields: str) -> Hop | None:
+    return next((h for h in reversed(hops) if any(change.field in fields for change in h.changes)), None)
+
+
+def _dead_target(loss: Loss) -> Stop | None:
+    """The rule that gave the packet a destination at which nothing answers."""
+    made = _made(loss.prediction.request.hops, "dst", "dport")
+    own = (
+        made is not None
+        and loss.stop.code == "forwarding-off"
+        and loss.stop.place.namespace == made.namespace
+    )
+    if made is None or made.object is None or own or loss.stop.code not in _DEAD:
+        return None
+    target = f"{made.flow.dst}:{made.flow.dport}" if made.flow.dport else made.flow.dst
+    code = "nat-redirect-dead" if any(c.by == "REDIRECT" for c in made.changes) else "dnat-dead-target"
+    text = (
+        f"{made.object.id} of {made.namespace} sends the packet to {target}, which does not answer:"
+        f" {loss.stop.text}"
+    )
+    proof = (made.object.text, loss.stop.text)
+    return Stop(code, Place(made.namespace, None, made.stage), text, made.object, (), proof)
+
+
+def _not_published(loss: Loss) -> Stop | None:
+    """A closed port that a rule of the same namespace publishes for other packets."""
+    hops, name = loss.prediction.request.hops, loss.stop.place.namespace
+    closed = loss.stop.code in ("port-closed", "listener-wrong-address")
+    if not closed or not hops or hops[-1].flow.dport is None or name not in loss.snapshot:
+        return None
+    for decision, _ in nat_rules.publishing(loss.snapshot[name or ""], hops[-1].flow):
+        text = (
+            f"{name} publishes port {hops[-1].flow.dport} by {decision.object.id}, but no rule does it for this"
+            " packet"
+        )
+        place = Place(name, loss.stop.place.interface, Stage.PREROUTING)
+        proof = (decision.object.text, loss.stop.text)
+        return Stop("dnat-missing", place, text, decision.object, (), proof)
+    return None
+
+
+def _wrong_source(loss: Loss) -> Stop | None:
+    """The rule that gave the packet a source to which nobody knows a way."""
+    made = _made(loss.prediction.request.hops, "src")
+    if made is None or made.object is None or loss.stop.code not in _UNKNOWN_SOURCE:
+        return None
+    text = (
+        f"{made.object.id} of {made.namespace} gives packets the source {made.flow.src}, which has no way back"
+        f" to {made.namespace}"
+    )
+    place = Place(made.namespace, made.interface, Stage.POSTROUTING)
+    return Stop("nat-wrong-address", place, text, made.object, (), (made.object.text, loss.stop.text))

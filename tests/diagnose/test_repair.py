@@ -1,0 +1,122 @@
+"""One object of a working network is changed; the repair that stands first lets the probe pass, and names that object."""
+
+from __future__ import annotations
+
+import pytest
+from predict.networks import probe, tutorial
+
+from netprobe.diagnose.apply import mend
+from netprobe.diagnose.repair import choice
+from netprobe.diagnose.repair.repair import Loss, Merit
+from netprobe.diagnose.repair.search import search
+from netprobe.model import Cause, Command, Place, Snapshot, Stage
+from netprobe.predict.predict import predict
+from netprobe.predict.prediction import Prediction
+
+
+def changed(*lines: str) -> Snapshot:
+    """The tutorial's network after these commands, each `NAMESPACE: WORDS`."""
+    commands = tuple(Command(tuple(words.split()), name) for name, _, words in (line.partition(": ") for line in lines))
+    after = mend(tutorial(), Cause("", Place(None, None, Stage.ROUTE), "", commands=commands))
+    assert after is not None, lines
+    return after
+
+
+def lost_in(snapshot: Snapshot, source: str, dst: str) -> Prediction:
+    found = predict(snapshot, probe(source, dst), ask=False)
+    assert isinstance(found, Prediction)
+    assert found.stop is not None
+    return found
+
+
+CHANGES = [
+    (("host: ip link set dev veth0 nomaster",), "red", "8.8.8.8", "port-not-in-bridge", "host"),
+    (("host: ip link set dev veth0 down",), "red", "8.8.8.8", "link-admin-down", "host"),
+    (("internet: ip link set dev eth0 down",), "red", "8.8.8.8", "link-admin-down", "internet"),
+    (("host: bridge link set dev veth0 state 0",), "red", "8.8.8.8", "port-not-forwarding", "host"),
+    (("host: sysctl -w net.ipv4.ip_forward=0",), "red", "8.8.8.8", "forwarding-off", "host"),
+    (("red: ip route replace default via 10.0.0.77 dev eth0",), "red", "8.8.8.8", "route-wrong-nexthop", "red"),
+    (("red: ip route del default via 10.0.0.1 dev eth0",), "red", "8.8.8.8", "no-route", "red"),
+    (("host: ip route add blackhole 8.8.8.8/32",), "red", "8.8.8.8", "route-blackhole", "host"),
+    (("host: ip route add 8.8.8.8/32 dev docker0",), "red", "8.8.8.8", "route-overlap", "host"),
+    (("host: ip rule del pref 32766 from all lookup main",), "red", "8.8.8.8", "rule-wrong-table", "host"),
+    (("host: ip rule add pref 100 from all lookup 100", "host: ip route add unreachable 8.8.8.8/32 table 100"),
+     "red", "8.8.8.8", "rule-wrong-table", "host"),
+    (("host: ip address del 10.0.0.1/16 dev br0",), "red", "8.8.8.8", "addr-missing", "host"),
+    (("c1: ip route replace default via 172.17.0.99 dev eth0",), "c1", "10.0.0.1", "route-wrong-nexthop", "c1"),
+    (("c2: ip address add 192.168.9.9/24 dev eth0", "c2: ip address del 172.17.0.3/16 dev eth0"), "c2", "10.0.0.1",
+     "addr-wrong-subnet", "c2"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("lines", "source", "dst", "code", "name"), CHANGES, ids=[change[0][-1] for change in CHANGES])
+def test_the_changed_object_is_named_and_its_repair_passes(
+    lines: tuple[str, ...], source: str, dst: str, code: str | None, name: str
+) -> None:
+    snapshot = changed(*lines)
+    lost = lost_in(snapshot, source, dst)
+    assert lost.stop is not None
+    chosen = choice.choose(snapshot, lost, lost.stop).stop
+    assert chosen.place.namespace == name, chosen.text
+    assert code in (chosen.code, None), chosen.text
+    assert search(snapshot, lost, lost.stop).repairs
+
+
+def test_what_does_not_help_is_no_repair() -> None:
+    """Each repair is walked: of those that stand in the list, every one lets the probe pass."""
+    snapshot = changed("host: ip link set dev veth0 nomaster", "host: sysctl -w net.ipv4.conf.br0.arp_ignore=8")
+    lost = lost_in(snapshot, "red", "8.8.8.8")
+    assert lost.stop is not None
+    for repair in search(snapshot, lost, lost.stop).repairs:
+        again = predict(repair.mended, probe("red", "8.8.8.8"), ask=False)
+        assert isinstance(again, Prediction)
+        assert again.passes
+
+
+def test_a_detour_is_never_the_cause() -> None:
+    """Nobody has 172.17.0.9: to give it to the bridge would let the probe pass, and would be no repair."""
+    lost = lost_in(tutorial(), "c1", "172.17.0.9")
+    assert lost.stop is not None
+    found = search(tutorial(), lost, lost.stop)
+    assert [repair.merit for repair in found.repairs] == [Merit.GOES_AROUND] * len(found.repairs)
+    chosen = choice.choose(tutorial(), lost, lost.stop)
+    assert (chosen.stop.code, chosen.others) == ("neigh-no-answer", ())
+
+
+def test_two_faults_show_one_after_the_other() -> None:
+    """No single change helps: the end of the walk comes first, and what stands behind it then."""
+    snapshot = changed("host: ip route add blackhole 8.8.8.8/32", "host: sysctl -w net.ipv4.ip_forward=0")
+    lost = lost_in(snapshot, "red", "8.8.8.8")
+    assert lost.stop is not None
+    found = search(snapshot, lost, lost.stop)
+    assert found.repairs == ()
+    first = choice.choose(snapshot, lost, lost.stop).stop
+    assert first.code == "route-blackhole"
+    mended = mend(snapshot, first)
+    assert mended is not None
+    then = lost_in(mended, "red", "8.8.8.8")
+    assert then.stop is not None
+    assert choice.choose(mended, then, then.stop).stop.code == "forwarding-off"
+
+
+def test_other_repairs_say_why_they_come_second() -> None:
+    snapshot = changed("host: ip rule add pref 100 from all lookup 100", "host: ip route add unreachable 8.8.8.8/32 table 100")
+    lost = lost_in(snapshot, "red", "8.8.8.8")
+    assert lost.stop is not None
+    others = choice.choose(snapshot, lost, lost.stop).others
+    assert others
+    assert all(other.reason for other in others)
+
+
+def test_the_needs_of_candidates_are_collected() -> None:
+    """A namespace that nobody has read could hold the answer: it is asked for."""
+    whole = changed("host: ip route add 8.8.8.8/32 dev docker0")
+    known = Snapshot({name: whole[name] for name in ("red", "host", "internet", "c1")}, whole.peers)
+    lost = predict(whole, probe("red", "8.8.8.8"), ask=False)
+    assert isinstance(lost, Prediction)
+    assert lost.stop is not None
+    loss = Loss.of(known, lost, lost.stop)
+    bridge = known["host"].link_named("docker0")
+    assert bridge is not None
+    assert loss.stations("host", bridge) == ()
+    assert loss.needs
