@@ -35,7 +35,6 @@ def nobody(ground: Ground, carry: Carry, asker: tuple[str, Link], asked: Packet,
     ]
     if barred:
         return barred[0]
-    from .bare import without_address
     from .elsewhere import explain_silence, strayed
 
     owner = _owner(ground, address) or strayed(ground, name, link, address)
@@ -49,8 +48,6 @@ def nobody(ground: Ground, carry: Carry, asker: tuple[str, Link], asked: Packet,
     )
     if owner is not None and not owner[1].up:
         return link_down(owner[0], owner[1], Stage.ARP)
-    if owner is None and (bare := without_address(ground, name, address, found.heard)) is not None:
-        return bare
     return explain_silence(ground, name, link, address, owner)
 
 

@@ -56,8 +56,8 @@ def _not_published(loss: Loss) -> Stop | None:
         return None
     for decision, _ in nat_rules.publishing(loss.snapshot[name or ""], hops[-1].flow):
         text = (
-            f"{name} publishes port {hops[-1].flow.dport} by {decision.object.id}, but no rule does it for this"
-            " packet"
+            f"{name} publishes port {hops[-1].flow.dport} by {decision.object.id}, but no rule does it for"
+            " this packet"
         )
         place = Place(name, loss.stop.place.interface, Stage.PREROUTING)
         proof = (decision.object.text, loss.stop.text)
@@ -71,8 +71,8 @@ def _wrong_source(loss: Loss) -> Stop | None:
     if made is None or made.object is None or loss.stop.code not in _UNKNOWN_SOURCE:
         return None
     text = (
-        f"{made.object.id} of {made.namespace} gives packets the source {made.flow.src}, which has no way back"
-        f" to {made.namespace}"
+        f"{made.object.id} of {made.namespace} gives packets the source {made.flow.src}, which has no way"
+        f" back to {made.namespace}"
     )
     place = Place(made.namespace, made.interface, Stage.POSTROUTING)
     return Stop("nat-wrong-address", place, text, made.object, (), (made.object.text, loss.stop.text))

@@ -37,17 +37,26 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 
 def _of_link(loss: Loss, namespace: Namespace, link: Link, version: int) -> Iterator[Repair]:
+    """What the addresses beside an interface say about its own, or about its having none."""
     own = own_addresses(namespace, link, version)
     others = loss.beside(namespace.name, link, version) if link.up else ()
+    if not others:
+        return
+    if not own:
+        yield from _of_bare_link(loss, namespace, link, version, [a for _, _, a in others])
     odd = not any(share(address, a) for address in own for _, _, a in others)
     for address in own:
         yield from _of_another_length(loss, namespace, link, address, [a for _, _, a in others])
-        if is_network(address) and others and odd:
+        if odd and is_network(address):
             yield from _of_another_network(loss, namespace, link, address, others)
-    if not own and others:
-        yield from _on_another_link(loss, namespace, link, [a for _, _, a in others])
-    if not own and others and _needs_one(namespace, link, version):
-        yield from _bare(loss, namespace, link, version, [a for _, _, a in others])
+
+
+def _of_bare_link(
+    loss: Loss, namespace: Namespace, link: Link, version: int, others: list[InterfaceAddress]
+) -> Iterator[Repair]:
+    yield from _on_another_link(loss, namespace, link, others)
+    if _needs_one(namespace, link, version):
+        yield from _bare(loss, namespace, link, version, others)
 
 
 def _of_another_length(

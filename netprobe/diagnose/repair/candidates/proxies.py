@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Link, Namespace, Object, Route, Stage
+from netprobe.model import Link, Namespace, Nexthop, Object, Route, Stage
 from netprobe.predict import fixes, prefix
 from netprobe.predict.drop import lost
 
@@ -20,17 +20,25 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     where part of the segment's network lies behind one of its stations.
     """
     routed = next((r for r in reversed(loss.prediction.routed) if r.leg is loss.prediction.leg), None)
-    if loss.stop.code != "neigh-no-answer" or routed is None or routed.decision.route is None:
+    if loss.stop.code != "neigh-no-answer" or routed is None:
         return
-    route, via = routed.decision.route, routed.decision.leg.via if routed.decision.leg is not None else None
-    wanted = prefix.is_link_local(via) if via else prefix.length(route.dst) > 0
-    out = loss.snapshot[routed.namespace].link(routed.decision.leg.index if routed.decision.leg else None)
-    if not wanted or ":" in route.dst or out is None:
+    route, leg = routed.decision.route, routed.decision.leg
+    if route is None or leg is None or ":" in route.dst or not _takes_for_neighbours(route, leg):
         return
-    for name, station in loss.stations(routed.namespace, out):
-        namespace = loss.snapshot[name]
-        if name != routed.namespace and (route.protocol != "kernel" or _shares(namespace, route)):
-            yield from _proxy(loss, namespace, station)
+    out = loss.snapshot[routed.namespace].link(leg.index)
+    for name, station in loss.stations(routed.namespace, out) if out is not None else ():
+        if name != routed.namespace and _is_expected(loss.snapshot[name], route):
+            yield from _proxy(loss, loss.snapshot[name], station)
+
+
+def _takes_for_neighbours(route: Route, leg: Nexthop) -> bool:
+    """Whether what is asked for is the destination itself, or a gateway that no network has."""
+    return prefix.is_link_local(leg.via) if leg.via is not None else prefix.length(route.dst) > 0
+
+
+def _is_expected(namespace: Namespace, route: Route) -> bool:
+    """Whether a route was made by hand, or is the network of this namespace too."""
+    return route.protocol != "kernel" or _shares(namespace, route)
 
 
 def _proxy(loss: Loss, namespace: Namespace, link: Link) -> Iterator[Repair]:

@@ -67,8 +67,7 @@ def _followed(loss: Loss, routed: Routed) -> Iterator[Repair]:
         return
     meant = route.protocol == "kernel" and (link is None or _has_stations(loss, namespace, link, route))
     merit = Merit.GOES_AROUND if meant else Merit.UNDOES
-    by_rule = routed.decision.rule is not None and is_special(routed.decision.rule)
-    yield from loss.repair(stop, Merit.ADDS if by_rule and not meant else merit)
+    yield from loss.repair(stop, Merit.ADDS if _by_rule(routed) and not meant else merit)
 
 
 def _leads_back(loss: Loss, routed: Routed) -> bool:
@@ -136,22 +135,38 @@ def _dead_leg(loss: Loss, routed: Routed) -> Iterator[Repair]:
 def _other_gateway(loss: Loss, routed: Routed) -> Iterator[Repair]:
     """A gateway that the others on the segment do not use, or that is none."""
     namespace, route, leg = loss.snapshot[routed.namespace], routed.decision.route, routed.decision.leg
-    if route is None or leg is None or route.type != "unicast" or len(route.nexthops) > 1:
-        return
-    link = namespace.link(leg.index)
-    direct = leg.via is None and prefix.length(route.dst) > 0
-    if link is None or direct or link.kind in _DEAD:
+    link = _towards_a_gateway(namespace, routed)
+    if route is None or leg is None or link is None:
         return
     known = _gateways(loss, namespace, link, route)
     found = router_for(loss, namespace.name, routed.dst)
     near = [found.via] if found is not None and found.link.index == link.index else []
+    own = {address.address for address in namespace.addresses}
     for via in dict.fromkeys([*known, *near]):
-        if via != leg.via and not any(a.address == via for a in namespace.addresses):
+        if via not in (leg.via, *own):
             stop = _mistaken(namespace, routed, route, link, via)
-            sure = known[via] > 0 or leg.via is None  # nobody has the whole world for neighbours
-            by_rule = routed.decision.rule is not None and is_special(routed.decision.rule)
-            merit = Merit.RESTORES if sure and not by_rule else Merit.ADDS
-            yield from loss.repair(stop, merit, agreeing=known[via])
+            yield from loss.repair(stop, _merit(routed, known[via]), agreeing=known[via])
+
+
+def _towards_a_gateway(namespace: Namespace, routed: Routed) -> Link | None:
+    """The interface of a route of one leg that has a gateway, or should have: it is for the whole world."""
+    route, leg = routed.decision.route, routed.decision.leg
+    if route is None or leg is None or route.type != "unicast" or len(route.nexthops) > 1:
+        return None
+    link = namespace.link(leg.index)
+    direct = leg.via is None and prefix.length(route.dst) > 0
+    return link if link is not None and not direct and link.kind not in _DEAD else None
+
+
+def _merit(routed: Routed, agreeing: int) -> Merit:
+    """Others use this gateway, or there is none; in a table that a policy rule chose, the rule comes first."""
+    leg = routed.decision.leg
+    sure = agreeing > 0 or (leg is not None and leg.via is None)  # nobody has the whole world for neighbours
+    return Merit.RESTORES if sure and not _by_rule(routed) else Merit.ADDS
+
+
+def _by_rule(routed: Routed) -> bool:
+    return routed.decision.rule is not None and is_special(routed.decision.rule)
 
 
 def _gateways(loss: Loss, namespace: Namespace, link: Link, route: Route) -> Counter[str]:
