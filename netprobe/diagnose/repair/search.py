@@ -12,6 +12,7 @@ from netprobe.predict.prediction import Prediction
 
 from .candidates import candidates
 from .candidates.stop import completed
+from .harm import harmless_first
 from .rank import ranked
 from .repair import Loss, Repair
 from .segment import own_addresses
@@ -59,7 +60,7 @@ def search(snapshot: Snapshot, prediction: Prediction, stop: Stop, *, beyond: bo
         elif (beyond and _is_translated(tried)) or (not beyond and _gets_further(loss, tried)):
             further.append(tried)
     sure, partial = (ranked(loss, tuple(tried.repair for tried in each)) for each in (passing, further))
-    return Results(sure, partial, tuple(loss.needs))
+    return Results(harmless_first(loss, sure), partial, tuple(loss.needs))
 
 
 def _try(loss: Loss, repair: Repair) -> Tried | None:

@@ -1,0 +1,74 @@
+"""What a repair would break: flows beside the probe that pass today, walked with it and without. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
+from netprobe.model import Endpoint, Probe, Protocol, Snapshot
+from netprobe.predict import prefix
+from netprobe.predict.predict import predict
+from netprobe.predict.prediction import Prediction
+
+from .repair import Loss, Repair
+from .segment import Station, own_addresses
+
+_MOST = 6  # flows
+_WEIGHED = 3  # repairs
+
+
+def harmless_first(loss: Loss, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
+    """The repairs, of the first few those behind that would break a flow that passes today."""
+    if len(repairs) < 2:
+        return repairs
+    flows = passing(loss)
+    weighed = sorted(repairs[:_WEIGHED], key=lambda repair: broken(repair, flows) > 0)
+    return (*weighed, *repairs[_WEIGHED:])
+
+
+def passing(loss: Loss) -> tuple[Probe, ...]:
+    """The flows beside the probe that pass today."""
+    flows = dict.fromkeys(_beside(loss))
+    return tuple(flow for flow in list(flows)[:_MOST] if _passes(loss.snapshot, flow))
+
+
+def broken(repair: Repair, flows: tuple[Probe, ...]) -> int:
+    """How many of the flows would no longer pass."""
+    return sum(not _passes(repair.mended, flow) for flow in flows)
+
+
+def _passes(snapshot: Snapshot, flow: Probe) -> bool:
+    found = predict(snapshot, flow, ask=False)
+    return isinstance(found, Prediction) and found.passes
+
+
+def _beside(loss: Loss) -> Iterator[Probe]:
+    """To and from the stations beside the sender and beside the place of the loss, and back from the goal."""
+    version = prefix.version(loss.probe.destination.address or "")
+    source, goal = loss.probe.source, loss.probe.destination
+    if goal.namespace in loss.snapshot.namespaces and source.address is not None:
+        yield _echo(loss, goal.namespace or "", source.address)
+    for name in dict.fromkeys((source.namespace, loss.stop.place.namespace)):
+        for there, station in _stations(loss, name or ""):
+            for own in own_addresses(loss.snapshot[there], station, version):
+                yield _echo(loss, name or "", own.address)
+            if there != source.namespace and goal.address is not None:
+                yield _echo(loss, there, goal.address)
+
+
+def _stations(loss: Loss, name: str) -> Iterator[Station]:
+    """Who is on the segments of a namespace, as far as it was read."""
+    namespace = loss.snapshot.namespaces.get(name)
+    for link in namespace.links if namespace is not None else ():
+        if link.up and loss.knows(name, link):
+            yield from loss.stations(name, link)
+
+
+def _echo(loss: Loss, name: str, address: str) -> Probe:
+    """A ping from one namespace to an address."""
+    six = prefix.version(address) == 6
+    asked = Endpoint(address, address=address)
+    protocol = Protocol.ICMPV6 if six else Protocol.ICMP
+    bare = replace(loss.probe, source=Endpoint(name, name), destination=asked, protocol=protocol)
+    return replace(bare, mark=0, device=None, count=1, size=56)
