@@ -46,7 +46,7 @@ def behind_cable(
     if not own:
         return None
     for router, station in stations:
-        if router.name == here.name or not _leads(router, dst, here):
+        if router.name == here.name or not leads(router, dst, here):
             continue
         for address in router.addresses_of(station):
             if address.scope == "global" and prefix.version(address.address) == prefix.version(dst):
@@ -63,7 +63,7 @@ def gateway_on(router: Namespace, here: Namespace, link: Link, dst: str) -> str 
         for own in here.addresses_of(link)
         if own.scope == "global" and prefix.version(own.address) == prefix.version(dst)
     ]
-    if not networks or not _leads(router, dst, here):
+    if not networks or not leads(router, dst, here):
         return None
     found = (
         a.address
@@ -74,7 +74,7 @@ def gateway_on(router: Namespace, here: Namespace, link: Link, dst: str) -> str 
     return next(found, None)
 
 
-def _leads(router: Namespace, dst: str, asker: Namespace) -> bool:
+def leads(router: Namespace, dst: str, asker: Namespace) -> bool:
     """Whether the destination is the router's own, or it forwards and has a route that does not lead back."""
     if fib.is_local(router, dst):
         return True

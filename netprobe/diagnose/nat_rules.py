@@ -118,7 +118,7 @@ def _said(statements: tuple[Statement, ...], *keys: str) -> list[str]:
 
 def _is_prefix(text: str) -> bool:
     try:
-        prefix.version(text.partition("/")[0])
+        prefix.contains(text, text.partition("/")[0])
     except ValueError:
         return False
     return True

@@ -129,11 +129,9 @@ def _xt_matches(tool: str, table: str, passing: Passing) -> tuple[str, ...]:
 
 
 def _xt_service(flow: Flow) -> tuple[str, ...]:
-    """What is asked for: the protocol, and its port or message."""
+    """What is asked for: the protocol, and its port."""
     words = ("-p", _XT_PROTOCOLS.get(flow.protocol, str(flow.protocol)))
-    if flow.dport is not None:
-        return (*words, "--dport", str(flow.dport))
-    return (*words, "--icmp-type", "echo-request") if flow.protocol is Protocol.ICMP else words
+    return words if flow.dport is None else (*words, "--dport", str(flow.dport))
 
 
 def _nft_matches(family: str, passing: Passing) -> tuple[str, ...] | None:

@@ -162,17 +162,8 @@ def _ignored(namespace: Namespace, route: Route, leg: Nexthop) -> bool:
 
 
 def is_local(namespace: Namespace, address: str) -> bool:
-    """Whether the namespace itself owns the address: its table local, loopback prefix included.
-
-    Local routes of other tables are for those packets that a policy rule sends there (TPROXY).
-    """
-    return (
-        any(
-            r.type == "local" and r.table == LOCAL and prefix.contains(r.dst, address)
-            for r in namespace.routes
-        )
-        or namespace.owner_of(address) is not None
-    )
+    """Whether a route of the namespace says that the address is its own, loopback prefix included."""
+    return any(r.type == "local" and prefix.contains(r.dst, address) for r in namespace.routes)
 
 
 def address_type(namespace: Namespace, address: str, interface: str | None = None) -> str:

@@ -116,7 +116,7 @@ SIX = Flow("fd00::2", "fd00::9", Protocol.ICMPV6, icmp_type=128)
         ("iptables-legacy filter INPUT policy", ("input", FLOW, "eth0", "x"),
          "iptables-legacy -I INPUT -i eth0 -p tcp --dport 80 -j ACCEPT"),
         ("iptables filter OUTPUT policy", ("output", ECHO, "x", "eth0"),
-         "iptables -I OUTPUT -o eth0 -p icmp --icmp-type echo-request -j ACCEPT"),
+         "iptables -I OUTPUT -o eth0 -p icmp -j ACCEPT"),
         ("ip6tables filter INPUT policy", ("input", SIX, "eth0"),
          "ip6tables -I INPUT -i eth0 -p ipv6-icmp -j ACCEPT"),
         ("iptables mangle POSTROUTING policy", ("postrouting", FLOW, "br0", "eth0"),

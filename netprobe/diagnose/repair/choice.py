@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 from msgspec.structs import replace
 
+from netprobe.diagnose.apply import mend
 from netprobe.model import End, Leg, Need, Nexthop, Object, Place, Snapshot, Stage, Stop
 from netprobe.predict.drop import lost
 from netprobe.predict.fib import describe
@@ -46,8 +47,16 @@ def choose(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Choice:
     first = _first(found)
     if first is None:
         loss = Loss.of(snapshot, prediction, stop)
-        return Choice(blamed(loss) or completed(loss, stop), others=_others(found, None))
+        return Choice(blamed(loss) or _honest(loss, stop, found), others=_others(found, None))
     return Choice(_explaining(first, stop), first.leg, _others(found, first))
+
+
+def _honest(loss: Loss, stop: Stop, found: Results) -> Stop:
+    """The end of the walk itself, without commands of which the model says that they help not a step."""
+    whole = completed(loss, stop)
+    helps = any(repair.stop.commands == whole.commands for repair in (*found.repairs, *found.partial))
+    tried = mend(loss.snapshot, whole) is not None
+    return whole if helps or not tried else replace(whole, commands=())
 
 
 def _first(found: Results) -> Repair | None:

@@ -29,8 +29,14 @@ def harmless_first(loss: Loss, repairs: tuple[Repair, ...]) -> tuple[Repair, ...
 
 def passing(loss: Loss) -> tuple[Probe, ...]:
     """The flows beside the probe that pass today."""
-    flows = dict.fromkeys(_beside(loss))
+    flows = dict.fromkeys(flow for flow in _beside(loss) if not _is_own(loss, flow))
     return tuple(flow for flow in list(flows)[:_MOST] if _passes(loss.snapshot, flow))
+
+
+def _is_own(loss: Loss, flow: Probe) -> bool:
+    """Whether a namespace asks itself."""
+    namespace = loss.snapshot[flow.source.namespace or ""]
+    return namespace.owner_of(flow.destination.address or "") is not None
 
 
 def broken(repair: Repair, flows: tuple[Probe, ...]) -> int:

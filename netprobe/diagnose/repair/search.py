@@ -135,9 +135,19 @@ def _gets_further(loss: Loss, tried: Tried) -> bool:
     no more.
     """
     stop = tried.outcome.stop
-    if stop is None or stop.code == "unknown" or _same(stop, loss.stop):
+    if stop is None or stop.code == "unknown":
         return False
+    if _same(stop, loss.stop):
+        return _lacks_a_route_still(loss, tried.repair)
     return tried.repair.stop.code == "route-loop" or _progress(tried.outcome) >= _progress(loss.prediction)
+
+
+def _lacks_a_route_still(loss: Loss, repair: Repair) -> bool:
+    """Whether an interface of the namespace without a route is down: what went with it, nobody in sight
+    knows.
+    """
+    here = repair.stop.place.namespace == loss.stop.place.namespace
+    return here and loss.stop.code == "no-route" and repair.stop.code == "link-admin-down"
 
 
 def _same(one: Stop, other: Stop) -> bool:

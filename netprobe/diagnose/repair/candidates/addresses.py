@@ -105,6 +105,8 @@ def _not_covering(loss: Loss, routed: Routed) -> Iterator[Repair]:
     if not any(_bears(loss, station, routed.dst) for station in beside):
         return
     for own in own_addresses(namespace, came, prefix.version(routed.dst)):
+        if prefix.contains(_network(own), routed.dst):
+            continue
         written, length = f"{own.address}/{own.prefixlen}", prefix.shared(own.address, routed.dst)
         text = (
             f"{written} on {came.name} in {namespace.name} does not cover {routed.dst}, which is on that"
@@ -214,11 +216,16 @@ def _on_another_link(
     """An address of the network of a segment on an interface of the same namespace that is not on that
     segment.
     """
+    version = prefix.version(others[0].address)
     for own in namespace.addresses:
         usual = usual_length(others, own.address)
         there = namespace.link(own.index)
-        if usual is None or there is None or own.scope != "global" or there.kind == "bridge":
+        if usual is None or there is None or own.scope != "global" or there.master == link.index:
             continue
+        if there.kind == "bridge" and any(
+            share(own, a) for _, _, a in loss.beside(namespace.name, there, version)
+        ):
+            continue  # it is where its stations are
         put = InterfaceAddress(link.index, own.address, usual[0])
         text = f"{own.address} of {namespace.name} is on {there.name}, and its network is behind {link.name}"
         named = f"{own.address}/{own.prefixlen} dev {there.name}"

@@ -139,13 +139,27 @@ def _other_gateway(loss: Loss, routed: Routed) -> Iterator[Repair]:
     if route is None or leg is None or link is None:
         return
     known = _gateways(loss, namespace, link, route)
+    hops = [hints.Gateway(via, link, onlink=not _on_link(namespace, link, via)) for via in known]
     found = router_for(loss, namespace.name, routed.dst)
-    near = [found.via] if found is not None and found.link.index == link.index else []
     own = {address.address for address in namespace.addresses}
-    for via in dict.fromkeys([*known, *near]):
-        if via not in (leg.via, *own):
-            stop = _mistaken(namespace, routed, route, link, via)
-            yield from loss.repair(stop, _merit(routed, known[via]), agreeing=known[via])
+    for hop in dict.fromkeys([*hops, *([found] if found is not None else [])]):
+        same = (hop.via, hop.link) == (leg.via, link) or hop.via in own
+        if not same and (known[hop.via] or not _leads_there(loss, routed)):
+            stop = _mistaken(namespace, routed, route, hop)
+            yield from loss.repair(stop, _merit(routed, known[hop.via]), agreeing=known[hop.via])
+
+
+def _leads_there(loss: Loss, routed: Routed) -> bool:
+    """Whether the gateway that was taken is a router on that segment, and knows the way."""
+    here, leg = loss.snapshot[routed.namespace], routed.decision.leg
+    link = here.link(leg.index) if leg is not None else None
+    if leg is None or leg.via is None or link is None:
+        return False
+    return any(
+        hints.leads(loss.snapshot[name], routed.dst, here)
+        for name, station in loss.stations(routed.namespace, link)
+        if any(a.address == leg.via for a in loss.snapshot[name].addresses_of(station))
+    )
 
 
 def _towards_a_gateway(namespace: Namespace, routed: Routed) -> Link | None:
@@ -155,11 +169,13 @@ def _towards_a_gateway(namespace: Namespace, routed: Routed) -> Link | None:
         return None
     link = namespace.link(leg.index)
     direct = leg.via is None and prefix.length(route.dst) > 0
-    return link if link is not None and not direct and link.kind not in _DEAD else None
+    return link if link is not None and not direct else None
 
 
 def _merit(routed: Routed, agreeing: int) -> Merit:
-    """Others use this gateway, or there is none; in a table that a policy rule chose, the rule comes first."""
+    """Others use this gateway, or there is none; in a table that a policy rule chose, the rule comes
+    first.
+    """
     leg = routed.decision.leg
     sure = agreeing > 0 or (leg is not None and leg.via is None)  # nobody has the whole world for neighbours
     return Merit.RESTORES if sure and not _by_rule(routed) else Merit.ADDS
@@ -189,24 +205,25 @@ def _gateways(loss: Loss, namespace: Namespace, link: Link, route: Route) -> Cou
     )
 
 
-def _mistaken(namespace: Namespace, routed: Routed, route: Route, link: Link, via: str) -> Stop:
-    words, _ = _named(namespace, routed)
+def _mistaken(namespace: Namespace, routed: Routed, route: Route, hop: hints.Gateway) -> Stop:
+    words, link = _named(namespace, routed)
     named = " ".join(words)
     leg = routed.decision.leg
     if leg is not None and leg.via is not None:
-        text = f"the route {named} of {namespace.name} has a gateway that leads nowhere; {via} does"
+        text = f"the route {named} of {namespace.name} has a gateway that leads nowhere; {hop.via} does"
     else:
+        whom = link.name if link is not None else "?"
         text = (
             f"the route {named} of {namespace.name} has no gateway: it takes {routed.dst} for a neighbour on"
-            f" {link.name}"
+            f" {whom}"
         )
     target = "default" if prefix.length(route.dst) == 0 else route.dst
     table = () if route.table == fib.MAIN else ("table", str(route.table))
     metric = ("metric", str(route.metric)) if route.metric and route.protocol != "kernel" else ()
-    onlink = () if _on_link(namespace, link, via) else ("onlink",)
-    words = ("route", "replace", target, "via", via, "dev", link.name, *table, *metric, *onlink)
-    fix = (fixes.ip(route.dst, *words),)
+    onlink = ("onlink",) if hop.onlink else ()
+    replaced = ("route", "replace", target, "via", hop.via, "dev", hop.link.name, *table, *metric, *onlink)
     thing = Object("route", named, named)
+    fix = (fixes.ip(route.dst, *replaced),)
     return lost("route-wrong-nexthop", namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
 
 
@@ -301,7 +318,18 @@ def _missing_here(loss: Loss, routed: Routed) -> Iterator[Repair]:
                 followed = " ".join(_named(namespace, routed)[0])
                 thing = Object("route", followed, followed)
             stop = lost(code, namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
-            yield from loss.repair(stop, Merit.ADDS)
+            around = code == "no-route" and _is_meant(routed)
+            merit = Merit.GOES_AROUND if around else Merit.ADDS
+            # the question came in there: so much speaks for it
+            yield from loss.repair(stop, merit, agreeing=int(code == "reply-wrong-path"))
+
+
+def _is_meant(routed: Routed) -> bool:
+    """Whether a route to the network itself was followed: another one would lead around what is wrong with
+    it.
+    """
+    route = routed.decision.route
+    return route is not None and prefix.length(route.dst) > 0
 
 
 def _code_of_missing(loss: Loss, routed: Routed, out: Link | None) -> str:
