@@ -13,7 +13,15 @@ from msgspec.structs import replace
 from netprobe.model import Cause, Command, Snapshot, Stop
 from netprobe.predict.peers import mutual
 
-from . import apply_connections, apply_links, apply_nft, apply_routes, apply_xtables
+from . import (
+    apply_addresses,
+    apply_connections,
+    apply_links,
+    apply_nft,
+    apply_policy,
+    apply_routes,
+    apply_xtables,
+)
 from .order import Order
 
 Step = Callable[[Order], Snapshot]
@@ -24,12 +32,12 @@ _KNOWN: tuple[tuple[tuple[str, ...], Step], ...] = (
     (("bridge", "fdb"), apply_links.change_fdb),
     (("tc", "filter", "del"), apply_links.delete_filter),
     (("tc", "qdisc", "del"), apply_links.delete_qdisc),
-    (("ip", "address"), apply_routes.change_address),
-    (("ip", "addr"), apply_routes.change_address),
+    (("ip", "address"), apply_addresses.change_address),
+    (("ip", "addr"), apply_addresses.change_address),
     (("ip", "route"), apply_routes.change_route),
-    (("ip", "rule"), apply_routes.change_policy_rule),
-    (("ip", "neigh", "del"), apply_routes.delete_neighbour),
-    (("sysctl", "-w"), apply_routes.set_sysctl),
+    (("ip", "rule"), apply_policy.change_policy_rule),
+    (("ip", "neigh"), apply_policy.change_neighbour),
+    (("sysctl", "-w"), apply_policy.set_sysctl),
     (("ip", "xfrm", "policy", "delete"), apply_connections.delete_ipsec_policy),
     (("conntrack", "-D"), apply_connections.delete_connection),
     (("nft",), apply_nft.nft),

@@ -4,15 +4,19 @@ tc(8).
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from msgspec.structs import replace
 
-from netprobe.model import BridgePort, FdbEntry, InterfaceAddress, Link, Nexthop, Route, Snapshot
-from netprobe.predict import fib, prefix
-from netprobe.predict.view import Ground, Lacking
+from netprobe.model import BridgePort, FdbEntry, FoundPeer, Link, LinkRef, Snapshot
+from netprobe.predict import prefix
 
+from .apply_addresses import routes_of, with_addresses
+from .apply_state import far_end, settled, with_link_local, without_ipv6
 from .order import Order
+
+__all__ = ["change_fdb", "delete_filter", "delete_qdisc", "routes_of", "set_link", "set_port"]
 
 _SWITCHES = {
     "isolated": "isolated", "hairpin": "hairpin", "guard": "guard", "learning": "learning",
@@ -22,177 +26,216 @@ _SWITCHES = {
 }  # fmt: skip
 # include/uapi/linux/if_bridge.h, BR_STATE_*
 _STATES = ("disabled", "listening", "learning", "forwarding", "blocking")
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+_MTU = range(68, 65536)  # ETH_MIN_MTU, ETH_MAX_MTU
+_MTU6 = 1280  # RFC 8200
 
 
 def set_link(order: Order) -> Snapshot:
-    """`ip link set [dev] IFACE …`: up, down, mtu, arp, master, address, xdp, and what `type bridge` and `type
-    macvlan` may set.
+    """`ip link set [dev] IFACE …`: up, down, mtu, arp, master, nomaster, address, netns, xdp, and what `type
+    bridge` and `type macvlan` may set.
     """
     name, *wanted = order.words[1:] if order.words[0] == "dev" else order.words
     link = order.link(name)
     match wanted:
-        case ["up"]:
-            return switch_on(order, link)
-        case ["down"]:
-            port = replace(link.port, state="disabled") if link.port else None
-            return order.with_link(replace(link, up=False, carrier=False, port=port)).snapshot
+        case ["netns", there]:
+            return _moved(order, link, there)
         case ["type", "bridge", "stp_state", "0"]:
             return _without_stp(order, link)
-        case ["nomaster"]:
-            return order.with_link(replace(link, master=None, port=None)).snapshot
-    return order.with_link(replace(link, **_fields(order, wanted))).snapshot
-
-
-def _fields(order: Order, wanted: list[str]) -> dict[str, Any]:
-    match wanted:
         case ["mtu", size]:
-            return {"mtu": int(size)}
+            return _sized(order, link, int(size))
+    changed = order.with_link(replace(link, **_fields(order, link, wanted))).snapshot
+    return settled(order.snapshot, changed)
+
+
+def _fields(order: Order, link: Link, wanted: list[str]) -> dict[str, Any]:
+    match wanted:
+        case ["up" | "down" as state]:
+            return {"up": state == "up"}
+        case ["nomaster"]:
+            return {"master": None, "port": None}
         case ["arp", "on" | "off" as state]:
             return {"arp": state == "on"}
-        case ["address", mac]:
+        case ["address", mac] if _MAC.fullmatch(mac) and not int(mac[1], 16) & 1:
             return {"mac": mac}
-        case ["xdp", "off"]:
-            return {"xdp": None}
+        case ["xdp" | "xdpgeneric" as mode, "off"]:
+            return {"xdp": None if _is_attached(link, mode) else link.xdp}
         case ["master", bridge]:
-            return {"master": order.link(bridge).index, "port": BridgePort()}
+            return _plugged(order.link(bridge))
         case ["type", "macvlan", "mode", mode]:
             return {"macvlan_mode": mode}
     raise KeyError(" ".join(wanted))
 
 
-def switch_on(order: Order, link: Link) -> Snapshot:
-    """An interface that is switched on: its carrier and that of its far end, and the routes that its
-    addresses bring along.
-    """
-    far = _far_end(order, link) if link.kind == "veth" else None
-    running = far is None or far[1].up
-    order = order.with_link(_running(replace(link, up=True), running))
-    order = order.with_fields(routes=_revived(order, link.index))
-    for port in order.namespace.ports(link) if link.kind == "bridge" else ():
-        order = order.with_link(_running(port, port.carrier))  # br_dev_open enables them
-    order = _with_stacked(order, link) if running else order
-    if far is None or not running:
+def _is_attached(link: Link, mode: str) -> bool:
+    """`xdp off` takes away a driver's program, `xdpgeneric off` a generic one (dev_xdp_attach)."""
+    return link.xdp is not None and link.xdp.startswith("xdpgeneric") is (mode == "xdpgeneric")
+
+
+def _plugged(master: Link) -> dict[str, Any]:
+    return {"master": master.index, "port": BridgePort("disabled") if master.kind == "bridge" else None}
+
+
+def _sized(order: Order, link: Link, size: int) -> Snapshot:
+    """Another MTU; below 1280 an interface has no IPv6 (addrconf_notify, NETDEV_CHANGEMTU)."""
+    if size not in _MTU:
+        raise ValueError(size)
+    changed = order.with_link(replace(link, mtu=size))
+    if size < _MTU6 <= link.mtu:
+        return without_ipv6(changed, replace(link, mtu=size)).snapshot
+    grown = link.mtu < _MTU6 <= size and link.carrier
+    return _with_ipv6(changed, replace(link, mtu=size)) if grown else changed.snapshot
+
+
+def _with_ipv6(order: Order, link: Link) -> Snapshot:
+    return with_addresses(order, link, with_link_local(order, link).namespace.addresses)
+
+
+def _moved(order: Order, link: Link, name: str) -> Snapshot:
+    """The interface in another namespace: switched off, unplugged and bare (dev_change_net_namespace)."""
+    there = replace(order, name=name)
+    if name == order.name or there.namespace.link_named(link.name) is not None:
+        raise KeyError(name)  # EEXIST
+    far = far_end(order.snapshot, order.name, link)
+    off = order.with_link(replace(link, up=False)).snapshot
+    order = replace(order, snapshot=settled(order.snapshot, off))
+    order = _emptied(order, link)
+    taken = {each.index for each in there.namespace.links}
+    index = link.index if link.index not in taken else max(taken) + 1
+    bare = replace(link, index=index, up=False, carrier=False, master=None, port=None, qdiscs=(), filters=())
+    there = replace(order, name=name)
+    there = there.with_fields(links=(*there.namespace.links, bare))
+    there = there.with_fields(sysctls=_with_defaults(there, link.name))
+    return there.snapshot if far is None else _tied(there, bare, far)
+
+
+def _with_defaults(order: Order, name: str) -> dict[str, str]:
+    """The sysctls with those of an interface that is new here."""
+    stem, known = f".conf.{name.replace('.', '/')}.", order.namespace.sysctls
+    new = {
+        key.replace(".conf.default.", stem): value
+        for key, value in known.items()
+        if ".conf.default." in key and not key.endswith(".mtu")
+    }
+    return {**known, **new}
+
+
+def _emptied(order: Order, link: Link) -> Order:
+    """The namespace without an interface and all that stands on it."""
+    order = replace(order, snapshot=with_addresses(order, link, tuple(
+        a for a in order.namespace.addresses if a.index != link.index
+    )))  # fmt: skip
+    namespace = order.namespace
+    routes = tuple(
+        r for r in namespace.routes if all(leg.index != link.index for leg in r.nexthops) or not r.nexthops
+    )
+    stem = f".conf.{link.name.replace('.', '/')}."
+    return order.with_fields(
+        sysctls={key: value for key, value in namespace.sysctls.items() if stem not in key},
+        links=tuple(each for each in namespace.links if each.index != link.index),
+        routes=routes,
+        neighbours=tuple(n for n in namespace.neighbours if n.index != link.index),
+        fdb=tuple(e for e in namespace.fdb if e.index != link.index),
+    )
+
+
+def _tied(order: Order, link: Link, far: tuple[str, Link]) -> Snapshot:
+    """Both ends of a cable name each other anew."""
+    order, own = _called(order, far[0])
+    order = order.with_link(replace(link, link=LinkRef(far[1].index, own)))
+    beyond, its = _called(replace(order, name=far[0]), order.name)
+    if far[1].kind != "veth":  # what stands on another interface is not named by it
         return order.snapshot
-    there = replace(order, name=far[0])
-    there = there.with_link(_running(there.link(far[1].name), True))
-    return there.with_fields(routes=_revived(there, far[1].index)).snapshot
+    return beyond.with_link(replace(beyond.link(far[1].name), link=LinkRef(link.index, its))).snapshot
 
 
-def _with_stacked(order: Order, link: Link) -> Order:
-    """The devices that stand on this one, in any namespace, get their carrier from it
-    (netif_stacked_transfer_operstate).
-    """
-    for name, namespace in order.snapshot.namespaces.items():
-        for above in namespace.links:
-            there = replace(order, name=name)
-            lower = _far_end(there, above) if above.kind in ("macvlan", "ipvlan", "vlan") else None
-            if lower is not None and lower[0] == order.name and lower[1].index == link.index and above.up:
-                order = replace(there.with_link(_running(above, True)), name=order.name)
-    return order
-
-
-def _far_end(order: Order, link: Link) -> tuple[str, Link] | None:
-    """The interface at the other end of a veth, or below a stacked device, where it is known."""
-    try:
-        return Ground(order.snapshot, ask=False).beyond(order.name, link.link)
-    except Lacking:
-        return None
-
-
-def _running(link: Link, carrier: bool) -> Link:
-    """A bridge port that comes up without STP forwards at once (br_stp_enable_port)."""
-    opened = (
-        replace(link.port, state="forwarding")
-        if link.port is not None and link.port.state == "disabled" and carrier
-        else link.port
-    )
-    return replace(link, carrier=carrier, port=opened)
-
-
-def _revived(order: Order, index: int) -> tuple[Route, ...]:
-    """The routes with those that an interface's addresses bring (fib_add_ifaddr), its legs neither dead nor
-    without carrier.
-    """
-    alive = tuple(
-        replace(r, nexthops=tuple(_alive(leg) if leg.index == index else leg for leg in r.nexthops))
-        for r in order.namespace.routes
-    )
-    made = [route for a in order.namespace.addresses if a.index == index for route in routes_of(a)]
-    there = {(r.dst, r.table) for r in alive}
-    return (*alive, *(r for r in made if (r.dst, r.table) not in there))
-
-
-def _alive(leg: Nexthop) -> Nexthop:
-    return replace(leg, flags=tuple(flag for flag in leg.flags if flag not in ("dead", "linkdown")))
-
-
-def routes_of(address: InterfaceAddress) -> tuple[Route, ...]:
-    """The routes that the kernel makes for an address: the address itself as local, its network as on the
-    link.
-    """
-    bits = 128 if prefix.version(address.address) == 6 else 32
-    leg = (Nexthop(address.index),)
-    own = Route(f"{address.address}/{bits}", "local", fib.LOCAL, leg, scope="host", protocol="kernel")
-    if address.prefixlen == bits or "noprefixroute" in address.flags:
-        return (own,)
-    metric = 256 if bits == 128 else 0
-    network = prefix.network(address.peer or address.address, address.prefixlen)
-    return (own, Route(network, nexthops=leg, scope="link", protocol="kernel", metric=metric))
+def _called(order: Order, other: str) -> tuple[Order, int | None]:
+    """The number by which a namespace knows another; a new one where it had none, and None for itself."""
+    if other == order.name:
+        return order, None
+    peers = order.snapshot.peers
+    known = next((p.nsid for p in peers if (p.namespace, p.peer) == (order.name, other)), None)
+    if known is not None:
+        return order, known
+    number = 1 + max((p.nsid for p in peers if p.namespace == order.name), default=-1)
+    found = FoundPeer(order.name, number, other)
+    return replace(order, snapshot=replace(order.snapshot, peers=(*peers, found))), number
 
 
 def _without_stp(order: Order, bridge: Link) -> Snapshot:
     """Every port that is up forwards (br_stp_set_enabled)."""
     if bridge.bridge is None:
         raise KeyError(bridge.name)
+    before = order.snapshot
     order = order.with_link(replace(bridge, bridge=replace(bridge.bridge, stp=False)))
     for port in order.namespace.ports(bridge):
-        if port.up and port.port is not None:
+        if port.up and port.carrier and port.port is not None and port.port.state != "disabled":
             order = order.with_link(replace(port, port=replace(port.port, state="forwarding")))
-    return order.snapshot
+    return settled(before, order.snapshot)
 
 
 def set_port(order: Order) -> Snapshot:
     """`bridge link set dev PORT KEY VALUE …`: the flags of a port, and its state as a number or a word."""
     link = order.link(order.needed("dev"))
-    port, words = link.port or BridgePort(), order.plain
+    if link.port is None:
+        raise KeyError(link.name)  # EOPNOTSUPP
+    port, words = link.port, order.plain
     for key, value in zip(words[::2], words[1::2], strict=True):
         if key == "state":
-            port = replace(
-                port, state=_STATES[int(value)] if value.isdigit() else _STATES[_STATES.index(value)]
-            )
+            port = replace(port, state=_state(order, link, value))
         elif value in ("on", "off"):
             port = replace(port, **{_SWITCHES[key]: value == "on"})
         else:
             raise KeyError(key)
-    return order.with_link(replace(link, port=port)).snapshot
+    return settled(order.snapshot, order.with_link(replace(link, port=port)).snapshot)
+
+
+def _state(order: Order, link: Link, value: str) -> str:
+    """A state set by hand: not where the kernel's own STP decides, and not on a port that cannot work.
+
+    Without STP a port that is to block forwards (br_set_port_state, br_make_forwarding).
+    """
+    state = _STATES[int(value)] if value.isdigit() else _STATES[_STATES.index(value)]
+    bridge = order.namespace.link(link.master)
+    if bridge is None or (bridge.bridge is not None and bridge.bridge.stp):
+        raise KeyError(value)  # EBUSY
+    if state != "disabled" and not (link.up and link.carrier):
+        raise KeyError(value)  # ENETDOWN
+    return "forwarding" if state == "blocking" else state
 
 
 def change_fdb(order: Order) -> Snapshot:
-    """`bridge fdb del|add|append|replace MAC dev IFACE [master] [dst REMOTE]`."""
-    what, mac, link = order.words[0], order.words[1], order.link(order.needed("dev"))
-    remote = order.option("dst")
-    if what == "del":
-        kept = tuple(
-            e
-            for e in order.namespace.fdb
-            if not (e.mac == mac and e.index == link.index and remote in (None, e.remote))
-        )
-        return order.with_fields(fdb=kept).snapshot
-    if what not in ("add", "append", "replace"):
-        raise KeyError(what)
+    """`bridge fdb del|add|append|replace MAC dev IFACE [master|self] [static] [dst REMOTE]`."""
+    what, mac = order.plain[:2]
+    link, remote = order.link(order.needed("dev")), order.option("dst")
+    if not _MAC.fullmatch(mac):
+        raise ValueError(mac)
     if remote is not None:
         prefix.number(remote)
-    others = tuple(
-        e for e in order.namespace.fdb if what != "replace" or not (e.mac == mac and e.index == link.index)
-    )
-    entry = FdbEntry(
-        link.index,
-        mac,
-        master=link.master if "master" in order.plain else None,
-        state="permanent",
-        remote=remote,
-    )
+    mastered = "master" in order.plain and link.master is not None
+    same = [e for e in order.namespace.fdb if _is_meant(e, mac, link, remote, mastered)]
+    if what == "del":
+        if not same:
+            raise KeyError(mac)  # ENOENT
+        return order.with_fields(fdb=tuple(e for e in order.namespace.fdb if e not in same)).snapshot
+    if what not in ("add", "append", "replace") or (what == "add" and same):
+        raise KeyError(what)  # EEXIST
+    others = tuple(e for e in order.namespace.fdb if what != "replace" or not _gives_way(e, link, mac))
+    state = "static" if "static" in order.plain or "dynamic" in order.plain else "permanent"
+    entry = FdbEntry(link.index, mac, link.master if mastered else None, state=state, remote=remote)
     return order.with_fields(fdb=(*others, entry)).snapshot
+
+
+def _is_meant(entry: FdbEntry, mac: str, link: Link, remote: str | None, mastered: bool) -> bool:
+    place = (entry.mac, entry.index) == (mac, link.index) and (entry.master is not None) is mastered
+    return place and entry.vlan is None and remote in (None, entry.remote)
+
+
+def _gives_way(entry: FdbEntry, link: Link, mac: str) -> bool:
+    """A bridge has one entry for an address, wherever it leads; a VXLAN has its own."""
+    if entry.mac != mac:
+        return False
+    return entry.index == link.index or (link.master is not None and entry.master == link.master)
 
 
 def delete_filter(order: Order) -> Snapshot:

@@ -1,178 +1,180 @@
-"""Fixes of addresses, routes, policy rules, neighbours and sysctls, carried out on a snapshot: ip(8),
-sysctl(8).
+"""Fixes of routes, carried out on a snapshot, and refused where the kernel refuses them.
+
+Kernel: net/ipv4/fib_semantics.c (fib_create_info, fib_check_nh), net/ipv4/fib_trie.c (fib_table_insert,
+fib_table_delete), net/ipv6/route.c (ip6_route_check_nh, fib6_nh_init), net/ipv6/ip6_fib.c (fib6_add).
 """
 
 from __future__ import annotations
 
-from netprobe.model import InterfaceAddress, Nexthop, PolicyRule, Route, Snapshot
+from msgspec.structs import replace
+
+from netprobe.model import Link, Nexthop, Route, Snapshot
 from netprobe.predict import fib, prefix
 
-from .apply_links import routes_of
 from .order import Order
 
 _TYPES = ("unicast", "local", "blackhole", "unreachable", "prohibit", "throw")
 _TABLES = {"local": fib.LOCAL, "main": fib.MAIN, "default": fib.DEFAULT}
-
-
-def change_address(order: Order) -> Snapshot:
-    """`ip address add|del ADDRESS/LENGTH dev IFACE`, with the routes that come and go with it."""
-    what, written, link = order.words[0], order.words[1], order.link(order.needed("dev"))
-    text, _, length = written.partition("/")
-    bits = 128 if prefix.version(text) == 6 else 32
-    prefix.number(text)
-    namespace, address = order.namespace, InterfaceAddress(link.index, text, int(length or bits))
-    there = [
-        a
-        for a in namespace.addresses
-        if (a.index, a.address, a.prefixlen) == (link.index, text, address.prefixlen)
-    ]
-    if what == "add":
-        known = {(r.dst, r.table) for r in namespace.routes}
-        routes = tuple(r for r in routes_of(address) if (r.dst, r.table) not in known)
-        return order.with_fields(
-            addresses=(*namespace.addresses, address), routes=(*namespace.routes, *routes)
-        ).snapshot
-    if what != "del" or not there:
-        raise KeyError(written)
-    kept = tuple(a for a in namespace.addresses if a not in there)
-    needed = {(r.dst, r.table) for a in kept for r in routes_of(a)}
-    gone = {(r.dst, r.table) for r in routes_of(there[0])} - needed
-    routes = tuple(
-        r
-        for r in namespace.routes
-        if (r.dst, r.table) not in gone or (r.type != "local" and r.protocol != "kernel")
-    )
-    return order.with_fields(addresses=kept, routes=routes).snapshot
+_METRIC6 = 1024  # IP6_RT_PRIO_USER
+_KNOWN = {"via", "dev", "table", "metric", "src", "scope", "proto", "mtu"}
 
 
 def change_route(order: Order) -> Snapshot:
     """`ip route add|append|del|change|replace [TYPE] PREFIX [via ADDRESS] [dev IFACE] [table N] [metric N]
-    [src ADDRESS]`.
+    [src ADDRESS] [onlink]`.
     """
-    what, wanted = order.words[0], _route(order)
-    routes = order.namespace.routes
+    what, routes = order.words[0], order.namespace.routes
     if what == "del":
-        first = next((r for r in routes if _is_meant(r, wanted, order)), None)
-        if first is None:
-            raise KeyError(" ".join(order.words))
-        return order.with_fields(routes=_without(routes, first)).snapshot
-    if what in ("change", "replace"):
-        same = next(
-            (r for r in routes if (r.dst, r.table, r.metric) == (wanted.dst, wanted.table, wanted.metric)),
-            None,
-        )
-        if same is None and what == "change":
-            raise KeyError(wanted.dst)
-        return order.with_fields(routes=(*(_without(routes, same) if same else routes), wanted)).snapshot
-    if what not in ("add", "append"):
+        return order.with_fields(routes=_deleted(order)).snapshot
+    wanted = _route(order)
+    same = [r for r in routes if _place(r) == _place(wanted)]
+    if (what == "add" and same) or (what == "change" and not same):
+        raise KeyError(wanted.dst)  # EEXIST, ENOENT
+    if what in ("change", "replace") and same:
+        at = routes.index(same[0])
+        return order.with_fields(routes=(*routes[:at], wanted, *routes[at + 1 :])).snapshot
+    if what not in ("add", "append", "replace"):
         raise KeyError(what)
+    if what == "append" and same and prefix.version(wanted.dst) == 6 and wanted.nexthops[0].via:
+        return order.with_fields(routes=_with_leg(routes, same[0], wanted)).snapshot
     return order.with_fields(routes=(*routes, wanted)).snapshot
 
 
-def _without(routes: tuple[Route, ...], one: Route) -> tuple[Route, ...]:
-    at = routes.index(one)
-    return (*routes[:at], *routes[at + 1 :])
+def _place(route: Route) -> tuple[object, ...]:
+    return route.dst, route.table, route.metric, route.tos
+
+
+def _with_leg(routes: tuple[Route, ...], same: Route, wanted: Route) -> tuple[Route, ...]:
+    """IPv6 makes one multipath route of those with the same metric."""
+    grown = replace(same, nexthops=(*same.nexthops, *wanted.nexthops))
+    return tuple(grown if route is same else route for route in routes)
 
 
 def _route(order: Order) -> Route:
-    """The route that the words describe; without a device it leaves by the one that the next hop is on."""
-    words = order.words[1:]
-    kind = words[0] if words[0] in _TYPES else "unicast"
-    dst = _prefix(words[1] if words[0] in _TYPES else words[0], order.six)
-    via, source = order.option("via"), order.option("src")
+    """The route that the words describe; KeyError where the kernel refuses it."""
+    kind, dst = _named(order)
+    table = as_table(order.option("table") or ("local" if kind == "local" else "main"))
+    via, source, metric = order.option("via"), order.option("src"), order.option("metric")
     for address in (via, source):
         if address is not None:
             prefix.number(address)
+    if source is not None and order.namespace.owner_of(source) is None:
+        raise KeyError(source)  # EINVAL: Invalid prefsrc address
+    six = prefix.version(dst) == 6
+    legs = _legs(order, kind, six, table, via)
+    mtu = order.option("mtu")
+    return Route(
+        dst, kind, table, legs, source, int(metric) if metric else _METRIC6 * six,
+        scope=_scope(kind, via, six), mtu=int(mtu) if mtu else None,
+    )  # fmt: skip
+
+
+def _named(order: Order) -> tuple[str, str]:
+    """The type and the destination, and nothing else that is not understood."""
+    kind, *rest = order.plain[1:] if order.plain[1] in _TYPES else ("unicast", *order.plain[1:])
+    unknown = set(rest[1:]) - {"onlink"} or {key for key, _ in order.pairs} - _KNOWN
+    if unknown or "nexthop" in order.words:
+        raise KeyError(" ".join(sorted(unknown)))
+    return kind, as_prefix(rest[0], order.six, checked=order.words[0] != "del")
+
+
+def _scope(kind: str, via: str | None, six: bool) -> str:
+    if kind == "local":
+        return "host"
+    return "link" if kind == "unicast" and via is None and not six else "global"
+
+
+def _legs(order: Order, kind: str, six: bool, table: int, via: str | None) -> tuple[Nexthop, ...]:
     device = order.option("dev")
-    index = order.link(device).index if device is not None else _towards(order, via)
-    table = _table(order.option("table") or ("local" if kind == "local" else "main"))
-    legs = (Nexthop(index, via),) if index is not None else ()
-    if kind == "unicast" and not legs and order.words[0] != "del":
-        raise KeyError("dev")
-    return Route(dst, kind, table, legs, source, int(order.option("metric") or 0))
+    link = order.link(device) if device is not None else None
+    if kind not in ("unicast", "local"):
+        home = order.namespace.link_named("lo") if six else None  # IPv6 refuses by way of lo
+        return (Nexthop(home.index),) if home is not None else ()
+    onlink = "onlink" in order.plain
+    if via is not None and not onlink:
+        link = _towards(order, via, link, table)
+    if link is None or not link.up:
+        raise KeyError("dev")  # ENODEV; ENETDOWN
+    flags = (*(("onlink",) if onlink else ()), *(() if link.carrier else ("linkdown",)))
+    return (Nexthop(link.index, via, flags=flags),)
 
 
-def _towards(order: Order, via: str | None) -> int | None:
-    """The interface that a next hop is on."""
-    if via is None:
-        return None
-    networks = ((a, prefix.network(a.address, a.prefixlen)) for a in order.namespace.addresses)
-    return next((a.index for a, network in networks if prefix.contains(network, via)), None)
+def _towards(order: Order, via: str, wanted: Link | None, table: int) -> Link | None:
+    """The interface by which a gateway is a neighbour: by a route that has no gateway itself; no address of
+    this machine.
+    """
+    namespace = order.namespace
+    if namespace.owner_of(via) is not None:
+        raise KeyError(via)  # EINVAL
+    if prefix.needs_scope(via) and wanted is not None:
+        return wanted
+    fitting = [
+        route
+        for route in namespace.routes
+        if route.table in (table, fib.LOCAL, fib.MAIN)
+        and prefix.contains(route.dst, via)
+        and all(leg.via is None for leg in route.nexthops)
+        and (wanted is None or any(leg.index == wanted.index for leg in route.nexthops))
+    ]
+    best = max(fitting, key=lambda route: prefix.length(route.dst), default=None)
+    if best is None or best.type != "unicast" or not best.nexthops:
+        raise KeyError(via)  # EINVAL: Nexthop has invalid gateway; EHOSTUNREACH
+    return namespace.link(best.nexthops[0].index)
 
 
-def _prefix(word: str, six: bool) -> str:
+def as_prefix(word: str, six: bool, checked: bool = True) -> str:
+    """A destination as ip(8) reads it; `checked`: IPv4 takes none with bits behind its length."""
     if word == "default":
         return "::/0" if six else "0.0.0.0/0"
     address, _, length = word.partition("/")
     prefix.number(address)
     whole = 128 if prefix.version(address) == 6 else 32
-    return f"{address}/{int(length) if length else whole}"
+    made = prefix.network(address, int(length) if length else whole)
+    if checked and whole == 32 and made.partition("/")[0] != address:
+        raise ValueError(word)  # EINVAL: Invalid prefix for given prefix length
+    return made
 
 
-def _table(word: str) -> int:
+def as_table(word: str) -> int:
+    """The number of a routing table; those of the kernel have names."""
     return _TABLES[word] if word in _TABLES else int(word)
 
 
-def _is_meant(route: Route, wanted: Route, order: Order) -> bool:
-    """Whether `ip route del` with these words takes this route: what is not said may be anything
-    (fib_table_delete).
-    """
-    if (route.dst, route.table) != (wanted.dst, wanted.table) or (
-        wanted.metric and route.metric != wanted.metric
-    ):
+# ---- taking away
+
+
+def _deleted(order: Order) -> tuple[Route, ...]:
+    kind, dst = _named(order)
+    routes, typed = order.namespace.routes, order.plain[1] in _TYPES
+    table = as_table(order.option("table") or ("local" if kind == "local" else "main"))
+    for at, route in enumerate(routes):
+        fits = (route.dst, route.table) == (dst, table) and (not typed or route.type == kind)
+        if fits and _is_meant(route, order):
+            return (*routes[:at], *_remaining(route, order), *routes[at + 1 :])
+    raise KeyError(dst)  # ESRCH
+
+
+def _is_meant(route: Route, order: Order) -> bool:
+    """Whether `ip route del` with these words takes this route: what is not said may be anything."""
+    device, metric, source = (order.option(key) for key in ("dev", "metric", "src"))
+    if metric is not None and route.metric != int(metric):
         return False
-    if order.words[1] in _TYPES and route.type != wanted.type:
+    if source is not None and route.source != source:
         return False
-    legs = {(leg.index, leg.via) for leg in route.nexthops}
-    device, via = order.option("dev"), order.option("via")
-    index = order.link(device).index if device is not None else None
-    return (index is None or any(i == index for i, _ in legs)) and (
-        via is None or any(v == via for _, v in legs)
+    return any(_is_leg(leg, order) for leg in route.nexthops) or (
+        not route.nexthops and device is None and order.option("via") is None
     )
 
 
-def change_policy_rule(order: Order) -> Snapshot:
-    """`ip rule del pref N` and `ip rule add pref N from PREFIX lookup TABLE`."""
-    version, priority = 6 if order.six else 4, int(order.needed("pref", "priority"))
-    rules = order.namespace.rules
-    if order.words[0] == "del":
-        first = next((r for r in rules if (r.version, r.priority) == (version, priority)), None)
-        if first is None:
-            raise KeyError(priority)
-        at = rules.index(first)
-        return order.with_fields(rules=(*rules[:at], *rules[at + 1 :])).snapshot
-    if order.words[0] != "add":
-        raise KeyError(order.words[0])
-    source = order.option("from")
-    src = None if source in (None, "all") else _prefix(source, order.six)
-    return order.with_fields(
-        rules=(*rules, PolicyRule(priority, version, table=_table(order.needed("lookup", "table")), src=src))
-    ).snapshot
+def _is_leg(leg: Nexthop, order: Order) -> bool:
+    device, via = order.option("dev"), order.option("via")
+    index = order.link(device).index if device is not None else leg.index
+    return index == leg.index and via in (None, leg.via)
 
 
-def delete_neighbour(order: Order) -> Snapshot:
-    """`ip neigh del ADDRESS dev IFACE`."""
-    address, link = order.words[0], order.link(order.needed("dev"))
-    kept = tuple(n for n in order.namespace.neighbours if (n.address, n.index) != (address, link.index))
-    return order.with_fields(neighbours=kept).snapshot
-
-
-def set_sysctl(order: Order) -> Snapshot:
-    """`sysctl -w NAME=VALUE`, with the interfaces that a general switch sets along (inet_forward_change,
-    addrconf_fixup_forwarding).
-    """
-    key, equals, value = order.words[0].partition("=")
-    if not equals or not value.lstrip("-").isdigit():
-        raise ValueError(order.words[0])
-    if key.endswith("accept_ra"):
-        raise KeyError(key)  # what the next advertisement will bring is not in the model
-    along = {key: value}
-    if key in ("net.ipv4.ip_forward", "net.ipv4.conf.all.forwarding"):
-        along |= {"net.ipv4.ip_forward": value} | _each(order, "net.ipv4.conf.", ".forwarding", value)
-    if key in ("net.ipv6.conf.all.forwarding", "net.ipv6.conf.all.disable_ipv6"):
-        along |= _each(order, "net.ipv6.conf.", key[key.rindex(".") :], value)
-    return order.with_fields(sysctls={**order.namespace.sysctls, **along}).snapshot
-
-
-def _each(order: Order, start: str, end: str, value: str) -> dict[str, str]:
-    return {key: value for key in order.namespace.sysctls if key.startswith(start) and key.endswith(end)}
+def _remaining(route: Route, order: Order) -> tuple[Route, ...]:
+    """IPv6 takes away the one leg that is named."""
+    if prefix.version(route.dst) == 4 or order.option("via") is None:
+        return ()
+    kept = tuple(leg for leg in route.nexthops if not _is_leg(leg, order))
+    return (replace(route, nexthops=kept),) if kept else ()

@@ -24,6 +24,7 @@ TOOLS = {
 # Options that bring in the module named by -p, where no -m did (iptables, xshared.c: load_proto)
 _IMPLIED = ("--sport", "--dport", "--source-port", "--destination-port", "--icmp-type", "--icmpv6-type",
             "--tcp-flags", "--syn")  # fmt: skip
+_BITS = {"ip": 32, "ip6": 128}
 _MODULES = {"ipv6-icmp": "icmp6", "icmpv6": "icmp6"}
 _QUOTED = re.compile(r"[\s\"'\\]|^$")
 
@@ -91,7 +92,7 @@ def _base(where: Where, name: str) -> Chain:
 
 def _rule(family: str, table: Table, chain: Chain, words: Sequence[str]) -> Rule:
     """The rule as its tool would print it, and read as that; KeyError where it is not understood."""
-    printed = " ".join(map(_printed, _explicit(words)))
+    printed = " ".join(map(_printed, _explicit(words) if family in _BITS else words))
     statements, comment = ARGUMENTS[family](printed, family, {each.name for each in table.chains})
     if any(_is_unknown(each) for each in statements):
         raise KeyError(printed)
@@ -111,7 +112,14 @@ def _explicit(words: Sequence[str]) -> list[str]:
     if at is not None and protocol and module not in named:
         at -= words[at - 1] == "!"
         made[at:at] = ["-m", module]
-    return made
+    return [_whole(before, word) for before, word in pairwise(["", *made])]
+
+
+def _whole(before: str, word: str) -> str:
+    """A word as iptables-save prints it: an address with its length, the echo request by its number."""
+    if before in ("-s", "-d") and "/" not in word:
+        return f"{word}/{128 if ':' in word else 32}"
+    return "8" if (before, word) == ("--icmp-type", "echo-request") else word
 
 
 def _printed(word: str) -> str:

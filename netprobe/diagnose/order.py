@@ -13,7 +13,8 @@ from netprobe.model import Link, Namespace, Snapshot
 _KEYS = {
     "dev", "via", "table", "metric", "src", "dst", "dir", "pref", "priority", "from", "lookup", "lladdr",
     "nud", "proto", "scope",
-    "-p", "-s", "-d", "--orig-src", "--orig-dst", "--sport", "--dport",
+    "-p", "-s", "-d", "--orig-src", "--orig-dst", "--sport", "--dport", "to", "iif", "oif", "fwmark", "tos",
+    "ipproto", "sport", "dport", "uidrange", "suppress_prefixlength", "mtu",
 }  # fmt: skip
 
 
@@ -47,6 +48,11 @@ class Order(Struct, frozen=True):
                 rest.append(self.words[at])
                 at += 1
         return pairs, rest
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """The keys with their values, in order."""
+        return self._parted()[0]
 
     @property
     def plain(self) -> list[str]:

@@ -153,15 +153,16 @@ TEST_NET = Route("192.0.2.0/24", nexthops=(Nexthop(4, "203.0.113.1"),))
         ({"routes": (*HOST.routes, BLACKHOLE)}, "ip route del blackhole 8.8.8.8/32", {BLACKHOLE}, set()),
         ({"routes": (*HOST.routes, TEST_NET)}, "ip route del 192.0.2.0/24 via 203.0.113.1 dev eth0", {TEST_NET}, set()),
         ({}, "ip route add 192.0.2.0/24 via 203.0.113.1", set(), {TEST_NET}),
-        ({}, "ip route add 192.0.2.7 dev eth0", set(), {Route("192.0.2.7/32", nexthops=(Nexthop(4),))}),
+        ({}, "ip route add 192.0.2.7 dev eth0", set(), {Route("192.0.2.7/32", nexthops=(Nexthop(4),), scope="link")}),
         ({}, "ip route replace default via 203.0.113.7 dev eth0", {HOST.routes[-1]}, {networks.via("0.0.0.0/0", "203.0.113.7", 4)}),
-        ({"routes": (replace(TEST_NET, source="10.0.0.1"),)}, "ip route change 192.0.2.0/24 via 203.0.113.1 dev eth0",
+        ({"routes": (*HOST.routes, replace(TEST_NET, source="10.0.0.1"))}, "ip route change 192.0.2.0/24 via 203.0.113.1 dev eth0",
          {replace(TEST_NET, source="10.0.0.1")}, {TEST_NET}),
         ({"routes": (replace(TEST_NET, table=100), TEST_NET)}, "ip route del 192.0.2.0/24 via 203.0.113.1 dev eth0 table 100",
          {replace(TEST_NET, table=100)}, set()),
         ({"routes": (replace(TEST_NET, metric=5), replace(TEST_NET, metric=9))}, "ip route del 192.0.2.0/24 metric 9",
          {replace(TEST_NET, metric=9)}, set()),
-        ({}, "ip -6 route add default via fd00::1 dev eth0", set(), {Route("::/0", nexthops=(Nexthop(4, "fd00::1"),))}),
+        ({"routes": (*HOST.routes, networks.via("fd00::/64", None, 4))}, "ip -6 route add default via fd00::1 dev eth0",
+         set(), {Route("::/0", nexthops=(Nexthop(4, "fd00::1"),), metric=1024)}),
     ],
 )  # fmt: skip
 def test_a_route_is_changed(before: dict[str, object], fix: str, gone: set[Route], come: set[Route]) -> None:
@@ -184,13 +185,14 @@ def test_policy_rules_neighbours_addresses_and_entries_are_changed() -> None:
 
 def test_an_address_comes_and_goes_with_its_routes() -> None:
     more = done(tutorial(), "ip addr add 192.0.2.1/24 dev eth0")
-    assert {r.dst for r in more.routes} - {r.dst for r in HOST.routes} == {"192.0.2.0/24", "192.0.2.1/32"}
+    assert {r.dst for r in more.routes} - {r.dst for r in HOST.routes} == {"192.0.2.0/24", "192.0.2.1/32", "192.0.2.255/32"}
     automatic = tuple(replace(r, protocol="kernel") if r.dst == "203.0.113.0/24" else r for r in HOST.routes)
     snapshot = edited(tutorial(), "host", routes=automatic)
     less = done(snapshot, "ip address del 203.0.113.2/24 dev eth0")
-    assert {r.dst for r in HOST.routes} - {r.dst for r in less.routes} == {"203.0.113.0/24", "203.0.113.2/32"}
+    gone = {"203.0.113.0/24", "203.0.113.2/32", "0.0.0.0/0"}  # the last address takes every route along
+    assert {r.dst for r in HOST.routes} - {r.dst for r in less.routes} == gone
     both = done(snapshot, "ip addr add 203.0.113.2/25 dev eth0; ip addr del 203.0.113.2/24 dev eth0")
-    assert tuple(r.dst for r in both.routes if "203.0.113" in r.dst) == ("203.0.113.2/32", "203.0.113.0/25")
+    assert tuple(r.dst for r in both.routes if "203.0.113" in r.dst) == ("203.0.113.2/32", "203.0.113.0/25", "203.0.113.127/32")
 
 
 def test_forwarding_is_switched_for_every_interface() -> None:

@@ -22,6 +22,7 @@ FORWARDING = "net.ipv4.ip_forward"
 IPV4_CONF = {
     "forwarding": 0, "proxy_arp": 2, "rp_filter": 7, "arp_filter": 12, "disable_xfrm": 14,
     "disable_policy": 15, "arp_announce": 17,
+    "promote_secondaries": 19,
     "arp_ignore": 18, "arp_accept": 20, "accept_local": 22, "src_valid_mark": 23, "proxy_arp_pvlan": 24,
     "route_localnet": 25,
     "ignore_routes_with_linkdown": 28, "drop_unicast_in_l2_multicast": 29, "drop_gratuitous_arp": 30,
@@ -31,7 +32,7 @@ IPV6_CONF = {
     "forwarding": 0, "hop_limit": 1, "mtu": 2, "accept_ra": 3, "autoconf": 5, "accept_ra_defrtr": 17,
     "accept_ra_pinfo": 18,
     "proxy_ndp": 22, "disable_ipv6": 26, "accept_dad": 27, "ignore_routes_with_linkdown": 39,
-    "force_forwarding": 59,
+    "keep_addr_on_down": 42, "force_forwarding": 59,
 }  # fmt: skip
 
 GLOBALS = (
