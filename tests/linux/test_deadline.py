@@ -201,6 +201,7 @@ def test_a_cause_that_cannot_be_looked_at_again_stands_and_says_so(fresh_lab: La
     once = len(left) // 2
     report, left = fresh_lab.call(asked, once)
     assert (report.causes[0].code, report.verdict) == ("forwarding-off", whole.verdict)
-    assert {(each.what, each.why) for each in report.blind} == {(f"the second look at {name}", NOT_IN_TIME) for name in ("red", "host")}
+    assert {each.why for each in report.blind} == {NOT_IN_TIME}
+    assert {"the second look at red", "the second look at host"} <= {each.what for each in report.blind}
     assert max(left) < 2
-    assert report.notes == ()
+    assert not any("changed" in note for note in report.notes)
