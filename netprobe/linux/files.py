@@ -21,8 +21,10 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from . import apart, descriptors
-from .descriptors import LOOK, READ
+from netprobe.kernel import descriptors
+from netprobe.kernel.descriptors import LOOK, READ
+
+from . import apart
 
 # bytes: what a file of settings or of one process has at most, and a list of everything
 SMALL, LARGE = 1 << 20, 64 << 20

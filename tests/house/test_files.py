@@ -1,6 +1,6 @@
 """Files are read in one place: everything else in `netprobe/linux` asks netprobe/linux/files.py, which no file can hang or fill.
 
-`descriptors.py` is its lower half.
+netprobe/kernel/descriptors.py is its lower half.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Iterator
 import pytest
 from house.imports import PACKAGE
 
-ROOM = PACKAGE / "linux"
-READERS = (ROOM / "files.py", ROOM / "descriptors.py")
+ROOMS = (PACKAGE / "linux", PACKAGE / "kernel")
+READERS = (PACKAGE / "linux/files.py", PACKAGE / "kernel/descriptors.py")
 EXCEPT = {  # (file, call): why it is no reading of a file that somebody else could have written
-    ("apart.py", "os.open"): "/dev/null, and /proc/PID/stat of the process that it has started",
-    ("sensors/crafter.py", "os.open"): "/dev/null",
-    ("sensors/crafter.py", "os.fdopen"): "its own pipes",
+    ("linux/apart.py", "os.open"): "/dev/null, and /proc/PID/stat of the process that it has started",
+    ("linux/sensors/crafter.py", "os.open"): "/dev/null",
+    ("linux/sensors/crafter.py", "os.fdopen"): "its own pipes",
 }
 FUNCTIONS = {
     "open", "io.open", "os.open", "os.fdopen", "os.stat", "os.lstat", "os.scandir", "os.listdir", "os.walk", "os.fwalk", "os.readlink",
@@ -49,10 +49,10 @@ def reads(source: str) -> Iterator[tuple[int, str]]:
 
 def found() -> dict[tuple[str, str], list[int]]:
     calls: dict[tuple[str, str], list[int]] = {}
-    for file in sorted(ROOM.rglob("*.py")):
+    for file in sorted(path for room in ROOMS for path in room.rglob("*.py")):
         if file not in READERS:
             for line, call in reads(file.read_text()):
-                calls.setdefault((str(file.relative_to(ROOM)), call), []).append(line)
+                calls.setdefault((str(file.relative_to(PACKAGE)), call), []).append(line)
     return calls
 
 

@@ -14,7 +14,7 @@ DOCUMENT = PACKAGE.parent / "docs/architecture.md"
 ONLY = {  # a library and the rooms that may use it
     "scapy": {"wire"},
     "pyroute2": {"linux", "lab"},
-    "socket": {"linux", "lab"},
+    "socket": {"kernel", "linux", "lab"},
     "subprocess": {"linux", "lab"},
     "click": {"cli"},
     "tabulate": {"render"},
@@ -70,6 +70,12 @@ def test_every_room_is_in_the_document() -> None:
 
 def test_each_import_is_allowed() -> None:
     assert breaches(all_imports()) == []
+
+
+def test_system_calls_are_made_with_the_standard_library_alone() -> None:
+    found = [one for one in all_imports() if one.room == "kernel"]
+    assert found
+    assert [str(one) for one in found if one.module.split(".")[0] not in {*sys.stdlib_module_names, "netprobe"}] == []
 
 
 def test_no_modules_import_each_other_not_even_inside_functions() -> None:

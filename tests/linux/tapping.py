@@ -14,8 +14,8 @@ from unittest.mock import patch
 
 from observing import path_of
 
+from netprobe.kernel.close import release
 from netprobe.linux.netns import inside
-from netprobe.linux.sensors.close import release
 from netprobe.linux.sensors.tap import BUFFER, Caught, Room, Tap, attach, buffers
 from netprobe.wire.bpf import Instruction
 from netprobe.wire.filter import answer_filter, tap_filter
@@ -142,7 +142,7 @@ def heard_by(asked: str, port: int, sources: list[tuple[str, int]]) -> list[tupl
 
 def released(count: int, kernel: tuple[int, int]) -> tuple[int, int]:
     """Open descriptors before and after `count` packet sockets were opened and released as on this kernel."""
-    with patch("netprobe.linux.sensors.close._kernel", return_value=kernel):
+    with patch("netprobe.kernel.close._kernel", return_value=kernel):
         return _released(count)
 
 

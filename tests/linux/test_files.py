@@ -20,7 +20,8 @@ from pathlib import Path
 import pytest
 
 from netprobe.errors import SHORT, CannotLook, is_short
-from netprobe.linux import apart, descriptors, files, netns
+from netprobe.kernel import descriptors
+from netprobe.linux import apart, files, netns
 from netprobe.linux.files import Tree
 from netprobe.linux.machine import Machine
 from netprobe.linux.names.names import Found, close_all, open_each

@@ -15,6 +15,7 @@ import pytest
 
 from netprobe.endpoint import parse
 from netprobe.errors import CannotLook, NotPermitted, Shortage, WrongQuestion
+from netprobe.kernel import close
 from netprobe.lab.lab import Lab
 from netprobe.linux import files, namespace, netlink, netns
 from netprobe.linux.machine import Machine
@@ -22,7 +23,7 @@ from netprobe.linux.names import listing, names, resolver
 from netprobe.linux.names.names import Found, UnknownName, lookup
 from netprobe.linux.names.namespaces import Directory, opened
 from netprobe.linux.netfilter.tools import run
-from netprobe.linux.sensors import close, crafter
+from netprobe.linux.sensors import crafter
 from netprobe.linux.sensors.crafter import Crafter
 from netprobe.linux.tables import fib, links, neighbours, sockets, sysctl, tc, xfrm
 from netprobe.model import AskRoute, AskSet, FindMacvlans, FindPeer, Namespace, ReadNamespace, RouteQuery, SetQuery, Snapshot

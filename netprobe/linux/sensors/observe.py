@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from netprobe.errors import CannotLook, Interrupted, NetprobeError, is_short
+from netprobe.kernel.close import release
 from netprobe.linux.netns import inside
 from netprobe.linux.privilege import not_permitted
 from netprobe.model import Observation, Probe, Protocol, Watch
@@ -22,7 +23,6 @@ from netprobe.wire.craft import Recipe, craft
 from netprobe.wire.filter import side_filter, tap_filter
 from netprobe.wire.mark import mark_of
 
-from .close import release
 from .frame_sender import FrameSender
 from .observations import Logbook
 from .ports import enslaved
