@@ -85,7 +85,7 @@ def link_moved(sight: Sight, rng: Random) -> Mutation | None:
     if "master" in link:
         back.append(shell(name, f"ip link set {device} master {link['master']}"))
     steps = (shell(name, f"ip link set {device} netns {handle(target)}"),)
-    truth = (_link(name, device), _link(target, device))
+    truth = (_link(name, device), _link(target, device), known(name, "", codes="link-missing"))
     return Mutation("link-moved", steps, tuple(back), truth)
 
 
@@ -96,7 +96,7 @@ def link_renamed(sight: Sight, rng: Random) -> Mutation | None:
     steps, undo = (
         tuple(shell(name, f"ip link set {line}") for line in lines) for lines in (_renaming(old, "new9"), _renaming("new9", old))
     )
-    return Mutation("link-renamed", steps, undo, (_link(name, old), _link(name, "new9")))
+    return Mutation("link-renamed", steps, undo, (_link(name, old), _link(name, "new9"), known(name, "", codes="link-missing")))
 
 
 def link_deleted(sight: Sight, rng: Random) -> Mutation | None:

@@ -14,6 +14,8 @@ from identities import Identity
 from mutations.draw import draw
 from mutations.trial import Trial, Void, attempt, breaks
 
+from netprobe.errors import CannotLook
+
 _ATTEMPTS = 40
 NOTHING = ("", "unknown")
 
@@ -56,6 +58,8 @@ def perform(shop: Workshop, index: int, seed: int, doubles: bool = False, verbos
     for number in range(_ATTEMPTS):
         try:
             outcome = _double(shop, index, seed, number, verbose) if doubles else _single(shop, index, seed, number, verbose)
+        except CannotLook as error:  # this kernel cannot have that network
+            outcome = Void(f"no network: {error}")
         except RuntimeError as error:
             return Lost(index, str(error))
         if isinstance(outcome, Trial):
@@ -84,7 +88,12 @@ def _double(shop: Workshop, index: int, seed: int, number: int, verbose: bool) -
 
 
 def outcome(trial: Trial) -> str:
-    """In one word: named, listed, another repair, a consequence, unknown, missed, misleading; where nothing broke: quiet or wolf."""
+    """In one word: named, listed, another repair, a consequence, unknown, missed, misleading; where nothing broke: quiet or wolf.
+
+    "crashed": there was no report.
+    """
+    if trial.verdict.startswith("exit "):
+        return "crashed"
     if trial.quiet:
         return "quiet" if trial.verdict == "reachable" else "wolf"
     if trial.verdict == "reachable":
@@ -122,6 +131,7 @@ def summary(outcomes: Iterable[Trial | Lost]) -> Iterator[str]:
         ("what went with it named, the fix left to the reader", _share(counts["consequence"], broken)),
         ("unknown", _share(counts["unknown"], broken)),
         ("misleading", _share(counts["misleading"], broken)),
+        ("no report", _share(counts["crashed"], done)),
         ("called reachable", _share(counts["missed"], broken)),
         ("mended by the first fix as printed, of all", _share(len(mended), broken)),
         ("... of those that need no knowledge of the reader", _share(len([each for each in mended if each in knowing]), knowing)),
@@ -141,11 +151,22 @@ def summary(outcomes: Iterable[Trial | Lost]) -> Iterator[str]:
 def summary_of_doubles(outcomes: Iterable[Trial | Lost]) -> Iterator[str]:
     """The table for two changes at once."""
     done = [each for each in outcomes if isinstance(each, Trial)]
-    both = [each for each in done if all(n or k for n, k in zip(each.named, each.listed, strict=True))]
-    yield f"{'two changes, each of which breaks the flow':52} {len(done)}"
-    yield f"{'one of them named first':52} {_share(sum(any(each.named) for each in done), done)}"
-    yield f"{'both named or listed':52} {_share(len(both), done)}"
-    yield f"{'mended after at most five fixes':52} {_share(sum(each.rounds > 0 for each in done), done)}"
+    rows = [
+        ("two changes, each of which breaks the flow", str(len(done))),
+        ("one of them named first", _share(sum(any(each.named) for each in done), done)),
+        ("both named or listed at once", _share(sum(_both_found(each) for each in done), done)),
+        ("both named, now or after the fixes before", _share(sum(_both_met(each) for each in done), done)),
+        ("mended after at most five fixes", _share(sum(each.rounds > 0 for each in done), done)),
+    ]
+    yield from (f"{subject:52} {value}" for subject, value in rows)
+
+
+def _both_found(trial: Trial) -> bool:
+    return all(named or listed for named, listed in zip(trial.named, trial.listed, strict=True))
+
+
+def _both_met(trial: Trial) -> bool:
+    return all(now or later for now, later in zip(trial.met, trial.listed, strict=True))
 
 
 def misses(outcomes: Iterable[Trial | Lost]) -> Iterator[str]:
@@ -156,15 +177,20 @@ def misses(outcomes: Iterable[Trial | Lost]) -> Iterator[str]:
             yield f"lost {each.index}: {each.reason}"
             continue
         if problem := _problem(each):
-            groups.setdefault((problem, " + ".join(each.kinds), each.code or each.verdict), []).append(each)
+            groups.setdefault((problem, " + ".join(each.kinds), each.code or each.verdict.partition("\n")[0]), []).append(each)
     for (problem, kind, code), members in sorted(groups.items(), key=lambda item: (item[0][0], -len(item[1]), item[0])):
         yield f"{problem}: {kind} -> {code or 'nothing'} ({len(members)})"
-        yield from (f"    {each.draw_text}  [{each.network}] {'; '.join(each.mutations)} | {each.asked} | {each.thing}" for each in members)
+        yield from (
+            f"    {each.draw_text}  [{each.network}] {' '.join('; '.join(each.mutations).split())} | {each.asked} | {each.thing}"
+            for each in members
+        )
 
 
 def _problem(trial: Trial) -> str:
     """What a person would have against it; the worst that there is."""
     word = outcome(trial)
+    if len(trial.kinds) > 1 and word in ("named", "listed", "another repair"):
+        return "" if trial.rounds and _both_met(trial) else f"of two: {'both' if _both_met(trial) else 'one'} found, {_mended(trial)}"
     if word in ("quiet", "named"):
         if not trial.quiet and trial.repair in ("done", "refused") and not trial.mended:
             return f"named, but its fix {'was refused' if trial.repair == 'refused' else 'helped not'}"
@@ -172,6 +198,10 @@ def _problem(trial: Trial) -> str:
             return "mended, but something else stays broken"
         return "" if agrees(trial) else f"why says {trial.why}"
     return word
+
+
+def _mended(trial: Trial) -> str:
+    return f"mended after {trial.rounds}" if trial.rounds else f"not mended ({trial.repair})"
 
 
 def _share(part: int, whole: Sequence[object]) -> str:

@@ -252,8 +252,11 @@ def _place(rule: Listed) -> tuple[str, str, str]:
 
 
 def _in_chain(rule: Listed) -> Identity:
-    """Its chain: after a rule is gone, the one that decides instead is what a report can name."""
-    return known(rule.namespace, _RULES, *rule.table.split(), rule.chain)
+    """Its chain: after a rule is gone, the one that decides instead is what a report can name.
+
+    Without the family: a table of iptables' own is called by that tool's name.
+    """
+    return known(rule.namespace, _RULES, rule.table.split()[1], rule.chain)
 
 
 def _using(name: str, head: str) -> Identity:

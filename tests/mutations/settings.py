@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 
 from faults.healthy import ANYCAST, HEALTHY, NESTED
 from mutations.flows import Flow, flow
+from mutations.topologies import GATEWAY, LEGACY_RULES, POD_SERVICES, PODS_OF_IPV6, SWITCH
 
 from netprobe.lab.changes import Change
 from netprobe.lab.faults.networks import HOME_LAN, OFFICES, OVERLAY, PUBLISHED, ROUTED_OVERLAY, ROUTED_PODS, SQUARE, TWO_UPLINKS
-from netprobe.lab.topology import Bridge, Interface, Route, Rules, Service, Sysctl, Topology, Veth
+from netprobe.lab.faults.steps import tool
+from netprobe.lab.topology import Interface, Rules, Service, Topology, Veth
 from netprobe.lab.tutorial import TUTORIAL
 
 
@@ -117,103 +119,6 @@ _WITH_PUBLISHED_PORTS = """
     host 172.17.0.3+53/udp
 """
 
-SWITCH = Topology(
-    namespaces=("sw", "a", "b", "c"),
-    links=(
-        Bridge(Interface("sw", "br0", mac="02:00:00:00:77:01")),
-        *(
-            Veth(Interface("sw", f"p-{name}", master="br0"), Interface(name, "eth0", (f"10.7.0.{n}/24", f"fd00:7::{n}/64")))
-            for n, name in enumerate("abc", 1)
-        ),
-    ),
-    services=(Service("b", "tcp", 80), Service("c", "udp", 53)),
-)
-"""Three stations and a switch without an address of its own."""
-
-_GATEWAY_RULES = """\
-table inet fw {
-    set lan { type ipv4_addr; flags interval; elements = { 10.5.0.0/24, 10.6.0.0/24 }; }
-    set banned { type ipv4_addr; flags interval; elements = { 192.0.2.0/24, 198.51.100.7 }; }
-    set open_ports { type inet_service; elements = { 22, 80, 443 }; }
-    chain input {
-        type filter hook input priority filter; policy drop;
-        ct state established,related accept
-        iifname "lo" accept
-        meta l4proto { icmp, ipv6-icmp } accept
-        iifname { "lan", "dmz" } tcp dport 22 accept
-    }
-    chain forward {
-        type filter hook forward priority filter; policy drop;
-        ct state vmap { established : accept, related : accept, invalid : drop }
-        ip saddr @banned counter drop
-        iifname "lan" oifname "wan" ip saddr @lan jump outgoing
-        iifname "lan" oifname "dmz" accept
-        iifname "dmz" oifname "wan" meta l4proto { icmp, udp } accept
-        iifname "wan" oifname "dmz" tcp dport @open_ports ct status dnat accept
-        meta l4proto ipv6-icmp accept
-        ip6 saddr fd00:5::/64 accept
-    }
-    chain outgoing {
-        meta l4proto icmp accept
-        tcp dport @open_ports accept
-        udp dport 53 accept
-        counter reject
-    }
-}
-table ip nat {
-    chain pre {
-        type nat hook prerouting priority dstnat; policy accept;
-        iifname "wan" tcp dport 8080 dnat to 10.6.0.10:80
-        iifname "wan" tcp dport { 22, 80 } dnat to 10.6.0.10
-    }
-    chain post {
-        type nat hook postrouting priority srcnat; policy accept;
-        oifname "wan" ip saddr @lan_too masquerade
-    }
-    set lan_too { type ipv4_addr; flags interval; elements = { 10.5.0.0/24, 10.6.0.0/24 }; }
-}
-"""
-
-GATEWAY = Topology(
-    namespaces=("fw", "pc", "srv", "net"),
-    links=(
-        Veth(Interface("fw", "lan", ("10.5.0.1/24", "fd00:5::1/64")), Interface("pc", "eth0", ("10.5.0.10/24", "fd00:5::10/64"))),
-        Veth(Interface("fw", "dmz", ("10.6.0.1/24", "fd00:6::1/64")), Interface("srv", "eth0", ("10.6.0.10/24", "fd00:6::10/64"))),
-        Veth(Interface("fw", "wan", ("203.0.113.2/24",)), Interface("net", "eth0", ("203.0.113.1/24",))),
-    ),
-    loopback=(Interface("net", "lo", ("8.8.8.8/32",)),),
-    routes=(
-        *(Route(name, via=via, device="eth0") for name, via in (("pc", "10.5.0.1"), ("pc", "fd00:5::1"))),
-        *(Route(name, via=via, device="eth0") for name, via in (("srv", "10.6.0.1"), ("srv", "fd00:6::1"))),
-        Route("fw", via="203.0.113.1", device="wan"),
-    ),
-    sysctls=(Sysctl("fw", "net.ipv4.ip_forward", "1"), Sysctl("fw", "net.ipv6.conf.all.forwarding", "1")),
-    rules=(Rules("fw", "nft", _GATEWAY_RULES),),
-    services=(
-        Service("srv", "tcp", 80),
-        Service("srv", "tcp", 22),
-        Service("net", "tcp", 80),
-        Service("net", "udp", 53),
-        Service("fw", "tcp", 22),
-    ),
-)
-"""A gateway whose firewall is all of nft, with sets and a verdict map."""
-
-_LEGACY = """\
-*filter
-:INPUT DROP [0:0]
-:FORWARD DROP [0:0]
--A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
--A INPUT -i lan -j ACCEPT
--A INPUT -p icmp -j ACCEPT
--A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
--A FORWARD -i lan -o wan -s 10.1.0.0/24 -j ACCEPT
--A FORWARD -i wan -o lan -p icmp -j ACCEPT
-COMMIT
-"""
-
-_POD_SERVICES = tuple(Service(f"pod{n}", "tcp", 80) for n in (1, 2))
-
 SETTINGS = (
     _setting("tutorial", TUTORIAL, _IN_THE_TUTORIAL),
     _setting("offices", OFFICES.topology, _BETWEEN_OFFICES),
@@ -231,7 +136,7 @@ SETTINGS = (
     ),
     _setting(
         "routed pods",
-        replace(ROUTED_PODS.topology, services=_POD_SERVICES),
+        replace(ROUTED_PODS.topology, services=POD_SERVICES),
         """
         pod1 10.65.0.3
         pod1 10.65.0.3+80
@@ -244,7 +149,7 @@ SETTINGS = (
     _setting("published ports", PUBLISHED.topology, _WITH_PUBLISHED_PORTS),
     _setting(
         "overlay",
-        replace(OVERLAY.topology, services=_POD_SERVICES),
+        replace(OVERLAY.topology, services=POD_SERVICES),
         """
         pod1 10.42.0.2
         pod1 10.42.0.2+80
@@ -256,7 +161,7 @@ SETTINGS = (
     ),
     _setting(
         "routed overlay",
-        replace(ROUTED_OVERLAY.topology, services=_POD_SERVICES),
+        replace(ROUTED_OVERLAY.topology, services=POD_SERVICES),
         """
         pod1 10.244.1.1
         pod1 10.244.2.2
@@ -343,9 +248,50 @@ SETTINGS = (
     ),
     _setting(
         "legacy offices",
-        replace(OFFICES.topology, rules=(Rules("r1", "iptables-legacy", _LEGACY),)),
+        replace(OFFICES.topology, rules=(Rules("r1", "iptables-legacy", LEGACY_RULES),)),
         _BETWEEN_OFFICES,
     ),
+    _setting(
+        "switch with VLANs",
+        SWITCH,
+        """
+        a 10.7.0.2
+        a 10.7.0.2+80
+        b 10.7.0.1
+        b fd00:7::1
+        a fd00:7::2+80
+        """,
+        (
+            tool("sw", "ip link set br0 type bridge vlan_filtering 1", "ip -d link show br0", "vlan_filtering 1"),
+            *(
+                tool("sw", f"bridge vlan add dev p-{name} vid {vid} pvid untagged", f"bridge vlan show dev p-{name}", f"{vid} PVID")
+                for name, vid in (("a", 10), ("b", 10), ("c", 20))
+            ),
+            *(
+                tool("sw", f"bridge vlan del dev p-{name} vid 1", f"bridge vlan show dev p-{name}", " 1( |$)", absent=True)
+                for name in "abc"
+            ),
+        ),
+    ),
+    _setting(
+        "routed pods of IPv6",
+        PODS_OF_IPV6,
+        """
+        pod1 fd00:65::2
+        pod1 fd00:65::2+80
+        pod2 fd00:65::1
+        pod1 fd00:10::1
+        rack fd00:65::1+80
+        host fd00:65::2
+        """,
+        tuple(
+            tool("host", f"ip -6 neigh add proxy fd00:65::ff dev cali{n}", "ip -6 neigh show proxy", f"fd00:65::ff dev cali{n}")
+            for n in (1, 2)
+        ),
+    ),
+    _setting("uplinks by marks", TWO_UPLINKS.topology, _BY_TWO_UPLINKS, _given("loose-rp-filter-and-marks")),
+    _setting("three rulesets", TUTORIAL, _IN_THE_TUTORIAL, _given("three-rulesets-at-once")),
+    _setting("offices without tracking", OFFICES.topology, _BETWEEN_OFFICES, _given("untracked-and-stateless")),
     _setting("strict offices", OFFICES.topology, _BETWEEN_OFFICES, _given("strict-rp-filter-on-symmetric-ways")),
 )
 

@@ -18,8 +18,8 @@ from mutations.trial import Trial
 TRIAL = Trial(
     draw_text="--seed 1 --only 0", network="tutorial", warm=True, quiet=False, mutations=("link-down: ip link set br0 down",),
     kinds=("link-down",), asked="red 8.8.8.8", verdict="unreachable", code="link-admin-down", thing="host: link br0", why="unreachable",
-    named=(True,), listed=(False,), consequence=False, repair="done", wrapped=False, mended=True, rounds=1, harmed=(), seconds=0.2,
-    why_seconds=0.1, log="",
+    named=(True,), listed=(False,), met=(True,), consequence=False, repair="done", wrapped=False, mended=True, rounds=1, harmed=(),
+    seconds=0.2, why_seconds=0.1, log="",
 )  # fmt: skip
 
 
@@ -158,6 +158,8 @@ def test_advice_is_no_command() -> None:
         ({"named": (False,), "mended": False, "consequence": True}, "misleading"),
         ({"named": (False,), "code": "unknown"}, "unknown"),
         ({"verdict": "reachable", "code": ""}, "missed"),
+        ({"verdict": "exit 70: a bug", "code": ""}, "crashed"),
+        ({"quiet": True, "verdict": "exit 70: a bug", "code": ""}, "crashed"),
         ({"quiet": True, "verdict": "reachable", "why": "reachable"}, "quiet"),
         ({"quiet": True}, "wolf"),
         ({"quiet": True, "verdict": "undetermined"}, "wolf"),
@@ -196,9 +198,12 @@ def test_the_misses_are_grouped_and_can_be_repeated() -> None:
 
 
 def test_of_two_changes_both_must_be_found() -> None:
-    two = replace(TRIAL, named=(True, False), listed=(False, True))
-    told = list(summary_of_doubles([two, replace(two, listed=(False, False))]))
-    assert told[2].endswith("1 of 2 (50%)")
+    two = replace(TRIAL, kinds=("link-down", "link-mtu"), named=(True, False), listed=(False, True), met=(True, True))
+    one = replace(two, listed=(False, False), met=(True, False), rounds=0, repair="open")
+    told = list(summary_of_doubles([two, one, replace(two, listed=(False, False), rounds=2)]))
+    assert told[2].endswith("1 of 3 (33%)")
+    assert told[3].endswith("2 of 3 (67%)")
+    assert "of two: one found, not mended (open): link-down + link-mtu -> link-admin-down (1)" in "\n".join(misses([two, one]))
 
 
 def test_a_draw_repeats_and_another_index_is_another() -> None:

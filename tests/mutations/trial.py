@@ -60,6 +60,8 @@ class Trial:
     why: str
     named: tuple[bool, ...]
     listed: tuple[bool, ...]
+    met: tuple[bool, ...]
+    """Whether each was the first cause after some of the fixes, one after the other."""
     consequence: bool
     """Whether what is named was there before, and went with the changed object: a route of a lost address, an address of a small link."""
     repair: str
@@ -179,6 +181,7 @@ def _judged(
         why=why["verdict"],
         named=tuple(each.is_named_by(cause) for each in changed),
         listed=tuple(any(each.is_named_by(other) for other in others) for each in changed),
+        met=tuple(any(each.is_named_by(one.cause) for one in rounds) for each in changed),
         consequence=any(identity.is_named_by(cause) for identity in lost),
         repair=rounds[0].repair.outcome if rounds else "",
         wrapped=bool(rounds) and rounds[0].repair.wrapped,
@@ -235,9 +238,8 @@ def _changed(draws: Sequence[Draw], log: list[str]) -> tuple[tuple[Mutation, ...
 def _gone(shown: Sequence[str]) -> Iterator[Identity]:
     """The addresses and routes among the lines that went."""
     for line in shown:
-        if address := re.match(r"(\S+): - (\S+) +inet6? ([^/\s]+)", line):
-            yield known(address[1], "address", address[2])
-            yield known(address[1], "address", address[3])
+        if address := re.match(r"(\S+): - (\S+) +inet6? ", line):
+            yield known(address[1], "address")
         elif route := re.match(r"(\S+): - (?:default|[\da-f.:]+(?:/\d+)?) (?:via|dev) ", line):
             yield known(route[1], "route")
 
