@@ -116,7 +116,12 @@ def agrees(trial: Trial) -> bool:
 
 
 def summary(outcomes: Iterable[Trial | Lost]) -> Iterator[str]:
-    """The table."""
+    """The table, as text."""
+    yield from (f"{subject:52} {value}" for subject, value in rows_of(outcomes))
+
+
+def rows_of(outcomes: Iterable[Trial | Lost]) -> list[tuple[str, str]]:
+    """What the trials of one change add up to."""
     done = [each for each in outcomes if isinstance(each, Trial)]
     broken, quiet = ([each for each in done if each.quiet is wanted] for wanted in (False, True))
     counts = Counter(map(outcome, done))
@@ -144,21 +149,25 @@ def summary(outcomes: Iterable[Trial | Lost]) -> Iterator[str]:
     if wrapped := sum(each.wrapped for each in broken):
         rows.append(("fixes that did not say in the line where to run", str(wrapped)))
     if done:
-        rows.append(("seconds, median and worst", f"{median(e.seconds for e in done):.2f} {max(e.seconds for e in done):.2f}"))
-    yield from (f"{subject:52} {value}" for subject, value in rows)
+        rows.append(("seconds, median and worst", f"{median(e.seconds for e in done):.2f} s, {max(e.seconds for e in done):.2f} s"))
+    return rows
 
 
 def summary_of_doubles(outcomes: Iterable[Trial | Lost]) -> Iterator[str]:
-    """The table for two changes at once."""
+    """The table for two changes at once, as text."""
+    yield from (f"{subject:52} {value}" for subject, value in rows_of_doubles(outcomes))
+
+
+def rows_of_doubles(outcomes: Iterable[Trial | Lost]) -> list[tuple[str, str]]:
+    """What the trials of two changes add up to."""
     done = [each for each in outcomes if isinstance(each, Trial)]
-    rows = [
+    return [
         ("two changes, each of which breaks the flow", str(len(done))),
         ("one of them named first", _share(sum(any(each.named) for each in done), done)),
         ("both named or listed at once", _share(sum(_both_found(each) for each in done), done)),
         ("both named, now or after the fixes before", _share(sum(_both_met(each) for each in done), done)),
         ("mended after at most five fixes", _share(sum(each.rounds > 0 for each in done), done)),
     ]
-    yield from (f"{subject:52} {value}" for subject, value in rows)
 
 
 def _both_found(trial: Trial) -> bool:

@@ -9,6 +9,7 @@ from mutations.draw import FAMILIES, draw
 from mutations.flows import Flow, flow
 from mutations.measure import Lost, agrees, misses, outcome, summary, summary_of_doubles
 from mutations.mutation import Mutation, known, shell
+from mutations.page import kept_from, put_into, section
 from mutations.repair import follow, lines
 from mutations.restoring import _missing
 from mutations.settings import SETTINGS
@@ -16,8 +17,8 @@ from mutations.sight import _MOVES, differences
 from mutations.trial import Trial
 
 TRIAL = Trial(
-    draw_text="--seed 1 --only 0", network="tutorial", warm=True, quiet=False, mutations=("link-down: ip link set br0 down",),
-    kinds=("link-down",), asked="red 8.8.8.8", verdict="unreachable", code="link-admin-down", thing="host: link br0", why="unreachable",
+    draw_text="--seed 1 --only 0", family="links", network="tutorial", warm=True, quiet=False,
+    mutations=("link-down: ip link set br0 down",), kinds=("link-down",), asked="red 8.8.8.8", verdict="unreachable", code="link-admin-down", thing="host: link br0", why="unreachable",
     named=(True,), listed=(False,), met=(True,), consequence=False, repair="done", wrapped=False, mended=True, rounds=1, harmed=(),
     seconds=0.2, why_seconds=0.1, log="",
 )  # fmt: skip
@@ -185,7 +186,7 @@ def test_the_summary_counts() -> None:
     assert table["mended by the first fix as printed, of all"] == "2 of 3 (67%)"
     assert table["... and everything else that worked works again"] == "1 of 3 (33%)"
     assert table["cries of wolf"] == "0"
-    assert table["seconds, median and worst"] == "0.20 3.00"
+    assert table["seconds, median and worst"] == "0.20 s, 3.00 s"
 
 
 def test_the_misses_are_grouped_and_can_be_repeated() -> None:
@@ -204,6 +205,17 @@ def test_of_two_changes_both_must_be_found() -> None:
     assert told[2].endswith("1 of 3 (33%)")
     assert told[3].endswith("2 of 3 (67%)")
     assert "of two: one found, not mended (open): link-down + link-mtu -> link-admin-down (1)" in "\n".join(misses([two, one]))
+
+
+def test_the_page_keeps_what_is_not_ours_and_takes_the_new_section() -> None:
+    new = "\n".join(section([TRIAL], [], 4, "here"))
+    once = put_into("# Accuracy\n\ntext\n", new)
+    assert once.startswith("# Accuracy\n\ntext\n\n## One object at random\n")
+    assert put_into(once, new) == once
+    assert put_into("# Accuracy\n\ntext" + kept_from(once), new) == once
+    assert kept_from("# Accuracy\n") == ""
+    assert "| changed object named first | 1 of 1 (100%) |" in new
+    assert "| links | 1 | 1 | 1 |" in new
 
 
 def test_a_draw_repeats_and_another_index_is_another() -> None:

@@ -48,6 +48,7 @@ class Trial:
     """What came out of one trial. `named` and the like are about each of the changed objects."""
 
     draw_text: str
+    family: str
     network: str
     warm: bool
     quiet: bool
@@ -153,11 +154,13 @@ def _attempt(draws: Sequence[Draw], among: Sequence[Flow] | None, verbose: bool)
 
 def _judged(
     draw: Draw, changed: Sequence[Mutation], lost: Sequence[Identity], asked: Flow, warm: bool, log: list[str], verbose: bool
-) -> Trial:
+) -> Trial | Void:
     why, why_seconds = ask(asked.question("why"))
     report, seconds = ask((*asked.question("trace"), "--captures", "none"))
     log += ["", f"why: {why['verdict']}", f"trace: {report['verdict']} after {seconds:.2f} s"]
     log += [text_of(asked)] if verbose else []
+    if not draw.quiet and working([asked], 1)[asked]:
+        return Void("mends by itself")  # a station asked again, a table aged: no answer about it would be right or wrong
     cause = (report["causes"] or [{}])[0]
     others = [*report["causes"][1:], *report.get("blockers", []), *report.get("alternatives", [])]
     others += [each["because"] for each in report["causes"] if each.get("because")]
@@ -168,7 +171,8 @@ def _judged(
     log += [f"still broken: {', '.join(harmed)}"] if harmed else []
     thing = cause.get("object") or {}
     return Trial(
-        draw_text=f"--seed {draw.seed} --only {draw.index}",
+        draw_text=f"--seed {draw.seed} --only {draw.index}" + (" --doubles 1" if len(changed) > 1 else ""),
+        family=draw.family,
         network=draw.setting.name,
         warm=warm,
         quiet=draw.quiet,
