@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from netprobe.model import InterfaceAddress, Namespace, Nexthop, PolicyRule, Route, RouteQuery
+from netprobe.model import InterfaceAddress, Link, Namespace, Nexthop, PolicyRule, Route, RouteQuery
 
 from . import prefix
 
@@ -38,6 +38,11 @@ class Decision(Struct, frozen=True):
     def index(self) -> int | None:
         """The interface of the leg to take."""
         return self.leg.index if self.leg else None
+
+    @property
+    def via(self) -> str | None:
+        """The next hop, None where the destination itself is on the link."""
+        return self.leg.via if self.leg else None
 
     @property
     def type(self) -> str:
@@ -198,22 +203,43 @@ def source_for(namespace: Namespace, decision: Decision, dst: str) -> str | None
         return dst
     index = decision.index
     # IPv6 looks at the destination only
-    wanted = decision.leg.via if decision.leg and decision.leg.via and ":" not in dst else dst
+    wanted = (":" not in dst and decision.via) or dst
     return select_address(namespace, index, wanted)
 
 
-def select_address(namespace: Namespace, index: int | None, towards: str) -> str | None:
+def select_address(
+    namespace: Namespace,
+    index: int | None,
+    towards: str,
+    scopes: tuple[str, ...] = ("global", "site", "link"),
+) -> str | None:
     """The primary address of interface `index`, one of the target's network first; else any interface's
-    global one.
+    global one (inet_select_addr; of IPv6 RFC 6724 in outline).
     """
-    kind = prefix.version(towards)
-    own = [a for a in namespace.addresses if prefix.version(a.address) == kind and a.scope != "host"]
-    if kind == 6:
+    if prefix.version(towards) == 6:
+        own = [a for a in namespace.addresses if a.version == 6 and a.scope != "host"]
         return _select_v6(own, index, towards)
-    on_link = [a for a in own if a.index == index and a.scope in ("global", "link", "site")]
+    primary = [a for a in namespace.addresses if a.version == 4 and "secondary" not in a.flags]
+    on_link = [a for a in primary if a.index == index and a.scope in scopes]
     same = [a for a in on_link if prefix.contains(prefix.network(a.peer or a.address, a.prefixlen), towards)]
-    others = [a for a in own if a.scope == "global"]
+    others = [a for a in primary if a.scope == "global"]
     return next((a.address for a in (*same, *on_link, *others)), None)
+
+
+def masqueraded(namespace: Namespace, out: Link, query: RouteQuery) -> str | None:
+    """The address that MASQUERADE takes for what leaves by `out`: of IPv4 a global one, of the next hop's
+    network first, whatever source the route prefers (nf_nat_masquerade_ipv4).
+    """
+    legs = lookup(namespace, query).candidates
+    towards = next((leg.via or query.dst for leg in legs if leg.index == out.index), query.dst)
+    if prefix.version(towards) != 4 or ":" in query.dst:  # IPv6 looks at the destination only
+        towards = query.dst
+    return select_address(namespace, out.index, towards, scopes=("global",))
+
+
+def first_address(namespace: Namespace, link: Link, version: int) -> str | None:
+    """The address that REDIRECT takes: the first of the interface that may be used (nf_nat_redirect.c)."""
+    return next((a.address for a in namespace.addresses_of(link, version) if is_usable(a)), None)
 
 
 def is_usable(address: InterfaceAddress) -> bool:

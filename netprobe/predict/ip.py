@@ -272,7 +272,7 @@ def _not_kept(name: str, link: Link, packet: Packet) -> Stop:
 
 def _forward_note(namespace: Namespace, decision: Decision, rules: str, packet: Packet) -> str:
     out = namespace.link(decision.index)
-    via = f" via {decision.leg.via}" if decision.leg and decision.leg.via else ""
+    via = f" via {decision.via}" if decision.via else ""
     parts = [
         f"to {out.name if out else '?'}{via}",
         rules,
@@ -287,7 +287,7 @@ def _leave(
     """POSTROUTING and the size check; the packet as it goes to the neighbour layer."""
     name = namespace.name
     out = namespace.link(decision.index)
-    if decision.type in ("local", "broadcast") and iif is None and decision.type == "local":
+    if decision.type == "local" and iif is None:
         out = next((link for link in namespace.links if link.kind == "loopback" or link.name == "lo"), out)
     if out is None:
         return trail.drop(
@@ -312,12 +312,12 @@ def _leave(
     fitted = size.fit(namespace, out, decision, passed.packet, iif is not None)
     if isinstance(fitted, Stop):
         return trail.drop(fitted)
-    nexthop = (decision.leg.via if decision.leg else None) or fitted.flow.dst
+    nexthop = decision.via or fitted.flow.dst
     return Departure(out, nexthop, fitted, _way(decision, nexthop, iif))
 
 
 def _way(decision: Decision, nexthop: str, iif: Link | None) -> str:
-    to = f"{'via' if decision.leg and decision.leg.via else 'to'} {nexthop}"
+    to = f"{'via' if decision.via else 'to'} {nexthop}"
     if decision.route is None or iif is not None:
         return to
     named = "default route" if prefix.length(decision.route.dst) == 0 else f"route {decision.route.dst}"

@@ -25,7 +25,7 @@ from netprobe.rules.packet import FibAnswer, FibQuery, Fragment, Surroundings
 from netprobe.rules.packet import Packet as Subject
 from netprobe.rules.ruling import Decision, Reason, Ruling, Verdict
 
-from . import allow, bpf, conntrack, fib, fixes, sockets
+from . import allow, bpf, conntrack, fib, fixes, prefix, sockets
 from .drop import place_of, unread
 from .trace import Trail, changes
 from .view import Ground, Lacking, Packet
@@ -297,8 +297,10 @@ def _surroundings(ground: Ground, namespace: Namespace, packet: Packet, trail: T
         local = ("lo",) if kind == "local" else ()
         return FibAnswer(kind, local + tuple(link.name for link in links if link is not None))
 
-    def own(link: Link, towards: str) -> str | None:
-        return fib.select_address(namespace, link.index, towards)
+    def own(kind: str, link: Link, towards: str) -> str | None:
+        if kind == "redirect":
+            return fib.first_address(namespace, link, prefix.version(towards))
+        return fib.masqueraded(namespace, link, RouteQuery(None, towards, mark=packet.mark))
 
     return Surroundings(
         address_type=lambda address, interface: fib.address_type(namespace, address, interface),

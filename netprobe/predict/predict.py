@@ -164,9 +164,9 @@ def _chosen(answer: RouteAnswer | None, decision: fib.Decision, dst: str) -> str
     router forwards it (RFC 4291, 2.5.6).
     """
     source = answer.source if answer is not None and answer.error is None else None
-    routed = decision.leg is not None and decision.leg.via is not None
-    beyond = source is not None and prefix.is_link_local(source) and not prefix.is_link_local(dst) and routed
-    return None if beyond else source
+    if source is None or decision.via is None or prefix.is_link_local(dst):
+        return source
+    return None if prefix.is_link_local(source) else source
 
 
 def _interface(ground: Ground, probe: Probe) -> int | None:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from netprobe.model import Namespace, Snapshot, Stage
 
-from .drop import Unread, unread
+from .drop import Unread
 
 PARTS = {
     "links": ("interfaces", Stage.TRANSMIT), "addresses": ("addresses", Stage.ROUTE),
@@ -63,4 +63,4 @@ def _partly(namespace: Namespace) -> PartlyRead:
     return PartlyRead(**{field: getattr(namespace, field) for field in namespace.__struct_fields__})
 
 
-__all__ = ["PARTS", "PartlyRead", "Unread", "guarded", "unread"]
+__all__ = ["PARTS", "PartlyRead", "Unread", "guarded"]

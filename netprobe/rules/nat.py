@@ -73,13 +73,13 @@ def _no_address(text: str) -> Doubt:
 
 
 def _own_address(kind: str, packet: Packet, hook: str, scene: Scene) -> str | None:
-    """MASQUERADE takes an address of the interface out, REDIRECT one of the interface in, at output the
-    loopback address.
+    """MASQUERADE takes an address of the interface out, REDIRECT the first one of the interface in, at output
+    the loopback address.
     """
     if kind == "redirect" and hook == "output":
         return "::1" if packet.flow.version == 6 else "127.0.0.1"
     link, towards = (packet.oif, packet.flow.dst) if kind == "masquerade" else (packet.iif, packet.flow.src)
-    return scene.around.own_address(link, towards) if scene.around.own_address and link else None
+    return scene.around.own_address(kind, link, towards) if scene.around.own_address and link else None
 
 
 def choices(term: Term, packet: Packet, scene: Scene) -> Iterator[tuple[float | None, Term | Doubt | None]]:

@@ -91,15 +91,15 @@ class Surroundings(Struct, frozen=True):
     undetermined.
 
     `address_type` (address, interface or None for any) -> unicast, local, broadcast, multicast, blackhole,
-    ... `fib` (query) -> the route. `own_address` (interface, towards this destination) -> the address that
-    MASQUERADE or REDIRECT takes. `track` (packet) -> the packet with state, direction and connection, as
+    ... `fib` (query) -> the route. `own_address` ("masquerade" or "redirect", interface, the other
+    end) -> the address that it takes. `track` (packet) -> the packet with state, direction and connection, as
     conntrack finds it; without it a packet whose `state` is None is new. `proxied` (packet with `proxy`) ->
     whether there is a socket that TPROXY may give it to, None where that is not known.
     """
 
     address_type: Callable[[str, str | None], str | None] | None = None
     fib: Callable[[FibQuery], FibAnswer | None] | None = None
-    own_address: Callable[[Link, str], str | None] | None = None
+    own_address: Callable[[str, Link, str], str | None] | None = None
     track: Callable[[Packet], Packet] | None = None
     proxied: Callable[[Packet], bool | None] | None = None
 

@@ -111,7 +111,7 @@ def _fib(query: FibQuery) -> FibAnswer:
     return FibAnswer("unicast", ("in0" if query.destination.startswith("10.1.") else "out0",))
 
 
-def _own(link: Link, towards: str) -> str:
+def _own(kind: str, link: Link, towards: str) -> str:
     return "10.1.0.1" if link.name == "in0" else "10.2.0.1"
 
 

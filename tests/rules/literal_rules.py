@@ -7,7 +7,7 @@ from typing import Any
 
 from netprobe.linux.netfilter.kernel import KernelChain
 from netprobe.model import Flow, Link, Protocol, Ruleset
-from netprobe.rules import Packet
+from netprobe.rules import Packet, Ruling, Surroundings, traverse
 from netprobe.rules.read.iptables_save import read_save
 from netprobe.rules.read.nft_json import read_listing
 
@@ -60,3 +60,19 @@ def test(left: dict[str, Any], right: Any, op: str = "==") -> dict[str, Any]:  #
 
 test.__test__ = False  # type: ignore[attr-defined]
 DROP, ACCEPT = {"drop": None}, {"accept": None}
+
+
+def forward(ruleset: Ruleset, packet: Packet | None = None, around: Surroundings | None = None) -> Ruling:
+    """What the rules at the forward hook do to a packet."""
+    packet = packet or forwarded()
+    return traverse(ruleset, packet.ethertype, "forward", packet, around=around)
+
+
+def decided(ruling: Ruling) -> tuple[str, str | None, str | None]:
+    """The verdict, and which rule or policy it is from, for what kind of reason."""
+    decision = ruling.decision
+    return ruling.verdict.value, decision and decision.object.id, decision and decision.reason.value
+
+
+SADDR, DADDR = payload("ip", "saddr"), payload("ip", "daddr")
+MASQUERADE = "*nat\n:PREROUTING ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -s 10.0.0.0/16 -o eth0 -j MASQUERADE\nCOMMIT"

@@ -1,0 +1,93 @@
+"""Rules that depend on more than the packet: limits, chance, quotas, lists of recent addresses."""
+
+from __future__ import annotations
+
+import pytest
+from literal_rules import (
+    ACCEPT,
+    DROP,
+    decided,
+    forward,
+    iptables,
+    nft_forward,
+)
+
+from netprobe.model import RecentEntry, RecentList, Ruleset
+from netprobe.rules import Reason, Verdict
+
+
+def test_a_limit_lets_the_first_pass_and_says_what_becomes_of_the_rest() -> None:
+    ruling = forward(iptables("-A FORWARD -m limit --limit 1/sec --limit-burst 3 -j ACCEPT\n-A FORWARD -p icmp -j DROP"))
+    assert ruling.verdict is Verdict.ACCEPT
+    [other] = ruling.alternatives
+    assert decided(other)[:2] == ("drop", "iptables filter FORWARD 2")
+    [doubt] = other.doubts
+    assert (doubt.reason, doubt.decision and doubt.decision.object.id) == (Reason.LIMIT, "iptables filter FORWARD 1")
+
+
+def test_a_limit_over_drops_only_what_is_too_much() -> None:
+    rules = nft_forward([{"limit": {"rate": 10, "per": "second", "burst": 5, "inv": True}}, DROP])
+    ruling = forward(rules)
+    assert ruling.verdict is Verdict.ACCEPT
+    assert decided(ruling.alternatives[0]) == ("drop", "nft inet t f handle 10", "limit")
+
+
+@pytest.mark.parametrize(
+    ("mode", "main", "chance"),
+    [
+        ("--mode random --probability 0.25", "accept", 0.25), ("--mode nth --every 2 --packet 0", "drop", 0.5),
+        ("--mode random --probability 0.90000000000", "drop", 0.9), ("--mode nth --every 10 --packet 3", "accept", 0.1),
+    ],
+)  # fmt: skip
+def test_chance_is_told_with_its_share(mode: str, main: str, chance: float) -> None:
+    ruling = forward(iptables(f"-A FORWARD -m statistic {mode} -j DROP"))
+    assert ruling.verdict == main
+    ways = {ruling.verdict.value, *(each.verdict.value for each in ruling.alternatives)}
+    assert ways == {"accept", "drop"}
+    assert [doubt.chance for each in ruling.alternatives for doubt in each.doubts] == [pytest.approx(chance)]
+    dropped = next(each for each in (ruling, *ruling.alternatives) if each.verdict is Verdict.DROP)
+    assert decided(dropped)[2] == "random"
+
+
+def test_numgen_in_a_verdict_map() -> None:
+    key = {"numgen": {"mode": "random", "mod": 10, "offset": 0}}
+    ruling = forward(nft_forward([{"vmap": {"key": key, "data": {"set": [[0, DROP], [{"range": [1, 9]}, ACCEPT]]}}}]))
+    assert ruling.verdict is Verdict.ACCEPT
+    [dropped] = ruling.alternatives
+    assert (decided(dropped)[2], dropped.doubts[0].chance) == ("random", pytest.approx(0.1))
+
+
+@pytest.mark.parametrize(
+    ("used", "over", "verdict"), [(0, True, "accept"), (500, True, "drop"), (417, True, "drop"), (500, False, "accept")]
+)
+def test_an_nft_quota_tells_what_is_used(used: int, over: bool, verdict: str) -> None:
+    quota = {"quota": {"val": 500, "val_unit": "bytes", "used": used, "used_unit": "bytes", "inv": over}}
+    ruling = forward(nft_forward([quota, DROP]))
+    assert ruling.verdict == verdict
+    assert verdict != "drop" or decided(ruling)[2] == "quota"
+
+
+def test_a_quota_that_will_not_last_is_said() -> None:
+    ruling = forward(nft_forward([{"quota": {"val": 500, "val_unit": "bytes", "used": 100, "used_unit": "bytes"}}, ACCEPT], policy="drop"))
+    assert ruling.verdict is Verdict.ACCEPT
+    assert [each.doubts[0].reason for each in ruling.alternatives] == [Reason.QUOTA]
+
+
+def test_an_iptables_quota_is_known_from_its_rules_counter() -> None:
+    ruling = forward(iptables("[2:168] -A FORWARD -m quota --quota 200 -j ACCEPT\n[2:168] -A FORWARD -j DROP"))
+    assert decided(ruling)[:2] == ("drop", "iptables filter FORWARD 2")
+    assert [(each.object.id, each.reason) for each in ruling.spent] == [("iptables filter FORWARD 1", Reason.QUOTA)]
+
+
+@pytest.mark.parametrize(
+    ("options", "verdict"),
+    [
+        ("--rcheck --seconds 600", "drop"), ("--rcheck --seconds 5", "accept"), ("--rcheck --seconds 600 --hitcount 3", "accept"),
+        ("--update --hitcount 2", "drop"), ("--rcheck --rdest", "accept"), ("--rcheck --rttl", "accept"), ("--set", "drop"),
+    ],
+)  # fmt: skip
+def test_a_recent_list_as_it_was_read(options: str, verdict: str) -> None:
+    rules = iptables(f"-A FORWARD -m recent {options} --name ban --mask 255.255.255.255 -j DROP")
+    lists = (RecentList("ban", (RecentEntry("10.0.0.2", (10_000, 20_000), 64),)),)
+    assert forward(Ruleset(tables=rules.tables, recent=lists)).verdict == verdict
+    assert verdict == "drop" or forward(rules).verdict is Verdict.UNDETERMINED
