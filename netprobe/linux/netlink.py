@@ -33,7 +33,7 @@ class Family(NamedTuple):
 
 
 ROUTE, SOCK_DIAG, XFRM = Family(0, "route"), Family(4, "sockets"), Family(6, "xfrm")
-NETFILTER, CONNTRACK = Family(12, "netfilter"), Family(12, "conntrack")
+NETFILTER, CONNTRACK, IPSET = Family(12, "netfilter"), Family(12, "conntrack"), Family(12, "ipset")
 
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 NLM_F_REQUEST, NLM_F_DUMP, NLM_F_DUMP_INTR = 0x01, 0x300, 0x10

@@ -160,6 +160,37 @@ class RecentList(Struct, frozen=True):
     entries: tuple[RecentEntry, ...] = ()
 
 
+class IpSetEntry(Struct, frozen=True):
+    """An entry of a set of ipset(8), with what its type has of these.
+
+    `first` and `second` are addresses, prefixes or ranges; `protocol` is its number; `name` another set;
+    `nomatch`: what it holds is not in the set.
+    """
+
+    first: str = ""
+    second: str = ""
+    ports: tuple[int, int] | None = None
+    protocol: int | None = None
+    mac: str = ""
+    interface: str = ""
+    mark: int | None = None
+    name: str = ""
+    nomatch: bool = False
+
+
+class IpSet(Struct, frozen=True):
+    """A set of ipset(8): `type` as it is created ("hash:ip,port"), `version` 4 or 6, None for either.
+
+    `entries` None: too many to read.
+    """
+
+    name: str
+    type: str
+    version: int | None = None
+    netmask: int | None = None
+    entries: tuple[IpSetEntry, ...] | None = None
+
+
 class SetQuery(Struct, frozen=True):
     """A question to the kernel: is `key` (its parts as text) in this set? For a map: and what does it
     give?
@@ -194,10 +225,15 @@ class Ruleset(Struct, frozen=True):
     recent: tuple[RecentList, ...] = ()
     queues: tuple[int, ...] | None = None
     answers: tuple[AskedSet, ...] = ()
+    ipsets: tuple[IpSet, ...] = ()
 
     def table(self, engine: str, family: str, name: str) -> Table | None:
         """The table of this engine, family and name, or None."""
         return next((t for t in self.tables if (t.engine, t.family, t.name) == (engine, family, name)), None)
+
+    def ipset(self, name: str) -> IpSet | None:
+        """The set of ipset(8) of this name, or None."""
+        return next((each for each in self.ipsets if each.name == name), None)
 
     def answer(self, query: SetQuery) -> AskedSet | None:
         """What the kernel said to `query`, or None when it has not been asked."""

@@ -12,6 +12,7 @@ from ipaddress import ip_interface, ip_network
 
 from netprobe.model import NamedObject, RecentList, Rule, Statement
 
+from . import ipset
 from .expression import Scene
 from .packet import FibQuery, Packet
 from .ruling import Doubt, Reason
@@ -96,7 +97,7 @@ def _time(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> Ans
 
 
 def _ipset(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> Answer:
-    return Doubt(Reason.UNKNOWN, statement.text)
+    return _negated(ipset.holds(statement, packet, scene), statement)
 
 
 def _rpfilter(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> Answer:

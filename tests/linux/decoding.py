@@ -8,13 +8,14 @@ from typing import Any
 from pyroute2.netlink.rtnl.fibmsg import fibmsg
 from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 
-from netprobe.linux.messages import conntrack, route, sockets, traffic, xfrm
+from netprobe.linux.messages import conntrack, ipset, route, sockets, traffic, xfrm
 from netprobe.linux.netlink import Record
 
 MESSAGES: dict[str, Any] = {
     "link": route.Link, "address": ifaddrmsg, "route": route.Route, "rule": fibmsg, "neighbour": route.Neighbour,
     "nexthop": route.NexthopObject, "qdisc": traffic.Qdisc, "filter": traffic.Filter, "policy": xfrm.Policy, "state": xfrm.State,
-    "socket": sockets.InetSocket, "groups": route.MulticastGroups, "connection": conntrack.Connection,
+    "socket": sockets.InetSocket, "groups": route.MulticastGroups,
+    "ipset": ipset.Sets, "connection": conntrack.Connection,
 }  # fmt: skip
 
 

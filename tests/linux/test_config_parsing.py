@@ -8,12 +8,14 @@ from typing import Any
 
 from decoding import attribute, record
 
+from netprobe.linux.netfilter import ipset
 from netprobe.linux.netlink import Record, address, text
 from netprobe.linux.tables import bridges, counters, fib, links, neighbours, sockets, sysctl, tc, xfrm
 from netprobe.model import (
     BridgePort,
     FdbEntry,
     InterfaceAddress,
+    IpSetEntry,
     Link,
     LinkRef,
     MulticastEntry,
@@ -275,6 +277,23 @@ def test_vlans_of_a_port() -> None:
     body = struct.pack("=BxHiII", 7, 1, 3, 0, 0) + attribute(26, infos)
     found = bridges.vlans_of(record("link", body))
     assert found == (PortVlan(1, pvid=True, untagged=True), PortVlan(10, untagged=True), PortVlan(11))
+
+
+def test_a_set_of_ipset_in_two_messages() -> None:
+    """The header is in the first alone, the entries in both (ip_set_dump_do)."""
+    four = lambda text: attribute(1, attribute(1, ip(text)))  # noqa: E731 - IPSET_ATTR_IP { IPADDR_IPV4 }
+    named = struct.pack("=BBH", 2, 7, 0) + attribute(1, u8(7)) + attribute(2, b"web\0")
+    header = attribute(3, b"hash:net,port\0") + attribute(5, u8(2)) + attribute(7, attribute(24, struct.pack(">I", 2)))
+    port = attribute(4, struct.pack(">H", 80)) + attribute(5, struct.pack(">H", 90)) + attribute(7, u8(6))
+    first = attribute(8, attribute(7, four("10.0.0.0") + attribute(3, u8(8)) + port))
+    nomatch = attribute(8, struct.pack(">I", 4))
+    second = attribute(8, attribute(7, four("10.1.0.0") + attribute(3, u8(16)) + port + nomatch))
+    found = ipset.set_of([record("ipset", named + header + first), record("ipset", named + second)])
+    assert (found.name, found.type, found.version, found.netmask) == ("web", "hash:net,port", 4, None)
+    assert found.entries == (
+        IpSetEntry("10.0.0.0/8", ports=(80, 90), protocol=6),
+        IpSetEntry("10.1.0.0/16", ports=(80, 90), protocol=6, nomatch=True),
+    )
 
 
 def af_spec(ipv4: bytes, ipv6: bytes) -> Record:

@@ -16,11 +16,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.linux import netns
-from netprobe.model import AskedSet, Blind, NamedSet, Ruleset, SetQuery, Table
+from netprobe.model import AskedSet, Blind, IpSet, NamedSet, Ruleset, SetQuery, Table
 from netprobe.rules.read.iptables_save import read_save
 from netprobe.rules.read.nft_json import read_listing
 
 from .elements import ask_element
+from .ipset import named_in, read_sets
 from .kernel import Inventory, Nfnetlink, outline, with_rules
 from .owner import Key, managed, settled
 from .proc import legacy_families, listening_queues, recent_lists
@@ -108,7 +109,17 @@ class RulesetReading:
             recent, queues = recent_lists(), listening_queues()
         tables = self._tables(self._found, self._tools.printed())
         blind = tuple(Blind(f"the ruleset of {self.name}", why) for why in dict.fromkeys(self.unseen))
-        return Ruleset(blind, tuple(tables), recent, queues)
+        return Ruleset(blind, tuple(tables), recent, queues, ipsets=self._ipsets(tables))
+
+    def _ipsets(self, tables: Iterable[Table]) -> tuple[IpSet, ...]:
+        """The sets that rules look into; those that cannot be had make the rules that name them
+        undetermined.
+        """
+        try:
+            with netns.inside(self.fd):
+                return read_sets(named_in(tables))
+        except OSError:
+            return ()
 
     def _outline(self) -> tuple[Inventory, bool]:
         """What nf_tables holds but for the rules, and whether all its named sets are small."""

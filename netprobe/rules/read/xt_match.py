@@ -292,6 +292,14 @@ def _condition(kind: str) -> Reader:
     return read
 
 
+def _ipset(block: Block, ip: str) -> list[Statement] | None:
+    options = {name[2:]: " ".join(values) for _, name, values in block.options}
+    negated = any(negated for negated, name, _ in block.options if name == "--match-set")
+    name, _, sides = options.pop("match-set", "").partition(" ")
+    options["match-set"] = sides
+    return [Statement("ipset", op="!=" if negated else "==", target=name, options=options, text=block.text())]
+
+
 def _recent(block: Block, ip: str) -> list[Statement] | None:
     options = {name[2:]: values[0] if values else "" for _, name, values in block.options}
     negated = any(
@@ -335,7 +343,7 @@ MATCHES: dict[str, Reader] = {
     "tos": _tos, "ttl": _hops, "hl": _hops, "iprange": _iprange, "physdev": _physdev, "policy": _policy,
     "limit": _condition("limit"), "hashlimit": _condition("hashlimit"), "connlimit": _condition("connlimit"),
     "quota": _condition("quota"), "statistic": _condition("statistic"), "time": _condition("time"),
-    "rpfilter": _condition("rpfilter"), "set": _condition("ipset"), "recent": _recent,
+    "rpfilter": _condition("rpfilter"), "set": _ipset, "recent": _recent,
     "frag": _header("frag"), "rt": _header("rt"), "hbh": _header("hbh"), "dst": _header("dst"),
     "mh": _header("mh"),
     "ah": _header("ah"),

@@ -1,0 +1,115 @@
+"""Whether a packet is in a set of ipset(8). Pure.
+
+Kernel: net/netfilter/xt_set.c (set_match), net/netfilter/ipset/ip_set_core.c (ip_set_test), and the types
+beside it.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+
+from netprobe.model import IpSet, IpSetEntry, Protocol, Statement
+
+from .expression import Scene
+from .packet import Packet
+from .ruling import Doubt, Reason
+
+_NUMBERS = {Protocol.ICMP: 1, Protocol.TCP: 6, Protocol.UDP: 17, Protocol.ICMPV6: 58}
+_WEIGHED = {"match-set", "return-nomatch", "update-counters", "update-subcounters"}
+DEEPEST = 8  # lists of lists
+
+
+def holds(statement: Statement, packet: Packet, scene: Scene) -> bool | Doubt:
+    """Whether the packet is in the set that a rule of iptables names; a doubt where its entries were not
+    read.
+    """
+    found = _in(statement.target, statement, packet, scene, DEEPEST)
+    return found if found is not None else Doubt(Reason.UNKNOWN, statement.text)
+
+
+def _in(name: str, statement: Statement, packet: Packet, scene: Scene, depth: int) -> bool | None:
+    named = scene.ruleset.ipset(name)
+    if named is None or named.entries is None or not depth or statement.options.keys() - _WEIGHED:
+        return None
+    if named.type == "list:set":
+        members = [_in(e.name, statement, packet, scene, depth - 1) for e in named.entries]
+        return _weighed(members, True)
+    sides = statement.options.get("match-set", "").split(",")
+    dimensions = named.type.partition(":")[2].split(",")
+    if len(sides) < len(dimensions) or named.version not in (None, packet.flow.version):
+        return False
+    # the longest prefix decides
+    for entry in sorted(named.entries, key=_length, reverse=True):
+        fits = _fits(named, dimensions, sides, entry, packet)
+        if fits is None:
+            return None
+        if fits:
+            return not entry.nomatch
+    return False
+
+
+def _length(entry: IpSetEntry) -> int:
+    return sum(int(text.partition("/")[2] or 128) for text in (entry.first, entry.second))
+
+
+def _fits(
+    named: IpSet, dimensions: list[str], sides: list[str], entry: IpSetEntry, packet: Packet
+) -> bool | None:
+    """Whether an entry holds the packet in each dimension; None where one is not known of the packet."""
+    addresses = iter((entry.first, entry.second))
+    answers = []
+    for dimension, side in zip(dimensions, sides, strict=False):
+        network = next(addresses) if dimension in ("ip", "net") else ""
+        answers.append(_fits_in(dimension, side == "src", network, named, entry, packet))
+    return _weighed(answers, False)
+
+
+def _weighed(answers: list[bool | None], telling: bool) -> bool | None:
+    """The answer that decides if one of them gives it, else None if one of them is not known, else the
+    other.
+    """
+    if telling in answers:
+        return telling
+    return None if None in answers else not telling
+
+
+def _fits_in(
+    dimension: str, source: bool, network: str, named: IpSet, entry: IpSetEntry, packet: Packet
+) -> bool | None:
+    flow = packet.flow
+    address, port, mac, link = flow.dst, flow.dport, flow.dst_mac, packet.oif
+    if source:
+        address, port, mac, link = flow.src, flow.sport, flow.src_mac, packet.iif
+    match dimension:
+        case "ip" | "net":
+            return _contains(network, address, named.netmask)
+        case "port":
+            return _has_port(entry, packet, port)
+        case "mac":
+            return None if mac is None else mac == entry.mac
+        case "iface":
+            return link is not None and link.name == entry.interface
+        case "mark":
+            return None if packet.mark is None else packet.mark == entry.mark
+    return None
+
+
+def _contains(network: str, address: str, netmask: int | None) -> bool:
+    first, dash, last = network.partition("-")
+    number, version = ip_address(address), ip_address(first.partition("/")[0]).version
+    if number.version != version:
+        return False
+    if dash:
+        return int(ip_address(first)) <= int(number) <= int(ip_address(last))
+    masked = first if "/" in first or netmask is None else f"{first}/{netmask}"
+    return number in ip_network(masked, strict=False)
+
+
+def _has_port(entry: IpSetEntry, packet: Packet, port: int | None) -> bool | None:
+    if entry.protocol not in (None, _NUMBERS.get(packet.flow.protocol)):
+        return False
+    if packet.flow.protocol not in (Protocol.TCP, Protocol.UDP):
+        return None if entry.protocol is not None else False  # ICMP's type and code stand there
+    if port is None or packet.fragment is not None:
+        return None
+    return entry.ports is not None and entry.ports[0] <= port <= entry.ports[1]
