@@ -18,7 +18,7 @@ from netprobe.model import (
     Stop,
 )
 
-from . import fib, fixes, prefix, rp_filter
+from . import fib, fixes, rp_filter
 from .drop import lost
 from .view import Ground, Packet
 
@@ -122,7 +122,7 @@ def _arp_ignored(namespace: Namespace, link: Link, sender: str, asked: str) -> b
     if level == 1:
         return not here
     if level == 2:
-        return not any(prefix.contains(prefix.network(a.address, a.prefixlen), sender) for a in here)
+        return not fib.on_link(here, sender)
     if level == 3:
         return any(a.address == asked and a.scope == "host" for a in namespace.addresses)
     return level == 8

@@ -5,7 +5,7 @@ from __future__ import annotations
 from netprobe.errors import WrongQuestion
 from netprobe.model import Endpoint, InterfaceAddress, Namespace, Snapshot
 
-from . import prefix
+from . import fib, prefix
 
 
 def destination_address(
@@ -26,7 +26,7 @@ def destination_address(
     networks = [a for a in here.addresses if a.scope == "global"] if here else []
 
     def rank(address: InterfaceAddress) -> tuple[bool, bool]:
-        near = any(prefix.contains(prefix.network(n.address, n.prefixlen), address.address) for n in networks)
+        near = fib.on_link(networks, address.address)
         return (prefix.version(address.address) == 6 and version is None, not near)
 
     return min(wanted, key=rank).address if wanted else None

@@ -6,6 +6,8 @@ net/ipv4/fib_trie.c and fib_semantics.c (longest prefix, TOS, lowest metric, thr
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from msgspec import Struct
 
 from netprobe.model import InterfaceAddress, Link, Namespace, Nexthop, PolicyRule, Route, RouteQuery
@@ -219,11 +221,20 @@ def select_address(
     if prefix.version(towards) == 6:
         own = [a for a in namespace.addresses if a.version == 6 and a.scope != "host"]
         return _select_v6(own, index, towards)
-    primary = [a for a in namespace.addresses if a.version == 4 and "secondary" not in a.flags]
-    on_link = [a for a in primary if a.index == index and a.scope in scopes]
-    same = [a for a in on_link if prefix.contains(prefix.network(a.peer or a.address, a.prefixlen), towards)]
-    others = [a for a in primary if a.scope == "global"]
-    return next((a.address for a in (*same, *on_link, *others)), None)
+
+    def rank(address: InterfaceAddress) -> tuple[bool, bool]:
+        here = address.index == index
+        network = prefix.network(address.peer or address.address, address.prefixlen)
+        return not here, here and not prefix.contains(network, towards)
+
+    primary = (a for a in namespace.addresses if a.version == 4 and "secondary" not in a.flags)
+    able = [a for a in primary if a.scope in (scopes if a.index == index else ("global",))]
+    return min(able, key=rank).address if able else None
+
+
+def on_link(addresses: Iterable[InterfaceAddress], target: str) -> bool:
+    """Whether an address lies in the network of one of these."""
+    return any(prefix.contains(prefix.network(a.address, a.prefixlen), target) for a in addresses)
 
 
 def masqueraded(namespace: Namespace, out: Link, query: RouteQuery) -> str | None:

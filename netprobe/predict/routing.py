@@ -331,8 +331,7 @@ def _down_link(namespace: Namespace, dst: str) -> Link | None:
     version = prefix.version(dst)
     down = [link for link in real if not link.up]
     for link in down:
-        networks = [prefix.network(a.address, a.prefixlen) for a in namespace.addresses_of(link, version)]
-        if any(prefix.contains(network, dst) for network in networks):
+        if fib.on_link(namespace.addresses_of(link, version), dst):
             return link
     if any(link.up and namespace.addresses_of(link, version) for link in real):
         return None
@@ -345,16 +344,25 @@ def describe_rule(rule: PolicyRule) -> str:
 
 
 def _selectors(rule: PolicyRule) -> tuple[str, ...]:
-    mark = f"fwmark {rule.mark:#x}" + ("" if rule.mask == 0xFFFFFFFF else f"/{rule.mask:#x}")
-    return (
-        "not" if rule.inverted else "", f"from {rule.src or 'all'}", f"to {rule.dst}" if rule.dst else "",
-        f"tos {rule.tos:#x}" if rule.tos else "", mark if rule.mark else "",
-        f"iif {rule.iif}" if rule.iif else "",
-        f"oif {rule.oif}" if rule.oif else "", "uidrange {}-{}".format(*rule.uids) if rule.uids else "",
-        f"ipproto {_PROTOCOLS.get(rule.protocol, rule.protocol)}" if rule.protocol else "",
-        "sport {}-{}".format(*rule.sports) if rule.sports else "",
-        "dport {}-{}".format(*rule.dports) if rule.dports else "",
-    )  # fmt: skip
+    mask = "" if rule.mask == 0xFFFFFFFF else f"/{rule.mask:#x}"
+    words = (
+        (rule.inverted, "not"),
+        (True, f"from {rule.src or 'all'}"),
+        (rule.dst, f"to {rule.dst}"),
+        (rule.tos, f"tos {rule.tos:#x}"),
+        (rule.mark, f"fwmark {rule.mark:#x}{mask}"),
+        (rule.iif, f"iif {rule.iif}"),
+        (rule.oif, f"oif {rule.oif}"),
+        (rule.uids, _range("uidrange", rule.uids)),
+        (rule.protocol, f"ipproto {_PROTOCOLS.get(rule.protocol or 0, rule.protocol)}"),
+        (rule.sports, _range("sport", rule.sports)),
+        (rule.dports, _range("dport", rule.dports)),
+    )
+    return tuple(text for said, text in words if said)
+
+
+def _range(word: str, bounds: tuple[int, int] | None) -> str:
+    return "{} {}-{}".format(word, *bounds) if bounds else ""
 
 
 def _action(rule: PolicyRule) -> str:
