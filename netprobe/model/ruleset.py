@@ -231,6 +231,15 @@ class Ruleset(Struct, frozen=True):
         """The table of this engine, family and name, or None."""
         return next((t for t in self.tables if (t.engine, t.family, t.name) == (engine, family, name)), None)
 
+    def flowtables_at(self, device: str) -> tuple[Flowtable, ...]:
+        """The flowtables that take packets in at an interface."""
+        return tuple(
+            flowtable
+            for table in self.tables
+            for flowtable in table.flowtables
+            if device in flowtable.devices
+        )
+
     def ipset(self, name: str) -> IpSet | None:
         """The set of ipset(8) of this name, or None."""
         return next((each for each in self.ipsets if each.name == name), None)

@@ -99,8 +99,25 @@ def on_xdp(ground: Ground, name: str, link: Link, packet: Packet) -> Packet:  # 
 
 def on_ingress(ground: Ground, name: str, link: Link, packet: Packet) -> Passage:
     """Ingress of a device, behind the taps: tc ingress, netdev ingress chains."""
+    packet = _offloaded(ground, name, link, packet)
     suspicious = _shaped(ground.namespace(name), Stage.INGRESS, packet).suspecting(*bpf.ingress(name, link))
     return _ruled(ground, name, "netdev", "ingress", suspicious, _Doors(link, device=link.name))
+
+
+def _offloaded(ground: Ground, name: str, link: Link, packet: Packet) -> Packet:
+    """A flowtable sends what is of an older connection out again by itself, past routes and rules
+    (net/netfilter/nf_flow_table_ip.c): a suspect, as it knows a way of its own.
+    """
+    ruleset = ground.namespace(name).ruleset
+    if not packet.reused or ruleset is None:
+        return packet
+    tables = ruleset.flowtables_at(link.name)
+    if not tables or not any("offload" in entry.status for entry in ground.connections(name, packet)):
+        return packet
+    text = (
+        f"the flowtable {tables[0].name} of {name} has the connection, and sends it on past routes and rules"
+    )
+    return packet.suspecting(Stop("unknown", place_of(name, link, Stage.INGRESS), text))
 
 
 def on_bridge(

@@ -147,8 +147,7 @@ def _with_source(ground: Ground, probe: Probe) -> Probe | Prediction:
     link = namespace.link(decision.index)
     src = _chosen(ground.kernel_route(name, asked), decision, dst) or fib.source_for(namespace, decision, dst)
     if src is None:
-        kind = "IPv6" if ":" in dst else "IPv4"
-        text = f"{name} has no {kind} address to send from"
+        text = f"{name} has no IPv{prefix.version(dst)} address to send from"
         object = Object("address", f"dev {link.name if link else 'INTERFACE'}", text)
         nothing = lost(
             "addr-missing", name, link, Stage.ROUTE, text, object=object, fix=(with_address(link),)

@@ -239,7 +239,7 @@ def may_send_from(namespace: Namespace, address: str) -> bool:
     """Whether a socket can be bound to the address: it is the namespace's own, or ip_nonlocal_bind allows any
     (ip-sysctl).
     """
-    family = "ipv6" if ":" in address else "ipv4"
+    family = f"ipv{prefix.version(address)}"
     own = (
         any(a.address == address and fib.is_usable(a) for a in namespace.addresses)
         or fib.lookup(namespace, RouteQuery(None, address)).type == "local"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from networks import edited, probe
+from msgspec.structs import replace
+from networks import edited, probe, tutorial
 from test_roots import MASQUERADE, filter_rules, ruled, rules
 
-from netprobe.model import Snapshot
+from netprobe.model import AskConnection, ConntrackEntry, Endpoint, Flowtable, FoundConnection, Protocol, Ruleset, Snapshot, Table
 from netprobe.predict import netfilter
 from netprobe.predict.predict import Prediction, predict
 from netprobe.predict.view import Rulings
@@ -74,3 +75,29 @@ def test_ports_that_were_used_before_ask_each_time(asked: list[str]) -> None:
         asked.clear()
         predict(snapshot, probe(reused=True), ask=False, rulings=rulings)
         assert "postrouting" in asked
+
+
+@pytest.mark.parametrize(
+    ("devices", "status", "reused", "codes"),
+    [
+        (("veth0",), ("offload",), True, {"unknown"}),
+        (("veth0",), ("assured",), True, set()),
+        (("veth9",), ("offload",), True, set()),
+        (("veth0",), ("offload",), False, set()),
+    ],
+)
+def test_a_flowtable_may_take_an_older_connection_past_the_rules(
+    devices: tuple[str, ...], status: tuple[str, ...], reused: bool, codes: set[str]
+) -> None:
+    """Its way is its own: what the rules say of such a packet is in doubt."""
+    entry = ConntrackEntry("udp", ("10.0.0.2", "8.8.8.8", 5000, 53), ("8.8.8.8", "10.0.0.2", 53, 5000), status=status)
+    ruleset = Ruleset(tables=(Table("nft", "inet", "t", flowtables=(Flowtable("f", devices),)),), queues=())
+    snapshot = edited(tutorial(), "host", ruleset=ruleset)
+    asked = replace(probe(protocol=Protocol.UDP), destination=Endpoint("8.8.8.8", address="8.8.8.8", port=53), icmp_id=None,
+                    source_port=5000, reused=reused)  # fmt: skip
+    while needs := [n for n in predict(snapshot, asked) if isinstance(n, AskConnection)]:
+        answers = (FoundConnection(n.namespace, n.flow, (entry,) if n.namespace == "host" else ()) for n in needs)
+        snapshot = replace(snapshot, connections=(*snapshot.connections, *answers))
+    found = predict(snapshot, asked, ask=False)
+    assert isinstance(found, Prediction)
+    assert {s.code for hop in found.request.hops for s in hop.suspects if "flowtable" in s.text} == codes
