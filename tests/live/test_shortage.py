@@ -45,7 +45,8 @@ def test_few_descriptors(lab: Lab, command: str) -> None:
             assert "Too many open files" in done.stderr, (most, done.told)
         else:
             report = json.loads(done.stdout)
-            assert not report["causes"], (most, done.told)
+            # of what could not be read the cause is not known, which blames nothing
+            assert {cause["code"] for cause in report["causes"]} <= {"unknown"}, (most, done.told)
             blind = [spot for spot in report["blind"] if "Too many open files" in spot["why"]]
             assert blind or done.code == 0, (most, done.told)
     assert {0, 3, 4} >= codes > {0}, codes  # the limits are where it begins to matter

@@ -64,7 +64,7 @@ def test_the_daemon_hangs(docker: DockerLab) -> None:
         docker.wake_daemon()
     assert without_moments(after) == without_moments(before)
     assert asked.code == 0
-    assert [note for note in asked.report["notes"] if "no answer within 2 s" in note]
+    assert [note for note in asked.report["notes"] if "no answer within" in note]
     assert (plain.code, plain.report["notes"]) == (0, []), "namespaces that are no containers concern no daemon"
 
 
