@@ -4,6 +4,8 @@ discovery for IPv6).
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from netprobe.diagnose.evidence import Case
 from netprobe.model import Cause, Command, Confidence, Evidence, Leg, Object, Place, Source, Stage
 from netprobe.predict.fixes import INTERFACE, sysctl
@@ -180,8 +182,8 @@ def _full(case: Case) -> Cause | None:
     name = case.probe.source.namespace or ""
     namespace = case.snapshot.namespaces.get(name)
     # only the first namespace of a machine has the sysctl
-    limits = [n.sysctl(key) for n in case.snapshot.namespaces.values()]
-    limit = next((int(value) for value in limits if value), 0)
+    first = next((n for n in case.snapshot.namespaces.values() if n.sysctl(key)), None)
+    limit = int(first.sysctl(key) or 0) if first is not None else 0
     entries, refused = (
         namespace.counters.get(f"{cache}.{n}", 0) if namespace else 0 for n in ("entries", "table_fulls")
     )
@@ -196,9 +198,11 @@ def _full(case: Case) -> Cause | None:
     text = f"the neighbour table of the kernel is full: {entries} entries, {key} = {limit}"
     counted = Evidence(Source.COUNTER, f"{cache}.table_fulls stands at {refused}", Confidence.OBSERVED)
     place = Place(name, case.probe.source.interface, Stage.NEIGHBOUR)
+    there = first.name if first is not None else None
+    fix = tuple(replace(c, namespace=there) for c in sysctl(key, max(8192, 2 * limit)))
     return Cause("neigh-table-full", place, text, Object("sysctl", key, f"{key} = {limit}"),
         (counted, *case.witnesses()),
-                 Confidence.INFERRED, commands=sysctl(key, max(8192, 2 * limit)))  # fmt: skip
+                 Confidence.INFERRED, commands=fix)  # fmt: skip
 
 
 CAUSES = (

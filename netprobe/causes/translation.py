@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from netprobe.diagnose.evidence import Case
 from netprobe.model import Blank, Cause, Command
-from netprobe.predict.fixes import Fix, iptables, sysctl
+from netprobe.predict.fixes import Fix, iptables, machine_wide
 
 from . import proof, remedy
 
@@ -253,9 +253,12 @@ def conntrack_full(case: Case) -> Cause | None:
 
     See: nf_conntrack-sysctl (kernel documentation); net/netfilter/nf_conntrack_core.c
     """
+    place = proof.place_of(case)
+    cookie = place.cookie if place is not None else 0
     counted = proof.counters(case, "conntrack.drop", "conntrack.early_drop", "conntrack.insert_failed")
     return proof.proven(
-        case.by_stop("conntrack-full", *sysctl("net.netfilter.nf_conntrack_max", 262144)), *counted
+        case.by_stop("conntrack-full", *machine_wide("net.netfilter.nf_conntrack_max", 262144, cookie)),
+        *counted,
     )
 
 

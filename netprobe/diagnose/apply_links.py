@@ -163,15 +163,10 @@ def _called(order: Order, other: str) -> tuple[Order, int | None]:
 
 
 def _without_stp(order: Order, bridge: Link) -> Snapshot:
-    """Every port that is up forwards (br_stp_set_enabled)."""
+    """No spanning tree; a port that listened or learned goes on doing so (br_stp_stop)."""
     if bridge.bridge is None:
         raise KeyError(bridge.name)
-    before = order.snapshot
-    order = order.with_link(replace(bridge, bridge=replace(bridge.bridge, stp=False)))
-    for port in order.namespace.ports(bridge):
-        if port.up and port.carrier and port.port is not None and port.port.state != "disabled":
-            order = order.with_link(replace(port, port=replace(port.port, state="forwarding")))
-    return settled(before, order.snapshot)
+    return order.with_link(replace(bridge, bridge=replace(bridge.bridge, stp=False))).snapshot
 
 
 def set_port(order: Order) -> Snapshot:

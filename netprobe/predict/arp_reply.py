@@ -57,7 +57,7 @@ def _claims_v6(namespace: Namespace, name: str, link: Link, asked: str) -> Stati
             Stage.ARP,
             text,
             object=Object("address", f"{asked}/{mine.prefixlen} dev {link.name}", "dadfailed"),
-            fix=fixes.detected_again(mine, link),
+            fix=fixes.with_another(mine, link),
         )
     if mine is not None and "tentative" in mine.flags and "optimistic" not in mine.flags:
         text = f"{name}/{link.name} does not answer for {asked} yet: duplicate address detection is not over"

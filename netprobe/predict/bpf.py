@@ -12,7 +12,7 @@ import re
 from netprobe.model import Command, Leg, Link, Namespace, Object, Qdisc, Stage, Stop, TcFilter
 
 from .drop import lost, place_of
-from .fixes import link_set
+from .fixes import xdp_off
 
 # Disciplines that a default system has, and that drop only under a load that a probe is not.
 _HARMLESS = {
@@ -45,7 +45,7 @@ def xdp(name: str, link: Link) -> tuple[Stop, ...]:
             Stage.RECEIVE,
             text,
             object=object,
-            fix=(link_set(link, "xdp", "off"),),
+            fix=(xdp_off(link),),
         ),
     )
 

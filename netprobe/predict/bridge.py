@@ -211,7 +211,8 @@ def reopen(bridge: Link, port: Link) -> Fix:
     if settings(port).guard:
         return (bridge_port(port, "guard", "off"), link_set(port, "down"), link_set(port, "up"))
     if bridge.bridge is not None and bridge.bridge.stp:
-        return (link_set(bridge, "type", "bridge", "stp_state", "0"),)
+        # a port that listens goes on doing so (br_stp_stop); 3 is refused while the kernel's STP runs
+        return (link_set(bridge, "type", "bridge", "stp_state", "0"), bridge_port(port, "state", "3"))
     return (bridge_port(port, "state", "3"),)
 
 

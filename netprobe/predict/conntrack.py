@@ -85,7 +85,7 @@ def crowded(namespace: Namespace, place: Place, ruling: Ruling) -> tuple[Stop, .
                 place,
                 text,
                 object,
-                fixes.sysctl(key, 2 * int(namespace.sysctl(key, "0") or 0)),
+                fixes.machine_wide(key, 2 * int(namespace.sysctl(key, "0") or 0), namespace.cookie),
             )
         )
     for made in ruling.translations:

@@ -34,6 +34,10 @@ _NO_SYSCTL_NAME = Command.advice(
     "write the value into its file below /proc/sys: the name has a character that sysctl(8) does not take as"
     " it is"
 )
+_FIRST_NAMESPACE = Command.advice(
+    "raise the limit in the machine's first network namespace, that of its process 1: it holds for all, and"
+    " cannot be set in this one"
+)
 NO_INTERFACE = Command.advice(
     "rename the interface first: iptables(8) takes a + at the end of a name for any characters"
 )
@@ -76,9 +80,14 @@ def with_right_length(own: InterfaceAddress, link: Link) -> Fix:
     return (Command.of("ip", "address", "add", right, "dev", link.name), address("del", own, link))
 
 
-def detected_again(own: InterfaceAddress, link: Link | None) -> Fix:
-    """Take an IPv6 address away and add it again, which repeats the detection of duplicates."""
-    return tuple(address(what, own, link) for what in ("del", "add")) if link is not None else ()
+def with_another(own: InterfaceAddress, link: Link | None) -> Fix:
+    """Another address in the place of one that a second station has: added again, it would be refused
+    again.
+    """
+    if link is None:
+        return ()
+    other = Blank(f"RIGHT-ADDRESS/{own.prefixlen}")
+    return (Command.of("ip", "address", "add", other, "dev", link.name), address("del", own, link))
 
 
 def forget_neighbour(address: str, link: Link) -> Command:
@@ -91,6 +100,29 @@ def sysctl(key: str, value: int | str) -> Fix:
     if not _SYSCTL_NAME.fullmatch(key):
         return (_NO_SYSCTL_NAME,)
     return (Command.of("sysctl", "-w", f"{key}={value}"),)
+
+
+def machine_wide(key: str, value: int, cookie: int) -> Fix:
+    """A sysctl that the first network namespace alone may set, for all of them (nf_conntrack_standalone.c):
+    the one whose cookie is 1. 0: not known.
+    """
+    return sysctl(key, value) if cookie in (0, 1) else (_FIRST_NAMESPACE,)
+
+
+def xdp_off(link: Link) -> Command:
+    """`ip link set dev IFACE xdp off`, or `xdpgeneric off` for a program that the kernel runs in the place of
+    the driver: each takes away its own alone.
+    """
+    generic = link.xdp is not None and link.xdp.startswith("xdpgeneric")
+    return link_set(link, "xdpgeneric" if generic else "xdp", "off")
+
+
+def without_policy_rule(about: str, text: str) -> Command:
+    """`ip rule del pref N SELECTOR ACTION`, of a rule as ip-rule(8) prints it: several may have one
+    priority.
+    """
+    priority, _, selector = text.partition(": ")
+    return ip(about, "rule", "del", "pref", priority, *selector.split())
 
 
 def masquerade(source: str, out: Link | None, how: str = "-A") -> Fix:

@@ -39,5 +39,5 @@ def refused(namespace: Namespace, version: int, only: str | None = None) -> Stop
             )
             return lost("addr-dad-failed", namespace.name, link, Stage.ROUTE, text,
                         object=Object("address", written, f"{written} dadfailed"),
-                        fix=fixes.detected_again(address, link))  # fmt: skip
+                        fix=fixes.with_another(address, link))  # fmt: skip
     return None

@@ -133,7 +133,7 @@ def _refusal(namespace: Namespace, packet: Packet, decision: Decision, stage: St
         return lost(_CODES[decision.type], namespace.name, None, stage, where, object=object, fix=(fix,))
     if decision.rule is not None and decision.rule.action in _CODES:
         text = describe_rule(decision.rule)
-        fix = fixes.ip(packet.flow.dst, "rule", "del", "pref", str(decision.rule.priority))
+        fix = fixes.without_policy_rule(packet.flow.dst, text)
         return lost("rule-prohibit", namespace.name, None, stage,
             f"the policy rule «{text}» of {namespace.name} refuses the packet",
                     object=Object("policy-rule", text, text), fix=(fix,))  # fmt: skip

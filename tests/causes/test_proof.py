@@ -126,8 +126,8 @@ def test_a_full_neighbour_table_is_the_root_of_the_silence(entries: int, refused
 
 
 def test_its_fix_gives_the_table_room() -> None:
-    assert full(1024, "1024", 1).fix == ("sysctl -w net.ipv4.neigh.default.gc_thresh3=8192",)
-    assert full(65536, "65536", 1).fix == ("sysctl -w net.ipv4.neigh.default.gc_thresh3=131072",)
+    assert full(1024, "1024", 1).fix == ("sysctl -w net.ipv4.neigh.default.gc_thresh3=8192   # in host",)
+    assert full(65536, "65536", 1).fix == ("sysctl -w net.ipv4.neigh.default.gc_thresh3=131072   # in host",)
 
 
 def test_the_gateway_in_sight_is_written_into_the_fix() -> None:

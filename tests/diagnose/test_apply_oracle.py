@@ -114,6 +114,10 @@ def agrees(lab: Lab, place: str, line: str, *given: str) -> None:
     assert found == ""
 
 
+SPANNING = (
+    "host: ip link set dev docker0 type bridge stp_state 1",
+    "host: ip link set dev veth9b03c7e nomaster; ip link set dev veth9b03c7e master docker0",
+)
 LINKS = [
     ("red", "ip link set dev eth0 down"),
     ("red", "ip link set dev eth0 up", "red: ip link set dev eth0 down"),
@@ -133,6 +137,11 @@ LINKS = [
     ("host", "ip link set dev veth0 address 02:00:00:00:00:77"),
     ("red", "ip link set dev eth0 address nonsense"),
     ("host", "ip link set dev docker0 type bridge stp_state 0", "host: ip link set dev docker0 type bridge stp_state 1"),
+    ("host", "ip link set dev docker0 type bridge stp_state 0", *SPANNING),
+    ("host", "bridge link set dev veth9b03c7e state 3", *SPANNING),
+    ("host", "bridge link set dev veth9b03c7e state 3", *SPANNING, "host: ip link set dev docker0 type bridge stp_state 0"),
+    ("host", "bridge link set dev veth0 state 4"),
+    ("host", "bridge link set dev eth0 isolated on"),
     ("host", "bridge link set dev veth0 isolated on"),
     ("host", "bridge link set dev veth0 state 0"),
     ("host", "bridge link set dev veth0 flood off mcast_flood off bcast_flood off learning off"),

@@ -137,9 +137,11 @@ def test_a_link_is_changed(before: dict[str, object], fix: str, field: str, valu
     assert getattr(link(relinked(tutorial(), "host", "veth0", **before), fix), field) == value
 
 
-def test_without_spanning_tree_every_port_forwards() -> None:
+def test_without_spanning_tree_a_port_can_be_told_to_forward() -> None:
     snapshot = relinked(relinked(tutorial(), "host", "br0", bridge=Bridge(stp=True)), "host", "veth0", port=BridgePort("learning"))
-    assert link(snapshot, "ip link set br0 type bridge stp_state 0").port == BridgePort()
+    assert link(snapshot, "ip link set br0 type bridge stp_state 0").port == BridgePort("learning")
+    assert link(snapshot, "ip link set br0 type bridge stp_state 0; bridge link set dev veth0 state 3").port == BridgePort()
+    assert fixed(snapshot, "bridge link set dev veth0 state 3") is None
 
 
 BLACKHOLE = Route("8.8.8.8/32", "blackhole")

@@ -35,7 +35,7 @@ CHANGES = [
     (("internet: ip link set dev eth0 down",), "red", "8.8.8.8", "link-admin-down", "internet"),
     (("host: bridge link set dev veth0 state 0",), "red", "8.8.8.8", "port-not-forwarding", "host"),
     (("host: sysctl -w net.ipv4.ip_forward=0",), "red", "8.8.8.8", "forwarding-off", "host"),
-    (("red: ip route replace default via 10.0.0.77 dev eth0",), "red", "8.8.8.8", "route-wrong-nexthop", "red"),
+    (("red: ip route replace default via 10.0.0.77 dev eth0 onlink",), "red", "8.8.8.8", "route-wrong-nexthop", "red"),
     (("red: ip route del default via 10.0.0.1 dev eth0",), "red", "8.8.8.8", "no-route", "red"),
     (("host: ip route add blackhole 8.8.8.8/32",), "red", "8.8.8.8", "route-blackhole", "host"),
     (("host: ip route add 8.8.8.8/32 dev docker0",), "red", "8.8.8.8", "route-overlap", "host"),

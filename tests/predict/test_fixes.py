@@ -20,7 +20,7 @@ def test_the_name_of_an_interface_stands_behind_dev(name: str) -> None:
     link, own = Link(2, name), InterfaceAddress(2, "fd00::1", 64)
     commands = [fixes.link_set(link, "up"), fixes.bridge_port(link, "state", "3"), fixes.address("del", own, link),
                 fixes.forget_neighbour("10.0.0.1", link), fixes.with_address(link), *fixes.with_right_length(own, link),
-                *fixes.detected_again(own, link)]  # fmt: skip
+                *fixes.with_another(own, link)]  # fmt: skip
     assert len(commands) == 9
     for command in commands:
         assert command.words[command.words.index("dev") + 1] == name
@@ -130,7 +130,8 @@ SIX = Flow("fd00::2", "fd00::9", Protocol.ICMPV6, icmp_type=128)
         ("nft ip fw in policy", ("input", ECHO, "ip6", None), 'nft insert rule ip fw in iifname "ip6" icmp type echo-request accept'),
         ("nft inet fw in policy", ("input", SIX, "eth0", None, True),
          "nft insert rule inet fw in iifname eth0 ct state established,related accept"),
-        ("nft bridge fw pass policy", ("forward", FLOW, "veth1", "veth2"), "nft insert rule bridge fw pass iifname veth1 oifname veth2 accept"),
+        ("nft bridge fw pass policy", ("forward", FLOW, "veth1", "veth2"),
+         "nft insert rule bridge fw pass iifname veth1 oifname veth2 accept"),
         ("nft netdev fw in policy", ("ingress", SIX, "eth0"), "nft insert rule netdev fw in ip6 saddr fd00::2 ip6 daddr fd00::9 accept"),
     ],
 )  # fmt: skip
