@@ -116,7 +116,8 @@ def far_end(sight: Sight, name: str, link: dict[str, Any]) -> tuple[str, dict[st
     """The other end of a veth. ip names its namespace, but for the host's, which has no name in /run/netns."""
     if "link" in link:
         return next(((where, other) for where, other in sight.links if where == name and other["ifname"] == link["link"]), None)
-    there = link.get("link_netns", namespaces.HOST)
+    known = {each.get("nsid"): each.get("name") for each in sight.objects(name, "ip -j netns list-id")}
+    there = known.get(link.get("link_netnsid")) or namespaces.HOST
     return next(((where, other) for where, other in sight.links if where == there and other["ifindex"] == link.get("link_index")), None)
 
 

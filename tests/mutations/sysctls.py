@@ -12,6 +12,14 @@ from mutations.sight import Sight
 from netprobe.lab.changes import typed
 from netprobe.lab.namespaces import entered, read_sysctl, write_sysctl
 
+_COPIED = {
+    "net.ipv4.ip_forward": "net.ipv4.conf.*.forwarding",
+    "net.ipv4.conf.all.forwarding": "net.ipv4.conf.*.forwarding",
+    "net.ipv6.conf.all.forwarding": "net.ipv6.conf.*.forwarding",
+    "net.ipv6.conf.all.disable_ipv6": "net.ipv6.conf.*.disable_ipv6",
+}
+"""What is written for all is copied to each interface (ip-sysctl.rst): the setting of one is the changed object as well."""
+
 
 def sysctl(sight: Sight, rng: Random) -> Mutation | None:
     """Any of them, of any namespace and interface; first the setting is chosen, so that those of each interface do not outnumber others."""
@@ -24,6 +32,7 @@ def sysctl(sight: Sight, rng: Random) -> Mutation | None:
         old = read_sysctl(name, setting)
         value = rng.choice([each for each in VALUES[pattern] if each != old])
         spelt = {setting, ALIASES.get(setting, setting)}
+        spelt |= {each for each in there if pattern_of(each) == _COPIED.get(setting)}
         return Mutation(
             f"sysctl {pattern.rpartition('.')[2]}",
             (_written(name, setting, value),),
