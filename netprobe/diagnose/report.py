@@ -232,7 +232,9 @@ def _rooted(case: Case, verdict: Verdict) -> Case:
     if stop is not None and stop.code == "unknown":  # undetermined: what lies behind it nobody knows
         return replace(case, stop=stop)
     if case.prediction is not None and verdict is Verdict.INTERMITTENT:
-        return replace(case, stop=stop or choice.of_some(case.snapshot, case.prediction))
+        some = choice.of_some(case.snapshot, case.prediction)
+        if some is not None or stop is None:
+            return replace(case, stop=some)
     if case.prediction is None or verdict is Verdict.REACHABLE:
         return replace(case, stop=stop)
     if any(o.kind == "refused" and o.text == "ENOBUFS" for o in case.observations):

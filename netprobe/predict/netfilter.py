@@ -151,7 +151,7 @@ def _calls_ip(namespace: Namespace, bridge: Link, flow: Flow) -> bool:
     """Whether br_netfilter lets iptables see this frame (bridge-nf-call-*; the bridge's own nf_call_* does as
     well).
     """
-    if flow.protocol in (Protocol.ARP, Protocol.ND):
+    if flow.protocol in (Protocol.ARP, Protocol.ND) or not flow.dst:
         return False
     six = flow.version == 6
     own = bridge.bridge is not None and (

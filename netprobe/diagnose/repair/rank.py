@@ -14,11 +14,9 @@ def ranked(loss: Loss, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
 
 
 def _key(loss: Loss, repair: Repair) -> tuple[int, ...]:
-    """What counts, in this order: what speaks for it, how near it is, whether the walk named it, who
-    agrees.
-    """
+    """What counts, in this order: what speaks for it, whether the walk named it, how near it is, who agrees."""
     named = _is_named(loss, repair)
-    return (repair.merit, _distance(loss, repair), not named, -repair.agreeing, len(repair.stop.commands))
+    return (repair.merit, not named, _distance(loss, repair), -repair.agreeing, len(repair.stop.commands))
 
 
 def _distance(loss: Loss, repair: Repair) -> int:
