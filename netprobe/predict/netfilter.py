@@ -11,6 +11,7 @@ from netprobe.model import (
     AskSet,
     Change,
     Flow,
+    Leg,
     Link,
     Namespace,
     Object,
@@ -225,7 +226,10 @@ def _ruled(
     )
     if passed.stop is None:
         return passed
-    return replace(passed, stop=allow.narrowed(namespace.ruleset, passed.stop, ruling, subject, family, hook))
+    answering = replace(subject, reply=subject.reply or packet.leg is Leg.REPLY)
+    return replace(
+        passed, stop=allow.narrowed(namespace.ruleset, passed.stop, ruling, answering, family, hook)
+    )
 
 
 def _ruling(

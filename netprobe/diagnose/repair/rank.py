@@ -14,7 +14,9 @@ def ranked(loss: Loss, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
 
 
 def _key(loss: Loss, repair: Repair) -> tuple[int, ...]:
-    """What counts, in this order: what speaks for it, whether the walk named it, how near it is, who agrees."""
+    """What counts, in this order: what speaks for it, whether the walk named it, how near it is, who
+    agrees.
+    """
     named = _is_named(loss, repair)
     return (repair.merit, not named, _distance(loss, repair), -repair.agreeing, len(repair.stop.commands))
 

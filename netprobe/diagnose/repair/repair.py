@@ -62,9 +62,11 @@ class Repair(Struct, frozen=True):
     leg: Leg | None = None
 
     @property
-    def brings_routes(self) -> bool:
-        """Whether it gives the namespace an interface or an address again, with which routes have gone."""
-        return any(_gives(command.words) for command in self.stop.commands)
+    def needs_routes(self) -> bool:
+        """Whether the namespace may lack a route with it: one that went with an interface or an address that
+        comes back, or in whose place stood the one that goes.
+        """
+        return any(_moves_routes(command.words) for command in self.stop.commands)
 
     def also(self, *commands: Command) -> Repair | None:
         """This repair with more commands behind its own; None where they cannot be carried out."""
@@ -90,10 +92,10 @@ def _still_holds(before: Snapshot, after: Snapshot, asked: AskedRoute) -> bool:
     return fib.lookup(then, asked.query) == fib.lookup(now, asked.query)
 
 
-def _gives(words: tuple[str, ...]) -> bool:
-    return words[:3] == ("ip", "address", "add") or (
-        words[:3] == ("ip", "link", "set") and words[-1:] == ("up",)
-    )
+def _moves_routes(words: tuple[str, ...]) -> bool:
+    plain = tuple(word for word in words if word != "-6")
+    up = plain[:3] == ("ip", "link", "set") and plain[-1:] == ("up",)
+    return up or plain[:3] in (("ip", "address", "add"), ("ip", "route", "del"))
 
 
 def is_special(rule: PolicyRule) -> bool:

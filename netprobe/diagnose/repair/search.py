@@ -10,8 +10,8 @@ from netprobe.predict import prefix
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 
-from .candidates import candidates
-from .candidates.stop import completed
+from .candidates import candidates, routes
+from .candidates import stop as stops
 from .harm import harmless_first
 from .rank import ranked
 from .repair import Loss, Repair
@@ -64,23 +64,31 @@ def search(snapshot: Snapshot, prediction: Prediction, stop: Stop, *, beyond: bo
 
 
 def _try(loss: Loss, repair: Repair) -> Tried | None:
-    """The repair and what comes of it; with the routes that the namespace needs again, where it brings
-    some.
-    """
+    """The repair and what comes of it; with a route beside it where the namespace needs one then."""
     outcome = _walked(loss, repair)
     if not isinstance(outcome, Prediction):
         loss.needs.update(dict.fromkeys(outcome))
         return None
+    whole = _with_a_route(loss, repair, outcome) if repair.needs_routes else None
+    return whole or Tried(repair, outcome)
+
+
+def _with_a_route(loss: Loss, repair: Repair, outcome: Prediction) -> Tried | None:
+    """The repair and a route with which the probe passes: one that went with the object, or stood in its
+    place.
+    """
     stop, name = outcome.stop, repair.stop.place.namespace
-    lacks = stop is not None and (stop.code, stop.place.namespace) == ("no-route", name)
-    if stop is None or not lacks or not repair.brings_routes:
-        return Tried(repair, outcome)
+    if stop is None or (stop.code, stop.place.namespace) != ("no-route", name):
+        return None
     after = Loss(repair.mended, outcome, stop, loss.needs)
-    whole = repair.also(*(replace(c, namespace=name) for c in completed(after, stop).commands))
-    again = _walked(loss, whole) if whole is not None else None
-    return (
-        Tried(whole, again) if whole is not None and isinstance(again, Prediction) else Tried(repair, outcome)
-    )
+    for more in (*routes.gone(after), *stops.candidates(after), *routes.missing(after)):
+        if more.stop.place.namespace != name:
+            continue
+        whole = repair.also(*(replace(command, namespace=name) for command in more.stop.commands))
+        again = _walked(loss, whole) if whole is not None else None
+        if whole is not None and isinstance(again, Prediction) and again.passes:
+            return Tried(whole, again)
+    return None
 
 
 def _walked(loss: Loss, repair: Repair) -> Prediction | tuple[Need, ...]:

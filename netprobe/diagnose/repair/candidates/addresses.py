@@ -16,7 +16,7 @@ from netprobe.diagnose.repair.segment import (
     share,
     usual_length,
 )
-from netprobe.model import Blank, Command, End, InterfaceAddress, Leg, Link, Namespace, Object, Stage, Stop
+from netprobe.model import Blank, Command, InterfaceAddress, Leg, Link, Namespace, Object, Stage, Stop
 from netprobe.predict import fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
@@ -182,6 +182,7 @@ def _needs_one(namespace: Namespace, link: Link, version: int) -> bool:
         leg.index == link.index
         and prefix.version(route.dst) == version
         and not prefix.is_link_local(route.dst.partition("/")[0])
+        and not prefix.is_multicast(route.dst.partition("/")[0])
         for route in namespace.routes
         for leg in route.nexthops
     )
@@ -280,19 +281,30 @@ def _hearers(loss: Loss) -> Iterator[tuple[str, Link]]:
 
 
 def _captured(loss: Loss) -> Iterator[Repair]:
-    """A destination that the last namespace takes for its own, though another one is meant."""
-    hops = loss.prediction.request.hops
-    if loss.prediction.request.end is not End.DELIVER or not hops:
-        return
-    last = hops[-1]
-    namespace = loss.snapshot.namespaces.get(last.namespace)
-    link = namespace.owner_of(last.flow.dst) if namespace is not None else None
-    if namespace is None or link is None or last.namespace == loss.probe.destination.namespace:
-        return
-    own = next(a for a in namespace.addresses_of(link) if a.address == last.flow.dst)
-    named = f"{own.address}/{own.prefixlen} dev {link.name}"
-    text = f"{namespace.name} has {own.address} on {link.name}, and takes what is for it for its own"
-    fix = (fixes.address("del", own, link),)
-    thing = Object("address", named, named)
-    stop = lost("addr-duplicate", namespace.name, link, Stage.DELIVER, text, object=thing, fix=fix)
-    yield from loss.repair(stop, Merit.UNDOES)
+    """A packet that the last namespace takes for its own, though another one is meant."""
+    for walk, meant in (
+        (loss.prediction.request, loss.probe.destination),
+        (loss.prediction.reply, loss.probe.source),
+    ):
+        hops = walk.hops if walk is not None else ()
+        if hops and hops[-1].namespace != meant.namespace and hops[-1].namespace in loss.snapshot:
+            yield from _taken(loss, loss.snapshot[hops[-1].namespace], hops[-1].flow.dst)
+
+
+def _taken(loss: Loss, namespace: Namespace, dst: str) -> Iterator[Repair]:
+    """The address by which a namespace takes `dst` for its own; one on a loopback stands for its whole
+    network.
+    """
+    for own in namespace.addresses:
+        link = namespace.link(own.index)
+        whole = link is not None and link.kind == "loopback" and prefix.contains(_network(own), dst)
+        if link is None or own.scope != "global" or not (own.address == dst or whole):
+            continue
+        named = f"{own.address}/{own.prefixlen} dev {link.name}"
+        text = (
+            f"{namespace.name} has {own.address}/{own.prefixlen} on {link.name}, and takes {dst} for its own"
+        )
+        fix = (fixes.address("del", own, link),)
+        thing = Object("address", named, named)
+        stop = lost("addr-duplicate", namespace.name, link, Stage.DELIVER, text, object=thing, fix=fix)
+        yield from loss.repair(stop, Merit.UNDOES)

@@ -9,8 +9,10 @@ from collections import Counter
 from collections.abc import Iterator
 
 from netprobe.diagnose import hints
+from netprobe.diagnose.apply_addresses import made
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
 from netprobe.diagnose.repair.routers import router_for
+from netprobe.diagnose.repair.segment import own_addresses
 from netprobe.model import Leg, Link, Namespace, Object, Route, RouteQuery, Stage, Stop
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
@@ -26,9 +28,21 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         yield from _dead_leg(loss, routed)
         yield from _other_gateway(loss, routed)
         yield from _missing_here(loss, routed)
+    yield from gone(loss)
+    for name in loss.around:
+        yield from _thrown(loss, loss.snapshot[name])
+
+
+def gone(loss: Loss) -> Iterator[Repair]:
+    """The routes that the kernel makes for addresses, where somebody took them away."""
     for name in loss.around:
         yield from _of_the_kernel(loss, loss.snapshot[name])
-        yield from _thrown(loss, loss.snapshot[name])
+
+
+def missing(loss: Loss) -> Iterator[Repair]:
+    """The networks to which routers beside the way know a way."""
+    for routed in loss.prediction.routed:
+        yield from _missing_here(loss, routed)
 
 
 def _named(namespace: Namespace, routed: Routed) -> tuple[tuple[str, ...], Link | None]:
@@ -235,20 +249,14 @@ def _on_link(namespace: Namespace, link: Link, via: str) -> bool:
 
 def _of_the_kernel(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
     """The routes that the kernel makes for each address of an interface that is up, where they are gone."""
-    from netprobe.diagnose.apply_links import routes_of
-
     there = {(route.dst, route.table, leg.index) for route in namespace.routes for leg in route.nexthops}
-    for address in namespace.addresses:
-        link = namespace.link(address.index)
-        if link is None or not link.up or "tentative" in address.flags or "dadfailed" in address.flags:
-            continue
-        if address.scope != "global" or prefix.version(address.address) != prefix.version(
-            loss.probe.destination.address or ""
-        ):
-            continue
-        for route in routes_of(address):
-            if (route.dst, route.table, link.index) not in there and prefix.length(route.dst) > 0:
-                yield from loss.repair(_gone(namespace, link, address.address, route), Merit.RESTORES)
+    version = prefix.version(loss.probe.destination.address or "")
+    for link in namespace.links:
+        own = own_addresses(namespace, link, version) if link.up else ()
+        for route in made(namespace, link) if own else ():
+            fits = prefix.version(route.dst) == version and route.type in ("unicast", "local")
+            if fits and (route.dst, route.table, link.index) not in there:
+                yield from loss.repair(_gone(namespace, link, route), Merit.RESTORES)
 
 
 def _thrown(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
@@ -266,28 +274,15 @@ def _thrown(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
         yield from loss.repair(stop, Merit.UNDOES)
 
 
-def _gone(namespace: Namespace, link: Link, address: str, route: Route) -> Stop:
+def _gone(namespace: Namespace, link: Link, route: Route) -> Stop:
     kind = ("local",) if route.type == "local" else ()
     table = ("table", "local") if route.table == fib.LOCAL else ()
-    text = f"{namespace.name} lacks the route to {route.dst} that comes with {address} on {link.name}"
+    text = f"{namespace.name} lacks the route to {route.dst} that comes with its address on {link.name}"
     thing = Object("route", f"{route.dst} dev {link.name}", text)
-    words = (
-        "route",
-        "add",
-        *kind,
-        route.dst,
-        "dev",
-        link.name,
-        *table,
-        "proto",
-        "kernel",
-        "scope",
-        route.scope,
-        "src",
-        address,
-    )
-    six = ":" in address
-    fix = (fixes.ip(address, *(words[:-4] if six else words)),)
+    words = ("route", "replace", *kind, route.dst, "dev", link.name, *table, "proto", "kernel")
+    if route.source is not None:
+        words = (*words, "scope", route.scope, "src", route.source)
+    fix = (fixes.ip(route.dst, *words),)
     return lost("no-route", namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
 
 
@@ -306,12 +301,14 @@ def _missing_here(loss: Loss, routed: Routed) -> Iterator[Repair]:
             via = hints.gateway_on(neighbour, namespace, link, routed.dst)
             if network is None or via is None or (leg is not None and leg.via == via):
                 continue
+            taken = any((r.dst, r.table) == (network, fib.MAIN) for r in namespace.routes)
+            how = "replace" if taken else "add"
             told = f"goes out of {out.name}" if out is not None else "finds no way"
             text = (
                 f"{namespace.name} has no route to {network}: what is for {routed.dst} {told}; {via} ({name})"
                 " knows the way"
             )
-            fix = (fixes.ip(routed.dst, "route", "add", network, "via", via, "dev", link.name),)
+            fix = (fixes.ip(routed.dst, "route", how, network, "via", via, "dev", link.name),)
             code = _code_of_missing(loss, routed, out)
             thing = Object("route", network, f"no route to {network}")
             if code == "reply-wrong-path" and routed.decision.route is not None:
@@ -329,7 +326,7 @@ def _is_meant(routed: Routed) -> bool:
     it.
     """
     route = routed.decision.route
-    return route is not None and prefix.length(route.dst) > 0
+    return route is not None and route.type == "unicast" and prefix.length(route.dst) > 0
 
 
 def _code_of_missing(loss: Loss, routed: Routed, out: Link | None) -> str:
