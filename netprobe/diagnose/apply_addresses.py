@@ -33,9 +33,14 @@ def change_address(order: Order) -> Snapshot:
         return _deleted(order, link, known[0])
     if what == "replace" and known:
         return order.snapshot
-    if what not in ("add", "replace") or known:
-        raise KeyError(written)  # EADDRNOTAVAIL, EEXIST
+    if what not in ("add", "replace") or known or (bits == 128 and _has_no_ipv6(order, link)):
+        raise KeyError(written)  # EADDRNOTAVAIL, EEXIST, EACCES
     return with_addresses(order, link, (*order.namespace.addresses, own))
+
+
+def _has_no_ipv6(order: Order, link: Link) -> bool:
+    stem = f"net.ipv6.conf.{link.name.replace('.', '/')}"
+    return order.namespace.sysctl(f"{stem}.disable_ipv6", "0") != "0"
 
 
 def _scope(address: str) -> str:

@@ -177,6 +177,7 @@ ADDRESSES = [
     ("c1", "ip address del 172.17.0.99/16 dev eth0"),
     ("c1", "ip address add fd00:9::1/64 dev eth0"),
     ("c1", "ip -6 address del fd00:172:17::2/64 dev eth0"),
+    ("c1", "ip address add fd00:9::1/64 dev eth0", "c1: sysctl -qw net.ipv6.conf.eth0.disable_ipv6=1"),
     ("c1", "ip address replace 172.17.0.2/16 dev eth0"),
     ("c1", "ip address add 172.18.0.2/16 dev eth0", "c1: ip link set dev eth0 down"),
     ("c1", "ip address del 172.17.0.2/16 dev eth0", "c1: ip link set dev eth0 down"),
