@@ -120,9 +120,9 @@ def addr_dad_failed(case: Case) -> Cause | None:
 
     How we know: The address carries the flag dadfailed.
 
-    Fix: Remove the address, free it at the other station or choose another one, then add it again.
+    Fix: Choose another address. The same one is refused again, unless the other station gives it up first.
+        ip -6 address add OTHER/LENGTH dev IFACE
         ip -6 address del ADDRESS/LENGTH dev IFACE
-        ip -6 address add ADDRESS/LENGTH dev IFACE
 
     See: RFC 4862, 5.4; ip-address(8); net/ipv6/addrconf.c (addrconf_dad_failure)
     """

@@ -110,7 +110,7 @@ def port_not_forwarding(case: Case) -> Cause | None:
     How we know: The port's state, as `bridge -d link` shows it, is disabled, blocking, listening or learning.
 
     Fix: Wait for the forward delay, or switch spanning tree off on a bridge that cannot have loops. A port
-    without STP is set by hand.
+    that listened goes on listening then, until its state is set by hand.
         ip link set BRIDGE type bridge stp_state 0
         ip link set BRIDGE type bridge forward_delay 0
         bridge link set dev PORT state 3

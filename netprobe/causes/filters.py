@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
+from msgspec.structs import replace
+
 from netprobe.diagnose.evidence import Case
-from netprobe.model import Blank, Cause, Command
+from netprobe.model import Blank, Cause, Command, Leg
 
 from . import proof
+
+_ISOLATION = re.compile(r"DOCKER-(?:ISOLATION|INTERNAL)\b")  # moby, libnetwork/drivers/bridge
+_BRIDGE = re.compile(r"br-([0-9a-f]{12})")
 
 
 def policy_drop(case: Case) -> Cause | None:
@@ -42,13 +49,42 @@ def filtered_by_rule(case: Case) -> Cause | None:
     Fix: Delete the rule, or put an accepting one before it. A rule that belongs to a tool comes back; change
     that tool's settings then.
         iptables -L CHAIN -n -v --line-numbers
-        iptables -D CHAIN NUMBER
+        iptables -D CHAIN RULE   # its words, as iptables-save prints them
         nft -a list chain FAMILY TABLE CHAIN
         nft delete rule FAMILY TABLE CHAIN handle HANDLE
 
     See: iptables(8); nft(8); ebtables-nft(8); https://wiki.nftables.org (Netfilter hooks)
     """
-    return case.by_stop("filtered-by-rule")
+    return _joined(case, case.by_stop("filtered-by-rule"))
+
+
+def _joined(case: Case, found: Cause | None) -> Cause | None:
+    """Where it is Docker's own rule that keeps two of its networks apart, the container joins the other one:
+    the rule would come back.
+    """
+    words = (found.object.words or ()) if found is not None and found.object is not None else ()
+    if found is None or not any(map(_ISOLATION.match, words)):
+        return found
+    join = Command.of("docker", "network", "connect", _network(found.place.interface or ""), _container(case))
+    told = replace(join, note="isolated by design: Docker keeps its networks apart")
+    return replace(found, commands=(told,), advice="")
+
+
+def _network(bridge: str) -> str | Blank:
+    """The Docker network of a bridge, by the beginning of its id, which is in the bridge's name."""
+    named = _BRIDGE.fullmatch(bridge)
+    if named is not None:
+        return named[1]
+    return "bridge" if bridge == "docker0" else Blank("NETWORK")
+
+
+def _container(case: Case) -> str | Blank:
+    """The container that sends on the broken way; a namespace that has a file of its own is none."""
+    hops = case.reply if case.leg is Leg.REPLY else case.request
+    sender = case.snapshot.namespaces.get(hops[0].namespace if hops else "")
+    if sender is None or sender.enter is None or sender.enter[:2] != ("nsenter", "-t") or " " in sender.name:
+        return Blank("CONTAINER")
+    return sender.name
 
 
 def rejected_by_rule(case: Case) -> Cause | None:
@@ -62,7 +98,7 @@ def rejected_by_rule(case: Case) -> Cause | None:
     that this rule sends.
 
     Fix: Delete the rule, or accept this traffic before it.
-        iptables -D CHAIN NUMBER
+        iptables -D CHAIN RULE   # its words, as iptables-save prints them
         nft delete rule FAMILY TABLE CHAIN handle HANDLE
         firewall-cmd --add-port=PORT/tcp   # for firewalld
 
@@ -83,7 +119,7 @@ def rate_limited(case: Case) -> Cause | None:
 
     Fix: Raise the limit, or accept this traffic before the rule.
         iptables -L -n -v --line-numbers | grep -i limit
-        iptables -D CHAIN NUMBER
+        iptables -D CHAIN RULE   # its words, as iptables-save prints them
 
     See: iptables-extensions(8), limit, hashlimit, connlimit, quota; nft(8), "limit"
     """
@@ -100,7 +136,7 @@ def random_drop(case: Case) -> Cause | None:
     How we know: The rule with its probability; of several probes about that share is lost.
 
     Fix: Delete the rule.
-        iptables -D CHAIN NUMBER
+        iptables -D CHAIN RULE   # its words, as iptables-save prints them
         nft delete rule FAMILY TABLE CHAIN handle HANDLE
 
     See: iptables-extensions(8), statistic; nft(8), "numgen"
@@ -119,7 +155,7 @@ def queue_no_listener(case: Case) -> Cause | None:
 
     Fix: Start the program, let the rule pass packets without it, or delete the rule.
         iptables -R CHAIN NUMBER ... -j NFQUEUE --queue-num N --queue-bypass
-        iptables -D CHAIN NUMBER
+        iptables -D CHAIN RULE   # its words, as iptables-save prints them
 
     See: iptables-extensions(8), NFQUEUE; nft(8), "queue"; net/netfilter/nf_queue.c
     """
@@ -178,7 +214,7 @@ def filtered_by_xdp(case: Case) -> Cause | None:
     Fix: Take the program off, or change what it is told to drop.
         ip link show dev IFACE   # shows the program's id
         bpftool prog show id ID
-        ip link set dev IFACE xdp off
+        ip link set dev IFACE xdp off   # xdpgeneric off, where ip shows it as xdpgeneric
 
     See: ip-link(8), "xdp"; bpftool-net(8)
     """

@@ -242,7 +242,7 @@ def rule_prohibit(case: Case) -> Cause | None:
 
     Fix: Delete the rule, or except this traffic by a rule with a lower number.
         ip rule show
-        ip rule del pref PRIORITY
+        ip rule del pref PRIORITY SELECTOR ACTION   # all its words: several rules may have one priority
 
     See: ip-rule(8); net/core/fib_rules.c
     """
@@ -262,7 +262,7 @@ def rule_wrong_table(case: Case) -> Cause | None:
         ip rule show
         ip route show table TABLE
         ip route add default via GATEWAY dev IFACE table TABLE
-        ip rule del pref PRIORITY
+        ip rule del pref PRIORITY SELECTOR ACTION   # all its words: several rules may have one priority
 
     See: ip-rule(8); ip-route(8), "table"
     """

@@ -84,7 +84,7 @@ def frag_dropped(case: Case) -> Cause | None:
 
     Fix: Delete the rule or accept fragments before it; or send packets that fit.
         iptables -L -n -v --line-numbers | grep -e ' -f '
-        iptables -D CHAIN NUMBER
+        iptables -D CHAIN RULE   # its words, as iptables-save prints them
 
     See: iptables(8), --fragment; nft(8), "ip frag-off"; RFC 8900
     """

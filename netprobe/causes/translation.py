@@ -81,7 +81,7 @@ def nat_bypassed(case: Case) -> Cause | None:
 
     Fix: Delete the rule, or except this traffic from it.
         iptables -t raw -L -n -v --line-numbers
-        iptables -t raw -D PREROUTING NUMBER
+        iptables -t raw -D PREROUTING RULE   # its words, as iptables-save prints them
 
     See: iptables-extensions(8), CT --notrack; nft(8), "notrack"
     """
@@ -144,7 +144,7 @@ def nat_redirect_dead(case: Case) -> Cause | None:
     Fix: Start the proxy, or delete the rule.
         ss -lntup
         iptables -t nat -L PREROUTING -n -v --line-numbers
-        iptables -t nat -D PREROUTING NUMBER
+        iptables -t nat -D PREROUTING RULE   # its words, as iptables-save prints them
 
     See: iptables-extensions(8), REDIRECT and TPROXY; nft(8), "redirect"
     """
@@ -247,7 +247,8 @@ def conntrack_full(case: Case) -> Cause | None:
     How we know: The number of entries (nf_conntrack_count) has reached nf_conntrack_max in that namespace;
     the counters of drops grow.
 
-    Fix: Raise the limit; shorten timeouts if most entries are dead.
+    Fix: Raise the limit, in the machine's first network namespace: it holds for all of them. Shorten timeouts
+    if most entries are dead.
         sysctl -w net.netfilter.nf_conntrack_max=262144
         conntrack -C
 

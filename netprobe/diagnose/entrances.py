@@ -13,6 +13,8 @@ from netprobe.model import Cause, Command, Hop, Paths, Report, Snapshot, Stop
 # Their word goes to a daemon or to the kernel as a whole, and is the same in every namespace.
 _ANYWHERE = ("netprobe", "docker", "podman", "systemctl", "bpftool")
 
+_MOVED = 7  # words
+
 _End = TypeVar("_End", Stop, Cause)
 
 
@@ -50,4 +52,20 @@ def _typed(command: Command, here: str | None, snapshot: Snapshot) -> Command:
         return replace(command, enter=())
     name = command.namespace or here
     known = snapshot.namespaces.get(name or "")
-    return replace(command, namespace=name, enter=None if known is None else known.enter)
+    words = _with_target(command.words, snapshot)
+    return replace(command, words=words, namespace=name, enter=None if known is None else known.enter)
+
+
+def _with_target(words: tuple[str, ...], snapshot: Snapshot) -> tuple[str, ...]:
+    """`ip link set dev IFACE netns TARGET` with the target as ip(8) knows it: by its name or by a process."""
+    if len(words) != _MOVED or words[:4] != ("ip", "link", "set", "dev") or words[5] != "netns":
+        return words
+    known = snapshot.namespaces.get(words[6])
+    match known.enter if known is not None else None:
+        case ("ip", "netns", "exec", name):
+            return (*words[:6], name)
+        case ("nsenter", "-t", process, "-n"):
+            return (*words[:6], process)
+        case ():  # process 1 is in the namespace that netprobe was started in
+            return (*words[:6], "1")
+    return words

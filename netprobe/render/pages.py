@@ -14,8 +14,8 @@ from .pen import BOLD, CYAN, DIM, Pen, columns
 from .terminal import Terminal
 
 _WHERE = (
-    "Run a fix in the namespace that the report names: `ip netns exec NS COMMAND`, for a container `nsenter"
-    " -t PID -n COMMAND`."
+    "A report says its commands whole, as they are typed where netprobe was started: `ip netns exec NS"
+    " COMMAND`, for a container `nsenter -t PID -n COMMAND`. Here they are bare."
 )
 _MADE = (
     "Made from the docstrings in `netprobe/causes` by `scripts/causes`; `netprobe explain CODE` prints one"

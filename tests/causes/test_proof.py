@@ -18,6 +18,7 @@ from netprobe.model import (
     Evidence,
     Flow,
     FoundConnection,
+    Hop,
     Leg,
     Link,
     LinkRef,
@@ -245,3 +246,30 @@ def test_a_port_that_is_not_published_gets_the_rule_that_would() -> None:
 def test_evidence_has_a_source_each() -> None:
     found = explained(tutorial(), "no-route", Place("red", None, Stage.ROUTE))
     assert found.evidence == (Evidence(Source.MODEL, "it ends here"),)
+
+
+@pytest.mark.parametrize(
+    ("bridge", "enter", "fix"),
+    [
+        ("br-0123456789ab", ("nsenter", "-t", "7", "-n"), "docker network connect 0123456789ab c1   # isolated by design: Docker keeps"),
+        ("docker0", ("nsenter", "-t", "7", "-n"), "docker network connect bridge c1   # isolated by design: Docker keeps"),
+        (
+            "br-0123456789ab",
+            ("ip", "netns", "exec", "c1"),
+            "# fill in CONTAINER: docker network connect 0123456789ab CONTAINER   # isolated",
+        ),
+        ("br0", None, "# fill in NETWORK and CONTAINER: docker network connect NETWORK CONTAINER   # isolated by design"),
+    ],
+)
+def test_what_docker_keeps_apart_is_joined_by_docker(bridge: str, enter: tuple[str, ...] | None, fix: str) -> None:
+    thing = rule_called("iptables", "filter", "DOCKER-ISOLATION-STAGE-2", "3")
+    snapshot = edited(tutorial(), "c1", enter=enter)
+    sent = Hop(1, "c1", "eth0", Stage.TRANSMIT, Flow("172.17.0.2", "172.18.0.2", Protocol.ICMP))
+    [line] = explained(snapshot, "filtered-by-rule", Place("host", bridge, Stage.FORWARD), thing, request=(sent,)).fix
+    assert line.startswith(fix)
+
+
+def test_a_rule_of_somebody_else_beside_it_is_taken_away() -> None:
+    thing = rule_called("iptables", "filter", "DOCKER-USER", "3")
+    found = explained(tutorial(), "filtered-by-rule", Place("host", "docker0", Stage.FORWARD), thing, ("iptables -D DOCKER-USER 3",))
+    assert found.fix == ("iptables -D DOCKER-USER 3",)

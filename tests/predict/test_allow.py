@@ -1,0 +1,105 @@
+"""What is offered against a firewall that lets nothing through: an exception for this traffic, and the model says that it is enough."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+from networks import probe
+from test_roots import MASQUERADE, filter_rules, ruled
+
+from netprobe.diagnose.apply import mend
+from netprobe.model import Snapshot, Stop
+from netprobe.predict.predict import Prediction, predict
+
+FROM_RED = ("-i", "br0", "-o", "eth0", "-j", "ACCEPT")
+BACK = ("-i", "eth0", "-o", "br0", "-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED", "-j", "ACCEPT")
+LIMITED = "FORWARD -i br0 -m limit --limit 1/min --limit-burst 2 -j ACCEPT"
+
+
+def firewall(*lines: str, policy: str = "ACCEPT") -> Snapshot:
+    """The tutorial's network, whose host has these rules, and this policy of FORWARD."""
+    return ruled(MASQUERADE, filter_rules(*lines, policy=policy))
+
+
+def stopped(snapshot: Snapshot) -> Stop:
+    outcome = predict(snapshot, probe(), ask=False)
+    assert isinstance(outcome, Prediction)
+    return outcome.stop or next(suspect for hop in outcome.request.hops for suspect in hop.suspects)
+
+
+def words(stop: Stop) -> list[tuple[str, ...]]:
+    return [command.words for command in stop.commands]
+
+
+def passes(snapshot: Snapshot, stop: Stop) -> bool:
+    mended = mend(snapshot, stop)
+    assert mended is not None
+    outcome = predict(mended, probe(), ask=False)
+    assert isinstance(outcome, Prediction)
+    return outcome.passes and not any(hop.suspects for hop in outcome.request.hops)
+
+
+def test_a_policy_gets_an_exception_for_both_ways() -> None:
+    snapshot = firewall(policy="DROP")
+    stop = stopped(snapshot)
+    assert (stop.code, words(stop)) == ("policy-drop", [("iptables", "-I", "FORWARD", *FROM_RED), ("iptables", "-I", "FORWARD", *BACK)])
+    assert passes(snapshot, stop)
+
+
+def test_a_way_back_that_is_open_needs_none() -> None:
+    snapshot = firewall("FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT", policy="DROP")
+    stop = stopped(snapshot)
+    assert words(stop) == [("iptables", "-I", "FORWARD", *FROM_RED)]
+    assert passes(snapshot, stop)
+
+
+def test_an_answer_alone_is_let_in_as_an_answer() -> None:
+    snapshot = firewall("FORWARD -i br0 -j ACCEPT", policy="DROP")
+    stop = stopped(snapshot)
+    assert words(stop) == [("iptables", "-I", "FORWARD", *BACK)]
+    assert passes(snapshot, stop)
+
+
+def test_a_rule_that_ends_a_chain_for_everything_is_a_policy() -> None:
+    snapshot = firewall("FORWARD -i docker0 -j ACCEPT", "FORWARD -j DROP")
+    stop = stopped(snapshot)
+    assert words(stop)[0] == ("iptables", "-I", "FORWARD", *FROM_RED)
+    assert passes(snapshot, stop)
+
+
+@pytest.mark.parametrize("lines", [("FORWARD -j DROP",), ("FORWARD -j DROP", "FORWARD -i docker0 -j ACCEPT"), ("FORWARD -i br0 -j DROP",)])
+def test_any_other_rule_is_taken_away(lines: tuple[str, ...]) -> None:
+    snapshot = firewall(*lines)
+    stop = stopped(snapshot)
+    assert words(stop) == [("iptables", "-D", "FORWARD", *lines[0].split()[1:])]
+    assert passes(snapshot, stop)
+
+
+def test_twins_go_together() -> None:
+    snapshot = firewall("FORWARD -i br0 -j DROP", "FORWARD -i docker0 -j ACCEPT", "FORWARD -i br0 -j DROP", "FORWARD -j ACCEPT")
+    stop = stopped(snapshot)
+    assert words(stop) == [("iptables", "-D", "FORWARD", "-i", "br0", "-j", "DROP")] * 2
+    assert passes(snapshot, stop)
+
+
+def test_a_limit_is_taken_off_the_rule_that_accepts() -> None:
+    snapshot = firewall("FORWARD -i docker0 -j ACCEPT", LIMITED, "FORWARD -i br0 -j DROP")
+    stop = stopped(snapshot)
+    limited = tuple(LIMITED.split()[1:])
+    assert stop.code == "rate-limited"
+    assert words(stop) == [("iptables", "-I", "FORWARD", "2", "-i", "br0", "-j", "ACCEPT"), ("iptables", "-D", "FORWARD", *limited)]
+    assert passes(snapshot, stop)
+
+
+def test_a_rule_that_drops_what_is_too_much_is_taken_away() -> None:
+    snapshot = firewall("FORWARD -i br0 -m connlimit --connlimit-above 0 --connlimit-mask 0 --connlimit-saddr -j DROP")
+    stop = stopped(snapshot)
+    assert [each[:3] for each in words(stop)] == [("iptables", "-D", "FORWARD")]
+    assert passes(snapshot, stop)
+
+
+def test_nothing_is_promised_of_a_rule_that_is_no_longer_there() -> None:
+    snapshot = firewall("FORWARD -i br0 -j DROP")
+    stop = stopped(snapshot)
+    assert mend(firewall("FORWARD -i docker0 -j DROP"), stop) is None
+    assert mend(snapshot, replace(stop, place=replace(stop.place, namespace="red"))) is None
