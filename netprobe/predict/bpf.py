@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from msgspec.structs import replace
+
 from netprobe.model import Command, Leg, Link, Namespace, Object, Qdisc, Stage, Stop, TcFilter
 
 from .drop import lost, place_of
@@ -97,6 +99,25 @@ def _filter(name: str, link: Link, found: TcFilter, stage: Stage) -> Stop:
         object=object,
         fix=(fix,),
     )
+
+
+_ETHERNET, _ARP = (
+    14,
+    28,
+)  # bytes: the header of a frame, and the length of what is in one without an IP packet
+
+
+def no_room(name: str, link: Link, length: int | None) -> Stop | None:
+    """The queue at the root of an interface that cannot hold even one packet of `length` bytes of IP: pfifo
+    counts packets, bfifo and the queue of tbf bytes of frames (net/sched/sch_fifo.c, sch_tbf.c).
+    """
+    needed = {"pfifo": 1, "bfifo": (length or _ARP) + _ETHERNET, "tbf": (length or _ARP) + _ETHERNET}
+    for qdisc in link.qdiscs:
+        said = re.search(r"\blimit (\d+)", qdisc.text) if qdisc.parent == "root" else None
+        if said is not None and int(said[1]) < needed.get(qdisc.kind, 0):
+            text = f"the queueing discipline {qdisc.kind} on {link.name} has no room for it: {said[0]}"
+            return replace(_qdisc(name, link, qdisc), text=text)
+    return None
 
 
 def _qdisc(name: str, link: Link, qdisc: Qdisc) -> Stop:

@@ -90,6 +90,8 @@ def on_transmit(ground: Ground, name: str, link: Link, packet: Packet) -> Passag
     """
     packet = _shaped(ground.namespace(name), Stage.EGRESS, packet)
     passed = _ruled(ground, name, "netdev", "egress", packet, _Doors(oif=link, device=link.name))
+    if passed.stop is None and (full := bpf.no_room(name, link, packet.flow.length)) is not None:
+        return replace(passed, stop=full)
     return replace(passed, packet=passed.packet.suspecting(*bpf.egress(name, link)))
 
 

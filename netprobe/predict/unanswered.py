@@ -55,7 +55,7 @@ def nobody(ground: Ground, carry: Carry, asker: tuple[str, Link], asked: Packet,
 _BARRING = {
     "port-isolated", "port-flood-off", "port-not-forwarding", "filtered-by-rule", "policy-drop",
     "mac-not-allowed", "rejected-by-rule",
-    "link-admin-down", "link-no-carrier", "mtu-l2-mismatch",
+    "link-admin-down", "link-no-carrier", "mtu-l2-mismatch", "qdisc-drop",
 }  # fmt: skip
 
 

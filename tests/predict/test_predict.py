@@ -3,9 +3,9 @@ from __future__ import annotations
 import networks
 import pytest
 from msgspec.structs import replace
-from networks import edited, relinked, tutorial
+from networks import edited, probe, relinked, tutorial
 
-from netprobe.model import BridgePort, End, FindPeer, Leg, Neighbour, Probe, ReadNamespace, Route, Snapshot
+from netprobe.model import BridgePort, End, FindPeer, Leg, Neighbour, Probe, Qdisc, ReadNamespace, Route, Snapshot
 from netprobe.predict.predict import Prediction, predict
 
 
@@ -124,3 +124,19 @@ def test_arp_between_two_containers_goes_there_and_back():
     assert places(outcome.request) == ["c1/eth0", "host/vethc1", "host/vethc2", "c2/eth0", "c2/eth0"]
     assert outcome.reply is not None
     assert places(outcome.reply) == ["c2/eth0", "host/vethc2", "host/vethc1", "c1/eth0", "c1/eth0"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "stopped"),
+    [
+        ("bfifo", "qdisc bfifo 1: root limit 10", True), ("bfifo", "qdisc bfifo 1: root limit 98", False),
+        ("pfifo", "qdisc pfifo 1: root limit 0", True), ("pfifo", "qdisc pfifo 1: root limit 1", False),
+        ("tbf", "qdisc tbf 1: root rate 8bit limit 20b", True), ("fq_codel", "qdisc fq_codel 0: root limit 0p", False),
+    ],
+)  # fmt: skip
+def test_a_queue_without_room_for_one_packet_drops_it(kind: str, text: str, stopped: bool) -> None:
+    """84 bytes of IP are a frame of 98."""
+    snapshot = relinked(tutorial(), "host", "eth0", qdiscs=(Qdisc(kind, "1:", "root", text),))
+    found = predict(snapshot, probe(), ask=False)
+    assert isinstance(found, Prediction)
+    assert ((found.stop.code, found.stop.place.interface) if found.stop else None) == (("qdisc-drop", "eth0") if stopped else None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .repair import REASONS, Loss, Merit, Repair
+from .repair import REASONS, Loss, Repair
 
 
 def ranked(loss: Loss, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
@@ -41,11 +41,7 @@ def _is_named(loss: Loss, repair: Repair) -> bool:
 def reason(first: Repair | None, other: Repair) -> str:
     """Why `other` comes second, in words."""
     if first is None:
-        return REASONS[other.merit]
+        return f"it {REASONS[other.merit]}"
     if other.merit is not first.merit:
-        return f"{REASONS[other.merit]}, where the first does better: {REASONS[first.merit]}"
-    if other.agreeing < first.agreeing:
-        return "fewer of the other objects say the same"
-    if Merit.GOES_AROUND is other.merit:
-        return REASONS[other.merit]
-    return "it would do as well"
+        return f"it {REASONS[other.merit]}; the first {REASONS[first.merit]}"
+    return "fewer others say the same" if other.agreeing < first.agreeing else "it would do as well"

@@ -41,10 +41,10 @@ class Merit(IntEnum):
 
 
 REASONS = {
-    Merit.RESTORES: "it makes this object what its neighbours, or its own purpose, say it should be",
-    Merit.UNDOES: "it takes away what stops the packet",
-    Merit.ADDS: "it adds what is missing",
-    Merit.GOES_AROUND: "it leads the packet around what stops it",
+    Merit.RESTORES: "restores what its neighbours, or its own purpose, ask for",
+    Merit.UNDOES: "takes away what stops the packet",
+    Merit.ADDS: "adds what is missing",
+    Merit.GOES_AROUND: "leads around what stops the packet",
 }
 
 
