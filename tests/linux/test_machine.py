@@ -271,8 +271,11 @@ def entrances(texts: list[str], host: str | None = None, before: tuple[str, ...]
     """In the lab: the words that enter each namespace, and whether they lead there. `before` is run first."""
     if before:
         subprocess.run(before, check=True)
-    with subprocess.Popen(["ip", "netns", "exec", "c1", "sleep", "60"]) as other, Machine(host) as machine:
+    script = ["ip", "netns", "exec", "c1", "sh", "-c", "echo there; exec sleep 60"]
+    with subprocess.Popen(script, stdout=subprocess.PIPE) as other, Machine(host) as machine:
         try:
+            assert other.stdout is not None
+            assert other.stdout.readline() == b"there\n"  # before, it is still where it was started
             names = [machine.resolve(text.format(pid=other.pid)).namespace or "" for text in texts]
             snapshot = machine.read(Snapshot(), [ReadNamespace(name) for name in names])
             return [_entrance(snapshot[name].enter, snapshot[name].inode) for name in names]
