@@ -66,6 +66,8 @@ class Draw:
 
 
 _ATTEMPTS_OF_A_FAMILY = 8
+_RARE = {"sets": ("nft gateway", "offices with sets"), "connections": ("tutorial", "published ports", "nft gateway", "three rulesets")}
+"""Objects that few networks have, and which do."""
 
 
 def draw(seed: int, index: int, attempt: int, which: int = 0, quiet: bool | None = None) -> Draw:
@@ -78,5 +80,7 @@ def draw(seed: int, index: int, attempt: int, which: int = 0, quiet: bool | None
     if quiet is None:
         quiet = Random(f"{seed}/{index}/quiet").random() < QUIET
     chance = Random(f"{seed}/{index}/{attempt}/setting")
-    setting, warm = chance.choice(SETTINGS), chance.random() < 0.5
-    return Draw(seed, index, attempt, setting, family.choices(list(FAMILIES), weights)[0], quiet, warm, which)
+    chosen = family.choices(list(FAMILIES), weights)[0]
+    fitting = [setting for setting in SETTINGS if setting.name in _RARE.get(chosen, (setting.name,))]
+    setting, warm = chance.choice(fitting), chance.random() < 0.5
+    return Draw(seed, index, attempt, setting, chosen, quiet, warm, which)

@@ -292,6 +292,12 @@ SETTINGS = (
     _setting("uplinks by marks", TWO_UPLINKS.topology, _BY_TWO_UPLINKS, _given("loose-rp-filter-and-marks")),
     _setting("three rulesets", TUTORIAL, _IN_THE_TUTORIAL, _given("three-rulesets-at-once")),
     _setting("offices without tracking", OFFICES.topology, _BETWEEN_OFFICES, _given("untracked-and-stateless")),
+    _setting(
+        "offices with sets",
+        OFFICES.topology,
+        _BETWEEN_OFFICES.replace("    pc 10.2.0.10+53/udp\n", ""),
+        _given("rules-and-sets-for-others"),
+    ),
     _setting("strict offices", OFFICES.topology, _BETWEEN_OFFICES, _given("strict-rp-filter-on-symmetric-ways")),
 )
 

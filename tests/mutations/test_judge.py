@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from mutations.draw import FAMILIES, draw
+from mutations.draw import _RARE, FAMILIES, draw
 from mutations.flows import Flow, flow
 from mutations.measure import Lost, agrees, misses, outcome, summary, summary_of_doubles
 from mutations.mutation import Mutation, known, shell
@@ -230,6 +230,13 @@ def test_the_settings_are_distinct() -> None:
     for setting in SETTINGS:
         assert len(set(setting.flows)) == len(setting.flows) > 3
         assert {one.source for one in setting.flows} <= {"host", *setting.spaces}
+
+
+def test_rare_objects_are_looked_for_where_they_are() -> None:
+    assert set().union(*_RARE.values()) <= {setting.name for setting in SETTINGS}
+    drawn = [draw(5, index, 0) for index in range(400)]
+    assert {each.setting.name for each in drawn if each.family == "sets"} == set(_RARE["sets"])
+    assert {each.setting for each in drawn} == set(SETTINGS)
 
 
 def test_differences_are_lines_that_came_and_went() -> None:

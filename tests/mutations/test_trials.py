@@ -10,16 +10,13 @@ from mutations.trial import Trial, undone
 
 from netprobe.errors import CannotLook
 
-SEED = 1
+SEED = 7
 
 
 @pytest.mark.lab
-@pytest.mark.parametrize("index", [1, 5, 12, 20, 31])
+@pytest.mark.parametrize("index", [14, 16, 27, 59, 70, 124])
 def test_a_change_is_judged(workshop: Workshop, index: int) -> None:
-    try:
-        trial = perform(workshop, index, SEED)
-    except CannotLook as error:
-        pytest.skip(str(error))
+    trial = perform(workshop, index, SEED)
     assert isinstance(trial, Trial), trial
     assert outcome(trial) in ("named", "listed", "another repair", "quiet"), trial.log
 
@@ -27,13 +24,17 @@ def test_a_change_is_judged(workshop: Workshop, index: int) -> None:
 @pytest.mark.lab
 @pytest.mark.parametrize("index", range(6))
 def test_undoing_mends(workshop: Workshop, index: int) -> None:
-    try:
-        found = next(filter(None, (workshop.perform(undone, draw(SEED, index, attempt)) for attempt in range(9))), None)
-    except CannotLook as error:
-        pytest.skip(str(error))
+    found = next(filter(None, (_undone(workshop, index, attempt) for attempt in range(9))), None)
     assert found is not None, "no change in nine attempts"
     text, different, dead = found
     assert not dead, f"{text}\ndoes not work again: {dead}\nstill different: {different}"
+
+
+def _undone(workshop: Workshop, index: int, attempt: int) -> tuple[str, list[str], list[str]] | None:
+    try:
+        return workshop.perform(undone, draw(SEED, index, attempt))
+    except CannotLook:  # this kernel cannot have that network
+        return None
 
 
 @pytest.mark.lab
