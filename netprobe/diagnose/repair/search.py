@@ -85,8 +85,10 @@ def _with_a_route(loss: Loss, repair: Repair, outcome: Prediction) -> Tried | No
         if more.stop.place.namespace != name:
             continue
         whole = repair.also(*(replace(command, namespace=name) for command in more.stop.commands))
-        again = _walked(loss, whole) if whole is not None else None
-        if whole is not None and isinstance(again, Prediction) and again.passes:
+        again = _walked(loss, whole) if whole is not None else ()
+        if not isinstance(again, Prediction):
+            loss.needs.update(dict.fromkeys(again))
+        elif whole is not None and again.passes:
             return Tried(whole, again)
     return None
 
@@ -146,16 +148,20 @@ def _gets_further(loss: Loss, tried: Tried) -> bool:
     if stop is None or stop.code == "unknown":
         return False
     if _same(stop, loss.stop):
-        return _lacks_a_route_still(loss, tried.repair)
+        return _lacks_still(loss, tried.repair)
     return tried.repair.stop.code == "route-loop" or _progress(tried.outcome) >= _progress(loss.prediction)
 
 
-def _lacks_a_route_still(loss: Loss, repair: Repair) -> bool:
-    """Whether an interface of the namespace without a route is down: what went with it, nobody in sight
-    knows.
-    """
-    here = repair.stop.place.namespace == loss.stop.place.namespace
-    return here and loss.stop.code == "no-route" and repair.stop.code == "link-admin-down"
+# What takes addresses and routes along, and the ends of a walk that lacks them.
+_TAKING = {"link-admin-down", "ipv6-disabled"}
+_LACKING = {"no-route", "addr-missing", "neigh-no-answer"}
+
+
+def _lacks_still(loss: Loss, repair: Repair) -> bool:
+    """Whether something plainly off took along what is lacking, and nobody in sight knows what that was."""
+    names = (loss.stop.place.namespace, loss.probe.destination.namespace)
+    took = repair.stop.code in _TAKING and repair.stop.place.namespace in names
+    return took and loss.stop.code in _LACKING
 
 
 def _same(one: Stop, other: Stop) -> bool:

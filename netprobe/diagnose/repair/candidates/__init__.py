@@ -19,6 +19,7 @@ from . import (
     settings,
     stop,
     translation,
+    tunnels,
 )
 
 Kind = Callable[[Loss], Iterator[Repair]]
@@ -36,6 +37,7 @@ KINDS: tuple[Kind, ...] = (
     rules.candidates,
     translation.candidates,
     connections.candidates,
+    tunnels.candidates,
 )
 
 

@@ -166,10 +166,17 @@ def _network(address: InterfaceAddress) -> str:
 
 
 def _asked_for(loss: Loss) -> tuple[str, ...]:
-    """The addresses that this loss asked for and nobody has: gateways, the destination."""
+    """The addresses that are asked for and that nobody has: gateways, the destination, ends of tunnels."""
     asked = [leg.via for r in loss.prediction.routed if (leg := r.decision.leg) is not None and leg.via]
     asked += [loss.probe.destination.address] if loss.probe.destination.address else []
     asked += [r.dst for r in loss.prediction.routed]
+    asked += [entry.remote for n in loss.snapshot.namespaces.values() for entry in n.fdb if entry.remote]
+    asked += [
+        link.vxlan.remote
+        for n in loss.snapshot.namespaces.values()
+        for link in n.links
+        if link.vxlan is not None and link.vxlan.remote
+    ]
     owned = {a.address for n in loss.snapshot.namespaces.values() for a in n.addresses}
     return tuple(dict.fromkeys(a for a in asked if a not in owned))
 

@@ -13,7 +13,7 @@ from hashlib import sha256
 from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.diagnose.repair.segment import Station, own_addresses
+from netprobe.diagnose.repair.segment import Station, own_addresses, share
 from netprobe.model import Command, Link, Namespace, Object, Place, Stage, Stop
 from netprobe.predict import fixes, prefix
 from netprobe.predict.drop import link_down, lost
@@ -78,7 +78,8 @@ def _unplugged(loss: Loss, namespace: Namespace, link: Link) -> Iterator[Repair]
             _wrong_port(namespace, link, bridge, far) if link.master else _loose(namespace, link, bridge, far)
         )
         alike = len(namespace.ports(bridge)) + 100 * belongs
-        yield from loss.repair(stop, Merit.RESTORES, agreeing=alike)
+        merit = Merit.RESTORES if belongs or far is None else Merit.UNDOES
+        yield from loss.repair(stop, merit, agreeing=alike)
 
 
 def _is_at_home(loss: Loss, namespace: Namespace, master: Link, far: Station) -> bool:
@@ -89,15 +90,14 @@ def _is_at_home(loss: Loss, namespace: Namespace, master: Link, far: Station) ->
 
 def _shares(loss: Loss, namespace: Namespace, bridge: Link, far: Station) -> bool:
     """Whether an address of the far end is of a network of the bridge, or of a station on it."""
-    there = loss.snapshot[far[0]]
-    networks = [
-        prefix.network(a.address, a.prefixlen) for v in (4, 6) for a in own_addresses(namespace, bridge, v)
-    ]
+    theirs = [a for v in (4, 6) for a in own_addresses(loss.snapshot[far[0]], far[1], v)]
+    own = [a for v in (4, 6) for a in own_addresses(namespace, bridge, v)]
+    beside = [a for v in (4, 6) for _, _, a in loss.beside(namespace.name, bridge, v)] if not own else []
     return any(
-        prefix.contains(network, a.address)
-        for network in networks
-        for v in (4, 6)
-        for a in own_addresses(there, far[1], v)
+        share(a, b)
+        for a in theirs
+        for b in (*own, *beside)
+        if prefix.version(a.address) == prefix.version(b.address)
     )
 
 
@@ -112,16 +112,27 @@ def _loose(namespace: Namespace, link: Link, bridge: Link, far: Station | None) 
 def _enslaved(loss: Loss, namespace: Namespace, link: Link) -> Iterator[Repair]:
     """An interface with addresses of its own that is a port of a bridge: what comes in goes to the bridge."""
     bridge = namespace.link(link.master)
-    if bridge is None or not any(a.scope == "global" for a in namespace.addresses_of(link)):
+    if bridge is None or not _is_used(namespace, link):
         return
     text = (
-        f"{link.name} in {namespace.name} has addresses of its own and is a port of {bridge.name}, which"
-        " takes its frames"
+        f"{link.name} in {namespace.name} has addresses or routes of its own and is a port of {bridge.name},"
+        " which takes its frames"
     )
     enslaved = Object("bridge-port", link.name, f"{link.name} master {bridge.name}")
     fix = (fixes.link_set(link, "nomaster"),)
     stop = lost("port-wrong-bridge", namespace.name, link, Stage.BRIDGE, text, object=enslaved, fix=fix)
-    yield from loss.repair(stop, Merit.RESTORES)
+    yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
+
+
+def _is_used(namespace: Namespace, link: Link) -> bool:
+    """Whether an interface has addresses, or routes that lead out of it."""
+    addressed = any(a.scope == "global" for a in namespace.addresses_of(link))
+    routed = any(
+        not prefix.needs_scope(route.dst.partition("/")[0])
+        for route in namespace.routes
+        if route.type == "unicast" and any(leg.index == link.index for leg in route.nexthops)
+    )
+    return addressed or routed
 
 
 def _wrong_port(namespace: Namespace, link: Link, bridge: Link, far: Station | None) -> Stop:

@@ -279,7 +279,8 @@ def _gone(namespace: Namespace, link: Link, route: Route) -> Stop:
     table = ("table", "local") if route.table == fib.LOCAL else ()
     text = f"{namespace.name} lacks the route to {route.dst} that comes with its address on {link.name}"
     thing = Object("route", f"{route.dst} dev {link.name}", text)
-    words = ("route", "replace", *kind, route.dst, "dev", link.name, *table, "proto", "kernel")
+    metric = ("metric", str(route.metric)) if route.metric else ()
+    words = ("route", "replace", *kind, route.dst, "dev", link.name, *table, *metric, "proto", "kernel")
     if route.source is not None:
         words = (*words, "scope", route.scope, "src", route.source)
     fix = (fixes.ip(route.dst, *words),)

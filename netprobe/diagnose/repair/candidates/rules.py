@@ -10,8 +10,22 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Change, Hop, Leg, Stop
+from netprobe.model import (
+    Chain,
+    Change,
+    Hop,
+    Leg,
+    Namespace,
+    Object,
+    Place,
+    Rule,
+    Stage,
+    Statement,
+    Stop,
+    Table,
+)
 from netprobe.predict import fixes
+from netprobe.rules.naming import rule_decision
 
 # The header field that a rule changed, and the cause that it makes.
 _CODES = {
@@ -25,12 +39,42 @@ _CODES = {
 }
 
 
+_LIVES = ("ip ttl", "ip6 hoplimit")
+
+
 def candidates(loss: Loss) -> Iterator[Repair]:
     """Each rule that changed something."""
+    yield from _short_lives(loss)
     for hop in loss.hops:
         for change in hop.changes:
             if hop.object is not None and change.by != "forward" and change.field in _CODES:
                 yield from _without(loss, hop, change)
+
+
+def _short_lives(loss: Loss) -> Iterator[Repair]:
+    """The rules on the way that set a TTL or hop limit, which the packet has used up."""
+    for name in loss.way if loss.stop.code == "ttl-expired" else ():
+        for table, chain, rule in _rules(loss.snapshot[name]):
+            if any(_sets_life(statement) for statement in rule.statements):
+                yield from _life(loss, name, rule_decision(table, chain, rule, chain.hook or "").object)
+
+
+def _rules(namespace: Namespace) -> Iterator[tuple[Table, Chain, Rule]]:
+    for table in namespace.ruleset.tables if namespace.ruleset is not None else ():
+        for chain in table.chains:
+            yield from ((table, chain, rule) for rule in chain.rules)
+
+
+def _sets_life(statement: Statement) -> bool:
+    return statement.kind == "set" and statement.left is not None and statement.left.text in _LIVES
+
+
+def _life(loss: Loss, name: str, thing: Object) -> Iterator[Repair]:
+    text = f"{thing.id} of {name} sets the TTL of packets, which is used up at {loss.stop.place.namespace}"
+    place = Place(name, None, Stage.FORWARD)
+    stop = Stop("ttl-expired", place, text, thing, fixes.without(thing), (thing.text, loss.stop.text))
+    if stop.commands:
+        yield from loss.repair(stop, Merit.UNDOES)
 
 
 def _without(loss: Loss, hop: Hop, change: Change) -> Iterator[Repair]:

@@ -99,5 +99,7 @@ def merit(namespace: Namespace, key: str) -> Merit:
     setting = key.rpartition(".")[2]
     if setting in _PURPOSES:
         return Merit.GOES_AROUND
+    if setting == "disable_ipv6":
+        return Merit.RESTORES
     plain = sum(link.kind != "loopback" for link in namespace.links) < 2
     return Merit.GOES_AROUND if plain and setting in ("forwarding", "ip_forward") else Merit.UNDOES

@@ -15,8 +15,8 @@ from itertools import pairwise
 from netprobe.diagnose import nat_rules
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import own_addresses
-from netprobe.model import Command, End, Hop, Leg, Link, Namespace, Object, Place, Stage, Stop
-from netprobe.predict import fixes, prefix
+from netprobe.model import Command, End, Hop, Leg, Link, Namespace, Object, Place, RouteQuery, Stage, Stop
+from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.trace import Routed
 
 # Ends of an answer that tell that its destination is not known there.
@@ -72,9 +72,21 @@ def _masquerade(loss: Loss, router: Routed, source: str) -> Iterator[Repair]:
         nat_rules.masquerading(namespace, network, out, first),
         named.proof,
     )
-    due = loss.stop.code in _NO_WAY_BACK and (expected or named.code != "nat-missing")
+    due = _is_unknown_there(loss, source) and (expected or named.code != "nat-missing")
     merit = Merit.RESTORES if due or loss.stop.place.stage is Stage.EXIT else Merit.GOES_AROUND
     yield from loss.repair(stop, merit)
+
+
+def _is_unknown_there(loss: Loss, source: str) -> bool:
+    """Whether nobody at the place of the loss knows a way back to a source, or no other than that of all the
+    world.
+    """
+    there = loss.snapshot.namespaces.get(loss.stop.place.namespace or "")
+    if loss.stop.code != "rp-filter" or there is None:
+        return loss.stop.code in _NO_WAY_BACK
+    back = fib.lookup(there, RouteQuery(None, source))
+    on_the_way = there.owner_of(loss.probe.destination.address or "") is None
+    return on_the_way and (back.route is None or prefix.length(back.route.dst) == 0)
 
 
 def _to_another(loss: Loss, router: Routed, out: Link, made: Hop, source: str) -> Iterator[Repair]:

@@ -1,0 +1,137 @@
+"""VXLAN devices of one network whose neighbours and forwarding entries somebody writes: missing, or wrong.
+
+Pure.
+
+See: ip-link(8), vxlan; bridge(8), fdb; drivers/net/vxlan/vxlan_core.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.model import Command, FdbEntry, Link, Namespace, Object, Stage
+from netprobe.predict import prefix
+from netprobe.predict.drop import lost
+
+_EVERYBODY = "00:00:00:00:00:00"
+
+
+def candidates(loss: Loss) -> Iterator[Repair]:
+    """What each tunnel device on the way should know of the others of its network that were read."""
+    _read_the_goal(loss)
+    devices = [
+        (namespace, link)
+        for namespace in loss.snapshot.namespaces.values()
+        for link in namespace.links
+        if link.vxlan is not None
+    ]
+    for here, device in devices:
+        for there, other in devices:
+            if here.name != there.name and _fits(device, other):
+                yield from _neighbour(loss, here, device, there, other)
+                yield from _entry(loss, here, device, there, other)
+
+
+def _read_the_goal(loss: Loss) -> None:
+    """Ask who is at the other end of the destination's cables: the far node."""
+    goal = loss.snapshot.namespaces.get(loss.probe.destination.namespace or "")
+    tunnelled = any(link.vxlan is not None for name in loss.way for link in loss.snapshot[name].links)
+    for link in goal.links if goal is not None and tunnelled else ():
+        loss.far_end(goal.name if goal is not None else "", link)
+
+
+def _fits(one: Link, other: Link) -> bool:
+    first, second = one.vxlan, other.vxlan
+    return first is not None and second is not None and (first.vni, first.port) == (second.vni, second.port)
+
+
+def _neighbour(loss: Loss, here: Namespace, device: Link, there: Namespace, other: Link) -> Iterator[Repair]:
+    """The neighbour entry for an address of the other device, where entries are written by hand."""
+    written = [n for n in here.neighbours if n.index == device.index and n.state == "permanent"]
+    version = prefix.version(loss.probe.destination.address or "")
+    for own in there.addresses_of(other):
+        right = any((n.address, n.mac) == (own.address, other.mac) for n in written)
+        if (
+            own.scope != "global"
+            or prefix.version(own.address) != version
+            or right
+            or not _is_wanted(here, device, own.address)
+        ):
+            continue
+        named = f"{own.address} dev {device.name}"
+        text = f"{here.name} does not know that {own.address} of {there.name} is {other.mac} on {device.name}"
+        words = (
+            "ip",
+            "neigh",
+            "replace",
+            own.address,
+            "lladdr",
+            other.mac,
+            "dev",
+            device.name,
+            "nud",
+            "permanent",
+        )
+        thing = Object("neighbour", named, f"{named} (missing)")
+        stop = lost(
+            "neigh-no-answer",
+            here.name,
+            device,
+            Stage.NEIGHBOUR,
+            text,
+            object=thing,
+            fix=(Command.of(*words),),
+        )
+        yield from loss.repair(stop, Merit.RESTORES)
+
+
+def _is_wanted(here: Namespace, device: Link, address: str) -> bool:
+    """Whether routes of a namespace lead to this address on that device."""
+    return any(
+        leg.via == address and leg.index == device.index for route in here.routes for leg in route.nexthops
+    )
+
+
+def _entry(loss: Loss, here: Namespace, device: Link, there: Namespace, other: Link) -> Iterator[Repair]:
+    """The forwarding entry for the other device, or for all, by the address of its node."""
+    known = [entry for entry in here.fdb if entry.index == device.index and entry.remote is not None]
+    for remote in _underlay(here, there):
+        for mac in (other.mac, _EVERYBODY):
+            entries = [entry for entry in known if entry.mac == mac]
+            if any(entry.remote == remote for entry in entries) or (
+                mac == other.mac and not entries and _learns(known)
+            ):
+                continue
+            named = f"{mac} dev {device.name}"
+            text = (
+                f"{device.name} of {here.name} does not send what is for {mac} to {remote}, where"
+                f" {there.name} is"
+            )
+            how = "replace" if len(entries) == 1 else "append"
+            words = ("bridge", "fdb", how, mac, "dev", device.name, "dst", remote)
+            thing = Object(
+                "fdb-entry", named, f"{named} dst {entries[0].remote}" if entries else f"{named} (missing)"
+            )
+            code = "vxlan-remote-wrong" if entries else "vxlan-fdb-missing"
+            stop = lost(
+                code, here.name, device, Stage.ENCAPSULATE, text, object=thing, fix=(Command.of(*words),)
+            )
+            yield from loss.repair(stop, Merit.RESTORES)
+
+
+def _learns(known: list[FdbEntry]) -> bool:
+    """Whether what is not listed goes to all, so that a station of its own needs no entry."""
+    return any(entry.mac == _EVERYBODY for entry in known)
+
+
+def _underlay(here: Namespace, there: Namespace) -> Iterator[str]:
+    """The addresses by which one node reaches the other: of a network that both are on."""
+    own = [
+        a for link in here.links if link.vxlan is None for a in here.addresses_of(link) if a.scope == "global"
+    ]
+    for link in there.links:
+        for address in there.addresses_of(link) if link.vxlan is None and link.kind != "bridge" else ():
+            networks = (prefix.network(a.address, a.prefixlen) for a in own)
+            if address.scope == "global" and any(prefix.contains(n, address.address) for n in networks):
+                yield address.address
