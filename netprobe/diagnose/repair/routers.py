@@ -13,11 +13,9 @@ def router_for(loss: Loss, name: str, wanted: str) -> hints.Gateway | None:
     here = loss.snapshot.namespaces.get(name)
     if here is None:
         return None
-    used = [link for link in here.links if link.up and link.kind != "loopback"]
-    beside = {link.index: _beside(loss, name, link) for link in used}  # what is not read yet becomes a need
-    found = hints.gateway(loss.snapshot, name, wanted)
-    others = (hints.behind_cable(here, link, beside[link.index], wanted) for link in used)
-    return found or next((each for each in others if each is not None), None)
+    beside = [(link, _beside(loss, name, link)) for link in here.links if link.up and link.kind != "loopback"]
+    near = (hints.behind_cable(here, link, stations, wanted) for link, stations in beside)
+    return hints.gateway(loss.snapshot, name, wanted) or next(filter(None, near), None)
 
 
 def _beside(loss: Loss, name: str, link: Link) -> tuple[tuple[Namespace, Link], ...]:

@@ -37,9 +37,14 @@ def is_network(address: InterfaceAddress) -> bool:
 
 
 def share(one: InterfaceAddress, other: InterfaceAddress) -> bool:
-    """Whether one of two addresses lies in the other's network."""
+    """Whether one of two addresses lies in the other's network; never across IP versions."""
     first, second = (prefix.network(a.address, a.prefixlen) for a in (one, other))
     return prefix.contains(first, other.address) or prefix.contains(second, one.address)
+
+
+def all_addresses(namespace: Namespace, link: Link) -> list[InterfaceAddress]:
+    """The addresses of both versions that others could route to."""
+    return [a for version in (4, 6) for a in own_addresses(namespace, link, version)]
 
 
 def usual_length(addresses: Iterable[InterfaceAddress], address: str) -> tuple[int, int] | None:
@@ -90,5 +95,6 @@ def pointing_at(snapshot: Snapshot, address: str) -> int:
 
 
 def _points(namespace: Namespace, address: str) -> bool:
-    routed = any(leg.via == address for route in namespace.routes for leg in route.nexthops)
-    return routed or any(n.address == address and n.mac and n.state != "failed" for n in namespace.neighbours)
+    vias = {leg.via for route in namespace.routes for leg in route.nexthops}
+    known = {n.address for n in namespace.neighbours if n.mac and n.state != "failed"}
+    return address in vias | known

@@ -167,18 +167,18 @@ def _network(address: InterfaceAddress) -> str:
 
 def _asked_for(loss: Loss) -> tuple[str, ...]:
     """The addresses that are asked for and that nobody has: gateways, the destination, ends of tunnels."""
-    asked = [leg.via for r in loss.prediction.routed if (leg := r.decision.leg) is not None and leg.via]
-    asked += [loss.probe.destination.address] if loss.probe.destination.address else []
-    asked += [r.dst for r in loss.prediction.routed]
-    asked += [entry.remote for n in loss.snapshot.namespaces.values() for entry in n.fdb if entry.remote]
-    asked += [
-        link.vxlan.remote
-        for n in loss.snapshot.namespaces.values()
-        for link in n.links
-        if link.vxlan is not None and link.vxlan.remote
-    ]
+    legs = [routed.decision.leg for routed in loss.prediction.routed]
+    asked = [leg.via for leg in legs if leg is not None]
+    asked += [loss.probe.destination.address, *(routed.dst for routed in loss.prediction.routed)]
+    asked += _ends_of_tunnels(loss)
     owned = {a.address for n in loss.snapshot.namespaces.values() for a in n.addresses}
-    return tuple(dict.fromkeys(a for a in asked if a not in owned))
+    return tuple(dict.fromkeys(a for a in asked if a and a not in owned))
+
+
+def _ends_of_tunnels(loss: Loss) -> Iterator[str | None]:
+    for namespace in loss.snapshot.namespaces.values():
+        yield from (entry.remote for entry in namespace.fdb)
+        yield from (link.vxlan.remote for link in namespace.links if link.vxlan is not None)
 
 
 def _needs_one(namespace: Namespace, link: Link, version: int) -> bool:
@@ -199,23 +199,30 @@ def _needs_one(namespace: Namespace, link: Link, version: int) -> bool:
 def _bare(
     loss: Loss, namespace: Namespace, link: Link, version: int, others: list[InterfaceAddress]
 ) -> Iterator[Repair]:
-    """An interface without an address among stations that have some: which one, only the asked can tell."""
-    bridge = link.kind == "bridge"
-    asked = [a for a in _asked_for(loss) if not bridge or a != loss.probe.destination.address]
-    for address in (*asked, None):
-        free = free_address(others)
-        usual = usual_length(others, address or (free.address if free is not None else ""))
-        if usual is None or (address is None and (bridge or free is None)):
-            continue
-        trial_address = address or (free.address if free is not None else "")
-        put = Command.of("ip", "address", "add", f"{trial_address}/{usual[0]}", "dev", link.name)
-        told = put if address else Command.of("ip", "address", "add", Blank("ADDRESS", ""), "dev", link.name)
-        what = f", and no station has {address}" if address else ""
-        text = f"{link.name} in {namespace.name} has no IPv{version} address{what}"
-        thing = Object("address", f"dev {link.name}", text)
-        stop = lost("addr-missing", namespace.name, link, Stage.ROUTE, text, object=thing, fix=(told,))
-        agreeing = pointing_at(loss.snapshot, address) if address else 0
-        yield from loss.repair(stop, Merit.RESTORES, agreeing=agreeing, trial=(put,))
+    """An interface without an address among stations that have some: one that is asked for and nobody has,
+    else any that is free, which only the reader can choose.
+    """
+    meant = None if link.kind != "bridge" else loss.probe.destination.address
+    text = f"{link.name} in {namespace.name} has no IPv{version} address"
+    for address in _asked_for(loss):
+        usual = usual_length(others, address)
+        if usual is not None and address != meant:
+            put = Command.of("ip", "address", "add", f"{address}/{usual[0]}", "dev", link.name)
+            told = f"{text}, and no station has {address}"
+            yield from _given(loss, namespace, link, told, put, put, pointing_at(loss.snapshot, address))
+    free = free_address(others)
+    if free is not None and link.kind != "bridge":
+        put = Command.of("ip", "address", "add", f"{free.address}/{free.prefixlen}", "dev", link.name)
+        blank = Blank(f"ADDRESS/{free.prefixlen}")
+        yield from _given(loss, namespace, link, text, Command.of(*put.words[:3], blank, *put.words[4:]), put)
+
+
+def _given(
+    loss: Loss, namespace: Namespace, link: Link, text: str, told: Command, put: Command, agreeing: int = 0
+) -> Iterator[Repair]:
+    thing = Object("address", f"dev {link.name}", text)
+    stop = lost("addr-missing", namespace.name, link, Stage.ROUTE, text, object=thing, fix=(told,))
+    yield from loss.repair(stop, Merit.RESTORES, agreeing=agreeing, trial=(put,))
 
 
 def _on_another_link(

@@ -13,7 +13,7 @@ from hashlib import sha256
 from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.diagnose.repair.segment import Station, own_addresses, share
+from netprobe.diagnose.repair.segment import Station, all_addresses, share
 from netprobe.model import Command, Link, Namespace, Object, Place, Stage, Stop
 from netprobe.predict import fixes, prefix
 from netprobe.predict.drop import link_down, lost
@@ -60,45 +60,46 @@ def _switched_off(loss: Loss, namespace: Namespace, link: Link) -> Iterator[Repa
 
 def _unplugged(loss: Loss, namespace: Namespace, link: Link) -> Iterator[Repair]:
     """A cable that is a port of no bridge, or of another one than its far end's addresses belong to."""
-    if link.kind not in _PLUGGED or any(a.scope == "global" for a in namespace.addresses_of(link)):
+    if link.kind not in _PLUGGED or all_addresses(namespace, link):
         return
     far = _far_end(loss, namespace.name, link) if link.kind == "veth" else None
-    if link.kind == "veth" and far is None:
-        return
-    master = namespace.link(link.master)
-    if far is not None and master is not None and _is_at_home(loss, namespace, master, far):
+    if (link.kind == "veth" and far is None) or _is_at_home(loss, namespace, link, far):
         return
     for bridge in namespace.links:
-        if bridge.kind != "bridge" or bridge.index == link.master:
-            continue
-        belongs = far is not None and _shares(loss, namespace, bridge, far)
-        if link.master is not None and not belongs:
-            continue
-        stop = (
-            _wrong_port(namespace, link, bridge, far) if link.master else _loose(namespace, link, bridge, far)
-        )
-        alike = len(namespace.ports(bridge)) + 100 * belongs
-        merit = Merit.RESTORES if belongs or far is None else Merit.UNDOES
-        yield from loss.repair(stop, merit, agreeing=alike)
+        if bridge.kind == "bridge" and bridge.index != link.master:
+            yield from _plugged_into(loss, namespace, link, bridge, far)
 
 
-def _is_at_home(loss: Loss, namespace: Namespace, master: Link, far: Station) -> bool:
+def _plugged_into(
+    loss: Loss, namespace: Namespace, link: Link, bridge: Link, far: Station | None
+) -> Iterator[Repair]:
+    belongs = far is not None and _shares(loss, namespace, bridge, far)
+    if link.master is None:
+        stop = _loose(namespace, link, bridge, far)
+    elif belongs:
+        stop = _wrong_port(namespace, link, bridge, far)
+    else:
+        return
+    merit = Merit.RESTORES if belongs or far is None else Merit.UNDOES
+    yield from loss.repair(stop, merit, agreeing=len(namespace.ports(bridge)) + 100 * belongs)
+
+
+def _is_at_home(loss: Loss, namespace: Namespace, link: Link, far: Station | None) -> bool:
     """Whether a port's bridge is of its station's network, or without a network and a switch among others."""
-    bare = not any(a.scope == "global" for a in namespace.addresses_of(master))
-    return _shares(loss, namespace, master, far) or (bare and len(namespace.ports(master)) > 1)
+    master = namespace.link(link.master)
+    if master is None or far is None:
+        return False
+    among_others = not all_addresses(namespace, master) and len(namespace.ports(master)) > 1
+    return among_others or _shares(loss, namespace, master, far)
 
 
 def _shares(loss: Loss, namespace: Namespace, bridge: Link, far: Station) -> bool:
-    """Whether an address of the far end is of a network of the bridge, or of a station on it."""
-    theirs = [a for v in (4, 6) for a in own_addresses(loss.snapshot[far[0]], far[1], v)]
-    own = [a for v in (4, 6) for a in own_addresses(namespace, bridge, v)]
-    beside = [a for v in (4, 6) for _, _, a in loss.beside(namespace.name, bridge, v)] if not own else []
-    return any(
-        share(a, b)
-        for a in theirs
-        for b in (*own, *beside)
-        if prefix.version(a.address) == prefix.version(b.address)
-    )
+    """Whether an address of the far end is of a network of the bridge, or else of a station on it."""
+    others = all_addresses(namespace, bridge)
+    if not others:
+        beside = (loss.beside(namespace.name, bridge, version) for version in (4, 6))
+        others = [address for stations in beside for _, _, address in stations]
+    return any(share(own, other) for own in all_addresses(loss.snapshot[far[0]], far[1]) for other in others)
 
 
 def _loose(namespace: Namespace, link: Link, bridge: Link, far: Station | None) -> Stop:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Command, FdbEntry, Link, Namespace, Object, Stage
+from netprobe.diagnose.repair.segment import all_addresses, share
+from netprobe.model import Command, FdbEntry, InterfaceAddress, Link, Namespace, Object, Stage
 from netprobe.predict import prefix
 from netprobe.predict.drop import lost
 
@@ -35,10 +36,11 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 def _read_the_goal(loss: Loss) -> None:
     """Ask who is at the other end of the destination's cables: the far node."""
-    goal = loss.snapshot.namespaces.get(loss.probe.destination.namespace or "")
-    tunnelled = any(link.vxlan is not None for name in loss.way for link in loss.snapshot[name].links)
-    for link in goal.links if goal is not None and tunnelled else ():
-        loss.far_end(goal.name if goal is not None else "", link)
+    name = loss.probe.destination.namespace
+    goal = loss.snapshot.namespaces.get(name or "")
+    tunnels = (link.vxlan for each in loss.way for link in loss.snapshot[each].links)
+    for link in goal.links if goal is not None and any(tunnels) else ():
+        loss.far_end(name or "", link)
 
 
 def _fits(one: Link, other: Link) -> bool:
@@ -127,11 +129,11 @@ def _learns(known: list[FdbEntry]) -> bool:
 
 def _underlay(here: Namespace, there: Namespace) -> Iterator[str]:
     """The addresses by which one node reaches the other: of a network that both are on."""
-    own = [
-        a for link in here.links if link.vxlan is None for a in here.addresses_of(link) if a.scope == "global"
-    ]
-    for link in there.links:
-        for address in there.addresses_of(link) if link.vxlan is None and link.kind != "bridge" else ():
-            networks = (prefix.network(a.address, a.prefixlen) for a in own)
-            if address.scope == "global" and any(prefix.contains(n, address.address) for n in networks):
-                yield address.address
+    own = _outer(here)
+    yield from (a.address for a in _outer(there) if any(share(a, mine) for mine in own))
+
+
+def _outer(namespace: Namespace) -> list[InterfaceAddress]:
+    """The addresses of a node that are on no tunnel and no bridge."""
+    links = [link for link in namespace.links if link.vxlan is None and link.kind != "bridge"]
+    return [a for link in links for a in all_addresses(namespace, link)]
