@@ -75,6 +75,8 @@ def _single(shop: Workshop, index: int, seed: int, number: int, verbose: bool) -
 def _double(shop: Workshop, index: int, seed: int, number: int, verbose: bool) -> Trial | Void:
     """Two changes, each of which breaks the asked flow by itself."""
     draws = [draw(seed, index, number, which, quiet=False) for which in (1, 2)]
+    if draws[0].setting != draws[1].setting:
+        return Void("two networks")  # what one of them changes is not in that of the other
     common: set[object] | None = None
     for each in draws:
         seen = shop.perform(breaks, each)
