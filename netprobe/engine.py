@@ -339,13 +339,19 @@ def _look_around(world: World, snapshot: Snapshot, prediction: Prediction, clock
 
     since = time.monotonic_ns()
     for _ in range(_ROUNDS):
-        needs = lacking(snapshot, prediction)[:_AROUND]
+        needs = (lacking(snapshot, prediction) or _unfinished(snapshot, prediction.probe))[:_AROUND]
         grown = _with_peers(world, world.read(snapshot, needs), needs) if needs else snapshot
         if grown == snapshot:
             break
         snapshot = grown
     clock.add("snapshot", since)
     return snapshot
+
+
+def _unfinished(snapshot: Snapshot, probe: Probe) -> tuple[Need, ...]:
+    """What the walk asks for now that more was read, so that a saved run can be walked again."""
+    outcome = predict(snapshot, probe, ask=False)
+    return () if isinstance(outcome, Prediction) else outcome
 
 
 def _needed(needs: Sequence[Need]) -> str:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station, all_addresses, share
-from netprobe.model import Command, Link, Namespace, Object, Place, Stage, Stop
+from netprobe.model import Command, Link, Namespace, Object, Place, Snapshot, Stage, Stop
 from netprobe.predict import fixes, prefix
 from netprobe.predict.drop import link_down, lost
 
@@ -227,7 +227,16 @@ def _of_one_mac(loss: Loss) -> Iterator[Repair]:
                 (fixes.link_set(link, "address", made_up(name, link)),),
                 (loss.stop.text,),
             )
-            yield from loss.repair(stop, Merit.RESTORES, agreeing=_meant(loss, name))
+            for repair in loss.repair(stop, Merit.RESTORES, agreeing=_meant(loss, name)):
+                yield replace(repair, mended=_unlearned(repair.mended, mac))
+
+
+def _unlearned(snapshot: Snapshot, mac: str) -> Snapshot:
+    """The snapshot without what bridges learned of a MAC: its next frame teaches them anew."""
+    for namespace in snapshot.namespaces.values():
+        kept = tuple(entry for entry in namespace.fdb if entry.mac != mac or entry.static)
+        snapshot = snapshot.with_namespace(replace(namespace, fdb=kept))
+    return snapshot
 
 
 def _meant(loss: Loss, name: str) -> int:

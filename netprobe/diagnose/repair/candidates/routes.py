@@ -18,6 +18,11 @@ from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
 
+# Ends at which nothing refused the packet: it was where nobody knows it.
+_ASTRAY = {
+    "neigh-no-answer", "no-route", "nat-not-reversed", "route-wrong-nexthop", "forwarding-off",
+    "link-no-carrier", "route-loop",
+}  # fmt: skip
 _DEAD = ("tun", "dummy", "wireguard")
 
 
@@ -316,10 +321,14 @@ def _missing_here(loss: Loss, routed: Routed) -> Iterator[Repair]:
                 followed = " ".join(_named(namespace, routed)[0])
                 thing = Object("route", followed, followed)
             stop = lost(code, namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
-            around = code == "no-route" and _is_meant(routed)
-            merit = Merit.GOES_AROUND if around else Merit.ADDS
-            # the question came in there: so much speaks for it
-            yield from loss.repair(stop, merit, agreeing=int(code == "reply-wrong-path"))
+            yield from loss.repair(stop, _merit_of_missing(loss, routed, code))
+
+
+def _merit_of_missing(loss: Loss, routed: Routed, code: str) -> Merit:
+    """An answer should leave by where the question came in; a route beside one that was meant is a detour."""
+    if code == "reply-wrong-path" and loss.stop.code in _ASTRAY:
+        return Merit.RESTORES
+    return Merit.GOES_AROUND if code == "no-route" and _is_meant(routed) else Merit.ADDS
 
 
 def _is_meant(routed: Routed) -> bool:

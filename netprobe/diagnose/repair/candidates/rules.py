@@ -56,7 +56,8 @@ def _short_lives(loss: Loss) -> Iterator[Repair]:
     for name in loss.way if loss.stop.code == "ttl-expired" else ():
         for table, chain, rule in _rules(loss.snapshot[name]):
             if any(_sets_life(statement) for statement in rule.statements):
-                yield from _life(loss, name, rule_decision(table, chain, rule, chain.hook or "").object)
+                thing = rule_decision(table, chain, rule, chain.hook or "").object
+                yield from _life(loss, Place(name, None, _stage(chain.hook)), thing)
 
 
 def _rules(namespace: Namespace) -> Iterator[tuple[Table, Chain, Rule]]:
@@ -69,9 +70,15 @@ def _sets_life(statement: Statement) -> bool:
     return statement.kind == "set" and statement.left is not None and statement.left.text in _LIVES
 
 
-def _life(loss: Loss, name: str, thing: Object) -> Iterator[Repair]:
-    text = f"{thing.id} of {name} sets the TTL of packets, which is used up at {loss.stop.place.namespace}"
-    place = Place(name, None, Stage.FORWARD)
+def _stage(hook: str | None) -> Stage:
+    return (
+        Stage(hook) if hook in ("prerouting", "input", "forward", "output", "postrouting") else Stage.FORWARD
+    )
+
+
+def _life(loss: Loss, place: Place, thing: Object) -> Iterator[Repair]:
+    used_up = loss.stop.place.namespace
+    text = f"{thing.id} of {place.namespace} sets the TTL of packets, which is used up at {used_up}"
     stop = Stop("ttl-expired", place, text, thing, fixes.without(thing), (thing.text, loss.stop.text))
     if stop.commands:
         yield from loss.repair(stop, Merit.UNDOES)

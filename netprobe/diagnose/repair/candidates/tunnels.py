@@ -112,9 +112,8 @@ def _entry(loss: Loss, here: Namespace, device: Link, there: Namespace, other: L
             )
             how = "replace" if len(entries) == 1 else "append"
             words = ("bridge", "fdb", how, mac, "dev", device.name, "dst", remote)
-            thing = Object(
-                "fdb-entry", named, f"{named} dst {entries[0].remote}" if entries else f"{named} (missing)"
-            )
+            known_as = f"{named} dst {entries[0].remote}" if entries else named
+            thing = Object("fdb-entry", known_as, known_as if entries else f"{named} (missing)")
             code = "vxlan-remote-wrong" if entries else "vxlan-fdb-missing"
             stop = lost(
                 code, here.name, device, Stage.ENCAPSULATE, text, object=thing, fix=(Command.of(*words),)
