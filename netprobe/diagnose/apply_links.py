@@ -27,6 +27,7 @@ _SWITCHES = {
 # include/uapi/linux/if_bridge.h, BR_STATE_*
 _STATES = ("disabled", "listening", "learning", "forwarding", "blocking")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+_NO_MAC = "00:00:00:00:00:00"
 _MTU = range(68, 65536)  # ETH_MIN_MTU, ETH_MAX_MTU
 _MTU6 = 1280  # RFC 8200
 
@@ -44,8 +45,19 @@ def set_link(order: Order) -> Snapshot:
             return _without_stp(order, link)
         case ["mtu", size]:
             return _sized(order, link, int(size))
-    changed = order.with_link(replace(link, **_fields(order, link, wanted))).snapshot
-    return settled(order.snapshot, changed)
+    changed = order.with_link(replace(link, **_fields(order, link, wanted)))
+    if wanted[0] == "master":
+        changed = _named_by_port(changed, order.link(wanted[1]), link)
+    return settled(order.snapshot, changed.snapshot)
+
+
+def _named_by_port(order: Order, bridge: Link, port: Link) -> Order:
+    """A bridge that lost its last port has no MAC, and takes that of the first that it gets
+    (br_stp_recalculate_bridge_id). Which of several ports names it is not followed: its neighbours would
+    have to learn that anew.
+    """
+    nameless = bridge.kind == "bridge" and bridge.mac == _NO_MAC
+    return order.with_link(replace(bridge, mac=port.mac)) if nameless else order
 
 
 def _fields(order: Order, link: Link, wanted: list[str]) -> dict[str, Any]:

@@ -129,6 +129,8 @@ LINKS = [
     ("host", "ip link set dev veth0 nomaster"),
     ("host", "ip link set dev veth0 master docker0"),
     ("host", "ip link set dev veth0 master br0", "host: ip link set dev veth0 nomaster"),
+    ("host", "ip link set dev veth0 master br9",
+     "host: ip link add br9 type bridge; ip link set br9 up; ip link set veth0 master br9; ip link set veth0 nomaster"),
     ("red", "ip link set dev eth0 mtu 1400"),
     ("red", "ip link set dev eth0 mtu 70000"),
     ("red", "ip link set dev eth0 arp off"),

@@ -9,7 +9,9 @@ def ranked(loss: Loss, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
     """The repairs, the best first; of those that do the same the best one."""
     best: dict[object, Repair] = {}
     for repair in sorted(repairs, key=lambda repair: _key(loss, repair)):
-        best.setdefault((repair.stop.place.namespace, repair.stop.commands), repair)
+        here = repair.stop.place.namespace
+        done = tuple((command.namespace or here, command.words) for command in repair.stop.commands)
+        best.setdefault(done, repair)
     return tuple(best.values())
 
 
