@@ -13,7 +13,8 @@ from netprobe.model import Cause, Command, Hop, Paths, Report, Snapshot, Stop
 # Their word goes to a daemon or to the kernel as a whole, and is the same in every namespace.
 _ANYWHERE = ("netprobe", "docker", "podman", "systemctl", "bpftool")
 
-_MOVED = 7  # words
+_CABLE = ("ip", "link", "add", "type", "veth", "peer", "name")
+_BY_HAND = Command.advice("connect it to a network: make a veth pair and move one end into the namespace")
 
 _End = TypeVar("_End", Stop, Cause)
 
@@ -50,22 +51,41 @@ def _entered(end: _End, snapshot: Snapshot) -> _End:
 def _typed(command: Command, here: str | None, snapshot: Snapshot) -> Command:
     if command.words[:1] and command.words[0] in _ANYWHERE:
         return replace(command, enter=())
+    if command.words[: len(_CABLE)] == _CABLE:
+        return _from_here(command, snapshot)
     name = command.namespace or here
     known = snapshot.namespaces.get(name or "")
     words = _with_target(command.words, snapshot)
     return replace(command, words=words, namespace=name, enter=None if known is None else known.enter)
 
 
+def _from_here(command: Command, snapshot: Snapshot) -> Command:
+    """A cable from the namespace that netprobe was started in; advice where that one is to be connected."""
+    target = _target(command.words[-1], snapshot)
+    if target in (None, _HERE):
+        return _BY_HAND
+    return replace(command, words=(*command.words[:-1], target), enter=())
+
+
 def _with_target(words: tuple[str, ...], snapshot: Snapshot) -> tuple[str, ...]:
-    """`ip link set dev IFACE netns TARGET` with the target as ip(8) knows it: by its name or by a process."""
-    if len(words) != _MOVED or words[:4] != ("ip", "link", "set", "dev") or words[5] != "netns":
-        return words
-    known = snapshot.namespaces.get(words[6])
+    """`ip link set dev IFACE netns TARGET` with the target as ip(8) knows it."""
+    match words:
+        case ("ip", "link", "set", "dev", _, "netns", name):
+            return (*words[:-1], _target(name, snapshot) or name)
+    return words
+
+
+_HERE = "1"  # process 1 is in the namespace that netprobe was started in
+
+
+def _target(name: str, snapshot: Snapshot) -> str | None:
+    """A namespace as ip-link(8) takes it behind `netns`: a name or a process; None where neither is known."""
+    known = snapshot.namespaces.get(name)
     match known.enter if known is not None else None:
         case ("ip", "netns", "exec", name):
-            return (*words[:6], name)
+            return name
         case ("nsenter", "-t", process, "-n"):
-            return (*words[:6], process)
-        case ():  # process 1 is in the namespace that netprobe was started in
-            return (*words[:6], "1")
-    return words
+            return process
+        case ():
+            return _HERE
+    return None

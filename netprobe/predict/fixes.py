@@ -48,6 +48,13 @@ def link_set(link: Link, *words: str | Blank) -> Command:
     return Command.of("ip", "link", "set", "dev", link.name, *words)
 
 
+def cable(end: str, name: str) -> Command:
+    """`ip link add type veth peer name END netns NAME`: the kernel names the near end, veth0 or the next one
+    that is free (drivers/net/veth.c, veth_newlink).
+    """
+    return Command.of("ip", "link", "add", "type", "veth", "peer", "name", end, "netns", name)
+
+
 def bridge_port(link: Link, *words: str) -> Command:
     """`bridge link set dev PORT …`."""
     return Command.of("bridge", "link", "set", "dev", link.name, *words)

@@ -7,7 +7,6 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from netprobe.model import (
-    Command,
     Link,
     Namespace,
     Nexthop,
@@ -29,7 +28,6 @@ from .view import Ground, Packet
 _NUMBERS = {Protocol.ICMP: 1, Protocol.TCP: 6, Protocol.UDP: 17, Protocol.ICMPV6: 58}
 _PROTOCOLS = {number: protocol.value for protocol, number in _NUMBERS.items()}
 _CODES = {"blackhole": "route-blackhole", "unreachable": "route-unreachable", "prohibit": "route-prohibit"}
-_CONNECT = Command.advice("connect it to a network: make a veth pair and move one end into the namespace")
 
 
 def query(packet: Packet, iif: Link | None = None, src: str | None = None) -> RouteQuery:
@@ -188,7 +186,7 @@ def no_route(namespace: Namespace, packet: Packet) -> Stop:
             Stage.ROUTE,
             text,
             object=Object("link", "eth0", text),
-            fix=(_CONNECT,),
+            fix=(fixes.cable("eth0", namespace.name),),
         )
     down = _down_link(namespace, packet.flow.dst)
     if down is not None:
@@ -210,7 +208,11 @@ def no_route(namespace: Namespace, packet: Packet) -> Stop:
     if packet.flow.version == 6 and (refused := _refuses_routers(namespace, real)) is not None:
         return refused
     text = f"{namespace.name} has no route to {packet.flow.dst}"
-    fix = (fixes.ip(packet.flow.dst, "route", "add", "default", "via", fixes.GATEWAY),)
+    fix = (
+        fixes.ip(
+            packet.flow.dst, "route", "add", "default", "via", fixes.GATEWAY, *_promise(namespace, packet)
+        ),
+    )
     nothing = lost(
         "no-route",
         namespace.name,
@@ -221,6 +223,25 @@ def no_route(namespace: Namespace, packet: Packet) -> Stop:
         fix=fix,
     )
     return replace(nothing, proof=_deaf_to_routers(namespace, real) if packet.flow.version == 6 else ())
+
+
+def _promise(namespace: Namespace, packet: Packet) -> tuple[str, ...]:
+    """The words for a gateway that no route leads to: where no network is on a wire, none is a valid one
+    (net/ipv4/fib_semantics.c, fib_check_nh_v4_gw).
+    """
+    version = packet.flow.version
+    on_wire = any(
+        route.type == "unicast" and prefix.version(route.dst) == version and leg.via is None
+        for route in namespace.routes
+        for leg in route.nexthops
+    )
+    addressed = (
+        li
+        for li in namespace.links
+        if li.up and li.kind != "loopback" and _has_address(namespace, li, version)
+    )
+    link = next(addressed, None)
+    return () if on_wire or link is None else ("dev", link.name, "onlink")
 
 
 def _deaf_to_routers(namespace: Namespace, links: list[Link]) -> tuple[str, ...]:

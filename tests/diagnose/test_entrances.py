@@ -9,6 +9,7 @@ from test_roots import asked
 
 from netprobe.diagnose.entrances import with_entrances
 from netprobe.model import Cause, Command, Hop, Place, Report, Snapshot, Stage, Stop
+from netprobe.predict import fixes
 
 NAMED, BY_PROCESS = ("ip", "netns", "exec", "red"), ("nsenter", "-t", "7", "-n")
 HERE = Place("red", None, Stage.ROUTE)
@@ -59,6 +60,18 @@ def test_what_is_not_known_is_a_comment() -> None:
 def test_an_interface_is_moved_to_what_ip_knows(label: str, word: str) -> None:
     report = replace(asked(tutorial()), causes=(cause(Command.of("ip", "link", "set", "dev", "netns", "netns", label)),))
     assert told(report).causes[0].commands[0].words == ("ip", "link", "set", "dev", "netns", "netns", word)
+
+
+@pytest.mark.parametrize(("label", "word"), [("red", "red"), ("c1", "7")])
+def test_a_cable_is_laid_from_where_netprobe_was_started(label: str, word: str) -> None:
+    report = replace(asked(tutorial()), causes=(cause(fixes.cable("eth0", label)),))
+    assert told(report).causes[0].fix == (f"ip link add type veth peer name eth0 netns {word}",)
+
+
+@pytest.mark.parametrize("label", ["host", "c2", "gone"])
+def test_a_cable_to_nobody_knows_where_is_advice(label: str) -> None:
+    (said,) = told(replace(asked(tutorial()), causes=(cause(fixes.cable("eth0", label)),))).causes[0].fix
+    assert said.startswith("# ")
 
 
 def test_hops_without_a_suspect_stay_as_they_are() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from predict.networks import probe, tutorial
+from msgspec.structs import replace
+from predict.networks import edited, probe, relinked, tutorial
 
 from netprobe.diagnose.apply import mend
 from netprobe.diagnose.repair import choice
 from netprobe.diagnose.repair.repair import Loss, Merit
 from netprobe.diagnose.repair.search import search
-from netprobe.model import Cause, Command, Place, Snapshot, Stage
+from netprobe.model import Cause, Command, FindPeer, Need, Neighbour, Place, ReadNamespace, Snapshot, Stage
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 
@@ -124,3 +125,70 @@ def test_the_needs_of_candidates_are_collected() -> None:
     assert bridge is not None
     assert loss.stations("host", bridge) == ()
     assert loss.needs
+
+
+def read(whole: Snapshot, known: Snapshot, need: Need) -> Snapshot:
+    """What a reader of the whole network would add."""
+    match need:
+        case ReadNamespace(name):
+            return known.with_namespace(whole[name])
+        case FindPeer(name, nsid):
+            found = [peer for peer in whole.peers if (peer.namespace, peer.nsid) == (name, nsid)]
+            return replace(known, peers=(*known.peers, *found))
+    raise AssertionError(need)
+
+
+def test_what_a_route_beside_a_repair_would_need_is_read() -> None:
+    """The route went with the interface; where it led shows when the interface is up, beyond namespaces nobody has read yet."""
+    whole = changed("red: ip link set dev eth0 down")
+    known = Snapshot({"red": whole["red"]})
+    while needs := choice.lacking(known, lost_in(known, "red", "8.8.8.8")):
+        for need in needs:
+            known = read(whole, known, need)
+    lost = lost_in(known, "red", "8.8.8.8")
+    assert lost.stop is not None
+    first, *_ = search(known, lost, lost.stop).repairs
+    assert [" ".join(command.words) for command in first.stop.commands] == [
+        "ip link set dev eth0 up",
+        "ip route add default via 10.0.0.1 dev eth0 onlink",
+    ]
+
+
+def said(snapshot: Snapshot, source: str, dst: str) -> list[str]:
+    lost = lost_in(snapshot, source, dst)
+    assert lost.stop is not None
+    return [" ".join(command.words) for command in choice.choose(snapshot, lost, lost.stop).stop.commands]
+
+
+def test_a_gateway_that_nobody_knows_is_said_to_be_there_where_no_network_is_on_the_wire() -> None:
+    """10.0.0.2/32 is a network of one: without `onlink` the kernel takes no gateway."""
+    alone = relinked(changed("red: ip route del default via 10.0.0.1 dev eth0"), "red", "eth0", link=None)
+    assert said(alone, "red", "8.8.8.8") == ["ip route add default via GATEWAY dev eth0 onlink"]
+    wide = relinked(changed("c1: ip route del default via 172.17.0.1 dev eth0"), "c1", "eth0", link=None)
+    wide = replace(wide, namespaces={"c1": wide["c1"]}, peers=())
+    assert said(wide, "c1", "8.8.8.8") == ["ip route add default via GATEWAY"]
+
+
+def test_an_address_to_fill_in_has_the_length_of_its_neighbours() -> None:
+    """Without one it would be a /32, to which no gateway is on the wire."""
+    address, _ = said(changed("red: ip address del 10.0.0.2/32 dev eth0"), "red", "8.8.8.8")
+    assert address == "ip address add ADDRESS/16 dev eth0"
+
+
+def test_a_repair_is_offered_once() -> None:
+    """Both ends of a cable tell of the one that is down; the line to paste is one."""
+    snapshot = changed("host: ip link set dev veth0 down")
+    lost = lost_in(snapshot, "red", "8.8.8.8")
+    assert lost.stop is not None
+    lines = [repair.stop.commands for repair in search(snapshot, lost, lost.stop).repairs]
+    assert sum(any(command.words[-3:] == ("dev", "veth0", "up") for command in each) for each in lines) == 1
+
+
+def test_a_bridge_without_a_mac_gets_its_first_ports() -> None:
+    """Who remembers the bridge's old MAC, which was this port's, finds it again once the port is plugged in."""
+    bare = relinked(changed("host: ip link set dev veth0 nomaster"), "host", "br0", mac="00:00:00:00:00:00")
+    port = bare["host"].link_named("veth0")
+    assert port is not None
+    known = Neighbour(2, "10.0.0.1", port.mac, "reachable")
+    snapshot = edited(bare, "red", neighbours=(known,))
+    assert said(snapshot, "red", "10.0.0.1") == ["ip link set dev veth0 master br0"]

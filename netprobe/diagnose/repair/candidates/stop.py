@@ -53,6 +53,9 @@ def completed(loss: Loss, stop: Stop) -> Stop:
 
 def _onlink(command: Command, link: Link) -> Command:
     """The route with its device, and the promise that the gateway is there."""
+    if "onlink" in command.words:
+        at = command.words.index("dev") + 1
+        return replace(command, words=(*command.words[:at], link.name, *command.words[at + 1 :]))
     device = () if "dev" in command.words else ("dev", link.name)
     return replace(command, words=(*command.words, *device, "onlink"))
 
