@@ -10,7 +10,7 @@ from netprobe.diagnose.apply import mend
 from netprobe.diagnose.repair import choice
 from netprobe.diagnose.repair.repair import Loss, Merit
 from netprobe.diagnose.repair.search import search
-from netprobe.model import Cause, Command, FindPeer, Need, Neighbour, Place, ReadNamespace, Snapshot, Stage
+from netprobe.model import Cause, Command, FindPeer, Need, Neighbour, Place, ReadNamespace, Ruleset, Snapshot, Stage
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 
@@ -182,6 +182,19 @@ def test_a_repair_is_offered_once() -> None:
     assert lost.stop is not None
     lines = [repair.stop.commands for repair in search(snapshot, lost, lost.stop).repairs]
     assert sum(any(command.words[-3:] == ("dev", "veth0", "up") for command in each) for each in lines) == 1
+
+
+@pytest.mark.parametrize(("dst", "code"), [("192.168.5.1", "nat-missing"), ("192.168.5.9", None)])
+def test_a_gateway_out_of_sight_knows_no_way_back_to_what_is_behind_a_bridge(dst: str, code: str | None) -> None:
+    """Of other stations out there nobody can say what they know."""
+    lines = "host: ip address add 192.168.5.2/24 dev eth0", "host: ip route add 192.0.2.0/24 via 192.168.5.1 dev eth0"
+    whole = edited(changed(*lines), "host", ruleset=Ruleset())
+    peers = tuple(replace(peer, peer=None) if peer.peer == "internet" else peer for peer in whole.peers)
+    known = Snapshot({name: whole[name] for name in ("red", "host")}, peers)
+    prediction = predict(known, probe("red", dst), ask=False)
+    assert isinstance(prediction, Prediction)
+    found = choice.outside(known, prediction)
+    assert (found.stop.code if found is not None else None) == code
 
 
 def test_a_bridge_without_a_mac_gets_its_first_ports() -> None:

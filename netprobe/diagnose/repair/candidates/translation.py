@@ -43,8 +43,20 @@ def _leaving(loss: Loss) -> Iterator[tuple[Routed, str]]:
             yield router, beyond.src
     hops = loss.prediction.request.hops
     leaves = bool(asked and hops) and loss.prediction.request.end is End.EXIT
-    if leaves and asked[-1].iif is not None and not nat_rules.is_private(hops[-1].flow.dst):
+    if leaves and asked[-1].iif is not None and _knows_no_way_back(loss, asked[-1], hops[-1].flow.dst):
         yield asked[-1], hops[-1].flow.src
+
+
+def _knows_no_way_back(loss: Loss, router: Routed, dst: str) -> bool:
+    """Whether who cannot be seen has no way to a private source: the world; and the router's own gateway,
+    which sends by it nothing of itself, where the source is on a bridge of the router's.
+    """
+    if not nat_rules.is_private(dst):
+        return True
+    namespace, leg = loss.snapshot[router.namespace], router.decision.leg
+    out = namespace.link(leg.index) if leg is not None else None
+    gateway = any(each.via == dst for route in namespace.routes for each in route.nexthops)
+    return gateway and nat_rules.expects_translation(router, out, loss.prediction)
 
 
 def _masquerade(loss: Loss, router: Routed, source: str) -> Iterator[Repair]:
