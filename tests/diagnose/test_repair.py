@@ -10,7 +10,7 @@ from netprobe.diagnose.apply import mend
 from netprobe.diagnose.repair import choice
 from netprobe.diagnose.repair.repair import Loss, Merit
 from netprobe.diagnose.repair.search import search
-from netprobe.model import Cause, Command, FindPeer, Need, Neighbour, Place, ReadNamespace, Ruleset, Snapshot, Stage
+from netprobe.model import Cause, Command, FindPeer, Leg, Need, Neighbour, Place, ReadNamespace, Ruleset, Snapshot, Stage
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 
@@ -182,6 +182,16 @@ def test_a_repair_is_offered_once() -> None:
     assert lost.stop is not None
     lines = [repair.stop.commands for repair in search(snapshot, lost, lost.stop).repairs]
     assert sum(any(command.words[-3:] == ("dev", "veth0", "up") for command in each) for each in lines) == 1
+
+
+def test_a_bridge_lost_its_address_and_red_remembers_its_mac() -> None:
+    """The probe arrives, and its answer goes astray behind the bridge: far from the address that is missing."""
+    snapshot = changed("host: ip address del 10.0.0.1/16 dev br0")
+    bridge = snapshot["host"].link_named("br0")
+    assert bridge is not None
+    warm = edited(snapshot, "red", neighbours=(Neighbour(2, "10.0.0.1", bridge.mac, "reachable"),))
+    assert lost_in(warm, "red", "8.8.8.8").leg is Leg.REPLY
+    assert said(warm, "red", "8.8.8.8") == ["ip address add 10.0.0.1/LENGTH dev br0"]
 
 
 @pytest.mark.parametrize(("dst", "code"), [("192.168.5.1", "nat-missing"), ("192.168.5.9", None)])

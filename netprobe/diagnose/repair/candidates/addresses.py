@@ -33,6 +33,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     for routed in loss.asked(Leg.REPLY):
         yield from _not_covering(loss, routed)
     yield from _wanted(loss)
+    yield from _remembered(loss)
     yield from _captured(loss)
 
 
@@ -271,6 +272,22 @@ def _wanted(loss: Loss) -> Iterator[Repair]:
             count = pointing_at(loss.snapshot, address)
             merit = Merit.RESTORES if count > 1 and link.kind == "bridge" else Merit.GOES_AROUND
             yield from loss.repair(stop, merit, agreeing=count)
+
+
+def _remembered(loss: Loss) -> Iterator[Repair]:
+    """A gateway that nobody has any more, and that is still sent to by the MAC it had: of a bridge without an
+    address.
+    """
+    owned = {a.address for n in loss.snapshot.namespaces.values() for a in n.addresses}
+    for routed in loss.prediction.routed:
+        namespace, leg = loss.snapshot[routed.namespace], routed.decision.leg
+        link = namespace.link(leg.index) if leg is not None else None
+        if leg is None or link is None or leg.via is None or leg.via in owned:
+            continue
+        for name, station in loss.stations(namespace.name, link):
+            there = loss.snapshot[name]
+            if station.kind == "bridge" and not own_addresses(there, station, prefix.version(leg.via)):
+                yield from _of_a_bridge(loss, there, station, leg.via)
 
 
 def _of_a_bridge(loss: Loss, namespace: Namespace, link: Link, address: str) -> Iterator[Repair]:
