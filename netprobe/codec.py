@@ -45,6 +45,7 @@ _MEANING = {
         "further causes on the same path that would stop the probe after the first is mended (predicted)"
     ),
     "alternatives": "other repairs that alone would do as well, each with the reason why it comes second",
+    "since": "an earlier good run of the same question, and what is otherwise since then; else null",
     "agreement": "how prediction and observation stand to each other",
     "blind": "what could not be read, and why",
     "capture": "the capture file of this run, or null",
@@ -71,16 +72,15 @@ def report_from_json(data: bytes, where: str = "") -> Report:
 
 def run_to_json(run: Run) -> bytes:
     """A whole run as one line of JSON: report, snapshot and observations; frames are base64."""
-    return _encode(
-        {
-            "schema": RUN_SCHEMA,
-            "started_ns": run.started_ns,
-            "report": _ordered(run.report),
-            "snapshot": run.snapshot,
-            "observations": run.observations,
-            "tapped": run.tapped,
-        }
-    )
+    made = {
+        "schema": RUN_SCHEMA,
+        "started_ns": run.started_ns,
+        "report": _ordered(run.report),
+        "snapshot": run.snapshot,
+        "observations": run.observations,
+        "tapped": run.tapped,
+    }
+    return _encode(made if run.earlier is None else {**made, "earlier": run.earlier})
 
 
 def run_from_json(data: bytes, where: str = "") -> Run:

@@ -21,6 +21,7 @@ from .model import (
     Blind,
     Cause,
     Difference,
+    Earlier,
     End,
     Endpoint,
     FindMacvlans,
@@ -79,6 +80,18 @@ class World(Interface):
         ...
 
 
+class Recall(Interface):
+    """Where an earlier run of a question may be found, in which all was well."""
+
+    def check(self, command: str, probe: Probe) -> None:
+        """Raises WrongQuestion, before anything is sent, where what was named does not fit."""
+        ...
+
+    def find(self, command: str, probe: Probe) -> Earlier | None:
+        """That run; asked for only when the probe was lost."""
+        ...
+
+
 @dataclass(slots=True)
 class _Clock:
     """How long each part of the line took, in ns."""
@@ -92,17 +105,21 @@ class _Clock:
         return Timings(*(self.spent.get(part, 0) for part in ("snapshot", "predict", "observe", "diagnose")))
 
 
-def ask(world: World, question: Question) -> Run:
-    """Answer one question. Raises WrongQuestion, NotPermitted or CannotLook; a broken network is in the
-    report. Raises Interrupted, with the run so far, for a Ctrl-C while it was observed.
+def ask(world: World, question: Question, recall: Recall | None = None) -> Run:
+    """Answer one question; `recall` knows when all was well with it.
+
+    Raises WrongQuestion, NotPermitted or CannotLook; a broken network is in the report. Raises Interrupted,
+    with the run so far, for a Ctrl-C while it was observed.
     """
     with for_want_of_resources(), world.reading(READING_NS):
-        return _asked(world, question)
+        return _asked(world, question, recall)
 
 
-def _asked(world: World, question: Question) -> Run:
+def _asked(world: World, question: Question, recall: Recall | None) -> Run:
     clock, started = _Clock(), time.time_ns()
     probe = _probe(world, question)
+    if recall is not None:
+        recall.check(question.command, probe)
     snapshot, prediction = foresee(world, probe, Snapshot(), clock)
     sent = prediction.probe if prediction is not None else probe
     on_segment = sent.protocol in (Protocol.ARP, Protocol.ND)
@@ -125,15 +142,17 @@ def _asked(world: World, question: Question) -> Run:
         tapped = frozenset(watch.namespaces) - {o.namespace for o in observations if o.kind == "blind"}
     if prediction is not None and observations is not None:
         snapshot = _ask_tracking(world, snapshot, prediction, clock)
+    earlier = _recalled(recall, question.command, sent, prediction, observations)
     if prediction is not None and _lost(prediction, observations):
-        snapshot = _look_around(world, snapshot, prediction, clock)
-    report = _diagnose(question.command, sent, snapshot, prediction, observations, tapped, clock)
+        snapshot = _look_around(world, snapshot, prediction, clock, earlier)
+    report = _diagnose(question.command, sent, snapshot, prediction, observations, tapped, clock, earlier)
     if prediction is not None and _is_to_be_confirmed(report, prediction):
         found = _Found(report, snapshot, prediction)
-        report, snapshot = _confirmed(world, probe, found, observations, tapped, clock)
-    report, snapshot = _foretell(world, report, snapshot)
+        report, snapshot = _confirmed(world, probe, found, observations, tapped, clock, earlier)
+    report, snapshot = _foretell(world, report, snapshot, earlier)
     report = replace(report, timings=clock.timings())
-    run = Run(_typed(report, snapshot), snapshot, observations or (), started, tuple(sorted(tapped)))
+    kept = _kept(earlier, report, snapshot)
+    run = Run(_typed(report, snapshot), snapshot, observations or (), started, tuple(sorted(tapped)), kept)
     if interrupted is not None:
         raise Interrupted(interrupted.count, _with_note(run, question.count)) from interrupted
     return run
@@ -143,6 +162,33 @@ def _with_note(run: Run, asked: int) -> Run:
     """The run of which not all the packets were sent that were asked for."""
     said = f"interrupted: {run.report.sent} of {asked} probes are counted"
     return replace(run, report=replace(run.report, notes=(*run.report.notes, said)))
+
+
+def _recalled(
+    recall: Recall | None,
+    command: str,
+    sent: Probe,
+    prediction: Prediction | None,
+    seen: Sequence[Observation] | None,
+) -> Earlier | None:
+    """An earlier run in which all was well, where it is not now; a good answer costs no look."""
+    if recall is None:
+        return None
+    if seen is None:
+        good = prediction is not None and prediction.passes
+    else:
+        answered = {o.sequence for o in seen if o.kind == "answered" and o.text != "refused"}
+        good = len(answered) >= sent.count
+    return None if good else recall.find(command, sent)
+
+
+def _kept(earlier: Earlier | None, report: Report, snapshot: Snapshot) -> Earlier | None:
+    """What is saved of the earlier run with the report that rests on it."""
+    if earlier is None or report.since is None:
+        return None
+    from .diagnose.since import only_both
+
+    return only_both(earlier, snapshot)
 
 
 def _lost(prediction: Prediction, seen: Sequence[Observation] | None) -> bool:
@@ -177,6 +223,7 @@ def _confirmed(
     seen: Sequence[Observation] | None,
     tapped: frozenset[str],
     clock: _Clock,
+    earlier: Earlier | None,
 ) -> tuple[Report, Snapshot]:
     """A loss is believed when what it was concluded from is still so.
 
@@ -191,7 +238,7 @@ def _confirmed(
             first, found = _with_blind(first, changed), _with_blind(found, changed)
             break
         known += changed
-        found = _found_anew(world, probe, first.report, seen, tapped, clock) or replace(
+        found = _found_anew(world, probe, first.report, seen, tapped, clock, earlier) or replace(
             found, report=undecided(found.report)
         )
         if not _is_to_be_confirmed(found.report, found.prediction):
@@ -221,6 +268,7 @@ def _found_anew(
     seen: Sequence[Observation] | None,
     tapped: frozenset[str],
     clock: _Clock,
+    earlier: Earlier | None,
 ) -> _Found | None:
     """What all that is read now makes of what was seen; None where it can no longer be read."""
     try:
@@ -230,10 +278,9 @@ def _found_anew(
     if prediction is None:
         return None
     if _lost(prediction, seen):
-        fresh = _look_around(world, fresh, prediction, clock)
-    return _Found(
-        _diagnose(report.command, report.probe, fresh, prediction, seen, tapped, clock), fresh, prediction
-    )
+        fresh = _look_around(world, fresh, prediction, clock, earlier)
+    again = _diagnose(report.command, report.probe, fresh, prediction, seen, tapped, clock, earlier)
+    return _Found(again, fresh, prediction)
 
 
 def _changed_since(world: World, found: _Found, clock: _Clock) -> tuple[Difference, ...]:
@@ -287,9 +334,11 @@ def replay(run: Run) -> Run:
         run.observations if watched else None,
         tapped,
         clock,
+        run.earlier,
     )
     kept = tuple(note for note in run.report.notes if note.startswith(CHANGED))
-    report, _ = _foretell(None, concluded(replace(report, notes=(*report.notes, *kept))), run.snapshot)
+    report = concluded(replace(report, notes=(*report.notes, *kept)))
+    report, _ = _foretell(None, report, run.snapshot, run.earlier)
     report = replace(report, capture=run.report.capture, timings=run.report.timings)
     return replace(run, report=_typed(report, run.snapshot))
 
@@ -331,15 +380,18 @@ def _ask_tracking(world: World, snapshot: Snapshot, prediction: Prediction, cloc
     return snapshot
 
 
-def _look_around(world: World, snapshot: Snapshot, prediction: Prediction, clock: _Clock) -> Snapshot:
+def _look_around(
+    world: World, snapshot: Snapshot, prediction: Prediction, clock: _Clock, earlier: Earlier | None
+) -> Snapshot:
     """Read what the diagnosis of a loss asks for: where the packet would have gone, had one thing been
     different.
     """
     from .diagnose.repair.choice import lacking
 
-    since = time.monotonic_ns()
+    since, before = time.monotonic_ns(), earlier.snapshot if earlier is not None else None
     for _ in range(_ROUNDS):
-        needs = (lacking(snapshot, prediction) or _unfinished(snapshot, prediction.probe))[:_AROUND]
+        needs = lacking(snapshot, prediction, before) or _unfinished(snapshot, prediction.probe)
+        needs = needs[:_AROUND]
         grown = _with_peers(world, world.read(snapshot, needs), needs) if needs else snapshot
         if grown == snapshot:
             break
@@ -394,11 +446,12 @@ def _diagnose(
     seen: Sequence[Observation] | None,
     tapped: frozenset[str],
     clock: _Clock,
+    earlier: Earlier | None,
 ) -> Report:
     from .diagnose.report import diagnose
 
     since = time.monotonic_ns()
-    report = diagnose(command, probe, snapshot, prediction, seen, tapped, _explain)
+    report = diagnose(command, probe, snapshot, prediction, seen, tapped, _explain, earlier)
     if report.causes:
         from .causes.symptoms import with_symptoms
 
@@ -414,7 +467,9 @@ def _explain(case: Case) -> Cause | None:
     return explain(case)
 
 
-def _foretell(world: World | None, report: Report, snapshot: Snapshot) -> tuple[Report, Snapshot]:
+def _foretell(
+    world: World | None, report: Report, snapshot: Snapshot, earlier: Earlier | None
+) -> tuple[Report, Snapshot]:
     """The report with what would come after its cause; `world` reads on where the mended way leads through
     the unread.
     """
@@ -425,7 +480,7 @@ def _foretell(world: World | None, report: Report, snapshot: Snapshot) -> tuple[
     # a look ahead: whatever it stumbles over in a model that is not real, the answer stands
     with suppress(Exception):
         for _ in range(_ROUNDS if world is not None else 0):
-            needs = lacking(report, snapshot, _explain)
+            needs = lacking(report, snapshot, _explain, earlier)
             grown = (
                 _with_peers(world, world.read(snapshot, needs), needs)
                 if needs and world is not None
@@ -434,7 +489,7 @@ def _foretell(world: World | None, report: Report, snapshot: Snapshot) -> tuple[
             if grown == snapshot:
                 break
             snapshot = grown
-        report = with_outlook(report, snapshot, _explain)
+        report = with_outlook(report, snapshot, _explain, earlier)
     return report, snapshot
 
 

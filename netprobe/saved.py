@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from .errors import WrongQuestion
 from .limits import LARGEST_BYTES, check, excess
-from .model import Report, Run
+from .model import Probe, Report, Run
 from .output import write_file
 
 Failure = tuple[str, str]
@@ -82,11 +82,15 @@ def _name(run: Run) -> str:
     """A file name that sorts by time, to the µs, and says what was asked:
     20260203-141516-271828-trace-red-8.8.8.8.pcapng.
     """
-    probe = run.report.probe
-    words = f"{run.report.command}-{probe.source.endpoint}-{probe.destination.endpoint}"
     stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(run.started_ns / 1e9))
-    plain = re.sub(r"[^A-Za-z0-9.@_-]+", "_", words)
-    return f"{stamp}-{run.started_ns // 1000 % 1_000_000:06d}-{plain[:80]}.pcapng"
+    words = file_words(run.report.command, run.report.probe)
+    return f"{stamp}-{run.started_ns // 1000 % 1_000_000:06d}-{words}.pcapng"
+
+
+def file_words(command: str, probe: Probe) -> str:
+    """What was asked, as the name of a capture says it behind its time: trace-red-8.8.8.8."""
+    words = f"{command}-{probe.source.endpoint}-{probe.destination.endpoint}"
+    return re.sub(r"[^A-Za-z0-9.@_-]+", "_", words)[:80]
 
 
 def load(path: str) -> tuple[Report, Run | None]:
@@ -94,7 +98,11 @@ def load(path: str) -> tuple[Report, Run | None]:
 
     Raises WrongQuestion for any other file.
     """
-    data = _read(path)
+    return of_bytes(_read(path), path)
+
+
+def of_bytes(data: bytes, path: str) -> tuple[Report, Run | None]:
+    """The same of the bytes of a file, which `path` names in errors."""
     if data[:4] == _SECTION:
         from .render.pcapng import read
 

@@ -17,7 +17,7 @@ from msgspec.structs import asdict
 
 from . import model
 from .duration import nanoseconds
-from .engine import ask, replay
+from .engine import Recall, ask, replay
 from .errors import WrongQuestion
 from .question import Question, check_values
 
@@ -30,7 +30,8 @@ class Options(TypedDict, total=False):
     """What a probe can be told, as the options of the same names on the command line.
 
     `timeout` and `interval` are spans: "200ms", or a number of seconds. `size` is in bytes. `version` is 4 or
-    6. `write` names a file for the capture, which is otherwise not kept.
+    6. `write` names a file for the capture, which is otherwise not kept. `since` names the capture of an
+    earlier run of the same question in which all was well: where it fails now, what differs comes first.
     """
 
     protocol: str | None
@@ -47,6 +48,7 @@ class Options(TypedDict, total=False):
     mark: int
     uid: int | None
     write: str | os.PathLike[str] | None
+    since: str | os.PathLike[str] | None
 
 
 class Report(model.Report, frozen=True):
@@ -149,11 +151,11 @@ class Session:
         """The namespaces and containers that can be seen from here, with their interfaces and addresses."""
         return self._opened().spaces()
 
-    def run(self, question: Question) -> model.Run:
+    def run(self, question: Question, recall: Recall | None = None) -> model.Run:
         """The whole run of a question: the report, and the configuration and the frames that it was made
-        of.
+        of. `recall` knows of an earlier run.
         """
-        return ask(self._opened(), question)
+        return ask(self._opened(), question, recall)
 
     def heard(self) -> tuple[str, ...]:
         """What a person should know about how the names of `ls` were found: which engine did not answer."""
@@ -171,7 +173,7 @@ class Session:
         write = options.get("write")
         if write is not None and not os.fspath(write):
             raise WrongQuestion("the file to write has no name", 'Write one: write="run.pcapng".')
-        run = self.run(question(command, source, destination, options))
+        run = self.run(question(command, source, destination, options), _recall(options.get("since")))
         return report_of(
             run.report if write is None else _kept(run, os.fspath(write), command, source, destination)
         )
@@ -193,7 +195,9 @@ def question(command: str, source: str, destination: str, options: Options) -> Q
                 "Leave it out, or ask by trace.",
             )
         options = {**options, "protocol": "arp"}
-    given = {key: value for key, value in options.items() if key not in ("write", "timeout", "interval")}
+    given = {
+        key: value for key, value in options.items() if key not in ("write", "since", "timeout", "interval")
+    }
     spans = {f"{key}_ns": nanoseconds(options[key]) for key in ("timeout", "interval") if key in options}
     send = command != "why"
     asked = Question(source, destination, command, send=send, **given, **spans)  # type: ignore[arg-type]
@@ -202,6 +206,15 @@ def question(command: str, source: str, destination: str, options: Options) -> Q
 
 
 _SENDING = ("count", "timeout", "interval", "write")
+
+
+def _recall(path: str | os.PathLike[str] | None) -> Recall | None:
+    """The earlier run that an option names."""
+    if path is None:
+        return None
+    from .earlier import RunOfFile
+
+    return RunOfFile(os.fspath(path))
 
 
 def _kept(run: model.Run, path: str, *words: str) -> model.Report:

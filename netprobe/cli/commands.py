@@ -18,6 +18,7 @@ from .parameters import CAPTURE, OUTPUT, PROBE, look_in_folders, output, with_op
 from .streams import OUTPUT_FAILED, complain, print_report, rendered, terminal_of, write
 
 if TYPE_CHECKING:
+    from netprobe.engine import Recall
     from netprobe.model import Run
     from netprobe.question import Question
     from netprobe.session import Session
@@ -312,7 +313,7 @@ def _probe(command: str, settings: dict[str, Any], src: str, dst: str, options: 
         from netprobe.session import Session
 
         session = held.enter_context(Session(settings["host"], options.get("exclude") or (), crafter))
-        run, interrupted = _asked(session, _question(command, src, dst, options))
+        run, interrupted = _asked(session, _question(command, src, dst, options), _recall(options))
     failed = None
     if command != "why":
         from netprobe.saved import save
@@ -325,12 +326,22 @@ def _probe(command: str, settings: dict[str, Any], src: str, dst: str, options: 
     sys.exit(INTERRUPTED if interrupted else _EXIT[run.report.verdict])
 
 
-def _asked(session: Session, question: Question) -> tuple[Run, bool]:
+def _recall(options: dict[str, Any]) -> Recall | None:
+    """Where an earlier good run may be: the file that is named, else the folder that captures go to."""
+    from netprobe.earlier import RunOfFile, RunsOfFolder
+
+    since, folder = options["since"], options["captures"]
+    if since is not None:
+        return None if since == "none" else RunOfFile(since)
+    return None if folder == "none" or options["write"] is not None else RunsOfFolder(folder)
+
+
+def _asked(session: Session, question: Question, recall: Recall | None) -> tuple[Run, bool]:
     """The run, and whether Ctrl-C ended it before its end: what it had by then is a run as well."""
     from netprobe.errors import Interrupted
 
     try:
-        return session.run(question), False
+        return session.run(question, recall), False
     except Interrupted as error:
         click.echo(err=True)  # not behind the ^C
         return error.kept, True

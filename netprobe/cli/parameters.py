@@ -122,6 +122,12 @@ PROBE: tuple[Callable[..., Any], ...] = (
     click.option(
         "--exclude", multiple=True, metavar="NS", help="Treat a namespace as not visible (repeatable)."
     ),
+    click.option(
+        "--since",
+        metavar="FILE|none",
+        callback=file_name,
+        help="When it fails, compare with this good run.  [default: the newest one in the captures folder]",
+    ),
 )
 
 

@@ -9,7 +9,20 @@ from itertools import takewhile
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netprobe.model import Agreement, Cause, Hop, Leg, Need, Place, Probe, Report, Snapshot, Stage, Verdict
+from netprobe.model import (
+    Agreement,
+    Cause,
+    Earlier,
+    Hop,
+    Leg,
+    Need,
+    Place,
+    Probe,
+    Report,
+    Snapshot,
+    Stage,
+    Verdict,
+)
 from netprobe.predict.predict import Prediction, predict
 
 from .apply import mend
@@ -29,7 +42,9 @@ _OTHER_SOURCE = {
 _UNPROVEN = {"neigh-no-answer", "unknown"}
 
 
-def with_outlook(report: Report, snapshot: Snapshot, explain: Explain) -> Report:
+def with_outlook(
+    report: Report, snapshot: Snapshot, explain: Explain, earlier: Earlier | None = None
+) -> Report:
     """The report with what else stands in the way of its probe (`blockers`), and a note whether it would pass
     then.
 
@@ -38,15 +53,17 @@ def with_outlook(report: Report, snapshot: Snapshot, explain: Explain) -> Report
     """
     if not _is_open(report):
         return report
-    found = _look(report, snapshot, explain)
+    found = _look(report, snapshot, explain, earlier)
     request = _to_the_end(report, found.way) if report.direction is Leg.REQUEST else report.path.request
     notes = (*report.notes, *([_note(len(found.causes))] if found.passes else []))
     return replace(report, blockers=found.causes, notes=notes, path=replace(report.path, request=request))
 
 
-def lacking(report: Report, snapshot: Snapshot, explain: Explain) -> tuple[Need, ...]:
+def lacking(
+    report: Report, snapshot: Snapshot, explain: Explain, earlier: Earlier | None = None
+) -> tuple[Need, ...]:
     """What must be read for the outlook to see as far as it can."""
-    return _look(report, snapshot, explain).needs if _is_open(report) else ()
+    return _look(report, snapshot, explain, earlier).needs if _is_open(report) else ()
 
 
 def _is_open(report: Report) -> bool:
@@ -93,7 +110,7 @@ class _Outlook(Struct, frozen=True):
     needs: tuple[Need, ...] = ()
 
 
-def _look(report: Report, snapshot: Snapshot, explain: Explain) -> _Outlook:
+def _look(report: Report, snapshot: Snapshot, explain: Explain, earlier: Earlier | None) -> _Outlook:
     """Mend, ask again, and so on, until the probe passes or nothing more can be told."""
     causes = [report.causes[0]]
     way: tuple[Hop, ...] = ()
@@ -101,7 +118,7 @@ def _look(report: Report, snapshot: Snapshot, explain: Explain) -> _Outlook:
         mended = mend(snapshot, causes[-1])
         if mended is None:
             break
-        again = _ask(mended, report.probe, causes[-1], explain)
+        again = _ask(mended, report.probe, causes[-1], explain, earlier)
         if not isinstance(again, Report):
             return _Outlook(tuple(causes[1:]), way=way, needs=again)
         way = again.path.request if len(again.path.request) > len(way) else way
@@ -118,14 +135,16 @@ def _look(report: Report, snapshot: Snapshot, explain: Explain) -> _Outlook:
     return _Outlook(tuple(causes[1:]), way=way)
 
 
-def _ask(snapshot: Snapshot, probe: Probe, mended: Cause, explain: Explain) -> Report | tuple[Need, ...]:
+def _ask(
+    snapshot: Snapshot, probe: Probe, mended: Cause, explain: Explain, earlier: Earlier | None
+) -> Report | tuple[Need, ...]:
     """The same question to the mended model; or what it would need that was never read."""
     if mended.code in _OTHER_SOURCE:  # the sender chooses its address anew
         probe = replace(probe, source=replace(probe.source, address=None))
     outcome = predict(snapshot, probe, ask=False)
     if not isinstance(outcome, Prediction):
         return outcome
-    return diagnose("why", outcome.probe, snapshot, outcome, None, frozenset(), explain)
+    return diagnose("why", outcome.probe, snapshot, outcome, None, frozenset(), explain, earlier)
 
 
 def _same(one: Cause, other: Cause) -> bool:

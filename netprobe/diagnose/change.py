@@ -100,10 +100,11 @@ def changes(
     link-local address comes a second after its interface (net/ipv6/addrconf.c).
     """
     found = (each for name in names for each in _of_one(before, after, name, versions))
-    return tuple(sorted(found, key=_rank))
+    return tuple(sorted(found, key=rank))
 
 
-def _rank(each: Difference) -> int:
+def rank(each: Difference) -> int:
+    """What takes others with it comes first."""
     return _ORDER.index(each.kind) if each.kind in _ORDER else len(_ORDER)
 
 
@@ -122,7 +123,7 @@ def _of_one(before: Snapshot, after: Snapshot, name: str, versions: Set[int]) ->
     tables = [
         each
         for each in differences(before, after, name)
-        if not _by_itself(each) and not _elsewhere(each, versions)
+        if not is_transient(each) and not is_of_another_version(each, versions)
     ]
     yield from tables
     if not any(each.kind in _ORDER for each in tables):
@@ -136,7 +137,7 @@ def _unread_rules(before: Namespace, after: Namespace) -> str:
     return next((blind.why for blind in after.ruleset.blind if blind not in before.ruleset.blind), "")
 
 
-def _elsewhere(each: Difference, versions: Set[int]) -> bool:
+def is_of_another_version(each: Difference, versions: Set[int]) -> bool:
     """Whether it is of another IP version, or of IPv6's own addresses and groups, which no one configures."""
     if each.kind not in _OF_A_FAMILY:
         return False
@@ -158,7 +159,7 @@ def _only_more(each: Difference) -> bool:
     return before <= after
 
 
-def _by_itself(each: Difference) -> bool:
+def is_transient(each: Difference) -> bool:
     """Whether it comes and goes, or an entry was only learned or forgotten, or moved with what it was learned
     from.
     """

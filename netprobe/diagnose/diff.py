@@ -237,8 +237,8 @@ def _rules(before: Sequence[Object], after: Sequence[Object]) -> Iterator[_Plain
     """
     matcher = SequenceMatcher(
         None,
-        [_uncounted(rule.text) for rule in before],
-        [_uncounted(rule.text) for rule in after],
+        [uncounted(rule.text) for rule in before],
+        [uncounted(rule.text) for rule in after],
         autojunk=False,
     )
     for what, i, j, k, m in matcher.get_opcodes():
@@ -247,7 +247,8 @@ def _rules(before: Sequence[Object], after: Sequence[Object]) -> Iterator[_Plain
             yield from ((rule.kind, rule.id, None, rule.text) for rule in after[k:m])
 
 
-def _uncounted(text: str) -> str:
+def uncounted(text: str) -> str:
+    """The text of a rule without what it has counted."""
     return _COUNTER.sub(r"\1", text)
 
 

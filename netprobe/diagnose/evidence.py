@@ -32,7 +32,8 @@ from .repair.choice import Other
 class Case(Struct, frozen=True):
     """Everything a cause may look at. `request` and `reply` are the hops with what was observed at each.
 
-    `others` are repairs besides `stop` that alone would do.
+    `others` are repairs besides `stop` that alone would do. `before` is the configuration of an earlier run
+    in which the probe passed, where one is known.
     """
 
     snapshot: Snapshot
@@ -46,6 +47,7 @@ class Case(Struct, frozen=True):
     leg: Leg | None = None
     errors: tuple[IcmpError, ...] = field(default=())
     others: tuple[Other, ...] = ()
+    before: Snapshot | None = None
 
     def last_seen(self, leg: Leg) -> Hop | None:
         """The last hop of a leg at which the packet was seen."""

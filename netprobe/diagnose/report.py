@@ -13,6 +13,7 @@ from netprobe.model import (
     Blind,
     Cause,
     Command,
+    Earlier,
     Hop,
     IcmpError,
     Leg,
@@ -38,6 +39,7 @@ from .evidence import Case
 from .nat_evidence import confirmed
 from .refused import from_beyond
 from .repair import choice
+from .since import since
 from .strangers import heeded
 from .verdict import agreement_of, direction_of, from_another, is_short, leg_of, not_sent, verdict_of
 
@@ -52,10 +54,12 @@ def diagnose(
     observations: Sequence[Observation] | None,
     tapped: frozenset[str],
     explain: Explain,
+    earlier: Earlier | None = None,
 ) -> Report:
     """The report of one run.
 
-    `observations` None means that nothing was sent; `tapped` names the namespaces with a sensor.
+    `observations` None means that nothing was sent; `tapped` names the namespaces with a sensor. `earlier` is
+    a run of the same question in which all was well.
     """
     asked = prediction.probe if prediction is not None else probe
     counted = heeded(asked, prediction, observations or ())
@@ -75,6 +79,7 @@ def diagnose(
         reply,
         watched,
         errors=_errors(seen),
+        before=earlier.snapshot if earlier is not None else None,
     )
     verdict = verdict_of(case)
     if verdict is Verdict.INTERMITTENT:
@@ -95,6 +100,8 @@ def diagnose(
         asked.destination) for note in end.notes),
                *arp_answers.notes(snapshot, found), *counted.notes),
     )  # fmt: skip
+    if earlier is not None and verdict is not Verdict.REACHABLE:
+        report = replace(report, since=since(earlier, snapshot, prediction))
     return replace(report, summary=_summary(report, case))
 
 
@@ -243,13 +250,13 @@ def _rooted(case: Case, verdict: Verdict) -> Case:
     if stop is None and stranger is not None:
         return replace(case, stop=_wrong_source(case, stranger), leg=Leg.REPLY)
     if stop is not None:
-        chosen = choice.choose(case.snapshot, case.prediction, stop)
+        chosen = choice.choose(case.snapshot, case.prediction, stop, case.before)
         found = _unreported(case, chosen.stop)
         return replace(case, stop=found, leg=chosen.leg or case.leg, others=chosen.others)
     if (refused := from_beyond(case)) is not None:
         return replace(case, stop=refused)
     if case.prediction.stop is None and case.watched:
-        outside = choice.outside(case.snapshot, case.prediction)
+        outside = choice.outside(case.snapshot, case.prediction, case.before)
         if outside is not None:
             return replace(case, stop=outside.stop, leg=outside.leg)
     return case

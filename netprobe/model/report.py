@@ -299,6 +299,29 @@ class Timings(Struct, frozen=True):
     diagnose_ns: int = 0
 
 
+class Changed(Object, frozen=True):
+    """An object that is otherwise than in an earlier run: where it is, and what it was and is.
+
+    `before` None: it is new; `after` None: it is gone.
+    """
+
+    namespace: str = ""
+    before: str | None = None
+    after: str | None = None
+
+
+class Since(Struct, frozen=True):
+    """An earlier run of the same question in which all was well, and what is otherwise now.
+
+    `time` is when it started, in ns since the epoch; `at` is the same for people, in local time.
+    """
+
+    capture: str
+    time: int
+    at: str = ""
+    changed: tuple[Changed, ...] = ()
+
+
 class Report(Struct, frozen=True):
     """The answer to one question, complete: what scripts read and renderers show."""
 
@@ -315,6 +338,7 @@ class Report(Struct, frozen=True):
     causes: tuple[Cause, ...] = ()
     blockers: tuple[Cause, ...] = ()
     alternatives: tuple[Cause, ...] = ()
+    since: Since | None = None
     agreement: Agreement = Agreement.PREDICTED_ONLY
     blind: tuple[Blind, ...] = ()
     errors: tuple[IcmpError, ...] = ()
@@ -325,11 +349,24 @@ class Report(Struct, frozen=True):
     timings: Timings = field(default_factory=Timings)
 
 
+class Earlier(Struct, frozen=True):
+    """A saved run in which all was well, to hold a failed one of the same question against.
+
+    `capture` is its file; `time` and `at` as in `Since`.
+    """
+
+    capture: str
+    time: int
+    at: str
+    snapshot: Snapshot
+
+
 class Run(Struct, frozen=True):
     """One whole run, as it is saved and replayed: question, configuration, observations and the report made
     of them.
 
-    `tapped` names the namespaces that had a sensor; empty where nothing was sent.
+    `tapped` names the namespaces that had a sensor; empty where nothing was sent. `earlier` is the run that
+    it was held against, with the namespaces that both have read.
     """
 
     report: Report
@@ -337,3 +374,4 @@ class Run(Struct, frozen=True):
     observations: tuple[Observation, ...] = ()
     started_ns: int = 0
     tapped: tuple[str, ...] = ()
+    earlier: Earlier | None = None

@@ -131,6 +131,11 @@ def notes(report: Report, pen: Pen) -> list[str]:
     return [line for note in report.notes for line in pen.indented(note, "note: ")]
 
 
+def since(report: Report, pen: Pen) -> list[str]:
+    """When it worked, and what has changed since then."""
+    return pen.wrap(words.since(report.since), pen.width) if report.since is not None else []
+
+
 def causes(report: Report, pen: Pen) -> list[str]:
     """The root cause in full; its symptoms follow it as consequences."""
     if not report.causes:

@@ -22,6 +22,7 @@ from .blocks import (
     notes,
     reply_heading,
     reply_line,
+    since,
 )
 from .headline import colour as colour_of
 from .headline import ending, question
@@ -43,6 +44,7 @@ def text(report: Report, width: int | None = None, colour: bool = False, ascii: 
         _path(report, Leg.REQUEST, pen),
         *_reply(report, pen),
         losses(report, pen) + icmp_errors(report, pen) + notes(report, pen),
+        since(report, pen),
         causes(report, pen),
         blockers(report, pen),
         alternatives(report, pen),
@@ -60,6 +62,8 @@ def ping(report: Report, colour: bool = False, ascii: bool = False) -> str:
         line += "  " + pen.plain(f"[{report.causes[0].code}] {report.causes[0].summary}")
     elif broken_leg(report):
         line += "  " + pen.plain(report.summary)
+    if report.since is not None:
+        line += "; " + pen.plain(f"it worked at {report.since.at}")
     return line + "\n"
 
 
@@ -73,6 +77,7 @@ def arping(report: Report, width: int | None = None, colour: bool = False, ascii
         losses(report, pen) + icmp_errors(report, pen) + notes(report, pen),
         _path(report, Leg.REQUEST, pen),
         *_reply(report, pen),
+        since(report, pen),
         causes(report, pen),
         blockers(report, pen),
         alternatives(report, pen),

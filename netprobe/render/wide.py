@@ -19,6 +19,7 @@ from .blocks import (
     icmp_errors,
     losses,
     notes,
+    since,
 )
 from .pen import BOLD, DIM, Pen
 from .rows import Row, rows
@@ -40,6 +41,7 @@ def wide(report: Report, colour: bool = False, ascii: bool = False) -> str:
         answers(report, pen),
         *(_path(report, leg, pen) for leg in Leg),
         losses(report, pen) + icmp_errors(report, pen) + notes(report, pen),
+        since(report, pen),
         causes(report, pen),
         blockers(report, pen),
         alternatives(report, pen),

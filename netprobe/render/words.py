@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from netprobe.model import (
     Cause,
     Change,
+    Changed,
     Confidence,
     Endpoint,
     Flow,
@@ -19,6 +20,7 @@ from netprobe.model import (
     Object,
     Probe,
     Protocol,
+    Since,
     Source,
     Stage,
 )
@@ -316,3 +318,29 @@ def round_trip(rtt_ns: Sequence[int]) -> str:
     """Three figures of the round trip times: "round trip min 201 µs, average 260 µs, max 398 µs"."""
     average = sum(rtt_ns) // len(rtt_ns)
     return f"round trip min {duration(min(rtt_ns))}, average {duration(average)}, max {duration(max(rtt_ns))}"
+
+
+_NAMED = 4  # objects that have changed: the JSON has them all
+_SAYS_ITSELF = ("route", "neighbour", "fdb-entry", "rule", "nat-rule", "address", "policy-rule", "policy")
+
+
+def since(earlier: Since) -> str:
+    """When it worked, and what is otherwise since then, in a sentence."""
+    worked = f"it worked at {earlier.at} ({earlier.capture})"
+    if not earlier.changed:
+        return f"{worked}; since then nothing has changed where both runs have looked"
+    said = [changed(each) for each in earlier.changed]
+    more = [f"and {len(said) - _NAMED} more"] if len(said) > _NAMED else []
+    return f"{worked}; since then: {', '.join((*said[:_NAMED], *more))}"
+
+
+def changed(each: Changed) -> str:
+    """One thing that is otherwise: "route default via 10.0.0.1 dev eth0 of red gone"."""
+    text = each.text if each.kind in ("rule", "nat-rule") and each.text else ""
+    named = " ".join((kind(each.kind), each.id, *([f"«{text}»"] if text else []), "of", each.namespace))
+    if each.after is None:
+        return f"{named} gone"
+    if each.before is None:
+        return f"{named} new"
+    now = "" if each.kind in _SAYS_ITSELF else f" {each.after}"
+    return f"{named}{now} (was {each.before})"

@@ -39,11 +39,11 @@ class Choice(Struct, frozen=True):
     others: tuple[Other, ...] = ()
 
 
-def choose(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Choice:
+def choose(snapshot: Snapshot, prediction: Prediction, stop: Stop, before: Snapshot | None = None) -> Choice:
     """The repair that stands first; the end of the walk itself where none that is more than a detour would
     do.
     """
-    found = search(snapshot, prediction, stop)
+    found = search(snapshot, prediction, stop, before)
     first = _first(found)
     if first is None:
         loss = Loss.of(snapshot, prediction, stop)
@@ -109,22 +109,22 @@ def _thing(repair: Repair) -> tuple[str, str | None, str]:
     )
 
 
-def lacking(snapshot: Snapshot, prediction: Prediction) -> tuple[Need, ...]:
+def lacking(snapshot: Snapshot, prediction: Prediction, before: Snapshot | None = None) -> tuple[Need, ...]:
     """What must be read before a choice can be made."""
     if prediction.stop is not None:
-        return search(snapshot, prediction, prediction.stop).needs
+        return search(snapshot, prediction, prediction.stop, before).needs
     gone = _gone(prediction)
-    return search(snapshot, prediction, gone, beyond=True).needs if gone is not None else ()
+    return search(snapshot, prediction, gone, before, beyond=True).needs if gone is not None else ()
 
 
-def outside(snapshot: Snapshot, prediction: Prediction) -> Choice | None:
+def outside(snapshot: Snapshot, prediction: Prediction, before: Snapshot | None = None) -> Choice | None:
     """The cause of a loss beyond what can be seen: a way out that should not have been taken, or a source
     that nobody can answer.
     """
     gone = _gone(prediction)
     if gone is None:
         return None
-    first = _first(search(snapshot, prediction, gone, beyond=True))
+    first = _first(search(snapshot, prediction, gone, before, beyond=True))
     if first is None:
         return None
     unanswerable = first.stop.code.startswith("nat-")

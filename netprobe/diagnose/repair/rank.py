@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
-from .repair import REASONS, Loss, Repair
+from collections.abc import Callable
+
+from netprobe.diagnose.since import changed, key, nearness
+
+from .repair import REASONS, Loss, Merit, Repair
 
 
 def ranked(loss: Loss, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
     """The repairs, the best first; of those that do the same the best one."""
     best: dict[object, Repair] = {}
-    for repair in sorted(repairs, key=lambda repair: _key(loss, repair)):
+    near = nearness_of(loss)
+    for repair in sorted(repairs, key=lambda repair: (near(repair), *_key(loss, repair))):
         here = repair.stop.place.namespace
         done = tuple((command.namespace or here, command.words) for command in repair.stop.commands)
         best.setdefault(done, repair)
     return tuple(best.values())
+
+
+def nearness_of(loss: Loss) -> Callable[[Repair], int]:
+    """How a repair stands to what has changed since the probe passed; of no weight where that is not known.
+
+    A detour stays one.
+    """
+    found = {key(each): each for each in changed(loss.before, loss.snapshot)} if loss.before else {}
+    if not found:
+        return lambda _: 2
+    return lambda repair: (
+        2
+        if repair.merit is Merit.GOES_AROUND
+        else nearness(found, loss.snapshot, repair.mended, repair.stop.place.namespace)
+    )
 
 
 def _key(loss: Loss, repair: Repair) -> tuple[int, ...]:

@@ -106,18 +106,21 @@ def is_special(rule: PolicyRule) -> bool:
 class Loss(Struct, frozen=True):
     """What is to be repaired: the configuration, the walk over it, and its end.
 
-    `needs` grows with what the candidates would have to know and nobody has read.
+    `needs` grows with what the candidates would have to know and nobody has read. `before` is the
+    configuration of an earlier run in which the probe passed, where one is known.
     """
 
     snapshot: Snapshot
     prediction: Prediction
     stop: Stop
     needs: dict[Need, None] = field(default_factory=dict)
+    before: Snapshot | None = None
 
     @staticmethod
-    def of(snapshot: Snapshot, prediction: Prediction, stop: Stop) -> Loss:
+    def of(snapshot: Snapshot, prediction: Prediction, stop: Stop, before: Snapshot | None = None) -> Loss:
         """The loss in a snapshot in which both ends of each cable know each other."""
-        return Loss(mutual(snapshot), prediction, stop)
+        known = mutual(before) if before is not None else None
+        return Loss(mutual(snapshot), prediction, stop, before=known)
 
     def far_end(self, name: str, link: Link) -> Station | None:
         """The interface at the other end of a cable, or below a stacked one; noted as a need where not

@@ -10,6 +10,7 @@ from netprobe.predict import prefix
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 
+from .candidates import before as earlier
 from .candidates import candidates, routes
 from .candidates import stop as stops
 from .harm import harmless_first
@@ -37,13 +38,20 @@ class Results(Struct, frozen=True):
     needs: tuple[Need, ...] = ()
 
 
-def search(snapshot: Snapshot, prediction: Prediction, stop: Stop, *, beyond: bool = False) -> Results:
+def search(
+    snapshot: Snapshot,
+    prediction: Prediction,
+    stop: Stop,
+    before: Snapshot | None = None,
+    *,
+    beyond: bool = False,
+) -> Results:
     """What would let the probe pass.
 
     `beyond`: the packet left to where nobody can be seen, so that only a mended way to a visible end proves
-    anything.
+    anything. `before` is what was configured when it passed.
     """
-    loss = Loss.of(snapshot, prediction, stop)
+    loss = Loss.of(snapshot, prediction, stop, before)
     passing: list[Tried] = []
     further: list[Tried] = []
     seen: set[object] = set()
@@ -80,8 +88,13 @@ def _with_a_route(loss: Loss, repair: Repair, outcome: Prediction) -> Tried | No
     stop, name = outcome.stop, repair.stop.place.namespace
     if stop is None or (stop.code, stop.place.namespace) != ("no-route", name):
         return None
-    after = Loss(repair.mended, outcome, stop, loss.needs)
-    for more in (*routes.gone(after), *stops.candidates(after), *routes.missing(after)):
+    after = Loss(repair.mended, outcome, stop, loss.needs, loss.before)
+    for more in (
+        *earlier.routes(after),
+        *routes.gone(after),
+        *stops.candidates(after),
+        *routes.missing(after),
+    ):
         if more.stop.place.namespace != name:
             continue
         whole = repair.also(*(replace(command, namespace=name) for command in more.stop.commands))

@@ -8,6 +8,7 @@ from netprobe.diagnose.repair.repair import Loss, Repair
 
 from . import (
     addresses,
+    before,
     bridges,
     connections,
     links,
@@ -26,6 +27,7 @@ Kind = Callable[[Loss], Iterator[Repair]]
 
 KINDS: tuple[Kind, ...] = (
     stop.candidates,
+    before.candidates,
     links.candidates,
     bridges.candidates,
     neighbours.candidates,

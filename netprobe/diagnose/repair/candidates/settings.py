@@ -94,6 +94,18 @@ def _setting(
         yield from loss.repair(stop, merit(namespace, key))
 
 
+def meaning(key: str) -> tuple[str, Stage] | None:
+    """The cause that a sysctl at another value makes, and where; None for one that is not known here."""
+    for name, _, code, stage, _ in _GENERAL:
+        if key == name:
+            return code, stage
+    for family, known in _PER_INTERFACE.items():
+        for setting, _, code, stage in known if key.startswith(f"{family}.") else ():
+            if key.endswith(f".{setting}"):
+                return code, stage
+    return None
+
+
 def merit(namespace: Namespace, key: str) -> Merit:
     """To make a router of a station with one interface, or a proxy of a host, changes what it is for."""
     setting = key.rpartition(".")[2]

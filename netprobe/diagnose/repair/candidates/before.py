@@ -1,0 +1,314 @@
+"""What was otherwise when the probe passed, put back: an earlier run of the same question is the evidence.
+
+Pure.
+
+What the kernel makes by itself comes back with what it was made of, and is no candidate of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.diagnose.since import are_read
+from netprobe.model import (
+    Command,
+    FdbEntry,
+    InterfaceAddress,
+    Link,
+    Namespace,
+    Neighbour,
+    Object,
+    PolicyRule,
+    Route,
+    Stage,
+    Stop,
+)
+from netprobe.predict import fib, fixes, prefix, routing
+from netprobe.predict.drop import lost
+
+from . import before_links, before_rules, settings
+
+Find = Callable[[Loss, Namespace, Namespace], Iterator[Stop]]
+
+_SURE = 1000  # it worked so: more than what others on a segment agree on
+_MADE = ("kernel", "ra", "redirect")  # routes that nobody typed
+_METRIC6 = 1024  # IP6_RT_PRIO_USER: of an IPv6 route for which none is said
+
+
+def candidates(loss: Loss) -> Iterator[Repair]:
+    """Each thing that is otherwise than it was, as it was."""
+    yield from _put_back(loss, FINDERS)
+
+
+def routes(loss: Loss) -> Iterator[Repair]:
+    """The routes alone: those that went with something else."""
+    yield from _put_back(loss, (_routes,))
+
+
+def _put_back(loss: Loss, finders: tuple[Find, ...]) -> Iterator[Repair]:
+    if loss.before is None:
+        return
+    for name, then in loss.before.namespaces.items():
+        if name not in loss.snapshot or not are_read(loss.before, loss.snapshot, name):
+            continue
+        for find in finders:
+            for stop in find(loss, then, loss.snapshot[name]):
+                yield from loss.repair(stop, Merit.RESTORES, agreeing=_SURE)
+
+
+# ---- addresses
+
+
+def _addresses(_: Loss, then: Namespace, now: Namespace) -> Iterator[Stop]:
+    for was in then.links:
+        link = now.link_named(was.name)
+        for version in (4, 6) if link is not None else ():
+            assert link is not None
+            old, new = _lasting(then, was, version), _lasting(now, link, version)
+            yield from _of_link(now, link, _without(old, new), _without(new, old))
+
+
+def _lasting(namespace: Namespace, link: Link, version: int) -> list[InterfaceAddress]:
+    return [a for a in namespace.addresses_of(link, version) if a.scope != "link"]
+
+
+def _without(these: list[InterfaceAddress], others: list[InterfaceAddress]) -> list[InterfaceAddress]:
+    known = {(a.address, a.prefixlen) for a in others}
+    return [a for a in these if (a.address, a.prefixlen) not in known]
+
+
+def _of_link(
+    now: Namespace, link: Link, gone: list[InterfaceAddress], come: list[InterfaceAddress]
+) -> Iterator[Stop]:
+    """The addresses back that are gone; where others came in their place, without those."""
+    for old in gone:
+        add = fixes.address("add", old, link)
+        text = f"the address {_named(old, link)} of {now.name} is gone: it was there when the probe passed"
+        yield _address(_lost_code(now, link, old), now, link, old, text, (add,))
+        for new in come:
+            said = f"{link.name} in {now.name} has {_bare(new)}, and had {_bare(old)} when the probe passed"
+            length = old.address == new.address
+            code = "addr-wrong-prefix" if length else "addr-wrong-subnet"
+            yield _address(code, now, link, new, said, (add, fixes.address("del", new, link)))
+    for new in come:
+        text = f"the address {_named(new, link)} of {now.name} is new: it was not there when the probe passed"
+        yield _address("addr-duplicate", now, link, new, text, (fixes.address("del", new, link),))
+
+
+def _lost_code(now: Namespace, link: Link, old: InterfaceAddress) -> str:
+    return "addr-wrong-subnet" if _lasting(now, link, old.version) else "addr-missing"
+
+
+def _bare(address: InterfaceAddress) -> str:
+    return f"{address.address}/{address.prefixlen}"
+
+
+def _named(address: InterfaceAddress, link: Link) -> str:
+    return f"{_bare(address)} dev {link.name}"
+
+
+def _address(
+    code: str, now: Namespace, link: Link, own: InterfaceAddress, text: str, fix: tuple[Command, ...]
+) -> Stop:
+    named = _named(own, link)
+    return lost(code, now.name, link, Stage.ROUTE, text, object=Object("address", named, named), fix=fix)
+
+
+# ---- routes
+
+_REFUSING = {
+    "blackhole": "route-blackhole",
+    "unreachable": "route-unreachable",
+    "prohibit": "route-prohibit",
+    "throw": "no-route",
+}
+
+
+def _routes(_: Loss, then: Namespace, now: Namespace) -> Iterator[Stop]:
+    old, new = _typed(then), _typed(now)
+    places = {_place(route): (words, route) for words, route in new.items()}
+    kept = {_place(route) for route in old.values()}
+    for words, route in old.items():
+        if words in new:
+            continue
+        instead = places.get(_place(route))
+        verb = "replace" if instead is not None else "add"
+        fix = (fixes.ip(route.dst, "route", verb, *words),)
+        named = " ".join(instead[0] if instead is not None else words)
+        yield _route(now, _route_code(instead), named, _route_text(now, words, instead), fix)
+    for words, route in new.items():
+        if words in old or _place(route) in kept:
+            continue
+        named = " ".join(words)
+        text = f"the route {named} of {now.name} is new: it was not there when the probe passed"
+        fix = (fixes.ip(route.dst, "route", "del", *words),)
+        yield _route(now, _REFUSING.get(route.type, "route-overlap"), named, text, fix)
+
+
+def _typed(namespace: Namespace) -> dict[tuple[str, ...], Route]:
+    """The routes that somebody made, by the words of ip-route(8); multipath ones have no such words here."""
+    found = {}
+    for route in namespace.routes:
+        made = route.table == fib.LOCAL or route.protocol in _MADE
+        if not made and len(route.nexthops) <= 1:
+            found[_words(namespace, route)] = route
+    return found
+
+
+def _words(namespace: Namespace, route: Route) -> tuple[str, ...]:
+    leg = route.nexthops[0] if route.nexthops and route.type in ("unicast", "local") else None
+    link = namespace.link(leg.index) if leg is not None else None
+    own = _METRIC6 if prefix.version(route.dst) == 6 else 0
+    more = ["metric", str(route.metric)] if route.metric != own else []
+    more += ["src", route.source] if route.source else []
+    more += ["mtu", str(route.mtu)] if route.mtu and not route.mtu_lock else []
+    more += ["onlink"] if leg is not None and "onlink" in leg.flags else []
+    return (*fib.words(route, leg, link.name if link is not None else None), *more)
+
+
+def _place(route: Route) -> tuple[object, ...]:
+    """What one route alone may have (fib_table_insert)."""
+    return route.dst, route.table, route.metric, route.tos
+
+
+def _route_code(instead: tuple[tuple[str, ...], Route] | None) -> str:
+    if instead is None:
+        return "no-route"
+    return _REFUSING.get(instead[1].type, "route-wrong-nexthop")
+
+
+def _route_text(now: Namespace, words: tuple[str, ...], instead: tuple[tuple[str, ...], Route] | None) -> str:
+    was = " ".join(words)
+    if instead is None:
+        return f"the route {was} of {now.name} is gone: it was there when the probe passed"
+    return f"the route {' '.join(instead[0])} of {now.name} was {was} when the probe passed"
+
+
+def _route(now: Namespace, code: str, named: str, text: str, fix: tuple[Command, ...]) -> Stop:
+    return lost(code, now.name, None, Stage.ROUTE, text, object=Object("route", named, named), fix=fix)
+
+
+# ---- policy rules, neighbours, forwarding entries, sysctls
+
+
+def _policy_rules(_: Loss, then: Namespace, now: Namespace) -> Iterator[Stop]:
+    for rule in then.rules:
+        if rule not in now.rules:
+            text = routing.describe_rule(rule)
+            words = text.partition(": ")[2].split()
+            fix = (fixes.ip(_about(rule), "rule", "add", "pref", str(rule.priority), *words),)
+            code = "rule-local-missing" if rule.table == fib.LOCAL else "rule-wrong-table"
+            said = f"the policy rule «{text}» of {now.name} is gone: it was there when the probe passed"
+            yield _policy_rule(now, code, text, said, fix)
+    for rule in now.rules:
+        if rule not in then.rules:
+            text = routing.describe_rule(rule)
+            fix = (fixes.without_policy_rule(_about(rule), text),)
+            code = "rule-wrong-table" if rule.action == "lookup" else "rule-prohibit"
+            said = f"the policy rule «{text}» of {now.name} is new: it was not there when the probe passed"
+            yield _policy_rule(now, code, text, said, fix)
+
+
+def _about(rule: PolicyRule) -> str:
+    return "::" if rule.version == 6 else ""
+
+
+def _policy_rule(now: Namespace, code: str, named: str, text: str, fix: tuple[Command, ...]) -> Stop:
+    thing = Object("policy-rule", named, named)
+    return lost(code, now.name, None, Stage.ROUTE, text, object=thing, fix=fix)
+
+
+def _neighbours(_: Loss, then: Namespace, now: Namespace) -> Iterator[Stop]:
+    """The permanent entries, which somebody made."""
+    old, new = _permanent(then), _permanent(now)
+    for name in dict.fromkeys((*old, *new)):
+        was, entry = old.get(name), new.get(name)
+        address, device = name
+        link = now.link_named(device)
+        if link is None or (was and was.mac) == (entry and entry.mac):
+            continue
+        fix = (fixes.forget_neighbour(address, link),) if was is None else (_neighbour(was, link),)
+        said = f"lladdr {was.mac}, permanent," if was is not None else "no permanent one"
+        text = f"the neighbour entry of {now.name} for {address} on {device} was {said} when the probe passed"
+        mac = next(each.mac for each in (entry, was) if each is not None)
+        id = f"{address} dev {device} lladdr {mac}"
+        code = "neigh-wrong-entry" if entry is not None else "neigh-no-answer"
+        yield lost(code, now.name, link, Stage.NEIGHBOUR, text, object=Object("neighbour", id, id), fix=fix)
+
+
+def _permanent(namespace: Namespace) -> dict[tuple[str, str], Neighbour]:
+    entries = [n for n in namespace.neighbours if n.state == "permanent" and n.mac and not n.proxy]
+    places = [(entry.address, namespace.link(entry.index)) for entry in entries]
+    return {
+        (address, link.name): entry
+        for (address, link), entry in zip(places, entries, strict=True)
+        if link is not None
+    }
+
+
+def _neighbour(entry: Neighbour, link: Link) -> Command:
+    words = (entry.address, "lladdr", entry.mac or "", "dev", link.name, "nud", "permanent")
+    return Command.of("ip", "neigh", "replace", *words)
+
+
+def _entries(_: Loss, then: Namespace, now: Namespace) -> Iterator[Stop]:
+    """The forwarding entries that somebody made."""
+    old, new = _static(then), _static(now)
+    for words in (each for each in old if each not in new):
+        named = " ".join(words)
+        text = f"the forwarding entry {named} of {now.name} is gone: it was there when the probe passed"
+        yield from _entry(now, words, "append" if "dst" in words else "replace", text)
+    for words in (each for each in new if each not in old):
+        named = " ".join(words)
+        text = f"the forwarding entry {named} of {now.name} is new: it was not there before"
+        yield from _entry(now, words, "del", text)
+
+
+def _static(namespace: Namespace) -> dict[tuple[str, ...], FdbEntry]:
+    """By the words of bridge(8)."""
+    found = {}
+    for entry in namespace.fdb:
+        link = namespace.link(entry.index)
+        if link is None or not entry.static or entry.local or entry.vlan is not None:
+            continue
+        side = ("master", "static") if entry.master is not None else ("self", "permanent")
+        remote = ("dst", entry.remote) if entry.remote else ()
+        found[entry.mac, "dev", link.name, *remote, *side] = entry
+    return found
+
+
+def _entry(now: Namespace, words: tuple[str, ...], verb: str, text: str) -> Iterator[Stop]:
+    link = now.link_named(words[2])
+    if link is None:
+        return
+    lacking = "vxlan-fdb-missing" if "dst" in words else "port-flood-off"
+    code = "fdb-wrong-entry" if verb == "del" else lacking
+    kept = words[:-1] if verb == "del" else words  # the side, and not the state
+    id = " ".join(words[:5] if "dst" in words else words[:3])
+    fix = (Command.of("bridge", "fdb", verb, *kept),)
+    yield lost(code, now.name, link, Stage.BRIDGE, text, object=Object("fdb-entry", id, text), fix=fix)
+
+
+def _sysctls(loss: Loss, then: Namespace, now: Namespace) -> Iterator[Stop]:
+    for key, was in then.sysctls.items():
+        value = now.sysctls.get(key, was)
+        if value == was:
+            continue
+        link = next((link for link in now.links if f".{link.name.replace('.', '/')}." in key), None)
+        code, stage = settings.meaning(key) or (loss.stop.code, Stage.ROUTE)
+        text = f"{key} is {value} in {now.name}, and was {was} when the probe passed"
+        thing = Object("sysctl", key, f"{key} = {value}")
+        yield lost(code, now.name, link, stage, text, object=thing, fix=fixes.sysctl(key, was))
+
+
+FINDERS: tuple[Find, ...] = (
+    before_links.changed,
+    _addresses,
+    _routes,
+    _policy_rules,
+    _neighbours,
+    _entries,
+    _sysctls,
+    before_rules.changed,
+)

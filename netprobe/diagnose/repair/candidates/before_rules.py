@@ -1,0 +1,97 @@
+"""Rules and policies as they were when the probe passed, as far as their tools take the words back. Pure.
+
+A rule of the iptables family is put back by its text, as iptables-save(8) printed it. One of nft's is taken
+away by its handle; its text alone would need its table's sets and maps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
+
+from netprobe.diagnose.diff import uncounted
+from netprobe.diagnose.repair.repair import Loss
+from netprobe.model import Chain, Command, Namespace, Object, Place, Rule, Stage, Stop, Table
+from netprobe.predict import fixes
+from netprobe.rules.naming import policy_object, rule_object, tool
+
+_MOST = 64  # rules of a chain: who loads another ruleset has changed more than a rule
+_MISSING = {"postrouting": "nat-missing", "prerouting": "dnat-missing", "output": "dnat-missing"}
+
+
+def changed(loss: Loss, then: Namespace, now: Namespace) -> Iterator[Stop]:
+    """Each rule that is gone or new, the gone ones of a chain together, and each policy."""
+    if then.ruleset is None or now.ruleset is None:
+        return
+    for table in now.ruleset.tables:
+        old = then.ruleset.table(table.engine, table.family, table.name)
+        for chain in table.chains if old is not None else ():
+            was = old.chain(chain.name) if old is not None else None
+            if was is not None and was != chain:
+                yield from _rules(loss, now, table, was, chain)
+                yield from _policy(loss, now, table, was, chain)
+
+
+def _rules(loss: Loss, now: Namespace, table: Table, was: Chain, chain: Chain) -> Iterator[Stop]:
+    gone: list[tuple[Rule, tuple[Command, ...]]] = []
+    come: list[Rule] = []
+    for what, i, j, k, m in _opcodes(was, chain):
+        if what != "equal":
+            gone += [(rule, _again(table, chain, rule, k + at)) for at, rule in enumerate(was.rules[i:j], 1)]
+            come += chain.rules[k:m]
+    if len(gone) + len(come) > _MOST:
+        return
+    for rule, fix in gone:
+        text = f"a rule of {chain.name} in {now.name} is gone: it was there when the probe passed"
+        yield _about(loss, now, chain, rule_object(table, was, rule), text, fix, _code(loss, chain))
+    if len(gone) > 1 and not come:
+        whole = tuple(command for rule, _ in gone for command in _again(table, chain, rule, rule.number))
+        text = f"{len(gone)} rules of {chain.name} in {now.name} are gone: they were there before"
+        yield _about(loss, now, chain, rule_object(table, was, gone[0][0]), text, whole, _code(loss, chain))
+    for rule in come:
+        thing = rule_object(table, chain, rule)
+        text = f"{thing.id} of {now.name} is new: it was not there when the probe passed"
+        yield _about(loss, now, chain, thing, text, fixes.without(thing, now.ruleset), loss.stop.code)
+
+
+def _opcodes(was: Chain, chain: Chain) -> Sequence[tuple[str, int, int, int, int]]:
+    texts = ([uncounted(rule.text) for rule in each.rules] for each in (was, chain))
+    before, after = texts
+    if before == after:
+        return []
+    return SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
+
+
+def _again(table: Table, chain: Chain, rule: Rule, number: int) -> tuple[Command, ...]:
+    """The rule in its place; nothing where its tool takes no words for that."""
+    words = fixes.xt_words(chain.name, rule.text)
+    if tool(table) == "nft" or not words:
+        return ()
+    return fixes.xtables(tool(table), table.name, chain.name, "-I", chain.name, str(number), *words)
+
+
+def _code(loss: Loss, chain: Chain) -> str:
+    return _MISSING.get(chain.hook or "", loss.stop.code) if chain.type == "nat" else loss.stop.code
+
+
+def _about(
+    loss: Loss, now: Namespace, chain: Chain, thing: Object, text: str, fix: tuple[Command, ...], code: str
+) -> Stop:
+    here = loss.stop.place if loss.stop.place.namespace == now.name else None
+    stage = Stage(chain.hook) if chain.hook in tuple(Stage) else Stage.FORWARD
+    place = Place(now.name, here.interface if here is not None else None, stage)
+    return Stop(code, place, text, thing, fix, (thing.text,) if thing.text else ())
+
+
+def _policy(loss: Loss, now: Namespace, table: Table, was: Chain, chain: Chain) -> Iterator[Stop]:
+    if was.policy == chain.policy or chain.hook is None:
+        return
+    if tool(table) == "nft":
+        words = ("chain", table.family, table.name, chain.name, f"{{ policy {was.policy}; }}")
+        fix = fixes.nft((table.name, chain.name), *words)
+    else:
+        fix = fixes.xtables(tool(table), table.name, chain.name, "-P", chain.name, was.policy.upper())
+    thing = policy_object(table, chain)
+    changed = f"is {chain.policy}, and was {was.policy} when the probe passed"
+    text = f"the policy of {chain.name} in {now.name} {changed}"
+    yield _about(loss, now, chain, thing, text, fix, "policy-drop")

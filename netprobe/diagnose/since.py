@@ -1,0 +1,174 @@
+"""It worked before: what is otherwise now than in an earlier run of the same question. Pure.
+
+What comes and goes by itself is left out: what was learned, and sockets that are neither the probe's goal nor
+listen on a port that a person chose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Set
+
+from msgspec.structs import replace
+
+from netprobe.model import Changed, Difference, Earlier, Namespace, Since, Snapshot
+from netprobe.predict.prediction import Prediction
+from netprobe.predict.unread import PARTS
+
+from .change import BOTH, families, is_of_another_version, is_transient, rank
+from .diff import differences
+
+_RULES = ("rule", "nat-rule")
+_OF_RULESETS = (*_RULES, "policy", "set", "ruleset")
+_EPHEMERAL = 32768  # net.ipv4.ip_local_port_range: ports from here on are the kernel's to give
+_FORWARDING = ("net.ipv4.conf.", ".forwarding")  # each follows net.ipv4.ip_forward (inet_forward_change)
+
+Key = tuple[str | None, str, str]
+
+
+def since(earlier: Earlier, now: Snapshot, prediction: Prediction | None) -> Since:
+    """What the report says about the earlier run."""
+    versions = families(prediction) if prediction is not None else BOTH
+    port = prediction.probe.destination.port if prediction is not None else None
+    found = _without_followers(changed(earlier.snapshot, now, versions, port))
+    return Since(earlier.capture, earlier.time, earlier.at, tuple(map(_object, found)))
+
+
+def changed(
+    before: Snapshot, now: Snapshot, versions: Set[int] = BOTH, port: int | None = None
+) -> tuple[Difference, ...]:
+    """What is otherwise in the namespaces that both have read, what takes the rest with it first."""
+    both = [name for name in before.namespaces if name in now.namespaces and are_read(before, now, name)]
+    found = (
+        each
+        for name in both
+        for each in differences(before, now, name)
+        if each.kind not in _unknown(before[name], now[name])
+        and _counts(each, port)
+        and not is_of_another_version(each, versions)
+    )
+    return tuple(sorted(found, key=rank))
+
+
+def are_read(before: Snapshot, now: Snapshot, name: str) -> bool:
+    """Whether both know all of a namespace that is compared: what was not read is not gone."""
+    return not any(part in PARTS for each in (before, now) for part in each[name].unread)
+
+
+def _unknown(before: Namespace, now: Namespace) -> tuple[str, ...]:
+    """The kinds of things that one of the two has not looked at, or not at all of them."""
+    kinds = ["socket"] if before.sockets is None or now.sockets is None else []
+    kinds += ["xfrm"] if before.xfrm is None or now.xfrm is None else []
+    rulesets = [each.ruleset for each in (before, now)]
+    return (*kinds, *(_OF_RULESETS if any(each is None or each.blind for each in rulesets) else ()))
+
+
+def _counts(each: Difference, port: int | None) -> bool:
+    """Whether somebody did it, as far as one can tell."""
+    if each.kind == "socket":
+        number = int(each.name.rpartition(":")[2])
+        return number == port or number < _EPHEMERAL
+    return not is_transient(each)
+
+
+def _without_followers(found: tuple[Difference, ...]) -> Iterator[Difference]:
+    """All but the sysctls that one of them has set along."""
+    led = {(each.namespace, each.after) for each in found if each.name == "net.ipv4.ip_forward"}
+    for each in found:
+        follows = each.name.startswith(_FORWARDING[0]) and each.name.endswith(_FORWARDING[1])
+        if not (follows and (each.namespace, each.after) in led):
+            yield each
+
+
+def key(each: Difference) -> Key:
+    """What a difference is about; a rule is known by its text, since its number changes with those before
+    it.
+    """
+    text = (each.after or each.before or "") if each.kind in _RULES else each.name
+    return each.namespace, each.kind, text
+
+
+def nearness(found: dict[Key, Difference], now: Snapshot, mended: Snapshot, name: str | None) -> int:
+    """How a repair stands to what is otherwise since the earlier run: 0 puts something back, 1 changes
+    something of it, 2 has nothing to do with it.
+    """
+    places = {name, *(place for place, _, _ in found)} & now.namespaces.keys() & mended.namespaces.keys()
+    touched = [
+        each
+        for place in places
+        if place is not None and now[place] != mended[place]
+        for each in differences(now, mended, place)
+        if key(each) in found
+    ]
+    if any(found[key(each)].before == each.after for each in touched):
+        return 0
+    return 1 if touched else 2
+
+
+def only_both(earlier: Earlier, now: Snapshot) -> Earlier:
+    """The earlier run as it is saved with a later one: the namespaces that both have read, and no more."""
+    kept = {name: each for name, each in earlier.snapshot.namespaces.items() if name in now.namespaces}
+    return replace(earlier, snapshot=Snapshot(kept, earlier.snapshot.peers))
+
+
+# ---- as objects, with ids as elsewhere
+
+
+def _object(each: Difference) -> Changed:
+    kind, id = _named(each)
+    text = f"{id} {each.after}" if kind in ("link", "sysctl") and each.after else each.after or each.before
+    return Changed(
+        kind, id, text=text or id, namespace=each.namespace or "", before=each.before, after=each.after
+    )
+
+
+def _named(each: Difference) -> tuple[str, str]:
+    """The kind and id of the object, spelled as a cause spells them."""
+    said = each.after or each.before or ""
+    match each.kind:
+        case "link" if (found := _on_link(each)) is not None:
+            return found
+        case "wire":
+            return "link", each.name
+        case "route":
+            return "route", _route(each.name, said.partition("; ")[0])
+        case "policy-rule":
+            return "policy-rule", each.name.partition(" ")[2]
+        case "neighbour":
+            mac = said.rpartition(" ")[0]
+            return "neighbour", f"{each.name} {mac}".strip()
+        case "fdb-entry":
+            return "fdb-entry", f"{each.name.partition(' ')[0]} {said.rpartition(' ')[0]}"
+        case "xfrm":
+            src, dst, _, direction = each.name.split(" ", 3)
+            return "xfrm", f"{direction} src {src} dst {dst}"
+    return each.kind, each.name
+
+
+def _on_link(each: Difference) -> tuple[str, str] | None:
+    """What stands on an interface, where it is that alone which differs."""
+    parts = [part for side in (each.after, each.before) if side for part in side.split(", ")]
+    words = [*parts[0].split(), "", ""] if parts else []
+    if any(part.split()[:1] != words[:1] for part in parts):
+        return None
+    match words[:1]:
+        case ["qdisc"]:  # "qdisc PARENT KIND …"
+            return "qdisc", f"{each.name} {words[2]}".strip()
+        case ["filter"]:
+            return "tc-filter", f"{each.name} {words[1]}"
+        case ["xdp"]:
+            return "xdp", f"{each.name} xdp"
+    return None
+
+
+def _route(name: str, text: str) -> str:
+    """As ip-route(8) names it: the type of one that is not unicast, the prefix, the way, the table."""
+    target, _, rest = name.partition(" ")
+    words, table = text.split(), rest.partition(" metric ")[0] if rest.startswith("table") else ""
+    kind = [words.pop(0)] if words and words[0] not in ("via", "dev", "src", "mtu") else []
+    way = [
+        f"{word} {value}"
+        for word, value in zip(words[::2], words[1::2], strict=False)
+        if word in ("via", "dev")
+    ]
+    shown = "default" if target.endswith("/0") else target
+    return " ".join(part for part in (*kind, shown, *way, table) if part)
