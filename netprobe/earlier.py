@@ -119,7 +119,7 @@ def _fitting(folder: int, endings: frozenset[str], end: float) -> Iterator[str]:
 
 
 def _own(folder: int, name: str) -> bytes | None:
-    """The bytes of a regular file of the caller's own that says in its first lines that all was well; None for
+    """The bytes of a regular file of the caller's own that says in its first lines that all was well; None of
     any other, and for one that is too large.
     """
     who = caller(os.environ, os.geteuid())
@@ -132,7 +132,8 @@ def _own(folder: int, name: str) -> bytes | None:
     try:
         found = os.fstat(file)
         fits = stat.S_ISREG(found.st_mode) and found.st_uid == owner and found.st_size <= LARGEST_FILE
-        return _whole(file, found.st_size) if fits and _REACHED in os.pread(file, HEAD, 0) else None
+        fits = fits and _REACHED in os.pread(file, HEAD, 0)
+        return _whole(file, found.st_size) if fits else None
     except OSError:
         return None
     finally:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from msgspec.structs import replace
 from networks import edited, probe, relinked, tutorial
@@ -10,11 +12,15 @@ from netprobe.causes.catalogue import explain
 from netprobe.diagnose.apply import mend
 from netprobe.diagnose.report import diagnose
 from netprobe.diagnose.since import changed, since
+from netprobe.engine import replay
 from netprobe.model import Cause, Changed, Command, Earlier, Neighbour, Place, Report, Ruleset, Snapshot, Socket, Stage, Verdict
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 from netprobe.render import words
 from netprobe.rules.read.iptables_save import read_save
+from netprobe.saved import load
+
+SAMPLES = Path(__file__).parents[2] / "captures/samples"
 
 
 def after(snapshot: Snapshot, *lines: str) -> Snapshot:
@@ -192,3 +198,20 @@ def test_a_change_is_said_in_words() -> None:
 def test_a_link_without_a_setting_that_it_had() -> None:
     now = relinked(tutorial(), "host", "veth0", mtu=1400)
     assert objects(tutorial(), now) == [("link", "veth0", "host", "mtu 1500", "mtu 1400")]
+
+
+def test_of_two_recordings_the_rule_that_is_gone_is_put_back() -> None:
+    """The samples: a trace that passed, and the same question without its translation."""
+    _, good = load(str(SAMPLES / "trace-red-8.8.8.8.pcapng"))
+    _, broken = load(str(SAMPLES / "no-masquerade.pcapng"))
+    assert good is not None
+    assert broken is not None
+    report = replay(replace(broken, earlier=Earlier("good.pcapng", good.started_ns, "14:02", good.snapshot))).report
+    assert report.since is not None
+    gone = [each for each in report.since.changed if each.after is None]
+    assert [(each.kind, each.namespace, each.text) for each in gone] == [
+        ("nat-rule", "host", 'oifname "br0" masquerade'),
+        ("nat-rule", "host", 'oifname "eth0" masquerade'),
+    ]
+    assert report.causes[0].code == "nat-missing"
+    assert report.causes[0].commands[0].words == ("nft", "add", "rule", "inet", "lab", "postrouting", "oifname", '"eth0"', "masquerade")

@@ -127,7 +127,7 @@ _REFUSING = {
 
 def _routes(_: Loss, then: Namespace, now: Namespace) -> Iterator[Stop]:
     old, new = _typed(then), _typed(now)
-    places = {_place(route): (words, route) for words, route in new.items()}
+    places = {_place(route): route for route in new.values()}
     kept = {_place(route) for route in old.values()}
     for words, route in old.items():
         if words in new:
@@ -135,15 +135,27 @@ def _routes(_: Loss, then: Namespace, now: Namespace) -> Iterator[Stop]:
         instead = places.get(_place(route))
         verb = "replace" if instead is not None else "add"
         fix = (fixes.ip(route.dst, "route", verb, *words),)
-        named = " ".join(instead[0] if instead is not None else words)
-        yield _route(now, _route_code(instead), named, _route_text(now, words, instead), fix)
+        yield _back(then, now, route, instead, fix)
     for words, route in new.items():
         if words in old or _place(route) in kept:
             continue
-        named = " ".join(words)
+        named = " ".join(_short(now, route))
         text = f"the route {named} of {now.name} is new: it was not there when the probe passed"
-        fix = (fixes.ip(route.dst, "route", "del", *words),)
+        fix = (fixes.ip(route.dst, "route", "del", *_short(now, route), *_metric(route)),)
         yield _route(now, _REFUSING.get(route.type, "route-overlap"), named, text, fix)
+
+
+def _back(
+    then: Namespace, now: Namespace, route: Route, instead: Route | None, fix: tuple[Command, ...]
+) -> Stop:
+    """A route that is gone, or that has another in its place."""
+    was = " ".join(_short(then, route))
+    if instead is None:
+        text = f"the route {was} of {now.name} is gone: it was there when the probe passed"
+        return _route(now, "no-route", was, text, fix)
+    named = " ".join(_short(now, instead))
+    text = f"the route {named} of {now.name} was {was} when the probe passed"
+    return _route(now, _REFUSING.get(instead.type, "route-wrong-nexthop"), named, text, fix)
 
 
 def _typed(namespace: Namespace) -> dict[tuple[str, ...], Route]:
@@ -157,32 +169,28 @@ def _typed(namespace: Namespace) -> dict[tuple[str, ...], Route]:
 
 
 def _words(namespace: Namespace, route: Route) -> tuple[str, ...]:
-    leg = route.nexthops[0] if route.nexthops and route.type in ("unicast", "local") else None
-    link = namespace.link(leg.index) if leg is not None else None
-    own = _METRIC6 if prefix.version(route.dst) == 6 else 0
-    more = ["metric", str(route.metric)] if route.metric != own else []
+    more = [*_metric(route)]
     more += ["src", route.source] if route.source else []
     more += ["mtu", str(route.mtu)] if route.mtu and not route.mtu_lock else []
-    more += ["onlink"] if leg is not None and "onlink" in leg.flags else []
-    return (*fib.words(route, leg, link.name if link is not None else None), *more)
+    more += ["onlink"] if any("onlink" in leg.flags for leg in route.nexthops) else []
+    return (*_short(namespace, route), *more)
+
+
+def _short(namespace: Namespace, route: Route) -> tuple[str, ...]:
+    """The words by which a cause names a route."""
+    leg = route.nexthops[0] if route.nexthops and route.type in ("unicast", "local") else None
+    link = namespace.link(leg.index) if leg is not None else None
+    return fib.words(route, leg, link.name if link is not None else None)
+
+
+def _metric(route: Route) -> tuple[str, ...]:
+    own = _METRIC6 if prefix.version(route.dst) == 6 else 0
+    return ("metric", str(route.metric)) if route.metric != own else ()
 
 
 def _place(route: Route) -> tuple[object, ...]:
     """What one route alone may have (fib_table_insert)."""
     return route.dst, route.table, route.metric, route.tos
-
-
-def _route_code(instead: tuple[tuple[str, ...], Route] | None) -> str:
-    if instead is None:
-        return "no-route"
-    return _REFUSING.get(instead[1].type, "route-wrong-nexthop")
-
-
-def _route_text(now: Namespace, words: tuple[str, ...], instead: tuple[tuple[str, ...], Route] | None) -> str:
-    was = " ".join(words)
-    if instead is None:
-        return f"the route {was} of {now.name} is gone: it was there when the probe passed"
-    return f"the route {' '.join(instead[0])} of {now.name} was {was} when the probe passed"
 
 
 def _route(now: Namespace, code: str, named: str, text: str, fix: tuple[Command, ...]) -> Stop:

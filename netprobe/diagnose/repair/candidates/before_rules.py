@@ -1,7 +1,7 @@
 """Rules and policies as they were when the probe passed, as far as their tools take the words back. Pure.
 
-A rule of the iptables family is put back by its text, as iptables-save(8) printed it. One of nft's is taken
-away by its handle; its text alone would need its table's sets and maps.
+A rule of the iptables family is put back by its text, as iptables-save(8) printed it; so is one of nft's that
+stood at an end of its chain, as far as `apply` understands its words.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ def _rules(loss: Loss, now: Namespace, table: Table, was: Chain, chain: Chain) -
     for rule, fix in gone:
         text = f"a rule of {chain.name} in {now.name} is gone: it was there when the probe passed"
         yield _about(loss, now, chain, rule_object(table, was, rule), text, fix, _code(loss, chain))
-    if len(gone) > 1 and not come:
+    in_place = tool(table) != "nft" or not chain.rules
+    if len(gone) > 1 and not come and in_place:
         whole = tuple(command for rule, _ in gone for command in _again(table, chain, rule, rule.number))
         text = f"{len(gone)} rules of {chain.name} in {now.name} are gone: they were there before"
         yield _about(loss, now, chain, rule_object(table, was, gone[0][0]), text, whole, _code(loss, chain))
@@ -64,10 +65,22 @@ def _opcodes(was: Chain, chain: Chain) -> Sequence[tuple[str, int, int, int, int
 
 def _again(table: Table, chain: Chain, rule: Rule, number: int) -> tuple[Command, ...]:
     """The rule in its place; nothing where its tool takes no words for that."""
+    if tool(table) == "nft":
+        return _again_by_nft(table, chain, rule, number)
     words = fixes.xt_words(chain.name, rule.text)
-    if tool(table) == "nft" or not words:
+    if not words:
         return ()
     return fixes.xtables(tool(table), table.name, chain.name, "-I", chain.name, str(number), *words)
+
+
+def _again_by_nft(table: Table, chain: Chain, rule: Rule, number: int) -> tuple[Command, ...]:
+    """At the beginning or the end of its chain; a place between others has no name that lasts."""
+    how = {1: "insert", len(chain.rules) + 1: "add"}
+    verb = "add" if not chain.rules else how.get(number)
+    if verb is None:
+        return ()
+    names = (table.name, chain.name)
+    return fixes.nft(names, verb, "rule", table.family, *names, *rule.text.split())
 
 
 def _code(loss: Loss, chain: Chain) -> str:
