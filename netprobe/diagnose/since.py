@@ -87,11 +87,11 @@ def key(each: Difference) -> Key:
     return each.namespace, each.kind, text
 
 
-def nearness(found: dict[Key, Difference], now: Snapshot, mended: Snapshot, name: str | None) -> int:
+def nearness(found: dict[Key, Difference], now: Snapshot, mended: Snapshot) -> int:
     """How a repair stands to what is otherwise since the earlier run: 0 puts something back, 1 changes
     something of it, 2 has nothing to do with it.
     """
-    places = {name, *(place for place, _, _ in found)} & now.namespaces.keys() & mended.namespaces.keys()
+    places = {place for place, _, _ in found} & now.namespaces.keys() & mended.namespaces.keys()
     touched = [
         each
         for place in places

@@ -11,7 +11,6 @@ from netprobe.predict import prefix
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 
-from .rank import nearness_of
 from .repair import Loss, Repair
 from .segment import Station, own_addresses
 
@@ -21,7 +20,7 @@ _WEIGHED = 3  # repairs
 
 def harmless_first(loss: Loss, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
     """The repairs, of the first few those behind that would break a flow that passes today."""
-    if len(repairs) < 2 or nearness_of(loss)(repairs[0]) == 0:  # with that, the probe is known to have passed
+    if len(repairs) < 2 or repairs[0].near == 0:  # with that, the probe is known to have passed
         return repairs
     flows = passing(loss)
     weighed = sorted(repairs[:_WEIGHED], key=lambda repair: broken(repair, flows) > 0)

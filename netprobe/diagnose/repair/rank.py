@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from msgspec.structs import replace
 
 from netprobe.diagnose.since import changed, key, nearness
 
@@ -12,35 +12,39 @@ from .repair import REASONS, Loss, Merit, Repair
 def ranked(loss: Loss, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
     """The repairs, the best first; of those that do the same the best one."""
     best: dict[object, Repair] = {}
-    near = nearness_of(loss)
-    for repair in sorted(repairs, key=lambda repair: (near(repair), *_key(loss, repair))):
+    for repair in sorted(_near(loss, repairs), key=lambda repair: _key(loss, repair)):
         here = repair.stop.place.namespace
         done = tuple((command.namespace or here, command.words) for command in repair.stop.commands)
         best.setdefault(done, repair)
     return tuple(best.values())
 
 
-def nearness_of(loss: Loss) -> Callable[[Repair], int]:
-    """How a repair stands to what has changed since the probe passed; of no weight where that is not known.
-
-    A detour stays one.
-    """
-    found = {key(each): each for each in changed(loss.before, loss.snapshot)} if loss.before else {}
-    if not found:
-        return lambda _: 2
-    return lambda repair: (
-        2
+def _near(loss: Loss, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
+    """The repairs with how each stands to what has changed since the probe passed; a detour stays one."""
+    if loss.before is None:
+        return repairs
+    found = {key(each): each for each in changed(loss.before, loss.snapshot)}
+    return tuple(
+        repair
         if repair.merit is Merit.GOES_AROUND
-        else nearness(found, loss.snapshot, repair.mended, repair.stop.place.namespace)
+        else replace(repair, near=nearness(found, loss.snapshot, repair.mended))
+        for repair in repairs
     )
 
 
 def _key(loss: Loss, repair: Repair) -> tuple[int, ...]:
-    """What counts, in this order: what speaks for it, whether the walk named it, how near it is, who
-    agrees.
+    """What counts, in this order: whether it has changed, what speaks for it, whether the walk named it, how
+    near it is, who agrees.
     """
     named = _is_named(loss, repair)
-    return (repair.merit, not named, _distance(loss, repair), -repair.agreeing, len(repair.stop.commands))
+    return (
+        repair.near,
+        repair.merit,
+        not named,
+        _distance(loss, repair),
+        -repair.agreeing,
+        len(repair.stop.commands),
+    )
 
 
 def _distance(loss: Loss, repair: Repair) -> int:
@@ -64,6 +68,8 @@ def reason(first: Repair | None, other: Repair) -> str:
     """Why `other` comes second, in words."""
     if first is None:
         return f"it {REASONS[other.merit]}"
+    if other.near > first.near:
+        return f"it {REASONS[other.merit]}; the first has changed since the probe passed"
     if other.merit is not first.merit:
         return f"it {REASONS[other.merit]}; the first {REASONS[first.merit]}"
     return "fewer others say the same" if other.agreeing < first.agreeing else "it would do as well"
