@@ -209,16 +209,14 @@ def _tools(table: Table) -> tuple[str, ...]:
 
 
 def listeners(snapshot: Snapshot, flow: Flow, but: str) -> Iterator[tuple[str, str]]:
-    """(namespace, address) of those in the network of a dead target that listen on its port."""
+    """(namespace, address) of those that listen on the port of a dead target."""
     for name, namespace in snapshot.namespaces.items():
         hears = any(
             s.protocol == flow.protocol and s.port == flow.dport and s.state in ("listen", "unconnected")
             for s in namespace.sockets or ()
         )
         for own in namespace.addresses if hears and name != but else ():
-            if own.scope == "global" and prefix.contains(
-                prefix.network(own.address, own.prefixlen), flow.dst
-            ):
+            if own.scope == "global" and prefix.version(own.address) == flow.version:
                 yield name, own.address
 
 

@@ -51,9 +51,9 @@ REASONS = {
 class Repair(Struct, frozen=True):
     """A change that may be the cause: how it is named, the snapshot with it, and what speaks for it.
 
-    `leg` is the leg it counts to where that is not the one that broke. `near` is how it stands to what
-    has changed since the probe passed: 0 puts it back, 1 changes it, 2 neither. `agreeing` counts the other
-    objects that say the same. `brings_routes`: with it the namespace may need routes again that went with the object.
+    `leg` is the leg it counts to where that is not the one that broke. `near` is how it stands to what has
+    changed since the probe passed: 0 puts it back, 1 changes it, 2 neither. `agreeing` counts the other
+    objects that say the same.
     """
 
     stop: Stop

@@ -35,6 +35,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     yield from _wanted(loss)
     yield from _remembered(loss)
     yield from _captured(loss)
+    yield from _doubled(loss)
 
 
 def _of_link(loss: Loss, namespace: Namespace, link: Link, version: int) -> Iterator[Repair]:
@@ -270,8 +271,10 @@ def _wanted(loss: Loss) -> Iterator[Repair]:
             fix = (fixes.address("add", put, link),)
             stop = lost("addr-missing", name, link, Stage.ARP, text, object=thing, fix=fix)
             count = pointing_at(loss.snapshot, address)
-            merit = Merit.RESTORES if count > 1 and link.kind == "bridge" else Merit.GOES_AROUND
-            yield from loss.repair(stop, merit, agreeing=count)
+            sure = count > 1 and link.kind == "bridge"
+            asked = address == loss.probe.destination.address  # who knows whose it was
+            merit = Merit.GOES_AROUND if asked else Merit.ADDS
+            yield from loss.repair(stop, Merit.RESTORES if sure else merit, agreeing=count)
 
 
 def _remembered(loss: Loss) -> Iterator[Repair]:
@@ -338,4 +341,23 @@ def _taken(loss: Loss, namespace: Namespace, dst: str) -> Iterator[Repair]:
         fix = (fixes.address("del", own, link),)
         thing = Object("address", named, named)
         stop = lost("addr-duplicate", namespace.name, link, Stage.DELIVER, text, object=thing, fix=fix)
+        yield from loss.repair(stop, Merit.UNDOES)
+
+
+def _doubled(loss: Loss) -> Iterator[Repair]:
+    """A sender's address that another namespace bears as well: the answer goes there."""
+    address, name = loss.probe.source.address, loss.probe.source.namespace or ""
+    others = [
+        n.name for n in loss.snapshot.namespaces.values() if n.name != name and n.owner_of(address or "")
+    ]
+    namespace = loss.snapshot.namespaces.get(name)
+    for own in namespace.addresses if namespace is not None and others else ():
+        link = namespace.link(own.index) if namespace is not None else None
+        if own.address != address or link is None:
+            continue
+        named = f"{address}/{own.prefixlen} dev {link.name}"
+        text = f"{name} sends from {address}, which {others[0]} has as well"
+        fix = (fixes.address("del", own, link),)
+        thing = Object("address", named, named)
+        stop = lost("addr-duplicate", name, link, Stage.ROUTE, text, object=thing, fix=fix)
         yield from loss.repair(stop, Merit.UNDOES)

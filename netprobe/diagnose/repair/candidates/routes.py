@@ -34,8 +34,26 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         yield from _other_gateway(loss, routed)
         yield from _missing_here(loss, routed)
     yield from gone(loss)
+    yield from _no_way_back(loss)
     for name in loss.around:
         yield from _thrown(loss, loss.snapshot[name])
+
+
+def _no_way_back(loss: Loss) -> Iterator[Repair]:
+    """No route at all to the source of a packet that a source check refuses: not the check is what is wrong."""
+    name, hops = loss.stop.place.namespace or "", loss.hops
+    if loss.stop.code != "rp-filter" or not hops or name not in loss.snapshot:
+        return
+    source = hops[-1].flow.src
+    router = router_for(loss, name, source)
+    if router is None or fib.lookup(loss.snapshot[name], RouteQuery(None, source)).route is not None:
+        return
+    onlink = ("onlink",) if router.onlink else ()
+    words = ("route", "add", "default", "via", router.via, "dev", router.link.name, *onlink)
+    text = f"{name} has no route to {source}, where the packet comes from"
+    thing = Object("route", source, f"no route to {source}")
+    stop = lost("no-route", name, None, Stage.ROUTE, text, object=thing, fix=(fixes.ip(source, *words),))
+    yield from loss.repair(stop, Merit.RESTORES)
 
 
 def gone(loss: Loss) -> Iterator[Repair]:
