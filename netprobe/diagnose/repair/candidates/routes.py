@@ -40,7 +40,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 
 def _no_way_back(loss: Loss) -> Iterator[Repair]:
-    """No route at all to the source of a packet that a source check refuses: not the check is what is wrong."""
+    """No route at all to the source of a packet that a source check refuses: the check is not at fault."""
     name, hops = loss.stop.place.namespace or "", loss.hops
     if loss.stop.code != "rp-filter" or not hops or name not in loss.snapshot:
         return
