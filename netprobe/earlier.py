@@ -181,6 +181,9 @@ def _earlier(run: Run, path: str) -> Earlier:
 
 def _clock(time_ns: int) -> str:
     """A moment as the clock of this machine shows it: 14:02, and before today with its date."""
-    then, now = time.localtime(time_ns / 1e9), time.localtime()
+    try:
+        then, now = time.localtime(time_ns / 1e9), time.localtime()
+    except (OverflowError, OSError, ValueError):  # a file may say anything
+        return "a time unknown"
     today = then[:3] == now[:3]
     return time.strftime("%H:%M" if today else "%Y-%m-%d %H:%M", then)

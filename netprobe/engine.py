@@ -151,7 +151,7 @@ def _asked(world: World, question: Question, recall: Recall | None) -> Run:
         report, snapshot = _confirmed(world, probe, found, observations, tapped, clock, earlier)
     report, snapshot = _foretell(world, report, snapshot, earlier)
     report = replace(report, timings=clock.timings())
-    kept = _kept(earlier, report, snapshot)
+    kept = _kept(earlier, report)
     run = Run(_typed(report, snapshot), snapshot, observations or (), started, tuple(sorted(tapped)), kept)
     if interrupted is not None:
         raise Interrupted(interrupted.count, _with_note(run, question.count)) from interrupted
@@ -179,16 +179,21 @@ def _recalled(
     else:
         answered = {o.sequence for o in seen if o.kind == "answered" and o.text != "refused"}
         good = len(answered) >= sent.count
-    return None if good else recall.find(command, sent)
+    if good:
+        return None
+    from .diagnose.since import holds_together
+
+    found = recall.find(command, sent)
+    return found if found is not None and holds_together(found.snapshot) else None
 
 
-def _kept(earlier: Earlier | None, report: Report, snapshot: Snapshot) -> Earlier | None:
+def _kept(earlier: Earlier | None, report: Report) -> Earlier | None:
     """What is saved of the earlier run with the report that rests on it."""
     if earlier is None or report.since is None:
         return None
-    from .diagnose.since import only_both
+    from .diagnose.since import kept
 
-    return only_both(earlier, snapshot)
+    return kept(earlier, report.since)
 
 
 def _lost(prediction: Prediction, seen: Sequence[Observation] | None) -> bool:

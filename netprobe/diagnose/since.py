@@ -16,11 +16,16 @@ from netprobe.predict.unread import PARTS
 
 from .change import BOTH, families, is_of_another_version, is_transient, rank
 from .diff import differences
+from .inventory import inventory
 
 _RULES = ("rule", "nat-rule")
 _OF_RULESETS = (*_RULES, "policy", "set", "ruleset")
 _EPHEMERAL = 32768  # net.ipv4.ip_local_port_range: ports from here on are the kernel's to give
-_FORWARDING = ("net.ipv4.conf.", ".forwarding")  # each follows net.ipv4.ip_forward (inet_forward_change)
+_LED = {  # sysctls that set others along: the beginning and the end of their names (ip-sysctl)
+    "net.ipv4.ip_forward": ("net.ipv4.conf.", ".forwarding"),
+    "net.ipv6.conf.all.forwarding": ("net.ipv6.conf.", ".forwarding"),
+    "net.ipv6.conf.all.disable_ipv6": ("net.ipv6.conf.", ".disable_ipv6"),
+}
 
 Key = tuple[str | None, str, str]
 
@@ -71,12 +76,17 @@ def _counts(each: Difference, port: int | None) -> bool:
 
 
 def _without_followers(found: tuple[Difference, ...]) -> Iterator[Difference]:
-    """All but the sysctls that one of them has set along."""
-    led = {(each.namespace, each.after) for each in found if each.name == "net.ipv4.ip_forward"}
+    """All but the sysctls that another one of them has set along."""
+    leaders = [each for each in found if each.kind == "sysctl" and each.name in _LED]
     for each in found:
-        follows = each.name.startswith(_FORWARDING[0]) and each.name.endswith(_FORWARDING[1])
-        if not (follows and (each.namespace, each.after) in led):
+        if not any(_follows(each, leader) for leader in leaders):
             yield each
+
+
+def _follows(each: Difference, leader: Difference) -> bool:
+    start, end = _LED[leader.name]
+    alike = each.name.startswith(start) and each.name.endswith(end) and each.name != leader.name
+    return alike and (each.namespace, each.after) == (leader.namespace, leader.after)
 
 
 def key(each: Difference) -> Key:
@@ -104,10 +114,21 @@ def nearness(found: dict[Key, Difference], now: Snapshot, mended: Snapshot) -> i
     return 1 if touched else 2
 
 
-def only_both(earlier: Earlier, now: Snapshot) -> Earlier:
-    """The earlier run as it is saved with a later one: the namespaces that both have read, and no more."""
-    kept = {name: each for name, each in earlier.snapshot.namespaces.items() if name in now.namespaces}
-    return replace(earlier, snapshot=Snapshot(kept, earlier.snapshot.peers))
+def holds_together(snapshot: Snapshot) -> bool:
+    """Whether what a file said about a network can be compared at all: its addresses are addresses."""
+    try:
+        return all(inventory(snapshot, name) is not None for name in snapshot.namespaces)
+    except (ValueError, KeyError, IndexError, TypeError):
+        return False
+
+
+def kept(earlier: Earlier, said: Since) -> Earlier:
+    """The earlier run as it is saved with the one that it explains: the namespaces in which something is
+    otherwise.
+    """
+    names = {each.namespace for each in said.changed}
+    found = {name: each for name, each in earlier.snapshot.namespaces.items() if name in names}
+    return replace(earlier, snapshot=Snapshot(found, earlier.snapshot.peers))
 
 
 # ---- as objects, with ids as elsewhere
@@ -137,7 +158,8 @@ def _named(each: Difference) -> tuple[str, str]:
             mac = said.rpartition(" ")[0]
             return "neighbour", f"{each.name} {mac}".strip()
         case "fdb-entry":
-            return "fdb-entry", f"{each.name.partition(' ')[0]} {said.rpartition(' ')[0]}"
+            side = "" if " dst " in said else f" {'master' if ' master ' in each.name else 'self'}"
+            return "fdb-entry", f"{each.name.partition(' ')[0]} {said.rpartition(' ')[0]}{side}"
         case "xfrm":
             src, dst, _, direction = each.name.split(" ", 3)
             return "xfrm", f"{direction} src {src} dst {dst}"

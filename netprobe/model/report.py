@@ -366,7 +366,7 @@ class Run(Struct, frozen=True):
     of them.
 
     `tapped` names the namespaces that had a sensor; empty where nothing was sent. `earlier` is the run that
-    it was held against, with the namespaces that both have read.
+    it was held against, with the namespaces in which something was otherwise.
     """
 
     report: Report

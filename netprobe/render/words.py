@@ -342,5 +342,7 @@ def changed(each: Changed) -> str:
         return f"{named} gone"
     if each.before is None:
         return f"{named} new"
+    if not each.after or not each.before:  # one of its settings more, or less
+        return f"{named} without {each.before}" if each.before else f"{named} now {each.after}"
     now = "" if each.kind in _SAYS_ITSELF else f" {each.after}"
     return f"{named}{now} (was {each.before})"

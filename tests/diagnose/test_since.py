@@ -190,6 +190,10 @@ def test_a_change_is_said_in_words() -> None:
     assert words.changed(Changed("sysctl", "net.ipv4.ip_forward", namespace="host", before="1", after="0")) == (
         "sysctl net.ipv4.ip_forward of host 0 (was 1)"
     )
+    port = Changed("link", "veth0", namespace="host", before="master br0", after="")
+    assert words.changed(port) == "link veth0 of host without master br0"
+    cable = Changed("link", "eth0", namespace="host", before="", after="no carrier")
+    assert words.changed(cable) == "link eth0 of host now no carrier"
     assert words.changed(Changed("policy-rule", "100: from all lookup 7", namespace="red", after="")) == (
         "policy rule 100: from all lookup 7 of red new"
     )

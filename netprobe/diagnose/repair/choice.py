@@ -48,7 +48,15 @@ def choose(snapshot: Snapshot, prediction: Prediction, stop: Stop, before: Snaps
     if first is None:
         loss = Loss.of(snapshot, prediction, stop)
         return Choice(blamed(loss) or _honest(loss, stop, found), others=_others(found, None))
+    first = _blamed(Loss.of(snapshot, prediction, stop), first) if first.put_back else first
     return Choice(_explaining(first, stop), first.leg, _others(found, first))
+
+
+def _blamed(loss: Loss, repair: Repair) -> Repair:
+    """What was put back, called as the translation that is to blame, where it is that."""
+    found = blamed(loss)
+    same = found is not None and _is_about(found, repair.stop)
+    return replace(repair, stop=replace(repair.stop, code=found.code)) if found and same else repair
 
 
 def _honest(loss: Loss, stop: Stop, found: Results) -> Stop:

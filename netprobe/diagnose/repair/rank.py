@@ -12,11 +12,27 @@ from .repair import REASONS, Loss, Merit, Repair
 def ranked(loss: Loss, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
     """The repairs, the best first; of those that do the same the best one."""
     best: dict[object, Repair] = {}
-    for repair in sorted(_near(loss, repairs), key=lambda repair: _key(loss, repair)):
+    for repair in sorted(_near(loss, _renamed(repairs)), key=lambda repair: _key(loss, repair)):
         here = repair.stop.place.namespace
         done = tuple((command.namespace or here, command.words) for command in repair.stop.commands)
         best.setdefault(done, repair)
     return tuple(best.values())
+
+
+def _renamed(repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
+    """The repairs, those that only put something back called as another repair of the same object is."""
+    usual = {_thing(each): each.stop.code for each in reversed(repairs) if not each.put_back}
+    return tuple(
+        replace(each, stop=replace(each.stop, code=usual.get(_thing(each), each.stop.code)))
+        if each.put_back
+        else each
+        for each in repairs
+    )
+
+
+def _thing(repair: Repair) -> tuple[str | None, str, str]:
+    thing = repair.stop.object
+    return repair.stop.place.namespace, thing.kind if thing else "", thing.id if thing else ""
 
 
 def _near(loss: Loss, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:

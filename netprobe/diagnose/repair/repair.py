@@ -53,7 +53,8 @@ class Repair(Struct, frozen=True):
 
     `leg` is the leg it counts to where that is not the one that broke. `near` is how it stands to what has
     changed since the probe passed: 0 puts it back, 1 changes it, 2 neither. `agreeing` counts the other
-    objects that say the same.
+    objects that say the same. `put_back`: it is what was there before, and any other repair of the object
+    names it better.
     """
 
     stop: Stop
@@ -62,6 +63,7 @@ class Repair(Struct, frozen=True):
     agreeing: int = 0
     leg: Leg | None = None
     near: int = 2
+    put_back: bool = False
 
     @property
     def needs_routes(self) -> bool:

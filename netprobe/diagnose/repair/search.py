@@ -56,7 +56,7 @@ def search(
     further: list[Tried] = []
     seen: set[object] = set()
     for number, repair in enumerate(candidates(loss)):
-        same = (repair.stop.place.namespace, repair.stop.commands, repair.merit)
+        same = (repair.stop.place.namespace, repair.stop.commands, repair.merit, repair.put_back)
         if number >= _MOST or same in seen:
             continue
         seen.add(same)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from msgspec.structs import replace
+
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.since import are_read
 from netprobe.model import (
@@ -53,20 +55,36 @@ def _put_back(loss: Loss, finders: tuple[Find, ...]) -> Iterator[Repair]:
         if name not in loss.snapshot or not are_read(loss.before, loss.snapshot, name):
             continue
         for find in finders:
-            for stop in find(loss, then, loss.snapshot[name]):
-                yield from loss.repair(stop, Merit.RESTORES, agreeing=_SURE)
+            for stop in _found(find, loss, then, loss.snapshot[name]):
+                made = loss.repair(_placed(loss, stop), Merit.RESTORES, agreeing=_SURE)
+                yield from (replace(each, put_back=True) for each in made)
+
+
+def _found(find: Find, loss: Loss, then: Namespace, now: Namespace) -> tuple[Stop, ...]:
+    """What there is to put back; nothing where a saved run contradicts itself."""
+    try:
+        return tuple(find(loss, then, now))
+    except (ValueError, KeyError, IndexError):
+        return ()
+
+
+def _placed(loss: Loss, stop: Stop) -> Stop:
+    """At the walk's own end, where that is of the same interface and has the same name."""
+    own, place = loss.stop.place, stop.place
+    same = (own.namespace, own.interface) == (place.namespace, place.interface)
+    return replace(stop, place=own) if same and loss.stop.code == stop.code else stop
 
 
 # ---- addresses
 
 
-def _addresses(_: Loss, then: Namespace, now: Namespace) -> Iterator[Stop]:
+def _addresses(loss: Loss, then: Namespace, now: Namespace) -> Iterator[Stop]:
     for was in then.links:
         link = now.link_named(was.name)
         for version in (4, 6) if link is not None else ():
             assert link is not None
             old, new = _lasting(then, was, version), _lasting(now, link, version)
-            yield from _of_link(now, link, _without(old, new), _without(new, old))
+            yield from _of_link(loss, now, link, _without(old, new), _without(new, old))
 
 
 def _lasting(namespace: Namespace, link: Link, version: int) -> list[InterfaceAddress]:
@@ -79,25 +97,38 @@ def _without(these: list[InterfaceAddress], others: list[InterfaceAddress]) -> l
 
 
 def _of_link(
-    now: Namespace, link: Link, gone: list[InterfaceAddress], come: list[InterfaceAddress]
+    loss: Loss, now: Namespace, link: Link, gone: list[InterfaceAddress], come: list[InterfaceAddress]
 ) -> Iterator[Stop]:
-    """The addresses back that are gone; where others came in their place, without those."""
+    """The addresses back that are gone; where another came in the place of one, without that."""
+    if len(gone) == len(come) == 1:
+        yield _exchanged(now, link, gone[0], come[0])
+        return
     for old in gone:
-        add = fixes.address("add", old, link)
         text = f"the address {_named(old, link)} of {now.name} is gone: it was there when the probe passed"
+        add = fixes.address("add", old, link)
         yield _address(_lost_code(now, link, old), now, link, old, text, (add,))
-        for new in come:
-            said = f"{link.name} in {now.name} has {_bare(new)}, and had {_bare(old)} when the probe passed"
-            length = old.address == new.address
-            code = "addr-wrong-prefix" if length else "addr-wrong-subnet"
-            yield _address(code, now, link, new, said, (add, fixes.address("del", new, link)))
     for new in come:
         text = f"the address {_named(new, link)} of {now.name} is new: it was not there when the probe passed"
-        yield _address("addr-duplicate", now, link, new, text, (fixes.address("del", new, link),))
+        code = "addr-duplicate" if _is_taken(loss, now, new) else "route-overlap"
+        yield _address(code, now, link, new, text, (fixes.address("del", new, link),))
+
+
+def _is_taken(loss: Loss, now: Namespace, own: InterfaceAddress) -> bool:
+    """Whether another namespace has the address, as far as it was read."""
+    others = (each for each in loss.snapshot.namespaces.values() if each.name != now.name)
+    return any(each.owner_of(own.address) is not None for each in others)
+
+
+def _exchanged(now: Namespace, link: Link, old: InterfaceAddress, new: InterfaceAddress) -> Stop:
+    text = f"{link.name} in {now.name} has {_bare(new)}, and had {_bare(old)} when the probe passed"
+    code = "addr-wrong-prefix" if old.address == new.address else "addr-wrong-subnet"
+    fix = (fixes.address("add", old, link), fixes.address("del", new, link))
+    return _address(code, now, link, new, text, fix)
 
 
 def _lost_code(now: Namespace, link: Link, old: InterfaceAddress) -> str:
-    return "addr-wrong-subnet" if _lasting(now, link, old.version) else "addr-missing"
+    others = [a for a in _lasting(now, link, old.version) if a.scope == "global"]
+    return "addr-wrong-subnet" if others and link.kind != "loopback" else "addr-missing"
 
 
 def _bare(address: InterfaceAddress) -> str:
@@ -125,7 +156,7 @@ _REFUSING = {
 }
 
 
-def _routes(_: Loss, then: Namespace, now: Namespace) -> Iterator[Stop]:
+def _routes(loss: Loss, then: Namespace, now: Namespace) -> Iterator[Stop]:
     old, new = _typed(then), _typed(now)
     places = {_place(route): route for route in new.values()}
     kept = {_place(route) for route in old.values()}
@@ -135,7 +166,7 @@ def _routes(_: Loss, then: Namespace, now: Namespace) -> Iterator[Stop]:
         instead = places.get(_place(route))
         verb = "replace" if instead is not None else "add"
         fix = (fixes.ip(route.dst, "route", verb, *words),)
-        yield _back(then, now, route, instead, fix)
+        yield _back(loss, then, now, route, instead, fix)
     for words, route in new.items():
         if words in old or _place(route) in kept:
             continue
@@ -146,7 +177,7 @@ def _routes(_: Loss, then: Namespace, now: Namespace) -> Iterator[Stop]:
 
 
 def _back(
-    then: Namespace, now: Namespace, route: Route, instead: Route | None, fix: tuple[Command, ...]
+    loss: Loss, then: Namespace, now: Namespace, route: Route, instead: Route | None, fix: tuple[Command, ...]
 ) -> Stop:
     """A route that is gone, or that has another in its place."""
     was = " ".join(_short(then, route))
@@ -154,8 +185,12 @@ def _back(
         text = f"the route {was} of {now.name} is gone: it was there when the probe passed"
         return _route(now, "no-route", was, text, fix)
     named = " ".join(_short(now, instead))
+    code = _REFUSING.get(instead.type, "route-wrong-nexthop")
+    if named == was:  # it differs in what does not name it
+        was, named = " ".join(_words(then, route)), " ".join(_words(now, instead))
+        code = "route-wrong-src" if route.source != instead.source else loss.stop.code
     text = f"the route {named} of {now.name} was {was} when the probe passed"
-    return _route(now, _REFUSING.get(instead.type, "route-wrong-nexthop"), named, text, fix)
+    return _route(now, code, named, text, fix)
 
 
 def _typed(namespace: Namespace) -> dict[tuple[str, ...], Route]:
@@ -293,9 +328,17 @@ def _entry(now: Namespace, words: tuple[str, ...], verb: str, text: str) -> Iter
     lacking = "vxlan-fdb-missing" if "dst" in words else "port-flood-off"
     code = "fdb-wrong-entry" if verb == "del" else lacking
     kept = words[:-1] if verb == "del" else words  # the side, and not the state
-    id = " ".join(words[:5] if "dst" in words else words[:3])
+    id = " ".join(words[:5] if "dst" in words else (*words[:3], words[3]))
     fix = (Command.of("bridge", "fdb", verb, *kept),)
     yield lost(code, now.name, link, Stage.BRIDGE, text, object=Object("fdb-entry", id, text), fix=fix)
+
+
+_MEANINGS = {  # of sysctls that have candidates of their own kind
+    "proxy_arp": ("proxy-arp-off", Stage.ARP),
+    "proxy_ndp": ("proxy-arp-off", Stage.ARP),
+    "accept_ra": ("ra-not-accepted", Stage.ROUTE),
+    "nf_conntrack_max": ("conntrack-full", Stage.PREROUTING),
+}
 
 
 def _sysctls(loss: Loss, then: Namespace, now: Namespace) -> Iterator[Stop]:
@@ -304,7 +347,9 @@ def _sysctls(loss: Loss, then: Namespace, now: Namespace) -> Iterator[Stop]:
         if value == was:
             continue
         link = next((link for link in now.links if f".{link.name.replace('.', '/')}." in key), None)
-        code, stage = settings.meaning(key) or (loss.stop.code, Stage.ROUTE)
+        own = (loss.stop.code, Stage.ROUTE)
+        code, stage = settings.meaning(key) or _MEANINGS.get(key.rpartition(".")[2], own)
+        code = loss.stop.code if (code, was) == ("forwarding-off", "0") else code  # it is on
         text = f"{key} is {value} in {now.name}, and was {was} when the probe passed"
         thing = Object("sysctl", key, f"{key} = {value}")
         yield lost(code, now.name, link, stage, text, object=thing, fix=fixes.sysctl(key, was))

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 
+from msgspec.structs import replace
+
 from netprobe.diagnose.diff import uncounted
 from netprobe.diagnose.repair.repair import Loss
 from netprobe.model import Chain, Command, Namespace, Object, Place, Rule, Stage, Stop, Table
@@ -41,18 +43,34 @@ def _rules(loss: Loss, now: Namespace, table: Table, was: Chain, chain: Chain) -
             come += chain.rules[k:m]
     if len(gone) + len(come) > _MOST:
         return
+    if len(gone) == len(come) == 1 and gone[0][1]:
+        yield _exchanged(loss, now, table, chain, gone[0][0], come[0])
+        return
     for rule, fix in gone:
         text = f"a rule of {chain.name} in {now.name} is gone: it was there when the probe passed"
-        yield _about(loss, now, chain, rule_object(table, was, rule), text, fix, _code(loss, chain))
+        yield _about(loss, now, chain, rule_object(table, was, rule), text, fix, _code(loss, table, chain))
     in_place = tool(table) != "nft" or not chain.rules
     if len(gone) > 1 and not come and in_place:
         whole = tuple(command for rule, _ in gone for command in _again(table, chain, rule, rule.number))
         text = f"{len(gone)} rules of {chain.name} in {now.name} are gone: they were there before"
-        yield _about(loss, now, chain, rule_object(table, was, gone[0][0]), text, whole, _code(loss, chain))
+        yield _about(
+            loss, now, chain, rule_object(table, was, gone[0][0]), text, whole, _code(loss, table, chain)
+        )
     for rule in come:
         thing = rule_object(table, chain, rule)
         text = f"{thing.id} of {now.name} is new: it was not there when the probe passed"
         yield _about(loss, now, chain, thing, text, fixes.without(thing, now.ruleset), loss.stop.code)
+
+
+def _exchanged(loss: Loss, now: Namespace, table: Table, chain: Chain, old: Rule, new: Rule) -> Stop:
+    """The rule that was there in the place of the one that is."""
+    rest = replace(chain, rules=tuple(rule for rule in chain.rules if rule is not new))
+    thing = rule_object(table, chain, new)
+    text = f"{thing.id} of {now.name} was «{old.text}» when the probe passed"
+    source = chain.hook == "postrouting" and chain.type == "nat"
+    code = "nat-wrong-match" if source else _code(loss, table, chain)
+    fix = (*fixes.without(thing, now.ruleset), *_again(table, rest, old, old.number))
+    return _about(loss, now, chain, thing, text, fix, code)
 
 
 def _opcodes(was: Chain, chain: Chain) -> Sequence[tuple[str, int, int, int, int]]:
@@ -83,17 +101,25 @@ def _again_by_nft(table: Table, chain: Chain, rule: Rule, number: int) -> tuple[
     return fixes.nft(names, verb, "rule", table.family, *names, *rule.text.split())
 
 
-def _code(loss: Loss, chain: Chain) -> str:
-    return _MISSING.get(chain.hook or "", loss.stop.code) if chain.type == "nat" else loss.stop.code
+def _code(loss: Loss, table: Table, chain: Chain) -> str:
+    translates = chain.type == "nat" or (tool(table) != "nft" and table.name == "nat")
+    return _MISSING.get(chain.hook or "", "dnat-missing") if translates else loss.stop.code
 
 
 def _about(
     loss: Loss, now: Namespace, chain: Chain, thing: Object, text: str, fix: tuple[Command, ...], code: str
 ) -> Stop:
-    here = loss.stop.place if loss.stop.place.namespace == now.name else None
     stage = Stage(chain.hook) if chain.hook in tuple(Stage) else Stage.FORWARD
-    place = Place(now.name, here.interface if here is not None else None, stage)
+    place = Place(now.name, _interface(loss, now, stage), stage)
     return Stop(code, place, text, thing, fix, (thing.text,) if thing.text else ())
+
+
+def _interface(loss: Loss, now: Namespace, stage: Stage) -> str | None:
+    """Where the packet leaves, for what is done to it there; else that of the loss, where it is here."""
+    sent = (h for h in loss.prediction.request.hops if (h.namespace, h.stage) == (now.name, Stage.TRANSMIT))
+    if stage is Stage.POSTROUTING:
+        return next((hop.interface for hop in sent), None)
+    return loss.stop.place.interface if loss.stop.place.namespace == now.name else None
 
 
 def _policy(loss: Loss, now: Namespace, table: Table, was: Chain, chain: Chain) -> Iterator[Stop]:
