@@ -23,9 +23,11 @@ def delete_connection(order: Order) -> Snapshot:
     if not any(wanted):
         raise KeyError("conntrack")
     known = tuple(
-        replace(found, entries=tuple(entry for entry in found.entries if not _is_meant(entry, wanted)))
-        if found.namespace == order.name
-        else found
+        (
+            replace(found, entries=tuple(entry for entry in found.entries if not _is_meant(entry, wanted)))
+            if found.namespace == order.name
+            else found
+        )
         for found in order.snapshot.connections
     )
     return replace(order.snapshot, connections=known)

@@ -102,7 +102,11 @@ def _value(rule: PolicyRule, field: str) -> Any:
 
 
 def change_neighbour(order: Order) -> Snapshot:
-    """`ip neigh del ADDRESS dev IFACE`, `ip neigh add|replace ADDRESS lladdr MAC dev IFACE [nud STATE]`."""
+    """`ip neigh del ADDRESS dev IFACE`, `ip neigh add|replace ADDRESS lladdr MAC dev IFACE [nud STATE]`, `ip
+    neigh add proxy ADDRESS dev IFACE`.
+    """
+    if order.plain[:2] == ["add", "proxy"]:
+        return _with_proxy(order)
     what, address = order.plain
     prefix.number(address)
     link = order.link(order.needed("dev"))
@@ -115,6 +119,13 @@ def change_neighbour(order: Order) -> Snapshot:
     state = order.option("nud") or "permanent"
     entry = Neighbour(link.index, address, order.needed("lladdr"), state)
     return order.with_fields(neighbours=(*others, entry)).snapshot
+
+
+def _with_proxy(order: Order) -> Snapshot:
+    _, _, address = order.plain
+    prefix.number(address)
+    entry = Neighbour(order.link(order.needed("dev")).index, address, None, "noarp", proxy=True)
+    return order.with_fields(neighbours=(*order.namespace.neighbours, entry)).snapshot
 
 
 def set_sysctl(order: Order) -> Snapshot:

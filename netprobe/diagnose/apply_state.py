@@ -182,11 +182,13 @@ def _with_carrier(namespace: Namespace, link: Link) -> tuple[Route, ...]:
     if link.carrier:
         return _revived(namespace.routes, link, "linkdown")
     return tuple(
-        route
-        if route.type == "local"
-        else replace(
-            route,
-            nexthops=tuple(_marked(leg) if leg.index == link.index else leg for leg in route.nexthops),
+        (
+            route
+            if route.type == "local"
+            else replace(
+                route,
+                nexthops=tuple(_marked(leg) if leg.index == link.index else leg for leg in route.nexthops),
+            )
         )
         for route in namespace.routes
     )

@@ -51,6 +51,13 @@ def expects_translation(router: Routed, out: Link | None, prediction: Prediction
     return not is_private(target) or (leaves and router.iif is not None and router.iif.kind == "bridge")
 
 
+def translates(namespace: Namespace, version: int) -> bool:
+    """Whether any rule of a namespace gives packets of this IP version another source."""
+    address = "::" if version == 6 else "0.0.0.0"
+    rules = _nat_rules(namespace, "postrouting", address)
+    return any(s.kind in _SOURCE for _, statements in rules for s in statements)
+
+
 def changed(hops: tuple[Hop, ...], namespace: str, *fields: str) -> Hop | None:
     """The last hop in a namespace at which one of these header fields was rewritten."""
     return next(

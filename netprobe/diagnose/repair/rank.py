@@ -23,9 +23,11 @@ def _renamed(repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
     """The repairs, those that only put something back called as another repair of the same object is."""
     usual = {_thing(each): each.stop.code for each in reversed(repairs) if not each.put_back}
     return tuple(
-        replace(each, stop=replace(each.stop, code=usual.get(_thing(each), each.stop.code)))
-        if each.put_back
-        else each
+        (
+            replace(each, stop=replace(each.stop, code=usual.get(_thing(each), each.stop.code)))
+            if each.put_back
+            else each
+        )
         for each in repairs
     )
 
@@ -41,9 +43,11 @@ def _near(loss: Loss, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
         return repairs
     found = {key(each): each for each in changed(loss.before, loss.snapshot)}
     return tuple(
-        repair
-        if repair.merit is Merit.GOES_AROUND
-        else replace(repair, near=nearness(found, loss.snapshot, repair.mended))
+        (
+            repair
+            if repair.merit is Merit.GOES_AROUND
+            else replace(repair, near=nearness(found, loss.snapshot, repair.mended))
+        )
         for repair in repairs
     )
 

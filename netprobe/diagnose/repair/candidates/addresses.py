@@ -103,11 +103,13 @@ def _not_covering(loss: Loss, routed: Routed) -> Iterator[Repair]:
     if came is None or (leg is not None and leg.index == came.index):
         return
     namespace = loss.snapshot[routed.namespace]
-    beside = loss.stations(namespace.name, came)
-    if not any(_bears(loss, station, routed.dst) for station in beside):
-        return
+    asker = [
+        a for station in loss.stations(namespace.name, came) for a in _bearing(loss, station, routed.dst)
+    ]
     for own in own_addresses(namespace, came, prefix.version(routed.dst)):
-        if prefix.contains(_network(own), routed.dst):
+        agrees = any(prefix.contains(_network(a), own.address) for a in asker)
+        mute = bool(asker) and not is_network(own)  # a host's own prefix says nothing of its neighbours
+        if prefix.contains(_network(own), routed.dst) or not (agrees or mute):
             continue
         written, length = f"{own.address}/{own.prefixlen}", prefix.shared(own.address, routed.dst)
         text = (
@@ -128,8 +130,8 @@ def _not_covering(loss: Loss, routed: Routed) -> Iterator[Repair]:
         yield from loss.repair(stop, merit, trial=(put, fixes.address("del", own, came)))
 
 
-def _bears(loss: Loss, station: tuple[str, Link], address: str) -> bool:
-    return any(a.address == address for a in loss.snapshot[station[0]].addresses_of(station[1]))
+def _bearing(loss: Loss, station: tuple[str, Link], address: str) -> list[InterfaceAddress]:
+    return [a for a in loss.snapshot[station[0]].addresses_of(station[1]) if a.address == address]
 
 
 def _of_another_network(

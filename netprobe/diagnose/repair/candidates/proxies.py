@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Link, Namespace, Nexthop, Object, Route, Stage
+from netprobe.model import Command, Link, Namespace, Nexthop, Object, Route, Stage, Stop
 from netprobe.predict import fixes, prefix
 from netprobe.predict.drop import lost
 
@@ -23,12 +23,18 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     if loss.stop.code != "neigh-no-answer" or routed is None:
         return
     route, leg = routed.decision.route, routed.decision.leg
-    if route is None or leg is None or ":" in route.dst or not _takes_for_neighbours(route, leg):
+    if route is None or leg is None or not _takes_for_neighbours(route, leg):
         return
+    asked = leg.via or routed.dst
     out = loss.snapshot[routed.namespace].link(leg.index)
     for name, station in loss.stations(routed.namespace, out) if out is not None else ():
         if name != routed.namespace and _is_expected(loss.snapshot[name], route):
-            yield from _proxy(loss, loss.snapshot[name], station)
+            made = (
+                _proxy6(loss.snapshot[name], station, asked)
+                if ":" in asked
+                else _proxy(loss.snapshot[name], station)
+            )
+            yield from loss.repair(made, Merit.RESTORES)
 
 
 def _takes_for_neighbours(route: Route, leg: Nexthop) -> bool:
@@ -41,14 +47,24 @@ def _is_expected(namespace: Namespace, route: Route) -> bool:
     return route.protocol != "kernel" or _shares(namespace, route)
 
 
-def _proxy(loss: Loss, namespace: Namespace, link: Link) -> Iterator[Repair]:
+def _proxy(namespace: Namespace, link: Link) -> Stop:
     key = f"net.ipv4.conf.{link.name.replace('.', '/')}.proxy_arp"
     now = namespace.sysctl(key, "0")
     text = f"{namespace.name} would have to answer ARP for what lies behind it, and does not: {key} = {now}"
     thing = Object("sysctl", key, f"{key} = {now}")
     fix = fixes.sysctl(key, 1)
-    stop = lost("proxy-arp-off", namespace.name, link, Stage.ARP, text, object=thing, fix=fix)
-    yield from loss.repair(stop, Merit.RESTORES)
+    return lost("proxy-arp-off", namespace.name, link, Stage.ARP, text, object=thing, fix=fix)
+
+
+def _proxy6(namespace: Namespace, link: Link, asked: str) -> Stop:
+    """IPv6 has a proxy for each address, and a switch (ndisc_recv_ns, pneigh_lookup)."""
+    key = f"net.ipv6.conf.{link.name.replace('.', '/')}.proxy_ndp"
+    named = f"{asked} dev {link.name} proxy"
+    text = f"{namespace.name} would have to answer for {asked}, which lies behind it: it has no proxy entry"
+    thing = Object("neighbour", named, f"{named} (missing)")
+    entry = Command.of("ip", "-6", "neigh", "add", "proxy", asked, "dev", link.name)
+    fix = (*fixes.sysctl(key, 1), entry)
+    return lost("proxy-arp-off", namespace.name, link, Stage.ARP, text, object=thing, fix=fix)
 
 
 def _shares(namespace: Namespace, route: Route) -> bool:

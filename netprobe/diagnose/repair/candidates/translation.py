@@ -84,7 +84,8 @@ def _masquerade(loss: Loss, router: Routed, source: str) -> Iterator[Repair]:
         nat_rules.masquerading(namespace, network, out, first),
         named.proof,
     )
-    due = _is_unknown_there(loss, source) and (expected or named.code != "nat-missing")
+    routed = prefix.version(source) == 6 and not nat_rules.translates(namespace, 6)  # as IPv6 is meant to be
+    due = _is_unknown_there(loss, source) and ((expected and not routed) or named.code != "nat-missing")
     merit = Merit.RESTORES if due or loss.stop.place.stage is Stage.EXIT else Merit.GOES_AROUND
     yield from loss.repair(stop, merit)
 
