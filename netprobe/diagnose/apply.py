@@ -34,6 +34,7 @@ _KNOWN: tuple[tuple[tuple[str, ...], Step], ...] = (
     (("tc", "qdisc", "del"), apply_links.delete_qdisc),
     (("ip", "address"), apply_addresses.change_address),
     (("ip", "addr"), apply_addresses.change_address),
+    (("ip", "route", "flush", "cache"), apply_routes.flush_cache),
     (("ip", "route"), apply_routes.change_route),
     (("ip", "rule"), apply_policy.change_policy_rule),
     (("ip", "neigh"), apply_policy.change_neighbour),

@@ -19,6 +19,12 @@ _METRIC6 = 1024  # IP6_RT_PRIO_USER
 _KNOWN = {"via", "dev", "table", "metric", "src", "scope", "proto", "mtu"}
 
 
+def flush_cache(order: Order) -> Snapshot:
+    """`ip route flush cache`: what was learned of paths is asked anew."""
+    kept = tuple(asked for asked in order.snapshot.answers if asked.namespace != order.name)
+    return replace(order.snapshot, answers=kept)
+
+
 def change_route(order: Order) -> Snapshot:
     """`ip route add|append|del|change|replace [TYPE] PREFIX [via ADDRESS] [dev IFACE] [table N] [metric N]
     [src ADDRESS] [onlink]`.

@@ -251,7 +251,7 @@ def _rooted(case: Case, verdict: Verdict) -> Case:
         return replace(case, stop=_wrong_source(case, stranger), leg=Leg.REPLY)
     if stop is not None:
         chosen = choice.choose(case.snapshot, case.prediction, stop, case.before)
-        found = _unreported(case, chosen.stop)
+        found = _unlearned(case, _unreported(case, chosen.stop))
         return replace(case, stop=found, leg=chosen.leg or case.leg, others=chosen.others)
     if (refused := from_beyond(case)) is not None:
         return replace(case, stop=refused)
@@ -313,6 +313,16 @@ def _unreported(case: Case, stop: Stop) -> Stop:
         code="mtu-blackhole",
         text=f"{stop.text}; the ICMP error that should say so did not reach the sender",
     )
+
+
+def _unlearned(case: Case, stop: Stop) -> Stop:
+    """The sender was told the path's MTU, and remembers it when the link is mended."""
+    told = any(error.mtu for error in case.errors)
+    if stop.code != "mtu-exceeded" or not told or not stop.commands:
+        return stop
+    sender = case.probe.source.namespace
+    flushed = fixes.forget_path_mtu(case.probe.destination.address or "", sender)
+    return replace(stop, commands=(*stop.commands, flushed))
 
 
 def _round_trips(probe: Probe, seen: Sequence[Observation]) -> tuple[int, ...]:

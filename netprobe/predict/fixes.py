@@ -68,6 +68,11 @@ def ip(about: str, *words: str | Blank) -> Command:
     return Command.of("ip", *(["-6"] if ":" in about else []), *words)
 
 
+def forget_path_mtu(about: str, namespace: str | None) -> Command:
+    """`ip route flush cache`: a sender remembers a path's MTU for 10 minutes (ip-sysctl, mtu_expires)."""
+    return Command.of("ip", *(["-6"] if ":" in about else []), "route", "flush", "cache", namespace=namespace)
+
+
 def address(what: str, own: InterfaceAddress, link: Link) -> Command:
     """`ip address add|del ADDRESS/LENGTH dev IFACE`."""
     return Command.of("ip", "address", what, f"{own.address}/{own.prefixlen}", "dev", link.name)
@@ -171,10 +176,10 @@ def _times(ruleset: Ruleset | None, tool: str, table: str, chain: str, text: str
 
 def xt_words(chain: str, text: str) -> tuple[str, ...]:
     """The words of a rule as iptables-save(8) prints it, behind those that name its chain; none where it is
-    not so printed.
+    not so printed, or where iptables does not find the rule by them: `recent` compares what it has counted.
     """
     start = f"-A {chain} "
-    if not text.startswith(start):
+    if not text.startswith(start) or " -m recent " in text:
         return ()
     words = [word for word, _ in tokens(text[len(start) :])]
     if "-c" in words:  # ebtables-save and arptables-save print counters among them
