@@ -8,6 +8,7 @@ from difflib import SequenceMatcher
 
 from netprobe.model import (
     Cause,
+    Chain,
     Comparison,
     Difference,
     Hop,
@@ -180,6 +181,8 @@ def _by_itself(kind: str, key: str, was: str | None, now: str | None, links: set
 
 
 def _rulesets(name: str, before: Ruleset | None, after: Ruleset | None) -> Iterator[Difference]:
+    if before is after:  # as most often, where a change is tried
+        return
     if before is None or after is None:
         if before is not after:
             yield Difference(
@@ -210,7 +213,7 @@ def _table(old: Table | None, new: Table | None) -> Iterator[_Plain]:
         was, now = _policy(old, name), _policy(new, name)
         if (was and was.text) != (now and now.text):
             yield "policy", (now or was or _NONE).id, was.text if was else None, now.text if now else None
-        yield from _rules(_numbered(old, name), _numbered(new, name))
+        yield from _rules(old, new, name)
     for name in dict.fromkeys(each.name for table in tables for each in table.sets):
         yield from _set(tables[0], name, old.set(name) if old else None, new.set(name) if new else None)
 
@@ -221,30 +224,43 @@ def _policy(table: Table | None, name: str) -> Object | None:
     return policy_object(table, chain) if table is not None and chain is not None and chain.hook else None
 
 
-def _numbered(table: Table | None, name: str) -> list[Object]:
-    """The rules of a chain, with the ids that a person would type."""
-    chain = table.chain(name) if table is not None else None
-    return (
-        [rule_object(table, chain, rule) for rule in chain.rules]
-        if table is not None and chain is not None
-        else []
-    )
-
-
-def _rules(before: Sequence[Object], after: Sequence[Object]) -> Iterator[_Plain]:
+def _rules(old: Table | None, new: Table | None, name: str) -> Iterator[_Plain]:
     """Rules that are gone and rules that are new, in the order of the chain; one that only moved on is
-    neither.
+    neither. Their ids are those that a person would type.
     """
-    matcher = SequenceMatcher(
-        None,
-        [uncounted(rule.text) for rule in before],
-        [uncounted(rule.text) for rule in after],
-        autojunk=False,
+    before, after = _chain(old, name), _chain(new, name)
+    was, now = (each[1].rules if each is not None else () for each in (before, after))
+    if was is now:
+        return
+    for i, j, k, m in replaced(
+        [uncounted(rule.text) for rule in was], [uncounted(rule.text) for rule in now]
+    ):
+        if before is not None:
+            gone = [rule_object(*before, rule) for rule in was[i:j]]
+            yield from ((rule.kind, rule.id, rule.text, None) for rule in gone)
+        if after is not None:
+            come = [rule_object(*after, rule) for rule in now[k:m]]
+            yield from ((rule.kind, rule.id, None, rule.text) for rule in come)
+
+
+def _chain(table: Table | None, name: str) -> tuple[Table, Chain] | None:
+    chain = table.chain(name) if table is not None else None
+    return (table, chain) if table is not None and chain is not None else None
+
+
+def replaced(before: Sequence[str], after: Sequence[str]) -> Iterator[tuple[int, int, int, int]]:
+    """The pieces of two lists that differ: before[i:j] became after[k:m]."""
+    first = next(
+        (at for at, (one, other) in enumerate(zip(before, after, strict=False)) if one != other), None
     )
-    for what, i, j, k, m in matcher.get_opcodes():
+    first = min(len(before), len(after)) if first is None else first
+    last = 0  # what is alike at the end: to look at thousands of rules one by one would take seconds
+    while last < min(len(before), len(after)) - first and before[-1 - last] == after[-1 - last]:
+        last += 1
+    middle = (before[first : len(before) - last], after[first : len(after) - last])
+    for what, i, j, k, m in SequenceMatcher(None, *middle, autojunk=False).get_opcodes():
         if what != "equal":
-            yield from ((rule.kind, rule.id, rule.text, None) for rule in before[i:j])
-            yield from ((rule.kind, rule.id, None, rule.text) for rule in after[k:m])
+            yield i + first, j + first, k + first, m + first
 
 
 def uncounted(text: str) -> str:

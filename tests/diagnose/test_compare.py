@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from networks import edited, relinked, tutorial
 
 from netprobe.causes.catalogue import explain
-from netprobe.diagnose.diff import compare
+from netprobe.diagnose.diff import compare, replaced
 from netprobe.diagnose.report import diagnose
 from netprobe.model import (
     BridgePort,
@@ -211,3 +211,15 @@ def test_rules_gone_and_rules_new_account_for_every_change(before: list[str], af
         if come is not None:
             kept.insert(int(name.split()[-1]) - 1, come)
     assert kept == after
+
+
+def test_pieces_that_differ_are_found_between_ends_that_are_alike() -> None:
+    cases = [("abcd", "abcd"), ("abcd", "abXd"), ("", "ab"), ("ab", ""), ("aab", "ab"), ("ab", "aab"), ("abcdef", "bXdeYf"), ("aaa", "aa")]
+    for before, after in cases:
+        rebuilt, at = [], 0
+        for i, j, k, m in replaced(before, after):
+            assert before[i:j] != after[k:m]
+            rebuilt += [*before[at:i], *after[k:m]]
+            at = j
+        assert "".join(rebuilt) + before[at:] == after, (before, after)
+    assert [*replaced("abcd", "abcd")] == []

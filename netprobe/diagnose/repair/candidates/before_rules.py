@@ -6,12 +6,11 @@ stood at an end of its chain, as far as `apply` understands its words.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from difflib import SequenceMatcher
+from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from netprobe.diagnose.diff import uncounted
+from netprobe.diagnose.diff import replaced, uncounted
 from netprobe.diagnose.repair.repair import Loss
 from netprobe.model import Chain, Command, Namespace, Object, Place, Rule, Stage, Stop, Table
 from netprobe.predict import fixes
@@ -37,10 +36,10 @@ def changed(loss: Loss, then: Namespace, now: Namespace) -> Iterator[Stop]:
 def _rules(loss: Loss, now: Namespace, table: Table, was: Chain, chain: Chain) -> Iterator[Stop]:
     gone: list[tuple[Rule, tuple[Command, ...]]] = []
     come: list[Rule] = []
-    for what, i, j, k, m in _opcodes(was, chain):
-        if what != "equal":
-            gone += [(rule, _again(table, chain, rule, k + at)) for at, rule in enumerate(was.rules[i:j], 1)]
-            come += chain.rules[k:m]
+    texts = ([uncounted(rule.text) for rule in each.rules] for each in (was, chain))
+    for i, j, k, m in replaced(*texts):
+        gone += [(rule, _again(table, chain, rule, k + at)) for at, rule in enumerate(was.rules[i:j], 1)]
+        come += chain.rules[k:m]
     if len(gone) + len(come) > _MOST:
         return
     if len(gone) == len(come) == 1 and gone[0][1]:
@@ -71,14 +70,6 @@ def _exchanged(loss: Loss, now: Namespace, table: Table, chain: Chain, old: Rule
     code = "nat-wrong-match" if source else _code(loss, table, chain)
     fix = (*fixes.without(thing, now.ruleset), *_again(table, rest, old, old.number))
     return _about(loss, now, chain, thing, text, fix, code)
-
-
-def _opcodes(was: Chain, chain: Chain) -> Sequence[tuple[str, int, int, int, int]]:
-    texts = ([uncounted(rule.text) for rule in each.rules] for each in (was, chain))
-    before, after = texts
-    if before == after:
-        return []
-    return SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
 
 
 def _again(table: Table, chain: Chain, rule: Rule, number: int) -> tuple[Command, ...]:
