@@ -86,7 +86,7 @@ def fits(line: str, said: str) -> bool:
 
 def fix_of(output: str) -> list[str]:
     """The lines of the first fix that a report prints."""
-    found = re.search(r"^error.*?^  fix +(.+\n(?: {10}.+\n)*)", output, re.MULTILINE | re.DOTALL)
+    found = re.search(r"^error.*?^  fix +([^\n]+\n(?: {10}[^\n]+\n)*)", output, re.MULTILINE | re.DOTALL)
     return lines_to_type([line.strip() for line in found[1].splitlines()]) if found else []
 
 
@@ -95,8 +95,15 @@ def run(lab: Lab, line: str, *before: str) -> CompletedProcess[str]:
     return lab.run([*before, *(NETPROBE if words[0] == "netprobe" else words[:1]), *words[1:]], environment=TERMINAL)
 
 
+def settle(lab: Lab) -> None:
+    """Nobody waits for the answer to an old question: a person types more slowly than the kernel asks again, which is each second."""
+    for name in ("red", "host"):
+        lab.run(["ip", "neigh", "flush", "nud", "incomplete"], name)
+
+
 def asked(lab: Lab, destination: str, *before: str) -> dict[str, Any]:
     """The first cause that is reported; none where the answer is yes."""
+    settle(lab)
     done = run(lab, f"netprobe trace -o json --captures none red {destination}", *before)
     causes = json.loads(done.stdout)["causes"]
     return causes[0] if done.returncode else {}
@@ -129,6 +136,8 @@ def test_every_answer_is_the_next_command(make_lab: Callable[[Topology], Lab]) -
     due: list[str] = []
     told: list[tuple[str, list[str]]] = []
     for step in typed():
+        if step.asks:
+            settle(lab)
         ended = run(lab, step.line)
         output = ended.stdout + ended.stderr
         assert differs(step.shown, output) is None, (step.line, output)
@@ -137,7 +146,7 @@ def test_every_answer_is_the_next_command(make_lab: Callable[[Topology], Lab]) -
             told.append((step.line, re.findall("^error.*", output, re.MULTILINE)[:1]))
             assert (ended.returncode == 0) is not bool(due), output
         elif ended.returncode == 0:
-            assert not due or fits(step.line, due[0]), (step.line, due)
+            assert not due or [fits(step.line, said) for said in due] == [True], (step.line, due)
             done.append(step.line)
     assert due == []
     assert len({str(each) for each in told}) == len(told), "an answer came twice"
