@@ -15,16 +15,16 @@ from .repair import Loss, Repair
 from .segment import Station, own_addresses
 
 _MOST = 6  # flows
-_WEIGHED = 3  # repairs
+_WEIGHED = 4  # repairs
 
 
-def harmless_first(loss: Loss, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
-    """The repairs, of the first few those behind that would break a flow that passes today."""
-    if len(repairs) < 2 or repairs[0].near == 0:  # with that, the probe is known to have passed
+def harmless(loss: Loss, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
+    """The repairs without those of the first few that would break what passes today; all, where each would."""
+    if len(repairs) < 2:
         return repairs
     flows = passing(loss)
-    weighed = sorted(repairs[:_WEIGHED], key=lambda repair: broken(repair, flows) > 0)
-    return (*weighed, *repairs[_WEIGHED:])
+    good = tuple(repair for repair in repairs[:_WEIGHED] if not broken(repair, flows))
+    return (*(good or repairs[:_WEIGHED]), *repairs[_WEIGHED:])
 
 
 def passing(loss: Loss) -> tuple[Probe, ...]:

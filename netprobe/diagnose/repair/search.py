@@ -13,7 +13,7 @@ from netprobe.predict.prediction import Prediction
 from .candidates import before as earlier
 from .candidates import candidates, routes
 from .candidates import stop as stops
-from .harm import harmless_first
+from .harm import harmless
 from .rank import ranked
 from .repair import Loss, Repair
 from .segment import own_addresses
@@ -68,7 +68,7 @@ def search(
         elif (beyond and _is_translated(tried)) or (not beyond and _gets_further(loss, tried)):
             further.append(tried)
     sure, partial = (ranked(loss, tuple(tried.repair for tried in each)) for each in (passing, further))
-    return Results(harmless_first(loss, sure), partial, tuple(loss.needs))
+    return Results(harmless(loss, sure), partial, tuple(loss.needs))
 
 
 def _try(loss: Loss, repair: Repair) -> Tried | None:
