@@ -19,7 +19,7 @@ _WEIGHED = 4  # repairs
 
 
 def harmless(loss: Loss, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
-    """The repairs without those of the first few that would break what passes today; all, where each would."""
+    """The repairs without those of the first few that would break what passes today; all if each would."""
     if len(repairs) < 2:
         return repairs
     flows = passing(loss)
