@@ -61,7 +61,8 @@ def mend(snapshot: Snapshot, cause: Cause | Stop) -> Snapshot | None:
     }
     # What the kernel answered to route lookups held for the namespace as it was.
     kept = tuple(asked for asked in mended.answers if asked.namespace not in changed)
-    changes = changed or mended.connections != snapshot.connections
+    beside = (mended.connections, mended.answers) != (snapshot.connections, snapshot.answers)
+    changes = changed or beside
     return replace(mended, answers=kept) if changes else None
 
 

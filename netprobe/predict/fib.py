@@ -169,8 +169,13 @@ def _ignored(namespace: Namespace, route: Route, leg: Nexthop) -> bool:
 
 
 def is_local(namespace: Namespace, address: str) -> bool:
-    """Whether a route of the namespace says that the address is its own, loopback prefix included."""
-    return any(r.type == "local" and prefix.contains(r.dst, address) for r in namespace.routes)
+    """Whether the table local says that the address is the namespace's own, loopback prefix included
+    (inet_addr_type).
+    """
+    return any(
+        route.type == "local" and route.table == LOCAL and prefix.contains(route.dst, address)
+        for route in namespace.routes
+    )
 
 
 def address_type(namespace: Namespace, address: str, interface: str | None = None) -> str:

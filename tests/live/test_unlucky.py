@@ -42,7 +42,7 @@ def assert_for_people(done: Done, code: int) -> None:
 @pytest.mark.parametrize(
     ("command", "code", "place"),
     [
-        ("ip -n internet link set eth0 down", "link-no-carrier", "host"),
+        ("ip -n internet link set eth0 down", "link-admin-down", "internet"),
         ("ip link set br0 down", "link-admin-down", "host"),
         ("ip -n red link del eth0", "link-missing", "red"),
         ("sysctl -qw net.ipv4.ip_forward=0", "forwarding-off", "host"),

@@ -91,6 +91,8 @@ def still_answered(before: Snapshot, after: Snapshot) -> Snapshot:
 
 def _still_holds(before: Snapshot, after: Snapshot, asked: AskedRoute) -> bool:
     then, now = before[asked.namespace], after[asked.namespace]
+    if then == now:  # it was forgotten on purpose
+        return False
     if asked.answer is None or asked.answer.error is not None or then.addresses != now.addresses:
         return False
     return fib.lookup(then, asked.query) == fib.lookup(now, asked.query)

@@ -118,7 +118,9 @@ def _sent_anew(loss: Loss, repair: Repair) -> Probe:
     one.
     """
     probe, name = loss.probe, loss.probe.source.namespace or ""
-    if repair.mended.namespaces.get(name) != loss.snapshot.namespaces.get(name):
+    before = loss.snapshot.namespaces.get(name)
+    given = before is None or before.owner_of(probe.source.address or "") is None  # by the one who asks
+    if repair.mended.namespaces.get(name) != before and not (given and probe.source.address):
         probe = replace(probe, source=replace(probe.source, address=None))
     moved = _moved(loss, repair)
     return replace(probe, destination=replace(probe.destination, address=moved)) if moved else probe

@@ -276,6 +276,8 @@ def _of_the_kernel(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
     version = prefix.version(loss.probe.destination.address or "")
     for link in namespace.links:
         own = own_addresses(namespace, link, version) if link.up else ()
+        if any({"tentative", "dadfailed"} & {*address.flags} for address in own):
+            continue  # it has its routes when it is used
         for route in made(namespace, link) if own else ():
             fits = prefix.version(route.dst) == version and route.type in ("unicast", "local")
             if fits and (route.dst, route.table, link.index) not in there:
