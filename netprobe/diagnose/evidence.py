@@ -26,7 +26,7 @@ from netprobe.model import (
 from netprobe.predict.prediction import Prediction
 
 from .correlate import frames, is_neighbour
-from .repair.choice import Other
+from .repair.other import Other
 
 
 class Case(Struct, frozen=True):

@@ -38,7 +38,6 @@ from .correlate import best_sequence, frames, is_probe, lay, lost_sequence, sigh
 from .evidence import Case
 from .nat_evidence import confirmed
 from .refused import from_beyond
-from .repair import choice
 from .since import since
 from .strangers import heeded
 from .verdict import agreement_of, direction_of, from_another, is_short, leg_of, not_sent, verdict_of
@@ -232,31 +231,35 @@ def _without_carrier(case: Case, prediction: Prediction) -> set[tuple[str, str |
 
 
 def _rooted(case: Case, verdict: Verdict) -> Case:
-    """The case with the root behind the predicted end, as far as one is found and nothing seen speaks against
-    it.
-    """
+    """The case with the repair that is the cause, where one is found and nothing seen speaks against it."""
     stop = _believed(case, verdict)
     if stop is not None and stop.code == "unknown":  # undetermined: what lies behind it nobody knows
         return replace(case, stop=stop)
-    if case.prediction is not None and verdict is Verdict.INTERMITTENT:
-        some = choice.of_some(case.snapshot, case.prediction)
-        if some is not None or stop is None:
-            return replace(case, stop=some)
     if case.prediction is None or verdict is Verdict.REACHABLE:
         return replace(case, stop=stop)
+    return _searched(case, case.prediction, stop, verdict)
+
+
+def _searched(case: Case, prediction: Prediction, stop: Stop | None, verdict: Verdict) -> Case:
+    from .repair import choice  # a healthy network needs no search
+
+    if verdict is Verdict.INTERMITTENT:
+        some = choice.of_some(case.snapshot, prediction)
+        if some is not None or stop is None:
+            return replace(case, stop=some)
     if any(o.kind == "refused" and o.text == "ENOBUFS" for o in case.observations):
         return replace(case, stop=_crowded_neighbours(case))
     stranger = from_another(case)
     if stop is None and stranger is not None:
         return replace(case, stop=_wrong_source(case, stranger), leg=Leg.REPLY)
     if stop is not None:
-        chosen = choice.choose(case.snapshot, case.prediction, stop, case.before)
+        chosen = choice.choose(case.snapshot, prediction, stop, case.before)
         found = _unlearned(case, _unreported(case, chosen.stop))
         return replace(case, stop=found, leg=chosen.leg or case.leg, others=chosen.others)
     if (refused := from_beyond(case)) is not None:
         return replace(case, stop=refused)
-    if case.prediction.stop is None and case.watched:
-        outside = choice.outside(case.snapshot, case.prediction, case.before)
+    if prediction.stop is None and case.watched:
+        outside = choice.outside(case.snapshot, prediction, case.before)
         if outside is not None:
             return replace(case, stop=outside.stop, leg=outside.leg)
     return case

@@ -15,18 +15,12 @@ from netprobe.predict.trace import Routed
 
 from .blame import blamed
 from .candidates.stop import completed
+from .other import Other
 from .rank import reason
 from .repair import Loss, Merit, Repair
 from .search import Results, search
 
 _ALTERNATIVES = 3
-
-
-class Other(Struct, frozen=True):
-    """Another repair that alone would do, and why it comes second."""
-
-    stop: Stop
-    reason: str
 
 
 class Choice(Struct, frozen=True):

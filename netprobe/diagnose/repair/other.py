@@ -1,0 +1,14 @@
+"""Another repair that alone would do: a value apart from the search, which a healthy network has no use for."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from netprobe.model import Stop
+
+
+class Other(Struct, frozen=True):
+    """Another repair that alone would do, and why it comes second."""
+
+    stop: Stop
+    reason: str
