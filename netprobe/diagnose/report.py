@@ -38,7 +38,6 @@ from .correlate import best_sequence, frames, is_probe, lay, lost_sequence, sigh
 from .evidence import Case
 from .nat_evidence import confirmed
 from .refused import from_beyond
-from .since import since
 from .strangers import heeded
 from .verdict import agreement_of, direction_of, from_another, is_short, leg_of, not_sent, verdict_of
 
@@ -100,6 +99,8 @@ def diagnose(
                *arp_answers.notes(snapshot, found), *counted.notes),
     )  # fmt: skip
     if earlier is not None and verdict is not Verdict.REACHABLE:
+        from .since import since
+
         report = replace(report, since=since(earlier, snapshot, prediction))
     return replace(report, summary=_summary(report, case))
 

@@ -1,4 +1,4 @@
-"""Another repair that alone would do: a value apart from the search, which a healthy network has no use for."""
+"""Another repair that alone would do: a value apart from the search, which healthy networks do not need."""
 
 from __future__ import annotations
 
