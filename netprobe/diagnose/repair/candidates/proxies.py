@@ -26,6 +26,8 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     if route is None or leg is None or not _takes_for_neighbours(route, leg):
         return
     asked = leg.via or routed.dst
+    if ":" in asked and not _is_somewhere(loss, asked):
+        return
     out = loss.snapshot[routed.namespace].link(leg.index)
     for name, station in loss.stations(routed.namespace, out) if out is not None else ():
         if name != routed.namespace and _is_expected(loss.snapshot[name], route):
@@ -35,6 +37,12 @@ def candidates(loss: Loss) -> Iterator[Repair]:
                 else _proxy(loss.snapshot[name], station)
             )
             yield from loss.repair(made, Merit.RESTORES)
+
+
+def _is_somewhere(loss: Loss, address: str) -> bool:
+    """Whether a namespace in sight bears an address that a proxy could answer for."""
+    owned = any(namespace.owner_of(address) is not None for namespace in loss.snapshot.namespaces.values())
+    return owned and not prefix.needs_scope(address)
 
 
 def _takes_for_neighbours(route: Route, leg: Nexthop) -> bool:
