@@ -325,7 +325,8 @@ def _missing_here(loss: Loss, routed: Routed) -> Iterator[Repair]:
             neighbour = loss.snapshot[name]
             network = _reached_by(neighbour, station, routed.dst)
             via = hints.gateway_on(neighbour, namespace, link, routed.dst)
-            if network is None or via is None or (leg is not None and leg.via == via):
+            known = routed.dst == via or (leg is not None and leg.via == via)
+            if network is None or via is None or known:
                 continue
             taken = any((r.dst, r.table) == (network, fib.MAIN) for r in namespace.routes)
             how = "replace" if taken else "add"
