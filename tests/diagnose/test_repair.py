@@ -45,6 +45,7 @@ CHANGES = [
     (("internet: ip address add 10.0.9.9/16 dev lo",), "red", "8.8.8.8", "addr-duplicate", "internet"),
     (("red: ip address del 10.0.0.2/32 dev eth0", "red: ip address add 10.0.0.2/32 dev lo"), "red", "8.8.8.8", None, "red"),
     (("host: ip route add 10.0.0.2/32 dev eth0",), "red", "8.8.8.8", "route-overlap", "host"),
+    (("host: ip address del 203.0.113.2/24 dev eth0",), "red", "8.8.8.8", "addr-missing", "host"),
     (("host: ip rule del pref 32766 from all lookup main",), "red", "8.8.8.8", "rule-wrong-table", "host"),
     (("host: ip rule add pref 100 from all lookup 100", "host: ip route add unreachable 8.8.8.8/32 table 100"),
      "red", "8.8.8.8", "rule-wrong-table", "host"),

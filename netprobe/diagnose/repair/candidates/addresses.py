@@ -174,9 +174,15 @@ def _asked_for(loss: Loss) -> tuple[str, ...]:
     legs = [routed.decision.leg for routed in loss.prediction.routed]
     asked = [leg.via for leg in legs if leg is not None]
     asked += [loss.probe.destination.address, *(routed.dst for routed in loss.prediction.routed)]
-    asked += _ends_of_tunnels(loss)
+    asked += [*_ends_of_tunnels(loss), *_gateways_of_others(loss)]
     owned = {a.address for n in loss.snapshot.namespaces.values() for a in n.addresses}
     return tuple(dict.fromkeys(a for a in asked if a and a not in owned))
+
+
+def _gateways_of_others(loss: Loss) -> Iterator[str | None]:
+    """What the routes of all namespaces read call their next hop."""
+    for namespace in loss.snapshot.namespaces.values():
+        yield from (leg.via for route in namespace.routes for leg in route.nexthops)
 
 
 def _ends_of_tunnels(loss: Loss) -> Iterator[str | None]:
