@@ -30,8 +30,8 @@ _QUOTED = re.compile(r"[\s\"'\\]|^$")
 
 
 def iptables(order: Order) -> Snapshot:
-    """`TOOL [-t TABLE] -D CHAIN NUMBER|RULE`, `-P CHAIN POLICY`, `-A CHAIN RULE`, `-I CHAIN [NUMBER]
-    RULE`.
+    """`TOOL [-t TABLE] -D CHAIN NUMBER|RULE`, `-P CHAIN POLICY`, `-A CHAIN RULE`, `-I CHAIN [NUMBER] RULE`,
+    `-R CHAIN NUMBER RULE`.
     """
     engine, family = TOOLS[order.tool]
     words, table = list(order.words), "filter"
@@ -49,6 +49,8 @@ def iptables(order: Order) -> Snapshot:
             return _added(order, where, chain, rule, int(number))
         case ["-I", chain, *rule]:
             return _added(order, where, chain, rule, 1)
+        case ["-R", chain, number, *rule] if number.isdigit():
+            return edited(order, where, chain, lambda c: _with_another(order, where, c, int(number), rule))
     raise KeyError(" ".join(words))
 
 
@@ -77,6 +79,16 @@ def _added(order: Order, where: Where, name: str, words: Sequence[str], at: int 
     made = _rule(where[1], table, chain, words)
     rules.insert(len(rules) if at is None else at - 1, made)
     return with_chain(order, table, with_rules(chain, rules))
+
+
+def _with_another(order: Order, where: Where, chain: Chain, at: int, words: Sequence[str]) -> Chain:
+    """The chain with another rule at a number; KeyError where it has none there."""
+    table = ruleset(order).table(*where)
+    if table is None or not 0 < at <= len(chain.rules):
+        raise KeyError(at)  # iptables: Index of replacement too big
+    rules = list(chain.rules)
+    rules[at - 1] = _rule(where[1], table, chain, words)
+    return with_rules(chain, rules)
 
 
 def _base(where: Where, name: str) -> Chain:

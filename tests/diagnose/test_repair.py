@@ -10,7 +10,21 @@ from netprobe.diagnose.apply import mend
 from netprobe.diagnose.repair import choice
 from netprobe.diagnose.repair.repair import Loss, Merit
 from netprobe.diagnose.repair.search import search
-from netprobe.model import Cause, Command, FindPeer, Leg, Need, Neighbour, Place, ReadNamespace, Ruleset, Snapshot, Stage
+from netprobe.model import (
+    Cause,
+    Command,
+    FindPeer,
+    Leg,
+    Need,
+    Neighbour,
+    Place,
+    Protocol,
+    ReadNamespace,
+    Ruleset,
+    Snapshot,
+    Socket,
+    Stage,
+)
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 
@@ -217,3 +231,21 @@ def test_a_bridge_without_a_mac_gets_its_first_ports() -> None:
     known = Neighbour(2, "10.0.0.1", port.mac, "reachable")
     snapshot = edited(bare, "red", neighbours=(known,))
     assert said(snapshot, "red", "10.0.0.1") == ["ip link set dev veth0 master br0"]
+
+
+def test_a_port_published_to_an_address_that_nobody_has_is_led_to_who_listens() -> None:
+    rule = "iptables -t nat -A PREROUTING -p tcp --dport 8080 -j DNAT --to-destination 172.17.0.99:80"
+    command = Command(tuple(rule.split()), "host")
+    ready = edited(tutorial(), "host", ruleset=Ruleset())
+    snapshot = mend(ready, Cause("", Place(None, None, Stage.ROUTE), "", commands=(command,)))
+    assert snapshot is not None
+    snapshot = edited(snapshot, "c1", sockets=(Socket("tcp", "0.0.0.0", 80, "listen"),))
+    asked = probe("internet", "203.0.113.2", Protocol.TCP, source_port=40000)
+    asked = replace(asked, destination=replace(asked.destination, port=8080))
+    lost = predict(snapshot, asked, ask=False)
+    assert isinstance(lost, Prediction)
+    assert lost.stop is not None
+    first = choice.choose(snapshot, lost, lost.stop)
+    assert [" ".join(command.words) for command in first.stop.commands] == [
+        "iptables -t nat -R PREROUTING 1 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80"
+    ]
