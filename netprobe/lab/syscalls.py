@@ -24,7 +24,6 @@ MS_PRIVATE = 1 << 18
 MS_SLAVE = 1 << 19
 MS_SHARED = 1 << 20
 
-MNT_DETACH = 2
 
 PR_SET_PDEATHSIG = 1
 
@@ -62,11 +61,6 @@ def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = 
         data.encode() or None,
     )
     _checked(_LIBC.mount(*given), f"mount {target}")
-
-
-def umount(target: str) -> None:
-    """Take the topmost mount off `target`, at once for new users of the path (umount2(2) with MNT_DETACH)."""
-    _checked(_LIBC.umount2(target.encode(), MNT_DETACH), f"umount {target}")
 
 
 def die_with_parent(signal: int) -> None:

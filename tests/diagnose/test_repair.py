@@ -249,3 +249,19 @@ def test_a_port_published_to_an_address_that_nobody_has_is_led_to_who_listens() 
     assert [" ".join(command.words) for command in first.stop.commands] == [
         "iptables -t nat -R PREROUTING 1 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80"
     ]
+
+
+def test_a_translation_to_an_address_without_a_way_back_is_led_to_another_of_the_same_interface() -> None:
+    """MASQUERADE takes the first of two /32 addresses; the far end knows the way to the second alone."""
+    ready = edited(tutorial(), "host", ruleset=Ruleset())
+    lines = (
+        "ip address del 203.0.113.2/24 dev eth0",
+        "ip address add 198.51.100.77/32 dev eth0",
+        "ip address add 203.0.113.2/32 dev eth0",
+        "ip route add default via 203.0.113.1 dev eth0 onlink",
+        "iptables -t nat -A POSTROUTING -s 10.0.0.0/16 -o eth0 -j MASQUERADE",
+    )
+    commands = tuple(Command(tuple(words.split()), "host") for words in lines)
+    snapshot = mend(ready, Cause("", Place(None, None, Stage.ROUTE), "", commands=commands))
+    assert snapshot is not None
+    assert said(snapshot, "red", "8.8.8.8") == ["iptables -t nat -I POSTROUTING -s 10.0.0.0/16 -o eth0 -j SNAT --to-source 203.0.113.2"]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netprobe.linux.runtimes.cgroups import Group, container_of, group_of
+from netprobe.linux.runtimes.cgroups import Group, group_of
 
 A, B = "a" * 64, "b" * 64
 
@@ -49,6 +49,12 @@ TABLE = {
     "/system.slice/docker.service": None,
     f"/docker/{A[:63]}": None,
 }
+
+
+def container_of(cgroup: str) -> tuple[str, str] | None:
+    """(runtime, id) of the container that a /proc/PID/cgroup belongs to; None for a process of none."""
+    found = group_of(cgroup)
+    return (found.runtime, found.identity) if found is not None else None
 
 
 @pytest.mark.parametrize(("path", "container"), TABLE.items())

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from netprobe.model import Flow, InterfaceAddress, Leg, Link, Namespace, Protocol, Route, Snapshot
-from netprobe.predict import fib, prefix
+from netprobe.model import Flow, InterfaceAddress, Leg, Link, Namespace, Protocol, Snapshot
+from netprobe.predict import prefix
 from netprobe.predict.outcome import BROADCAST
 from netprobe.predict.view import Ground, Packet
 from netprobe.predict.walk import Walker
@@ -74,17 +74,6 @@ def free_address(addresses: Iterable[InterfaceAddress]) -> InterfaceAddress | No
         if text not in taken:
             return InterfaceAddress(0, text, first.prefixlen)
     return None
-
-
-def routes_by(namespace: Namespace, link: Link, version: int) -> tuple[Route, ...]:
-    """The routes of the main table that lead over a gateway on an interface."""
-    return tuple(
-        route
-        for route in namespace.routes
-        if route.table == fib.MAIN
-        and prefix.version(route.dst) == version
-        and any(leg.index == link.index and leg.via for leg in route.nexthops)
-    )
 
 
 def pointing_at(snapshot: Snapshot, address: str) -> int:

@@ -41,16 +41,6 @@ class Group(Struct, frozen=True):
     hierarchy: str = ""
 
 
-def container_of(cgroup: str) -> tuple[str, str] | None:
-    """(runtime, id) of the container that a /proc/PID/cgroup belongs to; runtime "" when the name does not
-    tell it.
-
-    None for a process of no container, and for conmon, the process beside a container of Podman or CRI-O.
-    """
-    found = group_of(cgroup)
-    return (found.runtime, found.identity) if found is not None else None
-
-
 def group_of(cgroup: str, home: str = "") -> Group | None:
     """The group of the container that a /proc/PID/cgroup belongs to.
 

@@ -68,7 +68,10 @@ def _masquerade(loss: Loss, router: Routed, source: str) -> Iterator[Repair]:
     private = (
         next((c.before for c in made.changes if c.field == "src"), source) if made is not None else source
     )
-    if not nat_rules.is_private(private) or any(a.address == source for a in namespace.addresses_of(out)):
+    own = any(a.address == source for a in namespace.addresses_of(out))
+    if own and made is not None:
+        yield from _to_another(loss, router, out, made, source)
+    if own or not nat_rules.is_private(private):
         return
     expected = nat_rules.expects_translation(router, out, loss.prediction)
     if router.iif is not None and out.index == router.iif.index:
