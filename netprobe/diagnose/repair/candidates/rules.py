@@ -38,26 +38,34 @@ _CODES = {
     "mark": "rule-wrong-table",
 }
 
-
-_LIVES = ("ip ttl", "ip6 hoplimit")
+# What a rule sets without a hop that shows it, and what it does to the packet.
+_LIFE = "sets the TTL of packets"
+_ZONE = "sets the conntrack zone of packets, in which their answer's is not"
+_SETS = {
+    "ip ttl": _LIFE,
+    "ip6 hoplimit": _LIFE,
+    "ct zone": _ZONE,
+    "ct original zone": _ZONE,
+}
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """Each rule that changed something."""
-    yield from _short_lives(loss)
+    yield from _setters(loss)
     for hop in loss.hops:
         for change in hop.changes:
             if hop.object is not None and change.by != "forward" and change.field in _CODES:
                 yield from _without(loss, hop, change)
 
 
-def _short_lives(loss: Loss) -> Iterator[Repair]:
-    """The rules on the way that set a TTL or hop limit, which the packet has used up."""
-    for name in loss.way if loss.stop.code == "ttl-expired" else ():
+def _setters(loss: Loss) -> Iterator[Repair]:
+    """The rules on the way that set a TTL or hop limit that is used up, or a conntrack zone of their own."""
+    for name in loss.way:
         for table, chain, rule in _rules(loss.snapshot[name]):
-            if any(_sets_life(statement) for statement in rule.statements):
+            for what in filter(None, map(_set, rule.statements)):
                 thing = rule_decision(table, chain, rule, chain.hook or "").object
-                yield from _life(loss, Place(name, None, _stage(chain.hook)), thing)
+                if what is _ZONE or loss.stop.code == "ttl-expired":
+                    yield from _unset(loss, Place(name, None, _stage(chain.hook)), thing, what)
 
 
 def _rules(namespace: Namespace) -> Iterator[tuple[Table, Chain, Rule]]:
@@ -66,8 +74,9 @@ def _rules(namespace: Namespace) -> Iterator[tuple[Table, Chain, Rule]]:
             yield from ((table, chain, rule) for rule in chain.rules)
 
 
-def _sets_life(statement: Statement) -> bool:
-    return statement.kind == "set" and statement.left is not None and statement.left.text in _LIVES
+def _set(statement: Statement) -> str | None:
+    """What a statement sets, in words; None for what shows in a hop, or is not set."""
+    return _SETS.get(statement.left.text) if statement.kind == "set" and statement.left is not None else None
 
 
 def _stage(hook: str | None) -> Stage:
@@ -76,10 +85,9 @@ def _stage(hook: str | None) -> Stage:
     )
 
 
-def _life(loss: Loss, place: Place, thing: Object) -> Iterator[Repair]:
-    used_up = loss.stop.place.namespace
-    text = f"{thing.id} of {place.namespace} sets the TTL of packets, which is used up at {used_up}"
-    stop = Stop("ttl-expired", place, text, thing, fixes.without(thing), (thing.text, loss.stop.text))
+def _unset(loss: Loss, place: Place, thing: Object, what: str) -> Iterator[Repair]:
+    text = f"{thing.id} of {place.namespace} {what}; without it the packet would pass"
+    stop = Stop(loss.stop.code, place, text, thing, fixes.without(thing), (thing.text, loss.stop.text))
     if stop.commands:
         yield from loss.repair(stop, Merit.UNDOES)
 
