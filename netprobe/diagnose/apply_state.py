@@ -109,7 +109,10 @@ def _has_carrier(before: Snapshot, order: Order, link: Link) -> bool:
 
 
 def _port(before: Snapshot, order: Order, link: Link, bridge: Link) -> BridgePort:
-    """A port works while it and its bridge are up; one that begins to forwards at once, or listens first."""
+    """A port works while it and its bridge are up.
+
+    With STP one that begins to listens first: here it forwards, as it will after twice the forward delay.
+    """
     assert link.port is not None
     if not (link.up and link.carrier and bridge.up):
         return replace(link.port, state="disabled")
@@ -118,9 +121,7 @@ def _port(before: Snapshot, order: Order, link: Link, bridge: Link) -> BridgePor
     worked = old is not None and old_bridge is not None and old.carrier and old.up and old_bridge.up
     if worked and old is not None and old.master == link.master:
         return link.port
-    spanning = bridge.bridge is not None and bridge.bridge.stp
-    begins = "listening" if spanning else "forwarding"
-    return replace(link.port, state=begins)
+    return replace(link.port, state="forwarding")
 
 
 # ---- addresses and routes

@@ -11,6 +11,7 @@ from netprobe.diagnose.repair import choice
 from netprobe.diagnose.repair.repair import Loss, Merit
 from netprobe.diagnose.repair.search import search
 from netprobe.model import (
+    Bridge,
     Cause,
     Command,
     FindPeer,
@@ -265,3 +266,38 @@ def test_a_translation_to_an_address_without_a_way_back_is_led_to_another_of_the
     snapshot = mend(ready, Cause("", Place(None, None, Stage.ROUTE), "", commands=commands))
     assert snapshot is not None
     assert said(snapshot, "red", "8.8.8.8") == ["iptables -t nat -I POSTROUTING -s 10.0.0.0/16 -o eth0 -j SNAT --to-source 203.0.113.2"]
+
+
+def test_a_port_of_a_bridge_that_spans_a_tree_forwards_after_a_while() -> None:
+    """A port that is plugged in listens first: what lets it be a port lets the probe pass all the same."""
+    bare = changed("host: ip link set dev veth0 nomaster")
+    spanning = relinked(bare, "host", "br0", bridge=Bridge(stp=True))
+    assert said(spanning, "red", "8.8.8.8") == ["ip link set dev veth0 master br0"]
+
+
+def test_a_program_that_is_bound_to_a_loopback_address_of_its_own_is_led_to() -> None:
+    """127.0.0.11, Docker's name server: the rules of the container that lead port 53 to it are gone."""
+    server = Socket("udp", "127.0.0.11", 43458, "unconnected")
+    snapshot = edited(tutorial(), "red", sockets=(server,), ruleset=Ruleset())
+    asked = probe("red", "127.0.0.11", Protocol.UDP, source_port=40000)
+    asked = replace(asked, destination=replace(asked.destination, port=53))
+    lost = predict(snapshot, asked, ask=False)
+    assert isinstance(lost, Prediction)
+    assert lost.stop is not None
+    first = choice.choose(snapshot, lost, lost.stop).stop
+    assert first.code == "dnat-missing"
+    assert [" ".join(command.words) for command in first.commands] == [
+        "iptables -t nat -A OUTPUT -d 127.0.0.11/32 -p udp --dport 53 -j DNAT --to-destination 127.0.0.11:43458"
+    ]
+
+
+def test_a_rule_that_puts_one_way_into_a_zone_of_its_own_is_taken_away() -> None:
+    ready = edited(tutorial(), "host", ruleset=Ruleset())
+    rules = (
+        "iptables -t nat -A POSTROUTING -s 10.0.0.0/16 -o eth0 -j MASQUERADE",
+        "iptables -t raw -A PREROUTING -i br0 -j CT --zone 5",
+    )
+    commands = tuple(Command(tuple(words.split()), "host") for words in rules)
+    snapshot = mend(ready, Cause("", Place(None, None, Stage.ROUTE), "", commands=commands))
+    assert snapshot is not None
+    assert said(snapshot, "red", "8.8.8.8") == ["iptables -t raw -D PREROUTING -i br0 -j CT --zone 5"]

@@ -33,6 +33,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     yield from _hairpin(loss)
     yield from _published_to_another(loss)
     yield from _not_published(loss)
+    yield from _name_server(loss)
 
 
 def _leaving(loss: Loss) -> Iterator[tuple[Routed, str]]:
@@ -228,3 +229,35 @@ def _not_published(loss: Loss) -> Iterator[Repair]:
         proof = (decision.object.text, loss.stop.text)
         stop = Stop("dnat-missing", place, text, decision.object, fix, proof)
         yield from loss.repair(stop, Merit.ADDS)
+
+
+def _name_server(loss: Loss) -> Iterator[Repair]:
+    """A closed port of a loopback address that one program has bound, at another port: Docker's name server
+    is made so, and rules of the container's own lead port 53 of 127.0.0.11 to it.
+    """
+    hops, name = loss.prediction.request.hops, loss.stop.place.namespace
+    asked = hops[-1].flow if hops and loss.stop.code == "port-closed" else None
+    if asked is None or name != loss.probe.source.namespace or not _is_own_loopback(asked.dst):
+        return
+    bound = [
+        each.port
+        for each in loss.snapshot[name or ""].sockets or ()
+        if (each.protocol, each.address) == (asked.protocol.value, asked.dst)
+    ]
+    if len(bound) != 1:
+        return
+    target = f"{asked.dst}:{bound[0]}"
+    text = f"{name} has no rule that leads {asked.protocol} port {asked.dport} of {asked.dst} to {target}"
+    matches = ("-d", f"{asked.dst}/32", "-p", asked.protocol.value, "--dport", str(asked.dport))
+    goal = ("-j", "DNAT", "--to-destination", target)
+    fix = (Command.of("iptables", "-t", "nat", "-A", "OUTPUT", *matches, *goal),)
+    thing = Object("nat-rule", "iptables nat OUTPUT", "no rule for the name server's port")
+    place = Place(name, loss.stop.place.interface, Stage.OUTPUT)
+    proof = (f"{target} is the one socket that is bound to {asked.dst}", loss.stop.text)
+    stop = Stop("dnat-missing", place, text, thing, fix, proof)
+    yield from loss.repair(stop, Merit.RESTORES)
+
+
+def _is_own_loopback(address: str) -> bool:
+    """Whether an address of 127.0.0.0/8 is one that somebody chose, for one program."""
+    return prefix.version(address) == 4 and prefix.contains("127.0.0.0/8", address) and address != "127.0.0.1"
