@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from networks import edited
 
 from netprobe.diagnose.change import CHANGED, changes
-from netprobe.engine import Question, ask, replay
+from netprobe.engine import ask, replay
 from netprobe.errors import CannotLook
 from netprobe.model import (
     AskedRoute,
@@ -43,6 +43,7 @@ from netprobe.model import (
     XfrmPolicy,
 )
 from netprobe.predict import fib
+from netprobe.question import Question
 
 Next = Callable[["World"], int]
 

@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import pytest
 
-from netprobe.engine import Question, ask
+from netprobe.engine import ask
 from netprobe.errors import CannotLook
 from netprobe.lab.lab import Lab
 from netprobe.linux import apart, deadline, machine, namespace, netns
@@ -37,6 +37,7 @@ from netprobe.model import (
     SetQuery,
     Snapshot,
 )
+from netprobe.question import Question
 
 NEEDS: list[Need] = [
     ReadNamespace("red"), FindPeer("red", 0), FindMacvlans("red", 2), AskRoute("red", RouteQuery(None, "8.8.8.8")),

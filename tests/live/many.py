@@ -10,8 +10,9 @@ from typing import Any
 from asking import BACK, THERE, places
 
 from netprobe.codec import report_to_json
-from netprobe.engine import Question, ask
+from netprobe.engine import ask
 from netprobe.linux.machine import Machine
+from netprobe.question import Question
 
 
 def traces(count: int) -> list[str]:

@@ -1,0 +1,66 @@
+"""What is said of a probe: the report, its causes, and where its commands are typed.
+
+The rooms that explain a loss come in where there is one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from netprobe.model import Cause, Earlier, Observation, Probe, Report, Snapshot
+from netprobe.predict.predict import Prediction
+
+from .clock import Clock
+
+if TYPE_CHECKING:
+    from netprobe.diagnose.evidence import Case
+
+
+def diagnosed(
+    command: str,
+    probe: Probe,
+    snapshot: Snapshot,
+    prediction: Prediction | None,
+    seen: Sequence[Observation] | None,
+    tapped: frozenset[str],
+    clock: Clock,
+    earlier: Earlier | None,
+) -> Report:
+    """The report on `probe`, with what its causes show elsewhere; `seen` is None where none was sent."""
+    from netprobe.diagnose.report import diagnose
+
+    since = time.monotonic_ns()
+    report = diagnose(command, probe, snapshot, prediction, seen, tapped, explain, earlier)
+    if report.causes:
+        from netprobe.causes.symptoms import with_symptoms
+
+        report = with_symptoms(report, snapshot)
+    clock.add("diagnose", since)
+    return report
+
+
+def explain(case: Case) -> Cause | None:
+    """The root cause of a case; the catalogue comes in where there is something to explain."""
+    from netprobe.causes.catalogue import explain
+
+    return explain(case)
+
+
+def typed(report: Report, snapshot: Snapshot) -> Report:
+    """The report with commands that say where they are typed."""
+    if not report.causes:
+        return report
+    from netprobe.diagnose.entrances import with_entrances
+
+    return with_entrances(report, snapshot)
+
+
+def lost(prediction: Prediction, seen: Sequence[Observation] | None) -> bool:
+    """Whether nothing came back, or nothing would."""
+    return (
+        not prediction.passes
+        if seen is None
+        else not any(o.kind == "answered" and o.text != "refused" for o in seen)
+    )

@@ -1,0 +1,131 @@
+"""A question becomes a probe: its endpoints resolved, its options checked."""
+
+from __future__ import annotations
+
+import os
+import random
+
+from msgspec.structs import replace
+
+from netprobe.endpoint import check_pair, source_address
+from netprobe.errors import CannotLook, WrongQuestion
+from netprobe.model import Endpoint, Probe, Protocol, ReadNamespace, Snapshot
+from netprobe.model.command import joined
+from netprobe.question import DEFAULT_SIZE, Question, check_options, check_source, check_target
+
+from .world import World
+
+
+def to_probe(world: World, question: Question) -> Probe:
+    """Endpoints and options into a probe; whatever depends on the configuration is decided by the
+    prediction.
+    """
+    source = world.resolve(question.source)
+    if source.namespace is None:
+        raise WrongQuestion(
+            f"{question.source} is no place to send from",
+            "SRC is a namespace or a container; see `netprobe ls`.",
+        )
+    check_source(question, source)
+    source = _sent_from(source, question.source_address)
+    target = world.resolve(question.destination, source)
+    check_target(question, target)
+    port = question.port if question.port is not None else target.port
+    target = replace(target, port=port)
+    if target.address is None:
+        target = replace(target, address=_address_of(world, target, question, source))
+    check_pair(source.address, target.address or "", question.destination)
+    source = _on_link(world, source, target)
+    six = ":" in (target.address or "")
+    if question.version is not None and six is not (question.version == 6):
+        raise WrongQuestion(
+            f"{target.address} is an IPv{6 if six else 4} address", f"Leave out -{question.version}."
+        )
+    protocol = _protocol(question, target)
+    check_options(question, protocol, target.port)
+    ports = protocol in (Protocol.TCP, Protocol.UDP)
+    if ports and target.port is None:
+        raise WrongQuestion(
+            f"{protocol.upper()} needs a port", f"Write {question.destination}:PORT or add -P PORT."
+        )
+    return Probe(
+        protocol, os.urandom(8).hex(), source, target, count=question.count, ttl=question.ttl, df=question.df,
+        size=DEFAULT_SIZE if question.size is None else question.size,
+        source_port=question.source_port or (random.randrange(32768, 60768) if ports else None),
+        icmp_id=None if ports else random.randrange(1, 65536), mark=question.mark, uid=question.uid or 0,
+        interval_ns=question.interval_ns, timeout_ns=question.timeout_ns,
+        reused=question.source_port is not None,
+    )  # fmt: skip
+
+
+def _sent_from(source: Endpoint, written: str | None) -> Endpoint:
+    """The source with the address of `--source-address`, and with the interface that may stand behind it."""
+    if written is None:
+        return source
+    address, zone = source_address(written)
+    if zone is not None and source.interface not in (None, zone):
+        raise WrongQuestion(
+            f"{written} is on {zone}, and {source.endpoint} is another interface", f"Write {address}"
+        )
+    return replace(source, address=address, interface=zone or source.interface)
+
+
+def _on_link(world: World, source: Endpoint, target: Endpoint) -> Endpoint:
+    """The source with the interface on which a link-local destination is meant; any other needs none."""
+    from netprobe.predict import destination, prefix
+
+    if target.address is None or source.namespace is None or not prefix.needs_scope(target.address):
+        return source
+    here = world.read(Snapshot(), [ReadNamespace(source.namespace)])[source.namespace]
+    zone = target.interface if target.namespace is None else None
+    return replace(source, interface=destination.scope(here, source, target.address, zone))
+
+
+def _protocol(question: Question, target: Endpoint) -> Protocol:
+    named = question.protocol or target.protocol or ("tcp" if target.port is not None else "icmp")
+    six = ":" in (target.address or "")
+    return {
+        "icmp": Protocol.ICMPV6 if six else Protocol.ICMP,
+        "arp": Protocol.ND if six else Protocol.ARP,
+    }.get(named) or Protocol(named)
+
+
+def _version(address: str | None) -> int | None:
+    if address is None:
+        return None
+    return 6 if ":" in address else 4
+
+
+def _address_of(world: World, target: Endpoint, question: Question, source: Endpoint) -> str:
+    """The address of a destination that is given as a namespace: one on a network of the source first."""
+    from netprobe.predict.destination import destination_address
+    from netprobe.predict.unread import Unread, guarded
+
+    assert target.namespace is not None
+    snapshot = world.read(
+        Snapshot(), [ReadNamespace(n) for n in dict.fromkeys((source.namespace, target.namespace)) if n]
+    )
+    try:
+        found = destination_address(
+            guarded(snapshot), source, target, question.version or _version(source.address)
+        )
+    except Unread as unread:
+        raise CannotLook(unread.reason.text) from unread
+    if found is None:
+        kind = f"IPv{question.version} " if question.version else ""
+        why = "".join(f": {note}" for note in target.notes[:1])
+        raise WrongQuestion(
+            f"{question.destination} has no {kind}address{why}", "Give the address instead, or -4 / -6."
+        )
+    return found
+
+
+def other_segment(question: Question, probe: Probe) -> WrongQuestion:
+    """ARP does not pass a router: say so, and what to type instead."""
+    target = probe.destination.address
+    named = question.destination if question.destination == target else f"{question.destination} ({target})"
+    message = f"{named} is not on a segment of {question.source}: ARP and ND do not pass a router"
+    return WrongQuestion(
+        message,
+        f"Follow the packet instead: {joined(('netprobe', 'trace', question.source, question.destination))}",
+    )
