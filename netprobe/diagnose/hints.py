@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from netprobe.model import Link, Namespace, RouteQuery, Snapshot
+from netprobe.model import InterfaceAddress, Link, Namespace, RouteQuery, Snapshot
 from netprobe.predict import fib, prefix
 
 
@@ -69,9 +69,18 @@ def gateway_on(router: Namespace, here: Namespace, link: Link, dst: str) -> str 
         a.address
         for network in networks
         for a in router.addresses
-        if a.scope == "global" and prefix.contains(network, a.address)
+        if a.scope == "global" and prefix.contains(network, a.address) and not is_network_itself(a)
     )
     return next(found, None)
+
+
+def is_network_itself(own: InterfaceAddress) -> bool:
+    """Whether an address is that of its own network: its neighbours take what is for it for a broadcast
+    (fib_add_ifaddr).
+    """
+    return (
+        prefix.network(own.address, own.prefixlen) == f"{own.address}/{own.prefixlen}" and own.prefixlen < 31
+    )
 
 
 def leads(router: Namespace, dst: str, asker: Namespace) -> bool:

@@ -19,6 +19,7 @@ from .other import Other
 from .rank import reason
 from .repair import Loss, Merit, Repair
 from .search import Results, search
+from .several import first_of_several
 
 _ALTERNATIVES = 3
 
@@ -38,7 +39,10 @@ def choose(snapshot: Snapshot, prediction: Prediction, stop: Stop, before: Snaps
     do.
     """
     found = search(snapshot, prediction, stop, before)
-    first = _first(found)
+    first = _passing(found.repairs) or first_of_several(
+        Loss.of(snapshot, prediction, stop, before), found.partial
+    )
+    first = first or _plainly_off(found)
     if first is None:
         loss = Loss.of(snapshot, prediction, stop)
         return Choice(blamed(loss) or _honest(loss, stop, found), others=_others(found, None))
@@ -61,13 +65,13 @@ def _honest(loss: Loss, stop: Stop, found: Results) -> Stop:
     return whole if helps or not tried else replace(whole, commands=())
 
 
-def _first(found: Results) -> Repair | None:
-    """The first that passes and is no detour; else the first thing on the way that is plainly not as it
-    should be.
-    """
-    passing = next((repair for repair in found.repairs if repair.merit is not Merit.GOES_AROUND), None)
-    if passing is not None:
-        return passing
+def _passing(repairs: tuple[Repair, ...]) -> Repair | None:
+    """The first that passes and is no detour."""
+    return next((repair for repair in repairs if repair.merit is not Merit.GOES_AROUND), None)
+
+
+def _plainly_off(found: Results) -> Repair | None:
+    """The first thing on the way that is plainly not as it should be."""
     return next((repair for repair in found.partial if repair.merit is Merit.RESTORES), None)
 
 
@@ -113,8 +117,15 @@ def _thing(repair: Repair) -> tuple[str, str | None, str]:
 
 def lacking(snapshot: Snapshot, prediction: Prediction, before: Snapshot | None = None) -> tuple[Need, ...]:
     """What must be read before a choice can be made."""
-    if prediction.stop is not None:
-        return search(snapshot, prediction, prediction.stop, before).needs
+    if (stop := prediction.stop) is not None:
+        found = search(snapshot, prediction, stop, before)
+        loss = Loss.of(snapshot, prediction, stop, before)
+        alone = (
+            found.needs
+            or _passing(found.repairs) is not None
+            or first_of_several(loss, found.partial) is not None
+        )
+        return found.needs if alone else tuple(loss.needs)
     gone = _gone(prediction)
     return search(snapshot, prediction, gone, before, beyond=True).needs if gone is not None else ()
 
@@ -126,7 +137,8 @@ def outside(snapshot: Snapshot, prediction: Prediction, before: Snapshot | None 
     gone = _gone(prediction)
     if gone is None:
         return None
-    first = _first(search(snapshot, prediction, gone, before, beyond=True))
+    found = search(snapshot, prediction, gone, before, beyond=True)
+    first = _passing(found.repairs) or _plainly_off(found)
     if first is None:
         return None
     unanswerable = first.stop.code.startswith("nat-")

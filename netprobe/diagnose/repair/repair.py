@@ -72,6 +72,11 @@ class Repair(Struct, frozen=True):
         """
         return any(_moves_routes(command.words) for command in self.stop.commands)
 
+    @property
+    def takes_addresses(self) -> bool:
+        """Whether it gives life to an interface, which may have lost addresses with that."""
+        return any(_enlivens(command.words) for command in self.stop.commands)
+
     def also(self, *commands: Command) -> Repair | None:
         """This repair with more commands behind its own; None where they cannot be carried out."""
         more = mend(self.mended, replace(self.stop, commands=commands))
@@ -100,8 +105,13 @@ def _still_holds(before: Snapshot, after: Snapshot, asked: AskedRoute) -> bool:
 
 def _moves_routes(words: tuple[str, ...]) -> bool:
     plain = tuple(word for word in words if word != "-6")
-    up = plain[:3] == ("ip", "link", "set") and plain[-1:] == ("up",)
-    return up or plain[:3] in (("ip", "address", "add"), ("ip", "route", "del"))
+    return _enlivens(plain) or plain[:3] in (("ip", "address", "add"), ("ip", "route", "del"))
+
+
+def _enlivens(words: tuple[str, ...]) -> bool:
+    """Whether a command switches an interface, or IPv6 on it, on; a longer MTU may do that as well."""
+    link = words[:3] == ("ip", "link", "set") and (words[-1:] == ("up",) or "mtu" in words)
+    return link or (words[:2] == ("sysctl", "-w") and words[-1].endswith(".disable_ipv6=0"))
 
 
 def is_special(rule: PolicyRule) -> bool:

@@ -19,6 +19,7 @@ from . import (
     rules,
     settings,
     stop,
+    told,
     translation,
     tunnels,
 )
@@ -33,6 +34,7 @@ KINDS: tuple[Kind, ...] = (
     neighbours.candidates,
     proxies.candidates,
     addresses.candidates,
+    told.candidates,
     routes.candidates,
     policy_rules.candidates,
     settings.candidates,

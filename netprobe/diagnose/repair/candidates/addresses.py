@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from netprobe.diagnose.hints import is_network_itself
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import (
     free_address,
@@ -279,7 +280,8 @@ def _wanted(loss: Loss) -> Iterator[Repair]:
             fix = (fixes.address("add", put, link),)
             stop = lost("addr-missing", name, link, Stage.ARP, text, object=thing, fix=fix)
             count = pointing_at(loss.snapshot, address)
-            sure = count > 1 and link.kind == "bridge"
+            named = any(is_network_itself(a) for a in holding)  # no station can have that one
+            sure = (count > 1 and link.kind == "bridge") or (named and count > 0)
             asked = address == loss.probe.destination.address  # who knows whose it was
             merit = Merit.GOES_AROUND if asked else Merit.ADDS
             yield from loss.repair(stop, Merit.RESTORES if sure else merit, agreeing=count)

@@ -34,12 +34,12 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         yield from _other_gateway(loss, routed)
         yield from _missing_here(loss, routed)
     yield from gone(loss)
-    yield from _no_way_back(loss)
+    yield from no_way_back(loss)
     for name in loss.around:
         yield from _thrown(loss, loss.snapshot[name])
 
 
-def _no_way_back(loss: Loss) -> Iterator[Repair]:
+def no_way_back(loss: Loss) -> Iterator[Repair]:
     """No route at all to the source of a packet that a source check refuses: the check is not at fault."""
     name, hops = loss.stop.place.namespace or "", loss.hops
     if loss.stop.code != "rp-filter" or not hops or name not in loss.snapshot:
@@ -183,7 +183,17 @@ def _other_gateway(loss: Loss, routed: Routed) -> Iterator[Repair]:
         same = (hop.via, hop.link) == (leg.via, link) or hop.via in own
         if not same and (known[hop.via] or not _leads_there(loss, routed)):
             stop = _mistaken(namespace, routed, route, hop)
-            yield from loss.repair(stop, _merit(routed, known[hop.via]), agreeing=known[hop.via])
+            aside = hop.link != link and _is_somebody(loss, namespace, link, leg.via)
+            merit = Merit.GOES_AROUND if aside else _merit(routed, known[hop.via])
+            yield from loss.repair(stop, merit, agreeing=known[hop.via])
+
+
+def _is_somebody(loss: Loss, namespace: Namespace, link: Link, via: str | None) -> bool:
+    """Whether a station of that segment bears the address of a gateway: another way leads around what is
+    wrong with it.
+    """
+    beside = loss.beside(namespace.name, link, prefix.version(via)) if via is not None else ()
+    return any(address.address == via for _, _, address in beside)
 
 
 def _leads_there(loss: Loss, routed: Routed) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.diagnose.repair.routers import router_for
+from netprobe.diagnose.repair.routers import came_from, router_for
 from netprobe.model import Command, Leg, Link, Stop
 from netprobe.predict.fixes import GATEWAY
 
@@ -42,7 +42,8 @@ def completed(loss: Loss, stop: Stop) -> Stop:
     if not any(command.lacks(GATEWAY.name) for command in stop.commands):
         return stop
     wanted = target(loss)
-    router = router_for(loss, stop.place.namespace or "", wanted) if wanted is not None else None
+    name = stop.place.namespace or ""
+    router = router_for(loss, name, wanted) or came_from(loss, name) if wanted is not None else None
     if router is None:
         return stop
     commands = tuple(command.filled(GATEWAY.name, router.via) for command in stop.commands)

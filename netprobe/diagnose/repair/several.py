@@ -1,0 +1,85 @@
+"""Several things at once: a repair with which the probe gets further, one of what it meets then, and so on.
+
+They are looked for only where no single one is found: the best first, by what speaks for each (R. Reiter,
+see this package). Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from heapq import heappop, heappush
+
+from msgspec import Struct
+
+from netprobe.predict.prediction import Prediction
+
+from .repair import Loss, Merit, Repair
+from .search import Results, search
+from .tried import tried
+
+_SEARCHES = 16  # of the ways that are followed; one takes some 40 ms
+_BREADTH = 5  # repairs that are followed from each place
+_DEPTH = 4  # things at once
+
+
+class _Way(Struct, frozen=True):
+    """The repairs so far: what they cost together, the first of them, and the loss behind the last one."""
+
+    cost: int
+    depth: int
+    first: Repair
+    last: Repair
+    outcome: Prediction
+
+
+def first_of_several(loss: Loss, partial: tuple[Repair, ...]) -> Repair | None:
+    """The first of the repairs that together let the probe pass, those for which most speaks; None where a
+    few do not.
+
+    `partial` are the repairs with which it gets further, the best first. `loss.needs` grows.
+    """
+    queue: list[tuple[int, int, _Way]] = []
+    number = 0
+    for way in _ways(loss, None, partial):
+        heappush(queue, (way.cost, number := number + 1, way))
+    best: tuple[int, Repair] | None = None
+    for _ in range(_SEARCHES):
+        if not queue or (best is not None and queue[0][0] >= best[0]):
+            break
+        way = heappop(queue)[2]
+        after, found = _looked_behind(loss, way)
+        last = next((each for each in found.repairs if _is_meant(each)), None)
+        if last is not None and (best is None or way.cost + _cost(last) < best[0]):
+            best = way.cost + _cost(last), way.first
+        for longer in _ways(after, way, found.partial) if last is None and way.depth < _DEPTH else ():
+            heappush(queue, (longer.cost, number := number + 1, longer))
+    return best[1] if best is not None else None
+
+
+def _looked_behind(loss: Loss, way: _Way) -> tuple[Loss, Results]:
+    """What the probe meets behind the repairs so far, and what would help there."""
+    assert way.outcome.stop is not None
+    after = Loss(way.last.mended, way.outcome, way.outcome.stop, loss.needs, loss.before)
+    found = search(way.last.mended, way.outcome, way.outcome.stop, loss.before)
+    loss.needs.update(dict.fromkeys(found.needs))
+    return after, found
+
+
+def _ways(loss: Loss, so_far: _Way | None, partial: tuple[Repair, ...]) -> Iterator[_Way]:
+    """One step more, with each of the repairs that get further."""
+    cost, depth = (so_far.cost, so_far.depth) if so_far is not None else (0, 1)
+    for repair in [each for each in partial if _is_meant(each)][:_BREADTH]:
+        then = tried(loss, repair)
+        if then is None or then.outcome.stop is None:
+            continue
+        first = so_far.first if so_far is not None else repair
+        yield _Way(cost + _cost(repair), depth + 1, first, repair, then.outcome)
+
+
+def _cost(repair: Repair) -> int:
+    """One thing is better than two; of as many, what is restored better than what is added."""
+    return 3 + repair.merit
+
+
+def _is_meant(repair: Repair) -> bool:
+    return repair.merit is not Merit.GOES_AROUND

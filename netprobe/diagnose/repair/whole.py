@@ -1,0 +1,83 @@
+"""A repair together with what went with the object that it gives back: addresses and routes. Pure.
+
+An interface that is switched off loses its routes, and its IPv6 addresses too (addrconf_ifdown); one whose
+MTU is below 1280 loses IPv6 altogether; an address takes its routes along (fib_del_ifaddr).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
+from netprobe.model import Stop
+
+from .candidates import addresses, routes, told
+from .candidates import before as earlier
+from .candidates import stop as stops
+from .repair import Loss, Repair
+from .tried import Tried, tried
+
+_STEPS = 3  # an address, the route to its network, the route by a gateway
+
+# The ends of a walk that lacks what went along.
+LACKING = {"no-route", "addr-missing", "neigh-no-answer"}
+
+
+def whole(loss: Loss, first: Tried) -> Tried | None:
+    """The repair and what must come back with it; None where nobody in sight knows that."""
+    return _completed(loss, first, _STEPS) if first.repair.needs_routes else None
+
+
+def _completed(loss: Loss, so_far: Tried, steps: int) -> Tried | None:
+    """With what lets the probe pass; else with what brings it to something that is no longer lacking."""
+    stop = so_far.outcome.stop
+    if stop is None or not steps or not _lacks(so_far.repair, stop):
+        return None
+    better: Tried | None = None
+    for again in _with_more(loss, so_far, stop):
+        if again.outcome.passes:
+            return again
+        end = again.outcome.stop
+        if end is None or end.text == stop.text:
+            continue
+        further = _completed(loss, again, steps - 1)
+        if further is not None and further.outcome.passes:
+            return further
+        beyond = again if not _lacks(again.repair, end) else None
+        better = better or further or beyond
+    return better
+
+
+def _with_more(loss: Loss, so_far: Tried, stop: Stop) -> Iterator[Tried]:
+    """The repair with each thing that may have gone along, and what comes of it."""
+    name = so_far.repair.stop.place.namespace
+    after = Loss(so_far.repair.mended, so_far.outcome, stop, loss.needs, loss.before)
+    for more in _given_back(after, so_far.repair):
+        if more.stop.place.namespace != name:
+            continue
+        together = so_far.repair.also(*(replace(command, namespace=name) for command in more.stop.commands))
+        again = tried(loss, together) if together is not None else None
+        if again is not None:
+            yield again
+
+
+def _lacks(repair: Repair, stop: Stop) -> bool:
+    """Whether a walk ends for want of what may have gone along."""
+    own = stop.place.namespace == repair.stop.place.namespace
+    if own and stop.code in ("no-route", "rp-filter"):  # a packet to whose source there is no route
+        return True
+    return repair.takes_addresses and stop.code in LACKING
+
+
+def _given_back(after: Loss, repair: Repair) -> Iterator[Repair]:
+    """What may have gone along, the surest first."""
+    yield from earlier.routes(after)
+    yield from routes.gone(after)
+    if repair.takes_addresses:
+        yield from told.candidates(after)
+        yield from addresses.candidates(after)
+    if after.stop.code == "no-route":
+        yield from stops.candidates(after)
+    yield from routes.no_way_back(after)
+    yield from routes.missing(after)
