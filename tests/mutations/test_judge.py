@@ -14,7 +14,7 @@ from mutations.repair import follow, lines
 from mutations.restoring import _missing
 from mutations.settings import SETTINGS
 from mutations.sight import _MOVES, differences
-from mutations.trial import Trial
+from mutations.trial import Trial, all_stand
 
 TRIAL = Trial(
     draw_text="--seed 1 --only 0", family="links", network="tutorial", warm=True, quiet=False,
@@ -253,3 +253,10 @@ def test_what_moves_by_itself_is_no_difference() -> None:
 def test_what_is_missing_leaves_out_a_links_own_line() -> None:
     before = "LINKS\n2: eth0\nROUTES\ndefault via 10.0.0.1\n"
     assert _missing(before, "LINKS\n9: eth0\nROUTES\n") == ["default via 10.0.0.1"]
+
+
+def test_a_change_that_takes_another_along_is_no_second_one() -> None:
+    looks = [{"a": "addr 1\n"}, {"a": "addr 1\nneigh 2 PERMANENT\n"}, {"a": ""}]
+    assert not all_stand(looks)
+    assert all_stand([*looks[:2], {"a": "neigh 2 PERMANENT\n"}])
+    assert all_stand([{"a": "route 1\nroute 2\n"}, {"a": "route 2\n"}, {"a": ""}])

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -228,15 +229,26 @@ def _changed(draws: Sequence[Draw], log: list[str]) -> tuple[tuple[Mutation, ...
     changing = frozenset[str]().union(*(mutation.namespaces for mutation in wanted))
     before = sight.digest(changing)
     log += [f"{setting.name}", *map(str, wanted)]
+    looks = [before]
     for mutation in wanted:
         try:
             mutation.apply()
         except (NetprobeError, OSError) as error:
             return Void(f"refused: {mutation}: {error}")
-    after = sight.digest(changing)
+        looks.append(sight.digest(changing))
+    if not all_stand(looks):
+        return Void("one took the other along")
+    after = looks[-1]
     shown = list(differences(before, after))
     log += [f"    {line}" for line in shown[:40]]
     return (wanted, list(_gone(shown))) if shown else Void("no difference")
+
+
+def all_stand(looks: Sequence[dict[str, str]]) -> bool:
+    """Whether something of what each change added still stands after those behind it: an entry goes with its interface's last address."""
+    last = {f"{name}: + {line}" for name, text in looks[-1].items() for line in text.splitlines()}
+    added = [{line for line in differences(old, new) if ": + " in line} for old, new in pairwise(looks)]
+    return all(lines & last for lines in added if lines)
 
 
 def _gone(shown: Sequence[str]) -> Iterator[Identity]:
