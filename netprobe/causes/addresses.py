@@ -130,17 +130,18 @@ def addr_dad_failed(case: Case) -> Cause | None:
 
 
 def ipv6_disabled(case: Case) -> Cause | None:
-    """IPv6 is switched off on an interface.
+    """IPv6 is switched off on an interface, or its MTU is too small for it.
 
     What: With `disable_ipv6` set to 1 the kernel removes all IPv6 addresses from the interface and ignores
     IPv6 packets there. Docker does so in containers of networks without IPv6, and old advice on the Internet
-    says to set it for `all`.
+    says to set it for `all`. An MTU below 1280 bytes does the same.
 
-    How we know: The sysctl, read in the namespace.
+    How we know: The sysctl, or the MTU, read in the namespace.
 
-    Fix: Switch IPv6 on; the addresses that it removed must be added again. For Docker, make the network with
-    --ipv6.
+    Fix: Switch IPv6 on, or make the MTU larger; the addresses that it removed must be added again. For
+    Docker, make the network with --ipv6.
         sysctl -w net.ipv6.conf.IFACE.disable_ipv6=0
+        ip link set IFACE mtu SIZE
         docker network create --ipv6 NETWORK
 
     See: ip-sysctl (kernel documentation), disable_ipv6; net/ipv6/addrconf.c

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from netprobe.model import InterfaceAddress, Link, Namespace, Nexthop, Route, Snapshot
-from netprobe.predict import fib, prefix
+from netprobe.predict import fib, ipv6, prefix
 
 from .order import Order
 
@@ -40,7 +40,7 @@ def change_address(order: Order) -> Snapshot:
 
 def _has_no_ipv6(order: Order, link: Link) -> bool:
     stem = f"net.ipv6.conf.{link.name.replace('.', '/')}"
-    return order.namespace.sysctl(f"{stem}.disable_ipv6", "0") != "0"
+    return order.namespace.sysctl(f"{stem}.disable_ipv6", "0") != "0" or link.mtu < ipv6.MTU
 
 
 def _scope(address: str) -> str:

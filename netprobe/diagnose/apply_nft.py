@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from netprobe.model import Chain, Rule, Snapshot, Statement, Term
-from netprobe.predict.allow import LIMITS, without_limit
+from netprobe.predict.allow import LIMITS, REFUSING, turned, without_limit
 
 from .apply_tables import edited, with_rules, without
 from .order import Order
@@ -24,7 +24,8 @@ _KEYS = {
 
 def nft(order: Order) -> Snapshot:
     """`nft delete rule FAMILY TABLE CHAIN handle N`, `nft replace rule … handle N RULE` where that takes a
-    limit away, `nft insert|add rule … RULE`, `nft chain FAMILY TABLE CHAIN '{ policy accept; }'`.
+    limit away or accepts what was refused, `nft insert|add rule … RULE`, `nft chain FAMILY TABLE CHAIN
+    '{ policy accept; }'`.
     """
     match order.words:
         case ["chain", family, table, chain, "{ policy accept; }"]:
@@ -45,10 +46,14 @@ def _of(chain: Chain, handle: str) -> Rule | None:
 
 
 def _replaced(chain: Chain, old: Rule | None, text: str) -> Chain:
-    """The chain with a rule that has lost its limit; KeyError for any other text."""
-    if old is None or text == old.text or text != without_limit(old.text):
+    """The chain with a rule that has lost its limit, or accepts what it refused; KeyError for any other
+    text.
+    """
+    if old is None or text == old.text or text not in (without_limit(old.text), turned(old.text)):
         raise KeyError(text)
     kept = tuple(each for each in old.statements if each.kind not in LIMITS)
+    if text == turned(old.text):
+        kept = tuple(Statement("accept") if each.kind in REFUSING else each for each in old.statements)
     new = replace(old, text=text, statements=kept)
     return with_rules(chain, [new if rule is old else rule for rule in chain.rules])
 

@@ -248,7 +248,7 @@ def _searched(case: Case, prediction: Prediction, stop: Stop | None, verdict: Ve
         some = choice.of_some(case.snapshot, prediction)
         if some is not None or stop is None:
             return replace(case, stop=some)
-    if any(o.kind == "refused" and o.text == "ENOBUFS" for o in case.observations):
+    if stop is None and any(o.kind == "refused" and o.text == "ENOBUFS" for o in case.observations):
         return replace(case, stop=_crowded_neighbours(case))
     stranger = from_another(case)
     if stop is None and stranger is not None:

@@ -186,6 +186,33 @@ def unlimited(ruleset: Ruleset, decision: Decision) -> Fix:
     return ()
 
 
+REFUSING = ("drop", "reject")
+_NFT_REFUSAL = re.compile(r"\b(?:drop|reject(?: with .*)?)$")
+_COUNTED = re.compile(r"\bcounter packets \d+ bytes \d+")
+
+
+def turned(text: str) -> str | None:
+    """A rule as nft prints it that accepts what it refused; None where it refuses nothing."""
+    made, times = _NFT_REFUSAL.subn("accept", text.partition(" comment ")[0])
+    return _COUNTED.sub("counter", made) if times else None
+
+
+def accepted(thing: Object) -> Fix:
+    """The rule that refuses, made to accept in its place; nothing where it is not known how."""
+    match thing.words or ():
+        case ("nft", family, table, chain, "handle", handle):
+            text = turned(thing.text)
+            words = ("replace", "rule", family, table, chain, "handle", handle, text or "")
+            return fixes.nft((table, chain), *words) if text else ()
+        case (tool, table, chain, number):
+            old = fixes.xt_words(chain, thing.text)
+            if "-j" not in old:
+                return ()
+            kept = (*old[: old.index("-j")], "-j", "ACCEPT")
+            return fixes.xtables(tool, table, chain, "-R", chain, number, *kept)
+    return ()
+
+
 def _noted(command: Command) -> Command:
     return replace(command, note="its limit is gone: raise it instead, if it is needed")
 

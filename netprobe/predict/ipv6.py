@@ -10,6 +10,8 @@ from netprobe.model import Link, Namespace, Object, Stage, Stop
 from . import fixes
 from .drop import lost
 
+MTU = 1280  # bytes; RFC 8200, section 5
+
 
 def disabled(namespace: Namespace, links: list[Link]) -> Stop | None:
     """IPv6 switched off on an interface that could carry the packet (disable_ipv6, ip-sysctl)."""
@@ -20,7 +22,15 @@ def disabled(namespace: Namespace, links: list[Link]) -> Stop | None:
             return lost("ipv6-disabled", namespace.name, link, Stage.ROUTE, text,
                 object=Object("sysctl", key, f"{key} = 1"),
                         fix=fixes.sysctl(key, 0))  # fmt: skip
-    return None
+    return next((too_short(namespace, link) for link in links if link.up and link.mtu < MTU), None)
+
+
+def too_short(namespace: Namespace, link: Link) -> Stop:
+    """No IPv6 on an interface whose MTU is below that of RFC 8200 (addrconf_notify, NETDEV_CHANGEMTU)."""
+    text = f"{link.name} of {namespace.name} has no IPv6: its MTU is {link.mtu}, and IPv6 needs {MTU}"
+    thing = Object("link", link.name, f"{link.name} mtu {link.mtu}")
+    fix = (fixes.link_set(link, "mtu", str(MTU)),)
+    return lost("ipv6-disabled", namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
 
 
 def refused(namespace: Namespace, version: int, only: str | None = None) -> Stop | None:

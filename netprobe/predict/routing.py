@@ -207,29 +207,23 @@ def no_route(namespace: Namespace, packet: Packet) -> Stop:
                     fix=(fixes.with_address(bare[0]),))  # fmt: skip
     if packet.flow.version == 6 and (refused := _refuses_routers(namespace, real)) is not None:
         return refused
-    text = f"{namespace.name} has no route to {packet.flow.dst}"
-    fix = (
-        fixes.ip(
-            packet.flow.dst, "route", "add", "default", "via", fixes.GATEWAY, *_promise(namespace, packet)
-        ),
-    )
-    nothing = lost(
-        "no-route",
-        namespace.name,
-        None,
-        Stage.ROUTE,
-        text,
-        object=Object("route", packet.flow.dst, f"no route to {packet.flow.dst}"),
-        fix=fix,
-    )
+    nothing = without_route(namespace, packet.flow.dst)
     return replace(nothing, proof=_deaf_to_routers(namespace, real) if packet.flow.version == 6 else ())
 
 
-def _promise(namespace: Namespace, packet: Packet) -> tuple[str, ...]:
+def without_route(namespace: Namespace, dst: str) -> Stop:
+    """No route to an address, and the one that a reader would add."""
+    text = f"{namespace.name} has no route to {dst}"
+    fix = (fixes.ip(dst, "route", "add", "default", "via", fixes.GATEWAY, *_promise(namespace, dst)),)
+    thing = Object("route", dst, f"no route to {dst}")
+    return lost("no-route", namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
+
+
+def _promise(namespace: Namespace, dst: str) -> tuple[str, ...]:
     """The words for a gateway that no route leads to: where no network is on a wire, none is a valid one
     (net/ipv4/fib_semantics.c, fib_check_nh_v4_gw).
     """
-    version = packet.flow.version
+    version = prefix.version(dst)
     on_wire = any(
         route.type == "unicast" and prefix.version(route.dst) == version and leg.via is None
         for route in namespace.routes

@@ -282,6 +282,10 @@ RULES = [
     ("host", "nft insert rule inet fw pass icmp type echo-request accept", PASS),
     ("host", "nft delete rule inet fw pass handle 3", PASS, "host: nft add rule inet fw pass accept; nft add rule inet fw pass drop"),
     ("host", "nft replace rule inet fw pass handle 2 'icmp type echo-request accept'", PASS, f"host: {LIMITED}"),
+    ("host", "nft replace rule inet fw pass handle 2 'ct state untracked counter accept'", PASS,
+     "host: nft add rule inet fw pass ct state untracked counter drop"),
+    ("host", "iptables -R FORWARD 2 -s 10.0.0.2/32 -j ACCEPT", "host: iptables -A FORWARD -j LOG; iptables -A FORWARD -s 10.0.0.2 -j DROP"),
+    ("host", "iptables -R FORWARD 2 -j ACCEPT", "host: iptables -A FORWARD -j DROP"),
 ]  # fmt: skip
 
 

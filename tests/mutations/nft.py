@@ -69,7 +69,7 @@ def policy_turned(sight: Sight, rng: Random) -> Mutation | None:
     name, table, chain, line = rng.choice(found)
     base = line.partition(";")[0].strip()
     steps, undo = ((_nft(name, f"add chain {table} {chain} {{ {base}; policy {policy}; }}"),) for policy in ("drop", "accept"))
-    return Mutation("nft-policy", steps, undo, (known(name, _RULES, *table.split(), chain),))
+    return Mutation("nft-policy", steps, undo, (known(name, _RULES, table.split()[1], chain),))
 
 
 def chain_emptied(sight: Sight, rng: Random) -> Mutation | None:

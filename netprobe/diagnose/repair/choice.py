@@ -11,10 +11,12 @@ from netprobe.predict.drop import lost
 from netprobe.predict.fib import describe
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
+from netprobe.predict.routing import without_route
 from netprobe.predict.trace import Routed
 
 from .blame import blamed
 from .candidates.stop import completed
+from .candidates.stop import target as wanted
 from .other import Other
 from .rank import reason
 from .repair import Loss, Merit, Repair
@@ -59,10 +61,22 @@ def _blamed(loss: Loss, repair: Repair) -> Repair:
 
 def _honest(loss: Loss, stop: Stop, found: Results) -> Stop:
     """The end of the walk itself, without commands of which the model says that they help not a step."""
-    whole = completed(loss, stop)
+    whole = completed(loss, _without_announcements(loss, stop))
     helps = any(repair.stop.commands == whole.commands for repair in (*found.repairs, *found.partial))
     tried = mend(loss.snapshot, whole) is not None
     return whole if helps or not tried else replace(whole, commands=())
+
+
+def _without_announcements(loss: Loss, stop: Stop) -> Stop:
+    """No route instead of one that no router has announced, where nobody on the segment is a router."""
+    namespace = loss.snapshot.namespaces.get(stop.place.namespace or "")
+    link = namespace.link_named(stop.place.interface or "") if namespace is not None else None
+    if stop.code != "ra-not-accepted" or namespace is None or link is None:
+        return stop
+    beside = [name for name, _ in loss.stations(namespace.name, link) if name != namespace.name]
+    routers = [n for n in beside if loss.snapshot[n].sysctl("net.ipv6.conf.all.forwarding", "0") == "1"]
+    target = wanted(loss)
+    return without_route(namespace, target) if beside and not routers and target is not None else stop
 
 
 def _passing(repairs: tuple[Repair, ...]) -> Repair | None:

@@ -53,14 +53,15 @@ def _near(loss: Loss, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
 
 
 def _key(loss: Loss, repair: Repair) -> tuple[int, ...]:
-    """What counts, in this order: whether it has changed, what speaks for it, whether the walk named it, how
-    near it is, who agrees.
+    """What counts, in this order: whether it has changed, what speaks for it, whether the walk named it,
+    whether a word is left to the reader, how near it is, who agrees.
     """
     named = _is_named(loss, repair)
     return (
         repair.near,
         repair.merit,
         not named,
+        any(command.blanks for command in repair.stop.commands),
         _distance(loss, repair),
         -repair.agreeing,
         len(repair.stop.commands),

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from netprobe.model import Stop
 
-from .candidates import addresses, routes, told
+from .candidates import addresses, routes, siblings, told
 from .candidates import before as earlier
 from .candidates import stop as stops
 from .repair import Loss, Repair
@@ -79,5 +79,6 @@ def _given_back(after: Loss, repair: Repair) -> Iterator[Repair]:
         yield from addresses.candidates(after)
     if after.stop.code == "no-route":
         yield from stops.candidates(after)
+    yield from siblings.candidates(after)
     yield from routes.no_way_back(after)
     yield from routes.missing(after)

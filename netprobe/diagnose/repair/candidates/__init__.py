@@ -18,10 +18,13 @@ from . import (
     routes,
     rules,
     settings,
+    siblings,
     stop,
+    surplus,
     told,
     translation,
     tunnels,
+    verdicts,
 )
 
 Kind = Callable[[Loss], Iterator[Repair]]
@@ -35,13 +38,16 @@ KINDS: tuple[Kind, ...] = (
     proxies.candidates,
     addresses.candidates,
     told.candidates,
+    surplus.candidates,
     routes.candidates,
+    siblings.candidates,
     policy_rules.candidates,
     settings.candidates,
     rules.candidates,
     translation.candidates,
     connections.candidates,
     tunnels.candidates,
+    verdicts.candidates,
 )
 
 

@@ -162,7 +162,7 @@ def _of_another_network(
         Object("address", f"{written} dev {link.name}", f"{written} dev {link.name}"),
         trial if lost_ones else (blank, gone),
     )
-    agreeing = len({(n, li.index) for n, li, _ in others})
+    agreeing = len({(n, li.index) for n, li, _ in others}) + 100 * bool(lost_ones)
     yield from loss.repair(stop, Merit.RESTORES, agreeing=agreeing, trial=trial)
 
 

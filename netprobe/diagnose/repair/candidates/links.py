@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station, all_addresses, share
 from netprobe.model import Command, Link, Namespace, Object, Place, Snapshot, Stage, Stop
-from netprobe.predict import fixes, prefix
+from netprobe.predict import fixes, ipv6, prefix
 from netprobe.predict.drop import link_down, lost
 
 _PLUGGED = ("veth", "vxlan", "tap", "tun", "dummy", "")
@@ -32,6 +32,8 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     yield from _moved_away(loss)
     yield from _of_one_mac(loss)
     yield from _too_short(loss)
+    if loss.probe.version == 6:
+        yield from _too_short_for_ipv6(loss)
 
 
 def _far_end(loss: Loss, name: str, link: Link) -> Station | None:
@@ -96,9 +98,10 @@ def _is_at_home(loss: Loss, namespace: Namespace, link: Link, far: Station | Non
 def _shares(loss: Loss, namespace: Namespace, bridge: Link, far: Station) -> bool:
     """Whether an address of the far end is of a network of the bridge, or else of a station on it."""
     others = all_addresses(namespace, bridge)
+    itself = far[0], far[1].index
     if not others:
         beside = (loss.beside(namespace.name, bridge, version) for version in (4, 6))
-        others = [address for stations in beside for _, _, address in stations]
+        others = [a for stations in beside for name, link, a in stations if (name, link.index) != itself]
     return any(share(own, other) for own in all_addresses(loss.snapshot[far[0]], far[1]) for other in others)
 
 
@@ -252,6 +255,28 @@ def made_up(name: str, link: Link) -> str:
     return ":".join(f"{byte:02x}" for byte in (0x02, *digest[:5]))
 
 
+def _of_its_network(loss: Loss, device: Link) -> list[int]:
+    """The MTUs of the tunnel devices of one network."""
+    others = (link for each in loss.snapshot.namespaces.values() for link in each.links)
+    return [
+        o.mtu for o in others if o.vxlan is not None and o.vxlan.vni == getattr(device.vxlan, "vni", None)
+    ]
+
+
+def _too_short_for_ipv6(loss: Loss) -> Iterator[Repair]:
+    """A link without IPv6 for its MTU, as long again as its far end."""
+    for name in loss.around:
+        namespace = loss.snapshot[name]
+        for link in namespace.links:
+            if link.kind == "loopback" or not link.up or link.mtu >= ipv6.MTU:
+                continue
+            far = _far_end(loss, name, link) if link.kind == "veth" else None
+            stop = ipv6.too_short(namespace, link)
+            wanted = max(ipv6.MTU, far[1].mtu if far is not None else 0)
+            fix = (fixes.link_set(link, "mtu", str(wanted)),)
+            yield from loss.repair(replace(stop, commands=fix), Merit.RESTORES)
+
+
 def _too_short(loss: Loss) -> Iterator[Repair]:
     """A link with a smaller MTU than the one at its other end, where the packet was too long for one."""
     if not loss.stop.code.startswith("mtu-"):
@@ -263,6 +288,8 @@ def _too_short(loss: Loss) -> Iterator[Repair]:
                 (each.mtu for each in loss.snapshot[name].links if each.kind != "loopback"), default=0
             )
             wanted = max(far[1].mtu if far is not None else 0, longest)
+            if link.vxlan is not None:  # no longer than what carries it leaves room for
+                wanted = max(_of_its_network(loss, link), default=0)
             if wanted <= link.mtu or link.kind == "loopback":
                 continue
             both = [(name, link), *([far] if far is not None and far[1].mtu < wanted else [])]

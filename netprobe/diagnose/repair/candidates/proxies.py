@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Command, Link, Namespace, Nexthop, Object, Route, Stage, Stop
-from netprobe.predict import fixes, prefix
+from netprobe.model import Command, Link, Namespace, Nexthop, Object, Route, RouteQuery, Stage, Stop
+from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 
 
@@ -30,7 +30,8 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         return
     out = loss.snapshot[routed.namespace].link(leg.index)
     for name, station in loss.stations(routed.namespace, out) if out is not None else ():
-        if name != routed.namespace and _is_expected(loss.snapshot[name], route):
+        knows = ":" not in asked or _lies_behind(loss.snapshot[name], station, asked)
+        if name != routed.namespace and knows and _is_expected(loss.snapshot[name], route):
             made = (
                 _proxy6(loss.snapshot[name], station, asked)
                 if ":" in asked
@@ -43,6 +44,18 @@ def _is_somewhere(loss: Loss, address: str) -> bool:
     """Whether a namespace in sight bears an address that a proxy could answer for."""
     owned = any(namespace.owner_of(address) is not None for namespace in loss.snapshot.namespaces.values())
     return owned and not prefix.needs_scope(address)
+
+
+def _lies_behind(namespace: Namespace, station: Link, asked: str) -> bool:
+    """Whether a router knows a way to an address that does not lead back to the segment, or has it on another
+    interface.
+    """
+    if namespace.sysctl("net.ipv6.conf.all.forwarding", "0") != "1":
+        return False
+    if namespace.owner_of(asked) is not None:
+        return True
+    leg = fib.lookup(namespace, RouteQuery(None, asked)).leg
+    return leg is not None and leg.index != station.index
 
 
 def _takes_for_neighbours(route: Route, leg: Nexthop) -> bool:

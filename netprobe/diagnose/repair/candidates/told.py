@@ -119,7 +119,8 @@ def _home(loss: Loss, namespace: Namespace, address: str) -> Link | None:
         beside = [a for _, _, a in loss.beside(namespace.name, link, version)]
         if usual_length([*own_addresses(namespace, link, version), *beside], address) is not None:
             return link
-    return next((link for link in namespace.links if link.kind == "loopback"), None)
+    asked = address == loss.probe.destination.address  # it came as far as here
+    return next((link for link in namespace.links if asked and link.kind == "loopback"), None)
 
 
 def _led_to(loss: Loss) -> Iterator[_Tale]:
@@ -127,7 +128,7 @@ def _led_to(loss: Loss) -> Iterator[_Tale]:
     for name in loss.way:
         namespace = loss.snapshot[name]
         for route in namespace.routes:
-            link = _straight(namespace, route)
+            link = straight_out(namespace, route)
             far = loss.far_end(name, link) if link is not None and loss.knows(name, link) else None
             if far is None or far[0] == name:
                 continue
@@ -137,7 +138,7 @@ def _led_to(loss: Loss) -> Iterator[_Tale]:
                 yield _Tale(*far, address, f"{name} has a route that leads straight there")
 
 
-def _straight(namespace: Namespace, route: Route) -> Link | None:
+def straight_out(namespace: Namespace, route: Route) -> Link | None:
     """The cable out of which a route of one host leads, made by hand and without a gateway."""
     host = route.type == "unicast" and prefix.length(route.dst) in (32, 128)
     by_hand = route.protocol != "kernel" and len(route.nexthops) == 1

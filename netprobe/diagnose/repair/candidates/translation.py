@@ -88,7 +88,11 @@ def _masquerade(loss: Loss, router: Routed, source: str) -> Iterator[Repair]:
         nat_rules.masquerading(namespace, network, out, first),
         named.proof,
     )
-    routed = prefix.version(source) == 6 and not nat_rules.translates(namespace, 6)  # as IPv6 is meant to be
+    routed = (  # as IPv6 is meant to be, but from no address that the world knows
+        prefix.version(source) == 6
+        and not nat_rules.translates(namespace, 6)
+        and nat_rules.is_private(loss.probe.destination.address or "")
+    )
     due = _is_unknown_there(loss, source) and ((expected and not routed) or named.code != "nat-missing")
     merit = Merit.RESTORES if due or loss.stop.place.stage is Stage.EXIT else Merit.GOES_AROUND
     yield from loss.repair(stop, merit)

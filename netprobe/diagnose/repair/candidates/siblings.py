@@ -1,0 +1,86 @@
+"""The routes of a station that is connected as another one is: by its own cable to the same router. Pure.
+
+Routed pods have a gateway that is nobody's address, and a route straight to it; nobody but another pod knows
+that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.diagnose.repair.segment import Station
+from netprobe.model import Command, Link, Namespace, Object, Route, Stage
+from netprobe.predict import fib, fixes, prefix
+from netprobe.predict.drop import lost
+
+from .stop import target
+from .told import straight_out
+
+_SOME = 4  # cables; one of them is the asker's own
+
+
+def candidates(loss: Loss) -> Iterator[Repair]:
+    """The routes of each sibling, where a station has none to what it is asked for."""
+    name, wanted = loss.stop.place.namespace or "", target(loss)
+    namespace = loss.snapshot.namespaces.get(name)
+    if loss.stop.code not in ("no-route", "rp-filter") or namespace is None or wanted is None:
+        return
+    for link, router in _cables(loss, namespace):
+        _read_some(loss, router)
+        for there, theirs in _siblings(loss, name, router):
+            lines = _lines(loss.snapshot[there], theirs, link, prefix.version(wanted))
+            if lines:
+                yield from _copied(loss, name, there, wanted, lines)
+
+
+def _read_some(loss: Loss, router: str) -> None:
+    """Ask who is behind a few of the cables to which a router's routes of one host lead."""
+    namespace = loss.snapshot[router]
+    straight = filter(None, (straight_out(namespace, route) for route in namespace.routes))
+    for link in dict.fromkeys(link.name for link in islice(straight, _SOME)):
+        known = namespace.link_named(link)
+        if known is not None:
+            loss.far_end(router, known)
+
+
+def _copied(loss: Loss, name: str, there: str, wanted: str, lines: tuple[Command, ...]) -> Iterator[Repair]:
+    text = f"{name} has no route to {wanted}, and {there}, which is connected as it is, has"
+    thing = Object("route", wanted, f"no route to {wanted}")
+    stop = lost("no-route", name, None, Stage.ROUTE, text, object=thing, fix=lines)
+    yield from loss.repair(stop, Merit.ADDS)
+
+
+def _cables(loss: Loss, namespace: Namespace) -> Iterator[tuple[Link, str]]:
+    """The cables of a namespace, with who is at the other end, as far as that was read."""
+    for link in namespace.links:
+        if link.kind == "veth" and link.up and link.master is None and loss.knows(namespace.name, link):
+            far = loss.far_end(namespace.name, link)
+            if far is not None and far[0] != namespace.name and far[1].master is None:
+                yield link, far[0]
+
+
+def _siblings(loss: Loss, name: str, router: str) -> Iterator[Station]:
+    for there, other in loss.snapshot.namespaces.items():
+        if there not in (name, router):
+            yield from ((there, link) for link, far in _cables(loss, other) if far == router)
+
+
+def _lines(there: Namespace, theirs: Link, link: Link, version: int) -> tuple[Command, ...]:
+    """The routes by a gateway that nobody's network holds, and those straight to it before them."""
+    routes = [route for route in there.routes if _is_by_hand(route, theirs, version)]
+    own = [a for a in there.addresses_of(theirs) if a.prefixlen < {4: 32, 6: 128}[version]]
+    if any(prefix.version(a.address) == version and a.scope == "global" for a in own):
+        return ()
+    routes.sort(key=lambda route: route.nexthops[0].via is not None)
+    return tuple(
+        fixes.ip(route.dst, "route", "add", *fib.words(route, route.nexthops[0], link.name))
+        for route in routes
+    )
+
+
+def _is_by_hand(route: Route, link: Link, version: int) -> bool:
+    made = route.protocol != "kernel" and route.type == "unicast" and route.table == fib.MAIN
+    by_it = len(route.nexthops) == 1 and route.nexthops[0].index == link.index
+    return made and by_it and prefix.version(route.dst) == version

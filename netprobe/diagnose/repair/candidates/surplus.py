@@ -1,0 +1,44 @@
+"""Addresses too many: each brings a route along, by which packets go astray. Pure.
+
+See: net/ipv4/fib_frontend.c (fib_add_ifaddr); net/ipv6/addrconf.c (addrconf_prefix_route).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.diagnose.repair.segment import own_addresses, share
+from netprobe.model import Object, Stage
+from netprobe.predict import fixes, prefix
+from netprobe.predict.drop import lost
+from netprobe.predict.trace import Routed
+
+
+def candidates(loss: Loss) -> Iterator[Repair]:
+    """The address behind each route of the kernel's that was followed."""
+    for routed in loss.prediction.routed:
+        yield from _made_by_one(loss, routed)
+
+
+def _made_by_one(loss: Loss, routed: Routed) -> Iterator[Repair]:
+    """The address that brought a route along by which nobody is: of another network than all beside it."""
+    namespace, route, leg = loss.snapshot[routed.namespace], routed.decision.route, routed.decision.leg
+    link = namespace.link(leg.index) if leg is not None else None
+    if route is None or link is None or route.protocol != "kernel" or route.type != "unicast":
+        return
+    beside = [a for _, _, a in loss.beside(namespace.name, link, prefix.version(route.dst))]
+    own = own_addresses(namespace, link, prefix.version(route.dst))
+    for address in own if beside or link.kind == "dummy" else ():
+        made_here = prefix.network(address.address, address.prefixlen) == route.dst
+        if not made_here or any(share(address, other) for other in beside):
+            continue
+        named = f"{address.address}/{address.prefixlen} dev {link.name}"
+        bearers = [n.name for n in loss.snapshot.namespaces.values() if n.owner_of(address.address)]
+        code = "addr-duplicate" if len(bearers) > 1 else "route-overlap"
+        text = (
+            f"{named} of {namespace.name} makes a neighbour of {routed.dst}: nobody there is of its network"
+        )
+        fix, thing = (fixes.address("del", address, link),), Object("address", named, named)
+        stop = lost(code, namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
+        yield from loss.repair(stop, Merit.RESTORES if len(own) > 1 else Merit.UNDOES, agreeing=1)
