@@ -105,17 +105,21 @@ def port_not_forwarding(case: Case) -> Cause | None:
     What: With the spanning tree protocol a new port listens and learns for twice the forward delay (30
     seconds by default) before it forwards, and a port that would close a loop stays blocked. BPDU guard
     disables a port on which another bridge was heard. Containers that are "unreachable during the first half
-    minute" are the classic.
+    minute" are the classic. And no port sends a frame back to where it came from, unless it is a hairpin
+    port: a container that asks for itself by the address of a service needs that, where the rules of its
+    host translate on the bridge (bridge-nf-call-iptables).
 
-    How we know: The port's state, as `bridge -d link` shows it, is disabled, blocking, listening or learning.
+    How we know: The port's state, as `bridge -d link` shows it, is disabled, blocking, listening or learning;
+    or it is the port by which the translated packet came in, with hairpin off.
 
     Fix: Wait for the forward delay, or switch spanning tree off on a bridge that cannot have loops. A port
     that listened goes on listening then, until its state is set by hand.
         ip link set BRIDGE type bridge stp_state 0
         ip link set BRIDGE type bridge forward_delay 0
         bridge link set dev PORT state 3
+        bridge link set dev PORT hairpin on
 
-    See: bridge(8), "state"; IEEE 802.1D; net/bridge/br_stp.c
+    See: bridge(8), "state", "hairpin"; IEEE 802.1D; net/bridge/br_stp.c
     """
     return case.by_stop("port-not-forwarding")
 

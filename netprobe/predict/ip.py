@@ -16,7 +16,7 @@ from . import bpf, conntrack, fib, fixes, netfilter, prefix, routing, size, sock
 from .arp_reply import forwards
 from .drop import Finish, link_down, lost
 from .fib import Decision
-from .neighbour import Resolution, ask, resolve
+from .neighbour import Resolution, ask, nobody_has, resolve
 from .outcome import Branch, Carry
 from .trace import Resolved, Trail, hop
 from .view import Ground, Packet
@@ -392,24 +392,14 @@ def _blame_entry(
     Unless the entry was learned: then the station answered from here a while ago, and what keeps it from
     answering now is the fault.
     """
-    if stop.code != "neigh-wrong-entry":
+    if stop.code != "neigh-wrong-entry" or stop.place.stage is Stage.NEIGHBOUR:
         return stop
     link, nexthop = leaving.link, leaving.nexthop
     if found.entry is not None and found.entry.state not in ("permanent", "noarp"):
         anew = ask(ground, carry, name, link, nexthop, leaving.packet)
         if anew.stop is not None:
             return anew.stop
-    entry = f"{nexthop} dev {link.name} lladdr {found.mac}"
-    text = f"no station behind {link.name} has the MAC {found.mac} of the entry for {nexthop}"
-    return lost(
-        "neigh-wrong-entry",
-        name,
-        link,
-        Stage.NEIGHBOUR,
-        text,
-        object=Object("neighbour", entry, entry),
-        fix=(fixes.forget_neighbour(nexthop, link),),
-    )
+    return nobody_has(name, link, nexthop, found.mac)
 
 
 def _not_forwarding(namespace: Namespace, link: Link, packet: Packet) -> Stop:

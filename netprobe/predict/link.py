@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 from msgspec.structs import replace
 
-from netprobe.model import FdbEntry, Link, Namespace, Need, Stage, Stop
+from netprobe.model import FdbEntry, Hop, Link, Namespace, Need, Stage, Stop
 
 from . import netfilter
 from .bridge import (
@@ -34,11 +34,12 @@ from .bridge import (
 from .conntrack import connection
 from .drop import Unread, isolated, link_down, link_object, lost
 from .fixes import bridge_port, link_set
-from .outcome import BROADCAST, Branch, Crossing, Steering, Ways, is_group
+from .outcome import BROADCAST, Branch, Crossing, Readdressed, Steering, Ways, is_group
 from .trace import Trail, hop
 from .view import Ground, Lacking, Packet
 
 Tunnel = Callable[[str, Link, Packet], Ways]
+Rerouting = Callable[[str, Link, Packet], Readdressed]
 
 
 class Segment:
@@ -49,15 +50,22 @@ class Segment:
     A frame crosses each interface once in each direction, so a flood costs as much as there are ports, also
     where cables make a circle: its further copies take no way that an earlier one has not taken. What the
     snapshot lacks is asked for together. `through` takes a frame through a tunnel, whose packet is routed:
-    that is the layer above. `trail` keeps the connections of namespaces that a frame only crosses on a
+    that is the layer above, and so is `rerouted`, which finds the MAC of one that IP rules on a bridge gave
+    another destination. `trail` keeps the connections of namespaces that a frame only crosses on a
     bridge: br_netfilter tracks it all the same.
     """
 
     def __init__(
-        self, ground: Ground, through: Tunnel, barred: bool = True, trail: Trail | None = None
+        self,
+        ground: Ground,
+        through: Tunnel,
+        rerouted: Rerouting,
+        barred: bool = True,
+        trail: Trail | None = None,
     ) -> None:
         self.ground = ground
         self.through = through
+        self.rerouted = rerouted
         self.barred = barred
         self.trail = trail
 
@@ -89,7 +97,7 @@ class Segment:
                 ways = (Branch(at.packet, stop=unread.reason),)
             for way in at.onward(ways):
                 if isinstance(way, Branch):
-                    ended.append(misled(way))
+                    ended.append(_answered_for(misled(way)))
                 elif way.point not in crossed:
                     crossed.add(way.point)
                     waiting.append(way)
@@ -194,10 +202,7 @@ class Segment:
         entered = into_vlan(name, bridge, bridge, packet)
         if isinstance(entered, Stop):
             return (Branch(packet, stop=entered),)
-        passed = netfilter.on_bridge(self.ground, name, bridge, "output", entered, None, None, self.trail)
-        if passed.stop:
-            return (Branch(packet, stop=passed.stop),)
-        return self._switch(name, bridge, None, passed.packet)
+        return self._switch(name, bridge, None, entered)
 
     def _bridge_in(self, name: str, bridge: Link, port: Link, seen: Packet, packet: Packet) -> Ways:
         """A frame enters a bridge at a port (br_handle_frame); `seen` is the packet as a tap on the port saw
@@ -207,19 +212,23 @@ class Segment:
         here = hop(
             name, port, Stage.BRIDGE_PREROUTING, seen, f"port of {bridge.name}{leads}, {state_of(port)}", "in"
         )
-        entered = self._let_in(name, bridge, port, packet)
-        if isinstance(entered, Stop):
-            return (Branch(packet, stop=entered, hops=(here,)),)
-        packet = entered
+        if closed := self._closed(name, bridge, port, "in"):
+            return (Branch(packet, stop=closed, hops=(here,)),)
         passed = netfilter.on_bridge(self.ground, name, bridge, "prerouting", packet, port, None, self.trail)
         if passed.stop:
             return (Branch(packet, stop=passed.stop, hops=(here,)),)
-        return tuple(branch.behind(here) for branch in self._switch(name, bridge, port, passed.packet))
+        on = Readdressed(passed.packet, "")
+        if passed.packet.flow.dst != packet.flow.dst:
+            on = self.rerouted(name, bridge, passed.packet)
+        hops = (here, *_translated(name, bridge, Stage.PREROUTING, passed, on.note))
+        entered = on.stop or self._let_in(name, bridge, port, on.packet)
+        if isinstance(entered, Stop):
+            return (Branch(on.packet, stop=entered, hops=hops),)
+        ways = self._switch(name, bridge, port, entered)
+        return tuple(replace(way, blamed=way.blamed or on.blamed).behind(*hops) for way in ways)
 
     def _let_in(self, name: str, bridge: Link, port: Link, packet: Packet) -> Packet | Stop:
-        """The frame in its VLAN, or why a port does not let it in: its state, its VLANs, its lock."""
-        if closed := self._closed(name, bridge, port, "in"):
-            return closed
+        """The frame in its VLAN, or why a port does not let it in: its VLANs, its lock."""
         if not self.barred:
             return packet
         entered = into_vlan(name, bridge, port, packet)
@@ -249,7 +258,7 @@ class Segment:
         out = namespace.link(entry.index) if entry else None
         if out is None:
             return self._flood(namespace, bridge, port, packet)
-        refused = self._refused(name, bridge, port, out)
+        refused = self._refused(name, bridge, port, out, netfilter.redirected(name, packet))
         if refused and entry is not None and entry.static and refused.code == "fdb-wrong-entry":
             refused = turned_back(name, bridge, out, entry)
         if refused:
@@ -332,8 +341,13 @@ class Segment:
         stop = lost("neigh-wrong-entry", namespace.name, bridge, Stage.BRIDGE_FORWARD, text)
         return (Branch(packet, stop=stop, alone=(namespace.name, bridge)),)
 
-    def _refused(self, name: str, bridge: Link, port: Link | None, out: Link) -> Stop | None:
-        """Why the bridge will not forward from `port` to `out` (should_deliver, br_skb_isolated)."""
+    def _refused(
+        self, name: str, bridge: Link, port: Link | None, out: Link, redirected: bool = False
+    ) -> Stop | None:
+        """Why the bridge will not forward from `port` to `out` (should_deliver, br_skb_isolated).
+
+        A frame that was `redirected` to where it came from is right to go there.
+        """
         if port is not None and self.barred and settings(port).isolated and settings(out).isolated:
             text = f"{port.name} and {out.name} are both isolated ports of {bridge.name}"
             return lost("port-isolated", name, out, Stage.BRIDGE_FORWARD, text,
@@ -344,7 +358,8 @@ class Segment:
                 f"{bridge.name} does not send a frame back out of the port it came from ({out.name}, hairpin"
                 " off)"
             )
-            return lost("fdb-wrong-entry", name, out, Stage.BRIDGE_FORWARD, text,
+            code = "port-not-forwarding" if redirected else "fdb-wrong-entry"
+            return lost(code, name, out, Stage.BRIDGE_FORWARD, text,
                 object=port_object(out, "hairpin off"),
                         fix=(bridge_port(out, "hairpin", "on"),))  # fmt: skip
         return self._closed(name, bridge, out, "out")
@@ -366,19 +381,23 @@ class Segment:
     def _out_of(
         self, name: str, bridge: Link, port: Link | None, out: Link, packet: Packet, note: str
     ) -> Ways:
-        for hook in ("forward", "postrouting") if port is not None else ("postrouting",):
-            passed = netfilter.on_bridge(self.ground, name, bridge, hook, packet, port, out, self.trail)
-            packet = passed.packet
-            if passed.stop:
-                return (Branch(packet, stop=passed.stop),)
-        if self.trail is not None and port is not None:
-            self.trail.track(name, connection(packet, name))
-        if self._too_long(packet, out):
-            return (Branch(packet, stop=_too_long_for(name, out, packet)),)
+        """Out of one port (__br_forward, br_dev_queue_push_xmit)."""
         left = out_of_vlan(name, bridge, out, packet) if self.barred else packet
         if isinstance(left, Stop):
             return (Branch(packet, stop=left),)
-        return (Crossing(name, out, left, Stage.BRIDGE_POSTROUTING, note),)
+        packet = left
+        hops: tuple[Hop, ...] = ()
+        for hook in ("output" if port is None else "forward", "postrouting"):
+            passed = netfilter.on_bridge(self.ground, name, bridge, hook, packet, port, out, self.trail)
+            packet = passed.packet
+            hops = (*hops, *_translated(name, bridge, Stage(hook), passed))
+            if passed.stop:
+                return (Branch(packet, stop=passed.stop, hops=hops),)
+        if self.trail is not None and port is not None:
+            self.trail.track(name, connection(packet, name))
+        if self._too_long(packet, out):
+            return (Branch(packet, stop=_too_long_for(name, out, packet), hops=hops),)
+        return (Crossing(name, out, packet, Stage.BRIDGE_POSTROUTING, note, hops=hops),)
 
     # ---- macvlan
 
@@ -522,6 +541,23 @@ def not_running(ground: Ground, name: str, link: Link, stage: Stage) -> Stop | N
         object=link_object(link),
         fix=fix,
     )
+
+
+def _translated(
+    name: str, bridge: Link, stage: Stage, passed: netfilter.Passage, note: str = ""
+) -> tuple[Hop, ...]:
+    """What IP rules made of a packet on a bridge, as a hop, where they made something of it."""
+    if not passed.changes:
+        return ()
+    here = hop(name, bridge, stage, passed.packet, note or passed.note)
+    return (replace(here, changes=passed.changes, object=passed.object),)
+
+
+def _answered_for(branch: Branch) -> Branch:
+    """A frame that nobody takes up is the fault of the entry that gave it its MAC on the way."""
+    if branch.blamed is None or branch.stop is None or branch.stop.code != "neigh-wrong-entry":
+        return branch
+    return replace(branch, stop=branch.blamed)
 
 
 def _tag(link: Link) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from netprobe.model import (
     Link,
     Namespace,
     Neighbour,
+    Object,
     Protocol,
     Stage,
     Stop,
@@ -24,6 +25,8 @@ from netprobe.model import (
 from . import fib, prefix
 from .arp_reply import Station, noarp
 from .arp_request import enquire, outgoing
+from .drop import lost
+from .fixes import forget_neighbour
 from .link import not_running
 from .outcome import BROADCAST, Carry
 from .unanswered import nobody
@@ -98,6 +101,21 @@ def ask(ground: Ground, carry: Carry, name: str, link: Link, address: str, packe
     if found.exits:
         return Resolution(None, f"asks the segment beyond {link.name} who has {address}")
     return Resolution(stop=nobody(ground, carry, (name, link), asked, found))
+
+
+def nobody_has(name: str, link: Link, nexthop: str, mac: str | None) -> Stop:
+    """A neighbour entry whose MAC no station has."""
+    entry = f"{nexthop} dev {link.name} lladdr {mac}"
+    text = f"no station behind {link.name} has the MAC {mac} of the entry for {nexthop}"
+    return lost(
+        "neigh-wrong-entry",
+        name,
+        link,
+        Stage.NEIGHBOUR,
+        text,
+        object=Object("neighbour", entry, entry),
+        fix=(forget_neighbour(nexthop, link),),
+    )
 
 
 def request(namespace: Namespace, link: Link, address: str, packet: Packet) -> Packet:

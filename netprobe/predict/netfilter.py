@@ -13,6 +13,7 @@ from netprobe.model import (
     Flow,
     Leg,
     Link,
+    LinkRef,
     Namespace,
     Object,
     Place,
@@ -136,31 +137,62 @@ def on_bridge(
     """A bridge hook (ebtables, nft bridge), and the IP rules where br_netfilter hands them the bridged
     frame.
     """
+    namespace = ground.namespace(name)
     passed = _ruled(ground, name, "bridge", hook, packet, _Doors(port_in, port_out, bridge))
-    if (
-        passed.stop
-        or hook not in ("prerouting", "forward", "postrouting")
-        or not _calls_ip(ground.namespace(name), bridge, packet.flow)
-    ):
+    # what the host sends has been through these rules already (br_nf_post_routing)
+    if passed.stop or port_in is None or hook not in _HANDED or not _calls_ip(namespace, bridge, packet):
         return passed
-    doors = _Doors(bridge, bridge if port_out else None, None, port_in, port_out)
+    came_in = _logical(namespace, bridge, packet) if hook != "postrouting" else None
+    doors = _Doors(came_in, bridge if port_out else None, None, port_in, port_out)
     called = _ruled(ground, name, _family(packet.flow), hook, passed.packet, doors, trail)
     if hook == "prerouting":
         called = replace(called, packet=replace(called.packet, prerouted=name))
     return called
 
 
-def _calls_ip(namespace: Namespace, bridge: Link, flow: Flow) -> bool:
-    """Whether br_netfilter lets iptables see this frame (bridge-nf-call-*; the bridge's own nf_call_* does as
-    well).
+_HANDED = ("prerouting", "forward", "postrouting")
+
+
+def _logical(namespace: Namespace, bridge: Link, packet: Packet) -> Link:
+    """The interface by which a bridged packet comes in for the IP rules: the bridge, or where that is asked
+    for the VLAN device on it (brnf_get_logical_dev).
     """
+    if not packet.tags or namespace.sysctl("net.bridge.bridge-nf-pass-vlan-input-dev", "0") != "1":
+        return bridge
+    above = (each for each in namespace.links if each.kind == "vlan" and each.link is not None)
+    mine = (each for each in above if each.link == LinkRef(bridge.index))
+    return next((each for each in mine if packet.tags[-1] == f"vlan {each.vlan_id}"), bridge)
+
+
+def redirected(name: str, packet: Packet) -> bool:
+    """Whether IP rules on a bridge of namespace `name` have given the packet another destination."""
+    connection = packet.tracked.connection if packet.tracked is not None else None
+    if packet.prerouted != name or packet.tracked_in != name or packet.tracked is None or connection is None:
+        return False
+    asked, answering = connection.original, connection.reply
+    return asked[0] != answering[1] if packet.tracked.reply else asked[1] != answering[0]
+
+
+def _calls_ip(namespace: Namespace, bridge: Link, packet: Packet) -> bool:
+    """Whether br_netfilter lets iptables see this frame (bridge-nf-call-*; the bridge's own nf_call_* does as
+    well); one with a tag only where that is asked for.
+    """
+    flow = packet.flow
     if flow.protocol in (Protocol.ARP, Protocol.ND) or not flow.dst:
+        return False
+    if packet.tags and not _handed_tagged(namespace, packet):
         return False
     six = flow.version == 6
     own = bridge.bridge is not None and (
         bridge.bridge.nf_call_ip6tables if six else bridge.bridge.nf_call_iptables
     )
     return own or namespace.sysctl(f"net.bridge.bridge-nf-call-ip{'6' if six else ''}tables", "0") == "1"
+
+
+def _handed_tagged(namespace: Namespace, packet: Packet) -> bool:
+    """Whether br_netfilter takes an IP packet out of its VLAN tag (IS_VLAN_IP); two tags are too many."""
+    asked = namespace.sysctl("net.bridge.bridge-nf-filter-vlan-tagged", "0") == "1"
+    return asked and len(packet.tags) == 1 and packet.tags[0].startswith("vlan ")
 
 
 def on_arp(ground: Ground, name: str, hook: str, packet: Packet, link: Link) -> Passage:

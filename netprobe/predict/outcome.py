@@ -29,6 +29,9 @@ class _Way(Struct, frozen=True, kw_only=True):
     """What each way of a frame has: the `hops` that it makes, whether it leads through a tunnel, and the last
     static FDB entry that it followed.
 
+    `blamed` is what has to answer for it when nobody takes the frame up: an entry that gave it its MAC on the
+    way.
+
     `order` sorts the ways of a frame as a walk would meet them that follows each to its end before it takes
     the next.
     """
@@ -37,6 +40,7 @@ class _Way(Struct, frozen=True, kw_only=True):
     tunnelled: bool = False
     steered: Steering | None = None
     order: tuple[int, ...] = ()
+    blamed: Stop | None = None
 
     def behind(self, *hops: Hop) -> Self:
         """This way with `hops` put before it."""
@@ -92,12 +96,22 @@ class Crossing(_Way, frozen=True):
                 hops=(*self.hops, *way.hops),
                 tunnelled=self.tunnelled or way.tunnelled,
                 steered=way.steered or self.steered,
+                blamed=way.blamed or self.blamed,
                 order=(*self.order, n),
             )
 
 
 # what comes of a frame at one device: it ends there, or crosses further interfaces
 Ways = tuple[Branch | Crossing, ...]
+
+
+class Readdressed(Struct, frozen=True):
+    """A frame that got another destination on a bridge; `stop`: it ends there; `blamed` as of a way."""
+
+    packet: Packet
+    note: str
+    stop: Stop | None = None
+    blamed: Stop | None = None
 
 
 class Carry(Protocol):

@@ -8,12 +8,14 @@ packet in each tunnel. Everything below gets this file handed as `Carry`.
 
 from __future__ import annotations
 
+from functools import partial
+
 from netprobe.model import End, Link
 
-from . import ip, vxlan
+from . import br_netfilter, ip, vxlan
 from .drop import Finish, Unread
 from .link import Segment
-from .outcome import Branch, Ways, first_arrived
+from .outcome import Branch, Readdressed, Ways, first_arrived
 from .trace import Gone, Trail
 from .view import Ground, Packet
 
@@ -60,13 +62,13 @@ class Walker:
         barred: bool = True,
     ) -> tuple[Branch, ...]:
         """Put the frame on `link` of namespace `name`; every branch it takes."""
-        return Segment(self.ground, self._through, barred, trail).transmit(name, link, packet, note)
+        return self._segment(barred, trail).transmit(name, link, packet, note)
 
     def receive(
         self, name: str, link: Link, packet: Packet, *, trail: Trail | None = None, barred: bool = True
     ) -> tuple[Branch, ...]:
         """A frame arrives at `link` of namespace `name`; every branch it takes from there."""
-        return Segment(self.ground, self._through, barred, trail).receive(name, link, packet)
+        return self._segment(barred, trail).receive(name, link, packet)
 
     def returned(self, gone: Gone, answer: Packet, *, trail: Trail | None = None) -> tuple[Branch, ...]:
         """An answer comes in where `gone` went out of sight, out of a tunnel in that tunnel's own packet;
@@ -84,6 +86,13 @@ class Walker:
             return (Branch(answer, hops=hops, stop=stop),)
         unpacked = vxlan.unpacked(answer, below.arrived[2], below.arrived[0] != gone.name)
         return tuple(b.behind(*hops) for b in self.receive(gone.name, gone.link, unpacked, trail=trail))
+
+    def _segment(self, barred: bool, trail: Trail | None) -> Segment:
+        return Segment(self.ground, self._through, partial(self._readdressed, trail), barred, trail)
+
+    def _readdressed(self, trail: Trail | None, name: str, bridge: Link, packet: Packet) -> Readdressed:
+        """A frame to which IP rules on a bridge gave another destination."""
+        return br_netfilter.readdressed(self.ground, self, trail, name, bridge, packet)
 
     def _through(self, name: str, link: Link, packet: Packet) -> Ways:
         """The ways of a frame that is sent on a tunnel device."""

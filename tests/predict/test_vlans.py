@@ -6,6 +6,7 @@ import networks
 import pytest
 from msgspec.structs import replace
 from networks import MAC, edited, relinked, tutorial
+from test_roots import filter_rules, rules
 
 from netprobe.model import Bridge, BridgePort, End, FdbEntry, Link, LinkRef, Neighbour, PortVlan, Snapshot
 from netprobe.predict.predict import predict
@@ -60,6 +61,24 @@ def test_the_fix_is_the_vlan() -> None:
 def test_the_host_takes_part_in_vlans_as_a_port_does(host: Vlans, code: str | None) -> None:
     stop = walked(filtering(host=host), "172.17.0.1").stop
     assert (stop.code if stop else None, stop.place.interface if stop else None) == (code, "docker0" if code else None)
+
+
+@pytest.mark.parametrize(
+    ("second", "asked", "met"),
+    [
+        (ONE, "0", True),  # the tag is off again when FORWARD is called (__br_forward)
+        (PortVlan(1), "0", False),  # a frame that leaves with its tag is no IP frame (IS_IP)
+        (PortVlan(1), "1", True),  # unless it is looked for behind the tag (IS_VLAN_IP)
+    ],
+)
+def test_ip_rules_are_handed_what_has_no_tag(second: PortVlan, asked: str, met: bool) -> None:
+    sysctls = {"net.bridge.bridge-nf-call-iptables": "1", "net.bridge.bridge-nf-filter-vlan-tagged": asked}
+    dropping = rules(filter_rules("FORWARD -i docker0 -o docker0 -j DROP"))
+    host = filtering((ONE,), (second,))["host"]
+    snapshot = edited(filtering((ONE,), (second,)), "host", ruleset=dropping, sysctls={**host.sysctls, **sysctls})
+    known = Neighbour(2, "172.17.0.3", MAC.format(4, 2), "permanent")
+    stop = walked(edited(snapshot, "c1", neighbours=(known,))).stop
+    assert (stop is not None and stop.code == "filtered-by-rule") is met
 
 
 def test_vlans_that_were_not_read_leave_it_open() -> None:

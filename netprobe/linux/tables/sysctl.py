@@ -70,6 +70,7 @@ GLOBALS = (
     "net.bridge.bridge-nf-call-iptables",
     "net.bridge.bridge-nf-call-ip6tables",
     "net.bridge.bridge-nf-call-arptables",
+    "net.bridge.bridge-nf-filter-vlan-tagged",
     "net.bridge.bridge-nf-pass-vlan-input-dev",
     "net.netfilter.nf_conntrack_max",
     "net.netfilter.nf_conntrack_count",
