@@ -26,7 +26,8 @@ LACKING = {"no-route", "addr-missing", "neigh-no-answer"}
 
 def whole(loss: Loss, first: Tried) -> Tried | None:
     """The repair and what must come back with it; None where nobody in sight knows that."""
-    return _completed(loss, first, _STEPS) if first.repair.needs_routes else None
+    steps = 1 if first.repair.takes_a_route_away else _STEPS  # in the place of one route is one other
+    return _completed(loss, first, steps) if first.repair.needs_routes else None
 
 
 def _completed(loss: Loss, so_far: Tried, steps: int) -> Tried | None:
