@@ -34,7 +34,7 @@ _MTU6 = 1280  # RFC 8200
 
 def set_link(order: Order) -> Snapshot:
     """`ip link set [dev] IFACE …`: up, down, mtu, arp, master, nomaster, address, netns, xdp, and what `type
-    bridge` and `type macvlan` may set.
+    bridge`, `type macvlan` and `type vxlan` may set.
     """
     name, *wanted = order.words[1:] if order.words[0] == "dev" else order.words
     link = order.link(name)
@@ -76,6 +76,8 @@ def _fields(order: Order, link: Link, wanted: list[str]) -> dict[str, Any]:
             return _plugged(order.link(bridge))
         case ["type", "macvlan", "mode", mode]:
             return {"macvlan_mode": mode}
+        case ["type", "vxlan", "local", address] if link.vxlan is not None:
+            return {"vxlan": replace(link.vxlan, local=address)}
     raise KeyError(" ".join(wanted))
 
 

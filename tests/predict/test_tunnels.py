@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 from networks import MAC, RULES, edited, lo, local, probe, relinked, veth, via
 
+from netprobe.diagnose.repair.choice import choose
 from netprobe.model import (
     End,
     FdbEntry,
@@ -148,3 +149,39 @@ def test_tunnels_in_tunnels_that_flood_have_an_end() -> None:
     branches = Walker(ground).transmit("a", tunnel, frame)
     assert any(branch.stop is not None and branch.stop.code == "unknown" for branch in branches)
     assert ground.tunnelled <= 9 * vxlan.MOST
+
+
+@pytest.mark.parametrize(("own", "said"), [("192.168.0.1", None), ("192.168.0.9", "addr-missing")])
+def test_a_tunnel_sends_from_an_address_that_is_there(own: str, said: str | None) -> None:
+    """ip_route_output_key refuses a source that no interface has."""
+    tunnel = pair()["a"].link_named("vx0")
+    assert tunnel is not None
+    assert tunnel.vxlan is not None
+    found = predict(relinked(pair(), "a", "vx0", vxlan=replace(tunnel.vxlan, local=own)), probe("a", "10.9.0.2"), ask=False)
+    assert isinstance(found, Prediction)
+    assert (found.stop.code if found.stop is not None else None) == said
+
+
+@pytest.mark.parametrize(
+    ("own", "address", "fix"),
+    [
+        ("192.168.0.9", "192.168.0.1", "ip link set dev vx0 type vxlan local 192.168.0.1"),
+        ("192.168.0.1", "192.168.0.77", "ip address add 192.168.0.1/24 dev eth0"),
+    ],
+)
+def test_who_sends_to_a_tunnel_tells_which_of_its_two_addresses_is_right(own: str, address: str, fix: str) -> None:
+    """The other end sends to 192.168.0.1."""
+    there = pair()["a"]
+    addresses = tuple(replace(a, address=address) if a.address == "192.168.0.1" else a for a in there.addresses)
+    routes = tuple(replace(r, dst=f"{address}/32") if r.dst == "192.168.0.1/32" else r for r in there.routes)
+    tunnel = there.link_named("vx0")
+    assert tunnel is not None
+    assert tunnel.vxlan is not None
+    other = (FdbEntry(3, "00:00:00:00:00:00", remote="192.168.0.1"),)
+    snapshot = edited(edited(pair(), "a", addresses=addresses, routes=routes), "b", fdb=other)
+    snapshot = relinked(snapshot, "a", "vx0", vxlan=replace(tunnel.vxlan, local=own))
+    lost = predict(snapshot, probe("a", "10.9.0.2"), ask=False)
+    assert isinstance(lost, Prediction)
+    assert lost.stop is not None
+    found = choose(snapshot, lost, lost.stop).stop
+    assert [" ".join(command.words) for command in found.commands] == [fix]

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import all_addresses, share
 from netprobe.model import Command, FdbEntry, InterfaceAddress, Link, Namespace, Object, Stage
-from netprobe.predict import prefix
+from netprobe.predict import fixes, prefix
 from netprobe.predict.drop import lost
 
 _EVERYBODY = "00:00:00:00:00:00"
@@ -21,6 +23,7 @@ _EVERYBODY = "00:00:00:00:00:00"
 def candidates(loss: Loss) -> Iterator[Repair]:
     """What each tunnel device on the way should know of the others of its network that were read."""
     _read_the_goal(loss)
+    yield from _source(loss)
     devices = [
         (namespace, link)
         for namespace in loss.snapshot.namespaces.values()
@@ -32,6 +35,35 @@ def candidates(loss: Loss) -> Iterator[Repair]:
             if here.name != there.name and _fits(device, other):
                 yield from _neighbour(loss, here, device, there, other)
                 yield from _entry(loss, here, device, there, other)
+
+
+def _source(loss: Loss) -> Iterator[Repair]:
+    """A tunnel that sends from an address that nothing there has: another one, or that address given back."""
+    here = loss.snapshot.namespaces.get(loss.stop.place.namespace or "")
+    device = here.link_named(loss.stop.place.interface or "") if here is not None else None
+    vxlan = device.vxlan if device is not None else None
+    if loss.stop.code != "addr-missing" or here is None or device is None or vxlan is None or not vxlan.local:
+        return
+    version = prefix.version(vxlan.local)
+    usable = [a for a in here.addresses if a.scope == "global" and prefix.version(a.address) == version]
+    for own in usable:
+        if own.index != device.index:
+            right = fixes.link_set(device, "type", "vxlan", "local", own.address)
+            stop = replace(loss.stop, commands=(right,))
+            yield from loss.repair(stop, Merit.RESTORES, agreeing=_naming(loss, own.address))
+        wanted = InterfaceAddress(own.index, vxlan.local, own.prefixlen)
+        link = here.link(own.index)
+        if link is not None and share(own, wanted):
+            named = Object("address", f"{vxlan.local}/{own.prefixlen} dev {link.name}", loss.stop.text)
+            place = replace(loss.stop.place, interface=link.name, stage=Stage.ROUTE)
+            put = (fixes.address("add", wanted, link),)
+            stop = replace(loss.stop, place=place, object=named, commands=put)
+            yield from loss.repair(stop, Merit.RESTORES, agreeing=_naming(loss, vxlan.local))
+
+
+def _naming(loss: Loss, address: str) -> int:
+    """How many tunnels of others send to an address."""
+    return sum(entry.remote == address for each in loss.snapshot.namespaces.values() for entry in each.fdb)
 
 
 def _read_the_goal(loss: Loss) -> None:
