@@ -26,7 +26,7 @@ from netprobe.model import (
 from netprobe.predict.predict import Prediction, predict
 
 from .apply import mend
-from .report import Explain, diagnose
+from .report import Explain, Searching, diagnose
 
 _ROUNDS = 5  # who has mended five things asks again
 _OTHER_SOURCE = {
@@ -43,7 +43,11 @@ _UNPROVEN = {"neigh-no-answer", "unknown"}
 
 
 def with_outlook(
-    report: Report, snapshot: Snapshot, explain: Explain, earlier: Earlier | None = None
+    report: Report,
+    snapshot: Snapshot,
+    explain: Explain,
+    earlier: Earlier | None = None,
+    searches: Searching | None = None,
 ) -> Report:
     """The report with what else stands in the way of its probe (`blockers`), and a note whether it would pass
     then.
@@ -53,17 +57,21 @@ def with_outlook(
     """
     if not _is_open(report):
         return report
-    found = _look(report, snapshot, explain, earlier)
+    found = _look(report, snapshot, explain, earlier, searches)
     request = _to_the_end(report, found.way) if report.direction is Leg.REQUEST else report.path.request
     notes = (*report.notes, *([_note(len(found.causes))] if found.passes else []))
     return replace(report, blockers=found.causes, notes=notes, path=replace(report.path, request=request))
 
 
 def lacking(
-    report: Report, snapshot: Snapshot, explain: Explain, earlier: Earlier | None = None
+    report: Report,
+    snapshot: Snapshot,
+    explain: Explain,
+    earlier: Earlier | None = None,
+    searches: Searching | None = None,
 ) -> tuple[Need, ...]:
     """What must be read for the outlook to see as far as it can."""
-    return _look(report, snapshot, explain, earlier).needs if _is_open(report) else ()
+    return _look(report, snapshot, explain, earlier, searches).needs if _is_open(report) else ()
 
 
 def _is_open(report: Report) -> bool:
@@ -110,7 +118,9 @@ class _Outlook(Struct, frozen=True):
     needs: tuple[Need, ...] = ()
 
 
-def _look(report: Report, snapshot: Snapshot, explain: Explain, earlier: Earlier | None) -> _Outlook:
+def _look(
+    report: Report, snapshot: Snapshot, explain: Explain, earlier: Earlier | None, searches: Searching | None
+) -> _Outlook:
     """Mend, ask again, and so on, until the probe passes or nothing more can be told."""
     causes = [report.causes[0]]
     way: tuple[Hop, ...] = ()
@@ -118,7 +128,7 @@ def _look(report: Report, snapshot: Snapshot, explain: Explain, earlier: Earlier
         mended = mend(snapshot, causes[-1])
         if mended is None:
             break
-        again = _ask(mended, report.probe, causes[-1], explain, earlier)
+        again = _ask(mended, report.probe, causes[-1], explain, earlier, searches)
         if not isinstance(again, Report):
             return _Outlook(tuple(causes[1:]), way=way, needs=again)
         way = again.path.request if len(again.path.request) > len(way) else way
@@ -136,7 +146,12 @@ def _look(report: Report, snapshot: Snapshot, explain: Explain, earlier: Earlier
 
 
 def _ask(
-    snapshot: Snapshot, probe: Probe, mended: Cause, explain: Explain, earlier: Earlier | None
+    snapshot: Snapshot,
+    probe: Probe,
+    mended: Cause,
+    explain: Explain,
+    earlier: Earlier | None,
+    searches: Searching | None,
 ) -> Report | tuple[Need, ...]:
     """The same question to the mended model; or what it would need that was never read."""
     if mended.code in _OTHER_SOURCE:  # the sender chooses its address anew
@@ -144,7 +159,7 @@ def _ask(
     outcome = predict(snapshot, probe, ask=False)
     if not isinstance(outcome, Prediction):
         return outcome
-    return diagnose("why", outcome.probe, snapshot, outcome, None, frozenset(), explain, earlier)
+    return diagnose("why", outcome.probe, snapshot, outcome, None, frozenset(), explain, earlier, searches)
 
 
 def _same(one: Cause, other: Cause) -> bool:

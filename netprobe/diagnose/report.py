@@ -6,6 +6,7 @@ Pure; the catalogue is handed in.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -41,7 +42,12 @@ from .refused import from_beyond
 from .strangers import heeded
 from .verdict import agreement_of, direction_of, from_another, is_short, leg_of, not_sent, verdict_of
 
+if TYPE_CHECKING:
+    from .repair.several import Searches
+
 Explain = Callable[[Case], Cause | None]
+Searching = Callable[[], "Searches"]
+"""Gives the searches for a cause, when one is looked for."""
 
 
 def diagnose(
@@ -53,11 +59,13 @@ def diagnose(
     tapped: frozenset[str],
     explain: Explain,
     earlier: Earlier | None = None,
+    searches: Searching | None = None,
 ) -> Report:
     """The report of one run.
 
     `observations` None means that nothing was sent; `tapped` names the namespaces with a sensor. `earlier` is
-    a run of the same question in which all was well.
+    a run of the same question in which all was well; `searches` look for the cause, in the place of the usual
+    one.
     """
     asked = prediction.probe if prediction is not None else probe
     counted = heeded(asked, prediction, observations or ())
@@ -82,7 +90,7 @@ def diagnose(
     verdict = verdict_of(case)
     if verdict is Verdict.INTERMITTENT:
         case = _of_a_lost_one(case, tapped)
-    case, cause = _explained(replace(case, leg=leg_of(case, verdict)), verdict, explain)
+    case, cause = _explained(replace(case, leg=leg_of(case, verdict)), verdict, explain, searches)
     direction = direction_of(case, verdict, cause)
     answers = {o.sequence: o for o in reversed(seen) if o.kind == "answered" and asked.takes(o.flow)}
     found = arp_answers.answers(asked, snapshot, seen)
@@ -125,13 +133,15 @@ def _on_the_way(prediction: Prediction | None) -> set[str]:
     }
 
 
-def _explained(case: Case, verdict: Verdict, explain: Explain) -> tuple[Case, Cause | None]:
+def _explained(
+    case: Case, verdict: Verdict, explain: Explain, searches: Searching | None
+) -> tuple[Case, Cause | None]:
     """The case with its root, and its cause where there is something to explain.
 
     Where that rests on what was not read: unknown.
     """
     try:
-        case = _rooted(case, verdict)
+        case = _rooted(case, verdict, searches)
         failed = verdict in (Verdict.UNREACHABLE, Verdict.INTERMITTENT)
         starved = any(o.kind == "starved" for o in case.observations)
         unsure = verdict is Verdict.UNDETERMINED and case.watched and (case.stop is not None or starved)
@@ -231,18 +241,23 @@ def _without_carrier(case: Case, prediction: Prediction) -> set[tuple[str, str |
     return {(name, link.name) for name, link in links if link is not None and not link.carrier}
 
 
-def _rooted(case: Case, verdict: Verdict) -> Case:
+def _rooted(case: Case, verdict: Verdict, searches: Searching | None) -> Case:
     """The case with the repair that is the cause, where one is found and nothing seen speaks against it."""
     stop = _believed(case, verdict)
     if stop is not None and stop.code == "unknown":  # undetermined: what lies behind it nobody knows
         return replace(case, stop=stop)
     if case.prediction is None or verdict is Verdict.REACHABLE:
         return replace(case, stop=stop)
-    return _searched(case, case.prediction, stop, verdict)
+    return _searched(case, case.prediction, stop, verdict, searches)
 
 
-def _searched(case: Case, prediction: Prediction, stop: Stop | None, verdict: Verdict) -> Case:
+def _searched(
+    case: Case, prediction: Prediction, stop: Stop | None, verdict: Verdict, searches: Searching | None
+) -> Case:
     from .repair import choice  # a healthy network needs no search
+    from .repair.several import Searches
+
+    look = searches() if searches is not None else Searches()
 
     if verdict is Verdict.INTERMITTENT:
         some = choice.of_some(case.snapshot, prediction)
@@ -254,13 +269,13 @@ def _searched(case: Case, prediction: Prediction, stop: Stop | None, verdict: Ve
     if stop is None and stranger is not None:
         return replace(case, stop=_wrong_source(case, stranger), leg=Leg.REPLY)
     if stop is not None:
-        chosen = choice.choose(case.snapshot, prediction, stop, case.before)
+        chosen = choice.choose(case.snapshot, prediction, stop, case.before, look)
         found = _unlearned(case, _unreported(case, chosen.stop))
         return replace(case, stop=found, leg=chosen.leg or case.leg, others=chosen.others)
     if (refused := from_beyond(case)) is not None:
         return replace(case, stop=refused)
     if prediction.stop is None and case.watched:
-        outside = choice.outside(case.snapshot, prediction, case.before)
+        outside = choice.outside(case.snapshot, prediction, case.before, look)
         if outside is not None:
             return replace(case, stop=outside.stop, leg=outside.leg)
     return case

@@ -1,23 +1,44 @@
-"""How long the parts of the line take."""
+"""How long the parts of the line take; and the searches for the cause, one of the parts."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from netprobe.model import Timings
+
+if TYPE_CHECKING:
+    from .searches import Searched
 
 
 @dataclass(slots=True)
 class Clock:
-    """How long each part of the line took, in ns."""
+    """How long each part of the line took, in ns; a part within another one counts to itself alone."""
 
     spent: dict[str, int] = field(default_factory=dict)
+    _searches: Searched | None = None
 
-    def add(self, part: str, since: int) -> None:
-        """`part` took from `since` (monotonic, ns) until now, beside what it took before."""
-        self.spent[part] = self.spent.get(part, 0) + time.monotonic_ns() - since
+    @contextmanager
+    def of(self, part: str) -> Iterator[None]:
+        """The block is this part of the line."""
+        since, before = time.monotonic_ns(), sum(self.spent.values())
+        try:
+            yield
+        finally:
+            within = sum(self.spent.values()) - before
+            self.spent[part] = self.spent.get(part, 0) + time.monotonic_ns() - since - within
+
+    def searches(self) -> Searched:
+        """The searches, measured; a healthy network needs none, and does not load them."""
+        if self._searches is None:
+            from .searches import Searched
+
+            self._searches = Searched(lambda: self.of("search"))
+        return self._searches
 
     def timings(self) -> Timings:
         """What a report says of it."""
-        return Timings(*(self.spent.get(part, 0) for part in ("snapshot", "predict", "observe", "diagnose")))
+        return Timings(**{f"{part}_ns": spent for part, spent in self.spent.items()})

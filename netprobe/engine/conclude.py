@@ -5,7 +5,6 @@ The rooms that explain a loss come in where there is one.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -31,14 +30,15 @@ def diagnosed(
     """The report on `probe`, with what its causes show elsewhere; `seen` is None where none was sent."""
     from netprobe.diagnose.report import diagnose
 
-    since = time.monotonic_ns()
-    report = diagnose(command, probe, snapshot, prediction, seen, tapped, explain, earlier)
-    if report.causes:
+    with clock.of("diagnose"):
+        report = diagnose(
+            command, probe, snapshot, prediction, seen, tapped, explain, earlier, clock.searches
+        )
+        if not report.causes:
+            return report
         from netprobe.causes.symptoms import with_symptoms
 
-        report = with_symptoms(report, snapshot)
-    clock.add("diagnose", since)
-    return report
+        return with_symptoms(report, snapshot)
 
 
 def explain(case: Case) -> Cause | None:

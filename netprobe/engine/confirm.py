@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 from msgspec import Struct
@@ -117,8 +116,7 @@ def _changed_since(world: World, found: Conclusion, clock: Clock) -> tuple[Diffe
     """What is otherwise by now in the namespaces that a conclusion rests on."""
     from netprobe.diagnose.change import changes, families, questions, resting, without
 
-    since = time.monotonic_ns()
     names = resting(found.report, found.prediction, found.snapshot)
-    fresh = world.read(without(found.snapshot, names), questions(found.snapshot, names))
-    clock.add("snapshot", since)
+    with clock.of("snapshot"):
+        fresh = world.read(without(found.snapshot, names), questions(found.snapshot, names))
     return changes(found.snapshot, fresh, names, families(found.prediction))

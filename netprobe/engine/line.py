@@ -67,7 +67,8 @@ def _asked(world: World, question: Question, recall: Recall | None) -> Run:
     if prediction is not None and is_to_be_confirmed(report, prediction):
         found = Conclusion(report, snapshot, prediction)
         report, snapshot = confirmed(world, probe, found, observations, tapped, clock, earlier)
-    report, snapshot = foretell(world, report, snapshot, earlier)
+    with clock.of("diagnose"):
+        report, snapshot = foretell(world, report, snapshot, clock, earlier)
     report = replace(report, timings=clock.timings())
     kept = _kept(earlier, report)
     run = Run(typed(report, snapshot), snapshot, observations or (), started, tuple(sorted(tapped)), kept)
@@ -98,7 +99,7 @@ def replay(run: Run) -> Run:
     )
     kept = tuple(note for note in run.report.notes if note.startswith(CHANGED))
     report = concluded(replace(report, notes=(*report.notes, *kept)))
-    report, _ = foretell(None, report, run.snapshot, run.earlier)
+    report, _ = foretell(None, report, run.snapshot, clock, run.earlier)
     report = replace(report, capture=run.report.capture, timings=run.report.timings)
     return replace(run, report=typed(report, run.snapshot))
 
@@ -153,10 +154,8 @@ def _observe(
     """What was seen of the probe, and how that was interrupted, if it was."""
     from netprobe.diagnose.stop_rule import settled
 
-    since, interrupted = time.monotonic_ns(), None
-    try:
-        seen = world.observe(watch, settled(watch.probe, prediction))
-    except Interrupted as error:
-        seen, interrupted = error.kept, error
-    clock.add("observe", since)
-    return seen, interrupted
+    with clock.of("observe"):
+        try:
+            return world.observe(watch, settled(watch.probe, prediction)), None
+        except Interrupted as error:
+            return error.kept, error

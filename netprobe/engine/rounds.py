@@ -4,7 +4,6 @@ until nothing is lacking or reading brings nothing new.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -32,14 +31,12 @@ def foresee(
     """
     rulings: Rulings = {}
     for _ in range(_ROUNDS):
-        since = time.monotonic_ns()
-        outcome = predict(snapshot, probe, rulings=rulings)
-        clock.add("predict", since)
+        with clock.of("predict"):
+            outcome = predict(snapshot, probe, rulings=rulings)
         if isinstance(outcome, Prediction):
             return snapshot, outcome
-        since = time.monotonic_ns()
-        grown = _with_peers(world, world.read(snapshot, outcome), outcome)
-        clock.add("snapshot", since)
+        with clock.of("snapshot"):
+            grown = _with_peers(world, world.read(snapshot, outcome), outcome)
         if grown == snapshot:
             raise CannotLook(
                 f"cannot read {_needed(outcome)}",
@@ -57,20 +54,21 @@ def look_around(
     """
     from netprobe.diagnose.repair.choice import lacking
 
-    since, before = time.monotonic_ns(), earlier.snapshot if earlier is not None else None
+    before = earlier.snapshot if earlier is not None else None
     for _ in range(_ROUNDS):
-        needs = lacking(snapshot, prediction, before) or _unfinished(snapshot, prediction.probe)
-        needs = needs[:_AROUND]
-        grown = _with_peers(world, world.read(snapshot, needs), needs) if needs else snapshot
+        needs = lacking(snapshot, prediction, before, clock.searches())
+        with clock.of("predict"):
+            needs = (needs or _unfinished(snapshot, prediction.probe))[:_AROUND]
+        with clock.of("snapshot"):
+            grown = _with_peers(world, world.read(snapshot, needs), needs) if needs else snapshot
         if grown == snapshot:
             break
         snapshot = grown
-    clock.add("snapshot", since)
     return snapshot
 
 
 def foretell(
-    world: World | None, report: Report, snapshot: Snapshot, earlier: Earlier | None
+    world: World | None, report: Report, snapshot: Snapshot, clock: Clock, earlier: Earlier | None
 ) -> tuple[Report, Snapshot]:
     """The report with what would come after its cause; `world` reads on where the mended way leads through
     the unread.
@@ -82,16 +80,17 @@ def foretell(
     # a look ahead: whatever it stumbles over in a model that is not real, the answer stands
     with suppress(Exception):
         for _ in range(_ROUNDS if world is not None else 0):
-            needs = lacking(report, snapshot, explain, earlier)
-            grown = (
-                _with_peers(world, world.read(snapshot, needs), needs)
-                if needs and world is not None
-                else snapshot
-            )
+            needs = lacking(report, snapshot, explain, earlier, clock.searches)
+            with clock.of("snapshot"):
+                grown = (
+                    _with_peers(world, world.read(snapshot, needs), needs)
+                    if needs and world is not None
+                    else snapshot
+                )
             if grown == snapshot:
                 break
             snapshot = grown
-        report = with_outlook(report, snapshot, explain, earlier)
+        report = with_outlook(report, snapshot, explain, earlier, clock.searches)
     return report, snapshot
 
 
@@ -99,11 +98,9 @@ def ask_tracking(world: World, snapshot: Snapshot, prediction: Prediction, clock
     """Ask connection tracking what it made of the probe, in each namespace that translates it."""
     from netprobe.diagnose.nat_evidence import questions
 
-    since = time.monotonic_ns()
     needs = questions(prediction.request.hops)
-    snapshot = world.read(snapshot, needs) if needs else snapshot
-    clock.add("observe", since)
-    return snapshot
+    with clock.of("observe"):
+        return world.read(snapshot, needs) if needs else snapshot
 
 
 def _with_peers(world: World, snapshot: Snapshot, needs: Sequence[Need]) -> Snapshot:

@@ -291,12 +291,16 @@ class Answer(Struct, frozen=True):
 
 
 class Timings(Struct, frozen=True):
-    """How long the parts of a run took, in ns."""
+    """How long the parts of a run took, in ns; what is one part is no other one's.
+
+    `search_ns` is what the search for the cause took: candidates, each walked again, both ways.
+    """
 
     snapshot_ns: int = 0
     predict_ns: int = 0
     observe_ns: int = 0
     diagnose_ns: int = 0
+    search_ns: int = 0
 
 
 class Changed(Object, frozen=True):

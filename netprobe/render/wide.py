@@ -93,5 +93,6 @@ def _timings(report: Report) -> str:
         ("predict", took.predict_ns),
         ("observe", took.observe_ns),
         ("diagnose", took.diagnose_ns),
+        ("search", took.search_ns),
     )
     return "took: " + ", ".join(f"{name} {words.duration(ns)}" for name, ns in parts)

@@ -78,7 +78,8 @@ REPLY = (
 
 HEALTHY = Report(
     "trace", PROBE, Verdict.REACHABLE, "red reaches 8.8.8.8", sent=1, received=1, rtt_ns=(214_000,), path=Paths(REQUEST, REPLY),
-    agreement=Agreement.CONFIRMED, capture="captures/red-8.8.8.8.pcapng", timings=Timings(31_000_000, 2_400_000, 44_000_000, 800_000),
+    agreement=Agreement.CONFIRMED, capture="captures/red-8.8.8.8.pcapng",
+    timings=Timings(31_000_000, 2_400_000, 44_000_000, 800_000, 12_000_000),
 )  # fmt: skip
 
 

@@ -158,7 +158,7 @@ def test_the_reports_keys_stand_in_the_order_of_the_contract():
         ("causes.0.object", "kind id text owner"),
         ("causes.0.evidence.0", "source text confidence"),
         ("blind.0", "what why"),
-        ("timings", "snapshot_ns predict_ns observe_ns diagnose_ns"),
+        ("timings", "snapshot_ns predict_ns observe_ns diagnose_ns search_ns"),
     ],
 )
 def test_the_contracts_keys_are_all_there(path, keys):

@@ -20,10 +20,11 @@ from .candidates.stop import target as wanted
 from .other import Other
 from .rank import reason
 from .repair import Loss, Merit, Repair
-from .search import Results, search
-from .several import first_of_several
+from .search import Results
+from .several import Searches
 
 _ALTERNATIVES = 3
+_PLAIN = Searches()
 
 
 class Choice(Struct, frozen=True):
@@ -36,14 +37,20 @@ class Choice(Struct, frozen=True):
     others: tuple[Other, ...] = ()
 
 
-def choose(snapshot: Snapshot, prediction: Prediction, stop: Stop, before: Snapshot | None = None) -> Choice:
+def choose(
+    snapshot: Snapshot,
+    prediction: Prediction,
+    stop: Stop,
+    before: Snapshot | None = None,
+    searches: Searches = _PLAIN,
+) -> Choice:
     """The repair that stands first; the end of the walk itself where none that is more than a detour would
     do.
     """
-    found = search(snapshot, prediction, stop, before)
-    first = _passing(found.repairs) or first_of_several(
-        Loss.of(snapshot, prediction, stop, before), found.partial
-    )
+    found = searches.alone(snapshot, prediction, stop, before)
+    first = _passing(found.repairs)
+    if first is None:
+        first, _ = searches.together(Loss.of(snapshot, prediction, stop, before), found)
     first = first or _plainly_off(found)
     if first is None:
         loss = Loss.of(snapshot, prediction, stop)
@@ -129,29 +136,36 @@ def _thing(repair: Repair) -> tuple[str, str | None, str]:
     )
 
 
-def lacking(snapshot: Snapshot, prediction: Prediction, before: Snapshot | None = None) -> tuple[Need, ...]:
+def lacking(
+    snapshot: Snapshot,
+    prediction: Prediction,
+    before: Snapshot | None = None,
+    searches: Searches = _PLAIN,
+) -> tuple[Need, ...]:
     """What must be read before a choice can be made."""
     if (stop := prediction.stop) is not None:
-        found = search(snapshot, prediction, stop, before)
-        loss = Loss.of(snapshot, prediction, stop, before)
-        alone = (
-            found.needs
-            or _passing(found.repairs) is not None
-            or first_of_several(loss, found.partial) is not None
-        )
-        return found.needs if alone else tuple(loss.needs)
+        found = searches.alone(snapshot, prediction, stop, before)
+        if found.needs or _passing(found.repairs) is not None:
+            return found.needs
+        first, needs = searches.together(Loss.of(snapshot, prediction, stop, before), found)
+        return needs if first is None else ()
     gone = _gone(prediction)
-    return search(snapshot, prediction, gone, before, beyond=True).needs if gone is not None else ()
+    return searches.alone(snapshot, prediction, gone, before, beyond=True).needs if gone is not None else ()
 
 
-def outside(snapshot: Snapshot, prediction: Prediction, before: Snapshot | None = None) -> Choice | None:
+def outside(
+    snapshot: Snapshot,
+    prediction: Prediction,
+    before: Snapshot | None = None,
+    searches: Searches = _PLAIN,
+) -> Choice | None:
     """The cause of a loss beyond what can be seen: a way out that should not have been taken, or a source
     that nobody can answer.
     """
     gone = _gone(prediction)
     if gone is None:
         return None
-    found = search(snapshot, prediction, gone, before, beyond=True)
+    found = searches.alone(snapshot, prediction, gone, before, beyond=True)
     first = _passing(found.repairs) or _plainly_off(found)
     if first is None:
         return None

@@ -23,14 +23,14 @@ def harmless(loss: Loss, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
     if len(repairs) < 2:
         return repairs
     flows = passing(loss)
-    good = tuple(repair for repair in repairs[:_WEIGHED] if not broken(repair, flows))
+    good = tuple(repair for repair in repairs[:_WEIGHED] if not broken(loss, repair, flows))
     return (*(good or repairs[:_WEIGHED]), *repairs[_WEIGHED:])
 
 
 def passing(loss: Loss) -> tuple[Probe, ...]:
     """The flows beside the probe that pass today."""
     flows = dict.fromkeys(flow for flow in _beside(loss) if not _is_own(loss, flow))
-    return tuple(flow for flow in list(flows)[:_MOST] if _passes(loss.snapshot, flow))
+    return tuple(flow for flow in list(flows)[:_MOST] if _passes(loss, loss.snapshot, flow))
 
 
 def _is_own(loss: Loss, flow: Probe) -> bool:
@@ -39,13 +39,13 @@ def _is_own(loss: Loss, flow: Probe) -> bool:
     return namespace.owner_of(flow.destination.address or "") is not None
 
 
-def broken(repair: Repair, flows: tuple[Probe, ...]) -> int:
+def broken(loss: Loss, repair: Repair, flows: tuple[Probe, ...]) -> int:
     """How many of the flows would no longer pass."""
-    return sum(not _passes(repair.mended, flow) for flow in flows)
+    return sum(not _passes(loss, repair.mended, flow) for flow in flows)
 
 
-def _passes(snapshot: Snapshot, flow: Probe) -> bool:
-    found = predict(snapshot, flow, ask=False)
+def _passes(loss: Loss, snapshot: Snapshot, flow: Probe) -> bool:
+    found = predict(snapshot, flow, ask=False, rulings=loss.rulings)
     return isinstance(found, Prediction) and found.passes
 
 

@@ -26,7 +26,7 @@ from netprobe.predict.drop import Unread
 from netprobe.predict.peers import mutual
 from netprobe.predict.prediction import Prediction
 from netprobe.predict.trace import Routed
-from netprobe.predict.view import Ground, Lacking
+from netprobe.predict.view import Ground, Lacking, Rulings
 
 from .segment import Station, is_network, own_addresses, stations
 
@@ -128,7 +128,8 @@ class Loss(Struct, frozen=True):
     """What is to be repaired: the configuration, the walk over it, and its end.
 
     `needs` grows with what the candidates would have to know and nobody has read. `before` is the
-    configuration of an earlier run in which the probe passed, where one is known.
+    configuration of an earlier run in which the probe passed, where one is known. `rulings` keeps what rules
+    said from one walk to the next: most candidates leave most namespaces as they are.
     """
 
     snapshot: Snapshot
@@ -136,6 +137,7 @@ class Loss(Struct, frozen=True):
     stop: Stop
     needs: dict[Need, None] = field(default_factory=dict)
     before: Snapshot | None = None
+    rulings: Rulings = field(default_factory=dict)
 
     @staticmethod
     def of(snapshot: Snapshot, prediction: Prediction, stop: Stop, before: Snapshot | None = None) -> Loss:

@@ -11,6 +11,7 @@ from heapq import heappop, heappush
 
 from msgspec import Struct
 
+from netprobe.model import Need, Snapshot, Stop
 from netprobe.predict.prediction import Prediction
 
 from .repair import Loss, Merit, Repair
@@ -30,6 +31,26 @@ class _Way(Struct, frozen=True):
     first: Repair
     last: Repair
     outcome: Prediction
+
+
+class Searches:
+    """The searches for a cause; who asks twice may remember what was found, and who likes measures."""
+
+    def alone(
+        self,
+        snapshot: Snapshot,
+        prediction: Prediction,
+        stop: Stop,
+        before: Snapshot | None = None,
+        *,
+        beyond: bool = False,
+    ) -> Results:
+        """`search`."""
+        return search(snapshot, prediction, stop, before, beyond=beyond)
+
+    def together(self, loss: Loss, found: Results) -> tuple[Repair | None, tuple[Need, ...]]:
+        """`first_of_several`, where none alone was found, and what it lacked."""
+        return first_of_several(loss, found.partial), tuple(loss.needs)
 
 
 def first_of_several(loss: Loss, partial: tuple[Repair, ...]) -> Repair | None:
@@ -59,7 +80,7 @@ def first_of_several(loss: Loss, partial: tuple[Repair, ...]) -> Repair | None:
 def _looked_behind(loss: Loss, way: _Way) -> tuple[Loss, Results]:
     """What the probe meets behind the repairs so far, and what would help there."""
     assert way.outcome.stop is not None
-    after = Loss(way.last.mended, way.outcome, way.outcome.stop, loss.needs, loss.before)
+    after = Loss(way.last.mended, way.outcome, way.outcome.stop, loss.needs, loss.before, loss.rulings)
     found = search(way.last.mended, way.outcome, way.outcome.stop, loss.before)
     loss.needs.update(dict.fromkeys(found.needs))
     return after, found

@@ -34,7 +34,7 @@ def _walked(loss: Loss, repair: Repair) -> Prediction | tuple[Need, ...]:
     """The probe as its source would send it then: it chooses its address anew where its own namespace
     changed.
     """
-    return predict(repair.mended, _sent_anew(loss, repair), ask=False)
+    return predict(repair.mended, _sent_anew(loss, repair), ask=False, rulings=loss.rulings)
 
 
 def _sent_anew(loss: Loss, repair: Repair) -> Probe:

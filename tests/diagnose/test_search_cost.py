@@ -1,0 +1,97 @@
+"""What the search for the cause costs: walks, counted. They grow with the candidates, never with their product."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+from predict.networks import MAC, container, edited, port, probe, tutorial, veth, via
+
+from netprobe.diagnose.repair import harm, search, tried
+from netprobe.diagnose.repair.candidates import candidates
+from netprobe.diagnose.repair.repair import Loss
+from netprobe.model import FoundPeer, LinkRef, Snapshot
+from netprobe.predict.predict import predict
+from netprobe.predict.prediction import Prediction
+
+HARM = harm._MOST * (harm._WEIGHED + 1)  # flows, as they are and with each of the first few repairs
+
+
+def with_stations(count: int) -> Snapshot:
+    """Red's end is plugged nowhere, and `count` more containers are plugged into the bridge where it should be."""
+    snapshot = tutorial()
+    host = snapshot["host"]
+    links = tuple(link if link.name != "veth0" else port(3, "veth0", 2, 1, 2) for link in host.links)
+    bare = tuple(edit if edit.name != "veth0" else port(3, "veth0", 2, 1, 5) for edit in links)
+    more = tuple(port(20 + n, f"more{n}", 2, 20 + n, 2) for n in range(count))
+    spaces = {f"s{n}": container(f"s{n}", 20 + n) for n in range(count)}
+    peers = [*snapshot.peers]
+    for n in range(count):
+        peers += [FoundPeer("host", 20 + n, f"s{n}"), FoundPeer(f"s{n}", 0, "host")]
+    grown = Snapshot({**snapshot.namespaces, **spaces}, tuple(peers))
+    return edited(grown, "host", links=(*bare, *more))
+
+
+def with_interfaces_down(count: int) -> Snapshot:
+    """Host lacks its default route, `count` of its cables are down, and `count` stations beside it know a way."""
+    snapshot = with_stations(count)
+    host = snapshot["host"]
+    routes = tuple(route for route in host.routes if route.dst != "0.0.0.0/0")
+    links = tuple(replace(link, up=not link.name.startswith("more")) for link in host.links)
+    links = tuple(replace(link, master=2) if link.name == "veth0" else link for link in links)
+    beside = tuple(port(60 + n, f"beside{n}", 2, 60 + n, 5) for n in range(count))
+    peers = [*snapshot.peers]
+    spaces = dict(snapshot.namespaces)
+    for n in range(count):
+        peers += [FoundPeer("host", 60 + n, f"r{n}"), FoundPeer(f"r{n}", 0, "host")]
+        router = container(f"r{n}", 100 + n)
+        out = veth(3, "out", MAC.format(7, n), 3, 9)
+        ways = (*(r for r in router.routes if r.dst != "0.0.0.0/0"), via(f"8.0.0.0/{8 + n}", "192.0.2.9", 3))
+        eth0 = replace(router.links[1], link=LinkRef(60 + n, 0))
+        spaces[f"r{n}"] = replace(router, links=(router.links[0], eth0, out), routes=ways, sysctls={"net.ipv4.ip_forward": "1"})
+    grown = Snapshot(spaces, tuple(peers))
+    return edited(grown, "host", links=(*links, *beside), routes=routes)
+
+
+def with_interfaces_and_routes_gone(count: int) -> tuple[Snapshot, Snapshot]:
+    """Besides, each of them took a route to somewhere else along, as an earlier run tells: `now` and `before`."""
+    now = with_interfaces_down(count)
+    host = now["host"]
+    gone = tuple(via(f"10.{100 + n}.0.0/16", f"10.0.{n}.9", 2) for n in range(count))
+    up = tuple(replace(link, up=True) for link in host.links)
+    return now, edited(now, "host", links=up, routes=(*host.routes, *gone))
+
+
+def counted(snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch, before: Snapshot | None = None) -> tuple[int, int]:
+    """(candidates, walks) of one search."""
+    lost = predict(snapshot, probe("red", "8.8.8.8"), ask=False)
+    assert isinstance(lost, Prediction)
+    assert lost.stop is not None
+    walks = []
+
+    def walk(*args: object, **more: object) -> object:
+        walks.append(1)
+        return predict(*args, **more)  # type: ignore[arg-type]
+
+    for room in (tried, harm):
+        monkeypatch.setattr(room, "predict", walk)
+    search.search(snapshot, lost, lost.stop, before)
+    return sum(1 for _ in candidates(Loss.of(snapshot, lost, lost.stop, before))), len(walks)
+
+
+def stations(count: int) -> tuple[Snapshot, Snapshot | None]:
+    return with_stations(count), None
+
+
+def interfaces_down(count: int) -> tuple[Snapshot, Snapshot | None]:
+    return with_interfaces_down(count), None
+
+
+@pytest.mark.parametrize("network", [stations, interfaces_down, with_interfaces_and_routes_gone])
+def test_walks_grow_with_the_candidates(network, monkeypatch) -> None:
+    """Twice as much of everything: twice the candidates, twice the walks; a candidate takes no more of them than before."""
+    few, more, many = (counted(now, monkeypatch, before) for now, before in map(network, (4, 8, 16)))
+    assert few[0] < more[0] < many[0], "nothing grows here"
+    by_one = [(after[1] - before[1]) / (after[0] - before[0]) for before, after in ((few, more), (more, many))]
+    assert by_one[1] <= 1.1 * by_one[0]
+    assert by_one[1] <= 3
+    assert many[1] <= 3 * many[0] + HARM
