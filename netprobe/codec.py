@@ -56,6 +56,14 @@ _MEANING = {
     "notes": "further remarks, in sentences",
 }
 
+_OF_A_CAUSE = {
+    "fix": "lines for the shell that netprobe was started from; one that cannot run so is a comment",
+    "commands": "the same as words, each with the namespace that it is for",
+    "changes": "what the commands change, object by object: as it is (before) and as it would be (after)",
+    "advice": "what no command does",
+    "reason": "of an alternative: why it comes second",
+}
+
 
 def report_to_json(report: Report) -> bytes:
     """The report as one line of UTF-8 JSON, keys in the order of the contract."""
@@ -103,6 +111,8 @@ def schema() -> bytes:
     report = made["$defs"]["Report"]
     report["properties"] = {key: {**report["properties"][key], **_meaning(key)} for key in _keys()}
     report["required"] = list(_CONTRACT)
+    cause = made["$defs"]["Cause"]["properties"]
+    cause.update({key: {**cause[key], "description": said} for key, said in _OF_A_CAUSE.items()})
     head = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "urn:netprobe:report:1",

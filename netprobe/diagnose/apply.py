@@ -52,7 +52,7 @@ def mend(snapshot: Snapshot, cause: Cause | Stop) -> Snapshot | None:
     """
     mended = snapshot = mutual(snapshot)
     for command in (each for each in cause.commands if not each.looks):
-        after = _carry_out(mended, command.namespace or cause.place.namespace or "", command)
+        after = carry_out(mended, command.namespace or cause.place.namespace or "", command)
         if after is None or cause.advice:
             return None
         mended = after
@@ -66,7 +66,7 @@ def mend(snapshot: Snapshot, cause: Cause | Stop) -> Snapshot | None:
     return replace(mended, answers=kept) if changes else None
 
 
-def _carry_out(snapshot: Snapshot, name: str, command: Command) -> Snapshot | None:
+def carry_out(snapshot: Snapshot, name: str, command: Command) -> Snapshot | None:
     """One command; None when it is not known, is not complete, or names what is not there."""
     six = command.words[:2] == ("ip", "-6")
     words = ("ip", *command.words[2:]) if six else command.words

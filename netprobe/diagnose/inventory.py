@@ -92,8 +92,8 @@ def _link(namespace: Namespace, link: Link) -> str:
         _settings(link.vxlan) if link.vxlan else "",
         f"xdp {link.xdp}" if link.xdp else "",
     ]
-    parts += [f"qdisc {q.parent} {q.text or q.kind}" for q in link.qdiscs]
-    parts += [f"filter {f.direction} {f.text}" for f in link.filters]
+    parts += [f"qdisc {q.parent} {q.text.removeprefix('qdisc ') or q.kind}" for q in link.qdiscs]
+    parts += [f"filter {f.direction} {f.text.removeprefix(f'filter {f.direction} ')}" for f in link.filters]
     return ", ".join(part for part in parts if part)
 
 

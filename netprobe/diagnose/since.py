@@ -20,6 +20,7 @@ from .inventory import inventory
 
 _RULES = ("rule", "nat-rule")
 _OF_RULESETS = (*_RULES, "policy", "set", "ruleset")
+_REFUSALS = ("blackhole", "unreachable", "prohibit", "throw")
 _EPHEMERAL = 32768  # net.ipv4.ip_local_port_range: ports from here on are the kernel's to give
 _LED = {  # sysctls that set others along: the beginning and the end of their names (ip-sysctl)
     "net.ipv4.ip_forward": ("net.ipv4.conf.", ".forwarding"),
@@ -35,7 +36,7 @@ def since(earlier: Earlier, now: Snapshot, prediction: Prediction | None) -> Sin
     versions = families(prediction) if prediction is not None else BOTH
     port = prediction.probe.destination.port if prediction is not None else None
     found = _without_followers(changed(earlier.snapshot, now, versions, port))
-    return Since(earlier.capture, earlier.time, earlier.at, tuple(map(_object, found)))
+    return Since(earlier.capture, earlier.time, earlier.at, tuple(map(as_object, found)))
 
 
 def changed(
@@ -134,7 +135,8 @@ def kept(earlier: Earlier, said: Since) -> Earlier:
 # ---- as objects, with ids as elsewhere
 
 
-def _object(each: Difference) -> Changed:
+def as_object(each: Difference) -> Changed:
+    """A difference of two configurations, as the object that differs."""
     kind, id = _named(each)
     text = f"{id} {each.after}" if kind in ("link", "sysctl") and each.after else each.after or each.before
     return Changed(
@@ -187,6 +189,7 @@ def _route(name: str, text: str) -> str:
     target, _, rest = name.partition(" ")
     words, table = text.split(), rest.partition(" metric ")[0] if rest.startswith("table") else ""
     kind = [words.pop(0)] if words and words[0] not in ("via", "dev", "src", "mtu") else []
+    words = [] if kind and kind[0] in _REFUSALS else words  # IPv6 has them on lo, which no one says
     way = [
         f"{word} {value}"
         for word, value in zip(words[::2], words[1::2], strict=False)

@@ -49,12 +49,13 @@ def explain(case: Case) -> Cause | None:
 
 
 def typed(report: Report, snapshot: Snapshot) -> Report:
-    """The report with commands that say where they are typed."""
+    """The report with what its fixes change, and commands that say where they are typed."""
     if not report.causes:
         return report
+    from netprobe.diagnose.changes import with_changes
     from netprobe.diagnose.entrances import with_entrances
 
-    return with_entrances(report, snapshot)
+    return with_entrances(with_changes(report, snapshot), snapshot)
 
 
 def lost(prediction: Prediction, seen: Sequence[Observation] | None) -> bool:

@@ -233,6 +233,18 @@ class Evidence(Struct, frozen=True):
     confidence: Confidence = Confidence.INFERRED
 
 
+class Changed(Object, frozen=True):
+    """An object that is otherwise than in an earlier run, or would be after a fix: where it is, and what it
+    was and is.
+
+    `before` None: it is new; `after` None: it is gone; both None: that is not known.
+    """
+
+    namespace: str = ""
+    before: str | None = None
+    after: str | None = None
+
+
 class Cause(Struct, frozen=True):
     """The thing to change: code, place, object, proof and fix; `because` is the cause behind it.
 
@@ -253,6 +265,7 @@ class Cause(Struct, frozen=True):
     commands: tuple[Command, ...] = ()
     advice: str = ""
     reason: str = ""
+    changes: tuple[Changed, ...] = ()
 
     def __post_init__(self) -> None:
         _write_fix(self)
@@ -301,17 +314,6 @@ class Timings(Struct, frozen=True):
     observe_ns: int = 0
     diagnose_ns: int = 0
     search_ns: int = 0
-
-
-class Changed(Object, frozen=True):
-    """An object that is otherwise than in an earlier run: where it is, and what it was and is.
-
-    `before` None: it is new; `after` None: it is gone.
-    """
-
-    namespace: str = ""
-    before: str | None = None
-    after: str | None = None
 
 
 class Since(Struct, frozen=True):

@@ -19,6 +19,7 @@ from netprobe.model import (
     Blind,
     Cause,
     Change,
+    Changed,
     Command,
     Confidence,
     Endpoint,
@@ -128,7 +129,8 @@ def full() -> Report:
     flow = Flow("10.0.0.2", "8.8.8.8", Protocol.ICMP, icmp_id=7, ttl=64)
     hop = Hop(1, "red", "eth0", Stage.TRANSMIT, flow, changes=(Change("src", "10.0.0.2", "172.16.0.2", "MASQUERADE"),))
     cause = Cause("no-route", Place("red", None, Stage.ROUTE), "no route", Object("route", "default"),
-                  (Evidence(Source.MODEL, "x", Confidence.OBSERVED),), commands=(Command.of("ip", "route", "add"),))  # fmt: skip
+                  (Evidence(Source.MODEL, "x", Confidence.OBSERVED),), commands=(Command.of("ip", "route", "add"),),
+                  changes=(Changed("route", "default", namespace="red", after="via 10.0.0.1"),))  # fmt: skip
     return minimal(verdict=Verdict.UNREACHABLE, direction=Leg.REQUEST, path=Paths((hop,), ()), causes=(cause,), blind=(Blind("a", "b"),))
 
 
@@ -152,7 +154,8 @@ def test_the_reports_keys_stand_in_the_order_of_the_contract():
         ("path.request.0", "n namespace interface stage predicted observed time_ns flow changes object note"),
         ("path.request.0.flow", "src dst protocol sport dport icmp_id ttl src_mac dst_mac outer"),
         ("path.request.0.changes.0", "field from to by"),
-        ("causes.0", "code place object summary evidence confidence fix because commands"),
+        ("causes.0", "code place object summary evidence confidence fix because commands changes"),
+        ("causes.0.changes.0", "kind id text owner namespace before after"),
         ("causes.0.commands.0", "namespace words"),
         ("causes.0.place", "namespace interface stage"),
         ("causes.0.object", "kind id text owner"),
