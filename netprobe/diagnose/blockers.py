@@ -92,11 +92,16 @@ def _to_the_end(report: Report, way: tuple[Hop, ...]) -> tuple[Hop, ...]:
     shared = sum(
         1 for _ in takewhile(lambda pair: pair[0].place == pair[1].place, zip(hops, way, strict=False))
     )
-    if len(hops) - shared > 1:  # the mended way is another one
+    ended = bool(hops) and hops[-1].ends
+    if len(hops) - shared > 1 + ended:  # the mended way is another one
         return hops
-    beyond = [replace(hop, observed=None, time_ns=None, suspects=()) for hop in way[shared:]]
+    beyond = [
+        replace(hop, observed=None, time_ns=None, suspects=())
+        for hop in way[shared:]
+        if not ended or (hop.namespace, hop.stage) != (hops[-1].namespace, hops[-1].stage)
+    ]
     stays = bool(hops) and (hops[-1].stage is Stage.NEIGHBOUR or _at(hops[-1], cause))
-    at = None if stays else next((i for i, hop in enumerate(beyond) if _at(hop, cause)), None)
+    at = None if stays or ended else next((i for i, hop in enumerate(beyond) if _at(hop, cause)), None)
     # it still comes in there; it does not go out
     end = 0 if at is None else at + int(beyond[at].bound == "in")
     unreached = [replace(hop, reached=False, note="not reached") for hop in beyond[end:]]

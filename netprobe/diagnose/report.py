@@ -37,6 +37,7 @@ from netprobe.predict.unread import guarded
 from . import arp_answers
 from .correlate import best_sequence, frames, is_probe, lay, lost_sequence, sightings
 from .evidence import Case
+from .last_hop import with_last_hop
 from .nat_evidence import confirmed
 from .refused import from_beyond
 from .strangers import heeded
@@ -94,10 +95,11 @@ def diagnose(
     direction = direction_of(case, verdict, cause)
     answers = {o.sequence: o for o in reversed(seen) if o.kind == "answered" and asked.takes(o.flow)}
     found = arp_answers.answers(asked, snapshot, seen)
+    paths = with_last_hop(Paths(request, reply), direction, prediction, cause)
     report = Report(
         command, asked, verdict, "", direction=direction, sent=asked.count if watched else 0,
         received=len(answers),
-        rtt_ns=_round_trips(asked, seen), path=Paths(request, reply), causes=(cause,) if cause else (),
+        rtt_ns=_round_trips(asked, seen), path=paths, causes=(cause,) if cause else (),
         alternatives=_alternatives(case, cause),
         agreement=agreement_of(case, verdict), blind=_blind(snapshot, seen), errors=case.errors,
         answers=found,

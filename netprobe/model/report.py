@@ -82,7 +82,8 @@ class Hop(Struct, frozen=True):
     the send. `bound` is the side of the interface on which a tap sees the packet ("in", "out"), None for a
     place without a tap. `suspects` lie between the hop before and this one: what may stop the packet there,
     though nobody can tell by reading it. `reached` False: it lies behind the place where the packet ended,
-    and is shown as the way that is still to go.
+    and is shown as the way that is still to go. `ends`: it is the decision that ended the packet, in a place
+    to which it came and where the cause does not lie.
     """
 
     n: int
@@ -99,6 +100,7 @@ class Hop(Struct, frozen=True):
     bound: str | None = None
     suspects: tuple[Stop, ...] = ()
     reached: bool = True
+    ends: bool = False
 
     @property
     def place(self) -> Place:

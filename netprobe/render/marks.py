@@ -112,7 +112,7 @@ def last_seen(path: tuple[Hop, ...]) -> int:
 
 def lost_at(report: Report, leg: Leg) -> int | None:
     """The index of the hop at which the probe dies in this direction; None when it does not, or when no
-    single hop can be named.
+    single hop can be named: never at one at which it was seen, unless the root cause stands there.
 
     It dies at the root cause's hop, if that lies between the last place seen and the first place where a
     sensor waited in vain (a cause at no hop of the path, such as a route, counts for the first hop of its
@@ -129,6 +129,8 @@ def lost_at(report: Report, leg: Leg) -> int | None:
     if named is not None:
         return named
     waited = missed < len(path) and path[missed].observed is False
+    if missed == last:  # it came as far as the way goes
+        return None
     if report.agreement is Agreement.PREDICTED_ONLY or (
         _cause_place(report) and not waited and path[-1].stage not in _ARRIVED
     ):

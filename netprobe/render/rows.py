@@ -76,6 +76,8 @@ def _what(report: Report, hop: Hop, mark: Mark, place: tuple[Leg, int] | None) -
 
 
 def _loss(report: Report, hop: Hop, place: tuple[Leg, int] | None) -> str:
+    if hop.ends:
+        return hop.note
     if not report.causes or report.causes[0].code == "unknown" or place is not None:
         return "not seen here" if hop.observed is False else words.happened(hop)
     some = (

@@ -116,11 +116,22 @@ def test_a_way_that_ends_at_a_silent_neighbour_is_lost_there():
     assert "internet does not answer" in text(report).split("error[")[0]
 
 
-def test_a_frame_led_astray_is_lost_where_it_was_seen_last_and_the_cause_is_pointed_at():
+def test_a_frame_led_astray_came_as_far_as_it_was_seen_and_the_cause_is_pointed_at():
+    """A cross never stands at a place to which the packet came, unless the cause stands there."""
     astray = sample.hop(7, "old", "eth0", Stage.RECEIVE, sample.OUTSIDE, 40, bound="in")
     cause = Cause("fdb-wrong-entry", Place("host", "eth0", Stage.BRIDGE_FORWARD), "the FDB has it behind eth0")
     report = replace(sample.FORWARD_DROP, causes=(cause,), path=Paths((*sample.REQUEST, astray)))
-    assert (signs(report), pointed(report)) == ("✓✓✓✓⇄✓✗", (Leg.REQUEST, 5))
+    assert (signs(report), pointed(report), ending(report)) == ("✓✓✓✓⇄✓✓", (Leg.REQUEST, 5), "LOST after hop 7")
+
+
+def test_what_ended_the_packet_where_it_came_to_has_a_hop_of_its_own():
+    """The cause stands elsewhere; the cross and the text are those of the decision."""
+    astray = sample.hop(7, "old", "eth0", Stage.RECEIVE, sample.OUTSIDE, 40, bound="in")
+    end = replace(sample.hop(8, "old", None, Stage.ROUTE, sample.OUTSIDE, None, "old has no route", observed=None), ends=True)
+    cause = Cause("fdb-wrong-entry", Place("host", "eth0", Stage.BRIDGE_FORWARD), "the FDB has it behind eth0")
+    report = replace(sample.FORWARD_DROP, causes=(cause,), path=Paths((*sample.REQUEST, astray, end)))
+    assert (signs(report), ending(report)) == ("✓✓✓✓⇄✓✓✗", "LOST at hop 8")
+    assert "old has no route" in text(report).split("error[")[0]
 
 
 def test_an_unknown_cause_names_no_hop_beyond_what_was_seen():
