@@ -24,9 +24,10 @@ from netprobe.model import (
     Stop,
 )
 from netprobe.predict.prediction import Prediction
+from netprobe.predict.trace import Routed
 
-from .correlate import frames, is_neighbour
 from .repair.other import Other
+from .unanswered import unanswered
 
 
 class Case(Struct, frozen=True):
@@ -121,18 +122,14 @@ class Case(Struct, frozen=True):
                     Confidence.OBSERVED,
                 )
             )
-        asked = [o for o in frames(self.observations) if is_neighbour(o) and o.flow is not None]
-        if last is None and asked:
-            flow = asked[0].flow
-            assert flow is not None
-            found.append(
-                Evidence(
-                    Source.TAP,
-                    f"{flow.src} asked who has {flow.dst} ({len(asked)} frames)",
-                    Confidence.OBSERVED,
-                )
-            )
+        found += unanswered(*self._way(self.leg), self.observations)
         return tuple(found)
+
+    def _way(self, leg: Leg) -> tuple[tuple[Hop, ...], tuple[Routed, ...]]:
+        """The hops of a leg, and its routing decisions."""
+        routed = self.prediction.routed if self.prediction is not None else ()
+        hops = self.request if leg is Leg.REQUEST else self.reply
+        return hops, tuple(each for each in routed if each.leg is leg)
 
 
 def where(hop: Hop) -> str:

@@ -1,0 +1,61 @@
+"""Questions for the MAC of a next hop that nobody answered, as the taps saw them: ARP (RFC 826), neighbour
+discovery (RFC 4861). Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from netprobe.model import Confidence, Evidence, Hop, Observation, Source, Stage
+from netprobe.predict.trace import Routed
+
+from .correlate import frames, is_neighbour
+
+# the operation of ARP, the type of ICMPv6
+_QUESTIONS, _ANSWERS = (1, 135), (2, 136)
+
+
+def unanswered(
+    hops: Sequence[Hop], routed: Sequence[Routed], observations: Sequence[Observation]
+) -> Iterator[Evidence]:
+    """Who asked, at the place where a leg waits for a neighbour, how often, and how far an answer came.
+
+    Only questions for that next hop count, each where it left its asker; one that was answered proves
+    nothing. `hops` and `routed` are those of one leg.
+    """
+    if not hops or hops[-1].stage is not Stage.NEIGHBOUR:
+        return
+    here, wanted = hops[-1].namespace, _next_hop(routed, hops[-1].namespace)
+    seen = [o for o in frames(observations) if is_neighbour(o) and o.flow is not None]
+    asked = [o for o in seen if (o.namespace, o.bound) == (here, "out") and _asks_for(o, wanted)]
+    answers = [o for o in seen if _answers_for(o, wanted)]
+    if not asked or any((o.namespace, o.bound) == (here, "in") for o in answers):
+        return
+    yield Evidence(Source.TAP, _question(asked, wanted or ""), Confidence.OBSERVED)
+    if answers:
+        last = answers[-1]
+        text = f"the answer was last seen at {last.namespace}/{last.interface}"
+        yield Evidence(Source.TAP, text, Confidence.OBSERVED)
+
+
+def _next_hop(routed: Sequence[Routed], name: str) -> str | None:
+    """The address that a neighbour was last looked for by, in a namespace."""
+    last = next((each for each in reversed(routed) if each.namespace == name), None)
+    if last is None:
+        return None
+    way = last.decision.leg
+    return way.via if way is not None and way.via is not None else last.dst
+
+
+def _asks_for(seen: Observation, wanted: str | None) -> bool:
+    return seen.flow is not None and seen.flow.icmp_type in _QUESTIONS and seen.flow.dst == wanted
+
+
+def _answers_for(seen: Observation, wanted: str | None) -> bool:
+    return seen.flow is not None and seen.flow.icmp_type in _ANSWERS and seen.flow.src == wanted
+
+
+def _question(asked: Sequence[Observation], wanted: str) -> str:
+    assert asked[0].flow is not None
+    times = f", {len(asked)} times" if len(asked) > 1 else ""
+    return f"{asked[0].flow.src} asked who has {wanted}{times}, and got no answer"
