@@ -33,8 +33,8 @@ _MTU6 = 1280  # RFC 8200
 
 
 def set_link(order: Order) -> Snapshot:
-    """`ip link set [dev] IFACE …`: up, down, mtu, arp, master, nomaster, address, netns, xdp, and what `type
-    bridge`, `type macvlan` and `type vxlan` may set.
+    """`ip link set [dev] IFACE …`: up, down, name, mtu, arp, master, nomaster, address, netns, xdp, and what
+    `type bridge`, `type macvlan` and `type vxlan` may set.
     """
     name, *wanted = order.words[1:] if order.words[0] == "dev" else order.words
     link = order.link(name)
@@ -45,10 +45,22 @@ def set_link(order: Order) -> Snapshot:
             return _without_stp(order, link)
         case ["mtu", size]:
             return _sized(order, link, int(size))
+        case ["name", new] if not link.up and order.namespace.link_named(new) is None:
+            return _called(order, link, new)
     changed = order.with_link(replace(link, **_fields(order, link, wanted)))
     if wanted[0] == "master":
         changed = _named_by_port(changed, order.link(wanted[1]), link)
     return settled(order.snapshot, changed.snapshot)
+
+
+def _called(order: Order, link: Link, new: str) -> Snapshot:
+    """Another name, and its settings by that (addrconf_notify, NETDEV_CHANGENAME)."""
+    old, now = (f".{name.replace('.', '/')}." for name in (link.name, new))
+    sysctls = {
+        key.replace(old, now, 1) if key.startswith("net.") else key: value
+        for key, value in order.namespace.sysctls.items()
+    }
+    return order.with_link(replace(link, name=new)).with_fields(sysctls=sysctls).snapshot
 
 
 def _named_by_port(order: Order, bridge: Link, port: Link) -> Order:
@@ -155,15 +167,15 @@ def _emptied(order: Order, link: Link) -> Order:
 
 def _tied(order: Order, link: Link, far: tuple[str, Link]) -> Snapshot:
     """Both ends of a cable name each other anew."""
-    order, own = _called(order, far[0])
+    order, own = _renamed(order, far[0])
     order = order.with_link(replace(link, link=LinkRef(far[1].index, own)))
-    beyond, its = _called(replace(order, name=far[0]), order.name)
+    beyond, its = _renamed(replace(order, name=far[0]), order.name)
     if far[1].kind != "veth":  # what stands on another interface is not named by it
         return order.snapshot
     return beyond.with_link(replace(beyond.link(far[1].name), link=LinkRef(link.index, its))).snapshot
 
 
-def _called(order: Order, other: str) -> tuple[Order, int | None]:
+def _renamed(order: Order, other: str) -> tuple[Order, int | None]:
     """The number by which a namespace knows another; a new one where it had none, and None for itself."""
     if other == order.name:
         return order, None

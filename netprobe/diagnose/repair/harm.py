@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from netprobe.model import Endpoint, Probe, Protocol, Snapshot
+from netprobe.model import Endpoint, InterfaceAddress, Namespace, Probe, Protocol, Snapshot
 from netprobe.predict import prefix
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 
 from .repair import Loss, Repair
-from .segment import Station, own_addresses
+from .segment import Station, is_network, own_addresses, share
 
 _MOST = 6  # flows
 _WEIGHED = 4  # repairs
@@ -58,9 +58,17 @@ def _beside(loss: Loss) -> Iterator[Probe]:
     for name in dict.fromkeys((source.namespace, loss.stop.place.namespace)):
         for there, station in _stations(loss, name or ""):
             for own in own_addresses(loss.snapshot[there], station, version):
-                yield _echo(loss, name or "", own.address)
+                if _is_near(loss.snapshot[name or ""], own):
+                    yield _echo(loss, name or "", own.address)
             if there != source.namespace and goal.address is not None:
                 yield _echo(loss, there, goal.address)
+
+
+def _is_near(namespace: Namespace, address: InterfaceAddress) -> bool:
+    """Whether an address is of a network of the namespace beside: what is not may be there by mistake."""
+    networks = [a for a in namespace.addresses if a.scope == "global" and is_network(a)]
+    alike = [a for a in networks if prefix.version(a.address) == prefix.version(address.address)]
+    return not alike or any(share(a, address) for a in alike)
 
 
 def _stations(loss: Loss, name: str) -> Iterator[Station]:

@@ -94,7 +94,16 @@ def _gets_further(loss: Loss, found: Tried) -> bool:
         return False
     if _same(stop, loss.stop):
         return _lacks_still(loss, found.repair)
-    return found.repair.stop.code == "route-loop" or _progress(found.outcome) >= _progress(loss.prediction)
+    if found.repair.stop.code == "route-loop" or _lets_go(loss, found.outcome):
+        return True
+    return _progress(found.repair.mended, found.outcome) >= _progress(loss.snapshot, loss.prediction)
+
+
+def _lets_go(loss: Loss, outcome: Prediction) -> bool:
+    """Whether who took the request for himself would hand it on."""
+    before, now = ([hop.namespace for hop in each.request.hops] for each in (loss.prediction, outcome))
+    taken = loss.prediction.request.end is End.DELIVER
+    return taken and len(now) > len(before) > 0 and before[-1] in now and now[-1] != before[-1]
 
 
 # What takes addresses and routes along.
@@ -113,8 +122,20 @@ def _same(one: Stop, other: Stop) -> bool:
     return (one.code, one.place.namespace) == (other.code, other.place.namespace) and things[0] == things[1]
 
 
-def _progress(prediction: Prediction) -> tuple[bool, int]:
+def _progress(snapshot: Snapshot, prediction: Prediction) -> tuple[bool, int]:
     """(whether the request arrived, how many hops the broken leg has)."""
-    if prediction.leg is Leg.REPLY or prediction.ending is not None:
+    ended = prediction.ending is not None
+    if ended and _is_astray(snapshot, prediction):
+        return False, 0
+    if prediction.leg is Leg.REPLY or ended:
         return True, len(prediction.reply.hops) if prediction.reply is not None else 0
     return False, len(prediction.request.hops)
+
+
+def _is_astray(snapshot: Snapshot, prediction: Prediction) -> bool:
+    """Whether somebody took the request who does not bear its destination: a loopback stands for a whole
+    network.
+    """
+    hops = prediction.request.hops
+    there = snapshot.namespaces.get(hops[-1].namespace) if hops else None
+    return there is not None and there.owner_of(hops[-1].flow.dst) is None

@@ -23,7 +23,7 @@ _BREADTH = 5  # repairs that are followed from each place
 _DEPTH = 4  # things at once
 
 
-class _Way(Struct, frozen=True):
+class _Sequence(Struct, frozen=True):
     """The repairs so far: what they cost together, the first of them, and the loss behind the last one."""
 
     cost: int
@@ -59,7 +59,7 @@ def first_of_several(loss: Loss, partial: tuple[Repair, ...]) -> Repair | None:
 
     `partial` are the repairs with which it gets further, the best first. `loss.needs` grows.
     """
-    queue: list[tuple[int, int, _Way]] = []
+    queue: list[tuple[int, int, _Sequence]] = []
     number = 0
     for way in _ways(loss, None, partial):
         heappush(queue, (way.cost, number := number + 1, way))
@@ -77,7 +77,7 @@ def first_of_several(loss: Loss, partial: tuple[Repair, ...]) -> Repair | None:
     return best[1] if best is not None else None
 
 
-def _looked_behind(loss: Loss, way: _Way) -> tuple[Loss, Results]:
+def _looked_behind(loss: Loss, way: _Sequence) -> tuple[Loss, Results]:
     """What the probe meets behind the repairs so far, and what would help there."""
     assert way.outcome.stop is not None
     after = Loss(way.last.mended, way.outcome, way.outcome.stop, loss.needs, loss.before, loss.rulings)
@@ -86,7 +86,7 @@ def _looked_behind(loss: Loss, way: _Way) -> tuple[Loss, Results]:
     return after, found
 
 
-def _ways(loss: Loss, so_far: _Way | None, partial: tuple[Repair, ...]) -> Iterator[_Way]:
+def _ways(loss: Loss, so_far: _Sequence | None, partial: tuple[Repair, ...]) -> Iterator[_Sequence]:
     """One step more, with each of the repairs that get further."""
     cost, depth = (so_far.cost, so_far.depth) if so_far is not None else (0, 1)
     for repair in [each for each in partial if _is_meant(each)][:_BREADTH]:
@@ -94,7 +94,7 @@ def _ways(loss: Loss, so_far: _Way | None, partial: tuple[Repair, ...]) -> Itera
         if then is None or then.outcome.stop is None:
             continue
         first = so_far.first if so_far is not None else repair
-        yield _Way(cost + _cost(repair), depth + 1, first, repair, then.outcome)
+        yield _Sequence(cost + _cost(repair), depth + 1, first, repair, then.outcome)
 
 
 def _cost(repair: Repair) -> int:

@@ -46,7 +46,8 @@ def _completed(loss: Loss, so_far: Tried, steps: int) -> Tried | None:
         further = _completed(loss, again, steps - 1)
         if further is not None and further.outcome.passes:
             return further
-        beyond = again if not _lacks(again.repair, end) else None
+        onward = end.place.namespace != stop.place.namespace
+        beyond = again if onward or not _lacks(again.repair, end) else None
         better = better or further or beyond
     return better
 

@@ -12,7 +12,17 @@ from msgspec import Struct
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import is_network, own_addresses, share, usual_length
-from netprobe.model import Command, InterfaceAddress, Link, Namespace, Object, Route, Stage
+from netprobe.model import (
+    Command,
+    InterfaceAddress,
+    Link,
+    Namespace,
+    Neighbour,
+    Object,
+    Route,
+    Socket,
+    Stage,
+)
 from netprobe.predict import fixes, prefix
 from netprobe.predict.drop import lost
 
@@ -47,7 +57,8 @@ def _put(loss: Loss, tale: _Tale, agreeing: int) -> Iterator[Repair]:
     instead = there or _odd(loss, namespace, tale)
     now = namespace.link(instead.index) if instead is not None else None
     text = f"{tale.address} is not on {link.name} of {tale.name}, and {tale.why}"
-    named = f"{tale.address}/{length} dev {link.name}"
+    bare = not own_addresses(namespace, link, prefix.version(tale.address))
+    named = f"dev {link.name}" if bare else f"{tale.address}/{length} dev {link.name}"
     fix: tuple[Command, ...] = (put,)
     code = "addr-missing"
     if instead is not None and now is not None:
@@ -98,11 +109,20 @@ def _listened_on(loss: Loss) -> Iterator[_Tale]:
     """Addresses to which the sockets of a namespace are bound and that nobody has."""
     for name in loss.around:
         namespace = loss.snapshot[name]
-        bound = dict.fromkeys(s.address for s in namespace.sockets or () if _is_said(s.address))
+        bound = dict.fromkeys(s.address for s in _sockets(namespace) if _is_said(s.address))
         for address in bound:
             home = _home(loss, namespace, address) if _is_free(loss, address) else None
             if home is not None:
                 yield _Tale(name, home, address, "a program there listens on it")
+
+
+def _sockets(namespace: Namespace) -> tuple[Socket, ...]:
+    """None where they were not read: who tells nothing does not matter."""
+    return () if "sockets" in namespace.unread else namespace.sockets or ()
+
+
+def _neighbours(namespace: Namespace) -> tuple[Neighbour, ...]:
+    return () if "neighbours" in namespace.unread else namespace.neighbours
 
 
 def _is_said(address: str) -> bool:
@@ -157,7 +177,7 @@ def _remembered(loss: Loss) -> Iterator[_Tale]:
         if link.kind != "loopback" and link.master is None
     }
     for name in loss.around:
-        for entry in loss.snapshot[name].neighbours:
+        for entry in _neighbours(loss.snapshot[name]):
             home = bearers.get(entry.mac or "")
             learned = entry.state not in ("permanent", "failed", "incomplete")
             if home is not None and home[0] != name and learned and _is_free(loss, entry.address):

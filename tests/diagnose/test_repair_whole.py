@@ -1,0 +1,184 @@
+"""Networks that worked, changed: what went with an object comes back with it, who tells of what is lost, and several things at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from predict.networks import edited, probe, tutorial
+
+from netprobe.diagnose.apply import mend
+from netprobe.diagnose.repair import choice
+from netprobe.diagnose.repair.choice import Choice
+from netprobe.model import Cause, Command, Leg, Link, Neighbour, Place, Probe, Protocol, Snapshot, Socket, Stage, Stop
+from netprobe.predict.predict import predict
+from netprobe.predict.prediction import Prediction
+from netprobe.saved import load
+
+RECORDINGS = Path(__file__).parents[1] / "faults/recordings"
+
+
+def after(snapshot: Snapshot, *lines: str) -> Snapshot:
+    """The snapshot after these commands, each `NAMESPACE: WORDS`."""
+    commands = tuple(Command(tuple(words.split()), name) for name, _, words in (line.partition(": ") for line in lines))
+    done = mend(snapshot, Cause("", Place(None, None, Stage.ROUTE), "", commands=commands))
+    assert done is not None, lines
+    return done
+
+
+def healthy(name: str) -> Snapshot:
+    """The network of a recorded fault, whose fix has been carried out."""
+    record = load(str(RECORDINGS / f"{name}.pcapng"))[0]
+    run = load(str(RECORDINGS / f"{name}.pcapng"))[1]
+    done = mend(run.snapshot, record.causes[0])
+    assert done is not None
+    return done
+
+
+def ask(source: str, address: str) -> Probe:
+    return probe(source, address, Protocol.ICMPV6 if ":" in address else Protocol.ICMP)
+
+
+def lost(snapshot: Snapshot, asked: Probe) -> tuple[Prediction, Stop]:
+    found = predict(snapshot, asked, ask=False)
+    assert isinstance(found, Prediction)
+    assert found.stop is not None, "it passes"
+    return found, found.stop
+
+
+def chosen(snapshot: Snapshot, asked: Probe) -> Choice:
+    return choice.choose(snapshot, *lost(snapshot, asked))
+
+
+def said(found: Choice) -> list[str]:
+    """The commands, each with its namespace."""
+    return [f"{each.namespace or found.stop.place.namespace}: {' '.join(map(str, each.words))}" for each in found.stop.commands]
+
+
+def test_a_pod_switched_off_gets_the_routes_that_its_sibling_has() -> None:
+    network = after(healthy("proxy-arp-off"), "pod2: ip link set dev eth0 down")
+    found = chosen(network, ask("pod2", "10.65.0.2"))
+    assert found.stop.code == "link-admin-down"
+    assert said(found) == [
+        "pod2: ip link set dev eth0 up",
+        "pod2: ip route add 169.254.1.1/32 dev eth0",
+        "pod2: ip route add default via 169.254.1.1 dev eth0",
+    ]
+
+
+def test_the_address_to_which_a_route_leads_straight_belongs_there() -> None:
+    network = after(healthy("proxy-arp-off"), "pod2: ip address del 10.65.0.3/32 dev eth0", "pod2: ip address add 10.65.0.3/32 dev lo")
+    found = chosen(network, ask("pod1", "10.65.0.3"))
+    assert (found.stop.code, found.stop.place.namespace) == ("addr-missing", "pod2")
+    assert said(found)[:2] == ["pod2: ip address del 10.65.0.3/32 dev lo", "pod2: ip address add 10.65.0.3/32 dev eth0"]
+
+
+def test_an_address_on_which_a_program_listens_is_given_back() -> None:
+    network = after(tutorial(), "internet: ip address del 8.8.8.8/32 dev lo")
+    network = edited(network, "internet", sockets=(Socket("tcp", "8.8.8.8", 80, "listen"),))
+    assert said(chosen(network, ask("red", "8.8.8.8"))) == ["internet: ip address add 8.8.8.8/32 dev lo"]
+
+
+def test_a_program_on_the_way_makes_no_detour_of_the_loopback() -> None:
+    """host has lost an address; that one of its programs names it is no reason to put it on lo."""
+    network = after(tutorial(), "host: ip address del 203.0.113.2/24 dev eth0")
+    network = edited(network, "host", sockets=(Socket("tcp", "203.0.113.2", 80, "listen"),))
+    assert not any("dev lo" in line for line in said(chosen(network, ask("red", "8.8.8.8"))))
+
+
+@pytest.mark.parametrize(
+    ("line", "fix"),
+    [
+        ("c1: sysctl -w net.ipv6.conf.eth0.disable_ipv6=1", "c1: sysctl -w net.ipv6.conf.eth0.disable_ipv6=0"),
+        ("c1: ip link set dev eth0 down", "c1: ip link set dev eth0 up"),
+        ("c1: ip link set dev eth0 mtu 576", "c1: ip link set dev eth0 mtu 1500"),
+    ],
+)
+def test_ipv6_comes_back_with_the_address_that_a_neighbour_remembers(line: str, fix: str) -> None:
+    network = after(tutorial(), "c1: ip address add fd00:172:17::2/64 dev eth0", "c2: ip address add fd00:172:17::3/64 dev eth0")
+    mac = network["c1"].link_named("eth0")
+    assert mac is not None
+    known = Neighbour(2, "fd00:172:17::2", mac.mac, "stale")
+    network = after(edited(network, "c2", neighbours=(*network["c2"].neighbours, known)), line)
+    found = chosen(network, ask("c1", "fd00:172:17::3"))
+    assert said(found) == [fix, "c1: ip address add fd00:172:17::2/64 dev eth0"]
+
+
+def test_two_things_at_once_are_named_one_after_the_other() -> None:
+    """An office's router has the address of its network, and the server is switched off and has lost its routes."""
+    network = after(
+        healthy("far-office-no-way-back"),
+        "r1: ip neigh del 10.9.0.2 dev wan",
+        "r2: ip address del 10.9.0.2/30 dev wan",
+        "r2: ip address add 10.9.0.0/30 dev wan",
+        "server: ip link set dev eth0 down",
+    )
+    asked = ask("pc", "10.2.0.10")
+    names = []
+    for _ in range(3):
+        found = chosen(network, asked)
+        names.append((found.stop.code, found.stop.place.namespace))
+        done = mend(network, found.stop)
+        assert done is not None
+        network = done
+        again = predict(network, asked, ask=False)
+        if isinstance(again, Prediction) and again.passes:
+            break
+    assert {("addr-missing", "r2"), ("link-admin-down", "server")} <= set(names)
+
+
+def test_a_gateway_that_is_there_is_not_gone_around() -> None:
+    """The other uplink would do; the gateway that was taken is in sight, and only does not answer."""
+    network = healthy("strict-rp-filter-and-marks")
+    found = predict(network, ask("host", "8.8.8.8"), ask=False)
+    assert isinstance(found, Prediction)
+    taken = next(r.decision.leg for r in found.routed if r.namespace == "host")
+    assert taken is not None
+    router = next(name for name, each in network.namespaces.items() if each.owner_of(taken.via or "") is not None)
+    link = network[router].owner_of(taken.via or "")
+    assert link is not None
+    network = after(network, f"{router}: ip link set dev {link.name} arp off")
+    assert chosen(network, ask("host", "8.8.8.8")).stop.code == "arp-disabled"
+
+
+def test_a_surplus_address_is_what_its_route_comes_from() -> None:
+    network = after(healthy("far-office-no-way-back"), "r1: ip address add 10.2.0.99/25 dev lan")
+    found = chosen(network, ask("pc", "10.2.0.10"))
+    assert said(found) == ["r1: ip address del 10.2.0.99/25 dev lan"]
+    assert found.stop.object is not None
+    assert found.stop.object.kind == "address"
+
+
+def test_a_port_alone_in_a_bridge_is_not_at_home_there() -> None:
+    """The only station on the wrong bridge is the port's own."""
+    network = tutorial()
+    port = network["host"].link_named("veth0")
+    assert port is not None
+    other = Link(99, "br9", "bridge", "02:00:00:00:99:99")
+    network = edited(network, "host", links=(*network["host"].links, other))
+    network = after(network, "host: ip link set dev veth0 master br9")
+    found = chosen(network, ask("red", "8.8.8.8"))
+    assert said(found) == ["host: ip link set dev veth0 master br0"]
+
+
+def test_who_hears_no_router_has_no_route() -> None:
+    """A station that forwards ignores routers that announce themselves; where nobody on the segment is one, that is no reason."""
+    network = after(tutorial(), "c1: ip address add fd00:172:17::2/64 dev eth0")
+    deaf = {"net.ipv6.conf.eth0.accept_ra": "1", "net.ipv6.conf.eth0.forwarding": "1"}
+    network = edited(network, "c1", sysctls={**network["c1"].sysctls, **deaf})
+    assert lost(network, ask("c1", "2001:db8::1"))[1].code == "ra-not-accepted"
+    assert chosen(network, ask("c1", "2001:db8::1")).stop.code == "no-route"
+    network = edited(network, "host", sysctls={**network["host"].sysctls, "net.ipv6.conf.all.forwarding": "1"})
+    assert chosen(network, ask("c1", "2001:db8::1")).stop.code == "ra-not-accepted"
+
+
+def test_the_answer_goes_back_by_the_router_that_brought_the_question() -> None:
+    """Its own route to the asker is gone as well; it is the gateway all the same."""
+    network = after(
+        healthy("far-office-no-way-back"),
+        "server: ip route del default via 10.2.0.1 dev eth0",
+        "r2: ip route del default via 10.9.0.1 dev wan",
+    )
+    found = chosen(network, ask("pc", "10.2.0.10"))
+    assert found.leg in (None, Leg.REPLY)
+    assert said(found) == ["server: ip route add default via 10.2.0.1"]
