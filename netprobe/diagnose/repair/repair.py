@@ -73,11 +73,6 @@ class Repair(Struct, frozen=True):
         return any(_moves_routes(command.words) for command in self.stop.commands)
 
     @property
-    def takes_a_route_away(self) -> bool:
-        """Whether a route goes, in whose place another may have stood."""
-        return any(command.words[:3] == ("ip", "route", "del") for command in self.stop.commands)
-
-    @property
     def takes_addresses(self) -> bool:
         """Whether it gives life to an interface, which may have lost addresses with that."""
         return any(_enlivens(command.words) for command in self.stop.commands)

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from netprobe.model import Stop
-from netprobe.predict import prefix
 
 from .candidates import addresses, routes, siblings, told
 from .candidates import before as earlier
@@ -27,8 +26,9 @@ LACKING = {"no-route", "addr-missing", "neigh-no-answer"}
 
 def whole(loss: Loss, first: Tried) -> Tried | None:
     """The repair and what must come back with it; None where nobody in sight knows that."""
-    steps = 1 if first.repair.takes_a_route_away else _STEPS  # in the place of one route is one other
-    return _completed(loss, first, steps) if first.repair.needs_routes else None
+    if not first.repair.needs_routes:
+        return None
+    return _completed(loss, first, _STEPS if first.repair.takes_addresses else 1)
 
 
 def _completed(loss: Loss, so_far: Tried, steps: int) -> Tried | None:
@@ -55,28 +55,14 @@ def _completed(loss: Loss, so_far: Tried, steps: int) -> Tried | None:
 def _with_more(loss: Loss, so_far: Tried, stop: Stop) -> Iterator[Tried]:
     """The repair with each thing that may have gone along, and what comes of it."""
     name = so_far.repair.stop.place.namespace
-    after = Loss(so_far.repair.mended, so_far.outcome, stop, loss.needs, loss.before, loss.rulings)
+    after = Loss(so_far.repair.mended, so_far.outcome, stop, loss.needs, loss.before)
     for more in _given_back(after, so_far.repair):
-        if more.stop.place.namespace != name or not _leads_there(after, more):
+        if more.stop.place.namespace != name:
             continue
         together = so_far.repair.also(*(replace(command, namespace=name) for command in more.stop.commands))
         again = tried(loss, together) if together is not None else None
         if again is not None:
             yield again
-
-
-def _leads_there(loss: Loss, more: Repair) -> bool:
-    """Whether a route that comes leads to where none was found; of hundreds that went, one is worth a
-    walk.
-    """
-    name = more.stop.place.namespace or ""
-    known = set(loss.snapshot[name].routes)
-    come = [route for route in more.mended[name].routes if route not in known]
-    lacked = (
-        r.dst for r in reversed(loss.prediction.routed) if r.namespace == name and r.decision.route is None
-    )
-    wanted = next(lacked, None) if loss.stop.code == "no-route" else None
-    return wanted is None or not come or any(prefix.contains(route.dst, wanted) for route in come)
 
 
 def _lacks(repair: Repair, stop: Stop) -> bool:
