@@ -6,9 +6,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import islice
 
 from netprobe.errors import CannotLook
-from netprobe.model import Earlier, FindMacvlans, FindPeer, Need, Probe, ReadNamespace, Report, Snapshot
+from netprobe.model import (
+    Earlier,
+    FindMacvlans,
+    FindPeer,
+    LookBehind,
+    Need,
+    Probe,
+    ReadNamespace,
+    Report,
+    Snapshot,
+)
 from netprobe.predict.predict import Prediction, predict
 from netprobe.predict.view import Rulings
 
@@ -16,9 +27,6 @@ from .clock import Clock
 from .conclude import explain
 from .world import World
 
-# a path asks for a few namespaces and a route lookup at each; this many rounds mean that reading does not
-# help
-_ROUNDS = 200
 _AROUND = 64  # namespaces that a diagnosis reads at once, for what else could have been
 
 
@@ -27,23 +35,23 @@ def foresee(
 ) -> tuple[Snapshot, Prediction | None]:
     """Predict, reading what the prediction asks for, until it is complete.
 
-    None when reading brings nothing new.
+    Raises CannotLook when reading brings nothing new: then nobody knows, which is no answer.
     """
     rulings: Rulings = {}
-    for _ in range(_ROUNDS):
+    reading = _Progress(world)
+    while True:
         with clock.of("predict"):
             outcome = predict(snapshot, probe, rulings=rulings)
         if isinstance(outcome, Prediction):
             return snapshot, outcome
         with clock.of("snapshot"):
-            grown = _with_peers(world, world.read(snapshot, outcome), outcome)
+            grown = reading.grown(snapshot, outcome)
         if grown == snapshot:
             raise CannotLook(
                 f"cannot read {_needed(outcome)}",
                 "It may have vanished while netprobe was looking; try again.",
             )
         snapshot = grown
-    return snapshot, None
 
 
 def look_around(
@@ -55,12 +63,13 @@ def look_around(
     from netprobe.diagnose.repair.choice import lacking
 
     before = earlier.snapshot if earlier is not None else None
-    for _ in range(_ROUNDS):
+    reading = _Progress(world)
+    while True:
         needs = lacking(snapshot, prediction, before, clock.searches())
         with clock.of("predict"):
-            needs = (needs or _unfinished(snapshot, prediction.probe))[:_AROUND]
+            needs = needs or _unfinished(snapshot, prediction.probe)
         with clock.of("snapshot"):
-            grown = _with_peers(world, world.read(snapshot, needs), needs) if needs else snapshot
+            grown = reading.grown(snapshot, _at_once(needs))
         if grown == snapshot:
             break
         snapshot = grown
@@ -79,14 +88,11 @@ def foretell(
 
     # a look ahead: whatever it stumbles over in a model that is not real, the answer stands
     with suppress(Exception):
-        for _ in range(_ROUNDS if world is not None else 0):
+        reading = _Progress(world) if world is not None else None
+        while reading is not None:
             needs = lacking(report, snapshot, explain, earlier, clock.searches)
             with clock.of("snapshot"):
-                grown = (
-                    _with_peers(world, world.read(snapshot, needs), needs)
-                    if needs and world is not None
-                    else snapshot
-                )
+                grown = reading.grown(snapshot, needs)
             if grown == snapshot:
                 break
             snapshot = grown
@@ -103,15 +109,34 @@ def ask_tracking(world: World, snapshot: Snapshot, prediction: Prediction, clock
         return world.read(snapshot, needs) if needs else snapshot
 
 
-def _with_peers(world: World, snapshot: Snapshot, needs: Sequence[Need]) -> Snapshot:
-    """A namespace that was found behind a veth is read at once: the walk is about to enter it."""
-    asked = {(need.namespace, need.nsid) for need in needs if isinstance(need, FindPeer)}
-    found = [
-        p.peer
-        for p in snapshot.peers
-        if (p.namespace, p.nsid) in asked and p.peer is not None and p.peer not in snapshot
-    ]
-    return world.read(snapshot, [ReadNamespace(name) for name in found]) if found else snapshot
+class _Progress:
+    """Reads what is asked for, each thing once: who asks for no more than was answered gets no further."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._asked: set[Need] = set()
+
+    def grown(self, snapshot: Snapshot, needs: Sequence[Need]) -> Snapshot:
+        """The snapshot with what was not asked for before; itself where there is nothing of that kind.
+
+        A namespace that was found behind a veth is read at once: the walk is about to enter it.
+        """
+        fresh = [need for need in needs if need not in self._asked]
+        if not fresh:
+            return snapshot
+        self._asked.update(fresh)
+        snapshot = self._world.read(snapshot, fresh)
+        asked = {(need.namespace, need.nsid) for need in fresh if isinstance(need, FindPeer)}
+        found = (p.peer for p in snapshot.peers if (p.namespace, p.nsid) in asked)
+        unread = dict.fromkeys(peer for peer in found if peer is not None and peer not in snapshot)
+        return self._world.read(snapshot, [ReadNamespace(name) for name in unread]) if unread else snapshot
+
+
+def _at_once(needs: Sequence[Need]) -> tuple[Need, ...]:
+    """What is read of them before it is asked again what is lacking; a look behind a port costs little."""
+    looks = tuple(need for need in needs if isinstance(need, LookBehind))
+    others = (need for need in needs if not isinstance(need, LookBehind))
+    return (*looks, *islice(others, _AROUND))
 
 
 def _unfinished(snapshot: Snapshot, probe: Probe) -> tuple[Need, ...]:
@@ -124,7 +149,7 @@ def _needed(needs: Sequence[Need]) -> str:
     need = needs[0]
     if isinstance(need, ReadNamespace):
         return f"the configuration of {need.name}"
-    if isinstance(need, FindPeer):
+    if isinstance(need, FindPeer | LookBehind):
         return f"what {need.namespace} is connected to"
     if isinstance(need, FindMacvlans):
         return f"what stands on the interfaces of {need.namespace}"

@@ -15,35 +15,64 @@ from contextvars import ContextVar
 
 from netprobe.model import NOT_IN_TIME
 
+from . import files
+
 __all__ = ["NOT_IN_TIME", "check", "has_passed", "left", "share", "stopped", "within"]
 
+SCHEDULED = "/proc/thread-self/schedstat"  # ns on a processor, ns of waiting for one (proc(5))
+MOST_DELAY_S = 10.0
+
+
+def _delay() -> float:
+    """For how many seconds this thread has been ready to run without a processor; 0 where the kernel does not
+    tell.
+    """
+    try:
+        return int(files.setting(SCHEDULED).split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
 _end: ContextVar[float] = ContextVar("end", default=math.inf)  # of time.monotonic(), s
+_delayed: ContextVar[float] = ContextVar("delayed", default=0.0)  # `_delay` at the beginning
 
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """A question: its reading ends after so many seconds."""
-    token = _end.set(time.monotonic() + seconds)
+    """A question: its reading ends after so many seconds, not counting those for which this thread waited for
+    a processor: on a busy machine there is as much time for the work as on an idle one.
+    """
+    ends, delayed = _end.set(time.monotonic() + seconds), _delayed.set(_delay())
     try:
         yield
     finally:
-        _end.reset(token)
+        _end.reset(ends)
+        _delayed.reset(delayed)
 
 
 @contextmanager
 def stopped() -> Iterator[None]:
     """What the block does is no reading: the time that it takes is given back."""
-    end, since = _end.get(), time.monotonic()
+    end, since, delay = _end.get(), time.monotonic(), _delay()
     _end.set(math.inf)
     try:
         yield
     finally:
         _end.set(end + time.monotonic() - since)
+        _delayed.set(_delayed.get() + _delay() - delay)
+
+
+def _left() -> float:
+    """The seconds that are left of the question; the processor's queue is looked at when they seem to be
+    over.
+    """
+    left = _end.get() - time.monotonic()
+    return left if left > 0 else left + min(_delay() - _delayed.get(), MOST_DELAY_S)
 
 
 def left(most: float) -> float:
     """For how many seconds something may be waited for: `most`, or what is left of the question."""
-    return min(most, max(_end.get() - time.monotonic(), 0.0))
+    return min(most, max(_left(), 0.0))
 
 
 def share(most: float, part: float = 0.5) -> float:
@@ -53,7 +82,7 @@ def share(most: float, part: float = 0.5) -> float:
 
 def has_passed() -> bool:
     """Whether the time is up."""
-    return time.monotonic() >= _end.get()
+    return _left() <= 0
 
 
 def check() -> None:

@@ -6,9 +6,9 @@ It resolves names, reads, observes, and changes nothing.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
 
@@ -27,10 +27,12 @@ from netprobe.model import (
     FoundConnection,
     FoundMacvlans,
     FoundPeer,
+    LookBehind,
     Need,
     Observation,
     ReadNamespace,
     RouteAnswer,
+    SeenBehind,
     Snapshot,
     Space,
     Watch,
@@ -141,19 +143,46 @@ class Machine:
         """`snapshot` with what `needs` asks for; what cannot be had becomes a blind spot, never an
         exception.
         """
-        lookups: dict[str, list[AskRoute]] = {}
         for need in needs:
-            if isinstance(need, AskRoute):
-                lookups.setdefault(need.namespace, []).append(need)
+            if isinstance(need, AskRoute | LookBehind | FindMacvlans):
                 continue
             try:
                 deadline.check()
                 snapshot = self._read(snapshot, need)
             except (NetprobeError, OSError) as error:
                 snapshot = _blinded(snapshot, need, _why(error))
-        for name, asked in lookups.items():
+        for name, asked in _by_namespace(each for each in needs if isinstance(each, AskRoute)).items():
             snapshot = self._looked_up(snapshot, name, asked)
-        return snapshot
+        for name, ports in _by_namespace(each for each in needs if isinstance(each, LookBehind)).items():
+            snapshot = self._looked_behind(snapshot, name, ports)
+        standing = [each for each in needs if isinstance(each, FindMacvlans)]
+        return self._found_macvlans(snapshot, standing) if standing else snapshot
+
+    def _looked_behind(self, snapshot: Snapshot, name: str, ports: Sequence[LookBehind]) -> Snapshot:
+        """`snapshot` with what stands behind ports of bridges of one namespace."""
+        try:
+            deadline.check()
+            self._handle(name)
+            found = self._peers.look_behind(ports)
+        except (NetprobeError, OSError) as error:
+            for port in ports:
+                snapshot = _blinded(snapshot, port, _why(error))
+            return snapshot
+        return replace(snapshot, behind=(*snapshot.behind, *found))
+
+    def _found_macvlans(self, snapshot: Snapshot, parents: Sequence[FindMacvlans]) -> Snapshot:
+        """`snapshot` with who stands on these interfaces; everybody is asked once for all of them."""
+        try:
+            deadline.check()
+            for parent in parents:
+                self._handle(parent.namespace)
+            found = self._peers.macvlans_on([(parent.namespace, parent.index) for parent in parents])
+        except (NetprobeError, OSError) as error:
+            for parent in parents:
+                snapshot = _blinded(snapshot, parent, _why(error))
+            return snapshot
+        standing = (FoundMacvlans(*parent, names) for parent, names in found.items())
+        return replace(snapshot, macvlans=(*snapshot.macvlans, *standing))
 
     def _looked_up(self, snapshot: Snapshot, name: str, asked: Sequence[AskRoute]) -> Snapshot:
         """`snapshot` with the kernel's answers to route lookups in one namespace."""
@@ -181,12 +210,6 @@ class Machine:
                 snapshot,
                 peers=(*snapshot.peers, FoundPeer(need.namespace, need.nsid, peer)),
                 blind=(*snapshot.blind, *unasked),
-            )
-        if isinstance(need, FindMacvlans):
-            self._handle(need.namespace)
-            standing = self._peers.macvlans_on(need.namespace, need.index)
-            return replace(
-                snapshot, macvlans=(*snapshot.macvlans, FoundMacvlans(need.namespace, need.index, standing))
             )
         if isinstance(need, AskConnection):
             found = entries(self._handle(need.namespace), need.flow)
@@ -232,6 +255,17 @@ class Machine:
             return observe(watch, self._directory.handles, settled, self._crafter or craft)
 
 
+_AskedOf = TypeVar("_AskedOf", AskRoute, LookBehind)
+
+
+def _by_namespace(needs: Iterable[_AskedOf]) -> dict[str, list[_AskedOf]]:
+    """Needs by the namespace that they are about."""
+    found: dict[str, list[_AskedOf]] = {}
+    for need in needs:
+        found.setdefault(need.namespace, []).append(need)
+    return found
+
+
 def _why(error: Exception) -> str:
     """What the kernel said, without the number and the file that Python adds."""
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
@@ -254,6 +288,9 @@ def _blinded(snapshot: Snapshot, need: Need, why: str) -> Snapshot:
         blind = Blind(f"the macvlans on interface {need.index} of {need.namespace}", why)
         found = FoundMacvlans(need.namespace, need.index, why=why)
         return replace(snapshot, macvlans=(*snapshot.macvlans, found), blind=(*snapshot.blind, blind))
+    if isinstance(need, LookBehind):  # so that the namespace is read, if that can be had
+        seen = SeenBehind(need.namespace, need.nsid, need.index, why=why)
+        return replace(snapshot, behind=(*snapshot.behind, seen))
     blind = Blind(f"the kernel's answer in {need.namespace}", why)
     snapshot = replace(snapshot, blind=(*snapshot.blind, blind))
     if isinstance(need, AskSet):

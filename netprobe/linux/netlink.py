@@ -13,7 +13,7 @@ import os
 import random
 import socket
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -21,6 +21,9 @@ from netprobe.errors import is_short
 
 from . import deadline
 from .lazy_pyroute2 import stay_outside
+from .record import Record, address, attributes, lean, text, whole
+
+__all__ = ["Record", "address", "attributes", "text"]
 
 
 class Family(NamedTuple):
@@ -43,8 +46,12 @@ RECEIVE_BUFFER = 1 << 20
 PATIENCE_S = 5.0  # the kernel answers at once or never
 LARGEST = 64 << 20  # bytes of one dump: a million routes
 LONGEST = 1 << 16  # of a datagram: the kernel fills at most 32 KiB with entries of a dump
+SOL_NETLINK, GET_STRICT_CHK = 270, 12  # include/uapi/linux/netlink.h
 _HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
 _ERROR = struct.Struct("=i")
+_SEQUENCE, _SEQUENCE_AT = struct.Struct("=I"), 8  # in a header
+_ENCODED: dict[tuple[type, int, str], bytes] = {}  # requests by what they say
+_MOST_ENCODED = 256
 
 
 class Request(NamedTuple):
@@ -55,60 +62,6 @@ class Request(NamedTuple):
     kind: int
     fields: Mapping[str, Any] = {}
     attributes: Sequence[tuple[str, Any]] = ()
-
-
-class Record:
-    """A message of the kernel, or the attributes nested in one, by their names of the kernel's headers.
-
-    Attributes are decoded when they are asked for. Of a repeated one the last counts. One of no record is
-    absent.
-    """
-
-    __slots__ = ("_attributes", "_slots", "fields")
-
-    def __init__(self, decoded: dict[str, Any]) -> None:
-        self.fields = decoded
-        self._slots = dict.get(decoded, "attrs", ())  # pyroute2's own get looks for attributes
-        self._attributes = {slot.name: slot for slot in self._slots}
-
-    def __getitem__(self, field: str) -> Any:
-        return self.fields[field]
-
-    def __contains__(self, attribute: str) -> bool:
-        return attribute in self._attributes
-
-    def __len__(self) -> int:
-        """How many attributes it has, those that have no name here among them as one."""
-        return len(self._attributes)
-
-    def get(self, attribute: str, default: Any = None) -> Any:
-        """The value of an attribute: a number, an address as text, bytes, or a tuple of numbers; `default`
-        where it is absent.
-        """
-        slot = self._attributes.get(attribute)
-        return default if slot is None else slot.value
-
-    def text(self, attribute: str) -> str:
-        """A name; "" where it is absent. Bytes that are not UTF-8 become surrogates, as in file names."""
-        return text(self.get(attribute, ""))
-
-    def nest(self, attribute: str) -> Record:
-        """The attributes nested in an attribute, and its fields; none where it is absent."""
-        found = self.get(attribute)
-        return Record(found) if isinstance(found, dict) else Record({})
-
-    def array(self, attribute: str) -> list[Record]:
-        """The records of an attribute that holds several."""
-        found = self.get(attribute)
-        return [Record(each) for each in found] if isinstance(found, list) else []
-
-    def nested(self) -> list[Record]:
-        """The records in the attributes of this one, in order: of a list whose attributes are numbered."""
-        return [Record(value) for slot in self._slots if isinstance(value := slot.value, dict)]
-
-    def texts(self) -> list[str]:
-        """The names in the attributes of this record, in order: of a list of names."""
-        return [text(slot.value) for slot in self._slots]
 
 
 class _Message(NamedTuple):
@@ -138,17 +91,20 @@ class _Message(NamedTuple):
 class Netlink:
     """A netlink socket of the namespace in which this thread is when it makes it; `with` closes it.
 
-    Errors are OSError.
+    Errors are OSError. `strict`: the kernel heeds what a dump is asked for besides its family, and refuses
+    what it does not know (Linux 4.20).
 
     `unsteady`: a table never held still while it was dumped, so an entry may be missing from it, or be there
     twice.
     """
 
-    def __init__(self, family: Family = ROUTE) -> None:
+    def __init__(self, family: Family = ROUTE, strict: bool = False) -> None:
         self.unsteady = False
-        self._requests, self._answers = _messages(family.module)
+        self._requests, self._answers, self._by_hand = _messages(family.module)
         self._sequence = random.randrange(1 << 16, 1 << 31)
         self._socket = _endpoint(family.protocol)
+        if strict:
+            self._socket.setsockopt(SOL_NETLINK, GET_STRICT_CHK, 1)
 
     def __enter__(self) -> Netlink:
         return self
@@ -249,9 +205,22 @@ class Netlink:
         return sequences
 
     def _encoded(self, request: Request, flags: int, sequence: int) -> bytes:
+        """The request as bytes; what is asked of every namespace alike is encoded once, a tenth of a
+        millisecond each.
+        """
+        said = (self._requests[request.kind], flags, repr(request))
+        if said not in _ENCODED:
+            if len(_ENCODED) >= _MOST_ENCODED:
+                _ENCODED.clear()
+            _ENCODED[said] = self._encode(request, flags)
+        encoded = bytearray(_ENCODED[said])
+        _SEQUENCE.pack_into(encoded, _SEQUENCE_AT, sequence)
+        return bytes(encoded)
+
+    def _encode(self, request: Request, flags: int) -> bytes:
         message = self._requests[request.kind]()
         message.update(request.fields)
-        message["header"].update(type=request.kind, flags=NLM_F_REQUEST | flags, sequence_number=sequence)
+        message["header"].update(type=request.kind, flags=NLM_F_REQUEST | flags)
         message["attrs"] = [list(attribute) for attribute in request.attributes]
         message.encode()
         return bytes(message.data)
@@ -286,9 +255,9 @@ class Netlink:
         return self._record(message)
 
     def _record(self, message: _Message) -> Record:
-        decoded = self._answers[message.kind](message.data, offset=message.offset)
-        decoded.decode()
-        return Record(decoded)
+        answer = self._answers[message.kind]
+        bare = message.data[message.offset : message.end]
+        return lean(answer, bare) if answer in self._by_hand else whole(answer, bare)
 
 
 def _endpoint(protocol: int) -> socket.socket:
@@ -302,22 +271,10 @@ def _endpoint(protocol: int) -> socket.socket:
     return endpoint
 
 
-def _messages(module: str) -> tuple[Mapping[int, type], Mapping[int, type]]:
-    """The classes of requests and answers, by the type of the message."""
+def _messages(module: str) -> tuple[Mapping[int, type], Mapping[int, type], Set[type]]:
+    """The classes of requests and answers, by the type of the message; those of answers of which there may be
+    thousands.
+    """
     stay_outside()
     declared = import_module(f".messages.{module}", __package__)
-    return declared.REQUESTS, declared.ANSWERS
-
-
-def text(value: str | bytes) -> str:
-    """A name as text."""
-    return value if isinstance(value, str) else value.decode("utf-8", "surrogateescape")
-
-
-def address(value: bytes) -> str:
-    """An IPv4 (4 bytes) or IPv6 (16 bytes) address as canonical text; anything else as hex."""
-    if len(value) == 4:
-        return socket.inet_ntop(socket.AF_INET, value)
-    if len(value) == 16:
-        return socket.inet_ntop(socket.AF_INET6, value)
-    return value.hex(":")
+    return declared.REQUESTS, declared.ANSWERS, getattr(declared, "BY_HAND", frozenset())

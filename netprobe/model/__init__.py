@@ -97,8 +97,10 @@ from .snapshot import (
     FoundConnection,
     FoundMacvlans,
     FoundPeer,
+    LookBehind,
     Need,
     ReadNamespace,
+    SeenBehind,
     Snapshot,
 )
 from .space import Space, SpaceInterface
@@ -153,6 +155,7 @@ __all__ = [
     "Leg",
     "Link",
     "LinkRef",
+    "LookBehind",
     "MulticastEntry",
     "NamedObject",
     "NamedSet",
@@ -180,6 +183,7 @@ __all__ = [
     "Rule",
     "Ruleset",
     "Run",
+    "SeenBehind",
     "SetQuery",
     "Sighting",
     "Since",

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
+from .lookup import first, grouped, indexed
 from .place import Blind
 from .ruleset import Ruleset
 
@@ -392,23 +393,28 @@ class Namespace(Struct, frozen=True):
 
     def link(self, index: int | None) -> Link | None:
         """The interface with this ifindex, or None."""
-        return next((link for link in self.links if link.index == index), None)
+        return indexed(_by_index, self.links).get(index) if index is not None else None
 
     def link_named(self, name: str) -> Link | None:
         """The interface with this name, or None."""
-        return next((link for link in self.links if link.name == name), None)
+        return indexed(_by_name, self.links).get(name)
 
     def ports(self, bridge: Link) -> tuple[Link, ...]:
         """The interfaces enslaved to `bridge`, in ifindex order."""
-        return tuple(link for link in self.links if link.master == bridge.index)
+        return indexed(_by_master, self.links).get(bridge.index, ())
+
+    def entries_of(self, mac: str) -> tuple[FdbEntry, ...]:
+        """The forwarding entries of all bridges and devices for a MAC address."""
+        return indexed(_by_mac, self.fdb).get(mac, ())
+
+    def entries_for(self, link: Link, address: str) -> tuple[Neighbour, ...]:
+        """The neighbour entries for an address on an interface, a proxy entry among them."""
+        return indexed(_by_neighbour, self.neighbours).get((link.index, address), ())
 
     def addresses_of(self, link: Link, version: int | None = None) -> tuple[InterfaceAddress, ...]:
         """The addresses configured on `link`, of one IP version where it is given."""
-        return tuple(
-            address
-            for address in self.addresses
-            if address.index == link.index and version in (None, address.version)
-        )
+        found = indexed(_by_interface, self.addresses).get(link.index, ())
+        return found if version is None else tuple(each for each in found if each.version == version)
 
     def listeners(self, bridge: Link, group: str, vlan: int = 0) -> frozenset[int]:
         """The ports of `bridge` behind which somebody listens to a group, or a router to all of them; the
@@ -419,10 +425,42 @@ class Namespace(Struct, frozen=True):
 
     def owner_of(self, address: str) -> Link | None:
         """The interface that carries `address`, or None."""
-        return next((self.link(a.index) for a in self.addresses if a.address == address), None)
+        found = indexed(_by_address, self.addresses).get(address)
+        return self.link(found.index) if found is not None else None
 
     def sysctl(self, name: str, default: str | None = None) -> str | None:
         """The text of one sysctl (`net.ipv4.ip_forward`; an interface's dots written as slashes), or the
         default.
         """
         return self.sysctls.get(name, default)
+
+
+# How the tables of a namespace are looked up.
+
+
+def _by_index(links: tuple[Link, ...]) -> dict[int, Link]:
+    return first(links, lambda link: link.index)
+
+
+def _by_name(links: tuple[Link, ...]) -> dict[str, Link]:
+    return first(links, lambda link: link.name)
+
+
+def _by_master(links: tuple[Link, ...]) -> dict[int | None, tuple[Link, ...]]:
+    return grouped(links, lambda link: link.master)
+
+
+def _by_interface(addresses: tuple[InterfaceAddress, ...]) -> dict[int, tuple[InterfaceAddress, ...]]:
+    return grouped(addresses, lambda address: address.index)
+
+
+def _by_address(addresses: tuple[InterfaceAddress, ...]) -> dict[str, InterfaceAddress]:
+    return first(addresses, lambda address: address.address)
+
+
+def _by_mac(entries: tuple[FdbEntry, ...]) -> dict[str, tuple[FdbEntry, ...]]:
+    return grouped(entries, lambda entry: entry.mac)
+
+
+def _by_neighbour(entries: tuple[Neighbour, ...]) -> dict[tuple[int, str], tuple[Neighbour, ...]]:
+    return grouped(entries, lambda entry: (entry.index, entry.address))

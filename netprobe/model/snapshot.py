@@ -38,6 +38,23 @@ class FoundMacvlans(Struct, frozen=True):
     why: str | None = None
 
 
+class SeenBehind(Struct, frozen=True):
+    """What stands at `index` of the namespace that `namespace` calls `nsid`, looked at without reading that
+    namespace: enough to tell whether a station has anything to do with a frame.
+
+    `plain`: it takes frames for `mac` up and passes none on, and answers for nothing but `own`, the addresses
+    and prefixes that it has for its own. What is not plain must be read. `why`: nobody could look.
+    """
+
+    namespace: str
+    nsid: int
+    index: int
+    plain: bool = False
+    mac: str = ""
+    own: tuple[str, ...] = ()
+    why: str | None = None
+
+
 class AskedRoute(Struct, frozen=True):
     """A route query put to the kernel of `namespace`, and its answer; kept so that a recording replays it.
 
@@ -70,6 +87,7 @@ class Snapshot(Struct, frozen=True):
     connections: tuple[FoundConnection, ...] = ()
     blind: tuple[Blind, ...] = ()
     macvlans: tuple[FoundMacvlans, ...] = ()
+    behind: tuple[SeenBehind, ...] = ()
 
     def __getitem__(self, name: str) -> Namespace:
         return self.namespaces[name]
@@ -104,6 +122,16 @@ class FindMacvlans(Struct, frozen=True):
     index: int
 
 
+class LookBehind(Struct, frozen=True):
+    """Predict's request: has the station at `index` of what `namespace` calls `nsid` anything to do with
+    frames? Asked for all ports of a large bridge together, of which a few are read then.
+    """
+
+    namespace: str
+    nsid: int
+    index: int
+
+
 class AskRoute(Struct, frozen=True):
     """Predict's request: what does the kernel's FIB of `namespace` answer to `query`?"""
 
@@ -127,4 +155,4 @@ class AskConnection(Struct, frozen=True):
     flow: Flow
 
 
-Need = ReadNamespace | FindPeer | FindMacvlans | AskRoute | AskSet | AskConnection
+Need = ReadNamespace | FindPeer | FindMacvlans | LookBehind | AskRoute | AskSet | AskConnection

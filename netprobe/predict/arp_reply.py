@@ -65,7 +65,7 @@ def _claims_v6(namespace: Namespace, name: str, link: Link, asked: str) -> Stati
         return lost("addr-dad-failed", name, link, Stage.ARP, text, object=object)
     if mine is not None:
         return Station(link.mac, name, link)
-    if any(n.proxy and n.address == asked and n.index == link.index for n in namespace.neighbours):
+    if any(entry.proxy for entry in namespace.entries_for(link, asked)):
         return _proxies_v6(namespace, name, link, asked)
     return None
 
@@ -133,7 +133,7 @@ def _proxies(ground: Ground, name: str, link: Link, request: Packet) -> Station 
     entry) are on.
     """
     namespace, flow = ground.namespace(name), request.flow
-    entry = any(n.proxy and n.address == flow.dst and n.index == link.index for n in namespace.neighbours)
+    entry = any(entry.proxy for entry in namespace.entries_for(link, flow.dst))
     if (
         not entry
         and not _maximum(namespace, link, "proxy_arp")

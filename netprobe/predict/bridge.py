@@ -22,11 +22,8 @@ def fdb_lookup(namespace: Namespace, bridge: Link, mac: str, vlan: int | None) -
     """
     found = [
         e
-        for e in namespace.fdb
-        if e.mac == mac
-        and e.remote is None
-        and bridge.index in (e.master, e.index)
-        and (e.vlan or 0) in (0, vlan or 0)
+        for e in namespace.entries_of(mac)
+        if e.remote is None and bridge.index in (e.master, e.index) and (e.vlan or 0) in (0, vlan or 0)
     ]
     return min(found, key=lambda e: (not e.local, (e.vlan or 0) != (vlan or 0)), default=None)
 

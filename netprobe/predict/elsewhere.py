@@ -5,9 +5,10 @@ from __future__ import annotations
 from netprobe.model import Link, Namespace, Object, Stage, Stop
 
 from . import prefix
+from .bystanders import bystanders
 from .drop import isolated, lost
 from .fixes import link_set
-from .view import Ground
+from .view import Ground, Packet
 
 
 def explain_silence(
@@ -62,21 +63,28 @@ def explain_silence(
 
 
 _MOST_STRAYS = 32  # ports to look behind; each may be a namespace to read
+_AT_ONCE = 8  # of them are asked for together
 
 
-def strayed(ground: Ground, name: str, link: Link, address: str) -> tuple[str, Link] | None:
-    """The owner of `address` behind a veth that should be a port of this segment: loose ones first, then
-    those of other bridges.
+def strayed(ground: Ground, name: str, link: Link, asked: Packet) -> tuple[str, Link] | None:
+    """The owner of the address that is `asked` for, behind a veth that should be a port of this segment:
+    loose ones first, then those of other bridges.
     """
+    address = asked.flow.dst
     switch = ground.beyond(name, link.link) if link.kind == "veth" else (name, link)
     namespace = ground.namespace(switch[0]) if switch is not None else None
     if switch is None or namespace is None or not any(each.kind == "bridge" for each in namespace.links):
         return None
     segment = switch[1].master or switch[1].index
-    veths = [
+    veths = tuple(
         v for v in namespace.links if v.kind == "veth" and v.master != segment and not _own(namespace, v)
-    ]
-    for veth in sorted(veths, key=lambda v: v.master is not None)[:_MOST_STRAYS]:
+    )
+    others = bystanders(ground, namespace.name, veths, asked)
+    likely = [veth for veth in veths if veth.index not in others]
+    likely = sorted(likely, key=lambda v: v.master is not None)[:_MOST_STRAYS]
+    for number, veth in enumerate(likely):
+        if number % _AT_ONCE == 0:
+            ground.visit(namespace.name, [each.link for each in likely[number : number + _AT_ONCE]])
         far = ground.beyond(namespace.name, veth.link)
         if far is not None and any(
             a.address == address for a in ground.namespace(far[0]).addresses_of(far[1])

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from netprobe.model import InterfaceAddress, Link, Namespace, Nexthop, PolicyRule, Route, RouteQuery
+from netprobe.model.lookup import indexed
 
 from . import prefix
 
@@ -130,13 +131,27 @@ def _in_range(wanted: tuple[int, int] | None, value: int | None) -> bool:
 
 def best(namespace: Namespace, table: int, query: RouteQuery) -> Route | None:
     """The table's route for the query: longest prefix, then lowest metric; a dead route is passed over."""
-    found = [
-        r for r in namespace.routes if r.table == table and r.tos == 0 and prefix.contains(r.dst, query.dst)
-    ]
-    found.sort(key=lambda r: (-prefix.length(r.dst), r.metric))
+    number = prefix.number(query.dst)
+    masks = indexed(_tables, namespace.routes).get((table, prefix.version(query.dst)), {})
+    found = (route for mask, routes in masks.items() for route in routes.get(number & mask, ()))
     return next(
         (r for r in found if not r.nexthops or r.type == "local" or usable(namespace, r, query.oif)), None
     )
+
+
+# the routes of a table and version by mask, the longest first, then by network, the lowest metric first
+_Tables = dict[tuple[int, int], dict[int, dict[int, list[Route]]]]
+
+
+def _tables(routes: tuple[Route, ...]) -> _Tables:
+    """The routes as they are looked up."""
+    found: _Tables = {}
+    for route in sorted(routes, key=lambda r: (-prefix.length(r.dst), r.metric)):
+        if route.tos == 0:
+            version, network, mask = prefix.bounds(route.dst)
+            masks = found.setdefault((route.table, version), {})
+            masks.setdefault(mask, {}).setdefault(network, []).append(route)
+    return found
 
 
 def usable(namespace: Namespace, route: Route, oif: int | None = None) -> tuple[Nexthop, ...]:

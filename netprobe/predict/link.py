@@ -31,6 +31,7 @@ from .bridge import (
     turned_back,
     vlan_of,
 )
+from .bystanders import bystanders
 from .conntrack import connection
 from .drop import Unread, isolated, link_down, link_object, lost
 from .fixes import bridge_port, link_set
@@ -317,8 +318,10 @@ class Segment:
         """
         mac = packet.flow.dst_mac or BROADCAST
         branches: list[Branch | Crossing] = []
+        every = namespace.ports(bridge)
+        others = bystanders(self.ground, namespace.name, every, packet)
         ports = sorted(
-            namespace.ports(bridge),
+            (each for each in every if each.index not in others),
             key=lambda p: not self.ground.knows(namespace.name, p.link.nsid if p.link else None),
         )
         for out in ports:
@@ -338,6 +341,10 @@ class Segment:
         if branches:
             return tuple(branches)
         text = f"{bridge.name} has no other port for {mac}"
+        if others:
+            text = (
+                f"none of the {len(others)} stations behind the ports of {bridge.name} is {packet.flow.dst}"
+            )
         stop = lost("neigh-wrong-entry", namespace.name, bridge, Stage.BRIDGE_FORWARD, text)
         return (Branch(packet, stop=stop, alone=(namespace.name, bridge)),)
 

@@ -77,10 +77,7 @@ def needs_mac(link: Link) -> bool:
 
 def cached(namespace: Namespace, link: Link, address: str) -> Neighbour | None:
     """The neighbour entry for an address on a link."""
-    return next(
-        (n for n in namespace.neighbours if n.index == link.index and n.address == address and not n.proxy),
-        None,
-    )
+    return next((entry for entry in namespace.entries_for(link, address) if not entry.proxy), None)
 
 
 def ask(ground: Ground, carry: Carry, name: str, link: Link, address: str, packet: Packet) -> Resolution:

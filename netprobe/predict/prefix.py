@@ -5,15 +5,17 @@ from __future__ import annotations
 from functools import lru_cache
 from ipaddress import ip_address
 
+MOST = 1 << 16  # texts whose numbers are kept
 
-@lru_cache(maxsize=4096)
+
+@lru_cache(maxsize=MOST)
 def number(address: str) -> int:
     """The address as an integer. Raises ValueError for anything else than an IPv4 or IPv6 address."""
     return int(ip_address(address))
 
 
-@lru_cache(maxsize=4096)
-def _bounds(prefix: str) -> tuple[int, int, int]:
+@lru_cache(maxsize=MOST)
+def bounds(prefix: str) -> tuple[int, int, int]:
     """(version, network, mask) of "10.0.0.0/16"; a bare address is a host prefix.
 
     Raises ValueError for anything else.
@@ -39,7 +41,7 @@ def version(text: str) -> int:
 
 def contains(prefix: str, address: str) -> bool:
     """Whether `address` lies in `prefix`; never across IP versions."""
-    kind, network, mask = _bounds(prefix)
+    kind, network, mask = bounds(prefix)
     return kind == version(address) and number(address) & mask == network
 
 
@@ -58,7 +60,7 @@ def shared(one: str, other: str) -> int:
 
 def network(address: str, prefixlen: int) -> str:
     """The prefix that `address` lies in: network("10.0.0.2", 16) is "10.0.0.0/16"."""
-    kind, base, _ = _bounds(f"{address}/{prefixlen}")
+    kind, base, _ = bounds(f"{address}/{prefixlen}")
     from ipaddress import IPv4Address, IPv6Address
 
     return f"{IPv4Address(base) if kind == 4 else IPv6Address(base)}/{prefixlen}"
@@ -71,7 +73,7 @@ def broadcast(address: str, prefixlen: int) -> str | None:
         return None
     from ipaddress import IPv4Address
 
-    return str(IPv4Address(_bounds(f"{address}/{prefixlen}")[1] | ((1 << (32 - prefixlen)) - 1)))
+    return str(IPv4Address(bounds(f"{address}/{prefixlen}")[1] | ((1 << (32 - prefixlen)) - 1)))
 
 
 def is_loopback(address: str) -> bool:

@@ -24,6 +24,7 @@ def nobody(ground: Ground, carry: Carry, asker: tuple[str, Link], asked: Packet,
     there is none.
     """
     (name, link), address = asker, asked.flow.dst
+    ground.find_macvlans((asker, *found.heard))
     for there, lower in (asker, *found.heard):
         ground.all_macvlans_on(there, lower)  # where one that nobody has met yet may be the owner
     if found.silenced:
@@ -37,12 +38,12 @@ def nobody(ground: Ground, carry: Carry, asker: tuple[str, Link], asked: Packet,
         return barred[0]
     from .elsewhere import explain_silence, strayed
 
-    owner = _owner(ground, address) or strayed(ground, name, link, address)
+    owner = _owner(ground, address) or strayed(ground, name, link, asked)
     owner = owner or next(
         (
             far
             for there, b in found.heard
-            if b.kind == "bridge" and (far := strayed(ground, there, b, address)) is not None
+            if b.kind == "bridge" and (far := strayed(ground, there, b, asked)) is not None
         ),
         None,
     )

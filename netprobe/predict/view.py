@@ -4,7 +4,8 @@ again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cached_property
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -16,18 +17,22 @@ from netprobe.model import (
     FindMacvlans,
     FindPeer,
     Flow,
+    FoundPeer,
     Leg,
     Link,
     LinkRef,
+    LookBehind,
     Namespace,
     Need,
     ReadNamespace,
     RouteAnswer,
     RouteQuery,
+    SeenBehind,
     Snapshot,
     Stage,
     Stop,
 )
+from netprobe.model.lookup import indexed
 from netprobe.rules.packet import Packet as Subject
 from netprobe.rules.ruling import Ruling
 
@@ -116,6 +121,7 @@ class Ground:
         self._unfound = {
             (found.namespace, found.nsid): found.why for found in snapshot.peers if found.why is not None
         }
+        self._macvlans = {(found.namespace, found.index): found for found in snapshot.macvlans}
         self._answers = {(asked.namespace, asked.query): asked.answer for asked in snapshot.answers}
         self._unanswered = {
             (asked.namespace, asked.query): asked.why for asked in snapshot.answers if asked.why is not None
@@ -147,12 +153,19 @@ class Ground:
         """The namespace already read that says of one of its veths that it leads to `link` of namespace
         `name`.
         """
-        for (there, nsid), peer in self._peers.items():
-            known = self.snapshot.namespaces.get(there) if peer == name else None
-            links = known.links if known is not None and "links" not in known.unread else ()
-            if any(each.link == LinkRef(link.index, nsid) for each in links if each.kind == "veth"):
-                return there
-        return None
+        return self._leading.get((name, link.index))
+
+    @cached_property
+    def _leading(self) -> dict[tuple[str, int], str]:
+        """The namespace of a veth that leads to (namespace, ifindex), for all that were read."""
+        found: dict[tuple[str, int], str] = {}
+        for there, known in self.snapshot.namespaces.items():
+            for each in known.links if "links" not in known.unread else ():
+                ref = each.link if each.kind == "veth" else None
+                peer = self._peers.get((there, ref.nsid)) if ref and ref.nsid is not None else None
+                if ref is not None and peer is not None:
+                    found.setdefault((peer, ref.index), there)
+        return found
 
     def beyond(self, name: str, ref: LinkRef | None) -> tuple[str, Link] | None:
         """The interface that `ref` means in namespace `name`: (its namespace, the link); None when it is not
@@ -165,6 +178,30 @@ class Ground:
             return None
         link = self.namespace(there).link(ref.index)
         return (there, link) if link else None
+
+    def seen_behind(self, name: str, ports: tuple[Link, ...]) -> dict[int, SeenBehind]:
+        """What stands behind those of a bridge's ports that lead to namespaces nobody has asked for yet, by
+        the port's ifindex; asks for all of them together.
+        """
+        seen, lacking = indexed(seen_behind, ports, self.snapshot.peers, self.snapshot.behind, of=name)
+        self._lacks(lacking)
+        return seen
+
+    def visit(self, name: str, refs: Iterable[LinkRef | None]) -> None:
+        """Ask together for all namespaces to which these `refs` of namespace `name` lead, unless they were
+        read.
+        """
+        numbers = dict.fromkeys(ref.nsid for ref in refs if ref is not None and ref.nsid is not None)
+        needs: list[Need] = [FindPeer(name, nsid) for nsid in numbers if (name, nsid) not in self._peers]
+        peers = [self._peers.get((name, nsid)) for nsid in numbers]
+        needs += [ReadNamespace(peer) for peer in peers if peer is not None and peer not in self.snapshot]
+        self._lacks(needs)
+
+    def _lacks(self, needs: Iterable[Need]) -> None:
+        """Asks for what is lacking, if anything is."""
+        lacking = tuple(needs)
+        if lacking:
+            raise Lacking(*lacking)
 
     def _called(self, name: str, nsid: int) -> str | None:
         """The namespace that namespace `name` calls `nsid`; None when it is not visible. Asks for it."""
@@ -202,16 +239,12 @@ class Ground:
         """The macvlans that stand on an interface, wherever they are; asks for the namespaces that have
         some.
         """
-        found = next(
-            (f for f in self.snapshot.macvlans if (f.namespace, f.index) == (name, link.index)), None
-        )
-        if found is None and self.ask:
-            raise Lacking(FindMacvlans(name, link.index))
+        self.find_macvlans([(name, link)])
+        found = self._macvlans.get((name, link.index))
         if found is not None and found.why is not None:
             raise Unread(name, f"macvlans on {link.name}", found.why, Stage.TRANSMIT)
-        if found is not None:
-            for there in found.names:
-                self.namespace(there)
+        names = found.names if found is not None else ()
+        self._lacks(ReadNamespace(each) for each in names if each not in self.snapshot)
         candidates = (
             place for place in self.on_index(link.index) if found is None or place[0] in found.names
         )
@@ -221,15 +254,27 @@ class Ground:
             if each.kind == "macvlan" and self.beyond(there, each.link) == (name, link)
         )
 
+    def find_macvlans(self, parents: Iterable[tuple[str, Link]]) -> None:
+        """Ask together for the macvlans that stand on these interfaces, unless that is known."""
+        asked = dict.fromkeys((name, link.index) for name, link in parents)
+        if self.ask:
+            self._lacks(FindMacvlans(*parent) for parent in asked if parent not in self._macvlans)
+
     def on_index(self, index: int) -> Iterator[tuple[str, Link]]:
         """The devices in the namespaces read so far that lead to an ifindex, in whichever namespace that is.
 
         What stands on an interface is not listed by it, only by those who stand there.
         """
+        yield from self._upper.get(index, ())
+
+    @cached_property
+    def _upper(self) -> dict[int, list[tuple[str, Link]]]:
+        found: dict[int, list[tuple[str, Link]]] = {}
         for other in self.snapshot.namespaces.values():
             for each in other.links if "links" not in other.unread else ():
-                if each.link is not None and each.link.index == index:
-                    yield other.name, each
+                if each.link is not None:
+                    found.setdefault(each.link.index, []).append((other.name, each))
+        return found
 
     def connections(self, name: str, packet: Packet) -> tuple[ConntrackEntry, ...]:
         """The connections of namespace `name` that a packet with ports used before may belong to."""
@@ -254,3 +299,22 @@ class Ground:
         if (why := self._unanswered.get((name, query))) is not None:
             raise Unread(name, f"kernel's route to {query.dst}", why, Stage.ROUTE)
         return self._answers[name, query]
+
+
+def seen_behind(
+    name: str, ports: tuple[Link, ...], peers: tuple[FoundPeer, ...], behind: tuple[SeenBehind, ...]
+) -> tuple[dict[int, SeenBehind], tuple[LookBehind, ...]]:
+    """What was seen behind ports whose far ends nobody has asked for, by ifindex; and what is lacking."""
+    asked = {found.nsid for found in peers if found.namespace == name}
+    known = {(seen.nsid, seen.index): seen for seen in behind if seen.namespace == name}
+    seen: dict[int, SeenBehind] = {}
+    lacking: list[LookBehind] = []
+    for port in ports:
+        ref = port.link if port.kind == "veth" else None
+        if ref is None or ref.nsid is None or ref.nsid in asked:
+            continue
+        if (ref.nsid, ref.index) in known:
+            seen[port.index] = known[ref.nsid, ref.index]
+        else:
+            lacking.append(LookBehind(name, ref.nsid, ref.index))
+    return seen, tuple(lacking)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from functools import cached_property
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -119,7 +120,10 @@ def is_special(rule: PolicyRule) -> bool:
     return not (rule.action == "lookup" and rule.table in (fib.LOCAL, fib.MAIN, fib.DEFAULT))
 
 
-class Loss(Struct, frozen=True):
+_FAR_ENDS = 32  # of one namespace
+
+
+class Loss(Struct, frozen=True, dict=True):
     """What is to be repaired: the configuration, the walk over it, and its end.
 
     `needs` grows with what the candidates would have to know and nobody has read. `before` is the
@@ -145,7 +149,7 @@ class Loss(Struct, frozen=True):
         read.
         """
         try:
-            return Ground(self.snapshot, ask=False).beyond(name, link.link)
+            return self._ground.beyond(name, link.link)
         except Lacking as lacking:
             self.needs.update(dict.fromkeys(lacking.needs))
         except Unread:
@@ -154,10 +158,39 @@ class Loss(Struct, frozen=True):
 
     def knows(self, name: str, link: Link) -> bool:
         """Whether the far end of a cable was read, so that looking there costs nothing."""
-        return link.link is not None and Ground(self.snapshot, ask=False).knows(name, link.link.nsid)
+        return link.link is not None and self._ground.knows(name, link.link.nsid)
+
+    def first_cables(self, name: str) -> frozenset[int]:
+        """The first cables of a namespace, by ifindex, those first that are plugged nowhere: behind each may
+        be a namespace to read.
+        """
+        if name not in self._cables:
+            veths = [link for link in self.snapshot[name].links if link.kind == "veth"]
+            first = sorted(veths, key=lambda link: link.master is not None)[:_FAR_ENDS]
+            self._cables[name] = frozenset(link.index for link in first)
+        return self._cables[name]
+
+    # What many candidates look at, made once.
+
+    @cached_property
+    def _cables(self) -> dict[str, frozenset[int]]:
+        return {}
+
+    @cached_property
+    def _ground(self) -> Ground:
+        return Ground(self.snapshot, ask=False)
+
+    @cached_property
+    def _heard(self) -> dict[tuple[str, int], tuple[Station, ...]]:
+        return {}
 
     def stations(self, name: str, link: Link) -> tuple[Station, ...]:
         """Who hears a broadcast from an interface; noted as a need where not read."""
+        if (name, link.index) not in self._heard:
+            self._heard[name, link.index] = self._stations(name, link)
+        return self._heard[name, link.index]
+
+    def _stations(self, name: str, link: Link) -> tuple[Station, ...]:
         try:
             return stations(self.snapshot, name, link)
         except Lacking as lacking:
@@ -171,13 +204,13 @@ class Loss(Struct, frozen=True):
         """The probe, its source address chosen."""
         return self.prediction.probe
 
-    @property
+    @cached_property
     def hops(self) -> tuple[Hop, ...]:
         """The hops of both ways, in order."""
         reply = self.prediction.reply
         return (*self.prediction.request.hops, *(reply.hops if reply is not None else ()))
 
-    @property
+    @cached_property
     def way(self) -> tuple[str, ...]:
         """The namespaces on the way that were read, each once, in order; the last is where it ended."""
         probe = self.probe
@@ -195,7 +228,7 @@ class Loss(Struct, frozen=True):
             if is_network(address)
         )
 
-    @property
+    @cached_property
     def around(self) -> tuple[str, ...]:
         """The namespaces on the way, and those that hear what is asked at the place of the loss."""
         place = self.stop.place

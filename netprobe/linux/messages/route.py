@@ -310,3 +310,4 @@ ANSWERS = {
     88: nsidmsg,
     104: NexthopObject,
 }
+BY_HAND = frozenset({Link, ifaddrmsg, Route, Neighbour})  # of which a machine may have thousands

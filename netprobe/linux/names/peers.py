@@ -16,6 +16,8 @@ from netprobe.errors import NetprobeError, Shortage, is_short
 from netprobe.linux import deadline, netns
 from netprobe.linux.netlink import BATCH, Netlink, Record, Request
 from netprobe.linux.tables.links import RTM_GETLINK, link_of
+from netprobe.linux.tables.stations import look_behind
+from netprobe.model import LookBehind, SeenBehind
 
 from .names import Found, close_all, open_each
 from .namespaces import Directory, opened
@@ -65,26 +67,64 @@ class Peers:
             return None
         return self._directory.adopt(fd, found)
 
-    def macvlans_on(self, namespace: str, index: int) -> tuple[str, ...]:
-        """The names of the namespaces that have a macvlan on interface `index` of the open `namespace`."""
-        parent = self._directory.handles[namespace]
-        names: list[str] = []
+    def look_behind(self, ports: Sequence[LookBehind]) -> tuple[SeenBehind, ...]:
+        """What stands behind these ports of one open namespace; all namespaces are gone through once. What
+        cannot be seen or entered is not plain.
+        """
+        asking, wanted = ports[0].namespace, {port.nsid for port in ports}
+        known = self._known.setdefault(asking, {})
+        if not wanted <= known.keys():
+            handle = self._directory.handles[asking]
+            known.update(numbers_of(handle, self._directory.candidates(), wanted))
+        return tuple(self._behind(port, known.get(port.nsid)) for port in ports)
+
+    def _behind(self, port: LookBehind, place: Place | None) -> SeenBehind:
+        """What stands behind a port, whose namespace is the one of `place`."""
+        deadline.check()
+        unknown = SeenBehind(port.namespace, port.nsid, port.index)
+        fd = opened(place[0]) if place is not None else None
+        if place is None or fd is None:
+            return unknown
+        try:
+            # another may have taken its name since
+            if netns.identity(fd) != place[1] or self._directory.is_excluded(fd):
+                return unknown
+            with netns.inside(fd):
+                return look_behind(port)
+        except (NetprobeError, OSError) as error:
+            if is_short(error):
+                raise
+            return unknown
+        finally:
+            os.close(fd)
+
+    def macvlans_on(self, parents: Sequence[tuple[str, int]]) -> dict[tuple[str, int], tuple[str, ...]]:
+        """The names of the namespaces that have a macvlan on each of these (open namespace, ifindex)."""
+        standing: dict[tuple[str, int], list[str]] = {parent: [] for parent in parents}
         for place in list(self._everywhere()):
             deadline.check()
-            fd = opened(place[0])
-            if fd is None:
-                continue
-            try:
-                stands = _has_macvlan(fd, parent, index)
-            except (NetprobeError, OSError) as error:
-                if is_short(error):
-                    raise
-                continue  # not ours to enter: what stands there is not seen from here
-            finally:
-                os.close(fd)
-            if stands and (name := self._adopted(place)) is not None:
-                names.append(name)
-        return tuple(names)
+            on = self._standing(place, parents)
+            name = self._adopted(place) if on else None
+            for parent in on if name is not None else ():
+                standing[parent].append(name or "")
+        return {parent: tuple(names) for parent, names in standing.items()}
+
+    def _standing(self, place: Place, parents: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+        """Those of `parents` that a macvlan in the namespace of `place` stands on."""
+        fd = opened(place[0])
+        if fd is None:
+            return []
+        try:
+            lower = _lower_of_macvlans(fd)
+            wanted = [parent for parent in parents if parent[1] in lower]
+            handles = self._directory.handles
+            return [each for each in wanted if _is_on(fd, lower[each[1]], handles[each[0]])]
+        except (NetprobeError, OSError) as error:
+            if is_short(error):
+                raise
+            return []  # not ours to enter: what stands there is not seen from here
+        finally:
+            os.close(fd)
 
     def _everywhere(self) -> Iterator[Place]:
         """Every namespace that can be seen, once."""
@@ -132,22 +172,28 @@ def _numbered(netlink: Netlink, batch: Sequence[Found]) -> Iterator[tuple[Place,
         close_all(results)
 
 
-def _has_macvlan(there: int, parent: int, index: int) -> bool:
-    """Whether the open namespace `there` has a macvlan on interface `index` of the open namespace
-    `parent`.
+def _lower_of_macvlans(there: int) -> dict[int, set[int | None]]:
+    """The ifindexes that the macvlans of an open namespace stand on, each with what that namespace calls the
+    one that has it.
     """
+    lower: dict[int, set[int | None]] = {}
     with netns.inside(there), Netlink() as netlink:
-        links = [
-            link_of(record)
-            for record in netlink.dump(Request(RTM_GETLINK, attributes=[("IFLA_LINKINFO", MACVLAN)]))
-        ]
-        lower = {
-            link.link.nsid
-            for link in links
-            if link.kind == "macvlan" and link.link is not None and link.link.index == index
-        }
-        own = netns.identity(there) == netns.identity(parent)
-        return None in lower if own else bool(lower) and nsids(netlink, [parent])[0] in lower - {None}
+        for record in netlink.dump(Request(RTM_GETLINK, attributes=[("IFLA_LINKINFO", MACVLAN)])):
+            link = link_of(record)
+            if link.kind == "macvlan" and link.link is not None:
+                lower.setdefault(link.link.index, set()).add(link.link.nsid)
+    return lower
+
+
+def _is_on(there: int, numbers: Set[int | None], parent: int) -> bool:
+    """Whether one of these `numbers` is what the open namespace `there` calls the open namespace `parent`."""
+    if netns.identity(there) == netns.identity(parent):
+        return None in numbers
+    named = numbers - {None}
+    if not named:
+        return False
+    with netns.inside(there), Netlink() as netlink:
+        return nsids(netlink, [parent])[0] in named
 
 
 def nsids(netlink: Netlink, fds: Sequence[int]) -> list[int | None]:

@@ -50,7 +50,7 @@ def link_of(record: Record) -> Link:
     kind = info.text("IFLA_INFO_KIND") or ("loopback" if record["ifi_type"] == ARPHRD_LOOPBACK else "")
     data = info.nest("IFLA_INFO_DATA")
     vxlan = _vxlan(data) if kind == "vxlan" else None
-    counted = record.get("IFLA_STATS64", {})
+    counted = record.nest("IFLA_STATS64").fields
     return Link(
         index=record["index"],
         name=record.text("IFLA_IFNAME"),

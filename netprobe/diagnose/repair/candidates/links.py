@@ -7,7 +7,7 @@ See: ip-link(8).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from hashlib import sha256
 
 from msgspec.structs import replace
@@ -25,10 +25,11 @@ _NO_MAC = "00:00:00:00:00:00"  # of a loopback, and of a bridge that has no port
 def candidates(loss: Loss) -> Iterator[Repair]:
     """Each interface of the namespaces read, as far as something about it is odd."""
     for namespace in loss.snapshot.namespaces.values():
+        routed = _routed(namespace)
         for link in namespace.links:
             yield from _switched_off(loss, namespace, link)
             yield from _unplugged(loss, namespace, link)
-            yield from _enslaved(loss, namespace, link)
+            yield from _enslaved(loss, namespace, link, routed)
     yield from _moved_away(loss)
     yield from _of_one_mac(loss)
     yield from _too_short(loss)
@@ -37,14 +38,16 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 
 def _far_end(loss: Loss, name: str, link: Link) -> Station | None:
-    """The other end of a cable; asked for on the way alone, since a host may have thousands."""
-    if (
-        loss.knows(name, link)
-        or name in loss.way[:1]
-        or (name == loss.stop.place.namespace and link.master is None)
-    ):
+    """The other end of a cable; asked for on the way alone, and where there are few, since a host may have
+    thousands.
+    """
+    if loss.knows(name, link) or (_is_asked_for(loss, name, link) and link.index in loss.first_cables(name)):
         return loss.far_end(name, link)
     return None
+
+
+def _is_asked_for(loss: Loss, name: str, link: Link) -> bool:
+    return name in loss.way[:1] or (name == loss.stop.place.namespace and link.master is None)
 
 
 def _switched_off(loss: Loss, namespace: Namespace, link: Link) -> Iterator[Repair]:
@@ -113,10 +116,11 @@ def _loose(namespace: Namespace, link: Link, bridge: Link, far: Station | None) 
     return lost("port-not-in-bridge", namespace.name, link, Stage.BRIDGE, text, object=loose, fix=fix)
 
 
-def _enslaved(loss: Loss, namespace: Namespace, link: Link) -> Iterator[Repair]:
+def _enslaved(loss: Loss, namespace: Namespace, link: Link, routed: Set[int]) -> Iterator[Repair]:
     """An interface with addresses of its own that is a port of a bridge: what comes in goes to the bridge."""
     bridge = namespace.link(link.master)
-    if bridge is None or not _is_used(namespace, link):
+    addressed = any(a.scope == "global" for a in namespace.addresses_of(link))
+    if bridge is None or not (addressed or link.index in routed):
         return
     text = (
         f"{link.name} in {namespace.name} has addresses or routes of its own and is a port of {bridge.name},"
@@ -128,15 +132,11 @@ def _enslaved(loss: Loss, namespace: Namespace, link: Link) -> Iterator[Repair]:
     yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
 
 
-def _is_used(namespace: Namespace, link: Link) -> bool:
-    """Whether an interface has addresses, or routes that lead out of it."""
-    addressed = any(a.scope == "global" for a in namespace.addresses_of(link))
-    routed = any(
-        not prefix.needs_scope(route.dst.partition("/")[0])
-        for route in namespace.routes
-        if route.type == "unicast" and any(leg.index == link.index for leg in route.nexthops)
-    )
-    return addressed or routed
+def _routed(namespace: Namespace) -> frozenset[int]:
+    """The interfaces, by ifindex, that routes lead out of; the link-local ones that each has do not count."""
+    routes = (route for route in namespace.routes if route.type == "unicast")
+    used = (route for route in routes if not prefix.needs_scope(route.dst.partition("/")[0]))
+    return frozenset(leg.index for route in used for leg in route.nexthops if leg.index is not None)
 
 
 def _wrong_port(namespace: Namespace, link: Link, bridge: Link, far: Station | None) -> Stop:

@@ -56,7 +56,9 @@ def candidates(loss: Loss) -> Iterator[Repair]:
             ordinary = "0" if key.rpartition(".")[2] in _PURPOSES else passing
             if of == version and namespace.sysctl(key, ordinary) != passing:
                 yield from _setting(loss, namespace, _out(loss, namespace), key, passing, code, stage)
-        for link in (None, *(each for each in namespace.links if each.kind != "loopback")):
+        # a bridge takes what comes in at its ports: their settings are for nobody
+        links = (each for each in namespace.links if each.kind != "loopback" and each.port is None)
+        for link in (None, *links):
             yield from _of_interface(loss, namespace, link, version)
 
 

@@ -1,0 +1,59 @@
+"""Large machines: the answer is right where there are hundreds of what has nothing to do with the probe, or is on its way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from asking import arping, ask, ask_program, reported, trace
+
+from netprobe.lab import crowds
+from netprobe.lab.lab import Lab
+
+pytestmark = [pytest.mark.lab, pytest.mark.slow]
+
+
+@pytest.fixture
+def many_stations(make_lab: Callable[..., Lab]) -> Lab:
+    """300 stations on one bridge that has learned nothing yet."""
+    lab = make_lab(crowds.EMPTY)
+    crowds.fill(lab, crowds.stations(300))
+    return lab
+
+
+def test_a_segment_of_300_stations(many_stations: Lab) -> None:
+    lab = many_stations
+    cold = arping(lab, "s1", "s300")
+    assert cold["answers"], cold
+    assert (cold["verdict"], cold["answers"][0]["mac"]) == ("reachable", "02:00:00:00:01:2c")
+    for _ in ("cold", "warm"):
+        assert trace(lab, "s7", "s250")["agreement"] == "confirmed"
+
+
+def test_an_address_that_none_of_300_stations_has(many_stations: Lab) -> None:
+    report = reported(ask(many_stations, "why", "-o", "json", "s1", "10.9.250.1"))
+    assert (report["verdict"], report["causes"][0]["code"]) == ("unreachable", "neigh-no-answer")
+
+
+def test_a_station_among_300_that_is_a_proxy_or_has_more_addresses(many_stations: Lab) -> None:
+    lab = many_stations
+    lab.run(["ip", "-n", "s123", "address", "add", "10.9.250.7/32", "dev", "lo"], check=True)
+    lab.run(["ip", "-n", "s200", "route", "add", "local", "10.9.251.0/24", "dev", "lo"], check=True)
+    lab.run(["ip", "-n", "s201", "neigh", "add", "proxy", "10.9.252.1", "dev", "eth0"], check=True)
+    lab.run(["ip", "-n", "s201", "link", "add", "beyond", "type", "veth", "peer", "name", "more"], check=True)
+    lab.run(["ip", "-n", "s201", "link", "set", "more", "up"], check=True)
+    lab.run(["ip", "-n", "s201", "link", "set", "beyond", "up"], check=True)
+    lab.run(["ip", "-n", "s201", "route", "add", "10.9.252.1/32", "dev", "beyond"], check=True)
+    lab.run(["sysctl", "-qw", "net.ipv4.ip_forward=1"], "s201", check=True)
+    for address, station in (("10.9.250.7", 123), ("10.9.251.9", 200), ("10.9.252.1", 201)):
+        # a proxy waits up to a second (proxy_delay)
+        answer = arping(lab, "s1", address, "-W", "3s")["answers"][0]
+        assert answer["mac"] == f"02:00:00:00:00:{station:02x}", address
+
+
+def test_100_bridges_in_a_row(make_lab: Callable[..., Lab]) -> None:
+    lab = make_lab(crowds.EMPTY)
+    crowds.fill(lab, crowds.bridges(100))
+    done = ask_program(lab, "trace", "--captures", "none", "s1", "s2")
+    assert done.code == 0, done.told
+    assert "reply came back over the same 203 hops" in done.stdout
