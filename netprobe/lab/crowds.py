@@ -58,7 +58,8 @@ def stations(count: int, first: int = 1) -> str:
         )
         for n in numbers
     )
-    return _batch(None, made) + "".join(inside)
+    forwarding = "while bridge link | grep -q 'state disabled'; do sleep 0.05; done\n"
+    return _batch(None, made) + "".join(inside) + forwarding
 
 
 def pair() -> str:

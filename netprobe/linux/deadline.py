@@ -13,28 +13,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from netprobe.kernel.processor import waited_s
 from netprobe.model import NOT_IN_TIME
-
-from . import files
 
 __all__ = ["NOT_IN_TIME", "check", "has_passed", "left", "share", "stopped", "within"]
 
-SCHEDULED = "/proc/thread-self/schedstat"  # ns on a processor, ns of waiting for one (proc(5))
 MOST_DELAY_S = 10.0
 
 
-def _delay() -> float:
-    """For how many seconds this thread has been ready to run without a processor; 0 where the kernel does not
-    tell.
-    """
-    try:
-        return int(files.setting(SCHEDULED).split()[1]) / 1e9
-    except (OSError, ValueError, IndexError):
-        return 0.0
-
-
 _end: ContextVar[float] = ContextVar("end", default=math.inf)  # of time.monotonic(), s
-_delayed: ContextVar[float] = ContextVar("delayed", default=0.0)  # `_delay` at the beginning
+_delayed: ContextVar[float] = ContextVar("delayed", default=0.0)  # `waited_s` at the beginning
 
 
 @contextmanager
@@ -42,7 +30,7 @@ def within(seconds: float) -> Iterator[None]:
     """A question: its reading ends after so many seconds, not counting those for which this thread waited for
     a processor: on a busy machine there is as much time for the work as on an idle one.
     """
-    ends, delayed = _end.set(time.monotonic() + seconds), _delayed.set(_delay())
+    ends, delayed = _end.set(time.monotonic() + seconds), _delayed.set(waited_s())
     try:
         yield
     finally:
@@ -53,13 +41,13 @@ def within(seconds: float) -> Iterator[None]:
 @contextmanager
 def stopped() -> Iterator[None]:
     """What the block does is no reading: the time that it takes is given back."""
-    end, since, delay = _end.get(), time.monotonic(), _delay()
+    end, since, delay = _end.get(), time.monotonic(), waited_s()
     _end.set(math.inf)
     try:
         yield
     finally:
         _end.set(end + time.monotonic() - since)
-        _delayed.set(_delayed.get() + _delay() - delay)
+        _delayed.set(_delayed.get() + waited_s() - delay)
 
 
 def _left() -> float:
@@ -67,7 +55,7 @@ def _left() -> float:
     over.
     """
     left = _end.get() - time.monotonic()
-    return left if left > 0 else left + min(_delay() - _delayed.get(), MOST_DELAY_S)
+    return left if left > 0 else left + min(waited_s() - _delayed.get(), MOST_DELAY_S)
 
 
 def left(most: float) -> float:

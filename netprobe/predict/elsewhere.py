@@ -84,7 +84,7 @@ def strayed(ground: Ground, name: str, link: Link, asked: Packet) -> tuple[str, 
     likely = sorted(likely, key=lambda v: v.master is not None)[:_MOST_STRAYS]
     for number, veth in enumerate(likely):
         if number % _AT_ONCE == 0:
-            ground.visit(namespace.name, [each.link for each in likely[number : number + _AT_ONCE]])
+            ground.visit(namespace.name, likely[number : number + _AT_ONCE])
         far = ground.beyond(namespace.name, veth.link)
         if far is not None and any(
             a.address == address for a in ground.namespace(far[0]).addresses_of(far[1])

@@ -17,11 +17,9 @@ from netprobe.model import (
     FindMacvlans,
     FindPeer,
     Flow,
-    FoundPeer,
     Leg,
     Link,
     LinkRef,
-    LookBehind,
     Namespace,
     Need,
     ReadNamespace,
@@ -32,6 +30,7 @@ from netprobe.model import (
     Stage,
     Stop,
 )
+from netprobe.model.behind import seen_behind
 from netprobe.model.lookup import indexed
 from netprobe.rules.packet import Packet as Subject
 from netprobe.rules.ruling import Ruling
@@ -153,19 +152,13 @@ class Ground:
         """The namespace already read that says of one of its veths that it leads to `link` of namespace
         `name`.
         """
-        return self._leading.get((name, link.index))
+        veths = [(there, each.link) for there, each in self.on_index(link.index) if each.kind == "veth"]
+        leading = (there for there, ref in veths if ref and self._calls(there, ref.nsid) == name)
+        return next(leading, None)
 
-    @cached_property
-    def _leading(self) -> dict[tuple[str, int], str]:
-        """The namespace of a veth that leads to (namespace, ifindex), for all that were read."""
-        found: dict[tuple[str, int], str] = {}
-        for there, known in self.snapshot.namespaces.items():
-            for each in known.links if "links" not in known.unread else ():
-                ref = each.link if each.kind == "veth" else None
-                peer = self._peers.get((there, ref.nsid)) if ref and ref.nsid is not None else None
-                if ref is not None and peer is not None:
-                    found.setdefault((peer, ref.index), there)
-        return found
+    def _calls(self, name: str, nsid: int | None) -> str | None:
+        """The namespace that `name` calls `nsid`, as far as that was asked."""
+        return self._peers.get((name, nsid)) if nsid is not None else None
 
     def beyond(self, name: str, ref: LinkRef | None) -> tuple[str, Link] | None:
         """The interface that `ref` means in namespace `name`: (its namespace, the link); None when it is not
@@ -187,14 +180,18 @@ class Ground:
         self._lacks(lacking)
         return seen
 
-    def visit(self, name: str, refs: Iterable[LinkRef | None]) -> None:
-        """Ask together for all namespaces to which these `refs` of namespace `name` lead, unless they were
+    def visit(self, name: str, links: Iterable[Link]) -> None:
+        """Ask together for all namespaces to which these veths of namespace `name` lead, unless they were
         read.
         """
-        numbers = dict.fromkeys(ref.nsid for ref in refs if ref is not None and ref.nsid is not None)
-        needs: list[Need] = [FindPeer(name, nsid) for nsid in numbers if (name, nsid) not in self._peers]
-        peers = [self._peers.get((name, nsid)) for nsid in numbers]
-        needs += [ReadNamespace(peer) for peer in peers if peer is not None and peer not in self.snapshot]
+        needs: dict[Need, None] = {}
+        for link in links:
+            try:
+                self.beyond(name, link.link)
+            except Lacking as lacking:
+                needs |= dict.fromkeys(lacking.needs)
+            except Unread:
+                continue  # which is said where it is looked at
         self._lacks(needs)
 
     def _lacks(self, needs: Iterable[Need]) -> None:
@@ -299,22 +296,3 @@ class Ground:
         if (why := self._unanswered.get((name, query))) is not None:
             raise Unread(name, f"kernel's route to {query.dst}", why, Stage.ROUTE)
         return self._answers[name, query]
-
-
-def seen_behind(
-    name: str, ports: tuple[Link, ...], peers: tuple[FoundPeer, ...], behind: tuple[SeenBehind, ...]
-) -> tuple[dict[int, SeenBehind], tuple[LookBehind, ...]]:
-    """What was seen behind ports whose far ends nobody has asked for, by ifindex; and what is lacking."""
-    asked = {found.nsid for found in peers if found.namespace == name}
-    known = {(seen.nsid, seen.index): seen for seen in behind if seen.namespace == name}
-    seen: dict[int, SeenBehind] = {}
-    lacking: list[LookBehind] = []
-    for port in ports:
-        ref = port.link if port.kind == "veth" else None
-        if ref is None or ref.nsid is None or ref.nsid in asked:
-            continue
-        if (ref.nsid, ref.index) in known:
-            seen[port.index] = known[ref.nsid, ref.index]
-        else:
-            lacking.append(LookBehind(name, ref.nsid, ref.index))
-    return seen, tuple(lacking)
