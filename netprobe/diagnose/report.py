@@ -41,7 +41,16 @@ from .last_hop import with_last_hop
 from .nat_evidence import confirmed
 from .refused import from_beyond
 from .strangers import heeded
-from .verdict import agreement_of, direction_of, from_another, is_short, leg_of, not_sent, verdict_of
+from .verdict import (
+    RANDOM_DROP,
+    agreement_of,
+    direction_of,
+    from_another,
+    is_short,
+    leg_of,
+    not_sent,
+    verdict_of,
+)
 
 if TYPE_CHECKING:
     from .repair.several import Searches
@@ -106,13 +115,19 @@ def diagnose(
         sightings=sightings(seen, request, reply),
         notes=(*dict.fromkeys(f"{end.endpoint}: {note}" for end in (asked.source,
         asked.destination) for note in end.notes),
-               *arp_answers.notes(snapshot, found), *counted.notes),
+               *arp_answers.notes(snapshot, found), *counted.notes,
+               *(_limits(request, reply) if not watched and verdict is Verdict.REACHABLE else ())),
     )  # fmt: skip
     if earlier is not None and verdict is not Verdict.REACHABLE:
         from .since import since
 
         report = replace(report, since=since(earlier, snapshot, prediction))
     return replace(report, summary=_summary(report, case))
+
+
+def _limits(request: Sequence[Hop], reply: Sequence[Hop]) -> tuple[str, ...]:
+    """The limits by which the first packets pass, as the configuration has it, and others may not."""
+    return tuple(suspect.text for hop in (*request, *reply) for suspect in hop.suspects)
 
 
 def _alternatives(case: Case, cause: Cause | None) -> tuple[Cause, ...]:
@@ -187,7 +202,17 @@ def _believed(case: Case, verdict: Verdict) -> Stop | None:
         and _got_past(case, case.prediction)
     ):
         return None
+    if case.watched and _met_a_suspect_before(case):
+        return None
     return None if _is_behind_unread_rules(case, case.prediction.stop) else case.prediction.stop
+
+
+def _met_a_suspect_before(case: Case) -> bool:
+    """Whether the probe was missed already on its way to the predicted end, behind something that may have
+    stopped it there.
+    """
+    leg = case.leg or Leg.REQUEST
+    return case.first_missed(leg) is not None and bool(case.suspects(leg))
 
 
 def _is_behind_unread_rules(case: Case, stop: Stop) -> bool:
@@ -245,6 +270,10 @@ def _without_carrier(case: Case, prediction: Prediction) -> set[tuple[str, str |
 
 def _rooted(case: Case, verdict: Verdict, searches: Searching | None) -> Case:
     """The case with the repair that is the cause, where one is found and nothing seen speaks against it."""
+    if verdict is Verdict.INTERMITTENT and not case.watched:
+        hops = (*case.request, *case.reply)
+        dice = (s for hop in hops for s in hop.suspects if s.code == RANDOM_DROP)
+        return replace(case, stop=next(dice, None))
     stop = _believed(case, verdict)
     if stop is not None and stop.code == "unknown":  # undetermined: what lies behind it nobody knows
         return replace(case, stop=stop)

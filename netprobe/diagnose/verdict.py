@@ -84,7 +84,8 @@ _SHORT = {errno.errorcode[code] for code in SHORT - {errno.ENOBUFS}}
 def _predicted_verdict(prediction: Prediction | None) -> Verdict:
     """What the configuration alone says.
 
-    What stands before the end and may have decided otherwise leaves the question open.
+    What stands before the end and may have decided otherwise leaves the question open; a limit lets the first
+    packets pass, and dice let some.
     """
     if prediction is None:
         return Verdict.UNDETERMINED
@@ -93,11 +94,13 @@ def _predicted_verdict(prediction: Prediction | None) -> Verdict:
         return Verdict.UNDETERMINED
     if prediction.stop is not None:
         return Verdict.UNREACHABLE
-    return (
-        Verdict.UNDETERMINED
-        if any(hop.suspects for walk in walks for hop in walk.hops)
-        else Verdict.REACHABLE
-    )
+    codes = {suspect.code for walk in walks for hop in walk.hops for suspect in hop.suspects}
+    if codes - {RATE_LIMITED, RANDOM_DROP}:
+        return Verdict.UNDETERMINED
+    return Verdict.INTERMITTENT if RANDOM_DROP in codes else Verdict.REACHABLE
+
+
+RATE_LIMITED, RANDOM_DROP = "rate-limited", "random-drop"
 
 
 def _unread(prediction: Prediction) -> bool:

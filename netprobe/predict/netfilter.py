@@ -157,20 +157,20 @@ def _logical(namespace: Namespace, bridge: Link, packet: Packet) -> Link:
     """The interface by which a bridged packet comes in for the IP rules: the bridge, or where that is asked
     for the VLAN device on it (brnf_get_logical_dev).
     """
-    if not packet.tags or namespace.sysctl("net.bridge.bridge-nf-pass-vlan-input-dev", "0") != "1":
-        return bridge
-    above = (each for each in namespace.links if each.kind == "vlan" and each.link is not None)
-    mine = (each for each in above if each.link == LinkRef(bridge.index))
-    return next((each for each in mine if packet.tags[-1] == f"vlan {each.vlan_id}"), bridge)
+    asked = namespace.sysctl("net.bridge.bridge-nf-pass-vlan-input-dev", "0") == "1"
+    tags = packet.tags if asked else ()
+    above = (each for each in namespace.links if each.link == LinkRef(bridge.index))
+    return next((each for each in above if f"vlan {each.vlan_id}" in tags), bridge)
 
 
 def redirected(name: str, packet: Packet) -> bool:
     """Whether IP rules on a bridge of namespace `name` have given the packet another destination."""
-    connection = packet.tracked.connection if packet.tracked is not None else None
-    if packet.prerouted != name or packet.tracked_in != name or packet.tracked is None or connection is None:
+    connection = conntrack.connection(packet, name)
+    if packet.prerouted != name or connection is None:
         return False
     asked, answering = connection.original, connection.reply
-    return asked[0] != answering[1] if packet.tracked.reply else asked[1] != answering[0]
+    back = packet.leg is Leg.REPLY
+    return asked[int(not back)] != answering[int(back)]
 
 
 def _calls_ip(namespace: Namespace, bridge: Link, packet: Packet) -> bool:
@@ -250,6 +250,8 @@ def _ruled(
         )
     if ruling.needs:
         raise Lacking(*(AskSet(name, query) for query in ruling.needs))
+    if ruling.verdict is Verdict.UNDETERMINED and ruling.alternatives:
+        ruling = ground.forks.taken((name, family, hook, packet.leg, packet.flow), ruling)
     passed = _passage(
         namespace,
         hook if family != "bridge" else f"bridge-{hook}",
@@ -404,6 +406,8 @@ def _main(rules: Ruleset, ruling: Ruling, place: Place) -> tuple[Ruling, tuple[S
     """The way to follow, and the chances of another one: where limits and dice decide, the packet goes on
     under suspicion.
     """
+    if ruling.verdict is Verdict.UNDETERMINED:
+        return ruling, ()
     chancy = [
         r
         for r in (ruling, *ruling.alternatives)

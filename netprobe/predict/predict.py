@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import product
+from math import prod
+
 from msgspec.structs import replace
 
 from netprobe.model import (
@@ -28,7 +32,7 @@ from .outcome import first_arrived
 from .prediction import Prediction
 from .trace import Routed, Trail
 from .ttl import life
-from .view import Ground, Lacking, Packet, Rulings
+from .view import Fork, Forks, Ground, Lacking, Packet, Rulings
 from .walk import Walker
 
 
@@ -41,7 +45,21 @@ def predict(
     `rulings` is filled with what rules said, so that the next walk over the same namespaces need not ask them
     again.
     """
-    ground = Ground(snapshot, ask, probe.destination.namespace, rulings)
+    forks = Forks()
+    found = _once(snapshot, probe, ask, rulings, forks)
+    if not isinstance(found, Prediction) or not forks.met:
+        return found
+    return _settled(found, forks.met, lambda chosen: _once(snapshot, probe, ask, rulings, chosen))
+
+
+_MOST_WALKS = 16  # through all ways that open where rules that nobody understands may decide either way
+
+
+def _once(
+    snapshot: Snapshot, probe: Probe, ask: bool, rulings: Rulings | None, forks: Forks
+) -> Prediction | tuple[Need, ...]:
+    """One walk, there and back."""
+    ground = Ground(snapshot, ask, probe.destination.namespace, rulings, forks)
     try:
         prediction = _predict(ground, probe)
     except Lacking as lacking:
@@ -49,6 +67,36 @@ def predict(
     except Unread as unread:  # before the packet has taken a step
         return Prediction(probe, Walk((), unread.finish.end, unread.finish.stop))
     return tuple(ground.unasked) or prediction
+
+
+def _settled(
+    found: Prediction, met: dict[Fork, int], walk: Callable[[Forks], Prediction | tuple[Need, ...]]
+) -> Prediction | tuple[Need, ...]:
+    """The prediction without the doubts that change nothing: whichever way they go, the probe passes or is
+    lost alike. Where it is lost on the likely way and passes on another, that one, and the doubts with it.
+    """
+    if prod(met.values()) > _MOST_WALKS:
+        return found
+    places = tuple(met)
+    passing: dict[tuple[int, ...], bool] = {}
+    for ways in product(*(range(number) for number in met.values())):
+        other = Forks(dict(zip(places, ways, strict=True)))
+        outcome = walk(other)
+        if not isinstance(outcome, Prediction):
+            return outcome
+        if other.met:  # more opens on this way
+            return _settled(found, {**met, **other.met}, walk)
+        passing[ways] = outcome.passes
+    idle = {place: 0 for n, place in enumerate(places) if _is_idle(n, passing)}
+    doubted = () if found.stop is None else (ways for ways, passes in passing.items() if passes)
+    if (way := next(iter(doubted), None)) is not None:
+        return walk(Forks({**dict(zip(places, way, strict=True)), **idle}, frozenset(idle)))
+    return walk(Forks(idle, frozenset(idle))) if idle and any(passing.values()) else found
+
+
+def _is_idle(n: int, passing: dict[tuple[int, ...], bool]) -> bool:
+    """Whether the choice at the n-th place makes no difference, whatever is chosen at the others."""
+    return all(passes is passing[(*ways[:n], 0, *ways[n + 1 :])] for ways, passes in passing.items())
 
 
 def _predict(ground: Ground, probe: Probe) -> Prediction:

@@ -4,7 +4,7 @@ again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
 from msgspec import Struct
@@ -39,6 +39,8 @@ from .unread import Unread, guarded
 
 # what rules said, and in which state of their namespace
 Rulings = dict[tuple[object, ...], tuple[Namespace, Ruling]]
+# a hook of a namespace, and the packet at it
+Fork = tuple[object, ...]
 
 
 class Lacking(Exception):
@@ -98,22 +100,48 @@ class Packet(Struct, frozen=True):
         return replace(bare, mark=0, uid=None) if leaves else bare
 
 
+class Forks:
+    """Where rules that nobody understands may decide this way or that: those `met` on a walk, and those at
+    which the way is `chosen`; at the `idle` ones as if it were certain.
+    """
+
+    def __init__(self, chosen: Mapping[Fork, int] | None = None, idle: frozenset[Fork] | None = None) -> None:
+        self.chosen = chosen or {}
+        self.idle = frozenset(self.chosen) if idle is None else idle
+        self.met: dict[Fork, int] = {}
+
+    def taken(self, fork: Fork, ruling: Ruling) -> Ruling:
+        """The ruling to go on with."""
+        if fork in self.chosen:
+            kept = () if fork in self.idle else ruling.doubts
+            return replace(ruling.alternatives[self.chosen[fork]], doubts=kept)
+        self.met[fork] = len(ruling.alternatives)
+        return ruling
+
+
 class Ground:
     """Read access to a snapshot. To look at what could not be read raises Unread, which ends the walk.
 
     With `ask`, route lookups that the kernel has not answered yet are collected in `unasked`; the FIB model
     decides meanwhile. `goal` is the namespace that the question names as its destination, if it names one.
-    `rulings` keeps what rules said, from one walk to the next. `tunnelled` counts the packets of tunnels that
+    `rulings` keeps what rules said, from one walk to the next; `forks` are the places where they leave it
+    open. `tunnelled` counts the packets of tunnels that
     were walked.
     """
 
     def __init__(
-        self, snapshot: Snapshot, ask: bool = True, goal: str | None = None, rulings: Rulings | None = None
+        self,
+        snapshot: Snapshot,
+        ask: bool = True,
+        goal: str | None = None,
+        rulings: Rulings | None = None,
+        forks: Forks | None = None,
     ) -> None:
         self.snapshot = guarded(snapshot)
         self.ask = ask
         self.goal = goal
         self.rulings: Rulings = {} if rulings is None else rulings
+        self.forks = forks or Forks()
         self.unasked: dict[AskRoute, None] = {}
         self.tunnelled = 0
         self._peers = {(found.namespace, found.nsid): found.peer for found in snapshot.peers}

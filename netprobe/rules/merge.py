@@ -32,12 +32,18 @@ def merged(main: Ruling, others: list[Ruling]) -> Ruling:
             reject=None,
             doubts=doubts,
             needs=_needs(doubts),
+            alternatives=_each(main, *different),
         )
-    alternatives: dict[object, Ruling] = {}
-    for other in different:
-        alternatives.setdefault(_outcome(other), other)
     kept = main.doubts if main.translations else ()  # an address that NAT would take and that is not known
-    return replace(main, alternatives=tuple(alternatives.values()), doubts=kept)
+    return replace(main, alternatives=_each(*different), doubts=kept)
+
+
+def _each(*endings: Ruling) -> tuple[Ruling, ...]:
+    """Of endings that nobody could tell apart the first."""
+    found: dict[object, Ruling] = {}
+    for ending in endings:
+        found.setdefault(_outcome(ending), ending)
+    return tuple(found.values())
 
 
 def _outcome(ruling: Ruling) -> object:

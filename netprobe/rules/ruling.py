@@ -116,8 +116,9 @@ class Ruling(Struct, frozen=True):
     `passed`: the rules that matched on the way. `counted`: the rules whose packet counters it moves: those,
     and the ones that it left behind their counter (a verdict map without its key). `spent`: rules that would
     have decided but for a quota or limit used up. `alternatives`: what happens to other packets of the same
-    flow (limit, random), each with the `doubts` that lead there. A verdict undetermined carries the doubts
-    that stand in the way, and `needs`: questions whose answers would settle it.
+    flow (limit, random), each with the `doubts` that lead there; of a verdict undetermined all that may be,
+    the likely one first. That carries the doubts that stand in the way, and `needs`: questions whose answers
+    would settle it.
     """
 
     verdict: Verdict

@@ -49,7 +49,7 @@ def _port(protocols: tuple[Protocol, ...], side: str) -> Reader:
 
 def _words(side: str) -> Reader:
     """`th sport`, `th dport`: the first two words of any transport header; in ICMP they are type and code,
-    and the checksum.
+    and the checksum. That is any number to a rule about ports: the one of an empty echo stands for it.
     """
 
     def read(packet: Packet, around: Surroundings) -> Seen:
@@ -58,7 +58,10 @@ def _words(side: str) -> Reader:
         if not _carried(packet):
             return None
         kind = packet.flow.icmp_type
-        return UNKNOWN if side == "dport" or kind is None else kind << 8 | (packet.flow.icmp_code or 0)
+        if kind is None:
+            return UNKNOWN
+        first = kind << 8 | (packet.flow.icmp_code or 0)
+        return first if side == "sport" else 0xFFFF - (first + (packet.flow.icmp_id or 0)) % 0xFFFF
 
     return read
 
