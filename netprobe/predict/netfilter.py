@@ -29,6 +29,7 @@ from netprobe.rules.ruling import Decision, Reason, Ruling, Verdict
 
 from . import allow, bpf, conntrack, fib, fixes, prefix, sockets
 from .drop import place_of, unread
+from .outcome import BROADCAST, is_group
 from .trace import Trail, changes
 from .view import Ground, Lacking, Packet
 
@@ -240,7 +241,7 @@ def _ruled(
         conntrack.subject(name, packet), flow=packet.flow, mark=packet.mark,
         iif=doors.iif, oif=doors.oif, bridge=doors.bridge, in_port=doors.in_port, out_port=doors.out_port,
         uid=packet.uid if hook in ("output", "postrouting") else None,
-        gid=0 if packet.uid is not None else None,
+        gid=0 if packet.uid is not None else None, pkttype=_kind(family, packet, doors),
     )  # fmt: skip
     ruling = _ruling(ground, namespace, family, hook, packet, subject, doors.device, trail)
     if packet.fragments and ruling.verdict is Verdict.ACCEPT:
@@ -266,6 +267,19 @@ def _ruled(
     return replace(
         passed, stop=allow.narrowed(namespace.ruleset, passed.stop, ruling, answering, family, hook)
     )
+
+
+def _kind(family: str, packet: Packet, doors: _Doors) -> str:
+    """For whom a frame that came in is (eth_type_trans, br_handle_frame); what is sent or forwarded counts as
+    the host's own.
+    """
+    mac, link = packet.flow.dst_mac, doors.iif
+    if mac is None or link is None:
+        return "unicast"
+    if is_group(mac):
+        return "broadcast" if mac == BROADCAST else "multicast"
+    owned = {link.mac, doors.bridge.mac if doors.bridge is not None else None}
+    return "other" if family in ("bridge", "netdev") and mac not in owned else "unicast"
 
 
 def _ruling(

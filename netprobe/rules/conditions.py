@@ -12,7 +12,7 @@ from ipaddress import ip_interface, ip_network
 
 from netprobe.model import NamedObject, RecentList, Rule, Statement
 
-from . import ipset
+from . import ipset, octets
 from .expression import Scene
 from .packet import FibQuery, Packet
 from .ruling import Doubt, Reason
@@ -163,8 +163,16 @@ def _masked(address: str, mask: str | None) -> str:
     return str(ip_network(f"{address}/{length}", strict=False).network_address)
 
 
+def _u32(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> Answer:
+    try:
+        found = octets.u32(octets.network(packet), statement.options["u32"])
+    except (KeyError, ValueError):
+        found = None
+    return Doubt(Reason.UNKNOWN, statement.text) if found is None else _negated(found, statement)
+
+
 CONDITIONS: dict[str, Callable[[Statement, Rule, Packet, Scene], Answer]] = {
     "limit": _limit, "hashlimit": _limit, "connlimit": _connlimit, "quota": _quota, "statistic": _statistic,
     "time": _time,
-    "ipset": _ipset, "rpfilter": _rpfilter, "recent": _recent,
+    "u32": _u32, "ipset": _ipset, "rpfilter": _rpfilter, "recent": _recent,
 }  # fmt: skip

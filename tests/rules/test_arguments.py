@@ -99,7 +99,7 @@ def test_a_quoted_word_is_never_an_option() -> None:
         ("-j REDIRECT --to-ports 8080", ["redirect 8080"]),
         ("-j NETMAP --to 10.1.0.0/16", ["netmap 10.1.0.0/16"]),
         ("-j NFQUEUE --queue-balance 0:3 --queue-bypass", ["queue 0-3"]),
-        ("-m u32 --u32 0x0=0x1 -j ACCEPT", ["unknown", "accept"]),
+        ("-m u32 --u32 0x0=0x1 -j ACCEPT", ["u32 ==", "accept"]),
         ("-j SOMETHING", ["unknown"]),
     ],
 )  # fmt: skip
@@ -148,6 +148,11 @@ def test_conditions_keep_their_options() -> None:
         ("-j mark --mark-set 0x5 --mark-target CONTINUE", ["set meta mark 5"]),
         ("-j dnat --to-dst 02:00:00:00:00:02 --dnat-target ACCEPT", ["set ether daddr 02:00:00:00:00:02", "accept"]),
         ("--among-src 2:0:0:0:0:2=1.2.3.4 -j DROP", ["unknown", "drop"]),
+        ("-p ARP --arp-htype 1 --arp-ptype 0x800 --arp-gratuitous -j DROP", [
+            "match ether type == arp", "match arp htype == 1", "match arp ptype == 0x800", "match arp gratuitous == 1", "drop"]),
+        ("-p IPv4 --ip-tos 0x10 -j DROP", ["match ether type == ip", "match ip tos == 0x10", "drop"]),
+        ("-p Length -j DROP", ["match ether type == 0", "drop"]),
+        ("-p ARP -j arpreply --arpreply-mac 2:0:0:0:0:2", ["match ether type == arp", "unknown", "drop"]),
     ],
 )  # fmt: skip
 def test_ebtables_in_nfts_words(arguments: str, expected: list[str]) -> None:

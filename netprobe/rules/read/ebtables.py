@@ -22,7 +22,8 @@ _MACS = {
     "multicast": ("01:00:00:00:00:00", "01:00:00:00:00:00"),
     "broadcast": ("ff:ff:ff:ff:ff:ff", ""), "bga": ("01:80:c2:00:00:00", ""),
 }  # fmt: skip
-_ETHERTYPES = {"ipv4": "ip", "ipv6": "ip6", "arp": "arp", "802_1q": "vlan", "lldp": "0x88cc"}
+# "length" is a frame of 802.3, which has none
+_ETHERTYPES = {"ipv4": "ip", "ipv6": "ip6", "arp": "arp", "802_1q": "vlan", "lldp": "0x88cc", "length": "0"}
 _ICMPV6 = {
     "neighbour-solicitation": "135", "neighbour-advertisement": "136", "router-solicitation": "133",
     "router-advertisement": "134",
@@ -141,11 +142,7 @@ def _address(selector: str) -> Reader:
 
 def _ethertype(option: Option) -> Statement:
     word = option[2][0].lower()
-    return (
-        unknown(f"-p {word}")
-        if word == "length"
-        else match("ether type", _ETHERTYPES.get(word, word), option[0])
-    )
+    return match("ether type", _ETHERTYPES.get(word, word), option[0])
 
 
 def _icmp(selector: str, words: dict[str, str]) -> Reader:
@@ -184,8 +181,10 @@ EBTABLES: dict[str, Reader] = {
     "--arp-op": _plain("arp operation"), "--arp-ip-src": _address("arp saddr ip"),
     "--arp-ip-dst": _address("arp daddr ip"),
     "--arp-mac-src": _mac("arp saddr ether"), "--arp-mac-dst": _mac("arp daddr ether"),
-    "--arp-htype": _plain("arp htype"),
-    "--ip-src": _address("ip saddr"), "--ip-dst": _address("ip daddr"), "--ip-proto": _plain("ip protocol"),
+    "--arp-htype": _plain("arp htype"), "--arp-ptype": _plain("arp ptype"),
+    "--arp-gratuitous": lambda option: match("arp gratuitous", "1", option[0]),
+    "--ip-tos": _plain("ip tos"), "--ip-src": _address("ip saddr"), "--ip-dst": _address("ip daddr"),
+    "--ip-proto": _plain("ip protocol"),
     "--ip-icmp-type": _icmp("icmp", {}), "--ip6-src": _address("ip6 saddr"),
     "--ip6-dst": _address("ip6 daddr"),
     "--ip6-proto": _plain("ip6 nexthdr"), "--ip6-icmp-type": _icmp("icmpv6", _ICMPV6),
@@ -224,6 +223,8 @@ def _target(block: Block, chains: Collection[str]) -> list[Statement]:
             else [unknown(block.text())]
         )
         return [*changed, *_verdict(block.value("--mark-target") or "ACCEPT")]
+    if block.name == "arpreply":  # answers by itself, with a MAC that nobody may have
+        return [unknown(block.text()), *_verdict(block.value("--arpreply-target") or "DROP")]
     return read_target(block, "bridge", chains)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netprobe.rules import datatypes as dt
 
-from . import conntrack, ip, link, meta, route
+from . import conntrack, ip, link, meta, raw, route
 from .conntrack import tracked
 from .ip import PROTOCOL_NUMBER
 from .value import UNKNOWN, Reader, Rows, Seen, Unknown, unknown
@@ -14,7 +14,7 @@ SELECTORS: Rows = {**ip.ROWS, **link.ROWS, **meta.ROWS, **conntrack.ROWS, **rout
 
 def find(selector: str) -> tuple[dt.Datatype, Reader]:
     """The type and reader of a selector; one that is not known reads as UNKNOWN."""
-    return SELECTORS.get(selector) or (dt.WORD, unknown)
+    return SELECTORS.get(selector) or raw.reader(selector) or (dt.WORD, unknown)
 
 
 __all__ = ["PROTOCOL_NUMBER", "SELECTORS", "UNKNOWN", "Reader", "Seen", "Unknown", "find", "tracked"]

@@ -35,6 +35,11 @@ def _arp_target(packet: Packet, around: Surroundings) -> Seen:
     return UNKNOWN if packet.flow.dst_mac is None else dt.MAC.number(packet.flow.dst_mac)
 
 
+def _gratuitous(packet: Packet, around: Surroundings) -> Seen:
+    """Whether the sender asks for its own address (ebt_arp.c, EBT_ARP_GRAT)."""
+    return int(packet.flow.src == packet.flow.dst)
+
+
 def _ethertype(packet: Packet, around: Surroundings) -> Seen:
     return dt.ETHERTYPES["vlan"] if packet.vlan is not None else dt.ETHERTYPES[packet.ethertype]
 
@@ -49,6 +54,7 @@ ROWS: Rows = {
     "arp ptype": (dt.ETHERTYPE, only("arp", constant(0x0800))),
     "arp hlen": (dt.NUMBER, only("arp", constant(6))),
     "arp plen": (dt.NUMBER, only("arp", constant(4))),
+    "arp gratuitous": (dt.BOOLEAN, only("arp", _gratuitous)),
     "arp saddr ip": (dt.IPV4, only("arp", source)),
     "arp daddr ip": (dt.IPV4, only("arp", destination)),
     "arp saddr ether": (dt.MAC, only("arp", _arp_sender)),

@@ -1,0 +1,132 @@
+"""The bytes of a packet as far as they are known, for rules that read them by their place: iptables' u32 and
+nft's raw payload (RFC 791, 8200, 9293, 768, 792, 4443).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from ipaddress import ip_address
+
+from netprobe.model import Protocol
+
+from .datatypes import TCP_FLAGS
+from .packet import Packet
+
+_NUMBERS = {Protocol.ICMP: 1, Protocol.TCP: 6, Protocol.UDP: 17, Protocol.ICMPV6: 58, Protocol.ND: 58}
+_WORD = 0xFFFFFFFF
+_STEP = re.compile(r"\s*(&|<<|>>|@)\s*(0[xX][0-9a-fA-F]+|\d+)")
+Octets = list[int | None]
+
+
+def network(packet: Packet) -> Octets:
+    """From the IP header on; None for a byte that is not known. Options there are none."""
+    return (_ipv6(packet) if packet.flow.version == 6 else _ipv4(packet)) + transport(packet)
+
+
+def _ipv4(packet: Packet) -> Octets:
+    flow = packet.flow
+    whole = packet.df if packet.fragment is None else None
+    cut = None if whole is None else 0x4000 * whole
+    tos = None if packet.dscp is None else packet.dscp << 2
+    rest = [flow.ttl, _NUMBERS.get(flow.protocol), None, None]
+    return [0x45, tos, *_bytes(flow.length, 2), None, None, *_bytes(cut, 2), *rest, *_addresses(packet)]
+
+
+def _ipv6(packet: Packet) -> Octets:
+    flow, traffic = packet.flow, packet.dscp
+    length = None if flow.length is None else flow.length - 40
+    first = _bytes(None if traffic is None else 0x60 | traffic >> 2, 1)
+    return [
+        *first,
+        None,
+        None,
+        None,
+        *_bytes(length, 2),
+        _NUMBERS.get(flow.protocol),
+        flow.ttl,
+        *_addresses(packet),
+    ]
+
+
+def _addresses(packet: Packet) -> Octets:
+    return [*ip_address(packet.flow.src).packed, *ip_address(packet.flow.dst).packed]
+
+
+def transport(packet: Packet) -> Octets:
+    """From the transport header on."""
+    flow = packet.flow
+    if flow.protocol in (Protocol.TCP, Protocol.UDP):
+        ports = [*_bytes(flow.sport, 2), *_bytes(flow.dport, 2)]
+        if flow.protocol is Protocol.UDP:
+            return ports
+        known = packet.tcp_flags is not None
+        flags = sum(TCP_FLAGS[flag] for flag in packet.tcp_flags or ())
+        return [*ports, *[None] * 9, flags if known else None]
+    return [flow.icmp_type, flow.icmp_code or 0, None, None, *_bytes(flow.icmp_id, 2)]
+
+
+def _bytes(number: int | None, size: int) -> Octets:
+    return [None] * size if number is None else [*number.to_bytes(size, "big")]
+
+
+def bits(octets: Octets, offset: int, length: int) -> int | None:
+    """A field of `length` bits; None where one of them is not known."""
+    first, end = offset // 8, (offset + length + 7) // 8
+    number, known = _number(octets, first, end - first)
+    shift, mask = end * 8 - offset - length, (1 << length) - 1
+    return number >> shift & mask if known >> shift & mask == mask else None
+
+
+def _number(octets: Octets, at: int, size: int) -> tuple[int, int]:
+    """The bytes at a place as a number, and which of its bits are known."""
+    found = [*octets, *[None] * (at + size)][at : at + size]
+    known = bytes(0xFF * (byte is not None) for byte in found)
+    return int.from_bytes(bytes(byte or 0 for byte in found), "big"), int.from_bytes(known, "big")
+
+
+def u32(octets: Octets, tests: str) -> bool | None:
+    """Whether all tests of iptables' u32 hold (net/netfilter/xt_u32.c); None where that is not known.
+
+    Raises ValueError for what is none.
+    """
+    answers = [_test(octets, *test.split("=", 1)) for test in tests.split("&&")]
+    if False in answers:
+        return False
+    return None if None in answers else True
+
+
+def _test(octets: Octets, location: str, wanted: str) -> bool | None:
+    ranges = [[int(end, 0) for end in each.split(":")] for each in wanted.split(",")]
+    number, known = _located(octets, location) or (0, 0)
+    if known != _WORD:
+        return None
+    return any(each[0] <= number <= each[-1] for each in ranges)
+
+
+def _located(octets: Octets, location: str) -> tuple[int, int] | None:
+    """The word that a location leads to, and which of its bits are known; None where it is not known where
+    it leads.
+    """
+    start = re.match(r"\s*(0[xX][0-9a-fA-F]+|\d+)", location)
+    if start is None:
+        raise ValueError(f"{location} is no place in a packet")
+    base, (number, known) = 0, _number(octets, int(start[1], 0), 4)
+    for operator, text in _STEP.findall(location[start.end() :]):
+        operand = int(text, 0)
+        if operator != "@":
+            number, known = _MOVES[operator](number, known, operand)
+            continue
+        if known != _WORD:
+            return None
+        base += number
+        number, known = _number(octets, base + operand, 4)
+    return number, known
+
+
+# a word, which of its bits are known, and an operand
+_MOVES: dict[str, Callable[[int, int, int], tuple[int, int]]] = {
+    "&": lambda number, known, mask: (number & mask, known | ~mask & _WORD),
+    "<<": lambda number, known, by: (number << by & _WORD, (known << by | (1 << by) - 1) & _WORD),
+    ">>": lambda number, known, by: (number >> by, known >> by | ~(_WORD >> by) & _WORD),
+}
