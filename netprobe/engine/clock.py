@@ -8,10 +8,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from netprobe.model import Timings
+from netprobe.model import Moment, Timings
 
 if TYPE_CHECKING:
     from .searches import Searched
+
+
+def now() -> Moment:
+    """The wall clock, for rules that look at it."""
+    seconds = int(time.time())
+    return Moment(seconds, time.localtime(seconds).tm_gmtoff)
 
 
 @dataclass(slots=True)

@@ -21,7 +21,7 @@ from netprobe.model import (
 )
 from netprobe.predict.predict import Prediction
 
-from .clock import Clock
+from .clock import Clock, now
 from .conclude import diagnosed, lost
 from .rounds import foresee, look_around
 from .world import World
@@ -101,7 +101,7 @@ def _found_anew(
 ) -> Conclusion | None:
     """What all that is read now makes of what was seen; None where it can no longer be read."""
     try:
-        fresh, prediction = foresee(world, probe, Snapshot(), clock)
+        fresh, prediction = foresee(world, probe, Snapshot(moment=now()), clock)
     except CannotLook:
         return None
     if prediction is None:

@@ -12,7 +12,7 @@ from netprobe.model import Earlier, End, Observation, Probe, Protocol, Report, R
 from netprobe.predict.predict import Prediction, predict
 from netprobe.question import Question
 
-from .clock import Clock
+from .clock import Clock, now
 from .conclude import diagnosed, lost, typed
 from .confirm import Conclusion, confirmed, is_to_be_confirmed
 from .probe import other_segment, to_probe
@@ -38,7 +38,7 @@ def _asked(world: World, question: Question, recall: Recall | None) -> Run:
     probe = to_probe(world, question)
     if recall is not None:
         recall.check(question.command, probe)
-    snapshot, prediction = foresee(world, probe, Snapshot(), clock)
+    snapshot, prediction = foresee(world, probe, Snapshot(moment=now()), clock)
     sent = prediction.probe if prediction is not None else probe
     on_segment = sent.protocol in (Protocol.ARP, Protocol.ND)
     if (

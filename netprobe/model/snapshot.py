@@ -76,9 +76,18 @@ class FoundConnection(Struct, frozen=True):
     why: str | None = None
 
 
+class Moment(Struct, frozen=True):
+    """A time of the wall clock: seconds since 1970 in UTC, and how many the local time zone is ahead."""
+
+    seconds: int
+    ahead: int = 0
+
+
 class Snapshot(Struct, frozen=True):
     """The namespaces read so far, by name, the wiring between them, and what the kernel answered to route
     queries.
+
+    `moment` is when it was begun, for rules that look at the clock.
     """
 
     namespaces: Mapping[str, Namespace] = field(default_factory=dict)
@@ -88,6 +97,7 @@ class Snapshot(Struct, frozen=True):
     blind: tuple[Blind, ...] = ()
     macvlans: tuple[FoundMacvlans, ...] = ()
     behind: tuple[SeenBehind, ...] = ()
+    moment: Moment | None = None
 
     def __getitem__(self, name: str) -> Namespace:
         return self.namespaces[name]

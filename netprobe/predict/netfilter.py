@@ -13,7 +13,6 @@ from netprobe.model import (
     Flow,
     Leg,
     Link,
-    LinkRef,
     Namespace,
     Object,
     Place,
@@ -143,7 +142,7 @@ def on_bridge(
     # what the host sends has been through these rules already (br_nf_post_routing)
     if passed.stop or port_in is None or hook not in _HANDED or not _calls_ip(namespace, bridge, packet):
         return passed
-    came_in = _logical(namespace, bridge, packet) if hook != "postrouting" else None
+    came_in = bridge if hook != "postrouting" else None
     doors = _Doors(came_in, bridge if port_out else None, None, port_in, port_out)
     called = _ruled(ground, name, _family(packet.flow), hook, passed.packet, doors, trail)
     if hook == "prerouting":
@@ -152,16 +151,6 @@ def on_bridge(
 
 
 _HANDED = ("prerouting", "forward", "postrouting")
-
-
-def _logical(namespace: Namespace, bridge: Link, packet: Packet) -> Link:
-    """The interface by which a bridged packet comes in for the IP rules: the bridge, or where that is asked
-    for the VLAN device on it (brnf_get_logical_dev).
-    """
-    asked = namespace.sysctl("net.bridge.bridge-nf-pass-vlan-input-dev", "0") == "1"
-    tags = packet.tags if asked else ()
-    above = (each for each in namespace.links if each.link == LinkRef(bridge.index))
-    return next((each for each in above if f"vlan {each.vlan_id}" in tags), bridge)
 
 
 def redirected(name: str, packet: Packet) -> bool:
@@ -374,6 +363,7 @@ def _surroundings(ground: Ground, namespace: Namespace, packet: Packet, trail: T
         return fib.masqueraded(namespace, link, RouteQuery(None, towards, mark=packet.mark))
 
     return Surroundings(
+        moment=ground.snapshot.moment,
         address_type=lambda address, interface: fib.address_type(namespace, address, interface),
         fib=lookup, own_address=own,
         track=lambda subject: conntrack.track(namespace, packet, subject, trail,

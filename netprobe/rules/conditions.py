@@ -12,7 +12,7 @@ from ipaddress import ip_interface, ip_network
 
 from netprobe.model import NamedObject, RecentList, Rule, Statement
 
-from . import ipset, octets
+from . import ipset, moment, octets
 from .expression import Scene
 from .packet import FibQuery, Packet
 from .ruling import Doubt, Reason
@@ -93,7 +93,11 @@ def _statistic(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -
 
 
 def _time(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> Answer:
-    return Doubt(Reason.TIME, statement.text)
+    try:
+        found = moment.holds(statement, scene.around.moment)
+    except ValueError:
+        found = None
+    return Doubt(Reason.TIME, statement.text) if found is None else found
 
 
 def _ipset(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> Answer:

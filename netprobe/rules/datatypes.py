@@ -155,6 +155,8 @@ DIFFSERV = Datatype("dscp", DSCP, bits=6)
 FIB_TYPE = Datatype("fib type", FIB_TYPES)
 ARP_OPERATION = Datatype("arp operation", ARP_OPERATIONS, bits=16)
 PKTTYPE = Datatype("pkttype", {"host": 0, "unicast": 0, "broadcast": 1, "multicast": 2, "other": 3})
+_DAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
+WEEKDAY = Datatype("day", {day: n for n, day in enumerate(_DAYS)})
 BOOLEAN = Datatype("boolean", BOOLEANS)
 DEVICE_TYPE = Datatype(
     "device type", {"ether": 1, "loopback": 772, "ppp": 512, "none": 0xFFFE, "sit": 776, "ipgre": 778}

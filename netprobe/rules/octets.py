@@ -58,11 +58,8 @@ def transport(packet: Packet) -> Octets:
     flow = packet.flow
     if flow.protocol in (Protocol.TCP, Protocol.UDP):
         ports = [*_bytes(flow.sport, 2), *_bytes(flow.dport, 2)]
-        if flow.protocol is Protocol.UDP:
-            return ports
-        known = packet.tcp_flags is not None
-        flags = sum(TCP_FLAGS[flag] for flag in packet.tcp_flags or ())
-        return [*ports, *[None] * 9, flags if known else None]
+        flags = [sum(TCP_FLAGS[flag] for flag in packet.tcp_flags)] if packet.tcp_flags else []
+        return [*ports, *[None] * 9, *flags]
     return [flow.icmp_type, flow.icmp_code or 0, None, None, *_bytes(flow.icmp_id, 2)]
 
 

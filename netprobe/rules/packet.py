@@ -7,7 +7,7 @@ from collections.abc import Callable
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netprobe.model import ConntrackEntry, Flow, Link, Protocol
+from netprobe.model import ConntrackEntry, Flow, Link, Moment, Protocol
 
 
 class Fragment(Struct, frozen=True):
@@ -94,7 +94,7 @@ class Surroundings(Struct, frozen=True):
     ... `fib` (query) -> the route. `own_address` ("masquerade" or "redirect", interface, the other
     end) -> the address that it takes. `track` (packet) -> the packet with state, direction and connection, as
     conntrack finds it; without it a packet whose `state` is None is new. `proxied` (packet with `proxy`) ->
-    whether there is a socket that TPROXY may give it to, None where that is not known.
+    whether there is a socket that TPROXY may give it to, None where that is not known. `moment` is now.
     """
 
     address_type: Callable[[str, str | None], str | None] | None = None
@@ -102,6 +102,7 @@ class Surroundings(Struct, frozen=True):
     own_address: Callable[[str, Link, str], str | None] | None = None
     track: Callable[[Packet], Packet] | None = None
     proxied: Callable[[Packet], bool | None] | None = None
+    moment: Moment | None = None
 
 
 def entry_of(flow: Flow, zone: int = 0) -> ConntrackEntry:

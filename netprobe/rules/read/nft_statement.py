@@ -10,6 +10,7 @@ import msgspec
 from msgspec import structs
 
 from netprobe.model import Statement, Term
+from netprobe.rules.moment import numbered
 
 from .nft_expression import term, word
 from .terms import key, note, unknown, value
@@ -77,7 +78,7 @@ _CLOCK = ("meta time", "meta hour", "meta day")
 def _match(inside: dict[str, Any]) -> list[Statement]:
     left, right, op = term(inside["left"]), inside["right"], inside["op"]
     if left.text in _CLOCK:
-        return [Statement("time", text=f"{left.text} {term(right).text}")]
+        return [Statement("match", left, op, _timed(term(right)))]
     if (
         left.text.startswith("fib ")
         and left.text.endswith((" oif", " oifname"))
@@ -94,6 +95,11 @@ def _match(inside: dict[str, Any]) -> list[Statement]:
     if op == "in" and isinstance(right, list):
         return [Statement("match", left, "in", Term("set", args=tuple(value(word(each)) for each in right)))]
     return [Statement("match", left, op, term(right))]
+
+
+def _timed(found: Term) -> Term:
+    """An expression of times in numbers."""
+    return structs.replace(found, text=numbered(found.text), args=tuple(_timed(each) for each in found.args))
 
 
 def _vmap(inside: dict[str, Any]) -> list[Statement]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from netprobe.model import Link
 from netprobe.rules import datatypes as dt
+from netprobe.rules.moment import weekday
 from netprobe.rules.packet import Packet, Surroundings
 
 from .value import UNKNOWN, Reader, Rows, Seen, known, nothing
@@ -81,7 +82,26 @@ def _ipsec(packet: Packet, around: Surroundings) -> Seen:
     return int(packet.ipsec)
 
 
+def _time(packet: Packet, around: Surroundings) -> Seen:
+    """As nft prints it, in the local time zone."""
+    now = around.moment
+    return UNKNOWN if now is None else now.seconds + now.ahead
+
+
+def _hour(packet: Packet, around: Surroundings) -> Seen:
+    """The kernel compares in UTC: with another time zone its day ends elsewhere than the one printed."""
+    now = around.moment
+    return UNKNOWN if now is None or now.ahead else now.seconds % 86400
+
+
+def _day(packet: Packet, around: Surroundings) -> Seen:
+    return UNKNOWN if around.moment is None else weekday(around.moment.seconds)
+
+
 ROWS: Rows = {
+    "meta time": (dt.NUMBER, _time),
+    "meta hour": (dt.NUMBER, _hour),
+    "meta day": (dt.WEEKDAY, _day),
     "meta iifname": (dt.INTERFACE, _link("iif", "name")),
     "meta oifname": (dt.INTERFACE, _link("oif", "name")),
     "meta iif": (dt.INTERFACE, _link("iif", "name")),
