@@ -88,6 +88,8 @@ def _fields(order: Order, link: Link, wanted: list[str]) -> dict[str, Any]:
             return _plugged(order.link(bridge))
         case ["type", "macvlan", "mode", mode]:
             return {"macvlan_mode": mode}
+        case ["type", "vxlan", "ttl", number] if link.vxlan is not None:
+            return {"vxlan": replace(link.vxlan, ttl=int(number))}
         case ["type", "vxlan", "local", address] if link.vxlan is not None:
             return {"vxlan": replace(link.vxlan, local=address)}
     raise KeyError(" ".join(wanted))

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from netprobe.model import Chain, Rule, Snapshot, Statement, Term
+from netprobe.model import Chain, Rule, Snapshot, Statement, Table, Term
 from netprobe.predict.allow import LIMITS, REFUSING, turned, without_limit
 
-from .apply_tables import edited, with_rules, without
+from .apply_tables import edited, ruleset, with_rules, with_table, without
+from .nat_rules import swapped, written
 from .order import Order
 
 _VERDICTS = ("accept", "drop", "masquerade")
@@ -24,12 +25,17 @@ _KEYS = {
 
 def nft(order: Order) -> Snapshot:
     """`nft delete rule FAMILY TABLE CHAIN handle N`, `nft replace rule … handle N RULE` where that takes a
-    limit away or accepts what was refused, `nft insert|add rule … RULE`, `nft chain FAMILY TABLE CHAIN
-    '{ policy accept; }'`.
+    limit away, accepts what was refused or leads elsewhere, `nft insert|add rule … RULE`, `nft chain FAMILY
+    TABLE CHAIN '{ policy accept; }'`, `nft add table FAMILY TABLE`, which wakes a dormant one, and `nft
+    add|delete element`.
     """
     match order.words:
+        case ["add", "table", family, name]:
+            return with_table(order, replace(_table(order, family, name), dormant=False))
         case ["chain", family, table, chain, "{ policy accept; }"]:
             return edited(order, ("nft", family, table), chain, lambda c: replace(c, policy="accept"))
+        case ["delete" | "add" as how, "element", family, table, name, text]:
+            return with_table(order, _with_element(_table(order, family, table), name, how, text))
         case ["delete", "rule", family, table, chain, "handle", handle]:
             return edited(order, ("nft", family, table), chain, lambda c: without(c, _of(c, handle)))
         case ["replace", "rule", family, table, chain, "handle", handle, text]:
@@ -41,21 +47,78 @@ def nft(order: Order) -> Snapshot:
     raise KeyError(" ".join(order.words))
 
 
+def _table(order: Order, family: str, name: str) -> Table:
+    found = ruleset(order).table("nft", family, name)
+    if found is None:
+        raise KeyError(name)
+    return found
+
+
 def _of(chain: Chain, handle: str) -> Rule | None:
     return next((rule for rule in chain.rules if rule.handle == int(handle)), None)
 
 
 def _replaced(chain: Chain, old: Rule | None, text: str) -> Chain:
-    """The chain with a rule that has lost its limit, or accepts what it refused; KeyError for any other
-    text.
+    """The chain with a rule that has lost its limit, accepts what it refused, or leads elsewhere; KeyError
+    for any other text.
     """
-    if old is None or text == old.text or text not in (without_limit(old.text), turned(old.text)):
+    if old is None or text == old.text:
         raise KeyError(text)
-    kept = tuple(each for each in old.statements if each.kind not in LIMITS)
-    if text == turned(old.text):
+    if text == without_limit(old.text):
+        new = replace(old, text=text, statements=tuple(s for s in old.statements if s.kind not in LIMITS))
+    elif text == turned(old.text):
         kept = tuple(Statement("accept") if each.kind in REFUSING else each for each in old.statements)
-    new = replace(old, text=text, statements=kept)
+        new = replace(old, text=text, statements=kept)
+    else:
+        new = _led_elsewhere(old, text)
     return with_rules(chain, [new if rule is old else rule for rule in chain.rules])
+
+
+def _led_elsewhere(old: Rule, text: str) -> Rule:
+    """A rule in which one address stands in the place of another; KeyError for any other text."""
+    before, after = old.text.split(), text.split()
+    pairs = {pair for pair in zip(before, after, strict=False) if pair[0] != pair[1]}
+    if len(before) != len(after) or len(pairs) != 1:
+        raise KeyError(text)
+    was, now = (_address(word) for word in pairs.pop())
+    if swapped(old.text, was, now) != text:
+        raise KeyError(text)
+    made = tuple(
+        replace(s, right=_renamed(s.right, was, now)) if s.kind == "dnat" and s.right is not None else s
+        for s in old.statements
+    )
+    return replace(old, text=text, statements=made)
+
+
+def _address(word: str) -> str:
+    """The address in a word, without a port or a comma behind it."""
+    word = word.rstrip(",")
+    return word.rpartition(":")[0] if word.count(":") == 1 else word
+
+
+def _renamed(term: Term, was: str, now: str) -> Term:
+    args = tuple(_renamed(each, was, now) for each in term.args)
+    return replace(term, text=now if term.text == was and term.kind == "value" else term.text, args=args)
+
+
+def _with_element(table: Table, name: str, how: str, text: str) -> Table:
+    """The table with an element of a map more, `{ KEY : DATUM }`, or fewer, `{ KEY }`."""
+    held = table.set(name)
+    if held is None or held.elements is None:
+        raise KeyError(name)
+    key, _, data = (part.strip() for part in text.strip("{} ").partition(" : "))
+    kept = tuple(each for each in held.elements if not each.args or written(each.args[0]) != key)
+    if how == "delete" and len(kept) == len(held.elements):
+        raise KeyError(text)
+    if how == "add":
+        kept = (*kept, Term("pair", args=(_term(key), _term(data))))
+    sets = tuple(replace(held, elements=kept) if each is held else each for each in table.sets)
+    return replace(table, sets=sets)
+
+
+def _term(text: str) -> Term:
+    parts = text.split(" . ")
+    return Term("value", text) if len(parts) == 1 else Term("concat", args=tuple(map(_term, parts)))
 
 
 def _grown(chain: Chain, rule: Rule, first: bool) -> Chain:

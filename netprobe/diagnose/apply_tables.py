@@ -35,7 +35,11 @@ def with_chain(order: Order, table: Table, chain: Chain) -> Snapshot:
     chains = [chain if each.name == chain.name else each for each in table.chains]
     if table.chain(chain.name) is None:
         chains.append(chain)
-    table = replace(table, chains=tuple(chains))
+    return with_table(order, replace(table, chains=tuple(chains)))
+
+
+def with_table(order: Order, table: Table) -> Snapshot:
+    """The snapshot with a table in the place of the one with its name, or behind the others."""
     rules = ruleset(order)
     known = [_where(each) for each in rules.tables]
     tables = [

@@ -27,17 +27,9 @@ from netprobe.predict.predict import Prediction, predict
 
 from .apply import mend
 from .report import Explain, Searching, diagnose
+from .resent import resent
 
 _ROUNDS = 5  # who has mended five things asks again
-_OTHER_SOURCE = {
-    "route-wrong-src",
-    "addr-wrong-subnet",
-    "addr-wrong-prefix",
-    "addr-is-broadcast",
-    "addr-duplicate",
-    "addr-dad-failed",
-}
-
 # a model read for another path shows what is there, not what is missing
 _UNPROVEN = {"neigh-no-answer", "unknown"}
 
@@ -133,7 +125,7 @@ def _look(
         mended = mend(snapshot, causes[-1])
         if mended is None:
             break
-        again = _ask(mended, report.probe, causes[-1], explain, earlier, searches)
+        again = _ask(mended, resent(report.probe, snapshot, mended), explain, earlier, searches)
         if not isinstance(again, Report):
             return _Outlook(tuple(causes[1:]), way=way, needs=again)
         way = again.path.request if len(again.path.request) > len(way) else way
@@ -153,14 +145,11 @@ def _look(
 def _ask(
     snapshot: Snapshot,
     probe: Probe,
-    mended: Cause,
     explain: Explain,
     earlier: Earlier | None,
     searches: Searching | None,
 ) -> Report | tuple[Need, ...]:
     """The same question to the mended model; or what it would need that was never read."""
-    if mended.code in _OTHER_SOURCE:  # the sender chooses its address anew
-        probe = replace(probe, source=replace(probe.source, address=None))
     outcome = predict(snapshot, probe, ask=False)
     if not isinstance(outcome, Prediction):
         return outcome

@@ -50,9 +50,7 @@ def _items(snapshot: Snapshot, namespace: Namespace) -> Iterator[Item]:
     yield from (
         ("policy-rule", f"IPv{rule.version} {routing.describe_rule(rule)}", "") for rule in namespace.rules
     )
-    yield from (
-        _neighbour(of, entry) for entry in namespace.neighbours if not prefix.is_multicast(entry.address)
-    )
+    yield from (_neighbour(of, entry) for entry in namespace.neighbours if _is_told(namespace, entry))
     yield from (_fdb(of, entry) for entry in namespace.fdb if not entry.local and not _own_group(entry))
     yield from (
         ("sysctl", key, value)
@@ -161,6 +159,15 @@ def _leg(of: Callable[[int | None], str], leg: Nexthop) -> str:
     via = f"via {leg.via} " if leg.via else ""
     flags = " ".join(flag for flag in leg.flags if flag in ("dead", "linkdown"))
     return f"{via}dev {of(leg.index)} {flags}".strip()
+
+
+def _is_told(namespace: Namespace, entry: Neighbour) -> bool:
+    """Whether an entry was learned or written: on a device that asks nobody the kernel makes them itself, as
+    for a group (net/ipv4/arp.c, arp_constructor).
+    """
+    link = namespace.link(entry.index)
+    asks = link is None or (link.arp and link.kind != "loopback")
+    return (asks or entry.state == "permanent") and not prefix.is_multicast(entry.address)
 
 
 def _neighbour(of: Callable[[int | None], str], entry: Neighbour) -> Item:

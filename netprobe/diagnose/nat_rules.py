@@ -4,6 +4,7 @@ written. Pure.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from netprobe.model import (
@@ -18,6 +19,7 @@ from netprobe.model import (
     Snapshot,
     Statement,
     Table,
+    Term,
 )
 from netprobe.predict import fixes, prefix
 from netprobe.predict.prediction import Prediction
@@ -28,6 +30,7 @@ from netprobe.rules.ruling import Decision
 PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "fc00::/7")
 # to other containers, or to other hosts of a cluster
 _INSIDE = ("bridge", "vxlan", "geneve", "tun", "wireguard", "gre", "ipip", "sit")
+_EXEMPTIONS = 8  # rules that are tried
 _IS = ("", "==", "in")
 _SOURCE = ("snat", "masquerade")
 _PUBLISHING = ("dnat", "redirect")
@@ -96,6 +99,25 @@ def source_rules(
             and not _for_neighbours(namespace, statements, target)
         ):
             yield decision
+
+
+def exempting(namespace: Namespace, source: str, target: str) -> Iterator[Decision]:
+    """The rules for source translation that end the search for some packets, if not plainly for others only:
+    the first few.
+    """
+    found = 0
+    for decision, statements in _nat_rules(namespace, "postrouting", source):
+        ends = any(s.kind in ("accept", "return") for s in statements)
+        others = _is_for_others(statements, ("ip saddr", "ip6 saddr"), source)
+        others = others or _is_for_others(statements, ("ip daddr", "ip6 daddr"), target)
+        if ends and not others and found < _EXEMPTIONS:
+            found += 1
+            yield decision
+
+
+def _is_for_others(statements: tuple[Statement, ...], keys: tuple[str, ...], address: str) -> bool:
+    networks = [each for each in _said(statements, *keys) if _is_prefix(each)]
+    return bool(networks) and not any(prefix.contains(network, address) for network in networks)
 
 
 def _has(namespace: Namespace, network: str) -> bool:
@@ -197,6 +219,10 @@ def published(
 def found(namespace: Namespace, thing: Object) -> Rule | None:
     """The rule that an object names."""
     match thing.words or ():
+        case ("nft", family, table, chain, "handle", handle) if namespace.ruleset is not None:
+            known = namespace.ruleset.table("nft", family, table)
+            held = known.chain(chain) if known is not None else None
+            return next((r for r in held.rules if r.handle == int(handle)), None) if held else None
         case (tool, table, chain, number) if number.isdigit():
             for each in namespace.ruleset.tables if namespace.ruleset is not None else ():
                 held = each.chain(chain) if each.name == table and each.engine != "nft" else None
@@ -227,13 +253,54 @@ def listeners(snapshot: Snapshot, flow: Flow, but: str) -> Iterator[tuple[str, s
                 yield name, own.address
 
 
-def retargeted(thing: Object, rule: Rule, old: str, new: str) -> fixes.Fix:
-    """The rule with another target in its place; nothing where its tool cannot replace one."""
+def retargeted(namespace: Namespace, thing: Object, rule: Rule, old: str, new: str) -> fixes.Fix:
+    """The rule with another target in its place, or its map with another element; nothing where its tool
+    cannot replace one.
+    """
+    if (thing.words or ("",))[0] == "nft":
+        return _retargeted_by_nft(namespace, thing.words or (), rule, old, new)
     tool, table, chain, *number = thing.words or ("", "", "")
     if not tool.startswith(("iptables", "ip6tables")) or not number or f"{old}:" not in f"{rule.text}:":
         return ()
     words = rule.text.replace(old, new).split()
     return (Command.of(tool, "-t", table, "-R", chain, number[0], *words[2:]),)
+
+
+def _retargeted_by_nft(
+    namespace: Namespace, words: tuple[str, ...], rule: Rule, old: str, new: str
+) -> fixes.Fix:
+    family, table, chain = words[1:4]
+    text = swapped(rule.text, old, new)
+    if text != rule.text:
+        return fixes.nft((table, chain), "replace", "rule", family, table, chain, "handle", words[5], text)
+    name = next((_map_of(s) for s in rule.statements if s.kind == "dnat"), None)
+    known = namespace.ruleset.table("nft", family, table) if namespace.ruleset is not None else None
+    held = known.set(name) if known is not None and name is not None else None
+    for pair in held.elements or () if held is not None else ():
+        key, data = (written(term) for term in pair.args) if len(pair.args) == 2 else ("", "")
+        changed = swapped(data, old, new)
+        if changed != data and name is not None:
+            gone = fixes.nft((table, name), "delete", "element", family, table, name, f"{{ {key} }}")
+            made = fixes.nft((table, name), "add", "element", family, table, name, f"{{ {key} : {changed} }}")
+            return (*gone, *made)
+    return ()
+
+
+def swapped(text: str, old: str, new: str) -> str:
+    """A text with one address in the place of another, where that stands for itself."""
+    return re.sub(rf"(?<![\w.:]){re.escape(old)}(?![\w.]|:[0-9a-f]*:)", new, text)
+
+
+def _map_of(statement: Statement) -> str | None:
+    """The named map that says where a translation leads."""
+    right = statement.right
+    last = right.args[-1] if right is not None and right.kind == "map" else None
+    return last.text if last is not None and last.kind == "ref" else None
+
+
+def written(term: Term) -> str:
+    """A key or a datum of a map, as nft writes it."""
+    return " . ".join(map(written, term.args)) if term.kind == "concat" else term.text
 
 
 def masquerading(namespace: Namespace, network: str, out: Link, first: bool) -> fixes.Fix:
@@ -262,7 +329,8 @@ def _nft_chain(namespace: Namespace, network: str) -> tuple[Table, Chain] | None
     family = "ip6" if ":" in network else "ip"
     for table in namespace.ruleset.tables if namespace.ruleset is not None else ():
         chain = next((c for c in table.chains if (c.type, c.hook) == ("nat", "postrouting")), None)
-        if table.engine == "nft" and table.family in (family, "inet") and chain is not None:
+        fits = table.engine == "nft" and table.family in (family, "inet") and not table.dormant
+        if fits and chain is not None:
             return table, chain
     return None
 

@@ -89,7 +89,8 @@ class Bridge(Struct, frozen=True):
 class Vxlan(Struct, frozen=True):
     """A VXLAN device (IFLA_VXLAN_*).
 
-    `remote` None or a multicast group; `lower` is the underlay ifindex, 0 for none.
+    `remote` None or a multicast group; `lower` is the underlay ifindex, 0 for none. `ttl` of the outer
+    packets: 0 as any packet of the namespace.
     """
 
     vni: int
@@ -99,6 +100,7 @@ class Vxlan(Struct, frozen=True):
     lower: int = 0
     learning: bool = True
     collect_metadata: bool = False
+    ttl: int = 0
 
 
 class Qdisc(Struct, frozen=True):

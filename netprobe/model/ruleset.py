@@ -123,6 +123,7 @@ class Table(Struct, frozen=True):
     prints and edits it.
 
     `family`: ip, ip6, inet, bridge, arp or netdev. Tables stand in the order in which the kernel lists them.
+    `dormant`: its chains hang at no hook (nft(8), "flags dormant").
     """
 
     engine: str
@@ -132,6 +133,7 @@ class Table(Struct, frozen=True):
     sets: tuple[NamedSet, ...] = ()
     objects: tuple[NamedObject, ...] = ()
     flowtables: tuple[Flowtable, ...] = ()
+    dormant: bool = False
 
     def chain(self, name: str) -> Chain | None:
         """The chain of this name, or None."""

@@ -187,10 +187,12 @@ def is_local(namespace: Namespace, address: str) -> bool:
     """Whether the table local says that the address is the namespace's own, loopback prefix included
     (inet_addr_type).
     """
-    return any(
-        route.type == "local" and route.table == LOCAL and prefix.contains(route.dst, address)
-        for route in namespace.routes
-    )
+    return any(makes_local(route, address) for route in namespace.routes)
+
+
+def makes_local(route: Route, address: str) -> bool:
+    """Whether a route of the table local says that an address is the namespace's own."""
+    return route.type == "local" and route.table == LOCAL and prefix.contains(route.dst, address)
 
 
 def address_type(namespace: Namespace, address: str, interface: str | None = None) -> str:

@@ -21,6 +21,7 @@ from .outcome import Branch, Carry
 from .trace import Resolved, Trail, hop
 from .view import Ground, Packet
 
+_PROXYS_TABLE = 100  # as in the kernel's documentation of TPROXY
 _VISITS = 3
 
 
@@ -220,7 +221,7 @@ def _forward(
     if not forwards(namespace, link, version):
         return trail.drop(_not_forwarding(namespace, link, packet))
     if sockets.proxy_of(name, packet) is not None:
-        return trail.drop(_not_kept(name, link, packet))
+        return trail.drop(_not_kept(namespace, link, packet))
     if decision.error is not None:
         stop = lost(
             "unknown",
@@ -257,17 +258,31 @@ def _forward(
     return _leave(trail, namespace, passed.packet, decision, link)
 
 
-def _not_kept(name: str, link: Link, packet: Packet) -> Stop:
+def _local_tables(namespace: Namespace, version: int) -> list[int]:
+    """The tables in which every address is the namespace's own, as a transparent proxy needs one."""
+    return [
+        route.table
+        for route in namespace.routes
+        if route.type == "local" and prefix.length(route.dst) == 0 and prefix.version(route.dst) == version
+    ]
+
+
+def _not_kept(namespace: Namespace, link: Link, packet: Packet) -> Stop:
     """A packet that a socket has already, and that is routed on, is dropped (ip_forward, ip6_forward)."""
-    text = f"TPROXY has given the packet to a socket of {name}, whose routes send it on: it is dropped"
+    text = (
+        f"TPROXY has given the packet to a socket of {namespace.name}, whose routes send it on: it is dropped"
+    )
     mark = f"{packet.mark:#x}"
     id = f"from all fwmark {mark} lookup TABLE"
-    fix = (
-        fixes.ip(packet.flow.dst, "rule", "add", "fwmark", mark, "lookup", "100"),
-        fixes.ip(packet.flow.dst, "route", "add", "local", "default", "dev", "lo", "table", "100"),
-    )
+    version = packet.flow.version
+    tables = _local_tables(namespace, version)
+    given = [r.table for r in fib.rules_for(namespace, version) if r.mark and r.mark == packet.mark & r.mask]
+    table = str(next(iter((*given, *tables)), _PROXYS_TABLE))
+    route = fixes.ip(packet.flow.dst, "route", "add", "local", "default", "dev", "lo", "table", table)
+    rule = fixes.ip(packet.flow.dst, "rule", "add", "fwmark", mark, "lookup", table)
+    fix = (*(() if given else (rule,)), *(() if tables and not given else (route,)))
     object = Object("policy-rule", id, f"{id} (missing)")
-    return lost("rule-local-missing", name, link, Stage.FORWARD, text, object=object, fix=fix)
+    return lost("rule-local-missing", namespace.name, link, Stage.FORWARD, text, object=object, fix=fix)
 
 
 def _forward_note(namespace: Namespace, decision: Decision, rules: str, packet: Packet) -> str:

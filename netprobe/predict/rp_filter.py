@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from netprobe.model import Link, Namespace, Object, RouteQuery, Stage, Stop
+from netprobe.model import InterfaceAddress, Link, Namespace, Object, Route, RouteQuery, Stage, Stop
 
 from . import fib, fixes, prefix
 from .drop import lost
@@ -56,18 +56,30 @@ def _martian(namespace: Namespace, name: str, link: Link, src: str, dst: str) ->
             object=Object("sysctl", key, f"{key} = 0"),
             fix=fixes.sysctl(key, 1),
         )
-    owner = namespace.owner_of(src)
-    if owner is not None and not in_force(namespace, link, "accept_local")[0]:
-        stop = _stop(
-            name,
-            link,
-            f"the source {src} is this namespace's own address, coming in from outside on {link.name}",
-        )
-        own = next((a for a in namespace.addresses_of(owner) if a.address == src), None)
-        written = f"{src}/{own.prefixlen} dev {owner.name}" if own is not None else f"{src} dev {owner.name}"
-        fix = (fixes.address("del", own, owner),) if own is not None else ()
-        return replace(stop, object=Object("address", written, written), commands=fix)
+    if fib.is_local(namespace, src) and not in_force(namespace, link, "accept_local")[0]:
+        text = f"the source {src} is this namespace's own address, coming in from outside on {link.name}"
+        return _own_source(namespace, _stop(name, link, text), src)
     return None
+
+
+def _own_source(namespace: Namespace, stop: Stop, src: str) -> Stop:
+    """The address that makes a source the namespace's own; else the route of the table local that does."""
+    route = next(r for r in namespace.routes if fib.makes_local(r, src))
+    link = namespace.link(next((leg.index for leg in route.nexthops), None))
+    own = next((a for a in namespace.addresses if a.address == src), None) or _behind(namespace, route, link)
+    if own is not None and (owner := namespace.link(own.index)) is not None:
+        written = f"{own.address}/{own.prefixlen} dev {owner.name}"
+        fix = (fixes.address("del", own, owner),)
+        return replace(stop, object=Object("address", written, written), commands=fix)
+    words = fib.words(route, next(iter(route.nexthops), None), link.name if link is not None else None)
+    named, fix = " ".join(words), (fixes.ip(route.dst, "route", "del", *words),)
+    return replace(stop, object=Object("route", named, named), commands=fix)
+
+
+def _behind(namespace: Namespace, route: Route, link: Link | None) -> InterfaceAddress | None:
+    """The address of which the kernel has made a local route: on loopback, of its whole network."""
+    found = namespace.addresses_of(link) if link is not None and route.protocol == "kernel" else ()
+    return next((a for a in found if prefix.network(a.address, a.prefixlen) == route.dst), None)
 
 
 def _stop(name: str, link: Link, text: str) -> Stop:

@@ -31,6 +31,7 @@ from .drop import Finish, link_down, lost
 from .fixes import REMOTE, link_set
 from .outcome import BROADCAST, Branch, Crossing, Ways, is_group
 from .trace import Gone, Trail
+from .ttl import ORDINARY, life
 from .view import Ground, Packet
 
 OVERHEAD = {4: 50, 6: 70}  # bytes: inner Ethernet 14, VXLAN 8, UDP 8, and the outer IP header
@@ -143,8 +144,10 @@ def _has_no_source(ground: Ground, home: str, name: str, link: Link) -> Stop | N
 def _outer(ground: Ground, name: str, vxlan: Vxlan, packet: Packet, remote: str) -> Flow:
     decision = fib.lookup(ground.namespace(name), RouteQuery(vxlan.local, remote, mark=packet.mark))
     source = vxlan.local or fib.source_for(ground.namespace(name), decision, remote) or "0.0.0.0"
-    length = (packet.flow.length or 0) + OVERHEAD[6 if ":" in remote else 4]
-    return Flow(source, remote, Protocol.UDP, dport=vxlan.port, ttl=64, length=length)
+    version = 6 if ":" in remote else 4
+    length = (packet.flow.length or 0) + OVERHEAD[version]
+    ttl = vxlan.ttl or life(ground.namespace(name), version, decision).ttl
+    return Flow(source, remote, Protocol.UDP, dport=vxlan.port, ttl=ttl, length=length)
 
 
 def _does_not_fit(ground: Ground, name: str, link: Link, packet: Packet, outer: Flow) -> Stop | None:
@@ -253,6 +256,8 @@ def _blame(name: str, link: Link, entry: FdbEntry, stop: Stop) -> Stop:
     """An outer packet whose remote nobody answers for is the tunnel's wrong remote, not the neighbour's
     fault.
     """
+    if stop.code == "ttl-expired" and link.vxlan is not None and link.vxlan.ttl:
+        return _short_lived(name, link, link.vxlan, stop)
     if stop.code not in ("neigh-no-answer", "no-route", "route-wrong-nexthop"):
         return stop
     id = f"{entry.mac} dev {link.name} dst {entry.remote}"
@@ -260,3 +265,11 @@ def _blame(name: str, link: Link, entry: FdbEntry, stop: Stop) -> Stop:
     return lost("vxlan-remote-wrong", name, link, Stage.ENCAPSULATE, text,
                 object=Object("fdb-entry", id, id),
                 fix=(_tunnel_end("replace", entry.mac, link),))  # fmt: skip
+
+
+def _short_lived(name: str, link: Link, vxlan: Vxlan, stop: Stop) -> Stop:
+    """The TTL that the device gives its packets is used up on their way."""
+    thing = Object("tunnel", link.name, f"{link.name} vxlan id {vxlan.vni} ttl {vxlan.ttl}")
+    text = f"{link.name} sends its packets with TTL {vxlan.ttl}, which is used up at {stop.place.namespace}"
+    fix = link_set(link, "type", "vxlan", "ttl", str(ORDINARY))
+    return lost("ttl-expired", name, link, Stage.ENCAPSULATE, text, object=thing, fix=(fix,))

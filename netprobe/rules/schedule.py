@@ -79,6 +79,11 @@ def base_chains(
 
 
 def _concerns(table: Table, family: str) -> bool:
+    """Whether a table sees packets of a family; a dormant one sees none (net/netfilter/nf_tables_api.c)."""
+    return not table.dormant and _is_of(table, family)
+
+
+def _is_of(table: Table, family: str) -> bool:
     return table.family == family or (table.family == "inet" and family in ("ip", "ip6", "netdev"))
 
 
@@ -97,7 +102,7 @@ def tracks(ruleset: Ruleset, family: str) -> bool:
     it on.
     """
     return translates(ruleset, family) or any(
-        _looks(table) for table in ruleset.tables if _concerns(table, family)
+        _looks(table) for table in ruleset.tables if _is_of(table, family)
     )
 
 

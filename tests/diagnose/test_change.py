@@ -236,6 +236,8 @@ def test_what_is_learned_and_what_programs_open_is_no_change() -> None:
                    fdb=(FdbEntry(3, networks.MAC.format(1, 2), 2),))  # fmt: skip
     moved = edited(after, "host", fdb=(FdbEntry(6, networks.MAC.format(1, 2), 2),))
     assert changes(before, after, ("host",)) == changes(after, moved, ("host",)) == ()
+    to_itself = edited(before, "host", neighbours=(Neighbour(1, "0.0.0.0", "00:00:00:00:00:00", "noarp"),))
+    assert changes(before, to_itself, ("host",)) == (), "the kernel notes whom it talks to on a device that asks nobody"
     made = edited(before, "host", neighbours=(Neighbour(4, "203.0.113.1", networks.MAC.format(9, 9), "permanent"),))
     assert [each.kind for each in changes(before, made, ("host",))] == ["neighbour"]
 

@@ -57,7 +57,7 @@ CHANGES = [
     (("host: ip route add 8.8.8.8/32 dev docker0",), "red", "8.8.8.8", "route-overlap", "host"),
     (("host: ip route del 10.0.0.0/16 dev br0", "host: ip route add 10.0.0.0/16 dev docker0"), "red", "8.8.8.8", "no-route", "host"),
     (("host: ip route del 10.0.0.0/16 dev br0", "host: ip route add blackhole 10.0.0.0/16"), "red", "8.8.8.8", "no-route", "host"),
-    (("internet: ip address add 10.0.9.9/16 dev lo",), "red", "8.8.8.8", "addr-duplicate", "internet"),
+    (("internet: ip address add 10.0.9.9/16 dev lo",), "red", "8.8.8.8", "martian-source", "internet"),
     (("red: ip address del 10.0.0.2/32 dev eth0", "red: ip address add 10.0.0.2/32 dev lo"), "red", "8.8.8.8", None, "red"),
     (("host: ip route add 10.0.0.2/32 dev eth0",), "red", "8.8.8.8", "route-overlap", "host"),
     (("host: ip address del 203.0.113.2/24 dev eth0",), "red", "8.8.8.8", "addr-missing", "host"),

@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 from networks import MAC, RULES, edited, lo, local, probe, relinked, veth, via
 
+from netprobe.diagnose.apply import mend
 from netprobe.diagnose.repair.choice import choose
 from netprobe.model import (
     End,
@@ -185,3 +186,57 @@ def test_who_sends_to_a_tunnel_tells_which_of_its_two_addresses_is_right(own: st
     assert lost.stop is not None
     found = choose(snapshot, lost, lost.stop).stop
     assert [" ".join(command.words) for command in found.commands] == [fix]
+
+
+def routed() -> Snapshot:
+    """The two ends with a router between them, which is the gateway of both."""
+    nodes = {}
+    for name, number in (("a", 1), ("b", 2)):
+        node = side(name, number)
+        own = tuple(replace(each, address=f"192.168.{number}.1") if each.index == 2 else each for each in node.addresses)
+        routes = (*local(f"192.168.{number}.1", f"10.9.0.{number}"), via(f"192.168.{number}.0/24", None, 2), via("10.9.0.0/24", None, 3),
+                  via("0.0.0.0/0", f"192.168.{number}.254", 2))  # fmt: skip
+        links = tuple(
+            replace(link, vxlan=Vxlan(7, local=f"192.168.{number}.1", remote=f"192.168.{3 - number}.1")) if link.vxlan else link
+            for link in node.links
+        )
+        wire = (replace(link, link=LinkRef(number + 1, 0)) if link.index == 2 else link for link in links)
+        nodes[name] = replace(node, addresses=own, routes=routes, links=tuple(wire))
+    loopback, own = lo()
+    links = (loopback, veth(2, "ua", MAC.format(7, 8), 2, 1), veth(3, "ub", MAC.format(7, 9), 2, 2))
+    addresses = (*own, InterfaceAddress(2, "192.168.1.254", 24), InterfaceAddress(3, "192.168.2.254", 24))
+    routes = (*local("192.168.1.254", "192.168.2.254"), via("192.168.1.0/24", None, 2), via("192.168.2.0/24", None, 3))
+    nodes["mid"] = Namespace("mid", links=links, addresses=addresses, routes=routes, rules=RULES, ruleset=Ruleset(),
+                             sysctls={"net.ipv4.ip_forward": "1"})  # fmt: skip
+    peers = (FoundPeer("a", 0, "mid"), FoundPeer("b", 0, "mid"), FoundPeer("mid", 1, "a"), FoundPeer("mid", 2, "b"))
+    return Snapshot(nodes, peers)
+
+
+def tunnelled(snapshot: Snapshot, **fields: object) -> Snapshot:
+    """The snapshot with other settings of a's tunnel."""
+    device = snapshot["a"].link_named("vx0")
+    assert device is not None
+    assert device.vxlan is not None
+    return relinked(snapshot, "a", "vx0", vxlan=replace(device.vxlan, **fields))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "fix"),
+    [
+        ({}, None, ""),
+        ({"ttl": 2}, None, ""),
+        ({"ttl": 1}, "ttl-expired", "ip link set dev vx0 type vxlan ttl 64"),
+    ],
+)
+def test_a_tunnel_has_a_ttl_of_its_own(fields: dict[str, object], code: str | None, fix: str) -> None:
+    """The packets of the tunnel die at the router; the device is what is to be changed."""
+    snapshot = tunnelled(routed(), **fields)
+    walk = request(snapshot)
+    assert (walk.stop.code if walk.stop else None) == code
+    if walk.stop is None:
+        return
+    assert (walk.stop.place.namespace, walk.stop.object.kind if walk.stop.object else None) == ("a", "tunnel")
+    assert [" ".join(command.words) for command in walk.stop.commands] == [fix]
+    mended = mend(snapshot, walk.stop)
+    assert mended is not None
+    assert request(mended).stop is None

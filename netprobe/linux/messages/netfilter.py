@@ -13,7 +13,7 @@ from pyroute2.netlink.nfnetlink import nfgen_msg
 class Table(nfgen_msg):
     """A table."""
 
-    nla_map = ((1, "NFTA_TABLE_NAME", "asciiz"),)
+    nla_map = ((1, "NFTA_TABLE_NAME", "asciiz"), (2, "NFTA_TABLE_FLAGS", "be32"))
 
 
 class Chain(nfgen_msg):

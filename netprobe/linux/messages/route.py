@@ -89,6 +89,7 @@ class Vxlan(nla):
         (2, "IFLA_VXLAN_GROUP", "ip4addr"),
         (3, "IFLA_VXLAN_LINK", "uint32"),
         (4, "IFLA_VXLAN_LOCAL", "ip4addr"),
+        (5, "IFLA_VXLAN_TTL", "uint8"),
         (7, "IFLA_VXLAN_LEARNING", "uint8"),
         (15, "IFLA_VXLAN_PORT", "be16"),
         (16, "IFLA_VXLAN_GROUP6", "ip6addr"),

@@ -24,6 +24,7 @@ NUMBERS = {name: number for number, name in FAMILIES.items()}
 _IP_HOOKS = ("prerouting", "input", "forward", "output", "postrouting", "ingress")
 HOOKS = {"arp": ("input", "output", "forward"), "netdev": ("ingress", "egress")}
 ANONYMOUS = 0x1
+DORMANT = 0x1
 DROP = 0
 NFGENMSG = 4  # bytes of a struct nfgenmsg, which begins with the family
 NLATTR, NLA_TYPE_MASK = struct.Struct("=HH"), 0x3FFF
@@ -59,17 +60,22 @@ class KernelSet(Struct, frozen=True):
 
 
 class Inventory(Struct, frozen=True):
-    """All tables (family, name), chains, rules and named sets of nf_tables in one namespace."""
+    """All tables (family, name), chains, rules and named sets of nf_tables in one namespace.
+
+    `dormant`: those of the tables whose chains hang at no hook.
+    """
 
     tables: tuple[tuple[str, str], ...]
     chains: tuple[KernelChain, ...] = ()
     rules: tuple[KernelRule, ...] = ()
     sets: tuple[KernelSet, ...] = ()
+    dormant: frozenset[tuple[str, str]] = frozenset()
 
 
 def outline(netlink: Nfnetlink) -> Inventory:
     """What nf_tables holds, but for the rules. Raises OSError (EPERM without CAP_NET_ADMIN)."""
-    tables = tuple((family, found.text("NFTA_TABLE_NAME")) for family, found in netlink.listed(GET_TABLE))
+    listed = tuple(netlink.listed(GET_TABLE))
+    tables = tuple((family, found.text("NFTA_TABLE_NAME")) for family, found in listed)
     if not tables:
         return Inventory(())
     return Inventory(
@@ -79,6 +85,11 @@ def outline(netlink: Nfnetlink) -> Inventory:
             _set(family, found)
             for family, found in netlink.listed(GET_SET)
             if not found.get("NFTA_SET_FLAGS", 0) & ANONYMOUS
+        ),
+        dormant=frozenset(
+            (family, found.text("NFTA_TABLE_NAME"))
+            for family, found in listed
+            if found.get("NFTA_TABLE_FLAGS", 0) & DORMANT
         ),
     )
 

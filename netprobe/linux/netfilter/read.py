@@ -186,6 +186,7 @@ class RulesetReading:
             tool = XTABLES.get(key[0])
             absent = key in owned and tool is not None and printed[tool.command[0]].error
             tables[key] = replace(table, engine=tool.engine) if tool and absent else table
+        tables |= {key: replace(tables[key], dormant=True) for key in found.dormant if key in tables}
         old = [each for family in self._legacy for each in self._read_old(LEGACY[family], printed)]
         return [tables[key] for key in found.tables if key in tables] + old
 

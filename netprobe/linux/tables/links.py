@@ -137,6 +137,7 @@ def _vxlan(data: Record) -> Vxlan:
         lower=data.get("IFLA_VXLAN_LINK", 0),
         learning=bool(data.get("IFLA_VXLAN_LEARNING")),
         collect_metadata=bool(data.get("IFLA_VXLAN_COLLECT_METADATA")),
+        ttl=data.get("IFLA_VXLAN_TTL", 0),
     )
 
 

@@ -9,6 +9,7 @@ from netprobe.diagnose.repair.repair import Loss, Repair
 from . import (
     addresses,
     before,
+    beside,
     bridges,
     connections,
     links,
@@ -43,6 +44,7 @@ KINDS: tuple[Kind, ...] = (
     surplus.candidates,
     routes.candidates,
     siblings.candidates,
+    beside.candidates,
     policy_rules.candidates,
     settings.candidates,
     rules.candidates,

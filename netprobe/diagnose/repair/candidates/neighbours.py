@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station
-from netprobe.model import Command, Namespace, Neighbour, Object, Snapshot, Stage
+from netprobe.model import Command, InterfaceAddress, Link, Namespace, Neighbour, Object, Snapshot, Stage
 from netprobe.predict import fixes
 from netprobe.predict.drop import lost
 from netprobe.predict.rp_filter import in_force
@@ -58,16 +58,26 @@ def _usurped(loss: Loss, resolved: Resolved, rival: Station) -> Iterator[Repair]
     ]
     text = f"{rival[0]}/{rival[1].name} ({entry.mac}) answers for {address} as well, and {name} sends to it"
     own = next((a for a in loss.snapshot[rival[0]].addresses if a.address == address), None)
+    bearer = loss.snapshot[rival[0]].link(own.index) if own is not None else None
     thing = _object(resolved)
     fix: tuple[Command, ...] = (_forget(name, resolved),)
-    if own is not None:
-        fix = (replace(fixes.address("del", own, rival[1]), namespace=rival[0]), *fix)
-        thing = Object("address", f"{address}/{own.prefixlen} dev {rival[1].name}", text)
+    if own is not None and bearer is not None:
+        fix = (*(replace(command, namespace=rival[0]) for command in _silenced(own, bearer, rival[1])), *fix)
+        thing = Object("address", f"{address}/{own.prefixlen} dev {bearer.name}", text)
     elif (key := _proxy_key(loss.snapshot[rival[0]], rival)) is not None:
         fix = (*(replace(command, namespace=rival[0]) for command in fixes.sysctl(key, 0)), *fix)
         thing = Object("sysctl", key, f"{key} = 1")
     stop = lost("addr-duplicate", rival[0], rival[1], Stage.ARP, text, object=thing, fix=fix)
     yield from loss.repair(stop, Merit.UNDOES, agreeing=len(owners))
+
+
+def _silenced(own: InterfaceAddress, bearer: Link, asked: Link) -> tuple[Command, ...]:
+    """What makes a station answer no more for an address: it is without it; one on loopback, as those behind
+    a load balancer have it, is only not told to the segment (ip-sysctl, arp_ignore).
+    """
+    if bearer.kind != "loopback" or ":" in own.address:
+        return (fixes.address("del", own, bearer),)
+    return fixes.sysctl(f"net.ipv4.conf.{asked.name.replace('.', '/')}.arp_ignore", 1)
 
 
 def _proxy_key(namespace: Namespace, station: Station) -> str | None:

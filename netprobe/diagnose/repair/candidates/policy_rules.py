@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
-from netprobe.model import Command, Namespace, Object, PolicyRule, Stage, Stop
+from netprobe.model import Command, Leg, Namespace, Object, PolicyRule, RouteQuery, Stage, Stop
 from netprobe.predict import fib, fixes, prefix, routing
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
@@ -24,6 +24,8 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         if rule is not None and is_special(rule):
             stop = _followed(loss.snapshot[routed.namespace], routed, rule)
             yield from loss.repair(stop, Merit.UNDOES)
+        if routed.leg is Leg.REPLY:
+            yield from _unused_table(loss, routed)
     version = prefix.version(loss.probe.destination.address or "")
     for name in loss.around:
         yield from _missing(loss, loss.snapshot[name], version)
@@ -39,6 +41,31 @@ def _followed(namespace: Namespace, routed: Routed, rule: PolicyRule) -> Stop:
     code = "rule-prohibit" if refuses else "rule-wrong-table"
     thing = Object("policy-rule", text, text)
     return lost(code, namespace.name, None, Stage.ROUTE, said, object=thing, fix=fix)
+
+
+def _unused_table(loss: Loss, routed: Routed) -> Iterator[Repair]:
+    """A table by which an answer would leave by where the question came in, and that no rule gives it: it is
+    there for that.
+    """
+    namespace, route, leg = loss.snapshot[routed.namespace], routed.decision.route, routed.decision.leg
+    came = next((r.iif for r in loss.asked(Leg.REQUEST) if r.namespace == routed.namespace), None)
+    if came is None or route is None or leg is None or leg.index == came.index or not routed.src:
+        return
+    query = RouteQuery(routed.src, routed.dst)
+    for table in sorted({each.table for each in namespace.routes} - {*_TABLES.values()}):
+        other = fib.best(namespace, table, query)
+        if other is None or all(each.index != came.index for each in other.nexthops):
+            continue
+        out = namespace.link(leg.index)
+        named = fib.describe(route, leg, out.name if out is not None else None)
+        text = (
+            f"{namespace.name} answers from {routed.src} by {named}, not by {came.name}, where it was asked:"
+            f" no policy rule gives that to table {table}"
+        )
+        fix = (fixes.ip(routed.dst, "rule", "add", "from", routed.src, "lookup", str(table)),)
+        thing = Object("route", named, named)
+        stop = lost("reply-wrong-path", namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
+        yield from loss.repair(stop, Merit.RESTORES)
 
 
 def _missing(loss: Loss, namespace: Namespace, version: int) -> Iterator[Repair]:

@@ -68,7 +68,7 @@ def missing(loss: Loss) -> Iterator[Repair]:
         yield from _missing_here(loss, routed)
 
 
-def _named(namespace: Namespace, routed: Routed) -> tuple[tuple[str, ...], Link | None]:
+def followed(namespace: Namespace, routed: Routed) -> tuple[tuple[str, ...], Link | None]:
     """(the words of the route that was taken, the interface it leads out of)."""
     leg, route = routed.decision.leg, routed.decision.route
     assert route is not None
@@ -79,9 +79,9 @@ def _named(namespace: Namespace, routed: Routed) -> tuple[tuple[str, ...], Link 
 def _followed(loss: Loss, routed: Routed) -> Iterator[Repair]:
     """The route that was taken, gone; or without the source that it names."""
     namespace, route = loss.snapshot[routed.namespace], routed.decision.route
-    if route is None or route.type == "local":
+    if route is None or (route.type == "local" and route.protocol == "kernel"):
         return
-    words, link = _named(namespace, routed)
+    words, link = followed(namespace, routed)
     named = " ".join(words)
     if route.source and route.protocol != "kernel" and routed.leg is Leg.REQUEST:
         yield from _without_source(loss, namespace, routed, words)
@@ -104,7 +104,7 @@ def _followed(loss: Loss, routed: Routed) -> Iterator[Repair]:
         return
     meant = route.protocol == "kernel" and (link is None or _has_stations(loss, namespace, link, route))
     merit = Merit.GOES_AROUND if meant else Merit.UNDOES
-    yield from loss.repair(stop, Merit.ADDS if _by_rule(routed) and not meant else merit)
+    yield from loss.repair(stop, Merit.ADDS if rests_on_a_rule(routed) and not meant else merit)
 
 
 def _leads_back(loss: Loss, routed: Routed) -> bool:
@@ -125,6 +125,8 @@ def _has_stations(loss: Loss, namespace: Namespace, link: Link, route: Route) ->
 
 
 def _astray(loss: Loss, route: Route, link: Link | None) -> tuple[str, str]:
+    if route.type == "local":
+        return "route-overlap", "itself"
     if route.type != "unicast":
         return f"route-{route.type}", "nowhere"
     if link is not None and link.kind in _DEAD:
@@ -155,7 +157,7 @@ def _dead_leg(loss: Loss, routed: Routed) -> Iterator[Repair]:
     namespace, route, taken = loss.snapshot[routed.namespace], routed.decision.route, routed.decision.leg
     if route is None or taken is None or len(route.nexthops) < 2:
         return
-    words, _ = _named(namespace, routed)
+    words, _ = followed(namespace, routed)
     named = " ".join(words)
     for leg in route.nexthops:
         link = namespace.link(leg.index)
@@ -175,14 +177,14 @@ def _other_gateway(loss: Loss, routed: Routed) -> Iterator[Repair]:
     link = _towards_a_gateway(namespace, routed)
     if route is None or leg is None or link is None:
         return
-    known = _gateways(loss, namespace, link, route)
+    known = gateways(loss, namespace, link, route)
     hops = [hints.Gateway(via, link, onlink=not _on_link(namespace, link, via)) for via in known]
     found = router_for(loss, namespace.name, routed.dst)
     own = {address.address for address in namespace.addresses}
     for hop in dict.fromkeys([*hops, *([found] if found is not None else [])]):
         same = (hop.via, hop.link) == (leg.via, link) or hop.via in own
         if not same and (known[hop.via] or not _leads_there(loss, routed)):
-            stop = _mistaken(namespace, routed, route, hop)
+            stop = mistaken(namespace, routed, route, hop)
             aside = hop.link != link and _is_somebody(loss, namespace, link, leg.via)
             merit = Merit.GOES_AROUND if aside else _merit(routed, known[hop.via])
             yield from loss.repair(stop, merit, agreeing=known[hop.via])
@@ -225,14 +227,15 @@ def _merit(routed: Routed, agreeing: int) -> Merit:
     """
     leg = routed.decision.leg
     sure = agreeing > 0 or (leg is not None and leg.via is None)  # nobody has the whole world for neighbours
-    return Merit.RESTORES if sure and not _by_rule(routed) else Merit.ADDS
+    return Merit.RESTORES if sure and not rests_on_a_rule(routed) else Merit.ADDS
 
 
-def _by_rule(routed: Routed) -> bool:
+def rests_on_a_rule(routed: Routed) -> bool:
+    """Whether a policy rule that somebody made chose the table."""
     return routed.decision.rule is not None and is_special(routed.decision.rule)
 
 
-def _gateways(loss: Loss, namespace: Namespace, link: Link, route: Route) -> Counter[str]:
+def gateways(loss: Loss, namespace: Namespace, link: Link, route: Route) -> Counter[str]:
     """The gateways of the other stations on the segment for the same destinations, with how many use each;
     and the neighbours that somebody wrote for the network of the route.
     """
@@ -252,8 +255,9 @@ def _gateways(loss: Loss, namespace: Namespace, link: Link, route: Route) -> Cou
     )
 
 
-def _mistaken(namespace: Namespace, routed: Routed, route: Route, hop: hints.Gateway) -> Stop:
-    words, link = _named(namespace, routed)
+def mistaken(namespace: Namespace, routed: Routed, route: Route, hop: hints.Gateway) -> Stop:
+    """The route that was taken as the wrong one, by this gateway in its place."""
+    words, link = followed(namespace, routed)
     named = " ".join(words)
     leg = routed.decision.leg
     if leg is not None and leg.via is not None:
@@ -349,8 +353,8 @@ def _missing_here(loss: Loss, routed: Routed) -> Iterator[Repair]:
             code = _code_of_missing(loss, routed, out)
             thing = Object("route", network, f"no route to {network}")
             if code == "reply-wrong-path" and routed.decision.route is not None:
-                followed = " ".join(_named(namespace, routed)[0])
-                thing = Object("route", followed, followed)
+                along = " ".join(followed(namespace, routed)[0])
+                thing = Object("route", along, along)
             stop = lost(code, namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
             yield from loss.repair(stop, _merit_of_missing(loss, routed, code))
 

@@ -52,10 +52,32 @@ _SETS = {
 def candidates(loss: Loss) -> Iterator[Repair]:
     """Each rule that changed something."""
     yield from _setters(loss)
+    for name in loss.way:
+        yield from _asleep(loss, loss.snapshot[name])
     for hop in loss.hops:
         for change in hop.changes:
             if hop.object is not None and change.by != "forward" and change.field in _CODES:
                 yield from _without(loss, hop, change)
+
+
+def _asleep(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
+    """The tables that translate, and are dormant."""
+    for table in namespace.ruleset.tables if namespace.ruleset is not None else ():
+        chain = next((chain for chain in table.chains if chain.type == "nat" and chain.hook), None)
+        if not table.dormant or chain is None:
+            continue
+        named = " ".join((table.engine, table.family, table.name))
+        text = f"the table {named} of {namespace.name} is dormant: its rules see no packet"
+        source = chain.hook in ("postrouting", "input")
+        code, place = (
+            "nat-wrong-match" if source else "dnat-missing",
+            Place(namespace.name, None, _stage(chain.hook)),
+        )
+        fix = fixes.nft((table.name,), "add", "table", table.family, table.name)
+        stop = Stop(
+            code, place, text, Object("nat-rule", named, f"{named} (flags dormant)"), fix, (loss.stop.text,)
+        )
+        yield from loss.repair(stop, Merit.RESTORES)
 
 
 def _setters(loss: Loss) -> Iterator[Repair]:

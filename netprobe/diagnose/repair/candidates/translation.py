@@ -80,6 +80,9 @@ def _masquerade(loss: Loss, router: Routed, source: str) -> Iterator[Repair]:
     named = _named(loss, namespace, out, source, made, expected)
     network = _network_of(namespace, router, private)
     first = made is not None or named.code != "nat-missing"
+    merit = _merit(loss, namespace, named, source, expected)
+    if named.code == "nat-wrong-match":
+        yield from _without_exemption(loss, namespace, named, source, merit)
     stop = Stop(
         named.code,
         named.place,
@@ -88,14 +91,30 @@ def _masquerade(loss: Loss, router: Routed, source: str) -> Iterator[Repair]:
         nat_rules.masquerading(namespace, network, out, first),
         named.proof,
     )
+    yield from loss.repair(stop, merit)
+
+
+def _merit(loss: Loss, namespace: Namespace, named: Stop, source: str, expected: bool) -> Merit:
     routed = (  # as IPv6 is meant to be, but from no address that the world knows
         prefix.version(source) == 6
         and not nat_rules.translates(namespace, 6)
         and nat_rules.is_private(loss.probe.destination.address or "")
     )
     due = _is_unknown_there(loss, source) and ((expected and not routed) or named.code != "nat-missing")
-    merit = Merit.RESTORES if due or loss.stop.place.stage is Stage.EXIT else Merit.GOES_AROUND
-    yield from loss.repair(stop, merit)
+    return Merit.RESTORES if due or loss.stop.place.stage is Stage.EXIT else Merit.GOES_AROUND
+
+
+def _without_exemption(
+    loss: Loss, namespace: Namespace, named: Stop, source: str, merit: Merit
+) -> Iterator[Repair]:
+    """The rules that let the packet pass before one that would translate it is reached."""
+    target = loss.prediction.request.hops[-1].flow.dst
+    for decision in nat_rules.exempting(namespace, source, target):
+        text = f"{decision.object.id} of {namespace.name} exempts {source} from the translation behind it"
+        fix = fixes.without(decision.object, namespace.ruleset)
+        stop = Stop(named.code, named.place, text, decision.object, fix, (decision.object.text, *named.proof))
+        if fix:
+            yield from loss.repair(stop, merit)
 
 
 def _is_unknown_there(loss: Loss, source: str) -> bool:
@@ -200,7 +219,7 @@ def _published_to_another(loss: Loss) -> Iterator[Repair]:
     if namespace is None or rule is None:
         return
     for name, address in nat_rules.listeners(loss.snapshot, made.flow, but=made.namespace):
-        fix = nat_rules.retargeted(made.object, rule, made.flow.dst, address)
+        fix = nat_rules.retargeted(namespace, made.object, rule, made.flow.dst, address)
         if fix:
             text = (
                 f"{made.object.id} of {made.namespace} sends the packet to {made.flow.dst}, and {name} has"

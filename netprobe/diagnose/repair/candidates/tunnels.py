@@ -13,7 +13,17 @@ from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import all_addresses, share
-from netprobe.model import Command, FdbEntry, InterfaceAddress, Link, Namespace, Object, Stage
+from netprobe.model import (
+    Command,
+    FdbEntry,
+    InterfaceAddress,
+    Link,
+    Namespace,
+    Neighbour,
+    Object,
+    Stage,
+    Stop,
+)
 from netprobe.predict import fixes, prefix
 from netprobe.predict.drop import lost
 
@@ -118,6 +128,31 @@ def _neighbour(loss: Loss, here: Namespace, device: Link, there: Namespace, othe
             fix=(Command.of(*words),),
         )
         yield from loss.repair(stop, Merit.RESTORES)
+        old = next((n for n in written if n.address == own.address), None)
+        for entry in _entry_of(here, device, old):
+            yield from loss.repair(_renewed(stop, here, device, other, entry), Merit.RESTORES)
+
+
+def _entry_of(here: Namespace, device: Link, old: Neighbour | None) -> Iterator[FdbEntry]:
+    """The forwarding entry of the MAC that a neighbour entry has: where the other node is."""
+    for entry in here.fdb:
+        if old is not None and (entry.index, entry.mac) == (device.index, old.mac) and entry.remote:
+            yield entry
+
+
+def _renewed(stop: Stop, here: Namespace, device: Link, other: Link, entry: FdbEntry) -> Stop:
+    """The neighbour entry and the forwarding entry together, by the other device's present MAC."""
+    thing = stop.object
+    named = f"{thing.id if thing is not None else ''} lladdr {entry.mac}"
+    text = f"{here.name} has the MAC that the other end of {device.name} had before: {entry.mac}"
+    more = Command.of("bridge", "fdb", "append", other.mac, "dev", device.name, "dst", entry.remote or "")
+    return replace(
+        stop,
+        code="neigh-wrong-entry",
+        text=text,
+        object=Object("neighbour", named, named),
+        commands=(*stop.commands, more),
+    )
 
 
 def _is_wanted(here: Namespace, device: Link, address: str) -> bool:

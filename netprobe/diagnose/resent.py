@@ -1,0 +1,33 @@
+"""The probe as it would be sent once something is mended. Pure."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from netprobe.model import Probe, Snapshot
+from netprobe.predict import prefix
+
+from .repair.segment import own_addresses
+
+
+def resent(probe: Probe, before: Snapshot, after: Snapshot) -> Probe:
+    """The probe then: a source that changed chooses its address anew, a destination may have got another
+    one.
+    """
+    name = probe.source.namespace or ""
+    known = before.namespaces.get(name)
+    given = known is None or known.owner_of(probe.source.address or "") is None  # by the one who asks
+    if after.namespaces.get(name) != known and not (given and probe.source.address):
+        probe = replace(probe, source=replace(probe.source, address=None))
+    moved = _moved(probe, before, after)
+    return replace(probe, destination=replace(probe.destination, address=moved)) if moved else probe
+
+
+def _moved(probe: Probe, before: Snapshot, after: Snapshot) -> str | None:
+    """The address that the named destination has in the place of the one that was asked."""
+    name, asked = probe.destination.namespace or "", probe.destination.address or ""
+    was, there = before.namespaces.get(name), after.namespaces.get(name)
+    link = was.owner_of(asked) if was is not None else None
+    if there is None or link is None or there.owner_of(asked) is not None:
+        return None
+    return next((a.address for a in own_addresses(there, link, prefix.version(asked))), None)
