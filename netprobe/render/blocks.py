@@ -4,6 +4,8 @@ say.
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from msgspec.structs import replace
 
 from netprobe.model import Agreement, Cause, Command, Confidence, Leg, Report, Source, Verdict
@@ -14,7 +16,7 @@ from . import words
 from .escape import lines
 from .headline import colour, ending, question
 from .marks import broken_leg, hops, last_seen, mirrors, surprises
-from .pen import BOLD, CYAN, DIM, YELLOW, Pen
+from .pen import BOLD, CYAN, DIM, YELLOW, Pen, columns
 
 _INDENT = 10
 _SURPRISES = 4
@@ -126,9 +128,19 @@ def icmp_errors(report: Report, pen: Pen) -> list[str]:
     ]
 
 
+_OUTLOOK = "after this fix"
+
+
 def notes(report: Report, pen: Pen) -> list[str]:
-    """Further remarks."""
-    return [line for note in report.notes for line in pen.indented(note, "note: ")]
+    """Further remarks, without the outlook, which stands behind the fixes that it speaks of."""
+    said = [note for note in report.notes if not note.startswith(_OUTLOOK)]
+    return [line for note in said for line in pen.indented(note, "note: ")]
+
+
+def outlook(report: Report, pen: Pen) -> list[str]:
+    """What is to be expected once all is mended."""
+    said = [note for note in report.notes if note.startswith(_OUTLOOK)]
+    return [line for note in said for line in pen.indented(note, "")]
 
 
 def since(report: Report, pen: Pen) -> list[str]:
@@ -143,7 +155,7 @@ def causes(report: Report, pen: Pen) -> list[str]:
             pen.indented(report.summary, f"{title(report)}: ", colour(report)) if broken_leg(report) else []
         )
     root, *symptoms = report.causes
-    shown = _cause(report, root, pen)
+    shown = _cause(report, root, {symptom.summary for symptom in symptoms}, pen)
     shown += _several("symptom", [f"{symptom.summary} [{symptom.code}]" for symptom in symptoms], pen)
     return [*shown, *_several("more", [joined(("netprobe", "explain", root.code))], pen)]
 
@@ -153,7 +165,8 @@ def title(report: Report) -> str:
     return {Verdict.REACHABLE: "warning", Verdict.UNDETERMINED: "undetermined"}.get(report.verdict, "error")
 
 
-def _cause(report: Report, cause: Cause, pen: Pen) -> list[str]:
+def _cause(report: Report, cause: Cause, elsewhere: Set[str], pen: Pen) -> list[str]:
+    """The cause; what `elsewhere` says already is left out."""
     shown = [
         pen.paint(line, colour(report))
         for line in pen.wrap(f"{title(report)}[{cause.code}]: {cause.summary}", pen.width)
@@ -162,9 +175,8 @@ def _cause(report: Report, cause: Cause, pen: Pen) -> list[str]:
     shown += _labelled(
         "where", f"{words.where(cause.place.namespace, cause.place.interface)}, {cause.place.stage}", pen
     )
-    why = [
-        proof.text for proof in cause.evidence if proof.source is Source.MODEL and proof.text != cause.summary
-    ]
+    said = {cause.summary, *elsewhere, *((cause.object.id, cause.object.text) if cause.object else ())}
+    why = [proof.text for proof in cause.evidence if proof.source is Source.MODEL and proof.text not in said]
     seen = [
         f"{words.evidence_source(proof.source)}: {proof.text}"
         for proof in cause.evidence
@@ -183,9 +195,18 @@ def _cause(report: Report, cause: Cause, pen: Pen) -> list[str]:
 def _what(cause: Cause, pen: Pen) -> list[str]:
     if cause.object is None:
         return []
-    quoted = [] if cause.object.text in ("", cause.object.id) else lines(cause.object.text)
-    shown = _labelled("what", words.thing(cause.object), pen)
-    return shown + [" " * _INDENT + "  " + pen.plain(line.strip()) for line in quoted]
+    text, shown = cause.object.text, _labelled("what", words.thing(cause.object), pen)
+    if text == cause.object.id or text in cause.summary:  # as "" is
+        return shown
+    lead = " " * (_INDENT + 2)
+    return shown + [lead + row for line in lines(text) for row in _whole_or_wrapped(line.strip(), lead, pen)]
+
+
+def _whole_or_wrapped(line: str, lead: str, pen: Pen) -> list[str]:
+    """A line as a tool printed it, its blanks too, where there is room for it."""
+    room = pen.width and max(16, pen.width - len(lead))
+    plain = pen.plain(line)
+    return [plain] if room is None or columns(plain) <= room else pen.wrap(line, room)
 
 
 def _fix(cause: Cause, pen: Pen) -> list[str]:

@@ -22,6 +22,7 @@ from .blocks import (
     icmp_errors,
     losses,
     notes,
+    outlook,
     reply_heading,
     reply_line,
     since,
@@ -46,7 +47,7 @@ def markdown(report: Report) -> str:
         *icmp_errors(report, pen),
         *notes(report, pen),
     ]
-    told = (part(report, pen) for part in (since, causes, blockers, alternatives, blind, capture))
+    told = (part(report, pen) for part in (since, causes, blockers, outlook, alternatives, blind, capture))
     blocks = (remarks, *told)
     tables = [_table(report, Leg.REQUEST, "the request"), _table(report, Leg.REPLY, reply_heading(report))]
     parts = (head, _fenced(disagreement(report, pen)), *tables, _fenced(joined(blocks).splitlines()))

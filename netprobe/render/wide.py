@@ -19,6 +19,7 @@ from .blocks import (
     icmp_errors,
     losses,
     notes,
+    outlook,
     since,
 )
 from .pen import BOLD, DIM, Pen
@@ -44,6 +45,7 @@ def wide(report: Report, colour: bool = False, ascii: bool = False) -> str:
         since(report, pen),
         causes(report, pen),
         blockers(report, pen),
+        outlook(report, pen),
         alternatives(report, pen),
         blind(report, pen),
         [*capture(report, pen), pen.paint(pen.plain(_timings(report)), DIM)],
