@@ -4,6 +4,7 @@ then. Pure.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import takewhile
 
 from msgspec import Struct
@@ -18,7 +19,9 @@ from netprobe.model import (
     Need,
     Place,
     Probe,
+    Protocol,
     Report,
+    Sighting,
     Snapshot,
     Stage,
     Verdict,
@@ -87,8 +90,9 @@ def _to_the_end(report: Report, way: tuple[Hop, ...]) -> tuple[Hop, ...]:
     ended = bool(hops) and hops[-1].ends
     if len(hops) - shared > 1 + ended:  # the mended way is another one
         return hops
+    exchange = report.probe.protocol in (Protocol.ARP, Protocol.ND)
     beyond = [
-        replace(hop, observed=None, time_ns=None, suspects=())
+        _as_seen(hop, report.sightings if exchange else ())
         for hop in way[shared:]
         if not ended or (hop.namespace, hop.stage) != (hops[-1].namespace, hops[-1].stage)
     ]
@@ -96,8 +100,19 @@ def _to_the_end(report: Report, way: tuple[Hop, ...]) -> tuple[Hop, ...]:
     at = None if stays or ended else next((i for i, hop in enumerate(beyond) if _at(hop, cause)), None)
     # it still comes in there; it does not go out
     end = 0 if at is None else at + int(beyond[at].bound == "in")
+    end = max(end, *(i for i, hop in enumerate(beyond, 1) if hop.observed), 0)
     unreached = [replace(hop, reached=False, note="not reached") for hop in beyond[end:]]
     return tuple(replace(hop, n=n) for n, hop in enumerate((*hops, *beyond[:end], *unreached), 1))
+
+
+def _as_seen(hop: Hop, sightings: Sequence[Sighting]) -> Hop:
+    """A hop of the mended way with what the taps saw there of the probe: a question to everybody goes on
+    where no answer would come.
+    """
+    place = (hop.namespace, hop.interface, hop.bound)
+    asked = (s for s in sightings if s.leg is Leg.REQUEST)
+    here = [s.time_ns for s in asked if (s.namespace, s.interface, s.bound) == place]
+    return replace(hop, observed=bool(here) or None, time_ns=min(here, default=None), suspects=())
 
 
 def _at(hop: Hop, cause: Place) -> bool:

@@ -18,6 +18,7 @@ from netprobe.model import (
     Observation,
     Place,
     Probe,
+    Protocol,
     Snapshot,
     Source,
     Stage,
@@ -26,6 +27,7 @@ from netprobe.model import (
 from netprobe.predict.prediction import Prediction
 from netprobe.predict.trace import Routed
 
+from .correlate import frames
 from .repair.other import Other
 from .unanswered import unanswered
 
@@ -90,7 +92,7 @@ class Case(Struct, frozen=True):
             Evidence(Source.MODEL, stop.text),
             *(Evidence(Source.MODEL, p) for p in stop.proof),
             *more,
-            *self.witnesses(),
+            *self.witnesses(stop.place),
         )
         seen = any(e.source is not Source.MODEL for e in evidence)
         confidence = Confidence.CORROBORATED if seen else Confidence.INFERRED
@@ -98,14 +100,14 @@ class Case(Struct, frozen=True):
             because,
                      stop.commands, stop.advice)  # fmt: skip
 
-    def witnesses(self) -> tuple[Evidence, ...]:
-        """What the taps and sockets say about the place of the loss."""
+    def witnesses(self, place: Place | None = None) -> tuple[Evidence, ...]:
+        """What the taps and sockets say about the place of the loss; `place` is that of the cause."""
         if not self.watched or self.leg is None:
             return ()
         found = []
         last, missed = self.last_seen(self.leg), self.first_missed(self.leg)
-        if last is not None:
-            found.append(Evidence(Source.TAP, f"last seen at {where(last)}", Confidence.OBSERVED))
+        if (seen := self._arrived(place) or (where(last) if last is not None else None)) is not None:
+            found.append(Evidence(Source.TAP, f"last seen at {seen}", Confidence.OBSERVED))
         if missed is not None:
             found.append(Evidence(Source.TAP, f"not seen at {where(missed)}", Confidence.OBSERVED))
         for refusal in [o for o in self.observations if o.kind == "refused" and o.text][:1]:
@@ -124,6 +126,15 @@ class Case(Struct, frozen=True):
             )
         found += unanswered(*self._way(self.leg), self.observations)
         return tuple(found)
+
+    def _arrived(self, place: Place | None) -> str | None:
+        """The place itself, where a question to everybody came: no walk leads there, if nobody answers."""
+        exchange = self.probe.protocol in (Protocol.ARP, Protocol.ND)
+        if place is None or place.interface is None or not exchange:
+            return None
+        here = (place.namespace, place.interface, self.leg)
+        came = any((o.namespace, o.interface, o.leg) == here for o in frames(self.observations))
+        return f"{place.namespace}/{place.interface}" if came else None
 
     def _way(self, leg: Leg) -> tuple[tuple[Hop, ...], tuple[Routed, ...]]:
         """The hops of a leg, and its routing decisions."""

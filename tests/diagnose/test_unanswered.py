@@ -72,3 +72,13 @@ def test_nobody_is_said_to_have_asked_where_no_packet_waits(name) -> None:
     path = replay(run).report.path
     waits = [hop for hop in (*path.request, *path.reply) if hop.stage is Stage.NEIGHBOUR and hop.reached]
     assert len(asked) <= len(waits)
+
+
+@pytest.mark.parametrize(("name", "count", "last"), [("c2-silent-to-arp", 4, "c2/eth0"), ("broadcast-not-flooded", 2, "c1/eth0")])
+def test_the_way_of_a_question_to_everybody_is_that_of_its_sightings(name, count, last) -> None:
+    """No walk leads on where nobody answers; the taps saw how far it came all the same."""
+    run = recorded(name)
+    seen = [hop for hop in replay(run).report.path.request if hop.observed]
+    assert len(seen) == count
+    assert all(hop.time_ns is not None and hop.reached for hop in seen)
+    assert proofs(run)[0] == f"last seen at {last}"
