@@ -202,9 +202,16 @@ def agreement_of(case: Case, verdict: Verdict) -> Agreement:
     if verdict is Verdict.UNDETERMINED:
         return Agreement.OBSERVED_ONLY
     if verdict is not expected or (verdict is Verdict.REACHABLE and missed):
-        unsure = _unread(case.prediction) or _left_for_good(case)
+        unsure = _unread(case.prediction) or _left_for_good(case) or _is_doubted(case)
         return Agreement.OBSERVED_ONLY if unsure else Agreement.DISAGREE
     return Agreement.CONFIRMED
+
+
+def _is_doubted(case: Case) -> bool:
+    """Whether the walk named something at the place of the loss that may stop a packet, though nobody can
+    tell by reading it: a limit, a program. An answer was never foretold then.
+    """
+    return case.leg is not None and bool(case.suspects(case.leg))
 
 
 def _left_for_good(case: Case) -> bool:
