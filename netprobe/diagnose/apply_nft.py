@@ -102,7 +102,7 @@ def _renamed(term: Term, was: str, now: str) -> Term:
 
 
 def _with_element(table: Table, name: str, how: str, text: str) -> Table:
-    """The table with an element of a map more, `{ KEY : DATUM }`, or fewer, `{ KEY }`."""
+    """The table with an element of a map more, `{ KEY : DATUM }`, of a set, `{ KEY }`, or fewer."""
     held = table.set(name)
     if held is None or held.elements is None:
         raise KeyError(name)
@@ -111,7 +111,7 @@ def _with_element(table: Table, name: str, how: str, text: str) -> Table:
     if how == "delete" and len(kept) == len(held.elements):
         raise KeyError(text)
     if how == "add":
-        kept = (*kept, Term("pair", args=(_term(key), _term(data))))
+        kept = (*kept, Term("pair", args=(_term(key), _term(data))) if data else _term(key))
     sets = tuple(replace(held, elements=kept) if each is held else each for each in table.sets)
     return replace(table, sets=sets)
 

@@ -284,6 +284,8 @@ RULES = [
     ("host", "nft replace rule inet fw pass handle 2 'icmp type echo-request accept'", PASS, f"host: {LIMITED}"),
     ("host", "nft replace rule inet fw pass handle 2 'ct state untracked counter accept'", PASS,
      "host: nft add rule inet fw pass ct state untracked counter drop"),
+    ("host", "nft add element inet fw ports '{ 80 }'", PASS,
+     "host: nft add set inet fw ports '{ type inet_service; }'; nft add rule inet fw pass tcp dport @ports accept"),
     ("host", "iptables -R FORWARD 2 -s 10.0.0.2/32 -j ACCEPT", "host: iptables -A FORWARD -j LOG; iptables -A FORWARD -s 10.0.0.2 -j DROP"),
     ("host", "iptables -R FORWARD 2 -j ACCEPT", "host: iptables -A FORWARD -j DROP"),
 ]  # fmt: skip

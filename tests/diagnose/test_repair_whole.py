@@ -5,12 +5,33 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from predict.networks import edited, probe, tutorial
 
 from netprobe.diagnose.apply import mend
 from netprobe.diagnose.repair import choice
 from netprobe.diagnose.repair.choice import Choice
-from netprobe.model import Cause, Command, Leg, Link, Neighbour, Place, Probe, Protocol, Snapshot, Socket, Stage, Stop
+from netprobe.model import (
+    Cause,
+    Chain,
+    Command,
+    Leg,
+    Link,
+    NamedSet,
+    Neighbour,
+    Place,
+    Probe,
+    Protocol,
+    Rule,
+    Ruleset,
+    Snapshot,
+    Socket,
+    Stage,
+    Statement,
+    Stop,
+    Table,
+    Term,
+)  # fmt: skip
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 from netprobe.saved import load
@@ -182,3 +203,35 @@ def test_the_answer_goes_back_by_the_router_that_brought_the_question() -> None:
     found = chosen(network, ask("pc", "10.2.0.10"))
     assert found.leg in (None, Leg.REPLY)
     assert said(found) == ["server: ip route add default via 10.2.0.1"]
+
+
+def rule(number: int, text: str, *statements: Statement) -> Rule:
+    return Rule(number, text, statements, handle=number)
+
+
+def firewall(*rules: Rule) -> Snapshot:
+    """host lets through what these rules accept."""
+    ports = NamedSet("ports", ("inet_service",), elements=(Term("value", "22"),))
+    table = Table("nft", "inet", "fw", (Chain("pass", rules, "forward", policy="drop"),), (ports,))
+    return edited(tutorial(), "host", ruleset=Ruleset((), (table,)))
+
+
+ANSWERS = rule(
+    1, "ct state established accept", Statement("match", Term("key", "ct state"), "in", Term("value", "established")), Statement("accept")
+)
+OPEN = rule(2, "tcp dport @ports accept", Statement("match", Term("key", "tcp dport"), "==", Term("ref", "ports")), Statement("accept"))
+TURNED = rule(2, "ip daddr 172.17.0.3 counter packets 3 bytes 9 drop",
+              Statement("match", Term("key", "ip daddr"), "==", Term("value", "172.17.0.3")), Statement("drop"))  # fmt: skip
+
+
+def test_what_a_set_lacks_is_added_to_it() -> None:
+    network = edited(firewall(ANSWERS, OPEN), "c2", sockets=(Socket("tcp", "0.0.0.0", 80, "listen"),))
+    asked = replace(ask("red", "172.17.0.3"), protocol=Protocol.TCP)
+    asked = replace(asked, destination=replace(asked.destination, port=80), source=replace(asked.source, port=4001))
+    assert said(chosen(network, asked)) == ["host: nft add element inet fw ports { 80 }"]
+
+
+def test_a_refusal_without_which_the_policy_refuses_is_turned() -> None:
+    found = chosen(firewall(ANSWERS, TURNED), ask("red", "172.17.0.3"))
+    assert found.stop.code == "filtered-by-rule"
+    assert said(found) == ["host: nft replace rule inet fw pass handle 2 ip daddr 172.17.0.3 counter accept"]
