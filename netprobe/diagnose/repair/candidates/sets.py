@@ -31,7 +31,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 def _with(loss: Loss, table: Table, named: NamedSet, value: str) -> Iterator[Repair]:
     words = ("add", "element", table.family, table.name, named.name, f"{{ {value} }}")
-    name = f"nft {table.family} {table.name} {named.name}"
+    name = " ".join(("nft", table.family, table.name, named.name))
     text = f"the set {named.name} of {loss.stop.place.namespace} lacks {value}: {loss.stop.text}"
     fix = fixes.nft((table.name, named.name), *words)
     proof = (loss.stop.text,)
