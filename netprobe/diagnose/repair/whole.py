@@ -68,7 +68,7 @@ def _with_more(loss: Loss, so_far: Tried, stop: Stop) -> Iterator[Tried]:
 def _lacks(repair: Repair, stop: Stop) -> bool:
     """Whether a walk ends for want of what may have gone along."""
     own = stop.place.namespace == repair.stop.place.namespace
-    if own and stop.code in ("no-route", "rp-filter"):  # a packet to whose source there is no route
+    if own and stop.code in ("no-route", "ra-not-accepted", "rp-filter"):  # the source has no route
         return True
     return repair.takes_addresses and stop.code in LACKING
 

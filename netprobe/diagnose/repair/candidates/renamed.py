@@ -1,4 +1,4 @@
-"""An interface that has another name than the rules of its namespace call it by. Pure.
+"""An interface that has another name than rules call it by, or is in another namespace than they. Pure.
 
 See: ip-link(8), name; net/core/dev.c (dev_change_name).
 """
@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.diagnose.repair.segment import Station, all_addresses
 from netprobe.model import Link, Namespace, Object, Rule, Stage, Term
 from netprobe.predict import fixes
 from netprobe.predict.drop import lost
 
 _NAMES = ("meta iifname", "meta oifname")
-_SEVERAL = 2  # rules: where one alone has another name, it is that one's mistake
+_SEVERAL = 2  # rules: one alone may be mistaken, where several interfaces could be meant
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
@@ -23,10 +26,14 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         namespace = loss.snapshot[name]
         said = _said(namespace)
         missing = [each for each in said if namespace.link_named(each) is None]
-        if len(missing) != 1 or said[missing[0]] < _SEVERAL:
+        for there, link in _bare_ones(loss, name, missing):
+            yield from _moved(loss, name, there, link)
+        if len(missing) != 1:
             continue
-        for link in namespace.links:
-            if link.kind != "loopback" and link.master is None and not said[link.name]:
+        own = [link for link in namespace.links if link.kind != "loopback" and link.master is None]
+        unsaid = [link for link in own if not said[link.name]]
+        if said[missing[0]] >= _SEVERAL or len(unsaid) == 1:
+            for link in unsaid:
                 yield from _renamed(loss, namespace, link, missing[0], said[missing[0]])
 
 
@@ -37,6 +44,25 @@ def _renamed(loss: Loss, namespace: Namespace, link: Link, name: str, times: int
     thing = Object("link", link.name, f"{link.name} is {name} in the rules")
     stop = lost("link-missing", namespace.name, link, Stage.ROUTE, text, object=thing, fix=(down, named, up))
     yield from loss.repair(stop, Merit.RESTORES, agreeing=times)
+
+
+def _bare_ones(loss: Loss, name: str, missing: list[str]) -> Iterator[Station]:
+    """The idle interfaces of other namespaces that have one of these names."""
+    for there, other in loss.snapshot.namespaces.items():
+        for link in other.links if there != name else ():
+            idle = not link.up and link.master is None and not all_addresses(other, link)
+            if link.name in missing and idle:
+                yield there, link
+
+
+def _moved(loss: Loss, home: str, there: str, link: Link) -> Iterator[Repair]:
+    """An interface back in the namespace whose rules speak of it."""
+    text = f"rules of {home} speak of {link.name}, which is not there; one of that name lies idle in {there}"
+    move = replace(fixes.link_set(link, "netns", home), namespace=there)
+    up = replace(fixes.link_set(link, "up"), namespace=home)
+    thing = Object("link", link.name, f"{link.name} is in {there}")
+    stop = lost("link-missing", home, None, Stage.ROUTE, text, object=thing, fix=(move, up))
+    yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
 
 
 def _said(namespace: Namespace) -> Counter[str]:
