@@ -235,3 +235,30 @@ def test_a_refusal_without_which_the_policy_refuses_is_turned() -> None:
     found = chosen(firewall(ANSWERS, TURNED), ask("red", "172.17.0.3"))
     assert found.stop.code == "filtered-by-rule"
     assert said(found) == ["host: nft replace rule inet fw pass handle 2 ip daddr 172.17.0.3 counter accept"]
+
+
+def test_an_interface_gets_the_name_by_which_rules_call_it() -> None:
+    """Renaming takes it down: its routes have to come back as well."""
+    said_twice = tuple(
+        rule(n, f'iifname "{name}" accept', Statement("match", Term("key", "meta iifname"), "==", Term("value", name)), Statement("accept"))
+        for n, name in enumerate(("eth0", "eth0", "br0", "docker0"), 1)
+    )
+    network = after(firewall(*said_twice), *(f"host: ip link set dev {words}" for words in ("eth0 down", "eth0 name new9", "new9 up")))
+    found = chosen(network, ask("red", "8.8.8.8"))
+    assert (found.stop.code, found.stop.place.namespace) == ("link-missing", "host")
+    assert said(found) == [
+        "host: ip link set dev new9 down",
+        "host: ip link set dev new9 name eth0",
+        "host: ip link set dev eth0 up",
+        "host: ip route add default via 203.0.113.1",
+    ]
+
+
+def test_a_route_that_went_with_an_ipv6_address_comes_back_with_it() -> None:
+    """The router's route to the asker went too; what it was can be seen from the other side."""
+    offices = edited(healthy("far-office-no-way-back"), "r1", neighbours=())
+    lines = ("r2: ip -6 route del fd00:1::/64 via fd00:9::1 dev wan", "r2: ip address del fd00:9::2/64 dev wan")
+    assert said(chosen(after(offices, *lines), ask("pc", "fd00:2::10"))) == [
+        "r2: ip address add fd00:9::2/64 dev wan",
+        "r2: ip -6 route add fd00:1::/64 via fd00:9::1 dev wan",
+    ]

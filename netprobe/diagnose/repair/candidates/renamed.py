@@ -22,7 +22,7 @@ _SEVERAL = 2  # rules: one alone may be mistaken, where several interfaces could
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """Where rules speak of one name that no interface has, each interface that no rule speaks of."""
-    for name in loss.way:
+    for name in loss.around:
         namespace = loss.snapshot[name]
         said = _said(namespace)
         missing = [each for each in said if namespace.link_named(each) is None]
