@@ -252,13 +252,3 @@ def test_an_interface_gets_the_name_by_which_rules_call_it() -> None:
         "host: ip link set dev eth0 up",
         "host: ip route add default via 203.0.113.1",
     ]
-
-
-def test_a_route_that_went_with_an_ipv6_address_comes_back_with_it() -> None:
-    """The router's route to the asker went too; what it was can be seen from the other side."""
-    offices = edited(healthy("far-office-no-way-back"), "r1", neighbours=())
-    lines = ("r2: ip -6 route del fd00:1::/64 via fd00:9::1 dev wan", "r2: ip address del fd00:9::2/64 dev wan")
-    assert said(chosen(after(offices, *lines), ask("pc", "fd00:2::10"))) == [
-        "r2: ip address add fd00:9::2/64 dev wan",
-        "r2: ip -6 route add fd00:1::/64 via fd00:9::1 dev wan",
-    ]
