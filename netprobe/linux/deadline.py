@@ -55,7 +55,9 @@ def _left() -> float:
     over.
     """
     left = _end.get() - time.monotonic()
-    return left if left > 0 else left + min(waited_s() - _delayed.get(), MOST_DELAY_S)
+    if left > 0 or left < -MOST_DELAY_S:
+        return left
+    return left + min(waited_s() - _delayed.get(), MOST_DELAY_S)
 
 
 def left(most: float) -> float:

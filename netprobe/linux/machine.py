@@ -165,9 +165,10 @@ class Machine:
             self._handle(name)
             found = self._peers.look_behind(ports)
         except (NetprobeError, OSError) as error:
-            for port in ports:
-                snapshot = _blinded(snapshot, port, _why(error))
-            return snapshot
+            why = _why(error)
+            unseen = (SeenBehind(port.namespace, port.nsid, port.index, why=why) for port in ports)
+            blind = Blind(f"the stations behind the ports of a bridge of {name}", why)
+            return replace(snapshot, behind=(*snapshot.behind, *unseen), blind=(*snapshot.blind, blind))
         return replace(snapshot, behind=(*snapshot.behind, *found))
 
     def _found_macvlans(self, snapshot: Snapshot, parents: Sequence[FindMacvlans]) -> Snapshot:
@@ -288,9 +289,6 @@ def _blinded(snapshot: Snapshot, need: Need, why: str) -> Snapshot:
         blind = Blind(f"the macvlans on interface {need.index} of {need.namespace}", why)
         found = FoundMacvlans(need.namespace, need.index, why=why)
         return replace(snapshot, macvlans=(*snapshot.macvlans, found), blind=(*snapshot.blind, blind))
-    if isinstance(need, LookBehind):  # so that the namespace is read, if that can be had
-        seen = SeenBehind(need.namespace, need.nsid, need.index, why=why)
-        return replace(snapshot, behind=(*snapshot.behind, seen))
     blind = Blind(f"the kernel's answer in {need.namespace}", why)
     snapshot = replace(snapshot, blind=(*snapshot.blind, blind))
     if isinstance(need, AskSet):
@@ -299,5 +297,6 @@ def _blinded(snapshot: Snapshot, need: Need, why: str) -> Snapshot:
         return replace(
             snapshot, connections=(*snapshot.connections, FoundConnection(need.namespace, need.flow, why=why))
         )
+    assert isinstance(need, AskRoute)  # a look behind a port is blinded with all of its bridge
     asked = AskedRoute(need.namespace, need.query, RouteAnswer(), why)
     return replace(snapshot, answers=(*snapshot.answers, asked))

@@ -94,6 +94,11 @@ def _numbers(value: bytes) -> tuple[int, ...]:
     return struct.unpack_from(f"={len(value) // 4}i", value)
 
 
+def _bytes_of(layout: str) -> str:
+    """The layout of a field; bytes where it is in network order, which one struct cannot mix."""
+    return f"{struct.calcsize(layout)}s" if layout[0] in ">!" else layout
+
+
 class _Declared:
     """What a class of pyroute2 declares of a message or of a nested attribute."""
 
@@ -101,7 +106,8 @@ class _Declared:
         self._class = declared
         fields = [(name, layout) for name, layout in declared.fields]
         self.names = [name for name, layout in fields if not layout.endswith("x")]
-        self.layout = struct.Struct("=" + "".join(layout for _, layout in fields))
+        self.layout = struct.Struct("=" + "".join(_bytes_of(layout) for _, layout in fields))
+        self._turned = [name for name, layout in fields if layout[0] in ">!"]
         self.numbers: dict[str, int] = {}
         self.types: dict[int, str] = {}
         self.readers: dict[int, Callable[[bytes], Any]] = {}  # of numbers, names, addresses and bytes
@@ -111,6 +117,13 @@ class _Declared:
             reads = _numbers if self._is_of_numbers(kind) else _READERS.get(kind)
             if reads is not None:
                 self.readers[number] = reads
+
+    def values(self, data: bytes, at: int) -> dict[str, Any]:
+        """The fields of a message or attribute that begins there, by name."""
+        found = dict(zip(self.names, self.layout.unpack_from(data, at), strict=True))
+        for name in self._turned:
+            found[name] = int.from_bytes(found[name], "big")
+        return found
 
     def _is_of_numbers(self, kind: str) -> bool:
         found = getattr(self._class, kind, None)
@@ -141,7 +154,8 @@ def declared(answer: type) -> _Declared:
 
 _READERS: dict[str, Callable[[bytes], Any]] = {
     "uint8": _reader("=B"), "uint16": _reader("=H"), "uint32": _reader("=I"), "uint64": _reader("=Q"),
-    "int32": _reader("=i"), "be16": _reader(">H"), "be32": _reader(">I"), "be64": _reader(">Q"),
+    "int32": _reader("=i"), "sbe32": _reader(">i"), "be16": _reader(">H"),
+    "be32": _reader(">I"), "be64": _reader(">Q"),
     "asciiz": _name, "cdata": bytes,
     "ipaddr": _address, "ip4addr": _address, "ip6addr": _address,
 }  # fmt: skip
@@ -156,7 +170,7 @@ class _Lean(Record):
     cdata = None  # where pyroute2's classes have the class of what is not declared
 
     def __init__(self, says: _Declared, data: bytes, at: int, whole: Callable[[], Record]) -> None:
-        self.fields = dict(zip(says.names, says.layout.unpack_from(data, at), strict=True))
+        self.fields = says.values(data, at)
         self._declared, self._whole = says, whole
         self._found = attributes(data, at + says.layout.size)
 
@@ -215,11 +229,13 @@ def attributes(body: bytes, at: int) -> dict[int, bytes]:
     Of a repeated one the last counts; a length that cannot be true ends them.
     """
     found: dict[int, bytes] = {}
-    while at + _ATTRIBUTE.size <= len(body):
-        length, kind = _ATTRIBUTE.unpack_from(body, at)
-        if not _ATTRIBUTE.size <= length <= len(body) - at:
+    header, unpack, end = _ATTRIBUTE.size, _ATTRIBUTE.unpack_from, len(body)
+    while at + header <= end:
+        length, kind = unpack(body, at)
+        after = at + length
+        if length < header or after > end:
             break
-        found[kind & _TYPE_MASK] = body[at + _ATTRIBUTE.size : at + length]
+        found[kind & _TYPE_MASK] = body[at + header : after]
         at += length + 3 & ~3
     return found
 

@@ -206,6 +206,9 @@ class Ground:
         """
         seen, lacking = indexed(seen_behind, ports, self.snapshot.peers, self.snapshot.behind, of=name)
         self._lacks(lacking)
+        why = next((each.why for each in seen.values() if each.why is not None), None)
+        if why is not None:
+            raise Unread(name, "stations behind the ports of a bridge", why, Stage.BRIDGE)
         return seen
 
     def visit(self, name: str, links: Iterable[Link]) -> None:

@@ -15,7 +15,7 @@ ROOMS = (PACKAGE / "linux", PACKAGE / "kernel")
 READERS = (PACKAGE / "linux/files.py", PACKAGE / "kernel/descriptors.py")
 EXCEPT = {  # (file, call): why it is no reading of a file that somebody else could have written
     ("linux/apart.py", "os.open"): "/dev/null, and /proc/PID/stat of the process that it has started",
-    ("kernel/processor.py", "os.open"): "/proc/thread-self/schedstat",
+    ("kernel/processor.py", "os.open"): "/proc/PID/schedstat of this thread, and of processes that it has started",
     ("linux/sensors/crafter.py", "os.open"): "/dev/null",
     ("linux/sensors/crafter.py", "os.fdopen"): "its own pipes",
 }

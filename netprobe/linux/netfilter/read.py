@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netprobe.linux import netns
+from netprobe.linux import deadline, netns
 from netprobe.model import AskedSet, Blind, IpSet, NamedSet, Ruleset, SetQuery, Table
 from netprobe.rules.read.iptables_save import read_save
 from netprobe.rules.read.nft_json import read_listing
@@ -89,13 +89,15 @@ class RulesetReading:
     def __enter__(self) -> RulesetReading:
         with netns.inside(self.fd), ExitStack() as undo:
             undo.callback(self._tools.close)
-            found, self._small = self._outline()
+            with deadline.stopped():  # as long as there is more to list, for each of these is bounded
+                found, self._small = self._outline()
             # what looks like a table of xtables; only its rules tell whether it is one
             supposed = managed(found)
             native = {family for family, table in found.tables if (family, table) not in supposed}
             self._tools.start(_listings(native, self._small))
             self._legacy = self._legacy_families()
-            self._found = self._with_rules(found) if supposed else found
+            with deadline.stopped():
+                self._found = self._with_rules(found) if supposed else found
             self._tools.start(self._printing(native))
             undo.pop_all()
         return self
@@ -107,7 +109,9 @@ class RulesetReading:
         """The whole ruleset."""
         with netns.inside(self.fd):
             recent, queues = recent_lists(), listening_queues()
-        tables = self._tables(self._found, self._tools.printed())
+        printed = self._tools.printed()
+        with deadline.stopped():
+            tables = self._tables(self._found, printed)
         blind = tuple(Blind(f"the ruleset of {self.name}", why) for why in dict.fromkeys(self.unseen))
         return Ruleset(blind, tuple(tables), recent, queues, ipsets=self._ipsets(tables))
 
