@@ -96,7 +96,7 @@ def fdb(count: int) -> str:
     """A bridge in `host` with so many forwarding entries."""
     made = [
         "link add br9 type bridge",
-        "link add d9 type dummy",
+        "link add d9 type veth peer name e9",
         "link set d9 master br9 up",
         "link set br9 up",
     ]

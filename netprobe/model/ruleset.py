@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from .lookup import first, indexed
 from .place import Blind
 
 
@@ -137,11 +138,15 @@ class Table(Struct, frozen=True):
 
     def chain(self, name: str) -> Chain | None:
         """The chain of this name, or None."""
-        return next((chain for chain in self.chains if chain.name == name), None)
+        return indexed(_chains, self.chains).get(name)
 
     def set(self, name: str) -> NamedSet | None:
         """The set or map of this name, or None."""
         return next((each for each in self.sets if each.name == name), None)
+
+
+def _chains(chains: tuple[Chain, ...]) -> dict[str, Chain]:
+    return first(chains, lambda chain: chain.name)
 
 
 class RecentEntry(Struct, frozen=True):
