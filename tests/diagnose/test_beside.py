@@ -247,3 +247,17 @@ def test_an_address_on_loopback_is_answered_for_and_taken_from_its_owner() -> No
         "172.17.0.2/32 dev lo",
     )
     assert lines(cause) == ["sysctl -w net.ipv4.conf.eth0.arp_ignore=1", "ip neigh del 172.17.0.2 dev docker0"]
+
+
+def test_a_way_back_that_somebody_wrote_is_mended_and_not_translated_around() -> None:
+    """The far router has a route to the sender's network, by a gateway that nobody is; the host's rule is for its uplink alone."""
+    ways = tuple(
+        replace(route, nexthops=(Nexthop(2, "203.0.113.77"),)) if route.dst == "10.0.0.0/16" else route
+        for route in tutorial()["internet"].routes
+    )
+    rule = iptables("*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -s 10.0.0.0/16 -o docker0 -j MASQUERADE\nCOMMIT")
+    cause = chosen(edited(edited(tutorial(), "internet", routes=ways), "host", ruleset=rule), "red", "8.8.8.8")
+    assert cause.place.namespace == "internet"
+    assert cause.object is not None
+    assert cause.object.id == "10.0.0.0/16 via 203.0.113.77 dev eth0"
+    assert lines(cause) == ["ip route replace 10.0.0.0/16 via 203.0.113.2 dev eth0"]

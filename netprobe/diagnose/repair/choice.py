@@ -87,8 +87,20 @@ def _without_announcements(loss: Loss, stop: Stop) -> Stop:
 
 
 def _passing(repairs: tuple[Repair, ...]) -> Repair | None:
-    """The first that passes and is no detour."""
-    return next((repair for repair in repairs if repair.merit is not Merit.GOES_AROUND), None)
+    """The first that passes and is no detour; a route that goes for another one is replaced, where that
+    would do.
+    """
+    first = next((repair for repair in repairs if repair.merit is not Merit.GOES_AROUND), None)
+    if first is None or not _exchanges_routes(first):
+        return first
+    same = (each for each in repairs if _is_about(each.stop, first.stop) and len(each.stop.commands) == 1)
+    return next((each for each in same if each.merit is not Merit.GOES_AROUND), first)
+
+
+def _exchanges_routes(repair: Repair) -> bool:
+    """Whether a repair deletes a route and gives another one."""
+    words = [{*command.words} for command in repair.stop.commands]
+    return len(words) > 1 and {"route", "del"} <= words[0] and {"route", "add"} <= words[-1]
 
 
 def _plainly_off(found: Results) -> Repair | None:

@@ -85,17 +85,15 @@ def _covers(namespace: Namespace, link: Link, dst: str) -> bool:
 
 
 def _by_hosts(namespace: Namespace, link: Link) -> bool:
-    """Whether stations are reached by routes of their own: so others are, or the interface is one end of a
-    cable and has no network. A bridge without one has lost it.
-    """
+    """Whether stations are reached by routes of their own: so others are, or a cable has no network."""
     others = any(
         route.protocol != "kernel" and prefix.length(route.dst) in (32, 128) and leg.via is None
         for route in namespace.routes
         for leg in route.nexthops
         if route.table == fib.MAIN
     )
-    bare = not any(a.scope == "global" for a in namespace.addresses_of(link))
-    return others or (bare and link.kind != "bridge")
+    bare = link.kind != "bridge" and not any(a.scope == "global" for a in namespace.addresses_of(link))
+    return others or bare
 
 
 def _by_its_gateways(loss: Loss, routed: Routed, link: Link) -> Iterator[Repair]:

@@ -15,7 +15,20 @@ from itertools import pairwise
 from netprobe.diagnose import nat_rules
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import own_addresses
-from netprobe.model import Command, End, Hop, Leg, Link, Namespace, Object, Place, RouteQuery, Stage, Stop
+from netprobe.model import (
+    Command,
+    End,
+    Hop,
+    Leg,
+    Link,
+    Namespace,
+    Object,
+    Place,
+    Route,
+    RouteQuery,
+    Stage,
+    Stop,
+)
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.trace import Routed
 
@@ -122,11 +135,19 @@ def _is_unknown_there(loss: Loss, source: str) -> bool:
     world.
     """
     there = loss.snapshot.namespaces.get(loss.stop.place.namespace or "")
-    if loss.stop.code != "rp-filter" or there is None:
+    if there is None:
         return loss.stop.code in _NO_WAY_BACK
     back = fib.lookup(there, RouteQuery(None, source))
+    if loss.stop.code != "rp-filter":
+        return loss.stop.code in _NO_WAY_BACK and not _is_written(back.route)
     on_the_way = there.owner_of(loss.probe.destination.address or "") is None
     return on_the_way and (back.route is None or prefix.length(back.route.dst) == 0)
+
+
+def _is_written(route: Route | None) -> bool:
+    """Whether somebody wrote a way to the network of a source: it is meant to be known there."""
+    whole = route is None or prefix.length(route.dst) == 0
+    return route is not None and not whole and route.type == "unicast" and route.protocol != "kernel"
 
 
 def _to_another(loss: Loss, router: Routed, out: Link, made: Hop, source: str) -> Iterator[Repair]:
