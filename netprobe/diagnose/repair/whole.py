@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from netprobe.model import Stop
+from netprobe.predict import prefix
 
 from .candidates import addresses, routes, siblings, told
 from .candidates import before as earlier
@@ -55,14 +56,28 @@ def _completed(loss: Loss, so_far: Tried, steps: int) -> Tried | None:
 def _with_more(loss: Loss, so_far: Tried, stop: Stop) -> Iterator[Tried]:
     """The repair with each thing that may have gone along, and what comes of it."""
     name = so_far.repair.stop.place.namespace
-    after = Loss(so_far.repair.mended, so_far.outcome, stop, loss.needs, loss.before)
+    after = Loss(so_far.repair.mended, so_far.outcome, stop, loss.needs, loss.before, loss.rulings)
     for more in _given_back(after, so_far.repair):
-        if more.stop.place.namespace != name:
+        if more.stop.place.namespace != name or not _leads_there(after, more):
             continue
         together = so_far.repair.also(*(replace(command, namespace=name) for command in more.stop.commands))
         again = tried(loss, together) if together is not None else None
         if again is not None:
             yield again
+
+
+def _leads_there(loss: Loss, more: Repair) -> bool:
+    """Whether a route that comes leads to where none was found; of hundreds that went, one is worth a
+    walk.
+    """
+    name = more.stop.place.namespace or ""
+    known = set(loss.snapshot[name].routes)
+    come = [route for route in more.mended[name].routes if route not in known]
+    lacked = (
+        r.dst for r in reversed(loss.prediction.routed) if r.namespace == name and r.decision.route is None
+    )
+    wanted = next(lacked, None) if loss.stop.code == "no-route" else None
+    return wanted is None or not come or any(prefix.contains(route.dst, wanted) for route in come)
 
 
 def _lacks(repair: Repair, stop: Stop) -> bool:
