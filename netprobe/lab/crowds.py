@@ -207,3 +207,10 @@ def kube_nft(services: int) -> str:
     lines.append("}")
     lines.append("add element ip kube-proxy service-ips { " + ", ".join(elements) + " }")
     return "nft -f - <<END\n" + "\n".join(lines) + "\nEND\n"
+
+
+MANY = {
+    "stations": stations, "bridges": bridges, "routers": routers, "routes": routes, "neighbours": neighbours,
+    "forwarding entries": fdb, "services, iptables": kube_iptables, "services, nft": kube_nft,
+}  # fmt: skip
+"""What there can be many of; routes and what stands below them are beside the way of `pair`."""

@@ -13,8 +13,10 @@ from .snapshot import FoundPeer, LookBehind, SeenBehind
 
 def seen_behind(
     name: str, ports: tuple[Link, ...], peers: tuple[FoundPeer, ...], behind: tuple[SeenBehind, ...]
-) -> tuple[dict[int, SeenBehind], tuple[LookBehind, ...]]:
-    """What was seen behind ports whose far ends nobody has asked for, by ifindex; and what is lacking."""
+) -> tuple[dict[int, SeenBehind], tuple[LookBehind, ...], str | None]:
+    """What was seen behind ports whose far ends nobody has asked for, by ifindex; what is lacking; and why
+    nobody could look, where that is so.
+    """
     asked = {found.nsid for found in peers if found.namespace == name}
     known = {(seen.nsid, seen.index): seen for seen in behind if seen.namespace == name}
     seen: dict[int, SeenBehind] = {}
@@ -27,7 +29,8 @@ def seen_behind(
             seen[port.index] = known[ref.nsid, ref.index]
         else:
             lacking.append(LookBehind(name, ref.nsid, ref.index))
-    return seen, tuple(lacking)
+    why = next((each.why for each in seen.values() if each.why is not None), None)
+    return seen, tuple(lacking), why
 
 
 class PlainStations(Struct, frozen=True):
@@ -43,7 +46,7 @@ def plain_stations(
     name: str, ports: tuple[Link, ...], peers: tuple[FoundPeer, ...], behind: tuple[SeenBehind, ...]
 ) -> PlainStations:
     """Who stands behind ports, as far as it is plain, by what a frame says of its receiver."""
-    seen, _ = seen_behind(name, ports, peers, behind)
+    seen, _, _ = seen_behind(name, ports, peers, behind)
     plain = [(index, station) for index, station in seen.items() if station.plain]
     own = [(address, index) for index, station in plain for address in station.own]
     macs = grouped(((station.mac, index) for index, station in plain), lambda each: each[0])

@@ -204,9 +204,8 @@ class Ground:
         """What stands behind those of a bridge's ports that lead to namespaces nobody has asked for yet, by
         the port's ifindex; asks for all of them together.
         """
-        seen, lacking = indexed(seen_behind, ports, self.snapshot.peers, self.snapshot.behind, of=name)
+        seen, lacking, why = indexed(seen_behind, ports, self.snapshot.peers, self.snapshot.behind, of=name)
         self._lacks(lacking)
-        why = next((each.why for each in seen.values() if each.why is not None), None)
         if why is not None:
             raise Unread(name, "stations behind the ports of a bridge", why, Stage.BRIDGE)
         return seen

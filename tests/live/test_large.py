@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from asking import arping, ask, ask_program, reported, trace
+from asking import arping, ask, ask_program, once, reported, trace
 
 from netprobe.lab import crowds
 from netprobe.lab.lab import Lab
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow]
+pytestmark = [pytest.mark.lab, pytest.mark.slow, once]
 
 
 @pytest.fixture
@@ -57,3 +57,19 @@ def test_100_bridges_in_a_row(make_lab: Callable[..., Lab]) -> None:
     done = ask_program(lab, "trace", "--captures", "none", "s1", "s2")
     assert done.code == 0, done.told
     assert "reply came back over the same 203 hops" in done.stdout
+
+
+@pytest.mark.parametrize("tool", ["iptables", "nft"])
+def test_the_service_among_1000_whose_end_nobody_serves(make_lab: Callable[..., Lab], tool: str) -> None:
+    lab = make_lab(crowds.EMPTY)
+    crowds.fill(lab, crowds.pair())
+    crowds.fill(lab, crowds.MANY[f"services, {tool}"](1000))
+    report = reported(ask(lab, "why", "-o", "json", "a", "10.96.0.0:80"))
+    assert (report["verdict"], report["causes"][0]["code"]) == ("unreachable", "dnat-dead-target")
+
+
+def test_10000_routes_beside_the_way(make_lab: Callable[..., Lab]) -> None:
+    lab = make_lab(crowds.EMPTY)
+    crowds.fill(lab, crowds.pair())
+    crowds.fill(lab, crowds.routes(10_000))
+    assert trace(lab, "a", "b")["agreement"] == "confirmed"

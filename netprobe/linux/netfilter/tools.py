@@ -25,7 +25,8 @@ from netprobe.linux import deadline, netns
 
 LIMIT_S = 2.0
 LONGEST_S = 8.0  # more, for one that uses the processor
-GLANCE_S = 0.1  # in which it must have used some
+GLANCE_S = 0.1
+AT_WORK_S = 0.01  # of a processor, that it must have used since the last glance
 PATIENCE_S = 0.5  # with one that was killed
 LARGEST = 64 << 20  # bytes of one listing: 150,000 rules in JSON
 SHARE = 0.75  # of what is left of a question: 20,000 rules take 0.7 s
@@ -238,13 +239,13 @@ def _wait_while_at_work(children: list[_Child]) -> None:
     """As long as those that still run get on: ten thousand services have more rules than are printed in two
     seconds.
     """
-    end, used = time.monotonic() + LONGEST_S, -1.0
-    while children and time.monotonic() < end:
+    end, used = time.monotonic() + LONGEST_S, 0.0
+    while time.monotonic() < end:
         children = [child for child in children if child.process and child.process.poll() is None]
         now = sum(used_s(child.process.pid) for child in children if child.process)
-        if now <= used:
+        if now - used < AT_WORK_S:
             return
         used = now
+        time.sleep(GLANCE_S)
         for child in children:
             child.waited_s += GLANCE_S
-        time.sleep(GLANCE_S if children else 0)
