@@ -8,11 +8,7 @@ from typing import TypeGuard
 
 from house.imports import PACKAGE
 
-FOR_TESTS = {
-    "lab/crowds.py: kube_iptables",  # rulesets of a size, for benchmarks
-    "lab/crowds.py: kube_nft",
-    "linux/netfilter/read.py: read_ruleset",  # the two halves of a reading, one after the other
-}
+FOR_TESTS = {"linux/netfilter/read.py: read_ruleset"}  # the two halves of a reading, one after the other
 
 
 def references(tree: ast.AST) -> Counter[str]:
