@@ -16,6 +16,7 @@ from .outcome import BROADCAST, is_group
 from .view import Ground, Packet
 
 FEW = 16  # ports of a bridge whose namespaces are all read
+SHOWN = 6  # stations of a larger one that are read to see what they agree on
 
 
 def bystanders(ground: Ground, name: str, ports: tuple[Link, ...], packet: Packet) -> frozenset[int]:
@@ -28,7 +29,7 @@ def bystanders(ground: Ground, name: str, ports: tuple[Link, ...], packet: Packe
     ground.seen_behind(name, ports)
     plain = indexed(plain_stations, ports, ground.snapshot.peers, ground.snapshot.behind, of=name)
     if _is_for_everybody(packet):
-        return plain.ports.difference(port.index for port in ports[:FEW])
+        return plain.ports.difference(port.index for port in ports[:SHOWN])
     return plain.ports.difference(_concerned(plain, packet))
 
 

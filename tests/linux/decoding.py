@@ -10,6 +10,7 @@ from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 
 from netprobe.linux.messages import conntrack, ipset, route, sockets, traffic, xfrm
 from netprobe.linux.netlink import Record
+from netprobe.linux.record import lean, whole
 
 MESSAGES: dict[str, Any] = {
     "link": route.Link, "address": ifaddrmsg, "route": route.Route, "rule": fibmsg, "neighbour": route.Neighbour,
@@ -21,9 +22,8 @@ MESSAGES: dict[str, Any] = {
 
 def record(kind: str, payload: bytes) -> Record:
     """The record of a message with this payload."""
-    message = MESSAGES[kind](struct.pack("=IHHII", 16 + len(payload), 0, 0, 0, 0) + payload)
-    message.decode()
-    return Record(message)
+    answer, message = MESSAGES[kind], struct.pack("=IHHII", 16 + len(payload), 0, 0, 0, 0) + payload
+    return lean(answer, message) if answer in route.BY_HAND else whole(answer, message)
 
 
 def attribute(kind: int, value: bytes) -> bytes:
