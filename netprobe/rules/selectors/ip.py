@@ -32,14 +32,14 @@ def l4proto(packet: Packet, around: Surroundings) -> Seen:
     return PROTOCOL_NUMBER.get(packet.flow.protocol, UNKNOWN)
 
 
-def _carried(packet: Packet) -> bool:
+def carried(packet: Packet) -> bool:
     """Whether this packet begins with a transport header (a later fragment does not)."""
     return packet.ethertype != "arp" and not (packet.fragment and packet.fragment.offset)
 
 
 def _port(protocols: tuple[Protocol, ...], side: str) -> Reader:
     def read(packet: Packet, around: Surroundings) -> Seen:
-        if packet.flow.protocol not in protocols or not _carried(packet):
+        if packet.flow.protocol not in protocols or not carried(packet):
             return UNKNOWN if packet.flow.protocol is Protocol.OTHER else None
         number = packet.flow.sport if side == "sport" else packet.flow.dport
         return known(number)
@@ -55,7 +55,7 @@ def _words(side: str) -> Reader:
     def read(packet: Packet, around: Surroundings) -> Seen:
         if packet.flow.protocol in _ANY:
             return _port(_ANY, side)(packet, around)
-        if not _carried(packet):
+        if not carried(packet):
             return None
         kind = packet.flow.icmp_type
         if kind is None:
@@ -68,7 +68,7 @@ def _words(side: str) -> Reader:
 
 def _icmp(protocols: tuple[Protocol, ...], field: str) -> Reader:
     def read(packet: Packet, around: Surroundings) -> Seen:
-        if packet.flow.protocol not in protocols or not _carried(packet):
+        if packet.flow.protocol not in protocols or not carried(packet):
             return None
         number: int | None = {
             "type": packet.flow.icmp_type,
@@ -81,7 +81,7 @@ def _icmp(protocols: tuple[Protocol, ...], field: str) -> Reader:
 
 
 def _tcp_flags(packet: Packet, around: Surroundings) -> Seen:
-    if packet.flow.protocol is not Protocol.TCP or not _carried(packet):
+    if packet.flow.protocol is not Protocol.TCP or not carried(packet):
         return None
     return UNKNOWN if packet.tcp_flags is None else sum({dt.TCP_FLAGS[flag] for flag in packet.tcp_flags})
 

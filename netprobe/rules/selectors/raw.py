@@ -9,6 +9,7 @@ from netprobe.rules import datatypes as dt
 from netprobe.rules import octets
 from netprobe.rules.packet import Packet, Surroundings
 
+from .ip import carried
 from .value import Reader, Seen, known
 
 _HEADERS = {"@nh": octets.network, "@th": octets.transport}
@@ -23,7 +24,7 @@ def reader(selector: str) -> tuple[dt.Datatype, Reader] | None:
     offset, length = map(int, numbers)
 
     def read(packet: Packet, around: Surroundings) -> Seen:
-        if packet.ethertype == "arp" or (packet.fragment and packet.fragment.offset):
+        if not carried(packet):
             return known(None)
         return known(octets.bits(_HEADERS[base](packet), offset, length))
 
