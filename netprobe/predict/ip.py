@@ -258,13 +258,11 @@ def _forward(
     return _leave(trail, namespace, passed.packet, decision, link)
 
 
-def _local_tables(namespace: Namespace, version: int) -> list[int]:
-    """The tables in which every address is the namespace's own, as a transparent proxy needs one."""
-    return [
-        route.table
-        for route in namespace.routes
-        if route.type == "local" and prefix.length(route.dst) == 0 and prefix.version(route.dst) == version
-    ]
+def _local_table(namespace: Namespace, version: int) -> int | None:
+    """A table in which every address is the namespace's own, as a transparent proxy needs one."""
+    world = "::/0" if version == 6 else "0.0.0.0/0"
+    found = (route.table for route in namespace.routes if (route.type, route.dst) == ("local", world))
+    return next(found, None)
 
 
 def _not_kept(namespace: Namespace, link: Link, packet: Packet) -> Stop:
@@ -274,13 +272,11 @@ def _not_kept(namespace: Namespace, link: Link, packet: Packet) -> Stop:
     )
     mark = f"{packet.mark:#x}"
     id = f"from all fwmark {mark} lookup TABLE"
-    version = packet.flow.version
-    tables = _local_tables(namespace, version)
-    given = [r.table for r in fib.rules_for(namespace, version) if r.mark and r.mark == packet.mark & r.mask]
-    table = str(next(iter((*given, *tables)), _PROXYS_TABLE))
+    known = _local_table(namespace, packet.flow.version)
+    table = str(known or _PROXYS_TABLE)
     route = fixes.ip(packet.flow.dst, "route", "add", "local", "default", "dev", "lo", "table", table)
     rule = fixes.ip(packet.flow.dst, "rule", "add", "fwmark", mark, "lookup", table)
-    fix = (*(() if given else (rule,)), *(() if tables and not given else (route,)))
+    fix = (rule,) if known else (rule, route)
     object = Object("policy-rule", id, f"{id} (missing)")
     return lost("rule-local-missing", namespace.name, link, Stage.FORWARD, text, object=object, fix=fix)
 
