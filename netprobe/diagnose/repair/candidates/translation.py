@@ -239,7 +239,8 @@ def _published_to_another(loss: Loss) -> Iterator[Repair]:
     rule = nat_rules.found(namespace, made.object) if namespace is not None else None
     if namespace is None or rule is None:
         return
-    for name, address in nat_rules.listeners(loss.snapshot, made.flow, but=made.namespace):
+    listeners = nat_rules.listeners(loss.snapshot, made.flow, but=made.namespace)
+    for name, address in ((n, a) for n, a in listeners if a != made.flow.dst):
         fix = nat_rules.retargeted(namespace, made.object, rule, made.flow.dst, address)
         if fix:
             text = (
