@@ -261,3 +261,12 @@ def test_a_way_back_that_somebody_wrote_is_mended_and_not_translated_around() ->
     assert cause.object is not None
     assert cause.object.id == "10.0.0.0/16 via 203.0.113.77 dev eth0"
     assert lines(cause) == ["ip route replace 10.0.0.0/16 via 203.0.113.2 dev eth0"]
+
+
+def test_of_two_default_routes_the_better_one_leads_nowhere() -> None:
+    """A second network came up with a gateway of its own, and a smaller metric: c1 is a station there, and no router."""
+    before = tuple(replace(route, metric=100) if route.dst == "0.0.0.0/0" else route for route in tutorial()["host"].routes)
+    wrong = networks.via("0.0.0.0/0", "172.17.0.2", 5, metric=50)
+    cause = chosen(edited(tutorial(), "host", routes=(*before, wrong)), "host", "8.8.8.8")
+    assert cause.place.namespace == "host"
+    assert lines(cause) == ["ip route del default via 172.17.0.2 dev docker0"]

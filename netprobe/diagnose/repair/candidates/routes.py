@@ -86,7 +86,7 @@ def _followed(loss: Loss, routed: Routed) -> Iterator[Repair]:
     if route.source and route.protocol != "kernel" and routed.leg is Leg.REQUEST:
         yield from _without_source(loss, namespace, routed, words)
     default = route.type == "unicast" and prefix.length(route.dst) == 0
-    if default and not _leads_back(loss, routed):
+    if default and not (_leads_back(loss, routed) or _stands_before_another(namespace, route)):
         return
     code, what = _astray(loss, route, link)
     text = f"the route {named} of {namespace.name} takes packets for {routed.dst} to {what}"
@@ -105,6 +105,13 @@ def _followed(loss: Loss, routed: Routed) -> Iterator[Repair]:
     meant = route.protocol == "kernel" and (link is None or _has_stations(loss, namespace, link, route))
     merit = Merit.GOES_AROUND if meant else Merit.UNDOES
     yield from loss.repair(stop, Merit.ADDS if rests_on_a_rule(routed) and not meant else merit)
+
+
+def _stands_before_another(namespace: Namespace, route: Route) -> bool:
+    """Whether the same table has a route for the same destinations that only the metric puts behind it."""
+    key = (route.dst, route.table, "unicast")
+    others = [each for each in namespace.routes if (each.dst, each.table, each.type) == key]
+    return any(each.metric > route.metric for each in others)
 
 
 def _leads_back(loss: Loss, routed: Routed) -> bool:
