@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from netprobe.diagnose.evidence import Case
 from netprobe.model import Cause, Command, Leg
-from netprobe.predict.fib import Decision
+from netprobe.predict.fib import FibResult
 from netprobe.predict.fixes import sysctl
 from netprobe.predict.ttl import life
 
@@ -124,7 +124,7 @@ def _longer_life(case: Case) -> Command:
     name = hops[0].namespace if hops else case.probe.source.namespace
     sender = case.snapshot.namespaces.get(name or "")
     routed = case.prediction.routed if case.prediction is not None else ()
-    first = next((r.decision for r in routed if r.namespace == name), Decision())
+    first = next((r.decision for r in routed if r.namespace == name), FibResult())
     if case.probe.ttl is None and sender is not None:
         own = life(sender, case.probe.version, first)
         if own.ttl < _ORDINARY_TTL:

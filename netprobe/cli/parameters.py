@@ -38,7 +38,7 @@ class Wait(Duration):
         return found
 
 
-class Mark(click.IntRange):
+class FirewallMark(click.IntRange):
     """A firewall mark, in decimal digits or as ip(8) and nft(8) print it: 16, 0x10."""
 
     name = "mark"
@@ -117,7 +117,7 @@ PROBE: tuple[Callable[..., Any], ...] = (
     ),
     click.option("--source-address", metavar="ADDRESS", help="Send from this address."),
     click.option("--source-port", type=click.IntRange(1, 65535), help="Send from this port."),
-    click.option("--mark", type=Mark(0, 0xFFFFFFFF), default=0, help="Firewall mark of the probe."),
+    click.option("--mark", type=FirewallMark(0, 0xFFFFFFFF), default=0, help="Firewall mark of the probe."),
     click.option("--uid", type=click.IntRange(0, 0xFFFFFFFE), help="User id that the probe is sent as."),
     click.option(
         "--exclude", multiple=True, metavar="NS", help="Treat a namespace as not visible (repeatable)."

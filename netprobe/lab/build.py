@@ -17,17 +17,17 @@ from netprobe.errors import CannotLook
 from . import firewall, namespaces, services
 from .namespaces import HOST, entered
 from .topology import (
-    Bridge,
-    FdbEntry,
     Interface,
+    LabBridge,
+    LabFdbEntry,
+    LabMacvlan,
+    LabNeighbour,
+    LabPolicyRule,
+    LabRoute,
+    LabVxlan,
     Link,
-    Macvlan,
-    Neighbour,
-    PolicyRule,
-    Route,
     Topology,
     Veth,
-    Vxlan,
 )
 
 # A new namespace copies some settings from the machine (net.core.devconf_inherit_init_net): a lab starts the
@@ -56,7 +56,7 @@ _RTPROT_BOOT = 3  # what `ip route add` leaves, linux/rtnetlink.h
 _RT_SCOPE_LINK = 253
 
 
-def build(topology: Topology, engine: firewall.Engine | None = None) -> None:
+def build(topology: Topology, engine: firewall.FirewallTool | None = None) -> None:
     """Make `topology` real; when this returns its services answer.
 
     `engine` forces nft or iptables for its masquerading.
@@ -76,7 +76,7 @@ def build(topology: Topology, engine: firewall.Engine | None = None) -> None:
         with talk(name) as conversation:
             conversation.link("set", index=index(conversation, "lo"), state="up")
     with _talks(topology.inhabited()) as talks:
-        for link in sorted(topology.links, key=lambda link: not isinstance(link, Bridge)):
+        for link in sorted(topology.links, key=lambda link: not isinstance(link, LabBridge)):
             _add_link(talks, link)
         for interface in topology.loopback:
             _set(talks, interface)
@@ -135,7 +135,7 @@ def _add_link(talks: dict[str, Any], link: Link) -> None:
     from pyroute2.netlink.exceptions import NetlinkError
 
     near = link.near
-    made_in = link.parent_namespace if isinstance(link, Macvlan) else near.namespace
+    made_in = link.parent_namespace if isinstance(link, LabMacvlan) else near.namespace
     with open(namespaces.path(near.namespace), "rb") as target:
         kind = _kind(talks, link)
         try:
@@ -165,11 +165,11 @@ def _kind(talks: dict[str, Any], link: Link) -> dict[str, Any]:
                     **_given(address=far.mac),
                 },
             }
-        case Bridge(stp=stp):
+        case LabBridge(stp=stp):
             return {"kind": "bridge", "br_stp_state": int(stp), **({} if stp else {"br_forward_delay": 0})}
-        case Macvlan(parent=parent, parent_namespace=namespace, mode=mode):
+        case LabMacvlan(parent=parent, parent_namespace=namespace, mode=mode):
             return {"kind": "macvlan", "macvlan_mode": mode, "link": index(talks[namespace], parent)}
-        case Vxlan():
+        case LabVxlan():
             underlay = index(talks[link.near.namespace], link.underlay) if link.underlay else None
             return {
                 "kind": "vxlan", "vxlan_id": link.vni, "vxlan_local": link.local, "vxlan_port": link.port,
@@ -203,7 +203,7 @@ def _add_entries(talks: dict[str, Any], topology: Topology) -> None:
         _add_fdb(talks[entry.namespace], entry)
 
 
-def add_route(conversation: Any, route: Route) -> None:
+def add_route(conversation: Any, route: LabRoute) -> None:
     """Add one route, as `ip route add` does."""
     scope = _RT_SCOPE_LINK if route.via is None and route.kind == "unicast" and route.version == 4 else None
     conversation.route(
@@ -218,14 +218,14 @@ def add_route(conversation: Any, route: Route) -> None:
     )  # fmt: skip
 
 
-def _add_rule(conversation: Any, rule: PolicyRule) -> None:
+def _add_rule(conversation: Any, rule: LabPolicyRule) -> None:
     conversation.rule(
         "add", family=_family(rule.version), priority=rule.priority, table=rule.table,
         **_given(src=rule.source, dst=rule.destination, fwmark=rule.mark, iifname=rule.incoming),
     )  # fmt: skip
 
 
-def _add_neighbour(conversation: Any, entry: Neighbour) -> None:
+def _add_neighbour(conversation: Any, entry: LabNeighbour) -> None:
     conversation.neigh(
         "replace", dst=entry.address, lladdr=entry.mac, ifindex=index(conversation, entry.device),
         state=_NUD_PERMANENT,
@@ -233,7 +233,7 @@ def _add_neighbour(conversation: Any, entry: Neighbour) -> None:
     )  # fmt: skip
 
 
-def _add_fdb(conversation: Any, entry: FdbEntry) -> None:
+def _add_fdb(conversation: Any, entry: LabFdbEntry) -> None:
     flags = _NTF_SELF if entry.remote else _NTF_MASTER
     conversation.fdb(
         "append" if entry.remote else "add", ifindex=index(conversation, entry.device), lladdr=entry.mac,

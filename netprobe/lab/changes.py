@@ -16,11 +16,11 @@ from typing import Protocol
 from netprobe.errors import CannotLook
 
 from . import build, commands, firewall, namespaces
-from .firewall import Engine
+from .firewall import FirewallTool
 from .namespaces import HOST
 
 
-class Change(Protocol):
+class LabChange(Protocol):
     """One change of a lab."""
 
     @property
@@ -122,7 +122,7 @@ class StopMasquerading:
     @property
     def command(self) -> str:
         """With nft one chain holds them; iptables keeps one for each family."""
-        if firewall.built_with(self.namespace) is Engine.NFT:
+        if firewall.built_with(self.namespace) is FirewallTool.NFT:
             return typed(self.namespace, "nft flush chain inet lab postrouting")
         return " && ".join(
             typed(self.namespace, f"{tool} -t nat -F POSTROUTING") for tool in firewall.iptables()
@@ -130,7 +130,7 @@ class StopMasquerading:
 
     def apply(self) -> None:
         """Flush them."""
-        if firewall.built_with(self.namespace) is Engine.NFT:
+        if firewall.built_with(self.namespace) is FirewallTool.NFT:
             commands.run(self.namespace, ("nft", "flush", "chain", "inet", "lab", "postrouting"))
         else:
             for tool in firewall.iptables():
@@ -138,7 +138,7 @@ class StopMasquerading:
 
     def holds(self) -> bool:
         """Whether the word is gone from the rules."""
-        if firewall.built_with(self.namespace) is Engine.NFT:
+        if firewall.built_with(self.namespace) is FirewallTool.NFT:
             return "masquerade" not in commands.run(
                 self.namespace, ("nft", "list", "chain", "inet", "lab", "postrouting")
             )
@@ -166,7 +166,7 @@ class DropForwarded:
 
     def holds(self) -> bool:
         """Whether the rule is listed."""
-        if firewall.built_with(self.namespace) is Engine.NFT:
+        if firewall.built_with(self.namespace) is FirewallTool.NFT:
             listed = commands.run(self.namespace, ("nft", "list", "table", "inet", "lab"))
             return (
                 re.search(rf'iifname "{self.incoming}" oifname "{self.out}" counter .*drop', listed)
@@ -177,7 +177,7 @@ class DropForwarded:
         )
 
     def _argv(self) -> tuple[str, ...]:
-        if firewall.built_with(self.namespace) is Engine.IPTABLES:
+        if firewall.built_with(self.namespace) is FirewallTool.IPTABLES:
             return ("iptables", "-A", "FORWARD", "-i", self.incoming, "-o", self.out, "-j", "DROP")
         chain = "add chain inet lab forward { type filter hook forward priority filter; }"
         return (

@@ -16,14 +16,14 @@ from . import commands
 from .topology import Masquerade, Rules
 
 
-class Engine(StrEnum):
+class FirewallTool(StrEnum):
     """The tool that makes the rules."""
 
     NFT = "nft"
     IPTABLES = "iptables"
 
 
-_LOOK = {Engine.NFT: ("nft", "list", "ruleset"), Engine.IPTABLES: ("iptables", "-t", "nat", "-S")}
+_LOOK = {FirewallTool.NFT: ("nft", "list", "ruleset"), FirewallTool.IPTABLES: ("iptables", "-t", "nat", "-S")}
 
 _NFT_TABLE = """\
 table inet lab {{
@@ -35,7 +35,7 @@ table inet lab {{
 """
 
 
-def choose(namespace: str) -> Engine:
+def choose(namespace: str) -> FirewallTool:
     """The first engine that is installed and that this kernel lets us use.
 
     Raises CannotLook when there is none.
@@ -49,11 +49,11 @@ def choose(namespace: str) -> Engine:
     raise CannotLook("the lab needs nft or iptables for its NAT; neither works here", "apt install nftables")
 
 
-def translate(masquerades: Sequence[Masquerade], engine: Engine | None = None) -> None:
+def translate(masquerades: Sequence[Masquerade], engine: FirewallTool | None = None) -> None:
     """Make the masquerading of a topology real, namespace by namespace."""
     for namespace in dict.fromkeys(masquerade.namespace for masquerade in masquerades):
         outs = tuple(masquerade.out for masquerade in masquerades if masquerade.namespace == namespace)
-        if (engine or choose(namespace)) is Engine.NFT:
+        if (engine or choose(namespace)) is FirewallTool.NFT:
             rules = "\n".join(f'        oifname "{out}" masquerade' for out in outs)
             commands.run(namespace, ("nft", "-f", "-"), _NFT_TABLE.format(rules=rules))
         else:
@@ -62,13 +62,13 @@ def translate(masquerades: Sequence[Masquerade], engine: Engine | None = None) -
                 commands.run(namespace, (f"{tool}-restore", "--noflush"), f"*nat\n{lines}COMMIT\n")
 
 
-def built_with(namespace: str) -> Engine:
+def built_with(namespace: str) -> FirewallTool:
     """The engine that `translate` used in a namespace: with nft there is a table of our own."""
     try:
         commands.run(namespace, ("nft", "list", "table", "inet", "lab"))
     except CannotLook:
-        return Engine.IPTABLES
-    return Engine.NFT
+        return FirewallTool.IPTABLES
+    return FirewallTool.NFT
 
 
 def iptables() -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from typing import Any
 
 from . import commands, private
 from .build import build
-from .firewall import Engine
+from .firewall import FirewallTool
 from .namespaces import entered
 from .topology import Topology
 
@@ -38,7 +38,7 @@ class Setup:
 
     topology: Topology
     rootless: bool | None
-    engine: Engine | None
+    engine: FirewallTool | None
     folder: str
     imports: tuple[str, ...]
 

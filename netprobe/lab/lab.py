@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from . import faults, keeper
-from .firewall import Engine
+from .firewall import FirewallTool
 from .keeper import Call, Failed, Setup, Start
 from .namespaces import HOST
 from .topology import Topology
@@ -125,8 +125,9 @@ class Lab:
     """
 
     def __init__(
-        self, topology: Topology = TUTORIAL, *, rootless: bool | None = None, engine: Engine | None = None,
-        folder: str | None = None, launcher: Sequence[str] = (), environment: Mapping[str, str] | None = None,
+        self, topology: Topology = TUTORIAL, *, rootless: bool | None = None,
+        engine: FirewallTool | None = None, folder: str | None = None,
+        launcher: Sequence[str] = (), environment: Mapping[str, str] | None = None,
     ) -> None:  # fmt: skip
         self._programs: list[Program] = []
         self.folder = folder or str(Path.cwd())

@@ -53,7 +53,7 @@ class Veth:
 
 
 @dataclass(frozen=True, slots=True)
-class Bridge:
+class LabBridge:
     """A switch in software; `Interface.master` of other links plugs them in."""
 
     near: Interface
@@ -68,7 +68,7 @@ class Dummy:
 
 
 @dataclass(frozen=True, slots=True)
-class Macvlan:
+class LabMacvlan:
     """A second MAC on the `parent` interface of the namespace `parent_namespace`, moved to its own
     namespace.
     """
@@ -80,7 +80,7 @@ class Macvlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Vxlan:
+class LabVxlan:
     """A tunnel that carries Ethernet frames in UDP between the addresses `local` and `remote` (None: by FDB
     entries only).
     """
@@ -94,11 +94,11 @@ class Vxlan:
     underlay: str | None = None
 
 
-Link = Veth | Bridge | Dummy | Macvlan | Vxlan
+Link = Veth | LabBridge | Dummy | LabMacvlan | LabVxlan
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class LabRoute:
     """One route. `onlink`: believe that the gateway is on the wire although no route leads to it."""
 
     namespace: str
@@ -119,7 +119,7 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class PolicyRule:
+class LabPolicyRule:
     """One policy routing rule (`ip rule`): who looks up which table, and when."""
 
     namespace: str
@@ -133,7 +133,7 @@ class PolicyRule:
 
 
 @dataclass(frozen=True, slots=True)
-class Neighbour:
+class LabNeighbour:
     """A permanent neighbour (ARP or ND) entry."""
 
     namespace: str
@@ -143,7 +143,7 @@ class Neighbour:
 
 
 @dataclass(frozen=True, slots=True)
-class FdbEntry:
+class LabFdbEntry:
     """A forwarding entry of a bridge port, or of a VXLAN device when `remote` names the far tunnel end."""
 
     namespace: str
@@ -207,10 +207,10 @@ class Topology:
     namespaces: tuple[str, ...]
     links: tuple[Link, ...] = ()
     loopback: tuple[Interface, ...] = ()
-    routes: tuple[Route, ...] = ()
-    policy: tuple[PolicyRule, ...] = ()
-    neighbours: tuple[Neighbour, ...] = ()
-    fdb: tuple[FdbEntry, ...] = ()
+    routes: tuple[LabRoute, ...] = ()
+    policy: tuple[LabPolicyRule, ...] = ()
+    neighbours: tuple[LabNeighbour, ...] = ()
+    fdb: tuple[LabFdbEntry, ...] = ()
     sysctls: tuple[Sysctl, ...] = ()
     masquerade: tuple[Masquerade, ...] = ()
     rules: tuple[Rules, ...] = ()
@@ -226,7 +226,7 @@ class Topology:
         """The namespaces in which there is more than a loopback interface to make; the others of a thousand
         stay empty.
         """
-        parents = {link.parent_namespace for link in self.links if isinstance(link, Macvlan)}
+        parents = {link.parent_namespace for link in self.links if isinstance(link, LabMacvlan)}
         return frozenset(part.namespace for part in self._parts()) | parents
 
     def __post_init__(self) -> None:

@@ -6,7 +6,7 @@ The picture is `WIRING`; the values below it say the same to `build`.
 
 from __future__ import annotations
 
-from .topology import Bridge, Interface, Masquerade, Route, Service, Sysctl, Topology, Veth
+from .topology import Interface, LabBridge, LabRoute, Masquerade, Service, Sysctl, Topology, Veth
 
 WIRING = """\
     red                  host                                   internet
@@ -30,8 +30,10 @@ TUTORIAL = Topology(
     links=(
         # A bridge without a MAC of its own takes its port's, as the tutorial's does. Said here, it is so from
         # the beginning.
-        Bridge(Interface("host", "br0", ("10.0.0.1/16", "fd00:10::1/64"), mac="02:00:0a:00:00:01")),
-        Bridge(Interface("host", "docker0", ("172.17.0.1/16", "fd00:172:17::1/64"), mac="02:42:ac:11:00:01")),
+        LabBridge(Interface("host", "br0", ("10.0.0.1/16", "fd00:10::1/64"), mac="02:00:0a:00:00:01")),
+        LabBridge(
+            Interface("host", "docker0", ("172.17.0.1/16", "fd00:172:17::1/64"), mac="02:42:ac:11:00:01")
+        ),
         Veth(
             Interface("host", "veth0", master="br0", mac="02:00:0a:00:00:01"),
             Interface("red", "eth0", ("10.0.0.2/32", "fd00:10::2/64"), mac="02:00:0a:00:00:02"),
@@ -53,14 +55,14 @@ TUTORIAL = Topology(
     routes=(
         # 10.0.0.2/32 has no neighbours, so no route leads to 10.0.0.1 and the kernel refuses it as a gateway
         # unless told: onlink.
-        Route("red", via="10.0.0.1", device="eth0", onlink=True),
-        Route("red", via="fd00:10::1", device="eth0"),
-        Route("c1", via="172.17.0.1", device="eth0"),
-        Route("c1", via="fd00:172:17::1", device="eth0"),
-        Route("c2", via="172.17.0.1", device="eth0"),
-        Route("c2", via="fd00:172:17::1", device="eth0"),
-        Route("host", via="203.0.113.1", device="eth0"),
-        Route("host", via="fd00:203::1", device="eth0"),
+        LabRoute("red", via="10.0.0.1", device="eth0", onlink=True),
+        LabRoute("red", via="fd00:10::1", device="eth0"),
+        LabRoute("c1", via="172.17.0.1", device="eth0"),
+        LabRoute("c1", via="fd00:172:17::1", device="eth0"),
+        LabRoute("c2", via="172.17.0.1", device="eth0"),
+        LabRoute("c2", via="fd00:172:17::1", device="eth0"),
+        LabRoute("host", via="203.0.113.1", device="eth0"),
+        LabRoute("host", via="fd00:203::1", device="eth0"),
     ),
     sysctls=(Sysctl("host", "net.ipv4.ip_forward", "1"), Sysctl("host", "net.ipv6.conf.all.forwarding", "1")),
     masquerade=(Masquerade("host", "br0"), Masquerade("host", "eth0")),

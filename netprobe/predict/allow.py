@@ -15,8 +15,8 @@ from msgspec.structs import replace
 
 from netprobe.model import Command, Flow, Object, Protocol, Rule, Ruleset, Stop
 from netprobe.rules.hook import traverse
-from netprobe.rules.packet import Packet
-from netprobe.rules.ruling import Decision, Reason, Ruling, Verdict
+from netprobe.rules.packet import HookPacket
+from netprobe.rules.ruling import Decision, HookVerdict, Reason, Ruling
 
 from . import fixes
 from .fixes import Fix
@@ -58,7 +58,9 @@ class Passing(Struct, frozen=True):
         return coming, going
 
 
-def narrowed(ruleset: Ruleset, stop: Stop, ruling: Ruling, subject: Packet, family: str, hook: str) -> Stop:
+def narrowed(
+    ruleset: Ruleset, stop: Stop, ruling: Ruling, subject: HookPacket, family: str, hook: str
+) -> Stop:
     """The stop with the exception for this packet as its fix, where a policy ended it, or the rule that ends
     a chain for all that was not accepted before; and for its answer, where that would end there too.
     """
@@ -89,13 +91,13 @@ def _rules(ruleset: Ruleset, decision: Decision) -> tuple[Rule, ...]:
     return chain.rules if chain is not None else ()
 
 
-def _stops_answers(ruleset: Ruleset, decision: Decision, subject: Packet, family: str) -> bool:
+def _stops_answers(ruleset: Ruleset, decision: Decision, subject: HookPacket, family: str) -> bool:
     back = replace(
         subject, flow=subject.flow.reversed(), iif=subject.oif, oif=subject.iif, in_port=subject.out_port,
         out_port=subject.in_port, state="established", reply=True,
     )  # fmt: skip
     found = traverse(ruleset, family, "forward", back)
-    ended = found.verdict in (Verdict.DROP, Verdict.REJECT) and found.decision is not None
+    ended = found.verdict in (HookVerdict.DROP, HookVerdict.REJECT) and found.decision is not None
     return ended and found.decision is not None and found.decision.object.id == decision.object.id
 
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from netprobe.model import ConntrackEntry, Flow, Leg, Namespace, Object, Place, Protocol, Stage, Stop
-from netprobe.rules.packet import Packet as Subject
-from netprobe.rules.packet import entry_of
+from netprobe.rules.packet import HookPacket, entry_of
 from netprobe.rules.ruling import Ruling
 
 from . import fixes
@@ -20,7 +19,7 @@ from .view import Packet
 _SYN, _SYN_ACK = ("syn",), ("syn", "ack")
 
 
-def subject(name: str, packet: Packet) -> Subject:
+def subject(name: str, packet: Packet) -> HookPacket:
     """The packet as the rules of namespace `name` see it: what its connection tracking already said, or a
     fresh one.
     """
@@ -29,10 +28,10 @@ def subject(name: str, packet: Packet) -> Subject:
     flags = None
     if packet.flow.protocol is Protocol.TCP:
         flags = _SYN if packet.leg is Leg.REQUEST else _SYN_ACK
-    return Subject(packet.flow, df=packet.df, tcp_flags=flags)
+    return HookPacket(packet.flow, df=packet.df, tcp_flags=flags)
 
 
-def onward(name: str, packet: Packet, after: Subject) -> Packet:
+def onward(name: str, packet: Packet, after: HookPacket) -> Packet:
     """The walk's packet after rules: headers and mark as they left it, and what tracking knows while it stays
     in `name`.
     """
@@ -42,10 +41,10 @@ def onward(name: str, packet: Packet, after: Subject) -> Packet:
 def track(
     namespace: Namespace,
     packet: Packet,
-    subject: Subject,
+    subject: HookPacket,
     trail: Trail | None,
     older: tuple[ConntrackEntry, ...] = (),
-) -> Subject:
+) -> HookPacket:
     """The packet with its connection: one that the request left on this walk, an `older` one of the table, or
     a new one.
     """

@@ -20,7 +20,7 @@ LOCAL, MAIN, DEFAULT = 255, 254, 253
 _REFUSALS = {"blackhole": "EINVAL", "unreachable": "EHOSTUNREACH", "prohibit": "EACCES"}
 
 
-class Decision(Struct, frozen=True):
+class FibResult(Struct, frozen=True):
     """What the FIB says: the route and the leg to take, the policy rule that led there; or `error`, the
     errno's name.
 
@@ -53,7 +53,7 @@ class Decision(Struct, frozen=True):
         return self.route.type if self.route else "none"
 
 
-def lookup(namespace: Namespace, query: RouteQuery) -> Decision:
+def lookup(namespace: Namespace, query: RouteQuery) -> FibResult:
     """What this namespace's FIB decides for `query`, from the configuration alone."""
     rules = rules_for(namespace, prefix.version(query.dst))
     position, seen = 0, 0
@@ -70,7 +70,7 @@ def lookup(namespace: Namespace, query: RouteQuery) -> Decision:
         decision = _act(namespace, rule, query)
         if decision is not None:
             return decision
-    return Decision(error="ENETUNREACH")
+    return FibResult(error="ENETUNREACH")
 
 
 def rules_for(namespace: Namespace, version: int) -> tuple[PolicyRule, ...]:
@@ -78,10 +78,10 @@ def rules_for(namespace: Namespace, version: int) -> tuple[PolicyRule, ...]:
     return tuple(sorted((r for r in namespace.rules if r.version == version), key=lambda r: r.priority))
 
 
-def _act(namespace: Namespace, rule: PolicyRule, query: RouteQuery) -> Decision | None:
+def _act(namespace: Namespace, rule: PolicyRule, query: RouteQuery) -> FibResult | None:
     """One rule's answer; None lets the next rule speak (nop, no route, throw, suppressed)."""
     if rule.action in _REFUSALS:
-        return Decision(rule=rule, error=_REFUSALS[rule.action])
+        return FibResult(rule=rule, error=_REFUSALS[rule.action])
     if rule.action != "lookup" or rule.table is None:
         return None
     route = best(namespace, rule.table, query)
@@ -90,9 +90,9 @@ def _act(namespace: Namespace, rule: PolicyRule, query: RouteQuery) -> Decision 
     if rule.suppress_prefixlen is not None and prefix.length(route.dst) <= rule.suppress_prefixlen:
         return None
     if route.type in _REFUSALS:
-        return Decision(route, None, rule, _REFUSALS[route.type])
+        return FibResult(route, None, rule, _REFUSALS[route.type])
     legs = usable(namespace, route, query.oif)
-    return Decision(route, legs[0] if legs else None, rule, candidates=legs)
+    return FibResult(route, legs[0] if legs else None, rule, candidates=legs)
 
 
 def matches(namespace: Namespace, rule: PolicyRule, query: RouteQuery) -> bool:
@@ -217,7 +217,7 @@ def is_broadcast(namespace: Namespace, address: str) -> bool:
     )
 
 
-def source_for(namespace: Namespace, decision: Decision, dst: str) -> str | None:
+def source_for(namespace: Namespace, decision: FibResult, dst: str) -> str | None:
     """The source address the kernel picks for a packet that takes this route (inet_select_addr, RFC 6724 in
     outline).
     """

@@ -15,7 +15,7 @@ from netprobe.model import End, Link, Namespace, Object, Place, Stage, Stop
 from . import bpf, conntrack, fib, fixes, netfilter, prefix, routing, size, sockets, xfrm
 from .arp_reply import forwards
 from .drop import Finish, link_down, lost
-from .fib import Decision
+from .fib import FibResult
 from .neighbour import Resolution, ask, nobody_has, resolve
 from .outcome import Branch, Carry
 from .trace import Resolved, Trail, hop
@@ -69,7 +69,7 @@ def output(trail: Trail, name: str, packet: Packet) -> Departure | Finish:
     return _leave(trail, namespace, passed.packet, decision, None)
 
 
-def _route_out(trail: Trail, namespace: Namespace, packet: Packet) -> Decision | Finish:
+def _route_out(trail: Trail, namespace: Namespace, packet: Packet) -> FibResult | Finish:
     decision = routing.decide(trail.ground, namespace.name, routing.query_out(namespace, packet))
     trail.decided(namespace.name, decision, packet)
     if decision.error is not None:
@@ -212,7 +212,7 @@ def _no_room_for_pieces(namespace: Namespace, link: Link, packet: Packet) -> Sto
 
 
 def _forward(
-    trail: Trail, namespace: Namespace, link: Link, packet: Packet, decision: Decision
+    trail: Trail, namespace: Namespace, link: Link, packet: Packet, decision: FibResult
 ) -> Departure | Finish:
     """The router's part: may it forward, is the TTL left, what do the FORWARD rules say, how does it
     leave.
@@ -281,7 +281,7 @@ def _not_kept(namespace: Namespace, link: Link, packet: Packet) -> Stop:
     return lost("rule-local-missing", namespace.name, link, Stage.FORWARD, text, object=object, fix=fix)
 
 
-def _forward_note(namespace: Namespace, decision: Decision, rules: str, packet: Packet) -> str:
+def _forward_note(namespace: Namespace, decision: FibResult, rules: str, packet: Packet) -> str:
     out = namespace.link(decision.index)
     via = f" via {decision.via}" if decision.via else ""
     parts = [
@@ -293,7 +293,7 @@ def _forward_note(namespace: Namespace, decision: Decision, rules: str, packet: 
 
 
 def _leave(
-    trail: Trail, namespace: Namespace, packet: Packet, decision: Decision, iif: Link | None
+    trail: Trail, namespace: Namespace, packet: Packet, decision: FibResult, iif: Link | None
 ) -> Departure | Finish:
     """POSTROUTING and the size check; the packet as it goes to the neighbour layer."""
     name = namespace.name
@@ -327,7 +327,7 @@ def _leave(
     return Departure(out, nexthop, fitted, _way(decision, nexthop, iif))
 
 
-def _way(decision: Decision, nexthop: str, iif: Link | None) -> str:
+def _way(decision: FibResult, nexthop: str, iif: Link | None) -> str:
     to = f"{'via' if decision.via else 'to'} {nexthop}"
     if decision.route is None or iif is not None:
         return to

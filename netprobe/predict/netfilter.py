@@ -22,9 +22,8 @@ from netprobe.model import (
     Stop,
 )
 from netprobe.rules.hook import traverse
-from netprobe.rules.packet import FibAnswer, FibQuery, Fragment, Surroundings
-from netprobe.rules.packet import Packet as Subject
-from netprobe.rules.ruling import Decision, Reason, Ruling, Verdict
+from netprobe.rules.packet import FibAnswer, FibQuery, Fragment, HookPacket, Surroundings
+from netprobe.rules.ruling import Decision, HookVerdict, Reason, Ruling
 
 from . import allow, bpf, conntrack, fib, fixes, prefix, sockets
 from .drop import place_of, unread
@@ -57,7 +56,7 @@ _FAMILIES = {
     "netdev": ("netdev", "inet"),
 }
 _CHANCE = {Reason.LIMIT, Reason.QUOTA, Reason.CONNLIMIT, Reason.RANDOM}
-_LETS_PASS = {Verdict.ACCEPT, Verdict.QUEUE}
+_LETS_PASS = {HookVerdict.ACCEPT, HookVerdict.QUEUE}
 
 
 class Passage(Struct, frozen=True):
@@ -233,14 +232,14 @@ def _ruled(
         gid=0 if packet.uid is not None else None, pkttype=_kind(family, packet, doors),
     )  # fmt: skip
     ruling = _ruling(ground, namespace, family, hook, packet, subject, doors.device, trail)
-    if packet.fragments and ruling.verdict is Verdict.ACCEPT:
+    if packet.fragments and ruling.verdict is HookVerdict.ACCEPT:
         piece = replace(subject, fragment=_PIECE)
         ruling = _later_piece(
             _ruling(ground, namespace, family, hook, packet, piece, doors.device, trail), ruling
         )
     if ruling.needs:
         raise Lacking(*(AskSet(name, query) for query in ruling.needs))
-    if ruling.verdict is Verdict.UNDETERMINED and ruling.alternatives:
+    if ruling.verdict is HookVerdict.UNDETERMINED and ruling.alternatives:
         ruling = ground.forks.taken((name, family, hook, packet.leg, packet.flow), ruling)
     passed = _passage(
         namespace,
@@ -277,7 +276,7 @@ def _ruling(
     family: str,
     hook: str,
     packet: Packet,
-    subject: Subject,
+    subject: HookPacket,
     device: str | None,
     trail: Trail | None,
 ) -> Ruling:
@@ -309,7 +308,7 @@ _PIECE = Fragment(1480, False)  # a later piece of a packet that was cut: no por
 
 def _later_piece(piece: Ruling, first: Ruling) -> Ruling:
     """The ruling on a cut packet: what happens to its first piece, unless a later one is dropped."""
-    if piece.verdict in (Verdict.ACCEPT, Verdict.UNDETERMINED) or piece.decision is None:
+    if piece.verdict in (HookVerdict.ACCEPT, HookVerdict.UNDETERMINED) or piece.decision is None:
         return first
     return replace(piece, decision=replace(piece.decision, reason=Reason.FRAGMENT))
 
@@ -386,7 +385,7 @@ def _passage(
     doubts = [
         _doubtful(d.decision.object if d.decision else None, place, d.text)
         for d in ruling.doubts
-        if d.ignorance or ruling.verdict is Verdict.UNDETERMINED
+        if d.ignorance or ruling.verdict is HookVerdict.UNDETERMINED
     ]
     onward = onward.suspecting(*chances, *doubts, *conntrack.crowded(namespace, place, ruling))
     made = tuple(c for t in ruling.translations for c in changes(t.before.flow, t.after.flow, t.kind))
@@ -401,7 +400,7 @@ def _passage(
     ):
         thing = ruling.passed[-1].object
         made = (*made, Change("ct", "tracked", "untracked", thing.id))
-    if ruling.verdict in (Verdict.DROP, Verdict.REJECT, Verdict.STOLEN):
+    if ruling.verdict in (HookVerdict.DROP, HookVerdict.REJECT, HookVerdict.STOLEN):
         return Passage(onward, _stop(rules, place, ruling), made, thing)
     return Passage(onward, None, made, thing, _note(ruling))
 
@@ -410,12 +409,12 @@ def _main(rules: Ruleset, ruling: Ruling, place: Place) -> tuple[Ruling, tuple[S
     """The way to follow, and the chances of another one: where limits and dice decide, the packet goes on
     under suspicion.
     """
-    if ruling.verdict is Verdict.UNDETERMINED:
+    if ruling.verdict is HookVerdict.UNDETERMINED:
         return ruling, ()
     chancy = [
         r
         for r in (ruling, *ruling.alternatives)
-        if r.verdict in (Verdict.DROP, Verdict.REJECT) and _by_chance(r, ruling)
+        if r.verdict in (HookVerdict.DROP, HookVerdict.REJECT) and _by_chance(r, ruling)
     ]
     passing = next((r for r in (ruling, *ruling.alternatives) if r.verdict in _LETS_PASS), None)
     if passing is None or not chancy:
@@ -461,7 +460,7 @@ def _stop(rules: Ruleset, place: Place, ruling: Ruling) -> Stop:
             " ends it"
         )
         return Stop("rate-limited", place, text, used_up.object, allow.unlimited(rules, used_up))
-    if ruling.verdict is Verdict.REJECT:
+    if ruling.verdict is HookVerdict.REJECT:
         how = ruling.reject.text if ruling.reject else ""
         return Stop(
             "rejected-by-rule",

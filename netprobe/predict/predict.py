@@ -206,7 +206,7 @@ def _with_source(ground: Ground, probe: Probe) -> Probe | Prediction:
     return replace(probe, source=replace(probe.source, address=src, interface=scope))
 
 
-def _chosen(answer: RouteAnswer | None, decision: fib.Decision, dst: str) -> str | None:
+def _chosen(answer: RouteAnswer | None, decision: fib.FibResult, dst: str) -> str | None:
     """The source that the kernel says it would take; an IPv6 link-local one serves on the link alone, as no
     router forwards it (RFC 4291, 2.5.6).
     """

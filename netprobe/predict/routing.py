@@ -22,7 +22,7 @@ from netprobe.model import (
 
 from . import fib, fixes, ipv6, prefix, rp_filter
 from .drop import link_down, lost
-from .fib import Decision
+from .fib import FibResult
 from .view import Ground, Packet
 
 _NUMBERS = {Protocol.ICMP: 1, Protocol.TCP: 6, Protocol.UDP: 17, Protocol.ICMPV6: 58}
@@ -52,7 +52,7 @@ def query_out(namespace: Namespace, packet: Packet) -> RouteQuery:
     return replace(query(packet), oif=link.index) if link is not None else query(packet)
 
 
-def decide(ground: Ground, name: str, asked: RouteQuery) -> Decision:
+def decide(ground: Ground, name: str, asked: RouteQuery) -> FibResult:
     """The route for a query. Where the kernel and the model name different legs, the kernel's is taken."""
     namespace = ground.namespace(name)
     own = fib.lookup(namespace, asked)
@@ -68,7 +68,7 @@ def decide(ground: Ground, name: str, asked: RouteQuery) -> Decision:
     return _from_kernel(own, answer)
 
 
-def _from_kernel(own: Decision, answer: RouteAnswer) -> Decision:
+def _from_kernel(own: FibResult, answer: RouteAnswer) -> FibResult:
     leg = next(
         (
             c
@@ -90,10 +90,10 @@ def _from_kernel(own: Decision, answer: RouteAnswer) -> Decision:
         (Nexthop(answer.index, answer.via),),
         source=answer.source,
     )
-    return _with_path(Decision(route, route.nexthops[0], own.rule, candidates=route.nexthops), answer)
+    return _with_path(FibResult(route, route.nexthops[0], own.rule, candidates=route.nexthops), answer)
 
 
-def _with_path(decision: Decision, answer: RouteAnswer) -> Decision:
+def _with_path(decision: FibResult, answer: RouteAnswer) -> FibResult:
     """The decision with the path MTU that the kernel has learned (rt_fill_info, rt6_fill_node), if it has."""
     assert decision.route is not None
     if answer.mtu is None or answer.mtu == decision.route.mtu:
@@ -101,12 +101,12 @@ def _with_path(decision: Decision, answer: RouteAnswer) -> Decision:
     return replace(decision, learned=answer.mtu, learned_lock=answer.mtu_lock)
 
 
-def refuse_output(namespace: Namespace, packet: Packet, decision: Decision) -> Stop:
+def refuse_output(namespace: Namespace, packet: Packet, decision: FibResult) -> Stop:
     """Why a local packet has no route, down to the object."""
     return _refusal(namespace, packet, decision, Stage.ROUTE)
 
 
-def refuse_input(ground: Ground, name: str, link: Link, packet: Packet, decision: Decision) -> Stop | None:
+def refuse_input(ground: Ground, name: str, link: Link, packet: Packet, decision: FibResult) -> Stop | None:
     """Why a packet that came in on `link` is not routed on: its source first, as the kernel checks it with
     the route.
     """
@@ -120,7 +120,7 @@ def refuse_input(ground: Ground, name: str, link: Link, packet: Packet, decision
     return checked
 
 
-def _refusal(namespace: Namespace, packet: Packet, decision: Decision, stage: Stage) -> Stop:
+def _refusal(namespace: Namespace, packet: Packet, decision: FibResult, stage: Stage) -> Stop:
     if decision.route is not None and decision.type in _CODES:
         text = fib.describe(decision.route, None, None)
         object = Object(
@@ -154,7 +154,7 @@ def _refusal(namespace: Namespace, packet: Packet, decision: Decision, stage: St
     return stop
 
 
-def _kept_at_home(namespace: Namespace, packet: Packet, decision: Decision) -> Stop | None:
+def _kept_at_home(namespace: Namespace, packet: Packet, decision: FibResult) -> Stop | None:
     """A packet from 127/8 that should leave by an interface without route_localnet (__mkroute_output)."""
     out = namespace.link(decision.leg.index) if decision.leg is not None else None
     if (
@@ -392,7 +392,7 @@ def _action(rule: PolicyRule) -> str:
     return f"goto {rule.goto}" if rule.goto is not None else rule.action
 
 
-def route_object(namespace: Namespace, decision: Decision) -> Object | None:
+def route_object(namespace: Namespace, decision: FibResult) -> Object | None:
     """The route taken, as an object."""
     if decision.route is None:
         return None

@@ -16,7 +16,7 @@ from netprobe.model import Link, Namespace, Object, Probe, Stage, Stop
 
 from . import fib, fixes, prefix
 from .drop import link_object, lost
-from .fib import Decision
+from .fib import FibResult
 from .view import Packet
 
 _CACHED = "cache "  # as ip-route(8) has it
@@ -35,7 +35,7 @@ class Limit(Struct, frozen=True):
     locked: bool = False
 
 
-def limit(namespace: Namespace, out: Link, decision: Decision, packet: Packet, forwarded: bool) -> Limit:
+def limit(namespace: Namespace, out: Link, decision: FibResult, packet: Packet, forwarded: bool) -> Limit:
     """How long a packet may be that leaves by `out` on the route of `decision`."""
     version, route = packet.flow.version, decision.route
     configured = route.mtu if route is not None else None
@@ -60,7 +60,7 @@ def _key(out: Link) -> str:
     return f"net.ipv6.conf.{out.name.replace('.', '/')}.mtu"
 
 
-def dont_fragment(namespace: Namespace, probe: Probe, packet: Packet, decision: Decision) -> bool:
+def dont_fragment(namespace: Namespace, probe: Probe, packet: Packet, decision: FibResult) -> bool:
     """Whether the packet goes out with DF: as asked, else as of a socket that says nothing
     (IP_PMTUDISC_WANT): where it need not be cut at the source and no MTU is locked.
     """
@@ -77,7 +77,7 @@ def dont_fragment(namespace: Namespace, probe: Probe, packet: Packet, decision: 
 
 
 def fit(
-    namespace: Namespace, out: Link, decision: Decision, packet: Packet, forwarded: bool
+    namespace: Namespace, out: Link, decision: FibResult, packet: Packet, forwarded: bool
 ) -> Packet | Stop:
     """The packet as it leaves, whole or cut; or why it is refused: it is too long and must not be cut, which
     of IPv6 holds for every router.
@@ -92,7 +92,7 @@ def fit(
 
 
 def _exceeded(
-    namespace: Namespace, here: Limit, decision: Decision, packet: Packet, size: int, forwarded: bool
+    namespace: Namespace, here: Limit, decision: FibResult, packet: Packet, size: int, forwarded: bool
 ) -> Stop:
     out, stage = here.out, Stage.FORWARD if forwarded else Stage.OUTPUT
     whose, thing, fix = _limit(namespace, here, decision, packet, size)
@@ -101,7 +101,7 @@ def _exceeded(
 
 
 def _limit(
-    namespace: Namespace, here: Limit, decision: Decision, packet: Packet, size: int
+    namespace: Namespace, here: Limit, decision: FibResult, packet: Packet, size: int
 ) -> tuple[str, Object, fixes.Fix]:
     """What limits a packet: in words, as an object, and what makes room."""
     out, dst = here.out, packet.flow.dst

@@ -8,7 +8,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from netprobe.model import Flow, Leg, Link, Namespace, Object, Protocol, Socket, Stage, Stop
-from netprobe.rules.packet import Packet as Subject
+from netprobe.rules.packet import HookPacket
 
 from . import fixes
 from .drop import lost
@@ -72,7 +72,7 @@ def proxy_of(name: str, packet: Packet) -> tuple[str | None, int | None] | None:
     return packet.tracked.proxy if packet.tracked is not None and packet.tracked_in == name else None
 
 
-def is_proxied(namespace: Namespace, link: Link | None, subject: Subject) -> bool | None:
+def is_proxied(namespace: Namespace, link: Link | None, subject: HookPacket) -> bool | None:
     """Whether TPROXY finds a socket for this packet (nf_tproxy_get_sock_v4: listeners, or datagram sockets
     that are not connected, with IP_TRANSPARENT); None where that is not known.
     """

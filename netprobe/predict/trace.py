@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from netprobe.model import Change, ConntrackEntry, Flow, Hop, Leg, Link, Neighbour, Object, Stage, Stop, Walk
 
 from .drop import Finish, end_of
-from .fib import Decision
+from .fib import FibResult
 from .view import Ground, Packet
 
 
@@ -29,7 +29,7 @@ class Routed(Struct, frozen=True):
 
     namespace: str
     leg: Leg
-    decision: Decision
+    decision: FibResult
     src: str
     dst: str
     iif: Link | None = None
@@ -88,7 +88,7 @@ class Trail:
         here = hop(name, link, stage, packet, note, bound)
         self.hops.append(replace(here, changes=changes, object=object))
 
-    def decided(self, name: str, decision: Decision, packet: Packet, iif: Link | None = None) -> None:
+    def decided(self, name: str, decision: FibResult, packet: Packet, iif: Link | None = None) -> None:
         """Remember a routing decision."""
         self.routed.append(Routed(name, self.leg, decision, packet.flow.src, packet.flow.dst, iif))
 

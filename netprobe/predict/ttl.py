@@ -10,7 +10,7 @@ from msgspec import Struct
 from netprobe.model import Namespace, Object
 
 from . import fib, fixes
-from .fib import Decision
+from .fib import FibResult
 
 ORDINARY = 64  # what a default usually is (RFC 1700)
 
@@ -23,7 +23,7 @@ class Life(Struct, frozen=True):
     fix: fixes.Fix
 
 
-def life(namespace: Namespace, version: int, decision: Decision) -> Life:
+def life(namespace: Namespace, version: int, decision: FibResult) -> Life:
     """The TTL that a namespace gives a packet of its own on this route: the route's, of IPv6 the interface's,
     else everybody's.
     """

@@ -32,7 +32,7 @@ from netprobe.model import (
 )
 from netprobe.model.behind import seen_behind
 from netprobe.model.lookup import indexed
-from netprobe.rules.packet import Packet as Subject
+from netprobe.rules.packet import HookPacket
 from netprobe.rules.ruling import Ruling
 
 from .unread import Unread, guarded
@@ -74,7 +74,7 @@ class Packet(Struct, frozen=True):
     fragments: int = 0
     unlearned: bool = False
     suspects: tuple[Stop, ...] = ()
-    tracked: Subject | None = None
+    tracked: HookPacket | None = None
     tracked_in: str | None = None
     prerouted: str | None = None
     reused: bool = False

@@ -29,7 +29,7 @@ from .blocks import (
 )
 from .escape import safe
 from .headline import ending, question
-from .marks import Mark
+from .marks import Fate
 from .pen import Pen
 from .rows import rows
 from .terminal import Terminal
@@ -65,10 +65,10 @@ def _table(report: Report, leg: Leg, heading: str) -> str:
     return "\n".join(lines)
 
 
-def _cell(text: str, mark: Mark) -> str:
+def _cell(text: str, mark: Fate) -> str:
     """A code span in a table: a bar would end the cell even there."""
     span = _code(text).replace("|", r"\|")
-    return f"**{span}**" if mark is Mark.LOST and span else span
+    return f"**{span}**" if mark is Fate.LOST and span else span
 
 
 def _code(text: str) -> str:

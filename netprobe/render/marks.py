@@ -14,7 +14,7 @@ from netprobe.model import Agreement, Flow, Hop, Leg, Place, Report, Stage, Verd
 from .words import translations
 
 
-class Mark(Enum):
+class Fate(Enum):
     """A hop's fate; the value is the sign and its ASCII stand-in."""
 
     PASSED = ("✓", "ok")
@@ -184,29 +184,29 @@ def _shows(hop: Place, cause: Place) -> bool:
     )
 
 
-def marks(report: Report, leg: Leg) -> tuple[Mark, ...]:
+def marks(report: Report, leg: Leg) -> tuple[Fate, ...]:
     """The fate of each hop of one direction."""
     path = hops(report, leg)
     went = path[: sum(hop.reached for hop in path)]
-    return (*_went(report, leg, went), *[Mark.NOT_REACHED] * (len(path) - len(went)))
+    return (*_went(report, leg, went), *[Fate.NOT_REACHED] * (len(path) - len(went)))
 
 
-def _went(report: Report, leg: Leg, path: tuple[Hop, ...]) -> tuple[Mark, ...]:
+def _went(report: Report, leg: Leg, path: tuple[Hop, ...]) -> tuple[Fate, ...]:
     if report.agreement is Agreement.PREDICTED_ONLY:
         return _expected(path, lost_at(report, leg))
     if leg is broken_leg(report) and report.verdict is not Verdict.INTERMITTENT:
         return _died(report, path, lost_at(report, leg))
     lost = lost_at(report, leg)
-    return tuple(Mark.LOST if at == lost else _lived(hop) for at, hop in enumerate(path))
+    return tuple(Fate.LOST if at == lost else _lived(hop) for at, hop in enumerate(path))
 
 
-def _expected(path: tuple[Hop, ...], lost: int | None) -> tuple[Mark, ...]:
+def _expected(path: tuple[Hop, ...], lost: int | None) -> tuple[Fate, ...]:
     end = len(path) if lost is None else lost
-    fates = [_passed(hop, Mark.EXPECTED) for hop in path[:end]]
-    return (*fates, *([] if lost is None else [Mark.LOST]), *[Mark.NOT_REACHED] * (len(path) - end - 1))
+    fates = [_passed(hop, Fate.EXPECTED) for hop in path[:end]]
+    return (*fates, *([] if lost is None else [Fate.LOST]), *[Fate.NOT_REACHED] * (len(path) - end - 1))
 
 
-def _died(report: Report, path: tuple[Hop, ...], lost: int | None) -> tuple[Mark, ...]:
+def _died(report: Report, path: tuple[Hop, ...], lost: int | None) -> tuple[Fate, ...]:
     """Before the last place seen it passed; from there to the loss nobody knows; behind the loss it was not
     reached.
     """
@@ -214,22 +214,22 @@ def _died(report: Report, path: tuple[Hop, ...], lost: int | None) -> tuple[Mark
     fates = []
     for at, hop in enumerate(path):
         if at == lost:
-            fates.append(Mark.LOST)
+            fates.append(Fate.LOST)
         elif at <= last or (lost is not None and at < lost):
             fates.append(_lived(hop))
         elif at <= end or report.verdict is Verdict.UNDETERMINED:
-            fates.append(Mark.UNKNOWN)
+            fates.append(Fate.UNKNOWN)
         else:
-            fates.append(Mark.NOT_REACHED)
+            fates.append(Fate.NOT_REACHED)
     return tuple(fates)
 
 
-def _lived(hop: Hop) -> Mark:
-    return Mark.UNKNOWN if hop.observed is False else _passed(hop, Mark.PASSED)
+def _lived(hop: Hop) -> Fate:
+    return Fate.UNKNOWN if hop.observed is False else _passed(hop, Fate.PASSED)
 
 
-def _passed(hop: Hop, otherwise: Mark) -> Mark:
-    return Mark.TRANSLATED if translations(hop) else otherwise
+def _passed(hop: Hop, otherwise: Fate) -> Fate:
+    return Fate.TRANSLATED if translations(hop) else otherwise
 
 
 def mirrors(report: Report) -> bool:

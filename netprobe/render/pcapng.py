@@ -13,9 +13,9 @@ from msgspec.structs import replace
 from netprobe.model import Flow, Hop, Leg, Observation, Report, Run, Sighting
 
 from .escape import safe
-from .pcapng_blocks import Capture, Frame, Interface, read, write
+from .pcapng_blocks import Capture, Frame, InterfaceBlock, read, write
 
-__all__ = ["Capture", "Frame", "Interface", "capture", "read", "write"]
+__all__ = ["Capture", "Frame", "InterfaceBlock", "capture", "read", "write"]
 
 _FIELDS = {
     "src": "source",
@@ -47,7 +47,7 @@ def capture(
     report = run.report
     return write(
         Capture(
-            tuple(Interface(_name(namespace, interface), link_type) for namespace, interface,
+            tuple(InterfaceBlock(_name(namespace, interface), link_type) for namespace, interface,
             link_type in places),
             tuple(
                 Frame(places.index(_place(o)),

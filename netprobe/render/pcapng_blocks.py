@@ -35,7 +35,7 @@ SMALL_RUN = 1 << 23  # bytes that may be packed as densely as they can
 MOST_BLOCKS, MOST_INTERFACES = 1 << 20, 1 << 16
 
 
-class Interface(Struct, frozen=True):
+class InterfaceBlock(Struct, frozen=True):
     """Where frames were captured. `link_type` is pcap's LINKTYPE_: 1 Ethernet, 101 a bare IP packet."""
 
     name: str
@@ -61,7 +61,7 @@ class Frame(Struct, frozen=True):
 class Capture(Struct, frozen=True):
     """A capture file. `run` is the content of our own block, None in a file of another program."""
 
-    interfaces: tuple[Interface, ...] = ()
+    interfaces: tuple[InterfaceBlock, ...] = ()
     frames: tuple[Frame, ...] = ()
     comment: str = ""
     application: str = ""
@@ -107,7 +107,7 @@ def _room(packed: bytes) -> int:
     return min(LARGEST_RUN, max(SMALL_RUN, PACKED * len(packed)))
 
 
-def _interface(interface: Interface) -> bytes:
+def _interface(interface: InterfaceBlock) -> bytes:
     options = _texts(((IF_NAME, interface.name), (IF_DESCRIPTION, interface.description)))
     return _block(
         INTERFACE,
@@ -208,7 +208,7 @@ def _blocks(data: bytes) -> Iterator[tuple[int, str, int, bytes]]:
 class _Reading:
     """A capture while its blocks are read. Interfaces count from 0 in each section of a file."""
 
-    interfaces: list[Interface] = field(default_factory=list)
+    interfaces: list[InterfaceBlock] = field(default_factory=list)
     # a second's, and the offset in seconds, of each interface
     ticks: list[tuple[int, int]] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=list)
@@ -254,7 +254,9 @@ class _Reading:
         (link_type,) = struct.unpack_from(order + "H", body)
         options = dict(_read_options(order, body[8:]))
         self.interfaces.append(
-            Interface(_text(options.get(IF_NAME, b"")), link_type, _text(options.get(IF_DESCRIPTION, b"")))
+            InterfaceBlock(
+                _text(options.get(IF_NAME, b"")), link_type, _text(options.get(IF_DESCRIPTION, b""))
+            )
         )
         resolution = options.get(IF_TSRESOL, b"\x06")[0]
         second = 2 ** (resolution & 0x7F) if resolution & 0x80 else 10**resolution

@@ -7,12 +7,12 @@ from msgspec import Struct
 from netprobe.model import Hop, Leg, Report, Verdict
 
 from . import words
-from .marks import Mark, hops, marks, pointed
+from .marks import Fate, hops, marks, pointed
 from .pen import CYAN, DIM, LEAF, RED, YELLOW
 
 _COLOURS = {
-    Mark.PASSED: LEAF, Mark.TRANSLATED: CYAN, Mark.LOST: RED, Mark.NOT_REACHED: DIM, Mark.UNKNOWN: YELLOW,
-    Mark.EXPECTED: "",
+    Fate.PASSED: LEAF, Fate.TRANSLATED: CYAN, Fate.LOST: RED, Fate.NOT_REACHED: DIM, Fate.UNKNOWN: YELLOW,
+    Fate.EXPECTED: "",
 }  # fmt: skip
 
 
@@ -23,7 +23,7 @@ class Row(Struct, frozen=True):
     """
 
     hop: Hop
-    mark: Mark
+    mark: Fate
     step: str
     what: str
     pointed: bool = False
@@ -48,7 +48,7 @@ class Row(Struct, frozen=True):
         """The colour of the row: none where all is well."""
         if self.pointed:
             return YELLOW
-        return "" if self.mark is Mark.PASSED else _COLOURS[self.mark]
+        return "" if self.mark is Fate.PASSED else _COLOURS[self.mark]
 
 
 def rows(report: Report, leg: Leg) -> list[Row]:
@@ -59,17 +59,17 @@ def rows(report: Report, leg: Leg) -> list[Row]:
     return [_row(report, hop, mark, step, place, place == (leg, at)) for at, (hop, mark, step) in given]
 
 
-def _row(report: Report, hop: Hop, mark: Mark, step: str, place: tuple[Leg, int] | None, here: bool) -> Row:
+def _row(report: Report, hop: Hop, mark: Fate, step: str, place: tuple[Leg, int] | None, here: bool) -> Row:
     pointer = f"[{report.causes[0].code}] " if here else ""
     return Row(hop, mark, step, pointer + _what(report, hop, mark, place), here)
 
 
-def _what(report: Report, hop: Hop, mark: Mark, place: tuple[Leg, int] | None) -> str:
-    if mark is Mark.NOT_REACHED:
+def _what(report: Report, hop: Hop, mark: Fate, place: tuple[Leg, int] | None) -> str:
+    if mark is Fate.NOT_REACHED:
         return "not reached"
-    if mark is Mark.UNKNOWN:
+    if mark is Fate.UNKNOWN:
         return "not seen here" if hop.observed is False else f"not known; predicted: {words.happened(hop)}"
-    if mark is Mark.LOST:
+    if mark is Fate.LOST:
         return _loss(report, hop, place)
     said = words.happened(hop)
     return said if hop.predicted or "not predicted" in said else f"{said} (not predicted)"

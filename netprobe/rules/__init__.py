@@ -1,8 +1,8 @@
 """The rules of all engines, evaluated for one packet at one hook. Pure: values in, a ruling out."""
 
 from .hook import traverse
-from .packet import FibAnswer, FibQuery, Fragment, Packet, Surroundings, entry_of
-from .ruling import Decision, Doubt, Reason, Rejection, Ruling, Translation, Verdict
+from .packet import FibAnswer, FibQuery, Fragment, HookPacket, Surroundings, entry_of
+from .ruling import Decision, Doubt, HookVerdict, Reason, Rejection, Ruling, Translation
 from .schedule import tracks, translates
 
 __all__ = [
@@ -11,13 +11,13 @@ __all__ = [
     "FibAnswer",
     "FibQuery",
     "Fragment",
-    "Packet",
+    "HookPacket",
+    "HookVerdict",
     "Reason",
     "Rejection",
     "Ruling",
     "Surroundings",
     "Translation",
-    "Verdict",
     "entry_of",
     "tracks",
     "translates",

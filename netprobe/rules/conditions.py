@@ -14,14 +14,14 @@ from netprobe.model import NamedObject, RecentList, Rule, Statement
 
 from . import ipset, moment, octets
 from .expression import Scene
-from .packet import FibQuery, Packet
+from .packet import FibQuery, HookPacket
 from .ruling import Doubt, Reason
 
 Answer = bool | Doubt
 AMPLE = 64  # a quota that lasts for so many packets like this one is not in doubt
 
 
-def holds(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> Answer:
+def holds(statement: Statement, rule: Rule, packet: HookPacket, scene: Scene) -> Answer:
     """Whether a condition holds for this packet."""
     return CONDITIONS[statement.kind](statement, rule, packet, scene)
 
@@ -30,14 +30,14 @@ def _negated(answer: Answer, statement: Statement) -> Answer:
     return (not answer) if isinstance(answer, bool) and statement.op == "!=" else answer
 
 
-def _limit(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> Answer:
+def _limit(statement: Statement, rule: Rule, packet: HookPacket, scene: Scene) -> Answer:
     """A token bucket: the first packets find tokens in it."""
     options = _options(statement, "limit", scene)
     over = "over" in options or "hashlimit-above" in options
     return Doubt(Reason.LIMIT, statement.text or rule.text, likely=not over)
 
 
-def _connlimit(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> Answer:
+def _connlimit(statement: Statement, rule: Rule, packet: HookPacket, scene: Scene) -> Answer:
     above = "over" in statement.options or "connlimit-above" in statement.options
     return Doubt(Reason.CONNLIMIT, statement.text or rule.text, likely=not above)
 
@@ -53,7 +53,7 @@ def _options(statement: Statement, kind: str, scene: Scene) -> dict[str, str]:
     return dict(named.options)
 
 
-def _quota(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> Answer:
+def _quota(statement: Statement, rule: Rule, packet: HookPacket, scene: Scene) -> Answer:
     """nft tells what is used; iptables does not, but the rule's own byte counter counts what its quota let
     through.
 
@@ -77,7 +77,7 @@ def _quota(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> An
     return Doubt(Reason.QUOTA, f"{quota - used} of {quota} bytes left", likely=not matches_when_over)
 
 
-def _statistic(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> Answer:
+def _statistic(statement: Statement, rule: Rule, packet: HookPacket, scene: Scene) -> Answer:
     """Kernel: net/netfilter/xt_statistic.c. `--mode nth --every n` holds for one packet in n."""
     options = statement.options
     chance = (
@@ -92,7 +92,7 @@ def _statistic(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -
     return Doubt(Reason.RANDOM, statement.text, likely=chance >= 0.5, chance=chance)
 
 
-def _time(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> Answer:
+def _time(statement: Statement, rule: Rule, packet: HookPacket, scene: Scene) -> Answer:
     try:
         found = moment.holds(statement, scene.around.moment)
     except ValueError:
@@ -100,11 +100,11 @@ def _time(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> Ans
     return Doubt(Reason.TIME, statement.text) if found is None else found
 
 
-def _ipset(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> Answer:
+def _ipset(statement: Statement, rule: Rule, packet: HookPacket, scene: Scene) -> Answer:
     return _negated(ipset.holds(statement, packet, scene), statement)
 
 
-def _rpfilter(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> Answer:
+def _rpfilter(statement: Statement, rule: Rule, packet: HookPacket, scene: Scene) -> Answer:
     """Holds when a reply to the packet's source would leave by the interface it came in on.
 
     Kernel: net/ipv4/netfilter/ipt_rpfilter.c (rpfilter_mt, rpfilter_lookup_reverse).
@@ -123,7 +123,7 @@ def _rpfilter(statement: Statement, rule: Rule, packet: Packet, scene: Scene) ->
     return valid != ("invert" in options)
 
 
-def _recent(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> Answer:
+def _recent(statement: Statement, rule: Rule, packet: HookPacket, scene: Scene) -> Answer:
     """Kernel: net/netfilter/xt_recent.c (recent_mt).
 
     `--set` always holds; the list is what was read at the time.
@@ -148,7 +148,7 @@ def _recent(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> A
     return _negated(len(within) >= int(options.get("hitcount", "1")), statement)
 
 
-def _ages(listed: RecentList, address: str, options: object, packet: Packet) -> tuple[int, ...] | None:
+def _ages(listed: RecentList, address: str, options: object, packet: HookPacket) -> tuple[int, ...] | None:
     ttl = packet.flow.ttl if isinstance(options, dict) and "rttl" in options else None
     return next(
         (
@@ -167,7 +167,7 @@ def _masked(address: str, mask: str | None) -> str:
     return str(ip_network(f"{address}/{length}", strict=False).network_address)
 
 
-def _u32(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> Answer:
+def _u32(statement: Statement, rule: Rule, packet: HookPacket, scene: Scene) -> Answer:
     try:
         found = octets.u32(octets.network(packet), statement.options["u32"])
     except (KeyError, ValueError):
@@ -175,7 +175,7 @@ def _u32(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> Answ
     return Doubt(Reason.UNKNOWN, statement.text) if found is None else _negated(found, statement)
 
 
-CONDITIONS: dict[str, Callable[[Statement, Rule, Packet, Scene], Answer]] = {
+CONDITIONS: dict[str, Callable[[Statement, Rule, HookPacket, Scene], Answer]] = {
     "limit": _limit, "hashlimit": _limit, "connlimit": _connlimit, "quota": _quota, "statistic": _statistic,
     "time": _time,
     "u32": _u32, "ipset": _ipset, "rpfilter": _rpfilter, "recent": _recent,

@@ -15,7 +15,7 @@ from netprobe.model import Ruleset, SetQuery, Statement, Table, Term
 
 from .datatypes import NUMBER, WORD, Datatype
 from .operands import Value, compiled, elements, literals
-from .packet import Packet, Surroundings
+from .packet import HookPacket, Surroundings
 from .ruling import Doubt, Reason
 from .selectors import UNKNOWN, find
 
@@ -42,7 +42,7 @@ class Key(Struct, frozen=True):
     doubt: Doubt | None = None
 
 
-def left(term: Term, packet: Packet, scene: Scene) -> Key | Doubt | None:
+def left(term: Term, packet: HookPacket, scene: Scene) -> Key | Doubt | None:
     """The value of a left side."""
     if term.kind == "concat":
         return _concatenation(term, packet, scene)
@@ -53,7 +53,7 @@ def left(term: Term, packet: Packet, scene: Scene) -> Key | Doubt | None:
     return Key((value,), (kind,))
 
 
-def _concatenation(term: Term, packet: Packet, scene: Scene) -> Key | None:
+def _concatenation(term: Term, packet: HookPacket, scene: Scene) -> Key | None:
     doubt: Doubt | None = None
     values: list[Value | None] = []
     kinds: list[Datatype] = []
@@ -80,7 +80,7 @@ def type_of(term: Term) -> Datatype:
     return NUMBER
 
 
-def evaluate(term: Term, packet: Packet, scene: Scene, kind: Datatype = NUMBER) -> Value | Doubt | None:
+def evaluate(term: Term, packet: HookPacket, scene: Scene, kind: Datatype = NUMBER) -> Value | Doubt | None:
     """The value of an expression of one part; `kind` is how its literals read."""
     if term.kind == "key":
         seen = find(term.text)[1](packet, scene.around)
@@ -124,7 +124,7 @@ _ARITHMETIC: dict[str, Callable[[int, int], int]] = {
 }  # fmt: skip
 
 
-def _arithmetic(term: Term, packet: Packet, scene: Scene, kind: Datatype) -> Value | Doubt | None:
+def _arithmetic(term: Term, packet: HookPacket, scene: Scene, kind: Datatype) -> Value | Doubt | None:
     result: int | None = None
     for part in term.args:
         number = evaluate(part, packet, scene, kind)
@@ -139,7 +139,7 @@ def _arithmetic(term: Term, packet: Packet, scene: Scene, kind: Datatype) -> Val
 # --- tests
 
 
-def matches(statement: Statement, packet: Packet, scene: Scene) -> bool | Doubt:
+def matches(statement: Statement, packet: HookPacket, scene: Scene) -> bool | Doubt:
     """Whether a "match" statement holds.
 
     A header that the packet does not have never matches, negated or not.
@@ -161,7 +161,7 @@ def matches(statement: Statement, packet: Packet, scene: Scene) -> bool | Doubt:
         return Doubt(Reason.UNKNOWN, str(error))
 
 
-def _plain(selector: str, op: str, literal: str, packet: Packet, scene: Scene) -> bool | Doubt:
+def _plain(selector: str, op: str, literal: str, packet: HookPacket, scene: Scene) -> bool | Doubt:
     """A selector compared with one literal: what nine of ten tests are, without the detours that the others
     need.
     """
@@ -178,7 +178,7 @@ def _unheard(selector: str) -> Doubt:
     return Doubt(Reason.UNKNOWN, f"{selector} is not known")
 
 
-def _any(statement: Statement, packet: Packet, scene: Scene) -> bool | Doubt:
+def _any(statement: Statement, packet: HookPacket, scene: Scene) -> bool | Doubt:
     """One of several selectors has the value (iptables multiport --ports)."""
     assert statement.left is not None
     answers = [
@@ -191,7 +191,7 @@ def _any(statement: Statement, packet: Packet, scene: Scene) -> bool | Doubt:
     return found != (statement.op == "!=")
 
 
-def _compare(op: str, key: Key, right: Term, packet: Packet, scene: Scene) -> bool | Doubt:
+def _compare(op: str, key: Key, right: Term, packet: HookPacket, scene: Scene) -> bool | Doubt:
     if right.kind == "ref":
         member = _in_named_set(key, right.text, scene)
         return member if isinstance(member, Doubt) or op in ("==", "in") else not member
@@ -202,7 +202,7 @@ def _compare(op: str, key: Key, right: Term, packet: Packet, scene: Scene) -> bo
     return _equal(key, right, packet, scene, op)
 
 
-def _equal(key: Key, right: Term, packet: Packet, scene: Scene, op: str) -> bool | Doubt:
+def _equal(key: Key, right: Term, packet: HookPacket, scene: Scene, op: str) -> bool | Doubt:
     simple = literals(right)
     if len(key.values) == 1 and simple is not None:
         return (key.values[0] in compiled(key.kinds[0], simple)) is (op == "==")
@@ -226,7 +226,7 @@ def _shares_bits(key: Key, right: Term) -> bool:
     return bool(key.values[0] & bits)
 
 
-def _ordered(op: str, key: Key, right: Term, packet: Packet, scene: Scene) -> bool | Doubt:
+def _ordered(op: str, key: Key, right: Term, packet: HookPacket, scene: Scene) -> bool | Doubt:
     other = evaluate(right, packet, scene, key.kinds[0])
     mine = key.values[0]
     if isinstance(other, Doubt):
@@ -264,7 +264,7 @@ def _in_named_set(key: Key, name: str, scene: Scene) -> bool | Doubt:
     return found if isinstance(found, Doubt) else found is not None
 
 
-def look_up(left_side: Term, source: Term, packet: Packet, scene: Scene) -> Term | Doubt | None:
+def look_up(left_side: Term, source: Term, packet: HookPacket, scene: Scene) -> Term | Doubt | None:
     """What a map gives for the packet: data, None for a key that it does not hold, or a doubt."""
     key = left(left_side, packet, scene)
     if key is None or isinstance(key, Doubt):

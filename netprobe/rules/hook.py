@@ -19,10 +19,10 @@ from .expression import Scene
 from .merge import merged
 from .naming import policy_decision, rule_decision
 from .nat import decided, done, names, remembered
-from .packet import Packet, Surroundings, entry_of, whole
+from .packet import HookPacket, Surroundings, entry_of, whole
 from .reject import queues, rejection
-from .rule import NEXT, Branch, branches, fails_at_once
-from .ruling import Decision, Doubt, Reason, Ruling, Translation, Verdict
+from .rule import NEXT, RuleBranch, branches, fails_at_once
+from .ruling import Decision, Doubt, HookVerdict, Reason, Ruling, Translation
 from .schedule import Step, steps
 
 MOST_WAYS = 512  # ways through one hook that are followed; with more the answer is undetermined
@@ -33,7 +33,7 @@ def traverse(
     ruleset: Ruleset,
     family: str,
     hook: str,
-    packet: Packet,
+    packet: HookPacket,
     *,
     device: str | None = None,
     around: Surroundings | None = None,
@@ -58,14 +58,14 @@ class _Frame(NamedTuple):
     next: int
 
 
-class _State(Struct, frozen=True):
+class _Position(Struct, frozen=True):
     """A packet somewhere in the rules, and how it came there.
 
     `bound`: a rule of this hook has translated it.
     """
 
     step: int
-    packet: Packet
+    packet: HookPacket
     frames: tuple[_Frame, ...] = ()
     doubts: tuple[Doubt, ...] = ()
     passed: tuple[Decision, ...] = ()
@@ -74,11 +74,11 @@ class _State(Struct, frozen=True):
     translations: tuple[Translation, ...] = ()
     bound: bool = False
 
-    def onward(self) -> _State:
+    def onward(self) -> _Position:
         """At the next step of the hook."""
         return replace(self, step=self.step + 1, frames=())
 
-    def end(self, verdict: Verdict, decision: Decision | None = None) -> Ruling:
+    def end(self, verdict: HookVerdict, decision: Decision | None = None) -> Ruling:
         """The end of this way."""
         return Ruling(
             verdict, self.packet, decision, passed=self.passed, counted=self.counted,
@@ -99,22 +99,22 @@ class _Traversal:
     steps: list[Step]
     hook: str
     around: Surroundings
-    packet: Packet
-    waiting: deque[_State] = field(default_factory=deque)
+    packet: HookPacket
+    waiting: deque[_Position] = field(default_factory=deque)
     endings: list[Ruling] = field(default_factory=list)
     seen: set[tuple[object, ...]] = field(default_factory=set)
 
     def ruling(self) -> Ruling:
         """The ruling of the whole hook."""
-        main = self._followed(_State(0, self._before_tracking()))
+        main = self._followed(_Position(0, self._before_tracking()))
         while self.waiting:
             if len(self.seen) > MOST_WAYS:
                 doubt = Doubt(Reason.UNKNOWN, "too many ways through these rules", decision=main.decision)
-                return replace(main, verdict=Verdict.UNDETERMINED, doubts=(doubt,))
+                return replace(main, verdict=HookVerdict.UNDETERMINED, doubts=(doubt,))
             self.endings.append(self._followed(self.waiting.popleft()))
         return merged(main, self.endings)
 
-    def _before_tracking(self) -> Packet:
+    def _before_tracking(self) -> HookPacket:
         """Rules before priority -200 see a packet without connection; one that comes over lo has kept its
         own.
         """
@@ -127,16 +127,16 @@ class _Traversal:
     # --- from step to step
     # ---------------------------------------------------------------------------------------------------
 
-    def _followed(self, state: _State) -> Ruling:
+    def _followed(self, state: _Position) -> Ruling:
         """One way to its end. Others that open on it wait their turn."""
         while state.step < len(self.steps):
             found = self._stepped(state)
             if isinstance(found, Ruling):
                 return found
             state = found
-        return state.end(Verdict.ACCEPT)
+        return state.end(HookVerdict.ACCEPT)
 
-    def _stepped(self, state: _State) -> _State | Ruling:
+    def _stepped(self, state: _Position) -> _Position | Ruling:
         step = self.steps[state.step]
         if step.table is not None and step.chain is not None:
             if step.kind == "nat-chain" and not state.frames and not self._translatable(state):
@@ -154,11 +154,11 @@ class _Traversal:
             else state.onward()
         )
 
-    def _translatable(self, state: _State) -> bool:
+    def _translatable(self, state: _Position) -> bool:
         """NAT rules see the first packet of a connection, and only until one of them has translated it."""
         return state.packet.state == "new" and not state.bound and not decided(state.packet, self.hook)
 
-    def _tracked(self, packet: Packet) -> Packet:
+    def _tracked(self, packet: HookPacket) -> HookPacket:
         if packet.state is not None:  # untracked by a rule, or over lo
             return packet
         if self.around.track is not None:
@@ -169,7 +169,7 @@ class _Traversal:
         )
         return replace(packet, state=state, connection=connection, reply=self.packet.reply)
 
-    def _remembered(self, state: _State) -> _State:
+    def _remembered(self, state: _Position) -> _Position:
         """What the connection of a later packet says, done at the NAT hook."""
         if state.packet.state not in ("established", "related"):
             return state
@@ -180,7 +180,7 @@ class _Traversal:
     # --- within a base chain
     # -------------------------------------------------------------------------------------------------
 
-    def _through(self, state: _State, table: Table, base: Chain) -> _State | Ruling:
+    def _through(self, state: _Position, table: Table, base: Chain) -> _Position | Ruling:
         """A base chain, from where the packet stands in it to its verdict."""
         scene = Scene(self.ruleset, table, self.around)
         frames = list(state.frames) or [_Frame(base, 0)]
@@ -203,9 +203,9 @@ class _Traversal:
                 break
         if base.policy == "accept" or base.hook is None:
             return state.onward()
-        return state.end(Verdict.DROP, policy_decision(table, base, self.hook))
+        return state.end(HookVerdict.DROP, policy_decision(table, base, self.hook))
 
-    def _missed(self, state: _State, table: Table, chain: Chain, rule: Rule, way: Branch) -> _State:
+    def _missed(self, state: _Position, table: Table, chain: Chain, rule: Rule, way: RuleBranch) -> _Position:
         """Past a rule that does not hold; what it set before it failed stays set (nft), and a quota used up
         is remembered.
         """
@@ -220,8 +220,8 @@ class _Traversal:
         )
 
     def _forked(
-        self, state: _State, table: Table, chain: Chain, rule: Rule, ways: list[Branch]
-    ) -> _State | Ruling:
+        self, state: _Position, table: Table, chain: Chain, rule: Rule, ways: list[RuleBranch]
+    ) -> _Position | Ruling:
         """The main way on from a rule; the others are put aside, unless one like it was seen before."""
         decision = rule_decision(table, chain, rule, self.hook)
         main, *others = [self._taken(state, table, way, decision, main=not n) for n, way in enumerate(ways)]
@@ -234,8 +234,8 @@ class _Traversal:
         return main
 
     def _taken(
-        self, state: _State, table: Table, way: Branch, decision: Decision, main: bool
-    ) -> _State | Ruling:
+        self, state: _Position, table: Table, way: RuleBranch, decision: Decision, main: bool
+    ) -> _Position | Ruling:
         """The state after one branch of a rule, or the end."""
         if way.doubt is not None and (not main or way.doubt.ignorance):
             state = replace(state, doubts=(*state.doubts, replace(way.doubt, decision=decision)))
@@ -250,21 +250,21 @@ class _Traversal:
             else self._verdict(state, table, way.statement or Statement(way.action), decision)
         )
 
-    def _translated(self, state: _State, way: Branch, decision: Decision) -> _State:
+    def _translated(self, state: _Position, way: RuleBranch, decision: Decision) -> _Position:
         kind = names(way.statement.kind) if way.statement else ""
         made = Translation(kind, state.packet, way.packet, way.target.ports if way.target else None, decision)
         state = replace(state, packet=way.packet, bound=True)
         return replace(state.onward(), translations=(*state.translations, made))
 
     def _verdict(
-        self, state: _State, table: Table, statement: Statement, decision: Decision
-    ) -> _State | Ruling:
+        self, state: _Position, table: Table, statement: Statement, decision: Decision
+    ) -> _Position | Ruling:
         kind = statement.kind
         if kind in ("jump", "goto"):
             target = table.chain(statement.target)
             if target is None or len(state.frames) > DEEPEST:
                 doubt = Doubt(Reason.UNKNOWN, f"chain {statement.target} is not there", decision=decision)
-                return replace(state, doubts=(*state.doubts, doubt)).end(Verdict.UNDETERMINED, decision)
+                return replace(state, doubts=(*state.doubts, doubt)).end(HookVerdict.UNDETERMINED, decision)
             kept = state.frames if kind == "jump" else state.frames[:-1]
             return replace(state, frames=(*kept, _Frame(target, 0)))
         if kind == "return":
@@ -274,10 +274,10 @@ class _Traversal:
         if kind == "queue":
             return self._queued(state, statement, decision)
         if kind == "reject":
-            return replace(state.end(Verdict.REJECT, decision), reject=rejection(statement, state.packet))
-        return state.end(Verdict(kind), decision)
+            return replace(state.end(HookVerdict.REJECT, decision), reject=rejection(statement, state.packet))
+        return state.end(HookVerdict(kind), decision)
 
-    def _queued(self, state: _State, statement: Statement, decision: Decision) -> _State | Ruling:
+    def _queued(self, state: _Position, statement: Statement, decision: Decision) -> _Position | Ruling:
         """Without a listener the packet is dropped, or accepted with `bypass`; with one the listener
         decides.
         """
@@ -285,7 +285,7 @@ class _Traversal:
             doubt = Doubt(
                 Reason.UNKNOWN, "whether a program listens on the queue is not known", decision=decision
             )
-            return replace(state, doubts=(*state.doubts, doubt)).end(Verdict.UNDETERMINED, decision)
+            return replace(state, doubts=(*state.doubts, doubt)).end(HookVerdict.UNDETERMINED, decision)
         if any(number in self.ruleset.queues for number in queues(statement)):
-            return state.end(Verdict.QUEUE, decision)
-        return state.onward() if "bypass" in statement.options else state.end(Verdict.DROP, decision)
+            return state.end(HookVerdict.QUEUE, decision)
+        return state.onward() if "bypass" in statement.options else state.end(HookVerdict.DROP, decision)

@@ -11,7 +11,7 @@ from ipaddress import ip_address, ip_network
 from netprobe.model import IpSet, IpSetEntry, Protocol, Statement
 
 from .expression import Scene
-from .packet import Packet
+from .packet import HookPacket
 from .ruling import Doubt, Reason
 
 _NUMBERS = {Protocol.ICMP: 1, Protocol.TCP: 6, Protocol.UDP: 17, Protocol.ICMPV6: 58}
@@ -19,7 +19,7 @@ _WEIGHED = {"match-set", "return-nomatch", "update-counters", "update-subcounter
 DEEPEST = 8  # lists of lists
 
 
-def holds(statement: Statement, packet: Packet, scene: Scene) -> bool | Doubt:
+def holds(statement: Statement, packet: HookPacket, scene: Scene) -> bool | Doubt:
     """Whether the packet is in the set that a rule of iptables names; a doubt where its entries were not
     read.
     """
@@ -27,7 +27,7 @@ def holds(statement: Statement, packet: Packet, scene: Scene) -> bool | Doubt:
     return found if found is not None else Doubt(Reason.UNKNOWN, statement.text)
 
 
-def _in(name: str, statement: Statement, packet: Packet, scene: Scene, depth: int) -> bool | None:
+def _in(name: str, statement: Statement, packet: HookPacket, scene: Scene, depth: int) -> bool | None:
     named = scene.ruleset.ipset(name)
     if named is None or named.entries is None or not depth or statement.options.keys() - _WEIGHED:
         return None
@@ -53,7 +53,7 @@ def _length(entry: IpSetEntry) -> int:
 
 
 def _fits(
-    named: IpSet, dimensions: list[str], sides: list[str], entry: IpSetEntry, packet: Packet
+    named: IpSet, dimensions: list[str], sides: list[str], entry: IpSetEntry, packet: HookPacket
 ) -> bool | None:
     """Whether an entry holds the packet in each dimension; None where one is not known of the packet."""
     addresses = iter((entry.first, entry.second))
@@ -74,7 +74,7 @@ def _weighed(answers: list[bool | None], telling: bool) -> bool | None:
 
 
 def _fits_in(
-    dimension: str, source: bool, network: str, named: IpSet, entry: IpSetEntry, packet: Packet
+    dimension: str, source: bool, network: str, named: IpSet, entry: IpSetEntry, packet: HookPacket
 ) -> bool | None:
     flow = packet.flow
     address, port, mac, link = flow.dst, flow.dport, flow.dst_mac, packet.oif
@@ -105,7 +105,7 @@ def _contains(network: str, address: str, netmask: int | None) -> bool:
     return number in ip_network(masked, strict=False)
 
 
-def _has_port(entry: IpSetEntry, packet: Packet, port: int | None) -> bool | None:
+def _has_port(entry: IpSetEntry, packet: HookPacket, port: int | None) -> bool | None:
     if entry.protocol not in (None, _NUMBERS.get(packet.flow.protocol)):
         return False
     if packet.flow.protocol not in (Protocol.TCP, Protocol.UDP):

@@ -10,14 +10,14 @@ from msgspec.structs import replace
 from netprobe.model import Statement
 
 from .expression import Scene, evaluate, type_of
-from .packet import Packet, entry_of
+from .packet import HookPacket, entry_of
 from .ruling import Doubt
 from .selectors import tracked
 
-Change = Callable[[Packet, int | None], Packet]
+Change = Callable[[HookPacket, int | None], HookPacket]
 
 
-def changed(statement: Statement, packet: Packet, scene: Scene) -> Packet | None:
+def changed(statement: Statement, packet: HookPacket, scene: Scene) -> HookPacket | None:
     """The packet after a "set" or "notrack"; a value that we cannot tell becomes None (unknown), never a
     guess.
 
@@ -37,11 +37,11 @@ def changed(statement: Statement, packet: Packet, scene: Scene) -> Packet | None
     return change(packet, None if isinstance(value, Doubt | str) else value)
 
 
-def _mark(packet: Packet, value: int | None) -> Packet:
+def _mark(packet: HookPacket, value: int | None) -> HookPacket:
     return replace(packet, mark=value)
 
 
-def _ct_mark(packet: Packet, value: int | None) -> Packet:
+def _ct_mark(packet: HookPacket, value: int | None) -> HookPacket:
     if not tracked(packet) or value is None:
         return packet
     return replace(
@@ -49,24 +49,24 @@ def _ct_mark(packet: Packet, value: int | None) -> Packet:
     )
 
 
-def _zone(packet: Packet, value: int | None) -> Packet:
+def _zone(packet: HookPacket, value: int | None) -> HookPacket:
     return packet if value is None or tracked(packet) else replace(packet, zone=value)
 
 
-def _ttl(packet: Packet, value: int | None) -> Packet:
+def _ttl(packet: HookPacket, value: int | None) -> HookPacket:
     return packet.with_flow(ttl=value)
 
 
-def _dscp(packet: Packet, value: int | None) -> Packet:
+def _dscp(packet: HookPacket, value: int | None) -> HookPacket:
     return replace(packet, dscp=value)
 
 
-def _tos(packet: Packet, value: int | None) -> Packet:
+def _tos(packet: HookPacket, value: int | None) -> HookPacket:
     return replace(packet, dscp=None if value is None else value >> 2)
 
 
 def _address(field: str) -> Change:
-    def change(packet: Packet, value: int | None) -> Packet:
+    def change(packet: HookPacket, value: int | None) -> HookPacket:
         if value is None:
             return packet
         width = 16 if packet.flow.version == 6 else 4
@@ -80,7 +80,7 @@ def _port(field: str) -> Change:
 
 
 def _mac(field: str) -> Change:
-    def change(packet: Packet, value: int | None) -> Packet:
+    def change(packet: HookPacket, value: int | None) -> HookPacket:
         return packet if value is None else packet.with_flow(**{field: value.to_bytes(6, "big").hex(":")})
 
     return change

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from netprobe.model import SetQuery
 
-from .ruling import Doubt, Ruling, Verdict
+from .ruling import Doubt, HookVerdict, Ruling
 
 
 def merged(main: Ruling, others: list[Ruling]) -> Ruling:
@@ -19,7 +19,7 @@ def merged(main: Ruling, others: list[Ruling]) -> Ruling:
     """
     different = [other for other in others if _outcome(other) != _outcome(main)]
     ignorant = [other for other in different if any(doubt.ignorance for doubt in other.doubts)]
-    if main.verdict is Verdict.UNDETERMINED:
+    if main.verdict is HookVerdict.UNDETERMINED:
         return replace(main, needs=_needs(main.doubts))
     if ignorant:
         doubts = _distinct(
@@ -27,7 +27,7 @@ def merged(main: Ruling, others: list[Ruling]) -> Ruling:
         )
         return replace(
             main,
-            verdict=Verdict.UNDETERMINED,
+            verdict=HookVerdict.UNDETERMINED,
             decision=doubts[0].decision,
             reject=None,
             doubts=doubts,
@@ -48,7 +48,7 @@ def _each(*endings: Ruling) -> tuple[Ruling, ...]:
 
 def _outcome(ruling: Ruling) -> object:
     """What a later part of the path could tell apart."""
-    if ruling.verdict is not Verdict.ACCEPT:
+    if ruling.verdict is not HookVerdict.ACCEPT:
         return ruling.verdict, ruling.reject
     packet = ruling.packet
     return ruling.verdict, packet.flow, packet.mark, packet.zone, packet.state, packet.dscp

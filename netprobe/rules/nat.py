@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from netprobe.model import ConntrackEntry, Flow, Protocol, Statement, Term
 
 from .expression import Scene, evaluate, look_up
-from .packet import Packet, entry_of
+from .packet import HookPacket, entry_of
 from .ruling import Doubt, Reason
 
 DESTINATION_HOOKS = ("prerouting", "output")  # the other two, input and postrouting, change the source
@@ -45,7 +45,7 @@ def names(kind: str) -> str:
     }[kind]
 
 
-def targets(statement: Statement, packet: Packet, hook: str, scene: Scene) -> Iterator[Target]:
+def targets(statement: Statement, packet: HookPacket, hook: str, scene: Scene) -> Iterator[Target]:
     """Where a statement may send this packet, most likely first; nothing when a map of it does not hold the
     packet's key.
     """
@@ -72,7 +72,7 @@ def _no_address(text: str) -> Doubt:
     return Doubt(Reason.UNKNOWN, f"{text} is not known")
 
 
-def _own_address(kind: str, packet: Packet, hook: str, scene: Scene) -> str | None:
+def _own_address(kind: str, packet: HookPacket, hook: str, scene: Scene) -> str | None:
     """MASQUERADE takes an address of the interface out, REDIRECT the first one of the interface in, at output
     the loopback address.
     """
@@ -82,7 +82,9 @@ def _own_address(kind: str, packet: Packet, hook: str, scene: Scene) -> str | No
     return scene.around.own_address(kind, link, towards) if scene.around.own_address and link else None
 
 
-def choices(term: Term, packet: Packet, scene: Scene) -> Iterator[tuple[float | None, Term | Doubt | None]]:
+def choices(
+    term: Term, packet: HookPacket, scene: Scene
+) -> Iterator[tuple[float | None, Term | Doubt | None]]:
     """What an expression can give: one thing, or for a map keyed by chance each of its data with its
     share.
     """
@@ -108,7 +110,7 @@ def _shares(term: Term) -> Iterator[tuple[float | None, Term | Doubt | None]]:
         yield count / total, data
 
 
-def _addressed(statement: Statement, term: Term, packet: Packet, hook: str, scene: Scene) -> Target:
+def _addressed(statement: Statement, term: Term, packet: HookPacket, hook: str, scene: Scene) -> Target:
     """The target that an address term gives; a map may give address and port together."""
     port = statement.port
     if term.kind == "concat":
@@ -127,7 +129,7 @@ def _addressed(statement: Statement, term: Term, packet: Packet, hook: str, scen
     return _aimed(first, port, packet, hook, doubt)
 
 
-def _side(packet: Packet, hook: str) -> str:
+def _side(packet: HookPacket, hook: str) -> str:
     return packet.flow.dst if hook in DESTINATION_HOOKS else packet.flow.src
 
 
@@ -140,7 +142,9 @@ def mapped(address: str, prefix: str) -> str:
     return str(ip_address(number.to_bytes(network.max_prefixlen // 8, "big")))
 
 
-def _aimed(address: str | None, port: Term | None, packet: Packet, hook: str, doubt: Doubt | None) -> Target:
+def _aimed(
+    address: str | None, port: Term | None, packet: HookPacket, hook: str, doubt: Doubt | None
+) -> Target:
     """With a range of ports the kernel keeps the packet's own if it lies inside and takes another one
     else.
     """
@@ -155,7 +159,7 @@ def _aimed(address: str | None, port: Term | None, packet: Packet, hook: str, do
     return Target(address, chosen, ports, doubt=doubt)
 
 
-def rewritten(packet: Packet, target: Target, hook: str) -> Packet:
+def rewritten(packet: HookPacket, target: Target, hook: str) -> HookPacket:
     """The packet after a rule translated it, its connection remembering that."""
     connection = packet.connection or entry_of(packet.flow, packet.zone)
     reply = connection.reply
@@ -176,7 +180,7 @@ def rewritten(packet: Packet, target: Target, hook: str) -> Packet:
     return done(replace(packet, flow=flow, connection=replace(connection, reply=answer)), hook)
 
 
-def done(packet: Packet, hook: str) -> Packet:
+def done(packet: HookPacket, hook: str) -> HookPacket:
     """The packet with a note in its connection that this hook's side is decided, translated or not (a null
     binding).
     """
@@ -186,13 +190,13 @@ def done(packet: Packet, hook: str) -> Packet:
     return replace(packet, connection=replace(connection, status=status))
 
 
-def decided(packet: Packet, hook: str) -> bool:
+def decided(packet: HookPacket, hook: str) -> bool:
     """Whether this side of the connection was decided at an earlier hook (a packet that passes lo)."""
     word = DESTINATION_DONE if hook in DESTINATION_HOOKS else SOURCE_DONE
     return packet.connection is not None and word in packet.connection.status
 
 
-def remembered(packet: Packet, hook: str) -> tuple[Packet, str]:
+def remembered(packet: HookPacket, hook: str) -> tuple[HookPacket, str]:
     """The packet as its connection translates it at this hook, and what that is called; unchanged when it
     does not.
     """

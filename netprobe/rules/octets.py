@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from netprobe.model import Protocol
 
 from .datatypes import TCP_FLAGS
-from .packet import Packet
+from .packet import HookPacket
 
 _NUMBERS = {Protocol.ICMP: 1, Protocol.TCP: 6, Protocol.UDP: 17, Protocol.ICMPV6: 58, Protocol.ND: 58}
 _WORD = 0xFFFFFFFF
@@ -19,12 +19,12 @@ _STEP = re.compile(r"\s*(&|<<|>>|@)\s*(0[xX][0-9a-fA-F]+|\d+)")
 Octets = list[int | None]
 
 
-def network(packet: Packet) -> Octets:
+def network(packet: HookPacket) -> Octets:
     """From the IP header on; None for a byte that is not known. Options there are none."""
     return (_ipv6(packet) if packet.flow.version == 6 else _ipv4(packet)) + transport(packet)
 
 
-def _ipv4(packet: Packet) -> Octets:
+def _ipv4(packet: HookPacket) -> Octets:
     flow = packet.flow
     whole = packet.df if packet.fragment is None else None
     cut = None if whole is None else 0x4000 * whole
@@ -33,7 +33,7 @@ def _ipv4(packet: Packet) -> Octets:
     return [0x45, tos, *_bytes(flow.length, 2), None, None, *_bytes(cut, 2), *rest, *_addresses(packet)]
 
 
-def _ipv6(packet: Packet) -> Octets:
+def _ipv6(packet: HookPacket) -> Octets:
     flow, traffic = packet.flow, packet.dscp
     length = None if flow.length is None else flow.length - 40
     first = _bytes(None if traffic is None else 0x60 | traffic >> 2, 1)
@@ -49,11 +49,11 @@ def _ipv6(packet: Packet) -> Octets:
     ]
 
 
-def _addresses(packet: Packet) -> Octets:
+def _addresses(packet: HookPacket) -> Octets:
     return [*ip_address(packet.flow.src).packed, *ip_address(packet.flow.dst).packed]
 
 
-def transport(packet: Packet) -> Octets:
+def transport(packet: HookPacket) -> Octets:
     """From the transport header on."""
     flow = packet.flow
     if flow.protocol in (Protocol.TCP, Protocol.UDP):

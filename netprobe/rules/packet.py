@@ -20,7 +20,7 @@ class Fragment(Struct, frozen=True):
     whole: int | None = None
 
 
-class Packet(Struct, frozen=True):
+class HookPacket(Struct, frozen=True):
     """A packet at a hook: its headers, where it comes from and goes to, and what only the kernel knows of it.
 
     `iif`, `oif` are the interfaces of the hook (bridge family: the ports; then `bridge` is their master);
@@ -61,7 +61,7 @@ class Packet(Struct, frozen=True):
             return "arp"
         return "ip6" if self.flow.version == 6 else "ip"
 
-    def with_flow(self, **changes: object) -> Packet:
+    def with_flow(self, **changes: object) -> HookPacket:
         """This packet with some of its headers rewritten."""
         return replace(self, flow=replace(self.flow, **changes))
 
@@ -100,8 +100,8 @@ class Surroundings(Struct, frozen=True):
     address_type: Callable[[str, str | None], str | None] | None = None
     fib: Callable[[FibQuery], FibAnswer | None] | None = None
     own_address: Callable[[str, Link, str], str | None] | None = None
-    track: Callable[[Packet], Packet] | None = None
-    proxied: Callable[[Packet], bool | None] | None = None
+    track: Callable[[HookPacket], HookPacket] | None = None
+    proxied: Callable[[HookPacket], bool | None] | None = None
     moment: Moment | None = None
 
 
@@ -115,7 +115,7 @@ def entry_of(flow: Flow, zone: int = 0) -> ConntrackEntry:
     return ConntrackEntry(flow.protocol.value, original, answer, zone=zone)
 
 
-def whole(packet: Packet) -> Packet:
+def whole(packet: HookPacket) -> HookPacket:
     """The packet put together again from its fragments, as connection tracking sees it (nf_defrag, priority
     -400).
     """

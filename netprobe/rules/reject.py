@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from netprobe.model import Statement
 
-from .packet import Packet
+from .packet import HookPacket
 from .ruling import Rejection
 
 # ICMP destination unreachable (type 3) and ICMPv6 destination unreachable (type 1), by the words of both
@@ -31,7 +31,7 @@ _ICMPX = {
 }
 
 
-def rejection(statement: Statement, packet: Packet) -> Rejection:
+def rejection(statement: Statement, packet: HookPacket) -> Rejection:
     """The answer that a reject statement sends for this packet."""
     word = statement.options.get("with", "")
     if word in ("tcp-reset", "tcp reset"):

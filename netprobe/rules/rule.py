@@ -13,7 +13,7 @@ from .conditions import CONDITIONS, holds
 from .expression import Scene, matches
 from .mangle import changed
 from .nat import Target, choices, rewritten, targets
-from .packet import Packet
+from .packet import HookPacket
 from .ruling import Doubt, Reason
 
 NEXT = "next"  # the rule after this one
@@ -23,7 +23,7 @@ TRANSLATIONS = frozenset(("snat", "dnat", "masquerade", "redirect", "netmap"))
 ENDINGS = VERDICTS | TRANSLATIONS | {"vmap"}
 
 
-class Branch(Struct, frozen=True):
+class RuleBranch(Struct, frozen=True):
     """One way on: `action` a verdict, "translate" or NEXT; `statement` the one that says so; `matched` the
     rule held.
 
@@ -32,7 +32,7 @@ class Branch(Struct, frozen=True):
     """
 
     action: str
-    packet: Packet
+    packet: HookPacket
     statement: Statement | None = None
     target: Target | None = None
     doubt: Doubt | None = None
@@ -41,7 +41,7 @@ class Branch(Struct, frozen=True):
     spent: bool = False
 
 
-def branches(rule: Rule, packet: Packet, scene: Scene, hook: str) -> list[Branch]:
+def branches(rule: Rule, packet: HookPacket, scene: Scene, hook: str) -> list[RuleBranch]:
     """The ways a packet goes on at a rule, in the order of their likelihood; one that nothing is known
     against comes first.
     """
@@ -66,7 +66,7 @@ def branches(rule: Rule, packet: Packet, scene: Scene, hook: str) -> list[Branch
         elif kind == "tproxy":
             given = _proxied(statement, now, scene)
             if given is None:  # xt_TPROXY drops what it has no socket for; for nft_tproxy the rule ends there
-                ended = [Branch("drop", now)] if "drop" in statement.options else []
+                ended = [RuleBranch("drop", now)] if "drop" in statement.options else []
                 return _weighed(ended, before_doubt, doubts) if ended else [_missed(before_doubt, counted)]
             now, before_doubt = given, before_doubt if doubts else given
         elif kind == "note":
@@ -74,16 +74,18 @@ def branches(rule: Rule, packet: Packet, scene: Scene, hook: str) -> list[Branch
         elif spent and kind in ENDINGS:
             return [_missed(before_doubt, counted, spent=True)]
         elif kind in VERDICTS:
-            return _weighed([Branch(kind, now, statement)], before_doubt, doubts)
+            return _weighed([RuleBranch(kind, now, statement)], before_doubt, doubts)
         elif kind in TRANSLATIONS:
             return _weighed(_translations(statement, now, hook, scene), before_doubt, doubts)
         elif kind == "vmap":
             found = _verdicts(statement, now, scene)
             return _weighed(found, before_doubt, doubts) if found else [_missed(before_doubt, counted)]
-    return [_missed(before_doubt, counted)] if spent else _weighed([Branch(NEXT, now)], before_doubt, doubts)
+    return (
+        [_missed(before_doubt, counted)] if spent else _weighed([RuleBranch(NEXT, now)], before_doubt, doubts)
+    )
 
 
-def _proxied(statement: Statement, packet: Packet, scene: Scene) -> Packet | None:
+def _proxied(statement: Statement, packet: HookPacket, scene: Scene) -> HookPacket | None:
     """The packet given to a proxy's socket; None where there is no such socket."""
     address, port = (
         term.text if term is not None and term.kind == "value" else None
@@ -93,7 +95,7 @@ def _proxied(statement: Statement, packet: Packet, scene: Scene) -> Packet | Non
     return None if scene.around.proxied is not None and scene.around.proxied(given) is False else given
 
 
-def fails_at_once(rule: Rule, packet: Packet, scene: Scene) -> bool:
+def fails_at_once(rule: Rule, packet: HookPacket, scene: Scene) -> bool:
     """Whether the first thing that a rule tests does not hold: nothing has happened then, and nothing is in
     doubt.
     """
@@ -101,12 +103,12 @@ def fails_at_once(rule: Rule, packet: Packet, scene: Scene) -> bool:
     return first is not None and first.kind == "match" and matches(first, packet, scene) is False
 
 
-def _missed(packet: Packet, counted: bool, spent: bool = False) -> Branch:
+def _missed(packet: HookPacket, counted: bool, spent: bool = False) -> RuleBranch:
     """Past a rule that does not hold to its end."""
-    return Branch(NEXT, packet, matched=False, counted=counted, spent=spent)
+    return RuleBranch(NEXT, packet, matched=False, counted=counted, spent=spent)
 
 
-def _answer(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> bool | Doubt:
+def _answer(statement: Statement, rule: Rule, packet: HookPacket, scene: Scene) -> bool | Doubt:
     if statement.kind == "match":
         return matches(statement, packet, scene)
     if statement.kind == "unknown":
@@ -114,7 +116,7 @@ def _answer(statement: Statement, rule: Rule, packet: Packet, scene: Scene) -> b
     return holds(statement, rule, packet, scene)
 
 
-def _weighed(found: list[Branch], otherwise: Packet, doubts: list[Doubt]) -> list[Branch]:
+def _weighed(found: list[RuleBranch], otherwise: HookPacket, doubts: list[Doubt]) -> list[RuleBranch]:
     """With doubts there is a second way: past the rule.
 
     It is the main one unless all doubts are likely to hold.
@@ -123,22 +125,22 @@ def _weighed(found: list[Branch], otherwise: Packet, doubts: list[Doubt]) -> lis
         return found or [_missed(otherwise, counted=True)]
     if all(branch.action == NEXT and branch.packet == otherwise for branch in found):
         sure = all(doubt.likely for doubt in doubts)
-        return [Branch(NEXT, otherwise, matched=sure, counted=sure)]
+        return [RuleBranch(NEXT, otherwise, matched=sure, counted=sure)]
     worst = next(
         (doubt for doubt in doubts if doubt.ignorance),
         next((doubt for doubt in doubts if not doubt.likely), doubts[0]),
     )
     held = [branch if branch.doubt else replace(branch, doubt=worst) for branch in found]
-    missed = [Branch(NEXT, otherwise, doubt=worst, matched=False, counted=False)]
+    missed = [RuleBranch(NEXT, otherwise, doubt=worst, matched=False, counted=False)]
     return held + missed if all(doubt.likely for doubt in doubts) else missed + held
 
 
-def _translations(statement: Statement, packet: Packet, hook: str, scene: Scene) -> list[Branch]:
+def _translations(statement: Statement, packet: HookPacket, hook: str, scene: Scene) -> list[RuleBranch]:
     found = list(targets(statement, packet, hook, scene))
     made = []
     for target in found:
         doubt = _chance(target.chance, len(found), statement.text) or target.doubt
-        made.append(Branch("translate", rewritten(packet, target, hook), statement, target, doubt))
+        made.append(RuleBranch("translate", rewritten(packet, target, hook), statement, target, doubt))
     return made
 
 
@@ -150,11 +152,11 @@ def _chance(share: float | None, count: int, text: str) -> Doubt | None:
     )
 
 
-def _verdicts(statement: Statement, packet: Packet, scene: Scene) -> list[Branch]:
+def _verdicts(statement: Statement, packet: HookPacket, scene: Scene) -> list[RuleBranch]:
     """What a verdict map says; of an unknown key all that it could say."""
     if statement.left is None or statement.right is None:
         return []
-    found: list[Branch] = []
+    found: list[RuleBranch] = []
     chosen = list(choices(Term("map", args=(statement.left, statement.right)), packet, scene))
     for share, data in chosen:
         if isinstance(data, Doubt):
@@ -164,20 +166,20 @@ def _verdicts(statement: Statement, packet: Packet, scene: Scene) -> list[Branch
     return found
 
 
-def _any_verdict(statement: Statement, packet: Packet, doubt: Doubt) -> Iterator[Branch]:
+def _any_verdict(statement: Statement, packet: HookPacket, doubt: Doubt) -> Iterator[RuleBranch]:
     """Past the rule, or whatever else stands in the map."""
     assert statement.right is not None
-    yield Branch(NEXT, packet, doubt=doubt, matched=False)
+    yield RuleBranch(NEXT, packet, doubt=doubt, matched=False)
     data = dict.fromkeys(pair.args[1] for pair in statement.right.args if pair.kind == "pair")
     for each in data or (Term("verdict", "drop"), Term("verdict", "accept")):
         yield _said(each, packet, doubt)
 
 
-def _said(data: Term, packet: Packet, doubt: Doubt | None) -> Branch:
+def _said(data: Term, packet: HookPacket, doubt: Doubt | None) -> RuleBranch:
     """A verdict term as a branch: "drop", "jump NAME"."""
     action, _, target = data.text.partition(" ")
     action = NEXT if action == "continue" else action
-    return Branch(action, packet, Statement(action, target=target), doubt=doubt)
+    return RuleBranch(action, packet, Statement(action, target=target), doubt=doubt)
 
 
-__all__ = ["NEXT", "Branch", "branches", "fails_at_once"]
+__all__ = ["NEXT", "RuleBranch", "branches", "fails_at_once"]

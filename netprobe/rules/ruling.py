@@ -10,10 +10,10 @@ from msgspec import Struct
 
 from netprobe.model import Object, SetQuery
 
-from .packet import Packet
+from .packet import HookPacket
 
 
-class Verdict(StrEnum):
+class HookVerdict(StrEnum):
     """What happens to the packet at a hook.
 
     `stolen`: another place goes on with it (synproxy, fwd to a device).
@@ -102,8 +102,8 @@ class Translation(Struct, frozen=True):
     """
 
     kind: str
-    before: Packet
-    after: Packet
+    before: HookPacket
+    after: HookPacket
     ports: tuple[int, int] | None = None
     decision: Decision | None = None
 
@@ -121,8 +121,8 @@ class Ruling(Struct, frozen=True):
     would settle it.
     """
 
-    verdict: Verdict
-    packet: Packet
+    verdict: HookVerdict
+    packet: HookPacket
     decision: Decision | None = None
     reject: Rejection | None = None
     passed: tuple[Decision, ...] = ()

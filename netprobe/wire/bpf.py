@@ -36,7 +36,7 @@ class _Line(Struct, frozen=True):
 
 
 @dataclass(slots=True)
-class Program:
+class Assembler:
     """A program being written:
 
     `emit`, `test`, `goto` and `label` in the order of execution, then `assemble`.

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 
 from netprobe.model import Protocol
 
-from .dissect import Packet
+from .dissect import DissectedPacket
 
 
 def checksum(data: bytes) -> int:
@@ -21,7 +21,7 @@ def checksum(data: bytes) -> int:
     return ~total & 0xFFFF
 
 
-def fits(packet: Packet, payload: bytes) -> bool:
+def fits(packet: DissectedPacket, payload: bytes) -> bool:
     """Whether the checksum of an echo or UDP datagram is that of this payload, with the packet's own
     addresses, ports and id.
     """
@@ -38,7 +38,7 @@ def fits(packet: Packet, payload: bytes) -> bool:
     return packet.checksum == checksum(before + header + payload)
 
 
-def _pseudo(packet: Packet, protocol: int, length: int) -> bytes:
+def _pseudo(packet: DissectedPacket, protocol: int, length: int) -> bytes:
     """What UDP and ICMPv6 count beside themselves (RFC 768, RFC 8200 section 8.1); both layouts have the same
     sum.
     """

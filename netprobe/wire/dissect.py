@@ -39,7 +39,7 @@ TUNNEL_DEPTH = 4  # packets in packets, before we stop reading
 
 
 @dataclass(slots=True)
-class Packet:
+class DissectedPacket:
     """One packet as its headers say.
 
     `payload` lies behind the last header; `padding` behind the packet's end.
@@ -60,13 +60,13 @@ class Packet:
     fragment: int = 0
     key: tuple[str, str, int, int] | None = None
     mtu: int | None = None
-    quoted: Packet | None = None
-    inner: Packet | None = None
+    quoted: DissectedPacket | None = None
+    inner: DissectedPacket | None = None
     hardware: tuple[str, str] | None = None
     nonce: bytes = b""
 
 
-def dissect(frame: bytes, link_type: int = ETHERNET) -> Packet | None:
+def dissect(frame: bytes, link_type: int = ETHERNET) -> DissectedPacket | None:
     """The packet in a frame, or None when it is not one that we know. Never raises."""
     try:
         return _ethernet(frame, 0) if link_type == ETHERNET else _ip(frame, _Around())
@@ -74,7 +74,7 @@ def dissect(frame: bytes, link_type: int = ETHERNET) -> Packet | None:
         return None
 
 
-def dissect_segment(segment: bytes, src: str, dst: str, protocol: int) -> Packet | None:
+def dissect_segment(segment: bytes, src: str, dst: str, protocol: int) -> DissectedPacket | None:
     """The packet whose transport header `segment` begins with; for sockets that hide the IP header.
 
     Never raises.
@@ -112,7 +112,7 @@ class _Around(Struct, frozen=True):
         )  # fmt: skip
 
 
-def _ethernet(frame: bytes, depth: int) -> Packet | None:
+def _ethernet(frame: bytes, depth: int) -> DissectedPacket | None:
     dst, src, kind = struct.unpack_from(">6s6sH", frame)
     at, vlan = 14, None
     while kind in VLAN_TYPES and at < 22:
@@ -127,26 +127,26 @@ def _ethernet(frame: bytes, depth: int) -> Packet | None:
     return None
 
 
-def _arp(data: bytes, around: _Around) -> Packet | None:
+def _arp(data: bytes, around: _Around) -> DissectedPacket | None:
     hardware, protocol, hlen, plen, operation, sha, spa, tha, tpa = struct.unpack_from(">HHBBH6s4s6s4s", data)
     if (hardware, protocol, hlen, plen) != (1, ETHERTYPE_IPV4, 6, 4):
         return None
     around = replace(around, src=ipv4_text(spa), dst=ipv4_text(tpa))
-    return Packet(
+    return DissectedPacket(
         around.flow(Protocol.ARP, icmp=(operation, None, None)),
         padding=data[28:],
         hardware=(mac_text(sha), mac_text(tha)),
     )
 
 
-def _ip(data: bytes, around: _Around, depth: int = 0) -> Packet | None:
+def _ip(data: bytes, around: _Around, depth: int = 0) -> DissectedPacket | None:
     version = data[0] >> 4 if data else 0
     if version == 4:
         return _ipv4(data, around, depth)
     return _ipv6(data, around, depth) if version == 6 else None
 
 
-def _ipv4(data: bytes, around: _Around, depth: int) -> Packet | None:
+def _ipv4(data: bytes, around: _Around, depth: int) -> DissectedPacket | None:
     first, length, ident, offset, ttl, protocol, src, dst = struct.unpack_from(">BxHHHBB2x4s4s", data)
     header = (first & 0x0F) * 4
     end = length or len(data)  # 0: segmentation was left to the device
@@ -160,7 +160,7 @@ def _ipv4(data: bytes, around: _Around, depth: int) -> Packet | None:
     return packet
 
 
-def _ipv6(data: bytes, around: _Around, depth: int) -> Packet | None:
+def _ipv6(data: bytes, around: _Around, depth: int) -> DissectedPacket | None:
     length, protocol, ttl, src, dst = struct.unpack_from(">4xHBB16s16s", data)
     at, end, offset, ident = 40, 40 + length, 0, None
     around = replace(around, src=ipv6_text(src), dst=ipv6_text(dst), ttl=ttl, length=end)
@@ -177,13 +177,15 @@ def _ipv6(data: bytes, around: _Around, depth: int) -> Packet | None:
     return packet
 
 
-def _fragment(data: bytes, protocol: int, around: _Around, depth: int, offset: int) -> Packet | None:
+def _fragment(data: bytes, protocol: int, around: _Around, depth: int, offset: int) -> DissectedPacket | None:
     if offset:
-        return Packet(around.flow(_NAMES.get(protocol, Protocol.OTHER)), payload=data, fragment=offset)
+        return DissectedPacket(
+            around.flow(_NAMES.get(protocol, Protocol.OTHER)), payload=data, fragment=offset
+        )
     return _transport(data, protocol, around, depth)
 
 
-def _transport(data: bytes, protocol: int, around: _Around, depth: int) -> Packet | None:
+def _transport(data: bytes, protocol: int, around: _Around, depth: int) -> DissectedPacket | None:
     match protocol:
         case 1 | 58:
             return _icmp(data, around, depth, protocol)
@@ -191,23 +193,23 @@ def _transport(data: bytes, protocol: int, around: _Around, depth: int) -> Packe
             return _udp(data, around, depth)
         case 6:
             return _tcp(data, around)
-    packet = Packet(around.flow(Protocol.OTHER), payload=data)
+    packet = DissectedPacket(around.flow(Protocol.OTHER), payload=data)
     if protocol in _TUNNELS and depth < TUNNEL_DEPTH:
         packet.inner = _inside(_TUNNELS[protocol], data, packet.flow, depth)
     return packet
 
 
-def _icmp(data: bytes, around: _Around, depth: int, protocol: int) -> Packet | None:
+def _icmp(data: bytes, around: _Around, depth: int, protocol: int) -> DissectedPacket | None:
     kind, code = struct.unpack_from(">BB", data)
     name = Protocol.ICMP if protocol == 1 else Protocol.ICMPV6
     errors, echoes = (ERRORS, (0, 8)) if protocol == 1 else (ERRORS_V6, (128, 129))
     if kind in echoes:
         checksum, ident, sequence = struct.unpack_from(">HHH", data, 2)
         flow = around.flow(name, icmp=(kind, code, ident))
-        return Packet(flow, payload=data[8:], sequence=sequence, checksum=checksum)
+        return DissectedPacket(flow, payload=data[8:], sequence=sequence, checksum=checksum)
     if protocol == 58 and kind in NEIGHBOUR_DISCOVERY:
         return _neighbour(data, around, kind)
-    packet = Packet(around.flow(name, icmp=(kind, code, None)), payload=data[8:])
+    packet = DissectedPacket(around.flow(name, icmp=(kind, code, None)), payload=data[8:])
     if kind in errors and not around.quoted:
         packet.mtu = _mtu(data, protocol, kind, code)
         packet.quoted = _quoted(data[8:], depth)
@@ -220,7 +222,7 @@ def _mtu(data: bytes, protocol: int, kind: int, code: int) -> int | None:
     return int(struct.unpack_from(">H", data, 6)[0]) if (kind, code) == FRAGMENTATION_NEEDED else None
 
 
-def _quoted(data: bytes, depth: int) -> Packet | None:
+def _quoted(data: bytes, depth: int) -> DissectedPacket | None:
     """The packet in an ICMP error; it may be cut anywhere behind its first eight bytes, and still be worth
     reading.
     """
@@ -230,14 +232,16 @@ def _quoted(data: bytes, depth: int) -> Packet | None:
         return None
 
 
-def _neighbour(data: bytes, around: _Around, kind: int) -> Packet:
+def _neighbour(data: bytes, around: _Around, kind: int) -> DissectedPacket:
     (target,) = struct.unpack_from(">16s", data, 8)
     options = dict(_options(data[24:]))
     asked = replace(around, dst=ipv6_text(target)) if kind == 135 else replace(around, src=ipv6_text(target))
     flow = asked.flow(Protocol.ND, icmp=(kind, None, None))
     told = options.get(1) or options.get(2) or b""
     hardware = (mac_text(told), around.dst_mac or "") if len(told) == 6 else None
-    return Packet(flow, payload=data, hardware=hardware, nonce=options.get(NONCE_OPTION, b""), flags=data[4])
+    return DissectedPacket(
+        flow, payload=data, hardware=hardware, nonce=options.get(NONCE_OPTION, b""), flags=data[4]
+    )
 
 
 def _options(data: bytes) -> list[tuple[int, bytes]]:
@@ -250,11 +254,11 @@ def _options(data: bytes) -> list[tuple[int, bytes]]:
     return options
 
 
-def _udp(data: bytes, around: _Around, depth: int) -> Packet:
+def _udp(data: bytes, around: _Around, depth: int) -> DissectedPacket:
     sport, dport = struct.unpack_from(">HH", data)
     size = int.from_bytes(data[4:6], "big")
     checksum = int.from_bytes(data[6:8], "big")
-    packet = Packet(
+    packet = DissectedPacket(
         around.flow(Protocol.UDP, (sport, dport)),
         payload=data[8 : size if size >= 8 else None],
         checksum=checksum,
@@ -264,15 +268,15 @@ def _udp(data: bytes, around: _Around, depth: int) -> Packet:
     return packet
 
 
-def _tcp(data: bytes, around: _Around) -> Packet:
+def _tcp(data: bytes, around: _Around) -> DissectedPacket:
     sport, dport, number = struct.unpack_from(">HHI", data)
-    packet = Packet(around.flow(Protocol.TCP, (sport, dport)), number=number)
+    packet = DissectedPacket(around.flow(Protocol.TCP, (sport, dport)), number=number)
     if len(data) >= 14:
         packet.acknowledged, packet.flags = struct.unpack_from(">IxB", data, 8)
     return packet
 
 
-def _inside(read: _Reader, data: bytes, outer: Flow, depth: int) -> Packet | None:
+def _inside(read: _Reader, data: bytes, outer: Flow, depth: int) -> DissectedPacket | None:
     """The packet in a tunnel, told what it is in; None when it is cut or is something else that happens to
     use the port.
     """
@@ -285,20 +289,20 @@ def _inside(read: _Reader, data: bytes, outer: Flow, depth: int) -> Packet | Non
     return packet
 
 
-def _bare(data: bytes, depth: int) -> Packet | None:
+def _bare(data: bytes, depth: int) -> DissectedPacket | None:
     return _ip(data, _Around(), depth)
 
 
-def _vxlan(data: bytes, depth: int) -> Packet | None:
+def _vxlan(data: bytes, depth: int) -> DissectedPacket | None:
     return _ethernet(data[16:], depth)
 
 
-def _geneve(data: bytes, depth: int) -> Packet | None:
+def _geneve(data: bytes, depth: int) -> DissectedPacket | None:
     first, kind = struct.unpack_from(">BxH", data, 8)
     return _ethernet(data[16 + (first & 0x3F) * 4 :], depth) if kind == TRANSPARENT_ETHERNET else None
 
 
-def _gre(data: bytes, depth: int) -> Packet | None:
+def _gre(data: bytes, depth: int) -> DissectedPacket | None:
     flags, kind = struct.unpack_from(">HH", data)
     at = 4 + 4 * sum(bool(flags & flag) for flag in (0x8000, 0x2000, 0x1000))
     if kind == TRANSPARENT_ETHERNET:
@@ -306,7 +310,7 @@ def _gre(data: bytes, depth: int) -> Packet | None:
     return _ip(data[at:], _Around(), depth) if kind in (ETHERTYPE_IPV4, ETHERTYPE_IPV6) else None
 
 
-_Reader = Callable[[bytes, int], Packet | None]
+_Reader = Callable[[bytes, int], DissectedPacket | None]
 _TUNNELS: dict[int, _Reader] = {4: _bare, 41: _bare, 47: _gre}
 _TUNNEL_PORTS: dict[int, _Reader] = {**dict.fromkeys(VXLAN_PORTS, _vxlan), GENEVE_PORT: _geneve}
 _NAMES = {1: Protocol.ICMP, 6: Protocol.TCP, 17: Protocol.UDP, 58: Protocol.ICMPV6}

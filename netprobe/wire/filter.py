@@ -23,8 +23,8 @@ from .bpf import (
     RET,
     RSH,
     ST,
+    Assembler,
     Instruction,
-    Program,
 )
 from .filter_blocks import DST, PROTOCOL, SNAP, SRC, Writer
 from .mark import PROTOCOL_NUMBERS, Mark
@@ -43,13 +43,13 @@ def tap_filter(mark: Mark, around: Around = EVERYTHING) -> tuple[Instruction, ..
     by its addresses.
     """
     if mark.protocol in (Protocol.ARP, Protocol.ND):
-        return _of_frames(Writer(Program(), mark, around, beside=True, fragments=False))
-    return _of_frames(Writer(Program(), mark, around))
+        return _of_frames(Writer(Assembler(), mark, around, beside=True, fragments=False))
+    return _of_frames(Writer(Assembler(), mark, around))
 
 
 def side_filter(mark: Mark, around: Around = EVERYTHING) -> tuple[Instruction, ...]:
     """What travels beside the probe of `mark`, for a second tap."""
-    return _of_frames(Writer(Program(), mark, around, beside=True, fragments=True))
+    return _of_frames(Writer(Assembler(), mark, around, beside=True, fragments=True))
 
 
 def _of_frames(writer: Writer) -> tuple[Instruction, ...]:
@@ -63,7 +63,7 @@ def _of_frames(writer: Writer) -> tuple[Instruction, ...]:
 
 def packet_filter(mark: Mark) -> tuple[Instruction, ...]:
     """The filter of an AF_INET raw socket, which sees packets from their IPv4 header on."""
-    writer = Writer(Program(), mark)
+    writer = Writer(Assembler(), mark)
     writer.program.emit((LDX_IMM, 0))
     writer.program.goto("ip")
     writer.layers("", tunnels=False)
@@ -72,7 +72,7 @@ def packet_filter(mark: Mark) -> tuple[Instruction, ...]:
 
 def segment_filter(mark: Mark) -> tuple[Instruction, ...]:
     """The filter of an AF_INET6 raw socket, which sees packets from behind their IPv6 header on."""
-    writer = Writer(Program(), mark)
+    writer = Writer(Assembler(), mark)
     writer.program.emit((LDX_IMM, 0), (LD_IMM, PROTOCOL_NUMBERS[mark.protocol]), (ST, PROTOCOL))
     writer.program.emit((LD_IMM, 0), (ST, SRC), (ST, DST))
     writer.program.goto("transport")
@@ -86,7 +86,7 @@ def answer_filter(address: str, port: int) -> tuple[Instruction, ...]:
 
     A connected socket does the same, but would not hear of ICMP errors where the destination is translated.
     """
-    program, asked = Program(), ip_address(address)
+    program, asked = Assembler(), ip_address(address)
     if asked.version == 4:
         program.emit((LD_W_ABS, _NETWORK + 12))
         program.test(JEQ, int(asked), "port")

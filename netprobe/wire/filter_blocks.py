@@ -31,8 +31,8 @@ from .bpf import (
     SUB,
     TAX,
     TXA,
+    Assembler,
     Instruction,
-    Program,
 )
 from .mark import MODULUS, PROTOCOL_NUMBERS, Mark
 from .numbers import (
@@ -63,7 +63,7 @@ class Writer(Struct, frozen=True):
     `beside`: not the probe is wanted, but what travels beside it, `fragments` among it or not.
     """
 
-    program: Program
+    program: Assembler
     mark: Mark
     around: Around = EVERYTHING
     beside: bool = False

@@ -16,7 +16,7 @@ from msgspec import Struct
 from netprobe.model import Flow, IcmpError, Leg, Protocol
 
 from .checksum import fits
-from .dissect import Packet
+from .dissect import DissectedPacket
 from .mark import MODULUS, RUN_BYTES, SEQUENCE_SPACE, TOKEN_BYTES, Mark
 
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
@@ -52,7 +52,7 @@ class Recogniser:
     _counts: dict[object, int] = field(default_factory=dict)
     _forms: set[_Form] = field(default_factory=set)
 
-    def __call__(self, packet: Packet, point: object = None) -> Recognised | None:
+    def __call__(self, packet: DissectedPacket, point: object = None) -> Recognised | None:
         """What `packet` is to the probe, or None.
 
         `point` is where it was seen: namespace, interface, direction.
@@ -64,7 +64,7 @@ class Recogniser:
                 return found
         return None
 
-    def _layer(self, packet: Packet, point: object) -> Recognised | None:
+    def _layer(self, packet: DissectedPacket, point: object) -> Recognised | None:
         if packet.flow.protocol in (Protocol.ARP, Protocol.ND):
             return self._asked(packet)
         if packet.fragment:
@@ -77,12 +77,12 @@ class Recogniser:
         self._forms.add(_form(packet.flow))
         return Recognised(packet.flow, *hit, text=flags_text(packet))
 
-    def _remember(self, packet: Packet, found: Recognised) -> None:
+    def _remember(self, packet: DissectedPacket, found: Recognised) -> None:
         for layer in _layers(packet):
             if layer.key is not None and not layer.fragment:
                 self._fragments[layer.key] = found
 
-    def _later_fragment(self, packet: Packet) -> Recognised | None:
+    def _later_fragment(self, packet: DissectedPacket) -> Recognised | None:
         first = self._fragments.get(packet.key) if packet.key else None
         if first is None:
             return None
@@ -90,7 +90,7 @@ class Recogniser:
             packet.flow, first.leg, first.sequence, first.error, f"fragment at {packet.fragment}"
         )
 
-    def _error(self, packet: Packet) -> Recognised | None:
+    def _error(self, packet: DissectedPacket) -> Recognised | None:
         for quoted in _layers(packet.quoted):
             hit = self._quoted(quoted)
             if hit is not None:
@@ -99,21 +99,21 @@ class Recogniser:
                 return Recognised(flow, *hit, error=error)
         return None
 
-    def _own(self, packet: Packet, point: object) -> _Hit | None:
+    def _own(self, packet: DissectedPacket, point: object) -> _Hit | None:
         if packet.flow.protocol is not self.mark.protocol:
             return None
         if packet.flow.protocol is Protocol.UDP:
             return self._udp(packet, point)
         return self._tcp(packet) if packet.flow.protocol is Protocol.TCP else self._echo(packet)
 
-    def _echo(self, packet: Packet) -> _Hit | None:
+    def _echo(self, packet: DissectedPacket) -> _Hit | None:
         leg = Leg.REQUEST if packet.flow.icmp_type in (8, 128) else Leg.REPLY
         if self.mark.has_token:
             sequence = self.sequence_in(packet.payload)
             return None if sequence is None else (leg, sequence)
         return self._numbered(packet, leg) if len(packet.payload) == self.mark.size else None
 
-    def _numbered(self, packet: Packet, leg: Leg) -> _Hit | None:
+    def _numbered(self, packet: DissectedPacket, leg: Leg) -> _Hit | None:
         """By ICMP id and sequence, where no token fits."""
         if packet.flow.icmp_id != self.mark.icmp_id or packet.sequence is None:
             return None
@@ -127,7 +127,7 @@ class Recogniser:
         sequence = int.from_bytes(payload[RUN_BYTES:TOKEN_BYTES], "big")
         return sequence if sequence < self.mark.count else None
 
-    def _tcp(self, packet: Packet) -> _Hit | None:
+    def _tcp(self, packet: DissectedPacket) -> _Hit | None:
         """A SYN by its number; an answer by the number that it acknowledges; the reset that our own kernel
         sends after it.
         """
@@ -141,7 +141,7 @@ class Recogniser:
         ended = (begun - 1) % SEQUENCE_SPACE
         return (None, ended) if packet.flags & RST and ended < self.mark.count else None
 
-    def _udp(self, packet: Packet, point: object) -> _Hit | None:
+    def _udp(self, packet: DissectedPacket, point: object) -> _Hit | None:
         ports, back = _ports(packet.flow), _ports(packet.flow.reversed())
         sequence = self.sequence_in(packet.payload) if self.mark.has_token else None
         if back in self._requests:
@@ -158,7 +158,7 @@ class Recogniser:
         self._requests[ports] = sequence
         return Leg.REQUEST, sequence
 
-    def _nth(self, packet: Packet, point: object) -> int | None:
+    def _nth(self, packet: DissectedPacket, point: object) -> int | None:
         """The sequence of a request that is too small for the token: the n-th of this kind to pass this
         point.
         """
@@ -174,7 +174,7 @@ class Recogniser:
         self._counts[point] = sequence + 1
         return sequence if sequence < mark.count else None
 
-    def _quoted(self, packet: Packet) -> _Hit | None:
+    def _quoted(self, packet: DissectedPacket) -> _Hit | None:
         """A packet in an ICMP error, as it was seen somewhere: it may be cut after its first eight bytes."""
         if (
             packet.flow.protocol is not self.mark.protocol
@@ -190,7 +190,7 @@ class Recogniser:
         sequence = ((packet.sequence or 0) - self.mark.first) % MODULUS
         return (leg, sequence) if sequence < self.mark.count and self._is_quoted(packet, sequence) else None
 
-    def _quoted_udp(self, packet: Packet) -> _Hit | None:
+    def _quoted_udp(self, packet: DissectedPacket) -> _Hit | None:
         """A request by its payload; an answer by its ports only, because nobody knows what it carried."""
         ports, back = _ports(packet.flow), _ports(packet.flow.reversed())
         if back in self._requests:
@@ -203,7 +203,7 @@ class Recogniser:
             ((Leg.REQUEST, sequence) for sequence in sequences if self._is_quoted(packet, sequence)), None
         )
 
-    def _is_quoted(self, packet: Packet, sequence: int) -> bool:
+    def _is_quoted(self, packet: DissectedPacket, sequence: int) -> bool:
         """Whether this is packet `sequence`: by its token, or where the quote ends before it by the checksum
         over it.
         """
@@ -211,7 +211,7 @@ class Recogniser:
             return packet.payload[:TOKEN_BYTES] == self.mark.token(sequence)
         return fits(packet, self.mark.payload(sequence))
 
-    def _asked(self, packet: Packet) -> Recognised:
+    def _asked(self, packet: DissectedPacket) -> Recognised:
         """ARP and neighbour discovery: always of interest, and a request of ours when it carries our
         token.
         """
@@ -224,7 +224,7 @@ class Recogniser:
         sequence = self._stamp_in_request(packet)
         return Recognised(packet.flow, None if sequence is None else Leg.REQUEST, sequence or 0, text=text)
 
-    def _stamp_in_request(self, packet: Packet) -> int | None:
+    def _stamp_in_request(self, packet: DissectedPacket) -> int | None:
         if self.mark.protocol is Protocol.ARP and packet.flow.icmp_type == 1:
             return self.sequence_in(packet.padding)
         if self.mark.protocol is Protocol.ND and packet.flow.icmp_type == 135:
@@ -233,7 +233,7 @@ class Recogniser:
         return None
 
 
-def _layers(packet: Packet | None) -> Iterator[Packet]:
+def _layers(packet: DissectedPacket | None) -> Iterator[DissectedPacket]:
     """A packet, the one in it, and so on inwards."""
     while packet is not None:
         yield packet
@@ -248,7 +248,7 @@ def _ports(flow: Flow) -> _Ports:
     return flow.src, flow.sport, flow.dst, flow.dport
 
 
-def flags_text(packet: Packet) -> str:
+def flags_text(packet: DissectedPacket) -> str:
     """The flags of a TCP segment in words, "" for another packet."""
     return (
         " ".join(name for flag, name in _FLAG_NAMES if packet.flags & flag)

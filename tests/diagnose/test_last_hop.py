@@ -9,7 +9,7 @@ import pytest
 from netprobe.engine import replay
 from netprobe.lab.faults import FAULTS
 from netprobe.model import Leg, Report, Stage
-from netprobe.render.marks import Mark
+from netprobe.render.marks import Fate
 from netprobe.render.rows import Row, rows
 from netprobe.saved import load
 
@@ -23,7 +23,7 @@ def recorded(name: str) -> Report:
 
 
 def crosses(report: Report) -> list[Row]:
-    return [row for leg in Leg for row in rows(report, leg) if row.mark is Mark.LOST]
+    return [row for leg in Leg for row in rows(report, leg) if row.mark is Fate.LOST]
 
 
 @pytest.mark.parametrize("name", [fault.name for fault in FAULTS])
@@ -39,7 +39,7 @@ def test_a_tick_stands_at_no_place_where_a_sensor_saw_nothing(name) -> None:
     report = recorded(name)
     for leg in Leg:
         for row in rows(report, leg):
-            assert row.hop.observed is not False or row.mark not in (Mark.PASSED, Mark.TRANSLATED), row
+            assert row.hop.observed is not False or row.mark not in (Fate.PASSED, Fate.TRANSLATED), row
 
 
 @pytest.mark.parametrize(

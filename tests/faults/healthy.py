@@ -8,11 +8,11 @@ from faults.experiment import ask, make
 from faults.peers import answers
 from live.asking import Done
 
-from netprobe.lab.changes import Change, SetSysctl
+from netprobe.lab.changes import LabChange, SetSysctl
 from netprobe.lab.faults.fault import THE_TUTORIAL, Network
 from netprobe.lab.faults.networks import HOME_LAN, OFFICES, OVERLAY, PUBLISHED, ROUTED_OVERLAY, ROUTED_PODS, SQUARE, TWO_UPLINKS
 from netprobe.lab.faults.steps import address, iptables, mtu, neighbour, nft, no_address, port, route, rule, tool
-from netprobe.lab.topology import Bridge, Interface, Masquerade, Route, Service, Sysctl, Topology, Veth
+from netprobe.lab.topology import Interface, LabBridge, LabRoute, Masquerade, Service, Sysctl, Topology, Veth
 from netprobe.lab.tutorial import C1_PORT, C2_PORT, TUTORIAL
 
 
@@ -23,7 +23,7 @@ class Healthy:
     name: str
     network: Network
     probes: tuple[tuple[str, ...], ...]
-    given: tuple[Change, ...] = ()
+    given: tuple[LabChange, ...] = ()
 
 
 NESTED = Network(
@@ -33,10 +33,10 @@ NESTED = Network(
         namespaces=(*TUTORIAL.namespaces, "inner"),
         links=(
             *TUTORIAL.links,
-            Bridge(Interface("c1", "docker0", ("172.18.0.1/16",))),
+            LabBridge(Interface("c1", "docker0", ("172.18.0.1/16",))),
             Veth(Interface("c1", "vethin", master="docker0"), Interface("inner", "eth0", ("172.18.0.2/16",))),
         ),
-        routes=(*TUTORIAL.routes, Route("inner", via="172.18.0.1", device="eth0")),
+        routes=(*TUTORIAL.routes, LabRoute("inner", via="172.18.0.1", device="eth0")),
         sysctls=(*TUTORIAL.sysctls, Sysctl("c1", "net.ipv4.ip_forward", "1")),
         masquerade=(*TUTORIAL.masquerade, Masquerade("c1", "eth0")),
     ),
@@ -54,11 +54,11 @@ ANYCAST = Network(
         ),
         loopback=(Interface("east", "lo", ("192.0.2.53/32",)), Interface("west", "lo", ("192.0.2.53/32",))),
         routes=(
-            Route("pc", via="10.0.0.1", device="eth0"),
-            Route("east", via="10.1.0.1", device="eth0"),
-            Route("west", via="10.2.0.1", device="eth0"),
-            Route("host", "192.0.2.53/32", via="10.1.0.2", metric=10),
-            Route("host", "192.0.2.53/32", via="10.2.0.2", metric=20),
+            LabRoute("pc", via="10.0.0.1", device="eth0"),
+            LabRoute("east", via="10.1.0.1", device="eth0"),
+            LabRoute("west", via="10.2.0.1", device="eth0"),
+            LabRoute("host", "192.0.2.53/32", via="10.1.0.2", metric=10),
+            LabRoute("host", "192.0.2.53/32", via="10.2.0.2", metric=20),
         ),
         sysctls=(Sysctl("host", "net.ipv4.ip_forward", "1"),),
         services=(Service("east", "udp", 53, "192.0.2.53"), Service("west", "udp", 53, "192.0.2.53")),

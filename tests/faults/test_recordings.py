@@ -12,7 +12,7 @@ from netprobe import codec
 from netprobe.engine import replay
 from netprobe.lab.faults import FAULTS, Fault
 from netprobe.model import Leg
-from netprobe.render.marks import Mark, hops, marks
+from netprobe.render.marks import Fate, hops, marks
 from netprobe.render.rows import rows
 from netprobe.saved import load
 
@@ -38,12 +38,12 @@ def test_nothing_passes_behind_the_loss(fault: Fault) -> None:
     report = replay(run).report
     for leg in Leg:
         fates = marks(report, leg)
-        behind = fates[fates.index(Mark.LOST) + 1 :] if Mark.LOST in fates else ()
-        assert not {Mark.PASSED, Mark.TRANSLATED} & {*behind}
+        behind = fates[fates.index(Fate.LOST) + 1 :] if Fate.LOST in fates else ()
+        assert not {Fate.PASSED, Fate.TRANSLATED} & {*behind}
         missed = [mark for hop, mark in zip(hops(report, leg), fates, strict=True) if not hop.reached]
-        assert {*missed} <= {Mark.NOT_REACHED}
+        assert {*missed} <= {Fate.NOT_REACHED}
         assert list(fates[len(fates) - len(missed) :]) == missed
-        assert not [row for row in rows(report, leg) if row.mark in (Mark.PASSED, Mark.TRANSLATED) and "not reached" in row.what]
+        assert not [row for row in rows(report, leg) if row.mark in (Fate.PASSED, Fate.TRANSLATED) and "not reached" in row.what]
 
 
 def test_there_is_one_for_each_fault_and_no_other() -> None:

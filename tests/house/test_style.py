@@ -20,11 +20,6 @@ DENSER = {
     "diagnose": 0.59,
     "render": 0.47,
 }
-TWICE = {  # class names that stand for more than one thing
-    "Answer", "Branch", "Bridge", "BridgePort", "Chain", "Change", "Decision", "Engine", "FdbEntry", "Interface", "Leg", "Link", "Macvlan",
-    "Mark", "Neighbour", "Numbers", "Packet", "Paths", "PolicyRule", "Program", "Qdisc", "Report", "Route", "Sockets", "State", "Table",
-    "Verdict", "Vxlan", "_Draft", "_State", "element",
-}  # fmt: skip
 
 
 def sources() -> Iterator[tuple[str, str, ast.Module]]:
@@ -72,6 +67,11 @@ def density(room: str) -> float:
     return sum(map(decisions, functions)) / max(1, sum(map(lines, functions)))
 
 
+def extends_its_namesake(node: ast.ClassDef) -> bool:
+    """`class Report(model.Report)` is the same thing with more to it."""
+    return node.name in {base.attr for base in node.bases if isinstance(base, ast.Attribute)}
+
+
 def test_no_conditional_expression_stands_in_another() -> None:
     assert [f"{file}:{line}" for file, _, tree in sources() for line in nested_conditionals(tree)] == []
 
@@ -85,11 +85,9 @@ def test_a_class_name_stands_for_one_thing() -> None:
     places: dict[str, set[str]] = defaultdict(set)
     for file, _, tree in sources():
         for node in ast.walk(tree):
-            if isinstance(node, ast.ClassDef):
+            if isinstance(node, ast.ClassDef) and not extends_its_namesake(node):
                 places[node.name].add(file)
-    twice = {name for name, files in places.items() if len(files) > 1}
-    assert twice - TWICE == set()
-    assert TWICE - twice == set(), "no longer twice: take it off the list"
+    assert {name: files for name, files in places.items() if len(files) > 1} == {}
 
 
 def test_lines_are_short_enough_to_read_beside_each_other() -> None:

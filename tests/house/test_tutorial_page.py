@@ -15,7 +15,7 @@ from house.test_documents import NETPROBE, blocks
 from msgspec import Struct
 
 from netprobe.lab.lab import Lab
-from netprobe.lab.topology import Bridge, Interface, Route, Rules, Sysctl, Topology, Veth
+from netprobe.lab.topology import Interface, LabBridge, LabRoute, Rules, Sysctl, Topology, Veth
 
 pytestmark = pytest.mark.lab
 
@@ -23,12 +23,12 @@ PAGE = (Path(__file__).parents[2] / "docs/tutorial.md").read_text()
 CONTAINER = Topology(
     namespaces=("docker", "internet"),
     links=(
-        Bridge(Interface("docker", "docker0", ("172.17.0.1/16",))),
+        LabBridge(Interface("docker", "docker0", ("172.17.0.1/16",))),
         Veth(Interface("host", "eth0", ("172.17.0.2/16",)), Interface("docker", "veth4f1d2a6", master="docker0")),
         Veth(Interface("docker", "eth0", ("203.0.113.2/24",)), Interface("internet", "eth0", ("203.0.113.1/24",))),
     ),
     loopback=(Interface("internet", "lo", ("8.8.8.8/32",)),),
-    routes=(Route("host", via="172.17.0.1", device="eth0"), Route("docker", via="203.0.113.1", device="eth0")),
+    routes=(LabRoute("host", via="172.17.0.1", device="eth0"), LabRoute("docker", via="203.0.113.1", device="eth0")),
     sysctls=(Sysctl("host", "net.ipv4.ip_forward", "0"), Sysctl("docker", "net.ipv4.ip_forward", "1")),
     rules=(Rules("docker", "iptables", "*nat\n-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE\nCOMMIT\n"),),
 )

@@ -8,23 +8,23 @@ import pytest
 
 from netprobe.errors import CannotLook
 from netprobe.lab import commands, firewall, namespaces
-from netprobe.lab.firewall import Engine
+from netprobe.lab.firewall import FirewallTool
 from netprobe.lab.lab import Lab
 from netprobe.lab.topology import (
-    Bridge,
     Dummy,
-    FdbEntry,
     Interface,
-    Macvlan,
-    Neighbour,
-    PolicyRule,
-    Route,
+    LabBridge,
+    LabFdbEntry,
+    LabMacvlan,
+    LabNeighbour,
+    LabPolicyRule,
+    LabRoute,
+    LabVxlan,
     Rules,
     Service,
     Sysctl,
     Topology,
     Veth,
-    Vxlan,
 )
 from netprobe.lab.tutorial import TUTORIAL
 
@@ -35,11 +35,11 @@ def ping(lab: Lab, source: str, destination: str, *options: str) -> bool:
     return lab.run(["ping", "-c1", "-W3", *options, destination], namespace=source).returncode == 0
 
 
-def vxlan_side(number: int) -> tuple[Bridge | Vxlan | Veth, ...]:
+def vxlan_side(number: int) -> tuple[LabBridge | LabVxlan | Veth, ...]:
     node, other = f"n{number}", 3 - number
     return (
-        Bridge(Interface(node, "br0")),
-        Vxlan(Interface(node, "vx0", master="br0"), 42, f"192.168.50.{number}", f"192.168.50.{other}", underlay="u0"),
+        LabBridge(Interface(node, "br0")),
+        LabVxlan(Interface(node, "vx0", master="br0"), 42, f"192.168.50.{number}", f"192.168.50.{other}", underlay="u0"),
         Veth(Interface(node, "vc", master="br0", mtu=1450), Interface(f"c{number}", "eth0", (f"10.42.0.{number}/24",), mtu=1450)),
     )
 
@@ -59,15 +59,17 @@ def test_vxlan_by_entries_only(make_lab: MakeLab) -> None:
     """As flannel does it: routes, permanent neighbours and FDB entries instead of learning."""
     macs = {1: "02:00:00:00:01:01", 2: "02:00:00:00:02:02"}
     links = tuple(
-        Vxlan(Interface(f"n{n}", "vx0", (f"10.244.{n}.0/32",), mac=macs[n]), 1, f"192.168.50.{n}", port=8472, learning=False, underlay="u0")
+        LabVxlan(
+            Interface(f"n{n}", "vx0", (f"10.244.{n}.0/32",), mac=macs[n]), 1, f"192.168.50.{n}", port=8472, learning=False, underlay="u0"
+        )
         for n in (1, 2)
     )
     lab = make_lab(
         Topology(
             ("n1", "n2"), (UNDERLAY, *links),
-            routes=tuple(Route(f"n{n}", f"10.244.{3 - n}.0/24", f"10.244.{3 - n}.0", "vx0", onlink=True) for n in (1, 2)),
-            neighbours=tuple(Neighbour(f"n{n}", "vx0", f"10.244.{3 - n}.0", macs[3 - n]) for n in (1, 2)),
-            fdb=tuple(FdbEntry(f"n{n}", "vx0", macs[3 - n], f"192.168.50.{3 - n}") for n in (1, 2)),
+            routes=tuple(LabRoute(f"n{n}", f"10.244.{3 - n}.0/24", f"10.244.{3 - n}.0", "vx0", onlink=True) for n in (1, 2)),
+            neighbours=tuple(LabNeighbour(f"n{n}", "vx0", f"10.244.{3 - n}.0", macs[3 - n]) for n in (1, 2)),
+            fdb=tuple(LabFdbEntry(f"n{n}", "vx0", macs[3 - n], f"192.168.50.{3 - n}") for n in (1, 2)),
         )
     )  # fmt: skip
     assert ping(lab, "n1", "10.244.2.0")
@@ -80,8 +82,8 @@ def test_macvlan(make_lab: MakeLab) -> None:
             ("out", "m1", "m2"),
             (
                 Veth(Interface("host", "eth0", ("203.0.113.2/24",)), Interface("out", "eth0", ("203.0.113.1/24",))),
-                Macvlan(Interface("m1", "eth0", ("203.0.113.51/24",)), "eth0"),
-                Macvlan(Interface("m2", "eth0", ("203.0.113.52/24",)), "eth0"),
+                LabMacvlan(Interface("m1", "eth0", ("203.0.113.51/24",)), "eth0"),
+                LabMacvlan(Interface("m2", "eth0", ("203.0.113.52/24",)), "eth0"),
             ),
         )
     )
@@ -94,7 +96,7 @@ def test_macvlan(make_lab: MakeLab) -> None:
 def test_dummy(make_lab: MakeLab) -> None:
     """Skipped on kernels without dummy interfaces."""
     cable = Veth(Interface("host", "eth0", ("10.9.0.1/24",)), Interface("out", "eth0", ("10.9.0.2/24",)))
-    routes = (Route("host", "198.51.100.7/32", via="10.9.0.2"),)
+    routes = (LabRoute("host", "198.51.100.7/32", via="10.9.0.2"),)
     lab = make_lab(Topology(("out",), (cable, Dummy(Interface("out", "srv", ("198.51.100.7/32",)))), routes=routes))
     assert ping(lab, "host", "198.51.100.7")
 
@@ -110,12 +112,12 @@ def test_second_uplink_by_policy_rule(make_lab: MakeLab) -> None:
             ),
             loopback=(Interface("out", "lo", ("8.8.8.8/32",)),),
             routes=(
-                Route("host", via="203.0.113.1"),
-                Route("host", via="198.51.100.1", table=100),
-                Route("host", "192.0.2.0/24", kind="blackhole"),
-                Route("host", "192.0.3.0/24", device="eth1"),
+                LabRoute("host", via="203.0.113.1"),
+                LabRoute("host", via="198.51.100.1", table=100),
+                LabRoute("host", "192.0.2.0/24", kind="blackhole"),
+                LabRoute("host", "192.0.3.0/24", device="eth1"),
             ),
-            policy=(PolicyRule("host", 1000, table=100, source="198.51.100.2"), PolicyRule("host", 1001, table=100, mark=7)),
+            policy=(LabPolicyRule("host", 1000, table=100, source="198.51.100.2"), LabPolicyRule("host", 1001, table=100, mark=7)),
         )
     )
     assert " dev eth0 " in lab.run(["ip", "route", "get", "8.8.8.8"], check=True).stdout
@@ -163,10 +165,10 @@ def test_rules_sysctls_and_states(make_lab: MakeLab) -> None:
     [
         (lambda: Interface("red", "sixteen-bytes-xx"), "1 to 15 bytes"),
         (lambda: Interface("red", ""), "1 to 15 bytes"),
-        (lambda: Topology(("red",), (Bridge(Interface("blue", "br0")),)), "does not make"),
-        (lambda: Topology(("red",), routes=(Route("typo", via="10.0.0.1"),)), "does not make"),
+        (lambda: Topology(("red",), (LabBridge(Interface("blue", "br0")),)), "does not make"),
+        (lambda: Topology(("red",), routes=(LabRoute("typo", via="10.0.0.1"),)), "does not make"),
         (lambda: Topology(("red",), (Dummy(Interface("red", "d0", master="br0")),)), "does not have"),
-        (lambda: Topology(("red",), (Bridge(Interface("red", "br0")), Dummy(Interface("host", "d0", master="br0")))), "does not have"),
+        (lambda: Topology(("red",), (LabBridge(Interface("red", "br0")), Dummy(Interface("host", "d0", master="br0")))), "does not have"),
         (lambda: Topology(("host",)), "host"),
         (lambda: Topology(("red", "red")), "twice"),
         (lambda: Topology(("a/b",)), "name"),
@@ -189,13 +191,13 @@ def test_a_lab_without_ipv6_has_none_of_it() -> None:
 
 @pytest.mark.lab
 def test_a_lab_without_ipv6_works(make_lab: MakeLab) -> None:
-    lab = make_lab(TUTORIAL.without_ipv6(), engine=Engine.IPTABLES)
+    lab = make_lab(TUTORIAL.without_ipv6(), engine=FirewallTool.IPTABLES)
     assert ping(lab, "red", "8.8.8.8")
     assert not ping(lab, "red", "2001:4860:4860::8888")
 
 
-@pytest.mark.parametrize(("working", "chosen"), [({"nft", "iptables"}, Engine.NFT), ({"iptables"}, Engine.IPTABLES)])
-def test_nft_is_preferred_and_iptables_will_do(monkeypatch: pytest.MonkeyPatch, working: set[str], chosen: Engine) -> None:
+@pytest.mark.parametrize(("working", "chosen"), [({"nft", "iptables"}, FirewallTool.NFT), ({"iptables"}, FirewallTool.IPTABLES)])
+def test_nft_is_preferred_and_iptables_will_do(monkeypatch: pytest.MonkeyPatch, working: set[str], chosen: FirewallTool) -> None:
     monkeypatch.setattr(commands, "run", only(working))
     assert firewall.choose("host") is chosen
 
@@ -222,6 +224,6 @@ def test_addresses_of_a_namespace() -> None:
 
 
 def test_a_route_knows_its_version() -> None:
-    assert Route("a", via="10.0.0.1").version == 4
-    assert Route("a", via="fd00::1").version == 6
-    assert Route("a", "2001:db8::/32", device="eth0").version == 6
+    assert LabRoute("a", via="10.0.0.1").version == 4
+    assert LabRoute("a", via="fd00::1").version == 6
+    assert LabRoute("a", "2001:db8::/32", device="eth0").version == 6

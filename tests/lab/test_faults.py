@@ -11,11 +11,13 @@ from netprobe.lab import faults
 from netprobe.lab.changes import SetSysctl, Tool
 from netprobe.lab.crafted import AnnounceAddress
 from netprobe.lab.faults import FAULTS, Fault
-from netprobe.lab.firewall import Engine
+from netprobe.lab.firewall import FirewallTool
 from netprobe.lab.lab import Lab
 from netprobe.lab.tutorial import TUTORIAL
 
-CASES = [pytest.param(faults.named(name), engine, id=f"{name}-{engine}") for name in ("no-masquerade", "forward-drop") for engine in Engine]
+CASES = [
+    pytest.param(faults.named(name), engine, id=f"{name}-{engine}") for name in ("no-masquerade", "forward-drop") for engine in FirewallTool
+]
 ANNOUNCED = [fault for fault in FAULTS if any(isinstance(change, AnnounceAddress) for change in fault.changes)]
 _NAMES = {"internet": "8.8.8.8", "c2": "172.17.0.3"}
 
@@ -30,7 +32,7 @@ def works(lab: Lab, fault: Fault) -> bool:
 
 @pytest.mark.lab
 @pytest.mark.parametrize(("fault", "engine"), CASES)
-def test_a_fault_breaks_what_worked(make_lab: Callable[..., Lab], fault: Fault, engine: Engine) -> None:
+def test_a_fault_breaks_what_worked(make_lab: Callable[..., Lab], fault: Fault, engine: FirewallTool) -> None:
     lab = make_lab(TUTORIAL, engine=engine)
     assert not lab.call(faults.verify, fault.name)
     assert works(lab, fault)
@@ -57,7 +59,7 @@ def prepared(name: str) -> None:
 
 @pytest.mark.lab
 @pytest.mark.parametrize(("fault", "engine"), CASES)
-def test_the_command_shown_does_the_same(make_lab: Callable[..., Lab], fault: Fault, engine: Engine) -> None:
+def test_the_command_shown_does_the_same(make_lab: Callable[..., Lab], fault: Fault, engine: FirewallTool) -> None:
     """What the demo prints as "typed" is what a learner can type."""
     lab = make_lab(TUTORIAL, engine=engine)
     lab.run(["sh", "-ec", lab.call(command_of, fault.name)], check=True)

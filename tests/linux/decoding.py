@@ -13,8 +13,9 @@ from netprobe.linux.netlink import Record
 from netprobe.linux.record import lean, whole
 
 MESSAGES: dict[str, Any] = {
-    "link": route.Link, "address": ifaddrmsg, "route": route.Route, "rule": fibmsg, "neighbour": route.Neighbour,
-    "nexthop": route.NexthopObject, "qdisc": traffic.Qdisc, "filter": traffic.Filter, "policy": xfrm.Policy, "state": xfrm.State,
+    "link": route.LinkMessage, "address": ifaddrmsg, "route": route.RouteMessage, "rule": fibmsg,
+    "neighbour": route.NeighbourMessage, "nexthop": route.NexthopObject, "qdisc": traffic.QdiscMessage,
+    "filter": traffic.FilterMessage, "policy": xfrm.PolicyMessage, "state": xfrm.StateMessage,
     "socket": sockets.InetSocket, "groups": route.MulticastGroups,
     "ipset": ipset.Sets, "connection": conntrack.Connection,
 }  # fmt: skip

@@ -18,7 +18,7 @@ from netprobe.linux.machine import Machine
 from netprobe.linux.names import listing, resolver
 from netprobe.linux.netfilter import tools
 from netprobe.linux.netlink import Netlink
-from netprobe.linux.runtimes.api import Answer
+from netprobe.linux.runtimes.api import HttpAnswer
 from netprobe.linux.runtimes.client import Client
 from netprobe.linux.runtimes.sockets import Sockets
 from netprobe.model import (
@@ -86,9 +86,9 @@ def test_each_thread_has_its_own() -> None:
 def test_an_engine_is_given_half_of_what_is_left() -> None:
     given: list[float] = []
 
-    def ask_engine(address: str, path: str, limit_s: float) -> Answer:
+    def ask_engine(address: str, path: str, limit_s: float) -> HttpAnswer:
         given.append(limit_s)
-        return Answer(200, "", b"[]")
+        return HttpAnswer(200, "", b"[]")
 
     client = Client("docker", Sockets(("/nowhere",)), [], ask_engine)
     for seconds in (1.0, -1.0, 100.0):

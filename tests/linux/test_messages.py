@@ -23,12 +23,14 @@ from netprobe.linux.netfilter.kernel import FAMILIES, KernelRule, rules_of
 DATA = ifinfbase.ifinfo.data_map
 TUPLE = nfct_msg.cta_tuple
 TWINS = [
-    (route.Link, ifinfmsg), (route.Info, ifinfbase.ifinfo), (route.Link.xdp, ifinfbase.xdp), (route.Bridge, DATA["bridge"]),
-    (route.Vxlan, DATA["vxlan"]), (route.Vlan, DATA["vlan"]), (route.Macvlan, DATA["macvlan"]), (route.Ipvlan, DATA["ipvlan"]),
-    (route.Neighbour, ndmsg), (route.Route, rtmsg), (conntrack.Connection, nfct_msg), (conntrack.Tuple.ip, TUPLE.cta_ip),
+    (route.LinkMessage, ifinfmsg), (route.Info, ifinfbase.ifinfo), (route.LinkMessage.xdp, ifinfbase.xdp),
+    (route.BridgeData, DATA["bridge"]), (route.VxlanData, DATA["vxlan"]), (route.VlanData, DATA["vlan"]),
+    (route.MacvlanData, DATA["macvlan"]), (route.IpvlanData, DATA["ipvlan"]),
+    (route.NeighbourMessage, ndmsg), (route.RouteMessage, rtmsg), (conntrack.Connection, nfct_msg), (conntrack.Tuple.ip, TUPLE.cta_ip),
     (conntrack.Tuple.proto, TUPLE.cta_proto), (conntrack.Connection.filter, nfct_msg.cta_filter),
-    (netfilter.Table, nft_table_msg), (netfilter.Chain, nft_chain_msg), (netfilter.Chain.hook, nft_chain_msg.hook),
-    (netfilter.Set, nft_set_msg), (traffic.Qdisc, tcmsg), (traffic.Qdisc.stats2, common.stats2), (sockets.InetSocket, inet_diag_msg),
+    (netfilter.TableMessage, nft_table_msg), (netfilter.ChainMessage, nft_chain_msg), (netfilter.ChainMessage.hook, nft_chain_msg.hook),
+    (netfilter.SetMessage, nft_set_msg),
+    (traffic.QdiscMessage, tcmsg), (traffic.QdiscMessage.stats2, common.stats2), (sockets.InetSocket, inet_diag_msg),
 ]  # fmt: skip
 
 
@@ -47,7 +49,12 @@ def test_attributes_have_the_numbers_that_pyroute2_knows(ours: Any, theirs: Any)
 
 @pytest.mark.parametrize(
     ("ours", "theirs"),
-    [(route.Link, ifinfmsg), (traffic.Qdisc, tcmsg), (sockets.InetSocket, inet_diag_msg), (sockets.Sockets, inet_diag_req)],
+    [
+        (route.LinkMessage, ifinfmsg),
+        (traffic.QdiscMessage, tcmsg),
+        (sockets.InetSocket, inet_diag_msg),
+        (sockets.SocketRequest, inet_diag_req),
+    ],
     ids=lambda each: each.__name__,
 )
 def test_fixed_parts_are_as_long_as_pyroute2_says_and_in_its_order(ours: Any, theirs: Any) -> None:

@@ -12,7 +12,17 @@ from identities import identity
 from netprobe.endpoint import Named, parse
 from netprobe.errors import WrongQuestion
 from netprobe.linux.names.handles import Handles
-from netprobe.linux.names.names import Found, NamedNamespaces, NameSource, Paths, Processes, UnknownName, inner_source, lookup, title_of
+from netprobe.linux.names.names import (
+    Found,
+    NamedNamespaces,
+    NameSource,
+    NamespaceFiles,
+    Processes,
+    UnknownName,
+    inner_source,
+    lookup,
+    title_of,
+)
 from netprobe.linux.privilege import sudo_line
 
 
@@ -43,7 +53,7 @@ class Engine(NameSource):
 
 
 def sources(root: str, *more: NameSource) -> list[NameSource]:
-    return [NamedNamespaces(root), *more, Processes(), Paths()]
+    return [NamedNamespaces(root), *more, Processes(), NamespaceFiles()]
 
 
 @pytest.mark.parametrize("name", ["red", "1e5", "--help", "x\x1b[31m", "r\udce9d", "dangling"])

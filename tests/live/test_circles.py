@@ -11,7 +11,7 @@ from asking import ask_program, once
 from conftest import open_lab
 
 from netprobe.lab.lab import Lab
-from netprobe.lab.topology import Bridge, Interface, Topology, Veth
+from netprobe.lab.topology import Interface, LabBridge, Topology, Veth
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
@@ -19,8 +19,8 @@ CABLES = 3
 SWITCHES = Topology(
     namespaces=("west", "east", "a", "b", "lost"),
     links=(
-        Bridge(Interface("west", "br0"), stp=True),
-        Bridge(Interface("east", "br0"), stp=True),
+        LabBridge(Interface("west", "br0"), stp=True),
+        LabBridge(Interface("east", "br0"), stp=True),
         *(Veth(Interface("west", f"w{n}", master="br0"), Interface("east", f"e{n}", master="br0")) for n in range(CABLES)),
         Veth(Interface("west", "to-a", master="br0"), Interface("a", "eth0", ("10.0.0.2/24",))),
         Veth(Interface("east", "to-b", master="br0"), Interface("b", "eth0", ("10.0.0.3/24",))),

@@ -11,7 +11,7 @@ import pytest
 from asking import ask, ask_program, once
 from belongings import configuration, held, neighbours, packet_sockets, processes
 
-from netprobe.lab.firewall import Engine
+from netprobe.lab.firewall import FirewallTool
 from netprobe.lab.lab import Lab
 from netprobe.lab.tutorial import TUTORIAL
 
@@ -40,7 +40,7 @@ def asked(lab: Lab, question: list[str]) -> int:
 
 def test_the_configuration_of_every_namespace_is_the_same(make_lab: Any, privilege: str) -> None:
     """With the rules of nft, and of iptables: one of the two each as root and as an ordinary user."""
-    lab = make_lab(TUTORIAL, engine=Engine.NFT if privilege == "root" else Engine.IPTABLES)
+    lab = make_lab(TUTORIAL, engine=FirewallTool.NFT if privilege == "root" else FirewallTool.IPTABLES)
     lab.run(["ip", "neigh", "add", "10.0.77.77", "lladdr", "02:00:00:00:00:77", "dev", "br0", "nud", "permanent"], check=True)
     assert asked(lab, ["ping", "red", "8.8.8.8"]) == 0  # neighbours are known from here on
     before, known = configuration(lab, NAMESPACES), set(lab.call(neighbours, NAMESPACES))

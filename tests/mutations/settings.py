@@ -8,7 +8,7 @@ from faults.healthy import ANYCAST, HEALTHY, NESTED
 from mutations.flows import Flow, flow
 from mutations.topologies import GATEWAY, LEGACY_RULES, POD_SERVICES, PODS_OF_IPV6, SWITCH
 
-from netprobe.lab.changes import Change
+from netprobe.lab.changes import LabChange
 from netprobe.lab.faults.networks import HOME_LAN, OFFICES, OVERLAY, PUBLISHED, ROUTED_OVERLAY, ROUTED_PODS, SQUARE, TWO_UPLINKS
 from netprobe.lab.faults.steps import tool
 from netprobe.lab.topology import Interface, Rules, Service, Topology, Veth
@@ -22,7 +22,7 @@ class Setting:
     name: str
     topology: Topology
     flows: tuple[Flow, ...]
-    given: tuple[Change, ...] = ()
+    given: tuple[LabChange, ...] = ()
 
     @property
     def spaces(self) -> tuple[str, ...]:
@@ -46,11 +46,11 @@ def _with_mac(end: Interface, number: int, side: int) -> Interface:
     return end if end.mac else replace(end, mac=f"02:00:00:{side:02x}:00:{number:02x}")
 
 
-def _setting(name: str, topology: Topology, flows: str, given: tuple[Change, ...] = ()) -> Setting:
+def _setting(name: str, topology: Topology, flows: str, given: tuple[LabChange, ...] = ()) -> Setting:
     return Setting(name, _numbered(topology), tuple(flow(line.strip()) for line in flows.strip().splitlines()), given)
 
 
-def _given(name: str) -> tuple[Change, ...]:
+def _given(name: str) -> tuple[LabChange, ...]:
     return next(case.given for case in HEALTHY if case.name == name)
 
 

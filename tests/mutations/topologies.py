@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from netprobe.lab.faults.networks import ROUTED_PODS
-from netprobe.lab.topology import Bridge, Interface, Route, Rules, Service, Sysctl, Topology, Veth
+from netprobe.lab.topology import Interface, LabBridge, LabRoute, Rules, Service, Sysctl, Topology, Veth
 
 SWITCH = Topology(
     namespaces=("sw", "a", "b", "c"),
     links=(
-        Bridge(Interface("sw", "br0", mac="02:00:00:00:77:01")),
+        LabBridge(Interface("sw", "br0", mac="02:00:00:00:77:01")),
         *(
             Veth(Interface("sw", f"p-{name}", master="br0"), Interface(name, "eth0", (f"10.7.0.{n}/24", f"fd00:7::{n}/64")))
             for n, name in enumerate("abc", 1)
@@ -73,9 +73,9 @@ GATEWAY = Topology(
     ),
     loopback=(Interface("net", "lo", ("8.8.8.8/32",)),),
     routes=(
-        *(Route(name, via=via, device="eth0") for name, via in (("pc", "10.5.0.1"), ("pc", "fd00:5::1"))),
-        *(Route(name, via=via, device="eth0") for name, via in (("srv", "10.6.0.1"), ("srv", "fd00:6::1"))),
-        Route("fw", via="203.0.113.1", device="wan"),
+        *(LabRoute(name, via=via, device="eth0") for name, via in (("pc", "10.5.0.1"), ("pc", "fd00:5::1"))),
+        *(LabRoute(name, via=via, device="eth0") for name, via in (("srv", "10.6.0.1"), ("srv", "fd00:6::1"))),
+        LabRoute("fw", via="203.0.113.1", device="wan"),
     ),
     sysctls=(Sysctl("fw", "net.ipv4.ip_forward", "1"), Sysctl("fw", "net.ipv6.conf.all.forwarding", "1")),
     rules=(Rules("fw", "nft", _GATEWAY_RULES),),
@@ -111,10 +111,10 @@ PODS_OF_IPV6 = replace(
         *(Veth(Interface("host", f"cali{n}"), Interface(f"pod{n}", "eth0", (f"fd00:65::{n}/128",))) for n in (1, 2)),
     ),
     routes=(
-        *(Route("host", f"fd00:65::{n}/128", device=f"cali{n}") for n in (1, 2)),
-        *(Route(f"pod{n}", "fd00:65::ff/128", device="eth0") for n in (1, 2)),
-        *(Route(f"pod{n}", via="fd00:65::ff", device="eth0") for n in (1, 2)),
-        Route("rack", "fd00:65::/64", via="fd00:10::10", device="eth0"),
+        *(LabRoute("host", f"fd00:65::{n}/128", device=f"cali{n}") for n in (1, 2)),
+        *(LabRoute(f"pod{n}", "fd00:65::ff/128", device="eth0") for n in (1, 2)),
+        *(LabRoute(f"pod{n}", via="fd00:65::ff", device="eth0") for n in (1, 2)),
+        LabRoute("rack", "fd00:65::/64", via="fd00:10::10", device="eth0"),
     ),
     sysctls=(
         Sysctl("host", "net.ipv6.conf.all.forwarding", "1"),

@@ -6,10 +6,10 @@ from msgspec.structs import replace
 
 from netprobe.model import Agreement, Cause, Leg, Paths, Place, Stage, Verdict
 from netprobe.render.headline import ending
-from netprobe.render.marks import Mark, hops, lost_at, marks, mirrors, pointed, surprises
+from netprobe.render.marks import Fate, hops, lost_at, marks, mirrors, pointed, surprises
 from netprobe.render.text import text
 
-SIGNS = {Mark.PASSED: "✓", Mark.TRANSLATED: "⇄", Mark.LOST: "✗", Mark.NOT_REACHED: "·", Mark.UNKNOWN: "?", Mark.EXPECTED: "→"}
+SIGNS = {Fate.PASSED: "✓", Fate.TRANSLATED: "⇄", Fate.LOST: "✗", Fate.NOT_REACHED: "·", Fate.UNKNOWN: "?", Fate.EXPECTED: "→"}
 
 
 def signs(report, leg=Leg.REQUEST):
@@ -200,11 +200,11 @@ def reports(draw):
 def test_any_pattern_can_be_read(report, leg):
     fates = marks(report, leg)
     assert len(fates) == len(hops(report, leg))
-    assert fates.count(Mark.LOST) <= 1
+    assert fates.count(Fate.LOST) <= 1
     if report.verdict is Verdict.REACHABLE:
-        assert Mark.LOST not in fates
-    if Mark.NOT_REACHED in fates:
-        assert set(fates[fates.index(Mark.NOT_REACHED) :]) == {Mark.NOT_REACHED}
+        assert Fate.LOST not in fates
+    if Fate.NOT_REACHED in fates:
+        assert set(fates[fates.index(Fate.NOT_REACHED) :]) == {Fate.NOT_REACHED}
 
 
 @given(reports(), st.sampled_from([None, 48, 80, 100]))

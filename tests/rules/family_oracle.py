@@ -16,11 +16,11 @@ from pathlib import Path
 from kernel_oracle import restore, rule_named, settled, told
 from msgspec.structs import replace
 
-from netprobe.lab.topology import Bridge, Interface, Neighbour, Sysctl, Topology, Veth
+from netprobe.lab.topology import Interface, LabBridge, LabNeighbour, Sysctl, Topology, Veth
 from netprobe.linux import netns
 from netprobe.linux.netfilter.read import read_ruleset
 from netprobe.model import Flow, Link, Protocol
-from netprobe.rules import FibAnswer, FibQuery, Packet, Surroundings, Verdict, entry_of, traverse
+from netprobe.rules import FibAnswer, FibQuery, HookPacket, HookVerdict, Surroundings, entry_of, traverse
 
 NEAR, FAR, BRIDGE, AWAY, OUT = (f"02:00:00:00:00:0{n}" for n in range(1, 6))
 ALL = "ff:ff:ff:ff:ff:ff"
@@ -28,12 +28,12 @@ PLACES = ("host", "near", "far", "away")
 TOPOLOGY = Topology(
     ("near", "far", "away"),
     (
-        Bridge(Interface("host", "br0", ("10.1.0.1/16", "fd00:1::1/64"), mac=BRIDGE)),
+        LabBridge(Interface("host", "br0", ("10.1.0.1/16", "fd00:1::1/64"), mac=BRIDGE)),
         Veth(Interface("host", "p1", master="br0"), Interface("near", "eth0", mac=NEAR)),
         Veth(Interface("host", "p2", master="br0"), Interface("far", "eth0", mac=FAR)),
         Veth(Interface("host", "out0", ("10.2.0.1/16", "fd00:2::1/64"), mac=OUT), Interface("away", "eth0", mac=AWAY)),
     ),
-    neighbours=(Neighbour("host", "out0", "fd00:2::9", AWAY), Neighbour("host", "out0", "10.2.0.9", AWAY)),
+    neighbours=(LabNeighbour("host", "out0", "fd00:2::9", AWAY), LabNeighbour("host", "out0", "10.2.0.9", AWAY)),
     sysctls=(
         *(Sysctl(place, "net.ipv6.conf.all.disable_ipv6", "1") for place in ("near", "far", "away")),
         Sysctl("host", "net.ipv6.conf.all.forwarding", "1"), Sysctl("host", "net.ipv4.ip_forward", "1"),
@@ -141,12 +141,12 @@ class Frame:
     vlan: int | None = None
     dscp: int = 0
 
-    def packet(self, chain: Chain) -> Packet:
+    def packet(self, chain: Chain) -> HookPacket:
         """The packet as the chain sees it."""
         kind = "broadcast" if self.flow.dst_mac == ALL else "multicast" if (self.flow.dst_mac or "").startswith("33:33") else "unicast"
         if kind == "unicast" and (chain.family == "netdev" or (chain.family == "bridge" and self.flow.dst_mac != BRIDGE)):
             kind = "other"  # the port's own MAC is another one
-        packet = Packet(self.flow, vlan=self.vlan, dscp=self.dscp, pkttype=kind, df=False, tcp_flags=("syn",))
+        packet = HookPacket(self.flow, vlan=self.vlan, dscp=self.dscp, pkttype=kind, df=False, tcp_flags=("syn",))
         if chain.hook in ("forward",) and chain.family in ("ip6", "inet"):
             packet = packet.with_flow(ttl=(self.flow.ttl or 0) - 1)
         if chain.family == "bridge":
@@ -222,7 +222,7 @@ def compare(name: str) -> list[str]:
             ruling = traverse(before, place.split()[0], chain.hook, frame.packet(chain), device=chain.device, around=AROUND)
             expected = told(ruling)
             after, hit = settled(fd, before, expected)
-            if ruling.verdict is not Verdict.ACCEPT or not hit:
+            if ruling.verdict is not HookVerdict.ACCEPT or not hit:
                 wrong.append(f"{title}: {ruling.verdict}, {len(hit)} counters moved")
             for rule in sorted(hit ^ expected):
                 wrong.append(f"{title}: {'kernel' if rule in hit else 'model'} alone says: {rule_named(before, rule).text}")

@@ -19,11 +19,11 @@ from random import Random
 import rule_generator as make
 from msgspec.structs import replace
 
-from netprobe.lab.topology import Interface, Neighbour, Route, Sysctl, Topology, Veth
+from netprobe.lab.topology import Interface, LabNeighbour, LabRoute, Sysctl, Topology, Veth
 from netprobe.linux import netns
 from netprobe.linux.netfilter.read import read_ruleset
 from netprobe.model import ConntrackEntry, Flow, Link, Protocol, Rule, Ruleset, Table
-from netprobe.rules import FibAnswer, FibQuery, Packet, Ruling, Surroundings, Verdict, traverse
+from netprobe.rules import FibAnswer, FibQuery, HookPacket, HookVerdict, Ruling, Surroundings, traverse
 
 OUT_MAC, SENDER_MAC, STATION_MAC = "02:00:00:00:02:01", make.IN_MAC, "02:00:00:00:02:02"
 HOST_MAC = "02:00:00:00:01:01"
@@ -34,10 +34,10 @@ TOPOLOGY = Topology(
         Veth(Interface("host", "in0", ("10.1.0.1/16",), mac=HOST_MAC), Interface("near", "eth0", mac=SENDER_MAC)),
         Veth(Interface("host", "out0", ("10.2.0.1/16",), mac=OUT_MAC), Interface("far", "eth0", mac=STATION_MAC)),
     ),
-    routes=(Route("host", "10.9.0.0/16", "10.2.0.99"),),
+    routes=(LabRoute("host", "10.9.0.0/16", "10.2.0.99"),),
     neighbours=(
-        *(Neighbour("host", "in0", address, SENDER_MAC) for address in make.SOURCES),
-        *(Neighbour("host", "out0", f"10.2.{net}.{n}", STATION_MAC) for net in (0, 1) for n in (*range(2, 10), 99)),
+        *(LabNeighbour("host", "in0", address, SENDER_MAC) for address in make.SOURCES),
+        *(LabNeighbour("host", "out0", f"10.2.{net}.{n}", STATION_MAC) for net in (0, 1) for n in (*range(2, 10), 99)),
     ),
     sysctls=(
         *(Sysctl(place, name, value) for place in ("host", "near", "far") for name, value in QUIET.items()),
@@ -65,7 +65,7 @@ class Shot:
     """One packet to send: how, and what it is."""
 
     mode: str  # "through" the host, "to" it, "from" it, or "back" through it
-    packet: Packet
+    packet: HookPacket
 
 
 @dataclass
@@ -94,7 +94,7 @@ def shot(rng: Random) -> Shot:
     else:
         flow = replace(flow, sport=rng.randint(20000, 60000), dport=rng.choice(make.PORTS))
     flags = rng.choice((("syn",), ("syn",), ("ack",), ("syn", "ack"))) if protocol is Protocol.TCP else None
-    packet = Packet(flow, df=rng.choice((True, False)), dscp=rng.choice((0, 8, 46)), tcp_flags=flags)
+    packet = HookPacket(flow, df=rng.choice((True, False)), dscp=rng.choice((0, 8, 46)), tcp_flags=flags)
     return Shot(mode, replace(packet, uid=0, gid=0) if mode == "from" else replace(packet, iif=IN))
 
 
@@ -115,7 +115,7 @@ def _own(kind: str, link: Link, towards: str) -> str:
     return "10.1.0.1" if link.name == "in0" else "10.2.0.1"
 
 
-def _track(packet: Packet) -> Packet:
+def _track(packet: HookPacket) -> HookPacket:
     """Every packet is the first of its connection; conntrack takes neither a stray answer nor a SYN-ACK for one."""
     from netprobe.rules import entry_of
 
@@ -124,12 +124,12 @@ def _track(packet: Packet) -> Packet:
     return replace(packet, state="invalid" if stray else "new", connection=None if stray else entry_of(flow, packet.zone))
 
 
-def _known(packet: Packet, connection: ConntrackEntry, reply: bool) -> Packet:
+def _known(packet: HookPacket, connection: ConntrackEntry, reply: bool) -> HookPacket:
     """A later packet of a connection, as long as no rule has taken it away from conntrack or given it another zone."""
     return replace(packet, state="established", connection=connection, reply=reply) if packet.zone == connection.zone else _track(packet)
 
 
-def predicted(ruleset: Ruleset, sent: Shot) -> tuple[list[Ruling], Packet, bool]:
+def predicted(ruleset: Ruleset, sent: Shot) -> tuple[list[Ruling], HookPacket, bool]:
     """The rulings of the hooks that the packet passes, how it ends up, and whether it comes through."""
     rulings: list[Ruling] = []
     packet = replace(sent.packet, connection=None, reply=False)
@@ -140,7 +140,7 @@ def predicted(ruleset: Ruleset, sent: Shot) -> tuple[list[Ruling], Packet, bool]
         nonlocal packet
         rulings.append(traverse(ruleset, "ip", hook, packet, around=around))
         packet = rulings[-1].packet
-        return rulings[-1].verdict is Verdict.ACCEPT
+        return rulings[-1].verdict is HookVerdict.ACCEPT
 
     if sent.mode == "from":
         packet = replace(packet, oif=_leaving(packet.flow.dst))
@@ -168,7 +168,7 @@ def _leaving(dst: str) -> Link:
 # --- the kernel --------------------------------------------------------------------------------------------------------------
 
 
-def frame(packet: Packet) -> bytes:
+def frame(packet: HookPacket) -> bytes:
     """The packet as bytes, with its Ethernet header when it has MACs."""
     flow = packet.flow
     size = (flow.length or 0) - 20
@@ -314,13 +314,13 @@ def _answer(ruleset: Ruleset, sent: Shot) -> Shot | None:
     rulings, packet, through = predicted(ruleset, sent)
     if not through or sent.mode != "through" or packet.state != "new" or packet.connection is None or packet.oif is not OUT:
         return None
-    if any(ruling.alternatives or ruling.verdict is not Verdict.ACCEPT for ruling in rulings):
+    if any(ruling.alternatives or ruling.verdict is not HookVerdict.ACCEPT for ruling in rulings):
         return None
     flow = replace(packet.flow.reversed(), ttl=20, length=packet.flow.length, src_mac=STATION_MAC, dst_mac=OUT_MAC)
     if packet.flow.icmp_type == 13:
         flow = replace(flow, icmp_type=14)
     flags = ("syn", "ack") if packet.tcp_flags == ("syn",) else packet.tcp_flags
-    return Shot("back", Packet(flow, iif=OUT, df=False, tcp_flags=flags, connection=packet.connection))
+    return Shot("back", HookPacket(flow, iif=OUT, df=False, tcp_flags=flags, connection=packet.connection))
 
 
 def settled(fd: int, before: Ruleset, expected: set[str]) -> tuple[Ruleset, set[str]]:
@@ -345,10 +345,10 @@ def _judge(fd: int, before: Ruleset, sent: Shot, found: Verdicts) -> Ruleset:
     rulings, _, _ = predicted(before, sent)
     expected = set().union(*(told(ruling) for ruling in rulings)) & counts(before).keys()
     after, hit = settled(fd, before, expected)
-    if any(ruling.verdict is Verdict.UNDETERMINED or ruling.alternatives for ruling in rulings):
+    if any(ruling.verdict is HookVerdict.UNDETERMINED or ruling.alternatives for ruling in rulings):
         found.doubtful += 1
         return after
-    if any(ruling.verdict is Verdict.REJECT for ruling in rulings):  # the answer passes output and postrouting as well
+    if any(ruling.verdict is HookVerdict.REJECT for ruling in rulings):  # the answer passes output and postrouting as well
         hit, expected = ({name for name in names if _before_answer(name)} for names in (hit, expected))
     for name in sorted(hit ^ expected):
         side = "the kernel's counter moved" if name in hit else "the model says it matched"

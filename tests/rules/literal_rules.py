@@ -7,7 +7,7 @@ from typing import Any
 
 from netprobe.linux.netfilter.kernel import KernelChain
 from netprobe.model import Flow, Link, Protocol, Ruleset
-from netprobe.rules import Packet, Ruling, Surroundings, traverse
+from netprobe.rules import HookPacket, Ruling, Surroundings, traverse
 from netprobe.rules.read.iptables_save import read_save
 from netprobe.rules.read.nft_json import read_listing
 
@@ -17,10 +17,10 @@ WEB = Flow("10.0.0.2", "8.8.8.8", Protocol.TCP, sport=40000, dport=80, ttl=63, l
 PING6 = Flow("fd00::2", "2001:db8::8", Protocol.ICMPV6, icmp_type=128, icmp_id=7, ttl=63, length=104)
 
 
-def forwarded(flow: Flow = PING, **more: Any) -> Packet:
+def forwarded(flow: Flow = PING, **more: Any) -> HookPacket:
     """A first packet on its way from br0 to eth0."""
     given: dict[str, Any] = {"iif": BR0, "oif": ETH0, "state": "new", "tcp_flags": ("syn",) if flow.protocol is Protocol.TCP else None}
-    return Packet(flow, **(given | more))
+    return HookPacket(flow, **(given | more))
 
 
 def iptables(text: str, engine: str = "iptables", family: str = "ip") -> Ruleset:
@@ -62,7 +62,7 @@ test.__test__ = False  # type: ignore[attr-defined]
 DROP, ACCEPT = {"drop": None}, {"accept": None}
 
 
-def forward(ruleset: Ruleset, packet: Packet | None = None, around: Surroundings | None = None) -> Ruling:
+def forward(ruleset: Ruleset, packet: HookPacket | None = None, around: Surroundings | None = None) -> Ruling:
     """What the rules at the forward hook do to a packet."""
     packet = packet or forwarded()
     return traverse(ruleset, packet.ethertype, "forward", packet, around=around)

@@ -13,12 +13,12 @@ from literal_rules import (
 )
 
 from netprobe.model import RecentEntry, RecentList, Ruleset
-from netprobe.rules import Reason, Verdict
+from netprobe.rules import HookVerdict, Reason
 
 
 def test_a_limit_lets_the_first_pass_and_says_what_becomes_of_the_rest() -> None:
     ruling = forward(iptables("-A FORWARD -m limit --limit 1/sec --limit-burst 3 -j ACCEPT\n-A FORWARD -p icmp -j DROP"))
-    assert ruling.verdict is Verdict.ACCEPT
+    assert ruling.verdict is HookVerdict.ACCEPT
     [other] = ruling.alternatives
     assert decided(other)[:2] == ("drop", "iptables filter FORWARD 2")
     [doubt] = other.doubts
@@ -28,7 +28,7 @@ def test_a_limit_lets_the_first_pass_and_says_what_becomes_of_the_rest() -> None
 def test_a_limit_over_drops_only_what_is_too_much() -> None:
     rules = nft_forward([{"limit": {"rate": 10, "per": "second", "burst": 5, "inv": True}}, DROP])
     ruling = forward(rules)
-    assert ruling.verdict is Verdict.ACCEPT
+    assert ruling.verdict is HookVerdict.ACCEPT
     assert decided(ruling.alternatives[0]) == ("drop", "nft inet t f handle 10", "limit")
 
 
@@ -45,14 +45,14 @@ def test_chance_is_told_with_its_share(mode: str, main: str, chance: float) -> N
     ways = {ruling.verdict.value, *(each.verdict.value for each in ruling.alternatives)}
     assert ways == {"accept", "drop"}
     assert [doubt.chance for each in ruling.alternatives for doubt in each.doubts] == [pytest.approx(chance)]
-    dropped = next(each for each in (ruling, *ruling.alternatives) if each.verdict is Verdict.DROP)
+    dropped = next(each for each in (ruling, *ruling.alternatives) if each.verdict is HookVerdict.DROP)
     assert decided(dropped)[2] == "random"
 
 
 def test_numgen_in_a_verdict_map() -> None:
     key = {"numgen": {"mode": "random", "mod": 10, "offset": 0}}
     ruling = forward(nft_forward([{"vmap": {"key": key, "data": {"set": [[0, DROP], [{"range": [1, 9]}, ACCEPT]]}}}]))
-    assert ruling.verdict is Verdict.ACCEPT
+    assert ruling.verdict is HookVerdict.ACCEPT
     [dropped] = ruling.alternatives
     assert (decided(dropped)[2], dropped.doubts[0].chance) == ("random", pytest.approx(0.1))
 
@@ -69,7 +69,7 @@ def test_an_nft_quota_tells_what_is_used(used: int, over: bool, verdict: str) ->
 
 def test_a_quota_that_will_not_last_is_said() -> None:
     ruling = forward(nft_forward([{"quota": {"val": 500, "val_unit": "bytes", "used": 100, "used_unit": "bytes"}}, ACCEPT], policy="drop"))
-    assert ruling.verdict is Verdict.ACCEPT
+    assert ruling.verdict is HookVerdict.ACCEPT
     assert [each.doubts[0].reason for each in ruling.alternatives] == [Reason.QUOTA]
 
 
@@ -90,4 +90,4 @@ def test_a_recent_list_as_it_was_read(options: str, verdict: str) -> None:
     rules = iptables(f"-A FORWARD -m recent {options} --name ban --mask 255.255.255.255 -j DROP")
     lists = (RecentList("ban", (RecentEntry("10.0.0.2", (10_000, 20_000), 64),)),)
     assert forward(Ruleset(tables=rules.tables, recent=lists)).verdict == verdict
-    assert verdict == "drop" or forward(rules).verdict is Verdict.UNDETERMINED
+    assert verdict == "drop" or forward(rules).verdict is HookVerdict.UNDETERMINED

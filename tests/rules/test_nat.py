@@ -16,7 +16,7 @@ from literal_rules import (
 )
 
 from netprobe.model import ConntrackEntry, Flow, Protocol, Ruleset
-from netprobe.rules import Packet, Surroundings, Verdict, traverse
+from netprobe.rules import HookPacket, HookVerdict, Surroundings, traverse
 
 AROUND = Surroundings(own_address=lambda _kind, link, _towards: "203.0.113.2" if link is ETH0 else "10.0.0.1")
 
@@ -34,7 +34,7 @@ def test_masquerade_takes_the_address_of_the_interface_out() -> None:
 
 def test_the_reply_is_translated_back() -> None:
     after = traverse(iptables(MASQUERADE), "ip", "postrouting", forwarded(), around=AROUND).packet
-    back = Packet(after.flow.reversed(), iif=ETH0, state="established", reply=True, connection=after.connection)
+    back = HookPacket(after.flow.reversed(), iif=ETH0, state="established", reply=True, connection=after.connection)
     ruling = traverse(iptables(MASQUERADE), "ip", "prerouting", back)
     assert ruling.packet.flow.dst == "10.0.0.2"
     assert [each.kind for each in ruling.translations] == ["SNAT undone"]
@@ -85,7 +85,7 @@ def test_notrack_keeps_nat_away() -> None:
 def test_a_zone_is_set_before_tracking_looks() -> None:
     zones: list[int] = []
 
-    def track(packet: Packet) -> Packet:
+    def track(packet: HookPacket) -> HookPacket:
         zones.append(packet.zone)
         return packet
 
@@ -97,13 +97,13 @@ def test_a_zone_is_set_before_tracking_looks() -> None:
 def test_published_ports_change_destination_and_port() -> None:
     publish = "-A PREROUTING -p tcp -m addrtype --dst-type LOCAL -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80"
     rules = iptables(f"*nat\n:PREROUTING ACCEPT [0:0]\n{publish}\nCOMMIT")
-    packet = Packet(Flow("203.0.113.1", "203.0.113.2", Protocol.TCP, sport=4000, dport=8080), iif=ETH0)
+    packet = HookPacket(Flow("203.0.113.1", "203.0.113.2", Protocol.TCP, sport=4000, dport=8080), iif=ETH0)
     local = Surroundings(address_type=lambda address, _interface: "local" if address == "203.0.113.2" else "unicast")
     ruling = traverse(rules, "ip", "prerouting", packet, around=local)
     assert (ruling.packet.flow.dst, ruling.packet.flow.dport) == ("172.17.0.2", 80)
     assert ruling.packet.connection
     assert ruling.packet.connection.reply == ("172.17.0.2", "203.0.113.1", 80, 4000)
-    assert traverse(rules, "ip", "prerouting", packet).verdict is Verdict.UNDETERMINED  # nobody says what is local
+    assert traverse(rules, "ip", "prerouting", packet).verdict is HookVerdict.UNDETERMINED  # nobody says what is local
 
 
 def test_load_balancing_by_chance_names_every_way() -> None:

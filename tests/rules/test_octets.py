@@ -8,10 +8,10 @@ from literal_rules import DROP, forward, iptables, nft_forward
 from netprobe.model import Flow, Protocol
 from netprobe.rules import Verdict
 from netprobe.rules.octets import bits, network, transport, u32
-from netprobe.rules.packet import Packet
+from netprobe.rules.packet import HookPacket
 
-SYN = Packet(Flow("10.0.0.2", "8.8.8.8", Protocol.TCP, 40000, 80, ttl=63, length=60), df=True, tcp_flags=("syn",))
-ECHO = Packet(Flow("fd00::2", "fd00::3", Protocol.ICMPV6, ttl=64, length=104, icmp_type=128, icmp_id=7))
+SYN = HookPacket(Flow("10.0.0.2", "8.8.8.8", Protocol.TCP, 40000, 80, ttl=63, length=60), df=True, tcp_flags=("syn",))
+ECHO = HookPacket(Flow("fd00::2", "fd00::3", Protocol.ICMPV6, ttl=64, length=104, icmp_type=128, icmp_id=7))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from literal_rules import (
 )
 
 from netprobe.model import AskedSet, Ruleset, SetQuery
-from netprobe.rules import Verdict
+from netprobe.rules import HookVerdict
 
 
 def banned(elements: list[object] | None) -> Ruleset:
@@ -32,19 +32,19 @@ def banned(elements: list[object] | None) -> Ruleset:
 
 
 def test_a_small_set_is_looked_into() -> None:
-    assert forward(banned([{"prefix": {"addr": "8.8.8.0", "len": 24}}])).verdict is Verdict.DROP
-    assert forward(banned([{"range": ["8.8.8.9", "8.8.8.12"]}])).verdict is Verdict.ACCEPT
+    assert forward(banned([{"prefix": {"addr": "8.8.8.0", "len": 24}}])).verdict is HookVerdict.DROP
+    assert forward(banned([{"range": ["8.8.8.9", "8.8.8.12"]}])).verdict is HookVerdict.ACCEPT
 
 
 def test_a_large_set_is_asked_for() -> None:
     ruleset = banned(None)
     ruling = forward(ruleset)
     query = SetQuery("inet", "t", "ban", ("8.8.8.8",))
-    assert (ruling.verdict, ruling.needs) == (Verdict.UNDETERMINED, (query,))
-    assert forward(ruleset.with_answer(AskedSet(query, True))).verdict is Verdict.DROP
-    assert forward(ruleset.with_answer(AskedSet(query, False))).verdict is Verdict.ACCEPT
+    assert (ruling.verdict, ruling.needs) == (HookVerdict.UNDETERMINED, (query,))
+    assert forward(ruleset.with_answer(AskedSet(query, True))).verdict is HookVerdict.DROP
+    assert forward(ruleset.with_answer(AskedSet(query, False))).verdict is HookVerdict.ACCEPT
     refused = forward(ruleset.with_answer(AskedSet(query, False, error="Operation not permitted")))
-    assert (refused.verdict, refused.needs) == (Verdict.UNDETERMINED, ())
+    assert (refused.verdict, refused.needs) == (HookVerdict.UNDETERMINED, ())
 
 
 def test_verdict_maps_by_interface_name_and_wildcard() -> None:
@@ -61,5 +61,5 @@ def test_concatenations_with_prefixes_and_ranges() -> None:
     key = {"concat": [SADDR, payload("tcp", "dport")]}
     element = {"concat": [{"prefix": {"addr": "10.0.0.0", "len": 24}}, {"range": [80, 90]}]}
     rules = nft_forward([test(key, {"set": [element]}), DROP])
-    assert forward(rules, forwarded(WEB)).verdict is Verdict.DROP
-    assert forward(rules).verdict is Verdict.ACCEPT
+    assert forward(rules, forwarded(WEB)).verdict is HookVerdict.DROP
+    assert forward(rules).verdict is HookVerdict.ACCEPT

@@ -26,7 +26,7 @@ from literal_rules import (
 from msgspec.structs import replace
 
 from netprobe.model import ConntrackEntry, Flow, Protocol, Ruleset
-from netprobe.rules import FibAnswer, Fragment, Packet, Reason, Surroundings, Verdict, traverse
+from netprobe.rules import FibAnswer, Fragment, HookPacket, HookVerdict, Reason, Surroundings, traverse
 
 
 @pytest.mark.parametrize(("devices", "verdict"), [(("br0",), "accept"), (("eth1",), "drop"), ((), "drop")])
@@ -37,7 +37,7 @@ def test_reverse_path_checks_ask_the_routing_tables(devices: tuple[str, ...], ve
     assert ruling.verdict == verdict
     assert verdict == "accept" or decided(ruling)[2] == "rpfilter"
     assert forward(iptables("-A FORWARD -m rpfilter --invert -j DROP"), around=around).verdict == verdict
-    assert forward(nft_forward([test(key, False), DROP])).verdict is Verdict.UNDETERMINED
+    assert forward(nft_forward([test(key, False), DROP])).verdict is HookVerdict.UNDETERMINED
 
 
 def test_fragments_are_seen_before_they_are_put_together() -> None:
@@ -51,15 +51,15 @@ def test_fragments_are_seen_before_they_are_put_together() -> None:
     early = traverse(chain(-450), "ip", "prerouting", packet)
     assert decided(early) == ("drop", "nft inet t p handle 4", "fragment")
     late = traverse(chain(-300), "ip", "prerouting", packet)
-    assert (late.verdict, late.packet.fragment, late.packet.flow.length) == (Verdict.ACCEPT, None, 3028)
+    assert (late.verdict, late.packet.fragment, late.packet.flow.length) == (HookVerdict.ACCEPT, None, 3028)
 
 
 def test_a_sender_is_known_only_where_it_sends() -> None:
     rules = iptables("-A OUTPUT -m owner --uid-owner 0 -j DROP")
-    out = Packet(PING, oif=ETH0, uid=0)
-    assert traverse(rules, "ip", "output", out).verdict is Verdict.DROP
-    assert traverse(rules, "ip", "output", Packet(PING, oif=ETH0, uid=1000)).verdict is Verdict.ACCEPT
-    assert traverse(rules, "ip", "output", Packet(PING, oif=ETH0)).verdict is Verdict.ACCEPT  # the kernel's own answer
+    out = HookPacket(PING, oif=ETH0, uid=0)
+    assert traverse(rules, "ip", "output", out).verdict is HookVerdict.DROP
+    assert traverse(rules, "ip", "output", HookPacket(PING, oif=ETH0, uid=1000)).verdict is HookVerdict.ACCEPT
+    assert traverse(rules, "ip", "output", HookPacket(PING, oif=ETH0)).verdict is HookVerdict.ACCEPT  # the kernel's own answer
 
 
 def test_marks_and_ttl_are_carried_on() -> None:
@@ -83,15 +83,15 @@ def test_a_device_chain_is_for_its_device_alone() -> None:
         {"rule": {"chain": "i", "handle": 2, "expr": [test(SADDR, "8.8.8.8"), DROP]}},
         family="netdev", chains=kernel,
     )  # fmt: skip
-    packet = Packet(PING.reversed(), iif=ETH0)
+    packet = HookPacket(PING.reversed(), iif=ETH0)
     assert decided(traverse(rules, "netdev", "ingress", packet, device="eth0"))[1] == "nft netdev t i handle 2"
-    assert traverse(rules, "netdev", "ingress", packet, device="eth1").verdict is Verdict.ACCEPT
+    assert traverse(rules, "netdev", "ingress", packet, device="eth1").verdict is HookVerdict.ACCEPT
 
 
 def test_arp_through_arptables_and_ebtables() -> None:
     from netprobe.rules.read.iptables_save import read_save
 
-    request = Packet(Flow("10.0.0.2", "10.0.0.1", Protocol.ARP, icmp_type=1, src_mac="02:00:00:00:00:02"), iif=BR0)
+    request = HookPacket(Flow("10.0.0.2", "10.0.0.1", Protocol.ARP, icmp_type=1, src_mac="02:00:00:00:00:02"), iif=BR0)
     rules = Ruleset(tables=tuple(read_save("*filter\n:INPUT ACCEPT\n-A INPUT -j DROP -s 10.0.0.2\n", "arptables", "arp")))
     assert decided(traverse(rules, "arp", "input", request))[:2] == ("drop", "arptables filter INPUT 1")
     text = "*filter\n:FORWARD ACCEPT\n-A FORWARD -p IPv4 -j DROP\n-A FORWARD -p ARP --arp-op Request --arp-ip-dst ! 10.0.0.3 -j DROP\n"
@@ -102,8 +102,8 @@ def test_arp_through_arptables_and_ebtables() -> None:
 def test_loopback_keeps_its_connection() -> None:
     rules = iptables("*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -m conntrack --ctstate INVALID -j DROP\nCOMMIT")
     entry = ConntrackEntry("icmp", ("127.0.0.1", "127.0.0.1", 7, None), ("127.0.0.1", "127.0.0.1", None, 7))
-    assert traverse(rules, "ip", "prerouting", forwarded(iif=LO, connection=entry)).verdict is Verdict.ACCEPT
-    assert traverse(rules, "ip", "prerouting", forwarded(state=None)).verdict is Verdict.DROP  # before -200 nothing is tracked
+    assert traverse(rules, "ip", "prerouting", forwarded(iif=LO, connection=entry)).verdict is HookVerdict.ACCEPT
+    assert traverse(rules, "ip", "prerouting", forwarded(state=None)).verdict is HookVerdict.DROP  # before -200 nothing is tracked
 
 
 def test_a_ruleset_survives_its_recording() -> None:
@@ -114,18 +114,18 @@ def test_a_ruleset_survives_its_recording() -> None:
 def test_the_ingress_of_inet_sees_no_arp() -> None:
     """nft_do_chain_inet_ingress; netdev's sees everything."""
     base = {"chain": {"name": "i", "handle": 1, "type": "filter", "hook": "ingress", "prio": 0, "policy": "drop", "dev": "eth0"}}
-    asked = Packet(Flow("10.0.0.1", "10.0.0.2", Protocol.ARP), iif=ETH0)
-    for family, arp in (("inet", Verdict.ACCEPT), ("netdev", Verdict.DROP)):
+    asked = HookPacket(Flow("10.0.0.1", "10.0.0.2", Protocol.ARP), iif=ETH0)
+    for family, arp in (("inet", HookVerdict.ACCEPT), ("netdev", HookVerdict.DROP)):
         rules = nft_table(base, family=family)
         assert traverse(rules, "netdev", "ingress", asked, device="eth0").verdict is arp
-        assert traverse(rules, "netdev", "ingress", replace(asked, flow=PING), device="eth0").verdict is Verdict.DROP
+        assert traverse(rules, "netdev", "ingress", replace(asked, flow=PING), device="eth0").verdict is HookVerdict.DROP
 
 
 @pytest.mark.parametrize(("listens", "xt", "nft"), [(True, "accept", "accept"), (None, "accept", "accept"), (False, "drop", "drop")])
 def test_a_proxy_that_listens_gets_the_packet(listens: bool | None, xt: str, nft: str) -> None:
     """Without one xt_TPROXY drops; at nft_tproxy the rule ends, and the policy decides."""
     around = Surroundings(proxied=lambda _: listens)
-    arriving = Packet(WEB, iif=BR0, state="new")
+    arriving = HookPacket(WEB, iif=BR0, state="new")
     lines = "*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp -j TPROXY --on-port 8080 --on-ip 0.0.0.0 --tproxy-mark 0x1/0x1\nCOMMIT"
     ruling = traverse(iptables(lines), "ip", "prerouting", arriving, around=around)
     assert (ruling.verdict, ruling.packet.mark) == (xt, 0 if listens is False else 1)

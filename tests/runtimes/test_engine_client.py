@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from runtimes.canned_engine import ID, OTHER, canned, described
 
-from netprobe.linux.runtimes.api import Answer, Silent
+from netprobe.linux.runtimes.api import HttpAnswer, Silent
 from netprobe.linux.runtimes.client import Client
 from netprobe.linux.runtimes.container import Container
 from netprobe.linux.runtimes.engine import Engine
@@ -103,8 +103,8 @@ def test_a_dead_engine_is_remembered_without_a_word(tmp_path: Path) -> None:
     assert remarks == []
 
 
-def hanging(asked: list[str]) -> Callable[[str, str, float], Answer]:
-    def ask(address: str, path: str, limit_s: float) -> Answer:
+def hanging(asked: list[str]) -> Callable[[str, str, float], HttpAnswer]:
+    def ask(address: str, path: str, limit_s: float) -> HttpAnswer:
         asked.append(path)
         raise Silent(f"no answer within {limit_s:g} s")
 
@@ -125,7 +125,7 @@ def test_an_engine_that_hangs_is_asked_once_and_reported() -> None:
 def test_who_may_not_ask_is_told() -> None:
     remarks: list[str] = []
 
-    def refuse(address: str, path: str, limit_s: float) -> Answer:
+    def refuse(address: str, path: str, limit_s: float) -> HttpAnswer:
         raise PermissionError(13, "Permission denied")
 
     engine = Engine("docker", Client("docker", Sockets(("/run/docker.sock",)), remarks, refuse), Memory)

@@ -21,7 +21,7 @@ from netprobe.endpoint import Named
 from netprobe.errors import CannotLook, NetprobeError
 from netprobe.linux.names.names import Found, NamedNamespaces, NameSource, lookup
 from netprobe.linux.runtimes import client as asking
-from netprobe.linux.runtimes.api import Answer, Busy, get
+from netprobe.linux.runtimes.api import Busy, HttpAnswer, get
 from netprobe.linux.runtimes.client import Client
 from netprobe.linux.runtimes.container import Container
 from netprobe.linux.runtimes.engine import Engine
@@ -107,11 +107,11 @@ def test_a_beginning_of_an_id_is_not_followed_for_ever(tmp_path: Path) -> None:
     """Each container that the engine lists for the id leads to the next."""
     asked: list[str] = []
 
-    def ask(address: str, path: str, limit_s: float) -> Answer:
+    def ask(address: str, path: str, limit_s: float) -> HttpAnswer:
         asked.append(path)
         if "filters" in path:
-            return Answer(200, "", json.dumps([{"Id": ID[:12] + f"{len(asked) + n:052x}"} for n in range(1000)]).encode())
-        return Answer(200, "", json.dumps(described("x", path.split("/")[2].ljust(64, "0"))).encode())
+            return HttpAnswer(200, "", json.dumps([{"Id": ID[:12] + f"{len(asked) + n:052x}"} for n in range(1000)]).encode())
+        return HttpAnswer(200, "", json.dumps(described("x", path.split("/")[2].ljust(64, "0"))).encode())
 
     client = Client("docker", Sockets(("/nowhere",)), [], ask)
     client.described(ID[:12])
@@ -168,9 +168,9 @@ def test_an_engine_that_drips_does_not_cost_its_limit_for_each_question(tmp_path
 def test_quick_answers_cost_nothing_of_the_limit() -> None:
     clock = [0.0]
 
-    def ask(address: str, path: str, limit_s: float) -> Answer:
+    def ask(address: str, path: str, limit_s: float) -> HttpAnswer:
         clock[0] += asking.USUAL_S
-        return Answer(200, "", json.dumps(described()).encode())
+        return HttpAnswer(200, "", json.dumps(described()).encode())
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(asking.time, "monotonic", lambda: clock[0])
@@ -179,7 +179,7 @@ def test_quick_answers_cost_nothing_of_the_limit() -> None:
 
 
 def test_a_full_queue_is_said_as_that() -> None:
-    def ask(address: str, path: str, limit_s: float) -> Answer:
+    def ask(address: str, path: str, limit_s: float) -> HttpAnswer:
         raise Busy("its queue of connections is full, it accepts none")
 
     remarks: list[str] = []
@@ -201,7 +201,7 @@ def test_a_users_engine_is_that_also_where_its_path_leads_to_roots(tmp_path: Pat
     answers = {"/containers/c1/json": described(pid=os.getpid())}
     with canned(tmp_path / "root", {}) as roots, canned(tmp_path / "s", answers, user=4711) as users:
 
-        def exchanged(address: str, path: str, limit_s: float) -> Answer:
+        def exchanged(address: str, path: str, limit_s: float) -> HttpAnswer:
             answer = get(address, path, limit_s)
             Path(users.path).rename(tmp_path / "old")
             Path(users.path).symlink_to(roots.path)

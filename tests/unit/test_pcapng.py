@@ -35,14 +35,14 @@ from netprobe.model import (
     Stage,
     Verdict,
 )
-from netprobe.render.pcapng import Capture, Frame, Interface, capture, read, write
+from netprobe.render.pcapng import Capture, Frame, InterfaceBlock, capture, read, write
 
 ECHO = bytes.fromhex("020000000002020000000001080045000054000040004001000008080808010203040800" + "00" * 62)
 START = 1_763_899_200_123_456_789
 
 texts = st.text(st.characters(codec="utf-8"), max_size=30)
 bounds = st.sampled_from(["in", "out", "other", None])
-interfaces = st.builds(Interface, texts, st.sampled_from([1, 101]), texts)
+interfaces = st.builds(InterfaceBlock, texts, st.sampled_from([1, 101]), texts)
 
 
 @st.composite
@@ -70,7 +70,7 @@ def test_a_run_larger_than_one_option_is_kept_whole() -> None:
 @given(st.binary(max_size=300), st.integers(0, 400))
 def test_damage_is_an_error_with_a_name(noise: bytes, at: int) -> None:
     """Any bytes written over a capture give a capture or a WrongQuestion, nothing else."""
-    data = bytearray(write(Capture((Interface("red/eth0"),), (Frame(0, START, ECHO, 98, "in", "a comment"),), run=b"{}")))
+    data = bytearray(write(Capture((InterfaceBlock("red/eth0"),), (Frame(0, START, ECHO, 98, "in", "a comment"),), run=b"{}")))
     at = min(at, len(data))
     data[at : at + len(noise)] = noise
     with suppress(WrongQuestion):
@@ -79,7 +79,7 @@ def test_damage_is_an_error_with_a_name(noise: bytes, at: int) -> None:
 
 @pytest.mark.parametrize("length", [0, 4, 11, 27, 60, 100])
 def test_a_file_that_is_cut_off_is_refused(length: int) -> None:
-    whole = write(Capture((Interface("red/eth0"),), (Frame(0, START, ECHO, 98),)))
+    whole = write(Capture((InterfaceBlock("red/eth0"),), (Frame(0, START, ECHO, 98),)))
     with pytest.raises(WrongQuestion):
         read(whole[:length])
 

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from netprobe.cli import run_line
-from netprobe.cli.parameters import Mark
+from netprobe.cli.parameters import FirewallMark
 from netprobe.errors import WrongQuestion
 from netprobe.model import Endpoint, Protocol
 from netprobe.question import Question, check_options, check_source, check_target
@@ -118,7 +118,7 @@ def test_an_option_without_its_value_leads_to_the_page_of_its_command(capsys, li
 
 
 def test_a_mark_is_written_as_the_tools_print_it():
-    assert [Mark(0, 0xFFFFFFFF).convert(text, None, None) for text in ("16", "0x10", "0XfF")] == [16, 16, 255]
+    assert [FirewallMark(0, 0xFFFFFFFF).convert(text, None, None) for text in ("16", "0x10", "0XfF")] == [16, 16, 255]
 
 
 def test_an_earlier_run_is_no_part_of_the_question() -> None:

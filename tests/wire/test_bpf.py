@@ -7,12 +7,12 @@ from bpf_machine import accepts
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netprobe.wire.bpf import JA, JEQ, LD_B_ABS, LD_IMM, RET, Program, packed
+from netprobe.wire.bpf import JA, JEQ, LD_B_ABS, LD_IMM, RET, Assembler, packed
 
 
-def picking(value: int, gap: int) -> Program:
+def picking(value: int, gap: int) -> Assembler:
     """A program that accepts a frame whose first byte is `value`, with `gap` idle instructions on the way."""
-    program = Program()
+    program = Assembler()
     program.emit((LD_B_ABS, 0))
     program.test(JEQ, value, "yes", "no")
     for _ in range(gap):
@@ -46,7 +46,7 @@ def test_one_instruction_is_eight_bytes() -> None:
 
 
 def test_mistakes_are_refused() -> None:
-    program = Program()
+    program = Assembler()
     program.label("here")
     with pytest.raises(ValueError, match="already"):
         program.label("here")
@@ -56,7 +56,7 @@ def test_mistakes_are_refused() -> None:
 
 
 def test_a_jump_back_is_refused() -> None:
-    program = Program()
+    program = Assembler()
     program.label("here")
     program.emit((LD_IMM, 0))
     program.goto("here")
@@ -65,7 +65,7 @@ def test_a_jump_back_is_refused() -> None:
 
 
 def test_a_program_longer_than_the_kernel_takes_is_refused() -> None:
-    program = Program()
+    program = Assembler()
     for _ in range(5000):
         program.emit((LD_IMM, 0))
     with pytest.raises(ValueError, match="5000 instructions"):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from netprobe.errors import CannotLook
-from netprobe.lab.changes import Change
+from netprobe.lab.changes import LabChange
 from netprobe.lab.topology import Topology
 from netprobe.lab.tutorial import TUTORIAL, WIRING
 
@@ -56,10 +56,10 @@ class Fault:
     name: str
     title: str
     probe: tuple[str, ...]
-    changes: tuple[Change, ...]
+    changes: tuple[LabChange, ...]
     expected: Expected
     network: Network = THE_TUTORIAL
-    given: tuple[Change, ...] = ()
+    given: tuple[LabChange, ...] = ()
     foreseen: bool = True
     privileged: bool = False
 
@@ -81,7 +81,7 @@ class Fault:
         return all(change.holds() for change in self.changes)
 
 
-def _make(changes: Sequence[Change], name: str) -> None:
+def _make(changes: Sequence[LabChange], name: str) -> None:
     for change in changes:
         change.apply()
     for change in changes:

@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 from netprobe.lab.topology import (
-    Bridge,
-    FdbEntry,
     Interface,
-    Macvlan,
+    LabBridge,
+    LabFdbEntry,
+    LabMacvlan,
+    LabNeighbour,
+    LabPolicyRule,
+    LabRoute,
+    LabVxlan,
     Masquerade,
-    Neighbour,
-    PolicyRule,
-    Route,
     Rules,
     Service,
     Sysctl,
     Topology,
     Veth,
-    Vxlan,
 )
 from netprobe.lab.tutorial import TUTORIAL, WIRING
 
@@ -47,14 +47,14 @@ OFFICES = Network(
             ),
         ),
         routes=(
-            Route("pc", via="10.1.0.1", device="eth0"),
-            Route("pc", via="fd00:1::1", device="eth0"),
-            Route("r1", "10.2.0.0/24", via="10.9.0.2", device="wan"),
-            Route("r1", "fd00:2::/64", via="fd00:9::2", device="wan"),
-            Route("r2", "10.1.0.0/24", via="10.9.0.1", device="wan"),
-            Route("r2", "fd00:1::/64", via="fd00:9::1", device="wan"),
-            Route("server", via="10.2.0.1", device="eth0"),
-            Route("server", via="fd00:2::1", device="eth0"),
+            LabRoute("pc", via="10.1.0.1", device="eth0"),
+            LabRoute("pc", via="fd00:1::1", device="eth0"),
+            LabRoute("r1", "10.2.0.0/24", via="10.9.0.2", device="wan"),
+            LabRoute("r1", "fd00:2::/64", via="fd00:9::2", device="wan"),
+            LabRoute("r2", "10.1.0.0/24", via="10.9.0.1", device="wan"),
+            LabRoute("r2", "fd00:1::/64", via="fd00:9::1", device="wan"),
+            LabRoute("server", via="10.2.0.1", device="eth0"),
+            LabRoute("server", via="fd00:2::1", device="eth0"),
         ),
         sysctls=_ROUTER,
         services=(
@@ -98,15 +98,15 @@ TWO_UPLINKS = Network(
         ),
         loopback=(Interface("internet", "lo", ("8.8.8.8/32",)),),
         routes=(
-            Route("pc", via="10.0.0.1", device="eth0"),
-            Route("host", via="203.0.113.1", device="eth0"),
-            Route("host", via="198.51.100.1", device="eth1", table=100),
-            Route("cable", via="192.0.2.2", device="core"),
-            Route("fibre", via="192.0.2.6", device="core"),
-            Route("internet", "203.0.113.0/24", via="192.0.2.1", device="eth0"),
-            Route("internet", "198.51.100.0/24", via="192.0.2.5", device="eth1"),
+            LabRoute("pc", via="10.0.0.1", device="eth0"),
+            LabRoute("host", via="203.0.113.1", device="eth0"),
+            LabRoute("host", via="198.51.100.1", device="eth1", table=100),
+            LabRoute("cable", via="192.0.2.2", device="core"),
+            LabRoute("fibre", via="192.0.2.6", device="core"),
+            LabRoute("internet", "203.0.113.0/24", via="192.0.2.1", device="eth0"),
+            LabRoute("internet", "198.51.100.0/24", via="192.0.2.5", device="eth1"),
         ),
-        policy=(PolicyRule("host", 1000, table=100, source="198.51.100.2"),),
+        policy=(LabPolicyRule("host", 1000, table=100, source="198.51.100.2"),),
         sysctls=(
             Sysctl("host", "net.ipv4.ip_forward", "1"),
             Sysctl("cable", "net.ipv4.ip_forward", "1"),
@@ -146,10 +146,10 @@ SQUARE = Network(
         ),
         loopback=(Interface("server", "lo", ("192.0.2.80/32",)),),
         routes=(
-            Route("pc", via="10.1.1.1", device="eth0"),
-            Route("r1", "192.0.2.80/32", via="172.16.1.10", device="dmz"),
-            Route("server", via="172.16.2.1", device="eth1"),
-            Route("r2", "10.1.1.0/24", via="10.1.2.10", device="lan"),
+            LabRoute("pc", via="10.1.1.1", device="eth0"),
+            LabRoute("r1", "192.0.2.80/32", via="172.16.1.10", device="dmz"),
+            LabRoute("server", via="172.16.2.1", device="eth1"),
+            LabRoute("r2", "10.1.1.0/24", via="10.1.2.10", device="lan"),
         ),
         sysctls=(Sysctl("r1", "net.ipv4.ip_forward", "1"), Sysctl("r2", "net.ipv4.ip_forward", "1")),
         services=(Service("server", "tcp", 80, "192.0.2.80"),),
@@ -179,10 +179,10 @@ ROUTED_PODS = Network(
             ),
         ),
         routes=(
-            Route("host", via="192.0.2.1", device="eth0"),
-            *(Route("host", f"10.65.0.{n + 1}/32", device=f"cali{n}") for n in (1, 2)),
-            *(Route(f"pod{n}", "169.254.1.1/32", device="eth0") for n in (1, 2)),
-            *(Route(f"pod{n}", via="169.254.1.1", device="eth0") for n in (1, 2)),
+            LabRoute("host", via="192.0.2.1", device="eth0"),
+            *(LabRoute("host", f"10.65.0.{n + 1}/32", device=f"cali{n}") for n in (1, 2)),
+            *(LabRoute(f"pod{n}", "169.254.1.1/32", device="eth0") for n in (1, 2)),
+            *(LabRoute(f"pod{n}", via="169.254.1.1", device="eth0") for n in (1, 2)),
         ),
         sysctls=(
             Sysctl("host", "net.ipv4.ip_forward", "1"),
@@ -249,9 +249,9 @@ OVERLAY = Network(
             Veth(
                 Interface("node1", "u0", ("192.168.50.1/24",)), Interface("node2", "u0", ("192.168.50.2/24",))
             ),
-            *(Bridge(Interface(f"node{n}", "br0")) for n in (1, 2)),
+            *(LabBridge(Interface(f"node{n}", "br0")) for n in (1, 2)),
             *(
-                Vxlan(
+                LabVxlan(
                     Interface(f"node{n}", "vx0", master="br0"),
                     42,
                     f"192.168.50.{n}",
@@ -287,7 +287,7 @@ ROUTED_OVERLAY = Network(
                 Interface("node1", "u0", ("192.168.50.1/24",)), Interface("node2", "u0", ("192.168.50.2/24",))
             ),
             *(
-                Vxlan(
+                LabVxlan(
                     Interface(f"node{n}", "flannel.1", (f"10.244.{n}.0/32",), mac=_TUNNEL_MAC[n]),
                     1,
                     f"192.168.50.{n}",
@@ -307,16 +307,16 @@ ROUTED_OVERLAY = Network(
         ),
         routes=(
             *(
-                Route(f"node{n}", f"10.244.{3 - n}.0/24", f"10.244.{3 - n}.0", "flannel.1", onlink=True)
+                LabRoute(f"node{n}", f"10.244.{3 - n}.0/24", f"10.244.{3 - n}.0", "flannel.1", onlink=True)
                 for n in (1, 2)
             ),
-            *(Route(f"pod{n}", via=f"10.244.{n}.1", device="eth0") for n in (1, 2)),
+            *(LabRoute(f"pod{n}", via=f"10.244.{n}.1", device="eth0") for n in (1, 2)),
         ),
         neighbours=tuple(
-            Neighbour(f"node{n}", "flannel.1", f"10.244.{3 - n}.0", _TUNNEL_MAC[3 - n]) for n in (1, 2)
+            LabNeighbour(f"node{n}", "flannel.1", f"10.244.{3 - n}.0", _TUNNEL_MAC[3 - n]) for n in (1, 2)
         ),
         fdb=tuple(
-            FdbEntry(f"node{n}", "flannel.1", _TUNNEL_MAC[3 - n], f"192.168.50.{3 - n}") for n in (1, 2)
+            LabFdbEntry(f"node{n}", "flannel.1", _TUNNEL_MAC[3 - n], f"192.168.50.{3 - n}") for n in (1, 2)
         ),
         sysctls=tuple(Sysctl(f"node{n}", "net.ipv4.ip_forward", "1") for n in (1, 2)),
     ),
@@ -340,14 +340,14 @@ HOME_LAN = Network(
                 Interface("host", "eth0", ("192.168.1.10/24",)),
                 Interface("router", "eth0", ("192.168.1.1/24",)),
             ),
-            Macvlan(Interface("nas", "eth0", ("192.168.1.51/24",)), "eth0"),
-            Macvlan(Interface("tv", "eth0", ("192.168.1.52/24",)), "eth0"),
-            Macvlan(Interface("host", "shim", ("192.168.1.11/32",)), "eth0"),
+            LabMacvlan(Interface("nas", "eth0", ("192.168.1.51/24",)), "eth0"),
+            LabMacvlan(Interface("tv", "eth0", ("192.168.1.52/24",)), "eth0"),
+            LabMacvlan(Interface("host", "shim", ("192.168.1.11/32",)), "eth0"),
         ),
         routes=(
-            *(Route(name, via="192.168.1.1", device="eth0") for name in ("nas", "tv")),
-            Route("host", "192.168.1.51/32", device="shim", source="192.168.1.11"),
-            Route("host", "192.168.1.52/32", device="shim", source="192.168.1.11"),
+            *(LabRoute(name, via="192.168.1.1", device="eth0") for name in ("nas", "tv")),
+            LabRoute("host", "192.168.1.51/32", device="shim", source="192.168.1.11"),
+            LabRoute("host", "192.168.1.52/32", device="shim", source="192.168.1.11"),
         ),
     ),
     """\

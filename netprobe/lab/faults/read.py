@@ -21,7 +21,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from netprobe.lab import changes, crafted, outages
-from netprobe.lab.changes import Change
+from netprobe.lab.changes import LabChange
 from netprobe.lab.topology import Service
 
 from . import steps
@@ -86,13 +86,13 @@ def _expected(
     return Expected(code, namespace, interface or None, way, object, verdict, stage)
 
 
-def _steps(which: str, tables: list[dict[str, Any]]) -> tuple[Change, ...]:
+def _steps(which: str, tables: list[dict[str, Any]]) -> tuple[LabChange, ...]:
     return tuple(
         chain.from_iterable(_step(f"{which} {number}", table) for number, table in enumerate(tables, 1))
     )
 
 
-def _step(which: str, table: dict[str, Any]) -> tuple[Change, ...]:
+def _step(which: str, table: dict[str, Any]) -> tuple[LabChange, ...]:
     with _at(which):
         said = [key for key in table if key in KINDS]
         if len(said) != 1:
@@ -158,7 +158,7 @@ def _move(namespace: str, protocol: Literal["tcp", "udp"], port: int, address: s
 class _Kind:
     """A kind of step: what makes it, which parameter its own key's value is, how others are called."""
 
-    make: Callable[..., Change | tuple[Change, ...]]
+    make: Callable[..., LabChange | tuple[LabChange, ...]]
     subject: str
     words: _Words = field(default_factory=dict)
 

@@ -10,13 +10,13 @@ from pyroute2.netlink import NLA_F_NESTED, nla
 from pyroute2.netlink.nfnetlink import nfgen_msg
 
 
-class Table(nfgen_msg):
+class TableMessage(nfgen_msg):
     """A table."""
 
     nla_map = ((1, "NFTA_TABLE_NAME", "asciiz"), (2, "NFTA_TABLE_FLAGS", "be32"))
 
 
-class Chain(nfgen_msg):
+class ChainMessage(nfgen_msg):
     """A chain, and where it hangs if it is a base chain."""
 
     nla_map = (
@@ -40,7 +40,7 @@ class Chain(nfgen_msg):
             nla_map = ((1, "NFTA_DEVICE_NAME", "asciiz"),)
 
 
-class Set(nfgen_msg):
+class SetMessage(nfgen_msg):
     """A set's definition; its size is told from Linux 6.16 on."""
 
     nla_map = (
@@ -80,17 +80,17 @@ class Elements(nfgen_msg):
 
 _TABLES = 10 << 8  # NFNL_SUBSYS_NFTABLES
 REQUESTS = {
-    _TABLES | 1: Table,
-    _TABLES | 4: Chain,
+    _TABLES | 1: TableMessage,
+    _TABLES | 4: ChainMessage,
     _TABLES | 7: nfgen_msg,
-    _TABLES | 10: Set,
+    _TABLES | 10: SetMessage,
     _TABLES | 13: Elements,
 }
 ANSWERS = {
-    _TABLES: Table,
-    _TABLES | 3: Chain,
+    _TABLES: TableMessage,
+    _TABLES | 3: ChainMessage,
     _TABLES | 6: nfgen_msg,
-    _TABLES | 9: Set,
+    _TABLES | 9: SetMessage,
     _TABLES | 12: Elements,
 }
 BY_HAND = frozenset({Chain, Set})  # of which kube-proxy makes thousands

@@ -18,8 +18,8 @@ from pyroute2.netlink.rtnl.ndmsg import ndmsg
 from pyroute2.netlink.rtnl.nsidmsg import nsidmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg_base
 
-from .structs import Numbers, StructArray
-from .traffic import Filter, Qdisc
+from .structs import Int32Array, StructArray
+from .traffic import FilterMessage, QdiscMessage
 
 AF_BRIDGE = 7
 
@@ -40,10 +40,10 @@ class Info(nla):
 
     @staticmethod
     def data_of_slave(info: Any, **_: Any) -> Any:
-        return BridgePort if info.get_attr("IFLA_INFO_SLAVE_KIND") == "bridge" else info.cdata
+        return BridgePortData if info.get_attr("IFLA_INFO_SLAVE_KIND") == "bridge" else info.cdata
 
 
-class Bridge(nla):
+class BridgeData(nla):
     """IFLA_INFO_DATA of a bridge."""
 
     nla_map = (
@@ -63,7 +63,7 @@ class Bridge(nla):
         nla_map = ((7, "BRIDGE_QUERIER_IPV6_OTHER_TIMER", "uint64"),)
 
 
-class BridgePort(nla):
+class BridgePortData(nla):
     """IFLA_INFO_SLAVE_DATA of a bridge's port."""
 
     nla_map = (
@@ -81,7 +81,7 @@ class BridgePort(nla):
     )
 
 
-class Vxlan(nla):
+class VxlanData(nla):
     """IFLA_INFO_DATA of a VXLAN device."""
 
     nla_map = (
@@ -98,31 +98,36 @@ class Vxlan(nla):
     )
 
 
-class Macvlan(nla):
+class MacvlanData(nla):
     """IFLA_INFO_DATA of a macvlan or macvtap."""
 
     nla_map = ((1, "IFLA_MACVLAN_MODE", "uint32"),)
 
 
-class Ipvlan(nla):
+class IpvlanData(nla):
     """IFLA_INFO_DATA of an ipvlan or ipvtap."""
 
     nla_map = ((1, "IFLA_IPVLAN_MODE", "uint16"),)
 
 
-class Vlan(nla):
+class VlanData(nla):
     """IFLA_INFO_DATA of a VLAN device."""
 
     nla_map = ((1, "IFLA_VLAN_ID", "uint16"),)
 
 
 DATA = {
-    "bridge": Bridge, "vxlan": Vxlan, "vlan": Vlan, "macvlan": Macvlan, "macvtap": Macvlan, "ipvlan": Ipvlan,
-    "ipvtap": Ipvlan,
-}  # fmt: skip
+    "bridge": BridgeData,
+    "vxlan": VxlanData,
+    "vlan": VlanData,
+    "macvlan": MacvlanData,
+    "macvtap": MacvlanData,
+    "ipvlan": IpvlanData,
+    "ipvtap": IpvlanData,
+}
 
 
-class Link(nlmsg):
+class LinkMessage(nlmsg):
     """struct ifinfomsg."""
 
     fields = (
@@ -159,7 +164,7 @@ class Link(nlmsg):
 
     @staticmethod
     def spec_of_family(link: Any, **_: Any) -> Any:
-        return Link.bridge_spec if link["family"] == AF_BRIDGE else Link.af_spec
+        return LinkMessage.bridge_spec if link["family"] == AF_BRIDGE else LinkMessage.af_spec
 
     class bridge_spec(nla):
         nla_map = ((2, "IFLA_BRIDGE_VLAN_INFO", "vlan"),)
@@ -174,17 +179,17 @@ class Link(nlmsg):
 
         class inet(nla):
             nla_map = ((1, "IFLA_INET_CONF", "numbers"),)
-            numbers = Numbers
+            numbers = Int32Array
 
         class inet6(nla):
             nla_map = ((2, "IFLA_INET6_CONF", "numbers"),)
-            numbers = Numbers
+            numbers = Int32Array
 
     class xdp(nla):
         nla_map = ((2, "IFLA_XDP_ATTACHED", "uint8"), (4, "IFLA_XDP_PROG_ID", "uint32"))
 
 
-class Leg(nla):
+class RouteNexthop(nla):
     """struct rtnexthop: one of several ways of a route, with attributes of its own."""
 
     is_nla = False
@@ -194,7 +199,7 @@ class Leg(nla):
     rtvia = rtmsg_base.rtvia
 
 
-class Route(nlmsg):
+class RouteMessage(nlmsg):
     """struct rtmsg of a route."""
 
     fields = rtmsg_base.fields
@@ -220,7 +225,14 @@ class Route(nlmsg):
     )
     metrics = rtmsg_base.metrics
     rtvia = rtmsg_base.rtvia
-    leg = Leg
+    leg = RouteNexthop
+
+
+class GroupMember(nlmsg):
+    """struct nexthop_grp."""
+
+    header = None
+    fields = (("id", "I"), ("weight", "B"), ("resvd1", "B"), ("resvd2", "H"))
 
 
 class NexthopObject(nlmsg):
@@ -236,11 +248,7 @@ class NexthopObject(nlmsg):
     )
 
     class group(StructArray):
-        class element(nlmsg):
-            """struct nexthop_grp."""
-
-            header = None
-            fields = (("id", "I"), ("weight", "B"), ("resvd1", "B"), ("resvd2", "H"))
+        element = GroupMember
 
 
 class MulticastGroups(nlmsg):
@@ -274,7 +282,7 @@ class MulticastGroups(nlmsg):
             fields = (("ifindex", "I"),)
 
 
-class Neighbour(nlmsg):
+class NeighbourMessage(nlmsg):
     """struct ndmsg, of neighbours and of forwarding entries."""
 
     fields = ndmsg.fields
@@ -288,27 +296,29 @@ class Neighbour(nlmsg):
 
 
 REQUESTS = {
-    18: Link,
+    18: LinkMessage,
     22: ifaddrmsg,
-    26: Route,
-    30: Neighbour,
+    26: RouteMessage,
+    30: NeighbourMessage,
     34: fibmsg,
-    38: Qdisc,
-    46: Filter,
+    38: QdiscMessage,
+    46: FilterMessage,
     86: MulticastGroups,
     90: nsidmsg,
     106: NexthopObject,
 }
 ANSWERS = {
-    16: Link,
+    16: LinkMessage,
     20: ifaddrmsg,
-    24: Route,
-    28: Neighbour,
+    24: RouteMessage,
+    28: NeighbourMessage,
     32: fibmsg,
-    36: Qdisc,
-    44: Filter,
+    36: QdiscMessage,
+    44: FilterMessage,
     86: MulticastGroups,  # a dump's are RTM_GETMDB (br_mdb_dump)
     88: nsidmsg,
     104: NexthopObject,
 }
-BY_HAND = frozenset({Link, ifaddrmsg, Route, Neighbour})  # of which a machine may have thousands
+BY_HAND = frozenset(
+    {LinkMessage, ifaddrmsg, RouteMessage, NeighbourMessage}
+)  # of which a machine may have thousands

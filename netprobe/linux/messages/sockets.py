@@ -17,7 +17,7 @@ _ID = (
 )  # fmt: skip
 
 
-class Sockets(nlmsg):
+class SocketRequest(nlmsg):
     """struct inet_diag_req_v2: which sockets are wanted, wherever they are bound to."""
 
     fields = (
@@ -56,5 +56,5 @@ class InetSocket(nlmsg):
             self[end] = socket.inet_ntop(family, self[end] if family == socket.AF_INET6 else self[end][:4])
 
 
-REQUESTS = {20: Sockets}  # SOCK_DIAG_BY_FAMILY
+REQUESTS = {20: SocketRequest}  # SOCK_DIAG_BY_FAMILY
 ANSWERS = {20: InetSocket}

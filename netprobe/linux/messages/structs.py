@@ -29,7 +29,7 @@ class StructArray(nla):
         return found
 
 
-class Numbers(nla):
+class Int32Array(nla):
     """Decodes into a tuple of int32; what is left over at the end is no number."""
 
     def decode(self) -> None:

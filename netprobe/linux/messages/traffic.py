@@ -47,7 +47,7 @@ def _plugin_options(module: str | None) -> Any:
     return import_module(f"pyroute2.netlink.rtnl.tcmsg.{module}").options if module else None
 
 
-class Qdisc(nlmsg):
+class QdiscMessage(nlmsg):
     """struct tcmsg of a queueing discipline."""
 
     fields = TCMSG
@@ -83,16 +83,19 @@ class Actions(nla):
     action = Action
 
 
+class SelectorKey(nlmsg):
+    """struct tc_u32_key."""
+
+    header = None
+    fields = (("mask", ">I"), ("value", ">I"), ("offset", "i"), ("offset_mask", "i"))
+
+
 class Selector(StructArray):
     """struct tc_u32_sel, whose keys stand behind a head as long as one of them: the first element is no
     key.
     """
 
-    class element(nlmsg):
-        """struct tc_u32_key."""
-
-        header = None
-        fields = (("mask", ">I"), ("value", ">I"), ("offset", "i"), ("offset_mask", "i"))
+    element = SelectorKey
 
 
 class FilterOptions(nla):
@@ -113,7 +116,7 @@ def _options_of(kind: str) -> type:
 FILTER_OPTIONS = {kind: _options_of(kind) for kind in ACTIONS_AT}
 
 
-class Filter(nlmsg):
+class FilterMessage(nlmsg):
     """struct tcmsg of a filter."""
 
     fields = TCMSG

@@ -17,7 +17,20 @@ _SELECTOR = (
 _LIFETIMES = (("lft", "64s"), ("curlft", "32s"))
 
 
-class Policy(nlmsg):
+class Template(nlmsg):
+    """struct xfrm_user_tmpl."""
+
+    header = None
+    fields = (
+        ("daddr", "16s"), ("spi", ">I"), ("proto", "B"), ("__pad_id", "3x"), ("family", "H"),
+        ("__pad_family", "2x"),
+        ("saddr", "16s"), ("reqid", "I"), ("mode", "B"), ("share", "B"), ("optional", "B"),
+        ("__pad_optional", "1x"),
+        ("aalgos", "I"), ("ealgos", "I"), ("calgos", "I"),
+    )  # fmt: skip
+
+
+class PolicyMessage(nlmsg):
     """struct xfrm_userpolicy_info."""
 
     fields = (
@@ -28,20 +41,10 @@ class Policy(nlmsg):
     nla_map = ((5, "XFRMA_TMPL", "templates"),)
 
     class templates(StructArray):
-        class element(nlmsg):
-            """struct xfrm_user_tmpl."""
-
-            header = None
-            fields = (
-                ("daddr", "16s"), ("spi", ">I"), ("proto", "B"), ("__pad_id", "3x"), ("family", "H"),
-                ("__pad_family", "2x"),
-                ("saddr", "16s"), ("reqid", "I"), ("mode", "B"), ("share", "B"), ("optional", "B"),
-                ("__pad_optional", "1x"),
-                ("aalgos", "I"), ("ealgos", "I"), ("calgos", "I"),
-            )  # fmt: skip
+        element = Template
 
 
-class State(nlmsg):
+class StateMessage(nlmsg):
     """struct xfrm_usersa_info, up to what a template is compared with."""
 
     fields = (
@@ -53,4 +56,4 @@ class State(nlmsg):
 
 
 REQUESTS = {18: nlmsg, 21: nlmsg}  # XFRM_MSG_GETSA, XFRM_MSG_GETPOLICY: a dump's request has no body
-ANSWERS = {16: State, 19: Policy}
+ANSWERS = {16: StateMessage, 19: PolicyMessage}

@@ -258,7 +258,7 @@ class Processes(NameSource):
                 yield found
 
 
-class Paths(NameSource):
+class NamespaceFiles(NameSource):
     """Any file that is a network namespace."""
 
     kind = "path"

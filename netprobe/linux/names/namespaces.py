@@ -18,7 +18,7 @@ from .names import (
     Found,
     NamedNamespaces,
     NameSource,
-    Paths,
+    NamespaceFiles,
     Processes,
     UnknownName,
     did_you_mean,
@@ -32,7 +32,7 @@ from .names import (
 HOST = "host"
 HOST_ROOT = "/proc/1/root"
 # kinds whose names tell nothing without the kind before them
-_NAMELESS = (HOST, Processes.kind, Paths.kind, PODS)
+_NAMELESS = (HOST, Processes.kind, NamespaceFiles.kind, PODS)
 _GENERATED = re.compile(r"(?:netns|cni)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -50,7 +50,12 @@ class Directory:
         shared = _in_a_container_of_the_host()
         self.named = NamedNamespaces(HOST_ROOT if shared else "")
         self.containers = Containers(HOST_ROOT if shared else "")
-        self.sources: Sequence[NameSource] = (self.named, *self.containers.sources, Processes(), Paths())
+        self.sources: Sequence[NameSource] = (
+            self.named,
+            *self.containers.sources,
+            Processes(),
+            NamespaceFiles(),
+        )
         self.handles = Handles()
         self._found: dict[str, Found] = {}
         self._notes: dict[str, tuple[str, ...]] = {}
@@ -190,7 +195,7 @@ class Directory:
         yield from self._containers(identity)
         yield from (other.name for other in self._aliases(identity))
         # made inside a process: nobody gave it a name but that one
-        if found.kind == Paths.kind or "//" in found.name:
+        if found.kind == NamespaceFiles.kind or "//" in found.name:
             yield found.text
         pid = found.pid or next((each.pid for each in Processes().all() if each.identity() == identity), None)
         if pid is not None:

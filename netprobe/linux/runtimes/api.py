@@ -31,7 +31,7 @@ class Busy(OSError):
     """The engine does not take connections: the queue of those that wait for it is full (unix(7), EAGAIN)."""
 
 
-class Answer(Struct, frozen=True):
+class HttpAnswer(Struct, frozen=True):
     """An HTTP answer: its status, the server's own name ("Docker/28.5.0 (linux)", "Libpod/5.4.0 (linux)"),
     and its JSON.
 
@@ -45,7 +45,7 @@ class Answer(Struct, frozen=True):
     user: int = 0
 
 
-def get(address: str, path: str, limit_s: float = LIMIT_S) -> Answer:
+def get(address: str, path: str, limit_s: float = LIMIT_S) -> HttpAnswer:
     """What the engine at the socket `address` answers to GET `path`.
 
     Raises Silent after `limit_s` seconds, Busy at once, another OSError when there is no engine, ValueError
@@ -88,7 +88,7 @@ def _listener(connection: socket.socket) -> int:
     return int(_UCRED.unpack(told)[1])
 
 
-def _parsed(raw: bytes, user: int) -> Answer:
+def _parsed(raw: bytes, user: int) -> HttpAnswer:
     head, _, body = raw.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     version, status, *_ = [*first.split(" "), "", ""]
@@ -97,7 +97,7 @@ def _parsed(raw: bytes, user: int) -> Answer:
     headers = {
         name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
     }
-    return Answer(int(status), headers.get("server", ""), body, user)
+    return HttpAnswer(int(status), headers.get("server", ""), body, user)
 
 
 def inspect(name: str) -> str:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from netprobe.linux import deadline
 
-from .api import LIMIT_S, Answer, Busy, Silent, get, inspect, listing
+from .api import LIMIT_S, Busy, HttpAnswer, Silent, get, inspect, listing
 from .container import SHORT_ID, WHOLE_ID, Container, changed
 from .descriptions import Described, Listed
 from .json import decoded
@@ -29,7 +29,11 @@ class Client:
     """Asks the engines of one kind. What kept one from answering is added to `remarks`, for people."""
 
     def __init__(
-        self, kind: str, sockets: Sockets, remarks: list[str], ask: Callable[[str, str, float], Answer] = get
+        self,
+        kind: str,
+        sockets: Sockets,
+        remarks: list[str],
+        ask: Callable[[str, str, float], HttpAnswer] = get,
     ) -> None:
         self._kind = kind
         self._sockets = sockets
@@ -80,7 +84,7 @@ class Client:
                 other = self._read(answer, address, Described)
                 yield from self._valid(answer, [other] if other else ())
 
-    def _valid(self, answer: Answer | None, said: Iterable[Described | Listed]) -> Iterator[Container]:
+    def _valid(self, answer: HttpAnswer | None, said: Iterable[Described | Listed]) -> Iterator[Container]:
         """The containers in an answer, as far as they have an id: the name of a file is made of it."""
         kind, owner = self._signed(answer), whose(answer.user) if answer else 0
         found = (each.container(kind) for each in said)
@@ -88,7 +92,7 @@ class Client:
             changed(each, owner=owner) if owner else each for each in found if WHOLE_ID.fullmatch(each.id)
         )
 
-    def _get(self, address: str, path: str, limit_s: float) -> Answer | None:
+    def _get(self, address: str, path: str, limit_s: float) -> HttpAnswer | None:
         """The engine's answer, None when it has none.
 
         An engine that fails is not asked again, unless it was only glanced at.
@@ -109,7 +113,7 @@ class Client:
             self._slow_s[address] = self._slow_s.get(address, 0.0) + max(waited, 0.0)
         return answer if answer.status == 200 else None
 
-    def _read(self, answer: Answer | None, address: str, kind: type[_T]) -> _T | None:
+    def _read(self, answer: HttpAnswer | None, address: str, kind: type[_T]) -> _T | None:
         """What an answer says; None for no answer, and for one that makes no sense: that engine is not asked
         again.
         """
@@ -128,6 +132,6 @@ class Client:
                 f"{self._kind} at {address}: {why}; containers are known from /proc and its files instead"
             )
 
-    def _signed(self, answer: Answer | None) -> str:
+    def _signed(self, answer: HttpAnswer | None) -> str:
         """Which engine has answered: Podman may listen at Docker's address."""
         return "podman" if answer and answer.server.startswith(PODMANS_NAME) else self._kind

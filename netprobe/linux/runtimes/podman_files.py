@@ -57,7 +57,7 @@ class _Settings(Struct, rename="camel"):
     new_networks: Mapping[str, object] | None = None
 
 
-class _State(Struct, rename="camel"):
+class _ContainerState(Struct, rename="camel"):
     """How it is (libpod, ContainerState)."""
 
     state: int = 0
@@ -185,12 +185,12 @@ def _network(database: Database, settings: _Settings) -> tuple[str, tuple[str, .
     return "none" if any(each.get("type") == "network" for each in namespaces) else "host", None
 
 
-def _rows(database: Database, identity: str) -> tuple[_Settings, _State] | None:
+def _rows(database: Database, identity: str) -> tuple[_Settings, _ContainerState] | None:
     """(settings, state) of one container as libpod stores them; None when its database is not there, busy or
     of another make.
     """
     row = database.row(_ROW, identity)
     if row is None or len(row) != 2:
         return None
-    settings, state = decoded(row[0], _Settings), decoded(row[1], _State)
+    settings, state = decoded(row[0], _Settings), decoded(row[1], _ContainerState)
     return (settings, state) if settings is not None and state is not None else None

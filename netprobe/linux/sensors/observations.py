@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from netprobe.model import Flow, IcmpError, Leg, Observation, Protocol, Source, Watch
 from netprobe.wire.answers import Word, pair
-from netprobe.wire.dissect import ETHERNET, Packet, dissect, dissect_segment
+from netprobe.wire.dissect import ETHERNET, DissectedPacket, dissect, dissect_segment
 from netprobe.wire.fragments import restored
 from netprobe.wire.mark import PROTOCOL_NUMBERS, RUN_BYTES, TOKEN_BYTES, Mark, mark_of
 from netprobe.wire.recognise import Recognised, Recogniser
@@ -30,7 +30,7 @@ class Logbook:
         self.watch = watch
         self.home = watch.probe.source.namespace or ""
         self._said: list[Observation] = []  # not from a tap
-        self._caught: list[tuple[Caught, Packet]] = []
+        self._caught: list[tuple[Caught, DissectedPacket]] = []
         self._taken: list[tuple[Tap, Taken]] = []  # not looked at yet
         self._unsaid: list[tuple[int, Flow | None, int]] = []
         self._so_far: list[Observation] = []
@@ -63,7 +63,7 @@ class Logbook:
         self._sent[sequence] = now_ns
         self._unsaid.append((sequence, flow, now_ns))  # made an observation when there is time
 
-    def _read_back(self, packet: bytes) -> Packet | None:
+    def _read_back(self, packet: bytes) -> DissectedPacket | None:
         probe = self.watch.probe
         if probe.protocol not in PROTOCOL_NUMBERS:
             return dissect(packet)
@@ -367,7 +367,7 @@ def _point(frame: Caught) -> tuple[str, str, bool]:
     return frame.namespace, frame.interface, frame.packet_type == PACKET_OUTGOING
 
 
-def _word(frame: Caught, packet: Packet, found: Recognised) -> Word:
+def _word(frame: Caught, packet: DissectedPacket, found: Recognised) -> Word:
     """An ARP or ND packet as a question or an answer."""
     is_answer = found.flow.icmp_type in ANSWER_TYPES
     station = (packet.hardware[0] if packet.hardware else found.flow.src_mac) or ""

@@ -23,7 +23,7 @@ from netprobe.linux.privilege import not_permitted
 from netprobe.model import IcmpError, Probe, Protocol
 from netprobe.wire.addresses import ipv4_text, ipv6_text
 from netprobe.wire.craft import Recipe
-from netprobe.wire.dissect import RAW_IP, Packet, dissect, dissect_segment
+from netprobe.wire.dissect import RAW_IP, DissectedPacket, dissect, dissect_segment
 from netprobe.wire.filter import answer_filter, packet_filter, segment_filter
 from netprobe.wire.mark import PROTOCOL_NUMBERS, TOKEN_BYTES, Mark
 
@@ -53,7 +53,7 @@ class Heard(Struct, frozen=True):
     """
 
     stamp_ns: int
-    packet: Packet | None = None
+    packet: DissectedPacket | None = None
     error: IcmpError | None = None
     payload: bytes = b""
 
@@ -141,7 +141,7 @@ class Sender:
         """
         return 0 if self.probe.protocol is Protocol.UDP else _dropped(self._raw) - self._lost_before
 
-    def _segment(self, data: bytes, address: tuple[str, int]) -> Packet | None:
+    def _segment(self, data: bytes, address: tuple[str, int]) -> DissectedPacket | None:
         return dissect_segment(
             data, without_zone(address[0]), self.source, PROTOCOL_NUMBERS[self.probe.protocol]
         )

@@ -42,11 +42,11 @@ Arguments = Callable[[str, str, Collection[str]], tuple[list[Statement], str | N
 
 def read_save(text: str, engine: str, family: str) -> list[Table]:
     """The tables of one output of a -save command; `engine` and `family` as in `Table`."""
-    tables: list[_Draft] = []
+    tables: list[_PrintedTable] = []
     read = ARGUMENTS[family]
     for line in text.splitlines():
         if line.startswith("*"):
-            tables.append(_Draft(engine, family, line[1:]))
+            tables.append(_PrintedTable(engine, family, line[1:]))
         elif tables and (chain := _CHAIN.match(line)):
             tables[-1].chains[chain[1]] = (chain[2].lower(), [])
         elif tables and (rule := _RULE.match(line)):
@@ -55,7 +55,7 @@ def read_save(text: str, engine: str, family: str) -> list[Table]:
 
 
 @dataclass(slots=True)
-class _Draft:
+class _PrintedTable:
     """A table while its lines are read: chains with policy ("-" for a user's chain) and rules."""
 
     engine: str

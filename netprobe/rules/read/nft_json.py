@@ -43,13 +43,13 @@ def read_listing(listing: bytes, texts: str, chains: Iterable[KernelChain], want
     `texts` is the same listing as text with handles; `chains` the kernel's, for what the JSON of some
     versions leaves out. Raises msgspec.DecodeError for something that is no listing.
     """
-    drafts: dict[Key, _Draft] = {}
+    drafts: dict[Key, _JsonTable] = {}
     known = {(chain.family, chain.table, chain.name): chain for chain in chains}
     printed = rule_texts(texts)
     for item in msgspec.json.decode(listing)["nftables"]:
         [(kind, found)] = item.items()
         if kind == "table" and (found["family"], found["name"]) in wanted:
-            drafts[found["family"], found["name"]] = _Draft(
+            drafts[found["family"], found["name"]] = _JsonTable(
                 found["family"], found["name"], printed.get((found["family"], found["name"]), {})
             )
         elif (found.get("family"), found.get("table")) in drafts:
@@ -71,7 +71,7 @@ def rule_texts(listing: str) -> dict[Key, dict[int, str]]:
     return found
 
 
-class _Draft:
+class _JsonTable:
     """A table while its objects are read."""
 
     def __init__(self, family: str, name: str, texts: Mapping[int, str]) -> None:

@@ -4,19 +4,19 @@
 from __future__ import annotations
 
 from netprobe.rules import datatypes as dt
-from netprobe.rules.packet import Packet, Surroundings
+from netprobe.rules.packet import HookPacket, Surroundings
 
 from .ip import l4proto
 from .meta import nfproto
 from .value import UNKNOWN, Reader, Rows, Seen, nothing, only
 
 
-def _state(packet: Packet, around: Surroundings) -> Seen:
+def _state(packet: HookPacket, around: Surroundings) -> Seen:
     """No entry reads as invalid (nft_ct_get_eval, conntrack_mt): so rules before priority -200 see it."""
     return dt.CT_STATES[packet.state or "invalid"]
 
 
-def _xt_state(packet: Packet, around: Surroundings) -> Seen:
+def _xt_state(packet: HookPacket, around: Surroundings) -> Seen:
     bits = dt.CT_STATES[packet.state or "invalid"]
     status = _status(packet, around)
     if isinstance(status, int):
@@ -26,12 +26,12 @@ def _xt_state(packet: Packet, around: Surroundings) -> Seen:
     return bits
 
 
-def tracked(packet: Packet) -> bool:
+def tracked(packet: HookPacket) -> bool:
     """Whether the packet belongs to a conntrack entry at this point."""
     return packet.state not in (None, "invalid", "untracked")
 
 
-def _status(packet: Packet, around: Surroundings) -> Seen:
+def _status(packet: HookPacket, around: Surroundings) -> Seen:
     """Translations show in the entry's two tuples; the other words come from the entry itself, if it was
     read.
     """
@@ -47,12 +47,12 @@ def _status(packet: Packet, around: Surroundings) -> Seen:
     return bits | (2 if packet.reply else 0) | (8 if packet.state == "established" else 0)
 
 
-def _ct_direction(packet: Packet, around: Surroundings) -> Seen:
+def _ct_direction(packet: HookPacket, around: Surroundings) -> Seen:
     return int(packet.reply) if tracked(packet) else None
 
 
 def _ct_tuple(tuple_name: str, index: int) -> Reader:
-    def read(packet: Packet, around: Surroundings) -> Seen:
+    def read(packet: HookPacket, around: Surroundings) -> Seen:
         if not tracked(packet):
             return None
         if packet.connection is None:
@@ -65,17 +65,17 @@ def _ct_tuple(tuple_name: str, index: int) -> Reader:
     return read
 
 
-def _ct_mark(packet: Packet, around: Surroundings) -> Seen:
+def _ct_mark(packet: HookPacket, around: Surroundings) -> Seen:
     if not tracked(packet):
         return None
     return packet.connection.mark if packet.connection else UNKNOWN
 
 
-def _ct_zone(packet: Packet, around: Surroundings) -> Seen:
+def _ct_zone(packet: HookPacket, around: Surroundings) -> Seen:
     return packet.zone if packet.state != "untracked" else 0
 
 
-def _ct_protocol(packet: Packet, around: Surroundings) -> Seen:
+def _ct_protocol(packet: HookPacket, around: Surroundings) -> Seen:
     return l4proto(packet, around) if tracked(packet) else None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from netprobe.model import Protocol
 from netprobe.rules import datatypes as dt
-from netprobe.rules.packet import Packet, Surroundings
+from netprobe.rules.packet import HookPacket, Surroundings
 
 from .value import UNKNOWN, Reader, Rows, Seen, constant, known, only
 
@@ -15,30 +15,30 @@ _ICMP4, _ICMP6 = (Protocol.ICMP,), (Protocol.ICMPV6, Protocol.ND)
 PROTOCOL_NUMBER = {Protocol.ICMP: 1, Protocol.TCP: 6, Protocol.UDP: 17, Protocol.ICMPV6: 58, Protocol.ND: 58}
 
 
-def source(packet: Packet, around: Surroundings) -> Seen:
+def source(packet: HookPacket, around: Surroundings) -> Seen:
     """The network header's source address, as a number; in ARP the sender's."""
     return dt.IPV4.number(packet.flow.src)
 
 
-def destination(packet: Packet, around: Surroundings) -> Seen:
+def destination(packet: HookPacket, around: Surroundings) -> Seen:
     """The network header's destination address, as a number; in ARP the target's."""
     return dt.IPV4.number(packet.flow.dst)
 
 
-def l4proto(packet: Packet, around: Surroundings) -> Seen:
+def l4proto(packet: HookPacket, around: Surroundings) -> Seen:
     """The number of the transport protocol."""
     if packet.ethertype == "arp":
         return None
     return PROTOCOL_NUMBER.get(packet.flow.protocol, UNKNOWN)
 
 
-def carried(packet: Packet) -> bool:
+def carried(packet: HookPacket) -> bool:
     """Whether this packet begins with a transport header (a later fragment does not)."""
     return packet.ethertype != "arp" and not (packet.fragment and packet.fragment.offset)
 
 
 def _port(protocols: tuple[Protocol, ...], side: str) -> Reader:
-    def read(packet: Packet, around: Surroundings) -> Seen:
+    def read(packet: HookPacket, around: Surroundings) -> Seen:
         if packet.flow.protocol not in protocols or not carried(packet):
             return UNKNOWN if packet.flow.protocol is Protocol.OTHER else None
         number = packet.flow.sport if side == "sport" else packet.flow.dport
@@ -52,7 +52,7 @@ def _words(side: str) -> Reader:
     and the checksum. That is any number to a rule about ports: the one of an empty echo stands for it.
     """
 
-    def read(packet: Packet, around: Surroundings) -> Seen:
+    def read(packet: HookPacket, around: Surroundings) -> Seen:
         if packet.flow.protocol in _ANY:
             return _port(_ANY, side)(packet, around)
         if not carried(packet):
@@ -67,7 +67,7 @@ def _words(side: str) -> Reader:
 
 
 def _icmp(protocols: tuple[Protocol, ...], field: str) -> Reader:
-    def read(packet: Packet, around: Surroundings) -> Seen:
+    def read(packet: HookPacket, around: Surroundings) -> Seen:
         if packet.flow.protocol not in protocols or not carried(packet):
             return None
         number: int | None = {
@@ -80,36 +80,36 @@ def _icmp(protocols: tuple[Protocol, ...], field: str) -> Reader:
     return read
 
 
-def _tcp_flags(packet: Packet, around: Surroundings) -> Seen:
+def _tcp_flags(packet: HookPacket, around: Surroundings) -> Seen:
     if packet.flow.protocol is not Protocol.TCP or not carried(packet):
         return None
     return UNKNOWN if packet.tcp_flags is None else sum({dt.TCP_FLAGS[flag] for flag in packet.tcp_flags})
 
 
-def _fragment_word(packet: Packet, around: Surroundings) -> Seen:
+def _fragment_word(packet: HookPacket, around: Surroundings) -> Seen:
     """The IPv4 header's flags and offset: DF 0x4000, MF 0x2000, offset in units of 8 bytes (RFC 791)."""
     if packet.fragment:
         return packet.fragment.offset // 8 | (0x2000 if packet.fragment.more else 0)
     return UNKNOWN if packet.df is None else 0x4000 * int(packet.df)
 
 
-def _ttl(packet: Packet, around: Surroundings) -> Seen:
+def _ttl(packet: HookPacket, around: Surroundings) -> Seen:
     return known(packet.flow.ttl)
 
 
-def _length(packet: Packet, around: Surroundings) -> Seen:
+def _length(packet: HookPacket, around: Surroundings) -> Seen:
     return known(packet.flow.length)
 
 
-def _dscp(packet: Packet, around: Surroundings) -> Seen:
+def _dscp(packet: HookPacket, around: Surroundings) -> Seen:
     return known(packet.dscp)
 
 
-def _tos(packet: Packet, around: Surroundings) -> Seen:
+def _tos(packet: HookPacket, around: Surroundings) -> Seen:
     return UNKNOWN if packet.dscp is None else packet.dscp << 2
 
 
-def _fragment_header(packet: Packet, around: Surroundings) -> Seen:
+def _fragment_header(packet: HookPacket, around: Surroundings) -> Seen:
     """Whether an IPv6 packet has a fragment header."""
     return int(packet.fragment is not None)
 

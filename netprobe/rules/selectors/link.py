@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 from netprobe.rules import datatypes as dt
-from netprobe.rules.packet import Packet, Surroundings
+from netprobe.rules.packet import HookPacket, Surroundings
 
 from .ip import destination, source
 from .value import UNKNOWN, Reader, Rows, Seen, constant, known, only
 
 
 def _mac(side: str) -> Reader:
-    def read(packet: Packet, around: Surroundings) -> Seen:
+    def read(packet: HookPacket, around: Surroundings) -> Seen:
         mac = packet.flow.src_mac if side == "src" else packet.flow.dst_mac
         if mac is None:
             return None if packet.iif is None else UNKNOWN  # an output packet has no link header yet
@@ -20,27 +20,27 @@ def _mac(side: str) -> Reader:
     return read
 
 
-def _arp_operation(packet: Packet, around: Surroundings) -> Seen:
+def _arp_operation(packet: HookPacket, around: Surroundings) -> Seen:
     return known(packet.flow.icmp_type)
 
 
-def _arp_sender(packet: Packet, around: Surroundings) -> Seen:
+def _arp_sender(packet: HookPacket, around: Surroundings) -> Seen:
     return UNKNOWN if packet.flow.src_mac is None else dt.MAC.number(packet.flow.src_mac)
 
 
-def _arp_target(packet: Packet, around: Surroundings) -> Seen:
+def _arp_target(packet: HookPacket, around: Surroundings) -> Seen:
     """The target hardware address: zero in a request (RFC 826 leaves it open; the kernel sends zeros)."""
     if packet.flow.icmp_type == 1:
         return 0
     return UNKNOWN if packet.flow.dst_mac is None else dt.MAC.number(packet.flow.dst_mac)
 
 
-def _gratuitous(packet: Packet, around: Surroundings) -> Seen:
+def _gratuitous(packet: HookPacket, around: Surroundings) -> Seen:
     """Whether the sender asks for its own address (ebt_arp.c, EBT_ARP_GRAT)."""
     return int(packet.flow.src == packet.flow.dst)
 
 
-def _ethertype(packet: Packet, around: Surroundings) -> Seen:
+def _ethertype(packet: HookPacket, around: Surroundings) -> Seen:
     return dt.ETHERTYPES["vlan"] if packet.vlan is not None else dt.ETHERTYPES[packet.ethertype]
 
 

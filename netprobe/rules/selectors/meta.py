@@ -8,7 +8,7 @@ from __future__ import annotations
 from netprobe.model import Link
 from netprobe.rules import datatypes as dt
 from netprobe.rules.moment import weekday
-from netprobe.rules.packet import Packet, Surroundings
+from netprobe.rules.packet import HookPacket, Surroundings
 
 from .value import UNKNOWN, Reader, Rows, Seen, known, nothing
 
@@ -19,7 +19,7 @@ def _link(side: str, field: str) -> Reader:
     Without one its name is "" and its index 0 (nft_meta_store_ifname), the rest breaks.
     """
 
-    def read(packet: Packet, around: Surroundings) -> Seen:
+    def read(packet: HookPacket, around: Surroundings) -> Seen:
         link: Link | None = {
             "iif": packet.iif,
             "oif": packet.oif,
@@ -38,63 +38,63 @@ def _link(side: str, field: str) -> Reader:
     return read
 
 
-def _mark(packet: Packet, around: Surroundings) -> Seen:
+def _mark(packet: HookPacket, around: Surroundings) -> Seen:
     return known(packet.mark)
 
 
-def nfproto(packet: Packet, around: Surroundings) -> Seen:
+def nfproto(packet: HookPacket, around: Surroundings) -> Seen:
     """The family of the packet, as NFPROTO_*."""
     return {"ip": 2, "ip6": 10, "arp": 3}[packet.ethertype]
 
 
-def _ethertype(packet: Packet, around: Surroundings) -> Seen:
+def _ethertype(packet: HookPacket, around: Surroundings) -> Seen:
     return dt.ETHERTYPES[packet.ethertype]
 
 
-def _pkttype(packet: Packet, around: Surroundings) -> Seen:
+def _pkttype(packet: HookPacket, around: Surroundings) -> Seen:
     return dt.PKTTYPE.number(packet.pkttype)
 
 
 def _port_known(side: str) -> Reader:
-    def read(packet: Packet, around: Surroundings) -> Seen:
+    def read(packet: HookPacket, around: Surroundings) -> Seen:
         return int((packet.in_port if side == "in" else packet.out_port) is not None)
 
     return read
 
 
-def _bridged(packet: Packet, around: Surroundings) -> Seen:
+def _bridged(packet: HookPacket, around: Surroundings) -> Seen:
     return int(packet.in_port is not None and packet.out_port is not None)
 
 
-def _uid(packet: Packet, around: Surroundings) -> Seen:
+def _uid(packet: HookPacket, around: Surroundings) -> Seen:
     return packet.uid
 
 
-def _gid(packet: Packet, around: Surroundings) -> Seen:
+def _gid(packet: HookPacket, around: Surroundings) -> Seen:
     return packet.gid if packet.gid is not None or packet.uid is None else UNKNOWN
 
 
-def _has_socket(packet: Packet, around: Surroundings) -> Seen:
+def _has_socket(packet: HookPacket, around: Surroundings) -> Seen:
     return int(packet.uid is not None)
 
 
-def _ipsec(packet: Packet, around: Surroundings) -> Seen:
+def _ipsec(packet: HookPacket, around: Surroundings) -> Seen:
     return int(packet.ipsec)
 
 
-def _time(packet: Packet, around: Surroundings) -> Seen:
+def _time(packet: HookPacket, around: Surroundings) -> Seen:
     """As nft prints it, in the local time zone."""
     now = around.moment
     return UNKNOWN if now is None else now.seconds + now.ahead
 
 
-def _hour(packet: Packet, around: Surroundings) -> Seen:
+def _hour(packet: HookPacket, around: Surroundings) -> Seen:
     """The kernel compares in UTC: with another time zone its day ends elsewhere than the one printed."""
     now = around.moment
     return UNKNOWN if now is None or now.ahead else now.seconds % 86400
 
 
-def _day(packet: Packet, around: Surroundings) -> Seen:
+def _day(packet: HookPacket, around: Surroundings) -> Seen:
     return UNKNOWN if around.moment is None else weekday(around.moment.seconds)
 
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from netprobe.rules import datatypes as dt
 from netprobe.rules import octets
-from netprobe.rules.packet import Packet, Surroundings
+from netprobe.rules.packet import HookPacket, Surroundings
 
 from .ip import carried
 from .value import Reader, Seen, known
@@ -23,7 +23,7 @@ def reader(selector: str) -> tuple[dt.Datatype, Reader] | None:
         return None
     offset, length = map(int, numbers)
 
-    def read(packet: Packet, around: Surroundings) -> Seen:
+    def read(packet: HookPacket, around: Surroundings) -> Seen:
         if not carried(packet):
             return known(None)
         return known(octets.bits(_HEADERS[base](packet), offset, length))

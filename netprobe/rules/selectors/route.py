@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from netprobe.model import Link
 from netprobe.rules import datatypes as dt
-from netprobe.rules.packet import FibQuery, Packet, Surroundings
+from netprobe.rules.packet import FibQuery, HookPacket, Surroundings
 
 from .value import UNKNOWN, Reader, Rows, Seen
 
 
 def _fib_type(side: str, device: str | None) -> Reader:
-    def read(packet: Packet, around: Surroundings) -> Seen:
+    def read(packet: HookPacket, around: Surroundings) -> Seen:
         if packet.ethertype == "arp":
             return None
         address = packet.flow.src if side == "saddr" else packet.flow.dst
@@ -29,7 +29,7 @@ def _fib_device(side: str, device: str | None, with_mark: bool, found: str) -> R
     Kernel: nft_fib_ipv4.c.
     """
 
-    def read(packet: Packet, around: Surroundings) -> Seen:
+    def read(packet: HookPacket, around: Surroundings) -> Seen:
         if packet.ethertype == "arp":
             return None
         link = {"iif": packet.iif, "oif": packet.oif}.get(device or "")

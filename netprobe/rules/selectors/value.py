@@ -11,7 +11,7 @@ from collections.abc import Callable
 from enum import Enum
 
 from netprobe.rules import datatypes as dt
-from netprobe.rules.packet import Packet, Surroundings
+from netprobe.rules.packet import HookPacket, Surroundings
 
 
 class Unknown(Enum):
@@ -22,7 +22,7 @@ class Unknown(Enum):
 
 UNKNOWN = Unknown.UNKNOWN
 Seen = int | str | None | Unknown
-Reader = Callable[[Packet, Surroundings], Seen]
+Reader = Callable[[HookPacket, Surroundings], Seen]
 Rows = dict[str, tuple[dt.Datatype, Reader]]
 
 
@@ -41,11 +41,11 @@ def constant(number: int) -> Reader:
     return lambda packet, around: number
 
 
-def nothing(packet: Packet, around: Surroundings) -> Seen:
+def nothing(packet: HookPacket, around: Surroundings) -> Seen:
     """What none of the packets that we look at has."""
     return None
 
 
-def unknown(packet: Packet, around: Surroundings) -> Seen:
+def unknown(packet: HookPacket, around: Surroundings) -> Seen:
     """What every packet may have, and we do not know."""
     return UNKNOWN
