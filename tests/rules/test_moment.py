@@ -8,7 +8,7 @@ import pytest
 from literal_rules import DROP, forward, iptables, nft_forward
 
 from netprobe.model import Moment
-from netprobe.rules import Verdict
+from netprobe.rules import HookVerdict
 from netprobe.rules.packet import Surroundings
 
 NOON = 1795867200  # 2026-11-28 12:00:00 UTC
@@ -28,16 +28,16 @@ UTC, BERLIN = Surroundings(moment=Moment(NOON)), Surroundings(moment=Moment(NOON
 )  # fmt: skip
 def test_the_time_match(match: str, drops: bool) -> None:
     found = forward(iptables(f"-A FORWARD -m time {match} -j DROP"), around=BERLIN)
-    assert found.verdict is (Verdict.DROP if drops else Verdict.ACCEPT)
+    assert found.verdict is (HookVerdict.DROP if drops else HookVerdict.ACCEPT)
 
 
 @pytest.mark.parametrize("match", ["--timestart 10:00:00 --kerneltz", "--timestart 22:00:00 --timestop 06:00:00 --contiguous"])
 def test_what_is_not_known_stays_open(match: str) -> None:
-    assert forward(iptables(f"-A FORWARD -m time {match} -j DROP"), around=UTC).verdict is Verdict.UNDETERMINED
+    assert forward(iptables(f"-A FORWARD -m time {match} -j DROP"), around=UTC).verdict is HookVerdict.UNDETERMINED
 
 
 def test_without_a_clock_it_stays_open() -> None:
-    assert forward(iptables("-A FORWARD -m time --timestart 10:00:00 -j DROP")).verdict is Verdict.UNDETERMINED
+    assert forward(iptables("-A FORWARD -m time --timestart 10:00:00 -j DROP")).verdict is HookVerdict.UNDETERMINED
 
 
 def condition(key: str, op: str, right: Any) -> list[Any]:

@@ -6,7 +6,7 @@ import pytest
 from literal_rules import DROP, forward, iptables, nft_forward
 
 from netprobe.model import Flow, Protocol
-from netprobe.rules import Verdict
+from netprobe.rules import HookVerdict
 from netprobe.rules.octets import bits, network, transport, u32
 from netprobe.rules.packet import HookPacket
 
@@ -45,9 +45,9 @@ def test_fields_of_bits() -> None:
 
 def test_a_rule_with_u32_decides() -> None:
     found = forward(iptables('-A FORWARD -m u32 --u32 "0x6&0xff=0x1" -j DROP'))
-    assert found.verdict is Verdict.DROP
-    assert forward(iptables('-A FORWARD -m u32 --u32 "0x6&0xff=0x6" -j DROP')).verdict is Verdict.ACCEPT
-    assert forward(iptables('-A FORWARD -m u32 ! --u32 "0x6&0xff=0x6" -j DROP')).verdict is Verdict.DROP
+    assert found.verdict is HookVerdict.DROP
+    assert forward(iptables('-A FORWARD -m u32 --u32 "0x6&0xff=0x6" -j DROP')).verdict is HookVerdict.ACCEPT
+    assert forward(iptables('-A FORWARD -m u32 ! --u32 "0x6&0xff=0x6" -j DROP')).verdict is HookVerdict.DROP
 
 
 @pytest.mark.parametrize(
