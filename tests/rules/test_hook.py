@@ -19,7 +19,7 @@ from literal_rules import (
 )
 
 from netprobe.model import Ruleset
-from netprobe.rules import Packet, Verdict, traverse
+from netprobe.rules import HookPacket, HookVerdict, traverse
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ from netprobe.rules import Packet, Verdict, traverse
         ("iptables-legacy", "ip6", forwarded(PING6), "ip6tables-legacy filter FORWARD 2"),
     ],
 )
-def test_a_rule_is_named_as_its_own_tool_finds_it(engine: str, family: str, packet: Packet, id: str) -> None:
+def test_a_rule_is_named_as_its_own_tool_finds_it(engine: str, family: str, packet: HookPacket, id: str) -> None:
     ruling = forward(iptables("-A FORWARD -p tcp -j DROP\n-A FORWARD -i br0 -j DROP", engine, family), packet)
     assert decided(ruling) == ("drop", id, "rule")
     assert ruling.decision
@@ -69,16 +69,16 @@ def test_tables_of_all_engines_run_by_priority() -> None:
 
 def test_other_families_and_hooks_have_no_say() -> None:
     six = iptables("*filter\n:FORWARD DROP [0:0]\nCOMMIT", family="ip6")
-    assert forward(six).verdict is Verdict.ACCEPT
-    assert forward(six, forwarded(PING6)).verdict is Verdict.DROP
-    assert traverse(nft_forward([DROP]), "ip", "input", forwarded()).verdict is Verdict.ACCEPT
-    assert forward(nft_forward([DROP], family="bridge")).verdict is Verdict.ACCEPT
+    assert forward(six).verdict is HookVerdict.ACCEPT
+    assert forward(six, forwarded(PING6)).verdict is HookVerdict.DROP
+    assert traverse(nft_forward([DROP]), "ip", "input", forwarded()).verdict is HookVerdict.ACCEPT
+    assert forward(nft_forward([DROP], family="bridge")).verdict is HookVerdict.ACCEPT
 
 
 def test_an_inet_chain_sees_both_ip_versions() -> None:
     rules = nft_forward([test(payload("ip6", "daddr"), "2001:db8::/32"), DROP])
-    assert forward(rules).verdict is Verdict.ACCEPT
-    assert forward(rules, forwarded(PING6)).verdict is Verdict.DROP
+    assert forward(rules).verdict is HookVerdict.ACCEPT
+    assert forward(rules, forwarded(PING6)).verdict is HookVerdict.DROP
 
 
 JUMPS = """
@@ -109,7 +109,7 @@ def test_jump_goto_and_return(how: str, end: str, expected: tuple[str, str | Non
 
 def test_chains_that_call_each_other_end_undetermined_not_in_a_loop() -> None:
     loop = iptables(":A - [0:0]\n-A FORWARD -j A\n-A A -j A")  # the kernel refuses this; a damaged recording may hold it
-    assert forward(loop).verdict is Verdict.UNDETERMINED
+    assert forward(loop).verdict is HookVerdict.UNDETERMINED
 
 
 def test_docker_isolation_is_found_with_its_owner() -> None:
@@ -159,7 +159,7 @@ def test_owners_show_in_names_and_comments(rule: str, owner: str | None) -> None
 )  # fmt: skip
 def test_a_reject_tells_its_code(how: str, kind: str, code: int) -> None:
     ruling = forward(iptables(f"-A FORWARD -p tcp -j REJECT --reject-with {how}"), forwarded(WEB))
-    assert ruling.verdict is Verdict.REJECT
+    assert ruling.verdict is HookVerdict.REJECT
     assert ruling.reject
     assert (ruling.reject.kind, ruling.reject.code) == (kind, code)
 
@@ -198,23 +198,23 @@ def test_it_does_not_matter_when_another_match_fails(rule: str) -> None:
 
 
 def test_it_does_not_matter_when_both_ways_end_alike() -> None:
-    assert forward(iptables("-A FORWARD -m string --string x --algo bm -j ACCEPT")).verdict is Verdict.ACCEPT
-    assert forward(iptables("-A FORWARD -m string --string x --algo bm -j LOG")).verdict is Verdict.ACCEPT
+    assert forward(iptables("-A FORWARD -m string --string x --algo bm -j ACCEPT")).verdict is HookVerdict.ACCEPT
+    assert forward(iptables("-A FORWARD -m string --string x --algo bm -j LOG")).verdict is HookVerdict.ACCEPT
     assert decided(forward(iptables("-A FORWARD -m string --string x --algo bm -j DROP\n-A FORWARD -j DROP")))[0] == "drop"
 
 
 def test_an_unknown_target_of_a_matching_rule() -> None:
-    assert forward(iptables("-A FORWARD -p icmp -j CLUSTERIP --new")).verdict is Verdict.ACCEPT  # whatever it does, the policy accepts
-    assert forward(iptables("-A FORWARD -j ODD\n-A FORWARD -j DROP")).verdict is Verdict.DROP
+    assert forward(iptables("-A FORWARD -p icmp -j CLUSTERIP --new")).verdict is HookVerdict.ACCEPT  # whatever it does, the policy accepts
+    assert forward(iptables("-A FORWARD -j ODD\n-A FORWARD -j DROP")).verdict is HookVerdict.DROP
 
 
 def test_many_doubts_are_followed_in_linear_time() -> None:
     rules = "\n".join(f"-A FORWARD -m u32 --u32 {n}=1 -j X" for n in range(300))
     ruling = forward(iptables(f":X - [0:0]\n{rules}\n-A X -m bpf --bytecode 1 -j LOG"))
-    assert ruling.verdict is Verdict.ACCEPT
+    assert ruling.verdict is HookVerdict.ACCEPT
 
 
 def test_an_unknown_mark_is_not_guessed() -> None:
     rules = "-A FORWARD -m mark --mark 0x1/0x1 -j DROP"
-    assert forward(iptables(rules), forwarded(mark=None)).verdict is Verdict.UNDETERMINED
-    assert forward(iptables(rules), forwarded(mark=3)).verdict is Verdict.DROP
+    assert forward(iptables(rules), forwarded(mark=None)).verdict is HookVerdict.UNDETERMINED
+    assert forward(iptables(rules), forwarded(mark=3)).verdict is HookVerdict.DROP

@@ -93,4 +93,4 @@ ANSWERS = {
     _TABLES | 9: SetMessage,
     _TABLES | 12: Elements,
 }
-BY_HAND = frozenset({Chain, Set})  # of which kube-proxy makes thousands
+BY_HAND = frozenset({ChainMessage, SetMessage})  # of which kube-proxy makes thousands
