@@ -7,6 +7,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from netprobe.model import (
+    Command,
     Link,
     Namespace,
     Nexthop,
@@ -28,6 +29,11 @@ from .view import Ground, Packet
 _NUMBERS = {Protocol.ICMP: 1, Protocol.TCP: 6, Protocol.UDP: 17, Protocol.ICMPV6: 58}
 _PROTOCOLS = {number: protocol.value for protocol, number in _NUMBERS.items()}
 _CODES = {"blackhole": "route-blackhole", "unreachable": "route-unreachable", "prohibit": "route-prohibit"}
+
+# What a new cable needs before it carries anything; the addresses nobody here knows.
+_THEN = Command.advice(
+    "and then: both ends up, the near one a port of the bridge, the other with address and route"
+)
 
 
 def query(packet: Packet, iif: Link | None = None, src: str | None = None) -> RouteQuery:
@@ -186,7 +192,7 @@ def no_route(namespace: Namespace, packet: Packet) -> Stop:
             Stage.ROUTE,
             text,
             object=Object("link", "eth0", text),
-            fix=(fixes.cable("eth0", namespace.name),),
+            fix=(fixes.cable("eth0", namespace.name), _THEN),
         )
     down = _down_link(namespace, packet.flow.dst)
     if down is not None:
