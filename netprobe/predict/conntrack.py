@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from netprobe.model import ConntrackEntry, Flow, Leg, Namespace, Object, Place, Protocol, Stage, Stop
+from netprobe.model import Command, ConntrackEntry, Flow, Leg, Namespace, Object, Place, Protocol, Stage, Stop
 from netprobe.rules.packet import HookPacket, entry_of
 from netprobe.rules.ruling import Ruling
 
@@ -98,7 +98,9 @@ def crowded(namespace: Namespace, place: Place, ruling: Ruling) -> tuple[Stop, .
                 f"{made.decision.object.id} has only the ports {made.ports[0]}-{made.ports[1]} to translate"
                 " to: none may be free"
             )
-            found.append(Stop("nat-port-exhausted", place, text, made.decision.object))
+            wide = fixes.with_all_ports(made.decision.object)
+            look = Command.look("conntrack", "-L", "-n", note="who holds the ports?")
+            found.append(Stop("nat-port-exhausted", place, text, made.decision.object, wide or (look,)))
     return tuple(found)
 
 

@@ -188,6 +188,23 @@ def xt_words(chain: str, text: str) -> tuple[str, ...]:
     return tuple(words)
 
 
+def with_all_ports(thing: Object) -> Fix:
+    """The source translation without its range of ports, in its own place; nothing where iptables did not
+    make it.
+    """
+    tool, table, chain, *number = thing.words or ("", "", "")
+    words = list(xt_words(chain, thing.text))
+    if not number or not tool.startswith(("iptables", "ip6tables")):
+        return ()
+    if "--to-ports" in words:
+        at = words.index("--to-ports")
+        del words[at : at + 2]
+    elif "--to-source" in words:
+        at = words.index("--to-source") + 1
+        words[at] = words[at].rpartition(":")[0].strip("[]")
+    return (Command.of(tool, "-t", table, "-R", chain, number[0], *words),) if words else ()
+
+
 def nft(names: tuple[str, ...], *words: str) -> Fix:
     """`nft WORDS`, unless one of these names cannot be written in its language."""
     return (Command.of("nft", *words),) if all(map(_NFT_NAME.fullmatch, names)) else (NO_NFT_NAME,)
