@@ -41,7 +41,7 @@ def resting(report: Report, prediction: Prediction, snapshot: Snapshot) -> tuple
     """The namespaces that a conclusion rests on: those on the way, the cause's, and others that were read, if
     they are few.
     """
-    walks = [walk for walk in (prediction.request, prediction.reply) if walk is not None]
+    walks = prediction.walks
     names = [hop.namespace for walk in walks for hop in walk.hops]
     names += [routed.namespace for routed in prediction.routed]
     places = [
@@ -82,7 +82,7 @@ def questions(snapshot: Snapshot, names: Sequence[str]) -> tuple[Need, ...]:
 
 def families(prediction: Prediction) -> frozenset[int]:
     """The IP versions that a probe and what carries it are of: 4, 6 or both."""
-    walks = [walk for walk in (prediction.request, prediction.reply) if walk is not None]
+    walks = prediction.walks
     hops = [hop for walk in walks for hop in walk.hops]
     outer = [hop.flow.outer.version for hop in hops if hop.flow.outer is not None]
     return frozenset({prediction.probe.version, *(hop.flow.version for hop in hops), *outer})

@@ -54,7 +54,7 @@ def _typed(command: Command, here: str | None, snapshot: Snapshot) -> Command:
     if command.words[: len(_CABLE)] == _CABLE:
         return _from_here(command, snapshot)
     name = command.namespace or here
-    known = snapshot.namespaces.get(name or "")
+    known = snapshot.get(name)
     words = _with_target(command.words, snapshot)
     return replace(command, words=words, namespace=name, enter=None if known is None else known.enter)
 

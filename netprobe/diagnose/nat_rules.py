@@ -159,7 +159,7 @@ def _nat_rules(
     """All rules of the tables that have a nat chain at `hook` for this kind of address, chains that are
     jumped to included.
     """
-    for table in namespace.ruleset.tables if namespace.ruleset else ():
+    for table in namespace.tables:
         family = "ip6" if ":" in address else "ip"
         if table.family not in (family, "inet") or not any(
             chain.type == "nat" and chain.hook == hook for chain in table.chains
@@ -224,7 +224,7 @@ def found(namespace: Namespace, thing: Object) -> Rule | None:
             held = known.chain(chain) if known is not None else None
             return next((r for r in held.rules if r.handle == int(handle)), None) if held else None
         case (tool, table, chain, number) if number.isdigit():
-            for each in namespace.ruleset.tables if namespace.ruleset is not None else ():
+            for each in namespace.tables:
                 held = each.chain(chain) if each.name == table and each.engine != "nft" else None
                 rule = (
                     next((r for r in held.rules if r.number == int(number)), None)
@@ -327,7 +327,7 @@ def translating(namespace: Namespace, network: str, out: Link, address: str) -> 
 def _nft_chain(namespace: Namespace, network: str) -> tuple[Table, Chain] | None:
     """The chain for source translation in a ruleset that nft made."""
     family = "ip6" if ":" in network else "ip"
-    for table in namespace.ruleset.tables if namespace.ruleset is not None else ():
+    for table in namespace.tables:
         chain = next((c for c in table.chains if (c.type, c.hook) == ("nat", "postrouting")), None)
         fits = table.engine == "nft" and table.family in (family, "inet") and not table.dormant
         if fits and chain is not None:

@@ -139,11 +139,7 @@ def _alternatives(case: Case, cause: Cause | None) -> tuple[Cause, ...]:
 
 def _on_the_way(prediction: Prediction | None) -> set[str]:
     """The namespaces of a walk, where a cause may lie. What others hold only adds to what is said of it."""
-    walks = (
-        [walk for walk in (prediction.request, prediction.reply) if walk is not None]
-        if prediction is not None
-        else []
-    )
+    walks = prediction.walks if prediction is not None else ()
     ends = [prediction.stop] if prediction is not None and prediction.stop is not None else []
     return {hop.namespace for walk in walks for hop in walk.hops} | {
         stop.place.namespace or "" for stop in ends

@@ -89,7 +89,7 @@ def _predicted_verdict(prediction: Prediction | None) -> Verdict:
     """
     if prediction is None:
         return Verdict.UNDETERMINED
-    walks = [prediction.request, *([prediction.reply] if prediction.reply else [])]
+    walks = prediction.walks
     if _unread(prediction) or any(walk.end is End.UNDETERMINED for walk in walks):
         return Verdict.UNDETERMINED
     if prediction.stop is not None:
@@ -107,7 +107,7 @@ def _unread(prediction: Prediction) -> bool:
     """Whether the way leads past rules that could not be read, so that the configuration said nothing for
     sure.
     """
-    walks = [prediction.request, *([prediction.reply] if prediction.reply else [])]
+    walks = prediction.walks
     return any(suspect.code == "unknown" for walk in walks for hop in walk.hops for suspect in hop.suspects)
 
 
@@ -193,9 +193,7 @@ def agreement_of(case: Case, verdict: Verdict) -> Agreement:
     """How the prediction stands to what was seen."""
     if not case.watched:
         return Agreement.PREDICTED_ONLY
-    if case.prediction is None or any(
-        w.end is End.UNDETERMINED for w in (case.prediction.request, case.prediction.reply) if w
-    ):
+    if case.prediction is None or any(w.end is End.UNDETERMINED for w in case.prediction.walks):
         return Agreement.OBSERVED_ONLY
     expected = Verdict.REACHABLE if case.prediction.stop is None else Verdict.UNREACHABLE
     missed = any(hop.observed is False for hop in (*case.request, *case.reply))

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 
 from .lookup import first, grouped, indexed
 from .place import Blind
-from .ruleset import Ruleset
+from .ruleset import Ruleset, Table
 
 
 class LinkRef(Struct, frozen=True):
@@ -397,6 +397,10 @@ class Namespace(Struct, frozen=True):
         """The interface with this ifindex, or None."""
         return indexed(_by_index, self.links).get(index) if index is not None else None
 
+    def link_of(self, leg: Nexthop | None) -> Link | None:
+        """The interface that a next hop leaves by, or None."""
+        return self.link(leg.index) if leg is not None else None
+
     def link_named(self, name: str) -> Link | None:
         """The interface with this name, or None."""
         return indexed(_by_name, self.links).get(name)
@@ -429,6 +433,11 @@ class Namespace(Struct, frozen=True):
         """The interface that carries `address`, or None."""
         found = indexed(_by_address, self.addresses).get(address)
         return self.link(found.index) if found is not None else None
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The tables of its rules, as far as they were read."""
+        return self.ruleset.tables if self.ruleset is not None else ()
 
     def sysctl(self, name: str, default: str | None = None) -> str | None:
         """The text of one sysctl (`net.ipv4.ip_forward`; an interface's dots written as slashes), or the

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from .config import ConntrackEntry, Namespace, RouteAnswer, RouteQuery
+from .config import ConntrackEntry, Link, Namespace, RouteAnswer, RouteQuery
 from .flow import Flow
-from .place import Blind
+from .place import Blind, Place
 from .ruleset import SetQuery
 
 
@@ -101,6 +101,16 @@ class Snapshot(Struct, frozen=True):
 
     def __getitem__(self, name: str) -> Namespace:
         return self.namespaces[name]
+
+    def get(self, name: str | None) -> Namespace | None:
+        """The namespace with this name, or None where it was not read."""
+        return self.namespaces.get(name) if name is not None else None
+
+    def link_at(self, place: Place) -> tuple[Namespace, Link] | None:
+        """The namespace and the interface that a place names, or None."""
+        namespace = self.get(place.namespace)
+        link = namespace.link_named(place.interface or "") if namespace is not None else None
+        return (namespace, link) if namespace is not None and link is not None else None
 
     def __contains__(self, name: object) -> bool:
         return name in self.namespaces

@@ -15,8 +15,8 @@ def destination_address(
     otherwise.
     """
     there, here = (
-        snapshot.namespaces.get(target.namespace or ""),
-        snapshot.namespaces.get(source.namespace or ""),
+        snapshot.get(target.namespace),
+        snapshot.get(source.namespace),
     )
     if there is None:
         return None

@@ -306,19 +306,19 @@ def _common_bits(one: str, other: str) -> int:
     return 128 - (prefix.number(one) ^ prefix.number(other)).bit_length()
 
 
-def describe(route: Route, leg: Nexthop | None, link_name: str | None) -> str:
+def describe(route: Route, leg: Nexthop | None, link: Link | None) -> str:
     """The route as ip-route(8) names it: "8.8.8.8/32 via 10.0.0.1 dev eth0"."""
-    return " ".join(words(route, leg, link_name))
+    return " ".join(words(route, leg, link))
 
 
-def words(route: Route, leg: Nexthop | None, link_name: str | None) -> tuple[str, ...]:
+def words(route: Route, leg: Nexthop | None, link: Link | None) -> tuple[str, ...]:
     """The same as words."""
     target = "default" if prefix.length(route.dst) == 0 else route.dst
     parts = [target] if route.type == "unicast" else [route.type, target]
     if leg is not None and leg.via:
         parts += ["via", leg.via]
-    if link_name:
-        parts += ["dev", link_name]
+    if link is not None:
+        parts += ["dev", link.name]
     if route.table not in (MAIN, LOCAL):
         parts += ["table", str(route.table)]
     return tuple(parts)

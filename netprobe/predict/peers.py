@@ -25,7 +25,7 @@ def _deduced(snapshot: Snapshot, known: dict[tuple[str, int], str | None]) -> It
         for link in namespace.links:
             if link.kind != "veth" or link.link is None or link.link.nsid is None:
                 continue
-            there = snapshot.namespaces.get(known.get((name, link.link.nsid)) or "")
+            there = snapshot.get(known.get((name, link.link.nsid)))
             far = there.link(link.link.index) if there is not None else None
             if (
                 there is not None

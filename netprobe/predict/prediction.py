@@ -26,6 +26,11 @@ class Prediction(Struct, frozen=True):
     resolved: tuple[Resolved, ...] = ()
 
     @property
+    def walks(self) -> tuple[Walk, ...]:
+        """The ways there are, the request's first."""
+        return (self.request,) if self.reply is None else (self.request, self.reply)
+
+    @property
     def stop(self) -> Stop | None:
         """The first thing that stops the probe, on either way."""
         return self.request.stop or self.ending or (self.reply.stop if self.reply else None)

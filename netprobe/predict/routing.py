@@ -162,7 +162,7 @@ def _refusal(namespace: Namespace, packet: Packet, decision: FibResult, stage: S
 
 def _kept_at_home(namespace: Namespace, packet: Packet, decision: FibResult) -> Stop | None:
     """A packet from 127/8 that should leave by an interface without route_localnet (__mkroute_output)."""
-    out = namespace.link(decision.leg.index) if decision.leg is not None else None
+    out = namespace.link_of(decision.leg)
     if (
         out is None
         or out.kind == "loopback"
@@ -403,5 +403,5 @@ def route_object(namespace: Namespace, decision: FibResult) -> Object | None:
     if decision.route is None:
         return None
     link = namespace.link(decision.index)
-    text = fib.describe(decision.route, decision.leg, link.name if link else None)
+    text = fib.describe(decision.route, decision.leg, link)
     return Object("route", text, text)

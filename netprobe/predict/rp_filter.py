@@ -71,7 +71,7 @@ def _own_source(namespace: Namespace, stop: Stop, src: str) -> Stop:
         written = f"{own.address}/{own.prefixlen} dev {owner.name}"
         fix = (fixes.address("del", own, owner),)
         return replace(stop, object=Object("address", written, written), commands=fix)
-    words = fib.words(route, next(iter(route.nexthops), None), link.name if link is not None else None)
+    words = fib.words(route, next(iter(route.nexthops), None), link)
     named, fix = " ".join(words), (fixes.ip(route.dst, "route", "del", *words),)
     return replace(stop, object=Object("route", named, named), commands=fix)
 

@@ -114,15 +114,15 @@ def _limit(
         return f"the IPv6 MTU {here.mtu} of {out.name}", object, fixes.sysctl(key, min(size, out.mtu))
     assert decision.route is not None
     if here.by == "route":
-        named = fib.describe(decision.route, decision.leg, out.name)
+        named = fib.describe(decision.route, decision.leg, out)
         object = Object("route", named, f"{named} mtu {'lock ' if here.locked else ''}{here.mtu}")
-        words = fib.words(decision.route, decision.leg, out.name)
+        words = fib.words(decision.route, decision.leg, out)
         metric = ("metric", str(decision.route.metric)) if decision.route.metric else ()
         source = ("src", decision.route.source) if decision.route.source else ()
         change = fixes.ip(dst, "route", "replace", *words, *metric, *source, "mtu", str(max(size, out.mtu)))
         return f"the MTU {here.mtu} of the route {named}", object, (change,)
     single = replace(decision.route, dst=f"{dst}/{128 if prefix.version(dst) == 6 else 32}")
-    named = fib.describe(single, decision.leg, out.name)
+    named = fib.describe(single, decision.leg, out)
     object = Object("route", named, f"{_CACHED}{named} mtu {here.mtu}")
     whose = f"the MTU {here.mtu} that {namespace.name} has learned of the path to {dst}"
     return whose, object, (fixes.ip(dst, "route", "flush", "cache"),)

@@ -30,9 +30,9 @@ def life(namespace: Namespace, version: int, decision: FibResult) -> Life:
     link = namespace.link(decision.index)
     route = decision.route
     if route is not None and route.hoplimit:
-        named = fib.describe(route, decision.leg, link.name if link else None)
+        named = fib.describe(route, decision.leg, link)
         object = Object("route", named, f"{named} hoplimit {route.hoplimit}")
-        words = fib.words(route, decision.leg, link.name if link else None)
+        words = fib.words(route, decision.leg, link)
         metric = ("metric", str(route.metric)) if route.metric else ()
         fix = fixes.ip(route.dst, "route", "replace", *words, *metric, "hoplimit", str(ORDINARY))
         return Life(route.hoplimit, object, (fix,))

@@ -76,10 +76,10 @@ def _honest(loss: Loss, stop: Stop, found: Results) -> Stop:
 
 def _without_announcements(loss: Loss, stop: Stop) -> Stop:
     """No route instead of one that no router has announced, where nobody on the segment is a router."""
-    namespace = loss.snapshot.namespaces.get(stop.place.namespace or "")
-    link = namespace.link_named(stop.place.interface or "") if namespace is not None else None
-    if stop.code != "ra-not-accepted" or namespace is None or link is None:
+    place = loss.snapshot.link_at(stop.place)
+    if stop.code != "ra-not-accepted" or place is None:
         return stop
+    namespace, link = place
     beside = [name for name, _ in loss.stations(namespace.name, link) if name != namespace.name]
     routers = [n for n in beside if loss.snapshot[n].sysctl("net.ipv6.conf.all.forwarding", "0") == "1"]
     target = wanted(loss)
@@ -219,7 +219,7 @@ def _by_leg(snapshot: Snapshot, routed: Routed, leg: Nexthop) -> Snapshot:
 def _dead_leg(snapshot: Snapshot, routed: Routed, leg: Nexthop, stop: Stop) -> Stop:
     assert routed.decision.route is not None
     link = snapshot[routed.namespace].link(leg.index)
-    named = describe(routed.decision.route, leg, link.name if link else None)
+    named = describe(routed.decision.route, leg, link)
     text = f"{named}, one leg of several in {routed.namespace}, is dead: {stop.text}"
     thing = Object("route", named, named)
     return lost("ecmp-dead-nexthop", routed.namespace, link, Stage.ROUTE, text, object=thing)

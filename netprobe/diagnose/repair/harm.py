@@ -51,7 +51,7 @@ def _passes(loss: Loss, snapshot: Snapshot, flow: Probe) -> bool:
 
 def _beside(loss: Loss) -> Iterator[Probe]:
     """To and from the stations beside the sender and beside the place of the loss, and back from the goal."""
-    version = prefix.version(loss.probe.destination.address or "")
+    version = loss.version
     source, goal = loss.probe.source, loss.probe.destination
     if goal.namespace in loss.snapshot.namespaces and source.address is not None:
         yield _echo(loss, goal.namespace or "", source.address)

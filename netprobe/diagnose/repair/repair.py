@@ -22,7 +22,7 @@ from netprobe.model import (
     Snapshot,
     Stop,
 )
-from netprobe.predict import fib
+from netprobe.predict import fib, prefix
 from netprobe.predict.drop import Unread
 from netprobe.predict.peers import mutual
 from netprobe.predict.prediction import Prediction
@@ -204,11 +204,20 @@ class Loss(Struct, frozen=True, dict=True):
         """The probe, its source address chosen."""
         return self.prediction.probe
 
+    @property
+    def goal(self) -> str:
+        """The address that is asked for."""
+        return self.probe.destination.address or ""
+
+    @property
+    def version(self) -> int:
+        """The IP version of the probe."""
+        return prefix.version(self.goal)
+
     @cached_property
     def hops(self) -> tuple[Hop, ...]:
         """The hops of both ways, in order."""
-        reply = self.prediction.reply
-        return (*self.prediction.request.hops, *(reply.hops if reply is not None else ()))
+        return tuple(hop for walk in self.prediction.walks for hop in walk.hops)
 
     @cached_property
     def way(self) -> tuple[str, ...]:
@@ -231,15 +240,25 @@ class Loss(Struct, frozen=True, dict=True):
     @cached_property
     def around(self) -> tuple[str, ...]:
         """The namespaces on the way, and those that hear what is asked at the place of the loss."""
-        place = self.stop.place
-        namespace = self.snapshot.namespaces.get(place.namespace or "")
-        link = namespace.link_named(place.interface or "") if namespace is not None else None
-        heard = self.stations(place.namespace or "", link) if link is not None else ()
-        return tuple(dict.fromkeys([*self.way, *(name for name, _ in heard)]))
+        return tuple(dict.fromkeys([*self.way, *(name for name, _ in self.hearers())]))
+
+    def hearers(self) -> tuple[Station, ...]:
+        """The stations beside the interface at which the loss is."""
+        place = self.snapshot.link_at(self.stop.place)
+        return self.stations(place[0].name, place[1]) if place is not None else ()
 
     def asked(self, leg: Leg) -> tuple[Routed, ...]:
         """The routing decisions of one leg."""
         return tuple(routed for routed in self.prediction.routed if routed.leg is leg)
+
+    def came_in(self, name: str) -> Link | None:
+        """The interface by which the request came into a namespace; None where it did not."""
+        return next((routed.iif for routed in self.asked(Leg.REQUEST) if routed.namespace == name), None)
+
+    @cached_property
+    def owned(self) -> frozenset[str]:
+        """The addresses that somebody has."""
+        return frozenset(a.address for each in self.snapshot.namespaces.values() for a in each.addresses)
 
     def repair(
         self,

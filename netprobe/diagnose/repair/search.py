@@ -74,7 +74,7 @@ def _passes(loss: Loss, outcome: Prediction, beyond: bool) -> bool:
         return False
     if outcome.request.end is End.DELIVER:
         return True
-    target = loss.probe.destination.address or ""
+    target = loss.goal
     seen = any(namespace.owner_of(target) is not None for namespace in loss.snapshot.namespaces.values())
     left = loss.prediction.request.end is End.EXIT
     return (left or not seen) and not beyond

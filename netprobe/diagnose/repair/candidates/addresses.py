@@ -25,7 +25,7 @@ from netprobe.predict.trace import Routed
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """Each address of the way's interfaces that disagrees with its segment, and those that are not there."""
-    version = prefix.version(loss.probe.destination.address or "")
+    version = loss.version
     for name in loss.around:
         namespace = loss.snapshot[name]
         for link in namespace.links:
@@ -99,7 +99,7 @@ def _not_covering(loss: Loss, routed: Routed) -> Iterator[Repair]:
     """An answer that does not find the interface the question came in by: no network there holds the
     asker.
     """
-    came = next((r.iif for r in loss.asked(Leg.REQUEST) if r.namespace == routed.namespace), None)
+    came = loss.came_in(routed.namespace)
     leg = routed.decision.leg
     if came is None or (leg is not None and leg.index == came.index):
         return
@@ -176,8 +176,7 @@ def _asked_for(loss: Loss) -> tuple[str, ...]:
     asked = [leg.via for leg in legs if leg is not None]
     asked += [loss.probe.destination.address, *(routed.dst for routed in loss.prediction.routed)]
     asked += [*_ends_of_tunnels(loss), *_gateways_of_others(loss)]
-    owned = {a.address for n in loss.snapshot.namespaces.values() for a in n.addresses}
-    return tuple(dict.fromkeys(a for a in asked if a and a not in owned))
+    return tuple(dict.fromkeys(a for a in asked if a and a not in loss.owned))
 
 
 def _gateways_of_others(loss: Loss) -> Iterator[str | None]:
@@ -266,7 +265,7 @@ def _wanted(loss: Loss) -> Iterator[Repair]:
     if loss.stop.code not in ("neigh-no-answer", "route-wrong-nexthop", "no-route", "forwarding-off"):
         return
     for address in _asked_for(loss):
-        for name, link in _hearers(loss):
+        for name, link in loss.hearers():
             namespace = loss.snapshot[name]
             own = own_addresses(namespace, link, prefix.version(address))
             holding = [a for a in own if prefix.contains(_network(a), address)]
@@ -291,11 +290,10 @@ def _remembered(loss: Loss) -> Iterator[Repair]:
     """A gateway that nobody has any more, and that is still sent to by the MAC it had: of a bridge without an
     address.
     """
-    owned = {a.address for n in loss.snapshot.namespaces.values() for a in n.addresses}
     for routed in loss.prediction.routed:
         namespace, leg = loss.snapshot[routed.namespace], routed.decision.leg
-        link = namespace.link(leg.index) if leg is not None else None
-        if leg is None or link is None or leg.via is None or leg.via in owned:
+        link = namespace.link_of(leg)
+        if leg is None or link is None or leg.via is None or leg.via in loss.owned:
             continue
         for name, station in loss.stations(namespace.name, link):
             there = loss.snapshot[name]
@@ -313,15 +311,6 @@ def _of_a_bridge(loss: Loss, namespace: Namespace, link: Link, address: str) -> 
     fix = (fixes.with_address(link, address),)
     stop = lost("addr-missing", namespace.name, link, Stage.ARP, text, object=thing, fix=fix)
     yield from loss.repair(stop, Merit.RESTORES, agreeing=pointing_at(loss.snapshot, address), trial=(put,))
-
-
-def _hearers(loss: Loss) -> Iterator[tuple[str, Link]]:
-    """The stations beside the interface at which the loss is."""
-    place = loss.stop.place
-    namespace = loss.snapshot.namespaces.get(place.namespace or "")
-    link = namespace.link_named(place.interface or "") if namespace is not None else None
-    if namespace is not None and link is not None:
-        yield from loss.stations(namespace.name, link)
 
 
 def _captured(loss: Loss) -> Iterator[Repair]:

@@ -214,8 +214,8 @@ def _words(namespace: Namespace, route: Route) -> tuple[str, ...]:
 def _short(namespace: Namespace, route: Route) -> tuple[str, ...]:
     """The words by which a cause names a route."""
     leg = route.nexthops[0] if route.nexthops and route.type in ("unicast", "local") else None
-    link = namespace.link(leg.index) if leg is not None else None
-    return fib.words(route, leg, link.name if link is not None else None)
+    link = namespace.link_of(leg)
+    return fib.words(route, leg, link)
 
 
 def _metric(route: Route) -> tuple[str, ...]:

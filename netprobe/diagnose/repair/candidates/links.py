@@ -246,7 +246,7 @@ def _meant(loss: Loss, name: str) -> int:
     """The sender's own interface rather than the destination's, and that one rather than a bystander's."""
     if name == loss.probe.source.namespace:
         return 2
-    return int(loss.snapshot[name].owner_of(loss.probe.destination.address or "") is not None)
+    return int(loss.snapshot[name].owner_of(loss.goal) is not None)
 
 
 def made_up(name: str, link: Link) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
 from netprobe.model import Command, Leg, Namespace, Object, PolicyRule, RouteQuery, Stage, Stop
-from netprobe.predict import fib, fixes, prefix, routing
+from netprobe.predict import fib, fixes, routing
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
 
@@ -26,7 +26,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
             yield from loss.repair(stop, Merit.UNDOES)
         if routed.leg is Leg.REPLY:
             yield from _unused_table(loss, routed)
-    version = prefix.version(loss.probe.destination.address or "")
+    version = loss.version
     for name in loss.around:
         yield from _missing(loss, loss.snapshot[name], version)
 
@@ -48,7 +48,7 @@ def _unused_table(loss: Loss, routed: Routed) -> Iterator[Repair]:
     there for that.
     """
     namespace, route, leg = loss.snapshot[routed.namespace], routed.decision.route, routed.decision.leg
-    came = next((r.iif for r in loss.asked(Leg.REQUEST) if r.namespace == routed.namespace), None)
+    came = loss.came_in(routed.namespace)
     if came is None or route is None or leg is None or leg.index == came.index or not routed.src:
         return
     query = RouteQuery(routed.src, routed.dst)
@@ -57,7 +57,7 @@ def _unused_table(loss: Loss, routed: Routed) -> Iterator[Repair]:
         if other is None or all(each.index != came.index for each in other.nexthops):
             continue
         out = namespace.link(leg.index)
-        named = fib.describe(route, leg, out.name if out is not None else None)
+        named = fib.describe(route, leg, out)
         text = (
             f"{namespace.name} answers from {routed.src} by {named}, not by {came.name}, where it was asked:"
             f" no policy rule gives that to table {table}"

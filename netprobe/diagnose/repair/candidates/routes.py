@@ -72,8 +72,8 @@ def followed(namespace: Namespace, routed: Routed) -> tuple[tuple[str, ...], Lin
     """(the words of the route that was taken, the interface it leads out of)."""
     leg, route = routed.decision.leg, routed.decision.route
     assert route is not None
-    link = namespace.link(leg.index) if leg is not None else None
-    return tuple(fib.words(route, leg, link.name if link is not None else None)), link
+    link = namespace.link_of(leg)
+    return tuple(fib.words(route, leg, link)), link
 
 
 def _followed(loss: Loss, routed: Routed) -> Iterator[Repair]:
@@ -208,7 +208,7 @@ def _is_somebody(loss: Loss, namespace: Namespace, link: Link, via: str | None) 
 def _leads_there(loss: Loss, routed: Routed) -> bool:
     """Whether the gateway that was taken is a router on that segment, and knows the way."""
     here, leg = loss.snapshot[routed.namespace], routed.decision.leg
-    link = here.link(leg.index) if leg is not None else None
+    link = here.link_of(leg)
     if leg is None or leg.via is None or link is None:
         return False
     return any(
@@ -294,7 +294,7 @@ def _on_link(namespace: Namespace, link: Link, via: str) -> bool:
 def _of_the_kernel(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
     """The routes that the kernel makes for each address of an interface that is up, where they are gone."""
     there = {(route.dst, route.table, leg.index) for route in namespace.routes for leg in route.nexthops}
-    version = prefix.version(loss.probe.destination.address or "")
+    version = loss.version
     for link in namespace.links:
         own = own_addresses(namespace, link, version) if link.up else ()
         if any({"tentative", "dadfailed"} & {*address.flags} for address in own):
@@ -336,7 +336,7 @@ def _gone(namespace: Namespace, link: Link, route: Route) -> Stop:
 def _missing_here(loss: Loss, routed: Routed) -> Iterator[Repair]:
     """A network that a router beside this one knows, to which this one has no route of its own."""
     namespace, leg = loss.snapshot[routed.namespace], routed.decision.leg
-    out = namespace.link(leg.index) if leg is not None else None
+    out = namespace.link_of(leg)
     for link in namespace.links:
         if link.kind == "loopback" or not link.up or link.master is not None:
             continue
@@ -388,7 +388,7 @@ def _code_of_missing(loss: Loss, routed: Routed, out: Link | None) -> str:
     if loss.stop.code in ("route-loop", "ttl-expired"):
         return "route-loop"
     if routed.leg is Leg.REPLY and out is not None:
-        came = next((r.iif for r in loss.asked(Leg.REQUEST) if r.namespace == routed.namespace), None)
+        came = loss.came_in(routed.namespace)
         if came is not None and came.index != out.index:
             return "reply-wrong-path"
     return "no-route"

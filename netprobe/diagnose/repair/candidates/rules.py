@@ -62,7 +62,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 def _asleep(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
     """The tables that translate, and are dormant."""
-    for table in namespace.ruleset.tables if namespace.ruleset is not None else ():
+    for table in namespace.tables:
         chain = next((chain for chain in table.chains if chain.type == "nat" and chain.hook), None)
         if not table.dormant or chain is None:
             continue
@@ -91,7 +91,7 @@ def _setters(loss: Loss) -> Iterator[Repair]:
 
 
 def _rules(namespace: Namespace) -> Iterator[tuple[Table, Chain, Rule]]:
-    for table in namespace.ruleset.tables if namespace.ruleset is not None else ():
+    for table in namespace.tables:
         for chain in table.chains:
             yield from ((table, chain, rule) for rule in chain.rules)
 

@@ -19,7 +19,7 @@ _REFUSED = {"policy-drop", "rejected-by-rule", "filtered-by-rule"}
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """What each set would have to hold at the place where rules refused the packet."""
-    namespace = loss.snapshot.namespaces.get(loss.stop.place.namespace or "")
+    namespace = loss.snapshot.get(loss.stop.place.namespace)
     flow = next((hop.flow for hop in reversed(loss.hops) if hop.namespace == loss.stop.place.namespace), None)
     if loss.stop.code not in _REFUSED or namespace is None or flow is None:
         return
@@ -43,7 +43,7 @@ def _with(loss: Loss, table: Table, named: NamedSet, value: str) -> Iterator[Rep
 
 def _looked_up(namespace: Namespace) -> Iterator[tuple[Table, NamedSet, Statement]]:
     """Each test of a rule that looks into a set whose elements were read."""
-    for table in namespace.ruleset.tables if namespace.ruleset is not None else ():
+    for table in namespace.tables:
         rules = (rule for chain in table.chains for rule in chain.rules) if table.engine == "nft" else ()
         for statement in (statement for rule in rules for statement in rule.statements):
             named = _set_of(table, statement)

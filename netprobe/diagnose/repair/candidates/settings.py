@@ -49,7 +49,7 @@ _PURPOSES = {
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """Each sysctl of the namespaces on the way."""
-    version = 6 if ":" in (loss.probe.destination.address or "") else 4
+    version = loss.version
     for name in loss.around:
         namespace = loss.snapshot[name]
         for key, passing, code, stage, of in _GENERAL:

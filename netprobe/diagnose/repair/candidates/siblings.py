@@ -75,8 +75,7 @@ def _lines(there: Namespace, theirs: Link, link: Link, version: int) -> tuple[Co
         return ()
     routes.sort(key=lambda route: route.nexthops[0].via is not None)
     return tuple(
-        fixes.ip(route.dst, "route", "add", *fib.words(route, route.nexthops[0], link.name))
-        for route in routes
+        fixes.ip(route.dst, "route", "add", *fib.words(route, route.nexthops[0], link)) for route in routes
     )
 
 

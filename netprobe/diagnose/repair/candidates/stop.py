@@ -24,7 +24,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 
 def _merit(loss: Loss, stop: Stop) -> Merit:
-    namespace = loss.snapshot.namespaces.get(stop.place.namespace or "")
+    namespace = loss.snapshot.get(stop.place.namespace)
     if stop.object is not None and stop.object.kind == "sysctl" and namespace is not None:
         return settings.merit(namespace, stop.object.id)
     adds = any(_ADDING & {*command.words} for command in stop.commands)

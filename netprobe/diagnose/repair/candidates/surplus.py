@@ -24,7 +24,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 def _made_by_one(loss: Loss, routed: Routed) -> Iterator[Repair]:
     """The address that brought a route along by which nobody is: of another network than all beside it."""
     namespace, route, leg = loss.snapshot[routed.namespace], routed.decision.route, routed.decision.leg
-    link = namespace.link(leg.index) if leg is not None else None
+    link = namespace.link_of(leg)
     if route is None or link is None or route.protocol != "kernel" or route.type != "unicast":
         return
     beside = [a for _, _, a in loss.beside(namespace.name, link, prefix.version(route.dst))]

@@ -38,7 +38,7 @@ class _Tale(Struct, frozen=True):
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """Each of them where it belongs; from another interface of the same namespace where it is on that."""
-    version = prefix.version(loss.probe.destination.address or "")
+    version = loss.version
     tales: dict[tuple[str, int, str], list[_Tale]] = {}
     for tale in (*_listened_on(loss), *_led_to(loss), *_remembered(loss)):
         if prefix.version(tale.address) == version and not prefix.is_link_local(tale.address):
@@ -102,7 +102,7 @@ def _length(loss: Loss, namespace: Namespace, tale: _Tale) -> int:
 
 def _is_free(loss: Loss, address: str) -> bool:
     """Whether no interface bears an address, not even one that must not use it."""
-    return all(own.address != address for each in loss.snapshot.namespaces.values() for own in each.addresses)
+    return address not in loss.owned
 
 
 def _listened_on(loss: Loss) -> Iterator[_Tale]:

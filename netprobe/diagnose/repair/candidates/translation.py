@@ -68,14 +68,14 @@ def _knows_no_way_back(loss: Loss, router: Routed, dst: str) -> bool:
     if not nat_rules.is_private(dst):
         return True
     namespace, leg = loss.snapshot[router.namespace], router.decision.leg
-    out = namespace.link(leg.index) if leg is not None else None
+    out = namespace.link_of(leg)
     gateway = any(each.via == dst for route in namespace.routes for each in route.nexthops)
     return gateway and nat_rules.expects_translation(router, out, loss.prediction)
 
 
 def _masquerade(loss: Loss, router: Routed, source: str) -> Iterator[Repair]:
     namespace = loss.snapshot[router.namespace]
-    out = namespace.link(router.decision.leg.index) if router.decision.leg is not None else None
+    out = namespace.link_of(router.decision.leg)
     made = nat_rules.changed(loss.prediction.request.hops, namespace.name, "src")
     if out is None or namespace.ruleset is None or namespace.ruleset.blind:
         return
@@ -111,7 +111,7 @@ def _merit(loss: Loss, namespace: Namespace, named: Stop, source: str, expected:
     routed = (  # as IPv6 is meant to be, but from no address that the world knows
         prefix.version(source) == 6
         and not nat_rules.translates(namespace, 6)
-        and nat_rules.is_private(loss.probe.destination.address or "")
+        and nat_rules.is_private(loss.goal)
     )
     due = _is_unknown_there(loss, source) and ((expected and not routed) or named.code != "nat-missing")
     return Merit.RESTORES if due or loss.stop.place.stage is Stage.EXIT else Merit.GOES_AROUND
@@ -134,13 +134,13 @@ def _is_unknown_there(loss: Loss, source: str) -> bool:
     """Whether nobody at the place of the loss knows a way back to a source, or no other than that of all the
     world.
     """
-    there = loss.snapshot.namespaces.get(loss.stop.place.namespace or "")
+    there = loss.snapshot.get(loss.stop.place.namespace)
     if there is None:
         return loss.stop.code in _NO_WAY_BACK
     back = fib.lookup(there, RouteQuery(None, source))
     if loss.stop.code != "rp-filter":
         return loss.stop.code in _NO_WAY_BACK and not _is_written(back.route)
-    on_the_way = there.owner_of(loss.probe.destination.address or "") is None
+    on_the_way = there.owner_of(loss.goal) is None
     return on_the_way and (back.route is None or prefix.length(back.route.dst) == 0)
 
 
@@ -210,7 +210,7 @@ def _hairpin(loss: Loss) -> Iterator[Repair]:
     namespace, target, source = loss.snapshot[made.namespace], made.flow.dst, hops[0].flow.src
     router = next((r for r in loss.asked(Leg.REQUEST) if r.namespace == made.namespace), None)
     leg = router.decision.leg if router is not None else None
-    out = namespace.link(leg.index) if leg is not None else None
+    out = namespace.link_of(leg)
     back = router is not None and router.iif is not None and out is not None and out.index == router.iif.index
     if not back or router is None:
         return

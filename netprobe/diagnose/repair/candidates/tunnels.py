@@ -49,10 +49,12 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 def _source(loss: Loss) -> Iterator[Repair]:
     """A tunnel that sends from an address that nothing there has: another one, or that address given back."""
-    here = loss.snapshot.namespaces.get(loss.stop.place.namespace or "")
-    device = here.link_named(loss.stop.place.interface or "") if here is not None else None
-    vxlan = device.vxlan if device is not None else None
-    if loss.stop.code != "addr-missing" or here is None or device is None or vxlan is None or not vxlan.local:
+    at = loss.snapshot.link_at(loss.stop.place)
+    if loss.stop.code != "addr-missing" or at is None:
+        return
+    here, device = at
+    vxlan = device.vxlan
+    if vxlan is None or not vxlan.local:
         return
     version = prefix.version(vxlan.local)
     usable = [a for a in here.addresses if a.scope == "global" and prefix.version(a.address) == version]
@@ -79,7 +81,7 @@ def _naming(loss: Loss, address: str) -> int:
 def _read_the_goal(loss: Loss) -> None:
     """Ask who is at the other end of the destination's cables: the far node."""
     name = loss.probe.destination.namespace
-    goal = loss.snapshot.namespaces.get(name or "")
+    goal = loss.snapshot.get(name)
     tunnels = (link.vxlan for each in loss.way for link in loss.snapshot[each].links)
     for link in goal.links if goal is not None and any(tunnels) else ():
         loss.far_end(name or "", link)
@@ -93,12 +95,11 @@ def _fits(one: Link, other: Link) -> bool:
 def _neighbour(loss: Loss, here: Namespace, device: Link, there: Namespace, other: Link) -> Iterator[Repair]:
     """The neighbour entry for an address of the other device, where entries are written by hand."""
     written = [n for n in here.neighbours if n.index == device.index and n.state == "permanent"]
-    version = prefix.version(loss.probe.destination.address or "")
     for own in there.addresses_of(other):
         right = any((n.address, n.mac) == (own.address, other.mac) for n in written)
         if (
             own.scope != "global"
-            or prefix.version(own.address) != version
+            or prefix.version(own.address) != loss.version
             or right
             or not _is_wanted(here, device, own.address)
         ):
