@@ -122,9 +122,9 @@ def _reason(statement: Statement) -> Reason | None:
     keys = _keys(statement.left)
     if any(key.startswith("fib saddr") and key.endswith(("oif", "oifname", "check")) for key in keys):
         return Reason.RPFILTER
-    if any(key in ("ip frag-off", "exthdr frag") for key in keys):
+    if keys & {"ip frag-off", "exthdr frag"}:
         return Reason.FRAGMENT
-    if any(key in ("numgen", "hash", "meta random") for key in keys):
+    if keys & {"numgen", "hash", "meta random"}:
         return Reason.RANDOM
     if (
         keys & {"ct state", "xt ctstate"}

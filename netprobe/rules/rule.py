@@ -21,6 +21,7 @@ VERDICTS = frozenset(("accept", "drop", "return", "jump", "goto", "reject", "que
 SPENDABLE = frozenset(("quota", "limit", "hashlimit", "connlimit"))
 TRANSLATIONS = frozenset(("snat", "dnat", "masquerade", "redirect", "netmap"))
 ENDINGS = VERDICTS | TRANSLATIONS | {"vmap"}
+TESTS = frozenset(("match", "unknown", *CONDITIONS))
 
 
 class RuleBranch(Struct, frozen=True):
@@ -50,7 +51,7 @@ def branches(rule: Rule, packet: HookPacket, scene: Scene, hook: str) -> list[Ru
     now = before_doubt = packet
     for statement in rule.statements:
         kind = statement.kind
-        if kind == "match" or kind in CONDITIONS or kind == "unknown":
+        if kind in TESTS:
             answer = _answer(statement, rule, now, scene)
             if answer is False:
                 if kind not in SPENDABLE:
@@ -123,8 +124,8 @@ def _weighed(found: list[RuleBranch], otherwise: HookPacket, doubts: list[Doubt]
     """
     if not doubts:
         return found or [_missed(otherwise, counted=True)]
+    sure = all(doubt.likely for doubt in doubts)
     if all(branch.action == NEXT and branch.packet == otherwise for branch in found):
-        sure = all(doubt.likely for doubt in doubts)
         return [RuleBranch(NEXT, otherwise, matched=sure, counted=sure)]
     worst = next(
         (doubt for doubt in doubts if doubt.ignorance),
@@ -132,7 +133,7 @@ def _weighed(found: list[RuleBranch], otherwise: HookPacket, doubts: list[Doubt]
     )
     held = [branch if branch.doubt else replace(branch, doubt=worst) for branch in found]
     missed = [RuleBranch(NEXT, otherwise, doubt=worst, matched=False, counted=False)]
-    return held + missed if all(doubt.likely for doubt in doubts) else missed + held
+    return held + missed if sure else missed + held
 
 
 def _translations(statement: Statement, packet: HookPacket, hook: str, scene: Scene) -> list[RuleBranch]:

@@ -38,23 +38,17 @@ def steps(ruleset: Ruleset, family: str, hook: str, device: str | None = None) -
     first (net/netfilter/core.c, nf_hook_entries_grow); between the old engine and nf_tables that cannot be
     seen, and nf_tables comes first.
     """
-    found = [
+    last_first = base_chains(ruleset, family, hook, device)[::-1]
+    ordered = sorted(last_first, key=lambda each: (each[1].priority, each[0].engine.endswith("-legacy")))
+    translated = family in ("ip", "ip6")
+    plain = [
         Step(chain.priority, "chain", table, chain)
-        for table, chain in base_chains(ruleset, family, hook, device)
+        for table, chain in ordered
+        if not (translated and chain.type == "nat")
     ]
-    found.reverse()
-    ordered = sorted(
-        found,
-        key=lambda step: (step.priority, step.table is not None and step.table.engine.endswith("-legacy")),
-    )
-    if family not in ("ip", "ip6"):
-        return ordered
-    plain = [step for step in ordered if step.chain and step.chain.type != "nat"]
-    nat = [
-        Step(_NAT[hook], "nat-chain", step.table, step.chain)
-        for step in ordered
-        if step.chain and step.chain.type == "nat"
-    ]
+    if not translated:
+        return plain
+    nat = [Step(_NAT[hook], "nat-chain", table, chain) for table, chain in ordered if chain.type == "nat"]
     if hook in _NAT and translates(ruleset, family):
         nat = [Step(_NAT[hook], "nat"), *nat, Step(_NAT[hook], "nat-end")]
     own = [Step(CONNTRACK, "conntrack")] if hook in ("prerouting", "output") else []

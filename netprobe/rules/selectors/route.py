@@ -11,12 +11,17 @@ from netprobe.rules.packet import FibQuery, HookPacket, Surroundings
 from .value import UNKNOWN, Reader, Rows, Seen
 
 
+def _bound_to(packet: HookPacket, name: str | None) -> Link | None:
+    """The interface that a lookup is bound to, by "iif" or "oif"; None where it is to none."""
+    return {None: None, "iif": packet.iif, "oif": packet.oif}[name]
+
+
 def _fib_type(side: str, device: str | None) -> Reader:
     def read(packet: HookPacket, around: Surroundings) -> Seen:
         if packet.ethertype == "arp":
             return None
         address = packet.flow.src if side == "saddr" else packet.flow.dst
-        link = {"iif": packet.iif, "oif": packet.oif}.get(device or "")
+        link = _bound_to(packet, device)
         kind = around.address_type(address, link.name if link else None) if around.address_type else None
         return UNKNOWN if kind is None else dt.FIB_TYPES.get(kind, UNKNOWN)
 
@@ -32,7 +37,7 @@ def _fib_device(side: str, device: str | None, with_mark: bool, found: str) -> R
     def read(packet: HookPacket, around: Surroundings) -> Seen:
         if packet.ethertype == "arp":
             return None
-        link = {"iif": packet.iif, "oif": packet.oif}.get(device or "")
+        link = _bound_to(packet, device)
         if packet.iif is not None and packet.iif.kind == "loopback":
             return 1 if found == "exists" else packet.iif.name
         near, far = (
