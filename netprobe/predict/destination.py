@@ -14,10 +14,7 @@ def destination_address(
     """The target's address that is on a network of the source, else its first global one; IPv4 unless told
     otherwise.
     """
-    there, here = (
-        snapshot.get(target.namespace),
-        snapshot.get(source.namespace),
-    )
+    there, here = snapshot.get(target.namespace), snapshot.get(source.namespace)
     if there is None:
         return None
     link = there.link_named(target.interface) if target.interface else None
@@ -42,17 +39,17 @@ def scope(here: Namespace, source: Endpoint, address: str, zone: str | None) -> 
         link for link in here.links if link.kind != "loopback" and link.name != "lo" and link.port is None
     ]
     names = [link.name for link in real]
-    if zone is not None and zone.isascii() and zone.isdigit() and zone not in names:
-        zone = next((link.name for link in real if str(link.index) == zone), zone)
+    if zone is not None and zone not in names:
+        zone = {str(link.index): link.name for link in real}.get(zone, zone)
     if zone is not None and source.interface not in (None, zone):
         raise WrongQuestion(
             f"{address} is to lie on {zone}, and {source.endpoint} is another interface",
             f"Write {address}%{source.interface}",
         )
     wanted = zone or source.interface
-    if wanted is not None and (wanted in names or not here.links):
-        return wanted
     if wanted is not None:
+        if wanted in names or not here.links:
+            return wanted
         raise WrongQuestion(
             f"{here.name} has no interface {wanted} with link-local addresses", "It has " + ", ".join(names)
         )
@@ -64,4 +61,4 @@ def scope(here: Namespace, source: Endpoint, address: str, zone: str | None) -> 
             f"{address} is a link-local address, and {here.name} has more than one interface",
             f"Write one of: {written}",
         )
-    return able[0] if able else None
+    return next(iter(able), None)

@@ -107,11 +107,10 @@ def _selects(namespace: Namespace, rule: PolicyRule, query: RouteQuery) -> bool:
         return False
     if (query.mark ^ rule.mark) & rule.mask and (rule.mark or rule.mask != 0xFFFFFFFF):
         return False
-    if rule.uids is not None and not (query.uid is not None and rule.uids[0] <= query.uid <= rule.uids[1]):
+    if rule.tos or rule.protocol not in (None, query.protocol):
         return False
-    if rule.protocol is not None and rule.protocol != query.protocol:
-        return False
-    if rule.tos or not _in_range(rule.sports, query.sport) or not _in_range(rule.dports, query.dport):
+    ranges = ((rule.uids, query.uid), (rule.sports, query.sport), (rule.dports, query.dport))
+    if not all(_in_range(wanted, value) for wanted, value in ranges):
         return False
     if rule.src is not None and not (query.src and prefix.contains(rule.src, query.src)):
         return prefix.length(rule.src) == 0
