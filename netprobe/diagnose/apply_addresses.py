@@ -61,12 +61,8 @@ def _deleted(order: Order, link: Link, gone: InterfaceAddress) -> Snapshot:
     """
     namespace = order.namespace
     kept = [a for a in namespace.addresses if a is not gone]
-    if (
-        prefix.version(gone.address) == 4
-        and not _is_secondary(namespace, gone)
-        and not _promotes(order, link)
-    ):
-        kept = [a for a in kept if not (_is_beside(a, gone))]
+    if not _is_secondary(namespace, gone) and not _promotes(order, link):
+        kept = [a for a in kept if not _is_beside(a, gone)]
     return with_addresses(order, link, tuple(kept))
 
 
@@ -99,15 +95,14 @@ def with_addresses(order: Order, link: Link, addresses: tuple[InterfaceAddress, 
     after = replace(before, addresses=addresses)
     lost = {a.address for a in before.addresses_of(link)} - {a.address for a in addresses}
     routes = with_made(before.routes, made(before, link), made(after, link))
-    routes = tuple(r for r in routes if r.source not in lost or r.source is None)
-    for version in (4, 6):
-        if _has(before, link, version) and not _has(after, link, version) and version == 4:
-            routes = without_legs(routes, link.index, version)
+    routes = tuple(r for r in routes if r.source not in lost)
+    if _has_ipv4(before, link) and not _has_ipv4(after, link):
+        routes = without_legs(routes, link.index, 4)
     return order.with_fields(addresses=addresses, routes=routes).snapshot
 
 
-def _has(namespace: Namespace, link: Link, version: int) -> bool:
-    return any(prefix.version(a.address) == version for a in namespace.addresses_of(link))
+def _has_ipv4(namespace: Namespace, link: Link) -> bool:
+    return bool(namespace.addresses_of(link, 4))
 
 
 def with_made(routes: tuple[Route, ...], old: list[Route], new: list[Route]) -> tuple[Route, ...]:
@@ -125,9 +120,9 @@ def _made_anew(route: Route, before: Made, after: Made) -> Route | None:
     was, now = before.get(_key(route)), after.get(_key(route))
     if was is None or (route.type == "unicast" and route.protocol != "kernel"):
         return route
-    if now is None or now.source == was.source:
-        return route if now is not None else None
-    return replace(route, source=now.source)
+    if now is None:
+        return None
+    return route if now.source == was.source else replace(route, source=now.source)
 
 
 def _key(route: Route) -> Key:
@@ -147,18 +142,15 @@ def without_legs(
 
 
 def _without_leg(route: Route, index: int, version: int, down: bool) -> Iterator[Route]:
-    over = [leg for leg in route.nexthops if leg.index == index]
-    if not over or prefix.version(route.dst) != version or (down and version == 4 and route.type == "local"):
+    others = tuple(leg for leg in route.nexthops if leg.index != index)
+    stays = down and version == 4 and route.type == "local"
+    if stays or others == route.nexthops or prefix.version(route.dst) != version:
         yield route
-        return
-    if len(over) == len(route.nexthops):
-        return
-    if version == 6:
-        yield replace(route, nexthops=tuple(leg for leg in route.nexthops if leg.index != index))
-        return
-    legs = tuple(_dead(leg) if leg.index == index else leg for leg in route.nexthops)
-    if any("dead" not in leg.flags for leg in legs):
+    elif version == 4 and any("dead" not in leg.flags for leg in others):
+        legs = tuple(_dead(leg) if leg.index == index else leg for leg in route.nexthops)
         yield replace(route, nexthops=legs)
+    elif version == 6 and others:
+        yield replace(route, nexthops=others)
 
 
 def _dead(leg: Nexthop) -> Nexthop:

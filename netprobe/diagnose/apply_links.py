@@ -5,11 +5,20 @@ tc(8).
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from netprobe.model import BridgePort, FdbEntry, FoundPeer, Link, LinkRef, Snapshot
+from netprobe.model import (
+    BridgePort,
+    FdbEntry,
+    FoundPeer,
+    InterfaceAddress,
+    Link,
+    LinkRef,
+    Neighbour,
+    Snapshot,
+)
 from netprobe.predict import prefix
 
 from .apply_addresses import routes_of, with_addresses
@@ -30,6 +39,7 @@ _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _NO_MAC = "00:00:00:00:00:00"
 _MTU = range(68, 65536)  # ETH_MIN_MTU, ETH_MAX_MTU
 _MTU6 = 1280  # RFC 8200
+_On = TypeVar("_On", InterfaceAddress, Link, Neighbour, FdbEntry)
 
 
 def set_link(order: Order) -> Snapshot:
@@ -150,21 +160,23 @@ def _with_defaults(order: Order, name: str) -> dict[str, str]:
 
 def _emptied(order: Order, link: Link) -> Order:
     """The namespace without an interface and all that stands on it."""
-    order = replace(order, snapshot=with_addresses(order, link, tuple(
-        a for a in order.namespace.addresses if a.index != link.index
-    )))  # fmt: skip
+    bare = with_addresses(order, link, _elsewhere(order.namespace.addresses, link))
+    order = replace(order, snapshot=bare)
     namespace = order.namespace
-    routes = tuple(
-        r for r in namespace.routes if all(leg.index != link.index for leg in r.nexthops) or not r.nexthops
-    )
+    routes = tuple(r for r in namespace.routes if all(leg.index != link.index for leg in r.nexthops))
     stem = f".conf.{link.name.replace('.', '/')}."
     return order.with_fields(
         sysctls={key: value for key, value in namespace.sysctls.items() if stem not in key},
-        links=tuple(each for each in namespace.links if each.index != link.index),
+        links=_elsewhere(namespace.links, link),
         routes=routes,
-        neighbours=tuple(n for n in namespace.neighbours if n.index != link.index),
-        fdb=tuple(e for e in namespace.fdb if e.index != link.index),
+        neighbours=_elsewhere(namespace.neighbours, link),
+        fdb=_elsewhere(namespace.fdb, link),
     )
+
+
+def _elsewhere(things: tuple[_On, ...], link: Link) -> tuple[_On, ...]:
+    """What does not stand on an interface, and is not that itself."""
+    return tuple(each for each in things if each.index != link.index)
 
 
 def _tied(order: Order, link: Link, far: tuple[str, Link]) -> Snapshot:
@@ -244,7 +256,7 @@ def change_fdb(order: Order) -> Snapshot:
     if what not in ("add", "append", "replace") or (what == "add" and same):
         raise KeyError(what)  # EEXIST
     others = tuple(e for e in order.namespace.fdb if what != "replace" or not _gives_way(e, link, mac))
-    state = "static" if "static" in order.plain or "dynamic" in order.plain else "permanent"
+    state = "static" if {"static", "dynamic"} & {*order.plain} else "permanent"
     entry = FdbEntry(link.index, mac, link.master if mastered else None, state=state, remote=remote)
     return order.with_fields(fdb=(*others, entry)).snapshot
 

@@ -40,9 +40,8 @@ def change_policy_rule(order: Order) -> Snapshot:
     made_rule = PolicyRule(**{"priority": _first(rules, version), "version": version, **wanted})
     if what != "add" or made_rule in rules or (made_rule.action == "lookup" and made_rule.table is None):
         raise KeyError(" ".join(order.words))  # EEXIST
-    before = [r for r in rules if r.version != version or r.priority <= made_rule.priority]
-    if version == 4:  # which are listed first
-        before = [r for r in before if r.version == 4]
+    # those of IPv4 are listed first
+    before = [r for r in rules if (r.version, r.priority) <= (version, made_rule.priority)]
     kept = [r for r in rules if r not in before]
     return order.with_fields(rules=(*before, made_rule, *kept)).snapshot
 

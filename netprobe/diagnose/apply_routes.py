@@ -165,7 +165,7 @@ def _is_meant(route: Route, order: Order) -> bool:
     device, metric, source = (order.option(key) for key in ("dev", "metric", "src"))
     if metric is not None and route.metric != int(metric):
         return False
-    if source is not None and route.source != source:
+    if source not in (None, route.source):
         return False
     return any(_is_leg(leg, order) for leg in route.nexthops) or (
         not route.nexthops and device is None and order.option("via") is None

@@ -41,7 +41,7 @@ def answers(probe: Probe, snapshot: Snapshot, seen: Sequence[Observation]) -> tu
     sent = {
         o.sequence: o.time_ns
         for o in reversed(seen)
-        if o.kind == "seen" and o.leg is Leg.REQUEST and o.bound == "out"
+        if (o.kind, o.leg, o.bound) == ("seen", Leg.REQUEST, "out")
     }
     found = [
         o

@@ -173,8 +173,11 @@ def _ask(
 
 def _same(one: Cause, other: Cause) -> bool:
     """The same thing at the same place: mending it did not help."""
-    things = (one.object.id if one.object else None, other.object.id if other.object else None)
-    return (one.code, one.place.namespace) == (other.code, other.place.namespace) and things[0] == things[1]
+    return _thing(one) == _thing(other)
+
+
+def _thing(cause: Cause) -> tuple[str, str | None, str | None]:
+    return cause.code, cause.place.namespace, cause.object.id if cause.object is not None else None
 
 
 def _note(further: int) -> str:

@@ -44,14 +44,11 @@ def resting(report: Report, prediction: Prediction, snapshot: Snapshot) -> tuple
     walks = prediction.walks
     names = [hop.namespace for walk in walks for hop in walk.hops]
     names += [routed.namespace for routed in prediction.routed]
-    places = [
-        stop.place.namespace for stop in (prediction.stop, *(walk.stop for walk in walks)) if stop is not None
-    ]
+    stops = (prediction.stop, *(walk.stop for walk in walks))
+    places = [stop.place.namespace for stop in stops if stop is not None]
     places += [cause.place.namespace for cause in _chain(report.causes)]
     places += [report.probe.source.namespace, report.probe.destination.namespace]
-    way = [
-        name for name in dict.fromkeys((*names, *(p for p in places if p is not None))) if name in snapshot
-    ]
+    way = [name for name in dict.fromkeys((*names, *places)) if name is not None and name in snapshot]
     others = [name for name in snapshot.namespaces if name not in way]
     return (*way, *others[:_ALONGSIDE])
 
@@ -82,8 +79,7 @@ def questions(snapshot: Snapshot, names: Sequence[str]) -> tuple[Need, ...]:
 
 def families(prediction: Prediction) -> frozenset[int]:
     """The IP versions that a probe and what carries it are of: 4, 6 or both."""
-    walks = prediction.walks
-    hops = [hop for walk in walks for hop in walk.hops]
+    hops = [hop for walk in prediction.walks for hop in walk.hops]
     outer = [hop.flow.outer.version for hop in hops if hop.flow.outer is not None]
     return frozenset({prediction.probe.version, *(hop.flow.version for hop in hops), *outer})
 

@@ -150,9 +150,8 @@ def _told(command: Command, name: str, form: _Form, cause: Cause) -> Changed:
         return Changed("link", interface, " ".join(words), namespace=name, after=" ".join(wanted))
     thing = cause.object
     if thing is not None and thing.kind in form.kinds and verb in _GOES:
-        return Changed(
-            thing.kind, thing.id, thing.text or thing.id, namespace=name, before=thing.text or thing.id
-        )
+        said = thing.text or thing.id
+        return Changed(thing.kind, thing.id, said, namespace=name, before=said)
     id = " ".join(word for word in rest if word != verb)
-    before, after = (id if verb in _GOES else None), (id if verb not in _GOES else None)
+    before, after = (id, None) if verb in _GOES else (None, id)
     return Changed(form.kinds[0], id, " ".join(words), namespace=name, before=before, after=after)

@@ -70,9 +70,9 @@ def _said(leg: Leg | None) -> str | None:
 
 
 def _cause(report: Report) -> str | None:
-    cause: Cause | None = report.causes[0] if report.causes else None
-    if cause is None:
+    if not report.causes:
         return None
+    cause: Cause = report.causes[0]
     where = "/".join(part for part in (cause.place.namespace, cause.place.interface) if part)
     return f"{cause.code} at {where}" + (f": {cause.object.id}" if cause.object is not None else "")
 
@@ -184,18 +184,13 @@ def _rulesets(name: str, before: Ruleset | None, after: Ruleset | None) -> Itera
     if before is after:  # as most often, where a change is tried
         return
     if before is None or after is None:
-        if before is not after:
-            yield Difference(
-                "ruleset",
-                "",
-                "not read" if before is None else "read",
-                "not read" if after is None else "read",
-                name,
-            )
+        was, now = ("not read" if each is None else "read" for each in (before, after))
+        yield Difference("ruleset", "", was, now, name)
         return
     old, new = _tables(before), _tables(after)
     for key in dict.fromkeys((*old, *new)):
-        for difference in _table(old.get(key), new.get(key)):
+        bare = Table(*key)
+        for difference in _table(old.get(key, bare), new.get(key, bare)):
             yield Difference(*difference, name)
 
 
@@ -206,46 +201,38 @@ def _tables(ruleset: Ruleset) -> Mapping[tuple[str, str, str], Table]:
 _Plain = tuple[str, str, str | None, str | None]
 
 
-def _table(old: Table | None, new: Table | None) -> Iterator[_Plain]:
-    """The differences of one table: policies, rules, sets."""
-    tables = [table for table in (old, new) if table is not None]
-    for name in dict.fromkeys(chain.name for table in tables for chain in table.chains):
-        was, now = _policy(old, name), _policy(new, name)
-        if (was and was.text) != (now and now.text):
-            yield "policy", (now or was or _NONE).id, was.text if was else None, now.text if now else None
-        yield from _rules(old, new, name)
-    for name in dict.fromkeys(each.name for table in tables for each in table.sets):
-        yield from _set(tables[0], name, old.set(name) if old else None, new.set(name) if new else None)
+def _table(old: Table, new: Table) -> Iterator[_Plain]:
+    """The differences of one table, which is bare where there is none: policies, rules, sets."""
+    for name in dict.fromkeys(chain.name for chain in (*old.chains, *new.chains)):
+        before, after = (table.chain(name) or Chain(name) for table in (old, new))
+        (was_id, was), (now_id, now) = _policy(old, before), _policy(new, after)
+        if was != now:
+            yield "policy", now_id or was_id, was, now
+        yield from _rules(old, new, before, after)
+    for name in dict.fromkeys(each.name for each in (*old.sets, *new.sets)):
+        yield from _set(old, name, old.set(name), new.set(name))
 
 
-def _policy(table: Table | None, name: str) -> Object | None:
-    """The policy of a base chain; a chain that others jump to has none."""
-    chain = table.chain(name) if table is not None else None
-    return policy_object(table, chain) if table is not None and chain is not None and chain.hook else None
+def _policy(table: Table, chain: Chain) -> tuple[str, str | None]:
+    """The name and the text of the policy of a base chain; a chain that others jump to has none."""
+    policy = policy_object(table, chain) if chain.hook else _NONE
+    return policy.id, policy.text or None
 
 
-def _rules(old: Table | None, new: Table | None, name: str) -> Iterator[_Plain]:
+def _rules(old: Table, new: Table, before: Chain, after: Chain) -> Iterator[_Plain]:
     """Rules that are gone and rules that are new, in the order of the chain; one that only moved on is
     neither. Their ids are those that a person would type.
     """
-    before, after = _chain(old, name), _chain(new, name)
-    was, now = (each[1].rules if each is not None else () for each in (before, after))
+    was, now = before.rules, after.rules
     if was is now:
         return
     for i, j, k, m in replaced(
         [uncounted(rule.text) for rule in was], [uncounted(rule.text) for rule in now]
     ):
-        if before is not None:
-            gone = [rule_object(*before, rule) for rule in was[i:j]]
-            yield from ((rule.kind, rule.id, rule.text, None) for rule in gone)
-        if after is not None:
-            come = [rule_object(*after, rule) for rule in now[k:m]]
-            yield from ((rule.kind, rule.id, None, rule.text) for rule in come)
-
-
-def _chain(table: Table | None, name: str) -> tuple[Table, Chain] | None:
-    chain = table.chain(name) if table is not None else None
-    return (table, chain) if table is not None and chain is not None else None
+        gone = [rule_object(old, before, rule) for rule in was[i:j]]
+        yield from ((rule.kind, rule.id, rule.text, None) for rule in gone)
+        come = [rule_object(new, after, rule) for rule in now[k:m]]
+        yield from ((rule.kind, rule.id, None, rule.text) for rule in come)
 
 
 def replaced(before: Sequence[str], after: Sequence[str]) -> Iterator[tuple[int, int, int, int]]:

@@ -52,14 +52,21 @@ class Case(Struct, frozen=True):
     others: tuple[Other, ...] = ()
     before: Snapshot | None = None
 
+    def of_kind(self, kind: str) -> tuple[Observation, ...]:
+        """The observations of one kind."""
+        return tuple(o for o in self.observations if o.kind == kind)
+
+    def hops(self, leg: Leg) -> tuple[Hop, ...]:
+        """The hops of one leg."""
+        return self.request if leg is Leg.REQUEST else self.reply
+
     def last_seen(self, leg: Leg) -> Hop | None:
         """The last hop of a leg at which the packet was seen."""
-        hops = self.request if leg is Leg.REQUEST else self.reply
-        return next((hop for hop in reversed(hops) if hop.observed), None)
+        return next((hop for hop in reversed(self.hops(leg)) if hop.observed), None)
 
     def first_missed(self, leg: Leg) -> Hop | None:
         """The first hop behind the last one seen where a sensor saw nothing."""
-        hops = self.request if leg is Leg.REQUEST else self.reply
+        hops = self.hops(leg)
         last = self.last_seen(leg)
         behind = hops[hops.index(last) + 1 :] if last is not None else hops
         return next((hop for hop in behind if hop.observed is False), None)
@@ -68,7 +75,7 @@ class Case(Struct, frozen=True):
         """What may have stopped a leg between the last hop it was seen at and the first one where it was
         missed.
         """
-        hops = self.request if leg is Leg.REQUEST else self.reply
+        hops = self.hops(leg)
         last, missed = self.last_seen(leg), self.first_missed(leg)
         start = hops.index(last) + 1 if last is not None else 0
         end = hops.index(missed) + 1 if missed is not None else len(hops)
@@ -110,7 +117,7 @@ class Case(Struct, frozen=True):
             found.append(Evidence(Source.TAP, f"last seen at {seen}", Confidence.OBSERVED))
         if missed is not None:
             found.append(Evidence(Source.TAP, f"not seen at {where(missed)}", Confidence.OBSERVED))
-        for refusal in [o for o in self.observations if o.kind == "refused" and o.text][:1]:
+        for refusal in [o for o in self.of_kind("refused") if o.text][:1]:
             found.append(
                 Evidence(
                     Source.SOCKET, f"the sender's socket call failed: {refusal.text}", Confidence.OBSERVED
@@ -139,7 +146,7 @@ class Case(Struct, frozen=True):
     def _way(self, leg: Leg) -> tuple[tuple[Hop, ...], tuple[Routed, ...]]:
         """The hops of a leg, and its routing decisions."""
         routed = self.prediction.routed if self.prediction is not None else ()
-        hops = self.request if leg is Leg.REQUEST else self.reply
+        hops = self.hops(leg)
         return hops, tuple(each for each in routed if each.leg is leg)
 
 

@@ -38,18 +38,14 @@ def behind_cable(
     here: Namespace, link: Link, stations: Iterable[tuple[Namespace, Link]], dst: str
 ) -> Gateway | None:
     """The router among the stations of a segment on which `here` has no more than a host's own prefix."""
-    own = [
-        a
-        for a in here.addresses_of(link)
-        if a.scope == "global" and prefix.version(a.address) == prefix.version(dst)
-    ]
+    own = [a for a in here.addresses_of(link, prefix.version(dst)) if a.scope == "global"]
     if not own:
         return None
     for router, station in stations:
         if router.name == here.name or not leads(router, dst, here):
             continue
-        for address in router.addresses_of(station):
-            if address.scope == "global" and prefix.version(address.address) == prefix.version(dst):
+        for address in router.addresses_of(station, prefix.version(dst)):
+            if address.scope == "global":
                 return Gateway(address.address, link, onlink=True)
     return None
 

@@ -5,7 +5,7 @@ written. Pure.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from netprobe.model import (
     Chain,
@@ -219,26 +219,26 @@ def published(
 def found(namespace: Namespace, thing: Object) -> Rule | None:
     """The rule that an object names."""
     match thing.words or ():
-        case ("nft", family, table, chain, "handle", handle) if namespace.ruleset is not None:
-            known = namespace.ruleset.table("nft", family, table)
-            held = known.chain(chain) if known is not None else None
-            return next((r for r in held.rules if r.handle == int(handle)), None) if held else None
+        case ("nft", family, table, chain, "handle", handle):
+            of = [t for t in namespace.tables if (t.engine, t.family, t.name) == ("nft", family, table)]
+            return next((r for r in _rules_of(of, chain) if r.handle == int(handle)), None)
         case (tool, table, chain, number) if number.isdigit():
-            for each in namespace.tables:
-                held = each.chain(chain) if each.name == table and each.engine != "nft" else None
-                rule = (
-                    next((r for r in held.rules if r.number == int(number)), None)
-                    if held is not None
-                    else None
-                )
-                if rule is not None and tool in _tools(each):
-                    return rule
+            of = [t for t in namespace.tables if (_tool(t), t.name) == (tool, table)]
+            return next((r for r in _rules_of(of, chain) if r.number == int(number)), None)
     return None
 
 
-def _tools(table: Table) -> tuple[str, ...]:
+def _rules_of(tables: Iterable[Table], name: str) -> Iterator[Rule]:
+    """The rules of the chains of this name."""
+    return (rule for table in tables for chain in table.chains if chain.name == name for rule in chain.rules)
+
+
+def _tool(table: Table) -> str:
+    """What edits a table: nft, or a tool of one family."""
+    if table.engine == "nft":
+        return table.engine
     legacy = "-legacy" if table.engine.endswith("-legacy") else ""
-    return (f"{'ip6tables' if table.family == 'ip6' else 'iptables'}{legacy}",)
+    return f"{'ip6tables' if table.family == 'ip6' else 'iptables'}{legacy}"
 
 
 def listeners(snapshot: Snapshot, flow: Flow, but: str) -> Iterator[tuple[str, str]]:
@@ -274,12 +274,14 @@ def _retargeted_by_nft(
     if text != rule.text:
         return fixes.nft((table, chain), "replace", "rule", family, table, chain, "handle", words[5], text)
     name = next((_map_of(s) for s in rule.statements if s.kind == "dnat"), None)
+    if name is None:
+        return ()
     known = namespace.ruleset.table("nft", family, table) if namespace.ruleset is not None else None
-    held = known.set(name) if known is not None and name is not None else None
+    held = known.set(name) if known is not None else None
     for pair in held.elements or () if held is not None else ():
         key, data = (written(term) for term in pair.args) if len(pair.args) == 2 else ("", "")
         changed = swapped(data, old, new)
-        if changed != data and name is not None:
+        if changed != data:
             gone = fixes.nft((table, name), "delete", "element", family, table, name, f"{{ {key} }}")
             made = fixes.nft((table, name), "add", "element", family, table, name, f"{{ {key} : {changed} }}")
             return (*gone, *made)

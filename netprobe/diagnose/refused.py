@@ -38,7 +38,7 @@ def _closed(exit: Hop, id: str, text: str) -> Stop:
 
 def _reset(case: Case) -> bool:
     """Whether the destination answered with TCP resets only."""
-    answers = [o for o in case.observations if o.kind == "answered"]
+    answers = case.of_kind("answered")
     return bool(answers) and all(o.text == "refused" for o in answers)
 
 

@@ -156,7 +156,7 @@ def _explained(
     try:
         case = _rooted(case, verdict, searches)
         failed = verdict in (Verdict.UNREACHABLE, Verdict.INTERMITTENT)
-        starved = any(o.kind == "starved" for o in case.observations)
+        starved = bool(case.of_kind("starved"))
         unsure = verdict is Verdict.UNDETERMINED and case.watched and (case.stop is not None or starved)
         wanted = failed or unsure
         return case, explain(case) if wanted else None
@@ -241,8 +241,7 @@ def _got_past(case: Case, prediction: Prediction) -> bool:
         # a copy on another port of the bridge is no progress
         flooded = link is not None and link.master is not None
         if (
-            o.leg is Leg.REQUEST
-            and o.bound == "out"
+            (o.leg, o.bound) == (Leg.REQUEST, "out")
             and not flooded
             and (o.namespace, o.interface) not in expected
         ):
@@ -290,7 +289,7 @@ def _searched(
         some = choice.of_some(case.snapshot, prediction)
         if some is not None or stop is None:
             return replace(case, stop=some)
-    if stop is None and any(o.kind == "refused" and o.text == "ENOBUFS" for o in case.observations):
+    if stop is None and any(o.text == "ENOBUFS" for o in case.of_kind("refused")):
         return replace(case, stop=_crowded_neighbours(case))
     stranger = from_another(case)
     if stop is None and stranger is not None:
@@ -378,15 +377,10 @@ def _round_trips(probe: Probe, seen: Sequence[Observation]) -> tuple[int, ...]:
     Where the tap missed it, from the moment in which it was handed to the kernel.
     """
     handed = {o.sequence: o.time_ns for o in seen if o.kind == "sent"}
+    left = ("seen", Leg.REQUEST, "out", None, probe.source.namespace)
     sent: dict[int, int] = {}
     for o in seen:
-        if (
-            o.kind == "seen"
-            and o.leg is Leg.REQUEST
-            and o.bound == "out"
-            and o.error is None
-            and o.namespace == probe.source.namespace
-        ):
+        if (o.kind, o.leg, o.bound, o.error, o.namespace) == left:
             sent[o.sequence] = min(sent.get(o.sequence, o.time_ns), o.time_ns)
     answers: dict[int, int] = {}
     for o in seen:

@@ -37,5 +37,4 @@ def settled(probe: Probe, prediction: Prediction | None) -> Settled:
 
 def _final(prediction: Prediction) -> bool:
     """Whether the predicted end is a plain no of the configuration, which time does not change."""
-    walks = prediction.walks
-    return all(walk.end is not End.UNDETERMINED for walk in walks)
+    return all(walk.end is not End.UNDETERMINED for walk in prediction.walks)

@@ -127,16 +127,10 @@ def sent_by_another(hops: Sequence[Hop], observations: Sequence[Observation]) ->
     last = next((hop for hop in reversed(hops) if hop.bound and hop.observed), None)
     if last is None or not hops or last.namespace != hops[-1].namespace:
         return None
-    seen = [
-        o
-        for o in frames(observations)
-        if o.leg is Leg.REPLY and is_probe(o) and o.flow is not None and o.namespace == last.namespace
-    ]
-    went = next((o for o in seen if (o.bound == "out") is (last.bound == "in")), None)
-    assert went is None or went.flow is not None
-    wrong = (
-        went is not None
-        and went.flow is not None
-        and (went.flow.src, went.flow.sport) != (last.flow.dst, last.flow.dport)
+    replies = (
+        o for o in frames(observations) if (o.leg, o.namespace) == (Leg.REPLY, last.namespace) and is_probe(o)
     )
-    return went if wrong else None
+    leaving = (o for o in replies if o.flow is not None and (o.bound == "out") is (last.bound == "in"))
+    went = next(leaving, None)
+    asked = (last.flow.dst, last.flow.dport)
+    return None if went is None or _form(went)[:2] == asked else went

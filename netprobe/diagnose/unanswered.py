@@ -26,7 +26,7 @@ def unanswered(
     if not hops or hops[-1].stage is not Stage.NEIGHBOUR:
         return
     here, wanted = hops[-1].namespace, _next_hop(routed, hops[-1].namespace)
-    seen = [o for o in frames(observations) if is_neighbour(o) and o.flow is not None]
+    seen = [o for o in frames(observations) if is_neighbour(o)]
     asked = [o for o in seen if (o.namespace, o.bound) == (here, "out") and _asks_for(o, wanted)]
     answers = [o for o in seen if _answers_for(o, wanted)]
     if not asked or any((o.namespace, o.bound) == (here, "in") for o in answers):

@@ -26,13 +26,13 @@ def verdict_of(case: Case) -> Verdict:
     """What was seen says whether the probe passes; where nothing was sent, the configuration says it."""
     if not case.watched:
         return _predicted_verdict(case.prediction)
-    answers = {o.sequence for o in case.observations if o.kind == "answered" and case.probe.takes(o.flow)}
+    answers = {o.sequence for o in case.of_kind("answered") if case.probe.takes(o.flow)}
     if len(answers) >= case.probe.count:
         return Verdict.UNREACHABLE if _all_refused(case) else Verdict.REACHABLE
-    starved = any(o.kind == "starved" for o in case.observations)
+    starved = bool(case.of_kind("starved"))
     deaf = _hears_by_taps_alone(case) and (starved or _has_no_tap_at_home(case))
     if answers:
-        deaf = deaf or any(o.kind == "unheard" for o in case.observations)
+        deaf = deaf or bool(case.of_kind("unheard"))
         return Verdict.UNDETERMINED if deaf else Verdict.INTERMITTENT
     if from_another(case) is not None:
         return Verdict.UNREACHABLE
@@ -62,12 +62,8 @@ def _has_no_tap_at_home(case: Case) -> bool:
 
 def not_sent(case: Case) -> bool:
     """Whether none of the probes left, because netprobe itself lacked what it takes to send one."""
-    refused = [o for o in case.observations if o.kind == "refused" and o.error is None]
-    return (
-        bool(refused)
-        and all(is_short(o) for o in refused)
-        and not any(o.kind == "sent" for o in case.observations)
-    )
+    refused = [o for o in case.of_kind("refused") if o.error is None]
+    return bool(refused) and all(is_short(o) for o in refused) and not case.of_kind("sent")
 
 
 def is_short(refused: Observation) -> bool:
@@ -113,7 +109,7 @@ def _unread(prediction: Prediction) -> bool:
 
 def _all_refused(case: Case) -> bool:
     """Whether every answer was a TCP reset."""
-    answers = (o for o in case.observations if o.kind == "answered" and case.probe.takes(o.flow))
+    answers = (o for o in case.of_kind("answered") if case.probe.takes(o.flow))
     return all(o.text == "refused" or "RST" in o.text.split() for o in answers)
 
 
@@ -136,7 +132,7 @@ def leg_of(case: Case, verdict: Verdict) -> Leg | None:
     if predicted is None and _answered_on_the_way(case):
         return Leg.REQUEST
     if any(hop.observed for hop in case.reply) or any(
-        o.kind == "seen" and o.leg is Leg.REPLY and o.error is None for o in case.observations
+        o.leg is Leg.REPLY and o.error is None for o in case.of_kind("seen")
     ):
         return Leg.REPLY if predicted is not Leg.REQUEST else predicted
     if _delivered(case):
@@ -155,12 +151,8 @@ def _answered_on_the_way(case: Case) -> bool:
     there = [hop.observed for hop in case.request if hop.bound]
     back = [hop.observed for hop in case.reply if hop.bound]
     short = True in there and there[-1] is False and back[:1] == [False]
-    return (
-        case.probe.protocol is Protocol.TCP
-        and short
-        and _all_refused(case)
-        and any(o.kind == "answered" for o in case.observations)
-    )
+    refused = bool(case.of_kind("answered")) and _all_refused(case)
+    return case.probe.protocol is Protocol.TCP and short and refused
 
 
 def _doubted(case: Case) -> bool:
@@ -174,7 +166,7 @@ def _doubted(case: Case) -> bool:
 
 def from_another(case: Case) -> Observation | None:
     """An answer that does not bear the address that was asked, as it came back or as it left the far end."""
-    answered = (o for o in case.observations if o.kind == "answered" and not case.probe.takes(o.flow))
+    answered = (o for o in case.of_kind("answered") if not case.probe.takes(o.flow))
     return next(answered, None) or (
         sent_by_another(case.request, case.observations) if case.probe.protocol is Protocol.UDP else None
     )

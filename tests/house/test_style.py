@@ -17,7 +17,7 @@ DENSER = {
     "endpoint": 0.41,
     "rules": 0.42,
     "predict": 0.43,
-    "diagnose": 0.59,
+    "diagnose": 0.58,
     "render": 0.47,
 }
 

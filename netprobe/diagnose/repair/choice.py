@@ -140,12 +140,8 @@ def _others(found: Results, first: Repair | None) -> tuple[Other, ...]:
 def _thing(repair: Repair) -> tuple[str, str | None, str]:
     """What a repair changes, as far as it would be told apart: settings of one name are one thing."""
     thing = repair.stop.object
-    kind = thing.kind if thing is not None else ""
-    return (
-        repair.stop.code,
-        repair.stop.place.namespace,
-        "" if kind == "sysctl" or thing is None else thing.id,
-    )
+    id = thing.id if thing is not None and thing.kind != "sysctl" else ""
+    return repair.stop.code, repair.stop.place.namespace, id
 
 
 def lacking(

@@ -53,13 +53,14 @@ def _beside(loss: Loss) -> Iterator[Probe]:
     """To and from the stations beside the sender and beside the place of the loss, and back from the goal."""
     version = loss.version
     source, goal = loss.probe.source, loss.probe.destination
-    if goal.namespace in loss.snapshot.namespaces and source.address is not None:
-        yield _echo(loss, goal.namespace or "", source.address)
-    for name in dict.fromkeys((source.namespace, loss.stop.place.namespace)):
-        for there, station in _stations(loss, name or ""):
+    far = loss.snapshot.get(goal.namespace)
+    if far is not None and source.address is not None:
+        yield _echo(loss, far.name, source.address)
+    for name in dict.fromkeys(filter(None, (source.namespace, loss.stop.place.namespace))):
+        for there, station in _stations(loss, name):
             for own in own_addresses(loss.snapshot[there], station, version):
-                if _is_near(loss.snapshot[name or ""], own):
-                    yield _echo(loss, name or "", own.address)
+                if _is_near(loss.snapshot[name], own):
+                    yield _echo(loss, name, own.address)
             if there != source.namespace and goal.address is not None:
                 yield _echo(loss, there, goal.address)
 

@@ -315,11 +315,9 @@ def _of_a_bridge(loss: Loss, namespace: Namespace, link: Link, address: str) -> 
 
 def _captured(loss: Loss) -> Iterator[Repair]:
     """A packet that the last namespace takes for its own, though another one is meant."""
-    for walk, meant in (
-        (loss.prediction.request, loss.probe.destination),
-        (loss.prediction.reply, loss.probe.source),
-    ):
-        hops = walk.hops if walk is not None else ()
+    meant_for = (loss.probe.destination, loss.probe.source)
+    for walk, meant in zip(loss.prediction.walks, meant_for, strict=False):
+        hops = walk.hops
         if hops and hops[-1].namespace != meant.namespace and hops[-1].namespace in loss.snapshot:
             yield from _taken(loss, loss.snapshot[hops[-1].namespace], hops[-1].flow.dst)
 
@@ -345,13 +343,13 @@ def _taken(loss: Loss, namespace: Namespace, dst: str) -> Iterator[Repair]:
 
 def _doubled(loss: Loss) -> Iterator[Repair]:
     """A sender's address that another namespace bears as well: the answer goes there."""
-    address, name = loss.probe.source.address, loss.probe.source.namespace or ""
-    others = [
-        n.name for n in loss.snapshot.namespaces.values() if n.name != name and n.owner_of(address or "")
-    ]
-    namespace = loss.snapshot.namespaces.get(name)
-    for own in namespace.addresses if namespace is not None and others else ():
-        link = namespace.link(own.index) if namespace is not None else None
+    address, name = loss.probe.source.address, loss.probe.source.namespace
+    namespace = loss.snapshot.get(name)
+    if name is None or namespace is None or address is None:
+        return
+    others = [n.name for n in loss.snapshot.namespaces.values() if n.name != name and n.owner_of(address)]
+    for own in namespace.addresses if others else ():
+        link = namespace.link(own.index)
         if own.address != address or link is None:
             continue
         named = f"{address}/{own.prefixlen} dev {link.name}"

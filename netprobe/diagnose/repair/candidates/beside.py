@@ -30,9 +30,10 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 def _others(loss: Loss, routed: Routed) -> Iterator[Link]:
     """The interfaces that were not taken."""
-    taken = routed.decision.leg.index if routed.decision.leg is not None else None
-    for link in loss.snapshot[routed.namespace].links:
-        if link.kind != "loopback" and link.up and link.master is None and link.index != taken:
+    namespace = loss.snapshot[routed.namespace]
+    taken = namespace.link_of(routed.decision.leg)
+    for link in namespace.links:
+        if link.kind != "loopback" and link.up and link.master is None and link != taken:
             yield link
 
 

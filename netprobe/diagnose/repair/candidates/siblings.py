@@ -70,8 +70,8 @@ def _siblings(loss: Loss, name: str, router: str) -> Iterator[Station]:
 def _lines(there: Namespace, theirs: Link, link: Link, version: int) -> tuple[Command, ...]:
     """The routes by a gateway that nobody's network holds, and those straight to it before them."""
     routes = [route for route in there.routes if _is_by_hand(route, theirs, version)]
-    own = [a for a in there.addresses_of(theirs) if a.prefixlen < {4: 32, 6: 128}[version]]
-    if any(prefix.version(a.address) == version and a.scope == "global" for a in own):
+    own = [a for a in there.addresses_of(theirs, version) if a.prefixlen < {4: 32, 6: 128}[version]]
+    if any(a.scope == "global" for a in own):
         return ()
     routes.sort(key=lambda route: route.nexthops[0].via is not None)
     return tuple(

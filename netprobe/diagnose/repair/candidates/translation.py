@@ -209,10 +209,10 @@ def _hairpin(loss: Loss) -> Iterator[Repair]:
         return
     namespace, target, source = loss.snapshot[made.namespace], made.flow.dst, hops[0].flow.src
     router = next((r for r in loss.asked(Leg.REQUEST) if r.namespace == made.namespace), None)
-    leg = router.decision.leg if router is not None else None
-    out = namespace.link_of(leg)
-    back = router is not None and router.iif is not None and out is not None and out.index == router.iif.index
-    if not back or router is None:
+    if router is None or router.iif is None:
+        return
+    out = namespace.link_of(router.decision.leg)
+    if out is None or out.index != router.iif.index:
         return
     address = fixes.iptables(target)
     network = target if source == target else _network_of(namespace, router, source)

@@ -95,14 +95,9 @@ def _fits(one: Link, other: Link) -> bool:
 def _neighbour(loss: Loss, here: Namespace, device: Link, there: Namespace, other: Link) -> Iterator[Repair]:
     """The neighbour entry for an address of the other device, where entries are written by hand."""
     written = [n for n in here.neighbours if n.index == device.index and n.state == "permanent"]
-    for own in there.addresses_of(other):
+    for own in there.addresses_of(other, loss.version):
         right = any((n.address, n.mac) == (own.address, other.mac) for n in written)
-        if (
-            own.scope != "global"
-            or prefix.version(own.address) != loss.version
-            or right
-            or not _is_wanted(here, device, own.address)
-        ):
+        if own.scope != "global" or right or not _is_wanted(here, device, own.address):
             continue
         named = f"{own.address} dev {device.name}"
         text = f"{here.name} does not know that {own.address} of {there.name} is {other.mac} on {device.name}"
