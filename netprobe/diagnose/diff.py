@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 
 from netprobe.model import (
-    Cause,
     Chain,
     Comparison,
     Difference,
@@ -72,7 +71,7 @@ def _said(leg: Leg | None) -> str | None:
 def _cause(report: Report) -> str | None:
     if not report.causes:
         return None
-    cause: Cause = report.causes[0]
+    cause = report.causes[0]
     where = "/".join(part for part in (cause.place.namespace, cause.place.interface) if part)
     return f"{cause.code} at {where}" + (f": {cause.object.id}" if cause.object is not None else "")
 
