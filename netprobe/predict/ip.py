@@ -382,15 +382,11 @@ def _taken(branches: tuple[Branch, ...], unresolved: bool) -> Branch:
     else the telling loss.
     """
     arrived = [b for b in branches if b.at is not None]
-    if arrived and not unresolved:
-        return arrived[0]
-    gone = [b for b in branches if b.stop is not None and b.stop.code == "unknown"] or [
-        b for b in branches if b.exit
-    ]
-    if gone:
-        return gone[0]
-    if arrived:
-        return arrived[0]
+    unread = [b for b in branches if b.stop is not None and b.stop.code == "unknown"]
+    gone = [*unread, *(b for b in branches if b.exit)]
+    telling = [*gone, *arrived] if unresolved else [*arrived, *gone]
+    if telling:
+        return telling[0]
     rank = {"neigh-wrong-entry": 2, "link-no-carrier": 1}
     return min(branches, key=lambda b: rank.get(b.stop.code if b.stop else "", 0))
 

@@ -77,14 +77,16 @@ def _owner_behind(ground: Ground, carry: Carry, stop: Stop, asked: Packet) -> bo
     ):
         return True
     port = ground.namespace(stop.place.namespace).link_named(stop.place.interface)
-    far = ground.beyond(stop.place.namespace, port.link) if port is not None and port.kind == "veth" else None
+    if port is None:
+        return False
+    far = ground.beyond(stop.place.namespace, port.link) if port.kind == "veth" else None
     # it is the way into the bridge that is barred
-    if stop.place.stage is Stage.BRIDGE_PREROUTING and port is not None:
+    if stop.place.stage is Stage.BRIDGE_PREROUTING:
         far = (stop.place.namespace, port)
-    if far is None and port is not None and port.kind == "bridge":
+    if far is None and port.kind == "bridge":
         return ground.namespace(stop.place.namespace).owner_of(asked.flow.dst) == port
     if far is None:
-        return port is not None and port.kind == "vxlan"
+        return port.kind == "vxlan"
     if far[1].master is None or not far[1].up:
         return ground.namespace(far[0]).owner_of(asked.flow.dst) is not None
     branches = carry.receive(far[0], replace(far[1], carrier=True), asked, barred=False)
