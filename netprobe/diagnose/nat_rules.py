@@ -24,6 +24,7 @@ from netprobe.model import (
 from netprobe.predict import fixes, prefix
 from netprobe.predict.prediction import Prediction
 from netprobe.predict.trace import Routed
+from netprobe.rules import naming
 from netprobe.rules.naming import rule_decision
 from netprobe.rules.ruling import Decision
 
@@ -223,7 +224,7 @@ def found(namespace: Namespace, thing: Object) -> Rule | None:
             of = [t for t in namespace.tables if (t.engine, t.family, t.name) == ("nft", family, table)]
             return next((r for r in _rules_of(of, chain) if r.handle == int(handle)), None)
         case (tool, table, chain, number) if number.isdigit():
-            of = [t for t in namespace.tables if (_tool(t), t.name) == (tool, table)]
+            of = [t for t in namespace.tables if (naming.tool(t), t.name) == (tool, table)]
             return next((r for r in _rules_of(of, chain) if r.number == int(number)), None)
     return None
 
@@ -231,14 +232,6 @@ def found(namespace: Namespace, thing: Object) -> Rule | None:
 def _rules_of(tables: Iterable[Table], name: str) -> Iterator[Rule]:
     """The rules of the chains of this name."""
     return (rule for table in tables for chain in table.chains if chain.name == name for rule in chain.rules)
-
-
-def _tool(table: Table) -> str:
-    """What edits a table: nft, or a tool of one family."""
-    if table.engine == "nft":
-        return table.engine
-    legacy = "-legacy" if table.engine.endswith("-legacy") else ""
-    return f"{'ip6tables' if table.family == 'ip6' else 'iptables'}{legacy}"
 
 
 def listeners(snapshot: Snapshot, flow: Flow, but: str) -> Iterator[tuple[str, str]]:

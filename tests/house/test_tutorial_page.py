@@ -74,8 +74,8 @@ def spelled(command: str) -> str:
 
 
 def lines_to_type(fix: list[str]) -> list[str]:
-    """The lines of a fix, without what makes comments of those with blanks."""
-    return [re.sub(r"^# (?:fill in [^:]+|and): ", "", line) for line in fix]
+    """The lines of a fix, without what makes comments of those with blanks, and without what is told of later steps."""
+    return [re.sub(r"^# (?:fill in [^:]+|and): ", "", line) for line in fix if not line.startswith("# and then: ")]
 
 
 def fits(line: str, said: str) -> bool:
