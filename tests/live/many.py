@@ -12,6 +12,7 @@ from asking import BACK, THERE, places
 from netprobe.codec import report_to_json
 from netprobe.engine import ask
 from netprobe.linux.machine import Machine
+from netprobe.model import NOT_IN_TIME
 from netprobe.question import Question
 
 
@@ -33,6 +34,12 @@ def programs(count: int) -> list[tuple[str, str, int]]:
 
 
 def _program() -> tuple[str, str, int]:
+    """One that had no time to read what it needs is asked once more: other tests want the processors, too."""
+    found = _asked()
+    return _asked() if NOT_IN_TIME in found[0] else found
+
+
+def _asked() -> tuple[str, str, int]:
     started = subprocess.Popen(["netprobe", "trace", "red", "8.8.8.8", "-o", "json", "--captures", "none"], stdout=subprocess.PIPE)
     with started:
         assert started.stdout is not None
