@@ -16,13 +16,14 @@ from contextvars import ContextVar
 from netprobe.kernel.processor import waited_s
 from netprobe.model import NOT_IN_TIME
 
-__all__ = ["NOT_IN_TIME", "check", "has_passed", "left", "share", "stopped", "within"]
+__all__ = ["NOT_IN_TIME", "check", "has_passed", "left", "overtime", "share", "stopped", "within"]
 
 MOST_DELAY_S = 10.0
 
 
 _end: ContextVar[float] = ContextVar("end", default=math.inf)  # of time.monotonic(), s
 _delayed: ContextVar[float] = ContextVar("delayed", default=0.0)  # `waited_s` at the beginning
+_over: ContextVar[float] = ContextVar("over", default=0.0)  # the overtime that a question has had, s
 
 
 @contextmanager
@@ -31,11 +32,13 @@ def within(seconds: float) -> Iterator[None]:
     a processor: on a busy machine there is as much time for the work as on an idle one.
     """
     ends, delayed = _end.set(time.monotonic() + seconds), _delayed.set(waited_s())
+    over = _over.set(0.0)
     try:
         yield
     finally:
         _end.reset(ends)
         _delayed.reset(delayed)
+        _over.reset(over)
 
 
 @contextmanager
@@ -48,6 +51,19 @@ def stopped() -> Iterator[None]:
     finally:
         _end.set(end + time.monotonic() - since)
         _delayed.set(_delayed.get() + waited_s() - delay)
+
+
+@contextmanager
+def overtime(most: float) -> Iterator[float]:
+    """Time beside that of the question, until the given end of time.monotonic(): at most so many seconds in
+    all of one question, however many of its parts ask for some. Outside of a question each has as many.
+    """
+    since, had, asked = time.monotonic(), _over.get(), _end.get() < math.inf
+    try:
+        with stopped():
+            yield since + max(most - had, 0.0)
+    finally:
+        _over.set(had + time.monotonic() - since if asked else 0.0)
 
 
 def _left() -> float:

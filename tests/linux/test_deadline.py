@@ -71,6 +71,22 @@ def test_what_is_no_reading_gives_its_time_back() -> None:
         assert 0 < deadline.left(7) <= 0.05
 
 
+def test_overtime_is_one_for_all_parts_of_a_question() -> None:
+    def overtime() -> float:
+        with deadline.overtime(0.2) as until:
+            time.sleep(0.15)
+            return until - time.monotonic() + 0.15
+
+    with deadline.within(5):
+        assert 0.15 < overtime() <= 0.2
+        assert overtime() <= 0.05
+        assert overtime() <= 0
+        assert 4.9 < deadline.left(7) <= 5, "it is beside the question's own time"
+    with deadline.within(5):
+        assert overtime() > 0.15
+    assert [overtime() > 0.15 for _ in range(2)] == [True, True], "outside of a question there is no sum"
+
+
 def test_each_thread_has_its_own() -> None:
     seen: list[float] = []
     with deadline.within(-1):

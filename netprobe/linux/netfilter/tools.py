@@ -24,7 +24,7 @@ from netprobe.kernel.processor import used_s
 from netprobe.linux import deadline, netns
 
 LIMIT_S = 2.0
-LONGEST_S = 8.0  # more, for one that uses the processor
+LONGEST_S = 8.0  # more in one question, for those that use the processor
 GLANCE_S = 0.1
 AT_WORK_S = 0.01  # of a processor, that it must have used since the last glance
 PATIENCE_S = 0.5  # with one that was killed
@@ -231,15 +231,15 @@ def _wait(children: list[_Child]) -> None:
         for pidfd, _ in ended:
             poll.unregister(pidfd)
             running.discard(pidfd)
-    with deadline.stopped():  # what follows is not for want of time, but for much to print
-        _wait_while_at_work([child for child in children if child.pidfd in running])
+    with deadline.overtime(LONGEST_S) as until:  # not for want of time, but for much to print
+        _wait_while_at_work([child for child in children if child.pidfd in running], until)
 
 
-def _wait_while_at_work(children: list[_Child]) -> None:
-    """As long as those that still run get on: ten thousand services have more rules than are printed in two
-    seconds.
+def _wait_while_at_work(children: list[_Child], end: float) -> None:
+    """As long as those that still run get on, until `end` of time.monotonic(): ten thousand services have
+    more rules than are printed in two seconds.
     """
-    end, used = time.monotonic() + LONGEST_S, 0.0
+    used = 0.0
     while time.monotonic() < end:
         children = [child for child in children if child.process and child.process.poll() is None]
         now = sum(used_s(child.process.pid) for child in children if child.process)
