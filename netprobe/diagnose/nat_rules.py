@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 from netprobe.model import (
     Chain,
@@ -253,10 +254,14 @@ def retargeted(namespace: Namespace, thing: Object, rule: Rule, old: str, new: s
     if (thing.words or ("",))[0] == "nft":
         return _retargeted_by_nft(namespace, thing.words or (), rule, old, new)
     tool, table, chain, *number = thing.words or ("", "", "")
-    if not tool.startswith(("iptables", "ip6tables")) or not number or f"{old}:" not in f"{rule.text}:":
+    words = fixes.xt_words(chain, rule.text)
+    changed = tuple(
+        swapped(word, old, new) if before == "--to-destination" else word
+        for before, word in pairwise(("", *words))
+    )
+    if not tool.startswith(("iptables", "ip6tables")) or not number or changed == words:
         return ()
-    words = rule.text.replace(old, new).split()
-    return (Command.of(tool, "-t", table, "-R", chain, number[0], *words[2:]),)
+    return (Command.of(tool, "-t", table, "-R", chain, number[0], *changed),)
 
 
 def _retargeted_by_nft(

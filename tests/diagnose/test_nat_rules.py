@@ -1,8 +1,10 @@
-"""A rule is found by the words that name it: those of its own tool."""
+"""A rule is found by the words that name it: those of its own tool; and its target is led elsewhere, nothing else of it."""
 
 from __future__ import annotations
 
-from netprobe.diagnose.nat_rules import found
+import pytest
+
+from netprobe.diagnose.nat_rules import found, retargeted
 from netprobe.model import Chain, Namespace, Object, Rule, Ruleset, Table
 
 
@@ -18,3 +20,28 @@ def test_tables_of_one_name_are_told_apart_by_their_tools() -> None:
         assert rule is not None
         assert rule.text.endswith(text)
     assert found(namespace, Object("nat-rule", "", words=("ip6tables", "nat", "PREROUTING", "1"))) is None
+
+
+@pytest.mark.parametrize(
+    ("tool", "rule", "old", "new", "fix"),
+    [
+        ("iptables", "-j DNAT --to-destination 10.0.0.99:80", "10.0.0.99", "10.0.0.3", "-j DNAT --to-destination 10.0.0.3:80"),
+        ("iptables", "-d 10.0.0.9 -j DNAT --to-destination 10.0.0.9", "10.0.0.9", "10.0.0.3", "-d 10.0.0.9 -j DNAT --to-destination 10.0.0.3"),
+        ("ip6tables", "-p tcp -j DNAT --to-destination [fd00::99]:80", "fd00::99", "fd00::3", "-p tcp -j DNAT --to-destination [fd00::3]:80"),
+        ("ip6tables-legacy", "-p tcp -j DNAT --to-destination fd00::99", "fd00::99", "fd00::3", "-p tcp -j DNAT --to-destination fd00::3"),
+        ("iptables", "-j DNAT --to-destination 10.0.0.99:80", "10.0.0.9", "10.0.0.3", None),
+        ("iptables", "-s 10.0.0.9/32 -j DNAT --to-destination 10.0.0.8", "10.0.0.9", "10.0.0.3", None),
+    ],
+)  # fmt: skip
+def test_a_target_is_led_elsewhere(tool: str, rule: str, old: str, new: str, fix: str | None) -> None:
+    thing = Object("nat-rule", "a rule", words=(tool, "nat", "PREROUTING", "2"))
+    made = retargeted(Namespace("host"), thing, Rule(2, f"-A PREROUTING {rule}", ()), old, new)
+    wanted = [f"{tool} -t nat -R PREROUTING 2 {fix}"] if fix is not None else []
+    assert [" ".join(command.words) for command in made] == wanted
+
+
+def test_the_words_of_a_comment_stay_one() -> None:
+    rule = Rule(1, '-A PREROUTING -m comment --comment "my web server" -j DNAT --to-destination 10.0.0.99:80', ())
+    thing = Object("nat-rule", "a rule", words=("iptables", "nat", "PREROUTING", "1"))
+    (made,) = retargeted(Namespace("host"), thing, rule, "10.0.0.99", "10.0.0.3")
+    assert "my web server" in made.words
