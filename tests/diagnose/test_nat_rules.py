@@ -7,6 +7,8 @@ import pytest
 from netprobe.diagnose.nat_rules import found, retargeted
 from netprobe.model import Chain, Namespace, Object, Rule, Ruleset, Table
 
+TO = "-j DNAT --to-destination"
+
 
 def table(engine: str, family: str, text: str) -> Table:
     return Table(engine, family, "nat", (Chain("PREROUTING", (Rule(1, text, ()),), "prerouting", type="nat"),))
@@ -25,12 +27,12 @@ def test_tables_of_one_name_are_told_apart_by_their_tools() -> None:
 @pytest.mark.parametrize(
     ("tool", "rule", "old", "new", "fix"),
     [
-        ("iptables", "-j DNAT --to-destination 10.0.0.99:80", "10.0.0.99", "10.0.0.3", "-j DNAT --to-destination 10.0.0.3:80"),
-        ("iptables", "-d 10.0.0.9 -j DNAT --to-destination 10.0.0.9", "10.0.0.9", "10.0.0.3", "-d 10.0.0.9 -j DNAT --to-destination 10.0.0.3"),
+        ("iptables", f"{TO} 10.0.0.99:80", "10.0.0.99", "10.0.0.3", f"{TO} 10.0.0.3:80"),
+        ("iptables", f"-d 10.0.0.9 {TO} 10.0.0.9", "10.0.0.9", "10.0.0.3", f"-d 10.0.0.9 {TO} 10.0.0.3"),
         ("ip6tables", "-p tcp -j DNAT --to-destination [fd00::99]:80", "fd00::99", "fd00::3", "-p tcp -j DNAT --to-destination [fd00::3]:80"),
         ("ip6tables-legacy", "-p tcp -j DNAT --to-destination fd00::99", "fd00::99", "fd00::3", "-p tcp -j DNAT --to-destination fd00::3"),
-        ("iptables", "-j DNAT --to-destination 10.0.0.99:80", "10.0.0.9", "10.0.0.3", None),
-        ("iptables", "-s 10.0.0.9/32 -j DNAT --to-destination 10.0.0.8", "10.0.0.9", "10.0.0.3", None),
+        ("iptables", f"{TO} 10.0.0.99:80", "10.0.0.9", "10.0.0.3", None),
+        ("iptables", f"-s 10.0.0.9/32 {TO} 10.0.0.8", "10.0.0.9", "10.0.0.3", None),
     ],
 )  # fmt: skip
 def test_a_target_is_led_elsewhere(tool: str, rule: str, old: str, new: str, fix: str | None) -> None:
