@@ -29,8 +29,8 @@ def test_tables_of_one_name_are_told_apart_by_their_tools() -> None:
     [
         ("iptables", f"{TO} 10.0.0.99:80", "10.0.0.99", "10.0.0.3", f"{TO} 10.0.0.3:80"),
         ("iptables", f"-d 10.0.0.9 {TO} 10.0.0.9", "10.0.0.9", "10.0.0.3", f"-d 10.0.0.9 {TO} 10.0.0.3"),
-        ("ip6tables", "-p tcp -j DNAT --to-destination [fd00::99]:80", "fd00::99", "fd00::3", "-p tcp -j DNAT --to-destination [fd00::3]:80"),
-        ("ip6tables-legacy", "-p tcp -j DNAT --to-destination fd00::99", "fd00::99", "fd00::3", "-p tcp -j DNAT --to-destination fd00::3"),
+        ("ip6tables", f"-p tcp {TO} [fd00::99]:80", "fd00::99", "fd00::3", f"-p tcp {TO} [fd00::3]:80"),
+        ("ip6tables-legacy", f"-p tcp {TO} fd00::99", "fd00::99", "fd00::3", f"-p tcp {TO} fd00::3"),
         ("iptables", f"{TO} 10.0.0.99:80", "10.0.0.9", "10.0.0.3", None),
         ("iptables", f"-s 10.0.0.9/32 {TO} 10.0.0.8", "10.0.0.9", "10.0.0.3", None),
     ],
