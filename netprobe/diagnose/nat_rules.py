@@ -56,11 +56,27 @@ def expects_translation(router: Routed, out: Link | None, prediction: Prediction
     return not is_private(target) or (leaves and router.iif is not None and router.iif.kind == "bridge")
 
 
-def translates(namespace: Namespace, version: int) -> bool:
-    """Whether any rule of a namespace gives packets of this IP version another source."""
+def translates(namespace: Namespace, version: int, out: Link | None = None) -> bool:
+    """Whether any rule of a namespace gives packets of this IP version another source; one that is only for
+    other interfaces of its than `out` does not count.
+    """
     address = "::" if version == 6 else "0.0.0.0"
     rules = _nat_rules(namespace, "postrouting", address)
-    return any(s.kind in _SOURCE for _, statements in rules for s in statements)
+    return any(
+        any(s.kind in _SOURCE for s in statements)
+        and (out is None or _is_for(_ways_out(namespace, statements), out))
+        for _, statements in rules
+    )
+
+
+def _ways_out(namespace: Namespace, statements: tuple[Statement, ...]) -> list[str]:
+    """The interfaces of a namespace for which a rule is; none: for all."""
+    said = _said(statements, "oifname", "meta oifname")
+    return [device for device in said if namespace.link_named(device) is not None]
+
+
+def _is_for(devices: list[str], out: Link) -> bool:
+    return not devices or out.name in devices
 
 
 def changed(hops: tuple[Hop, ...], namespace: str, *fields: str) -> Hop | None:
@@ -80,11 +96,7 @@ def source_rules(
     interface.
     """
     for decision, statements in _nat_rules(namespace, "postrouting", source):
-        known = [
-            device
-            for device in _said(statements, "oifname", "meta oifname")
-            if namespace.link_named(device) is not None
-        ]
+        known = _ways_out(namespace, statements)
         networks = [each for each in _said(statements, "ip saddr", "ip6 saddr") if _is_prefix(each)]
         meant = (
             not known
@@ -303,14 +315,15 @@ def written(term: Term) -> str:
     return " . ".join(map(written, term.args)) if term.kind == "concat" else term.text
 
 
-def masquerading(namespace: Namespace, network: str, out: Link, first: bool) -> fixes.Fix:
-    """The rule that translates `network` where it leaves by `out`, in the words of the tool in use there.
+def masquerading(namespace: Namespace, source: str, network: str | None, out: Link, first: bool) -> fixes.Fix:
+    """The rule that translates `network`, to which `source` belongs, where it leaves by `out`, in the words
+    of the tool in use there.
 
-    `first`: before all other rules.
+    `network` None: all that leaves. `first`: before all other rules.
     """
-    chain = _nft_chain(namespace, network)
+    chain = _nft_chain(namespace, source)
     if chain is None:
-        return fixes.masquerade(network, out, "-I" if first else "-A")
+        return fixes.masquerade(source, network, out, "-I" if first else "-A")
     return (Command.of("nft", "insert" if first else "add", *_nft_match(*chain, network, out), "masquerade"),)
 
 
@@ -324,9 +337,9 @@ def translating(namespace: Namespace, network: str, out: Link, address: str) -> 
     return (Command.of(fixes.iptables(network), "-t", "nat", "-I", "POSTROUTING", *matches, *goal),)
 
 
-def _nft_chain(namespace: Namespace, network: str) -> tuple[Table, Chain] | None:
+def _nft_chain(namespace: Namespace, source: str) -> tuple[Table, Chain] | None:
     """The chain for source translation in a ruleset that nft made."""
-    family = "ip6" if ":" in network else "ip"
+    family = "ip6" if ":" in source else "ip"
     for table in namespace.tables:
         chain = next((c for c in table.chains if (c.type, c.hook) == ("nat", "postrouting")), None)
         fits = table.engine == "nft" and table.family in (family, "inet") and not table.dormant
@@ -335,6 +348,7 @@ def _nft_chain(namespace: Namespace, network: str) -> tuple[Table, Chain] | None
     return None
 
 
-def _nft_match(table: Table, chain: Chain, network: str, out: Link) -> tuple[str, ...]:
-    family = "ip6" if ":" in network else "ip"
-    return ("rule", table.family, table.name, chain.name, family, "saddr", network, "oifname", out.name)
+def _nft_match(table: Table, chain: Chain, network: str | None, out: Link) -> tuple[str, ...]:
+    family = "ip6" if network is not None and ":" in network else "ip"
+    source = (family, "saddr", network) if network is not None else ()
+    return ("rule", table.family, table.name, chain.name, *source, "oifname", out.name)

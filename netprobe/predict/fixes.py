@@ -137,13 +137,16 @@ def without_policy_rule(about: str, text: str) -> Command:
     return ip(about, "rule", "del", "pref", priority, *selector.split())
 
 
-def masquerade(source: str, out: Link | None, how: str = "-A") -> Fix:
-    """The rule that translates `source` where it leaves by `out`; `how` "-I": before all others."""
+def masquerade(source: str, network: str | None, out: Link | None, how: str = "-A") -> Fix:
+    """The rule that translates `network` (None: all), to which `source` belongs, where it leaves by `out`;
+    `how` "-I": before all others.
+    """
     if out is not None and out.name.endswith("+"):
         return (NO_INTERFACE,)
     name = out.name if out is not None else INTERFACE
     where = ("-t", "nat", how, "POSTROUTING")
-    return (Command.of(iptables(source), *where, "-s", source, "-o", name, "-j", "MASQUERADE"),)
+    whose = ("-s", network) if network is not None else ()
+    return (Command.of(iptables(source), *where, *whose, "-o", name, "-j", "MASQUERADE"),)
 
 
 def iptables(about: str) -> str:

@@ -301,3 +301,22 @@ def test_a_rule_that_puts_one_way_into_a_zone_of_its_own_is_taken_away() -> None
     snapshot = mend(ready, Cause("", Place(None, None, Stage.ROUTE), "", commands=commands))
     assert snapshot is not None
     assert said(snapshot, "red", "8.8.8.8") == ["iptables -t raw -D PREROUTING -i br0 -j CT --zone 5"]
+
+
+NATS = [  # the rules that are there; the one that is missing
+    ((), "iptables -t nat -A POSTROUTING -o eth0 -j MASQUERADE"),
+    (("-A POSTROUTING -o br0 -j MASQUERADE",), "iptables -t nat -A POSTROUTING -o eth0 -j MASQUERADE"),
+    (("-A POSTROUTING -s 172.17.0.0/16 -o eth0 -j MASQUERADE",), "iptables -t nat -A POSTROUTING -s 10.0.0.0/16 -o eth0 -j MASQUERADE"),
+    (("-A POSTROUTING -o eth0 -j ACCEPT",), "iptables -t nat -I POSTROUTING -o eth0 -j MASQUERADE"),
+]
+
+
+@pytest.mark.parametrize(("rules", "missing"), NATS)
+def test_a_translation_that_is_missing_is_for_all_networks_that_lack_it(rules: tuple[str, ...], missing: str) -> None:
+    """Behind one that ends the search for this packet it would never be asked."""
+    ready = edited(tutorial(), "host", ruleset=Ruleset())
+    commands = [Command(("iptables", "-t", "nat", *rule.split()), "host") for rule in rules]
+    commands.append(Command(tuple("ip route del 10.0.0.0/16 via 203.0.113.2 dev eth0".split()), "internet"))
+    snapshot = mend(ready, Cause("", Place(None, None, Stage.ROUTE), "", commands=tuple(commands)))
+    assert snapshot is not None
+    assert said(snapshot, "red", "8.8.8.8") == [missing]

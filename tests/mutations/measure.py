@@ -143,6 +143,7 @@ def rows_of(outcomes: Iterable[Trial | Lost]) -> list[tuple[str, str]]:
         ("mended by the first fix as printed, of all", _share(len(mended), broken)),
         ("... of those that need no knowledge of the reader", _share(len([each for each in mended if each in knowing]), knowing)),
         ("... and everything else that worked works again", _share(len(whole), broken)),
+        ("first fixes that broke what had worked on", str(sum(bool(each.hurt) for each in broken))),
         ("mended after at most five fixes", _share(sum(each.rounds > 0 for each in broken), broken)),
         ("`why` agrees with the wire", _share(sum(map(agrees, done)), done)),
         ("trials in which nothing broke", str(len(quiet))),
@@ -205,6 +206,8 @@ def _problem(trial: Trial) -> str:
     if word in ("quiet", "named"):
         if not trial.quiet and trial.repair in ("done", "refused") and not trial.mended:
             return f"named, but its fix {'was refused' if trial.repair == 'refused' else 'helped not'}"
+        if trial.hurt:
+            return "mended, but the fix broke something"
         if trial.harmed:
             return "mended, but something else stays broken"
         return "" if agrees(trial) else f"why says {trial.why}"

@@ -20,7 +20,7 @@ TRIAL = Trial(
     draw_text="--seed 1 --only 0", family="links", network="tutorial", warm=True, quiet=False,
     mutations=("link-down: ip link set br0 down",), kinds=("link-down",), asked="red 8.8.8.8",
     verdict="unreachable", code="link-admin-down", thing="host: link br0", why="unreachable",
-    named=(True,), listed=(False,), met=(True,), consequence=False, repair="done", wrapped=False, mended=True, rounds=1, harmed=(),
+    named=(True,), listed=(False,), met=(True,), consequence=False, repair="done", wrapped=False, mended=True, rounds=1, harmed=(), hurt=(),
     seconds=0.2, why_seconds=0.1, log="",
 )  # fmt: skip
 

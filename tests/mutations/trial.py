@@ -73,6 +73,8 @@ class Trial:
     """After how many fixes, one after the other, it worked; 0: never."""
     harmed: tuple[str, ...]
     """What worked before the change, and does not although the asked flow was mended."""
+    hurt: tuple[str, ...]
+    """What of that the fix broke: it worked with the change."""
     seconds: float
     why_seconds: float
     log: str = field(repr=False)
@@ -150,11 +152,18 @@ def _attempt(draws: Sequence[Draw], among: Sequence[Flow] | None, verbose: bool)
     asked = Random(f"{first.seed}/{first.index}/asked").choice(candidates)
     log += ["", "broken: " + ", ".join(map(str, broken)), f"asked: {asked}   ({'warm' if warm else 'flushed'})"]
     _flush(setting, warm)
-    return _judged(first, changed, lost, asked, warm, log, verbose)
+    return _judged(first, changed, lost, asked, warm, log, verbose, broken)
 
 
 def _judged(
-    draw: Draw, changed: Sequence[Mutation], lost: Sequence[Identity], asked: Flow, warm: bool, log: list[str], verbose: bool
+    draw: Draw,
+    changed: Sequence[Mutation],
+    lost: Sequence[Identity],
+    asked: Flow,
+    warm: bool,
+    log: list[str],
+    verbose: bool,
+    broken: Sequence[Flow],
 ) -> Trial | Void:
     why, why_seconds = ask(asked.question("why"))
     report, seconds = ask((*asked.question("trace"), "--captures", "none"))
@@ -168,8 +177,10 @@ def _judged(
     rounds = [] if draw.quiet else list(_mending(report, asked, log))
     mended = bool(rounds) and rounds[0].mended
     worked = working(draw.setting.flows, 3) if mended else {}
-    harmed = tuple(str(flow) for flow, number in worked.items() if number == 0)
-    log += [f"still broken: {', '.join(harmed)}"] if harmed else []
+    harmed = tuple(flow for flow, number in worked.items() if number == 0)
+    hurt = tuple(flow for flow in harmed if flow not in broken)
+    log += [f"still broken: {', '.join(map(str, harmed))}"] if harmed else []
+    log += [f"broken by the fix: {', '.join(map(str, hurt))}"] if hurt else []
     thing = cause.get("object") or {}
     return Trial(
         draw_text=f"--seed {draw.seed} --only {draw.index}" + (" --doubles 1" if len(changed) > 1 else ""),
@@ -192,7 +203,8 @@ def _judged(
         wrapped=bool(rounds) and rounds[0].repair.wrapped,
         mended=mended,
         rounds=next((number for number, each in enumerate(rounds, 1) if each.mended), 0),
-        harmed=harmed,
+        harmed=tuple(map(str, harmed)),
+        hurt=tuple(map(str, hurt)),
         seconds=seconds,
         why_seconds=why_seconds,
         log="\n".join(log),

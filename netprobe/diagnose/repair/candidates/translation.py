@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from netprobe.diagnose import nat_rules
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.diagnose.repair.segment import own_addresses
+from netprobe.diagnose.repair.segment import is_network, own_addresses
 from netprobe.model import (
     Command,
     End,
@@ -91,8 +91,10 @@ def _masquerade(loss: Loss, router: Routed, source: str) -> Iterator[Repair]:
     if router.iif is not None and out.index == router.iif.index:
         return  # back to where it came from: a hairpin
     named = _named(loss, namespace, out, source, made, expected)
-    network = _network_of(namespace, router, private)
-    first = made is not None or named.code != "nat-missing"
+    network = None if _all_need_it(namespace, out, private) else _network_of(namespace, router, private)
+    target = loss.prediction.request.hops[-1].flow.dst
+    passed_over = any(nat_rules.exempting(namespace, source, target))
+    first = made is not None or named.code != "nat-missing" or passed_over
     merit = _merit(loss, namespace, named, source, expected)
     if named.code == "nat-wrong-match":
         yield from _without_exemption(loss, namespace, named, source, merit)
@@ -101,7 +103,7 @@ def _masquerade(loss: Loss, router: Routed, source: str) -> Iterator[Repair]:
         named.place,
         named.text,
         named.object,
-        nat_rules.masquerading(namespace, network, out, first),
+        nat_rules.masquerading(namespace, private, network, out, first),
         named.proof,
     )
     yield from loss.repair(stop, merit)
@@ -196,7 +198,26 @@ def _network_of(namespace: Namespace, router: Routed, source: str) -> str:
     """The network that `source` came from: what needs the translation is all of it, not one host."""
     inside = namespace.addresses_of(router.iif) if router.iif is not None else ()
     networks = [prefix.network(a.address, a.prefixlen) for a in inside if a.scope == "global"]
-    return next((network for network in networks if prefix.contains(network, source)), source)
+    connected = next((network for network in networks if prefix.contains(network, source)), None)
+    if connected is not None:
+        return connected
+    back = fib.lookup(namespace, RouteQuery(None, source)).route
+    return back.dst if back is not None and prefix.length(back.dst) > 0 else source
+
+
+def _all_need_it(namespace: Namespace, out: Link, source: str) -> bool:
+    """Whether several networks are behind a router that gives none of them another source, all private: what
+    one lacks, all lack.
+    """
+    version = prefix.version(source)
+    behind = {
+        prefix.network(a.address, a.prefixlen)
+        for a in namespace.addresses
+        if is_network(a) and a.scope == "global" and a.index != out.index
+    }
+    several = sum(prefix.version(network) == version for network in behind) > 1
+    private = all(nat_rules.is_private(network.partition("/")[0]) for network in behind)
+    return several and private and not nat_rules.translates(namespace, version, out)
 
 
 def _hairpin(loss: Loss) -> Iterator[Repair]:
