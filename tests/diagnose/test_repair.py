@@ -316,7 +316,7 @@ def test_a_translation_that_is_missing_is_for_all_networks_that_lack_it(rules: t
     """Behind one that ends the search for this packet it would never be asked."""
     ready = edited(tutorial(), "host", ruleset=Ruleset())
     commands = [Command(("iptables", "-t", "nat", *rule.split()), "host") for rule in rules]
-    commands.append(Command(tuple("ip route del 10.0.0.0/16 via 203.0.113.2 dev eth0".split()), "internet"))
+    commands.append(Command(("ip", "route", "del", "10.0.0.0/16", "via", "203.0.113.2", "dev", "eth0"), "internet"))
     snapshot = mend(ready, Cause("", Place(None, None, Stage.ROUTE), "", commands=tuple(commands)))
     assert snapshot is not None
     assert said(snapshot, "red", "8.8.8.8") == [missing]

@@ -252,3 +252,30 @@ def test_an_interface_gets_the_name_by_which_rules_call_it() -> None:
         "host: ip link set dev eth0 up",
         "host: ip route add default via 203.0.113.1",
     ]
+
+
+@pytest.mark.parametrize("address", ["10.0.0.2", "fd00:10::2"])
+def test_an_interface_switched_on_gets_the_routes_of_both_ip_versions_again(address: str) -> None:
+    """Its neighbours remember the IPv6 address that it lost; IPv4 addresses stay."""
+    lines = (
+        "host: sysctl -w net.ipv6.conf.all.forwarding=1",
+        "host: ip address add fd00:10::1/64 dev br0",
+        "host: ip address add fd00:203::2/64 dev eth0",
+        "internet: ip address add fd00:203::1/64 dev eth0",
+        "internet: ip -6 route add fd00:10::/64 via fd00:203::2 dev eth0",
+        "red: ip address add fd00:10::2/64 dev eth0",
+        "red: ip -6 route add default via fd00:10::1 dev eth0",
+    )
+    both = after(tutorial(), *lines)
+    station = both["red"].link_named("eth0")
+    bridge = both["host"].link_named("br0")
+    assert station is not None
+    assert bridge is not None
+    known = (*both["host"].neighbours, Neighbour(bridge.index, "fd00:10::2", station.mac, "stale"))
+    off = after(edited(both, "host", neighbours=known), "red: ip link set dev eth0 down")
+    assert set(said(chosen(off, ask("internet", address)))) == {
+        "red: ip link set dev eth0 up",
+        "red: ip route add default via 10.0.0.1 dev eth0 onlink",
+        "red: ip address add fd00:10::2/64 dev eth0",
+        "red: ip -6 route add default via fd00:10::1",
+    }

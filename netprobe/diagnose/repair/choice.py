@@ -22,6 +22,7 @@ from .rank import reason
 from .repair import Loss, Merit, Repair
 from .search import Results
 from .several import Searches
+from .whole import in_both_families
 
 _ALTERNATIVES = 3
 _PLAIN = Searches()
@@ -55,7 +56,8 @@ def choose(
     if first is None:
         loss = Loss.of(snapshot, prediction, stop)
         return Choice(blamed(loss) or _honest(loss, stop, found), others=_others(found, None))
-    first = _blamed(Loss.of(snapshot, prediction, stop), first) if first.put_back else first
+    loss = Loss.of(snapshot, prediction, stop, before)
+    first = in_both_families(loss, _blamed(loss, first) if first.put_back else first)
     return Choice(_explaining(first, stop), first.leg, _others(found, first))
 
 

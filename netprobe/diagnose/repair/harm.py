@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from msgspec.structs import replace
-
-from netprobe.model import Endpoint, InterfaceAddress, Namespace, Probe, Protocol, Snapshot
+from netprobe.model import InterfaceAddress, Namespace, Probe, Snapshot
 from netprobe.predict import prefix
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
@@ -55,14 +53,14 @@ def _beside(loss: Loss) -> Iterator[Probe]:
     source, goal = loss.probe.source, loss.probe.destination
     far = loss.snapshot.get(goal.namespace)
     if far is not None and source.address is not None:
-        yield _echo(loss, far.name, source.address)
+        yield loss.echo(far.name, source.address)
     for name in dict.fromkeys(filter(None, (source.namespace, loss.stop.place.namespace))):
         for there, station in _stations(loss, name):
             for own in own_addresses(loss.snapshot[there], station, version):
                 if _is_near(loss.snapshot[name], own):
-                    yield _echo(loss, name, own.address)
+                    yield loss.echo(name, own.address)
             if there != source.namespace and goal.address is not None:
-                yield _echo(loss, there, goal.address)
+                yield loss.echo(there, goal.address)
 
 
 def _is_near(namespace: Namespace, address: InterfaceAddress) -> bool:
@@ -78,12 +76,3 @@ def _stations(loss: Loss, name: str) -> Iterator[Station]:
     for link in namespace.links if namespace is not None else ():
         if link.up and loss.knows(name, link):
             yield from loss.stations(name, link)
-
-
-def _echo(loss: Loss, name: str, address: str) -> Probe:
-    """A ping from one namespace to an address."""
-    six = prefix.version(address) == 6
-    asked = Endpoint(address, address=address)
-    protocol = Protocol.ICMPV6 if six else Protocol.ICMP
-    bare = replace(loss.probe, source=Endpoint(name, name), destination=asked, protocol=protocol)
-    return replace(bare, mark=0, device=None, count=1, size=56)

@@ -12,6 +12,7 @@ from netprobe.diagnose.apply import mend
 from netprobe.model import (
     AskedRoute,
     Command,
+    Endpoint,
     Hop,
     InterfaceAddress,
     Leg,
@@ -19,6 +20,7 @@ from netprobe.model import (
     Need,
     PolicyRule,
     Probe,
+    Protocol,
     Snapshot,
     Stop,
 )
@@ -208,6 +210,13 @@ class Loss(Struct, frozen=True, dict=True):
     def goal(self) -> str:
         """The address that is asked for."""
         return self.probe.destination.address or ""
+
+    def echo(self, name: str, address: str) -> Probe:
+        """A ping from a namespace to an address, of whatever IP version."""
+        protocol = Protocol.ICMPV6 if prefix.version(address) == 6 else Protocol.ICMP
+        asked = Endpoint(address, address=address)
+        bare = replace(self.probe, source=Endpoint(name, name), destination=asked, protocol=protocol)
+        return replace(bare, mark=0, device=None, count=1, size=56)
 
     @property
     def version(self) -> int:

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from netprobe.model import Stop
+from netprobe.model import InterfaceAddress, Probe, Stop
 from netprobe.predict import prefix
+from netprobe.predict.predict import predict
+from netprobe.predict.prediction import Prediction
 
 from .candidates import addresses, routes, siblings, told
 from .candidates import before as earlier
@@ -20,6 +22,8 @@ from .repair import Loss, Repair
 from .tried import Tried, tried
 
 _STEPS = 3  # an address, the route to its network, the route by a gateway
+
+_TWINS = 4  # questions in the other IP version
 
 # The ends of a walk that lacks what went along.
 LACKING = {"no-route", "addr-missing", "neigh-no-answer"}
@@ -30,6 +34,42 @@ def whole(loss: Loss, first: Tried) -> Tried | None:
     if not first.repair.needs_routes:
         return None
     return _completed(loss, first, _STEPS if first.repair.takes_addresses else 1)
+
+
+def in_both_families(loss: Loss, repair: Repair) -> Repair:
+    """The repair with what its interface lost of the other IP version too, as far as that is known."""
+    for twin in _twins(loss, repair) if repair.takes_addresses else ():
+        lost = predict(loss.snapshot, twin, ask=False)
+        if not isinstance(lost, Prediction) or lost.stop is None:
+            continue
+        other = Loss(loss.snapshot, lost, lost.stop, before=loss.before)
+        so_far = tried(other, repair)
+        whole = _completed(other, so_far, _STEPS) if so_far is not None else None
+        if whole is not None and whole.outcome.passes:
+            repair = whole.repair
+    return repair
+
+
+def _twins(loss: Loss, repair: Repair) -> list[Probe]:
+    """The question in the other IP version, also to and from the repaired end; a ping from there to each
+    station beside.
+    """
+    after, version = Loss(repair.mended, loss.prediction, loss.stop), 10 - loss.version
+    source, goal = loss.probe.source.namespace, loss.probe.destination.namespace
+    name = repair.stop.place.namespace
+    ends = [(source, goal), (source, name), (name, source), (name, goal)]
+    asked = [(one, a) for one, other in dict.fromkeys(ends) if one != other for a in _addresses(after, other)]
+    place = loss.snapshot.link_at(repair.stop.place)
+    link = repair.mended[place[0].name].link(place[1].index) if place is not None else None
+    if name is not None and link is not None:
+        asked += [(name, address) for _, _, address in after.beside(name, link, version)]
+    other = [(who, a) for who, a in asked if a.version == version and a.scope == "global"]
+    return [loss.echo(who, a.address) for who, a in other[:_TWINS] if who is not None]
+
+
+def _addresses(loss: Loss, name: str | None) -> tuple[InterfaceAddress, ...]:
+    namespace = loss.snapshot.get(name)
+    return namespace.addresses if namespace is not None else ()
 
 
 def _completed(loss: Loss, so_far: Tried, steps: int) -> Tried | None:
@@ -58,7 +98,8 @@ def _with_more(loss: Loss, so_far: Tried, stop: Stop) -> Iterator[Tried]:
     name = so_far.repair.stop.place.namespace
     after = Loss(so_far.repair.mended, so_far.outcome, stop, loss.needs, loss.before, loss.rulings)
     for more in _given_back(after, so_far.repair):
-        if more.stop.place.namespace != name or not _leads_there(after, more):
+        gives = not any("del" in command.words for command in more.stop.commands)
+        if more.stop.place.namespace != name or not gives or not _leads_there(after, more):
             continue
         together = so_far.repair.also(*(replace(command, namespace=name) for command in more.stop.commands))
         again = tried(loss, together) if together is not None else None

@@ -245,7 +245,12 @@ def _on_another_link(
     for own in namespace.addresses:
         usual = usual_length(others, own.address)
         there = namespace.link(own.index)
-        if usual is None or there is None or own.scope != "global" or there.master == link.index:
+        if (
+            usual is None
+            or there is None
+            or own.scope != "global"
+            or link.index in (there.index, there.master)
+        ):
             continue
         if there.kind == "bridge" and any(
             share(own, a) for _, _, a in loss.beside(namespace.name, there, version)
