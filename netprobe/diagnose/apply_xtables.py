@@ -40,7 +40,8 @@ def iptables(order: Order) -> Snapshot:
     where = (engine, family, table)
     match words:
         case ["-P", chain, "ACCEPT" | "DROP" as policy]:
-            return edited(order, where, chain, lambda c: _with_policy(c, policy.lower()))
+            table_of, now = _at(order, where, chain)
+            return with_chain(order, table_of, _with_policy(now, policy.lower()))
         case ["-D", chain, *rule]:
             return edited(order, where, chain, lambda c: without(c, _meant(c, rule)))
         case ["-A", chain, *rule]:
@@ -70,15 +71,20 @@ def _meant(chain: Chain, words: Sequence[str]) -> Rule | None:
 
 
 def _added(order: Order, where: Where, name: str, words: Sequence[str], at: int | None) -> Snapshot:
-    """A rule at number `at`, or at the end; a table that nobody used yet has its usual chains, all empty."""
-    table = ruleset(order).table(*where) or Table(*where)
-    chain = table.chain(name) or _base(where, name)
+    """A rule at number `at`, or at the end."""
+    table, chain = _at(order, where, name)
     rules = list(chain.rules)
     if at is not None and not 0 < at <= len(rules) + 1:
         raise KeyError(at)  # iptables: Index of insertion too big
     made = _rule(where[1], table, chain, words)
     rules.insert(len(rules) if at is None else at - 1, made)
     return with_chain(order, table, with_rules(chain, rules))
+
+
+def _at(order: Order, where: Where, name: str) -> tuple[Table, Chain]:
+    """A table and a chain of its; a table that nobody used yet has its usual chains, all empty."""
+    table = ruleset(order).table(*where) or Table(*where)
+    return table, table.chain(name) or _base(where, name)
 
 
 def _with_another(order: Order, where: Where, chain: Chain, at: int, words: Sequence[str]) -> Chain:

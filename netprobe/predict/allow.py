@@ -2,8 +2,8 @@
 Pure.
 
 It stands first in its chain and is as narrow as a person would write it: from one interface to another, and
-for what a machine gets and sends itself by protocol and port. A policy is never opened: that lets everything
-in.
+for what a machine gets and sends itself by protocol and port. A policy of a table that filters is never
+opened: that lets everything in.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ _NFT_SERVICES = {
 }
 _NFT_BARE = re.compile(r"(?!ip6$|icmpv6$)[A-Za-z_]{2,}[0-9][A-Za-z0-9_]*")  # none of nft's own words
 _NFT_QUOTED = re.compile(r"[!#-)+-\[\]-~]+")  # src/scanner.l: no quote; * and \ have a meaning
+_ALTERING = ("mangle", "raw", "nat")  # tables that mark, exempt and translate
 _IP_TOOLS = ("iptables", "ip6tables", "iptables-legacy", "ip6tables-legacy")
 
 
@@ -67,6 +68,8 @@ def narrowed(
     decision = ruling.decision
     if decision is None or stop.object != decision.object or not _ends_all(ruleset, decision):
         return stop
+    if decision.reason is Reason.POLICY and (open_again := _for_all(decision.object)):
+        return replace(stop, commands=open_again)
     answer = subject.reply or subject.state in ("established", "related")
     iif, oif = (link.name if link is not None else None for link in (subject.iif, subject.oif))
     passing = Passing(hook, subject.flow, iif, oif, answer)
@@ -83,6 +86,16 @@ def _ends_all(ruleset: Ruleset, decision: Decision) -> bool:
     rules = _rules(ruleset, decision)
     last = len(rules) > 1 and decision.rule == rules[-1].number
     return last and all(each.kind in ("drop", "reject", "note") for each in rules[-1].statements)
+
+
+def _for_all(thing: Object) -> Fix:
+    """The policy turned, in a table that is not made for filtering: who drops there shuts all out, and has no
+    exceptions to hold (iptables(8), TABLES).
+    """
+    match thing.words or ():
+        case (tool, table, chain, *_) if tool in _IP_TOOLS and table in _ALTERING:
+            return fixes.xtables(tool, table, chain, "-P", chain, "ACCEPT")
+    return ()
 
 
 def _rules(ruleset: Ruleset, decision: Decision) -> tuple[Rule, ...]:

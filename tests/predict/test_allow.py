@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 from msgspec.structs import replace
-from networks import probe
+from networks import edited, probe, tutorial
 from test_roots import MASQUERADE, filter_rules, ruled
 
 from netprobe.diagnose.apply import mend
-from netprobe.model import Snapshot, Stop
+from netprobe.model import Command, Place, Ruleset, Snapshot, Stage, Stop
 from netprobe.predict.predict import Prediction, predict
 
 FROM_RED = ("-i", "br0", "-o", "eth0", "-j", "ACCEPT")
@@ -103,3 +103,17 @@ def test_nothing_is_promised_of_a_rule_that_is_no_longer_there() -> None:
     stop = stopped(snapshot)
     assert mend(firewall("FORWARD -i docker0 -j DROP"), stop) is None
     assert mend(snapshot, replace(stop, place=replace(stop.place, namespace="red"))) is None
+
+
+@pytest.mark.parametrize(("table", "chain"), [("mangle", "FORWARD"), ("mangle", "PREROUTING"), ("raw", "PREROUTING")])
+def test_a_policy_where_nothing_is_filtered_is_turned(table: str, chain: str) -> None:
+    """What it stops for this packet it stops for all."""
+    ready = tutorial()
+    for name in ready.namespaces:
+        ready = edited(ready, name, ruleset=Ruleset())
+    policy = Command(("iptables", "-t", table, "-P", chain, "DROP"), "host")
+    snapshot = mend(ready, Stop("", Place(None, None, Stage.ROUTE), "", commands=(policy,)))
+    assert snapshot is not None
+    stop = stopped(snapshot)
+    assert (stop.code, words(stop)) == ("policy-drop", [("iptables", "-t", table, "-P", chain, "ACCEPT")])
+    assert passes(snapshot, stop)
