@@ -64,7 +64,8 @@ class Named(Struct, frozen=True):
         """Whether the name can be one that a resolver knows: it has a dot (`nas.` for a short one) and does
         not end in a number.
         """
-        plain = self.kind is None and not self.nested and self.interface is None and self.address is None
+        behind = (self.kind, self.nested, self.interface, self.address)
+        plain = behind == (None, (), None, None)
         known = self.name == "localhost" or _HOST_NAME.match(self.name) is not None
         return plain and known and _NUMBER.match(self.name) is None
 

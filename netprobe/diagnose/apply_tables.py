@@ -41,17 +41,8 @@ def with_chain(order: Order, table: Table, chain: Chain) -> Snapshot:
 def with_table(order: Order, table: Table) -> Snapshot:
     """The snapshot with a table in the place of the one with its name, or behind the others."""
     rules = ruleset(order)
-    known = [_where(each) for each in rules.tables]
-    tables = [
-        table if where == _where(table) else each for where, each in zip(known, rules.tables, strict=True)
-    ]
-    if _where(table) not in known:
-        tables.append(table)
-    return order.with_fields(ruleset=replace(rules, tables=tuple(tables))).snapshot
-
-
-def _where(table: Table) -> Where:
-    return table.engine, table.family, table.name
+    tables = {each.key: each for each in rules.tables} | {table.key: table}
+    return order.with_fields(ruleset=replace(rules, tables=tuple(tables.values()))).snapshot
 
 
 def without(chain: Chain, gone: Rule | None) -> Chain:

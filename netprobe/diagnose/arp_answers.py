@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netprobe.model import Answer, Leg, Link, Namespace, Observation, Probe, Protocol, Snapshot, Source
+from netprobe.model import Answer, Leg, Link, Namespace, Observation, Probe, Snapshot, Source
 
 _BROADCAST = "ff:ff:ff:ff:ff:ff"
 
@@ -36,7 +36,7 @@ def answers(probe: Probe, snapshot: Snapshot, seen: Sequence[Observation]) -> tu
     """Every answer in the order of its arrival, `time_ns` counted from its own request; nothing for a probe
     of another protocol.
     """
-    if probe.protocol not in (Protocol.ARP, Protocol.ND):
+    if not probe.protocol.on_segment:
         return ()
     sent = {
         o.sequence: o.time_ns

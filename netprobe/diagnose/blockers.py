@@ -19,7 +19,6 @@ from netprobe.model import (
     Need,
     Place,
     Probe,
-    Protocol,
     Report,
     Sighting,
     Snapshot,
@@ -90,7 +89,7 @@ def _to_the_end(report: Report, way: tuple[Hop, ...]) -> tuple[Hop, ...]:
     ended = bool(hops) and hops[-1].ends
     if len(hops) - shared > 1 + ended:  # the mended way is another one
         return hops
-    exchange = report.probe.protocol in (Protocol.ARP, Protocol.ND)
+    exchange = report.probe.protocol.on_segment
     beyond = [
         _as_seen(hop, report.sightings if exchange else ())
         for hop in way[shared:]

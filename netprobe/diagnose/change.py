@@ -142,7 +142,7 @@ def is_of_another_version(each: Difference, versions: Set[int]) -> bool:
     if each.kind == "policy-rule":
         return not any(each.name.startswith(f"IPv{version} ") for version in versions)
     about = each.name.removeprefix("proxy ").partition(" ")[0].partition("/")[0]
-    if (6 if ":" in about else 4) not in versions:
+    if prefix.version(about) not in versions:
         return True
     return ":" in about and prefix.is_link_local(about) and _only_more(each)
 

@@ -53,7 +53,7 @@ def lay(
     """The predicted hops of one leg with what was observed at each, and the hops that were seen but not
     predicted.
     """
-    exchange = any(hop.flow.protocol in (Protocol.ARP, Protocol.ND) for hop in hops)
+    exchange = any(hop.flow.protocol.on_segment for hop in hops)
     seen = [
         o
         for o in frames(observations)
@@ -88,7 +88,7 @@ def _different(seen: Iterable[Observation]) -> list[Observation]:
 
 def is_neighbour(observation: Observation) -> bool:
     """Whether the frame is ARP or neighbour discovery rather than the probe."""
-    return observation.flow is not None and observation.flow.protocol in (Protocol.ARP, Protocol.ND)
+    return observation.flow is not None and observation.flow.protocol.on_segment
 
 
 def _match(hop: Hop, seen: Sequence[Observation]) -> Observation | None:

@@ -194,7 +194,7 @@ def _rulesets(name: str, before: Ruleset | None, after: Ruleset | None) -> Itera
 
 
 def _tables(ruleset: Ruleset) -> Mapping[tuple[str, str, str], Table]:
-    return {(table.engine, table.family, table.name): table for table in ruleset.tables}
+    return {table.key: table for table in ruleset.tables}
 
 
 _Plain = tuple[str, str, str | None, str | None]

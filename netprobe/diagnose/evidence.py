@@ -18,7 +18,6 @@ from netprobe.model import (
     Observation,
     Place,
     Probe,
-    Protocol,
     Snapshot,
     Source,
     Stage,
@@ -136,7 +135,7 @@ class Case(Struct, frozen=True):
 
     def _arrived(self, place: Place | None) -> str | None:
         """The place itself, where a question to everybody came: no walk leads there, if nobody answers."""
-        exchange = self.probe.protocol in (Protocol.ARP, Protocol.ND)
+        exchange = self.probe.protocol.on_segment
         if place is None or place.interface is None or not exchange:
             return None
         here = (place.namespace, place.interface, self.leg)

@@ -234,7 +234,7 @@ def found(namespace: Namespace, thing: Object) -> Rule | None:
     """The rule that an object names."""
     match thing.words or ():
         case ("nft", family, table, chain, "handle", handle):
-            of = [t for t in namespace.tables if (t.engine, t.family, t.name) == ("nft", family, table)]
+            of = [each for each in namespace.tables if each.key == ("nft", family, table)]
             return next((r for r in _rules_of(of, chain) if r.handle == int(handle)), None)
         case (tool, table, chain, number) if number.isdigit():
             of = [t for t in namespace.tables if (naming.tool(t), t.name) == (tool, table)]

@@ -4,7 +4,7 @@ own word. Pure.
 
 from __future__ import annotations
 
-from netprobe.model import Hop, IcmpError, Object, Place, Protocol, Stage, Stop
+from netprobe.model import Hop, IcmpError, Object, Place, Stage, Stop
 
 from .evidence import Case
 
@@ -19,7 +19,7 @@ def from_beyond(case: Case) -> Stop | None:
     protocol, target = case.probe.protocol, case.probe.destination
     if (
         exit is None
-        or protocol not in (Protocol.TCP, Protocol.UDP)
+        or not protocol.has_ports
         or not (_reset(case) or any(_says_so(case, e) for e in case.errors))
     ):
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from netprobe.model import End, Observation, Probe, Protocol
+from netprobe.model import End, Observation, Probe
 from netprobe.predict.prediction import Prediction
 
 # After the last send, in ns: how long a refusal, or a loss that was predicted, must stay unchallenged to be
@@ -27,7 +27,7 @@ def settled(probe: Probe, prediction: Prediction | None) -> Settled:
         answered = {o.sequence for o in observations if o.kind == "answered" and probe.takes(o.flow)}
         refused = {o.sequence for o in observations if o.kind == "refused" or o.error is not None}
         if len(answered) >= probe.count:
-            return quiet_ns >= _RIVALS or probe.protocol not in (Protocol.ARP, Protocol.ND)
+            return quiet_ns >= _RIVALS or not probe.protocol.on_segment
         if len(answered | refused) >= probe.count:
             return quiet_ns >= _REFUSED
         return certain and quiet_ns >= _QUIET

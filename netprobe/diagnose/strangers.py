@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netprobe.model import Hop, Leg, Observation, Probe, Protocol
+from netprobe.model import Hop, Leg, Observation, Probe
 from netprobe.predict.prediction import Prediction
 
 from .correlate import frames, is_probe
@@ -36,7 +36,7 @@ class Heeded(Struct, frozen=True):
 
 def heeded(probe: Probe, prediction: Prediction | None, observations: Sequence[Observation]) -> Heeded:
     """Sort out what was put in by strangers."""
-    if probe.protocol in (Protocol.ARP, Protocol.ND):
+    if probe.protocol.on_segment:
         return Heeded(tuple(observations))
     known, noise = _sorted(prediction, observations)
     kept = (_judged(probe, o, known, noise) for o in observations)

@@ -50,7 +50,7 @@ def verdict_of(case: Case) -> Verdict:
 
 def _hears_by_taps_alone(case: Case) -> bool:
     """Whether no socket hears the answers: those of neighbours go to the kernel."""
-    return case.probe.protocol in (Protocol.ARP, Protocol.ND)
+    return case.probe.protocol.on_segment
 
 
 def _has_no_tap_at_home(case: Case) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from netprobe.errors import Interrupted, for_want_of_resources
-from netprobe.model import Earlier, End, Observation, Probe, Protocol, Report, Run, Snapshot, Watch
+from netprobe.model import Earlier, End, Observation, Probe, Report, Run, Snapshot, Watch
 from netprobe.predict.predict import Prediction, predict
 from netprobe.question import Question
 
@@ -40,7 +40,7 @@ def _asked(world: World, question: Question, recall: Recall | None) -> Run:
         recall.check(question.command, probe)
     snapshot, prediction = foresee(world, probe, Snapshot(moment=now()), clock)
     sent = prediction.probe if prediction is not None else probe
-    on_segment = sent.protocol in (Protocol.ARP, Protocol.ND)
+    on_segment = sent.protocol.on_segment
     if (
         on_segment
         and sent.device is None

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from netprobe.endpoint import check_pair, source_address
 from netprobe.errors import CannotLook, WrongQuestion
 from netprobe.model import Endpoint, Probe, Protocol, ReadNamespace, Snapshot
+from netprobe.model.address import version
 from netprobe.model.command import joined
 from netprobe.question import DEFAULT_SIZE, Question, check_options, check_source, check_target
 
@@ -43,7 +44,7 @@ def to_probe(world: World, question: Question) -> Probe:
         )
     protocol = _protocol(question, target)
     check_options(question, protocol, target.port)
-    ports = protocol in (Protocol.TCP, Protocol.UDP)
+    ports = protocol.has_ports
     if ports and target.port is None:
         raise WrongQuestion(
             f"{protocol.upper()} needs a port", f"Write {question.destination}:PORT or add -P PORT."
@@ -91,9 +92,7 @@ def _protocol(question: Question, target: Endpoint) -> Protocol:
 
 
 def _version(address: str | None) -> int | None:
-    if address is None:
-        return None
-    return 6 if ":" in address else 4
+    return None if address is None else version(address)
 
 
 def _address_of(world: World, target: Endpoint, question: Question, source: Endpoint) -> str:

@@ -28,7 +28,10 @@ from .config import (
     XfrmPolicy,
 )
 from .difference import Comparison, Difference
-from .flow import (
+from .flow import Endpoint, Flow, Probe
+from .page import Page
+from .place import NOT_IN_TIME, Blind, Object, Place, Stage
+from .protocol import (
     ARP_REPLY,
     ARP_REQUEST,
     ECHO_REPLY,
@@ -37,13 +40,9 @@ from .flow import (
     ECHO_REQUEST_V6,
     NEIGHBOUR_ADVERTISEMENT,
     NEIGHBOUR_SOLICITATION,
-    Endpoint,
-    Flow,
-    Probe,
+    ROUTED,
     Protocol,
 )
-from .page import Page
-from .place import NOT_IN_TIME, Blind, Object, Place, Stage
 from .report import (
     Agreement,
     Answer,
@@ -116,6 +115,7 @@ __all__ = [
     "NEIGHBOUR_ADVERTISEMENT",
     "NEIGHBOUR_SOLICITATION",
     "NOT_IN_TIME",
+    "ROUTED",
     "Agreement",
     "Answer",
     "AskConnection",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from .config import Link
-from .lookup import grouped
+from .lookup import gathered
 from .snapshot import FoundPeer, LookBehind, SeenBehind
 
 
@@ -17,29 +17,36 @@ def seen_behind(
     """What was seen behind ports whose far ends nobody has asked for, by ifindex; what is lacking; and why
     nobody could look, where that is so.
     """
+    known = {(each.namespace, each.nsid, each.index): each for each in behind}
+    wanted = _unasked(name, ports, peers)
+    seen = {index: known[place] for index, place in wanted.items() if place in known}
+    lacking = tuple(LookBehind(*place) for place in wanted.values() if place not in known)
+    reasons = (each.why for each in seen.values())
+    return seen, lacking, next(filter(None, reasons), None)
+
+
+def _unasked(
+    name: str, ports: tuple[Link, ...], peers: tuple[FoundPeer, ...]
+) -> dict[int, tuple[str, int, int]]:
+    """The far ends of ports that nobody has asked for, as in `LookBehind`, by the ifindex of the port."""
     asked = {found.nsid for found in peers if found.namespace == name}
-    known = {(seen.nsid, seen.index): seen for seen in behind if seen.namespace == name}
-    seen: dict[int, SeenBehind] = {}
-    lacking: list[LookBehind] = []
+    places = {}
     for port in ports:
-        ref = port.link if port.kind == "veth" else None
-        if ref is None or ref.nsid is None or ref.nsid in asked:
-            continue
-        if (ref.nsid, ref.index) in known:
-            seen[port.index] = known[ref.nsid, ref.index]
-        else:
-            lacking.append(LookBehind(name, ref.nsid, ref.index))
-    why = next((each.why for each in seen.values() if each.why is not None), None)
-    return seen, tuple(lacking), why
+        far = port.far_end
+        if far is not None and far[0] not in asked:
+            places[port.index] = (name, *far)
+    return places
 
 
 class PlainStations(Struct, frozen=True):
-    """The ports with a plain station behind them; who of those has a MAC address, an address, a prefix."""
+    """The ports with a plain station behind them, also by its MAC address and by what it has for its own:
+    addresses and prefixes; `prefixes` are the latter alone.
+    """
 
     ports: frozenset[int]
     of_mac: Mapping[str, tuple[int, ...]]
     of_address: Mapping[str, tuple[int, ...]]
-    prefixes: tuple[tuple[str, int], ...]
+    prefixes: tuple[str, ...]
 
 
 def plain_stations(
@@ -47,13 +54,7 @@ def plain_stations(
 ) -> PlainStations:
     """Who stands behind ports, as far as it is plain, by what a frame says of its receiver."""
     seen, _, _ = seen_behind(name, ports, peers, behind)
-    plain = [(index, station) for index, station in seen.items() if station.plain]
-    own = [(address, index) for index, station in plain for address in station.own]
-    macs = grouped(((station.mac, index) for index, station in plain), lambda each: each[0])
-    hosts = grouped((each for each in own if "/" not in each[0]), lambda each: each[0])
-    return PlainStations(
-        frozenset(index for index, _ in plain),
-        {mac: tuple(index for _, index in found) for mac, found in macs.items()},
-        {address: tuple(index for _, index in found) for address, found in hosts.items()},
-        tuple(each for each in own if "/" in each[0]),
-    )
+    plain = {index: station for index, station in seen.items() if station.plain}
+    own = gathered((address, index) for index, station in plain.items() for address in station.own)
+    macs = gathered((station.mac, index) for index, station in plain.items())
+    return PlainStations(frozenset(plain), macs, own, tuple(text for text in own if "/" in text))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -23,6 +24,9 @@ class Blank(Struct, frozen=True):
 
     name: str
     before: str = ""
+
+    def __str__(self) -> str:
+        return self.before + self.name
 
 
 class Command(Struct, frozen=True):
@@ -45,9 +49,8 @@ class Command(Struct, frozen=True):
     @staticmethod
     def of(*words: str | Blank, namespace: str | None = None, note: str = "") -> Command:
         """The command of these words, some of them blank."""
-        told = tuple(word.before + word.name if isinstance(word, Blank) else word for word in words)
         blanks = tuple(at for at, word in enumerate(words) if isinstance(word, Blank))
-        return Command(told, namespace, note, blanks)
+        return Command(tuple(map(str, words)), namespace, note, blanks)
 
     @staticmethod
     def look(*words: str | Blank, namespace: str | None = None, note: str = "") -> Command:
@@ -59,23 +62,30 @@ class Command(Struct, frozen=True):
         """What no command does, in words of ours."""
         return Command((), note=text)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing of what it mends is left for the reader to fill in."""
+        return self.looks or not self.blanks
+
     def asked(self) -> tuple[str, ...]:
         """What the reader must fill in, each once: LENGTH of "10.0.0.2/LENGTH"."""
         # a saved report may say anything
         blank = [self.words[at] for at in self.blanks if 0 <= at < len(self.words)]
-        return tuple(dict.fromkeys(found[-1] for word in blank if (found := _CAPITALS.findall(word))))
+        names = (_CAPITALS.findall(word)[-1:] for word in blank)
+        return tuple(dict.fromkeys(chain.from_iterable(names)))
 
     def lacks(self, name: str) -> bool:
         """Whether the reader must fill in `name`."""
-        return any(self.words[at].endswith(name) for at in self.blanks)
+        return bool(self._blanks_of(name))
 
     def filled(self, name: str, value: str) -> Command:
         """This command with `value` where the reader would fill in `name`."""
-        meant = [at for at in self.blanks if self.words[at].endswith(name)]
-        words = tuple(
-            word.removesuffix(name) + value if at in meant else word for at, word in enumerate(self.words)
-        )
-        return replace(self, words=words, blanks=tuple(at for at in self.blanks if at not in meant))
+        filled = {at: self.words[at].removesuffix(name) + value for at in self._blanks_of(name)}
+        words = tuple(filled.get(at, word) for at, word in enumerate(self.words))
+        return replace(self, words=words, blanks=tuple(at for at in self.blanks if at not in filled))
+
+    def _blanks_of(self, name: str) -> list[int]:
+        return [at for at in self.blanks if self.words[at].endswith(name)]
 
 
 class Line(Struct, frozen=True):
@@ -99,7 +109,7 @@ def lines(commands: Sequence[Command], here: str | None = None, ascii: bool = Fa
     break more than it mends. Where to run a command stands before it; where that is not known, it is a
     comment behind, unless it is `here`. `ascii` writes names without any character beyond ASCII.
     """
-    whole = not any(command.blanks for command in commands if not command.looks)
+    whole = all(command.is_whole for command in commands)
     return tuple(_line(command, here, ascii, whole) for command in commands)
 
 
@@ -127,7 +137,8 @@ def _remark(command: Command, here: str | None, ascii: bool) -> str:
     """The comment behind a command: where to run it, unless that is said or is `here`; and its note."""
     name = command.namespace if command.enter is None else None
     where = f"in {quoted(name, ascii)}" if name is not None and name != here else ""
-    return ": ".join(part for part in (where, " ".join(command.note.split())) if part)
+    note = " ".join(command.note.split())
+    return ": ".join(filter(None, (where, note)))
 
 
 def joined(words: Iterable[str], ascii: bool = False) -> str:
@@ -153,6 +164,7 @@ def quoted(word: str, ascii: bool = False) -> str:
 
 
 _FILLERS = "\u115f\u1160\u3164\uffa0"  # letters without a shape: Hangul fillers
+_LETTERS = {("Ll", "L"), ("Lu", "L"), ("Lt", "L"), ("Lo", "L")}  # category and direction: left to right
 
 
 def _shows(char: str) -> bool:
@@ -164,7 +176,7 @@ def _shows(char: str) -> bool:
         return char.isprintable() and char not in "\\!"
     from unicodedata import bidirectional, category
 
-    return category(char) in ("Ll", "Lu", "Lt", "Lo") and bidirectional(char) == "L" and char not in _FILLERS
+    return (category(char), bidirectional(char)) in _LETTERS and char not in _FILLERS
 
 
 def _by_number(char: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
+from .address import version
 from .lookup import first, grouped, indexed
 from .place import Blind
 from .ruleset import Ruleset, Table
@@ -161,6 +162,13 @@ class Link(Struct, frozen=True):
         """Whether it is a bridge that filters VLANs."""
         return self.bridge is not None and self.bridge.vlan_filtering
 
+    @property
+    def far_end(self) -> tuple[int, int] | None:
+        """(nsid, ifindex) of a veth's other end where that is in another namespace."""
+        if self.kind != "veth" or self.link is None or self.link.nsid is None:
+            return None
+        return self.link.nsid, self.link.index
+
 
 class InterfaceAddress(Struct, frozen=True):
     """An address on an interface.
@@ -179,7 +187,7 @@ class InterfaceAddress(Struct, frozen=True):
     @property
     def version(self) -> int:
         """4 or 6."""
-        return 6 if ":" in self.address else 4
+        return version(self.address)
 
 
 class Nexthop(Struct, frozen=True):
@@ -395,7 +403,7 @@ class Namespace(Struct, frozen=True):
 
     def link(self, index: int | None) -> Link | None:
         """The interface with this ifindex, or None."""
-        return indexed(_by_index, self.links).get(index) if index is not None else None
+        return indexed(_by_index, self.links).get(index)
 
     def link_of(self, leg: Nexthop | None) -> Link | None:
         """The interface that a next hop leaves by, or None."""
@@ -420,7 +428,9 @@ class Namespace(Struct, frozen=True):
     def addresses_of(self, link: Link, version: int | None = None) -> tuple[InterfaceAddress, ...]:
         """The addresses configured on `link`, of one IP version where it is given."""
         found = indexed(_by_interface, self.addresses).get(link.index, ())
-        return found if version is None else tuple(each for each in found if each.version == version)
+        if version is None:
+            return found
+        return tuple(each for each in found if each.version == version)
 
     def listeners(self, bridge: Link, group: str, vlan: int = 0) -> frozenset[int]:
         """The ports of `bridge` behind which somebody listens to a group, or a router to all of them; the
@@ -449,7 +459,7 @@ class Namespace(Struct, frozen=True):
 # How the tables of a namespace are looked up.
 
 
-def _by_index(links: tuple[Link, ...]) -> dict[int, Link]:
+def _by_index(links: tuple[Link, ...]) -> dict[int | None, Link]:
     return first(links, lambda link: link.index)
 
 

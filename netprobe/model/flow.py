@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 from msgspec import Struct
 from msgspec.structs import replace
 
-
-class Protocol(StrEnum):
-    """What a flow carries; `icmp` and `icmpv6` are told apart because the kernel does."""
-
-    ICMP = "icmp"
-    ICMPV6 = "icmpv6"
-    UDP = "udp"
-    TCP = "tcp"
-    ARP = "arp"
-    ND = "nd"
-    OTHER = "other"
+from .address import version
+from .protocol import Protocol
 
 
 class Endpoint(Struct, frozen=True):
@@ -68,7 +57,7 @@ class Flow(Struct, frozen=True):
         """The flow of the answer: addresses and ports swapped, link-layer fields, TTL and tunnel
         forgotten.
         """
-        answer = _ECHO_ANSWER.get((self.protocol, self.icmp_type), self.icmp_type)
+        answer = self.protocol.answer(self.icmp_type)
         return replace(
             self, src=self.dst, dst=self.src, sport=self.dport, dport=self.sport, icmp_type=answer,
             ttl=None, src_mac=None, dst_mac=None, outer=None, vlan=None,
@@ -77,20 +66,7 @@ class Flow(Struct, frozen=True):
     @property
     def version(self) -> int:
         """4 or 6, the IP version of the addresses."""
-        return 6 if ":" in self.dst else 4
-
-
-ECHO_REQUEST, ECHO_REPLY = 8, 0  # RFC 792
-ECHO_REQUEST_V6, ECHO_REPLY_V6 = 128, 129  # RFC 4443
-NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT = 135, 136  # RFC 4861
-ARP_REQUEST, ARP_REPLY = 1, 2  # RFC 826
-
-_ECHO_ANSWER: dict[tuple[Protocol, int | None], int] = {
-    (Protocol.ICMP, ECHO_REQUEST): ECHO_REPLY,
-    (Protocol.ICMPV6, ECHO_REQUEST_V6): ECHO_REPLY_V6,
-    (Protocol.ARP, ARP_REQUEST): ARP_REPLY,
-    (Protocol.ND, NEIGHBOUR_SOLICITATION): NEIGHBOUR_ADVERTISEMENT,
-}
+        return version(self.dst)
 
 
 class Probe(Struct, frozen=True):
@@ -125,34 +101,34 @@ class Probe(Struct, frozen=True):
     @property
     def version(self) -> int:
         """4 or 6, after the destination's address."""
-        return 6 if ":" in (self.destination.address or "") else 4
+        return version(self.destination.address or "")
 
     def flow(self) -> Flow:
         """The flow as it leaves the sender's socket. Raises ValueError when an address is not decided yet."""
         src, dst = self.source.address, self.destination.address
         if src is None or dst is None:
             raise ValueError("a probe's flow needs both addresses")
-        echo = {Protocol.ICMP: ECHO_REQUEST, Protocol.ICMPV6: ECHO_REQUEST_V6, Protocol.ARP: ARP_REQUEST,
-                Protocol.ND: NEIGHBOUR_SOLICITATION}.get(self.protocol)  # fmt: skip
         return Flow(
             src, dst, self.protocol, sport=self.source_port, dport=self.destination.port,
             icmp_id=self.icmp_id,
-            icmp_type=echo, ttl=self.ttl, length=self.length,
+            icmp_type=self.protocol.question, ttl=self.ttl, length=self.length,
         )  # fmt: skip
 
     def takes(self, answer: Flow | None) -> bool:
         """Whether an answer bears the address and port that were asked: a socket takes no other (in_pcb
         lookup, RFC 1122 4.1.3.5).
         """
-        if answer is None or self.protocol in (Protocol.ARP, Protocol.ND) or answer.src.startswith("127."):
+        if answer is None or self.protocol.on_segment or answer.src.startswith("127."):
             return True
-        asked, port = (self.destination.address or "").partition("%")[0], self.destination.port
+        asked = (self.destination.address or "").partition("%")[0]
+        port = self.destination.port
         return answer.src == asked and (port is None or answer.sport in (None, port))
 
     @property
     def length(self) -> int:
         """The IP packet's length in bytes, before any fragmentation."""
-        header = 40 if self.version == 6 else 20
-        if self.protocol is Protocol.TCP:
-            return header + 20
-        return header + 8 + self.size
+        header = _HEADERS[self.version]
+        return header + 20 if self.protocol is Protocol.TCP else header + 8 + self.size
+
+
+_HEADERS = {4: 20, 6: 40}  # bytes of an IP header without options

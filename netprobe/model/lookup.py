@@ -5,7 +5,8 @@ search for a cause walks hundreds of times over the same tables.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from operator import is_
+from typing import Any, Protocol, TypeVar
 
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
@@ -21,7 +22,7 @@ def indexed(make: Callable[..., _Index], *tables: tuple[Any, ...], of: str = "")
     """
     key = (make, of, *map(id, tables))
     kept = _kept.get(key)
-    if kept is not None and all(map(_is, kept[0], tables)):
+    if kept is not None and all(map(is_, kept[0], tables)):
         index: _Index = kept[1]
         return index
     made = make(of, *tables) if of else make(*tables)
@@ -31,16 +32,30 @@ def indexed(make: Callable[..., _Index], *tables: tuple[Any, ...], of: str = "")
     return made
 
 
-def _is(one: object, other: object) -> bool:
-    return one is other
-
-
 def grouped(values: Iterable[_Value], key: Callable[[_Value], _Key]) -> dict[_Key, tuple[_Value, ...]]:
     """Values by a key, in their order."""
+    return gathered((key(value), value) for value in values)
+
+
+def gathered(pairs: Iterable[tuple[_Key, _Value]]) -> dict[_Key, tuple[_Value, ...]]:
+    """What stands beside each key, in its order."""
     found: dict[_Key, list[_Value]] = {}
-    for value in values:
-        found.setdefault(key(value), []).append(value)
+    for key, value in pairs:
+        found.setdefault(key, []).append(value)
     return {each: tuple(those) for each, those in found.items()}
+
+
+class _HasName(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+_Named = TypeVar("_Named", bound=_HasName)
+
+
+def named(values: Iterable[_Named], name: str) -> _Named | None:
+    """The first of them with this name, or None; for tables of a few entries."""
+    return next((each for each in values if each.name == name), None)
 
 
 def first(values: Iterable[_Value], key: Callable[[_Value], _Key]) -> dict[_Key, _Value]:

@@ -144,14 +144,16 @@ def _write_fix(end: Stop | Cause) -> None:
 
     Where there are neither (an old report), what was read stays.
     """
-    advice = end.advice or next((command.note for command in end.commands if not command.words), "")
     commands = tuple(command for command in end.commands if command.words)
+    notes = (command.note for command in end.commands if not command.words)
+    advice = end.advice or next(notes, "")
     if not commands and not advice:
         return
     force_setattr(end, "commands", commands)
     force_setattr(end, "advice", advice)
     written = map(str, lines(commands, end.place.namespace))
-    force_setattr(end, "fix", (*written, *([f"# {' '.join(advice.split())}"] if advice else ())))
+    remark = (f"# {' '.join(advice.split())}",) if advice else ()
+    force_setattr(end, "fix", (*written, *remark))
 
 
 class Walk(Struct, frozen=True):

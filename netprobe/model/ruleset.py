@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from .lookup import first, indexed
+from .lookup import first, indexed, named
 from .place import Blind
 
 
@@ -136,13 +136,18 @@ class Table(Struct, frozen=True):
     flowtables: tuple[Flowtable, ...] = ()
     dormant: bool = False
 
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Engine, family and name, which no two tables share."""
+        return self.engine, self.family, self.name
+
     def chain(self, name: str) -> Chain | None:
         """The chain of this name, or None."""
         return indexed(_chains, self.chains).get(name)
 
     def set(self, name: str) -> NamedSet | None:
         """The set or map of this name, or None."""
-        return next((each for each in self.sets if each.name == name), None)
+        return named(self.sets, name)
 
 
 def _chains(chains: tuple[Chain, ...]) -> dict[str, Chain]:
@@ -236,7 +241,7 @@ class Ruleset(Struct, frozen=True):
 
     def table(self, engine: str, family: str, name: str) -> Table | None:
         """The table of this engine, family and name, or None."""
-        return next((t for t in self.tables if (t.engine, t.family, t.name) == (engine, family, name)), None)
+        return next((table for table in self.tables if table.key == (engine, family, name)), None)
 
     def flowtables_at(self, device: str) -> tuple[Flowtable, ...]:
         """The flowtables that take packets in at an interface."""
@@ -249,7 +254,7 @@ class Ruleset(Struct, frozen=True):
 
     def ipset(self, name: str) -> IpSet | None:
         """The set of ipset(8) of this name, or None."""
-        return next((each for each in self.ipsets if each.name == name), None)
+        return named(self.ipsets, name)
 
     def answer(self, query: SetQuery) -> AskedSet | None:
         """What the kernel said to `query`, or None when it has not been asked."""

@@ -109,8 +109,10 @@ class Snapshot(Struct, frozen=True):
     def link_at(self, place: Place) -> tuple[Namespace, Link] | None:
         """The namespace and the interface that a place names, or None."""
         namespace = self.get(place.namespace)
-        link = namespace.link_named(place.interface or "") if namespace is not None else None
-        return (namespace, link) if namespace is not None and link is not None else None
+        if namespace is None:
+            return None
+        link = namespace.link_named(place.interface or "")
+        return None if link is None else (namespace, link)
 
     def __contains__(self, name: object) -> bool:
         return name in self.namespaces

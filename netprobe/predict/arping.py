@@ -122,4 +122,4 @@ def _home(asker: tuple[str, Link], branches: Sequence[Branch]) -> Walk:
 
 def is_ours(protocol: Protocol) -> bool:
     """Whether a probe of this protocol is an exchange on one segment."""
-    return protocol in (Protocol.ARP, Protocol.ND)
+    return protocol.on_segment

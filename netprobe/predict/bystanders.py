@@ -7,7 +7,9 @@ for its own addresses (net/ipv4/arp.c, arp_process), and passes nothing on.
 
 from __future__ import annotations
 
-from netprobe.model import Link, Protocol
+from itertools import chain
+
+from netprobe.model import Link
 from netprobe.model.behind import PlainStations, plain_stations
 from netprobe.model.lookup import indexed
 
@@ -34,7 +36,7 @@ def bystanders(ground: Ground, name: str, ports: tuple[Link, ...], packet: Packe
 
 
 def _is_for_everybody(packet: Packet) -> bool:
-    asks = packet.flow.protocol in (Protocol.ARP, Protocol.ND)
+    asks = packet.flow.protocol.on_segment
     return not asks and is_group(packet.flow.dst_mac or BROADCAST)
 
 
@@ -43,5 +45,6 @@ def _concerned(plain: PlainStations, packet: Packet) -> tuple[int, ...]:
     mac, asked = packet.flow.dst_mac or BROADCAST, packet.flow.dst
     if not is_group(mac):
         return plain.of_mac.get(mac, ())
-    of_prefix = (index for own, index in plain.prefixes if prefix.contains(own, asked))
-    return (*plain.of_address.get(asked, ()), *of_prefix)
+    networks = (network for network in plain.prefixes if prefix.contains(network, asked))
+    owners = (plain.of_address.get(own, ()) for own in (asked, *networks))
+    return tuple(chain.from_iterable(owners))

@@ -120,7 +120,7 @@ def is_side(side: tuple[str, str, int | None, int | None], flow: Flow) -> bool:
 
     An ICMP id stands in one of the places of the ports, whichever.
     """
-    if flow.protocol in (Protocol.ICMP, Protocol.ICMPV6):
+    if flow.protocol.is_echo:
         return side[:2] == (flow.src, flow.dst) and flow.icmp_id in side[2:]
     return side == (flow.src, flow.dst, flow.sport, flow.dport)
 

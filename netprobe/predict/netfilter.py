@@ -167,7 +167,7 @@ def _calls_ip(namespace: Namespace, bridge: Link, packet: Packet) -> bool:
     well); one with a tag only where that is asked for.
     """
     flow = packet.flow
-    if flow.protocol in (Protocol.ARP, Protocol.ND) or not flow.dst:
+    if flow.protocol.on_segment or not flow.dst:
         return False
     if packet.tags and not _handed_tagged(namespace, packet):
         return False

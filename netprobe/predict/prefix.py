@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from ipaddress import ip_address
 
+from netprobe.model.address import version as version
+
 MOST = 1 << 16  # texts whose numbers are kept
 
 
@@ -32,11 +34,6 @@ def bounds(prefix: str) -> tuple[int, int, int]:
 def group_of(mac: str) -> str:
     """The solicited-node group that a multicast MAC address 33:33:ff:… stands for (RFC 4291, 2.7.1)."""
     return str(ip_address(f"ff02::1:{mac[6:8]}{mac[9:11]}:{mac[12:14]}{mac[15:17]}"))
-
-
-def version(text: str) -> int:
-    """4 or 6, for an address or a prefix."""
-    return 6 if ":" in text else 4
 
 
 def contains(prefix: str, address: str) -> bool:

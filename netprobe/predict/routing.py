@@ -7,13 +7,13 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from netprobe.model import (
+    ROUTED,
     Command,
     Link,
     Namespace,
     Nexthop,
     Object,
     PolicyRule,
-    Protocol,
     Route,
     RouteAnswer,
     RouteQuery,
@@ -26,8 +26,6 @@ from .drop import link_down, lost
 from .fib import FibResult
 from .view import Ground, Packet
 
-_NUMBERS = {Protocol.ICMP: 1, Protocol.TCP: 6, Protocol.UDP: 17, Protocol.ICMPV6: 58}
-_PROTOCOLS = {number: protocol.value for protocol, number in _NUMBERS.items()}
 _CODES = {"blackhole": "route-blackhole", "unreachable": "route-unreachable", "prohibit": "route-prohibit"}
 
 # What a new cable needs before it carries anything; the addresses nobody here knows.
@@ -41,7 +39,7 @@ def query(packet: Packet, iif: Link | None = None, src: str | None = None) -> Ro
     flow = packet.flow
     return RouteQuery(
         src if src is not None else flow.src, flow.dst, iif=iif.index if iif else None, mark=packet.mark,
-        uid=packet.uid if iif is None else None, protocol=_NUMBERS.get(flow.protocol), sport=flow.sport,
+        uid=packet.uid if iif is None else None, protocol=flow.protocol.number, sport=flow.sport,
         dport=flow.dport,
     )  # fmt: skip
 
@@ -375,7 +373,7 @@ def _selectors(rule: PolicyRule) -> tuple[str, ...]:
         (rule.iif, f"iif {rule.iif}"),
         (rule.oif, f"oif {rule.oif}"),
         (rule.uids, _range("uidrange", rule.uids)),
-        (rule.protocol, f"ipproto {_PROTOCOLS.get(rule.protocol or 0, rule.protocol)}"),
+        (rule.protocol, f"ipproto {ROUTED.get(rule.protocol or 0) or rule.protocol}"),
         (rule.sports, _range("sport", rule.sports)),
         (rule.dports, _range("dport", rule.dports)),
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from netprobe.model import Flow, Leg, Link, Namespace, Object, Protocol, Socket, Stage, Stop
+from netprobe.model import Flow, Leg, Link, Namespace, Object, Socket, Stage, Stop
 from netprobe.rules.packet import HookPacket
 
 from . import fixes
@@ -36,9 +36,9 @@ def leg_of(ending: Stop) -> Leg:
 def at(namespace: Namespace, link: Link | None, packet: Packet) -> Stop | None:
     """Why the stack of `namespace` gives no (good) answer to the delivered packet; None when it should."""
     flow = packet.flow
-    if flow.protocol in (Protocol.ICMP, Protocol.ICMPV6):
+    if flow.protocol.is_echo:
         return _echo(namespace, link, flow.version)
-    if flow.protocol in (Protocol.TCP, Protocol.UDP) and namespace.sockets is not None:
+    if flow.protocol.has_ports and namespace.sockets is not None:
         return _socket(namespace, link, _as_looked_up(namespace, link, packet))
     return None
 
@@ -48,7 +48,7 @@ def suspects(namespace: Namespace, link: Link | None, packet: Packet) -> tuple[S
     sees it before the socket does, and of several sockets that share the port one that is full.
     """
     flow = packet.flow
-    if flow.protocol not in (Protocol.TCP, Protocol.UDP):
+    if not flow.protocol.has_ports:
         return ()
     chosen = _chosen(namespace, link, _as_looked_up(namespace, link, packet))
     said = "a BPF program on the cgroup of {} may drop the packet: {}"

@@ -52,7 +52,7 @@ def through(ground: Ground, send: Send, name: str, link: Link, packet: Packet) -
         text = f"the packets in which {link.name} sends frames are routed into {link.name} itself"
         return (Branch(packet, stop=lost("route-loop", name, link, Stage.ENCAPSULATE, text)),)
     entries = remotes(ground, name, link, link.vxlan, packet.flow.dst_mac or BROADCAST)
-    if not entries and packet.flow.protocol in (Protocol.ARP, Protocol.ND):
+    if not entries and packet.flow.protocol.on_segment:
         text = (
             f"{link.name} has no tunnel end to flood to, so no station hears who asks for {packet.flow.dst}:"
             " enter its neighbours by hand"

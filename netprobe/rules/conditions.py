@@ -11,6 +11,7 @@ from collections.abc import Callable
 from ipaddress import ip_interface, ip_network
 
 from netprobe.model import NamedObject, RecentList, Rule, Statement
+from netprobe.model.lookup import named
 
 from . import ipset, moment, octets
 from .expression import Scene
@@ -131,7 +132,7 @@ def _recent(statement: Statement, rule: Rule, packet: HookPacket, scene: Scene) 
     options = statement.options
     if "set" in options:
         return _negated(True, statement)
-    listed = next((each for each in scene.ruleset.recent if each.name == statement.target), None)
+    listed = named(scene.ruleset.recent, statement.target)
     if listed is None:
         return Doubt(Reason.UNKNOWN, f"{statement.text}: the list {statement.target} could not be read")
     ages = _ages(

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
 
-from netprobe.model import IpSet, IpSetEntry, Protocol, Statement
+from netprobe.model import IpSet, IpSetEntry, Statement
 
 from .expression import Scene
 from .packet import HookPacket
 from .ruling import Doubt, Reason
 
-_NUMBERS = {Protocol.ICMP: 1, Protocol.TCP: 6, Protocol.UDP: 17, Protocol.ICMPV6: 58}
 _WEIGHED = {"match-set", "return-nomatch", "update-counters", "update-subcounters"}
 DEEPEST = 8  # lists of lists
 
@@ -106,9 +105,9 @@ def _contains(network: str, address: str, netmask: int | None) -> bool:
 
 
 def _has_port(entry: IpSetEntry, packet: HookPacket, port: int | None) -> bool | None:
-    if entry.protocol not in (None, _NUMBERS.get(packet.flow.protocol)):
+    if entry.protocol not in (None, packet.flow.protocol.number):
         return False
-    if packet.flow.protocol not in (Protocol.TCP, Protocol.UDP):
+    if not packet.flow.protocol.has_ports:
         return None if entry.protocol is not None else False  # ICMP's type and code stand there
     if port is None or packet.fragment is not None:
         return None

@@ -12,7 +12,7 @@ from ipaddress import ip_address, ip_network
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netprobe.model import ConntrackEntry, Flow, Protocol, Statement, Term
+from netprobe.model import ConntrackEntry, Flow, Statement, Term
 
 from .expression import Scene, evaluate, look_up
 from .packet import HookPacket, entry_of
@@ -153,7 +153,7 @@ def _aimed(
     low, _, high = port.text.partition("-")
     ports = (int(low), int(high or low))
     own = packet.flow.dport if hook in DESTINATION_HOOKS else packet.flow.sport
-    if packet.flow.protocol not in (Protocol.TCP, Protocol.UDP):
+    if not packet.flow.protocol.has_ports:
         return Target(address, ports=ports, doubt=doubt)
     chosen = own if own is not None and ports[0] <= own <= ports[1] else ports[0]
     return Target(address, chosen, ports, doubt=doubt)
@@ -220,13 +220,13 @@ def _tuple_wanted(connection: ConntrackEntry, reply: bool) -> tuple[str, str, in
 
 def _destination(flow: Flow, wanted: tuple[str, str, int | None, int | None]) -> Flow:
     _, dst, _, dport = wanted
-    if flow.protocol in (Protocol.TCP, Protocol.UDP):
+    if flow.protocol.has_ports:
         return replace(flow, dst=dst, dport=dport if dport is not None else flow.dport)
     return replace(flow, dst=dst, icmp_id=dport if dport is not None else flow.icmp_id)
 
 
 def _source(flow: Flow, wanted: tuple[str, str, int | None, int | None]) -> Flow:
     src, _, sport, _ = wanted
-    if flow.protocol in (Protocol.TCP, Protocol.UDP):
+    if flow.protocol.has_ports:
         return replace(flow, src=src, sport=sport if sport is not None else flow.sport)
     return replace(flow, src=src, icmp_id=sport if sport is not None else flow.icmp_id)

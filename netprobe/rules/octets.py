@@ -8,12 +8,9 @@ import re
 from collections.abc import Callable
 from ipaddress import ip_address
 
-from netprobe.model import Protocol
-
 from .datatypes import TCP_FLAGS
 from .packet import HookPacket
 
-_NUMBERS = {Protocol.ICMP: 1, Protocol.TCP: 6, Protocol.UDP: 17, Protocol.ICMPV6: 58, Protocol.ND: 58}
 _WORD = 0xFFFFFFFF
 _STEP = re.compile(r"\s*(&|<<|>>|@)\s*(0[xX][0-9a-fA-F]+|\d+)")
 Octets = list[int | None]
@@ -29,7 +26,7 @@ def _ipv4(packet: HookPacket) -> Octets:
     whole = packet.df if packet.fragment is None else None
     cut = None if whole is None else 0x4000 * whole
     tos = None if packet.dscp is None else packet.dscp << 2
-    rest = [flow.ttl, _NUMBERS.get(flow.protocol), None, None]
+    rest = [flow.ttl, flow.protocol.number, None, None]
     return [0x45, tos, *_bytes(flow.length, 2), None, None, *_bytes(cut, 2), *rest, *_addresses(packet)]
 
 
@@ -43,7 +40,7 @@ def _ipv6(packet: HookPacket) -> Octets:
         None,
         None,
         *_bytes(length, 2),
-        _NUMBERS.get(flow.protocol),
+        flow.protocol.number,
         flow.ttl,
         *_addresses(packet),
     ]
@@ -56,7 +53,7 @@ def _addresses(packet: HookPacket) -> Octets:
 def transport(packet: HookPacket) -> Octets:
     """From the transport header on."""
     flow = packet.flow
-    if flow.protocol in (Protocol.TCP, Protocol.UDP):
+    if flow.protocol.has_ports:
         ports = [*_bytes(flow.sport, 2), *_bytes(flow.dport, 2)]
         flags = [sum(TCP_FLAGS[flag] for flag in packet.tcp_flags)] if packet.tcp_flags else []
         return [*ports, *[None] * 9, *flags]

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from netprobe.model import Protocol
-
 from .around import EVERYTHING, Around
 from .bpf import (
     JEQ,
@@ -42,7 +40,7 @@ def tap_filter(mark: Mark, around: Around = EVERYTHING) -> tuple[Instruction, ..
     """The probe itself, for an AF_PACKET tap that sees every interface of a namespace; a probe of ARP or ND
     by its addresses.
     """
-    if mark.protocol in (Protocol.ARP, Protocol.ND):
+    if mark.protocol.on_segment:
         return _of_frames(Writer(Assembler(), mark, around, beside=True, fragments=False))
     return _of_frames(Writer(Assembler(), mark, around))
 

@@ -166,7 +166,7 @@ class Writer(Struct, frozen=True):
         p.label(prefix + "transport")
         p.emit((LD_MEM, PROTOCOL))
         cases = {58: "discovery"} if self.beside else {1: prefix + "icmp", 58: prefix + "icmpv6"}
-        if self.mark.protocol in (Protocol.UDP, Protocol.TCP) and not self.beside:
+        if self.mark.protocol.has_ports and not self.beside:
             cases[PROTOCOL_NUMBERS[self.mark.protocol]] = prefix + "own"
         if self.mark.protocol is Protocol.UDP and self.beside:
             cases[17] = prefix + "strangers"
@@ -212,7 +212,7 @@ class Writer(Struct, frozen=True):
             p.test(JEQ, 17, "udp tunnel")
         p.goto("reject")
         p.label(prefix + "quoted own")
-        if self.mark.protocol in (Protocol.ICMP, Protocol.ICMPV6):
+        if self.mark.protocol.is_echo:
             # a router may quote eight bytes only, and loading beyond the end rejects: the id first
             p.emit((LD_H, 4))
             p.test(JEQ, self.mark.icmp_id, "accept")

@@ -11,14 +11,14 @@ from hashlib import blake2b
 
 from msgspec import Struct
 
-from netprobe.model import Probe, Protocol
+from netprobe.model import ROUTED, Probe, Protocol
 
 RUN_BYTES = 6  # of the token
 TOKEN_BYTES = 8  # run and sequence, as they stand on the wire
 MODULUS = 1 << 16  # of a sequence on the wire
 SEQUENCE_SPACE = 1 << 32  # of TCP
 
-PROTOCOL_NUMBERS = {Protocol.ICMP: 1, Protocol.TCP: 6, Protocol.UDP: 17, Protocol.ICMPV6: 58}
+PROTOCOL_NUMBERS = {protocol: number for number, protocol in ROUTED.items()}
 
 
 class Mark(Struct, frozen=True):

@@ -65,7 +65,7 @@ class Recogniser:
         return None
 
     def _layer(self, packet: DissectedPacket, point: object) -> Recognised | None:
-        if packet.flow.protocol in (Protocol.ARP, Protocol.ND):
+        if packet.flow.protocol.on_segment:
             return self._asked(packet)
         if packet.fragment:
             return self._later_fragment(packet)

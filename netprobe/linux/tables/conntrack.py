@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from netprobe.errors import NetprobeError, is_short
 from netprobe.linux.netlink import CONNTRACK, Netlink, Record, Request
 from netprobe.linux.netns import inside
-from netprobe.model import Blind, ConntrackEntry, Flow, Protocol
+from netprobe.model import ROUTED, Blind, ConntrackEntry, Flow, Protocol
 
 CT_GET = 1 << 8 | 1  # NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET
 ORIG, REPLY = "ORIG", "REPLY"
@@ -32,9 +32,7 @@ SRC_PORT, DST_PORT, ICMP_ID, ICMPV6_ID = (
 # CTA_FILTER_F_CTA_*
 F_SRC, F_DST, F_PROTO, F_SPORT, F_DPORT, F_ICMP_ID, F_ICMPV6_ID = 1, 2, 8, 16, 32, 256, 2048
 
-_NUMBERS = {Protocol.ICMP: 1, Protocol.TCP: 6, Protocol.UDP: 17, Protocol.ICMPV6: 58}
-_ECHO = {Protocol.ICMP: ("CTA_PROTO_ICMP", 8), Protocol.ICMPV6: ("CTA_PROTO_ICMPV6", 128)}
-_NAMES = {value: name.value for name, value in _NUMBERS.items()}
+_ECHO = {Protocol.ICMP: "CTA_PROTO_ICMP", Protocol.ICMPV6: "CTA_PROTO_ICMPV6"}
 _STATUS = (
     "expected", "seen_reply", "assured", "confirmed", "src_nat", "dst_nat", "seq_adjust", "src_nat_done",
     "dst_nat_done",
@@ -64,10 +62,10 @@ def entries(fd: int, flow: Flow, zone: int = 0) -> tuple[ConntrackEntry, ...] | 
     port or id of None, which stands for any, the kernel searches the table of all zones. Blind when it cannot
     be read, with the reason.
     """
-    if flow.protocol not in _NUMBERS:
+    if flow.protocol not in ROUTED.values():
         return ()
-    if flow.protocol in _ECHO and flow.icmp_type is None:
-        flow = replace(flow, icmp_type=_ECHO[flow.protocol][1])
+    if flow.protocol.is_echo and flow.icmp_type is None:
+        flow = replace(flow, icmp_type=flow.protocol.question)
     sides = (flow, ORIG), (flow.reversed(), REPLY)
     try:
         with inside(fd), Netlink(CONNTRACK) as netlink:
@@ -121,7 +119,7 @@ def _is_of(entry: ConntrackEntry, flow: Flow) -> bool:
 
 def ends(flow: Flow) -> _Ends:
     """A flow as the tuple of an entry: the ICMP id stands where a source port would."""
-    if flow.protocol in (Protocol.ICMP, Protocol.ICMPV6):
+    if flow.protocol.is_echo:
         return flow.src, flow.dst, flow.icmp_id, None
     return flow.src, flow.dst, flow.sport, flow.dport
 
@@ -137,13 +135,13 @@ def _tuple(flow: Flow, side: str) -> _Attribute:
     """The flow as the tuple of a direction; what is unknown of it is 0."""
     ends = [(f"CTA_IP_V{flow.version}_SRC", flow.src), (f"CTA_IP_V{flow.version}_DST", flow.dst)]
     proto = [
-        ("CTA_PROTO_NUM", _NUMBERS[flow.protocol]),
+        ("CTA_PROTO_NUM", flow.protocol.number),
         *((name, value or 0) for (name, _), value in _numbers(flow).items()),
     ]
     if flow.protocol in _ECHO:
-        stem, request = _ECHO[flow.protocol]
+        stem = _ECHO[flow.protocol]
         proto += [
-            (f"{stem}_TYPE", flow.icmp_type if flow.icmp_type is not None else request),
+            (f"{stem}_TYPE", flow.icmp_type if flow.icmp_type is not None else flow.protocol.question),
             (f"{stem}_CODE", 0),
         ]
     return f"CTA_TUPLE_{side}", {
@@ -186,7 +184,7 @@ def decode(record: Record) -> ConntrackEntry | None:
 def _ends(side: Record) -> tuple[str, _Ends] | None:
     """The protocol and the ends of one direction."""
     ip, proto = side.nest("CTA_TUPLE_IP"), side.nest("CTA_TUPLE_PROTO")
-    protocol = _NAMES.get(proto.get("CTA_PROTO_NUM", 0))
+    protocol = ROUTED.get(proto.get("CTA_PROTO_NUM", 0))
     src, dst = (ip.get(f"CTA_IP_V4_{end}") or ip.get(f"CTA_IP_V6_{end}") for end in ("SRC", "DST"))
     if protocol is None or src is None or dst is None:
         return None

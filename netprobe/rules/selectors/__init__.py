@@ -6,7 +6,6 @@ from netprobe.rules import datatypes as dt
 
 from . import conntrack, ip, link, meta, raw, route
 from .conntrack import tracked
-from .ip import PROTOCOL_NUMBER
 from .value import UNKNOWN, Reader, Rows, Seen, Unknown, unknown
 
 SELECTORS: Rows = {**ip.ROWS, **link.ROWS, **meta.ROWS, **conntrack.ROWS, **route.ROWS}
@@ -17,4 +16,4 @@ def find(selector: str) -> tuple[dt.Datatype, Reader]:
     return SELECTORS.get(selector) or raw.reader(selector) or (dt.WORD, unknown)
 
 
-__all__ = ["PROTOCOL_NUMBER", "SELECTORS", "UNKNOWN", "Reader", "Seen", "Unknown", "find", "tracked"]
+__all__ = ["SELECTORS", "UNKNOWN", "Reader", "Seen", "Unknown", "find", "tracked"]

@@ -12,7 +12,6 @@ from .value import UNKNOWN, Reader, Rows, Seen, constant, known, only
 _TCP, _UDP = (Protocol.TCP,), (Protocol.UDP,)
 _ANY = (Protocol.TCP, Protocol.UDP)
 _ICMP4, _ICMP6 = (Protocol.ICMP,), (Protocol.ICMPV6, Protocol.ND)
-PROTOCOL_NUMBER = {Protocol.ICMP: 1, Protocol.TCP: 6, Protocol.UDP: 17, Protocol.ICMPV6: 58, Protocol.ND: 58}
 
 
 def source(packet: HookPacket, around: Surroundings) -> Seen:
@@ -29,7 +28,8 @@ def l4proto(packet: HookPacket, around: Surroundings) -> Seen:
     """The number of the transport protocol."""
     if packet.ethertype == "arp":
         return None
-    return PROTOCOL_NUMBER.get(packet.flow.protocol, UNKNOWN)
+    number = packet.flow.protocol.number
+    return UNKNOWN if number is None else number
 
 
 def carried(packet: HookPacket) -> bool:
@@ -53,7 +53,7 @@ def _words(side: str) -> Reader:
     """
 
     def read(packet: HookPacket, around: Surroundings) -> Seen:
-        if packet.flow.protocol in _ANY:
+        if packet.flow.protocol.has_ports:
             return _port(_ANY, side)(packet, around)
         if not carried(packet):
             return None

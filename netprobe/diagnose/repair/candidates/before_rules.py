@@ -25,7 +25,7 @@ def changed(loss: Loss, then: Namespace, now: Namespace) -> Iterator[Stop]:
     if then.ruleset is None or now.ruleset is None:
         return
     for table in now.ruleset.tables:
-        old = then.ruleset.table(table.engine, table.family, table.name)
+        old = then.ruleset.table(*table.key)
         for chain in table.chains if old is not None else ():
             was = old.chain(chain.name) if old is not None else None
             if was is not None and was != chain:

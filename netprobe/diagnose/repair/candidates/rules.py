@@ -66,7 +66,7 @@ def _asleep(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
         chain = next((chain for chain in table.chains if chain.type == "nat" and chain.hook), None)
         if not table.dormant or chain is None:
             continue
-        named = " ".join((table.engine, table.family, table.name))
+        named = " ".join(table.key)
         text = f"the table {named} of {namespace.name} is dormant: its rules see no packet"
         source = chain.hook in ("postrouting", "input")
         code, place = (

@@ -1,0 +1,8 @@
+"""What the text of an address says at first sight."""
+
+from __future__ import annotations
+
+
+def version(text: str) -> int:
+    """4 or 6, for an address or a prefix."""
+    return 6 if ":" in text else 4
