@@ -5,30 +5,32 @@ This package imports nothing of netprobe.
 
 from .command import Blank, Command
 from .config import (
-    Bridge,
-    BridgePort,
     ConntrackEntry,
     FdbEntry,
     InterfaceAddress,
-    Link,
-    LinkRef,
-    MulticastEntry,
     Namespace,
     Neighbour,
     Nexthop,
     PolicyRule,
-    PortVlan,
-    Qdisc,
     Route,
     RouteAnswer,
     RouteQuery,
     Socket,
-    TcFilter,
-    Vxlan,
     XfrmPolicy,
 )
 from .difference import Comparison, Difference
 from .flow import Endpoint, Flow, Probe
+from .link import (
+    Bridge,
+    BridgePort,
+    Link,
+    LinkRef,
+    MulticastEntry,
+    PortVlan,
+    Qdisc,
+    TcFilter,
+    Vxlan,
+)
 from .page import Page
 from .place import NOT_IN_TIME, Blind, Object, Place, Stage
 from .protocol import (

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from .config import Link
+from .link import Link
 from .lookup import gathered
 from .snapshot import FoundPeer, LookBehind, SeenBehind
 

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from .config import ConntrackEntry, Link, Namespace, RouteAnswer, RouteQuery
+from .config import ConntrackEntry, Namespace, RouteAnswer, RouteQuery
 from .flow import Flow
+from .link import Link
 from .place import Blind, Place
 from .ruleset import SetQuery
 

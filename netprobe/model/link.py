@@ -1,0 +1,163 @@
+"""Interfaces as they are configured: bridges and ports, VXLAN devices, queueing disciplines, tc filters.
+
+No name here is escaped yet.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class LinkRef(Struct, frozen=True):
+    """An interface named by another: ifindex `index`, in the namespace that the holder knows as `nsid`.
+
+    `nsid` None means the same namespace (rtnetlink's IFLA_LINK without IFLA_LINK_NETNSID). `index` 0 is no
+    device but the namespace itself: a VXLAN device that was moved sends its outer packets in the one where it
+    was made.
+    """
+
+    index: int
+    nsid: int | None = None
+
+
+class PortVlan(Struct, frozen=True):
+    """A VLAN of a bridge port: frames without a tag are of the one that is `pvid`; `untagged`: its frames
+    leave without one.
+    """
+
+    id: int
+    pvid: bool = False
+    untagged: bool = False
+
+
+class MulticastEntry(Struct, frozen=True):
+    """Who listens to a group (an address), as bridge `bridge` has heard: behind `port`, which may be the
+    bridge itself; without `group` a router for all of them.
+    """
+
+    bridge: int
+    port: int
+    group: str | None = None
+    vlan: int = 0
+
+
+class BridgePort(Struct, frozen=True):
+    """A port's settings (IFLA_BRPORT_*). `state`: disabled, listening, learning, forwarding or blocking.
+
+    `vlans` None: they do not matter (the bridge filters none), or were not read.
+    """
+
+    state: str = "forwarding"
+    learning: bool = True
+    unicast_flood: bool = True
+    multicast_flood: bool = True
+    broadcast_flood: bool = True
+    isolated: bool = False
+    hairpin: bool = False
+    guard: bool = False
+    locked: bool = False
+    neigh_suppress: bool = False
+    proxy_arp: bool = False
+    vlans: tuple[PortVlan, ...] | None = None
+
+
+class Bridge(Struct, frozen=True):
+    """A bridge's own settings (IFLA_BR_*). `vlans` are those of the host's own side, as of a port.
+
+    `queried`: another station asks who listens to which IPv6 groups (MLD).
+    """
+
+    stp: bool = False
+    vlan_filtering: bool = False
+    multicast_snooping: bool = True
+    multicast_querier: bool = False
+    forward_delay: int = 0
+    nf_call_iptables: bool = False
+    nf_call_ip6tables: bool = False
+    nf_call_arptables: bool = False
+    vlans: tuple[PortVlan, ...] | None = None
+    multicast_router: bool = False
+    queried: bool = False
+
+
+class Vxlan(Struct, frozen=True):
+    """A VXLAN device (IFLA_VXLAN_*).
+
+    `remote` None or a multicast group; `lower` is the underlay ifindex, 0 for none. `ttl` of the outer
+    packets: 0 as any packet of the namespace.
+    """
+
+    vni: int
+    local: str | None = None
+    remote: str | None = None
+    port: int = 4789
+    lower: int = 0
+    learning: bool = True
+    collect_metadata: bool = False
+    ttl: int = 0
+
+
+class Qdisc(Struct, frozen=True):
+    """A queueing discipline: `parent` as tc prints it ("root", "ingress", "clsact", "1:1")."""
+
+    kind: str
+    handle: str
+    parent: str
+    text: str = ""
+    drops: int = 0
+
+
+class TcFilter(Struct, frozen=True):
+    """A tc classifier. `direction` is ingress or egress; `target` the ifindex a mirred action redirects to,
+    or None.
+    """
+
+    direction: str
+    kind: str
+    text: str
+    program: str | None = None
+    action: str | None = None
+    target: int | None = None
+
+
+class Link(Struct, frozen=True):
+    """One interface. `kind` is rtnetlink's (veth, bridge, macvlan, vxlan, tun, ...), "loopback", or "" for
+    hardware.
+
+    `up` is IFF_UP, `carrier` is IFF_LOWER_UP. `link` is the peer of a veth or the lower device of a stacked
+    one.
+    """
+
+    index: int
+    name: str
+    kind: str = ""
+    mac: str = ""
+    mtu: int = 1500
+    up: bool = True
+    carrier: bool = True
+    arp: bool = True
+    promiscuous: bool = False
+    master: int | None = None
+    link: LinkRef | None = None
+    port: BridgePort | None = None
+    bridge: Bridge | None = None
+    vxlan: Vxlan | None = None
+    macvlan_mode: str | None = None
+    vlan_id: int | None = None
+    xdp: str | None = None
+    qdiscs: tuple[Qdisc, ...] = ()
+    filters: tuple[TcFilter, ...] = ()
+    rx_dropped: int = 0
+    tx_dropped: int = 0
+
+    @property
+    def filters_vlans(self) -> bool:
+        """Whether it is a bridge that filters VLANs."""
+        return self.bridge is not None and self.bridge.vlan_filtering
+
+    @property
+    def far_end(self) -> tuple[int, int] | None:
+        """(nsid, ifindex) of a veth's other end where that is in another namespace."""
+        if self.kind != "veth" or self.link is None or self.link.nsid is None:
+            return None
+        return self.link.nsid, self.link.index
