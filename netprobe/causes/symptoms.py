@@ -52,7 +52,7 @@ def _unrolled(cause: Cause) -> list[Cause]:
 
 def _symptoms(report: Report, snapshot: Snapshot) -> Iterator[Cause]:
     leg = report.direction or Leg.REQUEST
-    path = report.path.request if leg is Leg.REQUEST else report.path.reply
+    path = report.path.of(leg)
     name, target = _end(report, leg, path)
     namespace = snapshot.namespaces.get(name or "")
     if namespace is None or target is None:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from netprobe.model import Cause, Command, Hop, Paths, Report, Snapshot, Stop
+from netprobe.model import Cause, Command, Hop, Leg, Paths, Report, Snapshot, Stop
 
 # Their word goes to a daemon or to the kernel as a whole, and is the same in every namespace.
 _ANYWHERE = ("netprobe", "docker", "podman", "systemctl", "bpftool")
@@ -23,9 +23,7 @@ def with_entrances(report: Report, snapshot: Snapshot) -> Report:
     """The report with commands that can be typed in the shell that netprobe was started from, as far as it is
     known how a namespace is entered.
     """
-    paths = Paths(
-        *(tuple(_hop(hop, snapshot) for hop in leg) for leg in (report.path.request, report.path.reply))
-    )
+    paths = Paths(*(tuple(_hop(hop, snapshot) for hop in report.path.of(leg)) for leg in Leg))
     causes, blockers, alternatives = (
         tuple(_entered(cause, snapshot) for cause in each)
         for each in (report.causes, report.blockers, report.alternatives)

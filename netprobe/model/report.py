@@ -281,6 +281,10 @@ class Paths(Struct, frozen=True):
     request: tuple[Hop, ...] = ()
     reply: tuple[Hop, ...] = ()
 
+    def of(self, leg: Leg) -> tuple[Hop, ...]:
+        """The hops of one direction."""
+        return {Leg.REQUEST: self.request, Leg.REPLY: self.reply}[leg]
+
 
 class Sighting(Struct, frozen=True):
     """One captured frame, as the JSON lists it: the same order and number as the frames of the capture."""

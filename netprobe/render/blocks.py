@@ -4,19 +4,21 @@ say.
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections import Counter
+from collections.abc import Iterable, Set
+from itertools import chain, repeat
 
 from msgspec.structs import replace
 
-from netprobe.model import Agreement, Cause, Command, Confidence, Leg, Report, Source, Verdict
+from netprobe.model import Agreement, Answer, Cause, Command, Leg, Report, Source, Verdict
 from netprobe.model import command as commands
 from netprobe.model.command import joined, quoted
 
 from . import words
 from .escape import lines
 from .headline import colour, ending, question
-from .marks import broken_leg, hops, last_seen, mirrors, surprises
-from .pen import BOLD, CYAN, DIM, YELLOW, Pen, columns
+from .marks import broken_leg, hops, is_as_predicted, last_seen, mirrors, surprises
+from .pen import BOLD, CYAN, DIM, YELLOW, Pen, behind, columns
 
 _INDENT = 10
 _SURPRISES = 4
@@ -46,31 +48,34 @@ def _contradiction(report: Report) -> str:
     """The two verdicts, where they differ: an answer that nobody expected, or none where one was."""
     if report.verdict is not Verdict.REACHABLE:
         return "predicted: an answer; seen: none" if report.verdict is Verdict.UNREACHABLE else ""
-    missed = any(hop.observed is False for leg in Leg for hop in hops(report, leg))
+    both = (*hops(report, Leg.REQUEST), *hops(report, Leg.REPLY))
+    missed = any(hop.observed is False for hop in both)
     return "" if missed else "predicted: no answer; seen: one"
 
 
 def reply_line(report: Report, pen: Pen) -> list[str]:
     """The reply's way in one line, when it came back (or would) the way the request went."""
-    if (
-        not report.path.reply
-        and report.received
-        and report.verdict is Verdict.REACHABLE
-        and not report.answers
-    ):
+    if _came_unseen(report):
         return pen.wrap("reply came back; its way is not known", pen.width)
     if not _mirrored(report):
         return []
-    if report.agreement is Agreement.PREDICTED_ONLY:
-        came = "the reply would come back"
-    elif report.verdict is Verdict.UNREACHABLE:
-        came = "the refusal came back"
-    else:
-        came = "reply came back" if report.sent <= 1 else "replies came back"
     there = len(report.path.request)
-    return pen.wrap(
-        f"{came} over the same {there} hop{'' if there == 1 else 's'}{_untranslated(report)}", pen.width
-    )
+    plural = "" if there == 1 else "s"
+    return pen.wrap(f"{_came(report)} over the same {there} hop{plural}{_untranslated(report)}", pen.width)
+
+
+def _came_unseen(report: Report) -> bool:
+    """An answer of no known way?"""
+    answered = report.received > 0 and report.verdict is Verdict.REACHABLE
+    return answered and not report.path.reply and not report.answers
+
+
+def _came(report: Report) -> str:
+    if report.agreement is Agreement.PREDICTED_ONLY:
+        return "the reply would come back"
+    if report.verdict is Verdict.UNREACHABLE:
+        return "the refusal came back"
+    return "reply came back" if report.sent <= 1 else "replies came back"
 
 
 def reply_heading(report: Report) -> str:
@@ -80,32 +85,34 @@ def reply_heading(report: Report) -> str:
     back, broken = hops(report, Leg.REPLY), broken_leg(report) is Leg.REPLY
     if not back or _mirrored(report):
         return ""
-    if not broken and report.agreement is not Agreement.PREDICTED_ONLY and last_seen(back) < 0:
+    if broken:
+        return "the reply"
+    if report.agreement is not Agreement.PREDICTED_ONLY and last_seen(back) < 0:
         return ""
-    return "the reply" if broken or mirrors(report) else "the reply takes another way"
+    return "the reply" if mirrors(report) else "the reply takes another way"
 
 
 def _mirrored(report: Report) -> bool:
     """Nothing about the reply's way that the request's does not say already?"""
-    seen = all(hop.observed is not False and hop.predicted for hop in report.path.reply)
-    return seen and mirrors(report) and broken_leg(report) is not Leg.REPLY
+    as_expected = all(map(is_as_predicted, report.path.reply))
+    return as_expected and mirrors(report) and broken_leg(report) is not Leg.REPLY
 
 
 def _untranslated(report: Report) -> str:
-    undone = {hop.namespace for hop in report.path.reply if words.translations(hop)}
-    at = [str(hop.n) for hop in report.path.request if hop.namespace in undone and words.translations(hop)]
+    there, back = (list(filter(words.translations, report.path.of(leg))) for leg in Leg)
+    undone = {hop.namespace for hop in back}
+    at = [str(hop.n) for hop in there if hop.namespace in undone]
     return f", un-NATed at hop {' and '.join(at)}" if at else ""
 
 
 def answers_said(report: Report, pen: Pen) -> list[str]:
     """Each station's answer in a line."""
-    return [
-        pen.plain(
-            f"{answer.address} is at {answer.mac}, {words.duration(answer.time_ns)}"
-            + (f": {answer.note}" if answer.note else "")
-        )
-        for answer in report.answers
-    ]
+    return [pen.plain(_answer_said(answer)) for answer in report.answers]
+
+
+def _answer_said(answer: Answer) -> str:
+    note = f": {answer.note}" if answer.note else ""
+    return f"{answer.address} is at {answer.mac}, {words.duration(answer.time_ns)}{note}"
 
 
 def losses(report: Report, pen: Pen) -> list[str]:
@@ -118,14 +125,11 @@ def losses(report: Report, pen: Pen) -> list[str]:
 
 def icmp_errors(report: Report, pen: Pen) -> list[str]:
     """The ICMP errors that came back, each once with how often."""
-    counted = {error: report.errors.count(error) for error in report.errors}
-    return [
-        line
-        for error, times in counted.items()
-        for line in pen.indented(
-            words.icmp_error(error) + (f", {times} times" if times > 1 else ""), "error from ", YELLOW
-        )
-    ]
+    said = []
+    for error, times in Counter(report.errors).items():
+        often = f", {times} times" if times > 1 else ""
+        said.append(words.icmp_error(error) + often)
+    return pen.listed(said, "error from ", YELLOW)
 
 
 _OUTLOOK = "after this fix"
@@ -133,14 +137,12 @@ _OUTLOOK = "after this fix"
 
 def notes(report: Report, pen: Pen) -> list[str]:
     """Further remarks, without the outlook, which stands behind the fixes that it speaks of."""
-    said = [note for note in report.notes if not note.startswith(_OUTLOOK)]
-    return [line for note in said for line in pen.indented(note, "note: ")]
+    return pen.listed((note for note in report.notes if not note.startswith(_OUTLOOK)), "note: ")
 
 
 def outlook(report: Report, pen: Pen) -> list[str]:
     """What is to be expected once all is mended."""
-    said = [note for note in report.notes if note.startswith(_OUTLOOK)]
-    return [line for note in said for line in pen.indented(note, "")]
+    return pen.listed((note for note in report.notes if note.startswith(_OUTLOOK)), "")
 
 
 def since(report: Report, pen: Pen) -> list[str]:
@@ -151,12 +153,11 @@ def since(report: Report, pen: Pen) -> list[str]:
 def causes(report: Report, pen: Pen) -> list[str]:
     """The root cause in full; its symptoms follow it as consequences."""
     if not report.causes:
-        return (
-            pen.indented(report.summary, f"{title(report)}: ", colour(report)) if broken_leg(report) else []
-        )
+        said = [report.summary] if broken_leg(report) else []
+        return pen.listed(said, f"{title(report)}: ", colour(report))
     root, *symptoms = report.causes
     shown = _cause(report, root, {symptom.summary for symptom in symptoms}, pen)
-    shown += _several("symptom", [f"{symptom.summary} [{symptom.code}]" for symptom in symptoms], pen)
+    shown += _several("symptom", map(_with_code, symptoms), pen)
     return [*shown, *_several("more", [joined(("netprobe", "explain", root.code))], pen)]
 
 
@@ -167,29 +168,37 @@ def title(report: Report) -> str:
 
 def _cause(report: Report, cause: Cause, elsewhere: Set[str], pen: Pen) -> list[str]:
     """The cause; what `elsewhere` says already is left out."""
-    shown = [
-        pen.paint(line, colour(report))
-        for line in pen.wrap(f"{title(report)}[{cause.code}]: {cause.summary}", pen.width)
+    heading = f"{title(report)}[{cause.code}]: {cause.summary}"
+    where = f"{words.where(cause.place.namespace, cause.place.interface)}, {cause.place.stage}"
+    return [
+        *(pen.paint(line, colour(report)) for line in pen.wrap(heading, pen.width)),
+        *_what(cause, pen),
+        *_labelled("where", where, pen),
+        *_several("why", _why(cause, elsewhere), pen),
+        *_several("proof", _proof(cause, report.agreement), pen),
+        *_fix(cause, pen),
     ]
-    shown += _what(cause, pen)
-    shown += _labelled(
-        "where", f"{words.where(cause.place.namespace, cause.place.interface)}, {cause.place.stage}", pen
-    )
-    said = {cause.summary, *elsewhere, *((cause.object.id, cause.object.text) if cause.object else ())}
-    why = [proof.text for proof in cause.evidence if proof.source is Source.MODEL and proof.text not in said]
-    seen = [
-        f"{words.evidence_source(proof.source)}: {proof.text}"
-        for proof in cause.evidence
-        if proof.source is not Source.MODEL
-    ]
-    if cause.because is not None:
-        why.append(f"{cause.because.summary} [{cause.because.code}]")
-    if (
-        cause.confidence in (Confidence.INFERRED, Confidence.UNKNOWN)
-        and report.agreement is not Agreement.PREDICTED_ONLY
-    ):
-        seen.append(words.confidence(cause.confidence))
-    return shown + _several("why", why, pen) + _several("proof", seen, pen) + _fix(cause, pen)
+
+
+def _why(cause: Cause, elsewhere: Set[str]) -> list[str]:
+    """What it was concluded from, and the cause behind it."""
+    thing = (cause.object.id, cause.object.text) if cause.object else ()
+    said = {cause.summary, *elsewhere, *thing}
+    told = (proof.text for proof in cause.evidence if proof.source is Source.MODEL)
+    behind = [cause.because] if cause.because is not None else []
+    return [*(text for text in told if text not in said), *map(_with_code, behind)]
+
+
+def _with_code(cause: Cause) -> str:
+    return f"{cause.summary} [{cause.code}]"
+
+
+def _proof(cause: Cause, agreement: Agreement) -> list[str]:
+    """What was seen; where something was sent and the cause was not, that."""
+    seen = [proof for proof in cause.evidence if proof.source is not Source.MODEL]
+    texts = [f"{words.evidence_source(proof.source)}: {proof.text}" for proof in seen]
+    doubt = words.confidence(cause.confidence) if agreement is not Agreement.PREDICTED_ONLY else ""
+    return [*texts, doubt] if doubt else texts
 
 
 def _what(cause: Cause, pen: Pen) -> list[str]:
@@ -204,8 +213,7 @@ def _what(cause: Cause, pen: Pen) -> list[str]:
 
 def _whole_or_wrapped(line: str, lead: str, pen: Pen) -> list[str]:
     """A line as a tool printed it, its blanks too, where there is room for it."""
-    room = pen.width and max(16, pen.width - len(lead))
-    plain = pen.plain(line)
+    room, plain = pen.room(len(lead)), pen.plain(line)
     return [plain] if room is None or columns(plain) <= room else pen.wrap(line, room)
 
 
@@ -216,29 +224,28 @@ def _fix(cause: Cause, pen: Pen) -> list[str]:
     """
     shown = commands.lines(_placed(cause), ascii=pen.terminal.ascii)
     written = [_typed(each.typed, each.remark, pen) for each in shown]
-    written += [
-        pen.paint(f"# {line}", CYAN)
-        for line in pen.wrap(cause.advice, pen.width and max(16, pen.width - _INDENT - 2))
-        if line
-    ]
-    # an old report's
-    written = written or [
-        _typed(line, "" if "#" in line else _in(cause.place.namespace, pen), pen) for line in cause.fix
-    ]
-    labels = ["fix", *[""] * len(written)]
-    return [_label(label, pen) + line for label, line in zip(labels, written, strict=False)]
+    advice = filter(None, pen.wrap(cause.advice, pen.room(_INDENT + 2)))
+    written += [pen.paint(f"# {line}", CYAN) for line in advice]
+    return behind(_label("fix", pen), _label("", pen), written or _old_fix(cause, pen))
+
+
+def _old_fix(cause: Cause, pen: Pen) -> list[str]:
+    """The lines of a report that has no commands yet."""
+    place = _in(cause.place.namespace, pen)
+    return [_typed(line, "" if "#" in line else place, pen) for line in cause.fix]
 
 
 def _placed(cause: Cause) -> list[Command]:
     """The commands, each with the namespace to run it in; netprobe itself is run from where it was
     started.
     """
-    return [
-        command
-        if command.words[:1] == ("netprobe",)
-        else replace(command, namespace=command.namespace or cause.place.namespace)
-        for command in cause.commands
-    ]
+    return [_placed_in(command, cause.place.namespace) for command in cause.commands]
+
+
+def _placed_in(command: Command, name: str | None) -> Command:
+    if command.words[:1] == ("netprobe",):
+        return command
+    return replace(command, namespace=command.namespace or name)
 
 
 def _in(name: str | None, pen: Pen) -> str:
@@ -249,17 +256,14 @@ def _typed(typed: str, remark: str, pen: Pen) -> str:
     return pen.paint(pen.plain(typed), CYAN) + (pen.paint(pen.plain(f"   # {remark}"), DIM) if remark else "")
 
 
-def _several(label: str, texts: list[str], pen: Pen) -> list[str]:
-    labels = [label, *[""] * len(texts)]
-    return [line for name, said in zip(labels, texts, strict=False) for line in _labelled(name, said, pen)]
+def _several(label: str, texts: Iterable[str], pen: Pen) -> list[str]:
+    labels = chain([label], repeat(""))
+    said = (_labelled(each, text, pen) for each, text in zip(labels, texts, strict=False))
+    return list(chain.from_iterable(said))
 
 
 def _labelled(label: str, said: str, pen: Pen) -> list[str]:
-    room = pen.width and max(16, pen.width - _INDENT)
-    return [
-        (_label(label, pen) if at == 0 else " " * _INDENT) + line
-        for at, line in enumerate(pen.wrap(said, room))
-    ]
+    return behind(_label(label, pen), " " * _INDENT, pen.wrap(said, pen.room(_INDENT)))
 
 
 def _label(label: str, pen: Pen) -> str:
@@ -272,9 +276,12 @@ def blockers(report: Report, pen: Pen) -> list[str]:
         return []
     shown = pen.flowed([("also in the way, once that is mended (predicted):", BOLD)])
     for cause in report.blockers:
-        shown += pen.indented(f"[{cause.code}] {cause.summary}", "  ")
-        shown += _fix(cause, pen)
+        shown += _further(cause, pen) + _fix(cause, pen)
     return shown
+
+
+def _further(cause: Cause, pen: Pen) -> list[str]:
+    return pen.indented(f"[{cause.code}] {cause.summary}", "  ")
 
 
 def alternatives(report: Report, pen: Pen) -> list[str]:
@@ -283,7 +290,7 @@ def alternatives(report: Report, pen: Pen) -> list[str]:
         return []
     shown = pen.flowed([("or else, each alone (predicted):", BOLD)])
     for cause in report.alternatives:
-        shown += pen.indented(f"[{cause.code}] {cause.summary}", "  ")
+        shown += _further(cause, pen)
         shown += _labelled("second", cause.reason, pen) if cause.reason else []
         shown += _fix(cause, pen)
     return shown
@@ -293,9 +300,8 @@ def blind(report: Report, pen: Pen) -> list[str]:
     """What could not be looked at."""
     if not report.blind:
         return []
-    return [pen.paint("could not be seen:", BOLD)] + [
-        line for spot in report.blind for line in pen.indented(f"{spot.what}: {spot.why}", "  ")
-    ]
+    spots = (f"{spot.what}: {spot.why}" for spot in report.blind)
+    return [pen.paint("could not be seen:", BOLD), *pen.listed(spots, "  ")]
 
 
 def capture(report: Report, pen: Pen) -> list[str]:

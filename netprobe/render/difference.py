@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import groupby
 
@@ -13,7 +13,7 @@ from netprobe.model import Comparison, Difference, Leg, Report
 from . import words
 from .headline import colour, ending, question
 from .marks import hops as hops_of
-from .pen import BOLD, GREEN, RED, YELLOW, Pen
+from .pen import BOLD, GREEN, RED, YELLOW, Pen, behind
 from .terminal import Terminal
 
 _LABEL = 8
@@ -28,19 +28,18 @@ def difference(before: Report, after: Report, found: Comparison, terminal: Termi
         lines += ["", *pen.flowed([("no difference", BOLD)])]
     answer = [each for each in found.answer if each.namespace is None]
     lines += [""] if answer else []
-    lines += [line for each in answer for line in pen.indented(_values(each, pen), f"{each.kind:<10}")]
-    for kind, hops in groupby(
-        (each for each in found.answer if each.namespace is not None), key=lambda each: each.kind
-    ):
-        lines += _group(f"{kind}s", list(map(_in_our_words, hops)), pen, partial(_place, before, after))
+    for each in answer:
+        lines += pen.indented(_values(each, pen), f"{each.kind:<10}")
+    at_hops = (each for each in found.answer if each.namespace is not None)
+    for kind, hops in groupby(at_hops, key=lambda each: each.kind):
+        lines += _group(f"{kind}s", map(_in_our_words, hops), pen, partial(_place, before, after))
     for namespace, things in groupby(found.configuration or (), key=lambda each: each.namespace):
-        lines += _group(
-            f"configuration of {namespace}",
-            list(things),
-            pen,
-            lambda each: f"{words.kind(each.kind)} {each.name}".strip(),
-        )
+        lines += _group(f"configuration of {namespace}", things, pen, _thing)
     return "\n".join([*lines, *_limits(found, pen)]) + "\n"
+
+
+def _thing(each: Difference) -> str:
+    return f"{words.kind(each.kind)} {each.name}".strip()
 
 
 def _place(before: Report, after: Report, each: Difference) -> str:
@@ -57,38 +56,36 @@ def _in_our_words(each: Difference) -> Difference:
 
 def _run(label: str, report: Report, pen: Pen) -> list[str]:
     """Which run it is: its headline, and the file its capture was written to."""
-    beside = Pen(replace(pen.terminal, width=pen.width and max(16, pen.width - _LABEL)))
+    beside = Pen(replace(pen.terminal, width=pen.room(_LABEL)))
     shown = beside.flowed(
         [(question(report), ""), (words.protocol(report.probe), ""), (ending(report), colour(report))]
     )
     shown += [beside.plain(report.capture)] if report.capture else []
-    return [
-        (pen.paint(f"{label:<{_LABEL}}", BOLD) if at == 0 else " " * _LABEL) + line
-        for at, line in enumerate(shown)
-    ]
+    return behind(pen.paint(f"{label:<{_LABEL}}", BOLD), " " * _LABEL, shown)
 
 
-def _group(title: str, found: list[Difference], pen: Pen, show: Callable[[Difference], str]) -> list[str]:
+def _group(title: str, found: Iterable[Difference], pen: Pen, show: Callable[[Difference], str]) -> list[str]:
     lines = ["", *pen.flowed([(title, BOLD)])]
     for each in found:
-        gone = "-" if each.after is None else "~"
-        sign = "+" if each.before is None else gone
-        said = show(each) + (f": {_values(each, pen)}" if each.before or each.after else "")
-        lines += list(_painted(pen.wrap(said, pen.width and max(16, pen.width - 4)), sign, pen))
+        sign = _sign(each)
+        values = [_values(each, pen)] if each.before or each.after else []
+        said = ": ".join((show(each), *values))
+        lines += behind(f"  {pen.paint(sign, _SIGNS[sign])} ", " " * 4, pen.wrap(said, pen.room(4)))
     return lines
 
 
-def _painted(rows: list[str], sign: str, pen: Pen) -> Iterator[str]:
-    for at, row in enumerate(rows):
-        yield (f"  {pen.paint(sign, _SIGNS[sign])} " if at == 0 else "    ") + row
+def _sign(each: Difference) -> str:
+    if each.before is None:
+        return "+"
+    return "-" if each.after is None else "~"
 
 
 def _values(each: Difference, pen: Pen) -> str:
-    if each.namespace is not None and each.before is None:
-        return each.after or ""
-    if each.namespace is not None and each.after is None:
-        return each.before or ""
-    return f"{each.before or 'none'} {pen.glyph('→', '->')} {each.after or 'none'}"
+    values = (each.before, each.after)
+    if each.namespace is not None and None in values:  # it is new, or gone
+        return "".join(filter(None, values))
+    before, after = (value or "none" for value in values)
+    return f"{before} {pen.glyph('→', '->')} {after}"
 
 
 def _limits(found: Comparison, pen: Pen) -> list[str]:
@@ -98,4 +95,4 @@ def _limits(found: Comparison, pen: Pen) -> list[str]:
         said.append("the configuration is not compared: a report alone holds none; compare two captures")
     if found.once:
         said.append(f"read in one of the two runs only, not compared: {', '.join(found.once)}")
-    return ["", *(line for text in said for line in pen.indented(text, "note: "))] if said else []
+    return ["", *pen.listed(said, "note: ")] if said else []

@@ -13,6 +13,8 @@ REFUSALS = {
     "listener-wrong-address": "REFUSED: port closed on this address",
 }
 
+_LOST = {"rejected-by-rule": "REJECTED"}
+
 _COLOURS = {
     Verdict.REACHABLE: GREEN,
     Verdict.UNREACHABLE: RED,
@@ -23,12 +25,13 @@ _COLOURS = {
 
 def colour(report: Report) -> str:
     """The ending's colour: green only when nothing is odd."""
-    odd = (
-        report.causes
-        or report.agreement is Agreement.DISAGREE
-        or len({answer.mac for answer in report.answers}) > 1
-    )
+    odd = report.causes or report.agreement is Agreement.DISAGREE or _stations(report) > 1
     return YELLOW if odd and report.verdict is Verdict.REACHABLE else _COLOURS[report.verdict]
+
+
+def _stations(report: Report) -> int:
+    """How many stations have answered."""
+    return len({answer.mac for answer in report.answers})
 
 
 def question(report: Report) -> str:
@@ -38,8 +41,8 @@ def question(report: Report) -> str:
 
 def ending(report: Report) -> str:
     """How it ended, in a few words; capitals where it is not well."""
-    if (stations := len({answer.mac for answer in report.answers})) > 1:
-        return f"ANSWERED BY {stations} STATIONS"
+    if _stations(report) > 1:
+        return f"ANSWERED BY {_stations(report)} STATIONS"
     if report.verdict is Verdict.REACHABLE:
         return _answered(report)
     if report.verdict is Verdict.INTERMITTENT:
@@ -68,21 +71,21 @@ def _seen_up_to(report: Report) -> str:
 
 
 def _lost(report: Report) -> str:
-    nothing_sent = report.agreement is Agreement.PREDICTED_ONLY
+    if report.agreement is Agreement.PREDICTED_ONLY:
+        return f"{_would_be_lost(report)} (predicted, nothing sent)"
     if _never_left(report):
-        way = "would never leave" if nothing_sent and report.command == "why" else "NEVER LEFT"
-        return f"{way} {report.probe.source.endpoint}" + (
-            " (predicted, nothing sent)" if nothing_sent else ""
-        )
-    if nothing_sent:
-        back = "reply " if report.direction is Leg.REPLY else ""
-        return f"{back}would be lost{_at(report)} (predicted, nothing sent)"
+        return f"NEVER LEFT {report.probe.source.endpoint}"
     code = report.causes[0].code if report.causes else ""
-    if code in REFUSALS:
-        return REFUSALS[code]
-    if code == "rejected-by-rule":
-        return f"REJECTED{_at(report)}"
-    return f"{'REPLY LOST' if report.direction is Leg.REPLY else 'LOST'}{_at(report)}"
+    lost = "REPLY LOST" if report.direction is Leg.REPLY else "LOST"
+    return REFUSALS.get(code) or f"{_LOST.get(code, lost)}{_at(report)}"
+
+
+def _would_be_lost(report: Report) -> str:
+    if _never_left(report):
+        way = "would never leave" if report.command == "why" else "NEVER LEFT"
+        return f"{way} {report.probe.source.endpoint}"
+    back = "reply " if report.direction is Leg.REPLY else ""
+    return f"{back}would be lost{_at(report)}"
 
 
 def _never_left(report: Report) -> bool:
@@ -99,11 +102,7 @@ def _never_left(report: Report) -> bool:
 def _at(report: Report) -> str:
     leg = broken_leg(report) or Leg.REQUEST
     path, lost = hops(report, leg), lost_at(report, leg)
-    if lost is not None:
-        return f" at hop {path[lost].n}" + (f" of {len(path)}" if lost + 1 < len(path) else "")
-    last = last_seen(path)
-    return (
-        f" after hop {path[last].n}" + (f" of {len(path)}" if last + 1 < len(path) else "")
-        if last >= 0
-        else ""
-    )
+    where, at = ("after", last_seen(path)) if lost is None else ("at", lost)
+    if at < 0:
+        return ""
+    return f" {where} hop {path[at].n}" + (f" of {len(path)}" if at + 1 < len(path) else "")

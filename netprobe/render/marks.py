@@ -6,6 +6,8 @@ The reading that all renderers share.
 from __future__ import annotations
 
 from enum import Enum
+from itertools import groupby
+from operator import eq
 
 from msgspec.structs import replace
 
@@ -26,35 +28,47 @@ class Fate(Enum):
 
 
 _ARRIVED = (Stage.DELIVER, Stage.EXIT)
+_Path = tuple[Hop, ...]
 
 
-def hops(report: Report, leg: Leg) -> tuple[Hop, ...]:
+def hops(report: Report, leg: Leg) -> _Path:
     """The hops of one direction.
 
     A path that ends before the place of its root cause gets a hop for that place: there it died.
     """
-    path = report.path.request if leg is Leg.REQUEST else report.path.reply
+    path = report.path.of(leg)
     place = _cause_place(report)
-    if (
-        report.verdict is not Verdict.UNREACHABLE
-        or place is None
-        or leg is not broken_leg(report)
-        or (path and path[-1].stage is Stage.EXIT)
-    ):
+    if place is None or not _lost_on(report, leg):
         return path
-    went = tuple(hop for hop in path if hop.reached)
-    if went and went[-1].stage is Stage.NEIGHBOUR:
-        return path  # for want of a neighbour it stays here, whatever the reason
-    here = (went[-1].namespace if went else _start(report, leg)) == place.namespace
-    if (
-        not here
-        or any(_decides(hop.place, place) for hop in went)
-        or any(hop.observed is False for hop in went[last_seen(went) + 1 :])
-    ):
+    went = _reached(path)
+    if not _died_behind(went, _start(report, leg), place):
         return path
     flow = went[-1].flow if went else _unsent(report)
     died = Hop(0, place.namespace or "?", place.interface, place.stage, flow)
     return tuple(replace(hop, n=n) for n, hop in enumerate((*went, died, *path[len(went) :]), 1))
+
+
+def _lost_on(report: Report, leg: Leg) -> bool:
+    """Whether the probe is lost in this direction, and not out of sight."""
+    path = report.path.of(leg)
+    left = path[-1:] and path[-1].stage is Stage.EXIT
+    return report.verdict is Verdict.UNREACHABLE and leg is broken_leg(report) and not left
+
+
+def _died_behind(went: _Path, start: str | None, place: Place) -> bool:
+    """Whether the probe died at the place of the cause, where no hop stands for it: behind the last hop
+    reached, in the same namespace.
+    """
+    if any(hop.stage is Stage.NEIGHBOUR for hop in went[-1:]):
+        return False  # for want of a neighbour it stays here, whatever the reason
+    missed = any(hop.observed is False for hop in went[last_seen(went) + 1 :])
+    at_a_hop = any(_decides(hop.place, place) for hop in went)
+    last = went[-1].namespace if went else start
+    return last == place.namespace and not missed and not at_a_hop
+
+
+def _reached(path: _Path) -> _Path:
+    return tuple(hop for hop in path if hop.reached)
 
 
 def _cause_place(report: Report) -> Place | None:
@@ -80,15 +94,14 @@ def broken_leg(report: Report) -> Leg | None:
     """
     if report.verdict is Verdict.REACHABLE:
         return None
-    at = _cause_place(report)
-    if report.direction is None and at is not None:
-        found = [
-            leg
-            for leg, path in zip(Leg, (report.path.request, report.path.reply), strict=True)
-            if _nearest(path, at) is not None
-        ]
-        return found[0] if found else Leg.REQUEST
-    return report.direction or Leg.REQUEST
+    return report.direction or _leg_of_cause(report) or Leg.REQUEST
+
+
+def _leg_of_cause(report: Report) -> Leg | None:
+    place = _cause_place(report)
+    if place is None:
+        return None
+    return next((leg for leg in Leg if _nearest(report.path.of(leg), place) is not None), None)
 
 
 def pointed(report: Report) -> tuple[Leg, int] | None:
@@ -105,7 +118,7 @@ def pointed(report: Report) -> tuple[Leg, int] | None:
     return None
 
 
-def last_seen(path: tuple[Hop, ...]) -> int:
+def last_seen(path: _Path) -> int:
     """The index of the last hop at which a sensor saw the packet, -1 for none."""
     return max((at for at, hop in enumerate(path) if hop.observed), default=-1)
 
@@ -119,35 +132,32 @@ def lost_at(report: Report, leg: Leg) -> int | None:
     namespace in between); where these two are neighbours there is no other choice. A predicted way that ends
     short of an arrival ends with the hop that stops it.
     """
-    path = tuple(hop for hop in hops(report, leg) if hop.reached)
+    path = _reached(hops(report, leg))
     if leg is not broken_leg(report) or not path or report.verdict is Verdict.UNDETERMINED:
         return None
     if report.verdict is Verdict.INTERMITTENT:
         return _hop_of_cause(report, path, 0, len(path) - 1)
     last, missed = last_seen(path), first_missed(path)
     named = _hop_of_cause(report, path, last, missed)
-    if named is not None:
+    if named is not None or missed == last:  # at the latter it came as far as the way goes
         return named
-    waited = missed < len(path) and path[missed].observed is False
-    if missed == last:  # it came as far as the way goes
-        return None
-    if report.agreement is Agreement.PREDICTED_ONLY or (
-        _cause_place(report) and not waited and path[-1].stage not in _ARRIVED
-    ):
-        return len(path) - 1  # the way ends here, by prediction
-    return missed if waited and missed == last + 1 else None
+    end = len(path) - 1
+    if report.agreement is Agreement.PREDICTED_ONLY:
+        return end
+    if path[missed].observed is False:
+        return missed if missed == last + 1 else None
+    return end if _cause_place(report) and path[end].stage not in _ARRIVED else None
 
 
-def first_missed(path: tuple[Hop, ...]) -> int:
+def first_missed(path: _Path) -> int:
     """The index of the first hop behind the last one seen at which a sensor saw nothing; the last hop's when
     there is none.
     """
-    return next(
-        (at for at in range(last_seen(path) + 1, len(path)) if path[at].observed is False), len(path) - 1
-    )
+    end = len(path) - 1
+    return next((at for at in range(last_seen(path) + 1, end) if path[at].observed is False), end)
 
 
-def _hop_of_cause(report: Report, path: tuple[Hop, ...], seen: int, missed: int) -> int | None:
+def _hop_of_cause(report: Report, path: _Path, seen: int, missed: int) -> int | None:
     place = _cause_place(report)
     if place is None:
         return None
@@ -157,31 +167,25 @@ def _hop_of_cause(report: Report, path: tuple[Hop, ...], seen: int, missed: int)
     return next((at for at in range(seen + 1, missed + 1) if path[at].namespace == place.namespace), None)
 
 
-def _nearest(path: tuple[Hop, ...], cause: Place, first: int = 0, end: int | None = None) -> int | None:
+def _nearest(path: _Path, cause: Place, first: int = 0, end: int | None = None) -> int | None:
     """The index of the hop nearest to a cause: the same place, else the same decision, else the same
     interface.
     """
-    window = range(first, len(path) if end is None else end)
-    return next(
-        (at for fits in (_same, _decides, _shows) for at in window if fits(path[at].place, cause)), None
-    )
-
-
-def _same(hop: Place, cause: Place) -> bool:
-    return hop == cause
+    window = range(len(path))[first:end]
+    found = (at for fits in (eq, _decides, _shows) for at in window if fits(path[at].place, cause))
+    return next(found, None)
 
 
 def _decides(hop: Place, cause: Place) -> bool:
     """The same decision, whether or not both name the interface."""
-    either = hop.interface is None or cause.interface is None or hop.interface == cause.interface
-    return hop.namespace == cause.namespace and hop.stage is cause.stage and either
+    told = {hop.interface, cause.interface} - {None}
+    return (hop.namespace, hop.stage) == (cause.namespace, cause.stage) and len(told) < 2
 
 
 def _shows(hop: Place, cause: Place) -> bool:
     """The same interface, at whichever stage."""
-    return (
-        hop.namespace == cause.namespace and cause.interface is not None and hop.interface == cause.interface
-    )
+    where = (cause.namespace, cause.interface)
+    return cause.interface is not None and (hop.namespace, hop.interface) == where
 
 
 def marks(report: Report, leg: Leg) -> tuple[Fate, ...]:
@@ -191,37 +195,31 @@ def marks(report: Report, leg: Leg) -> tuple[Fate, ...]:
     return (*_went(report, leg, went), *[Fate.NOT_REACHED] * (len(path) - len(went)))
 
 
-def _went(report: Report, leg: Leg, path: tuple[Hop, ...]) -> tuple[Fate, ...]:
-    if report.agreement is Agreement.PREDICTED_ONLY:
-        return _expected(path, lost_at(report, leg))
-    if leg is broken_leg(report) and report.verdict is not Verdict.INTERMITTENT:
-        return _died(report, path, lost_at(report, leg))
+def _went(report: Report, leg: Leg, path: _Path) -> tuple[Fate, ...]:
     lost = lost_at(report, leg)
-    return tuple(Fate.LOST if at == lost else _lived(hop) for at, hop in enumerate(path))
+    if report.agreement is Agreement.PREDICTED_ONLY:
+        return _up_to(lost, [_passed(hop, Fate.EXPECTED) for hop in path])
+    fates = [_lived(hop) for hop in path]
+    if report.verdict is Verdict.INTERMITTENT:
+        return tuple(Fate.LOST if at == lost else fate for at, fate in enumerate(fates))
+    if lost is None and leg is broken_leg(report):
+        return _somewhere(path, fates, report.verdict)
+    return _up_to(lost, fates)
 
 
-def _expected(path: tuple[Hop, ...], lost: int | None) -> tuple[Fate, ...]:
-    end = len(path) if lost is None else lost
-    fates = [_passed(hop, Fate.EXPECTED) for hop in path[:end]]
-    return (*fates, *([] if lost is None else [Fate.LOST]), *[Fate.NOT_REACHED] * (len(path) - end - 1))
+def _up_to(lost: int | None, fates: list[Fate]) -> tuple[Fate, ...]:
+    """Before the loss as in `fates`; behind it the hops were not reached."""
+    if lost is None:
+        return tuple(fates)
+    return (*fates[:lost], Fate.LOST, *[Fate.NOT_REACHED] * (len(fates) - lost - 1))
 
 
-def _died(report: Report, path: tuple[Hop, ...], lost: int | None) -> tuple[Fate, ...]:
-    """Before the last place seen it passed; from there to the loss nobody knows; behind the loss it was not
-    reached.
-    """
-    last, end = last_seen(path), first_missed(path) if lost is None else lost
-    fates = []
-    for at, hop in enumerate(path):
-        if at == lost:
-            fates.append(Fate.LOST)
-        elif at <= last or (lost is not None and at < lost):
-            fates.append(_lived(hop))
-        elif at <= end or report.verdict is Verdict.UNDETERMINED:
-            fates.append(Fate.UNKNOWN)
-        else:
-            fates.append(Fate.NOT_REACHED)
-    return tuple(fates)
+def _somewhere(path: _Path, fates: list[Fate], verdict: Verdict) -> tuple[Fate, ...]:
+    """Up to the last place seen as in `fates`; from there to where a sensor waited in vain nobody knows."""
+    seen = last_seen(path) + 1
+    known = len(path) if verdict is Verdict.UNDETERMINED else first_missed(path) + 1
+    unknown, beyond = known - seen, len(path) - known
+    return (*fates[:seen], *[Fate.UNKNOWN] * unknown, *[Fate.NOT_REACHED] * beyond)
 
 
 def _lived(hop: Hop) -> Fate:
@@ -240,9 +238,9 @@ def mirrors(report: Report) -> bool:
     return bool(there) and there == back[::-1]
 
 
-def _interfaces(path: tuple[Hop, ...]) -> list[tuple[str, str]]:
+def _interfaces(path: _Path) -> list[tuple[str, str]]:
     passed = [(hop.namespace, hop.interface) for hop in path if hop.interface and hop.stage is not Stage.EXIT]
-    return [at for n, at in enumerate(passed) if n == 0 or passed[n - 1] != at]
+    return [at for at, _ in groupby(passed)]
 
 
 def surprises(report: Report) -> tuple[tuple[Leg, Hop], ...]:
@@ -251,8 +249,15 @@ def surprises(report: Report) -> tuple[tuple[Leg, Hop], ...]:
     """
     if report.agreement is not Agreement.DISAGREE:
         return ()
-    both = [(leg, hop) for leg in Leg for hop in hops(report, leg)]
-    missed = next((hop for _, hop in both if hop.predicted and hop.observed is False), None)
-    return tuple(
-        (leg, hop) for leg, hop in both if hop is missed or (not hop.predicted and hop.observed is not False)
-    )
+    odd = [(leg, hop) for leg in Leg for hop in hops(report, leg) if _is_surprise(hop)]
+    missed = [each for each in odd if each[1].predicted]
+    return tuple(each for each in odd if each not in missed[1:])
+
+
+def _is_surprise(hop: Hop) -> bool:
+    return hop.predicted is (hop.observed is False)
+
+
+def is_as_predicted(hop: Hop) -> bool:
+    """Whether it was predicted, and no sensor missed the packet there."""
+    return hop.predicted and hop.observed is not False

@@ -15,6 +15,8 @@ from netprobe.model import Flow, Hop, Leg, Observation, Report, Run, Sighting
 from .escape import safe
 from .pcapng_blocks import Capture, Frame, InterfaceBlock, read, write
 
+_Hops = dict[tuple[Leg | None, int | None], Hop]
+
 __all__ = ["Capture", "Frame", "InterfaceBlock", "capture", "read", "write"]
 
 _FIELDS = {
@@ -81,7 +83,7 @@ def comments(report: Report, frames: Sequence[Observation]) -> list[str]:
     """What each frame is: its hop and stage on the way, what changed since it was last seen, or why it is
     here at all.
     """
-    hops = {(leg, hop.n): hop for leg, way in _ways(report) for hop in way}
+    hops: _Hops = {(leg, hop.n): hop for leg in Leg for hop in report.path.of(leg)}
     reasons = {(c.field, c.before, c.after): c.by for hop in hops.values() for c in hop.changes}
     sightings = report.sightings if len(report.sightings) == len(frames) else ()
     last: dict[tuple[Leg | None, int], Flow] = {}
@@ -90,16 +92,17 @@ def comments(report: Report, frames: Sequence[Observation]) -> list[str]:
         if sighting is not None:  # the diagnosis may know better what a frame is not
             frame = replace(frame, leg=sighting.leg, text=sighting.text)
         words = [_what(frame, report.probe.count), _where(frame, sighting, hops)]
-        key = (frame.leg, frame.sequence)
-        if frame.flow is not None and frame.leg is not None and frame.error is None:
-            words += _changes(last.get(key), frame.flow, reasons)
-            last[key] = frame.flow
-        said.append(safe("; ".join(word for word in words if word)))
+        flow = frame.flow if _is_of_probe(frame) else None
+        if flow is not None:
+            key = (frame.leg, frame.sequence)
+            words += _changes(last.get(key, flow), flow, reasons)
+            last[key] = flow
+        said.append(safe("; ".join(filter(None, words))))
     return said
 
 
-def _ways(report: Report) -> tuple[tuple[Leg, tuple[Hop, ...]], ...]:
-    return (Leg.REQUEST, report.path.request), (Leg.REPLY, report.path.reply)
+def _is_of_probe(frame: Observation) -> bool:
+    return frame.leg is not None and frame.error is None
 
 
 def _what(frame: Observation, count: int) -> str:
@@ -107,31 +110,24 @@ def _what(frame: Observation, count: int) -> str:
     if frame.error is not None:
         return f"ICMP error from {frame.error.sender} about the {frame.leg or 'probe'}{number}"
     if frame.leg is None:
-        return "not the probe: its neighbours being found" if not frame.text else frame.text
-    return f"{frame.leg}{number}{': ' + frame.text if frame.text else ''}"
+        return frame.text or "not the probe: its neighbours being found"
+    return ": ".join(filter(None, (f"{frame.leg}{number}", frame.text)))
 
 
-def _where(frame: Observation, sighting: Sighting | None, hops: dict[tuple[Leg, int], Hop]) -> str:
+def _where(frame: Observation, sighting: Sighting | None, hops: _Hops) -> str:
     place = f"{frame.namespace}/{frame.interface} {frame.bound or ''}".rstrip()
-    if (
-        sighting is None
-        or sighting.hop is None
-        or frame.leg is None
-        or (hop := hops.get((frame.leg, sighting.hop))) is None
-    ):
-        return place
-    return f"hop {hop.n}, {hop.stage.value}, {place}"
+    hop = hops.get((frame.leg, sighting.hop)) if sighting is not None else None
+    return place if hop is None else f"hop {hop.n}, {hop.stage.value}, {place}"
 
 
-def _changes(before: Flow | None, after: Flow, reasons: dict[tuple[str, str, str], str]) -> Iterable[str]:
+def _changes(before: Flow, after: Flow, reasons: dict[tuple[str, str, str], str]) -> Iterable[str]:
     """What is different from the same packet where it was seen before, and what did it."""
-    if before is None:
-        return
     for name, words in _FIELDS.items():
         old, new = getattr(before, name), getattr(after, name)
-        if old is not None and new is not None and old != new:
-            reason = reasons.get((name, str(old), str(new)), "")
-            yield f"{words} {old} → {new}{f' ({reason})' if reason else ''}"
+        if None not in (old, new) and old != new:
+            reason = reasons.get((name, str(old), str(new)))
+            by = f" ({reason})" if reason else ""
+            yield f"{words} {old} → {new}{by}"
     if before.outer is None and after.outer is not None:
         yield f"inside a tunnel {after.outer.src} → {after.outer.dst}"
     elif before.outer is not None and after.outer is None:

@@ -6,6 +6,7 @@ Colours never carry a meaning alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, repeat
 
 from .escape import ascii_only, safe
 from .terminal import Terminal
@@ -42,11 +43,18 @@ class Pen:
         text = self.plain(text)
         return list(_filled(text.split(), room)) or [""] if room else [text]
 
+    def room(self, taken: int) -> int | None:
+        """The columns beside so many that are taken; enough to read in any case."""
+        return self.width and max(16, self.width - taken)
+
     def indented(self, text: str, lead: str, colour: str = "") -> list[str]:
         """`text` wrapped behind `lead`, which later lines replace by spaces."""
-        room = self.width and max(16, self.width - len(lead))
-        rows = [self.paint(row, colour) for row in self.wrap(text, room)]
-        return [(self.paint(lead, BOLD) if at == 0 else " " * len(lead)) + row for at, row in enumerate(rows)]
+        rows = [self.paint(row, colour) for row in self.wrap(text, self.room(len(lead)))]
+        return behind(self.paint(lead, BOLD), " " * len(lead), rows)
+
+    def listed(self, texts: Iterable[str], lead: str, colour: str = "") -> list[str]:
+        """Several texts, each behind `lead`."""
+        return [row for text in texts for row in self.indented(text, lead, colour)]
 
     def flowed(self, parts: Sequence[tuple[str, str]], gap: int = 3, lead: str = "") -> list[str]:
         """Parts, each with its colour, side by side as far as there is room; what has none goes to the next
@@ -55,16 +63,24 @@ class Pen:
         shown: list[str] = []
         used = 0
         for said, colour in parts:
-            for at, piece in enumerate(self.wrap(said, self.width and max(16, self.width - len(lead)))):
-                across = columns(piece)
-                if shown and at == 0 and (self.width is None or used + gap + across <= self.width):
-                    shown[-1] += " " * gap + self.paint(piece, colour)
-                    used += gap + across
-                else:
-                    indent = lead if shown else ""
-                    shown.append(indent + self.paint(piece, colour))
-                    used = len(indent) + across
+            first, *more = self.wrap(said, self.room(len(lead)))
+            wanted = used + gap + columns(first)
+            if shown and (self.width is None or wanted <= self.width):
+                shown[-1] += " " * gap + self.paint(first, colour)
+                used = wanted
+            else:
+                more.insert(0, first)
+            for piece in more:
+                indent = lead if shown else ""
+                shown.append(indent + self.paint(piece, colour))
+                used = columns(indent + piece)
         return shown
+
+
+def behind(lead: str, later: str, rows: Iterable[str]) -> list[str]:
+    """Rows behind what stands before the first, and before each later one."""
+    leads = chain([lead], repeat(later))
+    return [before + row for before, row in zip(leads, rows, strict=False)]
 
 
 def columns(text: str) -> int:

@@ -46,14 +46,9 @@ def spaces(found: Sequence[Space], terminal: Terminal) -> str:
 
 
 def _rows(space: Space, pen: Pen) -> list[_Row]:
-    also = [
-        name
-        for name in space.names
-        if name not in (space.name, f"{space.kind}:{space.name}") and not name.startswith("pid:")
-    ]
     kind = pen.plain(f"{space.kind} ({space.note})" if space.note else space.kind)
     head = _Row(pen.plain(space.name), kind)
-    tail = [_Row(also=pen.plain(f"also {name}")) for name in also]
+    tail = [_Row(also=pen.plain(f"also {name}")) for name in _further_names(space)]
     if space.blind:
         return [replace(head, remark=pen.plain(f"not read: {space.blind}")), *tail]
     shown = [_interface(interface, pen) for interface in space.interfaces if interface.name != "lo"]
@@ -62,21 +57,29 @@ def _rows(space: Space, pen: Pen) -> list[_Row]:
     return [replace(shown[0], name=head.name, kind=head.kind), *shown[1:], *tail]
 
 
+def _further_names(space: Space) -> list[str]:
+    said = (space.name, f"{space.kind}:{space.name}")
+    return [name for name in space.names if name not in said and not name.startswith("pid:")]
+
+
 def _interface(interface: SpaceInterface, pen: Pen) -> _Row:
     name = interface.name if interface.up else f"{interface.name} (down)"
-    peer = (
-        f"{interface.peer}, port of {interface.peer_bridge}"
-        if interface.peer and interface.peer_bridge
-        else interface.peer
-    )
-    parts = [
-        f"port of {interface.bridge}" if interface.bridge else "",
-        f"leads to {peer}" if peer and interface.bridge else peer or "",
-    ]
     # every interface has one; it tells nothing
     addresses = [a for a in interface.addresses if not a.startswith("fe80:")]
-    leads = pen.plain(", ".join(part for part in parts if part))
-    return _Row(interface=pen.plain(name), addresses=pen.plain(" ".join(addresses)), leads=leads)
+    return _Row(
+        interface=pen.plain(name),
+        addresses=pen.plain(" ".join(addresses)),
+        leads=pen.plain(_leads(interface)),
+    )
+
+
+def _leads(interface: SpaceInterface) -> str:
+    """The bridge that an interface is a port of, and where it leads."""
+    far_bridge = f"port of {interface.peer_bridge}" if interface.peer_bridge else ""
+    peer = ", ".join(filter(None, (interface.peer, far_bridge))) if interface.peer else ""
+    if not interface.bridge:
+        return peer
+    return f"port of {interface.bridge}" + (f", leads to {peer}" if peer else "")
 
 
 def _room(rows: Sequence[_Row], pen: Pen) -> tuple[int, int] | None:

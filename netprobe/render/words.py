@@ -24,6 +24,7 @@ from netprobe.model import (
     Source,
     Stage,
 )
+from netprobe.model.address import version
 
 _PROTOCOLS = {
     Protocol.ICMP: "ICMP echo",
@@ -63,6 +64,13 @@ _STEPS = {
     Stage.DELIVER: "deliver",
     Stage.EXIT: "leave",
 }
+
+_AT_PORTS: dict[tuple[Stage, str | None], str] = {
+    (Stage.BRIDGE_PREROUTING, "in"): "bridge port in",
+    (Stage.BRIDGE_POSTROUTING, "out"): "bridge port out",
+}
+
+_SHORT = 14  # columns of the name of a translation
 
 _HAPPENED = {
     Stage.TRANSMIT: "handed to the wire",
@@ -134,6 +142,9 @@ _ICMPV6_CODES = {
 }  # fmt: skip
 
 
+_ICMP = {4: ("ICMP", _ICMP_TYPES, _ICMP_CODES), 6: ("ICMPv6", _ICMPV6_TYPES, _ICMPV6_CODES)}
+
+
 def protocol(probe: Probe) -> str:
     """What is sent: "ICMP echo", "TCP port 443"."""
     port = probe.destination.port
@@ -148,7 +159,7 @@ def endpoint(end: Endpoint) -> str:
 
 def where(namespace: str | None, interface: str | None) -> str:
     """A place without its stage: "host/eth0"."""
-    return "/".join(part for part in (namespace, interface) if part) or "?"
+    return "/".join(filter(None, (namespace, interface))) or "?"
 
 
 def flow(packet: Flow) -> str:
@@ -160,7 +171,7 @@ def flow(packet: Flow) -> str:
 def _socket(address: str, port: int | None) -> str:
     if port is None:
         return address
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    return f"[{address}]:{port}" if version(address) == 6 else f"{address}:{port}"
 
 
 def translations(hop: Hop) -> tuple[Change, ...]:
@@ -170,22 +181,23 @@ def translations(hop: Hop) -> tuple[Change, ...]:
 
 def step(hop: Hop, before: Hop | None = None, after: Hop | None = None) -> str:
     """The name of what is done at a hop: its stage in the field's words, or the translation's name."""
-    changes = translations(hop)
-    if changes:
-        by = changes[0].by
-        named = by if by and len(by) <= 14 else "NAT"
-        return "un-NAT" if by.lower() in _REVERSE else named
-    if hop.bound == "in" and (
-        hop.stage is Stage.BRIDGE_PREROUTING or (hop.stage is Stage.RECEIVE and _bridges(hop, after))
-    ):
+    if changes := translations(hop):
+        return _translator(changes[0].by)
+    at = (hop.stage, hop.bound)
+    if at == (Stage.RECEIVE, "in") and _bridges(hop, after):
         return "bridge port in"
-    if hop.bound == "out" and (
-        hop.stage is Stage.BRIDGE_POSTROUTING or (hop.stage is Stage.TRANSMIT and _bridges(hop, before))
-    ):
+    if at == (Stage.TRANSMIT, "out") and _bridges(hop, before):
         return "bridge port out"
     if hop.stage is Stage.TRANSMIT and _bridges(hop, after):
         return "host to bridge"
-    return _STEPS[hop.stage]
+    return _AT_PORTS.get(at) or _STEPS[hop.stage]
+
+
+def _translator(by: str) -> str:
+    """The name of a translation by what made it, where that is short."""
+    if by.lower() in _REVERSE:
+        return "un-NAT"
+    return by if 0 < len(by) <= _SHORT else "NAT"
 
 
 def step_called(name: str, path: Sequence[Hop]) -> str:
@@ -200,7 +212,7 @@ def step_called(name: str, path: Sequence[Hop]) -> str:
 
 
 def _called(hop: Hop) -> str:
-    return " ".join(part for part in (hop.namespace, hop.interface, str(hop.stage)) if part)
+    return " ".join(filter(None, (hop.namespace, hop.interface, str(hop.stage))))
 
 
 def spelt(text: str) -> str:
@@ -218,22 +230,31 @@ def happened(hop: Hop) -> str:
     """What happened at a hop: translations first, then its note, else the object consulted or the stage's own
     sentence.
     """
-    said = [translated(changes)] if (changes := translations(hop)) else []
-    if said and hop.object is not None:
-        said[0] += f" by {hop.object.id}"
-    if hop.note:
-        said.append(hop.note)
-    elif not said:
-        said.append(hop.object.id if hop.object is not None else _HAPPENED.get(hop.stage, ""))
-    said += [
-        f"{_FIELDS.get(c.field, c.field)} {c.before} → {c.after}"
-        for c in hop.changes
-        if c not in changes and c.field != "ttl"
-    ]
-    said += [
-        f"ttl {change.after}" for change in hop.changes if change.field == "ttl" and "ttl" not in hop.note
-    ]
-    return "; ".join(part for part in said if part)
+    changes = translations(hop)
+    said = [_translated_by(hop, changes), hop.note] if changes else [hop.note or _consulted(hop)]
+    untold = {*changes, *_lives(hop)}
+    said += [_changed(each) for each in hop.changes if each not in untold]
+    if "ttl" not in hop.note:
+        said += [f"ttl {each.after}" for each in _lives(hop)]
+    return "; ".join(filter(None, said))
+
+
+def _translated_by(hop: Hop, changes: Sequence[Change]) -> str:
+    by = f" by {hop.object.id}" if hop.object is not None else ""
+    return translated(changes) + by
+
+
+def _consulted(hop: Hop) -> str:
+    """The object that was consulted at a hop, else what its stage is for."""
+    return hop.object.id if hop.object is not None else _HAPPENED.get(hop.stage, "")
+
+
+def _lives(hop: Hop) -> list[Change]:
+    return [change for change in hop.changes if change.field == "ttl"]
+
+
+def _changed(change: Change) -> str:
+    return f"{_FIELDS.get(change.field, change.field)} {change.before} → {change.after}"
 
 
 def surprise(hop: Hop) -> str:
@@ -251,18 +272,15 @@ def stopped(cause: Cause) -> str:
 
 def translated(changes: Sequence[Change]) -> str:
     """Changes in one line: "source 10.0.0.2 → 172.16.0.2, source port 40000 → 1024"."""
-    return ", ".join(
-        f"{_FIELDS.get(change.field, change.field)} {change.before} → {change.after}" for change in changes
-    )
+    return ", ".join(map(_changed, changes))
 
 
 def icmp_error(error: IcmpError) -> str:
     """Who complained about what: "10.0.0.1: port unreachable (ICMP type 3 code 3)"."""
-    six = ":" in error.sender
-    types, codes = (_ICMPV6_TYPES, _ICMPV6_CODES) if six else (_ICMP_TYPES, _ICMP_CODES)
-    words = codes.get((error.type, error.code)) or types.get(error.type) or "error"
+    name, types, codes = _ICMP[version(error.sender)]
+    words = codes.get((error.type, error.code)) or types.get(error.type, "error")
     mtu = f", MTU {error.mtu}" if error.mtu is not None else ""
-    return f"{error.sender}: {words}{mtu} ({'ICMPv6' if six else 'ICMP'} type {error.type} code {error.code})"
+    return f"{error.sender}: {words}{mtu} ({name} type {error.type} code {error.code})"
 
 
 def evidence_source(source: Source) -> str:
@@ -336,13 +354,16 @@ def since(earlier: Since) -> str:
 
 def changed(each: Changed) -> str:
     """One thing that is otherwise: "route default via 10.0.0.1 dev eth0 of red gone"."""
-    text = each.text if each.kind in ("rule", "nat-rule") and each.text else ""
-    named = " ".join((kind(each.kind), each.id, *([f"«{text}»"] if text else []), "of", each.namespace))
+    quoted = each.kind in ("rule", "nat-rule") and each.text
+    text = [f"«{each.text}»"] if quoted else []
+    named = " ".join((kind(each.kind), each.id, *text, "of", each.namespace))
     if each.after is None:
         return f"{named} gone"
     if each.before is None:
         return f"{named} new"
-    if not each.after or not each.before:  # one of its settings more, or less
-        return f"{named} without {each.before}" if each.before else f"{named} now {each.after}"
+    if not each.before:  # one of its settings more
+        return f"{named} now {each.after}"
+    if not each.after:
+        return f"{named} without {each.before}"
     now = "" if each.kind in _SAYS_ITSELF else f" {each.after}"
     return f"{named}{now} (was {each.before})"
