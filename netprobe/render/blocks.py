@@ -17,7 +17,7 @@ from netprobe.model.command import joined, quoted
 from . import words
 from .escape import lines
 from .headline import colour, ending, question
-from .marks import broken_leg, hops, is_as_predicted, last_seen, mirrors, surprises
+from .marks import broken_leg, hops, is_as_predicted, is_missed, last_seen, mirrors, surprises
 from .pen import BOLD, CYAN, DIM, YELLOW, Pen, behind, columns
 
 _INDENT = 10
@@ -48,8 +48,7 @@ def _contradiction(report: Report) -> str:
     """The two verdicts, where they differ: an answer that nobody expected, or none where one was."""
     if report.verdict is not Verdict.REACHABLE:
         return "predicted: an answer; seen: none" if report.verdict is Verdict.UNREACHABLE else ""
-    both = (*hops(report, Leg.REQUEST), *hops(report, Leg.REPLY))
-    missed = any(hop.observed is False for hop in both)
+    missed = any(is_missed(hops(report, leg)) for leg in Leg)
     return "" if missed else "predicted: no answer; seen: one"
 
 
@@ -99,8 +98,8 @@ def _mirrored(report: Report) -> bool:
 
 
 def _untranslated(report: Report) -> str:
-    there, back = (list(filter(words.translations, report.path.of(leg))) for leg in Leg)
-    undone = {hop.namespace for hop in back}
+    undone = {hop.namespace for hop in filter(words.translations, report.path.reply)}
+    there = filter(words.translations, report.path.request)
     at = [str(hop.n) for hop in there if hop.namespace in undone]
     return f", un-NATed at hop {' and '.join(at)}" if at else ""
 
@@ -161,6 +160,17 @@ def causes(report: Report, pen: Pen) -> list[str]:
     return [*shown, *_several("more", [joined(("netprobe", "explain", root.code))], pen)]
 
 
+def figures(report: Report, pen: Pen) -> list[str]:
+    """What was counted and heard."""
+    return losses(report, pen) + icmp_errors(report, pen) + notes(report, pen)
+
+
+def conclusions(report: Report, pen: Pen) -> list[list[str]]:
+    """What was concluded, part by part: since when, cause and fix, what else, what was not seen."""
+    parts = (since, causes, blockers, outlook, alternatives, blind)
+    return [part(report, pen) for part in parts]
+
+
 def title(report: Report) -> str:
     """What the cause is called: an error, a warning beside a good answer, or what is not known."""
     return {Verdict.REACHABLE: "warning", Verdict.UNDETERMINED: "undetermined"}.get(report.verdict, "error")
@@ -184,9 +194,9 @@ def _why(cause: Cause, elsewhere: Set[str]) -> list[str]:
     """What it was concluded from, and the cause behind it."""
     thing = (cause.object.id, cause.object.text) if cause.object else ()
     said = {cause.summary, *elsewhere, *thing}
-    told = (proof.text for proof in cause.evidence if proof.source is Source.MODEL)
-    behind = [cause.because] if cause.because is not None else []
-    return [*(text for text in told if text not in said), *map(_with_code, behind)]
+    told = [proof.text for proof in cause.evidence if proof.source is Source.MODEL]
+    further = [text for text in told if text not in said]
+    return further if cause.because is None else [*further, _with_code(cause.because)]
 
 
 def _with_code(cause: Cause) -> str:
@@ -197,8 +207,9 @@ def _proof(cause: Cause, agreement: Agreement) -> list[str]:
     """What was seen; where something was sent and the cause was not, that."""
     seen = [proof for proof in cause.evidence if proof.source is not Source.MODEL]
     texts = [f"{words.evidence_source(proof.source)}: {proof.text}" for proof in seen]
-    doubt = words.confidence(cause.confidence) if agreement is not Agreement.PREDICTED_ONLY else ""
-    return [*texts, doubt] if doubt else texts
+    if agreement is Agreement.PREDICTED_ONLY:
+        return texts
+    return list(filter(None, (*texts, words.confidence(cause.confidence))))
 
 
 def _what(cause: Cause, pen: Pen) -> list[str]:

@@ -26,16 +26,20 @@ def difference(before: Report, after: Report, found: Comparison, terminal: Termi
     lines = [*_run("before", before, pen), *_run("after", after, pen)]
     if found.same:
         lines += ["", *pen.flowed([("no difference", BOLD)])]
-    answer = [each for each in found.answer if each.namespace is None]
-    lines += [""] if answer else []
-    for each in answer:
-        lines += pen.indented(_values(each, pen), f"{each.kind:<10}")
+    lines += _verdict([each for each in found.answer if each.namespace is None], pen)
     at_hops = (each for each in found.answer if each.namespace is not None)
     for kind, hops in groupby(at_hops, key=lambda each: each.kind):
         lines += _group(f"{kind}s", map(_in_our_words, hops), pen, partial(_place, before, after))
     for namespace, things in groupby(found.configuration or (), key=lambda each: each.namespace):
         lines += _group(f"configuration of {namespace}", things, pen, _thing)
     return "\n".join([*lines, *_limits(found, pen)]) + "\n"
+
+
+def _verdict(answer: list[Difference], pen: Pen) -> list[str]:
+    lines = [""] if answer else []
+    for each in answer:
+        lines += pen.indented(_values(each, pen), f"{each.kind:<10}")
+    return lines
 
 
 def _thing(each: Difference) -> str:

@@ -27,9 +27,7 @@ def safe(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    return "".join(
-        char if _harmless(char, text[at - 1 : at]) else _visible(char) for at, char in enumerate(text)
-    )
+    return "".join(map(_shown, text, (" ", *text)))
 
 
 def lines(text: str) -> list[str]:
@@ -44,10 +42,18 @@ def ascii_only(text: str) -> str:
     """
     if text.isascii():
         return text
-    return "".join(char if char.isascii() else _SPELLED.get(char) or _visible(char) for char in text)
+    return "".join(map(_spelled, text))
+
+
+def _spelled(char: str) -> str:
+    return char if char.isascii() else _SPELLED.get(char) or _visible(char)
 
 
 _SPELLED = {"→": "->", "←": "<-", "µ": "u", "–": "-", "…": "...", "·": ".", "×": "x", "≥": ">=", "≤": "<="}
+
+
+def _shown(char: str, before: str) -> str:
+    return char if _harmless(char, before) else _visible(char)
 
 
 def _harmless(char: str, before: str) -> bool:
@@ -55,7 +61,7 @@ def _harmless(char: str, before: str) -> bool:
         return False
     # an accent belongs to a letter; more than one would climb over the lines above
     if category(char) in ("Mn", "Me"):
-        return category(before or " ").startswith("L")
+        return category(before).startswith("L")
     return True
 
 

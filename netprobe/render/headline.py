@@ -13,6 +13,7 @@ REFUSALS = {
     "listener-wrong-address": "REFUSED: port closed on this address",
 }
 
+_BACK: dict[Leg | None, str] = {Leg.REPLY: "reply "}
 _LOST = {"rejected-by-rule": "REJECTED"}
 
 _COLOURS = {
@@ -67,7 +68,7 @@ def _seen_up_to(report: Report) -> str:
     last = last_seen(path)
     if last < 0:
         return ""
-    return f": {'reply ' if leg is Leg.REPLY else ''}seen up to hop {path[last].n} of {len(path)}"
+    return f": {_BACK.get(leg, '')}seen up to hop {path[last].n} of {len(path)}"
 
 
 def _lost(report: Report) -> str:
@@ -76,7 +77,7 @@ def _lost(report: Report) -> str:
     if _never_left(report):
         return f"NEVER LEFT {report.probe.source.endpoint}"
     code = report.causes[0].code if report.causes else ""
-    lost = "REPLY LOST" if report.direction is Leg.REPLY else "LOST"
+    lost = _BACK.get(report.direction, "").upper() + "LOST"
     return REFUSALS.get(code) or f"{_LOST.get(code, lost)}{_at(report)}"
 
 
@@ -84,8 +85,7 @@ def _would_be_lost(report: Report) -> str:
     if _never_left(report):
         way = "would never leave" if report.command == "why" else "NEVER LEFT"
         return f"{way} {report.probe.source.endpoint}"
-    back = "reply " if report.direction is Leg.REPLY else ""
-    return f"{back}would be lost{_at(report)}"
+    return f"{_BACK.get(report.direction, '')}would be lost{_at(report)}"
 
 
 def _never_left(report: Report) -> bool:

@@ -11,22 +11,7 @@ import re
 from netprobe.model import Leg, Report
 
 from . import words
-from .blocks import (
-    alternatives,
-    answers_said,
-    blind,
-    blockers,
-    capture,
-    causes,
-    disagreement,
-    icmp_errors,
-    losses,
-    notes,
-    outlook,
-    reply_heading,
-    reply_line,
-    since,
-)
+from .blocks import answers_said, capture, conclusions, disagreement, figures, reply_heading, reply_line
 from .escape import safe
 from .headline import ending, question
 from .marks import Fate
@@ -40,18 +25,11 @@ def markdown(report: Report) -> str:
     """The whole report: a heading, a table for each direction that matters, the rest in a fenced block."""
     pen = Pen(Terminal())
     head = f"### {_code(question(report))} {words.protocol(report.probe)}: {_code(ending(report))}"
-    remarks = [
-        *reply_line(report, pen),
-        *answers_said(report, pen),
-        *losses(report, pen),
-        *icmp_errors(report, pen),
-        *notes(report, pen),
-    ]
-    told = (part(report, pen) for part in (since, causes, blockers, outlook, alternatives, blind, capture))
-    blocks = (remarks, *told)
+    remarks = [*reply_line(report, pen), *answers_said(report, pen), *figures(report, pen)]
+    blocks = (remarks, *conclusions(report, pen), capture(report, pen))
     tables = [_table(report, Leg.REQUEST, "the request"), _table(report, Leg.REPLY, reply_heading(report))]
     parts = (head, _fenced(disagreement(report, pen)), *tables, _fenced(joined(blocks).splitlines()))
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def _table(report: Report, leg: Leg, heading: str) -> str:

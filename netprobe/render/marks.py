@@ -11,7 +11,7 @@ from operator import eq
 
 from msgspec.structs import replace
 
-from netprobe.model import Agreement, Flow, Hop, Leg, Place, Report, Stage, Verdict
+from netprobe.model import Agreement, Cause, Flow, Hop, Leg, Place, Report, Stage, Verdict
 
 from .words import translations
 
@@ -61,19 +61,29 @@ def _died_behind(went: _Path, start: str | None, place: Place) -> bool:
     """
     if any(hop.stage is Stage.NEIGHBOUR for hop in went[-1:]):
         return False  # for want of a neighbour it stays here, whatever the reason
-    missed = any(hop.observed is False for hop in went[last_seen(went) + 1 :])
-    at_a_hop = any(_decides(hop.place, place) for hop in went)
     last = went[-1].namespace if went else start
-    return last == place.namespace and not missed and not at_a_hop
+    if last != place.namespace or is_missed(went[last_seen(went) + 1 :]):
+        return False
+    return not any(_decides(hop.place, place) for hop in went)
 
 
 def _reached(path: _Path) -> _Path:
     return tuple(hop for hop in path if hop.reached)
 
 
+def is_missed(path: _Path) -> bool:
+    """Whether a sensor waited in vain at one of these hops."""
+    return any(hop.observed is False for hop in path)
+
+
+def known_cause(report: Report) -> Cause | None:
+    """The root cause; None when there is none, or when nobody knows it."""
+    return next((cause for cause in report.causes[:1] if cause.code != "unknown"), None)
+
+
 def _cause_place(report: Report) -> Place | None:
-    """Where the root cause stands; None when there is none, or when nobody knows it."""
-    return report.causes[0].place if report.causes and report.causes[0].code != "unknown" else None
+    cause = known_cause(report)
+    return None if cause is None else cause.place
 
 
 def _start(report: Report, leg: Leg) -> str | None:
@@ -132,11 +142,16 @@ def lost_at(report: Report, leg: Leg) -> int | None:
     namespace in between); where these two are neighbours there is no other choice. A predicted way that ends
     short of an arrival ends with the hop that stops it.
     """
-    path = _reached(hops(report, leg))
-    if leg is not broken_leg(report) or not path or report.verdict is Verdict.UNDETERMINED:
+    path = _reached(hops(report, leg)) if leg is broken_leg(report) else ()
+    if not path or report.verdict is Verdict.UNDETERMINED:
         return None
     if report.verdict is Verdict.INTERMITTENT:
         return _hop_of_cause(report, path, 0, len(path) - 1)
+    return _end_of(report, path)
+
+
+def _end_of(report: Report, path: _Path) -> int | None:
+    """The hop at which a probe that never arrives dies; as in `lost_at`."""
     last, missed = last_seen(path), first_missed(path)
     named = _hop_of_cause(report, path, last, missed)
     if named is not None or missed == last:  # at the latter it came as far as the way goes
@@ -191,27 +206,21 @@ def _shows(hop: Place, cause: Place) -> bool:
 def marks(report: Report, leg: Leg) -> tuple[Fate, ...]:
     """The fate of each hop of one direction."""
     path = hops(report, leg)
-    went = path[: sum(hop.reached for hop in path)]
+    went = _reached(path)
     return (*_went(report, leg, went), *[Fate.NOT_REACHED] * (len(path) - len(went)))
 
 
 def _went(report: Report, leg: Leg, path: _Path) -> tuple[Fate, ...]:
     lost = lost_at(report, leg)
-    if report.agreement is Agreement.PREDICTED_ONLY:
-        return _up_to(lost, [_passed(hop, Fate.EXPECTED) for hop in path])
-    fates = [_lived(hop) for hop in path]
-    if report.verdict is Verdict.INTERMITTENT:
-        return tuple(Fate.LOST if at == lost else fate for at, fate in enumerate(fates))
-    if lost is None and leg is broken_leg(report):
-        return _somewhere(path, fates, report.verdict)
-    return _up_to(lost, fates)
-
-
-def _up_to(lost: int | None, fates: list[Fate]) -> tuple[Fate, ...]:
-    """Before the loss as in `fates`; behind it the hops were not reached."""
-    if lost is None:
+    predicted = report.agreement is Agreement.PREDICTED_ONLY
+    some_passed = report.verdict is Verdict.INTERMITTENT
+    fates = list(map(_expected if predicted else _lived, path))
+    if lost is not None:
+        beyond = fates[lost + 1 :]
+        return (*fates[:lost], Fate.LOST, *(beyond if some_passed else [Fate.NOT_REACHED] * len(beyond)))
+    if predicted or some_passed or leg is not broken_leg(report):
         return tuple(fates)
-    return (*fates[:lost], Fate.LOST, *[Fate.NOT_REACHED] * (len(fates) - lost - 1))
+    return _somewhere(path, fates, report.verdict)
 
 
 def _somewhere(path: _Path, fates: list[Fate], verdict: Verdict) -> tuple[Fate, ...]:
@@ -224,6 +233,10 @@ def _somewhere(path: _Path, fates: list[Fate], verdict: Verdict) -> tuple[Fate, 
 
 def _lived(hop: Hop) -> Fate:
     return Fate.UNKNOWN if hop.observed is False else _passed(hop, Fate.PASSED)
+
+
+def _expected(hop: Hop) -> Fate:
+    return _passed(hop, Fate.EXPECTED)
 
 
 def _passed(hop: Hop, otherwise: Fate) -> Fate:
@@ -249,7 +262,7 @@ def surprises(report: Report) -> tuple[tuple[Leg, Hop], ...]:
     """
     if report.agreement is not Agreement.DISAGREE:
         return ()
-    odd = [(leg, hop) for leg in Leg for hop in hops(report, leg) if _is_surprise(hop)]
+    odd = [(leg, hop) for leg in Leg for hop in filter(_is_surprise, hops(report, leg))]
     missed = [each for each in odd if each[1].predicted]
     return tuple(each for each in odd if each not in missed[1:])
 

@@ -128,7 +128,8 @@ def _changes(before: Flow, after: Flow, reasons: dict[tuple[str, str, str], str]
             reason = reasons.get((name, str(old), str(new)))
             by = f" ({reason})" if reason else ""
             yield f"{words} {old} → {new}{by}"
-    if before.outer is None and after.outer is not None:
-        yield f"inside a tunnel {after.outer.src} → {after.outer.dst}"
-    elif before.outer is not None and after.outer is None:
-        yield "out of its tunnel"
+    match before.outer, after.outer:
+        case None, Flow(src=source, dst=destination):
+            yield f"inside a tunnel {source} → {destination}"
+        case Flow(), None:
+            yield "out of its tunnel"

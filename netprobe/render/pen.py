@@ -47,6 +47,10 @@ class Pen:
         """The columns beside so many that are taken; enough to read in any case."""
         return self.width and max(16, self.width - taken)
 
+    def fits(self, rows: Iterable[str]) -> bool:
+        """Whether none of the rows is too wide."""
+        return self.width is None or max(map(columns, rows)) <= self.width
+
     def indented(self, text: str, lead: str, colour: str = "") -> list[str]:
         """`text` wrapped behind `lead`, which later lines replace by spaces."""
         rows = [self.paint(row, colour) for row in self.wrap(text, self.room(len(lead)))]

@@ -7,7 +7,7 @@ from msgspec import Struct
 from netprobe.model import Hop, Leg, Report, Verdict
 
 from . import words
-from .marks import Fate, hops, marks, pointed
+from .marks import Fate, hops, known_cause, marks, pointed
 from .pen import CYAN, DIM, LEAF, RED, YELLOW
 
 _COLOURS = {
@@ -68,7 +68,7 @@ def _what(report: Report, hop: Hop, mark: Fate, place: tuple[Leg, int] | None) -
     if mark is Fate.NOT_REACHED:
         return "not reached"
     if mark is Fate.UNKNOWN:
-        return "not seen here" if hop.observed is False else f"not known; predicted: {words.happened(hop)}"
+        return _unless_missed(hop, f"not known; predicted: {words.happened(hop)}")
     if mark is Fate.LOST:
         return _loss(report, hop, place)
     said = words.happened(hop)
@@ -78,11 +78,13 @@ def _what(report: Report, hop: Hop, mark: Fate, place: tuple[Leg, int] | None) -
 def _loss(report: Report, hop: Hop, place: tuple[Leg, int] | None) -> str:
     if hop.ends:
         return hop.note
-    if not report.causes or report.causes[0].code == "unknown" or place is not None:
-        return "not seen here" if hop.observed is False else words.happened(hop)
-    some = (
-        f"{report.sent - report.received} of {report.sent}: "
-        if report.verdict is Verdict.INTERMITTENT
-        else ""
-    )
-    return some + words.stopped(report.causes[0])
+    cause = known_cause(report)
+    if cause is None or place is not None:
+        return _unless_missed(hop, words.happened(hop))
+    if report.verdict is not Verdict.INTERMITTENT:
+        return words.stopped(cause)
+    return f"{report.sent - report.received} of {report.sent}: {words.stopped(cause)}"
+
+
+def _unless_missed(hop: Hop, said: str) -> str:
+    return "not seen here" if hop.observed is False else said

@@ -38,10 +38,9 @@ class _Row(Struct, frozen=True):
 def spaces(found: Sequence[Space], terminal: Terminal) -> str:
     """A table, one interface a row; a namespace's name stands at its first."""
     pen = Pen(terminal)
-    groups = [_rows(space, pen) for space in found]
-    rows = [row for group in groups for row in group]
+    rows = [row for space in found for row in _rows(space, pen)]
     room = _room(rows, pen)
-    lines = _table(rows, room, pen) if room is not None else _paragraphs(groups, pen)
+    lines = _table(rows, room, pen) if room is not None else _paragraphs(rows, pen)
     return "\n".join(lines) + "\n"
 
 
@@ -121,9 +120,9 @@ def _dim(text: str, room: int, pen: Pen) -> list[str]:
     return [pen.paint(line, DIM) for line in pen.wrap(text, room)]
 
 
-def _paragraphs(groups: Sequence[Sequence[_Row]], pen: Pen) -> list[str]:
+def _paragraphs(rows: Sequence[_Row], pen: Pen) -> list[str]:
     """Each namespace on a line, its interfaces below it."""
-    return [line for group in groups for row in group for line in _paragraph(row, pen)]
+    return [line for row in rows for line in _paragraph(row, pen)]
 
 
 def _paragraph(row: _Row, pen: Pen) -> list[str]:

@@ -6,12 +6,14 @@ Pure: the caller looks.
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Mapping
 from typing import Literal
 
 from msgspec import Struct
 
 NARROWEST, WIDEST = 24, 10_000
+_NUMBER = re.compile("0*([1-9][0-9]{0,8})[0-9]*")  # further digits say nothing else: the widest
 
 
 class Terminal(Struct, frozen=True):
@@ -41,9 +43,9 @@ def terminal(
 
 
 def _width(environ: Mapping[str, str], isatty: bool, columns: int | None) -> int | None:
-    given = environ.get("COLUMNS", "")
-    if given.isascii() and given.isdigit() and (digits := given.lstrip("0")):
-        return _within(int(digits[:9]))  # more of them say nothing else: the widest
+    given = _NUMBER.fullmatch(environ.get("COLUMNS", ""))
+    if given is not None:
+        return _within(int(given[1]))
     return _within(columns) if isatty and columns else None
 
 

@@ -9,22 +9,7 @@ from collections.abc import Sequence
 from netprobe.model import Answer, Leg, Report
 
 from . import words
-from .blocks import (
-    alternatives,
-    blind,
-    blockers,
-    capture,
-    causes,
-    disagreement,
-    headline,
-    icmp_errors,
-    losses,
-    notes,
-    outlook,
-    reply_heading,
-    reply_line,
-    since,
-)
+from .blocks import capture, conclusions, disagreement, figures, headline, reply_heading, reply_line
 from .headline import colour as colour_of
 from .headline import ending, question
 from .marks import broken_leg
@@ -44,13 +29,8 @@ def text(report: Report, width: int | None = None, colour: bool = False, ascii: 
         headline(report, pen),
         _path(report, Leg.REQUEST, pen),
         *_reply(report, pen),
-        losses(report, pen) + icmp_errors(report, pen) + notes(report, pen),
-        since(report, pen),
-        causes(report, pen),
-        blockers(report, pen),
-        outlook(report, pen),
-        alternatives(report, pen),
-        blind(report, pen),
+        figures(report, pen),
+        *conclusions(report, pen),
         capture(report, pen),
     ]
     return joined(parts)
@@ -76,15 +56,10 @@ def arping(report: Report, width: int | None = None, colour: bool = False, ascii
         disagreement(report, pen),
         headline(report, pen),
         answers(report, pen),
-        losses(report, pen) + icmp_errors(report, pen) + notes(report, pen),
+        figures(report, pen),
         _path(report, Leg.REQUEST, pen),
         *_reply(report, pen),
-        since(report, pen),
-        causes(report, pen),
-        blockers(report, pen),
-        outlook(report, pen),
-        alternatives(report, pen),
-        blind(report, pen),
+        *conclusions(report, pen),
         capture(report, pen),
     ]
     return joined(parts)
@@ -102,10 +77,10 @@ def answers(report: Report, pen: Pen) -> list[str]:
     cells = [_answer(answer, pen) for answer in report.answers]
     heads = ["#", "ADDRESS", "MAC", pen.glyph("µS", "US"), "SENT"]
     drawn = grid(heads, cells, ("right", "left", "left", "right", "left"))
-    narrow = pen.width is not None and max(columns(line) for line in drawn) > pen.width
-    shown = [] if narrow else drawn[:1]
+    wide = pen.fits(drawn)
+    shown = drawn[:1] if wide else []
     for answer, row, line in zip(report.answers, cells, drawn[1:], strict=True):
-        shown += pen.flowed([(cell, "") for cell in row], 2, "   ") if narrow else [line]
+        shown += [line] if wide else pen.flowed([(cell, "") for cell in row], 2, "   ")
         shown += pen.indented(answer.note, "   ", YELLOW) if answer.note else []
     return shown
 
@@ -131,7 +106,8 @@ def _path(report: Report, leg: Leg, pen: Pen) -> list[str]:
     cells = [_cells(row, pen) for row in found]
     if pen.width is None:
         return _table(found, cells, None, pen)
-    room = pen.width - sum(2 + max(columns(line[at]) for line in [*cells, _heads(pen)]) for at in range(5))
+    *beside, _ = zip(_heads(pen), *cells, strict=True)
+    room = pen.width - sum(2 + max(map(columns, column)) for column in beside)
     narrow = pen.width < NARROW or room < SMALLEST_LAST_COLUMN
     return _stacked(found, cells, pen) if narrow else _table(found, cells, room, pen)
 

@@ -8,20 +8,7 @@ from __future__ import annotations
 from netprobe.model import Flow, Leg, Report
 
 from . import words
-from .blocks import (
-    alternatives,
-    blind,
-    blockers,
-    capture,
-    causes,
-    disagreement,
-    headline,
-    icmp_errors,
-    losses,
-    notes,
-    outlook,
-    since,
-)
+from .blocks import capture, conclusions, disagreement, figures, headline
 from .pen import BOLD, DIM, Pen
 from .rows import Row, rows
 from .terminal import Terminal
@@ -41,13 +28,8 @@ def wide(report: Report, colour: bool = False, ascii: bool = False) -> str:
         headline(report, pen),
         answers(report, pen),
         *(_path(report, leg, pen) for leg in Leg),
-        losses(report, pen) + icmp_errors(report, pen) + notes(report, pen),
-        since(report, pen),
-        causes(report, pen),
-        blockers(report, pen),
-        outlook(report, pen),
-        alternatives(report, pen),
-        blind(report, pen),
+        figures(report, pen),
+        *conclusions(report, pen),
         [*capture(report, pen), pen.paint(pen.plain(_timings(report)), DIM)],
     ]
     return joined(parts)
@@ -55,11 +37,9 @@ def wide(report: Report, colour: bool = False, ascii: bool = False) -> str:
 
 def _path(report: Report, leg: Leg, pen: Pen) -> list[str]:
     cells = [_cells(row, pen) for row in rows(report, leg)]
-    return (
-        [pen.paint(f"the {leg}:", BOLD), *grid([pen.plain(head) for head in _HEADS], cells, _ALIGN)]
-        if cells
-        else []
-    )
+    if not cells:
+        return []
+    return [pen.paint(f"the {leg}:", BOLD), *grid(list(map(pen.plain, _HEADS)), cells, _ALIGN)]
 
 
 def _cells(row: Row, pen: Pen) -> list[str]:
@@ -85,7 +65,8 @@ def _cells(row: Row, pen: Pen) -> list[str]:
 
 
 def _macs(flow: Flow) -> str:
-    return f"{flow.src_mac or '?'} → {flow.dst_mac or '?'}" if flow.src_mac or flow.dst_mac else ""
+    source, destination = (mac or "?" for mac in (flow.src_mac, flow.dst_mac))
+    return "" if source == destination == "?" else f"{source} → {destination}"
 
 
 def _timings(report: Report) -> str:

@@ -154,7 +154,7 @@ def protocol(probe: Probe) -> str:
 def endpoint(end: Endpoint) -> str:
     """The name the user gave, and the address behind it: "red (10.0.0.2)"."""
     name = end.host_name or end.endpoint
-    return name if not end.address or end.address in name else f"{name} ({end.address})"
+    return name if (end.address or "") in name else f"{name} ({end.address})"
 
 
 def where(namespace: str | None, interface: str | None) -> str:
@@ -204,9 +204,10 @@ def step_called(name: str, path: Sequence[Hop]) -> str:
     """The place and step of a hop that `diff` calls "eth0 transmit" of a namespace, as a report names them:
     the first such of `path`; `name` where there is none.
     """
-    found = next((at for at, hop in enumerate(path) if _called(hop) == name), None)
-    if found is None:
+    called = list(map(_called, path))
+    if name not in called:
         return name
+    found = called.index(name)
     hop, around = path[found], (None, *path, None)
     return f"{where(hop.namespace, hop.interface)} {step(hop, around[found], around[found + 2])}"
 
@@ -223,7 +224,9 @@ def spelt(text: str) -> str:
 def _bridges(hop: Hop, beside: Hop | None) -> bool:
     if hop.object is not None and hop.object.kind == "bridge-port":
         return True
-    return beside is not None and beside.namespace == hop.namespace and beside.stage.startswith("bridge")
+    if beside is None or beside.namespace != hop.namespace:
+        return False
+    return beside.stage.startswith("bridge")
 
 
 def happened(hop: Hop) -> str:

@@ -16,7 +16,6 @@ DENSER = {
     "rules": 0.42,
     "predict": 0.43,
     "diagnose": 0.58,
-    "render": 0.47,
 }
 
 
