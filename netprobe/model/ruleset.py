@@ -10,7 +10,8 @@ in a tenth of the time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import chain
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -140,6 +141,11 @@ class Table(Struct, frozen=True):
     def key(self) -> tuple[str, str, str]:
         """Engine, family and name, which no two tables share."""
         return self.engine, self.family, self.name
+
+    @property
+    def rules(self) -> Iterable[Rule]:
+        """The rules of all its chains."""
+        return chain.from_iterable(each.rules for each in self.chains)
 
     def chain(self, name: str) -> Chain | None:
         """The chain of this name, or None."""

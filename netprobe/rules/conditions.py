@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from ipaddress import ip_interface, ip_network
 
-from netprobe.model import NamedObject, RecentList, Rule, Statement
+from netprobe.model import RecentList, Rule, Statement
 from netprobe.model.lookup import named
 
 from . import ipset, moment, octets
@@ -47,11 +47,8 @@ def _options(statement: Statement, kind: str, scene: Scene) -> dict[str, str]:
     """The statement's numbers, or those of the named object that it refers to."""
     if not statement.target:
         return dict(statement.options)
-    named = next(
-        (each for each in scene.table.objects if (each.kind, each.name) == (kind, statement.target)),
-        NamedObject(kind, ""),
-    )
-    return dict(named.options)
+    meant = (kind, statement.target)
+    return dict(next((o.options for o in scene.table.objects if (o.kind, o.name) == meant), {}))
 
 
 def _quota(statement: Statement, rule: Rule, packet: HookPacket, scene: Scene) -> Answer:
@@ -62,30 +59,25 @@ def _quota(statement: Statement, rule: Rule, packet: HookPacket, scene: Scene) -
     refused for ever).
     """
     options = _options(statement, "quota", scene)
-    if "bytes" not in options and "quota" not in options:
-        return Doubt(Reason.UNKNOWN, statement.text or rule.text)
-    known = "bytes" in options
-    quota = int(options["bytes" if known else "quota"])
-    used = int(options.get("used", 0)) if known else rule.bytes
+    quota, used, matches_when_over = options.get("quota"), rule.bytes, statement.op == "!="
+    if "bytes" in options:
+        quota, used, matches_when_over = options["bytes"], int(options.get("used", 0)), "over" in options
     length = packet.flow.length
-    if used is None or length is None:
+    if quota is None or used is None or length is None:
         return Doubt(Reason.UNKNOWN, statement.text or rule.text)
-    matches_when_over = "over" in options if known else statement.op == "!="
-    if used + length > quota:
+    left = int(quota) - used
+    if length > left:
         return matches_when_over
-    if used + AMPLE * length <= quota:
+    if AMPLE * length <= left:
         return not matches_when_over
-    return Doubt(Reason.QUOTA, f"{quota - used} of {quota} bytes left", likely=not matches_when_over)
+    return Doubt(Reason.QUOTA, f"{left} of {quota} bytes left", likely=not matches_when_over)
 
 
 def _statistic(statement: Statement, rule: Rule, packet: HookPacket, scene: Scene) -> Answer:
     """Kernel: net/netfilter/xt_statistic.c. `--mode nth --every n` holds for one packet in n."""
     options = statement.options
-    chance = (
-        float(options["probability"])
-        if options.get("mode") == "random"
-        else 1 / int(options.get("every", "1"))
-    )
+    by_chance = options.get("mode") == "random"
+    chance = float(options["probability"]) if by_chance else 1 / int(options.get("every", "1"))
     if statement.op == "!=":
         chance = 1 - chance
     if chance in (0, 1):
@@ -110,18 +102,18 @@ def _rpfilter(statement: Statement, rule: Rule, packet: HookPacket, scene: Scene
 
     Kernel: net/ipv4/netfilter/ipt_rpfilter.c (rpfilter_mt, rpfilter_lookup_reverse).
     """
+    options = statement.options
     if packet.iif is None or scene.around.fib is None:
         return Doubt(Reason.UNKNOWN, statement.text)
-    options = statement.options
     if packet.iif.kind == "loopback":
         return "invert" not in options
-    mark = (packet.mark or 0) if "validmark" in options else 0
-    answer = scene.around.fib(FibQuery(packet.flow.src, packet.flow.dst, mark, packet.iif.name))
+    mark = packet.mark if "validmark" in options else None
+    answer = scene.around.fib(FibQuery(packet.flow.src, packet.flow.dst, mark or 0, packet.iif.name))
     if answer is None:
         return Doubt(Reason.UNKNOWN, statement.text)
-    valid = answer.type == "unicast" or (answer.type == "local" and "accept-local" in options)
-    valid = valid and ("loose" in options or packet.iif.name in answer.devices)
-    return valid != ("invert" in options)
+    accepted = ("unicast", "local") if "accept-local" in options else ("unicast",)
+    returns = "loose" in options or packet.iif.name in answer.devices
+    return (answer.type in accepted and returns) != ("invert" in options)
 
 
 def _recent(statement: Statement, rule: Rule, packet: HookPacket, scene: Scene) -> Answer:
@@ -135,12 +127,9 @@ def _recent(statement: Statement, rule: Rule, packet: HookPacket, scene: Scene) 
     listed = named(scene.ruleset.recent, statement.target)
     if listed is None:
         return Doubt(Reason.UNKNOWN, f"{statement.text}: the list {statement.target} could not be read")
-    ages = _ages(
-        listed,
-        _masked(packet.flow.dst if "rdest" in options else packet.flow.src, options.get("mask")),
-        options,
-        packet,
-    )
+    address = packet.flow.dst if "rdest" in options else packet.flow.src
+    ttl = packet.flow.ttl if "rttl" in options else None
+    ages = _ages(listed, _masked(address, options.get("mask")), ttl)
     if "remove" in options:
         return _negated(ages is not None, statement)
     if ages is None:
@@ -149,16 +138,10 @@ def _recent(statement: Statement, rule: Rule, packet: HookPacket, scene: Scene) 
     return _negated(len(within) >= int(options.get("hitcount", "1")), statement)
 
 
-def _ages(listed: RecentList, address: str, options: object, packet: HookPacket) -> tuple[int, ...] | None:
-    ttl = packet.flow.ttl if isinstance(options, dict) and "rttl" in options else None
-    return next(
-        (
-            each.ages_ms
-            for each in listed.entries
-            if each.address == address and (ttl is None or each.ttl == ttl)
-        ),
-        None,
-    )
+def _ages(listed: RecentList, address: str, ttl: int | None) -> tuple[int, ...] | None:
+    found = (each for each in listed.entries if each.address == address and ttl in (None, each.ttl))
+    entry = next(found, None)
+    return None if entry is None else entry.ages_ms
 
 
 def _masked(address: str, mask: str | None) -> str:

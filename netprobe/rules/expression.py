@@ -82,20 +82,21 @@ def type_of(term: Term) -> Datatype:
 
 def evaluate(term: Term, packet: HookPacket, scene: Scene, kind: Datatype = NUMBER) -> Value | Doubt | None:
     """The value of an expression of one part; `kind` is how its literals read."""
-    if term.kind == "key":
-        seen = find(term.text)[1](packet, scene.around)
-        return _unheard(term.text) if seen is UNKNOWN else seen
-    if term.kind == "value":
-        return _literal(term.text, kind)
-    if term.kind == "set":
-        return _union(term, kind)
+    match term.kind:
+        case "key":
+            seen = find(term.text)[1](packet, scene.around)
+            return _unheard(term.text) if seen is UNKNOWN else seen
+        case "value":
+            return _literal(term.text, kind)
+        case "set":
+            return _union(term, kind)
+        case "map":
+            found = look_up(term.args[0], term.args[1], packet, scene)
+            return evaluate(found, packet, scene, kind) if isinstance(found, Term) else found
+        case "numgen" | "hash":
+            return Doubt(Reason.RANDOM, term.text)
     if term.kind in _ARITHMETIC:
         return _arithmetic(term, packet, scene, kind)
-    if term.kind == "map":
-        found = look_up(term.args[0], term.args[1], packet, scene)
-        return evaluate(found, packet, scene, kind) if isinstance(found, Term) else found
-    if term.kind in ("numgen", "hash"):
-        return Doubt(Reason.RANDOM, term.text)
     return Doubt(Reason.UNKNOWN, term.text or term.kind)
 
 
@@ -151,7 +152,7 @@ def matches(statement: Statement, packet: HookPacket, scene: Scene) -> bool | Do
     if statement.left.kind in ("numgen", "hash"):
         return Doubt(Reason.RANDOM, statement.left.text, chance=_share(statement))
     try:
-        if statement.left.kind == "key" and statement.right.kind == "value" and statement.op in ("==", "!="):
+        if (statement.left.kind, statement.right.kind, statement.op) in _PLAIN:
             return _plain(statement.left.text, statement.op, statement.right.text, packet, scene)
         key = left(statement.left, packet, scene)
         if key is None:
@@ -159,6 +160,9 @@ def matches(statement: Statement, packet: HookPacket, scene: Scene) -> bool | Do
         return key if isinstance(key, Doubt) else _compare(statement.op, key, statement.right, packet, scene)
     except ValueError as error:
         return Doubt(Reason.UNKNOWN, str(error))
+
+
+_PLAIN = {("key", "value", "=="), ("key", "value", "!=")}
 
 
 def _plain(selector: str, op: str, literal: str, packet: HookPacket, scene: Scene) -> bool | Doubt:
@@ -184,10 +188,11 @@ def _any(statement: Statement, packet: HookPacket, scene: Scene) -> bool | Doubt
     answers = [
         matches(structs.replace(statement, left=each, op="=="), packet, scene) for each in statement.left.args
     ]
-    doubt = next((each for each in answers if isinstance(each, Doubt)), None)
-    found = any(each is True for each in answers)
-    if doubt and not found:
-        return doubt
+    found = True in answers
+    if not found:
+        doubt = next((each for each in answers if isinstance(each, Doubt)), None)
+        if doubt is not None:
+            return doubt
     return found != (statement.op == "!=")
 
 

@@ -12,7 +12,7 @@ from netprobe.model import IpSet, IpSetEntry, Statement
 
 from .expression import Scene
 from .packet import HookPacket
-from .ruling import Doubt, Reason
+from .ruling import Doubt, Reason, weighed
 
 _WEIGHED = {"match-set", "return-nomatch", "update-counters", "update-subcounters"}
 DEEPEST = 8  # lists of lists
@@ -27,12 +27,12 @@ def holds(statement: Statement, packet: HookPacket, scene: Scene) -> bool | Doub
 
 
 def _in(name: str, statement: Statement, packet: HookPacket, scene: Scene, depth: int) -> bool | None:
-    named = scene.ruleset.ipset(name)
-    if named is None or named.entries is None or not depth or statement.options.keys() - _WEIGHED:
+    named = scene.ruleset.ipset(name) if depth else None
+    if named is None or named.entries is None or statement.options.keys() - _WEIGHED:
         return None
     if named.type == "list:set":
         members = [_in(e.name, statement, packet, scene, depth - 1) for e in named.entries]
-        return _weighed(members, True)
+        return weighed(members, True)
     sides = statement.options.get("match-set", "").split(",")
     dimensions = named.type.partition(":")[2].split(",")
     if len(sides) < len(dimensions) or named.version not in (None, packet.flow.version):
@@ -60,16 +60,7 @@ def _fits(
     for dimension, side in zip(dimensions, sides, strict=False):
         network = next(addresses) if dimension in ("ip", "net") else ""
         answers.append(_fits_in(dimension, side == "src", network, named, entry, packet))
-    return _weighed(answers, False)
-
-
-def _weighed(answers: list[bool | None], telling: bool) -> bool | None:
-    """The answer that decides if one of them gives it, else None if one of them is not known, else the
-    other.
-    """
-    if telling in answers:
-        return telling
-    return None if None in answers else not telling
+    return weighed(answers, False)
 
 
 def _fits_in(
@@ -85,12 +76,16 @@ def _fits_in(
         case "port":
             return _has_port(entry, packet, port)
         case "mac":
-            return None if mac is None else mac == entry.mac
+            return _is(mac, entry.mac)
         case "iface":
             return link is not None and link.name == entry.interface
         case "mark":
-            return None if packet.mark is None else packet.mark == entry.mark
+            return _is(packet.mark, entry.mark)
     return None
+
+
+def _is(seen: str | int | None, wanted: str | int | None) -> bool | None:
+    return None if seen is None else seen == wanted
 
 
 def _contains(network: str, address: str, netmask: int | None) -> bool:

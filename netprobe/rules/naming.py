@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import chain as joined
 
 from netprobe.model import Chain, Object, Rule, Statement, Table, Term
 
@@ -70,10 +71,8 @@ def owner(*texts: str) -> str | None:
 
 def _only_owner(chain: Chain) -> str | None:
     """Who hangs chains into this one, if it is one program alone: that one also sets the policy."""
-    targets = {
-        statement.target for rule in chain.rules for statement in rule.statements if statement.kind == "jump"
-    }
-    owners = {owner(target) for target in targets} - {None}
+    statements = joined.from_iterable(rule.statements for rule in chain.rules)
+    owners = {owner(each.target) for each in statements if each.kind == "jump"} - {None}
     return owners.pop() if len(owners) == 1 else None
 
 

@@ -79,7 +79,9 @@ def _own_address(kind: str, packet: HookPacket, hook: str, scene: Scene) -> str 
     if kind == "redirect" and hook == "output":
         return "::1" if packet.flow.version == 6 else "127.0.0.1"
     link, towards = (packet.oif, packet.flow.dst) if kind == "masquerade" else (packet.iif, packet.flow.src)
-    return scene.around.own_address(kind, link, towards) if scene.around.own_address and link else None
+    if scene.around.own_address is None or link is None:
+        return None
+    return scene.around.own_address(kind, link, towards)
 
 
 def choices(

@@ -10,6 +10,7 @@ from ipaddress import ip_address
 
 from .datatypes import TCP_FLAGS
 from .packet import HookPacket
+from .ruling import weighed
 
 _WORD = 0xFFFFFFFF
 _STEP = re.compile(r"\s*(&|<<|>>|@)\s*(0[xX][0-9a-fA-F]+|\d+)")
@@ -84,10 +85,7 @@ def u32(octets: Octets, tests: str) -> bool | None:
 
     Raises ValueError for what is none.
     """
-    answers = [_test(octets, *test.split("=", 1)) for test in tests.split("&&")]
-    if False in answers:
-        return False
-    return None if None in answers else True
+    return weighed([_test(octets, *test.split("=", 1)) for test in tests.split("&&")], False)
 
 
 def _test(octets: Octets, location: str, wanted: str) -> bool | None:

@@ -4,6 +4,7 @@ look a value up in.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from functools import lru_cache
 
@@ -23,9 +24,7 @@ class Words(Struct, frozen=True):
     beginnings: tuple[str, ...]
 
     def __contains__(self, word: object) -> bool:
-        return word in self.exact or (
-            isinstance(word, str) and any(word.startswith(each) for each in self.beginnings)
-        )
+        return word in self.exact or (isinstance(word, str) and word.startswith(self.beginnings))
 
 
 class Numbers(Struct, frozen=True):
@@ -43,6 +42,9 @@ class Numbers(Struct, frozen=True):
 
 Range = Words | Numbers
 
+_OPEN = re.compile(r"(?<!\\)\*\Z")  # the beginning of a word; "\*" is an asterisk
+_ESCAPED = re.compile(r"\\\*\Z")
+
 
 @lru_cache(maxsize=16384)
 def compiled(kind: Datatype, literals: tuple[str, ...]) -> Range:
@@ -52,25 +54,29 @@ def compiled(kind: Datatype, literals: tuple[str, ...]) -> Range:
     if len(literals) == 1:
         low, high = kind.bounds(literals[0])
         return Numbers((low,), (high,))
-    merged: list[list[int]] = []
-    for low, high in sorted(kind.bounds(literal) for literal in literals):
-        if merged and low <= merged[-1][1]:
-            merged[-1][1] = max(merged[-1][1], high)
+    return _joined(sorted(map(kind.bounds, literals)))
+
+
+def _joined(ranges: list[tuple[int, int]]) -> Numbers:
+    """Sorted ranges, those that overlap as one."""
+    lows: list[int] = []
+    highs: list[int] = []
+    for low, high in ranges:
+        if highs and low <= highs[-1]:
+            highs[-1] = max(highs[-1], high)
         else:
-            merged.append([low, high])
-    return Numbers(tuple(low for low, _ in merged), tuple(high for _, high in merged))
+            lows.append(low)
+            highs.append(high)
+    return Numbers(tuple(lows), tuple(highs))
 
 
 def _words(literals: tuple[str, ...]) -> Words:
-    exact, beginnings = set(), []
-    for literal in literals:
-        if literal.endswith("\\*"):
-            exact.add(literal[:-2] + "*")
-        elif literal.endswith("*"):
-            beginnings.append(literal[:-1])
-        else:
-            exact.add(literal)
-    return Words(frozenset(exact), tuple(beginnings))
+    open_ended = list(filter(_OPEN.search, literals))
+    exact = set(literals).difference(open_ended)
+    return Words(
+        frozenset(_ESCAPED.sub("*", literal) for literal in exact),
+        tuple(literal[:-1] for literal in open_ended),
+    )
 
 
 class Element(Struct, frozen=True):
@@ -104,8 +110,8 @@ def _everything(kinds: tuple[Datatype, ...]) -> tuple[Range, ...]:
 
 
 def _element(kinds: tuple[Datatype, ...], term: Term) -> Element:
-    key, data = (term.args[0], term.args[1]) if term.kind == "pair" else (term, None)
-    if key.kind == "value" and key.text == "*":
+    key, data = term.args if term.kind == "pair" else (term, None)
+    if (key.kind, key.text) == ("value", "*"):
         return Element(_everything(kinds), data)
     parts = key.args if key.kind == "concat" else (key,)
     if len(parts) != len(kinds):

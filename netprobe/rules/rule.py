@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -20,7 +20,7 @@ NEXT = "next"  # the rule after this one
 VERDICTS = frozenset(("accept", "drop", "return", "jump", "goto", "reject", "queue", "stolen"))
 SPENDABLE = frozenset(("quota", "limit", "hashlimit", "connlimit"))
 TRANSLATIONS = frozenset(("snat", "dnat", "masquerade", "redirect", "netmap"))
-ENDINGS = VERDICTS | TRANSLATIONS | {"vmap"}
+
 TESTS = frozenset(("match", "unknown", *CONDITIONS))
 
 
@@ -46,54 +46,108 @@ def branches(rule: Rule, packet: HookPacket, scene: Scene, hook: str) -> list[Ru
     """The ways a packet goes on at a rule, in the order of their likelihood; one that nothing is known
     against comes first.
     """
-    doubts: list[Doubt] = []
-    spent = counted = False
-    now = before_doubt = packet
+    passage = _Passage(rule, packet, scene, hook)
     for statement in rule.statements:
-        kind = statement.kind
-        if kind in TESTS:
-            answer = _answer(statement, rule, now, scene)
-            if answer is False:
-                if kind not in SPENDABLE:
-                    return [_missed(before_doubt, counted)]
-                spent = True
-            if isinstance(answer, Doubt):
-                doubts.append(answer)
-        elif kind in ("set", "notrack"):
-            after = changed(statement, now, scene)
-            if after is None:
-                return [_missed(before_doubt, counted)]
-            now, before_doubt = after, before_doubt if doubts else after
-        elif kind == "tproxy":
-            given = _proxied(statement, now, scene)
-            if given is None:  # xt_TPROXY drops what it has no socket for; for nft_tproxy the rule ends there
-                ended = [RuleBranch("drop", now)] if "drop" in statement.options else []
-                return _weighed(ended, before_doubt, doubts) if ended else [_missed(before_doubt, counted)]
-            now, before_doubt = given, before_doubt if doubts else given
-        elif kind == "note":
-            counted = counted or statement.text == "counter"
-        elif spent and kind in ENDINGS:
-            return [_missed(before_doubt, counted, spent=True)]
-        elif kind in VERDICTS:
-            return _weighed([RuleBranch(kind, now, statement)], before_doubt, doubts)
-        elif kind in TRANSLATIONS:
-            return _weighed(_translations(statement, now, hook, scene), before_doubt, doubts)
-        elif kind == "vmap":
-            found = _verdicts(statement, now, scene)
-            return _weighed(found, before_doubt, doubts) if found else [_missed(before_doubt, counted)]
-    return (
-        [_missed(before_doubt, counted)] if spent else _weighed([RuleBranch(NEXT, now)], before_doubt, doubts)
-    )
+        step = _STEPS.get(statement.kind)
+        found = step(passage, statement) if step is not None else None
+        if found is not None:
+            return found
+    return [passage.missed()] if passage.spent else passage.weighed([RuleBranch(NEXT, passage.packet)])
+
+
+class _Passage:
+    """A packet on its way through the statements of one rule: what it is now, what is in doubt, and what
+    goes on past the rule.
+
+    `otherwise` is the packet as it was before the first doubt.
+    """
+
+    def __init__(self, rule: Rule, packet: HookPacket, scene: Scene, hook: str) -> None:
+        self.rule, self.scene, self.hook = rule, scene, hook
+        self.packet = self.otherwise = packet
+        self.doubts: list[Doubt] = []
+        self.spent = self.counted = False
+
+    # What each kind of statement does: the branches where the rule ends with it, None where it goes on.
+
+    def test(self, statement: Statement) -> list[RuleBranch] | None:
+        answer = _answer(statement, self.rule, self.packet, self.scene)
+        if isinstance(answer, Doubt):
+            self.doubts.append(answer)
+        elif not answer and statement.kind not in SPENDABLE:
+            return [self.missed()]
+        elif not answer:
+            self.spent = True
+        return None
+
+    def change(self, statement: Statement) -> list[RuleBranch] | None:
+        after = changed(statement, self.packet, self.scene)
+        if after is None:
+            return [self.missed()]
+        self._becomes(after)
+        return None
+
+    def give(self, statement: Statement) -> list[RuleBranch] | None:
+        given = _proxied(statement, self.packet, self.scene)
+        if given is not None:
+            self._becomes(given)
+            return None
+        if "drop" in statement.options:  # xt_TPROXY drops what it has no socket for
+            return self.weighed([RuleBranch("drop", self.packet)])
+        return [self.missed()]  # nft_tproxy ends the rule
+
+    def note(self, statement: Statement) -> None:
+        self.counted = self.counted or statement.text == "counter"
+
+    def decide(self, statement: Statement) -> list[RuleBranch]:
+        return self._ends([RuleBranch(statement.kind, self.packet, statement)])
+
+    def translate(self, statement: Statement) -> list[RuleBranch]:
+        return self._ends(_translations(statement, self.packet, self.hook, self.scene))
+
+    def choose(self, statement: Statement) -> list[RuleBranch]:
+        found = _verdicts(statement, self.packet, self.scene)
+        return self._ends(found) if found or self.spent else [self.missed()]
+
+    def _becomes(self, packet: HookPacket) -> None:
+        self.packet = packet
+        if not self.doubts:
+            self.otherwise = packet
+
+    def _ends(self, found: list[RuleBranch]) -> list[RuleBranch]:
+        return [replace(self.missed(), spent=True)] if self.spent else self.weighed(found)
+
+    def missed(self) -> RuleBranch:
+        """Past a rule that does not hold to its end."""
+        return _missed(self.otherwise, self.counted)
+
+    def weighed(self, found: list[RuleBranch]) -> list[RuleBranch]:
+        """The ways on, in the order of their likelihood."""
+        return _weighed(found, self.otherwise, self.doubts)
+
+
+_Step = Callable[[_Passage, Statement], list[RuleBranch] | None]
+_STEPS: dict[str, _Step] = {
+    **dict.fromkeys(TESTS, _Passage.test),
+    **dict.fromkeys(("set", "notrack"), _Passage.change),
+    "tproxy": _Passage.give,
+    "note": _Passage.note,
+    **dict.fromkeys(VERDICTS, _Passage.decide),
+    **dict.fromkeys(TRANSLATIONS, _Passage.translate),
+    "vmap": _Passage.choose,
+}
 
 
 def _proxied(statement: Statement, packet: HookPacket, scene: Scene) -> HookPacket | None:
     """The packet given to a proxy's socket; None where there is no such socket."""
-    address, port = (
-        term.text if term is not None and term.kind == "value" else None
-        for term in (statement.right, statement.port)
-    )
+    address, port = _value(statement.right), _value(statement.port)
     given = replace(packet, proxy=(address, int(port) if port is not None else None))
-    return None if scene.around.proxied is not None and scene.around.proxied(given) is False else given
+    looks = scene.around.proxied
+    return None if looks is not None and looks(given) is False else given
+
+
+def _value(term: Term | None) -> str | None:
+    return term.text if term is not None and term.kind == "value" else None
 
 
 def fails_at_once(rule: Rule, packet: HookPacket, scene: Scene) -> bool:
@@ -104,9 +158,8 @@ def fails_at_once(rule: Rule, packet: HookPacket, scene: Scene) -> bool:
     return first is not None and first.kind == "match" and matches(first, packet, scene) is False
 
 
-def _missed(packet: HookPacket, counted: bool, spent: bool = False) -> RuleBranch:
-    """Past a rule that does not hold to its end."""
-    return RuleBranch(NEXT, packet, matched=False, counted=counted, spent=spent)
+def _missed(packet: HookPacket, counted: bool) -> RuleBranch:
+    return RuleBranch(NEXT, packet, matched=False, counted=counted)
 
 
 def _answer(statement: Statement, rule: Rule, packet: HookPacket, scene: Scene) -> bool | Doubt:
@@ -127,13 +180,15 @@ def _weighed(found: list[RuleBranch], otherwise: HookPacket, doubts: list[Doubt]
     sure = all(doubt.likely for doubt in doubts)
     if all(branch.action == NEXT and branch.packet == otherwise for branch in found):
         return [RuleBranch(NEXT, otherwise, matched=sure, counted=sure)]
-    worst = next(
-        (doubt for doubt in doubts if doubt.ignorance),
-        next((doubt for doubt in doubts if not doubt.likely), doubts[0]),
-    )
+    worst = min(doubts, key=_comfort)
     held = [branch if branch.doubt else replace(branch, doubt=worst) for branch in found]
     missed = [RuleBranch(NEXT, otherwise, doubt=worst, matched=False, counted=False)]
     return held + missed if sure else missed + held
+
+
+def _comfort(doubt: Doubt) -> int:
+    """The less, the worse: what is not known, what hardly holds, what probably does."""
+    return 0 if doubt.ignorance else 1 + doubt.likely
 
 
 def _translations(statement: Statement, packet: HookPacket, hook: str, scene: Scene) -> list[RuleBranch]:
@@ -146,11 +201,9 @@ def _translations(statement: Statement, packet: HookPacket, hook: str, scene: Sc
 
 
 def _chance(share: float | None, count: int, text: str) -> Doubt | None:
-    return (
-        Doubt(Reason.RANDOM, text, likely=share >= 0.5, chance=share)
-        if share is not None and count > 1
-        else None
-    )
+    if share is None or count <= 1:
+        return None
+    return Doubt(Reason.RANDOM, text, likely=share >= 0.5, chance=share)
 
 
 def _verdicts(statement: Statement, packet: HookPacket, scene: Scene) -> list[RuleBranch]:

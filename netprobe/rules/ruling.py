@@ -4,6 +4,7 @@ otherwise.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 
 from msgspec import Struct
@@ -132,3 +133,12 @@ class Ruling(Struct, frozen=True):
     alternatives: tuple[Ruling, ...] = ()
     doubts: tuple[Doubt, ...] = ()
     needs: tuple[SetQuery, ...] = ()
+
+
+def weighed(answers: Collection[bool | None], telling: bool) -> bool | None:
+    """The answer that decides if one of them gives it, else None if one of them is not known, else the
+    other.
+    """
+    if telling in answers:
+        return telling
+    return None if None in answers else not telling

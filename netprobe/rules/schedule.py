@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import chain as joined
+
 from msgspec import Struct
 
-from netprobe.model import Chain, Ruleset, Table
+from netprobe.model import Chain, Ruleset, Statement, Table, Term
 
 # Source: include/uapi/linux/netfilter_ipv4.h (enum nf_ip_hook_priorities).
 DEFRAG, CONNTRACK, NAT_DESTINATION, NAT_SOURCE = -400, -200, -100, 100
@@ -14,6 +16,10 @@ _NAT = {
     "postrouting": NAT_SOURCE,
     "input": NAT_SOURCE,
 }
+
+
+# Which come first of those with one priority.
+_AMONG_EQUALS = {"defrag": 0, "conntrack": 0, "nat": 1, "nat-chain": 2, "nat-end": 3, "chain": 4}
 
 
 class Step(Struct, frozen=True):
@@ -41,20 +47,21 @@ def steps(ruleset: Ruleset, family: str, hook: str, device: str | None = None) -
     last_first = base_chains(ruleset, family, hook, device)[::-1]
     ordered = sorted(last_first, key=lambda each: (each[1].priority, each[0].engine.endswith("-legacy")))
     translated = family in ("ip", "ip6")
-    plain = [
-        Step(chain.priority, "chain", table, chain)
-        for table, chain in ordered
-        if not (translated and chain.type == "nat")
-    ]
+    chains = [_step(hook, translated, table, chain) for table, chain in ordered]
     if not translated:
-        return plain
-    nat = [Step(_NAT[hook], "nat-chain", table, chain) for table, chain in ordered if chain.type == "nat"]
+        return chains
     if hook in _NAT and translates(ruleset, family):
-        nat = [Step(_NAT[hook], "nat"), *nat, Step(_NAT[hook], "nat-end")]
+        chains = [Step(_NAT[hook], "nat"), *chains, Step(_NAT[hook], "nat-end")]
     own = [Step(CONNTRACK, "conntrack")] if hook in ("prerouting", "output") else []
     if own and tracks(ruleset, family):
         own.insert(0, Step(DEFRAG, "defrag"))
-    return sorted([*own, *nat, *plain], key=lambda step: step.priority)
+    return sorted([*own, *chains], key=lambda step: (step.priority, _AMONG_EQUALS[step.kind]))
+
+
+def _step(hook: str, translated: bool, table: Table, chain: Chain) -> Step:
+    if translated and chain.type == "nat":
+        return Step(_NAT[hook], "nat-chain", table, chain)
+    return Step(chain.priority, "chain", table, chain)
 
 
 def base_chains(
@@ -65,11 +72,14 @@ def base_chains(
     """
     return [
         (table, chain)
-        for table in ruleset.tables
-        if _concerns(table, family)
+        for table in _concerned(ruleset, family)
         for chain in table.chains
         if chain.hook == hook and (family != "netdev" or device in chain.devices)
     ]
+
+
+def _concerned(ruleset: Ruleset, family: str) -> list[Table]:
+    return [table for table in ruleset.tables if _concerns(table, family)]
 
 
 def _concerns(table: Table, family: str) -> bool:
@@ -83,12 +93,8 @@ def _is_of(table: Table, family: str) -> bool:
 
 def translates(ruleset: Ruleset, family: str) -> bool:
     """Whether the NAT hooks are in place: one nat chain at any hook registers them all."""
-    return any(
-        chain.type == "nat" and chain.hook
-        for table in ruleset.tables
-        if _concerns(table, family)
-        for chain in table.chains
-    )
+    chains = joined.from_iterable(table.chains for table in _concerned(ruleset, family))
+    return any(chain.type == "nat" and chain.hook for chain in chains)
 
 
 def tracks(ruleset: Ruleset, family: str) -> bool:
@@ -101,16 +107,15 @@ def tracks(ruleset: Ruleset, family: str) -> bool:
 
 
 def _looks(table: Table) -> bool:
-    return any(
-        statement.kind in ("connlimit", "notrack")
-        or (statement.left is not None and _reads_ct(statement.left.text, statement.left.args))
-        for chain in table.chains
-        for rule in chain.rules
-        for statement in rule.statements
-    )
+    statements = joined.from_iterable(rule.statements for rule in table.rules)
+    return any(map(_needs_tracking, statements))
 
 
-def _reads_ct(text: str, args: object) -> bool:
-    if text.startswith(("ct ", "xt ctstate")):
+def _needs_tracking(statement: Statement) -> bool:
+    if statement.kind in ("connlimit", "notrack"):
         return True
-    return any(_reads_ct(each.text, each.args) for each in args)  # type: ignore[attr-defined]
+    return statement.left is not None and _reads_ct(statement.left)
+
+
+def _reads_ct(term: Term) -> bool:
+    return term.text.startswith(("ct ", "xt ctstate")) or any(map(_reads_ct, term.args))

@@ -23,8 +23,7 @@ def named_in(tables: Iterable[Table]) -> frozenset[str]:
     return frozenset(
         statement.target
         for table in tables
-        for chain in table.chains
-        for rule in chain.rules
+        for rule in table.rules
         for statement in rule.statements
         if statement.kind == "ipset"
     )

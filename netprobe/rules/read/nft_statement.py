@@ -188,10 +188,9 @@ def _update(inside: dict[str, Any]) -> list[Statement]:
     """`update @set { key limit rate ... }`: a limit for each element; without one it changes nothing for this
     packet.
     """
-    found = [each for one in inside.get("stmt", []) for each in statements([one]) if each.kind != "note"]
-    return [structs.replace(each, text=f"{each.text} in set {inside['set']}") for each in found] or [
-        note("set")
-    ]
+    found = (each for each in statements(inside.get("stmt", [])) if each.kind != "note")
+    limits = [structs.replace(each, text=f"{each.text} in set {inside['set']}") for each in found]
+    return limits or [note("set")]
 
 
 def _meter(inside: dict[str, Any]) -> list[Statement]:

@@ -19,11 +19,9 @@ def _state(packet: HookPacket, around: Surroundings) -> Seen:
 def _xt_state(packet: HookPacket, around: Surroundings) -> Seen:
     bits = dt.CT_STATES[packet.state or "invalid"]
     status = _status(packet, around)
-    if isinstance(status, int):
-        bits |= (dt.XT_CT_STATES["snat"] if status & 16 else 0) | (
-            dt.XT_CT_STATES["dnat"] if status & 32 else 0
-        )
-    return bits
+    if not isinstance(status, int):
+        return bits
+    return bits + sum(dt.XT_CT_STATES[word] for word in ("snat", "dnat") if status & dt.CT_STATUSES[word])
 
 
 def tracked(packet: HookPacket) -> bool:
@@ -40,11 +38,15 @@ def _status(packet: HookPacket, around: Surroundings) -> Seen:
     if packet.connection is None:
         return UNKNOWN
     words = {word.lower().removeprefix("ips_").replace("_", "-") for word in packet.connection.status}
-    bits = sum(bit for word, bit in dt.CT_STATUSES.items() if word in words)
     original, reply = packet.connection.original, packet.connection.reply
-    bits |= 16 if reply[1] != original[0] else 0
-    bits |= 32 if reply[0] != original[1] else 0
-    return bits | (2 if packet.reply else 0) | (8 if packet.state == "established" else 0)
+    signs = {
+        "snat": reply[1] != original[0],
+        "dnat": reply[0] != original[1],
+        "seen-reply": packet.reply,
+        "confirmed": packet.state == "established",
+    }
+    words.update(word for word, shows in signs.items() if shows)
+    return sum(bit for word, bit in dt.CT_STATUSES.items() if word in words)
 
 
 def _ct_direction(packet: HookPacket, around: Surroundings) -> Seen:

@@ -4,16 +4,16 @@
 
 from __future__ import annotations
 
-from netprobe.model import Link
 from netprobe.rules import datatypes as dt
 from netprobe.rules.packet import FibQuery, HookPacket, Surroundings
 
 from .value import UNKNOWN, Reader, Rows, Seen
 
 
-def _bound_to(packet: HookPacket, name: str | None) -> Link | None:
+def _bound_to(packet: HookPacket, device: str | None) -> str | None:
     """The interface that a lookup is bound to, by "iif" or "oif"; None where it is to none."""
-    return {None: None, "iif": packet.iif, "oif": packet.oif}[name]
+    link = {None: None, "iif": packet.iif, "oif": packet.oif}[device]
+    return link.name if link is not None else None
 
 
 def _fib_type(side: str, device: str | None) -> Reader:
@@ -21,8 +21,9 @@ def _fib_type(side: str, device: str | None) -> Reader:
         if packet.ethertype == "arp":
             return None
         address = packet.flow.src if side == "saddr" else packet.flow.dst
-        link = _bound_to(packet, device)
-        kind = around.address_type(address, link.name if link else None) if around.address_type else None
+        if around.address_type is None:
+            return UNKNOWN
+        kind = around.address_type(address, _bound_to(packet, device))
         return UNKNOWN if kind is None else dt.FIB_TYPES.get(kind, UNKNOWN)
 
     return read
@@ -37,28 +38,30 @@ def _fib_device(side: str, device: str | None, with_mark: bool, found: str) -> R
     def read(packet: HookPacket, around: Surroundings) -> Seen:
         if packet.ethertype == "arp":
             return None
-        link = _bound_to(packet, device)
-        if packet.iif is not None and packet.iif.kind == "loopback":
-            return 1 if found == "exists" else packet.iif.name
-        near, far = (
-            (packet.flow.src, packet.flow.dst) if side == "saddr" else (packet.flow.dst, packet.flow.src)
-        )
-        query = FibQuery(near, far, (packet.mark or 0) if with_mark else 0, link.name if link else None)
-        answer = around.fib(query) if around.fib else None
-        if answer is None or (with_mark and packet.mark is None):
-            return UNKNOWN
-        name = _leaving(answer.type, answer.devices, link)
-        return int(bool(name)) if found == "exists" else name
+        name = _leads_to(packet, around, side, _bound_to(packet, device), with_mark)
+        return int(bool(name)) if found == "exists" and isinstance(name, str) else name
 
     return read
 
 
-def _leaving(kind: str, devices: tuple[str, ...], link: Link | None) -> str:
+def _leads_to(packet: HookPacket, around: Surroundings, side: str, link: str | None, with_mark: bool) -> Seen:
+    """The device of the route; of what came over lo, lo itself."""
+    if packet.iif is not None and packet.iif.kind == "loopback":
+        return packet.iif.name
+    if around.fib is None or (with_mark and packet.mark is None):
+        return UNKNOWN
+    ends = (packet.flow.src, packet.flow.dst)
+    near, far = ends if side == "saddr" else reversed(ends)
+    mark = packet.mark if with_mark else None
+    answer = around.fib(FibQuery(near, far, mark or 0, link))
+    return UNKNOWN if answer is None else _leaving(answer.type, answer.devices, link)
+
+
+def _leaving(kind: str, devices: tuple[str, ...], link: str | None) -> str:
     if kind != "unicast" or not devices:
         return ""
-    if link is None:
-        return devices[0]
-    return link.name if link.name in devices else ""
+    name = devices[0] if link is None else link
+    return name if name in devices else ""
 
 
 ROWS: Rows = {}

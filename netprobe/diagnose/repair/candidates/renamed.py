@@ -67,7 +67,7 @@ def _moved(loss: Loss, home: str, there: str, link: Link) -> Iterator[Repair]:
 
 def _said(namespace: Namespace) -> Counter[str]:
     """How many rules speak of each interface by its whole name."""
-    rules = (rule for table in namespace.tables for chain in table.chains for rule in chain.rules)
+    rules = (rule for table in namespace.tables for rule in table.rules)
     return Counter(name for rule in rules for name in set(_names(rule)))
 
 

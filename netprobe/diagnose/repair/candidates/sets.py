@@ -44,7 +44,7 @@ def _with(loss: Loss, table: Table, named: NamedSet, value: str) -> Iterator[Rep
 def _looked_up(namespace: Namespace) -> Iterator[tuple[Table, NamedSet, Statement]]:
     """Each test of a rule that looks into a set whose elements were read."""
     for table in namespace.tables:
-        rules = (rule for chain in table.chains for rule in chain.rules) if table.engine == "nft" else ()
+        rules = table.rules if table.engine == "nft" else ()
         for statement in (statement for rule in rules for statement in rule.statements):
             named = _set_of(table, statement)
             if named is not None:
