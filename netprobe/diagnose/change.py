@@ -11,12 +11,15 @@ from msgspec.structs import replace
 from netprobe.model import (
     AskRoute,
     Cause,
+    ChainQuery,
     Difference,
     Namespace,
     Need,
+    ReadChain,
     ReadNamespace,
     Report,
     RouteAnswer,
+    Ruleset,
     Snapshot,
     Verdict,
 )
@@ -74,7 +77,16 @@ def questions(snapshot: Snapshot, names: Sequence[str]) -> tuple[Need, ...]:
     return (
         *(ReadNamespace(name) for name in names),
         *(AskRoute(asked.namespace, asked.query) for asked in snapshot.answers if asked.namespace in names),
+        *(ReadChain(name, query) for name in names for query in _chains(snapshot[name].ruleset)),
     )
+
+
+def _chains(ruleset: Ruleset | None) -> Iterator[ChainQuery]:
+    """The chains that were read one by one."""
+    for table in ruleset.tables if ruleset is not None else ():
+        for chain in table.chains if table.partial else ():
+            if chain.hook is None:
+                yield ChainQuery(table.engine, table.family, table.name, chain.name)
 
 
 def families(prediction: Prediction) -> frozenset[int]:

@@ -203,6 +203,8 @@ _Plain = tuple[str, str, str | None, str | None]
 def _table(old: Table, new: Table) -> Iterator[_Plain]:
     """The differences of one table, which is bare where there is none: policies, rules, sets."""
     for name in dict.fromkeys(chain.name for chain in (*old.chains, *new.chains)):
+        if not (_is_known(old, name) and _is_known(new, name)):
+            continue
         before, after = (table.chain(name) or Chain(name) for table in (old, new))
         (was_id, was), (now_id, now) = _policy(old, before), _policy(new, after)
         if was != now:
@@ -210,6 +212,12 @@ def _table(old: Table, new: Table) -> Iterator[_Plain]:
         yield from _rules(old, new, before, after)
     for name in dict.fromkeys(each.name for each in (*old.sets, *new.sets)):
         yield from _set(old, name, old.set(name), new.set(name))
+
+
+def _is_known(table: Table, name: str) -> bool:
+    """Whether it is known what a chain holds, if it is there: of a large table not all chains are read."""
+    chain = table.chain(name)
+    return not chain.unread if chain is not None else not table.partial
 
 
 def _policy(table: Table, chain: Chain) -> tuple[str, str | None]:

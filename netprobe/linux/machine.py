@@ -21,6 +21,7 @@ from netprobe.model import (
     AskRoute,
     AskSet,
     Blind,
+    Chain,
     Endpoint,
     FindMacvlans,
     FindPeer,
@@ -30,6 +31,7 @@ from netprobe.model import (
     LookBehind,
     Need,
     Observation,
+    ReadChain,
     ReadNamespace,
     RouteAnswer,
     SeenBehind,
@@ -219,6 +221,8 @@ class Machine:
                 snapshot,
                 connections=(*snapshot.connections, FoundConnection(need.namespace, need.flow, known, why)),
             )
+        if isinstance(need, ReadChain):
+            return namespace.read_chain(snapshot, need, self._handle(need.namespace))
         assert isinstance(need, AskSet)
         return namespace.answer_set(snapshot, need, self._handle(need.namespace))
 
@@ -293,6 +297,8 @@ def _blinded(snapshot: Snapshot, need: Need, why: str) -> Snapshot:
     snapshot = replace(snapshot, blind=(*snapshot.blind, blind))
     if isinstance(need, AskSet):
         return namespace.with_answer(snapshot, need, AskedSet(need.query, False, error=why))
+    if isinstance(need, ReadChain):
+        return namespace.with_chain(snapshot, need, Chain(need.query.chain, unread=why))
     if isinstance(need, AskConnection):
         return replace(
             snapshot, connections=(*snapshot.connections, FoundConnection(need.namespace, need.flow, why=why))

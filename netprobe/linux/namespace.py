@@ -15,8 +15,10 @@ from netprobe.model import (
     AskedSet,
     AskSet,
     Blind,
+    Chain,
     Link,
     Namespace,
+    ReadChain,
     RouteAnswer,
     RouteQuery,
     Ruleset,
@@ -24,6 +26,7 @@ from netprobe.model import (
 )
 
 from . import netns
+from .netfilter import chains
 from .netfilter import read as netfilter
 from .netlink import Netlink
 from .tables import bpf, bridges, counters, fib, links, neighbours, sockets, sysctl, tc, xfrm
@@ -140,6 +143,19 @@ def with_answer(snapshot: Snapshot, need: AskSet, answer: AskedSet) -> Snapshot:
     namespace = snapshot[need.namespace]
     return snapshot.with_namespace(
         replace(namespace, ruleset=(namespace.ruleset or Ruleset()).with_answer(answer))
+    )
+
+
+def read_chain(snapshot: Snapshot, need: ReadChain, fd: int) -> Snapshot:
+    """`snapshot` with a chain of a large table."""
+    return with_chain(snapshot, need, chains.read_chain(fd, need.query))
+
+
+def with_chain(snapshot: Snapshot, need: ReadChain, chain: Chain) -> Snapshot:
+    """`snapshot` with this chain, which `need` asks for."""
+    namespace = snapshot[need.namespace]
+    return snapshot.with_namespace(
+        replace(namespace, ruleset=(namespace.ruleset or Ruleset()).with_chain(need.query, chain))
     )
 
 

@@ -75,7 +75,7 @@ class Chain(Struct, frozen=True):
     and a policy.
 
     `priority` is nft's number (filter 0, conntrack -200, raw -300); `devices` those of an ingress or egress
-    hook.
+    hook. `unread`: why its rules could not be read.
     """
 
     name: str
@@ -86,6 +86,7 @@ class Chain(Struct, frozen=True):
     policy: str = "accept"
     devices: tuple[str, ...] = ()
     handle: int | None = None
+    unread: str = ""
 
 
 class NamedSet(Struct, frozen=True):
@@ -125,7 +126,8 @@ class Table(Struct, frozen=True):
     prints and edits it.
 
     `family`: ip, ip6, inet, bridge, arp or netdev. Tables stand in the order in which the kernel lists them.
-    `dormant`: its chains hang at no hook (nft(8), "flags dormant").
+    `dormant`: its chains hang at no hook (nft(8), "flags dormant"). `partial`: too large to be read whole: of
+    its chains the base chains are here, and those that a walk has come to (`ChainQuery`).
     """
 
     engine: str
@@ -136,6 +138,7 @@ class Table(Struct, frozen=True):
     objects: tuple[NamedObject, ...] = ()
     flowtables: tuple[Flowtable, ...] = ()
     dormant: bool = False
+    partial: bool = False
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -220,6 +223,15 @@ class SetQuery(Struct, frozen=True):
     key: tuple[str, ...]
 
 
+class ChainQuery(Struct, frozen=True):
+    """A chain of a large table, which a walk has come to and nobody has read."""
+
+    engine: str
+    family: str
+    table: str
+    chain: str
+
+
 class AskedSet(Struct, frozen=True):
     """The kernel's answer to a `SetQuery`; `data` is what a map gives.
 
@@ -265,6 +277,17 @@ class Ruleset(Struct, frozen=True):
     def answer(self, query: SetQuery) -> AskedSet | None:
         """What the kernel said to `query`, or None when it has not been asked."""
         return next((asked for asked in self.answers if asked.query == query), None)
+
+    def with_chain(self, query: ChainQuery, chain: Chain) -> Ruleset:
+        """This ruleset, knowing one chain more of a large table."""
+        where = (query.engine, query.family, query.table)
+        tables = tuple(
+            replace(table, chains=(*table.chains, chain))
+            if (table.engine, table.family, table.name) == where
+            else table
+            for table in self.tables
+        )
+        return replace(self, tables=tables)
 
     def with_answer(self, asked: AskedSet) -> Ruleset:
         """This ruleset, knowing one answer more."""

@@ -13,7 +13,7 @@ from .config import ConntrackEntry, Namespace, RouteAnswer, RouteQuery
 from .flow import Flow
 from .link import Link
 from .place import Blind, Place
-from .ruleset import SetQuery
+from .ruleset import ChainQuery, SetQuery
 
 
 class FoundPeer(Struct, frozen=True):
@@ -171,6 +171,15 @@ class AskSet(Struct, frozen=True):
     query: SetQuery
 
 
+class ReadChain(Struct, frozen=True):
+    """Predict's request: read this chain of a large table of `namespace`. It goes into its ruleset
+    (`with_chain`).
+    """
+
+    namespace: str
+    query: ChainQuery
+
+
 class AskConnection(Struct, frozen=True):
     """Predict's request: which tracked connections of `namespace` does `flow` belong to?"""
 
@@ -178,4 +187,4 @@ class AskConnection(Struct, frozen=True):
     flow: Flow
 
 
-Need = ReadNamespace | FindPeer | FindMacvlans | LookBehind | AskRoute | AskSet | AskConnection
+Need = ReadNamespace | FindPeer | FindMacvlans | LookBehind | AskRoute | AskSet | ReadChain | AskConnection

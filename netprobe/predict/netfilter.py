@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from netprobe.model import (
     AskSet,
+    ChainQuery,
     Change,
     Flow,
     Leg,
@@ -17,7 +18,9 @@ from netprobe.model import (
     Object,
     Place,
     Protocol,
+    ReadChain,
     Ruleset,
+    SetQuery,
     Stage,
     Stop,
 )
@@ -238,7 +241,7 @@ def _ruled(
             _ruling(ground, namespace, family, hook, packet, piece, doors.device, trail), ruling
         )
     if ruling.needs:
-        raise Lacking(*(AskSet(name, query) for query in ruling.needs))
+        raise Lacking(*(_need(name, query) for query in ruling.needs))
     if ruling.verdict is HookVerdict.UNDETERMINED and ruling.alternatives:
         ruling = ground.forks.taken((name, family, hook, packet.leg, packet.flow), ruling)
     passed = _passage(
@@ -255,6 +258,10 @@ def _ruled(
     return replace(
         passed, stop=allow.narrowed(namespace.ruleset, passed.stop, ruling, answering, family, hook)
     )
+
+
+def _need(name: str, query: SetQuery | ChainQuery) -> AskSet | ReadChain:
+    return ReadChain(name, query) if isinstance(query, ChainQuery) else AskSet(name, query)
 
 
 def _kind(family: str, packet: Packet, doors: _Doors) -> str:

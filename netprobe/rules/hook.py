@@ -13,7 +13,7 @@ from typing import NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netprobe.model import Chain, Rule, Ruleset, Statement, Table
+from netprobe.model import Chain, ChainQuery, Rule, Ruleset, Statement, Table
 
 from .expression import Scene
 from .merge import merged
@@ -182,6 +182,10 @@ class _Traversal:
 
     def _through(self, state: _Position, table: Table, base: Chain) -> _Position | Ruling:
         """A base chain, from where the packet stands in it to its verdict."""
+        if base.unread:
+            return replace(state, doubts=(*state.doubts, _unread(table, base.name))).end(
+                HookVerdict.UNDETERMINED
+            )
         scene = Scene(self.ruleset, table, self.around)
         frames = list(state.frames) or [_Frame(base, 0)]
         while frames:
@@ -262,8 +266,8 @@ class _Traversal:
         kind = statement.kind
         if kind in ("jump", "goto"):
             target = table.chain(statement.target)
-            if target is None or len(state.frames) > DEEPEST:
-                doubt = Doubt(Reason.UNKNOWN, f"chain {statement.target} is not there", decision=decision)
+            if target is None or target.unread or len(state.frames) > DEEPEST:
+                doubt = replace(_unread(table, statement.target), decision=decision)
                 return replace(state, doubts=(*state.doubts, doubt)).end(HookVerdict.UNDETERMINED, decision)
             kept = state.frames if kind == "jump" else state.frames[:-1]
             return replace(state, frames=(*kept, _Frame(target, 0)))
@@ -289,3 +293,14 @@ class _Traversal:
         if any(number in self.ruleset.queues for number in queues(statement)):
             return state.end(HookVerdict.QUEUE, decision)
         return state.onward() if "bypass" in statement.options else state.end(HookVerdict.DROP, decision)
+
+
+def _unread(table: Table, name: str) -> Doubt:
+    """Why nobody knows what the rules of a chain do: it was not read yet, could not be, or is not there."""
+    chain = table.chain(name)
+    if chain is not None and chain.unread:
+        return Doubt(Reason.UNKNOWN, f"chain {name} could not be read: {chain.unread}")
+    if chain is None and table.partial:
+        query = ChainQuery(table.engine, table.family, table.name, name)
+        return Doubt(Reason.UNKNOWN, f"chain {name} was not read", need=query)
+    return Doubt(Reason.UNKNOWN, f"chain {name} is not there")

@@ -4,9 +4,11 @@ matter.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from msgspec.structs import replace
 
-from netprobe.model import SetQuery
+from netprobe.model import ChainQuery, SetQuery
 
 from .ruling import Doubt, HookVerdict, Ruling
 
@@ -20,7 +22,7 @@ def merged(main: Ruling, others: list[Ruling]) -> Ruling:
     different = [other for other in others if _outcome(other) != _outcome(main)]
     ignorant = [other for other in different if any(doubt.ignorance for doubt in other.doubts)]
     if main.verdict is HookVerdict.UNDETERMINED:
-        return replace(main, needs=_needs(main.doubts))
+        return replace(main, needs=_needs([doubt for way in (main, *others) for doubt in way.doubts]))
     if ignorant:
         doubts = _distinct(
             [doubt for ending in (main, *ignorant) for doubt in ending.doubts if doubt.ignorance]
@@ -58,5 +60,5 @@ def _distinct(doubts: list[Doubt]) -> tuple[Doubt, ...]:
     return tuple(dict.fromkeys(doubts))
 
 
-def _needs(doubts: tuple[Doubt, ...]) -> tuple[SetQuery, ...]:
+def _needs(doubts: Iterable[Doubt]) -> tuple[SetQuery | ChainQuery, ...]:
     return tuple(dict.fromkeys(doubt.need for doubt in doubts if doubt.need is not None))

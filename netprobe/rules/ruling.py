@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from netprobe.model import Object, SetQuery
+from netprobe.model import ChainQuery, Object, SetQuery
 
 from .packet import HookPacket
 
@@ -75,7 +75,7 @@ class Doubt(Struct, frozen=True):
     text: str
     likely: bool = False
     chance: float | None = None
-    need: SetQuery | None = None
+    need: SetQuery | ChainQuery | None = None
     decision: Decision | None = None
 
     @property
@@ -132,7 +132,7 @@ class Ruling(Struct, frozen=True):
     spent: tuple[Decision, ...] = ()
     alternatives: tuple[Ruling, ...] = ()
     doubts: tuple[Doubt, ...] = ()
-    needs: tuple[SetQuery, ...] = ()
+    needs: tuple[SetQuery | ChainQuery, ...] = ()
 
 
 def weighed(answers: Collection[bool | None], telling: bool) -> bool | None:

@@ -99,7 +99,7 @@ def translates(ruleset: Ruleset, family: str) -> bool:
 
 def tracks(ruleset: Ruleset, family: str) -> bool:
     """Whether connection tracking is on for this family: a nat chain or a rule that looks at conntrack turns
-    it on.
+    it on, which a table too large to be read whole has.
     """
     return translates(ruleset, family) or any(
         _looks(table) for table in ruleset.tables if _is_of(table, family)
@@ -108,7 +108,7 @@ def tracks(ruleset: Ruleset, family: str) -> bool:
 
 def _looks(table: Table) -> bool:
     statements = joined.from_iterable(rule.statements for rule in table.rules)
-    return any(map(_needs_tracking, statements))
+    return table.partial or any(map(_needs_tracking, statements))
 
 
 def _needs_tracking(statement: Statement) -> bool:

@@ -40,6 +40,12 @@ class ChainMessage(nfgen_msg):
             nla_map = ((1, "NFTA_DEVICE_NAME", "asciiz"),)
 
 
+class RuleMessage(nfgen_msg):
+    """Where a rule stands."""
+
+    nla_map = ((1, "NFTA_RULE_TABLE", "asciiz"), (2, "NFTA_RULE_CHAIN", "asciiz"))
+
+
 class SetMessage(nfgen_msg):
     """A set's definition; its size is told from Linux 6.16 on."""
 
@@ -82,7 +88,7 @@ _TABLES = 10 << 8  # NFNL_SUBSYS_NFTABLES
 REQUESTS = {
     _TABLES | 1: TableMessage,
     _TABLES | 4: ChainMessage,
-    _TABLES | 7: nfgen_msg,
+    _TABLES | 7: RuleMessage,
     _TABLES | 10: SetMessage,
     _TABLES | 13: Elements,
 }

@@ -55,6 +55,11 @@ def _standard(key: Key, chains: list[KernelChain]) -> bool:
     )
 
 
+def piecemeal(found: Inventory) -> frozenset[Key]:
+    """The large tables that an xtables tool made, as far as can be seen: these are read chain by chain."""
+    return frozenset(key for key in managed(found) & found.large if key[0] in ("ip", "ip6"))
+
+
 def settled(table: Table, found: Inventory) -> Table | None:
     """The printed table with the kernel's hooks, priorities and handles; None when the two do not fit
     together.

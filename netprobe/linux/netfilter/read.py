@@ -12,47 +12,34 @@ from collections.abc import Iterable, Mapping, Set
 from contextlib import ExitStack
 
 import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.linux import deadline, netns
-from netprobe.model import AskedSet, Blind, IpSet, NamedSet, Ruleset, SetQuery, Table
-from netprobe.rules.read.iptables_save import read_save
+from netprobe.model import AskedSet, Blind, IpSet, Ruleset, SetQuery, Table
 from netprobe.rules.read.nft_json import read_listing
 
+from .chains import base_commands, partial
 from .elements import ask_element
 from .ipset import named_in, read_sets
-from .kernel import Inventory, Nfnetlink, outline, with_rules
-from .owner import Key, managed, settled
+from .kernel import Inventory, KernelSet, Nfnetlink, outline, with_rules
+from .listing import (
+    LEGACY,
+    XTABLES,
+    Printer,
+    Scope,
+    beside,
+    label,
+    listings,
+    scopes,
+    terse_scopes,
+    together,
+    with_elements,
+)
+from .owner import Key, managed, piecemeal, settled
 from .proc import legacy_families, listening_queues, recent_lists
 from .tools import Printed, Tools, run
 
 FEW = 256  # a named set up to this size is read with the rules; of a larger one single elements are asked
-
-
-class Printer(Struct, frozen=True):
-    """A tool that prints the tables of one engine in one family."""
-
-    command: tuple[str, ...]
-    engine: str
-    family: str
-
-    def tables(self, printed: Printed) -> list[Table]:
-        """The tables in its output."""
-        return read_save(printed.output.decode("utf-8", "surrogateescape"), self.engine, self.family)
-
-
-XTABLES = {
-    "ip": Printer(("iptables-nft-save", "-c"), "iptables", "ip"),
-    "ip6": Printer(("ip6tables-nft-save", "-c"), "iptables", "ip6"),
-    "bridge": Printer(("ebtables-nft-save", "-c"), "ebtables", "bridge"),
-    "arp": Printer(("arptables-nft-save", "-c"), "arptables", "arp"),
-}
-LEGACY = {
-    "ip": Printer(("iptables-legacy-save", "-c"), "iptables-legacy", "ip"),
-    "ip6": Printer(("ip6tables-legacy-save", "-c"), "iptables-legacy", "ip6"),
-    "arp": Printer(("arptables-legacy-save",), "arptables-legacy", "arp"),
-}
 
 
 def read_ruleset(fd: int, name: str = "the namespace") -> Ruleset:
@@ -90,17 +77,21 @@ class RulesetReading:
         with netns.inside(self.fd), ExitStack() as undo:
             undo.callback(self._tools.close)
             with deadline.stopped():  # as long as there is more to list, for each of these is bounded
-                found, self._small = self._outline()
+                found, self._large_sets = self._outline()
             # what looks like a table of xtables; only its rules tell whether it is one
             supposed = managed(found)
-            native = {family for family, table in found.tables if (family, table) not in supposed}
-            self._tools.start(_listings(native, self._small))
+            self._apart = frozenset(family for family, _ in piecemeal(found))
+            native = scopes((key for key in found.tables if key not in supposed), self._apart)
+            self._tools.start(self._listings(native))
             self._legacy = self._legacy_families()
             with deadline.stopped():
                 self._found = self._with_rules(found) if supposed else found
             self._tools.start(self._printing(native))
             undo.pop_all()
         return self
+
+    def _listings(self, wanted: Iterable[Scope]) -> dict[str, tuple[str, ...]]:
+        return listings(wanted, self._large_sets)
 
     def __exit__(self, *_: object) -> None:
         self._tools.close()
@@ -125,17 +116,15 @@ class RulesetReading:
         except OSError:
             return ()
 
-    def _outline(self) -> tuple[Inventory, bool]:
-        """What nf_tables holds but for the rules, and whether all its named sets are small."""
+    def _outline(self) -> tuple[Inventory, frozenset[KernelSet]]:
+        """What nf_tables holds but for the rules, and which of its named sets are large."""
         try:
             with Nfnetlink() as netlink:
                 found = outline(netlink)
-                return found, all(
-                    _small(netlink, each.family, each.table, each.name, each.count) for each in found.sets
-                )
+                return found, frozenset(each for each in found.sets if not _small(netlink, each))
         except OSError as error:
             self._refused(error)
-            return Inventory(()), True
+            return Inventory(()), frozenset()
 
     def _with_rules(self, found: Inventory) -> Inventory:
         """What nf_tables holds, with the rules."""
@@ -160,53 +149,72 @@ class RulesetReading:
             self.unseen.append(f"the tables of iptables-legacy: {error.strerror}")
             return ()
 
-    def _printing(self, listed: Set[str]) -> dict[str, tuple[str, ...]]:
-        """The command lines for what xtables made, of both engines, and for families that are not `listed`
-        and have other tables.
+    def _printing(self, listed: Set[Scope]) -> dict[str, tuple[str, ...]]:
+        """The command lines for what xtables made, of both engines, for tables that are not `listed` and for
+        small sets.
         """
-        owned = managed(self._found)
-        printers = [printer for family, printer in XTABLES.items() if any(key[0] == family for key in owned)]
-        printers += [LEGACY[family] for family in self._legacy]
-        native = {family for family, table in self._found.tables if (family, table) not in owned} - listed
-        return {printer.command[0]: printer.command for printer in printers} | _listings(native, self._small)
+        owned, whole = managed(self._found), LEGACY.values()
+        commands = {
+            name: line for each in self._whole(owned) for name, line in self._save(each, owned).items()
+        }
+        for key in piecemeal(self._found):
+            commands |= base_commands(self._found, key)
+        for printer in (printer for printer in whole if printer.family in self._legacy):
+            commands |= printer.commands(())
+        native = scopes((key for key in self._found.tables if key not in owned), self._apart)
+        families = {scope[0] for scope in native}
+        return commands | self._listings(native - listed) | beside(self._found, self._large_sets, families)
+
+    def _whole(self, owned: Set[Key]) -> list[Printer]:
+        """The tools that print tables whole."""
+        families = {key[0] for key in owned - self._found.large}
+        return [printer for family, printer in XTABLES.items() if family in families]
+
+    def _save(self, printer: Printer, owned: Set[Key]) -> dict[str, tuple[str, ...]]:
+        """A tool's command lines: for all tables, or those beside large ones."""
+        if printer.family not in self._apart:
+            return printer.commands(())
+        family = printer.family
+        return printer.commands(sorted(key[1] for key in owned - self._found.large if key[0] == family))
 
     def _tables(self, found: Inventory, printed: dict[str, Printed]) -> list[Table]:
         """The tables of nf_tables in the kernel's order, then those of the old engine; what is left to nft is
         asked of it.
         """
         owned = managed(found)
-        xtables = [printer for printer in XTABLES.values() if printer.command[0] in printed]
+        saved = {each.family: together(printed, self._save(each, owned)) for each in self._whole(owned)}
         tables = {
             key: table
-            for printer in xtables
-            for key, table in _fitting(printer, printed, found).items()
+            for family, output in saved.items()
+            for key, table in _fitting(XTABLES[family], output, found).items()
             if key in owned
         }
+        tables |= {key: partial(found, key, printed) for key in piecemeal(found)}
         rest = {key for key in found.tables if key not in tables}
-        again = {family for family, _ in rest if f"{family} values" not in printed}
+        again = {each for each in scopes(rest, self._apart) if label(each, "values") not in printed}
         if again:
-            printed |= run(self.fd, _listings(again, self._small))
-        for key, table in self._listed(found, {family for family, _ in rest}, printed, rest).items():
+            printed |= run(self.fd, self._listings(again))
+        for key, table in self._listed(found, printed, rest).items():
             tool = XTABLES.get(key[0])
-            absent = key in owned and tool is not None and printed[tool.command[0]].error
+            absent = key in owned and tool is not None and key[0] in saved and saved[key[0]].error
             tables[key] = replace(table, engine=tool.engine) if tool and absent else table
         tables |= {key: replace(tables[key], dormant=True) for key in found.dormant if key in tables}
         old = [each for family in self._legacy for each in self._read_old(LEGACY[family], printed)]
         return [tables[key] for key in found.tables if key in tables] + old
 
     def _read_old(self, printer: Printer, printed: Mapping[str, Printed]) -> list[Table]:
-        output = printed[printer.command[0]]
+        output = together(printed, printer.commands(()))
         if output.error:
             self.unseen.append(output.error)
         return [] if output.error else printer.tables(output)
 
-    def _listed(
-        self, found: Inventory, families: Iterable[str], printed: Mapping[str, Printed], wanted: set[Key]
-    ) -> dict[Key, Table]:
+    def _listed(self, found: Inventory, printed: Mapping[str, Printed], wanted: set[Key]) -> dict[Key, Table]:
         """The tables that nft printed."""
         tables: dict[Key, Table] = {}
-        for family in sorted(families):
-            values, texts = printed[f"{family} values"], printed[f"{family} texts"]
+        asked = scopes(wanted, self._apart)
+        terse = set(terse_scopes(asked, self._large_sets))
+        for scope in sorted(asked):
+            values, texts = printed[label(scope, "values")], printed[label(scope, "texts")]
             if values.error:
                 self.unseen.append(values.error)
                 continue
@@ -214,43 +222,25 @@ class RulesetReading:
                 for table in read_listing(
                     values.output, texts.output.decode("utf-8", "surrogateescape"), found.chains, wanted
                 ):
-                    tables[table.family, table.name] = (
-                        table if self._small else replace(table, sets=_unread(table.sets))
-                    )
+                    key = (table.family, table.name)
+                    tables[key] = with_elements(table, printed) if scope in terse else table
             except (msgspec.MsgspecError, KeyError, ValueError, TypeError) as error:
                 self.unseen.append(f"nft printed something that is not understood: {error}")
         return tables
 
 
-def _small(netlink: Nfnetlink, family: str, table: str, name: str, count: int | None) -> bool:
+def _small(netlink: Nfnetlink, named: KernelSet) -> bool:
+    if named.count is not None:
+        return named.count <= FEW
     try:
-        return count <= FEW if count is not None else netlink.few(family, table, name, FEW)
+        return netlink.few(named.family, named.table, named.name, FEW)
     except FileNotFoundError:  # it was there a moment ago
         return True
 
 
-def _unread(sets: Iterable[NamedSet]) -> tuple[NamedSet, ...]:
-    """The sets of a terse listing: their elements were not printed."""
-    return tuple(replace(each, elements=None) for each in sets)
-
-
-def _listings(families: Iterable[str], small: bool) -> dict[str, tuple[str, ...]]:
-    """nft's command lines for whole families.
-
-    Only `list ruleset` is terse without reading all elements (1.2 s for 100,000).
-    """
-    terse = () if small else ("-t",)
-    commands: dict[str, tuple[str, ...]] = {}
-    for family in families:
-        commands[f"{family} values"] = ("nft", "-j", *terse, "list", "ruleset", family)
-        commands[f"{family} texts"] = ("nft", "-a", "-s", *terse, "list", "ruleset", family)
-    return commands
-
-
-def _fitting(printer: Printer, printed: Mapping[str, Printed], found: Inventory) -> dict[Key, Table]:
+def _fitting(printer: Printer, output: Printed, found: Inventory) -> dict[Key, Table]:
     """The tables of an xtables tool that are what the kernel has; what it could not print whole is left to
     nft.
     """
-    output = printed[printer.command[0]]
     fitting = [settled(table, found) for table in printer.tables(output)] if not output.error else []
     return {(table.family, table.name): table for table in fitting if table is not None}

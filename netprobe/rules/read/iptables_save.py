@@ -14,7 +14,7 @@ from netprobe.model import Chain, Rule, Statement, Table
 from .arguments import Block, blocks, tokens
 from .ebtables import arptables_arguments, ebtables_arguments
 from .xt_match import general, read_match
-from .xt_target import read_target
+from .xt_target import is_target, read_target
 
 # Hooks with nft's priorities. Source: include/uapi/linux/netfilter_ipv4.h; nat is split between destination
 # and source.
@@ -52,6 +52,24 @@ def read_save(text: str, engine: str, family: str) -> list[Table]:
         elif tables and (rule := _RULE.match(line)):
             tables[-1].add(rule, read)
     return [draft.table() for draft in tables]
+
+
+def read_chain(text: str, name: str, family: str) -> Chain:
+    """The chain that `iptables -S NAME` prints, its rules alone; what is no target is a chain that they jump
+    to.
+    """
+    drafted = _PrintedTable("", family, "", _Chains())
+    for line in text.splitlines():
+        if rule := _RULE.match(line):
+            drafted.add(rule, ARGUMENTS[family])
+    return Chain(name, tuple(drafted.chains.get(name, ("-", []))[1]))
+
+
+class _Chains(dict[str, tuple[str, list[Rule]]]):
+    """The chains of a table of which one is read: all that is no target's name."""
+
+    def __contains__(self, name: object) -> bool:
+        return not is_target(str(name))
 
 
 @dataclass(slots=True)

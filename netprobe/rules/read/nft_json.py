@@ -146,6 +146,15 @@ def _rule(number: int, found: dict[str, Any], texts: Mapping[int, str]) -> Rule:
     )
 
 
+def read_set(listing: bytes) -> NamedSet | None:
+    """The set or map that `nft -j list set` prints; None for something else."""
+    try:
+        items = msgspec.json.decode(listing)["nftables"]
+        return next((_set(each[kind]) for each in items for kind in each if kind in ("set", "map")), None)
+    except (msgspec.MsgspecError, KeyError, ValueError, TypeError):
+        return None
+
+
 def _set(found: dict[str, Any]) -> NamedSet:
     elements = tuple(element(each) for each in found["elem"]) if "elem" in found else ()
     data = found.get("map")

@@ -42,6 +42,11 @@ def read_target(block: Block, ip: str, chains: Collection[str]) -> list[Statemen
     return [unknown(block.text())] if found is None else found
 
 
+def is_target(name: str) -> bool:
+    """Whether a name is that of a target that is understood here."""
+    return name in VERDICTS or name in NO_EFFECT or name in TARGETS
+
+
 def _flip(term: Term, clear: int, toggle: int) -> Term:
     """`(term & ~clear) ^ toggle`, leaving out what changes nothing."""
     kept = masked(term, FULL & ~clear, FULL) if clear != FULL else value("0")
