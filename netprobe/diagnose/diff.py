@@ -231,7 +231,7 @@ def _rules(old: Table, new: Table, before: Chain, after: Chain) -> Iterator[_Pla
     neither. Their ids are those that a person would type.
     """
     was, now = before.rules, after.rules
-    if was is now:
+    if was == now:
         return
     for i, j, k, m in replaced(
         [uncounted(rule.text) for rule in was], [uncounted(rule.text) for rule in now]

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
+from typing import NamedTuple
 
 from netprobe.model import (
     Chain,
@@ -63,9 +64,9 @@ def translates(namespace: Namespace, version: int, out: Link | None = None) -> b
     address = "::" if version == 6 else "0.0.0.0"
     rules = _nat_rules(namespace, "postrouting", address)
     return any(
-        any(s.kind in _SOURCE for s in statements)
-        and (out is None or _is_for(_ways_out(namespace, statements), out))
-        for _, statements in rules
+        any(s.kind in _SOURCE for s in found.statements)
+        and (out is None or _is_for(_ways_out(namespace, found.statements), out))
+        for found in rules
     )
 
 
@@ -95,7 +96,10 @@ def source_rules(
     Where translation is expected, one that names the network of `source` itself is meant for it, whatever the
     interface.
     """
-    for decision, statements in _nat_rules(namespace, "postrouting", source):
+    for each in _nat_rules(namespace, "postrouting", source):
+        if not any(s.kind in _SOURCE for s in each.statements):
+            continue
+        statements = each.statements
         known = _ways_out(namespace, statements)
         networks = [each for each in _said(statements, "ip saddr", "ip6 saddr") if _is_prefix(each)]
         meant = (
@@ -106,13 +110,8 @@ def source_rules(
         others = any(
             not prefix.contains(network, source) and _has(namespace, network) for network in networks
         )
-        if (
-            any(s.kind in _SOURCE for s in statements)
-            and meant
-            and not others
-            and not _for_neighbours(namespace, statements, target)
-        ):
-            yield decision
+        if meant and not others and not _for_neighbours(namespace, statements, target):
+            yield each.decision
 
 
 def exempting(namespace: Namespace, source: str, target: str) -> Iterator[Decision]:
@@ -120,13 +119,15 @@ def exempting(namespace: Namespace, source: str, target: str) -> Iterator[Decisi
     the first few.
     """
     found = 0
-    for decision, statements in _nat_rules(namespace, "postrouting", source):
-        ends = any(s.kind in ("accept", "return") for s in statements)
+    for each in _nat_rules(namespace, "postrouting", source):
+        statements = each.statements
+        if not any(s.kind in ("accept", "return") for s in statements):
+            continue
         others = _is_for_others(statements, ("ip saddr", "ip6 saddr"), source)
         others = others or _is_for_others(statements, ("ip daddr", "ip6 daddr"), target)
-        if ends and not others and found < _EXEMPTIONS:
+        if not others and found < _EXEMPTIONS:
             found += 1
-            yield decision
+            yield each.decision
 
 
 def _is_for_others(statements: tuple[Statement, ...], keys: tuple[str, ...], address: str) -> bool:
@@ -167,9 +168,26 @@ def _is_prefix(text: str) -> bool:
     return True
 
 
-def _nat_rules(
-    namespace: Namespace, hook: str, address: str
-) -> Iterator[tuple[Decision, tuple[Statement, ...]]]:
+class _NatRule(NamedTuple):
+    """A rule of a nat chain at a hook, or of one that is jumped to; what is said of it is made when it is
+    asked for: a host of many services has thousands.
+    """
+
+    table: Table
+    chain: Chain
+    rule: Rule
+    hook: str
+
+    @property
+    def statements(self) -> tuple[Statement, ...]:
+        return self.rule.statements
+
+    @property
+    def decision(self) -> Decision:
+        return rule_decision(self.table, self.chain, self.rule, self.hook)
+
+
+def _nat_rules(namespace: Namespace, hook: str, address: str) -> Iterator[_NatRule]:
     """All rules of the tables that have a nat chain at `hook` for this kind of address, chains that are
     jumped to included.
     """
@@ -182,9 +200,7 @@ def _nat_rules(
         others = {chain.name for chain in table.chains if chain.hook not in (None, hook)}
         for chain in table.chains:
             if chain.name not in others:
-                yield from (
-                    (rule_decision(table, chain, rule, hook), rule.statements) for rule in chain.rules
-                )
+                yield from (_NatRule(table, chain, rule, hook) for rule in chain.rules)
 
 
 def _speaks_of(statements: tuple[Statement, ...], port: int) -> bool:
@@ -199,13 +215,13 @@ def publishing(namespace: Namespace, flow: Flow) -> Iterator[tuple[Decision, tup
     """The rules of a namespace that publish the destination port of a flow, each once."""
     seen: set[str] = set()
     for hook in ("prerouting", "output"):
-        for decision, statements in _nat_rules(namespace, hook, flow.dst):
-            published = any(s.kind in _PUBLISHING for s in statements) and _speaks_of(
-                statements, flow.dport or 0
+        for each in _nat_rules(namespace, hook, flow.dst):
+            published = any(s.kind in _PUBLISHING for s in each.statements) and _speaks_of(
+                each.statements, flow.dport or 0
             )
-            if published and decision.object.id not in seen:
+            if published and (decision := each.decision).object.id not in seen:
                 seen.add(decision.object.id)
-                yield decision, statements
+                yield decision, each.statements
 
 
 def published(

@@ -24,6 +24,7 @@ from .reject import queues, rejection
 from .rule import NEXT, RuleBranch, branches, fails_at_once
 from .ruling import Decision, Doubt, HookVerdict, Reason, Ruling, Translation
 from .schedule import Step, steps
+from .skip import following
 
 MOST_WAYS = 512  # ways through one hook that are followed; with more the answer is undetermined
 DEEPEST = 64  # jumps within each other; the kernel allows 16
@@ -190,7 +191,7 @@ class _Traversal:
         frames = list(state.frames) or [_Frame(base, 0)]
         while frames:
             chain, index = frames.pop()
-            while index < len(chain.rules):
+            while (index := following(chain.rules, index, state.packet)) < len(chain.rules):
                 rule = chain.rules[index]
                 index += 1
                 if fails_at_once(rule, state.packet, scene):  # as most do

@@ -1,7 +1,6 @@
 """Single chains of tables that are too large to be read whole, as a walk comes to them.
 
-A host with 10,000 services has 40,000 rules, of which a packet passes ten. `iptables -S CHAIN` reads one
-chain
+A host of 10,000 services has 40,000 rules, of which a packet passes ten. `iptables -S CHAIN` reads one chain
 (2 ms) where `iptables-save` reads all (2 s). Source: iptables(8), iptables/nft-cache.c (flush of one chain).
 """
 

@@ -104,13 +104,32 @@ def _of_small(bodies: Sequence[bytes], large: set[tuple[str, str]]) -> Iterator[
     thousands of others.
     """
     uses: Counter[tuple[int, bytes]] = Counter()
-    seen = [{kind: value for kind, value, _ in _attributes(body, NFGENMSG)} for body in bodies]
-    keys = [(body[0], each.get(CHAIN_TABLE, b"")) for body, each in zip(bodies, seen, strict=True)]
-    for key, each in zip(keys, seen, strict=True):
-        uses[key] += int.from_bytes(each.get(CHAIN_USE, b""), "big")
+    seen = [_head(body) for body in bodies]
+    for key, use, _ in seen:
+        uses[key] += use
     much = {key for key, count in uses.items() if count > MOST_USES}
     large |= {(FAMILIES.get(family, str(family)), text(name.rstrip(b"\0"))) for family, name in much}
-    return (at for at, each in enumerate(seen) if keys[at] not in much or CHAIN_HOOK in each)
+    return (at for at, (key, _, based) in enumerate(seen) if key not in much or based)
+
+
+def _head(body: bytes) -> tuple[tuple[int, bytes], int, bool]:
+    """Of a chain its table (the family's number and the name), how many rules and jumps it has, and whether
+    it hangs at a hook.
+    """
+    name, use, based, at = b"", 0, False, NFGENMSG
+    while at + NLATTR.size <= len(body):
+        length, kind = NLATTR.unpack_from(body, at)
+        if length < NLATTR.size:
+            break
+        kind &= NLA_TYPE_MASK
+        if kind == CHAIN_TABLE:
+            name = body[at + NLATTR.size : at + length]
+        elif kind == CHAIN_USE:
+            use = int.from_bytes(body[at + NLATTR.size : at + length], "big")
+        elif kind == CHAIN_HOOK:
+            based = True
+        at += length + 3 & ~3
+    return (body[0], name), use, based
 
 
 def _named(bodies: Sequence[bytes]) -> Iterator[int]:
@@ -131,7 +150,7 @@ def with_rules(netlink: Nfnetlink, found: Inventory) -> Inventory:
     if not found.large:
         bodies = netlink.bodies(Request(GET_RULE)) if found.tables else []
         return replace(found, rules=tuple(rules_of(bodies)))
-    wanted = [key for key in found.tables if key not in found.large]
+    wanted: list[tuple[str, ...]] = [key for key in found.tables if key not in found.large]
     based = [(each.family, each.table, each.name) for each in found.chains if each.hook is not None]
     wanted += [place for place in based if place[:2] in found.large]
     return replace(

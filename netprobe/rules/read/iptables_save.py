@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from netprobe.model import Chain, Rule, Statement, Table
 
@@ -54,6 +55,7 @@ def read_save(text: str, engine: str, family: str) -> list[Table]:
     return [draft.table() for draft in tables]
 
 
+@lru_cache(maxsize=8)  # a loss has it read twice, and it seldom changes
 def read_chain(text: str, name: str, family: str) -> Chain:
     """The chain that `iptables -S NAME` prints, its rules alone; what is no target is a chain that they jump
     to.
