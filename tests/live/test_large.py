@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -66,6 +67,21 @@ def test_the_service_among_1000_whose_end_nobody_serves(make_lab: Callable[..., 
     crowds.fill(lab, crowds.MANY[f"services, {tool}"](1000))
     report = reported(ask(lab, "why", "-o", "json", "a", "10.96.0.0:80"))
     assert (report["verdict"], report["causes"][0]["code"]) == ("unreachable", "dnat-dead-target")
+
+
+@pytest.mark.parametrize("tool", ["iptables"])
+def test_one_service_of_10000(make_lab: Callable[..., Lab], tool: str) -> None:
+    lab = make_lab(crowds.EMPTY)
+    crowds.fill(lab, crowds.pair())
+    crowds.fill(lab, crowds.MANY[f"services, {tool}"](10_000))
+    lab.run(["ip", "route", "add", "10.96.0.0/16", "dev", "lo"], check=True)
+    report = reported(ask(lab, "why", "-o", "json", "a", "10.96.0.0:80"))
+    assert (report["verdict"], report["causes"][0]["code"]) == ("unreachable", "dnat-dead-target")
+    assert report["blind"] == []
+    serve = "import socket; socket.create_server(('', 8080)).accept()"
+    lab.start([sys.executable, "-c", serve], namespace="b")
+    lab.run(["sh", "-c", "until ss -Hlnt sport = :8080 | grep -q .; do sleep 0.05; done"], "b", check=True)
+    assert trace(lab, "a", "10.96.0.0:80", "-P", "tcp")["agreement"] == "confirmed"
 
 
 def test_10000_routes_beside_the_way(make_lab: Callable[..., Lab]) -> None:

@@ -200,7 +200,10 @@ def test_large_sets_are_asked_one_element_at_a_time(make_lab: Callable[..., Lab]
         }}
     }}""")  # fmt: skip
     [table] = lab.call(read).tables
-    assert {each.name: each.elements for each in table.sets} == dict.fromkeys("aprvd")
+    assert {each.name: each.elements is not None for each in table.sets} == {
+        **dict.fromkeys("apr", False),
+        **dict.fromkeys("vd", True),  # the small ones beside them are read
+    }
 
     def member(name: str, *key: str) -> bool:
         asked = lab.call(ask, SetQuery("inet", "t", name, key))

@@ -1,0 +1,53 @@
+"""Which rules of a long chain a packet need not be compared with: those for another destination. A host of
+10,000 services has as many rules in one chain, each of which begins with the address of one.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+from netprobe.model import Rule
+from netprobe.model.lookup import indexed
+
+from .packet import HookPacket
+
+LONG = 256  # rules; of a shorter chain all are looked at
+
+_ByDestination = tuple[tuple[int, ...], dict[str, tuple[int, ...]]]
+
+
+def following(rules: tuple[Rule, ...], index: int, packet: HookPacket) -> int:
+    """The first rule from `index` on, counted from 0, that may hold for the packet; their number where there
+    is none.
+    """
+    if len(rules) < LONG:
+        return index
+    others, only = indexed(_by_destination, rules)
+    return min(_next(others, index, len(rules)), _next(only.get(packet.flow.dst, ()), index, len(rules)))
+
+
+def _next(places: tuple[int, ...], index: int, end: int) -> int:
+    at = bisect_left(places, index)
+    return places[at] if at < len(places) else end
+
+
+def _by_destination(rules: tuple[Rule, ...]) -> _ByDestination:
+    """The places of the rules that are not for one destination alone, and by destination those that are."""
+    others: list[int] = []
+    only: dict[str, list[int]] = {}
+    for at, rule in enumerate(rules):
+        address = _destination(rule)
+        (others if address is None else only.setdefault(address, [])).append(at)
+    return tuple(others), {address: tuple(places) for address, places in only.items()}
+
+
+def _destination(rule: Rule) -> str | None:
+    """The one IPv4 address that the first test of a rule wants for the destination, as it is written."""
+    first = rule.statements[0] if rule.statements else None
+    if first is None or first.kind != "match" or first.op != "==":
+        return None
+    left, right = first.left, first.right
+    if left is None or right is None or (left.kind, left.text, right.kind) != ("key", "ip daddr", "value"):
+        return None
+    address, _, length = right.text.partition("/")
+    return address if length in ("", "32") and address.count(".") == 3 else None
