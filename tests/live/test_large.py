@@ -81,7 +81,7 @@ def test_one_service_of_10000(make_lab: Callable[..., Lab], tool: str) -> None:
     serve = "import socket; socket.create_server(('', 8080)).accept()"
     lab.start([sys.executable, "-c", serve], namespace="b")
     lab.run(["sh", "-c", "until ss -Hlnt sport = :8080 | grep -q .; do sleep 0.05; done"], "b", check=True)
-    assert trace(lab, "a", "10.96.0.0:80", "-P", "tcp")["agreement"] == "confirmed"
+    assert trace(lab, "a", "10.96.0.0:80")["agreement"] == "confirmed"
 
 
 def test_10000_routes_beside_the_way(make_lab: Callable[..., Lab]) -> None:
