@@ -54,7 +54,9 @@ class SetMessage(nfgen_msg):
         (2, "NFTA_SET_NAME", "asciiz"),
         (3, "NFTA_SET_FLAGS", "be32"),
         (4, "NFTA_SET_KEY_TYPE", "be32"),
+        (5, "NFTA_SET_KEY_LEN", "be32"),
         (6, "NFTA_SET_DATA_TYPE", "be32"),
+        (7, "NFTA_SET_DATA_LEN", "be32"),
         (20, "NFTA_SET_COUNT", "be32"),
     )
 

@@ -1,23 +1,31 @@
 """Single chains of tables that are too large to be read whole, as a walk comes to them.
 
 A host of 10,000 services has 40,000 rules, of which a packet passes ten. `iptables -S CHAIN` reads one chain
-(2 ms) where `iptables-save` reads all (2 s). Source: iptables(8), iptables/nft-cache.c (flush of one chain).
+(2 ms) where `iptables-save` reads all (2 s). `nft list chain` reads all sets of the table before (3 s), so
+chains of nft are decoded here, and nft is asked for those that are not understood. Source: iptables(8), nft(8),
+nftables src/cache.c, iptables/nft-cache.c.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+import msgspec
 from msgspec.structs import replace
 
 from netprobe.linux import netns
-from netprobe.model import Chain, ChainQuery, Table
+from netprobe.model import Chain, ChainQuery, Rule, Table
 from netprobe.rules.read.iptables_save import read_chain as read_printed
-from netprobe.rules.read.nft_json import KernelChain
+from netprobe.rules.read.nft_json import KernelChain, read_listing
+from netprobe.rules.read.nft_statement import statements
+from netprobe.rules.read.nft_text import written
 
-from .kernel import Inventory, KernelRule, Nfnetlink
-from .owner import Key
+from .anonymous import looked_into
+from .decode import DecodedRule, decoded
+from .kernel import Inventory, KernelRule, Nfnetlink, rules_of
+from .owner import Key, managed
 from .tools import Printed, run
+from .values import NotUnderstood
 
 PROGRAMS = {"ip": "iptables", "ip6": "ip6tables"}
 GONE = "it is not there any more"
@@ -29,45 +37,49 @@ def read_chain(fd: int, query: ChainQuery) -> Chain:
 
     Raises NotPermitted or CannotLook when the namespace cannot be entered.
     """
-    command = _command(query)
-    printed = run(fd, {query.chain: command})[query.chain]
+    if query.engine == "nft":
+        return _of_nft(fd, query)
+    printed = run(fd, {query.chain: _command(query)})[query.chain]
     if query.engine == "iptables-legacy":
         return _chain(query, printed)
     with netns.inside(fd):
         try:
             with Nfnetlink() as netlink:
-                rules = netlink.rules(query.family, query.table, query.chain)
+                rules = list(rules_of(netlink.rules(query.family, query.table, query.chain)))
         except OSError as error:
-            why = GONE if isinstance(error, FileNotFoundError) else error.strerror or str(error)
-            return Chain(query.chain, unread=why)
+            return Chain(query.chain, unread=_why(error))
     return _fitting(_chain(query, printed), rules)
 
 
 def base_commands(found: Inventory, key: Key) -> dict[str, tuple[str, ...]]:
     """The command lines for the base chains of a large table of xtables, by name."""
     family, table = key
-    return {_label(key, each.name): _command(ChainQuery("iptables", family, table, each.name))
-            for each in _base(found, key)}  # fmt: skip
+    lines = (ChainQuery("iptables", family, table, each.name) for each in _base(found, key))
+    return {_label(key, each.chain): _command(each) for each in lines} if key in managed(found) else {}
 
 
-def partial(found: Inventory, key: Key, printed: dict[str, Printed]) -> Table:
-    """A large table of xtables with its base chains."""
-    family, name = key
+def partial(fd: int, found: Inventory, key: Key, printed: Mapping[str, Printed]) -> Table:
+    """A large table with its base chains, and with no sets."""
+    engine = "iptables" if key in managed(found) else "nft"
     chains = []
     for each in _base(found, key):
-        chain = _chain(ChainQuery("iptables", family, name, each.name), printed[_label(key, each.name)])
-        rules = [rule for rule in found.rules if (rule.family, rule.table, rule.chain) == (*key, each.name)]
-        chains.append(
-            replace(
-                _fitting(chain, rules),
-                hook=each.hook,
-                priority=each.priority,
-                policy=each.policy,
-                type=each.type,
-                handle=each.handle,
-            )
-        )
-    return Table("iptables", family, name, tuple(chains), partial=True)
+        if engine == "nft":
+            chain = _of_nft(fd, ChainQuery(engine, *key, each.name))
+        else:
+            chain = _chain(ChainQuery(engine, *key, each.name), printed[_label(key, each.name)])
+            rules = [
+                rule for rule in found.rules if (rule.family, rule.table, rule.chain) == (*key, each.name)
+            ]
+            chain = _fitting(chain, rules)
+        chains.append(_based(chain, each))
+    return Table(engine, *key, tuple(chains), partial=True)
+
+
+def _based(chain: Chain, kernel: KernelChain) -> Chain:
+    return replace(
+        chain, hook=kernel.hook, priority=kernel.priority, policy=kernel.policy, type=kernel.type,
+        devices=kernel.devices, handle=kernel.handle,
+    )  # fmt: skip
 
 
 def _base(found: Inventory, key: Key) -> Iterable[KernelChain]:
@@ -76,6 +88,13 @@ def _base(found: Inventory, key: Key) -> Iterable[KernelChain]:
 
 def _label(key: Key, chain: str) -> str:
     return " ".join((*key, chain))
+
+
+def _why(error: OSError) -> str:
+    return GONE if isinstance(error, FileNotFoundError) else error.strerror or str(error)
+
+
+# ---- of xtables
 
 
 def _command(query: ChainQuery) -> tuple[str, ...]:
@@ -97,3 +116,46 @@ def _fitting(chain: Chain, rules: list[KernelRule]) -> Chain:
         return Chain(chain.name, unread=FOREIGN)
     handled = (replace(rule, handle=kernel.handle) for rule, kernel in zip(chain.rules, rules, strict=True))
     return replace(chain, rules=tuple(handled))
+
+
+# ---- of nft
+
+
+def _of_nft(fd: int, query: ChainQuery) -> Chain:
+    try:
+        with netns.inside(fd), Nfnetlink() as netlink:
+            place = (query.family, query.table)
+            bodies = netlink.rules(*place, query.chain)
+            found = [
+                decoded(query.family, body, lambda name: looked_into(netlink, *place, name))
+                for body in bodies
+            ]
+    except OSError as error:
+        return Chain(query.chain, unread=_why(error))
+    except (NotUnderstood, KeyError, ValueError, IndexError):
+        return _printed_by_nft(fd, query)
+    return Chain(query.chain, tuple(_rule(at, each) for at, each in enumerate(found, 1)))
+
+
+def _rule(at: int, found: DecodedRule) -> Rule:
+    counter: dict[str, int] = next((each["counter"] for each in found.expressions if "counter" in each), {})
+    return Rule(
+        at, written(found.expressions, found.comment), tuple(statements(found.expressions)), found.handle,
+        counter.get("packets"), counter.get("bytes"), found.comment,
+    )  # fmt: skip
+
+
+def _printed_by_nft(fd: int, query: ChainQuery) -> Chain:
+    """The chain as nft lists it."""
+    what = ("list", "chain", query.family, query.table, query.chain)
+    printed = run(fd, {"values": ("nft", "-j", *what), "texts": ("nft", "-a", "-s", *what)})
+    values, texts = printed["values"], printed["texts"]
+    if values.error:
+        return Chain(query.chain, unread=values.error)
+    try:
+        [table] = read_listing(
+            values.output, texts.output.decode("utf-8", "surrogateescape"), (), {(query.family, query.table)}
+        )
+    except (msgspec.MsgspecError, KeyError, ValueError, TypeError) as error:
+        return Chain(query.chain, unread=f"nft printed something that is not understood: {error}")
+    return table.chain(query.chain) or Chain(query.chain, unread=GONE)

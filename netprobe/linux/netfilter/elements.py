@@ -11,7 +11,7 @@ from collections.abc import Callable
 from netprobe.linux.netlink import Record
 from netprobe.model import AskedSet, SetQuery, Term
 
-from .kernel import GET_SET, Nfnetlink
+from .kernel import Nfnetlink
 
 # Numbers of types as nft stores them in a set's definition (nftables include/datatype.h); a concatenation
 # packs six bits each.
@@ -39,16 +39,9 @@ _ENCODE: dict[str, Callable[[str], bytes]] = {
 
 def ask_element(netlink: Nfnetlink, query: SetQuery) -> AskedSet:
     """Whether the set holds the key, and what a map gives for it. Raises OSError."""
-    definition = next(
-        (
-            found
-            for family, found in netlink.listed(GET_SET)
-            if (family, found.text("NFTA_SET_TABLE"), found.text("NFTA_SET_NAME"))
-            == (query.family, query.table, query.set)
-        ),
-        None,
-    )
-    if definition is None:
+    try:
+        definition = netlink.set(query.family, query.table, query.set)
+    except FileNotFoundError:
         return AskedSet(query, False, error="the set is gone")
     key = _key(
         query.key,

@@ -135,7 +135,7 @@ def _head(body: bytes) -> tuple[tuple[int, bytes], int, bool]:
 def _named(bodies: Sequence[bytes]) -> Iterator[int]:
     """The sets that have a name; a verdict map in a rule is one as well, without."""
     for at, body in enumerate(bodies):
-        flags = next((value for kind, value, _ in _attributes(body, NFGENMSG) if kind == SET_FLAGS), b"")
+        flags = next((value for kind, value, _ in attributes(body, NFGENMSG) if kind == SET_FLAGS), b"")
         if not int.from_bytes(flags, "big") & ANONYMOUS:
             yield at
 
@@ -173,9 +173,19 @@ class Nfnetlink(Netlink):
         for record in self.dump(Request(kind)):
             yield _family(record), record
 
-    def rules(self, family: str, table: str, chain: str) -> list[KernelRule]:
-        """The rules of one chain. Raises OSError."""
-        return list(rules_of(self.bodies(_rules_request(family, table, chain))))
+    def rules(self, family: str, table: str, chain: str) -> list[bytes]:
+        """The rules of one chain, as `rules_of` and `decode` take them apart. Raises OSError."""
+        return self.bodies(_rules_request(family, table, chain))
+
+    def set(self, family: str, table: str, name: str) -> Record:
+        """The definition of a set (NFTA_SET_*). Raises OSError."""
+        names = [("NFTA_SET_TABLE", table), ("NFTA_SET_NAME", name)]
+        encoded = [(attribute, value.encode("utf-8", "surrogateescape")) for attribute, value in names]
+        return self.ask(Request(GET_SET, {"nfgen_family": NUMBERS[family]}, encoded))
+
+    def elements(self, family: str, table: str, name: str) -> list[bytes]:
+        """The elements of a set, as the bodies of the messages that list them. Raises OSError."""
+        return self.bodies(_elements_request(family, table, name))
 
     def few(self, family: str, table: str, name: str, most: int) -> bool:
         """Whether a set has at most `most` elements; of a larger one only the first part is looked at."""
@@ -243,7 +253,7 @@ def rules_of(bodies: Iterable[bytes]) -> Iterator[KernelRule]:
         handle = next(
             (
                 int.from_bytes(value, "big")
-                for kind, value, _ in _attributes(body, len(head))
+                for kind, value, _ in attributes(body, len(head))
                 if kind == RULE_HANDLE
             ),
             0,
@@ -255,14 +265,14 @@ def _place(body: bytes) -> tuple[bytes, tuple[str, str, str]]:
     """What a rule begins with, and the (family, table, chain) that it says."""
     names = {RULE_TABLE: "", RULE_CHAIN: ""}
     end = NFGENMSG
-    for kind, value, after in _attributes(body, NFGENMSG):
+    for kind, value, after in attributes(body, NFGENMSG):
         if kind not in names:
             break
         names[kind], end = text(value.rstrip(b"\0")), after
     return body[:end], (FAMILIES.get(body[0], str(body[0])), names[RULE_TABLE], names[RULE_CHAIN])
 
 
-def _attributes(body: bytes, at: int) -> Iterator[tuple[int, bytes, int]]:
+def attributes(body: bytes, at: int) -> Iterator[tuple[int, bytes, int]]:
     """The attributes from an offset on: type, value, and where the next begins.
 
     A length that cannot be true ends them.

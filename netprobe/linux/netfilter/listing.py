@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from netprobe.model import NamedSet, Table
 from netprobe.rules.read.iptables_save import read_save
-from netprobe.rules.read.nft_json import read_set
+from netprobe.rules.read.nft_json import listed, of_table, read_set
 
 from .kernel import Inventory, KernelSet
 from .owner import Key
@@ -87,10 +87,18 @@ def listings(wanted: Iterable[Scope], large: Iterable[KernelSet]) -> dict[str, t
     return commands
 
 
-def beside(found: Inventory, large: Set[KernelSet], families: Set[str]) -> dict[str, tuple[str, ...]]:
-    """nft's command lines for the small sets of families that have a large one: these are listed tersely."""
+def beside(
+    found: Inventory, large: Set[KernelSet], families: Set[str], tables: Set[Key]
+) -> dict[str, tuple[str, ...]]:
+    """nft's command lines for the small sets of families that have a large one, which are listed tersely, and
+    of these tables.
+    """
     terse = {each.family for each in large} & families
-    small = [each for each in found.sets if each.family in terse and each not in large]
+    small = [
+        each
+        for each in found.sets
+        if (each.family in terse or (each.family, each.table) in tables) and each not in large
+    ]
     return {_set_label(each.family, each.table, each.name): _set_line(each) for each in small[:MOST_SETS]}
 
 
@@ -114,6 +122,18 @@ def _set_label(*place: str) -> str:
 def _set_line(each: KernelSet) -> tuple[str, ...]:
     kind = "map" if each.flags & MAP else "set"
     return ("nft", "-j", "list", kind, each.family, each.table, each.name)
+
+
+NAMED = {f"all {what}": ("nft", "-j", "-t", "list", what) for what in ("sets", "maps", "flowtables")}
+"""nft's command lines for what large tables have beside chains, of all tables together: without elements."""
+
+
+def named(table: Table, printed: Mapping[str, Printed]) -> Table:
+    """A large table with its sets and flowtables. Raises as `read_listing`."""
+    key = (table.family, table.name)
+    items = [item for each in NAMED for item in listed(printed[each].output)]
+    found = of_table([{"table": {"family": key[0], "name": key[1]}}, *items], key)
+    return with_elements(replace(table, sets=found.sets, flowtables=found.flowtables), printed)
 
 
 def terse_scopes(wanted: Iterable[Scope], large: Iterable[KernelSet]) -> Iterator[Scope]:

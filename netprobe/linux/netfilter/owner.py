@@ -56,8 +56,8 @@ def _standard(key: Key, chains: list[KernelChain]) -> bool:
 
 
 def piecemeal(found: Inventory) -> frozenset[Key]:
-    """The large tables that an xtables tool made, as far as can be seen: these are read chain by chain."""
-    return frozenset(key for key in managed(found) & found.large if key[0] in ("ip", "ip6"))
+    """The large tables that are read chain by chain: of IP, whoever made them."""
+    return frozenset(key for key in found.large if key[0] in ("ip", "ip6", "inet"))
 
 
 def settled(table: Table, found: Inventory) -> Table | None:

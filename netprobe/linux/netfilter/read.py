@@ -24,12 +24,14 @@ from .ipset import named_in, read_sets
 from .kernel import Inventory, KernelSet, Nfnetlink, outline, with_rules
 from .listing import (
     LEGACY,
+    NAMED,
     XTABLES,
     Printer,
     Scope,
     beside,
     label,
     listings,
+    named,
     scopes,
     terse_scopes,
     together,
@@ -81,7 +83,8 @@ class RulesetReading:
             # what looks like a table of xtables; only its rules tell whether it is one
             supposed = managed(found)
             self._apart = frozenset(family for family, _ in piecemeal(found))
-            native = scopes((key for key in found.tables if key not in supposed), self._apart)
+            left = supposed | piecemeal(found)
+            native = scopes((key for key in found.tables if key not in left), self._apart)
             self._tools.start(self._listings(native))
             self._legacy = self._legacy_families()
             with deadline.stopped():
@@ -161,9 +164,11 @@ class RulesetReading:
             commands |= base_commands(self._found, key)
         for printer in (printer for printer in whole if printer.family in self._legacy):
             commands |= printer.commands(())
-        native = scopes((key for key in self._found.tables if key not in owned), self._apart)
-        families = {scope[0] for scope in native}
-        return commands | self._listings(native - listed) | beside(self._found, self._large_sets, families)
+        large = piecemeal(self._found)
+        rest = [key for key in self._found.tables if key not in owned | large]
+        native, families = scopes(rest, self._apart), {key[0] for key in rest}
+        commands |= self._listings(native - listed) | (NAMED if large - owned else {})
+        return commands | beside(self._found, self._large_sets, families, large - owned)
 
     def _whole(self, owned: Set[Key]) -> list[Printer]:
         """The tools that print tables whole."""
@@ -189,7 +194,7 @@ class RulesetReading:
             for key, table in _fitting(XTABLES[family], output, found).items()
             if key in owned
         }
-        tables |= {key: partial(found, key, printed) for key in piecemeal(found)}
+        tables |= {key: self._partial(key, printed) for key in piecemeal(found)}
         rest = {key for key in found.tables if key not in tables}
         again = {each for each in scopes(rest, self._apart) if label(each, "values") not in printed}
         if again:
@@ -201,6 +206,18 @@ class RulesetReading:
         tables |= {key: replace(tables[key], dormant=True) for key in found.dormant if key in tables}
         old = [each for family in self._legacy for each in self._read_old(LEGACY[family], printed)]
         return [tables[key] for key in found.tables if key in tables] + old
+
+    def _partial(self, key: Key, printed: Mapping[str, Printed]) -> Table:
+        """A large table, of which chains are read when a walk comes to them."""
+        table = partial(self.fd, self._found, key, printed)
+        if table.engine != "nft":
+            return table
+        try:
+            return named(table, printed)
+        except (msgspec.MsgspecError, KeyError, ValueError, TypeError):
+            error = next((printed[each].error for each in NAMED if printed[each].error), None)
+            self.unseen.append(error or "nft printed sets that are not understood")
+            return table
 
     def _read_old(self, printer: Printer, printed: Mapping[str, Printed]) -> list[Table]:
         output = together(printed, printer.commands(()))

@@ -43,10 +43,28 @@ def read_listing(listing: bytes, texts: str, chains: Iterable[KernelChain], want
     `texts` is the same listing as text with handles; `chains` the kernel's, for what the JSON of some
     versions leaves out. Raises msgspec.DecodeError for something that is no listing.
     """
+    return _tables(listed(listing), texts, chains, wanted)
+
+
+def listed(listing: bytes) -> list[dict[str, Any]]:
+    """The objects of a listing. Raises msgspec.DecodeError for something that is none."""
+    items: list[dict[str, Any]] = msgspec.json.decode(listing)["nftables"]
+    return items
+
+
+def of_table(items: list[dict[str, Any]], key: Key) -> Table:
+    """One table from the objects of several listings, the table itself among them."""
+    [table] = _tables(items, "", (), {key})
+    return table
+
+
+def _tables(
+    items: list[dict[str, Any]], texts: str, chains: Iterable[KernelChain], wanted: set[Key]
+) -> list[Table]:
     drafts: dict[Key, _JsonTable] = {}
     known = {(chain.family, chain.table, chain.name): chain for chain in chains}
     printed = rule_texts(texts)
-    for item in msgspec.json.decode(listing)["nftables"]:
+    for item in items:
         [(kind, found)] = item.items()
         if kind == "table" and (found["family"], found["name"]) in wanted:
             drafts[found["family"], found["name"]] = _JsonTable(
@@ -149,8 +167,9 @@ def _rule(number: int, found: dict[str, Any], texts: Mapping[int, str]) -> Rule:
 def read_set(listing: bytes) -> NamedSet | None:
     """The set or map that `nft -j list set` prints; None for something else."""
     try:
-        items = msgspec.json.decode(listing)["nftables"]
-        return next((_set(each[kind]) for each in items for kind in each if kind in ("set", "map")), None)
+        return next(
+            (_set(each[kind]) for each in listed(listing) for kind in each if kind in ("set", "map")), None
+        )
     except (msgspec.MsgspecError, KeyError, ValueError, TypeError):
         return None
 
