@@ -28,14 +28,15 @@ def subject(name: str, packet: Packet) -> HookPacket:
     flags = None
     if packet.flow.protocol is Protocol.TCP:
         flags = _SYN if packet.leg is Leg.REQUEST else _SYN_ACK
-    return HookPacket(packet.flow, df=packet.df, tcp_flags=flags)
+    return HookPacket(packet.flow, df=packet.df, tcp_flags=flags, tos=packet.tos)
 
 
 def onward(name: str, packet: Packet, after: HookPacket) -> Packet:
     """The walk's packet after rules: headers and mark as they left it, and what tracking knows while it stays
     in `name`.
     """
-    return replace(packet, flow=after.flow, mark=after.mark or 0, tracked=after, tracked_in=name)
+    mark = after.mark or 0
+    return replace(packet, flow=after.flow, mark=mark, tos=after.tos, tracked=after, tracked_in=name)
 
 
 def track(

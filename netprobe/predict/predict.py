@@ -17,6 +17,7 @@ from netprobe.model import (
     Object,
     Place,
     Probe,
+    Protocol,
     RouteAnswer,
     RouteQuery,
     Snapshot,
@@ -244,7 +245,8 @@ def _answered(ground: Ground, probe: Probe, trail: Trail, request: Walk) -> Pred
 def _first_answer(ground: Ground, name: str, link: Link | None, request: Packet) -> Packet:
     """The answer as the stack of namespace `name` sends it."""
     namespace, scope = ground.namespace(name), link.name if link else None
-    answer = Packet(request.flow.reversed(), Leg.REPLY, scope=scope)
+    tos = request.tos if request.flow.protocol is Protocol.ICMP else 0  # icmp_reply gives it back
+    answer = Packet(request.flow.reversed(), Leg.REPLY, scope=scope, tos=tos)
     decision = routing.decide(ground, name, routing.query_out(namespace, answer))
     ttl = life(namespace, answer.flow.version, decision).ttl
     return replace(answer, flow=replace(answer.flow, ttl=ttl))

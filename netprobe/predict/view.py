@@ -53,7 +53,7 @@ class Lacking(Exception):
 
 class Packet(Struct, frozen=True):
     """A packet on its way: its headers here, and what only the kernel sees of it (mark, the sender's uid,
-    which leg).
+    which leg). `tos` as in HookPacket.
 
     `df` is the don't-fragment bit; `fragments` the length of the longest piece, in bytes, where the sender or
     a router has cut it, 0 of a whole packet; `unlearned`: no path MTU that a kernel has learned counts.
@@ -81,6 +81,7 @@ class Packet(Struct, frozen=True):
     inside: tuple[tuple[str, int], ...] = ()
     tags: tuple[str, ...] = ()
     scope: str | None = None
+    tos: int | None = 0
 
     @property
     def longest(self) -> int:

@@ -118,9 +118,9 @@ def _carry(
     if (too_long := _does_not_fit(ground, home, link, wrapped, outer)) is not None:
         return (Branch(packet, stop=replace(too_long, place=replace(too_long.place, namespace=name))),)
     tunnels = (*packet.inside, (name, link.index))
-    finish = send(
-        trail, home, Packet(outer, packet.leg, mark=wrapped.mark, suspects=packet.suspects, inside=tunnels)
-    )
+    tos = None if packet.tos else 0  # the tunnel's own, or the inner one, or its congestion bits alone
+    below = Packet(outer, packet.leg, mark=wrapped.mark, suspects=packet.suspects, inside=tunnels, tos=tos)
+    finish = send(trail, home, below)
     hops = inside(trail.hops, packet, f"to {entry.remote}")
     if finish.end is End.DELIVER and trail.arrived is not None:
         return tuple(b.behind(*hops) for b in _unpack(ground, sender, packet, trail))

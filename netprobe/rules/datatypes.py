@@ -151,6 +151,7 @@ CT_STATE, CT_STATUS = Datatype("ct state", CT_STATES), Datatype("ct status", CT_
 XT_CT_STATE = Datatype("xt ct state", XT_CT_STATES)
 CT_DIRECTION = Datatype("ct direction", {"original": 0, "reply": 1})
 TCP_FLAG = Datatype("tcp flags", TCP_FLAGS, bits=8)
+ECN = Datatype("ecn", {"not-ect": 0, "ect1": 1, "ect0": 2, "ce": 3}, bits=2)
 DIFFSERV = Datatype("dscp", DSCP, bits=6)
 FIB_TYPE = Datatype("fib type", FIB_TYPES)
 ARP_OPERATION = Datatype("arp operation", ARP_OPERATIONS, bits=16)

@@ -57,12 +57,20 @@ def _ttl(packet: HookPacket, value: int | None) -> HookPacket:
     return packet.with_flow(ttl=value)
 
 
-def _dscp(packet: HookPacket, value: int | None) -> HookPacket:
-    return replace(packet, dscp=value)
-
-
 def _tos(packet: HookPacket, value: int | None) -> HookPacket:
-    return replace(packet, dscp=None if value is None else value >> 2)
+    return replace(packet, tos=value)
+
+
+def _dscp(packet: HookPacket, value: int | None) -> HookPacket:
+    return _tos(packet, _mixed(value, 2, packet.tos, 0x03))
+
+
+def _ecn(packet: HookPacket, value: int | None) -> HookPacket:
+    return _tos(packet, _mixed(value, 0, packet.tos, 0xFC))
+
+
+def _mixed(value: int | None, by: int, old: int | None, kept: int) -> int | None:
+    return None if value is None or old is None else value << by | old & kept
 
 
 def _address(field: str) -> Change:
@@ -89,7 +97,7 @@ def _mac(field: str) -> Change:
 CHANGES: dict[str, Change] = {
     "meta mark": _mark, "ct mark": _ct_mark, "ct zone": _zone, "ct original zone": _zone,
     "ip ttl": _ttl, "ip6 hoplimit": _ttl, "ip dscp": _dscp, "ip6 dscp": _dscp, "ip tos": _tos,
-    "ip6 tos": _tos,
+    "ip6 tos": _tos, "ip ecn": _ecn, "ip6 ecn": _ecn,
     "ip saddr": _address("src"), "ip6 saddr": _address("src"), "ip daddr": _address("dst"),
     "ip6 daddr": _address("dst"),
     "tcp sport": _port("sport"), "udp sport": _port("sport"), "th sport": _port("sport"),

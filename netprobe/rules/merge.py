@@ -53,7 +53,7 @@ def _outcome(ruling: Ruling) -> object:
     if ruling.verdict is not HookVerdict.ACCEPT:
         return ruling.verdict, ruling.reject
     packet = ruling.packet
-    return ruling.verdict, packet.flow, packet.mark, packet.zone, packet.state, packet.dscp
+    return ruling.verdict, packet.flow, packet.mark, packet.zone, packet.state, packet.tos
 
 
 def _distinct(doubts: list[Doubt]) -> tuple[Doubt, ...]:

@@ -26,15 +26,15 @@ def _ipv4(packet: HookPacket) -> Octets:
     flow = packet.flow
     whole = packet.df if packet.fragment is None else None
     cut = None if whole is None else 0x4000 * whole
-    tos = None if packet.dscp is None else packet.dscp << 2
     rest = [flow.ttl, flow.protocol.number, None, None]
-    return [0x45, tos, *_bytes(flow.length, 2), None, None, *_bytes(cut, 2), *rest, *_addresses(packet)]
+    size = [packet.tos, *_bytes(flow.length, 2), None, None]
+    return [0x45, *size, *_bytes(cut, 2), *rest, *_addresses(packet)]
 
 
 def _ipv6(packet: HookPacket) -> Octets:
-    flow, traffic = packet.flow, packet.dscp
+    flow, traffic = packet.flow, packet.tos
     length = None if flow.length is None else flow.length - 40
-    first = _bytes(None if traffic is None else 0x60 | traffic >> 2, 1)
+    first = _bytes(None if traffic is None else 0x60 | traffic >> 4, 1)
     return [
         *first,
         None,

@@ -28,8 +28,9 @@ class HookPacket(Struct, frozen=True):
     `gid` are those of the sending socket, None for a packet that has none here. `tcp_flags` in nft's words.
     `state` is conntrack's (new, established, related, invalid, untracked), None before connection tracking
     has seen the packet; `reply` its direction; `connection` its entry, with the ICMP id in the place of a
-    source port. `pkttype` unicast, broadcast, multicast or other. `proxy`: TPROXY has given it to the socket
-    at this address and port (None: the interface's own address, the packet's port).
+    source port. `pkttype` unicast, broadcast, multicast or other. `tos` is the whole byte of IPv4's TOS or
+    IPv6's traffic class: DSCP and ECN (RFC 2474, 3168). `proxy`: TPROXY has given it to the socket at this
+    address and port (None: the interface's own address, the packet's port).
     """
 
     flow: Flow
@@ -49,7 +50,7 @@ class HookPacket(Struct, frozen=True):
     connection: ConntrackEntry | None = None
     zone: int = 0
     pkttype: str = "unicast"
-    dscp: int | None = 0
+    tos: int | None = 0
     vlan: int | None = None
     ipsec: bool = False
     proxy: tuple[str | None, int | None] | None = None

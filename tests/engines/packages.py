@@ -66,8 +66,11 @@ def _unpack(suite: str, packages: tuple[str, ...], root: Path) -> None:
             _checked(
                 ["sh", "-c", 'dpkg-deb --fsys-tarfile "$1" | tar -C "$2" -xp --keep-directory-symlink', "sh", str(archive), str(partial)]
             )
-    for folder in ("doc", "man", "locale"):
+    for folder in ("man", "locale"):
         shutil.rmtree(partial / "usr/share" / folder, ignore_errors=True)
+    for text in (partial / "usr/share/doc").glob("*/*"):
+        if text.is_file() and text.name != "examples":
+            text.unlink()
     partial.rename(root)
 
 

@@ -51,13 +51,15 @@ ip protocol udp | ip protocol != udp | udp dport 53 | udp dport != 53 | tcp dpor
 icmpv6 type nd-neighbor-solicit | ip6 saddr fd00::/16 | ip6 nexthdr udp | meta l4proto udp | meta l4proto { tcp, icmp }
 arp operation request | arp operation != request | arp operation reply | arp htype 1 | arp saddr ip 10.1.0.2 | arp daddr ip 10.1.0.9
 arp daddr ip 10.1.0.0/24 | arp saddr ether NEAR | arp daddr ether 00:00:00:00:00:00 | vlan id 5 | vlan id != 5 | ip ttl 64 | ip ttl < 10
-ip6 hoplimit 64 | ip dscp cs1 | ip length < 60 | meta mark 0 | meta pkttype broadcast | meta pkttype host | meta pkttype other
+ip6 hoplimit 64 | ip dscp cs1 | ip ecn ect1 | ip ecn != ect1
+ip length < 60 | meta mark 0 | meta pkttype broadcast | meta pkttype host | meta pkttype other
 meta pkttype multicast | ip frag-off & 0x1fff != 0 | ether type . ether saddr { ip . NEAR, arp . FAR } | meta nfproto ipv4
 """
 ARP = "".join(f"{match.strip()} | " for match in LINK_LAYER.replace("\n", "|").split("|") if "arp" in match)
 NETWORK6 = """
 ip6 saddr fd00:1::2 | ip6 saddr != fd00:1::2 | ip6 daddr fd00:2::/64 | ip6 daddr { fd00:1::1, fd00:2::9 } | ip6 nexthdr udp
-ip6 nexthdr { tcp, ipv6-icmp } | ip6 hoplimit 64 | ip6 hoplimit 63 | ip6 hoplimit > 63 | ip6 dscp cs1 | ip6 dscp != cs1 | ip saddr 10.1.0.2
+ip6 nexthdr { tcp, ipv6-icmp } | ip6 hoplimit 64 | ip6 hoplimit 63 | ip6 hoplimit > 63 | ip6 dscp cs1 | ip6 dscp != cs1
+ip6 ecn ect1 | ip6 ecn not-ect | ip saddr 10.1.0.2
 meta l4proto ipv6-icmp | meta l4proto != tcp | tcp dport 80 | tcp sport >= 1000 | udp dport { 53, 80-90 } | udp sport != 53 | tcp flags syn
 icmpv6 type echo-request | icmpv6 type { nd-neighbor-solicit, echo-request } | icmpv6 code 0 | ct state new | ct state != new
 ct original ip6 daddr fd00:2::9 | ct direction original | ct protocol tcp | fib daddr type local | fib daddr type unicast
@@ -90,7 +92,9 @@ IP6TABLES = """
 -m hl --hl-eq 63 | -m hl --hl-gt 63 | -m conntrack --ctstate NEW | -m conntrack ! --ctstate NEW,INVALID | -m conntrack --ctorigdst fd00:2::9
 -m addrtype --dst-type LOCAL | -m length --length 0:100 | -m dscp --dscp 0x08 | -m mark --mark 0x0
 -m mac --mac-source NEAR | -m iprange --src-range fd00:1::1-fd00:1::9 | -m rpfilter | -m rpfilter --invert | -m pkttype --pkt-type unicast
--m frag | -m rt --rt-type 0 | -m tos --tos 0x20/0xfc | -m policy --dir in --pol none
+-m frag | -m rt --rt-type 0 | -m tos --tos 0x20/0xfc
+-m tos --tos 0x21 | -m ecn --ecn-ip-ect 1 | -m ecn ! --ecn-ip-ect 1 | -p tcp -m ecn ! --ecn-tcp-ece |
+-p tcp -m ecn --ecn-tcp-cwr | -m policy --dir in --pol none
 """
 
 
@@ -139,14 +143,14 @@ class Frame:
     flow: Flow
     hooks: tuple[str, ...]
     vlan: int | None = None
-    dscp: int = 0
+    tos: int = 0
 
     def packet(self, chain: Chain) -> HookPacket:
         """The packet as the chain sees it."""
         kind = "broadcast" if self.flow.dst_mac == ALL else "multicast" if (self.flow.dst_mac or "").startswith("33:33") else "unicast"
         if kind == "unicast" and (chain.family == "netdev" or (chain.family == "bridge" and self.flow.dst_mac != BRIDGE)):
             kind = "other"  # the port's own MAC is another one
-        packet = HookPacket(self.flow, vlan=self.vlan, dscp=self.dscp, pkttype=kind, df=False, tcp_flags=("syn",))
+        packet = HookPacket(self.flow, vlan=self.vlan, tos=self.tos, pkttype=kind, df=False, tcp_flags=("syn",))
         if chain.hook in ("forward",) and chain.family in ("ip6", "inet"):
             packet = packet.with_flow(ttl=(self.flow.ttl or 0) - 1)
         if chain.family == "bridge":
@@ -170,12 +174,12 @@ FRAMES = {
     ),
     "UDP over the bridge": Frame(UDP4, BRIDGED),
     "UDP with a tag": Frame(UDP4, BRIDGED[:-1], vlan=5),
-    "TCP over the bridge": Frame(replace(UDP4, protocol=Protocol.TCP, dport=80, ttl=5, length=40), BRIDGED, dscp=8),
+    "TCP over the bridge": Frame(replace(UDP4, protocol=Protocol.TCP, dport=80, ttl=5, length=40), BRIDGED, tos=0x21),
     "an echo from elsewhere": Frame(
         replace(UDP4, src="10.7.0.2", protocol=Protocol.ICMP, sport=None, dport=None, icmp_type=8, icmp_id=9, length=100), BRIDGED
     ),
     "IPv6 over the bridge": Frame(replace(TCP6, dst="fd00:1::3", dst_mac=FAR), BRIDGED),
-    "a routed TCP SYN": Frame(TCP6, (*TO_HOST, "ip6 prerouting", "ip6 forward"), dscp=8),
+    "a routed TCP SYN": Frame(TCP6, (*TO_HOST, "ip6 prerouting", "ip6 forward"), tos=0x21),
     "a routed UDP packet": Frame(
         replace(TCP6, src="fd00:1::77", protocol=Protocol.UDP, sport=53, dport=85, length=148), (*TO_HOST, "ip6 prerouting", "ip6 forward")
     ),
@@ -262,10 +266,10 @@ def encoded(frame: Frame) -> bytes:
     body = _transport(flow, size)
     if flow.version == 6:
         number = {Protocol.UDP: 17, Protocol.TCP: 6, Protocol.ICMPV6: 58}[flow.protocol]
-        ip = struct.pack("!IHBB", 6 << 28 | frame.dscp << 22, size, number, flow.ttl or 0) + _ip(flow.src) + _ip(flow.dst)
+        ip = struct.pack("!IHBB", 6 << 28 | frame.tos << 20, size, number, flow.ttl or 0) + _ip(flow.src) + _ip(flow.dst)
         return head + b"\x86\xdd" + ip + body
     number = {Protocol.UDP: 17, Protocol.TCP: 6, Protocol.ICMP: 1}[flow.protocol]
-    ip = struct.pack("!BBHHHBBH", 0x45, frame.dscp << 2, flow.length or 0, 7, 0, flow.ttl or 0, number, 0) + _ip(flow.src) + _ip(flow.dst)
+    ip = struct.pack("!BBHHHBBH", 0x45, frame.tos, flow.length or 0, 7, 0, flow.ttl or 0, number, 0) + _ip(flow.src) + _ip(flow.dst)
     return head + b"\x08\x00" + ip[:10] + struct.pack("!H", _sum(ip)) + ip[12:] + body
 
 

@@ -94,7 +94,7 @@ def shot(rng: Random) -> Shot:
     else:
         flow = replace(flow, sport=rng.randint(20000, 60000), dport=rng.choice(make.PORTS))
     flags = rng.choice((("syn",), ("syn",), ("ack",), ("syn", "ack"))) if protocol is Protocol.TCP else None
-    packet = HookPacket(flow, df=rng.choice((True, False)), dscp=rng.choice((0, 8, 46)), tcp_flags=flags)
+    packet = HookPacket(flow, df=rng.choice((True, False)), tos=rng.choice((0, 32, 184, 1, 186)), tcp_flags=flags)
     return Shot(mode, replace(packet, uid=0, gid=0) if mode == "from" else replace(packet, iif=IN))
 
 
@@ -182,7 +182,7 @@ def frame(packet: HookPacket) -> bytes:
         pseudo = socket.inet_aton(flow.src) + socket.inet_aton(flow.dst) + struct.pack("!BBH", 0, 6, len(body))
         body = body[:16] + struct.pack("!H", _sum(pseudo + body)) + body[18:]
     number = {Protocol.ICMP: 1, Protocol.UDP: 17, Protocol.TCP: 6}[flow.protocol]
-    tos, word = (packet.dscp or 0) << 2, 0x4000 if packet.df else 0
+    tos, word = packet.tos or 0, 0x4000 if packet.df else 0
     head = (
         struct.pack("!BBHHHBBH", 0x45, tos, flow.length or 0, 7, word, flow.ttl or 0, number, 0)
         + socket.inet_aton(flow.src)

@@ -59,6 +59,7 @@ def nft_match(rng: Random) -> str:
         lambda: f"meta l4proto . th dport {{ tcp . {rng.choice(PORTS)}, udp . {rng.choice(PORTS)} }}",
         lambda: f"ip saddr {op}@sources",
         lambda: f"meta l4proto {{ tcp, udp }} ip daddr . th dport {op}@pairs",
+        lambda: f"ip ecn {rng.choice(('', '!= '))}{rng.choice(('ce', 'ect1', 'not-ect'))}",
         lambda: "meta skuid 0",
         lambda: "meta nfproto ipv4",
         lambda: "meta ipsec missing",
@@ -72,6 +73,7 @@ def nft_effect(rng: Random) -> str:
         (
             f"meta mark set {rng.randint(0, 3)}", f"meta mark set meta mark or {rng.randint(1, 2)}", "meta mark set meta mark xor 0x3",
             f"ct mark set {rng.randint(0, 2)}", f"ip dscp set {rng.choice(('cs1', 'ef'))}", "ip ttl set 10", "meta mark set ct mark",
+            f"ip ecn set {rng.choice(('ce', 'not-ect'))}",
             f"meta mark set ip saddr map {{ {rng.choice(SOURCES[:2])} : 1, 10.1.0.4/30 : 2 }}",
         )
     )  # fmt: skip
@@ -187,6 +189,8 @@ def _xt_extension(rng: Random, table: str, chain: str) -> str:
         f"-m mark {no}--mark {rng.choice(('0x1', '0x0', '0x2/0x3', '0x0/0x1'))}", f"-m connmark {no}--mark 0x{rng.randint(0, 2)}",
         f"-m length {no}--length {rng.choice(('28', '40:60', '100:', ':100'))}", f"-m ttl --ttl-{rng.choice(('eq', 'lt', 'gt'))} 63",
         f"-m dscp {no}--dscp {rng.choice(('0x00', '0x08', '0x2e'))}", f"-m tos {no}--tos 0x20/0xfc",
+        f"-m tos {no}--tos {rng.choice(('0x00', '0x01', '0x02/0x03'))}",
+        f"-m ecn {no}--ecn-ip-ect {rng.choice((0, 1, 2))}",
         f"-m iprange {no}--src-range 10.1.0.3-10.1.0.5", f"-m iprange {no}--dst-range 10.2.0.3-10.2.0.5",
         f"-m pkttype {no}--pkt-type unicast", f"-m addrtype {no}--dst-type LOCAL", "-m addrtype --src-type UNICAST",
         "-m addrtype --dst-type LOCAL,BROADCAST",
@@ -211,7 +215,8 @@ def xt_target(rng: Random, table: str, chain: str, chains: list[str]) -> str:
     if table == "mangle":
         ends += ["-j DROP", "-j MARK --set-mark 1", "-j MARK --set-xmark 0x2/0x3", "-j MARK --or-mark 1", "-j MARK --and-mark 2",
                  "-j CONNMARK --set-mark 2", "-j CONNMARK --save-mark", "-j CONNMARK --restore-mark", "-j TTL --ttl-set 10",
-                 "-j TTL --ttl-inc 1", "-j DSCP --set-dscp 0x08", "-j TOS --set-tos 0x20/0x3f", "-j TCPMSS --set-mss 1000"]  # fmt: skip
+                 "-j TTL --ttl-inc 1", "-j DSCP --set-dscp 0x08", "-j TOS --set-tos 0x20/0x3f",
+                 "-j TOS --set-tos 0x01", "-j TOS --xor-tos 0x02", "-j TCPMSS --set-mss 1000"]  # fmt: skip
     if table == "raw":
         ends += ["-j CT --notrack", "-j NOTRACK", "-j DROP", "-j TRACE"]
     if table == "nat" and chain in ("PREROUTING", "OUTPUT"):

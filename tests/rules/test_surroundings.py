@@ -71,7 +71,7 @@ def test_marks_and_ttl_are_carried_on() -> None:
         -A FORWARD -m mark --mark 0x6 -j DSCP --set-dscp 0x08
     """)
     after = forward(rules, forwarded(mark=5)).packet
-    assert (after.mark, after.flow.ttl, after.dscp) == (6, 1, 8)
+    assert (after.mark, after.flow.ttl, after.tos) == (6, 1, 0x20)
 
 
 def test_a_device_chain_is_for_its_device_alone() -> None:

@@ -25,7 +25,7 @@ def read_match(block: Block, ip: str) -> list[Statement]:
     reader = MATCHES.get(block.name)
     try:
         found = reader(block, ip) if reader else None
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, KeyError):
         found = None
     return [unknown(block.text())] if found is None else found
 
@@ -266,6 +266,18 @@ def _tos(block: Block, ip: str) -> list[Statement] | None:
     return [match(masked(key(f"{ip} tos"), mask, 0xFF), str(wanted), negated)]
 
 
+def _ecn(block: Block, ip: str) -> list[Statement] | None:
+    """The two low bits of the TOS byte, and two flags of TCP (net/netfilter/xt_ecn.c)."""
+    found = []
+    for negated, name, values in block.options:
+        if name == "--ecn-ip-ect":
+            found.append(match(f"{ip} ecn", values[0], negated))
+        else:
+            flag = {"--ecn-tcp-cwr": "cwr", "--ecn-tcp-ece": "ecn"}[name]
+            found.append(some_bit("tcp flags", [flag], negated))
+    return found
+
+
 def _policy(block: Block, ip: str) -> list[Statement] | None:
     if {name for _, name, _ in block.options} - {
         "--dir",
@@ -340,7 +352,8 @@ MATCHES: dict[str, Reader] = {
     "mac": _plain("ether saddr", "--mac-source"), "pkttype": _plain("meta pkttype", "--pkt-type"),
     "dscp": _plain("{ip} dscp", "--dscp"), "helper": _plain("ct helper", "--helper"),
     "length": _range("meta length", "--length"), "tcpmss": _range("tcp option maxseg size", "--mss"),
-    "tos": _tos, "ttl": _hops, "hl": _hops, "iprange": _iprange, "physdev": _physdev, "policy": _policy,
+    "tos": _tos, "ecn": _ecn,
+    "ttl": _hops, "hl": _hops, "iprange": _iprange, "physdev": _physdev, "policy": _policy,
     "limit": _condition("limit"), "hashlimit": _condition("hashlimit"), "connlimit": _condition("connlimit"),
     "quota": _condition("quota"), "statistic": _condition("statistic"), "time": _condition("time"),
     "u32": _condition("u32"), "rpfilter": _condition("rpfilter"), "set": _ipset, "recent": _recent,

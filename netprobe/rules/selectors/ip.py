@@ -102,11 +102,15 @@ def _length(packet: HookPacket, around: Surroundings) -> Seen:
 
 
 def _dscp(packet: HookPacket, around: Surroundings) -> Seen:
-    return known(packet.dscp)
+    return UNKNOWN if packet.tos is None else packet.tos >> 2
+
+
+def _ecn(packet: HookPacket, around: Surroundings) -> Seen:
+    return UNKNOWN if packet.tos is None else packet.tos & 3
 
 
 def _tos(packet: HookPacket, around: Surroundings) -> Seen:
-    return UNKNOWN if packet.dscp is None else packet.dscp << 2
+    return known(packet.tos)
 
 
 def _fragment_header(packet: HookPacket, around: Surroundings) -> Seen:
@@ -128,6 +132,8 @@ ROWS: Rows = {
     "ip6 dscp": (dt.DIFFSERV, only("ip6", _dscp)),
     "ip tos": (dt.NUMBER, only("ip", _tos)),
     "ip6 tos": (dt.NUMBER, only("ip6", _tos)),
+    "ip ecn": (dt.ECN, only("ip", _ecn)),
+    "ip6 ecn": (dt.ECN, only("ip6", _ecn)),
     "ip version": (dt.NUMBER, only("ip", constant(4))),
     "ip6 version": (dt.NUMBER, only("ip6", constant(6))),
     "ip hdrlength": (dt.NUMBER, only("ip", constant(5))),
