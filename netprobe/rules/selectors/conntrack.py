@@ -29,6 +29,10 @@ def tracked(packet: HookPacket) -> bool:
     return packet.state not in (None, "invalid", "untracked")
 
 
+# Set along with what was done (nf_nat_setup_info), and seen by who compares the whole status.
+_DONE = {"snat": 1 << 7, "dnat": 1 << 8}  # IPS_SRC_NAT_DONE, IPS_DST_NAT_DONE
+
+
 def _status(packet: HookPacket, around: Surroundings) -> Seen:
     """Translations show in the entry's two tuples; the other words come from the entry itself, if it was
     read.
@@ -46,7 +50,8 @@ def _status(packet: HookPacket, around: Surroundings) -> Seen:
         "confirmed": packet.state == "established",
     }
     words.update(word for word, shows in signs.items() if shows)
-    return sum(bit for word, bit in dt.CT_STATUSES.items() if word in words)
+    done = sum(bit for word, bit in _DONE.items() if signs[word])
+    return done | sum(bit for word, bit in dt.CT_STATUSES.items() if word in words)
 
 
 def _ct_direction(packet: HookPacket, around: Surroundings) -> Seen:
