@@ -31,6 +31,7 @@ def looked_into(netlink: Nfnetlink, family: str, table: str, name: str) -> Looke
         if not flags & ANONYMOUS:
             return f"@{name}"
         elements = _elements(netlink.elements(family, table, name), bool(flags & INTERVAL), key, kind)
+        elements.sort(key=lambda each: _order(parts, each[0]))
         written = [(_key(parts, first, last), given) for first, last, given in elements]
         return {"set": [word if kind is None else [word, given] for word, given in written]}
 
@@ -82,6 +83,11 @@ def _data(data: bytes, kind: int | None) -> Json:
         words.append(_KINDS[name].write(found.get(1, b"")[at : at + _SIZES[name]]))
         at += _SIZES[name] + 3 & ~3
     return words[0] if len(words) == 1 else {"concat": words}
+
+
+def _order(parts: tuple[Held, ...], key: bytes) -> tuple[int, bytes]:
+    """Elements stand in the order of their keys."""
+    return (parts[0].kind.number(key) if len(parts) == 1 else 0), key
 
 
 def _key(parts: tuple[Held, ...], first: bytes, last: bytes) -> Json:

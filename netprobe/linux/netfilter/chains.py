@@ -1,8 +1,8 @@
 """Single chains of tables that are too large to be read whole, as a walk comes to them.
 
 A host of 10,000 services has 40,000 rules, of which a packet passes ten. `iptables -S CHAIN` reads one chain
-(2 ms) where `iptables-save` reads all (2 s). `nft list chain` reads all sets of the table before (3 s), so
-chains of nft are decoded here, and nft is asked for those that are not understood. Source: iptables(8), nft(8),
+A host of 10,000 services has 40,000 rules, of which a packet passes ten. `iptables -S CHAIN` reads a chain
+chains are decoded here, and nft is asked for those that are not understood. Source: iptables(8), nft(8),
 nftables src/cache.c, iptables/nft-cache.c.
 """
 
@@ -16,13 +16,13 @@ from msgspec.structs import replace
 from netprobe.linux import netns
 from netprobe.model import Chain, ChainQuery, Rule, Table
 from netprobe.rules.read.iptables_save import read_chain as read_printed
-from netprobe.rules.read.nft_json import KernelChain, read_listing
+from netprobe.rules.read.nft_json import KernelChain, listed, of_table
 from netprobe.rules.read.nft_statement import statements
-from netprobe.rules.read.nft_text import written
 
 from .anonymous import looked_into
 from .decode import DecodedRule, decoded
 from .kernel import Inventory, KernelRule, Nfnetlink, rules_of
+from .nft_text import written
 from .owner import Key, managed
 from .tools import Printed, run
 from .values import NotUnderstood
@@ -153,9 +153,8 @@ def _printed_by_nft(fd: int, query: ChainQuery) -> Chain:
     if values.error:
         return Chain(query.chain, unread=values.error)
     try:
-        [table] = read_listing(
-            values.output, texts.output.decode("utf-8", "surrogateescape"), (), {(query.family, query.table)}
-        )
+        written_out = texts.output.decode("utf-8", "surrogateescape")
+        table = of_table(listed(values.output), (query.family, query.table), written_out)
     except (msgspec.MsgspecError, KeyError, ValueError, TypeError) as error:
         return Chain(query.chain, unread=f"nft printed something that is not understood: {error}")
     return table.chain(query.chain) or Chain(query.chain, unread=GONE)

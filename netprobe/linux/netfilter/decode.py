@@ -138,13 +138,14 @@ def _slot(register: bytes | None) -> int:
 
 class _Machine:
     """The registers while a rule is read, and the statements so far. `network` and `l4` are what earlier
-    matches say the packet is.
+    matches say the packet is, `said` the statements of those.
     """
 
     def __init__(self, family: str, sets: Sets) -> None:
         self.family, self.sets = family, sets
         self.network = family if family in ("ip", "ip6") else None
-        self.l4: tuple[str, int] | None = None
+        self.l4: str | None = None
+        self.said: dict[str, int] = {}
         self.registers: dict[int, Held | bytes] = {}
         self.out: list[Json] = []
         self.implied: set[int] = set()
@@ -152,6 +153,10 @@ class _Machine:
     def statements(self) -> list[Json]:
         """The statements; without those that a later one implies, as nft prints them."""
         return [each for at, each in enumerate(self.out) if at not in self.implied]
+
+    def needs(self, *layers: str) -> None:
+        """What follows is about these headers: that the packet has them is not said once more."""
+        self.implied.update(self.said[layer] for layer in layers if layer in self.said)
 
     def run(self, name: str, given: Attributes) -> None:
         """One expression. Raises NotUnderstood."""
@@ -204,12 +209,11 @@ def _payload(machine: _Machine, given: Attributes) -> None:
         raise NotUnderstood("a header that is written")
     base, offset, size = (number(given.get(at)) for at in (2, 3, 4))
     if base == 2:
-        protocol = machine.l4[0] if machine.l4 else None
-        held = transport(protocol, offset, size)
-        if machine.l4 is not None:
-            machine.implied.add(machine.l4[1])
+        held = transport(machine.l4, offset, size)
+        machine.needs("l4", *(("network",) if machine.l4 in ("icmp", "ipv6-icmp") else ()))
     elif base == 0 or machine.network:
         held = field(machine.network or "ip" if base else "ether", offset, size)
+        machine.needs("network" if base else "link")
     else:
         raise NotUnderstood("a header of an unknown protocol")
     _load(machine, given, held)
@@ -286,7 +290,7 @@ def _bits(held: Held, op: str, data: bytes) -> Json:
         raise NotUnderstood("bits of a state")
     names = [name for bit, name in STATES.items() if held.kind.number(held.mask) & bit]
     if op == "!=":
-        return {"match": {"op": "in", "left": held.json, "right": names}}
+        return {"match": {"op": "in", "left": held.json, "right": names[0] if len(names) == 1 else names}}
     return {"match": {"op": "not in", "left": held.json, "right": ",".join(names)}}
 
 
@@ -298,8 +302,10 @@ def _learn(machine: _Machine, held: Held, right: Json) -> None:
     """What a match says about the headers of the packet."""
     if held.json == {"meta": {"key": "nfproto"}}:
         machine.network = {"ipv4": "ip", "ipv6": "ip6"}.get(right)
+        machine.said["network"] = len(machine.out)
     elif held.json in _OF_PROTOCOLS and isinstance(right, str):
-        machine.l4 = (right, len(machine.out))
+        machine.l4 = right
+        machine.said["l4"] = len(machine.out)
 
 
 def _lookup(machine: _Machine, given: Attributes) -> None:
@@ -320,8 +326,9 @@ def _lookup(machine: _Machine, given: Attributes) -> None:
 def _nat(machine: _Machine, given: Attributes) -> None:
     kind = "dnat" if number(given.get(1)) else "snat"
     write = (ADDRESS6 if number(given.get(2)) == 10 else ADDRESS4).write
-    inside = {"family": "ip6" if number(given.get(2)) == 10 else "ip"} if machine.family == "inet" else {}
     mapped = machine.registers.get(_slot(given[3])) if 3 in given else None
+    named = machine.family == "inet" or (isinstance(mapped, Held) and mapped.size > 4)  # with a port
+    inside = {"family": "ip6" if number(given.get(2)) == 10 else "ip"} if named else {}
     if 3 in given:
         inside["addr"] = _between(machine, given, 3, write)
     # a map gives address and port together

@@ -174,14 +174,18 @@ class Nfnetlink(Netlink):
             yield _family(record), record
 
     def rules(self, family: str, table: str, chain: str) -> list[bytes]:
-        """The rules of one chain, as `rules_of` and `decode` take them apart. Raises OSError."""
-        return self.bodies(_rules_request(family, table, chain))
+        """The rules of one chain, as `rules_of` and `decode` take them apart.
+
+        Raises OSError, FileNotFoundError where there is no such chain.
+        """
+        found = self.bodies(_rules_request(family, table, chain))
+        if not found:  # of what is not there the kernel lists no rules
+            self.ask(_request(GET_CHAIN, family, NFTA_CHAIN_TABLE=table, NFTA_CHAIN_NAME=chain))
+        return found
 
     def set(self, family: str, table: str, name: str) -> Record:
         """The definition of a set (NFTA_SET_*). Raises OSError."""
-        names = [("NFTA_SET_TABLE", table), ("NFTA_SET_NAME", name)]
-        encoded = [(attribute, value.encode("utf-8", "surrogateescape")) for attribute, value in names]
-        return self.ask(Request(GET_SET, {"nfgen_family": NUMBERS[family]}, encoded))
+        return self.ask(_request(GET_SET, family, NFTA_SET_TABLE=table, NFTA_SET_NAME=name))
 
     def elements(self, family: str, table: str, name: str) -> list[bytes]:
         """The elements of a set, as the bodies of the messages that list them. Raises OSError."""
@@ -208,9 +212,14 @@ class Nfnetlink(Netlink):
 
 def _rules_request(family: str, table: str, chain: str | None = None) -> Request:
     """A dump of the rules of one table, or one chain."""
-    names = [("NFTA_RULE_TABLE", table), *([("NFTA_RULE_CHAIN", chain)] if chain is not None else [])]
-    encoded = [(name, value.encode("utf-8", "surrogateescape")) for name, value in names]
-    return Request(GET_RULE, {"nfgen_family": NUMBERS[family]}, encoded)
+    more = {"NFTA_RULE_CHAIN": chain} if chain is not None else {}
+    return _request(GET_RULE, family, NFTA_RULE_TABLE=table, **more)
+
+
+def _request(kind: int, family: str, **names: str) -> Request:
+    """What is asked about a thing with these names."""
+    encoded = [(name, value.encode("utf-8", "surrogateescape")) for name, value in names.items()]
+    return Request(kind, {"nfgen_family": NUMBERS[family]}, encoded)
 
 
 def _elements_request(family: str, table: str, name: str, *wanted: tuple[str, Any]) -> Request:

@@ -132,7 +132,7 @@ def named(table: Table, printed: Mapping[str, Printed]) -> Table:
     """A large table with its sets and flowtables. Raises as `read_listing`."""
     key = (table.family, table.name)
     items = [item for each in NAMED for item in listed(printed[each].output)]
-    found = of_table([{"table": {"family": key[0], "name": key[1]}}, *items], key)
+    found = of_table(items, key)
     return with_elements(replace(table, sets=found.sets, flowtables=found.flowtables), printed)
 
 

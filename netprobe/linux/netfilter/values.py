@@ -67,8 +67,8 @@ NAME = Kind("ifname", _name)
 
 
 class Held(Struct, frozen=True):
-    """What a register holds: an expression of a `kind` and of so many bytes. `mask`: what a bitwise one
-    left of it, and then toggled (`flip`). `whole`: the bytes of the header field of which these are the first.
+    """What a register holds: an expression of a `kind` and of so many bytes. `mask`: what a bitwise one left
+    of it, and then toggled (`flip`). `whole`: the bytes of the field of which these are the first.
     """
 
     json: Json
@@ -102,6 +102,15 @@ _ETHER: dict[tuple[int, int], tuple[str, Kind]] = {(0, 6): ("daddr", ETHER), (6,
 _NETWORK = {"ip": _FIELDS4, "ip6": _FIELDS6, "ether": _ETHER}
 _PORTS = {(0, 2): "sport", (2, 2): "dport"}
 _ICMP = {(0, 1): "type", (1, 1): "code"}
+_TYPES4 = {0: "echo-reply", 3: "destination-unreachable", 4: "source-quench", 5: "redirect",
+           8: "echo-request", 11: "time-exceeded", 12: "parameter-problem"}  # fmt: skip
+_TYPES6 = {1: "destination-unreachable", 2: "packet-too-big", 3: "time-exceeded", 4: "parameter-problem",
+           128: "echo-request", 129: "echo-reply", 133: "nd-router-solicit", 134: "nd-router-advert",
+           135: "nd-neighbor-solicit", 136: "nd-neighbor-advert", 137: "nd-redirect"}  # fmt: skip
+_ICMP_TYPES = {
+    "icmp": ("icmp", Kind("icmp_type", _words(_TYPES4, _number))),
+    "ipv6-icmp": ("icmpv6", Kind("icmpv6_type", _words(_TYPES6, _number))),
+}
 
 
 def field(protocol: str, offset: int, size: int) -> Held:
@@ -119,8 +128,9 @@ def field(protocol: str, offset: int, size: int) -> Held:
 def transport(protocol: str | None, offset: int, size: int) -> Held:
     """A field of the header behind IP's; without a `protocol` only ports are known."""
     if protocol in ("icmp", "ipv6-icmp") and (offset, size) in _ICMP:
-        named = "icmp" if protocol == "icmp" else "icmpv6"
-        return Held({"payload": {"protocol": named, "field": _ICMP[offset, size]}}, BIG, size)
+        named, words = _ICMP_TYPES[protocol]
+        kind = words if offset == 0 else BIG
+        return Held({"payload": {"protocol": named, "field": _ICMP[offset, size]}}, kind, size)
     if (offset, size) in _PORTS and protocol not in ("icmp", "ipv6-icmp"):
         return Held({"payload": {"protocol": protocol or "th", "field": _PORTS[offset, size]}}, BIG, size)
     raise NotUnderstood(f"transport header, {size} bytes from {offset}")

@@ -52,9 +52,10 @@ def listed(listing: bytes) -> list[dict[str, Any]]:
     return items
 
 
-def of_table(items: list[dict[str, Any]], key: Key) -> Table:
-    """One table from the objects of several listings, the table itself among them."""
-    [table] = _tables(items, "", (), {key})
+def of_table(items: list[dict[str, Any]], key: Key, texts: str = "") -> Table:
+    """One table from the objects of listings that are not of the table as a whole; `texts` as above."""
+    head = {"table": {"family": key[0], "name": key[1]}}
+    [table] = _tables([head, *items], texts, (), {key})
     return table
 
 

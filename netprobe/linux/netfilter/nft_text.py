@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-_BARE = frozenset(("iif", "oif", "iifname", "oifname", "iiftype", "oiftype", "skuid", "skgid"))
+_BARE = frozenset(("iif", "oif", "iifname", "oifname", "iiftype", "oiftype"))
 _OPERATORS = ("&", "|", "^")
+_BURST = 5  # of a limit that names none
 _VERDICTS = ("accept", "drop", "return", "continue")
 
 
@@ -29,15 +30,36 @@ def _statement(kind: str, inside: Any) -> str:
 
 
 def _match(inside: dict[str, Any]) -> str:
-    op = "" if inside["op"] in ("==", "in") else f"{inside['op']} "
-    right = inside["right"]
-    said = ",".join(map(str, right)) if isinstance(right, list) else _expression(right)
-    return f"{_expression(inside['left'])} {op}{_quoted(inside['left'], said)}"
+    left, right = inside["left"], inside["right"]
+    plain = inside["op"] in ("==", "in") and not any(each in left for each in _OPERATORS)
+    op = "" if plain else {"in": "== ", "not in": "!= "}.get(inside["op"], f"{inside['op']} ")
+    said = ",".join(map(str, right)) if isinstance(right, list) else _of_kind(left, right)
+    return f"{_expression(left)} {op}{said}"
 
 
-def _quoted(left: Any, said: str) -> str:
+def _of_kind(left: Any, right: Any) -> str:
+    """A literal as it stands beside this expression: names in quotes, marks as hexadecimal numbers."""
+    if isinstance(right, dict) and "set" in right:
+        return f"{{ {', '.join(_of_kind(left, each) for each in right['set'])} }}"
+    if isinstance(right, dict):
+        said = {
+            kind: [_of_kind(left, each) for each in inside]
+            for kind, inside in right.items()
+            if kind == "range"
+        }
+        return "-".join(said["range"]) if said else _expression(right)
+    if isinstance(right, int) and _is_mark(left):
+        return f"0x{right:08x}"
     named = isinstance(left, dict) and left.get("meta", {}).get("key") in ("iifname", "oifname")
-    return f'"{said}"' if named and not said.startswith(("{", "@")) else said
+    return f'"{right}"' if named and not str(right).startswith("@") else _expression(right)
+
+
+def _is_mark(found: Any) -> bool:
+    if isinstance(found, dict) and any(each in found for each in _OPERATORS):
+        return any(_is_mark(each) for inside in found.values() for each in inside)
+    return isinstance(found, dict) and any(
+        found.get(kind, {}).get("key") == "mark" for kind in ("meta", "ct")
+    )
 
 
 def _nat(kind: str) -> Callable[[dict[str, Any] | None], str]:
@@ -48,19 +70,20 @@ def _nat(kind: str) -> Callable[[dict[str, Any] | None], str]:
         address = f"[{address}]" if ":" in address and port and " " not in address else address
         family = f" {inside['family']}" if "family" in inside else ""
         goal = [f"to {address}{port}"] if address or port else []
-        return " ".join([f"{kind}{family}", *goal, *inside.get("flags", [])])
+        flags = [",".join(inside["flags"])] if "flags" in inside else []
+        return " ".join([f"{kind}{family}", *goal, *flags])
 
     return write
 
 
 def _limit(inside: dict[str, Any]) -> str:
     over = "over " if inside.get("inv") else ""
-    unit = " bytes" if "rate_unit" in inside else ""
-    return f"limit rate {over}{inside['rate']}{unit}/{inside['per']} burst {inside['burst']} packets"
+    burst = f" burst {inside['burst']} packets" if inside["burst"] != _BURST else ""
+    return f"limit rate {over}{inside['rate']}/{inside['per']}{burst}"
 
 
 def _reject(inside: dict[str, Any] | None) -> str:
-    if not inside:
+    if not inside or inside in ({"type": kind, "expr": "port-unreachable"} for kind in ("icmpx", "icmp")):
         return "reject"
     how = f" {inside['expr']}" if "expr" in inside else ""
     return f"reject with {inside['type']}{how}"
@@ -69,8 +92,7 @@ def _reject(inside: dict[str, Any] | None) -> str:
 _STATEMENTS: dict[str, Callable[[Any], str]] = {
     "match": _match,
     "vmap": lambda inside: f"{_expression(inside['key'])} vmap {_expression(inside['data'])}",
-    "mangle": lambda inside: f"{_expression(inside['key'])} set {_expression(inside['value'])}",
-    "counter": lambda inside: f"counter packets {inside['packets']} bytes {inside['bytes']}",
+    "mangle": lambda inside: f"{_expression(inside['key'])} set {_of_kind(inside['key'], inside['value'])}",
     "snat": _nat("snat"), "dnat": _nat("dnat"), "masquerade": _nat("masquerade"),
     "redirect": _nat("redirect"),
     "limit": _limit, "reject": _reject,
@@ -86,7 +108,7 @@ def _expression(found: Any) -> str:
         return str(found)
     [(kind, inside)] = found.items()
     if kind in _OPERATORS:
-        return f"{_expression(inside[0])} {kind} {_expression(inside[1])}"
+        return f"{_expression(inside[0])} {kind} {_of_kind(found, inside[1])}"
     if kind in _VERDICTS or kind in ("jump", "goto"):
         return _statement(kind, inside)
     return _EXPRESSIONS[kind](inside)
