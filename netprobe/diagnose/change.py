@@ -17,6 +17,7 @@ from netprobe.model import (
     Need,
     ReadChain,
     ReadNamespace,
+    ReadRoute,
     Report,
     RouteAnswer,
     Ruleset,
@@ -77,6 +78,7 @@ def questions(snapshot: Snapshot, names: Sequence[str]) -> tuple[Need, ...]:
     return (
         *(ReadNamespace(name) for name in names),
         *(AskRoute(asked.namespace, asked.query) for asked in snapshot.answers if asked.namespace in names),
+        *(ReadRoute(name, query) for name in names for query in snapshot[name].routed or ()),
         *(ReadChain(name, query) for name in names for query in _chains(snapshot[name].ruleset)),
     )
 

@@ -33,7 +33,9 @@ from netprobe.model import (
     Observation,
     ReadChain,
     ReadNamespace,
+    ReadRoute,
     RouteAnswer,
+    RouteQuery,
     SeenBehind,
     Snapshot,
     Space,
@@ -146,13 +148,15 @@ class Machine:
         exception.
         """
         for need in needs:
-            if isinstance(need, AskRoute | LookBehind | FindMacvlans):
+            if isinstance(need, AskRoute | ReadRoute | LookBehind | FindMacvlans):
                 continue
             try:
                 deadline.check()
                 snapshot = self._read(snapshot, need)
             except (NetprobeError, OSError) as error:
                 snapshot = _blinded(snapshot, need, _why(error))
+        for name, sought in _by_namespace(each for each in needs if isinstance(each, ReadRoute)).items():
+            snapshot = self._routed(snapshot, name, [need.query for need in sought])
         for name, asked in _by_namespace(each for each in needs if isinstance(each, AskRoute)).items():
             snapshot = self._looked_up(snapshot, name, asked)
         for name, ports in _by_namespace(each for each in needs if isinstance(each, LookBehind)).items():
@@ -186,6 +190,18 @@ class Machine:
             return snapshot
         standing = (FoundMacvlans(*parent, names) for parent, names in found.items())
         return replace(snapshot, macvlans=(*snapshot.macvlans, *standing))
+
+    def _routed(self, snapshot: Snapshot, name: str, queries: Sequence[RouteQuery]) -> Snapshot:
+        """`snapshot` with the routes of a namespace of very many that these queries lead to."""
+        try:
+            deadline.check()
+            return namespace.find_routes(snapshot, name, queries, self._handle(name))
+        except (NetprobeError, OSError) as error:
+            blind = Blind(f"routes of {name}", _why(error))
+            known = snapshot[name]
+            lost = replace(known, unread={**known.unread, "routes": _why(error)})
+            snapshot = replace(snapshot.with_namespace(lost), blind=(*snapshot.blind, blind))
+            return namespace.with_routes(snapshot, name, (), queries)
 
     def _looked_up(self, snapshot: Snapshot, name: str, asked: Sequence[AskRoute]) -> Snapshot:
         """`snapshot` with the kernel's answers to route lookups in one namespace."""
@@ -260,7 +276,7 @@ class Machine:
             return observe(watch, self._directory.handles, settled, self._crafter or craft)
 
 
-_AskedOf = TypeVar("_AskedOf", AskRoute, LookBehind)
+_AskedOf = TypeVar("_AskedOf", AskRoute, LookBehind, ReadRoute)
 
 
 def _by_namespace(needs: Iterable[_AskedOf]) -> dict[str, list[_AskedOf]]:

@@ -19,6 +19,7 @@ from netprobe.model import (
     Link,
     Namespace,
     ReadChain,
+    Route,
     RouteAnswer,
     RouteQuery,
     Ruleset,
@@ -87,8 +88,10 @@ def read_namespace(name: str, fd: int) -> Namespace:
         reader = _Reader(name)
         nothing: tuple[tuple[Link, ...], dict[str, str]] = ((), {})
         none: dict[str, str] = {}
+        no_routes: tuple[tuple[Route, ...], bool] = ((), True)
         found, per_interface = reader.of("links", "interfaces", lambda: links.read_links(route), nothing)
         found = reader.of("vlans", "VLANs of bridge ports", lambda: bridges.with_vlans(route, found), found)
+        routes, are_all = reader.of("routes", "routes", lambda: fib.read_routes(route), no_routes)
         namespace = Namespace(
             name=name,
             inode=netns.inode(fd),
@@ -97,7 +100,8 @@ def read_namespace(name: str, fd: int) -> Namespace:
                 "qdiscs", "queueing disciplines", lambda: tc.with_traffic_control(route, found), found
             ),
             addresses=reader.of("addresses", "addresses", lambda: links.read_addresses(route), ()),
-            routes=reader.of("routes", "routes", lambda: fib.read_routes(route), ()),
+            routes=routes,
+            routed=None if are_all else (),
             rules=reader.of("rules", "policy rules", lambda: fib.read_rules(route), ()),
             neighbours=reader.of("neighbours", "neighbours", lambda: neighbours.read_neighbours(route), ()),
             fdb=reader.of("fdb", "bridge forwarding entries", lambda: neighbours.read_fdb(route), ()),
@@ -156,6 +160,24 @@ def with_chain(snapshot: Snapshot, need: ReadChain, chain: Chain) -> Snapshot:
     namespace = snapshot[need.namespace]
     return snapshot.with_namespace(
         replace(namespace, ruleset=(namespace.ruleset or Ruleset()).with_chain(need.query, chain))
+    )
+
+
+def find_routes(snapshot: Snapshot, name: str, queries: Sequence[RouteQuery], fd: int) -> Snapshot:
+    """`snapshot` with the routes of one namespace, of the open namespace `fd`, that these queries lead to."""
+    with netns.inside(fd), Netlink() as route:
+        found = [each for query in queries for each in fib.find_routes(route, query)]
+    return with_routes(snapshot, name, found, queries)
+
+
+def with_routes(
+    snapshot: Snapshot, name: str, found: Sequence[Route], queries: Sequence[RouteQuery]
+) -> Snapshot:
+    """`snapshot` with these routes of a namespace, which are all that these queries lead to."""
+    namespace = snapshot[name]
+    routes = tuple(dict.fromkeys((*namespace.routes, *found)))
+    return snapshot.with_namespace(
+        replace(namespace, routes=routes, routed=(*(namespace.routed or ()), *queries))
     )
 
 

@@ -15,6 +15,7 @@ import socket
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from importlib import import_module
+from itertools import islice
 from typing import Any, NamedTuple
 
 from netprobe.errors import is_short
@@ -102,9 +103,8 @@ class Netlink:
         self.unsteady = False
         self._requests, self._answers, self._by_hand = _messages(family.module)
         self._sequence = random.randrange(1 << 16, 1 << 31)
-        self._socket = _endpoint(family.protocol)
-        if strict:
-            self._socket.setsockopt(SOL_NETLINK, GET_STRICT_CHK, 1)
+        self._protocol, self._strict = family.protocol, strict
+        self._socket = self._opened()
 
     def __enter__(self) -> Netlink:
         return self
@@ -115,6 +115,36 @@ class Netlink:
     def dump(self, request: Request) -> list[Record]:
         """All entries of a table; one that changes meanwhile is dumped again, a few times. Raises OSError."""
         return [self._record_in_time(message) for message in self._steady(request)]
+
+    def at_most(self, request: Request, most: int) -> list[Record] | None:
+        """As `dump`, of a table that has no more than so many entries; None of a larger one, which is not
+        heard to its end.
+        """
+        for _ in range(DUMP_TRIES):
+            messages = list(islice(self._dumped(request), most + 2))
+            if messages[-1].kind != NLMSG_DONE:
+                self._socket.close()
+                self._socket = self._opened()
+                return None
+            if not any(message.flags & NLM_F_DUMP_INTR for message in messages):
+                break
+        else:
+            self.unsteady = True
+        return [self._record_in_time(message) for message in messages if message.kind != NLMSG_DONE]
+
+    def first(self, request: Request, most: int) -> list[Record]:
+        """The first entries of a table, which may have more."""
+        messages = list(islice(self._dumped(request), most))
+        if messages and messages[-1].kind != NLMSG_DONE:
+            self._socket.close()
+            self._socket = self._opened()
+        return [self._record_in_time(message) for message in messages if message.kind != NLMSG_DONE]
+
+    def _opened(self) -> socket.socket:
+        opened = _endpoint(self._protocol)
+        if self._strict:
+            opened.setsockopt(SOL_NETLINK, GET_STRICT_CHK, 1)
+        return opened
 
     def sifted(self, request: Request, wanted: Callable[[Sequence[bytes]], Iterable[int]]) -> list[Record]:
         """As `dump`, but only those entries are decoded that `wanted` chooses: it is given all bodies and

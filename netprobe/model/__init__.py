@@ -104,6 +104,7 @@ from .snapshot import (
     Need,
     ReadChain,
     ReadNamespace,
+    ReadRoute,
     SeenBehind,
     Snapshot,
 )
@@ -182,6 +183,7 @@ __all__ = [
     "Qdisc",
     "ReadChain",
     "ReadNamespace",
+    "ReadRoute",
     "RecentEntry",
     "RecentList",
     "Report",

@@ -223,7 +223,9 @@ class Namespace(Struct, frozen=True):
 
     `cgroup_programs` are the BPF programs of netprobe's own cgroup, which see what a probe sends; a socket
     has its own. `unread` are the parts (fields, and `qdiscs` of the links) that the kernel would not give us,
-    each with the reason: what such a field holds means nothing, least of all "none". `enter` are the words
+    each with the reason: what such a field holds means nothing, least of all "none". `routed`: the routes are
+    too many to be read; those are here that the kernel makes, that refuse, defaults, and those for these
+    queries. `enter` are the words
     before a command that run it in here, from the shell that netprobe was started from; None: not known.
     """
 
@@ -245,6 +247,7 @@ class Namespace(Struct, frozen=True):
     counters: Mapping[str, int] = field(default_factory=dict)
     blind: tuple[Blind, ...] = ()
     unread: Mapping[str, str] = field(default_factory=dict)
+    routed: tuple[RouteQuery, ...] | None = None
     enter: tuple[str, ...] | None = None
 
     def link(self, index: int | None) -> Link | None:

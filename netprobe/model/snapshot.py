@@ -180,6 +180,15 @@ class ReadChain(Struct, frozen=True):
     query: ChainQuery
 
 
+class ReadRoute(Struct, frozen=True):
+    """Predict's request: read the routes of `namespace` that `query` leads to; it has too many to be read
+    whole.
+    """
+
+    namespace: str
+    query: RouteQuery
+
+
 class AskConnection(Struct, frozen=True):
     """Predict's request: which tracked connections of `namespace` does `flow` belong to?"""
 
@@ -187,4 +196,14 @@ class AskConnection(Struct, frozen=True):
     flow: Flow
 
 
-Need = ReadNamespace | FindPeer | FindMacvlans | LookBehind | AskRoute | AskSet | ReadChain | AskConnection
+Need = (
+    ReadNamespace
+    | FindPeer
+    | FindMacvlans
+    | LookBehind
+    | AskRoute
+    | AskSet
+    | ReadChain
+    | ReadRoute
+    | AskConnection
+)

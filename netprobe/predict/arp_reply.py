@@ -40,7 +40,7 @@ def claims(ground: Ground, name: str, link: Link, request: Packet) -> Station | 
     namespace, asked = ground.namespace(name), request.flow.dst
     if request.flow.protocol is Protocol.ND:
         return _claims_v6(namespace, name, link, asked)
-    if fib.lookup(namespace, RouteQuery(None, asked)).type == "local":  # arp_process asks the FIB
+    if fib.sought(namespace, RouteQuery(None, asked)).type == "local":  # arp_process asks the FIB
         return suppressed(ground, name, link, request) or Station(link.mac, name, link)
     return _proxies(ground, name, link, request)
 
@@ -101,7 +101,7 @@ def suppressed(ground: Ground, name: str, link: Link, request: Packet) -> Stop |
             namespace, name, link, "arp_ignore", f"{name} does not answer for {flow.dst} on {link.name}"
         )
     if _maximum(namespace, link, "arp_filter") and flow.src != "0.0.0.0":
-        back = fib.lookup(namespace, RouteQuery(flow.dst, flow.src))
+        back = fib.sought(namespace, RouteQuery(flow.dst, flow.src))
         if back.leg is not None and back.leg.index != link.index:
             return _sysctl_stop(
                 namespace,
@@ -142,7 +142,7 @@ def _proxies(ground: Ground, name: str, link: Link, request: Packet) -> Station 
         return None
     if not forwards(namespace, link, 4):
         return None
-    route = fib.lookup(namespace, RouteQuery(flow.src, flow.dst, iif=link.index))
+    route = fib.sought(namespace, RouteQuery(flow.src, flow.dst, iif=link.index))
     pvlan = bool(_maximum(namespace, link, "proxy_arp_pvlan"))
     if route.leg is None or (route.leg.index == link.index and not pvlan):
         return None

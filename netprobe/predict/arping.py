@@ -31,7 +31,7 @@ def interface(ground: Ground, name: str, dst: str, wanted: str | None = None) ->
     namespace = ground.namespace(name)
     if wanted is not None:
         return namespace.link_named(wanted)
-    decision = fib.lookup(namespace, RouteQuery(None, dst))
+    decision = fib.sought(namespace, RouteQuery(None, dst))
     if decision.error is not None or decision.leg is None or decision.type != "unicast":
         return None
     if decision.leg.via is None:

@@ -10,10 +10,20 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from netprobe.model import InterfaceAddress, Link, Namespace, Nexthop, PolicyRule, Route, RouteQuery
+from netprobe.model import (
+    InterfaceAddress,
+    Link,
+    Namespace,
+    Nexthop,
+    PolicyRule,
+    ReadRoute,
+    Route,
+    RouteQuery,
+)
 from netprobe.model.lookup import indexed
 
 from . import prefix
+from .view import Lacking
 
 LOCAL, MAIN, DEFAULT = 255, 254, 253
 
@@ -53,8 +63,17 @@ class FibResult(Struct, frozen=True):
         return self.route.type if self.route else "none"
 
 
+def sought(namespace: Namespace, query: RouteQuery) -> FibResult:
+    """The same as `lookup` during a walk, which may ask for more. Raises Lacking where the namespace has too
+    many routes, and those for this query have not been read.
+    """
+    if namespace.routed is not None and query not in namespace.routed:
+        raise Lacking(ReadRoute(namespace.name, query))
+    return lookup(namespace, query)
+
+
 def lookup(namespace: Namespace, query: RouteQuery) -> FibResult:
-    """What this namespace's FIB decides for `query`, from the configuration alone."""
+    """What this namespace's FIB decides for `query`, from the configuration alone, as far as it was read."""
     rules = rules_for(namespace, prefix.version(query.dst))
     position, seen = 0, 0
     while position < len(rules) and seen <= len(rules):
@@ -205,7 +224,7 @@ def address_type(namespace: Namespace, address: str, interface: str | None = Non
     if is_local(namespace, address):
         link = namespace.owner_of(address)
         return "local" if interface is None or (link is not None and link.name == interface) else "unicast"
-    found = lookup(namespace, RouteQuery(None, address))
+    found = sought(namespace, RouteQuery(None, address))
     return found.type if found.route is not None else "unreachable"
 
 
@@ -262,7 +281,7 @@ def masqueraded(namespace: Namespace, out: Link, query: RouteQuery) -> str | Non
     """The address that MASQUERADE takes for what leaves by `out`: of IPv4 a global one, of the next hop's
     network first, whatever source the route prefers (nf_nat_masquerade_ipv4).
     """
-    legs = lookup(namespace, query).candidates
+    legs = sought(namespace, query).candidates
     towards = next((leg.via or query.dst for leg in legs if leg.index == out.index), query.dst)
     if prefix.version(towards) != 4 or ":" in query.dst:  # IPv6 looks at the destination only
         towards = query.dst

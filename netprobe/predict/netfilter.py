@@ -357,7 +357,7 @@ def _surroundings(ground: Ground, namespace: Namespace, packet: Packet, trail: T
     from netprobe.model import RouteQuery
 
     def lookup(query: FibQuery) -> FibAnswer | None:
-        found = fib.lookup(namespace, RouteQuery(query.source, query.destination, mark=query.mark))
+        found = fib.sought(namespace, RouteQuery(query.source, query.destination, mark=query.mark))
         links = [namespace.link(leg.index) for leg in found.candidates]
         kind = "unreachable" if found.error == "ENETUNREACH" else found.type
         local = ("lo",) if kind == "local" else ()

@@ -59,7 +59,7 @@ def query_out(namespace: Namespace, packet: Packet) -> RouteQuery:
 def decide(ground: Ground, name: str, asked: RouteQuery) -> FibResult:
     """The route for a query. Where the kernel and the model name different legs, the kernel's is taken."""
     namespace = ground.namespace(name)
-    own = fib.lookup(namespace, asked)
+    own = fib.sought(namespace, asked)
     # of a source that is not its own the kernel says nothing but EINVAL (ip_route_output_key_hash_rcu)
     foreign = asked.iif is None and asked.src is not None and not fib.is_local(namespace, asked.src)
     if foreign and prefix.version(asked.dst) == 4 and asked.src != "0.0.0.0":
@@ -119,7 +119,7 @@ def refuse_input(ground: Ground, name: str, link: Link, packet: Packet, decision
         return checked
     if decision.error is None:
         return checked
-    if fib.lookup(ground.namespace(name), query(packet, link)).error is not None:
+    if fib.sought(ground.namespace(name), query(packet, link)).error is not None:
         return _refusal(ground.namespace(name), packet, decision, Stage.ROUTE)
     return checked
 
@@ -261,7 +261,7 @@ def may_send_from(namespace: Namespace, address: str) -> bool:
     family = f"ipv{prefix.version(address)}"
     own = (
         any(a.address == address and fib.is_usable(a) for a in namespace.addresses)
-        or fib.lookup(namespace, RouteQuery(None, address)).type == "local"
+        or fib.sought(namespace, RouteQuery(None, address)).type == "local"
     )
     return own or namespace.sysctl(f"net.{family}.ip_nonlocal_bind") == "1"
 

@@ -94,7 +94,7 @@ def _reverse_path(
     if not level or src == "0.0.0.0":
         return None
     valmark = in_force(namespace, link, "src_valid_mark")[0]
-    back = fib.lookup(namespace, RouteQuery(dst, src, iif=None, mark=packet.mark if valmark else 0))
+    back = fib.sought(namespace, RouteQuery(dst, src, iif=None, mark=packet.mark if valmark else 0))
     if back.error is not None or back.type not in ("unicast", "local"):
         return _refused(name, link, key, level, f"{name} has no route back to {src}")
     if level == 1 and not any(leg.index == link.index for leg in back.candidates):

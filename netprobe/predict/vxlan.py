@@ -142,7 +142,7 @@ def _has_no_source(ground: Ground, home: str, name: str, link: Link) -> Stop | N
 
 
 def _outer(ground: Ground, name: str, vxlan: Vxlan, packet: Packet, remote: str) -> Flow:
-    decision = fib.lookup(ground.namespace(name), RouteQuery(vxlan.local, remote, mark=packet.mark))
+    decision = fib.sought(ground.namespace(name), RouteQuery(vxlan.local, remote, mark=packet.mark))
     source = vxlan.local or fib.source_for(ground.namespace(name), decision, remote) or "0.0.0.0"
     version = 6 if ":" in remote else 4
     length = (packet.flow.length or 0) + OVERHEAD[version]
@@ -154,7 +154,7 @@ def _does_not_fit(ground: Ground, name: str, link: Link, packet: Packet, outer: 
     """An inner packet with DF that the underlay's MTU cannot carry is refused at the tunnel
     (skb_tunnel_check_pmtu).
     """
-    decision = fib.lookup(ground.namespace(name), RouteQuery(outer.src, outer.dst, mark=packet.mark))
+    decision = fib.sought(ground.namespace(name), RouteQuery(outer.src, outer.dst, mark=packet.mark))
     out = ground.namespace(name).link(decision.index)
     if out is None or not packet.df or (outer.length or 0) <= out.mtu:
         return None

@@ -84,8 +84,8 @@ def test_one_service_of_10000(make_lab: Callable[..., Lab], tool: str) -> None:
     assert trace(lab, "a", "10.96.0.0:80")["agreement"] == "confirmed"
 
 
-def test_10000_routes_beside_the_way(make_lab: Callable[..., Lab]) -> None:
+def test_50000_routes_beside_the_way(make_lab: Callable[..., Lab]) -> None:
     lab = make_lab(crowds.EMPTY)
     crowds.fill(lab, crowds.pair())
-    crowds.fill(lab, crowds.routes(10_000))
+    crowds.fill(lab, crowds.routes(50_000))
     assert trace(lab, "a", "b")["agreement"] == "confirmed"

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import errno
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 from msgspec.structs import replace
 
@@ -23,6 +24,11 @@ AF_INET, AF_INET6 = 2, 10
 RTAX_MTU = 2
 MAIN, LOCAL = 254, 255
 RTM_F_CLONED, RTM_F_LOOKUP_TABLE, RTM_F_FIB_MATCH = 0x200, 0x1000, 0x2000
+
+MOST = 2000  # routes that are read, 20 us each; where there are more, those that are needed
+FIRST = 64  # of a table, among which its defaults are
+UNICAST, KERNEL = 1, 2  # RTN_UNICAST, RTPROT_KERNEL
+KEPT = (2, 3, 4, 5, 6, 7, 8, 9)  # RTN_LOCAL to RTN_THROW: what is the namespace's own, and what refuses
 
 FIB_RULE_INVERT = 0x2
 NO_SUPPRESSION = 0xFFFFFFFF  # -1 of FRA_SUPPRESS_PREFIXLEN
@@ -63,20 +69,67 @@ ENCAPSULATIONS = {
 ACTIONS = {1: "lookup", 2: "goto", 3: "nop", 6: "blackhole", 7: "unreachable", 8: "prohibit"}
 
 
-def read_routes(netlink: Netlink) -> tuple[Route, ...]:
-    """The IPv4 and IPv6 routes of all tables, `local` among them.
+def read_routes(netlink: Netlink) -> tuple[tuple[Route, ...], bool]:
+    """The IPv4 and IPv6 routes of all tables, `local` among them; and whether they are all.
 
     Without the cache: what the kernel has learned of single destinations (path MTUs, redirects) comes and
     goes with packets, and is in its answers to questions (`ask_route`). A dump has IPv6's (inet6_dump_fib).
     """
+    records = netlink.at_most(Request(RTM_GETROUTE), MOST)
+    if records is not None:
+        return _routes(netlink, records), True
+    with Netlink(strict=True) as strict:
+        return _routes(netlink, _few(netlink, strict)), False
+
+
+def _few(netlink: Netlink, strict: Netlink) -> list[Record]:
+    """Of very many routes those that the kernel makes, those that refuse, and the defaults: a router has a
+    million others, and a packet goes by one.
+    """
+    found = []
+    for family in (AF_INET, AF_INET6):
+        wanted = [{"type": kind} for kind in KEPT] + [{"type": UNICAST, "proto": KERNEL}]
+        for fields in wanted:
+            found += strict.first(Request(RTM_GETROUTE, {"family": family, **fields}), MOST)
+        tables = {record.get("FRA_TABLE", record["table"]) for record in netlink.dump(Request(RTM_GETRULE))}
+        for table in sorted((tables | {MAIN}) - {LOCAL, 0}):  # the shortest prefixes come first
+            request = Request(RTM_GETROUTE, {"family": family}, [("RTA_TABLE", table)])
+            with suppress(FileNotFoundError):  # a rule may name one in which there are no routes
+                found += [each for each in strict.first(request, FIRST) if not each["dst_len"]]
+    return found
+
+
+def _routes(netlink: Netlink, records: Iterable[Record]) -> tuple[Route, ...]:
     found: list[tuple[Route, int]] = []  # each with the id of its nexthop object, 0 for none
-    for record in netlink.dump(Request(RTM_GETROUTE)):
+    for record in records:
         if record["family"] in (AF_INET, AF_INET6) and not record["flags"] & RTM_F_CLONED:
             found.append((route_of(record), record.get("RTA_NH_ID", 0)))
     if any(nexthop_id and not route.nexthops for route, nexthop_id in found):
         objects = _read_nexthops(netlink)
-        return tuple(_resolved(route, nexthop_id, objects) for route, nexthop_id in found)
-    return tuple(route for route, _ in found)
+        found = [(_resolved(route, nexthop_id, objects), nexthop_id) for route, nexthop_id in found]
+    return tuple(dict.fromkeys(route for route, _ in found))
+
+
+def find_routes(netlink: Netlink, query: RouteQuery) -> tuple[Route, ...]:
+    """The routes that the kernel's FIB finds for `query`, and for its destination alone: of a source or a way
+    in that it does not take it says nothing. None where it finds none.
+    """
+    found = []
+    for each in dict.fromkeys((query, RouteQuery(None, query.dst, mark=query.mark))):
+        try:
+            found.append(netlink.ask(_question(each, RTM_F_LOOKUP_TABLE | RTM_F_FIB_MATCH)))
+        except OSError as error:
+            if is_short(error):
+                raise
+    return tuple(map(_unmerged, _routes(netlink, found)))
+
+
+def _unmerged(route: Route) -> Route:
+    """Without own policy rules the kernel keeps `local` inside `main` and answers with main's number
+    (fib_trie_unmerge).
+    """
+    merged = route.type in ("local", "broadcast") and route.table == MAIN
+    return replace(route, table=LOCAL) if merged else route
 
 
 def route_of(record: Record) -> Route:
@@ -216,10 +269,7 @@ def ask_route(netlink: Netlink, query: RouteQuery) -> RouteAnswer:
         entry = route_of(netlink.ask(_question(query, RTM_F_LOOKUP_TABLE | RTM_F_FIB_MATCH)))
     except OSError:
         return answer
-    # without own policy rules the kernel keeps `local` inside `main` and answers with main's number
-    # (fib_trie_unmerge)
-    merged = entry.type in ("local", "broadcast") and entry.table == MAIN
-    return replace(answer, prefix=entry.dst, table=LOCAL if merged else entry.table)
+    return replace(answer, prefix=entry.dst, table=_unmerged(entry).table)
 
 
 def answer_of(record: Record) -> RouteAnswer:
