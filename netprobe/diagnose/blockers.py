@@ -19,9 +19,11 @@ from netprobe.model import (
     Need,
     Place,
     Probe,
+    Protocol,
     Report,
     Sighting,
     Snapshot,
+    Socket,
     Stage,
     Verdict,
 )
@@ -32,7 +34,10 @@ from .report import Explain, Searching, diagnose
 from .resent import resent
 
 _ROUNDS = 5  # who has mended five things asks again
+# Causes that the reader mends, by starting a program or looking at it.
+_PROGRAMS = {"port-closed", "listener-wrong-address", "accept-queue-full", "rcvbuf-full"}
 # a model read for another path shows what is there, not what is missing
+_STATES = {Protocol.TCP: "listen"}
 _UNPROVEN = {"neigh-no-answer", "unknown"}
 
 
@@ -133,16 +138,17 @@ def _look(
     report: Report, snapshot: Snapshot, explain: Explain, earlier: Earlier | None, searches: Searching | None
 ) -> _Outlook:
     """Mend, ask again, and so on, until the probe passes or nothing more can be told."""
-    causes = [report.causes[0]]
+    causes, hops = [report.causes[0]], report.path.request
     way: tuple[Hop, ...] = ()
     for _ in range(_ROUNDS):
-        mended = mend(snapshot, causes[-1])
+        mended = mend(snapshot, causes[-1]) or _served(snapshot, causes[-1], hops)
         if mended is None:
             break
         again = _ask(mended, resent(report.probe, snapshot, mended), explain, earlier, searches)
         if not isinstance(again, Report):
             return _Outlook(tuple(causes[1:]), way=way, needs=again)
-        way = again.path.request if len(again.path.request) > len(way) else way
+        hops = again.path.request
+        way = hops if len(hops) > len(way) else way
         if again.verdict is Verdict.REACHABLE:
             return _Outlook(tuple(causes[1:]), True, way)
         if (
@@ -154,6 +160,18 @@ def _look(
         causes.append(again.causes[0])
         snapshot = mended
     return _Outlook(tuple(causes[1:]), way=way)
+
+
+def _served(snapshot: Snapshot, cause: Cause, hops: tuple[Hop, ...]) -> Snapshot | None:
+    """The snapshot with a program that answers where one is missing or stuck; None for another cause."""
+    there = snapshot.get(cause.place.namespace)
+    asked = next((h.flow for h in reversed(hops) if there is not None and h.namespace == there.name), None)
+    if cause.code not in _PROGRAMS or there is None or asked is None or asked.dport is None:
+        return None
+    name, port, state = str(asked.protocol), asked.dport, _STATES.get(asked.protocol, "unconnected")
+    others = tuple(s for s in there.sockets or () if (s.protocol, s.port) != (name, port))
+    program = Socket(name, "::" if asked.version == 6 else "0.0.0.0", port, state)
+    return snapshot.with_namespace(replace(there, sockets=(*others, program)))
 
 
 def _ask(

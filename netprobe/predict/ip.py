@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from netprobe.model import End, Link, Namespace, Object, Place, Stage, Stop
 
-from . import bpf, conntrack, fib, fixes, netfilter, prefix, routing, size, sockets, xfrm
+from . import bpf, conntrack, fib, fixes, ipv6, netfilter, prefix, routing, size, sockets, xfrm
 from .arp_reply import forwards
 from .drop import Finish, link_down, lost
 from .fib import FibResult
@@ -118,6 +118,8 @@ def receive(trail: Trail, name: str, link: Link, packet: Packet) -> Departure | 
                 f"IPv6 is off on {link.name}",
             )
         )
+    if packet.flow.version == 6 and link.mtu < ipv6.MTU:  # ip6_rcv_core: no struct inet6_dev
+        return trail.drop(ipv6.too_short(namespace, link))
     passed = netfilter.on_ip(trail.ground, name, "prerouting", packet, link, None, trail)
     if passed.changes or passed.note:
         trail.add(

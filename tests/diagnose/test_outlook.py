@@ -11,7 +11,20 @@ from netprobe.causes.catalogue import explain
 from netprobe.diagnose.blockers import with_outlook
 from netprobe.diagnose.hints import gateway, usual_length
 from netprobe.diagnose.report import diagnose
-from netprobe.model import Agreement, BridgePort, Chain, FoundPeer, InterfaceAddress, LinkRef, Report, Route, Ruleset, Snapshot, Table
+from netprobe.model import (
+    Agreement,
+    BridgePort,
+    Chain,
+    FoundPeer,
+    InterfaceAddress,
+    LinkRef,
+    Protocol,
+    Report,
+    Route,
+    Ruleset,
+    Snapshot,
+    Table,
+)
 from netprobe.predict.peers import mutual
 from netprobe.predict.predict import Prediction, predict
 
@@ -138,3 +151,16 @@ def test_a_saved_run_that_is_shown_again_looks_ahead_too() -> None:
     shown = replay(Run(told(snapshot), snapshot)).report
     assert [cause.code for cause in (*shown.causes, *shown.blockers)] == ["forwarding-off", "policy-drop"]
     assert shown.notes == (ALL_PASS,)
+
+
+def test_behind_a_program_that_is_missing_there_may_be_more() -> None:
+    """Who starts it would find that its answer has no way back."""
+    silent = edited(edited(tutorial(), "internet", routes=NO_RETURN, sockets=()), "red", sockets=())
+    asked = networks.probe("red", "8.8.8.8", Protocol.TCP, source_port=40000)
+    known = read(silent)
+    outcome = predict(known, replace(asked, destination=replace(asked.destination, port=80)), ask=False)
+    assert isinstance(outcome, Prediction)
+    report = diagnose("why", outcome.probe, known, outcome, None, frozenset(), explain)
+    found = with_outlook(report, known, explain)
+    assert [cause.code for cause in (*found.causes, *found.blockers)] == ["port-closed", "nat-missing"]
+    assert found.notes == (ALL_PASS,)

@@ -3,9 +3,22 @@ from __future__ import annotations
 import networks
 import pytest
 from msgspec.structs import replace
-from networks import edited, probe, relinked, tutorial
+from networks import edited, probe, relinked, tutorial, via
 
-from netprobe.model import BridgePort, End, FindPeer, Leg, Neighbour, Probe, Qdisc, ReadNamespace, Route, Snapshot
+from netprobe.model import (
+    BridgePort,
+    End,
+    FindPeer,
+    InterfaceAddress,
+    Leg,
+    Neighbour,
+    Probe,
+    Protocol,
+    Qdisc,
+    ReadNamespace,
+    Route,
+    Snapshot,
+)
 from netprobe.predict.predict import Prediction, predict
 
 
@@ -140,3 +153,18 @@ def test_a_queue_without_room_for_one_packet_drops_it(kind: str, text: str, stop
     found = predict(snapshot, probe(), ask=False)
     assert isinstance(found, Prediction)
     assert ((found.stop.code, found.stop.place.interface) if found.stop else None) == (("qdisc-drop", "eth0") if stopped else None)
+
+
+@pytest.mark.parametrize(("mtu", "code"), [(1279, "ipv6-disabled"), (1280, None)])
+def test_an_interface_too_short_for_ipv6_takes_none_in(mtu: int, code: str | None) -> None:
+    """The link-local address of its neighbour is enough to send something there."""
+    snapshot = relinked(tutorial(), "host", "br0", mtu=mtu)
+    bridge, own = snapshot["host"].link_named("br0"), InterfaceAddress(2, "fd00:10::2", 64)
+    assert bridge is not None
+    known = Neighbour(2, "fd00:10::1", bridge.mac, "permanent")
+    routes = (*snapshot["red"].routes, via("fd00:10::/64", None, 2), via("fd00:8::/64", "fd00:10::1", 2))
+    snapshot = edited(snapshot, "red", addresses=(*snapshot["red"].addresses, own), routes=routes, neighbours=(known,))
+    found = predict(snapshot, probe("red", "fd00:8::8", Protocol.ICMPV6), ask=False)
+    assert isinstance(found, Prediction)
+    assert found.stop is not None
+    assert (found.stop.code == "ipv6-disabled") is (code is not None)

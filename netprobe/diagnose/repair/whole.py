@@ -23,7 +23,7 @@ from .tried import Tried, tried
 
 _STEPS = 3  # an address, the route to its network, the route by a gateway
 
-_TWINS = 4  # questions in the other IP version
+_TWINS = 8  # questions, the other IP version's first
 
 # The ends of a walk that lacks what went along.
 LACKING = {"no-route", "addr-missing", "neigh-no-answer"}
@@ -37,7 +37,7 @@ def whole(loss: Loss, first: Tried) -> Tried | None:
 
 
 def in_both_families(loss: Loss, repair: Repair) -> Repair:
-    """The repair with what its interface lost of the other IP version too, as far as that is known."""
+    """The repair with what else its interface lost, of either IP version, as far as that is known."""
     for twin in _twins(loss, repair) if repair.takes_addresses else ():
         lost = predict(loss.snapshot, twin, ask=False)
         if not isinstance(lost, Prediction) or lost.stop is None:
@@ -51,10 +51,10 @@ def in_both_families(loss: Loss, repair: Repair) -> Repair:
 
 
 def _twins(loss: Loss, repair: Repair) -> list[Probe]:
-    """The question in the other IP version, also to and from the repaired end; a ping from there to each
-    station beside.
+    """The question and its answer in both IP versions, also to and from the repaired end; a ping from there
+    to each station beside.
     """
-    after, version = Loss(repair.mended, loss.prediction, loss.stop), 10 - loss.version
+    after = Loss(repair.mended, loss.prediction, loss.stop)
     source, goal = loss.probe.source.namespace, loss.probe.destination.namespace
     name = repair.stop.place.namespace
     ends = [(source, goal), (source, name), (name, source), (name, goal)]
@@ -62,9 +62,12 @@ def _twins(loss: Loss, repair: Repair) -> list[Probe]:
     place = loss.snapshot.link_at(repair.stop.place)
     link = repair.mended[place[0].name].link(place[1].index) if place is not None else None
     if name is not None and link is not None:
-        asked += [(name, address) for _, _, address in after.beside(name, link, version)]
-    other = [(who, a) for who, a in asked if a.version == version and a.scope == "global"]
-    return [loss.echo(who, a.address) for who, a in other[:_TWINS] if who is not None]
+        asked += [(name, a) for version in (4, 6) for _, _, a in after.beside(name, link, version)]
+    asked = sorted(
+        (each for each in asked if each[1].scope == "global"),
+        key=lambda each: each[1].version == loss.version,
+    )
+    return [loss.echo(who, a.address) for who, a in dict.fromkeys(asked[:_TWINS]) if who is not None]
 
 
 def _addresses(loss: Loss, name: str | None) -> tuple[InterfaceAddress, ...]:
