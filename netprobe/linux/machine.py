@@ -44,7 +44,7 @@ from netprobe.model import (
 
 from . import apart, deadline, namespace, netns
 from .names.names import UnknownName
-from .names.namespaces import Directory
+from .names.namespaces import HOST, Directory
 from .names.peers import Peers
 from .tables.conntrack import entries
 
@@ -243,6 +243,8 @@ class Machine:
         return namespace.answer_set(snapshot, need, self._handle(need.namespace))
 
     def _handle(self, name: str) -> int:
+        if name == HOST and not self._directory.is_home_excluded:
+            self._directory.open_home()
         try:
             return self._directory.handles[name]
         except KeyError:

@@ -90,6 +90,7 @@ from .ruleset import (
     Term,
 )
 from .snapshot import (
+    STARTED_IN,
     AskConnection,
     AskedRoute,
     AskRoute,
@@ -121,6 +122,7 @@ __all__ = [
     "NEIGHBOUR_SOLICITATION",
     "NOT_IN_TIME",
     "ROUTED",
+    "STARTED_IN",
     "Agreement",
     "Answer",
     "AskConnection",

@@ -123,6 +123,9 @@ class Snapshot(Struct, frozen=True):
         return replace(self, namespaces={**self.namespaces, namespace.name: namespace})
 
 
+STARTED_IN = "host"  # what the namespace in which netprobe was started is called
+
+
 class ReadNamespace(Struct, frozen=True):
     """Predict's request: read this namespace's configuration."""
 

@@ -22,6 +22,7 @@ from netprobe.model import (
     Place,
     Probe,
     Protocol,
+    ReadNamespace,
     Rule,
     Ruleset,
     Snapshot,
@@ -279,3 +280,30 @@ def test_an_interface_switched_on_gets_the_routes_of_both_ip_versions_again(addr
         "red: ip address add fd00:10::2/64 dev eth0",
         "red: ip -6 route add default via fd00:10::1",
     }
+
+
+def test_the_end_of_a_cable_that_lies_idle_is_moved_to_who_has_none() -> None:
+    """A veth pair whose second end nobody has moved into the namespace: its address is for the reader to know."""
+    network = after(
+        tutorial(),
+        "red: ip link set dev eth0 down",
+        "red: ip link set dev eth0 name veth9",
+        "red: ip link set dev veth9 netns host",
+    )
+    found = chosen(network, ask("red", "8.8.8.8"))
+    assert (found.stop.code, said(found)[:2]) == (
+        "link-missing",
+        ["host: ip link set dev veth9 netns red", "red: ip link set dev veth9 up"],
+    )
+    assert found.stop.commands[2].blanks  # ADDRESS is for the reader to fill in
+    assert [" ".join(command.words) for command in found.stop.commands[2:]] == [
+        "ip address add ADDRESS/16 dev veth9",
+        "ip route add default via 10.0.0.1",
+    ]
+
+
+def test_where_netprobe_was_started_is_looked_at_for_the_end_of_a_cable() -> None:
+    bare = edited(tutorial(), "red", links=tutorial()["red"].links[:1], addresses=tutorial()["red"].addresses[:1], routes=())
+    alone = replace(bare, namespaces={"red": bare["red"]}, peers=())
+    outcome, _ = lost(alone, ask("red", "8.8.8.8"))
+    assert choice.lacking(alone, outcome) == (ReadNamespace("host"),)

@@ -80,11 +80,11 @@ class Repair(Struct, frozen=True):
         """Whether it gives life to an interface, which may have lost addresses with that."""
         return any(_enlivens(command.words) for command in self.stop.commands)
 
-    def also(self, *commands: Command) -> Repair | None:
-        """This repair with more commands behind its own; None where they cannot be carried out."""
-        more = mend(self.mended, replace(self.stop, commands=commands))
-        whole = replace(self.stop, commands=(*self.stop.commands, *commands))
-        return None if more is None else replace(self, stop=whole, mended=more)
+    def also(self, more: Repair) -> Repair:
+        """This repair with another one, of the same namespace, that was made behind it."""
+        name = self.stop.place.namespace
+        commands = (*self.stop.commands, *(replace(c, namespace=name) for c in more.stop.commands))
+        return replace(self, stop=replace(self.stop, commands=commands), mended=more.mended)
 
 
 def still_answered(before: Snapshot, after: Snapshot) -> Snapshot:

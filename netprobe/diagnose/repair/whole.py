@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from msgspec.structs import replace
-
 from netprobe.model import InterfaceAddress, Probe, Stop
 from netprobe.predict import prefix
 from netprobe.predict.predict import predict
@@ -104,8 +102,7 @@ def _with_more(loss: Loss, so_far: Tried, stop: Stop) -> Iterator[Tried]:
         gives = not any("del" in command.words for command in more.stop.commands)
         if more.stop.place.namespace != name or not gives or not _leads_there(after, more):
             continue
-        together = so_far.repair.also(*(replace(command, namespace=name) for command in more.stop.commands))
-        again = tried(loss, together) if together is not None else None
+        again = tried(loss, so_far.repair.also(more))
         if again is not None:
             yield again
 

@@ -10,6 +10,7 @@ from netprobe.endpoint import Named, parse
 from netprobe.errors import NetprobeError, NotPermitted, Shortage, WrongQuestion
 from netprobe.linux import files, netns
 from netprobe.linux.privilege import not_permitted
+from netprobe.model import STARTED_IN
 from netprobe.model.command import quoted
 
 from .containers import PODS, Containers
@@ -29,7 +30,7 @@ from .names import (
     title_of,
 )
 
-HOST = "host"
+HOST = STARTED_IN
 HOST_ROOT = "/proc/1/root"
 # kinds whose names tell nothing without the kind before them
 _NAMELESS = (HOST, Processes.kind, NamespaceFiles.kind, PODS)
@@ -93,7 +94,7 @@ class Directory:
     def open(self, named: Named) -> str:
         """The name, for this run, of the namespace that `named` means; it is open from now on."""
         if self._means_host(named):
-            return self.adopt(os.dup(self._home), self._host())
+            return self.open_home()
         found = self._locate(named)
         fd = self._enterable(found)
         if self.is_excluded(fd):
@@ -101,6 +102,10 @@ class Directory:
             raise WrongQuestion(f"{named.text} is excluded by --exclude")
         self._notes[named.text] = (*self.containers.heard(), *found.remarks)
         return self.adopt(fd, found)
+
+    def open_home(self) -> str:
+        """The name of the namespace that netprobe was started in; it is open from now on."""
+        return self.adopt(os.dup(self._home), self._host())
 
     def notes(self, named: Named) -> tuple[str, ...]:
         """What a person should know about the namespace that was opened as `named`, and about how it was
@@ -142,6 +147,11 @@ class Directory:
     def is_excluded(self, fd: int) -> bool:
         """Whether the user wants this namespace to count as not visible."""
         return netns.identity(fd) in self._excluded
+
+    @property
+    def is_home_excluded(self) -> bool:
+        """Whether that is so of the one that netprobe was started in."""
+        return self.is_excluded(self._home)
 
     def _means_host(self, named: Named) -> bool:
         return named.kind is None and named.name == HOST and not named.nested and not self.named.find(HOST)

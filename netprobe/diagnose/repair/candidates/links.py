@@ -30,14 +30,13 @@ def candidates(loss: Loss) -> Iterator[Repair]:
             yield from _switched_off(loss, namespace, link)
             yield from _unplugged(loss, namespace, link)
             yield from _enslaved(loss, namespace, link, routed)
-    yield from _moved_away(loss)
     yield from _of_one_mac(loss)
     yield from _too_short(loss)
     if loss.probe.version == 6:
         yield from _too_short_for_ipv6(loss)
 
 
-def _far_end(loss: Loss, name: str, link: Link) -> Station | None:
+def far_end(loss: Loss, name: str, link: Link) -> Station | None:
     """The other end of a cable; asked for on the way alone, and where there are few, since a host may have
     thousands.
     """
@@ -67,7 +66,7 @@ def _unplugged(loss: Loss, namespace: Namespace, link: Link) -> Iterator[Repair]
     """A cable that is a port of no bridge, or of another one than its far end's addresses belong to."""
     if link.kind not in _PLUGGED or all_addresses(namespace, link):
         return
-    far = _far_end(loss, namespace.name, link) if link.kind == "veth" else None
+    far = far_end(loss, namespace.name, link) if link.kind == "veth" else None
     if (link.kind == "veth" and far is None) or _is_at_home(loss, namespace, link, far):
         return
     for bridge in namespace.links:
@@ -78,7 +77,7 @@ def _unplugged(loss: Loss, namespace: Namespace, link: Link) -> Iterator[Repair]
 def _plugged_into(
     loss: Loss, namespace: Namespace, link: Link, bridge: Link, far: Station | None
 ) -> Iterator[Repair]:
-    belongs = far is not None and _shares(loss, namespace, bridge, far)
+    belongs = far is not None and shares_network(loss, namespace, bridge, far)
     if link.master is None:
         stop = _loose(namespace, link, bridge, far)
     elif belongs:
@@ -95,10 +94,10 @@ def _is_at_home(loss: Loss, namespace: Namespace, link: Link, far: Station | Non
     if master is None or far is None:
         return False
     among_others = not all_addresses(namespace, master) and len(namespace.ports(master)) > 1
-    return among_others or _shares(loss, namespace, master, far)
+    return among_others or shares_network(loss, namespace, master, far)
 
 
-def _shares(loss: Loss, namespace: Namespace, bridge: Link, far: Station) -> bool:
+def shares_network(loss: Loss, namespace: Namespace, bridge: Link, far: Station) -> bool:
     """Whether an address of the far end is of a network of the bridge, or else of a station on it."""
     others = all_addresses(namespace, bridge)
     itself = far[0], far[1].index
@@ -150,55 +149,6 @@ def _wrong_port(namespace: Namespace, link: Link, bridge: Link, far: Station | N
     enslaved = Object("bridge-port", link.name, f"{link.name} master {now}")
     fix = (fixes.link_set(link, "master", bridge.name),)
     return lost("port-wrong-bridge", namespace.name, link, Stage.BRIDGE, text, object=enslaved, fix=fix)
-
-
-def _moved_away(loss: Loss) -> Iterator[Repair]:
-    """The far end of a cable that lies idle in a namespace without the bridge that its station belongs to."""
-    for name, namespace in loss.snapshot.namespaces.items():
-        for link in namespace.links:
-            far = _far_end(loss, name, link) if link.kind == "veth" else None
-            if far is None or far[0] == name or not _is_idle(loss.snapshot[far[0]], far[1]):
-                continue
-            for home in loss.snapshot.namespaces.values():
-                for bridge in home.links:
-                    if (
-                        bridge.kind == "bridge"
-                        and home.name != far[0]
-                        and _shares(loss, home, bridge, (name, link))
-                    ):
-                        yield from loss.repair(
-                            _elsewhere(far, home, bridge, name), Merit.RESTORES, agreeing=1
-                        )
-
-
-def _is_idle(namespace: Namespace, link: Link) -> bool:
-    bridges = any(each.kind == "bridge" for each in namespace.links)
-    return (
-        link.master is None
-        and not bridges
-        and not any(a.scope == "global" for a in namespace.addresses_of(link))
-    )
-
-
-def _elsewhere(far: Station, home: Namespace, bridge: Link, station: str) -> Stop:
-    name, link = far
-    text = (
-        f"{link.name}, the other end of {station}'s cable, is in {name} and not in {home.name}, where"
-        f" {bridge.name} is"
-    )
-    move = fixes.link_set(link, "netns", home.name)
-    there = (fixes.link_set(link, "master", bridge.name), fixes.link_set(link, "up"))
-    commands = (move, *(_in(home.name, command) for command in there))
-    missing = Object("link", link.name, f"{link.name} is in {name}")
-    return lost(
-        "link-missing",
-        home.name,
-        None,
-        Stage.BRIDGE,
-        text,
-        object=missing,
-        fix=(_in(name, commands[0]), *commands[1:]),
-    )
 
 
 def _in(name: str, command: Command) -> Command:
@@ -270,7 +220,7 @@ def _too_short_for_ipv6(loss: Loss) -> Iterator[Repair]:
         for link in namespace.links:
             if link.kind == "loopback" or not link.up or link.mtu >= ipv6.MTU:
                 continue
-            far = _far_end(loss, name, link) if link.kind == "veth" else None
+            far = far_end(loss, name, link) if link.kind == "veth" else None
             stop = ipv6.too_short(namespace, link)
             wanted = max(ipv6.MTU, far[1].mtu if far is not None else 0)
             fix = (fixes.link_set(link, "mtu", str(wanted)),)
@@ -283,7 +233,7 @@ def _too_short(loss: Loss) -> Iterator[Repair]:
         return
     for name in loss.way:
         for link in loss.snapshot[name].links:
-            far = _far_end(loss, name, link) if link.kind == "veth" else None
+            far = far_end(loss, name, link) if link.kind == "veth" else None
             longest = max(
                 (each.mtu for each in loss.snapshot[name].links if each.kind != "loopback"), default=0
             )

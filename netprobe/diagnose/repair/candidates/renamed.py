@@ -1,4 +1,4 @@
-"""An interface that has another name than rules call it by, or is in another namespace than they. Pure.
+"""An interface that has another name than rules call it by. Pure.
 
 See: ip-link(8), name; net/core/dev.c (dev_change_name).
 """
@@ -8,10 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from msgspec.structs import replace
-
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.diagnose.repair.segment import Station, all_addresses
 from netprobe.model import Link, Namespace, Object, Rule, Stage, Term
 from netprobe.predict import fixes
 from netprobe.predict.drop import lost
@@ -25,9 +22,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     for name in loss.around:
         namespace = loss.snapshot[name]
         said = _said(namespace)
-        missing = [each for each in said if namespace.link_named(each) is None]
-        for there, link in _bare_ones(loss, name, missing):
-            yield from _moved(loss, name, there, link)
+        missing = missing_names(namespace)
         if len(missing) != 1:
             continue
         own = [link for link in namespace.links if link.kind != "loopback" and link.master is None]
@@ -37,6 +32,11 @@ def candidates(loss: Loss) -> Iterator[Repair]:
                 yield from _renamed(loss, namespace, link, missing[0], said[missing[0]])
 
 
+def missing_names(namespace: Namespace) -> list[str]:
+    """The interfaces that rules speak of, and that are not there."""
+    return [each for each in _said(namespace) if namespace.link_named(each) is None]
+
+
 def _renamed(loss: Loss, namespace: Namespace, link: Link, name: str, times: int) -> Iterator[Repair]:
     text = f"{times} rules of {namespace.name} speak of {name}, which is not there, and none of {link.name}"
     down, named = fixes.link_set(link, "down"), fixes.link_set(link, "name", name)
@@ -44,25 +44,6 @@ def _renamed(loss: Loss, namespace: Namespace, link: Link, name: str, times: int
     thing = Object("link", link.name, f"{link.name} is {name} in the rules")
     stop = lost("link-missing", namespace.name, link, Stage.ROUTE, text, object=thing, fix=(down, named, up))
     yield from loss.repair(stop, Merit.RESTORES, agreeing=times)
-
-
-def _bare_ones(loss: Loss, name: str, missing: list[str]) -> Iterator[Station]:
-    """The idle interfaces of other namespaces that have one of these names."""
-    for there, other in loss.snapshot.namespaces.items():
-        for link in other.links if there != name else ():
-            idle = not link.up and link.master is None and not all_addresses(other, link)
-            if link.name in missing and idle:
-                yield there, link
-
-
-def _moved(loss: Loss, home: str, there: str, link: Link) -> Iterator[Repair]:
-    """An interface back in the namespace whose rules speak of it."""
-    text = f"rules of {home} speak of {link.name}, which is not there; one of that name lies idle in {there}"
-    move = replace(fixes.link_set(link, "netns", home), namespace=there)
-    up = replace(fixes.link_set(link, "up"), namespace=home)
-    thing = Object("link", link.name, f"{link.name} is in {there}")
-    stop = lost("link-missing", home, None, Stage.ROUTE, text, object=thing, fix=(move, up))
-    yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
 
 
 def _said(namespace: Namespace) -> Counter[str]:

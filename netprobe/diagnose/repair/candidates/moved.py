@@ -1,0 +1,120 @@
+"""An interface that lies idle in another namespace than the one that needs it: the end of a cable that was
+moved away, or that nobody has moved yet. Pure.
+
+It arrives switched off, without master and addresses (net/core/dev.c, __dev_change_net_namespace).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+from msgspec.structs import replace
+
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.diagnose.repair.segment import Station, all_addresses
+from netprobe.model import STARTED_IN, Command, Link, Namespace, Object, ReadNamespace, Stage, Stop
+from netprobe.predict import fixes
+from netprobe.predict.arp_reply import forwards
+from netprobe.predict.drop import lost
+
+from .links import far_end, shares_network
+from .renamed import missing_names
+
+_MOST = 8  # idle ends, and namespaces that may lack one, that are tried
+_LACKING = {"no-route", "neigh-no-answer"}  # the ends of walks for want of an interface somewhere
+
+
+def candidates(loss: Loss) -> Iterator[Repair]:
+    """The ends that belong to a bridge elsewhere, that rules elsewhere speak of, or that somebody lacks."""
+    yield from _of_a_bridge(loss)
+    yield from _of_rules(loss)
+    spaces = loss.snapshot.namespaces.values()
+    routers = (each.name for each in spaces if any(forwards(each, i, loss.version) for i in each.links))
+    for home in islice(dict.fromkeys((*loss.way, *routers)), _MOST):
+        yield from _lacked(loss, loss.snapshot[home])
+
+
+def _of_a_bridge(loss: Loss) -> Iterator[Repair]:
+    """The far end of a cable in a namespace without the bridge that its station belongs to."""
+    for name, namespace in loss.snapshot.namespaces.items():
+        for link in namespace.links:
+            far = far_end(loss, name, link) if link.kind == "veth" else None
+            if far is None or far[0] == name or not _is_loose(loss.snapshot[far[0]], far[1]):
+                continue
+            for home in loss.snapshot.namespaces.values():
+                for bridge in home.links if home.name != far[0] else ():
+                    if bridge.kind == "bridge" and shares_network(loss, home, bridge, (name, link)):
+                        yield from _into_bridge(loss, far, home, bridge, name)
+
+
+def _is_loose(namespace: Namespace, link: Link) -> bool:
+    bridges = any(each.kind == "bridge" for each in namespace.links)
+    addressed = any(a.scope == "global" for a in namespace.addresses_of(link))
+    return link.master is None and not bridges and not addressed
+
+
+def _into_bridge(loss: Loss, far: Station, home: Namespace, bridge: Link, station: str) -> Iterator[Repair]:
+    there, link = far
+    text = (
+        f"{link.name}, the other end of {station}'s cable, is in {there} and not in {home.name}, where"
+        f" {bridge.name} is"
+    )
+    stop = _moved(far, home.name, Stage.BRIDGE, text, fixes.link_set(link, "master", bridge.name))
+    yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
+
+
+def _of_rules(loss: Loss) -> Iterator[Repair]:
+    """An interface back in the namespace whose rules speak of it."""
+    for home in loss.around:
+        missing = missing_names(loss.snapshot[home])
+        for there, link in _idle_ones(loss, home) if missing else ():
+            if link.name in missing:
+                text = (
+                    f"rules of {home} speak of {link.name}, which is not there; one of that name lies idle in"
+                    f" {there}"
+                )
+                yield from loss.repair(
+                    _moved((there, link), home, Stage.ROUTE, text), Merit.RESTORES, agreeing=1
+                )
+
+
+def _lacked(loss: Loss, home: Namespace) -> Iterator[Repair]:
+    """The idle end of a cable, for who has no interface, or no way; a cable is made where netprobe was
+    started.
+    """
+    bare = all(link.kind == "loopback" for link in home.links)
+    if not bare and loss.stop.code not in _LACKING:
+        return
+    if bare and STARTED_IN not in loss.snapshot:
+        loss.needs[ReadNamespace(STARTED_IN)] = None
+    for there, link in islice(_idle_ones(loss, home.name), _MOST):
+        known = bare and link.index in loss.first_cables(there)
+        far = loss.far_end(there, link) if known or loss.knows(there, link) else None
+        if link.kind != "veth" or far is None or home.link_named(link.name) is not None:
+            continue
+        lacks = "no interface besides lo" if bare else "no way to where its other end is"
+        text = (
+            f"{link.name}, the other end of {far[0]}/{far[1].name}, lies idle in {there}; {home.name} has"
+            f" {lacks}"
+        )
+        yield from loss.repair(
+            _moved((there, link), home.name, Stage.ROUTE, text), Merit.RESTORES, agreeing=1
+        )
+
+
+def _idle_ones(loss: Loss, home: str) -> Iterator[Station]:
+    """The interfaces of other namespaces that are off, and neither ports nor bear an address."""
+    for there, other in loss.snapshot.namespaces.items():
+        for link in other.links if there != home else ():
+            if not link.up and link.master is None and not all_addresses(other, link):
+                yield there, link
+
+
+def _moved(one: Station, home: str, stage: Stage, text: str, *then: Command) -> Stop:
+    """The interface in its namespace, switched on there."""
+    there, link = one
+    move = replace(fixes.link_set(link, "netns", home), namespace=there)
+    inside = tuple(replace(command, namespace=home) for command in (*then, fixes.link_set(link, "up")))
+    thing = Object("link", link.name, f"{link.name} is in {there}")
+    return lost("link-missing", home, None, stage, text, object=thing, fix=(move, *inside))
