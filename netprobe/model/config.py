@@ -6,6 +6,7 @@ No name here is escaped yet.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 
 from msgspec import Struct, field
 
@@ -63,6 +64,11 @@ class Route(Struct, frozen=True):
     mtu_lock: bool = False
     tunnel: str | None = None
     hoplimit: int | None = None
+
+    @property
+    def version(self) -> int:
+        """4 or 6."""
+        return version(self.dst)
 
 
 class PolicyRule(Struct, frozen=True):
@@ -254,13 +260,17 @@ class Namespace(Struct, frozen=True):
         """The interface with this ifindex, or None."""
         return indexed(_by_index, self.links).get(index)
 
-    def link_of(self, leg: Nexthop | None) -> Link | None:
-        """The interface that a next hop leaves by, or None."""
+    def link_of(self, leg: Nexthop | InterfaceAddress | None) -> Link | None:
+        """The interface that a next hop leaves by or that an address is on, or None."""
         return self.link(leg.index) if leg is not None else None
 
     def link_named(self, name: str) -> Link | None:
         """The interface with this name, or None."""
         return indexed(_by_name, self.links).get(name)
+
+    def links_of(self, kind: str) -> tuple[Link, ...]:
+        """The interfaces of one kind, in ifindex order."""
+        return indexed(_by_kind, self.links).get(kind, ())
 
     def ports(self, bridge: Link) -> tuple[Link, ...]:
         """The interfaces enslaved to `bridge`, in ifindex order."""
@@ -288,10 +298,22 @@ class Namespace(Struct, frozen=True):
         wanted = ((bridge.index, None, 0), (bridge.index, group, vlan))
         return frozenset(e.port for e in self.groups if (e.bridge, e.group, e.vlan) in wanted)
 
+    def address(self, address: str) -> InterfaceAddress | None:
+        """The address as it is configured, on whichever interface, or None."""
+        return indexed(_by_address, self.addresses).get(address)
+
+    def has_on(self, link: Link, address: str) -> bool:
+        """Whether `link` carries `address`."""
+        return any(each.address == address for each in self.addresses_of(link))
+
     def owner_of(self, address: str) -> Link | None:
         """The interface that carries `address`, or None."""
-        found = indexed(_by_address, self.addresses).get(address)
-        return self.link(found.index) if found is not None else None
+        return self.link_of(self.address(address))
+
+    @property
+    def gateways(self) -> frozenset[str | None]:
+        """The next hops of all routes; None among them where one leads straight to a network."""
+        return indexed(_gateways, self.routes)
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -314,6 +336,15 @@ def _by_index(links: tuple[Link, ...]) -> dict[int | None, Link]:
 
 def _by_name(links: tuple[Link, ...]) -> dict[str, Link]:
     return first(links, lambda link: link.name)
+
+
+def _by_kind(links: tuple[Link, ...]) -> dict[str, tuple[Link, ...]]:
+    return grouped(links, lambda link: link.kind)
+
+
+def _gateways(routes: tuple[Route, ...]) -> frozenset[str | None]:
+    legs = chain.from_iterable(route.nexthops for route in routes)
+    return frozenset(leg.via for leg in legs)
 
 
 def _by_master(links: tuple[Link, ...]) -> dict[int | None, tuple[Link, ...]]:

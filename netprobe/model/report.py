@@ -107,6 +107,10 @@ class Hop(Struct, frozen=True):
         """The hop's place, without the packet."""
         return Place(self.namespace, self.interface, self.stage)
 
+    def change_of(self, *fields: str) -> Change | None:
+        """The first change of one of these fields, or None."""
+        return next((change for change in self.changes if change.field in fields), None)
+
 
 class End(StrEnum):
     """How a walk ends."""

@@ -9,6 +9,7 @@ opened: that lets everything in.
 from __future__ import annotations
 
 import re
+from itertools import chain as joined
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -73,10 +74,10 @@ def narrowed(
     answer = subject.reply or subject.state in ("established", "related")
     iif, oif = (link.name if link is not None else None for link in (subject.iif, subject.oif))
     passing = Passing(hook, subject.flow, iif, oif, answer)
-    ways = [passing]
+    commands = accepting(decision.object, passing)
     if hook == "forward" and not answer and _stops_answers(ruleset, decision, subject, family):
-        ways.append(passing.turned())
-    return replace(stop, commands=tuple(c for way in ways for c in accepting(decision.object, way)))
+        commands += accepting(decision.object, passing.turned())
+    return replace(stop, commands=commands)
 
 
 def _ends_all(ruleset: Ruleset, decision: Decision) -> bool:
@@ -84,8 +85,9 @@ def _ends_all(ruleset: Ruleset, decision: Decision) -> bool:
     if decision.reason is Reason.POLICY:
         return True
     rules = _rules(ruleset, decision)
-    last = len(rules) > 1 and decision.rule == rules[-1].number
-    return last and all(each.kind in ("drop", "reject", "note") for each in rules[-1].statements)
+    if len(rules) < 2 or decision.rule != rules[-1].number:
+        return False
+    return {each.kind for each in rules[-1].statements} <= {"drop", "reject", "note"}
 
 
 def _for_all(thing: Object) -> Fix:
@@ -110,8 +112,9 @@ def _stops_answers(ruleset: Ruleset, decision: Decision, subject: HookPacket, fa
         out_port=subject.in_port, state="established", reply=True,
     )  # fmt: skip
     found = traverse(ruleset, family, "forward", back)
-    ended = found.verdict in (HookVerdict.DROP, HookVerdict.REJECT) and found.decision is not None
-    return ended and found.decision is not None and found.decision.object.id == decision.object.id
+    if found.verdict not in (HookVerdict.DROP, HookVerdict.REJECT) or found.decision is None:
+        return False
+    return found.decision.object.id == decision.object.id
 
 
 def accepting(thing: Object, passing: Passing) -> Fix:
@@ -124,7 +127,7 @@ def accepting(thing: Object, passing: Passing) -> Fix:
             words = ("insert", "rule", family, table, chain, *matches, "accept")
             return fixes.nft((table, chain), *words)
         case (tool, table, chain, *_):
-            if any(name is not None and name.endswith("+") for name in passing.doors()):
+            if any(name.endswith("+") for name in filter(None, passing.doors())):
                 return (fixes.NO_INTERFACE,)
             words = ("-I", chain, *_xt_matches(tool, table, passing), "-j", "ACCEPT")
             return fixes.xtables(tool, table, chain, *words)
@@ -132,8 +135,8 @@ def accepting(thing: Object, passing: Passing) -> Fix:
 
 
 def _xt_matches(tool: str, table: str, passing: Passing) -> tuple[str, ...]:
-    coming, going = passing.doors()
-    words = (*(("-i", coming) if coming else ()), *(("-o", going) if going else ()))
+    named = [(word, name) for word, name in zip(("-i", "-o"), passing.doors(), strict=True) if name]
+    words = tuple(joined.from_iterable(named))
     if tool not in _IP_TOOLS:
         return words
     if table == "raw":  # it stands before connection tracking
@@ -158,15 +161,20 @@ def _nft_matches(family: str, passing: Passing) -> tuple[str, ...] | None:
         if not _NFT_QUOTED.fullmatch(name):
             return None
         words += [word, name if _NFT_BARE.fullmatch(name) else f'"{name}"']
+    return _nft_packets(family, passing, tuple(words))
+
+
+def _nft_packets(family: str, passing: Passing, words: tuple[str, ...]) -> tuple[str, ...]:
+    """What packets are accepted, behind the words that name the interfaces."""
     flow = passing.flow
     if family == "netdev" and flow.protocol is not Protocol.ARP:
         ip = "ip6" if flow.version == 6 else "ip"
         return (ip, "saddr", flow.src, ip, "daddr", flow.dst)
     if family in ("arp", "bridge", "netdev"):
-        return tuple(words) or ("ether", "type", "arp")
+        return words or ("ether", "type", "arp")
     if passing.answer:
         return (*words, "ct", "state", "established,related")
-    return tuple(words) if passing.hook == "forward" else (*words, *_nft_service(flow))
+    return words if passing.hook == "forward" else (*words, *_nft_service(flow))
 
 
 def _nft_service(flow: Flow) -> tuple[str, ...]:
@@ -186,18 +194,18 @@ def unlimited(ruleset: Ruleset, decision: Decision) -> Fix:
     deleted.
     """
     found = next((rule for rule in _rules(ruleset, decision) if rule.number == decision.rule), None)
-    if found is None or not any(each.kind == "accept" for each in found.statements):
-        return fixes.without(decision.object)
+    gone = fixes.without(decision.object)
+    if found is None or "accept" not in [each.kind for each in found.statements]:
+        return gone
     match decision.object.words or ():
         case ("nft", family, table, chain, "handle", handle):
-            if (text := without_limit(found.text)) == found.text:
-                return fixes.without(decision.object)
+            text = without_limit(found.text)
             words = ("replace", "rule", family, table, chain, "handle", handle, text)
-            return tuple(_noted(c) for c in fixes.nft((table, chain), *words))
+            return gone if text == found.text else tuple(map(_noted, fixes.nft((table, chain), *words)))
         case (tool, table, chain, number):
             kept = _xt_without_limit(fixes.xt_words(chain, found.text))
             made = fixes.xtables(tool, table, chain, "-I", chain, number, *kept)
-            return (*(_noted(c) for c in made), *fixes.without(decision.object))
+            return (*map(_noted, made), *gone)
     return ()
 
 

@@ -99,7 +99,7 @@ def _loose_tunnel(ground: Ground, name: str, link: Link) -> tuple[Stop, ...]:
     """A tunnel's end that should be a port of a bridge and is none."""
     namespace = ground.namespace(name)
     own = [a for a in namespace.addresses_of(link) if a.scope == "global"]
-    if link.kind != "vxlan" or own or not any(other.kind == "bridge" for other in namespace.links):
+    if link.kind != "vxlan" or own or not namespace.links_of("bridge"):
         return ()
     text = f"{link.name} in {name} is a port of no bridge: what comes out of the tunnel ends there"
     return (replace(not_in_bridge(name, link, text), proof=(_TUNNELLED,)),)
@@ -169,7 +169,7 @@ def _not_a_port(ground: Ground, asker: tuple[str, Link], text: str) -> Stop:
     """An answer that stays in the router: the veth towards the asker is no port of the bridge that has the
     address.
     """
-    far = ground.beyond(asker[0], asker[1].link) if asker[1].kind == "veth" else None
+    far = ground.peer(*asker)
     if far is not None and far[1].master is None:
         return not_in_bridge(far[0], far[1], text)
     return lost("neigh-no-answer", asker[0], asker[1], Stage.ARP, text)

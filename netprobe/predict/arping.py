@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -34,11 +35,11 @@ def interface(ground: Ground, name: str, dst: str, wanted: str | None = None) ->
     decision = fib.sought(namespace, RouteQuery(None, dst))
     if decision.error is not None or decision.leg is None or decision.type != "unicast":
         return None
-    if decision.leg.via is None:
-        return namespace.link(decision.leg.index)
+    if decision.via is None:
+        return namespace.link(decision.index)
     # a router is on the segment, also onlink
-    gateways = (leg for route in namespace.routes for leg in route.nexthops if leg.via == dst)
-    return next((namespace.link(leg.index) for leg in gateways), None)
+    legs = chain.from_iterable(route.nexthops for route in namespace.routes)
+    return next((namespace.link(leg.index) for leg in legs if leg.via == dst), None)
 
 
 def exchange(ground: Ground, carry: Carry, probe: Probe) -> Exchange:

@@ -20,12 +20,10 @@ def fdb_lookup(namespace: Namespace, bridge: Link, mac: str, vlan: int | None) -
     """The bridge's forwarding entry for a MAC address in a VLAN (None: it looks at none); None when the frame
     would be flooded.
     """
-    found = [
-        e
-        for e in namespace.entries_of(mac)
-        if e.remote is None and bridge.index in (e.master, e.index) and (e.vlan or 0) in (0, vlan or 0)
-    ]
-    return min(found, key=lambda e: (not e.local, (e.vlan or 0) != (vlan or 0)), default=None)
+    wanted = vlan or 0
+    entries = [e for e in namespace.entries_of(mac) if bridge.index in (e.master, e.index)]
+    found = [e for e in entries if e.remote is None and (e.vlan or 0) in (0, wanted)]
+    return min(found, key=lambda e: (not e.local, (e.vlan or 0) != wanted), default=None)
 
 
 def port_object(port: Link, setting: str) -> Object:
@@ -158,12 +156,15 @@ def listeners(namespace: Namespace, bridge: Link, packet: Packet) -> frozenset[i
     mac, own = packet.flow.dst_mac or "", bridge.bridge
     if own is None or not own.multicast_snooping or not mac.startswith("33:33:ff:"):
         return None
-    # it asks from a link-local address (BROPT_HAS_IPV6_ADDR)
-    able = any(prefix.is_link_local(a.address) for a in namespace.addresses_of(bridge))
-    if not own.queried and not (own.multicast_querier and able):
+    if not own.queried and not (own.multicast_querier and _may_ask(namespace, bridge)):
         return None
     found = namespace.listeners(bridge, prefix.group_of(mac), vlan_of(bridge, packet) or 0)
     return found | {bridge.index} if own.multicast_router else found
+
+
+def _may_ask(namespace: Namespace, bridge: Link) -> bool:
+    """Whether a bridge has the link-local address that it asks from (BROPT_HAS_IPV6_ADDR)."""
+    return any(prefix.is_link_local(a.address) for a in namespace.addresses_of(bridge))
 
 
 def not_listening(name: str, bridge: Link, out: Link, packet: Packet) -> Stop:

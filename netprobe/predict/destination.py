@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from netprobe.errors import WrongQuestion
-from netprobe.model import Endpoint, InterfaceAddress, Namespace, Snapshot
+from netprobe.model import Endpoint, InterfaceAddress, Link, Namespace, Snapshot
 
 from . import fib, prefix
 
@@ -17,14 +19,13 @@ def destination_address(
     there, here = snapshot.get(target.namespace), snapshot.get(source.namespace)
     if there is None:
         return None
-    link = there.link_named(target.interface) if target.interface else None
-    own = [a for a in there.addresses if a.scope == "global" and (link is None or a.index == link.index)]
-    wanted = [a for a in own if version is None or prefix.version(a.address) == version]
+    link = there.link_named(target.interface or "")
+    own = there.addresses if link is None else there.addresses_of(link)
+    wanted = [a for a in own if a.scope == "global" and version in (None, a.version)]
     networks = [a for a in here.addresses if a.scope == "global"] if here else []
 
-    def rank(address: InterfaceAddress) -> tuple[bool, bool]:
-        near = fib.on_link(networks, address.address)
-        return (prefix.version(address.address) == 6 and version is None, not near)
+    def rank(address: InterfaceAddress) -> tuple[int, bool]:
+        return address.version, not fib.on_link(networks, address.address)
 
     return min(wanted, key=rank).address if wanted else None
 
@@ -35,10 +36,8 @@ def scope(here: Namespace, source: Endpoint, address: str, zone: str | None) -> 
 
     Raises WrongQuestion where that is none of its interfaces, or where there is a choice. RFC 4007.
     """
-    real = [
-        link for link in here.links if link.kind != "loopback" and link.name != "lo" and link.port is None
-    ]
-    names = [link.name for link in real]
+    real = [link for link in here.links if link.port is None and not _is_loopback(link)]
+    names = {link.name: link for link in real}
     if zone is not None and zone not in names:
         zone = {str(link.index): link.name for link in real}.get(zone, zone)
     if zone is not None and source.interface not in (None, zone):
@@ -47,14 +46,23 @@ def scope(here: Namespace, source: Endpoint, address: str, zone: str | None) -> 
             f"Write {address}%{source.interface}",
         )
     wanted = zone or source.interface
-    if wanted is not None:
-        if wanted in names or not here.links:
-            return wanted
-        raise WrongQuestion(
-            f"{here.name} has no interface {wanted} with link-local addresses", "It has " + ", ".join(names)
-        )
+    if wanted is None:
+        return _only_one(here, address, names)
+    if wanted in names or not here.links:
+        return wanted
+    raise WrongQuestion(
+        f"{here.name} has no interface {wanted} with link-local addresses", "It has " + ", ".join(names)
+    )
+
+
+def _is_loopback(link: Link) -> bool:
+    return link.kind == "loopback" or link.name == "lo"
+
+
+def _only_one(here: Namespace, address: str, names: Mapping[str, Link]) -> str | None:
+    """The one interface on which an address can lie. Raises WrongQuestion where there is a choice."""
     own = {a.index for a in here.addresses if prefix.needs_scope(a.address)}
-    able = [link.name for link in real if link.index in own] or names
+    able = [name for name, link in names.items() if link.index in own] or list(names)
     if len(able) > 1:
         written = "  ".join(f"{address}%{name}" for name in able)
         raise WrongQuestion(

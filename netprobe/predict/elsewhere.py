@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from netprobe.model import Link, Namespace, Object, Stage, Stop
 
 from . import prefix
@@ -70,27 +72,26 @@ def strayed(ground: Ground, name: str, link: Link, asked: Packet) -> tuple[str, 
     """The owner of the address that is `asked` for, behind a veth that should be a port of this segment:
     loose ones first, then those of other bridges.
     """
-    address = asked.flow.dst
     switch = ground.beyond(name, link.link) if link.kind == "veth" else (name, link)
     namespace = ground.namespace(switch[0]) if switch is not None else None
-    if switch is None or namespace is None or not any(each.kind == "bridge" for each in namespace.links):
+    if switch is None or namespace is None or not namespace.links_of("bridge"):
         return None
-    segment = switch[1].master or switch[1].index
-    veths = tuple(
-        v for v in namespace.links if v.kind == "veth" and v.master != segment and not _own(namespace, v)
-    )
-    others = bystanders(ground, namespace.name, veths, asked)
-    likely = [veth for veth in veths if veth.index not in others]
-    likely = sorted(likely, key=lambda v: v.master is not None)[:_MOST_STRAYS]
+    likely = _strays(ground, namespace, switch[1].master or switch[1].index, asked)
     for number, veth in enumerate(likely):
         if number % _AT_ONCE == 0:
             ground.visit(namespace.name, likely[number : number + _AT_ONCE])
         far = ground.beyond(namespace.name, veth.link)
-        if far is not None and any(
-            a.address == address for a in ground.namespace(far[0]).addresses_of(far[1])
-        ):
+        if far is not None and ground.namespace(far[0]).has_on(far[1], asked.flow.dst):
             return far
     return None
+
+
+def _strays(ground: Ground, namespace: Namespace, segment: int, asked: Packet) -> list[Link]:
+    """The veths of other segments than this behind which somebody may be meant, loose ones first."""
+    veths = tuple(v for v in namespace.links_of("veth") if v.master != segment and not _own(namespace, v))
+    others = bystanders(ground, namespace.name, veths, asked)
+    likely = [veth for veth in veths if veth.index not in others]
+    return sorted(likely, key=lambda v: v.master is not None)[:_MOST_STRAYS]
 
 
 def _parent_of_one_another(
@@ -99,27 +100,26 @@ def _parent_of_one_another(
     """The parent's name when one of the two stands on the other as a macvlan."""
     if owner is None:
         return None
-    for upper, lower in ((asker, owner), (owner, asker)):
-        if upper[1].kind == "macvlan" and upper[1].link is not None:
-            found = ground.beyond(upper[0], upper[1].link)
-            if found is not None and (found[0], found[1].index) == (lower[0], lower[1].index):
-                return f"{lower[0]}/{lower[1].name}"
+    for (name, upper), (there, lower) in ((asker, owner), (owner, asker)):
+        parent = ground.beyond(name, upper.link) if upper.kind == "macvlan" else None
+        if parent is not None and (parent[0], parent[1].index) == (there, lower.index):
+            return f"{there}/{lower.name}"
     return None
 
 
 def _is_gateway(namespace: Namespace, address: str) -> bool:
-    return any(leg.via == address for route in namespace.routes for leg in route.nexthops)
+    return address in namespace.gateways
 
 
 def _loose_port(ground: Ground, name: str, link: Link, owner: tuple[str, Link] | None) -> Stop | None:
     """The veth between the two that is a port of no bridge, or of another one."""
     ends = [(name, link)] + ([owner] if owner else [])
     for there, end in ends:
-        far = ground.beyond(there, end.link) if end.kind == "veth" else None
+        far = ground.peer(there, end)
         if far is None:
             continue
         namespace, port = ground.namespace(far[0]), far[1]
-        bridges = [b for b in namespace.links if b.kind == "bridge"]
+        bridges = namespace.links_of("bridge")
         if port.master is None and bridges and not _own(namespace, port):
             text = (
                 f"{port.name} in {far[0]} is a port of no bridge: the segment of {there}/{end.name} ends"
@@ -142,12 +142,11 @@ def _own(namespace: Namespace, port: Link) -> bool:
     return any(a.scope == "global" for a in namespace.addresses_of(port))
 
 
-def _likely(namespace: Namespace, bridges: list[Link], end: Link, ground: Ground, there: str) -> Link:
+def _likely(namespace: Namespace, bridges: Sequence[Link], end: Link, ground: Ground, there: str) -> Link:
     """The bridge whose network the container's address belongs to, else the first."""
-    return next(
-        (bridge for bridge in bridges if _share_a_network(namespace, bridge, ground.namespace(there), end)),
-        bridges[0],
-    )
+    other = ground.namespace(there)
+    fitting = (bridge for bridge in bridges if _share_a_network(namespace, bridge, other, end))
+    return next(fitting, bridges[0])
 
 
 def _share_a_network(namespace: Namespace, bridge: Link, other: Namespace, end: Link) -> bool:
@@ -162,19 +161,14 @@ def _share_a_network(namespace: Namespace, bridge: Link, other: Namespace, end: 
 
 def _wrong_bridge(ground: Ground, namespace: Namespace, port: Link, there: str, end: Link) -> Stop | None:
     """A port of one bridge whose container belongs, by its address, to the network of another."""
-    bridges = [b for b in namespace.links if b.kind == "bridge"]
+    bridges = namespace.links_of("bridge")
     master = namespace.link(port.master)
     other = ground.namespace(there)
-    if (
-        master is None
-        or len(bridges) < 2
-        or master.kind != "bridge"
-        or _share_a_network(namespace, master, other, end)
-    ):
+    if master is None or len(bridges) < 2 or master not in bridges:
         return None
-    wanted = _likely(
-        namespace, [b for b in bridges if namespace.addresses_of(b)] or bridges, end, ground, there
-    )
+    if _share_a_network(namespace, master, other, end):
+        return None
+    wanted = _likely(namespace, list(filter(namespace.addresses_of, bridges)) or bridges, end, ground, there)
     if wanted.index == master.index or not _share_a_network(namespace, wanted, other, end):
         return None
     text = (

@@ -6,6 +6,7 @@ net/ipv4/fib_trie.c and fib_semantics.c (longest prefix, TOS, lowest metric, thr
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
 
 from msgspec import Struct
@@ -82,9 +83,7 @@ def lookup(namespace: Namespace, query: RouteQuery) -> FibResult:
         if not matches(namespace, rule, query):
             continue
         if rule.action == "goto":
-            position = next(
-                (i for i, other in enumerate(rules) if other.priority >= (rule.goto or 0)), len(rules)
-            )
+            position = bisect_left(rules, rule.goto or 0, key=_priority)
             continue
         decision = _act(namespace, rule, query)
         if decision is not None:
@@ -94,7 +93,11 @@ def lookup(namespace: Namespace, query: RouteQuery) -> FibResult:
 
 def rules_for(namespace: Namespace, version: int) -> tuple[PolicyRule, ...]:
     """The policy rules of one IP version in the order in which the kernel asks them."""
-    return tuple(sorted((r for r in namespace.rules if r.version == version), key=lambda r: r.priority))
+    return tuple(sorted((rule for rule in namespace.rules if rule.version == version), key=_priority))
+
+
+def _priority(rule: PolicyRule) -> int:
+    return rule.priority
 
 
 def _act(namespace: Namespace, rule: PolicyRule, query: RouteQuery) -> FibResult | None:
@@ -120,31 +123,40 @@ def matches(namespace: Namespace, rule: PolicyRule, query: RouteQuery) -> bool:
 
 
 def _selects(namespace: Namespace, rule: PolicyRule, query: RouteQuery) -> bool:
-    if rule.iif is not None and not _is_device(namespace, rule.iif, query.iif, local="lo"):
+    if rule.tos or rule.protocol not in (None, query.protocol) or not _fits_mark(rule, query.mark):
         return False
-    if rule.oif is not None and not _is_device(namespace, rule.oif, query.oif):
+    # of local output the kernel gives the loopback device as the input interface
+    if not _is_device(namespace, rule.iif, query.iif, local="lo"):
         return False
-    if (query.mark ^ rule.mark) & rule.mask and (rule.mark or rule.mask != 0xFFFFFFFF):
-        return False
-    if rule.tos or rule.protocol not in (None, query.protocol):
+    if not _is_device(namespace, rule.oif, query.oif):
         return False
     ranges = ((rule.uids, query.uid), (rule.sports, query.sport), (rule.dports, query.dport))
     if not all(_in_range(wanted, value) for wanted, value in ranges):
         return False
-    if rule.src is not None and not (query.src and prefix.contains(rule.src, query.src)):
-        return prefix.length(rule.src) == 0
-    return rule.dst is None or prefix.contains(rule.dst, query.dst)
+    return _is_in(rule.src, query.src) and _is_in(rule.dst, query.dst)
 
 
-def _is_device(namespace: Namespace, name: str, index: int | None, local: str | None = None) -> bool:
-    if index is None:  # local output: the kernel gives the loopback device as the input interface
-        return name == local
+def _fits_mark(rule: PolicyRule, mark: int) -> bool:
+    asked = rule.mark or rule.mask != 0xFFFFFFFF
+    return not asked or not (mark ^ rule.mark) & rule.mask
+
+
+def _is_device(namespace: Namespace, name: str | None, index: int | None, local: str | None = None) -> bool:
+    if name is None:
+        return True
     link = namespace.link(index)
-    return link is not None and link.name == name
+    return name == (local if index is None else link and link.name)
 
 
 def _in_range(wanted: tuple[int, int] | None, value: int | None) -> bool:
     return wanted is None or (value is not None and wanted[0] <= value <= wanted[1])
+
+
+def _is_in(network: str | None, address: str | None) -> bool:
+    """Whether an address lies in a prefix; one that is not chosen yet in that of all alone."""
+    if network is None:
+        return True
+    return prefix.contains(network, address) if address else prefix.length(network) == 0
 
 
 def best(namespace: Namespace, table: int, query: RouteQuery) -> Route | None:
@@ -152,9 +164,12 @@ def best(namespace: Namespace, table: int, query: RouteQuery) -> Route | None:
     number = prefix.number(query.dst)
     masks = indexed(_tables, namespace.routes).get((table, prefix.version(query.dst)), {})
     found = (route for mask, routes in masks.items() for route in routes.get(number & mask, ()))
-    return next(
-        (r for r in found if not r.nexthops or r.type == "local" or usable(namespace, r, query.oif)), None
-    )
+    return next((route for route in found if _is_alive(namespace, route, query.oif)), None)
+
+
+def _is_alive(namespace: Namespace, route: Route, oif: int | None) -> bool:
+    """Whether it has a leg to take, or needs none."""
+    return not route.nexthops or route.type == "local" or bool(usable(namespace, route, oif))
 
 
 # the routes of a table and version by mask, the longest first, then by network, the lowest metric first
@@ -178,12 +193,8 @@ def usable(namespace: Namespace, route: Route, oif: int | None = None) -> tuple[
     """
     if route.type == "local":
         return route.nexthops[:1]
-    return tuple(
-        leg for leg in route.nexthops
-        if "dead" not in leg.flags
-        and (oif is None or leg.index == oif)
-        and not _ignored(namespace, route, leg)
-    )  # fmt: skip
+    legs = (leg for leg in route.nexthops if oif in (None, leg.index))
+    return tuple(leg for leg in legs if "dead" not in leg.flags and not _ignored(namespace, route, leg))
 
 
 def _ignored(namespace: Namespace, route: Route, leg: Nexthop) -> bool:
@@ -194,11 +205,9 @@ def _ignored(namespace: Namespace, route: Route, leg: Nexthop) -> bool:
         return False
     link = namespace.link(leg.index)
     name = link.name.replace(".", "/") if link else "all"
-    if ":" in route.dst:  # the interface's own alone (rt6_score_route)
-        return namespace.sysctl(f"net.ipv6.conf.{name}.ignore_routes_with_linkdown") == "1"
-    return any(
-        namespace.sysctl(f"net.ipv4.conf.{n}.ignore_routes_with_linkdown") == "1" for n in ("all", name)
-    )
+    asked = {4: ("all", name), 6: (name,)}[route.version]  # of IPv6 its own alone (rt6_score_route)
+    keys = (f"net.ipv{route.version}.conf.{each}.ignore_routes_with_linkdown" for each in asked)
+    return "1" in map(namespace.sysctl, keys)
 
 
 def is_local(namespace: Namespace, address: str) -> bool:
@@ -223,16 +232,15 @@ def address_type(namespace: Namespace, address: str, interface: str | None = Non
         return "broadcast"
     if is_local(namespace, address):
         link = namespace.owner_of(address)
-        return "local" if interface is None or (link is not None and link.name == interface) else "unicast"
+        return "local" if interface in (None, link and link.name) else "unicast"
     found = sought(namespace, RouteQuery(None, address))
     return found.type if found.route is not None else "unreachable"
 
 
 def is_broadcast(namespace: Namespace, address: str) -> bool:
     """Whether the address is a broadcast address here (limited, or directed of a connected network)."""
-    return address == "255.255.255.255" or any(
-        r.type == "broadcast" and prefix.contains(r.dst, address) for r in namespace.routes
-    )
+    networks = (route.dst for route in namespace.routes if route.type == "broadcast")
+    return address == "255.255.255.255" or any(prefix.contains(each, address) for each in networks)
 
 
 def source_for(namespace: Namespace, decision: FibResult, dst: str) -> str | None:
@@ -243,10 +251,8 @@ def source_for(namespace: Namespace, decision: FibResult, dst: str) -> str | Non
         return decision.route.source
     if decision.type == "local":
         return dst
-    index = decision.index
-    # IPv6 looks at the destination only
-    wanted = (":" not in dst and decision.via) or dst
-    return select_address(namespace, index, wanted)
+    next_hop = decision.via if prefix.version(dst) == 4 else None  # IPv6 looks at the destination only
+    return select_address(namespace, decision.index, next_hop or dst)
 
 
 def select_address(
@@ -259,17 +265,16 @@ def select_address(
     global one (inet_select_addr; of IPv6 RFC 6724 in outline).
     """
     if prefix.version(towards) == 6:
-        own = [a for a in namespace.addresses if a.version == 6 and a.scope != "host"]
-        return _select_v6(own, index, towards)
-
-    def rank(address: InterfaceAddress) -> tuple[bool, bool]:
-        here = address.index == index
-        network = prefix.network(address.peer or address.address, address.prefixlen)
-        return not here, here and not prefix.contains(network, towards)
-
+        return _select_v6(namespace.addresses, index, towards)
     primary = (a for a in namespace.addresses if a.version == 4 and "secondary" not in a.flags)
     able = [a for a in primary if a.scope in (scopes if a.index == index else ("global",))]
-    return min(able, key=rank).address if able else None
+    near = [a for a in able if a.index == index]
+    nearest = [a for a in near if prefix.contains(_network_of(a), towards)]
+    return next((a.address for a in (*nearest, *near, *able)), None)
+
+
+def _network_of(address: InterfaceAddress) -> str:
+    return prefix.network(address.peer or address.address, address.prefixlen)
 
 
 def on_link(addresses: Iterable[InterfaceAddress], target: str) -> bool:
@@ -283,9 +288,9 @@ def masqueraded(namespace: Namespace, out: Link, query: RouteQuery) -> str | Non
     """
     legs = sought(namespace, query).candidates
     towards = next((leg.via or query.dst for leg in legs if leg.index == out.index), query.dst)
-    if prefix.version(towards) != 4 or ":" in query.dst:  # IPv6 looks at the destination only
-        towards = query.dst
-    return select_address(namespace, out.index, towards, scopes=("global",))
+    versions = {prefix.version(towards), prefix.version(query.dst)}
+    wanted = towards if versions == {4} else query.dst  # IPv6 looks at the destination only
+    return select_address(namespace, out.index, wanted, scopes=("global",))
 
 
 def first_address(namespace: Namespace, link: Link, version: int) -> str | None:
@@ -302,21 +307,16 @@ def is_usable(address: InterfaceAddress) -> bool:
     )
 
 
-def _select_v6(own: list, index: int | None, towards: str) -> str | None:  # type: ignore[type-arg]
-    usable_ones = [a for a in own if is_usable(a)]
+def _select_v6(addresses: tuple[InterfaceAddress, ...], index: int | None, towards: str) -> str | None:
     scope = "link" if prefix.is_link_local(towards) else "global"
-    here = [a for a in usable_ones if a.index == index]
+    able = [a for a in addresses if a.version == 6 and a.scope == scope and is_usable(a)]
+    near = [a for a in able if a.index == index]
 
-    def rank(a) -> tuple[bool, bool, bool, int]:  # type: ignore[no-untyped-def]
-        return (
-            a.scope != scope,
-            "deprecated" in a.flags,
-            a.index != index,
-            -_common_bits(a.address, towards),
-        )
+    def rank(address: InterfaceAddress) -> tuple[bool, int]:
+        return "deprecated" in address.flags, -_common_bits(address.address, towards)
 
-    best_first = sorted(here if any(a.scope == scope for a in here) else usable_ones, key=rank)
-    return best_first[0].address if best_first and best_first[0].scope == scope else None
+    best_first = sorted(near or able, key=rank)
+    return best_first[0].address if best_first else None
 
 
 def _common_bits(one: str, other: str) -> int:

@@ -173,8 +173,9 @@ def without(thing: Object | None, ruleset: Ruleset | None = None) -> Fix:
 def _times(ruleset: Ruleset | None, tool: str, table: str, chain: str, text: str) -> int:
     """How often a rule with this text stands in the chain; at least once."""
     tables = ruleset.tables if ruleset is not None else ()
-    chains = (each.chain(chain) for each in tables if each.name == table and naming.tool(each) == tool)
-    return max(1, *(sum(r.text == text for r in c.rules) for c in chains if c is not None), 1)
+    meant = (each for each in tables if (naming.tool(each), each.name) == (tool, table))
+    chains = filter(None, (each.chain(chain) for each in meant))
+    return max(1, *(sum(rule.text == text for rule in each.rules) for each in chains), 1)
 
 
 def xt_words(chain: str, text: str) -> tuple[str, ...]:

@@ -7,6 +7,8 @@ kernel.
 
 from __future__ import annotations
 
+from functools import partial
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -383,14 +385,19 @@ def _taken(branches: tuple[Branch, ...], unresolved: bool) -> Branch:
     """The branch that matters: where a stack took the frame up; else into what was not read, or out of sight;
     else the telling loss.
     """
-    arrived = [b for b in branches if b.at is not None]
-    unread = [b for b in branches if b.stop is not None and b.stop.code == "unknown"]
-    gone = [*unread, *(b for b in branches if b.exit)]
-    telling = [*gone, *arrived] if unresolved else [*arrived, *gone]
-    if telling:
-        return telling[0]
-    rank = {"neigh-wrong-entry": 2, "link-no-carrier": 1}
-    return min(branches, key=lambda b: rank.get(b.stop.code if b.stop else "", 0))
+    return min(branches, key=partial(_rank, unresolved))
+
+
+def _rank(unresolved: bool, branch: Branch) -> int:
+    if branch.at is not None:  # where nobody knows who answers, the others tell more
+        return 3 if unresolved else 0
+    if branch.exit:
+        return 2
+    code = branch.stop.code if branch.stop is not None else ""
+    return _RANKS.get(code, 4)
+
+
+_RANKS = {"unknown": 1, "link-no-carrier": 5, "neigh-wrong-entry": 6}  # the less, the more telling a loss
 
 
 def _blame_entry(

@@ -241,36 +241,42 @@ class Segment:
         """The forwarding decision: the FDB's port, the bridge itself, or a flood."""
         namespace, mac = self.ground.namespace(name), packet.flow.dst_mac or BROADCAST
         if is_group(mac):
-            listening = listeners(namespace, bridge, packet) if self.barred else None
-            host = port is not None and (listening is None or bridge.index in listening)
-            up = self._to_host(name, bridge, port, packet) if host else ()
-            return (*up, *self._flood(namespace, bridge, port, packet, listening))
+            return self._to_group(namespace, bridge, port, packet)
         entry = fdb_lookup(namespace, bridge, mac, vlan_of(bridge, packet))
-        if entry is not None and (entry.local or entry.index == bridge.index):
+        if entry is None and mac == bridge.mac:
+            return self._to_host(name, bridge, port, packet)
+        out = namespace.link(entry.index) if entry is not None else None
+        if entry is None or (out is None and not entry.local):
+            return self._flood(namespace, bridge, port, packet)
+        if out is None or entry.local or out.index == bridge.index:
             passed_up = self._to_host(name, bridge, port, packet)
             mine = mac in (bridge.mac, port.mac if port else bridge.mac)
             return (
                 passed_up
                 if mine
-                else tuple(self._unless_taken_up(way, namespace, bridge, entry) for way in passed_up)
+                else tuple(self._unless_taken_up(w, namespace, bridge, entry) for w in passed_up)
             )
-        if entry is None and mac == bridge.mac:
-            return self._to_host(name, bridge, port, packet)
-        out = namespace.link(entry.index) if entry else None
-        if out is None:
-            return self._flood(namespace, bridge, port, packet)
+        return self._by_entry(name, bridge, port, out, packet, entry)
+
+    def _to_group(self, namespace: Namespace, bridge: Link, port: Link | None, packet: Packet) -> Ways:
+        """A flood, or to those who listen."""
+        listening = listeners(namespace, bridge, packet) if self.barred else None
+        host = port is not None and (listening is None or bridge.index in listening)
+        up = self._to_host(namespace.name, bridge, port, packet) if host else ()
+        return (*up, *self._flood(namespace, bridge, port, packet, listening))
+
+    def _by_entry(
+        self, name: str, bridge: Link, port: Link | None, out: Link, packet: Packet, entry: FdbEntry
+    ) -> Ways:
+        """Out of the port that the FDB names."""
         refused = self._refused(name, bridge, port, out, netfilter.redirected(name, packet))
-        if refused and entry is not None and entry.static and refused.code == "fdb-wrong-entry":
+        if refused and entry.static and refused.code == "fdb-wrong-entry":
             refused = turned_back(name, bridge, out, entry)
         if refused:
             return (Branch(packet, stop=refused),)
-        note = f"FDB of {bridge.name}: {mac} is behind {out.name}{self.ground.other_side(name, out)}"
-        steered = self._out_of(name, bridge, port, out, packet, note)
-        return (
-            tuple(way.steered_by(Steering(name, bridge, out, entry)) for way in steered)
-            if entry is not None
-            else steered
-        )
+        behind = f"{packet.flow.dst_mac} is behind {out.name}{self.ground.other_side(name, out)}"
+        steered = self._out_of(name, bridge, port, out, packet, f"FDB of {bridge.name}: {behind}")
+        return tuple(way.steered_by(Steering(name, bridge, out, entry)) for way in steered)
 
     def _to_host(self, name: str, bridge: Link, port: Link | None, packet: Packet) -> Ways:
         """The frame goes up to the bridge device's own stack (br_pass_frame_up)."""
@@ -422,34 +428,36 @@ class Segment:
         if mac == parent.mac:
             text = f"{link.name} is a macvlan on {there}/{parent.name}: the two cannot talk to each other"
             return (Branch(packet, stop=lost("macvlan-parent-isolated", name, link, Stage.TRANSMIT, text)),)
-        siblings = [
-            (n, s)
-            for n, s in self.ground.all_macvlans_on(there, parent)
-            if (n, s.index) != (name, link.index)
-        ]
-        barred = next((each for each in siblings if each[1].mac == mac), None)
-        if barred is not None and (
-            loner := next((e for e in ((name, link), barred) if e[1].macvlan_mode != "bridge"), None)
-        ):
-            if loner[1].macvlan_mode == "vepa" and self._is_reflected(*lower):
-                return (Crossing(there, parent, packet),)
-            return (_gone_by_the_parent(loner, lower, packet),)
-        # over the parent, for the taps that are there
-        if link.macvlan_mode == "bridge" and barred is not None:
-            return (Crossing(there, parent, packet.scrubbed(there != name), inward=True),)
-        if link.macvlan_mode == "bridge" and is_group(mac):
-            near = [s for s in siblings if s[1].macvlan_mode == "bridge"]
-            return (
-                *(self._to_station(n, s, packet.scrubbed(n != name)) for n, s in near),
-                Crossing(there, parent, packet),
-            )
-        return (Crossing(there, parent, packet),)
+        on_parent = self.ground.all_macvlans_on(there, parent)
+        siblings = [(n, s) for n, s in on_parent if (n, s.index) != (name, link.index)]
+        meant = next((each for each in siblings if each[1].mac == mac), None)
+        if meant is not None:
+            return (self._to_sibling((name, link), meant, lower, packet),)
+        own = Crossing(there, parent, packet)
+        if link.macvlan_mode != "bridge" or not is_group(mac):
+            return (own,)
+        near = [(n, s) for n, s in siblings if s.macvlan_mode == "bridge"]
+        return (*(self._to_station(n, s, packet.scrubbed(n != name)) for n, s in near), own)
+
+    def _to_sibling(
+        self, own: tuple[str, Link], other: tuple[str, Link], lower: tuple[str, Link], packet: Packet
+    ) -> Crossing | Branch:
+        """From one macvlan to another: over the parent, for the taps that are there, where both are in bridge
+        mode.
+        """
+        there, parent = lower
+        loner = next((each for each in (own, other) if each[1].macvlan_mode != "bridge"), None)
+        if loner is None:
+            return Crossing(there, parent, packet.scrubbed(there != own[0]), inward=True)
+        if loner[1].macvlan_mode == "vepa" and self._is_reflected(*lower):
+            return Crossing(there, parent, packet)
+        return _gone_by_the_parent(loner, lower, packet)
 
     def _is_reflected(self, name: str, parent: Link) -> bool:
         """Whether the parent is on a switch that sends frames back by the port they came from: what a VEPA
         counts on.
         """
-        far = self.ground.beyond(name, parent.link) if parent.kind == "veth" else None
+        far = self.ground.peer(name, parent)
         return far is not None and far[1].master is not None and settings(far[1]).hairpin
 
     # ---- what stands on an interface

@@ -9,15 +9,18 @@ the next hops, and those that ask for them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
-from netprobe.model import End, Flow, Hop, Namespace, Probe, RouteQuery, Snapshot, Walk, Watch
+from netprobe.model import End, Flow, Link, Namespace, Probe, RouteQuery, Snapshot, Watch
+from netprobe.model.lookup import grouped
 
-from . import fib
+from . import fib, prefix
 from .prediction import Prediction
 
 # of one IP version: each is a few instructions of the kernel filter, of which there are 4096
 MOST_ADDRESSES = 48
 MOST_PAIRS = 32
+_NOBODYS = ("", "?", "0.0.0.0", "::")
 
 
 def watch(probe: Probe, snapshot: Snapshot, prediction: Prediction | None) -> Watch:
@@ -29,8 +32,8 @@ def watch(probe: Probe, snapshot: Snapshot, prediction: Prediction | None) -> Wa
     if prediction is None:
         return Watch(probe, namespaces, interfaces=interfaces)
     flows = [hop.flow for hop in prediction.request.hops]
-    ports = tuple(sorted({flow.sport for flow in flows if flow.sport is not None}))
-    services = tuple(sorted({flow.dport for flow in flows if flow.dport is not None}))
+    ports = _numbers(flow.sport for flow in flows)
+    services = _numbers(flow.dport for flow in flows)
     if not _is_known(prediction):
         return Watch(probe, namespaces, ports, services, interfaces=interfaces)
     return Watch(
@@ -38,17 +41,18 @@ def watch(probe: Probe, snapshot: Snapshot, prediction: Prediction | None) -> Wa
     )
 
 
-def _walks(prediction: Prediction) -> tuple[Walk, ...]:
-    return (prediction.request, *([prediction.reply] if prediction.reply else []))
+def _numbers(ports: Iterable[int | None]) -> tuple[int, ...]:
+    return tuple(sorted({port for port in ports if port is not None}))
 
 
 def _is_known(prediction: Prediction) -> bool:
     """Whether both ways are known as far as they lead."""
-    return all(walk.end is not End.UNDETERMINED for walk in _walks(prediction))
+    return all(walk.end is not End.UNDETERMINED for walk in prediction.walks)
 
 
-def _hops(prediction: Prediction) -> list[Hop]:
-    return [hop for walk in _walks(prediction) for hop in walk.hops]
+def _flows(prediction: Prediction) -> Iterator[Flow]:
+    """The packet at each hop, with its tunnels."""
+    return chain.from_iterable(_layers(hop.flow) for hop in prediction.hops)
 
 
 def _layers(flow: Flow) -> Iterator[Flow]:
@@ -65,47 +69,34 @@ def _addresses(snapshot: Snapshot, prediction: Prediction) -> tuple[str, ...]:
     interfaces it passes.
     """
     probe = prediction.probe
-    found = [address for end in (probe.source, probe.destination) if (address := end.address)]
-    found += [
-        address for hop in _hops(prediction) for flow in _layers(hop.flow) for address in (flow.src, flow.dst)
-    ]
+    found = [probe.source.address, probe.destination.address]
+    for flow in _flows(prediction):
+        found += (flow.src, flow.dst)
     found += _next_hops(snapshot, prediction)
-    found += [address for name, link in _interfaces(prediction) for address in _own(snapshot, name, link)]
-    return _most(address.partition("%")[0] for address in found)
+    for namespace, link in _interfaces(snapshot, prediction):
+        found += _addressed(namespace, link.index, link.master)  # those of the bridge whose port it is, too
+    return _most(address.partition("%")[0] for address in filter(None, found))
 
 
-def _next_hops(snapshot: Snapshot, prediction: Prediction) -> Iterator[str]:
+def _next_hops(snapshot: Snapshot, prediction: Prediction) -> Iterator[str | None]:
     for routed in prediction.routed:
+        legs = filter(None, (routed.decision.leg, *routed.decision.candidates))
         yield routed.dst
-        yield from (
-            leg.via
-            for leg in (routed.decision.leg, *routed.decision.candidates)
-            if leg is not None and leg.via
-        )
-    for hop in _hops(prediction):  # a tunnel's packet has a next hop of its own
-        namespace = snapshot.namespaces.get(hop.namespace)
+        yield from (leg.via for leg in legs)
+    for hop in prediction.hops:  # a tunnel's packet has a next hop of its own
+        namespace = snapshot.get(hop.namespace)
         if hop.flow.outer is not None and namespace is not None:
-            leg = fib.lookup(namespace, RouteQuery(hop.flow.outer.src, hop.flow.outer.dst)).leg
-            yield from [leg.via] if leg is not None and leg.via else []
+            yield fib.lookup(namespace, RouteQuery(hop.flow.outer.src, hop.flow.outer.dst)).via
 
 
-def _interfaces(prediction: Prediction) -> Iterator[tuple[str, int | str]]:
-    """The interfaces on the way, by namespace, as name or index."""
-    yield from ((hop.namespace, hop.interface) for hop in _hops(prediction) if hop.interface)
-    yield from (
-        (r.namespace, leg.index)
-        for r in prediction.routed
-        if (leg := r.decision.leg) is not None and leg.index is not None
-    )
-
-
-def _own(snapshot: Snapshot, name: str, link: int | str) -> tuple[str, ...]:
-    """The addresses of an interface, and of the bridge whose port it is."""
-    namespace = snapshot.namespaces.get(name)
-    found = namespace and (namespace.link_named(link) if isinstance(link, str) else namespace.link(link))
-    if not namespace or not found:
-        return ()
-    return _addressed(namespace, found.index, found.master)
+def _interfaces(snapshot: Snapshot, prediction: Prediction) -> Iterator[tuple[Namespace, Link]]:
+    """The interfaces on the way, and those that the routes name."""
+    yield from filter(None, (snapshot.link_at(hop.place) for hop in prediction.hops))
+    for routed in prediction.routed:
+        namespace = snapshot.get(routed.namespace)
+        link = namespace.link(routed.decision.index) if namespace is not None else None
+        if namespace is not None and link is not None:
+            yield namespace, link
 
 
 def _addressed(namespace: Namespace, *indexes: int | None) -> tuple[str, ...]:
@@ -118,11 +109,9 @@ def _addressed(namespace: Namespace, *indexes: int | None) -> tuple[str, ...]:
 
 def _most(addresses: Iterable[str]) -> tuple[str, ...]:
     """Each once, and the first ones of each IP version."""
-    known = [
-        address for address in dict.fromkeys(addresses) if address and address not in ("?", "0.0.0.0", "::")
-    ]
-    four, six = [a for a in known if ":" not in a], [a for a in known if ":" in a]
-    return (*four[:MOST_ADDRESSES], *six[:MOST_ADDRESSES])
+    known = [address for address in dict.fromkeys(addresses) if address not in _NOBODYS]
+    of = grouped(known, prefix.version)
+    return (*of.get(4, ())[:MOST_ADDRESSES], *of.get(6, ())[:MOST_ADDRESSES])
 
 
 def _pairs(prediction: Prediction) -> tuple[tuple[str, str], ...] | None:
@@ -133,9 +122,9 @@ def _pairs(prediction: Prediction) -> tuple[tuple[str, str], ...] | None:
     """
     if prediction.request.end is End.DROP:
         return None
-    flows = [prediction.probe.flow(), *(flow for hop in _hops(prediction) for flow in _layers(hop.flow))]
-    ends = [(flow.src.partition("%")[0], flow.dst.partition("%")[0]) for flow in flows]
-    pairs = tuple(
-        dict.fromkeys(pair for src, dst in ends for pair in ((src, dst), (dst, src)) if src and dst)
-    )
-    return pairs if len(pairs) <= MOST_PAIRS else None
+    pairs: dict[tuple[str, str], None] = {}
+    for flow in (prediction.probe.flow(), *_flows(prediction)):
+        src, dst = flow.src.partition("%")[0], flow.dst.partition("%")[0]
+        if src and dst:
+            pairs |= dict.fromkeys(((src, dst), (dst, src)))
+    return tuple(pairs) if len(pairs) <= MOST_PAIRS else None

@@ -4,6 +4,8 @@ known.
 
 from __future__ import annotations
 
+from itertools import chain as joined
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -324,17 +326,17 @@ def _not_read(namespace: Namespace, family: str, hook: str, packet: Packet) -> P
     """Rules that could not be read may drop anything: a suspect at their namespace's first hook, of IP where
     there never were any.
     """
-    blind = (
-        namespace.ruleset.blind
-        if namespace.ruleset is not None
-        else [b for b in namespace.blind if "rule" in b.what]
-    )
-    if (namespace.ruleset is None and family not in ("ip", "ip6")) or (
-        namespace.ruleset is not None and not blind
-    ):
+    rules = namespace.ruleset
+    if rules is not None:
+        why = [blind.why for blind in rules.blind]
+    elif family in ("ip", "ip6"):
+        why = [*(blind.why for blind in namespace.blind if "rule" in blind.what), "not read"]
+    else:
+        why = []
+    if not why:
         return packet
     stage = _stage(f"bridge-{hook}" if family == "bridge" else hook, family)
-    return _once(packet, unread(namespace.name, "ruleset", blind[0].why if blind else "not read", stage))
+    return _once(packet, unread(namespace.name, "ruleset", why[0], stage))
 
 
 def _shaped(namespace: Namespace, stage: Stage, packet: Packet) -> Packet:
@@ -418,23 +420,19 @@ def _main(rules: Ruleset, ruling: Ruling, place: Place) -> tuple[Ruling, tuple[S
     """
     if ruling.verdict is HookVerdict.UNDETERMINED:
         return ruling, ()
-    chancy = [
-        r
-        for r in (ruling, *ruling.alternatives)
-        if r.verdict in (HookVerdict.DROP, HookVerdict.REJECT) and _by_chance(r, ruling)
-    ]
-    passing = next((r for r in (ruling, *ruling.alternatives) if r.verdict in _LETS_PASS), None)
-    if passing is None or not chancy:
-        return ruling, ()
-    return passing, tuple(_chance_stop(rules, place, r, ruling) for r in chancy)
+    ways = (ruling, *ruling.alternatives)
+    passing = next((way for way in ways if way.verdict in _LETS_PASS), None)
+    losing = [way for way in ways if way.verdict in (HookVerdict.DROP, HookVerdict.REJECT)]
+    chances = tuple(filter(None, (_chance(rules, place, way, ruling) for way in losing)))
+    return (ruling, ()) if passing is None or not chances else (passing, chances)
 
 
-def _by_chance(dropping: Ruling, main: Ruling) -> bool:
-    return any(d.reason in _CHANCE for r in (dropping, main, *main.alternatives) for d in r.doubts)
-
-
-def _chance_stop(rules: Ruleset, place: Place, dropping: Ruling, main: Ruling) -> Stop:
-    doubt = next(d for r in (dropping, main, *main.alternatives) for d in r.doubts if d.reason in _CHANCE)
+def _chance(rules: Ruleset, place: Place, dropping: Ruling, main: Ruling) -> Stop | None:
+    """The loss by a limit or by dice; None where there are none."""
+    doubts = joined.from_iterable(way.doubts for way in (dropping, main, *main.alternatives))
+    doubt = next((doubt for doubt in doubts if doubt.reason in _CHANCE), None)
+    if doubt is None:
+        return None
     rule = doubt.decision or dropping.decision
     share = f" ({doubt.chance:.0%} of the packets)" if doubt.chance else ""
     text = (

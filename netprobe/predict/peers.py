@@ -23,15 +23,11 @@ def mutual(snapshot: Snapshot) -> Snapshot:
 def _deduced(snapshot: Snapshot, known: dict[tuple[str, int], str | None]) -> Iterator[FoundPeer]:
     for name, namespace in snapshot.namespaces.items():
         for link in namespace.links:
-            if link.kind != "veth" or link.link is None or link.link.nsid is None:
+            if link.far_end is None:
                 continue
-            there = snapshot.get(known.get((name, link.link.nsid)))
-            far = there.link(link.link.index) if there is not None else None
-            if (
-                there is not None
-                and far is not None
-                and far.link is not None
-                and far.link.nsid is not None
-                and far.link.index == link.index
-            ):
-                yield FoundPeer(there.name, far.link.nsid, name)
+            nsid, index = link.far_end
+            there = snapshot.get(known.get((name, nsid)))
+            far = there.link(index) if there is not None else None
+            if there is not None and far is not None and far.far_end is not None:
+                back, near = far.far_end
+                yield from [FoundPeer(there.name, back, name)] if near == link.index else []

@@ -89,10 +89,10 @@ def _settled(
             return _settled(found, {**met, **other.met}, walk)
         passing[ways] = outcome.passes
     idle = {place: 0 for n, place in enumerate(places) if _is_idle(n, passing)}
-    doubted = () if found.stop is None else (ways for ways, passes in passing.items() if passes)
-    if (way := next(iter(doubted), None)) is not None:
-        return walk(Forks({**dict(zip(places, way, strict=True)), **idle}, frozenset(idle)))
-    return walk(Forks(idle, frozenset(idle))) if idle and any(passing.values()) else found
+    free = [ways for ways, passes in passing.items() if passes]
+    if free and found.stop is not None:
+        return walk(Forks({**dict(zip(places, free[0], strict=True)), **idle}, frozenset(idle)))
+    return walk(Forks(idle, frozenset(idle))) if idle and free else found
 
 
 def _is_idle(n: int, passing: dict[tuple[int, ...], bool]) -> bool:
@@ -211,10 +211,10 @@ def _chosen(answer: RouteAnswer | None, decision: fib.FibResult, dst: str) -> st
     """The source that the kernel says it would take; an IPv6 link-local one serves on the link alone, as no
     router forwards it (RFC 4291, 2.5.6).
     """
-    source = answer.source if answer is not None and answer.error is None else None
-    if source is None or decision.via is None or prefix.is_link_local(dst):
-        return source
-    return None if prefix.is_link_local(source) else source
+    if answer is None or answer.error is not None or answer.source is None:
+        return None
+    routed = decision.via is not None and not prefix.is_link_local(dst)
+    return None if routed and prefix.is_link_local(answer.source) else answer.source
 
 
 def _interface(ground: Ground, probe: Probe) -> int | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from msgspec import Struct
 
-from netprobe.model import Leg, Probe, Stop, Walk
+from netprobe.model import Hop, Leg, Probe, Stop, Walk
 
 from . import sockets
 from .trace import Resolved, Routed
@@ -29,6 +31,11 @@ class Prediction(Struct, frozen=True):
     def walks(self) -> tuple[Walk, ...]:
         """The ways there are, the request's first."""
         return (self.request,) if self.reply is None else (self.request, self.reply)
+
+    @property
+    def hops(self) -> tuple[Hop, ...]:
+        """The hops of all ways."""
+        return tuple(chain.from_iterable(walk.hops for walk in self.walks))
 
     @property
     def stop(self) -> Stop | None:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from netprobe.model import (
     ROUTED,
     Command,
+    InterfaceAddress,
     Link,
     Namespace,
     Nexthop,
@@ -26,6 +27,7 @@ from .drop import link_down, lost
 from .fib import FibResult
 from .view import Ground, Packet
 
+_WITHOUT_LEGS = ("local", "broadcast", "multicast")
 _CODES = {"blackhole": "route-blackhole", "unreachable": "route-unreachable", "prohibit": "route-prohibit"}
 
 # What a new cable needs before it carries anything; the addresses nobody here knows.
@@ -48,11 +50,8 @@ def query_out(namespace: Namespace, packet: Packet) -> RouteQuery:
     """The lookup for a packet of the namespace's own; a link-local destination is one of the interface it is
     meant on.
     """
-    link = (
-        namespace.link_named(packet.scope)
-        if packet.scope is not None and prefix.needs_scope(packet.flow.dst)
-        else None
-    )
+    scope = packet.scope if prefix.needs_scope(packet.flow.dst) else None
+    link = namespace.link_named(scope or "")
     return replace(query(packet), oif=link.index) if link is not None else query(packet)
 
 
@@ -60,32 +59,27 @@ def decide(ground: Ground, name: str, asked: RouteQuery) -> FibResult:
     """The route for a query. Where the kernel and the model name different legs, the kernel's is taken."""
     namespace = ground.namespace(name)
     own = fib.sought(namespace, asked)
-    # of a source that is not its own the kernel says nothing but EINVAL (ip_route_output_key_hash_rcu)
-    foreign = asked.iif is None and asked.src is not None and not fib.is_local(namespace, asked.src)
-    if foreign and prefix.version(asked.dst) == 4 and asked.src != "0.0.0.0":
+    answer = None if _is_foreign(namespace, asked) else ground.kernel_route(name, asked)
+    if answer is None:
         return own
-    answer = ground.kernel_route(name, asked)
-    if answer is None or own.error is not None:
-        return own if answer is None or answer.error is not None else _from_kernel(own, answer)
     if answer.error is not None:
-        return replace(own, error=answer.error)
+        return replace(own, error=own.error or answer.error)
     return _from_kernel(own, answer)
 
 
+def _is_foreign(namespace: Namespace, asked: RouteQuery) -> bool:
+    """Whether a packet of the namespace's own bears an IPv4 source that is not its own: the kernel says
+    nothing but EINVAL then (ip_route_output_key_hash_rcu).
+    """
+    if asked.iif is not None or asked.src in (None, "0.0.0.0") or prefix.version(asked.dst) != 4:
+        return False
+    return asked.src is not None and not fib.is_local(namespace, asked.src)
+
+
 def _from_kernel(own: FibResult, answer: RouteAnswer) -> FibResult:
-    leg = next(
-        (
-            c
-            for c in own.candidates
-            if c.index == answer.index and (c.via == answer.via or answer.via is None)
-        ),
-        None,
-    )
-    if (
-        own.error is None
-        and own.type == answer.type
-        and (leg is not None or own.type in ("local", "broadcast", "multicast"))
-    ):
+    legs = (leg for leg in own.candidates if leg.index == answer.index and answer.via in (None, leg.via))
+    leg = next(legs, None)
+    if own.error is None and own.type == answer.type and (leg is not None or own.type in _WITHOUT_LEGS):
         return _with_path(replace(own, leg=leg or own.leg), answer)
     route = Route(
         answer.prefix or "0.0.0.0/0",
@@ -228,18 +222,12 @@ def _promise(namespace: Namespace, dst: str) -> tuple[str, ...]:
     (net/ipv4/fib_semantics.c, fib_check_nh_v4_gw).
     """
     version = prefix.version(dst)
-    on_wire = any(
-        route.type == "unicast" and prefix.version(route.dst) == version and leg.via is None
-        for route in namespace.routes
-        for leg in route.nexthops
-    )
-    addressed = (
-        li
-        for li in namespace.links
-        if li.up and li.kind != "loopback" and _has_address(namespace, li, version)
-    )
-    link = next(addressed, None)
-    return () if on_wire or link is None else ("dev", link.name, "onlink")
+    routes = [route for route in namespace.routes if (route.type, route.version) == ("unicast", version)]
+    if any(leg.via is None for route in routes for leg in route.nexthops):
+        return ()
+    wires = [link for link in namespace.links if link.up and link.kind != "loopback"]
+    link = next((link for link in wires if _has_address(namespace, link, version)), None)
+    return () if link is None else ("dev", link.name, "onlink")
 
 
 def _deaf_to_routers(namespace: Namespace, links: list[Link]) -> tuple[str, ...]:
@@ -247,10 +235,9 @@ def _deaf_to_routers(namespace: Namespace, links: list[Link]) -> tuple[str, ...]
     found = []
     for link in links:
         key = f"net.ipv6.conf.{link.name.replace('.', '/')}"
-        for name in ("accept_ra", "accept_ra_defrtr"):
-            if link.up and namespace.sysctl(f"{key}.{name}") == "0":
-                found.append(f"{key}.{name} = 0: routes that routers announce there are not taken")
-                break
+        names = (f"{key}.{name}" for name in ("accept_ra", "accept_ra_defrtr"))
+        off = [name for name in names if link.up and namespace.sysctl(name) == "0"]
+        found += [f"{name} = 0: routes that routers announce there are not taken" for name in off[:1]]
     return tuple(found)
 
 
@@ -258,36 +245,34 @@ def may_send_from(namespace: Namespace, address: str) -> bool:
     """Whether a socket can be bound to the address: it is the namespace's own, or ip_nonlocal_bind allows any
     (ip-sysctl).
     """
-    family = f"ipv{prefix.version(address)}"
-    own = (
-        any(a.address == address and fib.is_usable(a) for a in namespace.addresses)
-        or fib.sought(namespace, RouteQuery(None, address)).type == "local"
-    )
-    return own or namespace.sysctl(f"net.{family}.ip_nonlocal_bind") == "1"
+    own = namespace.address(address)
+    if own is not None and fib.is_usable(own):
+        return True
+    if fib.sought(namespace, RouteQuery(None, address)).type == "local":
+        return True
+    return namespace.sysctl(f"net.ipv{prefix.version(address)}.ip_nonlocal_bind") == "1"
 
 
 def not_own(namespace: Namespace, address: str) -> Stop:
     """The probe is to come from an address that its source does not have: EADDRNOTAVAIL of bind(2)."""
-    if any(a.address == address for a in namespace.addresses):
-        return ipv6.refused(namespace, 6, address) or _tentative(namespace, address)
-    own = [
-        a.address
-        for a in namespace.addresses
-        if prefix.version(a.address) == prefix.version(address) and a.scope == "global"
-    ]
-    has = f"it has {', '.join(own)}" if own else f"it has no IPv{prefix.version(address)} address"
+    own = namespace.address(address)
+    if own is not None:
+        return ipv6.refused(namespace, 6, address) or _tentative(namespace, own)
+    version = prefix.version(address)
+    usual = [a.address for a in namespace.addresses if (a.version, a.scope) == (version, "global")]
+    has = f"it has {', '.join(usual)}" if usual else f"it has no IPv{version} address"
     text = f"{address} is not an address of {namespace.name}; {has}"
     return lost("addr-missing", namespace.name, None, Stage.OUTPUT, text,
         object=Object("address", address, text),
                 fix=(fixes.with_address(None, address),))  # fmt: skip
 
 
-def _tentative(namespace: Namespace, address: str) -> Stop:
+def _tentative(namespace: Namespace, own: InterfaceAddress) -> Stop:
     """An IPv6 address that nobody may use until it is known to be the only one (RFC 4862)."""
-    own = next(a for a in namespace.addresses if a.address == address)
     link = namespace.link(own.index)
-    text = f"{namespace.name} does not use {address} yet: duplicate address detection is not over"
-    object = Object("address", f"{address}/{own.prefixlen} dev {link.name if link else '?'}", "tentative")
+    text = f"{namespace.name} does not use {own.address} yet: duplicate address detection is not over"
+    written = f"{own.address}/{own.prefixlen} dev {link.name if link else '?'}"
+    object = Object("address", written, "tentative")
     return lost("addr-dad-failed", namespace.name, link, Stage.OUTPUT, text, object=object)
 
 
@@ -296,17 +281,14 @@ def _refuses_routers(namespace: Namespace, links: list[Link]) -> Stop | None:
     2 (ip-sysctl).
     """
     for link in links:
-        key = link.name.replace(".", "/")
-        accepts, forwards = (
-            namespace.sysctl(f"net.ipv6.conf.{key}.{what}", "0") for what in ("accept_ra", "forwarding")
-        )
-        if not link.up or accepts != "1" or forwards != "1" or not _has_address(namespace, link, 6):
+        key = f"net.ipv6.conf.{link.name.replace('.', '/')}"
+        settings = {namespace.sysctl(f"{key}.{what}") for what in ("accept_ra", "forwarding")}
+        if settings != {"1"} or not link.up or not _has_address(namespace, link, 6):
             continue
-        if namespace.sysctl("net.ipv6.conf.default.forwarding") == "1" and any(
-            r.type == "unicast" and r.protocol == "ra" for r in namespace.routes
-        ):
+        learned = any((route.type, route.protocol) == ("unicast", "ra") for route in namespace.routes)
+        if learned and namespace.sysctl("net.ipv6.conf.default.forwarding") == "1":
             continue
-        name = f"net.ipv6.conf.{key}.accept_ra"
+        name = f"{key}.accept_ra"
         text = (
             f"{namespace.name} forwards, and so it ignores the routers that announce themselves on"
             f" {link.name}: {name} = 1"
@@ -349,17 +331,17 @@ def _down_link(namespace: Namespace, dst: str) -> Link | None:
     real = [link for link in namespace.links if link.name != "lo"]
     version = prefix.version(dst)
     down = [link for link in real if not link.up]
-    for link in down:
-        if fib.on_link(namespace.addresses_of(link, version), dst):
-            return link
+    meant = (link for link in down if fib.on_link(namespace.addresses_of(link, version), dst))
+    if (found := next(meant, None)) is not None:
+        return found
     if any(link.up and namespace.addresses_of(link, version) for link in real):
         return None
-    return next((link for link in down if namespace.addresses_of(link) or len(real) == 1), None)
+    return next(filter(namespace.addresses_of, down), down[0] if len(real) == len(down) == 1 else None)
 
 
 def describe_rule(rule: PolicyRule) -> str:
     """A policy rule as ip-rule(8) prints it: "100: from 10.0.0.2 lookup 100"."""
-    return " ".join(part for part in (f"{rule.priority}:", *_selectors(rule), _action(rule)) if part)
+    return " ".join(filter(None, (f"{rule.priority}:", *_selectors(rule), _action(rule))))
 
 
 def _selectors(rule: PolicyRule) -> tuple[str, ...]:

@@ -66,8 +66,9 @@ def _own_source(namespace: Namespace, stop: Stop, src: str) -> Stop:
     """The address that makes a source the namespace's own; else the route of the table local that does."""
     route = next(r for r in namespace.routes if fib.makes_local(r, src))
     link = namespace.link(next((leg.index for leg in route.nexthops), None))
-    own = next((a for a in namespace.addresses if a.address == src), None) or _behind(namespace, route, link)
-    if own is not None and (owner := namespace.link(own.index)) is not None:
+    own = namespace.address(src) or _behind(namespace, route, link)
+    owner = namespace.link_of(own)
+    if own is not None and owner is not None:
         written = f"{own.address}/{own.prefixlen} dev {owner.name}"
         fix = (fixes.address("del", own, owner),)
         return replace(stop, object=Object("address", written, written), commands=fix)
@@ -78,7 +79,9 @@ def _own_source(namespace: Namespace, stop: Stop, src: str) -> Stop:
 
 def _behind(namespace: Namespace, route: Route, link: Link | None) -> InterfaceAddress | None:
     """The address of which the kernel has made a local route: on loopback, of its whole network."""
-    found = namespace.addresses_of(link) if link is not None and route.protocol == "kernel" else ()
+    if link is None or route.protocol != "kernel":
+        return None
+    found = namespace.addresses_of(link)
     return next((a for a in found if prefix.network(a.address, a.prefixlen) == route.dst), None)
 
 

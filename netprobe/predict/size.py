@@ -38,22 +38,26 @@ class Limit(Struct, frozen=True):
 def limit(namespace: Namespace, out: Link, decision: FibResult, packet: Packet, forwarded: bool) -> Limit:
     """How long a packet may be that leaves by `out` on the route of `decision`."""
     version, route = packet.flow.version, decision.route
-    configured = route.mtu if route is not None else None
     locked = decision.learned_lock or (route is not None and route.mtu_lock)
     learned = None if packet.unlearned else decision.learned
-    if (
-        forwarded
-        and version == 4
-        and not locked
-        and namespace.sysctl("net.ipv4.ip_forward_use_pmtu", "0") != "1"
-    ):
+    if forwarded and version == 4 and not locked and not _forwards_by_learned(namespace):
         learned = None
     if learned is not None:
         return Limit(learned, "learned", out, locked)
-    if configured is not None:
-        return Limit(configured, "route", out, locked)
-    own = int(namespace.sysctl(_key(out), "0") or 0) if version == 6 else 0
-    return Limit(own, "sysctl", out) if 0 < own < out.mtu else Limit(out.mtu, "interface", out)
+    if route is not None and route.mtu is not None:
+        return Limit(route.mtu, "route", out, locked)
+    return _of_interface(namespace, out, version)
+
+
+def _forwards_by_learned(namespace: Namespace) -> bool:
+    return namespace.sysctl("net.ipv4.ip_forward_use_pmtu", "0") == "1"
+
+
+def _of_interface(namespace: Namespace, out: Link, version: int) -> Limit:
+    smaller = int(namespace.sysctl(_key(out), "0") or 0) if version == 6 else 0
+    if 0 < smaller < out.mtu:
+        return Limit(smaller, "sysctl", out)
+    return Limit(out.mtu, "interface", out)
 
 
 def _key(out: Link) -> str:

@@ -39,14 +39,9 @@ def nobody(ground: Ground, carry: Carry, asker: tuple[str, Link], asked: Packet,
     from .elsewhere import explain_silence, strayed
 
     owner = _owner(ground, address) or strayed(ground, name, link, asked)
-    owner = owner or next(
-        (
-            far
-            for there, b in found.heard
-            if b.kind == "bridge" and (far := strayed(ground, there, b, asked)) is not None
-        ),
-        None,
-    )
+    bridges = ((there, link) for there, link in found.heard if link.kind == "bridge")
+    elsewhere = (strayed(ground, there, bridge, asked) for there, bridge in bridges)
+    owner = owner or next(filter(None, elsewhere), None)
     if owner is not None and not owner[1].up:
         return link_down(owner[0], owner[1], Stage.ARP)
     return explain_silence(ground, name, link, address, owner)
@@ -69,30 +64,24 @@ def _owner_behind(ground: Ground, carry: Carry, stop: Stop, asked: Packet) -> bo
     """Whether the address would be found behind the port that keeps the request out: the walk goes on as if
     it did not.
     """
-    if stop.place.namespace is None or stop.place.interface is None:
+    name, address = stop.place.namespace, asked.flow.dst
+    if name is None or stop.place.interface is None:
         return False
-    if (
-        stop.place.stage is Stage.INGRESS
-        and ground.namespace(stop.place.namespace).owner_of(asked.flow.dst) is not None
-    ):
+    namespace = ground.namespace(name)
+    if stop.place.stage is Stage.INGRESS and namespace.owner_of(address) is not None:
         return True
-    port = ground.namespace(stop.place.namespace).link_named(stop.place.interface)
+    port = namespace.link_named(stop.place.interface)
     if port is None:
         return False
-    far = ground.beyond(stop.place.namespace, port.link) if port.kind == "veth" else None
-    # it is the way into the bridge that is barred
-    if stop.place.stage is Stage.BRIDGE_PREROUTING:
-        far = (stop.place.namespace, port)
-    if far is None and port.kind == "bridge":
-        return ground.namespace(stop.place.namespace).owner_of(asked.flow.dst) == port
+    # of the way into the bridge that is barred, the port itself
+    far = (name, port) if stop.place.stage is Stage.BRIDGE_PREROUTING else ground.peer(name, port)
     if far is None:
-        return port.kind == "vxlan"
+        return port.kind == "vxlan" or (port.kind == "bridge" and namespace.owner_of(address) == port)
     if far[1].master is None or not far[1].up:
-        return ground.namespace(far[0]).owner_of(asked.flow.dst) is not None
+        return ground.namespace(far[0]).owner_of(address) is not None
     branches = carry.receive(far[0], replace(far[1], carrier=True), asked, barred=False)
-    return any(
-        b.at is not None and ground.namespace(b.at[0]).owner_of(asked.flow.dst) is not None for b in branches
-    )
+    arrived = (b.at[0] for b in branches if b.at is not None)
+    return any(ground.namespace(each).owner_of(address) is not None for each in arrived)
 
 
 def _owner(ground: Ground, address: str) -> tuple[str, Link] | None:

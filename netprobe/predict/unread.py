@@ -50,10 +50,9 @@ def guarded(snapshot: Snapshot, names: Set[str] | None = None) -> Snapshot:
     """The snapshot with each namespace that has unread parts, of these names alone where they are given, as a
     `PartlyRead`.
     """
-    here = {
-        name: namespace for name, namespace in snapshot.namespaces.items() if names is None or name in names
-    }
-    partly = {name: _partly(namespace) for name, namespace in here.items() if namespace.unread}
+    wanted = snapshot.namespaces.keys() if names is None else names
+    unread = (each for name, each in snapshot.namespaces.items() if each.unread and name in wanted)
+    partly = {each.name: _partly(each) for each in unread}
     return replace(snapshot, namespaces={**snapshot.namespaces, **partly}) if partly else snapshot
 
 

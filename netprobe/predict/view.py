@@ -145,15 +145,9 @@ class Ground:
         self.forks = forks or Forks()
         self.unasked: dict[AskRoute, None] = {}
         self.tunnelled = 0
-        self._peers = {(found.namespace, found.nsid): found.peer for found in snapshot.peers}
-        self._unfound = {
-            (found.namespace, found.nsid): found.why for found in snapshot.peers if found.why is not None
-        }
+        self._peers = {(found.namespace, found.nsid): found for found in snapshot.peers}
         self._macvlans = {(found.namespace, found.index): found for found in snapshot.macvlans}
-        self._answers = {(asked.namespace, asked.query): asked.answer for asked in snapshot.answers}
-        self._unanswered = {
-            (asked.namespace, asked.query): asked.why for asked in snapshot.answers if asked.why is not None
-        }
+        self._answers = {(asked.namespace, asked.query): asked for asked in snapshot.answers}
 
     def namespace(self, name: str) -> Namespace:
         """The configuration of one namespace; asks for it when it was not read yet."""
@@ -165,29 +159,30 @@ class Ground:
         """Whether the namespace behind (name, nsid) is already in the snapshot, so that looking there costs
         nothing.
         """
-        return nsid is None or self._peers.get((name, nsid)) in self.snapshot.namespaces
+        return nsid is None or self._calls(name, nsid) in self.snapshot.namespaces
 
     def other_side(self, name: str, link: Link) -> str:
         """The namespace that a veth of namespace `name` leads to, as " (c1)"; "" where it is the same one or
         not known yet.
         """
-        ref = link.link if link.kind == "veth" else None
-        if ref is None or ref.nsid is None:
+        if link.far_end is None:
             return ""
-        peer = self._peers.get((name, ref.nsid)) or self._seen_from_there(name, link)
+        peer = self._calls(name, link.far_end[0]) or self._seen_from_there(name, link)
         return f" ({peer})" if peer else ""
 
     def _seen_from_there(self, name: str, link: Link) -> str | None:
         """The namespace already read that says of one of its veths that it leads to `link` of namespace
         `name`.
         """
-        veths = [(there, each.link) for there, each in self.on_index(link.index) if each.kind == "veth"]
-        leading = (there for there, ref in veths if ref and self._calls(there, ref.nsid) == name)
-        return next(leading, None)
+        for there, each in self.on_index(link.index):
+            if each.far_end is not None and self._calls(there, each.far_end[0]) == name:
+                return there
+        return None
 
-    def _calls(self, name: str, nsid: int | None) -> str | None:
+    def _calls(self, name: str, nsid: int) -> str | None:
         """The namespace that `name` calls `nsid`, as far as that was asked."""
-        return self._peers.get((name, nsid)) if nsid is not None else None
+        found = self._peers.get((name, nsid))
+        return found.peer if found is not None else None
 
     def beyond(self, name: str, ref: LinkRef | None) -> tuple[str, Link] | None:
         """The interface that `ref` means in namespace `name`: (its namespace, the link); None when it is not
@@ -200,6 +195,12 @@ class Ground:
             return None
         link = self.namespace(there).link(ref.index)
         return (there, link) if link else None
+
+    def peer(self, name: str, link: Link) -> tuple[str, Link] | None:
+        """The other end of a veth of namespace `name`; None of any other device, and when it is not
+        visible.
+        """
+        return self.beyond(name, link.link) if link.kind == "veth" else None
 
     def seen_behind(self, name: str, ports: tuple[Link, ...]) -> dict[int, SeenBehind]:
         """What stands behind those of a bridge's ports that lead to namespaces nobody has asked for yet, by
@@ -233,11 +234,12 @@ class Ground:
 
     def _called(self, name: str, nsid: int) -> str | None:
         """The namespace that namespace `name` calls `nsid`; None when it is not visible. Asks for it."""
-        if (name, nsid) not in self._peers:
+        found = self._peers.get((name, nsid))
+        if found is None:
             raise Lacking(FindPeer(name, nsid))
-        if (why := self._unfound.get((name, nsid))) is not None:
-            raise Unread(name, f"namespace called nsid {nsid}", why, Stage.TRANSMIT)
-        return self._peers[name, nsid]
+        if found.why is not None:
+            raise Unread(name, f"namespace called nsid {nsid}", found.why, Stage.TRANSMIT)
+        return found.peer
 
     def underlay(self, name: str, link: Link) -> str | None:
         """The namespace in which a tunnel device of namespace `name` sends and receives its packets: the one
@@ -254,13 +256,11 @@ class Ground:
         there to one read so far.
         """
         for other in (self.namespace(name), *self.snapshot.namespaces.values()):
-            for each in other.links if "links" not in other.unread else ():
+            for each in _known_links(other):
+                if each.vxlan is None:
+                    continue
                 moved = each.link is not None and each.link.nsid is not None
-                if (
-                    each.vxlan is not None
-                    and moved is (other.name != name)
-                    and self.underlay(other.name, each) == name
-                ):
+                if moved is (other.name != name) and self.underlay(other.name, each) == name:
                     yield other.name, each
 
     def all_macvlans_on(self, name: str, link: Link) -> tuple[tuple[str, Link], ...]:
@@ -271,15 +271,13 @@ class Ground:
         found = self._macvlans.get((name, link.index))
         if found is not None and found.why is not None:
             raise Unread(name, f"macvlans on {link.name}", found.why, Stage.TRANSMIT)
-        names = found.names if found is not None else ()
+        names = self.snapshot.namespaces if found is None else found.names
         self._lacks(ReadNamespace(each) for each in names if each not in self.snapshot)
-        candidates = (
-            place for place in self.on_index(link.index) if found is None or place[0] in found.names
-        )
+        macvlans = (place for place in self.on_index(link.index) if place[1].kind == "macvlan")
         return tuple(
             (there, each)
-            for there, each in candidates
-            if each.kind == "macvlan" and self.beyond(there, each.link) == (name, link)
+            for there, each in macvlans
+            if there in names and self.beyond(there, each.link) == (name, link)
         )
 
     def find_macvlans(self, parents: Iterable[tuple[str, Link]]) -> None:
@@ -299,7 +297,7 @@ class Ground:
     def _upper(self) -> dict[int, list[tuple[str, Link]]]:
         found: dict[int, list[tuple[str, Link]]] = {}
         for other in self.snapshot.namespaces.values():
-            for each in other.links if "links" not in other.unread else ():
+            for each in _known_links(other):
                 if each.link is not None:
                     found.setdefault(each.link.index, []).append((other.name, each))
         return found
@@ -309,21 +307,27 @@ class Ground:
         if not packet.reused:
             return ()
         flow = replace(packet.flow, ttl=None, length=None, src_mac=None, dst_mac=None)
-        found = next((f for f in self.snapshot.connections if f.namespace == name and f.flow == flow), None)
-        if found is None and self.ask:
-            raise Lacking(AskConnection(name, flow))
-        if found is not None and found.why is not None:
+        known = (each for each in self.snapshot.connections if (each.namespace, each.flow) == (name, flow))
+        found = next(known, None)
+        if found is None:
+            self._lacks([AskConnection(name, flow)] if self.ask else [])
+            return ()
+        if found.why is not None:
             raise Unread(name, "tracked connections", found.why, Stage.PREROUTING)
-        return found.entries if found is not None else ()
+        return found.entries
 
     def kernel_route(self, name: str, query: RouteQuery) -> RouteAnswer | None:
         """What the kernel answered to a route lookup; None where it was not asked (yet, or because the model
         was changed).
         """
-        if (name, query) not in self._answers:
-            if self.ask:
-                self.unasked[AskRoute(name, query)] = None
+        found = self._answers.get((name, query))
+        if found is None:
+            self.unasked |= {AskRoute(name, query): None} if self.ask else {}
             return None
-        if (why := self._unanswered.get((name, query))) is not None:
-            raise Unread(name, f"kernel's route to {query.dst}", why, Stage.ROUTE)
-        return self._answers[name, query]
+        if found.why is not None:
+            raise Unread(name, f"kernel's route to {query.dst}", found.why, Stage.ROUTE)
+        return found.answer
+
+
+def _known_links(namespace: Namespace) -> tuple[Link, ...]:
+    return namespace.links if "links" not in namespace.unread else ()

@@ -25,8 +25,9 @@ from netprobe.model import (
     Stop,
     Vxlan,
 )
+from netprobe.model.lookup import gathered
 
-from . import fib
+from . import fib, prefix
 from .drop import Finish, link_down, lost
 from .fixes import REMOTE, link_set
 from .outcome import BROADCAST, Branch, Crossing, Ways, is_group
@@ -89,12 +90,10 @@ def remotes(ground: Ground, name: str, link: Link, vxlan: Vxlan, mac: str) -> tu
     """The tunnel ends a frame for `mac` goes to: its own entry, else the default ones (all-zeros MAC), else
     the device's.
     """
-    ends = [e for e in ground.namespace(name).fdb if e.index == link.index and e.remote is not None]
-    wanted = _ANY if is_group(mac) else mac
-    for each in (wanted, _ANY):
-        if found := tuple(e for e in ends if e.mac == each):
-            return found
-    return (FdbEntry(link.index, _ANY, remote=vxlan.remote),) if vxlan.remote else ()
+    entries = ground.namespace(name).fdb
+    ends = gathered((e.mac, e) for e in entries if e.index == link.index and e.remote is not None)
+    default = (FdbEntry(link.index, _ANY, remote=vxlan.remote),) if vxlan.remote else ()
+    return ends.get(_ANY if is_group(mac) else mac) or ends.get(_ANY, default)
 
 
 def _carry(
@@ -144,7 +143,7 @@ def _has_no_source(ground: Ground, home: str, name: str, link: Link) -> Stop | N
 def _outer(ground: Ground, name: str, vxlan: Vxlan, packet: Packet, remote: str) -> Flow:
     decision = fib.sought(ground.namespace(name), RouteQuery(vxlan.local, remote, mark=packet.mark))
     source = vxlan.local or fib.source_for(ground.namespace(name), decision, remote) or "0.0.0.0"
-    version = 6 if ":" in remote else 4
+    version = prefix.version(remote)
     length = (packet.flow.length or 0) + OVERHEAD[version]
     ttl = vxlan.ttl or life(ground.namespace(name), version, decision).ttl
     return Flow(source, remote, Protocol.UDP, dport=vxlan.port, ttl=ttl, length=length)

@@ -226,7 +226,7 @@ class Loss(Struct, frozen=True, dict=True):
     @cached_property
     def hops(self) -> tuple[Hop, ...]:
         """The hops of both ways, in order."""
-        return tuple(hop for walk in self.prediction.walks for hop in walk.hops)
+        return self.prediction.hops
 
     @cached_property
     def way(self) -> tuple[str, ...]:
