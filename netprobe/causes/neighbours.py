@@ -183,7 +183,7 @@ def _full(case: Case) -> Cause | None:
     namespace = case.snapshot.namespaces.get(name)
     # only the first namespace of a machine has the sysctl
     first = next((n for n in case.snapshot.namespaces.values() if n.sysctl(key)), None)
-    limit = int(first.sysctl(key) or 0) if first is not None else 0
+    limit = first.number(key) if first is not None else 0
     entries, refused = (
         namespace.counters.get(f"{cache}.{n}", 0) if namespace else 0 for n in ("entries", "table_fulls")
     )

@@ -159,7 +159,7 @@ def without_ipv6(order: Order, link: Link) -> Order:
     """The namespace without the IPv6 addresses and routes of an interface (addrconf_ifdown)."""
     namespace = order.namespace
     keys = (f"net.ipv6.conf.{name}.keep_addr_on_down" for name in ("all", link.name.replace(".", "/")))
-    kept = any(int(namespace.sysctl(key) or 0) > 0 for key in keys) and not link.up
+    kept = any(namespace.number(key) > 0 for key in keys) and not link.up
     addresses = tuple(
         a
         for a in namespace.addresses

@@ -326,6 +326,10 @@ class Namespace(Struct, frozen=True):
         """
         return self.sysctls.get(name, default)
 
+    def number(self, name: str, default: int = 0) -> int:
+        """The number that a sysctl holds, or the default."""
+        return int(self.sysctl(name) or default)
+
 
 # How the tables of a namespace are looked up.
 

@@ -134,16 +134,11 @@ def _proxies(ground: Ground, name: str, link: Link, request: Packet) -> Station 
     """
     namespace, flow = ground.namespace(name), request.flow
     entry = any(entry.proxy for entry in namespace.entries_for(link, flow.dst))
-    if (
-        not entry
-        and not _maximum(namespace, link, "proxy_arp")
-        and not _maximum(namespace, link, "proxy_arp_pvlan")
-    ):
-        return None
-    if not forwards(namespace, link, 4):
+    pvlan = bool(_maximum(namespace, link, "proxy_arp_pvlan"))
+    on = entry or pvlan or _maximum(namespace, link, "proxy_arp")
+    if not on or not forwards(namespace, link, 4):
         return None
     route = fib.sought(namespace, RouteQuery(flow.src, flow.dst, iif=link.index))
-    pvlan = bool(_maximum(namespace, link, "proxy_arp_pvlan"))
     if route.leg is None or (route.leg.index == link.index and not pvlan):
         return None
     return Station(link.mac, name, link, proxy=True)

@@ -8,6 +8,7 @@ understood.
 from __future__ import annotations
 
 import re
+from math import inf
 
 from msgspec.structs import replace
 
@@ -69,19 +70,31 @@ def cgroup(namespace: Namespace, link: Link | None, leg: Leg) -> tuple[Stop, ...
 
 def ingress(name: str, link: Link) -> tuple[Stop, ...]:
     """The tc filters on the way in, as suspects."""
-    return tuple(_filter(name, link, f, Stage.INGRESS) for f in link.filters if f.direction == "ingress")
+    return _filters(name, link, Stage.INGRESS)
 
 
 def egress(name: str, link: Link) -> tuple[Stop, ...]:
     """The tc filters on the way out and a queueing discipline that polices, as suspects."""
-    filters = tuple(_filter(name, link, f, Stage.EGRESS) for f in link.filters if f.direction == "egress")
-    return (*filters, *(_qdisc(name, link, q) for q in link.qdiscs if q.kind not in _HARMLESS or _tiny(q)))
+    policing = filter(_may_drop, link.qdiscs)
+    return (*_filters(name, link, Stage.EGRESS), *(_qdisc(name, link, each) for each in policing))
 
 
-def _tiny(qdisc: Qdisc) -> bool:
-    """Whether a plain queue has no room for even one full packet (pfifo counts packets, bfifo bytes)."""
+def _filters(name: str, link: Link, stage: Stage) -> tuple[Stop, ...]:
+    return tuple(_filter(name, link, each, stage) for each in link.filters if each.direction == stage)
+
+
+def _may_drop(qdisc: Qdisc) -> bool:
+    """Whether a queue does more than to wait, or is a plain one without room for even one full packet (pfifo
+    counts packets, bfifo bytes).
+    """
+    tiny = _limit(qdisc) < {"pfifo": 1, "bfifo": 1514}.get(qdisc.kind, 0)
+    return tiny or qdisc.kind not in _HARMLESS
+
+
+def _limit(qdisc: Qdisc) -> float:
+    """What a queue holds at the most, in packets or bytes; no end where its text does not say."""
     said = re.search(r"\blimit (\d+)", qdisc.text)
-    return said is not None and int(said[1]) < {"pfifo": 1, "bfifo": 1514}.get(qdisc.kind, 0)
+    return int(said[1]) if said is not None else inf
 
 
 def _filter(name: str, link: Link, found: TcFilter, stage: Stage) -> Stop:
@@ -113,9 +126,9 @@ def no_room(name: str, link: Link, length: int | None) -> Stop | None:
     """
     needed = {"pfifo": 1, "bfifo": (length or _ARP) + _ETHERNET, "tbf": (length or _ARP) + _ETHERNET}
     for qdisc in link.qdiscs:
-        said = re.search(r"\blimit (\d+)", qdisc.text) if qdisc.parent == "root" else None
-        if said is not None and int(said[1]) < needed.get(qdisc.kind, 0):
-            text = f"the queueing discipline {qdisc.kind} on {link.name} has no room for it: {said[0]}"
+        if qdisc.parent == "root" and _limit(qdisc) < needed.get(qdisc.kind, 0):
+            held = f"limit {_limit(qdisc)}"
+            text = f"the queueing discipline {qdisc.kind} on {link.name} has no room for it: {held}"
             return replace(_qdisc(name, link, qdisc), text=text)
     return None
 

@@ -49,13 +49,10 @@ def track(
     """The packet with its connection: one that the request left on this walk, an `older` one of the table, or
     a new one.
     """
-    walked = (
-        [t.connection for t in reversed(trail.tracks) if t.namespace == namespace.name]
-        if trail is not None
-        else []
-    )
-    for entry in (*walked, *older):
-        if entry is None or entry.zone != subject.zone or entry.protocol != packet.flow.protocol:
+    tracks = trail.tracks if trail is not None else ()
+    walked = (track.connection for track in reversed(tracks) if track.namespace == namespace.name)
+    for entry in filter(None, (*walked, *older)):
+        if (entry.zone, entry.protocol) != (subject.zone, packet.flow.protocol):
             continue
         if is_side(entry.reply, subject.flow):
             return replace(subject, state="established", reply=True, connection=entry)
@@ -85,7 +82,7 @@ def crowded(namespace: Namespace, place: Place, ruling: Ruling) -> tuple[Stop, .
                 place,
                 text,
                 object,
-                fixes.machine_wide(key, 2 * int(namespace.sysctl(key, "0") or 0), namespace.cookie),
+                fixes.machine_wide(key, 2 * namespace.number(key), namespace.cookie),
             )
         )
     for made in ruling.translations:
@@ -110,9 +107,7 @@ _FEW_PORTS = 64  # a range that a few connections use up
 
 def _is_full(namespace: Namespace) -> bool:
     """Whether the table has no room; the kernel makes room by dropping early only what is not assured."""
-    limit, count = (
-        int(namespace.sysctl(f"net.netfilter.nf_conntrack_{what}", "0") or 0) for what in ("max", "count")
-    )
+    limit, count = (namespace.number(f"net.netfilter.nf_conntrack_{what}") for what in ("max", "count"))
     return limit > 0 and count >= limit - limit // 100
 
 

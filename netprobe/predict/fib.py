@@ -266,11 +266,11 @@ def select_address(
     """
     if prefix.version(towards) == 6:
         return _select_v6(namespace.addresses, index, towards)
-    primary = (a for a in namespace.addresses if a.version == 4 and "secondary" not in a.flags)
-    able = [a for a in primary if a.scope in (scopes if a.index == index else ("global",))]
-    near = [a for a in able if a.index == index]
-    nearest = [a for a in near if prefix.contains(_network_of(a), towards)]
-    return next((a.address for a in (*nearest, *near, *able)), None)
+    primary = [a for a in namespace.addresses if a.version == 4 and "secondary" not in a.flags]
+    near = [a for a in primary if a.index == index and a.scope in scopes]
+    nearest = (a for a in near if prefix.contains(_network_of(a), towards))
+    elsewhere = (a for a in primary if a.index != index and a.scope == "global")
+    return next((a.address for a in (*nearest, *near, *elsewhere)), None)
 
 
 def _network_of(address: InterfaceAddress) -> str:

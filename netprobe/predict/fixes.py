@@ -160,10 +160,12 @@ def without(thing: Object | None, ruleset: Ruleset | None = None) -> Fix:
     A rule of the iptables family is named by its text: its number changes with the rules before it. One that
     stands several times in its chain, which `ruleset` tells, is taken away as often.
     """
-    match thing.words or () if thing is not None else ():
+    if thing is None:
+        return ()
+    match thing.words or ():
         case ("nft", family, table, chain, "handle", handle) if handle.isdigit():
             return nft((table, chain), "delete", "rule", family, table, chain, "handle", handle)
-        case (tool, table, chain, number) if number.isdigit() and thing is not None:
+        case (tool, table, chain, number) if number.isdigit():
             words = xt_words(chain, thing.text) or (number,)
             times = _times(ruleset, tool, table, chain, thing.text)
             return xtables(tool, table, chain, "-D", chain, *words) * times

@@ -198,7 +198,7 @@ def _whose(name: str, packet: Packet) -> str:
 def _no_room_for_pieces(namespace: Namespace, link: Link, packet: Packet) -> Stop | None:
     """A packet in pieces that the receiver has no memory to put together (net/ipv4/inet_fragment.c)."""
     key = "net.ipv6.ip6frag_high_thresh" if packet.flow.version == 6 else "net.ipv4.ipfrag_high_thresh"
-    limit = int(namespace.sysctl(key, "4194304") or 4194304)
+    limit = namespace.number(key, 4194304)
     if not packet.fragments or limit > (packet.flow.length or 0):
         return None
     return replace(

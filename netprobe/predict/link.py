@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 from msgspec.structs import replace
 
-from netprobe.model import FdbEntry, Hop, Link, Namespace, Need, Stage, Stop
+from netprobe.model import Command, FdbEntry, Hop, Link, Namespace, Need, Stage, Stop
 
 from . import netfilter
 from .bridge import (
@@ -534,10 +534,15 @@ def not_running(ground: Ground, name: str, link: Link, stage: Stage) -> Stop | N
     if link.carrier or link.kind == "bridge":
         return None
     far = ground.beyond(name, link.link) if link.kind in ("veth", "macvlan", "vlan") else None
-    if far is not None and not far[1].up and (link.kind != "veth" or stage is not Stage.TRANSMIT):
-        return link_down(far[0], far[1], Stage.RECEIVE if link.kind == "veth" else Stage.TRANSMIT)
-    whose = f" (its far end {far[0]}/{far[1].name} is down)" if far and not far[1].up else ""
-    fix = (replace(link_set(far[1], "up"), namespace=far[0]),) if far and not far[1].up else ()
+    if far is not None and far[1].up:
+        far = None
+    if far is not None and (link.kind, stage) != ("veth", Stage.TRANSMIT):
+        return link_down(*far, Stage.RECEIVE if link.kind == "veth" else Stage.TRANSMIT)
+    whose = ""
+    fix: tuple[Command, ...] = ()
+    if far is not None:
+        whose = f" (its far end {far[0]}/{far[1].name} is down)"
+        fix = (replace(link_set(far[1], "up"), namespace=far[0]),)
     if link.kind == "tun":
         return lost(
             "route-via-dead-device",

@@ -4,6 +4,7 @@ known.
 
 from __future__ import annotations
 
+import re
 from itertools import chain as joined
 
 from msgspec import Struct
@@ -11,6 +12,7 @@ from msgspec.structs import replace
 
 from netprobe.model import (
     AskSet,
+    Bridge,
     ChainQuery,
     Change,
     Flow,
@@ -176,11 +178,10 @@ def _calls_ip(namespace: Namespace, bridge: Link, packet: Packet) -> bool:
         return False
     if packet.tags and not _handed_tagged(namespace, packet):
         return False
-    six = flow.version == 6
-    own = bridge.bridge is not None and (
-        bridge.bridge.nf_call_ip6tables if six else bridge.bridge.nf_call_iptables
-    )
-    return own or namespace.sysctl(f"net.bridge.bridge-nf-call-ip{'6' if six else ''}tables", "0") == "1"
+    own = bridge.bridge or Bridge()
+    calls = {4: own.nf_call_iptables, 6: own.nf_call_ip6tables}[flow.version]
+    tables = {4: "iptables", 6: "ip6tables"}[flow.version]
+    return calls or namespace.sysctl(f"net.bridge.bridge-nf-call-{tables}", "0") == "1"
 
 
 def _handed_tagged(namespace: Namespace, packet: Packet) -> bool:
@@ -484,16 +485,17 @@ def _asking(ruling: Ruling, decision: Decision) -> str | None:
     """The code for a rule that is about ARP, neighbour discovery or stations; one that drops any packet is
     just a filter.
     """
-    said = decision.object.text.lower()
-    if ruling.packet.flow.protocol is Protocol.ARP and (decision.family == "arp" or "arp" in said):
+    said, protocol = decision.object.text.lower(), ruling.packet.flow.protocol
+    if protocol is Protocol.ARP and (decision.family == "arp" or "arp" in said):
         return "arp-filtered"
     if decision.family == "netdev" and "ether saddr" in said:
         return "mac-not-allowed"
-    if ruling.packet.flow.protocol is Protocol.ND and any(
-        word in said for word in ("icmpv6", "nd-", "neighbo")
-    ):
+    if protocol is Protocol.ND and _ABOUT_ND.search(said):
         return "nd-filtered"
     return None
+
+
+_ABOUT_ND = re.compile("icmpv6|nd-|neighbo")
 
 
 def _stage(hook: str, family: str) -> Stage:
@@ -502,5 +504,6 @@ def _stage(hook: str, family: str) -> Stage:
 
 def _note(ruling: Ruling) -> str:
     """The rule that let the packet pass, when one did."""
-    last = ruling.passed[-1] if ruling.passed else None
-    return f"passed {last.object.id}" if last is not None and not ruling.translations else ""
+    if ruling.translations or not ruling.passed:
+        return ""
+    return f"passed {ruling.passed[-1].object.id}"

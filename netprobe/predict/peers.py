@@ -16,8 +16,8 @@ def mutual(snapshot: Snapshot) -> Snapshot:
     `host`.
     """
     known = {(found.namespace, found.nsid): found.peer for found in snapshot.peers}
-    told = tuple(found for found in _deduced(snapshot, known) if (found.namespace, found.nsid) not in known)
-    return replace(snapshot, peers=(*snapshot.peers, *dict.fromkeys(told))) if told else snapshot
+    told = dict.fromkeys(_deduced(snapshot, known))
+    return replace(snapshot, peers=(*snapshot.peers, *told)) if told else snapshot
 
 
 def _deduced(snapshot: Snapshot, known: dict[tuple[str, int], str | None]) -> Iterator[FoundPeer]:
@@ -28,6 +28,8 @@ def _deduced(snapshot: Snapshot, known: dict[tuple[str, int], str | None]) -> It
             nsid, index = link.far_end
             there = snapshot.get(known.get((name, nsid)))
             far = there.link(index) if there is not None else None
-            if there is not None and far is not None and far.far_end is not None:
-                back, near = far.far_end
-                yield from [FoundPeer(there.name, back, name)] if near == link.index else []
+            if there is None or far is None or far.far_end is None:
+                continue
+            back, near = far.far_end
+            if near == link.index and (there.name, back) not in known:
+                yield FoundPeer(there.name, back, name)

@@ -40,7 +40,8 @@ class Prediction(Struct, frozen=True):
     @property
     def stop(self) -> Stop | None:
         """The first thing that stops the probe, on either way."""
-        return self.request.stop or self.ending or (self.reply.stop if self.reply else None)
+        stops = (self.request.stop, self.ending, *(walk.stop for walk in self.walks[1:]))
+        return next(filter(None, stops), None)
 
     @property
     def leg(self) -> Leg | None:
@@ -49,7 +50,7 @@ class Prediction(Struct, frozen=True):
             return Leg.REQUEST
         if self.ending is not None:
             return sockets.leg_of(self.ending)
-        return Leg.REPLY if self.reply is not None and self.reply.stop is not None else None
+        return Leg.REPLY if self.stop is not None else None
 
     @property
     def passes(self) -> bool:

@@ -71,9 +71,10 @@ def _is_foreign(namespace: Namespace, asked: RouteQuery) -> bool:
     """Whether a packet of the namespace's own bears an IPv4 source that is not its own: the kernel says
     nothing but EINVAL then (ip_route_output_key_hash_rcu).
     """
-    if asked.iif is not None or asked.src in (None, "0.0.0.0") or prefix.version(asked.dst) != 4:
+    if asked.src is None or asked.iif is not None:
         return False
-    return asked.src is not None and not fib.is_local(namespace, asked.src)
+    bare = asked.src == "0.0.0.0" or prefix.version(asked.dst) == 6
+    return not bare and not fib.is_local(namespace, asked.src)
 
 
 def _from_kernel(own: FibResult, answer: RouteAnswer) -> FibResult:
@@ -225,9 +226,10 @@ def _promise(namespace: Namespace, dst: str) -> tuple[str, ...]:
     routes = [route for route in namespace.routes if (route.type, route.version) == ("unicast", version)]
     if any(leg.via is None for route in routes for leg in route.nexthops):
         return ()
-    wires = [link for link in namespace.links if link.up and link.kind != "loopback"]
-    link = next((link for link in wires if _has_address(namespace, link, version)), None)
-    return () if link is None else ("dev", link.name, "onlink")
+    wires = (link for link in namespace.links if link.up and link.kind != "loopback")
+    addressed = (link.name for link in wires if _has_address(namespace, link, version))
+    name = next(addressed, None)
+    return () if name is None else ("dev", name, "onlink")
 
 
 def _deaf_to_routers(namespace: Namespace, links: list[Link]) -> tuple[str, ...]:
@@ -329,14 +331,15 @@ def _down_link(namespace: Namespace, dst: str) -> Link | None:
     way out.
     """
     real = [link for link in namespace.links if link.name != "lo"]
-    version = prefix.version(dst)
+    of_version = {link.name: namespace.addresses_of(link, prefix.version(dst)) for link in real}
     down = [link for link in real if not link.up]
-    meant = (link for link in down if fib.on_link(namespace.addresses_of(link, version), dst))
-    if (found := next(meant, None)) is not None:
-        return found
-    if any(link.up and namespace.addresses_of(link, version) for link in real):
+    for link in down:
+        if fib.on_link(of_version[link.name], dst):
+            return link
+    if any(link.up and of_version[link.name] for link in real):
         return None
-    return next(filter(namespace.addresses_of, down), down[0] if len(real) == len(down) == 1 else None)
+    able = down if len(real) == 1 else filter(namespace.addresses_of, down)
+    return next(iter(able), None)
 
 
 def describe_rule(rule: PolicyRule) -> str:

@@ -27,7 +27,7 @@ def in_force(namespace: Namespace, link: Link, setting: str) -> tuple[int, str]:
     """The larger of `all` and the interface's own value, and the sysctl that it comes from."""
     own = f"net.ipv4.conf.{link.name.replace('.', '/')}.{setting}"
     general = f"net.ipv4.conf.all.{setting}"
-    values = [(int(namespace.sysctl(key, "0") or 0), key) for key in (own, general)]
+    values = [(namespace.number(key), key) for key in (own, general)]
     return max(values, key=lambda v: v[0])
 
 

@@ -54,7 +54,7 @@ def _forwards_by_learned(namespace: Namespace) -> bool:
 
 
 def _of_interface(namespace: Namespace, out: Link, version: int) -> Limit:
-    smaller = int(namespace.sysctl(_key(out), "0") or 0) if version == 6 else 0
+    smaller = namespace.number(_key(out)) if version == 6 else 0
     if 0 < smaller < out.mtu:
         return Limit(smaller, "sysctl", out)
     return Limit(out.mtu, "interface", out)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from netprobe.model import Flow, Leg, Link, Namespace, Object, Socket, Stage, Stop
+from netprobe.model.lookup import grouped
 from netprobe.rules.packet import HookPacket
 
 from . import fixes
@@ -123,8 +124,9 @@ def _at_port(namespace: Namespace, packet: Packet) -> list[Socket]:
 
 
 def _hears(socket: Socket, sender: tuple[str, int | None]) -> bool:
-    connected = socket.protocol == "udp" and socket.state == "established" and socket.peer == sender
-    return connected or socket.state in ("listen", "unconnected")
+    if socket.state in ("listen", "unconnected"):
+        return True
+    return (socket.protocol, socket.state, socket.peer) == ("udp", "established", sender)
 
 
 def _chosen(namespace: Namespace, link: Link | None, packet: Packet) -> list[Socket]:
@@ -133,9 +135,9 @@ def _chosen(namespace: Namespace, link: Link | None, packet: Packet) -> list[Soc
     Those with the most specific address are looked at first, then the score counts (compute_score of
     net/ipv4/{inet_hashtables,udp}.c).
     """
-    sockets = [s for s in _at_port(namespace, packet) if _takes(namespace, s, link, packet)]
-    best = max((_score(s, packet) for s in sockets), default=None)
-    return [s for s in sockets if _score(s, packet) == best]
+    sockets = (s for s in _at_port(namespace, packet) if _takes(namespace, s, link, packet))
+    scored = grouped(sockets, lambda socket: _score(socket, packet))
+    return list(scored[max(scored)]) if scored else []
 
 
 def _score(socket: Socket, packet: Packet) -> tuple[bool, int, bool]:

@@ -40,5 +40,5 @@ def life(namespace: Namespace, version: int, decision: FibResult) -> Life:
     own = f"net.ipv6.conf.{link.name.replace('.', '/')}.hop_limit" if link is not None else ""
     if version == 6 and namespace.sysctl(own) is not None:
         key = own
-    value = int(namespace.sysctl(key, str(ORDINARY)) or ORDINARY)
+    value = namespace.number(key, ORDINARY)
     return Life(value, Object("sysctl", key, f"{key} = {value}"), fixes.sysctl(key, ORDINARY))

@@ -29,13 +29,9 @@ def nobody(ground: Ground, carry: Carry, asker: tuple[str, Link], asked: Packet,
         ground.all_macvlans_on(there, lower)  # where one that nobody has met yet may be the owner
     if found.silenced:
         return found.silenced[0]
-    barred = [
-        s
-        for s in found.barred
-        if s.code in _BARRING and (_entry_barred(s, found.barred) or _owner_behind(ground, carry, s, asked))
-    ]
-    if barred:
-        return barred[0]
+    for stop in (each for each in found.barred if each.code in _BARRING):
+        if _entry_barred(stop, found.barred) or _owner_behind(ground, carry, stop, asked):
+            return stop
     from .elsewhere import explain_silence, strayed
 
     owner = _owner(ground, address) or strayed(ground, name, link, asked)

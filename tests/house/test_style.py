@@ -13,7 +13,6 @@ WIDTH = 110  # columns
 PURE = ("model", "endpoint", "codec", "rules", "predict", "diagnose", "causes", "render", "question")
 DECISIONS = 0.40  # a function line at most, in pure rooms
 DENSER = {
-    "predict": 0.43,
     "diagnose": 0.58,
 }
 
