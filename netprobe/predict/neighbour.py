@@ -25,9 +25,9 @@ from netprobe.model import (
 from . import fib, prefix
 from .arp_reply import Station, noarp
 from .arp_request import enquire, outgoing
+from .device import not_running
 from .drop import lost
 from .fixes import forget_neighbour
-from .link import not_running
 from .outcome import BROADCAST, Carry
 from .unanswered import nobody
 from .view import Ground, Packet

@@ -400,19 +400,25 @@ def _passage(
     onward = onward.suspecting(*chances, *doubts, *conntrack.crowded(namespace, place, ruling))
     made = tuple(c for t in ruling.translations for c in changes(t.before.flow, t.after.flow, t.kind))
     thing = next((t.decision.object for t in ruling.translations if t.decision), None)
-    if ruling.packet.flow.ttl != packet.flow.ttl and ruling.passed:
+    if fields := _fields_set(name, packet, ruling):
         thing = ruling.passed[-1].object
-        made = (*made, Change("ttl", str(packet.flow.ttl), str(ruling.packet.flow.ttl), thing.id))
-    if (
-        ruling.packet.state == "untracked"
-        and ruling.passed
-        and conntrack.subject(name, packet).state != "untracked"
-    ):
-        thing = ruling.passed[-1].object
-        made = (*made, Change("ct", "tracked", "untracked", thing.id))
+        made = (*made, *fields)
     if ruling.verdict in (HookVerdict.DROP, HookVerdict.REJECT, HookVerdict.STOLEN):
         return Passage(onward, _stop(rules, place, ruling), made, thing)
     return Passage(onward, None, made, thing, _note(ruling))
+
+
+def _fields_set(name: str, packet: Packet, ruling: Ruling) -> tuple[Change, ...]:
+    """What the last rule that the packet passed has set besides addresses: TTL, and that it is not tracked."""
+    if not ruling.passed:
+        return ()
+    after, by = ruling.packet, ruling.passed[-1].object.id
+    made = []
+    if after.flow.ttl != packet.flow.ttl:
+        made.append(Change("ttl", str(packet.flow.ttl), str(after.flow.ttl), by))
+    if after.state == "untracked" and conntrack.subject(name, packet).state != "untracked":
+        made.append(Change("ct", "tracked", "untracked", by))
+    return tuple(made)
 
 
 def _main(rules: Ruleset, ruling: Ruling, place: Place) -> tuple[Ruling, tuple[Stop, ...]]:

@@ -221,26 +221,18 @@ def _unpack(ground: Ground, sender: tuple[str, Link, Vxlan], packet: Packet, tra
 def _mismatch(ground: Ground, sender: tuple[str, Link, Vxlan], there: str, port_fits: bool) -> Stop:
     """No device at the remote fits: the VNI differs, the port differs, or the device is down or missing."""
     name, link, ours = sender
-    known = [d for d in ground.namespace(there).links if d.vxlan is not None]
-    down = next(
-        (d for d in known if d.vxlan and (d.vxlan.port, d.vxlan.vni) == (ours.port, ours.vni) and not d.up),
-        None,
-    )
-    if down is not None:
-        return link_down(there, down, Stage.DECAPSULATE)
-    theirs = next((d for d in known if d.vxlan), None)
-    if theirs is None:
+    known = [(each, each.vxlan) for each in ground.namespace(there).links if each.vxlan is not None]
+    for device, theirs in known:
+        if (theirs.port, theirs.vni) == (ours.port, ours.vni) and not device.up:
+            return link_down(there, device, Stage.DECAPSULATE)
+    if not known:
         text = f"{there} has no VXLAN device: nothing there takes packets of tunnel {ours.vni}"
         gone = Object("link", f"vxlan id {ours.vni}", text)
         return lost("link-missing", there, None, Stage.DECAPSULATE, text, object=gone)
     code = "vxlan-vni-mismatch" if port_fits else "vxlan-port-mismatch"
-    what, own = ("VNI", ours.vni) if port_fits else ("UDP port", ours.port)
-    other = (
-        f"{theirs.name} has {theirs.vxlan.vni if port_fits else theirs.vxlan.port}"
-        if theirs and theirs.vxlan
-        else "has no VXLAN device"
-    )
-    text = f"{link.name} in {name} sends with {what} {own}, {there} {other}"
+    device, theirs = known[0]
+    what, own, other = ("VNI", ours.vni, theirs.vni) if port_fits else ("UDP port", ours.port, theirs.port)
+    text = f"{link.name} in {name} sends with {what} {own}, {there} {device.name} has {other}"
     return lost(
         code,
         name,

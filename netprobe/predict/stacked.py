@@ -1,0 +1,149 @@
+"""Devices that stand on an interface: macvlan and ipvlan, VLAN and MACsec; who of them a frame goes to.
+
+Kernel: drivers/net/macvlan.c, drivers/net/ipvlan/ipvlan_core.c, net/8021q/vlan_core.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from msgspec.structs import replace
+
+from netprobe.model import Link, Stage
+
+from .bridge import settings
+from .drop import Unread, isolated, link_down, lost
+from .outcome import BROADCAST, Branch, Crossing, Ways, is_group
+from .trace import hop
+from .view import Ground, Packet
+
+
+def out_of_macvlan(ground: Ground, name: str, link: Link, packet: Packet) -> Ways:
+    """To the siblings on the same parent in bridge mode, else (or besides) out of the parent
+    (macvlan_queue_xmit).
+    """
+    lower = ground.beyond(name, link.link)
+    if lower is None:
+        return (Branch(packet, exit=(name, link)),)
+    there, parent = lower
+    mac = packet.flow.dst_mac or BROADCAST
+    if not parent.up:
+        return (Branch(packet, stop=link_down(there, parent, Stage.TRANSMIT)),)
+    if mac == parent.mac:
+        text = f"{link.name} is a macvlan on {there}/{parent.name}: the two cannot talk to each other"
+        return (Branch(packet, stop=lost("macvlan-parent-isolated", name, link, Stage.TRANSMIT, text)),)
+    on_parent = ground.all_macvlans_on(there, parent)
+    siblings = [(n, s) for n, s in on_parent if (n, s.index) != (name, link.index)]
+    meant = next((each for each in siblings if each[1].mac == mac), None)
+    if meant is not None:
+        return (_to_sibling(ground, (name, link), meant, lower, packet),)
+    own = Crossing(there, parent, packet)
+    if link.macvlan_mode != "bridge" or not is_group(mac):
+        return (own,)
+    near = [(n, s) for n, s in siblings if s.macvlan_mode == "bridge"]
+    return (*(_to_station(n, s, packet.scrubbed(n != name)) for n, s in near), own)
+
+
+def _to_sibling(
+    ground: Ground, own: tuple[str, Link], other: tuple[str, Link], lower: tuple[str, Link], packet: Packet
+) -> Crossing | Branch:
+    """From one macvlan to another: over the parent, for the taps that are there, where both are in bridge
+    mode.
+    """
+    there, parent = lower
+    loner = next((each for each in (own, other) if each[1].macvlan_mode != "bridge"), None)
+    if loner is None:
+        return Crossing(there, parent, packet.scrubbed(there != own[0]), inward=True)
+    if loner[1].macvlan_mode == "vepa" and _is_reflected(ground, *lower):
+        return Crossing(there, parent, packet)
+    return _gone_by_the_parent(loner, lower, packet)
+
+
+def _is_reflected(ground: Ground, name: str, parent: Link) -> bool:
+    """Whether the parent is on a switch that sends frames back by the port they came from: what a VEPA
+    counts on.
+    """
+    far = ground.peer(name, parent)
+    return far is not None and far[1].master is not None and settings(far[1]).hairpin
+
+
+def up(ground: Ground, name: str, link: Link, packet: Packet, own: Branch) -> Ways:
+    """Who takes up a frame that came in at `link`: a device that stands on it, or (and) its own stack."""
+    if tagged := tagged_above(ground, name, link, packet):
+        return tagged
+    stations = _stations_above(ground, name, link, packet)
+    return (*stations, own) if not stations or is_group(packet.flow.dst_mac or "") else stations
+
+
+def tagged_above(ground: Ground, name: str, link: Link, packet: Packet) -> Ways:
+    """The VLAN or MACsec device that takes the outermost tag off a frame (vlan_do_receive); none where it
+    is not visible.
+    """
+    outermost = packet.tags[-1:]
+    untagged = replace(packet, tags=packet.tags[:-1])
+    return (
+        tuple(_above(ground, name, link, untagged, lambda _, each: tag(each) == outermost))
+        if outermost
+        else ()
+    )
+
+
+def _stations_above(ground: Ground, name: str, link: Link, packet: Packet) -> Ways:
+    """The macvlans whose MAC address a frame bears, or all for a group; the ipvlan whose IP address its
+    packet bears.
+    """
+    mac, group = packet.flow.dst_mac or BROADCAST, is_group(packet.flow.dst_mac or BROADCAST)
+
+    def meant(there: str, each: Link) -> bool:
+        if each.kind == "macvlan":
+            return group or each.mac == mac
+        if each.kind == "ipvlan":
+            return group or ground.namespace(there).has_on(each, packet.flow.dst)
+        return False
+
+    return tuple(_above(ground, name, link, packet, meant))
+
+
+def _above(
+    ground: Ground, name: str, link: Link, packet: Packet, meant: Callable[[str, Link], bool]
+) -> Iterator[Branch | Crossing]:
+    """A frame that came in at `link` goes up to each device on it that is `meant`, in the namespaces read
+    so far.
+    """
+    for there, each in ground.on_index(link.index):
+        if not meant(there, each):
+            continue
+        try:
+            if ground.beyond(there, each.link) == (name, link):
+                yield _to_station(there, each, packet)
+        except Unread as unread:  # it may stand here, or not
+            yield Branch(packet, stop=unread.reason)
+
+
+def _to_station(name: str, link: Link, packet: Packet) -> Branch | Crossing:
+    if not link.up:
+        return Branch(packet, stop=link_down(name, link, Stage.RECEIVE))
+    return Crossing(name, link, packet, inward=True)
+
+
+def tag(link: Link) -> tuple[str, ...]:
+    """What the device puts around a frame, or takes off it."""
+    if link.kind == "vlan" and link.vlan_id is not None:
+        return (f"vlan {link.vlan_id}",)
+    return ("macsec",) if link.kind == "macsec" else ()
+
+
+def _gone_by_the_parent(loner: tuple[str, Link], parent: tuple[str, Link], packet: Packet) -> Branch:
+    """A frame between two macvlans of which one takes none from its siblings: it goes out into the world, and
+    nobody there wants it.
+    """
+    here = hop(*parent, Stage.TRANSMIT, packet, bound="out")
+    text = (
+        f"{loner[1].name} in {loner[0]} is a macvlan in mode {loner[1].macvlan_mode}: frames between it and"
+        " its siblings leave by"
+    )
+    return Branch(
+        packet,
+        stop=isolated(*loner, f"{text} {parent[0]}/{parent[1].name} and do not come back"),
+        hops=(here,),
+    )
