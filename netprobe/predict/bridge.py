@@ -22,7 +22,7 @@ def fdb_lookup(namespace: Namespace, bridge: Link, mac: str, vlan: int | None) -
     """
     wanted = vlan or 0
     entries = [e for e in namespace.entries_of(mac) if bridge.index in (e.master, e.index)]
-    found = [e for e in entries if e.remote is None and (e.vlan or 0) in (0, wanted)]
+    found = [e for e in entries if e.remote is None and e.vlan in (None, 0, vlan)]
     return min(found, key=lambda e: (not e.local, (e.vlan or 0) != wanted), default=None)
 
 

@@ -38,8 +38,7 @@ def scope(here: Namespace, source: Endpoint, address: str, zone: str | None) -> 
     """
     real = [link for link in here.links if link.port is None and not _is_loopback(link)]
     names = {link.name: link for link in real}
-    if zone is not None and zone not in names:
-        zone = {str(link.index): link.name for link in real}.get(zone, zone)
+    zone = _name_of(zone, names)
     if zone is not None and source.interface not in (None, zone):
         raise WrongQuestion(
             f"{address} is to lie on {zone}, and {source.endpoint} is another interface",
@@ -53,6 +52,12 @@ def scope(here: Namespace, source: Endpoint, address: str, zone: str | None) -> 
     raise WrongQuestion(
         f"{here.name} has no interface {wanted} with link-local addresses", "It has " + ", ".join(names)
     )
+
+
+def _name_of(zone: str | None, names: Mapping[str, Link]) -> str | None:
+    """The name of an interface that a zone gives by its name or its index."""
+    numbers = {str(link.index): name for name, link in names.items()}
+    return zone if zone is None or zone in names else numbers.get(zone, zone)
 
 
 def _is_loopback(link: Link) -> bool:

@@ -409,7 +409,7 @@ def _passage(
 
 
 def _fields_set(name: str, packet: Packet, ruling: Ruling) -> tuple[Change, ...]:
-    """What the last rule that the packet passed has set besides addresses: TTL, and that it is not tracked."""
+    """What the last rule that the packet passed has set besides addresses: TTL, and whether it is tracked."""
     if not ruling.passed:
         return ()
     after, by = ruling.packet, ruling.passed[-1].object.id

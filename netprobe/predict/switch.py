@@ -105,10 +105,7 @@ class Switch:
         if entry is None or (out is None and not entry.local):
             return self._flood(namespace, bridge, port, packet)
         if out is None or entry.local or out.index == bridge.index:
-            passed_up = self._to_host(name, bridge, port, packet)
-            if mac in (bridge.mac, port.mac if port else bridge.mac):
-                return passed_up
-            return tuple(self._unless_taken_up(way, namespace, bridge, entry) for way in passed_up)
+            return self._up_by_entry(name, bridge, port, packet, entry)
         return self._by_entry(name, bridge, port, out, packet, entry)
 
     def _to_group(self, namespace: Namespace, bridge: Link, port: Link | None, packet: Packet) -> Ways:
@@ -148,6 +145,16 @@ class Switch:
         ignored = unclaimed(name, bridge, packet)
         taken = Branch(packet, stop=ignored) if ignored else Branch(packet, at=(name, bridge))
         return tuple(way.behind(here) for way in stacked.up(self.ground, name, bridge, packet, taken))
+
+    def _up_by_entry(
+        self, name: str, bridge: Link, port: Link | None, packet: Packet, entry: FdbEntry
+    ) -> Ways:
+        """To the host, because the FDB says so."""
+        ways = self._to_host(name, bridge, port, packet)
+        if packet.flow.dst_mac in (bridge.mac, port.mac if port else bridge.mac):
+            return ways
+        namespace = self.ground.namespace(name)
+        return tuple(self._unless_taken_up(way, namespace, bridge, entry) for way in ways)
 
     def _unless_taken_up(
         self, way: Branch | Crossing, namespace: Namespace, bridge: Link, entry: FdbEntry

@@ -29,9 +29,8 @@ def nobody(ground: Ground, carry: Carry, asker: tuple[str, Link], asked: Packet,
         ground.all_macvlans_on(there, lower)  # where one that nobody has met yet may be the owner
     if found.silenced:
         return found.silenced[0]
-    for stop in (each for each in found.barred if each.code in _BARRING):
-        if _entry_barred(stop, found.barred) or _owner_behind(ground, carry, stop, asked):
-            return stop
+    if (barred := _barred(ground, carry, found.barred, asked)) is not None:
+        return barred
     from .elsewhere import explain_silence, strayed
 
     owner = _owner(ground, address) or strayed(ground, name, link, asked)
@@ -49,6 +48,14 @@ _BARRING = {
     "mac-not-allowed", "rejected-by-rule",
     "link-admin-down", "link-no-carrier", "mtu-l2-mismatch", "qdisc-drop",
 }  # fmt: skip
+
+
+def _barred(ground: Ground, carry: Carry, stops: list[Stop], asked: Packet) -> Stop | None:
+    """What keeps the request from the owner."""
+    for stop in (each for each in stops if each.code in _BARRING):
+        if _entry_barred(stop, stops) or _owner_behind(ground, carry, stop, asked):
+            return stop
+    return None
 
 
 def _entry_barred(stop: Stop, barred: list[Stop]) -> bool:

@@ -214,7 +214,7 @@ def _equal(key: Key, right: Term, packet: HookPacket, scene: Scene, op: str) -> 
     if right.kind in ("set", "concat"):
         terms = right.args if right.kind == "set" else (right,)
         fits = any(element.holds(key.values) for element in elements(key.kinds, terms))
-        return key.doubt if fits and key.doubt else fits is (op == "==")
+        return (fits and key.doubt) or fits is (op == "==")
     value = evaluate(right, packet, scene, key.kinds[0])
     if isinstance(value, Doubt):
         return value
@@ -286,7 +286,8 @@ def _held(key: Key, terms: tuple[Term, ...], present: Term) -> Term | Doubt | No
     """The data of the element that holds the key, `present` for an element without data, None where none
     does.
     """
-    element = next((each for each in elements(key.kinds, terms) if each.holds(key.values)), None)
+    holding = (each for each in elements(key.kinds, terms) if each.holds(key.values))
+    element = next(holding, None)
     if element is None:
         return None
     return key.doubt or element.data or present

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from netprobe.model import ChainQuery, SetQuery
+from netprobe.model.lookup import first
 
 from .ruling import Doubt, HookVerdict, Ruling
 
@@ -22,11 +23,9 @@ def merged(main: Ruling, others: list[Ruling]) -> Ruling:
     different = [other for other in others if _outcome(other) != _outcome(main)]
     ignorant = [other for other in different if any(doubt.ignorance for doubt in other.doubts)]
     if main.verdict is HookVerdict.UNDETERMINED:
-        return replace(main, needs=_needs([doubt for way in (main, *others) for doubt in way.doubts]))
+        return replace(main, needs=_needs(_doubts(main, *others)))
     if ignorant:
-        doubts = _distinct(
-            [doubt for ending in (main, *ignorant) for doubt in ending.doubts if doubt.ignorance]
-        )
+        doubts = _distinct([doubt for doubt in _doubts(main, *ignorant) if doubt.ignorance])
         return replace(
             main,
             verdict=HookVerdict.UNDETERMINED,
@@ -42,10 +41,11 @@ def merged(main: Ruling, others: list[Ruling]) -> Ruling:
 
 def _each(*endings: Ruling) -> tuple[Ruling, ...]:
     """Of endings that nobody could tell apart the first."""
-    found: dict[object, Ruling] = {}
-    for ending in endings:
-        found.setdefault(_outcome(ending), ending)
-    return tuple(found.values())
+    return tuple(first(endings, _outcome).values())
+
+
+def _doubts(*endings: Ruling) -> list[Doubt]:
+    return [doubt for ending in endings for doubt in ending.doubts]
 
 
 def _outcome(ruling: Ruling) -> object:

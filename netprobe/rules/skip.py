@@ -44,7 +44,7 @@ def _by_destination(rules: tuple[Rule, ...]) -> _ByDestination:
 def _destination(rule: Rule) -> str | None:
     """The one IPv4 address that the first test of a rule wants for the destination, as it is written."""
     first = rule.statements[0] if rule.statements else None
-    if first is None or first.kind != "match" or first.op != "==":
+    if first is None or (first.kind, first.op) != ("match", "=="):
         return None
     left, right = first.left, first.right
     if left is None or right is None or (left.kind, left.text, right.kind) != ("key", "ip daddr", "value"):
