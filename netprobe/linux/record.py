@@ -126,15 +126,21 @@ class _Declared:
         return found
 
     def _is_of_numbers(self, kind: str) -> bool:
-        found = getattr(self._class, kind, None)
-        return isinstance(found, type) and any(base.__name__ == "Numbers" for base in found.__mro__)
+        return getattr(getattr(self._class, kind, None), "of_int32", False)
 
     def inner(self, number: int, outer: Record) -> _Declared | None:
         """What is declared of the attributes nested in this one, which may depend on others (`outer`)."""
         found = getattr(self._class, self.types[number], None)
         if found is not None and not isinstance(found, type):
-            found = found(outer)
+            found = found(outer) or _Nothing
         return declared(found) if _is_simple(found) else None
+
+
+class _Nothing:
+    """What is declared of an attribute of which nothing is asked: of most kinds of interfaces."""
+
+    fields: tuple[tuple[str, str], ...] = ()
+    nla_map: tuple[tuple[int, str, str], ...] = ()
 
 
 @lru_cache(maxsize=256)

@@ -158,3 +158,16 @@ def test_the_interfaces_of_our_own_namespace_are_not_listed(fresh_lab: Lab) -> N
     code = "from netprobe.wire.craft import load_scapy; load_scapy(); from scapy.config import conf; print(len(conf.ifaces))"
     assert fresh_lab.run([sys.executable, "-c", code], check=True).stdout.strip() == "0"
     assert ask_program(fresh_lab, "trace", "red", "8.8.8.8", "--captures", "none").code == 0
+
+
+def test_the_vendors_that_wireshark_knows_are_not_read() -> None:
+    code = (
+        "import os, sys\n"
+        "exists, opened = os.path.exists, []\n"
+        "os.path.exists = lambda path: str(path).endswith('wireshark/manuf') or exists(path)\n"
+        "sys.addaudithook(lambda event, given: opened.append(str(given[0])) if event == 'open' else None)\n"
+        "from netprobe.wire.craft import load_scapy\n"
+        "load_scapy(lean=True)\n"
+        "sys.exit(any(path.endswith('wireshark/manuf') for path in opened))\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -17,8 +17,11 @@ from pyroute2.netlink.rtnl.ndmsg import ndmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 from pyroute2.netlink.rtnl.tcmsg import common, tcmsg
 
+from netprobe.linux import record
 from netprobe.linux.messages import conntrack, netfilter, route, sockets, traffic
 from netprobe.linux.netfilter.kernel import FAMILIES, KernelRule, rules_of
+from netprobe.linux.netlink import Netlink
+from netprobe.linux.tables import links
 
 DATA = ifinfbase.ifinfo.data_map
 TUPLE = nfct_msg.cta_tuple
@@ -121,3 +124,19 @@ def test_a_length_that_cannot_be_true_ends_a_rules_attributes(length: int) -> No
     cut = body(TABLE, struct.pack("=HH", length, 2) + b"FORWARD\0", HANDLE)
     found = list(rules_of([cut, body(TABLE, CHAIN, HANDLE)]))
     assert found == [KernelRule("ip", "filter", "", 0, False, False), KernelRule("ip", "filter", "FORWARD", 7, False, False)]
+
+
+def test_no_interface_is_decoded_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """pyroute2 takes a millisecond for each, and a host of containers has a thousand."""
+    decoded: list[type] = []
+
+    def whole(answer: type, message: bytes) -> record.Record:
+        decoded.append(answer)
+        return record.Record({})
+
+    monkeypatch.setattr(record, "whole", whole)
+    with Netlink() as netlink:
+        found, sysctls = links.read_links(netlink)
+    assert found
+    assert any(name.startswith("net.ipv4.conf.lo.") for name in sysctls)
+    assert decoded == []

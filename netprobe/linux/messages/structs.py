@@ -32,6 +32,8 @@ class StructArray(nla):
 class Int32Array(nla):
     """Decodes into a tuple of int32; what is left over at the end is no number."""
 
+    of_int32 = True
+
     def decode(self) -> None:
         nla.decode(self)
         count = (self.length - 4) // 4
