@@ -18,7 +18,6 @@ from netprobe.model import (
     Namespace,
     Object,
     Rule,
-    Snapshot,
     Statement,
     Table,
     Term,
@@ -36,7 +35,6 @@ _INSIDE = ("bridge", "vxlan", "geneve", "tun", "wireguard", "gre", "ipip", "sit"
 _EXEMPTIONS = 8  # rules that are tried
 _IS = ("", "==", "in")
 _SOURCE = ("snat", "masquerade")
-_PUBLISHING = ("dnat", "redirect")
 
 
 def is_private(address: str) -> bool:
@@ -62,7 +60,7 @@ def translates(namespace: Namespace, version: int, out: Link | None = None) -> b
     other interfaces of its than `out` does not count.
     """
     address = "::" if version == 6 else "0.0.0.0"
-    rules = _nat_rules(namespace, "postrouting", address)
+    rules = rules_of_nat(namespace, "postrouting", address)
     return any(
         any(s.kind in _SOURCE for s in found.statements)
         and (out is None or _is_for(_ways_out(namespace, found.statements), out))
@@ -72,8 +70,8 @@ def translates(namespace: Namespace, version: int, out: Link | None = None) -> b
 
 def _ways_out(namespace: Namespace, statements: tuple[Statement, ...]) -> list[str]:
     """The interfaces of a namespace for which a rule is; none: for all."""
-    said = _said(statements, "oifname", "meta oifname")
-    return [device for device in said if namespace.link_named(device) is not None]
+    names = said(statements, "oifname", "meta oifname")
+    return [device for device in names if namespace.link_named(device) is not None]
 
 
 def _is_for(devices: list[str], out: Link) -> bool:
@@ -96,12 +94,12 @@ def source_rules(
     Where translation is expected, one that names the network of `source` itself is meant for it, whatever the
     interface.
     """
-    for each in _nat_rules(namespace, "postrouting", source):
+    for each in rules_of_nat(namespace, "postrouting", source):
         if not any(s.kind in _SOURCE for s in each.statements):
             continue
         statements = each.statements
         known = _ways_out(namespace, statements)
-        networks = [each for each in _said(statements, "ip saddr", "ip6 saddr") if _is_prefix(each)]
+        networks = [each for each in said(statements, "ip saddr", "ip6 saddr") if is_prefix(each)]
         meant = (
             not known
             or (out is not None and out.name in known)
@@ -114,12 +112,14 @@ def source_rules(
             yield each.decision
 
 
-def exempting(namespace: Namespace, source: str, target: str) -> Iterator[Decision]:
-    """The rules for source translation that end the search for some packets, if not plainly for others only:
-    the first few.
+def exempting(
+    namespace: Namespace, source: str, target: str, hook: str = "postrouting"
+) -> Iterator[Decision]:
+    """The rules for translation that end the search for some packets, if not plainly for others only: the
+    first few.
     """
     found = 0
-    for each in _nat_rules(namespace, "postrouting", source):
+    for each in rules_of_nat(namespace, hook, source):
         statements = each.statements
         if not any(s.kind in ("accept", "return") for s in statements):
             continue
@@ -131,7 +131,7 @@ def exempting(namespace: Namespace, source: str, target: str) -> Iterator[Decisi
 
 
 def _is_for_others(statements: tuple[Statement, ...], keys: tuple[str, ...], address: str) -> bool:
-    networks = [each for each in _said(statements, *keys) if _is_prefix(each)]
+    networks = [each for each in said(statements, *keys) if is_prefix(each)]
     return bool(networks) and not any(prefix.contains(network, address) for network in networks)
 
 
@@ -144,14 +144,14 @@ def _for_neighbours(namespace: Namespace, statements: tuple[Statement, ...], tar
     of a published port.
     """
     own = [prefix.network(a.address, a.prefixlen) for a in namespace.addresses]
-    goals = [network for network in _said(statements, "ip daddr", "ip6 daddr") if _is_prefix(network)]
+    goals = [network for network in said(statements, "ip daddr", "ip6 daddr") if is_prefix(network)]
     return any(
         not prefix.contains(to, target) and any(prefix.contains(n, to.partition("/")[0]) for n in own)
         for to in goals
     )
 
 
-def _said(statements: tuple[Statement, ...], *keys: str) -> list[str]:
+def said(statements: tuple[Statement, ...], *keys: str) -> list[str]:
     """What the statements of a rule compare some keys with."""
     return [
         s.right.text
@@ -160,7 +160,8 @@ def _said(statements: tuple[Statement, ...], *keys: str) -> list[str]:
     ]
 
 
-def _is_prefix(text: str) -> bool:
+def is_prefix(text: str) -> bool:
+    """Whether a text is an address or a network."""
     try:
         prefix.contains(text, text.partition("/")[0])
     except ValueError:
@@ -168,7 +169,7 @@ def _is_prefix(text: str) -> bool:
     return True
 
 
-class _NatRule(NamedTuple):
+class NatRule(NamedTuple):
     """A rule of a nat chain at a hook, or of one that is jumped to; what is said of it is made when it is
     asked for: a host of many services has thousands.
     """
@@ -180,14 +181,16 @@ class _NatRule(NamedTuple):
 
     @property
     def statements(self) -> tuple[Statement, ...]:
+        """The steps of the rule."""
         return self.rule.statements
 
     @property
     def decision(self) -> Decision:
+        """The rule as a decision names it."""
         return rule_decision(self.table, self.chain, self.rule, self.hook)
 
 
-def _nat_rules(namespace: Namespace, hook: str, address: str) -> Iterator[_NatRule]:
+def rules_of_nat(namespace: Namespace, hook: str, address: str) -> Iterator[NatRule]:
     """All rules of the tables that have a nat chain at `hook` for this kind of address, chains that are
     jumped to included.
     """
@@ -200,50 +203,7 @@ def _nat_rules(namespace: Namespace, hook: str, address: str) -> Iterator[_NatRu
         others = {chain.name for chain in table.chains if chain.hook not in (None, hook)}
         for chain in table.chains:
             if chain.name not in others:
-                yield from (_NatRule(table, chain, rule, hook) for rule in chain.rules)
-
-
-def _speaks_of(statements: tuple[Statement, ...], port: int) -> bool:
-    keys = ("tcp dport", "udp dport", "th dport")
-    return any(
-        s.left is not None and s.left.text in keys and s.right is not None and s.right.text == str(port)
-        for s in statements
-    )
-
-
-def publishing(namespace: Namespace, flow: Flow) -> Iterator[tuple[Decision, tuple[Statement, ...]]]:
-    """The rules of a namespace that publish the destination port of a flow, each once."""
-    seen: set[str] = set()
-    for hook in ("prerouting", "output"):
-        for each in _nat_rules(namespace, hook, flow.dst):
-            published = any(s.kind in _PUBLISHING for s in each.statements) and _speaks_of(
-                each.statements, flow.dport or 0
-            )
-            if published and (decision := each.decision).object.id not in seen:
-                seen.add(decision.object.id)
-                yield decision, each.statements
-
-
-def published(
-    decision: Decision,
-    statements: tuple[Statement, ...],
-    flow: Flow,
-    *,
-    made_here: bool,
-) -> fixes.Fix:
-    """The rule that publishes a port for this packet as another one does: to the same target."""
-    translation = next(s for s in statements if s.kind in _PUBLISHING)
-    tool = (decision.object.words or ("",))[0]
-    if (
-        tool not in ("iptables", "iptables-legacy", "ip6tables", "ip6tables-legacy")
-        or translation.right is None
-    ):
-        return ()
-    port = f":{translation.port.text}" if translation.port is not None else ""
-    chain = "OUTPUT" if made_here else "PREROUTING"
-    matches = ("-p", str(flow.protocol), "-d", flow.dst, "--dport", str(flow.dport))
-    goal = ("-j", "DNAT", "--to-destination", f"{translation.right.text}{port}")
-    return (Command.of(tool, "-t", "nat", "-A", chain, *matches, *goal),)
+                yield from (NatRule(table, chain, rule, hook) for rule in chain.rules)
 
 
 def found(namespace: Namespace, thing: Object) -> Rule | None:
@@ -261,18 +221,6 @@ def found(namespace: Namespace, thing: Object) -> Rule | None:
 def _rules_of(tables: Iterable[Table], name: str) -> Iterator[Rule]:
     """The rules of the chains of this name."""
     return (rule for table in tables for chain in table.chains if chain.name == name for rule in chain.rules)
-
-
-def listeners(snapshot: Snapshot, flow: Flow, but: str) -> Iterator[tuple[str, str]]:
-    """(namespace, address) of those that listen on the port of a dead target."""
-    for name, namespace in snapshot.namespaces.items():
-        hears = any(
-            s.protocol == flow.protocol and s.port == flow.dport and s.state in ("listen", "unconnected")
-            for s in namespace.sockets or ()
-        )
-        for own in namespace.addresses if hears and name != but else ():
-            if own.scope == "global" and prefix.version(own.address) == flow.version:
-                yield name, own.address
 
 
 def retargeted(namespace: Namespace, thing: Object, rule: Rule, old: str, new: str) -> fixes.Fix:
@@ -341,6 +289,22 @@ def masquerading(namespace: Namespace, source: str, network: str | None, out: Li
     if chain is None:
         return fixes.masquerade(source, network, out, "-I" if first else "-A")
     return (Command.of("nft", "insert" if first else "add", *_nft_match(*chain, network, out), "masquerade"),)
+
+
+def masquerading_what_goes_to(namespace: Namespace, target: Flow, out: Link) -> fixes.Fix:
+    """The rule that translates the source of what goes on to a target, in the words of the tool in use
+    there.
+    """
+    chain = _nft_chain(namespace, target.dst)
+    family = "ip6" if target.version == 6 else "ip"
+    if chain is not None:
+        table, base = chain
+        where = ("rule", table.family, table.name, base.name, family, "daddr", target.dst)
+        port = [str(target.protocol), "dport", str(target.dport)] if target.dport is not None else []
+        return (Command.of("nft", "add", *where, *port, "oifname", out.name, "masquerade"),)
+    ports = ["-p", str(target.protocol), "--dport", str(target.dport)] if target.dport is not None else []
+    matches = ("-t", "nat", "-A", "POSTROUTING", "-d", target.dst)
+    return (Command.of(fixes.iptables(target.dst), *matches, *ports, "-j", "MASQUERADE"),)
 
 
 def translating(namespace: Namespace, network: str, out: Link, address: str) -> fixes.Fix:

@@ -5,7 +5,7 @@ What to put in its place only its author can tell; what it does shows in the wal
 
 from __future__ import annotations
 
-from netprobe.diagnose import nat_rules
+from netprobe.diagnose import dnat_rules
 from netprobe.model import Hop, Leg, Place, Stage, Stop
 
 from .repair import Loss
@@ -54,7 +54,7 @@ def _not_published(loss: Loss) -> Stop | None:
     closed = loss.stop.code in ("port-closed", "listener-wrong-address")
     if not closed or not hops or hops[-1].flow.dport is None or name not in loss.snapshot:
         return None
-    for decision, _ in nat_rules.publishing(loss.snapshot[name or ""], hops[-1].flow):
+    for decision, _ in dnat_rules.publishing(loss.snapshot[name or ""], hops[-1].flow):
         text = (
             f"{name} publishes port {hops[-1].flow.dport} by {decision.object.id}, but no rule does it for"
             " this packet"

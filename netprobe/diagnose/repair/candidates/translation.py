@@ -1,7 +1,4 @@
-"""Address translation: missing, not matching, with an address that cannot be answered, to a target that
-moved.
-
-Pure.
+"""Source translation: missing, not matching, with an address that cannot be answered. Pure.
 
 The question at each router is: does the next namespace know a way back to the source that the packet leaves
 with?
@@ -40,13 +37,12 @@ _NO_WAY_BACK = {
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
-    """A source translation at each router of the way; what a published port leads to."""
+    """A source translation at each router of the way, and for what comes back to its sender."""
     for router, source in _leaving(loss):
         yield from _masquerade(loss, router, source)
     yield from _hairpin(loss)
-    yield from _published_to_another(loss)
-    yield from _not_published(loss)
-    yield from _name_server(loss)
+    yield from _back_by_the_translator(loss)
+    yield from _of_the_loopback(loss)
 
 
 def _leaving(loss: Loss) -> Iterator[tuple[Routed, str]]:
@@ -250,80 +246,53 @@ def _hairpin(loss: Loss) -> Iterator[Repair]:
     yield from loss.repair(stop, Merit.RESTORES)
 
 
-def _published_to_another(loss: Loss) -> Iterator[Repair]:
-    """A published port whose target is elsewhere by now: behind which station of its network it listens."""
-    hops = loss.prediction.request.hops
-    made = next((h for h in hops if any(c.field == "dst" for c in h.changes)), None)
-    if made is None or made.object is None or made.object.words is None or loss.prediction.leg is Leg.REPLY:
-        return
-    namespace = loss.snapshot.namespaces.get(made.namespace)
-    rule = nat_rules.found(namespace, made.object) if namespace is not None else None
-    if namespace is None or rule is None:
-        return
-    listeners = nat_rules.listeners(loss.snapshot, made.flow, but=made.namespace)
-    for name, address in ((n, a) for n, a in listeners if a != made.flow.dst):
-        fix = nat_rules.retargeted(namespace, made.object, rule, made.flow.dst, address)
-        if fix:
-            text = (
-                f"{made.object.id} of {made.namespace} sends the packet to {made.flow.dst}, and {name} has"
-                f" {address}"
-            )
-            proof = (made.object.text, loss.stop.text)
-            stop = Stop(
-                "dnat-dead-target", Place(made.namespace, None, made.stage), text, made.object, fix, proof
-            )
-            yield from loss.repair(stop, Merit.RESTORES)
-
-
-def _not_published(loss: Loss) -> Iterator[Repair]:
-    """A closed port that a rule of the same namespace publishes: on another path, or for another address."""
-    hops, name = loss.prediction.request.hops, loss.stop.place.namespace
-    port = hops[-1].flow.dport if hops else None
-    if (
-        loss.stop.code not in ("port-closed", "listener-wrong-address")
-        or port is None
-        or name not in loss.snapshot
-    ):
-        return
-    namespace = loss.snapshot[name or ""]
-    for decision, statements in nat_rules.publishing(namespace, hops[-1].flow):
-        text = f"{name} publishes port {port} by {decision.object.id}, but no rule does it for this packet"
-        place = Place(name, loss.stop.place.interface, Stage.PREROUTING)
-        fix = nat_rules.published(
-            decision, statements, hops[-1].flow, made_here=loss.probe.source.namespace == name
-        )
-        proof = (decision.object.text, loss.stop.text)
-        stop = Stop("dnat-missing", place, text, decision.object, fix, proof)
-        yield from loss.repair(stop, Merit.ADDS)
-
-
-def _name_server(loss: Loss) -> Iterator[Repair]:
-    """A closed port of a loopback address that one program has bound, at another port: Docker's name server
-    is made so, and rules of the container's own lead port 53 of 127.0.0.11 to it.
+def _back_by_the_translator(loss: Loss) -> Iterator[Repair]:
+    """A destination was translated, and the answer does not pass where that was done: with a source of the
+    translator's own it would.
     """
-    hops, name = loss.prediction.request.hops, loss.stop.place.namespace
-    asked = hops[-1].flow if hops and loss.stop.code == "port-closed" else None
-    if asked is None or name != loss.probe.source.namespace or not _is_own_loopback(asked.dst):
+    hops, reply = loss.prediction.request.hops, loss.prediction.reply
+    made = next((h for h in hops if any(c.field == "dst" for c in h.changes)), None)
+    if made is None or reply is None or made.namespace in {hop.namespace for hop in reply.hops}:
         return
-    bound = [
-        each.port
-        for each in loss.snapshot[name or ""].sockets or ()
-        if (each.protocol, each.address) == (asked.protocol.value, asked.dst)
-    ]
-    if len(bound) != 1:
+    router = next((r for r in loss.asked(Leg.REQUEST) if r.namespace == made.namespace), None)
+    namespace = loss.snapshot.namespaces.get(made.namespace)
+    target, changed = hops[-1].flow, nat_rules.changed(hops, made.namespace, "src")
+    if router is None or namespace is None or changed is not None:
         return
-    target = f"{asked.dst}:{bound[0]}"
-    text = f"{name} has no rule that leads {asked.protocol} port {asked.dport} of {asked.dst} to {target}"
-    matches = ("-d", f"{asked.dst}/32", "-p", asked.protocol.value, "--dport", str(asked.dport))
-    goal = ("-j", "DNAT", "--to-destination", target)
-    fix = (Command.of("iptables", "-t", "nat", "-A", "OUTPUT", *matches, *goal),)
-    thing = Object("nat-rule", "iptables nat OUTPUT", "no rule for the name server's port")
-    place = Place(name, loss.stop.place.interface, Stage.OUTPUT)
-    proof = (f"{target} is the one socket that is bound to {asked.dst}", loss.stop.text)
-    stop = Stop("dnat-missing", place, text, thing, fix, proof)
+    out = namespace.link_of(router.decision.leg)
+    fix = nat_rules.masquerading_what_goes_to(namespace, target, out) if out is not None else ()
+    text = (
+        f"{made.namespace} leads packets on to {target.dst} with the asker's source, and the answer from"
+        f" {target.dst} does not come back by {made.namespace}"
+    )
+    thing = Object("nat-rule", f"{fixes.iptables(target.dst)} nat POSTROUTING", "no rule for this packet")
+    place = Place(made.namespace, out.name if out is not None else None, Stage.POSTROUTING)
+    stop = Stop("nat-not-reversed", place, text, thing, fix, (loss.stop.text,))
+    yield from loss.repair(stop, Merit.RESTORES) if fix else ()
+
+
+def _of_the_loopback(loss: Loss) -> Iterator[Repair]:
+    """What a namespace sends to a published port of its own loopback leaves it with that source, which nobody
+    answers.
+    """
+    hops, name = loss.prediction.request.hops, loss.probe.source.namespace
+    sent = [r for r in loss.asked(Leg.REQUEST) if r.namespace == name and r.iif is None]
+    namespace = loss.snapshot.namespaces.get(name or "")
+    if not sent or not hops or namespace is None or not _is_loopback(hops[-1].flow.src):
+        return
+    source, target = hops[-1].flow.src, hops[-1].flow.dst
+    out = namespace.link_of(sent[-1].decision.leg)  # it is routed again where its destination was translated
+    if out is None or _is_loopback(target) or namespace.owner_of(target) is not None:
+        return
+    network = "127.0.0.0/8" if prefix.version(source) == 4 else source
+    text = f"{name} sends packets out of {out.name} with its loopback's source {source}, which nobody answers"
+    tool = fixes.iptables(source)
+    thing = Object("nat-rule", f"{tool} nat POSTROUTING", "no rule translates this packet")
+    place = Place(namespace.name, out.name, Stage.POSTROUTING)
+    fix = nat_rules.masquerading(namespace, source, network, out, first=False)
+    stop = Stop("nat-missing", place, text, thing, fix, (loss.stop.text,))
     yield from loss.repair(stop, Merit.RESTORES)
 
 
-def _is_own_loopback(address: str) -> bool:
-    """Whether an address of 127.0.0.0/8 is one that somebody chose, for one program."""
-    return prefix.version(address) == 4 and prefix.contains("127.0.0.0/8", address) and address != "127.0.0.1"
+def _is_loopback(address: str) -> bool:
+    return address == "::1" or (":" not in address and prefix.contains("127.0.0.0/8", address))

@@ -1,0 +1,239 @@
+"""Published addresses and ports: not for this packet, not in this family, to a target that moved. Pure.
+
+A rule that changes the destination may stand in one hook and not in the other, name an interface that is
+not there, or come behind one that lets the packet pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
+from netprobe.diagnose import dnat_rules, nat_rules
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.model import Command, Flow, Leg, Namespace, Object, Place, Snapshot, Stage, Statement, Stop
+from netprobe.predict import fixes, prefix
+from netprobe.rules.ruling import Decision
+
+_CLOSED = ("port-closed", "listener-wrong-address")
+
+
+def candidates(loss: Loss) -> Iterator[Repair]:
+    """What would lead the packet to a program, where a rule leads others there; a target that moved."""
+    yield from _to_another(loss)
+    yield from _on_another_port(loss)
+    for namespace, flow in _asked(loss):
+        yield from _not_for_this(loss, namespace, flow)
+    yield from _in_the_other_family(loss)
+    yield from _name_server(loss)
+
+
+def _asked(loss: Loss) -> Iterator[tuple[Namespace, Flow]]:
+    """Each namespace that could lead the request elsewhere, with the request as it comes there.
+
+    One to whose own address it went and found no program there; one on the way whose rules speak of its
+    destination.
+    """
+    passed: dict[str, Flow] = {}
+    for hop in loss.prediction.request.hops:
+        if any(change.field in ("dst", "dport") for change in hop.changes):
+            return
+        passed.setdefault(hop.namespace, hop.flow)
+    for name, flow in passed.items():
+        namespace = loss.snapshot.namespaces.get(name)
+        if namespace is None or flow.dport is None:
+            continue
+        own = namespace.owner_of(flow.dst) is not None
+        if not own or (loss.stop.code in _CLOSED and loss.stop.place.namespace == name):
+            yield namespace, flow
+
+
+def _not_for_this(loss: Loss, namespace: Namespace, flow: Flow) -> Iterator[Repair]:
+    """A rule publishes what is asked for, and does not get this packet: on another path, for another address,
+    or because one before it lets the packet pass.
+    """
+    name = namespace.name
+    here = loss.probe.source.namespace == name
+    own = namespace.owner_of(flow.dst) is not None
+    for decision, statements in dnat_rules.publishing(namespace, flow):
+        if not own and not dnat_rules.speaks_of_address(statements, flow.dst):
+            continue
+        what = f"port {flow.dport}" if own else f"{flow.dst}:{flow.dport}"
+        text = f"{name} publishes {what} by {decision.object.id}, but no rule does it for this packet"
+        proof = (decision.object.text, loss.stop.text)
+        stage = Stage.OUTPUT if here else Stage.PREROUTING
+        stop = Stop("dnat-missing", _place(loss, namespace, stage), text, decision.object, (), proof)
+        yield from _from_the_other_hook(loss, namespace, decision, stop)
+        yield from _without_exemption(loss, namespace, flow, stop)
+        fix = dnat_rules.published(decision, statements, flow, made_here=here)
+        merit = Merit.ADDS if own else Merit.RESTORES
+        yield from loss.repair(replace(stop, commands=fix), merit) if fix else ()
+
+
+def _place(loss: Loss, namespace: Namespace, stage: Stage) -> Place:
+    where = loss.stop.place
+    if where.namespace == namespace.name:
+        return Place(namespace.name, where.interface, Stage.PREROUTING)
+    return Place(namespace.name, None, stage)
+
+
+def _from_the_other_hook(
+    loss: Loss, namespace: Namespace, decision: Decision, stop: Stop
+) -> Iterator[Repair]:
+    """The jump to the chain of the rule, which stands in PREROUTING or OUTPUT alone, in the other one too."""
+    wanted = "output" if loss.probe.source.namespace == namespace.name else "prerouting"
+    tool, table, chain, *_ = decision.object.words or ("", "", "")
+    if not tool.startswith(("iptables", "ip6tables")):
+        return
+    for jump, words in dnat_rules.jumps(namespace, (tool, table, chain), but=wanted):
+        fix = (Command.of(tool, "-t", table, "-A", wanted.upper(), *words),)
+        text = (
+            f"{jump.object.id} of {namespace.name} leads to {decision.object.id}, and no rule of"
+            f" {wanted.upper()} does"
+        )
+        proof = (jump.object.text, *stop.proof)
+        yield from loss.repair(
+            replace(stop, text=text, object=jump.object, commands=fix, proof=proof), Merit.RESTORES
+        )
+
+
+def _without_exemption(loss: Loss, namespace: Namespace, flow: Flow, stop: Stop) -> Iterator[Repair]:
+    """The rules that let the packet pass before the one that publishes is reached."""
+    hook = "output" if loss.probe.source.namespace == namespace.name else "prerouting"
+    for decision in nat_rules.exempting(namespace, flow.src, flow.dst, hook):
+        text = f"{decision.object.id} of {namespace.name} lets the packet pass before it is translated"
+        fix = fixes.without(decision.object, namespace.ruleset)
+        proof = (decision.object.text, *stop.proof)
+        if fix:
+            changed = replace(stop, text=text, object=decision.object, commands=fix, proof=proof)
+            yield from loss.repair(changed, Merit.RESTORES)
+
+
+def _to_another(loss: Loss) -> Iterator[Repair]:
+    """A published port whose target is elsewhere by now: behind which station of its network it listens."""
+    hops = loss.prediction.request.hops
+    made = next((h for h in hops if any(c.field == "dst" for c in h.changes)), None)
+    if made is None or made.object is None or made.object.words is None or loss.prediction.leg is Leg.REPLY:
+        return
+    namespace = loss.snapshot.namespaces.get(made.namespace)
+    rule = nat_rules.found(namespace, made.object) if namespace is not None else None
+    if namespace is None or rule is None:
+        return
+    listeners = dnat_rules.listeners(loss.snapshot, made.flow, but=made.namespace)
+    for name, address in ((n, a) for n, a in listeners if a != made.flow.dst):
+        fix = nat_rules.retargeted(namespace, made.object, rule, made.flow.dst, address)
+        if fix:
+            text = (
+                f"{made.object.id} of {made.namespace} sends the packet to {made.flow.dst}, and {name} has"
+                f" {address}"
+            )
+            proof = (made.object.text, loss.stop.text)
+            stop = Stop(
+                "dnat-dead-target", Place(made.namespace, None, made.stage), text, made.object, fix, proof
+            )
+            yield from loss.repair(stop, Merit.RESTORES)
+
+
+def _on_another_port(loss: Loss) -> Iterator[Repair]:
+    """A published port whose target does not listen there, and does on one other port, to which no rule
+    leads: that one.
+    """
+    hops = loss.prediction.request.hops
+    made = next((h for h in reversed(hops) if any(c.field in ("dst", "dport") for c in h.changes)), None)
+    there = loss.snapshot.get(loss.stop.place.namespace)
+    if made is None or made.object is None or there is None or loss.stop.code != "port-closed":
+        return
+    namespace, flow = loss.snapshot.namespaces.get(made.namespace), made.flow
+    rule = nat_rules.found(namespace, made.object) if namespace is not None else None
+    ports = _heard(there, flow)
+    if namespace is None or rule is None or len(ports) != 1 or dnat_rules.leads_to(namespace, flow, ports[0]):
+        return
+    old = f"{flow.dst}:{flow.dport}" if f":{flow.dport}" in rule.text else flow.dst
+    fix = nat_rules.retargeted(namespace, made.object, rule, old, f"{flow.dst}:{ports[0]}")
+    text = (
+        f"{made.object.id} of {made.namespace} leads to {flow.protocol} port {flow.dport} of {there.name},"
+        f" where one program listens, on port {ports[0]}"
+    )
+    proof = (made.object.text, loss.stop.text)
+    stop = Stop("dnat-dead-target", Place(made.namespace, None, made.stage), text, made.object, fix, proof)
+    yield from loss.repair(stop, Merit.ADDS) if fix else ()
+
+
+def _heard(namespace: Namespace, flow: Flow) -> list[int]:
+    """The ports on which programs take what comes for the destination of a flow, each once."""
+    ready = [s for s in namespace.sockets or () if s.state in ("listen", "unconnected")]
+    anyone = ("0.0.0.0", "::", "*", flow.dst)
+    ports = {s.port: None for s in ready if s.protocol == flow.protocol.value and s.address in anyone}
+    return list(ports)
+
+
+def _in_the_other_family(loss: Loss) -> Iterator[Repair]:
+    """A closed port that is published in the other IP version: to the address that the target has in this
+    one.
+    """
+    for namespace, flow in _asked(loss):
+        if namespace.owner_of(flow.dst) is None:
+            continue
+        other = replace(flow, src="", dst="0.0.0.0" if flow.version == 6 else "::")
+        for decision, statements in dnat_rules.publishing(namespace, other):
+            yield from _for_this_family(loss, namespace, flow, decision, statements)
+
+
+def _for_this_family(
+    loss: Loss, namespace: Namespace, flow: Flow, decision: Decision, statements: tuple[Statement, ...]
+) -> Iterator[Repair]:
+    target = next((s.right.text for s in statements if s.kind == "dnat" and s.right is not None), "")
+    for address in _also_of(loss.snapshot, target, flow.version):
+        here = loss.probe.source.namespace == namespace.name
+        fix = dnat_rules.published(decision, statements, flow, made_here=here, target=address)
+        only = f"by {decision.object.id}, for the other IP version only"
+        text = f"{namespace.name} publishes port {flow.dport} {only}"
+        proof = (decision.object.text, loss.stop.text)
+        place = _place(loss, namespace, Stage.PREROUTING)
+        stop = Stop("dnat-missing", place, text, decision.object, fix, proof)
+        yield from loss.repair(stop, Merit.ADDS) if fix else ()
+
+
+def _also_of(snapshot: Snapshot, address: str, version: int) -> list[str]:
+    """The addresses of another IP version on the interface that has this one."""
+    return [
+        each.address
+        for namespace in snapshot.namespaces.values()
+        for link in namespace.links
+        if any(own.address == address for own in namespace.addresses_of(link))
+        for each in namespace.addresses_of(link)
+        if each.scope == "global" and prefix.version(each.address) == version
+    ]
+
+
+def _name_server(loss: Loss) -> Iterator[Repair]:
+    """A closed port of a loopback address that one program has bound, at another port: Docker's name server
+    is made so, and rules of the container's own lead port 53 of 127.0.0.11 to it.
+    """
+    hops, name = loss.prediction.request.hops, loss.stop.place.namespace
+    asked = hops[-1].flow if hops and loss.stop.code == "port-closed" else None
+    if asked is None or name != loss.probe.source.namespace or not _is_own_loopback(asked.dst):
+        return
+    bound = [
+        each.port
+        for each in loss.snapshot[name or ""].sockets or ()
+        if (each.protocol, each.address) == (asked.protocol.value, asked.dst)
+    ]
+    if len(bound) != 1:
+        return
+    target = f"{asked.dst}:{bound[0]}"
+    text = f"{name} has no rule that leads {asked.protocol} port {asked.dport} of {asked.dst} to {target}"
+    matches = ("-d", f"{asked.dst}/32", "-p", asked.protocol.value, "--dport", str(asked.dport))
+    goal = ("-j", "DNAT", "--to-destination", target)
+    fix = (Command.of("iptables", "-t", "nat", "-A", "OUTPUT", *matches, *goal),)
+    thing = Object("nat-rule", "iptables nat OUTPUT", "no rule for the name server's port")
+    place = Place(name, loss.stop.place.interface, Stage.OUTPUT)
+    proof = (f"{target} is the one socket that is bound to {asked.dst}", loss.stop.text)
+    stop = Stop("dnat-missing", place, text, thing, fix, proof)
+    yield from loss.repair(stop, Merit.RESTORES)
+
+
+def _is_own_loopback(address: str) -> bool:
+    """Whether an address of 127.0.0.0/8 is one that somebody chose, for one program."""
+    return prefix.version(address) == 4 and prefix.contains("127.0.0.0/8", address) and address != "127.0.0.1"

@@ -1,0 +1,141 @@
+"""A published address or port that does not get this packet, and what translates its source: one rule is off, and named."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+from predict.networks import edited, probe, tutorial
+
+from netprobe.diagnose.apply import mend
+from netprobe.diagnose.repair import choice
+from netprobe.model import Cause, Command, Place, Protocol, Ruleset, Snapshot, Socket, Stage, Stop
+from netprobe.predict.predict import predict
+from netprobe.predict.prediction import Prediction
+from netprobe.rules.read.iptables_save import read_save
+
+SERVICE = "-A KUBE-SERVICES -d 10.96.0.20/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 172.17.0.2:8080"
+MASQUERADE = "-A POSTROUTING -d 172.17.0.2/32 -p tcp -m tcp --dport 8080 -j MASQUERADE"
+DOCKER = "-A DOCKER ! -i docker0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80"
+TO_LOCAL = "-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER"
+
+
+def nat(*rules: str) -> str:
+    chains = ("PREROUTING ACCEPT", "INPUT ACCEPT", "OUTPUT ACCEPT", "POSTROUTING ACCEPT", "DOCKER -", "KUBE-SERVICES -")
+    return "\n".join(("*nat", *(f":{chain} [0:0]" for chain in chains), *rules, "COMMIT", ""))
+
+
+def network(*rules: str, six: tuple[str, ...] = (), listening: tuple[Socket, ...] = ()) -> Snapshot:
+    """The tutorial's network with these rules of the host's iptables, and programs in c1."""
+    tables = (*read_save(nat(*rules), "iptables", "ip"), *(read_save(nat(*six), "iptables", "ip6") if six else ()))
+    snapshot = edited(tutorial(), "host", ruleset=Ruleset(tables=tables), sockets=())
+    return edited(snapshot, "c1", sockets=listening)
+
+
+def cause(snapshot: Snapshot, source: str, dst: str, port: int) -> Stop:
+    """What stands first when a TCP connection to this port fails."""
+    asked = probe(source, dst, Protocol.TCP, source_port=40000)
+    lost = predict(snapshot, replace(asked, destination=replace(asked.destination, port=port)), ask=False)
+    assert isinstance(lost, Prediction)
+    assert lost.stop is not None
+    return choice.choose(snapshot, lost, lost.stop).stop
+
+
+def fix(stop: Stop) -> list[str]:
+    return [" ".join(command.words) for command in stop.commands]
+
+
+def web(port: int, address: str = "0.0.0.0") -> Socket:
+    return Socket("tcp", address, port, "listen")
+
+
+def test_a_chain_of_services_is_led_to_from_the_host_itself_too() -> None:
+    snapshot = network("-A PREROUTING -j KUBE-SERVICES", SERVICE, MASQUERADE, listening=(web(8080),))
+    said = cause(snapshot, "host", "10.96.0.20", 80)
+    assert (said.code, said.object and said.object.id) == ("dnat-missing", "iptables nat PREROUTING 1")
+    assert fix(said) == ["iptables -t nat -A OUTPUT -j KUBE-SERVICES"]
+
+
+def test_a_jump_for_an_interface_is_copied_without_it() -> None:
+    snapshot = network("-A PREROUTING -i br0 -j KUBE-SERVICES", SERVICE, MASQUERADE, listening=(web(8080),))
+    assert fix(cause(snapshot, "host", "10.96.0.20", 80)) == ["iptables -t nat -A OUTPUT -j KUBE-SERVICES"]
+
+
+def test_an_address_that_a_rule_publishes_for_an_interface_that_is_not_there() -> None:
+    rule = "-A PREROUTING -d 169.254.169.254/32 -i cali+ -p tcp -m tcp --dport 80 -j DNAT --to-destination 172.17.0.2:8181"
+    to = "-A POSTROUTING -d 172.17.0.2/32 -p tcp -m tcp --dport 8181 -j MASQUERADE"
+    said = cause(network(rule, to, listening=(web(8181),)), "red", "169.254.169.254", 80)
+    assert (said.code, said.place.namespace) == ("dnat-missing", "host")
+    assert fix(said) == ["iptables -t nat -A PREROUTING -p tcp -d 169.254.169.254 --dport 80 -j DNAT --to-destination 172.17.0.2:8181"]
+
+
+def test_an_address_that_no_rule_speaks_of_is_published_by_none() -> None:
+    """A rule for port 80 of another address is no reason to lead this one there."""
+    snapshot = network("-A PREROUTING -j KUBE-SERVICES", SERVICE, MASQUERADE, listening=(web(8080),))
+    assert cause(snapshot, "host", "10.96.0.21", 80).code == "no-route"
+
+
+def test_a_rule_before_it_lets_the_packet_pass() -> None:
+    """Since Docker 28.0 what comes from a routed bridge returns first."""
+    snapshot = network(TO_LOCAL, "-A DOCKER -i br0 -j RETURN", DOCKER, listening=(web(80),))
+    said = cause(snapshot, "red", "203.0.113.2", 8080)
+    assert (said.code, said.object and said.object.id) == ("dnat-missing", "iptables nat DOCKER 1")
+    assert fix(said) == ["iptables -t nat -D DOCKER -i br0 -j RETURN"]
+
+
+def with_ipv6(snapshot: Snapshot) -> Snapshot:
+    lines = (
+        "internet: ip address add 2001:db8::1/64 dev eth0",
+        "internet: ip -6 route add default via 2001:db8::2 dev eth0",
+        "host: ip address add 2001:db8::2/64 dev eth0",
+        "host: ip address add fd00:17::1/64 dev docker0",
+        "host: sysctl -w net.ipv6.conf.all.forwarding=1",
+        "c1: ip address add fd00:17::2/64 dev eth0",
+        "c1: ip -6 route add default via fd00:17::1 dev eth0",
+    )
+    commands = tuple(Command(tuple(words.split()), name) for name, _, words in (line.partition(": ") for line in lines))
+    after = mend(snapshot, Cause("", Place(None, None, Stage.ROUTE), "", commands=commands))
+    assert after is not None
+    return after
+
+
+def test_a_port_that_is_published_in_the_other_ip_version() -> None:
+    snapshot = with_ipv6(network(TO_LOCAL, DOCKER, listening=(web(80, "::"),)))
+    said = cause(snapshot, "internet", "2001:db8::2", 8080)
+    assert (said.code, said.object and said.object.id) == ("dnat-missing", "iptables nat DOCKER 1")
+    assert fix(said) == ["ip6tables -t nat -A PREROUTING -p tcp -d 2001:db8::2 --dport 8080 -j DNAT --to-destination [fd00:17::2]:80"]
+
+
+def test_a_port_of_the_other_ip_version_on_which_nobody_listens() -> None:
+    """The program listens on IPv4 alone: to publish it in IPv6 would not help."""
+    snapshot = with_ipv6(network(TO_LOCAL, DOCKER, listening=(web(80),)))
+    assert not any("DNAT" in line for line in fix(cause(snapshot, "internet", "2001:db8::2", 8080)))
+
+
+PORTS = [
+    ((web(8000),), ":8000"),
+    ((web(8000), web(9000)), None),  # which of them is not known
+    ((web(8000, "127.0.0.1"),), None),  # nobody gets there from outside
+]
+
+
+@pytest.mark.parametrize(("listening", "to"), PORTS)
+def test_a_program_that_listens_on_another_port(listening: tuple[Socket, ...], to: str | None) -> None:
+    said = cause(network(TO_LOCAL, DOCKER, listening=listening), "internet", "203.0.113.2", 8080)
+    led = [line.rpartition(" ")[2] for line in fix(said) if "-R DOCKER 1" in line]
+    assert said.code == "dnat-dead-target"
+    assert led == ([f"172.17.0.2{to}"] if to is not None else [])
+
+
+def test_a_port_to_which_another_rule_leads_is_taken() -> None:
+    other = "-A DOCKER ! -i docker0 -p tcp -m tcp --dport 9090 -j DNAT --to-destination 172.17.0.2:8000"
+    said = cause(network(TO_LOCAL, DOCKER, other, listening=(web(8000),)), "internet", "203.0.113.2", 8080)
+    assert not any("-R DOCKER" in line for line in fix(said))
+
+
+def test_a_published_port_of_the_loopback_needs_a_source_that_is_answered() -> None:
+    rule = "-A OUTPUT -p tcp -m addrtype --dst-type LOCAL -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80"
+    snapshot = network(rule, listening=(web(80),))
+    sysctls = {**snapshot["host"].sysctls, "net.ipv4.conf.docker0.route_localnet": "1"}
+    said = cause(edited(snapshot, "host", sysctls=sysctls), "host", "127.0.0.1", 8080)
+    assert (said.code, said.place.namespace) == ("nat-missing", "host")
+    assert fix(said) == ["iptables -t nat -A POSTROUTING -s 127.0.0.0/8 -o docker0 -j MASQUERADE"]
