@@ -154,7 +154,9 @@ def _deleted(order: Order) -> tuple[Route, ...]:
     routes, typed = order.namespace.routes, order.plain[1] in _TYPES
     table = as_table(order.option("table") or ("local" if kind == "local" else "main"))
     for at, route in enumerate(routes):
-        fits = (route.dst, route.table) == (dst, table) and (not typed or route.type == kind)
+        fits = (route.dst, route.table) == (dst, table) and (
+            not typed or (route.type == kind and not route.by_object)
+        )
         if fits and _is_meant(route, order):
             return (*routes[:at], *_remaining(route, order), *routes[at + 1 :])
     raise KeyError(dst)  # ESRCH

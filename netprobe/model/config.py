@@ -48,7 +48,7 @@ class Nexthop(Struct, frozen=True):
 
 class Route(Struct, frozen=True):
     """One FIB entry. `dst` is a prefix ("0.0.0.0/0" for default); `type` unicast, local, blackhole, ... of
-    ip-route(8).
+    ip-route(8). `by_object`: it refuses because its nexthop object does, and the kernel counts it as unicast.
     """
 
     dst: str
@@ -64,6 +64,7 @@ class Route(Struct, frozen=True):
     mtu_lock: bool = False
     tunnel: str | None = None
     hoplimit: int | None = None
+    by_object: bool = False
 
     @property
     def version(self) -> int:

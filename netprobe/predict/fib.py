@@ -251,8 +251,16 @@ def source_for(namespace: Namespace, decision: FibResult, dst: str) -> str | Non
         return decision.route.source
     if decision.type == "local":
         return dst
-    next_hop = decision.via if prefix.version(dst) == 4 else None  # IPv6 looks at the destination only
-    return select_address(namespace, decision.index, next_hop or dst)
+    return select_address(namespace, decision.index, _looked_towards(decision.via, dst))
+
+
+def _looked_towards(via: str | None, dst: str) -> str:
+    """Towards what a source is chosen: of IPv6 the destination only, of IPv4 the gateway; one of IPv6 says
+    nothing, and the interface's first address is taken (fib_semantics.c, fib_info_update_nhc_saddr).
+    """
+    if via is None or prefix.version(dst) == 6:
+        return dst
+    return via if prefix.version(via) == 4 else "0.0.0.0"
 
 
 def select_address(

@@ -119,6 +119,11 @@ def refuse_input(ground: Ground, name: str, link: Link, packet: Packet, decision
     return checked
 
 
+def _as_deleted(route: Route) -> Route:
+    """The route as `ip route del` finds it: by its type, but where that is its nexthop object's."""
+    return replace(route, type="unicast") if route.by_object else route
+
+
 def _refusal(namespace: Namespace, packet: Packet, decision: FibResult, stage: Stage) -> Stop:
     if decision.route is not None and decision.type in _CODES:
         text = fib.describe(decision.route, None, None)
@@ -126,7 +131,7 @@ def _refusal(namespace: Namespace, packet: Packet, decision: FibResult, stage: S
             "route", text, f"{text} metric {decision.route.metric}" if decision.route.metric else text
         )
         where = f"the route {text} of {namespace.name} refuses {packet.flow.dst}"
-        fix = fixes.ip(packet.flow.dst, "route", "del", *fib.words(decision.route, None, None))
+        fix = fixes.ip(packet.flow.dst, "route", "del", *fib.words(_as_deleted(decision.route), None, None))
         return lost(_CODES[decision.type], namespace.name, None, stage, where, object=object, fix=(fix,))
     if decision.rule is not None and decision.rule.action in _CODES:
         text = describe_rule(decision.rule)

@@ -201,6 +201,7 @@ ROUTES = [
     ("c1", "ip route add unreachable 2001:db8::/32"),
     ("c1", "ip route del blackhole 192.0.2.0/24", "c1: ip route add blackhole 192.0.2.0/24"),
     ("c1", "ip route del 192.0.2.0/24", "c1: ip route add blackhole 192.0.2.0/24"),
+    ("c1", "ip route del 192.0.2.0/24", "c1: ip nexthop add id 20 blackhole", "c1: ip route add 192.0.2.0/24 nhid 20"),
     ("c1", "ip route del default"),
     ("c1", "ip route del default via 172.17.0.9"),
     ("c1", "ip route del default via 172.17.0.1 dev eth0"),

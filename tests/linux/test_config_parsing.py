@@ -7,6 +7,7 @@ import struct
 from typing import Any
 
 from decoding import attribute, record
+from msgspec.structs import replace
 
 from netprobe.linux.netfilter import ipset
 from netprobe.linux.netlink import Record, address, text
@@ -213,7 +214,7 @@ def test_nexthop_objects() -> None:
     plain = route_of(route(2, 16, 254, 1, 0, attribute(1, ip("10.1.0.0"))))
     assert fib._resolved(plain, 9, objects).nexthops == (Nexthop(3, "10.0.0.1", 1, ("onlink",)), Nexthop(4, None, 5))
     assert fib._resolved(plain, 1, objects).nexthops == (Nexthop(3, "10.0.0.1", 1, ("onlink",)),)
-    assert fib._resolved(plain, 3, objects).type == "blackhole"
+    assert fib._resolved(plain, 3, objects) == replace(plain, type="blackhole", by_object=True)
     assert fib._resolved(plain, 8, objects) == plain
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from networks import RULES
 
-from netprobe.model import Namespace, Nexthop, PolicyRule, Route, RouteQuery
+from netprobe.model import InterfaceAddress, Namespace, Nexthop, PolicyRule, Route, RouteQuery
 from netprobe.predict import fib, prefix
 
 PREFIXES = st.builds(
@@ -72,3 +72,13 @@ OWN = PolicyRule(100, 4, table=100, src="10.0.0.0/8")
 def test_the_decision_follows_rules_tables_types_and_metrics(namespace, query, leg, error):
     decision = fib.lookup(namespace, query)
     assert (decision.leg.index if decision.leg else None, decision.error) == (leg, error)
+
+
+@pytest.mark.parametrize(("gateway", "source"), [("10.0.2.1", "10.0.2.9"), ("fe80::1", "10.0.1.9"), (None, "10.0.2.9")])
+def test_the_source_is_of_the_gateways_network_and_a_gateway_of_ipv6_says_nothing(gateway: str | None, source: str) -> None:
+    """The destination 10.0.2.77 is looked at where there is no gateway."""
+    addresses = (InterfaceAddress(2, "10.0.1.9", 24), InterfaceAddress(2, "10.0.2.9", 24), InterfaceAddress(2, "fe80::9", 64, scope="link"))
+    route = Route("0.0.0.0/0", nexthops=(Nexthop(2, gateway),))
+    namespace = Namespace("n", routes=(route,), rules=RULES, addresses=addresses)
+    decision = fib.lookup(namespace, RouteQuery(None, "10.0.2.77"))
+    assert fib.source_for(namespace, decision, "10.0.2.77") == source

@@ -13,7 +13,7 @@ from netprobe.predict import prefix
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 
-from .candidates import addresses, routes, siblings, told
+from .candidates import addresses, kernel_routes, routes, siblings, told
 from .candidates import before as earlier
 from .candidates import stop as stops
 from .repair import Loss, Repair
@@ -132,7 +132,7 @@ def _lacks(repair: Repair, stop: Stop) -> bool:
 def _given_back(after: Loss, repair: Repair) -> Iterator[Repair]:
     """What may have gone along, the surest first."""
     yield from earlier.routes(after)
-    yield from routes.gone(after)
+    yield from kernel_routes.candidates(after)
     if repair.takes_addresses:
         yield from told.candidates(after)
         yield from addresses.candidates(after)

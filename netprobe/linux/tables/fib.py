@@ -196,7 +196,7 @@ def _resolved(route: Route, nexthop_id: int, objects: Mapping[int, Record]) -> R
         (nexthop_id, 0)
     ]
     if any("NHA_BLACKHOLE" in objects[key] for key, _ in members if key in objects):
-        return replace(route, type="blackhole")
+        return replace(route, type="blackhole", by_object=True)
     return replace(
         route,
         nexthops=tuple(_object_leg(objects[key], extra + 1) for key, extra in members if key in objects),

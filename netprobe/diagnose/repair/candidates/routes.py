@@ -9,10 +9,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from netprobe.diagnose import hints
-from netprobe.diagnose.apply_addresses import made
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
 from netprobe.diagnose.repair.routers import router_for
-from netprobe.diagnose.repair.segment import own_addresses
 from netprobe.model import Leg, Link, Namespace, Object, Route, RouteQuery, Stage, Stop
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
@@ -27,13 +25,12 @@ _DEAD = ("tun", "dummy", "wireguard")
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
-    """The routes that were followed, those of the kernel that are gone, and those that others have."""
+    """The routes that were followed, and those that others have."""
     for routed in loss.prediction.routed:
         yield from _followed(loss, routed)
         yield from _dead_leg(loss, routed)
         yield from _other_gateway(loss, routed)
         yield from _missing_here(loss, routed)
-    yield from gone(loss)
     yield from no_way_back(loss)
     for name in loss.around:
         yield from _thrown(loss, loss.snapshot[name])
@@ -54,12 +51,6 @@ def no_way_back(loss: Loss) -> Iterator[Repair]:
     thing = Object("route", source, f"no route to {source}")
     stop = lost("no-route", name, None, Stage.ROUTE, text, object=thing, fix=(fixes.ip(source, *words),))
     yield from loss.repair(stop, Merit.RESTORES)
-
-
-def gone(loss: Loss) -> Iterator[Repair]:
-    """The routes that the kernel makes for addresses, where somebody took them away."""
-    for name in loss.around:
-        yield from _of_the_kernel(loss, loss.snapshot[name])
 
 
 def missing(loss: Loss) -> Iterator[Repair]:
@@ -291,20 +282,6 @@ def _on_link(namespace: Namespace, link: Link, via: str) -> bool:
     )
 
 
-def _of_the_kernel(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
-    """The routes that the kernel makes for each address of an interface that is up, where they are gone."""
-    there = {(route.dst, route.table, leg.index) for route in namespace.routes for leg in route.nexthops}
-    version = loss.version
-    for link in namespace.links:
-        own = own_addresses(namespace, link, version) if link.up else ()
-        if any({"tentative", "dadfailed"} & {*address.flags} for address in own):
-            continue  # it has its routes when it is used
-        for route in made(namespace, link) if own else ():
-            fits = prefix.version(route.dst) == version and route.type in ("unicast", "local")
-            if fits and (route.dst, route.table, link.index) not in there:
-                yield from loss.repair(_gone(namespace, link, route), Merit.RESTORES)
-
-
 def _thrown(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
     """A route that says to look in no further table."""
     wanted = {routed.dst for routed in loss.prediction.routed if routed.namespace == namespace.name}
@@ -318,19 +295,6 @@ def _thrown(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
         thing = Object("route", named, named)
         stop = lost("no-route", namespace.name, None, Stage.ROUTE, text, object=thing, fix=fix)
         yield from loss.repair(stop, Merit.UNDOES)
-
-
-def _gone(namespace: Namespace, link: Link, route: Route) -> Stop:
-    kind = ("local",) if route.type == "local" else ()
-    table = ("table", "local") if route.table == fib.LOCAL else ()
-    text = f"{namespace.name} lacks the route to {route.dst} that comes with its address on {link.name}"
-    thing = Object("route", f"{route.dst} dev {link.name}", text)
-    metric = ("metric", str(route.metric)) if route.metric else ()
-    words = ("route", "replace", *kind, route.dst, "dev", link.name, *table, *metric, "proto", "kernel")
-    if route.source is not None:
-        words = (*words, "scope", route.scope, "src", route.source)
-    fix = (fixes.ip(route.dst, *words),)
-    return lost("no-route", namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
 
 
 def _missing_here(loss: Loss, routed: Routed) -> Iterator[Repair]:

@@ -1,7 +1,7 @@
-"""The routes of a station that is connected as another one is: by its own cable to the same router. Pure.
+"""What belongs to a station that is connected as another one is: by its own cable to the same router. Pure.
 
 Routed pods have a gateway that is nobody's address, and a route straight to it; nobody but another pod knows
-that.
+that. Or the router has one address, 169.254.0.1 or fe80::1, at its end of each cable.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
+from msgspec.structs import replace
+
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station
-from netprobe.model import Command, Link, Namespace, Object, Route, Stage
+from netprobe.model import Command, InterfaceAddress, Link, Namespace, Object, Route, Stage
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 
@@ -22,7 +24,8 @@ _SOME = 4  # cables; one of them is the asker's own
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
-    """The routes of each sibling, where a station has none to what it is asked for."""
+    """The routes of each sibling, where a station has none to what it is asked for; the gateway's address."""
+    yield from _gateway(loss)
     name, wanted = loss.stop.place.namespace or "", target(loss)
     namespace = loss.snapshot.namespaces.get(name)
     if loss.stop.code not in ("no-route", "rp-filter") or namespace is None or wanted is None:
@@ -33,6 +36,41 @@ def candidates(loss: Loss) -> Iterator[Repair]:
             lines = _lines(loss.snapshot[there], theirs, link, prefix.version(wanted))
             if lines:
                 yield from _copied(loss, name, there, wanted, lines)
+
+
+def _gateway(loss: Loss) -> Iterator[Repair]:
+    """A gateway that is not at the other end of the station's cable, and is at the other ends of the same
+    router.
+    """
+    for routed in loss.prediction.routed:
+        namespace, leg = loss.snapshot[routed.namespace], routed.decision.leg
+        link = namespace.link_of(leg)
+        if leg is None or leg.via is None or link is None or not loss.knows(namespace.name, link):
+            continue
+        far = loss.far_end(namespace.name, link)
+        router = loss.snapshot.get(far[0]) if far is not None else None
+        if far is None or router is None or far[1].master is not None:
+            continue
+        ends = [a for a in router.addresses if a.address == leg.via]
+        alike = [a for a in ends if _is_alike(router.link(a.index), far[1])]
+        if alike and not any(a.index == far[1].index for a in ends):
+            yield from _with_gateway(loss, router, far[1], replace(alike[0], index=far[1].index), len(alike))
+
+
+def _is_alike(link: Link | None, other: Link) -> bool:
+    return link is not None and (link.kind, link.master) == (other.kind, other.master)
+
+
+def _with_gateway(
+    loss: Loss, router: Namespace, link: Link, wanted: InterfaceAddress, alike: int
+) -> Iterator[Repair]:
+    others = f"the other {alike} interfaces have" if alike > 1 else "another interface has"
+    text = f"{link.name} in {router.name} lacks {wanted.address}, which {others}"
+    written = f"{wanted.address}/{wanted.prefixlen} dev {link.name}"
+    fix = (fixes.address("add", wanted, link),)
+    thing = Object("address", written, text)
+    stop = lost("addr-missing", router.name, link, Stage.ARP, text, object=thing, fix=fix)
+    yield from loss.repair(stop, Merit.RESTORES, agreeing=alike)
 
 
 def _read_some(loss: Loss, router: str) -> None:

@@ -1,0 +1,68 @@
+"""The routes that come with addresses, where they are gone. Pure.
+
+See: net/ipv4/fib_frontend.c (fib_add_ifaddr); ip-address(8), noprefixroute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
+from netprobe.diagnose.apply_addresses import made
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.diagnose.repair.segment import own_addresses
+from netprobe.model import Link, Namespace, Object, Route, Stage, Stop
+from netprobe.predict import fib, fixes, prefix
+from netprobe.predict.drop import lost
+
+
+def candidates(loss: Loss) -> Iterator[Repair]:
+    """The routes that the kernel makes for addresses, where somebody took them away."""
+    for name in loss.around:
+        yield from _of_the_kernel(loss, loss.snapshot[name])
+
+
+def _of_the_kernel(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
+    """The routes that the kernel makes for each address of an interface that is up, where they are gone.
+
+    With `noprefixroute` it makes none for the network, which who added the address was to do; where nobody
+    did it for any interface, it is as if it were gone.
+    """
+    there = {(route.dst, route.table, leg.index) for route in namespace.routes for leg in route.nexthops}
+    networks = {route.dst for route in namespace.routes if route.type == "unicast"}
+    version, namespace = loss.version, _with_prefix_routes(namespace, networks)
+    for link in namespace.links:
+        own = own_addresses(namespace, link, version) if link.up else ()
+        if any({"tentative", "dadfailed"} & {*address.flags} for address in own):
+            continue  # it has its routes when it is used
+        for route in made(namespace, link) if own else ():
+            fits = prefix.version(route.dst) == version and route.type in ("unicast", "local")
+            if fits and (route.dst, route.table, link.index) not in there:
+                yield from loss.repair(_gone(namespace, link, route), Merit.RESTORES)
+
+
+def _with_prefix_routes(namespace: Namespace, known: set[str]) -> Namespace:
+    """The namespace as if those of its addresses whose network has no route had been added as usual."""
+    if not any("noprefixroute" in a.flags for a in namespace.addresses):
+        return namespace
+    plain = tuple(
+        a
+        if prefix.network(a.address, a.prefixlen) in known
+        else replace(a, flags=tuple(word for word in a.flags if word != "noprefixroute"))
+        for a in namespace.addresses
+    )
+    return replace(namespace, addresses=plain)
+
+
+def _gone(namespace: Namespace, link: Link, route: Route) -> Stop:
+    kind = ("local",) if route.type == "local" else ()
+    table = ("table", "local") if route.table == fib.LOCAL else ()
+    text = f"{namespace.name} lacks the route to {route.dst} that comes with its address on {link.name}"
+    thing = Object("route", f"{route.dst} dev {link.name}", text)
+    metric = ("metric", str(route.metric)) if route.metric else ()
+    words = ("route", "replace", *kind, route.dst, "dev", link.name, *table, *metric, "proto", "kernel")
+    if route.source is not None:
+        words = (*words, "scope", route.scope, "src", route.source)
+    fix = (fixes.ip(route.dst, *words),)
+    return lost("no-route", namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)

@@ -1,0 +1,53 @@
+"""What belongs to an interface by how it is connected: its network's route, the address that its router has at all such ends."""
+
+from __future__ import annotations
+
+import networks
+import pytest
+from msgspec.structs import replace
+from networks import edited, tutorial
+from test_beside import chosen, kernel, lines, with_pod
+
+from netprobe.model import FoundPeer, InterfaceAddress, Snapshot
+
+
+def without_prefix_route() -> Snapshot:
+    """c2's address was added with noprefixroute, and it has no default route either."""
+    snapshot = tutorial()
+    c2 = snapshot["c2"]
+    plain = tuple(replace(a, flags=("noprefixroute",)) if a.address == "172.17.0.3" else a for a in c2.addresses)
+    kept = tuple(route for route in c2.routes if route.type != "unicast")
+    return edited(snapshot, "c2", addresses=plain, routes=kept)
+
+
+def test_nobody_added_the_route_of_an_address_that_was_to_have_none() -> None:
+    cause = chosen(without_prefix_route(), "c1", "172.17.0.3")
+    assert (cause.code, cause.place.namespace) == ("no-route", "c2")
+    assert lines(cause) == ["ip route replace 172.17.0.0/16 dev eth0 proto kernel scope link src 172.17.0.3"]
+
+
+def routed(gateway: str, length: int, *ends: int) -> Snapshot:
+    """A pod behind cali1, 8, whose gateway the host has at these of its interfaces; cali2, 9, is one like it."""
+    snapshot = with_pod(kernel("10.244.1.5/32", 8))
+    scope = "link" if ":" in gateway else "global"
+    host, pod = snapshot["host"], snapshot["pod"]
+    sysctls = {**host.sysctls, "net.ipv4.conf.cali1.proxy_arp": "0", "net.ipv4.conf.cali1.arp_ignore": "1"}
+    cali2 = networks.veth(9, "cali2", networks.MAC.format(9, 9), 2, 6)
+    own = tuple(InterfaceAddress(index, gateway, length, scope=scope) for index in ends)
+    ways = (*host.routes, *networks.local(gateway)) if ends else host.routes
+    snapshot = edited(snapshot, "host", links=(*host.links, cali2), addresses=(*host.addresses, *own), routes=ways, sysctls=sysctls)
+    snapshot = Snapshot(snapshot.namespaces, (*snapshot.peers, FoundPeer("host", 6, None)))
+    kept = tuple(route for route in pod.routes if route.dst != "0.0.0.0/0")
+    return edited(snapshot, "pod", routes=(*kept, networks.via("0.0.0.0/0", gateway, 2)))
+
+
+@pytest.mark.parametrize(("gateway", "length"), [("fe80::1", 64), ("169.254.0.1", 32)])
+def test_a_router_has_its_address_at_the_other_cables(gateway: str, length: int) -> None:
+    cause = chosen(routed(gateway, length, 9), "pod", "10.0.0.1")
+    assert (cause.code, cause.place.namespace, cause.place.interface) == ("addr-missing", "host", "cali1")
+    assert lines(cause) == [f"ip address add {gateway}/{length} dev cali1"]
+
+
+def test_a_router_that_has_it_nowhere_is_not_given_it_so() -> None:
+    cause = chosen(routed("fe80::1", 64), "pod", "10.0.0.1")
+    assert not any("fe80::1" in line for line in lines(cause))
