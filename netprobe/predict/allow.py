@@ -14,8 +14,9 @@ from itertools import chain as joined
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netprobe.model import Command, Flow, Object, Protocol, Rule, Ruleset, Stop
+from netprobe.model import Command, Flow, Object, Protocol, Rule, Ruleset, Statement, Stop
 from netprobe.rules.hook import traverse
+from netprobe.rules.naming import rule_decision
 from netprobe.rules.packet import HookPacket
 from netprobe.rules.ruling import Decision, HookVerdict, Reason, Ruling
 
@@ -38,7 +39,7 @@ _IP_TOOLS = ("iptables", "ip6tables", "iptables-legacy", "ip6tables-legacy")
 
 class Passing(Struct, frozen=True):
     """A packet at a hook, and the interfaces by which rules see it come and go; `answer`: it belongs to a
-    connection that was opened before.
+    connection that was opened before; `exact`: to name its interfaces alone would be too much.
     """
 
     hook: str
@@ -46,6 +47,7 @@ class Passing(Struct, frozen=True):
     iif: str | None = None
     oif: str | None = None
     answer: bool = False
+    exact: bool = False
 
     def turned(self) -> Passing:
         """The answer to it."""
@@ -67,27 +69,85 @@ def narrowed(
     a chain for all that was not accepted before; and for its answer, where that would end there too.
     """
     decision = ruling.decision
-    if decision is None or stop.object != decision.object or not _ends_all(ruleset, decision):
+    gate = _gate(ruleset, decision) if decision is not None and stop.object == decision.object else None
+    if decision is None or gate is None:
         return stop
     if decision.reason is Reason.POLICY and (open_again := _for_all(decision.object)):
         return replace(stop, commands=open_again)
     answer = subject.reply or subject.state in ("established", "related")
     iif, oif = (link.name if link is not None else None for link in (subject.iif, subject.oif))
-    passing = Passing(hook, subject.flow, iif, oif, answer)
-    commands = accepting(decision.object, passing)
+    passing = Passing(hook, subject.flow, iif, oif, answer, gate.exact)
+    ways = [passing]
     if hook == "forward" and not answer and _stops_answers(ruleset, decision, subject, family):
-        commands += accepting(decision.object, passing.turned())
-    return replace(stop, commands=commands)
+        ways.append(passing.turned())
+    return replace(stop, commands=tuple(c for way in ways for c in accepting(gate.thing, way)))
 
 
-def _ends_all(ruleset: Ruleset, decision: Decision) -> bool:
-    """Whether it is a policy, or does a policy's work: the last rule of several, for whatever comes."""
+class _Gate(Struct, frozen=True):
+    """Where an exception would stand: a policy or a rule that ends a chain; `exact` as of Passing."""
+
+    thing: Object
+    exact: bool = False
+
+
+def _gate(ruleset: Ruleset, decision: Decision) -> _Gate | None:
+    """The policy, or what does a policy's work: the last rule of several, for whatever comes, or for whatever
+    goes between interfaces for which another rule accepts something; None for any other rule.
+    """
     if decision.reason is Reason.POLICY:
-        return True
+        return _Gate(decision.object)
     rules = _rules(ruleset, decision)
-    if len(rules) < 2 or decision.rule != rules[-1].number:
-        return False
-    return {each.kind for each in rules[-1].statements} <= {"drop", "reject", "note"}
+    if not rules or decision.rule != rules[-1].number:
+        return None
+    tests = _tests(rules[-1])
+    if not tests:
+        thing = decision.object if len(rules) > 1 else _caller(ruleset, decision)
+        return _Gate(thing) if thing is not None else None
+    doors = all(each.left is not None and each.left.text in _DOORS for each in tests)
+    alike = [
+        rule for rule in rules[:-1] if _accepts(rule) and {*map(repr, tests)} <= {*map(repr, _tests(rule))}
+    ]
+    return _Gate(decision.object, exact=True) if doors and alike else None
+
+
+_DOORS = ("iifname", "oifname", "meta iifname", "meta oifname", "meta iif", "meta oif")
+_ENDS = ("drop", "reject", "note", "accept", "jump", "goto")
+_DEEPEST = 16  # jumps within each other, of the kernel (nf_tables.h, NFT_JUMP_STACK_SIZE)
+
+
+def _tests(rule: Rule) -> list[Statement]:
+    return [each for each in rule.statements if each.kind not in _ENDS]
+
+
+def _accepts(rule: Rule) -> bool:
+    return any(each.kind == "accept" for each in rule.statements)
+
+
+def _caller(ruleset: Ruleset, decision: Decision) -> Object | None:
+    """The last rule of a chain that leads all that was not accepted there to a chain that only refuses; None
+    where there is not one such chain.
+    """
+    table = ruleset.table(decision.engine, decision.family, decision.table)
+    if table is None:
+        return None
+    refusing = [decision.chain]
+    for _ in range(_DEEPEST):
+        callers = [
+            chain
+            for chain in table.chains
+            if chain.rules and not _tests(chain.rules[-1]) and _leads(chain.rules[-1], refusing[-1:])
+        ]
+        if len(callers) != 1:
+            return None
+        chain = callers[0]
+        if not all(_leads(rule, refusing) for rule in chain.rules):
+            return rule_decision(table, chain, chain.rules[-1], chain.hook or "").object
+        refusing.append(chain.name)
+    return None
+
+
+def _leads(rule: Rule, chains: list[str]) -> bool:
+    return any(each.kind in ("jump", "goto") and each.target in chains for each in rule.statements)
 
 
 def _for_all(thing: Object) -> Fix:
@@ -143,7 +203,8 @@ def _xt_matches(tool: str, table: str, passing: Passing) -> tuple[str, ...]:
         return (*words, "-s", passing.flow.src, "-d", passing.flow.dst)
     if passing.answer:
         return (*words, *_ESTABLISHED)
-    return words if passing.hook == "forward" else (*words, *_xt_service(passing.flow))
+    wide = passing.hook == "forward" and not passing.exact
+    return words if wide else (*words, *_xt_service(passing.flow))
 
 
 def _xt_service(flow: Flow) -> tuple[str, ...]:
@@ -174,7 +235,8 @@ def _nft_packets(family: str, passing: Passing, words: tuple[str, ...]) -> tuple
         return words or ("ether", "type", "arp")
     if passing.answer:
         return (*words, "ct", "state", "established,related")
-    return words if passing.hook == "forward" else (*words, *_nft_service(flow))
+    wide = passing.hook == "forward" and not passing.exact
+    return words if wide else (*words, *_nft_service(flow))
 
 
 def _nft_service(flow: Flow) -> tuple[str, ...]:

@@ -75,6 +75,46 @@ def test_any_other_rule_is_taken_away(lines: tuple[str, ...]) -> None:
     assert passes(snapshot, stop)
 
 
+def with_chains(*lines: str) -> Snapshot:
+    """The tutorial's network, whose host has these rules, and the chains that they name beside FORWARD."""
+    made = sorted({line.split()[0] for line in lines} - {"FORWARD"})
+    declared = "".join(f":{chain} - [0:0]\n" for chain in made)
+    return ruled(MASQUERADE, filter_rules(*lines).replace(":OUTPUT", f"{declared}:OUTPUT"))
+
+
+REFUSE = ("refuse -j DROP", "log-refuse -m pkttype --pkt-type broadcast -j refuse", "log-refuse -j refuse")
+
+
+@pytest.mark.parametrize("refuse", [REFUSE[:1], REFUSE])
+def test_an_exception_stands_where_the_others_do_and_not_in_the_chain_that_only_refuses(refuse: tuple[str, ...]) -> None:
+    """NixOS, OpenWrt, ufw: a chain of its own does what a policy would do."""
+    name = refuse[-1].split()[0]
+    snapshot = with_chains("FORWARD -j wall", "wall -i docker0 -j ACCEPT", f"wall -j {name}", *refuse)
+    stop = stopped(snapshot)
+    assert (stop.object and stop.object.id) == "iptables filter refuse 1"
+    assert words(stop)[0] == ("iptables", "-I", "wall", *FROM_RED)
+    assert passes(snapshot, stop)
+
+
+def test_a_chain_that_only_refuses_and_is_led_to_by_some_is_no_policy() -> None:
+    snapshot = with_chains("FORWARD -i br0 -j refuse", "FORWARD -i docker0 -j ACCEPT", "FORWARD -o docker0 -j refuse", "refuse -j DROP")
+    assert words(stopped(snapshot)) == [("iptables", "-D", "refuse", "-j", "DROP")]
+
+
+def test_what_is_refused_between_interfaces_where_something_is_accepted() -> None:
+    """Docker's own last rule for a network: the exception is as narrow as the one for the published port."""
+    snapshot = with_chains(
+        "FORWARD -o eth0 -j DOCKER",
+        "DOCKER -d 8.8.4.4/32 -i br0 -o eth0 -p tcp -m tcp --dport 80 -j ACCEPT",
+        "DOCKER -i br0 -o eth0 -j DROP",
+    )
+    stop = stopped(snapshot)
+    assert words(stop) == [
+        ("iptables", "-I", "DOCKER", "-i", "br0", "-o", "eth0", "-p", "icmp", "--icmp-type", "echo-request", "-j", "ACCEPT")
+    ]
+    assert passes(snapshot, stop)
+
+
 def test_twins_go_together() -> None:
     snapshot = firewall("FORWARD -i br0 -j DROP", "FORWARD -i docker0 -j ACCEPT", "FORWARD -i br0 -j DROP", "FORWARD -j ACCEPT")
     stop = stopped(snapshot)
