@@ -16,6 +16,7 @@ from netprobe.predict.peers import mutual
 from . import (
     apply_addresses,
     apply_connections,
+    apply_ipset,
     apply_links,
     apply_nft,
     apply_policy,
@@ -41,6 +42,7 @@ _KNOWN: tuple[tuple[tuple[str, ...], Step], ...] = (
     (("sysctl", "-w"), apply_policy.set_sysctl),
     (("ip", "xfrm", "policy", "delete"), apply_connections.delete_ipsec_policy),
     (("conntrack", "-D"), apply_connections.delete_connection),
+    (("ipset",), apply_ipset.ipset),
     (("nft",), apply_nft.nft),
     *(((tool,), apply_xtables.iptables) for tool in apply_xtables.TOOLS),
 )

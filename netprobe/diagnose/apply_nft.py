@@ -107,13 +107,18 @@ def _with_element(table: Table, name: str, how: str, text: str) -> Table:
     if held is None or held.elements is None:
         raise KeyError(name)
     key, _, data = (part.strip() for part in text.strip("{} ").partition(" : "))
-    kept = tuple(each for each in held.elements if not each.args or written(each.args[0]) != key)
+    kept = tuple(each for each in held.elements if _key(each) != key)
     if how == "delete" and len(kept) == len(held.elements):
         raise KeyError(text)
     if how == "add":
         kept = (*kept, Term("pair", args=(_term(key), _term(data))) if data else _term(key))
     sets = tuple(replace(held, elements=kept) if each is held else each for each in table.sets)
     return replace(table, sets=sets)
+
+
+def _key(element: Term) -> str:
+    """What an element of a set is, or the key of one of a map."""
+    return written(element.args[0] if element.kind == "pair" else element)
 
 
 def _term(text: str) -> Term:

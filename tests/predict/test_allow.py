@@ -109,9 +109,7 @@ def test_what_is_refused_between_interfaces_where_something_is_accepted() -> Non
         "DOCKER -i br0 -o eth0 -j DROP",
     )
     stop = stopped(snapshot)
-    assert words(stop) == [
-        ("iptables", "-I", "DOCKER", "-i", "br0", "-o", "eth0", "-p", "icmp", "--icmp-type", "echo-request", "-j", "ACCEPT")
-    ]
+    assert words(stop) == [("iptables", "-I", "DOCKER", "-i", "br0", "-o", "eth0", "-p", "icmp", "-j", "ACCEPT")]
     assert passes(snapshot, stop)
 
 
