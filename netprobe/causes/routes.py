@@ -173,7 +173,7 @@ def route_wrong_src(case: Case) -> Cause | None:
 
     What: A host with several addresses chooses one for each packet: the one that the route names (`src`),
     else the first that fits the way out. When the route names a stale one, or the loopback's, the packet
-    arrives and the answer goes elsewhere.
+    arrives and the answer goes elsewhere. Of IPv6 an address that is deprecated is passed over for any other.
 
     How we know: The source address of the packet as it leaves, and the route lookup for the way back to it.
 

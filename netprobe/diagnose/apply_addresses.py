@@ -21,7 +21,9 @@ _KEPT = "net.ipv4.conf.{}.promote_secondaries"
 
 
 def change_address(order: Order) -> Snapshot:
-    """`ip address add|replace|del ADDRESS/LENGTH dev IFACE`, with the routes that come and go with it."""
+    """`ip address add|replace|del ADDRESS/LENGTH dev IFACE`, with the routes that come and go with it; and
+    `ip address change ADDRESS/LENGTH dev IFACE preferred_lft forever valid_lft forever`.
+    """
     what, written = order.plain
     link = order.link(order.needed("dev"))
     text, _, length = written.partition("/")
@@ -33,9 +35,20 @@ def change_address(order: Order) -> Snapshot:
         return _deleted(order, link, known[0])
     if what == "replace" and known:
         return order.snapshot
+    if what == "change" and known:
+        return _preferred(order, known[0])
     if what not in ("add", "replace") or known or (bits == 128 and _has_no_ipv6(order, link)):
         raise KeyError(written)  # EADDRNOTAVAIL, EEXIST, EACCES
     return with_addresses(order, link, (*order.namespace.addresses, own))
+
+
+def _preferred(order: Order, own: InterfaceAddress) -> Snapshot:
+    """With an address that may be a source again; KeyError for other times than for ever."""
+    if {order.option("preferred_lft"), order.option("valid_lft")} != {"forever"}:
+        raise KeyError("preferred_lft")
+    kept = replace(own, flags=tuple(word for word in own.flags if word != "deprecated"))
+    addresses = tuple(kept if each is own else each for each in order.namespace.addresses)
+    return order.with_fields(addresses=addresses).snapshot
 
 
 def _has_no_ipv6(order: Order, link: Link) -> bool:

@@ -14,7 +14,7 @@ _KEYS = {
     "dev", "via", "table", "metric", "src", "dst", "dir", "pref", "priority", "from", "lookup", "lladdr",
     "nud", "proto", "scope",
     "-p", "-s", "-d", "--orig-src", "--orig-dst", "--sport", "--dport", "to", "iif", "oif", "fwmark", "tos",
-    "ipproto", "sport", "dport", "uidrange", "suppress_prefixlength", "mtu",
+    "ipproto", "sport", "dport", "uidrange", "suppress_prefixlength", "mtu", "preferred_lft", "valid_lft",
 }  # fmt: skip
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import networks
 import pytest
 from msgspec.structs import replace
-from networks import edited, tutorial
+from networks import edited, probe, relinked, tutorial
 from test_beside import chosen, kernel, lines, with_pod
+from test_repair import changed
 
-from netprobe.model import FoundPeer, InterfaceAddress, Snapshot
+from netprobe.diagnose.repair import choice
+from netprobe.model import Bridge, FoundPeer, InterfaceAddress, Link, LinkRef, Protocol, Snapshot
+from netprobe.predict.predict import predict
+from netprobe.predict.prediction import Prediction
 
 
 def without_prefix_route() -> Snapshot:
@@ -51,3 +55,44 @@ def test_a_router_has_its_address_at_the_other_cables(gateway: str, length: int)
 def test_a_router_that_has_it_nowhere_is_not_given_it_so() -> None:
     cause = chosen(routed("fe80::1", 64), "pod", "10.0.0.1")
     assert not any("fe80::1" in line for line in lines(cause))
+
+
+def firewalled() -> Snapshot:
+    """c1 is behind a bridge of its own, fw1, and a cable from there to docker0, whose end fwpr1 is loose: as Proxmox wires a guest."""
+    snapshot = relinked(tutorial(), "host", "vethc1", master=20)
+    bridge = Link(20, "fw1", "bridge", networks.MAC.format(2, 20), bridge=Bridge())
+    near, far = networks.port(21, "fwln1", 22, -1, 20), networks.veth(22, "fwpr1", networks.MAC.format(9, 22), 21, None)
+    near = replace(near, link=LinkRef(22, None))
+    return edited(snapshot, "host", links=(*snapshot["host"].links, bridge, near, far))
+
+
+def test_the_loose_end_of_a_cable_between_bridges_goes_to_the_bridge_of_the_stations_network() -> None:
+    cause = chosen(firewalled(), "c1", "10.0.0.1")
+    assert (cause.code, cause.object and cause.object.id) == ("port-not-in-bridge", "fwpr1")
+    assert lines(cause) == ["ip link set dev fwpr1 master docker0"]
+
+
+def test_a_deprecated_address_is_made_a_source_again_where_the_other_has_no_way_back() -> None:
+    """The Internet knows the way to 2001:db8:1::/64, which is deprecated, and not to the ULA."""
+    snapshot = changed(
+        "internet: ip address add 2001:db8::1/64 dev eth0",
+        "internet: ip -6 route add 2001:db8:1::/64 via 2001:db8::2 dev eth0",
+        "host: ip address add 2001:db8::2/64 dev eth0",
+        "host: ip address add 2001:db8:1::1/64 dev br0",
+        "host: ip address add fd00:1::1/64 dev br0",
+        "host: sysctl -w net.ipv6.conf.all.forwarding=1",
+        "red: ip address add 2001:db8:1::2/64 dev eth0",
+        "red: ip address add fd00:1::2/64 dev eth0",
+        "red: ip -6 route add default via fd00:1::1 dev eth0",
+    )
+    asked = "2001:db8::1"
+    assert isinstance(found := predict(snapshot, probe("red", asked, Protocol.ICMPV6), ask=False), Prediction)
+    assert found.passes
+    own = tuple(replace(a, flags=("deprecated",)) if a.address == "2001:db8:1::2" else a for a in snapshot["red"].addresses)
+    snapshot = edited(snapshot, "red", addresses=own)
+    lost = predict(snapshot, probe("red", asked, Protocol.ICMPV6), ask=False)
+    assert isinstance(lost, Prediction)
+    assert lost.stop is not None
+    cause = choice.choose(snapshot, lost, lost.stop).stop
+    assert (cause.code, cause.place.namespace) == ("route-wrong-src", "red")
+    assert lines(cause) == ["ip address change 2001:db8:1::2/64 dev eth0 preferred_lft forever valid_lft forever"]

@@ -37,6 +37,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     yield from _remembered(loss)
     yield from _captured(loss)
     yield from _doubled(loss)
+    yield from _deprecated(loss)
 
 
 def _of_link(loss: Loss, namespace: Namespace, link: Link, version: int) -> Iterator[Repair]:
@@ -363,3 +364,23 @@ def _doubled(loss: Loss) -> Iterator[Repair]:
         thing = Object("address", named, named)
         stop = lost("addr-duplicate", name, link, Stage.ROUTE, text, object=thing, fix=fix)
         yield from loss.repair(stop, Merit.UNDOES)
+
+
+def _deprecated(loss: Loss) -> Iterator[Repair]:
+    """An IPv6 address that is a source no more (RFC 4862, 5.5.4), so that one without a way back is taken."""
+    name = loss.probe.source.namespace or ""
+    namespace = loss.snapshot.namespaces.get(name)
+    for own in namespace.addresses if namespace is not None else ():
+        link = namespace.link(own.index) if namespace is not None else None
+        if "deprecated" not in own.flags or own.scope != "global" or link is None:
+            continue
+        written = f"{own.address}/{own.prefixlen}"
+        text = (
+            f"{written} on {link.name} in {name} is deprecated, so that {loss.probe.source.address} is the"
+            " source, which has no way back"
+        )
+        lives = ("preferred_lft", "forever", "valid_lft", "forever")
+        fix = (Command.of("ip", "address", "change", written, "dev", link.name, *lives),)
+        thing = Object("address", f"{written} dev {link.name}", f"{written} deprecated")
+        stop = lost("route-wrong-src", name, link, Stage.ROUTE, text, object=thing, fix=fix)
+        yield from loss.repair(stop, Merit.RESTORES)

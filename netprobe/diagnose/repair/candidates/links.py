@@ -77,7 +77,7 @@ def _unplugged(loss: Loss, namespace: Namespace, link: Link) -> Iterator[Repair]
 def _plugged_into(
     loss: Loss, namespace: Namespace, link: Link, bridge: Link, far: Station | None
 ) -> Iterator[Repair]:
-    belongs = far is not None and shares_network(loss, namespace, bridge, far)
+    belongs = any(shares_network(loss, namespace, bridge, end) for end in _behind(loss, far))
     if link.master is None:
         stop = _loose(namespace, link, bridge, far)
     elif belongs:
@@ -85,7 +85,16 @@ def _plugged_into(
     else:
         return
     merit = Merit.RESTORES if belongs or far is None else Merit.UNDOES
-    yield from loss.repair(stop, merit, agreeing=len(namespace.ports(bridge)) + 100 * belongs)
+    here = len(namespace.ports(bridge)) + bool(all_addresses(namespace, bridge))
+    yield from loss.repair(stop, merit, agreeing=here + 100 * belongs)
+
+
+def _behind(loss: Loss, far: Station | None) -> tuple[Station, ...]:
+    """Who is behind a cable: its far end, or those on the bridge that this is a port of."""
+    if far is None:
+        return ()
+    bridge = loss.snapshot[far[0]].link(far[1].master)
+    return loss.stations(far[0], bridge) if bridge is not None else (far,)
 
 
 def _is_at_home(loss: Loss, namespace: Namespace, link: Link, far: Station | None) -> bool:
