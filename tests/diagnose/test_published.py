@@ -51,7 +51,7 @@ def web(port: int, address: str = "0.0.0.0") -> Socket:
 def test_a_chain_of_services_is_led_to_from_the_host_itself_too() -> None:
     snapshot = network("-A PREROUTING -j KUBE-SERVICES", SERVICE, MASQUERADE, listening=(web(8080),))
     said = cause(snapshot, "host", "10.96.0.20", 80)
-    assert (said.code, said.object and said.object.id) == ("dnat-missing", "iptables nat PREROUTING 1")
+    assert (said.code, said.object and said.object.id) == ("dnat-missing", "iptables nat KUBE-SERVICES 1")
     assert fix(said) == ["iptables -t nat -A OUTPUT -j KUBE-SERVICES"]
 
 

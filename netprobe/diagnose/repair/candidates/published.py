@@ -93,9 +93,7 @@ def _from_the_other_hook(
             f" {wanted.upper()} does"
         )
         proof = (jump.object.text, *stop.proof)
-        yield from loss.repair(
-            replace(stop, text=text, object=jump.object, commands=fix, proof=proof), Merit.RESTORES
-        )
+        yield from loss.repair(replace(stop, text=text, commands=fix, proof=proof), Merit.RESTORES)
 
 
 def _without_exemption(loss: Loss, namespace: Namespace, flow: Flow, stop: Stop) -> Iterator[Repair]:
