@@ -52,7 +52,7 @@ def _preferred(order: Order, own: InterfaceAddress) -> Snapshot:
 
 
 def _has_no_ipv6(order: Order, link: Link) -> bool:
-    stem = f"net.ipv6.conf.{link.name.replace('.', '/')}"
+    stem = f"net.ipv6.conf.{link.key}"
     return order.namespace.sysctl(f"{stem}.disable_ipv6", "0") != "0" or link.mtu < ipv6.MTU
 
 
@@ -80,7 +80,7 @@ def _deleted(order: Order, link: Link, gone: InterfaceAddress) -> Snapshot:
 
 
 def _promotes(order: Order, link: Link) -> bool:
-    names = ("all", link.name.replace(".", "/"))
+    names = ("all", link.key)
     return any(order.namespace.sysctl(_KEPT.format(name), "0") not in (None, "0") for name in names)
 
 

@@ -164,7 +164,7 @@ def _emptied(order: Order, link: Link) -> Order:
     order = replace(order, snapshot=bare)
     namespace = order.namespace
     routes = tuple(r for r in namespace.routes if all(leg.index != link.index for leg in r.nexthops))
-    stem = f".conf.{link.name.replace('.', '/')}."
+    stem = f".conf.{link.key}."
     return order.with_fields(
         sysctls={key: value for key, value in namespace.sysctls.items() if stem not in key},
         links=_elsewhere(namespace.links, link),

@@ -150,7 +150,7 @@ def _each(order: Order, start: str, end: str, value: str) -> dict[str, str]:
 def _ipv6_switched(order: Order, along: dict[str, str]) -> Snapshot:
     """Interfaces whose IPv6 is switched off lose its addresses, and get the one of their own back with it."""
     for link in order.namespace.links:
-        value = along.get(f"net.ipv6.conf.{link.name.replace('.', '/')}.disable_ipv6")
+        value = along.get(f"net.ipv6.conf.{link.key}.disable_ipv6")
         if value == "0" and link.carrier:
             order = with_link_local(order, link)
             namespace = order.namespace

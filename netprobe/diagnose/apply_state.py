@@ -158,7 +158,7 @@ def _silenced(order: Order, link: Link) -> Snapshot:
 def without_ipv6(order: Order, link: Link) -> Order:
     """The namespace without the IPv6 addresses and routes of an interface (addrconf_ifdown)."""
     namespace = order.namespace
-    keys = (f"net.ipv6.conf.{name}.keep_addr_on_down" for name in ("all", link.name.replace(".", "/")))
+    keys = (f"net.ipv6.conf.{name}.keep_addr_on_down" for name in ("all", link.key))
     kept = any(namespace.number(key) > 0 for key in keys) and not link.up
     addresses = tuple(
         a
@@ -205,7 +205,7 @@ def _marked(leg: Nexthop) -> Nexthop:
 
 def with_link_local(order: Order, link: Link) -> Order:
     """The interface with the IPv6 address that it makes of its MAC (RFC 4291, appendix A), if it has none."""
-    namespace, stem = order.namespace, f"net.ipv6.conf.{link.name.replace('.', '/')}"
+    namespace, stem = order.namespace, f"net.ipv6.conf.{link.key}"
     has = any(a.scope == "link" and prefix.version(a.address) == 6 for a in namespace.addresses_of(link))
     allowed = namespace.sysctl(f"{stem}.disable_ipv6") == "0" and link.mtu >= 1280
     if has or not allowed or link.kind == "loopback" or len(link.mac) != 17:

@@ -151,6 +151,11 @@ class Link(Struct, frozen=True):
     tx_dropped: int = 0
 
     @property
+    def key(self) -> str:
+        """The name as a sysctl has it: "eth0/5" for eth0.5."""
+        return self.name.replace(".", "/")
+
+    @property
     def filters_vlans(self) -> bool:
         """Whether it is a bridge that filters VLANs."""
         return self.bridge is not None and self.bridge.vlan_filtering

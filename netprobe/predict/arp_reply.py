@@ -75,8 +75,7 @@ def _proxies_v6(namespace: Namespace, name: str, link: Link, asked: str) -> Stat
     (ndisc_recv_ns).
     """
     forwarding, own, general = (
-        f"net.ipv6.conf.{key}"
-        for key in (f"{_key(link)}.forwarding", f"{_key(link)}.proxy_ndp", "all.proxy_ndp")
+        f"net.ipv6.conf.{key}" for key in (f"{link.key}.forwarding", f"{link.key}.proxy_ndp", "all.proxy_ndp")
     )
     if namespace.sysctl(forwarding) == "1" and "1" in (namespace.sysctl(own), namespace.sysctl(general)):
         return Station(link.mac, name, link, proxy=True)
@@ -147,14 +146,10 @@ def _proxies(ground: Ground, name: str, link: Link, request: Packet) -> Station 
 def forwards(namespace: Namespace, link: Link, version: int) -> bool:
     """Whether packets that come in on `link` are forwarded (IN_DEV_FORWARD: the interface's own value)."""
     if version == 6:  # since Linux 6.17 an interface may forward alone
-        keys = ("net.ipv6.conf.all.forwarding", f"net.ipv6.conf.{_key(link)}.force_forwarding")
+        keys = ("net.ipv6.conf.all.forwarding", f"net.ipv6.conf.{link.key}.force_forwarding")
         return any(namespace.sysctl(key) == "1" for key in keys)
-    own = f"net.ipv4.conf.{_key(link)}.forwarding"
+    own = f"net.ipv4.conf.{link.key}.forwarding"
     return namespace.sysctl(own, namespace.sysctl("net.ipv4.ip_forward", "0")) == "1"
-
-
-def _key(link: Link) -> str:
-    return link.name.replace(".", "/")
 
 
 def _maximum(namespace: Namespace, link: Link, setting: str) -> int:

@@ -204,7 +204,7 @@ def _ignored(namespace: Namespace, route: Route, leg: Nexthop) -> bool:
     if "linkdown" not in leg.flags:
         return False
     link = namespace.link(leg.index)
-    name = link.name.replace(".", "/") if link else "all"
+    name = link.key if link else "all"
     asked = {4: ("all", name), 6: (name,)}[route.version]  # of IPv6 its own alone (rt6_score_route)
     keys = (f"net.ipv{route.version}.conf.{each}.ignore_routes_with_linkdown" for each in asked)
     return "1" in map(namespace.sysctl, keys)

@@ -12,9 +12,9 @@ from functools import partial
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netprobe.model import End, Link, Namespace, Object, Place, Stage, Stop
+from netprobe.model import End, Link, Namespace, Stage, Stop
 
-from . import bpf, conntrack, fib, fixes, ipv6, netfilter, prefix, routing, size, sockets, xfrm
+from . import bpf, conntrack, fib, ip_ends, ipv6, netfilter, prefix, routing, size, sockets, xfrm
 from .arp_reply import forwards
 from .drop import Finish, link_down, lost
 from .fib import FibResult
@@ -23,7 +23,6 @@ from .outcome import Branch, Carry
 from .trace import Resolved, Trail, hop
 from .view import Ground, Packet
 
-_PROXYS_TABLE = 100  # as in the kernel's documentation of TPROXY
 _VISITS = 3
 
 
@@ -77,19 +76,8 @@ def _route_out(trail: Trail, namespace: Namespace, packet: Packet) -> FibResult 
     if decision.error is not None:
         return trail.drop(routing.refuse_output(namespace, packet, decision))
     if decision.type == "broadcast":
-        return trail.drop(_is_broadcast(namespace, packet.flow.dst, namespace.link(decision.index)))
+        return trail.drop(ip_ends.is_broadcast(namespace, packet.flow.dst, namespace.link(decision.index)))
     return decision
-
-
-def _is_broadcast(namespace: Namespace, dst: str, link: Link | None) -> Stop:
-    """The destination is the broadcast address of a network that the sender takes itself to be in."""
-    mine = next((a for a in namespace.addresses if prefix.broadcast(a.address, a.prefixlen) == dst), None)
-    own = f"{mine.address}/{mine.prefixlen}" if mine else "?"
-    device = link.name if link else "?"
-    text = f"for {namespace.name} {dst} is the broadcast address of its own {own}, not a station's"
-    fix = fixes.with_right_length(mine, link) if mine is not None and link is not None else ()
-    object = Object("address", f"{own} dev {device}", text)
-    return lost("addr-is-broadcast", namespace.name, link, Stage.ROUTE, text, object=object, fix=fix)
 
 
 def receive(trail: Trail, name: str, link: Link, packet: Packet) -> Departure | Finish:
@@ -110,11 +98,11 @@ def receive(trail: Trail, name: str, link: Link, packet: Packet) -> Departure | 
     namespace = trail.ground.namespace(name)
     if packet.flow.version == 6 and _ipv6_off(namespace, link):
         return trail.drop(
-            _sysctl(
+            ip_ends.sysctl(
                 name,
                 link,
                 "ipv6-disabled",
-                f"net.ipv6.conf.{_key(link)}.disable_ipv6",
+                f"net.ipv6.conf.{link.key}.disable_ipv6",
                 "1",
                 "0",
                 f"IPv6 is off on {link.name}",
@@ -147,7 +135,7 @@ def receive(trail: Trail, name: str, link: Link, packet: Packet) -> Departure | 
     if refused is not None:
         return trail.drop(refused)
     if decision.type == "broadcast" and arriving.flow.dst != "255.255.255.255":
-        return trail.drop(_is_broadcast(namespace, arriving.flow.dst, namespace.link(decision.index)))
+        return trail.drop(ip_ends.is_broadcast(namespace, arriving.flow.dst, namespace.link(decision.index)))
     if decision.type in ("local", "broadcast") or (
         decision.error is not None and fib.is_local(namespace, arriving.flow.dst)
     ):
@@ -156,12 +144,13 @@ def receive(trail: Trail, name: str, link: Link, packet: Packet) -> Departure | 
 
 
 def _ipv6_off(namespace: Namespace, link: Link) -> bool:
-    return namespace.sysctl(f"net.ipv6.conf.{_key(link)}.disable_ipv6", "0") == "1"
+    return namespace.sysctl(f"net.ipv6.conf.{link.key}.disable_ipv6", "0") == "1"
 
 
 def _deliver(trail: Trail, namespace: Namespace, link: Link, packet: Packet) -> Finish:
     """INPUT, and the packet is there."""
-    if blocked := xfrm.check(namespace, "in", link, packet) or _no_room_for_pieces(namespace, link, packet):
+    protected = xfrm.check(namespace, "in", link, packet)
+    if blocked := protected or ip_ends.no_room_for_pieces(namespace, link, packet):
         return trail.drop(blocked)
     passed = netfilter.on_ip(trail.ground, namespace.name, "input", packet, link, None, trail)
     if passed.changes or passed.note:
@@ -195,26 +184,6 @@ def _whose(name: str, packet: Packet) -> str:
     return f"{packet.flow.dst} is {name}'s own"
 
 
-def _no_room_for_pieces(namespace: Namespace, link: Link, packet: Packet) -> Stop | None:
-    """A packet in pieces that the receiver has no memory to put together (net/ipv4/inet_fragment.c)."""
-    key = "net.ipv6.ip6frag_high_thresh" if packet.flow.version == 6 else "net.ipv4.ipfrag_high_thresh"
-    limit = namespace.number(key, 4194304)
-    if not packet.fragments or limit > (packet.flow.length or 0):
-        return None
-    return replace(
-        _sysctl(
-            namespace.name,
-            link,
-            "frag-reassembly",
-            key,
-            str(limit),
-            "4194304",
-            f"{namespace.name} has no room for pieces of packets: {key} = {limit}",
-        ),
-        place=Place(namespace.name, link.name, Stage.INPUT),
-    )
-
-
 def _forward(
     trail: Trail, namespace: Namespace, link: Link, packet: Packet, decision: FibResult
 ) -> Departure | Finish:
@@ -223,9 +192,9 @@ def _forward(
     """
     name, version = namespace.name, packet.flow.version
     if not forwards(namespace, link, version):
-        return trail.drop(_not_forwarding(namespace, link, packet))
+        return trail.drop(ip_ends.not_forwarding(namespace, link, packet))
     if sockets.proxy_of(name, packet) is not None:
-        return trail.drop(_not_kept(namespace, link, packet))
+        return trail.drop(ip_ends.not_kept(namespace, link, packet))
     if decision.error is not None:
         stop = lost(
             "unknown",
@@ -239,7 +208,7 @@ def _forward(
         return trail.drop(blocked)
     ttl = packet.flow.ttl
     if ttl is not None and ttl <= 1:
-        return trail.drop(ttl_expired(name, link))
+        return trail.drop(ip_ends.ttl_expired(name, link))
     hopped = replace(packet, flow=replace(packet.flow, ttl=ttl - 1 if ttl is not None else None))
     out = namespace.link(decision.index)
     if blocked := xfrm.check(namespace, "out", out, packet):
@@ -262,29 +231,6 @@ def _forward(
     return _leave(trail, namespace, passed.packet, decision, link)
 
 
-def _local_table(namespace: Namespace, version: int) -> int | None:
-    """A table in which every address is the namespace's own, as a transparent proxy needs one."""
-    world = "::/0" if version == 6 else "0.0.0.0/0"
-    found = (route.table for route in namespace.routes if (route.type, route.dst) == ("local", world))
-    return next(found, None)
-
-
-def _not_kept(namespace: Namespace, link: Link, packet: Packet) -> Stop:
-    """A packet that a socket has already, and that is routed on, is dropped (ip_forward, ip6_forward)."""
-    text = (
-        f"TPROXY has given the packet to a socket of {namespace.name}, whose routes send it on: it is dropped"
-    )
-    mark = f"{packet.mark:#x}"
-    id = f"from all fwmark {mark} lookup TABLE"
-    known = _local_table(namespace, packet.flow.version)
-    table = str(known or _PROXYS_TABLE)
-    route = fixes.ip(packet.flow.dst, "route", "add", "local", "default", "dev", "lo", "table", table)
-    rule = fixes.ip(packet.flow.dst, "rule", "add", "fwmark", mark, "lookup", table)
-    fix = (rule,) if known else (rule, route)
-    object = Object("policy-rule", id, f"{id} (missing)")
-    return lost("rule-local-missing", namespace.name, link, Stage.FORWARD, text, object=object, fix=fix)
-
-
 def _forward_note(namespace: Namespace, decision: FibResult, rules: str, packet: Packet) -> str:
     out = namespace.link(decision.index)
     via = f" via {decision.via}" if decision.via else ""
@@ -293,7 +239,7 @@ def _forward_note(namespace: Namespace, decision: FibResult, rules: str, packet:
         rules,
         f"ttl {packet.flow.ttl}" if packet.flow.ttl is not None else "",
     ]
-    return "; ".join(part for part in parts if part)
+    return "; ".join(filter(None, parts))
 
 
 def _leave(
@@ -416,39 +362,6 @@ def _blame_entry(
         if anew.stop is not None:
             return anew.stop
     return nobody_has(name, link, nexthop, found.mac)
-
-
-def _not_forwarding(namespace: Namespace, link: Link, packet: Packet) -> Stop:
-    key = (
-        "net.ipv6.conf.all.forwarding"
-        if packet.flow.version == 6
-        else f"net.ipv4.conf.{_key(link)}.forwarding"
-    )
-    if packet.flow.version == 4 and namespace.sysctl("net.ipv4.ip_forward") == "0":
-        key = "net.ipv4.ip_forward"
-    text = f"{namespace.name} does not forward: {key} = 0"
-    return _sysctl(namespace.name, link, "forwarding-off", key, "0", "1", text)
-
-
-def _sysctl(name: str, link: Link, code: str, key: str, value: str, wanted: str, text: str) -> Stop:
-    return lost(
-        code,
-        name,
-        link,
-        Stage.FORWARD,
-        text,
-        object=Object("sysctl", key, f"{key} = {value}"),
-        fix=fixes.sysctl(key, wanted),
-    )
-
-
-def ttl_expired(name: str, link: Link) -> Stop:
-    """The packet's TTL ends at this router."""
-    return lost("ttl-expired", name, link, Stage.FORWARD, f"the TTL of the packet is used up at {name}")
-
-
-def _key(link: Link) -> str:
-    return link.name.replace(".", "/")
 
 
 def _end(trail: Trail, passed: netfilter.Passage) -> Finish:

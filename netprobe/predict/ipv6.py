@@ -16,7 +16,7 @@ MTU = 1280  # bytes; RFC 8200, section 5
 def disabled(namespace: Namespace, links: list[Link]) -> Stop | None:
     """IPv6 switched off on an interface that could carry the packet (disable_ipv6, ip-sysctl)."""
     for link in links:
-        key = f"net.ipv6.conf.{link.name.replace('.', '/')}.disable_ipv6"
+        key = f"net.ipv6.conf.{link.key}.disable_ipv6"
         if link.up and namespace.sysctl(key, "0") == "1":
             text = f"IPv6 is switched off on {link.name} of {namespace.name}: {key} = 1"
             return lost("ipv6-disabled", namespace.name, link, Stage.ROUTE, text,

@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from netprobe.model.address import version as version
 
 MOST = 1 << 16  # texts whose numbers are kept
+WHOLE = {4: "0.0.0.0/0", 6: "::/0"}  # the prefix of all addresses of a version
 
 
 @lru_cache(maxsize=MOST)

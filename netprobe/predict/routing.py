@@ -167,7 +167,7 @@ def _kept_at_home(namespace: Namespace, packet: Packet, decision: FibResult) -> 
         or not prefix.contains("127.0.0.0/8", packet.flow.src or "0.0.0.0")
     ):
         return None
-    key = f"net.ipv4.conf.{out.name.replace('.', '/')}.route_localnet"
+    key = f"net.ipv4.conf.{out.key}.route_localnet"
     if "1" in (namespace.sysctl(key), namespace.sysctl("net.ipv4.conf.all.route_localnet")):
         return None
     text = f"{namespace.name} lets nothing from {packet.flow.src} out of {out.name}: {key} = 0"
@@ -241,7 +241,7 @@ def _deaf_to_routers(namespace: Namespace, links: list[Link]) -> tuple[str, ...]
     """The settings by which no route of a router's advertisement is taken (ndisc_router_discovery)."""
     found = []
     for link in links:
-        key = f"net.ipv6.conf.{link.name.replace('.', '/')}"
+        key = f"net.ipv6.conf.{link.key}"
         names = (f"{key}.{name}" for name in ("accept_ra", "accept_ra_defrtr"))
         off = [name for name in names if link.up and namespace.sysctl(name) == "0"]
         found += [f"{name} = 0: routes that routers announce there are not taken" for name in off[:1]]
@@ -288,7 +288,7 @@ def _refuses_routers(namespace: Namespace, links: list[Link]) -> Stop | None:
     2 (ip-sysctl).
     """
     for link in links:
-        key = f"net.ipv6.conf.{link.name.replace('.', '/')}"
+        key = f"net.ipv6.conf.{link.key}"
         settings = {namespace.sysctl(f"{key}.{what}") for what in ("accept_ra", "forwarding")}
         if settings != {"1"} or not link.up or not _has_address(namespace, link, 6):
             continue

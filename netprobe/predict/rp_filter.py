@@ -25,7 +25,7 @@ def check(ground: Ground, name: str, link: Link, src: str, dst: str, packet: Pac
 
 def in_force(namespace: Namespace, link: Link, setting: str) -> tuple[int, str]:
     """The larger of `all` and the interface's own value, and the sysctl that it comes from."""
-    own = f"net.ipv4.conf.{link.name.replace('.', '/')}.{setting}"
+    own = f"net.ipv4.conf.{link.key}.{setting}"
     general = f"net.ipv4.conf.all.{setting}"
     values = [(namespace.number(key), key) for key in (own, general)]
     return max(values, key=lambda v: v[0])
@@ -42,7 +42,7 @@ def _martian(namespace: Namespace, name: str, link: Link, src: str, dst: str) ->
             name, link, f"the source {src} is a loopback address: no packet from outside may carry it"
         )
     if prefix.is_loopback(dst) and not localnet:
-        key = f"net.ipv4.conf.{link.name.replace('.', '/')}.route_localnet"
+        key = f"net.ipv4.conf.{link.key}.route_localnet"
         text = (
             f"the destination {dst} is a loopback address and {key} = 0: packets from outside may not go"
             " there"

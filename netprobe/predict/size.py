@@ -61,7 +61,7 @@ def _of_interface(namespace: Namespace, out: Link, version: int) -> Limit:
 
 
 def _key(out: Link) -> str:
-    return f"net.ipv6.conf.{out.name.replace('.', '/')}.mtu"
+    return f"net.ipv6.conf.{out.key}.mtu"
 
 
 def dont_fragment(namespace: Namespace, probe: Probe, packet: Packet, decision: FibResult) -> bool:

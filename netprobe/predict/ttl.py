@@ -37,7 +37,7 @@ def life(namespace: Namespace, version: int, decision: FibResult) -> Life:
         fix = fixes.ip(route.dst, "route", "replace", *words, *metric, "hoplimit", str(ORDINARY))
         return Life(route.hoplimit, object, (fix,))
     key = "net.ipv4.ip_default_ttl" if version == 4 else "net.ipv6.conf.all.hop_limit"
-    own = f"net.ipv6.conf.{link.name.replace('.', '/')}.hop_limit" if link is not None else ""
+    own = f"net.ipv6.conf.{link.key}.hop_limit" if link is not None else ""
     if version == 6 and namespace.sysctl(own) is not None:
         key = own
     value = namespace.number(key, ORDINARY)

@@ -346,7 +346,7 @@ def _sysctls(loss: Loss, then: Namespace, now: Namespace) -> Iterator[Stop]:
         value = now.sysctls.get(key, was)
         if value == was:
             continue
-        link = next((link for link in now.links if f".{link.name.replace('.', '/')}." in key), None)
+        link = next((link for link in now.links if f".{link.key}." in key), None)
         own = (loss.stop.code, Stage.ROUTE)
         code, stage = settings.meaning(key) or _MEANINGS.get(key.rpartition(".")[2], own)
         code = loss.stop.code if (code, was) == ("forwarding-off", "0") else code  # it is on

@@ -77,7 +77,7 @@ def _silenced(own: InterfaceAddress, bearer: Link, asked: Link) -> tuple[Command
     """
     if bearer.kind != "loopback" or ":" in own.address:
         return (fixes.address("del", own, bearer),)
-    return fixes.sysctl(f"net.ipv4.conf.{asked.name.replace('.', '/')}.arp_ignore", 1)
+    return fixes.sysctl(f"net.ipv4.conf.{asked.key}.arp_ignore", 1)
 
 
 def _proxy_key(namespace: Namespace, station: Station) -> str | None:

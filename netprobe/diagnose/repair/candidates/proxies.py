@@ -69,7 +69,7 @@ def _is_expected(namespace: Namespace, route: Route) -> bool:
 
 
 def _proxy(namespace: Namespace, link: Link) -> Stop:
-    key = f"net.ipv4.conf.{link.name.replace('.', '/')}.proxy_arp"
+    key = f"net.ipv4.conf.{link.key}.proxy_arp"
     now = namespace.sysctl(key, "0")
     text = f"{namespace.name} would have to answer ARP for what lies behind it, and does not: {key} = {now}"
     thing = Object("sysctl", key, f"{key} = {now}")
@@ -79,7 +79,7 @@ def _proxy(namespace: Namespace, link: Link) -> Stop:
 
 def _proxy6(namespace: Namespace, link: Link, asked: str) -> Stop:
     """IPv6 has a proxy for each address, and a switch (ndisc_recv_ns, pneigh_lookup)."""
-    key = f"net.ipv6.conf.{link.name.replace('.', '/')}.proxy_ndp"
+    key = f"net.ipv6.conf.{link.key}.proxy_ndp"
     named = f"{asked} dev {link.name} proxy"
     text = f"{namespace.name} would have to answer for {asked}, which lies behind it: it has no proxy entry"
     thing = Object("neighbour", named, f"{named} (missing)")

@@ -70,7 +70,7 @@ def _out(loss: Loss, namespace: Namespace) -> Link | None:
 
 def _of_interface(loss: Loss, namespace: Namespace, link: Link | None, version: int) -> Iterator[Repair]:
     family = f"net.ipv{version}.conf"
-    scope = link.name.replace(".", "/") if link is not None else "all"
+    scope = link.key if link is not None else "all"
     for setting, passing, code, stage in _PER_INTERFACE[family]:
         key = f"{family}.{scope}.{setting}"
         ordinary = "0" if setting in _PURPOSES else passing

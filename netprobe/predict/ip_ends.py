@@ -1,0 +1,95 @@
+"""Why one namespace's IP stack does not send, take or pass on a packet, as ends of a walk."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from netprobe.model import Link, Namespace, Object, Place, Stage, Stop
+
+from . import fixes, prefix
+from .drop import lost
+from .view import Packet
+
+_PROXYS_TABLE = 100  # as in the kernel's documentation of TPROXY
+
+
+def is_broadcast(namespace: Namespace, dst: str, link: Link | None) -> Stop:
+    """The destination is the broadcast address of a network that the sender takes itself to be in."""
+    mine = next((a for a in namespace.addresses if prefix.broadcast(a.address, a.prefixlen) == dst), None)
+    own = f"{mine.address}/{mine.prefixlen}" if mine else "?"
+    device = link.name if link else "?"
+    text = f"for {namespace.name} {dst} is the broadcast address of its own {own}, not a station's"
+    fix = fixes.with_right_length(mine, link) if mine is not None and link is not None else ()
+    object = Object("address", f"{own} dev {device}", text)
+    return lost("addr-is-broadcast", namespace.name, link, Stage.ROUTE, text, object=object, fix=fix)
+
+
+def no_room_for_pieces(namespace: Namespace, link: Link, packet: Packet) -> Stop | None:
+    """A packet in pieces that the receiver has no memory to put together (net/ipv4/inet_fragment.c)."""
+    key = {4: "net.ipv4.ipfrag_high_thresh", 6: "net.ipv6.ip6frag_high_thresh"}[packet.flow.version]
+    limit = namespace.number(key, 4194304)
+    if not packet.fragments or limit > (packet.flow.length or 0):
+        return None
+    return replace(
+        sysctl(
+            namespace.name,
+            link,
+            "frag-reassembly",
+            key,
+            str(limit),
+            "4194304",
+            f"{namespace.name} has no room for pieces of packets: {key} = {limit}",
+        ),
+        place=Place(namespace.name, link.name, Stage.INPUT),
+    )
+
+
+def _local_table(namespace: Namespace, version: int) -> int | None:
+    """A table in which every address is the namespace's own, as a transparent proxy needs one."""
+    whole = ("local", prefix.WHOLE[version])
+    found = (route.table for route in namespace.routes if (route.type, route.dst) == whole)
+    return next(found, None)
+
+
+def not_kept(namespace: Namespace, link: Link, packet: Packet) -> Stop:
+    """A packet that a socket has already, and that is routed on, is dropped (ip_forward, ip6_forward)."""
+    text = (
+        f"TPROXY has given the packet to a socket of {namespace.name}, whose routes send it on: it is dropped"
+    )
+    mark = f"{packet.mark:#x}"
+    id = f"from all fwmark {mark} lookup TABLE"
+    known = _local_table(namespace, packet.flow.version)
+    table = str(known or _PROXYS_TABLE)
+    route = fixes.ip(packet.flow.dst, "route", "add", "local", "default", "dev", "lo", "table", table)
+    rule = fixes.ip(packet.flow.dst, "rule", "add", "fwmark", mark, "lookup", table)
+    fix = (rule,) if known else (rule, route)
+    object = Object("policy-rule", id, f"{id} (missing)")
+    return lost("rule-local-missing", namespace.name, link, Stage.FORWARD, text, object=object, fix=fix)
+
+
+def not_forwarding(namespace: Namespace, link: Link, packet: Packet) -> Stop:
+    """A packet for others at a namespace, or an interface, that is no router."""
+    of_version = {4: f"net.ipv4.conf.{link.key}.forwarding", 6: "net.ipv6.conf.all.forwarding"}
+    key = of_version[packet.flow.version]
+    if packet.flow.version == 4 and namespace.sysctl("net.ipv4.ip_forward") == "0":
+        key = "net.ipv4.ip_forward"
+    text = f"{namespace.name} does not forward: {key} = 0"
+    return sysctl(namespace.name, link, "forwarding-off", key, "0", "1", text)
+
+
+def sysctl(name: str, link: Link, code: str, key: str, value: str, wanted: str, text: str) -> Stop:
+    """A packet that a setting drops: the value that it has, and the one that would let it pass."""
+    return lost(
+        code,
+        name,
+        link,
+        Stage.FORWARD,
+        text,
+        object=Object("sysctl", key, f"{key} = {value}"),
+        fix=fixes.sysctl(key, wanted),
+    )
+
+
+def ttl_expired(name: str, link: Link) -> Stop:
+    """The packet's TTL ends at this router."""
+    return lost("ttl-expired", name, link, Stage.FORWARD, f"the TTL of the packet is used up at {name}")
