@@ -153,10 +153,10 @@ def load_scapy(lean: bool = False) -> None:
         return
     with ExitStack() as without:
         without.enter_context(_no_home_folder())
-        without.enter_context(_no_interfaces())
-        if lean:
+        if lean:  # before anything of scapy comes in
             _leave_out_tables()
             without.enter_context(_no_table_of_wireshark())
+        without.enter_context(_no_interfaces())
         from scapy.config import conf
 
         conf.route_autoload = conf.route6_autoload = False
