@@ -21,7 +21,7 @@ from netprobe.model import (
     Route,
     RouteQuery,
 )
-from netprobe.model.lookup import indexed
+from netprobe.model.lookup import grouped, indexed
 
 from . import prefix
 from .view import Lacking
@@ -93,11 +93,19 @@ def lookup(namespace: Namespace, query: RouteQuery) -> FibResult:
 
 def rules_for(namespace: Namespace, version: int) -> tuple[PolicyRule, ...]:
     """The policy rules of one IP version in the order in which the kernel asks them."""
-    return tuple(sorted((rule for rule in namespace.rules if rule.version == version), key=_priority))
+    return indexed(_by_version, namespace.rules).get(version, ())
+
+
+def _by_version(rules: tuple[PolicyRule, ...]) -> dict[int, tuple[PolicyRule, ...]]:
+    return grouped(sorted(rules, key=_priority), _version)
 
 
 def _priority(rule: PolicyRule) -> int:
     return rule.priority
+
+
+def _version(rule: PolicyRule) -> int:
+    return rule.version
 
 
 def _act(namespace: Namespace, rule: PolicyRule, query: RouteQuery) -> FibResult | None:

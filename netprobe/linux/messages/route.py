@@ -320,5 +320,5 @@ ANSWERS = {
     104: NexthopObject,
 }
 BY_HAND = frozenset(
-    {LinkMessage, ifaddrmsg, RouteMessage, NeighbourMessage}
+    {LinkMessage, ifaddrmsg, RouteMessage, NeighbourMessage, fibmsg}
 )  # of which a machine may have thousands

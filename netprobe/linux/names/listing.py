@@ -15,7 +15,7 @@ from itertools import islice
 from netprobe.errors import NetprobeError, Shortage, is_short
 from netprobe.linux import deadline, netns
 from netprobe.linux.netlink import Netlink
-from netprobe.linux.tables.links import read_addresses, read_links
+from netprobe.linux.tables.links import list_links, read_addresses
 from netprobe.model import InterfaceAddress, Link, Space, SpaceInterface
 
 from .names import Found, close_all, open_each
@@ -46,6 +46,7 @@ def list_spaces(directory: Directory) -> tuple[Space, ...]:
     Raises Shortage, OSError where we lack what it takes to look.
     """
     seen: dict[netns.Identity, _Seen] = {}
+    taken: set[str] = set()  # titles
     closed: list[_Seen] = []
     everything = directory.everything()
     while batch := list(islice(everything, AT_ONCE)):
@@ -57,7 +58,7 @@ def list_spaces(directory: Directory) -> tuple[Space, ...]:
                 if isinstance(result, NetprobeError):
                     closed.append(_Seen([found], found.name, blind=str(result)))
                 else:
-                    _meet(directory, seen, found, result)
+                    _meet(directory, seen, taken, found, result)
         finally:
             close_all(results)
     wires = _wires(directory, seen)
@@ -75,20 +76,22 @@ def natural(name: str) -> list[tuple[int, str]]:
     return [(int(piece) if at % 2 else 0, piece) for at, piece in enumerate(pieces)]
 
 
-def _meet(directory: Directory, seen: dict[netns.Identity, _Seen], found: Found, fd: int) -> None:
+def _meet(
+    directory: Directory, seen: dict[netns.Identity, _Seen], taken: set[str], found: Found, fd: int
+) -> None:
     identity = netns.identity(fd)
     if directory.is_excluded(fd):
         return
     if identity in seen:
         seen[identity].found.append(found)
         return
-    taken = {each.title for each in seen.values()}
     free = (title for title in directory.titles(identity, found) if title not in taken)
     title = directory.handles.name_of(identity) or next(free, f"netns-{identity[1]}")
+    taken.add(title)
     seen[identity] = each = _Seen([found], title, identity=identity)
     try:
         with deadline.within(EACH_S), netns.inside(fd), Netlink() as netlink:
-            each.links, each.addresses = read_links(netlink)[0], read_addresses(netlink)
+            each.links, each.addresses = list_links(netlink), read_addresses(netlink)
     except (NetprobeError, OSError) as error:
         if is_short(error):
             raise

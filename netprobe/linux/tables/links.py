@@ -29,6 +29,7 @@ ADDRESS_FLAGS = {
 SCOPES = {0: "global", 200: "site", 253: "link", 254: "host", 255: "nowhere"}
 
 
+RTEXT_FILTER_SKIP_STATS = 0x8
 ALWAYS_A_ROUTER = 2  # MDB_RTR_TYPE_PERM
 
 
@@ -41,6 +42,12 @@ def read_links(netlink: Netlink) -> tuple[tuple[Link, ...], dict[str, str]]:
         links.append(link)
         sysctls |= of_interface(link.name, record.nest("IFLA_AF_SPEC"), link.mtu)
     return tuple(sorted(links, key=lambda link: link.index)), sysctls
+
+
+def list_links(netlink: Netlink) -> tuple[Link, ...]:
+    """All interfaces in ifindex order, without what they have counted."""
+    records = netlink.dump(Request(RTM_GETLINK, attributes=[("IFLA_EXT_MASK", RTEXT_FILTER_SKIP_STATS)]))
+    return tuple(sorted(map(link_of, records), key=lambda link: link.index))
 
 
 def link_of(record: Record) -> Link:
