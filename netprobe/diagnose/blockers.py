@@ -28,14 +28,13 @@ from netprobe.model import (
     Verdict,
 )
 from netprobe.predict.predict import Prediction, predict
+from netprobe.predict.sockets import PROGRAMS
 
 from .apply import mend
 from .report import Explain, Searching, diagnose
 from .resent import resent
 
 _ROUNDS = 5  # who has mended five things asks again
-# Causes that the reader mends, by starting a program or looking at it.
-_PROGRAMS = {"port-closed", "listener-wrong-address", "accept-queue-full", "rcvbuf-full"}
 # a model read for another path shows what is there, not what is missing
 _STATES = {Protocol.TCP: "listen"}
 _UNPROVEN = {"neigh-no-answer", "unknown"}
@@ -166,7 +165,7 @@ def _served(snapshot: Snapshot, cause: Cause, hops: tuple[Hop, ...]) -> Snapshot
     """The snapshot with a program that answers where one is missing or stuck; None for another cause."""
     there = snapshot.get(cause.place.namespace)
     asked = next((h.flow for h in reversed(hops) if there is not None and h.namespace == there.name), None)
-    if cause.code not in _PROGRAMS or there is None or asked is None or asked.dport is None:
+    if cause.code not in PROGRAMS or there is None or asked is None or asked.dport is None:
         return None
     name, port, state = str(asked.protocol), asked.dport, _STATES.get(asked.protocol, "unconnected")
     others = tuple(s for s in there.sockets or () if (s.protocol, s.port) != (name, port))

@@ -16,6 +16,8 @@ from .drop import lost
 from .view import Packet
 
 _DATAGRAM = 768  # bytes that the smallest datagram takes of a receive buffer (its skb's truesize)
+# The ends for which a program is to be started, or looked at.
+PROGRAMS = {"port-closed", "listener-wrong-address", "accept-queue-full", "rcvbuf-full"}
 _SILENT = {"icmp-echo-ignored", "accept-queue-full", "rcvbuf-full"}
 
 

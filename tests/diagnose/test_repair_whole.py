@@ -307,3 +307,12 @@ def test_where_netprobe_was_started_is_looked_at_for_the_end_of_a_cable() -> Non
     alone = replace(bare, namespaces={"red": bare["red"]}, peers=())
     outcome, _ = lost(alone, ask("red", "8.8.8.8"))
     assert choice.lacking(alone, outcome) == (ReadNamespace("host"),)
+
+
+def test_a_program_that_is_missing_behind_another_fault_hides_it_not() -> None:
+    """No repair starts the program: what brings the packet there is the cause all the same."""
+    network = after(tutorial(), "red: ip route replace default via 10.0.0.77 dev eth0 onlink")
+    network = edited(network, "internet", sockets=())
+    asked = probe("red", "8.8.8.8", Protocol.TCP, source_port=40000)
+    found = chosen(network, replace(asked, destination=replace(asked.destination, port=80)))
+    assert (found.stop.code, found.stop.place.namespace) == ("route-wrong-nexthop", "red")

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from netprobe.model import Need, Snapshot, Stop
 from netprobe.predict.prediction import Prediction
+from netprobe.predict.sockets import PROGRAMS
 
 from .repair import Loss, Merit, Repair
 from .search import Results, search
@@ -21,6 +22,7 @@ from .tried import tried
 _SEARCHES = 16  # of the ways that are followed; one takes some 40 ms
 _BREADTH = 5  # repairs that are followed from each place
 _DEPTH = 4  # things at once
+_BY_HAND = 5  # what a program costs that the reader has to start: as much as what is added
 
 
 class _Sequence(Struct, frozen=True):
@@ -69,9 +71,10 @@ def first_of_several(loss: Loss, partial: tuple[Repair, ...]) -> Repair | None:
             break
         way = heappop(queue)[2]
         after, found = _looked_behind(loss, way)
-        last = next((each for each in found.repairs if _is_meant(each)), None)
-        if last is not None and (best is None or way.cost + _cost(last) < best[0]):
-            best = way.cost + _cost(last), way.first
+        last = next((_cost(each) for each in found.repairs if _is_meant(each)), None)
+        last = _BY_HAND if last is None and _arrives(way.outcome) else last
+        if last is not None and (best is None or way.cost + last < best[0]):
+            best = way.cost + last, way.first
         for longer in _ways(after, way, found.partial) if last is None and way.depth < _DEPTH else ():
             heappush(queue, (longer.cost, number := number + 1, longer))
     return best[1] if best is not None else None
@@ -95,6 +98,11 @@ def _ways(loss: Loss, so_far: _Sequence | None, partial: tuple[Repair, ...]) -> 
             continue
         first = so_far.first if so_far is not None else repair
         yield _Sequence(cost + _cost(repair), depth + 1, first, repair, then.outcome)
+
+
+def _arrives(outcome: Prediction) -> bool:
+    """Whether the packet is where it should be, and nothing but a program is missing there."""
+    return outcome.stop is not None and outcome.stop.code in PROGRAMS
 
 
 def _cost(repair: Repair) -> int:
