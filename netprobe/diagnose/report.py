@@ -48,6 +48,7 @@ from .verdict import (
     from_another,
     is_short,
     leg_of,
+    never_arrived,
     not_sent,
     verdict_of,
 )
@@ -198,7 +199,7 @@ def _believed(case: Case, verdict: Verdict) -> Stop | None:
         and _got_past(case, case.prediction)
     ):
         return None
-    if case.watched and _met_a_suspect_before(case):
+    if case.watched and (_met_a_suspect_before(case) or never_arrived(case)):
         return None
     return None if _is_behind_unread_rules(case, case.prediction.stop) else case.prediction.stop
 

@@ -191,10 +191,20 @@ def agreement_of(case: Case, verdict: Verdict) -> Agreement:
     missed = any(hop.observed is False for hop in (*case.request, *case.reply))
     if verdict is Verdict.UNDETERMINED:
         return Agreement.OBSERVED_ONLY
-    if verdict is not expected or (verdict is Verdict.REACHABLE and missed):
+    if verdict is not expected or (verdict is Verdict.REACHABLE and missed) or never_arrived(case):
         unsure = _unread(case.prediction) or _left_for_good(case) or _is_doubted(case)
         return Agreement.OBSERVED_ONLY if unsure else Agreement.DISAGREE
     return Agreement.CONFIRMED
+
+
+def never_arrived(case: Case) -> bool:
+    """Whether the request was missed on its way, though the end that is predicted is of what happens at its
+    destination, or to the answer: what the taps did not see did not happen.
+    """
+    if case.prediction is None or case.prediction.stop is None:
+        return False
+    arrived = case.prediction.ending is not None or case.prediction.leg is Leg.REPLY
+    return arrived and case.first_missed(Leg.REQUEST) is not None
 
 
 def _is_doubted(case: Case) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from netprobe.diagnose.apply import mend
 from netprobe.engine import replay
 from netprobe.model import Agreement
 from netprobe.saved import load
@@ -31,3 +33,15 @@ def test_a_loss_at_what_may_stop_a_packet_contradicts_nothing(name, agreement) -
     _, run = load(str(RECORDINGS / f"{name}.pcapng"))
     assert run is not None
     assert replay(run).report.agreement is agreement
+
+
+def test_an_end_that_is_foretold_at_the_destination_is_none_for_what_did_not_get_there() -> None:
+    """Recorded with a rule that dropped it in between, of which the snapshot knows nothing any more."""
+    record, run = load(str(RECORDINGS / "forward-drop.pcapng"))
+    assert run is not None
+    unknown = mend(run.snapshot, record.causes[0])
+    assert unknown is not None
+    deaf = replace(unknown["internet"], sysctls={**unknown["internet"].sysctls, "net.ipv4.icmp_echo_ignore_all": "1"})
+    report = replay(replace(run, snapshot=unknown.with_namespace(deaf))).report
+    assert [cause.code for cause in (*report.causes, *report.blockers)] == ["unknown"]
+    assert report.agreement is Agreement.DISAGREE

@@ -72,7 +72,7 @@ def first_of_several(loss: Loss, partial: tuple[Repair, ...]) -> Repair | None:
         way = heappop(queue)[2]
         after, found = _looked_behind(loss, way)
         last = next((_cost(each) for each in found.repairs if _is_meant(each)), None)
-        last = _BY_HAND if last is None and _arrives(way.outcome) else last
+        last = _BY_HAND if last is None and _arrives(loss, way) else last
         if last is not None and (best is None or way.cost + last < best[0]):
             best = way.cost + last, way.first
         for longer in _ways(after, way, found.partial) if last is None and way.depth < _DEPTH else ():
@@ -100,9 +100,17 @@ def _ways(loss: Loss, so_far: _Sequence | None, partial: tuple[Repair, ...]) -> 
         yield _Sequence(cost + _cost(repair), depth + 1, first, repair, then.outcome)
 
 
-def _arrives(outcome: Prediction) -> bool:
-    """Whether the packet is where it should be, and nothing but a program is missing there."""
-    return outcome.stop is not None and outcome.stop.code in PROGRAMS
+def _arrives(loss: Loss, way: _Sequence) -> bool:
+    """Whether the packet is where it was sent to, and nothing but a program is missing there; another place
+    may be meant where it is translated, or where something was taken away.
+    """
+    stop, hops = way.outcome.stop, way.outcome.request.hops
+    undone = Merit.UNDOES in (way.first.merit, way.last.merit)
+    if stop is None or stop.code not in PROGRAMS or undone:
+        return False
+    there = loss.snapshot.get(stop.place.namespace)
+    owns = there is not None and there.owner_of(loss.goal) is not None
+    return owns and bool(hops) and hops[-1].flow.dst == loss.goal
 
 
 def _cost(repair: Repair) -> int:
