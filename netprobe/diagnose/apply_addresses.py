@@ -27,7 +27,7 @@ def change_address(order: Order) -> Snapshot:
     what, written = order.plain
     link = order.link(order.needed("dev"))
     text, _, length = written.partition("/")
-    bits = 128 if prefix.version(text) == 6 else 32
+    bits = prefix.bits(text)
     prefix.number(text)
     own = InterfaceAddress(link.index, text, int(length or bits), scope=_scope(text))
     known = [a for a in order.namespace.addresses_of(link) if _same(a, own)]
@@ -203,7 +203,7 @@ def routes_of(address: InterfaceAddress) -> tuple[Route, ...]:
     """The routes that lead to an address and its network: the address itself as local, its network as on the
     link.
     """
-    bits = 128 if prefix.version(address.address) == 6 else 32
+    bits = prefix.bits(address.address)
     leg = (Nexthop(address.index),)
     own = Route(f"{address.address}/{bits}", "local", fib.LOCAL, leg, scope="host", protocol="kernel")
     if address.prefixlen == bits or "noprefixroute" in address.flags:

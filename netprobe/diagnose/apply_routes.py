@@ -131,10 +131,10 @@ def _towards(order: Order, via: str, wanted: Link | None, table: int) -> Link | 
 def as_prefix(word: str, six: bool, checked: bool = True) -> str:
     """A destination as ip(8) reads it; `checked`: IPv4 takes none with bits behind its length."""
     if word == "default":
-        return "::/0" if six else "0.0.0.0/0"
+        return prefix.WHOLE[6 if six else 4]
     address, _, length = word.partition("/")
     prefix.number(address)
-    whole = 128 if prefix.version(address) == 6 else 32
+    whole = prefix.bits(address)
     made = prefix.network(address, int(length) if length else whole)
     if checked and whole == 32 and made.partition("/")[0] != address:
         raise ValueError(word)  # EINVAL: Invalid prefix for given prefix length

@@ -93,7 +93,7 @@ def usual_length(snapshot: Snapshot, name: str, address: str) -> int | None:
     """The prefix length that the others have in whose network `address` lies; None when nobody else is of
     it.
     """
-    bits = 128 if prefix.version(address) == 6 else 32
+    bits = prefix.bits(address)
     found = Counter(
         other.prefixlen
         for namespace in snapshot.namespaces.values()

@@ -6,52 +6,55 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import ParamSpec, TypeVar
 
-from netprobe.diagnose.repair.repair import Loss, Repair
-from netprobe.diagnose.repair.search import Results
 from netprobe.diagnose.repair.several import Searches
-from netprobe.model import Need, Snapshot, Stop
-from netprobe.predict.prediction import Prediction
+from netprobe.model import Stop
 
-_Together = tuple[Repair | None, tuple[Need, ...]]
+_Asked = ParamSpec("_Asked")
+_Found = TypeVar("_Found")
 
 
 class Searched(Searches):
     """The searches of one question. `measured` is entered while one runs."""
 
     def __init__(self, measured: Callable[[], AbstractContextManager[None]]) -> None:
-        self._measured = measured
-        self._alone: tuple[tuple[object, ...], Stop, Results] | None = None
-        self._together: tuple[Results, _Together] | None = None
+        super().__init__()
+        self.alone = _once(self.alone, _is_same, measured)
+        self.together = _once(self.together, _is_same_search, measured)
 
-    def alone(
-        self,
-        snapshot: Snapshot,
-        prediction: Prediction,
-        stop: Stop,
-        before: Snapshot | None = None,
-        *,
-        beyond: bool = False,
-    ) -> Results:
-        """The search over one configuration, once: the very same one, which is too large to compare."""
-        asked = (snapshot, prediction, before, beyond)
-        known = self._alone
-        if (
-            known is not None
-            and known[1] == stop
-            and all(a is b for a, b in zip(asked, known[0], strict=True))
-        ):
-            return known[2]
-        with self._measured():
-            found = super().alone(snapshot, prediction, stop, before, beyond=beyond)
-        self._alone = asked, stop, found
+
+def _once(
+    search: Callable[_Asked, _Found],
+    is_same: Callable[[tuple[object, ...], tuple[object, ...]], bool],
+    measured: Callable[[], AbstractContextManager[None]],
+) -> Callable[_Asked, _Found]:
+    """The search, which keeps its last answer for the same question."""
+    kept: list[tuple[tuple[object, ...], _Found]] = []
+
+    def asked(*args: _Asked.args, **kwargs: _Asked.kwargs) -> _Found:
+        question = (*args, *kwargs.items())
+        for known, found in kept:
+            if is_same(question, known):
+                return found
+        with measured():
+            found = search(*args, **kwargs)
+        kept[:] = [(question, found)]
         return found
 
-    def together(self, loss: Loss, found: Results) -> _Together:
-        """What follows from a search that found none alone, once."""
-        if self._together is not None and self._together[0] is found:
-            return self._together[1]
-        with self._measured():
-            first = super().together(loss, found)
-        self._together = found, first
-        return first
+    return asked
+
+
+def _is_same(question: tuple[object, ...], known: tuple[object, ...]) -> bool:
+    """Whether it is about the very same configuration, which is too large to compare, and the same loss."""
+    parts = zip(question, known, strict=False)
+    return len(question) == len(known) and all(a is b or (_is_small(a) and a == b) for a, b in parts)
+
+
+def _is_small(part: object) -> bool:
+    return isinstance(part, Stop | tuple)
+
+
+def _is_same_search(question: tuple[object, ...], known: tuple[object, ...]) -> bool:
+    """Whether it follows from the same search."""
+    return question[1] is known[1]

@@ -57,10 +57,7 @@ def output(trail: Trail, name: str, packet: Packet) -> Departure | Finish:
     passed = netfilter.on_ip(
         trail.ground, name, "output", packet, None, namespace.link(decision.index), trail
     )
-    if passed.changes or passed.note:
-        trail.add(
-            name, None, Stage.OUTPUT, passed.packet, passed.note, changes=passed.changes, object=passed.object
-        )
+    _tell(trail, name, Stage.OUTPUT, passed)
     if passed.stop:
         return _end(trail, passed)
     if (passed.packet.flow.dst, passed.packet.mark) != (packet.flow.dst, packet.mark):
@@ -111,16 +108,7 @@ def receive(trail: Trail, name: str, link: Link, packet: Packet) -> Departure | 
     if packet.flow.version == 6 and link.mtu < ipv6.MTU:  # ip6_rcv_core: no struct inet6_dev
         return trail.drop(ipv6.too_short(namespace, link))
     passed = netfilter.on_ip(trail.ground, name, "prerouting", packet, link, None, trail)
-    if passed.changes or passed.note:
-        trail.add(
-            name,
-            None,
-            Stage.PREROUTING,
-            passed.packet,
-            passed.note,
-            changes=passed.changes,
-            object=passed.object,
-        )
+    _tell(trail, name, Stage.PREROUTING, passed)
     if passed.stop:
         return _end(trail, passed)
     arriving = passed.packet
@@ -153,16 +141,7 @@ def _deliver(trail: Trail, namespace: Namespace, link: Link, packet: Packet) -> 
     if blocked := protected or ip_ends.no_room_for_pieces(namespace, link, packet):
         return trail.drop(blocked)
     passed = netfilter.on_ip(trail.ground, namespace.name, "input", packet, link, None, trail)
-    if passed.changes or passed.note:
-        trail.add(
-            namespace.name,
-            None,
-            Stage.INPUT,
-            passed.packet,
-            passed.note,
-            changes=passed.changes,
-            object=passed.object,
-        )
+    _tell(trail, namespace.name, Stage.INPUT, passed)
     if passed.stop:
         return _end(trail, passed)
     trail.track(namespace.name, conntrack.connection(passed.packet, namespace.name))
@@ -362,6 +341,12 @@ def _blame_entry(
         if anew.stop is not None:
             return anew.stop
     return nobody_has(name, link, nexthop, found.mac)
+
+
+def _tell(trail: Trail, name: str, stage: Stage, passed: netfilter.Passage) -> None:
+    """What rules made of the packet, as a hop, where they made something of it."""
+    if passed.changes or passed.note:
+        trail.add(name, None, stage, passed.packet, passed.note, changes=passed.changes, object=passed.object)
 
 
 def _end(trail: Trail, passed: netfilter.Passage) -> Finish:

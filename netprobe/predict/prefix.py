@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from ipaddress import ip_address
 
+from netprobe.model.address import bits as bits
 from netprobe.model.address import version as version
 
 MOST = 1 << 16  # texts whose numbers are kept
@@ -24,12 +25,12 @@ def bounds(prefix: str) -> tuple[int, int, int]:
     Raises ValueError for anything else.
     """
     address, _, length = prefix.partition("/")
-    bits = 128 if ":" in address else 32
-    keep = int(length) if length else bits
-    if not 0 <= keep <= bits:  # of a saved run's text; it would be shifted by
+    whole = bits(address)
+    keep = int(length) if length else whole
+    if not 0 <= keep <= whole:  # of a saved run's text; it would be shifted by
         raise ValueError(f"{length} is no length of a prefix of {address}")
-    mask = ((1 << keep) - 1) << (bits - keep)
-    return (6 if bits == 128 else 4, number(address) & mask, mask)
+    mask = ((1 << keep) - 1) << (whole - keep)
+    return (version(address), number(address) & mask, mask)
 
 
 def group_of(mac: str) -> str:
@@ -45,15 +46,14 @@ def contains(prefix: str, address: str) -> bool:
 
 def length(prefix: str) -> int:
     """The prefix length: 16 for "10.0.0.0/16", 32 or 128 for a bare address."""
-    _, _, bits = prefix.partition("/")
-    whole = 128 if ":" in prefix else 32
-    return int(bits) if bits else whole
+    _, _, length = prefix.partition("/")
+    return int(length) if length else bits(prefix)
 
 
 def shared(one: str, other: str) -> int:
     """How many leading bits two addresses of one version have in common; a network of hosts has two less."""
-    bits = 128 if version(one) == 6 else 32
-    return min(bits - (number(one) ^ number(other)).bit_length(), bits - 2)
+    whole = bits(one)
+    return min(whole - (number(one) ^ number(other)).bit_length(), whole - 2)
 
 
 def network(address: str, prefixlen: int) -> str:

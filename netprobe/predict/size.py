@@ -125,7 +125,7 @@ def _limit(
         source = ("src", decision.route.source) if decision.route.source else ()
         change = fixes.ip(dst, "route", "replace", *words, *metric, *source, "mtu", str(max(size, out.mtu)))
         return f"the MTU {here.mtu} of the route {named}", object, (change,)
-    single = replace(decision.route, dst=f"{dst}/{128 if prefix.version(dst) == 6 else 32}")
+    single = replace(decision.route, dst=f"{dst}/{prefix.bits(dst)}")
     named = fib.describe(single, decision.leg, out)
     object = Object("route", named, f"{_CACHED}{named} mtu {here.mtu}")
     whose = f"the MTU {here.mtu} that {namespace.name} has learned of the path to {dst}"

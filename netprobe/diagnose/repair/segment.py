@@ -67,7 +67,7 @@ def free_address(addresses: Iterable[InterfaceAddress]) -> InterfaceAddress | No
     taken = {a.address for a in known}
     first = known[0]
     network = prefix.network(first.address, first.prefixlen).partition("/")[0]
-    bits = 128 if ":" in network else 32
+    bits = prefix.bits(network)
     last = prefix.number(network) + (1 << (bits - first.prefixlen)) - 2
     for number in range(last, max(prefix.number(network), last - len(taken) - 1), -1):
         text = str(ip_address(number)) if bits == 32 else str(IPv6Address(number))

@@ -11,7 +11,7 @@ from heapq import heappop, heappush
 
 from msgspec import Struct
 
-from netprobe.model import Need, Snapshot, Stop
+from netprobe.model import Need
 from netprobe.predict.prediction import Prediction
 from netprobe.predict.sockets import PROGRAMS
 
@@ -36,23 +36,18 @@ class _Sequence(Struct, frozen=True):
 
 
 class Searches:
-    """The searches for a cause; who asks twice may remember what was found, and who likes measures."""
+    """The searches for a cause: `search`, and `of_several` where none alone was found. Who asks twice may
+    remember what was found, and who likes measures.
+    """
 
-    def alone(
-        self,
-        snapshot: Snapshot,
-        prediction: Prediction,
-        stop: Stop,
-        before: Snapshot | None = None,
-        *,
-        beyond: bool = False,
-    ) -> Results:
-        """`search`."""
-        return search(snapshot, prediction, stop, before, beyond=beyond)
+    def __init__(self) -> None:
+        self.alone = search
+        self.together = of_several
 
-    def together(self, loss: Loss, found: Results) -> tuple[Repair | None, tuple[Need, ...]]:
-        """`first_of_several`, where none alone was found, and what it lacked."""
-        return first_of_several(loss, found.partial), tuple(loss.needs)
+
+def of_several(loss: Loss, found: Results) -> tuple[Repair | None, tuple[Need, ...]]:
+    """`first_of_several`, and what it lacked."""
+    return first_of_several(loss, found.partial), tuple(loss.needs)
 
 
 def first_of_several(loss: Loss, partial: tuple[Repair, ...]) -> Repair | None:
