@@ -35,7 +35,8 @@ from netprobe.predict.prediction import Prediction
 from netprobe.predict.unread import guarded
 
 from . import arp_answers
-from .correlate import best_sequence, frames, is_probe, lay, lost_sequence, sightings
+from .believed import believed
+from .correlate import best_sequence, lay, lost_sequence, sightings
 from .evidence import Case
 from .last_hop import with_last_hop
 from .nat_evidence import confirmed
@@ -48,7 +49,6 @@ from .verdict import (
     from_another,
     is_short,
     leg_of,
-    never_arrived,
     not_sent,
     verdict_of,
 )
@@ -186,91 +186,13 @@ def _errors(seen: Sequence[Observation]) -> tuple[IcmpError, ...]:
     return tuple(dict.fromkeys(o.error for o in seen if o.error is not None))
 
 
-def _believed(case: Case, verdict: Verdict) -> Stop | None:
-    """The predicted stop, unless the taps saw the packet get past it."""
-    if verdict is Verdict.REACHABLE or case.prediction is None or case.prediction.stop is None:
-        return None
-    # the first piece may get further than the packet
-    in_pieces = case.prediction.stop.code in ("frag-dropped", "frag-reassembly")
-    if (
-        case.watched
-        and not in_pieces
-        and case.prediction.request.stop is not None
-        and _got_past(case, case.prediction)
-    ):
-        return None
-    if case.watched and (_met_a_suspect_before(case) or never_arrived(case)):
-        return None
-    return None if _is_behind_unread_rules(case, case.prediction.stop) else case.prediction.stop
-
-
-def _met_a_suspect_before(case: Case) -> bool:
-    """Whether the probe was missed already on its way to the predicted end, behind something that may have
-    stopped it there.
-    """
-    leg = case.leg or Leg.REQUEST
-    return case.first_missed(leg) is not None and bool(case.suspects(leg))
-
-
-def _is_behind_unread_rules(case: Case, stop: Stop) -> bool:
-    """Whether rules of another namespace that could not be read may keep the probe from `stop`: it was not
-    seen to get past them.
-    """
-    hops = (
-        case.request
-        if case.prediction is None or case.prediction.reply is None
-        else (*case.request, *case.reply)
-    )
-    last = max((n for n, hop in enumerate(hops) if hop.observed), default=-1)
-    behind = (hop for hop in hops[last + 1 :] if hop.namespace != stop.place.namespace)
-    return any(suspect.code == "unknown" for hop in behind for suspect in hop.suspects)
-
-
-def _got_past(case: Case, prediction: Prediction) -> bool:
-    """Whether the probe was seen where the predicted way does not lead: another namespace, or out of another
-    interface.
-    """
-    hops = prediction.request.hops
-    visited = {hop.namespace for hop in hops} | {case.probe.source.namespace}
-    expected = {(hop.namespace, hop.interface) for hop in hops} | _without_carrier(case, prediction)
-    for o in frames(case.observations):
-        if not is_probe(o) or o.bound == "other" or o.interface is None:
-            continue
-        if o.namespace not in visited:
-            return True
-        link = case.snapshot[o.namespace].link_named(o.interface) if o.namespace in case.snapshot else None
-        # a copy on another port of the bridge is no progress
-        flooded = link is not None and link.master is not None
-        if (
-            (o.leg, o.bound) == (Leg.REQUEST, "out")
-            and not flooded
-            and (o.namespace, o.interface) not in expected
-        ):
-            return True
-    return False
-
-
-def _without_carrier(case: Case, prediction: Prediction) -> set[tuple[str, str | None]]:
-    """The interface before one that is down: it still takes packets until the kernel tells it, up to 1 s
-    later (linkwatch).
-    """
-    if prediction.stop is None or prediction.stop.code not in ("link-admin-down", "link-no-carrier"):
-        return set()
-    links = [
-        (r.namespace, case.snapshot[r.namespace].link(r.decision.leg.index))
-        for r in prediction.routed
-        if r.decision.leg
-    ]
-    return {(name, link.name) for name, link in links if link is not None and not link.carrier}
-
-
 def _rooted(case: Case, verdict: Verdict, searches: Searching | None) -> Case:
     """The case with the repair that is the cause, where one is found and nothing seen speaks against it."""
     if verdict is Verdict.INTERMITTENT and not case.watched:
         hops = (*case.request, *case.reply)
         dice = (s for hop in hops for s in hop.suspects if s.code == RANDOM_DROP)
         return replace(case, stop=next(dice, None))
-    stop = _believed(case, verdict)
+    stop = believed(case, verdict)
     if stop is not None and stop.code == "unknown":  # undetermined: what lies behind it nobody knows
         return replace(case, stop=stop)
     if case.prediction is None or verdict is Verdict.REACHABLE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import struct
 from typing import Any
 
@@ -30,3 +31,19 @@ def record(kind: str, payload: bytes) -> Record:
 def attribute(kind: int, value: bytes) -> bytes:
     """One attribute, packed and padded."""
     return struct.pack("=HH", 4 + len(value), kind) + value + b"\0" * (-len(value) % 4)
+
+
+def u8(value: int) -> bytes:
+    return struct.pack("=B", value)
+
+
+def u16(value: int) -> bytes:
+    return struct.pack("=H", value)
+
+
+def u32(value: int) -> bytes:
+    return struct.pack("=I", value)
+
+
+def ip(address: str) -> bytes:
+    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)

@@ -10,12 +10,13 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from entering import entrances
 
 from netprobe.errors import CannotLook, NotPermitted, WrongQuestion
 from netprobe.lab.lab import Lab
 from netprobe.linux import netns
 from netprobe.linux.machine import Machine
-from netprobe.linux.names import names, resolver
+from netprobe.linux.names import names
 from netprobe.linux.names.containers import Containers
 from netprobe.linux.names.listing import natural
 from netprobe.linux.names.names import Found, inside_of, open_each
@@ -267,62 +268,6 @@ def test_a_namespace_that_vanishes(fresh_lab: Lab) -> None:
     assert all("c1" in spot for spot in blind)
 
 
-def entrances(texts: list[str], host: str | None = None, before: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...] | None, bool]]:
-    """In the lab: the words that enter each namespace, and whether they lead there. `before` is run first."""
-    if before:
-        subprocess.run(before, check=True)
-    script = ["ip", "netns", "exec", "c1", "sh", "-c", "echo there; exec sleep 60"]
-    with subprocess.Popen(script, stdout=subprocess.PIPE) as other, Machine(host) as machine:
-        try:
-            assert other.stdout is not None
-            assert other.stdout.readline() == b"there\n"  # before, it is still where it was started
-            names = [machine.resolve(text.format(pid=other.pid)).namespace or "" for text in texts]
-            snapshot = machine.read(Snapshot(), [ReadNamespace(name) for name in names])
-            return [_entrance(snapshot[name].enter, snapshot[name].inode) for name in names]
-        finally:
-            other.kill()
-
-
-def _entrance(words: tuple[str, ...] | None, inode: int) -> tuple[tuple[str, ...] | None, bool]:
-    there = subprocess.run([*(words or ()), "readlink", "/proc/self/ns/net"], capture_output=True, text=True, check=True).stdout
-    return words, there.strip() == f"net:[{inode}]"
-
-
-def test_how_each_namespace_is_entered(lab: Lab) -> None:
-    named, own, by_path, by_pid = lab.call(entrances, ["red", "host", "path:/run/netns/c2", "pid:{pid}"])
-    assert named == (("ip", "netns", "exec", "red"), True)
-    assert own == ((), True)
-    assert by_path == (("nsenter", "--net=/run/netns/c2"), True)
-    assert by_pid == (("nsenter", "-t", by_pid[0][2], "-n"), True)
-
-
-def test_another_host_is_entered_like_any_other(lab: Lab) -> None:
-    host, red = lab.call(entrances, ["host", "red"], "red")
-    assert host == red == (("ip", "netns", "exec", "red"), True)
-
-
-def test_a_file_that_is_another_namespace_to_another_process_is_no_way_in(lab: Lab) -> None:
-    assert lab.call(entrances, ["path:/proc/self/ns/net"]) == [((), True)]
-    assert Found("path", "/proc/self/fd/7", "/proc/self/fd/7").enter is None
-    assert Found("path", "ns/net", "ns/net").enter is None
-
-
-def test_where_netprobe_is_has_a_name_that_is_said(fresh_lab: Lab) -> None:
-    """It may have been started by `ip netns exec`, and the shell be elsewhere."""
-    attached = ("bash", "-c", "ip netns attach mine $$ && ip netns add netns-12345678-1234-1234-1234-123456789abc")
-    [own] = fresh_lab.call(entrances, ["mine"], None, attached)
-    assert own == (("ip", "netns", "exec", "mine"), True)
-
-
-@pytest.mark.parametrize("name", ["e;id>pwn", "-x", "#x", "a b", "\udcff", "exec", "help", "--help", "-n"])
-def test_a_strange_name_is_entered_as_well(fresh_lab: Lab, name: str) -> None:
-    fresh_lab.run(["ip", "netns", "add", name], check=True) if name[0] != "-" else fresh_lab.run(
-        ["bash", "-c", f"touch /run/netns/{name} && mount --bind /run/netns/red /run/netns/{name}"], check=True
-    )
-    [found] = fresh_lab.call(entrances, [name])
-    assert found == (("ip", "netns", "exec", name), True)
-
-
 def inner_namespace() -> list[Endpoint | str]:
     """A process with its own /run/netns, in which it made `inner`, as a privileged container does."""
     script = "mount -t tmpfs none /run; ip netns add inner; ln -s /proc/1/ns/net /run/netns/evil; echo ready; sleep 60"
@@ -348,59 +293,11 @@ def test_a_namespace_inside_a_container(lab: Lab) -> None:
     assert outside.startswith("UnknownName")
 
 
-def looked_up(name: str, files: dict[str, bytes], namespace: str = "red") -> tuple[Any, bytes]:
-    """The addresses, or the error, and the machine's own /etc/hosts afterwards."""
-    fd = netns.open_namespace(f"/run/netns/{namespace}")
-    try:
-        return resolver.addresses_of(name, fd, None, files), Path("/etc/hosts").read_bytes()
-    except (CannotLook, WrongQuestion) as error:
-        return type(error).__name__, Path("/etc/hosts").read_bytes()
-    finally:
-        os.close(fd)
-
-
-def test_host_names_are_resolved_with_the_namespaces_own_files(lab: Lab) -> None:
-    own = Path("/etc/hosts").read_bytes()
-    files = {"/etc/hosts": b"10.9.8.7 service.example\n", "/etc/resolv.conf": b"nameserver 127.0.0.1\n"}
-    assert lab.call(looked_up, "service.example", files) == (("10.9.8.7",), own)
-    assert lab.call(looked_up, "other.example", files) == ("WrongQuestion", own)
-
-
-def test_a_silent_name_server_is_not_waited_for_long(lab: Lab) -> None:
-    files = {"/etc/hosts": b"", "/etc/resolv.conf": b"nameserver 10.0.77.77\noptions timeout:9 attempts:1\n"}
-    assert lab.call(looked_up, "slow.example", files)[0] == "CannotLook"
-
-
 def test_a_destination_may_be_a_host_name(lab: Lab) -> None:
     local, typo = lab.call(resolved, ["localhost:80", "rde"], None, "red")
     assert (local.namespace, local.host_name, local.port) == (None, "localhost", 80)
     assert local.address in ("127.0.0.1", "::1")
     assert "Did you mean red?" in typo
-
-
-def test_files_of_a_namespace(tmp_path: Path) -> None:
-    own = netns.own_identity()
-    found = resolver.files_of("red", os.getpid(), own)
-    assert found["/etc/hosts"] == Path("/etc/hosts").read_bytes()
-    assert resolver.files_of("../../tmp", None, own) == {}
-
-
-def test_a_process_of_another_namespace_has_no_files_for_it() -> None:
-    assert resolver.files_of("red", os.getpid(), (0, 0)) == {}
-    assert resolver.files_of("red", 4194305, netns.own_identity()) == {}
-
-
-def test_a_process_that_ends_meanwhile_has_no_files() -> None:
-    """Its number may have been another's when they were read."""
-    child = subprocess.Popen(["sleep", "100"])
-
-    def read(*_: object) -> dict[str, bytes]:
-        child.kill()
-        child.wait()
-        return {"/etc/hosts": b"10.0.0.1 web"}
-
-    with patch.object(resolver, "_read", read):
-        assert resolver.files_of("red", child.pid, netns.own_identity()) == {}
 
 
 def test_a_namespace_inside_a_container_that_ends_meanwhile() -> None:

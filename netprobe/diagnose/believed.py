@@ -1,0 +1,83 @@
+"""When the predicted end of a probe is believed: not where the taps saw it get past, nor where it was missed
+already on its way there.
+"""
+
+from __future__ import annotations
+
+from netprobe.model import Leg, Observation, Stop, Verdict
+from netprobe.predict.prediction import Prediction
+
+from .correlate import frames, is_probe
+from .evidence import Case
+from .verdict import never_arrived
+
+_IN_PIECES = ("frag-dropped", "frag-reassembly")
+_DOWN = ("link-admin-down", "link-no-carrier")
+
+
+def believed(case: Case, verdict: Verdict) -> Stop | None:
+    """The predicted stop, unless the taps saw the packet get past it."""
+    if verdict is Verdict.REACHABLE or case.prediction is None or case.prediction.stop is None:
+        return None
+    stop = case.prediction.stop
+    if case.watched and (_got_past(case, case.prediction) or _missed_before(case)):
+        return None
+    return None if _is_behind_unread_rules(case, case.prediction, stop) else stop
+
+
+def _missed_before(case: Case) -> bool:
+    """Whether the probe was missed already on its way to the predicted end: behind something that may have
+    stopped it there, or before it arrived at all, where the end is of what happens then.
+    """
+    leg = case.leg or Leg.REQUEST
+    return never_arrived(case) or (case.first_missed(leg) is not None and bool(case.suspects(leg)))
+
+
+def _is_behind_unread_rules(case: Case, prediction: Prediction, stop: Stop) -> bool:
+    """Whether rules of another namespace that could not be read may keep the probe from `stop`: it was not
+    seen to get past them.
+    """
+    hops = case.request if prediction.reply is None else (*case.request, *case.reply)
+    last = max((n for n, hop in enumerate(hops) if hop.observed), default=-1)
+    behind = (hop for hop in hops[last + 1 :] if hop.namespace != stop.place.namespace)
+    return any(suspect.code == "unknown" for hop in behind for suspect in hop.suspects)
+
+
+def _got_past(case: Case, prediction: Prediction) -> bool:
+    """Whether the probe was seen where the predicted way does not lead: another namespace, or out of another
+    interface. Of a packet in pieces the first one may get further than the packet.
+    """
+    stop = prediction.request.stop
+    if stop is None or stop.code in _IN_PIECES:
+        return False
+    hops = prediction.request.hops
+    visited = {hop.namespace for hop in hops} | {case.probe.source.namespace}
+    expected = {(hop.namespace, hop.interface) for hop in hops} | _without_carrier(case, prediction)
+    for seen in filter(_is_on_its_way, frames(case.observations)):
+        if seen.namespace not in visited:
+            return True
+        if (seen.namespace, seen.interface) not in expected and _went_out(case, seen):
+            return True
+    return False
+
+
+def _is_on_its_way(seen: Observation) -> bool:
+    return is_probe(seen) and seen.bound != "other" and seen.interface is not None
+
+
+def _went_out(case: Case, seen: Observation) -> bool:
+    """Whether the request left by an interface; a copy on another port of a bridge is no progress."""
+    namespace = case.snapshot.get(seen.namespace)
+    link = namespace.link_named(seen.interface or "") if namespace is not None else None
+    flooded = link is not None and link.master is not None
+    return (seen.leg, seen.bound) == (Leg.REQUEST, "out") and not flooded
+
+
+def _without_carrier(case: Case, prediction: Prediction) -> set[tuple[str, str | None]]:
+    """The interface before one that is down: it still takes packets until the kernel tells it, up to 1 s
+    later (linkwatch).
+    """
+    if prediction.stop is None or prediction.stop.code not in _DOWN:
+        return set()
+    links = ((r.namespace, case.snapshot[r.namespace].link(r.decision.index)) for r in prediction.routed)
+    return {(name, link.name) for name, link in links if link is not None and not link.carrier}
