@@ -310,10 +310,11 @@ def _probe(command: str, settings: dict[str, Any], src: str, dst: str, options: 
 
             # forked before anything heavy is imported: scapy loads beside pyroute2
             crafter = held.enter_context(Crafter())
+        question = _question(command, src, dst, options)
         from netprobe.session import Session
 
         session = held.enter_context(Session(settings["host"], options.get("exclude") or (), crafter))
-        run, interrupted = _asked(session, _question(command, src, dst, options), _recall(options))
+        run, interrupted = _asked(session, question, _recall(options))
     failed = None
     if command != "why":
         from netprobe.saved import save
