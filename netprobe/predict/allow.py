@@ -14,7 +14,7 @@ from itertools import chain as joined
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netprobe.model import Command, Flow, Object, Protocol, Rule, Ruleset, Statement, Stop
+from netprobe.model import Chain, Command, Flow, Object, Protocol, Rule, Ruleset, Statement, Stop
 from netprobe.rules.hook import traverse
 from netprobe.rules.naming import rule_decision
 from netprobe.rules.packet import HookPacket
@@ -69,18 +69,25 @@ def narrowed(
     a chain for all that was not accepted before; and for its answer, where that would end there too.
     """
     decision = ruling.decision
-    gate = _gate(ruleset, decision) if decision is not None and stop.object == decision.object else None
-    if decision is None or gate is None:
+    if decision is None or stop.object != decision.object:
+        return stop
+    gate = _gate(ruleset, decision)
+    if gate is None:
         return stop
     if decision.reason is Reason.POLICY and (open_again := _for_all(decision.object)):
         return replace(stop, commands=open_again)
+    passing = _passing(hook, subject, gate.exact)
+    commands = accepting(gate.thing, passing)
+    both = hook == "forward" and not passing.answer
+    if both and _stops_answers(ruleset, decision, subject, family):
+        commands += accepting(gate.thing, passing.turned())
+    return replace(stop, commands=commands)
+
+
+def _passing(hook: str, subject: HookPacket, exact: bool) -> Passing:
     answer = subject.reply or subject.state in ("established", "related")
     iif, oif = (link.name if link is not None else None for link in (subject.iif, subject.oif))
-    passing = Passing(hook, subject.flow, iif, oif, answer, gate.exact)
-    ways = [passing]
-    if hook == "forward" and not answer and _stops_answers(ruleset, decision, subject, family):
-        ways.append(passing.turned())
-    return replace(stop, commands=tuple(c for way in ways for c in accepting(gate.thing, way)))
+    return Passing(hook, subject.flow, iif, oif, answer, exact)
 
 
 class _Gate(Struct, frozen=True):
@@ -103,11 +110,8 @@ def _gate(ruleset: Ruleset, decision: Decision) -> _Gate | None:
     if not tests:
         thing = decision.object if len(rules) > 1 else _caller(ruleset, decision)
         return _Gate(thing) if thing is not None else None
-    doors = all(each.left is not None and each.left.text in _DOORS for each in tests)
-    alike = [
-        rule for rule in rules[:-1] if _accepts(rule) and {*map(repr, tests)} <= {*map(repr, _tests(rule))}
-    ]
-    return _Gate(decision.object, exact=True) if doors and alike else None
+    alike = any(_accepts_of(tests, rule) for rule in rules[:-1])
+    return _Gate(decision.object, exact=True) if alike and all(map(_is_door, tests)) else None
 
 
 _DOORS = ("iifname", "oifname", "meta iifname", "meta oifname", "meta iif", "meta oif")
@@ -119,8 +123,17 @@ def _tests(rule: Rule) -> list[Statement]:
     return [each for each in rule.statements if each.kind not in _ENDS]
 
 
+def _is_door(test: Statement) -> bool:
+    return test.left is not None and test.left.text in _DOORS
+
+
 def _accepts(rule: Rule) -> bool:
     return any(each.kind == "accept" for each in rule.statements)
+
+
+def _accepts_of(tests: list[Statement], rule: Rule) -> bool:
+    """Whether a rule accepts something of what these tests are for."""
+    return _accepts(rule) and {*map(repr, tests)} <= {*map(repr, _tests(rule))}
 
 
 def _caller(ruleset: Ruleset, decision: Decision) -> Object | None:
@@ -132,11 +145,7 @@ def _caller(ruleset: Ruleset, decision: Decision) -> Object | None:
         return None
     refusing = [decision.chain]
     for _ in range(_DEEPEST):
-        callers = [
-            chain
-            for chain in table.chains
-            if chain.rules and not _tests(chain.rules[-1]) and _leads(chain.rules[-1], refusing[-1:])
-        ]
+        callers = [chain for chain in table.chains if _ends_in(chain, refusing[-1])]
         if len(callers) != 1:
             return None
         chain = callers[0]
@@ -144,6 +153,11 @@ def _caller(ruleset: Ruleset, decision: Decision) -> Object | None:
             return rule_decision(table, chain, chain.rules[-1], chain.hook or "").object
         refusing.append(chain.name)
     return None
+
+
+def _ends_in(chain: Chain, name: str) -> bool:
+    """Whether the last rule of a chain leads all that comes to it to another."""
+    return bool(chain.rules) and not _tests(chain.rules[-1]) and _leads(chain.rules[-1], [name])
 
 
 def _leads(rule: Rule, chains: list[str]) -> bool:

@@ -223,14 +223,7 @@ def _ruled(
         raise Lacking(*(_need(name, query) for query in ruling.needs))
     if ruling.verdict is HookVerdict.UNDETERMINED and ruling.alternatives:
         ruling = ground.forks.taken((name, family, hook, packet.leg, packet.flow), ruling)
-    passed = _passage(
-        namespace,
-        hook if family != "bridge" else f"bridge-{hook}",
-        family,
-        packet,
-        doors.oif or doors.iif,
-        ruling,
-    )
+    passed = _passage(namespace, hook, family, packet, doors.oif or doors.iif, ruling)
     if passed.stop is None:
         return passed
     answering = replace(subject, reply=subject.reply or packet.leg is Leg.REPLY)
@@ -312,7 +305,7 @@ def _not_read(namespace: Namespace, family: str, hook: str, packet: Packet) -> P
         why = []
     if not why:
         return packet
-    stage = _stage(f"bridge-{hook}" if family == "bridge" else hook, family)
+    stage = _stage(hook, family)
     return _once(packet, unread(namespace.name, "ruleset", why[0], stage))
 
 
@@ -398,7 +391,8 @@ def _fields_set(name: str, packet: Packet, ruling: Ruling) -> tuple[Change, ...]
 
 
 def _stage(hook: str, family: str) -> Stage:
-    return Stage(f"arp-{hook}") if family == "arp" else Stage(hook)
+    before = f"{family}-" if family in ("arp", "bridge") else ""
+    return Stage(before + hook)
 
 
 def _note(ruling: Ruling) -> str:

@@ -228,13 +228,18 @@ def _promise(namespace: Namespace, dst: str) -> tuple[str, ...]:
     (net/ipv4/fib_semantics.c, fib_check_nh_v4_gw).
     """
     version = prefix.version(dst)
-    routes = [route for route in namespace.routes if (route.type, route.version) == ("unicast", version)]
-    if any(leg.via is None for route in routes for leg in route.nexthops):
+    if _has_network(namespace, version):
         return ()
     wires = (link for link in namespace.links if link.up and link.kind != "loopback")
     addressed = (link.name for link in wires if _has_address(namespace, link, version))
     name = next(addressed, None)
     return () if name is None else ("dev", name, "onlink")
+
+
+def _has_network(namespace: Namespace, version: int) -> bool:
+    """Whether a route leads straight to stations on a wire."""
+    routes = [route for route in namespace.routes if (route.type, route.version) == ("unicast", version)]
+    return any(leg.via is None for route in routes for leg in route.nexthops)
 
 
 def _deaf_to_routers(namespace: Namespace, links: list[Link]) -> tuple[str, ...]:

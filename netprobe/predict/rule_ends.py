@@ -42,7 +42,7 @@ def likely(rules: Ruleset, ruling: Ruling, place: Place) -> tuple[Ruling, tuple[
         return ruling, ()
     ways = (ruling, *ruling.alternatives)
     passing = next((way for way in ways if way.verdict in _LETS_PASS), None)
-    losing = [way for way in ways if way.verdict in (HookVerdict.DROP, HookVerdict.REJECT)]
+    losing = (way for way in ways if way.verdict in (HookVerdict.DROP, HookVerdict.REJECT))
     chances = tuple(filter(None, (_chance(rules, place, way, ruling) for way in losing)))
     return (ruling, ()) if passing is None or not chances else (passing, chances)
 
@@ -53,14 +53,12 @@ def _chance(rules: Ruleset, place: Place, dropping: Ruling, main: Ruling) -> Sto
     doubt = next((doubt for doubt in doubts if doubt.reason in _CHANCE), None)
     if doubt is None:
         return None
-    rule = doubt.decision or dropping.decision
+    rule, code = doubt.decision or dropping.decision, _CODES[doubt.reason]
     share = f" ({doubt.chance:.0%} of the packets)" if doubt.chance else ""
-    text = (
-        f"{rule.object.id if rule else 'a rule'} decides by {doubt.text}{share}: it lets some packets pass"
-        " and not others"
-    )
-    thing = rule.object if rule else None
-    return Stop(_CODES[doubt.reason], place, text, thing, allow.unlimited(rules, rule) if rule else ())
+    said = f"decides by {doubt.text}{share}: it lets some packets pass and not others"
+    if rule is None:
+        return Stop(code, place, f"a rule {said}")
+    return Stop(code, place, f"{rule.object.id} {said}", rule.object, allow.unlimited(rules, rule))
 
 
 def doubtful(thing: Object | None, place: Place, text: str) -> Stop:
