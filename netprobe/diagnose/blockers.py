@@ -87,25 +87,35 @@ def _to_the_end(report: Report, way: tuple[Hop, ...]) -> tuple[Hop, ...]:
     A packet that nobody answers for stays where it is, wherever the reason is.
     """
     hops, cause = report.path.request, report.causes[0].place
-    shared = sum(
-        1 for _ in takewhile(lambda pair: pair[0].place == pair[1].place, zip(hops, way, strict=False))
-    )
-    ended = bool(hops) and hops[-1].ends
+    shared = len(list(takewhile(_is_shared, zip(hops, way, strict=False))))
+    last = hops[-1] if hops else None
+    ended = last is not None and last.ends
     if len(hops) - shared > 1 + ended:  # the mended way is another one
         return hops
-    exchange = report.probe.protocol.on_segment
-    beyond = [
-        _as_seen(hop, report.sightings if exchange else ())
-        for hop in way[shared:]
-        if not ended or (hop.namespace, hop.stage) != (hops[-1].namespace, hops[-1].stage)
-    ]
-    stays = bool(hops) and (hops[-1].stage is Stage.NEIGHBOUR or _at(hops[-1], cause))
-    at = None if stays or ended else next((i for i, hop in enumerate(beyond) if _at(hop, cause)), None)
-    # it still comes in there; it does not go out
-    end = 0 if at is None else at + int(beyond[at].bound == "in")
-    end = max(end, *(i for i, hop in enumerate(beyond, 1) if hop.observed), 0)
+    decided = (last.namespace, last.stage) if last is not None and ended else None
+    sightings = report.sightings if report.probe.protocol.on_segment else ()
+    rest = (hop for hop in way[shared:] if (hop.namespace, hop.stage) != decided)
+    beyond = [_as_seen(hop, sightings) for hop in rest]
+    stays = last is not None and (ended or last.stage is Stage.NEIGHBOUR or _at(last, cause))
+    end = max(0 if stays else _up_to(beyond, cause), _up_to_seen(beyond))
     unreached = [replace(hop, reached=False, note="not reached") for hop in beyond[end:]]
     return tuple(replace(hop, n=n) for n, hop in enumerate((*hops, *beyond[:end], *unreached), 1))
+
+
+def _is_shared(pair: tuple[Hop, Hop]) -> bool:
+    return pair[0].place == pair[1].place
+
+
+def _up_to(hops: Sequence[Hop], cause: Place) -> int:
+    """How many hops the packet gets to the place of the cause: it still comes in there, and does not go
+    out.
+    """
+    at = next((n for n, hop in enumerate(hops) if _at(hop, cause)), None)
+    return 0 if at is None else at + int(hops[at].bound == "in")
+
+
+def _up_to_seen(hops: Sequence[Hop]) -> int:
+    return max((n for n, hop in enumerate(hops, 1) if hop.observed), default=0)
 
 
 def _as_seen(hop: Hop, sightings: Sequence[Sighting]) -> Hop:

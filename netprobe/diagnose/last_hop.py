@@ -17,21 +17,23 @@ def with_last_hop(paths: Paths, leg: Leg | None, prediction: Prediction | None, 
     if prediction is None or leg is None or cause is None or cause.code == "unknown":
         return paths
     walk = prediction.request if leg is Leg.REQUEST else prediction.reply
-    hops = paths.request if leg is Leg.REQUEST else paths.reply
     stop = walk.stop if walk is not None else None
-    arrived = hops and hops[-1].bound and hops[-1].observed is not False
-    if stop is None or not arrived:
+    hops = paths.of(leg)
+    if stop is None or not hops or not _ends_at(hops, stop.place, cause.place):
         return paths
     here, place = hops[-1].namespace, stop.place
-    if cause.place.namespace == here or place.namespace != here or _is_decided(hops, place):
-        return paths
-    flow = hops[-1].flow
     n, of = len(hops) + 1, stop.object
-    end = Hop(n, here, place.interface, place.stage, flow, object=of, note=stop.text, ends=True)
+    end = Hop(n, here, place.interface, place.stage, hops[-1].flow, object=of, note=stop.text, ends=True)
     grown = (*hops, end)
     return replace(paths, request=grown) if leg is Leg.REQUEST else replace(paths, reply=grown)
 
 
-def _is_decided(hops: tuple[Hop, ...], place: Place) -> bool:
-    """Whether one of the hops is the decision at that place."""
-    return any((hop.namespace, hop.stage) == (place.namespace, place.stage) for hop in hops)
+def _ends_at(hops: tuple[Hop, ...], end: Place, cause: Place) -> bool:
+    """Whether the packet came into the namespace of its end, which the cause is not in, and none of the hops
+    is the decision that ended it.
+    """
+    last = hops[-1]
+    if not last.bound or last.observed is False or cause.namespace == last.namespace:
+        return False
+    decided = [(hop.namespace, hop.stage) for hop in hops]
+    return end.namespace == last.namespace and (end.namespace, end.stage) not in decided

@@ -16,6 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.model import Hop, Leg, Observation, Probe
+from netprobe.model.lookup import first
 from netprobe.predict.prediction import Prediction
 
 from .correlate import frames, is_probe
@@ -42,12 +43,9 @@ def heeded(probe: Probe, prediction: Prediction | None, observations: Sequence[O
     kept = (_judged(probe, o, known, noise) for o in observations)
     sources = sorted({src for src, *_ in noise})
     more = f" and {len(sources) - 1} others" if len(sources) > 1 else ""
-    note = (
-        (f"{sources[0]}{more} sent datagrams to the probe's port that did not come from the destination",)
-        if sources
-        else ()
-    )
-    return Heeded(tuple(o for o in kept if o is not None), note)
+    said = f"{more} sent datagrams to the probe's port that did not come from the destination"
+    notes = tuple(source + said for source in sources[:1])
+    return Heeded(tuple(filter(None, kept)), notes)
 
 
 def _judged(probe: Probe, o: Observation, known: set[_Form], noise: set[_Form]) -> Observation | None:
@@ -56,7 +54,8 @@ def _judged(probe: Probe, o: Observation, known: set[_Form], noise: set[_Form]) 
         return o
     if o.kind == "answered":
         return o if probe.takes(o.flow) or _form(o) in known else None
-    return replace(o, leg=None, text=NOISE) if o.kind == "seen" and _form(o) in noise else o
+    strange = o.kind == "seen" and _form(o) in noise
+    return replace(o, leg=None, text=NOISE) if strange else o
 
 
 def _sorted(
@@ -69,15 +68,12 @@ def _sorted(
     requests = [o for o in seen if o.leg is Leg.REQUEST]
     far, known, noise = _far_side(prediction, requests), _reversed(requests), set[_Form]()
     passed: set[str] = set()  # the namespaces that an answer came into
-    for o in seen:
-        if o.leg is not Leg.REPLY:
-            continue
-        form = _form(o)
+    for o in (each for each in seen if each.leg is Leg.REPLY):
+        form, goes_out = _form(o), o.bound == "out"
         if form not in known and form not in noise:
-            (known if _comes_from(far, o) or (o.bound == "out" and o.namespace in passed) else noise).add(
-                form
-            )
-        if form in known and o.bound != "out":
+            ours = _comes_from(far, o) or (goes_out and o.namespace in passed)
+            (known if ours else noise).add(form)
+        if form in known and not goes_out:
             passed.add(o.namespace)
     return known, noise
 
@@ -96,27 +92,20 @@ def _form(o: Observation) -> _Form:
 def _far_side(prediction: Prediction | None, requests: Sequence[Observation]) -> Observation | None:
     """The request where it was seen last on its predicted way, or at all where there is none."""
     hops = prediction.request.hops if prediction is not None else ()
-    on_the_way = (next((o for o in requests if _is_at(o, hop)), None) for hop in reversed(hops))
-    return next((o for o in on_the_way if o is not None), None if hops or not requests else requests[-1])
-
-
-def _is_at(o: Observation, hop: Hop) -> bool:
-    return hop.bound is not None and (o.namespace, o.interface, o.bound) == (
-        hop.namespace,
-        hop.interface,
-        hop.bound,
-    )
+    if not hops:
+        return next(reversed(requests), None)
+    at = first(requests, lambda o: (o.namespace, o.interface, o.bound))
+    places = ((hop.namespace, hop.interface, hop.bound) for hop in reversed(hops) if hop.bound is not None)
+    return next((at[place] for place in places if place in at), None)
 
 
 def _comes_from(far: Observation | None, answer: Observation) -> bool:
     """Whether an answer begins its way where the request ended."""
     if far is None or answer.time_ns < far.time_ns or answer.namespace != far.namespace:
         return False
-    return (
-        answer.bound == "out"
-        if far.bound == "in"
-        else answer.interface == far.interface and answer.bound != "out"
-    )
+    if far.bound == "in":
+        return answer.bound == "out"
+    return answer.interface == far.interface and answer.bound != "out"
 
 
 def sent_by_another(hops: Sequence[Hop], observations: Sequence[Observation]) -> Observation | None:
@@ -127,10 +116,8 @@ def sent_by_another(hops: Sequence[Hop], observations: Sequence[Observation]) ->
     last = next((hop for hop in reversed(hops) if hop.bound and hop.observed), None)
     if last is None or not hops or last.namespace != hops[-1].namespace:
         return None
-    replies = (
-        o for o in frames(observations) if (o.leg, o.namespace) == (Leg.REPLY, last.namespace) and is_probe(o)
-    )
-    leaving = (o for o in replies if o.flow is not None and (o.bound == "out") is (last.bound == "in"))
-    went = next(leaving, None)
+    came = (Leg.REPLY, last.namespace, last.bound == "in")
+    leaving = (o for o in frames(observations) if (o.leg, o.namespace, o.bound == "out") == came)
+    went = next((o for o in leaving if is_probe(o) and o.flow is not None), None)
     asked = (last.flow.dst, last.flow.dport)
     return None if went is None or _form(went)[:2] == asked else went

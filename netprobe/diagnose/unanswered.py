@@ -29,7 +29,7 @@ def unanswered(
     seen = [o for o in frames(observations) if is_neighbour(o)]
     asked = [o for o in seen if (o.namespace, o.bound) == (here, "out") and _asks_for(o, wanted)]
     answers = [o for o in seen if _answers_for(o, wanted)]
-    if not asked or any((o.namespace, o.bound) == (here, "in") for o in answers):
+    if not asked or (here, "in") in [(o.namespace, o.bound) for o in answers]:
         return
     yield Evidence(Source.TAP, _question(asked, wanted or ""), Confidence.OBSERVED)
     if answers:

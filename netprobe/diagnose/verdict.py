@@ -32,20 +32,18 @@ def verdict_of(case: Case) -> Verdict:
     starved = bool(case.of_kind("starved"))
     deaf = _hears_by_taps_alone(case) and (starved or _has_no_tap_at_home(case))
     if answers:
-        deaf = deaf or bool(case.of_kind("unheard"))
-        return Verdict.UNDETERMINED if deaf else Verdict.INTERMITTENT
+        return Verdict.UNDETERMINED if deaf or case.of_kind("unheard") else Verdict.INTERMITTENT
     if from_another(case) is not None:
         return Verdict.UNREACHABLE
-    if starved or deaf or not_sent(case):
-        return Verdict.UNDETERMINED
-    if (
-        case.probe.protocol is Protocol.UDP
-        and _delivered(case)
-        and not case.errors
-        and (case.prediction is None or case.prediction.stop is None)
-    ):
-        return Verdict.UNDETERMINED
-    return Verdict.UNREACHABLE
+    unsure = starved or deaf or not_sent(case) or _may_not_have_answered(case)
+    return Verdict.UNDETERMINED if unsure else Verdict.UNREACHABLE
+
+
+def _may_not_have_answered(case: Case) -> bool:
+    """Whether a datagram came to a program that says nothing, as far as anybody can tell."""
+    if case.probe.protocol is not Protocol.UDP or case.errors or not _delivered(case):
+        return False
+    return case.prediction is None or case.prediction.stop is None
 
 
 def _hears_by_taps_alone(case: Case) -> bool:
@@ -54,10 +52,8 @@ def _hears_by_taps_alone(case: Case) -> bool:
 
 
 def _has_no_tap_at_home(case: Case) -> bool:
-    return any(
-        (o.kind, o.source, o.namespace) == ("blind", Source.TAP, case.probe.source.namespace)
-        for o in case.observations
-    )
+    home = case.probe.source.namespace
+    return any((o.source, o.namespace) == (Source.TAP, home) for o in case.of_kind("blind"))
 
 
 def not_sent(case: Case) -> bool:
@@ -85,12 +81,11 @@ def _predicted_verdict(prediction: Prediction | None) -> Verdict:
     """
     if prediction is None:
         return Verdict.UNDETERMINED
-    walks = prediction.walks
-    if _unread(prediction) or any(walk.end is End.UNDETERMINED for walk in walks):
+    codes = _suspected(prediction)
+    if "unknown" in codes or _ends_unknown(prediction):
         return Verdict.UNDETERMINED
     if prediction.stop is not None:
         return Verdict.UNREACHABLE
-    codes = {suspect.code for walk in walks for hop in walk.hops for suspect in hop.suspects}
     if codes - {RATE_LIMITED, RANDOM_DROP}:
         return Verdict.UNDETERMINED
     return Verdict.INTERMITTENT if RANDOM_DROP in codes else Verdict.REACHABLE
@@ -99,12 +94,15 @@ def _predicted_verdict(prediction: Prediction | None) -> Verdict:
 RATE_LIMITED, RANDOM_DROP = "rate-limited", "random-drop"
 
 
-def _unread(prediction: Prediction) -> bool:
-    """Whether the way leads past rules that could not be read, so that the configuration said nothing for
-    sure.
+def _suspected(prediction: Prediction) -> set[str]:
+    """The codes of what may stop the packet besides the end; "unknown" where the way leads past rules that
+    could not be read, so that the configuration said nothing for sure.
     """
-    walks = prediction.walks
-    return any(suspect.code == "unknown" for walk in walks for hop in walk.hops for suspect in hop.suspects)
+    return {suspect.code for hop in prediction.hops for suspect in hop.suspects}
+
+
+def _ends_unknown(prediction: Prediction) -> bool:
+    return End.UNDETERMINED in [walk.end for walk in prediction.walks]
 
 
 def _all_refused(case: Case) -> bool:
@@ -117,9 +115,10 @@ def _delivered(case: Case) -> bool:
     """Whether the request was seen at the last tapped place of its predicted way, which ends in a
     delivery.
     """
-    tapped = [hop for hop in case.request if hop.bound]
-    ends = case.prediction is not None and case.prediction.request.end in (End.DELIVER, End.EXIT)
-    return bool(tapped) and tapped[-1].observed is True and ends
+    tapped = [hop.observed for hop in case.request if hop.bound]
+    if case.prediction is None or case.prediction.request.end not in (End.DELIVER, End.EXIT):
+        return False
+    return tapped[-1:] == [True]
 
 
 def leg_of(case: Case, verdict: Verdict) -> Leg | None:
@@ -131,28 +130,36 @@ def leg_of(case: Case, verdict: Verdict) -> Leg | None:
         return predicted
     if predicted is None and _answered_on_the_way(case):
         return Leg.REQUEST
-    if any(hop.observed for hop in case.reply) or any(
-        o.leg is Leg.REPLY and o.error is None for o in case.of_kind("seen")
-    ):
-        return Leg.REPLY if predicted is not Leg.REQUEST else predicted
-    if _delivered(case):
-        if predicted is None and _doubted(case):
-            return Leg.REQUEST
-        return predicted or (
-            Leg.REPLY if case.prediction and case.prediction.request.end is End.DELIVER else None
-        )
-    return Leg.REQUEST
+    if _replied(case):
+        return predicted or Leg.REPLY
+    if predicted is not None and _delivered(case):
+        return predicted
+    return _leg_unforeseen(case)
+
+
+def _replied(case: Case) -> bool:
+    """Whether anything of a reply was seen."""
+    frames = (o for o in case.of_kind("seen") if o.leg is Leg.REPLY)
+    return any(hop.observed for hop in case.reply) or any(o.error is None for o in frames)
+
+
+def _leg_unforeseen(case: Case) -> Leg | None:
+    """The leg that failed without any sign of a reply; None where the request was seen to leave for good."""
+    if not _delivered(case) or _doubted(case):
+        return Leg.REQUEST
+    ended = case.prediction.request.end if case.prediction is not None else None
+    return Leg.REPLY if ended is End.DELIVER else None
 
 
 def _answered_on_the_way(case: Case) -> bool:
     """Whether a reset in the name of the far end was made before the request got there: a rule's doing
     (nf_send_reset).
     """
-    there = [hop.observed for hop in case.request if hop.bound]
-    back = [hop.observed for hop in case.reply if hop.bound]
-    short = True in there and there[-1] is False and back[:1] == [False]
-    refused = bool(case.of_kind("answered")) and _all_refused(case)
-    return case.probe.protocol is Protocol.TCP and short and refused
+    if case.probe.protocol is not Protocol.TCP or not case.of_kind("answered"):
+        return False
+    there, back = ([hop.observed for hop in case.hops(leg) if hop.bound] for leg in Leg)
+    short = True in there and (there[-1:], back[:1]) == ([False], [False])
+    return short and _all_refused(case)
 
 
 def _doubted(case: Case) -> bool:
@@ -166,10 +173,10 @@ def _doubted(case: Case) -> bool:
 
 def from_another(case: Case) -> Observation | None:
     """An answer that does not bear the address that was asked, as it came back or as it left the far end."""
-    answered = (o for o in case.of_kind("answered") if not case.probe.takes(o.flow))
-    return next(answered, None) or (
-        sent_by_another(case.request, case.observations) if case.probe.protocol is Protocol.UDP else None
-    )
+    foreign = next((o for o in case.of_kind("answered") if not case.probe.takes(o.flow)), None)
+    if foreign is not None or case.probe.protocol is not Protocol.UDP:
+        return foreign
+    return sent_by_another(case.request, case.observations)
 
 
 def direction_of(case: Case, verdict: Verdict, cause: Cause | None) -> Leg | None:
@@ -185,16 +192,16 @@ def agreement_of(case: Case, verdict: Verdict) -> Agreement:
     """How the prediction stands to what was seen."""
     if not case.watched:
         return Agreement.PREDICTED_ONLY
-    if case.prediction is None or any(w.end is End.UNDETERMINED for w in case.prediction.walks):
+    if case.prediction is None or _ends_unknown(case.prediction) or verdict is Verdict.UNDETERMINED:
         return Agreement.OBSERVED_ONLY
     expected = Verdict.REACHABLE if case.prediction.stop is None else Verdict.UNREACHABLE
-    missed = any(hop.observed is False for hop in (*case.request, *case.reply))
-    if verdict is Verdict.UNDETERMINED:
-        return Agreement.OBSERVED_ONLY
-    if verdict is not expected or (verdict is Verdict.REACHABLE and missed) or never_arrived(case):
-        unsure = _unread(case.prediction) or _left_for_good(case) or _is_doubted(case)
-        return Agreement.OBSERVED_ONLY if unsure else Agreement.DISAGREE
-    return Agreement.CONFIRMED
+    missed = False in [hop.observed for hop in (*case.request, *case.reply)]
+    otherwise = (missed and verdict is Verdict.REACHABLE) or never_arrived(case)
+    if verdict is expected and not otherwise:
+        return Agreement.CONFIRMED
+    unread = "unknown" in _suspected(case.prediction)
+    unsure = unread or _left_for_good(case) or _is_doubted(case)
+    return Agreement.OBSERVED_ONLY if unsure else Agreement.DISAGREE
 
 
 def never_arrived(case: Case) -> bool:
@@ -219,7 +226,7 @@ def _left_for_good(case: Case) -> bool:
     predicts.
     """
     assert case.prediction is not None
-    left = case.prediction.request.end is End.EXIT and all(hop.observed is not False for hop in case.request)
-    return left and (
-        not any(hop.observed for hop in case.reply) or all(hop.observed is not False for hop in case.reply)
-    )
+    there, back = ([hop.observed for hop in case.hops(leg)] for leg in Leg)
+    if case.prediction.request.end is not End.EXIT or False in there:
+        return False
+    return True not in back or False not in back
