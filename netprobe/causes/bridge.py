@@ -42,7 +42,7 @@ def _with_bridge(case: Case, found: Cause | None) -> Cause | None:
     )
     if found is None or namespace is None or port is None or not remedy.lacks(found, BRIDGE.name):
         return found
-    bridges = [link for link in namespace.links if link.kind == "bridge"]
+    bridges = namespace.links_of("bridge")
     fitting = [bridge for bridge in bridges if _shares_network(case, namespace, bridge, port)] or bridges
     return found if len(fitting) != 1 else remedy.filled(found, BRIDGE.name, fitting[0].name)
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from netprobe.model import InterfaceAddress, Link, Namespace, Nexthop, Route, Snapshot
+from netprobe.model.lookup import exchanged
 from netprobe.predict import fib, ipv6, prefix
 
 from .order import Order
@@ -47,7 +48,7 @@ def _preferred(order: Order, own: InterfaceAddress) -> Snapshot:
     if {order.option("preferred_lft"), order.option("valid_lft")} != {"forever"}:
         raise KeyError("preferred_lft")
     kept = replace(own, flags=tuple(word for word in own.flags if word != "deprecated"))
-    addresses = tuple(kept if each is own else each for each in order.namespace.addresses)
+    addresses = exchanged(order.namespace.addresses, own, kept)
     return order.with_fields(addresses=addresses).snapshot
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from netprobe.model import IpSet, IpSetEntry, Snapshot
+from netprobe.model.lookup import exchanged
 
 from .apply_tables import ruleset
 from .order import Order
@@ -20,7 +21,7 @@ def ipset(order: Order) -> Snapshot:
     if named is None or named.entries is None or named.type not in _OF_ADDRESSES:
         raise KeyError(name)
     changed = replace(named, entries=_with_entry(named, how, entry))
-    others = tuple(changed if each is named else each for each in rules.ipsets or ())
+    others = exchanged(rules.ipsets or (), named, changed)
     return order.with_fields(ruleset=replace(rules, ipsets=others)).snapshot
 
 

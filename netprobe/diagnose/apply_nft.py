@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from netprobe.model import Chain, Rule, Snapshot, Statement, Table, Term
+from netprobe.model.lookup import exchanged
 from netprobe.predict.allow import LIMITS, REFUSING, turned, without_limit
 
 from .apply_tables import edited, ruleset, with_rules, with_table, without
@@ -71,7 +72,7 @@ def _replaced(chain: Chain, old: Rule | None, text: str) -> Chain:
         new = replace(old, text=text, statements=kept)
     else:
         new = _led_elsewhere(old, text)
-    return with_rules(chain, [new if rule is old else rule for rule in chain.rules])
+    return with_rules(chain, list(exchanged(chain.rules, old, new)))
 
 
 def _led_elsewhere(old: Rule, text: str) -> Rule:
@@ -83,11 +84,14 @@ def _led_elsewhere(old: Rule, text: str) -> Rule:
     was, now = (_address(word) for word in pairs.pop())
     if swapped(old.text, was, now) != text:
         raise KeyError(text)
-    made = tuple(
-        replace(s, right=_renamed(s.right, was, now)) if s.kind == "dnat" and s.right is not None else s
-        for s in old.statements
-    )
-    return replace(old, text=text, statements=made)
+    return replace(old, text=text, statements=tuple(_towards(each, was, now) for each in old.statements))
+
+
+def _towards(statement: Statement, was: str, now: str) -> Statement:
+    """A translation with another target."""
+    if statement.kind != "dnat" or statement.right is None:
+        return statement
+    return replace(statement, right=_renamed(statement.right, was, now))
 
 
 def _address(word: str) -> str:
@@ -112,8 +116,7 @@ def _with_element(table: Table, name: str, how: str, text: str) -> Table:
         raise KeyError(text)
     if how == "add":
         kept = (*kept, Term("pair", args=(_term(key), _term(data))) if data else _term(key))
-    sets = tuple(replace(held, elements=kept) if each is held else each for each in table.sets)
-    return replace(table, sets=sets)
+    return replace(table, sets=exchanged(table.sets, held, replace(held, elements=kept)))
 
 
 def _key(element: Term) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from netprobe.model import Link, Nexthop, Route, Snapshot
+from netprobe.model.lookup import exchanged
 from netprobe.predict import fib, prefix
 
 from .order import Order
@@ -37,8 +38,7 @@ def change_route(order: Order) -> Snapshot:
     if (what == "add" and same) or (what == "change" and not same):
         raise KeyError(wanted.dst)  # EEXIST, ENOENT
     if what in ("change", "replace") and same:
-        at = routes.index(same[0])
-        return order.with_fields(routes=(*routes[:at], wanted, *routes[at + 1 :])).snapshot
+        return order.with_fields(routes=exchanged(routes, same[0], wanted)).snapshot
     if what not in ("add", "append", "replace"):
         raise KeyError(what)
     if what == "append" and same and prefix.version(wanted.dst) == 6 and wanted.nexthops[0].via:
@@ -53,7 +53,7 @@ def _place(route: Route) -> tuple[object, ...]:
 def _with_leg(routes: tuple[Route, ...], same: Route, wanted: Route) -> tuple[Route, ...]:
     """IPv6 makes one multipath route of those with the same metric."""
     grown = replace(same, nexthops=(*same.nexthops, *wanted.nexthops))
-    return tuple(grown if route is same else route for route in routes)
+    return exchanged(routes, same, grown)
 
 
 def _route(order: Order) -> Route:
@@ -101,8 +101,14 @@ def _legs(order: Order, kind: str, six: bool, table: int, via: str | None) -> tu
         link = _towards(order, via, link, table)
     if link is None or not link.up:
         raise KeyError("dev")  # ENODEV; ENETDOWN
-    flags = (*(("onlink",) if onlink else ()), *(() if link.carrier else ("linkdown",)))
-    return (Nexthop(link.index, via, flags=flags),)
+    flags = {"onlink": onlink, "linkdown": not link.carrier}
+    return (Nexthop(link.index, via, flags=tuple(flag for flag, holds in flags.items() if holds)),)
+
+
+def _leads_straight(route: Route, out: Link | None) -> bool:
+    """Whether a route has no gateway itself, and goes out of an interface where one is given."""
+    straight = all(leg.via is None for leg in route.nexthops)
+    return straight and (out is None or out.index in [leg.index for leg in route.nexthops])
 
 
 def _towards(order: Order, via: str, wanted: Link | None, table: int) -> Link | None:
@@ -114,14 +120,9 @@ def _towards(order: Order, via: str, wanted: Link | None, table: int) -> Link | 
         raise KeyError(via)  # EINVAL
     if prefix.needs_scope(via) and wanted is not None:
         return wanted
-    fitting = [
-        route
-        for route in namespace.routes
-        if route.table in (table, fib.LOCAL, fib.MAIN)
-        and prefix.contains(route.dst, via)
-        and all(leg.via is None for leg in route.nexthops)
-        and (wanted is None or any(leg.index == wanted.index for leg in route.nexthops))
-    ]
+    tables = (table, fib.LOCAL, fib.MAIN)
+    near = [each for each in namespace.routes if each.table in tables and prefix.contains(each.dst, via)]
+    fitting = [route for route in near if _leads_straight(route, wanted)]
     best = max(fitting, key=lambda route: prefix.length(route.dst), default=None)
     if best is None or best.type != "unicast" or not best.nexthops:
         raise KeyError(via)  # EINVAL: Nexthop has invalid gateway; EHOSTUNREACH

@@ -45,14 +45,17 @@ def resting(report: Report, prediction: Prediction, snapshot: Snapshot) -> tuple
     """The namespaces that a conclusion rests on: those on the way, the cause's, and others that were read, if
     they are few.
     """
-    walks = prediction.walks
-    names = [hop.namespace for walk in walks for hop in walk.hops]
-    names += [routed.namespace for routed in prediction.routed]
-    stops = (prediction.stop, *(walk.stop for walk in walks))
-    places = [stop.place.namespace for stop in stops if stop is not None]
-    places += [cause.place.namespace for cause in _chain(report.causes)]
-    places += [report.probe.source.namespace, report.probe.destination.namespace]
-    way = [name for name in dict.fromkeys((*names, *places)) if name is not None and name in snapshot]
+    probe = report.probe
+    stops = filter(None, (prediction.stop, *(walk.stop for walk in prediction.walks)))
+    passed = dict.fromkeys((
+        *(hop.namespace for hop in prediction.hops),
+        *(routed.namespace for routed in prediction.routed),
+        *(stop.place.namespace for stop in stops),
+        *(cause.place.namespace for cause in _chain(report.causes)),
+        probe.source.namespace,
+        probe.destination.namespace,
+    ))  # fmt: skip
+    way = [name for name in passed if name is not None and name in snapshot]
     others = [name for name in snapshot.namespaces if name not in way]
     return (*way, *others[:_ALONGSIDE])
 
@@ -93,9 +96,9 @@ def _chains(ruleset: Ruleset | None) -> Iterator[ChainQuery]:
 
 def families(prediction: Prediction) -> frozenset[int]:
     """The IP versions that a probe and what carries it are of: 4, 6 or both."""
-    hops = [hop for walk in prediction.walks for hop in walk.hops]
-    outer = [hop.flow.outer.version for hop in hops if hop.flow.outer is not None]
-    return frozenset({prediction.probe.version, *(hop.flow.version for hop in hops), *outer})
+    flows = [hop.flow for hop in prediction.hops]
+    tunnels = filter(None, (flow.outer for flow in flows))
+    return frozenset({prediction.probe.version, *(flow.version for flow in (*flows, *tunnels))})
 
 
 BOTH = frozenset({4, 6})

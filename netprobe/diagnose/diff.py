@@ -162,8 +162,12 @@ def _apart(was: str | None, now: str | None) -> tuple[str | None, str | None]:
     if was is None or now is None or ", " not in was + now:
         return was, now
     old, new = was.split(", "), now.split(", ")
-    gone, come = [each for each in old if each not in new], [each for each in new if each not in old]
-    return (", ".join(gone), ", ".join(come)) if gone or come else (was, now)
+    gone, come = _lacking(old, new), _lacking(new, old)
+    return (gone, come) if gone or come else (was, now)
+
+
+def _lacking(some: list[str], others: list[str]) -> str:
+    return ", ".join(each for each in some if each not in others)
 
 
 def _by_itself(kind: str, key: str, was: str | None, now: str | None, links: set[str]) -> bool:
@@ -265,15 +269,11 @@ def uncounted(text: str) -> str:
 def _set(table: Table, name: str, old: NamedSet | None, new: NamedSet | None) -> Iterator[_Plain]:
     """Elements that one of the two sets lacks; a set that rules fill themselves (dynamic) is passed over."""
     named = f"{'nft' if table.engine == 'nft' else table.engine} {table.family} {table.name} @{name}"
-    if any("dynamic" in each.flags for each in (old, new) if each is not None):
+    if any("dynamic" in each.flags for each in filter(None, (old, new))):
         return
     if old is None or new is None:
-        yield (
-            "set",
-            named,
-            None if old is None else _listed(_elements(old)),
-            None if new is None else _listed(_elements(new)),
-        )
+        was, now = (None if each is None else _listed(_elements(each)) for each in (old, new))
+        yield "set", named, was, now
         return
     before, after = _elements(old), _elements(new)
     if before != after:

@@ -52,17 +52,11 @@ def _items(snapshot: Snapshot, namespace: Namespace) -> Iterator[Item]:
     )
     yield from (_neighbour(of, entry) for entry in namespace.neighbours if _is_told(namespace, entry))
     yield from (_fdb(of, entry) for entry in namespace.fdb if not entry.local and not _own_group(entry))
-    yield from (
-        ("sysctl", key, value)
-        for key, value in sorted(namespace.sysctls.items())
-        if not key.endswith(_VOLATILE)
-    )
-    yield from (
-        _socket(socket.protocol, socket.address, socket.port)
-        for socket in namespace.sockets or ()
-        if socket.state != "established"
-    )
-    yield from (_xfrm(policy) for policy in namespace.xfrm or ())
+    settings = (each for each in sorted(namespace.sysctls.items()) if not each[0].endswith(_VOLATILE))
+    yield from (("sysctl", key, value) for key, value in settings)
+    waiting = (each for each in namespace.sockets or () if each.state != "established")
+    yield from (_socket(each.protocol, each.address, each.port) for each in waiting)
+    yield from map(_xfrm, namespace.xfrm or ())
     yield from (("cgroup", program, "") for program in namespace.cgroup_programs)
 
 
@@ -92,21 +86,24 @@ def _link(namespace: Namespace, link: Link) -> str:
     ]
     parts += [f"qdisc {q.parent} {q.text.removeprefix('qdisc ') or q.kind}" for q in link.qdiscs]
     parts += [f"filter {f.direction} {f.text.removeprefix(f'filter {f.direction} ')}" for f in link.filters]
-    return ", ".join(part for part in parts if part)
+    return ", ".join(filter(None, parts))
 
 
 def _far_end(snapshot: Snapshot, namespace: Namespace, link: Link) -> str:
     """Where a veth leads or a stacked device stands, by names: ifindexes change with every container."""
     if link.link is None or link.link.index == 0:
         return ""
-    nsid = link.link.nsid
-    there = (
-        namespace.name
-        if nsid is None
-        else next((p.peer for p in snapshot.peers if (p.namespace, p.nsid) == (namespace.name, nsid)), None)
-    )
-    far = snapshot[there].link(link.link.index) if there is not None and there in snapshot else None
-    return f"{there}/{far.name}" if far is not None else ""
+    there = snapshot.get(_called(snapshot, namespace.name, link.link.nsid))
+    far = there.link(link.link.index) if there is not None else None
+    return f"{there.name}/{far.name}" if there is not None and far is not None else ""
+
+
+def _called(snapshot: Snapshot, name: str, nsid: int | None) -> str | None:
+    """The namespace that another one calls `nsid`; None is its own."""
+    if nsid is None:
+        return name
+    found = (each.peer for each in snapshot.peers if (each.namespace, each.nsid) == (name, nsid))
+    return next(found, None)
 
 
 def _settings(thing: object) -> str:

@@ -46,26 +46,25 @@ def expects_translation(router: Routed, out: Link | None, prediction: Prediction
     """Whether a private source should not leave as it is: towards the world, or out of a host whose own
     bridge it comes from.
     """
-    target = (
-        prediction.request.hops[-1].flow.dst
-        if prediction.request.hops
-        else prediction.probe.destination.address or ""
-    )
-    leaves = out is not None and out.kind not in _INSIDE
-    return not is_private(target) or (leaves and router.iif is not None and router.iif.kind == "bridge")
+    hops = prediction.request.hops
+    target = hops[-1].flow.dst if hops else prediction.probe.destination.address or ""
+    if not is_private(target):
+        return True
+    bridged = router.iif is not None and router.iif.kind == "bridge"
+    return bridged and out is not None and out.kind not in _INSIDE
 
 
 def translates(namespace: Namespace, version: int, out: Link | None = None) -> bool:
     """Whether any rule of a namespace gives packets of this IP version another source; one that is only for
     other interfaces of its than `out` does not count.
     """
-    address = "::" if version == 6 else "0.0.0.0"
-    rules = rules_of_nat(namespace, "postrouting", address)
-    return any(
-        any(s.kind in _SOURCE for s in found.statements)
-        and (out is None or _is_for(_ways_out(namespace, found.statements), out))
-        for found in rules
-    )
+    rules = rules_of_nat(namespace, "postrouting", {4: "0.0.0.0", 6: "::"}[version])
+    translating = (each.statements for each in rules if _gives_source(each))
+    return any(out is None or _is_for(_ways_out(namespace, each), out) for each in translating)
+
+
+def _gives_source(rule: NatRule) -> bool:
+    return any(statement.kind in _SOURCE for statement in rule.statements)
 
 
 def _ways_out(namespace: Namespace, statements: tuple[Statement, ...]) -> list[str]:
@@ -80,10 +79,8 @@ def _is_for(devices: list[str], out: Link) -> bool:
 
 def changed(hops: tuple[Hop, ...], namespace: str, *fields: str) -> Hop | None:
     """The last hop in a namespace at which one of these header fields was rewritten."""
-    return next(
-        (h for h in reversed(hops) if h.namespace == namespace and any(c.field in fields for c in h.changes)),
-        None,
-    )
+    here = (hop for hop in reversed(hops) if hop.namespace == namespace)
+    return next((hop for hop in here if hop.change_of(*fields) is not None), None)
 
 
 def source_rules(
@@ -95,7 +92,7 @@ def source_rules(
     interface.
     """
     for each in rules_of_nat(namespace, "postrouting", source):
-        if not any(s.kind in _SOURCE for s in each.statements):
+        if not _gives_source(each):
             continue
         statements = each.statements
         known = _ways_out(namespace, statements)
@@ -194,16 +191,14 @@ def rules_of_nat(namespace: Namespace, hook: str, address: str) -> Iterator[NatR
     """All rules of the tables that have a nat chain at `hook` for this kind of address, chains that are
     jumped to included.
     """
+    families = {4: ("ip", "inet"), 6: ("ip6", "inet")}[prefix.version(address)]
     for table in namespace.tables:
-        family = "ip6" if ":" in address else "ip"
-        if table.family not in (family, "inet") or not any(
-            chain.type == "nat" and chain.hook == hook for chain in table.chains
-        ):
+        translated = ("nat", hook) in [(chain.type, chain.hook) for chain in table.chains]
+        if table.family not in families or not translated:
             continue
         others = {chain.name for chain in table.chains if chain.hook not in (None, hook)}
-        for chain in table.chains:
-            if chain.name not in others:
-                yield from (NatRule(table, chain, rule, hook) for rule in chain.rules)
+        for chain in (each for each in table.chains if each.name not in others):
+            yield from (NatRule(table, chain, rule, hook) for rule in chain.rules)
 
 
 def found(namespace: Namespace, thing: Object) -> Rule | None:
@@ -211,10 +206,10 @@ def found(namespace: Namespace, thing: Object) -> Rule | None:
     match thing.words or ():
         case ("nft", family, table, chain, "handle", handle):
             of = [each for each in namespace.tables if each.key == ("nft", family, table)]
-            return next((r for r in _rules_of(of, chain) if r.handle == int(handle)), None)
+            return next((rule for rule in _rules_of(of, chain) if rule.handle == int(handle)), None)
         case (tool, table, chain, number) if number.isdigit():
-            of = [t for t in namespace.tables if (naming.tool(t), t.name) == (tool, table)]
-            return next((r for r in _rules_of(of, chain) if r.number == int(number)), None)
+            of = [each for each in namespace.tables if (naming.tool(each), each.name) == (tool, table)]
+            return next((rule for rule in _rules_of(of, chain) if rule.number == int(number)), None)
     return None
 
 
@@ -252,7 +247,9 @@ def _retargeted_by_nft(
         return ()
     known = namespace.ruleset.table("nft", family, table) if namespace.ruleset is not None else None
     held = known.set(name) if known is not None else None
-    for pair in held.elements or () if held is not None else ():
+    if held is None:
+        return ()
+    for pair in held.elements or ():
         key, data = (written(term) for term in pair.args) if len(pair.args) == 2 else ("", "")
         changed = swapped(data, old, new)
         if changed != data:

@@ -62,10 +62,12 @@ def are_read(before: Snapshot, now: Snapshot, name: str) -> bool:
 
 def _unknown(before: Namespace, now: Namespace) -> tuple[str, ...]:
     """The kinds of things that one of the two has not looked at, or not at all of them."""
-    kinds = ["socket"] if before.sockets is None or now.sockets is None else []
-    kinds += ["xfrm"] if before.xfrm is None or now.xfrm is None else []
-    rulesets = [each.ruleset for each in (before, now)]
-    return (*kinds, *(_OF_RULESETS if any(each is None or each.blind for each in rulesets) else ()))
+    unknown: list[str] = []
+    for each in (before, now):
+        unknown += ["socket"] if each.sockets is None else []
+        unknown += ["xfrm"] if each.xfrm is None else []
+        unknown += _OF_RULESETS if each.ruleset is None or each.ruleset.blind else ()
+    return tuple(unknown)
 
 
 def _counts(each: Difference, port: int | None) -> bool:

@@ -64,3 +64,8 @@ def first(values: Iterable[_Value], key: Callable[[_Value], _Key]) -> dict[_Key,
     for value in values:
         found.setdefault(key(value), value)
     return found
+
+
+def exchanged(values: Iterable[_Value], old: _Value, new: _Value) -> tuple[_Value, ...]:
+    """The values, `new` in the place of the very object `old`."""
+    return tuple(new if each is old else each for each in values)

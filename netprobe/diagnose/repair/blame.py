@@ -25,7 +25,7 @@ def blamed(loss: Loss) -> Stop | None:
 
 
 def _made(hops: tuple[Hop, ...], *fields: str) -> Hop | None:
-    return next((h for h in reversed(hops) if any(change.field in fields for change in h.changes)), None)
+    return next((h for h in reversed(hops) if h.change_of(*fields) is not None), None)
 
 
 def _dead_target(loss: Loss) -> Stop | None:

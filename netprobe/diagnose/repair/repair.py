@@ -167,7 +167,7 @@ class Loss(Struct, frozen=True, dict=True):
         be a namespace to read.
         """
         if name not in self._cables:
-            veths = [link for link in self.snapshot[name].links if link.kind == "veth"]
+            veths = self.snapshot[name].links_of("veth")
             first = sorted(veths, key=lambda link: link.master is not None)[:_FAR_ENDS]
             self._cables[name] = frozenset(link.index for link in first)
         return self._cables[name]

@@ -84,6 +84,6 @@ def pointing_at(snapshot: Snapshot, address: str) -> int:
 
 
 def _points(namespace: Namespace, address: str) -> bool:
-    vias = {leg.via for route in namespace.routes for leg in route.nexthops}
+    vias = namespace.gateways
     known = {n.address for n in namespace.neighbours if n.mac and n.state != "failed"}
     return address in vias | known

@@ -49,7 +49,7 @@ def _of_a_bridge(loss: Loss) -> Iterator[Repair]:
 
 
 def _is_loose(namespace: Namespace, link: Link) -> bool:
-    bridges = any(each.kind == "bridge" for each in namespace.links)
+    bridges = bool(namespace.links_of("bridge"))
     addressed = any(a.scope == "global" for a in namespace.addresses_of(link))
     return link.master is None and not bridges and not addressed
 

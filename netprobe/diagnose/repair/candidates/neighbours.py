@@ -57,7 +57,7 @@ def _usurped(loss: Loss, resolved: Resolved, rival: Station) -> Iterator[Repair]
         if (owner := n.owner_of(address)) is not None and n.name != rival[0]
     ]
     text = f"{rival[0]}/{rival[1].name} ({entry.mac}) answers for {address} as well, and {name} sends to it"
-    own = next((a for a in loss.snapshot[rival[0]].addresses if a.address == address), None)
+    own = loss.snapshot[rival[0]].address(address)
     bearer = loss.snapshot[rival[0]].link(own.index) if own is not None else None
     thing = _object(resolved)
     fix: tuple[Command, ...] = (_forget(name, resolved),)

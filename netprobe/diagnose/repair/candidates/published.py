@@ -37,7 +37,7 @@ def _asked(loss: Loss) -> Iterator[tuple[Namespace, Flow]]:
     """
     passed: dict[str, Flow] = {}
     for hop in loss.prediction.request.hops:
-        if any(change.field in ("dst", "dport") for change in hop.changes):
+        if hop.change_of("dst", "dport") is not None:
             return
         passed.setdefault(hop.namespace, hop.flow)
     for name, flow in passed.items():
@@ -111,7 +111,7 @@ def _without_exemption(loss: Loss, namespace: Namespace, flow: Flow, stop: Stop)
 def _to_another(loss: Loss) -> Iterator[Repair]:
     """A published port whose target is elsewhere by now: behind which station of its network it listens."""
     hops = loss.prediction.request.hops
-    made = next((h for h in hops if any(c.field == "dst" for c in h.changes)), None)
+    made = next((h for h in hops if h.change_of("dst") is not None), None)
     if made is None or made.object is None or made.object.words is None or loss.prediction.leg is Leg.REPLY:
         return
     namespace = loss.snapshot.namespaces.get(made.namespace)
@@ -138,7 +138,7 @@ def _on_another_port(loss: Loss) -> Iterator[Repair]:
     leads: that one.
     """
     hops = loss.prediction.request.hops
-    made = next((h for h in reversed(hops) if any(c.field in ("dst", "dport") for c in h.changes)), None)
+    made = next((h for h in reversed(hops) if h.change_of("dst", "dport") is not None), None)
     there = loss.snapshot.get(loss.stop.place.namespace)
     if made is None or made.object is None or there is None or loss.stop.code != "port-closed":
         return
@@ -199,7 +199,7 @@ def _also_of(snapshot: Snapshot, address: str, version: int) -> list[str]:
         each.address
         for namespace in snapshot.namespaces.values()
         for link in namespace.links
-        if any(own.address == address for own in namespace.addresses_of(link))
+        if namespace.has_on(link, address)
         for each in namespace.addresses_of(link)
         if each.scope == "global" and prefix.version(each.address) == version
     ]

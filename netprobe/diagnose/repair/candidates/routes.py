@@ -205,7 +205,7 @@ def _leads_there(loss: Loss, routed: Routed) -> bool:
     return any(
         hints.leads(loss.snapshot[name], routed.dst, here)
         for name, station in loss.stations(routed.namespace, link)
-        if any(a.address == leg.via for a in loss.snapshot[name].addresses_of(station))
+        if loss.snapshot[name].has_on(station, leg.via)
     )
 
 
@@ -361,7 +361,7 @@ def _code_of_missing(loss: Loss, routed: Routed, out: Link | None) -> str:
 def _reached_by(router: Namespace, station: Link, dst: str) -> str | None:
     """The network of `dst` to which a router has a route that does not lead back to where it was asked."""
     if fib.is_local(router, dst):
-        own = next((a for a in router.addresses if a.address == dst), None)
+        own = router.address(dst)
         return prefix.network(own.address, own.prefixlen) if own is not None else None
     found = fib.lookup(router, RouteQuery(None, dst))
     if (

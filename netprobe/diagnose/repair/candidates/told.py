@@ -49,7 +49,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 def _put(loss: Loss, tale: _Tale, agreeing: int) -> Iterator[Repair]:
     namespace, link = loss.snapshot[tale.name], tale.link
-    there = next((a for a in namespace.addresses if a.address == tale.address), None)
+    there = namespace.address(tale.address)
     if there is not None and there.index == link.index:
         return
     length = there.prefixlen if there is not None else _length(loss, namespace, tale)

@@ -65,7 +65,7 @@ def _knows_no_way_back(loss: Loss, router: Routed, dst: str) -> bool:
         return True
     namespace, leg = loss.snapshot[router.namespace], router.decision.leg
     out = namespace.link_of(leg)
-    gateway = any(each.via == dst for route in namespace.routes for each in route.nexthops)
+    gateway = dst in namespace.gateways
     return gateway and nat_rules.expects_translation(router, out, loss.prediction)
 
 
@@ -78,7 +78,7 @@ def _masquerade(loss: Loss, router: Routed, source: str) -> Iterator[Repair]:
     private = (
         next((c.before for c in made.changes if c.field == "src"), source) if made is not None else source
     )
-    own = any(a.address == source for a in namespace.addresses_of(out))
+    own = namespace.has_on(out, source)
     if own and made is not None:
         yield from _to_another(loss, router, out, made, source)
     if own or not nat_rules.is_private(private):
@@ -221,7 +221,7 @@ def _hairpin(loss: Loss) -> Iterator[Repair]:
     destination.
     """
     hops = loss.prediction.request.hops
-    made = next((h for h in reversed(hops) if any(c.field in ("dst", "dport") for c in h.changes)), None)
+    made = next((h for h in reversed(hops) if h.change_of("dst", "dport") is not None), None)
     if made is None or made.namespace not in loss.snapshot:
         return
     namespace, target, source = loss.snapshot[made.namespace], made.flow.dst, hops[0].flow.src
@@ -251,7 +251,7 @@ def _back_by_the_translator(loss: Loss) -> Iterator[Repair]:
     translator's own it would.
     """
     hops, reply = loss.prediction.request.hops, loss.prediction.reply
-    made = next((h for h in hops if any(c.field == "dst" for c in h.changes)), None)
+    made = next((h for h in hops if h.change_of("dst") is not None), None)
     if made is None or reply is None or made.namespace in {hop.namespace for hop in reply.hops}:
         return
     router = next((r for r in loss.asked(Leg.REQUEST) if r.namespace == made.namespace), None)
