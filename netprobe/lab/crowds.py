@@ -209,8 +209,44 @@ def kube_nft(services: int) -> str:
     return "nft -f - <<END\n" + "\n".join(lines) + "\nEND\n"
 
 
+def interfaces(count: int) -> str:
+    """So many more interfaces of `host`."""
+    return _batch(None, (f"link add x{n} type veth peer name y{n}" for n in range((count + 1) // 2)))
+
+
+def addresses(count: int) -> str:
+    """So many addresses of `host` that nobody asks for."""
+    return _batch(None, (f"addr add 10.77.{n >> 8}.{n & 255}/32 dev lo" for n in range(count)))
+
+
+def policy_rules(count: int) -> str:
+    """So many policy rules of `host` for sources that nobody has."""
+    lines = (f"rule add from 10.66.{n >> 8}.{n & 255} lookup 99 pref {1000 + n}" for n in range(count))
+    return _batch(None, lines)
+
+
+def namespaces(count: int) -> str:
+    """So many more namespaces, with nothing in them."""
+    return _batch(None, (f"netns add z{n}" for n in range(count)))
+
+
+def set_elements(count: int) -> str:
+    """A set of nft with so many elements, and a small one that drops what goes to `b`."""
+    elements = ", ".join(f"100.{n >> 16}.{n >> 8 & 255}.{n & 255}" for n in range(count))
+    return f"""nft -f - <<END
+table ip t {{
+  set many {{ type ipv4_addr; elements = {{ {elements} }}; }}
+  set few {{ type ipv4_addr; elements = {{ 10.8.2.2 }}; }}
+  chain f {{ type filter hook forward priority 0; ip saddr @many accept; ip daddr @few drop; }}
+}}
+END
+"""
+
+
 MANY = {
     "stations": stations, "bridges": bridges, "routers": routers, "routes": routes, "neighbours": neighbours,
     "forwarding entries": fdb, "services, iptables": kube_iptables, "services, nft": kube_nft,
+    "interfaces": interfaces, "addresses": addresses, "policy rules": policy_rules,
+    "namespaces": namespaces, "set elements": set_elements,
 }  # fmt: skip
 """What there can be many of; routes and what stands below them are beside the way of `pair`."""
