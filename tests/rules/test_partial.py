@@ -9,6 +9,8 @@ from msgspec.structs import replace
 
 from netprobe.diagnose.change import questions
 from netprobe.diagnose.diff import differences
+from netprobe.linux.netfilter import listing
+from netprobe.linux.netfilter.tools import Printed
 from netprobe.model import Chain, ChainQuery, Flow, Namespace, Protocol, Ruleset, Snapshot
 from netprobe.rules import HookVerdict, Ruling, traverse
 from netprobe.rules.expression import Scene
@@ -107,3 +109,21 @@ def test_rules_for_other_destinations_are_passed_over_and_no_others() -> None:
         holding = [n for n, rule in enumerate(chain.rules) if not fails_at_once(rule, packet, scene)]
         assert set(holding) <= set(looked_at)
         assert len(looked_at) <= 4
+
+
+def test_of_very_many_rules_of_the_old_engine_the_base_chains_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (
+        "*nat\n:PREROUTING ACCEPT [0:0]\n:OUTPUT DROP [0:0]\n:WEB - [0:0]\n"
+        "[1:60] -A PREROUTING -p tcp -j WEB\n[0:0] -A WEB -p tcp -m tcp --dport 80 -j ACCEPT\nCOMMIT\n"
+        "*filter\n:FORWARD DROP [0:0]\n:PREROUTING - [0:0]\n[0:0] -A FORWARD -j PREROUTING\n[0:0] -A PREROUTING -j ACCEPT\nCOMMIT\n"
+    )
+    printer = listing.LEGACY["ip"]
+    whole = printer.tables(Printed(text.encode()))
+    monkeypatch.setattr(listing, "MOST_RULES", 1)
+    partial = printer.tables(Printed(text.encode()))
+    for table, known in zip(partial, whole, strict=True):
+        assert table.partial
+        assert table.chains == tuple(chain for chain in known.chains if chain.hook)
+    query = ChainQuery("iptables-legacy", "ip", "nat", "WEB")
+    packet = replace(forwarded(WEB), state=None)
+    assert traverse(Ruleset(tables=tuple(partial)), "ip", "prerouting", packet).needs == (query,)

@@ -19,6 +19,7 @@ from .owner import Key
 from .tools import Printed
 
 MAP = 0x8  # NFT_SET_MAP
+MOST_RULES = 1100  # of the old engine, which tells only how many bytes they are
 MOST_SETS = 32  # that are printed one by one, 3 ms each; of others single elements are asked
 
 Scope = tuple[str, ...]
@@ -33,8 +34,17 @@ class Printer(Struct, frozen=True):
     family: str
 
     def tables(self, printed: Printed) -> list[Table]:
-        """The tables in its output."""
-        return read_save(printed.output.decode("utf-8", "surrogateescape"), self.engine, self.family)
+        """The tables in its output; of the old engine's, where there are very many rules, with the base
+        chains alone.
+        """
+        text = printed.output.decode("utf-8", "surrogateescape")
+        if self.engine != "iptables-legacy" or text.count(" -A ") <= MOST_RULES:
+            return read_save(text, self.engine, self.family)
+        tables = read_save(of_base_chains(text), self.engine, self.family)
+        return [
+            replace(table, chains=tuple(chain for chain in table.chains if chain.hook), partial=True)
+            for table in tables
+        ]
 
     def commands(self, tables: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """The command line for all tables; with `tables` one for each of these."""
@@ -53,6 +63,21 @@ LEGACY = {
     "ip6": Printer(("ip6tables-legacy-save", "-c"), "iptables-legacy", "ip6"),
     "arp": Printer(("arptables-legacy-save",), "arptables-legacy", "arp"),
 }
+
+
+def of_base_chains(text: str) -> str:
+    """What iptables-save printed, without the rules of chains that others jump to."""
+    base: set[str] = set()
+    kept = []
+    for line in text.splitlines():
+        name = line.partition(" -A ")[2].partition(" ")[0]
+        if line.startswith(":") and not line.partition(" ")[2].startswith("-"):
+            base.add(line[1:].partition(" ")[0])
+        if line.startswith("*"):
+            base.clear()
+        if not name or name in base:
+            kept.append(line)
+    return "\n".join(kept)
 
 
 def together(printed: Mapping[str, Printed], labels: Iterable[str]) -> Printed:
