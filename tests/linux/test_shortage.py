@@ -128,7 +128,7 @@ def test_a_namespace_that_cannot_be_opened_for_want_of_descriptors() -> None:
 
 def listed(code: int) -> list[str | None]:
     """In the lab: why each namespace of the list could not be read, when the kernel refuses with this code."""
-    with Machine() as machine, patch.object(listing, "read_links", failing(code)):
+    with Machine() as machine, patch.object(listing, "list_links", failing(code)):
         return [space.blind for space in machine.spaces()]
 
 
