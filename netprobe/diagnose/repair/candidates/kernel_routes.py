@@ -31,15 +31,19 @@ def _of_the_kernel(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
     """
     there = {(route.dst, route.table, leg.index) for route in namespace.routes for leg in route.nexthops}
     networks = {route.dst for route in namespace.routes if route.type == "unicast"}
-    version, namespace = loss.version, _with_prefix_routes(namespace, networks)
+    namespace = _with_prefix_routes(namespace, networks)
     for link in namespace.links:
-        own = own_addresses(namespace, link, version) if link.up else ()
-        if any({"tentative", "dadfailed"} & {*address.flags} for address in own):
-            continue  # it has its routes when it is used
-        for route in made(namespace, link) if own else ():
-            fits = prefix.version(route.dst) == version and route.type in ("unicast", "local")
+        for route in made(namespace, link) if _has_routes(namespace, link, loss.version) else ():
+            fits = prefix.version(route.dst) == loss.version and route.type in ("unicast", "local")
             if fits and (route.dst, route.table, link.index) not in there:
                 yield from loss.repair(_gone(namespace, link, route), Merit.RESTORES)
+
+
+def _has_routes(namespace: Namespace, link: Link, version: int) -> bool:
+    """Whether an interface has addresses that are in use: one that is tentative has its routes when it is."""
+    own = own_addresses(namespace, link, version) if link.up else ()
+    flags = {word for address in own for word in address.flags}
+    return bool(own) and not flags & {"tentative", "dadfailed"}
 
 
 def _with_prefix_routes(namespace: Namespace, known: set[str]) -> Namespace:

@@ -6,8 +6,9 @@ See: nft(8), SETS; ipset(8); iptables-extensions(8), set.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.diagnose import nat_rules
@@ -20,7 +21,6 @@ from netprobe.model import (
     Namespace,
     Object,
     Protocol,
-    Rule,
     Statement,
     Table,
 )
@@ -28,6 +28,37 @@ from netprobe.predict import fixes, prefix
 
 _PORTS = ("tcp dport", "udp dport", "th dport")
 _REFUSED = {"policy-drop", "rejected-by-rule", "filtered-by-rule"}
+_OF_ADDRESSES = ("hash:ip", "hash:net")
+
+
+class _Lookup(Struct, frozen=True):
+    """A test of a rule that wants what the packet has, `value`, in a set; `table` is that of a set of nft."""
+
+    test: Statement
+    named: NamedSet | IpSet
+    value: str
+    table: Table | None = None
+
+    @property
+    def words(self) -> str:
+        """The set, as its tool would have it named."""
+        family = f"nft {self.table.family} {self.table.name}" if self.table is not None else "ipset"
+        return f"{family} {self.named.name}"
+
+    def held(self) -> Iterable[str]:
+        """The elements that are what the packet has, or have it in them."""
+        if isinstance(self.named, IpSet):
+            texts = (each.first for each in self.named.entries or () if not each.nomatch)
+        else:
+            texts = (nat_rules.written(each) for each in self.named.elements or ())
+        return (text for text in texts if _holds(text, self.value))
+
+    def change(self, what: str, element: str) -> fixes.Fix:
+        """The command that adds an element, or takes one away."""
+        if self.table is None:
+            return (Command.of("ipset", {"add": "add", "delete": "del"}[what], self.named.name, element),)
+        where = ("element", self.table.family, self.table.name, self.named.name)
+        return fixes.nft((self.table.name, self.named.name), what, *where, f"{{ {element} }}")
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
@@ -36,113 +67,85 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     if loss.stop.code not in _REFUSED or namespace is None:
         return
     refusing = nat_rules.found(namespace, loss.stop.object) if loss.stop.object is not None else None
+    tests = refusing.statements if refusing is not None else ()
     for flow in _flows(loss, namespace):
-        for table, named, statement in _looked_up(namespace):
-            value = _value(statement, flow)
-            if value:
-                yield from _with(loss, table, named, value)
-        for ipset, statement in _of_ipset(namespace):
-            value = _side(ipset, statement, flow)
-            if value and statement not in (refusing.statements if refusing is not None else ()):
-                yield from _changed(loss, ipset.name, "add", value)
-        if refusing is not None:
-            yield from _held(loss, namespace, refusing, flow)
+        for lookup in (*_of_nft(namespace, flow), *_of_ipset(namespace, flow)):
+            if lookup.test in tests:
+                yield from _without(loss, lookup)
+            else:
+                yield from _with(loss, lookup)
 
 
 def _flows(loss: Loss, namespace: Namespace) -> Iterator[Flow]:
     """The packet as it came there, and what a tunnel of the namespace would carry it in."""
-    hops = reversed(loss.hops)
-    yield from [hop.flow for hop in hops if hop.namespace == namespace.name][:1]
+    yield from [hop.flow for hop in reversed(loss.hops) if hop.namespace == namespace.name][:1]
     for link in namespace.links:
-        if link.vxlan is None:
-            continue
-        ends = {link.vxlan.remote: None, **{e.remote: None for e in namespace.fdb if e.index == link.index}}
-        for remote in filter(None, ends):
-            yield Flow(remote, link.vxlan.local or "", Protocol.UDP, dport=link.vxlan.port)
+        if link.vxlan is not None:
+            others = (entry.remote for entry in namespace.fdb if entry.index == link.index)
+            for remote in filter(None, dict.fromkeys((link.vxlan.remote, *others))):
+                yield Flow(remote, link.vxlan.local or "", Protocol.UDP, dport=link.vxlan.port)
 
 
-def _held(loss: Loss, namespace: Namespace, rule: Rule, flow: Flow) -> Iterator[Repair]:
-    """The element of a set that the refusing rule asks for: an address that was banned."""
-    for table, named, statement in _looked_up(namespace):
-        value = _value(statement, flow) if statement in rule.statements else None
-        for element in (named.elements or ()) if value else ():
-            text = nat_rules.written(element)
-            if value and _holds(text, value):
-                words = ("delete", "element", table.family, table.name, named.name, f"{{ {text} }}")
-                yield from _without(loss, named.name, value, fixes.nft((table.name, named.name), *words))
-    for ipset, statement in _of_ipset(namespace):
-        value = _side(ipset, statement, flow) if statement in rule.statements else None
-        for entry in (ipset.entries or ()) if value else ():
-            if value and _holds(entry.first, value) and not entry.nomatch:
-                yield from _changed(loss, ipset.name, "del", entry.first, value)
+def _with(loss: Loss, lookup: _Lookup) -> Iterator[Repair]:
+    """The packet's value added to the set."""
+    text = f"the set {lookup.named.name} of {loss.stop.place.namespace} lacks {lookup.value}"
+    thing = Object("set", lookup.words, lookup.words)
+    yield from _repair(loss, text, thing, lookup.change("add", lookup.value))
+
+
+def _without(loss: Loss, lookup: _Lookup) -> Iterator[Repair]:
+    """The elements taken away for which the rule refuses the packet: an address that was banned."""
+    text = f"the set {lookup.named.name} of {loss.stop.place.namespace} holds {lookup.value}"
+    for element in lookup.held():
+        yield from _repair(loss, text, loss.stop.object, lookup.change("delete", element))
+
+
+def _repair(loss: Loss, text: str, thing: Object | None, fix: fixes.Fix) -> Iterator[Repair]:
+    told = f"{text}: {loss.stop.text}"
+    proof = (loss.stop.text,)
+    stop = replace(loss.stop, text=told, object=thing, commands=fix, proof=proof, advice="")
+    yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
 
 
 def _holds(element: str, value: str) -> bool:
     """Whether an address, a network or a port of a set is, or has in it, what the packet has."""
     if element == value or not nat_rules.is_prefix(element) or not nat_rules.is_prefix(value):
         return element == value
-    return prefix.version(element.partition("/")[0]) == prefix.version(value) and prefix.contains(
-        element, value
-    )
+    version = prefix.version(element.partition("/")[0])
+    return version == prefix.version(value) and prefix.contains(element, value)
 
 
-def _without(loss: Loss, name: str, value: str, fix: fixes.Fix) -> Iterator[Repair]:
-    text = f"the set {name} of {loss.stop.place.namespace} holds {value}: {loss.stop.text}"
-    stop = replace(loss.stop, text=text, commands=fix, proof=(loss.stop.text,), advice="")
-    yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
+def _tests(table: Table) -> Iterator[Statement]:
+    """What the rules of a table do, one after the other."""
+    for chain in table.chains:
+        for rule in chain.rules:
+            yield from rule.statements
 
 
-def _changed(loss: Loss, name: str, how: str, entry: str, value: str = "") -> Iterator[Repair]:
-    """`ipset add|del SET ENTRY`."""
-    fix = (Command.of("ipset", how, name, entry),)
-    if how == "del":
-        yield from _without(loss, name, value or entry, fix)
-        return
-    text = f"the set {name} of {loss.stop.place.namespace} lacks {entry}: {loss.stop.text}"
-    thing = Object("set", f"ipset {name}", f"ipset {name}")
-    stop = replace(loss.stop, text=text, object=thing, commands=fix, proof=(loss.stop.text,), advice="")
-    yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
+def _of_nft(namespace: Namespace, flow: Flow) -> Iterator[_Lookup]:
+    """Each test of a rule that looks into a set of nft whose elements were read."""
+    for table in namespace.tables:
+        for test in _tests(table) if table.engine == "nft" else ():
+            named = _set_of(table, test)
+            value = _value(test, flow)
+            if named is not None and value:
+                yield _Lookup(test, named, value, table)
 
 
-def _of_ipset(namespace: Namespace) -> Iterator[tuple[IpSet, Statement]]:
+def _of_ipset(namespace: Namespace, flow: Flow) -> Iterator[_Lookup]:
     """Each test of a rule that wants the packet in a set of ipset(8) of addresses or networks alone."""
-    ruleset = namespace.ruleset
     for table in namespace.tables:
-        rules = (rule for chain in table.chains for rule in chain.rules)
-        for statement in (statement for rule in rules for statement in rule.statements):
-            wanted = statement.kind == "ipset" and statement.op == "=="
-            named = ruleset.ipset(statement.target) if wanted and ruleset is not None else None
-            if named is not None and named.entries is not None and named.type in ("hash:ip", "hash:net"):
-                yield named, statement
+        for test in _tests(table):
+            named = _ipset_of(namespace, test) if test.kind == "ipset" and test.op == "==" else None
+            value = flow.src if test.options.get("match-set") == "src" else flow.dst
+            if named is not None and named.version in (None, flow.version) and value:
+                yield _Lookup(test, named, value)
 
 
-def _side(named: IpSet, statement: Statement, flow: Flow) -> str | None:
-    """The address of the packet that a rule looks for in a set."""
-    if named.version not in (None, flow.version):
-        return None
-    return flow.src if statement.options.get("match-set") == "src" else flow.dst or None
-
-
-def _with(loss: Loss, table: Table, named: NamedSet, value: str) -> Iterator[Repair]:
-    words = ("add", "element", table.family, table.name, named.name, f"{{ {value} }}")
-    name = " ".join(("nft", table.family, table.name, named.name))
-    text = f"the set {named.name} of {loss.stop.place.namespace} lacks {value}: {loss.stop.text}"
-    fix = fixes.nft((table.name, named.name), *words)
-    proof = (loss.stop.text,)
-    stop = replace(
-        loss.stop, text=text, object=Object("set", name, name), commands=fix, proof=proof, advice=""
-    )
-    yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
-
-
-def _looked_up(namespace: Namespace) -> Iterator[tuple[Table, NamedSet, Statement]]:
-    """Each test of a rule that looks into a set whose elements were read."""
-    for table in namespace.tables:
-        rules = table.rules if table.engine == "nft" else ()
-        for statement in (statement for rule in rules for statement in rule.statements):
-            named = _set_of(table, statement)
-            if named is not None:
-                yield table, named, statement
+def _ipset_of(namespace: Namespace, test: Statement) -> IpSet | None:
+    named = namespace.ruleset.ipset(test.target) if namespace.ruleset is not None else None
+    plain = named is not None and named.entries is not None and named.type in _OF_ADDRESSES
+    return named if plain else None
 
 
 def _set_of(table: Table, statement: Statement) -> NamedSet | None:

@@ -16,6 +16,7 @@ from netprobe.diagnose.repair.segment import Station
 from netprobe.model import Command, InterfaceAddress, Link, Namespace, Object, Route, Stage
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
+from netprobe.predict.trace import Routed
 
 from .stop import target
 from .told import straight_out
@@ -43,18 +44,23 @@ def _gateway(loss: Loss) -> Iterator[Repair]:
     router.
     """
     for routed in loss.prediction.routed:
-        namespace, leg = loss.snapshot[routed.namespace], routed.decision.leg
-        link = namespace.link_of(leg)
-        if leg is None or leg.via is None or link is None or not loss.knows(namespace.name, link):
+        leg = routed.decision.leg
+        far = _other_end(loss, routed)
+        if leg is None or leg.via is None or far is None or far[1].master is not None:
             continue
-        far = loss.far_end(namespace.name, link)
-        router = loss.snapshot.get(far[0]) if far is not None else None
-        if far is None or router is None or far[1].master is not None:
-            continue
-        ends = [a for a in router.addresses if a.address == leg.via]
-        alike = [a for a in ends if _is_alike(router.link(a.index), far[1])]
-        if alike and not any(a.index == far[1].index for a in ends):
+        router = loss.snapshot[far[0]]
+        ends = [own for own in router.addresses if own.address == leg.via]
+        alike = [own for own in ends if _is_alike(router.link(own.index), far[1])]
+        if alike and far[1].index not in {own.index for own in ends}:
             yield from _with_gateway(loss, router, far[1], replace(alike[0], index=far[1].index), len(alike))
+
+
+def _other_end(loss: Loss, routed: Routed) -> Station | None:
+    """The interface at the other end of the cable that a route leads out by, where that was read."""
+    namespace = loss.snapshot[routed.namespace]
+    link = namespace.link_of(routed.decision.leg)
+    known = link is not None and loss.knows(namespace.name, link)
+    return loss.far_end(namespace.name, link) if known and link is not None else None
 
 
 def _is_alike(link: Link | None, other: Link) -> bool:
