@@ -14,9 +14,8 @@ from itertools import chain as joined
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netprobe.model import Chain, Command, Flow, Object, Protocol, Rule, Ruleset, Statement, Stop
+from netprobe.model import Command, Flow, Object, Protocol, Rule, Ruleset, Stop
 from netprobe.rules.hook import traverse
-from netprobe.rules.naming import rule_decision
 from netprobe.rules.packet import HookPacket
 from netprobe.rules.ruling import Decision, HookVerdict, Reason, Ruling
 
@@ -69,10 +68,10 @@ def narrowed(
     a chain for all that was not accepted before; and for its answer, where that would end there too.
     """
     decision = ruling.decision
-    if decision is None or stop.object != decision.object:
-        return stop
-    gate = _gate(ruleset, decision)
-    if gate is None:
+    gate = (
+        _gate(ruleset, ruling, decision) if decision is not None and stop.object == decision.object else None
+    )
+    if decision is None or gate is None:
         return stop
     if decision.reason is Reason.POLICY and (open_again := _for_all(decision.object)):
         return replace(stop, commands=open_again)
@@ -97,71 +96,52 @@ class _Gate(Struct, frozen=True):
     exact: bool = False
 
 
-def _gate(ruleset: Ruleset, decision: Decision) -> _Gate | None:
+def _gate(ruleset: Ruleset, ruling: Ruling, decision: Decision) -> _Gate | None:
     """The policy, or what does a policy's work: the last rule of several, for whatever comes, or for whatever
     goes between interfaces for which another rule accepts something; None for any other rule.
+
+    A chain that only refuses has no exceptions: they stand in the one whose last rule leads to it.
     """
     if decision.reason is Reason.POLICY:
         return _Gate(decision.object)
-    rules = _rules(ruleset, decision)
-    if not rules or decision.rule != rules[-1].number:
-        return None
-    tests = _tests(rules[-1])
-    if not tests:
-        thing = decision.object if len(rules) > 1 else _caller(ruleset, decision)
-        return _Gate(thing) if thing is not None else None
-    alike = any(_accepts_of(tests, rule) for rule in rules[:-1])
-    return _Gate(decision.object, exact=True) if alike and all(map(_is_door, tests)) else None
-
-
-_DOORS = ("iifname", "oifname", "meta iifname", "meta oifname", "meta iif", "meta oif")
-_ENDS = ("drop", "reject", "note", "accept", "jump", "goto")
-_DEEPEST = 16  # jumps within each other, of the kernel (nf_tables.h, NFT_JUMP_STACK_SIZE)
-
-
-def _tests(rule: Rule) -> list[Statement]:
-    return [each for each in rule.statements if each.kind not in _ENDS]
-
-
-def _is_door(test: Statement) -> bool:
-    return test.left is not None and test.left.text in _DOORS
-
-
-def _accepts(rule: Rule) -> bool:
-    return any(each.kind == "accept" for each in rule.statements)
-
-
-def _accepts_of(tests: list[Statement], rule: Rule) -> bool:
-    """Whether a rule accepts something of what these tests are for."""
-    return _accepts(rule) and {*map(repr, tests)} <= {*map(repr, _tests(rule))}
-
-
-def _caller(ruleset: Ruleset, decision: Decision) -> Object | None:
-    """The last rule of a chain that leads all that was not accepted there to a chain that only refuses; None
-    where there is not one such chain.
-    """
-    table = ruleset.table(decision.engine, decision.family, decision.table)
-    if table is None:
-        return None
-    refusing = [decision.chain]
-    for _ in range(_DEEPEST):
-        callers = [chain for chain in table.chains if _ends_in(chain, refusing[-1])]
-        if len(callers) != 1:
+    refusing: list[str] = []
+    for each in (decision, *reversed(ruling.passed)):
+        if each.chain in refusing:
+            continue
+        *before, last = _rules(ruleset, each) or (_UNREAD,)
+        asked = _asked(last)
+        if each.rule != last.number or each.table != decision.table or (asked and refusing):
             return None
-        chain = callers[0]
-        if not all(_leads(rule, refusing) for rule in chain.rules):
-            return rule_decision(table, chain, chain.rules[-1], chain.hook or "").object
-        refusing.append(chain.name)
+        if asked:
+            return _between_doors(decision, before, asked)
+        if {*map(_target, before)}.difference(refusing):
+            return _Gate(each.object)
+        refusing.append(each.chain)
     return None
 
 
-def _ends_in(chain: Chain, name: str) -> bool:
-    """Whether the last rule of a chain leads all that comes to it to another."""
-    return bool(chain.rules) and not _tests(chain.rules[-1]) and _leads(chain.rules[-1], [name])
+def _between_doors(decision: Decision, before: list[Rule], asked: dict[str, str]) -> _Gate | None:
+    """A rule that asks for interfaces alone, where one before it accepts some of what goes between them."""
+    alike = [rule for rule in before if asked.keys() <= _asked(rule).keys()]
+    accepted = "accept" in {each.kind for rule in alike for each in rule.statements}
+    return _Gate(decision.object, exact=True) if accepted and {*asked.values()} <= _DOORS else None
 
 
-def _leads(rule: Rule, chains: list[str]) -> bool:
-    return any(each.kind in ("jump", "goto") and each.target in chains for each in rule.statements)
+_UNREAD = Rule(0, "", ())
+_DOORS = {"iifname", "oifname", "meta iifname", "meta oifname", "meta iif", "meta oif"}
+_JUMPS = ("jump", "goto")
+_ENDS = ("drop", "reject", "note", "accept", *_JUMPS)
+
+
+def _asked(rule: Rule) -> dict[str, str]:
+    """What a rule tests a packet for, each test with the key that it looks at."""
+    tests = (each for each in rule.statements if each.kind not in _ENDS)
+    return {repr(each): getattr(each.left, "text", "") for each in tests}
+
+
+def _target(rule: Rule) -> str:
+    """The chain that a rule leads to."""
+    return "".join(each.target for each in rule.statements if each.kind in _JUMPS)
 
 
 def _for_all(thing: Object) -> Fix:
