@@ -27,9 +27,8 @@ def ipset(order: Order) -> Snapshot:
 
 def _with_entry(named: IpSet, how: str, text: str) -> tuple[IpSetEntry, ...]:
     entries = named.entries or ()
-    there = [each for each in entries if each.first == text]
-    if how not in ("add", "del") or bool(there) == (how == "add"):
+    kept = tuple(each for each in entries if each.first != text)
+    there = len(kept) < len(entries)
+    if {"add": there, "del": not there}.get(how, True):
         raise KeyError(text)  # it is there already, or it is not
-    if how == "add":
-        return (*entries, IpSetEntry(first=text))
-    return tuple(each for each in entries if each not in there)
+    return (*kept, IpSetEntry(first=text)) if how == "add" else kept

@@ -13,6 +13,7 @@ from netprobe.rules.ruling import Decision
 from .nat_rules import is_prefix, rules_of_nat, said
 
 PUBLISHING = ("dnat", "redirect")
+_READY = ("listen", "unconnected")
 _XTABLES = ("iptables", "iptables-legacy", "ip6tables", "ip6tables-legacy")
 
 
@@ -32,12 +33,9 @@ def speaks_of_address(statements: tuple[Statement, ...], address: str) -> bool:
 
 def leads_to(namespace: Namespace, flow: Flow, port: int) -> bool:
     """Whether any rule leads to this port of the destination of a flow."""
-    return any(
-        s.kind == "dnat" and (s.right and s.right.text, s.port and s.port.text) == (flow.dst, str(port))
-        for hook in ("prerouting", "output")
-        for each in rules_of_nat(namespace, hook, flow.dst)
-        for s in each.statements
-    )
+    target = f"[{flow.dst}]:{port}" if flow.version == 6 else f"{flow.dst}:{port}"
+    hooks = (rules_of_nat(namespace, hook, flow.dst) for hook in ("prerouting", "output"))
+    return any(target in each.rule.text.split() for rules in hooks for each in rules)
 
 
 def jumps(
@@ -50,15 +48,13 @@ def jumps(
     for table in namespace.tables:
         if (naming.tool(table), table.name) != (tool, name):
             continue
-        found = [
-            (c, r) for c in table.chains for r in c.rules if any(s.target == chain for s in r.statements)
-        ]
-        if any(c.hook == but for c, _ in found):
-            continue
-        for base, rule in ((c, r) for c, r in found if c.hook in ("prerouting", "output")):
-            words = _anywhere(fixes.xt_words(base.name, rule.text))
-            if words:
-                yield rule_decision(table, base, rule, base.hook or ""), words
+        rules = ((base, rule) for base in table.chains for rule in base.rules)
+        found = [(base, rule) for base, rule in rules if chain in {each.target for each in rule.statements}]
+        hooks = {base.hook for base, _ in found}
+        for base, rule in found if but not in hooks else ():
+            if base.hook is not None:
+                words = _anywhere(fixes.xt_words(base.name, rule.text))
+                yield rule_decision(table, base, rule, base.hook), words
 
 
 def _anywhere(words: tuple[str, ...]) -> tuple[str, ...]:
@@ -111,10 +107,8 @@ def published(
 def listeners(snapshot: Snapshot, flow: Flow, but: str) -> Iterator[tuple[str, str]]:
     """(namespace, address) of those that listen on the port of a dead target."""
     for name, namespace in snapshot.namespaces.items():
-        hears = any(
-            s.protocol == flow.protocol and s.port == flow.dport and s.state in ("listen", "unconnected")
-            for s in namespace.sockets or ()
-        )
-        for own in namespace.addresses if hears and name != but else ():
-            if own.scope == "global" and prefix.version(own.address) == flow.version:
+        heard = {(each.protocol, each.port) for each in namespace.sockets or () if each.state in _READY}
+        hears = name != but and (flow.protocol.value, flow.dport) in heard
+        for own in namespace.addresses if hears else ():
+            if (own.scope, own.version) == ("global", flow.version):
                 yield name, own.address

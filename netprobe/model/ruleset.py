@@ -56,6 +56,9 @@ class Statement(Struct, frozen=True, gc=False, omit_defaults=True):
     text: str = ""
 
 
+_ENDS = ("accept", "drop", "reject", "jump", "goto", "note")
+
+
 class Rule(Struct, frozen=True, gc=False, omit_defaults=True):
     """One rule: `number` counts from 1 in its chain, `handle` is nft's, `text` is what its own tool
     prints.
@@ -68,6 +71,17 @@ class Rule(Struct, frozen=True, gc=False, omit_defaults=True):
     packets: int | None = None
     bytes: int | None = None
     comment: str | None = None
+
+    @property
+    def leads_to(self) -> str:
+        """The chain that it jumps or goes to; empty where it does not."""
+        return "".join(each.target for each in self.statements if each.kind in ("jump", "goto"))
+
+    @property
+    def asks(self) -> dict[str, str]:
+        """What it tests a packet for: each test, with the key that it looks at."""
+        tests = (each for each in self.statements if each.kind not in _ENDS)
+        return {repr(each): getattr(each.left, "text", "") for each in tests}
 
 
 class Chain(Struct, frozen=True):

@@ -67,81 +67,65 @@ def narrowed(
     """The stop with the exception for this packet as its fix, where a policy ended it, or the rule that ends
     a chain for all that was not accepted before; and for its answer, where that would end there too.
     """
-    decision = ruling.decision
-    gate = (
-        _gate(ruleset, ruling, decision) if decision is not None and stop.object == decision.object else None
-    )
-    if decision is None or gate is None:
+    gate = _gate(ruleset, ruling, stop)
+    if gate is None:
         return stop
+    decision = gate.decision
     if decision.reason is Reason.POLICY and (open_again := _for_all(decision.object)):
         return replace(stop, commands=open_again)
-    passing = _passing(hook, subject, gate.exact)
-    commands = accepting(gate.thing, passing)
-    both = hook == "forward" and not passing.answer
-    if both and _stops_answers(ruleset, decision, subject, family):
-        commands += accepting(gate.thing, passing.turned())
-    return replace(stop, commands=commands)
-
-
-def _passing(hook: str, subject: HookPacket, exact: bool) -> Passing:
     answer = subject.reply or subject.state in ("established", "related")
-    iif, oif = (link.name if link is not None else None for link in (subject.iif, subject.oif))
-    return Passing(hook, subject.flow, iif, oif, answer, exact)
+    iif, oif = (getattr(link, "name", None) for link in (subject.iif, subject.oif))
+    passing = Passing(hook, subject.flow, iif, oif, answer, gate.exact)
+    ways = [passing]
+    if hook == "forward" and not answer and _stops_answers(ruleset, decision, subject, family):
+        ways.append(passing.turned())
+    return replace(stop, commands=tuple(c for way in ways for c in accepting(gate.thing, way)))
 
 
 class _Gate(Struct, frozen=True):
-    """Where an exception would stand: a policy or a rule that ends a chain; `exact` as of Passing."""
+    """What refuses as a policy would, and `thing`, the policy or rule where an exception would stand; `exact`
+    as of Passing.
+    """
 
+    decision: Decision
     thing: Object
     exact: bool = False
 
 
-def _gate(ruleset: Ruleset, ruling: Ruling, decision: Decision) -> _Gate | None:
+def _gate(ruleset: Ruleset, ruling: Ruling, stop: Stop) -> _Gate | None:
     """The policy, or what does a policy's work: the last rule of several, for whatever comes, or for whatever
     goes between interfaces for which another rule accepts something; None for any other rule.
 
     A chain that only refuses has no exceptions: they stand in the one whose last rule leads to it.
     """
+    decision = ruling.decision
+    if decision is None or stop.object != decision.object:
+        return None
     if decision.reason is Reason.POLICY:
-        return _Gate(decision.object)
+        return _Gate(decision, decision.object)
     refusing: list[str] = []
     for each in (decision, *reversed(ruling.passed)):
-        if each.chain in refusing:
-            continue
         *before, last = _rules(ruleset, each) or (_UNREAD,)
-        asked = _asked(last)
-        if each.rule != last.number or each.table != decision.table or (asked and refusing):
+        if (each.table, each.rule) != (decision.table, last.number):
             return None
-        if asked:
-            return _between_doors(decision, before, asked)
-        if {*map(_target, before)}.difference(refusing):
-            return _Gate(each.object)
+        if last.asks:
+            return None if refusing else _between_doors(decision, before, last.asks)
+        if {rule.leads_to for rule in before}.difference(refusing):
+            return _Gate(decision, each.object)
         refusing.append(each.chain)
     return None
 
 
 def _between_doors(decision: Decision, before: list[Rule], asked: dict[str, str]) -> _Gate | None:
     """A rule that asks for interfaces alone, where one before it accepts some of what goes between them."""
-    alike = [rule for rule in before if asked.keys() <= _asked(rule).keys()]
-    accepted = "accept" in {each.kind for rule in alike for each in rule.statements}
-    return _Gate(decision.object, exact=True) if accepted and {*asked.values()} <= _DOORS else None
+    alike = (rule.statements for rule in before if asked.keys() <= rule.asks.keys())
+    accepted = "accept" in {each.kind for statements in alike for each in statements}
+    doors = accepted and _DOORS.issuperset(asked.values())
+    return _Gate(decision, decision.object, exact=True) if doors else None
 
 
 _UNREAD = Rule(0, "", ())
 _DOORS = {"iifname", "oifname", "meta iifname", "meta oifname", "meta iif", "meta oif"}
-_JUMPS = ("jump", "goto")
-_ENDS = ("drop", "reject", "note", "accept", *_JUMPS)
-
-
-def _asked(rule: Rule) -> dict[str, str]:
-    """What a rule tests a packet for, each test with the key that it looks at."""
-    tests = (each for each in rule.statements if each.kind not in _ENDS)
-    return {repr(each): getattr(each.left, "text", "") for each in tests}
-
-
-def _target(rule: Rule) -> str:
-    """The chain that a rule leads to."""
-    return "".join(each.target for each in rule.statements if each.kind in _JUMPS)
 
 
 def _for_all(thing: Object) -> Fix:

@@ -12,7 +12,20 @@ from msgspec.structs import replace
 
 from netprobe.diagnose import dnat_rules, nat_rules
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.model import Command, Flow, Leg, Namespace, Object, Place, Snapshot, Stage, Statement, Stop
+from netprobe.model import (
+    Command,
+    Flow,
+    Hop,
+    Leg,
+    Namespace,
+    Object,
+    Place,
+    Rule,
+    Snapshot,
+    Stage,
+    Statement,
+    Stop,
+)
 from netprobe.predict import fixes, prefix
 from netprobe.rules.ruling import Decision
 
@@ -22,7 +35,7 @@ _CLOSED = ("port-closed", "listener-wrong-address")
 def candidates(loss: Loss) -> Iterator[Repair]:
     """What would lead the packet to a program, where a rule leads others there; a target that moved."""
     yield from _to_another(loss)
-    yield from _on_another_port(loss)
+    yield from _on_another_port(loss) if loss.stop.code == "port-closed" else ()
     for namespace, flow in _asked(loss):
         yield from _not_for_this(loss, namespace, flow)
     yield from _in_the_other_family(loss)
@@ -37,7 +50,7 @@ def _asked(loss: Loss) -> Iterator[tuple[Namespace, Flow]]:
     """
     passed: dict[str, Flow] = {}
     for hop in loss.prediction.request.hops:
-        if hop.change_of("dst", "dport") is not None:
+        if any(change.field in ("dst", "dport") for change in hop.changes):
             return
         passed.setdefault(hop.namespace, hop.flow)
     for name, flow in passed.items():
@@ -54,7 +67,7 @@ def _not_for_this(loss: Loss, namespace: Namespace, flow: Flow) -> Iterator[Repa
     or because one before it lets the packet pass.
     """
     name = namespace.name
-    here = loss.probe.source.namespace == name
+    hook = _hook(loss, namespace)
     own = namespace.owner_of(flow.dst) is not None
     for decision, statements in dnat_rules.publishing(namespace, flow):
         if not own and not dnat_rules.speaks_of_address(statements, flow.dst):
@@ -62,13 +75,17 @@ def _not_for_this(loss: Loss, namespace: Namespace, flow: Flow) -> Iterator[Repa
         what = f"port {flow.dport}" if own else f"{flow.dst}:{flow.dport}"
         text = f"{name} publishes {what} by {decision.object.id}, but no rule does it for this packet"
         proof = (decision.object.text, loss.stop.text)
-        stage = Stage.OUTPUT if here else Stage.PREROUTING
-        stop = Stop("dnat-missing", _place(loss, namespace, stage), text, decision.object, (), proof)
+        stop = Stop("dnat-missing", _place(loss, namespace, hook), text, decision.object, (), proof)
         yield from _from_the_other_hook(loss, namespace, decision, stop)
         yield from _without_exemption(loss, namespace, flow, stop)
-        fix = dnat_rules.published(decision, statements, flow, made_here=here)
+        fix = dnat_rules.published(decision, statements, flow, made_here=hook is Stage.OUTPUT)
         merit = Merit.ADDS if own else Merit.RESTORES
-        yield from loss.repair(replace(stop, commands=fix), merit) if fix else ()
+        yield from loss.repair(replace(stop, commands=fix), merit)
+
+
+def _hook(loss: Loss, namespace: Namespace) -> Stage:
+    """Where the request meets the rules that change a destination: OUTPUT for what a namespace sends."""
+    return Stage.OUTPUT if loss.probe.source.namespace == namespace.name else Stage.PREROUTING
 
 
 def _place(loss: Loss, namespace: Namespace, stage: Stage) -> Place:
@@ -82,7 +99,7 @@ def _from_the_other_hook(
     loss: Loss, namespace: Namespace, decision: Decision, stop: Stop
 ) -> Iterator[Repair]:
     """The jump to the chain of the rule, which stands in PREROUTING or OUTPUT alone, in the other one too."""
-    wanted = "output" if loss.probe.source.namespace == namespace.name else "prerouting"
+    wanted = _hook(loss, namespace).value
     tool, table, chain, *_ = decision.object.words or ("", "", "")
     if not tool.startswith(("iptables", "ip6tables")):
         return
@@ -98,72 +115,68 @@ def _from_the_other_hook(
 
 def _without_exemption(loss: Loss, namespace: Namespace, flow: Flow, stop: Stop) -> Iterator[Repair]:
     """The rules that let the packet pass before the one that publishes is reached."""
-    hook = "output" if loss.probe.source.namespace == namespace.name else "prerouting"
-    for decision in nat_rules.exempting(namespace, flow.src, flow.dst, hook):
+    for decision in nat_rules.exempting(namespace, flow.src, flow.dst, _hook(loss, namespace).value):
         text = f"{decision.object.id} of {namespace.name} lets the packet pass before it is translated"
         fix = fixes.without(decision.object, namespace.ruleset)
         proof = (decision.object.text, *stop.proof)
-        if fix:
-            changed = replace(stop, text=text, object=decision.object, commands=fix, proof=proof)
-            yield from loss.repair(changed, Merit.RESTORES)
+        changed = replace(stop, text=text, object=decision.object, commands=fix, proof=proof)
+        yield from loss.repair(changed, Merit.RESTORES)
+
+
+def _led_by(loss: Loss) -> Iterator[tuple[Namespace, Hop, Object, Rule]]:
+    """The rule that led the request elsewhere, with its namespace and the hop; nothing where none did."""
+    for hop in loss.prediction.request.hops:
+        namespace = loss.snapshot.namespaces.get(hop.namespace)
+        led = {"dst", "dport"} & {change.field for change in hop.changes}
+        thing = hop.object if led else None
+        rule = nat_rules.found(namespace, thing) if namespace is not None and thing is not None else None
+        if namespace is not None and thing is not None and rule is not None:
+            yield namespace, hop, thing, rule
+            return
 
 
 def _to_another(loss: Loss) -> Iterator[Repair]:
     """A published port whose target is elsewhere by now: behind which station of its network it listens."""
-    hops = loss.prediction.request.hops
-    made = next((h for h in hops if h.change_of("dst") is not None), None)
-    if made is None or made.object is None or made.object.words is None or loss.prediction.leg is Leg.REPLY:
-        return
-    namespace = loss.snapshot.namespaces.get(made.namespace)
-    rule = nat_rules.found(namespace, made.object) if namespace is not None else None
-    if namespace is None or rule is None:
-        return
-    listeners = dnat_rules.listeners(loss.snapshot, made.flow, but=made.namespace)
-    for name, address in ((n, a) for n, a in listeners if a != made.flow.dst):
-        fix = nat_rules.retargeted(namespace, made.object, rule, made.flow.dst, address)
-        if fix:
-            text = (
-                f"{made.object.id} of {made.namespace} sends the packet to {made.flow.dst}, and {name} has"
-                f" {address}"
-            )
-            proof = (made.object.text, loss.stop.text)
-            stop = Stop(
-                "dnat-dead-target", Place(made.namespace, None, made.stage), text, made.object, fix, proof
-            )
-            yield from loss.repair(stop, Merit.RESTORES)
+    for namespace, made, thing, rule in _led_by(loss) if loss.prediction.leg is Leg.REQUEST else ():
+        listeners = dnat_rules.listeners(loss.snapshot, made.flow, but=namespace.name)
+        for name, address in ((n, a) for n, a in listeners if a != made.flow.dst):
+            to = f"sends the packet to {made.flow.dst}, and {name} has {address}"
+            fix = nat_rules.retargeted(namespace, thing, rule, made.flow.dst, address)
+            yield from _retargeted(loss, made, thing, to, fix, Merit.RESTORES)
 
 
 def _on_another_port(loss: Loss) -> Iterator[Repair]:
     """A published port whose target does not listen there, and does on one other port, to which no rule
     leads: that one.
     """
-    hops = loss.prediction.request.hops
-    made = next((h for h in reversed(hops) if h.change_of("dst", "dport") is not None), None)
-    there = loss.snapshot.get(loss.stop.place.namespace)
-    if made is None or made.object is None or there is None or loss.stop.code != "port-closed":
-        return
-    namespace, flow = loss.snapshot.namespaces.get(made.namespace), made.flow
-    rule = nat_rules.found(namespace, made.object) if namespace is not None else None
-    ports = _heard(there, flow)
-    if namespace is None or rule is None or len(ports) != 1 or dnat_rules.leads_to(namespace, flow, ports[0]):
-        return
-    old = f"{flow.dst}:{flow.dport}" if f":{flow.dport}" in rule.text else flow.dst
-    fix = nat_rules.retargeted(namespace, made.object, rule, old, f"{flow.dst}:{ports[0]}")
-    text = (
-        f"{made.object.id} of {made.namespace} leads to {flow.protocol} port {flow.dport} of {there.name},"
-        f" where one program listens, on port {ports[0]}"
-    )
-    proof = (made.object.text, loss.stop.text)
-    stop = Stop("dnat-dead-target", Place(made.namespace, None, made.stage), text, made.object, fix, proof)
-    yield from loss.repair(stop, Merit.ADDS) if fix else ()
+    for namespace, made, thing, rule in _led_by(loss):
+        flow = made.flow
+        old = f"{flow.dst}:{flow.dport}" if f":{flow.dport}" in rule.text else flow.dst
+        for port in _heard(loss, namespace, flow):
+            to = f"leads to {flow.protocol} port {flow.dport}, where one program listens, on port {port}"
+            fix = nat_rules.retargeted(namespace, thing, rule, old, f"{flow.dst}:{port}")
+            yield from _retargeted(loss, made, thing, to, fix, Merit.ADDS)
 
 
-def _heard(namespace: Namespace, flow: Flow) -> list[int]:
-    """The ports on which programs take what comes for the destination of a flow, each once."""
-    ready = [s for s in namespace.sockets or () if s.state in ("listen", "unconnected")]
+def _retargeted(
+    loss: Loss, made: Hop, thing: Object, to: str, fix: fixes.Fix, merit: Merit
+) -> Iterator[Repair]:
+    """The rule with another target, where its tool can replace it."""
+    text = f"{thing.id} of {made.namespace} {to}"
+    place = Place(made.namespace, None, made.stage)
+    stop = Stop("dnat-dead-target", place, text, thing, fix, (thing.text, loss.stop.text))
+    yield from loss.repair(stop, merit)
+
+
+def _heard(loss: Loss, by: Namespace, flow: Flow) -> list[int]:
+    """The one port on which a program takes what comes for the destination of a flow, if no rule leads there:
+    else it is meant for others.
+    """
+    there = loss.snapshot[loss.stop.place.namespace or ""]
+    ready = [s for s in there.sockets or () if s.state in ("listen", "unconnected")]
     anyone = ("0.0.0.0", "::", "*", flow.dst)
-    ports = {s.port: None for s in ready if s.protocol == flow.protocol.value and s.address in anyone}
-    return list(ports)
+    ports = {s.port for s in ready if s.protocol == flow.protocol.value and s.address in anyone}
+    return [port for port in ports if len(ports) == 1 and not dnat_rules.leads_to(by, flow, port)]
 
 
 def _in_the_other_family(loss: Loss) -> Iterator[Repair]:
@@ -183,14 +196,14 @@ def _for_this_family(
 ) -> Iterator[Repair]:
     target = next((s.right.text for s in statements if s.kind == "dnat" and s.right is not None), "")
     for address in _also_of(loss.snapshot, target, flow.version):
-        here = loss.probe.source.namespace == namespace.name
-        fix = dnat_rules.published(decision, statements, flow, made_here=here, target=address)
+        made_here = _hook(loss, namespace) is Stage.OUTPUT
+        fix = dnat_rules.published(decision, statements, flow, made_here=made_here, target=address)
         only = f"by {decision.object.id}, for the other IP version only"
         text = f"{namespace.name} publishes port {flow.dport} {only}"
         proof = (decision.object.text, loss.stop.text)
         place = _place(loss, namespace, Stage.PREROUTING)
         stop = Stop("dnat-missing", place, text, decision.object, fix, proof)
-        yield from loss.repair(stop, Merit.ADDS) if fix else ()
+        yield from loss.repair(stop, Merit.ADDS)
 
 
 def _also_of(snapshot: Snapshot, address: str, version: int) -> list[str]:
@@ -199,7 +212,7 @@ def _also_of(snapshot: Snapshot, address: str, version: int) -> list[str]:
         each.address
         for namespace in snapshot.namespaces.values()
         for link in namespace.links
-        if namespace.has_on(link, address)
+        if any(own.address == address for own in namespace.addresses_of(link))
         for each in namespace.addresses_of(link)
         if each.scope == "global" and prefix.version(each.address) == version
     ]

@@ -48,7 +48,7 @@ class _Lookup(Struct, frozen=True):
     def held(self) -> Iterable[str]:
         """The elements that are what the packet has, or have it in them."""
         if isinstance(self.named, IpSet):
-            texts = (each.first for each in self.named.entries or () if not each.nomatch)
+            texts = (each.first for each in self.named.entries or ())
         else:
             texts = (nat_rules.written(each) for each in self.named.elements or ())
         return (text for text in texts if _holds(text, self.value))

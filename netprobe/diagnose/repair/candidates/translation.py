@@ -254,21 +254,20 @@ def _back_by_the_translator(loss: Loss) -> Iterator[Repair]:
     made = next((h for h in hops if h.change_of("dst") is not None), None)
     if made is None or reply is None or made.namespace in {hop.namespace for hop in reply.hops}:
         return
-    router = next((r for r in loss.asked(Leg.REQUEST) if r.namespace == made.namespace), None)
-    namespace = loss.snapshot.namespaces.get(made.namespace)
-    target, changed = hops[-1].flow, nat_rules.changed(hops, made.namespace, "src")
-    if router is None or namespace is None or changed is not None:
+    namespace, target = loss.snapshot[made.namespace], hops[-1].flow
+    legs = [routed.decision.leg for routed in loss.asked(Leg.REQUEST) if routed.namespace == namespace.name]
+    out = namespace.link_of(legs[0]) if legs else None
+    if out is None or nat_rules.changed(hops, namespace.name, "src") is not None:
         return
-    out = namespace.link_of(router.decision.leg)
-    fix = nat_rules.masquerading_what_goes_to(namespace, target, out) if out is not None else ()
+    fix = nat_rules.masquerading_what_goes_to(namespace, target, out)
     text = (
         f"{made.namespace} leads packets on to {target.dst} with the asker's source, and the answer from"
         f" {target.dst} does not come back by {made.namespace}"
     )
     thing = Object("nat-rule", f"{fixes.iptables(target.dst)} nat POSTROUTING", "no rule for this packet")
-    place = Place(made.namespace, out.name if out is not None else None, Stage.POSTROUTING)
+    place = Place(made.namespace, out.name, Stage.POSTROUTING)
     stop = Stop("nat-not-reversed", place, text, thing, fix, (loss.stop.text,))
-    yield from loss.repair(stop, Merit.RESTORES) if fix else ()
+    yield from loss.repair(stop, Merit.RESTORES)
 
 
 def _of_the_loopback(loss: Loss) -> Iterator[Repair]:
