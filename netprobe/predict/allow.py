@@ -105,7 +105,7 @@ def _gate(ruleset: Ruleset, ruling: Ruling, stop: Stop) -> _Gate | None:
         return _Gate(decision, decision.object)
     refusing: list[str] = []
     for each in (decision, *reversed(ruling.passed)):
-        *before, last = _rules(ruleset, each) or (_UNREAD,)
+        *before, last = _rules(ruleset, each)
         if (each.table, each.rule) != (decision.table, last.number):
             return None
         if last.asks:
@@ -139,9 +139,10 @@ def _for_all(thing: Object) -> Fix:
 
 
 def _rules(ruleset: Ruleset, decision: Decision) -> tuple[Rule, ...]:
+    """The rules of the chain in which one decided."""
     table = ruleset.table(decision.engine, decision.family, decision.table)
     chain = table.chain(decision.chain) if table is not None else None
-    return chain.rules if chain is not None else ()
+    return chain.rules if chain is not None else (_UNREAD,)
 
 
 def _stops_answers(ruleset: Ruleset, decision: Decision, subject: HookPacket, family: str) -> bool:
