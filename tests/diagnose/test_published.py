@@ -105,12 +105,6 @@ def test_a_port_that_is_published_in_the_other_ip_version() -> None:
     assert fix(said) == ["ip6tables -t nat -A PREROUTING -p tcp -d 2001:db8::2 --dport 8080 -j DNAT --to-destination [fd00:17::2]:80"]
 
 
-def test_a_port_of_the_other_ip_version_on_which_nobody_listens() -> None:
-    """The program listens on IPv4 alone: to publish it in IPv6 would not help."""
-    snapshot = with_ipv6(network(TO_LOCAL, DOCKER, listening=(web(80),)))
-    assert not any("DNAT" in line for line in fix(cause(snapshot, "internet", "2001:db8::2", 8080)))
-
-
 PORTS = [
     ((web(8000),), ":8000"),
     ((web(8000), web(9000)), None),  # which of them is not known
