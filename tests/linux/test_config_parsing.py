@@ -285,3 +285,11 @@ def test_counters() -> None:
     per_cpu = ["entries drop insert_failed", "0000000c 00000001 00000010", "0000000c 00000002 00000000"]
     assert counters.per_cpu("conntrack", per_cpu) == {"conntrack.entries": 12, "conntrack.drop": 3, "conntrack.insert_failed": 16}
     assert counters.per_cpu("conntrack", []) == {}
+
+
+def test_a_route_that_refuses_by_its_nexthop_object() -> None:
+    """The kernel names its type after the object and gives it a leg by lo; a route that refuses itself has no object."""
+    legs = (attribute(1, ip("10.1.0.0")), attribute(4, u32(1)))
+    assert not route_of(route(2, 16, 254, 6, 0, *legs)).by_object
+    assert route_of(route(2, 16, 254, 6, 0, *legs, attribute(30, u32(20)))).by_object
+    assert not route_of(route(2, 16, 254, 1, 0, *legs, attribute(30, u32(20)))).by_object

@@ -28,6 +28,7 @@ RTM_F_CLONED, RTM_F_LOOKUP_TABLE, RTM_F_FIB_MATCH = 0x200, 0x1000, 0x2000
 MOST = 2000  # routes that are read, 20 us each; where there are more, those that are needed
 FIRST = 64  # of a table, among which its defaults are
 UNICAST, KERNEL = 1, 2  # RTN_UNICAST, RTPROT_KERNEL
+BLACKHOLE = 6  # RTN_BLACKHOLE
 KEPT = (2, 3, 4, 5, 6, 7, 8, 9)  # RTN_LOCAL to RTN_THROW: what is the namespace's own, and what refuses
 
 FIB_RULE_INVERT = 0x2
@@ -150,6 +151,7 @@ def route_of(record: Record) -> Route:
         mtu_lock=bool(metrics.get("RTAX_LOCK", 0) & 1 << RTAX_MTU),
         hoplimit=metrics.get("RTAX_HOPLIMIT"),
         tunnel=ENCAPSULATIONS.get(encapsulation, str(encapsulation)) if encapsulation else None,
+        by_object=record["type"] == BLACKHOLE and "RTA_NH_ID" in record,
     )
 
 

@@ -267,7 +267,8 @@ def _back_by_the_translator(loss: Loss) -> Iterator[Repair]:
     thing = Object("nat-rule", f"{fixes.iptables(target.dst)} nat POSTROUTING", "no rule for this packet")
     place = Place(made.namespace, out.name, Stage.POSTROUTING)
     stop = Stop("nat-not-reversed", place, text, thing, fix, (loss.stop.text,))
-    yield from loss.repair(stop, Merit.RESTORES)
+    merit = Merit.RESTORES if loss.stop.code == stop.code else Merit.ADDS  # the answer got back, or was lost
+    yield from loss.repair(stop, merit)
 
 
 def _of_the_loopback(loss: Loss) -> Iterator[Repair]:
