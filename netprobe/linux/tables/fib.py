@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import ipaddress
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 
 from msgspec.structs import replace
 
@@ -22,14 +21,14 @@ RTM_GETROUTE, RTM_GETRULE, RTM_GETNEXTHOP = 26, 34, 106
 AF_INET, AF_INET6 = 2, 10
 
 RTAX_MTU = 2
-MAIN, LOCAL = 254, 255
+DEFAULT, MAIN, LOCAL = 253, 254, 255
 RTM_F_CLONED, RTM_F_LOOKUP_TABLE, RTM_F_FIB_MATCH = 0x200, 0x1000, 0x2000
 
 MOST = 2000  # routes that are read, 20 us each; where there are more, those that are needed
 FIRST = 64  # of a table, among which its defaults are
-UNICAST, KERNEL = 1, 2  # RTN_UNICAST, RTPROT_KERNEL
-BLACKHOLE = 6  # RTN_BLACKHOLE
-KEPT = (2, 3, 4, 5, 6, 7, 8, 9)  # RTN_LOCAL to RTN_THROW: what is the namespace's own, and what refuses
+KERNEL, BLACKHOLE, THROW = 2, 6, 9  # RTPROT_KERNEL, RTN_BLACKHOLE, RTN_THROW
+# of a route of the types blackhole, unreachable and prohibit (fib_props, net/ipv4/fib_semantics.c)
+REFUSALS = {errno.EINVAL: BLACKHOLE, errno.EHOSTUNREACH: 7, errno.EACCES: 8}
 
 FIB_RULE_INVERT = 0x2
 NO_SUPPRESSION = 0xFFFFFFFF  # -1 of FRA_SUPPRESS_PREFIXLEN
@@ -84,20 +83,28 @@ def read_routes(netlink: Netlink) -> tuple[tuple[Route, ...], bool]:
 
 
 def _few(netlink: Netlink, strict: Netlink) -> list[Record]:
-    """Of very many routes those that the kernel makes, those that refuse, and the defaults: a router has a
-    million others, and a packet goes by one.
+    """Of very many routes those that the kernel makes, the table local, defaults, and tables that are small:
+    a router has a million others, and a packet goes by one.
     """
     found = []
+    named = {record.get("FRA_TABLE", record["table"]) for record in netlink.dump(Request(RTM_GETRULE))}
+    others = named - {MAIN, LOCAL, DEFAULT, 0}
     for family in (AF_INET, AF_INET6):
-        wanted = [{"type": kind} for kind in KEPT] + [{"type": UNICAST, "proto": KERNEL}]
-        for fields in wanted:
-            found += strict.first(Request(RTM_GETROUTE, {"family": family, **fields}), MOST)
-        tables = {record.get("FRA_TABLE", record["table"]) for record in netlink.dump(Request(RTM_GETRULE))}
-        for table in sorted((tables | {MAIN}) - {LOCAL, 0}):  # the shortest prefixes come first
-            request = Request(RTM_GETROUTE, {"family": family}, [("RTA_TABLE", table)])
-            with suppress(FileNotFoundError):  # a rule may name one in which there are no routes
-                found += [each for each in strict.first(request, FIRST) if not each["dst_len"]]
+        found += strict.first(Request(RTM_GETROUTE, {"family": family, "proto": KERNEL}), MOST)
+        found += _of_table(strict, family, LOCAL, MOST)
+        if others:  # a throw leads on to the next of them
+            found += strict.first(Request(RTM_GETROUTE, {"family": family, "type": THROW}), MOST)
+        for table in (MAIN, DEFAULT, *sorted(others)):  # the shortest prefixes come first
+            first = _of_table(strict, family, table, FIRST)
+            found += [each for each in first if len(first) < FIRST or not each["dst_len"]]
     return found
+
+
+def _of_table(strict: Netlink, family: int, table: int, most: int) -> list[Record]:
+    try:
+        return strict.first(Request(RTM_GETROUTE, {"family": family}, [("RTA_TABLE", table)]), most)
+    except FileNotFoundError:  # a rule may name one in which there are no routes
+        return []
 
 
 def _routes(netlink: Netlink, records: Iterable[Record]) -> tuple[Route, ...]:
@@ -113,7 +120,7 @@ def _routes(netlink: Netlink, records: Iterable[Record]) -> tuple[Route, ...]:
 
 def find_routes(netlink: Netlink, query: RouteQuery) -> tuple[Route, ...]:
     """The routes that the kernel's FIB finds for `query`, and for its destination alone: of a source or a way
-    in that it does not take it says nothing. None where it finds none.
+    in that it does not take it says nothing. Where one refuses, which the kernel does not name, all that do.
     """
     found = []
     for each in dict.fromkeys((query, RouteQuery(None, query.dst, mark=query.mark))):
@@ -122,7 +129,15 @@ def find_routes(netlink: Netlink, query: RouteQuery) -> tuple[Route, ...]:
         except OSError as error:
             if is_short(error):
                 raise
+            if each.src is None and each.iif is None and error.errno in REFUSALS:
+                found += _refusing(query.dst, REFUSALS[error.errno])
     return tuple(map(_unmerged, _routes(netlink, found)))
+
+
+def _refusing(dst: str, kind: int) -> list[Record]:
+    family = AF_INET6 if ":" in dst else AF_INET
+    with Netlink(strict=True) as strict:
+        return strict.first(Request(RTM_GETROUTE, {"family": family, "type": kind}), MOST)
 
 
 def _unmerged(route: Route) -> Route:
