@@ -109,7 +109,9 @@ class Qdisc(Struct, frozen=True):
 
 class TcFilter(Struct, frozen=True):
     """A tc classifier. `direction` is ingress or egress; `target` the ifindex a mirred action redirects to,
-    or None.
+    or None. `answers` are all that it can answer for the packets that come by, in tc(8)'s words, without
+    touching them: "pass", "drop", "continue" to the next filter ...; () where none comes to it, None where
+    that is not known.
     """
 
     direction: str
@@ -118,6 +120,7 @@ class TcFilter(Struct, frozen=True):
     program: str | None = None
     action: str | None = None
     target: int | None = None
+    answers: tuple[str, ...] | None = None
 
 
 class Link(Struct, frozen=True):
@@ -125,7 +128,8 @@ class Link(Struct, frozen=True):
     hardware.
 
     `up` is IFF_UP, `carrier` is IFF_LOWER_UP. `link` is the peer of a veth or the lower device of a stacked
-    one.
+    one. `xdp_answers` are all that its XDP program can answer, without touching the packet: "pass", "drop"
+    ...; None where that is not known.
     """
 
     index: int
@@ -145,6 +149,7 @@ class Link(Struct, frozen=True):
     macvlan_mode: str | None = None
     vlan_id: int | None = None
     xdp: str | None = None
+    xdp_answers: tuple[str, ...] | None = None
     qdiscs: tuple[Qdisc, ...] = ()
     filters: tuple[TcFilter, ...] = ()
     rx_dropped: int = 0

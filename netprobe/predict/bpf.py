@@ -1,8 +1,8 @@
 """Programs and queues on an interface: places that may drop a packet, whose decision nobody can read off the
 configuration.
 
-XDP, tc classifiers and queueing disciplines (net/core/dev.c, net/sched/): present means suspect, never
-understood.
+XDP, tc classifiers and queueing disciplines (net/core/dev.c, net/sched/): present means suspect. A BPF
+program is none where all that it can answer lets every packet pass, and where all of it drops it is certain.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from math import inf
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.model import Command, Leg, Link, Namespace, Object, Qdisc, Stage, Stop, TcFilter
@@ -34,23 +35,41 @@ _HARMLESS = {
 }
 
 
-def xdp(name: str, link: Link) -> tuple[Stop, ...]:
-    """The XDP program on an interface, as a suspect."""
-    if not link.xdp:
-        return ()
-    text = f"an XDP program on {link.name} ({link.xdp}) may drop the packet"
-    object = Object("xdp", f"{link.name} xdp", link.xdp)
-    return (
-        lost(
-            "filtered-by-xdp",
-            name,
-            link,
-            Stage.RECEIVE,
-            text,
-            object=object,
-            fix=(xdp_off(link),),
-        ),
-    )
+_PASSES = {"pass", "continue"}  # answers that leave a packet alone
+
+
+class Judged(Struct, frozen=True):
+    """What is known of the programs and queues at one place: `stop`, that they drop every packet, or what may
+    drop it.
+    """
+
+    stop: Stop | None = None
+    suspects: tuple[Stop, ...] = ()
+
+
+_CERTAINLY, _MAYBE = "drops every packet", "may drop the packet"
+
+
+def xdp(name: str, link: Link) -> Judged:
+    """The XDP program on an interface."""
+    if not link.xdp or _lets_pass(link.xdp_answers):
+        return Judged()
+    object, fix = Object("xdp", f"{link.name} xdp", link.xdp), (xdp_off(link),)
+    text = f"an XDP program on {link.name} ({link.xdp})"
+    if _drops(link.xdp_answers):
+        text = f"{text} {_CERTAINLY}"
+        return Judged(lost("filtered-by-xdp", name, link, Stage.RECEIVE, text, object=object, fix=fix))
+    text = f"{text} {_MAYBE}"
+    suspect = lost("filtered-by-xdp", name, link, Stage.RECEIVE, text, object=object, fix=fix)
+    return Judged(suspects=(suspect,))
+
+
+def _lets_pass(answers: tuple[str, ...] | None) -> bool:
+    return answers is not None and _PASSES.issuperset(answers)
+
+
+def _drops(answers: tuple[str, ...] | None) -> bool:
+    return answers == ("drop",)
 
 
 def cgroup(namespace: Namespace, link: Link | None, leg: Leg) -> tuple[Stop, ...]:
@@ -68,19 +87,32 @@ def cgroup(namespace: Namespace, link: Link | None, leg: Leg) -> tuple[Stop, ...
     )
 
 
-def ingress(name: str, link: Link) -> tuple[Stop, ...]:
-    """The tc filters on the way in, as suspects."""
+def ingress(name: str, link: Link) -> Judged:
+    """The tc filters on the way in."""
     return _filters(name, link, Stage.INGRESS)
 
 
-def egress(name: str, link: Link) -> tuple[Stop, ...]:
-    """The tc filters on the way out and a queueing discipline that polices, as suspects."""
-    policing = filter(_may_drop, link.qdiscs)
-    return (*_filters(name, link, Stage.EGRESS), *(_qdisc(name, link, each) for each in policing))
+def egress(name: str, link: Link) -> Judged:
+    """The tc filters on the way out and a queueing discipline that polices."""
+    judged = _filters(name, link, Stage.EGRESS)
+    policing = tuple(_qdisc(name, link, each) for each in link.qdiscs if _may_drop(each))
+    return replace(judged, suspects=(*judged.suspects, *policing))
 
 
-def _filters(name: str, link: Link, stage: Stage) -> tuple[Stop, ...]:
-    return tuple(_filter(name, link, each, stage) for each in link.filters if each.direction == stage)
+def _filters(name: str, link: Link, stage: Stage) -> Judged:
+    """The first filter that does not leave every packet to the next one is certain to be asked."""
+    asked = [each for each in link.filters if each.direction == stage and each.answers != ("continue",)]
+    if asked and _drops(asked[0].answers):
+        return Judged(_filter(name, link, asked[0], stage, "filtered-by-tc", _CERTAINLY))
+    met = [each for each in asked if not _lets_pass(each.answers)]
+    return Judged(suspects=tuple(_filter(name, link, each, stage, *_doubt(each)) for each in met))
+
+
+def _doubt(found: TcFilter) -> tuple[str, str]:
+    """The code of what a filter may do, and how that is said."""
+    if found.action is not None and "mirred" in found.action:
+        return "diverted-by-tc", "may divert the packet"
+    return "filtered-by-tc", _MAYBE
 
 
 def _may_drop(qdisc: Qdisc) -> bool:
@@ -97,10 +129,7 @@ def _limit(qdisc: Qdisc) -> float:
     return int(said[1]) if said is not None else inf
 
 
-def _filter(name: str, link: Link, found: TcFilter, stage: Stage) -> Stop:
-    diverts = found.action is not None and "mirred" in found.action
-    code = "diverted-by-tc" if diverts else "filtered-by-tc"
-    what = "may divert the packet" if diverts else "may drop the packet"
+def _filter(name: str, link: Link, found: TcFilter, stage: Stage, code: str, what: str) -> Stop:
     object = Object("tc-filter", f"{link.name} {found.direction}", found.text)
     fix = Command.of("tc", "filter", "del", "dev", link.name, found.direction)
     return lost(

@@ -147,7 +147,10 @@ class Segment:
 
         XDP and ingress first, then VLAN, bridge, macvlan or ipvlan above it, then its own stack.
         """
-        seen = netfilter.on_xdp(self.ground, name, link, packet)
+        before = netfilter.on_xdp(name, link, packet)
+        seen = before.packet
+        if before.stop:
+            return (Branch(seen, stop=before.stop),)
         passed = netfilter.on_ingress(self.ground, name, link, seen)
         if passed.stop:
             return (Branch(seen, stop=passed.stop, hops=(hop(name, link, Stage.RECEIVE, seen, bound="in"),)),)

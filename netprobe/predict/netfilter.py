@@ -73,21 +73,32 @@ def on_transmit(ground: Ground, name: str, link: Link, packet: Packet) -> Passag
     """
     packet = _shaped(ground.namespace(name), Stage.EGRESS, packet)
     passed = _ruled(ground, name, "netdev", "egress", packet, _Doors(oif=link, device=link.name))
-    if passed.stop is None and (full := bpf.no_room(name, link, packet.flow.length)) is not None:
+    if passed.stop is not None:
+        return passed
+    judged = _judged(passed, bpf.egress(name, link))
+    if judged.stop is None and (full := bpf.no_room(name, link, packet.flow.length)) is not None:
         return replace(passed, stop=full)
-    return replace(passed, packet=passed.packet.suspecting(*bpf.egress(name, link)))
+    return judged
 
 
-def on_xdp(ground: Ground, name: str, link: Link, packet: Packet) -> Packet:  # noqa: ARG001
+def _judged(passed: Passage, judged: bpf.Judged) -> Passage:
+    """A packet that has come to programs and queues."""
+    return replace(passed, packet=passed.packet.suspecting(*judged.suspects), stop=judged.stop)
+
+
+def on_xdp(name: str, link: Link, packet: Packet) -> Passage:
     """An XDP program sees the packet before any tap does."""
-    return packet.suspecting(*bpf.xdp(name, link))
+    return _judged(Passage(packet), bpf.xdp(name, link))
 
 
 def on_ingress(ground: Ground, name: str, link: Link, packet: Packet) -> Passage:
     """Ingress of a device, behind the taps: tc ingress, netdev ingress chains."""
     packet = _offloaded(ground, name, link, packet)
-    suspicious = _shaped(ground.namespace(name), Stage.INGRESS, packet).suspecting(*bpf.ingress(name, link))
-    return _ruled(ground, name, "netdev", "ingress", suspicious, _Doors(link, device=link.name))
+    shaped = _shaped(ground.namespace(name), Stage.INGRESS, packet)
+    judged = _judged(Passage(shaped), bpf.ingress(name, link))
+    if judged.stop is not None:
+        return judged
+    return _ruled(ground, name, "netdev", "ingress", judged.packet, _Doors(link, device=link.name))
 
 
 def _offloaded(ground: Ground, name: str, link: Link, packet: Packet) -> Packet:

@@ -106,10 +106,18 @@ class FilterOptions(nla):
     selector = Selector
 
 
+_PROGRAM = [
+    (7, "TCA_BPF_NAME", "asciiz"),
+    (8, "TCA_BPF_FLAGS", "uint32"),
+    (9, "TCA_BPF_FLAGS_GEN", "uint32"),
+    (11, "TCA_BPF_ID", "uint32"),
+]
+
+
 def _options_of(kind: str) -> type:
     named = [(ACTIONS_AT[kind], "TCA_ACTIONS", "actions")]
     named += [(5, "TCA_U32_SEL", "selector")] if kind == "u32" else []
-    named += [(7, "TCA_BPF_NAME", "asciiz"), (11, "TCA_BPF_ID", "uint32")] if kind == "bpf" else []
+    named += _PROGRAM if kind == "bpf" else []
     return type(kind, (nla,), {"nla_map": tuple(named), "actions": Actions, "selector": Selector})
 
 

@@ -1,7 +1,7 @@
 """BPF programs that may drop a packet, where no other interface shows them: tcx on a link, skb programs on a
 cgroup.
 
-bpf(2) has no wrapper in the C library. Numbers are those of include/uapi/linux/bpf.h. What may not be asked
+Numbers are those of include/uapi/linux/bpf.h. What may not be asked
 is left out: presence of a program is evidence, absence of an answer is none.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
 import struct
 from collections.abc import Iterator
 from functools import cache
@@ -17,25 +16,27 @@ from functools import cache
 from netprobe.linux import files
 from netprobe.model import TcFilter
 
-PROG_GET_FD_BY_ID, OBJ_GET_INFO_BY_FD, PROG_QUERY = 13, 15, 16
+from . import programs
+
+PROG_QUERY = 16
 CGROUP_INET_INGRESS, CGROUP_INET_EGRESS, TCX_INGRESS, TCX_EGRESS = 0, 1, 46, 47
 QUERY_EFFECTIVE = 1  # with the programs of the cgroups above
 MOST = 64  # programs at one place, BPF_CGROUP_MAX_PROGS
-INFO_SIZE, NAME_AT, NAME_SIZE = 80, 64, 16  # struct bpf_prog_info up to its name
 FILEID_KERNFS = 0xFE  # a file handle that is a cgroup's id, include/linux/exportfs.h
-SYSCALLS = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "ppc64le": 361, "s390x": 351}
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _QUERY = struct.Struct("=IIIIQI36x")
-_INFO = struct.Struct("=IIQ")
 
 
 def tcx_filters(index: int) -> tuple[TcFilter, ...]:
     """The programs attached by tcx to a link of the namespace this thread is in: they stand in no qdisc."""
     found = []
     for direction, kind in (("ingress", TCX_INGRESS), ("egress", TCX_EGRESS)):
-        for program in _attached(index, kind, 0):
-            found.append(TcFilter(direction, "bpf", f"tcx {direction} prog {program}", program))
+        for number in _ids(index, kind, 0):
+            program = _words(number)
+            answers = programs.tcx_answers(number)
+            text = f"tcx {direction} prog {program}"
+            found.append(TcFilter(direction, "bpf", text, program, answers=answers))
     return tuple(found)
 
 
@@ -70,40 +71,22 @@ def own_cgroup() -> int:
 
 
 def _attached(target: int, kind: int, flags: int) -> Iterator[str]:
+    return map(_words, _ids(target, kind, flags))
+
+
+def _words(program: int) -> str:
+    return f"{programs.name_of(program)} id {program}".strip()
+
+
+def _ids(target: int, kind: int, flags: int) -> list[int]:
+    """The ids of the programs there, in the order in which they run."""
     ids = (ctypes.c_uint32 * MOST)()
     attributes = ctypes.create_string_buffer(
         _QUERY.pack(target, kind, flags, 0, ctypes.addressof(ids), MOST), _QUERY.size
     )
-    if not _bpf(PROG_QUERY, attributes):
-        return iter(())
-    count = _QUERY.unpack(attributes.raw)[5]
-    return (f"{_name_of(ids[at])} id {ids[at]}".strip() for at in range(count))
-
-
-def _name_of(program: int) -> str:
-    """The program's name; "" where it may not be asked for (CAP_SYS_ADMIN)."""
-    fd = _libc.syscall(
-        _number(), PROG_GET_FD_BY_ID, ctypes.create_string_buffer(struct.pack("=III", program, 0, 0), 12), 12
-    )
-    if fd < 0:
-        return ""
-    try:
-        info = ctypes.create_string_buffer(INFO_SIZE)
-        request = ctypes.create_string_buffer(_INFO.pack(fd, INFO_SIZE, ctypes.addressof(info)), _INFO.size)
-        if not _bpf(OBJ_GET_INFO_BY_FD, request):
-            return ""
-        return info.raw[NAME_AT : NAME_AT + NAME_SIZE].split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
-    finally:
-        os.close(fd)
-
-
-def _bpf(command: int, attributes: ctypes.Array[ctypes.c_char]) -> bool:
-    return bool(_libc.syscall(_number(), command, attributes, len(attributes)) >= 0)
-
-
-@cache
-def _number() -> int:
-    return SYSCALLS.get(platform.machine(), -1)  # -1: ENOSYS
+    if not programs.bpf(PROG_QUERY, attributes):
+        return []
+    return list(ids[: _QUERY.unpack(attributes.raw)[5]])
 
 
 def _lines(path: str) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from netprobe.linux.netlink import Netlink, Record, Request, address
 from netprobe.model import Bridge, BridgePort, InterfaceAddress, Link, LinkRef, Vxlan
 
+from .programs import xdp_answers
 from .sysctl import of_interface
 
 RTM_GETLINK, RTM_GETADDR = 18, 22
@@ -76,6 +77,7 @@ def link_of(record: Record) -> Link:
         macvlan_mode=_mode(kind, data),
         vlan_id=data.get("IFLA_VLAN_ID", 0) if kind == "vlan" else None,
         xdp=_xdp(record.nest("IFLA_XDP")),
+        xdp_answers=_xdp_answers(record.nest("IFLA_XDP")),
         rx_dropped=counted.get("rx_dropped", 0),
         tx_dropped=counted.get("tx_dropped", 0),
     )
@@ -161,6 +163,13 @@ def _xdp(found: Record) -> str | None:
     if not mode:
         return None
     return f"{XDP_MODES.get(mode, 'xdp')} id {found.get('IFLA_XDP_PROG_ID', 0)}"
+
+
+def _xdp_answers(found: Record) -> tuple[str, ...] | None:
+    """What the program can answer, where there is one and this machine's processor runs it."""
+    program = found.get("IFLA_XDP_PROG_ID", 0)
+    by_processor = XDP_MODES.get(found.get("IFLA_XDP_ATTACHED", 0)) in ("xdp", "xdpgeneric")
+    return xdp_answers(program) if program and by_processor else None
 
 
 def read_addresses(netlink: Netlink) -> tuple[InterfaceAddress, ...]:

@@ -1,6 +1,7 @@
 """Queueing disciplines and traffic-control filters:
 
-RTM_GETQDISC and RTM_GETTFILTER. Present is what we can say, not what they match.
+RTM_GETQDISC and RTM_GETTFILTER. Present is what we can say, not what they match; what a BPF program can
+answer is said where it is understood.
 
 Numbers are those of include/uapi/linux/{rtnetlink,pkt_sched,pkt_cls}.h and tc_act/*.h; words are tc(8)'s.
 """
@@ -17,6 +18,7 @@ from netprobe.linux.netlink import Netlink, Record, Request
 from netprobe.model import Link, Qdisc, TcFilter
 
 from .bpf import tcx_filters
+from .programs import direct_answers
 
 RTM_GETQDISC, RTM_GETTFILTER = 38, 46
 ROOT, INGRESS = 0xFFFFFFFF, 0xFFFFFFF1  # TC_H_ROOT, TC_H_INGRESS (clsact has the same parent)
@@ -24,6 +26,9 @@ ROOT, INGRESS = 0xFFFFFFFF, 0xFFFFFFF1  # TC_H_ROOT, TC_H_INGRESS (clsact has th
 FROM_WIRE, TO_WIRE = 0xFFFFFFF2, 0xFFFFFFF3
 # what the kernel puts there itself: no filters to ask for
 PASSIVE = ("noqueue", "mq", "pfifo_fast", "pfifo", "fq_codel", "fq")
+
+ALL = 0x0003  # ETH_P_ALL
+ACT_DIRECT, SKIP_SW = 0x1, 0x2  # TCA_BPF_FLAG_ACT_DIRECT, TCA_CLS_FLAGS_SKIP_SW
 
 VERDICTS = {
     -1: "continue",
@@ -38,7 +43,7 @@ VERDICTS = {
     8: "trap",
 }
 MIRRED = {1: "egress redirect", 2: "egress mirror", 3: "ingress redirect", 4: "ingress mirror"}
-PROTOCOLS = {0x0003: "all", 0x0800: "ip", 0x0806: "arp", 0x86DD: "ipv6", 0x8100: "802.1Q"}
+PROTOCOLS = {ALL: "all", 0x0800: "ip", 0x0806: "arp", 0x86DD: "ipv6", 0x8100: "802.1Q"}
 
 
 def with_traffic_control(netlink: Netlink, links: Sequence[Link]) -> tuple[Link, ...]:
@@ -61,16 +66,29 @@ def _dumped(netlink: Netlink) -> list[Record]:
 
 
 def _equipped(netlink: Netlink, link: Link, found: Sequence[tuple[Qdisc, int]]) -> Link:
-    filters: list[TcFilter] = list(tcx_filters(link.index))
-    for qdisc, handle in found:
-        if qdisc.kind in ("clsact", "ingress"):
-            filters += _filters(netlink, link.index, FROM_WIRE, "ingress")
-        if qdisc.kind == "clsact":
-            filters += _filters(netlink, link.index, TO_WIRE, "egress")
-        elif qdisc.kind not in (*PASSIVE, "ingress"):
-            filters += _filters(netlink, link.index, handle, "egress")
+    programs, filters = tcx_filters(link.index), list[TcFilter]()
+    sides = {"ingress": [FROM_WIRE], "clsact": [FROM_WIRE, TO_WIRE]}
+    parents = {parent for qdisc, _ in found for parent in sides.get(qdisc.kind, ())}
+    for direction, parent in (("ingress", FROM_WIRE), ("egress", TO_WIRE)):
+        first = [each for each in programs if each.direction == direction]
+        behind = _filters(netlink, link.index, parent, direction) if parent in parents else ()
+        filters += in_turn([*first, *behind])
+    for qdisc, handle in found:  # these choose a class, behind all the others
+        if qdisc.kind not in (*PASSIVE, *sides):
+            chosen = _filters(netlink, link.index, handle, "egress")
+            filters += (replace(each, answers=None) for each in chosen)
     shown = tuple(qdisc for qdisc, _ in found if qdisc.kind != "noqueue")  # noqueue is the word for none
     return replace(link, qdiscs=shown, filters=tuple(filters)) if shown or filters else link
+
+
+def in_turn(filters: Sequence[TcFilter]) -> Iterator[TcFilter]:
+    """Filters that are asked one after the other, without answers from where the packet does not come to
+    them (net/core/dev.c, sch_handle_ingress).
+    """
+    is_over = False
+    for each in filters:
+        yield replace(each, answers=()) if is_over else each
+        is_over = is_over or (each.answers is not None and "continue" not in each.answers)
 
 
 def qdisc_of(record: Record) -> Qdisc:
@@ -129,13 +147,23 @@ def filter_of(record: Record, direction: str) -> TcFilter | None:
         program or "",
         f"action {words}" if words else "",
     ]
-    return TcFilter(direction, kind, " ".join(word for word in shown if word), program, words or None, target)
+    text, answers = " ".join(word for word in shown if word), _answers(options)
+    if answers is not None and (protocol != ALL or record.get("TCA_CHAIN", 0)):
+        answers = tuple(sorted({*answers, "continue"}))  # not every packet comes to it
+    return TcFilter(direction, kind, text, program, words or None, target, answers)
 
 
 def _program(kind: str, options: Record) -> str | None:
     if kind != "bpf":
         return None
     return f"{options.text('TCA_BPF_NAME')} id {options.get('TCA_BPF_ID', 0)}".strip()
+
+
+def _answers(options: Record) -> tuple[str, ...] | None:
+    """What a program can answer that decides by itself, in software."""
+    decides = options.get("TCA_BPF_FLAGS", 0) & ACT_DIRECT
+    by_processor = not options.get("TCA_BPF_FLAGS_GEN", 0) & SKIP_SW
+    return direct_answers(options.get("TCA_BPF_ID", 0)) if decides and by_processor else None
 
 
 def _keys(options: Record) -> str:

@@ -1,0 +1,174 @@
+"""BPF programs by their ids: their names, and what they can answer.
+
+bpf(2) has no wrapper in the C library. Numbers are those of include/uapi/linux/{bpf,pkt_cls}.h. To be asked
+for a program the kernel wants CAP_SYS_ADMIN; of one that may not be asked for nothing is known.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import platform
+import re
+import struct
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+
+from netprobe.linux import files
+from netprobe.rules.program import answers, helpers, instruction
+
+PROG_GET_NEXT_ID, PROG_GET_FD_BY_ID, OBJ_GET_INFO_BY_FD = 11, 13, 15
+SYSCALLS = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "ppc64le": 361, "s390x": 351}
+NAME_AT, NAME_SIZE = 64, 16  # struct bpf_prog_info
+EXTENSION = 28  # BPF_PROG_TYPE_EXT: takes the place of a function of another program
+MOST = 4096  # programs of a machine that are looked through
+
+XDP = {2: "pass", 3: "tx", 4: "redirect"}  # all else drops (bpf_prog_run_generic_xdp)
+# all else goes on to the next filter (cls_bpf_exec_opcode)
+DIRECT = {0: "pass", 2: "drop", 4: "stolen", 7: "redirect", 8: "trap"}
+TCX = {0: "pass", 2: "drop", 7: "redirect", 0xFFFFFFFF: "continue"}  # tcx_action_code
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_REQUEST = struct.Struct("=IIQ")
+# struct bpf_prog_info: type, xlated_prog_len, jited_ and xlated_prog_insns, ifindex, btf_id
+_INFO = struct.Struct("=I16xIQQ40xI44xI4x")
+
+
+def name_of(program: int) -> str:
+    """The program's name; "" where it may not be asked for."""
+    try:
+        information = _informed(program, 0)[0]
+    except OSError:
+        return ""
+    return information[NAME_AT : NAME_AT + NAME_SIZE].split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
+
+
+def xdp_answers(program: int) -> tuple[str, ...] | None:
+    """What an XDP program can answer; None where that is not known."""
+    found = _answers(program)
+    return None if found is None else tuple(sorted({XDP.get(each, "drop") for each in found}))
+
+
+def direct_answers(program: int) -> tuple[str, ...] | None:
+    """What a classifier that decides by itself (direct-action) can answer; None where that is not known."""
+    found = _answers(program)
+    return None if found is None else tuple(sorted({DIRECT.get(each, "continue") for each in found}))
+
+
+def tcx_answers(program: int) -> tuple[str, ...] | None:
+    """What a program attached by tcx can answer; None where that is not known."""
+    found = _answers(program)
+    if found is None or not found <= TCX.keys():
+        return None
+    return tuple(sorted({TCX[each] for each in found}))
+
+
+def _answers(program: int) -> frozenset[int] | None:
+    """All numbers that a program can return, where it is understood and nothing has been put in its place."""
+    if sys.byteorder != "little":
+        return None
+    try:
+        found, is_described = _understood(program)
+    except OSError:
+        return None
+    # only what BTF describes can be replaced (bpf_check_attach_target)
+    return None if found is None or (is_described and _extensions()) else found
+
+
+@cache
+def _understood(program: int) -> tuple[frozenset[int] | None, bool]:
+    """What the program's instructions return, and whether BTF describes it. A program never changes, and its
+    id is not given again soon. Raises OSError.
+    """
+    information, code = _informed(program, instruction.SIZE * answers.LONGEST)
+    _, length, _, shown, device, described = _INFO.unpack_from(information)
+    # one that hardware runs, or that may not be read
+    if device or not shown or not 0 < length <= len(code):
+        return None, bool(described)
+    return answers.answers(code[:length], _functions(code[:length])), bool(described)
+
+
+def _functions(code: bytes) -> Mapping[int, str]:
+    """Names of the kernel's functions, where the program calls any."""
+    return _symbols() if instruction.called(instruction.instructions(code)) else {}
+
+
+@cache
+def _symbols() -> Mapping[int, str]:
+    """The kernel's functions that are known here, by their distance from __bpf_call_base.
+
+    None where the kernel shows no addresses (kernel.kptr_restrict): then it shows no calls either.
+    """
+    names = "|".join(("__bpf_call_base", *helpers.HELPERS))
+    try:
+        listed = files.kernel("/proc/kallsyms")
+    except OSError:
+        return {}
+    found = re.findall(rf"^([0-9a-f]+) [tT] ({names})$".encode(), listed, re.MULTILINE)
+    places = {name.decode(): int(address, 16) for address, name in found}
+    base = places.pop("__bpf_call_base", 0)
+    return {place - base: name for name, place in places.items() if base and place}
+
+
+def _extensions() -> bool:
+    """Whether any program is loaded that takes the place of a function of another, or that cannot be told."""
+    program, request = 0, struct.Struct("=III")
+    for _ in range(MOST):
+        attributes = ctypes.create_string_buffer(request.pack(program, 0, 0), request.size)
+        if not bpf(PROG_GET_NEXT_ID, attributes):
+            return ctypes.get_errno() != errno.ENOENT
+        program = request.unpack(attributes.raw)[1]
+        try:
+            kind = _INFO.unpack_from(_informed(program, 0)[0])[0]
+        except FileNotFoundError:  # gone since
+            continue
+        except OSError:
+            return True
+        if kind == EXTENSION:
+            return True
+    return True
+
+
+def _informed(program: int, most: int) -> tuple[bytes, bytes]:
+    """struct bpf_prog_info of a program, and up to `most` bytes of its instructions as the kernel translated
+    them, padded. Raises OSError.
+    """
+    code, information = ctypes.create_string_buffer(max(1, most)), ctypes.create_string_buffer(_INFO.size)
+    wanted = _INFO.pack(0, most, 0, ctypes.addressof(code) if most else 0, 0, 0)
+    ctypes.memmove(information, wanted, _INFO.size)
+    with _opened(program) as fd:
+        request = _REQUEST.pack(fd, _INFO.size, ctypes.addressof(information))
+        if not bpf(OBJ_GET_INFO_BY_FD, ctypes.create_string_buffer(request, _REQUEST.size)):
+            raise _refused()
+    return information.raw, code.raw
+
+
+@contextmanager
+def _opened(program: int) -> Iterator[int]:
+    """A descriptor of a program. Raises OSError."""
+    attributes = ctypes.create_string_buffer(struct.pack("=III", program, 0, 0), 12)
+    fd = int(_libc.syscall(_number(), PROG_GET_FD_BY_ID, attributes, 12))
+    if fd < 0:
+        raise _refused()
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _refused() -> OSError:
+    code = ctypes.get_errno()
+    return OSError(code, os.strerror(code))
+
+
+def bpf(command: int, attributes: ctypes.Array[ctypes.c_char]) -> bool:
+    """Ask bpf(2); whether it answered."""
+    return bool(_libc.syscall(_number(), command, attributes, len(attributes)) >= 0)
+
+
+@cache
+def _number() -> int:
+    return SYSCALLS.get(platform.machine(), -1)  # -1: ENOSYS
