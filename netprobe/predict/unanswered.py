@@ -47,6 +47,7 @@ _BARRING = {
     "port-isolated", "port-flood-off", "port-not-forwarding", "filtered-by-rule", "policy-drop",
     "mac-not-allowed", "rejected-by-rule",
     "link-admin-down", "link-no-carrier", "mtu-l2-mismatch", "qdisc-drop",
+    "filtered-by-xdp", "filtered-by-tc",
 }  # fmt: skip
 
 
