@@ -169,9 +169,9 @@ def filtered_by_tc(case: Case) -> Cause | None:
     `iptables -L` shows nothing. They are often BPF programs that a network plugin (Cilium, Calico) loaded, or
     a police action that limits the rate.
 
-    How we know: A filter is attached there, and the packet was seen before it and not behind it. What a BPF
-    program decides cannot be read; netprobe names it only when nothing else on that stretch explains the
-    loss.
+    How we know: A filter is attached there, and the packet was seen before it and not behind it. Of a BPF
+    program root can read whether it drops everything, or lets everything pass; one that does neither, or
+    cannot be followed, is named only when nothing else on that stretch explains the loss.
 
     Fix: Look at the filter and delete it, or change the settings of the plugin that loaded it.
         tc filter show dev IFACE ingress
@@ -208,8 +208,8 @@ def filtered_by_xdp(case: Case) -> Cause | None:
     programs. tcpdump on that interface shows nothing, because a native XDP program acts before the taps.
 
     How we know: A program is attached to the interface, the packet left the other end of the cable and was
-    not seen here. What the program decides cannot be read; netprobe names it only when nothing else on that
-    stretch explains the loss.
+    not seen here. Root can read whether the program drops everything, or lets everything pass; one that does
+    neither, or cannot be followed, is named only when nothing else on that stretch explains the loss.
 
     Fix: Take the program off, or change what it is told to drop.
         ip link show dev IFACE   # shows the program's id

@@ -10,7 +10,6 @@ import ctypes
 import errno
 import os
 import platform
-import re
 import struct
 import sys
 from collections.abc import Iterator, Mapping
@@ -100,15 +99,16 @@ def _functions(code: bytes) -> Mapping[int, str]:
 def _symbols() -> Mapping[int, str]:
     """The kernel's functions that are known here, by their distance from __bpf_call_base.
 
-    None where the kernel shows no addresses (kernel.kptr_restrict): then it shows no calls either.
+    Empty where the kernel shows no addresses (kernel.kptr_restrict): then it shows no calls either.
     """
-    names = "|".join(("__bpf_call_base", *helpers.HELPERS))
+    wanted = {os.fsencode(name) for name in ("__bpf_call_base", *helpers.HELPERS)}
     try:
-        listed = files.kernel("/proc/kallsyms")
+        listed = files.kernel("/proc/kallsyms").splitlines()
     except OSError:
         return {}
-    found = re.findall(rf"^([0-9a-f]+) [tT] ({names})$".encode(), listed, re.MULTILINE)
-    places = {name.decode(): int(address, 16) for address, name in found}
+    # 16 digits, the kind, the name
+    found = [line for line in listed if line[19:] in wanted and line[17:18] in b"tT"]
+    places = {os.fsdecode(line[19:]): int(line[:16], 16) for line in found}
     base = places.pop("__bpf_call_base", 0)
     return {place - base: name for name, place in places.items() if base and place}
 
