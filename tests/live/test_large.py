@@ -89,3 +89,24 @@ def test_50000_routes_beside_the_way(make_lab: Callable[..., Lab]) -> None:
     crowds.fill(lab, crowds.pair())
     crowds.fill(lab, crowds.routes(50_000))
     assert trace(lab, "a", "b")["agreement"] == "confirmed"
+
+
+BESIDE = {"interfaces": 1000, "addresses": 5000, "policy rules": 3000, "neighbours": 900, "forwarding entries": 20_000}
+
+
+@pytest.mark.parametrize("what", list(BESIDE))
+def test_what_has_nothing_to_do_with_the_probe(make_lab: Callable[..., Lab], what: str) -> None:
+    lab = make_lab(crowds.EMPTY)
+    crowds.fill(lab, crowds.pair())
+    crowds.fill(lab, crowds.MANY[what](BESIDE[what]))
+    assert trace(lab, "a", "b")["agreement"] == "confirmed"
+
+
+def test_a_small_set_beside_one_of_100000(make_lab: Callable[..., Lab]) -> None:
+    lab = make_lab(crowds.EMPTY)
+    crowds.fill(lab, crowds.pair())
+    crowds.fill(lab, crowds.set_elements(100_000))
+    report = reported(ask(lab, "why", "-o", "json", "a", "b"))
+    assert (report["verdict"], report["causes"][0]["code"], report["blind"]) == ("unreachable", "filtered-by-rule", [])
+    lab.run(["nft", "add", "element", "ip", "t", "many", "{", "10.8.1.2", "}"], check=True)
+    assert reported(ask(lab, "why", "-o", "json", "a", "b"))["verdict"] == "reachable"
