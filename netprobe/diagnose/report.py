@@ -128,7 +128,8 @@ def diagnose(
 
 def _limits(request: Sequence[Hop], reply: Sequence[Hop]) -> tuple[str, ...]:
     """The limits by which the first packets pass, as the configuration has it, and others may not."""
-    return tuple(suspect.text for hop in (*request, *reply) for suspect in hop.suspects)
+    texts = (suspect.text for hop in (*request, *reply) for suspect in hop.suspects)
+    return tuple(dict.fromkeys(texts))  # one rule may meet both ways
 
 
 def _alternatives(case: Case, cause: Cause | None) -> tuple[Cause, ...]:

@@ -19,7 +19,7 @@ from .config import (
     XfrmPolicy,
 )
 from .difference import Comparison, Difference
-from .flow import Endpoint, Flow, Probe
+from .flow import MSS, Endpoint, Flow, Probe
 from .link import (
     Bridge,
     BridgePort,
@@ -118,6 +118,7 @@ __all__ = [
     "ECHO_REPLY_V6",
     "ECHO_REQUEST",
     "ECHO_REQUEST_V6",
+    "MSS",
     "NEIGHBOUR_ADVERTISEMENT",
     "NEIGHBOUR_SOLICITATION",
     "NOT_IN_TIME",

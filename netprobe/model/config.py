@@ -169,7 +169,7 @@ class ConntrackEntry(Struct, frozen=True):
     original: tuple[str, str, int | None, int | None]
     reply: tuple[str, str, int | None, int | None]
     zone: int = 0
-    mark: int = 0
+    mark: int | None = 0
     status: tuple[str, ...] = ()
     state: str | None = None
     timeout_s: int | None = None

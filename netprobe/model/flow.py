@@ -128,7 +128,10 @@ class Probe(Struct, frozen=True):
     def length(self) -> int:
         """The IP packet's length in bytes, before any fragmentation."""
         header = _HEADERS[self.version]
-        return header + 20 if self.protocol is Protocol.TCP else header + 8 + self.size
+        if self.protocol is Protocol.TCP:
+            return header + 24  # with the option of the MSS
+        return header + 8 + self.size
 
 
 _HEADERS = {4: 20, 6: 40}  # bytes of an IP header without options
+MSS = {4: 1460, 6: 1440}  # what a SYN says that it takes, by IP version: an Ethernet frame (RFC 9293, 3.7.1)

@@ -199,7 +199,7 @@ class IpSetEntry(Struct, frozen=True):
     """An entry of a set of ipset(8), with what its type has of these.
 
     `first` and `second` are addresses, prefixes or ranges; `protocol` is its number; `name` another set;
-    `nomatch`: what it holds is not in the set.
+    `nomatch`: what it holds is not in the set; `physdev`: `interface` is a port of a bridge.
     """
 
     first: str = ""
@@ -211,6 +211,7 @@ class IpSetEntry(Struct, frozen=True):
     mark: int | None = None
     name: str = ""
     nomatch: bool = False
+    physdev: bool = False
 
 
 class IpSet(Struct, frozen=True):

@@ -139,7 +139,7 @@ def on_bridge(
     doors = _Doors(came_in, bridge if port_out else None, None, port_in, port_out)
     called = _ruled(ground, name, _family(packet.flow), hook, passed.packet, doors, trail)
     if hook == "prerouting":
-        called = replace(called, packet=replace(called.packet, prerouted=name))
+        called = replace(called, packet=replace(called.packet, prerouted=name, port=(name, port_in)))
     return called
 
 
@@ -220,7 +220,8 @@ def _ruled(
         return Passage(packet)
     subject = replace(
         conntrack.subject(name, packet), flow=packet.flow, mark=packet.mark,
-        iif=doors.iif, oif=doors.oif, bridge=doors.bridge, in_port=doors.in_port, out_port=doors.out_port,
+        iif=doors.iif, oif=doors.oif, bridge=doors.bridge,
+        in_port=_port_in(name, family, packet, doors), out_port=doors.out_port,
         uid=packet.uid if hook in ("output", "postrouting") else None,
         gid=0 if packet.uid is not None else None, pkttype=_kind(family, packet, doors),
     )  # fmt: skip
@@ -245,6 +246,15 @@ def _ruled(
 
 def _need(name: str, query: SetQuery | ChainQuery) -> AskSet | ReadChain:
     return ReadChain(name, query) if isinstance(query, ChainQuery) else AskSet(name, query)
+
+
+def _port_in(name: str, family: str, packet: Packet, doors: _Doors) -> Link | None:
+    """The bridge port that the packet came by: of one that is routed on as well, as br_netfilter leaves its
+    note at the packet (skb_ext_add of SKB_EXT_BRIDGE_NF).
+    """
+    if doors.in_port is not None or packet.port is None or family not in ("ip", "ip6"):
+        return doors.in_port
+    return packet.port[1] if packet.port[0] == name else None
 
 
 def _kind(family: str, packet: Packet, doors: _Doors) -> str:
@@ -358,6 +368,7 @@ def _surroundings(ground: Ground, namespace: Namespace, packet: Packet, trail: T
         track=lambda subject: conntrack.track(namespace, packet, subject, trail,
         ground.connections(namespace.name, packet)),
         proxied=lambda subject: sockets.is_proxied(namespace, subject.iif, subject),
+        listening=lambda subject: sockets.listening(namespace, packet, subject),
     )  # fmt: skip
 
 

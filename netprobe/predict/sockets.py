@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 from netprobe.model import Flow, Leg, Link, Namespace, Object, Socket, Stage, Stop
 from netprobe.model.lookup import grouped
-from netprobe.rules.packet import HookPacket
+from netprobe.rules.packet import HookPacket, Listening
 
-from . import fixes
+from . import fib, fixes
 from .drop import lost
 from .view import Packet
 
@@ -84,6 +84,22 @@ def is_proxied(namespace: Namespace, link: Link | None, subject: HookPacket) -> 
     packet = Packet(_aimed(namespace, link, subject.flow, subject.proxy), Leg.REQUEST)
     chosen = [s for s in _chosen(namespace, link, packet) if s.state != "established"]
     return any(s.transparent is not False for s in chosen)
+
+
+def listening(namespace: Namespace, packet: Packet, subject: HookPacket) -> tuple[Listening, ...] | None:
+    """The socket that rules find for a packet, wherever it goes to (nf_sk_lookup_slow_v4: an echo has none);
+    None where that is not known: who has asked has a socket for the answer, and so has an older connection.
+    """
+    flow, connection = subject.flow, subject.connection
+    if not flow.protocol.has_ports:
+        return ()
+    if packet.leg is Leg.REPLY and connection is not None:  # as it was before its source was translated
+        flow = replace(flow, dst=connection.original[0], dport=connection.original[2])
+    answers = packet.leg is Leg.REPLY and fib.is_local(namespace, flow.dst)
+    if namespace.sockets is None or answers or packet.reused or subject.uid is not None:
+        return None
+    chosen = _chosen(namespace, subject.iif, Packet(flow, Leg.REQUEST))
+    return tuple(Listening(s.address in ("0.0.0.0", "::"), s.transparent) for s in chosen)
 
 
 def _as_looked_up(namespace: Namespace, link: Link | None, packet: Packet) -> Packet:

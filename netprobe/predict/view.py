@@ -57,13 +57,13 @@ class Packet(Struct, frozen=True):
 
     `df` is the don't-fragment bit; `fragments` the length of the longest piece, in bytes, where the sender or
     a router has cut it, 0 of a whole packet; `unlearned`: no path MTU that a kernel has learned counts.
-    `suspects` grows
-    along the way: what may have stopped the packet so far, though the configuration does not tell. `tracked`
-    is what connection tracking and the rules of namespace `tracked_in` know of it; `prerouted` names a
-    namespace whose bridge has called PREROUTING already; `reused`: its ports were asked for, so that older
-    connections may have them. `inside`: the tunnels (namespace, ifindex) whose packet it is. `tags`: what
-    VLAN and MACsec devices have put around the frame, the outermost last. `scope` is the interface on which
-    its sender knows a link-local destination.
+    `suspects` grows along the way: what may have stopped the packet so far, though the configuration does not
+    tell. `tracked` is what connection tracking and the rules of namespace `tracked_in` know of it;
+    `prerouted` names a namespace whose bridge has called PREROUTING already, and `port` is the namespace and
+    port by which that bridge got it, which rules still see where it is routed on; `reused`: its ports were
+    asked for, so that older connections may have them. `inside`: the tunnels (namespace, ifindex) whose
+    packet it is. `tags`: what VLAN and MACsec devices have put around the frame, the outermost last. `scope`
+    is the interface on which its sender knows a link-local destination.
     """
 
     flow: Flow
@@ -77,6 +77,7 @@ class Packet(Struct, frozen=True):
     tracked: HookPacket | None = None
     tracked_in: str | None = None
     prerouted: str | None = None
+    port: tuple[str, Link] | None = None
     reused: bool = False
     inside: tuple[tuple[str, int], ...] = ()
     tags: tuple[str, ...] = ()
@@ -97,7 +98,7 @@ class Packet(Struct, frozen=True):
         ends here, and mark and sender with them where it leaves the namespace (net/core/skbuff.c,
         skb_scrub_packet).
         """
-        bare = replace(self, tracked=None, tracked_in=None, prerouted=None)
+        bare = replace(self, tracked=None, tracked_in=None, prerouted=None, port=None)
         return replace(bare, mark=0, uid=None) if leaves else bare
 
 

@@ -7,7 +7,8 @@ Each gives True, False, or a doubt whose `likely` is what holds for a first pack
 # ruff: noqa: ARG001 - the functions of one table take the same arguments
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from ipaddress import ip_interface, ip_network
 
 from netprobe.model import RecentList, Rule, Statement
@@ -15,8 +16,10 @@ from netprobe.model.lookup import named
 
 from . import ipset, moment, octets
 from .expression import Scene
-from .packet import FibQuery, HookPacket
+from .packet import FibQuery, HookPacket, Listening
 from .ruling import Doubt, Reason
+from .selectors import UNKNOWN
+from .selectors.meta import of_socket
 
 Answer = bool | Doubt
 AMPLE = 64  # a quota that lasts for so many packets like this one is not in doubt
@@ -152,15 +155,38 @@ def _masked(address: str, mask: str | None) -> str:
 
 
 def _u32(statement: Statement, rule: Rule, packet: HookPacket, scene: Scene) -> Answer:
-    try:
+    found = None
+    with suppress(KeyError, ValueError):
         found = octets.u32(octets.network(packet), statement.options["u32"])
-    except (KeyError, ValueError):
-        found = None
+    return Doubt(Reason.UNKNOWN, statement.text) if found is None else _negated(found, statement)
+
+
+def _socket(statement: Statement, rule: Rule, packet: HookPacket, scene: Scene) -> Answer:
+    """Whether there is a socket for the packet (net/netfilter/xt_socket.c, socket_match)."""
+    options = statement.options
+    found = of_socket(scene.around.listening(packet), lambda socket: _takes(socket, options))
+    if found is UNKNOWN:
+        return Doubt(Reason.UNKNOWN, statement.text)
+    return _negated(bool(found), statement)
+
+
+def _takes(socket: Listening, options: Mapping[str, str]) -> bool | None:
+    """One that is bound to every address counts with --nowildcard alone."""
+    bound = not socket.wildcard or "nowildcard" in options
+    return bound and ("transparent" not in options or socket.transparent)
+
+
+def _string(statement: Statement, rule: Rule, packet: HookPacket, scene: Scene) -> Answer:
+    """Whether a text is in the packet (net/netfilter/xt_string.c)."""
+    found = None
+    with suppress(KeyError, ValueError):
+        found = octets.holds_text(octets.network(packet), statement.options)
     return Doubt(Reason.UNKNOWN, statement.text) if found is None else _negated(found, statement)
 
 
 CONDITIONS: dict[str, Callable[[Statement, Rule, HookPacket, Scene], Answer]] = {
     "limit": _limit, "hashlimit": _limit, "connlimit": _connlimit, "quota": _quota, "statistic": _statistic,
     "time": _time,
+    "socket": _socket, "string": _string,
     "u32": _u32, "ipset": _ipset, "rpfilter": _rpfilter, "recent": _recent,
 }  # fmt: skip

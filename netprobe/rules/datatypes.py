@@ -58,6 +58,9 @@ CT_STATUSES = {
     "confirmed": 8,
     "snat": 16,
     "dnat": 32,
+    "seq-adjust": 64,
+    "src-nat-done": 128,
+    "dst-nat-done": 256,
     "dying": 512,
 }
 # xt_conntrack's --ctstate takes both kinds of words

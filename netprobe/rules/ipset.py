@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
 
-from netprobe.model import IpSet, IpSetEntry, Statement
+from netprobe.model import IpSet, IpSetEntry, Protocol, Statement
 
+from . import octets
 from .expression import Scene
 from .packet import HookPacket
 from .ruling import Doubt, Reason, weighed
@@ -28,8 +29,15 @@ def holds(statement: Statement, packet: HookPacket, scene: Scene) -> bool | Doub
 
 def _in(name: str, statement: Statement, packet: HookPacket, scene: Scene, depth: int) -> bool | None:
     named = scene.ruleset.ipset(name) if depth else None
-    if named is None or named.entries is None or statement.options.keys() - _WEIGHED:
+    if named is None or named.entries is None:
         return None
+    found = _member(named, statement, packet, scene, depth)
+    # how often an entry was met is asked of members alone (set_match_v3)
+    return None if found and statement.options.keys() - _WEIGHED else found
+
+
+def _member(named: IpSet, statement: Statement, packet: HookPacket, scene: Scene, depth: int) -> bool | None:
+    assert named.entries is not None
     if named.type == "list:set":
         members = [_in(e.name, statement, packet, scene, depth - 1) for e in named.entries]
         return weighed(members, True)
@@ -67,21 +75,31 @@ def _fits_in(
     dimension: str, source: bool, network: str, named: IpSet, entry: IpSetEntry, packet: HookPacket
 ) -> bool | None:
     flow = packet.flow
-    address, port, mac, link = flow.dst, flow.dport, flow.dst_mac, packet.oif
+    address, port, mac = flow.dst, flow.dport, flow.dst_mac
     if source:
-        address, port, mac, link = flow.src, flow.sport, flow.src_mac, packet.iif
+        address, port, mac = flow.src, flow.sport, flow.src_mac
+    link = getattr(packet, _INTERFACES[source, entry.physdev])
     match dimension:
         case "ip" | "net":
             return _contains(network, address, named.netmask)
         case "port":
             return _has_port(entry, packet, port)
         case "mac":
-            return _is(mac, entry.mac)
+            return _has_mac(entry, packet, mac)
         case "iface":
             return link is not None and link.name == entry.interface
         case "mark":
             return _is(packet.mark, entry.mark)
     return None
+
+
+# by which a packet comes and goes, and of a bridge its ports
+_INTERFACES = {
+    (True, False): "iif",
+    (False, False): "oif",
+    (True, True): "in_port",
+    (False, True): "out_port",
+}
 
 
 def _is(seen: str | int | None, wanted: str | int | None) -> bool | None:
@@ -99,11 +117,28 @@ def _contains(network: str, address: str, netmask: int | None) -> bool:
     return number in ip_network(masked, strict=False)
 
 
+def _has_mac(entry: IpSetEntry, packet: HookPacket, mac: str | None) -> bool | None:
+    """An output packet has no link header yet; an entry without a MAC takes the first one that it meets
+    (bitmap_ipmac_do_test).
+    """
+    if packet.iif is None or not entry.mac:
+        return packet.iif is not None
+    return _is(mac, entry.mac)
+
+
 def _has_port(entry: IpSetEntry, packet: HookPacket, port: int | None) -> bool | None:
-    if entry.protocol not in (None, packet.flow.protocol.number):
+    """ICMP has its type and code in the place of a port, but for a set of ports alone (ip_set_get_ip4_port,
+    ip_set_get_ip_port). A later fragment has none.
+    """
+    flow = packet.flow
+    if flow.protocol is Protocol.OTHER:
+        return None
+    if entry.protocol not in (None, flow.protocol.number) or packet.fragment is not None:
         return False
-    if not packet.flow.protocol.has_ports:
-        return None if entry.protocol is not None else False  # ICMP's type and code stand there
-    if port is None or packet.fragment is not None:
+    if not flow.protocol.has_ports:
+        if entry.protocol is None:
+            return False
+        port = octets.bits(octets.transport(packet), 0, 16)
+    if port is None:
         return None
     return entry.ports is not None and entry.ports[0] <= port <= entry.ports[1]

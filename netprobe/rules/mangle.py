@@ -42,7 +42,7 @@ def _mark(packet: HookPacket, value: int | None) -> HookPacket:
 
 
 def _ct_mark(packet: HookPacket, value: int | None) -> HookPacket:
-    if not tracked(packet) or value is None:
+    if not tracked(packet):
         return packet
     return replace(
         packet, connection=replace(packet.connection or entry_of(packet.flow, packet.zone), mark=value)
@@ -71,6 +71,10 @@ def _ecn(packet: HookPacket, value: int | None) -> HookPacket:
 
 def _mixed(value: int | None, by: int, old: int | None, kept: int) -> int | None:
     return None if value is None or old is None else value << by | old & kept
+
+
+def _clamp(packet: HookPacket, value: int | None) -> HookPacket:  # noqa: ARG001 - by the route, mostly
+    return replace(packet, clamped=True)
 
 
 def _address(field: str) -> Change:
@@ -102,5 +106,6 @@ CHANGES: dict[str, Change] = {
     "ip6 daddr": _address("dst"),
     "tcp sport": _port("sport"), "udp sport": _port("sport"), "th sport": _port("sport"),
     "tcp dport": _port("dport"), "udp dport": _port("dport"), "th dport": _port("dport"),
+    "tcp option maxseg size": _clamp,
     "ether saddr": _mac("src_mac"), "ether daddr": _mac("dst_mac"),
 }  # fmt: skip

@@ -53,7 +53,8 @@ def _outcome(ruling: Ruling) -> object:
     if ruling.verdict is not HookVerdict.ACCEPT:
         return ruling.verdict, ruling.reject
     packet = ruling.packet
-    return ruling.verdict, packet.flow, packet.mark, packet.zone, packet.state, packet.tos
+    marks = packet.mark, packet.connection.mark if packet.connection is not None else 0
+    return ruling.verdict, packet.flow, marks, packet.zone, packet.state, packet.tos
 
 
 def _distinct(doubts: list[Doubt]) -> tuple[Doubt, ...]:

@@ -42,6 +42,8 @@ def tool(table: Table) -> str:
 
 def rule_object(table: Table, chain: Chain, rule: Rule) -> Object:
     """The rule as an object; its id is what a person would type to find it."""
+    if rule.text.startswith("-P "):
+        return _own_policy(table, chain, rule)
     kind = "nat-rule" if chain.type == "nat" else "rule"
     if tool(table) == "nft":
         words: tuple[str, ...] = ("nft", table.family, table.name, chain.name, "handle", str(rule.handle))
@@ -50,6 +52,12 @@ def rule_object(table: Table, chain: Chain, rule: Rule) -> Object:
     return Object(
         kind, " ".join(words), rule.text, owner(table.name, chain.name, rule.text, rule.comment or ""), words
     )
+
+
+def _own_policy(table: Table, chain: Chain, rule: Rule) -> Object:
+    """The policy of a chain of one's own, which ebtables has as a rule."""
+    words = (tool(table), table.name, chain.name, "policy")
+    return Object("policy", " ".join(words), rule.text, owner(table.name, chain.name), words)
 
 
 def policy_object(table: Table, chain: Chain) -> Object:

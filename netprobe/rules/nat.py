@@ -84,6 +84,11 @@ def _own_address(kind: str, packet: HookPacket, hook: str, scene: Scene) -> str 
     return scene.around.own_address(kind, link, towards)
 
 
+def by_chance(term: Term) -> bool:
+    """Whether a map is keyed by what is drawn by lot."""
+    return term.args[0].kind in ("numgen", "hash")
+
+
 def choices(
     term: Term, packet: HookPacket, scene: Scene
 ) -> Iterator[tuple[float | None, Term | Doubt | None]]:
@@ -92,7 +97,7 @@ def choices(
     """
     if term.kind != "map":
         yield None, term
-    elif term.args[0].kind in ("numgen", "hash"):
+    elif by_chance(term):
         yield from _shares(term)
     else:
         yield None, look_up(term.args[0], term.args[1], packet, scene)

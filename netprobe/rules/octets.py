@@ -5,7 +5,7 @@ nft's raw payload (RFC 791, 8200, 9293, 768, 792, 4443).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 
 from .datatypes import TCP_FLAGS
@@ -86,6 +86,33 @@ def u32(octets: Octets, tests: str) -> bool | None:
     Raises ValueError for what is none.
     """
     return weighed([_test(octets, *test.split("=", 1)) for test in tests.split("&&")], False)
+
+
+TELLING = 4  # a text of so many bytes is not where a packet has random ones: once in four billion packets
+
+
+def holds_text(octets: Octets, options: Mapping[str, str]) -> bool | None:
+    """Whether the text of iptables' string match stands in the packet, which is longer than its known bytes;
+    None for one that is too short to tell. Raises KeyError, ValueError for what is none.
+    """
+    wanted, first, last = _wanted(options), int(options.get("from", "0")), int(options.get("to", "65535"))
+    found = "".join(_UNKNOWN if byte is None else chr(byte) for byte in octets)
+    if "icase" in options:
+        wanted, found = wanted.lower(), found.lower()
+    place = found.find(wanted, first, last + len(wanted))
+    return None if len(wanted) < TELLING else place >= 0
+
+
+_UNKNOWN = "\uffff"  # a byte that is in no text
+
+
+def _wanted(options: Mapping[str, str]) -> str:
+    """A text, a character a byte; or one with hexadecimal parts between bars."""
+    if "hex-string" not in options:
+        return options["string"].encode("utf-8", "surrogateescape").decode("latin-1")
+    plain, *parts = options["hex-string"].split("|")
+    pairs = zip(parts[::2], parts[1::2], strict=True)
+    return plain + "".join(bytes.fromhex(coded).decode("latin-1") + text for coded, text in pairs)
 
 
 def _test(octets: Octets, location: str, wanted: str) -> bool | None:

@@ -29,8 +29,9 @@ class HookPacket(Struct, frozen=True):
     `state` is conntrack's (new, established, related, invalid, untracked), None before connection tracking
     has seen the packet; `reply` its direction; `connection` its entry, with the ICMP id in the place of a
     source port. `pkttype` unicast, broadcast, multicast or other. `tos` is the whole byte of IPv4's TOS or
-    IPv6's traffic class: DSCP and ECN (RFC 2474, 3168). `proxy`: TPROXY has given it to the socket at this
-    address and port (None: the interface's own address, the packet's port).
+    IPv6's traffic class: DSCP and ECN (RFC 2474, 3168). `clamped`: a rule has set its TCP MSS. `proxy`:
+    TPROXY has given it to the socket at this address and port (None: the interface's own address, the
+    packet's port).
     """
 
     flow: Flow
@@ -51,6 +52,7 @@ class HookPacket(Struct, frozen=True):
     zone: int = 0
     pkttype: str = "unicast"
     tos: int | None = 0
+    clamped: bool = False
     vlan: int | None = None
     ipsec: bool = False
     proxy: tuple[str | None, int | None] | None = None
@@ -87,6 +89,19 @@ class FibAnswer(Struct, frozen=True):
     devices: tuple[str, ...] = ()
 
 
+class Listening(Struct, frozen=True):
+    """A socket that would take a packet: bound to every address or to one, and whether IP_TRANSPARENT is set
+    on it, None where that is not known.
+    """
+
+    wildcard: bool
+    transparent: bool | None
+
+
+def _not_known(packet: HookPacket) -> None:
+    """Of a packet nothing is known."""
+
+
 class Surroundings(Struct, frozen=True):
     """What rules may ask of their namespace, as functions; an absent one makes the rules that need it
     undetermined.
@@ -95,7 +110,9 @@ class Surroundings(Struct, frozen=True):
     ... `fib` (query) -> the route. `own_address` ("masquerade" or "redirect", interface, the other
     end) -> the address that it takes. `track` (packet) -> the packet with state, direction and connection, as
     conntrack finds it; without it a packet whose `state` is None is new. `proxied` (packet with `proxy`) ->
-    whether there is a socket that TPROXY may give it to, None where that is not known. `moment` is now.
+    whether there is a socket that TPROXY may give it to, None where that is not known. `listening` (packet)
+    -> the socket that the kernel would give it to, those among which it draws lots, or none; None as before.
+    `moment` is now.
     """
 
     address_type: Callable[[str, str | None], str | None] | None = None
@@ -103,6 +120,7 @@ class Surroundings(Struct, frozen=True):
     own_address: Callable[[str, Link, str], str | None] | None = None
     track: Callable[[HookPacket], HookPacket] | None = None
     proxied: Callable[[HookPacket], bool | None] | None = None
+    listening: Callable[[HookPacket], tuple[Listening, ...] | None] = _not_known
     moment: Moment | None = None
 
 

@@ -12,7 +12,7 @@ from netprobe.model import Rule, Statement, Term
 from .conditions import CONDITIONS, holds
 from .expression import Scene, matches
 from .mangle import changed
-from .nat import Target, choices, rewritten, targets
+from .nat import Target, by_chance, choices, rewritten, targets
 from .packet import HookPacket
 from .ruling import Doubt, Reason
 
@@ -81,11 +81,29 @@ class _Passage:
         return None
 
     def change(self, statement: Statement) -> list[RuleBranch] | None:
+        if not self.doubts and (drawn := self.drawn(statement)):
+            return drawn
         after = changed(statement, self.packet, self.scene)
         if after is None:
             return [self.missed()]
         self._becomes(after)
         return None
+
+    def drawn(self, statement: Statement) -> list[RuleBranch]:
+        """The ways on from a change whose value is drawn by lot, one for each value; none where it is not."""
+        if statement.right is None or statement.right.kind != "map" or not by_chance(statement.right):
+            return []
+        found: list[RuleBranch] = []
+        rest = self.rule.statements[self.rule.statements.index(statement) + 1 :]
+        values = list(choices(statement.right, self.packet, self.scene))
+        for share, data in values:
+            if not isinstance(data, Term):
+                return []
+            doubt = _chance(share, len(values), self.rule.text)
+            here = replace(self.rule, statements=(replace(statement, right=data), *rest))
+            ways = branches(here, self.packet, self.scene, self.hook)
+            found += [replace(way, doubt=way.doubt or doubt, counted=True) for way in ways]
+        return found
 
     def give(self, statement: Statement) -> list[RuleBranch] | None:
         given = _proxied(statement, self.packet, self.scene)

@@ -16,7 +16,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from netprobe.model import Protocol
+from netprobe.model import MSS, Protocol
 
 from .mark import Mark
 
@@ -118,7 +118,12 @@ def _tcp(recipe: Recipe, sequence: int) -> bytes:
 
     mark = recipe.mark
     sport, dport, number = mark.source_port(sequence), mark.port or 0, mark.tcp_sequence(sequence)
-    return _over_ip(recipe, TCP(sport=sport, dport=dport, seq=number, flags="S", window=64240))
+    options = [
+        ("MSS", MSS[6 if ":" in recipe.dst else 4])
+    ]  # as every stack's SYN: there are rules that drop others
+    return _over_ip(
+        recipe, TCP(sport=sport, dport=dport, seq=number, flags="S", window=64240, options=options)
+    )
 
 
 def _over_ip(recipe: Recipe, segment: Any) -> bytes:

@@ -10,7 +10,9 @@ from predict.networks import edited, probe, tutorial
 
 from netprobe.diagnose.apply import mend
 from netprobe.diagnose.repair import choice
+from netprobe.diagnose.repair.candidates import sets
 from netprobe.diagnose.repair.choice import Choice
+from netprobe.diagnose.repair.repair import Loss
 from netprobe.model import (
     Cause,
     Chain,
@@ -230,6 +232,20 @@ def test_what_a_set_lacks_is_added_to_it() -> None:
     asked = replace(ask("red", "172.17.0.3"), protocol=Protocol.TCP)
     asked = replace(asked, destination=replace(asked.destination, port=80), source=replace(asked.source, port=4001))
     assert said(chosen(network, asked)) == ["host: nft add element inet fw ports { 80 }"]
+
+
+@pytest.mark.parametrize(("last", "adds"), [("drop", False), ("reject", False), ("accept", True)])
+def test_nothing_is_added_to_a_set_of_what_is_turned_away(last: str, adds: bool) -> None:
+    """The last word of a chain says for whom it is, whatever exceptions it and other rules make."""
+    test = Statement("match", Term("key", "tcp dport"), "==", Term("ref", "ports"))
+    network = firewall(ANSWERS, rule(2, "tcp dport @ports goto zone", test, Statement("goto", target="zone")), replace(OPEN, number=3))
+    [table] = network["host"].tables
+    zone = Chain("zone", (rule(1, "udp dport 53 accept", Statement("accept")), rule(2, last, Statement(last))))
+    network = edited(network, "host", ruleset=Ruleset((), (replace(table, chains=(*table.chains, zone)),)))
+    asked = replace(ask("red", "172.17.0.3"), protocol=Protocol.TCP)
+    asked = replace(asked, destination=replace(asked.destination, port=80), source=replace(asked.source, port=4001))
+    found = [repair.stop.text for repair in sets.candidates(Loss.of(network, *lost(network, asked)))]
+    assert any("the set ports of host lacks 80" in text for text in found) is adds
 
 
 def test_a_refusal_without_which_the_policy_refuses_is_turned() -> None:

@@ -16,6 +16,14 @@ MISSING = pytest.StashKey[dict[str, str]]()
 Lab = TypeVar("Lab", DockerLab, PodmanLab)
 
 
+def without(config: pytest.Config, name: str, reason: str) -> NoReturn:
+    """Skip the test that cannot be had without `name`, and say so at the end of the run; a failure where engines are required."""
+    config.stash.setdefault(MISSING, {})[name] = reason
+    if os.environ.get("NETPROBE_ENGINES") == "required":
+        pytest.fail(f"{name}: {reason}")
+    pytest.skip(f"{name}: {reason}")
+
+
 class _Engines:
     """The engines of a test session: each is started once, when the first test asks for it."""
 
@@ -29,16 +37,10 @@ class _Engines:
             try:
                 self.running[key] = kind(suite, *options)
             except Unavailable as reason:
-                self._without(" ".join(key), str(reason))
+                without(self.config, " ".join(key), str(reason))
         engine = self.running[key]
         assert isinstance(engine, kind)
         return engine
-
-    def _without(self, name: str, reason: str) -> NoReturn:
-        self.config.stash.setdefault(MISSING, {})[name] = reason
-        if os.environ.get("NETPROBE_ENGINES") == "required":
-            pytest.fail(f"{name}: {reason}")
-        pytest.skip(f"{name}: {reason}")
 
 
 @pytest.fixture(scope="session")

@@ -19,8 +19,9 @@ from msgspec.structs import replace
 from netprobe.lab.topology import Interface, LabBridge, LabNeighbour, Sysctl, Topology, Veth
 from netprobe.linux import netns
 from netprobe.linux.netfilter.read import read_ruleset
-from netprobe.model import Flow, Link, Protocol
+from netprobe.model import MSS, Flow, Link, Protocol
 from netprobe.rules import FibAnswer, FibQuery, HookPacket, HookVerdict, Surroundings, entry_of, traverse
+from netprobe.rules.packet import Listening
 
 NEAR, FAR, BRIDGE, AWAY, OUT = (f"02:00:00:00:00:0{n}" for n in range(1, 6))
 ALL = "ff:ff:ff:ff:ff:ff"
@@ -65,6 +66,10 @@ icmpv6 type echo-request | icmpv6 type { nd-neighbor-solicit, echo-request } | i
 ct original ip6 daddr fd00:2::9 | ct direction original | ct protocol tcp | fib daddr type local | fib daddr type unicast
 fib saddr . iif oif missing | fib saddr . iif oif exists | fib saddr type unicast | meta nfproto ipv6 | meta protocol ip6
 meta length < 100
+sctp dport 80 | dccp sport != 5 | esp spi != 5 | ah spi 5 | comp cpi 5 | tcp option maxseg size 1440
+tcp option maxseg size 1000-1200 | tcp option maxseg exists | tcp option maxseg missing | tcp option fastopen exists
+rt type 0 | rt type != 0 | exthdr hbh exists
+exthdr mh missing | tcp option maxseg size != 536-1460 | ip option lsrr exists
 exthdr frag exists | exthdr frag missing | iifname "br*" | iifname p1 | oifname out0 | oifname "" | meta iifkind bridge | meta mark 0
 ip6 saddr . tcp dport { fd00:1::2 . 80, fd00:1::/64 . 443 } | ip6 saddr & ::ff == ::2 | th dport 80 | meta pkttype host | ether saddr NEAR
 meta iiftype ether
@@ -79,7 +84,8 @@ EBTABLES = """
 -p IPv6 --ip6-proto ipv6-icmp --ip6-icmp-type neighbour-solicitation | -p IPv6 --ip6-proto tcp --ip6-dport 80 | -p ARP --arp-op Request
 -p ARP --arp-op Reply | -p ARP --arp-ip-src 10.1.0.2 | -p ARP --arp-ip-dst ! 10.1.0.9 | -p ARP --arp-ip-dst 10.1.0.0/16
 -p ARP --arp-mac-src NEAR | -p ARP --arp-mac-dst 00:00:00:00:00:00 | -p ARP --arp-htype 1 | -p 802_1Q --vlan-id 5 | --pkttype-type broadcast
---pkttype-type otherhost | --mark 0x0/0x1 | --mark 0x1
+--pkttype-type otherhost | --among-src NEAR | ! --among-src NEAR | --among-dst FAR,NEAR | -p IPv4 --among-src NEAR=10.1.0.2
+-p IPv4 --among-src NEAR=10.9.9.9,FAR=10.1.0.3 | --mark 0x0/0x1 | --mark 0x1
 """
 ARPTABLES = """
 -s 10.1.0.2 | ! -s 10.1.0.2 | -d 10.1.0.9 | -d 10.1.0.0/16 | -s 10.1.0.0/255.255.0.0 | --source-mac NEAR | ! --source-mac NEAR
@@ -93,7 +99,9 @@ IP6TABLES = """
 -m addrtype --dst-type LOCAL | -m length --length 0:100 | -m dscp --dscp 0x08 | -m mark --mark 0x0
 -m mac --mac-source NEAR | -m iprange --src-range fd00:1::1-fd00:1::9 | -m rpfilter | -m rpfilter --invert | -m pkttype --pkt-type unicast
 -m frag | -m rt --rt-type 0 | -m tos --tos 0x20/0xfc
--m tos --tos 0x21 | -m ecn --ecn-ip-ect 1 | -m ecn ! --ecn-ip-ect 1 | -p tcp -m ecn ! --ecn-tcp-ece |
+-p tcp -m tcpmss --mss 536:1500 | -p tcp -m tcpmss ! --mss 536:1500 | -m socket | -m socket --transparent --nowildcard
+-m string --algo bm --string BitTorrent | -m string --algo kmp ! --string info_hash
+-p sctp --dport 80 | -m tos --tos 0x21 | -m ecn --ecn-ip-ect 1 | -m ecn ! --ecn-ip-ect 1 | -p tcp -m ecn ! --ecn-tcp-ece |
 -p tcp -m ecn --ecn-tcp-cwr | -m policy --dir in --pol none
 """
 
@@ -150,7 +158,14 @@ class Frame:
         kind = "broadcast" if self.flow.dst_mac == ALL else "multicast" if (self.flow.dst_mac or "").startswith("33:33") else "unicast"
         if kind == "unicast" and (chain.family == "netdev" or (chain.family == "bridge" and self.flow.dst_mac != BRIDGE)):
             kind = "other"  # the port's own MAC is another one
-        packet = HookPacket(self.flow, vlan=self.vlan, tos=self.tos, pkttype=kind, df=False, tcp_flags=("syn",))
+        packet = HookPacket(
+            self.flow,
+            vlan=self.vlan,
+            tos=self.tos,
+            pkttype=kind,
+            df=False,
+            tcp_flags=("syn",) if self.flow.protocol is Protocol.TCP else None,
+        )
         if chain.hook in ("forward",) and chain.family in ("ip6", "inet"):
             packet = packet.with_flow(ttl=(self.flow.ttl or 0) - 1)
         if chain.family == "bridge":
@@ -166,7 +181,7 @@ BRIDGED = ("netdev ingress", "bridge prerouting", "bridge forward", "netdev egre
 FLOODED = (*BRIDGED, "bridge input")
 TO_HOST = ("netdev ingress", "bridge prerouting", "bridge input")
 UDP4 = Flow("10.1.0.2", "10.1.0.3", Protocol.UDP, sport=4000, dport=53, ttl=64, length=58, src_mac=NEAR, dst_mac=FAR)
-TCP6 = Flow("fd00:1::2", "fd00:2::9", Protocol.TCP, sport=4000, dport=80, ttl=64, length=60, src_mac=NEAR, dst_mac=BRIDGE)
+TCP6 = Flow("fd00:1::2", "fd00:2::9", Protocol.TCP, sport=4000, dport=80, ttl=64, length=64, src_mac=NEAR, dst_mac=BRIDGE)
 FRAMES = {
     "an ARP request": Frame(Flow("10.1.0.2", "10.1.0.9", Protocol.ARP, icmp_type=1, src_mac=NEAR, dst_mac=ALL), (*FLOODED, "arp input")),
     "an ARP reply to the host": Frame(
@@ -174,7 +189,7 @@ FRAMES = {
     ),
     "UDP over the bridge": Frame(UDP4, BRIDGED),
     "UDP with a tag": Frame(UDP4, BRIDGED[:-1], vlan=5),
-    "TCP over the bridge": Frame(replace(UDP4, protocol=Protocol.TCP, dport=80, ttl=5, length=40), BRIDGED, tos=0x21),
+    "TCP over the bridge": Frame(replace(UDP4, protocol=Protocol.TCP, dport=80, ttl=5, length=44), BRIDGED, tos=0x21),
     "an echo from elsewhere": Frame(
         replace(UDP4, src="10.7.0.2", protocol=Protocol.ICMP, sport=None, dport=None, icmp_type=8, icmp_id=9, length=100), BRIDGED
     ),
@@ -204,7 +219,11 @@ def _fib(query: FibQuery) -> FibAnswer:
     return FibAnswer("unreachable")
 
 
-AROUND = Surroundings(_kind, _fib)
+def _nobody(packet: HookPacket) -> tuple[Listening, ...]:
+    return ()
+
+
+AROUND = Surroundings(_kind, _fib, listening=_nobody)
 
 
 def compare(name: str) -> list[str]:
@@ -278,7 +297,8 @@ def _transport(flow: Flow, size: int) -> bytes:
         body = struct.pack("!HHHH", flow.sport or 0, flow.dport or 0, size, 0) + bytes(size - 8)
         number, at = 17, 6
     elif flow.protocol is Protocol.TCP:
-        body = struct.pack("!HHIIBBHHH", flow.sport or 0, flow.dport or 0, 1, 0, 0x50, 2, 1000, 0, 0) + bytes(size - 20)
+        body = struct.pack("!HHIIBBHHH", flow.sport or 0, flow.dport or 0, 1, 0, 0x60, 2, 1000, 0, 0)
+        body += struct.pack("!BBH", 2, 4, MSS[flow.version]) + bytes(size - 24)
         number, at = 6, 16
     else:
         body = struct.pack("!BBHHH", flow.icmp_type or 0, 0, 0, flow.icmp_id or 0, 1) + bytes(size - 8)

@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from netprobe.lab.topology import Interface, LabNeighbour, LabRoute, Sysctl, Topology, Veth
 from netprobe.linux import netns
 from netprobe.linux.netfilter.read import read_ruleset
-from netprobe.model import ConntrackEntry, Flow, Link, Protocol, Rule, Ruleset, Table
+from netprobe.model import MSS, ConntrackEntry, Flow, Link, Protocol, Rule, Ruleset, Table
 from netprobe.rules import FibAnswer, FibQuery, HookPacket, HookVerdict, Ruling, Surroundings, traverse
 
 OUT_MAC, SENDER_MAC, STATION_MAC = "02:00:00:00:02:01", make.IN_MAC, "02:00:00:00:02:02"
@@ -85,7 +85,7 @@ def shot(rng: Random) -> Shot:
     dst = make.LOCAL if mode == "to" else rng.choice(make.TARGETS)
     protocol = rng.choice((Protocol.ICMP, Protocol.UDP, Protocol.TCP))
     ttl, size = rng.choice((64, 10, 3)), rng.choice((0, 20, 80, 600))
-    head = {Protocol.ICMP: 28, Protocol.UDP: 28, Protocol.TCP: 40}[protocol]
+    head = {Protocol.ICMP: 28, Protocol.UDP: 28, Protocol.TCP: 44}[protocol]
     flow = Flow(src, dst, protocol, ttl=ttl, length=head + size, src_mac=SENDER_MAC, dst_mac=HOST_MAC)
     if mode == "from":
         flow = replace(flow, src_mac=None, dst_mac=None)
@@ -178,7 +178,8 @@ def frame(packet: HookPacket) -> bytes:
         body = struct.pack("!HHHH", flow.sport or 0, flow.dport or 0, size, 0) + bytes(size - 8)
     else:
         bits = sum({"fin": 1, "syn": 2, "rst": 4, "ack": 16}[flag] for flag in packet.tcp_flags or ())
-        body = struct.pack("!HHIIBBHHH", flow.sport or 0, flow.dport or 0, 1, 0, 0x50, bits, 1000, 0, 0) + bytes(size - 20)
+        body = struct.pack("!HHIIBBHHH", flow.sport or 0, flow.dport or 0, 1, 0, 0x60, bits, 1000, 0, 0)
+        body += (struct.pack("!BBH", 2, 4, MSS[4]) if bits & 2 else b"\1" * 4) + bytes(size - 24)
         pseudo = socket.inet_aton(flow.src) + socket.inet_aton(flow.dst) + struct.pack("!BBH", 0, 6, len(body))
         body = body[:16] + struct.pack("!H", _sum(pseudo + body)) + body[18:]
     number = {Protocol.ICMP: 1, Protocol.UDP: 17, Protocol.TCP: 6}[flow.protocol]

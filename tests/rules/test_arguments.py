@@ -122,8 +122,8 @@ def test_ip6tables_in_nfts_words(arguments: str, expected: list[str]) -> None:
 
 
 def test_an_unknown_step_keeps_its_text() -> None:
-    [statement] = read_arguments('-m string --string "a b" --algo bm', "ip", ())[0]
-    assert (statement.kind, statement.text) == ("unknown", "-m string --string a b --algo bm")
+    [statement] = read_arguments('-m cgroup --path "a b"', "ip", ())[0]
+    assert (statement.kind, statement.text) == ("unknown", "-m cgroup --path a b")
 
 
 def test_conditions_keep_their_options() -> None:
@@ -147,7 +147,8 @@ def test_conditions_keep_their_options() -> None:
             "match ether type == ip6", "match ip6 nexthdr == ipv6-icmp", "match icmpv6 type == 135", "drop"]),
         ("-j mark --mark-set 0x5 --mark-target CONTINUE", ["set meta mark 5"]),
         ("-j dnat --to-dst 02:00:00:00:00:02 --dnat-target ACCEPT", ["set ether daddr 02:00:00:00:00:02", "accept"]),
-        ("--among-src 2:0:0:0:0:2=1.2.3.4 -j DROP", ["unknown", "drop"]),
+        ("--among-src 2:0:0:0:0:2=1.2.3.4 -j DROP", ["match ether saddr . ip saddr == set(2:0:0:0:0:2 . 1.2.3.4)", "drop"]),
+        ("--among-dst 2:0:0:0:0:2,2:0:0:0:0:3 -j DROP", ["match ether daddr == set(2:0:0:0:0:2, 2:0:0:0:0:3)", "drop"]),
         ("-p ARP --arp-htype 1 --arp-ptype 0x800 --arp-gratuitous -j DROP", [
             "match ether type == arp", "match arp htype == 1", "match arp ptype == 0x800", "match arp gratuitous == 1", "drop"]),
         ("-p IPv4 --ip-tos 0x10 -j DROP", ["match ether type == ip", "match ip tos == 0x10", "drop"]),

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from literal_rules import (
-    ACCEPT,
-    DROP,
-    decided,
-    forward,
-    iptables,
-    nft_forward,
-)
+from literal_rules import ACCEPT, DROP, PING, WEB, decided, forward, forwarded, iptables, nft_forward, payload, test
 
 from netprobe.model import RecentEntry, RecentList, Ruleset
-from netprobe.rules import HookVerdict, Reason
+from netprobe.rules import HookPacket, HookVerdict, Reason, Surroundings
+from netprobe.rules.packet import Listening
 
 
 def test_a_limit_lets_the_first_pass_and_says_what_becomes_of_the_rest() -> None:
@@ -91,3 +85,69 @@ def test_a_recent_list_as_it_was_read(options: str, verdict: str) -> None:
     lists = (RecentList("ban", (RecentEntry("10.0.0.2", (10_000, 20_000), 64),)),)
     assert forward(Ruleset(tables=rules.tables, recent=lists)).verdict == verdict
     assert verdict == "drop" or forward(rules).verdict is HookVerdict.UNDETERMINED
+
+
+@pytest.mark.parametrize(
+    ("match", "verdict"),
+    [
+        ("--string BitTorrent", "accept"), ("! --string BitTorrent", "drop"), ("--string ab", "undetermined"),
+        ("--hex-string |0a00000208080808|", "drop"), ("--hex-string |0a00000208080808| --from 12", "drop"),
+        ("--hex-string |0a00000208080808| --from 13", "accept"), ("--hex-string |0a00000208080808| --to 11", "accept"),
+        ("--hex-string |xy|", "undetermined"),
+    ],
+)  # fmt: skip
+def test_a_text_in_the_packet(match: str, verdict: str) -> None:
+    assert forward(iptables(f"-A FORWARD -m string {match} --algo bm -j DROP")).verdict == verdict
+
+
+ANY, OWN, OPEN = Listening(True, False), Listening(False, False), Listening(False, True)
+
+
+@pytest.mark.parametrize(
+    ("found", "match", "verdict"),
+    [
+        ((), "", "accept"), ((OWN,), "", "drop"), ((ANY,), "", "accept"), ((ANY,), "--nowildcard", "drop"),
+        ((OWN,), "--transparent", "accept"),
+        ((OPEN,), "--transparent", "drop"), ((OWN, OPEN), "--transparent", "undetermined"), (None, "", "undetermined"),
+        ((Listening(False, None),), "--transparent", "undetermined"),
+    ],
+)  # fmt: skip
+def test_a_socket_that_would_take_the_packet(found: tuple[Listening, ...] | None, match: str, verdict: str) -> None:
+    around = Surroundings(listening=lambda _: found)
+    assert forward(iptables(f"-A FORWARD -m socket {match} -j DROP"), around=around).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("found", "key", "verdict"),
+    [((), "transparent", "accept"), ((OPEN,), "transparent", "drop"), ((ANY,), "wildcard", "drop"), ((OWN,), "wildcard", "accept"),
+     ((OWN,), "mark", "undetermined"), (None, "wildcard", "undetermined")],
+)  # fmt: skip
+def test_a_socket_in_nfts_words(found: tuple[Listening, ...] | None, key: str, verdict: str) -> None:
+    around = Surroundings(listening=lambda _: found)
+    assert forward(nft_forward([test({"socket": {"key": key}}, 1), DROP]), around=around).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("packet", "verdict"),
+    [
+        (forwarded(WEB), "drop"), (forwarded(PING), "accept"), (forwarded(WEB, tcp_flags=("ack",)), "accept"),
+        (forwarded(WEB, tcp_flags=("syn", "ack")), "undetermined"), (forwarded(WEB, clamped=True), "undetermined"),
+    ],
+)  # fmt: skip
+def test_the_mss_of_a_syn(packet: HookPacket, verdict: str) -> None:
+    size = {"tcp option": {"name": "maxseg", "field": "size"}}
+    assert forward(nft_forward([test(size, {"range": [1400, 1500]}), DROP]), packet).verdict == verdict
+
+
+def test_a_rule_that_sets_the_mss() -> None:
+    rules = iptables("-A FORWARD -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu")
+    ruling = forward(rules, forwarded(WEB))
+    assert (ruling.verdict, ruling.packet.clamped, ruling.doubts) == (HookVerdict.ACCEPT, True, ())
+
+
+@pytest.mark.parametrize(("packet", "verdict"), [(forwarded(WEB), "undetermined"), (forwarded(PING), "accept")])
+def test_a_field_that_is_not_known_matters_to_packets_that_have_it(packet: HookPacket, verdict: str) -> None:
+    assert forward(nft_forward([test(payload("tcp", "window"), 5), DROP]), packet).verdict == verdict
+    assert forward(nft_forward([test(payload("sctp", "dport"), 5), DROP]), packet).verdict == "accept"
+    assert forward(nft_forward([test({"sctp chunk": {"name": "data"}}, True), DROP]), packet).verdict == "accept"
+    assert forward(nft_forward([test({"ipsec": {"dir": "in", "spnum": 0, "key": "reqid"}}, 5), DROP]), packet).verdict == "accept"

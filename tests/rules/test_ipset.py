@@ -7,6 +7,7 @@ from literal_rules import ETH0, PING, WEB, decided, forward, forwarded, iptables
 from msgspec.structs import replace
 
 from netprobe.model import Flow, IpSet, IpSetEntry
+from netprobe.rules.packet import Fragment
 
 E = IpSetEntry
 
@@ -42,6 +43,8 @@ def ruled(named: IpSet, match: str, flow: Flow = WEB, *more: IpSet) -> str:
         ("hash:ip,mark", E("8.8.8.8", mark=0), "dst,dst", "drop"),
         ("hash:ip,mark", E("8.8.8.8", mark=7), "dst,dst", "accept"),
         ("hash:mac", E(mac="02:00:00:00:00:01"), "src", "undetermined"),  # the frame is not known here
+        ("bitmap:ip,mac", E("10.0.0.2"), "src,src", "drop"),
+        ("hash:net,iface", E("8.8.0.0/16", interface="eth0", physdev=True), "dst,dst", "accept"),
         ("hash:new", E("8.8.8.8"), "dst", "undetermined"),
     ],
 )
@@ -52,7 +55,8 @@ def test_each_type(kind: str, entry: IpSetEntry, sides: str, verdict: str) -> No
 def test_a_set_that_was_not_read_leaves_it_open() -> None:
     assert ruled(IpSet("s", "hash:ip", 4), "--match-set s dst") == "undetermined"
     assert ruled(IpSet("other", "hash:ip", 4, entries=()), "--match-set s dst") == "undetermined"
-    assert ruled(IpSet("s", "hash:ip", 4, entries=()), "--match-set s dst --packets-gt 3") == "undetermined"
+    assert ruled(IpSet("s", "hash:ip", 4, entries=(E("8.8.8.8"),)), "--match-set s dst --packets-gt 3") == "undetermined"
+    assert ruled(IpSet("s", "hash:ip", 4, entries=(E("8.8.8.9"),)), "--match-set s dst --packets-gt 3") == "accept"
 
 
 def test_an_empty_set_holds_nobody() -> None:
@@ -85,3 +89,25 @@ def test_lists_hold_what_one_of_their_sets_holds() -> None:
 
 def test_icmp_has_no_ports() -> None:
     assert ruled(IpSet("s", "bitmap:port", entries=(E(ports=(1, 65535)),)), "--match-set s dst", PING) == "accept"
+
+
+@pytest.mark.parametrize(
+    ("ports", "protocol", "verdict"), [((0x0800, 0x0800), 1, "drop"), ((0, 0), 1, "accept"), ((0x0800, 0x0800), 6, "accept")]
+)
+def test_an_echo_has_its_type_and_code_for_a_port(ports: tuple[int, int], protocol: int, verdict: str) -> None:
+    named = IpSet("s", "hash:ip,port", 4, entries=(E("8.8.8.8", ports=ports, protocol=protocol),))
+    assert ruled(named, "--match-set s dst,dst", PING) == verdict
+
+
+def test_what_has_no_port_is_in_no_set_of_ports() -> None:
+    ports = IpSet("s", "bitmap:port", entries=(E(ports=(0, 65535)),))
+    assert ruled(ports, "--match-set s dst", PING) == "accept"
+    rules = replace(iptables("-A FORWARD -m set --match-set s dst -j DROP"), ipsets=(ports,))
+    assert decided(forward(rules, forwarded(WEB, fragment=Fragment(1480, False))))[0] == "accept"
+
+
+def test_an_output_packet_is_in_no_set_of_macs() -> None:
+    rules = replace(
+        iptables("-A FORWARD -m set --match-set s src -j DROP"), ipsets=(IpSet("s", "hash:mac", entries=(E(mac="02:00:00:00:00:01"),)),)
+    )
+    assert decided(forward(rules, forwarded(WEB, iif=None)))[0] == "accept"

@@ -14,6 +14,7 @@ LIST = 6 << 8 | 7  # IPSET_CMD_LIST
 PROTOCOL = 7  # IPSET_PROTOCOL
 HEADERS = 1 << 2  # IPSET_FLAG_LIST_HEADER
 NOMATCH = 1 << 2  # IPSET_FLAG_NOMATCH
+PHYSDEV = 1 << 1  # IPSET_FLAG_PHYSDEV
 FEW = 4096  # of a set with more entries none is read
 FAMILIES = {2: 4, 10: 6}
 
@@ -86,6 +87,7 @@ def set_of(records: Iterable[Record], whole: bool = True) -> IpSet:
 def entry_of(data: Record) -> IpSetEntry:
     """One entry."""
     low, protocol = data.get("IPSET_ATTR_PORT"), data.get("IPSET_ATTR_PROTO")
+    flags = data.get("IPSET_ATTR_CADT_FLAGS", 0)
     return IpSetEntry(
         first=_network(data, ""),
         second=_network(data, "2"),
@@ -95,7 +97,8 @@ def entry_of(data: Record) -> IpSetEntry:
         interface=data.text("IPSET_ATTR_IFACE"),
         mark=data.get("IPSET_ATTR_MARK"),
         name=data.text("IPSET_ATTR_NAME"),
-        nomatch=bool(data.get("IPSET_ATTR_CADT_FLAGS", 0) & NOMATCH),
+        nomatch=bool(flags & NOMATCH),
+        physdev=bool(flags & PHYSDEV),
     )
 
 

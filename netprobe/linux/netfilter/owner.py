@@ -9,7 +9,7 @@ from collections import defaultdict
 from msgspec import structs
 from msgspec.structs import replace
 
-from netprobe.model import Chain, Table
+from netprobe.model import Chain, Rule, Statement, Table
 from netprobe.rules.read.iptables_save import TABLES
 from netprobe.rules.read.nft_json import KernelChain
 
@@ -73,7 +73,11 @@ def settled(table: Table, found: Inventory) -> Table | None:
     for rule in found.rules:
         if (rule.family, rule.table) == (table.family, table.name):
             handles[rule.chain].append(rule.handle)
-    printed = {chain.name: chain for chain in table.chains if chain.name in kernel}
+    printed = {
+        chain.name: _with_policy(chain, kernel[chain.name], len(handles[chain.name]))
+        for chain in table.chains
+        if chain.name in kernel
+    }
     if set(printed) != set(kernel) or any(
         len(chain.rules) != len(handles[name]) for name, chain in printed.items()
     ):
@@ -81,6 +85,17 @@ def settled(table: Table, found: Inventory) -> Table | None:
     return replace(
         table, chains=tuple(_based(chain, kernel[name], handles[name]) for name, chain in printed.items())
     )
+
+
+def _with_policy(chain: Chain, kernel: KernelChain, count: int) -> Chain:
+    """A chain of one's own of ebtables, whose policy the kernel has as a last rule (iptables/nft.c,
+    nft_cmd_chain_user_add) that ebtables prints with the chain's name.
+    """
+    last = len(chain.rules) + 1
+    if kernel.family != "bridge" or kernel.hook is not None or count != last:
+        return chain
+    text = f"-P {chain.name} {chain.policy.upper()}"
+    return replace(chain, rules=(*chain.rules, Rule(last, text, (Statement(chain.policy),))))
 
 
 def _based(chain: Chain, kernel: KernelChain, handles: list[int]) -> Chain:

@@ -103,8 +103,10 @@ class _PrintedTable:
         """A chain with the hook and priority that its name stands for, where the kernel does not tell (the
         old engine).
         """
-        if policy == "-" or name not in HOOKS:
+        if policy == "-":
             return Chain(name, tuple(rules))
+        if name not in HOOKS:
+            return Chain(name, tuple(rules), policy=policy)
         hook = HOOKS[name]
         if self.name == "nat" and self.family in ("ip", "ip6"):
             return Chain(name, tuple(rules), hook, NAT_PRIORITIES[hook], "nat", policy)

@@ -73,7 +73,7 @@ def _hash(name: str) -> Callable[[dict[str, Any]], Term]:
 
 
 def _prefix(inside: dict[str, Any]) -> Term:
-    if not isinstance(inside["addr"], str):
+    if not isinstance(inside["addr"], str | int):  # of a mark or a bit field it is a number
         raise ValueError("a prefix of an expression")
     return value(f"{inside['addr']}/{inside['len']}")
 
@@ -116,5 +116,7 @@ READERS: dict[str, Callable[[Any], Term]] = {
     "|": _operator("|"), "&": _operator("&"), "^": _operator("^"), "<<": _operator("<<"),
     ">>": _operator(">>"),
     "exthdr": _header("exthdr"), "tcp option": _header("tcp option"), "ip option": _header("ip option"),
+    "sctp chunk": _header("sctp chunk"), "dccp option": _header("dccp option"),
+    "ipsec": lambda inside: key(f"ipsec {inside['dir']} {inside['key']}"),
     "socket": _named("socket"), "rt": _named("rt"), "osf": _named("osf"),
 }  # fmt: skip

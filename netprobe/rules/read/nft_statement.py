@@ -28,6 +28,7 @@ NO_EFFECT = frozenset(
         "ct helper",
         "ct timeout",
         "ct expectation",
+        "reset",
         "continue",
     )
 )

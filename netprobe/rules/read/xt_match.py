@@ -356,6 +356,7 @@ MATCHES: dict[str, Reader] = {
     "ttl": _hops, "hl": _hops, "iprange": _iprange, "physdev": _physdev, "policy": _policy,
     "limit": _condition("limit"), "hashlimit": _condition("hashlimit"), "connlimit": _condition("connlimit"),
     "quota": _condition("quota"), "statistic": _condition("statistic"), "time": _condition("time"),
+    "socket": _condition("socket"), "string": _condition("string"),
     "u32": _condition("u32"), "rpfilter": _condition("rpfilter"), "set": _ipset, "recent": _recent,
     "frag": _header("frag"), "rt": _header("rt"), "hbh": _header("hbh"), "dst": _header("dst"),
     "mh": _header("mh"),

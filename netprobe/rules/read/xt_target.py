@@ -20,7 +20,7 @@ Reader = Callable[[Block, str], list[Statement] | None]
 OPTIONAL = {"optional": ""}  # without a connection CONNMARK does nothing, and the rule goes on
 VERDICTS = {"ACCEPT": "accept", "DROP": "drop", "RETURN": "return"}
 NO_EFFECT = frozenset(
-    ("LOG", "NFLOG", "ULOG", "AUDIT", "TRACE", "TCPMSS", "TCPOPTSTRIP", "CLASSIFY", "CHECKSUM", "SET",
+    ("LOG", "NFLOG", "ULOG", "AUDIT", "TRACE", "TCPOPTSTRIP", "ECN", "CLASSIFY", "CHECKSUM", "SET",
     "SECMARK", "CONNSECMARK",
      "IDLETIMER", "LED", "RATEEST", "TEE", "HMARK", "nflog", "log", "CONTINUE")
 )  # fmt: skip
@@ -198,6 +198,10 @@ def _queue(block: Block, ip: str) -> list[Statement] | None:
     return [Statement("queue", right=value(numbers.replace(":", "-")), options=bypass)]
 
 
+def _tcpmss(block: Block, ip: str) -> list[Statement] | None:
+    return [Statement("set", key("tcp option maxseg size"), right=value(block.value("--set-mss") or "0"))]
+
+
 def _synproxy(block: Block, ip: str) -> list[Statement] | None:
     return [Statement("stolen", text=block.text())]
 
@@ -207,5 +211,5 @@ TARGETS: dict[str, Reader] = {
     "SNAT": _nat, "DNAT": _nat, "MASQUERADE": _nat, "REDIRECT": _nat, "NETMAP": _nat, "TPROXY": _tproxy,
     "REJECT": _reject, "TTL": _hops, "HL": _hops, "DSCP": _dscp, "TOS": _tos, "NFQUEUE": _queue,
     "QUEUE": _queue,
-    "SYNPROXY": _synproxy,
+    "SYNPROXY": _synproxy, "TCPMSS": _tcpmss,
 }  # fmt: skip

@@ -8,7 +8,7 @@ from netprobe.rules.packet import HookPacket, Surroundings
 
 from .ip import l4proto
 from .meta import nfproto
-from .value import UNKNOWN, Reader, Rows, Seen, nothing, only
+from .value import UNKNOWN, Reader, Rows, Seen, known, nothing, only
 
 
 def _state(packet: HookPacket, around: Surroundings) -> Seen:
@@ -75,7 +75,7 @@ def _ct_tuple(tuple_name: str, index: int) -> Reader:
 def _ct_mark(packet: HookPacket, around: Surroundings) -> Seen:
     if not tracked(packet):
         return None
-    return packet.connection.mark if packet.connection else UNKNOWN
+    return UNKNOWN if packet.connection is None else known(packet.connection.mark)
 
 
 def _ct_zone(packet: HookPacket, around: Surroundings) -> Seen:

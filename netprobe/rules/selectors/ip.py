@@ -3,7 +3,7 @@
 # ruff: noqa: ARG001 - the readers of one table take the same arguments
 from __future__ import annotations
 
-from netprobe.model import Protocol
+from netprobe.model import MSS, Protocol
 from netprobe.rules import datatypes as dt
 from netprobe.rules.packet import HookPacket, Surroundings
 
@@ -86,6 +86,22 @@ def _tcp_flags(packet: HookPacket, around: Surroundings) -> Seen:
     return UNKNOWN if packet.tcp_flags is None else sum({dt.TCP_FLAGS[flag] for flag in packet.tcp_flags})
 
 
+def _is_syn(packet: HookPacket) -> bool:
+    return packet.flow.protocol is Protocol.TCP and "syn" in (packet.tcp_flags or ())
+
+
+def _mss(packet: HookPacket, around: Surroundings) -> Seen:
+    """The option of a SYN (RFC 9293, 3.7.1): ours has the usual one, an answer's is its kernel's choice."""
+    if not _is_syn(packet):
+        return None
+    chosen = packet.clamped or packet.tcp_flags != ("syn",)
+    return UNKNOWN if chosen else MSS[packet.flow.version]
+
+
+def _has_mss(packet: HookPacket, around: Surroundings) -> Seen:
+    return int(_is_syn(packet))
+
+
 def _fragment_word(packet: HookPacket, around: Surroundings) -> Seen:
     """The IPv4 header's flags and offset: DF 0x4000, MF 0x2000, offset in units of 8 bytes (RFC 791)."""
     if packet.fragment:
@@ -141,15 +157,7 @@ ROWS: Rows = {
     "meta length": (dt.NUMBER, _length),
     "ip frag-off": (dt.NUMBER, only("ip", _fragment_word)),
     "exthdr frag": (dt.BOOLEAN, only("ip6", _fragment_header)),
-    "exthdr rt": (dt.BOOLEAN, only("ip6", constant(0))),
-    "exthdr hbh": (dt.BOOLEAN, only("ip6", constant(0))),
-    "exthdr dst": (dt.BOOLEAN, only("ip6", constant(0))),
-    "exthdr mh": (dt.BOOLEAN, only("ip6", constant(0))),
     "exthdr ah": (dt.BOOLEAN, constant(0)),
-    "ip option lsrr": (dt.BOOLEAN, only("ip", constant(0))),
-    "ip option rr": (dt.BOOLEAN, only("ip", constant(0))),
-    "ip option ssrr": (dt.BOOLEAN, only("ip", constant(0))),
-    "ip option ra": (dt.BOOLEAN, only("ip", constant(0))),
     "tcp sport": (dt.PORT, _port(_TCP, "sport")),
     "tcp dport": (dt.PORT, _port(_TCP, "dport")),
     "udp sport": (dt.PORT, _port(_UDP, "sport")),
@@ -157,6 +165,8 @@ ROWS: Rows = {
     "th sport": (dt.PORT, _words("sport")),
     "th dport": (dt.PORT, _words("dport")),
     "tcp flags": (dt.TCP_FLAG, _tcp_flags),
+    "tcp option maxseg": (dt.BOOLEAN, _has_mss),
+    "tcp option maxseg size": (dt.NUMBER, _mss),
     "icmp type": (dt.ICMP_TYPE, _icmp(_ICMP4, "type")),
     "icmp code": (dt.ICMP_CODE, _icmp(_ICMP4, "code")),
     "icmp id": (dt.NUMBER, _icmp(_ICMP4, "id")),

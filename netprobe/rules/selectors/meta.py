@@ -5,10 +5,13 @@ xt_physdev.c, xt_owner.c).
 # ruff: noqa: ARG001, ARG005 - the readers of one table take the same arguments
 from __future__ import annotations
 
+from collections.abc import Callable
+from operator import attrgetter
+
 from netprobe.model import Link
 from netprobe.rules import datatypes as dt
 from netprobe.rules.moment import weekday
-from netprobe.rules.packet import HookPacket, Surroundings
+from netprobe.rules.packet import HookPacket, Listening, Surroundings
 
 from .value import UNKNOWN, Reader, Rows, Seen, known, nothing
 
@@ -78,6 +81,19 @@ def _has_socket(packet: HookPacket, around: Surroundings) -> Seen:
     return int(packet.uid is not None)
 
 
+def of_socket(found: tuple[Listening, ...] | None, read: Callable[[Listening], bool | None]) -> Seen:
+    """What the socket of a packet says; UNKNOWN where several may be meant and differ; None of no socket."""
+    if found == ():
+        return None
+    answers = {read(each) for each in found or ()}
+    return known(*answers) if len(answers) == 1 else UNKNOWN
+
+
+def _socket(field: str) -> Reader:
+    """nft looks the socket up where the packet has none yet (net/netfilter/nft_socket.c)."""
+    return lambda packet, around: of_socket(around.listening(packet), attrgetter(field))
+
+
 def _ipsec(packet: HookPacket, around: Surroundings) -> Seen:
     return int(packet.ipsec)
 
@@ -124,6 +140,9 @@ ROWS: Rows = {
     "xt skgid": (dt.NUMBER, lambda packet, around: -1 if packet.uid is None else _gid(packet, around)),
     "meta ipsec": (dt.BOOLEAN, _ipsec),
     "meta secpath": (dt.BOOLEAN, _ipsec),
+    "rt ipsec": (dt.BOOLEAN, _ipsec),
+    "socket transparent": (dt.BOOLEAN, _socket("transparent")),
+    "socket wildcard": (dt.BOOLEAN, _socket("wildcard")),
     "socket exists": (dt.BOOLEAN, _has_socket),
     "xt physdev-in": (dt.INTERFACE, _link("in", "name")),
     "xt physdev-out": (dt.INTERFACE, _link("out", "name")),

@@ -44,8 +44,3 @@ def constant(number: int) -> Reader:
 def nothing(packet: HookPacket, around: Surroundings) -> Seen:
     """What none of the packets that we look at has."""
     return None
-
-
-def unknown(packet: HookPacket, around: Surroundings) -> Seen:
-    """What every packet may have, and we do not know."""
-    return UNKNOWN

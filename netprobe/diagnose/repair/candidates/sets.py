@@ -21,6 +21,7 @@ from netprobe.model import (
     Namespace,
     Object,
     Protocol,
+    Rule,
     Statement,
     Table,
 )
@@ -68,11 +69,12 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         return
     refusing = nat_rules.found(namespace, loss.stop.object) if loss.stop.object is not None else None
     tests = refusing.statements if refusing is not None else ()
+    unwanted = _turned_away(namespace)
     for flow in _flows(loss, namespace):
         for lookup in (*_of_nft(namespace, flow), *_of_ipset(namespace, flow)):
             if lookup.test in tests:
                 yield from _without(loss, lookup)
-            else:
+            elif _called(lookup.table, lookup.test) not in unwanted:
                 yield from _with(loss, lookup)
 
 
@@ -146,6 +148,37 @@ def _ipset_of(namespace: Namespace, test: Statement) -> IpSet | None:
     named = namespace.ruleset.ipset(test.target) if namespace.ruleset is not None else None
     plain = named is not None and named.entries is not None and named.type in _OF_ADDRESSES
     return named if plain else None
+
+
+def _turned_away(namespace: Namespace) -> set[str]:
+    """The sets of what rules turn away: whatever exceptions they make, nothing passes for being in them."""
+    found: set[str] = set()
+    for table in namespace.tables:
+        for rule in table.rules:
+            if rule.statements and _refuses(table, rule):
+                found.update(_called(table, statement) for statement in rule.statements)
+    return found
+
+
+def _called(table: Table | None, statement: Statement) -> str:
+    """The set that a test wants the packet to be in; "" for any other statement."""
+    if statement.op not in ("==", "in", ""):
+        return ""
+    if statement.kind == "ipset":
+        return f"ipset {statement.target}"
+    right = statement.right
+    if table is None or right is None or right.kind != "ref":
+        return ""
+    return f"{table.family} {table.name} {right.text}"
+
+
+def _refuses(table: Table, rule: Rule) -> bool:
+    """Whether the rule turns away what it finds in a set: by itself, or by the last word of its chain."""
+    last = rule.statements[-1]
+    chain = table.chain(last.target) if last.kind in ("jump", "goto") else None
+    if chain is not None and chain.rules:
+        last = next(reversed(chain.rules[-1].statements), last)
+    return last.kind in ("drop", "reject")
 
 
 def _set_of(table: Table, statement: Statement) -> NamedSet | None:

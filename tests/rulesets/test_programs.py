@@ -1,0 +1,49 @@
+"""`why` against the wire, for rulesets that programs of Debian write themselves, in a lab of their own.
+
+The programs are unpacked, never installed: nothing of the machine is touched, no service starts. Without them the tests are skipped.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from asking import once
+from engines.fixtures import without
+from engines.packages import Unavailable, root_of
+from programs import GROUPS, Writer
+from shapes import USUAL
+from witness import wrong
+
+from netprobe.lab.lab import Lab
+
+pytestmark = [pytest.mark.lab, pytest.mark.slow, once]
+
+MACHINE = Path(__file__).with_name("machine")
+
+
+def roots(config: pytest.Config, packages: tuple[str, ...]) -> Path:
+    """The folder with the programs, or a skip that says why there is none."""
+    try:
+        return root_of("bookworm", *packages)
+    except Unavailable as reason:
+        without(config, "programs that write rulesets", str(reason))
+
+
+def write(lab: Lab, root: Path, writer: Writer) -> None:
+    """The ruleset in the place of what the lab had, written by the program."""
+    lab.run(["nft", "flush", "ruleset"], check=True)
+    arguments = ["sh", str(root), "legacy" if writer.legacy else "nft"]
+    enter = ["unshare", "--mount", "--propagation", "private", "sh", "-eu", "-c", MACHINE.read_text()]
+    lab.run([*enter, *arguments], text=writer.script, timeout=120, check=True)
+    rules = lab.run(["sh", "-c", "nft list ruleset; iptables-legacy-save 2>/dev/null || true"]).stdout
+    assert rules, f"{writer.name} wrote nothing"
+
+
+@pytest.mark.parametrize(
+    ("packages", "writer"), [pytest.param(packages, writer, id=writer.name) for packages, writers in GROUPS for writer in writers]
+)
+def test_why_agrees_with_the_wire(fresh_lab: Lab, pytestconfig: pytest.Config, packages: tuple[str, ...], writer: Writer) -> None:
+    write(fresh_lab, roots(pytestconfig, packages), writer)
+    found = [text for probe in dict.fromkeys((*USUAL, *writer.probes)) if (text := wrong(fresh_lab, probe))]
+    assert not found, "\n".join(found)
