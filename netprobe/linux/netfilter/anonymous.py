@@ -13,7 +13,6 @@ from .values import ADDRESS4, ADDRESS6, BIG, HOST, Held, Json, Kind, NotUndersto
 INTERVAL, INTERVAL_END = 0x4, 0x1  # NFT_SET_INTERVAL, NFT_SET_ELEM_INTERVAL_END
 ELEMENTS = 3  # NFTA_SET_ELEM_LIST_ELEMENTS
 KEY, DATA, FLAGS, KEY_END = 1, 2, 3, 10  # NFTA_SET_ELEM_*
-VERDICT = 0xFFFFFF00  # NFT_DATA_VERDICT
 _KINDS = {"ipv4_addr": ADDRESS4, "ipv6_addr": ADDRESS6, "inet_service": BIG, "mark": HOST}
 _SIZES = {"ipv4_addr": 4, "ipv6_addr": 16, "inet_service": 2, "mark": 4}
 
