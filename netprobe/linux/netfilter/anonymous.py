@@ -8,7 +8,7 @@ from __future__ import annotations
 from .decode import LookedInto, nested, number, verdict
 from .elements import types_of
 from .kernel import ANONYMOUS, NFGENMSG, Nfnetlink, attributes
-from .values import ADDRESS4, ADDRESS6, BIG, HOST, Held, Json, Kind, NotUnderstood
+from .values import ADDRESS4, ADDRESS6, BIG, HOST, DataType, Held, Json, Undecoded
 
 INTERVAL, INTERVAL_END = 0x4, 0x1  # NFT_SET_INTERVAL, NFT_SET_ELEM_INTERVAL_END
 ELEMENTS = 3  # NFTA_SET_ELEM_LIST_ELEMENTS
@@ -78,7 +78,7 @@ def _data(data: bytes, kind: int | None) -> Json:
     words, at = [], 0
     for name in types_of(kind or 0):
         if name not in _KINDS:
-            raise NotUnderstood("data of a map")
+            raise Undecoded("data of a map")
         words.append(_KINDS[name].write(found.get(1, b"")[at : at + _SIZES[name]]))
         at += _SIZES[name] + 3 & ~3
     return words[0] if len(words) == 1 else {"concat": words}
@@ -94,13 +94,13 @@ def _key(parts: tuple[Held, ...], first: bytes, last: bytes) -> Json:
     for part in parts:
         end = at + part.size
         if part.kind is HOST and first != last:  # in network order there
-            raise NotUnderstood("an interval of numbers in the host's order")
+            raise Undecoded("an interval of numbers in the host's order")
         words.append(_word(part.kind, first[at:end], last[at:end]))
         at += part.size + 3 & ~3
     return words[0] if len(words) == 1 else {"concat": words}
 
 
-def _word(kind: Kind, first: bytes, last: bytes) -> Json:
+def _word(kind: DataType, first: bytes, last: bytes) -> Json:
     """One value, a prefix, or a range."""
     if first == last:
         return kind.write(first)

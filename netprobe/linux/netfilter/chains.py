@@ -25,7 +25,7 @@ from .kernel import Inventory, KernelRule, Nfnetlink, rules_of
 from .nft_text import written
 from .owner import Key, managed
 from .tools import Printed, run
-from .values import NotUnderstood
+from .values import Undecoded
 
 PROGRAMS = {"ip": "iptables", "ip6": "ip6tables"}
 GONE = "it is not there any more"
@@ -132,7 +132,7 @@ def _of_nft(fd: int, query: ChainQuery) -> Chain:
             ]
     except OSError as error:
         return Chain(query.chain, unread=_why(error))
-    except (NotUnderstood, KeyError, ValueError, IndexError):
+    except (Undecoded, KeyError, ValueError, IndexError):
         return _printed_by_nft(fd, query)
     return Chain(query.chain, tuple(_rule(at, each) for at, each in enumerate(found, 1)))
 

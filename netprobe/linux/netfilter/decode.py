@@ -1,7 +1,7 @@
 """Rules of nf_tables from the kernel's own bytes, as libnftables-json(5) has them: nft reads all sets of a
 table before it prints one chain of it, which takes seconds where rules have thousands.
 
-What is not understood here raises NotUnderstood, and nft is asked after all. Source:
+What is not understood here raises Undecoded, and nft is asked after all. Source:
 include/uapi/linux/netfilter/nf_tables.h, nf_nat.h; nftables src/netlink_delinearize.c.
 """
 
@@ -28,7 +28,7 @@ from .values import (
     STATES,
     Held,
     Json,
-    NotUnderstood,
+    Undecoded,
     field,
     literal,
     transport,
@@ -73,7 +73,7 @@ class DecodedRule(Struct, frozen=True):
 
 
 def decoded(family: str, body: bytes, sets: Sets) -> DecodedRule:
-    """A rule from the body of its message. Raises NotUnderstood."""
+    """A rule from the body of its message. Raises Undecoded."""
     found = nested(body, NFGENMSG)
     machine = _Machine(family, sets)
     for element in _all(found.get(EXPRESSIONS, b"")):
@@ -96,7 +96,7 @@ def verdict(data: bytes) -> Json:
     found = nested(data)
     code = int.from_bytes(found.get(1, b""), "big", signed=True)
     if code not in VERDICTS:
-        raise NotUnderstood(f"verdict {code}")
+        raise Undecoded(f"verdict {code}")
     return {VERDICTS[code]: {"target": name_of(found[2])} if 2 in found else None}
 
 
@@ -159,24 +159,24 @@ class _Machine:
         self.implied.update(self.said[layer] for layer in layers if layer in self.said)
 
     def run(self, name: str, given: Attributes) -> None:
-        """One expression. Raises NotUnderstood."""
+        """One expression. Raises Undecoded."""
         step = _STEPS.get(name)
         if step is None:
-            raise NotUnderstood(name)
+            raise Undecoded(name)
         step(self, given)
 
     def held(self, register: bytes | None) -> Held:
         """The expression in a register."""
         found = self.registers.get(_slot(register))
         if not isinstance(found, Held):
-            raise NotUnderstood("a register without an expression")
+            raise Undecoded("a register without an expression")
         return found
 
     def written(self, register: bytes | None, write: Callable[[bytes], Json]) -> Json:
         """What a register holds as the value of a statement."""
         found = self.registers.get(_slot(register))
         if found is None:
-            raise NotUnderstood("an empty register")
+            raise Undecoded("an empty register")
         return found.compared() if isinstance(found, Held) else write(found)
 
     def key(self, register: bytes | None, size: int) -> tuple[Held, ...]:
@@ -185,7 +185,7 @@ class _Machine:
         while size > 0:
             part = self.registers.get(at)
             if not isinstance(part, Held) or part.whole:
-                raise NotUnderstood("a key that is no expression")
+                raise Undecoded("a key that is no expression")
             parts.append(part)
             at += (part.size + 3) // 4
             size -= part.size + 3 & ~3
@@ -206,7 +206,7 @@ def _immediate(machine: _Machine, given: Attributes) -> None:
 
 def _payload(machine: _Machine, given: Attributes) -> None:
     if 5 in given:
-        raise NotUnderstood("a header that is written")
+        raise Undecoded("a header that is written")
     base, offset, size = (number(given.get(at)) for at in (2, 3, 4))
     if base == 2:
         held = transport(machine.l4, offset, size)
@@ -215,7 +215,7 @@ def _payload(machine: _Machine, given: Attributes) -> None:
         held = field(machine.network or "ip" if base else "ether", offset, size)
         machine.needs("network" if base else "link")
     else:
-        raise NotUnderstood("a header of an unknown protocol")
+        raise Undecoded("a header of an unknown protocol")
     _load(machine, given, held)
 
 
@@ -225,7 +225,7 @@ def _meta(machine: _Machine, given: Attributes) -> None:
 
 def _ct(machine: _Machine, given: Attributes) -> None:
     if 3 in given:
-        raise NotUnderstood("a direction of conntrack")
+        raise Undecoded("a direction of conntrack")
     _loaded_or_set(machine, given, "ct", CT, 2, 4, 1)
 
 
@@ -235,7 +235,7 @@ def _loaded_or_set(
 ) -> None:  # fmt: skip
     """A key of meta or ct, loaded into a register or set from one."""
     if number(given.get(key)) not in known:
-        raise NotUnderstood(f"{name} {number(given.get(key))}")
+        raise Undecoded(f"{name} {number(given.get(key))}")
     word, kind, size = known[number(given.get(key))]
     json = {name: {"key": word}}
     assert isinstance(kind, type(HOST))
@@ -249,7 +249,7 @@ def _loaded_or_set(
 def _fib(machine: _Machine, given: Attributes) -> None:
     flags = number(given.get(3))
     if number(given.get(2)) != 3 or flags >= 32:  # NFT_FIB_RESULT_ADDRTYPE, NFTA_FIB_F_PRESENT
-        raise NotUnderstood("fib")
+        raise Undecoded("fib")
     names = [name for bit, name in FIB_FLAGS.items() if flags & bit]
     _load(machine, given, Held({"fib": {"result": "type", "flags": names}}, ROUTE, 4))
 
@@ -263,7 +263,7 @@ def _numgen(machine: _Machine, given: Attributes) -> None:
 def _bitwise(machine: _Machine, given: Attributes) -> None:
     held = machine.held(given.get(1))
     if number(given.get(6)) or held.mask is not None or held.whole:
-        raise NotUnderstood("bitwise")
+        raise Undecoded("bitwise")
     masked = replace(held, mask=_value(given.get(4, b"")), flip=_value(given.get(5, b"")))
     _load(machine, given, masked, 2)
 
@@ -271,7 +271,7 @@ def _bitwise(machine: _Machine, given: Attributes) -> None:
 def _cmp(machine: _Machine, given: Attributes) -> None:
     held, op, data = machine.held(given.get(1)), number(given.get(2)), _value(given.get(3, b""))
     if op >= len(OPERATORS):
-        raise NotUnderstood("cmp")
+        raise Undecoded("cmp")
     if held.kind is STATE and held.mask is not None:
         machine.out.append(_bits(held, OPERATORS[op], data))
         return
@@ -287,7 +287,7 @@ def _bits(held: Held, op: str, data: bytes) -> Json:
     """States of conntrack, of which the packet has one, or none."""
     assert held.mask is not None
     if any(data) or op not in ("==", "!=") or any(held.flip):
-        raise NotUnderstood("bits of a state")
+        raise Undecoded("bits of a state")
     names = [name for bit, name in STATES.items() if held.kind.number(held.mask) & bit]
     if op == "!=":
         return {"match": {"op": "in", "left": held.json, "right": names[0] if len(names) == 1 else names}}
@@ -363,7 +363,7 @@ def _between(machine: _Machine, given: Attributes, first: int, write: Callable[[
 
 def _flags(data: bytes | None) -> dict[str, Json]:
     if number(data) & MAPPED:
-        raise NotUnderstood("netmap")
+        raise Undecoded("netmap")
     names = [name for bit, name in NAT_FLAGS.items() if number(data) & bit]
     return {"flags": names} if names else {}
 
@@ -374,7 +374,7 @@ def _reject(machine: _Machine, given: Attributes) -> None:
         kind = "icmpv6"
     names = {"icmp": UNREACHABLE, "icmpv6": UNREACHABLE6, "icmpx": ANY_UNREACHABLE}.get(kind, {})
     if kind != "tcp reset" and code not in names:
-        raise NotUnderstood("reject")
+        raise Undecoded("reject")
     expression = {} if kind == "tcp reset" else {"expr": names[code]}
     machine.out.append({"reject": {"type": kind} | expression})
 
@@ -386,7 +386,7 @@ def _counter(machine: _Machine, given: Attributes) -> None:
 def _limit(machine: _Machine, given: Attributes) -> None:
     per = PERIODS.get(number(given.get(2)))
     if per is None or number(given.get(4)):  # bytes
-        raise NotUnderstood("limit")
+        raise Undecoded("limit")
     over = {"inv": True} if number(given.get(5)) & 1 else {}
     rate = {"rate": number(given.get(1)), "per": per, "burst": number(given.get(3))}
     machine.out.append({"limit": rate | over})
@@ -400,7 +400,7 @@ def _connlimit(machine: _Machine, given: Attributes) -> None:
 def _dynset(machine: _Machine, given: Attributes) -> None:
     """An element that is put into a set; what else is done with it decides about the packet."""
     if 7 in given or 10 in given or number(given.get(3)) > 2:
-        raise NotUnderstood("dynset")
+        raise Undecoded("dynset")
     op = ("add", "update", "delete")[number(given.get(3))]
     element = machine.held(given.get(4)).compared()
     machine.out.append({"set": {"op": op, "elem": element, "set": f"@{name_of(given.get(1, b''))}"}})

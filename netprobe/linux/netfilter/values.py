@@ -16,11 +16,11 @@ from msgspec import Struct
 Json = Any
 
 
-class NotUnderstood(Exception):
+class Undecoded(Exception):
     """An expression that only nft can print."""
 
 
-class Kind(Struct, frozen=True):
+class DataType(Struct, frozen=True):
     """How bytes of a type are written; `order` of a number's bytes."""
 
     name: str
@@ -54,16 +54,16 @@ FAMILIES = {2: "ipv4", 10: "ipv6"}
 ROUTES = {1: "unicast", 2: "local", 3: "broadcast", 4: "anycast", 5: "multicast", 6: "blackhole",
           7: "unreachable", 8: "prohibit"}  # fmt: skip
 STATES = {1: "invalid", 2: "established", 4: "related", 8: "new", 64: "untracked"}  # NF_CT_STATE_BIT
-ADDRESS4 = Kind("ipv4_addr", lambda data: socket.inet_ntop(socket.AF_INET, data.ljust(4, b"\0")))
-ADDRESS6 = Kind("ipv6_addr", lambda data: socket.inet_ntop(socket.AF_INET6, data.ljust(16, b"\0")))
-ETHER = Kind("ether_addr", lambda data: data.hex(":"))
-BIG = Kind("integer", _number)
-HOST = Kind("mark", _host, sys.byteorder)
-PROTOCOL = Kind("inet_proto", _words(PROTOCOLS, _number))
-FAMILY = Kind("nf_proto", _words(FAMILIES, _number))
-ROUTE = Kind("fib_addrtype", _words(ROUTES, _host), sys.byteorder)
-STATE = Kind("ct_state", _words(STATES, _host), sys.byteorder)
-NAME = Kind("ifname", _name)
+ADDRESS4 = DataType("ipv4_addr", lambda data: socket.inet_ntop(socket.AF_INET, data.ljust(4, b"\0")))
+ADDRESS6 = DataType("ipv6_addr", lambda data: socket.inet_ntop(socket.AF_INET6, data.ljust(16, b"\0")))
+ETHER = DataType("ether_addr", lambda data: data.hex(":"))
+BIG = DataType("integer", _number)
+HOST = DataType("mark", _host, sys.byteorder)
+PROTOCOL = DataType("inet_proto", _words(PROTOCOLS, _number))
+FAMILY = DataType("nf_proto", _words(FAMILIES, _number))
+ROUTE = DataType("fib_addrtype", _words(ROUTES, _host), sys.byteorder)
+STATE = DataType("ct_state", _words(STATES, _host), sys.byteorder)
+NAME = DataType("ifname", _name)
 
 
 class Held(Struct, frozen=True):
@@ -72,7 +72,7 @@ class Held(Struct, frozen=True):
     """
 
     json: Json
-    kind: Kind
+    kind: DataType
     size: int
     mask: bytes | None = None
     flip: bytes = b""
@@ -90,15 +90,15 @@ class Held(Struct, frozen=True):
         return {"^": [kept, flip]} if flip else kept
 
 
-_FIELDS4: dict[tuple[int, int], tuple[str, Kind]] = {
+_FIELDS4: dict[tuple[int, int], tuple[str, DataType]] = {
     (2, 2): ("length", BIG), (4, 2): ("id", BIG), (8, 1): ("ttl", BIG), (9, 1): ("protocol", PROTOCOL),
     (12, 4): ("saddr", ADDRESS4), (16, 4): ("daddr", ADDRESS4),
 }  # fmt: skip
-_FIELDS6: dict[tuple[int, int], tuple[str, Kind]] = {
+_FIELDS6: dict[tuple[int, int], tuple[str, DataType]] = {
     (4, 2): ("length", BIG), (6, 1): ("nexthdr", PROTOCOL), (7, 1): ("hoplimit", BIG),
     (8, 16): ("saddr", ADDRESS6), (24, 16): ("daddr", ADDRESS6),
 }  # fmt: skip
-_ETHER: dict[tuple[int, int], tuple[str, Kind]] = {(0, 6): ("daddr", ETHER), (6, 6): ("saddr", ETHER)}
+_ETHER: dict[tuple[int, int], tuple[str, DataType]] = {(0, 6): ("daddr", ETHER), (6, 6): ("saddr", ETHER)}
 _NETWORK = {"ip": _FIELDS4, "ip6": _FIELDS6, "ether": _ETHER}
 _PORTS = {(0, 2): "sport", (2, 2): "dport"}
 _ICMP = {(0, 1): "type", (1, 1): "code"}
@@ -108,8 +108,8 @@ _TYPES6 = {1: "destination-unreachable", 2: "packet-too-big", 3: "time-exceeded"
            128: "echo-request", 129: "echo-reply", 133: "nd-router-solicit", 134: "nd-router-advert",
            135: "nd-neighbor-solicit", 136: "nd-neighbor-advert", 137: "nd-redirect"}  # fmt: skip
 _ICMP_TYPES = {
-    "icmp": ("icmp", Kind("icmp_type", _words(_TYPES4, _number))),
-    "ipv6-icmp": ("icmpv6", Kind("icmpv6_type", _words(_TYPES6, _number))),
+    "icmp": ("icmp", DataType("icmp_type", _words(_TYPES4, _number))),
+    "ipv6-icmp": ("icmpv6", DataType("icmpv6_type", _words(_TYPES6, _number))),
 }
 
 
@@ -122,7 +122,7 @@ def field(protocol: str, offset: int, size: int) -> Held:
     for (start, whole), (name, kind) in known.items():
         if start == offset and size < whole and name in ("saddr", "daddr") and protocol != "ether":
             return Held({"payload": {"protocol": protocol, "field": name}}, kind, size, whole=whole)
-    raise NotUnderstood(f"{protocol} header, {size} bytes from {offset}")
+    raise Undecoded(f"{protocol} header, {size} bytes from {offset}")
 
 
 def transport(protocol: str | None, offset: int, size: int) -> Held:
@@ -133,14 +133,18 @@ def transport(protocol: str | None, offset: int, size: int) -> Held:
         return Held({"payload": {"protocol": named, "field": _ICMP[offset, size]}}, kind, size)
     if (offset, size) in _PORTS and protocol not in ("icmp", "ipv6-icmp"):
         return Held({"payload": {"protocol": protocol or "th", "field": _PORTS[offset, size]}}, BIG, size)
-    raise NotUnderstood(f"transport header, {size} bytes from {offset}")
+    raise Undecoded(f"transport header, {size} bytes from {offset}")
 
 
-META: dict[int, tuple[str, Kind, int]] = {
+META: dict[int, tuple[str, DataType, int]] = {
     3: ("mark", HOST, 4), 6: ("iifname", NAME, 16), 7: ("oifname", NAME, 16), 10: ("skuid", HOST, 4),
     11: ("skgid", HOST, 4), 15: ("nfproto", FAMILY, 1), 16: ("l4proto", PROTOCOL, 1),
 }  # fmt: skip
-CT: dict[int, tuple[str, Kind, int]] = {0: ("state", STATE, 4), 3: ("mark", HOST, 4), 17: ("zone", HOST, 2)}
+CT: dict[int, tuple[str, DataType, int]] = {
+    0: ("state", STATE, 4),
+    3: ("mark", HOST, 4),
+    17: ("zone", HOST, 2),
+}
 FIB_FLAGS = {1: "saddr", 2: "daddr", 4: "mark", 8: "iif", 16: "oif"}
 
 
@@ -152,5 +156,5 @@ def literal(held: Held, data: bytes) -> Json:
         bits = bin(int.from_bytes(held.mask, "big"))[2:]
         if len(bits) == 8 * held.size and "01" not in bits:
             return {"prefix": {"addr": held.kind.write(data), "len": bits.count("1")}}
-        raise NotUnderstood("a mask that is no prefix")
+        raise Undecoded("a mask that is no prefix")
     return held.kind.write(data)
