@@ -93,7 +93,7 @@ def _fields(order: Order, link: Link, wanted: list[str]) -> dict[str, Any]:
         case ["address", mac] if _MAC.fullmatch(mac) and not int(mac[1], 16) & 1:
             return {"mac": mac}
         case ["xdp" | "xdpgeneric" as mode, "off"]:
-            return {"xdp": None if _is_attached(link, mode) else link.xdp}
+            return {"xdp": None, "xdp_answers": None} if _is_attached(link, mode) else {}
         case ["master", bridge]:
             return _plugged(order.link(bridge))
         case ["type", "macvlan", "mode", mode]:

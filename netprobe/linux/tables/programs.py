@@ -87,12 +87,7 @@ def _understood(program: int) -> tuple[frozenset[int] | None, bool]:
     # one that hardware runs, or that may not be read
     if device or not shown or not 0 < length <= len(code):
         return None, bool(described)
-    return answers.answers(code[:length], _functions(code[:length])), bool(described)
-
-
-def _functions(code: bytes) -> Mapping[int, str]:
-    """Names of the kernel's functions, where the program calls any."""
-    return _symbols() if instruction.called(instruction.instructions(code)) else {}
+    return answers.answers(code[:length], _symbols), bool(described)
 
 
 @cache

@@ -10,7 +10,7 @@ does what takes too long.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from itertools import product
 
 from msgspec.structs import replace
@@ -35,10 +35,10 @@ from .instruction import (
     PER_CPU,
     PLAIN,
     REGISTERS,
+    SIZE,
     ST,
     STX,
     Instruction,
-    instructions,
 )
 from .value import MAP, NUMBER, UNKNOWN, Kind, State, Value, at_start, constant, cut, signed
 
@@ -69,17 +69,19 @@ class NotUnderstood(Exception):
     """Raised at an instruction that may touch the packet, or that nobody here knows."""
 
 
-def answers(code: bytes, names: Mapping[int, str]) -> frozenset[int] | None:
+Names = Callable[[], Mapping[int, str]]
+
+
+def answers(code: bytes, names: Names) -> frozenset[int] | None:
     """The numbers (32 bits, unsigned) that a program can return, or None where it is not understood.
 
     `code` is the program as the kernel translated it (bpf(2), xlated_prog_insns), on a little-endian machine;
-    `names` has the kernel's function at each distance from __bpf_call_base that it calls.
+    `names` gives the functions of the kernel by their distance from __bpf_call_base, where one is called.
     """
-    program = instructions(code)
-    if not 0 < len(program) <= LONGEST:
+    if len(code) > SIZE * LONGEST:
         return None
     try:
-        return _Walk(program, names).returned()
+        return _Walk(code, names).returned()
     except NotUnderstood:
         return None
 
@@ -87,8 +89,8 @@ def answers(code: bytes, names: Mapping[int, str]) -> frozenset[int] | None:
 class _Walk:
     """All ways through a program: what is known before each instruction, and what is returned."""
 
-    def __init__(self, program: Sequence[Instruction], names: Mapping[int, str]) -> None:
-        self.program = program
+    def __init__(self, code: bytes, names: Names) -> None:
+        self.code = code
         self.names = names
 
     def returned(self) -> frozenset[int] | None:
@@ -111,9 +113,9 @@ class _Walk:
 
     def _at(self, place: int) -> Instruction:
         """Raises NotUnderstood outside of the program, and where there is no such register."""
-        if not 0 <= place < len(self.program):
+        if not 0 <= place < len(self.code) // SIZE:
             raise NotUnderstood
-        here = self.program[place]
+        here = instruction.instruction(self.code, place)
         if max(here.dst, here.src) >= REGISTERS:
             raise NotUnderstood
         return here
@@ -143,7 +145,7 @@ class _Walk:
         return constant(here.immediate & value.HALF | upper << 32) if here.src == PLAIN else UNKNOWN
 
     def _call(self, here: Instruction, state: State) -> State:
-        helper = HELPERS.get(self.names.get(here.immediate, "")) if here.src == 0 else None
+        helper = HELPERS.get(self.names().get(here.immediate, "")) if here.src == 0 else None
         if helper is None:
             raise NotUnderstood
         if helper.writes:

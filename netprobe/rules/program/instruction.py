@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 
 from msgspec import Struct
 
@@ -63,15 +62,7 @@ class Instruction(Struct, frozen=True):
         return bool(self.code & 0x08)
 
 
-def instructions(code: bytes) -> tuple[Instruction, ...]:
-    """`code` taken apart; what is left over at the end is no instruction."""
-    whole = len(code) - len(code) % SIZE
-    return tuple(
-        Instruction(operation, registers & 0x0F, registers >> 4, offset, immediate)
-        for operation, registers, offset, immediate in _FIELDS.iter_unpack(code[:whole])
-    )
-
-
-def called(program: Sequence[Instruction]) -> frozenset[int]:
-    """The kernel's functions that a program calls, each by its distance from __bpf_call_base in bytes."""
-    return frozenset(each.immediate for each in program if each.code == CALL and each.src == 0)
+def instruction(code: bytes, place: int) -> Instruction:
+    """The instruction at a place that is in the program."""
+    operation, registers, offset, immediate = _FIELDS.unpack_from(code, SIZE * place)
+    return Instruction(operation, registers & 0x0F, registers >> 4, offset, immediate)
