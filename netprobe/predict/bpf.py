@@ -56,12 +56,10 @@ def xdp(name: str, link: Link) -> Judged:
         return Judged()
     object, fix = Object("xdp", f"{link.name} xdp", link.xdp), (xdp_off(link),)
     text = f"an XDP program on {link.name} ({link.xdp})"
+    stop = lost("filtered-by-xdp", name, link, Stage.RECEIVE, f"{text} {_CERTAINLY}", object=object, fix=fix)
     if _drops(link.xdp_answers):
-        text = f"{text} {_CERTAINLY}"
-        return Judged(lost("filtered-by-xdp", name, link, Stage.RECEIVE, text, object=object, fix=fix))
-    text = f"{text} {_MAYBE}"
-    suspect = lost("filtered-by-xdp", name, link, Stage.RECEIVE, text, object=object, fix=fix)
-    return Judged(suspects=(suspect,))
+        return Judged(stop)
+    return Judged(suspects=(replace(stop, text=f"{text} {_MAYBE}"),))
 
 
 def _lets_pass(answers: tuple[str, ...] | None) -> bool:
@@ -74,7 +72,9 @@ def _drops(answers: tuple[str, ...] | None) -> bool:
 
 def cgroup(namespace: Namespace, link: Link | None, leg: Leg) -> tuple[Stop, ...]:
     """The BPF programs on the sender's cgroup (netprobe's own: the probe is its), as suspects."""
-    found = [text for text in namespace.cgroup_programs if "egress" in text] if leg is Leg.REQUEST else []
+    if leg is not Leg.REQUEST:
+        return ()
+    found = [text for text in namespace.cgroup_programs if "egress" in text]
     place = place_of(namespace.name, link, Stage.OUTPUT)
     return tuple(
         Stop(
@@ -95,7 +95,7 @@ def ingress(name: str, link: Link) -> Judged:
 def egress(name: str, link: Link) -> Judged:
     """The tc filters on the way out and a queueing discipline that polices."""
     judged = _filters(name, link, Stage.EGRESS)
-    policing = tuple(_qdisc(name, link, each) for each in link.qdiscs if _may_drop(each))
+    policing = (_qdisc(name, link, each) for each in filter(_may_drop, link.qdiscs))
     return replace(judged, suspects=(*judged.suspects, *policing))
 
 
@@ -104,8 +104,10 @@ def _filters(name: str, link: Link, stage: Stage) -> Judged:
     asked = [each for each in link.filters if each.direction == stage and each.answers != ("continue",)]
     if asked and _drops(asked[0].answers):
         return Judged(_filter(name, link, asked[0], stage, "filtered-by-tc", _CERTAINLY))
-    met = [each for each in asked if not _lets_pass(each.answers)]
-    return Judged(suspects=tuple(_filter(name, link, each, stage, *_doubt(each)) for each in met))
+    doubtful = (
+        _filter(name, link, each, stage, *_doubt(each)) for each in asked if not _lets_pass(each.answers)
+    )
+    return Judged(suspects=tuple(doubtful))
 
 
 def _doubt(found: TcFilter) -> tuple[str, str]:

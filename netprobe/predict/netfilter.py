@@ -73,12 +73,9 @@ def on_transmit(ground: Ground, name: str, link: Link, packet: Packet) -> Passag
     """
     packet = _shaped(ground.namespace(name), Stage.EGRESS, packet)
     passed = _ruled(ground, name, "netdev", "egress", packet, _Doors(oif=link, device=link.name))
-    if passed.stop is not None:
-        return passed
-    judged = _judged(passed, bpf.egress(name, link))
-    if judged.stop is None and (full := bpf.no_room(name, link, packet.flow.length)) is not None:
-        return replace(passed, stop=full)
-    return judged
+    judged = bpf.egress(name, link)
+    stop = passed.stop or judged.stop or bpf.no_room(name, link, packet.flow.length)
+    return replace(_judged(passed, judged), stop=stop)
 
 
 def _judged(passed: Passage, judged: bpf.Judged) -> Passage:

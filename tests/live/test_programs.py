@@ -174,6 +174,15 @@ def test_xdp_on_the_way(fresh_lab: Lab, mode: int) -> None:
 
 
 @as_root
+def test_xdp_on_the_way_back(fresh_lab: Lab) -> None:
+    fresh_lab.call(at_xdp, "eth0", by_byte(*XDP_DATA, 12, 8, DROP, PASS))  # all but ARP
+    assert said(fresh_lab)[1][::2] == ("unreachable", ["filtered-by-xdp"])
+    fresh_lab.call(at_xdp, "eth0", returned(DROP))
+    why, shown = said(fresh_lab)
+    assert (why[:2], shown) == (("unreachable", ["filtered-by-xdp"]), ("unreachable", "confirmed", ["filtered-by-xdp"]))
+
+
+@as_root
 def test_a_counter_on_the_way(fresh_lab: Lab) -> None:
     fresh_lab.call(counting, "veth0", PER_CPU_ARRAY)
     assert said(fresh_lab) == FINE
@@ -242,3 +251,12 @@ def held(interface: str, code: bytes) -> None:
 
     with entered("host"):
         _HELD.append(at_tcx(socket.if_nametoindex(interface), "ingress", code))
+
+
+def test_a_program_whose_function_may_be_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what BTF describes can be, and only by a program that is loaded for it; then its own instructions say nothing."""
+    monkeypatch.setattr(programs, "_understood", lambda program: (frozenset({PASS}), program == 1))
+    for replaced in (False, True):
+        monkeypatch.setattr(programs, "_extensions", lambda found=replaced: found)
+        assert programs.xdp_answers(1) == (None if replaced else ("pass",))
+        assert programs.xdp_answers(2) == ("pass",)
