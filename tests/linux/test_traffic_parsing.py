@@ -6,6 +6,7 @@ import socket
 import struct
 from typing import Any
 
+import pytest
 from decoding import attribute, ip, record, u8, u32
 
 from netprobe.linux.tables import sockets, tc, xfrm
@@ -114,6 +115,38 @@ def test_filters() -> None:
     assert dropping is not None
     assert dropping.action == "drop"
     assert filter_of(header + attribute(1, b"u32\0") + attribute(2, attribute(4, u32(1))), "egress") is None  # a hash table
+
+
+DIRECT, SKIP_SW = u32(1), u32(2)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "options", "answers"),
+    [
+        (3, attribute(8, DIRECT), ("drop", "pass")),
+        (0x0800, attribute(8, DIRECT), ("continue", "drop", "pass")),  # frames of other protocols do not come to it
+        (3, b"", None),  # it chooses a class
+        (3, attribute(8, DIRECT) + attribute(9, SKIP_SW), None),  # hardware alone runs it
+    ],
+)
+def test_answers_of_filters(monkeypatch: pytest.MonkeyPatch, protocol: int, options: bytes, answers: tuple[str, ...] | None) -> None:
+    monkeypatch.setattr(tc, "direct_answers", {30: ("drop", "pass")}.get)
+    header = tcmsg(1, 0xFFFFFFF2, 1 << 16 | socket.htons(protocol)) + attribute(1, b"bpf\0")
+    program = attribute(2, attribute(7, b"np\0") + options + attribute(11, u32(30)))
+    found, behind = filter_of(header + program, "ingress"), filter_of(header + program + attribute(11, u32(4)), "ingress")
+    assert found is not None
+    assert behind is not None
+    assert found.answers == answers
+    assert behind.answers == (None if answers is None else ("continue", "drop", "pass"))  # in a chain that something must lead to
+
+
+def test_filters_in_turn() -> None:
+    def answers(*given: tuple[str, ...] | None) -> list[tuple[str, ...] | None]:
+        return [each.answers for each in tc.in_turn([TcFilter("ingress", "bpf", "x", answers=a) for a in given])]
+
+    assert answers(None, ("pass",), None, ("drop",)) == [None, ("pass",), (), ()]
+    assert answers(("continue",), ("continue", "pass"), ("drop",)) == [("continue",), ("continue", "pass"), ("drop",)]
+    assert answers(("drop", "pass"), ("drop",)) == [("drop", "pass"), ()]
 
 
 def selector(src: str, dst: str, protocol: int = 0, dport: int = 0) -> bytes:
