@@ -307,15 +307,10 @@ def test_the_end_of_a_cable_that_lies_idle_is_moved_to_who_has_none() -> None:
         "red: ip link set dev veth9 netns host",
     )
     found = chosen(network, ask("red", "8.8.8.8"))
-    assert (found.stop.code, said(found)[:2]) == (
+    assert (found.stop.code, said(found)) == (
         "link-missing",
         ["host: ip link set dev veth9 netns red", "red: ip link set dev veth9 up"],
     )
-    assert found.stop.commands[2].blanks  # ADDRESS is for the reader to fill in
-    assert [" ".join(command.words) for command in found.stop.commands[2:]] == [
-        "ip address add ADDRESS/16 dev veth9",
-        "ip route add default via 10.0.0.1",
-    ]
 
 
 def test_where_netprobe_was_started_is_looked_at_for_the_end_of_a_cable() -> None:

@@ -52,6 +52,7 @@ def choose(
     first = _passing(found.repairs)
     if first is None:
         first, _ = searches.together(Loss.of(snapshot, prediction, stop, before), found)
+        first = _switched_on(found, first) or first
     first = first or _plainly_off(found)
     if first is None:
         loss = Loss.of(snapshot, prediction, stop)
@@ -103,6 +104,16 @@ def _exchanges_routes(repair: Repair) -> bool:
     """Whether a repair deletes a route and gives another one."""
     words = [{*command.words} for command in repair.stop.commands]
     return len(words) > 1 and {"route", "del"} <= words[0] and {"route", "add"} <= words[-1]
+
+
+def _switched_on(found: Results, first: Repair | None) -> Repair | None:
+    """Where several things are wrong: what is off is switched on before anything else is done about it."""
+    off = (repair for repair in found.partial if repair.stop.code == "link-admin-down")
+    place = first.stop.place if first is not None else Place(None, None, Stage.ROUTE)
+    where = place.namespace, place.interface
+    return next(
+        (each for each in off if (each.stop.place.namespace, each.stop.place.interface) == where), None
+    )
 
 
 def _plainly_off(found: Results) -> Repair | None:

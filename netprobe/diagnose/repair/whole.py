@@ -99,7 +99,7 @@ def _with_more(loss: Loss, so_far: Tried, stop: Stop) -> Iterator[Tried]:
     name = so_far.repair.stop.place.namespace
     after = Loss(so_far.repair.mended, so_far.outcome, stop, loss.needs, loss.before, loss.rulings)
     for more in _given_back(after, so_far.repair):
-        gives = not any("del" in command.words for command in more.stop.commands)
+        gives = not any("del" in command.words or command.blanks for command in more.stop.commands)
         if more.stop.place.namespace != name or not gives or not _leads_there(after, more):
             continue
         again = tried(loss, so_far.repair.also(more))

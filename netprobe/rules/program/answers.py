@@ -40,7 +40,7 @@ from .instruction import (
     STX,
     Instruction,
 )
-from .value import MAP, NUMBER, UNKNOWN, Kind, State, Value, at_start, constant, cut, signed
+from .value import MAP, NUMBER, UNKNOWN, Kind, ProgramState, Value, at_start, constant, cut, signed
 
 LONGEST = 8192  # instructions
 STEPS = 32768  # instructions looked at, each time that it is
@@ -62,7 +62,7 @@ _COMPARED: Mapping[int, Callable[[int, int], bool]] = {
 _SIGNED = (0x60, 0x70, 0xC0, 0xD0)
 _EQUAL, _UNEQUAL = 0x10, 0x50
 
-_Next = tuple[tuple[int, State], ...]
+_Next = tuple[tuple[int, ProgramState], ...]
 
 
 class NotUnderstood(Exception):
@@ -95,7 +95,7 @@ class _Walk:
 
     def returned(self) -> frozenset[int] | None:
         """Raises NotUnderstood."""
-        known: dict[int, State] = {0: at_start()}
+        known: dict[int, ProgramState] = {0: at_start()}
         waiting, found = [0], frozenset[int]()
         for _ in range(STEPS):
             if not waiting:
@@ -120,7 +120,7 @@ class _Walk:
             raise NotUnderstood
         return here
 
-    def _after(self, at: int, here: Instruction, state: State) -> _Next:
+    def _after(self, at: int, here: Instruction, state: ProgramState) -> _Next:
         """Where it goes on, and what is known there."""
         match here.code:
             case instruction.EXIT:
@@ -144,7 +144,7 @@ class _Walk:
             return MAP
         return constant(here.immediate & value.HALF | upper << 32) if here.src == PLAIN else UNKNOWN
 
-    def _call(self, here: Instruction, state: State) -> State:
+    def _call(self, here: Instruction, state: ProgramState) -> ProgramState:
         helper = HELPERS.get(self.names().get(here.immediate, "")) if here.src == 0 else None
         if helper is None:
             raise NotUnderstood
@@ -155,7 +155,7 @@ class _Walk:
         return state.with_register(0, helper.returns)
 
 
-def _answers_of(state: State) -> frozenset[int]:
+def _answers_of(state: ProgramState) -> frozenset[int]:
     """What is in r0 at the end. Raises NotUnderstood where that may be anything."""
     returned = cut(state.registers[0], 4).constants
     if not returned:
@@ -163,16 +163,16 @@ def _answers_of(state: State) -> frozenset[int]:
     return returned
 
 
-def _written(state: State, address: Value) -> State:
+def _written(state: ProgramState, address: Value) -> ProgramState:
     """After something was written to an address by the kernel. Raises NotUnderstood where that may be in the
     packet.
     """
     if not address.is_own:
         raise NotUnderstood
-    return state if address.kind is Kind.MAP else State(state.registers, {})
+    return state if address.kind is Kind.MAP else ProgramState(state.registers, {})
 
 
-def _worked(here: Instruction, state: State) -> State:
+def _worked(here: Instruction, state: ProgramState) -> ProgramState:
     """After an instruction that does not jump."""
     work = _WORK.get(here.kind)
     if work is None:
@@ -180,11 +180,11 @@ def _worked(here: Instruction, state: State) -> State:
     return work(here, state)
 
 
-def _second(here: Instruction, state: State) -> Value:
+def _second(here: Instruction, state: ProgramState) -> Value:
     return state.registers[here.src] if here.takes_register else constant(here.immediate)
 
 
-def _calculate(here: Instruction, state: State) -> State:
+def _calculate(here: Instruction, state: ProgramState) -> ProgramState:
     one, other = state.registers[here.dst], _second(here, state)
     if here.operation == _MOV:
         return state.with_register(here.dst, _moved(here, other))
@@ -200,33 +200,33 @@ def _moved(here: Instruction, given: Value) -> Value:
     return cut(given, _BYTES[here.kind])
 
 
-def _load(here: Instruction, state: State) -> State:
+def _load(here: Instruction, state: ProgramState) -> ProgramState:
     if here.mode not in (MEM, MEMSX):
         raise NotUnderstood
     found = state.loaded(state.registers[here.src], here.offset, here.width)
     return state.with_register(here.dst, found if here.mode == MEM else NUMBER)
 
 
-def _store(here: Instruction, state: State) -> State:
+def _store(here: Instruction, state: ProgramState) -> ProgramState:
     store = _STORES.get((here.kind, here.mode))
     if store is None or not state.registers[here.dst].is_own:
         raise NotUnderstood
     return store(here, state)
 
 
-def _put(here: Instruction, state: State) -> State:
+def _put(here: Instruction, state: ProgramState) -> ProgramState:
     return _stored(here, state, state.registers[here.src])
 
 
-def _put_constant(here: Instruction, state: State) -> State:
+def _put_constant(here: Instruction, state: ProgramState) -> ProgramState:
     return _stored(here, state, constant(here.immediate))
 
 
-def _stored(here: Instruction, state: State, given: Value) -> State:
+def _stored(here: Instruction, state: ProgramState, given: Value) -> ProgramState:
     return state.stored(state.registers[here.dst], here.offset, here.width, given)
 
 
-def _exchanged(here: Instruction, state: State) -> State:
+def _exchanged(here: Instruction, state: ProgramState) -> ProgramState:
     """After an atomic change of memory, which may bring back what was there."""
     after = _stored(here, state, UNKNOWN)
     if here.immediate in ATOMICS:
@@ -237,12 +237,12 @@ def _exchanged(here: Instruction, state: State) -> State:
 
 
 _STORES = {(ST, MEM): _put_constant, (STX, MEM): _put, (STX, ATOMIC): _exchanged}
-_WORK: Mapping[int, Callable[[Instruction, State], State]] = {
+_WORK: Mapping[int, Callable[[Instruction, ProgramState], ProgramState]] = {
     ALU: _calculate, ALU64: _calculate, LDX: _load, ST: _store, STX: _store,
 }  # fmt: skip
 
 
-def _branches(at: int, here: Instruction, state: State) -> _Next:
+def _branches(at: int, here: Instruction, state: ProgramState) -> _Next:
     """Both sides of a condition, or the one that alone can be, with what it tells of the register."""
     if here.operation not in _COMPARED:
         raise NotUnderstood
@@ -251,7 +251,7 @@ def _branches(at: int, here: Instruction, state: State) -> _Next:
     return tuple((to, state.with_register(here.dst, seen)) for to, seen in told if seen is not None)
 
 
-def _told(here: Instruction, state: State, outcome: bool) -> Value | None:
+def _told(here: Instruction, state: ProgramState, outcome: bool) -> Value | None:
     """What is known of the register that is compared where the comparison came out so; None: it cannot."""
     one, other = state.registers[here.dst], _second(here, state)
     if one.constants and other.constants:

@@ -166,7 +166,7 @@ def signed(number: int, bits: int) -> int:
     return low - (1 << bits) if low >> (bits - 1) else low
 
 
-class State(Struct, frozen=True):
+class ProgramState(Struct, frozen=True):
     """What is known before an instruction: of each register, and of what was written to the stack, by offset
     and width.
     """
@@ -174,10 +174,10 @@ class State(Struct, frozen=True):
     registers: tuple[Value, ...]
     stack: Mapping[tuple[int, int], Value]
 
-    def with_register(self, number: int, value: Value) -> State:
+    def with_register(self, number: int, value: Value) -> ProgramState:
         """After `value` was put into a register."""
         before, after = self.registers[:number], self.registers[number + 1 :]
-        return State((*before, value, *after), self.stack)
+        return ProgramState((*before, value, *after), self.stack)
 
     def loaded(self, address: Value, offset: int, width: int) -> Value:
         """What is found in memory: what the program has put on its stack itself, and no more is known."""
@@ -186,24 +186,24 @@ class State(Struct, frozen=True):
             unknown if address.offset is None else self.stack.get((address.offset + offset, width), unknown)
         )
 
-    def stored(self, address: Value, offset: int, width: int, value: Value) -> State:
+    def stored(self, address: Value, offset: int, width: int, value: Value) -> ProgramState:
         """After a store to the program's own memory."""
         if address.kind is Kind.MAP:
             return self
         at = _further(address.offset, offset)
         if at is None or at not in _STACK or len(self.stack) >= _KEPT:
-            return State(self.registers, {})
+            return ProgramState(self.registers, {})
         kept = {k: v for k, v in self.stack.items() if k[0] + k[1] <= at or at + width <= k[0]}
-        return State(self.registers, {**kept, (at, width): cut(value, width)})
+        return ProgramState(self.registers, {**kept, (at, width): cut(value, width)})
 
-    def joined(self, other: State) -> State:
+    def joined(self, other: ProgramState) -> ProgramState:
         """What is known where it is this or the other."""
         registers = tuple(map(joined, self.registers, other.registers))
         both = self.stack.keys() & other.stack.keys()
-        return State(registers, {key: joined(self.stack[key], other.stack[key]) for key in both})
+        return ProgramState(registers, {key: joined(self.stack[key], other.stack[key]) for key in both})
 
 
-def at_start() -> State:
+def at_start() -> ProgramState:
     """Before the first instruction: r1 is the context, r10 the top of the stack."""
     registers = (UNKNOWN,) * REGISTERS
-    return State(registers, {}).with_register(10, on_stack(0))
+    return ProgramState(registers, {}).with_register(10, on_stack(0))

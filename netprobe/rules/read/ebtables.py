@@ -111,14 +111,14 @@ def _plain(selector: str, change: Callable[[str], str] = str.lower) -> Reader:
     return lambda option: match(selector, change(option[2][0]), option[0])
 
 
-def _among(side: str) -> Reader:
+def _among(mac_of: str, address_of: str) -> Reader:
     """A list of MACs, each perhaps with an IPv4 address (ebtables-extensions(8), among)."""
 
     def read(option: Option) -> Statement:
         pairs = [each.partition("=") for each in option[2][0].rstrip(",").lower().split(",")]
         if not any(address for _, _, address in pairs):
-            return match(f"ether {side}", one_of([mac for mac, _, _ in pairs]), option[0])
-        left = Term("concat", args=(key(f"ether {side}"), key(f"ip {side}")))
+            return match(mac_of, one_of([mac for mac, _, _ in pairs]), option[0])
+        left = Term("concat", args=(key(mac_of), key(address_of)))
         rows = tuple(Term("concat", args=(value(mac), value(address or "*"))) for mac, _, address in pairs)
         return match(left, Term("set", args=rows), option[0])
 
@@ -190,7 +190,7 @@ def _pkttype(option: Option) -> Statement:
 
 EBTABLES: dict[str, Reader] = {
     "-p": _ethertype, "-s": _mac("ether saddr"), "-d": _mac("ether daddr"),
-    "--among-src": _among("saddr"), "--among-dst": _among("daddr"),
+    "--among-src": _among("ether saddr", "ip saddr"), "--among-dst": _among("ether daddr", "ip daddr"),
     "-i": _interface("meta iifname"), "-o": _interface("meta oifname"),
     "--logical-in": _interface("meta ibrname"), "--logical-out": _interface("meta obrname"),
     "--arp-op": _plain("arp operation"), "--arp-ip-src": _address("arp saddr ip"),

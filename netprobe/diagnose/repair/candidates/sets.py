@@ -43,8 +43,8 @@ class _Lookup(Struct, frozen=True):
     @property
     def words(self) -> str:
         """The set, as its tool would have it named."""
-        family = f"nft {self.table.family} {self.table.name}" if self.table is not None else "ipset"
-        return f"{family} {self.named.name}"
+        family = ("nft", self.table.family, self.table.name) if self.table is not None else ("ipset",)
+        return " ".join((*family, self.named.name))
 
     def held(self) -> Iterable[str]:
         """The elements that are what the packet has, or have it in them."""
