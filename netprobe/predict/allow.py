@@ -208,7 +208,7 @@ def _nft_packets(family: str, passing: Passing, words: tuple[str, ...]) -> tuple
     """What packets are accepted, behind the words that name the interfaces."""
     flow = passing.flow
     if family == "netdev" and flow.protocol is not Protocol.ARP:
-        ip = "ip6" if flow.version == 6 else "ip"
+        ip = {4: "ip", 6: "ip6"}[flow.version]
         return (ip, "saddr", flow.src, ip, "daddr", flow.dst)
     if family in ("arp", "bridge", "netdev"):
         return words or ("ether", "type", "arp")

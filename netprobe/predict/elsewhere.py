@@ -73,8 +73,10 @@ def strayed(ground: Ground, name: str, link: Link, asked: Packet) -> tuple[str, 
     loose ones first, then those of other bridges.
     """
     switch = ground.beyond(name, link.link) if link.kind == "veth" else (name, link)
-    namespace = ground.namespace(switch[0]) if switch is not None else None
-    if switch is None or namespace is None or not namespace.links_of("bridge"):
+    if switch is None:
+        return None
+    namespace = ground.namespace(switch[0])
+    if not namespace.links_of("bridge"):
         return None
     likely = _strays(ground, namespace, switch[1].master or switch[1].index, asked)
     for number, veth in enumerate(likely):

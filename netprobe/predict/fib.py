@@ -282,11 +282,15 @@ def select_address(
     """
     if prefix.version(towards) == 6:
         return _select_v6(namespace.addresses, index, towards)
-    primary = [a for a in namespace.addresses if a.version == 4 and "secondary" not in a.flags]
+    primary = list(filter(_is_primary, namespace.addresses))
     near = [a for a in primary if a.index == index and a.scope in scopes]
     nearest = (a for a in near if prefix.contains(_network_of(a), towards))
     elsewhere = (a for a in primary if a.index != index and a.scope == "global")
     return next((a.address for a in (*nearest, *near, *elsewhere)), None)
+
+
+def _is_primary(address: InterfaceAddress) -> bool:
+    return address.version == 4 and "secondary" not in address.flags
 
 
 def _network_of(address: InterfaceAddress) -> str:
@@ -325,7 +329,7 @@ def is_usable(address: InterfaceAddress) -> bool:
 
 def _select_v6(addresses: tuple[InterfaceAddress, ...], index: int | None, towards: str) -> str | None:
     scope = "link" if prefix.is_link_local(towards) else "global"
-    able = [a for a in addresses if a.version == 6 and a.scope == scope and is_usable(a)]
+    able = [a for a in addresses if (a.version, a.scope) == (6, scope) and is_usable(a)]
     near = [a for a in able if a.index == index]
 
     def rank(address: InterfaceAddress) -> tuple[bool, int]:

@@ -196,7 +196,7 @@ def on_ip(
 
 
 def _family(flow: Flow) -> str:
-    return "ip6" if flow.version == 6 else "ip"
+    return {4: "ip", 6: "ip6"}[flow.version]
 
 
 def _ruled(

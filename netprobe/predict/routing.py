@@ -230,9 +230,8 @@ def _promise(namespace: Namespace, dst: str) -> tuple[str, ...]:
     version = prefix.version(dst)
     if _has_network(namespace, version):
         return ()
-    wires = (link for link in namespace.links if link.up and link.kind != "loopback")
-    addressed = (link.name for link in wires if _has_address(namespace, link, version))
-    name = next(addressed, None)
+    addressed = (link for link in namespace.links if link.up and _has_address(namespace, link, version))
+    name = next((link.name for link in addressed if link.kind != "loopback"), None)
     return () if name is None else ("dev", name, "onlink")
 
 

@@ -274,12 +274,11 @@ class Ground:
             raise Unread(name, f"macvlans on {link.name}", found.why, Stage.TRANSMIT)
         names = self.snapshot.namespaces if found is None else found.names
         self._lacks(ReadNamespace(each) for each in names if each not in self.snapshot)
-        macvlans = (place for place in self.on_index(link.index) if place[1].kind == "macvlan")
-        return tuple(
-            (there, each)
-            for there, each in macvlans
-            if there in names and self.beyond(there, each.link) == (name, link)
-        )
+        above = (place for place in self.on_index(link.index) if place[0] in names)
+        return tuple(place for place in above if self._is_macvlan_on(place, (name, link)))
+
+    def _is_macvlan_on(self, place: tuple[str, Link], parent: tuple[str, Link]) -> bool:
+        return place[1].kind == "macvlan" and self.beyond(place[0], place[1].link) == parent
 
     def find_macvlans(self, parents: Iterable[tuple[str, Link]]) -> None:
         """Ask together for the macvlans that stand on these interfaces, unless that is known."""
