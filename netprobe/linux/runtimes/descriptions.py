@@ -17,7 +17,7 @@ LONGEST = 255  # characters of a name
 NEVER = "0001-01-01T00:00:00Z"  # Go's zero time
 
 
-class State(Struct, rename="pascal"):
+class ContainerState(Struct, rename="pascal"):
     """How it is. Docker's own file has flags where the API has `status`."""
 
     status: str = ""
@@ -64,7 +64,7 @@ class Described(Struct, rename="pascal"):
     id: str = ""
     id_on_disk: str = field(default="", name="ID")
     name: str = ""
-    state: State = field(default_factory=State)
+    state: ContainerState = field(default_factory=ContainerState)
     host_config: HostConfig | None = None
     network_settings: NetworkSettings | None = None
 
