@@ -80,9 +80,13 @@ def test_the_words_of_classifiers() -> None:
 def test_a_program_that_counts(kind: int) -> None:
     """The verifier writes the lookup out for each kind of map."""
     counter = make_map(kind)
+    is_array = kind in (ARRAY, PER_CPU_ARRAY)  # whose entries are always there
     with opened(XDP, counted(counter, PASS, PASS)) as program:
         assert programs.xdp_answers(number(program)) == ("pass",)
         assert answered(program, PACKET) == (PASS, PACKET)
+    with opened(XDP, counted(counter, PASS, ABORTED)) as program:
+        assert programs.xdp_answers(number(program)) == (("pass",) if is_array else ("drop", "pass"))
+        assert answered(program, PACKET)[0] == (PASS if is_array else ABORTED)
     os.close(counter)
 
 

@@ -42,6 +42,18 @@ def answers(code: bytes, names: Mapping[int, str]) -> frozenset[int] | None:
 
 BYTE = load(8, 2, 1, 0) + load(1, 3, 2, 0)  # of the packet, into r3
 
+
+def in_array(key: int) -> bytes:
+    """What the verifier writes for a look into an array of one entry (kernel/bpf/arraymap.c, array_map_gen_lookup)."""
+    looked = load(4, 0, 2, 0) + raw(0x35, 0, 0, 3, 1) + raw(0x67, 0, immediate=3) + raw(0x0F, 0, 1) + jump(1) + mov(0, 0)
+    return store_number(4, 10, -4, key) + copy(2, 10) + add(2, -4) + map_address(1, 7) + add(1, 272) + looked
+
+
+def counted_there(answer: int, without: int) -> bytes:
+    """One more in the entry; the answers where there is one and where there is none."""
+    return if_equal(0, 0, 4) + mov(1, 1) + raw(0xDB, 0, 1) + returned(answer) + returned(without)
+
+
 UNDERSTOOD = {
     "a constant": (returned(DROP), {DROP}),
     "by a copy": (mov(6, PASS) + copy(0, 6) + EXIT, {PASS}),
@@ -61,6 +73,9 @@ UNDERSTOOD = {
     "half of it": (store_number(4, 10, -4, PASS) + load(4, 0, 10, -4) + EXIT, {PASS}),
     "counted in a map": (counted(7, PASS, PASS), {PASS}),
     "counted where there is an entry": (counted(7, PASS, DROP), {PASS, DROP}),
+    "an entry that is always there": (map_address(6, 7) + copy(0, 6) + if_equal(0, 0, 2) + returned(PASS) + returned(DROP), {PASS}),
+    "an array's entry by a constant": (in_array(0) + counted_there(PASS, ABORTED), {PASS}),
+    "one beyond its end": (in_array(1) + counted_there(PASS, ABORTED), {ABORTED}),
     "null is the answer": (
         copy(2, 10) + map_address(1, 7) + call("bpf_map_lookup_elem") + if_equal(0, 0, 1) + mov(0, PASS) + EXIT, {ABORTED, PASS}
     ),

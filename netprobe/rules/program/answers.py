@@ -169,7 +169,7 @@ def _written(state: ProgramState, address: Value) -> ProgramState:
     """
     if not address.is_own:
         raise NotUnderstood
-    return state if address.kind is Kind.MAP else ProgramState(state.registers, {})
+    return ProgramState(state.registers, {}) if address.kind is Kind.STACK else state
 
 
 def _worked(here: Instruction, state: ProgramState) -> ProgramState:
@@ -256,8 +256,10 @@ def _told(here: Instruction, state: ProgramState, outcome: bool) -> Value | None
     one, other = state.registers[here.dst], _second(here, state)
     if one.constants and other.constants:
         return _left(here, one, other, outcome)
-    equal = here.kind == JMP and here.operation == (_EQUAL if outcome else _UNEQUAL)
-    return other if equal and other.constants else one
+    if here.kind != JMP or here.operation not in (_EQUAL, _UNEQUAL) or not other.constants:
+        return one
+    is_equal = (here.operation == _EQUAL) is outcome
+    return one.where_equal(other) if is_equal else one.where_unequal(other)
 
 
 def _left(here: Instruction, one: Value, other: Value, outcome: bool) -> Value | None:

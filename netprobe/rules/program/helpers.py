@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from .value import MAP, NUMBER, Value
+from .value import MAP_OR_NULL, NUMBER, Value
 
 
 class Helper(Struct, frozen=True):
@@ -70,7 +70,7 @@ _WRITERS = {
 }
 
 HELPERS: Mapping[str, Helper] = {
-    **{name: Helper(MAP) for name in _LOOKUPS},
+    **{name: Helper(MAP_OR_NULL) for name in _LOOKUPS},
     **{name: Helper(NUMBER) for name in _QUIET},
     **{name: Helper(NUMBER, writes) for name, writes in _WRITERS.items()},
 }

@@ -28,7 +28,8 @@ class Kind(Enum):
 
     CONSTANT = "one of a few constants"
     NUMBER = "a number, and no address"
-    MAP = "an address in a map, or null"
+    MAP = "an address in a map"
+    MAP_OR_NULL = "an address in a map, or null"
     STACK = "an address on the stack"
     UNKNOWN = "a number or any address"
 
@@ -43,7 +44,15 @@ class Value(Struct, frozen=True):
     @property
     def is_own(self) -> bool:
         """Whether it is an address of the program's own memory."""
-        return self.kind in (Kind.MAP, Kind.STACK)
+        return self.kind in (Kind.MAP, Kind.MAP_OR_NULL, Kind.STACK)
+
+    def where_equal(self, other: Value) -> Value | None:
+        """What is known where it is found to be equal to a constant; None: it cannot be."""
+        return None if self.kind in (Kind.MAP, Kind.STACK) and other.constants == _NULL else other
+
+    def where_unequal(self, other: Value) -> Value:
+        """What is known where it is found to be unequal to a constant."""
+        return MAP if self.kind is Kind.MAP_OR_NULL and other.constants == _NULL else self
 
     @property
     def single(self) -> int | None:
@@ -51,14 +60,15 @@ class Value(Struct, frozen=True):
         return next(iter(self.constants)) if len(self.constants) == 1 else None
 
 
-UNKNOWN, NUMBER, MAP = Value(Kind.UNKNOWN), Value(Kind.NUMBER), Value(Kind.MAP)
+UNKNOWN, NUMBER = Value(Kind.UNKNOWN), Value(Kind.NUMBER)
+MAP, MAP_OR_NULL = Value(Kind.MAP), Value(Kind.MAP_OR_NULL)
 _NULL = frozenset({0})
 
 
 def constant(*numbers: int) -> Value:
-    """One of these numbers."""
+    """One of these numbers; of none or too many, any number."""
     found = frozenset(each & WORD for each in numbers)
-    return Value(Kind.CONSTANT, found) if len(found) <= MOST else NUMBER
+    return Value(Kind.CONSTANT, found) if 0 < len(found) <= MOST else NUMBER
 
 
 def on_stack(offset: int | None) -> Value:
@@ -66,9 +76,11 @@ def on_stack(offset: int | None) -> Value:
     return Value(Kind.STACK, offset=offset)
 
 
-_CONSTANTS, _OR_NULL = frozenset({Kind.CONSTANT}), frozenset({Kind.CONSTANT, Kind.MAP})
+_CONSTANTS = frozenset({Kind.CONSTANT})
+_OR_NULL = tuple(frozenset({Kind.CONSTANT, kind}) for kind in (Kind.MAP, Kind.MAP_OR_NULL))
 _JOINED = {
     frozenset({Kind.CONSTANT, Kind.NUMBER}): NUMBER,
+    frozenset({Kind.MAP, Kind.MAP_OR_NULL}): MAP_OR_NULL,
     # a store to it makes all of the stack unknown
     frozenset({Kind.STACK}): on_stack(None),
     frozenset({Kind.STACK, Kind.MAP}): on_stack(None),
@@ -82,8 +94,8 @@ def joined(one: Value, other: Value) -> Value:
     kinds = frozenset((one.kind, other.kind))
     if kinds == _CONSTANTS:
         return constant(*one.constants, *other.constants)
-    if kinds == _OR_NULL and _NULL in (one.constants, other.constants):
-        return MAP
+    if kinds in _OR_NULL and _NULL in (one.constants, other.constants):
+        return MAP_OR_NULL
     return _JOINED.get(kinds, UNKNOWN)
 
 
@@ -147,7 +159,7 @@ _SUMS = {_ADD: _sum, _SUB: _difference}
 def calculated32(operation: int, one: Value, other: Value) -> Value:
     """The result of 32 bits, which is no address any more."""
     most = 31 if operation in _SHIFTS else HALF
-    by = constant(*(each & most for each in other.constants)) if other.constants else NUMBER
+    by = constant(*(each & most for each in other.constants))
     return cut(calculated(operation, cut(one, 4), by), 4)
 
 
@@ -188,7 +200,7 @@ class ProgramState(Struct, frozen=True):
 
     def stored(self, address: Value, offset: int, width: int, value: Value) -> ProgramState:
         """After a store to the program's own memory."""
-        if address.kind is Kind.MAP:
+        if address.kind is not Kind.STACK:
             return self
         at = _further(address.offset, offset)
         if at is None or at not in _STACK or len(self.stack) >= _KEPT:
