@@ -18,8 +18,8 @@ RECORDINGS = Path(__file__).parents[1] / "faults/recordings"
 @pytest.mark.parametrize(
     ("name", "agreement"),
     [
-        ("tc-drops", Agreement.OBSERVED_ONLY),  # a program
-        ("xdp-drops", Agreement.OBSERVED_ONLY),
+        ("tc-drops", Agreement.CONFIRMED),  # a program that is understood
+        ("xdp-drops", Agreement.CONFIRMED),
         ("nft-limit-over", Agreement.OBSERVED_ONLY),  # a limit, and chance
         ("nft-numgen-drops", Agreement.OBSERVED_ONLY),
         ("half-is-lost", Agreement.OBSERVED_ONLY),

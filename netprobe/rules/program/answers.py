@@ -38,9 +38,20 @@ from .instruction import (
     SIZE,
     ST,
     STX,
-    Instruction,
+    EbpfInstruction,
 )
-from .value import MAP, NUMBER, UNKNOWN, Kind, ProgramState, Value, at_start, constant, cut, signed
+from .value import (
+    MAP,
+    NUMBER,
+    UNKNOWN,
+    ProgramState,
+    RegisterKind,
+    RegisterValue,
+    at_start,
+    constant,
+    cut,
+    signed,
+)
 
 LONGEST = 8192  # instructions
 STEPS = 32768  # instructions looked at, each time that it is
@@ -65,7 +76,7 @@ _EQUAL, _UNEQUAL = 0x10, 0x50
 _Next = tuple[tuple[int, ProgramState], ...]
 
 
-class NotUnderstood(Exception):
+class NotFollowed(Exception):
     """Raised at an instruction that may touch the packet, or that nobody here knows."""
 
 
@@ -82,7 +93,7 @@ def answers(code: bytes, names: Names) -> frozenset[int] | None:
         return None
     try:
         return _Walk(code, names).returned()
-    except NotUnderstood:
+    except NotFollowed:
         return None
 
 
@@ -94,7 +105,7 @@ class _Walk:
         self.names = names
 
     def returned(self) -> frozenset[int] | None:
-        """Raises NotUnderstood."""
+        """Raises NotFollowed."""
         known: dict[int, ProgramState] = {0: at_start()}
         waiting, found = [0], frozenset[int]()
         for _ in range(STEPS):
@@ -111,16 +122,16 @@ class _Walk:
                     waiting.append(to)
         return None
 
-    def _at(self, place: int) -> Instruction:
-        """Raises NotUnderstood outside of the program, and where there is no such register."""
+    def _at(self, place: int) -> EbpfInstruction:
+        """Raises NotFollowed outside of the program, and where there is no such register."""
         if not 0 <= place < len(self.code) // SIZE:
-            raise NotUnderstood
+            raise NotFollowed
         here = instruction.instruction(self.code, place)
         if max(here.dst, here.src) >= REGISTERS:
-            raise NotUnderstood
+            raise NotFollowed
         return here
 
-    def _after(self, at: int, here: Instruction, state: ProgramState) -> _Next:
+    def _after(self, at: int, here: EbpfInstruction, state: ProgramState) -> _Next:
         """Where it goes on, and what is known there."""
         match here.code:
             case instruction.EXIT:
@@ -137,17 +148,17 @@ class _Walk:
                 return ((at + 1, state),)
         return _branches(at, here, state) if here.kind in (JMP, JMP32) else ((at + 1, _worked(here, state)),)
 
-    def _wide(self, here: Instruction, at: int) -> Value:
+    def _wide(self, here: EbpfInstruction, at: int) -> RegisterValue:
         """A constant of 64 bits, whose upper half stands in the place of the next instruction."""
         upper = self._at(at + 1).immediate
         if here.src in MAPS:
             return MAP
         return constant(here.immediate & value.HALF | upper << 32) if here.src == PLAIN else UNKNOWN
 
-    def _call(self, here: Instruction, state: ProgramState) -> ProgramState:
+    def _call(self, here: EbpfInstruction, state: ProgramState) -> ProgramState:
         helper = HELPERS.get(self.names().get(here.immediate, "")) if here.src == 0 else None
         if helper is None:
-            raise NotUnderstood
+            raise NotFollowed
         if helper.writes:
             state = _written(state, state.registers[helper.writes])
         for number in _CLOBBERED:
@@ -156,35 +167,35 @@ class _Walk:
 
 
 def _answers_of(state: ProgramState) -> frozenset[int]:
-    """What is in r0 at the end. Raises NotUnderstood where that may be anything."""
+    """What is in r0 at the end. Raises NotFollowed where that may be anything."""
     returned = cut(state.registers[0], 4).constants
     if not returned:
-        raise NotUnderstood
+        raise NotFollowed
     return returned
 
 
-def _written(state: ProgramState, address: Value) -> ProgramState:
-    """After something was written to an address by the kernel. Raises NotUnderstood where that may be in the
+def _written(state: ProgramState, address: RegisterValue) -> ProgramState:
+    """After something was written to an address by the kernel. Raises NotFollowed where that may be in the
     packet.
     """
     if not address.is_own:
-        raise NotUnderstood
-    return ProgramState(state.registers, {}) if address.kind is Kind.STACK else state
+        raise NotFollowed
+    return ProgramState(state.registers, {}) if address.kind is RegisterKind.STACK else state
 
 
-def _worked(here: Instruction, state: ProgramState) -> ProgramState:
+def _worked(here: EbpfInstruction, state: ProgramState) -> ProgramState:
     """After an instruction that does not jump."""
     work = _WORK.get(here.kind)
     if work is None:
-        raise NotUnderstood
+        raise NotFollowed
     return work(here, state)
 
 
-def _second(here: Instruction, state: ProgramState) -> Value:
+def _second(here: EbpfInstruction, state: ProgramState) -> RegisterValue:
     return state.registers[here.src] if here.takes_register else constant(here.immediate)
 
 
-def _calculate(here: Instruction, state: ProgramState) -> ProgramState:
+def _calculate(here: EbpfInstruction, state: ProgramState) -> ProgramState:
     one, other = state.registers[here.dst], _second(here, state)
     if here.operation == _MOV:
         return state.with_register(here.dst, _moved(here, other))
@@ -193,65 +204,65 @@ def _calculate(here: Instruction, state: ProgramState) -> ProgramState:
     return state.with_register(here.dst, _CALCULATED[here.kind](here.operation, one, other))
 
 
-def _moved(here: Instruction, given: Value) -> Value:
+def _moved(here: EbpfInstruction, given: RegisterValue) -> RegisterValue:
     """A copy: of all of it, of its lower half, or with its sign; or an address of this processor's memory."""
     if here.offset:
         return _COPIES.get(here.offset, UNKNOWN)
     return cut(given, _BYTES[here.kind])
 
 
-def _load(here: Instruction, state: ProgramState) -> ProgramState:
+def _load(here: EbpfInstruction, state: ProgramState) -> ProgramState:
     if here.mode not in (MEM, MEMSX):
-        raise NotUnderstood
+        raise NotFollowed
     found = state.loaded(state.registers[here.src], here.offset, here.width)
     return state.with_register(here.dst, found if here.mode == MEM else NUMBER)
 
 
-def _store(here: Instruction, state: ProgramState) -> ProgramState:
+def _store(here: EbpfInstruction, state: ProgramState) -> ProgramState:
     store = _STORES.get((here.kind, here.mode))
     if store is None or not state.registers[here.dst].is_own:
-        raise NotUnderstood
+        raise NotFollowed
     return store(here, state)
 
 
-def _put(here: Instruction, state: ProgramState) -> ProgramState:
+def _put(here: EbpfInstruction, state: ProgramState) -> ProgramState:
     return _stored(here, state, state.registers[here.src])
 
 
-def _put_constant(here: Instruction, state: ProgramState) -> ProgramState:
+def _put_constant(here: EbpfInstruction, state: ProgramState) -> ProgramState:
     return _stored(here, state, constant(here.immediate))
 
 
-def _stored(here: Instruction, state: ProgramState, given: Value) -> ProgramState:
+def _stored(here: EbpfInstruction, state: ProgramState, given: RegisterValue) -> ProgramState:
     return state.stored(state.registers[here.dst], here.offset, here.width, given)
 
 
-def _exchanged(here: Instruction, state: ProgramState) -> ProgramState:
+def _exchanged(here: EbpfInstruction, state: ProgramState) -> ProgramState:
     """After an atomic change of memory, which may bring back what was there."""
     after = _stored(here, state, UNKNOWN)
     if here.immediate in ATOMICS:
         return after
     if here.immediate not in _FETCHING:
-        raise NotUnderstood
+        raise NotFollowed
     return after.with_register(0 if here.immediate == COMPARE_AND_EXCHANGE else here.src, UNKNOWN)
 
 
 _STORES = {(ST, MEM): _put_constant, (STX, MEM): _put, (STX, ATOMIC): _exchanged}
-_WORK: Mapping[int, Callable[[Instruction, ProgramState], ProgramState]] = {
+_WORK: Mapping[int, Callable[[EbpfInstruction, ProgramState], ProgramState]] = {
     ALU: _calculate, ALU64: _calculate, LDX: _load, ST: _store, STX: _store,
 }  # fmt: skip
 
 
-def _branches(at: int, here: Instruction, state: ProgramState) -> _Next:
+def _branches(at: int, here: EbpfInstruction, state: ProgramState) -> _Next:
     """Both sides of a condition, or the one that alone can be, with what it tells of the register."""
     if here.operation not in _COMPARED:
-        raise NotUnderstood
+        raise NotFollowed
     sides = ((True, at + 1 + here.offset), (False, at + 1))
     told = [(to, _told(here, state, outcome)) for outcome, to in sides]
     return tuple((to, state.with_register(here.dst, seen)) for to, seen in told if seen is not None)
 
 
-def _told(here: Instruction, state: ProgramState, outcome: bool) -> Value | None:
+def _told(here: EbpfInstruction, state: ProgramState, outcome: bool) -> RegisterValue | None:
     """What is known of the register that is compared where the comparison came out so; None: it cannot."""
     one, other = state.registers[here.dst], _second(here, state)
     if one.constants and other.constants:
@@ -262,7 +273,9 @@ def _told(here: Instruction, state: ProgramState, outcome: bool) -> Value | None
     return one.where_equal(other) if is_equal else one.where_unequal(other)
 
 
-def _left(here: Instruction, one: Value, other: Value, outcome: bool) -> Value | None:
+def _left(
+    here: EbpfInstruction, one: RegisterValue, other: RegisterValue, outcome: bool
+) -> RegisterValue | None:
     """The constants of the one for which the comparison with one of the other's comes out so."""
     holds = _condition(here)
     pairs = product(one.constants, other.constants)
@@ -270,7 +283,7 @@ def _left(here: Instruction, one: Value, other: Value, outcome: bool) -> Value |
     return replace(one, constants=left) if left else None
 
 
-def _condition(here: Instruction) -> Callable[[int, int], bool]:
+def _condition(here: EbpfInstruction) -> Callable[[int, int], bool]:
     """The comparison of two numbers of 64 bits, of which a JMP32 looks at the lower half."""
     compare, bits = _COMPARED[here.operation], 64 if here.kind == JMP else 32
     if here.operation in _SIGNED:

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from .value import MAP_OR_NULL, NUMBER, Value
+from .value import MAP_OR_NULL, NUMBER, RegisterValue
 
 
 class Helper(Struct, frozen=True):
     """`writes`: the register with the address that it writes to, 0 for none."""
 
-    returns: Value
+    returns: RegisterValue
     writes: int = 0
 
 

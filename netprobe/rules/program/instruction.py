@@ -27,7 +27,7 @@ ATOMICS = (0x00, 0x40, 0x50, 0xA0)  # add, or, and, xor
 _FIELDS = struct.Struct("<BBhi")
 
 
-class Instruction(Struct, frozen=True):
+class EbpfInstruction(Struct, frozen=True):
     """One instruction; `dst` and `src` are registers, `immediate` is signed."""
 
     code: int
@@ -62,7 +62,7 @@ class Instruction(Struct, frozen=True):
         return bool(self.code & 0x08)
 
 
-def instruction(code: bytes, place: int) -> Instruction:
+def instruction(code: bytes, place: int) -> EbpfInstruction:
     """The instruction at a place that is in the program."""
     operation, registers, offset, immediate = _FIELDS.unpack_from(code, SIZE * place)
-    return Instruction(operation, registers & 0x0F, registers >> 4, offset, immediate)
+    return EbpfInstruction(operation, registers & 0x0F, registers >> 4, offset, immediate)

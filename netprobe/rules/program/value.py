@@ -21,7 +21,7 @@ _KEPT = 64  # places on the stack that are remembered
 WORD, HALF = (1 << 64) - 1, (1 << 32) - 1
 
 
-class Kind(Enum):
+class RegisterKind(Enum):
     """Of an address, whose memory it is; a program writes to its stack and its maps without touching the
     packet.
     """
@@ -34,25 +34,29 @@ class Kind(Enum):
     UNKNOWN = "a number or any address"
 
 
-class Value(Struct, frozen=True):
+class RegisterValue(Struct, frozen=True):
     """`constants` are unsigned, 64 bits; `offset` of a place on the stack from its top, None for any."""
 
-    kind: Kind
+    kind: RegisterKind
     constants: frozenset[int] = frozenset()
     offset: int | None = None
 
     @property
     def is_own(self) -> bool:
         """Whether it is an address of the program's own memory."""
-        return self.kind in (Kind.MAP, Kind.MAP_OR_NULL, Kind.STACK)
+        return self.kind in (RegisterKind.MAP, RegisterKind.MAP_OR_NULL, RegisterKind.STACK)
 
-    def where_equal(self, other: Value) -> Value | None:
+    def where_equal(self, other: RegisterValue) -> RegisterValue | None:
         """What is known where it is found to be equal to a constant; None: it cannot be."""
-        return None if self.kind in (Kind.MAP, Kind.STACK) and other.constants == _NULL else other
+        return (
+            None
+            if self.kind in (RegisterKind.MAP, RegisterKind.STACK) and other.constants == _NULL
+            else other
+        )
 
-    def where_unequal(self, other: Value) -> Value:
+    def where_unequal(self, other: RegisterValue) -> RegisterValue:
         """What is known where it is found to be unequal to a constant."""
-        return MAP if self.kind is Kind.MAP_OR_NULL and other.constants == _NULL else self
+        return MAP if self.kind is RegisterKind.MAP_OR_NULL and other.constants == _NULL else self
 
     @property
     def single(self) -> int | None:
@@ -60,34 +64,36 @@ class Value(Struct, frozen=True):
         return next(iter(self.constants)) if len(self.constants) == 1 else None
 
 
-UNKNOWN, NUMBER = Value(Kind.UNKNOWN), Value(Kind.NUMBER)
-MAP, MAP_OR_NULL = Value(Kind.MAP), Value(Kind.MAP_OR_NULL)
+UNKNOWN, NUMBER = RegisterValue(RegisterKind.UNKNOWN), RegisterValue(RegisterKind.NUMBER)
+MAP, MAP_OR_NULL = RegisterValue(RegisterKind.MAP), RegisterValue(RegisterKind.MAP_OR_NULL)
 _NULL = frozenset({0})
 
 
-def constant(*numbers: int) -> Value:
+def constant(*numbers: int) -> RegisterValue:
     """One of these numbers; of none or too many, any number."""
     found = frozenset(each & WORD for each in numbers)
-    return Value(Kind.CONSTANT, found) if 0 < len(found) <= MOST else NUMBER
+    return RegisterValue(RegisterKind.CONSTANT, found) if 0 < len(found) <= MOST else NUMBER
 
 
-def on_stack(offset: int | None) -> Value:
+def on_stack(offset: int | None) -> RegisterValue:
     """A place on the stack."""
-    return Value(Kind.STACK, offset=offset)
+    return RegisterValue(RegisterKind.STACK, offset=offset)
 
 
-_CONSTANTS = frozenset({Kind.CONSTANT})
-_OR_NULL = tuple(frozenset({Kind.CONSTANT, kind}) for kind in (Kind.MAP, Kind.MAP_OR_NULL))
+_CONSTANTS = frozenset({RegisterKind.CONSTANT})
+_OR_NULL = tuple(
+    frozenset({RegisterKind.CONSTANT, kind}) for kind in (RegisterKind.MAP, RegisterKind.MAP_OR_NULL)
+)
 _JOINED = {
-    frozenset({Kind.CONSTANT, Kind.NUMBER}): NUMBER,
-    frozenset({Kind.MAP, Kind.MAP_OR_NULL}): MAP_OR_NULL,
+    frozenset({RegisterKind.CONSTANT, RegisterKind.NUMBER}): NUMBER,
+    frozenset({RegisterKind.MAP, RegisterKind.MAP_OR_NULL}): MAP_OR_NULL,
     # a store to it makes all of the stack unknown
-    frozenset({Kind.STACK}): on_stack(None),
-    frozenset({Kind.STACK, Kind.MAP}): on_stack(None),
+    frozenset({RegisterKind.STACK}): on_stack(None),
+    frozenset({RegisterKind.STACK, RegisterKind.MAP}): on_stack(None),
 }
 
 
-def joined(one: Value, other: Value) -> Value:
+def joined(one: RegisterValue, other: RegisterValue) -> RegisterValue:
     """What is known where it is one or the other."""
     if one == other:
         return one
@@ -112,7 +118,7 @@ _FOLDED: Mapping[int, Callable[[int, int], int]] = {
 }  # fmt: skip
 
 
-def calculated(operation: int, one: Value, other: Value) -> Value:
+def calculated(operation: int, one: RegisterValue, other: RegisterValue) -> RegisterValue:
     """The result of 64 bits. Addresses are added to and subtracted from alone: the verifier refuses all else
     (kernel/bpf/verifier.c, adjust_ptr_min_max_vals).
     """
@@ -120,30 +126,30 @@ def calculated(operation: int, one: Value, other: Value) -> Value:
     return _of_constants(operation, one, other) if one.constants and other.constants else sum(one, other)
 
 
-def _of_constants(operation: int, one: Value, other: Value) -> Value:
+def _of_constants(operation: int, one: RegisterValue, other: RegisterValue) -> RegisterValue:
     fold = _FOLDED.get(operation)
     if fold is None:
         return NUMBER
     return constant(*(fold(a, b) for a, b in product(one.constants, other.constants)))
 
 
-def _any_number(_one: Value, _other: Value) -> Value:
+def _any_number(_one: RegisterValue, _other: RegisterValue) -> RegisterValue:
     return NUMBER
 
 
-def _sum(one: Value, other: Value) -> Value:
+def _sum(one: RegisterValue, other: RegisterValue) -> RegisterValue:
     return _moved(other, one) if other.is_own else _moved(one, other)
 
 
-def _difference(one: Value, other: Value) -> Value:
+def _difference(one: RegisterValue, other: RegisterValue) -> RegisterValue:
     return _moved(one, _of_constants(_SUB, constant(0), other) if other.constants else other)
 
 
-def _moved(address: Value, by: Value) -> Value:
+def _moved(address: RegisterValue, by: RegisterValue) -> RegisterValue:
     """An address, or a number, and something added to it."""
-    if by.kind not in (Kind.CONSTANT, Kind.NUMBER):
+    if by.kind not in (RegisterKind.CONSTANT, RegisterKind.NUMBER):
         return UNKNOWN
-    if address.kind is Kind.STACK:
+    if address.kind is RegisterKind.STACK:
         return on_stack(_further(address.offset, by.single))
     return NUMBER if address.constants else address
 
@@ -156,14 +162,14 @@ _ADD, _SUB = 0x00, 0x10
 _SUMS = {_ADD: _sum, _SUB: _difference}
 
 
-def calculated32(operation: int, one: Value, other: Value) -> Value:
+def calculated32(operation: int, one: RegisterValue, other: RegisterValue) -> RegisterValue:
     """The result of 32 bits, which is no address any more."""
     most = 31 if operation in _SHIFTS else HALF
     by = constant(*(each & most for each in other.constants))
     return cut(calculated(operation, cut(one, 4), by), 4)
 
 
-def cut(value: Value, width: int) -> Value:
+def cut(value: RegisterValue, width: int) -> RegisterValue:
     """The lower `width` bytes of it."""
     if width == 8:
         return value
@@ -183,24 +189,24 @@ class ProgramState(Struct, frozen=True):
     and width.
     """
 
-    registers: tuple[Value, ...]
-    stack: Mapping[tuple[int, int], Value]
+    registers: tuple[RegisterValue, ...]
+    stack: Mapping[tuple[int, int], RegisterValue]
 
-    def with_register(self, number: int, value: Value) -> ProgramState:
+    def with_register(self, number: int, value: RegisterValue) -> ProgramState:
         """After `value` was put into a register."""
         before, after = self.registers[:number], self.registers[number + 1 :]
         return ProgramState((*before, value, *after), self.stack)
 
-    def loaded(self, address: Value, offset: int, width: int) -> Value:
+    def loaded(self, address: RegisterValue, offset: int, width: int) -> RegisterValue:
         """What is found in memory: what the program has put on its stack itself, and no more is known."""
         unknown = UNKNOWN if width == 8 else NUMBER
         return (
             unknown if address.offset is None else self.stack.get((address.offset + offset, width), unknown)
         )
 
-    def stored(self, address: Value, offset: int, width: int, value: Value) -> ProgramState:
+    def stored(self, address: RegisterValue, offset: int, width: int, value: RegisterValue) -> ProgramState:
         """After a store to the program's own memory."""
-        if address.kind is not Kind.STACK:
+        if address.kind is not RegisterKind.STACK:
             return self
         at = _further(address.offset, offset)
         if at is None or at not in _STACK or len(self.stack) >= _KEPT:
