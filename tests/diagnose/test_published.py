@@ -133,3 +133,11 @@ def test_a_published_port_of_the_loopback_needs_a_source_that_is_answered() -> N
     said = cause(edited(snapshot, "host", sysctls=sysctls), "host", "127.0.0.1", 8080)
     assert (said.code, said.place.namespace) == ("nat-missing", "host")
     assert fix(said) == ["iptables -t nat -A POSTROUTING -s 127.0.0.0/8 -o docker0 -j MASQUERADE"]
+
+
+def test_what_route_localnet_holds_back_is_not_for_a_translation_to_mend() -> None:
+    rule = "-A OUTPUT -p tcp -m addrtype --dst-type LOCAL -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80"
+    own = "-A POSTROUTING -o docker0 -m addrtype --src-type LOCAL -j MASQUERADE"
+    said = cause(network(rule, own, listening=(web(80),)), "host", "127.0.0.1", 8080)
+    assert said.code.startswith("martian-")
+    assert fix(said) == ["sysctl -w net.ipv4.conf.docker0.route_localnet=1"]

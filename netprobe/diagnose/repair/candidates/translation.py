@@ -278,7 +278,8 @@ def _of_the_loopback(loss: Loss) -> Iterator[Repair]:
     hops, name = loss.prediction.request.hops, loss.probe.source.namespace
     sent = [r for r in loss.asked(Leg.REQUEST) if r.namespace == name and r.iif is None]
     namespace = loss.snapshot.namespaces.get(name or "")
-    if not sent or not hops or namespace is None or not _is_loopback(hops[-1].flow.src):
+    left = sent and hops and loss.stop.place.namespace != name  # else its own route_localnet holds it
+    if not left or namespace is None or not _is_loopback(hops[-1].flow.src):
         return
     source, target = hops[-1].flow.src, hops[-1].flow.dst
     out = namespace.link_of(sent[-1].decision.leg)  # it is routed again where its destination was translated
