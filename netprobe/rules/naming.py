@@ -40,11 +40,16 @@ def tool(table: Table) -> str:
     return _TOOLS.get((table.engine, table.family), "nft")
 
 
+def is_for_nat(table: Table, chain: Chain) -> bool:
+    """Whether a chain translates; in iptables those that are jumped to do so in the table nat."""
+    return chain.type == "nat" or (tool(table) != "nft" and table.name == "nat")
+
+
 def rule_object(table: Table, chain: Chain, rule: Rule) -> Object:
     """The rule as an object; its id is what a person would type to find it."""
     if rule.text.startswith("-P "):
         return _own_policy(table, chain, rule)
-    kind = "nat-rule" if chain.type == "nat" else "rule"
+    kind = "nat-rule" if is_for_nat(table, chain) else "rule"
     if tool(table) == "nft":
         words: tuple[str, ...] = ("nft", table.family, table.name, chain.name, "handle", str(rule.handle))
     else:

@@ -18,6 +18,7 @@ from witness import wrong
 from netprobe.lab.lab import Lab
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow, once]
+EACH = 10  # of so many one is run by day; a program's rulesets are alike
 
 MACHINE = Path(__file__).with_name("machine")
 
@@ -41,7 +42,12 @@ def write(lab: Lab, root: Path, writer: Writer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("packages", "writer"), [pytest.param(packages, writer, id=writer.name) for packages, writers in GROUPS for writer in writers]
+    ("packages", "writer"),
+    [
+        pytest.param(packages, writer, id=writer.name, marks=[pytest.mark.thorough] if number % EACH else [])
+        for packages, writers in GROUPS
+        for number, writer in enumerate(writers)
+    ],
 )
 def test_why_agrees_with_the_wire(fresh_lab: Lab, pytestconfig: pytest.Config, packages: tuple[str, ...], writer: Writer) -> None:
     write(fresh_lab, roots(pytestconfig, packages), writer)

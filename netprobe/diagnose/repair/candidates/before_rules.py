@@ -14,7 +14,7 @@ from netprobe.diagnose.diff import replaced, uncounted
 from netprobe.diagnose.repair.repair import Loss
 from netprobe.model import Chain, Command, Namespace, Object, Place, Rule, Stage, Stop, Table
 from netprobe.predict import fixes
-from netprobe.rules.naming import policy_object, rule_object, tool
+from netprobe.rules.naming import is_for_nat, policy_object, rule_object, tool
 
 _MOST = 64  # rules of a chain: who loads another ruleset has changed more than a rule
 _MISSING = {"postrouting": "nat-missing", "prerouting": "dnat-missing", "output": "dnat-missing"}
@@ -93,8 +93,7 @@ def _again_by_nft(table: Table, chain: Chain, rule: Rule, number: int) -> tuple[
 
 
 def _code(loss: Loss, table: Table, chain: Chain) -> str:
-    translates = chain.type == "nat" or (tool(table) != "nft" and table.name == "nat")
-    return _MISSING.get(chain.hook or "", "dnat-missing") if translates else loss.stop.code
+    return _MISSING.get(chain.hook or "", "dnat-missing") if is_for_nat(table, chain) else loss.stop.code
 
 
 def _about(
