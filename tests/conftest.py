@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -29,6 +30,10 @@ pytest_plugins = ["engines.fixtures"]  # docker_lab, podman_lab
 
 hypothesis.settings.register_profile("netprobe", deadline=None, database=None)  # no test is timed; the checkout may be read-only
 hypothesis.settings.load_profile("netprobe")
+
+# A shell starts what it runs in the background without Ctrl-C, and that is inherited: the programs that tests interrupt would not hear it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextmanager
