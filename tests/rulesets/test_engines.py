@@ -19,8 +19,18 @@ SERVE = "while true; do echo | nc -l -p 80 >/dev/null; done"
 PUBLISHED = "--publish=8080:80"
 
 
+THOROUGH = pytest.mark.thorough  # by day one network of two engines
+
+
 @pytest.fixture(
-    scope="module", params=[("docker", "bookworm"), ("docker", "trixie"), ("docker", "sid"), ("podman", "trixie")], ids=" ".join
+    scope="module",
+    params=[
+        pytest.param(("docker", "bookworm"), marks=THOROUGH),
+        ("docker", "trixie"),
+        pytest.param(("docker", "sid"), marks=THOROUGH),
+        ("podman", "trixie"),
+    ],
+    ids=" ".join,
 )
 def engine(request: pytest.FixtureRequest, docker_lab: Callable[[str], DockerLab], podman_lab: Callable[[str], PodmanLab]) -> Engine:
     name, suite = request.param
@@ -55,7 +65,12 @@ def answered(engine: Engine, enter: list[str], protocol: str, target: str, port:
 
 
 @pytest.mark.parametrize(
-    "network", [(), ("--internal",), ("--opt=com.docker.network.bridge.enable_icc=false",)], ids=["plain", "internal", "icc"]
+    "network",
+    [
+        pytest.param((), id="plain"),
+        pytest.param(("--internal",), id="internal", marks=THOROUGH),
+        pytest.param(("--opt=com.docker.network.bridge.enable_icc=false",), id="icc", marks=THOROUGH),
+    ],
 )
 def test_why_agrees_with_the_wire(engine: Engine, network: tuple[str, ...]) -> None:
     if engine.name == "podman" and network[:1] and "icc" in network[0]:
