@@ -206,12 +206,11 @@ def agreement_of(case: Case, verdict: Verdict) -> Agreement:
 
 def never_arrived(case: Case) -> bool:
     """Whether the request was missed on its way, though the end that is predicted is of what happens at its
-    destination, or to the answer: what the taps did not see did not happen.
+    destination: what the taps did not see did not happen.
     """
-    if case.prediction is None or case.prediction.stop is None:
-        return False
-    arrived = case.prediction.ending is not None or case.prediction.leg is Leg.REPLY
-    return arrived and case.first_missed(Leg.REQUEST) is not None
+    arrives = case.prediction is not None and case.prediction.ending is not None
+    on_its_way = case.last_seen(Leg.REQUEST) is not None and case.first_missed(Leg.REQUEST) is not None
+    return arrives and on_its_way
 
 
 def _is_doubted(case: Case) -> bool:
