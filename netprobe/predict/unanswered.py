@@ -51,6 +51,9 @@ _BARRING = {
 }  # fmt: skip
 
 
+_OWN_STACK = (Stage.INGRESS, Stage.BRIDGE_INPUT)  # stages before a namespace's own stack
+
+
 def _barred(ground: Ground, carry: Carry, stops: list[Stop], asked: Packet) -> Stop | None:
     """What keeps the request from the owner."""
     for stop in (each for each in stops if each.code in _BARRING):
@@ -72,7 +75,7 @@ def _owner_behind(ground: Ground, carry: Carry, stop: Stop, asked: Packet) -> bo
     if name is None or stop.place.interface is None:
         return False
     namespace = ground.namespace(name)
-    if stop.place.stage is Stage.INGRESS and namespace.owner_of(address) is not None:
+    if stop.place.stage in _OWN_STACK and namespace.owner_of(address) is not None:
         return True
     port = namespace.link_named(stop.place.interface)
     if port is None:

@@ -320,3 +320,12 @@ def test_a_translation_that_is_missing_is_for_all_networks_that_lack_it(rules: t
     snapshot = mend(ready, Cause("", Place(None, None, Stage.ROUTE), "", commands=tuple(commands)))
     assert snapshot is not None
     assert said(snapshot, "red", "8.8.8.8") == [missing]
+
+
+@pytest.mark.parametrize(("source", "dst"), [("red", "8.8.8.8"), ("c1", "172.17.0.1")])
+def test_a_rule_that_keeps_questions_from_a_bridges_own_stack_is_named(source: str, dst: str) -> None:
+    ready = edited(tutorial(), "host", ruleset=Ruleset())
+    rule = Command(("ebtables", "-t", "filter", "-A", "INPUT", "-j", "DROP"), "host")
+    snapshot = mend(ready, Cause("", Place(None, None, Stage.ROUTE), "", commands=(rule,)))
+    assert snapshot is not None
+    assert said(snapshot, source, dst) == ["ebtables -D INPUT -j DROP"]
