@@ -218,7 +218,7 @@ class Machine:
     def _read(self, snapshot: Snapshot, need: Need) -> Snapshot:
         if isinstance(need, ReadNamespace):
             read = namespace.read_namespace(need.name, self._handle(need.name))
-            return snapshot.with_namespace(replace(read, enter=self._directory.enter(need.name)))
+            return snapshot.with_namespace(replace(read, enter=self._directory.enter(self._held(need.name))))
         if isinstance(need, FindPeer):
             self._handle(need.namespace)
             peer = self._peers.find(need.namespace, need.nsid)
@@ -243,12 +243,19 @@ class Machine:
         return namespace.answer_set(snapshot, need, self._handle(need.namespace))
 
     def _handle(self, name: str) -> int:
-        if name == HOST and not self._directory.is_home_excluded:
-            self._directory.open_home()
-        try:
-            return self._directory.handles[name]
-        except KeyError:
-            raise CannotLook(f"the namespace {name} is not open") from None
+        return self._directory.handles[self._held(name)]
+
+    def _held(self, name: str) -> str:
+        """The name under which a namespace is open; `host` may be a container, too, and is opened when it is
+        asked for.
+        """
+        if name in self._directory.handles:
+            return name
+        if name != HOST:
+            raise CannotLook(f"the namespace {name} is not open")
+        if self._directory.is_home_excluded:
+            raise CannotLook(f"{name} is excluded by --exclude")
+        return self._directory.open_home()
 
     def spaces(self) -> tuple[Space, ...]:
         """Every namespace that can be seen from here, with its interfaces and the far ends of its veths."""

@@ -84,3 +84,21 @@ def test_each_command_of_a_fix_goes_where_it_belongs(fresh_lab: Lab) -> None:
     assert cause["fix"][0] == "ip netns exec c2 ip link set dev eth0 up"
     pasted(fresh_lab, cause)
     assert ask(fresh_lab, "why", "c1", "172.17.0.3").code == 0
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "2001:4860:4860::8888"])
+def test_the_end_of_a_cable_that_nobody_has_moved_is_moved(fresh_lab: Lab, address: str) -> None:
+    away = "ip -n red link set eth0 down && ip -n red link set eth0 name veth9 && ip netns exec red ip link set veth9 netns /run/lab/host"
+    fresh_lab.run(["bash", "-c", away], check=True)
+    cause = cause_of(fresh_lab, "red", address)
+    assert cause["fix"] == ["ip link set dev veth9 netns red", "ip netns exec red ip link set dev veth9 up"]
+    pasted(fresh_lab, cause)
+    assert cause_of(fresh_lab, "red", address)["code"] == "addr-missing"
+
+
+def test_where_netprobe_was_started_is_looked_at_under_whatever_name(fresh_lab: Lab) -> None:
+    fresh_lab.run(["ip", "-n", "red", "link", "del", "eth0"], check=True)
+    at_c1 = reported(ask(fresh_lab, "--host", "c1", "why", "-o", "json", "red", *QUESTION))
+    assert (at_c1["causes"][0]["code"], at_c1["blind"]) == ("link-missing", [])
+    apart = reported(ask(fresh_lab, "why", "--exclude", "host", "-o", "json", "red", *QUESTION))
+    assert [each["why"] for each in apart["blind"]] == ["host is excluded by --exclude"]
