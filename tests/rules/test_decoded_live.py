@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 import pytest
+from own_namespace import own_namespace
 
 from netprobe.lab.lab import Lab
 from netprobe.lab.topology import Topology
@@ -117,20 +117,14 @@ def table(family: str, rules: tuple[str, ...], nat: tuple[str, ...], source: tup
 
 def read() -> Ruleset:
     """In the lab: the rules of `host`, as nft prints them."""
-    fd = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-    try:
+    with own_namespace() as fd:
         return read_ruleset(fd, "host")
-    finally:
-        os.close(fd)
 
 
 def read_chains(family: str, names: tuple[str, ...]) -> list[Chain]:
     """In the lab: the chains, one by one; `ASKED` says for which nft was asked."""
-    fd = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-    try:
+    with own_namespace() as fd:
         return [chains.read_chain(fd, ChainQuery("nft", family, "t", name)) for name in names]
-    finally:
-        os.close(fd)
 
 
 def asked(family: str, names: tuple[str, ...]) -> list[str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from own_namespace import own_namespace
 
 from netprobe.lab.lab import Lab
 from netprobe.lab.topology import Topology
@@ -42,20 +42,14 @@ iptables-legacy -t mangle -A PREROUTING -s 10.0.0.9 -j DROP
 
 def read() -> Ruleset:
     """In the lab: the rules of `host`."""
-    fd = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-    try:
+    with own_namespace() as fd:
         return read_ruleset(fd, "host")
-    finally:
-        os.close(fd)
 
 
 def ask(query: SetQuery) -> AskedSet:
     """In the lab: one question about a set."""
-    fd = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-    try:
+    with own_namespace() as fd:
         return ask_set(fd, query)
-    finally:
-        os.close(fd)
 
 
 def without(tool: str) -> Ruleset:

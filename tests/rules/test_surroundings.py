@@ -135,3 +135,14 @@ def test_a_proxy_that_listens_gets_the_packet(listens: bool | None, xt: str, nft
     rule = {"rule": {"chain": "p", "handle": 9, "expr": [{"tproxy": {"port": 8080}}, ACCEPT]}}
     ruling = traverse(nft_table(base, rule, family="ip"), "ip", "prerouting", arriving, around=around)
     assert (ruling.verdict, ruling.packet.proxy) == (nft, None if listens is False else (None, 8080))
+
+
+@pytest.mark.parametrize(
+    ("op", "words", "verdict"),
+    [("in", "dnat", "drop"), ("in", "snat", "accept"), ("!=", "dnat", "drop"), ("==", "dnat", "accept")],
+)
+def test_a_connection_that_is_translated_has_more_in_its_status_than_that(op: str, words: str, verdict: str) -> None:
+    """`ct status != dnat` compares all of it: IPS_DST_NAT_DONE is set as well (nf_nat_setup_info), and so it holds."""
+    entry = ConntrackEntry("tcp", ("10.0.0.2", "10.0.0.9", 40000, 80), ("10.0.0.3", "10.0.0.2", 80, 40000))
+    rules = nft_forward([test({"ct": {"key": "status"}}, words, op), DROP])
+    assert forward(rules, forwarded(connection=entry)).verdict == verdict
