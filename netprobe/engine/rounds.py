@@ -20,8 +20,10 @@ from netprobe.model import (
     Report,
     Snapshot,
 )
+from netprobe.predict.peers import mutual
 from netprobe.predict.predict import Prediction, predict
 from netprobe.predict.view import Rulings
+from netprobe.predict.walk import Waypoint
 
 from .clock import Clock
 from .conclude import explain
@@ -38,10 +40,10 @@ def foresee(
     Raises CannotLook when reading brings nothing new: then nobody knows, which is no answer.
     """
     rulings: Rulings = {}
-    reading = _Progress(world)
+    waypoint, reading = Waypoint(), _Progress(world)
     while True:
         with clock.of("predict"):
-            outcome = predict(snapshot, probe, rulings=rulings)
+            outcome = predict(snapshot, probe, rulings=rulings, waypoint=waypoint)
         if isinstance(outcome, Prediction):
             return snapshot, outcome
         with clock.of("snapshot"):
@@ -119,7 +121,8 @@ class _Progress:
     def grown(self, snapshot: Snapshot, needs: Sequence[Need]) -> Snapshot:
         """The snapshot with what was not asked for before; itself where there is nothing of that kind.
 
-        A namespace that was found behind a veth is read at once: the walk is about to enter it.
+        A namespace that was found behind a veth is read at once: the walk is about to enter it; and the way
+        back is known by it.
         """
         fresh = [need for need in needs if need not in self._asked]
         if not fresh:
@@ -129,7 +132,9 @@ class _Progress:
         asked = {(need.namespace, need.nsid) for need in fresh if isinstance(need, FindPeer)}
         found = (p.peer for p in snapshot.peers if (p.namespace, p.nsid) in asked)
         unread = dict.fromkeys(peer for peer in found if peer is not None and peer not in snapshot)
-        return self._world.read(snapshot, [ReadNamespace(name) for name in unread]) if unread else snapshot
+        if not unread:
+            return snapshot
+        return mutual(self._world.read(snapshot, [ReadNamespace(name) for name in unread]))
 
 
 def _at_once(needs: Sequence[Need]) -> tuple[Need, ...]:

@@ -34,20 +34,29 @@ from .prediction import Prediction
 from .trace import Routed, Trail
 from .ttl import life
 from .view import Fork, Forks, Ground, Lacking, Packet, Rulings
-from .walk import Walker
+from .walk import Walker, Waypoint
 
 
 def predict(
-    snapshot: Snapshot, probe: Probe, ask: bool = True, rulings: Rulings | None = None
+    snapshot: Snapshot,
+    probe: Probe,
+    ask: bool = True,
+    rulings: Rulings | None = None,
+    waypoint: Waypoint | None = None,
 ) -> Prediction | tuple[Need, ...]:
     """Walk the probe through `snapshot`: a prediction, or the needs that must be read before one can be made.
 
     With `ask` the kernel's own route lookups are among the needs; without, the model's FIB decides alone.
     `rulings` is filled with what rules said, so that the next walk over the same namespaces need not ask them
-    again.
+    again, and `waypoint` with how far the request came, so that what it lacks further on is found from there.
     """
+    further = (
+        waypoint.lacking(Ground(snapshot, ask, probe.destination.namespace, rulings)) if waypoint else ()
+    )
+    if further:
+        return further
     forks = Forks()
-    found = _once(snapshot, probe, ask, rulings, forks)
+    found = _once(snapshot, probe, ask, rulings, forks, waypoint)
     if not isinstance(found, Prediction) or not forks.met:
         return found
     return _settled(found, forks.met, lambda chosen: _once(snapshot, probe, ask, rulings, chosen))
@@ -57,12 +66,17 @@ _MOST_WALKS = 16  # through all ways that open where rules that nobody understan
 
 
 def _once(
-    snapshot: Snapshot, probe: Probe, ask: bool, rulings: Rulings | None, forks: Forks
+    snapshot: Snapshot,
+    probe: Probe,
+    ask: bool,
+    rulings: Rulings | None,
+    forks: Forks,
+    waypoint: Waypoint | None = None,
 ) -> Prediction | tuple[Need, ...]:
     """One walk, there and back."""
     ground = Ground(snapshot, ask, probe.destination.namespace, rulings, forks)
     try:
-        prediction = _predict(ground, probe)
+        prediction = _predict(ground, probe, waypoint)
     except Lacking as lacking:
         return lacking.needs
     except Unread as unread:  # before the packet has taken a step
@@ -100,7 +114,7 @@ def _is_idle(n: int, passing: dict[tuple[int, ...], bool]) -> bool:
     return all(passes is passing[(*ways[:n], 0, *ways[n + 1 :])] for ways, passes in passing.items())
 
 
-def _predict(ground: Ground, probe: Probe) -> Prediction:
+def _predict(ground: Ground, probe: Probe, waypoint: Waypoint | None) -> Prediction:
     sourced = _with_source(ground, probe)
     if isinstance(sourced, Prediction):
         return sourced
@@ -108,7 +122,7 @@ def _predict(ground: Ground, probe: Probe) -> Prediction:
         walked = arping.exchange(ground, Walker(ground), sourced)
         return Prediction(replace(sourced, device=walked.device), walked.request, walked.reply)
     trail = Trail(ground, Leg.REQUEST)
-    request = _walk(trail, sourced)
+    request = _walk(trail, sourced, waypoint)
     if request.end is End.DELIVER:
         return _answered(ground, sourced, trail, request)
     if request.end is End.EXIT:
@@ -127,10 +141,10 @@ def _predicted(
     )
 
 
-def _walk(trail: Trail, probe: Probe) -> Walk:
+def _walk(trail: Trail, probe: Probe, waypoint: Waypoint | None) -> Walk:
     assert probe.source.namespace is not None
     packet = first_packet(trail.ground, probe)
-    finish = Walker(trail.ground).packet(trail, probe.source.namespace, packet)
+    finish = Walker(trail.ground, waypoint).packet(trail, probe.source.namespace, packet)
     return trail.walked(
         replace(finish, stop=_where_learned(trail, probe.source.namespace, packet, finish.stop))
     )

@@ -92,6 +92,12 @@ class Trail:
         """Remember a routing decision."""
         self.routed.append(Routed(name, self.leg, decision, packet.flow.src, packet.flow.dst, iif))
 
+    def copied(self, ground: Ground) -> Trail:
+        """A trail that has come as far, on `ground`; nobody knows there yet where it ends."""
+        return Trail(
+            ground, self.leg, [*self.tracks], [*self.hops], [*self.routed], [*self.resolved], {**self.visits}
+        )
+
     def drop(self, stop: Stop) -> Finish:
         """The end of this walk at `stop`: a drop, or undetermined where it is not known what happens
         there.

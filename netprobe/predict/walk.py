@@ -8,43 +8,79 @@ packet in each tunnel. Everything below gets this file handed as `Carry`.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 
-from netprobe.model import End, Link
+from netprobe.model import End, Link, Need
 
 from . import br_netfilter, ip, vxlan
 from .drop import Finish, Unread
 from .link import Segment
 from .outcome import Branch, Readdressed, Ways, first_arrived
 from .trace import Gone, Trail
-from .view import Ground, Packet
+from .view import Ground, Lacking, Packet
+
+
+class Waypoint:
+    """How far the walk of a request has come, so that the next one, which knows more, need not begin anew.
+
+    What lies before it was walked with less known. So it only tells what is lacking further on; the
+    prediction is made from the start.
+    """
+
+    def __init__(self) -> None:
+        self._trail: Trail | None = None
+        self._at: tuple[str, ip.Departure] | None = None
+        self._needs: tuple[Need, ...] = ()
+
+    def reach(self, trail: Trail, name: str, leaving: ip.Departure) -> None:
+        """The packet of `trail` is about to leave namespace `name`."""
+        self._trail, self._at = trail.copied(trail.ground), (name, leaving)
+
+    def lacking(self, ground: Ground) -> tuple[Need, ...]:
+        """What the walk onward from here needs; nothing where none has begun, where it comes to its end, or
+        where it needs once more what it was given.
+        """
+        if self._trail is None or self._at is None:
+            return ()
+        before, self._needs = self._needs, ()
+        with suppress(Unread):
+            try:
+                Walker(ground, self).onward(self._trail.copied(ground), *self._at)
+            except Lacking as lacking:
+                self._needs = lacking.needs
+        return self._needs if self._needs != before else ()
 
 
 class Walker:
-    """Walks packets and frames over the snapshot of `ground`.
+    """Walks packets and frames over the snapshot of `ground`; `waypoint` is told how far a packet has come.
 
     Raises Lacking for what the snapshot does not hold.
     """
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: Ground, waypoint: Waypoint | None = None) -> None:
         self.ground = ground
+        self._waypoint = waypoint
 
     def packet(self, trail: Trail, name: str, packet: Packet) -> Finish:
         """From a local socket of namespace `name` to the packet's end."""
         try:
-            return self._onward(trail, name, ip.output(trail, name, packet))
+            return self.onward(trail, name, ip.output(trail, name, packet))
         except Unread as unread:
             return unread.finish
 
     def arrived(self, trail: Trail, name: str, link: Link, packet: Packet) -> Finish:
         """From `link` of namespace `name`, whose stack takes it up, to the packet's end."""
         try:
-            return self._onward(trail, name, ip.receive(trail, name, link, packet))
+            return self.onward(trail, name, ip.receive(trail, name, link, packet))
         except Unread as unread:
             return unread.finish
 
-    def _onward(self, trail: Trail, name: str, leaving: ip.Departure | Finish) -> Finish:
+    def onward(self, trail: Trail, name: str, leaving: ip.Departure | Finish) -> Finish:
+        """From where a packet is about to leave namespace `name` to its end."""
         while not isinstance(leaving, Finish):
+            if self._waypoint is not None:
+                self._waypoint.reach(trail, name, leaving)
             there = ip.cross(trail, self, name, leaving)
             if isinstance(there, Finish):
                 return there
@@ -96,4 +132,4 @@ class Walker:
 
     def _through(self, name: str, link: Link, packet: Packet) -> Ways:
         """The ways of a frame that is sent on a tunnel device."""
-        return vxlan.through(self.ground, self.packet, name, link, packet)
+        return vxlan.through(self.ground, Walker(self.ground).packet, name, link, packet)

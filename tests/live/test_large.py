@@ -115,3 +115,10 @@ def test_a_small_set_beside_one_of_100000(make_lab: Callable[..., Lab]) -> None:
     assert (report["verdict"], report["causes"][0]["code"], report["blind"]) == ("unreachable", "filtered-by-rule", [])
     lab.run(["nft", "add", "element", "ip", "t", "many", "{", "10.8.1.2", "}"], check=True)
     assert reported(ask(lab, "why", "-o", "json", "a", "b"))["verdict"] == "reachable"
+
+
+@HOLDS_UP_OTHERS
+def test_100_routers_in_a_row(make_lab: Callable[..., Lab]) -> None:
+    lab = make_lab(crowds.EMPTY)
+    crowds.fill(lab, crowds.routers(100))
+    assert trace(lab, "r0", "10.7.255.1")["agreement"] == "confirmed"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
+from heapq import nsmallest
 
 from netprobe.endpoint import Named, parse
 from netprobe.errors import NetprobeError, NotPermitted, Shortage, WrongQuestion
@@ -258,15 +259,21 @@ class Directory:
         yield from (each for each in containers if each.owner)  # the names that other users give come last
         yield from inner_of(containers)
 
-    def candidates(self) -> Iterator[Iterator[Found]]:
-        """Every namespace that can be seen, one kind after the other, the cheapest first: for a search that
-        ends at the first.
+    def candidates(self, beside: str = "") -> Iterator[Iterator[Found]]:
+        """Every namespace that can be seen, some twice, one kind after the other, the likely and the cheapest
+        first: for a search that ends at the first.
 
-        What comes before the containers is found without asking anybody, and without a look at what belongs
-        to others.
+        Likely is what was found last, and what is named like `beside`, whose namespaces are sought. What
+        comes before the containers is found without asking anybody, and without a look at what belongs to
+        others.
         """
-        yield self._at_hand()
-        yield self.named.all()
+        at_hand = list(self._at_hand())
+        yield iter([*at_hand[:1], *at_hand[:-_LIKELY:-1]])
+        named = list(self.named.all())
+        after = (found for found in named if _natural(found.name) > _natural(beside))
+        yield iter(nsmallest(_LIKELY, after, key=lambda found: _natural(found.name)))
+        yield iter(at_hand)
+        yield iter(named)
         yield Processes().all()
         yield inner_of(list(self.containers.all()))
 
@@ -276,6 +283,14 @@ class Directory:
             Found(found.kind, name, f"/proc/self/fd/{self.handles[name]}")
             for name, found in self._found.items()
         ]
+
+
+_LIKELY = 6  # of each kind, before all the others are asked
+
+
+def _natural(name: str) -> list[str | int]:
+    """By what names are sorted so that r10 follows r9."""
+    return [int(part) if n % 2 else part for n, part in enumerate(re.split(r"(\d+)", name))]
 
 
 def _only(name: str, outer: Found) -> Found:

@@ -136,7 +136,7 @@ class Peers:
                 yield found, identity
 
     def _search(self, asking: str, nsid: int) -> Numbers:
-        return numbers_of(self._directory.handles[asking], self._directory.candidates(), {nsid})
+        return numbers_of(self._directory.handles[asking], self._directory.candidates(asking), {nsid})
 
 
 def numbers_of(asking: int, candidates: Iterable[Iterator[Found]], wanted: Set[int]) -> Numbers:
