@@ -196,7 +196,7 @@ def agreement_of(case: Case, verdict: Verdict) -> Agreement:
         return Agreement.OBSERVED_ONLY
     expected = Verdict.REACHABLE if case.prediction.stop is None else Verdict.UNREACHABLE
     missed = False in [hop.observed for hop in (*case.request, *case.reply)]
-    otherwise = (missed and verdict is Verdict.REACHABLE) or never_arrived(case)
+    otherwise = (missed and verdict is Verdict.REACHABLE) or never_arrived(case) or _set_out(case)
     if verdict is expected and not otherwise:
         return Agreement.CONFIRMED
     unread = "unknown" in _suspected(case.prediction)
@@ -211,6 +211,14 @@ def never_arrived(case: Case) -> bool:
     arrives = case.prediction is not None and case.prediction.ending is not None
     on_its_way = case.last_seen(Leg.REQUEST) is not None and case.first_missed(Leg.REQUEST) is not None
     return arrives and on_its_way
+
+
+def _set_out(case: Case) -> bool:
+    """Whether the packet of a leg was seen, though the prediction ends before the first tap."""
+    return any(
+        any(hop.observed for hop in leg) and not any(hop.predicted and hop.observed for hop in leg)
+        for leg in (case.request, case.reply)
+    )
 
 
 def _is_doubted(case: Case) -> bool:

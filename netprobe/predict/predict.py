@@ -13,6 +13,7 @@ from netprobe.model import (
     Flow,
     Leg,
     Link,
+    Namespace,
     Need,
     Object,
     Place,
@@ -248,7 +249,7 @@ def _answered(ground: Ground, probe: Probe, trail: Trail, request: Walk) -> Pred
         ending = sockets.at(ground.namespace(name), link, packet)
         if ending is not None and sockets.silent(ending):
             return _predicted(probe, request, None, ending, trail)
-        answer = _first_answer(ground, name, link, packet)
+        answer = _first_answer(ground, name, link, packet, accepted=ending is None)
         answer = answer.suspecting(*sockets.suspects(ground.namespace(name), link, packet))
     except Unread as unread:
         return _predicted(probe, request, _home(back, unread.finish, probe), ending, trail, back)
@@ -256,14 +257,28 @@ def _answered(ground: Ground, probe: Probe, trail: Trail, request: Walk) -> Pred
     return _predicted(probe, request, _home(back, finish, probe), ending, trail, back)
 
 
-def _first_answer(ground: Ground, name: str, link: Link | None, request: Packet) -> Packet:
-    """The answer as the stack of namespace `name` sends it."""
+def _first_answer(ground: Ground, name: str, link: Link | None, request: Packet, *, accepted: bool) -> Packet:
+    """The answer as the stack of namespace `name` sends it; `accepted`: nothing refuses the request."""
     namespace, scope = ground.namespace(name), link.name if link else None
     tos = request.tos if request.flow.protocol is Protocol.ICMP else 0  # icmp_reply gives it back
-    answer = Packet(request.flow.reversed(), Leg.REPLY, scope=scope, tos=tos)
+    mark = _reflected(namespace, request, accepted)
+    answer = Packet(request.flow.reversed(), Leg.REPLY, mark=mark, scope=scope, tos=tos)
     decision = routing.decide(ground, name, routing.query_out(namespace, answer))
     ttl = life(namespace, answer.flow.version, decision).ttl
     return replace(answer, flow=replace(answer.flow, ttl=ttl))
+
+
+def _reflected(namespace: Namespace, request: Packet, accepted: bool) -> int:
+    """The mark that an answer takes from the request: of the stack itself with `fwmark_reflect`
+    (IP4_REPLY_MARK), of a new TCP connection with `tcp_fwmark_accept` (inet_request_mark); a program's own
+    has none.
+    """
+    flow = request.flow
+    if accepted and flow.protocol is not Protocol.ICMP:
+        taken = flow.protocol is Protocol.TCP and namespace.number("net.ipv4.tcp_fwmark_accept")
+    else:
+        taken = namespace.number(f"net.ipv{flow.version}.fwmark_reflect")
+    return request.mark if taken else 0
 
 
 def _home(back: Trail, finish: Finish, probe: Probe) -> Walk:

@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from netprobe.model import InterfaceAddress, Link, Namespace, Object, Route, RouteQuery, Stage, Stop
+from netprobe.model import (
+    InterfaceAddress,
+    Link,
+    Namespace,
+    Object,
+    Route,
+    RouteQuery,
+    Stage,
+    Stop,
+)
 
 from . import fib, fixes, prefix
 from .drop import lost
@@ -56,10 +65,32 @@ def _martian(namespace: Namespace, name: str, link: Link, src: str, dst: str) ->
             object=Object("sysctl", key, f"{key} = 0"),
             fix=fixes.sysctl(key, 1),
         )
-    if fib.is_local(namespace, src) and not in_force(namespace, link, "accept_local")[0]:
+    if _is_taken_for_own(namespace, link, src) and not in_force(namespace, link, "accept_local")[0]:
         text = f"the source {src} is this namespace's own address, coming in from outside on {link.name}"
         return _own_source(namespace, _stop(name, link, text), src)
     return None
+
+
+def _is_taken_for_own(namespace: Namespace, link: Link, src: str) -> bool:
+    """Whether a packet from outside has a source that is looked upon as the namespace's own: an address of
+    one of its interfaces; all that the table local covers, where the kernel asks that (fib_validate_source:
+    with a reverse path filter, or rules or local routes of somebody's own).
+    """
+    if namespace.address(src) is not None:
+        return True
+    asks = in_force(namespace, link, "rp_filter")[0] or _has_own_rules(namespace) or _has_own_local(namespace)
+    return bool(asks) and fib.is_local(namespace, src)
+
+
+def _has_own_rules(namespace: Namespace) -> bool:
+    """Whether there are policy rules besides the three that the kernel makes (fib4_has_custom_rules)."""
+    of_kernel = {(0, 255), (32766, 254), (32767, 253)}
+    return any(rule.version == 4 and (rule.priority, rule.table) not in of_kernel for rule in namespace.rules)
+
+
+def _has_own_local(namespace: Namespace) -> bool:
+    """Whether somebody has added a route of type local (fib_has_custom_local_routes)."""
+    return any(r.type == "local" and r.protocol != "kernel" and r.version == 4 for r in namespace.routes)
 
 
 def _own_source(namespace: Namespace, stop: Stop, src: str) -> Stop:

@@ -47,7 +47,9 @@ def disagreement(report: Report, pen: Pen) -> list[str]:
 def _contradiction(report: Report) -> str:
     """The two verdicts, where they differ: an answer that nobody expected, or none where one was."""
     if report.verdict is not Verdict.REACHABLE:
-        return "predicted: an answer; seen: none" if report.verdict is Verdict.UNREACHABLE else ""
+        answered = any(hop.predicted for hop in report.path.reply)
+        foretold = report.verdict is Verdict.UNREACHABLE and answered
+        return "predicted: an answer; seen: none" if foretold else ""
     missed = any(is_missed(hops(report, leg)) for leg in Leg)
     return "" if missed else "predicted: no answer; seen: one"
 

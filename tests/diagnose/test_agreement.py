@@ -45,3 +45,16 @@ def test_an_end_that_is_foretold_at_the_destination_is_none_for_what_did_not_get
     report = replay(replace(run, snapshot=unknown.with_namespace(deaf))).report
     assert [cause.code for cause in (*report.causes, *report.blockers)] == ["unknown"]
     assert report.agreement is Agreement.DISAGREE
+
+
+def test_what_is_seen_beyond_an_end_before_the_first_tap_is_told() -> None:
+    """Recorded with an interface that the snapshot says is down."""
+    _, run = load(str(RECORDINGS / "forward-drop.pcapng"))
+    assert run is not None
+    source = run.report.probe.source.namespace
+    assert source is not None
+    down = replace(run.snapshot[source], links=tuple(replace(link, up=False) for link in run.snapshot[source].links))
+    report = replay(replace(run, snapshot=run.snapshot.with_namespace(down))).report
+    assert report.agreement is Agreement.DISAGREE
+    assert any(hop.observed and not hop.predicted for hop in report.path.request)
+    assert "seen nowhere" not in report.causes[0].summary

@@ -64,6 +64,7 @@ GLOBALS = (
     "net.ipv6.icmp.echo_ignore_all",
     "net.ipv6.icmp.echo_ignore_multicast",
     "net.ipv6.icmp.ratelimit",
+    "net.ipv6.fwmark_reflect",
     "net.ipv6.bindv6only",
     "net.ipv6.ip6frag_high_thresh",
     "net.ipv6.route.max_size",

@@ -37,6 +37,10 @@ _GENERAL = (
     ("net.ipv4.icmp_echo_ignore_all", "0", "icmp-echo-ignored", Stage.DELIVER, 4),
     ("net.ipv6.icmp.echo_ignore_all", "0", "icmp-echo-ignored", Stage.DELIVER, 6),
     ("net.ipv4.ip_nonlocal_bind", "1", "addr-missing", Stage.OUTPUT, 4),
+    ("net.ipv4.fwmark_reflect", "0", "reply-wrong-path", Stage.ROUTE, 4),
+    ("net.ipv6.fwmark_reflect", "0", "reply-wrong-path", Stage.ROUTE, 6),
+    ("net.ipv4.tcp_fwmark_accept", "0", "reply-wrong-path", Stage.ROUTE, 4),
+    ("net.ipv4.tcp_fwmark_accept", "0", "reply-wrong-path", Stage.ROUTE, 6),
 )
 # What a machine may well have on purpose - a host that takes foreign packets -, and the end that tells that
 # not.
@@ -45,6 +49,9 @@ _PURPOSES = {
     "route_localnet": "martian-destination",
     "ip_nonlocal_bind": "addr-missing",
 }
+
+# What the kernel leaves alone by itself, and what hardly anything else depends on.
+_OF_NO_USE = {"disable_ipv6", "fwmark_reflect", "tcp_fwmark_accept"}
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
@@ -113,7 +120,7 @@ def merit(namespace: Namespace, key: str) -> Merit:
     setting = key.rpartition(".")[2]
     if setting in _PURPOSES:
         return Merit.GOES_AROUND
-    if setting == "disable_ipv6":
+    if setting in _OF_NO_USE:
         return Merit.RESTORES
     plain = sum(link.kind != "loopback" for link in namespace.links) < 2
     return Merit.GOES_AROUND if plain and setting in ("forwarding", "ip_forward") else Merit.UNDOES
