@@ -225,6 +225,13 @@ def is_local(namespace: Namespace, address: str) -> bool:
     return any(makes_local(route, address) for route in namespace.routes)
 
 
+def has_source(namespace: Namespace, address: str) -> bool:
+    """Whether a packet of the namespace may bear an IPv4 address as its source: an interface has it, or the
+    table local (__ip_dev_find).
+    """
+    return namespace.address(address) is not None or is_local(namespace, address)
+
+
 def makes_local(route: Route, address: str) -> bool:
     """Whether a route of the table local says that an address is the namespace's own."""
     return route.type == "local" and route.table == LOCAL and prefix.contains(route.dst, address)

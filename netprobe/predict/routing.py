@@ -74,7 +74,7 @@ def _is_foreign(namespace: Namespace, asked: RouteQuery) -> bool:
     if asked.src is None or asked.iif is not None:
         return False
     bare = asked.src == "0.0.0.0" or prefix.version(asked.dst) == 6
-    return not bare and not fib.is_local(namespace, asked.src)
+    return not bare and not fib.has_source(namespace, asked.src)
 
 
 def _from_kernel(own: FibResult, answer: RouteAnswer) -> FibResult:

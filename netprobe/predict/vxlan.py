@@ -133,7 +133,7 @@ def _has_no_source(ground: Ground, home: str, name: str, link: Link) -> Stop | N
     (net/ipv4/route.c, ip_route_output_key_hash_rcu). IPv6 does not look.
     """
     own = link.vxlan.local if link.vxlan is not None else None
-    if own is None or ":" in own or fib.is_local(ground.namespace(home), own):
+    if own is None or ":" in own or fib.has_source(ground.namespace(home), own):
         return None
     text = f"{link.name} of {name} sends from {own}, an address that {home} does not have"
     thing = Object("tunnel", link.name, f"{link.name} local {own}")

@@ -6,7 +6,9 @@ What to put in its place only its author can tell; what it does shows in the wal
 from __future__ import annotations
 
 from netprobe.diagnose import dnat_rules
-from netprobe.model import Hop, Leg, Place, Stage, Stop
+from netprobe.model import Command, Hop, Leg, Place, Stage, Stop
+from netprobe.predict import fixes
+from netprobe.predict.prefix import version
 
 from .repair import Loss
 
@@ -75,4 +77,19 @@ def _wrong_source(loss: Loss) -> Stop | None:
         f" back to {made.namespace}"
     )
     place = Place(made.namespace, made.interface, Stage.POSTROUTING)
-    return Stop("nat-wrong-address", place, text, made.object, (), (made.object.text, loss.stop.text))
+    fix = _address_to_take(loss, made)
+    return Stop("nat-wrong-address", place, text, made.object, fix, (made.object.text, loss.stop.text))
+
+
+def _address_to_take(loss: Loss, made: Hop) -> tuple[Command, ...]:
+    """What gives MASQUERADE an address of the interface that the packet leaves by, where that has none
+    (nf_nat_masquerade_ipv4 takes what inet_select_addr finds elsewhere).
+    """
+    namespace, hops = loss.snapshot.get(made.namespace), loss.prediction.request.hops
+    behind = (hop.interface for hop in hops[made.n :] if hop.namespace == made.namespace and hop.interface)
+    link = namespace.link_named(next(behind, "")) if namespace is not None else None
+    masqueraded = any(change.by == "MASQUERADE" for change in made.changes)
+    if namespace is None or link is None or not masqueraded:
+        return ()
+    has = any(version(own.address) == loss.version for own in namespace.addresses_of(link))
+    return () if has else (fixes.with_address(link),)

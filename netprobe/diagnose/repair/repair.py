@@ -252,9 +252,15 @@ class Loss(Struct, frozen=True, dict=True):
         return tuple(dict.fromkeys([*self.way, *(name for name, _ in self.hearers())]))
 
     def hearers(self) -> tuple[Station, ...]:
-        """The stations beside the interface at which the loss is."""
+        """The stations beside the interface at which the loss is; of a tunnel's, beside the one by which its
+        packets leave.
+        """
         place = self.snapshot.link_at(self.stop.place)
-        return self.stations(place[0].name, place[1]) if place is not None else ()
+        if place is None:
+            return ()
+        namespace, link = place
+        lower = namespace.link(link.vxlan.lower) if link.vxlan is not None else None
+        return self.stations(namespace.name, lower or link)
 
     def asked(self, leg: Leg) -> tuple[Routed, ...]:
         """The routing decisions of one leg."""

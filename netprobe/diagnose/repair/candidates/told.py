@@ -1,7 +1,7 @@
 """Addresses that nobody has, and of which something in sight tells where they belong. Pure.
 
-A program listens on one; a route of one host leads straight to an interface; a neighbour still knows the MAC
-that answered for it.
+A program listens on one, or a tunnel sends from it; a route of one host leads straight to an interface; a
+neighbour still knows the MAC that answered for it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     """Each of them where it belongs; from another interface of the same namespace where it is on that."""
     version = loss.version
     tales: dict[tuple[str, int, str], list[_Tale]] = {}
-    for tale in (*_listened_on(loss), *_led_to(loss), *_remembered(loss)):
+    for tale in (*_listened_on(loss), *_sent_from(loss), *_led_to(loss), *_remembered(loss)):
         if prefix.version(tale.address) == version and not prefix.is_link_local(tale.address):
             tales.setdefault((tale.name, tale.link.index, tale.address), []).append(tale)
     for told in tales.values():
@@ -114,6 +114,18 @@ def _listened_on(loss: Loss) -> Iterator[_Tale]:
             home = _home(loss, namespace, address) if _is_free(loss, address) else None
             if home is not None:
                 yield _Tale(name, home, address, "a program there listens on it")
+
+
+def _sent_from(loss: Loss) -> Iterator[_Tale]:
+    """The addresses from which tunnels are to send, and that nobody has."""
+    for name in loss.around:
+        namespace = loss.snapshot[name]
+        for device in namespace.links:
+            own = device.vxlan.local if device.vxlan is not None else None
+            lower = namespace.link(device.vxlan.lower) if device.vxlan is not None else None
+            home = lower or (_home(loss, namespace, own) if own is not None else None)
+            if own is not None and home is not None and _is_free(loss, own):
+                yield _Tale(name, home, own, f"its tunnel {device.name} sends from it")
 
 
 def _sockets(namespace: Namespace) -> tuple[Socket, ...]:
