@@ -60,7 +60,20 @@ def set_link(order: Order) -> Snapshot:
     changed = order.with_link(replace(link, **_fields(order, link, wanted)))
     if wanted[0] == "master":
         changed = _named_by_port(changed, order.link(wanted[1]), link)
+    if wanted[0] == "address":
+        changed = _known_by(changed, link, wanted[1])
     return settled(order.snapshot, changed.snapshot)
+
+
+def _known_by(order: Order, link: Link, mac: str) -> Order:
+    """A bridge's entry of its own MAC, or of a port's, follows that (br_fdb_change_mac_address,
+    br_fdb_changeaddr).
+    """
+    fdb = (
+        replace(each, mac=mac) if each.local and (each.index, each.mac) == (link.index, link.mac) else each
+        for each in order.namespace.fdb
+    )
+    return order.with_fields(fdb=tuple(fdb))
 
 
 def _called(order: Order, link: Link, new: str) -> Snapshot:

@@ -169,11 +169,8 @@ def _of_one_mac(loss: Loss) -> Iterator[Repair]:
     bearers: dict[str, list[Station]] = {}
     for name, namespace in loss.snapshot.namespaces.items():
         for link in namespace.links:
-            if (
-                link.mac not in ("", _NO_MAC)
-                and link.master is None
-                and link.kind not in ("bridge", "ipvlan")
-            ):
+            bare = link.mac in ("", _NO_MAC) or link.master is not None or link.kind == "ipvlan"
+            if not bare and link.mac not in _of_ports(namespace, link):
                 bearers.setdefault(link.mac, []).append((name, link))
     for mac, found in bearers.items():
         if len({name for name, _ in found}) < 2:
@@ -186,10 +183,10 @@ def _of_one_mac(loss: Loss) -> Iterator[Repair]:
                 Place(name, link.name, Stage.BRIDGE),
                 text,
                 Object("link", link.name, f"{link.name} link/ether {mac}"),
-                (fixes.link_set(link, "address", made_up(name, link)),),
+                (fixes.link_set(link, "address", _own_mac(name, loss.snapshot[name], link)),),
                 (loss.stop.text,),
             )
-            for repair in loss.repair(stop, Merit.RESTORES, agreeing=_meant(loss, name)):
+            for repair in loss.repair(stop, Merit.RESTORES, agreeing=_meant(loss, name, link)):
                 yield replace(repair, mended=_unlearned(repair.mended, mac))
 
 
@@ -201,8 +198,22 @@ def _unlearned(snapshot: Snapshot, mac: str) -> Snapshot:
     return snapshot
 
 
-def _meant(loss: Loss, name: str) -> int:
-    """The sender's own interface rather than the destination's, and that one rather than a bystander's."""
+def _of_ports(namespace: Namespace, bridge: Link) -> list[str]:
+    """The MACs of a bridge's ports, of which it takes one for its own; none of any other interface."""
+    return [each.mac for each in namespace.links if bridge.kind == "bridge" and each.master == bridge.index]
+
+
+def _own_mac(name: str, namespace: Namespace, link: Link) -> str:
+    """A bridge's is the lowest of its ports', where nobody has set another (br_stp_recalculate_bridge_id)."""
+    return min(_of_ports(namespace, link), default="") or made_up(name, link)
+
+
+def _meant(loss: Loss, name: str, link: Link) -> int:
+    """A bridge that has the MAC of a station rather than one of its ports'; then the sender's own interface
+    rather than the destination's, and that one rather than a bystander's.
+    """
+    if link.kind == "bridge":
+        return 3
     if name == loss.probe.source.namespace:
         return 2
     return int(loss.snapshot[name].owner_of(loss.goal) is not None)
