@@ -18,7 +18,7 @@ FROM ${BASE} AS build
 ARG PIP_ARGS=""
 COPY . /source
 RUN python3 -m venv /opt/netprobe \
- && /opt/netprobe/bin/python -m pip install --no-cache-dir --disable-pip-version-check ${PIP_ARGS} "/source[check]" \
+ && /opt/netprobe/bin/python -m pip install --no-cache-dir --disable-pip-version-check ${PIP_ARGS} /source \
  && /opt/netprobe/bin/python -m pip uninstall --yes --quiet pip
 
 FROM ${BASE}

@@ -13,10 +13,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec import structs
 from msgspec.structs import fields
 
 from .errors import WrongQuestion
 from .model import Comparison, Page, Report, Run, Space
+from .model.check import CheckReport, Status
 
 T = TypeVar("T")
 
@@ -144,6 +146,25 @@ def comparison_to_json(before: Report, after: Report, found: Comparison) -> byte
         "after": _identity(after),
     }
     return _encode({**made, "answer": found.answer, "configuration": found.configuration, "once": found.once})
+
+
+def check_to_json(report: CheckReport) -> bytes:
+    """What became of expectations, as one line of UTF-8 JSON; each report in it is as `report_to_json` writes
+    it.
+    """
+    counts = {status.value: report.count(status) for status in Status}
+    made = {
+        "schema": report.schema,
+        "complete": report.complete,
+        "expected": report.expected,
+        "counts": counts,
+    }
+    results = [
+        {**structs.asdict(each), "report": None if each.report is None else _ordered(each.report)}
+        for each in report.results
+    ]
+    more = {"recording": report.recording, "changes": report.changes, "results": results}
+    return _encode({**made, **more})
 
 
 def _identity(report: Report) -> dict[str, Any]:

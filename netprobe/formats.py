@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .model import Comparison, Page, Report, Space, Verdict
+from .model.check import CheckReport
 from .model.command import joined
 from .render.terminal import Terminal
 
@@ -63,6 +64,29 @@ def compared(before: Report, after: Report, found: Comparison, output: str, term
     from .render import difference
 
     return difference.difference(before, after, found, terminal)
+
+
+def checked(report: CheckReport, output: str, terminal: Terminal, quiet: bool = False) -> str:
+    """What became of expectations; `quiet` is the last line of the text alone."""
+    if output == "json":
+        from .codec import check_to_json
+
+        return check_to_json(report).decode() + "\n"
+    if output == "junit":
+        from .render.check_junit import check_junit
+
+        return check_junit(report)
+    if output == "tap":
+        from .render.tap import tap
+
+        return tap(report)
+    if output == "prometheus":
+        from .render.prometheus import prometheus
+
+        return prometheus(report)
+    from .render import check
+
+    return check.markdown(report) if output == "markdown" else check.check(report, terminal, quiet)
 
 
 def _text(report: Report, terminal: Terminal, quiet: bool) -> str:

@@ -22,6 +22,8 @@ from .errors import WrongQuestion
 from .question import Question, check_values
 
 if TYPE_CHECKING:
+    from .checking import Check
+    from .engine.check import Told
     from .linux.machine import Machine
     from .linux.sensors.crafter import Crafter
 
@@ -146,6 +148,22 @@ class Session:
     def why(self, source: str, destination: str, **options: Unpack[Options]) -> Report:
         """Predict what would happen to the probe. Nothing is sent."""
         return self._asked("why", source, destination, options)
+
+    def check(
+        self,
+        *files: str | os.PathLike[str],
+        wait: str | float = 0,
+        timeout: str | float = "1s",
+        told: Told | None = None,
+    ) -> Check:
+        """Ask whether the expectations of these files hold; for so long as `wait` those that do not are asked
+        again. `told` hears of progress.
+        """
+        from .checking import check_live, read_files
+
+        wanted = read_files(files)
+        spans = nanoseconds(wait), nanoseconds(timeout)
+        return check_live(self._opened(), wanted, self.run, *spans, told)
 
     def ls(self) -> tuple[model.Space, ...]:
         """The namespaces and containers that can be seen from here, with their interfaces and addresses."""

@@ -14,7 +14,7 @@ from click.core import ParameterSource, augment_usage_errors
 from netprobe import __version__
 
 from .ending import COMPLETING, INTERRUPTED, is_interruption, run
-from .parameters import CAPTURE, OUTPUT, PROBE, look_in_folders, output, with_options
+from .parameters import CAPTURE, CHECK, OUTPUT, PROBE, look_in_folders, output, with_options
 from .streams import OUTPUT_FAILED, complain, print_report, rendered, terminal_of, write
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 _EXIT = {"reachable": 0, "unreachable": 1, "intermittent": 1, "undetermined": 4}
-_LOOKING = ("trace", "arping", "ping", "why", "ls")  # the commands that look at this machine
+_LOOKING = ("trace", "arping", "ping", "why", "check", "ls")  # the commands that look at this machine
 
 
 class Subcommand(click.Command):
@@ -149,6 +149,20 @@ def ping(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> NoR
 def why(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> NoReturn:
     """Predict only: read the configuration, send nothing."""
     _probe("why", settings, src, dst, options | {"captures": "none", "write": None})
+
+
+@cli.command(short_help="Ask whether declared expectations hold.")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@with_options(*CHECK)
+@click.pass_obj
+def check(settings: dict[str, Any], /, files: tuple[str, ...], **options: Any) -> NoReturn:
+    """Ask whether the expectations in each FILE (YAML; - is stdin) hold. Exit 0: all do, 1: one fails.
+
+    Example: netprobe check --wait 30s -o junit --out net.xml net.yaml
+    """
+    from .check import check_files
+
+    sys.exit(check_files(settings, files, options))
 
 
 @cli.command(short_help="Print a saved run again, without privileges.")

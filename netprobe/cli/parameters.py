@@ -173,6 +173,16 @@ CAPTURE: tuple[Callable[..., Any], ...] = (
     ),
 )
 
+CHECK: tuple[Callable[..., Any], ...] = (
+    click.option(
+        "--wait", type=Duration(), default="0", show_default=True,
+        help="Ask what does not hold again, for so long.",
+    ),
+    *PROBE[3:4],
+    *PROBE[14:15],
+    *output("result", "text", "json", "junit", "tap", "prometheus", "markdown"),
+)  # fmt: skip
+
 
 def with_options(*options: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Put several options on a command, in the order given."""

@@ -24,7 +24,7 @@ from .text import joined
 def markdown(report: Report) -> str:
     """The whole report: a heading, a table for each direction that matters, the rest in a fenced block."""
     pen = Pen(Terminal())
-    head = f"### {_code(question(report))} {words.protocol(report.probe)}: {_code(ending(report))}"
+    head = f"### {code(question(report))} {words.protocol(report.probe)}: {code(ending(report))}"
     remarks = [*reply_line(report, pen), *answers_said(report, pen), *figures(report, pen)]
     blocks = (remarks, *conclusions(report, pen), capture(report, pen))
     tables = [_table(report, Leg.REQUEST, "the request"), _table(report, Leg.REPLY, reply_heading(report))]
@@ -45,11 +45,11 @@ def _table(report: Report, leg: Leg, heading: str) -> str:
 
 def _cell(text: str, mark: Fate) -> str:
     """A code span in a table: a bar would end the cell even there."""
-    span = _code(text).replace("|", r"\|")
+    span = code(text).replace("|", r"\|")
     return f"**{span}**" if mark is Fate.LOST and span else span
 
 
-def _code(text: str) -> str:
+def code(text: str) -> str:
     """A code span, its quotes longer than any run of backticks inside (CommonMark 6.1)."""
     text = safe(text)
     ticks = "`" * (_longest_run(text) + 1)

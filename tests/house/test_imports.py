@@ -18,8 +18,9 @@ ONLY = {  # a library and the rooms that may use it
     "subprocess": {"linux", "lab"},
     "click": {"cli"},
     "tabulate": {"render"},
+    "yaml": {"expectations"},
 }
-PURE = {"model", "endpoint", "codec", "rules", "predict", "diagnose", "causes", "render"}
+PURE = {"model", "endpoint", "codec", "expectations", "rules", "predict", "diagnose", "causes", "render"}
 IMPURE_MODULES = {
     "asyncio",
     "fcntl",

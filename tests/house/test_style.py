@@ -10,7 +10,7 @@ import pytest
 from house.imports import PACKAGE
 
 WIDTH = 110  # columns
-PURE = ("model", "endpoint", "codec", "rules", "predict", "diagnose", "causes", "render", "question")
+PURE = ("model", "endpoint", "codec", "rules", "predict", "diagnose", "causes", "render", "question", "expectations")
 DECISIONS = 0.40  # a function line at most, in pure rooms
 DENSER = {
     "diagnose": 0.58,

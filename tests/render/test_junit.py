@@ -11,7 +11,7 @@ from netprobe.render.junit import Ending, JunitCase, JunitSuite, junit
 
 CASES = (
     JunitCase("red → 8.8.8.8", "net.yaml", 0.25),
-    JunitCase("c1 → c2", "net.yaml", 0.5, Ending.FAILURE, 'c2 <drops> "it"', "dropped-by-rule", "hop 1\nhop 2 & more", (("cause", "x"),)),
+    JunitCase("c1 → c2", "net.yaml", 0.5, Ending.FAILURE, 'c2 <drops> "it"', "filtered-by-rule", "hop 1\nhop 2 & more", (("cause", "x"),)),
     JunitCase("c1 → c3", "net.yaml", 0.125, Ending.ERROR, "no c3", "error"),
     JunitCase("c1 → c4", "net.yaml", 0, Ending.SKIPPED, "not known"),
 )
@@ -25,7 +25,7 @@ def test_it_is_read_back() -> None:
     assert (passed.name, passed.classname, passed.time, passed.is_passed) == ("red → 8.8.8.8", "net.yaml", 0.25, True)
     [failure] = failed.result
     assert isinstance(failure, Failure)
-    assert (failure.message, failure.type, failure.text) == ('c2 <drops> "it"', "dropped-by-rule", "hop 1\nhop 2 & more")
+    assert (failure.message, failure.type, failure.text) == ('c2 <drops> "it"', "filtered-by-rule", "hop 1\nhop 2 & more")
     assert isinstance(error.result[0], Error)
     assert isinstance(skipped.result[0], Skipped)
     assert (read.tests, read.failures, read.time) == (4, 1, 0.875)

@@ -1,0 +1,103 @@
+"""Files of expectations, asked of a machine: what `netprobe check` and `netprobe.check` share."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from msgspec.structs import asdict, replace
+
+from .engine.check import Asked, Told, check
+from .errors import WrongQuestion
+from .expectations.document import LARGEST_BYTES
+from .expectations.expectation import Expectation
+from .expectations.read import expectations
+from .model.check import Checked, CheckReport, Status
+
+if TYPE_CHECKING:
+    from .engine import World
+    from .model import Run
+    from .question import Question
+
+
+class Check(CheckReport, frozen=True):
+    """What became of the expectations of some files. True when all of them hold."""
+
+    def __bool__(self) -> bool:
+        return self.holds
+
+    @property
+    def exit_code(self) -> int:
+        """0 all hold, 1 one fails, 2 or 3 one could not be asked, 4 one is undetermined, 130 interrupted."""
+        if not self.complete:
+            return 130
+        if self.count(Status.FAILED):
+            return 1
+        errors = [each.code for each in self.results if each.status is Status.ERROR]
+        return min(errors, default=4 if self.count(Status.UNDETERMINED) else 0)
+
+    @property
+    def failed(self) -> tuple[Checked, ...]:
+        """Those that do not hold, are undetermined, or could not be asked."""
+        return tuple(each for each in self.results if each.status is not Status.HELD)
+
+    def text(self, width: int = 100, colour: bool = False) -> str:
+        """What the command line prints, so many columns wide."""
+        return self._formatted("text", width, colour)
+
+    def json(self) -> str:
+        """One line of JSON (`netprobe.check/1`)."""
+        return self._formatted("json").rstrip("\n")
+
+    def junit(self) -> str:
+        """JUnit XML, for CI systems."""
+        return self._formatted("junit")
+
+    def _formatted(self, output: str, width: int = 0, colour: bool = False) -> str:
+        from .formats import checked
+        from .render.terminal import Terminal
+
+        return checked(self, output, Terminal(width or None, colour=colour))
+
+
+def read_files(paths: Sequence[str | os.PathLike[str]]) -> tuple[Expectation, ...]:
+    """The expectations of these files, in their order; - is standard input. Raises WrongQuestion."""
+    from .causes.pages import codes
+
+    known = tuple(codes())
+    return tuple(
+        each for path in paths for each in expectations(_bytes(os.fspath(path)), os.fspath(path), known)
+    )
+
+
+def _bytes(path: str) -> bytes:
+    """The bytes of a file, one more than it may have at most."""
+    if path == "-":
+        return sys.stdin.buffer.read(LARGEST_BYTES + 1)
+    try:
+        with open(path, "rb") as file:
+            return file.read(LARGEST_BYTES + 1)
+    except OSError as error:
+        raise WrongQuestion(f"cannot read {path}: {error.strerror}") from error
+
+
+def check_live(
+    world: World,
+    wanted: Sequence[Expectation],
+    ask: Callable[[Question], Run],
+    wait_ns: int = 0,
+    timeout_ns: int | None = None,
+    told: Told | None = None,
+) -> Check:
+    """Ask a machine: packets are sent."""
+
+    def asked(question: Question) -> Run:
+        return ask(question if timeout_ns is None else replace(question, timeout_ns=timeout_ns))
+
+    return _check(check(Asked(world, asked), wanted, wait_ns, told))
+
+
+def _check(report: CheckReport) -> Check:
+    return Check(**asdict(report))

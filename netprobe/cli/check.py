@@ -1,0 +1,66 @@
+"""`netprobe check`: read, ask, print; progress goes to stderr where a person sits."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .streams import terminal_of, write
+
+if TYPE_CHECKING:
+    from netprobe.checking import Check
+
+_SILENT_S = 1.0  # without progress
+
+
+def check_files(settings: dict[str, Any], files: tuple[str, ...], options: dict[str, Any]) -> int:
+    """Ask, print what became of it; the exit code."""
+    from netprobe.formats import checked
+
+    found = _live(settings, files, options)
+    if not found.complete:
+        click.echo(err=True)  # not behind the ^C
+    text = checked(found, options["output"], terminal_of(settings, options), settings["quiet"])
+    write(text, options["out"])
+    return found.exit_code
+
+
+def _live(settings: dict[str, Any], files: tuple[str, ...], options: dict[str, Any]) -> Check:
+    from netprobe.linux.sensors.crafter import Crafter
+
+    with ExitStack() as held:
+        # forked before anything heavy is imported: scapy loads beside pyroute2
+        crafter = held.enter_context(Crafter())
+        from netprobe.session import Session
+
+        session = held.enter_context(Session(settings["host"], options["exclude"], crafter))
+        told = held.enter_context(_Counter())
+        spans = {name: f"{options[name]}ns" for name in ("wait", "timeout")}
+        return session.check(*files, **spans, told=told)
+
+
+class _Counter:
+    """A line on a terminal that says how far it is, once it takes longer than a moment."""
+
+    def __init__(self) -> None:
+        self._shown, self._since = False, time.monotonic()
+
+    def __call__(self, done: int, number: int) -> None:
+        if sys.stderr.isatty() and time.monotonic() - self._since > _SILENT_S:
+            self._shown = True
+            self._say(f"\r{done} of {number} asked")
+
+    def __enter__(self) -> _Counter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._shown:
+            self._say("\r\x1b[K")
+
+    def _say(self, text: str) -> None:
+        with suppress(OSError, ValueError):
+            click.echo(text, nl=False, err=True)
