@@ -54,7 +54,8 @@ MALFORMED = [
     ("unknown protocol", "expect:\n- {from: a, to: b, protocol: tpc}\n", 2, 30, "protocol cannot be 'tpc'", "Did you mean tcp?"),
     ("unknown answer", "expect:\n- {from: a, to: b, is: reachabel}\n", 2, 24, "is cannot be 'reachabel'", "Did you mean reachable?"),
     ("no is not blocked", "expect:\n- {from: a, to: b, is: no}\n", 2, 24, "is cannot be 'no'", "blocked"),
-    ("unknown cause", "expect:\n- {from: a, to: b, is: blocked, cause: prot-closed}\n", 2, 40, "no cause is called 'prot-closed'", "port-closed"),
+    ("unknown cause", "expect:\n- {from: a, to: b, is: blocked, cause: prot-closed}\n", 2, 40, "no cause is called",
+     "port-closed"),
     ("a cause of what is reachable", "expect:\n- {from: a, to: b, cause: no-route}\n", 2, 20, "cause says what blocks", "is: blocked"),
     ("nat of what is blocked", "expect:\n- {from: a, to: b, is: blocked, nat: none}\n", 2, 33, "nat is of what is reachable", ""),
     ("a span without a unit", "expect:\n- {from: a, to: b, max_rtt: 5 parsecs}\n", 2, 29, "is not a duration", "200ms"),
@@ -99,6 +100,9 @@ def test_more_questions_than_anybody_asks() -> None:
 @given(st.binary(max_size=200) | st.text(" \n-:{}[]&*!'\"#,a<?|>%@`\\~", max_size=60).map(lambda text: f"expect:\n- {text}".encode()))
 def test_whatever_it_holds_it_is_refused_or_read(data: bytes) -> None:
     try:
-        expectations(data, "net.yaml", CODES)
+        found = expectations(data, "net.yaml", CODES)
     except WrongQuestion as error:
-        assert str(error).startswith("net.yaml:")
+        said = str(error)
+    else:
+        said = str(found[0].at)
+    assert said.startswith("net.yaml:")

@@ -38,7 +38,7 @@ def test_the_text_is_safe_and_says_all() -> None:
     lines = text.splitlines()
     assert lines[-1] == "1 hold, 1 fail, 1 are undetermined, 1 could not be asked"
     assert "    cause: filtered-by-rule: nft inet lab forward handle 5" in lines
-    assert any(line.startswith("    fix: ip netns exec") or line.startswith("    fix: nft") for line in lines)
+    assert any(line.startswith("    fix: nft delete rule") for line in lines)
     assert "    Did you mean c1?" in lines
     assert "    net.yaml:5" in lines
     assert checked(ALL, "text", PLAIN, quiet=True) == lines[-1] + "\n"
