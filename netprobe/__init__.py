@@ -17,13 +17,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, Unpack
 
+    from .checking import Check
     from .errors import CannotLook, NetprobeError, NotPermitted, WrongQuestion
     from .model import Cause, Page, Space
+    from .model.check import Checked
     from .session import Compared, Options, Report, Session
 
 __all__ = [
     "CannotLook",
     "Cause",
+    "Check",
+    "Checked",
     "Compared",
     "NetprobeError",
     "NotPermitted",
@@ -34,6 +38,7 @@ __all__ = [
     "Space",
     "WrongQuestion",
     "arping",
+    "check",
     "diff",
     "explain",
     "load",
@@ -45,8 +50,10 @@ __all__ = [
 ]
 
 _PLACES = {
+    "checking": ("Check",),
     "errors": ("CannotLook", "NetprobeError", "NotPermitted", "WrongQuestion"),
     "model": ("Cause", "Page", "Space"),
+    "model.check": ("Checked",),
     "session": ("Compared", "Options", "Report", "Session"),
 }
 
@@ -131,6 +138,28 @@ def why(
     """Predict what would happen to a probe from `source` to `destination`. Nothing is sent."""
     with open(host, exclude) as session:
         return session.why(source, destination, **options)
+
+
+def check(
+    *files: str | os.PathLike[str],
+    wait: str | float = 0,
+    timeout: str | float = "1s",
+    changes: Sequence[str] = (),
+    recording: str | os.PathLike[str] | None = None,
+    host: str | None = None,
+    exclude: Sequence[str] = (),
+) -> Check:
+    """Ask whether the expectations of these files hold; see `Session.check`.
+
+    With `recording`, the capture of a saved run, the model answers from what that holds: no kernel, no
+    privilege.
+    """
+    if recording is not None:
+        from .checking import check_model, read_files, recorded
+
+        return check_model(recorded([recording]), read_files(files), changes, str(recording))
+    with open(host, exclude) as session:
+        return session.check(*files, wait=wait, timeout=timeout, changes=changes)
 
 
 def ls(host: str | None = None) -> tuple[Space, ...]:

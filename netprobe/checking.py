@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from msgspec.structs import asdict, replace
 
 from .engine.check import Asked, Told, check
+from .engine.recorded import Recorded
+from .engine.what_if import WhatIf
 from .errors import WrongQuestion
 from .expectations.document import LARGEST_BYTES
 from .expectations.expectation import Expectation
@@ -97,6 +99,37 @@ def check_live(
         return ask(question if timeout_ns is None else replace(question, timeout_ns=timeout_ns))
 
     return _check(check(Asked(world, asked), wanted, wait_ns, told))
+
+
+def check_model(
+    world: World,
+    wanted: Sequence[Expectation],
+    changes: Sequence[str] = (),
+    recording: str | None = None,
+    told: Told | None = None,
+) -> Check:
+    """Ask the model alone, as things are, or as they would be after `changes`: nothing is sent."""
+    model = WhatIf(world, changes)
+    if changes:
+        asked = Asked(world, model.as_it_would_be, model.as_it_is, recording, tuple(changes))
+    else:
+        asked = Asked(world, model.as_it_is, None, recording)
+    return _check(check(asked, wanted, told=told))
+
+
+def recorded(paths: Sequence[str | os.PathLike[str]]) -> Recorded:
+    """The world in the captures of some runs. Raises WrongQuestion for a file that holds no configuration."""
+    from .saved import load
+
+    snapshots = []
+    for path in paths:
+        _, run = load(os.fspath(path))
+        if run is None or not run.snapshot.namespaces:
+            raise WrongQuestion(
+                f"{os.fspath(path)} is a report, and holds no configuration", "Name the capture of that run."
+            )
+        snapshots.append(run.snapshot)
+    return Recorded(snapshots)
 
 
 def _check(report: CheckReport) -> Check:

@@ -154,14 +154,18 @@ class Session:
         *files: str | os.PathLike[str],
         wait: str | float = 0,
         timeout: str | float = "1s",
+        changes: Sequence[str] = (),
         told: Told | None = None,
     ) -> Check:
         """Ask whether the expectations of these files hold; for so long as `wait` those that do not are asked
-        again. `told` hears of progress.
+        again. With `changes` - commands as a person types them - nothing is sent: the model says which would
+        hold after these. `told` hears of progress.
         """
-        from .checking import check_live, read_files
+        from .checking import check_live, check_model, read_files
 
         wanted = read_files(files)
+        if changes:
+            return check_model(self._opened(), wanted, changes, told=told)
         spans = nanoseconds(wait), nanoseconds(timeout)
         return check_live(self._opened(), wanted, self.run, *spans, told)
 

@@ -21,12 +21,37 @@ def check_files(settings: dict[str, Any], files: tuple[str, ...], options: dict[
     """Ask, print what became of it; the exit code."""
     from netprobe.formats import checked
 
-    found = _live(settings, files, options)
+    _check_options(settings, options)
+    found = _recorded(files, options) if options["recordings"] else _live(settings, files, options)
     if not found.complete:
         click.echo(err=True)  # not behind the ^C
     text = checked(found, options["output"], terminal_of(settings, options), settings["quiet"])
     write(text, options["out"])
     return found.exit_code
+
+
+def _check_options(settings: dict[str, Any], options: dict[str, Any]) -> None:
+    """Raises WrongQuestion for an option that would be ignored."""
+    from netprobe.errors import WrongQuestion
+
+    sends = not options["changes"] and not options["recordings"]
+    asked = {"--wait": options["wait"]}
+    if options["recordings"]:
+        asked |= {"--host": settings["host"], "--exclude": options["exclude"]}
+    for name, value in asked.items():
+        if value and not sends:
+            other = "--from" if options["recordings"] else "--with"
+            raise WrongQuestion(f"{name} has no meaning beside {other}", "Leave one of them out.")
+
+
+def _recorded(files: tuple[str, ...], options: dict[str, Any]) -> Check:
+    from netprobe.checking import check_model, read_files, recorded
+
+    world = recorded(options["recordings"])
+    with _Counter() as told:
+        return check_model(
+            world, read_files(files), options["changes"], " ".join(options["recordings"]), told
+        )
 
 
 def _live(settings: dict[str, Any], files: tuple[str, ...], options: dict[str, Any]) -> Check:
@@ -40,7 +65,7 @@ def _live(settings: dict[str, Any], files: tuple[str, ...], options: dict[str, A
         session = held.enter_context(Session(settings["host"], options["exclude"], crafter))
         told = held.enter_context(_Counter())
         spans = {name: f"{options[name]}ns" for name in ("wait", "timeout")}
-        return session.check(*files, **spans, told=told)
+        return session.check(*files, **spans, changes=options["changes"], told=told)
 
 
 class _Counter:

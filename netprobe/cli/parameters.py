@@ -57,6 +57,11 @@ def file_name(ctx: click.Context, param: click.Parameter, value: str | None) -> 
     return value
 
 
+def file_names(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of files, each of which has a letter at least."""
+    return tuple(name for each in value if (name := file_name(ctx, param, each)) is not None)
+
+
 def report_file(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     """The file that `--out` names; - is standard output, as of `-w`."""
     return None if value == "-" else file_name(ctx, param, value)
@@ -174,6 +179,14 @@ CAPTURE: tuple[Callable[..., Any], ...] = (
 )
 
 CHECK: tuple[Callable[..., Any], ...] = (
+    click.option(
+        "--with", "changes", multiple=True, metavar="COMMAND",
+        help="Send nothing: say what would hold after this command (repeatable).",
+    ),
+    click.option(
+        "--from", "recordings", multiple=True, metavar="FILE.pcapng", callback=file_names,
+        help="Send nothing: ask the configuration that this saved run has read (repeatable).",
+    ),
     click.option(
         "--wait", type=Duration(), default="0", show_default=True,
         help="Ask what does not hold again, for so long.",

@@ -6,7 +6,7 @@ makes the whole fix unknown, and so does advice: half a fix proves nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
@@ -58,14 +58,46 @@ def mend(snapshot: Snapshot, cause: Cause | Stop) -> Snapshot | None:
         if after is None or cause.advice:
             return None
         mended = after
-    changed = {
-        name for name, namespace in mended.namespaces.items() if namespace != snapshot.namespaces.get(name)
-    }
-    # What the kernel answered to route lookups held for the namespace as it was.
-    kept = tuple(asked for asked in mended.answers if asked.namespace not in changed)
+    changed = _changed(snapshot, mended)
     beside = (mended.connections, mended.answers) != (snapshot.connections, snapshot.answers)
-    changes = changed or beside
-    return replace(mended, answers=kept) if changes else None
+    return _without_answers(mended, changed) if changed or beside else None
+
+
+def _changed(before: Snapshot, after: Snapshot) -> set[str]:
+    """The namespaces in which something is otherwise."""
+    return {name for name, known in after.namespaces.items() if known != before.namespaces.get(name)}
+
+
+def _without_answers(snapshot: Snapshot, names: set[str]) -> Snapshot:
+    """The snapshot without what the kernel answered to route lookups in these namespaces: it held for them as
+    they were.
+    """
+    return replace(snapshot, answers=tuple(a for a in snapshot.answers if a.namespace not in names))
+
+
+class Refused(ValueError):
+    """A command that cannot be carried out on a snapshot."""
+
+    def __init__(self, command: Command) -> None:
+        super().__init__(" ".join(command.words))
+        self.command = command
+
+
+def tried(snapshot: Snapshot, commands: Sequence[Command]) -> Snapshot:
+    """The snapshot as it would be after these commands, each in its namespace. Raises Refused.
+
+    What was seen from outside of a namespace that they change is forgotten.
+    """
+    after = snapshot = mutual(snapshot)
+    for command in commands:
+        done = carry_out(after, command.namespace or "", command)
+        if done is None:
+            raise Refused(command)
+        after = done
+    changed = _changed(snapshot, after)
+    called = {(found.namespace, found.nsid) for found in after.peers if found.peer in changed}
+    behind = tuple(seen for seen in after.behind if (seen.namespace, seen.nsid) not in called)
+    return replace(_without_answers(after, changed), behind=behind)
 
 
 def carry_out(snapshot: Snapshot, name: str, command: Command) -> Snapshot | None:

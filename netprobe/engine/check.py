@@ -10,23 +10,20 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from netprobe.errors import CannotLook, NetprobeError
+from netprobe.errors import NetprobeError
 from netprobe.expectations.expectation import Expectation
 from netprobe.expectations.judge import Judgement, Place, judge
 from netprobe.model import Report, Run
 from netprobe.model.check import Checked, CheckReport, Status
 from netprobe.question import Question
 
+from .recorded import Unrecorded
 from .world import World
 
 Ask = Callable[[Question], Run]
 Told = Callable[[int, int], None]
 """Hears how many are answered, and of how many."""
 PAUSE_S = 0.2  # between two rounds of --wait
-
-
-class Unrecorded(CannotLook):
-    """A saved run does not hold what the answer depends on."""
 
 
 class Asked(Struct, frozen=True):

@@ -50,7 +50,7 @@ def foresee(
             grown = reading.grown(snapshot, outcome)
         if grown == snapshot:
             raise CannotLook(
-                f"cannot read {_needed(outcome)}",
+                f"cannot read {needed(outcome)}",
                 "It may have vanished while netprobe was looking; try again.",
             )
         snapshot = grown
@@ -150,7 +150,8 @@ def _unfinished(snapshot: Snapshot, probe: Probe) -> tuple[Need, ...]:
     return () if isinstance(outcome, Prediction) else outcome
 
 
-def _needed(needs: Sequence[Need]) -> str:
+def needed(needs: Sequence[Need]) -> str:
+    """The first of these needs, for people."""
     need = needs[0]
     if isinstance(need, ReadNamespace):
         return f"the configuration of {need.name}"
