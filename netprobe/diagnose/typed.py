@@ -230,8 +230,8 @@ def _dotted(word: str) -> str:
 
 _LONG = {
     "--append": "-A", "--insert": "-I", "--delete": "-D", "--replace": "-R", "--policy": "-P",
-    "--flush": "-F", "--source": "-s", "--src": "-s", "--destination": "-d", "--dst": "-d", "--jump": "-j", "--goto": "-g",
-    "--protocol": "-p", "--proto": "-p", "--match": "-m", "--table": "-t",
+    "--flush": "-F", "--source": "-s", "--src": "-s", "--destination": "-d", "--dst": "-d", "--jump": "-j",
+    "--goto": "-g", "--protocol": "-p", "--proto": "-p", "--match": "-m", "--table": "-t",
     "--in-interface": "-i", "--out-interface": "-o",
 }  # fmt: skip
 _SILENT = ("-w", "--wait", "-v", "--verbose", "-n", "--concurrent")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import SimpleQueue
 from statistics import median
+from typing import TypeVar
 
 from faults.workshop import Workshop
 from identities import Identity
@@ -32,15 +33,23 @@ def trials(
     indices: Sequence[int], seed: int, privilege: str, user: Identity, jobs: int = 1, doubles: bool = False
 ) -> Iterator[Trial | Lost]:
     """The trials of these indices, in their order, `jobs` of them side by side."""
+    return side_by_side(indices, privilege, user, jobs, lambda shop, index: perform(shop, index, seed, doubles))
+
+
+Row = TypeVar("Row")
+
+
+def side_by_side(indices: Sequence[int], privilege: str, user: Identity, jobs: int, work: Callable[[Workshop, int], Row]) -> Iterator[Row]:
+    """What `work` makes of each index, in their order, `jobs` of them at a time, each in a workshop of its own."""
     idle: SimpleQueue[Workshop] = SimpleQueue()
     shops = [Workshop(privilege, user) for _ in range(jobs)]
     for shop in shops:
         idle.put(shop)
 
-    def one(index: int) -> Trial | Lost:
+    def one(index: int) -> Row:
         shop = idle.get()
         try:
-            return perform(shop, index, seed, doubles)
+            return work(shop, index)
         finally:
             idle.put(shop)
 

@@ -94,13 +94,13 @@ class Overdue(BaseException):
 
 def attempt(draws: Sequence[Draw], among: Sequence[Flow] | None = None, verbose: bool = False) -> Trial | Void:
     """Make the world, change it, ask for one of the broken flows by chance (`among` these). `verbose`: the log holds the printed report."""
-    with _limited():
+    with limited():
         return _attempt(draws, among, verbose)
 
 
 def breaks(draw: Draw) -> Void:
     """Which flows the change of a draw breaks by itself."""
-    with _limited():
+    with limited():
         log: list[str] = []
         changed = _changed([draw], log)
         if isinstance(changed, Void):
@@ -111,7 +111,7 @@ def breaks(draw: Draw) -> Void:
 
 def undone(draw: Draw) -> tuple[str, list[str], list[str]] | None:
     """A change and its undoing: what it was, what is still different, what does not work again. None where nothing was changed."""
-    with _limited():
+    with limited():
         make_setting(draw.setting)
         working(draw.setting.flows)
         sight = look(draw.setting.spaces)
@@ -121,7 +121,7 @@ def undone(draw: Draw) -> tuple[str, list[str], list[str]] | None:
             return None
         mutation.take_back()
         left = restore(sight, before)
-        _flush(draw.setting, warm=False)
+        flush(draw.setting, warm=False)
         state = working(draw.setting.flows, 3)
         return str(mutation), left, [str(flow) for flow, number in state.items() if number == 0]
 
@@ -141,7 +141,7 @@ def _attempt(draws: Sequence[Draw], among: Sequence[Flow] | None, verbose: bool)
         return made
     changed, lost = made
     warm = first.warm or any(mutation.warm for mutation in changed)
-    _flush(setting, warm)
+    flush(setting, warm)
     state = working(setting.flows)
     broken = tuple(flow for flow, number in state.items() if number == 0)
     if quiet is bool(broken):
@@ -151,7 +151,7 @@ def _attempt(draws: Sequence[Draw], among: Sequence[Flow] | None, verbose: bool)
     candidates = [flow for flow in broken or setting.flows if among is None or flow in among]
     asked = Random(f"{first.seed}/{first.index}/asked").choice(candidates)
     log += ["", "broken: " + ", ".join(map(str, broken)), f"asked: {asked}   ({'warm' if warm else 'flushed'})"]
-    _flush(setting, warm)
+    flush(setting, warm)
     return _judged(first, changed, lost, asked, warm, log, verbose, broken)
 
 
@@ -279,7 +279,7 @@ def make_setting(setting: Setting) -> None:
         change.apply()
 
 
-def _flush(setting: Setting, warm: bool) -> None:
+def flush(setting: Setting, warm: bool) -> None:
     """Forget, unless the network is to stay warm: learned neighbours, FDB entries stay or age as they do, tracked connections."""
     if warm:
         return
@@ -307,7 +307,9 @@ def text_of(asked: Flow) -> str:
 
 
 @contextmanager
-def _limited() -> Iterator[None]:
+def limited() -> Iterator[None]:
+    """The block ends after a minute at the latest, by TimeoutError."""
+
     def overdue(*_: object) -> None:
         raise Overdue
 

@@ -1,0 +1,242 @@
+"""A rule in the words of nft(8), as libnftables-json(5) would have it: what a person types, or nft prints.
+
+Read are the tests and statements that firewalls are made of; any other word is an error, and never passed
+over. What the expressions mean is told by `nft_statement`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from netprobe.model import Statement
+
+from .nft_statement import statements
+
+_TOKEN = re.compile(r'"[^"]*"|[{},]|[^\s{},"]+')
+_OPERATORS = ("==", "!=", "<", ">", "<=", ">=")
+_FLAGS = ("ct state", "ct status", "ct event", "tcp flags")  # tested bit by bit
+_META = (
+    "mark", "iif", "oif", "iifname", "oifname", "iiftype", "oiftype", "skuid", "skgid", "length", "protocol",
+    "nfproto", "l4proto", "priority", "pkttype", "cpu", "iifgroup", "oifgroup", "cgroup", "ibrname",
+    "obrname",
+)  # fmt: skip
+_BARE_META = ("iif", "oif", "iifname", "oifname", "iiftype", "oiftype", "mark", "skuid", "skgid")
+_FIELDS = {
+    "ip": "saddr daddr protocol ttl dscp ecn length id version hdrlength frag-off checksum",
+    "ip6": "saddr daddr nexthdr hoplimit dscp ecn length flowlabel version",
+    "tcp": "sport dport flags sequence ackseq window", "udp": "sport dport length checksum",
+    "sctp": "sport dport vtag", "th": "sport dport", "icmp": "type code id sequence",
+    "icmpv6": "type code id sequence", "ether": "saddr daddr type", "vlan": "id type pcp",
+    "arp": "operation htype ptype hlen plen",
+}  # fmt: skip
+_CT = ("state", "status", "mark", "direction", "expiration", "helper", "label", "id", "zone")
+_VERDICTS = ("accept", "drop", "return", "continue")
+_SPAN = re.compile(r"(.+)/(second|minute|hour|day|week)")
+
+Json = dict[str, Any]
+
+
+def rule_statements(text: str) -> tuple[Statement, ...]:
+    """The statements of a rule. Raises ValueError, with the rest, for what is not read here."""
+    return tuple(statements(_Words(text).rule()))
+
+
+class _Words:
+    """The words of a rule, taken one by one."""
+
+    def __init__(self, text: str) -> None:
+        self._left: list[str] = _TOKEN.findall(text)
+
+    def rule(self) -> list[Json]:
+        """Its statements; a comment at the end says nothing."""
+        found = list[Json]()
+        while self._left and self._left[0] != "comment":
+            one = self._statement()
+            found += [*(each for each in _implied(one) if each not in found), one]
+        return found
+
+    def _next(self) -> str:
+        if not self._left:
+            raise ValueError("the rule ends too early")
+        return self._left.pop(0)
+
+    def _has(self, *words: str) -> bool:
+        """Whether these words come next; then they are taken."""
+        if tuple(self._left[: len(words)]) != words:
+            return False
+        del self._left[: len(words)]
+        return True
+
+    def _statement(self) -> Json:
+        word = self._left[0]
+        if word in _VERDICTS:
+            return {self._next(): None}
+        reader = _STATEMENTS.get(word)
+        return self._test() if reader is None else reader(self, self._next())
+
+    # ---- statements
+
+    def _jump(self, word: str) -> Json:
+        return {word: {"target": self._next()}}
+
+    def _counter(self, word: str) -> Json:
+        if self._has("packets"):
+            self._next()
+            if self._has("bytes"):
+                self._next()
+        return {word: None}
+
+    def _log(self, word: str) -> Json:
+        while self._left and self._left[0] in ("prefix", "level", "group", "flags", "snaplen"):
+            del self._left[:2]
+        return {word: None}
+
+    def _notrack(self, word: str) -> Json:
+        return {word: None}
+
+    def _reject(self, word: str) -> Json:
+        if self._has("with", "tcp", "reset"):
+            return {word: {"type": "tcp reset"}}
+        if not self._has("with"):
+            return {word: None}
+        kind = self._next()
+        self._has("type")
+        return {word: {"type": kind, "expr": self._next()}}
+
+    def _masquerade(self, word: str) -> Json:
+        return {word: {"flags": self._nat_flags()}}
+
+    def _nat(self, word: str) -> Json:
+        for family in ("ip", "ip6"):
+            self._has(family)
+        inside: Json = {}
+        if self._has("to"):
+            inside = _socket(self._next())
+        elif word != "redirect":
+            raise ValueError(word)
+        return {word: {**inside, "flags": self._nat_flags()}}
+
+    def _nat_flags(self) -> list[str]:
+        found = []
+        while self._left and self._left[0].rstrip(",") in ("random", "fully-random", "persistent"):
+            found.append(self._next())
+            self._has(",")
+        return found
+
+    def _limit(self, word: str) -> Json:
+        if not self._has("rate"):
+            raise ValueError(word)
+        over = self._has("over")
+        found = _SPAN.fullmatch(self._next())
+        if found is None or not found[1].isdigit():
+            raise ValueError(word)
+        burst = int(self._next()) if self._has("burst") else 5
+        self._has("packets")
+        inside: Json = {"rate": int(found[1]), "per": found[2], "burst": burst}
+        return {word: {**inside, "inv": True} if over else inside}
+
+    # ---- tests
+
+    def _test(self) -> Json:
+        name, left = self._key()
+        if self._has("set"):
+            return {"mangle": {"key": left, "value": self._value()}}
+        if self._has("vmap"):
+            return {"vmap": {"key": left, "data": self._value()}}
+        op = self._next() if self._left and self._left[0] in _OPERATORS else "=="
+        right = self._value()
+        if name in _FLAGS and not isinstance(right, dict):
+            op = {"==": "in", "!=": "not in"}[op]
+            while self._has(","):
+                right = [*(right if isinstance(right, list) else [right]), self._value()]
+        return {"match": {"op": op, "left": left, "right": right}}
+
+    def _key(self) -> tuple[str, Json]:
+        """A selector, as text and as JSON."""
+        word = self._next()
+        if word in _BARE_META:
+            return f"meta {word}", {"meta": {"key": word}}
+        field = self._next()
+        if word == "meta" and field in _META:
+            return f"meta {field}", {"meta": {"key": field}}
+        if word == "ct" and field in _CT:
+            return f"ct {field}", {"ct": {"key": field}}
+        if word == "arp" and field in ("saddr", "daddr"):
+            field = f"{field} {self._next()}"
+        elif field not in _FIELDS.get(word, "").split():
+            raise ValueError(f"{word} {field}")
+        return f"{word} {field}", {"payload": {"protocol": word, "field": field}}
+
+    def _value(self) -> Any:
+        """A literal, a set in braces, or the name of one."""
+        word = self._next()
+        if word != "{":
+            return _literal(word)
+        elements: list[Any] = []
+        while not self._has("}"):
+            elements.append(self._element())
+            self._has(",")
+        return {"set": elements}
+
+    def _element(self) -> Any:
+        """An element, or a pair of a map."""
+        key = self._value()
+        if not self._has(":"):
+            return key
+        verdict = self._next()
+        if verdict in ("jump", "goto"):
+            return [key, {verdict: {"target": self._next()}}]
+        return [key, {verdict: None} if verdict in _VERDICTS else _literal(verdict)]
+
+
+_OF_TCP = {"match": {"op": "==", "left": {"meta": {"key": "l4proto"}}, "right": "tcp"}}
+
+
+def _implied(one: Json) -> list[Json]:
+    """The test that nft puts before a reset, which is of TCP (its evaluate.c, stmt_evaluate_reset)."""
+    return [_OF_TCP] if one.get("reject") == {"type": "tcp reset"} else []
+
+
+_STATEMENTS: dict[str, Callable[[_Words, str], Json]] = {
+    "counter": _Words._counter, "log": _Words._log, "jump": _Words._jump, "goto": _Words._jump,
+    "notrack": _Words._notrack, "reject": _Words._reject, "masquerade": _Words._masquerade,
+    "snat": _Words._nat, "dnat": _Words._nat, "redirect": _Words._nat, "limit": _Words._limit,
+}  # fmt: skip
+
+
+def _literal(word: str) -> Any:
+    """A value as JSON has it: numbers as such, prefixes and ranges in their parts, names without quotes."""
+    if word.startswith('"'):
+        return word.strip('"')
+    if word in ("=", ":", "}", ",", ".") or word in _OPERATORS:
+        raise ValueError(word)
+    if re.fullmatch(r"\d+", word):
+        return int(word)
+    if re.fullmatch(r"0x[0-9a-fA-F]+", word):
+        return int(word, 16)
+    address, slash, length = word.rpartition("/")
+    if slash and length.isdigit():
+        return {"prefix": {"addr": address, "len": int(length)}}
+    low, dash, high = word.partition("-")
+    if dash and _is_number(low) and _is_number(high):
+        return {"range": [_literal(low), _literal(high)]}
+    return word
+
+
+def _is_number(word: str) -> bool:
+    """Whether it is a number or an address: what has a range, unlike `port-unreachable`."""
+    return re.fullmatch(r"[0-9]+(\.[0-9.]+)?|[0-9a-f]*:[0-9a-f:]+", word) is not None
+
+
+def _socket(word: str) -> Json:
+    """ADDRESS, ADDRESS:PORT, [ADDRESS]:PORT or :PORT, each of them perhaps a range."""
+    found = re.fullmatch(
+        r"\[(?P<six>[^\]]+)\](?::(?P<port6>\S+))?|(?P<four>[0-9.-]*)(?::(?P<port>\S+))?", word
+    )
+    if found is None:
+        return {"addr": _literal(word)}
+    address, port = found["six"] or found["four"], found["port6"] or found["port"]
+    inside = {"addr": _literal(address)} if address else {}
+    return {**inside, "port": _literal(port)} if port else inside
