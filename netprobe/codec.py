@@ -38,7 +38,7 @@ _MEANING = {
     "verdict": "the answer",
     "direction": "the direction that is broken; null when neither is, or when it is not known",
     "summary": "the answer in one sentence",
-    "sent": "probes sent",
+    "sent": "probes sent; of an incomplete run those that are decided",
     "received": "probes answered",
     "rtt_ns": "round trip times of the answered probes, in ns, in order",
     "path": "the hops of both directions, predicted and observed side by side",
@@ -55,6 +55,9 @@ _MEANING = {
     "errors": "ICMP errors about the probe that came back",
     "answers": "arping: every answer of a station",
     "sightings": "every captured frame, in the order and number of the capture",
+    "complete": (
+        "false: the run was interrupted, before all of probe.count were decided or before the cause was found"
+    ),
     "notes": "further remarks, in sentences",
 }
 

@@ -81,10 +81,12 @@ def shortage(error: BaseException) -> Shortage:
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C while a probe was under way; who does not mind it ends by it, as by any Ctrl-C.
+    """Ctrl-C while probes were under way; who does not mind it ends by it, as by any Ctrl-C.
 
-    `count` of the probe's packets are decided: answered, refused, or waited for long enough. `kept` is what
-    there is of them: from the sensors the observations, from the engine the run.
+    Whoever runs a loop catches KeyboardInterrupt around it and raises this from it, with what it has. `count`
+    of what was asked is decided: answered, refused, or waited for long enough. `kept` is what there is of
+    that: from the sensors the observations, from the engine the run, or the report of one of its loops,
+    not `complete`. The command line prints and saves it (`cli.ending.until_interrupted`).
     """
 
     def __init__(self, count: int, kept: Any) -> None:

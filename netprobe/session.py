@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
@@ -18,7 +19,7 @@ from msgspec.structs import asdict
 from . import model
 from .duration import nanoseconds
 from .engine import Recall, ask, replay
-from .errors import WrongQuestion
+from .errors import Interrupted, WrongQuestion
 from .question import Question, check_values
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ class Session:
 
     def run(self, question: Question, recall: Recall | None = None) -> model.Run:
         """The whole run of a question: the report, and the configuration and the frames that it was made
-        of. `recall` knows of an earlier run.
+        of. `recall` knows of an earlier run. Raises Interrupted, with the run so far, for a Ctrl-C.
         """
         return ask(self._opened(), question, recall)
 
@@ -195,10 +196,16 @@ class Session:
         write = options.get("write")
         if write is not None and not os.fspath(write):
             raise WrongQuestion("the file to write has no name", 'Write one: write="run.pcapng".')
-        run = self.run(question(command, source, destination, options), _recall(options.get("since")))
-        return report_of(
-            run.report if write is None else _kept(run, os.fspath(write), command, source, destination)
-        )
+        asked, recall = question(command, source, destination, options), _recall(options.get("since"))
+        words = (command, source, destination)
+        try:
+            run = self.run(asked, recall)
+        except Interrupted as error:
+            if write is not None:
+                with suppress(OSError):  # the interruption is what the caller hears of
+                    _kept(error.kept, os.fspath(write), *words)
+            raise
+        return report_of(run.report if write is None else _kept(run, os.fspath(write), *words))
 
 
 def question(command: str, source: str, destination: str, options: Options) -> Question:

@@ -13,15 +13,13 @@ from click.core import ParameterSource, augment_usage_errors
 
 from netprobe import __version__
 
-from .ending import COMPLETING, INTERRUPTED, is_interruption, run
+from .ending import COMPLETING, INTERRUPTED, is_interruption, run, until_interrupted
 from .parameters import CAPTURE, CHECK, OUTPUT, PROBE, look_in_folders, output, with_options
 from .streams import OUTPUT_FAILED, complain, print_report, rendered, terminal_of, write
 
 if TYPE_CHECKING:
     from netprobe.engine import Recall
-    from netprobe.model import Run
     from netprobe.question import Question
-    from netprobe.session import Session
 
 _T = TypeVar("_T")
 
@@ -328,7 +326,8 @@ def _probe(command: str, settings: dict[str, Any], src: str, dst: str, options: 
         from netprobe.session import Session
 
         session = held.enter_context(Session(settings["host"], options.get("exclude") or (), crafter))
-        run, interrupted = _asked(session, question, _recall(options))
+        recall = _recall(options)
+        run, interrupted = until_interrupted(lambda: session.run(question, recall))
     failed = None
     if command != "why":
         from netprobe.saved import save
@@ -349,17 +348,6 @@ def _recall(options: dict[str, Any]) -> Recall | None:
     if since is not None:
         return None if since == "none" else RunOfFile(since)
     return None if folder == "none" or options["write"] is not None else RunsOfFolder(folder)
-
-
-def _asked(session: Session, question: Question, recall: Recall | None) -> tuple[Run, bool]:
-    """The run, and whether Ctrl-C ended it before its end: what it had by then is a run as well."""
-    from netprobe.errors import Interrupted
-
-    try:
-        return session.run(question, recall), False
-    except Interrupted as error:
-        click.echo(err=True)  # not behind the ^C
-        return error.kept, True
 
 
 def _question(command: str, src: str, dst: str, options: dict[str, Any]) -> Question:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -13,6 +14,8 @@ from .streams import OUTPUT_FAILED, complain, let_go_of_stdout, reason
 
 if TYPE_CHECKING:
     from netprobe.errors import NetprobeError
+
+_T = TypeVar("_T")
 
 COMPLETING = "_NETPROBE_COMPLETE"  # set by the completion script of a shell
 INTERRUPTED = 130
@@ -97,6 +100,22 @@ def _interrupted() -> int:
     with suppress(OSError, ValueError):
         click.echo(err=True)  # the shell's prompt does not stand behind the ^C
     return INTERRUPTED
+
+
+def until_interrupted(work: Callable[[], _T]) -> tuple[_T, bool]:
+    """What `work` made, and whether Ctrl-C or SIGTERM ended it before its end: then what it had by then.
+
+    Another one ends the process at once (`netprobe.__main__`), so that what is kept can be concluded, printed
+    and saved without looking for a third.
+    """
+    from netprobe.errors import Interrupted
+
+    try:
+        return work(), False
+    except Interrupted as error:
+        click.echo(err=True)  # not behind the ^C
+        kept: _T = error.kept
+        return kept, True
 
 
 def is_interruption(error: BaseException | None) -> bool:

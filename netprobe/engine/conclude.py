@@ -41,6 +41,22 @@ def diagnosed(
         return with_symptoms(report, snapshot)
 
 
+def unexplained(
+    command: str,
+    probe: Probe,
+    snapshot: Snapshot,
+    prediction: Prediction | None,
+    seen: Sequence[Observation] | None,
+    tapped: frozenset[str],
+) -> Report:
+    """The report on `probe` without the cause of a loss, which is not looked for: this takes no time."""
+    from netprobe.diagnose.report import diagnose
+
+    from .searches import Unsearched
+
+    return diagnose(command, probe, snapshot, prediction, seen, tapped, lambda _: None, searches=Unsearched)
+
+
 def explain(case: Case) -> Cause | None:
     """The root cause of a case; the catalogue comes in where there is something to explain."""
     from netprobe.causes.catalogue import explain

@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.errors import Interrupted, for_want_of_resources
-from netprobe.model import Earlier, End, Observation, Probe, Report, Run, Snapshot, Watch
+from netprobe.model import Earlier, End, Observation, Probe, Report, Run, Snapshot, Verdict, Watch
 from netprobe.predict.predict import Prediction, predict
 from netprobe.question import Question
 
 from .clock import Clock, now
-from .conclude import diagnosed, lost, typed
+from .conclude import diagnosed, lost, typed, unexplained
 from .confirm import Conclusion, confirmed, is_to_be_confirmed
 from .probe import other_segment, to_probe
 from .rounds import ask_tracking, foresee, foretell, look_around
@@ -33,55 +34,104 @@ def ask(world: World, question: Question, recall: Recall | None = None) -> Run:
         return _asked(world, question, recall)
 
 
+class _Looked(Struct, frozen=True):
+    """What was asked and what was seen of it: what a report is made of.
+
+    `probe` is the question's, `sent` what left; `seen` is None where nothing was sent.
+    """
+
+    command: str
+    probe: Probe
+    sent: Probe
+    snapshot: Snapshot
+    prediction: Prediction | None
+    seen: tuple[Observation, ...] | None = None
+    tapped: frozenset[str] = frozenset()
+
+
+_Concluded = tuple[Report, Snapshot, Earlier | None]
+
+
 def _asked(world: World, question: Question, recall: Recall | None) -> Run:
     clock, started = Clock(), time.time_ns()
+    found, interruption = _looked(world, question, recall, clock)
+    try:
+        report, snapshot, earlier = _concluded(world, found, recall, clock)
+    except KeyboardInterrupt as error:  # what was seen is kept, without the cause that was sought
+        if found.seen is None:
+            raise
+        report, snapshot, earlier = _unexplained(found, clock), found.snapshot, None
+        interruption = error
+    report = typed(replace(report, timings=clock.timings()), snapshot)
+    kept = _kept(earlier, report)
+    run = Run(report, snapshot, found.seen or (), started, tuple(sorted(found.tapped)), kept)
+    if interruption is not None:
+        raise Interrupted(report.sent, _incomplete(run, question.count)) from interruption
+    return run
+
+
+def _looked(
+    world: World, question: Question, recall: Recall | None, clock: Clock
+) -> tuple[_Looked, BaseException | None]:
+    """What was seen of the probe, and the interruption, if one came meanwhile: then of fewer packets."""
     probe = to_probe(world, question)
     if recall is not None:
         recall.check(question.command, probe)
     snapshot, prediction = foresee(world, probe, Snapshot(moment=now()), clock)
     sent = prediction.probe if prediction is not None else probe
-    on_segment = sent.protocol.on_segment
-    if (
-        on_segment
-        and sent.device is None
-        and prediction is not None
-        and prediction.request.end is not End.UNDETERMINED
-    ):
+    found = _Looked(question.command, probe, sent, snapshot, prediction)
+    nowhere = sent.protocol.on_segment and sent.device is None
+    if nowhere and prediction is not None and prediction.request.end is not End.UNDETERMINED:
         raise other_segment(question, sent)
-    observations: tuple[Observation, ...] | None = None
-    interrupted: Interrupted | None = None
-    tapped: frozenset[str] = frozenset()
-    if question.send and sent.source.address is not None and not (on_segment and sent.device is None):
-        watch = _watch(sent, snapshot, prediction)
-        observations, interrupted = _observe(world, watch, prediction, clock)
-        if interrupted is not None:
-            probe, sent = (replace(each, count=interrupted.count) for each in (probe, sent))
-            prediction = replace(prediction, probe=sent) if prediction is not None else None
-        tapped = frozenset(watch.namespaces) - {o.namespace for o in observations if o.kind == "blind"}
-    if prediction is not None and observations is not None:
+    if nowhere or sent.source.address is None or not question.send:
+        return found, None
+    watch = _watch(sent, snapshot, prediction)
+    seen, interruption = _observe(world, watch, prediction, clock)
+    if interruption is not None:
+        found = _of_the_first(found, interruption.count)
+    tapped = frozenset(watch.namespaces) - {o.namespace for o in seen if o.kind == "blind"}
+    return replace(found, seen=seen, tapped=tapped), interruption
+
+
+def _of_the_first(found: _Looked, count: int) -> _Looked:
+    """The same of a probe of so many packets."""
+    probe, sent = (replace(each, count=count) for each in (found.probe, found.sent))
+    prediction = found.prediction and replace(found.prediction, probe=sent)
+    return replace(found, probe=probe, sent=sent, prediction=prediction)
+
+
+def _concluded(world: World, found: _Looked, recall: Recall | None, clock: Clock) -> _Concluded:
+    """The report, with the cause of a loss, the configuration it rests on, and the earlier run."""
+    snapshot, prediction, seen, sent = found.snapshot, found.prediction, found.seen, found.sent
+    if prediction is not None and seen is not None:
         snapshot = ask_tracking(world, snapshot, prediction, clock)
-    earlier = _recalled(recall, question.command, sent, prediction, observations)
-    if prediction is not None and lost(prediction, observations):
+    earlier = _recalled(recall, found.command, sent, prediction, seen)
+    if prediction is not None and lost(prediction, seen):
         snapshot = look_around(world, snapshot, prediction, clock, earlier)
-    report = diagnosed(question.command, sent, snapshot, prediction, observations, tapped, clock, earlier)
+    report = diagnosed(found.command, sent, snapshot, prediction, seen, found.tapped, clock, earlier)
     if prediction is not None and is_to_be_confirmed(report, prediction):
-        found = Conclusion(report, snapshot, prediction)
-        report, snapshot = confirmed(world, probe, found, observations, tapped, clock, earlier)
+        first = Conclusion(report, snapshot, prediction)
+        report, snapshot = confirmed(world, found.probe, first, seen, found.tapped, clock, earlier)
     with clock.of("diagnose"):
         report, snapshot = foretell(world, report, snapshot, clock, earlier)
-    report = replace(report, timings=clock.timings())
-    kept = _kept(earlier, report)
-    run = Run(typed(report, snapshot), snapshot, observations or (), started, tuple(sorted(tapped)), kept)
-    if interrupted is not None:
-        raise Interrupted(interrupted.count, _with_note(run, question.count)) from interrupted
-    return run
+    return report, snapshot, earlier
+
+
+def _unexplained(found: _Looked, clock: Clock) -> Report:
+    """The report on what was seen, whose cause is not looked for."""
+    sent, prediction, seen = found.sent, found.prediction, found.seen
+    with clock.of("diagnose"):
+        return unexplained(found.command, sent, found.snapshot, prediction, seen, found.tapped)
 
 
 def replay(run: Run) -> Run:
     """A saved run diagnosed again, from what it recorded: no kernel, no privilege."""
     from netprobe.diagnose.change import CHANGED, concluded
 
-    probe, clock = run.report.probe, Clock()
+    asked, clock = run.report.probe, Clock()
+    # an interrupted one; whose packets were all sent is whole once it is diagnosed
+    is_short = not run.report.complete and 0 < run.report.sent < asked.count
+    probe = replace(asked, count=run.report.sent) if is_short else asked
     # what the kernel was not asked then, the model decides
     outcomes = (predict(run.snapshot, probe, ask) for ask in (True, False))
     prediction = next((outcome for outcome in outcomes if isinstance(outcome, Prediction)), None)
@@ -101,13 +151,16 @@ def replay(run: Run) -> Run:
     report = concluded(replace(report, notes=(*report.notes, *kept)))
     report, _ = foretell(None, report, run.snapshot, clock, run.earlier)
     report = replace(report, capture=run.report.capture, timings=run.report.timings)
-    return replace(run, report=typed(report, run.snapshot))
+    replayed = replace(run, report=typed(report, run.snapshot))
+    return _incomplete(replayed, asked.count) if is_short else replayed
 
 
-def _with_note(run: Run, asked: int) -> Run:
-    """The run of which not all the packets were sent that were asked for."""
-    said = f"interrupted: {run.report.sent} of {asked} probes are counted"
-    return replace(run, report=replace(run.report, notes=(*run.report.notes, said)))
+def _incomplete(run: Run, asked: int) -> Run:
+    """The run that was interrupted. Its probe is again of as many packets as were asked for."""
+    report = run.report
+    whole = report.sent >= asked and report.verdict is Verdict.REACHABLE
+    probe = replace(report.probe, count=asked)
+    return replace(run, report=replace(report, complete=whole, probe=probe))
 
 
 def _recalled(

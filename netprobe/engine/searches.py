@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import ParamSpec, TypeVar
 
+from netprobe.diagnose.repair.search import Results
 from netprobe.diagnose.repair.several import Searches
 from netprobe.model import Stop
 
@@ -22,6 +23,15 @@ class Searched(Searches):
         super().__init__()
         self.alone = _once(self.alone, _is_same, measured)
         self.together = _once(self.together, _is_same_search, measured)
+
+
+class Unsearched(Searches):
+    """Nothing is searched, and nothing found."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alone = lambda *_, **__: Results()
+        self.together = lambda *_, **__: (None, ())
 
 
 def _once(

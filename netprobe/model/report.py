@@ -341,7 +341,11 @@ class Since(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """The answer to one question, complete: what scripts read and renderers show."""
+    """The answer to one question: what scripts read and renderers show.
+
+    `complete` False: it was interrupted. `sent` packets are decided then, of as many as `probe.count` asked
+    for; where these are all, the cause was not found yet.
+    """
 
     command: str
     probe: Probe
@@ -365,6 +369,7 @@ class Report(Struct, frozen=True):
     notes: tuple[str, ...] = ()
     capture: str | None = None
     timings: Timings = field(default_factory=Timings)
+    complete: bool = True
 
 
 class Earlier(Struct, frozen=True):

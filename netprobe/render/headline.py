@@ -42,6 +42,18 @@ def question(report: Report) -> str:
 
 def ending(report: Report) -> str:
     """How it ended, in a few words; capitals where it is not well."""
+    return _ending(report) + _interrupted(report)
+
+
+def _interrupted(report: Report) -> str:
+    if report.complete:
+        return ""
+    if report.sent < report.probe.count:
+        return f", interrupted after {report.sent} of {report.probe.count}"
+    return ", interrupted before the cause was found"
+
+
+def _ending(report: Report) -> str:
     if _stations(report) > 1:
         return f"ANSWERED BY {_stations(report)} STATIONS"
     if report.verdict is Verdict.REACHABLE:

@@ -36,8 +36,10 @@ SAMPLE = Path(__file__).resolve().parents[2] / "captures/samples/trace-red-8.8.8
 class RecordedMachine:
     """In the place of `netprobe.linux.machine.Machine`; the routes that were not asked for then are answered by the model."""
 
+    sample = SAMPLE
+
     def __init__(self, *_: Any) -> None:
-        _, run = load(str(SAMPLE))
+        _, run = load(str(self.sample))
         assert run is not None
         self.whole = run.snapshot
 

@@ -18,12 +18,12 @@ pytestmark = [pytest.mark.lab, once]
 MANY = ("-c", "10000", "-i", "20ms")
 
 
-def interrupted(lab: Lab, *argv: str, after: float = 1.0) -> Program:
+def interrupted(lab: Lab, *argv: str, after: float = 1.0, by: int = signal.SIGINT) -> Program:
     """netprobe, after a Ctrl-C that came when it had been sending for a while; it has ended by then."""
     program = lab.start(["bash", "-c", 'exec netprobe "$@"', "netprobe", *argv])
     until(lambda: sum(lab.call(packet_sockets, ["host"]).values()) or not program.running(), "no tap was opened")
     lab.run(["sleep", str(after)])
-    program.kill(signal.SIGINT)
+    program.kill(by)
     assert program.wait() == 130, program.errors()
     return program
 
@@ -33,15 +33,17 @@ def test_a_trace_says_what_it_has_seen(lab: Lab) -> None:
     report = json.loads(program.output())
     assert (report["verdict"], report["agreement"], report["causes"]) == ("reachable", "confirmed", [])
     assert 3 < report["sent"] == report["received"] == len(report["rtt_ns"]) < 10_000
-    assert report["notes"] == [f"interrupted: {report['sent']} of 10000 probes are counted"]
+    assert (report["complete"], report["probe"]["count"]) == (False, 10_000)
     assert program.errors().strip() == ""
 
 
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("question", [("trace", "red", "8.8.8.8"), ("ping", "red", "8.8.8.8"), ("arping", "c1", "c2")])
-def test_people_are_told_the_count(lab: Lab, question: tuple[str, ...]) -> None:
-    program = interrupted(lab, *question, *MANY, "--captures", "none")
-    found = re.search(r"([0-9]+) (?:of [0-9]+ |sent, [0-9]+ )?answered", program.output())
+def test_people_are_told_the_count(lab: Lab, question: tuple[str, ...], by: int) -> None:
+    program = interrupted(lab, *question, *MANY, "--captures", "none", by=by)
+    found = re.search(r"([0-9]+) of ([0-9]+) answered, interrupted\s+after ([0-9]+) of 10000", program.output())
     assert found is not None, program.output()
+    assert found[1] == found[2] == found[3]
     assert int(found[1]) > 3
 
 
@@ -71,3 +73,4 @@ def test_its_capture_can_be_shown(lab: Lab) -> None:
     report = json.loads(done.stdout)
     assert (done.returncode, report["verdict"]) == (0, "reachable")
     assert 3 < report["sent"] == report["received"]
+    assert (report["complete"], report["probe"]["count"]) == (False, 10_000)

@@ -59,7 +59,7 @@ def test_interrupted(busy: Any, question: list[str]) -> None:
     assert program.wait() == 130
     assert program.errors().strip() == ""
     # of what was answered by then there is a report: tests/live/test_interrupted.py
-    assert "interrupted: " in program.output() or program.output() == ""
+    assert "interrupted after " in program.output() or program.output() == ""
 
 
 def test_only_the_program_is_terminated(lab: Lab, busy: Any) -> None:
