@@ -60,6 +60,13 @@ class Report(model.Report, frozen=True):
     def __bool__(self) -> bool:
         return self.verdict is model.Verdict.REACHABLE
 
+    def __repr__(self) -> str:
+        from .render.escape import safe
+        from .render.headline import ending, question
+
+        code = f" [{self.cause.code}]" if self.cause is not None else ""
+        return f"<{self.command}: {safe(question(self))}  {safe(ending(self))}{code}>"
+
     @property
     def reachable(self) -> bool:
         """Whether an answer came back to every probe (for `why`: would come back)."""

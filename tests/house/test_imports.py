@@ -19,6 +19,7 @@ ONLY = {  # a library and the rooms that may use it
     "click": {"cli"},
     "tabulate": {"render"},
     "yaml": {"expectations"},
+    "pytest": {"pytest_plugin"},
 }
 PURE = {"model", "endpoint", "codec", "expectations", "rules", "predict", "diagnose", "causes", "render"}
 IMPURE_MODULES = {

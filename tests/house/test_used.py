@@ -21,8 +21,8 @@ def references(tree: ast.AST) -> Counter[str]:
 
 
 def is_plain(node: ast.stmt) -> TypeGuard[ast.FunctionDef]:
-    """Whether a statement defines a function that neither a decorator nor Python itself calls."""
-    return isinstance(node, ast.FunctionDef) and not node.decorator_list and not node.name.startswith("__")
+    """Whether a statement defines a function that neither a decorator, nor Python itself, nor pytest (a hook) calls."""
+    return isinstance(node, ast.FunctionDef) and not node.decorator_list and not node.name.startswith(("__", "pytest_"))
 
 
 def unused(trees: dict[str, ast.Module]) -> set[str]:
