@@ -5,6 +5,8 @@
     assert report, report.cause
 
 Each function asks one question; `open` gives a session for many. Importing this imports nothing else.
+
+PYTEST_DONT_REWRITE: pytest, which rewrites the files of its plugins, need not be the first to import this.
 """
 
 from __future__ import annotations

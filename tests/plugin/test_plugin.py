@@ -309,6 +309,13 @@ def test_a_run_that_does_not_ask_loads_nothing(pytester: pytest.Pytester) -> Non
     assert set(loaded) <= {"netprobe", PLUGIN, f"{PLUGIN}.asking"}
 
 
+def test_it_may_be_imported_before_pytest(pytester: pytest.Pytester) -> None:
+    """pytest marks the files of every distribution that registers a plugin, and warns of those that are imported already."""
+    pytester.makeconftest("import netprobe, pytest\npytest.register_assert_rewrite('netprobe')")
+    pytester.makepyfile("def test_it(): pass")
+    run(pytester, "-W", "error").assert_outcomes(passed=1)
+
+
 def test_the_package_registers_it() -> None:
     points = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["entry-points"]["pytest11"]
     assert points == {"netprobe": PLUGIN}
