@@ -21,6 +21,7 @@ from .tried import Tried, tried
 
 _STEPS = 3  # an address, the route to its network, the route by a gateway
 
+_IDLE = 2  # things that bring the probe no further by themselves
 _TWINS = 8  # questions, the other IP version's first
 
 # The ends of a walk that lacks what went along.
@@ -79,19 +80,23 @@ def _completed(loss: Loss, so_far: Tried, steps: int) -> Tried | None:
     if stop is None or not steps or not _lacks(so_far.repair, stop):
         return None
     better: Tried | None = None
+    idle: list[Tried] = []
     for again in _with_more(loss, so_far, stop):
         if again.outcome.passes:
             return again
         end = again.outcome.stop
         if end is None or end.text == stop.text:
+            idle.append(again)
             continue
         further = _completed(loss, again, steps - 1)
         if further is not None and further.outcome.passes:
             return further
-        onward = end.place.namespace != stop.place.namespace
-        beyond = again if onward or not _lacks(again.repair, end) else None
+        elsewhere = end.place.namespace != stop.place.namespace
+        beyond = again if elsewhere or not _lacks(again.repair, end) else None
         better = better or further or beyond
-    return better
+    # what changes nothing yet may be what the next thing rests on: an address, and the route by its network
+    onward = (_completed(loss, again, steps - 1) for again in idle[:_IDLE] if better is None)
+    return better or next((each for each in onward if each is not None and each.outcome.passes), None)
 
 
 def _with_more(loss: Loss, so_far: Tried, stop: Stop) -> Iterator[Tried]:
