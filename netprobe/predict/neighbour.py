@@ -67,6 +67,8 @@ def resolve(ground: Ground, carry: Carry, name: str, link: Link, address: str, p
         return Resolution(stop=noarp(name, link, text))
     if entry is not None and entry.mac and entry.state in _USABLE:
         return Resolution(entry.mac, f"neighbour {entry.mac} ({entry.state})", entry=entry)
+    if entry is None and (mac := ground.learned.get((name, link.index, address))) is not None:
+        return Resolution(mac, f"neighbour {mac}, which has asked before")
     return ask(ground, carry, name, link, address, packet)
 
 
@@ -90,6 +92,8 @@ def ask(ground: Ground, carry: Carry, name: str, link: Link, address: str, packe
     found = enquire(ground, carry, (name, link), asked)
     if found.stations:
         best = min(found.stations, key=lambda station: station.proxy)
+        if best.namespace and best.link:  # who is asked learns who asks (arp_process, ndisc_recv_ns)
+            ground.learned[best.namespace, best.link.index, asked.flow.src] = link.mac
         whose = f" of {best.namespace}/{best.link.name}" if best.namespace and best.link else ""
         rivals = tuple(station for station in found.stations if station.mac != best.mac)
         return Resolution(best.mac, f"neighbour {best.mac}{whose}", rivals=rivals, suspects=best.suspects)

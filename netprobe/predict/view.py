@@ -128,7 +128,8 @@ class Ground:
     decides meanwhile. `goal` is the namespace that the question names as its destination, if it names one.
     `rulings` keeps what rules said, from one walk to the next; `forks` are the places where they leave it
     open. `tunnelled` counts the packets of tunnels that
-    were walked.
+    were walked. `learned` are the MAC addresses that stations (namespace, ifindex) have learned of the
+    addresses that have asked them on this walk.
     """
 
     def __init__(
@@ -146,6 +147,7 @@ class Ground:
         self.forks = forks or Forks()
         self.unasked: dict[AskRoute, None] = {}
         self.tunnelled = 0
+        self.learned: dict[tuple[str, int, str], str] = {}
         self._peers = {(found.namespace, found.nsid): found for found in snapshot.peers}
         self._macvlans = {(found.namespace, found.index): found for found in snapshot.macvlans}
         self._answers = {(asked.namespace, asked.query): asked for asked in snapshot.answers}
