@@ -29,7 +29,8 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 
 def _forgotten(loss: Loss, place: Place, what: str) -> Iterator[Repair]:
-    first = loss.prediction.request.hops[0].flow
+    hops = loss.prediction.request.hops
+    first = hops[0].flow if hops else loss.prediction.probe.flow()
     asked = loss.probe.destination.address or first.dst
     text = f"a connection tracked in {place.namespace} {what}: {loss.stop.text}"
     entry = f"{first.protocol} {first.src} {first.dst}"
