@@ -16,10 +16,12 @@ from netprobe.predict.peers import mutual
 from . import (
     apply_addresses,
     apply_connections,
+    apply_devices,
     apply_ipset,
     apply_links,
     apply_nft,
     apply_policy,
+    apply_queues,
     apply_routes,
     apply_xtables,
 )
@@ -29,10 +31,15 @@ Step = Callable[[Order], Snapshot]
 
 _KNOWN: tuple[tuple[tuple[str, ...], Step], ...] = (
     (("ip", "link", "set"), apply_links.set_link),
+    (("ip", "link", "add"), apply_devices.add_link),
+    (("ip", "link", "del"), apply_devices.delete_link),
     (("bridge", "link", "set"), apply_links.set_port),
     (("bridge", "fdb"), apply_links.change_fdb),
+    (("bridge", "vlan"), apply_links.change_vlan),
     (("tc", "filter", "del"), apply_links.delete_filter),
     (("tc", "qdisc", "del"), apply_links.delete_qdisc),
+    (("tc", "filter"), apply_queues.add_filter),
+    (("tc", "qdisc"), apply_queues.add_qdisc),
     (("ip", "address"), apply_addresses.change_address),
     (("ip", "addr"), apply_addresses.change_address),
     (("ip", "route", "flush", "cache"), apply_routes.flush_cache),
@@ -41,6 +48,9 @@ _KNOWN: tuple[tuple[tuple[str, ...], Step], ...] = (
     (("ip", "neigh"), apply_policy.change_neighbour),
     (("sysctl", "-w"), apply_policy.set_sysctl),
     (("ip", "xfrm", "policy", "delete"), apply_connections.delete_ipsec_policy),
+    (("ip", "xfrm", "policy", "add"), apply_connections.add_ipsec_policy),
+    (("conntrack", "-F"), apply_connections.forget_connections),
+    (("conntrack", "-I"), apply_connections.add_connection),
     (("conntrack", "-D"), apply_connections.delete_connection),
     (("ipset",), apply_ipset.ipset),
     (("nft",), apply_nft.nft),

@@ -17,6 +17,7 @@ from netprobe.model import (
     Link,
     LinkRef,
     Neighbour,
+    PortVlan,
     Snapshot,
 )
 from netprobe.predict import prefix
@@ -25,7 +26,7 @@ from .apply_addresses import routes_of, with_addresses
 from .apply_state import far_end, settled, with_link_local, without_ipv6
 from .order import Order
 
-__all__ = ["change_fdb", "delete_filter", "delete_qdisc", "routes_of", "set_link", "set_port"]
+__all__ = ["change_fdb", "change_vlan", "delete_filter", "delete_qdisc", "routes_of", "set_link", "set_port"]
 
 _SWITCHES = {
     "isolated": "isolated", "hairpin": "hairpin", "guard": "guard", "learning": "learning",
@@ -33,10 +34,16 @@ _SWITCHES = {
     "mcast_flood": "multicast_flood", "bcast_flood": "broadcast_flood", "neigh_suppress": "neigh_suppress",
     "locked": "locked",
 }  # fmt: skip
+# what a bridge's own settings are called in the model; stp_state is more than a setting
+_BRIDGE = {
+    "vlan_filtering": "vlan_filtering", "mcast_snooping": "multicast_snooping",
+    "mcast_querier": "multicast_querier", "nf_call_iptables": "nf_call_iptables",
+    "nf_call_ip6tables": "nf_call_ip6tables", "nf_call_arptables": "nf_call_arptables",
+}  # fmt: skip
 # include/uapi/linux/if_bridge.h, BR_STATE_*
 _STATES = ("disabled", "listening", "learning", "forwarding", "blocking")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
-_NO_MAC = "00:00:00:00:00:00"
+NO_MAC = "00:00:00:00:00:00"
 _MTU = range(68, 65536)  # ETH_MIN_MTU, ETH_MAX_MTU
 _MTU6 = 1280  # RFC 8200
 _On = TypeVar("_On", InterfaceAddress, Link, Neighbour, FdbEntry)
@@ -91,7 +98,7 @@ def _named_by_port(order: Order, bridge: Link, port: Link) -> Order:
     (br_stp_recalculate_bridge_id). Which of several ports names it is not followed: its neighbours would
     have to learn that anew.
     """
-    nameless = bridge.kind == "bridge" and bridge.mac == _NO_MAC
+    nameless = bridge.kind == "bridge" and bridge.mac == NO_MAC
     return order.with_link(replace(bridge, mac=port.mac)) if nameless else order
 
 
@@ -115,6 +122,12 @@ def _fields(order: Order, link: Link, wanted: list[str]) -> dict[str, Any]:
             return {"vxlan": replace(link.vxlan, ttl=int(number))}
         case ["type", "vxlan", "local", address] if link.vxlan is not None:
             return {"vxlan": replace(link.vxlan, local=address)}
+        case ["type", "vxlan", "remote", address] if link.vxlan is not None:
+            return {"vxlan": replace(link.vxlan, remote=address)}
+        case ["type", "vxlan", "learning" | "nolearning" as word] if link.vxlan is not None:
+            return {"vxlan": replace(link.vxlan, learning=word == "learning")}
+        case ["type", "bridge", key, "0" | "1" as value] if link.bridge is not None:
+            return {"bridge": replace(link.bridge, **{_BRIDGE[key]: value == "1"})}
     raise KeyError(" ".join(wanted))
 
 
@@ -150,17 +163,17 @@ def _moved(order: Order, link: Link, name: str) -> Snapshot:
     far = far_end(order.snapshot, order.name, link)
     off = order.with_link(replace(link, up=False)).snapshot
     order = replace(order, snapshot=settled(order.snapshot, off))
-    order = _emptied(order, link)
+    order = emptied(order, link)
     taken = {each.index for each in there.namespace.links}
     index = link.index if link.index not in taken else max(taken) + 1
     bare = replace(link, index=index, up=False, carrier=False, master=None, port=None, qdiscs=(), filters=())
     there = replace(order, name=name)
     there = there.with_fields(links=(*there.namespace.links, bare))
-    there = there.with_fields(sysctls=_with_defaults(there, link.name))
+    there = there.with_fields(sysctls=with_defaults(there, link.name))
     return there.snapshot if far is None else _tied(there, bare, far)
 
 
-def _with_defaults(order: Order, name: str) -> dict[str, str]:
+def with_defaults(order: Order, name: str) -> dict[str, str]:
     """The sysctls with those of an interface that is new here."""
     stem, known = f".conf.{name.replace('.', '/')}.", order.namespace.sysctls
     new = {
@@ -171,7 +184,7 @@ def _with_defaults(order: Order, name: str) -> dict[str, str]:
     return {**known, **new}
 
 
-def _emptied(order: Order, link: Link) -> Order:
+def emptied(order: Order, link: Link) -> Order:
     """The namespace without an interface and all that stands on it."""
     bare = with_addresses(order, link, _elsewhere(order.namespace.addresses, link))
     order = replace(order, snapshot=bare)
@@ -284,6 +297,24 @@ def _gives_way(entry: FdbEntry, link: Link, mac: str) -> bool:
     if entry.mac != mac:
         return False
     return entry.index == link.index or (link.master is not None and entry.master == link.master)
+
+
+def change_vlan(order: Order) -> Snapshot:
+    """`bridge vlan add|del dev IFACE vid N [pvid] [untagged] [self]`: of a port, or of the bridge itself."""
+    how, vid, number, *flags = order.plain
+    link = order.link(order.needed("dev"))
+    if how not in ("add", "del") or vid != "vid" or not {*flags} <= {"pvid", "untagged", "self", "master"}:
+        raise KeyError(" ".join(order.words))
+    holder = link.bridge if "self" in flags else link.port
+    if holder is None or holder.vlans is None:
+        raise KeyError(link.name)  # EOPNOTSUPP; or the bridge filters none
+    new = PortVlan(int(number), "pvid" in flags, "untagged" in flags)
+    kept = tuple(replace(each, pvid=each.pvid and not new.pvid) for each in holder.vlans if each.id != new.id)
+    if how == "del" and len(kept) == len(holder.vlans):
+        raise KeyError(number)  # ENOENT
+    vlans = tuple(sorted((*kept, new), key=lambda each: each.id)) if how == "add" else kept
+    held = {"bridge" if "self" in flags else "port": replace(holder, vlans=vlans)}
+    return order.with_link(replace(link, **held)).snapshot
 
 
 def delete_filter(order: Order) -> Snapshot:

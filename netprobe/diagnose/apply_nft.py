@@ -1,58 +1,112 @@
-"""Fixes of rules in the words of nft(8), carried out on a snapshot."""
+"""Changes of rules in the words of nft(8), carried out on a snapshot."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
-from netprobe.model import Chain, Rule, Snapshot, Statement, Table, Term
+from netprobe.model import Chain, NamedSet, Rule, Ruleset, Snapshot, Statement, Table, Term
 from netprobe.model.lookup import exchanged
 from netprobe.predict.allow import LIMITS, REFUSING, turned, without_limit
+from netprobe.rules.read.nft_chain import chain_of
+from netprobe.rules.read.nft_text import rule_statements
 
 from .apply_tables import edited, ruleset, with_rules, with_table, without
 from .nat_rules import swapped, written
 from .order import Order
 
-_VERDICTS = ("accept", "drop", "masquerade")
-_KEYS = {
-    ("iifname",): "meta iifname", ("oifname",): "meta oifname", ("meta", "l4proto"): "meta l4proto",
-    ("ip", "saddr"): "ip saddr", ("ip", "daddr"): "ip daddr", ("ip6", "saddr"): "ip6 saddr",
-    ("ip6", "daddr"): "ip6 daddr", ("tcp", "sport"): "tcp sport", ("tcp", "dport"): "tcp dport",
-    ("udp", "sport"): "udp sport", ("udp", "dport"): "udp dport", ("icmp", "type"): "icmp type",
-    ("icmpv6", "type"): "icmpv6 type", ("ct", "state"): "ct state", ("ether", "type"): "ether type",
-}  # fmt: skip
-
 
 def nft(order: Order) -> Snapshot:
-    """`nft delete rule FAMILY TABLE CHAIN handle N`, `nft replace rule … handle N RULE` where that takes a
-    limit away, accepts what was refused or leads elsewhere, `nft insert|add rule … RULE`, `nft chain FAMILY
-    TABLE CHAIN '{ policy accept; }'`, `nft add table FAMILY TABLE`, which wakes a dormant one, and `nft
-    add|delete element`.
+    """`nft add|delete table FAMILY TABLE`, which wakes a dormant one; `nft [add] chain FAMILY TABLE CHAIN '{
+    … }'`, `nft delete|flush chain`; `nft add|insert rule … [position|handle N] RULE`, `nft replace rule …
+    handle N RULE`, `nft delete rule … handle N`; `nft add|delete element FAMILY TABLE SET '{ … }'`.
     """
     match order.words:
+        case ["flush", "ruleset"]:
+            return _without_tables(order, lambda table: table.engine in ("nft", "iptables"))
         case ["add", "table", family, name]:
-            return with_table(order, replace(_table(order, family, name), dormant=False))
-        case ["chain", family, table, chain, "{ policy accept; }"]:
-            return edited(order, ("nft", family, table), chain, lambda c: replace(c, policy="accept"))
-        case ["delete" | "add" as how, "element", family, table, name, text]:
-            return with_table(order, _with_element(_table(order, family, table), name, how, text))
-        case ["delete", "rule", family, table, chain, "handle", handle]:
-            return edited(order, ("nft", family, table), chain, lambda c: without(c, _of(c, handle)))
-        case ["replace", "rule", family, table, chain, "handle", handle, text]:
-            return edited(order, ("nft", family, table), chain, lambda c: _replaced(c, _of(c, handle), text))
-        case ["insert" | "add" as how, "rule", family, table, chain, *words]:
-            return edited(
-                order, ("nft", family, table), chain, lambda c: _grown(c, _rule(c, words), how == "insert")
-            )
+            return with_table(order, replace(_new_table(order, family, name), dormant=False))
+        case ["delete", "table", family, name]:
+            gone = _table(order, family, name)
+            return _without_tables(order, lambda table: table.key == gone.key)
+        case ["flush", "table", family, name]:
+            table = _table(order, family, name)
+            empty = tuple(replace(chain, rules=()) for chain in table.chains)
+            return with_table(order, replace(table, chains=empty))
+        case ["chain", family, table, *rest] | ["add", "chain", family, table, *rest]:
+            return _with_chain(order, _table(order, family, table), rest)
+        case ["delete", "chain", family, name, chain]:
+            return _without_chain(order, _table(order, family, name), chain)
+        case ["add" | "delete" as how, "element", family, table, name, text]:
+            return with_table(order, _with_elements(_table(order, family, table), name, how, text))
+        case [how, "chain" | "rule", family, table, chain, *rest]:
+            edit = _edits(how, tuple(rest))
+            return edited(order, _table(order, family, table).key, chain, edit)
     raise KeyError(" ".join(order.words))
 
 
+def _edits(how: str, words: tuple[str, ...]) -> Callable[[Chain], Chain]:
+    """What is done with a chain."""
+    match (how, *words):
+        case ("flush",):
+            return lambda chain: replace(chain, rules=())
+        case ("delete", "handle", handle):
+            return lambda chain: without(chain, _of(chain, handle))
+        case ("replace", "handle", handle, text):
+            return lambda chain: _replaced(chain, _of(chain, handle), text)
+        case ("insert" | "add", "position" | "handle", handle, *rule):
+            return lambda chain: _beside(chain, _of(chain, handle), _rule(chain, rule), how == "insert")
+        case ("insert" | "add", *rule):
+            return lambda chain: _grown(chain, _rule(chain, rule), how == "insert")
+    raise KeyError(how)
+
+
 def _table(order: Order, family: str, name: str) -> Table:
-    found = ruleset(order).table("nft", family, name)
+    """A table of nft, or one that iptables keeps there."""
+    rules = ruleset(order)
+    found = rules.table("nft", family, name) or rules.table("iptables", family, name)
     if found is None:
         raise KeyError(name)
     return found
+
+
+def _new_table(order: Order, family: str, name: str) -> Table:
+    rules = ruleset(order)
+    known = rules.table("nft", family, name) or rules.table("iptables", family, name)
+    return known or Table("nft", family, name)
+
+
+def _without_tables(order: Order, is_gone: Callable[[Table], bool]) -> Snapshot:
+    rules = ruleset(order)
+    kept: Ruleset = replace(rules, tables=tuple(t for t in rules.tables if not is_gone(t)))
+    return order.with_fields(ruleset=kept).snapshot
+
+
+def _with_chain(order: Order, table: Table, words: Sequence[str]) -> Snapshot:
+    """The table with a new chain, or with another policy of one that is there."""
+    name, *body = words
+    known, wanted = table.chain(name), chain_of(name, " ".join(body), table.family)
+    chain = wanted if known is None else replace(known, policy=wanted.policy)
+    if known is None and body and wanted.hook is None:
+        raise KeyError(name)  # ENOENT: a policy of a chain that is not there
+    return with_table(order, replace(table, chains=_chains_with(table, chain)))
+
+
+def _chains_with(table: Table, chain: Chain) -> tuple[Chain, ...]:
+    known = table.chain(chain.name)
+    return (*table.chains, chain) if known is None else exchanged(table.chains, known, chain)
+
+
+def _without_chain(order: Order, table: Table, name: str) -> Snapshot:
+    """Without a chain that nothing leads to: EBUSY else."""
+    chain = table.chain(name)
+    if chain is None or name in [rule.leads_to for rule in table.rules]:
+        raise KeyError(name)
+    return with_table(order, replace(table, chains=tuple(c for c in table.chains if c is not chain)))
+
+
+# ---- rules
 
 
 def _of(chain: Chain, handle: str) -> Rule | None:
@@ -60,8 +114,8 @@ def _of(chain: Chain, handle: str) -> Rule | None:
 
 
 def _replaced(chain: Chain, old: Rule | None, text: str) -> Chain:
-    """The chain with a rule that has lost its limit, accepts what it refused, or leads elsewhere; KeyError
-    for any other text.
+    """The chain with another rule in the place of one; KeyError where it is the same, ValueError where it is
+    not understood.
     """
     if old is None or text == old.text:
         raise KeyError(text)
@@ -71,20 +125,31 @@ def _replaced(chain: Chain, old: Rule | None, text: str) -> Chain:
         kept = tuple(Statement("accept") if each.kind in REFUSING else each for each in old.statements)
         new = replace(old, text=text, statements=kept)
     else:
-        new = _led_elsewhere(old, text)
+        new = replace(old, text=text, statements=_of_text(old, text))
     return with_rules(chain, list(exchanged(chain.rules, old, new)))
 
 
-def _led_elsewhere(old: Rule, text: str) -> Rule:
-    """A rule in which one address stands in the place of another; KeyError for any other text."""
+def _of_text(old: Rule, text: str) -> tuple[Statement, ...]:
+    """The statements of a rule that takes the place of another; where not all of it is understood, and one
+    address in it stands in the place of another, those of the old one so changed.
+    """
+    try:
+        return _understood(text)
+    except ValueError:
+        return _led_elsewhere(old, text)
+
+
+def _led_elsewhere(old: Rule, text: str) -> tuple[Statement, ...]:
+    """The statements of a rule in which a translation leads to another address; KeyError for others."""
     before, after = old.text.split(), text.split()
     pairs = {pair for pair in zip(before, after, strict=False) if pair[0] != pair[1]}
     if len(before) != len(after) or len(pairs) != 1:
         raise KeyError(text)
     was, now = (_address(word) for word in pairs.pop())
-    if swapped(old.text, was, now) != text:
+    made = tuple(_towards(each, was, now) for each in old.statements)
+    if swapped(old.text, was, now) != text or made == old.statements:
         raise KeyError(text)
-    return replace(old, text=text, statements=tuple(_towards(each, was, now) for each in old.statements))
+    return made
 
 
 def _towards(statement: Statement, was: str, now: str) -> Statement:
@@ -105,60 +170,65 @@ def _renamed(term: Term, was: str, now: str) -> Term:
     return replace(term, text=now if term.text == was and term.kind == "value" else term.text, args=args)
 
 
-def _with_element(table: Table, name: str, how: str, text: str) -> Table:
-    """The table with an element of a map more, `{ KEY : DATUM }`, of a set, `{ KEY }`, or fewer."""
-    held = table.set(name)
-    if held is None or held.elements is None:
-        raise KeyError(name)
-    key, _, data = (part.strip() for part in text.strip("{} ").partition(" : "))
-    kept = tuple(each for each in held.elements if _key(each) != key)
-    if how == "delete" and len(kept) == len(held.elements):
+def _understood(text: str) -> tuple[Statement, ...]:
+    """The statements of a rule, each of which is understood: KeyError else."""
+    found = rule_statements(text)
+    if not found or any(each.kind == "unknown" for each in found):
         raise KeyError(text)
-    if how == "add":
-        kept = (*kept, Term("pair", args=(_term(key), _term(data))) if data else _term(key))
-    return replace(table, sets=exchanged(table.sets, held, replace(held, elements=kept)))
-
-
-def _key(element: Term) -> str:
-    """What an element of a set is, or the key of one of a map."""
-    return written(element.args[0] if element.kind == "pair" else element)
-
-
-def _term(text: str) -> Term:
-    parts = text.split(" . ")
-    return Term("value", text) if len(parts) == 1 else Term("concat", args=tuple(map(_term, parts)))
+    return found
 
 
 def _grown(chain: Chain, rule: Rule, first: bool) -> Chain:
     return with_rules(chain, [rule, *chain.rules] if first else [*chain.rules, rule])
 
 
+def _beside(chain: Chain, old: Rule | None, rule: Rule, before: bool) -> Chain:
+    """The chain with a rule before or behind another."""
+    if old is None:
+        raise KeyError(chain.name)
+    at = chain.rules.index(old) + (not before)
+    return with_rules(chain, [*chain.rules[:at], rule, *chain.rules[at:]])
+
+
 def _rule(chain: Chain, words: Sequence[str]) -> Rule:
-    """A rule of simple tests and a verdict; KeyError for any other. nft gives it the next handle of its
-    table, which no other rule of the chain has.
-    """
-    *tests, verdict = words
-    if verdict not in _VERDICTS:
-        raise KeyError(verdict)
-    statements = [*_tests(tests), Statement(verdict)]
+    """A new rule. nft gives it the next handle of its table, which no other rule of the chain has."""
     handle = 1 + max((rule.handle or 0 for rule in chain.rules), default=0)
-    return Rule(0, " ".join(words), tuple(statements), handle)
+    text = " ".join(words)
+    return Rule(0, text, _understood(text), handle)
 
 
-def _tests(words: Sequence[str]) -> list[Statement]:
-    made, rest = [], list(words)
-    while rest:
-        size = 1 if rest[0] in ("iifname", "oifname") else 2
-        key, rest = _KEYS[tuple(rest[:size])], rest[size:]
-        negated = rest[0] == "!="
-        value, rest = rest[negated], rest[negated + 1 :]
-        made.append(_test(key, value.strip('"'), negated))
-    return made
+# ---- sets
 
 
-def _test(key: str, value: str, negated: bool) -> Statement:
-    if key == "ct state":  # one bit of them is enough
-        terms = tuple(Term("value", each) for each in value.split(","))
-        right = terms[0] if len(terms) == 1 else Term("set", args=terms)
-        return Statement("match", Term("key", key), "not in" if negated else "in", right)
-    return Statement("match", Term("key", key), "!=" if negated else "==", Term("value", value))
+def _with_elements(table: Table, name: str, how: str, text: str) -> Table:
+    """The table with elements of a set or map more or fewer: `{ KEY, … }`, `{ KEY : DATUM, … }`."""
+    held = table.set(name)
+    if held is None or held.elements is None:
+        raise KeyError(name)
+    for element in text.strip("{} ").split(","):
+        held = _with_element(held, how, _element(element.strip()))
+    return replace(table, sets=tuple(held if each.name == name else each for each in table.sets))
+
+
+def _element(text: str) -> Term:
+    """`KEY`, or `KEY : DATUM` of a map."""
+    key, _, data = (part.strip() for part in text.partition(" : "))
+    return Term("pair", args=(_term(key), _term(data))) if data else _term(key)
+
+
+def _term(text: str) -> Term:
+    parts = [part.strip('"') for part in text.split(" . ")]
+    return Term("value", parts[0]) if len(parts) == 1 else Term("concat", args=tuple(map(_term, parts)))
+
+
+def _with_element(held: NamedSet, how: str, element: Term) -> NamedSet:
+    known = held.elements or ()
+    kept = tuple(each for each in known if _key(each) != _key(element))
+    if how == "delete" and len(kept) == len(known):
+        raise KeyError(held.name)  # ENOENT
+    return replace(held, elements=(*kept, element) if how == "add" else kept)
+
+
+def _key(element: Term) -> str:
+    """What an element of a set is, or the key of one of a map."""
+    return written(element.args[0] if element.kind == "pair" else element)

@@ -53,7 +53,8 @@ def _changed(before: Snapshot, after: Snapshot) -> Iterator[Place]:
         for link in namespace.links:
             if known.get(link.index) != link:
                 yield name, link.index
-        gone = {link.master for link in old.links} - {link.master for link in namespace.links}
+        now = {link.index: link.master for link in namespace.links}
+        gone = {link.master for link in old.links if link.master != now.get(link.index)}
         yield from (
             (name, index) for index in gone if index is not None and namespace.link(index) is not None
         )
@@ -78,6 +79,11 @@ def _beside(snapshot: Snapshot, name: str, index: int) -> Iterator[Place]:
     if link.master is not None and namespace.link(link.master) is not None:
         yield name, link.master
     yield from ((name, port.index) for port in namespace.ports(link))
+    yield from standing_on(snapshot, name, link)
+
+
+def standing_on(snapshot: Snapshot, name: str, link: Link) -> Iterator[Place]:
+    """The interfaces of any namespace that stand on this one: VLANs, macvlans."""
     for there, other in snapshot.namespaces.items():
         for above in other.links:
             if above.kind in _STACKED and far_end(snapshot, there, above) == (name, link):

@@ -132,6 +132,8 @@ def _ip(tool: str, words: Words) -> tuple[str | None, list[Words]]:
         raise Misread(f"`ip {thing} {verb}` changes nothing")
     if thing == "link" and verb == "set":
         return where, list(_link_set(words[2:]))
+    if thing == "xfrm":
+        return where, [(tool, *words)]
     rest = words[2:] if thing == "rule" else _without(words[2:], _MUTE if thing != "link" else {})
     return where, [(tool, *six, thing, verb, *rest)]
 
