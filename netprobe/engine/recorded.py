@@ -84,7 +84,8 @@ def _merged(snapshots: Sequence[Snapshot]) -> Snapshot:
             each,
             namespaces={**found.namespaces, **each.namespaces},
             peers=(*each.peers, *(p for p in found.peers if p not in each.peers)),
-            answers=(), connections=(*found.connections, *each.connections),
+            answers=(*each.answers, *(a for a in found.answers if a.namespace not in each)),
+            connections=(*found.connections, *each.connections),
             macvlans=(*found.macvlans, *each.macvlans), behind=(*found.behind, *each.behind),
         )  # fmt: skip
     return found

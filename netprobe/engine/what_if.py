@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from msgspec.structs import replace
 
 from netprobe.diagnose.apply import Refused, tried
+from netprobe.diagnose.learned import without_learned
 from netprobe.diagnose.typed import Misread, typed
 from netprobe.errors import CannotLook, WrongQuestion, for_want_of_resources
 from netprobe.model import (
@@ -68,7 +69,7 @@ class WhatIf:
     def grown(self, needs: Sequence[Need], commands: Sequence[Command]) -> Snapshot:
         """What was read, with `needs` as well, after these commands."""
         self._base = self.world.read(self._base, needs)
-        return tried(self._base, commands)
+        return tried(without_learned(self._base) if self._commands else self._base, commands)
 
     def _asked(self, question: Question, commands: tuple[Command, ...]) -> Run:
         """The line without its packet."""
@@ -94,20 +95,23 @@ class WhatIf:
     def _foreseen(
         self, probe: Probe, commands: tuple[Command, ...], clock: Clock
     ) -> tuple[Snapshot, Prediction]:
-        """Predict, reading what the prediction asks for; the model's own routes decide, as the kernel knows
-        of no change. Each walk begins anew: what is read may change what lies behind.
+        """Predict, reading what the prediction asks for. Each walk begins anew: what is read may change what
+        lies behind. The kernel's routes count where nothing is changed, the model's own elsewhere.
         """
         snapshot, asked = self.grown((), commands), set[Need]()
         while True:
             with clock.of("predict"):
-                outcome = predict(snapshot, probe, ask=False)
+                outcome = predict(snapshot, probe)
+                if not isinstance(outcome, Prediction) and asked.issuperset(outcome):
+                    outcome = predict(snapshot, probe, ask=False)
             if isinstance(outcome, Prediction):
                 return snapshot, outcome
-            if asked.issuperset(outcome):
+            fresh = [need for need in outcome if need not in asked]
+            if not fresh:
                 raise self._lacking(outcome)
-            asked.update(outcome)
+            asked.update(fresh)
             with clock.of("snapshot"):
-                snapshot = self.grown(outcome, commands)
+                snapshot = self.grown(fresh, commands)
 
     def _lacking(self, needs: Sequence[Need]) -> CannotLook:
         if isinstance(self.world, Recorded):

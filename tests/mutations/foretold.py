@@ -105,7 +105,7 @@ def foretell(seed: int, index: int, number: int) -> Foretold | Void:
             return Void(f"refused: {mutation}: {error}")
         if not any(differences(before, sight.digest(mutation.namespaces))):
             return Void("no difference")
-        flush(chosen.setting, chosen.warm or mutation.warm)
+        flush(chosen.setting, mutation.warm)  # what traffic has left behind is learned anew
         state = working(flows, 3)
     if any(number > 1 for number in state.values()):
         return Void("comes and goes")
