@@ -12,7 +12,7 @@ from msgspec.structs import asdict, replace
 from .engine.check import Asked, Told, check
 from .engine.recorded import Recorded
 from .engine.what_if import WhatIf
-from .errors import WrongQuestion
+from .errors import Interrupted, WrongQuestion
 from .expectations.document import LARGEST_BYTES
 from .expectations.expectation import Expectation
 from .expectations.read import expectations
@@ -98,7 +98,7 @@ def check_live(
     def asked(question: Question) -> Run:
         return ask(question if timeout_ns is None else replace(question, timeout_ns=timeout_ns))
 
-    return _check(check(Asked(world, asked), wanted, wait_ns, told))
+    return _check(lambda: check(Asked(world, asked), wanted, wait_ns, told))
 
 
 def check_model(
@@ -114,7 +114,7 @@ def check_model(
         asked = Asked(world, model.as_it_would_be, model.as_it_is, recording, tuple(changes))
     else:
         asked = Asked(world, model.as_it_is, None, recording)
-    return _check(check(asked, wanted, told=told))
+    return _check(lambda: check(asked, wanted, told=told))
 
 
 def recorded(paths: Sequence[str | os.PathLike[str]]) -> Recorded:
@@ -132,5 +132,9 @@ def recorded(paths: Sequence[str | os.PathLike[str]]) -> Recorded:
     return Recorded(snapshots)
 
 
-def _check(report: CheckReport) -> Check:
-    return Check(**asdict(report))
+def _check(made: Callable[[], CheckReport]) -> Check:
+    """The report that is made, with the methods of a Check; also the one that Ctrl-C leaves."""
+    try:
+        return Check(**asdict(made()))
+    except Interrupted as error:
+        raise Interrupted(error.count, Check(**asdict(error.kept))) from error

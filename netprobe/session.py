@@ -8,7 +8,7 @@ a missing privilege, and what cannot be looked at (see `netprobe.errors`).
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypedDict, Unpack
@@ -25,6 +25,7 @@ from .question import Question, check_values
 if TYPE_CHECKING:
     from .checking import Check
     from .engine.check import Told
+    from .expectations.expectation import Expectation
     from .linux.machine import Machine
     from .linux.sensors.crafter import Crafter
 
@@ -176,6 +177,12 @@ class Session:
             return check_model(self._opened(), wanted, changes, told=told)
         spans = nanoseconds(wait), nanoseconds(timeout)
         return check_live(self._opened(), wanted, self.run, *spans, told)
+
+    def checked(self, wanted: Sequence[Expectation], ask: Callable[[Question], model.Run]) -> Check:
+        """The same of expectations that were read, each asked by `ask`."""
+        from .checking import check_live
+
+        return check_live(self._opened(), wanted, ask)
 
     def ls(self) -> tuple[model.Space, ...]:
         """The namespaces and containers that can be seen from here, with their interfaces and addresses."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .ending import until_interrupted
 from .streams import terminal_of, write
 
 if TYPE_CHECKING:
@@ -22,9 +23,9 @@ def check_files(settings: dict[str, Any], files: tuple[str, ...], options: dict[
     from netprobe.formats import checked
 
     _check_options(settings, options)
-    found = _recorded(files, options) if options["recordings"] else _live(settings, files, options)
-    if not found.complete:
-        click.echo(err=True)  # not behind the ^C
+    found, _ = until_interrupted(
+        lambda: _recorded(files, options) if options["recordings"] else _live(settings, files, options)
+    )
     text = checked(found, options["output"], terminal_of(settings, options), settings["quiet"])
     write(text, options["out"])
     return found.exit_code

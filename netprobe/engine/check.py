@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from netprobe.errors import NetprobeError
+from netprobe.errors import Interrupted, NetprobeError
 from netprobe.expectations.expectation import Expectation
 from netprobe.expectations.judge import Judgement, Place, judge
 from netprobe.model import Report, Run
@@ -43,20 +43,24 @@ def check(
 ) -> CheckReport:
     """Ask all; what does not hold is asked again until `wait_ns` are over. `told` hears of progress.
 
-    Ctrl-C ends it: the report has what was decided by then.
+    Ctrl-C raises Interrupted, with the report of what was decided by then.
     """
     found: dict[int, Checked] = {}
     end = time.monotonic_ns() + wait_ns
-    complete = True
+    interruption: KeyboardInterrupt | None = None
     try:
         _first(asked, expectations, found, told)
         _again(asked, expectations, found, end)
-    except KeyboardInterrupt:
-        complete = False
+    except KeyboardInterrupt as error:
+        interruption = error
     results = tuple(found[number] for number in sorted(found))
-    return CheckReport(
+    complete = interruption is None
+    report = CheckReport(
         results, len(expectations), complete=complete, recording=asked.recording, changes=asked.changes
     )
+    if interruption is not None:
+        raise Interrupted(len(results), report) from interruption
+    return report
 
 
 def _first(

@@ -1,4 +1,4 @@
-"""The pytest plugin: the fixture `netprobe`.
+"""The pytest plugin: the fixture `netprobe`, and files of expectations as tests.
 
     def test_c1_reaches_c2(netprobe):
         assert netprobe.ping("c1", "c2")
@@ -10,11 +10,14 @@ nothing heavy: the first question does.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from .asking import Netprobe
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["Netprobe"]
 
@@ -54,6 +57,17 @@ def netprobe(pytestconfig: pytest.Config) -> Netprobe:
     answers.
     """
     return pytestconfig.stash[_ASKING]
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """`*.netprobe.yaml`: each expectation in it is a test."""
+    if not file_path.name.endswith((".netprobe.yaml", ".netprobe.yml")):
+        return None
+    from .items import ExpectationFile
+
+    asking = parent.config.stash[_ASKING]
+    found: pytest.Collector = ExpectationFile.from_parent(parent, path=file_path, asking=asking)
+    return found
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -16,6 +16,11 @@ from zlib import crc32
 import pytest
 
 if TYPE_CHECKING:
+    from netprobe.expectations.expectation import Expectation
+    from netprobe.model import Run
+    from netprobe.model.check import Checked
+    from netprobe.question import Question
+    from netprobe.session import Session
     from netprobe.session import Session as _Face
 else:
     _Face = object
@@ -75,12 +80,32 @@ class Netprobe(_Face):
                 raise
             said = str(error)
         else:
-            lacks = _missing() if getattr(answer, "undetermined", False) else ()
+            report = getattr(answer, "report", answer)
+            lacks = _missing() if getattr(report, "verdict", "") == "undetermined" else ()
             if self._required or not lacks:
                 return answer
-            said = answer.summary
+            said = report.summary
         without = f" (without {', '.join(f'CAP_{each}' for each in lacks)})" if lacks else ""
         pytest.skip(f"netprobe: {said}{without}")
+
+    def become(self, wanted: Expectation) -> Checked:
+        """What became of an expectation."""
+        from netprobe.session import Session
+
+        with Session(self._host) as session:
+            return session.checked([wanted], lambda question: self._run(session, question)).results[0]
+
+    def _run(self, session: Session, question: Question) -> Run:
+        """The run of one question, its capture kept where that is wanted."""
+        run: Run = self.permitted(lambda: session.run(question))
+        if self._captures is not None:
+            from netprobe.saved import save
+
+            words = (question.command, question.source, question.destination)
+            _, failed = save(run, self._file(*words), "none", " ".join(("netprobe", *words)))
+            if failed is not None:
+                raise OSError(failed[0])
+        return run
 
     def remember(self, question: str, answer: Any) -> None:
         """Keep an answer that can be shown, for the report of a test that fails."""
@@ -94,7 +119,7 @@ class Netprobe(_Face):
         """The last answers that were no, else the last one: title and text."""
         shown = self._bad or filter(None, (self._last,))
         for question, answer in shown:
-            yield question, answer.text()
+            yield question, _whole(answer)
 
     def properties(self) -> Iterator[tuple[str, str]]:
         """The causes of the answers that were no: what a JUnit report says of them."""
@@ -120,10 +145,22 @@ class Netprobe(_Face):
         """The options that the command line of pytest gives to every question."""
         found = {"host": self._host} if self._host is not None and "host" in takes else {}
         if self._captures is not None and name in _CAPTURED:
-            self._captured += 1
-            file = _file_words(self._test, self._captured, name, *words)
-            found["write"] = f"{self._captures}/{file}.pcapng"
+            found["write"] = self._file(name, *words)
         return found
+
+    def _file(self, *words: Any) -> str:
+        """Where the capture of the next question goes."""
+        self._captured += 1
+        return f"{self._captures}/{_file_words(self._test, self._captured, *words)}.pcapng"
+
+
+def _whole(answer: Any) -> str:
+    """The text of an answer; that of a ping, one line otherwise, with its hops."""
+    if getattr(answer, "command", "") != "ping":
+        return str(answer.text())
+    from msgspec.structs import replace
+
+    return str(replace(answer, command="trace").text())
 
 
 def _missing() -> tuple[str, ...]:
@@ -135,8 +172,8 @@ def _missing() -> tuple[str, ...]:
 
 def _causes(answer: Any) -> Iterator[Any]:
     """The one cause of a report; those of what failed, of several answers in one."""
-    if hasattr(answer, "cause"):
-        yield from filter(None, (answer.cause,))
+    several = getattr(answer, "failed", (answer,))
+    yield from (each.cause for each in several if getattr(each, "cause", None) is not None)
 
 
 def _written(name: str, words: tuple[Any, ...], options: Mapping[str, Any]) -> str:

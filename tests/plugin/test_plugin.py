@@ -5,27 +5,19 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import tempfile
 import tomllib
 from collections.abc import Iterator, Sequence
 from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 from asking import once
-from identities import identity
-from junitparser import JUnitXml, Properties
+from plugin.running import PLUGIN, PROJECT, as_nobody, properties_in, pytest_in, readable, run
 
 import netprobe
 from netprobe.lab.lab import Lab
 
 pytest_plugins = "pytester"
-
-PROJECT = Path(__file__).parents[2]
-PLUGIN = "netprobe.pytest_plugin"
-INSTALLED = any(each.value == PLUGIN for each in entry_points(group="pytest11"))
-LOADED = [] if INSTALLED else ["-p", PLUGIN]  # of a checkout that was installed before there was a plugin
 
 RECORDED = """
 import pytest
@@ -49,28 +41,17 @@ def broken(machine):
 """A conftest: netprobe sees the machine of a recording, and predicts; nothing can be sent."""
 
 
+@pytest.fixture(autouse=True)
+def this_netprobe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(PROJECT))
+
+
 @pytest.fixture
 def recorded(pytester: pytest.Pytester) -> pytest.Pytester:
     """A folder for tests whose netprobe sees the recorded machine."""
     pytester.makeini(f"[pytest]\npythonpath = {PROJECT / 'tests'}\nfilterwarnings = error\n")
     pytester.makeconftest(RECORDED)
     return pytester
-
-
-@pytest.fixture(autouse=True)
-def this_netprobe(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(PROJECT))
-
-
-def run(where: pytest.Pytester, *arguments: str) -> pytest.RunResult:
-    """pytest in a process of its own: in this one its modules would come and go."""
-    return where.runpytest_subprocess(*LOADED, "--strict-config", "--strict-markers", *arguments)
-
-
-def properties_in(file: Path) -> dict[str, list[tuple[str, str]]]:
-    """The properties of each test in a JUnit report."""
-    cases = [case for suite in JUnitXml.fromfile(str(file)) for case in suite]
-    return {case.name: [(each.name, each.value) for found in case.iterchildren(Properties) for each in found] for case in cases}
 
 
 def test_an_answer_is_asserted(recorded: pytest.Pytester) -> None:
@@ -203,32 +184,9 @@ def test_other(): pass
 
 @pytest.fixture
 def unprivileged() -> Iterator[Path]:
-    """A folder that an ordinary user reads, with tests in it."""
-    with tempfile.TemporaryDirectory(prefix="netprobe-plugin-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
+    with readable() as folder:
         (folder / "test_it.py").write_text(ASKED)
         yield folder
-
-
-def as_nobody(folder: Path, *arguments: str) -> str:
-    """What pytest tells an ordinary user."""
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        *LOADED,
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:tmpdir",
-        "-c",
-        "/dev/null",
-        "--rootdir",
-        str(folder),
-        "-rs",
-    ]
-    return identity("rootless").run([*command, *arguments, str(folder / "test_it.py")]).stdout
 
 
 def test_without_privilege_it_is_skipped(unprivileged: Path) -> None:
@@ -250,7 +208,7 @@ LIVE = """
 def test_ping(netprobe): assert netprobe.ping("c1", "c2", count=2, interval="10ms").received == 2
 def test_trace(netprobe): assert netprobe.trace("red", "8.8.8.8")
 def test_arping(netprobe): assert netprobe.arping("c1", "c2").answers[0].mac == "02:42:ac:11:00:03"
-def test_closed(netprobe): assert netprobe.trace("c1", "172.17.0.3:81", timeout="300ms")
+def test_closed(netprobe): assert netprobe.ping("c1", "172.17.0.3:81", timeout="300ms")
 """
 
 
@@ -261,9 +219,8 @@ PAGE = (PROJECT / "docs/python.md").read_text()
 @once
 def test_the_example_of_the_page(lab: Lab) -> None:
     (example,) = (each for each in re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL) if "(netprobe)" in each)
-    file = Path(lab.folder, "test_example.py")
-    file.write_text(example)
-    done = lab.run([sys.executable, "-m", "pytest", *LOADED, "-c", "/dev/null", "--rootdir", lab.folder, "--netprobe-require", str(file)])
+    (Path(lab.folder) / "test_example.py").write_text(example)
+    done = pytest_in(lab, Path(lab.folder), "--netprobe-require", "test_example.py")
     assert "2 passed" in done.stdout, done.stdout + done.stderr
 
 
@@ -272,12 +229,11 @@ def test_questions_are_asked_on_the_wire(lab: Lab) -> None:
     folder = Path(lab.folder, "plugin")
     lab.run(["mkdir", "-m", "777", str(folder)], check=True)
     (folder / "test_live.py").write_text(LIVE)
-    inside = ["sh", "-c", 'cd "$1" && shift && exec "$@"', "sh", str(folder)]
-    options = ["-n", "2", "--basetemp", "made", "-c", "/dev/null", "--rootdir", ".", "--junitxml", "report.xml"]
     ours = ["--netprobe-require", "--netprobe-captures", "kept"]
-    done = lab.run([*inside, sys.executable, "-m", "pytest", *LOADED, *options, *ours])
+    done = pytest_in(lab, folder, "-n", "2", *ours, "--junitxml", "report.xml")
     assert "1 failed, 3 passed" in done.stdout, done.stdout + done.stderr
-    assert "netprobe.trace('c1', '172.17.0.3:81', timeout='300ms')" in done.stdout
+    assert "netprobe.ping('c1', '172.17.0.3:81', timeout='300ms')" in done.stdout
+    assert "WHAT HAPPENED" in done.stdout
     assert "error[port-closed]" in done.stdout
     assert properties_in(folder / "report.xml")["test_closed"][0] == ("netprobe-cause", "port-closed")
     kept = {each.name: netprobe.load(each) for each in (folder / "kept").iterdir()}
@@ -285,7 +241,7 @@ def test_questions_are_asked_on_the_wire(lab: Lab) -> None:
         "test_live.py-test_ping-1-ping-c1-c2.pcapng": True,
         "test_live.py-test_trace-1-trace-red-8.8.8.8.pcapng": True,
         "test_live.py-test_arping-1-arping-c1-c2.pcapng": True,
-        "test_live.py-test_closed-1-trace-c1-172.17.0.3_81.pcapng": False,
+        "test_live.py-test_closed-1-ping-c1-172.17.0.3_81.pcapng": False,
     }
 
 
