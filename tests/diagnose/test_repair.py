@@ -60,6 +60,7 @@ CHANGES = [
     (("internet: ip address add 10.0.9.9/16 dev lo",), "red", "8.8.8.8", "martian-source", "internet"),
     (("red: ip address del 10.0.0.2/32 dev eth0", "red: ip address add 10.0.0.2/32 dev lo"), "red", "8.8.8.8", None, "red"),
     (("host: ip route add 10.0.0.2/32 dev eth0",), "red", "8.8.8.8", "route-overlap", "host"),
+    (("host: ip link del docker0",), "c1", "172.17.0.1", "link-missing", "host"),
     (("host: ip address del 203.0.113.2/24 dev eth0",), "red", "8.8.8.8", "addr-missing", "host"),
     (("host: ip rule del pref 32766 from all lookup main",), "red", "8.8.8.8", "rule-wrong-table", "host"),
     (("host: ip rule add pref 100 from all lookup 100", "host: ip route add unreachable 8.8.8.8/32 table 100"),
@@ -329,3 +330,14 @@ def test_a_rule_that_keeps_questions_from_a_bridges_own_stack_is_named(source: s
     snapshot = mend(ready, Cause("", Place(None, None, Stage.ROUTE), "", commands=(rule,)))
     assert snapshot is not None
     assert said(snapshot, source, dst) == ["ebtables -D INPUT -j DROP"]
+
+
+def test_a_bridge_that_was_deleted_is_made_again_with_its_ports_and_the_address_that_is_looked_for() -> None:
+    snapshot = changed("host: ip link del docker0")
+    assert said(snapshot, "c1", "172.17.0.1") == [
+        "ip link add br1 type bridge",
+        "ip link set dev vethc1 master br1",
+        "ip link set dev vethc2 master br1",
+        "ip link set dev br1 up",
+        "ip address add 172.17.0.1/16 dev br1",
+    ]

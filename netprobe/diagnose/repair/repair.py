@@ -31,7 +31,7 @@ from netprobe.predict.prediction import Prediction
 from netprobe.predict.trace import Routed
 from netprobe.predict.view import Ground, Lacking, Rulings
 
-from .segment import Station, is_network, own_addresses, stations
+from .segment import Station, idle_cables, is_network, own_addresses, stations
 
 
 class Merit(IntEnum):
@@ -172,7 +172,24 @@ class Loss(Struct, frozen=True, dict=True):
             self._cables[name] = frozenset(link.index for link in first)
         return self._cables[name]
 
+    def idle_ends(self, name: str) -> dict[Link, Station]:
+        """The cables of a namespace that lead to others that were read, and do nothing, with their far
+        ends.
+        """
+        if name not in self._idle:
+            found = (
+                (link, self.far_end(name, link))
+                for link in idle_cables(self.snapshot[name])
+                if self.knows(name, link)
+            )
+            self._idle[name] = {link: far for link, far in found if far is not None and far[0] != name}
+        return self._idle[name]
+
     # What many candidates look at, made once.
+
+    @cached_property
+    def _idle(self) -> dict[str, dict[Link, Station]]:
+        return {}
 
     @cached_property
     def _cables(self) -> dict[str, frozenset[int]]:

@@ -22,6 +22,22 @@ def stations(snapshot: Snapshot, name: str, link: Link) -> tuple[Station, ...]:
     return tuple(branch.at for branch in heard if branch.at is not None and branch.at[1] is not None)
 
 
+def idle_cables(namespace: Namespace) -> tuple[Link, ...]:
+    """The cables that are switched on, plugged into no bridge, and by which no route leads but those that the
+    kernel gives each interface of IPv6.
+    """
+    routed = {leg.index for route in namespace.routes if _is_wanted(route.dst) for leg in route.nexthops}
+    return tuple(
+        link
+        for link in namespace.links_of("veth")
+        if link.up and link.master is None and link.index not in routed
+    )
+
+
+def _is_wanted(dst: str) -> bool:
+    return not prefix.is_link_local(dst.partition("/")[0]) and not prefix.is_multicast(dst.partition("/")[0])
+
+
 def own_addresses(namespace: Namespace, link: Link, version: int) -> tuple[InterfaceAddress, ...]:
     """The addresses of an interface that others could route to."""
     return tuple(

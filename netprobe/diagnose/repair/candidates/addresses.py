@@ -22,6 +22,8 @@ from netprobe.predict import fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
 
+from .bridge_gone import SEVERAL, seekers
+
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """Each address of the way's interfaces that disagrees with its segment, and those that are not there."""
@@ -217,7 +219,8 @@ def _bare(
     text = f"{link.name} in {namespace.name} has no IPv{version} address"
     for address in _asked_for(loss):
         usual = usual_length(others, address)
-        if usual is not None and address != meant:
+        joined = len(seekers(loss, namespace.name, address)) >= SEVERAL  # by a bridge, which had it
+        if usual is not None and address != meant and not joined:
             put = Command.of("ip", "address", "add", f"{address}/{usual[0]}", "dev", link.name)
             told = f"{text}, and no station has {address}"
             yield from _given(loss, namespace, link, told, put, put, pointing_at(loss.snapshot, address))

@@ -1,0 +1,113 @@
+"""A bridge that was deleted: its ports lie idle, and those behind them ask for a gateway nobody is. Pure.
+
+What deleting it leaves: net/bridge/br_if.c (br_dev_delete). Its name is what rules still speak of; where they
+speak of none, any will do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.diagnose.repair.segment import Station, own_addresses, usual_length
+from netprobe.model import Blank, Command, InterfaceAddress, Link, Namespace, Object, Stage
+from netprobe.predict import prefix
+from netprobe.predict.drop import lost
+from netprobe.predict.prefix import version
+
+from .renamed import missing_names
+
+_MOST = 1 << 16  # bridges of a namespace
+SEVERAL = 2  # idle ends that look for one gateway: alone, one may have borne the address itself
+
+
+def candidates(loss: Loss) -> Iterator[Repair]:
+    """The bridge of each namespace around, with the gateway's addresses and all ports."""
+    for name in loss.around:
+        named = missing_names(loss.snapshot[name])
+        for address in dict.fromkeys(_gateways(loss, loss.idle_ends(name), loss.version)):
+            ends = seekers(loss, name, address)
+            if len(named) == 1 or (len(ends) >= SEVERAL and not named):
+                yield from _made_again(loss, loss.snapshot[name], ends, address, named)
+
+
+def seekers(loss: Loss, name: str, address: str) -> dict[Link, Station]:
+    """The idle ends of a namespace behind which somebody looks for a gateway, with who does."""
+    found = loss.idle_ends(name).items()
+    return {link: far for link, far in found if address in _gateways(loss, {link: far}, version(address))}
+
+
+def _gateways(loss: Loss, ends: dict[Link, Station], of: int) -> Iterator[str]:
+    """The gateways that the stations behind these ends look for, and nobody is."""
+    for name, link in ends.values():
+        for route in loss.snapshot[name].routes:
+            for leg in route.nexthops if route.version == of else ():
+                if leg.index == link.index and leg.via is not None and leg.via not in loss.owned:
+                    yield leg.via
+
+
+def _as_it_was(loss: Loss, ends: dict[Link, Station], address: str) -> InterfaceAddress:
+    """The gateway's address with the length that is usual at the stations; 0 where none has a network."""
+    of = version(address)
+    usual = usual_length(
+        (a for name, link in ends.values() for a in own_addresses(loss.snapshot[name], link, of)), address
+    )
+    return InterfaceAddress(0, address, usual[0] if usual is not None else 0)
+
+
+def _known_as(loss: Loss, ends: dict[Link, Station], own: tuple[InterfaceAddress, ...]) -> str | None:
+    """The MAC by which the stations remember the gateway; None where they do not, or do not agree."""
+    addresses = {each.address for each in own}
+    found = {
+        entry.mac
+        for name, link in ends.values()
+        for entry in loss.snapshot[name].neighbours
+        if entry.index == link.index and entry.address in addresses and entry.mac is not None
+    }
+    return found.pop() if len(found) == 1 else None
+
+
+def _made_again(
+    loss: Loss,
+    namespace: Namespace,
+    ends: dict[Link, Station],
+    address: str,
+    named: list[str],
+) -> Iterator[Repair]:
+    other = {*_gateways(loss, ends, 10 - loss.version)}
+    own = tuple(_as_it_was(loss, ends, each) for each in (address, *(other if len(other) == 1 else ())))
+    free = next(name for n in range(_MOST) if namespace.link_named(name := f"br{n}") is None)
+    known = named[0] if named else free
+    ports = ", ".join(link.name for link in ends)
+    asked = " and ".join(each.address for each in own)
+    said, are = (named[0] if named else "a bridge"), ("is" if len(ends) == 1 else "are")
+    text = f"{said} is missing in {namespace.name}: {ports} {are} in none, and nobody is {asked}"
+    thing = Object("link", known, text)
+    mac = _known_as(loss, ends, own)
+    fix = _commands(known, tuple(ends), mac, tuple(map(_written, own)))
+    stop = lost("link-missing", namespace.name, next(iter(ends)), Stage.BRIDGE, text, object=thing, fix=fix)
+    supposed = tuple(f"{each.address}/{each.prefixlen or _shared(loss, each)}" for each in own)
+    trial = _commands(known, tuple(ends), mac, supposed)
+    yield from loss.repair(stop, Merit.RESTORES, agreeing=len(ends), trial=trial)
+
+
+def _written(own: InterfaceAddress) -> str | Blank:
+    return f"{own.address}/{own.prefixlen}" if own.prefixlen else Blank("LENGTH", f"{own.address}/")
+
+
+def _shared(loss: Loss, own: InterfaceAddress) -> int:
+    """A network of the gateway and who asks for it."""
+    source = loss.probe.source.address or own.address
+    return prefix.shared(own.address, source) if own.address != source else 24
+
+
+def _commands(
+    name: str, ends: tuple[Link, ...], mac: str | None, addresses: tuple[str | Blank, ...]
+) -> tuple[Command, ...]:
+    return (
+        Command.of("ip", "link", "add", name, "type", "bridge"),
+        *(Command.of("ip", "link", "set", "dev", name, "address", each) for each in [mac] if each),
+        *(Command.of("ip", "link", "set", "dev", link.name, "master", name) for link in ends),
+        Command.of("ip", "link", "set", "dev", name, "up"),
+        *(Command.of("ip", "address", "add", address, "dev", name) for address in addresses),
+    )
