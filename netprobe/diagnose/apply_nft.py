@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from netprobe.model import Chain, NamedSet, Rule, Ruleset, Snapshot, Statement, Table, Term
 from netprobe.model.lookup import exchanged
+from netprobe.predict import prefix
 from netprobe.predict.allow import LIMITS, REFUSING, turned, without_limit
 from netprobe.rules.read.nft_chain import chain_of
 from netprobe.rules.read.nft_text import rule_statements
@@ -222,6 +223,8 @@ def _term(text: str) -> Term:
 
 
 def _with_element(held: NamedSet, how: str, element: Term) -> NamedSet:
+    if held.types in (("ipv4_addr",), ("ipv6_addr",)):
+        prefix.number(_key(element).partition("/")[0].partition("-")[0])
     known = held.elements or ()
     kept = tuple(each for each in known if _key(each) != _key(element))
     if how == "delete" and len(kept) == len(known):

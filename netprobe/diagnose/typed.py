@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import dropwhile
 
 from msgspec import Struct
 
@@ -67,8 +68,9 @@ def _step_inside(words: Words) -> tuple[str | None, Words] | None:
             return None, tuple(rest)
         case ("ip", "netns", "exec", name, *rest):
             return name, tuple(rest)
-        case ("docker" | "podman" as engine, "exec", name, *rest):
-            return f"{engine}:{name}", tuple(rest)
+        case ("docker" | "podman" as engine, "exec", *rest):
+            inside = [*dropwhile(lambda word: word.startswith("-"), rest)]
+            return f"{engine}:{inside[0] if inside else ''}", tuple(inside[1:])
         case ("nsenter", *rest):
             return _nsenter(tuple(rest))
     return None
@@ -194,7 +196,9 @@ def _link_set(words: Words) -> Iterator[Words]:
         if word in _SET:
             wanted[word] = (word, *words[1 : 1 + size])
         elif word != "dev":
-            device = device or word
+            if device:
+                raise Misread(f"`ip link set {device} {word}` is not known")
+            device = word
         words = words[1 + size :]
     if not device or not wanted:
         raise Misread("`ip link set` names no interface, or nothing to set")

@@ -144,8 +144,8 @@ class WhatIf:
         if words[:3] != ("ip", "link", "set") or "netns" not in words[:-1]:
             return words
         at = words.index("netns") + 1
-        named = f"pid:{words[at]}" if words[at].isdigit() else words[at]
-        name = self._namespace(named)
+        kind = "pid:" if words[at].isdigit() else "path:" * words[at].startswith("/")
+        name = self._namespace(f"{kind}{words[at]}")
         self._base = self.world.read(self._base, [ReadNamespace(name)])
         return (*words[:at], name, *words[at + 1 :])
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 from faults.workshop import Workshop
+from identities import Identity
 from mutations.draw import draw
+from mutations.foretold import Foretold, attempts, foretellings, misses, summary
 from mutations.measure import outcome, perform
 from mutations.trial import Trial, undone
 
@@ -35,6 +37,25 @@ def _undone(workshop: Workshop, index: int, attempt: int) -> tuple[str, list[str
         return workshop.perform(undone, draw(SEED, index, attempt))
     except CannotLook:  # this kernel cannot have that network
         return None
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("index", [3, 5, 7, 11, 20, 36, 52, 54])
+def test_what_is_foretold_of_a_change_happens(workshop: Workshop, index: int) -> None:
+    """Of links, addresses, routes, rules of nft and the like; `scripts/accuracy --foretold 100 --seed 1` has all of these."""
+    found = attempts(workshop, index, 1)
+    assert isinstance(found, Foretold), found
+    assert found.outcome == "agrees", "\n".join(misses([found]))
+
+
+@pytest.mark.lab
+@pytest.mark.thorough
+def test_a_hundred_changes_are_foretold(privilege: str, user: Identity) -> None:
+    """What the model does not know is refused, and never the contrary said; a few are undetermined."""
+    found = list(foretellings(range(100), 1, privilege, user, jobs=2))
+    told = [each for each in found if isinstance(each, Foretold) and not each.refused]
+    assert not any(each.wrong for each in told), "\n".join(misses(found))
+    assert sum(each.outcome == "agrees" for each in told) >= 0.95 * len(told) > 80, "\n".join(summary(found))
 
 
 @pytest.mark.lab

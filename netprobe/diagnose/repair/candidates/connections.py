@@ -23,14 +23,13 @@ def candidates(loss: Loss) -> Iterator[Repair]:
             target = f"{hop.flow.dst}:{hop.flow.dport}" if hop.flow.dport else hop.flow.dst
             yield from _forgotten(loss, hop.place, f"still sends the packet to {target}")
     for found in loss.snapshot.connections:
-        if found.entries:
+        if found.entries and hops:  # a packet that took no step met none
             place = Place(found.namespace, None, Stage.PREROUTING)
             yield from _forgotten(loss, place, "is older than the rules, which are asked for new ones alone")
 
 
 def _forgotten(loss: Loss, place: Place, what: str) -> Iterator[Repair]:
-    hops = loss.prediction.request.hops
-    first = hops[0].flow if hops else loss.prediction.probe.flow()
+    first = loss.prediction.request.hops[0].flow
     asked = loss.probe.destination.address or first.dst
     text = f"a connection tracked in {place.namespace} {what}: {loss.stop.text}"
     entry = f"{first.protocol} {first.src} {first.dst}"
