@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -232,18 +232,21 @@ def whole(answer: type, message: bytes) -> Record:
 def attributes(body: bytes, at: int) -> dict[int, bytes]:
     """The attributes of a message, or of an attribute that holds others, from an offset on: values by type.
 
-    Of a repeated one the last counts; a length that cannot be true ends them.
+    Of a repeated one the last counts.
     """
-    found: dict[int, bytes] = {}
+    return dict(each_attribute(body, at))
+
+
+def each_attribute(body: bytes, at: int) -> Iterator[tuple[int, bytes]]:
+    """The same one by one, (type, value); a length that cannot be true ends them."""
     header, unpack, end = _ATTRIBUTE.size, _ATTRIBUTE.unpack_from, len(body)
     while at + header <= end:
         length, kind = unpack(body, at)
         after = at + length
         if length < header or after > end:
             break
-        found[kind & _TYPE_MASK] = body[at + header : after]
+        yield kind & _TYPE_MASK, body[at + header : after]
         at += length + 3 & ~3
-    return found
 
 
 def text(value: str | bytes) -> str:

@@ -228,11 +228,12 @@ def test_who_listens_behind_which_port() -> None:
 
     members = member(3, 0, ip("ff02::1:ff00:3"), 0x86DD) + member(2, 10, ip("224.1.2.3"), 0x0800) + member(4, 0, bytes(range(6)), 0)
     body = struct.pack("=BxxxI", 7, 2) + attribute(1, members) + attribute(2, attribute(1, u32(5) + attribute(1, u32(7))))
-    assert bridges.groups_of(record("groups", body)) == (
+    assert tuple(bridges.groups_of(body)) == (
         MulticastEntry(2, 3, "ff02::1:ff00:3"), MulticastEntry(2, 2, "224.1.2.3", 10), MulticastEntry(2, 4, "00:01:02:03:04:05"),
         MulticastEntry(2, 5),
     )  # fmt: skip
-    assert bridges.groups_of(record("groups", struct.pack("=BxxxI", 7, 2))) == ()
+    assert tuple(bridges.groups_of(struct.pack("=BxxxI", 7, 2))) == ()
+    assert tuple(bridges.groups_of(b"\7")) == ()
 
 
 def test_vlans_of_a_port() -> None:

@@ -252,34 +252,9 @@ class NexthopObject(nlmsg):
 
 
 class MulticastGroups(nlmsg):
-    """struct br_port_msg: the groups of one bridge."""
+    """struct br_port_msg: the groups of one bridge, which `tables.bridges` takes apart."""
 
     fields = (("family", "B"), ("__pad", "3x"), ("ifindex", "I"))
-    nla_map = ((1, "MDBA_MDB", "mdb"), (2, "MDBA_ROUTER", "router"))
-
-    class mdb(nla):
-        nla_map = ((1, "MDBA_MDB_ENTRY", "entry"),)
-
-        class entry(nla):
-            nla_map = ((1, "MDBA_MDB_ENTRY_INFO", "info"),)
-
-            class info(nla):
-                """struct br_mdb_entry; the attributes behind it are not looked at."""
-
-                fields = (
-                    ("ifindex", "I"),
-                    ("state", "B"),
-                    ("flags", "B"),
-                    ("vid", "H"),
-                    ("address", "16s"),
-                    ("proto", ">H"),
-                )
-
-    class router(nla):
-        nla_map = ((1, "MDBA_ROUTER_PORT", "port"),)
-
-        class port(nla):
-            fields = (("ifindex", "I"),)
 
 
 class NeighbourMessage(nlmsg):

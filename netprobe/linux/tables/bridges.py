@@ -5,17 +5,23 @@ Numbers are those of include/uapi/linux/{rtnetlink,if_bridge}.h; words are bridg
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv6Address
+import socket
+from collections.abc import Iterator, Sequence
+from struct import Struct
 
 from msgspec.structs import replace
 
 from netprobe.linux.netlink import Netlink, Record, Request
+from netprobe.linux.record import each_attribute
 from netprobe.model import Link, MulticastEntry, PortVlan
 
 RTM_GETLINK, RTM_GETMDB = 18, 86
 AF_BRIDGE = 7
 RTEXT_FILTER_BRVLAN = 2
+MDBA_MDB, MDBA_ROUTER, MDBA_MDB_ENTRY_INFO = 1, 2, 1
+_BRIDGE = Struct("=4xI")  # struct br_port_msg: the bridge's ifindex
+_MEMBER = Struct("=I2xH16sH")  # struct br_mdb_entry: the port's ifindex, the VLAN, the address, its protocol
+_PORT = Struct("=I")
 VLAN_PVID, VLAN_UNTAGGED = 2, 4  # BRIDGE_VLAN_INFO_*
 
 
@@ -49,25 +55,43 @@ def read_groups(netlink: Netlink, links: Sequence[Link]) -> tuple[MulticastEntry
     """Who listens to which group, as bridges have heard that snoop multicast. Raises OSError."""
     if not any(link.bridge is not None and link.bridge.multicast_snooping for link in links):
         return ()
-    dumped = netlink.dump(Request(RTM_GETMDB, {"family": AF_BRIDGE}))
-    return tuple(each for record in dumped for each in groups_of(record))
+    bodies = netlink.bodies(Request(RTM_GETMDB, {"family": AF_BRIDGE}))
+    return tuple(each for body in bodies for each in groups_of(body))
 
 
-def groups_of(record: Record) -> tuple[MulticastEntry, ...]:
-    """The entries of one bridge, from an RTM_NEWMDB message; a port with a router is one without a group."""
-    bridge = record["ifindex"]
-    infos = [info for entry in record.nest("MDBA_MDB").nested() for info in entry.nested()]
-    members = [MulticastEntry(bridge, info["ifindex"], _group(info), info["vid"]) for info in infos]
-    routers = [MulticastEntry(bridge, each["ifindex"]) for each in record.nest("MDBA_ROUTER").nested()]
-    return (*members, *routers)
+def groups_of(body: bytes) -> Iterator[MulticastEntry]:
+    """The entries of one bridge, from what follows the header of an RTM_NEWMDB message; a port with a router
+    is one without a group.
+
+    By hand: bridges in a row know each the groups of all, and decoding one took 30 us.
+    """
+    if len(body) < _BRIDGE.size:
+        return
+    (bridge,) = _BRIDGE.unpack_from(body)
+    for kind, value in each_attribute(body, _BRIDGE.size):
+        if kind == MDBA_MDB:
+            infos = (
+                info
+                for _, entry in each_attribute(value, 0)
+                for what, info in each_attribute(entry, 0)
+                if what == MDBA_MDB_ENTRY_INFO
+            )
+            yield from (_member(bridge, info) for info in infos if len(info) >= _MEMBER.size)
+        elif kind == MDBA_ROUTER:
+            ports = (port for _, port in each_attribute(value, 0) if len(port) >= _PORT.size)
+            yield from (MulticastEntry(bridge, *_PORT.unpack_from(port)) for port in ports)
 
 
-def _group(info: Record) -> str:
+def _member(bridge: int, info: bytes) -> MulticastEntry:
+    port, vlan, address, protocol = _MEMBER.unpack_from(info)
+    return MulticastEntry(bridge, port, _group(address, socket.ntohs(protocol)), vlan)
+
+
+def _group(address: bytes, protocol: int) -> str:
     """The group of a struct br_mdb_entry: an address, or a MAC where it is of neither IP version."""
-    address: bytes = info["address"]
-    match info["proto"]:
+    match protocol:
         case 0x0800:  # ETH_P_IP
-            return str(IPv4Address(address[:4]))
+            return socket.inet_ntop(socket.AF_INET, address[:4])
         case 0x86DD:  # ETH_P_IPV6
-            return str(IPv6Address(address))
+            return socket.inet_ntop(socket.AF_INET6, address)
     return address[:6].hex(":")
