@@ -38,7 +38,6 @@ _KNOWN: tuple[tuple[tuple[str, ...], Step], ...] = (
     (("bridge", "vlan"), apply_links.change_vlan),
     (("tc", "filter", "del"), apply_links.delete_filter),
     (("tc", "qdisc", "del"), apply_links.delete_qdisc),
-    (("tc", "filter"), apply_queues.add_filter),
     (("tc", "qdisc"), apply_queues.add_qdisc),
     (("ip", "address"), apply_addresses.change_address),
     (("ip", "addr"), apply_addresses.change_address),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from netprobe.model import Bridge, Link, LinkRef, Snapshot
+from netprobe.model import Bridge, Link, Snapshot
 
 from .apply_links import NO_MAC, emptied, with_defaults
 from .apply_state import far_end, settled, standing_on
@@ -39,25 +39,18 @@ def _without(order: Order, link: Link) -> Snapshot:
 
 
 def add_link(order: Order) -> Snapshot:
-    """`ip link add [name] IFACE type bridge|dummy`, `ip link add [link PARENT] [name] IFACE type vlan id N`.
-
-    It is switched off, and has the settings that its namespace gives to new interfaces.
+    """`ip link add [name] IFACE type bridge|dummy`: switched off, with the settings that its namespace gives
+    to new interfaces. A bridge has a MAC of chance until its first port gives it another.
     """
     words = [word for word in order.words if word not in ("name", "dev")]
-    parent = None
-    if words[0] == "link":
-        parent, words = order.link(words[1]), words[2:]
     name, index = words[0], 1 + max(link.index for link in order.namespace.links)
     if order.namespace.link_named(name) is not None:
         raise KeyError(name)  # EEXIST
-    match words[1:], parent:
-        case ["type", "bridge"], None:
+    match words[1:]:
+        case ["type", "bridge"]:
             made = Link(index, name, "bridge", NO_MAC, up=False, carrier=False, bridge=Bridge())
-        case ["type", "dummy"], None:
+        case ["type", "dummy"]:
             made = Link(index, name, "dummy", "02:00:00:00:00:01", up=False, carrier=False, arp=False)
-        case ["type", "vlan", "id", number], Link() as lower:
-            ref, size = LinkRef(lower.index), lower.mtu
-            made = Link(index, name, "vlan", lower.mac, size, False, False, link=ref, vlan_id=int(number))
         case _:
             raise KeyError(name)
     order = order.with_fields(links=(*order.namespace.links, made))

@@ -291,6 +291,50 @@ RULES = [
     ("host", "iptables -R FORWARD 2 -j ACCEPT", "host: iptables -A FORWARD -j DROP"),
 ]  # fmt: skip
 
+DEVICES = [
+    ("red", "ip link del eth0"),
+    ("host", "ip link del veth0"),
+    ("host", "ip link del dev br0"),
+    ("host", "ip link del veth0", "host: ip link set veth9b03c7e nomaster; ip link set veth4f1d2a6 nomaster"),
+    ("host", "ip link del lo"),
+    ("host", "ip link del nosuch"),
+    ("host", "ip link add veth0 type bridge"),
+    ("host", "tc qdisc add dev eth0 root pfifo limit 100"),
+    ("host", "tc qdisc replace dev eth0 root bfifo limit 10", "host: tc qdisc add dev eth0 root pfifo limit 100"),
+    ("host", "tc qdisc add dev eth0 clsact"),
+    ("host", "tc qdisc add dev eth0 clsact", "host: tc qdisc add dev eth0 clsact"),
+]
+NFT = [
+    ("host", "nft add table inet new"),
+    ("host", "nft delete table inet fw", PASS),
+    ("host", "nft delete table inet nosuch"),
+    ("host", "nft flush table inet fw", PASS, "host: nft add rule inet fw pass drop"),
+    ("host", "nft flush ruleset", PASS, "host: iptables -A FORWARD -j DROP; iptables-legacy -A FORWARD -j DROP"),
+    ("host", "nft add chain inet fw user", PASS),
+    ("host", "nft add chain inet fw in '{ type filter hook input priority filter - 5; policy drop; }'", PASS),
+    ("host", "nft add chain inet fw pass '{ policy accept; }'", PASS),
+    ("host", "nft add chain inet fw nosuch '{ policy drop; }'", PASS),
+    ("host", "nft flush chain inet fw pass", PASS, "host: nft add rule inet fw pass drop"),
+    ("host", "nft delete chain inet fw user", PASS, "host: nft add chain inet fw user"),
+    ("host", "nft delete chain inet fw user", PASS, "host: nft add chain inet fw user; nft add rule inet fw pass jump user"),
+    ("host", "nft add rule inet fw pass position 2 udp dport 53 drop", PASS,
+     "host: nft add rule inet fw pass accept; nft add rule inet fw pass drop"),
+    ("host", "nft insert rule inet fw pass position 3 udp dport 53 drop", PASS,
+     "host: nft add rule inet fw pass accept; nft add rule inet fw pass drop"),
+    ("host", "nft replace rule inet fw pass handle 2 'meta l4proto tcp drop'", PASS,
+     "host: nft add rule inet fw pass meta l4proto tcp accept"),
+    ("host", "nft replace rule inet fw pass handle 9 'drop'", PASS),
+    ("host", "nft add rule inet fw pass frobnicate 7 drop", PASS),
+    ("host", "nft add element inet fw ports '{ 80, 443 }'", PASS, "host: nft add set inet fw ports '{ type inet_service; }'"),
+    ("host", "nft delete element inet fw ports '{ 80 }'", PASS, "host: nft add set inet fw ports '{ type inet_service; }'"),
+    ("host", "nft add chain ip filter FORWARD '{ policy drop; }'", "host: iptables -A FORWARD -j ACCEPT"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", [*DEVICES, *NFT], ids=lambda case: f"{case[0]}: {case[1]}")
+def test_the_model_does_what_a_person_may_type(fresh_lab: Lab, case: tuple[str, ...]) -> None:
+    agrees(fresh_lab, *case)
+
 
 @pytest.mark.parametrize("case", [*LINKS, *ADDRESSES, *ROUTES, *POLICY, *NEIGHBOURS, *RULES], ids=lambda case: f"{case[0]}: {case[1]}")
 def test_the_model_does_what_the_tool_does(fresh_lab: Lab, case: tuple[str, ...]) -> None:
