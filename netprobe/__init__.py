@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, Unpack
 
-    from .checking import Check
+    from .checking import Check, Written
     from .errors import CannotLook, NetprobeError, NotPermitted, WrongQuestion
     from .model import Cause, Page, Space
     from .model.check import Checked
@@ -38,10 +38,12 @@ __all__ = [
     "Report",
     "Session",
     "Space",
+    "Written",
     "WrongQuestion",
     "arping",
     "check",
     "diff",
+    "expect",
     "explain",
     "load",
     "ls",
@@ -52,7 +54,7 @@ __all__ = [
 ]
 
 _PLACES = {
-    "checking": ("Check",),
+    "checking": ("Check", "Written"),
     "errors": ("CannotLook", "NetprobeError", "NotPermitted", "WrongQuestion"),
     "model": ("Cause", "Page", "Space"),
     "model.check": ("Checked",),
@@ -162,6 +164,20 @@ def check(
         return check_model(recorded([recording]), read_files(files), changes, str(recording))
     with open(host, exclude) as session:
         return session.check(*files, wait=wait, timeout=timeout, changes=changes)
+
+
+def expect(
+    *endpoints: str,
+    protocol: str | None = None,
+    port: int | None = None,
+    blocked: bool = False,
+    timeout: str | float = "1s",
+    host: str | None = None,
+    exclude: Sequence[str] = (),
+) -> Written:
+    """A file of expectations (YAML) of what answers now among these endpoints; see `Session.expect`."""
+    with open(host, exclude) as session:
+        return session.expect(*endpoints, protocol=protocol, port=port, blocked=blocked, timeout=timeout)
 
 
 def ls(host: str | None = None) -> tuple[Space, ...]:

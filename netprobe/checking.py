@@ -5,22 +5,26 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from .engine.check import Asked, Told, check
+from .engine.expect import answers
 from .engine.recorded import Recorded
 from .engine.what_if import WhatIf
 from .errors import Interrupted, WrongQuestion
 from .expectations.document import LARGEST_BYTES
 from .expectations.expectation import Expectation
 from .expectations.read import expectations
+from .expectations.written import Answered, Asking, written
 from .model.check import Checked, CheckReport, Status
 
 if TYPE_CHECKING:
     from .engine import World
-    from .model import Run
+    from .model import Run, Space
     from .question import Question
 
 
@@ -115,6 +119,67 @@ def check_model(
     else:
         asked = Asked(world, model.as_it_is, None, recording)
     return _check(lambda: check(asked, wanted, told=told))
+
+
+class Written(Struct, frozen=True):
+    """A file of expectations. True when anything answered; `complete`: all were asked."""
+
+    text: str
+    answered: bool
+    complete: bool
+
+    def __bool__(self) -> bool:
+        return self.answered
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def written_now(
+    world: World,
+    ask: Callable[[Question], Run],
+    endpoints: Sequence[str],
+    by: Asking,
+    blocked: bool,
+    timeout_ns: int,
+    told: Told | None,
+) -> Written:
+    """What answers now, as a file; `by`: how it is asked. Raises Interrupted, with the file so far."""
+    try:
+        found = answers(world, ask, endpoints, by, timeout_ns, told or _unheard)
+    except Interrupted as error:
+        raise Interrupted(error.count, _written(error.kept, by, blocked, complete=False)) from error
+    return _written(found, by, blocked)
+
+
+def _written(found: Sequence[Answered], by: Asking, blocked: bool, complete: bool = True) -> Written:
+    text = written(found, by, blocked, complete)
+    return Written(text, any(each.reachable for each in found), complete)
+
+
+def addressed(world: World, spaces: Sequence[Space]) -> tuple[str, ...]:
+    """The namespaces that have an address besides those of their loopback, each by a name that means it
+    alone.
+    """
+    names = (_meant(world, space) for space in spaces if _has_address(space))
+    return tuple(name for name in names if name is not None)
+
+
+def _has_address(space: Space) -> bool:
+    own = (each for each in space.interfaces if each.name != "lo")
+    return any(not address.startswith("fe80:") for each in own for address in each.addresses)
+
+
+def _meant(world: World, space: Space) -> str | None:
+    for name in dict.fromkeys((space.name, *space.names)):
+        with suppress(WrongQuestion):
+            world.resolve(name)
+            return name
+    return None
+
+
+def _unheard(done: int, number: int) -> None:
+    """Nobody waits to hear of progress."""
 
 
 def recorded(paths: Sequence[str | os.PathLike[str]]) -> Recorded:

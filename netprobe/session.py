@@ -23,7 +23,7 @@ from .errors import Interrupted, WrongQuestion
 from .question import Question, check_values
 
 if TYPE_CHECKING:
-    from .checking import Check
+    from .checking import Check, Written
     from .engine.check import Told
     from .expectations.expectation import Expectation
     from .linux.machine import Machine
@@ -183,6 +183,27 @@ class Session:
         from .checking import check_live
 
         return check_live(self._opened(), wanted, ask)
+
+    def expect(
+        self,
+        *endpoints: str,
+        protocol: str | None = None,
+        port: int | None = None,
+        blocked: bool = False,
+        timeout: str | float = "1s",
+        told: Told | None = None,
+    ) -> Written:
+        """A file of expectations (YAML) of what answers now among these endpoints; without any, among all
+        namespaces that have an address. `blocked`: what does not answer is expected not to.
+        """
+        from .checking import addressed, written_now
+        from .expectations.written import Asking
+
+        check_values(Question("host", "host", "ping", protocol, port))  # type: ignore[arg-type]
+        machine = self._opened()
+        named = endpoints or addressed(machine, self.ls())
+        by = Asking(protocol, port)  # type: ignore[arg-type]
+        return written_now(machine, self.run, named, by, blocked, nanoseconds(timeout), told)
 
     def ls(self) -> tuple[model.Space, ...]:
         """The namespaces and containers that can be seen from here, with their interfaces and addresses."""

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .ending import until_interrupted
+from .ending import INTERRUPTED, until_interrupted
 from .streams import terminal_of, write
 
 if TYPE_CHECKING:
-    from netprobe.checking import Check
+    from netprobe.checking import Check, Written
 
 _SILENT_S = 1.0  # without progress
 
@@ -67,6 +67,26 @@ def _live(settings: dict[str, Any], files: tuple[str, ...], options: dict[str, A
         told = held.enter_context(_Counter())
         spans = {name: f"{options[name]}ns" for name in ("wait", "timeout")}
         return session.check(*files, **spans, changes=options["changes"], told=told)
+
+
+def write_expectations(settings: dict[str, Any], endpoints: tuple[str, ...], options: dict[str, Any]) -> int:
+    """Ask each pair, write what answered; the exit code: 1 where nothing did."""
+    found, interrupted = until_interrupted(lambda: _answers(settings, endpoints, options))
+    write(found.text, options["out"])
+    return INTERRUPTED if interrupted else int(not found)
+
+
+def _answers(settings: dict[str, Any], endpoints: tuple[str, ...], options: dict[str, Any]) -> Written:
+    from netprobe.linux.sensors.crafter import Crafter
+
+    with ExitStack() as held:
+        crafter = held.enter_context(Crafter())
+        from netprobe.session import Session
+
+        session = held.enter_context(Session(settings["host"], options["exclude"], crafter))
+        told = held.enter_context(_Counter())
+        asked = {name: options[name] for name in ("protocol", "port", "blocked")}
+        return session.expect(*endpoints, **asked, timeout=f"{options['timeout']}ns", told=told)
 
 
 class _Counter:

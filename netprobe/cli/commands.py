@@ -14,7 +14,7 @@ from click.core import ParameterSource, augment_usage_errors
 from netprobe import __version__
 
 from .ending import COMPLETING, INTERRUPTED, is_interruption, run, until_interrupted
-from .parameters import CAPTURE, CHECK, OUTPUT, PROBE, look_in_folders, output, with_options
+from .parameters import CAPTURE, CHECK, EXPECT, OUTPUT, PROBE, look_in_folders, output, with_options
 from .streams import OUTPUT_FAILED, complain, print_report, rendered, terminal_of, write
 
 if TYPE_CHECKING:
@@ -24,7 +24,15 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 _EXIT = {"reachable": 0, "unreachable": 1, "intermittent": 1, "undetermined": 4}
-_LOOKING = ("trace", "arping", "ping", "why", "check", "ls")  # the commands that look at this machine
+_LOOKING = (
+    "trace",
+    "arping",
+    "ping",
+    "why",
+    "check",
+    "expect",
+    "ls",
+)  # the commands that look at this machine
 
 
 class Subcommand(click.Command):
@@ -161,6 +169,20 @@ def check(settings: dict[str, Any], /, files: tuple[str, ...], **options: Any) -
     from .check import check_files
 
     sys.exit(check_files(settings, files, options))
+
+
+@cli.command(short_help="Write a file of expectations from what works now.")
+@click.argument("endpoints", metavar="[EP]...", nargs=-1)
+@with_options(*EXPECT)
+@click.pass_obj
+def expect(settings: dict[str, Any], /, endpoints: tuple[str, ...], **options: Any) -> NoReturn:
+    """Write a file of expectations from what works now, for `netprobe check`: each EP asks each other one.
+
+    Without EP, all namespaces that have an address. Example: netprobe expect --out net.yaml c1 c2 8.8.8.8
+    """
+    from .check import write_expectations
+
+    sys.exit(write_expectations(settings, endpoints, options))
 
 
 @cli.command(short_help="Print a saved run again, without privileges.")

@@ -196,6 +196,14 @@ CHECK: tuple[Callable[..., Any], ...] = (
     *output("result", "text", "json", "junit", "tap", "prometheus", "markdown"),
 )  # fmt: skip
 
+EXPECT: tuple[Callable[..., Any], ...] = (
+    *PROBE[:2],
+    *PROBE[3:4],
+    *PROBE[14:15],
+    click.option("--blocked", is_flag=True, help="Expect of what does not answer that it does not."),
+    *output("file", "yaml")[1:],
+)
+
 
 def with_options(*options: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Put several options on a command, in the order given."""
