@@ -46,10 +46,17 @@ class _File:
         keys.choice("version", VERSION)
         self._endpoints = dict(self._named(keys.node("endpoints")))
         self._groups: dict[str, tuple[str, ...]] = {}
-        for name, members in self._entries(keys.node("groups"), "groups"):
+        groups = self._entries(keys.node("groups"), "groups")
+        later = {name.value for name, _ in groups}
+        for name, members in groups:
             if name.value in self._endpoints:
                 wrong(name, f"{shown(name)} is the name of an endpoint already")
-            self._groups[name.value] = self._several(listed(members, name.value))
+            words = listed(members, name.value)
+            for word in words:
+                if word.value in later:
+                    wrong(word, f"the group {shown(word)} is not defined yet", "Put it above this one.")
+            later.remove(name.value)
+            self._groups[name.value] = self._several(words)
         expect = of_kind(keys.needed("expect"), Sequence, "expect")
         self._items = expect.items
         if not expect.items:
@@ -65,7 +72,7 @@ class _File:
 
     def _several(self, words: tuple[Text, ...]) -> tuple[str, ...]:
         """The endpoints that words stand for, each once."""
-        found = (each for word in words for each in self._meant(word.value))
+        found = (each for word in dict.fromkeys(word.value for word in words) for each in self._meant(word))
         return tuple(dict.fromkeys(found))
 
     def _meant(self, word: str) -> tuple[str, ...]:
@@ -93,13 +100,13 @@ class _File:
     def _pairs(self, keys: Keys, outer: Keys, command: str) -> Iterator[Expectation]:
         """The expectation for each source, destination and port."""
         sources, destinations = (self._several(listed(keys.needed(key), key)) for key in ("from", "to"))
-        pairs = [(one, other) for one in sources for other in destinations if one != other]
-        if not pairs:
+        if len({*sources, *destinations}) == 1:
             outer.at.wrong("from and to leave no pair: nobody is asked about itself")
         expected = self._expected(keys) | {"name": outer.text("name") or "", "at": outer.at}
         asked = self._asked(keys, command)
-        for source, destination in pairs:
-            for port in self._ports(keys):
+        ports = self._ports(keys)
+        for source, destination in _distinct(sources, destinations):
+            for port in ports:
                 question = Question(source, destination, command, port=port, **asked)
                 yield Expectation(question, **expected)
 
@@ -162,6 +169,11 @@ class _File:
         if node is not None and code is not None and code not in self._codes:
             wrong(node, f"no cause is called {code!r:.60}", _nearest(code, self._codes))
         return code
+
+
+def _distinct(sources: tuple[str, ...], destinations: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """All pairs, one at a time: a small file can name millions."""
+    return ((one, other) for one in sources for other in destinations if one != other)
 
 
 def _nearest(code: str, codes: Collection[str]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -69,6 +71,8 @@ MALFORMED = [
     ("a MAC address", "expect:\n- arping: {from: a, to: b, mac: 02-00}\n", 2, 33, "mac cannot be '02-00'", "02:42"),
     ("a name for two things", "endpoints: {a: red}\ngroups: {a: [blue]}\n" + GOOD, 2, 10, "the name of an endpoint already", ""),
     ("an endpoint that is a list", "endpoints: {a: [red]}\n" + GOOD, 1, 16, "a is to be a value", ""),
+    ("a group of a later one", "groups: {a: [b], b: [c]}\n" + GOOD, 1, 14, "the group 'b' is not defined yet", "above"),
+    ("a group of itself", "groups: {a: [b, a]}\n" + GOOD, 1, 17, "the group 'a' is not defined yet", ""),
     ("an empty group", "groups: {a: []}\n" + GOOD, 1, 13, "a is an empty list", ""),
 ]  # fmt: skip
 
@@ -106,3 +110,15 @@ def test_whatever_it_holds_it_is_refused_or_read(data: bytes) -> None:
     else:
         said = str(found[0].at)
     assert said.startswith("net.yaml:")
+
+
+def test_a_small_file_that_names_millions_of_pairs_takes_no_memory() -> None:
+    """4 million pairs: only those that may be asked are made."""
+    names = ", ".join(f"n{number}" for number in range(2000))
+    tracemalloc.start()
+    try:
+        with pytest.raises(WrongQuestion, match=f"more than {MOST} questions"):
+            expectations(f"groups: {{all: [{names}]}}\nexpect:\n- {{from: all, to: all}}\n".encode(), "net.yaml", CODES)
+        assert tracemalloc.get_traced_memory()[1] < 60 << 20
+    finally:
+        tracemalloc.stop()
