@@ -48,7 +48,9 @@ def test_what_was_cut_off_says_so() -> None:
     assert checked(CUT, "text", PLAIN).splitlines()[-1] == "1 hold; INTERRUPTED: 1 of 4 were asked"
     assert json.loads(checked(CUT, "json", PLAIN))["complete"] is False
     assert tap(checked(CUT, "tap", PLAIN)).bailed == "interrupted"
-    assert next(iter(JUnitXml.fromstring(checked(CUT, "junit", PLAIN).encode()))).tests == 1
+    asked, cut = JUnitXml.fromstring(checked(CUT, "junit", PLAIN).encode())
+    assert (asked.tests, asked.errors, cut.tests, cut.errors) == (1, 0, 1, 1)
+    assert next(iter(cut)).result[0].message == "interrupted: 1 of 4 were asked"
     assert 'name="complete" value="false"' in checked(CUT, "junit", PLAIN)
     assert metrics(checked(CUT, "prometheus", PLAIN))["netprobe_check_complete"] == {(): 0.0}
     assert "INTERRUPTED" in checked(CUT, "markdown", PLAIN)
