@@ -91,14 +91,29 @@ class Switch:
         entered = into_vlan(name, bridge, port, packet)
         if isinstance(entered, Stop):
             return entered
-        return not_let_in(self.ground.namespace(name), bridge, port, entered) or entered
+        if refused := not_let_in(self.ground.namespace(name), bridge, port, entered):
+            return refused
+        if settings(port).learning and packet.flow.src_mac is not None:
+            key = name, bridge.index, vlan_of(bridge, entered), packet.flow.src_mac
+            self.ground.heard.setdefault(key, port)  # the first copy of a flood came the nearest way
+        return entered
+
+    def _entry(self, namespace: Namespace, bridge: Link, mac: str, vlan: int | None) -> FdbEntry | None:
+        """The forwarding entry for a MAC; what was heard on this walk moves it, unless it is sticky or the
+        bridge's own (br_fdb_update).
+        """
+        entry = fdb_lookup(namespace, bridge, mac, vlan)
+        heard = self.ground.heard.get((namespace.name, bridge.index, vlan, mac))
+        if heard is None or (entry is not None and (entry.local or entry.sticky)):
+            return entry
+        return FdbEntry(heard.index, mac, bridge.index, vlan)
 
     def _switch(self, name: str, bridge: Link, port: Link | None, packet: Packet) -> Ways:
         """The forwarding decision: the FDB's port, the bridge itself, or a flood."""
         namespace, mac = self.ground.namespace(name), packet.flow.dst_mac or BROADCAST
         if is_group(mac):
             return self._to_group(namespace, bridge, port, packet)
-        entry = fdb_lookup(namespace, bridge, mac, vlan_of(bridge, packet))
+        entry = self._entry(namespace, bridge, mac, vlan_of(bridge, packet))
         if entry is None and mac == bridge.mac:
             return self._to_host(name, bridge, port, packet)
         out = namespace.link(entry.index) if entry is not None else None

@@ -147,6 +147,8 @@ class Ground:
         self.forks = forks or Forks()
         self.unasked: dict[AskRoute, None] = {}
         self.tunnelled = 0
+        # the port at which a bridge has heard a MAC on this walk: (namespace, bridge, VLAN, MAC)
+        self.heard: dict[tuple[str, int, int | None, str], Link] = {}
         self.learned: dict[tuple[str, int, str], str] = {}
         self._peers = {(found.namespace, found.nsid): found for found in snapshot.peers}
         self._macvlans = {(found.namespace, found.index): found for found in snapshot.macvlans}

@@ -7,7 +7,7 @@ from itertools import count, pairwise
 
 import pytest
 from msgspec.structs import replace
-from networks import MAC, RULES, lo, local, port, probe, relinked, via
+from networks import MAC, RULES, lo, local, port, probe, relinked, tutorial, via
 
 from netprobe.diagnose.repair.choice import lacking
 from netprobe.model import (
@@ -216,3 +216,25 @@ def test_what_lies_behind_all_ports_is_asked_for_at_once():
     needs = predict(unknown, probe("a", "10.0.0.3"), ask=False)
     assert not isinstance(needs, Prediction)
     assert len(needs) == 3  # the three cables to east; the way back to a is known from there
+
+
+@pytest.mark.parametrize(
+    ("state", "sticky", "learning", "passes"),
+    [
+        ("reachable", False, True, True),
+        ("static", False, True, True),
+        ("reachable", True, True, False),  # it stays where it was put
+        ("reachable", False, False, False),  # the port learns nothing
+    ],
+)
+def test_the_request_teaches_a_bridge_where_its_sender_is(state: str, sticky: bool, learning: bool, passes: bool) -> None:
+    """The FDB still has c1 behind the port of c2, where it was before (br_fdb_update)."""
+    snapshot = tutorial()
+    old = FdbEntry(7, MAC.format(4, 1), 5, state=state, sticky=sticky)
+    links = tuple(
+        replace(link, port=replace(link.port, learning=learning)) if link.name == "vethc1" else link for link in snapshot["host"].links
+    )
+    snapshot = snapshot.with_namespace(replace(snapshot["host"], fdb=(old,), links=links))
+    outcome = predict(snapshot, probe("c1", "172.17.0.1"), ask=False)
+    assert isinstance(outcome, Prediction)
+    assert outcome.passes is passes
