@@ -13,6 +13,7 @@ from netprobe.rules.ruling import Decision
 from .nat_rules import is_prefix, rules_of_nat, said
 
 PUBLISHING = ("dnat", "redirect")
+ENGINES = ("docker", "podman", "kubernetes")  # who publish ports of what they have started
 _READY = ("listen", "unconnected")
 _XTABLES = ("iptables", "iptables-legacy", "ip6tables", "ip6tables-legacy")
 

@@ -285,11 +285,13 @@ def _unreported(case: Case, stop: Stop) -> Stop:
 
 
 def _unlearned(case: Case, stop: Stop) -> Stop:
-    """The sender was told the path's MTU, and remembers it when the link is mended."""
-    told = any(error.mtu for error in case.errors)
+    """The sender was told the path's MTU, now or before, and remembers it when the link is mended."""
+    sender = case.probe.source.namespace
+    routed = case.prediction.routed if case.prediction is not None else ()
+    before = any(each.namespace == sender and each.decision.learned is not None for each in routed)
+    told = before or any(error.mtu for error in case.errors)
     if stop.code != "mtu-exceeded" or not told or not stop.commands:
         return stop
-    sender = case.probe.source.namespace
     flushed = fixes.forget_path_mtu(case.probe.destination.address or "", sender)
     return replace(stop, commands=(*stop.commands, flushed))
 

@@ -53,6 +53,9 @@ class Switch:
         self.rerouted = rerouted
         self.barred = barred
         self.trail = trail
+        self._taught: set[tuple[object, ...]] = (
+            set()
+        )  # by the first copy of this frame, which came the nearest way
 
     def send(self, name: str, bridge: Link, packet: Packet) -> Ways:
         """The host itself sends on its bridge (br_dev_xmit)."""
@@ -95,7 +98,9 @@ class Switch:
             return refused
         if settings(port).learning and packet.flow.src_mac is not None:
             key = name, bridge.index, vlan_of(bridge, entered), packet.flow.src_mac
-            self.ground.heard.setdefault(key, port)  # the first copy of a flood came the nearest way
+            if key not in self._taught:
+                self._taught.add(key)
+                self.ground.heard[key] = port
         return entered
 
     def _entry(self, namespace: Namespace, bridge: Link, mac: str, vlan: int | None) -> FdbEntry | None:

@@ -16,6 +16,7 @@ _DEAD = {
     "neigh-no-answer", "no-route", "port-closed", "listener-wrong-address", "route-wrong-nexthop",
     "forwarding-off",
 }  # fmt: skip
+_AT_ITS_END = {"port-closed", "listener-wrong-address"}
 _UNKNOWN_SOURCE = {"no-route", "neigh-no-answer", "route-unreachable", "route-loop", "martian-source"}
 
 
@@ -40,6 +41,12 @@ def _dead_target(loss: Loss) -> Stop | None:
     )
     if made is None or made.object is None or own or loss.stop.code not in _DEAD:
         return None
+    if (
+        made.object.owner in dnat_rules.ENGINES
+        and loss.stop.code in _AT_ITS_END
+        and made.flow.dst in loss.owned
+    ):
+        return None  # the station that it started is there, and its program is not
     target = f"{made.flow.dst}:{made.flow.dport}" if made.flow.dport else made.flow.dst
     code = "nat-redirect-dead" if any(c.by == "REDIRECT" for c in made.changes) else "dnat-dead-target"
     text = (

@@ -19,16 +19,34 @@ _TABLES = {"local": fib.LOCAL, "main": fib.MAIN, "default": fib.DEFAULT}
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """The rules that were followed, and those of the kernel that are missing on the way."""
-    for routed in loss.prediction.routed:
+    for routed in (*loss.prediction.routed, *_back(loss)):
         rule = routed.decision.rule
         if rule is not None and is_special(rule):
             stop = _followed(loss.snapshot[routed.namespace], routed, rule)
-            yield from loss.repair(stop, Merit.UNDOES)
+            hides = _hides_main(loss.snapshot[routed.namespace], rule)
+            yield from loss.repair(stop, Merit.RESTORES if hides else Merit.UNDOES)
         if routed.leg is Leg.REPLY:
             yield from _unused_table(loss, routed)
     version = loss.version
     for name in loss.around:
         yield from _missing(loss, loss.snapshot[name], version)
+
+
+def _back(loss: Loss) -> Iterator[Routed]:
+    """The lookup of the way back to a sender, where the reverse path filter has refused for it."""
+    namespace, hops = loss.snapshot.get(loss.stop.place.namespace), loss.hops
+    if loss.stop.code == "rp-filter" and namespace is not None and hops:
+        flow = hops[-1].flow
+        yield Routed(
+            namespace.name, Leg.REPLY, fib.sought(namespace, RouteQuery(flow.dst, flow.src)), "", flow.src
+        )
+
+
+def _hides_main(namespace: Namespace, rule: PolicyRule) -> bool:
+    """Whether a rule refuses everybody everything before the table main is asked: nobody wants that."""
+    everybody = routing.describe_rule(rule) == f"{rule.priority}: from all {rule.action}"
+    later = (other for other in fib.rules_for(namespace, rule.version) if other.priority > rule.priority)
+    return everybody and rule.action != "lookup" and any(other.table == fib.MAIN for other in later)
 
 
 def _followed(namespace: Namespace, routed: Routed, rule: PolicyRule) -> Stop:

@@ -138,11 +138,28 @@ def _led_by(loss: Loss) -> Iterator[tuple[Namespace, Hop, Object, Rule]]:
 def _to_another(loss: Loss) -> Iterator[Repair]:
     """A published port whose target is elsewhere by now: behind which station of its network it listens."""
     for namespace, made, thing, rule in _led_by(loss) if loss.prediction.leg is Leg.REQUEST else ():
-        listeners = dnat_rules.listeners(loss.snapshot, made.flow, but=namespace.name)
-        for name, address in ((n, a) for n, a in listeners if a != made.flow.dst):
-            to = f"sends the packet to {made.flow.dst}, and {name} has {address}"
-            fix = nat_rules.retargeted(namespace, thing, rule, made.flow.dst, address)
-            yield from _retargeted(loss, made, thing, to, fix, Merit.RESTORES)
+        target, alive = made.flow.dst, made.flow.dst in loss.owned
+        if alive and thing.owner in dnat_rules.ENGINES:
+            continue  # it knows whom it has started
+        for name, address in dnat_rules.listeners(loss.snapshot, made.flow, but=namespace.name):
+            if address == target or not _is_beside(namespace, address, target):
+                continue
+            to = f"sends the packet to {target}, and {name} has {address}"
+            fix = nat_rules.retargeted(namespace, thing, rule, target, address)
+            yield from _retargeted(loss, made, thing, to, fix, Merit.ADDS if alive else Merit.RESTORES)
+
+
+def _is_beside(namespace: Namespace, address: str, target: str) -> bool:
+    """Whether two addresses are of one network that the namespace is on; a target of none may be mistyped."""
+    networks = [
+        prefix.network(own.address, own.prefixlen)
+        for own in namespace.addresses
+        if own.scope == "global" and own.version == prefix.version(target)
+    ]
+    near = [network for network in networks if prefix.contains(network, address)]
+    return any(prefix.contains(network, target) for network in near) or (
+        bool(near) and not any(prefix.contains(network, target) for network in networks)
+    )
 
 
 def _on_another_port(loss: Loss) -> Iterator[Repair]:

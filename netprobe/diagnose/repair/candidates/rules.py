@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
+from netprobe.diagnose.dnat_rules import ENGINES
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import (
     Chain,
@@ -134,4 +135,13 @@ def _without(loss: Loss, hop: Hop, change: Change) -> Iterator[Repair]:
     if loss.stop.code == "martian-source" and change.field == "src":  # the address itself is what is refused
         given = tuple(replace(command, namespace=hop.namespace) for command in fix)
         stop = replace(loss.stop, commands=given, proof=(text, hop.object.text))
-    yield from loss.repair(stop, Merit.UNDOES)
+    meant = change.field in ("dst", "dport") and _is_an_engines(loss, hop)
+    yield from loss.repair(stop, Merit.GOES_AROUND if meant else Merit.UNDOES)
+
+
+def _is_an_engines(loss: Loss, hop: Hop) -> bool:
+    """Whether a container engine leads the packet to a station that is there: a published port, without which
+    the packet would come to somebody else.
+    """
+    engines = hop.object is not None and hop.object.owner in ENGINES
+    return engines and hop.flow.dst in loss.owned
