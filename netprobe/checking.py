@@ -19,7 +19,7 @@ from .errors import Interrupted, WrongQuestion
 from .expectations.document import LARGEST_BYTES
 from .expectations.expectation import Expectation
 from .expectations.read import expectations
-from .expectations.written import Answered, Asking, written
+from .expectations.written import Asking, PairAnswer, written
 from .model.check import Checked, CheckReport, Status
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def written_now(
     return _written(found, by, blocked)
 
 
-def _written(found: Sequence[Answered], by: Asking, blocked: bool, complete: bool = True) -> Written:
+def _written(found: Sequence[PairAnswer], by: Asking, blocked: bool, complete: bool = True) -> Written:
     text = written(found, by, blocked, complete)
     return Written(text, any(each.reachable for each in found), complete)
 

@@ -126,6 +126,20 @@ def schema() -> bytes:
     return msgspec.json.format(msgspec.json.encode({**head, **made}), indent=2) + b"\n"
 
 
+def check_schema() -> bytes:
+    """The JSON Schema (draft 2020-12) of what became of expectations, made from the types."""
+    made = msgspec.json.schema(CheckReport)
+    number = {"type": "integer"}
+    counts = {"type": "object", "properties": {status.value: number for status in Status}}
+    made["$defs"]["CheckReport"]["properties"]["counts"] = counts
+    head = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:netprobe:check:1",
+        "title": "netprobe.check/1",
+    }
+    return msgspec.json.format(msgspec.json.encode({**head, **made}), indent=2) + b"\n"
+
+
 def _meaning(key: str) -> dict[str, str]:
     return {"description": _MEANING[key]} if key in _MEANING else {}
 

@@ -315,11 +315,13 @@ def demo(fault: str | None, listing: bool, shell: bool) -> NoReturn:
 
 
 @cli.command(short_help="Print the JSON Schema of the report.")
-def schema() -> None:
-    """Print the JSON Schema of the report."""
-    from netprobe.codec import schema as report_schema
+@click.argument("output", metavar="[report|check]", type=click.Choice(["report", "check"]), default="report")
+def schema(output: str) -> None:
+    """Print the JSON Schema of the report, or of what `netprobe check -o json` prints."""
+    from netprobe import codec
 
-    write(report_schema().decode() + "\n", None)
+    made = {"report": codec.schema, "check": codec.check_schema}[output]()
+    write(made.decode() + "\n", None)
 
 
 @cli.command(short_help="Print the completion script for a shell.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from netprobe.errors import Interrupted, NetprobeError, WrongQuestion
-from netprobe.expectations.written import Answered, Asking
+from netprobe.expectations.written import Asking, PairAnswer
 from netprobe.model import Run, Verdict
 from netprobe.question import Question
 
@@ -19,7 +19,7 @@ def answers(
     asking: Asking,
     timeout_ns: int,
     told: Callable[[int, int], None],
-) -> list[Answered]:
+) -> list[PairAnswer]:
     """What came of each pair. Raises WrongQuestion for an endpoint that there is not, and where there is no
     pair; Interrupted for a Ctrl-C, with what came by then.
 
@@ -30,7 +30,7 @@ def answers(
     pairs = [(one, other) for one in senders for other in known if one != other]
     if not pairs:
         raise WrongQuestion("there is no pair to ask about", "Name a namespace and something that it asks.")
-    found: list[Answered] = []
+    found: list[PairAnswer] = []
     try:
         for number, (source, destination) in enumerate(pairs, 1):
             question = Question(
@@ -48,12 +48,12 @@ def answers(
     return found
 
 
-def _answered(ask: Callable[[Question], Run], question: Question) -> Answered:
+def _answered(ask: Callable[[Question], Run], question: Question) -> PairAnswer:
     pair = question.source, question.destination
     try:
         report = ask(question).report
     except NetprobeError as error:
-        return Answered(*pair, False, reason=str(error))
+        return PairAnswer(*pair, False, reason=str(error))
     lost = report.verdict is Verdict.UNREACHABLE and bool(report.causes)
     code = report.causes[0].code if lost else ""
-    return Answered(*pair, report.verdict is Verdict.REACHABLE, code, report.summary)
+    return PairAnswer(*pair, report.verdict is Verdict.REACHABLE, code, report.summary)

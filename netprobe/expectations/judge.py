@@ -46,13 +46,9 @@ def judge(wanted: Expectation, report: Report, snapshot: Snapshot, resolve: Reso
     return Judgement(status, "; ".join(against) or report.summary, tuple(_unseen(wanted, report)))
 
 
-def _is_predicted(report: Report) -> bool:
-    return report.agreement is Agreement.PREDICTED_ONLY
-
-
 def _unseen(wanted: Expectation, report: Report) -> Iterator[str]:
     """What is expected and was not looked at, as nothing was sent."""
-    if not _is_predicted(report):
+    if report.agreement is not Agreement.PREDICTED_ONLY:
         return
     if wanted.max_rtt_ns is not None:
         yield "max_rtt was not looked at: nothing was sent"
@@ -65,9 +61,11 @@ def _answers(wanted: Expectation, report: Report) -> Iterator[str]:
     stations = list(dict.fromkeys(answer.mac for answer in report.answers))
     if wanted.unique and len(stations) > 1:
         yield f"{len(stations)} stations answer: {', '.join(stations)}"
-    others = [mac for mac in stations if mac != wanted.mac]
-    if wanted.mac is not None and others:
-        yield f"{', '.join(others)} answers, not {wanted.mac}"
+    if wanted.mac is None:
+        return
+    others = ", ".join(mac for mac in stations if mac != wanted.mac)
+    if others:
+        yield f"{others} answers, not {wanted.mac}"
 
 
 def _late(wanted: Expectation, report: Report) -> Iterator[str]:
@@ -84,21 +82,20 @@ def _milliseconds(ns: int) -> str:
 
 
 def _translation(wanted: Expectation, report: Report) -> Iterator[str]:
-    if not (wanted.untranslated or wanted.nat_source or wanted.nat_destination):
+    """What the addresses have become, where that is not as expected."""
+    expected = {"source": wanted.nat_source, "destination": wanted.nat_destination}
+    if not wanted.untranslated and not any(expected.values()):
         return
-    path = report.path.request
-    if not path:
+    if not report.path.request:
         yield "nobody saw what became of the addresses"
         return
-    first, last = path[0].flow, path[-1].flow
-    for word, was, now, expected in (
-        ("source", _source(first), _source(last), wanted.nat_source),
-        ("destination", _target(first), _target(last), wanted.nat_destination),
-    ):
-        if wanted.untranslated and was != now:
-            yield f"the {word} {_text(was)} becomes {_text(now)}"
-        if expected is not None and expected not in (_text(now), now[0]):
-            yield f"the {word} is {_text(now)} at the end, not {expected}"
+    first, last = report.path.request[0].flow, report.path.request[-1].flow
+    for word, side in _SIDES.items():
+        now = _text(side(last))
+        if wanted.untranslated and side(first) != side(last):
+            yield f"the {word} {_text(side(first))} becomes {now}"
+        if expected[word] not in (None, now, side(last)[0]):
+            yield f"the {word} is {now} at the end, not {expected[word]}"
 
 
 _Socket = tuple[str, int | None]
@@ -110,6 +107,9 @@ def _source(flow: Flow) -> _Socket:
 
 def _target(flow: Flow) -> _Socket:
     return flow.dst, flow.dport
+
+
+_SIDES = {"source": _source, "destination": _target}
 
 
 def _text(socket: _Socket) -> str:
@@ -165,14 +165,19 @@ def _leads_to(namespace: Namespace, address: str, mac: str | None) -> bool:
 def _of_blocked(wanted: Expectation, report: Report) -> Judgement:
     if report.verdict is not Verdict.UNREACHABLE:
         return Judgement(Status.FAILED, report.summary)
-    if wanted.cause is None and wanted.by is None:
+    expected = wanted.by or wanted.cause
+    if expected is None:
         return Judgement(Status.HELD, report.summary)
-    cause = report.causes[0] if report.causes else None
-    if cause is None:
+    if not report.causes:
         return Judgement(Status.UNDETERMINED, f"{report.summary}: what blocks is not known")
+    return _of_cause(wanted, report, expected)
+
+
+def _of_cause(wanted: Expectation, report: Report, expected: str) -> Judgement:
+    """Whether what blocks is what was expected to."""
+    cause = report.causes[0]
     if any(_is_meant(wanted, each) for each in _chain(cause)):
         return Judgement(Status.HELD, report.summary)
-    expected = wanted.by or wanted.cause
     behind = any(_is_meant(wanted, each) for each in report.blockers)
     then = f"; {expected} would come after that" if behind else f", not {expected}"
     return Judgement(Status.FAILED, f"blocked by {_said(cause)}{then}")

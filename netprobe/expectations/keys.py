@@ -87,10 +87,11 @@ class Keys:
 
     def choice(self, key: str, *words: str) -> str | None:
         """The value behind a key, which is one of these words."""
-        node, found = self.node(key), self.text(key)
-        if node is not None and found is not None and found not in words:
-            wrong(node, f"{key} cannot be {shown(node)}", near(found, words))
-        return found
+        found = self.text(key)
+        if found is None or found in words:
+            return found
+        node = self.needed(key)
+        return wrong(node, f"{key} cannot be {shown(node)}", near(found, words))
 
     def switch(self, key: str) -> bool | None:
         """The value behind a key that is true or false."""
@@ -104,12 +105,13 @@ class Keys:
 
     def span_ns(self, key: str) -> int | None:
         """The span of time behind a key, in ns."""
-        node, found = self.node(key), self.text(key)
-        if node is None or found is None:
+        found = self.text(key)
+        if found is None:
             return None
         try:
             return nanoseconds(found)
         except WrongQuestion as error:
+            node = self.needed(key)
             return wrong(node, f"{key}: {error}", error.hint)
 
 
@@ -122,12 +124,15 @@ def number_of(node: Node, name: str, low: int, high: int) -> int:
 
 
 def listed(node: Node, name: str) -> tuple[Text, ...]:
-    """One value or a list of values."""
+    """One value or a list of values, none of them empty."""
     if isinstance(node, Mapping):
         wrong(node, f"{name} is to be a value or a list, and here is {shown(node)}")
     items = node.items if isinstance(node, Sequence) else (node,)
-    for item in items:
-        text_of(item, name)
     if not items:
         wrong(node, f"{name} is an empty list")
-    return tuple(item for item in items if isinstance(item, Text))
+    return tuple(_filled(item, name) for item in items)
+
+
+def _filled(node: Node, name: str) -> Text:
+    text_of(node, name)
+    return of_kind(node, Text, name)

@@ -28,6 +28,8 @@ _ASKED = ("name", "from", "to", "is", "protocol", "port", "ip", "size", "df", "c
 _ARPING = ("from", "to", "is", "ip", "count", "unique", "mac", "max_rtt", "cause", "by")
 _PROTOCOLS = ("icmp", "udp", "tcp")
 _MAC = re.compile("[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+_OF_BLOCKED: tuple[str, ...] = ("cause", "by")
+_OF_REACHABLE: tuple[str, ...] = ("nat", "via", "max_rtt", "unique", "mac")
 _BLOCKED = "Write `is: blocked` beside it, or leave it out."
 
 
@@ -151,24 +153,25 @@ class _File:
 
     def _check_company(self, keys: Keys, reachable: bool) -> None:
         """Raises WrongQuestion for a key that has no meaning beside the others."""
-        for key in ("cause", "by"):
-            if key in keys and reachable:
-                keys.key(key).wrong(f"{key} says what blocks, and this is to be reachable", _BLOCKED)
-        for key in ("nat", "via", "max_rtt", "unique", "mac"):
-            if key in keys and not reachable:
-                keys.key(key).wrong(
-                    f"{key} is of what is reachable, and this is to be blocked", "Leave it out."
-                )
+        others, hint = _OF_REACHABLE, "Leave it out."
+        about = "is of what is reachable, and this is to be blocked"
+        if reachable:
+            others, hint = _OF_BLOCKED, _BLOCKED
+            about = "says what blocks, and this is to be reachable"
+        found = next((key for key in others if key in keys), None)
+        if found is not None:
+            keys.key(found).wrong(f"{found} {about}", hint)
 
     def _place(self, node: Text) -> str:
         """A place on the way: short names stand for theirs."""
         return self._endpoints.get(node.value, node.value)
 
     def _cause(self, keys: Keys) -> str | None:
-        node, code = keys.node("cause"), keys.text("cause")
-        if node is not None and code is not None and code not in self._codes:
-            wrong(node, f"no cause is called {code!r:.60}", _nearest(code, self._codes))
-        return code
+        code = keys.text("cause")
+        if code is None or code in self._codes:
+            return code
+        hint = _nearest(code, self._codes)
+        return wrong(keys.needed("cause"), f"no cause is called {code!r:.60}", hint)
 
 
 def _distinct(sources: tuple[str, ...], destinations: tuple[str, ...]) -> Iterator[tuple[str, str]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Literal
 
 from msgspec import Struct
@@ -15,7 +17,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_/][A-Za-z0-9_./@-]*(?::[A-Za-z0-9_./@-]+)*")
 _WORDS = {"null", "Null", "NULL"}
 
 
-class Answered(Struct, frozen=True):
+class PairAnswer(Struct, frozen=True):
     """What came of one question: whether an answer came, and what kept it off (a cause's code) or why that is
     not known.
     """
@@ -34,31 +36,38 @@ class Asking(Struct, frozen=True):
     port: int | None = None
 
 
-def written(answers: Sequence[Answered], asking: Asking, blocked: bool = False, complete: bool = True) -> str:
+_HEAD = "# What answered when this was written; `netprobe check` asks again."
+_CUT = "# INCOMPLETE: interrupted before all were asked."
+
+
+def written(
+    answers: Sequence[PairAnswer], asking: Asking, blocked: bool = False, complete: bool = True
+) -> str:
     """The file. What did not answer is a comment; with `blocked` it is expected not to."""
-    lines = ["# What answered when this was written; `netprobe check` asks again."]
+    works = [each for each in answers if each.reachable]
+    lost = sorted((each for each in answers if not each.reachable), key=_order)
+    expected = works or (blocked and any(each.code for each in lost))
+    lines = [_HEAD, "version: 1", "expect:" if expected else "expect: []", *_lines(works, asking)]
+    for code, alike in groupby(lost, attrgetter("code")):
+        lines += ["", *_of_lost(list(alike), asking, blocked, code)]
     if not complete:
-        lines.append("# INCOMPLETE: interrupted before all were asked.")
-    works = [(each.source, each.destination) for each in answers if each.reachable]
-    lines += ["version: 1", "expect:" if works or blocked else "expect: []"]
-    lines += [_line(*pair, asking) for pair in _gathered(works)]
-    lost = sorted(
-        (each for each in answers if not each.reachable), key=lambda e: (e.code, e.source, e.destination)
-    )
-    for code in dict.fromkeys(each.code for each in lost):
-        alike = [each for each in lost if each.code == code]
-        lines += ["", f"# No answer{f': {code}' if code else ', and nobody can tell why'}"]
-        lines += _of_lost(alike, asking, blocked and bool(code), code)
+        lines.insert(1, _CUT)
     return "\n".join(lines) + "\n"
 
 
-def _of_lost(alike: Sequence[Answered], asking: Asking, blocked: bool, code: str) -> Iterator[str]:
-    pairs = [(each.source, each.destination) for each in alike]
+def _order(each: PairAnswer) -> tuple[str, str, str]:
+    return each.code, each.source, each.destination
+
+
+def _of_lost(alike: Sequence[PairAnswer], asking: Asking, blocked: bool, code: str) -> Iterator[str]:
+    """What did not answer for one cause; what nobody can tell is not expected to stay so."""
+    yield f"# No answer: {code or 'nobody can tell why'}"
     for reason in dict.fromkeys(each.reason for each in alike):
         yield f"#   {_comment(reason)}"
-    more = f", is: blocked, cause: {code}"
-    for pair in _gathered(pairs):
-        yield _line(*pair, asking, more) if blocked else f"# {_line(*pair, asking, more if code else '')}"
+    sign = "" if blocked and code else "# "
+    more = f", is: blocked, cause: {code}" if code else ""
+    for line in _lines(alike, asking, more):
+        yield sign + line
 
 
 def _comment(text: str) -> str:
@@ -66,12 +75,13 @@ def _comment(text: str) -> str:
     return joined([text]) if not text.isprintable() else text
 
 
-def _line(sources: tuple[str, ...], destinations: tuple[str, ...], asking: Asking, more: str = "") -> str:
-    """An expectation for all pairs of both, but for one with itself."""
-    asked = "".join(
-        f", {key}: {value}" for key, value in (("protocol", asking.protocol), ("port", asking.port)) if value
-    )
-    return f"- {{from: {_listed(sources)}, to: {_listed(destinations)}{asked}{more}}}"
+def _lines(answers: Sequence[PairAnswer], asking: Asking, more: str = "") -> Iterator[str]:
+    """An expectation for all pairs of some sources and destinations, but for one with itself."""
+    protocol = f", protocol: {asking.protocol}" if asking.protocol else ""
+    port = f", port: {asking.port}" if asking.port else ""
+    for sources, destinations in _gathered(answers):
+        pairs = f"from: {_listed(sources)}, to: {_listed(destinations)}"
+        yield f"- {{{pairs}{protocol}{port}{more}}}"
 
 
 def _listed(names: tuple[str, ...]) -> str:
@@ -89,24 +99,31 @@ def scalar(text: str) -> str:
 
 
 def _escaped(char: str) -> str:
-    if char in '"\\':
-        return f"\\{char}"
-    if char.isascii() and char.isprintable():
-        return char
     number = ord(char)
+    if char in _ESCAPED:
+        return f"\\{char}"
+    if 0x20 <= number < 0x7F:
+        return char
     return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
-def _gathered(pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
-    """Sources that reach the same, themselves aside, with what that is: (sources, destinations), sorted."""
+_ESCAPED = ('"', "\\")
+
+
+def _gathered(answers: Sequence[PairAnswer]) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Sources with the same destinations, themselves aside, and these: (sources, destinations), sorted."""
     reached: dict[str, set[str]] = {}
-    for source, destination in pairs:
-        reached.setdefault(source, set()).add(destination)
+    for each in answers:
+        reached.setdefault(each.source, set()).add(each.destination)
     alike: dict[tuple[str, ...], list[str]] = {}
-    for source, destinations in sorted(reached.items()):
-        alone = tuple(sorted(destinations))
-        shared = tuple(sorted({*destinations, source}))
-        together = [other for other, found in reached.items() if {*found, other} == {*shared}]
-        alike.setdefault(shared if len(together) > 1 else alone, []).append(source)
+    for source in sorted(reached):
+        alike.setdefault(_shared(source, reached), []).append(source)
     for targets, sources in alike.items():
         yield tuple(sources), targets
+
+
+def _shared(source: str, reached: dict[str, set[str]]) -> tuple[str, ...]:
+    """The destinations of a source, with itself where that makes them those of another one as well."""
+    whole = {*reached[source], source}
+    others = (other for other in reached if other != source and {*reached[other], other} == whole)
+    return tuple(sorted(reached[source] if next(others, None) is None else whole))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netprobe.expectations.read import expectations
-from netprobe.expectations.written import Answered, Asking, scalar, written
+from netprobe.expectations.written import Asking, PairAnswer, scalar, written
 
 CODES = ("no-route",)
 
@@ -18,8 +18,8 @@ def pairs(text: str) -> set[tuple[str, str, bool]]:
     return {(each.question.source, each.question.destination, each.reachable) for each in found}
 
 
-def answered(*names: str, lost: tuple[tuple[str, str], ...] = ()) -> list[Answered]:
-    return [Answered(a, b, (a, b) not in lost, "no-route" if (a, b) in lost else "", "no way") for a in names for b in names if a != b]
+def answered(*names: str, lost: tuple[tuple[str, str], ...] = ()) -> list[PairAnswer]:
+    return [PairAnswer(a, b, (a, b) not in lost, "no-route" if (a, b) in lost else "", "no way") for a in names for b in names if a != b]
 
 
 def test_all_with_all_is_one_line() -> None:
@@ -38,7 +38,7 @@ def test_what_did_not_answer_is_a_comment_or_expected_not_to() -> None:
 
 
 def test_nobody_can_tell_why() -> None:
-    text = written([Answered("a", "b", True), Answered("b", "a", False, reason="whether\n- {from: x, to: y}")], Asking(), blocked=True)
+    text = written([PairAnswer("a", "b", True), PairAnswer("b", "a", False, reason="whether\n- {from: x, to: y}")], Asking(), blocked=True)
     assert pairs(text) == {("a", "b", True)}
 
 
@@ -54,7 +54,7 @@ NAMES = st.text(st.characters(exclude_characters="\0"), min_size=1, max_size=8) 
 
 @given(st.lists(NAMES, min_size=2, max_size=5, unique=True), st.data())
 def test_any_names_are_read_again(names: list[str], data: st.DataObject) -> None:
-    found = [Answered(a, b, data.draw(st.booleans()), "no-route", "because\n" + a) for a in names for b in names if a != b]
+    found = [PairAnswer(a, b, data.draw(st.booleans()), "no-route", "because\n" + a) for a in names for b in names if a != b]
     text = written(found, Asking(), blocked=True)
     assert text.isascii()
     assert pairs(text) == {(each.source, each.destination, each.reachable) for each in found}

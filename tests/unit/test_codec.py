@@ -5,6 +5,7 @@ import types
 import typing
 from collections.abc import Mapping
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -41,6 +42,8 @@ from netprobe.model import (
     Stage,
     Verdict,
 )
+from netprobe.model.check import Checked, CheckReport, Status
+from netprobe.saved import load
 
 NAMES = st.one_of(
     st.text(st.characters(), max_size=6),  # surrogates too
@@ -259,3 +262,15 @@ def test_msgspec_still_refuses_surrogates():
     """The reason for the escapes; if it ever accepts them, they can go."""
     with pytest.raises(UnicodeEncodeError):
         msgspec.json.encode("\udcff")
+
+
+def test_what_became_of_expectations_fits_its_schema():
+    schema = json.loads(codec.check_schema())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert (schema["title"], schema["$id"]) == ("netprobe.check/1", "urn:netprobe:check:1")
+    report = load(str(Path(__file__).parents[2] / "captures/samples/no-masquerade.pcapng"))[0]
+    held = Checked("", "a → b icmp", "reachable", Status.HELD, "b is reachable from a", "net.yaml", 2)
+    failed = Checked("out", "red → 8.8.8.8 icmp", "reachable", Status.FAILED, "why", "net.yaml", 3, report=report, before=Status.HELD)
+    found = json.loads(codec.check_to_json(CheckReport((held, failed), 2, changes=("ip link set veth0 down",))))
+    jsonschema.Draft202012Validator(schema).validate(found)
+    assert set(found) == set(schema["$defs"]["CheckReport"]["properties"])

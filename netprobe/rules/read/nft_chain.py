@@ -9,12 +9,13 @@ from netprobe.model import Chain
 # include/uapi/linux/netfilter_ipv4.h and netfilter_bridge.h, as nft(8) names them
 PRIORITIES = {"raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "security": 50, "srcnat": 100}
 _OF_BRIDGES = {"dstnat": -300, "filter": -200, "out": 100, "srcnat": 300}
-_BASE = re.compile(
-    r"type (?P<type>filter|nat|route) hook (?P<hook>\w+)"
-    r"(?: devices? = \{ (?P<several>[^}]*) \}| device (?P<device>\S+))?"
-    r" priority (?P<named>[a-z]+)?(?:(?<=[a-z]) )?(?P<number>[+-]? ?\d+)?"
+_CHAIN = re.compile(
+    r"""(?:type\ (?P<type>filter|nat|route)\ hook\ (?P<hook>\w+)
+           (?:\ devices\ =\ \{\ (?P<several>[^}]*)\ \}|\ device\ (?P<device>\S+))?
+           \ priority\ (?P<named>[a-z]+)?(?:(?<=[a-z])\ )?(?P<number>[+-]?\ ?\d+)?;?\ ?)?
+        (?:policy\ (?P<policy>accept|drop);?)?""",
+    re.VERBOSE,
 )
-_POLICY = re.compile(r"policy (accept|drop)")
 
 
 def chain_of(name: str, text: str, family: str) -> Chain:
@@ -22,19 +23,19 @@ def chain_of(name: str, text: str, family: str) -> Chain:
 
     Raises ValueError for what is not understood.
     """
-    parts = [" ".join(part.split()) for part in text.strip("{} ").split(";")]
-    said = [part for part in parts if part]
-    base = next((found for part in said if (found := _BASE.fullmatch(part))), None)
-    policy = next((found[1] for part in said if (found := _POLICY.fullmatch(part))), "accept")
-    if len(said) > sum(map(bool, (base, "policy" in text))):
+    found = _CHAIN.fullmatch(" ".join(text.strip("{} ").replace(" ;", ";").split()))
+    if found is None:
         raise ValueError(text)
-    if base is None:
+    said = found.groupdict("")
+    policy = said["policy"] or "accept"
+    if not said["hook"]:
         return Chain(name, policy=policy)
-    devices = (base["several"] or base["device"] or "").replace('"', "").replace(",", " ").split()
-    return Chain(name, (), base["hook"], _priority(base, family), base["type"], policy, tuple(devices))
+    devices = f"{said['several']}{said['device']}".replace('"', "").replace(",", " ").split()
+    priority = _priority(said["named"], said["number"], family)
+    return Chain(name, (), said["hook"], priority, said["type"], policy, tuple(devices))
 
 
-def _priority(base: re.Match[str], family: str) -> int:
+def _priority(name: str, number: str, family: str) -> int:
+    """A number, a name, or how far it is from that of a name."""
     named = _OF_BRIDGES if family == "bridge" else PRIORITIES
-    start = named[base["named"]] if base["named"] else 0
-    return start + int((base["number"] or "0").replace(" ", ""))
+    return {"": 0, **named}[name] + int(number.replace(" ", "") or "0")

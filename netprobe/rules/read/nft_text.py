@@ -208,26 +208,38 @@ _STATEMENTS: dict[str, Callable[[_Words, str], Json]] = {
 
 def _literal(word: str) -> Any:
     """A value as JSON has it: numbers as such, prefixes and ranges in their parts, names without quotes."""
-    if word.startswith('"'):
-        return word.strip('"')
-    if word in ("=", ":", "}", ",", ".") or word in _OPERATORS:
+    if word in _SIGNS:
         raise ValueError(word)
-    if re.fullmatch(r"\d+", word):
-        return int(word)
-    if re.fullmatch(r"0x[0-9a-fA-F]+", word):
-        return int(word, 16)
-    address, slash, length = word.rpartition("/")
-    if slash and length.isdigit():
-        return {"prefix": {"addr": address, "len": int(length)}}
-    low, dash, high = word.partition("-")
-    if dash and _is_number(low) and _is_number(high):
-        return {"range": [_literal(low), _literal(high)]}
-    return word
+    found = next((found for form in _FORMS if (found := form.fullmatch(word))), None)
+    if found is None:
+        return word.strip('"')
+    said = {name: text for name, text in found.groupdict().items() if text is not None}
+    match said:
+        case {"decimal": digits}:
+            return int(digits)
+        case {"hexadecimal": digits}:
+            return int(digits, 16)
+        case {"address": address, "length": length}:
+            return {"prefix": {"addr": address, "len": int(length)}}
+    return {"range": [_literal(said["low"]), _literal(said["high"])]}
 
 
-def _is_number(word: str) -> bool:
-    """Whether it is a number or an address: what has a range, unlike `port-unreachable`."""
-    return re.fullmatch(r"[0-9]+(\.[0-9.]+)?|[0-9a-f]*:[0-9a-f:]+", word) is not None
+_SIGNS = ("=", ":", "}", ",", ".", *_OPERATORS)
+_NUMBER = r"[0-9]+(?:\.[0-9.]+)?|[0-9a-f]*:[0-9a-f:]+"  # or an address: what has a range
+_FORMS = tuple(
+    map(
+        re.compile,
+        (
+            r"(?P<decimal>\d+)",
+            r"0x(?P<hexadecimal>[0-9a-fA-F]+)",
+            r'(?P<address>[^"]+)/(?P<length>\d+)',
+            rf"(?P<low>{_NUMBER})-(?P<high>{_NUMBER})",
+        ),
+    )
+)
+
+
+_SOCKET = re.compile(r"\[(?P<six>[^\]]+)\](?::(?P<port6>\S+))?|(?P<four>[0-9.-]*)(?::(?P<port>\S+))?")
 
 
 def _socket(word: str) -> Json:
