@@ -13,19 +13,21 @@ from msgspec.structs import asdict, replace
 
 from .engine.check import Asked, Told, check
 from .engine.expect import answers
-from .engine.recorded import Recorded
+from .engine.recorded import Recorded, merged
 from .engine.what_if import WhatIf
 from .errors import Interrupted, WrongQuestion
 from .expectations.document import LARGEST_BYTES
 from .expectations.expectation import Expectation
 from .expectations.read import expectations
 from .expectations.written import Asking, PairAnswer, written
+from .model import Snapshot
 from .model.check import Checked, CheckReport, Status
 
 if TYPE_CHECKING:
     from .engine import World
     from .model import Run, Space
     from .question import Question
+    from .saved import Failure
 
 
 class Check(CheckReport, frozen=True):
@@ -89,6 +91,27 @@ def _bytes(path: str) -> bytes:
         raise WrongQuestion(f"cannot read {path}: {error.strerror}") from error
 
 
+class Gathered:
+    """The configuration that some runs have read, put together, to be asked again with `recorded`."""
+
+    def __init__(self) -> None:
+        self._snapshot = Snapshot()
+        self._last: Run | None = None
+
+    def add(self, run: Run) -> None:
+        """One run more."""
+        self._snapshot, self._last = merged((self._snapshot, run.snapshot)), run
+
+    def save(self, path: str, command: str) -> Failure | None:
+        """Write it to a capture without frames; what failed and what to do, or None."""
+        if self._last is None:
+            return f"cannot write {path}: nothing was read", "No expectation could be asked."
+        from .saved import save
+
+        run = replace(self._last, snapshot=self._snapshot, observations=(), tapped=(), earlier=None)
+        return save(run, path, "none", command)[1]
+
+
 def check_live(
     world: World,
     wanted: Sequence[Expectation],
@@ -96,11 +119,15 @@ def check_live(
     wait_ns: int = 0,
     timeout_ns: int | None = None,
     told: Told | None = None,
+    gathered: Gathered | None = None,
 ) -> Check:
-    """Ask a machine: packets are sent."""
+    """Ask a machine: packets are sent. `gathered` gets the configuration that is read for it."""
 
     def asked(question: Question) -> Run:
-        return ask(question if timeout_ns is None else replace(question, timeout_ns=timeout_ns))
+        run = ask(question if timeout_ns is None else replace(question, timeout_ns=timeout_ns))
+        if gathered is not None:
+            gathered.add(run)
+        return run
 
     return _check(lambda: check(Asked(world, asked), wanted, wait_ns, told))
 

@@ -23,7 +23,7 @@ from .errors import Interrupted, WrongQuestion
 from .question import Question, check_values
 
 if TYPE_CHECKING:
-    from .checking import Check, Written
+    from .checking import Check, Gathered, Written
     from .engine.check import Told
     from .expectations.expectation import Expectation
     from .linux.machine import Machine
@@ -165,10 +165,11 @@ class Session:
         timeout: str | float = "1s",
         changes: Sequence[str] = (),
         told: Told | None = None,
+        gathered: Gathered | None = None,
     ) -> Check:
         """Ask whether the expectations of these files hold; for so long as `wait` those that do not are asked
         again. With `changes` - commands as a person types them - nothing is sent: the model says which would
-        hold after these. `told` hears of progress.
+        hold after these. `told` hears of progress, `gathered` gets the configuration that was read.
         """
         from .checking import check_live, check_model, read_files
 
@@ -176,7 +177,7 @@ class Session:
         if changes:
             return check_model(self._opened(), wanted, changes, told=told)
         spans = nanoseconds(wait), nanoseconds(timeout)
-        return check_live(self._opened(), wanted, self.run, *spans, told)
+        return check_live(self._opened(), wanted, self.run, *spans, told, gathered)
 
     def checked(self, wanted: Sequence[Expectation], ask: Callable[[Question], model.Run]) -> Check:
         """The same of expectations that were read, each asked by `ask`."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import ExitStack, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .ending import INTERRUPTED, until_interrupted
-from .streams import terminal_of, write
+from .streams import OUTPUT_FAILED, command_line, complain, terminal_of, write
 
 if TYPE_CHECKING:
-    from netprobe.checking import Check, Written
+    from netprobe.checking import Check, Gathered, Written
 
 _SILENT_S = 1.0  # without progress
 
@@ -23,11 +24,18 @@ def check_files(settings: dict[str, Any], files: tuple[str, ...], options: dict[
     from netprobe.formats import checked
 
     _check_options(settings, options)
-    found, _ = until_interrupted(
-        lambda: _recorded(files, options) if options["recordings"] else _live(settings, files, options)
+    read: list[Gathered] = []
+    ask = partial(_recorded, files, options)
+    if not options["recordings"]:
+        ask = partial(_live, settings, files, options, read)
+    found, _ = until_interrupted(ask)
+    failed = read[0].save(options["write"], command_line()) if options["write"] else None
+    write(
+        checked(found, options["output"], terminal_of(settings, options), settings["quiet"]), options["out"]
     )
-    text = checked(found, options["output"], terminal_of(settings, options), settings["quiet"])
-    write(text, options["out"])
+    if failed is not None:
+        complain(*failed)
+        return OUTPUT_FAILED
     return found.exit_code
 
 
@@ -36,9 +44,13 @@ def _check_options(settings: dict[str, Any], options: dict[str, Any]) -> None:
     from netprobe.errors import WrongQuestion
 
     sends = not options["changes"] and not options["recordings"]
-    asked = {"--wait": options["wait"]}
+    asked = {"--wait": options["wait"], "--write": options["write"]}
     if options["recordings"]:
         asked |= {"--host": settings["host"], "--exclude": options["exclude"]}
+    if options["write"] == "-":
+        raise WrongQuestion(
+            "standard output has the result", "Name a file for the configuration: -w FILE.pcapng"
+        )
     for name, value in asked.items():
         if value and not sends:
             other = "--from" if options["recordings"] else "--with"
@@ -55,18 +67,22 @@ def _recorded(files: tuple[str, ...], options: dict[str, Any]) -> Check:
         )
 
 
-def _live(settings: dict[str, Any], files: tuple[str, ...], options: dict[str, Any]) -> Check:
+def _live(
+    settings: dict[str, Any], files: tuple[str, ...], options: dict[str, Any], read: list[Gathered]
+) -> Check:
     from netprobe.linux.sensors.crafter import Crafter
 
     with ExitStack() as held:
         # forked before anything heavy is imported: scapy loads beside pyroute2
         crafter = held.enter_context(Crafter())
+        from netprobe.checking import Gathered
         from netprobe.session import Session
 
         session = held.enter_context(Session(settings["host"], options["exclude"], crafter))
-        told = held.enter_context(_Counter())
+        told, gathered = held.enter_context(_Counter()), Gathered()
+        read.append(gathered)
         spans = {name: f"{options[name]}ns" for name in ("wait", "timeout")}
-        return session.check(*files, **spans, changes=options["changes"], told=told)
+        return session.check(*files, **spans, changes=options["changes"], told=told, gathered=gathered)
 
 
 def write_expectations(settings: dict[str, Any], endpoints: tuple[str, ...], options: dict[str, Any]) -> int:

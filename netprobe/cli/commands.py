@@ -15,7 +15,7 @@ from netprobe import __version__
 
 from .ending import COMPLETING, INTERRUPTED, is_interruption, run, until_interrupted
 from .parameters import CAPTURE, CHECK, EXPECT, OUTPUT, PROBE, look_in_folders, output, with_options
-from .streams import OUTPUT_FAILED, complain, print_report, rendered, terminal_of, write
+from .streams import OUTPUT_FAILED, command_line, complain, print_report, rendered, terminal_of, write
 
 if TYPE_CHECKING:
     from netprobe.engine import Recall
@@ -356,7 +356,7 @@ def _probe(command: str, settings: dict[str, Any], src: str, dst: str, options: 
     if command != "why":
         from netprobe.saved import save
 
-        run, failed = save(run, options["write"], options["captures"], _command_line())
+        run, failed = save(run, options["write"], options["captures"], command_line())
     print_report(rendered(settings, run.report, options), options)
     if failed is not None:
         complain(failed[0], failed[1])
@@ -409,9 +409,3 @@ def _check_files(options: dict[str, Any]) -> None:
         raise WrongQuestion(
             "-w and --out name the same file", "Write two names: the capture and the report are two files."
         )
-
-
-def _command_line() -> str:
-    from netprobe.model.command import joined
-
-    return joined(["netprobe", *sys.argv[1:]])

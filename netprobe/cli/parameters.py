@@ -191,6 +191,10 @@ CHECK: tuple[Callable[..., Any], ...] = (
         "--wait", type=Duration(), default="0", show_default=True,
         help="Ask what does not hold again, for so long.",
     ),
+    click.option(
+        "-w", "--write", metavar="FILE.pcapng", callback=file_name,
+        help="Write the configuration that was read to this file, for --from.",
+    ),
     *PROBE[3:4],
     *PROBE[14:15],
     *output("result", "text", "json", "junit", "tap", "prometheus", "markdown"),

@@ -99,3 +99,10 @@ def let_go_of_stdout() -> None:
     end.
     """
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def command_line() -> str:
+    """What was typed, as a shell would read it again."""
+    from netprobe.model.command import joined
+
+    return joined(["netprobe", *sys.argv[1:]])

@@ -23,10 +23,15 @@ _KEPT = "net.ipv4.conf.{}.promote_secondaries"
 
 def change_address(order: Order) -> Snapshot:
     """`ip address add|replace|del ADDRESS/LENGTH dev IFACE`, with the routes that come and go with it; and
-    `ip address change ADDRESS/LENGTH dev IFACE preferred_lft forever valid_lft forever`.
+    `ip address change ADDRESS/LENGTH dev IFACE preferred_lft forever valid_lft forever`; `ip address flush
+    dev IFACE`.
     """
-    what, written = order.plain
     link = order.link(order.needed("dev"))
+    if order.plain == ["flush"]:
+        return with_addresses(
+            order, link, tuple(a for a in order.namespace.addresses if a.index != link.index)
+        )
+    what, written = order.plain
     text, _, length = written.partition("/")
     bits = prefix.bits(text)
     prefix.number(text)

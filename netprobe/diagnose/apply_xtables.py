@@ -6,11 +6,13 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
+from msgspec.structs import replace
+
 from netprobe.model import Chain, Rule, Snapshot, Statement, Table
 from netprobe.predict.fixes import xt_words
 from netprobe.rules.read.iptables_save import ARGUMENTS, HOOKS, NAT_PRIORITIES, PRIORITIES, TABLES
 
-from .apply_tables import Where, edited, ruleset, with_chain, with_rules, without
+from .apply_tables import Where, edited, ruleset, with_chain, with_rules, with_table, without
 from .order import Order
 
 TOOLS = {
@@ -31,7 +33,7 @@ _QUOTED = re.compile(r"[\s\"'\\]|^$")
 
 def iptables(order: Order) -> Snapshot:
     """`TOOL [-t TABLE] -D CHAIN NUMBER|RULE`, `-P CHAIN POLICY`, `-A CHAIN RULE`, `-I CHAIN [NUMBER] RULE`,
-    `-R CHAIN NUMBER RULE`.
+    `-R CHAIN NUMBER RULE`, `-F [CHAIN]`, `-N CHAIN`, `-X CHAIN`.
     """
     engine, family = TOOLS[order.tool]
     words, table = list(order.words), "filter"
@@ -42,6 +44,13 @@ def iptables(order: Order) -> Snapshot:
         case ["-P", chain, "ACCEPT" | "DROP" as policy]:
             table_of, now = _at(order, where, chain)
             return with_chain(order, table_of, _with_policy(now, policy.lower()))
+        case ["-F"]:
+            known = ruleset(order).table(*where) or Table(*where)
+            return with_table(order, replace(known, chains=tuple(map(_empty, known.chains))))
+        case ["-F", chain]:
+            return with_chain(order, *_emptied(order, where, chain))
+        case ["-N" | "-X" as how, chain]:
+            return with_table(order, _with_own(ruleset(order).table(*where) or Table(*where), how, chain))
         case ["-D", chain, *rule]:
             return edited(order, where, chain, lambda c: without(c, _meant(c, rule)))
         case ["-A", chain, *rule]:
@@ -53,6 +62,28 @@ def iptables(order: Order) -> Snapshot:
         case ["-R", chain, number, *rule] if number.isdigit():
             return edited(order, where, chain, lambda c: _with_another(order, where, c, int(number), rule))
     raise KeyError(" ".join(words))
+
+
+def _empty(chain: Chain) -> Chain:
+    return with_rules(chain, [])
+
+
+def _emptied(order: Order, where: Where, name: str) -> tuple[Table, Chain]:
+    table, chain = _at(order, where, name)
+    return table, _empty(chain)
+
+
+def _with_own(table: Table, how: str, name: str) -> Table:
+    """The table with a chain of a person's own more or less; KeyError where there is one, or none that is
+    empty and not used.
+    """
+    known = table.chain(name)
+    if how == "-N" and known is None:
+        return replace(table, chains=(*table.chains, Chain(name)))
+    used = known is None or known.hook is not None or known.rules
+    if how == "-N" or used or name in [rule.leads_to for rule in table.rules]:
+        raise KeyError(name)
+    return replace(table, chains=tuple(chain for chain in table.chains if chain is not known))
 
 
 def _with_policy(chain: Chain, policy: str) -> Chain:

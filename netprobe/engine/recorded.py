@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from difflib import get_close_matches
+from typing import TypeVar
 
 from msgspec.structs import replace
 
 from netprobe.endpoint import Named, parse
 from netprobe.errors import CannotLook, WrongQuestion
-from netprobe.model import Endpoint, Need, Observation, ReadNamespace, Snapshot, Watch
+from netprobe.model import (
+    Endpoint,
+    Need,
+    Observation,
+    ReadNamespace,
+    Snapshot,
+    Watch,
+)
+
+_Found = TypeVar("_Found")
 
 
 class Unrecorded(CannotLook):
@@ -21,7 +31,7 @@ class Recorded:
     """The configuration in `snapshots`, of one machine: of what several hold, the last counts."""
 
     def __init__(self, snapshots: Sequence[Snapshot]) -> None:
-        self._snapshot = _merged(snapshots)
+        self._snapshot = merged(snapshots)
 
     def reading(self, limit_ns: int) -> AbstractContextManager[None]:  # noqa: ARG002 - a world's signature
         """Nothing is waited for."""
@@ -77,15 +87,22 @@ def _names(named: Named) -> Iterator[str]:
     yield f"{named.kind}:{named.name}{nested}"
 
 
-def _merged(snapshots: Sequence[Snapshot]) -> Snapshot:
+def merged(snapshots: Sequence[Snapshot]) -> Snapshot:
+    """What these hold together, all of one machine; of what several hold, the last counts."""
     found = Snapshot()
     for each in snapshots:
         found = replace(
             each,
             namespaces={**found.namespaces, **each.namespaces},
-            peers=(*each.peers, *(p for p in found.peers if p not in each.peers)),
-            answers=(*each.answers, *(a for a in found.answers if a.namespace not in each)),
-            connections=(*found.connections, *each.connections),
-            macvlans=(*found.macvlans, *each.macvlans), behind=(*found.behind, *each.behind),
+            peers=_last(found.peers, each.peers),
+            answers=(*(a for a in found.answers if a.namespace not in each), *each.answers),
+            connections=_last(found.connections, each.connections),
+            blind=_last(found.blind, each.blind),
+            macvlans=_last(found.macvlans, each.macvlans), behind=_last(found.behind, each.behind),
         )  # fmt: skip
     return found
+
+
+def _last(before: tuple[_Found, ...], after: tuple[_Found, ...]) -> tuple[_Found, ...]:
+    """Both, the later ones first: who looks for one takes the first that fits."""
+    return tuple(dict.fromkeys((*after, *before)))

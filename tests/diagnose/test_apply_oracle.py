@@ -304,6 +304,20 @@ DEVICES = [
     ("host", "tc qdisc add dev eth0 clsact"),
     ("host", "tc qdisc add dev eth0 clsact", "host: tc qdisc add dev eth0 clsact"),
 ]
+MORE = [
+    ("host", "iptables -F FORWARD", "host: iptables -A FORWARD -j DROP; iptables -A INPUT -j ACCEPT"),
+    ("host", "iptables -F", "host: iptables -A FORWARD -j DROP; iptables -A INPUT -j ACCEPT; iptables -P FORWARD DROP"),
+    ("host", "iptables -t nat -F POSTROUTING", "host: iptables -t nat -A POSTROUTING -j MASQUERADE"),
+    ("host", "iptables -F NOSUCH"),
+    ("host", "iptables -N OWN"),
+    ("host", "iptables -N OWN", "host: iptables -N OWN"),
+    ("host", "iptables -X OWN", "host: iptables -N OWN"),
+    ("host", "iptables -X OWN", "host: iptables -N OWN; iptables -A FORWARD -j OWN"),
+    ("host", "iptables -X OWN", "host: iptables -N OWN; iptables -A OWN -j DROP"),
+    ("host", "iptables -X FORWARD"),
+    ("c1", "ip address flush dev eth0"),
+    ("host", "ip address flush dev br0"),
+]
 NFT = [
     ("host", "nft add table inet new"),
     ("host", "nft delete table inet fw", PASS),
@@ -331,7 +345,7 @@ NFT = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("case", [*DEVICES, *NFT], ids=lambda case: f"{case[0]}: {case[1]}")
+@pytest.mark.parametrize("case", [*DEVICES, *MORE, *NFT], ids=lambda case: f"{case[0]}: {case[1]}")
 def test_the_model_does_what_a_person_may_type(fresh_lab: Lab, case: tuple[str, ...]) -> None:
     agrees(fresh_lab, *case)
 

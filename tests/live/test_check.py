@@ -10,6 +10,7 @@ import pytest
 from asking import ask, once, until
 from belongings import packet_sockets
 
+import netprobe
 from netprobe.lab.lab import Lab
 
 pytestmark = [pytest.mark.lab, once]
@@ -80,3 +81,19 @@ def test_interrupted_it_prints_what_it_has(fresh_lab: Lab) -> None:
     assert program.wait() == 130, program.errors()
     found = json.loads(program.output())
     assert (found["complete"], found["expected"], [each["asked"] for each in found["results"]]) == (False, 3, ["c1 → c2 icmp"])
+
+
+def test_what_was_read_can_be_asked_elsewhere(lab: Lab) -> None:
+    """In a process that has no lab, and as somebody without privileges: the model answers as it does here."""
+    machine, net = Path(lab.folder, "machine.pcapng"), written(lab, HOLD)
+    done = ask(lab, "check", "-w", str(machine), net)
+    assert (done.code, done.stderr) == (0, ""), done.told
+    found = netprobe.check(net, recording=machine)
+    assert found, found.text()
+    assert [each.notes for each in found.results if each.notes] == [
+        ("max_rtt was not looked at: nothing was sent",), ("who answers was not looked at: nothing was sent",),
+    ]  # fmt: skip
+    broken = netprobe.check(net, recording=machine, changes=["ip -n red link set eth0 down", "ip -n c1 addr flush dev eth0"])
+    assert [each.turned for each in broken.results] == ["breaks"] * 6
+    assert ask(lab, "check", "-w", "-", net).code == 2
+    assert ask(lab, "check", "-w", "/proc/no/file", net).code == 74

@@ -58,6 +58,9 @@ def test_a_change_can_be_tried(lab: Lab, line: str) -> None:
     (folder / "out.yaml").write_text("expect:\n- {from: red, to: 8.8.8.8}\n")
     words = [str(folder / word) if word.endswith(".yaml") else word for word in shlex.split(line)[1:]]
     words = [str(PROJECT / word) if word.startswith("captures/") else word for word in words]
+    words = [str(folder / word) if word == "machine.pcapng" else word for word in words]
+    if "machine.pcapng" in line:
+        assert ask(lab, "check", "-w", str(folder / "machine.pcapng"), str(folder / "net.yaml")).code == 0
     done = ask(lab, *words)
     assert (done.code, done.stderr) == (1, ""), done.told
     assert "the change breaks it" in done.stdout
