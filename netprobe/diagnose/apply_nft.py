@@ -89,8 +89,8 @@ def _with_chain(order: Order, table: Table, words: Sequence[str]) -> Snapshot:
     name, *body = words
     known, wanted = table.chain(name), chain_of(name, " ".join(body), table.family)
     chain = wanted if known is None else replace(known, policy=wanted.policy)
-    if known is None and body and wanted.hook is None:
-        raise KeyError(name)  # ENOENT: a policy of a chain that is not there
+    if known is None and (table.partial or (body and wanted.hook is None)):
+        raise KeyError(name)  # nobody has read it; ENOENT: a policy of a chain that is not there
     return with_table(order, replace(table, chains=_chains_with(table, chain)))
 
 

@@ -78,6 +78,8 @@ def _with_own(table: Table, how: str, name: str) -> Table:
     empty and not used.
     """
     known = table.chain(name)
+    if table.partial:
+        raise KeyError(name)  # nobody has read whether there is one
     if how == "-N" and known is None:
         return replace(table, chains=(*table.chains, Chain(name)))
     used = known is None or known.hook is not None or known.rules

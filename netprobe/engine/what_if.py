@@ -53,6 +53,7 @@ class WhatIf:
         self._base = Snapshot(moment=now())
         self._probes: dict[Question, Probe] = {}
         self._commands: tuple[Command, ...] = ()
+        self._made: dict[tuple[Command, ...], tuple[Snapshot, Snapshot]] = {}
         with for_want_of_resources(), world.reading(READING_NS):
             for line in lines:
                 self._commands += tuple(self._understood(line))
@@ -66,10 +67,15 @@ class WhatIf:
         """What the model says of the same question after the commands."""
         return self._asked(question, self._commands)
 
-    def grown(self, needs: Sequence[Need], commands: Sequence[Command]) -> Snapshot:
+    def grown(self, needs: Sequence[Need], commands: tuple[Command, ...]) -> Snapshot:
         """What was read, with `needs` as well, after these commands."""
-        self._base = self.world.read(self._base, needs)
-        return tried(without_learned(self._base) if self._commands else self._base, commands)
+        if needs:
+            self._base = self.world.read(self._base, needs)
+        base, made = self._made.get(commands, (None, self._base))
+        if base is not self._base:  # what is derived from a snapshot is kept with it: make no other one
+            made = tried(without_learned(self._base) if self._commands else self._base, commands)
+            self._made[commands] = self._base, made
+        return made
 
     def _asked(self, question: Question, commands: tuple[Command, ...]) -> Run:
         """The line without its packet."""
@@ -173,7 +179,7 @@ class WhatIf:
 class _View:
     """What was read, after some commands, as a world."""
 
-    def __init__(self, whole: WhatIf, commands: Sequence[Command]) -> None:
+    def __init__(self, whole: WhatIf, commands: tuple[Command, ...]) -> None:
         self._whole, self._commands = whole, commands
 
     def reading(self, limit_ns: int) -> AbstractContextManager[None]:

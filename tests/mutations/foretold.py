@@ -12,6 +12,7 @@ from mutations.draw import draw
 from mutations.flows import Flow, working
 from mutations.measure import Lost, side_by_side
 from mutations.mutation import Call, Mutation
+from mutations.settings import Setting
 from mutations.sight import differences, look
 from mutations.trial import Void, flush, limited, make_setting
 
@@ -105,14 +106,24 @@ def foretell(seed: int, index: int, number: int) -> Foretold | Void:
             return Void(f"refused: {mutation}: {error}")
         if not any(differences(before, sight.digest(mutation.namespaces))):
             return Void("no difference")
-        flush(chosen.setting, mutation.warm)  # what traffic has left behind is learned anew
-        state = working(flows, 3)
+        state = _one_by_one(chosen.setting, mutation.warm)
     if any(number > 1 for number in state.values()):
         return Void("comes and goes")
     where = (f"--seed {seed} --only {index}", chosen.setting.name, mutation.kind, lines)
     if isinstance(said, str):
         return Foretold(*where, refused=said)
     return Foretold(*where, told=tuple(Told(str(flow), *said[flow][:1], state[flow] > 0, said[flow][1]) for flow in flows))
+
+
+def _one_by_one(setting: Setting, warm: bool) -> dict[Flow, int]:
+    """The round in which each flow got through, 0 for never. What traffic has left behind is forgotten before each: a question of one
+    station teaches the other where it is.
+    """
+    found: dict[Flow, int] = {}
+    for flow in setting.flows:
+        flush(setting, warm)
+        found |= working([flow])
+    return found
 
 
 def _said(lines: Sequence[str], flows: Sequence[Flow]) -> dict[Flow, tuple[str, str]] | str:
