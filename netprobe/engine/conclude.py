@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from netprobe.model import Cause, Earlier, Observation, Probe, Report, Snapshot
+from msgspec.structs import replace
+
+from netprobe.model import Agreement, Cause, Earlier, Observation, Probe, Report, Snapshot, Verdict
 from netprobe.predict.predict import Prediction
 
 from .clock import Clock
@@ -55,6 +57,16 @@ def unexplained(
     from .searches import Unsearched
 
     return diagnose(command, probe, snapshot, prediction, seen, tapped, lambda _: None, searches=Unsearched)
+
+
+def undecided(report: Report) -> Report:
+    """The same where no packet was waited for long enough: what was seen stands, and what comes of it not."""
+    source, destination = report.probe.source.endpoint, report.probe.destination.endpoint
+    said = f"whether {destination} is reachable from {source} was not decided when the run was interrupted"
+    return replace(
+        report, verdict=Verdict.UNDETERMINED, agreement=Agreement.OBSERVED_ONLY, direction=None, summary=said,
+        sent=0, received=0, rtt_ns=(),
+    )  # fmt: skip
 
 
 def explain(case: Case) -> Cause | None:

@@ -14,7 +14,7 @@ from netprobe.predict.predict import Prediction, predict
 from netprobe.question import Question
 
 from .clock import Clock, now
-from .conclude import diagnosed, lost, typed, unexplained
+from .conclude import diagnosed, lost, typed, undecided, unexplained
 from .confirm import Conclusion, confirmed, is_to_be_confirmed
 from .probe import other_segment, to_probe
 from .rounds import ask_tracking, foresee, foretell, look_around
@@ -37,7 +37,8 @@ def ask(world: World, question: Question, recall: Recall | None = None) -> Run:
 class _Looked(Struct, frozen=True):
     """What was asked and what was seen of it: what a report is made of.
 
-    `probe` is the question's, `sent` what left; `seen` is None where nothing was sent.
+    `probe` is the question's, `sent` what left; `seen` is None where nothing was sent. `decided` False: it
+    was interrupted before an answer was due to any of the packets.
     """
 
     command: str
@@ -47,6 +48,7 @@ class _Looked(Struct, frozen=True):
     prediction: Prediction | None
     seen: tuple[Observation, ...] | None = None
     tapped: frozenset[str] = frozenset()
+    decided: bool = True
 
 
 _Concluded = tuple[Report, Snapshot, Earlier | None]
@@ -88,21 +90,24 @@ def _looked(
     watch = _watch(sent, snapshot, prediction)
     seen, interruption = _observe(world, watch, prediction, clock)
     if interruption is not None:
-        found = _of_the_first(found, interruption.count)
+        found = _of_the_first(found, interruption.count, seen)
     tapped = frozenset(watch.namespaces) - {o.namespace for o in seen if o.kind == "blind"}
     return replace(found, seen=seen, tapped=tapped), interruption
 
 
-def _of_the_first(found: _Looked, count: int) -> _Looked:
-    """The same of a probe of so many packets."""
+def _of_the_first(found: _Looked, decided: int, seen: Sequence[Observation]) -> _Looked:
+    """The same of a probe of so many packets as are decided; where none is, of those that were seen."""
+    count = decided or min(found.probe.count, 1 + max((each.sequence for each in seen), default=0))
     probe, sent = (replace(each, count=count) for each in (found.probe, found.sent))
     prediction = found.prediction and replace(found.prediction, probe=sent)
-    return replace(found, probe=probe, sent=sent, prediction=prediction)
+    return replace(found, probe=probe, sent=sent, prediction=prediction, decided=decided > 0)
 
 
 def _concluded(world: World, found: _Looked, recall: Recall | None, clock: Clock) -> _Concluded:
     """The report, with the cause of a loss, the configuration it rests on, and the earlier run."""
     snapshot, prediction, seen, sent = found.snapshot, found.prediction, found.seen, found.sent
+    if not found.decided:
+        return _unexplained(found, clock), snapshot, None
     if prediction is not None and seen is not None:
         snapshot = ask_tracking(world, snapshot, prediction, clock)
     earlier = _recalled(recall, found.command, sent, prediction, seen)
@@ -121,38 +126,47 @@ def _unexplained(found: _Looked, clock: Clock) -> Report:
     """The report on what was seen, whose cause is not looked for."""
     sent, prediction, seen = found.sent, found.prediction, found.seen
     with clock.of("diagnose"):
-        return unexplained(found.command, sent, found.snapshot, prediction, seen, found.tapped)
+        report = unexplained(found.command, sent, found.snapshot, prediction, seen, found.tapped)
+    return report if found.decided else undecided(report)
 
 
 def replay(run: Run) -> Run:
     """A saved run diagnosed again, from what it recorded: no kernel, no privilege."""
+    asked, clock = run.report.probe, Clock()
+    # what the kernel was not asked then, the model decides
+    outcomes = (predict(run.snapshot, asked, ask) for ask in (True, False))
+    prediction = next((outcome for outcome in outcomes if isinstance(outcome, Prediction)), None)
+    seen = run.observations if run.report.command != "why" else None
+    tapped = frozenset(run.tapped)
+    found = _Looked(run.report.command, asked, asked, run.snapshot, prediction, seen, tapped)
+    # an interrupted one; whose packets were all sent is whole once it is diagnosed
+    is_short = not run.report.complete and 0 <= run.report.sent < asked.count
+    if is_short:
+        found = _of_the_first(found, run.report.sent, run.observations)
+    report = _concluded_again(run, found, clock) if found.decided else _unexplained(found, clock)
+    report = replace(report, capture=run.report.capture, timings=run.report.timings)
+    replayed = replace(run, report=typed(report, run.snapshot))
+    return _incomplete(replayed, asked.count) if is_short else replayed
+
+
+def _concluded_again(run: Run, found: _Looked, clock: Clock) -> Report:
+    """The report on what was recorded, with the cause of a loss."""
     from netprobe.diagnose.change import CHANGED, concluded
 
-    asked, clock = run.report.probe, Clock()
-    # an interrupted one; whose packets were all sent is whole once it is diagnosed
-    is_short = not run.report.complete and 0 < run.report.sent < asked.count
-    probe = replace(asked, count=run.report.sent) if is_short else asked
-    # what the kernel was not asked then, the model decides
-    outcomes = (predict(run.snapshot, probe, ask) for ask in (True, False))
-    prediction = next((outcome for outcome in outcomes if isinstance(outcome, Prediction)), None)
-    watched = run.report.command != "why"
-    tapped = frozenset(run.tapped)
     report = diagnosed(
-        run.report.command,
-        probe,
+        found.command,
+        found.sent,
         run.snapshot,
-        prediction,
-        run.observations if watched else None,
-        tapped,
+        found.prediction,
+        found.seen,
+        found.tapped,
         clock,
         run.earlier,
     )
     kept = tuple(note for note in run.report.notes if note.startswith(CHANGED))
     report = concluded(replace(report, notes=(*report.notes, *kept)))
     report, _ = foretell(None, report, run.snapshot, clock, run.earlier)
-    report = replace(report, capture=run.report.capture, timings=run.report.timings)
-    replayed = replace(run, report=typed(report, run.snapshot))
-    return _incomplete(replayed, asked.count) if is_short else replayed
+    return report
 
 
 def _incomplete(run: Run, asked: int) -> Run:

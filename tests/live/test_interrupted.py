@@ -59,10 +59,23 @@ def test_a_loss_counts_what_was_waited_for_long_enough(fresh_lab: Lab) -> None:
 
 
 def test_nothing_was_waited_for_long_enough(fresh_lab: Lab) -> None:
+    """What was seen by then is told and kept; nobody can say what would have come of it."""
     fresh_lab.run(["sysctl", "-qw", "net.ipv4.ip_forward=0"], check=True)
-    program = interrupted(fresh_lab, "trace", "red", "8.8.8.8", *MANY, "-W", "60s", "--captures", "none", after=0.2)
-    assert program.output() == ""
+    file = Path(fresh_lab.folder, "early.pcapng")
+    program = interrupted(fresh_lab, "trace", "red", "8.8.8.8", *MANY, "-W", "60s", "-w", str(file), after=0.2)
+    assert re.search(r"UNDETERMINED: seen up to hop 3 of [0-9]+, interrupted after 0 of 10000\n", program.output()), program.output()
+    assert "host/br0" in program.output()
+    assert "error[" not in program.output()
     assert program.errors().strip() == ""
+    shown = fresh_lab.run(["netprobe", "show", str(file)])
+    assert shown.stdout.replace(str(file), "") == program.output().replace(str(file), "")
+
+
+def test_before_anything_was_sent_there_is_nothing_to_say(lab: Lab) -> None:
+    program = lab.start(["bash", "-c", 'exec netprobe "$@"', "netprobe", "trace", "red", "8.8.8.8", "-c", "100"])
+    program.kill(signal.SIGINT)
+    assert program.wait() in (130, -signal.SIGINT)
+    assert program.output() == ""
 
 
 def test_its_capture_can_be_shown(lab: Lab) -> None:

@@ -32,7 +32,7 @@ class Interruptible(RecordedMachine):
     def __init__(self, sample: Any, decided: int, while_reading: bool = False) -> None:
         self.sample = sample
         super().__init__()
-        self.decided, self.while_reading = decided, while_reading
+        self.decided, self.while_reading, self.early = decided, while_reading, False
         self.is_observed = False
 
     def observe(self, *_: Any) -> tuple[Observation, ...]:
@@ -43,7 +43,7 @@ class Interruptible(RecordedMachine):
         seen = tuple(o for several in each for o in several)
         if self.while_reading:
             return seen
-        raise Interrupted(self.decided, seen)
+        raise Interrupted(0 if self.early else self.decided, seen)
 
     def read(self, snapshot: Snapshot, needs: Sequence[Need]) -> Snapshot:
         if self.is_observed and self.while_reading:
@@ -80,6 +80,19 @@ def test_its_capture_says_the_same_again(sample: Any) -> None:
     again = replay(run).report
     for name in ("complete", "verdict", "sent", "received", "probe", "summary"):
         assert getattr(again, name) == getattr(run.report, name), name
+
+
+@pytest.mark.parametrize("sample", [HEALTHY, BROKEN])
+def test_before_an_answer_was_due(sample: Any) -> None:
+    """Nothing is concluded from packets that are under way; a capture says the same again."""
+    recording = Interruptible(sample, 4)
+    recording.early = True
+    run = interrupted(recording, 100)
+    for report in (run.report, replay(run).report):
+        assert (report.verdict, report.sent, report.received, report.probe.count) == (Verdict.UNDETERMINED, 0, 0, 100)
+        assert (report.complete, report.causes, report.direction, report.agreement) == (False, (), None, "observed-only")
+        assert report.path.request[0].observed
+        assert ", interrupted after 0 of 100\n" in text(report)
 
 
 def test_while_the_cause_is_sought() -> None:
@@ -123,5 +136,6 @@ def test_python_keeps_the_capture_too(tmp_path: Path) -> None:
 def test_a_report_that_says_otherwise_is_no_harm(sent: int) -> None:
     """A capture may come from anybody."""
     run = interrupted(Interruptible(HEALTHY, 5), 100)
-    again = replay(replace(run, report=replace(run.report, sent=sent))).report
+    seen = (*run.observations, replace(run.observations[0], sequence=1 << 62))
+    again = replay(replace(run, report=replace(run.report, sent=sent), observations=seen)).report
     assert again.probe.count == 100

@@ -89,10 +89,10 @@ def observe(
 
 
 def _interrupted(book: Logbook) -> Interrupted | None:
-    """What there is of the packets that are decided by now; None where there are none."""
-    count = book.decided(time.time_ns())
-    seen = tuple(each for each in book.observations() if each.sequence < count)
-    return Interrupted(count, seen) if count else None
+    """What there is of the packets that are decided by now; where none is, of all. None: none was sent."""
+    count, every = book.decided(time.time_ns()), book.observations()
+    seen = tuple(each for each in every if not count or each.sequence < count)
+    return Interrupted(count, seen) if any(each.kind == "sent" for each in seen) or count else None
 
 
 def _open_sender(probe: Probe, handle: int, book: Logbook) -> Sender | FrameSender | None:
