@@ -36,6 +36,12 @@ class Check(CheckReport, frozen=True):
     def __bool__(self) -> bool:
         return self.holds
 
+    def __repr__(self) -> str:
+        from .formats import checked
+        from .render.terminal import Terminal
+
+        return f"<check: {checked(self, 'text', Terminal(), quiet=True).rstrip()}>"
+
     @property
     def exit_code(self) -> int:
         """0 all hold, 1 one fails, 2 or 3 one could not be asked, 4 one is undetermined, 130 interrupted."""

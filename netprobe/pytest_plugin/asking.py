@@ -27,6 +27,7 @@ else:
 
 _SHOWN = 3  # answers that a failed test shows
 _LONGEST = 100  # letters of a test's name in that of a file
+_PARTS = ("failed", "groups")  # of an answer to several questions: of check and matrix
 _CAPTURED = ("trace", "ping", "arping")  # what takes `write=`
 
 
@@ -80,11 +81,10 @@ class Netprobe(_Face):
                 raise
             said = str(error)
         else:
-            report = getattr(answer, "report", answer)
-            lacks = _missing() if getattr(report, "verdict", "") == "undetermined" else ()
+            said = _doubt(answer)
+            lacks = _missing() if said else ()
             if self._required or not lacks:
                 return answer
-            said = report.summary
         without = f" (without {', '.join(f'CAP_{each}' for each in lacks)})" if lacks else ""
         pytest.skip(f"netprobe: {said}{without}")
 
@@ -163,6 +163,17 @@ def _whole(answer: Any) -> str:
     return str(replace(answer, command="trace").text())
 
 
+def _doubt(answer: Any) -> str:
+    """Why an answer says neither yes nor no; "" where it says one of them. That of several says no where one
+    of them does.
+    """
+    if hasattr(answer, "failed"):
+        unsure = [each for each in answer.failed if each.status in ("error", "undetermined")]
+        return str(unsure[0].reason) if unsure and len(unsure) == len(answer.failed) else ""
+    report = getattr(answer, "report", answer)  # a run has its report
+    return str(report.summary) if getattr(report, "verdict", "") == "undetermined" else ""
+
+
 def _missing() -> tuple[str, ...]:
     """The capabilities that netprobe uses and this thread has not."""
     from netprobe.linux.privilege import missing
@@ -172,7 +183,8 @@ def _missing() -> tuple[str, ...]:
 
 def _causes(answer: Any) -> Iterator[Any]:
     """The one cause of a report; those of what failed, of several answers in one."""
-    several = getattr(answer, "failed", (answer,))
+    parts = (getattr(answer, name, None) for name in _PARTS)
+    several = next((found for found in parts if found is not None), (answer,))
     yield from (each.cause for each in several if getattr(each, "cause", None) is not None)
 
 

@@ -144,6 +144,17 @@ def test_all_of_the_module_is_there(recorded: pytest.Pytester) -> None:
     run(recorded).assert_outcomes(passed=1)
 
 
+def test_expectations_are_shown_as_they_fail(recorded: pytest.Pytester) -> None:
+    (recorded.path / "net.yaml").write_text("expect:\n- {from: red, to: 8.8.8.8}\n- {from: red, to: 10.0.0.1}\n")
+    recording = PROJECT / "captures/samples/no-masquerade.pcapng"
+    recorded.makepyfile(f"def test_it(netprobe): assert netprobe.check('net.yaml', recording={str(recording)!r})")
+    done = run(recorded, "--junitxml=report.xml")
+    done.assert_outcomes(failed=1)
+    done.stdout.fnmatch_lines(["*- netprobe.check('net.yaml', *", "✗ red → 8.8.8.8 icmp is reachable", "*1 hold, 1 fail"])
+    assert "AssertionError: assert <check: 1 hold, 1 fail>\n" in done.stdout.str()
+    assert properties_in(recorded.path / "report.xml")["test_it"][0] == ("netprobe-cause", "nat-missing")
+
+
 def test_a_wrong_question_fails(recorded: pytest.Pytester) -> None:
     recorded.makepyfile("""
         def test_it(netprobe, monkeypatch):
@@ -178,6 +189,7 @@ ASKED = """
 def test_namespace(netprobe): assert netprobe.ping("pid:1", "8.8.8.8")
 def test_container(netprobe): assert netprobe.ping("no-such-container", "8.8.8.8")
 def test_prediction(netprobe): assert netprobe.why("host", "127.0.0.1")
+def test_expectations(netprobe): assert netprobe.check(FILE)
 def test_other(): pass
 """
 
@@ -185,20 +197,21 @@ def test_other(): pass
 @pytest.fixture
 def unprivileged() -> Iterator[Path]:
     with readable() as folder:
-        (folder / "test_it.py").write_text(ASKED)
+        (folder / "net.yaml").write_text("expect:\n- {from: 'pid:1', to: 8.8.8.8}\n- {from: host, to: 127.0.0.1}\n")
+        (folder / "test_it.py").write_text(ASKED.replace("FILE", repr(str(folder / "net.yaml"))))
         yield folder
 
 
 def test_without_privilege_it_is_skipped(unprivileged: Path) -> None:
     shown = as_nobody(unprivileged)
-    assert "1 passed, 3 skipped" in shown, shown
+    assert "1 passed, 4 skipped" in shown, shown
     assert re.search(r"netprobe: not permitted to open the network namespace pid:1: .*\(without CAP_SYS_ADMIN, ", shown), shown
     assert "netprobe: there is no namespace or container no-such-container (without CAP_SYS_ADMIN, " in shown
 
 
 def test_without_privilege_it_fails_where_that_is_required(unprivileged: Path) -> None:
     shown = as_nobody(unprivileged, "--netprobe-require")
-    assert "3 failed, 1 passed" in shown, shown
+    assert "4 failed, 1 passed" in shown, shown
     assert "NotPermitted: not permitted to open the network namespace pid:1" in shown
 
 
