@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -76,6 +78,29 @@ def test_before_anything_was_sent_there_is_nothing_to_say(lab: Lab) -> None:
     program.kill(signal.SIGINT)
     assert program.wait() in (130, -signal.SIGINT)
     assert program.output() == ""
+
+
+@pytest.mark.parametrize("count", [10, pytest.param(150, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("forward", ["1", "0"], ids=["answered", "lost"])
+def test_at_any_moment_what_is_printed_is_whole(fresh_lab: Lab, forward: str, count: int) -> None:
+    """Nothing, or one report that says whether it is complete: while it loads, sends, looks for the cause, and prints."""
+    fresh_lab.run(["sysctl", "-qw", f"net.ipv4.ip_forward={forward}"], check=True)
+    question = ["trace", "red", "8.8.8.8", "-c", "100", "-i", "4ms", "-W", "100ms", "-o", "json", "--captures", "none"]
+    dice, reports = random.Random(count), []
+    for _ in range(count):
+        program = fresh_lab.start(["bash", "-c", 'exec netprobe "$@"', "netprobe", *question])
+        fresh_lab.run(["sleep", str(dice.uniform(0.1, 1.2))])
+        with suppress(OSError):  # it has ended by then
+            program.kill(signal.SIGINT)
+        code, output = program.wait(), program.output()
+        assert code in (0, 1, 130, -signal.SIGINT), program.errors()
+        report = json.loads(output) if output else None
+        assert report is not None or code in (130, -signal.SIGINT)
+        if report is not None:
+            assert report["complete"] or code == 130
+            assert report["complete"] or report["sent"] < 100 or not report["causes"]
+            reports.append(report)
+    assert len({report["sent"] for report in reports}) > 1
 
 
 def test_its_capture_can_be_shown(lab: Lab) -> None:

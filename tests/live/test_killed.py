@@ -23,6 +23,7 @@ NAMESPACES = ["host", "red", "c1", "c2", "internet"]
 QUESTIONS = (
     ["trace", "red", "8.8.8.8", "-c", "3", "-i", "50ms"], ["trace", "red", "8.8.8.8:80"], ["arping", "c1", "c2"], ["ls"],
     ["why", "red", "8.8.8.8"], ["trace", "red", "9.9.9.9", "--exclude", "internet", "-W", "200ms"],
+    ["ping", "red", "8.8.8.8", "-c", "100", "-i", "5ms"], ["expect", "c1", "c2", "red"],
 )  # fmt: skip
 LONGEST_S = 0.8  # a run takes about as long
 ENDED = {signal.SIGINT: (130,), signal.SIGTERM: (130, 128 + signal.SIGTERM)}  # the second before Python has a handler
