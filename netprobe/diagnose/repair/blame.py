@@ -16,7 +16,6 @@ _DEAD = {
     "neigh-no-answer", "no-route", "port-closed", "listener-wrong-address", "route-wrong-nexthop",
     "forwarding-off",
 }  # fmt: skip
-_AT_ITS_END = {"port-closed", "listener-wrong-address"}
 _UNKNOWN_SOURCE = {"no-route", "neigh-no-answer", "route-unreachable", "route-loop", "martian-source"}
 
 
@@ -41,12 +40,8 @@ def _dead_target(loss: Loss) -> Stop | None:
     )
     if made is None or made.object is None or own or loss.stop.code not in _DEAD:
         return None
-    if (
-        made.object.owner in dnat_rules.ENGINES
-        and loss.stop.code in _AT_ITS_END
-        and made.flow.dst in loss.owned
-    ):
-        return None  # the station that it started is there, and its program is not
+    if made.object.owner in dnat_rules.ENGINES and _lacks_its_program(loss, made):
+        return None
     target = f"{made.flow.dst}:{made.flow.dport}" if made.flow.dport else made.flow.dst
     code = "nat-redirect-dead" if any(c.by == "REDIRECT" for c in made.changes) else "dnat-dead-target"
     text = (
@@ -55,6 +50,14 @@ def _dead_target(loss: Loss) -> Stop | None:
     )
     proof = (made.object.text, loss.stop.text)
     return Stop(code, Place(made.namespace, None, made.stage), text, made.object, (), proof)
+
+
+def _lacks_its_program(loss: Loss, made: Hop) -> bool:
+    """Whether the station is there, and no program of it listens on any port: one that does may be meant."""
+    there = loss.snapshot.get(loss.stop.place.namespace)
+    if loss.stop.code != "port-closed" or there is None or there.owner_of(made.flow.dst) is None:
+        return False
+    return not any(each.protocol == made.flow.protocol.value and each.port for each in there.sockets or ())
 
 
 def _not_published(loss: Loss) -> Stop | None:
