@@ -201,12 +201,19 @@ CHECK: tuple[Callable[..., Any], ...] = (
 )  # fmt: skip
 
 EXPECT: tuple[Callable[..., Any], ...] = (
-    *PROBE[:2],
+    click.option(
+        "-p", "--protocol", type=click.Choice(["icmp", "udp", "tcp"]),
+        help="Ask with this protocol.  [default: icmp; tcp with a port]",
+    ),
+    *PROBE[1:2],
     *PROBE[3:4],
     *PROBE[14:15],
     click.option("--blocked", is_flag=True, help="Expect of what does not answer that it does not."),
-    *output("file", "yaml")[1:],
-)
+    click.option(
+        "--out", type=click.Path(dir_okay=False), callback=report_file,
+        help="Write to this file instead of stdout.",
+    ),
+)  # fmt: skip
 
 
 def with_options(*options: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
