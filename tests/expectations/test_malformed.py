@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import tracemalloc
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netprobe.errors import WrongQuestion
+from netprobe.errors import CannotLook, WrongQuestion
 from netprobe.expectations.document import DEEPEST, LARGEST_BYTES
 from netprobe.expectations.read import MOST, expectations
 
@@ -122,3 +123,10 @@ def test_a_small_file_that_names_millions_of_pairs_takes_no_memory() -> None:
         assert tracemalloc.get_traced_memory()[1] < 60 << 20
     finally:
         tracemalloc.stop()
+
+
+def test_without_a_parser_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    with pytest.raises(CannotLook, match="PyYAML is not installed") as raised:
+        expectations(GOOD.encode(), "net.yaml", CODES)
+    assert "pip install PyYAML" in raised.value.hint
