@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from netprobe.diagnose.evidence import Case
 from netprobe.model import Cause, Command, Confidence, Evidence, Leg, Object, Place, Source, Stage
-from netprobe.predict.fixes import INTERFACE, sysctl
+from netprobe.predict.fixes import INTERFACE, machine_wide
 
 from . import proof
 
@@ -172,37 +172,51 @@ def neigh_table_full(case: Case) -> Cause | None:
 
 
 def _full(case: Case) -> Cause | None:
-    """The request never left, and the neighbour table has no room."""
-    six = case.probe.version == 6
-    cache, key = (
-        ("ndisc_cache", "net.ipv6.neigh.default.gc_thresh3")
-        if six
-        else ("arp_cache", "net.ipv4.neigh.default.gc_thresh3")
-    )
-    name = case.probe.source.namespace or ""
-    namespace = case.snapshot.namespaces.get(name)
+    """The packet did not leave a namespace, and the neighbour table has no room."""
+    place = _not_left(case) if case.watched else None
+    namespace = case.snapshot.namespaces.get(place.namespace or "") if place is not None else None
+    if place is None or namespace is None:
+        return None
+    family, cache = (6, "ndisc_cache") if case.probe.version == 6 else (4, "arp_cache")
+    key = f"net.ipv{family}.neigh.default.gc_thresh3"
     # only the first namespace of a machine has the sysctl
     first = next((n for n in case.snapshot.namespaces.values() if n.sysctl(key)), None)
-    limit = first.number(key) if first is not None else 0
-    entries, refused = (
-        namespace.counters.get(f"{cache}.{n}", 0) if namespace else 0 for n in ("entries", "table_fulls")
-    )
-    if (
-        not case.watched
-        or case.last_seen(Leg.REQUEST) is not None
-        or not limit
-        or entries < limit
-        or not refused
-    ):
+    limit = first.number(key) if first is not None else namespace.counters.get(f"{cache}.gc_thresh3", 0)
+    entries, refused = (namespace.counters.get(f"{cache}.{n}", 0) for n in ("entries", "table_fulls"))
+    if not limit or entries < limit * _FULL or not refused:
         return None
     text = f"the neighbour table of the kernel is full: {entries} entries, {key} = {limit}"
     counted = Evidence(Source.COUNTER, f"{cache}.table_fulls stands at {refused}", Confidence.OBSERVED)
-    place = Place(name, case.probe.source.interface, Stage.NEIGHBOUR)
     there = first.name if first is not None else None
-    fix = tuple(replace(c, namespace=there) for c in sysctl(key, max(8192, 2 * limit)))
-    return Cause("neigh-table-full", place, text, Object("sysctl", key, f"{key} = {limit}"),
+    raised = machine_wide(key, max(8192, 2 * limit), cookie=1 if first is not None else namespace.cookie)
+    fix = tuple(replace(each, namespace=there) for each in raised)
+    thing = Object("sysctl", key, f"{key} = {limit}")
+    return Cause(
+        "neigh-table-full",
+        place,
+        text,
+        thing,
         (counted, *case.witnesses()),
-                 Confidence.INFERRED, commands=fix)  # fmt: skip
+        Confidence.INFERRED,
+        commands=fix,
+    )
+
+
+# Entries that are being dropped again, and those on the way of others, come and go while it is read.
+_FULL = 0.9
+
+
+def _not_left(case: Case) -> Place | None:
+    """Where a packet was last, when it was to be sent to a next hop: the sender itself, or a router on its
+    way.
+    """
+    leg = case.leg or Leg.REQUEST
+    last, missed = case.last_seen(leg), case.first_missed(leg)
+    if last is None and leg is Leg.REQUEST:
+        return Place(case.probe.source.namespace, case.probe.source.interface, Stage.NEIGHBOUR)
+    if last is None or missed is None or missed.namespace != last.namespace or missed.bound != "out":
+        return None
+    return Place(missed.namespace, missed.interface, Stage.NEIGHBOUR)
 
 
 CAUSES = (

@@ -14,7 +14,6 @@ from .nat_rules import is_prefix, rules_of_nat, said
 
 PUBLISHING = ("dnat", "redirect")
 ENGINES = ("docker", "podman", "kubernetes")  # who publish ports of what they have started
-_READY = ("listen", "unconnected")
 _XTABLES = ("iptables", "iptables-legacy", "ip6tables", "ip6tables-legacy")
 
 
@@ -108,8 +107,8 @@ def published(
 def listeners(snapshot: Snapshot, flow: Flow, but: str) -> Iterator[tuple[str, str]]:
     """(namespace, address) of those that listen on the port of a dead target."""
     for name, namespace in snapshot.namespaces.items():
-        heard = {(each.protocol, each.port) for each in namespace.sockets or () if each.state in _READY}
-        hears = name != but and (flow.protocol.value, flow.dport) in heard
+        heard = [each.port for each in namespace.waiting(flow.protocol.value)]
+        hears = name != but and flow.dport in heard
         for own in namespace.addresses if hears else ():
             if (own.scope, own.version) == ("global", flow.version):
                 yield name, own.address

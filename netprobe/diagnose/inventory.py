@@ -39,11 +39,7 @@ def inventory(snapshot: Snapshot, name: str) -> dict[tuple[str, str], str]:
 
 def _items(snapshot: Snapshot, namespace: Namespace) -> Iterator[Item]:
     for link in namespace.links:
-        yield "link", link.name, _link(namespace, link)
-        if far := _far_end(snapshot, namespace, link):
-            yield "wire", link.name, far
-        if link.port is not None:
-            yield "bridge-port", link.name, _settings(link.port)
+        yield from _of_link(snapshot, namespace, link)
     of = _namer(namespace)
     yield from (_address(of, address) for address in namespace.addresses)
     yield from (_route(of, route) for route in namespace.routes if not _automatic(route))
@@ -58,6 +54,15 @@ def _items(snapshot: Snapshot, namespace: Namespace) -> Iterator[Item]:
     yield from (_socket(each.protocol, each.address, each.port) for each in waiting)
     yield from map(_xfrm, namespace.xfrm or ())
     yield from (("cgroup", program, "") for program in namespace.cgroup_programs)
+
+
+def _of_link(snapshot: Snapshot, namespace: Namespace, link: Link) -> Iterator[Item]:
+    yield "link", link.name, _link(namespace, link)
+    far = _far_end(snapshot, namespace, link)
+    if far:
+        yield "wire", link.name, far
+    if link.port is not None:
+        yield "bridge-port", link.name, _settings(link.port)
 
 
 def _namer(namespace: Namespace) -> Callable[[int | None], str]:

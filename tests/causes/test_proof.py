@@ -120,7 +120,7 @@ def full(entries: int, limit: str, refused: int) -> Cause:
 
 
 @pytest.mark.parametrize(
-    ("entries", "refused", "code"), [(1024, 3, "neigh-table-full"), (1000, 3, "neigh-no-answer"), (1024, 0, "neigh-no-answer")]
+    ("entries", "refused", "code"), [(1024, 3, "neigh-table-full"), (900, 3, "neigh-no-answer"), (1024, 0, "neigh-no-answer")]
 )
 def test_a_full_neighbour_table_is_the_root_of_the_silence(entries: int, refused: int, code: str) -> None:
     assert full(entries, "1024", refused).code == code

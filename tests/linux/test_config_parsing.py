@@ -236,6 +236,13 @@ def test_who_listens_behind_which_port() -> None:
     assert tuple(bridges.groups_of(b"\7")) == ()
 
 
+def test_how_full_the_table_of_neighbours_is() -> None:
+    config, stats = struct.pack("=HHI5I", 4, 400, 1013, *range(5)), struct.pack("=11Q", *range(10), 7)
+    body = struct.pack("=Bxxx", 2) + attribute(4, u32(1024)) + attribute(5, config) + attribute(7, stats)
+    assert neighbours.fill_of(record("table", body)) == {"entries": 1013, "gc_thresh3": 1024, "table_fulls": 7}
+    assert neighbours.fill_of(record("table", struct.pack("=Bxxx", 2) + attribute(4, u32(1024)))) == {}
+
+
 def test_vlans_of_a_port() -> None:
     infos = b"".join(attribute(2, struct.pack("=HH", flags, vlan)) for flags, vlan in ((2 | 4, 1), (4, 10), (0, 11)))
     body = struct.pack("=BxHiII", 7, 1, 3, 0, 0) + attribute(26, infos)

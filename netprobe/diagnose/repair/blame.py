@@ -57,7 +57,7 @@ def _lacks_its_program(loss: Loss, made: Hop) -> bool:
     there = loss.snapshot.get(loss.stop.place.namespace)
     if loss.stop.code != "port-closed" or there is None or there.owner_of(made.flow.dst) is None:
         return False
-    return not any(each.protocol == made.flow.protocol.value and each.port for each in there.sockets or ())
+    return not there.waiting(made.flow.protocol.value)
 
 
 def _not_published(loss: Loss) -> Stop | None:

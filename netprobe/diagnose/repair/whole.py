@@ -76,27 +76,32 @@ def _addresses(loss: Loss, name: str | None) -> tuple[InterfaceAddress, ...]:
 
 def _completed(loss: Loss, so_far: Tried, steps: int) -> Tried | None:
     """With what lets the probe pass; else with what brings it to something that is no longer lacking."""
+    best: Tried | None = None
+    for way in _ways(loss, so_far, steps):
+        if way.outcome.passes:
+            return way
+        best = best or way
+    return best
+
+
+def _ways(loss: Loss, so_far: Tried, steps: int) -> Iterator[Tried]:
+    """The repair with one thing more, or with several; what changes nothing yet last: an address, on which
+    the route by its network rests.
+    """
     stop = so_far.outcome.stop
     if stop is None or not steps or not _lacks(so_far.repair, stop):
-        return None
-    better: Tried | None = None
+        return
     idle: list[Tried] = []
     for again in _with_more(loss, so_far, stop):
-        if again.outcome.passes:
-            return again
         end = again.outcome.stop
-        if end is None or end.text == stop.text:
+        if end is not None and end.text == stop.text:
             idle.append(again)
-            continue
-        further = _completed(loss, again, steps - 1)
-        if further is not None and further.outcome.passes:
-            return further
-        elsewhere = end.place.namespace != stop.place.namespace
-        beyond = again if elsewhere or not _lacks(again.repair, end) else None
-        better = better or further or beyond
-    # what changes nothing yet may be what the next thing rests on: an address, and the route by its network
-    onward = (_completed(loss, again, steps - 1) for again in idle[:_IDLE] if better is None)
-    return better or next((each for each in onward if each is not None and each.outcome.passes), None)
+        elif end is None or end.place.namespace != stop.place.namespace or not _lacks(again.repair, end):
+            yield again
+        else:
+            yield from filter(None, [_completed(loss, again, steps - 1)])
+    for again in idle[:_IDLE]:
+        yield from filter(None, [_completed(loss, again, steps - 1)])
 
 
 def _with_more(loss: Loss, so_far: Tried, stop: Stop) -> Iterator[Tried]:

@@ -257,6 +257,13 @@ class MulticastGroups(nlmsg):
     fields = (("family", "B"), ("__pad", "3x"), ("ifindex", "I"))
 
 
+class NeighbourTable(nlmsg):
+    """struct ndtmsg: a table of neighbours, how full it is and may be."""
+
+    fields = (("family", "B"), ("__pad", "3x"))
+    nla_map = ((4, "NDTA_THRESH3", "uint32"), (5, "NDTA_CONFIG", "cdata"), (7, "NDTA_STATS", "cdata"))
+
+
 class NeighbourMessage(nlmsg):
     """struct ndmsg, of neighbours and of forwarding entries."""
 
@@ -278,6 +285,7 @@ REQUESTS = {
     34: fibmsg,
     38: QdiscMessage,
     46: FilterMessage,
+    66: NeighbourTable,
     86: MulticastGroups,
     90: nsidmsg,
     106: NexthopObject,
@@ -290,6 +298,7 @@ ANSWERS = {
     32: fibmsg,
     36: QdiscMessage,
     44: FilterMessage,
+    64: NeighbourTable,
     86: MulticastGroups,  # a dump's are RTM_GETMDB (br_mdb_dump)
     88: nsidmsg,
     104: NexthopObject,

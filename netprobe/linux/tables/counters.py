@@ -1,7 +1,7 @@
 """The counters that tell where packets were lost, under the names that nstat(8) gives them.
 
-Conntrack's own and the neighbour tables' are per CPU and hexadecimal in /proc/net/stat; they are added up
-here.
+Conntrack's own are per CPU and hexadecimal in /proc/net/stat; they are added up here. Those of the neighbour
+tables, one for all namespaces, are asked for by netlink: /proc shows them to the first namespace alone.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from collections.abc import Iterable
 
 from netprobe.linux import files
 
+from .neighbours import read_fill
+
 HERE = "/proc/thread-self/net"  # /proc/net is the main thread's
 PAIRED = ("snmp", "netstat")  # a line of names, then a line of numbers
 LISTED = ("snmp6", "xfrm_stat")  # a name and a number on each line
-PER_CPU = {"nf_conntrack": "conntrack", "arp_cache": "arp_cache", "ndisc_cache": "ndisc_cache"}
+PER_CPU = {"nf_conntrack": "conntrack"}
 
 
 def read_counters() -> dict[str, int]:
@@ -25,7 +27,7 @@ def read_counters() -> dict[str, int]:
         counters |= listed(_lines(name))
     for name, stem in PER_CPU.items():
         counters |= per_cpu(stem, _lines(f"stat/{name}"))
-    return counters
+    return counters | read_fill()
 
 
 def _lines(name: str) -> list[str]:

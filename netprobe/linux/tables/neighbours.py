@@ -1,14 +1,17 @@
-"""Neighbours (ARP, ND, proxy entries) and bridge forwarding entries: RTM_GETNEIGH in its two meanings.
+"""Neighbours (ARP, ND, proxy entries) and bridge forwarding entries: RTM_GETNEIGH in its two meanings; how
+full the kernel's tables of neighbours are.
 
 Numbers are those of include/uapi/linux/neighbour.h; words are ip-neighbour(8)'s and bridge(8)'s.
 """
 
 from __future__ import annotations
 
+from struct import Struct
+
 from netprobe.linux.netlink import Netlink, Record, Request
 from netprobe.model import FdbEntry, Neighbour
 
-RTM_GETNEIGH = 30
+RTM_GETNEIGH, RTM_GETNEIGHTBL = 30, 66
 AF_INET, AF_BRIDGE, AF_INET6 = 2, 7, 10
 NTF_SELF, NTF_PROXY, NTF_STICKY, NTF_ROUTER = 0x02, 0x08, 0x40, 0x80
 STATES = {
@@ -18,6 +21,9 @@ STATES = {
 # VXLAN sets two at once: the first one counts, as for bridge(8)
 FDB_STATES = {0x80: "permanent", 0x40: "static", 0x04: "stale"}
 NUD_PERMANENT = 0x80
+TABLES = {AF_INET: "arp_cache", AF_INET6: "ndisc_cache"}
+_CONFIG = Struct("=HHI")  # struct ndt_config: the sizes of keys and entries, how many entries
+_STATS = Struct("=80xQ")  # struct ndt_stats: table_fulls, the last of eleven
 
 
 def read_neighbours(netlink: Netlink) -> tuple[Neighbour, ...]:
@@ -69,3 +75,30 @@ def fdb_entry_of(record: Record) -> FdbEntry:
         remote=record.get("NDA_DST"),
         vni=record.get("NDA_VNI"),
     )
+
+
+def read_fill() -> dict[str, int]:
+    """How many entries the tables of ARP and ND have, with how many they are full, and how often one was
+    refused: `arp_cache.entries`, `.gc_thresh3` and `.table_fulls`, and the same of `ndisc_cache`.
+
+    They are the kernel's, for all namespaces together. What cannot be asked is left out.
+    """
+    found: dict[str, int] = {}
+    for family, name in TABLES.items():
+        try:
+            with Netlink() as netlink:  # behind the table come the settings of all devices
+                [table] = netlink.first(Request(RTM_GETNEIGHTBL, {"family": family}), 1)
+        except OSError:
+            continue
+        found |= {f"{name}.{what}": number for what, number in fill_of(table).items()}
+    return found
+
+
+def fill_of(record: Record) -> dict[str, int]:
+    """The same of one table, from an RTM_NEWNEIGHTBL message."""
+    config, stats = record.get("NDTA_CONFIG", b""), record.get("NDTA_STATS", b"")
+    if len(config) < _CONFIG.size or len(stats) < _STATS.size:
+        return {}
+    *_, entries = _CONFIG.unpack_from(config)
+    (refused,) = _STATS.unpack_from(stats)
+    return {"entries": entries, "gc_thresh3": record.get("NDTA_THRESH3", 0), "table_fulls": refused}

@@ -77,11 +77,10 @@ def _made_again(
     other = {*_gateways(loss, ends, 10 - loss.version)}
     own = tuple(_as_it_was(loss, ends, each) for each in (address, *(other if len(other) == 1 else ())))
     free = next(name for n in range(_MOST) if namespace.link_named(name := f"br{n}") is None)
-    known = named[0] if named else free
+    known, said = (named[0], named[0]) if named else (free, "a bridge")
     ports = ", ".join(link.name for link in ends)
     asked = " and ".join(each.address for each in own)
-    said, are = (named[0] if named else "a bridge"), ("is" if len(ends) == 1 else "are")
-    text = f"{said} is missing in {namespace.name}: {ports} {are} in none, and nobody is {asked}"
+    text = f"{said} is missing in {namespace.name}: none holds {ports}, and nobody is {asked}"
     thing = Object("link", known, text)
     mac = _known_as(loss, ends, own)
     fix = _commands(known, tuple(ends), mac, tuple(map(_written, own)))

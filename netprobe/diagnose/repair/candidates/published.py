@@ -190,9 +190,8 @@ def _heard(loss: Loss, by: Namespace, flow: Flow) -> list[int]:
     else it is meant for others.
     """
     there = loss.snapshot[loss.stop.place.namespace or ""]
-    ready = [s for s in there.sockets or () if s.state in ("listen", "unconnected")]
     anyone = ("0.0.0.0", "::", "*", flow.dst)
-    ports = {s.port for s in ready if s.protocol == flow.protocol.value and s.address in anyone}
+    ports = {s.port for s in there.waiting(flow.protocol.value) if s.address in anyone}
     return [port for port in ports if len(ports) == 1 and not dnat_rules.leads_to(by, flow, port)]
 
 
@@ -243,11 +242,8 @@ def _name_server(loss: Loss) -> Iterator[Repair]:
     asked = hops[-1].flow if hops and loss.stop.code == "port-closed" else None
     if asked is None or name != loss.probe.source.namespace or not _is_own_loopback(asked.dst):
         return
-    bound = [
-        each.port
-        for each in loss.snapshot[name or ""].sockets or ()
-        if (each.protocol, each.address) == (asked.protocol.value, asked.dst)
-    ]
+    waiting = loss.snapshot[name or ""].waiting(asked.protocol.value)
+    bound = [each.port for each in waiting if each.address == asked.dst]
     if len(bound) != 1:
         return
     target = f"{asked.dst}:{bound[0]}"
