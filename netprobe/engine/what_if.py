@@ -136,8 +136,17 @@ class WhatIf:
         self._base = self.world.read(self._base, [ReadNamespace(name)])
         for command in found.commands:
             words = self._with_target(command.words)
+            self._check_sysctl(line, name, words)
             self._read_far_ends(name, words)
             yield replace(command, words=words, namespace=name)
+
+    def _check_sysctl(self, line: str, name: str, words: tuple[str, ...]) -> None:
+        """Raises WrongQuestion for a setting that is not read: that it changes nothing would be a guess."""
+        if words[:2] != ("sysctl", "-w"):
+            return
+        key = words[2].partition("=")[0]
+        if key not in self._base[name].sysctls:
+            raise WrongQuestion(f"`{line}` cannot be tried: the model does not look at {key} in {name}")
 
     def _namespace(self, text: str) -> str:
         found = self.world.resolve(text)

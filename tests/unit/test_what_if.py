@@ -99,6 +99,7 @@ def test_commands_are_tried_one_after_the_other() -> None:
         ("ip link set veth9 down", "does not know what it does in host"),
         ("ip -n nowhere link set eth0 down", "no namespace nowhere"),
         ("ip -n red route del 9.9.9.9", "in red"),
+        ("sysctl -w net.ipv4.neigh.eth0.mcast_solicit=0", "does not look at net.ipv4.neigh.eth0.mcast_solicit in host"),
         ("ip link set veth0 alias x", "is not known"),
         ("ip link add veth0 type bridge", "in host"),
         ("ip link set veth0 netns nowhere", "no namespace nowhere"),
