@@ -44,6 +44,8 @@ def asked(name: str) -> str:
 answer: bool = bool(netprobe.ping("red", "8.8.8.8", protocol="icmp"))
 text: str = netprobe.explain("no-route").meaning
 rows: list[str] = [space.name for space in netprobe.ls()]
+changed: list[str] = [each.turned for each in netprobe.check("net.yaml", changes=["ip link set veth0 down"]).failed]
+file: str = netprobe.expect("c1", "c2", port=80, blocked=True).text
 """
 
 

@@ -97,3 +97,14 @@ def test_what_was_read_can_be_asked_elsewhere(lab: Lab) -> None:
     assert [each.turned for each in broken.results] == ["breaks"] * 6
     assert ask(lab, "check", "-w", "-", net).code == 2
     assert ask(lab, "check", "-w", "/proc/no/file", net).code == 74
+
+
+def test_an_interrupted_file_says_so(fresh_lab: Lab) -> None:
+    """c1 sends no ARP request, which nothing predicts: it waits for an answer that does not come."""
+    silent = "sysctl -qw net.ipv4.neigh.eth0.mcast_solicit=0; ip neigh flush all"
+    fresh_lab.run(["sh", "-c", silent], namespace="c1", check=True)
+    program = fresh_lab.start(["bash", "-c", 'exec netprobe "$@"', "netprobe", "expect", "-W", "60s", "c1", "c2", "8.8.8.8"])
+    until(lambda: fresh_lab.call(packet_sockets, ["c1"])["c1"] or not program.running(), "no tap was opened")
+    program.kill(signal.SIGINT)
+    assert program.wait() == 130, program.errors()
+    assert program.output().splitlines()[1].startswith("# INCOMPLETE")
