@@ -16,9 +16,10 @@ __version__ = "0.1.0"
 TYPE_CHECKING = False  # as in typing, which takes longer to import than all this
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any, Unpack
 
+    from .all_pairs import Matrix, MatrixOptions
     from .checking import Check, Written
     from .errors import CannotLook, NetprobeError, NotPermitted, WrongQuestion
     from .model import Cause, Page, Space
@@ -31,6 +32,8 @@ __all__ = [
     "Check",
     "Checked",
     "Compared",
+    "Matrix",
+    "MatrixOptions",
     "NetprobeError",
     "NotPermitted",
     "Options",
@@ -47,6 +50,7 @@ __all__ = [
     "explain",
     "load",
     "ls",
+    "matrix",
     "open",
     "ping",
     "trace",
@@ -54,6 +58,7 @@ __all__ = [
 ]
 
 _PLACES = {
+    "all_pairs": ("Matrix", "MatrixOptions"),
     "checking": ("Check", "Written"),
     "errors": ("CannotLook", "NetprobeError", "NotPermitted", "WrongQuestion"),
     "model": ("Cause", "Page", "Space"),
@@ -178,6 +183,22 @@ def expect(
     """A file of expectations (YAML) of what answers now among these endpoints; see `Session.expect`."""
     with open(host, exclude) as session:
         return session.expect(*endpoints, protocol=protocol, port=port, blocked=blocked, timeout=timeout)
+
+
+def matrix(
+    endpoints: Sequence[str] | Mapping[str, Sequence[str]] = (),
+    *,
+    host: str | None = None,
+    exclude: Sequence[str] = (),
+    **options: Unpack[MatrixOptions],
+) -> Matrix:
+    """Ask for each pair of `endpoints`, both ways, whether one reaches the other; pairs that fail for one
+    cause are one group.
+
+    Raises WrongQuestion, NotPermitted or CannotLook; a broken network is in the answer.
+    """
+    with open(host, exclude) as session:
+        return session.matrix(endpoints, **options)
 
 
 def ls(host: str | None = None) -> tuple[Space, ...]:

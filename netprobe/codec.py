@@ -17,8 +17,9 @@ from msgspec import structs
 from msgspec.structs import fields
 
 from .errors import WrongQuestion
-from .model import Comparison, Page, Report, Run, Space
+from .model import Comparison, Page, Report, Run, Space, Verdict
 from .model.check import CheckReport, Status
+from .model.matrix import Matrix, PairGroup
 
 T = TypeVar("T")
 
@@ -182,6 +183,55 @@ def check_to_json(report: CheckReport) -> bytes:
     ]
     more = {"recording": report.recording, "changes": report.changes, "results": results}
     return _encode({**made, **more})
+
+
+def matrix_to_json(matrix: Matrix) -> bytes:
+    """Who reaches whom, as one line of UTF-8 JSON: all pairs that were asked, and the causes of those that
+    fail; `group` of a pair is a place in `groups`.
+    """
+    groups = {pair: n for n, group in enumerate(matrix.groups) for pair in group.pairs}
+    names = [member.endpoint for member in matrix.members]
+    pairs = [
+        {
+            "source": names[i],
+            "destination": names[j],
+            "verdict": verdict,
+            "rtt_ns": matrix.rtt(i, j),
+            "group": groups.get((i, j)),
+        }
+        for (i, j), verdict in matrix.asked()
+    ]
+    return _encode(
+        {
+            "schema": "netprobe.matrix/1",
+            "command": "matrix",
+            "protocol": matrix.protocol,
+            "version": matrix.version,
+            "port": matrix.port,
+            "verdict": matrix.overall,
+            "complete": matrix.complete,
+            "members": matrix.members,
+            "counts": {verdict.value: matrix.count(verdict) for verdict in Verdict},
+            "groups": [_group(names, group) for group in matrix.groups],
+            "pairs": pairs,
+            "blind": matrix.blind,
+            "notes": matrix.notes,
+            "retried": matrix.retried,
+            "took_ns": matrix.took_ns,
+        }
+    )
+
+
+def _group(names: Sequence[str], group: PairGroup) -> dict[str, Any]:
+    return {
+        "verdict": group.verdict,
+        "summary": group.summary,
+        "pairs": len(group.pairs),
+        "searched": [names[n] for n in group.searched],
+        "walked": group.walked,
+        "by_design": group.intended,
+        "cause": group.cause,
+    }
 
 
 def _identity(report: Report) -> dict[str, Any]:

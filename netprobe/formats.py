@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from .model import Comparison, Page, Report, Space, Verdict
 from .model.check import CheckReport
 from .model.command import joined
+from .model.matrix import Matrix
 from .render.terminal import Terminal
 
 
@@ -27,6 +28,23 @@ def formatted(report: Report, output: str, terminal: Terminal, quiet: bool = Fal
 
         return svg(_text(report, Terminal(terminal.width or 100, colour=True), quiet), _question(report))
     return _text(report, terminal, quiet)
+
+
+def matrix_as(matrix: Matrix, output: str, terminal: Terminal, quiet: bool = False) -> str:
+    """Who reaches whom, in any of the formats of the command."""
+    if output == "json":
+        from .codec import matrix_to_json
+
+        return matrix_to_json(matrix).decode() + "\n"
+    if output in ("csv", "junit"):
+        from .render import pairs
+
+        return pairs.csv_of(matrix) if output == "csv" else pairs.junit_of(matrix)
+    from .render import matrix as rendering
+
+    if output == "markdown":
+        return rendering.markdown(matrix)
+    return rendering.text(matrix, terminal, quiet)
 
 
 def listed(spaces: Sequence[Space], output: str, terminal: Terminal) -> str:

@@ -44,11 +44,26 @@ class Question(Struct, frozen=True):
     send: bool = True
 
 
-def check_values(question: Question) -> None:
+class MatrixQuestion(Struct, frozen=True):
+    """Who reaches whom: endpoints as typed, the group of some of them, and the options of the probe.
+
+    `lenient`: one that has no address is left out with a remark; nobody has named it.
+    """
+
+    endpoints: tuple[str, ...]
+    groups: tuple[str, ...] = ()
+    protocol: Literal["icmp", "udp", "tcp", "arp"] | None = None
+    port: Port | None = None
+    version: Literal[4, 6] | None = None
+    timeout_ns: Annotated[int, Meta(ge=1)] = 1_000_000_000
+    lenient: bool = False
+
+
+def check_values(question: Question | MatrixQuestion) -> None:
     """Raises WrongQuestion for a value of another type, or out of its range: the command line refuses those
     by itself.
     """
-    for name, kind in get_type_hints(Question, include_extras=True).items():
+    for name, kind in get_type_hints(type(question), include_extras=True).items():
         value = getattr(question, name)
         try:
             msgspec.convert(value, kind)

@@ -8,7 +8,7 @@ a missing privilege, and what cannot be looked at (see `netprobe.errors`).
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypedDict, Unpack
@@ -23,6 +23,7 @@ from .errors import Interrupted, WrongQuestion
 from .question import Question, check_values
 
 if TYPE_CHECKING:
+    from .all_pairs import Matrix, MatrixOptions, Progress
     from .checking import Check, Gathered, Written
     from .engine.check import Told
     from .expectations.expectation import Expectation
@@ -205,6 +206,19 @@ class Session:
         named = endpoints or addressed(machine, self.ls())
         by = Asking(protocol, port)  # type: ignore[arg-type]
         return written_now(machine, self.run, named, by, blocked, nanoseconds(timeout), told)
+
+    def matrix(
+        self,
+        endpoints: Sequence[str] | Mapping[str, Sequence[str]] = (),
+        progress: Progress | None = None,
+        **options: Unpack[MatrixOptions],
+    ) -> Matrix:
+        """Ask for each pair of `endpoints`, both ways, whether one reaches the other; named groups of them
+        stand together. `progress` is told how many pairs are done, and of how many.
+        """
+        from .all_pairs import asked
+
+        return asked(self._opened(), endpoints, progress, options)
 
     def ls(self) -> tuple[model.Space, ...]:
         """The namespaces and containers that can be seen from here, with their interfaces and addresses."""

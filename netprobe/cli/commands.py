@@ -13,8 +13,8 @@ from click.core import ParameterSource, augment_usage_errors
 
 from netprobe import __version__
 
-from .ending import COMPLETING, INTERRUPTED, is_interruption, run, until_interrupted
-from .parameters import CAPTURE, CHECK, EXPECT, OUTPUT, PROBE, look_in_folders, output, with_options
+from .ending import COMPLETING, EXIT, INTERRUPTED, is_interruption, run, until_interrupted
+from .parameters import CAPTURE, CHECK, EXPECT, MATRIX, OUTPUT, PROBE, look_in_folders, output, with_options
 from .streams import OUTPUT_FAILED, command_line, complain, print_report, rendered, terminal_of, write
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-_EXIT = {"reachable": 0, "unreachable": 1, "intermittent": 1, "undetermined": 4}
 _LOOKING = (
     "trace",
     "arping",
@@ -31,6 +30,7 @@ _LOOKING = (
     "why",
     "check",
     "expect",
+    "matrix",
     "ls",
 )  # the commands that look at this machine
 
@@ -157,6 +157,21 @@ def why(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> NoRe
     _probe("why", settings, src, dst, options | {"captures": "none", "write": None})
 
 
+@cli.command(short_help="Say who reaches whom, and why not.")
+@click.argument("endpoints", nargs=-1, metavar="[EP]...")
+@with_options(*MATRIX)
+@click.pass_obj
+def matrix(settings: dict[str, Any], /, endpoints: tuple[str, ...], **options: Any) -> NoReturn:
+    """Ask each endpoint for each other one, all from one process, and say who reaches whom.
+
+    Pairs that fail for one cause are one line, with what mends it. Each EP is a namespace or a container.
+    Example: netprobe matrix red c1 c2
+    """
+    from .matrix import answer
+
+    sys.exit(answer(settings, endpoints, options))
+
+
 @cli.command(short_help="Ask whether declared expectations hold.")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @with_options(*CHECK)
@@ -193,7 +208,7 @@ def show(settings: dict[str, Any], /, file: str, **options: Any) -> NoReturn:
     """Print a saved run again - a capture of netprobe's or a JSON report - without privileges."""
     verdict, text = _understood(settings, (file,), lambda: _shown(settings, file, options))
     write(text, options["out"])
-    sys.exit(_EXIT[verdict])
+    sys.exit(EXIT[verdict])
 
 
 def _shown(settings: dict[str, Any], file: str, options: dict[str, Any]) -> tuple[str, str]:
@@ -361,7 +376,7 @@ def _probe(command: str, settings: dict[str, Any], src: str, dst: str, options: 
     if failed is not None:
         complain(failed[0], failed[1])
         sys.exit(OUTPUT_FAILED)
-    sys.exit(INTERRUPTED if interrupted else _EXIT[run.report.verdict])
+    sys.exit(INTERRUPTED if interrupted else EXIT[run.report.verdict])
 
 
 def _recall(options: dict[str, Any]) -> Recall | None:

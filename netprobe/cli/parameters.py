@@ -159,6 +159,23 @@ def output(thing: str, *formats: str) -> tuple[Callable[..., Any], ...]:
 
 
 OUTPUT = output("report", "text", "wide", "json", "markdown", "svg")
+MATRIX: tuple[Callable[..., Any], ...] = (
+    click.option("--all", "everybody", is_flag=True, help="Everybody who has an address takes part."),
+    click.option(
+        "--network",
+        multiple=True,
+        metavar="ENGINE:NAME",
+        help="The containers on this network take part, as docker:front (repeatable).",
+    ),
+    click.option(
+        "--group",
+        multiple=True,
+        metavar="NAME=EP[,EP]...",
+        help="These endpoints stand together under one name (repeatable).",
+    ),
+    *PROBE[:2], *PROBE[3:4], *PROBE[5:7], *PROBE[14:15],
+    *output("matrix", "text", "json", "csv", "junit", "markdown"),
+)  # fmt: skip
 CAPTURE: tuple[Callable[..., Any], ...] = (
     click.option(
         "-w",

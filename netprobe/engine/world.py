@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from netprobe.model import Earlier, Endpoint, Need, Observation, Probe, Snapshot, Watch
+from netprobe.model import Blind, Earlier, Endpoint, Need, Observation, Probe, Snapshot, Watch
+from netprobe.model.matrix import Member, Pair, Plan, Sweep
+
+Progress = Callable[[int, int], None]
+"""Told how many pairs are done, and of how many."""
 
 
 class World(Protocol):
@@ -43,4 +47,26 @@ class Recall(Protocol):
 
     def find(self, command: str, probe: Probe) -> Earlier | None:
         """That run; asked for only when the probe was lost."""
+        ...
+
+
+class MatrixWorld(World, Protocol):
+    """A machine that can ask all pairs at once."""
+
+    def members(
+        self, endpoints: Sequence[Endpoint], groups: Sequence[str], version: int
+    ) -> tuple[Member | Blind, ...]:
+        """Each endpoint with its addresses of an IP version, or why it could not be looked at."""
+        ...
+
+    def sweep(
+        self, plan: Plan, progress: Progress, meanwhile: Callable[[Sequence[Pair]], Iterable[object]]
+    ) -> Sweep:
+        """Ask all pairs of the plan; take the steps of `meanwhile` while pairs without an answer are waited
+        for.
+        """
+        ...
+
+    def tidied(self, plan: Plan, pair: Pair) -> AbstractContextManager[None]:
+        """Neighbour entries that the block makes for the two of a pair are removed again."""
         ...

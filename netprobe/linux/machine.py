@@ -43,12 +43,14 @@ from netprobe.model import (
 )
 
 from . import apart, deadline, namespace, netns
-from .names.names import UnknownName
+from .names.names import Found, UnknownName
 from .names.namespaces import HOST, Directory
 from .names.peers import Peers
 from .tables.conntrack import entries
 
 if TYPE_CHECKING:
+    from netprobe.model.matrix import Member, Pair, Plan, Sweep
+
     from .sensors.crafter import Crafter
 
 
@@ -140,6 +142,36 @@ class Machine:
             protocol=named.protocol,
             notes=notes,
         )
+
+    def members(
+        self, endpoints: Sequence[Endpoint], groups: Sequence[str], version: int
+    ) -> tuple[Member | Blind, ...]:
+        """Each endpoint with its addresses of an IP version, or why it could not be looked at."""
+        from .members import read_member
+
+        found: list[Member | Blind] = []
+        for endpoint, group in zip(endpoints, groups, strict=True):
+            try:
+                found.append(read_member(endpoint, self._handle(endpoint.namespace or ""), version, group))
+            except (NetprobeError, OSError) as error:
+                found.append(Blind(endpoint.endpoint, _why(error)))
+        return tuple(found)
+
+    def connected(self, network: str) -> tuple[str, ...]:
+        """The running containers on the network of an engine, written as docker:front."""
+        kind, _, name = network.partition(":")
+        source = next((each for each in self._directory.containers.sources if each.kind == kind), None)
+        if source is None or not name:
+            raise WrongQuestion(f"{network} is no network of an engine", "Write docker:NAME or podman:NAME.")
+        running = list(source.all())
+        found = [each for each in running if name in _networks(each)]
+        if not found:
+            known = dict.fromkeys(other for each in running for other in _networks(each))
+            raise WrongQuestion(
+                f"no container that runs is on a network {name} of {kind}",
+                f"There are containers on: {', '.join(known)}" if known else "See `netprobe ls`.",
+            )
+        return tuple(each.text for each in found)
 
     # --- reading
 
@@ -284,8 +316,33 @@ class Machine:
         with deadline.stopped():  # the probe's own wait
             return observe(watch, self._directory.handles, settled, self._crafter or craft)
 
+    def sweep(
+        self,
+        plan: Plan,
+        progress: Callable[[int, int], None],
+        meanwhile: Callable[[Sequence[Pair]], Iterable[object]],
+    ) -> Sweep:
+        """Ask all pairs of a matrix; the namespace that netprobe was started in may route between them."""
+        from .sensors.sweep.sweep import sweep
+
+        home = None if self._directory.is_home_excluded else self._handle(self._directory.open_home())
+        return sweep(plan, self._directory.handles, home, progress, meanwhile)
+
+    def tidied(self, plan: Plan, pair: Pair) -> AbstractContextManager[None]:
+        """Neighbour entries that the block makes for the two of a pair are removed again."""
+        from .sensors.sweep.post import tidied
+
+        members = [plan.members[n] for n in pair]
+        return tidied([(each, self._handle(each.namespace)) for each in members], plan.version)
+
 
 _AskedOf = TypeVar("_AskedOf", AskRoute, LookBehind, ReadRoute)
+
+
+def _networks(found: Found) -> tuple[str, ...]:
+    """The networks that a container is connected to, as its engine says."""
+    container = getattr(found, "container", None)
+    return (container.networks or ()) if container is not None else ()
 
 
 def _by_namespace(needs: Iterable[_AskedOf]) -> dict[str, list[_AskedOf]]:

@@ -188,7 +188,7 @@ def _cause(report: Report, cause: Cause, elsewhere: Set[str], pen: Pen) -> list[
         *_labelled("where", where, pen),
         *_several("why", _why(cause, elsewhere), pen),
         *_several("proof", _proof(cause, report.agreement), pen),
-        *_fix(cause, pen),
+        *fix_lines(cause, pen),
     ]
 
 
@@ -230,7 +230,7 @@ def _whole_or_wrapped(line: str, lead: str, pen: Pen) -> list[str]:
     return [plain] if room is None or columns(plain) <= room else pen.wrap(line, room)
 
 
-def _fix(cause: Cause, pen: Pen) -> list[str]:
+def fix_lines(cause: Cause, pen: Pen) -> list[str]:
     """Commands are never wrapped: they are there to be copied.
 
     What is not to be run as it stands is a comment to the shell, and advice is, too.
@@ -289,7 +289,7 @@ def blockers(report: Report, pen: Pen) -> list[str]:
         return []
     shown = pen.flowed([("also in the way, once that is mended (predicted):", BOLD)])
     for cause in report.blockers:
-        shown += _further(cause, pen) + _fix(cause, pen)
+        shown += _further(cause, pen) + fix_lines(cause, pen)
     return shown
 
 
@@ -305,7 +305,7 @@ def alternatives(report: Report, pen: Pen) -> list[str]:
     for cause in report.alternatives:
         shown += _further(cause, pen)
         shown += _labelled("second", cause.reason, pen) if cause.reason else []
-        shown += _fix(cause, pen)
+        shown += fix_lines(cause, pen)
     return shown
 
 

@@ -28,7 +28,7 @@ def markdown(report: Report) -> str:
     remarks = [*reply_line(report, pen), *answers_said(report, pen), *figures(report, pen)]
     blocks = (remarks, *conclusions(report, pen), capture(report, pen))
     tables = [_table(report, Leg.REQUEST, "the request"), _table(report, Leg.REPLY, reply_heading(report))]
-    parts = (head, _fenced(disagreement(report, pen)), *tables, _fenced(joined(blocks).splitlines()))
+    parts = (head, fenced(disagreement(report, pen)), *tables, fenced(joined(blocks).splitlines()))
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
@@ -57,7 +57,7 @@ def code(text: str) -> str:
     return f"{ticks}{padding}{text}{padding}{ticks}" if text else ""
 
 
-def _fenced(lines: list[str]) -> str:
+def fenced(lines: list[str]) -> str:
     """A code block, its fence longer than any run of backticks inside (CommonMark 4.5)."""
     fence = "`" * max(3, _longest_run("\n".join(lines)) + 1)
     return "\n".join((f"{fence}text", *lines, fence)) if any(lines) else ""

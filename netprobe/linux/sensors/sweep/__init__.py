@@ -1,0 +1,1 @@
+"""All pairs of many namespaces, asked from one process: what the matrix is made of."""
