@@ -14,8 +14,5 @@ def write(name: str, text: str) -> None:
     section = f"{begin}\n{text.strip()}\n{end}\n"
     page = PAGE.read_text() if PAGE.exists() else "# Performance\n"
     marked = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}\n", re.DOTALL)
-    if marked.search(page):
-        page = marked.sub(lambda _: section, page)
-    else:
-        page = f"{page.rstrip()}\n\n{section}"
-    PAGE.write_text(page)
+    known = marked.search(page) is not None
+    PAGE.write_text(marked.sub(lambda _: section, page) if known else f"{page.rstrip()}\n\n{section}")

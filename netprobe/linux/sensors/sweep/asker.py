@@ -20,6 +20,9 @@ SECOND_NS = 1_000_000_000
 # struct sockaddr_in and sockaddr_in6: the port and the address; as long as the batch has room for
 SENDERS = {4: struct.Struct(">2xH4s24x"), 6: struct.Struct(">2xH4x16s8x")}
 
+Sender = tuple[int, bytes]
+"""The port and the address that something came from."""
+
 
 class Whom:
     """Whom a member asks, as the system calls take it; members of the same networks share one.
@@ -66,7 +69,7 @@ class Asker(ABC):
         """What member i sends to member j."""
 
     @abstractmethod
-    def settle(self, i: int, fields: Sequence[int], port: int, sender: bytes, stamp_ns: int) -> bool:
+    def settle(self, i: int, fields: Sequence[int], sender: Sender, stamp_ns: int) -> bool:
         """Take what came to member i: the fields of `layout`, from whom, and when; whether a pair is settled
         by it.
         """
@@ -103,12 +106,12 @@ class Asker(ABC):
                 count = batch.receive(fd)
             except OSError:  # an ICMP error that the kernel reports once
                 continue
-            for fields, (port, sender), (seconds, rest) in batch.read(self.layout, senders, count):
-                found += settle(i, fields, port, sender, seconds * SECOND_NS + rest)
+            for fields, sender, (seconds, rest) in batch.read(self.layout, senders, count):
+                found += settle(i, fields, sender, seconds * SECOND_NS + rest)
             if count < MESSAGES:
                 return found
 
-    def is_from(self, i: int, probe: int, sender: bytes) -> bool:
+    def is_from(self, i: int, probe: int, sender: Sender) -> bool:
         """Whether it is the address that member i asked with this probe."""
         source, j = divmod(probe, self.tally.count)
-        return source == i and self.rows[i].packed[j] == sender
+        return source == i and self.rows[i].packed[j] == sender[1]

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from netprobe.linux.sensors.sender import IP_RECVERR, IPV6_RECVERR, MSG_ERRQUEUE
 from netprobe.wire.template import TOKEN, payload
 
-from .asker import Asker
+from .asker import Asker, Sender
 from .post import Post
 
 
@@ -38,9 +38,10 @@ class DatagramAsker(Asker):
         """The answers and the errors."""
         return super().hear(i) + self._errors(self.socket_of(i))
 
-    def settle(self, i: int, fields: Sequence[int], port: int, sender: bytes, stamp_ns: int) -> bool:  # noqa: ARG002
+    def settle(self, i: int, fields: object, sender: Sender, stamp_ns: int) -> bool:  # noqa: ARG002
         """An answer from the port that was asked; it need not hold anything of the question."""
-        asked = self.rows[i].whom.get(sender, ()) if port == self.plan.port else ()
+        port, address = sender
+        asked = self.rows[i].whom.get(address, ()) if port == self.plan.port else ()
         settled = [self.tally.answered(i * self.tally.count + j, stamp_ns) for j in asked]
         return any(settled)
 

@@ -14,7 +14,7 @@ from netprobe.wire.mark import PROTOCOL_NUMBERS
 from netprobe.wire.sweep_filter import echo_replies
 from netprobe.wire.template import EchoTemplate
 
-from .asker import Asker, Whom
+from .asker import Asker, Sender, Whom
 from .post import Post
 from .tally import Tally
 
@@ -44,7 +44,7 @@ class EchoAsker(Asker):
         self._template.write(probe)
         return self._template.data
 
-    def settle(self, i: int, fields: Sequence[int], port: int, sender: bytes, stamp_ns: int) -> bool:  # noqa: ARG002
+    def settle(self, i: int, fields: Sequence[int], sender: Sender, stamp_ns: int) -> bool:
         """A reply: its payload says which probe it answers; from another address it is none."""
         run, probe = fields
         return run == self.run and self.is_from(i, probe, sender) and self.tally.answered(probe, stamp_ns)

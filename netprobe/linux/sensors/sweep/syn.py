@@ -16,7 +16,7 @@ from netprobe.wire.mark import PROTOCOL_NUMBERS, SEQUENCE_SPACE
 from netprobe.wire.sweep_filter import RST, syn_answers
 from netprobe.wire.template import SynTemplate
 
-from .asker import Asker, Whom
+from .asker import Asker, Sender, Whom
 from .post import Post
 from .tally import Tally
 
@@ -57,7 +57,7 @@ class SynAsker(Asker):
         own = self.posts[i].own.get(network or "")
         return (own or member.addresses[0]).address
 
-    def settle(self, i: int, fields: Sequence[int], port: int, sender: bytes, stamp_ns: int) -> bool:  # noqa: ARG002
+    def settle(self, i: int, fields: Sequence[int], sender: Sender, stamp_ns: int) -> bool:
         """An answer: it acknowledges the number of the probe and one."""
         acknowledged, flags = fields
         probe = (acknowledged - 1 - self.run) % SEQUENCE_SPACE
