@@ -10,7 +10,7 @@ from msgspec.structs import asdict
 from . import model
 from .duration import nanoseconds
 from .engine.matrix import ask_matrix
-from .errors import WrongQuestion
+from .errors import Interrupted, WrongQuestion
 from .model import matrix
 from .question import MatrixQuestion, check_values
 
@@ -49,6 +49,12 @@ class Matrix(matrix.Matrix, frozen=True):
                 raise WrongQuestion(f"{name} is not in the matrix", f"It has {', '.join(names[:20])}")
         return self.verdict(names.index(source), names.index(destination)) is model.Verdict.REACHABLE
 
+    def __repr__(self) -> str:
+        from .formats import matrix_as
+        from .render.terminal import Terminal
+
+        return f"<matrix: {matrix_as(self, 'text', Terminal(), quiet=True).rstrip()}>"
+
     def text(self, width: int = 100, colour: bool = False) -> str:
         """The answer as the command line prints it, so many columns wide."""
         return self.formatted("text", width, colour)
@@ -85,7 +91,7 @@ def asked(
 ) -> Matrix:
     """The answer for all pairs of these endpoints and of those that the options add.
 
-    Raises WrongQuestion, NotPermitted or CannotLook.
+    Raises WrongQuestion, NotPermitted or CannotLook; Interrupted with the answer so far.
     """
     named = _named(endpoints)
     added = [
@@ -102,13 +108,16 @@ def asked(
         nanoseconds(options.get("timeout", 1)), lenient=bool(added),
     )  # fmt: skip
     check_values(question)
-    return Matrix(**asdict(ask_matrix(machine, question, progress or (lambda _done, _all: None))))
+    try:
+        return Matrix(**asdict(ask_matrix(machine, question, progress or (lambda _done, _all: None))))
+    except Interrupted as error:
+        raise Interrupted(error.count, Matrix(**asdict(error.kept))) from error
 
 
 def _named(endpoints: Sequence[str] | Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
     """Endpoints, each with the name of its group, which is none in a plain list."""
     if isinstance(endpoints, Mapping):
-        return [(each, group) for group, members in endpoints.items() for each in members]
+        return [(each, group) for group, members in endpoints.items() for each in _several(members)]
     return [(each, "") for each in _several(endpoints)]
 
 

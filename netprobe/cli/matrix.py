@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .ending import EXIT, INTERRUPTED
+from .ending import EXIT, INTERRUPTED, until_interrupted
 from .streams import terminal_of, write
 
 if TYPE_CHECKING:
@@ -21,12 +21,12 @@ STEP_S = 0.2
 
 def answer(settings: dict[str, Any], endpoints: tuple[str, ...], options: dict[str, Any]) -> int:
     """Ask, print; the exit code."""
-    found = _asked(settings, endpoints, options)
+    found, interrupted = until_interrupted(lambda: _asked(settings, endpoints, options))
     from netprobe.formats import matrix_as
 
     text = matrix_as(found, options["output"], terminal_of(settings, options), settings["quiet"])
     write(text, options["out"])
-    return EXIT[found.overall] if found.complete else INTERRUPTED
+    return INTERRUPTED if interrupted else EXIT[found.overall]
 
 
 def _asked(settings: dict[str, Any], endpoints: tuple[str, ...], options: dict[str, Any]) -> Matrix:
@@ -35,7 +35,9 @@ def _asked(settings: dict[str, Any], endpoints: tuple[str, ...], options: dict[s
 
     if options["four"] and options["six"]:
         raise WrongQuestion("-4 and -6 contradict each other", "Write one of them.")
-    named = {"": list(endpoints), **dict(map(_group, options["group"]))}
+    named = {"": list(endpoints)}
+    for name, members in map(_group, options["group"]):
+        named.setdefault(name, []).extend(members)
     if not (options["everybody"] or options["network"] or any(named.values())):
         raise WrongQuestion(
             "no endpoints are given", "Write two or more, or --all, or --network docker:NAME."

@@ -12,8 +12,19 @@ from collections.abc import Iterator, Sequence
 from msgspec.structs import replace
 
 from netprobe.errors import NetprobeError
-from netprobe.model import Cause, Report, Verdict
+from netprobe.model import (
+    Cause,
+    Confidence,
+    Evidence,
+    Object,
+    Place,
+    Report,
+    Source,
+    Stage,
+    Verdict,
+)
 from netprobe.model.matrix import Pair, PairGroup, PairState, Plan, Sweep
+from netprobe.predict.fixes import sysctl
 from netprobe.question import Question
 
 from .line import ask
@@ -21,6 +32,8 @@ from .trials import End, Trials
 from .world import MatrixWorld
 
 SEARCHES = 32  # more causes than these are not looked for
+CROWDED = "neigh-table-full"
+_ROOM = 8192  # entries, at least, of a table that is to be larger
 FULL = "the neighbour table of the kernel was full, which is one for all namespaces"
 UNSOUGHT = "no cause was looked for"
 ALONE = "it answered when it was asked alone"
@@ -30,7 +43,7 @@ def grouped(plan: Plan, swept: Sweep, search: Search) -> tuple[tuple[PairGroup, 
     """The groups of all pairs that fail, the largest first; whether the search came to its end."""
     failing = _failing(plan, swept)
     full = [pair for pair in failing if _state(plan, swept, pair) == PairState.FULL]
-    groups = [PairGroup(Verdict.UNDETERMINED, FULL, tuple(full), full[0])] if full else []
+    groups = [_crowded(plan, swept, tuple(full))] if full else []
     rest, ended = [pair for pair in failing if pair not in set(full)], not swept.interrupted
     try:
         for _ in search.walked(rest) if ended else ():
@@ -46,6 +59,19 @@ def grouped(plan: Plan, swept: Sweep, search: Search) -> tuple[tuple[PairGroup, 
     if rest:
         groups.append(PairGroup(Verdict.UNREACHABLE, UNSOUGHT, tuple(rest), rest[0]))
     return tuple(sorted(_joined(groups), key=lambda group: -len(group.pairs))), ended
+
+
+def _crowded(plan: Plan, swept: Sweep, pairs: tuple[Pair, ...]) -> PairGroup:
+    """Pairs of which nothing is known: the kernel had no room for the neighbours (__neigh_create)."""
+    key = f"net.ipv{plan.version}.neigh.default.gc_thresh3"
+    limit = f"{key} = {swept.limit}"
+    grew = Evidence(Source.COUNTER, "table_fulls grew while these were asked", Confidence.OBSERVED)
+    place = Place(None, None, Stage.NEIGHBOUR)  # the first namespace alone has the limit, for all of them
+    fix = sysctl(key, max(_ROOM, 2 * swept.limit))
+    cause = Cause(
+        CROWDED, place, FULL, Object("sysctl", key, limit), (grew,), Confidence.OBSERVED, commands=fix
+    )
+    return PairGroup(Verdict.UNDETERMINED, FULL, pairs, pairs[0], cause, code=CROWDED)
 
 
 def _failing(plan: Plan, swept: Sweep) -> list[Pair]:

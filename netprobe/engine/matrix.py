@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from netprobe.errors import WrongQuestion, for_want_of_resources
+from netprobe.errors import Interrupted, WrongQuestion, for_want_of_resources
 from netprobe.model import Blind, Endpoint, Protocol
 from netprobe.model.matrix import VERDICTS, Matrix, Member, PairGroup, PairState, Plan, Sweep
 from netprobe.model.report import Verdict
@@ -20,9 +20,9 @@ _LEAVES_ENTRIES = "the neighbour entries that the run made stay until they age: 
 
 
 def ask_matrix(world: MatrixWorld, question: MatrixQuestion, progress: Progress) -> Matrix:
-    """Answer for all pairs. Ctrl-C ends it with what there is, marked incomplete.
+    """Answer for all pairs.
 
-    Raises WrongQuestion, NotPermitted or CannotLook.
+    Raises WrongQuestion, NotPermitted or CannotLook; Interrupted for a Ctrl-C, with the matrix so far.
     """
     started = time.monotonic_ns()
     with for_want_of_resources():
@@ -36,11 +36,14 @@ def ask_matrix(world: MatrixWorld, question: MatrixQuestion, progress: Progress)
         if state != PairState.ANSWERED:
             swept.rtt_ns[at] = 0
     verdicts = _verdicts(plan, swept, groups)
-    return Matrix(
+    matrix = Matrix(
         plan.protocol, plan.version, plan.port, members, _overall(verdicts), verdicts, swept.rtt_ns, groups,
         complete=explained and not swept.interrupted, retried=swept.retried,
         took_ns=time.monotonic_ns() - started, blind=blind, notes=notes,
     )  # fmt: skip
+    if not matrix.complete:
+        raise Interrupted(sum(map(matrix.count, Verdict)), matrix)
+    return matrix
 
 
 def _members(

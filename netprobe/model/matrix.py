@@ -89,7 +89,8 @@ class Sweep(Struct, frozen=True):
     """What the sensors report: for pair (i, j) of n members at i * n + j the state, and the round trip in ns.
 
     `errors` are the errnos of what could not be sent. `retried` pairs were asked once more. `kept` is the
-    errno with which the kernel refused to remove neighbour entries of the run, or 0.
+    errno with which the kernel refused to remove neighbour entries of the run, or 0. `limit` is how many
+    entries its table takes.
     """
 
     states: bytearray
@@ -98,6 +99,7 @@ class Sweep(Struct, frozen=True):
     retried: int = 0
     interrupted: bool = False
     kept: int = 0
+    limit: int = 0
 
 
 class PairGroup(Struct, frozen=True):

@@ -13,6 +13,7 @@ from .junit import Ending, JunitCase, JunitSuite, junit
 from .matrix import title
 
 HEAD = ("source", "destination", "verdict", "rtt_ns", "cause", "summary")
+_CUT = "interrupted before all pairs were asked"
 _ENDINGS = {
     Verdict.REACHABLE: Ending.PASSED, Verdict.UNREACHABLE: Ending.FAILURE,
     Verdict.INTERMITTENT: Ending.FAILURE, Verdict.UNDETERMINED: Ending.ERROR,
@@ -47,11 +48,18 @@ def _rows(matrix: Matrix) -> Iterator[tuple[str, ...]]:
 
 
 def junit_of(matrix: Matrix) -> str:
-    """A case for each pair that was asked; one whose answer is not known is an error."""
+    """A case for each pair that was asked; one whose answer is not known is an error, and so is that the run
+    was interrupted: what reads this must not take it for a whole one.
+    """
     groups = groups_of(matrix)
     cases = tuple(_case(matrix, pair, verdict, groups.get(pair)) for pair, verdict in matrix.asked())
     properties = (("protocol", str(matrix.protocol)), ("complete", str(matrix.complete).lower()))
-    return junit([JunitSuite("netprobe matrix", cases, properties)])
+    cut = (
+        ()
+        if matrix.complete
+        else (JunitCase("all were asked", "matrix", 0.0, Ending.ERROR, _CUT, text=_CUT),)
+    )
+    return junit([JunitSuite("netprobe matrix", (*cases, *cut), properties)])
 
 
 def _case(matrix: Matrix, pair: Pair, verdict: Verdict, group: PairGroup | None) -> JunitCase:

@@ -221,6 +221,8 @@ LIVE = """
 def test_ping(netprobe): assert netprobe.ping("c1", "c2", count=2, interval="10ms").received == 2
 def test_trace(netprobe): assert netprobe.trace("red", "8.8.8.8")
 def test_arping(netprobe): assert netprobe.arping("c1", "c2").answers[0].mac == "02:42:ac:11:00:03"
+def test_pairs(netprobe): assert netprobe.matrix(["c1", "c2", "red"])
+def test_no_way_back(netprobe): assert netprobe.matrix(["red", "internet"])
 def test_closed(netprobe): assert netprobe.ping("c1", "172.17.0.3:81", timeout="300ms")
 """
 
@@ -244,11 +246,15 @@ def test_questions_are_asked_on_the_wire(lab: Lab) -> None:
     (folder / "test_live.py").write_text(LIVE)
     ours = ["--netprobe-require", "--netprobe-captures", "kept"]
     done = pytest_in(lab, folder, "-n", "2", *ours, "--junitxml", "report.xml")
-    assert "1 failed, 3 passed" in done.stdout, done.stdout + done.stderr
+    assert "2 failed, 4 passed" in done.stdout, done.stdout + done.stderr
     assert "netprobe.ping('c1', '172.17.0.3:81', timeout='300ms')" in done.stdout
     assert "WHAT HAPPENED" in done.stdout
     assert "error[port-closed]" in done.stdout
-    assert properties_in(folder / "report.xml")["test_closed"][0] == ("netprobe-cause", "port-closed")
+    assert "assert <matrix: 1 of 2 pairs reachable " in done.stdout
+    assert "1 pair: internet has no route to 10.0.0.2 [no-route]" in done.stdout
+    properties = properties_in(folder / "report.xml")
+    assert properties["test_closed"][0] == ("netprobe-cause", "port-closed")
+    assert properties["test_no_way_back"][0] == ("netprobe-cause", "no-route")
     kept = {each.name: netprobe.load(each) for each in (folder / "kept").iterdir()}
     assert {name: report.reachable for name, report in kept.items()} == {
         "test_live.py-test_ping-1-ping-c1-c2.pcapng": True,

@@ -28,11 +28,12 @@ class Post:
         self.own = {each.network: each for each in member.addresses}
         self.arp: dict[str, socket.socket] = {}
         self.main: socket.socket | None = None
-        self._stack = ExitStack()
         self._packets: list[socket.socket] = []
-        self.table = NeighbourTable()
-        self._stack.callback(self.table.close)
-        self._before = {(entry.interface, entry.address) for entry in self.table.entries(self.family)}
+        with ExitStack() as opened:
+            self.table = NeighbourTable()
+            opened.callback(self.table.close)
+            self._before = {(entry.interface, entry.address) for entry in self.table.entries(self.family)}
+            self._stack = opened.pop_all()
 
     def open(self, kind: int, protocol: int = 0) -> socket.socket:
         """A socket of this member, with a long queue and stamps."""

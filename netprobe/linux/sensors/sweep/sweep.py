@@ -120,7 +120,7 @@ class _Rounds:
             self._clean()
         tally = self.tally
         kept = max(post.table.refused for post in self.posts)
-        return Sweep(tally.states, tally.times, tally.errors, retried, interrupted, kept)
+        return Sweep(tally.states, tally.times, tally.errors, retried, interrupted, kept, self._full.hard)
 
     def _first_round(self) -> set[Pair]:
         """Ask everything in haste; the pairs of which one does not hear the other's broadcasts."""
