@@ -81,20 +81,15 @@ def listed(matrix: Matrix, pairs: Sequence[Pair]) -> str:
     """Which pairs they are, in few words: "s7 and 49 others, both ways", "a, b to c, d"."""
     sources, targets = (list(dict.fromkeys(ends)) for ends in zip(*pairs, strict=True))
     whom, told = _names(matrix, sources), _names(matrix, targets)
-    is_mutual = {(j, i) for i, j in pairs} == set(pairs)
-    hub = _hub(pairs)
-    if is_mutual and hub is not None:
-        others = _names(matrix, [n for n in sources if n != hub])
-        return f"{_names(matrix, [hub])} and {others}, both ways"
+    if {(j, i) for i, j in pairs} == set(pairs):
+        left = [i for i, j in pairs if j == pairs[0][1]]
+        sides = sorted([left, [n for n in sources if n not in left]], key=len)
+        if len(pairs) == 2 * len(sides[0]) * len(sides[1]):
+            return " and ".join(_names(matrix, side) for side in sides) + ", both ways"
     if len(pairs) == len(sources) * len(targets) - len({*sources} & {*targets}):
-        return f"{whom} to each other" if is_mutual else f"{whom} to {told}"
+        return f"{whom} to each other" if {*sources} == {*targets} else f"{whom} to {told}"
     some = [" to ".join(matrix.members[n].endpoint for n in pair) for pair in pairs[:NAMED]]
     return "; ".join(some) + _more(len(pairs) - NAMED, "more")
-
-
-def _hub(pairs: Sequence[Pair]) -> int | None:
-    """The one member that is in every pair."""
-    return min(set.intersection(*map(set, pairs)), default=None)
 
 
 def _names(matrix: Matrix, members: Sequence[int]) -> str:

@@ -8,7 +8,6 @@ import errno
 import socket
 import struct
 import sys
-from collections.abc import Sequence
 
 from netprobe.linux.sensors.sender import IP_RECVERR, IPV6_RECVERR, MSG_ERRQUEUE
 from netprobe.wire.template import TOKEN, payload
