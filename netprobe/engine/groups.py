@@ -107,6 +107,7 @@ class Search:
         self._trials = Trials(world, plan)
         self._ends: dict[Pair, End | None] = {}
         self._reports: dict[Pair, Report | None] = {}
+        self._tried: tuple[Cause | None, bool] = (None, False)
 
     def walked(self, pairs: Sequence[Pair]) -> Iterator[None]:
         """Walk these pairs, or of very many some of each kind, a step each."""
@@ -143,10 +144,12 @@ class Search:
         cause = report.causes[0] if report.causes else None
         same = tuple(self._alike(first, cause, pairs))
         walked = sum(1 for pair in same if pair in self._ends)
+        keeper = _keeper(cause)
         summary = cause.summary if cause is not None else report.summary
+        summary = f"{keeper} keeps its networks apart" if keeper is not None else summary
         code = cause.code if cause is not None else ""
         return PairGroup(
-            report.verdict, summary, same, first, cause, walked, _is_intended(cause), code, report
+            report.verdict, summary, same, first, cause, walked, keeper is not None, code, report
         )
 
     def _asked(self, pair: Pair) -> Report:
@@ -199,7 +202,7 @@ class Search:
         return end, pair[0] if own else pair[1]
 
     def _is_alike(self, pair: Pair, first: Pair, cause: Cause | None) -> bool:
-        """Whether the repair mends this pair as well. Where it cannot be tried: whether both end at one
+        """Whether the repair mends this pair as well. Where that tells nothing: whether both end at one
         object, or are the two ways of one pair; without a word of the model whether they are of the same
         networks.
         """
@@ -209,9 +212,17 @@ class Search:
         if end is None or other is None:
             unknown = cause is None or cause.code == "unknown"
             return unknown and end is other and self._trials.kind(pair) == self._trials.kind(first)
-        mends = self._trials.mends(cause, pair) if cause is not None else None
+        mends = (
+            self._trials.mends(cause, pair) if cause is not None and self._is_tried(cause, first) else None
+        )
         back = pair == first[::-1] and end[0] == other[0]
         return end == other or back if mends is None else mends
+
+    def _is_tried(self, cause: Cause, first: Pair) -> bool:
+        """Whether the repair mends the pair that it was found for: something else may be wrong as well."""
+        if self._tried[0] is not cause:
+            self._tried = cause, self._trials.mends(cause, first) is True
+        return self._tried[1]
 
     def _usual(self, pairs: Sequence[Pair]) -> Pair | None:
         """A pair whose walk ends where most of them do."""
@@ -222,8 +233,8 @@ class Search:
         )
 
 
-def _is_intended(cause: Cause | None) -> bool:
-    """Whether a container engine's own rule keeps these apart: so does Docker with its networks."""
+def _keeper(cause: Cause | None) -> str | None:
+    """The container engine whose own rule keeps these apart, as Docker does with its networks."""
     if cause is None or cause.object is None or cause.code not in ("filtered-by-rule", "rejected-by-rule"):
-        return False
-    return cause.object.owner in ("docker", "podman")
+        return None
+    return cause.object.owner if cause.object.owner in ("docker", "podman") else None

@@ -19,6 +19,7 @@ from .markdown import fenced
 from .pen import Pen
 from .terminal import Terminal
 
+SAMPLE = 10_000  # round trips that the median is taken of
 NAMED = 4  # members that are listed by name
 LABEL = "    "
 _UNASKED = {True: "are not on one network, and were not asked", False: "were not asked to the end"}
@@ -50,9 +51,10 @@ def figures(matrix: Matrix) -> list[str]:
         f"{reachable:,} of {asked:,} pairs reachable",
         f"{len(matrix.members)} endpoints by {matrix.protocol.upper()}{port}",
     ]
-    times = sorted(filter(None, matrix.rtt_ns))
+    times = sorted(filter(None, matrix.rtt_ns[:: 1 + len(matrix.rtt_ns) // SAMPLE]))
     if times:
-        ends = f"{words.duration(times[0])} to {words.duration(times[-1])}"
+        least, most = min(filter(None, matrix.rtt_ns)), max(matrix.rtt_ns)
+        ends = f"{words.duration(least)} to {words.duration(most)}"
         said.append(f"answers after {words.duration(round(median(times)))} ({ends})")
     if not matrix.complete:
         said.append("INCOMPLETE: interrupted")
