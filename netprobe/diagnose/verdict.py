@@ -195,13 +195,22 @@ def agreement_of(case: Case, verdict: Verdict) -> Agreement:
     if case.prediction is None or _ends_unknown(case.prediction) or verdict is Verdict.UNDETERMINED:
         return Agreement.OBSERVED_ONLY
     expected = Verdict.REACHABLE if case.prediction.stop is None else Verdict.UNREACHABLE
-    missed = False in [hop.observed for hop in (*case.request, *case.reply)]
-    otherwise = (missed and verdict is Verdict.REACHABLE) or never_arrived(case) or _set_out(case)
-    if verdict is expected and not otherwise:
+    if verdict is expected and not _went_otherwise(case, verdict):
         return Agreement.CONFIRMED
     unread = "unknown" in _suspected(case.prediction)
     unsure = unread or _left_for_good(case) or _is_doubted(case)
     return Agreement.OBSERVED_ONLY if unsure else Agreement.DISAGREE
+
+
+def _went_otherwise(case: Case, verdict: Verdict) -> bool:
+    """Whether the packet took another way than the predicted one, to the same end or to none."""
+    if verdict is Verdict.REACHABLE:
+        missed = [hop.observed for hop in (*case.request, *case.reply)]
+        if False in missed:
+            return True
+    if never_arrived(case):
+        return True
+    return _set_out(case)
 
 
 def never_arrived(case: Case) -> bool:
@@ -214,11 +223,9 @@ def never_arrived(case: Case) -> bool:
 
 
 def _set_out(case: Case) -> bool:
-    """Whether the packet of a leg was seen, though the prediction ends before the first tap."""
-    return any(
-        any(hop.observed for hop in leg) and not any(hop.predicted and hop.observed for hop in leg)
-        for leg in (case.request, case.reply)
-    )
+    """Whether the request was seen, though the prediction ends before the first tap."""
+    seen = [hop.predicted for hop in case.request if hop.observed]
+    return bool(seen) and not any(seen)
 
 
 def _is_doubted(case: Case) -> bool:

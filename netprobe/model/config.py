@@ -294,8 +294,8 @@ class Namespace(Struct, frozen=True):
 
     def waiting(self, protocol: str) -> tuple[Socket, ...]:
         """The sockets of a protocol that take what comes from anybody; none where they were not read."""
-        states = ("listen", "unconnected")
-        return tuple(s for s in self.sockets or () if s.protocol == protocol and s.state in states)
+        wanted = ((protocol, "listen"), (protocol, "unconnected"))
+        return tuple(each for each in self.sockets or () if (each.protocol, each.state) in wanted)
 
     def listeners(self, bridge: Link, group: str, vlan: int = 0) -> frozenset[int]:
         """The ports of `bridge` behind which somebody listens to a group, or a router to all of them; the

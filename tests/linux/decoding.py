@@ -18,7 +18,7 @@ MESSAGES: dict[str, Any] = {
     "neighbour": route.NeighbourMessage, "nexthop": route.NexthopObject, "qdisc": traffic.QdiscMessage,
     "filter": traffic.FilterMessage, "policy": xfrm.PolicyMessage, "state": xfrm.StateMessage,
     "socket": sockets.InetSocket,
-   "ipset": ipset.Sets, "table": route.NeighbourTable, "connection": conntrack.Connection,
+   "ipset": ipset.Sets, "table": route.NeighbourTableMessage, "connection": conntrack.Connection,
 }  # fmt: skip
 
 

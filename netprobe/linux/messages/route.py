@@ -257,7 +257,7 @@ class MulticastGroups(nlmsg):
     fields = (("family", "B"), ("__pad", "3x"), ("ifindex", "I"))
 
 
-class NeighbourTable(nlmsg):
+class NeighbourTableMessage(nlmsg):
     """struct ndtmsg: a table of neighbours, how full it is and may be."""
 
     fields = (("family", "B"), ("__pad", "3x"))
@@ -285,7 +285,7 @@ REQUESTS = {
     34: fibmsg,
     38: QdiscMessage,
     46: FilterMessage,
-    66: NeighbourTable,
+    66: NeighbourTableMessage,
     86: MulticastGroups,
     90: nsidmsg,
     106: NexthopObject,
@@ -298,7 +298,7 @@ ANSWERS = {
     32: fibmsg,
     36: QdiscMessage,
     44: FilterMessage,
-    64: NeighbourTable,
+    64: NeighbourTableMessage,
     86: MulticastGroups,  # a dump's are RTM_GETMDB (br_mdb_dump)
     88: nsidmsg,
     104: NexthopObject,
