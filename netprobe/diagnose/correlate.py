@@ -69,8 +69,9 @@ def lay(
         else:
             laid.append(replace(hop, observed=False if hop.bound and hop.namespace in tapped else None))
     # A flood's copies on other ports are not the path; only a path that went elsewhere than predicted, or
-    # that was to end before the first tap, is shown in full.
-    elsewhere = any(hop.observed is False for hop in laid) or (laid and not any(hop.observed for hop in laid))
+    # a request that was to end before the first tap, is shown in full.
+    never = leg is Leg.REQUEST and not any(hop.observed for hop in laid)
+    elsewhere = never or any(hop.observed is False for hop in laid)
     extra = _different(o for o in left if o.bound != "other") if elsewhere else []
     return _numbered(_with_changes(_merge(laid, extra)))
 
