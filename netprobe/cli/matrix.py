@@ -21,12 +21,22 @@ STEP_S = 0.2
 
 def answer(settings: dict[str, Any], endpoints: tuple[str, ...], options: dict[str, Any]) -> int:
     """Ask, print; the exit code."""
+    _allow_many_files()
     found, interrupted = until_interrupted(lambda: _asked(settings, endpoints, options))
     from netprobe.formats import matrix_as
 
     text = matrix_as(found, options["output"], terminal_of(settings, options), settings["quiet"])
     write(text, options["out"])
     return INTERRUPTED if interrupted else EXIT[found.overall]
+
+
+def _allow_many_files() -> None:
+    """Each endpoint takes four descriptors: as many as the user may have."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _asked(settings: dict[str, Any], endpoints: tuple[str, ...], options: dict[str, Any]) -> Matrix:

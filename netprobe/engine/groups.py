@@ -31,7 +31,7 @@ from .line import ask
 from .trials import End, Trials
 from .world import MatrixWorld
 
-SEARCHES = 32  # more causes than these are not looked for
+SEARCHES = 64  # more causes than these are not looked for
 CROWDED = "neigh-table-full"
 _ROOM = 8192  # entries, at least, of a table that is to be larger
 FULL = "the neighbour table of the kernel was full, which is one for all namespaces"
@@ -204,7 +204,7 @@ class Search:
     def _is_alike(self, pair: Pair, first: Pair, cause: Cause | None) -> bool:
         """Whether the repair mends this pair as well. Where that tells nothing: whether both end at one
         object, or are the two ways of one pair; without a word of the model whether they are of the same
-        networks.
+        networks. What an engine keeps apart by different rules of its own is one.
         """
         if pair == first:
             return True
@@ -212,6 +212,9 @@ class Search:
         if end is None or other is None:
             unknown = cause is None or cause.code == "unknown"
             return unknown and end is other and self._trials.kind(pair) == self._trials.kind(first)
+        keeper = _keeper(cause)
+        if cause is not None and keeper is not None and other[2] is not None and other[2].owner == keeper:
+            return other[0] == cause.code
         mends = (
             self._trials.mends(cause, pair) if cause is not None and self._is_tried(cause, first) else None
         )

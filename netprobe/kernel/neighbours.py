@@ -55,6 +55,8 @@ class Fullness(NamedTuple):
 class NeighbourTable:
     """The entries of the namespace in which the thread is when it makes this. Raises OSError. Close it."""
 
+    __slots__ = ("_sequence", "_socket", "refused")
+
     def __init__(self) -> None:
         self._socket = socket.socket(
             socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, 0

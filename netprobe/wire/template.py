@@ -70,6 +70,8 @@ class SynTemplate:
 class ArpTemplate:
     """An ARP question of one source, a whole frame; `of` makes that of another source out of it."""
 
+    __slots__ = ("_run", "data")
+
     def __init__(self, run: int, source: str, mac: str) -> None:
         [made] = craft(Recipe(Mark(Protocol.ARP, b"\0" * 6), source, "0.0.0.0", mac, BROADCAST))
         self.data = bytearray(made)

@@ -208,6 +208,14 @@ def test_ports_answer_or_are_closed(fifty: Lab) -> None:
     listener.stop()
 
 
+@pytest.mark.parametrize(("limit", "code"), [("-Sn 64", 0), ("-n 64", 3)])
+def test_descriptors_are_raised_as_far_as_they_may_be(fifty: Lab, limit: str, code: int) -> None:
+    done = fifty.run(["bash", "-c", f'ulimit {limit}; exec netprobe "$@"', "netprobe", "-q", "matrix", *MEMBERS])
+    assert done.returncode == code, done.stdout + done.stderr
+    assert ("2,450 of 2,450" in done.stdout) is (code == 0)
+    assert ("Too many open files" in done.stderr) is (code == 3)
+
+
 def test_ctrl_c_gives_what_there_is(fifty: Lab) -> None:
     """Everything is lost, so that the second round waits for long."""
     fifty.run(["iptables", "-I", "FORWARD", "-j", "DROP"], check=True)

@@ -23,17 +23,20 @@ class Post:
     which it asks; `arp` one a network of its, for ARP by hand.
     """
 
+    __slots__ = ("_before", "_sockets", "arp", "family", "main", "own", "table")
+
     def __init__(self, member: Member, version: int) -> None:
         self.family = AF_INET if version == 4 else AF_INET6
         self.own = {each.network: each for each in member.addresses}
         self.arp: dict[str, socket.socket] = {}
         self.main: socket.socket | None = None
-        self._packets: list[socket.socket] = []
-        with ExitStack() as opened:
-            self.table = NeighbourTable()
-            opened.callback(self.table.close)
+        self._sockets: list[socket.socket] = []
+        self.table = NeighbourTable()
+        try:
             self._before = {(entry.interface, entry.address) for entry in self.table.entries(self.family)}
-            self._stack = opened.pop_all()
+        except BaseException:
+            self.close()
+            raise
 
     def open(self, kind: int, protocol: int = 0) -> socket.socket:
         """A socket of this member, with a long queue and stamps."""
@@ -43,7 +46,7 @@ class Post:
             kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC,
             protocol,
         )
-        self._stack.callback(sock.close)
+        self._sockets.append(sock)
         sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS_NEW, 1)
         enlarge(sock)
         return sock
@@ -52,7 +55,6 @@ class Post:
         """A packet socket on the interface of one of the member's networks."""
         kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
         sock = socket.socket(socket.AF_PACKET, kind, 0)
-        self._packets.append(sock)
         self.arp[network] = sock
         attach(sock, instructions)
         sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS_NEW, 1)
@@ -77,9 +79,10 @@ class Post:
 
     def close(self) -> None:
         """Close all sockets. Harmless when repeated."""
-        self._stack.close()
-        release(self._packets)
-        self._packets = []
+        self.table.close()
+        for sock in self._sockets:
+            sock.close()
+        release(list(self.arp.values()))
 
 
 @contextmanager

@@ -21,7 +21,7 @@ class Tally:
     def __init__(self, count: int) -> None:
         self.count = count
         self.states = bytearray(count * count)
-        self.times = array("q", bytes(8 * count * count))
+        self.times = array("q", [0]) * (count * count)
         self.errors: dict[int, int] = {}
 
     def answered(self, probe: int, stamp_ns: int) -> bool:
