@@ -173,7 +173,7 @@ def matrix(settings: dict[str, Any], /, endpoints: tuple[str, ...], **options: A
 
 
 @cli.command(short_help="Ask whether declared expectations hold.")
-@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(allow_dash=True))
 @with_options(*CHECK)
 @click.pass_obj
 def check(settings: dict[str, Any], /, files: tuple[str, ...], **options: Any) -> NoReturn:

@@ -201,7 +201,8 @@ CHECK: tuple[Callable[..., Any], ...] = (
         help="Send nothing: say what would hold after this command (repeatable).",
     ),
     click.option(
-        "--from", "recordings", multiple=True, metavar="FILE.pcapng", callback=file_names,
+        "--from", "recordings", multiple=True, type=click.Path(), metavar="FILE.pcapng",
+        callback=file_names,
         help="Send nothing: ask the configuration that this saved run has read (repeatable).",
     ),
     click.option(
