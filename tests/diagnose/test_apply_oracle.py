@@ -114,6 +114,8 @@ def agrees(lab: Lab, place: str, line: str, *given: str) -> None:
     assert found == ""
 
 
+# of a lost carrier the routes hear within a second: not in the middle of what is compared
+LINKDOWN = "for n in $(seq 50); do ip route | grep -q 'docker0.*linkdown' && break; sleep 0.1; done"
 SPANNING = (
     "host: ip link set dev docker0 type bridge stp_state 1",
     "host: ip link set dev veth9b03c7e nomaster; ip link set dev veth9b03c7e master docker0",
@@ -295,7 +297,7 @@ DEVICES = [
     ("red", "ip link del eth0"),
     ("host", "ip link del veth0"),
     ("host", "ip link del dev br0"),
-    ("host", "ip link del veth0", "host: ip link set veth9b03c7e nomaster; ip link set veth4f1d2a6 nomaster"),
+    ("host", "ip link del veth0", "host: ip link set veth9b03c7e nomaster; ip link set veth4f1d2a6 nomaster; " + LINKDOWN),
     ("host", "ip link del lo"),
     ("host", "ip link del nosuch"),
     ("host", "ip link add veth0 type bridge"),
