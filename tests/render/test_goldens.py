@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 import sample_reports
+import test_matrix
 from msgspec.structs import replace
 
 from netprobe.render.markdown import markdown
@@ -58,7 +59,9 @@ def test_svg(golden):
 
 def test_no_golden_is_left_over():
     names = {f"{name}.{look}.txt" for name in REPORTS for look in [*LOOKS, "wide"]} | {f"{name}.md" for name in REPORTS}
-    assert {path.name for path in GOLDEN.iterdir()} == names | {"ping.txt", "forward-drop.svg"}
+    matrices = {f"matrix-{name}.{look}.txt" for name in test_matrix.SHOWN for look in test_matrix.LOOKS}
+    matrices |= {f"matrix-{name}.md" for name in test_matrix.SHOWN}
+    assert {path.name for path in GOLDEN.iterdir()} == names | matrices | {"ping.txt", "forward-drop.svg"}
 
 
 @pytest.mark.parametrize("name", REPORTS)
