@@ -5,8 +5,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+import sample_matrices
 import sample_reports
-import test_matrix
 from msgspec.structs import replace
 
 from netprobe.render.markdown import markdown
@@ -59,8 +59,8 @@ def test_svg(golden):
 
 def test_no_golden_is_left_over():
     names = {f"{name}.{look}.txt" for name in REPORTS for look in [*LOOKS, "wide"]} | {f"{name}.md" for name in REPORTS}
-    matrices = {f"matrix-{name}.{look}.txt" for name in test_matrix.SHOWN for look in test_matrix.LOOKS}
-    matrices |= {f"matrix-{name}.md" for name in test_matrix.SHOWN}
+    matrices = {f"matrix-{name}.{look}.txt" for name in sample_matrices.SHOWN for look in sample_matrices.LOOKS}
+    matrices |= {f"matrix-{name}.md" for name in sample_matrices.SHOWN}
     assert {path.name for path in GOLDEN.iterdir()} == names | matrices | {"ping.txt", "forward-drop.svg"}
 
 
