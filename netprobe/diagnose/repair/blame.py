@@ -40,8 +40,6 @@ def _dead_target(loss: Loss) -> Stop | None:
     )
     if made is None or made.object is None or own or loss.stop.code not in _DEAD:
         return None
-    if made.object.owner in dnat_rules.ENGINES and _lacks_its_program(loss, made):
-        return None
     target = f"{made.flow.dst}:{made.flow.dport}" if made.flow.dport else made.flow.dst
     code = "nat-redirect-dead" if any(c.by == "REDIRECT" for c in made.changes) else "dnat-dead-target"
     text = (
@@ -49,7 +47,9 @@ def _dead_target(loss: Loss) -> Stop | None:
         f" {loss.stop.text}"
     )
     proof = (made.object.text, loss.stop.text)
-    return Stop(code, Place(made.namespace, None, made.stage), text, made.object, (), proof)
+    meant = made.object.owner in dnat_rules.ENGINES and _lacks_its_program(loss, made)
+    fix = (_look(loss, made),) if meant else ()  # else without the rule
+    return Stop(code, Place(made.namespace, None, made.stage), text, made.object, fix, proof)
 
 
 def _lacks_its_program(loss: Loss, made: Hop) -> bool:
@@ -58,6 +58,11 @@ def _lacks_its_program(loss: Loss, made: Hop) -> bool:
     if loss.stop.code != "port-closed" or there is None or there.owner_of(made.flow.dst) is None:
         return False
     return not there.waiting(made.flow.protocol.value)
+
+
+def _look(loss: Loss, made: Hop) -> Command:
+    there, flag = loss.stop.place.namespace, made.flow.protocol.value[0]
+    return Command.look("ss", f"-ln{flag}p", namespace=there, note="what is published there does not listen")
 
 
 def _not_published(loss: Loss) -> Stop | None:
