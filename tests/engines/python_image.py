@@ -53,7 +53,6 @@ def wheels(project: Path) -> Path:
     needed = [
         *described["build-system"]["requires"],
         *described["project"]["dependencies"],
-        *described["project"]["optional-dependencies"]["check"],
     ]
     folder = cache_folder() / f"wheels-{hashlib.sha256(repr(needed).encode()).hexdigest()[:12]}"
     if not (folder / "complete").exists():
