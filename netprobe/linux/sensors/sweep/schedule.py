@@ -44,15 +44,18 @@ def blocks(count: int, room: int) -> Iterator[Wave]:
 
 
 def chunks(pairs: Iterable[Pair], room: int) -> Iterator[Wave]:
-    """Any pairs, in their order, each of which may make two entries."""
+    """Any pairs, in their order, each of which may make an entry at both of its ends; a pair and the one the
+    other way share theirs.
+    """
     wave: Wave = {}
-    size = 0
+    entries: set[Pair] = set()
     for i, j in pairs:
-        wave.setdefault(i, []).append(j)
-        size += 2
-        if size + 2 > room:
+        made = {(i, j), (j, i)}
+        if wave and len(entries) + len(made - entries) > room:
             yield wave
-            wave, size = {}, 0
+            wave, entries = {}, set()
+        wave.setdefault(i, []).append(j)
+        entries |= made
     if wave:
         yield wave
 

@@ -154,7 +154,7 @@ class _Rounds:
         self.work = iter(meanwhile(pairs))
         for wave in chunks(pairs, self._room):
             self.progress(self.done, self.total)
-            self._wave(wave, self.plan.timeout_ns, broadcast=True, at_once=1)
+            self._wave(wave, self.plan.timeout_ns, broadcast=True, at_once=at_once(len(self.posts)))
         return len(pairs)
 
     def _third_round(self) -> None:
@@ -200,10 +200,12 @@ class _Rounds:
             for i, j in pairs[start : start + at_once]:
                 some.setdefault(i, []).append(j)
             self._ask(some, broadcast=True)
-            self._collect(some, GLANCE_NS)
+            self._collect(some, GLANCE_NS, glance=True)
 
-    def _collect(self, wave: Wave, patience_ns: int) -> bool:
-        """Hear what comes until all of a wave have answered, or the time is up; whether all have."""
+    def _collect(self, wave: Wave, patience_ns: int, glance: bool = False) -> bool:
+        """Hear what comes until all of a wave have answered, or the time is up; whether all have. There is
+        time for other work, unless it is but a glance.
+        """
         until = monotonic_ns() + patience_ns
         heard = sum(map(self._hear, wave))
         if heard >= sum(map(len, wave.values())):
@@ -214,7 +216,7 @@ class _Rounds:
             for i in sources:
                 for sock in self._sockets(i):
                     poll.register(sock, select.POLLIN)
-            idle = next(self.work, _DONE) is _DONE
+            idle = glance or next(self.work, _DONE) is _DONE
             if poll.poll(max(1, min(left, TICK_NS) // 1_000_000) if idle else 0):
                 for i in sources:
                     self._hear(i)
