@@ -179,7 +179,7 @@ class Ground:
         """The namespace already read that says of one of its veths that it leads to `link` of namespace
         `name`.
         """
-        for there, each in self.on_index(link.index):
+        for there, each in self._cables.get(link.index, ()):
             if each.far_end is not None and self._calls(there, each.far_end[0]) == name:
                 return there
         return None
@@ -291,7 +291,8 @@ class Ground:
             self._lacks(FindMacvlans(*parent) for parent in asked if parent not in self._macvlans)
 
     def on_index(self, index: int) -> Iterator[tuple[str, Link]]:
-        """The devices in the namespaces read so far that lead to an ifindex, in whichever namespace that is.
+        """The devices in the namespaces read so far that stand on an ifindex, in whichever namespace that is:
+        no ends of cables.
 
         What stands on an interface is not listed by it, only by those who stand there.
         """
@@ -299,10 +300,18 @@ class Ground:
 
     @cached_property
     def _upper(self) -> dict[int, list[tuple[str, Link]]]:
+        return self._leading(cables=False)
+
+    @cached_property
+    def _cables(self) -> dict[int, list[tuple[str, Link]]]:
+        return self._leading(cables=True)
+
+    def _leading(self, cables: bool) -> dict[int, list[tuple[str, Link]]]:
+        """The ends of cables, or the other devices, that lead to an ifindex."""
         found: dict[int, list[tuple[str, Link]]] = {}
         for other in self.snapshot.namespaces.values():
             for each in _known_links(other):
-                if each.link is not None:
+                if each.link is not None and (each.kind == "veth") is cables:
                     found.setdefault(each.link.index, []).append((other.name, each))
         return found
 
