@@ -60,6 +60,7 @@ CHANGES = [
     (("internet: ip address add 10.0.9.9/16 dev lo",), "red", "8.8.8.8", "martian-source", "internet"),
     (("red: ip address del 10.0.0.2/32 dev eth0", "red: ip address add 10.0.0.2/32 dev lo"), "red", "8.8.8.8", None, "red"),
     (("host: ip route add 10.0.0.2/32 dev eth0",), "red", "8.8.8.8", "route-overlap", "host"),
+    (("host: ip rule add pref 20000 prohibit",), "red", "8.8.8.8", "rule-prohibit", "host"),
     (("host: ip link del docker0",), "c1", "172.17.0.1", "link-missing", "host"),
     (("host: ip address del 203.0.113.2/24 dev eth0",), "red", "8.8.8.8", "addr-missing", "host"),
     (("host: ip rule del pref 32766 from all lookup main",), "red", "8.8.8.8", "rule-wrong-table", "host"),

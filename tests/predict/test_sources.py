@@ -1,0 +1,70 @@
+"""Which sources a namespace takes for its own, and which marks its answers take."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+from networks import edited, host, probe, tutorial
+
+from netprobe.model import Flow, InterfaceAddress, Leg, Nexthop, PolicyRule, Protocol, Route, Snapshot
+from netprobe.predict import fib, rp_filter
+from netprobe.predict.predict import Prediction, _reflected, predict
+from netprobe.predict.view import Ground, Packet
+
+WHOLE = Route("172.17.0.0/16", "local", fib.LOCAL, (Nexthop(1),), scope="host", protocol="kernel")
+
+
+def on_loopback(**more: object) -> Snapshot:
+    """172.17.0.1/16 is on lo of host, so that its table local covers the whole network."""
+    kernels = tuple(replace(route, protocol="kernel") if route.type == "local" else route for route in host().routes)
+    return edited(tutorial(), "host", routes=(*kernels, WHOLE), **more)
+
+
+@pytest.mark.parametrize(
+    ("src", "more", "refused"),
+    [
+        ("172.17.0.9", {}, False),  # the quick look: only what an interface has
+        ("172.17.0.1", {}, True),
+        ("172.17.0.9", {"sysctls": {"net.ipv4.conf.docker0.rp_filter": "2"}}, True),  # the whole look
+        ("172.17.0.9", {"rules": (*host().rules, PolicyRule(100, 4, table=254, mark=7))}, True),
+        ("172.17.0.1", {"sysctls": {"net.ipv4.conf.all.accept_local": "1"}}, False),
+    ],
+)
+def test_a_source_from_outside_that_is_the_namespaces_own(src: str, more: dict[str, object], refused: bool) -> None:
+    snapshot = on_loopback(**more)
+    docker0 = snapshot["host"].link_named("docker0")
+    assert docker0 is not None
+    packet = Packet(Flow(src, "8.8.8.8", Protocol.ICMP), Leg.REQUEST)
+    stop = rp_filter.check(Ground(snapshot, ask=False), "host", docker0, src, "8.8.8.8", packet)
+    assert (stop is not None and stop.code == "martian-source") is refused
+
+
+def test_a_source_that_an_interface_has_is_one_without_the_table_local() -> None:
+    bare = replace(host(), routes=tuple(route for route in host().routes if route.type != "local"))
+    assert not fib.is_local(bare, "10.0.0.1")
+    assert fib.has_source(bare, "10.0.0.1")
+    assert not fib.has_source(replace(bare, addresses=(InterfaceAddress(1, "127.0.0.1", 8),)), "10.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("protocol", "accepted", "setting", "taken"),
+    [
+        (Protocol.ICMP, True, "net.ipv4.fwmark_reflect", True),
+        (Protocol.ICMP, True, "net.ipv4.tcp_fwmark_accept", False),
+        (Protocol.TCP, True, "net.ipv4.tcp_fwmark_accept", True),
+        (Protocol.TCP, True, "net.ipv4.fwmark_reflect", False),
+        (Protocol.TCP, False, "net.ipv4.fwmark_reflect", True),  # a reset
+        (Protocol.UDP, True, "net.ipv4.fwmark_reflect", False),  # the program's own
+        (Protocol.ICMP, True, "net.ipv6.fwmark_reflect", False),  # of the other IP version
+    ],
+)
+def test_the_mark_that_an_answer_takes(protocol: Protocol, accepted: bool, setting: str, taken: bool) -> None:
+    marked = Packet(Flow("10.0.0.2", "10.0.0.1", protocol), Leg.REQUEST, mark=7)
+    assert _reflected(replace(host(), sysctls={setting: "1"}), marked, accepted) == (7 if taken else 0)
+    assert _reflected(replace(host(), sysctls={setting: "0"}), marked, accepted) == 0
+
+
+def test_a_healthy_network_with_that_address_on_its_bridge_passes() -> None:
+    outcome = predict(tutorial(), probe("red", "8.8.8.8"), ask=False)
+    assert isinstance(outcome, Prediction)
+    assert outcome.passes
