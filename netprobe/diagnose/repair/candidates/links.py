@@ -186,7 +186,7 @@ def _of_one_mac(loss: Loss) -> Iterator[Repair]:
                 (fixes.link_set(link, "address", _own_mac(name, loss.snapshot[name], link)),),
                 (loss.stop.text,),
             )
-            for repair in loss.repair(stop, Merit.RESTORES, agreeing=_meant(loss, name, link)):
+            for repair in loss.repair(stop, Merit.RESTORES, agreeing=_meant(loss, name)):
                 yield replace(repair, mended=_unlearned(repair.mended, mac))
 
 
@@ -208,12 +208,8 @@ def _own_mac(name: str, namespace: Namespace, link: Link) -> str:
     return min(_of_ports(namespace, link), default="") or made_up(name, link)
 
 
-def _meant(loss: Loss, name: str, link: Link) -> int:
-    """A bridge that has the MAC of a station rather than one of its ports'; then the sender's own interface
-    rather than the destination's, and that one rather than a bystander's.
-    """
-    if link.kind == "bridge":
-        return 3
+def _meant(loss: Loss, name: str) -> int:
+    """The sender's own interface rather than the destination's, and that one rather than a bystander's."""
     if name == loss.probe.source.namespace:
         return 2
     return int(loss.snapshot[name].owner_of(loss.goal) is not None)
