@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from netprobe.model import Bridge, Link, Snapshot
+from netprobe.model import Bridge, FdbEntry, Link, Snapshot, Vxlan
+from netprobe.predict import prefix
+from netprobe.predict.vxlan import OVERHEAD
 
 from .apply_links import NO_MAC, emptied, with_defaults
 from .apply_state import far_end, settled, standing_on
@@ -39,19 +41,62 @@ def _without(order: Order, link: Link) -> Snapshot:
 
 
 def add_link(order: Order) -> Snapshot:
-    """`ip link add [name] IFACE type bridge|dummy`: switched off, with the settings that its namespace gives
-    to new interfaces. A bridge has a MAC of chance until its first port gives it another.
+    """`ip link add [link LOWER] [name] IFACE [address MAC] type …`: a bridge, a dummy or a VXLAN device,
+    switched off, with the settings that its namespace gives to new interfaces.
     """
-    words = [word for word in order.words if word not in ("name", "dev")]
-    name, index = words[0], 1 + max(link.index for link in order.namespace.links)
-    if order.namespace.link_named(name) is not None:
-        raise KeyError(name)  # EEXIST
-    match words[1:]:
-        case ["type", "bridge"]:
-            made = Link(index, name, "bridge", NO_MAC, up=False, carrier=False, bridge=Bridge())
-        case ["type", "dummy"]:
-            made = Link(index, name, "dummy", "02:00:00:00:00:01", up=False, carrier=False, arp=False)
-        case _:
-            raise KeyError(name)
-    order = order.with_fields(links=(*order.namespace.links, made))
+    at = order.words.index("type")
+    kind, more = order.words[at + 1], order.words[at + 2 :]
+    words = [word for word in order.words[:at] if word not in ("name", "dev")]
+    lower = order.link(words[1]) if words[0] == "link" else None
+    name, *mac = words[2:] if lower is not None else words
+    if order.namespace.link_named(name) is not None or mac[:1] not in ([], ["address"]):
+        raise KeyError(name)  # EEXIST, or a word that is not known
+    index = 1 + max(link.index for link in order.namespace.links)
+    bare = Link(index, name, kind, mac[1] if mac else "", up=False)
+    made, entries = _KINDS[kind](order, bare, lower, more)
+    order = order.with_fields(links=(*order.namespace.links, made), fdb=(*order.namespace.fdb, *entries))
     return order.with_fields(sysctls=with_defaults(order, name)).snapshot
+
+
+Words = tuple[str, ...]
+Made = tuple[Link, tuple[FdbEntry, ...]]
+
+
+def _alone(_: Order, bare: Link, lower: Link | None, words: Words) -> Made:
+    """A bridge, which has a MAC of chance until its first port gives it another, or a dummy."""
+    if lower is not None or words:
+        raise KeyError(bare.name)
+    if bare.kind == "bridge":
+        return replace(bare, mac=bare.mac or NO_MAC, carrier=False, bridge=Bridge()), ()
+    return replace(bare, mac=bare.mac or "02:00:00:00:00:01", carrier=False, arp=False), ()
+
+
+def _vxlan(order: Order, bare: Link, _: Link | None, words: Words) -> Made:
+    """`type vxlan id VNI …`: of a remote it makes its default entry (vxlan_dev_create); the MTU is that of
+    what it sends by, less its headers.
+    """
+    told = [word for word in words if word not in _SWITCHES]
+    said = dict(zip(told[::2], told[1::2], strict=True))
+    below = order.link(said["dev"]) if "dev" in said else None
+    outer = OVERHEAD[prefix.version(said.get("remote", said.get("local", "")))]
+    vxlan = Vxlan(
+        int(said.pop("id")),
+        local=said.pop("local", None),
+        remote=said.pop("remote", None),
+        port=int(said.pop("dstport", _PORT)),
+        lower=below.index if below is not None else 0,
+        ttl=int(said.pop("ttl", 0)),
+        learning="nolearning" not in words,
+        flags=tuple(word for word in words if word in _SWITCHES and word != "nolearning"),
+    )
+    if {*said} - {"dev"}:
+        raise KeyError(bare.name)
+    entry = FdbEntry(bare.index, NO_MAC, state="permanent", remote=vxlan.remote)
+    mtu = below.mtu - outer if below is not None else bare.mtu
+    made = replace(bare, mac=bare.mac or "02:00:00:00:00:01", carrier=False, mtu=mtu, vxlan=vxlan)
+    return made, (entry,) if vxlan.remote is not None else ()
+
+
+_SWITCHES = ("nolearning", "proxy", "rsc", "l2miss", "l3miss")
+_PORT = 8472  # drivers/net/vxlan/vxlan_core.c, vxlan_port: what Linux takes where none is said
+_KINDS = {"bridge": _alone, "dummy": _alone, "vxlan": _vxlan}

@@ -84,7 +84,8 @@ class Vxlan(Struct, frozen=True):
     """A VXLAN device (IFLA_VXLAN_*).
 
     `remote` None or a multicast group; `lower` is the underlay ifindex, 0 for none. `ttl` of the outer
-    packets: 0 as any packet of the namespace.
+    packets: 0 as any packet of the namespace. `flags` are the words of ip-link(8) for what else is switched
+    on, such as "proxy".
     """
 
     vni: int
@@ -95,6 +96,7 @@ class Vxlan(Struct, frozen=True):
     learning: bool = True
     collect_metadata: bool = False
     ttl: int = 0
+    flags: tuple[str, ...] = ()
 
 
 class Qdisc(Struct, frozen=True):

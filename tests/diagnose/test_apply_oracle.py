@@ -63,7 +63,7 @@ def link_shape(namespace: Namespace, link: Link) -> dict[str, Any]:
     master = namespace.link(link.master)
     return {
         "up": link.up, "carrier": link.carrier, "arp": link.arp, "mac": link.mac, "mtu": link.mtu,
-        "master": master and master.name, "port": port, "xdp": bool(link.xdp), "stp": link.bridge and link.bridge.stp,
+        "master": master and master.name, "port": port, "xdp": bool(link.xdp), "stp": link.bridge and link.bridge.stp, "vxlan": link.vxlan,
         "qdiscs": [q.kind for q in link.qdiscs if q.kind not in ("noqueue", "mq")], "filters": len(link.filters),
     }  # fmt: skip
 
@@ -301,6 +301,12 @@ DEVICES = [
     ("host", "ip link del lo"),
     ("host", "ip link del nosuch"),
     ("host", "ip link add veth0 type bridge"),
+    ("host", "ip link add vx0 address 02:00:00:00:00:42 type vxlan id 42 local 203.0.113.2 remote 203.0.113.1 dstport 4789 dev eth0"),
+    ("host", "ip link add vx0 address 02:00:00:00:00:42 type vxlan id 42 local 203.0.113.2 ttl 9 nolearning proxy l2miss dstport 4789"),
+    ("host", "ip link add vx0 address 02:00:00:00:00:42 type vxlan id 42 local fd00:203::2 remote fd00:203::1 dev eth0"),
+    ("host", "ip link set vx0 up", "host: ip link add vx0 type vxlan id 42 local 203.0.113.2 remote 203.0.113.1 dstport 4789 dev eth0"),
+    ("host", "ip link add vx0 type vxlan id 42 dstport 4789 dev nosuch"),
+    ("host", "ip link add vx0 type vxlan dstport 4789"),
     ("host", "tc qdisc add dev eth0 root pfifo limit 100"),
     ("host", "tc qdisc replace dev eth0 root bfifo limit 10", "host: tc qdisc add dev eth0 root pfifo limit 100"),
     ("host", "tc qdisc add dev eth0 clsact"),

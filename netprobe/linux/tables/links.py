@@ -137,6 +137,9 @@ def _bridge(data: Record) -> Bridge:
     )
 
 
+_VXLAN_FLAGS = ("proxy", "rsc", "l2miss", "l3miss")  # their words in ip-link(8)
+
+
 def _vxlan(data: Record) -> Vxlan:
     return Vxlan(
         vni=data.get("IFLA_VXLAN_ID", 0),
@@ -147,6 +150,7 @@ def _vxlan(data: Record) -> Vxlan:
         learning=bool(data.get("IFLA_VXLAN_LEARNING")),
         collect_metadata=bool(data.get("IFLA_VXLAN_COLLECT_METADATA")),
         ttl=data.get("IFLA_VXLAN_TTL", 0),
+        flags=tuple(word for word in _VXLAN_FLAGS if data.get(f"IFLA_VXLAN_{word.upper()}")),
     )
 
 

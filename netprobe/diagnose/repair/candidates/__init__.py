@@ -20,6 +20,7 @@ from . import (
     policy_rules,
     proxies,
     published,
+    remade,
     renamed,
     routes,
     rules,
@@ -61,6 +62,7 @@ KINDS: tuple[Kind, ...] = (
     published.candidates,
     connections.candidates,
     tunnels.candidates,
+    remade.candidates,
     verdicts.candidates,
 )
 

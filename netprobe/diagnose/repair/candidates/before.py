@@ -187,7 +187,7 @@ def _back(
     named = " ".join(_short(now, instead))
     code = _REFUSING.get(instead.type, "route-wrong-nexthop")
     if named == was:  # it differs in what does not name it
-        was, named = " ".join(_words(then, route)), " ".join(_words(now, instead))
+        was, named = " ".join(route_words(then, route)), " ".join(route_words(now, instead))
         code = "route-wrong-src" if route.source != instead.source else loss.stop.code
     text = f"the route {named} of {now.name} was {was} when the probe passed"
     return _route(now, code, named, text, fix)
@@ -199,11 +199,12 @@ def _typed(namespace: Namespace) -> dict[tuple[str, ...], Route]:
     for route in namespace.routes:
         made = route.table == fib.LOCAL or route.protocol in _MADE
         if not made and len(route.nexthops) <= 1:
-            found[_words(namespace, route)] = route
+            found[route_words(namespace, route)] = route
     return found
 
 
-def _words(namespace: Namespace, route: Route) -> tuple[str, ...]:
+def route_words(namespace: Namespace, route: Route) -> tuple[str, ...]:
+    """How ip-route(8) is told of a route, with its metric, source and MTU."""
     more = [*_metric(route)]
     more += ["src", route.source] if route.source else []
     more += ["mtu", str(route.mtu)] if route.mtu and not route.mtu_lock else []

@@ -161,7 +161,7 @@ def _is_wanted(here: Namespace, device: Link, address: str) -> bool:
 def _entry(loss: Loss, here: Namespace, device: Link, there: Namespace, other: Link) -> Iterator[Repair]:
     """The forwarding entry for the other device, or for all, by the address of its node."""
     known = [entry for entry in here.fdb if entry.index == device.index and entry.remote is not None]
-    for remote in _underlay(here, there):
+    for remote in underlay(here, there):
         for mac in (other.mac, _EVERYBODY):
             entries = [entry for entry in known if entry.mac == mac]
             if any(entry.remote == remote for entry in entries) or (
@@ -189,7 +189,7 @@ def _learns(known: list[FdbEntry]) -> bool:
     return any(entry.mac == _EVERYBODY for entry in known)
 
 
-def _underlay(here: Namespace, there: Namespace) -> Iterator[str]:
+def underlay(here: Namespace, there: Namespace) -> Iterator[str]:
     """The addresses by which one node reaches the other: of a network that both are on."""
     own = _outer(here)
     yield from (a.address for a in _outer(there) if any(share(a, mine) for mine in own))

@@ -1,0 +1,168 @@
+"""A VXLAN device whose number or port is not that of the other end: neither can be set on a device that is
+there, so that it is made again, with all that stands by it. Or it is missing at the other end. Pure.
+
+See: ip-link(8), vxlan; drivers/net/vxlan/vxlan_core.c (vxlan_changelink refuses both).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import permutations
+
+from msgspec.structs import replace
+
+from netprobe.diagnose.apply_links import NO_MAC
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.model import BridgePort, Command, Link, Namespace, Route, Vxlan
+from netprobe.predict import fib, fixes, prefix
+
+from .before import route_words
+from .tunnels import underlay
+
+_MISMATCH = ("vxlan-vni-mismatch", "vxlan-port-mismatch")
+
+
+def candidates(loss: Loss) -> Iterator[Repair]:
+    """Either end of a tunnel made again as the other one is, or the end that is missing."""
+    at = loss.snapshot.link_at(loss.stop.place)
+    if at is None:
+        yield from _missing(loss)
+    elif loss.stop.code in _MISMATCH:
+        devices = list(_devices(loss))
+        usual = Counter(_network(vxlan) for _, _, vxlan in devices)
+        ends = [each for each in devices if each[:2] == at or _meet(at, each[:2])]
+        for (namespace, link, own), (_, _, other) in permutations(ends, 2):
+            wanted = replace(own, vni=other.vni, port=other.port)
+            agreeing = usual[_network(wanted)] - usual[_network(own)]
+            inside = _inside(namespace, _again(namespace, link, wanted))
+            yield from loss.repair(replace(loss.stop, commands=inside), Merit.RESTORES, agreeing=agreeing)
+
+
+def _devices(loss: Loss) -> Iterator[tuple[Namespace, Link, Vxlan]]:
+    for namespace in loss.snapshot.namespaces.values():
+        yield from ((namespace, link, link.vxlan) for link in namespace.links if link.vxlan is not None)
+
+
+def _network(vxlan: Vxlan) -> tuple[int, int]:
+    return vxlan.vni, vxlan.port
+
+
+def _inside(namespace: Namespace, commands: Iterable[Command]) -> tuple[Command, ...]:
+    return tuple(replace(each, namespace=namespace.name) for each in commands)
+
+
+def _meet(one: tuple[Namespace, Link], other: tuple[Namespace, Link]) -> bool:
+    """Whether two devices send to each other's addresses."""
+    return _sends_to(one, other[0]) and _sends_to(other, one[0])
+
+
+def _sends_to(end: tuple[Namespace, Link], there: Namespace) -> bool:
+    return any(each.address in _remotes(*end) for each in there.addresses)
+
+
+def _remotes(namespace: Namespace, link: Link) -> set[str]:
+    """Where a device sends to."""
+    own = {link.vxlan.remote} if link.vxlan is not None else set()
+    return {each for each in own if each} | {
+        e.remote for e in namespace.fdb if e.index == link.index and e.remote
+    }
+
+
+def _missing(loss: Loss) -> Iterator[Repair]:
+    """Where a tunnel ends at a node without such a device: one as the other node's is, plugged into the
+    bridge of the same name, or with the address that is asked for where nobody has it.
+    """
+    there = loss.snapshot.get(loss.stop.place.namespace)
+    for here, link, vxlan in _devices(loss) if loss.stop.code == "link-missing" and there else ():
+        ends = [a for a in there.addresses if a.address in _remotes(here, link)] if there is not None else []
+        back = next(underlay(there, here), None) if there is not None else None
+        if there is None or not ends or back is None:
+            continue
+        name = link.name if there.link_named(link.name) is None else f"vxlan{vxlan.vni}"
+        lower = ends[0].index if vxlan.lower else 0
+        wanted = replace(vxlan, local=ends[0].address, remote=back, lower=lower)
+        made = Command.of("ip", "link", "add", name, *_type(there, wanted))
+        up = Command.of("ip", "link", "set", "dev", name, "up")
+        for more in _given(loss, here, link, there, name):
+            inside = _inside(there, (made, *more[:1], up, *more[1:]))
+            yield from loss.repair(replace(loss.stop, commands=inside), Merit.RESTORES)
+
+
+def _given(
+    loss: Loss, here: Namespace, link: Link, there: Namespace, name: str
+) -> Iterator[tuple[Command, ...]]:
+    bridge = _same_name(here, link.master, there)
+    if bridge is not None:
+        yield (Command.of("ip", "link", "set", "dev", name, "master", bridge.name),)
+    for own in here.addresses_of(link, loss.version):
+        if loss.goal not in loss.owned and prefix.contains(f"{own.address}/{own.prefixlen}", loss.goal):
+            mtu = Command.of("ip", "link", "set", "dev", name, "mtu", str(link.mtu))
+            yield (mtu, Command.of("ip", "address", "add", f"{loss.goal}/{own.prefixlen}", "dev", name))
+
+
+def _same_name(here: Namespace, index: int | None, there: Namespace) -> Link | None:
+    """The bridge there that is called as one here."""
+    bridge = here.link(index)
+    return there.link_named(bridge.name) if bridge is not None else None
+
+
+def _again(namespace: Namespace, link: Link, wanted: Vxlan) -> Iterator[Command]:
+    """The device made with what is wanted, and all that was on it. Settings of a port that differ from the
+    usual ones are not told: then it is nothing.
+    """
+    if link.port is not None and replace(link.port, state="forwarding", vlans=None) != BridgePort():
+        return
+    yield Command.of("ip", "link", "del", link.name)
+    yield Command.of("ip", "link", "add", link.name, "address", link.mac, *_type(namespace, wanted))
+    yield fixes.link_set(link, "mtu", str(link.mtu))
+    master = namespace.link(link.master)
+    if master is not None:
+        yield fixes.link_set(link, "master", master.name)
+    if link.up:
+        yield fixes.link_set(link, "up")
+    yield from _on_it(namespace, link, wanted)
+
+
+def _on_it(namespace: Namespace, link: Link, wanted: Vxlan) -> Iterator[Command]:
+    """What goes with the device: addresses, routes, forwarding entries and neighbours that somebody made."""
+    for own in namespace.addresses:
+        if own.index == link.index and own.scope != "link":
+            yield fixes.address("add", own, link)
+    for route in namespace.routes:
+        if any(leg.index == link.index for leg in route.nexthops) and not _of_the_kernel(route):
+            yield fixes.ip(route.dst, "route", "add", *route_words(namespace, route))
+    for entry in namespace.fdb:
+        usual = (entry.mac, entry.remote) == (NO_MAC, wanted.remote)
+        if entry.index == link.index and entry.remote and entry.static and not usual:
+            yield Command.of("bridge", "fdb", "append", entry.mac, "dev", link.name, "dst", entry.remote)
+    for each in namespace.neighbours:
+        if each.index == link.index and each.state == "permanent" and each.mac:
+            yield Command.of(
+                "ip",
+                "neigh",
+                "replace",
+                each.address,
+                "lladdr",
+                each.mac,
+                "dev",
+                link.name,
+                "nud",
+                "permanent",
+            )
+
+
+def _of_the_kernel(route: Route) -> bool:
+    return route.table == fib.LOCAL or route.protocol in ("kernel", "ra")
+
+
+def _type(namespace: Namespace, wanted: Vxlan) -> Iterator[str]:
+    """`type vxlan …` as ip-link(8) is told of it."""
+    below = namespace.link(wanted.lower)
+    yield from ("type", "vxlan", "id", str(wanted.vni))
+    yield from ("local", wanted.local) if wanted.local else ()
+    yield from ("remote", wanted.remote) if wanted.remote else ()
+    yield from ("dstport", str(wanted.port))
+    yield from ("dev", below.name) if below is not None else ()
+    yield from ("ttl", str(wanted.ttl)) if wanted.ttl else ()
+    yield from wanted.flags if wanted.learning else ("nolearning", *wanted.flags)
