@@ -87,14 +87,14 @@ def _is_translated(found: Tried) -> bool:
 
 def _gets_further(loss: Loss, found: Tried) -> bool:
     """Whether the probe would be lost later than it is: on the way back, or behind more hops; or goes round
-    no more.
+    no more, which brought it nowhere however often it went.
     """
     stop = found.outcome.stop
     if stop is None or stop.code == "unknown":
         return False
     if _same(stop, loss.stop):
         return _lacks_still(loss, found.repair)
-    if found.repair.stop.code == "route-loop" or _lets_go(loss, found.outcome):
+    if "route-loop" in (loss.stop.code, found.repair.stop.code) or _lets_go(loss, found.outcome):
         return True
     return _progress(found.repair.mended, found.outcome) >= _progress(loss.snapshot, loss.prediction)
 
