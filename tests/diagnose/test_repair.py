@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from msgspec.structs import replace
-from predict.networks import edited, probe, relinked, tutorial
+from predict.networks import edited, local, probe, relinked, tutorial, via
 
 from netprobe.diagnose.apply import mend
 from netprobe.diagnose.repair import choice
@@ -15,6 +15,7 @@ from netprobe.model import (
     Cause,
     Command,
     FindPeer,
+    InterfaceAddress,
     Leg,
     Need,
     Neighbour,
@@ -342,3 +343,45 @@ def test_a_bridge_that_was_deleted_is_made_again_with_its_ports_and_the_address_
         "ip link set dev br1 up",
         "ip address add 172.17.0.1/16 dev br1",
     ]
+
+
+def unfiltered(*lines: str) -> Snapshot:
+    """The tutorial's network with no rules but those of these commands."""
+    snapshot = edited(tutorial(), "host", ruleset=Ruleset())
+    for name, _, words in (line.partition(": ") for line in lines):
+        after = mend(snapshot, Cause("", Place(None, None, Stage.ROUTE), "", commands=(Command(tuple(words.split()), name),)))
+        assert after is not None, words
+        snapshot = after
+    return snapshot
+
+
+def test_a_policy_that_drops_on_a_way_that_is_wrong_itself_comes_second() -> None:
+    """A rule for eth0 to eth0 would lead the answer to where nobody is; the address alone is lost at the policy as well."""
+    snapshot = unfiltered(
+        "host: iptables -A FORWARD -i br0 -j ACCEPT",
+        "host: iptables -P FORWARD DROP",
+        "host: ip address del 10.0.0.1/16 dev br0",
+        "host: ip address add 10.0.0.1/16 dev eth0",
+    )
+    assert said(snapshot, "red", "8.8.8.8") == ["ip address del 10.0.0.1/16 dev eth0"]
+
+
+def test_a_loop_that_ends_at_something_else_is_ended_first() -> None:
+    """Behind it there are fewer hops than it has rounds."""
+    snapshot = unfiltered("host: ip link set docker0 address 02:00:00:00:04:02", "host: ebtables -A FORWARD -j DROP")
+    for name, index in (("c1", 2), ("host", 5)):
+        snapshot = edited(snapshot, name, neighbours=(Neighbour(index, "172.17.0.3", "02:00:00:00:04:02", "reachable"),))
+    assert lost_in(snapshot, "c1", "172.17.0.3").stop.code == "route-loop"  # type: ignore[union-attr]
+    assert said(snapshot, "c1", "172.17.0.3") == ["ip link set dev docker0 address 02:00:00:00:09:06"]
+
+
+def test_an_address_of_ipv6_to_fill_in_has_the_length_of_its_neighbours_though_the_routes_are_there() -> None:
+    """IPv6 keeps its routes when an address goes; what stands behind is told as well."""
+    snapshot = tutorial()
+    for name, index, address in (("host", 5, "fd00:17::1"), ("c2", 2, "fd00:17::3")):
+        known = snapshot[name]
+        own = InterfaceAddress(index, address, 64)
+        routes = (local(address)[-1], via("fd00:17::/64", None, index))
+        snapshot = edited(snapshot, name, addresses=(*known.addresses, own), routes=(*known.routes, *routes))
+    snapshot = edited(snapshot, "c1", routes=(*snapshot["c1"].routes, via("::/0", "fd00:17::1", 2)))
+    assert said(snapshot, "c1", "fd00:17::3") == ["ip address add ADDRESS/64 dev eth0"]

@@ -10,7 +10,7 @@ from netprobe.predict.prediction import Prediction
 from .candidates import candidates
 from .harm import harmless
 from .rank import ranked
-from .repair import Loss, Repair
+from .repair import Loss, Merit, Repair
 from .tried import Tried, tried
 from .whole import LACKING, whole
 
@@ -18,12 +18,13 @@ _MOST = 400  # candidates; a walk takes about a millisecond
 
 
 class Results(Struct, frozen=True):
-    """The repairs with which the probe passes, the best first; those with which it gets further; and what
-    would have to be read to try the others.
+    """The repairs with which the probe passes, the best first; those with which it gets further; those that
+    restore something, with which it is lost elsewhere; and what would have to be read to try the others.
     """
 
     repairs: tuple[Repair, ...] = ()
     partial: tuple[Repair, ...] = ()
+    aside: tuple[Repair, ...] = ()
     needs: tuple[Need, ...] = ()
 
 
@@ -43,6 +44,7 @@ def search(
     loss = Loss.of(snapshot, prediction, stop, before)
     passing: list[Tried] = []
     further: list[Tried] = []
+    aside: list[Tried] = []
     seen: set[object] = set()
     for number, repair in enumerate(candidates(loss)):
         same = (repair.stop.place.namespace, repair.stop.commands, repair.merit, repair.put_back)
@@ -56,8 +58,10 @@ def search(
             passing.append(found)
         elif (beyond and _is_translated(found)) or (not beyond and _gets_further(loss, found)):
             further.append(found)
-    sure, partial = (ranked(loss, tuple(found.repair for found in each)) for each in (passing, further))
-    return Results(harmless(loss, sure), partial, tuple(loss.needs))
+        elif not beyond and _is_lost_elsewhere(loss, found):
+            aside.append(found)
+    sure, partial, other = (ranked(loss, tuple(f.repair for f in each)) for each in (passing, further, aside))
+    return Results(harmless(loss, sure), partial, other, tuple(loss.needs))
 
 
 def _try(loss: Loss, repair: Repair) -> Tried | None:
@@ -97,6 +101,13 @@ def _gets_further(loss: Loss, found: Tried) -> bool:
     if "route-loop" in (loss.stop.code, found.repair.stop.code) or _lets_go(loss, found.outcome):
         return True
     return _progress(found.repair.mended, found.outcome) >= _progress(loss.snapshot, loss.prediction)
+
+
+def _is_lost_elsewhere(loss: Loss, found: Tried) -> bool:
+    """Whether something was put right, and the probe takes another way on which it is lost as early."""
+    stop = found.outcome.stop
+    known = stop is not None and stop.code != "unknown" and not _same(stop, loss.stop)
+    return known and found.repair.merit is Merit.RESTORES
 
 
 def _lets_go(loss: Loss, outcome: Prediction) -> bool:

@@ -21,6 +21,7 @@ from .tried import tried
 
 _SEARCHES = 16  # of the ways that are followed; one takes some 40 ms
 _BREADTH = 5  # repairs that are followed from each place
+_ASIDE = 2  # of those, with which the probe gets no further, but is lost elsewhere
 _DEPTH = 4  # things at once
 _BY_HAND = 5  # what a program costs that the reader has to start: as much as what is added
 
@@ -47,18 +48,18 @@ class Searches:
 
 def of_several(loss: Loss, found: Results) -> tuple[Repair | None, tuple[Need, ...]]:
     """`first_of_several`, and what it lacked."""
-    return first_of_several(loss, found.partial), tuple(loss.needs)
+    return first_of_several(loss, found), tuple(loss.needs)
 
 
-def first_of_several(loss: Loss, partial: tuple[Repair, ...]) -> Repair | None:
+def first_of_several(loss: Loss, alone: Results) -> Repair | None:
     """The first of the repairs that together let the probe pass, those for which most speaks; None where a
     few do not.
 
-    `partial` are the repairs with which it gets further, the best first. `loss.needs` grows.
+    `alone` is what was found of single ones. `loss.needs` grows.
     """
     queue: list[tuple[int, int, _Sequence]] = []
     number = 0
-    for way in _ways(loss, None, partial):
+    for way in _ways(loss, None, alone):
         heappush(queue, (way.cost, number := number + 1, way))
     best: tuple[int, Repair] | None = None
     for _ in range(_SEARCHES):
@@ -70,7 +71,7 @@ def first_of_several(loss: Loss, partial: tuple[Repair, ...]) -> Repair | None:
         last = _BY_HAND if last is None and _arrives(loss, way) else last
         if last is not None and (best is None or way.cost + last < best[0]):
             best = way.cost + last, way.first
-        for longer in _ways(after, way, found.partial) if last is None and way.depth < _DEPTH else ():
+        for longer in _ways(after, way, found) if last is None and way.depth < _DEPTH else ():
             heappush(queue, (longer.cost, number := number + 1, longer))
     return best[1] if best is not None else None
 
@@ -84,15 +85,18 @@ def _looked_behind(loss: Loss, way: _Sequence) -> tuple[Loss, Results]:
     return after, found
 
 
-def _ways(loss: Loss, so_far: _Sequence | None, partial: tuple[Repair, ...]) -> Iterator[_Sequence]:
-    """One step more, with each of the repairs that get further."""
+def _ways(loss: Loss, so_far: _Sequence | None, found: Results) -> Iterator[_Sequence]:
+    """One step more, with each of the repairs that get further, and then with those that lead elsewhere."""
     cost, depth = (so_far.cost, so_far.depth) if so_far is not None else (0, 1)
-    for repair in [each for each in partial if _is_meant(each)][:_BREADTH]:
+    further = [each for each in found.partial if _is_meant(each)][:_BREADTH]
+    for repair in (*further, *found.aside[:_ASIDE]):
         then = tried(loss, repair)
         if then is None or then.outcome.stop is None:
             continue
         first = so_far.first if so_far is not None else repair
-        yield _Sequence(cost + _cost(repair), depth + 1, first, repair, then.outcome)
+        yield _Sequence(
+            cost + _cost(repair) + (repair in found.aside), depth + 1, first, repair, then.outcome
+        )
 
 
 def _arrives(loss: Loss, way: _Sequence) -> bool:

@@ -61,7 +61,7 @@ def _of_bare_link(
     loss: Loss, namespace: Namespace, link: Link, version: int, others: list[InterfaceAddress]
 ) -> Iterator[Repair]:
     yield from _on_another_link(loss, namespace, link, others)
-    if _needs_one(namespace, link, version):
+    if _lacks_a_source(loss, namespace, link) or _needs_one(namespace, link, version):
         yield from _bare(loss, namespace, link, version, others)
 
 
@@ -192,6 +192,14 @@ def _ends_of_tunnels(loss: Loss) -> Iterator[str | None]:
     for namespace in loss.snapshot.namespaces.values():
         yield from (entry.remote for entry in namespace.fdb)
         yield from (link.vxlan.remote for link in namespace.links if link.vxlan is not None)
+
+
+def _lacks_a_source(loss: Loss, namespace: Namespace, link: Link) -> bool:
+    """Whether the packet ends where it leaves by this interface, for want of an address to send from: IPv6
+    keeps its routes when an address goes.
+    """
+    at = loss.stop.place.namespace, loss.stop.place.interface
+    return loss.stop.code == "addr-missing" and at == (namespace.name, link.name)
 
 
 def _needs_one(namespace: Namespace, link: Link, version: int) -> bool:
