@@ -120,7 +120,7 @@ class _Declared:
 
     def values(self, data: bytes, at: int) -> dict[str, Any]:
         """The fields of a message or attribute that begins there, by name."""
-        found = dict(zip(self.names, self.layout.unpack_from(data, at), strict=True))
+        found = dict(zip(self.names, self.layout.unpack_from(data, at)))  # noqa: B905 - of a layout
         for name in self._turned:
             found[name] = int.from_bytes(found[name], "big")
         return found
@@ -232,9 +232,18 @@ def whole(answer: type, message: bytes) -> Record:
 def attributes(body: bytes, at: int) -> dict[int, bytes]:
     """The attributes of a message, or of an attribute that holds others, from an offset on: values by type.
 
-    Of a repeated one the last counts.
+    Of a repeated one the last counts. As `each_attribute`, which as a generator takes twice as long.
     """
-    return dict(each_attribute(body, at))
+    found: dict[int, bytes] = {}
+    unpack, end = _ATTRIBUTE.unpack_from, len(body)
+    while at + 4 <= end:
+        length, kind = unpack(body, at)
+        after = at + length
+        if length < 4 or after > end:
+            break
+        found[kind & _TYPE_MASK] = body[at + 4 : after]
+        at += length + 3 & ~3
+    return found
 
 
 def each_attribute(body: bytes, at: int) -> Iterator[tuple[int, bytes]]:

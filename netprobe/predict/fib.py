@@ -1,13 +1,14 @@
 """The routing decision: policy rules in order of priority, then the longest prefix of the table they name.
 
-Rules of the kernel followed here: net/core/fib_rules.c (order, actions, invert, goto, suppress_prefixlength),
-net/ipv4/fib_trie.c and fib_semantics.c (longest prefix, TOS, lowest metric, throw), ip-rule(8), ip-route(8).
+Rules of the kernel followed here: net/core/fib_rules.c (actions, suppress_prefixlength; which rules select a
+packet is in `policy`), net/ipv4/fib_trie.c and fib_semantics.c (longest prefix, TOS, lowest metric, throw),
+ip-rule(8), ip-route(8).
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from msgspec import Struct
 
@@ -23,7 +24,7 @@ from netprobe.model import (
 )
 from netprobe.model.lookup import grouped, indexed
 
-from . import prefix
+from . import policy, prefix
 from .view import Lacking
 
 LOCAL, MAIN, DEFAULT = 255, 254, 253
@@ -75,37 +76,9 @@ def sought(namespace: Namespace, query: RouteQuery) -> FibResult:
 
 def lookup(namespace: Namespace, query: RouteQuery) -> FibResult:
     """What this namespace's FIB decides for `query`, from the configuration alone, as far as it was read."""
-    rules = rules_for(namespace, prefix.version(query.dst))
-    position, seen = 0, 0
-    while position < len(rules) and seen <= len(rules):
-        rule, seen = rules[position], seen + 1
-        position += 1
-        if not matches(namespace, rule, query):
-            continue
-        if rule.action == "goto":
-            position = bisect_left(rules, rule.goto or 0, key=_priority)
-            continue
-        decision = _act(namespace, rule, query)
-        if decision is not None:
-            return decision
-    return FibResult(error="ENETUNREACH")
-
-
-def rules_for(namespace: Namespace, version: int) -> tuple[PolicyRule, ...]:
-    """The policy rules of one IP version in the order in which the kernel asks them."""
-    return indexed(_by_version, namespace.rules).get(version, ())
-
-
-def _by_version(rules: tuple[PolicyRule, ...]) -> dict[int, tuple[PolicyRule, ...]]:
-    return grouped(sorted(rules, key=_priority), _version)
-
-
-def _priority(rule: PolicyRule) -> int:
-    return rule.priority
-
-
-def _version(rule: PolicyRule) -> int:
-    return rule.version
+    decisions = (_act(namespace, rule, query) for rule in policy.selected(namespace, query))
+    found = next((decision for decision in decisions if decision is not None), None)
+    return found or FibResult(error="ENETUNREACH")
 
 
 def _act(namespace: Namespace, rule: PolicyRule, query: RouteQuery) -> FibResult | None:
@@ -123,48 +96,6 @@ def _act(namespace: Namespace, rule: PolicyRule, query: RouteQuery) -> FibResult
         return FibResult(route, None, rule, _REFUSALS[route.type])
     legs = usable(namespace, route, query.oif)
     return FibResult(route, legs[0] if legs else None, rule, candidates=legs)
-
-
-def matches(namespace: Namespace, rule: PolicyRule, query: RouteQuery) -> bool:
-    """Whether a policy rule selects this query (fib_rule_match, fib4_rule_match)."""
-    return _selects(namespace, rule, query) is not rule.inverted
-
-
-def _selects(namespace: Namespace, rule: PolicyRule, query: RouteQuery) -> bool:
-    if rule.tos or rule.protocol not in (None, query.protocol) or not _fits_mark(rule, query.mark):
-        return False
-    # of local output the kernel gives the loopback device as the input interface
-    if not _is_device(namespace, rule.iif, query.iif, local="lo"):
-        return False
-    if not _is_device(namespace, rule.oif, query.oif):
-        return False
-    ranges = ((rule.uids, query.uid), (rule.sports, query.sport), (rule.dports, query.dport))
-    if not all(_in_range(wanted, value) for wanted, value in ranges):
-        return False
-    return _is_in(rule.src, query.src) and _is_in(rule.dst, query.dst)
-
-
-def _fits_mark(rule: PolicyRule, mark: int) -> bool:
-    asked = rule.mark or rule.mask != 0xFFFFFFFF
-    return not asked or not (mark ^ rule.mark) & rule.mask
-
-
-def _is_device(namespace: Namespace, name: str | None, index: int | None, local: str | None = None) -> bool:
-    if name is None:
-        return True
-    link = namespace.link(index)
-    return name == (local if index is None else link and link.name)
-
-
-def _in_range(wanted: tuple[int, int] | None, value: int | None) -> bool:
-    return wanted is None or (value is not None and wanted[0] <= value <= wanted[1])
-
-
-def _is_in(network: str | None, address: str | None) -> bool:
-    """Whether an address lies in a prefix; one that is not chosen yet in that of all alone."""
-    if network is None:
-        return True
-    return prefix.contains(network, address) if address else prefix.length(network) == 0
 
 
 def best(namespace: Namespace, table: int, query: RouteQuery) -> Route | None:
@@ -222,7 +153,14 @@ def is_local(namespace: Namespace, address: str) -> bool:
     """Whether the table local says that the address is the namespace's own, loopback prefix included
     (inet_addr_type).
     """
-    return any(makes_local(route, address) for route in namespace.routes)
+    return any(makes_local(route, address) for route in _covering(namespace, address))
+
+
+def _covering(namespace: Namespace, address: str) -> Iterator[Route]:
+    """The routes of the table local that an address lies in, the longest prefix first."""
+    masks = indexed(_tables, namespace.routes).get((LOCAL, prefix.version(address)), {})
+    number = prefix.number(address)
+    return (route for mask, routes in masks.items() for route in routes.get(number & mask, ()))
 
 
 def has_source(namespace: Namespace, address: str) -> bool:
@@ -254,8 +192,12 @@ def address_type(namespace: Namespace, address: str, interface: str | None = Non
 
 def is_broadcast(namespace: Namespace, address: str) -> bool:
     """Whether the address is a broadcast address here (limited, or directed of a connected network)."""
-    networks = (route.dst for route in namespace.routes if route.type == "broadcast")
+    networks = indexed(_broadcasts, namespace.routes)
     return address == "255.255.255.255" or any(prefix.contains(each, address) for each in networks)
+
+
+def _broadcasts(routes: tuple[Route, ...]) -> tuple[str, ...]:
+    return tuple(route.dst for route in routes if route.type == "broadcast")
 
 
 def source_for(namespace: Namespace, decision: FibResult, dst: str) -> str | None:
@@ -289,11 +231,21 @@ def select_address(
     """
     if prefix.version(towards) == 6:
         return _select_v6(namespace.addresses, index, towards)
-    primary = list(filter(_is_primary, namespace.addresses))
-    near = [a for a in primary if a.index == index and a.scope in scopes]
+    own = indexed(_primary, namespace.addresses)
+    near = [a for a in own.get(index, ()) if a.scope in scopes]
     nearest = (a for a in near if prefix.contains(_network_of(a), towards))
-    elsewhere = (a for a in primary if a.index != index and a.scope == "global")
-    return next((a.address for a in (*nearest, *near, *elsewhere)), None)
+    elsewhere = (a for a in indexed(_global, namespace.addresses) if a.index != index)
+    return next((a.address for a in chain(nearest, near, elsewhere)), None)
+
+
+def _primary(addresses: tuple[InterfaceAddress, ...]) -> dict[int | None, tuple[InterfaceAddress, ...]]:
+    """The primary IPv4 addresses by interface."""
+    return grouped(filter(_is_primary, addresses), lambda address: address.index)
+
+
+def _global(addresses: tuple[InterfaceAddress, ...]) -> tuple[InterfaceAddress, ...]:
+    """The primary IPv4 addresses of global scope."""
+    return tuple(each for each in addresses if each.scope == "global" and _is_primary(each))
 
 
 def _is_primary(address: InterfaceAddress) -> bool:

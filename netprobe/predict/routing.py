@@ -22,7 +22,7 @@ from netprobe.model import (
     Stop,
 )
 
-from . import fib, fixes, ipv6, prefix, rp_filter
+from . import fib, fixes, ipv6, policy, prefix, rp_filter
 from .drop import link_down, lost
 from .fib import FibResult
 from .view import Ground, Packet
@@ -320,7 +320,7 @@ def local_rule_missing(namespace: Namespace, packet: Packet) -> Stop | None:
     """
     if namespace.owner_of(packet.flow.dst) is None:
         return None
-    rules = fib.rules_for(namespace, packet.flow.version)
+    rules = policy.rules_for(namespace, packet.flow.version)
     local = next((r for r in rules if r.action == "lookup" and r.table == fib.LOCAL), None)
     if local is not None and local == rules[0]:
         return None

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
 from netprobe.model import Command, Leg, Namespace, Object, PolicyRule, RouteQuery, Stage, Stop
-from netprobe.predict import fib, fixes, routing
+from netprobe.predict import fib, fixes, policy, routing
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
 from netprobe.predict.view import Lacking
@@ -50,7 +50,7 @@ def _back(loss: Loss) -> Iterator[Routed]:
 def _hides_main(namespace: Namespace, rule: PolicyRule) -> bool:
     """Whether a rule refuses everybody everything before the table main is asked: nobody wants that."""
     everybody = routing.describe_rule(rule) == f"{rule.priority}: from all {rule.action}"
-    later = (other for other in fib.rules_for(namespace, rule.version) if other.priority > rule.priority)
+    later = (other for other in policy.rules_for(namespace, rule.version) if other.priority > rule.priority)
     return everybody and rule.action != "lookup" and any(other.table == fib.MAIN for other in later)
 
 
@@ -95,7 +95,7 @@ def _missing(loss: Loss, namespace: Namespace, version: int) -> Iterator[Repair]
     there = {rule.table for rule in namespace.rules if rule.version == version and rule.action == "lookup"}
     six = ("-6",) if version == 6 else ()
     for priority, table in _DEFAULTS[version]:
-        first = fib.rules_for(namespace, version)[:1]
+        first = policy.rules_for(namespace, version)[:1]
         usurped = table == "local" and bool(first) and first[0].table != fib.LOCAL
         if _TABLES[table] in there and not usurped:
             continue
