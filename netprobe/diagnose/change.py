@@ -16,6 +16,7 @@ from netprobe.model import (
     Namespace,
     Need,
     ReadChain,
+    ReadFdb,
     ReadNamespace,
     ReadRoute,
     Report,
@@ -82,6 +83,7 @@ def questions(snapshot: Snapshot, names: Sequence[str]) -> tuple[Need, ...]:
         *(ReadNamespace(name) for name in names),
         *(AskRoute(asked.namespace, asked.query) for asked in snapshot.answers if asked.namespace in names),
         *(ReadRoute(name, query) for name in names for query in snapshot[name].routed or ()),
+        *(ReadFdb(name, query) for name in names for query in snapshot[name].forwarded or ()),
         *(ReadChain(name, query) for name in names for query in _chains(snapshot[name].ruleset)),
     )
 

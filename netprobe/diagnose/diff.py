@@ -13,6 +13,7 @@ from netprobe.model import (
     Hop,
     Leg,
     NamedSet,
+    Namespace,
     Object,
     Report,
     Ruleset,
@@ -149,12 +150,26 @@ def differences(old: Snapshot, new: Snapshot, name: str) -> Iterator[Difference]
     is left out.
     """
     before, after = inventory(old, name), inventory(new, name)
+    halves = _read_in_part(old[name], new[name])
     gone = {key for kind, key in before.keys() ^ after.keys() if kind == "link"}
     for kind, key in dict.fromkeys((*before, *after)):
         was, now = before.get((kind, key)), after.get((kind, key))
-        if was != now and not _by_itself(kind, key, was, now, gone):
+        unasked = kind in halves and None in (was, now)
+        if was != now and not unasked and not _by_itself(kind, key, was, now, gone):
             yield Difference(kind, key, *_apart(was, now), name)
     yield from _rulesets(name, old[name].ruleset, new[name].ruleset)
+
+
+def _read_in_part(old: Namespace, new: Namespace) -> tuple[str, ...]:
+    """The kinds of which the two have not been asked for the same: what one of them lacks there says
+    nothing.
+    """
+    asked = (("route", old.routed, new.routed), ("fdb-entry", old.forwarded, new.forwarded))
+    return tuple(kind for kind, *queries in asked if len({_asked(each) for each in queries}) > 1)
+
+
+def _asked(queries: Sequence[object] | None) -> frozenset[object] | None:
+    return None if queries is None else frozenset(queries)
 
 
 def _apart(was: str | None, now: str | None) -> tuple[str | None, str | None]:

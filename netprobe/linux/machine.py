@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec.structs import replace
 
@@ -32,10 +32,10 @@ from netprobe.model import (
     Need,
     Observation,
     ReadChain,
+    ReadFdb,
     ReadNamespace,
     ReadRoute,
     RouteAnswer,
-    RouteQuery,
     SeenBehind,
     Snapshot,
     Space,
@@ -180,15 +180,16 @@ class Machine:
         exception.
         """
         for need in needs:
-            if isinstance(need, AskRoute | ReadRoute | LookBehind | FindMacvlans):
+            if isinstance(need, AskRoute | ReadRoute | ReadFdb | LookBehind | FindMacvlans):
                 continue
             try:
                 deadline.check()
                 snapshot = self._read(snapshot, need)
             except (NetprobeError, OSError) as error:
                 snapshot = _blinded(snapshot, need, _why(error))
-        for name, sought in _by_namespace(each for each in needs if isinstance(each, ReadRoute)).items():
-            snapshot = self._routed(snapshot, name, [need.query for need in sought])
+        for table in namespace.LARGE_TABLES:
+            for name, sought in _by_namespace(each for each in needs if isinstance(each, table.need)).items():
+                snapshot = self._looked_into(snapshot, table, name, [need.query for need in sought])
         for name, asked in _by_namespace(each for each in needs if isinstance(each, AskRoute)).items():
             snapshot = self._looked_up(snapshot, name, asked)
         for name, ports in _by_namespace(each for each in needs if isinstance(each, LookBehind)).items():
@@ -223,17 +224,19 @@ class Machine:
         standing = (FoundMacvlans(*parent, names) for parent, names in found.items())
         return replace(snapshot, macvlans=(*snapshot.macvlans, *standing))
 
-    def _routed(self, snapshot: Snapshot, name: str, queries: Sequence[RouteQuery]) -> Snapshot:
-        """`snapshot` with the routes of a namespace of very many that these queries lead to."""
+    def _looked_into(
+        self, snapshot: Snapshot, table: namespace.LargeTable, name: str, queries: Sequence[Any]
+    ) -> Snapshot:
+        """`snapshot` with what these queries lead to in a table of a namespace that has very many entries."""
         try:
             deadline.check()
-            return namespace.find_routes(snapshot, name, queries, self._handle(name))
+            return table.find(snapshot, name, queries, self._handle(name))
         except (NetprobeError, OSError) as error:
-            blind = Blind(f"routes of {name}", _why(error))
+            blind = Blind(f"{table.called} of {name}", _why(error))
             known = snapshot[name]
-            lost = replace(known, unread={**known.unread, "routes": _why(error)})
+            lost = replace(known, unread={**known.unread, table.part: _why(error)})
             snapshot = replace(snapshot.with_namespace(lost), blind=(*snapshot.blind, blind))
-            return namespace.with_routes(snapshot, name, (), queries)
+            return table.put(snapshot, name, (), queries)
 
     def _looked_up(self, snapshot: Snapshot, name: str, asked: Sequence[AskRoute]) -> Snapshot:
         """`snapshot` with the kernel's answers to route lookups in one namespace."""
@@ -336,7 +339,7 @@ class Machine:
         return tidied([(each, self._handle(each.namespace)) for each in members], plan.version)
 
 
-_AskedOf = TypeVar("_AskedOf", AskRoute, LookBehind, ReadRoute)
+_AskedOf = TypeVar("_AskedOf", AskRoute, LookBehind, ReadRoute | ReadFdb)
 
 
 def _networks(found: Found) -> tuple[str, ...]:

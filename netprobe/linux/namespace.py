@@ -6,7 +6,7 @@ What cannot be read becomes a `Blind` with the reason; the rest stands.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
@@ -16,9 +16,13 @@ from netprobe.model import (
     AskSet,
     Blind,
     Chain,
+    FdbEntry,
+    FdbQuery,
     Link,
     Namespace,
     ReadChain,
+    ReadFdb,
+    ReadRoute,
     Route,
     RouteAnswer,
     RouteQuery,
@@ -89,9 +93,13 @@ def read_namespace(name: str, fd: int) -> Namespace:
         nothing: tuple[tuple[Link, ...], dict[str, str]] = ((), {})
         none: dict[str, str] = {}
         no_routes: tuple[tuple[Route, ...], bool] = ((), True)
+        no_entries: tuple[tuple[FdbEntry, ...], bool] = ((), True)
         found, per_interface = reader.of("links", "interfaces", lambda: links.read_links(route), nothing)
         found = reader.of("vlans", "VLANs of bridge ports", lambda: bridges.with_vlans(route, found), found)
         routes, are_all = reader.of("routes", "routes", lambda: fib.read_routes(route), no_routes)
+        fdb, is_whole = reader.of(
+            "fdb", "bridge forwarding entries", lambda: neighbours.read_fdb(route, found), no_entries
+        )
         namespace = Namespace(
             name=name,
             inode=netns.inode(fd),
@@ -104,7 +112,8 @@ def read_namespace(name: str, fd: int) -> Namespace:
             routed=None if are_all else (),
             rules=reader.of("rules", "policy rules", lambda: fib.read_rules(route), ()),
             neighbours=reader.of("neighbours", "neighbours", lambda: neighbours.read_neighbours(route), ()),
-            fdb=reader.of("fdb", "bridge forwarding entries", lambda: neighbours.read_fdb(route), ()),
+            fdb=fdb,
+            forwarded=None if is_whole else (),
             groups=reader.of(
                 "groups", "bridge multicast groups", lambda: bridges.read_groups(route, found), ()
             ),
@@ -181,7 +190,43 @@ def with_routes(
     )
 
 
+def find_entries(snapshot: Snapshot, name: str, queries: Sequence[FdbQuery], fd: int) -> Snapshot:
+    """`snapshot` with the forwarding entries of one namespace, of the open namespace `fd`, that answer these
+    queries.
+    """
+    with netns.inside(fd), Netlink() as route:
+        found = neighbours.find_entries(route, queries)
+    return with_entries(snapshot, name, found, queries)
+
+
+def with_entries(
+    snapshot: Snapshot, name: str, found: Sequence[FdbEntry], queries: Sequence[FdbQuery]
+) -> Snapshot:
+    """`snapshot` with these forwarding entries of a namespace, which are all that answer these queries."""
+    namespace = snapshot[name]
+    fdb = tuple(dict.fromkeys((*namespace.fdb, *found)))
+    return snapshot.with_namespace(
+        replace(namespace, fdb=fdb, forwarded=(*(namespace.forwarded or ()), *queries))
+    )
+
+
 def ask_routes(fd: int, queries: Sequence[RouteQuery]) -> tuple[RouteAnswer, ...]:
     """What the kernel's FIB of the open namespace `fd` answers to each of `queries`."""
     with netns.inside(fd), Netlink() as route:
         return tuple(fib.ask_route(route, query) for query in queries)
+
+
+class LargeTable(NamedTuple):
+    """A table of a namespace that may be too large to be read, and how what a walk needs of it is."""
+
+    need: type[ReadRoute | ReadFdb]
+    part: str
+    called: str
+    find: Callable[[Snapshot, str, Sequence[Any], int], Snapshot]
+    put: Callable[[Snapshot, str, Sequence[Any], Sequence[Any]], Snapshot]
+
+
+LARGE_TABLES = (
+    LargeTable(ReadRoute, "routes", "routes", find_routes, with_routes),
+    LargeTable(ReadFdb, "fdb", "bridge forwarding entries", find_entries, with_entries),
+)

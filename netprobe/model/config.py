@@ -225,6 +225,16 @@ class RouteAnswer(Struct, frozen=True):
     mtu_lock: bool = False
 
 
+class FdbQuery(Struct, frozen=True):
+    """A question to the forwarding table of a bridge (RTM_GETNEIGH): which entries have a MAC address, in a
+    VLAN and in none? `vlan` None asks for the latter alone.
+    """
+
+    bridge: int
+    mac: str
+    vlan: int | None = None
+
+
 class Namespace(Struct, frozen=True):
     """Everything read of one network namespace, and what of it could not be read (`blind`).
 
@@ -232,8 +242,9 @@ class Namespace(Struct, frozen=True):
     has its own. `unread` are the parts (fields, and `qdiscs` of the links) that the kernel would not give us,
     each with the reason: what such a field holds means nothing, least of all "none". `routed`: the routes are
     too many to be read; those are here that the kernel makes, that refuse, defaults, and those for these
-    queries. `enter` are the words
-    before a command that run it in here, from the shell that netprobe was started from; None: not known.
+    queries. `forwarded`: the forwarding entries are too many to be read; those are here that VXLAN devices
+    keep, and the bridges' for these queries. `enter` are the words before a command that run it in here, from
+    the shell that netprobe was started from; None: not known.
     """
 
     name: str
@@ -256,6 +267,7 @@ class Namespace(Struct, frozen=True):
     unread: Mapping[str, str] = field(default_factory=dict)
     routed: tuple[RouteQuery, ...] | None = None
     enter: tuple[str, ...] | None = None
+    forwarded: tuple[FdbQuery, ...] | None = None
 
     def link(self, index: int | None) -> Link | None:
         """The interface with this ifindex, or None."""
@@ -280,6 +292,10 @@ class Namespace(Struct, frozen=True):
     def entries_of(self, mac: str) -> tuple[FdbEntry, ...]:
         """The forwarding entries of all bridges and devices for a MAC address."""
         return indexed(_by_mac, self.fdb).get(mac, ())
+
+    def was_asked_for(self, mac: str) -> bool:
+        """Whether the bridges' forwarding entries for a MAC address are here, where there are any."""
+        return self.forwarded is None or any(query.mac == mac for query in self.forwarded)
 
     def entries_for(self, link: Link, address: str) -> tuple[Neighbour, ...]:
         """The neighbour entries for an address on an interface, a proxy entry among them."""

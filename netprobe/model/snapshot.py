@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from .config import ConntrackEntry, Namespace, RouteAnswer, RouteQuery
+from .config import ConntrackEntry, FdbQuery, Namespace, RouteAnswer, RouteQuery
 from .flow import Flow
 from .link import Link
 from .place import Blind, Place
@@ -192,6 +192,15 @@ class ReadRoute(Struct, frozen=True):
     query: RouteQuery
 
 
+class ReadFdb(Struct, frozen=True):
+    """Predict's request: read the forwarding entries of `namespace` that answer `query`; its bridges have too
+    many to be read whole.
+    """
+
+    namespace: str
+    query: FdbQuery
+
+
 class AskConnection(Struct, frozen=True):
     """Predict's request: which tracked connections of `namespace` does `flow` belong to?"""
 
@@ -208,5 +217,6 @@ Need = (
     | AskSet
     | ReadChain
     | ReadRoute
+    | ReadFdb
     | AskConnection
 )

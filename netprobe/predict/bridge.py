@@ -7,19 +7,34 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from netprobe.model import BridgePort, Command, FdbEntry, Link, Namespace, Object, PortVlan, Stage, Stop
+from netprobe.model import (
+    BridgePort,
+    Command,
+    FdbEntry,
+    FdbQuery,
+    Link,
+    Namespace,
+    Object,
+    PortVlan,
+    ReadFdb,
+    Stage,
+    Stop,
+)
 
 from . import prefix
 from .drop import lost, unread
 from .fixes import Fix, bridge_port, link_set
 from .outcome import BROADCAST, Branch, is_group
-from .view import Packet
+from .view import Lacking, Packet
 
 
 def fdb_lookup(namespace: Namespace, bridge: Link, mac: str, vlan: int | None) -> FdbEntry | None:
     """The bridge's forwarding entry for a MAC address in a VLAN (None: it looks at none); None when the frame
-    would be flooded.
+    would be flooded. Raises Lacking where the namespace has too many entries, and this one was not read.
     """
+    query = FdbQuery(bridge.index, mac, vlan)
+    if namespace.forwarded is not None and query not in namespace.forwarded:
+        raise Lacking(ReadFdb(namespace.name, query))
     wanted = vlan or 0
     entries = [e for e in namespace.entries_of(mac) if bridge.index in (e.master, e.index)]
     found = [e for e in entries if e.remote is None and e.vlan in (None, 0, vlan)]

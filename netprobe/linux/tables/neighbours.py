@@ -6,10 +6,11 @@ Numbers are those of include/uapi/linux/neighbour.h; words are ip-neighbour(8)'s
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from struct import Struct
 
 from netprobe.linux.netlink import Netlink, Record, Request
-from netprobe.model import FdbEntry, Neighbour
+from netprobe.model import FdbEntry, FdbQuery, Link, Neighbour
 
 RTM_GETNEIGH, RTM_GETNEIGHTBL = 30, 66
 AF_INET, AF_BRIDGE, AF_INET6 = 2, 7, 10
@@ -21,6 +22,7 @@ STATES = {
 # VXLAN sets two at once: the first one counts, as for bridge(8)
 FDB_STATES = {0x80: "permanent", 0x40: "static", 0x04: "stale"}
 NUD_PERMANENT = 0x80
+MOST_ENTRIES = 2000  # of bridges that are read, 5 us each; where there are more, those that are needed
 TABLES = {AF_INET: "arp_cache", AF_INET6: "ndisc_cache"}
 _CONFIG = Struct("=HHI")  # struct ndt_config: the sizes of keys and entries, how many entries
 _STATS = Struct("=80xQ")  # struct ndt_stats: table_fulls, the last of eleven
@@ -48,11 +50,34 @@ def neighbour_of(record: Record) -> Neighbour:
     )
 
 
-def read_fdb(netlink: Netlink) -> tuple[FdbEntry, ...]:
-    """The forwarding entries of all bridges, and those that VXLAN and other devices keep themselves."""
-    return tuple(
-        fdb_entry_of(record) for record in netlink.dump(Request(RTM_GETNEIGH, {"family": AF_BRIDGE}))
-    )
+def read_fdb(netlink: Netlink, links: Iterable[Link]) -> tuple[tuple[FdbEntry, ...], bool]:
+    """The forwarding entries of all bridges, and those that VXLAN and other devices keep themselves; and
+    whether they are all. Of very many those of VXLAN devices alone: a frame is for one MAC address.
+    """
+    records = netlink.at_most(Request(RTM_GETNEIGH, {"family": AF_BRIDGE}), MOST_ENTRIES)
+    if records is not None:
+        return tuple(map(fdb_entry_of, records)), True
+    found = []
+    with Netlink(strict=True) as strict:
+        for link in links:
+            if link.kind == "vxlan":
+                found += strict.dump(Request(RTM_GETNEIGH, {"family": AF_BRIDGE, "ifindex": link.index}))
+    entries = map(fdb_entry_of, found)
+    return tuple(each for each in entries if each.master is None), False
+
+
+def find_entries(netlink: Netlink, queries: Sequence[FdbQuery]) -> tuple[FdbEntry, ...]:
+    """The entries that bridges have for these queries (rtnl_fdb_get). Raises OSError."""
+    asked = [(query, vlan) for query in queries for vlan in dict.fromkeys((0, query.vlan or 0))]
+    answers = netlink.ask_all([_question(query, vlan) for query, vlan in asked])
+    return tuple(fdb_entry_of(answer) for answer in answers if answer is not None)
+
+
+def _question(query: FdbQuery, vlan: int) -> Request:
+    attributes = [("NDA_LLADDR", bytes.fromhex(query.mac.replace(":", ""))), ("NDA_MASTER", query.bridge)]
+    if vlan:
+        attributes.append(("NDA_VLAN", vlan))
+    return Request(RTM_GETNEIGH, {"family": AF_BRIDGE}, attributes)
 
 
 def fdb_entry_of(record: Record) -> FdbEntry:
