@@ -9,6 +9,7 @@ from scapy.layers.inet import ICMP, IP, UDP, fragment
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Raw
 
+from netprobe.linux.sensors import kept
 from netprobe.linux.sensors.observations import Logbook
 from netprobe.linux.sensors.sender import Heard
 from netprobe.linux.sensors.tap import PACKET_OTHERHOST, PACKET_OUTGOING, Caught
@@ -233,3 +234,42 @@ def test_frames_that_mean_nothing_are_passed_over(frame: bytes) -> None:
     book = a_book()
     book.caught(caught(frame, 1))
     assert book.observations() == ()
+
+
+def run_of(book: Logbook, count: int, lost: int, every: int) -> None:
+    """Packets that are seen to leave and to come back, in turns looked at; of one there is no answer, nor sight of one."""
+    made = list(craft(Recipe(book.mark, "10.0.0.2", "10.0.0.3", MAC)))
+    for sequence, packet in enumerate(made[:count]):
+        at = sequence * 1000
+        book.sent(sequence, book.expect(packet), START + at)
+        book.caught(caught(ip(packet), at + 10, kind=OUT))
+        if sequence != lost:
+            reply = packet.replace(b"\x08", b"\x00", 1)
+            book.caught(caught(ip(reply, "10.0.0.3", "10.0.0.2"), at + 20))
+            flow = dissect(ip(reply, "10.0.0.3", "10.0.0.2"))
+            assert flow is not None
+            book.heard(Heard(START + at + 30, flow))
+        if sequence % every == 0:
+            book.look()
+
+
+@pytest.mark.parametrize("every", [1, 70, 100_000])
+def test_of_thousands_of_answered_packets_a_sample_is_kept_and_of_a_lost_one_all_that_was_seen(monkeypatch, every: int) -> None:
+    monkeypatch.setattr(kept, "SAMPLE", 20)
+    monkeypatch.setattr(kept, "OFTEN", 60)
+    book = a_book(count=400)
+    run_of(book, 400, 321, every)
+    got = book.observations()
+    seen = {o.sequence for o in got if o.kind == "seen"}
+    assert {*range(20), 321} <= seen
+    assert len(seen) < 90
+    assert len([o for o in got if o.kind == "sent"]) == 400
+    assert {o.sequence for o in got if o.kind == "answered"} == {*range(400)} - {321}
+    assert len({id(o.flow) for o in got}) <= 3  # equal headers are one value
+    assert len(book.progress()) < 2 * 400 + 2 * 90
+
+
+def test_of_a_few_packets_everything_is_kept() -> None:
+    book = a_book(count=200)
+    run_of(book, 200, -1, 7)
+    assert len([o for o in book.observations() if o.kind == "seen"]) == 400

@@ -16,6 +16,7 @@ from netprobe.wire.fragments import restored
 from netprobe.wire.mark import PROTOCOL_NUMBERS, RUN_BYTES, TOKEN_BYTES, Mark, mark_of
 from netprobe.wire.recognise import Recognised, Recogniser
 
+from .kept import Kept, Sample, sequence_of
 from .sender import Heard
 from .tap import PACKET_OTHERHOST, PACKET_OUTGOING, Caught, Taken, Tap
 
@@ -30,7 +31,7 @@ class Logbook:
         self.watch = watch
         self.home = watch.probe.source.namespace or ""
         self._said: list[Observation] = []  # not from a tap
-        self._caught: list[tuple[Caught, DissectedPacket]] = []
+        self._caught: list[Kept] = []
         self._taken: list[tuple[Tap, Taken]] = []  # not looked at yet
         self._unsaid: list[tuple[int, Flow | None, int]] = []
         self._so_far: list[Observation] = []
@@ -38,6 +39,10 @@ class Logbook:
         self._sent: dict[int, int] = {}
         # sequence, and whether it was answered by whom was asked
         self._answered: set[tuple[int, bool]] = set()
+        # of ARP all are needed, whose answers are known by their order
+        plain = watch.probe.protocol in PROTOCOL_NUMBERS
+        self._sample = Sample(self._answered if plain else frozenset())
+        self._flows: dict[Flow, Flow] = {}
         self._reported: set[tuple[int, IcmpError]] = set()
         self._ports: dict[str, set[int]] = {}
         self._start_ns = 0
@@ -179,21 +184,31 @@ class Logbook:
         """A tap took some frames; they are looked at when somebody asks for what they are."""
         self._taken += [(tap, each) for each in taken]
 
-    def _look(self) -> None:
+    @property
+    def waiting(self) -> int:
+        """How many frames were taken and not looked at yet."""
+        return len(self._taken)
+
+    def look(self) -> None:
+        """Look at what was taken so far: there is time."""
         unsaid, self._unsaid = self._unsaid, []
         for sequence, flow, now_ns in unsaid:
             self._say("sent", now_ns, sequence=sequence, leg=Leg.REQUEST, flow=flow)
         taken, self._taken = self._taken, []
         for frame in sorted((tap.caught(each) for tap, each in taken), key=lambda caught: caught.stamp_ns):
             self.caught(frame)
+        self._sample.thin(self._caught, self._so_far)
 
     def caught(self, frame: Caught) -> None:
         """A tap caught a frame."""
         packet = dissect(frame.frame, frame.link_type)
         if packet is None:
             return
-        self._caught.append((frame, packet))
         found = self._eyes(packet, _point(frame))
+        sequence = sequence_of(found)
+        if self._sample.is_spare(sequence):
+            return
+        self._caught.append(Kept(frame, packet, sequence))
         if found is not None and self._is_of_the_run(frame, found):
             self._so_far.append(self._sighting(frame, found))
 
@@ -216,7 +231,7 @@ class Logbook:
 
     def progress(self) -> Sequence[Observation]:
         """What is known by now, good enough to decide whether to wait on."""
-        self._look()
+        self.look()
         if self.watch.probe.protocol in PROTOCOL_NUMBERS:
             return self._so_far
         known = len(self._caught) + len(self._said)
@@ -226,20 +241,20 @@ class Logbook:
 
     def observations(self) -> tuple[Observation, ...]:
         """Everything, in the order of time."""
-        self._look()
-        self._caught.sort(key=lambda caught: caught[0].stamp_ns)
+        self.look()
+        self._caught.sort(key=lambda kept: kept.frame.stamp_ns)
         found = self._recognised()
         answers = self._pair(found)
         seen = [
             self._sighting(
                 frame, found[i] if i not in answers else replace(found[i], leg=Leg.REPLY, sequence=answers[i])
             )
-            for i, (frame, _) in enumerate(self._caught)
+            for i, (frame, _, _) in enumerate(self._caught)
             if i in found
         ]
-        arrived = [replace(self._sighting(self._caught[i][0], found[i]), kind="answered", leg=Leg.REPLY,
+        arrived = [replace(self._sighting(self._caught[i].frame, found[i]), kind="answered", leg=Leg.REPLY,
             sequence=sequence, frame=b"")
-                   for i, sequence in answers.items() if self._is_home(self._caught[i][0])]  # fmt: skip
+                   for i, sequence in answers.items() if self._is_home(self._caught[i].frame)]  # fmt: skip
         return tuple(
             sorted(
                 (*self._said, *seen, *arrived),
@@ -254,8 +269,8 @@ class Logbook:
         """
         eyes, found = Recogniser(self.mark), {}
         firsts: dict[object, bytes] = {}
-        for i in sorted(range(len(self._caught)), key=lambda i: self._caught[i][1].fragment > 0):
-            frame, packet = self._caught[i]
+        for i in sorted(range(len(self._caught)), key=lambda i: self._caught[i].packet.fragment > 0):
+            frame, packet, _ = self._caught[i]
             recognised = eyes(packet, _point(frame))
             if recognised is not None and not self._is_of_the_run(frame, recognised):
                 recognised = None
@@ -270,12 +285,12 @@ class Logbook:
 
     def _mend(self, i: int, first: bytes, recognised: Recognised) -> Recognised:
         """Give a later fragment the headers it had when it was caught."""
-        frame = self._caught[i][0]
+        frame = self._caught[i].frame
         data = restored(first, frame.frame)
         mended = dissect(data)
         if data == frame.frame or mended is None:
             return recognised
-        self._caught[i] = replace(frame, frame=data), mended
+        self._caught[i] = self._caught[i]._replace(frame=replace(frame, frame=data), packet=mended)
         return replace(recognised, flow=mended.flow)
 
     def _pair(self, found: Mapping[int, Recognised]) -> dict[int, int]:
@@ -285,7 +300,7 @@ class Logbook:
         asked = [
             i for i, recognised in sorted(found.items()) if recognised.flow.protocol is self.mark.protocol
         ]
-        words = [_word(*self._caught[i], found[i]) for i in asked]
+        words = [_word(*self._caught[i][:2], found[i]) for i in asked]
         return {asked[n]: sequence for n, sequence in pair(words).items()}
 
     def _is_home(self, frame: Caught) -> bool:
@@ -302,9 +317,9 @@ class Logbook:
 
         `ports` wants to know which are bridge ports.
         """
-        self._look()
+        self.look()
         doubtful: dict[str, set[int]] = {}
-        for frame, _ in self._caught:
+        for frame, _, _ in self._caught:
             if frame.packet_type == PACKET_OTHERHOST:
                 doubtful.setdefault(frame.namespace, set()).add(frame.index)
         return doubtful
@@ -316,10 +331,11 @@ class Logbook:
         self._ports[namespace] = indexes
 
     def _sighting(self, frame: Caught, found: Recognised) -> Observation:
+        flow = self._flows.setdefault(found.flow, found.flow)
         return Observation(
             Source.TAP, "seen", frame.namespace, frame.stamp_ns - self._start_ns, frame.interface,
             self._bound(frame), found.leg,
-            found.sequence, found.flow, found.error, found.text, frame.frame, frame.wire_length,
+            found.sequence, flow, found.error, found.text, frame.frame, frame.wire_length,
             frame.stamp_ns, frame.link_type,
         )  # fmt: skip
 
@@ -354,7 +370,7 @@ class Logbook:
             None,
             leg,
             sequence,
-            flow,
+            flow and self._flows.setdefault(flow, flow),
             error,
             text,
             stamp_ns=stamp_ns,

@@ -33,6 +33,8 @@ Settled = Callable[[Sequence[Observation], int], bool]
 Craft = Callable[[Recipe], Iterable[bytes]]
 
 TICK_NS = 5_000_000  # how often to ask whether all is settled while nothing arrives
+IDLE_NS = 500_000  # before the next packet, which is time to look at the frames of one
+CROWD = 4096  # frames that wait to be looked at, 35 us each
 WHOLE_FRAMES = (Protocol.ARP, Protocol.ND)
 PIECE = 1232  # bytes of payload that fit a fragment on any link of IPv6 (RFC 8200 section 5)
 SPARE = 1000  # frames that a tap keeps beside those that a run may make
@@ -187,13 +189,21 @@ class _Loop:
             self.epoll.register(sock.fileno(), select.EPOLLIN)
         due = time.monotonic_ns()
         for sequence, packet in enumerate(packets):
-            while (wait := due - time.monotonic_ns()) > 0:
-                self._collect(wait)
-            due = time.monotonic_ns() + probe.interval_ns
+            self._pause(due)
+            due = max(due + probe.interval_ns, time.monotonic_ns())
             self._send(sequence, packet)
             self._read()
         self._wait(probe.timeout_ns)
         self._read()
+
+    def _pause(self, due: int) -> None:
+        """Collect until the next packet is due, and look at what came where there is time for it."""
+        while (wait := due - time.monotonic_ns()) > 0:
+            self._collect(wait)
+            if due - time.monotonic_ns() > IDLE_NS:
+                self.book.look()
+        if self.book.waiting > CROWD:
+            self.book.look()
 
     def _send(self, sequence: int, packet: bytes) -> None:
         flow = self.book.expect(packet)
