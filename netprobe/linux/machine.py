@@ -46,6 +46,7 @@ from . import apart, deadline, namespace, netns
 from .names.names import Found, UnknownName
 from .names.namespaces import HOST, Directory
 from .names.peers import Peers
+from .netfilter import remembered
 from .tables.conntrack import entries
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class Machine:
         A bare address gives `namespace` None; `version` (4 or 6) chooses among the addresses of a host name.
         """
         if inside is None:  # with its source a question begins
-            apart.forget()
+            _forget()
         named = self._parse(text)
         if named.ip is not None:
             return Endpoint(
@@ -294,7 +295,7 @@ class Machine:
 
     def spaces(self) -> tuple[Space, ...]:
         """Every namespace that can be seen from here, with its interfaces and the far ends of its veths."""
-        apart.forget()
+        _forget()
         with for_want_of_resources():
             from .names.listing import list_spaces
 
@@ -337,6 +338,12 @@ class Machine:
 
         members = [plan.members[n] for n in pair]
         return tidied([(each, self._handle(each.namespace)) for each in members], plan.version)
+
+
+def _forget() -> None:
+    """A new question begins."""
+    apart.forget()
+    remembered.forget()
 
 
 _AskedOf = TypeVar("_AskedOf", AskRoute, LookBehind, ReadRoute | ReadFdb)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from own_namespace import own_namespace
 from netprobe.lab.lab import Lab
 from netprobe.lab.topology import Topology
 from netprobe.linux.netfilter import tools as netfilter_tools
-from netprobe.linux.netfilter.read import FEW, ask_set, read_ruleset
+from netprobe.linux.netfilter.read import FEW, RulesetReading, ask_set, read_ruleset
 from netprobe.model import AskedSet, Ruleset, SetQuery, Statement, Term
 
 pytestmark = pytest.mark.lab
@@ -44,6 +45,26 @@ def read() -> Ruleset:
     """In the lab: the rules of `host`."""
     with own_namespace() as fd:
         return read_ruleset(fd, "host")
+
+
+def read_twice(between: str) -> tuple[set[str], Ruleset]:
+    """In the lab: the tools that a second look starts, and what it sees, after these commands."""
+    with own_namespace() as fd:
+        read_ruleset(fd, "host")
+        subprocess.run(["sh", "-ec", between], check=True)
+        tools: set[str] = set()
+        child = netfilter_tools._Child
+
+        def noted(command: Any) -> Any:
+            tools.add(command[0])
+            return child(command)
+
+        netfilter_tools._Child = noted  # type: ignore[assignment, misc]
+        try:
+            with RulesetReading(fd, "host") as reading:
+                return tools, reading.ruleset()
+        finally:
+            netfilter_tools._Child = child  # type: ignore[misc]
 
 
 def ask(query: SetQuery) -> AskedSet:
@@ -147,6 +168,21 @@ def test_the_tools_of_what_is_there_are_started(make_lab: Callable[..., Lab]) ->
     assert lab.call(started) == set()
     run(lab, "iptables-nft -A FORWARD -s 10.0.0.2 -j DROP")
     assert lab.call(started) == {"iptables-nft-save"}
+
+
+def test_of_the_same_generation_nothing_is_read_twice(make_lab: Callable[..., Lab]) -> None:
+    lab = make_lab(EMPTY)
+    run(lab, "iptables-nft -A FORWARD -s 10.0.0.2 -j DROP")
+    tools, ruleset = lab.call(read_twice, "ip link add d0 type dummy")
+    assert (tools, len(ruleset.tables[0].chains[0].rules)) == (set(), 1)
+    tools, ruleset = lab.call(read_twice, "iptables-nft -A FORWARD -s 10.0.0.3 -j DROP")
+    assert (tools, len(ruleset.tables[0].chains[0].rules)) == ({"iptables-nft-save"}, 2)
+
+
+def test_what_changes_by_itself_is_read_twice(make_lab: Callable[..., Lab]) -> None:
+    lab = make_lab(EMPTY)
+    run(lab, "nft add table ip t\nnft add set ip t s { type ipv4_addr ; timeout 1h ; }")
+    assert "nft" in lab.call(read_twice, ":")[0]
 
 
 def test_what_a_missing_tool_hides_is_said(make_lab: Callable[..., Lab]) -> None:

@@ -86,6 +86,12 @@ class Elements(nfgen_msg):
         key_or_value = Data  # `data` is what pyroute2 calls the whole message
 
 
+class Generation(nfgen_msg):
+    """How often the rules of a namespace have changed."""
+
+    nla_map = ((1, "NFTA_GEN_ID", "be32"),)
+
+
 _TABLES = 10 << 8  # NFNL_SUBSYS_NFTABLES
 REQUESTS = {
     _TABLES | 1: TableMessage,
@@ -93,6 +99,7 @@ REQUESTS = {
     _TABLES | 7: RuleMessage,
     _TABLES | 10: SetMessage,
     _TABLES | 13: Elements,
+    _TABLES | 16: Generation,
 }
 ANSWERS = {
     _TABLES: TableMessage,
@@ -100,5 +107,6 @@ ANSWERS = {
     _TABLES | 6: nfgen_msg,
     _TABLES | 9: SetMessage,
     _TABLES | 12: Elements,
+    _TABLES | 15: Generation,
 }
 BY_HAND = frozenset({ChainMessage, SetMessage})  # of which kube-proxy makes thousands

@@ -1,9 +1,8 @@
 """Single chains of tables that are too large to be read whole, as a walk comes to them.
 
-A host of 10,000 services has 40,000 rules, of which a packet passes ten. `iptables -S CHAIN` reads one chain
-A host of 10,000 services has 40,000 rules, of which a packet passes ten. `iptables -S CHAIN` reads a chain
-chains are decoded here, and nft is asked for those that are not understood. Source: iptables(8), nft(8),
-nftables src/cache.c, iptables/nft-cache.c.
+A host of 10,000 services has 40,000 rules, of which a packet passes ten. `iptables -S CHAIN` reads one;
+chains of nft are decoded here, and nft is asked for those that are not understood. Source: iptables(8),
+nft(8), nftables src/cache.c, iptables/nft-cache.c.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from netprobe.rules.read.iptables_save import read_chain as read_printed
 from netprobe.rules.read.nft_json import KernelChain, listed, of_table
 from netprobe.rules.read.nft_statement import statements
 
+from . import remembered
 from .anonymous import looked_into
 from .decode import DecodedRule, decoded
 from .kernel import Inventory, KernelRule, Nfnetlink, rules_of
@@ -37,6 +37,16 @@ def read_chain(fd: int, query: ChainQuery) -> Chain:
 
     Raises NotPermitted or CannotLook when the namespace cannot be entered.
     """
+    if query.engine == "iptables-legacy":
+        return _read_chain(fd, query)
+    with netns.inside(fd):
+        generation = remembered.generation()
+    found = remembered.chain(generation, query) or _read_chain(fd, query)
+    remembered.keep_chain(generation, query, found)
+    return found
+
+
+def _read_chain(fd: int, query: ChainQuery) -> Chain:
     if query.engine == "nft":
         return _of_nft(fd, query)
     printed = run(fd, {query.chain: _command(query)})[query.chain]

@@ -20,6 +20,7 @@ from netprobe.rules.read.nft_json import KernelChain
 
 _SUBSYSTEM = 10 << 8
 GET_TABLE, GET_CHAIN, GET_RULE, GET_SET, GET_ELEMENTS = (_SUBSYSTEM | n for n in (1, 4, 7, 10, 13))
+GET_GENERATION = _SUBSYSTEM | 16
 FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
 NUMBERS = {name: number for number, name in FAMILIES.items()}
 _IP_HOOKS = ("prerouting", "input", "forward", "output", "postrouting", "ingress")

@@ -18,6 +18,7 @@ from netprobe.linux import deadline, netns
 from netprobe.model import AskedSet, Blind, IpSet, Ruleset, SetQuery, Table
 from netprobe.rules.read.nft_json import read_listing
 
+from . import remembered
 from .chains import base_commands, partial
 from .elements import ask_element
 from .ipset import named_in, read_sets
@@ -45,10 +46,11 @@ FEW = 256  # a named set up to this size is read with the rules; of a larger one
 
 
 def read_ruleset(fd: int, name: str = "the namespace") -> Ruleset:
-    """All rules of the open namespace `fd`, which messages call `name`.
+    """All rules of the open namespace `fd`, which messages call `name`, with their counters of now.
 
     Raises NotPermitted or CannotLook if it cannot be entered.
     """
+    remembered.forget()
     with RulesetReading(fd, name) as reading:
         return reading.ruleset()
 
@@ -61,6 +63,9 @@ def ask_set(fd: int, query: SetQuery) -> AskedSet:
                 return ask_element(netlink, query)
         except OSError as error:
             return AskedSet(query, False, error=error.strerror or str(error))
+
+
+_NOTHING: tuple[Inventory, frozenset[KernelSet]] = (Inventory(()), frozenset())
 
 
 class RulesetReading:
@@ -78,8 +83,10 @@ class RulesetReading:
     def __enter__(self) -> RulesetReading:
         with netns.inside(self.fd), ExitStack() as undo:
             undo.callback(self._tools.close)
+            self._generation = remembered.generation()
+            self._known = remembered.tables(self._generation)
             with deadline.stopped():  # as long as there is more to list, for each of these is bounded
-                found, self._large_sets = self._outline()
+                found, self._large_sets = self._outline() if self._known is None else _NOTHING
             # what looks like a table of xtables; only its rules tell whether it is one
             supposed = managed(found)
             self._apart = frozenset(family for family, _ in piecemeal(found))
@@ -105,9 +112,21 @@ class RulesetReading:
             recent, queues = recent_lists(), listening_queues()
         printed = self._tools.printed()
         with deadline.stopped():
-            tables = self._tables(self._found, printed)
+            tables = [*self._of_kernel(printed), *self._of_old_engine(printed)]
         blind = tuple(Blind(f"the ruleset of {self.name}", why) for why in dict.fromkeys(self.unseen))
         return Ruleset(blind, tuple(tables), recent, queues, ipsets=self._ipsets(tables))
+
+    def _of_kernel(self, printed: dict[str, Printed]) -> tuple[Table, ...]:
+        """The tables of nf_tables; those of the same generation are not read twice."""
+        if self._known is not None:
+            return self._known
+        tables = tuple(self._tables(self._found, printed))
+        if not self.unseen:
+            remembered.keep_tables(self._generation, tables, self._found.sets)
+        return tables
+
+    def _of_old_engine(self, printed: Mapping[str, Printed]) -> list[Table]:
+        return [each for family in self._legacy for each in self._read_old(LEGACY[family], printed)]
 
     def _ipsets(self, tables: Iterable[Table]) -> tuple[IpSet, ...]:
         """The sets that rules look into; those that cannot be had make the rules that name them
@@ -183,9 +202,7 @@ class RulesetReading:
         return printer.commands(sorted(key[1] for key in owned - self._found.large if key[0] == family))
 
     def _tables(self, found: Inventory, printed: dict[str, Printed]) -> list[Table]:
-        """The tables of nf_tables in the kernel's order, then those of the old engine; what is left to nft is
-        asked of it.
-        """
+        """The tables of nf_tables in the kernel's order; what is left to nft is asked of it."""
         owned = managed(found)
         saved = {each.family: together(printed, self._save(each, owned)) for each in self._whole(owned)}
         tables = {
@@ -204,8 +221,7 @@ class RulesetReading:
             absent = key in owned and tool is not None and key[0] in saved and saved[key[0]].error
             tables[key] = replace(table, engine=tool.engine) if tool and absent else table
         tables |= {key: replace(tables[key], dormant=True) for key in found.dormant if key in tables}
-        old = [each for family in self._legacy for each in self._read_old(LEGACY[family], printed)]
-        return [tables[key] for key in found.tables if key in tables] + old
+        return [tables[key] for key in found.tables if key in tables]
 
     def _partial(self, key: Key, printed: Mapping[str, Printed]) -> Table:
         """A large table, of which chains are read when a walk comes to them."""

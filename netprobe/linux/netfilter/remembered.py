@@ -1,0 +1,61 @@
+"""What was read of nf_tables in this question, for a second look: the kernel counts its generations.
+
+Each transaction makes a new generation (nf_tables_commit), and of the same one the tables are the same, but
+for counters, for what packets put into a set, and for elements whose time is up. A loss is believed only when
+what it was concluded from is read once more: of ten thousand services that takes as long as the first time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from netprobe.linux import netns
+from netprobe.linux.netlink import Request
+from netprobe.model import Chain, ChainQuery, Table
+
+from .kernel import GET_GENERATION, KernelSet, Nfnetlink
+
+TIMEOUT, DYNAMIC = 0x10, 0x20  # NFT_SET_TIMEOUT, NFT_SET_EVAL: they change without a transaction
+Generation = tuple[int, int]  # the namespace's cookie, its generation
+
+_tables: dict[Generation, tuple[Table, ...]] = {}
+_chains: dict[tuple[Generation, ChainQuery], Chain] = {}
+
+
+def forget() -> None:
+    """A new question begins, which is to see the counters of its own time."""
+    _tables.clear()
+    _chains.clear()
+
+
+def generation() -> Generation | None:
+    """Which generation of rules the namespace of this thread has; None where nobody tells."""
+    cookie = netns.cookie()
+    try:
+        with Nfnetlink() as netlink:
+            number = netlink.ask(Request(GET_GENERATION)).get("NFTA_GEN_ID")
+    except OSError:
+        return None
+    return None if not cookie or number is None else (cookie, number)
+
+
+def tables(of: Generation | None) -> tuple[Table, ...] | None:
+    """The tables that were read of this generation, or None."""
+    return None if of is None else _tables.get(of)
+
+
+def keep_tables(of: Generation | None, found: Iterable[Table], sets: Iterable[KernelSet]) -> None:
+    """Remember all tables of a generation, unless something in them changes without a new one."""
+    if of is not None and not any(each.flags & (TIMEOUT | DYNAMIC) for each in sets):
+        _tables[of] = tuple(found)
+
+
+def chain(of: Generation | None, query: ChainQuery) -> Chain | None:
+    """The chain that was read of this generation, or None."""
+    return None if of is None else _chains.get((of, query))
+
+
+def keep_chain(of: Generation | None, query: ChainQuery, found: Chain) -> None:
+    """Remember a chain of a generation."""
+    if of is not None and not found.unread:
+        _chains[of, query] = found
