@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from netprobe.model import Statement, Term
 from netprobe.rules.read.arguments import blocks, tokens
 from netprobe.rules.read.ebtables import arptables_arguments, ebtables_arguments
-from netprobe.rules.read.iptables_save import read_arguments, read_save
+from netprobe.rules.read.iptables_save import read_arguments, read_each, read_save
 
 WORD = st.text(st.characters(codec="ascii", categories=("L", "N", "P", "S"), exclude_characters="\"'\\"), min_size=1, max_size=8)
 
@@ -227,3 +227,12 @@ def test_no_order_of_words_breaks_the_reader(words: list[str]) -> None:
     read_arguments(" ".join(words), "ip", ())
     ebtables_arguments(" ".join(words), "bridge", ())
     arptables_arguments(" ".join(words), "arp", ())
+
+
+@pytest.mark.parametrize("target", ["KUBE-SVC-A", "ACCEPT", "RETURN", "LOG", "NOTHING", "MASQUERADE"])
+@pytest.mark.parametrize("ports", ["", "-m tcp --dport 80 ", "-m udp --dport 53:60 ", "-m sctp --dport 9 "])
+@pytest.mark.parametrize("comment", ["", '-m comment --comment "a: b -j DROP" ', "-m comment --comment a/b:c ", '-m comment --comment "" '])
+@pytest.mark.parametrize("protocol", ["", "-p tcp ", "-p all "])
+def test_a_rule_like_thousands_of_others_means_what_its_arguments_mean(protocol: str, comment: str, ports: str, target: str) -> None:
+    arguments = f"-d 10.96.0.1/32 {protocol}{comment}{ports}-j {target}"
+    assert read_arguments(arguments, "ip", {"KUBE-SVC-A"}) == read_each(arguments, "ip", {"KUBE-SVC-A"})

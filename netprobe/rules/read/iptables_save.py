@@ -117,6 +117,30 @@ def read_arguments(
     arguments: str, family: str, chains: Collection[str]
 ) -> tuple[list[Statement], str | None]:
     """The statements of one rule and its comment."""
+    alike = _FOR_ONE.fullmatch(arguments)
+    if alike is None:
+        return read_each(arguments, family, chains)
+    address, before, quoted, plain, after, target = alike.groups()
+    destination = general(Block("", "", [(False, "-d", [address])]), family)
+    jump = read_target(Block("target", target), family, chains)
+    return [*destination, *_tests(before + after, family), *jump], (plain if quoted is None else quoted) or None
+
+
+# A rule for one destination, as kube-proxy writes ten thousand of, alike but for address, comment and target.
+_FOR_ONE = re.compile(
+    r"-d ([\d.]+/32) ((?:-p \w+ )?)"
+    r"(?:-m comment --comment (?:\"([^\"\\]*)\"|([\w:./]+)) )?"
+    r"((?:-m (?:tcp|udp|sctp) --dport [\d:]+ )?)-j ([\w-]+)"
+)
+
+
+@lru_cache(maxsize=256)
+def _tests(arguments: str, family: str) -> tuple[Statement, ...]:
+    return tuple(read_each(arguments, family, ())[0])
+
+
+def read_each(arguments: str, family: str, chains: Collection[str]) -> tuple[list[Statement], str | None]:
+    """The same, each argument in its turn."""
     found = blocks(tokens(arguments))
     statements = general(found[0], family)
     comment = None
