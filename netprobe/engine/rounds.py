@@ -117,6 +117,9 @@ class _Progress:
     def __init__(self, world: World) -> None:
         self._world = world
         self._asked: set[Need] = set()
+        # of which namespaces something has come since it was last told who is at whose other end
+        self._come: dict[str, None] = {}
+        self._told = False
 
     def grown(self, snapshot: Snapshot, needs: Sequence[Need]) -> Snapshot:
         """The snapshot with what was not asked for before; itself where there is nothing of that kind.
@@ -130,11 +133,17 @@ class _Progress:
         self._asked.update(fresh)
         snapshot = self._world.read(snapshot, fresh)
         asked = {(need.namespace, need.nsid) for need in fresh if isinstance(need, FindPeer)}
+        self._come |= dict.fromkeys(name for name, _ in asked)
+        self._come |= dict.fromkeys(need.name for need in fresh if isinstance(need, ReadNamespace))
         found = (p.peer for p in snapshot.peers if (p.namespace, p.nsid) in asked)
         unread = dict.fromkeys(peer for peer in found if peer is not None and peer not in snapshot)
         if not unread:
             return snapshot
-        return mutual(self._world.read(snapshot, [ReadNamespace(name) for name in unread]))
+        snapshot = self._world.read(snapshot, [ReadNamespace(name) for name in unread])
+        self._come |= unread
+        snapshot = mutual(snapshot, self._come.keys() if self._told else None)
+        self._told, self._come = True, {}
+        return snapshot
 
 
 def _at_once(needs: Sequence[Need]) -> tuple[Need, ...]:

@@ -40,6 +40,7 @@ ROUTE, SOCK_DIAG, XFRM = Family(0, "route"), Family(4, "sockets"), Family(6, "xf
 NETFILTER, CONNTRACK, IPSET = Family(12, "netfilter"), Family(12, "conntrack"), Family(12, "ipset")
 
 NLMSG_ERROR, NLMSG_DONE = 2, 3
+_ENDS = (NLMSG_ERROR, NLMSG_DONE)
 NLM_F_REQUEST, NLM_F_DUMP, NLM_F_DUMP_INTR = 0x01, 0x300, 0x10
 DUMP_TRIES = 4  # a dump that changes under our hands is asked again
 BATCH = 64  # requests a send: their answers must fit the socket's receive buffer
@@ -77,7 +78,7 @@ class _Message(NamedTuple):
 
     def refused(self) -> OSError | None:
         """The error that it reports, if it does: an NLMSG_ERROR, or the end of a dump that failed."""
-        if self.kind not in (NLMSG_ERROR, NLMSG_DONE):
+        if self.kind not in _ENDS:
             return None
         [code] = _ERROR.unpack_from(self.data, self.offset + _HEADER.size)
         if code:
@@ -87,6 +88,9 @@ class _Message(NamedTuple):
             if self.kind == NLMSG_ERROR
             else None
         )
+
+
+_made = _Message._make  # of a tuple, in half the time
 
 
 class Netlink:
@@ -214,16 +218,17 @@ class Netlink:
         """The messages of a dump, its end included."""
         [sequence], size = self._send([request], NLM_F_DUMP), 0
         for message in self._received():
-            if message.sequence != sequence:
+            kind, _, number, _, begin, end = message
+            if number != sequence:
                 continue
-            if (error := message.refused()) is not None:
+            if kind in _ENDS and (error := message.refused()) is not None:
                 raise error
-            size += message.end - message.offset
+            size += end - begin
             if size <= LARGEST:
                 yield message
-            elif message.kind == NLMSG_DONE:  # heard to its end: the socket takes no other question before
+            elif kind == NLMSG_DONE:  # heard to its end: the socket takes no other question before
                 raise OSError(errno.EFBIG, f"the kernel lists more than {LARGEST >> 20} MiB")
-            if message.kind == NLMSG_DONE:
+            if kind == NLMSG_DONE:
                 return
 
     def _send(self, requests: Sequence[Request], flags: int) -> range:
@@ -281,8 +286,8 @@ class Netlink:
                     raise OSError(
                         errno.EBADMSG, "a message of the kernel says a length that it does not have"
                     )
-                if kind in self._answers or kind in (NLMSG_ERROR, NLMSG_DONE):
-                    yield _Message(kind, flags, sequence, data, offset, offset + length)
+                if kind in self._answers or kind in _ENDS:
+                    yield _made((kind, flags, sequence, data, offset, offset + length))
                 offset += (length + 3) & ~3
 
     def _record_in_time(self, message: _Message) -> Record:

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from msgspec.structs import replace
 
 from netprobe.model import FoundPeer, Snapshot
 
 
-def mutual(snapshot: Snapshot) -> Snapshot:
-    """The snapshot with each veth's far end known from both sides, where one side was asked.
+def mutual(snapshot: Snapshot, fresh: Collection[str] | None = None) -> Snapshot:
+    """The snapshot with each veth's far end known from both sides, where one side was asked. `fresh`: what
+    has come since that was last done is of these namespaces; None: it was not done yet.
 
     If `host` says that its veth leads to eth0 of `blue`, then what `blue` calls the other end of eth0 is
     `host`.
     """
     known = {(found.namespace, found.nsid): found.peer for found in snapshot.peers}
-    told = dict.fromkeys(_deduced(snapshot, known))
+    names: Iterable[str] = snapshot.namespaces if fresh is None else _around(snapshot, fresh)
+    told = dict.fromkeys(_deduced(snapshot, known, names))
     return replace(snapshot, peers=(*snapshot.peers, *told)) if told else snapshot
 
 
-def _deduced(snapshot: Snapshot, known: dict[tuple[str, int], str | None]) -> Iterator[FoundPeer]:
-    for name, namespace in snapshot.namespaces.items():
-        for link in namespace.links:
+def _around(snapshot: Snapshot, fresh: Collection[str]) -> Iterable[str]:
+    """These namespaces, and those that are known to lead there."""
+    leading = (found.namespace for found in snapshot.peers if found.peer in fresh)
+    return (name for name in dict.fromkeys((*fresh, *leading)) if name in snapshot)
+
+
+def _deduced(
+    snapshot: Snapshot, known: dict[tuple[str, int], str | None], names: Iterable[str]
+) -> Iterator[FoundPeer]:
+    for name in names:
+        for link in snapshot[name].links:
             if link.far_end is None:
                 continue
             nsid, index = link.far_end

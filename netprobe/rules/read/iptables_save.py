@@ -123,7 +123,9 @@ def read_arguments(
     address, before, quoted, plain, after, target = alike.groups()
     destination = general(Block("", "", [(False, "-d", [address])]), family)
     jump = read_target(Block("target", target), family, chains)
-    return [*destination, *_tests(before + after, family), *jump], (plain if quoted is None else quoted) or None
+    return [*destination, *_tests(before + after, family), *jump], (
+        plain if quoted is None else quoted
+    ) or None
 
 
 # A rule for one destination, as kube-proxy writes ten thousand of, alike but for address, comment and target.
