@@ -7,7 +7,7 @@ ip-rule(8), ip-route(8).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import chain
 
 from msgspec import Struct
@@ -153,14 +153,21 @@ def is_local(namespace: Namespace, address: str) -> bool:
     """Whether the table local says that the address is the namespace's own, loopback prefix included
     (inet_addr_type).
     """
-    return any(makes_local(route, address) for route in _covering(namespace, address))
+    if local_route(namespace, address) is not None:
+        return True
+    # of very many not all were read; the kernel makes one of each address
+    own = namespace.owner_of(address) if namespace.routed is not None else None
+    return own is not None and own.up
 
 
-def _covering(namespace: Namespace, address: str) -> Iterator[Route]:
-    """The routes of the table local that an address lies in, the longest prefix first."""
+def local_route(namespace: Namespace, address: str) -> Route | None:
+    """The route of the table local that makes an address the namespace's own, the longest prefix first; None
+    where it was not read, too.
+    """
     masks = indexed(_tables, namespace.routes).get((LOCAL, prefix.version(address)), {})
     number = prefix.number(address)
-    return (route for mask, routes in masks.items() for route in routes.get(number & mask, ()))
+    found = (route for mask, routes in masks.items() for route in routes.get(number & mask, ()))
+    return next((route for route in found if route.type == "local"), None)
 
 
 def has_source(namespace: Namespace, address: str) -> bool:
@@ -168,11 +175,6 @@ def has_source(namespace: Namespace, address: str) -> bool:
     table local (__ip_dev_find).
     """
     return namespace.address(address) is not None or is_local(namespace, address)
-
-
-def makes_local(route: Route, address: str) -> bool:
-    """Whether a route of the table local says that an address is the namespace's own."""
-    return route.type == "local" and route.table == LOCAL and prefix.contains(route.dst, address)
 
 
 def address_type(namespace: Namespace, address: str, interface: str | None = None) -> str:

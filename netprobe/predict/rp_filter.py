@@ -95,14 +95,17 @@ def _has_own_local(namespace: Namespace) -> bool:
 
 def _own_source(namespace: Namespace, stop: Stop, src: str) -> Stop:
     """The address that makes a source the namespace's own; else the route of the table local that does."""
-    route = next(r for r in namespace.routes if fib.makes_local(r, src))
-    link = namespace.link(next((leg.index for leg in route.nexthops), None))
-    own = namespace.address(src) or _behind(namespace, route, link)
+    own, route = namespace.address(src), fib.local_route(namespace, src)
+    link = namespace.link(next((leg.index for leg in route.nexthops), None)) if route is not None else None
+    if own is None and route is not None:
+        own = _behind(namespace, route, link)
     owner = namespace.link_of(own)
     if own is not None and owner is not None:
         written = f"{own.address}/{own.prefixlen} dev {owner.name}"
         fix = (fixes.address("del", own, owner),)
         return replace(stop, object=Object("address", written, written), commands=fix)
+    if route is None:
+        return stop
     words = fib.words(route, next(iter(route.nexthops), None), link)
     named, fix = " ".join(words), (fixes.ip(route.dst, "route", "del", *words),)
     return replace(stop, object=Object("route", named, named), commands=fix)

@@ -25,8 +25,10 @@ DEFAULT, MAIN, LOCAL = 253, 254, 255
 RTM_F_CLONED, RTM_F_LOOKUP_TABLE, RTM_F_FIB_MATCH = 0x200, 0x1000, 0x2000
 
 MOST = 2000  # routes that are read, 20 us each; where there are more, those that are needed
+MOST_OWN = 500  # of the table local
 FIRST = 64  # of a table, among which its defaults are
-KERNEL, BLACKHOLE, THROW = 2, 6, 9  # RTPROT_KERNEL, RTN_BLACKHOLE, RTN_THROW
+KERNEL, BY_HAND = 2, (3, 4)  # RTPROT_KERNEL; RTPROT_BOOT, RTPROT_STATIC
+UNICAST, OWN, BLACKHOLE, THROW = 1, 2, 6, 9  # RTN_UNICAST, RTN_LOCAL, RTN_BLACKHOLE, RTN_THROW
 # of a route of the types blackhole, unreachable and prohibit (fib_props, net/ipv4/fib_semantics.c)
 REFUSALS = {errno.EINVAL: BLACKHOLE, errno.EHOSTUNREACH: 7, errno.EACCES: 8}
 
@@ -83,15 +85,17 @@ def read_routes(netlink: Netlink) -> tuple[tuple[Route, ...], bool]:
 
 
 def _few(netlink: Netlink, strict: Netlink) -> list[Record]:
-    """Of very many routes those that the kernel makes, the table local, defaults, and tables that are small:
-    a router has a million others, and a packet goes by one.
+    """Of very many routes those that the kernel makes, defaults, and tables that are small: a router has a
+    million others, and a packet goes by one. Of the table local the first, and those that somebody has made:
+    what the kernel makes of addresses is told by them.
     """
     found = []
     named = {record.get("FRA_TABLE", record["table"]) for record in netlink.dump(Request(RTM_GETRULE))}
     others = named - {MAIN, LOCAL, DEFAULT, 0}
     for family in (AF_INET, AF_INET6):
-        found += strict.first(Request(RTM_GETROUTE, {"family": family, "proto": KERNEL}), MOST)
-        found += _of_table(strict, family, LOCAL, MOST)
+        for filters in ({"proto": KERNEL, "type": UNICAST}, *({"proto": p, "type": OWN} for p in BY_HAND)):
+            found += strict.first(Request(RTM_GETROUTE, {"family": family, **filters}), MOST)
+        found += _of_table(strict, family, LOCAL, MOST_OWN)
         if others:  # a throw leads on to the next of them
             found += strict.first(Request(RTM_GETROUTE, {"family": family, "type": THROW}), MOST)
         for table in (MAIN, DEFAULT, *sorted(others)):  # the shortest prefixes come first

@@ -9,7 +9,8 @@ the *opening thread*. A dot in an interface name is written as a slash, as sysct
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
+from functools import lru_cache
 
 from netprobe.errors import is_short
 from netprobe.linux import files
@@ -91,18 +92,22 @@ def of_interface(name: str, af_spec: Record, mtu: int) -> dict[str, str]:
     (NETDEV_CHANGEMTU, net/ipv6/addrconf.c).
     """
     stem = name.replace(".", "/")
-    ipv4 = af_spec.nest("AF_INET").get("IFLA_INET_CONF", ())
-    ipv6 = af_spec.nest("AF_INET6").get("IFLA_INET6_CONF", ())
-    found = _named(f"net.ipv4.conf.{stem}", IPV4_CONF, ipv4) | _named(
-        f"net.ipv6.conf.{stem}", IPV6_CONF, ipv6
-    )
+    ipv4 = _values(4, af_spec.nest("AF_INET").get("IFLA_INET_CONF", ()))
+    ipv6 = _values(6, af_spec.nest("AF_INET6").get("IFLA_INET6_CONF", ()))
+    found = {f"net.ipv4.conf.{stem}{key}": value for key, value in ipv4}
+    found |= {f"net.ipv6.conf.{stem}{key}": value for key, value in ipv6}
     if found.get(f"net.ipv6.conf.{stem}.mtu") == str(mtu):
         del found[f"net.ipv6.conf.{stem}.mtu"]
     return found
 
 
-def _named(stem: str, places: Mapping[str, int], values: Sequence[int]) -> dict[str, str]:
-    return {f"{stem}.{key}": str(values[place]) for key, place in places.items() if place < len(values)}
+@lru_cache(maxsize=256)
+def _values(version: int, values: tuple[int, ...]) -> tuple[tuple[str, str], ...]:
+    """The sysctls in a devconf array, each as the end of its name and its text: those of most interfaces are
+    alike.
+    """
+    places = IPV4_CONF if version == 4 else IPV6_CONF
+    return tuple((f".{key}", str(values[place])) for key, place in places.items() if place < len(values))
 
 
 def read_globals() -> dict[str, str]:
