@@ -19,6 +19,8 @@ from msgspec.structs import fields
 from .errors import WrongQuestion
 from .model import Comparison, Page, Report, Run, Space, Verdict
 from .model.check import CheckReport, Status
+from .model.command import lines
+from .model.examination import Examination
 from .model.matrix import Matrix, PairGroup
 
 T = TypeVar("T")
@@ -148,6 +150,19 @@ def _meaning(key: str) -> dict[str, str]:
 def spaces_to_json(spaces: Sequence[Space]) -> bytes:
     """What `netprobe ls` lists, as one line of UTF-8 JSON."""
     return _encode({"schema": "netprobe.spaces/1", "spaces": spaces})
+
+
+def examination_to_json(examination: Examination) -> bytes:
+    """What `netprobe doctor` has found, as one line of UTF-8 JSON; `help` are the lines to type."""
+    findings = [
+        {
+            **{key: getattr(each, key) for key in ("subject", "state", "fact", "effect")},
+            "help": [] if each.help is None else list(map(str, lines((each.help,)))),
+            "command": None if each.help is None else each.help.words or None,
+        }
+        for each in examination.findings
+    ]
+    return _encode({"schema": "netprobe.doctor/1", "state": examination.state, "findings": findings})
 
 
 def pages_to_json(pages: Sequence[Page]) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from .model import Comparison, Page, Report, Space, Verdict
 from .model.check import CheckReport
 from .model.command import joined
+from .model.examination import Examination
 from .model.matrix import Matrix
 from .render.terminal import Terminal
 
@@ -56,6 +57,17 @@ def listed(spaces: Sequence[Space], output: str, terminal: Terminal) -> str:
     from .render import spaces as table
 
     return table.spaces(spaces, terminal)
+
+
+def examined(examination: Examination, output: str, terminal: Terminal, quiet: bool = False) -> str:
+    """What this machine lets netprobe see, as text or JSON; `quiet` is the first line of the text alone."""
+    if output == "json":
+        from .codec import examination_to_json
+
+        return examination_to_json(examination).decode() + "\n"
+    from .render import examination as rendering
+
+    return rendering.examination(examination, terminal, quiet)
 
 
 def explained(pages: Sequence[Page], output: str, terminal: Terminal) -> str:

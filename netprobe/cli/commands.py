@@ -13,7 +13,7 @@ from click.core import ParameterSource, augment_usage_errors
 
 from netprobe import __version__
 
-from .ending import COMPLETING, EXIT, INTERRUPTED, is_interruption, run, until_interrupted
+from .ending import COMPLETING, EXAMINED, EXIT, INTERRUPTED, is_interruption, run, until_interrupted
 from .parameters import CAPTURE, CHECK, EXPECT, MATRIX, OUTPUT, PROBE, look_in_folders, output, with_options
 from .streams import OUTPUT_FAILED, command_line, complain, print_report, rendered, terminal_of, write
 
@@ -100,12 +100,12 @@ def cli(ctx: click.Context, /, **settings: Any) -> None:
     Nothing on the machine is changed. Exit codes: 0 reachable, 1 not, 2 wrong question, 3 cannot look, 4
     undetermined.
     """
-    if ctx.invoked_subcommand not in _LOOKING:
-        for name in ("host", "tool_path"):
-            if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-                raise click.UsageError(
-                    f"--{name.replace('_', '-')} has no meaning for {ctx.invoked_subcommand}", ctx
-                )
+    for name, commands in (("host", _LOOKING), ("tool_path", (*_LOOKING, "doctor"))):
+        given = ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if given and ctx.invoked_subcommand not in commands:
+            raise click.UsageError(
+                f"--{name.replace('_', '-')} has no meaning for {ctx.invoked_subcommand}", ctx
+            )
     ctx.obj = settings
 
 
@@ -280,6 +280,24 @@ def list_spaces(settings: dict[str, Any], /, **options: Any) -> NoReturn:
             complain(remark)
     write(listed(found, options["output"], terminal_of(settings, options)), options["out"])
     sys.exit(0)
+
+
+@cli.command(short_help="Say what netprobe can see here, and what helps.")
+@with_options(*output("examination", "text", "json"))
+@click.pass_obj
+def doctor(settings: dict[str, Any], /, **options: Any) -> NoReturn:
+    """Say what this machine lets netprobe see, and the command that helps where it does not.
+
+    Nothing is changed. Exit 0: all is seen, 1: less than all, 3: no question can be asked.
+    """
+    from netprobe.formats import examined
+    from netprobe.linux.doctor.examine import examine
+
+    found = examine(os.environ, sys.argv)
+    write(
+        examined(found, options["output"], terminal_of(settings, options), settings["quiet"]), options["out"]
+    )
+    sys.exit(EXAMINED[found.state])
 
 
 def _codes(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:

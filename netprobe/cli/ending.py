@@ -20,6 +20,7 @@ _T = TypeVar("_T")
 COMPLETING = "_NETPROBE_COMPLETE"  # set by the completion script of a shell
 INTERRUPTED = 130
 EXIT = {"reachable": 0, "unreachable": 1, "intermittent": 1, "undetermined": 4}
+EXAMINED = {"ok": 0, "limited": 1, "missing": 3}
 _BUG, _PIPE_CLOSED = 70, 141
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
 

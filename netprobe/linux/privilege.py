@@ -62,14 +62,23 @@ def sudo_line(argv: Sequence[str]) -> str:
     return f"sudo {line}" if line else "run this program as root"
 
 
+def with_sudo(argv: Sequence[str]) -> list[str]:
+    """The words of the same; of a program that is not netprobe as it was started."""
+    return ["sudo", *(_own_words(argv) or argv)]
+
+
 def _own_line(argv: Sequence[str]) -> str:
-    """The command that was typed, as another user could type it; "" when another program uses netprobe."""
+    return joined(_own_words(argv))
+
+
+def _own_words(argv: Sequence[str]) -> list[str]:
+    """The command that was typed, as another user could type it; none when another program uses netprobe."""
     program = argv[0] if argv else ""
     if os.path.basename(program) == "__main__.py":
-        return joined([*_interpreter(), "-m", "netprobe", *argv[1:]])
+        return [*_interpreter(), "-m", "netprobe", *argv[1:]]
     if "netprobe" not in os.path.basename(program):
-        return ""
-    return joined([str(Path(program).absolute()), *argv[1:]])
+        return []
+    return [str(Path(program).absolute()), *argv[1:]]
 
 
 def _interpreter() -> list[str]:

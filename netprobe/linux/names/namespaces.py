@@ -49,7 +49,7 @@ class Directory:
     """
 
     def __init__(self, host: str | None = None, exclude: Sequence[str] = ()) -> None:
-        shared = _in_a_container_of_the_host()
+        shared = in_a_container_of_the_host()
         self.named = NamedNamespaces(HOST_ROOT if shared else "")
         self.containers = Containers(HOST_ROOT if shared else "")
         self.sources: Sequence[NameSource] = (
@@ -330,7 +330,7 @@ def opened(found: Found) -> int | None:
         return None
 
 
-def _in_a_container_of_the_host() -> bool:
+def in_a_container_of_the_host() -> bool:
     """Whether process 1 is visible and has another root directory: a container started with the host's PID
     namespace.
     """

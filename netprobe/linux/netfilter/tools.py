@@ -51,6 +51,11 @@ def _search_path() -> str:
     return os.pathsep.join((*_before, *PLACES))
 
 
+def place(tool: str) -> str | None:
+    """Where a tool is, None where it is not installed."""
+    return shutil.which(tool, path=_search_path())
+
+
 class Printed(Struct, frozen=True):
     """What a tool printed; `error` says why there is nothing ("nft is not installed", "nft:
 
@@ -120,7 +125,7 @@ class _Child:
         self.refusal = f"{self.tool} is not installed"
         self.leash: _Leash | None = None
         self.waited_s = 0.0
-        program = shutil.which(command[0], path=_search_path())
+        program = place(command[0])
         if program is None:
             return
         try:

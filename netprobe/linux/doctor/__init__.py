@@ -1,0 +1,1 @@
+"""What this machine lets netprobe see: read for `netprobe doctor`."""
