@@ -28,12 +28,14 @@ def examination(found: Examination, terminal: Terminal, quiet: bool = False) -> 
 
 def _said(found: Examination) -> str:
     states = [each.state for each in found.findings]
-    limited, missing = states.count(State.LIMITED), states.count(State.MISSING)
+    less = len(states) - states.count(State.OK)
     if found.state is State.OK:
-        return "netprobe sees all that it can make use of here"
+        return "ok: netprobe sees all that it can make use of here"
     if found.state is State.LIMITED:
-        return f"netprobe works here, with limits: {limited} of {len(states)} subjects"
-    return f"netprobe cannot trace here: {missing} missing, {limited} limited, of {len(states)} subjects"
+        return (
+            f"limited: netprobe works here, and sees less than it could in {less} of {len(states)} subjects"
+        )
+    return f"missing: netprobe cannot trace here; {less} of {len(states)} subjects are not as it needs them"
 
 
 def _finding(each: Finding, across: int, pen: Pen) -> list[str]:
