@@ -49,7 +49,8 @@ def _behind(each: Checked, pen: Pen) -> Iterator[str]:
         return
     said = dict(blame(each))
     yield from pen.indented(": ".join(filter(None, (said["cause"], said["object"]))), "    cause: ")
-    yield from pen.listed(cause.fix, "    fix: ")
+    for line in cause.fix:  # whole: it is there to be copied
+        yield pen.paint("    fix: ", BOLD) + pen.plain(line)
 
 
 def blame(each: Checked) -> tuple[tuple[str, str], ...]:
@@ -74,7 +75,7 @@ def _total(report: CheckReport, pen: Pen) -> str:
         *([] if report.complete else cut),
     ]
     colour = GREEN if report.holds else RED
-    return pen.paint(pen.plain("; ".join(parts)), colour)
+    return "\n".join(pen.flowed([("; ".join(parts), colour)]))
 
 
 def markdown(report: CheckReport) -> str:

@@ -21,7 +21,7 @@ def examination(found: Examination, terminal: Terminal, quiet: bool = False) -> 
     head = pen.flowed([(_said(found), BOLD)])
     if quiet:
         return "\n".join(head) + "\n"
-    across = max((columns(each.subject) for each in found.findings), default=0)
+    across = max((columns(pen.plain(each.subject)) for each in found.findings), default=0)
     shown = [line for each in found.findings for line in _finding(each, across, pen)]
     return "\n".join([*head, "", *shown]) + "\n"
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 from netprobe.model.matrix import Matrix
 from netprobe.model.report import Verdict
 
-from .pen import DIM, GREEN, RED, YELLOW, Pen, columns
+from .pen import DIM, GREEN, RED, YELLOW, Pen, clipped, columns
 
 LABEL = 18  # columns of a row's name at most
 WIDEST = 96  # columns where nothing says how many there are
@@ -39,7 +39,7 @@ class MapRow(Struct, frozen=True):
 def heat(matrix: Matrix, pen: Pen) -> list[str]:
     """The rows of the map, with a head that numbers the columns, and what the signs mean."""
     lines = lines_of(matrix, max(4, (pen.width or WIDEST) - LABEL - 5))
-    labels = [pen.plain(line.label)[:LABEL] for line in lines]
+    labels = [clipped(pen.plain(line.label), LABEL) for line in lines]
     wide, digits = max(map(columns, labels)), len(str(len(lines)))
     rows = [pen.paint(" " * (digits + wide + 2) + numbers, DIM) for numbers in _numbers(len(lines))]
     for n, (line, label) in enumerate(zip(lines, labels, strict=True), 1):

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, repeat
 
+from msgspec.structs import replace
+
 from .escape import ascii_only, safe
 from .terminal import Terminal
 
@@ -46,6 +48,10 @@ class Pen:
     def room(self, taken: int) -> int | None:
         """The columns beside so many that are taken; enough to read in any case."""
         return self.width and max(16, self.width - taken)
+
+    def narrower(self, taken: int) -> Pen:
+        """A pen for what stands beside so many columns."""
+        return self if self.width is None else Pen(replace(self.terminal, width=self.width - taken))
 
     def fits(self, rows: Iterable[str]) -> bool:
         """Whether none of the rows is too wide."""
@@ -94,6 +100,11 @@ def columns(text: str) -> int:
     from wcwidth import wcswidth  # imported late: only tables and non-ASCII names need it
 
     return max(0, int(wcswidth(text)))
+
+
+def clipped(text: str, room: int) -> str:
+    """As much of the beginning of `text` as so many columns hold."""
+    return _cut(text, room)[0]
 
 
 def _filled(words: Iterable[str], room: int) -> Iterator[str]:

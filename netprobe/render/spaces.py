@@ -138,6 +138,5 @@ def _paragraph(row: _Row, pen: Pen) -> list[str]:
 
 def _flowed(parts: Sequence[tuple[str, str]], indent: int, pen: Pen) -> list[str]:
     """Those parts that say something, side by side as far as there is room, so many columns from the left."""
-    assert pen.width is not None
-    inner = Pen(replace(pen.terminal, width=pen.width - indent))
+    inner = pen.narrower(indent)
     return [" " * indent + line for line in inner.flowed([part for part in parts if part[0]], _GAP, "  ")]

@@ -146,7 +146,8 @@ def _stacked(found: Sequence[Row], cells: Sequence[list[str]], pen: Pen) -> list
     shown = []
     for row, (sign, n, where, step, time, what) in zip(found, cells, strict=True):
         took = [(f"{time} {pen.glyph('µs', 'us')}", DIM)] if time else []
-        first, *more = pen.flowed([(f"{n} {where}", row.colour), (step, row.colour), *took], 2, " " * 6)
+        beside = pen.narrower(columns(sign) + 1)
+        first, *more = beside.flowed([(f"{n} {where}", row.colour), (step, row.colour), *took], 2, " " * 6)
         shown += [f"{pen.paint(sign, row.sign_colour)} {first}", *more]
         shown += pen.indented(what, "      ", row.colour) if what else []
     return shown
