@@ -6,7 +6,7 @@ makes the whole fix unknown, and so does advice: half a fix proves nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from msgspec.structs import replace
 
@@ -57,19 +57,39 @@ _KNOWN: tuple[tuple[tuple[str, ...], Step], ...] = (
 )
 
 
+class Refused(ValueError):
+    """A command that cannot be carried out on a snapshot."""
+
+    def __init__(self, command: Command) -> None:
+        super().__init__(" ".join(command.words))
+        self.command = command
+
+
 def mend(snapshot: Snapshot, cause: Cause | Stop) -> Snapshot | None:
     """The snapshot as it would be after the cause's fix; None where that cannot be told, or where nothing
     would change.
     """
-    mended = snapshot = mutual(snapshot)
-    for command in (each for each in cause.commands if not each.looks):
-        after = carry_out(mended, command.namespace or cause.place.namespace or "", command)
-        if after is None or cause.advice:
-            return None
-        mended = after
+    if cause.advice:
+        return None
+    snapshot = mutual(snapshot)
+    commands = (each for each in cause.commands if not each.looks)
+    try:
+        mended = _after(snapshot, commands, cause.place.namespace or "")
+    except Refused:
+        return None
     changed = _changed(snapshot, mended)
     beside = (mended.connections, mended.answers) != (snapshot.connections, snapshot.answers)
     return _without_answers(mended, changed) if changed or beside else None
+
+
+def _after(snapshot: Snapshot, commands: Iterable[Command], name: str) -> Snapshot:
+    """The snapshot after these commands, each in its namespace, or in `name`. Raises Refused."""
+    for command in commands:
+        done = carry_out(snapshot, command.namespace or name, command)
+        if done is None:
+            raise Refused(command)
+        snapshot = done
+    return snapshot
 
 
 def _changed(before: Snapshot, after: Snapshot) -> set[str]:
@@ -84,25 +104,13 @@ def _without_answers(snapshot: Snapshot, names: set[str]) -> Snapshot:
     return replace(snapshot, answers=tuple(a for a in snapshot.answers if a.namespace not in names))
 
 
-class Refused(ValueError):
-    """A command that cannot be carried out on a snapshot."""
-
-    def __init__(self, command: Command) -> None:
-        super().__init__(" ".join(command.words))
-        self.command = command
-
-
 def tried(snapshot: Snapshot, commands: Sequence[Command]) -> Snapshot:
     """The snapshot as it would be after these commands, each in its namespace. Raises Refused.
 
     What was seen from outside of a namespace that they change is forgotten.
     """
-    after = snapshot = mutual(snapshot)
-    for command in commands:
-        done = carry_out(after, command.namespace or "", command)
-        if done is None:
-            raise Refused(command)
-        after = done
+    snapshot = mutual(snapshot)
+    after = _after(snapshot, commands, "")
     changed = _changed(snapshot, after)
     called = {(found.namespace, found.nsid) for found in after.peers if found.peer in changed}
     behind = tuple(seen for seen in after.behind if (seen.namespace, seen.nsid) not in called)
@@ -113,13 +121,17 @@ def carry_out(snapshot: Snapshot, name: str, command: Command) -> Snapshot | Non
     """One command; None when it is not known, is not complete, or names what is not there."""
     six = command.words[:2] == ("ip", "-6")
     words = ("ip", *command.words[2:]) if six else command.words
-    step, used = next(
-        ((step, len(known)) for known, step in _KNOWN if words[: len(known)] == known), (None, 0)
-    )
-    if step is None or command.blanks or name not in snapshot:
-        return None
+    for known, step in _KNOWN:
+        if words[: len(known)] == known and not command.blanks and name in snapshot:
+            return _done(step, Order(snapshot, name, words[0], words[len(known) :], six))
+    return None
+
+
+def _done(step: Step, order: Order) -> Snapshot | None:
+    """The snapshot after a command; None where the kernel would refuse it, or a word of it is no number or no
+    address: a form that is not known.
+    """
     try:
-        return step(Order(snapshot, name, words[0], words[used:], six))
+        return step(order)
     except (KeyError, ValueError, IndexError):
-        # a word that is no number or address: a form that is not known
         return None

@@ -7,18 +7,19 @@ __inet_del_ifa), net/ipv6/addrconf.c (inet6_addr_add, inet6_addr_del).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 from msgspec.structs import replace
 
 from netprobe.model import InterfaceAddress, Link, Namespace, Nexthop, Route, Snapshot
-from netprobe.model.lookup import exchanged
+from netprobe.model.lookup import exchanged, first, without
 from netprobe.predict import fib, ipv6, prefix
 
-from .order import Order
+from .order import Order, elsewhere, refuse_if
 
 Key = tuple[str, int, str, int | None]
 Made = dict[Key, Route]
-_KEPT = "net.ipv4.conf.{}.promote_secondaries"
+_PROMOTES = "net.ipv4.conf.{}.promote_secondaries"
 
 
 def change_address(order: Order) -> Snapshot:
@@ -26,33 +27,39 @@ def change_address(order: Order) -> Snapshot:
     `ip address change ADDRESS/LENGTH dev IFACE preferred_lft forever valid_lft forever`; `ip address flush
     dev IFACE`.
     """
-    link = order.link(order.needed("dev"))
+    link = order.device
     if order.plain == ["flush"]:
-        return with_addresses(
-            order, link, tuple(a for a in order.namespace.addresses if a.index != link.index)
-        )
-    what, written = order.plain
-    text, _, length = written.partition("/")
-    bits = prefix.bits(text)
-    prefix.number(text)
-    own = InterfaceAddress(link.index, text, int(length or bits), scope=_scope(text))
-    known = [a for a in order.namespace.addresses_of(link) if _same(a, own)]
-    if what == "del" and known:
-        return _deleted(order, link, known[0])
-    if what == "replace" and known:
-        return order.snapshot
-    if what == "change" and known:
-        return _preferred(order, known[0])
-    if what not in ("add", "replace") or known or (bits == 128 and _has_no_ipv6(order, link)):
-        raise KeyError(written)  # EADDRNOTAVAIL, EEXIST, EACCES
+        return with_addresses(order, link, elsewhere(order.namespace.addresses, link))
+    _, written = order.plain
+    own = _read(link, written)
+    there = [each for each in order.namespace.addresses_of(link) if _name(each) == _name(own)]
+    verb = order.permit(there, "add", "replace", "change", "del")
+    if there:
+        return _CHANGES[verb](order, link, there[0])
+    refuse_if(own.version == 6 and _has_no_ipv6(order, link), written)  # EACCES
     return with_addresses(order, link, (*order.namespace.addresses, own))
 
 
-def _preferred(order: Order, own: InterfaceAddress) -> Snapshot:
+def _read(link: Link, written: str) -> InterfaceAddress:
+    """ADDRESS[/LENGTH] on an interface; ValueError for what is none."""
+    text, _, length = written.partition("/")
+    prefix.number(text)
+    return InterfaceAddress(link.index, text, int(length or prefix.bits(text)), scope=_scope(text))
+
+
+def _name(own: InterfaceAddress) -> tuple[str, int]:
+    """What the kernel knows an address by: IPv6 by itself, IPv4 with its length."""
+    return own.address, own.prefixlen if own.version == 4 else 128
+
+
+def _kept(order: Order, _link: Link, _own: InterfaceAddress) -> Snapshot:
+    return order.snapshot
+
+
+def _preferred(order: Order, _link: Link, own: InterfaceAddress) -> Snapshot:
     """With an address that may be a source again; KeyError for other times than for ever."""
-    if {order.option("preferred_lft"), order.option("valid_lft")} != {"forever"}:
-        raise KeyError("preferred_lft")
-    kept = replace(own, flags=tuple(word for word in own.flags if word != "deprecated"))
+    refuse_if({order.option("preferred_lft"), order.option("valid_lft")} != {"forever"}, "preferred_lft")
+    kept = replace(own, flags=flagged(own.flags, "deprecated", False))
     addresses = exchanged(order.namespace.addresses, own, kept)
     return order.with_fields(addresses=addresses).snapshot
 
@@ -68,44 +75,34 @@ def _scope(address: str) -> str:
     return "link" if prefix.needs_scope(address) else "global"
 
 
-def _same(one: InterfaceAddress, other: InterfaceAddress) -> bool:
-    """IPv6 knows an address by itself, IPv4 with its length."""
-    length = one.prefixlen == other.prefixlen or prefix.version(one.address) == 6
-    return one.address == other.address and length
-
-
 def _deleted(order: Order, link: Link, gone: InterfaceAddress) -> Snapshot:
     """Without an address: those of its network that came after it go along, unless they take its place; and
     without any IPv4 address left the interface loses all its IPv4 routes.
     """
     namespace = order.namespace
-    kept = [a for a in namespace.addresses if a is not gone]
-    if not _is_secondary(namespace, gone) and not _promotes(order, link):
-        kept = [a for a in kept if not _is_beside(a, gone)]
-    return with_addresses(order, link, tuple(kept))
+    kept = without(namespace.addresses, gone)
+    if _primary(namespace, gone) is gone and not _promotes(order, link):
+        kept = tuple(each for each in kept if not _is_beside(each, gone))
+    return with_addresses(order, link, kept)
+
+
+_CHANGES = {"replace": _kept, "change": _preferred, "del": _deleted}
 
 
 def _promotes(order: Order, link: Link) -> bool:
-    names = ("all", link.key)
-    return any(order.namespace.sysctl(_KEPT.format(name), "0") not in (None, "0") for name in names)
+    return any(order.namespace.number(_PROMOTES.format(name)) for name in ("all", link.key))
 
 
 def _is_beside(one: InterfaceAddress, other: InterfaceAddress) -> bool:
     """Whether two IPv4 addresses of one interface are of the same network with the same length."""
-    if one.index != other.index or one.prefixlen != other.prefixlen or prefix.version(one.address) != 4:
-        return False
-    network = prefix.network(other.peer or other.address, other.prefixlen)
-    return prefix.contains(network, one.peer or one.address)
-
-
-def _is_secondary(namespace: Namespace, own: InterfaceAddress) -> bool:
-    return _primary(namespace, own) is not own
+    return (one.index, one.prefixlen, one.version) == (other.index, other.prefixlen, 4) and prefix.contains(
+        prefix.network(other.peer or other.address, other.prefixlen), one.peer or one.address
+    )
 
 
 def _primary(namespace: Namespace, own: InterfaceAddress) -> InterfaceAddress:
     """The first address of its network on its interface."""
-    beside = (each for each in namespace.addresses if _is_beside(each, own))
-    return next(beside, own) if prefix.version(own.address) == 4 else own
+    return next((each for each in namespace.addresses if _is_beside(each, own)), own)
 
 
 def with_addresses(order: Order, link: Link, addresses: tuple[InterfaceAddress, ...]) -> Snapshot:
@@ -115,21 +112,17 @@ def with_addresses(order: Order, link: Link, addresses: tuple[InterfaceAddress, 
     lost = {a.address for a in before.addresses_of(link)} - {a.address for a in addresses}
     routes = with_made(before.routes, made(before, link), made(after, link))
     routes = tuple(r for r in routes if r.source not in lost)
-    if _has_ipv4(before, link) and not _has_ipv4(after, link):
+    if before.addresses_of(link, 4) and not after.addresses_of(link, 4):
         routes = without_legs(routes, link.index, 4)
     return order.with_fields(addresses=addresses, routes=routes).snapshot
 
 
-def _has_ipv4(namespace: Namespace, link: Link) -> bool:
-    return bool(namespace.addresses_of(link, 4))
-
-
 def with_made(routes: tuple[Route, ...], old: list[Route], new: list[Route]) -> tuple[Route, ...]:
     """The routes with those that the kernel makes now in the place of those that it had made."""
-    before, after = ({_key(route): route for route in each} for each in (old, new))
-    there = {_key(route) for route in routes}
-    kept = (now for route in routes if (now := _made_anew(route, before, after)) is not None)
-    return (*kept, *(route for key, route in after.items() if key not in there and key not in before))
+    before, after = first(old, _key), first(new, _key)
+    known = {*before, *map(_key, routes)}
+    kept = filter(None, (_made_anew(route, before, after) for route in routes))
+    return (*kept, *(route for key, route in after.items() if key not in known))
 
 
 def _made_anew(route: Route, before: Made, after: Made) -> Route | None:
@@ -145,64 +138,86 @@ def _made_anew(route: Route, before: Made, after: Made) -> Route | None:
 
 
 def _key(route: Route) -> Key:
-    local = route.type == "local" and prefix.version(route.dst) == 4
+    local = route.type == "local" and route.version == 4
     index = route.nexthops[0].index if route.nexthops and not local else None
     return route.dst, route.table, route.type, index
 
 
 def without_legs(
-    routes: tuple[Route, ...], index: int, version: int, *, down: bool = False
+    routes: tuple[Route, ...], index: int, version: int, *, spared: str = ""
 ) -> tuple[Route, ...]:
     """The routes of one IP version without those that leave by an interface; a leg among others is dead.
 
-    `down`: what is local stays (fib_sync_down_dev: its next hop has no scope).
+    `spared`: the type of those that stay (fib_sync_down_dev: the next hop of a local one has no scope).
     """
-    return tuple(kept for route in routes for kept in _without_leg(route, index, version, down))
+    cut = {4: _with_a_dead_leg, 6: _with_a_leg_less}[version]
+    return tuple(
+        filter(
+            None, (route if _stays(route, index, version, spared) else cut(route, index) for route in routes)
+        )
+    )
 
 
-def _without_leg(route: Route, index: int, version: int, down: bool) -> Iterator[Route]:
+def _stays(route: Route, index: int, version: int, spared: str) -> bool:
+    return index not in route.indexes or route.version != version or route.type == spared
+
+
+def _with_a_dead_leg(route: Route, index: int) -> Route | None:
+    cut = legs_flagged(route, index, "dead", True)
+    return cut if any("dead" not in leg.flags for leg in cut.nexthops) else None
+
+
+def _with_a_leg_less(route: Route, index: int) -> Route | None:
     others = tuple(leg for leg in route.nexthops if leg.index != index)
-    stays = down and version == 4 and route.type == "local"
-    if stays or others == route.nexthops or prefix.version(route.dst) != version:
-        yield route
-    elif version == 4 and any("dead" not in leg.flags for leg in others):
-        legs = tuple(_dead(leg) if leg.index == index else leg for leg in route.nexthops)
-        yield replace(route, nexthops=legs)
-    elif version == 6 and others:
-        yield replace(route, nexthops=others)
+    return replace(route, nexthops=others) if others else None
 
 
-def _dead(leg: Nexthop) -> Nexthop:
-    return replace(leg, flags=tuple(dict.fromkeys((*leg.flags, "dead"))))
+def legs_flagged(route: Route, index: int, flag: str, holds: bool) -> Route:
+    """The route, whose legs over an interface have a flag, or do not have it."""
+    legs = (
+        replace(leg, flags=flagged(leg.flags, flag, holds)) if leg.index == index else leg
+        for leg in route.nexthops
+    )
+    return replace(route, nexthops=tuple(legs))
+
+
+def flagged(flags: tuple[str, ...], flag: str, holds: bool) -> tuple[str, ...]:
+    """Flags with one more, or one less; as they are where that is so already."""
+    if holds:
+        return tuple(dict.fromkeys((*flags, flag)))
+    return tuple(each for each in flags if each != flag)
 
 
 def made(namespace: Namespace, link: Link) -> list[Route]:
     """The routes that the kernel makes for the addresses of an interface, as it is."""
-    found: Made = {}
-    for own in namespace.addresses_of(link):
-        for route in _made(namespace, link, own):
-            found.setdefault(_key(route), route)
-    return list(found.values())
+    each = (_made(namespace, link, own) for own in namespace.addresses_of(link))
+    return list(first(chain.from_iterable(each), _key).values())
 
 
 def _made(namespace: Namespace, link: Link, own: InterfaceAddress) -> Iterator[Route]:
+    """The route to the address; and, of the first of its network, those to the network while the interface is
+    up.
+    """
     primary = _primary(namespace, own)
-    source = primary.address if prefix.version(own.address) == 4 else None
-    flags = () if link.carrier else ("linkdown",)
-    for route in routes_of(own):
-        connected = route.type != "local"
-        if connected and (not link.up or primary is not own):
-            continue
-        leg = Nexthop(link.index, flags=flags if connected else ())
-        kind = "local" if link.kind == "loopback" and connected and source else route.type
-        table = fib.LOCAL if kind == "local" else route.table
-        yield replace(route, type=kind, table=table, source=source, nexthops=(leg,))
-    everybody = prefix.broadcast(own.address, own.prefixlen)
-    if everybody is not None and link.up and primary is own:
-        leg = Nexthop(link.index, flags=flags)
-        yield Route(
-            f"{everybody}/32", "broadcast", fib.LOCAL, (leg,), source, scope="link", protocol="kernel"
-        )
+    source = primary.address if own.version == 4 else None
+    to_itself, *connected = routes_of(own)
+    yield replace(to_itself, source=source)
+    if link.up and primary is own:
+        legs = (Nexthop(link.index, flags=() if link.carrier else ("linkdown",)),)
+        connected = [_on_loopback(each) if link.kind == "loopback" else each for each in connected]
+        for route in (*connected, *_to_everybody(own)):
+            yield replace(route, source=source, nexthops=legs)
+
+
+def _on_loopback(route: Route) -> Route:
+    """A network on the loopback is local, of IPv4."""
+    return replace(route, type="local", table=fib.LOCAL) if route.version == 4 else route
+
+
+def _to_everybody(own: InterfaceAddress) -> Iterator[Route]:
+    address = prefix.broadcast(own.address, own.prefixlen)
+    if address is not None:
+        yield Route(f"{address}/32", "broadcast", fib.LOCAL, scope="link", protocol="kernel")
 
 
 def routes_of(address: InterfaceAddress) -> tuple[Route, ...]:

@@ -2,45 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from msgspec.structs import replace
 
-from netprobe.model import ConntrackEntry, FoundConnection, Snapshot, XfrmPolicy
+from netprobe.model import ConntrackEntry, Flow, FoundConnection, Snapshot, XfrmPolicy
 
 from .apply_routes import as_prefix
-from .order import Order
+from .order import Order, refuse_if
+
+
+def _with_entries(order: Order, edit: Callable[[FoundConnection], tuple[ConntrackEntry, ...]]) -> Snapshot:
+    """The snapshot with other connections known in the namespace."""
+    known = (
+        replace(found, entries=edit(found)) if found.namespace == order.name else found
+        for found in order.snapshot.connections
+    )
+    return replace(order.snapshot, connections=tuple(known))
+
+
+_ASKED = (("-p",), ("-s", "--orig-src"), ("-d", "--orig-dst"), ("--sport",), ("--dport",))
 
 
 def delete_connection(order: Order) -> Snapshot:
     """`conntrack -D [-p PROTOCOL] [-s SOURCE] [-d DESTINATION] [--sport PORT] [--dport PORT]`, as the request
     went.
     """
-    wanted = (
-        order.option("-p"),
-        order.option("-s", "--orig-src"),
-        order.option("-d", "--orig-dst"),
-        order.option("--sport"),
-        order.option("--dport"),
-    )
-    if not any(wanted):
-        raise KeyError("conntrack")
-    known = tuple(
-        (
-            replace(found, entries=tuple(entry for entry in found.entries if not _is_meant(entry, wanted)))
-            if found.namespace == order.name
-            else found
-        )
-        for found in order.snapshot.connections
-    )
-    return replace(order.snapshot, connections=known)
+    wanted = tuple(order.option(*keys) for keys in _ASKED)
+    refuse_if(not any(wanted), "conntrack")
+    return _with_entries(order, lambda found: tuple(e for e in found.entries if not _is_meant(e, wanted)))
 
 
 def forget_connections(order: Order) -> Snapshot:
     """`conntrack -F`: none is known any more."""
-    known = tuple(
-        replace(found, entries=()) if found.namespace == order.name else found
-        for found in order.snapshot.connections
-    )
-    return replace(order.snapshot, connections=known)
+    return _with_entries(order, lambda _: ())
 
 
 _SIDES = (
@@ -56,35 +51,33 @@ def add_connection(order: Order) -> Snapshot:
     --reply-port-src … --reply-port-dst … -t SECONDS [-u SEEN_REPLY]`.
     """
     said = dict(zip(order.words[::2], order.words[1::2], strict=True))
-    there, back = (tuple(next(said[key] for key in keys if key in said) for keys in side) for side in _SIDES)
-    original, reply = ((side[0], side[1], int(side[2]), int(side[3])) for side in (there, back))
+    original, reply = (_tuple(said, side) for side in _SIDES)
     status = {
         "seen_reply": said.get("-u") == "SEEN_REPLY",
         "confirmed": True,
-        "src_nat": (back[1], back[3]) != (there[0], there[2]),
-        "dst_nat": (back[0], back[2]) != (there[1], there[3]),
+        "src_nat": reply[1::2] != original[0::2],
+        "dst_nat": reply[0::2] != original[1::2],
     }
     words = tuple(word for word, holds in status.items() if holds)
     entry = ConntrackEntry(said["-p"], original, reply, status=words, timeout_s=int(said["-t"]))
-    known = tuple(_with_entry(each, order.name, entry) for each in order.snapshot.connections)
-    return replace(order.snapshot, connections=known)
+    return _with_entries(order, lambda found: (*found.entries, *_about(found.flow, entry)))
 
 
-def _with_entry(found: FoundConnection, name: str, entry: ConntrackEntry) -> FoundConnection:
-    """What a namespace knows of a flow, with an entry where that is about it, there or back."""
-    flow = found.flow
+def _tuple(said: dict[str, str], side: tuple[tuple[str, ...], ...]) -> tuple[str, str, int, int]:
+    """The addresses and ports of a side; KeyError where one is missing."""
+    src, dst, sport, dport = (said[{*keys}.intersection(said).pop()] for keys in side)
+    return src, dst, int(sport), int(dport)
+
+
+def _about(flow: Flow, entry: ConntrackEntry) -> tuple[ConntrackEntry, ...]:
+    """The entry where it is about a flow, there or back."""
     asked = (flow.protocol, (flow.src, flow.dst, flow.sport, flow.dport))
-    if found.namespace != name or asked not in (
-        (entry.protocol, entry.original),
-        (entry.protocol, entry.reply),
-    ):
-        return found
-    return replace(found, entries=(*found.entries, entry))
+    return (entry,) if asked in ((entry.protocol, entry.original), (entry.protocol, entry.reply)) else ()
 
 
 def _is_meant(entry: ConntrackEntry, wanted: tuple[str | None, ...]) -> bool:
-    own = (entry.protocol, *(None if part is None else str(part) for part in entry.original))
-    return all(want is None or want == have for want, have in zip(wanted, own, strict=True))
+    own = (entry.protocol, *map(str, entry.original))
+    return all(want in (None, have) for want, have in zip(wanted, own, strict=True))
 
 
 def delete_ipsec_policy(order: Order) -> Snapshot:

@@ -5,28 +5,27 @@ tc(8).
 from __future__ import annotations
 
 import re
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 from msgspec.structs import replace
 
 from netprobe.model import (
+    Bridge,
     BridgePort,
     FdbEntry,
     FoundPeer,
-    InterfaceAddress,
     Link,
     LinkRef,
-    Neighbour,
     PortVlan,
     Snapshot,
 )
-from netprobe.predict import prefix
+from netprobe.model.lookup import exchanged, find, where
+from netprobe.predict import ipv6
 
-from .apply_addresses import routes_of, with_addresses
+from .apply_addresses import with_addresses
 from .apply_state import far_end, settled, with_link_local, without_ipv6
-from .order import Order
-
-__all__ = ["change_fdb", "change_vlan", "delete_filter", "delete_qdisc", "routes_of", "set_link", "set_port"]
+from .order import Order, elsewhere, must, refuse_if
 
 _SWITCHES = {
     "isolated": "isolated", "hairpin": "hairpin", "guard": "guard", "learning": "learning",
@@ -45,8 +44,18 @@ _STATES = ("disabled", "listening", "learning", "forwarding", "blocking")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 NO_MAC = "00:00:00:00:00:00"
 _MTU = range(68, 65536)  # ETH_MIN_MTU, ETH_MAX_MTU
-_MTU6 = 1280  # RFC 8200
-_On = TypeVar("_On", InterfaceAddress, Link, Neighbour, FdbEntry)
+
+
+_FLAGS: dict[tuple[str, ...], dict[str, Any]] = {
+    ("up",): {"up": True}, ("down",): {"up": False}, ("nomaster",): {"master": None, "port": None},
+    ("arp", "on"): {"arp": True}, ("arp", "off"): {"arp": False},
+}  # fmt: skip
+
+
+_VXLAN: dict[str, Callable[[str], Any]] = {"ttl": int, "local": str, "remote": str}
+
+
+_LEARNING = {"learning": True, "nolearning": False}
 
 
 def set_link(order: Order) -> Snapshot:
@@ -58,39 +67,63 @@ def set_link(order: Order) -> Snapshot:
     match wanted:
         case ["netns", there]:
             return _moved(order, link, there)
-        case ["type", "bridge", "stp_state", "0"]:
-            return _without_stp(order, link)
         case ["mtu", size]:
             return _sized(order, link, int(size))
-        case ["name", new] if not link.up and order.namespace.link_named(new) is None:
+        case ["name", new] if not link.up:
             return _called(order, link, new)
-    changed = order.with_link(replace(link, **_fields(order, link, wanted)))
-    if wanted[0] == "master":
-        changed = _named_by_port(changed, order.link(wanted[1]), link)
-    if wanted[0] == "address":
-        changed = _known_by(changed, link, wanted[1])
+        case ["type", kind, *words]:
+            return order.with_link(_of_kind(link, kind, words)).snapshot
+        case ["master", bridge]:
+            plugged = order.with_link(_plugged(link, order.link(bridge)))
+            changed = _named_by_port(plugged, order.link(bridge), link)
+        case ["address", mac] if _MAC.fullmatch(mac) and not int(mac[1], 16) & 1:
+            changed = _known_by(order.with_link(replace(link, mac=mac)), link, mac)
+        case ["xdp" | "xdpgeneric" as mode, "off"]:
+            changed = order.with_link(_without_program(link, mode))
+        case _:
+            changed = order.with_link(replace(link, **_FLAGS[tuple(wanted)]))
     return settled(order.snapshot, changed.snapshot)
+
+
+def _of_kind(link: Link, kind: str, words: list[str]) -> Link:
+    """An interface with another setting of its kind; a port that listened or learned goes on doing so without
+    STP (br_stp_stop).
+    """
+    match kind, *words:
+        case "bridge", "stp_state", "0":
+            return replace(link, bridge=replace(must(link.bridge, kind), stp=False))
+        case "bridge", key, "0" | "1" as value:
+            return replace(link, bridge=replace(must(link.bridge, kind), **{_BRIDGE[key]: value == "1"}))
+        case "macvlan", "mode", mode:
+            return replace(link, macvlan_mode=mode)
+        case "vxlan", key, value:
+            return replace(link, vxlan=replace(must(link.vxlan, kind), **{key: _VXLAN[key](value)}))
+    return replace(link, vxlan=replace(must(link.vxlan, kind), learning=_LEARNING[" ".join(words)]))
 
 
 def _known_by(order: Order, link: Link, mac: str) -> Order:
     """A bridge's entry of its own MAC, or of a port's, follows that (br_fdb_change_mac_address,
     br_fdb_changeaddr).
     """
-    fdb = (
-        replace(each, mac=mac) if each.local and (each.index, each.mac) == (link.index, link.mac) else each
-        for each in order.namespace.fdb
-    )
-    return order.with_fields(fdb=tuple(fdb))
+    fdb = order.namespace.fdb
+    for own in where(fdb, local=True, index=link.index, mac=link.mac):
+        fdb = exchanged(fdb, own, replace(own, mac=mac))
+    return order.with_fields(fdb=fdb)
 
 
 def _called(order: Order, link: Link, new: str) -> Snapshot:
     """Another name, and its settings by that (addrconf_notify, NETDEV_CHANGENAME)."""
-    old, now = (f".{name.replace('.', '/')}." for name in (link.name, new))
-    sysctls = {
-        key.replace(old, now, 1) if key.startswith("net.") else key: value
-        for key, value in order.namespace.sysctls.items()
-    }
-    return order.with_link(replace(link, name=new)).with_fields(sysctls=sysctls).snapshot
+    refuse_if(order.namespace.link_named(new), new)  # EEXIST
+    called = replace(link, name=new)
+    old, now = f".conf.{link.key}.", f".conf.{called.key}."
+    sysctls = {key.replace(old, now): value for key, value in order.namespace.sysctls.items()}
+    return order.with_link(called).with_fields(sysctls=sysctls).snapshot
+
+
+def _without_program(link: Link, mode: str) -> Link:
+    """`xdp off` takes away a driver's program, `xdpgeneric off` a generic one (dev_xdp_attach)."""
+    is_generic = (link.xdp or "").startswith("xdpgeneric")
+    return replace(link, xdp=None, xdp_answers=None) if is_generic is (mode == "xdpgeneric") else link
 
 
 def _named_by_port(order: Order, bridge: Link, port: Link) -> Order:
@@ -102,53 +135,25 @@ def _named_by_port(order: Order, bridge: Link, port: Link) -> Order:
     return order.with_link(replace(bridge, mac=port.mac)) if nameless else order
 
 
-def _fields(order: Order, link: Link, wanted: list[str]) -> dict[str, Any]:
-    match wanted:
-        case ["up" | "down" as state]:
-            return {"up": state == "up"}
-        case ["nomaster"]:
-            return {"master": None, "port": None}
-        case ["arp", "on" | "off" as state]:
-            return {"arp": state == "on"}
-        case ["address", mac] if _MAC.fullmatch(mac) and not int(mac[1], 16) & 1:
-            return {"mac": mac}
-        case ["xdp" | "xdpgeneric" as mode, "off"]:
-            return {"xdp": None, "xdp_answers": None} if _is_attached(link, mode) else {}
-        case ["master", bridge]:
-            return _plugged(order.link(bridge))
-        case ["type", "macvlan", "mode", mode]:
-            return {"macvlan_mode": mode}
-        case ["type", "vxlan", "ttl", number] if link.vxlan is not None:
-            return {"vxlan": replace(link.vxlan, ttl=int(number))}
-        case ["type", "vxlan", "local", address] if link.vxlan is not None:
-            return {"vxlan": replace(link.vxlan, local=address)}
-        case ["type", "vxlan", "remote", address] if link.vxlan is not None:
-            return {"vxlan": replace(link.vxlan, remote=address)}
-        case ["type", "vxlan", "learning" | "nolearning" as word] if link.vxlan is not None:
-            return {"vxlan": replace(link.vxlan, learning=word == "learning")}
-        case ["type", "bridge", key, "0" | "1" as value] if link.bridge is not None:
-            return {"bridge": replace(link.bridge, **{_BRIDGE[key]: value == "1"})}
-    raise KeyError(" ".join(wanted))
-
-
 def _is_attached(link: Link, mode: str) -> bool:
     """`xdp off` takes away a driver's program, `xdpgeneric off` a generic one (dev_xdp_attach)."""
     return link.xdp is not None and link.xdp.startswith("xdpgeneric") is (mode == "xdpgeneric")
 
 
-def _plugged(master: Link) -> dict[str, Any]:
-    return {"master": master.index, "port": BridgePort("disabled") if master.kind == "bridge" else None}
+def _plugged(link: Link, master: Link) -> Link:
+    port = BridgePort("disabled") if master.kind == "bridge" else None
+    return replace(link, master=master.index, port=port)
 
 
 def _sized(order: Order, link: Link, size: int) -> Snapshot:
     """Another MTU; below 1280 an interface has no IPv6 (addrconf_notify, NETDEV_CHANGEMTU)."""
-    if size not in _MTU:
-        raise ValueError(size)
-    changed = order.with_link(replace(link, mtu=size))
-    if size < _MTU6 <= link.mtu:
-        return without_ipv6(changed, replace(link, mtu=size)).snapshot
-    grown = link.mtu < _MTU6 <= size and link.carrier
-    return _with_ipv6(changed, replace(link, mtu=size)) if grown else changed.snapshot
+    refuse_if(size not in _MTU, size)
+    sized = replace(link, mtu=size)
+    changed = order.with_link(sized)
+    if size < ipv6.MTU <= link.mtu:
+        return without_ipv6(changed, sized).snapshot
+    grown = link.mtu < ipv6.MTU <= size and link.carrier
+    return _with_ipv6(changed, sized) if grown else changed.snapshot
 
 
 def _with_ipv6(order: Order, link: Link) -> Snapshot:
@@ -158,16 +163,14 @@ def _with_ipv6(order: Order, link: Link) -> Snapshot:
 def _moved(order: Order, link: Link, name: str) -> Snapshot:
     """The interface in another namespace: switched off, unplugged and bare (dev_change_net_namespace)."""
     there = replace(order, name=name)
-    if name == order.name or there.namespace.link_named(link.name) is not None:
-        raise KeyError(name)  # EEXIST
+    refuse_if(name == order.name or there.namespace.link_named(link.name), name)  # EEXIST
     far = far_end(order.snapshot, order.name, link)
     off = order.with_link(replace(link, up=False)).snapshot
-    order = replace(order, snapshot=settled(order.snapshot, off))
-    order = emptied(order, link)
+    order = emptied(replace(order, snapshot=settled(order.snapshot, off)), link)
+    there = replace(order, name=name)
     taken = {each.index for each in there.namespace.links}
     index = link.index if link.index not in taken else max(taken) + 1
     bare = replace(link, index=index, up=False, carrier=False, master=None, port=None, qdiscs=(), filters=())
-    there = replace(order, name=name)
     there = there.with_fields(links=(*there.namespace.links, bare))
     there = there.with_fields(sysctls=with_defaults(there, link.name))
     return there.snapshot if far is None else _tied(there, bare, far)
@@ -186,23 +189,16 @@ def with_defaults(order: Order, name: str) -> dict[str, str]:
 
 def emptied(order: Order, link: Link) -> Order:
     """The namespace without an interface and all that stands on it."""
-    bare = with_addresses(order, link, _elsewhere(order.namespace.addresses, link))
+    bare = with_addresses(order, link, elsewhere(order.namespace.addresses, link))
     order = replace(order, snapshot=bare)
-    namespace = order.namespace
-    routes = tuple(r for r in namespace.routes if all(leg.index != link.index for leg in r.nexthops))
-    stem = f".conf.{link.key}."
+    namespace, stem = order.namespace, f".conf.{link.key}."
     return order.with_fields(
         sysctls={key: value for key, value in namespace.sysctls.items() if stem not in key},
-        links=_elsewhere(namespace.links, link),
-        routes=routes,
-        neighbours=_elsewhere(namespace.neighbours, link),
-        fdb=_elsewhere(namespace.fdb, link),
+        links=elsewhere(namespace.links, link),
+        routes=tuple(route for route in namespace.routes if link.index not in route.indexes),
+        neighbours=elsewhere(namespace.neighbours, link),
+        fdb=elsewhere(namespace.fdb, link),
     )
-
-
-def _elsewhere(things: tuple[_On, ...], link: Link) -> tuple[_On, ...]:
-    """What does not stand on an interface, and is not that itself."""
-    return tuple(each for each in things if each.index != link.index)
 
 
 def _tied(order: Order, link: Link, far: tuple[str, Link]) -> Snapshot:
@@ -219,35 +215,26 @@ def _renamed(order: Order, other: str) -> tuple[Order, int | None]:
     """The number by which a namespace knows another; a new one where it had none, and None for itself."""
     if other == order.name:
         return order, None
-    peers = order.snapshot.peers
-    known = next((p.nsid for p in peers if (p.namespace, p.peer) == (order.name, other)), None)
+    named = where(order.snapshot.peers, namespace=order.name)
+    known = find(named, peer=other)
     if known is not None:
-        return order, known
-    number = 1 + max((p.nsid for p in peers if p.namespace == order.name), default=-1)
-    found = FoundPeer(order.name, number, other)
-    return replace(order, snapshot=replace(order.snapshot, peers=(*peers, found))), number
+        return order, known.nsid
+    found = FoundPeer(order.name, 1 + max((each.nsid for each in named), default=-1), other)
+    return replace(order, snapshot=replace(order.snapshot, peers=(*order.snapshot.peers, found))), found.nsid
 
 
-def _without_stp(order: Order, bridge: Link) -> Snapshot:
-    """No spanning tree; a port that listened or learned goes on doing so (br_stp_stop)."""
-    if bridge.bridge is None:
-        raise KeyError(bridge.name)
-    return order.with_link(replace(bridge, bridge=replace(bridge.bridge, stp=False))).snapshot
+_VALUES = {"on": True, "off": False}
 
 
 def set_port(order: Order) -> Snapshot:
     """`bridge link set dev PORT KEY VALUE …`: the flags of a port, and its state as a number or a word."""
-    link = order.link(order.needed("dev"))
-    if link.port is None:
-        raise KeyError(link.name)  # EOPNOTSUPP
-    port, words = link.port, order.plain
+    link, words = order.device, order.plain
+    port = must(link.port, link.name)  # EOPNOTSUPP
     for key, value in zip(words[::2], words[1::2], strict=True):
         if key == "state":
             port = replace(port, state=_state(order, link, value))
-        elif value in ("on", "off"):
-            port = replace(port, **{_SWITCHES[key]: value == "on"})
         else:
-            raise KeyError(key)
+            port = replace(port, **{_SWITCHES[key]: _VALUES[value]})
     return settled(order.snapshot, order.with_link(replace(link, port=port)).snapshot)
 
 
@@ -257,79 +244,60 @@ def _state(order: Order, link: Link, value: str) -> str:
     Without STP a port that is to block forwards (br_set_port_state, br_make_forwarding).
     """
     state = _STATES[int(value)] if value.isdigit() else _STATES[_STATES.index(value)]
-    bridge = order.namespace.link(link.master)
-    if bridge is None or (bridge.bridge is not None and bridge.bridge.stp):
-        raise KeyError(value)  # EBUSY
-    if state != "disabled" and not (link.up and link.carrier):
-        raise KeyError(value)  # ENETDOWN
+    refuse_if(must(order.namespace.link(link.master), value).has_stp, value)  # EBUSY
+    refuse_if(state != "disabled" and not (link.up and link.carrier), value)  # ENETDOWN
     return "forwarding" if state == "blocking" else state
 
 
 def change_fdb(order: Order) -> Snapshot:
     """`bridge fdb del|add|append|replace MAC dev IFACE [master|self] [static] [dst REMOTE]`."""
-    what, mac = order.plain[:2]
-    link, remote = order.link(order.needed("dev")), order.option("dst")
-    if not _MAC.fullmatch(mac):
-        raise ValueError(mac)
-    if remote is not None:
-        prefix.number(remote)
-    mastered = "master" in order.plain and link.master is not None
-    same = [e for e in order.namespace.fdb if _is_meant(e, mac, link, remote, mastered)]
-    if what == "del":
-        if not same:
-            raise KeyError(mac)  # ENOENT
-        return order.with_fields(fdb=tuple(e for e in order.namespace.fdb if e not in same)).snapshot
-    if what not in ("add", "append", "replace") or (what == "add" and same):
-        raise KeyError(what)  # EEXIST
-    others = tuple(e for e in order.namespace.fdb if what != "replace" or not _gives_way(e, link, mac))
+    (_, mac), link, remote, table = order.plain[:2], order.device, order.address("dst"), order.namespace.fdb
+    refuse_if(not _MAC.fullmatch(mac), mac)
+    master = link.master if "master" in order.plain else None
+    there = [e for e in where(table, mac=mac, index=link.index, vlan=None) if _is_meant(e, master, remote)]
+    others = [e for e in where(table, mac=mac) if _gives_way(e, link)]
+    verb = order.permit(there, "add", "append", "replace", "del")
     state = "static" if {"static", "dynamic"} & {*order.plain} else "permanent"
-    entry = FdbEntry(link.index, mac, link.master if mastered else None, state=state, remote=remote)
-    return order.with_fields(fdb=(*others, entry)).snapshot
+    entry = FdbEntry(link.index, mac, master, state=state, remote=remote)
+    gone = {"del": there, "replace": others}.get(verb, [])
+    return order.with_fields(fdb=order.edited(table, gone, entry)).snapshot
 
 
-def _is_meant(entry: FdbEntry, mac: str, link: Link, remote: str | None, mastered: bool) -> bool:
-    place = (entry.mac, entry.index) == (mac, link.index) and (entry.master is not None) is mastered
-    return place and entry.vlan is None and remote in (None, entry.remote)
+def _is_meant(entry: FdbEntry, master: int | None, remote: str | None) -> bool:
+    return (entry.master is None) is (master is None) and remote in (None, entry.remote)
 
 
-def _gives_way(entry: FdbEntry, link: Link, mac: str) -> bool:
+def _gives_way(entry: FdbEntry, link: Link) -> bool:
     """A bridge has one entry for an address, wherever it leads; a VXLAN has its own."""
-    if entry.mac != mac:
-        return False
     return entry.index == link.index or (link.master is not None and entry.master == link.master)
 
 
 def change_vlan(order: Order) -> Snapshot:
     """`bridge vlan add|del dev IFACE vid N [pvid] [untagged] [self]`: of a port, or of the bridge itself."""
-    how, vid, number, *flags = order.plain
-    link = order.link(order.needed("dev"))
-    if how not in ("add", "del") or vid != "vid" or not {*flags} <= {"pvid", "untagged", "self", "master"}:
-        raise KeyError(" ".join(order.words))
-    holder = link.bridge if "self" in flags else link.port
-    if holder is None or holder.vlans is None:
-        raise KeyError(link.name)  # EOPNOTSUPP; or the bridge filters none
+    (verb, vid, number, *flags), link = order.plain, order.device
+    refuse_if(vid != "vid" or not {*flags} <= {"pvid", "untagged", "self", "master"}, vid)
+    side = "bridge" if "self" in flags else "port"
+    holder: Bridge | BridgePort = must(getattr(link, side), link.name)  # EOPNOTSUPP
+    known = must(holder.vlans, link.name)  # the bridge filters none
     new = PortVlan(int(number), "pvid" in flags, "untagged" in flags)
-    kept = tuple(replace(each, pvid=each.pvid and not new.pvid) for each in holder.vlans if each.id != new.id)
-    if how == "del" and len(kept) == len(holder.vlans):
-        raise KeyError(number)  # ENOENT
-    vlans = tuple(sorted((*kept, new), key=lambda each: each.id)) if how == "add" else kept
-    held = {"bridge" if "self" in flags else "port": replace(holder, vlans=vlans)}
-    return order.with_link(replace(link, **held)).snapshot
+    same = where(known, id=new.id)
+    refuse_if(verb not in ("add", "del") or (verb == "del" and not same), number)  # ENOENT
+    others = tuple(replace(each, pvid=each.pvid and not new.pvid) for each in known if each not in same)
+    vlans = tuple(sorted(order.edited(others, (), new), key=lambda each: each.id))
+    return order.with_link(replace(link, **{side: replace(holder, vlans=vlans)})).snapshot
 
 
 def delete_filter(order: Order) -> Snapshot:
     """`tc filter del dev IFACE ingress|egress`: all filters of that side."""
-    link, [side] = order.link(order.needed("dev")), order.plain
-    return order.with_link(
-        replace(link, filters=tuple(f for f in link.filters if f.direction != side))
-    ).snapshot
+    link, [side] = order.device, order.plain
+    kept = tuple(each for each in link.filters if each.direction != side)
+    return order.with_link(replace(link, filters=kept)).snapshot
 
 
 def delete_qdisc(order: Order) -> Snapshot:
     """`tc qdisc del dev IFACE PARENT`: the discipline there, and what hangs below it."""
-    link, parent = order.link(order.needed("dev")), " ".join(order.plain)
-    gone = [q for q in link.qdiscs if q.parent == parent]
-    if not gone:
-        raise KeyError(parent)
-    kept = () if parent == "root" else tuple(q for q in link.qdiscs if q not in gone)
-    return order.with_link(replace(link, qdiscs=kept)).snapshot
+    link, parent = order.device, " ".join(order.plain)
+    gone = where(link.qdiscs, parent=parent)
+    refuse_if(not gone, parent)
+    kept = [each for each in link.qdiscs if each not in gone and parent != "root"]
+    return order.with_link(replace(link, qdiscs=tuple(kept))).snapshot

@@ -7,15 +7,15 @@ from collections.abc import Callable, Sequence
 from msgspec.structs import replace
 
 from netprobe.model import Chain, NamedSet, Rule, Ruleset, Snapshot, Statement, Table, Term
-from netprobe.model.lookup import exchanged
+from netprobe.model.lookup import exchanged, find, where, without
 from netprobe.predict import prefix
 from netprobe.predict.allow import LIMITS, REFUSING, turned, without_limit
 from netprobe.rules.read.nft_chain import chain_of
 from netprobe.rules.read.nft_text import rule_statements
 
-from .apply_tables import edited, ruleset, with_rules, with_table, without
+from .apply_tables import edited, ruleset, unused, with_chain, with_rules, with_table, without_rule
 from .nat_rules import swapped, written
-from .order import Order
+from .order import Order, must, refuse_if
 
 
 def nft(order: Order) -> Snapshot:
@@ -27,7 +27,9 @@ def nft(order: Order) -> Snapshot:
         case ["flush", "ruleset"]:
             return _without_tables(order, lambda table: table.engine in ("nft", "iptables"))
         case ["add", "table", family, name]:
-            return with_table(order, replace(_new_table(order, family, name), dormant=False))
+            return with_table(
+                order, replace(_named(order, family, name) or Table("nft", family, name), dormant=False)
+            )
         case ["delete", "table", family, name]:
             gone = _table(order, family, name)
             return _without_tables(order, lambda table: table.key == gone.key)
@@ -53,29 +55,31 @@ def _edits(how: str, words: tuple[str, ...]) -> Callable[[Chain], Chain]:
         case ("flush",):
             return lambda chain: replace(chain, rules=())
         case ("delete", "handle", handle):
-            return lambda chain: without(chain, _of(chain, handle))
+            return lambda chain: without_rule(chain, _of(chain, handle))
         case ("replace", "handle", handle, text):
             return lambda chain: _replaced(chain, _of(chain, handle), text)
         case ("insert" | "add", "position" | "handle", handle, *rule):
-            return lambda chain: _beside(chain, _of(chain, handle), _rule(chain, rule), how == "insert")
+            return lambda chain: _with_rule(
+                chain, rule, chain.rules.index(_of(chain, handle)) + (how == "add")
+            )
         case ("insert" | "add", *rule):
-            return lambda chain: _grown(chain, _rule(chain, rule), how == "insert")
+            return lambda chain: _with_rule(chain, rule, len(chain.rules) * (how == "add"))
     raise KeyError(how)
 
 
-def _table(order: Order, family: str, name: str) -> Table:
+def _with_rule(chain: Chain, words: Sequence[str], at: int) -> Chain:
+    """The chain with a rule more, which `at` others stand before."""
+    return with_rules(chain, [*chain.rules[:at], _rule(chain, words), *chain.rules[at:]])
+
+
+def _named(order: Order, family: str, name: str) -> Table | None:
     """A table of nft, or one that iptables keeps there."""
     rules = ruleset(order)
-    found = rules.table("nft", family, name) or rules.table("iptables", family, name)
-    if found is None:
-        raise KeyError(name)
-    return found
+    return rules.table("nft", family, name) or rules.table("iptables", family, name)
 
 
-def _new_table(order: Order, family: str, name: str) -> Table:
-    rules = ruleset(order)
-    known = rules.table("nft", family, name) or rules.table("iptables", family, name)
-    return known or Table("nft", family, name)
+def _table(order: Order, family: str, name: str) -> Table:
+    return must(_named(order, family, name), name)
 
 
 def _without_tables(order: Order, is_gone: Callable[[Table], bool]) -> Snapshot:
@@ -88,52 +92,40 @@ def _with_chain(order: Order, table: Table, words: Sequence[str]) -> Snapshot:
     """The table with a new chain, or with another policy of one that is there."""
     name, *body = words
     known, wanted = table.chain(name), chain_of(name, " ".join(body), table.family)
-    chain = wanted if known is None else replace(known, policy=wanted.policy)
-    if known is None and (table.partial or (body and wanted.hook is None)):
-        raise KeyError(name)  # nobody has read it; ENOENT: a policy of a chain that is not there
-    return with_table(order, replace(table, chains=_chains_with(table, chain)))
-
-
-def _chains_with(table: Table, chain: Chain) -> tuple[Chain, ...]:
-    known = table.chain(chain.name)
-    return (*table.chains, chain) if known is None else exchanged(table.chains, known, chain)
+    if known is not None:
+        return with_chain(order, table, replace(known, policy=wanted.policy))
+    # nobody has read it; ENOENT: a policy of a chain that is not there
+    refuse_if(table.partial or (body and wanted.hook is None), name)
+    return with_chain(order, table, wanted)
 
 
 def _without_chain(order: Order, table: Table, name: str) -> Snapshot:
-    """Without a chain that nothing leads to: EBUSY else."""
-    chain = table.chain(name)
-    if chain is None or name in [rule.leads_to for rule in table.rules]:
-        raise KeyError(name)
-    return with_table(order, replace(table, chains=tuple(c for c in table.chains if c is not chain)))
+    return with_table(order, replace(table, chains=without(table.chains, unused(table, name))))
 
 
 # ---- rules
 
 
-def _of(chain: Chain, handle: str) -> Rule | None:
-    return next((rule for rule in chain.rules if rule.handle == int(handle)), None)
+def _of(chain: Chain, handle: str) -> Rule:
+    return must(find(chain.rules, handle=int(handle)), handle)
 
 
-def _replaced(chain: Chain, old: Rule | None, text: str) -> Chain:
-    """The chain with another rule in the place of one; KeyError where it is the same, ValueError where it is
-    not understood.
-    """
-    if old is None or text == old.text:
-        raise KeyError(text)
-    if text == without_limit(old.text):
-        new = replace(old, text=text, statements=tuple(s for s in old.statements if s.kind not in LIMITS))
-    elif text == turned(old.text):
-        kept = tuple(Statement("accept") if each.kind in REFUSING else each for each in old.statements)
-        new = replace(old, text=text, statements=kept)
-    else:
-        new = replace(old, text=text, statements=_of_text(old, text))
-    return with_rules(chain, list(exchanged(chain.rules, old, new)))
+def _replaced(chain: Chain, old: Rule, text: str) -> Chain:
+    """The chain with another rule in the place of one; KeyError where it is the same, or not understood."""
+    refuse_if(text == old.text, text)
+    new = replace(old, text=text, statements=_of_text(old, text))
+    return with_rules(chain, exchanged(chain.rules, old, new))
 
 
 def _of_text(old: Rule, text: str) -> tuple[Statement, ...]:
-    """The statements of a rule that takes the place of another; where not all of it is understood, and one
-    address in it stands in the place of another, those of the old one so changed.
+    """The statements of a rule that takes the place of another: those of the old one where it only limits or
+    refuses no more. Where not all of it is understood, and one address in it stands in the place of another,
+    those of the old one so changed.
     """
+    if text == without_limit(old.text):
+        return tuple(each for each in old.statements if each.kind not in LIMITS)
+    if text == turned(old.text):
+        return tuple(Statement("accept") if each.kind in REFUSING else each for each in old.statements)
     try:
         return _understood(text)
     except ValueError:
@@ -142,14 +134,11 @@ def _of_text(old: Rule, text: str) -> tuple[Statement, ...]:
 
 def _led_elsewhere(old: Rule, text: str) -> tuple[Statement, ...]:
     """The statements of a rule in which a translation leads to another address; KeyError for others."""
-    before, after = old.text.split(), text.split()
-    pairs = {pair for pair in zip(before, after, strict=False) if pair[0] != pair[1]}
-    if len(before) != len(after) or len(pairs) != 1:
-        raise KeyError(text)
-    was, now = (_address(word) for word in pairs.pop())
+    words = zip(old.text.split(), text.split(), strict=True)
+    [(before, after)] = {(before, after) for before, after in words if before != after}
+    was, now = _address(before), _address(after)
     made = tuple(_towards(each, was, now) for each in old.statements)
-    if swapped(old.text, was, now) != text or made == old.statements:
-        raise KeyError(text)
+    refuse_if(swapped(old.text, was, now) != text or made == old.statements, text)
     return made
 
 
@@ -174,21 +163,8 @@ def _renamed(term: Term, was: str, now: str) -> Term:
 def _understood(text: str) -> tuple[Statement, ...]:
     """The statements of a rule, each of which is understood: KeyError else."""
     found = rule_statements(text)
-    if not found or any(each.kind == "unknown" for each in found):
-        raise KeyError(text)
+    refuse_if(not found or where(found, kind="unknown"), text)
     return found
-
-
-def _grown(chain: Chain, rule: Rule, first: bool) -> Chain:
-    return with_rules(chain, [rule, *chain.rules] if first else [*chain.rules, rule])
-
-
-def _beside(chain: Chain, old: Rule | None, rule: Rule, before: bool) -> Chain:
-    """The chain with a rule before or behind another."""
-    if old is None:
-        raise KeyError(chain.name)
-    at = chain.rules.index(old) + (not before)
-    return with_rules(chain, [*chain.rules[:at], rule, *chain.rules[at:]])
 
 
 def _rule(chain: Chain, words: Sequence[str]) -> Rule:
@@ -203,12 +179,10 @@ def _rule(chain: Chain, words: Sequence[str]) -> Rule:
 
 def _with_elements(table: Table, name: str, how: str, text: str) -> Table:
     """The table with elements of a set or map more or fewer: `{ KEY, … }`, `{ KEY : DATUM, … }`."""
-    held = table.set(name)
-    if held is None or held.elements is None:
-        raise KeyError(name)
+    known = held = must(table.set(name), name)
     for element in text.strip("{} ").split(","):
         held = _with_element(held, how, _element(element.strip()))
-    return replace(table, sets=tuple(held if each.name == name else each for each in table.sets))
+    return replace(table, sets=exchanged(table.sets, known, held))
 
 
 def _element(text: str) -> Term:
@@ -225,11 +199,12 @@ def _term(text: str) -> Term:
 def _with_element(held: NamedSet, how: str, element: Term) -> NamedSet:
     if held.types in (("ipv4_addr",), ("ipv6_addr",)):
         prefix.number(_key(element).partition("/")[0].partition("-")[0])
-    known = held.elements or ()
+    known = must(held.elements, held.name)
     kept = tuple(each for each in known if _key(each) != _key(element))
-    if how == "delete" and len(kept) == len(known):
-        raise KeyError(held.name)  # ENOENT
-    return replace(held, elements=(*kept, element) if how == "add" else kept)
+    if how == "add":
+        return replace(held, elements=(*kept, element))
+    refuse_if(len(kept) == len(known), held.name)  # ENOENT
+    return replace(held, elements=kept)
 
 
 def _key(element: Term) -> str:

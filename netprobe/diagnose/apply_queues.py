@@ -5,10 +5,11 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from netprobe.model import Qdisc, Snapshot
+from netprobe.model.lookup import where
 
-from .order import Order
+from .order import Order, refuse_if
 
-_SIDES = ("clsact", "ingress")
+_HANDLES = {"root": "8001:", "clsact": "ffff:", "ingress": "ffff:"}
 
 
 def add_qdisc(order: Order) -> Snapshot:
@@ -16,16 +17,12 @@ def add_qdisc(order: Order) -> Snapshot:
 
     The options of a queue are kept as they are typed: sizes in bytes or packets.
     """
-    how, *rest = order.words
-    if how not in ("add", "replace", "change") or rest[0] != "dev":
-        raise KeyError(how)
-    link, at, *words = order.link(rest[1]), *rest[2:]
-    kind = at if at in _SIDES else words[0]
-    if at not in (*_SIDES, "root"):
-        raise KeyError(at)
-    others = tuple(q for q in link.qdiscs if q.parent != at)
-    if how == "add" and at in _SIDES and len(others) < len(link.qdiscs):
-        raise KeyError(at)  # EEXIST
-    handle = "ffff:" if at in _SIDES else "8001:"
+    verb, dev, name, at, *words = order.words
+    refuse_if(verb not in ("add", "replace", "change") or dev != "dev", verb)
+    link, handle = order.link(name), _HANDLES[at]
+    kind = words[0] if at == "root" else at
+    there = where(link.qdiscs, parent=at)
+    refuse_if(verb == "add" and there and at != "root", at)  # EEXIST
     text = " ".join(("qdisc", kind, handle, at, *words[1:]))
-    return order.with_link(replace(link, qdiscs=(*others, Qdisc(kind, handle, at, text)))).snapshot
+    qdiscs = order.edited(link.qdiscs, there, Qdisc(kind, handle, at, text))
+    return order.with_link(replace(link, qdiscs=qdiscs)).snapshot

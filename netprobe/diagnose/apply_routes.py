@@ -9,10 +9,10 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from netprobe.model import Link, Nexthop, Route, Snapshot
-from netprobe.model.lookup import exchanged
+from netprobe.model.lookup import exchanged, find, where, without
 from netprobe.predict import fib, prefix
 
-from .order import Order
+from .order import Order, must, refuse_if
 
 _TYPES = ("unicast", "local", "blackhole", "unreachable", "prohibit", "throw")
 _TABLES = {"local": fib.LOCAL, "main": fib.MAIN, "default": fib.DEFAULT}
@@ -30,58 +30,44 @@ def change_route(order: Order) -> Snapshot:
     """`ip route add|append|del|change|replace [TYPE] PREFIX [via ADDRESS] [dev IFACE] [table N] [metric N]
     [src ADDRESS] [onlink]`.
     """
-    what, routes = order.words[0], order.namespace.routes
-    if what == "del":
+    routes = order.namespace.routes
+    if order.words[0] == "del":
         return order.with_fields(routes=_deleted(order)).snapshot
-    wanted = _route(order)
-    same = [r for r in routes if _place(r) == _place(wanted)]
-    if (what == "add" and same) or (what == "change" and not same):
-        raise KeyError(wanted.dst)  # EEXIST, ENOENT
-    if what in ("change", "replace") and same:
-        return order.with_fields(routes=exchanged(routes, same[0], wanted)).snapshot
-    if what not in ("add", "append", "replace"):
-        raise KeyError(what)
-    if what == "append" and same and prefix.version(wanted.dst) == 6 and wanted.nexthops[0].via:
-        return order.with_fields(routes=_with_leg(routes, same[0], wanted)).snapshot
-    return order.with_fields(routes=(*routes, wanted)).snapshot
-
-
-def _place(route: Route) -> tuple[object, ...]:
-    return route.dst, route.table, route.metric, route.tos
-
-
-def _with_leg(routes: tuple[Route, ...], same: Route, wanted: Route) -> tuple[Route, ...]:
-    """IPv6 makes one multipath route of those with the same metric."""
-    grown = replace(same, nexthops=(*same.nexthops, *wanted.nexthops))
-    return exchanged(routes, same, grown)
+    new = _route(order)
+    same = find(routes, dst=new.dst, table=new.table, metric=new.metric, tos=new.tos)
+    verb = order.permit(same, "add", "append", "change", "replace")
+    if same is not None and verb == "append" and new.version == 6 and any(new.gateways):
+        # IPv6 makes one multipath route of those with the same metric
+        verb, new = "replace", replace(same, nexthops=(*same.nexthops, *new.nexthops))
+    if same is None or verb == "append":
+        return order.with_fields(routes=(*routes, new)).snapshot
+    return order.with_fields(routes=exchanged(routes, same, new)).snapshot
 
 
 def _route(order: Order) -> Route:
     """The route that the words describe; KeyError where the kernel refuses it."""
     kind, dst = _named(order)
-    table = as_table(order.option("table") or ("local" if kind == "local" else "main"))
-    via, source, metric = order.option("via"), order.option("src"), order.option("metric")
-    for address in (via, source):
-        if address is not None:
-            prefix.number(address)
-    if source is not None and order.namespace.owner_of(source) is None:
-        raise KeyError(source)  # EINVAL: Invalid prefsrc address
+    via, source, mtu = order.address("via"), order.address("src"), order.option("mtu")
+    refuse_if(source and order.namespace.owner_of(source) is None, source)  # EINVAL: Invalid prefsrc address
     six = prefix.version(dst) == 6
-    legs = _legs(order, kind, six, table, via)
-    mtu = order.option("mtu")
+    table = _table(order, kind)
     return Route(
-        dst, kind, table, legs, source, int(metric) if metric else _METRIC6 * six,
+        dst, kind, table, _legs(order, kind, six, table, via), source,
+        int(order.option("metric") or _METRIC6 * six),
         scope=_scope(kind, via, six), mtu=int(mtu) if mtu else None,
     )  # fmt: skip
 
 
+def _table(order: Order, kind: str) -> int:
+    return as_table(order.option("table") or {"local": "local"}.get(kind, "main"))
+
+
 def _named(order: Order) -> tuple[str, str]:
     """The type and the destination, and nothing else that is not understood."""
-    kind, *rest = order.plain[1:] if order.plain[1] in _TYPES else ("unicast", *order.plain[1:])
-    unknown = set(rest[1:]) - {"onlink"} or {key for key, _ in order.pairs} - _KNOWN
-    if unknown or "nexthop" in order.words:
-        raise KeyError(" ".join(sorted(unknown)))
-    return kind, as_prefix(rest[0], order.six, checked=order.words[0] != "del")
+    kind, dst, *flags = order.plain[1:] if order.plain[1] in _TYPES else ("unicast", *order.plain[1:])
+    keys = {key for key, _ in order.pairs}
+    refuse_if({*flags} - {"onlink"} | keys - _KNOWN or "nexthop" in order.words, dst)
+    return kind, as_prefix(dst, order.six, checked=order.words[0] != "del")
 
 
 def _scope(kind: str, via: str | None, six: bool) -> str:
@@ -91,24 +77,22 @@ def _scope(kind: str, via: str | None, six: bool) -> str:
 
 
 def _legs(order: Order, kind: str, six: bool, table: int, via: str | None) -> tuple[Nexthop, ...]:
-    device = order.option("dev")
-    link = order.link(device) if device is not None else None
+    out = order.device if order.option("dev") else None
     if kind not in ("unicast", "local"):
-        home = order.namespace.link_named("lo") if six else None  # IPv6 refuses by way of lo
-        return (Nexthop(home.index),) if home is not None else ()
+        home = where(order.namespace.links, name="lo")[:six]  # IPv6 refuses by way of lo
+        return tuple(Nexthop(lo.index) for lo in home)
     onlink = "onlink" in order.plain
     if via is not None and not onlink:
-        link = _towards(order, via, link, table)
-    if link is None or not link.up:
-        raise KeyError("dev")  # ENODEV; ENETDOWN
+        out = _towards(order, via, out, table)
+    link = must(out, "dev")  # ENODEV
+    refuse_if(not link.up, "dev")  # ENETDOWN
     flags = {"onlink": onlink, "linkdown": not link.carrier}
     return (Nexthop(link.index, via, flags=tuple(flag for flag, holds in flags.items() if holds)),)
 
 
 def _leads_straight(route: Route, out: Link | None) -> bool:
     """Whether a route has no gateway itself, and goes out of an interface where one is given."""
-    straight = all(leg.via is None for leg in route.nexthops)
-    return straight and (out is None or out.index in [leg.index for leg in route.nexthops])
+    return not any(route.gateways) and (out is None or out.index in route.indexes)
 
 
 def _towards(order: Order, via: str, wanted: Link | None, table: int) -> Link | None:
@@ -116,16 +100,14 @@ def _towards(order: Order, via: str, wanted: Link | None, table: int) -> Link | 
     this machine.
     """
     namespace = order.namespace
-    if namespace.owner_of(via) is not None:
-        raise KeyError(via)  # EINVAL
+    refuse_if(namespace.owner_of(via), via)  # EINVAL
     if prefix.needs_scope(via) and wanted is not None:
         return wanted
     tables = (table, fib.LOCAL, fib.MAIN)
     near = [each for each in namespace.routes if each.table in tables and prefix.contains(each.dst, via)]
-    fitting = [route for route in near if _leads_straight(route, wanted)]
-    best = max(fitting, key=lambda route: prefix.length(route.dst), default=None)
-    if best is None or best.type != "unicast" or not best.nexthops:
-        raise KeyError(via)  # EINVAL: Nexthop has invalid gateway; EHOSTUNREACH
+    fitting = (route for route in near if _leads_straight(route, wanted))
+    best = must(max(fitting, key=lambda route: prefix.length(route.dst), default=None), via)  # EHOSTUNREACH
+    refuse_if(best.type != "unicast", via)  # EINVAL: Nexthop has invalid gateway
     return namespace.link(best.nexthops[0].index)
 
 
@@ -135,9 +117,8 @@ def as_prefix(word: str, six: bool, checked: bool = True) -> str:
         return prefix.WHOLE[6 if six else 4]
     address, _, length = word.partition("/")
     prefix.number(address)
-    whole = prefix.bits(address)
-    made = prefix.network(address, int(length) if length else whole)
-    if checked and whole == 32 and made.partition("/")[0] != address:
+    made = prefix.network(address, int(length or prefix.bits(address)))
+    if checked and ":" not in address and made.partition("/")[0] != address:
         raise ValueError(word)  # EINVAL: Invalid prefix for given prefix length
     return made
 
@@ -152,38 +133,29 @@ def as_table(word: str) -> int:
 
 def _deleted(order: Order) -> tuple[Route, ...]:
     kind, dst = _named(order)
-    routes, typed = order.namespace.routes, order.plain[1] in _TYPES
-    table = as_table(order.option("table") or ("local" if kind == "local" else "main"))
-    for at, route in enumerate(routes):
-        fits = (route.dst, route.table) == (dst, table) and (
-            not typed or (route.type == kind and not route.by_object)
-        )
-        if fits and _is_meant(route, order):
-            return (*routes[:at], *_remaining(route, order), *routes[at + 1 :])
-    raise KeyError(dst)  # ESRCH
+    routes = order.namespace.routes
+    near = where(routes, dst=dst, table=_table(order, kind))
+    if order.plain[1] in _TYPES:
+        near = where(near, type=kind, by_object=False)
+    gone = must(next((route for route in near if _is_meant(route, order)), None), dst)  # ESRCH
+    left = _remaining(gone, order)
+    return exchanged(routes, gone, replace(gone, nexthops=left)) if left else without(routes, gone)
 
 
 def _is_meant(route: Route, order: Order) -> bool:
     """Whether `ip route del` with these words takes this route: what is not said may be anything."""
-    device, metric, source = (order.option(key) for key in ("dev", "metric", "src"))
-    if metric is not None and route.metric != int(metric):
-        return False
-    if source not in (None, route.source):
-        return False
-    return any(_is_leg(leg, order) for leg in route.nexthops) or (
-        not route.nexthops and device is None and order.option("via") is None
-    )
+    metric, source = int(order.option("metric") or route.metric), order.option("src") or route.source
+    legs = route.nexthops or (Nexthop(),)
+    return (metric, source) == (route.metric, route.source) and any(_is_leg(leg, order) for leg in legs)
 
 
 def _is_leg(leg: Nexthop, order: Order) -> bool:
-    device, via = order.option("dev"), order.option("via")
-    index = order.link(device).index if device is not None else leg.index
-    return index == leg.index and via in (None, leg.via)
+    index = order.device.index if order.option("dev") else leg.index
+    return (index, order.option("via") or leg.via) == (leg.index, leg.via)
 
 
-def _remaining(route: Route, order: Order) -> tuple[Route, ...]:
+def _remaining(route: Route, order: Order) -> tuple[Nexthop, ...]:
     """IPv6 takes away the one leg that is named."""
-    if prefix.version(route.dst) == 4 or order.option("via") is None:
+    if route.version == 4 or order.option("via") is None:
         return ()
-    kept = tuple(leg for leg in route.nexthops if not _is_leg(leg, order))
-    return (replace(route, nexthops=kept),) if kept else ()
+    return tuple(leg for leg in route.nexthops if not _is_leg(leg, order))

@@ -12,13 +12,14 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from netprobe.model import BridgePort, InterfaceAddress, Link, Namespace, Nexthop, Route, Snapshot
-from netprobe.predict import prefix
+from netprobe.model import BridgePort, InterfaceAddress, Link, Namespace, Snapshot
+from netprobe.model.lookup import find, where
+from netprobe.predict import ipv6
 from netprobe.predict.drop import Unread
 from netprobe.predict.view import Ground, Lacking
 
-from .apply_addresses import made, with_made, without_legs
-from .order import Order
+from .apply_addresses import legs_flagged, made, with_made, without_legs
+from .order import Order, elsewhere
 
 _STACKED = ("macvlan", "ipvlan", "vlan")
 _MOST = 1000  # steps: two bridges in a circle come to rest, and this proves it
@@ -33,9 +34,8 @@ def settled(before: Snapshot, after: Snapshot) -> Snapshot:
         if not waiting:
             break
         name, index = waiting.popleft()
-        order, link = Order(after, name, "", ()), after[name].link(index)
-        now = _now(before, order, link) if link is not None else None
-        if now is not None and now != link:
+        order = Order(after, name, "", ())
+        for now in _otherwise(before, order, index):
             after = order.with_link(now).snapshot
             touched[name, index] = None
             waiting.extend(_beside(after, name, index))
@@ -44,20 +44,27 @@ def settled(before: Snapshot, after: Snapshot) -> Snapshot:
     return after
 
 
+def _otherwise(before: Snapshot, order: Order, index: int) -> Iterator[Link]:
+    """The interface as it comes to be, where it is there and that is not what it is."""
+    for link in where(order.namespace.links, index=index):
+        now = _now(before, order, link)
+        if now != link:
+            yield now
+
+
 def _changed(before: Snapshot, after: Snapshot) -> Iterator[Place]:
     for name, namespace in after.namespaces.items():
-        old = before.namespaces.get(name)
-        if old is namespace or old is None:
-            continue
-        known = {link.index: link for link in old.links}
-        for link in namespace.links:
-            if known.get(link.index) != link:
-                yield name, link.index
-        now = {link.index: link.master for link in namespace.links}
-        gone = {link.master for link in old.links if link.master != now.get(link.index)}
-        yield from (
-            (name, index) for index in gone if index is not None and namespace.link(index) is not None
-        )
+        old = before.get(name) or namespace
+        if old is not namespace:
+            yield from ((name, link.index) for link in namespace.links if old.link(link.index) != link)
+            yield from ((name, bridge.index) for bridge in _left(old, namespace))
+
+
+def _left(old: Namespace, namespace: Namespace) -> Iterator[Link]:
+    """What is there of the bridges that an interface is no longer a port of."""
+    now = {link.index: link.master for link in namespace.links}
+    masters = {link.master for link in old.links if link.master != now.get(link.index)}
+    return filter(None, map(namespace.link, masters))
 
 
 def far_end(snapshot: Snapshot, name: str, link: Link) -> tuple[str, Link] | None:
@@ -68,18 +75,20 @@ def far_end(snapshot: Snapshot, name: str, link: Link) -> tuple[str, Link] | Non
         return None
 
 
+def cable_end(snapshot: Snapshot, name: str, link: Link) -> tuple[Place, ...]:
+    """The other end of a veth, where it is known; none of any other interface."""
+    far = far_end(snapshot, name, link) if link.kind == "veth" else None
+    return ((far[0], far[1].index),) if far else ()
+
+
 def _beside(snapshot: Snapshot, name: str, index: int) -> Iterator[Place]:
     """Whom a change of an interface concerns: its far end, its bridge, its ports, and what stands on it."""
     namespace = snapshot[name]
-    link = namespace.link(index)
-    if link is None:
-        return
-    if link.kind == "veth" and (far := far_end(snapshot, name, link)) is not None:
-        yield far[0], far[1].index
-    if link.master is not None and namespace.link(link.master) is not None:
-        yield name, link.master
-    yield from ((name, port.index) for port in namespace.ports(link))
-    yield from standing_on(snapshot, name, link)
+    for link in where(namespace.links, index=index):
+        yield from cable_end(snapshot, name, link)
+        around = (*where(namespace.links, index=link.master), *namespace.ports(link))
+        yield from ((name, each.index) for each in around)
+        yield from standing_on(snapshot, name, link)
 
 
 def standing_on(snapshot: Snapshot, name: str, link: Link) -> Iterator[Place]:
@@ -96,22 +105,35 @@ def _now(before: Snapshot, order: Order, link: Link) -> Link:
     bridge = order.namespace.link(link.master)
     if link.port is None or bridge is None or bridge.kind != "bridge":
         return link
-    return replace(link, port=_port(before, order, link, bridge))
+    return replace(link, port=replace(link.port, state=_port_state(before, order, link, bridge)))
 
 
 def _has_carrier(before: Snapshot, order: Order, link: Link) -> bool:
-    far = far_end(order.snapshot, order.name, link) if link.kind in ("veth", *_STACKED) else None
-    if link.kind == "veth" and far is not None:
-        return far[1].up
-    if link.kind in _STACKED and far is not None:
-        return far[1].carrier
+    """Whether an interface that is up has a carrier: that is the other end's doing, or of what it stands on;
+    a bridge has one with its ports.
+    """
     if link.kind == "bridge":
-        ports = order.namespace.ports(link)
-        return any(
-            port.carrier and port.port is not None and port.port.state == "forwarding" for port in ports
-        )
+        return any(port.carrier and port.port_state == "forwarding" for port in order.namespace.ports(link))
+    far = far_end(order.snapshot, order.name, link) if link.kind in ("veth", *_STACKED) else None
+    if far is not None:
+        return far[1].up if link.kind == "veth" else far[1].carrier
     old = before[order.name].link(link.index)
-    return link.carrier if old is not None and old.up else True
+    return link.carrier or old is None or not old.up
+
+
+def _port_state(before: Snapshot, order: Order, link: Link, bridge: Link) -> str:
+    """A port works while it and its bridge are up.
+
+    With STP one that begins to listens first: here it forwards, as it will after twice the forward delay.
+    """
+    if not (link.up and link.carrier and bridge.up):
+        return "disabled"
+    then = before[order.name]
+    old, old_bridge = then.link(link.index), then.link(bridge.index)
+    if old is None or old_bridge is None or old.master != link.master:
+        return "forwarding"
+    worked = old.carrier and old.up and old_bridge.up
+    return link.port_state if worked else "forwarding"
 
 
 def _port(before: Snapshot, order: Order, link: Link, bridge: Link) -> BridgePort:
@@ -134,21 +156,24 @@ def _port(before: Snapshot, order: Order, link: Link, bridge: Link) -> BridgePor
 
 
 def _routed(before: Snapshot, order: Order, index: int) -> Snapshot:
+    """With the addresses and routes that an interface has after it came up, went down, or its carrier did."""
     old, link = before[order.name].link(index), order.namespace.link(index)
-    if old is None or link is None:
+    if old is None or link is None or (old.up, old.carrier) == (link.up, link.carrier):
         return order.snapshot
     if old.up and not link.up:
         return _silenced(order, link)
     if link.up and not old.up:
-        routes = _revived(order.namespace.routes, link, "dead")
-        order = order.with_fields(routes=routes)
-    elif old.carrier == link.carrier:
-        return order.snapshot
-    order = order.with_fields(routes=_with_carrier(order.namespace, link))
+        order = _with_legs(order, link, "dead", False)
+    order = _with_legs(order, link, "linkdown", not link.carrier)
     if link.carrier:
         order = with_link_local(order, link)
-    namespace = order.namespace
-    return order.with_fields(routes=with_made(namespace.routes, [], made(namespace, link))).snapshot
+    return with_kernel_routes(order, link).snapshot
+
+
+def with_kernel_routes(order: Order, link: Link) -> Order:
+    """The namespace with the routes that the kernel makes for the addresses of an interface."""
+    routes = with_made(order.namespace.routes, [], made(order.namespace, link))
+    return order.with_fields(routes=routes)
 
 
 def _silenced(order: Order, link: Link) -> Snapshot:
@@ -156,8 +181,8 @@ def _silenced(order: Order, link: Link) -> Snapshot:
     order = without_ipv6(order, link)
     namespace = order.namespace
     return order.with_fields(
-        routes=without_legs(namespace.routes, link.index, 4, down=True),
-        neighbours=tuple(n for n in namespace.neighbours if n.index != link.index),
+        routes=without_legs(namespace.routes, link.index, 4, spared="local"),
+        neighbours=elsewhere(namespace.neighbours, link),
     ).snapshot
 
 
@@ -165,55 +190,29 @@ def without_ipv6(order: Order, link: Link) -> Order:
     """The namespace without the IPv6 addresses and routes of an interface (addrconf_ifdown)."""
     namespace = order.namespace
     keys = (f"net.ipv6.conf.{name}.keep_addr_on_down" for name in ("all", link.key))
-    kept = any(namespace.number(key) > 0 for key in keys) and not link.up
-    addresses = tuple(
-        a
-        for a in namespace.addresses
-        if a.index != link.index or prefix.version(a.address) == 4 or (kept and a.scope != "link")
-    )
+    gone = namespace.addresses_of(link, 6)
+    if not link.up and any(namespace.number(key) > 0 for key in keys):
+        gone = where(gone, scope="link")
+    addresses = tuple(own for own in namespace.addresses if own not in gone)
     return order.with_fields(addresses=addresses, routes=without_legs(namespace.routes, link.index, 6))
 
 
-def _revived(routes: tuple[Route, ...], link: Link, flag: str) -> tuple[Route, ...]:
-    """The routes in which the legs over an interface no longer have a flag."""
-    return tuple(
-        replace(
-            r, nexthops=tuple(_without(leg, flag) if leg.index == link.index else leg for leg in r.nexthops)
-        )
-        for r in routes
+def _with_legs(order: Order, link: Link, flag: str, holds: bool) -> Order:
+    """The namespace in which the legs over an interface have a flag, or do not have it; those of local routes
+    never get one.
+    """
+    routes = (
+        route if holds and route.type == "local" else legs_flagged(route, link.index, flag, holds)
+        for route in order.namespace.routes
     )
-
-
-def _with_carrier(namespace: Namespace, link: Link) -> tuple[Route, ...]:
-    """The routes with the legs over an interface marked where it has no carrier; those to itself are not."""
-    if link.carrier:
-        return _revived(namespace.routes, link, "linkdown")
-    return tuple(
-        (
-            route
-            if route.type == "local"
-            else replace(
-                route,
-                nexthops=tuple(_marked(leg) if leg.index == link.index else leg for leg in route.nexthops),
-            )
-        )
-        for route in namespace.routes
-    )
-
-
-def _without(leg: Nexthop, flag: str) -> Nexthop:
-    return replace(leg, flags=tuple(each for each in leg.flags if each != flag))
-
-
-def _marked(leg: Nexthop) -> Nexthop:
-    return replace(leg, flags=tuple(dict.fromkeys((*leg.flags, "linkdown"))))
+    return order.with_fields(routes=tuple(routes))
 
 
 def with_link_local(order: Order, link: Link) -> Order:
     """The interface with the IPv6 address that it makes of its MAC (RFC 4291, appendix A), if it has none."""
     namespace, stem = order.namespace, f"net.ipv6.conf.{link.key}"
-    has = any(a.scope == "link" and prefix.version(a.address) == 6 for a in namespace.addresses_of(link))
-    allowed = namespace.sysctl(f"{stem}.disable_ipv6") == "0" and link.mtu >= 1280
+    has = find(namespace.addresses_of(link, 6), scope="link")
+    allowed = namespace.sysctl(f"{stem}.disable_ipv6") == "0" and link.mtu >= ipv6.MTU
     if has or not allowed or link.kind == "loopback" or len(link.mac) != 17:
         return order
     own = InterfaceAddress(link.index, _made_of(link.mac), 64, scope="link")

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from msgspec.structs import replace
 
 from netprobe.model import Chain, Rule, Ruleset, Snapshot, Table
+from netprobe.model.lookup import without
 
-from .order import Order
+from .order import Order, must, refuse_if
 
 Where = tuple[str, str, str]
 """The engine, family and name of a table."""
@@ -16,26 +17,19 @@ Where = tuple[str, str, str]
 
 def edited(order: Order, where: Where, name: str, edit: Callable[[Chain], Chain]) -> Snapshot:
     """The snapshot with one chain edited; KeyError when it is not there."""
-    table = ruleset(order).table(*where)
-    chain = table.chain(name) if table is not None else None
-    if table is None or chain is None:
-        raise KeyError(name)
-    return with_chain(order, table, edit(chain))
+    table = must(ruleset(order).table(*where), where)
+    return with_chain(order, table, edit(must(table.chain(name), name)))
 
 
 def ruleset(order: Order) -> Ruleset:
     """The namespace's ruleset; KeyError when it was not read."""
-    if order.namespace.ruleset is None:
-        raise KeyError(order.name)
-    return order.namespace.ruleset
+    return must(order.namespace.ruleset, order.name)
 
 
 def with_chain(order: Order, table: Table, chain: Chain) -> Snapshot:
     """The snapshot with a chain in the place of the one with its name, or behind the others of its table."""
-    chains = [chain if each.name == chain.name else each for each in table.chains]
-    if table.chain(chain.name) is None:
-        chains.append(chain)
-    return with_table(order, replace(table, chains=tuple(chains)))
+    chains = {each.name: each for each in table.chains} | {chain.name: chain}
+    return with_table(order, replace(table, chains=tuple(chains.values())))
 
 
 def with_table(order: Order, table: Table) -> Snapshot:
@@ -45,11 +39,15 @@ def with_table(order: Order, table: Table) -> Snapshot:
     return order.with_fields(ruleset=replace(rules, tables=tuple(tables.values()))).snapshot
 
 
-def without(chain: Chain, gone: Rule | None) -> Chain:
-    """The chain without a rule; those behind move up, as their tools number them. KeyError for None."""
-    if gone is None:
-        raise KeyError(chain.name)
-    return with_rules(chain, [rule for rule in chain.rules if rule is not gone])
+def unused(table: Table, name: str) -> Chain:
+    """The chain of a table that none of its rules leads to; KeyError else (EBUSY)."""
+    refuse_if(name in [rule.leads_to for rule in table.rules], name)
+    return must(table.chain(name), name)
+
+
+def without_rule(chain: Chain, gone: Rule) -> Chain:
+    """The chain without a rule; those behind move up, as their tools number them."""
+    return with_rules(chain, without(chain.rules, gone))
 
 
 def with_rules(chain: Chain, rules: Sequence[Rule]) -> Chain:

@@ -8,12 +8,13 @@ from itertools import pairwise
 
 from msgspec.structs import replace
 
-from netprobe.model import Chain, Rule, Snapshot, Statement, Table
+from netprobe.model import Chain, Rule, Snapshot, Table
+from netprobe.model.lookup import find, where, without
 from netprobe.predict.fixes import xt_words
 from netprobe.rules.read.iptables_save import ARGUMENTS, HOOKS, NAT_PRIORITIES, PRIORITIES, TABLES
 
-from .apply_tables import Where, edited, ruleset, with_chain, with_rules, with_table, without
-from .order import Order
+from .apply_tables import Where, edited, ruleset, unused, with_chain, with_rules, with_table, without_rule
+from .order import Order, must, refuse_if
 
 TOOLS = {
     "iptables": ("iptables", "ip"), "ip6tables": ("iptables", "ip6"),
@@ -38,103 +39,84 @@ def iptables(order: Order) -> Snapshot:
     engine, family = TOOLS[order.tool]
     words, table = list(order.words), "filter"
     if words[0] == "-t":
-        table, words = words[1], words[2:]
-    where = (engine, family, table)
+        _, table, *words = words
+    at = (engine, family, table)
     match words:
-        case ["-P", chain, "ACCEPT" | "DROP" as policy]:
-            table_of, now = _at(order, where, chain)
-            return with_chain(order, table_of, _with_policy(now, policy.lower()))
         case ["-F"]:
-            known = ruleset(order).table(*where) or Table(*where)
-            return with_table(order, replace(known, chains=tuple(map(_empty, known.chains))))
-        case ["-F", chain]:
-            return with_chain(order, *_emptied(order, where, chain))
+            known = _table(order, at)
+            return with_table(order, replace(known, chains=tuple(with_rules(c, []) for c in known.chains)))
         case ["-N" | "-X" as how, chain]:
-            return with_table(order, _with_own(ruleset(order).table(*where) or Table(*where), how, chain))
+            return with_table(order, _OWN[how](_table(order, at), chain))
         case ["-D", chain, *rule]:
-            return edited(order, where, chain, lambda c: without(c, _meant(c, rule)))
-        case ["-A", chain, *rule]:
-            return _added(order, where, chain, rule, None)
-        case ["-I", chain, number, *rule] if number.isdigit():
-            return _added(order, where, chain, rule, int(number))
-        case ["-I", chain, *rule]:
-            return _added(order, where, chain, rule, 1)
-        case ["-R", chain, number, *rule] if number.isdigit():
-            return edited(order, where, chain, lambda c: _with_another(order, where, c, int(number), rule))
+            return edited(order, at, chain, lambda c: without_rule(c, _meant(c, rule)))
+        case [how, name, *rest]:
+            known = _table(order, at)
+            now = known.chain(name) or _base(at, name)
+            return with_chain(order, known, _changed(how, family, known, now, rest))
     raise KeyError(" ".join(words))
 
 
-def _empty(chain: Chain) -> Chain:
-    return with_rules(chain, [])
+def _changed(how: str, family: str, table: Table, chain: Chain, words: list[str]) -> Chain:
+    """A chain of a table after `-P`, `-F`, `-A`, `-I` or `-R`."""
+    rules, count = chain.rules, len(chain.rules)
+    match how, *words:
+        case "-P", "ACCEPT" | "DROP" as policy:
+            return _with_policy(chain, policy.lower())
+        case ("-F",):
+            return with_rules(chain, [])
+        case "-A", *rule:
+            return with_rules(chain, [*rules, _rule(family, table, chain, rule)])
+        case "-I" | "-R", number, *rule if number.isdigit():
+            at, replaced = int(number) - 1, how == "-R"
+            refuse_if(
+                at not in range(count + 1 - replaced), number
+            )  # Index of insertion, of replacement too big
+            return with_rules(
+                chain, [*rules[:at], _rule(family, table, chain, rule), *rules[at + replaced :]]
+            )
+        case "-I", *rule:
+            return with_rules(chain, [_rule(family, table, chain, rule), *rules])
+    raise KeyError(how)
 
 
-def _emptied(order: Order, where: Where, name: str) -> tuple[Table, Chain]:
-    table, chain = _at(order, where, name)
-    return table, _empty(chain)
+def _table(order: Order, at: Where) -> Table:
+    """A table; one that nobody used yet is empty."""
+    return ruleset(order).table(*at) or Table(*at)
 
 
-def _with_own(table: Table, how: str, name: str) -> Table:
-    """The table with a chain of a person's own more or less; KeyError where there is one, or none that is
-    empty and not used.
-    """
-    known = table.chain(name)
-    if table.partial:
-        raise KeyError(name)  # nobody has read whether there is one
-    if how == "-N" and known is None:
-        return replace(table, chains=(*table.chains, Chain(name)))
-    used = known is None or known.hook is not None or known.rules
-    if how == "-N" or used or name in [rule.leads_to for rule in table.rules]:
-        raise KeyError(name)
-    return replace(table, chains=tuple(chain for chain in table.chains if chain is not known))
+def _with_own(table: Table, name: str) -> Table:
+    """The table with a chain of a person's own."""
+    refuse_if(table.partial or table.chain(name), name)  # nobody has read whether there is one; or there is
+    return replace(table, chains=(*table.chains, Chain(name)))
+
+
+def _without_own(table: Table, name: str) -> Table:
+    """The table without a chain of a person's own, which must be empty and not used."""
+    gone = unused(table, name)
+    refuse_if(table.partial or gone.hook or gone.rules, name)
+    return replace(table, chains=without(table.chains, gone))
+
+
+_OWN = {"-N": _with_own, "-X": _without_own}
 
 
 def _with_policy(chain: Chain, policy: str) -> Chain:
-    if chain.hook is None:
-        raise KeyError(chain.name)  # a user's chain has none
-    return Chain(
-        chain.name, chain.rules, chain.hook, chain.priority, chain.type, policy, chain.devices, chain.handle
-    )
+    refuse_if(chain.hook is None, chain.name)  # a user's chain has none
+    return replace(chain, policy=policy)
 
 
-def _meant(chain: Chain, words: Sequence[str]) -> Rule | None:
+def _meant(chain: Chain, words: Sequence[str]) -> Rule:
     """The first rule of this number or with these words."""
     if len(words) == 1 and words[0].isdigit():
-        return next((rule for rule in chain.rules if rule.number == int(words[0])), None)
-    return next((rule for rule in chain.rules if xt_words(chain.name, rule.text) == tuple(words)), None)
-
-
-def _added(order: Order, where: Where, name: str, words: Sequence[str], at: int | None) -> Snapshot:
-    """A rule at number `at`, or at the end."""
-    table, chain = _at(order, where, name)
-    rules = list(chain.rules)
-    if at is not None and not 0 < at <= len(rules) + 1:
-        raise KeyError(at)  # iptables: Index of insertion too big
-    made = _rule(where[1], table, chain, words)
-    rules.insert(len(rules) if at is None else at - 1, made)
-    return with_chain(order, table, with_rules(chain, rules))
-
-
-def _at(order: Order, where: Where, name: str) -> tuple[Table, Chain]:
-    """A table and a chain of its; a table that nobody used yet has its usual chains, all empty."""
-    table = ruleset(order).table(*where) or Table(*where)
-    return table, table.chain(name) or _base(where, name)
-
-
-def _with_another(order: Order, where: Where, chain: Chain, at: int, words: Sequence[str]) -> Chain:
-    """The chain with another rule at a number; KeyError where it has none there."""
-    table = ruleset(order).table(*where)
-    if table is None or not 0 < at <= len(chain.rules):
-        raise KeyError(at)  # iptables: Index of replacement too big
-    rules = list(chain.rules)
-    rules[at - 1] = _rule(where[1], table, chain, words)
-    return with_rules(chain, rules)
+        return must(find(chain.rules, number=int(words[0])), words)
+    meant = (rule for rule in chain.rules if xt_words(chain.name, rule.text) == tuple(words))
+    return must(next(meant, None), words)
 
 
 def _base(where: Where, name: str) -> Chain:
     """A chain that a table has from the beginning; KeyError for others, which would have to be made."""
     table = where[2]
-    if name not in TABLES.get(table, ()):
-        raise KeyError(name)
+    refuse_if(name not in TABLES.get(table, ()), name)
     hook = HOOKS[name]
     if table == "nat":
         return Chain(name, (), hook, NAT_PRIORITIES[hook], "nat")
@@ -145,23 +127,22 @@ def _rule(family: str, table: Table, chain: Chain, words: Sequence[str]) -> Rule
     """The rule as its tool would print it, and read as that; KeyError where it is not understood."""
     printed = " ".join(map(_printed, _explicit(words) if family in _BITS else words))
     statements, comment = ARGUMENTS[family](printed, family, {each.name for each in table.chains})
-    if any(_is_unknown(each) for each in statements):
-        raise KeyError(printed)
+    refuse_if(where(statements, kind="unknown"), printed)
     return Rule(0, f"-A {chain.name} {printed}", tuple(statements), comment=comment)
 
 
-def _is_unknown(statement: Statement) -> bool:
-    return statement.kind == "unknown"
+def _behind(words: Sequence[str], key: str) -> list[str]:
+    """The words that stand behind a key."""
+    return [word for before, word in pairwise(words) if before == key]
 
 
 def _explicit(words: Sequence[str]) -> list[str]:
     """The words with `-m MODULE` where an option of the protocol's module stands without it."""
-    named = [word for before, word in pairwise(words) if before == "-m"]
-    protocol = next((word for before, word in pairwise(words) if before == "-p"), "")
-    made, module = list(words), _MODULES.get(protocol, protocol)
-    at = next((at for at, word in enumerate(words) if word in _IMPLIED), None)
-    if at is not None and protocol and module not in named:
-        at -= words[at - 1] == "!"
+    protocol = "".join(_behind(words, "-p")[:1])
+    module = _MODULES.get(protocol, protocol)
+    made, implied = list(words), [at for at, word in enumerate(words) if word in _IMPLIED]
+    if implied and protocol and module not in _behind(words, "-m"):
+        at = implied[0] - (words[implied[0] - 1] == "!")
         made[at:at] = ["-m", module]
     return [_whole(before, word) for before, word in pairwise(["", *made])]
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection, Iterable
+from typing import Any, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netprobe.model import Link, Namespace, Snapshot
+from netprobe.model import FdbEntry, InterfaceAddress, Link, Namespace, Neighbour, Snapshot
+from netprobe.model.lookup import exchanged
+from netprobe.predict import prefix
+
+_Thing = TypeVar("_Thing")
+_On = TypeVar("_On", InterfaceAddress, Link, Neighbour, FdbEntry)
 
 # Words behind which stands a value, whatever it looks like: an interface may be called "table".
 _KEYS = {
@@ -16,6 +22,16 @@ _KEYS = {
     "-p", "-s", "-d", "--orig-src", "--orig-dst", "--sport", "--dport", "to", "iif", "oif", "fwmark", "tos",
     "ipproto", "sport", "dport", "uidrange", "suppress_prefixlength", "mtu", "preferred_lft", "valid_lft",
 }  # fmt: skip
+
+
+# Whether what a verb is about may be there already, as the flags of netlink(7) say it
+_THERE = {
+    "add": (False,),
+    "append": (False, True),
+    "replace": (False, True),
+    "change": (True,),
+    "del": (True,),
+}
 
 
 class Order(Struct, frozen=True):
@@ -61,28 +77,63 @@ class Order(Struct, frozen=True):
 
     def option(self, *keys: str) -> str | None:
         """The word behind the first of these keys that is there; None when none is."""
-        return next((value for key, value in self._parted()[0] if key in keys), None)
+        return next((value for key, value in self.pairs if key in keys), None)
 
     def needed(self, *keys: str) -> str:
         """The word behind one of these keys; KeyError when it is missing."""
+        return must(self.option(*keys), keys[0])
+
+    def address(self, *keys: str) -> str | None:
+        """The same of a word that must be an address: ValueError else. None when it is missing."""
         found = self.option(*keys)
-        if found is None:
-            raise KeyError(keys[0])
+        prefix.number(found or "::")
         return found
 
     def link(self, name: str) -> Link:
         """The interface of this name; KeyError when there is none."""
-        found = self.namespace.link_named(name)
-        if found is None:
-            raise KeyError(name)
-        return found
+        return must(self.namespace.link_named(name), name)
+
+    @property
+    def device(self) -> Link:
+        """The interface behind `dev`; KeyError when there is none."""
+        return self.link(self.needed("dev"))
+
+    def permit(self, there: object, *verbs: str) -> str:
+        """The verb, one of these, when what it is about may be there as it is, or may not: KeyError else
+        (EEXIST, ENOENT).
+        """
+        verb = self.words[0]
+        refuse_if(verb not in verbs or bool(there) not in _THERE[verb], verb)
+        return verb
 
     def with_link(self, link: Link) -> Order:
         """This order, on a snapshot in which `link` has taken the place of the one with its index."""
-        return self.with_fields(
-            links=tuple(link if each.index == link.index else each for each in self.namespace.links)
-        )
+        old = must(self.namespace.link(link.index), link.name)
+        return self.with_fields(links=exchanged(self.namespace.links, old, link))
 
     def with_fields(self, **fields: Any) -> Order:
         """This order, on a snapshot in which the namespace has other values."""
         return replace(self, snapshot=self.snapshot.with_namespace(replace(self.namespace, **fields)))
+
+    def edited(self, table: Iterable[_Thing], gone: Collection[_Thing], new: _Thing) -> tuple[_Thing, ...]:
+        """A table without what is gone, and with `new` behind the others unless the verb is to delete."""
+        kept = tuple(each for each in table if each not in gone)
+        return kept if self.words[0] == "del" else (*kept, new)
+
+
+def must(thing: _Thing | None, name: object) -> _Thing:
+    """What was looked for by `name`; KeyError where it is not there."""
+    if thing is None:
+        raise KeyError(name)
+    return thing
+
+
+def refuse_if(holds: object, name: object) -> None:
+    """Raises KeyError where something holds for which the kernel, or its tool, refuses the command."""
+    if holds:
+        raise KeyError(name)
+
+
+def elsewhere(things: Iterable[_On], link: Link) -> tuple[_On, ...]:
+    """What does not stand on an interface, and is not that itself."""
+    return tuple(each for each in things if each.index != link.index)

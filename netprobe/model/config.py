@@ -71,6 +71,16 @@ class Route(Struct, frozen=True):
         """4 or 6."""
         return version(self.dst)
 
+    @property
+    def indexes(self) -> list[int | None]:
+        """The ifindexes that its legs leave by."""
+        return [leg.index for leg in self.nexthops]
+
+    @property
+    def gateways(self) -> list[str | None]:
+        """The next hops of its legs; None of one that leads straight to a network."""
+        return [leg.via for leg in self.nexthops]
+
 
 class PolicyRule(Struct, frozen=True):
     """A routing policy rule of ip-rule(8).

@@ -168,6 +168,16 @@ class Link(Struct, frozen=True):
         return self.bridge is not None and self.bridge.vlan_filtering
 
     @property
+    def has_stp(self) -> bool:
+        """Whether it is a bridge with STP."""
+        return self.bridge is not None and self.bridge.stp
+
+    @property
+    def port_state(self) -> str:
+        """The state of a bridge port; "" of any other interface."""
+        return "" if self.port is None else self.port.state
+
+    @property
     def far_end(self) -> tuple[int, int] | None:
         """(nsid, ifindex) of a veth's other end where that is in another namespace."""
         if self.kind != "veth" or self.link is None or self.link.nsid is None:

@@ -4,8 +4,9 @@ search for a cause walks hundreds of times over the same tables.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from operator import is_
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from operator import attrgetter, is_
 from typing import Any, Protocol, TypeVar
 
 _Key = TypeVar("_Key")
@@ -66,6 +67,32 @@ def first(values: Iterable[_Value], key: Callable[[_Value], _Key]) -> dict[_Key,
     return found
 
 
+@lru_cache(maxsize=256)
+def _reader(*names: str) -> Callable[[Any], Any]:
+    return attrgetter(*names)
+
+
+def _such(values: Iterable[_Value], fields: dict[str, object]) -> Iterator[_Value]:
+    read = _reader(*fields)
+    wanted = tuple(fields.values()) if len(fields) > 1 else next(iter(fields.values()))
+    return (value for value in values if read(value) == wanted)
+
+
+def where(values: Iterable[_Value], **fields: object) -> tuple[_Value, ...]:
+    """Those of the values that have these fields: `where(rules, version=6, priority=0)`."""
+    return tuple(_such(values, fields))
+
+
+def find(values: Iterable[_Value], **fields: object) -> _Value | None:
+    """The first of the values that has these fields, or None."""
+    return next(_such(values, fields), None)
+
+
 def exchanged(values: Iterable[_Value], old: _Value, new: _Value) -> tuple[_Value, ...]:
     """The values, `new` in the place of the very object `old`."""
     return tuple(new if each is old else each for each in values)
+
+
+def without(values: Iterable[_Value], gone: _Value) -> tuple[_Value, ...]:
+    """The values but for the very object `gone`."""
+    return tuple(each for each in values if each is not gone)

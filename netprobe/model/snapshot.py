@@ -84,6 +84,9 @@ class Moment(Struct, frozen=True):
     ahead: int = 0
 
 
+_NOT_READ = Namespace("")
+
+
 class Snapshot(Struct, frozen=True):
     """The namespaces read so far, by name, the wiring between them, and what the kernel answered to route
     queries.
@@ -106,6 +109,10 @@ class Snapshot(Struct, frozen=True):
     def get(self, name: str | None) -> Namespace | None:
         """The namespace with this name, or None where it was not read."""
         return self.namespaces.get(name) if name is not None else None
+
+    def at(self, name: str | None) -> Namespace:
+        """The namespace with this name, or an empty one without a name where it was not read."""
+        return self.namespaces.get(name or "", _NOT_READ)
 
     def link_at(self, place: Place) -> tuple[Namespace, Link] | None:
         """The namespace and the interface that a place names, or None."""
