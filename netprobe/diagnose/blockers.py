@@ -27,6 +27,7 @@ from netprobe.model import (
     Stage,
     Verdict,
 )
+from netprobe.model.lookup import find, where
 from netprobe.predict.predict import Prediction, predict
 from netprobe.predict.sockets import PROGRAMS
 
@@ -88,15 +89,14 @@ def _to_the_end(report: Report, way: tuple[Hop, ...]) -> tuple[Hop, ...]:
     """
     hops, cause = report.path.request, report.causes[0].place
     shared = len(list(takewhile(_is_shared, zip(hops, way, strict=False))))
-    last = hops[-1] if hops else None
-    ended = last is not None and last.ends
-    if len(hops) - shared > 1 + ended:  # the mended way is another one
+    ended = [hop for hop in hops[-1:] if hop.ends]
+    if len(hops) - shared > 1 + len(ended):  # the mended way is another one
         return hops
-    decided = (last.namespace, last.stage) if last is not None and ended else None
+    decided = [(hop.namespace, hop.stage) for hop in ended]
     sightings = report.sightings if report.probe.protocol.on_segment else ()
-    rest = (hop for hop in way[shared:] if (hop.namespace, hop.stage) != decided)
+    rest = (hop for hop in way[shared:] if (hop.namespace, hop.stage) not in decided)
     beyond = [_as_seen(hop, sightings) for hop in rest]
-    stays = last is not None and (ended or last.stage is Stage.NEIGHBOUR or _at(last, cause))
+    stays = any(hop.ends or hop.stage is Stage.NEIGHBOUR or _at(hop, cause) for hop in hops[-1:])
     end = max(0 if stays else _up_to(beyond, cause), _up_to_seen(beyond))
     unreached = [replace(hop, reached=False, note="not reached") for hop in beyond[end:]]
     return tuple(replace(hop, n=n) for n, hop in enumerate((*hops, *beyond[:end], *unreached), 1))
@@ -122,9 +122,8 @@ def _as_seen(hop: Hop, sightings: Sequence[Sighting]) -> Hop:
     """A hop of the mended way with what the taps saw there of the probe: a question to everybody goes on
     where no answer would come.
     """
-    place = (hop.namespace, hop.interface, hop.bound)
-    asked = (s for s in sightings if s.leg is Leg.REQUEST)
-    here = [s.time_ns for s in asked if (s.namespace, s.interface, s.bound) == place]
+    place = {"namespace": hop.namespace, "interface": hop.interface, "bound": hop.bound}
+    here = [s.time_ns for s in where(sightings, leg=Leg.REQUEST, **place)]
     return replace(hop, observed=bool(here) or None, time_ns=min(here, default=None), suspects=())
 
 
@@ -157,28 +156,32 @@ def _look(
         if not isinstance(again, Report):
             return _Outlook(tuple(causes[1:]), way=way, needs=again)
         hops = again.path.request
-        way = hops if len(hops) > len(way) else way
-        if again.verdict is Verdict.REACHABLE:
-            return _Outlook(tuple(causes[1:]), True, way)
-        if (
-            not again.causes
-            or again.causes[0].code in _UNPROVEN
-            or any(_same(again.causes[0], known) for known in causes)
-        ):
-            break
-        causes.append(again.causes[0])
+        way = max(way, hops, key=len)
+        next_cause = [each for each in again.causes[:1] if _is_another(each, causes)]
+        if again.verdict is Verdict.REACHABLE or not next_cause:
+            return _Outlook(tuple(causes[1:]), again.verdict is Verdict.REACHABLE, way)
+        causes += next_cause
         snapshot = mended
     return _Outlook(tuple(causes[1:]), way=way)
 
 
+def _is_another(cause: Cause, known: Sequence[Cause]) -> bool:
+    """Whether a cause is one that is plain, and none of those whose mending should have helped: the same
+    thing at the same place.
+    """
+    return cause.code not in _UNPROVEN and _thing(cause) not in map(_thing, known)
+
+
 def _served(snapshot: Snapshot, cause: Cause, hops: tuple[Hop, ...]) -> Snapshot | None:
     """The snapshot with a program that answers where one is missing or stuck; None for another cause."""
-    there = snapshot.get(cause.place.namespace)
-    asked = next((h.flow for h in reversed(hops) if there is not None and h.namespace == there.name), None)
-    if cause.code not in PROGRAMS or there is None or asked is None or asked.dport is None:
+    there = snapshot.at(cause.place.namespace)
+    last = find(reversed(hops), namespace=there.name)
+    if cause.code not in PROGRAMS or last is None or last.flow.dport is None:
         return None
-    name, port, state = str(asked.protocol), asked.dport, _STATES.get(asked.protocol, "unconnected")
-    others = tuple(s for s in there.sockets or () if (s.protocol, s.port) != (name, port))
+    asked, port = last.flow, last.flow.dport
+    name, state = str(asked.protocol), _STATES.get(asked.protocol, "unconnected")
+    stuck = where(there.sockets or (), protocol=name, port=port)
+    others = [each for each in there.sockets or () if each not in stuck]
     program = Socket(name, "::" if asked.version == 6 else "0.0.0.0", port, state)
     return snapshot.with_namespace(replace(there, sockets=(*others, program)))
 
@@ -195,11 +198,6 @@ def _ask(
     if not isinstance(outcome, Prediction):
         return outcome
     return diagnose("why", outcome.probe, snapshot, outcome, None, frozenset(), explain, earlier, searches)
-
-
-def _same(one: Cause, other: Cause) -> bool:
-    """The same thing at the same place: mending it did not help."""
-    return _thing(one) == _thing(other)
 
 
 def _thing(cause: Cause) -> tuple[str, str | None, str | None]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -11,6 +12,7 @@ from netprobe.model import (
     Cause,
     Command,
     Confidence,
+    End,
     Evidence,
     Hop,
     IcmpError,
@@ -22,6 +24,7 @@ from netprobe.model import (
     Source,
     Stage,
     Stop,
+    lookup,
 )
 from netprobe.predict.prediction import Prediction
 from netprobe.predict.trace import Routed
@@ -53,7 +56,22 @@ class Case(Struct, frozen=True):
 
     def of_kind(self, kind: str) -> tuple[Observation, ...]:
         """The observations of one kind."""
-        return tuple(o for o in self.observations if o.kind == kind)
+        return lookup.where(self.observations, kind=kind)
+
+    @property
+    def answers(self) -> tuple[Observation, ...]:
+        """The answers that the sender's socket takes."""
+        return tuple(o for o in self.of_kind("answered") if self.probe.takes(o.flow))
+
+    @property
+    def end(self) -> End | None:
+        """How the request's way is predicted to end."""
+        return None if self.prediction is None else self.prediction.request.end
+
+    @property
+    def routed(self) -> tuple[Routed, ...]:
+        """The predicted routing decisions."""
+        return () if self.prediction is None else self.prediction.routed
 
     def hops(self, leg: Leg) -> tuple[Hop, ...]:
         """The hops of one leg."""
@@ -61,24 +79,24 @@ class Case(Struct, frozen=True):
 
     def last_seen(self, leg: Leg) -> Hop | None:
         """The last hop of a leg at which the packet was seen."""
-        return next((hop for hop in reversed(self.hops(leg)) if hop.observed), None)
+        return lookup.find(reversed(self.hops(leg)), observed=True)
 
     def first_missed(self, leg: Leg) -> Hop | None:
         """The first hop behind the last one seen where a sensor saw nothing."""
-        hops = self.hops(leg)
-        last = self.last_seen(leg)
-        behind = hops[hops.index(last) + 1 :] if last is not None else hops
-        return next((hop for hop in behind if hop.observed is False), None)
+        return lookup.find(self.not_seen(leg), observed=False)
+
+    def not_seen(self, leg: Leg) -> tuple[Hop, ...]:
+        """The hops of a leg behind the last one seen."""
+        hops, last = self.hops(leg), self.last_seen(leg)
+        return hops if last is None else hops[hops.index(last) + 1 :]
 
     def suspects(self, leg: Leg) -> tuple[Stop, ...]:
         """What may have stopped a leg between the last hop it was seen at and the first one where it was
         missed.
         """
-        hops = self.hops(leg)
-        last, missed = self.last_seen(leg), self.first_missed(leg)
-        start = hops.index(last) + 1 if last is not None else 0
-        end = hops.index(missed) + 1 if missed is not None else len(hops)
-        return tuple(stop for hop in hops[start:end] for stop in hop.suspects)
+        behind, missed = self.not_seen(leg), self.first_missed(leg)
+        end = len(behind) if missed is None else behind.index(missed) + 1
+        return tuple(chain.from_iterable(hop.suspects for hop in behind[:end]))
 
     def stopped(self, *codes: str) -> Stop | None:
         """The predicted end, when it is one of these codes."""
@@ -110,48 +128,35 @@ class Case(Struct, frozen=True):
         """What the taps and sockets say about the place of the loss; `place` is that of the cause."""
         if not self.watched or self.leg is None:
             return ()
-        found = []
         last, missed = self.last_seen(self.leg), self.first_missed(self.leg)
-        if (seen := self._arrived(place) or (where(last) if last is not None else None)) is not None:
-            found.append(Evidence(Source.TAP, f"last seen at {seen}", Confidence.OBSERVED))
-        if missed is not None:
-            found.append(Evidence(Source.TAP, f"not seen at {where(missed)}", Confidence.OBSERVED))
-        for refusal in [o for o in self.of_kind("refused") if o.text][:1]:
-            found.append(
-                Evidence(
-                    Source.SOCKET, f"the sender's socket call failed: {refusal.text}", Confidence.OBSERVED
-                )
-            )
-        for error in self.errors[:1]:
-            found.append(
-                Evidence(
-                    Source.ICMP,
-                    f"{error.sender} sent ICMP type {error.type} code {error.code}",
-                    Confidence.OBSERVED,
-                )
-            )
-        found += unanswered(*self._way(self.leg), self.observations)
-        return tuple(found)
+        refused = [o.text for o in self.of_kind("refused") if o.text]
+        routed = lookup.where(self.routed, leg=self.leg)
+        return (
+            *_observed(Source.TAP, "last seen at {}", (self._arrived(place) or where(last),)),
+            *_observed(Source.TAP, "not seen at {}", (where(missed),)),
+            *_observed(Source.SOCKET, "the sender's socket call failed: {}", refused[:1]),
+            *_observed(Source.ICMP, "{0.sender} sent ICMP type {0.type} code {0.code}", self.errors[:1]),
+            *unanswered(self.hops(self.leg), routed, self.observations),
+        )
 
     def _arrived(self, place: Place | None) -> str | None:
         """The place itself, where a question to everybody came: no walk leads there, if nobody answers."""
-        exchange = self.probe.protocol.on_segment
-        if place is None or place.interface is None or not exchange:
+        if place is None or place.interface is None or not self.probe.protocol.on_segment:
             return None
-        here = (place.namespace, place.interface, self.leg)
-        came = any((o.namespace, o.interface, o.leg) == here for o in frames(self.observations))
-        return f"{place.namespace}/{place.interface}" if came else None
-
-    def _way(self, leg: Leg) -> tuple[tuple[Hop, ...], tuple[Routed, ...]]:
-        """The hops of a leg, and its routing decisions."""
-        routed = self.prediction.routed if self.prediction is not None else ()
-        hops = self.hops(leg)
-        return hops, tuple(each for each in routed if each.leg is leg)
+        here = {"namespace": place.namespace, "interface": place.interface, "leg": self.leg}
+        return (
+            f"{place.namespace}/{place.interface}" if lookup.find(frames(self.observations), **here) else None
+        )
 
 
-def where(hop: Hop) -> str:
-    """A hop's place in a word: host/veth0, or the namespace alone."""
-    return f"{hop.namespace}/{hop.interface}" if hop.interface else hop.namespace
+def _observed(source: Source, text: str, found: Iterable[object]) -> Iterator[Evidence]:
+    """What was seen of things, as far as there are any."""
+    return (Evidence(source, text.format(each), Confidence.OBSERVED) for each in found if each)
+
+
+def where(hop: Hop | None) -> str:
+    """A hop's place in a word: host/veth0, or the namespace alone; nothing where there is none."""
+    return "" if hop is None else "/".join(filter(None, (hop.namespace, hop.interface)))
 
 
 def source_place(case: Case) -> Place:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from netprobe.model import Namespace, Snapshot
+from netprobe.model import FdbEntry, Namespace, Neighbour, Snapshot
 
 _LEARNED = ("reachable", "stale", "delay", "probe", "failed", "incomplete")
 
@@ -22,8 +22,15 @@ def without_learned(snapshot: Snapshot) -> Snapshot:
 
 
 def _fresh(namespace: Namespace, macs: set[str]) -> Namespace:
-    neighbours = tuple(
-        n for n in namespace.neighbours if n.state not in _LEARNED or n.proxy or n.mac not in (None, *macs)
-    )
-    fdb = tuple(e for e in namespace.fdb if e.static or e.local or e.remote is not None or e.mac not in macs)
+    neighbours = tuple(each for each in namespace.neighbours if not _is_heard(each, macs))
+    fdb = tuple(each for each in namespace.fdb if each.mac not in macs or not _is_from_a_frame(each))
     return replace(namespace, neighbours=neighbours, fdb=fdb)
+
+
+def _is_heard(entry: Neighbour, macs: set[str]) -> bool:
+    """Whether an entry was learned of a station with one of these MACs, or of none."""
+    return entry.state in _LEARNED and not entry.proxy and (entry.mac is None or entry.mac in macs)
+
+
+def _is_from_a_frame(entry: FdbEntry) -> bool:
+    return not entry.static and not entry.local and entry.remote is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from netprobe.model import End, Observation, Probe
+from netprobe.model.lookup import where
 from netprobe.predict.prediction import Prediction
 
 # After the last send, in ns: how long a refusal, or a loss that was predicted, must stay unchallenged to be
@@ -12,6 +13,10 @@ from netprobe.predict.prediction import Prediction
 _QUIET = 120_000_000
 _REFUSED = 30_000_000
 _RIVALS = 15_000_000  # after the last question, for another station that answers as well: macvlan is slower
+
+_NEVER = 1 << 62
+
+_NEVER = 1 << 62
 
 Settled = Callable[[Sequence[Observation], int], bool]
 
@@ -22,15 +27,15 @@ def settled(probe: Probe, prediction: Prediction | None) -> Settled:
     True when more waiting changes nothing.
     """
     certain = prediction is not None and prediction.stop is not None and _final(prediction)
+    loss = _QUIET if certain else _NEVER
+    answer = _RIVALS if probe.protocol.on_segment else 0
 
     def decide(observations: Sequence[Observation], quiet_ns: int) -> bool:
-        answered = {o.sequence for o in observations if o.kind == "answered" and probe.takes(o.flow)}
+        answered = {o.sequence for o in where(observations, kind="answered") if probe.takes(o.flow)}
         refused = {o.sequence for o in observations if o.kind == "refused" or o.error is not None}
-        if len(answered) >= probe.count:
-            return quiet_ns >= _RIVALS or not probe.protocol.on_segment
-        if len(answered | refused) >= probe.count:
-            return quiet_ns >= _REFUSED
-        return certain and quiet_ns >= _QUIET
+        counts = ((answered, answer), (answered | refused, _REFUSED))
+        patience = next((patience for found, patience in counts if len(found) >= probe.count), loss)
+        return quiet_ns >= patience
 
     return decide
 

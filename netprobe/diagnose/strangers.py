@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.model import Hop, Leg, Observation, Probe
-from netprobe.model.lookup import first
+from netprobe.model.lookup import find, first, where
 from netprobe.predict.prediction import Prediction
 
 from .correlate import frames, is_probe
@@ -39,43 +39,39 @@ def heeded(probe: Probe, prediction: Prediction | None, observations: Sequence[O
     """Sort out what was put in by strangers."""
     if probe.protocol.on_segment:
         return Heeded(tuple(observations))
-    known, noise = _sorted(prediction, observations)
-    kept = (_judged(probe, o, known, noise) for o in observations)
-    sources = sorted({src for src, *_ in noise})
+    ours = _origins(prediction, observations)
+    kept = (_judged(probe, o, ours) for o in observations)
+    sources = sorted({form[0] for form, own in ours.items() if not own})
     more = f" and {len(sources) - 1} others" if len(sources) > 1 else ""
     said = f"{more} sent datagrams to the probe's port that did not come from the destination"
     notes = tuple(source + said for source in sources[:1])
     return Heeded(tuple(filter(None, kept)), notes)
 
 
-def _judged(probe: Probe, o: Observation, known: set[_Form], noise: set[_Form]) -> Observation | None:
+def _judged(probe: Probe, o: Observation, ours: dict[_Form, bool]) -> Observation | None:
     """An observation as it counts; None for an answer that nobody saw on its way."""
-    if o.flow is None or o.leg is not Leg.REPLY or o.error is not None:
+    if o.flow is None or (o.leg, o.error) != (Leg.REPLY, None):
         return o
+    own = ours.get(_form(o))
     if o.kind == "answered":
-        return o if probe.takes(o.flow) or _form(o) in known else None
-    strange = o.kind == "seen" and _form(o) in noise
-    return replace(o, leg=None, text=NOISE) if strange else o
+        return o if own or probe.takes(o.flow) else None
+    return replace(o, leg=None, text=NOISE) if (o.kind, own) == ("seen", False) else o
 
 
-def _sorted(
-    prediction: Prediction | None, observations: Sequence[Observation]
-) -> tuple[set[_Form], set[_Form]]:
-    """The addresses and ports of the answers that came from the destination, and of those that did not, by
-    their first sighting.
+def _origins(prediction: Prediction | None, observations: Sequence[Observation]) -> dict[_Form, bool]:
+    """The addresses and ports of the answers, and whether they came from the destination, by their first
+    sighting.
     """
     seen = [o for o in frames(observations) if is_probe(o) and o.flow is not None]
-    requests = [o for o in seen if o.leg is Leg.REQUEST]
-    far, known, noise = _far_side(prediction, requests), _reversed(requests), set[_Form]()
+    requests = where(seen, leg=Leg.REQUEST)
+    far, ours = _far_side(prediction, requests), dict.fromkeys(_reversed(requests), True)
     passed: set[str] = set()  # the namespaces that an answer came into
-    for o in (each for each in seen if each.leg is Leg.REPLY):
-        form, goes_out = _form(o), o.bound == "out"
-        if form not in known and form not in noise:
-            ours = _comes_from(far, o) or (goes_out and o.namespace in passed)
-            (known if ours else noise).add(form)
-        if form in known and not goes_out:
+    for o in where(seen, leg=Leg.REPLY):
+        goes_out = o.bound == "out"
+        begins = _comes_from(far, o) or (goes_out and o.namespace in passed)
+        if ours.setdefault(_form(o), begins) and not goes_out:
             passed.add(o.namespace)
-    return known, noise
+    return ours
 
 
 def _reversed(requests: Sequence[Observation]) -> set[_Form]:
@@ -91,21 +87,19 @@ def _form(o: Observation) -> _Form:
 
 def _far_side(prediction: Prediction | None, requests: Sequence[Observation]) -> Observation | None:
     """The request where it was seen last on its predicted way, or at all where there is none."""
-    hops = prediction.request.hops if prediction is not None else ()
-    if not hops:
+    if prediction is None or not prediction.request.hops:
         return next(reversed(requests), None)
     at = first(requests, lambda o: (o.namespace, o.interface, o.bound))
-    places = ((hop.namespace, hop.interface, hop.bound) for hop in reversed(hops) if hop.bound is not None)
-    return next((at[place] for place in places if place in at), None)
+    hops = reversed(prediction.request.hops)
+    return next(filter(None, (at.get((hop.namespace, hop.interface, hop.bound)) for hop in hops)), None)
 
 
 def _comes_from(far: Observation | None, answer: Observation) -> bool:
     """Whether an answer begins its way where the request ended."""
     if far is None or answer.time_ns < far.time_ns or answer.namespace != far.namespace:
         return False
-    if far.bound == "in":
-        return answer.bound == "out"
-    return answer.interface == far.interface and answer.bound != "out"
+    came_in, goes_out = far.bound == "in", answer.bound == "out"
+    return came_in is goes_out and (came_in or answer.interface == far.interface)
 
 
 def sent_by_another(hops: Sequence[Hop], observations: Sequence[Observation]) -> Observation | None:
@@ -113,11 +107,11 @@ def sent_by_another(hops: Sequence[Hop], observations: Sequence[Observation]) ->
 
     `hops`: the request's.
     """
-    last = next((hop for hop in reversed(hops) if hop.bound and hop.observed), None)
-    if last is None or not hops or last.namespace != hops[-1].namespace:
+    last = find(reversed(hops), observed=True)
+    if last is None or last.namespace != hops[-1].namespace:
         return None
-    came = (Leg.REPLY, last.namespace, last.bound == "in")
-    leaving = (o for o in frames(observations) if (o.leg, o.namespace, o.bound == "out") == came)
+    answers = where(frames(observations), leg=Leg.REPLY, namespace=last.namespace)
+    leaving = (o for o in answers if (o.bound == "out") is (last.bound == "in"))
     went = next((o for o in leaving if is_probe(o) and o.flow is not None), None)
     asked = (last.flow.dst, last.flow.dport)
     return None if went is None or _form(went)[:2] == asked else went

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from netprobe.model import Confidence, Evidence, Hop, Observation, Source, Stage
+from netprobe.model.lookup import find, where
 from netprobe.predict.trace import Routed
 
 from .correlate import frames, is_neighbour
@@ -27,32 +28,24 @@ def unanswered(
         return
     here, wanted = hops[-1].namespace, _next_hop(routed, hops[-1].namespace)
     seen = [o for o in frames(observations) if is_neighbour(o)]
-    asked = [o for o in seen if (o.namespace, o.bound) == (here, "out") and _asks_for(o, wanted)]
-    answers = [o for o in seen if _answers_for(o, wanted)]
-    if not asked or (here, "in") in [(o.namespace, o.bound) for o in answers]:
-        return
-    yield Evidence(Source.TAP, _question(asked, wanted or ""), Confidence.OBSERVED)
-    if answers:
-        last = answers[-1]
-        text = f"the answer was last seen at {last.namespace}/{last.interface}"
-        yield Evidence(Source.TAP, text, Confidence.OBSERVED)
+    asked = [o for o in where(seen, namespace=here, bound="out") if _is_about("dst", o, wanted, _QUESTIONS)]
+    answers = [o for o in seen if _is_about("src", o, wanted, _ANSWERS)]
+    if asked and not find(answers, namespace=here, bound="in"):
+        yield Evidence(Source.TAP, _question(asked, wanted or ""), Confidence.OBSERVED)
+        for last in answers[-1:]:
+            text = f"the answer was last seen at {last.namespace}/{last.interface}"
+            yield Evidence(Source.TAP, text, Confidence.OBSERVED)
 
 
 def _next_hop(routed: Sequence[Routed], name: str) -> str | None:
     """The address that a neighbour was last looked for by, in a namespace."""
-    last = next((each for each in reversed(routed) if each.namespace == name), None)
-    if last is None:
-        return None
-    way = last.decision.leg
-    return way.via if way is not None and way.via is not None else last.dst
+    last = find(reversed(routed), namespace=name)
+    return None if last is None else last.via
 
 
-def _asks_for(seen: Observation, wanted: str | None) -> bool:
-    return seen.flow is not None and seen.flow.icmp_type in _QUESTIONS and seen.flow.dst == wanted
-
-
-def _answers_for(seen: Observation, wanted: str | None) -> bool:
-    return seen.flow is not None and seen.flow.icmp_type in _ANSWERS and seen.flow.src == wanted
+def _is_about(side: str, seen: Observation, wanted: str | None, types: tuple[int, int]) -> bool:
+    """Whether a frame is a question for an address (`dst`), or an answer of it (`src`)."""
+    return getattr(seen.flow, side) == wanted and getattr(seen.flow, "icmp_type", None) in types
 
 
 def _question(asked: Sequence[Observation], wanted: str) -> str:

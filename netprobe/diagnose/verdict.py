@@ -16,6 +16,7 @@ from netprobe.model import (
     Stage,
     Verdict,
 )
+from netprobe.model.lookup import find, where
 from netprobe.predict.prediction import Prediction
 
 from .evidence import Case
@@ -26,17 +27,25 @@ def verdict_of(case: Case) -> Verdict:
     """What was seen says whether the probe passes; where nothing was sent, the configuration says it."""
     if not case.watched:
         return _predicted_verdict(case.prediction)
-    answers = {o.sequence for o in case.of_kind("answered") if case.probe.takes(o.flow)}
+    answers = {o.sequence for o in case.answers}
     if len(answers) >= case.probe.count:
         return Verdict.UNREACHABLE if _all_refused(case) else Verdict.REACHABLE
-    starved = bool(case.of_kind("starved"))
-    deaf = _hears_by_taps_alone(case) and (starved or _has_no_tap_at_home(case))
     if answers:
-        return Verdict.UNDETERMINED if deaf or case.of_kind("unheard") else Verdict.INTERMITTENT
-    if from_another(case) is not None:
+        unsure = _is_deaf(case) or bool(case.of_kind("unheard"))
+        return Verdict.UNDETERMINED if unsure else Verdict.INTERMITTENT
+    if from_another(case) is not None or not _is_unsure(case):
         return Verdict.UNREACHABLE
-    unsure = starved or deaf or not_sent(case) or _may_not_have_answered(case)
-    return Verdict.UNDETERMINED if unsure else Verdict.UNREACHABLE
+    return Verdict.UNDETERMINED
+
+
+def _is_unsure(case: Case) -> bool:
+    """Whether silence may have another reason than a loss."""
+    reasons = (_is_starved, _is_deaf, not_sent, _may_not_have_answered)
+    return any(reason(case) for reason in reasons)
+
+
+def _is_starved(case: Case) -> bool:
+    return bool(case.of_kind("starved"))
 
 
 def _may_not_have_answered(case: Case) -> bool:
@@ -46,20 +55,18 @@ def _may_not_have_answered(case: Case) -> bool:
     return case.prediction is None or case.prediction.stop is None
 
 
-def _hears_by_taps_alone(case: Case) -> bool:
-    """Whether no socket hears the answers: those of neighbours go to the kernel."""
-    return case.probe.protocol.on_segment
-
-
-def _has_no_tap_at_home(case: Case) -> bool:
-    home = case.probe.source.namespace
-    return any((o.source, o.namespace) == (Source.TAP, home) for o in case.of_kind("blind"))
+def _is_deaf(case: Case) -> bool:
+    """Whether answers may have come that nobody heard: those of neighbours go to the kernel and to no socket,
+    and the taps lost frames, or there was none at home.
+    """
+    no_tap = where(case.of_kind("blind"), source=Source.TAP, namespace=case.probe.source.namespace)
+    return case.probe.protocol.on_segment and (_is_starved(case) or bool(no_tap))
 
 
 def not_sent(case: Case) -> bool:
     """Whether none of the probes left, because netprobe itself lacked what it takes to send one."""
-    refused = [o for o in case.of_kind("refused") if o.error is None]
-    return bool(refused) and all(is_short(o) for o in refused) and not case.of_kind("sent")
+    refused = where(case.of_kind("refused"), error=None)
+    return bool(refused) and all(map(is_short, refused)) and not case.of_kind("sent")
 
 
 def is_short(refused: Observation) -> bool:
@@ -107,8 +114,7 @@ def _ends_unknown(prediction: Prediction) -> bool:
 
 def _all_refused(case: Case) -> bool:
     """Whether every answer was a TCP reset."""
-    answers = (o for o in case.of_kind("answered") if case.probe.takes(o.flow))
-    return all(o.text == "refused" or "RST" in o.text.split() for o in answers)
+    return all({"refused", "RST"} & {o.text, *o.text.split()} for o in case.answers)
 
 
 def _delivered(case: Case) -> bool:
@@ -116,9 +122,7 @@ def _delivered(case: Case) -> bool:
     delivery.
     """
     tapped = [hop.observed for hop in case.request if hop.bound]
-    if case.prediction is None or case.prediction.request.end not in (End.DELIVER, End.EXIT):
-        return False
-    return tapped[-1:] == [True]
+    return case.end in (End.DELIVER, End.EXIT) and tapped[-1:] == [True]
 
 
 def leg_of(case: Case, verdict: Verdict) -> Leg | None:
@@ -132,23 +136,19 @@ def leg_of(case: Case, verdict: Verdict) -> Leg | None:
         return Leg.REQUEST
     if _replied(case):
         return predicted or Leg.REPLY
-    if predicted is not None and _delivered(case):
-        return predicted
-    return _leg_unforeseen(case)
+    return predicted if predicted and _delivered(case) else _leg_unforeseen(case)
 
 
 def _replied(case: Case) -> bool:
     """Whether anything of a reply was seen."""
-    frames = (o for o in case.of_kind("seen") if o.leg is Leg.REPLY)
-    return any(hop.observed for hop in case.reply) or any(o.error is None for o in frames)
+    return bool(find(case.reply, observed=True) or find(case.of_kind("seen"), leg=Leg.REPLY, error=None))
 
 
 def _leg_unforeseen(case: Case) -> Leg | None:
     """The leg that failed without any sign of a reply; None where the request was seen to leave for good."""
     if not _delivered(case) or _doubted(case):
         return Leg.REQUEST
-    ended = case.prediction.request.end if case.prediction is not None else None
-    return Leg.REPLY if ended is End.DELIVER else None
+    return Leg.REPLY if case.end is End.DELIVER else None
 
 
 def _answered_on_the_way(case: Case) -> bool:
@@ -166,9 +166,7 @@ def _doubted(case: Case) -> bool:
     """Whether something behind the last tap may have stopped the request: the receiver's own rules, seen by
     nobody.
     """
-    hops = case.request
-    last = max((n for n, hop in enumerate(hops) if hop.observed), default=-1)
-    return any(hop.suspects for hop in hops[last + 1 :])
+    return any(hop.suspects for hop in case.not_seen(Leg.REQUEST))
 
 
 def from_another(case: Case) -> Observation | None:
@@ -197,20 +195,15 @@ def agreement_of(case: Case, verdict: Verdict) -> Agreement:
     expected = Verdict.REACHABLE if case.prediction.stop is None else Verdict.UNREACHABLE
     if verdict is expected and not _went_otherwise(case, verdict):
         return Agreement.CONFIRMED
-    unread = "unknown" in _suspected(case.prediction)
-    unsure = unread or _left_for_good(case) or _is_doubted(case)
+    unsure = "unknown" in _suspected(case.prediction) or _left_for_good(case) or _is_doubted(case)
     return Agreement.OBSERVED_ONLY if unsure else Agreement.DISAGREE
 
 
 def _went_otherwise(case: Case, verdict: Verdict) -> bool:
     """Whether the packet took another way than the predicted one, to the same end or to none."""
-    if verdict is Verdict.REACHABLE:
-        missed = [hop.observed for hop in (*case.request, *case.reply)]
-        if False in missed:
-            return True
-    if never_arrived(case):
-        return True
-    return _set_out(case)
+    missed = find((*case.request, *case.reply), observed=False)
+    astray = verdict is Verdict.REACHABLE and missed is not None
+    return astray or never_arrived(case) or _set_out(case)
 
 
 def never_arrived(case: Case) -> bool:
@@ -224,8 +217,8 @@ def never_arrived(case: Case) -> bool:
 
 def _set_out(case: Case) -> bool:
     """Whether the request was seen, though the prediction ends before the first tap."""
-    seen = [hop.predicted for hop in case.request if hop.observed]
-    return bool(seen) and not any(seen)
+    seen = where(case.request, observed=True)
+    return bool(seen) and find(seen, predicted=True) is None
 
 
 def _is_doubted(case: Case) -> bool:
@@ -239,8 +232,5 @@ def _left_for_good(case: Case) -> bool:
     """Whether the request went out of sight as predicted and no answer came in: what happens out there nobody
     predicts.
     """
-    assert case.prediction is not None
-    there, back = ([hop.observed for hop in case.hops(leg)] for leg in Leg)
-    if case.prediction.request.end is not End.EXIT or False in there:
-        return False
-    return True not in back or False not in back
+    there, back = ({hop.observed for hop in case.hops(leg)} for leg in Leg)
+    return case.end is End.EXIT and False not in there and not {True, False} <= back

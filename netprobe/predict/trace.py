@@ -34,6 +34,12 @@ class Routed(Struct, frozen=True):
     dst: str
     iif: Link | None = None
 
+    @property
+    def via(self) -> str:
+        """The address of the neighbour that the packet goes to: the next hop's, or its own destination."""
+        leg = self.decision.leg
+        return self.dst if leg is None or leg.via is None else leg.via
+
 
 class Resolved(Struct, frozen=True):
     """A next hop whose MAC came from the neighbour table of `namespace`."""
