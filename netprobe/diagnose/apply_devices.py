@@ -39,13 +39,13 @@ def _without(order: Order, link: Link) -> Snapshot:
 
 
 def add_link(order: Order) -> Snapshot:
-    """`ip link add [name] IFACE [address MAC] type …`: a bridge, a dummy or a VXLAN device, switched off, with
-    the settings that its namespace gives to new interfaces.
+    """`ip link add [name] IFACE [address MAC] type …`: a bridge, a dummy or a VXLAN device, switched off,
+    with the settings that its namespace gives to new interfaces.
     """
     at = order.words.index("type")
     name, *mac = (word for word in order.words[:at] if word not in ("name", "dev"))
     refuse_if(order.namespace.link_named(name), name)  # EEXIST
-    refuse_if(mac[:1] not in ([], ["address"]), name)
+    refuse_if(mac and (mac[0], len(mac)) != ("address", 2), name)
     index = 1 + max(link.index for link in order.namespace.links)
     kind, *more = order.words[at + 1 :]
     made, entries = _KINDS[kind](
