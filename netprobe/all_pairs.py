@@ -67,6 +67,10 @@ class Matrix(matrix.Matrix, frozen=True):
         """The answer for the summary page of a run in CI."""
         return self.formatted("markdown")
 
+    def html(self) -> str:
+        """The answer as a page in one file, with a map of all pairs."""
+        return self.formatted("html")
+
     def csv(self) -> str:
         """A line for each pair."""
         return self.formatted("csv")

@@ -69,6 +69,10 @@ class Check(CheckReport, frozen=True):
         """JUnit XML, for CI systems."""
         return self._formatted("junit")
 
+    def html(self) -> str:
+        """A page in one file, with pictures of what does not hold."""
+        return self._formatted("html")
+
     def _formatted(self, output: str, width: int = 0, colour: bool = False) -> str:
         from .formats import checked
         from .render.terminal import Terminal

@@ -24,10 +24,14 @@ def formatted(report: Report, output: str, terminal: Terminal, quiet: bool = Fal
         from .render.wide import wide
 
         return wide(report, terminal.colour, terminal.ascii)
-    if output == "svg":
-        from .render.svg import svg
+    if output == "html":
+        from .render.html.report import html
 
-        return svg(_text(report, Terminal(terminal.width or 100, colour=True), quiet), _question(report))
+        return html(report)
+    if output == "svg":
+        from .render.html.picture import svg
+
+        return svg(report)
     return _text(report, terminal, quiet)
 
 
@@ -41,6 +45,10 @@ def matrix_as(matrix: Matrix, output: str, terminal: Terminal, quiet: bool = Fal
         from .render import pairs
 
         return pairs.csv_of(matrix) if output == "csv" else pairs.junit_of(matrix)
+    if output == "html":
+        from .render.html.matrix import html
+
+        return html(matrix)
     from .render import matrix as rendering
 
     if output == "markdown":
@@ -114,6 +122,10 @@ def checked(report: CheckReport, output: str, terminal: Terminal, quiet: bool = 
         from .render.prometheus import prometheus
 
         return prometheus(report)
+    if output == "html":
+        from .render.html.check import html
+
+        return html(report)
     from .render import check
 
     return check.markdown(report) if output == "markdown" else check.check(report, terminal, quiet)
@@ -134,9 +146,3 @@ def _json(report: Report) -> str:
     from .codec import report_to_json
 
     return report_to_json(report).decode() + "\n"
-
-
-def _question(report: Report) -> str:
-    return joined(
-        ("netprobe", report.command, report.probe.source.endpoint, report.probe.destination.endpoint)
-    )

@@ -101,6 +101,14 @@ class Report(model.Report, frozen=True):
         """The report for the summary page of a run in CI."""
         return self._formatted("markdown", 0, False)
 
+    def html(self) -> str:
+        """The report as a page in one file, with pictures of the way; it fetches nothing."""
+        return self._formatted("html", 0, False)
+
+    def svg(self) -> str:
+        """The way of the packet as a picture, one lane a namespace."""
+        return self._formatted("svg", 0, False)
+
     def _formatted(self, output: str, width: int, colour: bool) -> str:
         from .formats import formatted
         from .render.terminal import Terminal

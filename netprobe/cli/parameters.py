@@ -158,7 +158,7 @@ def output(thing: str, *formats: str) -> tuple[Callable[..., Any], ...]:
     )
 
 
-OUTPUT = output("report", "text", "wide", "json", "markdown", "svg")
+OUTPUT = output("report", "text", "wide", "json", "markdown", "html", "svg")
 MATRIX: tuple[Callable[..., Any], ...] = (
     click.option("--all", "everybody", is_flag=True, help="Everybody who has an address takes part."),
     click.option(
@@ -174,7 +174,7 @@ MATRIX: tuple[Callable[..., Any], ...] = (
         help="These endpoints stand together under one name (repeatable).",
     ),
     *PROBE[:2], *PROBE[3:4], *PROBE[5:7], *PROBE[14:15],
-    *output("matrix", "text", "json", "csv", "junit", "markdown"),
+    *output("matrix", "text", "json", "csv", "junit", "markdown", "html"),
 )  # fmt: skip
 CAPTURE: tuple[Callable[..., Any], ...] = (
     click.option(
@@ -215,7 +215,7 @@ CHECK: tuple[Callable[..., Any], ...] = (
     ),
     *PROBE[3:4],
     *PROBE[14:15],
-    *output("result", "text", "json", "junit", "tap", "prometheus", "markdown"),
+    *output("result", "text", "json", "junit", "tap", "prometheus", "markdown", "html"),
 )  # fmt: skip
 
 EXPECT: tuple[Callable[..., Any], ...] = (

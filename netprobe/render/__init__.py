@@ -1,1 +1,1 @@
-"""Pure: a report into text, JSON, Markdown, SVG or a pcapng capture."""
+"""Pure: a report into text, Markdown, HTML, SVG or a pcapng capture."""

@@ -158,7 +158,7 @@ def causes(report: Report, pen: Pen) -> list[str]:
         return pen.listed(said, f"{title(report)}: ", colour(report))
     root, *symptoms = report.causes
     shown = _cause(report, root, {symptom.summary for symptom in symptoms}, pen)
-    shown += _several("symptom", map(_with_code, symptoms), pen)
+    shown += _several("symptom", map(with_code, symptoms), pen)
     return [*shown, *_several("more", [joined(("netprobe", "explain", root.code))], pen)]
 
 
@@ -186,26 +186,27 @@ def _cause(report: Report, cause: Cause, elsewhere: Set[str], pen: Pen) -> list[
         *(pen.paint(line, colour(report)) for line in pen.wrap(heading, pen.width)),
         *_what(cause, pen),
         *_labelled("where", where, pen),
-        *_several("why", _why(cause, elsewhere), pen),
-        *_several("proof", _proof(cause, report.agreement), pen),
+        *_several("why", why_said(cause, elsewhere), pen),
+        *_several("proof", proof_said(cause, report.agreement), pen),
         *fix_lines(cause, pen),
     ]
 
 
-def _why(cause: Cause, elsewhere: Set[str]) -> list[str]:
+def why_said(cause: Cause, elsewhere: Set[str]) -> list[str]:
     """What it was concluded from, and the cause behind it."""
     thing = (cause.object.id, cause.object.text) if cause.object else ()
     said = {cause.summary, *elsewhere, *thing}
     told = [proof.text for proof in cause.evidence if proof.source is Source.MODEL]
     further = [text for text in told if text not in said]
-    return further if cause.because is None else [*further, _with_code(cause.because)]
+    return further if cause.because is None else [*further, with_code(cause.because)]
 
 
-def _with_code(cause: Cause) -> str:
+def with_code(cause: Cause) -> str:
+    """A cause in a line, its code behind."""
     return f"{cause.summary} [{cause.code}]"
 
 
-def _proof(cause: Cause, agreement: Agreement) -> list[str]:
+def proof_said(cause: Cause, agreement: Agreement) -> list[str]:
     """What was seen; where something was sent and the cause was not, that."""
     seen = [proof for proof in cause.evidence if proof.source is not Source.MODEL]
     texts = [f"{words.evidence_source(proof.source)}: {proof.text}" for proof in seen]
@@ -235,7 +236,7 @@ def fix_lines(cause: Cause, pen: Pen) -> list[str]:
 
     What is not to be run as it stands is a comment to the shell, and advice is, too.
     """
-    shown = commands.lines(_placed(cause), ascii=pen.terminal.ascii)
+    shown = commands.lines(placed(cause), ascii=pen.terminal.ascii)
     written = [_typed(each.typed, each.remark, pen) for each in shown]
     advice = filter(None, pen.wrap(cause.advice, pen.room(_INDENT + 2)))
     written += [pen.paint(f"# {line}", CYAN) for line in advice]
@@ -248,7 +249,7 @@ def _old_fix(cause: Cause, pen: Pen) -> list[str]:
     return [_typed(line, "" if "#" in line else place, pen) for line in cause.fix]
 
 
-def _placed(cause: Cause) -> list[Command]:
+def placed(cause: Cause) -> list[Command]:
     """The commands, each with the namespace to run it in; netprobe itself is run from where it was
     started.
     """

@@ -10,7 +10,7 @@ from .markdown import code
 from .pen import BOLD, DIM, GREEN, LEAF, RED, YELLOW, Pen
 from .terminal import Terminal
 
-_SIGNS = {Status.HELD: ("✓", "ok"), Status.FAILED: ("✗", "FAIL"), Status.UNDETERMINED: ("?", "?"),
+SIGNS = {Status.HELD: ("✓", "ok"), Status.FAILED: ("✗", "FAIL"), Status.UNDETERMINED: ("?", "?"),
           Status.ERROR: ("!", "ERROR")}  # fmt: skip
 _COLOURS = {Status.HELD: LEAF, Status.FAILED: RED, Status.UNDETERMINED: YELLOW, Status.ERROR: RED}
 _WORDS = {Status.HELD: "hold", Status.FAILED: "fail", Status.UNDETERMINED: "are undetermined",
@@ -23,11 +23,11 @@ def check(report: CheckReport, terminal: Terminal, quiet: bool = False) -> str:
     told = [] if quiet else [line for each in report.results for line in _lines(each, pen)]
     changes = [] if quiet else [pen.paint(pen.plain(f"with: {each}"), BOLD) for each in report.changes]
     blank = [""] if told else []
-    return "\n".join((*changes, *told, *blank, _total(report, pen))) + "\n"
+    return "\n".join((*changes, *told, *blank, total(report, pen))) + "\n"
 
 
 def _lines(each: Checked, pen: Pen) -> Iterator[str]:
-    sign = pen.glyph(*_SIGNS[each.status])
+    sign = pen.glyph(*SIGNS[each.status])
     yield from pen.indented(each.title, f"{sign} ", _COLOURS[each.status])
     if each.turned:
         yield from pen.indented(f"the change {each.turned} it", "    ", BOLD)
@@ -62,7 +62,7 @@ def blame(each: Checked) -> tuple[tuple[str, str], ...]:
     return ("cause", cause.code), ("object", thing), ("fix", "; ".join(cause.fix))
 
 
-def _total(report: CheckReport, pen: Pen) -> str:
+def total(report: CheckReport, pen: Pen) -> str:
     """How many hold: the last line."""
     counts = [(status, report.count(status)) for status in Status]
     said = ", ".join(f"{number} {_WORDS[status]}" for status, number in counts if number)
@@ -83,7 +83,7 @@ def markdown(report: CheckReport) -> str:
     rows = sorted(report.results, key=lambda each: each.status is Status.HELD)
     table = [f"| {each.status} | {_cell(each.title)} | {_cell(_why(each))} |" for each in rows]
     changes = [f"With {code(each)}." for each in report.changes]
-    head = (f"### {_total(report, Pen(Terminal()))}", "", *changes, *([""] if changes else []))
+    head = (f"### {total(report, Pen(Terminal()))}", "", *changes, *([""] if changes else []))
     return "\n".join((*head, "| | expectation | why |", "|---|---|---|", *table)) + "\n"
 
 

@@ -75,8 +75,21 @@ def _divided(matrix: Matrix, size: int) -> Iterator[MapRow]:
 
 def _cell(matrix: Matrix, row: MapRow, column: MapRow, pen: Pen) -> str:
     """How the pairs of two rows do: all alike a sign, else how many tenths of them fail."""
-    if row.members == column.members and len(row.members) == 1:
+    if is_oneself(row, column):
         return pen.paint("\\", DIM)
+    worst, tenths = judged(matrix, row, column)
+    return pen.paint(str(tenths) if tenths else pen.glyph(*SIGNS[worst]), COLOURS[worst])
+
+
+def is_oneself(row: MapRow, column: MapRow) -> bool:
+    """Whether it is one member and itself, which is never asked."""
+    return row.members == column.members and len(row.members) == 1
+
+
+def judged(matrix: Matrix, row: MapRow, column: MapRow) -> tuple[Verdict | None, int]:
+    """The worst that is known of the pairs of two rows, and how many tenths of them fail: 0 where all are
+    alike.
+    """
     found = Counter(matrix.verdict(i, j) for i in row.members for j in column.members)
     del found[None]
     ranked = found.most_common()
@@ -84,12 +97,24 @@ def _cell(matrix: Matrix, row: MapRow, column: MapRow, pen: Pen) -> str:
     worst = next(iter([*failing, *ranked, (None, 0)]))[0]
     tenths = 10 * sum(count for _, count in failing) // max(1, found.total())
     is_mixed = found[Verdict.REACHABLE] > 0 and bool(failing)
-    sign = str(min(9, max(1, tenths))) if is_mixed else pen.glyph(*SIGNS[worst])
-    return pen.paint(sign, COLOURS[worst])
+    return worst, min(9, max(1, tenths)) if is_mixed else 0
 
 
 def _legend(matrix: Matrix, lines: Sequence[MapRow], pen: Pen) -> list[str]:
-    said = [f"{pen.glyph(*SIGNS[verdict])} {verdict}" for verdict in Verdict if matrix.count(verdict)]
-    if any(len(line.members) > 1 for line in lines):
-        said.append("1-9 tenths of the pairs fail")
+    said = [f"{pen.glyph(*SIGNS[verdict])} {verdict}" for verdict in seen(matrix)]
+    if has_blocks(lines):
+        said.append(TENTHS)
     return pen.wrap("rows ask columns: " + "   ".join(said), pen.width)
+
+
+TENTHS = "1-9 tenths of the pairs fail"
+
+
+def seen(matrix: Matrix) -> list[Verdict]:
+    """The verdicts that pairs have."""
+    return [verdict for verdict in Verdict if matrix.count(verdict)]
+
+
+def has_blocks(lines: Sequence[MapRow]) -> bool:
+    """Whether several members stand in one row."""
+    return any(len(line.members) > 1 for line in lines)

@@ -56,7 +56,7 @@ NUMBERS = (
 OPTIONS = {
     "-c": NUMBERS, "-W": NUMBERS, "-i": NUMBERS, "-s": NUMBERS, "--ttl": NUMBERS, "-P": PORTS, "--source-port": PORTS, "--mark": NUMBERS,
     "--uid": NUMBERS, "-p": (*PROTOCOLS, "", "sctp", "ICMP"), "--source-address": (*ADDRESSES, *NAMES, "fe80::1%eth0", "10.0.0.2%eth0"),
-    "--exclude": NAMES, "-o": ("text", "wide", "json", "markdown", "svg", "", "xml"),
+    "--exclude": NAMES, "-o": ("text", "wide", "json", "markdown", "html", "svg", "", "xml"),
 }  # fmt: skip
 FLAGS = ("-4", "-6", "--df", "--no-df")
 

@@ -39,7 +39,7 @@ from .outcome import Outcome
 RECORDINGS = Path(__file__).parents[1] / "faults" / "recordings"
 AT_ONCE = 40  # frames of one case
 IN_A_ROW = 8  # cases of one recording
-OUTPUTS = ("text", "wide", "markdown", "svg", "json")
+OUTPUTS = ("text", "wide", "markdown", "html", "svg", "json")
 _LENGTHS = (0, 1, 13, 14, 15, 17, 18, 19, 20, 28, 33, 34, 35, 38, 41, 42, 49, 54, 57, 58, 61, 62, 70, 74)
 
 

@@ -20,7 +20,7 @@ from .outcome import Outcome
 
 PROJECT = Path(__file__).resolve().parents[2]
 SEEDS = (PROJECT / "captures/samples", PROJECT / "tests/faults/recordings")
-OUTPUTS = ("text", "wide", "json", "markdown", "svg")
+OUTPUTS = ("text", "wide", "json", "markdown", "html", "svg")
 
 ODD: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 2**31, 2**32, 2**63 - 1, 2**63, 2**64, -(2**63), 10**30, 10**400, 1.5, -0.0, 1e308, "",

@@ -70,7 +70,7 @@ def test_nobody_is_sent_to_the_other_netprobe(document: Path) -> None:
     assert not re.search(r"(pip|pipx|uv|uvx) (install )?netprobe\b", document.read_text())
 
 
-def test_the_man_page_is_what_help_says() -> None:
+def test_the_man_page_and_the_pictures_are_what_netprobe_says_today() -> None:
     done = subprocess.run([sys.executable, PROJECT / "scripts/documents", "--check"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

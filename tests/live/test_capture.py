@@ -149,7 +149,7 @@ def test_a_capture_into_what_is_no_file(lab: Lab) -> None:
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
 
 
-@pytest.mark.parametrize("output", ["text", "wide", "json", "markdown", "svg"])
+@pytest.mark.parametrize("output", ["text", "wide", "json", "markdown", "html", "svg"])
 @once
 def test_a_report_in_a_file(lab: Lab, output: str) -> None:
     file = Path(lab.folder, f"report.{output}")
@@ -160,7 +160,7 @@ def test_a_report_in_a_file(lab: Lab, output: str) -> None:
     if output.startswith("json"):
         assert json.loads(text)["verdict"] == "reachable"
         assert (len(text.splitlines()) == 1) is (output == "json")
-    if output == "svg":
+    if output in ("html", "svg"):
         subprocess.run([sys.executable, "-c", "import sys, xml.dom.minidom as d; d.parse(sys.argv[1])", str(file)], check=True)
 
 

@@ -281,7 +281,7 @@ def test_names_that_are_shown_safely_and_usable(fresh_lab: Lab) -> None:
             assert_readable(done)
         for file in Path(fresh_lab.folder, folder).iterdir():
             assert re.fullmatch(r"[A-Za-z0-9.@_-]+\.pcapng", file.name)
-            for output in ("text", "wide", "markdown", "svg"):
+            for output in ("text", "wide", "markdown", "html", "svg"):
                 assert_readable(ask(fresh_lab, "show", str(file), "-o", output))
     assert_readable(ask(fresh_lab, "ls"))
 

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 from xml.sax.saxutils import escape
 
-from .escape import safe
-from .pen import columns
+from netprobe.render.escape import safe
+from netprobe.render.pen import columns
 
 _ADVANCE, _LINE, _PADDING, _BAR = 8.4, 20, 18, 36  # pixels: a column, a line, the frame, the title bar
 _LEAST_COLUMNS = 40
@@ -32,7 +32,7 @@ text{font:14px ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",mon
 .cyan{fill:#79c0ff}"""
 
 
-def svg(text: str, title: str = "") -> str:
+def window(text: str, title: str = "") -> str:
     """A terminal window that shows `text`, which may carry the colours of a `Pen`.
 
     `title` stands in the bar: the command.
