@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .model import Cause, Page, Space
     from .model.check import Checked
     from .session import Compared, Options, Report, Session
+    from .wiring import Map
 
 __all__ = [
     "CannotLook",
@@ -32,6 +33,7 @@ __all__ = [
     "Check",
     "Checked",
     "Compared",
+    "Map",
     "Matrix",
     "MatrixOptions",
     "NetprobeError",
@@ -50,6 +52,7 @@ __all__ = [
     "explain",
     "load",
     "ls",
+    "map",
     "matrix",
     "open",
     "ping",
@@ -64,6 +67,7 @@ _PLACES = {
     "model": ("Cause", "Page", "Space"),
     "model.check": ("Checked",),
     "session": ("Compared", "Options", "Report", "Session"),
+    "wiring": ("Map",),
 }
 
 
@@ -205,6 +209,21 @@ def ls(host: str | None = None) -> tuple[Space, ...]:
     """The namespaces and containers that can be seen from here, with their interfaces and addresses."""
     with open(host) as session:
         return session.ls()
+
+
+def map(
+    *endpoints: str,
+    highlight: tuple[str, str] | None = None,
+    host: str | None = None,
+    exclude: Sequence[str] = (),
+) -> Map:
+    """How the namespaces of this machine are wired; of what is connected with `endpoints`, where there are
+    any. `highlight`: a source and a destination, whose predicted path lies over it.
+
+    Raises WrongQuestion, NotPermitted or CannotLook.
+    """
+    with open(host, exclude) as session:
+        return session.map(*endpoints, highlight=highlight)
 
 
 def load(path: str | os.PathLike[str]) -> Report:

@@ -22,6 +22,7 @@ from .model.check import CheckReport, Status
 from .model.command import lines
 from .model.examination import Examination
 from .model.matrix import Matrix, PairGroup
+from .model.wiring import Wiring
 
 T = TypeVar("T")
 
@@ -141,6 +142,26 @@ def check_schema() -> bytes:
         "title": "netprobe.check/1",
     }
     return msgspec.json.format(msgspec.json.encode({**head, **made}), indent=2) + b"\n"
+
+
+def wiring_schema() -> bytes:
+    """The JSON Schema (draft 2020-12) of a map, made from the types."""
+    made = msgspec.json.schema(Wiring)
+    whole = made["$defs"]["Wiring"]
+    del whole["properties"]["groups"], made["$defs"]["SpaceGroup"]
+    whole["required"] = list(whole["properties"])
+    head = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:netprobe:map:1",
+        "title": "netprobe.map/1",
+    }
+    return msgspec.json.format(msgspec.json.encode({**head, **made}), indent=2) + b"\n"
+
+
+def wiring_to_json(wiring: Wiring) -> bytes:
+    """The wiring of a machine, all of it, as one line of UTF-8 JSON."""
+    keys = ("schema", "command", "asked", "spaces", "wires", "path", "blind")
+    return _encode({key: getattr(wiring, key) for key in keys})
 
 
 def _meaning(key: str) -> dict[str, str]:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from .model import Comparison, Page, Report, Space, Verdict
 from .model.check import CheckReport
-from .model.command import joined
 from .model.examination import Examination
 from .model.matrix import Matrix
+from .model.wiring import Wiring
 from .render.terminal import Terminal
 
 
@@ -54,6 +54,32 @@ def matrix_as(matrix: Matrix, output: str, terminal: Terminal, quiet: bool = Fal
     if output == "markdown":
         return rendering.markdown(matrix)
     return rendering.text(matrix, terminal, quiet)
+
+
+def wiring_as(wiring: Wiring, output: str, terminal: Terminal, whole: bool = False) -> str:
+    """The wiring of a machine in any of the formats of the command; `whole`: nothing of it in groups."""
+    if output == "json":
+        from .codec import wiring_to_json
+
+        return wiring_to_json(wiring).decode() + "\n"
+    from .render.wiring_groups import grouped
+
+    shown = wiring if whole else grouped(wiring)
+    if output in ("dot", "mermaid"):
+        from .render.wiring_graphs import wiring_dot, wiring_mermaid
+
+        return wiring_dot(shown) if output == "dot" else wiring_mermaid(shown)
+    if output == "svg":
+        from .render.wiring_svg import wiring_svg
+
+        return wiring_svg(shown)
+    if output == "html":
+        from .render.wiring_html import wiring_html
+
+        return wiring_html(shown)
+    from .render.wiring_text import wiring_text
+
+    return wiring_text(shown, terminal)
 
 
 def listed(spaces: Sequence[Space], output: str, terminal: Terminal) -> str:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .expectations.expectation import Expectation
     from .linux.machine import Machine
     from .linux.sensors.crafter import Crafter
+    from .wiring import Map
 
 
 class Options(TypedDict, total=False):
@@ -231,6 +232,14 @@ class Session:
     def ls(self) -> tuple[model.Space, ...]:
         """The namespaces and containers that can be seen from here, with their interfaces and addresses."""
         return self._opened().spaces()
+
+    def map(self, *endpoints: str, highlight: tuple[str, str] | None = None) -> Map:
+        """How the namespaces are wired; of what is connected with `endpoints`, where there are any.
+        `highlight`: a source and a destination, whose predicted path lies over it.
+        """
+        from .wiring import mapped
+
+        return mapped(self._opened(), endpoints, highlight)
 
     def run(self, question: Question, recall: Recall | None = None) -> model.Run:
         """The whole run of a question: the report, and the configuration and the frames that it was made

@@ -14,7 +14,18 @@ from click.core import ParameterSource, augment_usage_errors
 from netprobe import __version__
 
 from .ending import COMPLETING, EXAMINED, EXIT, INTERRUPTED, is_interruption, run, until_interrupted
-from .parameters import CAPTURE, CHECK, EXPECT, MATRIX, OUTPUT, PROBE, look_in_folders, output, with_options
+from .parameters import (
+    CAPTURE,
+    CHECK,
+    EXPECT,
+    MAP,
+    MATRIX,
+    OUTPUT,
+    PROBE,
+    look_in_folders,
+    output,
+    with_options,
+)
 from .streams import OUTPUT_FAILED, command_line, complain, print_report, rendered, terminal_of, write
 
 if TYPE_CHECKING:
@@ -31,6 +42,7 @@ _LOOKING = (
     "check",
     "expect",
     "matrix",
+    "map",
     "ls",
 )  # the commands that look at this machine
 
@@ -200,6 +212,27 @@ def expect(settings: dict[str, Any], /, endpoints: tuple[str, ...], **options: A
     sys.exit(write_expectations(settings, endpoints, options))
 
 
+@cli.command(name="map", short_help="Show how namespaces are wired, and who translates.")
+@click.argument("endpoints", metavar="[EP]...", nargs=-1)
+@with_options(*MAP)
+@click.pass_obj
+def show_map(settings: dict[str, Any], /, endpoints: tuple[str, ...], **options: Any) -> NoReturn:
+    """Show how namespaces are wired: cables, bridges and their ports, tunnels, ways out, translation.
+
+    With EP only what is connected with it. Example: netprobe map --highlight red 8.8.8.8 -o svg --out map.svg
+    """
+    from netprobe.formats import wiring_as
+    from netprobe.session import Session
+
+    with Session(settings["host"], options["exclude"]) as session:
+        found = session.map(*endpoints, highlight=options["highlight"])
+        for remark in session.heard():
+            complain(remark)
+    text = wiring_as(found, options["output"], terminal_of(settings, options), options["everything"])
+    write(text, options["out"])
+    sys.exit(0)
+
+
 @cli.command(short_help="Print a saved run again, without privileges.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 @with_options(*OUTPUT)
@@ -348,12 +381,14 @@ def demo(fault: str | None, listing: bool, shell: bool) -> NoReturn:
 
 
 @cli.command(short_help="Print the JSON Schema of the report.")
-@click.argument("output", metavar="[report|check]", type=click.Choice(["report", "check"]), default="report")
+@click.argument(
+    "output", metavar="[report|check|map]", type=click.Choice(["report", "check", "map"]), default="report"
+)
 def schema(output: str) -> None:
-    """Print the JSON Schema of the report, or of what `netprobe check -o json` prints."""
+    """Print the JSON Schema of the report, or of what `netprobe check -o json` or `map -o json` prints."""
     from netprobe import codec
 
-    made = {"report": codec.schema, "check": codec.check_schema}[output]()
+    made = {"report": codec.schema, "check": codec.check_schema, "map": codec.wiring_schema}[output]()
     write(made.decode() + "\n", None)
 
 

@@ -176,6 +176,17 @@ MATRIX: tuple[Callable[..., Any], ...] = (
     *PROBE[:2], *PROBE[3:4], *PROBE[5:7], *PROBE[14:15],
     *output("matrix", "text", "json", "csv", "junit", "markdown", "html"),
 )  # fmt: skip
+MAP: tuple[Callable[..., Any], ...] = (
+    click.option(
+        "--highlight",
+        nargs=2,
+        metavar="SRC DST",
+        help="Lay the predicted path from SRC to DST over it.",
+    ),
+    click.option("--all", "everything", is_flag=True, help="Show each namespace, however many there are."),
+    *PROBE[14:15],
+    *output("map", "text", "svg", "html", "dot", "mermaid", "json"),
+)
 CAPTURE: tuple[Callable[..., Any], ...] = (
     click.option(
         "-w",

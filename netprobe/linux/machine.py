@@ -51,6 +51,7 @@ from .tables.conntrack import entries
 
 if TYPE_CHECKING:
     from netprobe.model.matrix import Member, Pair, Plan, Sweep
+    from netprobe.model.wiring import MachineReading
 
     from .sensors.crafter import Crafter
 
@@ -300,6 +301,14 @@ class Machine:
             from .names.listing import list_spaces
 
             return list_spaces(self._directory)
+
+    def wiring(self) -> MachineReading:
+        """Every namespace that can be seen from here as a map shows it, and the networks of the engines."""
+        apart.forget()
+        with for_want_of_resources():
+            from .names.wiring import read_wiring
+
+            return read_wiring(self._directory)
 
     def heard(self) -> tuple[str, ...]:
         """What a person should know about how the names of `spaces` were found: which container engine did

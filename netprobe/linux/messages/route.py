@@ -120,7 +120,67 @@ class VlanData(nla):
     nla_map = ((1, "IFLA_VLAN_ID", "uint16"),)
 
 
+class VrfData(nla):
+    """IFLA_INFO_DATA of a VRF."""
+
+    nla_map = ((1, "IFLA_VRF_TABLE", "uint32"),)
+
+
+class BondData(nla):
+    """IFLA_INFO_DATA of a bond."""
+
+    nla_map = ((1, "IFLA_BOND_MODE", "uint8"),)
+
+
+class GreData(nla):
+    """IFLA_INFO_DATA of a tunnel by GRE or ERSPAN (include/uapi/linux/if_tunnel.h)."""
+
+    nla_map = (
+        (1, "IFLA_GRE_LINK", "uint32"),
+        (5, "IFLA_GRE_OKEY", "be32"),
+        (6, "IFLA_GRE_LOCAL", "ipaddr"),
+        (7, "IFLA_GRE_REMOTE", "ipaddr"),
+    )
+
+
+class IpTunnelData(nla):
+    """IFLA_INFO_DATA of a tunnel of IP in IP."""
+
+    nla_map = (
+        (1, "IFLA_IPTUN_LINK", "uint32"),
+        (2, "IFLA_IPTUN_LOCAL", "ipaddr"),
+        (3, "IFLA_IPTUN_REMOTE", "ipaddr"),
+    )
+
+
+class VtiData(nla):
+    """IFLA_INFO_DATA of a VTI."""
+
+    nla_map = (
+        (1, "IFLA_VTI_LINK", "uint32"),
+        (3, "IFLA_VTI_OKEY", "be32"),
+        (4, "IFLA_VTI_LOCAL", "ipaddr"),
+        (5, "IFLA_VTI_REMOTE", "ipaddr"),
+    )
+
+
+class GeneveData(nla):
+    """IFLA_INFO_DATA of a GENEVE device."""
+
+    nla_map = (
+        (1, "IFLA_GENEVE_ID", "uint32"),
+        (2, "IFLA_GENEVE_REMOTE", "ipaddr"),
+        (7, "IFLA_GENEVE_REMOTE6", "ipaddr"),
+    )
+
+
 DATA = {
+    "vrf": VrfData,
+    "bond": BondData,
+    **dict.fromkeys(("gre", "gretap", "ip6gre", "ip6gretap", "erspan", "ip6erspan"), GreData),
+    **dict.fromkeys(("ipip", "sit", "ip6tnl"), IpTunnelData),
+    **dict.fromkeys(("vti", "vti6"), VtiData),
+    "geneve": GeneveData,
     "bridge": BridgeData,
     "vxlan": VxlanData,
     "vlan": VlanData,
@@ -149,6 +209,7 @@ class LinkMessage(nlmsg):
         (5, "IFLA_LINK", "uint32"),
         (10, "IFLA_MASTER", "uint32"),
         (18, "IFLA_LINKINFO", "info"),
+        (20, "IFLA_IFALIAS", "asciiz"),
         (23, "IFLA_STATS64", "stats64"),
         (26, "IFLA_AF_SPEC", "spec_of_family"),
         (29, "IFLA_EXT_MASK", "uint32"),

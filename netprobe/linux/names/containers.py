@@ -17,6 +17,7 @@ from .names import Found
 if TYPE_CHECKING:
     from netprobe.linux.runtimes.container import Container
     from netprobe.linux.runtimes.registry import Registry
+    from netprobe.model.wiring import EngineNetwork
 
 PODS = "pod"  # a pod is never meant by a name without the prefix
 # The kinds, those with the better names first, and where they usually keep what they know: of one that has
@@ -92,6 +93,11 @@ class Containers:
     def heard(self) -> tuple[str, ...]:
         """What a person should know about the asking, as far as it is new: which engine did not answer."""
         return (*(self.registry.heard() if "registry" in self.__dict__ else ()), *apart.heard())
+
+    def networks(self) -> Iterator[EngineNetwork]:
+        """The networks of the engines that are here, as far as an interface of the host stands for one."""
+        if any(map(self._has_signs, ("docker", "podman"))) or "registry" in self.__dict__:
+            yield from self.registry.networks()
 
     def living_in(self, network: netns.Identity) -> Iterator[Found]:
         """The containers whose own network namespace this is, the one first that the others share it with."""

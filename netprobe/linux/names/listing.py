@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+
+from msgspec.structs import replace
 
 from netprobe.errors import NetprobeError, Shortage, is_short
 from netprobe.linux import deadline, netns
@@ -28,7 +30,7 @@ _End = tuple[netns.Identity, int]  # an interface: its namespace and ifindex
 
 
 @dataclass(slots=True)
-class _Seen:
+class Seen:
     """A namespace as met on the way: all its names, and what was read inside."""
 
     found: list[Found]
@@ -40,27 +42,15 @@ class _Seen:
     masters: dict[int, str] = field(default_factory=dict)
 
 
+Look = Callable[[Seen, int], None]  # reads what is wanted of an open namespace, in which the thread is
+
+
 def list_spaces(directory: Directory) -> tuple[Space, ...]:
     """All namespaces that can be seen, by name; those that cannot be entered say why.
 
     Raises Shortage, OSError where we lack what it takes to look.
     """
-    seen: dict[netns.Identity, _Seen] = {}
-    taken: set[str] = set()  # titles
-    closed: list[_Seen] = []
-    everything = directory.everything()
-    while batch := list(islice(everything, AT_ONCE)):
-        results = open_each(batch)
-        try:
-            for found, result in zip(batch, results, strict=True):
-                if isinstance(result, Shortage):
-                    raise result
-                if isinstance(result, NetprobeError):
-                    closed.append(_Seen([found], found.name, blind=str(result)))
-                else:
-                    _meet(directory, seen, taken, found, result)
-        finally:
-            close_all(results)
+    seen, closed = meet_all(directory, _look)
     wires = _wires(directory, seen)
     return tuple(
         sorted(
@@ -70,15 +60,49 @@ def list_spaces(directory: Directory) -> tuple[Space, ...]:
     )
 
 
+def meet_all(directory: Directory, look: Look) -> tuple[dict[netns.Identity, Seen], list[Seen]]:
+    """All namespaces that can be seen, each looked at once, and the names of those that cannot be opened.
+
+    Raises Shortage, OSError where we lack what it takes to look.
+    """
+    seen: dict[netns.Identity, Seen] = {}
+    taken: set[str] = set()  # titles
+    closed: list[Seen] = []
+    everything = directory.everything()
+    while batch := list(islice(everything, AT_ONCE)):
+        results = open_each(batch)
+        try:
+            for found, result in zip(batch, results, strict=True):
+                if isinstance(result, Shortage):
+                    raise result
+                if isinstance(result, NetprobeError):
+                    closed.append(Seen([found], found.name, blind=str(result)))
+                else:
+                    _meet(directory, (seen, taken), found, result, look)
+        finally:
+            close_all(results)
+    return seen, closed
+
+
 def natural(name: str) -> list[tuple[int, str]]:
     """Sorts names as people count: c2 before c10."""
     pieces = re.split("([0-9]+)", name)
     return [(int(piece) if at % 2 else 0, piece) for at, piece in enumerate(pieces)]
 
 
+def _look(each: Seen, _fd: int) -> None:
+    with Netlink() as netlink:
+        each.links, each.addresses = list_links(netlink), read_addresses(netlink)
+
+
 def _meet(
-    directory: Directory, seen: dict[netns.Identity, _Seen], taken: set[str], found: Found, fd: int
+    directory: Directory,
+    known: tuple[dict[netns.Identity, Seen], set[str]],
+    found: Found,
+    fd: int,
+    look: Look,
 ) -> None:
+    seen, taken = known
     identity = netns.identity(fd)
     if directory.is_excluded(fd):
         return
@@ -88,10 +112,10 @@ def _meet(
     free = (title for title in directory.titles(identity, found) if title not in taken)
     title = directory.handles.name_of(identity) or next(free, f"netns-{identity[1]}")
     taken.add(title)
-    seen[identity] = each = _Seen([found], title, identity=identity)
+    seen[identity] = each = Seen([found], title, identity=identity)
     try:
-        with deadline.within(EACH_S), netns.inside(fd), Netlink() as netlink:
-            each.links, each.addresses = list_links(netlink), read_addresses(netlink)
+        with deadline.within(EACH_S), netns.inside(fd):
+            look(each, fd)
     except (NetprobeError, OSError) as error:
         if is_short(error):
             raise
@@ -100,7 +124,7 @@ def _meet(
     each.masters = {link.index: names[link.master] for link in each.links if link.master in names}
 
 
-def _wires(directory: Directory, seen: dict[netns.Identity, _Seen]) -> dict[_End, _End]:
+def _wires(directory: Directory, seen: dict[netns.Identity, Seen]) -> dict[_End, _End]:
     """Both ends of every veth.
 
     The namespace with most of them is asked first: its answers serve for the others too.
@@ -130,7 +154,7 @@ def _wires(directory: Directory, seen: dict[netns.Identity, _Seen]) -> dict[_End
     return wires
 
 
-def _numbers(directory: Directory, each: _Seen, wanted: set[int]) -> dict[int, netns.Identity]:
+def _numbers(directory: Directory, each: Seen, wanted: set[int]) -> dict[int, netns.Identity]:
     """What a namespace calls others; nothing where it may not be asked.
 
     Raises Shortage, OSError where we lack what it takes to ask.
@@ -154,7 +178,12 @@ def _numbers(directory: Directory, each: _Seen, wanted: set[int]) -> dict[int, n
         os.close(fd)
 
 
-def _space(each: _Seen, seen: dict[netns.Identity, _Seen], wires: dict[_End, _End]) -> Space:
+def _space(each: Seen, seen: dict[netns.Identity, Seen], wires: dict[_End, _End]) -> Space:
+    return replace(space_of(each), interfaces=tuple(_interfaces(each, seen, wires)))
+
+
+def space_of(each: Seen) -> Space:
+    """A namespace as it is called, without its interfaces."""
     kind = next((found.kind for found in each.found if found.name == each.title), each.found[0].kind)
     given = [
         found
@@ -163,19 +192,11 @@ def _space(each: _Seen, seen: dict[netns.Identity, _Seen], wires: dict[_End, _En
     ]
     names = dict.fromkeys(found.text for found in given)
     note = next((found.note for found in each.found if found.note and found.name == each.title), "")
-    return Space(
-        each.title,
-        kind,
-        tuple(names),
-        each.identity[1],
-        tuple(_interfaces(each, seen, wires)),
-        note,
-        each.blind,
-    )
+    return Space(each.title, kind, tuple(names), each.identity[1], note=note, blind=each.blind)
 
 
 def _interfaces(
-    each: _Seen, seen: dict[netns.Identity, _Seen], wires: dict[_End, _End]
+    each: Seen, seen: dict[netns.Identity, Seen], wires: dict[_End, _End]
 ) -> Iterator[SpaceInterface]:
     for link in each.links:
         own = tuple(

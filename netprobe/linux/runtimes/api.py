@@ -20,6 +20,7 @@ from msgspec import Struct
 LIMIT_S = 2.0
 LARGEST = 32 << 20  # bytes; a list of ten thousand containers has 20 MB
 PIECE = 1 << 16
+NETWORKS = "/networks"  # the path of the list of all networks
 _UCRED = struct.Struct("=iII")  # process, user, group
 
 

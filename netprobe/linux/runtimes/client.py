@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from netprobe.linux import deadline
+from netprobe.model.wiring import EngineNetwork
 
-from .api import LIMIT_S, Busy, HttpAnswer, Silent, get, inspect, listing
+from .api import LIMIT_S, NETWORKS, Busy, HttpAnswer, Silent, get, inspect, listing
 from .container import SHORT_ID, WHOLE_ID, Container, changed
 from .descriptions import Described, Listed
 from .json import decoded
+from .networks import ListedNetwork
 from .process import whose
 from .sockets import Sockets
 
@@ -57,6 +59,16 @@ class Client:
         for address in self._addresses():
             answer = self._get(address, listing(), LIMIT_S)
             yield from self._valid(answer, self._read(answer, address, list[Listed]) or ())
+
+    def networks(self) -> Iterator[EngineNetwork]:
+        """Every network for which an interface of the host stands; of a Podman that listens here its files
+        tell more.
+        """
+        for address in self._addresses():
+            answer = self._get(address, NETWORKS, LIMIT_S)
+            said = self._read(answer, address, list[ListedNetwork]) or ()
+            if self._signed(answer) == "docker":
+                yield from (found for each in said if (found := each.network()) is not None)
 
     def _addresses(self) -> tuple[str, ...]:
         """The sockets to ask; that there is none although the user named an engine is remarked once."""

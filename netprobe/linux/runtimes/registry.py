@@ -7,10 +7,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from netprobe.linux import netns
+from netprobe.linux.files import Tree
+from netprobe.model.wiring import EngineNetwork
 
 from .container import Container, changed
 from .found import FoundContainer
 from .kinds import Kinds
+from .networks import podman_networks
 
 
 class Registry:
@@ -18,6 +21,7 @@ class Registry:
 
     def __init__(self, root: str, environment: Mapping[str, str]) -> None:
         self._remarks: list[str] = []
+        self._root = root
         self._kinds = Kinds(root, environment, self._remarks)
 
     def heard(self) -> tuple[str, ...]:
@@ -52,6 +56,11 @@ class Registry:
             pid = each.pid or self._kinds.census.first(each.id, each.owner)
             if pid:
                 yield FoundContainer(changed(each, pid=pid))
+
+    def networks(self) -> Iterator[EngineNetwork]:
+        """The networks of Docker, as it says, and of Podman, as its files tell."""
+        yield from self._kinds.clients["docker"].networks()
+        yield from podman_networks(Tree(self._root or "/"))
 
     # from namespaces to containers
 

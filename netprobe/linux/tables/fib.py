@@ -84,6 +84,15 @@ def read_routes(netlink: Netlink) -> tuple[tuple[Route, ...], bool]:
         return _routes(netlink, _few(netlink, strict)), False
 
 
+def read_defaults(netlink: Netlink) -> tuple[Route, ...]:
+    """The default routes of the main table, IPv4 and IPv6: they come first of all, so that no more is read of
+    a table of a million.
+    """
+    with Netlink(strict=True) as strict:
+        found = [each for family in (AF_INET, AF_INET6) for each in _of_table(strict, family, MAIN, FIRST)]
+    return _routes(netlink, (each for each in found if not each["dst_len"]))
+
+
 def _few(netlink: Netlink, strict: Netlink) -> list[Record]:
     """Of very many routes those that the kernel makes, defaults, and tables that are small: a router has a
     million others, and a packet goes by one. Of the table local the first, and those that somebody has made:
