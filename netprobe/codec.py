@@ -21,6 +21,7 @@ from .model import Comparison, Page, Report, Run, Space, Verdict
 from .model.check import CheckReport, Status
 from .model.command import lines
 from .model.examination import Examination
+from .model.live import Event
 from .model.matrix import Matrix, PairGroup
 from .model.wiring import Wiring
 
@@ -154,6 +155,23 @@ def wiring_schema() -> bytes:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "urn:netprobe:map:1",
         "title": "netprobe.map/1",
+    }
+    return msgspec.json.format(msgspec.json.encode({**head, **made}), indent=2) + b"\n"
+
+
+def event_to_json(event: Event) -> bytes:
+    """An event of a watch, as one line of UTF-8 JSON."""
+    said = msgspec.to_builtins(event)
+    return _encode({"schema": said["schema"], **said})
+
+
+def watch_schema() -> bytes:
+    """The JSON Schema (draft 2020-12) of a line of `--watch -o jsonl`, made from the types."""
+    made = msgspec.json.schema(Event)
+    head = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:netprobe:watch:1",
+        "title": "netprobe.watch/1",
     }
     return msgspec.json.format(msgspec.json.encode({**head, **made}), indent=2) + b"\n"
 

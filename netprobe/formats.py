@@ -14,7 +14,7 @@ from .render.terminal import Terminal
 
 def formatted(report: Report, output: str, terminal: Terminal, quiet: bool = False) -> str:
     """The report as text that ends with a newline; `quiet` is one line, whatever the command was."""
-    if output == "json":
+    if output in ("json", "jsonl"):
         return _json(report)
     if output == "markdown":
         from .render.markdown import markdown

@@ -22,6 +22,7 @@ from .parameters import (
     MATRIX,
     OUTPUT,
     PROBE,
+    WATCH,
     look_in_folders,
     output,
     with_options,
@@ -124,7 +125,7 @@ def cli(ctx: click.Context, /, **settings: Any) -> None:
 @cli.command(short_help="Follow a packet through every hop, both directions.")
 @click.argument("src")
 @click.argument("dst", metavar="DST[:PORT]")
-@with_options(*PROBE, *OUTPUT, *CAPTURE)
+@with_options(*PROBE, WATCH, *OUTPUT, *CAPTURE)
 @click.pass_obj
 def trace(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> NoReturn:
     """Follow a packet from SRC to DST through every hop, both directions, and name the cause when it breaks.
@@ -152,7 +153,7 @@ def arping(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> N
 @cli.command(short_help="Say in one line whether DST answers SRC, and why not.")
 @click.argument("src")
 @click.argument("dst", metavar="DST[:PORT]")
-@with_options(*PROBE, *OUTPUT, *CAPTURE)
+@with_options(*PROBE, WATCH, *OUTPUT, *CAPTURE)
 @click.pass_obj
 def ping(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> NoReturn:
     """Say in one line whether DST answers SRC, and the cause when it does not."""
@@ -382,13 +383,24 @@ def demo(fault: str | None, listing: bool, shell: bool) -> NoReturn:
 
 @cli.command(short_help="Print the JSON Schema of the report.")
 @click.argument(
-    "output", metavar="[report|check|map]", type=click.Choice(["report", "check", "map"]), default="report"
+    "output",
+    metavar="[report|check|map|watch]",
+    type=click.Choice(["report", "check", "map", "watch"]),
+    default="report",
 )
 def schema(output: str) -> None:
-    """Print the JSON Schema of the report, or of what `netprobe check -o json` or `map -o json` prints."""
+    """Print the JSON Schema of the report, of what `netprobe check -o json` or `map -o json` prints, or of a
+    line of `--watch -o jsonl`.
+    """
     from netprobe import codec
 
-    made = {"report": codec.schema, "check": codec.check_schema, "map": codec.wiring_schema}[output]()
+    schemas = {
+        "report": codec.schema,
+        "check": codec.check_schema,
+        "map": codec.wiring_schema,
+        "watch": codec.watch_schema,
+    }
+    made = schemas[output]()
     write(made.decode() + "\n", None)
 
 
@@ -415,6 +427,10 @@ def _probe(command: str, settings: dict[str, Any], src: str, dst: str, options: 
             # forked before anything heavy is imported: scapy loads beside pyroute2
             crafter = held.enter_context(Crafter())
         question = _question(command, src, dst, options)
+        if options.get("watch"):
+            from .watch import answer
+
+            sys.exit(answer(question, settings, options, crafter, _recall(options)))
         from netprobe.session import Session
 
         session = held.enter_context(Session(settings["host"], options.get("exclude") or (), crafter))

@@ -158,7 +158,7 @@ def output(thing: str, *formats: str) -> tuple[Callable[..., Any], ...]:
     )
 
 
-OUTPUT = output("report", "text", "wide", "json", "markdown", "html", "svg")
+OUTPUT = output("report", "text", "wide", "json", "jsonl", "markdown", "html", "svg")
 MATRIX: tuple[Callable[..., Any], ...] = (
     click.option("--all", "everybody", is_flag=True, help="Everybody who has an address takes part."),
     click.option(
@@ -204,6 +204,12 @@ CAPTURE: tuple[Callable[..., Any], ...] = (
         callback=file_name,
         help="Folder for captures, or none.",
     ),
+)
+
+WATCH = click.option(
+    "--watch",
+    is_flag=True,
+    help="Ask again each second (-i), until q or -c rounds, and show a live table; -o jsonl streams it.",
 )
 
 CHECK: tuple[Callable[..., Any], ...] = (

@@ -35,7 +35,7 @@ def since(earlier: Earlier, now: Snapshot, prediction: Prediction | None) -> Sin
     """What the report says about the earlier run."""
     versions = families(prediction) if prediction is not None else BOTH
     port = prediction.probe.destination.port if prediction is not None else None
-    found = _without_followers(changed(earlier.snapshot, now, versions, port))
+    found = without_followers(changed(earlier.snapshot, now, versions, port))
     return Since(earlier.capture, earlier.time, earlier.at, tuple(map(as_object, found)))
 
 
@@ -78,7 +78,7 @@ def _counts(each: Difference, port: int | None) -> bool:
     return not is_transient(each)
 
 
-def _without_followers(found: tuple[Difference, ...]) -> Iterator[Difference]:
+def without_followers(found: tuple[Difference, ...]) -> Iterator[Difference]:
     """All but the sysctls that another one of them has set along."""
     leaders = [each for each in found if each.kind == "sysctl" and each.name in _LED]
     for each in found:

@@ -316,6 +316,10 @@ class Machine:
         """
         return self._directory.containers.heard()
 
+    def opened(self, names: Iterable[str]) -> dict[str, int]:
+        """The open namespaces among these, in that order, by name."""
+        return {name: self._directory.handles[name] for name in names if name in self._directory.handles}
+
     # --- observing
 
     def observe(

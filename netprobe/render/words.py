@@ -329,10 +329,15 @@ def _round(value: int, unit: int) -> int:
 
 def loss(sent: int, received: int) -> str:
     """The numbers of -c: "30 sent, 17 answered, 43 % lost"."""
+    return f"{sent} sent, {received} answered, {share_lost(sent, received)} % lost"
+
+
+def share_lost(sent: int, received: int) -> str:
+    """What is lacking, in percent."""
     percent = f"{100 * (sent - received) / sent:.0f}" if sent else "0"
     if percent in ("0", "100") and 0 < received < sent:  # neither all nor nothing: do not round to it
         percent = f"{100 * (sent - received) / sent:.1f}"
-    return f"{sent} sent, {received} answered, {percent} % lost"
+    return percent
 
 
 def round_trip(rtt_ns: Sequence[int]) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import sample_matrices
 import sample_reports
+import sample_watches
 from msgspec.structs import replace
 
 from netprobe.render.html.picture import svg
@@ -60,6 +61,7 @@ def test_no_golden_is_left_over():
     names = {f"{name}.{look}.txt" for name in REPORTS for look in [*LOOKS, "wide"]} | {f"{name}.md" for name in REPORTS}
     matrices = {f"matrix-{name}.{look}.txt" for name in sample_matrices.SHOWN for look in sample_matrices.LOOKS}
     matrices |= {f"matrix-{name}.md" for name in sample_matrices.SHOWN}
+    names |= {f"live-{name}.{look}.txt" for name in sample_watches.WATCHES for look in [*sample_watches.LOOKS, "lines"]}
     assert {path.name for path in GOLDEN.iterdir()} == names | matrices | {"ping.txt", "forward-drop.svg", "forward-drop.window.svg"}
 
 

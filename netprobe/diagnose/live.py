@@ -1,0 +1,239 @@
+"""A watch, round by round: statistics of its hops, verdict and cause, and what became otherwise. Pure.
+
+What changed is found by comparing two readings, which sees everything; when it did, the kernel's notices
+tell, where there is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from msgspec.structs import replace
+
+from netprobe.model import Changed, Difference, Hop, Leg, Report, Snapshot, Verdict
+from netprobe.model.live import (
+    MOST_CHANGES,
+    MOST_HOPS,
+    ChangeEvent,
+    EndEvent,
+    EndHop,
+    Event,
+    Live,
+    LiveChange,
+    LiveHop,
+    Notice,
+    RoundEvent,
+    Seen,
+    VerdictEvent,
+)
+
+from . import since
+
+_AWAY = 300  # rounds for which a place is remembered to which the way does not lead any more
+_BESIDE = 32  # namespaces that are remembered although the last round did not read them
+_RULES = frozenset({"rule", "nat-rule", "policy", "set", "ruleset", "table", "chain"})
+_SETTINGS = frozenset({"sysctl"})
+_ANSWERS = {Verdict.REACHABLE: "answered", Verdict.UNDETERMINED: "undetermined"}
+
+_Key = tuple[Leg, str, str | None, str, str | None]
+
+
+# ---- what became otherwise
+
+
+def known_after(known: Snapshot, fresh: Snapshot) -> Snapshot:
+    """What is known of the configuration after a reading: of namespaces that it did not read (in full), what
+    was read before.
+    """
+    read = {name: each for name, each in fresh.namespaces.items() if not each.unread}
+    others = {name: each for name, each in known.namespaces.items() if name not in read}
+    kept = dict(list(others.items())[-_BESIDE:])
+    return replace(fresh, namespaces={**kept, **read})
+
+
+def changed_since(known: Snapshot, fresh: Snapshot, report: Report) -> tuple[Difference, ...]:
+    """What is configured otherwise than it was known, in the namespaces that were read."""
+    flows = [hop.flow for leg in Leg for hop in report.path.of(leg)]
+    tunnels = filter(None, (flow.outer for flow in flows))
+    versions = {report.probe.version, *(flow.version for flow in (*flows, *tunnels))}
+    found = since.changed(known, fresh, frozenset(versions), report.probe.destination.port)
+    return tuple(since.without_followers(found))
+
+
+def dated(
+    found: Sequence[Difference], notices: Sequence[Notice], at_ns: int
+) -> tuple[tuple[LiveChange, ...], frozenset[Notice]]:
+    """Each difference with the moment that a notice tells, else with that of the reading; and the notices
+    that these explain.
+    """
+    told = [(each, _notice_of(each, notices)) for each in found]
+    shown = tuple(
+        LiveChange(
+            notice.at_ns if notice else at_ns,
+            since.as_object(each),
+            notice is not None,
+            notice.by if notice else "",
+        )
+        for each, notice in told
+    )
+    places = {(each.namespace, _group(each.kind)) for each in found}
+    return shown, frozenset(each for each in notices if (each.namespace, _group(each.kind)) in places)
+
+
+def passed(notices: Iterable[Notice]) -> tuple[LiveChange, ...]:
+    """What was otherwise between two readings and is as before: an object of which two things were told."""
+    told: dict[tuple[str, str, str], list[Notice]] = {}
+    for each in notices:
+        told.setdefault((each.namespace, each.kind, each.name), []).append(each)
+    return tuple(_passing(each) for each in told.values() if len({n.what for n in each if n.what}) > 1)
+
+
+def _passing(notices: Sequence[Notice]) -> LiveChange:
+    first = notices[0]
+    words = ", then ".join(dict.fromkeys(each.what for each in notices if each.what))
+    return LiveChange(
+        first.at_ns,
+        Changed(first.kind, first.name, namespace=first.namespace, before="", after=words),
+        heard=True,
+        by=first.by,
+        passing=True,
+    )
+
+
+def _notice_of(each: Difference, notices: Sequence[Notice]) -> Notice | None:
+    """The first notice about this very object, else about one like it in the same namespace."""
+    here = [notice for notice in notices if notice.namespace == each.namespace]
+    exact = (notice for notice in here if (notice.kind, notice.name) == (each.kind, each.name))
+    alike = (notice for notice in here if _group(notice.kind) == _group(each.kind))
+    return next(exact, None) or next(alike, None)
+
+
+def _group(kind: str) -> str:
+    """What changes together, and is told by the same part of the kernel."""
+    if kind in _RULES:
+        return "rules"
+    return "settings" if kind in _SETTINGS else "network"
+
+
+# ---- the statistics
+
+
+def after_round(
+    live: Live, report: Report, changed: Sequence[LiveChange], at_ns: int
+) -> tuple[Live, tuple[Event, ...]]:
+    """The watch after a round, and what is to be told of it."""
+    number = live.rounds + 1
+    answer = live.answer.after(report.rtt_ns[0]) if report.rtt_ns else live.answer
+    same = live.report is not None and _finding(live.report) == _finding(report) and not live.trouble
+    counted = _ANSWERS.get(report.verdict, "lost")
+    now = replace(
+        _with_changes(live, changed), at_ns=at_ns, rounds=number, report=report, answer=answer, trouble="",
+        hops=_hops(live.hops, report), since_ns=live.since_ns if same else at_ns,
+        **{counted: getattr(live, counted) + 1},
+    )  # fmt: skip
+    before = live.report.verdict if live.report is not None else None
+    found = VerdictEvent(
+        at_ns, number, report.verdict, report.direction, report.summary, report.causes[:1], before
+    )
+    events = (*map(_told, changed), _round(report, number, at_ns), *(() if same else (found,)))
+    return now, events
+
+
+def after_failure(live: Live, trouble: str, at_ns: int) -> tuple[Live, tuple[Event, ...]]:
+    """The watch after a round that could not be asked, which says nothing about the network."""
+    number = live.rounds + 1
+    began = live.since_ns if live.trouble else at_ns
+    now = replace(live, at_ns=at_ns, rounds=number, failed=live.failed + 1, trouble=trouble, since_ns=began)
+    return now, (RoundEvent(at_ns, number, None, trouble=trouble),)
+
+
+def ended(live: Live, last: Report, at_ns: int, complete: bool, lost_capture: str | None) -> EndEvent:
+    """The last event: all rounds together, and the report of the last one, as it was saved."""
+    return EndEvent(
+        at_ns, live.rounds, live.answered, live.lost, live.undetermined, live.failed, live.changed,
+        tuple(map(_end_hop, live.hops)), complete, last, last.capture, lost_capture,
+    )  # fmt: skip
+
+
+def verdict(live: Live) -> Verdict:
+    """All rounds as one answer: as `-c` with so many packets gives it."""
+    if live.lost:
+        return Verdict.INTERMITTENT if live.answered else Verdict.UNREACHABLE
+    return Verdict.REACHABLE if live.answered == live.rounds else Verdict.UNDETERMINED
+
+
+def _finding(report: Report) -> tuple[Verdict, Leg | None, str, str]:
+    """What makes a finding another one."""
+    cause = report.causes[0] if report.causes else None
+    named = cause.object.id if cause is not None and cause.object is not None else ""
+    return report.verdict, report.direction, cause.code if cause is not None else "", named
+
+
+def _with_changes(live: Live, changed: Sequence[LiveChange]) -> Live:
+    kept = (*live.changes, *changed)[-MOST_CHANGES:]
+    return replace(live, changes=kept, changed=live.changed + len(changed))
+
+
+def _key(leg: Leg, hop: Hop) -> _Key:
+    return leg, hop.namespace, hop.interface, str(hop.stage), hop.bound
+
+
+def _hops(known: Sequence[LiveHop], report: Report) -> tuple[LiveHop, ...]:
+    """The hops after a round: those of its way first, in its order, then those of earlier ones."""
+    before = {_key(each.leg, each.hop): each for each in known}
+    lost = report.sent > 0 and not report.received
+    found: list[LiveHop] = []
+    for leg in Leg:
+        way = [hop for hop in report.path.of(leg) if hop.bound is not None]
+        passed_by = {_key(leg, hop) for hop in way}
+        found += [_passed(before.get(_key(leg, hop)) or LiveHop(leg, hop), hop) for hop in way]
+        others = [each for key, each in before.items() if each.leg is leg and key not in passed_by]
+        found += [_missed(each) if lost else replace(each, away=each.away + 1) for each in others]
+    return tuple(each for each in found if each.away < _AWAY)[:MOST_HOPS]
+
+
+def _passed(known: LiveHop, hop: Hop) -> LiveHop:
+    """The place after a round whose way leads here; one without a sensor counts nothing."""
+    if hop.observed is None and hop.reached:
+        return replace(known, hop=hop, away=0)
+    seen = hop.observed is True
+    timed = seen and hop.time_ns is not None
+    latency = known.latency.after(max(0, hop.time_ns or 0)) if timed else known.latency
+    return replace(known, hop=hop, sent=known.sent + 1, seen=known.seen + seen, latency=latency, away=0)
+
+
+def _missed(known: LiveHop) -> LiveHop:
+    """The place after a round that was lost before it: where the way led before, it should have come."""
+    return replace(known, sent=known.sent + 1) if known.away == 0 else known
+
+
+# ---- what is told
+
+
+def _told(change: LiveChange) -> ChangeEvent:
+    return ChangeEvent(change.at_ns, change.heard, change.what, change.passing, change.by)
+
+
+def _round(report: Report, number: int, at_ns: int) -> RoundEvent:
+    code = report.causes[0].code if report.causes else None
+    rtt = report.rtt_ns[0] if report.rtt_ns else None
+    return RoundEvent(at_ns, number, report.verdict, rtt, code, tuple(_seen(report)))
+
+
+def _seen(report: Report) -> Iterator[Seen]:
+    for leg in Leg:
+        for hop in report.path.of(leg):
+            if hop.bound is not None:
+                yield Seen(*_place(leg, hop), hop.observed, hop.time_ns)
+
+
+def _place(leg: Leg, hop: Hop) -> tuple[Leg, int, str, str | None, str, str | None]:
+    return leg, hop.n, hop.namespace, hop.interface, str(hop.stage), hop.bound
+
+
+def _end_hop(each: LiveHop) -> EndHop:
+    spans = each.latency
+    return EndHop(
+        *_place(each.leg, each.hop), each.sent, each.seen, spans.last_ns, spans.average_ns, spans.best_ns,
+        spans.worst_ns, spans.deviation_ns,
+    )  # fmt: skip
