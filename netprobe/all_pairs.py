@@ -104,7 +104,7 @@ def asked(
         for each in machine.connected(network)
     ]
     if options.get("all"):
-        added += [(_written(space), "") for space in _able(machine.spaces())]
+        added += [(space.typed or space.name, "") for space in _able(machine.spaces())]
     everybody = [*named, *added]
     question = MatrixQuestion(
         tuple(name for name, _ in everybody), tuple(group for _, group in everybody),
@@ -127,11 +127,6 @@ def _named(endpoints: Sequence[str] | Mapping[str, Sequence[str]]) -> list[tuple
 
 def _several(given: str | Sequence[str]) -> Sequence[str]:
     return (given,) if isinstance(given, str) else given
-
-
-def _written(space: model.Space) -> str:
-    """How a namespace is written; what only a process shows has a title, and no name."""
-    return space.names[0] if space.kind == "pid" and space.names else space.name
 
 
 def _able(spaces: Sequence[model.Space]) -> list[model.Space]:

@@ -82,15 +82,17 @@ def wiring_as(wiring: Wiring, output: str, terminal: Terminal, whole: bool = Fal
     return wiring_text(shown, terminal)
 
 
-def listed(spaces: Sequence[Space], output: str, terminal: Terminal) -> str:
-    """The namespaces of a machine, as a table or as JSON."""
+def listed(spaces: Sequence[Space], output: str, terminal: Terminal, quiet: bool = False) -> str:
+    """The namespaces of a machine, as a table or as JSON; `quiet` are their names alone, as they are
+    typed.
+    """
     if output == "json":
         from .codec import spaces_to_json
 
         return spaces_to_json(spaces).decode() + "\n"
     from .render import spaces as table
 
-    return table.spaces(spaces, terminal)
+    return table.spaces(spaces, terminal, quiet)
 
 
 def examined(examination: Examination, output: str, terminal: Terminal, quiet: bool = False) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from fnmatch import fnmatchcase
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
@@ -229,9 +230,12 @@ class Session:
 
         return asked(self._opened(), endpoints, progress, options)
 
-    def ls(self) -> tuple[model.Space, ...]:
-        """The namespaces and containers that can be seen from here, with their interfaces and addresses."""
-        return self._opened().spaces()
+    def ls(self, *names: str) -> tuple[model.Space, ...]:
+        """The namespaces and containers that can be seen from here, with their interfaces and addresses; with
+        `names` those alone of whose names, kind or addresses one holds one of these, or fits it as a pattern.
+        """
+        found = self._opened().spaces()
+        return tuple(each for each in found if not names or any(_fits(each, name) for name in names))
 
     def map(self, *endpoints: str, highlight: tuple[str, str] | None = None) -> Map:
         """How the namespaces are wired; of what is connected with `endpoints`, where there are any.
@@ -321,6 +325,16 @@ def _kept(run: model.Run, path: str, *words: str) -> model.Report:
     if failed is not None:
         raise OSError(failed[0])
     return run.report
+
+
+def _fits(space: model.Space, wanted: str) -> bool:
+    """Whether a word means a namespace; with * or ? in it, it is a pattern of a whole name (fnmatch)."""
+    names = (each for each in space.names if not each.startswith("pid:"))  # of a process `typed` has it
+    addresses = (address.partition("/")[0] for each in space.interfaces for address in each.addresses)
+    words = (space.name, space.typed, space.kind, *names, *addresses)
+    if set(wanted) & set("*?"):
+        return any(fnmatchcase(word, wanted) for word in words)
+    return any(wanted in word for word in words)
 
 
 class Compared(Struct, frozen=True):

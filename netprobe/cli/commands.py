@@ -15,8 +15,10 @@ from netprobe import __version__
 
 from .ending import COMPLETING, EXAMINED, EXIT, INTERRUPTED, is_interruption, run, until_interrupted
 from .parameters import (
+    ANYWHERE,
     CAPTURE,
     CHECK,
+    COLOURS,
     EXPECT,
     MAP,
     MATRIX,
@@ -49,7 +51,14 @@ _LOOKING = (
 
 
 class Subcommand(click.Command):
-    """A command whose errors are about it: click does not say whose option lacks its value."""
+    """A command whose errors are about it: click does not say whose option lacks its value.
+
+    What stands before any command may stand behind it, too.
+    """
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The command's own, and the general ones, which its help does not repeat."""
+        return [*super().get_params(ctx), *ANYWHERE]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """click's parsing, which knows for its errors where it is."""
@@ -84,15 +93,11 @@ class Commands(click.Group):
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option("-q", "--quiet", is_flag=True, help="Print the verdict line only.")
-@click.option("-v", "--verbose", is_flag=True, help="Show tracebacks of netprobe's own bugs.")
 @click.option(
-    "--color",
-    type=click.Choice(["auto", "always", "never"]),
-    default="auto",
-    show_default=True,
-    help="Colour the report.",
+    "-q", "--quiet", is_flag=True, help="Print the verdict line only. This and the next two may stand behind."
 )
+@click.option("-v", "--verbose", is_flag=True, help="Show tracebacks of netprobe's own bugs.")
+@click.option("--color", type=COLOURS, default="auto", show_default=True, help="Colour the report.")
 @click.option(
     "--host", metavar="NS", help="The namespace that `host` names (default: the one netprobe runs in)."
 )
@@ -301,19 +306,25 @@ def _compared(settings: dict[str, Any], before: str, after: str, options: dict[s
 
 
 @cli.command(name="ls", short_help="List namespaces and containers, and the veth to each.")
+@click.argument("names", metavar="[NAME]...", nargs=-1)
 @with_options(*output("list", "text", "json"))
 @click.pass_obj
-def list_spaces(settings: dict[str, Any], /, **options: Any) -> NoReturn:
-    """List namespaces and containers, their addresses, and the veth that leads to each."""
+def list_spaces(settings: dict[str, Any], /, names: tuple[str, ...], **options: Any) -> NoReturn:
+    """List namespaces and containers, their addresses, and the veth that leads to each.
+
+    With NAME those alone one of whose names, kinds or addresses holds it; with * or ? in it, fits it as a
+    whole. Exit 1 where there is none. With -q their names alone, as they are typed.
+    """
     from netprobe.formats import listed
     from netprobe.session import Session
 
     with Session(settings["host"]) as session:
-        found = session.ls()
+        found = session.ls(*names)
         for remark in session.heard():
             complain(remark)
-    write(listed(found, options["output"], terminal_of(settings, options)), options["out"])
-    sys.exit(0)
+    text = listed(found, options["output"], terminal_of(settings, options), settings["quiet"])
+    write(text, options["out"])
+    sys.exit(0 if found else 1)
 
 
 @cli.command(short_help="Say what netprobe can see here, and what helps.")
@@ -339,6 +350,11 @@ def _codes(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> lis
     from netprobe.causes.pages import codes
 
     return [code for code in codes() if code.startswith(incomplete)]
+
+
+def _commands(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """The commands that a shell may complete."""
+    return [name for name in cli.commands if name.startswith(incomplete)]
 
 
 @cli.command(short_help="Explain a cause; without CODE, list them all.")
@@ -413,6 +429,21 @@ def completion(shell: str) -> None:
     found = get_completion_class(shell)
     assert found is not None
     click.echo(found(cli, {}, "netprobe", COMPLETING).source())
+
+
+@cli.command(name="help", short_help="Print the help of a command.")
+@click.argument("command", required=False, metavar="[COMMAND]", shell_complete=_commands)
+@click.pass_context
+def help_of(ctx: click.Context, /, command: str | None) -> None:
+    """Print the help of a command, as netprobe COMMAND --help does; without COMMAND that of netprobe."""
+    root = ctx.find_root()
+    if command is None:
+        click.echo(root.get_help())
+        return
+    _, found, _ = cli.resolve_command(root, [command])
+    assert found is not None
+    with click.Context(found, info_name=command, parent=root) as inner:
+        click.echo(found.get_help(inner))
 
 
 def _probe(command: str, settings: dict[str, Any], src: str, dst: str, options: dict[str, Any]) -> NoReturn:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 
 class Duration(click.ParamType[int]):
@@ -82,6 +83,25 @@ def look_in_folders(ctx: click.Context, param: click.Parameter, value: str | Non
     look_in(folders)
 
 
+COLOURS = click.Choice(["auto", "always", "never"])
+
+
+def _said_behind(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    """Put a general option that stands behind the command among the settings."""
+    if value is not None and isinstance(ctx.obj, dict):  # where a shell completes there are none
+        ctx.obj[param.name] = value
+
+
+# what stands before any command, and may stand behind it
+ANYWHERE: tuple[click.Option, ...] = tuple(
+    click.Option(names, **kind, default=None, hidden=True, expose_value=False, callback=_said_behind)
+    for names, kind in (
+        (["-q", "--quiet"], {"is_flag": True}),
+        (["-v", "--verbose"], {"is_flag": True}),
+        (["--color"], {"type": COLOURS}),
+    )
+)
+
 PROBE: tuple[Callable[..., Any], ...] = (
     click.option(
         "-p",
@@ -136,6 +156,32 @@ PROBE: tuple[Callable[..., Any], ...] = (
 )
 
 
+_JSON = "netprobe.json"  # in a context: that --json was there
+
+
+def _json_is_meant(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    """Note `--json` for the option that it stands for, whichever of them comes first."""
+    if not value:
+        return
+    ctx.meta[_JSON] = True
+    if ctx.params.get("output") is not None:
+        ctx.params["output"] = _format_meant(ctx, ctx.params["output"])
+
+
+def _format(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """The format; that of `--json` where that was there."""
+    if _JSON not in ctx.meta:
+        return value
+    given = ctx.get_parameter_source(param.name or "") is ParameterSource.COMMANDLINE
+    return _format_meant(ctx, value) if given else "json"
+
+
+def _format_meant(ctx: click.Context, given: str) -> str:
+    if given != "json":
+        raise click.UsageError(f"--json and -o {given} contradict each other", ctx)
+    return given
+
+
 def output(thing: str, *formats: str) -> tuple[Callable[..., Any], ...]:
     """The options for the format of a `thing` that a command prints, text first, and for the file that it
     goes to.
@@ -147,7 +193,15 @@ def output(thing: str, *formats: str) -> tuple[Callable[..., Any], ...]:
             type=click.Choice(formats),
             default=formats[0],
             show_default=True,
+            callback=_format,
             help=f"Format of the {thing}.",
+        ),
+        click.option(
+            "--json",
+            is_flag=True,
+            expose_value=False,
+            callback=_json_is_meant,
+            help="The same as -o json.",
         ),
         click.option(
             "--out",

@@ -28,7 +28,7 @@ class Space(Struct, frozen=True):
     docker, ...).
 
     `names` are all ways to write it. `note` is what a person should know ("paused"); `blind` why it could not
-    be looked into.
+    be looked into. `typed` is how to write it in a command, where that is not its name alone.
     """
 
     name: str
@@ -38,3 +38,4 @@ class Space(Struct, frozen=True):
     interfaces: tuple[SpaceInterface, ...] = ()
     note: str = ""
     blind: str | None = None
+    typed: str = ""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netprobe.model.command import lines
+from netprobe.model.command import Command, lines
 from netprobe.model.examination import Examination, Finding, State
 
-from .pen import BOLD, CYAN, DIM, GREEN, RED, YELLOW, Pen, columns
+from .pen import BOLD, CYAN, DIM, GREEN, RED, YELLOW, Pen, behind, columns
 from .terminal import Terminal
 
 _COLOURS = {State.OK: GREEN, State.LIMITED: YELLOW, State.MISSING: RED}
+_STATES = max(map(len, State))
 _READABLE = 34  # columns beside the first two; where there are fewer, a subject stands on a line of its own
 _INDENT = 4
 
@@ -28,43 +29,41 @@ def examination(found: Examination, terminal: Terminal, quiet: bool = False) -> 
 
 def _said(found: Examination) -> str:
     states = [each.state for each in found.findings]
-    less = len(states) - states.count(State.OK)
-    if found.state is State.OK:
-        return "ok: netprobe sees all that it can make use of here"
-    if found.state is State.LIMITED:
-        return (
-            f"limited: netprobe works here, and sees less than it could in {less} of {len(states)} subjects"
-        )
-    return f"missing: netprobe cannot trace here; {less} of {len(states)} subjects are not as it needs them"
+    less = f"{len(states) - states.count(State.OK)} of {len(states)} subjects"
+    return {
+        State.OK: "ok: netprobe sees all that it can make use of here",
+        State.LIMITED: f"limited: netprobe works here, and sees less than it could in {less}",
+        State.MISSING: f"missing: netprobe cannot trace here; {less} are not as it needs them",
+    }[found.state]
 
 
 def _finding(each: Finding, across: int, pen: Pen) -> list[str]:
     """Side by side where there is room."""
-    state, subject = f"{each.state.value:<{_longest()}}", pen.plain(each.subject)
-    margin = 2 + _longest() + 2 + across + 2
-    head = f"  {pen.paint(state, _COLOURS[each.state])}  {pen.paint(subject, BOLD)}"
+    margin = 2 + _STATES + 2 + across + 2
     narrow = pen.width is not None and pen.width < margin + _READABLE
     indent = _INDENT if narrow else margin
-    room = pen.room(indent)
-    told = [*pen.wrap(each.fact, room), *(pen.paint(row, DIM) for row in pen.wrap(each.effect, room) if row)]
-    told += _help(each, room, pen)
+    told = _told(each, pen.room(indent), pen)
+    subject = pen.plain(each.subject)
     if narrow:
         parts = [(each.state.value, _COLOURS[each.state]), (subject, BOLD)]
-        return [*pen.flowed(parts, 2, "  "), *(" " * indent + row for row in told)]
-    first, *more = told
-    return [head + " " * (across - columns(subject) + 2) + first, *(" " * indent + row for row in more)]
+        return [*pen.flowed(parts, 2, "  "), *behind(" " * indent, " " * indent, told)]
+    state = pen.paint(f"{each.state.value:<{_STATES}}", _COLOURS[each.state])
+    gap = " " * (across - columns(subject) + 2)
+    return behind(f"  {state}  {pen.paint(subject, BOLD)}{gap}", " " * indent, told)
 
 
-def _longest() -> int:
-    return max(len(state.value) for state in State)
+def _told(each: Finding, room: int | None, pen: Pen) -> list[str]:
+    """How it is, what that means, what helps."""
+    effect = [pen.paint(row, DIM) for row in filter(None, pen.wrap(each.effect, room))]
+    return [*pen.wrap(each.fact, room), *effect, *_help(each.help, room, pen)]
 
 
-def _help(each: Finding, room: int | None, pen: Pen) -> Sequence[str]:
+def _help(command: Command | None, room: int | None, pen: Pen) -> Sequence[str]:
     """The command in one line, as it is typed: it is there to be copied. Advice is a comment to a shell."""
-    if each.help is None:
+    if command is None:
         return []
-    if not each.help.words:
-        return [pen.paint(f"# {row}", CYAN) for row in pen.wrap(each.help.note, room and room - 2)]
-    (said,) = lines((each.help,), ascii=pen.terminal.ascii)
-    remark = pen.paint(pen.plain(f"   # {said.remark}"), DIM) if said.remark else ""
+    if not command.words:
+        return [pen.paint(f"# {row}", CYAN) for row in pen.wrap(command.note, room and room - 2)]
+    (said,) = lines((command,), ascii=pen.terminal.ascii)
+    remark = pen.paint(pen.plain(f"   # {said.remark}" * bool(said.remark)), DIM)
     return [pen.paint(pen.plain(said.typed), CYAN) + remark]

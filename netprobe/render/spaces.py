@@ -6,19 +6,22 @@ namespace is a paragraph.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from itertools import chain, repeat, zip_longest
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.model import Space, SpaceInterface
+from netprobe.model.command import quoted
 
 from .pen import DIM, Pen, columns
 from .terminal import Terminal
 from .text import grid
 
 _HEADS = ("NAME", "KIND", "INTERFACE", "ADDRESSES", "LEADS TO")
+_USUAL = ("127.0.0.1/8", "::1/128")  # of lo
 _GAP = 2  # between columns
 _READABLE = 20  # columns that the last one needs
 
@@ -35,36 +38,52 @@ class _Row(Struct, frozen=True):
     remark: str = ""
 
 
-def spaces(found: Sequence[Space], terminal: Terminal) -> str:
-    """A table, one interface a row; a namespace's name stands at its first."""
+def spaces(found: Sequence[Space], terminal: Terminal, quiet: bool = False) -> str:
+    """A table, one interface a row; a namespace's name, as it is typed, stands at its first. Why several
+    could not be read is said once, below. `quiet` are the names alone.
+    """
     pen = Pen(terminal)
-    rows = [row for space in found for row in _rows(space, pen)]
+    if quiet:
+        return "".join(pen.plain(written(space)) + "\n" for space in found)
+    told = Counter(filter(None, (space.blind for space in found)))
+    often = {reason: f"{times} were not read" for reason, times in told.items() if times > 1}
+    rows = [row for space in found for row in _rows(space, often, pen)]
     room = _room(rows, pen)
     lines = _table(rows, room, pen) if room is not None else _paragraphs(rows, pen)
+    for reason, how_many in often.items():
+        lines += ["", *pen.wrap(f"{how_many}: {reason}; `netprobe doctor` says what helps", pen.width)]
     return "\n".join(lines) + "\n"
 
 
-def _rows(space: Space, pen: Pen) -> list[_Row]:
+def written(space: Space) -> str:
+    """How a namespace is typed, quoted where a shell needs that."""
+    return quoted(space.typed or space.name)
+
+
+def _rows(space: Space, often: Collection[str], pen: Pen) -> list[_Row]:
     kind = pen.plain(f"{space.kind} ({space.note})" if space.note else space.kind)
-    head = _Row(pen.plain(space.name), kind)
+    head = _Row(pen.plain(written(space)), kind)
     tail = [_Row(also=pen.plain(f"also {name}")) for name in _further_names(space)]
     if space.blind:
-        return [replace(head, remark=pen.plain(f"not read: {space.blind}")), *tail]
-    shown = [_interface(interface, pen) for interface in space.interfaces if interface.name != "lo"]
+        said_below = dict.fromkeys(often, "not read")
+        why = said_below.get(space.blind, f"not read: {space.blind}")
+        return [replace(head, remark=pen.plain(why)), *tail]
+    rows = [_interface(interface, pen) for interface in space.interfaces]
+    shown = [row for row in rows if row.interface != "lo" or row.addresses]
     if not shown:
         return [replace(head, remark="no interface besides lo"), *tail]
     return [replace(shown[0], name=head.name, kind=head.kind), *shown[1:], *tail]
 
 
 def _further_names(space: Space) -> list[str]:
-    said = (space.name, f"{space.kind}:{space.name}")
+    said = (space.name, f"{space.kind}:{space.name}", space.typed)
     return [name for name in space.names if name not in said and not name.startswith("pid:")]
 
 
 def _interface(interface: SpaceInterface, pen: Pen) -> _Row:
     name = interface.name if interface.up else f"{interface.name} (down)"
-    # every interface has one; it tells nothing
-    addresses = [a for a in interface.addresses if not a.startswith("fe80:")]
+    # every interface has one of these; it tells nothing
+    addresses = [a for a in interface.addresses if not a.startswith("fe80:") and a not in _USUAL]
     return _Row(
         interface=pen.plain(name),
         addresses=pen.plain(" ".join(addresses)),

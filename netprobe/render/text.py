@@ -40,6 +40,8 @@ def ping(report: Report, colour: bool = False, ascii: bool = False) -> str:
     """One line at any width: yes or no, and the cause."""
     pen = Pen(Terminal(None, colour, ascii))
     line = f"{pen.plain(question(report))}  {pen.paint(pen.plain(ending(report)), colour_of(report))}"
+    if len(report.rtt_ns) > 1:
+        line += "  " + pen.plain(words.round_trip(report.rtt_ns))
     if report.causes:
         line += "  " + pen.plain(f"[{report.causes[0].code}] {report.causes[0].summary}")
     elif broken_leg(report):

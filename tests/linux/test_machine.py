@@ -342,7 +342,8 @@ def test_the_list_of_namespaces(lab: Lab) -> None:
     port = next(interface for interface in listed["host"].interfaces if f"host/{interface.name}" == eth0.peer)
     assert (port.peer, port.bridge) == ("c1/eth0", "docker0")
     assert listed["red"].names == ("netns:red",)
-    assert listed["host"].kind == "host"
+    assert listed["red"].typed == "red"
+    assert (listed["host"].kind, listed["host"].typed) == ("host", "host")
 
 
 ASK = "from netprobe.linux.machine import Machine\nwith Machine() as m: print(m.resolve('host').namespace, flush=True); m.resolve('red')"

@@ -12,6 +12,7 @@ from identities import identity
 from netprobe.endpoint import Named, parse
 from netprobe.errors import WrongQuestion
 from netprobe.linux.names.handles import Handles
+from netprobe.linux.names.listing import typed_name
 from netprobe.linux.names.names import (
     Found,
     NamedNamespaces,
@@ -24,6 +25,7 @@ from netprobe.linux.names.names import (
     title_of,
 )
 from netprobe.linux.privilege import sudo_line
+from netprobe.model import Space
 
 
 @pytest.fixture
@@ -177,3 +179,25 @@ def test_the_command_under_sudo() -> None:
     assert sudo_line(["/x/netprobe/__main__.py", "ls", "$(id)"]).endswith(f"{sys.executable} -P -m netprobe ls '$(id)'")
     assert sudo_line(["/usr/bin/pytest"]) == "run this program as root"
     assert sudo_line([]) == "run this program as root"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "names", "shared", "typed"),
+    [
+        ("red", "netns", ("netns:red",), (), "red"),
+        ("red", "netns", ("netns:red", "docker:red"), ("red",), "netns:red"),
+        ("c1", "docker", ("docker:c1",), ("c1",), "docker:c1"),
+        ("c1", "docker", ("docker:c1",), (), "c1"),
+        ("10.0.0.1", "netns", ("netns:10.0.0.1",), (), "netns:10.0.0.1"),
+        ("--help", "netns", ("netns:--help",), (), "netns:--help"),
+        ("host", "netns", ("netns:host",), (), "netns:host"),
+        ("host", "host", (), (), "host"),
+        ("pid 7 (sleep)", "pid", ("pid:7",), (), "pid:7"),
+        ("pod:default/web", "pod", ("pod:default/web",), (), "pod:default/web"),
+        ("a:80", "netns", ("netns:a:80",), (), "a:80"),
+    ],
+)
+def test_a_listed_name_is_written_as_it_must_be_typed(
+    name: str, kind: str, names: tuple[str, ...], shared: tuple[str, ...], typed: str
+) -> None:
+    assert typed_name(Space(name, kind, names), shared) == typed

@@ -65,6 +65,35 @@ def test_a_table_where_it_can_be_read_and_paragraphs_where_not() -> None:
     assert narrow.startswith("host  host\n  br0  10.0.0.1/16  fd00:10::1/64\n  veth0\n    port of br0, leads to red/eth0\n")
 
 
+def test_names_are_written_as_they_are_typed() -> None:
+    found = [
+        Space("c1", "netns", ("netns:c1",), 1, typed="netns:c1"),
+        Space("c1", "docker", ("docker:c1",), 2, typed="docker:c1"),
+        Space("pid 7 (sleep)", "pid", ("pid:7",), 3, note="sleep", typed="pid:7"),
+        Space("a b;c", "netns", ("netns:a b;c",), 4),
+    ]
+    table = spaces(found, Terminal())
+    assert [line.split("  ")[0] for line in table.splitlines()[1:]] == ["netns:c1", "docker:c1", "pid:7", "'a b;c'"]
+    assert "pid (sleep)" in table
+    assert "also" not in table
+    assert spaces(found, Terminal(), quiet=True) == "netns:c1\ndocker:c1\npid:7\n'a b;c'\n"
+
+
+def test_of_lo_only_what_somebody_gave_it_is_shown() -> None:
+    usual, given = ("127.0.0.1/8", "::1/128"), ("10.9.9.9/32", "127.0.0.53/8")
+    table = spaces([Space("c1", "netns", (), 1, (SpaceInterface("lo", "loopback", True, (*usual, *given)),))], Terminal())
+    assert re.search(r"lo +10\.9\.9\.9/32 127\.0\.0\.53/8", table)
+    assert "127.0.0.1/8" not in table
+    assert "no interface besides lo" in spaces([Space("c1", "netns", (), 1, (SpaceInterface("lo", "loopback", True, usual),))], Terminal())
+
+
+def test_why_several_were_not_read_is_said_once() -> None:
+    text = spaces([Space(f"c{n}", "docker", (), n, blind="it needs CAP_SYS_ADMIN") for n in range(50)], Terminal(80))
+    assert text.count("CAP_SYS_ADMIN") == 1
+    assert text.count("not read") == 51
+    assert text.endswith("50 were not read: it needs CAP_SYS_ADMIN; `netprobe doctor` says what helps\n")
+
+
 def test_colour_changes_no_width() -> None:
     for width in (48, 120):
         painted = spaces(FOUND, Terminal(width, colour=True))

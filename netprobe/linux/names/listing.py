@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 
 from msgspec.structs import replace
 
-from netprobe.errors import NetprobeError, Shortage, is_short
+from netprobe.endpoint import parse
+from netprobe.errors import NetprobeError, Shortage, WrongQuestion, is_short
 from netprobe.linux import deadline, netns
 from netprobe.linux.netlink import Netlink
 from netprobe.linux.tables.links import list_links, read_addresses
 from netprobe.model import InterfaceAddress, Link, Space, SpaceInterface
 
-from .names import Found, close_all, open_each
-from .namespaces import Directory, is_generated
+from .names import Found, Processes, close_all, open_each
+from .namespaces import HOST, NAMELESS, Directory, is_generated
 from .peers import numbers_of
 
 AT_ONCE = 32  # namespaces that are open at one time
@@ -51,13 +53,38 @@ def list_spaces(directory: Directory) -> tuple[Space, ...]:
     Raises Shortage, OSError where we lack what it takes to look.
     """
     seen, closed = meet_all(directory, _look)
-    wires = _wires(directory, seen)
-    return tuple(
-        sorted(
-            (_space(each, seen, wires) for each in (*seen.values(), *closed)),
-            key=lambda space: (space.kind, natural(space.name)),
-        )
-    )
+    wires, shared = _wires(directory, seen), _shared_names((*seen.values(), *closed))
+    spaces = (_space(each, seen, wires) for each in (*seen.values(), *closed))
+    typed = (replace(space, typed=typed_name(space, shared)) for space in spaces)
+    return tuple(sorted(typed, key=lambda space: (space.kind, natural(space.name))))
+
+
+def _shared_names(all_seen: Sequence[Seen]) -> frozenset[str]:
+    """The names that stand for more than one namespace where they are written alone."""
+    of_each = ({found.name for found in each.found if _is_bare(found)} for each in all_seen)
+    counts = Counter(chain.from_iterable(of_each))
+    return frozenset(name for name, times in counts.items() if times > 1)
+
+
+def _is_bare(found: Found) -> bool:
+    """Whether its name means it without a kind; what another user says makes none ambiguous (`lookup`)."""
+    return found.kind not in NAMELESS and not found.owner
+
+
+def typed_name(space: Space, shared: Container[str]) -> str:
+    """How a person writes a namespace in a command: its name where that means it, else with its kind."""
+    with_kind = f"{space.kind}:{space.name}"
+    if with_kind not in space.names:  # a process, a pod, or its title has the kind already
+        return space.name if space.kind == HOST or not space.names else space.names[0]
+    return with_kind if space.name in shared or _is_something_else(space.name) else space.name
+
+
+def _is_something_else(name: str) -> bool:
+    """Whether the word alone would be an option, an address, or the namespace that netprobe is started in."""
+    try:
+        return name.startswith("-") or name == HOST or parse(name).ip is not None
+    except WrongQuestion:  # looked for as a whole
+        return False
 
 
 def meet_all(directory: Directory, look: Look) -> tuple[dict[netns.Identity, Seen], list[Seen]]:
@@ -192,6 +219,7 @@ def space_of(each: Seen) -> Space:
     ]
     names = dict.fromkeys(found.text for found in given)
     note = next((found.note for found in each.found if found.note and found.name == each.title), "")
+    note = note or (each.title.partition("(")[2].removesuffix(")") if kind == Processes.kind else "")
     return Space(each.title, kind, tuple(names), each.identity[1], note=note, blind=each.blind)
 
 

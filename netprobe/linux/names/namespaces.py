@@ -34,7 +34,7 @@ from .names import (
 HOST = STARTED_IN
 HOST_ROOT = "/proc/1/root"
 # kinds whose names tell nothing without the kind before them
-_NAMELESS = (HOST, Processes.kind, NamespaceFiles.kind, PODS)
+NAMELESS = (HOST, Processes.kind, NamespaceFiles.kind, PODS)
 _GENERATED = re.compile(r"(?:netns|cni)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -214,7 +214,7 @@ class Directory:
 
     def _given(self, found: Found | None, identity: netns.Identity) -> Iterator[str]:
         """The names that people gave it: the one they found it by, then those in /run/netns."""
-        if found is not None and found.kind not in _NAMELESS and not is_generated(found.name):
+        if found is not None and found.kind not in NAMELESS and not is_generated(found.name):
             yield from (found.name, found.text)
         if found is not None and (found.kind == PODS or "//" in found.name):
             yield found.text
