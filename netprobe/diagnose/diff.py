@@ -13,7 +13,6 @@ from netprobe.model import (
     Hop,
     Leg,
     NamedSet,
-    Namespace,
     Object,
     Report,
     Ruleset,
@@ -27,6 +26,7 @@ from .inventory import inventory
 
 _COUNTER = re.compile(r"\b(packets|bytes|used) \d+")
 _NONE = Object("policy", "")
+_IN_PART = {"route": "routed", "fdb-entry": "forwarded"}  # what may be too many to be read whole
 _SHOWN = 8  # elements of a set that are named
 
 
@@ -150,26 +150,15 @@ def differences(old: Snapshot, new: Snapshot, name: str) -> Iterator[Difference]
     is left out.
     """
     before, after = inventory(old, name), inventory(new, name)
-    halves = _read_in_part(old[name], new[name])
+    unlike = [
+        kind for kind, asked in _IN_PART.items() if getattr(old[name], asked) != getattr(new[name], asked)
+    ]
     gone = {key for kind, key in before.keys() ^ after.keys() if kind == "link"}
     for kind, key in dict.fromkeys((*before, *after)):
         was, now = before.get((kind, key)), after.get((kind, key))
-        unasked = kind in halves and None in (was, now)
-        if was != now and not unasked and not _by_itself(kind, key, was, now, gone):
+        if was != now and not _by_itself(kind, key, was, now, gone, unlike):
             yield Difference(kind, key, *_apart(was, now), name)
     yield from _rulesets(name, old[name].ruleset, new[name].ruleset)
-
-
-def _read_in_part(old: Namespace, new: Namespace) -> tuple[str, ...]:
-    """The kinds of which the two have not been asked for the same: what one of them lacks there says
-    nothing.
-    """
-    asked = (("route", old.routed, new.routed), ("fdb-entry", old.forwarded, new.forwarded))
-    return tuple(kind for kind, *queries in asked if len({_asked(each) for each in queries}) > 1)
-
-
-def _asked(queries: Sequence[object] | None) -> frozenset[object] | None:
-    return None if queries is None else frozenset(queries)
 
 
 def _apart(was: str | None, now: str | None) -> tuple[str | None, str | None]:
@@ -185,14 +174,16 @@ def _lacking(some: list[str], others: list[str]) -> str:
     return ", ".join(each for each in some if each not in others)
 
 
-def _by_itself(kind: str, key: str, was: str | None, now: str | None, links: set[str]) -> bool:
+def _by_itself(
+    kind: str, key: str, was: str | None, now: str | None, links: set[str], unlike: Sequence[str]
+) -> bool:
     """Whether such a difference comes without anybody's doing: what was learned, or was not looked at, or
-    goes with an interface.
+    goes with an interface. `unlike`: the kinds of which not the same was asked for.
     """
+    if kind in ("wire", *unlike):
+        return None in (was, now)
     if kind in ("neighbour", "fdb-entry"):
         return None in (was, now) and (was or now or "").endswith(("learned", "failed"))
-    if kind == "wire":
-        return None in (was, now)
     if kind == "sysctl" and None in (was, now):
         return key.split(".")[-2].replace("/", ".") in links
     return False

@@ -303,10 +303,6 @@ class Namespace(Struct, frozen=True):
         """The forwarding entries of all bridges and devices for a MAC address."""
         return indexed(_by_mac, self.fdb).get(mac, ())
 
-    def was_asked_for(self, mac: str) -> bool:
-        """Whether the bridges' forwarding entries for a MAC address are here, where there are any."""
-        return self.forwarded is None or any(query.mac == mac for query in self.forwarded)
-
     def entries_for(self, link: Link, address: str) -> tuple[Neighbour, ...]:
         """The neighbour entries for an address on an interface, a proxy entry among them."""
         return indexed(_by_neighbour, self.neighbours).get((link.index, address), ())

@@ -7,7 +7,7 @@ ip-rule(8), ip-route(8).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from msgspec import Struct
@@ -100,10 +100,15 @@ def _act(namespace: Namespace, rule: PolicyRule, query: RouteQuery) -> FibResult
 
 def best(namespace: Namespace, table: int, query: RouteQuery) -> Route | None:
     """The table's route for the query: longest prefix, then lowest metric; a dead route is passed over."""
-    number = prefix.number(query.dst)
-    masks = indexed(_tables, namespace.routes).get((table, prefix.version(query.dst)), {})
-    found = (route for mask, routes in masks.items() for route in routes.get(number & mask, ()))
+    found = _covering(namespace, table, query.dst)
     return next((route for route in found if _is_alive(namespace, route, query.oif)), None)
+
+
+def _covering(namespace: Namespace, table: int, address: str) -> Iterator[Route]:
+    """The routes of a table that an address lies in, the longest prefix first, then the lowest metric."""
+    number = prefix.number(address)
+    masks = indexed(_tables, namespace.routes).get((table, prefix.version(address)), {})
+    return (route for mask, routes in masks.items() for route in routes.get(number & mask, ()))
 
 
 def _is_alive(namespace: Namespace, route: Route, oif: int | None) -> bool:
@@ -164,9 +169,7 @@ def local_route(namespace: Namespace, address: str) -> Route | None:
     """The route of the table local that makes an address the namespace's own, the longest prefix first; None
     where it was not read, too.
     """
-    masks = indexed(_tables, namespace.routes).get((LOCAL, prefix.version(address)), {})
-    number = prefix.number(address)
-    found = (route for mask, routes in masks.items() for route in routes.get(number & mask, ()))
+    found = _covering(namespace, LOCAL, address)
     return next((route for route in found if route.type == "local"), None)
 
 
@@ -236,18 +239,13 @@ def select_address(
     own = indexed(_primary, namespace.addresses)
     near = [a for a in own.get(index, ()) if a.scope in scopes]
     nearest = (a for a in near if prefix.contains(_network_of(a), towards))
-    elsewhere = (a for a in indexed(_global, namespace.addresses) if a.index != index)
+    elsewhere = (a for a in chain.from_iterable(own.values()) if a.index != index and a.scope == "global")
     return next((a.address for a in chain(nearest, near, elsewhere)), None)
 
 
 def _primary(addresses: tuple[InterfaceAddress, ...]) -> dict[int | None, tuple[InterfaceAddress, ...]]:
     """The primary IPv4 addresses by interface."""
     return grouped(filter(_is_primary, addresses), lambda address: address.index)
-
-
-def _global(addresses: tuple[InterfaceAddress, ...]) -> tuple[InterfaceAddress, ...]:
-    """The primary IPv4 addresses of global scope."""
-    return tuple(each for each in addresses if each.scope == "global" and _is_primary(each))
 
 
 def _is_primary(address: InterfaceAddress) -> bool:

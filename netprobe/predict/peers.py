@@ -25,7 +25,7 @@ def mutual(snapshot: Snapshot, fresh: Collection[str] | None = None) -> Snapshot
 def _around(snapshot: Snapshot, fresh: Collection[str]) -> Iterable[str]:
     """These namespaces, and those that are known to lead there."""
     leading = (found.namespace for found in snapshot.peers if found.peer in fresh)
-    return (name for name in dict.fromkeys((*fresh, *leading)) if name in snapshot)
+    return filter(snapshot.__contains__, dict.fromkeys((*fresh, *leading)))
 
 
 def _deduced(

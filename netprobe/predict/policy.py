@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 
 from netprobe.model import Namespace, PolicyRule, RouteQuery
-from netprobe.model.lookup import gathered, grouped, indexed
+from netprobe.model.lookup import grouped, indexed
 
 from . import prefix
 
@@ -56,28 +56,26 @@ def _target(rules: tuple[PolicyRule, ...], rule: PolicyRule) -> int:
     return at if at < len(rules) and rules[at].priority == rule.goto else 0
 
 
-def _concerned(rules: tuple[PolicyRule, ...], src: str | None) -> tuple[int, ...]:
+def _concerned(rules: tuple[PolicyRule, ...], src: str | None) -> list[int]:
     """The numbers of those rules that may select a packet from `src`: all but the others' of a single source,
     of which a machine may have one for each of its addresses.
     """
-    free, of_source = indexed(_by_source, rules)
-    own = of_source.get(prefix.number(src), ()) if src and of_source else ()
-    return tuple(sorted((*free, *own))) if own else free
+    of_source = indexed(_by_source, rules)
+    own = of_source.get(prefix.number(src), ()) if src else ()
+    return sorted((*of_source.get(None, ()), *own))
 
 
-def _by_source(rules: tuple[PolicyRule, ...]) -> tuple[tuple[int, ...], dict[int, tuple[int, ...]]]:
-    """The numbers of the rules for any source or for many, and by address those for one."""
-    single = {n: src for n, rule in enumerate(rules) if (src := _single_source(rule)) is not None}
-    free = tuple(n for n in range(len(rules)) if n not in single)
-    return free, gathered((prefix.number(src), n) for n, src in single.items())
+def _by_source(rules: tuple[PolicyRule, ...]) -> dict[int | None, tuple[int, ...]]:
+    """The numbers of the rules by the one address that they select the packets of; None of those for any
+    source or for many.
+    """
+    return grouped(range(len(rules)), lambda number: _single_source(rules[number]))
 
 
-def _single_source(rule: PolicyRule) -> str | None:
-    """The one address that a rule selects the packets of, or None."""
-    if rule.src is None or rule.inverted:
-        return None
-    address, _, length = rule.src.partition("/")
-    return address if not length or int(length) == prefix.bits(address) else None
+def _single_source(rule: PolicyRule) -> int | None:
+    address, _, length = (rule.src or "").partition("/")
+    is_single = length in ("32", "128") and prefix.length(rule.src or "") == prefix.bits(address)
+    return prefix.number(address) if is_single and not rule.inverted else None
 
 
 def matches(namespace: Namespace, rule: PolicyRule, query: RouteQuery) -> bool:

@@ -297,21 +297,18 @@ def _neighbour(entry: Neighbour, link: Link) -> Command:
 
 
 def _entries(_: Loss, then: Namespace, now: Namespace) -> Iterator[Stop]:
-    """The forwarding entries that somebody made."""
+    """The forwarding entries that somebody made, where both times all were read, or the same."""
+    if then.forwarded != now.forwarded:
+        return
     old, new = _static(then), _static(now)
-    for words in (each for each in old if each not in new and _is_known(now, each)):
+    for words in (each for each in old if each not in new):
         named = " ".join(words)
         text = f"the forwarding entry {named} of {now.name} is gone: it was there when the probe passed"
         yield from _entry(now, words, "append" if "dst" in words else "replace", text)
-    for words in (each for each in new if each not in old and _is_known(then, each)):
+    for words in (each for each in new if each not in old):
         named = " ".join(words)
         text = f"the forwarding entry {named} of {now.name} is new: it was not there before"
         yield from _entry(now, words, "del", text)
-
-
-def _is_known(namespace: Namespace, words: tuple[str, ...]) -> bool:
-    """Whether an entry would be among those that were read."""
-    return "self" in words or namespace.was_asked_for(words[0])
 
 
 def _static(namespace: Namespace) -> dict[tuple[str, ...], FdbEntry]:
