@@ -1,22 +1,17 @@
-"""`netprobe check`: read, ask, print; progress goes to stderr where a person sits."""
+"""`netprobe check`: read, ask, print."""
 
 from __future__ import annotations
 
-import sys
-import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from .ending import INTERRUPTED, until_interrupted
+from .progress import Progress
 from .streams import OUTPUT_FAILED, command_line, complain, terminal_of, write
 
 if TYPE_CHECKING:
     from netprobe.checking import Check, Gathered, Written
-
-_SILENT_S = 1.0  # without progress
 
 
 def check_files(settings: dict[str, Any], files: tuple[str, ...], options: dict[str, Any]) -> int:
@@ -61,7 +56,7 @@ def _recorded(files: tuple[str, ...], options: dict[str, Any]) -> Check:
     from netprobe.checking import check_model, read_files, recorded
 
     world = recorded(options["recordings"])
-    with _Counter() as told:
+    with Progress("reading", "asked") as told:
         return check_model(
             world, read_files(files), options["changes"], " ".join(options["recordings"]), told
         )
@@ -79,7 +74,7 @@ def _live(
         from netprobe.session import Session
 
         session = held.enter_context(Session(settings["host"], options["exclude"], crafter))
-        told, gathered = held.enter_context(_Counter()), Gathered()
+        told, gathered = held.enter_context(Progress("reading", "asked")), Gathered()
         read.append(gathered)
         spans = {name: f"{options[name]}ns" for name in ("wait", "timeout")}
         return session.check(*files, **spans, changes=options["changes"], told=told, gathered=gathered)
@@ -100,29 +95,6 @@ def _answers(settings: dict[str, Any], endpoints: tuple[str, ...], options: dict
         from netprobe.session import Session
 
         session = held.enter_context(Session(settings["host"], options["exclude"], crafter))
-        told = held.enter_context(_Counter())
+        told = held.enter_context(Progress("reading", "asked"))
         asked = {name: options[name] for name in ("protocol", "port", "blocked")}
         return session.expect(*endpoints, **asked, timeout=f"{options['timeout']}ns", told=told)
-
-
-class _Counter:
-    """A line on a terminal that says how far it is, once it takes longer than a moment."""
-
-    def __init__(self) -> None:
-        self._shown, self._since = False, time.monotonic()
-
-    def __call__(self, done: int, number: int) -> None:
-        if sys.stderr.isatty() and time.monotonic() - self._since > _SILENT_S:
-            self._shown = True
-            self._say(f"\r{done} of {number} asked")
-
-    def __enter__(self) -> _Counter:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._shown:
-            self._say("\r\x1b[K")
-
-    def _say(self, text: str) -> None:
-        with suppress(OSError, ValueError):
-            click.echo(text, nl=False, err=True)

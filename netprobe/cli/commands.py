@@ -25,10 +25,13 @@ from .parameters import (
     OUTPUT,
     PROBE,
     WATCH,
+    endpoints,
+    faults,
     look_in_folders,
     output,
     with_options,
 )
+from .progress import Progress
 from .streams import OUTPUT_FAILED, command_line, complain, print_report, rendered, terminal_of, write
 
 if TYPE_CHECKING:
@@ -99,7 +102,10 @@ class Commands(click.Group):
 @click.option("-v", "--verbose", is_flag=True, help="Show tracebacks of netprobe's own bugs.")
 @click.option("--color", type=COLOURS, default="auto", show_default=True, help="Colour the report.")
 @click.option(
-    "--host", metavar="NS", help="The namespace that `host` names (default: the one netprobe runs in)."
+    "--host",
+    metavar="NS",
+    shell_complete=endpoints,
+    help="The namespace that `host` names (default: the one netprobe runs in).",
 )
 @click.option(
     "--tool-path",
@@ -128,8 +134,8 @@ def cli(ctx: click.Context, /, **settings: Any) -> None:
 
 
 @cli.command(short_help="Follow a packet through every hop, both directions.")
-@click.argument("src")
-@click.argument("dst", metavar="DST[:PORT]")
+@click.argument("src", shell_complete=endpoints)
+@click.argument("dst", metavar="DST[:PORT]", shell_complete=endpoints)
 @with_options(*PROBE, WATCH, *OUTPUT, *CAPTURE)
 @click.pass_obj
 def trace(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> NoReturn:
@@ -142,8 +148,8 @@ def trace(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> No
 
 
 @cli.command(short_help="Ask by ARP or NDP who has an address on a segment.")
-@click.argument("src")
-@click.argument("dst")
+@click.argument("src", shell_complete=endpoints)
+@click.argument("dst", shell_complete=endpoints)
 @with_options(*PROBE[2:7], *PROBE[10:11], *PROBE[14:], *OUTPUT, *CAPTURE)
 @click.pass_obj
 def arping(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> NoReturn:
@@ -156,8 +162,8 @@ def arping(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> N
 
 
 @cli.command(short_help="Say in one line whether DST answers SRC, and why not.")
-@click.argument("src")
-@click.argument("dst", metavar="DST[:PORT]")
+@click.argument("src", shell_complete=endpoints)
+@click.argument("dst", metavar="DST[:PORT]", shell_complete=endpoints)
 @with_options(*PROBE, WATCH, *OUTPUT, *CAPTURE)
 @click.pass_obj
 def ping(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> NoReturn:
@@ -166,8 +172,8 @@ def ping(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> NoR
 
 
 @cli.command(short_help="Predict only: read the configuration, send nothing.")
-@click.argument("src")
-@click.argument("dst", metavar="DST[:PORT]")
+@click.argument("src", shell_complete=endpoints)
+@click.argument("dst", metavar="DST[:PORT]", shell_complete=endpoints)
 @with_options(*PROBE, *OUTPUT)
 @click.pass_obj
 def why(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> NoReturn:
@@ -176,7 +182,7 @@ def why(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> NoRe
 
 
 @cli.command(short_help="Say who reaches whom, and why not.")
-@click.argument("endpoints", nargs=-1, metavar="[EP]...")
+@click.argument("endpoints", nargs=-1, metavar="[EP]...", shell_complete=endpoints)
 @with_options(*MATRIX)
 @click.pass_obj
 def matrix(settings: dict[str, Any], /, endpoints: tuple[str, ...], **options: Any) -> NoReturn:
@@ -205,7 +211,7 @@ def check(settings: dict[str, Any], /, files: tuple[str, ...], **options: Any) -
 
 
 @cli.command(short_help="Write a file of expectations from what works now.")
-@click.argument("endpoints", metavar="[EP]...", nargs=-1)
+@click.argument("endpoints", metavar="[EP]...", nargs=-1, shell_complete=endpoints)
 @with_options(*EXPECT)
 @click.pass_obj
 def expect(settings: dict[str, Any], /, endpoints: tuple[str, ...], **options: Any) -> NoReturn:
@@ -306,7 +312,7 @@ def _compared(settings: dict[str, Any], before: str, after: str, options: dict[s
 
 
 @cli.command(name="ls", short_help="List namespaces and containers, and the veth to each.")
-@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=endpoints)
 @with_options(*output("list", "text", "json"))
 @click.pass_obj
 def list_spaces(settings: dict[str, Any], /, names: tuple[str, ...], **options: Any) -> NoReturn:
@@ -318,10 +324,10 @@ def list_spaces(settings: dict[str, Any], /, names: tuple[str, ...], **options: 
     from netprobe.formats import listed
     from netprobe.session import Session
 
-    with Session(settings["host"]) as session:
-        found = session.ls(*names)
-        for remark in session.heard():
-            complain(remark)
+    with Session(settings["host"]) as session, Progress("looking"):
+        found, remarks = session.ls(*names), session.heard()
+    for remark in remarks:
+        complain(remark)
     text = listed(found, options["output"], terminal_of(settings, options), settings["quiet"])
     write(text, options["out"])
     sys.exit(0 if found else 1)
@@ -338,7 +344,8 @@ def doctor(settings: dict[str, Any], /, **options: Any) -> NoReturn:
     from netprobe.formats import examined
     from netprobe.linux.doctor.examine import examine
 
-    found = examine(os.environ, sys.argv)
+    with Progress("looking"):
+        found = examine(os.environ, sys.argv)
     write(
         examined(found, options["output"], terminal_of(settings, options), settings["quiet"]), options["out"]
     )
@@ -378,7 +385,13 @@ def explain(settings: dict[str, Any], /, code: str | None, listing: bool, **opti
 
 
 @cli.command(short_help="Break a private lab, and name the cause.")
-@click.option("--break", "fault", metavar="NAME", help="Break this instead of the first of the list.")
+@click.option(
+    "--break",
+    "fault",
+    metavar="NAME",
+    shell_complete=faults,
+    help="Break this instead of the first of the list.",
+)
 @click.option("--list", "listing", is_flag=True, help="List the faults that --break knows.")
 @click.option("--shell", is_flag=True, help="Open a shell inside the lab, to walk the tutorial by hand.")
 def demo(fault: str | None, listing: bool, shell: bool) -> NoReturn:
@@ -466,7 +479,9 @@ def _probe(command: str, settings: dict[str, Any], src: str, dst: str, options: 
 
         session = held.enter_context(Session(settings["host"], options.get("exclude") or (), crafter))
         recall = _recall(options)
-        run, interrupted = until_interrupted(lambda: session.run(question, recall))
+        many = f", {question.count} probes" if question.count > 1 else ""
+        with Progress(f"{command}{many}"):
+            run, interrupted = until_interrupted(lambda: session.run(question, recall))
     failed = None
     if command != "why":
         from netprobe.saved import save

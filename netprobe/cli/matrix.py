@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import time
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from .ending import EXIT, INTERRUPTED, until_interrupted
+from .progress import Progress
 from .streams import terminal_of, write
 
 if TYPE_CHECKING:
     from netprobe.all_pairs import Matrix
-
-SILENT_S = 1.0  # who is done by then says nothing of how far it is
-STEP_S = 0.2
 
 
 def answer(settings: dict[str, Any], endpoints: tuple[str, ...], options: dict[str, Any]) -> int:
@@ -55,8 +48,12 @@ def _asked(settings: dict[str, Any], endpoints: tuple[str, ...], options: dict[s
     given: dict[str, Any] = {name: options[name] for name in ("protocol", "port", "network")}
     given["version"] = {(True, False): 4, (False, True): 6}.get((options["four"], options["six"]))
     given["timeout"] = options["timeout"] / 1e9
-    with Session(settings["host"], options["exclude"]) as session, _HowFar() as progress:
+    with Session(settings["host"], options["exclude"]) as session, _progress() as progress:
         return session.matrix(named, progress, all=options["everybody"], **given)
+
+
+def _progress() -> Progress:
+    return Progress("reading", "pairs", "asking again for what has not answered")
 
 
 def _group(text: str) -> tuple[str, list[str]]:
@@ -67,27 +64,3 @@ def _group(text: str) -> tuple[str, list[str]]:
     if not (name and equals and members):
         raise WrongQuestion(f"{text} is no group", "Write --group web=c1,c2")
     return name, members.split(",")
-
-
-class _HowFar:
-    """One line on a terminal's standard error, from the second second on; gone at the end."""
-
-    def __init__(self) -> None:
-        self._since = self._last = time.monotonic()
-        self._shown = False
-        self._terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-
-    def __call__(self, done: int, total: int) -> None:
-        now = time.monotonic()
-        if not self._terminal or now - self._since < SILENT_S or now - self._last < STEP_S:
-            return
-        self._last, self._shown = now, True
-        what = f"{done:,} of {total:,} pairs" if done < total else "asking again for what has not answered"
-        click.echo(f"\r{what}\x1b[K", err=True, nl=False)
-
-    def __enter__(self) -> _HowFar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._shown:
-            click.echo("\r\x1b[K", err=True, nl=False)

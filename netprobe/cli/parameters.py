@@ -83,6 +83,20 @@ def look_in_folders(ctx: click.Context, param: click.Parameter, value: str | Non
     look_in(folders)
 
 
+def endpoints(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """The namespaces and containers that a shell may complete."""
+    from netprobe.linux.names.completion import known_names
+
+    return [name for name in known_names() if name.startswith(incomplete)]
+
+
+def faults(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """The faults that a shell may complete."""
+    from netprobe.lab.faults import SECTIONS
+
+    return [each.name for _, found in SECTIONS for each in found if each.name.startswith(incomplete)]
+
+
 COLOURS = click.Choice(["auto", "always", "never"])
 
 
@@ -145,7 +159,11 @@ PROBE: tuple[Callable[..., Any], ...] = (
     click.option("--mark", type=FirewallMark(0, 0xFFFFFFFF), default=0, help="Firewall mark of the probe."),
     click.option("--uid", type=click.IntRange(0, 0xFFFFFFFE), help="User id that the probe is sent as."),
     click.option(
-        "--exclude", multiple=True, metavar="NS", help="Treat a namespace as not visible (repeatable)."
+        "--exclude",
+        multiple=True,
+        metavar="NS",
+        shell_complete=endpoints,
+        help="Treat a namespace as not visible (repeatable).",
     ),
     click.option(
         "--since",

@@ -133,8 +133,10 @@ def test_help_and_completion_import_nothing_slow(arguments: list[str]) -> None:
     assert slow_imports(arguments, {}) == []
 
 
-def test_completing_a_word_imports_nothing_slow() -> None:
-    assert slow_imports([], {"_NETPROBE_COMPLETE": "bash_complete", "COMP_WORDS": "netprobe tra", "COMP_CWORD": "1"}) == []
+@pytest.mark.parametrize("words", ["netprobe tra", "netprobe trace h", "netprobe demo --break forward"])
+def test_completing_a_word_imports_nothing_slow(words: str) -> None:
+    environment = {"_NETPROBE_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    assert slow_imports([], environment) == []
 
 
 def slow_imports(arguments: list[str], environment: dict[str, str]) -> list[str]:

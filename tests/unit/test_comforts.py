@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from netprobe.cli import cli, run_line
+from netprobe.linux.names import completion
+from netprobe.linux.names.names import Found
 
 SAMPLE = str(Path(__file__).parents[2] / "captures/samples/no-masquerade.pcapng")
 
@@ -67,3 +70,56 @@ def test_help_of_all_and_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = said(capsys, "help", "traec")
     assert code == 2
     assert "Did you mean trace" in err
+
+
+def completed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, line: str) -> list[str]:
+    """What bash offers for the last word of a line."""
+    monkeypatch.setenv("_NETPROBE_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", line)
+    monkeypatch.setenv("COMP_CWORD", str(len(line.split(" ")) - 1))
+    code, out, err = said(capsys)
+    assert (code, err) == (0, "")
+    return [each.split(",", 1)[1] for each in out.splitlines()]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("trace r", "ping red r", "why r", "arping red r", "matrix c1 r", "expect r", "ls r"),
+        *("--host r", "trace --exclude r", "check --exclude r", "matrix --exclude r", "expect c1 --exclude r"),
+    ],
+)
+def test_namespaces_and_containers_are_completed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, line: str) -> None:
+    monkeypatch.setattr("netprobe.linux.names.completion.known_names", lambda: ["host", "red", "r2", "c1"])
+    assert completed(capsys, monkeypatch, f"netprobe {line}") == ["red", "r2"]
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("netprobe demo --break no-masq", "no-masquerade"),
+        ("netprobe explain no-rou", "no-route"),
+        ("netprobe help comp", "completion"),
+        ("netprobe doc", "doctor"),
+        ("netprobe trace -o mark", "markdown"),
+        ("netprobe trace --js", "--json"),
+    ],
+)
+def test_other_words_are_completed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, line: str, offered: str) -> None:
+    assert offered in completed(capsys, monkeypatch, line)
+
+
+def test_a_name_that_two_have_is_completed_with_its_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [Found("netns", "c1", "/"), Found("netns", "red", "/"), Found("docker", "c1", "/"), Found("docker", "c2", "/")]
+    found += [Found("pid", "7", "/"), Found("netns", "netns-0a1b2c3d-0a1b-0a1b-0a1b-0a1b2c3d4e5f", "/")]
+    monkeypatch.setattr(completion, "_all", lambda _: iter(found))
+    assert completion.known_names() == ["c2", "docker:c1", "host", "netns:c1", "red"]
+
+
+def test_what_hangs_takes_nothing_from_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hanging(root: str) -> Iterator[Found]:
+        yield Found("netns", "red", "/")
+        raise TimeoutError
+
+    monkeypatch.setattr(completion, "_all", hanging)
+    assert completion.known_names() == ["host", "red"]
