@@ -233,16 +233,9 @@ def show_map(settings: dict[str, Any], /, endpoints: tuple[str, ...], **options:
 
     With EP only what is connected with it. Example: netprobe map --highlight red 8.8.8.8 -o svg --out map.svg
     """
-    from netprobe.formats import wiring_as
-    from netprobe.session import Session
+    from .wiring import show
 
-    with Session(settings["host"], options["exclude"]) as session:
-        found = session.map(*endpoints, highlight=options["highlight"])
-        for remark in session.heard():
-            complain(remark)
-    text = wiring_as(found, options["output"], terminal_of(settings, options), options["everything"])
-    write(text, options["out"])
-    sys.exit(0)
+    sys.exit(show(settings, endpoints, options))
 
 
 @cli.command(short_help="Print a saved run again, without privileges.")

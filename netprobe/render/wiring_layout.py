@@ -9,10 +9,15 @@ come from what is plugged in: a port stands beside its station, a bridge in the 
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import chain, filterfalse, repeat
+from operator import attrgetter
+from statistics import fmean
 
 from msgspec import Struct, field
+
+from netprobe.model.lookup import gathered, grouped
 
 from .wiring_blocks import Cluster, Edge, Node
 from .wiring_words import natural
@@ -106,46 +111,59 @@ def _least_width(block: Cluster) -> float:
 
 def _parts(blocks: Sequence[Cluster], edges: Sequence[Edge]) -> list[list[Cluster]]:
     """The blocks that are joined with each other, the largest part first."""
-    beside = _beside(blocks, edges)
+    beside = _beside(blocks, _among(edges, _homes(blocks)))
     left = {block.key: block for block in blocks}
-    parts = []
+    parts: list[list[Cluster]] = []
     while left:
-        waiting, part = [next(iter(left))], []
+        waiting = deque([next(iter(left))])
+        parts.append([])
         while waiting:
-            block = left.pop(waiting.pop(), None)
+            block = left.pop(waiting.popleft(), None)
             if block is not None:
-                part.append(block)
+                parts[-1].append(block)
                 waiting += beside[block.key]
-        parts.append(part)
     return sorted(parts, key=lambda part: (-len(part), natural(part[0].key)))
 
 
-def _beside(blocks: Sequence[Cluster], edges: Sequence[Edge]) -> dict[str, list[str]]:
+def _homes(blocks: Iterable[Cluster]) -> dict[str, str]:
+    """The block of each node."""
+    return {node.key: block.key for block in blocks for node in block.nodes}
+
+
+def _among(edges: Iterable[Edge], nodes: Collection[str]) -> list[Edge]:
+    """The edges between these nodes."""
+    return [edge for edge in edges if edge.near in nodes and edge.far in nodes]
+
+
+def _both_ways(edge: Edge) -> tuple[tuple[str, str], tuple[str, str]]:
+    return (edge.near, edge.far), (edge.far, edge.near)
+
+
+def _beside(blocks: Iterable[Cluster], edges: Iterable[Edge]) -> dict[str, list[str]]:
     """The blocks next to each block, in order."""
-    home = {node.key: block.key for block in blocks for node in block.nodes}
+    blocks = list(blocks)
+    home = _homes(blocks)
     found: dict[str, dict[str, None]] = {block.key: {} for block in blocks}
-    for edge in edges:
-        near, far = home.get(edge.near), home.get(edge.far)
-        if near is not None and far is not None and near != far:
-            found[near][far] = found[far][near] = None
-    return {key: list(others) for key, others in found.items()}
+    for near, far in chain.from_iterable(map(_both_ways, edges)):
+        found[home[near]][home[far]] = None
+    return {key: [other for other in others if other != key] for key, others in found.items()}
 
 
 class _Part:
     """One part of the picture, placed below what is there."""
 
     def __init__(self, blocks: Sequence[Cluster], edges: Sequence[Edge], made: Layout) -> None:
+        self.made, self.top = made, made.height
         self.blocks = {block.key: block for block in blocks}
-        self.home = {node.key: block.key for block in blocks for node in block.nodes}
-        self.edges = [edge for edge in edges if edge.near in self.home and edge.far in self.home]
+        self.home = _homes(blocks)
+        self.edges = _among(edges, self.home)
         self.beside = _beside(blocks, self.edges)
-        self.made = made
-        self.touching: dict[str, list[str]] = {}
-        for edge in self.edges:
-            self.touching.setdefault(edge.near, []).append(edge.far)
-            self.touching.setdefault(edge.far, []).append(edge.near)
+        self.touching = gathered(chain.from_iterable(map(_both_ways, self.edges)))
         self.root = min(blocks, key=self._rootedness).key
         self.column = self._columns()
+        nodes = list(chain.from_iterable(map(attrgetter("nodes"), blocks)))
+        self.order = {node.key: at for at, node in enumerate(nodes)}
+        self.rank = {node.key: self._rank(node) for node in nodes}
 
     def _rootedness(self, block: Cluster) -> tuple[bool, bool, int, list[tuple[int, str]]]:
         """The root is what has the least of this."""
@@ -153,16 +171,12 @@ class _Part:
 
     def place(self) -> None:
         """Give each block and node its place."""
-        self.order = {n.key: at for b in self.blocks.values() for at, n in enumerate(b.nodes)}
-        ranks = {key: self._rank(key) for key in self.home}
-        left = self._stacked(-1, ranks)
-        right = self._stacked(1, ranks)
-        root = self.blocks[self.root]
+        left, right = self._stacked(-1), self._stacked(1)
         wishes = {key: y for key, y in left.items() if self.home[key] == self.root}
-        self._place_block(root, ranks, wishes, self.made.height)
-        self._move_right_side(right)
-        self._set_across(ranks)
-        self._finish()
+        self._place_block(self.blocks[self.root], wishes, self.top)
+        self._level_right_side(right)
+        self._set_across()
+        self.made.height = max(self.made.blocks[key].bottom for key in self.blocks)
 
     # columns
 
@@ -172,188 +186,173 @@ class _Part:
         waiting = deque([self.root])
         while waiting:
             key = waiting.popleft()
-            for other in self.beside[key]:
-                if other not in column:
-                    side = self._side(other) if key == self.root else (1 if column[key] > 0 else -1)
-                    column[other] = column[key] + side
-                    waiting.append(other)
+            for other in filterfalse(column.__contains__, self.beside[key]):
+                side = self._side(other) if key == self.root else _sign(column[key])
+                column[other] = column[key] + side
+                waiting.append(other)
         return column
 
     def _side(self, key: str) -> int:
-        """1 for what stands right of the root: what it routes to, and what routes itself."""
+        """1 for what stands right of the root: what it routes to, and what routes itself; else -1."""
         block = self.blocks[key]
         if block.outside or key in self.blocks[self.root].upstream:
             return 1
         routes_there = self.root in block.upstream
         return 1 if len(self.beside[key]) > 1 and not routes_there else -1
 
-    def _rank(self, key: str) -> int:
+    def _rank(self, node: Node) -> int:
         """In which column of its namespace a node stands, from the left."""
-        home = self.home[key]
-        node = next(each for each in self.blocks[home].nodes if each.key == key)
-        here = self.column[home]
-        sides = {self.column[self.home[other]] - here for other in self.touching.get(key, ())}
         if node.kind == "rule":
             return RULES
-        if any(side > 0 for side in sides):
+        homes = map(self.home.__getitem__, self.touching.get(node.key, ()))
+        sides = {_sign(self.column[home] - self.column[self.home[node.key]]) for home in homes}
+        if 1 in sides:
             return INNER
-        if any(side < 0 for side in sides):
-            return OUTER
-        return {"port": OUTER, "uplink": INNER}.get(node.kind, MIDDLE)
+        return OUTER if -1 in sides else {"port": OUTER, "uplink": INNER}.get(node.kind, MIDDLE)
 
     # heights
 
-    def _stacked(self, side: int, ranks: Mapping[str, int]) -> dict[str, float]:
+    def _stacked(self, side: int) -> dict[str, float]:
         """Place the blocks of one side, from the outermost column inwards; the wishes that follow for what
-        they are plugged into. Of the right side all is moved later, when the root has its place.
+        they are plugged into. The right side is levelled later, when the root has its place.
         """
-        columns = sorted({c for c in self.column.values() if c * side > 0}, key=lambda c: -abs(c))
-        sequence = self._sequence(side)
         wishes: dict[str, float] = {}
-        for column in columns:
-            top = self.made.height
-            for key in sequence:
-                if self.column[key] == column:
-                    self._place_block(self.blocks[key], ranks, wishes, top)
-                    top = self.made.blocks[key].bottom + BLOCK_GAP
-            wishes = self._wishes(column, side)
+        for column in self._sequence(side):
+            top = self.top
+            for key in column:
+                self._place_block(self.blocks[key], wishes, top)
+                top = self.made.blocks[key].bottom + BLOCK_GAP
+            wishes = self._wishes(self.column[column[0]], side)
         return wishes
 
-    def _sequence(self, side: int) -> list[str]:
-        """The blocks of one side from top to bottom, as what they are plugged into stands, from the root
-        outwards.
+    def _sequence(self, side: int) -> list[list[str]]:
+        """The columns of one side, the outermost first, each from top to bottom as what it is plugged into
+        stands.
         """
-        rank = {self.root: 0.0}
-        found = []
-        for distance in range(1, max(map(abs, self.column.values())) + 1):
-            here = [key for key, column in self.column.items() if column == side * distance]
-            here.sort(key=lambda key: (self._attached(key, rank), natural(key)))
-            rank |= {key: float(at) for at, key in enumerate(here)}
-            found += here
+        rank = {self.root: 0}
+        columns = gathered((column * side, key) for key, column in self.column.items())
+        found: list[list[str]] = []
+        for distance in range(1, max(columns) + 1):
+            here = sorted(columns[distance], key=lambda key: (self._attached(key, rank), natural(key)))
+            rank |= {key: at for at, key in enumerate(here)}
+            found.insert(0, here)
         return found
 
-    def _attached(self, key: str, rank: Mapping[str, float]) -> tuple[float, float]:
+    def _attached(self, key: str, rank: Mapping[str, int]) -> tuple[int, int]:
         """The first place that a block is plugged into: of the block, and within it."""
-        inner = abs(self.column[key]) - 1
-        places = [
-            (rank[self.home[other]], float(self.order[other]))
-            for node in self.blocks[key].nodes
-            for other in self.touching.get(node.key, ())
-            if abs(self.column[self.home[other]]) == inner and self.home[other] in rank
-        ]
-        return min(places, default=(0.0, 0.0))
+        nodes = map(attrgetter("key"), self.blocks[key].nodes)
+        ends = chain.from_iterable(map(self.touching.get, nodes, repeat(())))
+        inner = (end for end in ends or () if self.home[end] in rank and self.home[end] != key)
+        return min(((rank[self.home[end]], self.order[end]) for end in inner), default=(0, 0))
 
     def _wishes(self, column: int, side: int) -> dict[str, float]:
         """Where the nodes one column further in would like to stand: beside what is plugged into them."""
-        wishes: dict[str, list[float]] = {}
-        for edge in self.edges:
-            for one, other in ((edge.near, edge.far), (edge.far, edge.near)):
-                if self.column[self.home[one]] == column and self.column[self.home[other]] == column - side:
-                    wishes.setdefault(other, []).append(self.made.nodes[one].middle)
-        return {key: sum(those) / len(those) for key, those in wishes.items()}
+        both = chain.from_iterable(map(_both_ways, self.edges))
+        pairs = (
+            (inner, outer)
+            for inner, outer in both
+            if self._columns_of(outer, inner) == (column, column - side)
+        )
+        heights = gathered((inner, self.made.nodes[outer].middle) for inner, outer in pairs)
+        return {key: fmean(those) for key, those in heights.items()}
 
-    def _place_block(
-        self, block: Cluster, ranks: Mapping[str, int], wishes: Mapping[str, float], top: float
-    ) -> None:
+    def _columns_of(self, *nodes: str) -> tuple[int, ...]:
+        return tuple(self.column[self.home[key]] for key in nodes)
+
+    def _place_block(self, block: Cluster, wishes: Mapping[str, float], top: float) -> None:
         """Set the heights of a block's nodes, and the block around them."""
-        start = top + TITLE
+        stack = _Stack(self.made, self.rank, top + TITLE)
         outer = [node for node in block.nodes if node.key in wishes]
-        outer.sort(key=lambda node: wishes[node.key])
-        placed: dict[str, float] = {}
-        cursors: dict[int, float] = {}
-        self._fill(outer, ranks, placed, cursors, dict(wishes), start)
-        rest = [node for node in block.nodes if node.key not in placed]
-        for rank in (
-            (OUTER, INNER, MIDDLE, RULES) if block.key != self.root else (OUTER, MIDDLE, RULES, INNER)
-        ):
-            level = [node for node in rest if ranks[node.key] == rank]
-            means = {node.key: self._mean(node, placed) for node in level}
-            known = {key: y for key, y in means.items() if y is not None}
-            if known:
-                level.sort(key=lambda node: known.get(node.key, max(known.values())))
-            self._fill(level, ranks, placed, cursors, known, start)
-        height = max((self.made.nodes[n.key].bottom for n in block.nodes), default=start) - top + FRAME
-        highest = min((self.made.nodes[n.key].y for n in block.nodes), default=start) - TITLE
-        self.made.blocks[block.key] = Rect(0.0, highest, 0.0, height + top - highest)
+        stack.fill(sorted(outer, key=lambda node: wishes[node.key]), wishes)
+        for rank in (OUTER, MIDDLE, RULES, INNER):
+            level = [
+                node for node in block.nodes if self.rank[node.key] == rank and node.key not in stack.placed
+            ]
+            means = self._means(level, stack.placed)
+            last = max(means.values(), default=0.0)
+            stack.fill(sorted(level, key=lambda node: means.get(node.key, last)), means)
+        rects = list(map(self.made.nodes.__getitem__, stack.placed)) or [Rect(0, top + TITLE)]
+        highest = min(rect.y for rect in rects) - TITLE
+        lowest = max(rect.bottom for rect in rects) + FRAME
+        self.made.blocks[block.key] = Rect(0.0, highest, 0.0, lowest - highest)
 
-    def _fill(
-        self,
-        nodes: Iterable[Node],
-        ranks: Mapping[str, int],
-        placed: dict[str, float],
-        cursors: dict[int, float],
-        wishes: Mapping[str, float],
-        start: float,
-    ) -> None:
-        """Stack nodes in their columns, each where it wishes to stand if there is room."""
+    def _means(self, nodes: Iterable[Node], placed: Mapping[str, float]) -> dict[str, float]:
+        """Of each node the middle of what it is joined to in its own namespace, as far as that is placed."""
+        found = {}
         for node in nodes:
-            rank, height = ranks[node.key], _height(node)
-            y = cursors.get(rank, start)
-            if node.key in wishes:
-                y = max(y, wishes[node.key] - height / 2)
-            self.made.nodes[node.key] = Rect(0.0, y, _width(node), height)
-            placed[node.key] = y + height / 2
-            cursors[rank] = y + height + NODE_GAP
+            there = list(filter(placed.__contains__, self.touching.get(node.key, ())))
+            if there:
+                found[node.key] = fmean(map(placed.__getitem__, there))
+        return found
 
-    def _mean(self, node: Node, placed: Mapping[str, float]) -> float | None:
-        """The middle of what a node is joined to in its own namespace."""
-        there = [placed[other] for other in self.touching.get(node.key, ()) if other in placed]
-        return sum(there) / len(there) if there else None
-
-    def _move_right_side(self, wishes: Mapping[str, float]) -> None:
+    def _level_right_side(self, wishes: Mapping[str, float]) -> None:
         """Move the right side so that its cables are level with the root's, as far as there is room."""
         moved = [key for key, column in self.column.items() if column > 0]
-        pairs = [(self.made.nodes[key].middle, y) for key, y in wishes.items() if self.home[key] == self.root]
-        if not moved or not pairs:
-            return
-        by = sum(own - y for own, y in pairs) / len(pairs)
-        highest = min(self.made.blocks[key].y for key in moved)
-        by = max(by, self.made.height - highest)
-        for key in moved:
-            self.made.blocks[key].y += by
-            for node in self.blocks[key].nodes:
-                self.made.nodes[node.key].y += by
+        own = [key for key in wishes if self.home[key] == self.root]
+        if own:
+            by = fmean(self.made.nodes[key].middle - wishes[key] for key in own)
+            by = max(by, self.top - min(self.made.blocks[key].y for key in moved))
+            inner = chain.from_iterable(self.blocks[key].nodes for key in moved)
+            rects = (*map(self.made.blocks.__getitem__, moved), *(self.made.nodes[n.key] for n in inner))
+            for rect in rects:
+                rect.y += by
 
     # widths
 
-    def _set_across(self, ranks: Mapping[str, int]) -> None:
+    def _set_across(self) -> None:
         """Set where blocks and their columns begin; those on the left side end where their column does."""
-        widths = {key: self._block_width(block, ranks) for key, block in self.blocks.items()}
         x = 0.0
-        for column in sorted(set(self.column.values())):
-            here = [key for key, place in self.column.items() if place == column]
-            wide = max(widths[key] for key in here)
-            for key in here:
-                shift = wide - widths[key] if column < 0 else 0.0
-                self._set_block(self.blocks[key], ranks, x + shift, widths[key])
-            x += wide + COLUMN_GAP
+        for column, keys in sorted(gathered((at, key) for key, at in self.column.items()).items()):
+            widths = {key: self._block_width(self.blocks[key]) for key in keys}
+            widest = max(widths.values())
+            for key, width in widths.items():
+                self._set_block(self.blocks[key], x + (widest - width) * (column < 0), width)
+            x += widest + COLUMN_GAP
         self.made.width = max(self.made.width, x - COLUMN_GAP)
 
-    def _rank_widths(self, block: Cluster, ranks: Mapping[str, int]) -> dict[int, float]:
-        found: dict[int, float] = {}
-        for node in block.nodes:
-            rank = ranks[node.key]
-            found[rank] = max(found.get(rank, 0.0), _width(node))
-        return dict(sorted(found.items()))
+    def _levels(self, block: Cluster) -> dict[int, tuple[Node, ...]]:
+        """The nodes of a block by their columns, from left to right."""
+        return dict(sorted(grouped(block.nodes, lambda node: self.rank[node.key]).items()))
 
-    def _block_width(self, block: Cluster, ranks: Mapping[str, int]) -> float:
-        levels = self._rank_widths(block, ranks)
-        inner = sum(levels.values()) + RANK_GAP * max(0, len(levels) - 1)
-        return max(inner, block.columns * ADVANCE) + 2 * FRAME
+    def _block_width(self, block: Cluster) -> float:
+        return max(_across(self._levels(block).values()), block.columns * ADVANCE) + 2 * FRAME
 
-    def _set_block(self, block: Cluster, ranks: Mapping[str, int], x: float, width: float) -> None:
+    def _set_block(self, block: Cluster, x: float, width: float) -> None:
         place = self.made.blocks[block.key]
         place.x, place.width = x, width
-        levels = self._rank_widths(block, ranks)
-        inner = sum(levels.values()) + RANK_GAP * max(0, len(levels) - 1)
-        at = x + FRAME + (width - 2 * FRAME - inner) / 2
-        for rank, wide in levels.items():
-            for node in block.nodes:
-                if ranks[node.key] == rank:
-                    rect = self.made.nodes[node.key]
-                    rect.x = at + (wide - rect.width) / 2
+        levels = self._levels(block).values()
+        at = x + (width - _across(levels)) / 2
+        for nodes in levels:
+            wide = max(map(_width, nodes))
+            for node in nodes:
+                rect = self.made.nodes[node.key]
+                rect.x = at + (wide - rect.width) / 2
             at += wide + RANK_GAP
 
-    def _finish(self) -> None:
-        """The height of all."""
-        self.made.height = max(self.made.blocks[key].bottom for key in self.blocks)
+
+class _Stack:
+    """The columns of one namespace while its nodes are set below each other."""
+
+    def __init__(self, made: Layout, rank: Mapping[str, int], start: float) -> None:
+        self.placed: dict[str, float] = {}  # the middle of each node
+        self._made, self._rank = made, rank
+        self._next = defaultdict[int, float](lambda: start)  # where each column goes on
+
+    def fill(self, nodes: Iterable[Node], wishes: Mapping[str, float]) -> None:
+        """Set nodes into their columns, each where it wishes to stand if there is room."""
+        for node in nodes:
+            rank, height = self._rank[node.key], _height(node)
+            y = max(self._next[rank], wishes.get(node.key, 0.0) - height / 2)
+            self._made.nodes[node.key] = Rect(0.0, y, _width(node), height)
+            self.placed[node.key] = y + height / 2
+            self._next[rank] = y + height + NODE_GAP
+
+
+def _across(levels: Collection[Sequence[Node]]) -> float:
+    """How wide the columns of a namespace are together."""
+    gaps = RANK_GAP * max(0, len(levels) - 1)
+    return sum(max(map(_width, nodes)) for nodes in levels) + gaps
+
+
+def _sign(number: int) -> int:
+    return (number > 0) - (number < 0)

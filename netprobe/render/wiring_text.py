@@ -161,12 +161,13 @@ class _Tree:
             return self._interface(other, seen)
         return _Twig((*self._named(other, joined_end(other)), *self._station(other)))
 
-    def _named(self, end: WireEnd, name: str) -> Iterator[Part]:
-        """The name of an interface, behind its number on the path."""
+    def _named(self, end: WireEnd, name: str, lead: str = "") -> Iterator[Part]:
+        """The name of an interface, behind its number on the path, and `lead` before both."""
         colour = RED if end == self._stop else GREEN
         if end in self._step:
-            yield f"[{self._step[end]}]", colour
-        yield name, CYAN
+            yield f"{lead}[{self._step[end]}]", colour
+            lead = ""
+        yield f"{lead}{name}", CYAN
         if end == self._stop:
             yield "stops here", RED
 
@@ -179,7 +180,7 @@ class _Tree:
         yield from map(self._on, self._wiring.beneath(end))
         yield from ((f"tunnel to {joined_end(other)}", "") for other in self._wiring.joined(end, "tunnel"))
         for other in far:
-            yield from self._named(other, f"{self._pen.glyph('──', '--')} {joined_end(other)}")
+            yield from self._named(other, joined_end(other), self._pen.glyph("── ", "-- "))
             yield from self._station(other)
         yield interface.unseen or "", DIM
 
