@@ -13,7 +13,7 @@ from itertools import pairwise
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netprobe.model import Cause, Changed, Command, Difference, Report, Snapshot
+from netprobe.model import Cause, Changed, Command, Difference, Object, Report, Snapshot
 from netprobe.predict.peers import mutual
 
 from .apply import carry_out, mend
@@ -83,10 +83,10 @@ def _changes(snapshot: Snapshot, cause: Cause) -> Iterator[Changed]:
         form = _form(command)
         if form is None or command.looks:
             continue
-        after = carry_out(now, name, command)
-        found = tuple(_differences(now, after, name, command, form)) if after is not None else ()
+        after = carry_out(now, name, command) or now
+        found = tuple(_differences(now, after, name, command, form))
         yield from map(_shown, found) if found else (_told(command, name, form, cause),)
-        now = after or now
+        now = after
 
 
 def _form(command: Command) -> _Form | None:
@@ -128,30 +128,34 @@ def _interface(command: Command) -> str | None:
 
 def _shown(each: Difference) -> Changed:
     """The difference as an object, called as it is now; what has no text beside its name is told by that."""
-    made = as_object(replace(each, after=None) if each.before is not None else each)
-    before, after = each.before, each.after
-    if made.kind in _NAMED:
-        before, after = (None if side is None else f"{made.id} {side}".strip() for side in (before, after))
-    elif made.kind not in _OF_AN_INTERFACE:  # what stands on an interface is gone when nothing is said of it
-        before, after = before or None, after or None
+    made = as_object(each if each.before is None else replace(each, after=None))
+    before, after = (_side(made, side) for side in (each.before, each.after))
     return replace(made, text=before or made.id, before=before, after=after)
+
+
+def _side(made: Changed, text: str | None) -> str | None:
+    """What an object was or is; what stands on an interface is gone when nothing is said of it."""
+    if text is None or made.kind in _OF_AN_INTERFACE:
+        return text
+    return f"{made.id} {text}".strip() if made.kind in _NAMED else text or None
 
 
 def _told(command: Command, name: str, form: _Form, cause: Cause) -> Changed:
     """The change as the words tell it; what is taken away is most often what the cause names."""
-    words = _plain(command)
+    words, kind = _plain(command), form.kinds[0]
     rest = words[len(form.words) :]
-    if form.kinds[0] == "sysctl":
+    verbs = [word for word in words[1:] if word in _COMES | _GOES][:1]
+    if kind == "sysctl":
         key, _, value = rest[0].partition("=")
-        return Changed("sysctl", key, f"{key} = {value}", namespace=name, after=value)
-    verb = next((word for word in words[1:] if word in _COMES | _GOES), "")
-    if form.kinds == ("link",) and not verb:  # ip link set dev IFACE …
+        return Changed(kind, key, f"{key} = {value}", namespace=name, after=value)
+    if form.kinds == ("link",) and not verbs:  # ip link set dev IFACE …
         interface, *wanted = [word for word in rest if word not in ("set", "dev")]
-        return Changed("link", interface, " ".join(words), namespace=name, after=" ".join(wanted))
-    thing = cause.object
-    if thing is not None and thing.kind in form.kinds and verb in _GOES:
-        said = thing.text or thing.id
-        return Changed(thing.kind, thing.id, said, namespace=name, before=said)
-    id = " ".join(word for word in rest if word != verb)
-    before, after = (id, None) if verb in _GOES else (None, id)
-    return Changed(form.kinds[0], id, " ".join(words), namespace=name, before=before, after=after)
+        return Changed(kind, interface, " ".join(words), namespace=name, after=" ".join(wanted))
+    id = " ".join(word for word in rest if word not in verbs)
+    if not _GOES.intersection(verbs):
+        return Changed(kind, id, " ".join(words), namespace=name, after=id)
+    gone = cause.object or Object("", "")
+    if gone.kind in form.kinds:
+        said = gone.text or gone.id
+        return Changed(gone.kind, gone.id, said, namespace=name, before=said)
+    return Changed(kind, id, " ".join(words), namespace=name, before=id)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
-from netprobe.model import Change, Flow, Hop, Leg, Observation, Protocol, Sighting, Stage
+from netprobe.model import Flow, Hop, Leg, Observation, Protocol, Sighting, Stage
+from netprobe.model.lookup import where
+from netprobe.predict.trace import changes
 
 _TAPPED = (
     Stage.TRANSMIT,
@@ -17,25 +20,20 @@ _TAPPED = (
 )
 # sightings that a way has beside its hops: four times what a packet with a TTL of 64 leaves in a circle
 _MOST_UNPREDICTED = 1000
-_REWRITTEN = ("src", "dst", "sport", "dport", "icmp_id")
 
 
 def frames(observations: Iterable[Observation]) -> tuple[Observation, ...]:
     """The observations that are captured frames, by time."""
-    return tuple(
-        sorted((o for o in observations if o.kind == "seen" and o.interface), key=lambda o: o.time_ns)
-    )
+    seen = (o for o in where(observations, kind="seen") if o.interface)
+    return tuple(sorted(seen, key=lambda o: o.time_ns))
 
 
 def best_sequence(observations: Sequence[Observation]) -> int:
     """The probe to show: the first that was answered, else the one seen in most places."""
-    answered = sorted(o.sequence for o in observations if o.kind == "answered")
+    answered = [o.sequence for o in where(observations, kind="answered")]
     if answered:
-        return answered[0]
-    counts: dict[int, int] = {}
-    for o in frames(observations):
-        if o.leg is not None:
-            counts[o.sequence] = counts.get(o.sequence, 0) + 1
+        return min(answered)
+    counts = Counter(o.sequence for o in frames(observations) if o.leg is not None)
     return max(counts, key=lambda sequence: (counts[sequence], -sequence), default=0)
 
 
@@ -43,8 +41,8 @@ def lost_sequence(observations: Sequence[Observation], count: int) -> int:
     """A probe of `count` that was sent and not answered: the last one, because limits let the first ones
     pass.
     """
-    answered = {o.sequence for o in observations if o.kind == "answered"}
-    return max((sequence for sequence in range(count) if sequence not in answered), default=0)
+    answered = {o.sequence for o in where(observations, kind="answered")}
+    return max({*range(count)} - answered, default=0)
 
 
 def lay(
@@ -53,27 +51,25 @@ def lay(
     """The predicted hops of one leg with what was observed at each, and the hops that were seen but not
     predicted.
     """
-    exchange = any(hop.flow.protocol.on_segment for hop in hops)
-    seen = [
-        o
-        for o in frames(observations)
-        if o.leg is leg and o.sequence == sequence and o.error is None and (exchange or not is_neighbour(o))
-    ]
-    left = list(seen)
-    laid = []
-    for hop in hops:
-        match = _match(hop, left)
-        if match is not None:
-            left.remove(match)
-            laid.append(_seen(hop, match))
-        else:
-            laid.append(replace(hop, observed=False if hop.bound and hop.namespace in tapped else None))
+    left = list(where(frames(observations), leg=leg, sequence=sequence, error=None))
+    if not any(hop.flow.protocol.on_segment for hop in hops):
+        left = [o for o in left if not is_neighbour(o)]
+    laid = [_laid(hop, left, tapped) for hop in hops]
     # A flood's copies on other ports are not the path; only a path that went elsewhere than predicted, or
     # a request that was to end before the first tap, is shown in full.
-    never = leg is Leg.REQUEST and not any(hop.observed for hop in laid)
-    elsewhere = never or any(hop.observed is False for hop in laid)
+    seen = {hop.observed for hop in laid}
+    elsewhere = False in seen or (leg is Leg.REQUEST and True not in seen)
     extra = _different(o for o in left if o.bound != "other") if elsewhere else []
     return _numbered(_with_changes(_merge(laid, extra)))
+
+
+def _laid(hop: Hop, left: list[Observation], tapped: frozenset[str]) -> Hop:
+    """A predicted hop with what was observed there, which is taken out of what is `left`."""
+    match = _match(hop, left)
+    if match is None:
+        return replace(hop, observed=False if hop.bound and hop.namespace in tapped else None)
+    left.remove(match)
+    return replace(hop, observed=True, time_ns=match.time_ns, flow=match.flow or hop.flow)
 
 
 def _different(seen: Iterable[Observation]) -> list[Observation]:
@@ -94,14 +90,8 @@ def _match(hop: Hop, seen: Sequence[Observation]) -> Observation | None:
         return None
     # "other": it came in, and is for another station
     bounds = (hop.bound, "other") if hop.bound == "in" else (hop.bound,)
-    here = [
-        o for o in seen if (o.namespace, o.interface) == (hop.namespace, hop.interface) and o.bound in bounds
-    ]
-    return min(here, key=lambda o: bounds.index(o.bound), default=None)
-
-
-def _seen(hop: Hop, observation: Observation) -> Hop:
-    return replace(hop, observed=True, time_ns=observation.time_ns, flow=observation.flow or hop.flow)
+    here = where(seen, namespace=hop.namespace, interface=hop.interface)
+    return min((o for o in here if o.bound in bounds), key=lambda o: bounds.index(o.bound), default=None)
 
 
 def _merge(laid: list[Hop], extra: Sequence[Observation]) -> list[Hop]:
@@ -131,27 +121,23 @@ def _with_changes(hops: list[Hop]) -> list[Hop]:
 
 
 def _explain(out: list[Hop], last: Hop, hop: Hop) -> list[Hop]:
+    """The hops so far, with one for what was rewritten behind the last one seen, and nobody has said so."""
     start = max(i for i, h in enumerate(out) if h is last)
-    between = out[start + 1 :]
-    told = {c.field for h in between for c in h.changes}
-    missing = [
-        name
-        for name in _REWRITTEN
-        if getattr(last.flow, name) != getattr(hop.flow, name) and name not in told
-    ]
+    told = {c.field for h in out[start + 1 :] for c in h.changes}
+    missing = [change for change in changes(last.flow, hop.flow, "") if change.field not in told]
     if not missing:
         return out
-    source = any(name in ("src", "sport", "icmp_id") for name in missing)
-    what = "SNAT" if source else "DNAT"
-    stage = Stage.POSTROUTING if source else Stage.PREROUTING
-    found = tuple(
-        Change(name, str(getattr(last.flow, name)), str(getattr(hop.flow, name)), what) for name in missing
-    )
-    flow = replace(last.flow, **{name: getattr(hop.flow, name) for name in missing})
+    source = _OF_SOURCE.intersection(change.field for change in missing)
+    what, stage = ("SNAT", Stage.POSTROUTING) if source else ("DNAT", Stage.PREROUTING)
+    found = tuple(replace(change, by=what) for change in missing)
+    flow = replace(last.flow, **{change.field: getattr(hop.flow, change.field) for change in missing})
     made = Hop(
         0, hop.namespace, None, stage, flow, predicted=False, changes=found, note="observed, not predicted"
     )
     return [*out, made]
+
+
+_OF_SOURCE = {"src", "sport", "icmp_id"}
 
 
 def _numbered(hops: Iterable[Hop]) -> tuple[Hop, ...]:
@@ -169,17 +155,14 @@ def sightings(
     observations: Sequence[Observation], request: Sequence[Hop], reply: Sequence[Hop]
 ) -> tuple[Sighting, ...]:
     """Every captured frame in the order of the capture, with the hop it belongs to."""
-    where = {
-        (str(leg), hop.namespace, hop.interface or "", hop.bound or ""): hop.n
-        for leg, hops in ((Leg.REPLY, reply), (Leg.REQUEST, request))
-        for hop in hops
-        if hop.bound
-    }
+    at: dict[tuple[Leg | None, str, str | None, str | None], int] = {
+        (leg, hop.namespace, hop.interface, hop.bound): hop.n
+        for leg, hops in ((Leg.REPLY, reply), (Leg.REQUEST, request)) for hop in hops
+    }  # fmt: skip
     return tuple(
         Sighting(
             o.namespace, o.interface or "", o.bound or "", o.leg, o.sequence, o.time_ns, o.flow,
-            where.get((str(o.leg), o.namespace, o.interface or "", o.bound or "")) if is_probe(o) else None,
-            o.text,
+            at.get((o.leg, o.namespace, o.interface, o.bound)) if is_probe(o) else None, o.text,
         )
         for o in frames(observations)
     )  # fmt: skip

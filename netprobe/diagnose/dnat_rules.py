@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
-from netprobe.model import Command, Flow, Namespace, Snapshot, Statement
+from netprobe.model import Chain, Command, Flow, Namespace, Rule, Snapshot, Statement, Table
+from netprobe.model.lookup import first, where
 from netprobe.predict import fixes, prefix
 from netprobe.rules import naming
 from netprobe.rules.naming import rule_decision
 from netprobe.rules.ruling import Decision
 
-from .nat_rules import is_prefix, rules_of_nat, said
+from .nat_rules import NatRule, networks, rules_of_nat
 
 PUBLISHING = ("dnat", "redirect")
 ENGINES = ("docker", "podman", "kubernetes")  # who publish ports of what they have started
@@ -19,16 +21,12 @@ _XTABLES = ("iptables", "iptables-legacy", "ip6tables", "ip6tables-legacy")
 
 def _speaks_of(statements: tuple[Statement, ...], port: int) -> bool:
     keys = ("tcp dport", "udp dport", "th dport")
-    return any(
-        s.left is not None and s.left.text in keys and s.right is not None and s.right.text == str(port)
-        for s in statements
-    )
+    return any(each.key in keys for each in where(statements, value=str(port)))
 
 
 def speaks_of_address(statements: tuple[Statement, ...], address: str) -> bool:
     """Whether a rule names a destination that this address is of."""
-    networks = [each for each in said(statements, "ip daddr", "ip6 daddr") if is_prefix(each)]
-    return any(prefix.contains(network, address) for network in networks)
+    return prefix.within(networks(statements, "ip daddr", "ip6 daddr"), address)
 
 
 def leads_to(namespace: Namespace, flow: Flow, port: int) -> bool:
@@ -39,22 +37,23 @@ def leads_to(namespace: Namespace, flow: Flow, port: int) -> bool:
 
 
 def jumps(
-    namespace: Namespace, where: tuple[str, str, str], but: str
+    namespace: Namespace, at: tuple[str, str, str], but: str
 ) -> Iterator[tuple[Decision, tuple[str, ...]]]:
     """The rules of iptables from which a chain (tool, table, chain) is reached, with their words but for the
     interface, where none of the hook `but` leads there.
     """
-    tool, name, chain = where
-    for table in namespace.tables:
-        if (naming.tool(table), table.name) != (tool, name):
-            continue
+    tool, name, chain = at
+    for table in where(namespace.tables, name=name):
         rules = ((base, rule) for base in table.chains for rule in base.rules)
-        found = [(base, rule) for base, rule in rules if chain in {each.target for each in rule.statements}]
+        found = [(base, rule) for base, rule in rules if where(rule.statements, target=chain)]
         hooks = {base.hook for base, _ in found}
-        for base, rule in found if but not in hooks else ():
-            if base.hook is not None:
-                words = _anywhere(fixes.xt_words(base.name, rule.text))
-                yield rule_decision(table, base, rule, base.hook), words
+        if naming.tool(table) == tool and but not in hooks:
+            yield from (_jump(table, base, rule) for base, rule in found if base.hook is not None)
+
+
+def _jump(table: Table, base: Chain, rule: Rule) -> tuple[Decision, tuple[str, ...]]:
+    words = _anywhere(fixes.xt_words(base.name, rule.text))
+    return rule_decision(table, base, rule, base.hook or ""), words
 
 
 def _anywhere(words: tuple[str, ...]) -> tuple[str, ...]:
@@ -68,15 +67,18 @@ def _anywhere(words: tuple[str, ...]) -> tuple[str, ...]:
 
 def publishing(namespace: Namespace, flow: Flow) -> Iterator[tuple[Decision, tuple[Statement, ...]]]:
     """The rules of a namespace that publish the destination port of a flow, each once."""
-    seen: set[str] = set()
-    for hook in ("prerouting", "output"):
-        for each in rules_of_nat(namespace, hook, flow.dst):
-            published = any(s.kind in PUBLISHING for s in each.statements) and _speaks_of(
-                each.statements, flow.dport or 0
-            )
-            if published and (decision := each.decision).object.id not in seen:
-                seen.add(decision.object.id)
-                yield decision, each.statements
+    hooks = (rules_of_nat(namespace, hook, flow.dst) for hook in ("prerouting", "output"))
+    rules = chain.from_iterable(hooks)
+    found = first((each for each in rules if _publishes(each.statements, flow.dport or 0)), _identity)
+    return ((each.decision, each.statements) for each in found.values())
+
+
+def _identity(rule: NatRule) -> str:
+    return rule.decision.object.id
+
+
+def _publishes(statements: tuple[Statement, ...], port: int) -> bool:
+    return any(each.kind in PUBLISHING for each in statements) and _speaks_of(statements, port)
 
 
 def published(
@@ -98,17 +100,17 @@ def published(
     to = target or translation.right.text
     port = f":{translation.port.text}" if translation.port is not None else ""
     to = f"[{to}]" if ":" in to and port else to
-    chain = "OUTPUT" if made_here else "PREROUTING"
     matches = ("-p", str(flow.protocol), "-d", flow.dst, "--dport", str(flow.dport))
     goal = ("-j", "DNAT", "--to-destination", f"{to}{port}")
-    return (Command.of(tool, "-t", "nat", "-A", chain, *matches, *goal),)
+    return (Command.of(tool, "-t", "nat", "-A", _CHAINS[made_here], *matches, *goal),)
+
+
+_CHAINS = {True: "OUTPUT", False: "PREROUTING"}  # of a packet that is made here, or comes in
 
 
 def listeners(snapshot: Snapshot, flow: Flow, but: str) -> Iterator[tuple[str, str]]:
     """(namespace, address) of those that listen on the port of a dead target."""
     for name, namespace in snapshot.namespaces.items():
-        heard = [each.port for each in namespace.waiting(flow.protocol.value)]
-        hears = name != but and flow.dport in heard
-        for own in namespace.addresses if hears else ():
-            if (own.scope, own.version) == ("global", flow.version):
-                yield name, own.address
+        if name != but and where(namespace.waiting(flow.protocol.value), port=flow.dport):
+            own = where(namespace.addresses, scope="global", version=flow.version)
+            yield from ((name, each.address) for each in own)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from itertools import chain
 
 from msgspec import Struct
 
 from netprobe.model import InterfaceAddress, Link, Namespace, RouteQuery, Snapshot
+from netprobe.model.lookup import find, where
 from netprobe.predict import fib, prefix
 
 
@@ -23,14 +25,11 @@ class Gateway(Struct, frozen=True):
 
 def gateway(snapshot: Snapshot, name: str, dst: str) -> Gateway | None:
     """The router in sight that namespace `name` could send packets for `dst` to; None when there is none."""
-    here = snapshot.namespaces.get(name)
-    if here is None:
-        return None
-    for link in here.links:
-        for other in snapshot.namespaces.values() if link.up else ():
-            found = gateway_on(other, here, link, dst) if other.name != name else None
-            if found is not None:
-                return Gateway(found, link)
+    here = snapshot.at(name)
+    others = [other for other in snapshot.namespaces.values() if other.name != name]
+    for link in where(here.links, up=True):
+        for found in filter(None, (gateway_on(other, here, link, dst) for other in others)):
+            return Gateway(found, link)
     return None
 
 
@@ -38,15 +37,12 @@ def behind_cable(
     here: Namespace, link: Link, stations: Iterable[tuple[Namespace, Link]], dst: str
 ) -> Gateway | None:
     """The router among the stations of a segment on which `here` has no more than a host's own prefix."""
-    own = [a for a in here.addresses_of(link, prefix.version(dst)) if a.scope == "global"]
-    if not own:
-        return None
-    for router, station in stations:
-        if router.name == here.name or not leads(router, dst, here):
-            continue
-        for address in router.addresses_of(station, prefix.version(dst)):
-            if address.scope == "global":
-                return Gateway(address.address, link, onlink=True)
+    version = prefix.version(dst)
+    own = where(here.addresses_of(link, version), scope="global")
+    for router, station in stations if own else ():
+        address = find(router.addresses_of(station, version), scope="global")
+        if address is not None and router.name != here.name and leads(router, dst, here):
+            return Gateway(address.address, link, onlink=True)
     return None
 
 
@@ -54,39 +50,36 @@ def gateway_on(router: Namespace, here: Namespace, link: Link, dst: str) -> str 
     """The address of `router` on the networks of one interface of `here`, if it could take packets for
     `dst`.
     """
-    networks = [
-        prefix.network(own.address, own.prefixlen)
-        for own in here.addresses_of(link)
-        if own.scope == "global" and prefix.version(own.address) == prefix.version(dst)
-    ]
-    if not networks or not leads(router, dst, here):
+    own = where(here.addresses_of(link, prefix.version(dst)), scope="global")
+    if not own or not leads(router, dst, here):
         return None
-    found = (
-        a.address
-        for network in networks
-        for a in router.addresses
-        if a.scope == "global" and prefix.contains(network, a.address) and not is_network_itself(a)
-    )
-    return next(found, None)
+    candidates = [each for each in where(router.addresses, scope="global") if not is_network_itself(each)]
+    near = ([each for each in candidates if prefix.contains(_network(of), each.address)] for of in own)
+    return next((each.address for each in chain.from_iterable(near)), None)
+
+
+def _network(own: InterfaceAddress) -> str:
+    return prefix.network(own.address, own.prefixlen)
 
 
 def is_network_itself(own: InterfaceAddress) -> bool:
     """Whether an address is that of its own network: its neighbours take what is for it for a broadcast
     (fib_add_ifaddr).
     """
-    return (
-        prefix.network(own.address, own.prefixlen) == f"{own.address}/{own.prefixlen}" and own.prefixlen < 31
-    )
+    return _network(own) == f"{own.address}/{own.prefixlen}" and own.prefixlen < 31
+
+
+_FORWARDING = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
 
 
 def leads(router: Namespace, dst: str, asker: Namespace) -> bool:
     """Whether the destination is the router's own, or it forwards and has a route that does not lead back."""
     if fib.is_local(router, dst):
         return True
-    switch = "net.ipv6.conf.all.forwarding" if prefix.version(dst) == 6 else "net.ipv4.ip_forward"
     way = fib.lookup(router, RouteQuery(None, dst))
-    back = way.leg is not None and any(a.address == way.leg.via for a in asker.addresses)
-    return router.sysctl(switch) == "1" and way.error is None and not back
+    if router.sysctl(_FORWARDING[prefix.version(dst)]) != "1" or way.error is not None:
+        return False
+    return way.leg is None or find(asker.addresses, address=way.leg.via) is None
 
 
 def usual_length(snapshot: Snapshot, name: str, address: str) -> int | None:
@@ -94,13 +87,8 @@ def usual_length(snapshot: Snapshot, name: str, address: str) -> int | None:
     it.
     """
     bits = prefix.bits(address)
-    found = Counter(
-        other.prefixlen
-        for namespace in snapshot.namespaces.values()
-        if namespace.name != name
-        for other in namespace.addresses
-        if other.scope == "global"
-        and other.prefixlen < bits
-        and prefix.contains(prefix.network(other.address, other.prefixlen), address)
-    )
+    others = (namespace for namespace in snapshot.namespaces.values() if namespace.name != name)
+    known = chain.from_iterable(where(other.addresses, scope="global") for other in others)
+    near = (own for own in known if own.prefixlen < bits and prefix.contains(_network(own), address))
+    found = Counter(own.prefixlen for own in near)
     return found.most_common(1)[0][0] if found else None

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
+from itertools import chain as chained
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 from netprobe.model import (
@@ -15,6 +16,7 @@ from netprobe.model import (
     Flow,
     Hop,
     Link,
+    NamedSet,
     Namespace,
     Object,
     Rule,
@@ -22,6 +24,7 @@ from netprobe.model import (
     Table,
     Term,
 )
+from netprobe.model.lookup import find, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.prediction import Prediction
 from netprobe.predict.trace import Routed
@@ -35,23 +38,22 @@ _INSIDE = ("bridge", "vxlan", "geneve", "tun", "wireguard", "gre", "ipip", "sit"
 _EXEMPTIONS = 8  # rules that are tried
 _IS = ("", "==", "in")
 _SOURCE = ("snat", "masquerade")
+_FROM, _TO = ("ip saddr", "ip6 saddr"), ("ip daddr", "ip6 daddr")
 
 
 def is_private(address: str) -> bool:
     """Whether an address means nothing to the rest of the world (RFC 1918, 6598, 3927, 4193)."""
-    return any(prefix.contains(p, address) for p in PRIVATE)
+    return prefix.within(PRIVATE, address)
 
 
 def expects_translation(router: Routed, out: Link | None, prediction: Prediction) -> bool:
     """Whether a private source should not leave as it is: towards the world, or out of a host whose own
     bridge it comes from.
     """
-    hops = prediction.request.hops
-    target = hops[-1].flow.dst if hops else prediction.probe.destination.address or ""
-    if not is_private(target):
+    targets = [hop.flow.dst for hop in prediction.request.hops[-1:]]
+    if not all(map(is_private, targets or [prediction.probe.destination.address or ""])):
         return True
-    bridged = router.iif is not None and router.iif.kind == "bridge"
-    return bridged and out is not None and out.kind not in _INSIDE
+    return getattr(router.iif, "kind", "") == "bridge" and getattr(out, "kind", "bridge") not in _INSIDE
 
 
 def translates(namespace: Namespace, version: int, out: Link | None = None) -> bool:
@@ -60,26 +62,23 @@ def translates(namespace: Namespace, version: int, out: Link | None = None) -> b
     """
     rules = rules_of_nat(namespace, "postrouting", {4: "0.0.0.0", 6: "::"}[version])
     translating = (each.statements for each in rules if _gives_source(each))
-    return any(out is None or _is_for(_ways_out(namespace, each), out) for each in translating)
+    return any(out is None or _is_for(namespace, each, out) for each in translating)
 
 
 def _gives_source(rule: NatRule) -> bool:
     return any(statement.kind in _SOURCE for statement in rule.statements)
 
 
-def _ways_out(namespace: Namespace, statements: tuple[Statement, ...]) -> list[str]:
-    """The interfaces of a namespace for which a rule is; none: for all."""
+def _is_for(namespace: Namespace, statements: tuple[Statement, ...], out: Link | None) -> bool:
+    """Whether a rule is for what leaves by an interface of a namespace: it names none, or that one."""
     names = said(statements, "oifname", "meta oifname")
-    return [device for device in names if namespace.link_named(device) is not None]
-
-
-def _is_for(devices: list[str], out: Link) -> bool:
-    return not devices or out.name in devices
+    devices = [name for name in names if namespace.link_named(name) is not None]
+    return not devices or getattr(out, "name", None) in devices
 
 
 def changed(hops: tuple[Hop, ...], namespace: str, *fields: str) -> Hop | None:
     """The last hop in a namespace at which one of these header fields was rewritten."""
-    here = (hop for hop in reversed(hops) if hop.namespace == namespace)
+    here = where(reversed(hops), namespace=namespace)
     return next((hop for hop in here if hop.change_of(*fields) is not None), None)
 
 
@@ -91,21 +90,12 @@ def source_rules(
     Where translation is expected, one that names the network of `source` itself is meant for it, whatever the
     interface.
     """
-    for each in rules_of_nat(namespace, "postrouting", source):
-        if not _gives_source(each):
-            continue
-        statements = each.statements
-        known = _ways_out(namespace, statements)
-        networks = [each for each in said(statements, "ip saddr", "ip6 saddr") if is_prefix(each)]
-        meant = (
-            not known
-            or (out is not None and out.name in known)
-            or (expected and any(prefix.contains(n, source) for n in networks))
-        )
-        others = any(
-            not prefix.contains(network, source) and _has(namespace, network) for network in networks
-        )
-        if meant and not others and not _for_neighbours(namespace, statements, target):
+    for each in filter(_gives_source, rules_of_nat(namespace, "postrouting", source)):
+        named = networks(each.statements, *_FROM)
+        others = [network for network in named if not prefix.contains(network, source)]
+        meant = _is_for(namespace, each.statements, out) or (expected and len(others) < len(named))
+        own = any(_has(namespace, network) for network in others)
+        if meant and not own and not _for_neighbours(namespace, each.statements, target):
             yield each.decision
 
 
@@ -115,21 +105,19 @@ def exempting(
     """The rules for translation that end the search for some packets, if not plainly for others only: the
     first few.
     """
-    found = 0
-    for each in rules_of_nat(namespace, hook, source):
-        statements = each.statements
-        if not any(s.kind in ("accept", "return") for s in statements):
-            continue
-        others = _is_for_others(statements, ("ip saddr", "ip6 saddr"), source)
-        others = others or _is_for_others(statements, ("ip daddr", "ip6 daddr"), target)
-        if not others and found < _EXEMPTIONS:
-            found += 1
-            yield each.decision
+    rules = rules_of_nat(namespace, hook, source)
+    return islice((each.decision for each in rules if _exempts(each.statements, source, target)), _EXEMPTIONS)
+
+
+def _exempts(statements: tuple[Statement, ...], source: str, target: str) -> bool:
+    ends = any(statement.kind in ("accept", "return") for statement in statements)
+    others = _is_for_others(statements, _FROM, source) or _is_for_others(statements, _TO, target)
+    return ends and not others
 
 
 def _is_for_others(statements: tuple[Statement, ...], keys: tuple[str, ...], address: str) -> bool:
-    networks = [each for each in said(statements, *keys) if is_prefix(each)]
-    return bool(networks) and not any(prefix.contains(network, address) for network in networks)
+    named = networks(statements, *keys)
+    return bool(named) and not prefix.within(named, address)
 
 
 def _has(namespace: Namespace, network: str) -> bool:
@@ -141,20 +129,18 @@ def _for_neighbours(namespace: Namespace, statements: tuple[Statement, ...], tar
     of a published port.
     """
     own = [prefix.network(a.address, a.prefixlen) for a in namespace.addresses]
-    goals = [network for network in said(statements, "ip daddr", "ip6 daddr") if is_prefix(network)]
-    return any(
-        not prefix.contains(to, target) and any(prefix.contains(n, to.partition("/")[0]) for n in own)
-        for to in goals
-    )
+    others = (to for to in networks(statements, *_TO) if not prefix.contains(to, target))
+    return any(prefix.within(own, to.partition("/")[0]) for to in others)
 
 
 def said(statements: tuple[Statement, ...], *keys: str) -> list[str]:
     """What the statements of a rule compare some keys with."""
-    return [
-        s.right.text
-        for s in statements
-        if s.left is not None and s.left.text in keys and s.right is not None and s.op in _IS
-    ]
+    return [each.value for each in statements if each.value and each.key in keys and each.op in _IS]
+
+
+def networks(statements: tuple[Statement, ...], *keys: str) -> list[str]:
+    """The addresses and networks among that."""
+    return [*filter(is_prefix, said(statements, *keys))]
 
 
 def is_prefix(text: str) -> bool:
@@ -193,29 +179,27 @@ def rules_of_nat(namespace: Namespace, hook: str, address: str) -> Iterator[NatR
     """
     families = {4: ("ip", "inet"), 6: ("ip6", "inet")}[prefix.version(address)]
     for table in namespace.tables:
-        translated = ("nat", hook) in [(chain.type, chain.hook) for chain in table.chains]
-        if table.family not in families or not translated:
-            continue
-        others = {chain.name for chain in table.chains if chain.hook not in (None, hook)}
-        for chain in (each for each in table.chains if each.name not in others):
-            yield from (NatRule(table, chain, rule, hook) for rule in chain.rules)
+        if table.family in families and where(table.chains, type="nat", hook=hook):
+            chains = (chain for chain in table.chains if chain.hook in (None, hook))
+            yield from (NatRule(table, chain, rule, hook) for chain in chains for rule in chain.rules)
 
 
 def found(namespace: Namespace, thing: Object) -> Rule | None:
     """The rule that an object names."""
     match thing.words or ():
         case ("nft", family, table, chain, "handle", handle):
-            of = [each for each in namespace.tables if each.key == ("nft", family, table)]
-            return next((rule for rule in _rules_of(of, chain) if rule.handle == int(handle)), None)
+            tables = where(namespace.tables, key=("nft", family, table))
+            return find(_rules_of(tables, chain), handle=int(handle))
         case (tool, table, chain, number) if number.isdigit():
-            of = [each for each in namespace.tables if (naming.tool(each), each.name) == (tool, table)]
-            return next((rule for rule in _rules_of(of, chain) if rule.number == int(number)), None)
+            tables = tuple(t for t in where(namespace.tables, name=table) if naming.tool(t) == tool)
+            return find(_rules_of(tables, chain), number=int(number))
     return None
 
 
 def _rules_of(tables: Iterable[Table], name: str) -> Iterator[Rule]:
     """The rules of the chains of this name."""
-    return (rule for table in tables for chain in table.chains if chain.name == name for rule in chain.rules)
+    chains = filter(None, (table.chain(name) for table in tables))
+    return chained.from_iterable(chain.rules for chain in chains)
 
 
 def retargeted(namespace: Namespace, thing: Object, rule: Rule, old: str, new: str) -> fixes.Fix:
@@ -242,21 +226,26 @@ def _retargeted_by_nft(
     text = swapped(rule.text, old, new)
     if text != rule.text:
         return fixes.nft((table, chain), "replace", "rule", family, table, chain, "handle", words[5], text)
-    name = next((_map_of(s) for s in rule.statements if s.kind == "dnat"), None)
-    if name is None:
-        return ()
-    known = namespace.ruleset.table("nft", family, table) if namespace.ruleset is not None else None
-    held = known.set(name) if known is not None else None
-    if held is None:
-        return ()
-    for pair in held.elements or ():
-        key, data = (written(term) for term in pair.args) if len(pair.args) == 2 else ("", "")
-        changed = swapped(data, old, new)
-        if changed != data:
-            gone = fixes.nft((table, name), "delete", "element", family, table, name, f"{{ {key} }}")
-            made = fixes.nft((table, name), "add", "element", family, table, name, f"{{ {key} : {changed} }}")
-            return (*gone, *made)
+    for held in _maps_of(namespace, ("nft", family, table), rule):
+        for key, data in _pairs(held):
+            changed = swapped(data, old, new)
+            if changed != data:
+                where = ("element", family, table, held.name)
+                gone = fixes.nft((table, held.name), "delete", *where, f"{{ {key} }}")
+                return (*gone, *fixes.nft((table, held.name), "add", *where, f"{{ {key} : {changed} }}"))
     return ()
+
+
+def _maps_of(namespace: Namespace, key: tuple[str, str, str], rule: Rule) -> list[NamedSet]:
+    """The maps of a table that say where a rule translates to."""
+    names = [*map(_map_of, where(rule.statements, kind="dnat"))]
+    return [each for table in where(namespace.tables, key=key) for each in table.sets if each.name in names]
+
+
+def _pairs(held: NamedSet) -> Iterator[tuple[str, str]]:
+    """The keys and the data of a map."""
+    for key, data in (pair.args for pair in held.elements or () if len(pair.args) == 2):
+        yield written(key), written(data)
 
 
 def swapped(text: str, old: str, new: str) -> str:
@@ -293,15 +282,26 @@ def masquerading_what_goes_to(namespace: Namespace, target: Flow, out: Link) -> 
     there.
     """
     chain = _nft_chain(namespace, target.dst)
-    family = "ip6" if target.version == 6 else "ip"
+    has_port, protocol, port = target.dport is not None, str(target.protocol), str(target.dport)
     if chain is not None:
-        table, base = chain
-        where = ("rule", table.family, table.name, base.name, family, "daddr", target.dst)
-        port = [str(target.protocol), "dport", str(target.dport)] if target.dport is not None else []
-        return (Command.of("nft", "add", *where, *port, "oifname", out.name, "masquerade"),)
-    ports = ["-p", str(target.protocol), "--dport", str(target.dport)] if target.dport is not None else []
+        where = (
+            "rule",
+            chain[0].family,
+            chain[0].name,
+            chain[1].name,
+            _family(target.dst),
+            "daddr",
+            target.dst,
+        )
+        words = (protocol, "dport", port) if has_port else ()
+        return (Command.of("nft", "add", *where, *words, "oifname", out.name, "masquerade"),)
+    ports = ("-p", protocol, "--dport", port) if has_port else ()
     matches = ("-t", "nat", "-A", "POSTROUTING", "-d", target.dst)
     return (Command.of(fixes.iptables(target.dst), *matches, *ports, "-j", "MASQUERADE"),)
+
+
+def _family(address: str) -> str:
+    return "ip6" if ":" in address else "ip"
 
 
 def translating(namespace: Namespace, network: str, out: Link, address: str) -> fixes.Fix:
@@ -316,16 +316,13 @@ def translating(namespace: Namespace, network: str, out: Link, address: str) -> 
 
 def _nft_chain(namespace: Namespace, source: str) -> tuple[Table, Chain] | None:
     """The chain for source translation in a ruleset that nft made."""
-    family = "ip6" if ":" in source else "ip"
-    for table in namespace.tables:
-        chain = next((c for c in table.chains if (c.type, c.hook) == ("nat", "postrouting")), None)
-        fits = table.engine == "nft" and table.family in (family, "inet") and not table.dormant
-        if fits and chain is not None:
+    for table in where(namespace.tables, engine="nft", dormant=False):
+        chain = find(table.chains, type="nat", hook="postrouting")
+        if chain is not None and table.family in (_family(source), "inet"):
             return table, chain
     return None
 
 
 def _nft_match(table: Table, chain: Chain, network: str | None, out: Link) -> tuple[str, ...]:
-    family = "ip6" if network is not None and ":" in network else "ip"
-    source = (family, "saddr", network) if network is not None else ()
+    source = (_family(network), "saddr", network) if network is not None else ()
     return ("rule", table.family, table.name, chain.name, *source, "oifname", out.name)

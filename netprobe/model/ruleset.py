@@ -55,6 +55,16 @@ class Statement(Struct, frozen=True, gc=False, omit_defaults=True):
     options: dict[str, str] = {}
     text: str = ""
 
+    @property
+    def key(self) -> str:
+        """The selector that it looks at or sets; "" where there is none."""
+        return "" if self.left is None else self.left.text
+
+    @property
+    def value(self) -> str:
+        """What it compares with or gives, as one literal; "" where there is none."""
+        return "" if self.right is None else self.right.text
+
 
 _ENDS = ("accept", "drop", "reject", "jump", "goto", "note")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import ip_address
 
@@ -42,6 +43,11 @@ def contains(prefix: str, address: str) -> bool:
     """Whether `address` lies in `prefix`; never across IP versions."""
     kind, network, mask = bounds(prefix)
     return kind == version(address) and number(address) & mask == network
+
+
+def within(prefixes: Iterable[str], address: str) -> bool:
+    """Whether `address` lies in any of the prefixes."""
+    return any(contains(prefix, address) for prefix in prefixes)
 
 
 def length(prefix: str) -> int:
