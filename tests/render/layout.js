@@ -18,7 +18,15 @@
   for (const svg of document.querySelectorAll("svg")) {
     const frame = svg.getBoundingClientRect();
     if (!seen(frame) || svg.parentElement?.closest("svg")) continue;
-    const texts = [...svg.querySelectorAll("text")].map((node) => ({ node, box: node.getBoundingClientRect() })).filter((t) => seen(t.box));
+    const boxes = (node) => {
+      if (!(node.getAttribute("x") ?? "").includes(" ")) return [node.getBoundingClientRect()];
+      const to = node.getScreenCTM(); // each letter has a place of its own
+      return Array.from({ length: node.getNumberOfChars() }, (_, n) => {
+        const at = node.getExtentOfChar(n);
+        return new DOMRect(to.a * at.x + to.e, to.d * at.y + to.f, to.a * at.width, to.d * at.height);
+      });
+    };
+    const texts = [...svg.querySelectorAll("text")].flatMap((node) => boxes(node).map((box) => ({ node, box }))).filter((t) => seen(t.box));
     apart(texts, 1.5, "text on text");
     for (const { node, box } of texts) {
       if (!within(box, frame, 1)) wrong.push(`cut by the picture: ${name(node)}`);

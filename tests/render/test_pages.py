@@ -27,7 +27,7 @@ from netprobe.render.html.page import MEDIUM, NARROW, WIDE
 from netprobe.render.html.picture import svg
 from netprobe.render.html.repeat import again
 from netprobe.render.html.report import html
-from netprobe.render.html.widths import bold, mono, shortened, wrapped
+from netprobe.render.html.widths import abridged, bold, mono, shortened, wrapped
 from netprobe.render.marks import Fate
 from netprobe.render.rows import rows
 from netprobe.render.terminal import Terminal
@@ -154,6 +154,14 @@ def test_what_is_shortened_fits(text: str, room: int) -> None:
         assert shown == text or text.startswith(shown.removesuffix("…"))
 
 
+@given(some.text(max_size=60), some.integers(30, 200))
+def test_what_is_abridged_fits_and_keeps_its_ends(name: str, room: int) -> None:
+    shown = abridged(name, room, mono(10.5))
+    assert mono(10.5)(shown) <= room
+    start, _, end = shown.partition("…")
+    assert shown == name or (name.startswith(start) and name.endswith(end) and len(start) + len(end) < len(name))
+
+
 @given(some.text("ab cd:.", max_size=200), some.integers(20, 200), some.integers(1, 5))
 def test_what_is_wrapped_fits_and_loses_nothing_unsaid(text: str, room: int, lines: int) -> None:
     shown = wrapped(text, room, lines, mono(10.5))
@@ -165,7 +173,7 @@ def test_what_is_wrapped_fits_and_loses_nothing_unsaid(text: str, room: int, lin
 
 
 CARDS = some.builds(
-    lambda lane, width, lines: Card(lane, "1 eth0", "send", ("x",) * lines, Fate.PASSED, "", width),
+    lambda lane, width, lines: Card(lane, "1 eth0", "", "send", ("x",) * lines, Fate.PASSED, "", width),
     some.sampled_from(["", "a", "b", "c"]), some.integers(92, 140), some.integers(0, 5),
 )  # fmt: skip
 
@@ -201,7 +209,7 @@ def test_a_namespace_has_one_colour() -> None:
 def test_the_lost_hop_is_told_by_more_than_colour() -> None:
     made = cards(sample_reports.FORWARD_DROP, Leg.REQUEST, widest(WIDE))
     (lost,) = [card for card in made if card.fate is Fate.LOST]
-    assert (lost.title, lost.under, lost.fate.value[0]) == ("4 forward", "LOST", "✗")
+    assert (lost.title, lost.remark, lost.fate.value[0]) == ("4 forward", "LOST HERE", "✗")
     assert {card.look for card in made[made.index(lost) + 1 :]} == {"not-reached"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from netprobe.model import Agreement, Endpoint, Hop, Leg, Report, Stage, Verdict
 from netprobe.render import words
@@ -10,24 +11,25 @@ from netprobe.render.escape import safe
 from netprobe.render.marks import Fate
 from netprobe.render.rows import Row, rows
 
-from .widths import bold, mono, shortened, wrapped
+from .widths import abridged, bold, mono, plain, shortened, wrapped
 
-TITLE, UNDER, DETAIL = bold(12.5), bold(11), mono(10.5)
-PADDING, SIGN, LEAST = 10, 18, 92  # pixels
+TITLE, UNDER, REMARK, DETAIL = bold(12), plain(11), bold(11), mono(10.5)
+PADDING, SIGN, LEAST = 10, 14, 88  # pixels
 MOST = 400  # cards of a picture; the table has all hops
-_LINES, _LINES_LOST = 3, 5
+_LINES, _LINES_LOST = 4, 6
 OUTSIDE = ""  # the lane of what cannot be seen
 
 
 class Card(Struct, frozen=True):
     """One card: its lane, its lines from top to bottom, and how the packet fared here.
 
-    `full` is everything in one line, `inside` the outer addresses of the tunnel that the packet is in when
-    it leaves.
+    `remark` says beside the colour what it means, `full` is everything in one line, `inside` the outer
+    addresses of the tunnel that the packet is in when it leaves.
     """
 
     lane: str
     title: str
+    remark: str
     under: str
     lines: tuple[str, ...]
     fate: Fate
@@ -39,7 +41,7 @@ class Card(Struct, frozen=True):
     @property
     def is_shortened(self) -> bool:
         """Whether something of it is in its full text alone."""
-        return any(text.endswith("…") for text in (self.title, self.under, *self.lines))
+        return any("…" in text for text in (self.title, self.under, *self.lines))
 
     @property
     def look(self) -> str:
@@ -87,7 +89,8 @@ def _outside(end: Endpoint, fate: Fate, room: float) -> Card:
     fate = Fate.PASSED if fate is Fate.TRANSLATED else fate
     address = safe(end.address or "")
     lines = (address,) if address not in name else ()
-    return _measured(OUTSIDE, name, "destination", lines, fate, f"{name}, out of sight", room)
+    said = (name, "", "destination", lines)
+    return _measured(OUTSIDE, said, fate, f"{name}, out of sight", room)
 
 
 def _card(report: Report, row: Row, room: float) -> Card:
@@ -95,18 +98,17 @@ def _card(report: Report, row: Row, room: float) -> Card:
     title = f"{hop.n} {hop.interface or row.step}"
     most = _LINES_LOST if row.mark is Fate.LOST else _LINES
     lines = wrapped(safe(row.what), room - 2 * PADDING, most, DETAIL)
-    under = ", ".join(filter(None, (_remark(report, row), _step(row))))
     full = f"{hop.n} {row.where} {row.step}: {row.what}"
     inside = f"in {words.flow(hop.flow.outer)}" if hop.flow.outer is not None else ""
-    made = _measured(hop.namespace, safe(title), safe(under), tuple(lines), row.mark, full, room)
-    return Card(
-        made.lane, made.title, made.under, made.lines, row.mark, full, made.width, row.pointed, safe(inside)
-    )
+    said = (safe(title), _remark(report, row), safe(_step(row)), tuple(lines))
+    made = _measured(hop.namespace, said, row.mark, full, room)
+    return replace(made, pointed=row.pointed, inside=safe(inside))
 
 
 def _step(row: Row) -> str:
     """The step and its time; the step of a hop without interface is its title."""
-    step = row.step if row.hop.interface else ""
+    decided = words.kind(row.hop.object.kind) if row.hop.object is not None else ""
+    step = row.step if row.hop.interface else decided
     return ", ".join(filter(None, (step, row.time and f"{row.time} µs")))
 
 
@@ -118,15 +120,16 @@ def _remark(report: Report, row: Row) -> str:
         return ""
     if report.verdict is Verdict.INTERMITTENT:
         return "SOME LOST"
-    return "LOST" if report.agreement is not Agreement.PREDICTED_ONLY else "STOPS HERE"
+    return "STOPS HERE" if report.agreement is Agreement.PREDICTED_ONLY else "LOST HERE"
 
 
 def _measured(
-    lane: str, title: str, under: str, lines: tuple[str, ...], fate: Fate, full: str, room: float
+    lane: str, said: tuple[str, str, str, tuple[str, ...]], fate: Fate, full: str, room: float
 ) -> Card:
     """A card as wide as its longest line, and no wider than there is room."""
+    title, remark, under, lines = said
     inner = room - 2 * PADDING
-    title, under = shortened(title, inner - SIGN, TITLE), shortened(under, inner, UNDER)
-    widest = max(TITLE(title) + SIGN, UNDER(under), *map(DETAIL, lines), 0)
+    title, under = abridged(title, inner - SIGN, TITLE), shortened(under, inner, UNDER)
+    widest = max(TITLE(title) + SIGN, REMARK(remark), UNDER(under), *map(DETAIL, lines), 0)
     width = min(room, max(LEAST, round(widest + 2 * PADDING + 1)))
-    return Card(lane, title, under, lines, fate, full, width)
+    return Card(lane, title, remark, under, lines, fate, full, width)

@@ -58,7 +58,7 @@ def _row(n: int, each: Checked) -> Markup:
         element("td", each.title, class_="place"),
         element("td", "; ".join(filter(None, (str(each.status), turned, each.reason))), class_="said"),
         element("td", words.duration(each.spent_ns) if each.spent_ns else "", class_="n"),
-        element("td", f"{each.file}:{each.line}" if each.file else "", class_="step"),
+        element("td", f"{each.file}:{each.line}" if each.file else ""),
     )
     return element("tr", *cells, class_=_LOOKS[each.status])
 

@@ -18,6 +18,10 @@ from netprobe.render.rows import Row, rows
 from .cards import MOST, comes_from_outside, is_outside
 
 _TOLD = (Fate.TRANSLATED, Fate.LOST, Fate.UNKNOWN)
+_FATES = {
+    Verdict.REACHABLE: Fate.PASSED, Verdict.UNREACHABLE: Fate.LOST, Verdict.INTERMITTENT: Fate.UNKNOWN,
+    Verdict.UNDETERMINED: Fate.UNKNOWN,
+}  # fmt: skip
 _TUNNEL = (Stage.ENCAPSULATE, Stage.DECAPSULATE)
 
 
@@ -57,9 +61,8 @@ def rungs(report: Report, coarse: bool = False) -> list[Rung]:
     if all(hop.time_ns is None for hop in hops):
         return []
     found = [rung for leg in Leg for rung in _Climb(report, leg, coarse).climbed()][:MOST]
-    end = report.probe.source.namespace
-    if report.verdict is Verdict.REACHABLE and found and report.path.reply and end:
-        found.append(Rung("", found[-1].end, found[-1].end, ending(report), Fate.PASSED))
+    if found and found[-1].fate is not Fate.LOST:
+        found.append(Rung("", found[-1].end, found[-1].end, ending(report), _FATES[report.verdict]))
     return found
 
 

@@ -14,10 +14,10 @@ from .cards import look
 from .ladder import Rung, Section, Spot, rungs, sections
 from .lanes import SIDE
 from .markup import NOTHING, Markup, element, stacked
-from .widths import bold, mono, shortened
+from .widths import abridged, bold, mono, shortened
 
-_TIMES, _MARGIN = 66, 10  # the column of times; beside the picture
-_NARROWEST, _WIDEST = 92, 190  # of a column
+_TIMES, _MARGIN = 58, 6  # the column of times; beside the picture
+_NARROWEST, _WIDEST = 88, 190  # of a column
 _ROW, _HEADS = 30, 56
 _NAMES, _PLACES, _SAID = bold(12), mono(10.5), bold(11)
 
@@ -64,9 +64,9 @@ def _section(part: Section, grid: _Grid) -> Markup:
 
 def _head(place: Spot, grid: _Grid) -> Markup:
     """The name of a column: the namespace, below it the interface."""
-    x, room = grid.middles[place], grid.column - 10
+    x, room = grid.middles[place], grid.column - 8
     above, below = map(safe, place)
-    over, under = shortened(above, room - 10, _NAMES), shortened(below, room - 10, _PLACES)
+    over, under = abridged(above, room - 6, _NAMES), abridged(below, room - 6, _PLACES)
     whole = (over, under) == (above, below)
     return element(
         "g",

@@ -12,10 +12,10 @@ from msgspec import Struct
 from .cards import OUTSIDE, Card
 
 SIDE = 600  # a picture so wide has the names of its lanes beside the cards, a narrower one above them
-_NAME, _MARGIN, _PAD = 108, 12, 11
-_GAP, _BETWEEN = 36, 8  # between cards, and lanes
+_NAME, _MARGIN, _PAD = 108, 8, 11
+_GAP, _BETWEEN = 28, 8  # between cards, and lanes
 _NARROW_GAP = 22
-_HEAD, _LINE, _FOOT = 39, 14, 10  # of a card: title and step, a line of details, below them
+_HEAD, _LINE, _FOOT = 25, 14, 10  # of a card: its title, one more line, below them
 TINTS = 5
 NAME_ABOVE = 24  # the height of a name that stands above the cards
 
@@ -69,16 +69,16 @@ class Lanes(Struct, frozen=True):
 
 
 def widest(width: int) -> int:
-    """How wide a card may be in a picture of this width."""
-    if width >= SIDE:
-        return 194
-    return (width - 2 * _MARGIN - _NARROW_GAP - 14) // 2
+    """How wide a card may be in a picture of this width: two fit beside each other on a phone, five on a
+    screen.
+    """
+    return 164 if width >= SIDE else (width - 2 * _MARGIN - _NARROW_GAP - 4) // 2
 
 
 def lanes(made: Sequence[Card], width: int, source: str, destination: str) -> list[Lanes]:
     """Where the cards stand in pictures of this width, one after the other."""
     order = list(dict.fromkeys(card.lane for card in made))
-    notes = {destination: "destination", source: "source", OUTSIDE: "not visible from here"}
+    notes = {destination: "destination", source: "source", OUTSIDE: "out of sight"}
     drawn: list[Lanes] = []
     systems = _systems(made, width)
     for n, system in enumerate(systems):
@@ -94,11 +94,13 @@ def lanes(made: Sequence[Card], width: int, source: str, destination: str) -> li
 
 def _systems(made: Sequence[Card], width: int) -> list[list[tuple[Card, int]]]:
     """The cards of each picture with their left edges."""
-    start, gap = (_NAME + _PAD, _GAP) if width >= SIDE else (_MARGIN + 10, _NARROW_GAP)
+    start, gap, margin = (
+        (_NAME + _PAD, _GAP, 3 * _MARGIN) if width >= SIDE else (_MARGIN + 2, _NARROW_GAP, _MARGIN)
+    )
     systems: list[list[tuple[Card, int]]] = [[]]
     x = start
     for card in made:
-        if systems[-1] and x + card.width > width - _MARGIN - 6:
+        if systems[-1] and x + card.width > width - margin:
             systems.append([])
             x = start
         systems[-1].append((card, x))
@@ -122,7 +124,8 @@ def _bands(
 
 
 def _height(card: Card) -> int:
-    return _HEAD + _LINE * len(card.lines) + _FOOT
+    above = bool(card.remark) + bool(card.under)
+    return _HEAD + _LINE * (above + len(card.lines)) + _FOOT
 
 
 def _stand(system: Sequence[tuple[Card, int]], bands: Sequence[Band], width: int) -> list[Standing]:

@@ -11,9 +11,9 @@ from netprobe.render.marks import Fate
 from .cards import OUTSIDE, PADDING, Card, cards, look
 from .lanes import NAME_ABOVE, SIDE, Band, Lanes, Standing, Way, lanes, widest
 from .markup import NOTHING, Markup, element, stacked, together
-from .widths import bold, mono, shortened
+from .widths import abridged, bold, mono
 
-_NAMES, _NOTES = bold(12.5), mono(10.5)
+_NAMES, _NOTES = bold(12), mono(10.5)
 _NAME_ROOM = 86
 
 MEANINGS = {
@@ -59,7 +59,7 @@ def _band(band: Band, width: int) -> Markup:
     name = safe(band.name) if band.name else "outside"
     beside = width >= SIDE
     room = _NAME_ROOM if beside else width * 0.6
-    shown = shortened(name, room, _NAMES)
+    shown = abridged(name, room, _NAMES)
     outside = "" if band.name else " outside"
     x, y = (14, band.y + 24) if beside else (14, band.y + 18)
     at = (14, y + 16) if beside else (round(22 + _NAMES(shown)), y)
@@ -95,19 +95,20 @@ def _arrows(ways: Sequence[Way]) -> list[Markup]:
 
 def _card(standing: Standing) -> Markup:
     card, x, y = standing.card, standing.x, standing.y
-    left, width = x + PADDING, round(card.width)
+    width = round(card.width)
+    said = [("remark", card.remark), ("under", card.under), *(("detail", line) for line in card.lines)]
+    shown = [(class_, text) for class_, text in said if text]
     lines = [
-        element("text", line, class_="detail", x=left, y=y + 50 + 14 * at)
-        for at, line in enumerate(card.lines)
+        element("text", text, class_=class_, x=x + PADDING, y=y + 34 + 14 * at)
+        for at, (class_, text) in enumerate(shown)
     ]
     return element(
         "g",
         element("title", _full(card)) if card.is_shortened or card.inside else NOTHING,
         _envelope(standing) if card.inside else NOTHING,
         element("rect", x=x, y=y, width=width, height=standing.height, rx=6),
-        element("text", card.title, class_="head", x=left, y=y + 19),
+        element("text", card.title, class_="head", x=x + PADDING, y=y + 19),
         element("text", card.fate.value[0], class_="sign", x=x + width - 9, y=y + 19),
-        element("text", card.under, class_="under", x=left, y=y + 34) if card.under else NOTHING,
         *lines,
         class_=f"card {card.look}",
     )
@@ -131,7 +132,6 @@ def legend(report: Report, *legs: Leg) -> Markup:
     fates = [fate for fate in Fate if any(card.fate is fate for card in made)]
     said = [_sign(report, fate) for fate in fates]
     said += [_key("tunnel", "▣", "inside a tunnel")] if any(card.inside for card in made) else []
-    said += [_key("pointed", "!", "the cause")] if any(card.pointed for card in made) else []
     return element("p", *said, class_="legend") if said else NOTHING
 
 

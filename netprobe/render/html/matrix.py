@@ -18,11 +18,13 @@ from netprobe.render.terminal import Terminal
 from .causes import fix
 from .lanes import SIDE
 from .markup import NOTHING, Markup, element, stacked, together
-from .page import at_each_width, heading, page, paragraphs, section, typed
+from .page import NARROW, at_each_width, heading, page, paragraphs, section, typed
 from .repeat import all_pairs
-from .widths import mono, shortened
+from .widths import abridged, mono
 
 _LABELS = mono(12)
+_LARGEST = 32  # pixels of a cell
+MOST = 60  # members that the command line which asks again has room for
 _COLOURS = {Verdict.REACHABLE: "good", Verdict.UNREACHABLE: "bad"}
 
 
@@ -35,8 +37,12 @@ def html(matrix: Matrix) -> str:
         section("All pairs", at_each_width(partial(_map, matrix), "Which pairs answer"), _legend(matrix)),
         *(_group(matrix, group) for group in matrix.groups),
         section("To know", paragraphs(remarks(matrix, Pen(Terminal())))),
-        section("Again", typed([all_pairs(matrix)]), element("p", _took(matrix), class_="dim")),
+        section("To repeat it", typed(_again(matrix)), element("p", _took(matrix), class_="dim")),
     )
+
+
+def _again(matrix: Matrix) -> list[str]:
+    return [all_pairs(matrix)] if len(matrix.members) <= MOST else []
 
 
 def _took(matrix: Matrix) -> str:
@@ -59,8 +65,11 @@ def _thing(group: PairGroup) -> Markup:
 
 def _map(matrix: Matrix, width: int) -> list[Markup]:
     """A row and a column for each member, or for several where they are many."""
-    side, label = (20, 180) if width >= SIDE else (17, 108)
-    lines = lines_of(matrix, (width - label) // side)
+    least, most = (20, 180) if width >= SIDE else (17, 108)
+    lines = lines_of(matrix, (width - most) // least)
+    names = [f"{n} {line.label}" for n, line in enumerate(lines, 1)]
+    label = min(most, round(max(map(_LABELS, map(safe, names)))) + 12)
+    side = min(_LARGEST, max(least, (width - label) // len(lines)))
     height = side * (len(lines) + 1)
     across = label + side * len(lines)
     rows = [_row(matrix, lines, n, side, label) for n in range(len(lines))]
@@ -72,7 +81,7 @@ def _map(matrix: Matrix, width: int) -> list[Markup]:
 def _axis(lines: Sequence[MapRow], side: int, label: int) -> Markup:
     """The numbers of the columns."""
     numbers = (
-        element("text", str(n + 1), class_="axis sign", x=label + side * n + side // 2, y=side - 6)
+        element("text", str(n + 1), class_="axis sign", x=label + side * n + side // 2, y=side // 2 + 4)
         for n in range(0, len(lines), 1 if len(lines) < 100 else 2)
     )
     return stacked(*numbers)
@@ -81,10 +90,10 @@ def _axis(lines: Sequence[MapRow], side: int, label: int) -> Markup:
 def _row(matrix: Matrix, lines: Sequence[MapRow], n: int, side: int, label: int) -> Markup:
     row, y = lines[n], side * (n + 1)
     name = safe(f"{n + 1} {row.label}")
-    shown = shortened(name, label - 8, _LABELS)
+    shown = abridged(name, label - 8, _LABELS)
     full = element("title", name) if shown != name else NOTHING
     return stacked(
-        element("text", full, shown, class_="row", x=2, y=y + side - 6),
+        element("text", full, shown, class_="row", x=2, y=y + side // 2 + 4),
         *_cells(matrix, lines, n, side, label),
     )
 
@@ -102,7 +111,7 @@ def _cells(matrix: Matrix, lines: Sequence[MapRow], n: int, side: int, label: in
         places = " ".join(str(x + side // 2) for x, _ in cells)
         signs = "".join(sign for _, sign in cells)
         drawn.append(element("path", class_=verdict, d=squares))
-        drawn.append(element("text", signs, class_=f"sign {verdict}", x=places, y=y + side - 6))
+        drawn.append(element("text", signs, class_=f"sign {verdict}", x=places, y=y + side // 2 + 4))
     return drawn
 
 
@@ -117,11 +126,13 @@ def _sign(matrix: Matrix, row: MapRow, column: MapRow) -> tuple[str, str]:
 
 def _legend(matrix: Matrix) -> Markup:
     """What the signs mean."""
-    said = [_key(SIGNS[verdict][0], str(verdict)) for verdict in seen(matrix)]
-    said += [_key("1-9", TENTHS.removeprefix("1-9 "))] if has_blocks(lines_of(matrix, 12)) else []
-    said += [_key("–", "not asked")] if matrix.count(None) > len(matrix.members) else []
+    said = [_key(str(verdict), SIGNS[verdict][0], str(verdict)) for verdict in seen(matrix)]
+    if has_blocks(lines_of(matrix, NARROW // 20)):
+        said.append(_key("unreachable", "1-9", TENTHS.removeprefix("1-9 ")))
+    if matrix.count(None) > len(matrix.members):
+        said.append(_key("plain", "–", "not asked"))
     return element("p", "Rows ask columns. ", *said, class_="legend")
 
 
-def _key(sign: str, meaning: str) -> Markup:
-    return together(element("span", element("b", sign), " ", meaning, class_="key"), " ")
+def _key(class_: str, sign: str, meaning: str) -> Markup:
+    return together(element("span", element("b", sign), " ", meaning, class_=f"key {class_}"), " ")

@@ -57,7 +57,7 @@ def _ways(report: Report) -> Iterator[tuple[str, Lanes]]:
 
 
 def _head(report: Report) -> list[Markup]:
-    asked = f"{question(report)}   {words.protocol(report.probe)}"
+    asked = f"{question(report)}, {words.protocol(report.probe)}"
     room = WIDE - 28
     ended = f"ending {colour(report)}"
     return [

@@ -92,7 +92,7 @@ def _again(report: Report) -> Markup:
     """How to repeat the run, and to look at this one again."""
     kept = typed([joined(("netprobe", "show", report.capture))]) if report.capture else NOTHING
     return section(
-        "Again",
+        "To repeat it",
         typed([joined(again(report))]),
         element("p", "This run, with its frames:") if kept else NOTHING,
         kept,

@@ -26,10 +26,10 @@ _COLOURS = f"""\
 
 _PICTURE = f"""\
 svg text{{font:10.5px {_SANS};fill:var(--ink)}}
-svg .name,svg .head,svg .sign{{font-weight:600;font-size:12.5px}}
+svg .name,svg .head,svg .sign{{font-weight:600;font-size:12px}}
 svg .detail,svg .note,svg .time{{font-family:{_MONO};font-size:10.5px}}
 svg .note,svg .under,svg .time{{fill:var(--dim)}}
-svg .under,svg .said{{font-size:11px}}
+svg .under,svg .remark,svg .said{{font-size:11px}}
 .band{{stroke:var(--rule)}}
 .tint0{{fill:var(--tint0)}}.tint1{{fill:var(--tint1)}}.tint2{{fill:var(--tint2)}}
 .tint3{{fill:var(--tint3)}}.tint4{{fill:var(--tint4)}}
@@ -39,16 +39,16 @@ svg .under,svg .said{{font-size:11px}}
 .card.translated rect{{stroke:var(--nat);fill:var(--natly)}}
 .card.translated .sign{{fill:var(--nat)}}
 .card.lost rect{{stroke:var(--bad);stroke-width:2.5;fill:var(--badly)}}
-.card.lost .head,.card.lost .sign,.card.lost .under{{fill:var(--bad)}}
-.card.lost .under{{font-weight:600}}
-.card.not-reached rect{{stroke-dasharray:4 3;fill:none}}
+.card.lost .head,.card.lost .sign,.card.lost .remark{{fill:var(--bad)}}
+.card .remark{{font-weight:600}}
+.card.not-reached rect{{stroke:var(--dim);stroke-opacity:.7;stroke-dasharray:4 3;fill:none}}
 .card.not-reached .head,
 .card.not-reached .sign,.card.not-reached .detail{{fill:var(--dim)}}
 .card.unknown rect{{stroke:var(--odd);stroke-dasharray:1.5 3}}
 .card.unknown .sign{{fill:var(--odd)}}
 .card.expected .sign{{fill:var(--dim)}}
 .card.pointed rect{{stroke:var(--odd);stroke-width:2.5;fill:var(--oddly)}}
-.card.pointed .under{{fill:var(--odd);font-weight:600}}
+.card.pointed .remark{{fill:var(--odd)}}
 .card rect.envelope{{fill:none;stroke:var(--pipe);stroke-width:1.5;stroke-dasharray:none}}
 .way{{fill:none;stroke:var(--good);stroke-width:2}}
 path.head{{fill:var(--good)}}
@@ -108,21 +108,22 @@ border-radius:8px}}
 .block,.block p,.block dl{{color:var(--ink)}}
 .aside{{margin:14px 0;padding:2px 0 2px 14px;border-left:3px solid var(--rule)}}
 dl{{display:grid;grid-template-columns:92px minmax(0,1fr);gap:6px 12px;margin:8px 0}}
-dt{{font-weight:600}}dd{{margin:0;min-width:0}}dd p{{margin:0 0 4px}}
+dt{{font-weight:600}}dd{{margin:0;min-width:0}}dd p{{margin:0 0 4px}}dd pre:first-child{{margin-top:0}}
 .dim{{color:var(--dim)}}
 ul{{margin:6px 0;padding-left:20px}}
 .flow{{display:flex;flex-wrap:wrap;align-items:flex-start;gap:0 16px}}
 svg{{display:block;margin:10px 0;max-width:100%;height:auto}}
 .key{{display:inline-block;margin-right:14px;color:var(--dim);font-size:13px}}
 .key b{{color:var(--good)}}.key.lost b{{color:var(--bad)}}.key.translated b{{color:var(--nat)}}
-.key.unknown b,.key.pointed b{{color:var(--odd)}}.key.not-reached b,.key.expected b{{color:var(--dim)}}
-.key.tunnel b{{color:var(--pipe)}}
+.key.unknown b{{color:var(--odd)}}.key.not-reached b,.key.expected b{{color:var(--dim)}}
+.key.tunnel b{{color:var(--pipe)}}.key.unreachable b{{color:var(--bad)}}
+.key.intermittent b,.key.undetermined b{{color:var(--odd)}}.key.plain b{{color:var(--dim)}}
 table{{border-collapse:collapse;width:100%;font-size:13.5px;margin:8px 0}}
 th{{text-align:left;font-size:12px;color:var(--dim);font-weight:600;border-bottom:1px solid var(--rule)}}
 th,td{{padding:5px 12px 5px 0;vertical-align:top}}
 tbody tr{{border-bottom:1px solid var(--rule);break-inside:avoid}}
 td.n,th.n{{text-align:right;white-space:nowrap}}
-td.place{{font-weight:600}}
+td.place{{font-weight:600}}td.short,td.step{{white-space:nowrap}}
 td .packet{{display:block;color:var(--dim);font-size:12px}}
 tr.passed .mark{{color:var(--good)}}tr.translated .mark,tr.translated .step{{color:var(--nat)}}
 tr.lost{{background:var(--badly)}}tr.lost td{{color:var(--bad);font-weight:600}}
@@ -135,10 +136,10 @@ tr.lost .packet{{font-weight:400}}
 body{{padding:14px 12px 32px}}h1{{font-size:20px}}.asked{{display:block;margin:6px 0 0}}
 .block{{padding:2px 12px 10px}}
 dl{{grid-template-columns:minmax(0,1fr);gap:2px}}dd{{margin-bottom:8px}}
-table,tbody,tr,td{{display:block}}thead{{display:none}}
-tbody tr{{padding:6px 0}}td{{padding:0}}td.n{{text-align:left}}
-table.hops tr{{display:flex;flex-wrap:wrap;column-gap:8px}}
-table.hops td.said{{flex-basis:100%;padding-left:20px}}
+table,tbody,td{{display:block}}thead{{display:none}}
+tbody tr{{display:flex;flex-wrap:wrap;column-gap:8px;padding:6px 0}}td{{padding:0}}td.n{{text-align:left}}
+td.said{{flex-basis:100%;order:1}}td.time::after{{content:' µs'}}
+table.hops td.said,table.checks td.said{{padding-left:20px}}
 td:empty{{display:none}}
 }}
 @media print{{
@@ -152,7 +153,7 @@ _MAP = f"""\
 .map text{{font-family:{_MONO};font-size:12px}}
 .map .axis{{fill:var(--dim)}}.map .row{{fill:var(--ink)}}
 .map .sign{{text-anchor:middle}}
-.map .none{{fill:var(--shade)}}.map rect,.map path{{stroke:var(--ground)}}
+.map path{{stroke:var(--ground)}}.map path.none{{fill:var(--shade)}}.map text.none{{fill:var(--dim)}}
 .map .reachable{{fill:var(--tint3)}}.map .unreachable{{fill:var(--badly)}}
 .map .intermittent,.map .undetermined{{fill:var(--oddly)}}
 .map text.unreachable{{fill:var(--bad);font-weight:600}}

@@ -13,6 +13,7 @@ from .causes import thing
 from .markup import NOTHING, Markup, element
 from .page import table
 
+SHORT = 28  # characters of a name that stays on one line
 FRAMES = 60  # rows: the capture and the JSON have all frames
 _HOPS = ("", "#", "where", "step", "µs", "what happened")
 
@@ -29,18 +30,23 @@ def hop_table(report: Report, leg: Leg) -> Markup:
 
 
 def _hop(row: Row, before: Flow | None) -> Markup:
-    packet = "; ".join(_packet(row.hop.flow, before))
+    packet = "; ".join(each for each in _packet(row.hop.flow, before) if each not in row.what)
     cells = (
         element("td", row.mark.value[0], class_="mark"),
         element("td", str(row.hop.n), class_="n"),
-        element("td", row.where, class_="place"),
+        _place(row.where),
         element("td", row.step, class_="step"),
-        element("td", row.time, class_="n"),
+        element("td", row.time, class_="n time" if row.time else "n"),
         element(
             "td", row.what, element("span", packet, class_="packet") if packet else NOTHING, class_="said"
         ),
     )
     return element("tr", *cells, class_=look(row.mark) + (" pointed" if row.pointed else ""))
+
+
+def _place(name: str) -> Markup:
+    """The cell of a name, which is broken only where it is long."""
+    return element("td", name, class_="place short" if len(name) <= SHORT else "place")
 
 
 def _packet(flow: Flow, before: Flow | None) -> Iterator[str]:
@@ -71,8 +77,9 @@ def _proof(cause: Cause, proof: Evidence) -> Markup:
     return _cells(cause.code, words.evidence_source(proof.source), proof.text, _SURE[proof.confidence])
 
 
-def _cells(*texts: str) -> Markup:
-    return element("tr", *(element("td", text) for text in texts))
+def _cells(for_: str, source: str, said: str, sure: str) -> Markup:
+    texts = (_place(for_), element("td", source), element("td", said, class_="said"))
+    return element("tr", *texts, element("td", sure))
 
 
 def objects(report: Report) -> Markup:
@@ -84,8 +91,8 @@ def objects(report: Report) -> Markup:
     said = [
         element(
             "tr",
-            element("td", where, class_="place"),
-            element("td", thing(object_)),
+            _place(where),
+            element("td", thing(object_), class_="said"),
             element("td", ", ".join(dict.fromkeys(places))),
         )
         for (where, _, _), (object_, places) in found.items()
@@ -113,11 +120,19 @@ def frames(report: Report) -> Markup:
 
 def _frame(numbered: tuple[int, Sighting]) -> Markup:
     n, seen = numbered
-    said = ", ".join(filter(None, (words.flow(seen.flow) if seen.flow else "", seen.text)))
     return element(
         "tr",
         element("td", str(n), class_="n"),
-        element("td", words.micros(seen.time_ns), class_="n"),
-        element("td", f"{words.where(seen.namespace, seen.interface)} {seen.bound}", class_="place"),
-        element("td", said),
+        element("td", words.micros(seen.time_ns), class_="n time"),
+        _place(f"{words.where(seen.namespace, seen.interface)} {seen.bound}"),
+        element("td", ", ".join(_of_a_frame(seen)), class_="said"),
     )
+
+
+def _of_a_frame(seen: Sighting) -> Iterator[str]:
+    if seen.flow is not None:
+        yield f"{seen.flow.protocol.upper()} {words.flow(seen.flow)}"
+    if seen.text:
+        yield seen.text
+    if seen.hop is not None:
+        yield f"{seen.leg} hop {seen.hop}" if seen.leg else f"hop {seen.hop}"
