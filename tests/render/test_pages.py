@@ -19,9 +19,9 @@ from netprobe.model import Leg, Paths, Report
 from netprobe.render.escape import safe
 from netprobe.render.html.cards import Card, cards
 from netprobe.render.html.check import html as check_page
+from netprobe.render.html.elements import Markup, element, marked
 from netprobe.render.html.ladder import rungs, sections
 from netprobe.render.html.lanes import Lanes, lanes, widest
-from netprobe.render.html.markup import Markup, element, escaped
 from netprobe.render.html.matrix import html as matrix_page
 from netprobe.render.html.page import MEDIUM, NARROW, WIDE
 from netprobe.render.html.picture import svg
@@ -137,7 +137,7 @@ def test_no_name_gets_out_of_its_place(evil: str) -> None:
 def test_escaping_shows_what_would_be_obeyed(text: str) -> None:
     found = ElementTree.fromstring(element("p", text, class_=text))
     assert (found.text or "", found.get("class")) == (safe(text), safe(text))
-    assert escaped(escaped(text)) == escaped(text)
+    assert marked(marked(text)) == marked(text)
 
 
 def test_markup_is_told_from_text() -> None:

@@ -14,7 +14,7 @@ from netprobe.render.headline import colour as ending_colour
 from netprobe.render.marks import broken_leg
 from netprobe.render.pen import GREEN, RED
 
-from .markup import NOTHING, Markup, element, stacked, together
+from .elements import NOTHING, Markup, element, stacked, together
 from .page import defined, paragraphs, typed
 
 _COLOURS = {GREEN: "good", RED: "bad"}

@@ -13,7 +13,7 @@ from netprobe.render.terminal import Terminal
 
 from .causes import cause_block
 from .lanes_svg import legend
-from .markup import NOTHING, Markup, element, stacked
+from .elements import NOTHING, Markup, element, stacked
 from .page import heading, page, paragraphs, section, table
 from .report import way
 

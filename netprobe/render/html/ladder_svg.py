@@ -13,7 +13,7 @@ from netprobe.render.marks import Fate
 from .cards import look
 from .ladder import Rung, Section, Spot, rungs, sections
 from .lanes import SIDE
-from .markup import NOTHING, Markup, element, stacked
+from .elements import NOTHING, Markup, element, stacked
 from .widths import abridged, bold, mono, shortened
 
 _TIMES, _MARGIN = 58, 6  # the column of times; beside the picture

@@ -10,7 +10,7 @@ from netprobe.render.marks import Fate
 
 from .cards import OUTSIDE, PADDING, Card, cards, look
 from .lanes import NAME_ABOVE, SIDE, Band, Lanes, Standing, Way, lanes, widest
-from .markup import NOTHING, Markup, element, stacked, together
+from .elements import NOTHING, Markup, element, stacked, together
 from .widths import abridged, bold, mono
 
 _NAMES, _NOTES = bold(12), mono(10.5)

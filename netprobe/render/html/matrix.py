@@ -17,7 +17,7 @@ from netprobe.render.terminal import Terminal
 
 from .causes import fix
 from .lanes import SIDE
-from .markup import NOTHING, Markup, element, stacked, together
+from .elements import NOTHING, Markup, element, stacked, together
 from .page import NARROW, at_each_width, heading, page, paragraphs, section, typed
 from .repeat import all_pairs
 from .widths import abridged, mono

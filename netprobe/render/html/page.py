@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from .markup import NOTHING, Markup, element, stacked
+from .elements import NOTHING, Markup, element, stacked
 from .style import PAGE
 
 # what a browser may do with it: nothing but show it

@@ -14,7 +14,7 @@ from netprobe.render.headline import ending, question
 from .causes import colour
 from .lanes import Lanes
 from .lanes_svg import drawing, laid
-from .markup import Markup, element, stacked
+from .elements import Markup, element, stacked
 from .page import WIDE
 from .style import PICTURE
 from .widths import bold, mono, shortened

@@ -5,7 +5,7 @@ Signs and words say everything; colours and dashes only help to find it.
 
 from __future__ import annotations
 
-from .markup import Markup
+from .elements import Markup
 
 _SANS = 'system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",Arial,sans-serif'
 _MONO = 'ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace'

@@ -10,7 +10,7 @@ from netprobe.render.rows import Row, rows
 
 from .cards import look
 from .causes import thing
-from .markup import NOTHING, Markup, element
+from .elements import NOTHING, Markup, element
 from .page import table
 
 SHORT = 28  # characters of a name that stays on one line

@@ -1,15 +1,12 @@
-"""HTML and SVG as text, which no name gets out of: the one place that escapes for both.
+"""Elements of HTML and SVG, which no name gets out of.
 
-What is no `Markup` yet is a name or a sentence: it is made visible first (`escape.safe`: control characters,
-bidi overrides and what XML 1.0 section 2.2 forbids are shown by their numbers), then escaped. A page is
-well-formed XML, too: every element is closed, every attribute quoted.
+What is no `Markup` yet is a name or a sentence, and is escaped (`netprobe.render.markup`). A page is well-formed
+XML, too: every element is closed, every attribute quoted.
 """
 
 from __future__ import annotations
 
-from html import escape
-
-from netprobe.render.escape import safe
+from netprobe.render.markup import escaped
 
 _VOID = frozenset({"meta", "br", "col", "path", "rect", "line", "circle", "svg"})  # `<path/>`, when empty
 
@@ -23,9 +20,9 @@ class Markup(str):
 NOTHING = Markup("")
 
 
-def escaped(text: str) -> Markup:
+def marked(text: str) -> Markup:
     """`text` as it is read by a person, wherever it stands: between elements or in an attribute."""
-    return text if isinstance(text, Markup) else Markup(escape(safe(text)))
+    return text if isinstance(text, Markup) else Markup(escaped(text))
 
 
 def element(name: str, /, *inner: str, **attributes: object) -> Markup:
@@ -33,11 +30,11 @@ def element(name: str, /, *inner: str, **attributes: object) -> Markup:
     out.
     """
     given = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{escaped(str(value))}"'
+        f' {key.rstrip("_").replace("_", "-")}="{marked(str(value))}"'
         for key, value in attributes.items()
         if value is not None
     )
-    text = "".join(map(escaped, inner))
+    text = "".join(map(marked, inner))
     if not text and name in _VOID:
         return Markup(f"<{name}{given}/>")
     return Markup(f"<{name}{given}>{text}</{name}>")
@@ -45,9 +42,9 @@ def element(name: str, /, *inner: str, **attributes: object) -> Markup:
 
 def together(*parts: str) -> Markup:
     """Parts behind each other."""
-    return Markup("".join(map(escaped, parts)))
+    return Markup("".join(map(marked, parts)))
 
 
 def stacked(*parts: str) -> Markup:
     """Parts that say something, each on lines of its own."""
-    return Markup("\n".join(escaped(part) for part in parts if part))
+    return Markup("\n".join(marked(part) for part in parts if part))
