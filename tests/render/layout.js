@@ -39,6 +39,7 @@
     for (const label of texts.filter((t) => t.node.matches(".name, .note")))
       for (const card of cards) if (meet(label.box, card.box, 0.5)) wrong.push(`name on a card: ${name(label.node)}`);
   }
+  const scrolls = (node) => node && (/auto|scroll/.test(getComputedStyle(node).overflowX) || scrolls(node.parentElement));
   const pieces = [];
   const walker = document.createTreeWalker(document.body ?? document.documentElement, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
@@ -50,7 +51,7 @@
     while (getComputedStyle(block).display === "inline") block = block.parentElement;
     const room = block.getBoundingClientRect();
     for (const box of range.getClientRects()) {
-      if (!seen(box)) continue;
+      if (!seen(box) || scrolls(block)) continue;
       pieces.push({ node, box });
       if (box.left < -0.5 || box.right > innerWidth + 0.5) wrong.push(`cut by the window: ${name(node)}`);
       if (box.right > room.right + 1.5) wrong.push(`outside of its box: ${name(node)}`);

@@ -9,12 +9,14 @@ import pytest
 import sample_matrices
 import sample_pages
 import sample_reports
+import sample_wirings
 from browser import CHROMIUM, MISSING, Browser, browser
 
 from netprobe.render.html.check import html as check_page
 from netprobe.render.html.matrix import html as matrix_page
 from netprobe.render.html.picture import svg
 from netprobe.render.html.report import html
+from netprobe.render.wiring_html import wiring_html
 from netprobe.saved import load
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
@@ -29,6 +31,8 @@ PAGES: dict[str, Callable[[], str]] = {
     **{f"matrix-{name}": lambda matrix=matrix: matrix_page(matrix) for name, matrix in sample_matrices.SHOWN.items()},
     **{name: lambda report=report: html(report) for name, report in sample_pages.REPORTS.items()},
     "check": lambda: check_page(sample_pages.CHECK),
+    "map": lambda: wiring_html(sample_wirings.WHOLE),
+    "map-large": lambda: wiring_html(sample_wirings.crowd(40)),
 }
 
 
