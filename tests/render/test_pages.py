@@ -15,13 +15,14 @@ from msgspec.structs import replace
 from sample_pages import ATTRIBUTES, TAGS, named
 
 from netprobe.formats import checked, formatted, matrix_as
-from netprobe.model import Leg, Paths, Report
+from netprobe.model import Leg, Paths, Report, Verdict
 from netprobe.render.escape import safe
 from netprobe.render.html.cards import Card, cards
 from netprobe.render.html.check import html as check_page
 from netprobe.render.html.elements import Markup, element, marked
 from netprobe.render.html.ladder import rungs, sections
 from netprobe.render.html.lanes import Lanes, lanes, widest
+from netprobe.render.html.lanes_svg import laid
 from netprobe.render.html.matrix import html as matrix_page
 from netprobe.render.html.page import MEDIUM, NARROW, WIDE
 from netprobe.render.html.picture import svg
@@ -180,7 +181,7 @@ CARDS = some.builds(
 
 @given(some.lists(CARDS, min_size=1, max_size=30), some.sampled_from(WIDTHS))
 def test_cards_stand_apart_in_their_lanes(made: list[Card], width: int) -> None:
-    pictures = lanes(made, width, "a", "b")
+    pictures = lanes(made, width, "a", "b", ["", "c", "a", "b"])
     assert [each.card for drawn in pictures for each in drawn.standing] == made
     for drawn in pictures:
         for each in drawn.standing:
@@ -201,9 +202,10 @@ def assert_apart(drawn: Lanes) -> None:
 
 
 def test_a_namespace_has_one_colour() -> None:
-    made = cards(sample_pages.long(60, 6), Leg.REQUEST, widest(NARROW))
-    tints = {(band.name, band.tint) for drawn in lanes(made, NARROW, "", "") for band in drawn.bands}
-    assert len(tints) == len({name for name, _ in tints}) == 7
+    report = replace(sample_pages.long(60, 7), verdict=Verdict.UNREACHABLE, direction=Leg.REPLY)
+    report = replace(report, path=Paths(report.path.request, report.path.request[::-1]))
+    tints = {(band.name, band.tint) for leg in Leg for drawn in laid(report, leg, NARROW) for band in drawn.bands}
+    assert len(tints) == len({name for name, _ in tints}) == 8
 
 
 def test_the_lost_hop_is_told_by_more_than_colour() -> None:

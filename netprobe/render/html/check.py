@@ -12,8 +12,8 @@ from netprobe.render.pen import Pen
 from netprobe.render.terminal import Terminal
 
 from .causes import cause_block
-from .lanes_svg import legend
 from .elements import NOTHING, Markup, element, stacked
+from .lanes_svg import legend
 from .page import heading, page, paragraphs, section, table
 from .report import way
 

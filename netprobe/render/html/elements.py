@@ -1,7 +1,7 @@
 """Elements of HTML and SVG, which no name gets out of.
 
-What is no `Markup` yet is a name or a sentence, and is escaped (`netprobe.render.markup`). A page is well-formed
-XML, too: every element is closed, every attribute quoted.
+What is no `Markup` yet is a name or a sentence, and is escaped (`netprobe.render.markup`). A page is
+well-formed XML, too: every element is closed, every attribute quoted.
 """
 
 from __future__ import annotations

@@ -11,9 +11,9 @@ from netprobe.render.escape import safe
 from netprobe.render.marks import Fate
 
 from .cards import look
+from .elements import NOTHING, Markup, element, stacked
 from .ladder import Rung, Section, Spot, rungs, sections
 from .lanes import SIDE
-from .elements import NOTHING, Markup, element, stacked
 from .widths import abridged, bold, mono, shortened
 
 _TIMES, _MARGIN = 58, 6  # the column of times; beside the picture

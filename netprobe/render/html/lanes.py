@@ -75,9 +75,10 @@ def widest(width: int) -> int:
     return 164 if width >= SIDE else (width - 2 * _MARGIN - _NARROW_GAP - 4) // 2
 
 
-def lanes(made: Sequence[Card], width: int, source: str, destination: str) -> list[Lanes]:
-    """Where the cards stand in pictures of this width, one after the other."""
-    order = list(dict.fromkeys(card.lane for card in made))
+def lanes(
+    made: Sequence[Card], width: int, source: str, destination: str, order: Sequence[str]
+) -> list[Lanes]:
+    """Where the cards stand in pictures of this width, one after the other; lanes come in this order."""
     notes = {destination: "destination", source: "source", OUTSIDE: "out of sight"}
     drawn: list[Lanes] = []
     systems = _systems(made, width)
@@ -109,9 +110,9 @@ def _systems(made: Sequence[Card], width: int) -> list[list[tuple[Card, int]]]:
 
 
 def _bands(
-    system: Sequence[tuple[Card, int]], order: list[str], notes: dict[str, str], width: int
+    system: Sequence[tuple[Card, int]], order: Sequence[str], notes: dict[str, str], width: int
 ) -> list[Band]:
-    """The lanes that a picture needs, in the order in which the whole way comes to them."""
+    """The lanes that a picture needs, from top to bottom."""
     bands, y = [], 2
     above = 0 if width >= SIDE else NAME_ABOVE - 6
     used = {card.lane for card, _ in system}

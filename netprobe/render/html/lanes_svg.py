@@ -9,8 +9,8 @@ from netprobe.render.escape import safe
 from netprobe.render.marks import Fate
 
 from .cards import OUTSIDE, PADDING, Card, cards, look
-from .lanes import NAME_ABOVE, SIDE, Band, Lanes, Standing, Way, lanes, widest
 from .elements import NOTHING, Markup, element, stacked, together
+from .lanes import NAME_ABOVE, SIDE, Band, Lanes, Standing, Way, lanes, widest
 from .widths import abridged, bold, mono
 
 _NAMES, _NOTES = bold(12), mono(10.5)
@@ -33,9 +33,10 @@ def pictures(report: Report, leg: Leg, width: int) -> list[Markup]:
 
 
 def laid(report: Report, leg: Leg, width: int) -> list[Lanes]:
-    """Where the lanes and cards of one direction stand."""
-    made = cards(report, leg, widest(width))
-    return lanes(made, width, report.probe.source.namespace or OUTSIDE, _end(report))
+    """Where the lanes and cards of one direction stand; a namespace has one colour in both."""
+    made = {each: cards(report, each, widest(width)) for each in Leg}
+    order = dict.fromkeys(card.lane for each in Leg for card in made[each])
+    return lanes(made[leg], width, report.probe.source.namespace or OUTSIDE, _end(report), [*order])
 
 
 def _end(report: Report) -> str:

@@ -16,8 +16,8 @@ from netprobe.render.pen import Pen
 from netprobe.render.terminal import Terminal
 
 from .causes import fix
-from .lanes import SIDE
 from .elements import NOTHING, Markup, element, stacked, together
+from .lanes import SIDE
 from .page import NARROW, at_each_width, heading, page, paragraphs, section, typed
 from .repeat import all_pairs
 from .widths import abridged, mono

@@ -12,9 +12,9 @@ from netprobe.render.escape import safe
 from netprobe.render.headline import ending, question
 
 from .causes import colour
+from .elements import Markup, element, stacked
 from .lanes import Lanes
 from .lanes_svg import drawing, laid
-from .elements import Markup, element, stacked
 from .page import WIDE
 from .style import PICTURE
 from .widths import bold, mono, shortened

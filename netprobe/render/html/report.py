@@ -24,9 +24,9 @@ from netprobe.render.pen import Pen
 from netprobe.render.terminal import Terminal
 
 from .causes import alternatives, blockers, cause_block, colour
+from .elements import NOTHING, Markup, element
 from .ladder_svg import ladders
 from .lanes_svg import legend, pictures
-from .elements import NOTHING, Markup, element
 from .page import at_each_width, heading, listed, page, paragraphs, section, typed
 from .repeat import again, timings
 from .tables import FRAMES, evidence, frames, hop_table, objects

@@ -78,8 +78,8 @@ def _proof(cause: Cause, proof: Evidence) -> Markup:
 
 
 def _cells(for_: str, source: str, said: str, sure: str) -> Markup:
-    texts = (_place(for_), element("td", source), element("td", said, class_="said"))
-    return element("tr", *texts, element("td", sure))
+    told = (element("td", source, class_="step"), element("td", said, class_="said"))
+    return element("tr", _place(for_), *told, element("td", sure, class_="step"))
 
 
 def objects(report: Report) -> Markup:
