@@ -38,11 +38,13 @@ from .wiring_words import (
 
 LONGEST = 44  # columns of a line in a picture; what is longer is whole in its tooltip
 MOST_ADDRESSES, MOST_RULES = 3, 6
-_SHORT, _BRIEF = 2, 36  # lines that are made one where they have no more columns than that
+_BRIEF = 34  # columns of two lines that are made one
 
 
 class Node(Struct, frozen=True):
-    """A box: its lines, the first one its name. `kind` is port, uplink, rule, or the interface's own."""
+    """A box: its lines, the first one its name, with what stands `beside` it. `kind` is port, uplink, rule,
+    or the interface's own.
+    """
 
     key: str
     kind: str
@@ -50,11 +52,18 @@ class Node(Struct, frozen=True):
     tip: str = ""
     state: str = ""
     end: WireEnd | None = None
+    beside: str = ""
 
     @property
     def columns(self) -> int:
         """How wide its lines are."""
-        return max(map(columns, self.lines), default=0)
+        beside = 2 + columns(self.beside) if self.beside else 0
+        return max(columns(self.lines[0]) + beside, *map(columns, self.lines))
+
+    @property
+    def whole_lines(self) -> tuple[str, ...]:
+        """Its lines, with what stands beside the first one in that."""
+        return (f"{self.lines[0]}  {self.beside}".rstrip(), *self.lines[1:])
 
 
 class Cluster(Struct, frozen=True):
@@ -142,30 +151,29 @@ class _Maker:
         )
 
     def _place(self, end: WireEnd) -> tuple[object, ...]:
-        """The order of a namespace's nodes: bridge by bridge, each with its ports; the way out last."""
+        """The order of a namespace's nodes: bridge by bridge, each behind its ports; the way out last."""
         master = self._wiring.master(end)
         leads_out = bool(getattr(self._wiring.at(end), "gateways", ()))
-        return leads_out, natural((master or end).interface), master is not None, natural(end.interface)
+        return leads_out, natural((master or end).interface), master is None, natural(end.interface)
 
     def _node(self, end: WireEnd) -> Node:
         interface = self._wiring.at(end) or WiredInterface(end.interface)
         is_port = self._wiring.master(end) is not None
         kind = "port" if is_port else interface.kind
-        lines = [cut_to(titled(interface)), *map(cut_to, filter(None, _details(interface)))]
-        if len(lines) == _SHORT and columns("  ".join(lines)) <= _BRIEF and not is_port:
-            lines = ["  ".join(lines)]
+        name, *lines = (cut_to(titled(interface)), *map(cut_to, filter(None, _details(interface))))
+        is_brief = len(lines) == 1 and columns(name + lines[0]) <= _BRIEF
+        beside = lines.pop() if is_brief else ""
         if end == self._stop:
             lines.append(cut_to(self._mark))
         state = "down" * bool(state_of(interface))
         kind = "uplink" if interface.is_uplink else kind
-        return Node(key_of(end), kind, tuple(lines), _tip(interface), state, end)
+        return Node(key_of(end), kind, (name, *lines), _tip(interface), state, end, beside)
 
     def group(self, number: int, group: SpaceGroup) -> Cluster:
         """Namespaces that are shown as one."""
-        said = safe(more(group, self._wiring)).partition(" (")[0]
-        span = f"{cut_to(group.first, 20)} … {cut_to(group.last, 20)}"
-        node = Node(f"more {number}", "more", (said, span))
-        return Cluster(f"group {number}", f"{group.count} more", "more", nodes=(node,))
+        said = cut_to(more(group, self._wiring).partition(" (")[0])
+        node = Node(f"more {number}", "more", (cut_to(f"{group.first} … {group.last}"),))
+        return Cluster(f"group {number}", said, "more", nodes=(node,))
 
     def outside(self) -> Iterator[Cluster]:
         """The routers that default routes lead to and that are no namespaces here."""

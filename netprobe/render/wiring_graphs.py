@@ -87,7 +87,7 @@ def _dot_nodes(block: Cluster, numbers: dict[str, int]) -> Iterator[str]:
     for node in block.nodes:
         shape = ', shape="ellipse"' if block.outside else ""
         dashed = ', style="rounded,filled,dashed"' if node.kind == "rule" or node.state else ""
-        yield f"n{numbers[node.key]} [label={_dot(*node.lines)}{shape}{dashed}];"
+        yield f"n{numbers[node.key]} [label={_dot(*node.whole_lines)}{shape}{dashed}];"
 
 
 def _title(block: Cluster) -> str:
@@ -129,7 +129,7 @@ def _mermaid_block(at: int, block: Cluster, numbers: dict[str, int]) -> Iterator
 
 
 def _mermaid_node(node: Node, numbers: dict[str, int], left: str, right: str) -> str:
-    return f"n{numbers[node.key]}{left}{_mermaid(*node.lines)}{right}"
+    return f"n{numbers[node.key]}{left}{_mermaid(*node.whole_lines)}{right}"
 
 
 def _mermaid(*lines: str) -> str:

@@ -25,12 +25,8 @@ from .wiring_words import natural
 LINE, PAD, ADVANCE = 16, 7, 7.25  # pixels: a line of text, around it, a column
 TITLE, FRAME = 24, 12  # of a namespace: its title, around its nodes
 NODE_GAP, BLOCK_GAP, RANK_GAP, COLUMN_GAP = 10, 14, 44, 84
-OUTER, MIDDLE, RULES, INNER = (
-    0,
-    1,
-    2,
-    3,
-)  # the columns of a namespace; of one on the right the other way round
+OUTER, MIDDLE, RULES, INNER = 0, 1, 2, 3  # the columns of a namespace, from left to right
+_FIXED = {"bridge": MIDDLE, "rule": RULES}  # what stands there wherever its cables lead
 
 
 class Rect(Struct):
@@ -158,7 +154,8 @@ class _Part:
         self.home = _homes(blocks)
         self.edges = _among(edges, self.home)
         self.beside = _beside(blocks, self.edges)
-        self.touching = gathered(chain.from_iterable(map(_both_ways, self.edges)))
+        self.pairs = list(chain.from_iterable(map(_both_ways, self.edges)))
+        self.touching = gathered(self.pairs)
         self.root = min(blocks, key=self._rootedness).key
         self.column = self._columns()
         nodes = list(chain.from_iterable(map(attrgetter("nodes"), blocks)))
@@ -171,10 +168,11 @@ class _Part:
 
     def place(self) -> None:
         """Give each block and node its place."""
-        left, right = self._stacked(-1), self._stacked(1)
-        wishes = {key: y for key, y in left.items() if self.home[key] == self.root}
+        self._stacked(1)
+        wishes = self._stacked(-1)
         self._place_block(self.blocks[self.root], wishes, self.top)
-        self._level_right_side(right)
+        self._level(-1)
+        self._level(1)
         self._set_across()
         self.made.height = max(self.made.blocks[key].bottom for key in self.blocks)
 
@@ -202,8 +200,8 @@ class _Part:
 
     def _rank(self, node: Node) -> int:
         """In which column of its namespace a node stands, from the left."""
-        if node.kind == "rule":
-            return RULES
+        if node.kind in _FIXED:
+            return _FIXED[node.kind]
         homes = map(self.home.__getitem__, self.touching.get(node.key, ()))
         sides = {_sign(self.column[home] - self.column[self.home[node.key]]) for home in homes}
         if 1 in sides:
@@ -214,7 +212,7 @@ class _Part:
 
     def _stacked(self, side: int) -> dict[str, float]:
         """Place the blocks of one side, from the outermost column inwards; the wishes that follow for what
-        they are plugged into. The right side is levelled later, when the root has its place.
+        they are plugged into. They are levelled when that has its place.
         """
         wishes: dict[str, float] = {}
         for column in self._sequence(side):
@@ -247,14 +245,13 @@ class _Part:
 
     def _wishes(self, column: int, side: int) -> dict[str, float]:
         """Where the nodes one column further in would like to stand: beside what is plugged into them."""
-        both = chain.from_iterable(map(_both_ways, self.edges))
-        pairs = (
-            (inner, outer)
-            for inner, outer in both
-            if self._columns_of(outer, inner) == (column, column - side)
-        )
-        heights = gathered((inner, self.made.nodes[outer].middle) for inner, outer in pairs)
+        pairs = self._across_columns(column, column - side)
+        heights = gathered((inner, self.made.nodes[outer].middle) for outer, inner in pairs)
         return {key: fmean(those) for key, those in heights.items()}
+
+    def _across_columns(self, one: int, other: int) -> list[tuple[str, str]]:
+        """The edges from a column to another one, as their two nodes."""
+        return [pair for pair in self.pairs if self._columns_of(*pair) == (one, other)]
 
     def _columns_of(self, *nodes: str) -> tuple[int, ...]:
         return tuple(self.column[self.home[key]] for key in nodes)
@@ -262,7 +259,7 @@ class _Part:
     def _place_block(self, block: Cluster, wishes: Mapping[str, float], top: float) -> None:
         """Set the heights of a block's nodes, and the block around them."""
         stack = _Stack(self.made, self.rank, top + TITLE)
-        outer = [node for node in block.nodes if node.key in wishes]
+        outer = [node for node in block.nodes if node.key in wishes and self.rank[node.key] != MIDDLE]
         stack.fill(sorted(outer, key=lambda node: wishes[node.key]), wishes)
         for rank in (OUTER, MIDDLE, RULES, INNER):
             level = [
@@ -270,7 +267,8 @@ class _Part:
             ]
             means = self._means(level, stack.placed)
             last = max(means.values(), default=0.0)
-            stack.fill(sorted(level, key=lambda node: means.get(node.key, last)), means)
+            by_height = level if rank == INNER else sorted(level, key=lambda node: means.get(node.key, last))
+            stack.fill(by_height, means)
         rects = list(map(self.made.nodes.__getitem__, stack.placed)) or [Rect(0, top + TITLE)]
         highest = min(rect.y for rect in rects) - TITLE
         lowest = max(rect.bottom for rect in rects) + FRAME
@@ -285,17 +283,29 @@ class _Part:
                 found[node.key] = fmean(map(placed.__getitem__, there))
         return found
 
-    def _level_right_side(self, wishes: Mapping[str, float]) -> None:
-        """Move the right side so that its cables are level with the root's, as far as there is room."""
-        moved = [key for key, column in self.column.items() if column > 0]
-        own = [key for key in wishes if self.home[key] == self.root]
-        if own:
-            by = fmean(self.made.nodes[key].middle - wishes[key] for key in own)
-            by = max(by, self.top - min(self.made.blocks[key].y for key in moved))
-            inner = chain.from_iterable(self.blocks[key].nodes for key in moved)
-            rects = (*map(self.made.blocks.__getitem__, moved), *(self.made.nodes[n.key] for n in inner))
-            for rect in rects:
-                rect.y += by
+    def _level(self, side: int) -> None:
+        """Move the blocks of one side, from the root outwards, so that their cables are level with what they
+        are plugged into, as far as there is room.
+        """
+        for column in reversed(self._sequence(side)):
+            top = self.top
+            for key in column:
+                self._move(key, max(self._slope(key), top - self.made.blocks[key].y))
+                top = self.made.blocks[key].bottom + BLOCK_GAP
+
+    def _slope(self, key: str) -> float:
+        """How much higher a block stands than what it is plugged into, one column further in."""
+        here, inner = self.column[key], self.column[key] - _sign(self.column[key])
+        pairs = self._across_columns(here, inner)
+        nodes = self.made.nodes
+        slopes = [nodes[far].middle - nodes[near].middle for near, far in pairs if self.home[near] == key]
+        return fmean(slopes) if slopes else 0.0
+
+    def _move(self, key: str, by: float) -> None:
+        """Move a block with all that is in it."""
+        self.made.blocks[key].y += by
+        for node in self.blocks[key].nodes:
+            self.made.nodes[node.key].y += by
 
     # widths
 

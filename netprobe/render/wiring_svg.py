@@ -158,6 +158,9 @@ def _node(node: Node, place: Rect, mark: str) -> Iterator[str]:
     yield _rect(place, classes, place.height / 2 if node.kind == "outside" else 6)
     for at, line in enumerate(node.lines):
         yield _text(line, place.x + PAD, place.y + PAD + 9 + at * LINE, "" if at else "bold")
+    if node.beside:
+        x = place.x + PAD + (columns(node.lines[0]) + 2) * ADVANCE
+        yield _text(node.beside, x, place.y + PAD + 9)
     yield "</g>"
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from itertools import filterfalse
 from operator import attrgetter
 
+from netprobe.model import Verdict
 from netprobe.model.wiring import (
     SpaceGroup,
     WayOut,
@@ -140,8 +141,11 @@ def path_words(wiring: Wiring) -> str:
     path = wiring.path
     if path is None:
         return ""
+    question = f"{path.source} → {path.destination}: {path.verdict.value}"
+    if path.verdict is Verdict.REACHABLE:
+        return f"{question} (predicted)"
     code = f" [{path.code}]" if path.code else ""
-    return f"{path.source} → {path.destination}: {path.verdict.value}{code}, {path.summary} (predicted)"
+    return f"{question}{code} (predicted): {path.summary}"
 
 
 def joined_end(end: WireEnd) -> str:
