@@ -11,7 +11,7 @@ from operator import attrgetter
 
 from msgspec.structs import replace
 
-from netprobe.model import InterfaceAddress, Link
+from netprobe.model import InterfaceAddress, Link, LinkRef
 from netprobe.model.lookup import first, gathered, grouped
 from netprobe.model.wiring import (
     PAIRS,
@@ -72,12 +72,21 @@ def _lower(each: SpaceReading, link: Link, spaces: Readings) -> Iterator[Wire]:
 
 def _far(each: SpaceReading, link: Link, spaces: Readings) -> WireEnd | None:
     """The interface that another one names, where it can be seen."""
-    if link.link is None:
+    named = _named(link)
+    if named is None:
         return None
-    nsid = link.link.nsid
-    there = each if nsid is None else spaces.get(each.nsids.get(nsid, ""))
-    other = there.config.link(link.link.index) if there is not None else None
+    there = each if named.nsid is None else spaces.get(each.nsids.get(named.nsid, ""))
+    other = there.config.link(named.index) if there is not None else None
     return _end(there, other) if there is not None and other is not None else None
+
+
+def _named(link: Link) -> LinkRef | None:
+    """The interface that another one names: the other end of a pair, or what it stands on. A VXLAN device
+    that was not moved says it in its own settings alone (IFLA_VXLAN_LINK).
+    """
+    if link.link is None and link.vxlan is not None:
+        return LinkRef(link.vxlan.lower)
+    return link.link
 
 
 def _end(each: SpaceReading, link: Link) -> WireEnd:
@@ -115,7 +124,8 @@ class _Known:
     ) -> WiredInterface:
         end = _end(each, link)
         layer = each.layers.get(link.index, Layer())
-        names_another = link.link is not None and link.link.index > 0
+        named = _named(link)
+        names_another = named is not None and named.index > 0
         hidden = names_another and _far(each, link, self._spaces) is None
         return WiredInterface(
             link.name,
