@@ -8,7 +8,7 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from netprobe.errors import WrongQuestion
-from netprobe.model import Endpoint, Hop, Leg, Report, Verdict
+from netprobe.model import Cause, Endpoint, Hop, Leg, Report, Verdict
 from netprobe.model.wiring import LaidPath, MachineReading, WireEnd, Wiring
 from netprobe.predict.wiring_cut import cut
 from netprobe.predict.wiring_graph import wiring
@@ -58,21 +58,24 @@ def _laid(report: Report) -> LaidPath:
     back = report.direction is Leg.REPLY and report.path.reply
     hops = report.path.reply if back else report.path.request
     cause = report.causes[0] if report.causes else None
-    stop = None
-    if cause is not None and report.verdict is not Verdict.REACHABLE:
-        last = [end for hop in hops if hop.reached for end in _ends(hop)]
-        there = WireEnd(cause.place.namespace or "", cause.place.interface or "")
-        stop = there if there.interface else next(iter(last[-1:]), None)
+    ends = _in_order([hop for hop in hops if hop.reached])
+    lost = report.verdict is not Verdict.REACHABLE
     return LaidPath(
         report.probe.source.endpoint,
         report.probe.destination.endpoint,
         report.verdict,
         report.summary,
-        _in_order([hop for hop in hops if hop.reached]),
+        ends,
         _in_order([hop for hop in hops if not hop.reached]),
-        stop,
+        _stop(cause, ends) if cause is not None and lost else None,
         cause.code if cause is not None else None,
     )
+
+
+def _stop(cause: Cause, ends: Sequence[WireEnd]) -> WireEnd | None:
+    """Where a path ends: the place of the cause, if it comes there; else the last interface it comes to."""
+    there = WireEnd(cause.place.namespace or "", cause.place.interface or "")
+    return there if there in ends else next(reversed(ends), None)
 
 
 def _in_order(hops: Sequence[Hop]) -> tuple[WireEnd, ...]:

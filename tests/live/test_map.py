@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import wired
-from asking import Done, ask, once
+from asking import Done, ask, ask_program, once
 
 from netprobe.lab.lab import Lab
 from netprobe.lab.topology import (
@@ -76,7 +77,7 @@ NAMES = ["host", *NETWORK.namespaces]
 
 
 @pytest.fixture
-def lab(make_lab: Callable[..., Lab]) -> Lab:
+def network(make_lab: Callable[..., Lab]) -> Lab:
     return make_lab(NETWORK)
 
 
@@ -95,10 +96,10 @@ def space(found: dict[str, Any], name: str) -> dict[str, Any]:
     return dict(one)
 
 
-def test_edge_by_edge(lab: Lab) -> None:
-    links, numbers = wired.looked_at(runner(lab), NAMES, "host")
-    found = told(ask(lab, "map", "-o", "json"))
-    after, numbers_after = wired.looked_at(runner(lab), NAMES, "host")
+def test_edge_by_edge(network: Lab) -> None:
+    links, numbers = wired.looked_at(runner(network), NAMES, "host")
+    found = told(ask(network, "map", "-o", "json"))
+    after, numbers_after = wired.looked_at(runner(network), NAMES, "host")
     assert (wired.edges(after, numbers_after), wired.addresses(after)) == (wired.edges(links, numbers), wired.addresses(links))
     assert numbers_after == numbers, "it gave a namespace a number"
     assert {each["name"] for each in found["spaces"]} == set(NAMES)
@@ -110,11 +111,11 @@ def test_edge_by_edge(lab: Lab) -> None:
     assert {end: each["up"] for end, each in interfaces(found).items()} == {
         f"{name}/{link['ifname']}": "UP" in link["flags"] for name, those in links.items() for link in those
     }
-    default_routes(lab, found)
+    default_routes(network, found)
     translation(found)
-    cut(lab, truth)
-    as_text(lab)
-    with_a_path(lab)
+    cut(network, truth)
+    as_text(network)
+    with_a_path(network)
 
 
 def interfaces(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -194,6 +195,13 @@ def test_formats_and_options(make_lab: Callable[..., Lab]) -> None:
     assert interfaces(without)["host/veth1"]["unseen"]
     assert ask(lab, "map", "nobody").code == 2
     assert ask(lab, "map", "--highlight", "c1", "nobody.invalid").code in (2, 3)
+
+
+@once
+def test_the_page_shows_what_is_printed(lab: Lab) -> None:
+    page = (Path(__file__).parents[2] / "docs/map.md").read_text()
+    [shown] = re.findall(r"^```text\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert ask_program(lab, "map", environment={"COLUMNS": "100"}).stdout == shown
 
 
 HOSTILE = ["e;id>pwn", "$(id>pwn)", "-x", "e\x1b[m;x", '"]-->x[', "<b>&amp;", "a\\nb", "\\N", "{{x}}", "\u202e;id"]
