@@ -28,6 +28,7 @@ from .record import address, text
 
 MOST_NAMESPACES = 64
 MOST_NOTICES = 1000  # kept between two rounds; what follows says no more than that something changed
+MOST_READ = 2000  # datagrams at once: more may come than can be read
 RECEIVE_BUFFER = 1 << 20
 ROUTE, NETFILTER = 0, 12
 # link, neighbours, traffic control, addresses, routes, policy rules, device settings, namespace ids,
@@ -43,7 +44,7 @@ _LINK = struct.Struct("=BBHiII")  # struct ifinfomsg
 _ADDRESS = struct.Struct("=BBBBI")  # struct ifaddrmsg
 _NEIGHBOUR = struct.Struct("=BBHiHBB")  # struct ndmsg
 _ROUTE = struct.Struct("=8BI")  # struct rtmsg, and of a policy rule struct fib_rule_hdr
-_WRITTEN = 0x80 | 0x40  # NUD_PERMANENT, NUD_NOARP: not learned
+_PERMANENT, _STATIC = 0x80, 0x40  # NUD_PERMANENT; NUD_NOARP, which the kernel makes for groups as well
 _UP, _LOWER_UP = 0x1, 0x10000
 _LOCAL, _AF_BRIDGE = 255, 7
 _NETCONF = {2: "forwarding", 3: "rp_filter", 4: "mc_forwarding", 5: "proxy_arp", 8: "bc_forwarding"}
@@ -61,7 +62,7 @@ class Notices:
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
-        self._open: dict[str, _NamespaceSockets] = {}
+        self._open: dict[str, NamespaceSockets] = {}
         self._deaf: dict[str, str] = {}
 
     def __enter__(self) -> Notices:
@@ -86,9 +87,11 @@ class Notices:
                 self._listen(name, fd)
 
     def _listen(self, name: str, fd: int) -> None:
+        opened = NamespaceSockets(name)
         try:
-            opened = _NamespaceSockets(name, fd)
+            opened.open(fd)
         except (OSError, NetprobeError) as error:
+            opened.close()
             self._deaf[name] = f"changes in {name}: {getattr(error, 'strerror', None) or error}"
             return
         self._open[name] = opened
@@ -117,28 +120,34 @@ class Notices:
         return tuple(notice for opened in self._open.values() for notice in opened.taken())
 
 
-class _NamespaceSockets:
-    """The two sockets of one namespace, and what came of them. Raises OSError or NetprobeError."""
+class NamespaceSockets:
+    """The two sockets of one namespace, and what came of them."""
 
-    def __init__(self, name: str, fd: int) -> None:
+    def __init__(self, name: str) -> None:
         self.name, self.deaf = name, ""
         self.told: list[Notice] = []
-        self._identity = netns.identity(fd)
         self.sockets: list[socket.socket] = []
+        self._identity: netns.Identity | None = None
+        self._names: dict[int, str] = {}
+        self._states: dict[int, str] = {}
+
+    def open(self, fd: int) -> None:
+        """Listen in this open namespace. Raises OSError or NetprobeError."""
         with netns.inside(fd):
+            self._identity = netns.identity(fd)
             self._names = dict(socket.if_nameindex())
-            self._states: dict[int, str] = {}
             self.sockets.append(_member_of(ROUTE, ROUTE_GROUPS))
             try:
                 self.sockets.append(_member_of(NETFILTER, (NFNLGRP_NFTABLES,)))
             except OSError as error:  # needs CAP_NET_ADMIN; rules are compared then
-                self.deaf = f"changes of rules in {name}: {error.strerror}"
+                self.deaf = f"changes of rules in {self.name}: {error.strerror}"
 
     def is_of(self, fd: int | None) -> bool:
         """Whether this is the namespace that is open there."""
         return fd is not None and netns.identity(fd) == self._identity
 
     def close(self) -> None:
+        """Let the namespace go."""
         for opened in self.sockets:
             opened.close()
 
@@ -151,8 +160,11 @@ class _NamespaceSockets:
         """All that has come."""
         for opened in self.sockets:
             netfilter = opened is not self.sockets[0]
-            while (data := self._received(opened)) is not None:
-                self._understand(data, netfilter, time.time_ns())
+            for _ in range(MOST_READ):
+                data = self._received(opened)
+                if data is None:
+                    break
+                self.understand(data, netfilter, time.time_ns())
 
     def _received(self, opened: socket.socket) -> bytes | None:
         try:
@@ -165,13 +177,14 @@ class _NamespaceSockets:
             self._tell(Notice(time.time_ns(), self.name, "namespace", self.name))  # some were lost: look
             return b""
 
-    def _understand(self, data: bytes, netfilter: bool, now: int) -> None:
-        for kind, body in _messages(data):
-            with suppress(struct.error, ValueError):
+    def understand(self, data: bytes, netfilter: bool, now: int) -> None:
+        """Take note of what the messages of a datagram tell, of nf_tables or of rtnetlink."""
+        for kind, body in messages_in(data):
+            with suppress(struct.error, ValueError, IndexError):  # a message that is too short
                 if netfilter and kind == _TABLES << 8 | _GENERATION:
-                    self._attribute(text(_attributes(body[4:]).get(3, b"").rstrip(b"\0")))
+                    self._attribute(text(attributes_of(body[4:]).get(3, b"").rstrip(b"\0")))
                     continue
-                found = _of_rules(kind, body) if netfilter else self._of_network(kind, body)
+                found = of_rules(kind, body) if netfilter else self._of_network(kind, body)
                 if found is not None:
                     self._tell(Notice(now, self.name, *found))
 
@@ -194,7 +207,7 @@ class _NamespaceSockets:
 
     def _link(self, body: bytes, gone: str) -> tuple[str, str, str] | None:
         family, _, _, index, flags, _ = _LINK.unpack_from(body)
-        name = text(_attributes(body[_LINK.size :]).get(3, b"").rstrip(b"\0")) or self._named(index)
+        name = text(attributes_of(body[_LINK.size :]).get(3, b"").rstrip(b"\0")) or self._named(index)
         if family == _AF_BRIDGE:  # a port's settings, which the link tells as well
             return "link", name, ""
         if gone == "gone":
@@ -211,7 +224,7 @@ class _NamespaceSockets:
 
     def _address(self, body: bytes, gone: str) -> tuple[str, str, str] | None:
         _, length, _, _, index = _ADDRESS.unpack_from(body)
-        found = _attributes(body[_ADDRESS.size :])
+        found = attributes_of(body[_ADDRESS.size :])
         own = found.get(2) or found.get(1)
         if own is None:
             return None
@@ -219,7 +232,7 @@ class _NamespaceSockets:
 
     def _route(self, body: bytes, gone: str) -> tuple[str, str, str] | None:
         family, length, _, _, table, _, _, _, _ = _ROUTE.unpack_from(body)
-        found = _attributes(body[_ROUTE.size :])
+        found = attributes_of(body[_ROUTE.size :])
         number = _NAMED.unpack(found[15])[0] if 15 in found else table
         if number == _LOCAL:  # made for an address, which is told as well
             return None
@@ -230,15 +243,16 @@ class _NamespaceSockets:
 
     def _rule(self, body: bytes, gone: str) -> tuple[str, str, str] | None:
         version = 4 if body[0] == socket.AF_INET else 6
-        found = _attributes(body[_ROUTE.size :])
+        found = attributes_of(body[_ROUTE.size :])
         priority = _NAMED.unpack(found[6])[0] if 6 in found else 0
         return "policy-rule", f"IPv{version} {priority}", gone
 
     def _neighbour(self, body: bytes, gone: str) -> tuple[str, str, str] | None:
         family, _, _, index, state, _, _ = _NEIGHBOUR.unpack_from(body)
-        if not state & _WRITTEN:
+        written = _PERMANENT | _STATIC if family == _AF_BRIDGE else _PERMANENT
+        if not state & written:
             return None
-        found = _attributes(body[_NEIGHBOUR.size :])
+        found = attributes_of(body[_NEIGHBOUR.size :])
         if family == _AF_BRIDGE:
             return "fdb-entry", found.get(2, b"").hex(":"), gone
         return "neighbour", f"{address(found[1]) if 1 in found else '?'} dev {self._named(index)}", gone
@@ -247,7 +261,7 @@ class _NamespaceSockets:
         return "link", self._named(_INDEX.unpack_from(body, 4)[0]), ""
 
     def _setting(self, body: bytes, gone: str) -> tuple[str, str, str] | None:  # noqa: ARG002 - as the others
-        found = _attributes(body[4:])
+        found = attributes_of(body[4:])
         index = _INDEX.unpack(found[1])[0] if 1 in found else 0
         where = {-1: "all", -2: "default"}.get(index) or self._named(index)
         version = 4 if body[0] == socket.AF_INET else 6
@@ -259,16 +273,16 @@ class _NamespaceSockets:
 
 
 _Told = tuple[str, str, str] | None
-_READERS: dict[int, Callable[[_NamespaceSockets, bytes, str], _Told]] = {
-    16: _NamespaceSockets._link,  # by the first of four types: RTM_NEWLINK
-    20: _NamespaceSockets._address,
-    24: _NamespaceSockets._route,
-    28: _NamespaceSockets._neighbour,
-    32: _NamespaceSockets._rule,
-    36: _NamespaceSockets._traffic,  # queueing disciplines, classes, filters
-    40: _NamespaceSockets._traffic,
-    44: _NamespaceSockets._traffic,
-    80: _NamespaceSockets._setting,  # RTM_NEWNETCONF
+_READERS: dict[int, Callable[[NamespaceSockets, bytes, str], _Told]] = {
+    16: NamespaceSockets._link,  # by the first of four types: RTM_NEWLINK
+    20: NamespaceSockets._address,
+    24: NamespaceSockets._route,
+    28: NamespaceSockets._neighbour,
+    32: NamespaceSockets._rule,
+    36: NamespaceSockets._traffic,  # queueing disciplines, classes, filters
+    40: NamespaceSockets._traffic,
+    44: NamespaceSockets._traffic,
+    80: NamespaceSockets._setting,  # RTM_NEWNETCONF
 }
 
 
@@ -278,12 +292,12 @@ def _state(flags: int) -> str:
     return "up" if flags & _LOWER_UP else "no carrier"
 
 
-def _of_rules(kind: int, body: bytes) -> tuple[str, str, str] | None:
+def of_rules(kind: int, body: bytes) -> tuple[str, str, str] | None:
     """(kind, name, what) of a message of nf_tables."""
     number = kind & 0xFF
     if kind >> 8 != _TABLES:
         return None
-    found = _attributes(body[4:])
+    found = attributes_of(body[4:])
     first = max((each for each in _NFT if each <= number), default=0)
     names = [text(found[each].rstrip(b"\0")) for each in _named_in(_NFT[first]) if each in found]
     handle = f" handle {int.from_bytes(found[3], 'big')}" if _NFT[first] == "rule" and 3 in found else ""
@@ -328,7 +342,7 @@ def _join(opened: socket.socket, group: int) -> None:
         raise
 
 
-def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
+def messages_in(data: bytes) -> Iterator[tuple[int, bytes]]:
     """(type, body) of each message of a datagram."""
     offset = 0
     while offset + _HEADER.size <= len(data):
@@ -339,7 +353,7 @@ def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
         offset += (length + 3) & ~3
 
 
-def _attributes(data: bytes) -> _Attributes:
+def attributes_of(data: bytes) -> _Attributes:
     """The attributes of a message by number; of a repeated one the last counts."""
     found: _Attributes = {}
     offset = 0
