@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from .engine import Recall, ask
 from .engine.watch import Rounds, WatchStep, watch
+from .errors import NetprobeError
 from .model import Run
 from .question import Question
 
@@ -36,7 +37,11 @@ def watched(
 
         def once(known: Recall) -> Run:
             with Machine(host, exclude, crafter) as machine:
-                run = ask(machine, question, known)
+                try:
+                    run = ask(machine, question, known)
+                except NetprobeError:  # one that is gone must be let go
+                    notices.follow({})
+                    raise
                 notices.follow(machine.opened(run.snapshot.namespaces))
                 return run
 

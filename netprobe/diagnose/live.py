@@ -6,7 +6,7 @@ tell, where there is one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
@@ -80,17 +80,26 @@ def dated(
     return shown, frozenset(each for each in notices if (each.namespace, _group(each.kind)) in places)
 
 
-def passed(notices: Iterable[Notice]) -> tuple[LiveChange, ...]:
-    """What was otherwise between two readings and is as before: an object of which two things were told."""
+def passed(notices: Sequence[Notice], at_ns: int) -> tuple[tuple[LiveChange, ...], list[Notice]]:
+    """What was otherwise between two readings and is as before: an object of which two things were told by
+    then; and the notices that are left.
+    """
     told: dict[tuple[str, str, str], list[Notice]] = {}
     for each in notices:
-        told.setdefault((each.namespace, each.kind, each.name), []).append(each)
-    return tuple(_passing(each) for each in told.values() if len({n.what for n in each if n.what}) > 1)
+        if each.what and each.at_ns <= at_ns:
+            told.setdefault(_object(each), []).append(each)
+    twice = {key: several for key, several in told.items() if len({each.what for each in several}) > 1}
+    left = [each for each in notices if _object(each) not in twice or each.at_ns > at_ns]
+    return tuple(map(_passing, twice.values())), left
+
+
+def _object(each: Notice) -> tuple[str, str, str]:
+    return each.namespace, each.kind, each.name
 
 
 def _passing(notices: Sequence[Notice]) -> LiveChange:
     first = notices[0]
-    words = ", then ".join(dict.fromkeys(each.what for each in notices if each.what))
+    words = ", then ".join(dict.fromkeys(each.what for each in notices))
     return LiveChange(
         first.at_ns,
         Changed(first.kind, first.name, namespace=first.namespace, before="", after=words),

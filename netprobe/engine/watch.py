@@ -19,6 +19,8 @@ from .world import Recall
 
 GATHER_NS = 40_000_000  # after a notice: what belongs together comes together
 REST_NS = 100_000_000  # between two rounds, at most, however much is told
+LINGER_NS = 3_000_000_000  # for so long a notice waits for what belongs to it
+MOST_PENDING = 2000  # notices
 HERE = "this watch"  # in place of a file
 
 
@@ -77,8 +79,8 @@ def watch(
     live = Live(None, rounds.interval_ns, rounds.limit, time.time_ns())
     known, pending = Snapshot(), tuple[Notice, ...]()
     while rounds.limit is None or live.rounds < rounds.limit:
-        began, at_ns = time.monotonic_ns(), time.time_ns()
         pending += listener.heard()
+        began, at_ns = time.monotonic_ns(), time.time_ns()
         try:
             run = ask(good)
         except NetprobeError as error:
@@ -93,7 +95,7 @@ def watch(
             good.learn(run)
             yield WatchStep(live, events, run)
         if rounds.limit is None or live.rounds < rounds.limit:
-            _pause(listener, began, rounds.interval_ns, bool(pending))
+            _pause(listener, began, rounds.interval_ns, any(each.at_ns > at_ns for each in pending))
 
 
 def _folded(
@@ -104,16 +106,17 @@ def _folded(
 
     found = changed_since(known, run.snapshot, run.report)
     shown, explained = dated(found, pending, at_ns)
-    rest = [each for each in pending if each not in explained]
     # what came while it was read may be in that reading, or not: the next one tells
-    early = [each for each in rest if each.at_ns <= at_ns]
-    changed: list[LiveChange] = sorted((*shown, *passed(early)), key=lambda change: change.at_ns)
+    rest = [each for each in pending if each not in explained]
+    fleeting, rest = passed(rest, at_ns)
+    changed: list[LiveChange] = sorted((*shown, *fleeting), key=lambda change: change.at_ns)
     begin: tuple[Event, ...] = ()
     if live.report is None:
         begin = (BeginEvent(at_ns, run.report.probe, live.interval_ns, live.limit, unheard),)
         live = replace(live, probe=run.report.probe, unheard=unheard)
     live, events = after_round(live, run.report, changed, at_ns)
-    return live, (*begin, *events), tuple(each for each in rest if each.at_ns > at_ns)
+    left = [each for each in rest if each.at_ns > at_ns - LINGER_NS]
+    return live, (*begin, *events), tuple(left[-MOST_PENDING:])
 
 
 def _known(known: Snapshot, fresh: Snapshot) -> Snapshot:

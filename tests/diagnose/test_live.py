@@ -160,12 +160,13 @@ def test_who_did_it():
 
 
 def test_what_is_as_before_is_told_when_it_was_otherwise():
-    notices = (
-        Notice(5, "host", "link", "veth0", "down"),
-        Notice(6, "host", "link", "veth0", "up"),
-        Notice(7, "host", "link", "veth1", "up"),
-    )
-    assert [(each.at_ns, each.what.id, each.what.after, each.passing) for each in passed(notices)] == [(5, "veth0", "down, then up", True)]
+    notices = [
+        Notice(5, "host", "link", "veth0", "down"), Notice(6, "host", "link", "veth0", "up"), Notice(7, "host", "link", "veth1", "up"),
+        Notice(8, "host", "link", "veth0", ""), Notice(12, "host", "link", "veth0", "down"),
+    ]  # fmt: skip
+    shown, left = passed(notices, 10)
+    assert [(each.at_ns, each.what.id, each.what.after, each.passing) for each in shown] == [(5, "veth0", "down, then up", True)]
+    assert left == [notices[2], notices[4]]
 
 
 def test_changes_are_found_against_what_was_read_before():

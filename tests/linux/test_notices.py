@@ -91,7 +91,7 @@ def test_several_messages() -> None:
 
 CHANGES = {  # what is done in `host`: what is told of it
     "ip link set {veth} down": ("link", "{veth}", "down"),
-    "ip link add dum0 type dummy": ("link", "dum0", "new"),
+    "ip link add dum0 type bridge": ("link", "dum0", "new"),
     "ip link delete dum0": ("link", "dum0", "gone"),
     "ip link set {veth} up": ("link", "{veth}", "up"),
     "ip address add 192.0.2.1/24 dev {veth}": ("address", "192.0.2.1/24 dev {veth}", "new"),

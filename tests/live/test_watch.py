@@ -20,7 +20,9 @@ from netprobe.saved import load
 pytestmark = [pytest.mark.lab, once]
 
 WATCH = "netprobe trace --watch red 8.8.8.8 --captures none"
-DROPPED, MEND = "error[filtered-by-rule]", ["nft", "delete", "table", "inet", "lab"]
+DROPPED = "error[filtered-by-rule]"
+HANDLE = "nft -a list chain inet lab forward | sed -n 's/.* drop.* # handle //p'"
+MEND = ["sh", "-ec", f"nft delete rule inet lab forward handle $({HANDLE})"]
 VALIDATOR = jsonschema.Draft202012Validator(json.loads(watch_schema()))
 
 
@@ -112,7 +114,7 @@ def test_what_the_kernel_does_not_tell_is_found_by_comparing(fresh_lab: Lab) -> 
 
 def test_a_link_that_was_down_for_a_moment(fresh_lab: Lab) -> None:
     program = started(fresh_lab, "-o", "jsonl", "--captures", "none", "-i", "3600s")
-    fresh_lab.run(["sh", "-c", "ip link add dum0 type dummy && ip link delete dum0"], check=True)
+    fresh_lab.run(["sh", "-c", "ip link add dum0 type bridge && ip link delete dum0"], check=True)
     until(lambda: any(each["what"]["id"] == "dum0" for each in changes(program)), "nothing was told")
     ended(program)
     [told] = [each for each in changes(program) if each["what"]["id"] == "dum0"]
