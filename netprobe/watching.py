@@ -30,13 +30,13 @@ def watched(
     """The steps of a watch (see `engine.watch`). Raises WrongQuestion, NotPermitted or CannotLook in the
     first round.
     """
-    from .linux.machine import Machine
     from .linux.notices import Notices
+    from .linux.watched import WatchedMachine
 
     with Notices() as notices:
 
-        def once(known: Recall) -> Run:
-            with Machine(host, exclude, crafter) as machine:
+        def once(known: Recall, patience_ns: int | None) -> Run:
+            with WatchedMachine(notices, patience_ns, host, exclude, crafter) as machine:
                 try:
                     run = ask(machine, question, known)
                 except NetprobeError:  # one that is gone must be let go

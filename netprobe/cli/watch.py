@@ -261,16 +261,13 @@ def _print(
 ) -> None:
     """The table, the report of the last round, and what is kept."""
     from netprobe.formats import formatted
-    from netprobe.render.live import summary
+    from netprobe.render.live import kept, summary
 
     terminal = terminal_of(settings, options)
     text = "" if settings["quiet"] else summary(live, clock, terminal) + "\n"
     text += formatted(last.report, "text", terminal, quiet=settings["quiet"])
     if lost is not None:
         text += "\nthe last round that was lost:\n" + formatted(lost.report, "text", terminal, quiet=True)
-    kept = [run.report.capture for run in (last, lost) if run is not None and run.report.capture]
-    if kept and not settings["quiet"] and live.rounds > 1:
-        text += f"\nkept of {live.rounds} rounds: the last one" + (
-            f", and the last one that was lost ({kept[-1]})\n" if lost is not None else "\n"
-        )
+    if not settings["quiet"]:
+        text += kept(live.rounds, last.report.capture, lost.report.capture if lost else None, terminal)
     write(text, None)

@@ -19,6 +19,7 @@ from .world import Recall
 
 GATHER_NS = 40_000_000  # after a notice: what belongs together comes together
 REST_NS = 100_000_000  # between two rounds, at most, however much is told
+LEAST_PATIENCE_NS = 150_000_000
 LINGER_NS = 3_000_000_000  # for so long a notice waits for what belongs to it
 MOST_PENDING = 2000  # notices
 HERE = "this watch"  # in place of a file
@@ -61,7 +62,8 @@ class Rounds(Struct, frozen=True):
     limit: int | None = None
 
 
-AskOnce = Callable[[Recall], Run]
+AskOnce = Callable[[Recall, int | None], Run]
+"""Asks once; where something is told meanwhile, an answer is waited for no longer than so many ns."""
 
 
 def watch(
@@ -82,7 +84,7 @@ def watch(
         pending += listener.heard()
         began, at_ns = time.monotonic_ns(), time.time_ns()
         try:
-            run = ask(good)
+            run = ask(good, _patience(live))
         except NetprobeError as error:
             if live.report is None:
                 raise
@@ -96,6 +98,13 @@ def watch(
             yield WatchStep(live, events, run)
         if rounds.limit is None or live.rounds < rounds.limit:
             _pause(listener, began, rounds.interval_ns, any(each.at_ns > at_ns for each in pending))
+
+
+def _patience(live: Live) -> int | None:
+    """For how long an answer is waited for when something has changed, in ns: much longer than any has taken;
+    None while there was none.
+    """
+    return max(LEAST_PATIENCE_NS, 4 * live.answer.worst_ns) if live.answer.count else None
 
 
 def _folded(

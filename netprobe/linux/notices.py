@@ -102,21 +102,28 @@ class Notices:
         """What cannot be heard, and why."""
         return (*self._deaf.values(), *(opened.deaf for opened in self._open.values() if opened.deaf))
 
+    def glance(self) -> bool:
+        """Whether something that matters was told since it was last `heard`; what comes gets its moment."""
+        if self._epoll.poll(0):
+            self._read()
+        return any(opened.told for opened in self._open.values())
+
     def wait(self, seconds: float) -> bool:
         """Whether something that matters was told within so many seconds; returns as soon as it is."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             self._epoll.poll(left)
-            for opened in self._open.values():
-                opened.read()
-            if any(opened.told for opened in self._open.values()):
+            if self.glance():
                 return True
         return False
 
-    def heard(self) -> tuple[Notice, ...]:
-        """What was told since the last call."""
+    def _read(self) -> None:
         for opened in self._open.values():
             opened.read()
+
+    def heard(self) -> tuple[Notice, ...]:
+        """What was told since the last call."""
+        self._read()
         return tuple(notice for opened in self._open.values() for notice in opened.taken())
 
 

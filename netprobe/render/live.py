@@ -67,6 +67,15 @@ def summary(state: Live, clock: Clock, terminal: Terminal) -> str:
     return "\n".join(live(state, clock, terminal, keys="")) + "\n"
 
 
+def kept(rounds: int, last: str | None, lost: str | None, terminal: Terminal) -> str:
+    """What is saved of so many rounds; "" where that is nothing, or all."""
+    if last is None or rounds < 2:
+        return ""
+    more = f", and the last one that was lost: {lost}" if lost is not None else ""
+    lines = Pen(terminal).flowed([(f"kept of {rounds} rounds: the last one{more}", "")])
+    return "\n" + "\n".join(lines) + "\n"
+
+
 # ---- above the table
 
 

@@ -60,9 +60,9 @@ def tmux(lab: Lab, command: str, width: int = 120, height: int = 40) -> Iterator
         pytest.skip("tmux is not installed: sudo apt-get install tmux")
     socket = f"{lab.folder}/tmux"
     shown = Tmux(lab, socket)
-    script = (
-        f"stty -g > {lab.folder}/before; {command}; echo {AFTER}: $?; stty -g | cmp - {lab.folder}/before && echo as before; exec sleep 600"
-    )
+    before = f"{lab.folder}/before"
+    after = f"echo {AFTER}: $?; stty -g | cmp - {before} && echo as before; exec sleep 600"
+    script = f"trap : INT; stty -g > {before}; {command}; {after}"
     shown.tell("new-session", "-d", "-s", "watch", "-x", str(width), "-y", str(height), "sh", "-c", script)
     try:
         yield shown

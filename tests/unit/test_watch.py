@@ -51,7 +51,7 @@ def asked(*rounds):
     """The question, which is answered so, one round after the other; and what each was held against."""
     left, held = list(rounds), []
 
-    def ask(recall):
+    def ask(recall, _patience_ns):
         found = left.pop(0)
         if isinstance(found, BaseException):
             raise found
@@ -134,6 +134,18 @@ def test_later_it_is_a_round_that_could_not_be_asked():
 def test_without_a_limit_it_goes_on():
     ask, _ = asked(*[GOOD] * 20)
     assert [each.live.rounds for each in islice(watch(ask, Ears(), Rounds(0)), 15)][-1] == 15
+
+
+def test_patience_is_much_longer_than_any_answer_has_taken():
+    slow = replace(GOOD, report=replace(HEALTHY, rtt_ns=(90_000_000,)))
+    left, given = [BAD, GOOD, slow, BAD], []
+
+    def ask(_recall, patience_ns):
+        given.append(patience_ns)
+        return left.pop(0)
+
+    list(watch(ask, Ears(), Rounds(0, 4)))
+    assert given == [None, None, 150_000_000, 360_000_000]
 
 
 class Memory:
