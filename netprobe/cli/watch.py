@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from netprobe.model.live import Live
     from netprobe.question import Question
 
+_STREAMED = ("jsonl", "json")  # the second has one object as well, a line each
 SECOND_NS = 1_000_000_000  # between two rounds, as of ping(8) and mtr(8)
 
 
@@ -77,7 +78,7 @@ def _check(options: dict[str, Any]) -> None:
     """Raises WrongQuestion for options that have no meaning for a watch."""
     from netprobe.errors import WrongQuestion
 
-    if options["output"] not in ("text", "jsonl"):
+    if options["output"] not in ("text", *_STREAMED):
         raise WrongQuestion(
             f"--watch cannot show {options['output']}",
             "Leave -o out, or write -o jsonl; `netprobe show` makes any format of the capture.",
@@ -117,7 +118,7 @@ class _Teller(Protocol):
 
 
 def _teller(settings: dict[str, Any], options: dict[str, Any]) -> _Teller:
-    if options["output"] == "jsonl":
+    if options["output"] in _STREAMED:
         return _JsonLines()
     if settings["quiet"]:
         return _Silence()
@@ -223,7 +224,7 @@ def _ended(kept: _Kept, settings: dict[str, Any], options: dict[str, Any], inter
         lost, also_failed = _saved(lost, _beside(options["write"]), options)
         failed = failed or also_failed
     complete = not interrupted and live.limit in (None, live.rounds)
-    if options["output"] == "jsonl":
+    if options["output"] in _STREAMED:
         _end_of_stream(live, last, lost, complete)
     else:
         _print(live, last, lost, settings, options)

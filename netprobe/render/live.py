@@ -178,9 +178,17 @@ def _drawn(lines: Sequence[_ShownHop], pen: Pen) -> list[list[str]]:
         heads = ["", "#", "WHERE", *(["STEP"] if step else [""]), *_NUMBERS]
         found = grid(heads, [_row(each, step) for each in cells], _aligned())
         if pen.fits(found):
-            painted = [pen.paint(text, each.row.colour) for text, each in zip(found[1:], lines, strict=True)]
-            return [found[:1], *([each] for each in painted)]
+            return [
+                found[:1],
+                *([_painted(text, each.row, pen)] for text, each in zip(found[1:], lines, strict=True)),
+            ]
     return [[], *(_stacked(each, line, pen) for each, line in zip(cells, lines, strict=True))]
+
+
+def _painted(text: str, row: Row, pen: Pen) -> str:
+    """A line of the table: the sign in its colour, the rest in that of the row."""
+    sign = pen.glyph(*row.mark.value)
+    return pen.paint(sign, row.sign_colour) + pen.paint(text[len(sign) :], row.colour)
 
 
 def _aligned() -> tuple[str, ...]:
