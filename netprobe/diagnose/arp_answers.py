@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.model import Answer, Leg, Link, Namespace, Observation, Probe, Snapshot, Source
+from netprobe.model.lookup import find, where
 
 _BROADCAST = "ff:ff:ff:ff:ff:ff"
 
@@ -29,7 +30,7 @@ class _Station(Struct, frozen=True):
 
     def lacks(self, address: str) -> bool:
         """Whether it is known not to have the address: it answers in another's name."""
-        return self.namespace is not None and all(a.address != address for a in self.namespace.addresses)
+        return self.namespace is not None and self.namespace.address(address) is None
 
 
 def answers(probe: Probe, snapshot: Snapshot, seen: Sequence[Observation]) -> tuple[Answer, ...]:
@@ -38,16 +39,9 @@ def answers(probe: Probe, snapshot: Snapshot, seen: Sequence[Observation]) -> tu
     """
     if not probe.protocol.on_segment:
         return ()
-    sent = {
-        o.sequence: o.time_ns
-        for o in reversed(seen)
-        if (o.kind, o.leg, o.bound) == ("seen", Leg.REQUEST, "out")
-    }
-    found = [
-        o
-        for o in seen
-        if o.kind == "answered" and o.flow is not None and o.source in (Source.TAP, Source.SOCKET)
-    ]
+    asked = where(reversed(seen), kind="seen", leg=Leg.REQUEST, bound="out")
+    sent = {o.sequence: o.time_ns for o in asked}
+    found = (o for o in where(seen, kind="answered") if o.source in (Source.TAP, Source.SOCKET))
     plain = [
         Answer(o.sequence, o.flow.src, o.flow.src_mac or "?", max(0, o.time_ns - sent.get(o.sequence, 0)),
         o.flow.dst_mac == _BROADCAST)
@@ -61,9 +55,8 @@ def _note(snapshot: Snapshot, answer: Answer, before: Sequence[Answer]) -> str:
     station = _station(snapshot, answer.mac)
     if station.lacks(answer.address):
         return f"{station.place} answers in another's name (proxy): {answer.address} is not its own"
-    if any((other.sequence, other.mac) == (answer.sequence, answer.mac) for other in before):
-        return "the same station once more"
-    return ""
+    again = find(before, sequence=answer.sequence, mac=answer.mac)
+    return "the same station once more" if again is not None else ""
 
 
 def notes(snapshot: Snapshot, found: Sequence[Answer]) -> tuple[str, ...]:
@@ -72,22 +65,13 @@ def notes(snapshot: Snapshot, found: Sequence[Answer]) -> tuple[str, ...]:
     if len(stations) < 2:
         return ()
     address, places = found[0].address, " and ".join(station.place for station in stations)
-    if any(station.lacks(address) for station in stations):
-        return (f"{address} is answered for by {places}: the owner, and a proxy that answers in its name",)
     homes = {station.namespace.name if station.namespace else station.mac for station in stations}
-    if len(homes) == 1:
-        return (
-            (
-                f"{address} is answered for by {places}: one stack on two interfaces; its sysctl arp_ignore=1"
-                " would stop that"
-            ),
-        )
-    return (
-        (
-            f"{address} is answered for by {places}: a duplicate address, and traffic goes to whoever was"
-            " heard last"
-        ),
-    )
+    what = "a duplicate address, and traffic goes to whoever was heard last"
+    if any(station.lacks(address) for station in stations):
+        what = "the owner, and a proxy that answers in its name"
+    elif len(homes) == 1:
+        what = "one stack on two interfaces; its sysctl arp_ignore=1 would stop that"
+    return (f"{address} is answered for by {places}: {what}",)
 
 
 def _station(snapshot: Snapshot, mac: str) -> _Station:
@@ -98,8 +82,10 @@ def _of_that_mac(snapshot: Snapshot, mac: str) -> Iterator[_Station]:
     """Ports of a bridge may have its MAC; the bridge is the station, so interfaces without a master come
     first.
     """
-    for port in (False, True):
-        for namespace in snapshot.namespaces.values():
-            for link in namespace.links:
-                if link.mac == mac and (link.master is not None) is port:
-                    yield _Station(mac, namespace, link)
+    found = [
+        (name, link)
+        for name, namespace in snapshot.namespaces.items()
+        for link in where(namespace.links, mac=mac)
+    ]
+    for name, link in sorted(found, key=lambda place: place[1].master is not None):
+        yield _Station(mac, snapshot[name], link)

@@ -4,10 +4,13 @@ already on its way there.
 
 from __future__ import annotations
 
+from itertools import chain
+
 from netprobe.model import Leg, Observation, Stop, Verdict
+from netprobe.model.lookup import find
 from netprobe.predict.prediction import Prediction
 
-from .correlate import frames, is_probe
+from .correlate import frames, is_probe, unseen
 from .evidence import Case
 from .verdict import never_arrived
 
@@ -38,9 +41,8 @@ def _is_behind_unread_rules(case: Case, prediction: Prediction, stop: Stop) -> b
     seen to get past them.
     """
     hops = case.request if prediction.reply is None else (*case.request, *case.reply)
-    last = max((n for n, hop in enumerate(hops) if hop.observed), default=-1)
-    behind = (hop for hop in hops[last + 1 :] if hop.namespace != stop.place.namespace)
-    return any(suspect.code == "unknown" for hop in behind for suspect in hop.suspects)
+    behind = (hop.suspects for hop in unseen(hops) if hop.namespace != stop.place.namespace)
+    return find(chain.from_iterable(behind), code="unknown") is not None
 
 
 def _got_past(case: Case, prediction: Prediction) -> bool:
@@ -51,26 +53,18 @@ def _got_past(case: Case, prediction: Prediction) -> bool:
     if stop is None or stop.code in _IN_PIECES:
         return False
     hops = prediction.request.hops
-    visited = {hop.namespace for hop in hops} | {case.probe.source.namespace}
+    visited = {case.probe.source.namespace, *(hop.namespace for hop in hops)}
     expected = {(hop.namespace, hop.interface) for hop in hops} | _without_carrier(case, prediction)
-    for seen in filter(_is_on_its_way, frames(case.observations)):
-        if seen.namespace not in visited:
-            return True
-        if (seen.namespace, seen.interface) not in expected and _went_out(case, seen):
-            return True
-    return False
-
-
-def _is_on_its_way(seen: Observation) -> bool:
-    return is_probe(seen) and seen.bound != "other" and seen.interface is not None
+    seen = [each for each in frames(case.observations) if is_probe(each) and each.bound != "other"]
+    if not {each.namespace for each in seen} <= visited:
+        return True
+    return any(_went_out(case, each) for each in seen if (each.namespace, each.interface) not in expected)
 
 
 def _went_out(case: Case, seen: Observation) -> bool:
     """Whether the request left by an interface; a copy on another port of a bridge is no progress."""
-    namespace = case.snapshot.get(seen.namespace)
-    link = namespace.link_named(seen.interface or "") if namespace is not None else None
-    flooded = link is not None and link.master is not None
-    return (seen.leg, seen.bound) == (Leg.REQUEST, "out") and not flooded
+    link = case.snapshot.at(seen.namespace).link_named(seen.interface or "")
+    return (seen.leg, seen.bound, getattr(link, "master", None)) == (Leg.REQUEST, "out", None)
 
 
 def _without_carrier(case: Case, prediction: Prediction) -> set[tuple[str, str | None]]:

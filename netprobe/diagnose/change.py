@@ -21,14 +21,15 @@ from netprobe.model import (
     ReadRoute,
     Report,
     RouteAnswer,
-    Ruleset,
     Snapshot,
     Verdict,
 )
+from netprobe.model.lookup import where
 from netprobe.predict import prefix
 from netprobe.predict.prediction import Prediction
 
 from .diff import differences
+from .inventory import joined, said
 
 CHANGED = "the configuration changed while netprobe was looking"
 _ALONGSIDE = 12  # namespaces beside the way that are read again as well: stations of a segment, 5 ms each
@@ -48,24 +49,22 @@ def resting(report: Report, prediction: Prediction, snapshot: Snapshot) -> tuple
     """
     probe = report.probe
     stops = filter(None, (prediction.stop, *(walk.stop for walk in prediction.walks)))
-    passed = dict.fromkeys((
+    passed = (
         *(hop.namespace for hop in prediction.hops),
         *(routed.namespace for routed in prediction.routed),
         *(stop.place.namespace for stop in stops),
         *(cause.place.namespace for cause in _chain(report.causes)),
         probe.source.namespace,
         probe.destination.namespace,
-    ))  # fmt: skip
-    way = [name for name in passed if name is not None and name in snapshot]
+    )
+    way = dict.fromkeys(name for name in passed if name is not None and name in snapshot)
     others = [name for name in snapshot.namespaces if name not in way]
     return (*way, *others[:_ALONGSIDE])
 
 
 def _chain(causes: Iterable[Cause]) -> Iterator[Cause]:
     for cause in causes:
-        yield cause
-        if cause.because is not None:
-            yield from _chain((cause.because,))
+        yield from (cause, *_chain(filter(None, (cause.because,))))
 
 
 def without(snapshot: Snapshot, names: Sequence[str]) -> Snapshot:
@@ -79,21 +78,20 @@ def questions(snapshot: Snapshot, names: Sequence[str]) -> tuple[Need, ...]:
     """What must be read for these namespaces, and asked of their kernels, to be known as `snapshot` knows
     them.
     """
+    answers = (asked for asked in snapshot.answers if asked.namespace in names)
     return (
-        *(ReadNamespace(name) for name in names),
-        *(AskRoute(asked.namespace, asked.query) for asked in snapshot.answers if asked.namespace in names),
+        *map(ReadNamespace, names),
+        *(AskRoute(asked.namespace, asked.query) for asked in answers),
         *(ReadRoute(name, query) for name in names for query in snapshot[name].routed or ()),
         *(ReadFdb(name, query) for name in names for query in snapshot[name].forwarded or ()),
-        *(ReadChain(name, query) for name in names for query in _chains(snapshot[name].ruleset)),
+        *(ReadChain(name, query) for name in names for query in _chains(snapshot[name])),
     )
 
 
-def _chains(ruleset: Ruleset | None) -> Iterator[ChainQuery]:
+def _chains(namespace: Namespace) -> Iterator[ChainQuery]:
     """The chains that were read one by one."""
-    for table in ruleset.tables if ruleset is not None else ():
-        for chain in table.chains if table.partial else ():
-            if chain.hook is None:
-                yield ChainQuery(table.engine, table.family, table.name, chain.name)
+    for table in where(namespace.tables, partial=True):
+        yield from (ChainQuery(*table.key, chain.name) for chain in where(table.chains, hook=None))
 
 
 def families(prediction: Prediction) -> frozenset[int]:
@@ -127,22 +125,22 @@ def _of_one(before: Snapshot, after: Snapshot, name: str, versions: Set[int]) ->
     if name not in after:
         yield Difference("namespace", name, "there", None, name)
         return
-    lost = [why for part, why in after[name].unread.items() if part not in before[name].unread]
+    lost = [*_lost(before[name], after[name])]
     if lost:
-        why = lost[0]
-        yield Difference("namespace", name, "read", f"could not be read again ({why})", name)
+        yield Difference("namespace", name, "read", f"could not be read again ({lost[0]})", name)
         return
-    if rules := _unread_rules(before[name], after[name]):
-        yield Difference("namespace", name, "read", f"could not be read again ({rules})", name)
-        return
-    tables = [
-        each
-        for each in differences(before, after, name)
-        if not is_transient(each) and not is_of_another_version(each, versions)
-    ]
+    found = (each for each in differences(before, after, name) if not is_transient(each))
+    tables = [each for each in found if not is_of_another_version(each, versions)]
     yield from tables
     if not any(each.kind in _ORDER for each in tables):
         yield from _answered_otherwise(before, after, name)
+
+
+def _lost(before: Namespace, after: Namespace) -> Iterator[str]:
+    """Why parts, or rules, that were read before could not be read again."""
+    yield from (why for part, why in after.unread.items() if part not in before.unread)
+    if before.ruleset is not None and after.ruleset is not None:
+        yield from (blind.why for blind in after.ruleset.blind if blind not in before.ruleset.blind)
 
 
 def _unread_rules(before: Namespace, after: Namespace) -> str:
@@ -159,11 +157,10 @@ def is_of_another_version(each: Difference, versions: Set[int]) -> bool:
     if each.kind == "sysctl":  # IPv4's hold for more than IPv4: TCP and UDP have theirs there
         return 6 not in versions and each.name.startswith("net.ipv6.")
     if each.kind == "policy-rule":
-        return not any(each.name.startswith(f"IPv{version} ") for version in versions)
+        return not each.name.startswith(tuple(f"IPv{version} " for version in versions))
     about = each.name.removeprefix("proxy ").partition(" ")[0].partition("/")[0]
-    if prefix.version(about) not in versions:
-        return True
-    return ":" in about and prefix.is_link_local(about) and _only_more(each)
+    own = ":" in about and prefix.needs_scope(about) and _only_more(each)
+    return own or prefix.version(about) not in versions
 
 
 def _only_more(each: Difference) -> bool:
@@ -178,33 +175,27 @@ def is_transient(each: Difference) -> bool:
     """Whether it comes and goes, or an entry was only learned or forgotten, or moved with what it was learned
     from.
     """
-    if each.kind in _TRANSIENT:
-        return True
-    return each.kind in ("neighbour", "fdb-entry") and all(
-        side is None or side.endswith(_LEARNED) for side in (each.before, each.after)
-    )
+    sides = [side for side in (each.before, each.after) if side is not None]
+    learned = all(side.endswith(_LEARNED) for side in sides)
+    return each.kind in _TRANSIENT or (each.kind in ("neighbour", "fdb-entry") and learned)
 
 
 def _answered_otherwise(before: Snapshot, after: Snapshot, name: str) -> Iterator[Difference]:
     """Routes for which the kernel gives another answer though its tables are the same: they changed, and
     changed back.
     """
-    now = {
-        asked.query: _said(after[name], asked.answer)
-        for asked in after.answers
-        if asked.namespace == name and asked.why is None
-    }
-    for asked in before.answers:
-        was = _said(before[name], asked.answer) if asked.namespace == name else None
-        if was is not None and now.get(asked.query, was) != was:
-            yield Difference("route", f"to {asked.query.dst}", was, now[asked.query], name)
+    asked = where(after.answers, namespace=name, why=None)
+    now = {each.query: _said(after[name], each.answer) for each in asked}
+    for each in where(before.answers, namespace=name):
+        was = _said(before[name], each.answer)
+        if now.get(each.query, was) != was:
+            yield Difference("route", f"to {each.query.dst}", was, now[each.query], name)
 
 
 def _said(namespace: Namespace, answer: RouteAnswer) -> str:
     """A route in few words: "unicast via 10.0.0.1 dev eth0"."""
-    link = namespace.link(answer.index)
-    via, device = f" via {answer.via}" if answer.via else "", f" dev {link.name}" if link is not None else ""
-    return answer.error or f"{answer.type}{via}{device}"
+    device = getattr(namespace.link(answer.index), "name", None)
+    return answer.error or joined(answer.type, said("via", answer.via), said("dev", device))
 
 
 def note(changed: Sequence[Difference]) -> str:
@@ -215,20 +206,13 @@ def note(changed: Sequence[Difference]) -> str:
 
 
 def _in_words(each: Difference) -> str:
-    thing = (
-        f"{each.kind} {each.name} of {each.namespace}"
-        if each.kind != "namespace"
-        else f"namespace {each.namespace}"
-    )
+    whole = each.kind == "namespace"
+    thing = f"namespace {each.namespace}" if whole else f"{each.kind} {each.name} of {each.namespace}"
     if each.after is None:
         return f"{thing} is gone"
     if each.before is None:
         return f"{thing} is new"
-    return (
-        f"{thing} was «{each.before}», is «{each.after}»"
-        if each.kind != "namespace"
-        else f"{thing} {each.after}"
-    )
+    return f"{thing} {each.after}" if whole else f"{thing} was «{each.before}», is «{each.after}»"
 
 
 def told(report: Report) -> bool:
@@ -238,10 +222,10 @@ def told(report: Report) -> bool:
 
 def same_cause(one: Report, other: Report) -> bool:
     """Whether two reports name the same thing: what changed between them has nothing to do with it."""
-    first, second = _cause(one), _cause(other)
-    if first is None or second is None or (first.code, first.place) != (second.code, second.place):
-        return False
-    return (first.object.id if first.object else None) == (second.object.id if second.object else None)
+    things = [
+        (c.code, c.place, getattr(c.object, "id", None)) for c in map(_cause, (one, other)) if c is not None
+    ]
+    return len(things) == 2 and things[0] == things[1]
 
 
 def _cause(report: Report) -> Cause | None:

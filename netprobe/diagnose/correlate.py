@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 
 from msgspec.structs import replace
 
@@ -78,6 +79,15 @@ def _different(seen: Iterable[Observation]) -> list[Observation]:
     """
     first = {(o.namespace, o.interface, o.bound, o.flow): o for o in reversed(list(seen))}
     return sorted(first.values(), key=lambda o: o.time_ns)[:_MOST_UNPREDICTED]
+
+
+def unseen(hops: Sequence[Hop]) -> tuple[Hop, ...]:
+    """The hops behind the last one at which the packet was seen."""
+    return tuple(reversed([*takewhile(_is_unseen, reversed(hops))]))
+
+
+def _is_unseen(hop: Hop) -> bool:
+    return not hop.observed
 
 
 def is_neighbour(observation: Observation) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
+from itertools import chain
 
 from netprobe.model import (
     Chain,
@@ -20,9 +21,10 @@ from netprobe.model import (
     Table,
     Term,
 )
+from netprobe.model.lookup import first
 from netprobe.rules.naming import policy_object, rule_object
 
-from .inventory import inventory
+from .inventory import inventory, joined
 
 _COUNTER = re.compile(r"\b(packets|bytes|used) \d+")
 _NONE = Object("policy", "")
@@ -36,9 +38,9 @@ def compare(before: Report, after: Report, configured: tuple[Snapshot, Snapshot]
     if configured is None:
         return Comparison(answer)
     old, new = configured
-    both = [name for name in old.namespaces if name in new.namespaces]
     once = tuple(sorted({*old.namespaces} ^ {*new.namespaces}))
-    return Comparison(answer, tuple(d for name in both for d in differences(old, new, name)), once)
+    both = (differences(old, new, name) for name in old.namespaces if name not in once)
+    return Comparison(answer, tuple(chain.from_iterable(both)), once)
 
 
 # ---- the answer
@@ -70,11 +72,11 @@ def _said(leg: Leg | None) -> str | None:
 
 
 def _cause(report: Report) -> str | None:
-    if not report.causes:
-        return None
-    cause = report.causes[0]
-    where = "/".join(part for part in (cause.place.namespace, cause.place.interface) if part)
-    return f"{cause.code} at {where}" + (f": {cause.object.id}" if cause.object is not None else "")
+    for cause in report.causes:
+        where = joined(cause.place.namespace or "", cause.place.interface or "", by="/")
+        thing = f": {cause.object.id}" if cause.object is not None else ""
+        return f"{cause.code} at {where}{thing}"
+    return None
 
 
 def _share(report: Report) -> str:
@@ -87,32 +89,32 @@ def _share(report: Report) -> str:
 
 
 def _hops(leg: Leg, before: Sequence[Hop], after: Sequence[Hop]) -> Iterator[Difference]:
-    """Hops that are new, gone, or at which something else happens."""
+    """Hops that are new, gone, or at which something else happens; of a path that one of the runs has not,
+    its length.
+    """
     if not before or not after:
-        if before or after:
-            yield Difference(str(leg), "", _length(before), _length(after))
+        lengths = (_length(before), _length(after))
+        yield from (Difference(str(leg), "", *lengths) for _ in filter(None, lengths))
         return
-    matcher = SequenceMatcher(
-        None, [_place(hop) for hop in before], [_place(hop) for hop in after], autojunk=False
-    )
+    for old, new in _beside(before, after):
+        was, now = _happened(old), _happened(new)
+        hop = old or new
+        if was != now and hop is not None:
+            yield Difference(f"{leg} hop", _named(hop), was, now, hop.namespace)
+
+
+def _beside(before: Sequence[Hop], after: Sequence[Hop]) -> Iterator[tuple[Hop | None, Hop | None]]:
+    """The hops of two paths beside each other, as far as they are at the same places."""
+    matcher = SequenceMatcher(None, [*map(_place, before)], [*map(_place, after)], autojunk=False)
     for what, i, j, k, m in matcher.get_opcodes():
         if what == "equal":
-            pairs = [
-                (old, _happened(old), _happened(new))
-                for old, new in zip(before[i:j], after[k:m], strict=True)
-            ]
-            yield from (
-                Difference(f"{leg} hop", _named(hop), old, new, hop.namespace)
-                for hop, old, new in pairs
-                if old != new
-            )
-            continue
-        yield from (
-            Difference(f"{leg} hop", _named(hop), _happened(hop), None, hop.namespace) for hop in before[i:j]
-        )
-        yield from (
-            Difference(f"{leg} hop", _named(hop), None, _happened(hop), hop.namespace) for hop in after[k:m]
-        )
+            yield from zip(before[i:j], after[k:m], strict=True)
+        else:
+            yield from ((hop, None) for hop in before[i:j])
+            yield from ((None, hop) for hop in after[k:m])
+
+
+_SEEN = {None: "", True: "seen", False: "not seen"}
 
 
 def _length(path: Sequence[Hop]) -> str | None:
@@ -127,18 +129,20 @@ def _named(hop: Hop) -> str:
     return f"{hop.interface} {hop.stage}" if hop.interface else str(hop.stage)
 
 
-def _happened(hop: Hop) -> str:
+def _happened(hop: Hop | None) -> str | None:
     """What a hop makes of the packet, without what is different in each probe: numbers, ids, times."""
+    if hop is None:
+        return None
     flow = hop.flow
     port = f":{flow.dport}" if flow.dport is not None and flow.icmp_type is None else ""
-    changed = [
-        f"{c.by} {c.field} {c.before} to {c.after}" for c in hop.changes if c.field in ("src", "dst", "dport")
-    ]
-    seen = {None: "", True: "seen", False: "not seen"}[hop.observed]
-    object = hop.object.id if hop.object is not None else ""
-    ttl = f"ttl {flow.ttl}" if flow.ttl is not None else ""
-    return ", ".join(
-        part for part in (f"{flow.src} to {flow.dst}{port}", ttl, *changed, object, seen) if part
+    changed = (c for c in hop.changes if c.field in ("src", "dst", "dport"))
+    return joined(
+        f"{flow.src} to {flow.dst}{port}",
+        f"ttl {flow.ttl}" if flow.ttl is not None else "",
+        *(f"{c.by} {c.field} {c.before} to {c.after}" for c in changed),
+        getattr(hop.object, "id", ""),
+        _SEEN[hop.observed],
+        by=", ",
     )
 
 
@@ -180,13 +184,13 @@ def _by_itself(
     """Whether such a difference comes without anybody's doing: what was learned, or was not looked at, or
     goes with an interface. `unlike`: the kinds of which not the same was asked for.
     """
-    if kind in ("wire", *unlike):
-        return None in (was, now)
-    if kind in ("neighbour", "fdb-entry"):
-        return None in (was, now) and (was or now or "").endswith(("learned", "failed"))
-    if kind == "sysctl" and None in (was, now):
+    if None not in (was, now):
+        return False
+    if kind in ("neighbour", "fdb-entry") and kind not in unlike:
+        return (was or now or "").endswith(("learned", "failed"))
+    if kind == "sysctl":
         return key.split(".")[-2].replace("/", ".") in links
-    return False
+    return kind in ("wire", *unlike)
 
 
 def _rulesets(name: str, before: Ruleset | None, after: Ruleset | None) -> Iterator[Difference]:
@@ -196,15 +200,11 @@ def _rulesets(name: str, before: Ruleset | None, after: Ruleset | None) -> Itera
         was, now = ("not read" if each is None else "read" for each in (before, after))
         yield Difference("ruleset", "", was, now, name)
         return
-    old, new = _tables(before), _tables(after)
+    old, new = ({table.key: table for table in each.tables} for each in (before, after))
     for key in dict.fromkeys((*old, *new)):
         bare = Table(*key)
         for difference in _table(old.get(key, bare), new.get(key, bare)):
             yield Difference(*difference, name)
-
-
-def _tables(ruleset: Ruleset) -> Mapping[tuple[str, str, str], Table]:
-    return {table.key: table for table in ruleset.tables}
 
 
 _Plain = tuple[str, str, str | None, str | None]
@@ -212,16 +212,23 @@ _Plain = tuple[str, str, str | None, str | None]
 
 def _table(old: Table, new: Table) -> Iterator[_Plain]:
     """The differences of one table, which is bare where there is none: policies, rules, sets."""
-    for name in dict.fromkeys(chain.name for chain in (*old.chains, *new.chains)):
-        if not (_is_known(old, name) and _is_known(new, name)):
-            continue
-        before, after = (table.chain(name) or Chain(name) for table in (old, new))
-        (was_id, was), (now_id, now) = _policy(old, before), _policy(new, after)
-        if was != now:
-            yield "policy", now_id or was_id, was, now
-        yield from _rules(old, new, before, after)
-    for name in dict.fromkeys(each.name for each in (*old.sets, *new.sets)):
+    for name in first((*old.chains, *new.chains), _name):
+        if _is_known(old, name) and _is_known(new, name):
+            yield from _chain(old, new, old.chain(name) or Chain(name), new.chain(name) or Chain(name))
+    for name in first((*old.sets, *new.sets), _name):
         yield from _set(old, name, old.set(name), new.set(name))
+
+
+def _name(each: Chain | NamedSet) -> str:
+    return each.name
+
+
+def _chain(old: Table, new: Table, before: Chain, after: Chain) -> Iterator[_Plain]:
+    (was_id, was), (now_id, now) = _policy(old, before), _policy(new, after)
+    if was != now:
+        yield "policy", now_id or was_id, was, now
+    if before.rules != after.rules:
+        yield from _rules(old, new, before, after)
 
 
 def _is_known(table: Table, name: str) -> bool:
@@ -241,11 +248,8 @@ def _rules(old: Table, new: Table, before: Chain, after: Chain) -> Iterator[_Pla
     neither. Their ids are those that a person would type.
     """
     was, now = before.rules, after.rules
-    if was == now:
-        return
-    for i, j, k, m in replaced(
-        [uncounted(rule.text) for rule in was], [uncounted(rule.text) for rule in now]
-    ):
+    texts = ([uncounted(rule.text) for rule in rules] for rules in (was, now))
+    for i, j, k, m in replaced(*texts):
         gone = [rule_object(old, before, rule) for rule in was[i:j]]
         yield from ((rule.kind, rule.id, rule.text, None) for rule in gone)
         come = [rule_object(new, after, rule) for rule in now[k:m]]
@@ -254,17 +258,20 @@ def _rules(old: Table, new: Table, before: Chain, after: Chain) -> Iterator[_Pla
 
 def replaced(before: Sequence[str], after: Sequence[str]) -> Iterator[tuple[int, int, int, int]]:
     """The pieces of two lists that differ: before[i:j] became after[k:m]."""
-    first = next(
-        (at for at, (one, other) in enumerate(zip(before, after, strict=False)) if one != other), None
-    )
-    first = min(len(before), len(after)) if first is None else first
-    last = 0  # what is alike at the end: to look at thousands of rules one by one would take seconds
-    while last < min(len(before), len(after)) - first and before[-1 - last] == after[-1 - last]:
-        last += 1
-    middle = (before[first : len(before) - last], after[first : len(after) - last])
-    for what, i, j, k, m in SequenceMatcher(None, *middle, autojunk=False).get_opcodes():
+    # what is alike at both ends: to look at thousands of rules one by one would take seconds
+    first = _alike(before, after)
+    old, new = before[first:], after[first:]
+    last = _alike(old[::-1], new[::-1])
+    matcher = SequenceMatcher(None, old[: len(old) - last], new[: len(new) - last], autojunk=False)
+    for what, i, j, k, m in matcher.get_opcodes():
         if what != "equal":
             yield i + first, j + first, k + first, m + first
+
+
+def _alike(before: Sequence[str], after: Sequence[str]) -> int:
+    """How many lines two lists begin with alike."""
+    pairs = enumerate(zip(before, after, strict=False))
+    return next((at for at, (one, other) in pairs if one != other), min(len(before), len(after)))
 
 
 def uncounted(text: str) -> str:
@@ -274,16 +281,16 @@ def uncounted(text: str) -> str:
 
 def _set(table: Table, name: str, old: NamedSet | None, new: NamedSet | None) -> Iterator[_Plain]:
     """Elements that one of the two sets lacks; a set that rules fill themselves (dynamic) is passed over."""
-    named = f"{'nft' if table.engine == 'nft' else table.engine} {table.family} {table.name} @{name}"
+    at = f"{table.engine} {table.family} {table.name} @{name}"
     if any("dynamic" in each.flags for each in filter(None, (old, new))):
         return
     if old is None or new is None:
         was, now = (None if each is None else _listed(_elements(each)) for each in (old, new))
-        yield "set", named, was, now
+        yield "set", at, was, now
         return
     before, after = _elements(old), _elements(new)
     if before != after:
-        yield "set", named, _listed(before - after) or "as before", _listed(after - before) or "without these"
+        yield "set", at, _listed(before - after) or "as before", _listed(after - before) or "without these"
 
 
 def _elements(each: NamedSet) -> set[str]:
@@ -292,9 +299,7 @@ def _elements(each: NamedSet) -> set[str]:
 
 def _term(term: Term) -> str:
     join = {"pair": " : ", "concat": " . "}.get(term.kind, ", ")
-    return (
-        f"{term.text}{' ' if term.text and term.args else ''}{join.join(_term(each) for each in term.args)}"
-    )
+    return joined(term.text, join.join(map(_term, term.args)))
 
 
 def _listed(elements: set[str]) -> str:

@@ -32,8 +32,6 @@ def with_entrances(report: Report, snapshot: Snapshot) -> Report:
 
 
 def _hop(hop: Hop, snapshot: Snapshot) -> Hop:
-    if not hop.suspects:
-        return hop
     return replace(hop, suspects=tuple(_entered(each, snapshot) for each in hop.suspects))
 
 
@@ -47,14 +45,13 @@ def _entered(end: _End, snapshot: Snapshot) -> _End:
 
 
 def _typed(command: Command, here: str | None, snapshot: Snapshot) -> Command:
-    if command.words[:1] and command.words[0] in _ANYWHERE:
+    if {*command.words[:1]} & {*_ANYWHERE}:
         return replace(command, enter=())
     if command.words[: len(_CABLE)] == _CABLE:
         return _from_here(command, snapshot)
     name = command.namespace or here
-    known = snapshot.get(name)
     words = _with_target(command.words, snapshot)
-    return replace(command, words=words, namespace=name, enter=None if known is None else known.enter)
+    return replace(command, words=words, namespace=name, enter=snapshot.at(name).enter)
 
 
 def _from_here(command: Command, snapshot: Snapshot) -> Command:
@@ -78,8 +75,7 @@ _HERE = "1"  # process 1 is in the namespace that netprobe was started in
 
 def _target(name: str, snapshot: Snapshot) -> str | None:
     """A namespace as ip-link(8) takes it behind `netns`: a name or a process; None where neither is known."""
-    known = snapshot.namespaces.get(name)
-    match known.enter if known is not None else None:
+    match snapshot.at(name).enter:
         case ("ip", "netns", "exec", name):
             return name
         case ("nsenter", "-t", process, "-n"):

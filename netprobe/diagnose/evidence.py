@@ -29,7 +29,7 @@ from netprobe.model import (
 from netprobe.predict.prediction import Prediction
 from netprobe.predict.trace import Routed
 
-from .correlate import frames
+from .correlate import frames, unseen
 from .repair.other import Other
 from .unanswered import unanswered
 
@@ -87,8 +87,7 @@ class Case(Struct, frozen=True):
 
     def not_seen(self, leg: Leg) -> tuple[Hop, ...]:
         """The hops of a leg behind the last one seen."""
-        hops, last = self.hops(leg), self.last_seen(leg)
-        return hops if last is None else hops[hops.index(last) + 1 :]
+        return unseen(self.hops(leg))
 
     def suspects(self, leg: Leg) -> tuple[Stop, ...]:
         """What may have stopped a leg between the last hop it was seen at and the first one where it was

@@ -77,30 +77,20 @@ def _name(namespace: Namespace, index: int | None, unknown: str = "?") -> str:
     return getattr(namespace.link(index), "name", unknown)
 
 
-def _said(label: str, value: object) -> str:
-    """A value with what it is called; nothing where there is none."""
-    return f"{label} {value}" if value else ""
-
-
-def _joined(*parts: str, by: str = " ") -> str:
-    """Those of the parts that say something."""
-    return by.join(filter(None, parts))
-
-
 def _link(namespace: Namespace, link: Link) -> str:
     states = {(True, True): ("up",), (True, False): ("up", "no carrier")}
-    return _joined(
+    return joined(
         link.kind,
         *states.get((link.up, link.carrier), ("down",)),
         f"mtu {link.mtu}",
         link.mac,
-        _said("master", _name(namespace, link.master, "")),
+        said("master", _name(namespace, link.master, "")),
         "" if link.arp else "noarp",
-        _said("mode", link.macvlan_mode),
-        _said("vlan", link.vlan_id),
+        said("mode", link.macvlan_mode),
+        said("vlan", link.vlan_id),
         _settings(link.bridge),
         _settings(link.vxlan),
-        _said("xdp", link.xdp),
+        said("xdp", link.xdp),
         *(f"qdisc {q.parent} {q.text.removeprefix('qdisc ') or q.kind}" for q in link.qdiscs),
         *(f"filter {f.direction} {f.text.removeprefix(f'filter {f.direction} ')}" for f in link.filters),
         by=", ",
@@ -126,10 +116,10 @@ def _settings(thing: BridgePort | Bridge | Vxlan | None) -> str:
     """The fields of a settings value that are not as they are made: "state blocking, isolated"."""
     from msgspec.structs import fields
 
-    said = ((field, getattr(thing, field.name)) for field in (fields(thing) if thing is not None else ()))
+    values = ((field, getattr(thing, field.name)) for field in (fields(thing) if thing is not None else ()))
     return " ".join(
         _setting(field.name, value)
-        for field, value in said
+        for field, value in values
         if field.name in ("state", "vni", "port") or value != field.default
     )
 
@@ -144,30 +134,30 @@ def _address(namespace: Namespace, address: InterfaceAddress) -> Iterator[Item]:
     flags = [flag for flag in address.flags if flag not in ("permanent", "tentative", "deprecated")]
     peer = address.peer if address.peer != address.address else None
     name = f"{address.address}/{address.prefixlen} dev {_name(namespace, address.index)}"
-    yield "address", name, _joined(_said("peer", peer), *flags)
+    yield "address", name, joined(said("peer", peer), *flags)
 
 
 def _route(namespace: Namespace, route: Route) -> Iterator[Item]:
     """A route; of one that the kernel makes for an address, the address is compared already."""
     if (route.table, route.protocol) == (fib.LOCAL, "kernel"):
         return
-    table = _said("table", _TABLES.get(route.table, str(route.table)))
-    name = _joined(route.dst, table, _said("metric", route.metric))
+    table = said("table", _TABLES.get(route.table, str(route.table)))
+    name = joined(route.dst, table, said("metric", route.metric))
     yield (
         "route",
         name,
-        _joined(
+        joined(
             "" if route.type == "unicast" else route.type,
             *(_leg(namespace, leg) for leg in route.nexthops),
-            _said("src", route.source),
-            _said("mtu lock" if route.mtu_lock else "mtu", route.mtu),
+            said("src", route.source),
+            said("mtu lock" if route.mtu_lock else "mtu", route.mtu),
         ),
     )
 
 
 def _leg(namespace: Namespace, leg: Nexthop) -> str:
     flags = [flag for flag in leg.flags if flag in ("dead", "linkdown")]
-    return _joined(_said("via", leg.via), f"dev {_name(namespace, leg.index)}", *flags)
+    return joined(said("via", leg.via), f"dev {_name(namespace, leg.index)}", *flags)
 
 
 def _policy_rule(_namespace: Namespace, rule: PolicyRule) -> Iterator[Item]:
@@ -184,7 +174,7 @@ def _neighbour(namespace: Namespace, entry: Neighbour) -> Iterator[Item]:
     mute = link is not None and (not link.arp or link.kind == "loopback") and entry.state != "permanent"
     if mute or prefix.is_multicast(entry.address):
         return
-    name = _joined("proxy" if entry.proxy else "", f"{entry.address} dev {_name(namespace, entry.index)}")
+    name = joined("proxy" if entry.proxy else "", f"{entry.address} dev {_name(namespace, entry.index)}")
     state = entry.state if entry.state in ("permanent", "noarp") else "learned"
     yield "neighbour", name, "failed" if entry.mac is None else f"lladdr {entry.mac} {state}"
 
@@ -196,12 +186,12 @@ def _fdb(namespace: Namespace, entry: FdbEntry) -> Iterator[Item]:
     if entry.local or (is_group(entry.mac) and (entry.master, entry.remote) == (None, None)):
         return
     master = f"master {_name(namespace, entry.master)}" if entry.master else "self"
-    name = _joined(entry.mac, _said("vlan", entry.vlan), master)
+    name = joined(entry.mac, said("vlan", entry.vlan), master)
     state = entry.state if entry.static else "learned"
     yield (
         "fdb-entry",
         name,
-        _joined(f"dev {_name(namespace, entry.index)}", _said("dst", entry.remote), state),
+        joined(f"dev {_name(namespace, entry.index)}", said("dst", entry.remote), state),
     )
 
 
@@ -220,8 +210,18 @@ _KEYED = {None: "", True: "with keys", False: "without keys"}
 
 def _xfrm(_namespace: Namespace, policy: XfrmPolicy) -> Iterator[Item]:
     name = f"{policy.src} {policy.dst} dir {policy.direction}"
-    yield "xfrm", name, _joined(policy.action, *policy.templates, _KEYED[policy.keyed])
+    yield "xfrm", name, joined(policy.action, *policy.templates, _KEYED[policy.keyed])
 
 
 def _program(_namespace: Namespace, program: str) -> Iterator[Item]:
     yield "cgroup", program, ""
+
+
+def said(label: str, value: object) -> str:
+    """A value with what it is called; nothing where there is none."""
+    return f"{label} {value}" if value else ""
+
+
+def joined(*parts: str, by: str = " ") -> str:
+    """Those of the parts that say something."""
+    return by.join(filter(None, parts))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from netprobe.model import Cause, Hop, Leg, Paths, Place
+from netprobe.model.lookup import find
 from netprobe.predict.prediction import Prediction
 
 
@@ -16,16 +17,13 @@ def with_last_hop(paths: Paths, leg: Leg | None, prediction: Prediction | None, 
     """
     if prediction is None or leg is None or cause is None or cause.code == "unknown":
         return paths
-    walk = prediction.request if leg is Leg.REQUEST else prediction.reply
-    stop = walk.stop if walk is not None else None
-    hops = paths.of(leg)
+    stop, hops = prediction.stop_of(leg), paths.of(leg)
     if stop is None or not hops or not _ends_at(hops, stop.place, cause.place):
         return paths
     here, place = hops[-1].namespace, stop.place
     n, of = len(hops) + 1, stop.object
     end = Hop(n, here, place.interface, place.stage, hops[-1].flow, object=of, note=stop.text, ends=True)
-    grown = (*hops, end)
-    return replace(paths, request=grown) if leg is Leg.REQUEST else replace(paths, reply=grown)
+    return replace(paths, **{leg.value: (*hops, end)})
 
 
 def _ends_at(hops: tuple[Hop, ...], end: Place, cause: Place) -> bool:
@@ -33,7 +31,5 @@ def _ends_at(hops: tuple[Hop, ...], end: Place, cause: Place) -> bool:
     is the decision that ended it.
     """
     last = hops[-1]
-    if not last.bound or last.observed is False or cause.namespace == last.namespace:
-        return False
-    decided = [(hop.namespace, hop.stage) for hop in hops]
-    return end.namespace == last.namespace and (end.namespace, end.stage) not in decided
+    came = last.bound and last.observed is not False and last.namespace == end.namespace != cause.namespace
+    return bool(came) and find(hops, namespace=end.namespace, stage=end.stage) is None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from msgspec.structs import replace
 
 from netprobe.model import AskConnection, Flow, Hop, Snapshot
+from netprobe.model.lookup import where
 from netprobe.predict.conntrack import is_side
 
 _TRANSLATED = ("src", "dst", "sport", "dport", "icmp_id")
@@ -19,7 +20,7 @@ def questions(hops: Sequence[Hop]) -> tuple[AskConnection, ...]:
     """
     asked: dict[str, AskConnection] = {}
     for before, hop in pairwise(hops):
-        if any(change.field in _TRANSLATED for change in hop.changes):
+        if hop.change_of(*_TRANSLATED):
             asked.setdefault(hop.namespace, AskConnection(hop.namespace, plain(before.flow)))
     return tuple(asked.values())
 
@@ -35,16 +36,13 @@ def confirmed(hops: tuple[Hop, ...], snapshot: Snapshot) -> tuple[Hop, ...]:
 
 
 def _note(note: str) -> str:
-    return "; ".join(part for part in (note, "conntrack agrees") if part)
+    return "; ".join(filter(None, (note, "conntrack agrees")))
 
 
 def _is_tracked(hop: Hop, snapshot: Snapshot) -> bool:
-    if not any(change.field in _TRANSLATED for change in hop.changes):
+    if not hop.change_of(*_TRANSLATED):
         return False
-    answer = hop.flow.reversed()
-    return any(
-        is_side(entry.reply, answer)
-        for found in snapshot.connections
-        if found.namespace == hop.namespace
-        for entry in found.entries
+    known = chain.from_iterable(
+        found.entries for found in where(snapshot.connections, namespace=hop.namespace)
     )
+    return any(is_side(entry.reply, hop.flow.reversed()) for entry in known)

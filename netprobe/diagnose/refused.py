@@ -5,6 +5,7 @@ own word. Pure.
 from __future__ import annotations
 
 from netprobe.model import Hop, IcmpError, Object, Place, Stage, Stop
+from netprobe.model.lookup import where
 
 from .evidence import Case
 
@@ -15,19 +16,15 @@ def from_beyond(case: Case) -> Stop | None:
     """The end of a probe that left through an exit and was refused by its destination; None when it was
     not.
     """
-    exit = case.request[-1] if case.request and case.request[-1].stage is Stage.EXIT else None
     protocol, target = case.probe.protocol, case.probe.destination
-    if (
-        exit is None
-        or not protocol.has_ports
-        or not (_reset(case) or any(_says_so(case, e) for e in case.errors))
-    ):
-        return None
-    return _closed(
-        exit,
-        f"{protocol} {target.address}:{target.port}",
-        f"{target.address} refuses {protocol}/{target.port}: nothing listens there",
-    )
+    refused = _reset(case) or any(_says_so(case, error) for error in case.errors)
+    for exit in where(case.request[-1:], stage=Stage.EXIT) if protocol.has_ports and refused else ():
+        return _closed(
+            exit,
+            f"{protocol} {target.address}:{target.port}",
+            f"{target.address} refuses {protocol}/{target.port}: nothing listens there",
+        )
+    return None
 
 
 def _closed(exit: Hop, id: str, text: str) -> Stop:
@@ -38,13 +35,10 @@ def _closed(exit: Hop, id: str, text: str) -> Stop:
 
 def _reset(case: Case) -> bool:
     """Whether the destination answered with TCP resets only."""
-    answers = case.of_kind("answered")
-    return bool(answers) and all(o.text == "refused" for o in answers)
+    return {o.text for o in case.of_kind("answered")} == {"refused"}
 
 
 def _says_so(case: Case, error: IcmpError) -> bool:
     """Whether an ICMP error comes from the destination itself and is about the port."""
-    return (
-        error.sender == case.probe.destination.address
-        and (error.type, error.code) == PORT_UNREACHABLE[case.probe.version]
-    )
+    said = (error.sender, (error.type, error.code))
+    return said == (case.probe.destination.address, PORT_UNREACHABLE[case.probe.version])

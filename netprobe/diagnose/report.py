@@ -6,6 +6,7 @@ Pure; the catalogue is handed in.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -29,6 +30,7 @@ from netprobe.model import (
     Stop,
     Verdict,
 )
+from netprobe.model.lookup import find, first, where
 from netprobe.predict import fixes
 from netprobe.predict.drop import Unread
 from netprobe.predict.prediction import Prediction
@@ -96,27 +98,24 @@ def diagnose(
         reply,
         watched,
         errors=_errors(seen),
-        before=earlier.snapshot if earlier is not None else None,
+        before=getattr(earlier, "snapshot", None),
     )
     verdict = verdict_of(case)
     if verdict is Verdict.INTERMITTENT:
         case = _of_a_lost_one(case, tapped)
     case, cause = _explained(replace(case, leg=leg_of(case, verdict)), verdict, explain, searches)
     direction = direction_of(case, verdict, cause)
-    answers = {o.sequence: o for o in reversed(seen) if o.kind == "answered" and asked.takes(o.flow)}
     found = arp_answers.answers(asked, snapshot, seen)
     paths = with_last_hop(Paths(request, reply), direction, prediction, cause)
     report = Report(
         command, asked, verdict, "", direction=direction, sent=asked.count if watched else 0,
-        received=len(answers),
+        received=len(_answered(asked, seen)),
         rtt_ns=_round_trips(asked, seen), path=paths, causes=(cause,) if cause else (),
         alternatives=_alternatives(case, cause),
         agreement=agreement_of(case, verdict), blind=_blind(snapshot, seen), errors=case.errors,
         answers=found,
         sightings=sightings(seen, request, reply),
-        notes=(*dict.fromkeys(f"{end.endpoint}: {note}" for end in (asked.source,
-        asked.destination) for note in end.notes),
-               *arp_answers.notes(snapshot, found), *counted.notes,
+        notes=(*_of_ends(asked), *arp_answers.notes(snapshot, found), *counted.notes,
                *(_limits(request, reply) if not watched and verdict is Verdict.REACHABLE else ())),
     )  # fmt: skip
     if earlier is not None and verdict is not Verdict.REACHABLE:
@@ -124,6 +123,12 @@ def diagnose(
 
         report = replace(report, since=since(earlier, snapshot, prediction))
     return replace(report, summary=_summary(report, case))
+
+
+def _of_ends(probe: Probe) -> dict[str, None]:
+    """What a person should know of both ends, each once."""
+    ends = (probe.source, probe.destination)
+    return dict.fromkeys(f"{end.endpoint}: {note}" for end in ends for note in end.notes)
 
 
 def _limits(request: Sequence[Hop], reply: Sequence[Hop]) -> tuple[str, ...]:
@@ -141,11 +146,10 @@ def _alternatives(case: Case, cause: Cause | None) -> tuple[Cause, ...]:
 
 def _on_the_way(prediction: Prediction | None) -> set[str]:
     """The namespaces of a walk, where a cause may lie. What others hold only adds to what is said of it."""
-    walks = prediction.walks if prediction is not None else ()
-    ends = [prediction.stop] if prediction is not None and prediction.stop is not None else []
-    return {hop.namespace for walk in walks for hop in walk.hops} | {
-        stop.place.namespace or "" for stop in ends
-    }
+    if prediction is None:
+        return set()
+    ends = [stop.place.namespace or "" for stop in (prediction.stop,) if stop is not None]
+    return {*ends, *(hop.namespace for hop in prediction.hops)}
 
 
 def _explained(
@@ -157,19 +161,22 @@ def _explained(
     """
     try:
         case = _rooted(case, verdict, searches)
-        failed = verdict in (Verdict.UNREACHABLE, Verdict.INTERMITTENT)
-        starved = bool(case.of_kind("starved"))
-        unsure = verdict is Verdict.UNDETERMINED and case.watched and (case.stop is not None or starved)
-        wanted = failed or unsure
-        return case, explain(case) if wanted else None
+        return case, explain(case) if _is_to_explain(case, verdict) else None
     except Unread as unread:
         return replace(case, stop=unread.reason), case.cause(unread.reason)
+
+
+def _is_to_explain(case: Case, verdict: Verdict) -> bool:
+    """Whether the probe failed, or may have, and something speaks for it."""
+    if verdict is Verdict.UNDETERMINED:
+        return case.watched and (case.stop is not None or bool(case.of_kind("starved")))
+    return verdict is not Verdict.REACHABLE
 
 
 def _of_a_lost_one(case: Case, tapped: frozenset[str]) -> Case:
     """The case of one probe that was lost while others passed: there the cause is to be found."""
     sequence = lost_sequence(case.observations, case.probe.count)
-    observations = tuple(o for o in case.observations if o.sequence == sequence)
+    observations = where(case.observations, sequence=sequence)
     request, reply = _paths(case.prediction, observations, tapped, sequence)
     return replace(case, observations=observations, request=request, reply=reply)
 
@@ -177,8 +184,8 @@ def _of_a_lost_one(case: Case, tapped: frozenset[str]) -> Case:
 def _paths(
     prediction: Prediction | None, seen: Sequence[Observation], tapped: frozenset[str], sequence: int
 ) -> tuple[tuple[Hop, ...], tuple[Hop, ...]]:
-    request = prediction.request.hops if prediction else ()
-    reply = prediction.reply.hops if prediction and prediction.reply else ()
+    walks = prediction.walks if prediction is not None else ()
+    request, reply, *_ = (*(walk.hops for walk in walks), (), ())
     return lay(request, Leg.REQUEST, seen, tapped, sequence), lay(reply, Leg.REPLY, seen, tapped, sequence)
 
 
@@ -190,13 +197,12 @@ def _errors(seen: Sequence[Observation]) -> tuple[IcmpError, ...]:
 def _rooted(case: Case, verdict: Verdict, searches: Searching | None) -> Case:
     """The case with the repair that is the cause, where one is found and nothing seen speaks against it."""
     if verdict is Verdict.INTERMITTENT and not case.watched:
-        hops = (*case.request, *case.reply)
-        dice = (s for hop in hops for s in hop.suspects if s.code == RANDOM_DROP)
-        return replace(case, stop=next(dice, None))
+        suspects = chain.from_iterable(hop.suspects for hop in (*case.request, *case.reply))
+        return replace(case, stop=find(suspects, code=RANDOM_DROP))
     stop = believed(case, verdict)
-    if stop is not None and stop.code == "unknown":  # undetermined: what lies behind it nobody knows
-        return replace(case, stop=stop)
-    if case.prediction is None or verdict is Verdict.REACHABLE:
+    # undetermined: what lies behind it nobody knows
+    decided = stop is not None and stop.code == "unknown"
+    if decided or case.prediction is None or verdict is Verdict.REACHABLE:
         return replace(case, stop=stop)
     return _searched(case, case.prediction, stop, verdict, searches)
 
@@ -213,22 +219,32 @@ def _searched(
         some = choice.of_some(case.snapshot, prediction)
         if some is not None or stop is None:
             return replace(case, stop=some)
-    if stop is None and any(o.text == "ENOBUFS" for o in case.of_kind("refused")):
+    if stop is None:
+        return _seen_alone(case) or _beyond(case, prediction, look)
+    chosen = choice.choose(case.snapshot, prediction, stop, case.before, look)
+    found = _unlearned(case, _unreported(case, chosen.stop))
+    return replace(case, stop=found, leg=chosen.leg or case.leg, others=chosen.others)
+
+
+def _seen_alone(case: Case) -> Case | None:
+    """The case of a loss that nothing was predicted of, and what was seen explains."""
+    if where(case.of_kind("refused"), text="ENOBUFS"):
         return replace(case, stop=_crowded_neighbours(case))
     stranger = from_another(case)
-    if stop is None and stranger is not None:
+    if stranger is not None:
         return replace(case, stop=_wrong_source(case, stranger), leg=Leg.REPLY)
-    if stop is not None:
-        chosen = choice.choose(case.snapshot, prediction, stop, case.before, look)
-        found = _unlearned(case, _unreported(case, chosen.stop))
-        return replace(case, stop=found, leg=chosen.leg or case.leg, others=chosen.others)
-    if (refused := from_beyond(case)) is not None:
-        return replace(case, stop=refused)
-    if prediction.stop is None and case.watched:
-        outside = choice.outside(case.snapshot, prediction, case.before, look)
-        if outside is not None:
-            return replace(case, stop=outside.stop, leg=outside.leg)
-    return case
+    refused = from_beyond(case)
+    return None if refused is None else replace(case, stop=refused)
+
+
+def _beyond(case: Case, prediction: Prediction, look: Searches) -> Case:
+    """The case of a loss beyond what can be seen."""
+    from .repair import choice
+
+    if prediction.stop is not None or not case.watched:
+        return case
+    outside = choice.outside(case.snapshot, prediction, case.before, look)
+    return case if outside is None else replace(case, stop=outside.stop, leg=outside.leg)
 
 
 def _crowded_neighbours(case: Case) -> Stop:
@@ -254,27 +270,20 @@ _BIND = Command.advice("bind the service to the address that was asked")
 def _wrong_source(case: Case, answer: Observation) -> Stop:
     """The far end's program answers from another of its addresses than the one that was asked."""
     assert answer.flow is not None
-    asked, arrived = case.probe.destination, [h for h in case.request if h.stage is Stage.DELIVER]
-    place = (
-        Place(arrived[-1].namespace, arrived[-1].interface, Stage.SOCKET)
-        if arrived
-        else Place(None, None, Stage.SOCKET)
-    )
+    asked = case.probe.destination
+    arrived = [hop.place for hop in where(case.request, stage=Stage.DELIVER)]
+    place = replace([Place(None, None, Stage.SOCKET), *arrived][-1], stage=Stage.SOCKET)
     text = (
         f"the answer comes from {answer.flow.src}, not from {asked.address} that was asked: the sender's"
         " socket does not take it"
     )
-    name = (
-        f"{case.probe.protocol} {asked.address}:{asked.port}"
-        if asked.port
-        else f"{case.probe.protocol} {asked.address}"
-    )
+    name = f"{case.probe.protocol} {asked.address}" + (f":{asked.port}" if asked.port else "")
     return Stop("reply-wrong-source", place, text, Object("socket", name, text), (_BIND,))
 
 
 def _unreported(case: Case, stop: Stop) -> Stop:
     """A packet too long for a link is a black hole when the error that should tell the sender never came."""
-    told = any(o.error is not None or o.kind == "refused" for o in case.observations)
+    told = case.of_kind("refused") or any(o.error is not None for o in case.observations)
     if stop.code != "mtu-exceeded" or not case.watched or told:
         return stop
     return replace(
@@ -286,14 +295,20 @@ def _unreported(case: Case, stop: Stop) -> Stop:
 
 def _unlearned(case: Case, stop: Stop) -> Stop:
     """The sender was told the path's MTU, now or before, and remembers it when the link is mended."""
+    if stop.code != "mtu-exceeded" or not stop.commands:
+        return stop
     sender = case.probe.source.namespace
-    routed = case.prediction.routed if case.prediction is not None else ()
-    before = any(each.namespace == sender and each.decision.learned is not None for each in routed)
-    told = before or any(error.mtu for error in case.errors)
-    if stop.code != "mtu-exceeded" or not told or not stop.commands:
+    before = [each.decision.learned for each in where(case.routed, namespace=sender)]
+    if not any(error.mtu for error in case.errors) and not any(before):
         return stop
     flushed = fixes.forget_path_mtu(case.probe.destination.address or "", sender)
     return replace(stop, commands=(*stop.commands, flushed))
+
+
+def _answered(probe: Probe, seen: Sequence[Observation]) -> dict[int, Observation]:
+    """The first answer to each probe, by its sequence number."""
+    answers = (o for o in where(seen, kind="answered") if probe.takes(o.flow))
+    return first(answers, lambda o: o.sequence)
 
 
 def _round_trips(probe: Probe, seen: Sequence[Observation]) -> tuple[int, ...]:
@@ -302,39 +317,24 @@ def _round_trips(probe: Probe, seen: Sequence[Observation]) -> tuple[int, ...]:
 
     Where the tap missed it, from the moment in which it was handed to the kernel.
     """
-    handed = {o.sequence: o.time_ns for o in seen if o.kind == "sent"}
-    left = ("seen", Leg.REQUEST, "out", None, probe.source.namespace)
-    sent: dict[int, int] = {}
-    for o in seen:
-        if (o.kind, o.leg, o.bound, o.error, o.namespace) == left:
-            sent[o.sequence] = min(sent.get(o.sequence, o.time_ns), o.time_ns)
-    answers: dict[int, int] = {}
-    for o in seen:
-        if o.kind == "answered" and probe.takes(o.flow):
-            answers.setdefault(o.sequence, o.time_ns)
-    return tuple(
-        max(0, time - sent.get(sequence, handed.get(sequence, time)))
-        for sequence, time in sorted(answers.items())
+    left = where(
+        seen, kind="seen", leg=Leg.REQUEST, bound="out", error=None, namespace=probe.source.namespace
     )
+    sent = {o.sequence: o.time_ns for o in where(seen, kind="sent")}
+    sent |= {o.sequence: o.time_ns for o in sorted(left, key=lambda o: -o.time_ns)}
+    answers = sorted(_answered(probe, seen).items())
+    return tuple(max(0, o.time_ns - sent.get(sequence, o.time_ns)) for sequence, o in answers)
 
 
 def _blind(snapshot: Snapshot, seen: Sequence[Observation]) -> tuple[Blind, ...]:
     namespaces = snapshot.namespaces.values()
-    spots = [
-        *snapshot.blind,
-        *(b for n in namespaces for b in n.blind),
-        *(b for n in namespaces if n.ruleset for b in n.ruleset.blind),
-    ]
-    spots += [
-        Blind(o.text or "tap", f"in {o.namespace}")
-        for o in seen
-        if o.kind in ("starved", "blind", "unkept", "unheard")
-    ]
-    spots += [
-        Blind(f"the probe from {o.namespace}", f"not sent ({o.text})")
-        for o in seen
-        if o.kind == "refused" and is_short(o)
-    ]
+    rulesets = filter(None, (namespace.ruleset for namespace in namespaces))
+    of_rules = chain.from_iterable(ruleset.blind for ruleset in rulesets)
+    spots = [*snapshot.blind, *chain.from_iterable(each.blind for each in namespaces), *of_rules]
+    lost = (o for o in seen if o.kind in ("starved", "blind", "unkept", "unheard"))
+    spots += [Blind(o.text or "tap", f"in {o.namespace}") for o in lost]
+    unsent = filter(is_short, where(seen, kind="refused"))
+    spots += [Blind(f"the probe from {o.namespace}", f"not sent ({o.text})") for o in unsent]
     return tuple(dict.fromkeys(spots))
 
 
@@ -351,7 +351,6 @@ def _summary(report: Report, case: Case) -> str:
     unsure = f"whether {dst} is reachable from {src} could not be determined"
     if case.stop is not None and case.stop.code == "unknown":
         return f"{unsure}: {case.stop.text}"
-    doubts = [suspect.text for hop in (*report.path.request, *report.path.reply) for suspect in hop.suspects]
     if not_sent(case):
         return f"{unsure}: the probe could not be sent"
-    return doubts[0] if doubts else unsure
+    return next(iter(_limits(report.path.request, report.path.reply)), unsure)

@@ -14,10 +14,9 @@ def resent(probe: Probe, before: Snapshot, after: Snapshot) -> Probe:
     """The probe then: a source that changed chooses its address anew, a destination may have got another
     one.
     """
-    name = probe.source.namespace or ""
-    known = before.namespaces.get(name)
-    given = known is None or known.owner_of(probe.source.address or "") is None  # by the one who asks
-    if after.namespaces.get(name) != known and not (given and probe.source.address):
+    name, own = probe.source.namespace, probe.source.address or ""
+    given = own and before.at(name).owner_of(own) is None  # by the one who asks
+    if after.get(name) != before.get(name) and not given:
         probe = replace(probe, source=replace(probe.source, address=None))
     moved = _moved(probe, before, after)
     return replace(probe, destination=replace(probe.destination, address=moved)) if moved else probe
@@ -25,9 +24,8 @@ def resent(probe: Probe, before: Snapshot, after: Snapshot) -> Probe:
 
 def _moved(probe: Probe, before: Snapshot, after: Snapshot) -> str | None:
     """The address that the named destination has in the place of the one that was asked."""
-    name, asked = probe.destination.namespace or "", probe.destination.address or ""
-    was, there = before.namespaces.get(name), after.namespaces.get(name)
-    link = was.owner_of(asked) if was is not None else None
-    if there is None or link is None or there.owner_of(asked) is not None:
+    name, asked = probe.destination.namespace, probe.destination.address or ""
+    link, there = before.at(name).owner_of(asked), after.at(name)
+    if link is None or there.owner_of(asked) is not None:
         return None
     return next((a.address for a in own_addresses(there, link, prefix.version(asked))), None)

@@ -7,16 +7,18 @@ listen on a port that a person chose.
 from __future__ import annotations
 
 from collections.abc import Iterator, Set
+from itertools import chain
 
 from msgspec.structs import replace
 
 from netprobe.model import Changed, Difference, Earlier, Namespace, Since, Snapshot
+from netprobe.model.lookup import where
 from netprobe.predict.prediction import Prediction
 from netprobe.predict.unread import PARTS
 
 from .change import BOTH, families, is_of_another_version, is_transient, rank
 from .diff import differences
-from .inventory import inventory
+from .inventory import inventory, joined
 
 _RULES = ("rule", "nat-rule")
 _OF_RULESETS = (*_RULES, "policy", "set", "ruleset")
@@ -44,15 +46,15 @@ def changed(
 ) -> tuple[Difference, ...]:
     """What is otherwise in the namespaces that both have read, what takes the rest with it first."""
     both = [name for name in before.namespaces if name in now.namespaces and are_read(before, now, name)]
-    found = (
-        each
-        for name in both
-        for each in differences(before, now, name)
-        if each.kind not in _unknown(before[name], now[name])
-        and _counts(each, port)
-        and not is_of_another_version(each, versions)
-    )
-    return tuple(sorted(found, key=rank))
+    found = chain.from_iterable(_in_one(before, now, name, port) for name in both)
+    return tuple(sorted((each for each in found if not is_of_another_version(each, versions)), key=rank))
+
+
+def _in_one(before: Snapshot, now: Snapshot, name: str, port: int | None) -> Iterator[Difference]:
+    unknown = (*_unknown(before[name]), *_unknown(now[name]))
+    for each in differences(before, now, name):
+        if each.kind not in unknown and _counts(each, port):
+            yield each
 
 
 def are_read(before: Snapshot, now: Snapshot, name: str) -> bool:
@@ -60,14 +62,15 @@ def are_read(before: Snapshot, now: Snapshot, name: str) -> bool:
     return not any(part in PARTS for each in (before, now) for part in each[name].unread)
 
 
-def _unknown(before: Namespace, now: Namespace) -> tuple[str, ...]:
-    """The kinds of things that one of the two has not looked at, or not at all of them."""
-    unknown: list[str] = []
-    for each in (before, now):
-        unknown += ["socket"] if each.sockets is None else []
-        unknown += ["xfrm"] if each.xfrm is None else []
-        unknown += _OF_RULESETS if each.ruleset is None or each.ruleset.blind else ()
-    return tuple(unknown)
+def _unknown(namespace: Namespace) -> Iterator[str]:
+    """The kinds of things of a namespace that were not looked at, or not at all of them."""
+    rules = namespace.ruleset
+    kinds = {
+        ("socket",): namespace.sockets is None,
+        ("xfrm",): namespace.xfrm is None,
+        _OF_RULESETS: rules is None or bool(rules.blind),
+    }
+    return chain.from_iterable(each for each, is_unknown in kinds.items() if is_unknown)
 
 
 def _counts(each: Difference, port: int | None) -> bool:
@@ -80,10 +83,8 @@ def _counts(each: Difference, port: int | None) -> bool:
 
 def without_followers(found: tuple[Difference, ...]) -> Iterator[Difference]:
     """All but the sysctls that another one of them has set along."""
-    leaders = [each for each in found if each.kind == "sysctl" and each.name in _LED]
-    for each in found:
-        if not any(_follows(each, leader) for leader in leaders):
-            yield each
+    leaders = [each for each in where(found, kind="sysctl") if each.name in _LED]
+    return (each for each in found if not any(_follows(each, leader) for leader in leaders))
 
 
 def _follows(each: Difference, leader: Difference) -> bool:
@@ -104,17 +105,14 @@ def nearness(found: dict[Key, Difference], now: Snapshot, mended: Snapshot) -> i
     """How a repair stands to what is otherwise since the earlier run: 0 puts something back, 1 changes
     something of it, 2 has nothing to do with it.
     """
-    places = {place for place, _, _ in found} & now.namespaces.keys() & mended.namespaces.keys()
-    touched = [
-        each
-        for place in places
-        if place is not None and now[place] != mended[place]
-        for each in differences(now, mended, place)
-        if key(each) in found
-    ]
-    if any(found[key(each)].before == each.after for each in touched):
-        return 0
-    return 1 if touched else 2
+    places = {place for place, _, _ in found if now.get(place) != mended.get(place)}
+    both = (place for place in places & now.namespaces.keys() & mended.namespaces.keys() if place is not None)
+    changes = chain.from_iterable(differences(now, mended, place) for place in both)
+    back = [found[key(each)].before == each.after for each in changes if key(each) in found]
+    return 0 if True in back else 2 - bool(back)
+
+
+_QDISC, _FILTER, _XDP = "qdisc", "filter", "xdp"
 
 
 def holds_together(snapshot: Snapshot) -> bool:
@@ -172,16 +170,15 @@ def _named(each: Difference) -> tuple[str, str]:
 
 def _on_link(each: Difference) -> tuple[str, str] | None:
     """What stands on an interface, where it is that alone which differs."""
-    parts = [part for side in (each.after, each.before) if side for part in side.split(", ")]
-    words = [*parts[0].split(), "", ""] if parts else []
-    if any(part.split()[:1] != words[:1] for part in parts):
+    parts = [part.split() for side in (each.after, each.before) if side for part in side.split(", ")]
+    if len({tuple(part[:1]) for part in parts}) != 1:
         return None
-    match words[:1]:
-        case ["qdisc"]:  # "qdisc PARENT KIND …"
-            return "qdisc", f"{each.name} {words[2]}".strip()
-        case ["filter"]:
-            return "tc-filter", f"{each.name} {words[1]}"
-        case ["xdp"]:
+    match parts[0]:
+        case ["qdisc", *words]:  # "qdisc PARENT KIND …"
+            return "qdisc", " ".join((each.name, *words[1:2]))
+        case ["filter", *words]:
+            return "tc-filter", f"{each.name} {''.join(words[:1])}"
+        case ["xdp", *_]:
             return "xdp", f"{each.name} xdp"
     return None
 
@@ -190,12 +187,11 @@ def _route(name: str, text: str) -> str:
     """As ip-route(8) names it: the type of one that is not unicast, the prefix, the way, the table."""
     target, _, rest = name.partition(" ")
     words, table = text.split(), rest.partition(" metric ")[0] if rest.startswith("table") else ""
-    kind = [words.pop(0)] if words and words[0] not in ("via", "dev", "src", "mtu") else []
-    words = [] if kind and kind[0] in _REFUSALS else words  # IPv6 has them on lo, which no one says
-    way = [
-        f"{word} {value}"
-        for word, value in zip(words[::2], words[1::2], strict=False)
-        if word in ("via", "dev")
-    ]
+    kind = words[:1] if words[:1] and words[0] not in ("via", "dev", "src", "mtu") else []
+    words = (
+        words[len(kind) :] if {*kind}.isdisjoint(_REFUSALS) else []
+    )  # IPv6 has them on lo, which no one says
+    said = zip(words[::2], words[1::2], strict=False)
+    way = [f"{word} {value}" for word, value in said if word in ("via", "dev")]
     shown = "default" if target.endswith("/0") else target
-    return " ".join(part for part in (*kind, shown, *way, table) if part)
+    return joined(*kind, shown, *way, table)

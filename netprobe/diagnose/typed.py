@@ -221,7 +221,7 @@ def _iproute(tool: str, words: Words) -> tuple[str | None, list[Words]]:
 
 def _sysctl(tool: str, words: Words) -> tuple[None, list[Words]]:
     settings = [word for word in words if not word.startswith("-")]
-    if not settings or not all("=" in word for word in settings):
+    if not all("=" in word for word in settings or [""]):
         raise Misread("sysctl is to set something: sysctl -w NAME=VALUE")
     return None, [(tool, "-w", _dotted(word)) for word in settings]
 
@@ -229,9 +229,12 @@ def _sysctl(tool: str, words: Words) -> tuple[None, list[Words]]:
 def _dotted(word: str) -> str:
     """NAME=VALUE with dots between the parts of the name, as sysctl(8) takes it with slashes as well."""
     name, _, value = word.partition("=")
-    first = next((char for char in name if char in "./"), ".")
-    swapped = name.translate(str.maketrans("./", "/.")) if first == "/" else name
+    slashed = re.match(r"[^./]*/", name)
+    swapped = name.translate(str.maketrans("./", "/.")) if slashed else name
     return f"{swapped.strip()}={value.strip()}"
+
+
+_NFT_OBJECTS = ("table", "chain", "rule", "set", "map", "element", "ruleset")
 
 
 _LONG = {
@@ -265,8 +268,8 @@ def _nft(tool: str, words: Words) -> tuple[None, list[Words]]:
     found = [word for word in _NFT_WORD.findall(" ".join(words)) if word.strip()]
     if len(found) < 2 or found[0] in ("list", "-f", "monitor"):
         raise Misread("nft is to change something in words: nft add rule FAMILY TABLE CHAIN RULE")
-    at = 2 if found[1] in ("table", "chain", "rule", "set", "map", "element", "ruleset") else 1
-    if at < len(found) and found[at] not in _FAMILIES and found[1] != "ruleset":
+    at = 1 + (found[1] in _NFT_OBJECTS)
+    if found[1] != "ruleset" and not {*found[at : at + 1]} <= {*_FAMILIES}:
         found.insert(at, "ip")
     if found[:2] == ["replace", "rule"]:
         found[7:] = [" ".join(found[7:])]

@@ -43,6 +43,11 @@ class Prediction(Struct, frozen=True):
         stops = (self.request.stop, self.ending, *(walk.stop for walk in self.walks[1:]))
         return next(filter(None, stops), None)
 
+    def stop_of(self, leg: Leg) -> Stop | None:
+        """What ends the walk of one leg before it arrives; None also where there is no such walk."""
+        walk = self.request if leg is Leg.REQUEST else self.reply
+        return walk.stop if walk is not None else None
+
     @property
     def leg(self) -> Leg | None:
         """The leg that is stopped, or None when both ways are free."""
