@@ -62,6 +62,9 @@ class Confidence(StrEnum):
     UNKNOWN = "unknown"
 
 
+NO_OBJECT = Object("", "")
+
+
 class Change(Struct, frozen=True, rename={"before": "from", "after": "to"}):
     """One header field that changed at a hop, and what changed it (MASQUERADE, SNAT, DNAT, REDIRECT, forward,
     ...).
@@ -111,6 +114,11 @@ class Hop(Struct, frozen=True):
         """The first change of one of these fields, or None."""
         return next((change for change in self.changes if change.field in fields), None)
 
+    @property
+    def thing(self) -> Object:
+        """The object; one of no kind and without an id where there is none."""
+        return self.object or NO_OBJECT
+
 
 class End(StrEnum):
     """How a walk ends."""
@@ -141,6 +149,11 @@ class Stop(Struct, frozen=True):
 
     def __post_init__(self) -> None:
         _write_fix(self)
+
+    @property
+    def thing(self) -> Object:
+        """The object; one of no kind and without an id where there is none."""
+        return self.object or NO_OBJECT
 
 
 def _write_fix(end: Stop | Cause) -> None:
@@ -277,6 +290,11 @@ class Cause(Struct, frozen=True):
 
     def __post_init__(self) -> None:
         _write_fix(self)
+
+    @property
+    def thing(self) -> Object:
+        """The object; one of no kind and without an id where there is none."""
+        return self.object or NO_OBJECT
 
 
 class Paths(Struct, frozen=True):

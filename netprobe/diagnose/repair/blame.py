@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from netprobe.diagnose import dnat_rules
 from netprobe.model import Command, Hop, Leg, Place, Stage, Stop
+from netprobe.model.lookup import where
 from netprobe.predict import fixes
-from netprobe.predict.prefix import version
 
 from .repair import Loss
 
@@ -32,16 +32,13 @@ def _made(hops: tuple[Hop, ...], *fields: str) -> Hop | None:
 
 def _dead_target(loss: Loss) -> Stop | None:
     """The rule that gave the packet a destination at which nothing answers."""
-    made = _made(loss.prediction.request.hops, "dst", "dport")
-    own = (
-        made is not None
-        and loss.stop.code == "forwarding-off"
-        and loss.stop.place.namespace == made.namespace
-    )
-    if made is None or made.object is None or own or loss.stop.code not in _DEAD:
+    made, code = _made(loss.prediction.request.hops, "dst", "dport"), loss.stop.code
+    if made is None or made.object is None or code not in _DEAD:
+        return None
+    if (code, loss.stop.place.namespace) == ("forwarding-off", made.namespace):
         return None
     target = f"{made.flow.dst}:{made.flow.dport}" if made.flow.dport else made.flow.dst
-    code = "nat-redirect-dead" if any(c.by == "REDIRECT" for c in made.changes) else "dnat-dead-target"
+    code = "nat-redirect-dead" if where(made.changes, by="REDIRECT") else "dnat-dead-target"
     text = (
         f"{made.object.id} of {made.namespace} sends the packet to {target}, which does not answer:"
         f" {loss.stop.text}"
@@ -54,8 +51,8 @@ def _dead_target(loss: Loss) -> Stop | None:
 
 def _lacks_its_program(loss: Loss, made: Hop) -> bool:
     """Whether the station is there, and no program of it listens on any port: one that does may be meant."""
-    there = loss.snapshot.get(loss.stop.place.namespace)
-    if loss.stop.code != "port-closed" or there is None or there.owner_of(made.flow.dst) is None:
+    there = loss.snapshot.at(loss.stop.place.namespace)
+    if loss.stop.code != "port-closed" or there.owner_of(made.flow.dst) is None:
         return False
     return not there.waiting(made.flow.protocol.value)
 
@@ -67,18 +64,18 @@ def _look(loss: Loss, made: Hop) -> Command:
 
 def _not_published(loss: Loss) -> Stop | None:
     """A closed port that a rule of the same namespace publishes for other packets."""
-    hops, name = loss.prediction.request.hops, loss.stop.place.namespace
-    closed = loss.stop.code in ("port-closed", "listener-wrong-address")
-    if not closed or not hops or hops[-1].flow.dport is None or name not in loss.snapshot:
+    name = loss.stop.place.namespace
+    if loss.stop.code not in ("port-closed", "listener-wrong-address"):
         return None
-    for decision, _ in dnat_rules.publishing(loss.snapshot[name or ""], hops[-1].flow):
-        text = (
-            f"{name} publishes port {hops[-1].flow.dport} by {decision.object.id}, but no rule does it for"
-            " this packet"
-        )
-        place = Place(name, loss.stop.place.interface, Stage.PREROUTING)
-        proof = (decision.object.text, loss.stop.text)
-        return Stop("dnat-missing", place, text, decision.object, (), proof)
+    for flow in (hop.flow for hop in loss.prediction.request.hops[-1:] if hop.flow.dport is not None):
+        for decision, _ in dnat_rules.publishing(loss.snapshot.at(name), flow):
+            text = (
+                f"{name} publishes port {flow.dport} by {decision.object.id}, but no rule does it for"
+                " this packet"
+            )
+            place = Place(name, loss.stop.place.interface, Stage.PREROUTING)
+            proof = (decision.object.text, loss.stop.text)
+            return Stop("dnat-missing", place, text, decision.object, (), proof)
     return None
 
 
@@ -100,11 +97,9 @@ def _address_to_take(loss: Loss, made: Hop) -> tuple[Command, ...]:
     """What gives MASQUERADE an address of the interface that the packet leaves by, where that has none
     (nf_nat_masquerade_ipv4 takes what inet_select_addr finds elsewhere).
     """
-    namespace, hops = loss.snapshot.get(made.namespace), loss.prediction.request.hops
-    behind = (hop.interface for hop in hops[made.n :] if hop.namespace == made.namespace and hop.interface)
-    link = namespace.link_named(next(behind, "")) if namespace is not None else None
-    masqueraded = any(change.by == "MASQUERADE" for change in made.changes)
-    if namespace is None or link is None or not masqueraded:
+    namespace = loss.snapshot.at(made.namespace)
+    behind = where(loss.prediction.request.hops[made.n :], namespace=made.namespace)
+    out = namespace.link_named(next((hop.interface for hop in behind if hop.interface), ""))
+    if out is None or not where(made.changes, by="MASQUERADE"):
         return ()
-    has = any(version(own.address) == loss.version for own in namespace.addresses_of(link))
-    return () if has else (fixes.with_address(link),)
+    return () if namespace.addresses_of(out, loss.version) else (fixes.with_address(out),)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.diagnose.apply import mend
-from netprobe.model import End, Leg, Need, Nexthop, Object, Place, Snapshot, Stage, Stop
+from netprobe.model import End, Leg, Need, Nexthop, Object, Place, Snapshot, Stage, Stop, lookup
 from netprobe.predict.drop import lost
 from netprobe.predict.fib import describe
 from netprobe.predict.predict import predict
@@ -19,7 +21,7 @@ from .candidates.stop import completed
 from .candidates.stop import target as wanted
 from .other import Other
 from .rank import reason
-from .repair import Loss, Merit, Repair
+from .repair import Loss, Merit, Repair, is_meant
 from .search import Results
 from .several import Searches
 from .whole import in_both_families
@@ -49,24 +51,27 @@ def choose(
     do.
     """
     found = searches.alone(snapshot, prediction, stop, before)
-    first = _passing(found.repairs)
-    if first is None:
-        first, _ = searches.together(Loss.of(snapshot, prediction, stop, before), found)
-        first = _switched_on(found, first) or first
-    first = first or _plainly_off(found)
+    loss = Loss.of(snapshot, prediction, stop, before)
+    first = _passing(found.repairs) or _together(loss, found, searches) or _plainly_off(found)
     if first is None:
         loss = Loss.of(snapshot, prediction, stop)
         return Choice(blamed(loss) or _honest(loss, stop, found), others=_others(found, None))
-    loss = Loss.of(snapshot, prediction, stop, before)
     first = in_both_families(loss, _blamed(loss, first) if first.put_back else first)
     return Choice(_explaining(first, stop), first.leg, _others(found, first))
+
+
+def _together(loss: Loss, found: Results, searches: Searches) -> Repair | None:
+    """The first of several repairs, or what is to be switched on before it."""
+    first, _ = searches.together(loss, found)
+    return _switched_on(found, first) or first
 
 
 def _blamed(loss: Loss, repair: Repair) -> Repair:
     """What was put back, called as the translation that is to blame, where it is that."""
     found = blamed(loss)
-    same = found is not None and _is_about(found, repair.stop)
-    return replace(repair, stop=replace(repair.stop, code=found.code)) if found and same else repair
+    if found is None or not _is_about(found, repair.stop):
+        return repair
+    return replace(repair, stop=replace(repair.stop, code=found.code))
 
 
 def _honest(loss: Loss, stop: Stop, found: Results) -> Stop:
@@ -79,25 +84,27 @@ def _honest(loss: Loss, stop: Stop, found: Results) -> Stop:
 
 def _without_announcements(loss: Loss, stop: Stop) -> Stop:
     """No route instead of one that no router has announced, where nobody on the segment is a router."""
-    place = loss.snapshot.link_at(stop.place)
-    if stop.code != "ra-not-accepted" or place is None:
+    place, target = loss.snapshot.link_at(stop.place), wanted(loss)
+    if stop.code != "ra-not-accepted" or place is None or target is None:
         return stop
     namespace, link = place
-    beside = [name for name, _ in loss.stations(namespace.name, link) if name != namespace.name]
-    routers = [n for n in beside if loss.snapshot[n].sysctl("net.ipv6.conf.all.forwarding", "0") == "1"]
-    target = wanted(loss)
-    return without_route(namespace, target) if beside and not routers and target is not None else stop
+    beside = [
+        loss.snapshot[name] for name, _ in loss.stations(namespace.name, link) if name != namespace.name
+    ]
+    silent = all(each.sysctl("net.ipv6.conf.all.forwarding") != "1" for each in beside)
+    return without_route(namespace, target) if beside and silent else stop
 
 
 def _passing(repairs: tuple[Repair, ...]) -> Repair | None:
     """The first that passes and is no detour; a route that goes for another one is replaced, where that
     would do.
     """
-    first = next((repair for repair in repairs if repair.merit is not Merit.GOES_AROUND), None)
+    meant = [*filter(is_meant, repairs)]
+    first = next(iter(meant), None)
     if first is None or not _exchanges_routes(first):
         return first
-    same = (each for each in repairs if _is_about(each.stop, first.stop) and len(each.stop.commands) == 1)
-    return next((each for each in same if each.merit is not Merit.GOES_AROUND), first)
+    same = (each for each in meant if _is_about(each.stop, first.stop))
+    return next((each for each in same if len(each.stop.commands) == 1), first)
 
 
 def _exchanges_routes(repair: Repair) -> bool:
@@ -108,17 +115,18 @@ def _exchanges_routes(repair: Repair) -> bool:
 
 def _switched_on(found: Results, first: Repair | None) -> Repair | None:
     """Where several things are wrong: what is off is switched on before anything else is done about it."""
-    off = (repair for repair in found.partial if repair.stop.code == "link-admin-down")
     place = first.stop.place if first is not None else Place(None, None, Stage.ROUTE)
-    where = place.namespace, place.interface
-    return next(
-        (each for each in off if (each.stop.place.namespace, each.stop.place.interface) == where), None
-    )
+    off = (each for each in found.partial if each.stop.code == "link-admin-down")
+    return next((each for each in off if _is_at(each.stop.place, place)), None)
+
+
+def _is_at(one: Place, other: Place) -> bool:
+    return (one.namespace, one.interface) == (other.namespace, other.interface)
 
 
 def _plainly_off(found: Results) -> Repair | None:
     """The first thing on the way that is plainly not as it should be."""
-    return next((repair for repair in found.partial if repair.merit is Merit.RESTORES), None)
+    return lookup.find(found.partial, merit=Merit.RESTORES)
 
 
 def _explaining(repair: Repair, end: Stop) -> Stop:
@@ -134,27 +142,22 @@ def _explaining(repair: Repair, end: Stop) -> Stop:
 
 def _is_about(one: Stop, other: Stop) -> bool:
     """Whether two ends name the same object."""
-    things = [(s.place.namespace, s.object.kind, s.object.id) for s in (one, other) if s.object is not None]
-    return len(things) == 2 and things[0] == things[1]
+    things = [(each.place.namespace, each.thing.kind, each.thing.id) for each in (one, other)]
+    return one.object is not None and things[0] == things[1]
 
 
 def _others(found: Results, first: Repair | None) -> tuple[Other, ...]:
     """The others that would do, one for each object."""
-    told = {_thing(first)} if first is not None else set()
-    others: list[Other] = []
-    for repair in found.repairs:
-        detour = repair.merit is Merit.GOES_AROUND
-        if not detour and _thing(repair) not in told and len(others) < _ALTERNATIVES:
-            told.add(_thing(repair))
-            others.append(Other(repair.stop, reason(first, repair)))
-    return tuple(others)
+    named = None if first is None else _thing(first)
+    others = [each for each in filter(is_meant, found.repairs) if _thing(each) != named]
+    each_once = [*lookup.first(others, _thing).values()][:_ALTERNATIVES]
+    return tuple(Other(repair.stop, reason(first, repair)) for repair in each_once)
 
 
 def _thing(repair: Repair) -> tuple[str, str | None, str]:
     """What a repair changes, as far as it would be told apart: settings of one name are one thing."""
-    thing = repair.stop.object
-    id = thing.id if thing is not None and thing.kind != "sysctl" else ""
-    return repair.stop.code, repair.stop.place.namespace, id
+    thing = repair.stop.thing
+    return repair.stop.code, repair.stop.place.namespace, "" if thing.kind == "sysctl" else thing.id
 
 
 def lacking(
@@ -207,12 +210,17 @@ def of_some(snapshot: Snapshot, prediction: Prediction) -> Stop | None:
     """Why some probes pass and others do not, as far as routing tells: a leg of a multipath route is dead."""
     bare = replace(snapshot, answers=())
     for routed in prediction.routed:
-        legs = routed.decision.candidates if routed.decision.route is not None else ()
-        for leg in legs if len(legs) > 1 else ():
+        for leg in _legs(routed):
             outcome = predict(_by_leg(bare, routed, leg), prediction.probe, ask=False)
             if isinstance(outcome, Prediction) and outcome.stop is not None:
                 return _dead_leg(snapshot, routed, leg, outcome.stop)
     return None
+
+
+def _legs(routed: Routed) -> Sequence[Nexthop]:
+    """The legs that a routing decision could have taken, where there are several."""
+    legs = routed.decision.candidates
+    return legs if routed.decision.route is not None and len(legs) > 1 else ()
 
 
 def _by_leg(snapshot: Snapshot, routed: Routed, leg: Nexthop) -> Snapshot:

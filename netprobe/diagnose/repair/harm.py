@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netprobe.model import InterfaceAddress, Namespace, Probe, Snapshot
-from netprobe.predict import prefix
+from netprobe.model.lookup import where
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 
@@ -49,14 +49,12 @@ def _passes(loss: Loss, snapshot: Snapshot, flow: Probe) -> bool:
 
 def _beside(loss: Loss) -> Iterator[Probe]:
     """To and from the stations beside the sender and beside the place of the loss, and back from the goal."""
-    version = loss.version
     source, goal = loss.probe.source, loss.probe.destination
-    far = loss.snapshot.get(goal.namespace)
-    if far is not None and source.address is not None:
-        yield loss.echo(far.name, source.address)
+    if goal.namespace in loss.snapshot and source.address is not None:
+        yield loss.echo(goal.namespace or "", source.address)
     for name in dict.fromkeys(filter(None, (source.namespace, loss.stop.place.namespace))):
         for there, station in _stations(loss, name):
-            for own in own_addresses(loss.snapshot[there], station, version):
+            for own in own_addresses(loss.snapshot[there], station, loss.version):
                 if _is_near(loss.snapshot[name], own):
                     yield loss.echo(name, own.address)
             if there != source.namespace and goal.address is not None:
@@ -65,14 +63,13 @@ def _beside(loss: Loss) -> Iterator[Probe]:
 
 def _is_near(namespace: Namespace, address: InterfaceAddress) -> bool:
     """Whether an address is of a network of the namespace beside: what is not may be there by mistake."""
-    networks = [a for a in namespace.addresses if a.scope == "global" and is_network(a)]
-    alike = [a for a in networks if prefix.version(a.address) == prefix.version(address.address)]
-    return not alike or any(share(a, address) for a in alike)
+    known = where(namespace.addresses, scope="global", version=address.version)
+    networks = [*filter(is_network, known)]
+    return not networks or any(share(own, address) for own in networks)
 
 
 def _stations(loss: Loss, name: str) -> Iterator[Station]:
     """Who is on the segments of a namespace, as far as it was read."""
-    namespace = loss.snapshot.namespaces.get(name)
-    for link in namespace.links if namespace is not None else ():
-        if link.up and loss.knows(name, link):
+    for link in where(loss.snapshot.at(name).links, up=True):
+        if loss.knows(name, link):
             yield from loss.stations(name, link)

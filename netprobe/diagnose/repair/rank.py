@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from netprobe.diagnose.since import changed, key, nearness
 
-from .repair import REASONS, Loss, Merit, Repair
+from .repair import REASONS, Loss, Repair, is_meant
 
 
 def ranked(loss: Loss, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
@@ -22,19 +22,16 @@ def ranked(loss: Loss, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
 def _renamed(repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
     """The repairs, those that only put something back called as another repair of the same object is."""
     usual = {_thing(each): each.stop.code for each in reversed(repairs) if not each.put_back}
-    return tuple(
-        (
-            replace(each, stop=replace(each.stop, code=usual.get(_thing(each), each.stop.code)))
-            if each.put_back
-            else each
-        )
-        for each in repairs
-    )
+    return tuple(_called(each, usual.get(_thing(each))) if each.put_back else each for each in repairs)
+
+
+def _called(repair: Repair, code: str | None) -> Repair:
+    return replace(repair, stop=replace(repair.stop, code=code or repair.stop.code))
 
 
 def _thing(repair: Repair) -> tuple[str | None, str, str]:
-    thing = repair.stop.object
-    return repair.stop.place.namespace, thing.kind if thing else "", thing.id if thing else ""
+    thing = repair.stop.thing
+    return repair.stop.place.namespace, thing.kind, thing.id
 
 
 def _near(loss: Loss, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
@@ -42,14 +39,8 @@ def _near(loss: Loss, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
     if loss.before is None:
         return repairs
     found = {key(each): each for each in changed(loss.before, loss.snapshot)}
-    return tuple(
-        (
-            repair
-            if repair.merit is Merit.GOES_AROUND
-            else replace(repair, near=nearness(found, loss.snapshot, repair.mended))
-        )
-        for repair in repairs
-    )
+    near = (nearness(found, loss.snapshot, each.mended) if is_meant(each) else each.near for each in repairs)
+    return tuple(replace(each, near=how) for each, how in zip(repairs, near, strict=True))
 
 
 def _key(loss: Loss, repair: Repair) -> tuple[int, ...]:

@@ -87,6 +87,11 @@ class Repair(Struct, frozen=True):
         return replace(self, stop=replace(self.stop, commands=commands), mended=more.mended)
 
 
+def is_meant(repair: Repair) -> bool:
+    """Whether it is no detour, which is never the cause."""
+    return repair.merit is not Merit.GOES_AROUND
+
+
 def still_answered(before: Snapshot, after: Snapshot) -> Snapshot:
     """`after` with what the kernel answered to lookups whose decision a change does not touch.
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from msgspec import Struct
 
 from netprobe.model import End, Leg, Need, Snapshot, Stop
+from netprobe.model.lookup import first, gathered
 from netprobe.predict.prediction import Prediction
 
 from .candidates import candidates
@@ -42,26 +45,30 @@ def search(
     anything. `before` is what was configured when it passed.
     """
     loss = Loss.of(snapshot, prediction, stop, before)
-    passing: list[Tried] = []
-    further: list[Tried] = []
-    aside: list[Tried] = []
-    seen: set[object] = set()
-    for number, repair in enumerate(candidates(loss)):
-        same = (repair.stop.place.namespace, repair.stop.commands, repair.merit, repair.put_back)
-        if number >= _MOST or same in seen:
-            continue
-        seen.add(same)
-        found = _try(loss, repair)
-        if found is None:
-            continue
-        if _passes(loss, found.outcome, beyond):
-            passing.append(found)
-        elif (beyond and _is_translated(found)) or (not beyond and _gets_further(loss, found)):
-            further.append(found)
-        elif not beyond and _is_lost_elsewhere(loss, found):
-            aside.append(found)
-    sure, partial, other = (ranked(loss, tuple(f.repair for f in each)) for each in (passing, further, aside))
-    return Results(harmless(loss, sure), partial, other, tuple(loss.needs))
+    some = first(islice(candidates(loss), _MOST), _what)
+    found = filter(None, (_try(loss, repair) for repair in some.values()))
+    by_standing = gathered((_standing(loss, each, beyond), each.repair) for each in found)
+    sure, partial, aside = (ranked(loss, by_standing.get(each, ())) for each in (_PASSES, _FURTHER, _ASIDE))
+    return Results(harmless(loss, sure), partial, aside, tuple(loss.needs))
+
+
+_PASSES, _FURTHER, _ASIDE, _NOWHERE = "passes", "gets further", "is lost elsewhere", "brings nothing"
+
+
+def _standing(loss: Loss, found: Tried, beyond: bool) -> str:
+    """What becomes of the probe with a repair."""
+    if _passes(loss, found.outcome, beyond):
+        return _PASSES
+    if beyond:
+        return _FURTHER if _is_translated(found) else _NOWHERE
+    if _gets_further(loss, found):
+        return _FURTHER
+    return _ASIDE if _is_lost_elsewhere(loss, found) else _NOWHERE
+
+
+def _what(repair: Repair) -> tuple[object, ...]:
+    """What tells one candidate from another."""
+    return repair.stop.place.namespace, repair.stop.commands, repair.merit, repair.put_back
 
 
 def _try(loss: Loss, repair: Repair) -> Tried | None:
@@ -74,14 +81,10 @@ def _passes(loss: Loss, outcome: Prediction, beyond: bool) -> bool:
     """Whether an answer comes back; to leave for the unseen is no arrival where the destination is in
     sight.
     """
-    if not outcome.passes:
-        return False
-    if outcome.request.end is End.DELIVER:
-        return True
-    target = loss.goal
-    seen = any(namespace.owner_of(target) is not None for namespace in loss.snapshot.namespaces.values())
+    if not outcome.passes or outcome.request.end is End.DELIVER:
+        return outcome.passes
     left = loss.prediction.request.end is End.EXIT
-    return (left or not seen) and not beyond
+    return not beyond and (left or loss.goal not in loss.owned)
 
 
 def _is_translated(found: Tried) -> bool:
@@ -129,8 +132,8 @@ def _lacks_still(loss: Loss, repair: Repair) -> bool:
 
 
 def _same(one: Stop, other: Stop) -> bool:
-    things = tuple(each.object.id if each.object is not None else None for each in (one, other))
-    return (one.code, one.place.namespace) == (other.code, other.place.namespace) and things[0] == things[1]
+    things = [(each.code, each.place.namespace, each.thing.id) for each in (one, other)]
+    return things[0] == things[1]
 
 
 def _progress(snapshot: Snapshot, prediction: Prediction) -> tuple[bool, int]:
@@ -139,7 +142,7 @@ def _progress(snapshot: Snapshot, prediction: Prediction) -> tuple[bool, int]:
     if ended and _is_astray(snapshot, prediction):
         return False, 0
     if prediction.leg is Leg.REPLY or ended:
-        return True, len(prediction.reply.hops) if prediction.reply is not None else 0
+        return True, len(prediction.hops) - len(prediction.request.hops)
     return False, len(prediction.request.hops)
 
 
@@ -147,6 +150,5 @@ def _is_astray(snapshot: Snapshot, prediction: Prediction) -> bool:
     """Whether somebody took the request who does not bear its destination: a loopback stands for a whole
     network.
     """
-    hops = prediction.request.hops
-    there = snapshot.namespaces.get(hops[-1].namespace) if hops else None
-    return there is not None and there.owner_of(hops[-1].flow.dst) is None
+    last = [hop for hop in prediction.request.hops[-1:] if hop.namespace in snapshot]
+    return any(snapshot[hop.namespace].owner_of(hop.flow.dst) is None for hop in last)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from itertools import chain
 
 from netprobe.model import Flow, InterfaceAddress, Leg, Link, Namespace, Protocol, Snapshot
+from netprobe.model.lookup import where
 from netprobe.predict import prefix
 from netprobe.predict.outcome import BROADCAST
 from netprobe.predict.view import Ground, Packet
@@ -26,12 +28,10 @@ def idle_cables(namespace: Namespace) -> tuple[Link, ...]:
     """The cables that are switched on, plugged into no bridge, and by which no route leads but those that the
     kernel gives each interface of IPv6.
     """
-    routed = {leg.index for route in namespace.routes if _is_wanted(route.dst) for leg in route.nexthops}
-    return tuple(
-        link
-        for link in namespace.links_of("veth")
-        if link.up and link.master is None and link.index not in routed
-    )
+    wanted = (route.indexes for route in namespace.routes if _is_wanted(route.dst))
+    routed = {*chain.from_iterable(wanted)}
+    idle = where(namespace.links_of("veth"), up=True, master=None)
+    return tuple(link for link in idle if link.index not in routed)
 
 
 def _is_wanted(dst: str) -> bool:
@@ -40,11 +40,7 @@ def _is_wanted(dst: str) -> bool:
 
 def own_addresses(namespace: Namespace, link: Link, version: int) -> tuple[InterfaceAddress, ...]:
     """The addresses of an interface that others could route to."""
-    return tuple(
-        a
-        for a in namespace.addresses_of(link)
-        if prefix.version(a.address) == version and a.scope == "global"
-    )
+    return where(namespace.addresses_of(link, version), scope="global")
 
 
 def is_network(address: InterfaceAddress) -> bool:
@@ -60,7 +56,7 @@ def share(one: InterfaceAddress, other: InterfaceAddress) -> bool:
 
 def all_addresses(namespace: Namespace, link: Link) -> list[InterfaceAddress]:
     """The addresses of both versions that others could route to."""
-    return [a for version in (4, 6) for a in own_addresses(namespace, link, version)]
+    return [*own_addresses(namespace, link, 4), *own_addresses(namespace, link, 6)]
 
 
 def usual_length(addresses: Iterable[InterfaceAddress], address: str) -> tuple[int, int] | None:
@@ -100,6 +96,5 @@ def pointing_at(snapshot: Snapshot, address: str) -> int:
 
 
 def _points(namespace: Namespace, address: str) -> bool:
-    vias = namespace.gateways
-    known = {n.address for n in namespace.neighbours if n.mac and n.state != "failed"}
-    return address in vias | known
+    known = where(namespace.neighbours, address=address)
+    return address in namespace.gateways or any(n.mac and n.state != "failed" for n in known)

@@ -6,8 +6,9 @@ see this package). Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
+from itertools import count
 
 from msgspec import Struct
 
@@ -15,7 +16,7 @@ from netprobe.model import Need
 from netprobe.predict.prediction import Prediction
 from netprobe.predict.sockets import PROGRAMS
 
-from .repair import Loss, Merit, Repair
+from .repair import Loss, Merit, Repair, is_meant
 from .search import Results, search
 from .tried import tried
 
@@ -23,6 +24,7 @@ _SEARCHES = 16  # of the ways that are followed; one takes some 40 ms
 _BREADTH = 5  # repairs that are followed from each place
 _ASIDE = 2  # of those, with which the probe gets no further, but is lost elsewhere
 _DEPTH = 4  # things at once
+_TOO_MUCH = 1 << 30
 _BY_HAND = 5  # what a program costs that the reader has to start: as much as what is added
 
 
@@ -57,23 +59,45 @@ def first_of_several(loss: Loss, alone: Results) -> Repair | None:
 
     `alone` is what was found of single ones. `loss.needs` grows.
     """
-    queue: list[tuple[int, int, _Sequence]] = []
-    number = 0
-    for way in _ways(loss, None, alone):
-        heappush(queue, (way.cost, number := number + 1, way))
-    best: tuple[int, Repair] | None = None
+    queue = _Queue()
+    queue.put(_ways(loss, None, alone))
+    best: tuple[int, Repair | None] = (_TOO_MUCH, None)
     for _ in range(_SEARCHES):
-        if not queue or (best is not None and queue[0][0] >= best[0]):
+        way = queue.next(best[0])
+        if way is None:
             break
-        way = heappop(queue)[2]
         after, found = _looked_behind(loss, way)
-        last = next((_cost(each) for each in found.repairs if _is_meant(each)), None)
-        last = _BY_HAND if last is None and _arrives(loss, way) else last
-        if last is not None and (best is None or way.cost + last < best[0]):
+        last = _last_step(loss, way, found)
+        if last is None:
+            queue.put(_ways(after, way, found) if way.depth < _DEPTH else ())
+        elif way.cost + last < best[0]:
             best = way.cost + last, way.first
-        for longer in _ways(after, way, found) if last is None and way.depth < _DEPTH else ():
-            heappush(queue, (longer.cost, number := number + 1, longer))
-    return best[1] if best is not None else None
+    return best[1]
+
+
+class _Queue:
+    """The ways that are still to be followed, those that cost least first, and of as many the older one."""
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[int, int, _Sequence]] = []
+        self._number = count()
+
+    def put(self, ways: Iterable[_Sequence]) -> None:
+        """More ways to follow."""
+        for way in ways:
+            heappush(self._waiting, (way.cost, next(self._number), way))
+
+    def next(self, limit: int) -> _Sequence | None:
+        """The one to follow now; None where none costs less than `limit`."""
+        if not self._waiting or self._waiting[0][0] >= limit:
+            return None
+        return heappop(self._waiting)[2]
+
+
+def _last_step(loss: Loss, way: _Sequence, found: Results) -> int | None:
+    """What it costs to let the probe pass behind a way; None where nothing that was found does."""
+    by_hand = _BY_HAND if _arrives(loss, way) else None
+    return next(map(_cost, filter(is_meant, found.repairs)), by_hand)
 
 
 def _looked_behind(loss: Loss, way: _Sequence) -> tuple[Loss, Results]:
@@ -88,15 +112,12 @@ def _looked_behind(loss: Loss, way: _Sequence) -> tuple[Loss, Results]:
 def _ways(loss: Loss, so_far: _Sequence | None, found: Results) -> Iterator[_Sequence]:
     """One step more, with each of the repairs that get further, and then with those that lead elsewhere."""
     cost, depth = (so_far.cost, so_far.depth) if so_far is not None else (0, 1)
-    further = [each for each in found.partial if _is_meant(each)][:_BREADTH]
-    for repair in (*further, *found.aside[:_ASIDE]):
+    further = [(each, _cost(each)) for each in filter(is_meant, found.partial)][:_BREADTH]
+    for repair, own in (*further, *((each, _cost(each) + 1) for each in found.aside[:_ASIDE])):
         then = tried(loss, repair)
-        if then is None or then.outcome.stop is None:
-            continue
-        first = so_far.first if so_far is not None else repair
-        yield _Sequence(
-            cost + _cost(repair) + (repair in found.aside), depth + 1, first, repair, then.outcome
-        )
+        if then is not None and then.outcome.stop is not None:
+            first = so_far.first if so_far is not None else repair
+            yield _Sequence(cost + own, depth + 1, first, repair, then.outcome)
 
 
 def _arrives(loss: Loss, way: _Sequence) -> bool:
@@ -107,15 +128,10 @@ def _arrives(loss: Loss, way: _Sequence) -> bool:
     undone = Merit.UNDOES in (way.first.merit, way.last.merit)
     if stop is None or stop.code not in PROGRAMS or undone:
         return False
-    there = loss.snapshot.get(stop.place.namespace)
-    owns = there is not None and there.owner_of(loss.goal) is not None
-    return owns and bool(hops) and hops[-1].flow.dst == loss.goal
+    there = loss.snapshot.at(stop.place.namespace)
+    return there.owner_of(loss.goal) is not None and [hop.flow.dst for hop in hops[-1:]] == [loss.goal]
 
 
 def _cost(repair: Repair) -> int:
     """One thing is better than two; of as many, what is restored better than what is added."""
     return 3 + repair.merit
-
-
-def _is_meant(repair: Repair) -> bool:
-    return repair.merit is not Merit.GOES_AROUND

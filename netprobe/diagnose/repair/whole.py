@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netprobe.model import InterfaceAddress, Probe, Stop
+from netprobe.model.lookup import where
 from netprobe.predict import prefix
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
@@ -39,39 +40,42 @@ def in_both_families(loss: Loss, repair: Repair) -> Repair:
     """The repair with what else its interface lost, of either IP version, as far as that is known."""
     for twin in _twins(loss, repair) if repair.takes_addresses else ():
         lost = predict(loss.snapshot, twin, ask=False)
-        if not isinstance(lost, Prediction) or lost.stop is None:
-            continue
-        other = Loss(loss.snapshot, lost, lost.stop, before=loss.before)
-        so_far = tried(other, repair)
-        whole = _completed(other, so_far, _STEPS) if so_far is not None else None
-        if whole is not None and whole.outcome.passes:
-            repair = whole.repair
+        if isinstance(lost, Prediction) and lost.stop is not None:
+            repair = _also_of(Loss(loss.snapshot, lost, lost.stop, before=loss.before), repair)
     return repair
+
+
+def _also_of(other: Loss, repair: Repair) -> Repair:
+    """The repair with what must come back for another question to be answered as well, where that is
+    known.
+    """
+    so_far = tried(other, repair)
+    whole = _completed(other, so_far, _STEPS) if so_far is not None else None
+    return whole.repair if whole is not None and whole.outcome.passes else repair
 
 
 def _twins(loss: Loss, repair: Repair) -> list[Probe]:
     """The question and its answer in both IP versions, also to and from the repaired end; a ping from there
     to each station beside.
     """
-    after = Loss(repair.mended, loss.prediction, loss.stop)
     source, goal = loss.probe.source.namespace, loss.probe.destination.namespace
     name = repair.stop.place.namespace
-    ends = [(source, goal), (source, name), (name, source), (name, goal)]
-    asked = [(one, a) for one, other in dict.fromkeys(ends) if one != other for a in _addresses(after, other)]
-    place = loss.snapshot.link_at(repair.stop.place)
-    link = repair.mended[place[0].name].link(place[1].index) if place is not None else None
-    if name is not None and link is not None:
-        asked += [(name, a) for version in (4, 6) for _, _, a in after.beside(name, link, version)]
-    asked = sorted(
-        (each for each in asked if each[1].scope == "global"),
-        key=lambda each: each[1].version == loss.version,
-    )
+    ends = dict.fromkeys(((source, goal), (source, name), (name, source), (name, goal)))
+    asked = [(one, own) for one, other in ends if one != other for own in repair.mended.at(other).addresses]
+    asked = [*asked, *((name, own) for own in _beside(loss, repair))]
+    asked = [each for each in asked if each[1].scope == "global"]
+    asked.sort(key=lambda each: each[1].version == loss.version)
     return [loss.echo(who, a.address) for who, a in dict.fromkeys(asked[:_TWINS]) if who is not None]
 
 
-def _addresses(loss: Loss, name: str | None) -> tuple[InterfaceAddress, ...]:
-    namespace = loss.snapshot.get(name)
-    return namespace.addresses if namespace is not None else ()
+def _beside(loss: Loss, repair: Repair) -> list[InterfaceAddress]:
+    """The addresses of the stations beside the repaired interface."""
+    place = loss.snapshot.link_at(repair.stop.place)
+    if place is None:
+        return []
+    after, name = Loss(repair.mended, loss.prediction, loss.stop), place[0].name
+    links = where(repair.mended[name].links, index=place[1].index)
+    return [own for link in links for version in (4, 6) for _, _, own in after.beside(name, link, version)]
 
 
 def _completed(loss: Loss, so_far: Tried, steps: int) -> Tried | None:
@@ -100,35 +104,35 @@ def _ways(loss: Loss, so_far: Tried, steps: int) -> Iterator[Tried]:
             yield again
         else:
             yield from filter(None, [_completed(loss, again, steps - 1)])
-    for again in idle[:_IDLE]:
-        yield from filter(None, [_completed(loss, again, steps - 1)])
+    yield from filter(None, (_completed(loss, again, steps - 1) for again in idle[:_IDLE]))
 
 
 def _with_more(loss: Loss, so_far: Tried, stop: Stop) -> Iterator[Tried]:
     """The repair with each thing that may have gone along, and what comes of it."""
-    name = so_far.repair.stop.place.namespace
     after = Loss(so_far.repair.mended, so_far.outcome, stop, loss.needs, loss.before, loss.rulings)
-    for more in _given_back(after, so_far.repair):
-        gives = not any("del" in command.words or command.blanks for command in more.stop.commands)
-        if more.stop.place.namespace != name or not gives or not _leads_there(after, more):
-            continue
-        again = tried(loss, so_far.repair.also(more))
-        if again is not None:
-            yield again
+    more = (each for each in _given_back(after, so_far.repair) if _fits(after, so_far.repair, each))
+    yield from filter(None, (tried(loss, so_far.repair.also(each)) for each in more))
+
+
+def _fits(after: Loss, repair: Repair, more: Repair) -> bool:
+    """Whether a repair gives something back in the same namespace, and may help."""
+    takes = any("del" in command.words or command.blanks for command in more.stop.commands)
+    return (
+        more.stop.place.namespace == repair.stop.place.namespace and not takes and _leads_there(after, more)
+    )
 
 
 def _leads_there(loss: Loss, more: Repair) -> bool:
     """Whether a route that comes leads to where none was found; of hundreds that went, one is worth a
     walk.
     """
+    if loss.stop.code != "no-route":
+        return True
     name = more.stop.place.namespace or ""
-    known = set(loss.snapshot[name].routes)
-    come = [route for route in more.mended[name].routes if route not in known]
-    lacked = (
-        r.dst for r in reversed(loss.prediction.routed) if r.namespace == name and r.decision.route is None
-    )
-    wanted = next(lacked, None) if loss.stop.code == "no-route" else None
-    return wanted is None or not come or any(prefix.contains(route.dst, wanted) for route in come)
+    come = {*more.mended[name].routes} - {*loss.snapshot[name].routes}
+    routed = where(reversed(loss.prediction.routed), namespace=name)
+    lacked = [each.dst for each in routed if each.decision.route is None][:1]
+    return not (come and lacked) or prefix.within((route.dst for route in come), lacked[0])
 
 
 def _lacks(repair: Repair, stop: Stop) -> bool:
