@@ -135,11 +135,6 @@ def _named_by_port(order: Order, bridge: Link, port: Link) -> Order:
     return order.with_link(replace(bridge, mac=port.mac)) if nameless else order
 
 
-def _is_attached(link: Link, mode: str) -> bool:
-    """`xdp off` takes away a driver's program, `xdpgeneric off` a generic one (dev_xdp_attach)."""
-    return link.xdp is not None and link.xdp.startswith("xdpgeneric") is (mode == "xdpgeneric")
-
-
 def _plugged(link: Link, master: Link) -> Link:
     port = BridgePort("disabled") if master.kind == "bridge" else None
     return replace(link, master=master.index, port=port)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from netprobe.model import BridgePort, InterfaceAddress, Link, Namespace, Snapshot
+from netprobe.model import InterfaceAddress, Link, Namespace, Snapshot
 from netprobe.model.lookup import find, where
 from netprobe.predict import ipv6
 from netprobe.predict.drop import Unread
@@ -134,22 +134,6 @@ def _port_state(before: Snapshot, order: Order, link: Link, bridge: Link) -> str
         return "forwarding"
     worked = old.carrier and old.up and old_bridge.up
     return link.port_state if worked else "forwarding"
-
-
-def _port(before: Snapshot, order: Order, link: Link, bridge: Link) -> BridgePort:
-    """A port works while it and its bridge are up.
-
-    With STP one that begins to listens first: here it forwards, as it will after twice the forward delay.
-    """
-    assert link.port is not None
-    if not (link.up and link.carrier and bridge.up):
-        return replace(link.port, state="disabled")
-    then = before[order.name]
-    old, old_bridge = then.link(link.index), then.link(bridge.index)
-    worked = old is not None and old_bridge is not None and old.carrier and old.up and old_bridge.up
-    if worked and old is not None and old.master == link.master:
-        return link.port
-    return replace(link.port, state="forwarding")
 
 
 # ---- addresses and routes

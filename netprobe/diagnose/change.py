@@ -143,13 +143,6 @@ def _lost(before: Namespace, after: Namespace) -> Iterator[str]:
         yield from (blind.why for blind in after.ruleset.blind if blind not in before.ruleset.blind)
 
 
-def _unread_rules(before: Namespace, after: Namespace) -> str:
-    """Why rules that were read before could not be read again; "" where they could."""
-    if before.ruleset is None or after.ruleset is None:
-        return ""
-    return next((blind.why for blind in after.ruleset.blind if blind not in before.ruleset.blind), "")
-
-
 def is_of_another_version(each: Difference, versions: Set[int]) -> bool:
     """Whether it is of another IP version, or of IPv6's own addresses and groups, which no one configures."""
     if each.kind not in _OF_A_FAMILY:

@@ -11,7 +11,7 @@ from itertools import chain
 from msgspec import Struct, field
 
 from .address import version
-from .link import Link, MulticastEntry
+from .link import Link, MulticastEntry, Vxlan
 from .lookup import first, grouped, indexed
 from .place import Blind
 from .ruleset import Ruleset, Table
@@ -35,6 +35,11 @@ class InterfaceAddress(Struct, frozen=True):
     def version(self) -> int:
         """4 or 6."""
         return version(self.address)
+
+    @property
+    def written(self) -> str:
+        """As ip-address(8) writes it: ADDRESS/LENGTH."""
+        return f"{self.address}/{self.prefixlen}"
 
 
 class Nexthop(Struct, frozen=True):
@@ -80,6 +85,16 @@ class Route(Struct, frozen=True):
     def gateways(self) -> list[str | None]:
         """The next hops of its legs; None of one that leads straight to a network."""
         return [leg.via for leg in self.nexthops]
+
+    @property
+    def is_default(self) -> bool:
+        """Whether it is for the whole world."""
+        return self.dst.endswith("/0")
+
+    @property
+    def target(self) -> str:
+        """The destination as ip-route(8) names it."""
+        return "default" if self.is_default else self.dst
 
 
 class PolicyRule(Struct, frozen=True):
@@ -357,6 +372,16 @@ class Namespace(Struct, frozen=True):
     def number(self, name: str, default: int = 0) -> int:
         """The number that a sysctl holds, or the default."""
         return int(self.sysctl(name) or default)
+
+    @property
+    def outward(self) -> tuple[Link, ...]:
+        """The interfaces by which it is a station of a segment: no loopback, and no port of another one."""
+        return tuple(link for link in self.links if link.kind != "loopback" and link.master is None)
+
+    @property
+    def vxlans(self) -> tuple[tuple[Link, Vxlan], ...]:
+        """The VXLAN devices, with what they are set to."""
+        return tuple((link, link.vxlan) for link in self.links if link.vxlan is not None)
 
 
 # How the tables of a namespace are looked up.

@@ -40,6 +40,11 @@ class Routed(Struct, frozen=True):
         leg = self.decision.leg
         return self.dst if leg is None or leg.via is None else leg.via
 
+    @property
+    def gateway(self) -> str | None:
+        """The address of the next hop; None where it leads straight to its destination, or nowhere."""
+        return getattr(self.decision.leg, "via", None)
+
 
 class Resolved(Struct, frozen=True):
     """A next hop whose MAC came from the neighbour table of `namespace`."""

@@ -17,6 +17,7 @@ from netprobe.model import (
     InterfaceAddress,
     Leg,
     Link,
+    Namespace,
     Need,
     PolicyRule,
     Probe,
@@ -24,6 +25,7 @@ from netprobe.model import (
     Snapshot,
     Stop,
 )
+from netprobe.model.lookup import find, where
 from netprobe.predict import fib, prefix
 from netprobe.predict.drop import Unread
 from netprobe.predict.peers import mutual
@@ -284,13 +286,31 @@ class Loss(Struct, frozen=True, dict=True):
         lower = namespace.link(link.vxlan.lower) if link.vxlan is not None else None
         return self.stations(namespace.name, lower or link)
 
+    def out(self, routed: Routed) -> Link | None:
+        """The interface that a decision leads out of."""
+        return self.snapshot[routed.namespace].link_of(routed.decision.leg)
+
+    @property
+    def here(self) -> Namespace:
+        """The namespace in which the packet was lost; an empty one where it was not read."""
+        return self.snapshot.at(self.stop.place.namespace)
+
+    def addresses_beside(self, name: str, link: Link, version: int) -> list[InterfaceAddress]:
+        """The addresses of the other stations of a segment."""
+        return [address for _, _, address in self.beside(name, link, version)]
+
+    def bearers(self, address: str) -> list[str]:
+        """The namespaces that have an address."""
+        spaces = self.snapshot.namespaces.values()
+        return [each.name for each in spaces if each.address(address) is not None]
+
     def asked(self, leg: Leg) -> tuple[Routed, ...]:
         """The routing decisions of one leg."""
-        return tuple(routed for routed in self.prediction.routed if routed.leg is leg)
+        return where(self.prediction.routed, leg=leg)
 
     def came_in(self, name: str) -> Link | None:
         """The interface by which the request came into a namespace; None where it did not."""
-        return next((routed.iif for routed in self.asked(Leg.REQUEST) if routed.namespace == name), None)
+        return getattr(find(self.asked(Leg.REQUEST), namespace=name), "iif", None)
 
     @cached_property
     def owned(self) -> frozenset[str]:

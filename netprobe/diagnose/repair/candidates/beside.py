@@ -13,6 +13,7 @@ from netprobe.diagnose.hints import Gateway
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import is_network
 from netprobe.model import InterfaceAddress, Link, Namespace, Object, Route, Stage
+from netprobe.model.lookup import find, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
@@ -30,81 +31,71 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 def _others(loss: Loss, routed: Routed) -> Iterator[Link]:
     """The interfaces that were not taken."""
-    namespace = loss.snapshot[routed.namespace]
-    taken = namespace.link_of(routed.decision.leg)
-    for link in namespace.links:
-        if link.kind != "loopback" and link.up and link.master is None and link != taken:
-            yield link
+    taken = loss.out(routed)
+    return (link for link in where(loss.snapshot[routed.namespace].outward, up=True) if link != taken)
 
 
 def _to_the_station(loss: Loss, routed: Routed, link: Link) -> Iterator[Repair]:
     """The route to the one who has the destination's address on the segment of this interface."""
     namespace, route = loss.snapshot[routed.namespace], routed.decision.route
     own = _owner(loss, namespace, link, routed.dst)
-    if own is None or (route is not None and route.type == "local"):
+    if own is None or getattr(route, "type", "") == "local":
         return
-    target = f"{routed.dst}/{128 if ':' in routed.dst else 32}"
+    target = f"{routed.dst}/{prefix.bits(routed.dst)}"
     table = route.table if route is not None and rests_on_a_rule(routed) else fib.MAIN
-    words = ("route", "replace", target, "dev", link.name)
     extra = () if table == fib.MAIN else ("table", str(table))
     text = f"{namespace.name} has no route to {routed.dst}, which is on {link.name}"
     code, thing = "no-route", Object("route", f"{target} dev {link.name}", text)
-    if route is not None and route.type == "unicast" and prefix.length(route.dst) > 0:
+    if _leads_past(route):
         named = " ".join(followed(namespace, routed)[0])
         code, thing = "route-overlap", Object("route", named, named)
         text = f"the route {named} of {namespace.name} leads past {routed.dst}, which is on {link.name}"
-    fix = (fixes.ip(routed.dst, *words, *extra),)
+    fix = (fixes.ip(routed.dst, "route", "replace", target, "dev", link.name, *extra),)
     stop = lost(code, namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
-    sure = _covers(namespace, link, routed.dst) or (not is_network(own) and _by_hosts(namespace, link))
     if loss.stop.code == "macvlan-parent-isolated":  # why there must be another way
         stop = replace(loss.stop, commands=fix)
+    sure = _covers(namespace, link, routed.dst) or (not is_network(own) and _by_hosts(namespace, link))
     first = sure and table == fib.MAIN and not _is_written(route)
     yield from loss.repair(stop, Merit.RESTORES if first else Merit.ADDS)
 
 
+def _leads_past(route: Route | None) -> bool:
+    return route is not None and route.type == "unicast" and not route.is_default
+
+
 def _is_written(route: Route | None) -> bool:
     """Whether somebody wrote the route that was taken, and not for all the world: it is what goes first."""
-    return route is not None and route.protocol != "kernel" and prefix.length(route.dst) > 0
-
-
-def _owner(loss: Loss, namespace: Namespace, link: Link, dst: str) -> InterfaceAddress | None:
-    """The address of another station of the segment that is the destination's."""
-    for name, station in loss.stations(namespace.name, link):
-        for address in loss.snapshot[name].addresses_of(station) if name != namespace.name else ():
-            if address.address == dst:
-                return address
-    return None
+    return route is not None and route.protocol != "kernel" and not route.is_default
 
 
 def _covers(namespace: Namespace, link: Link, dst: str) -> bool:
     """Whether the interface has a network of its own with the destination in it, and the route to that."""
-    return any(
-        prefix.contains(route.dst, dst) and route.protocol == "kernel"
-        for route in namespace.routes
-        if route.table == fib.MAIN and any(leg.index == link.index for leg in route.nexthops)
-    )
+    own = where(namespace.routes, table=fib.MAIN, protocol="kernel")
+    return any(link.index in route.indexes and prefix.contains(route.dst, dst) for route in own)
 
 
 def _by_hosts(namespace: Namespace, link: Link) -> bool:
     """Whether stations are reached by routes of their own: so others are, or a cable has no network."""
-    others = any(
-        route.protocol != "kernel" and prefix.length(route.dst) in (32, 128) and leg.via is None
-        for route in namespace.routes
-        for leg in route.nexthops
-        if route.table == fib.MAIN
-    )
-    bare = link.kind != "bridge" and not any(a.scope == "global" for a in namespace.addresses_of(link))
-    return others or bare
+    routes = (route for route in where(namespace.routes, table=fib.MAIN) if route.protocol != "kernel")
+    straight = (route for route in routes if None in route.gateways)
+    bare = link.kind != "bridge" and not where(namespace.addresses_of(link), scope="global")
+    return bare or any(prefix.length(route.dst) in (32, 128) for route in straight)
 
 
 def _by_its_gateways(loss: Loss, routed: Routed, link: Link) -> Iterator[Repair]:
     """The same route by a gateway that the others on the segment of this interface use."""
-    namespace, route, leg = loss.snapshot[routed.namespace], routed.decision.route, routed.decision.leg
-    if route is None or leg is None or leg.via is None or len(route.nexthops) > 1:
+    namespace, route = loss.snapshot[routed.namespace], routed.decision.route
+    if route is None or routed.gateway is None or len(route.nexthops) > 1:
         return
-    own = {address.address for address in namespace.addresses}
     for via, agreeing in gateways(loss, namespace, link, route).items():
-        if via in own or via == leg.via or not _covers(namespace, link, via):
-            continue
-        stop = mistaken(namespace, routed, route, Gateway(via, link))
-        yield from loss.repair(stop, Merit.ADDS, agreeing=agreeing)
+        own = via == routed.gateway or namespace.address(via) is not None
+        if not own and _covers(namespace, link, via):
+            stop = mistaken(namespace, routed, route, Gateway(via, link))
+            yield from loss.repair(stop, Merit.ADDS, agreeing=agreeing)
+
+
+def _owner(loss: Loss, namespace: Namespace, link: Link, dst: str) -> InterfaceAddress | None:
+    """The address of another station of the segment that is the destination's."""
+    stations = (each for each in loss.stations(namespace.name, link) if each[0] != namespace.name)
+    found = (find(loss.snapshot[name].addresses_of(station), address=dst) for name, station in stations)
+    return next(filter(None, found), None)

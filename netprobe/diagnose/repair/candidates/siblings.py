@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station
 from netprobe.model import Command, InterfaceAddress, Link, Namespace, Object, Route, Stage
+from netprobe.model.lookup import where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
@@ -28,10 +29,9 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     """The routes of each sibling, where a station has none to what it is asked for; the gateway's address."""
     yield from _gateway(loss)
     name, wanted = loss.stop.place.namespace or "", target(loss)
-    namespace = loss.snapshot.namespaces.get(name)
-    if loss.stop.code not in ("no-route", "rp-filter") or namespace is None or wanted is None:
+    if loss.stop.code not in ("no-route", "rp-filter") or wanted is None:
         return
-    for link, router in _cables(loss, namespace):
+    for link, router in _cables(loss, loss.here):
         _read_some(loss, router)
         for there, theirs in _siblings(loss, name, router):
             lines = _lines(loss.snapshot[there], theirs, link, prefix.version(wanted))
@@ -44,23 +44,20 @@ def _gateway(loss: Loss) -> Iterator[Repair]:
     router.
     """
     for routed in loss.prediction.routed:
-        leg = routed.decision.leg
         far = _other_end(loss, routed)
-        if leg is None or leg.via is None or far is None or far[1].master is not None:
+        if routed.gateway is None or far is None or far[1].master is not None:
             continue
-        router = loss.snapshot[far[0]]
-        ends = [own for own in router.addresses if own.address == leg.via]
-        alike = [own for own in ends if _is_alike(router.link(own.index), far[1])]
-        if alike and far[1].index not in {own.index for own in ends}:
-            yield from _with_gateway(loss, router, far[1], replace(alike[0], index=far[1].index), len(alike))
+        router, end = loss.snapshot[far[0]], far[1]
+        ends = where(router.addresses, address=routed.gateway)
+        alike = [own for own in ends if _is_alike(router.link(own.index), end)]
+        if alike and not where(ends, index=end.index):
+            yield from _with_gateway(loss, router, end, replace(alike[0], index=end.index), len(alike))
 
 
 def _other_end(loss: Loss, routed: Routed) -> Station | None:
     """The interface at the other end of the cable that a route leads out by, where that was read."""
-    namespace = loss.snapshot[routed.namespace]
-    link = namespace.link_of(routed.decision.leg)
-    known = link is not None and loss.knows(namespace.name, link)
-    return loss.far_end(namespace.name, link) if known and link is not None else None
+    name, link = routed.namespace, loss.out(routed)
+    return loss.far_end(name, link) if link is not None and loss.knows(name, link) else None
 
 
 def _is_alike(link: Link | None, other: Link) -> bool:
@@ -83,10 +80,8 @@ def _read_some(loss: Loss, router: str) -> None:
     """Ask who is behind a few of the cables to which a router's routes of one host lead."""
     namespace = loss.snapshot[router]
     straight = filter(None, (straight_out(namespace, route) for route in namespace.routes))
-    for link in dict.fromkeys(link.name for link in islice(straight, _SOME)):
-        known = namespace.link_named(link)
-        if known is not None:
-            loss.far_end(router, known)
+    for link in dict.fromkeys(islice(straight, _SOME)):
+        loss.far_end(router, link)
 
 
 def _copied(loss: Loss, name: str, there: str, wanted: str, lines: tuple[Command, ...]) -> Iterator[Repair]:
@@ -98,11 +93,11 @@ def _copied(loss: Loss, name: str, there: str, wanted: str, lines: tuple[Command
 
 def _cables(loss: Loss, namespace: Namespace) -> Iterator[tuple[Link, str]]:
     """The cables of a namespace, with who is at the other end, as far as that was read."""
-    for link in namespace.links:
-        if link.kind == "veth" and link.up and link.master is None and loss.knows(namespace.name, link):
-            far = loss.far_end(namespace.name, link)
-            if far is not None and far[0] != namespace.name and far[1].master is None:
-                yield link, far[0]
+    cables = where(namespace.links_of("veth"), up=True, master=None)
+    ends = ((link, loss.far_end(namespace.name, link)) for link in cables if loss.knows(namespace.name, link))
+    for link, far in ends:
+        if far is not None and far[0] != namespace.name and far[1].master is None:
+            yield link, far[0]
 
 
 def _siblings(loss: Loss, name: str, router: str) -> Iterator[Station]:
@@ -113,17 +108,16 @@ def _siblings(loss: Loss, name: str, router: str) -> Iterator[Station]:
 
 def _lines(there: Namespace, theirs: Link, link: Link, version: int) -> tuple[Command, ...]:
     """The routes by a gateway that nobody's network holds, and those straight to it before them."""
-    routes = [route for route in there.routes if _is_by_hand(route, theirs, version)]
-    own = [a for a in there.addresses_of(theirs, version) if a.prefixlen < {4: 32, 6: 128}[version]]
-    if any(a.scope == "global" for a in own):
+    own = where(there.addresses_of(theirs, version), scope="global")
+    if any(each.prefixlen < prefix.bits(each.address) for each in own):
         return ()
-    routes.sort(key=lambda route: route.nexthops[0].via is not None)
+    routes = [route for route in there.routes if _is_by_hand(route, theirs, version)]
+    routes.sort(key=lambda route: route.gateways != [None])
     return tuple(
         fixes.ip(route.dst, "route", "add", *fib.words(route, route.nexthops[0], link)) for route in routes
     )
 
 
 def _is_by_hand(route: Route, link: Link, version: int) -> bool:
-    made = route.protocol != "kernel" and route.type == "unicast" and route.table == fib.MAIN
-    by_it = len(route.nexthops) == 1 and route.nexthops[0].index == link.index
-    return made and by_it and prefix.version(route.dst) == version
+    meant = ("unicast", fib.MAIN, [link.index], version)
+    return route.protocol != "kernel" and (route.type, route.table, route.indexes, route.version) == meant

@@ -23,6 +23,7 @@ from netprobe.model import (
     Socket,
     Stage,
 )
+from netprobe.model.lookup import find, gathered, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.drop import lost
 
@@ -38,13 +39,12 @@ class _Tale(Struct, frozen=True):
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """Each of them where it belongs; from another interface of the same namespace where it is on that."""
-    version = loss.version
-    tales: dict[tuple[str, int, str], list[_Tale]] = {}
-    for tale in (*_listened_on(loss), *_sent_from(loss), *_led_to(loss), *_remembered(loss)):
-        if prefix.version(tale.address) == version and not prefix.is_link_local(tale.address):
-            tales.setdefault((tale.name, tale.link.index, tale.address), []).append(tale)
-    for told in tales.values():
-        yield from _put(loss, told[0], len(told))
+    tales = (*_listened_on(loss), *_sent_from(loss), *_led_to(loss), *_remembered(loss))
+    meant = [tale for tale in tales if prefix.version(tale.address) == loss.version]
+    routable = (tale for tale in meant if not prefix.is_link_local(tale.address))
+    told = gathered(((tale.name, tale.link.index, tale.address), tale) for tale in routable)
+    for each in told.values():
+        yield from _put(loss, each[0], len(each))
 
 
 def _put(loss: Loss, tale: _Tale, agreeing: int) -> Iterator[Repair]:
@@ -55,30 +55,35 @@ def _put(loss: Loss, tale: _Tale, agreeing: int) -> Iterator[Repair]:
     length = there.prefixlen if there is not None else _length(loss, namespace, tale)
     put = fixes.address("add", InterfaceAddress(link.index, tale.address, length), link)
     instead = there or _odd(loss, namespace, tale)
-    now = namespace.link(instead.index) if instead is not None else None
+    now = namespace.link_of(instead)
     text = f"{tale.address} is not on {link.name} of {tale.name}, and {tale.why}"
-    bare = not own_addresses(namespace, link, prefix.version(tale.address))
-    named = f"dev {link.name}" if bare else f"{tale.address}/{length} dev {link.name}"
-    fix: tuple[Command, ...] = (put,)
-    code = "addr-missing"
-    if instead is not None and now is not None:
-        fix = (
-            (fixes.address("del", instead, now), put) if there else (put, fixes.address("del", instead, now))
-        )
-        named = f"{instead.address}/{instead.prefixlen} dev {now.name}"
-        code = code if there else "addr-wrong-subnet"
+    fix: tuple[Command, ...]
+    if instead is None or now is None:
+        bare = not own_addresses(namespace, link, prefix.version(tale.address))
+        named = f"dev {link.name}" if bare else f"{tale.address}/{length} dev {link.name}"
+        code, fix = "addr-missing", (put,)
+    else:
+        gone = fixes.address("del", instead, now)
+        named = f"{instead.written} dev {now.name}"
+        code, fix = ("addr-missing", (gone, put)) if there else ("addr-wrong-subnet", (put, gone))
     stop = lost(code, tale.name, link, Stage.ROUTE, text, object=Object("address", named, text), fix=fix)
     merit = Merit.RESTORES if instead is not None else _merit(loss, namespace, tale)
     yield from loss.repair(stop, merit, agreeing=agreeing)
+
+
+def _beside(loss: Loss, name: str, link: Link, version: int) -> list[InterfaceAddress]:
+    """The addresses beside an interface that is up."""
+    return loss.addresses_beside(name, link, version) if link.up else []
 
 
 def _odd(loss: Loss, namespace: Namespace, tale: _Tale) -> InterfaceAddress | None:
     """The one address of the interface, where it is of another network than all beside it."""
     version = prefix.version(tale.address)
     own = own_addresses(namespace, tale.link, version)
-    beside = [a for _, _, a in loss.beside(namespace.name, tale.link, version)] if tale.link.up else []
-    alone = len(own) == 1 and is_network(own[0]) and bool(beside)
-    return own[0] if alone and not any(share(own[0], other) for other in beside) else None
+    beside = _beside(loss, namespace.name, tale.link, version)
+    if len(own) != 1 or not is_network(own[0]) or not beside:
+        return None
+    return None if any(share(own[0], other) for other in beside) else own[0]
 
 
 def _merit(loss: Loss, namespace: Namespace, tale: _Tale) -> Merit:
@@ -94,10 +99,9 @@ def _merit(loss: Loss, namespace: Namespace, tale: _Tale) -> Merit:
 def _length(loss: Loss, namespace: Namespace, tale: _Tale) -> int:
     """As its neighbours have it, or the network of its interface; else that of a host."""
     version = prefix.version(tale.address)
-    beside = loss.beside(namespace.name, tale.link, version) if tale.link.up else ()
-    near = [*own_addresses(namespace, tale.link, version), *(address for _, _, address in beside)]
-    usual = usual_length(near, tale.address)
-    return usual[0] if usual is not None else {4: 32, 6: 128}[version]
+    beside = _beside(loss, namespace.name, tale.link, version)
+    usual = usual_length([*own_addresses(namespace, tale.link, version), *beside], tale.address)
+    return usual[0] if usual is not None else prefix.bits(tale.address)
 
 
 def _is_free(loss: Loss, address: str) -> bool:
@@ -108,24 +112,27 @@ def _is_free(loss: Loss, address: str) -> bool:
 def _listened_on(loss: Loss) -> Iterator[_Tale]:
     """Addresses to which the sockets of a namespace are bound and that nobody has."""
     for name in loss.around:
-        namespace = loss.snapshot[name]
-        bound = dict.fromkeys(s.address for s in _sockets(namespace) if _is_said(s.address))
-        for address in bound:
-            home = _home(loss, namespace, address) if _is_free(loss, address) else None
-            if home is not None:
-                yield _Tale(name, home, address, "a program there listens on it")
+        bound = dict.fromkeys(socket.address for socket in _sockets(loss.snapshot[name]))
+        for address in filter(_is_said, bound):
+            yield from _at_home(loss, name, address, "a program there listens on it")
+
+
+def _at_home(loss: Loss, name: str, address: str, why: str) -> Iterator[_Tale]:
+    """An address where its network is, if nobody has it."""
+    home = _home(loss, loss.snapshot[name], address) if _is_free(loss, address) else None
+    if home is not None:
+        yield _Tale(name, home, address, why)
 
 
 def _sent_from(loss: Loss) -> Iterator[_Tale]:
     """The addresses from which tunnels are to send, and that nobody has."""
     for name in loss.around:
-        namespace = loss.snapshot[name]
-        for device in namespace.links:
-            own = device.vxlan.local if device.vxlan is not None else None
-            lower = namespace.link(device.vxlan.lower) if device.vxlan is not None else None
-            home = lower or (_home(loss, namespace, own) if own is not None else None)
-            if own is not None and home is not None and _is_free(loss, own):
-                yield _Tale(name, home, own, f"its tunnel {device.name} sends from it")
+        for device, vxlan in loss.snapshot[name].vxlans:
+            lower, why = loss.snapshot[name].link(vxlan.lower), f"its tunnel {device.name} sends from it"
+            if lower is not None and vxlan.local is not None and _is_free(loss, vxlan.local):
+                yield _Tale(name, lower, vxlan.local, why)
+            elif lower is None and vxlan.local is not None:
+                yield from _at_home(loss, name, vxlan.local, why)
 
 
 def _sockets(namespace: Namespace) -> tuple[Socket, ...]:
@@ -145,52 +152,45 @@ def _is_said(address: str) -> bool:
 def _home(loss: Loss, namespace: Namespace, address: str) -> Link | None:
     """The interface on whose segment the network of an address is; the loopback where no other is."""
     version = prefix.version(address)
-    for link in namespace.links:
-        if link.kind == "loopback" or link.master is not None or not link.up:
-            continue
-        beside = [a for _, _, a in loss.beside(namespace.name, link, version)]
-        if usual_length([*own_addresses(namespace, link, version), *beside], address) is not None:
+    for link in where(namespace.outward, up=True):
+        near = [*own_addresses(namespace, link, version), *_beside(loss, namespace.name, link, version)]
+        if usual_length(near, address) is not None:
             return link
     asked = address == loss.probe.destination.address  # it came as far as here
-    return next((link for link in namespace.links if asked and link.kind == "loopback"), None)
+    return find(namespace.links, kind="loopback") if asked else None
 
 
 def _led_to(loss: Loss) -> Iterator[_Tale]:
     """The addresses to which routes of one host lead, straight out of a cable: of who is at its other end."""
     for name in loss.way:
-        namespace = loss.snapshot[name]
-        for route in namespace.routes:
-            link = straight_out(namespace, route)
+        for route in loss.snapshot[name].routes:
+            link = straight_out(loss.snapshot[name], route)
             far = loss.far_end(name, link) if link is not None and loss.knows(name, link) else None
-            if far is None or far[0] == name:
-                continue
             address = route.dst.partition("/")[0]
-            elsewhere = not _is_free(loss, address)
-            if not elsewhere or loss.snapshot[far[0]].owner_of(address) is not None:
+            if far is not None and far[0] != name and _is_its(loss, far[0], address):
                 yield _Tale(*far, address, f"{name} has a route that leads straight there")
+
+
+def _is_its(loss: Loss, name: str, address: str) -> bool:
+    """Whether no other namespace has an address than this one, if any."""
+    return _is_free(loss, address) or loss.snapshot[name].owner_of(address) is not None
 
 
 def straight_out(namespace: Namespace, route: Route) -> Link | None:
     """The cable out of which a route of one host leads, made by hand and without a gateway."""
-    host = route.type == "unicast" and prefix.length(route.dst) in (32, 128)
-    by_hand = route.protocol != "kernel" and len(route.nexthops) == 1
-    if not host or not by_hand or route.nexthops[0].via is not None:
+    host = prefix.length(route.dst) == prefix.bits(route.dst.partition("/")[0])
+    if not host or (route.type, route.protocol == "kernel", route.gateways) != ("unicast", False, [None]):
         return None
-    link = namespace.link(route.nexthops[0].index)
-    return link if link is not None and link.kind == "veth" and link.master is None else None
+    return find(namespace.links_of("veth"), index=route.indexes[0], master=None)
 
 
 def _remembered(loss: Loss) -> Iterator[_Tale]:
     """The addresses that neighbours once found at the MAC of an interface, and that nobody has."""
-    bearers = {
-        link.mac: (name, link)
-        for name in loss.around
-        for link in loss.snapshot[name].links
-        if link.kind != "loopback" and link.master is None
-    }
+    places = ((name, link) for name in loss.around for link in loss.snapshot[name].outward)
+    bearers = {link.mac: (name, link) for name, link in places}
     for name in loss.around:
         for entry in _neighbours(loss.snapshot[name]):
-            home = bearers.get(entry.mac or "")
+            home = bearers.get(entry.mac or "", (name, None))
             learned = entry.state not in ("permanent", "failed", "incomplete")
-            if home is not None and home[0] != name and learned and _is_free(loss, entry.address):
-                yield _Tale(*home, entry.address, f"{name} found it there not long ago")
+            if home[1] is not None and home[0] != name and learned and _is_free(loss, entry.address):
+                yield _Tale(home[0], home[1], entry.address, f"{name} found it there not long ago")
