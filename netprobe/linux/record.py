@@ -12,7 +12,7 @@ import socket
 import struct
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 _ATTRIBUTE, _TYPE_MASK = struct.Struct("=HH"), 0x3FFF  # struct nlattr, NLA_TYPE_MASK
 _HEADER_SIZE = 16  # of a struct nlmsghdr
@@ -43,8 +43,8 @@ class Record:
         return len(self._attributes)
 
     def get(self, attribute: str, default: Any = None) -> Any:
-        """The value of an attribute: a number, an address as text, bytes, or a tuple of numbers; `default`
-        where it is absent.
+        """The value of an attribute: a number, an address as text, or bytes; `default` where it is
+        absent.
         """
         slot = self._attributes.get(attribute)
         return default if slot is None else slot.value
@@ -90,10 +90,6 @@ def _address(value: bytes) -> str:
     return address(value)
 
 
-def _numbers(value: bytes) -> tuple[int, ...]:
-    return struct.unpack_from(f"={len(value) // 4}i", value)
-
-
 def _bytes_of(layout: str) -> str:
     """The layout of a field; bytes where it is in network order, which one struct cannot mix."""
     return f"{struct.calcsize(layout)}s" if layout[0] in ">!" else layout
@@ -114,9 +110,8 @@ class _Declared:
         for place, attribute in enumerate(declared.nla_map or ()):
             number, name, kind = attribute if len(attribute) == 3 else (place, *attribute)
             self.numbers[name], self.types[number] = number, kind
-            reads = _numbers if self._is_of_numbers(kind) else _READERS.get(kind)
-            if reads is not None:
-                self.readers[number] = reads
+            if kind in _READERS:
+                self.readers[number] = _READERS[kind]
 
     def values(self, data: bytes, at: int) -> dict[str, Any]:
         """The fields of a message or attribute that begins there, by name."""
@@ -124,9 +119,6 @@ class _Declared:
         for name in self._turned:
             found[name] = int.from_bytes(found[name], "big")
         return found
-
-    def _is_of_numbers(self, kind: str) -> bool:
-        return getattr(getattr(self._class, kind, None), "of_int32", False)
 
     def inner(self, number: int, outer: Record) -> _Declared | None:
         """What is declared of the attributes nested in this one, which may depend on others (`outer`)."""
@@ -202,7 +194,12 @@ class _Lean(Record):
         inner, value = self._declared.inner(number, self), self._found[number]
         if inner is None or len(value) < inner.layout.size:
             return self._whole().nest(attribute)
-        return _Lean(inner, value, 0, lambda: self._whole().nest(attribute))
+        found = _nests.get((inner, value))
+        if found is None:
+            found = _Lean(inner, value, 0, lambda: self._whole().nest(attribute))
+            if len(value) <= _SHORT and not inner.names:
+                _keep(inner, value, found)
+        return found
 
     def array(self, attribute: str) -> list[Record]:
         return self._whole().array(attribute)
@@ -212,6 +209,16 @@ class _Lean(Record):
 
     def texts(self) -> list[str]:
         return self._whole().texts()
+
+
+_SHORT, _MOST_NESTS = 256, 256
+_nests: dict[tuple[_Declared, bytes], _Lean] = {}  # those of most interfaces are the same
+
+
+def _keep(inner: _Declared, value: bytes, found: _Lean) -> None:
+    if len(_nests) >= _MOST_NESTS:
+        _nests.clear()
+    _nests[inner, value] = found
 
 
 def lean(answer: type, message: bytes) -> Record:
@@ -234,8 +241,13 @@ def attributes(body: bytes, at: int) -> dict[int, bytes]:
 
     Of a repeated one the last counts. As `each_attribute`, which as a generator takes twice as long.
     """
+    known = _layouts.get(len(body) - at)
+    if known is not None:
+        parts = known.split(body, at)
+        if parts[::2] == known.headers:
+            return dict(zip(known.types, parts[1::2], strict=True))
     found: dict[int, bytes] = {}
-    unpack, end = _ATTRIBUTE.unpack_from, len(body)
+    unpack, begin, end = _ATTRIBUTE.unpack_from, at, len(body)
     while at + 4 <= end:
         length, kind = unpack(body, at)
         after = at + length
@@ -243,7 +255,38 @@ def attributes(body: bytes, at: int) -> dict[int, bytes]:
             break
         found[kind & _TYPE_MASK] = body[at + 4 : after]
         at += length + 3 & ~3
+    if at >= end and len(found) >= _MANY:
+        _learn(body, begin)
     return found
+
+
+class _Layout(NamedTuple):
+    """Where the attributes of a message begin and end: those of most interfaces are of the same types and
+    lengths, and one struct takes them apart.
+    """
+
+    split: Callable[[bytes, int], tuple[Any, ...]]
+    headers: tuple[bytes, ...]
+    types: tuple[int, ...]
+
+
+_MANY, _MOST_LAYOUTS = 16, 64
+_layouts: dict[int, _Layout] = {}  # by the length of all attributes together
+
+
+def _learn(body: bytes, at: int) -> None:
+    """Take down the layout of these attributes, which reach to the end."""
+    length, parts, headers, types = len(body) - at, "=", list[bytes](), list[int]()
+    while at < len(body):
+        size, kind = _ATTRIBUTE.unpack_from(body, at)
+        padded = min(size + 3 & ~3, len(body) - at)
+        parts += f"4s{size - 4}s{padded - size}x"
+        headers.append(body[at : at + 4])
+        types.append(kind & _TYPE_MASK)
+        at += padded
+    if len(_layouts) >= _MOST_LAYOUTS:
+        _layouts.clear()
+    _layouts[length] = _Layout(struct.Struct(parts).unpack_from, tuple(headers), tuple(types))
 
 
 def each_attribute(body: bytes, at: int) -> Iterator[tuple[int, bytes]]:

@@ -267,8 +267,8 @@ def test_a_set_of_ipset_in_two_messages() -> None:
     )
 
 
-def af_spec(ipv4: bytes, ipv6: bytes) -> Record:
-    return record("link", link(0, 1, attribute(26, attribute(2, ipv4) + attribute(10, ipv6)))).nest("IFLA_AF_SPEC")
+def af_spec(ipv4: bytes, ipv6: bytes) -> bytes:
+    return attribute(2, ipv4) + attribute(10, ipv6)
 
 
 def test_sysctls_of_an_interface_with_a_dot() -> None:

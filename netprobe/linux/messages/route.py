@@ -18,7 +18,7 @@ from pyroute2.netlink.rtnl.ndmsg import ndmsg
 from pyroute2.netlink.rtnl.nsidmsg import nsidmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg_base
 
-from .structs import Int32Array, StructArray
+from .structs import StructArray
 from .traffic import FilterMessage, QdiscMessage
 
 AF_BRIDGE = 7
@@ -210,45 +210,13 @@ class LinkMessage(nlmsg):
         (10, "IFLA_MASTER", "uint32"),
         (18, "IFLA_LINKINFO", "info"),
         (20, "IFLA_IFALIAS", "asciiz"),
-        (23, "IFLA_STATS64", "stats64"),
-        (26, "IFLA_AF_SPEC", "spec_of_family"),
+        (23, "IFLA_STATS64", "cdata"),
+        (26, "IFLA_AF_SPEC", "cdata"),
         (29, "IFLA_EXT_MASK", "uint32"),
         (37, "IFLA_LINK_NETNSID", "int32"),
         (43, "IFLA_XDP", "xdp"),
     )
     info = Info
-
-    class stats64(nla):
-        """struct rtnl_link_stats64, which has more with each kernel."""
-
-        fields = tuple(
-            (f"{way}_{what}", "Q")
-            for what in ("packets", "bytes", "errors", "dropped")
-            for way in ("rx", "tx")
-        )
-
-    @staticmethod
-    def spec_of_family(link: Any, **_: Any) -> Any:
-        return LinkMessage.bridge_spec if link["family"] == AF_BRIDGE else LinkMessage.af_spec
-
-    class bridge_spec(nla):
-        nla_map = ((2, "IFLA_BRIDGE_VLAN_INFO", "vlan"),)
-
-        class vlan(nla):
-            """struct bridge_vlan_info."""
-
-            fields = (("flags", "H"), ("vid", "H"))
-
-    class af_spec(nla):
-        nla_map = ((2, "AF_INET", "inet"), (10, "AF_INET6", "inet6"))
-
-        class inet(nla):
-            nla_map = ((1, "IFLA_INET_CONF", "numbers"),)
-            numbers = Int32Array
-
-        class inet6(nla):
-            nla_map = ((2, "IFLA_INET6_CONF", "numbers"),)
-            numbers = Int32Array
 
     class xdp(nla):
         nla_map = ((2, "IFLA_XDP_ATTACHED", "uint8"), (4, "IFLA_XDP_PROG_ID", "uint32"))

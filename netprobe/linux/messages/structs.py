@@ -1,10 +1,7 @@
-"""Attributes that hold one thing after the other: structs, which pyroute2 has no word for, and numbers, which
-it makes objects of.
-"""
+"""Attributes that hold one struct after the other, which pyroute2 has no word for."""
 
 from __future__ import annotations
 
-import struct
 from typing import Any
 
 from pyroute2.netlink import nla
@@ -27,14 +24,3 @@ class StructArray(nla):
         found = self.element(data=self.data, offset=offset)
         found.decode()
         return found
-
-
-class Int32Array(nla):
-    """Decodes into a tuple of int32; what is left over at the end is no number."""
-
-    of_int32 = True
-
-    def decode(self) -> None:
-        nla.decode(self)
-        count = (self.length - 4) // 4
-        self.value = struct.unpack_from(f"={count}i", self.data, self.offset + 4)

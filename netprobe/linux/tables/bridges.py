@@ -22,6 +22,7 @@ MDBA_MDB, MDBA_ROUTER, MDBA_MDB_ENTRY_INFO = 1, 2, 1
 _BRIDGE = Struct("=4xI")  # struct br_port_msg: the bridge's ifindex
 _MEMBER = Struct("=I2xH16sH")  # struct br_mdb_entry: the port's ifindex, the VLAN, the address, its protocol
 _PORT = Struct("=I")
+_VLAN, VLAN_INFO = Struct("=HH"), 2  # struct bridge_vlan_info: flags and number; IFLA_BRIDGE_VLAN_INFO
 VLAN_PVID, VLAN_UNTAGGED = 2, 4  # BRIDGE_VLAN_INFO_*
 
 
@@ -46,8 +47,10 @@ def _with(link: Link, vlans: tuple[PortVlan, ...], filtering: set[int]) -> Link:
 def vlans_of(record: Record) -> tuple[PortVlan, ...]:
     """The VLANs of a port or of a bridge itself, from an RTM_NEWLINK message of family AF_BRIDGE."""
     return tuple(
-        PortVlan(each["vid"], bool(each["flags"] & VLAN_PVID), bool(each["flags"] & VLAN_UNTAGGED))
-        for each in record.nest("IFLA_AF_SPEC").nested()
+        PortVlan(number, bool(flags & VLAN_PVID), bool(flags & VLAN_UNTAGGED))
+        for kind, value in each_attribute(record.get("IFLA_AF_SPEC", b""), 0)
+        if kind == VLAN_INFO and len(value) >= _VLAN.size
+        for flags, number in [_VLAN.unpack_from(value)]
     )
 
 

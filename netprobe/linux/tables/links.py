@@ -5,6 +5,8 @@ Numbers are those of include/uapi/linux/{if_link,if_addr,if_bridge}.h; words are
 
 from __future__ import annotations
 
+from struct import Struct
+
 from netprobe.linux.netlink import Netlink, Record, Request, address
 from netprobe.model import Bridge, BridgePort, InterfaceAddress, Link, LinkRef, Vxlan
 
@@ -31,6 +33,7 @@ SCOPES = {0: "global", 200: "site", 253: "link", 254: "host", 255: "nowhere"}
 
 
 RTEXT_FILTER_SKIP_STATS = 0x8
+_DROPPED = Struct("=48xQQ")  # rx_dropped and tx_dropped of struct rtnl_link_stats64
 ALWAYS_A_ROUTER = 2  # MDB_RTR_TYPE_PERM
 
 
@@ -41,7 +44,7 @@ def read_links(netlink: Netlink) -> tuple[tuple[Link, ...], dict[str, str]]:
     for record in netlink.dump(Request(RTM_GETLINK, attributes=[("IFLA_EXT_MASK", 0)])):
         link = link_of(record)
         links.append(link)
-        sysctls |= of_interface(link.name, record.nest("IFLA_AF_SPEC"), link.mtu)
+        sysctls |= of_interface(link.name, record.get("IFLA_AF_SPEC", b""), link.mtu)
     return tuple(sorted(links, key=lambda link: link.index)), sysctls
 
 
@@ -58,7 +61,7 @@ def link_of(record: Record) -> Link:
     kind = info.text("IFLA_INFO_KIND") or ("loopback" if record["ifi_type"] == ARPHRD_LOOPBACK else "")
     data = info.nest("IFLA_INFO_DATA")
     vxlan = _vxlan(data) if kind == "vxlan" else None
-    counted = record.nest("IFLA_STATS64").fields
+    dropped, xdp = _dropped(record.get("IFLA_STATS64", b"")), record.nest("IFLA_XDP")
     return Link(
         index=record["index"],
         name=record.text("IFLA_IFNAME"),
@@ -76,11 +79,16 @@ def link_of(record: Record) -> Link:
         vxlan=vxlan,
         macvlan_mode=_mode(kind, data),
         vlan_id=data.get("IFLA_VLAN_ID", 0) if kind == "vlan" else None,
-        xdp=_xdp(record.nest("IFLA_XDP")),
-        xdp_answers=_xdp_answers(record.nest("IFLA_XDP")),
-        rx_dropped=counted.get("rx_dropped", 0),
-        tx_dropped=counted.get("tx_dropped", 0),
+        xdp=_xdp(xdp),
+        xdp_answers=_xdp_answers(xdp),
+        rx_dropped=dropped[0],
+        tx_dropped=dropped[1],
     )
+
+
+def _dropped(counted: bytes) -> tuple[int, int]:
+    """The frames that an interface has dropped, coming in and going out; none where it does not count."""
+    return _DROPPED.unpack_from(counted) if len(counted) >= _DROPPED.size else (0, 0)
 
 
 def _mac(value: bytes) -> str:

@@ -9,14 +9,17 @@ the *opening thread*. A dot in an interface name is written as a slash, as sysct
 from __future__ import annotations
 
 import errno
+import struct
 from collections.abc import Iterable
 from functools import lru_cache
 
 from netprobe.errors import is_short
 from netprobe.linux import files
-from netprobe.linux.netlink import Record
+from netprobe.linux.netlink import attributes
 
 FORWARDING = "net.ipv4.ip_forward"
+AF_INET, AF_INET6 = 2, 10
+INET_CONF, INET6_CONF = 1, 2  # IFLA_INET_CONF, IFLA_INET6_CONF
 
 # positions in the arrays: include/uapi/linux/ip.h (IPV4_DEVCONF_*, from 1) and include/uapi/linux/ipv6.h
 # (DEVCONF_*, from 0)
@@ -85,15 +88,16 @@ GLOBALS = (
 )
 
 
-def of_interface(name: str, af_spec: Record, mtu: int) -> dict[str, str]:
+def of_interface(name: str, af_spec: bytes, mtu: int) -> dict[str, str]:
     """The IPv4 and IPv6 sysctls of one interface, from its IFLA_AF_SPEC.
 
     IPv6's `mtu` is there where it is another than the interface's own: else it follows that
     (NETDEV_CHANGEMTU, net/ipv6/addrconf.c).
     """
     stem = name.replace(".", "/")
-    ipv4 = _values(4, af_spec.nest("AF_INET").get("IFLA_INET_CONF", ()))
-    ipv6 = _values(6, af_spec.nest("AF_INET6").get("IFLA_INET6_CONF", ()))
+    of_family = attributes(af_spec, 0)
+    ipv4 = _values(4, attributes(of_family.get(AF_INET, b""), 0).get(INET_CONF, b""))
+    ipv6 = _values(6, attributes(of_family.get(AF_INET6, b""), 0).get(INET6_CONF, b""))
     found = {f"net.ipv4.conf.{stem}{key}": value for key, value in ipv4}
     found |= {f"net.ipv6.conf.{stem}{key}": value for key, value in ipv6}
     if found.get(f"net.ipv6.conf.{stem}.mtu") == str(mtu):
@@ -102,11 +106,12 @@ def of_interface(name: str, af_spec: Record, mtu: int) -> dict[str, str]:
 
 
 @lru_cache(maxsize=256)
-def _values(version: int, values: tuple[int, ...]) -> tuple[tuple[str, str], ...]:
+def _values(version: int, array: bytes) -> tuple[tuple[str, str], ...]:
     """The sysctls in a devconf array, each as the end of its name and its text: those of most interfaces are
     alike.
     """
     places = IPV4_CONF if version == 4 else IPV6_CONF
+    values = struct.unpack_from(f"={len(array) // 4}i", array)
     return tuple((f".{key}", str(values[place])) for key, place in places.items() if place < len(values))
 
 
