@@ -22,7 +22,7 @@ STATES = {
 # VXLAN sets two at once: the first one counts, as for bridge(8)
 FDB_STATES = {0x80: "permanent", 0x40: "static", 0x04: "stale"}
 NUD_PERMANENT = 0x80
-MOST_ENTRIES = 2000  # of bridges that are read, 5 us each; where there are more, those that are needed
+MOST_ENTRIES = 1000  # of bridges that are read, 5 us each; where there are more, those that are needed
 TABLES = {AF_INET: "arp_cache", AF_INET6: "ndisc_cache"}
 _CONFIG = Struct("=HHI")  # struct ndt_config: the sizes of keys and entries, how many entries
 _STATS = Struct("=80xQ")  # struct ndt_stats: table_fulls, the last of eleven
