@@ -24,16 +24,11 @@ from netprobe.__main__ import main
 main()
 """
 MAC = "02:00:00:00:00:02"  # of s2
-FILTERING = (
-    "ip link set br0 type bridge vlan_filtering 1; bridge vlan add dev p1 vid 7 pvid untagged; bridge vlan add dev p2 vid 7 pvid untagged;"
-)
 CONFIGURED = {
     "nothing else": ":",
     "an entry made by hand that leads elsewhere": f"bridge fdb replace {MAC} dev p3 master static",
     "the bridge's own": f"bridge fdb replace {MAC} dev p2 master permanent",
     "a locked port": "bridge link set dev p1 learning off locked on; bridge fdb del 02:00:00:00:00:01 dev p1 master || :",
-    "an entry of the VLAN": f"{FILTERING} bridge fdb replace {MAC} dev p3 master static vlan 7",
-    "an entry of another VLAN": f"{FILTERING} bridge fdb replace {MAC} dev p3 master static vlan 9",
 }
 
 

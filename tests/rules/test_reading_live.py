@@ -173,7 +173,7 @@ def test_the_tools_of_what_is_there_are_started(make_lab: Callable[..., Lab]) ->
 def test_of_the_same_generation_nothing_is_read_twice(make_lab: Callable[..., Lab]) -> None:
     lab = make_lab(EMPTY)
     run(lab, "iptables-nft -A FORWARD -s 10.0.0.2 -j DROP")
-    tools, ruleset = lab.call(read_twice, "ip link add d0 type dummy")
+    tools, ruleset = lab.call(read_twice, "ip link add d0 type veth peer name d1")
     assert (tools, len(ruleset.tables[0].chains[0].rules)) == (set(), 1)
     tools, ruleset = lab.call(read_twice, "iptables-nft -A FORWARD -s 10.0.0.3 -j DROP")
     assert (tools, len(ruleset.tables[0].chains[0].rules)) == ({"iptables-nft-save"}, 2)

@@ -190,7 +190,8 @@ class _Loop:
         due = time.monotonic_ns()
         for sequence, packet in enumerate(packets):
             self._pause(due)
-            due = max(due + probe.interval_ns, time.monotonic_ns())
+            # late once is no reason to be late from then on, nor to send two at once
+            due = max(due + probe.interval_ns, time.monotonic_ns() + probe.interval_ns * 3 // 4)
             self._send(sequence, packet)
             self._read()
         self._wait(probe.timeout_ns)
