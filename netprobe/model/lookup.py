@@ -13,8 +13,27 @@ _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 _Index = TypeVar("_Index")
 
-_MOST = 256  # indexes that are kept; the values that they are of are kept with them
-_kept: dict[tuple[Any, ...], tuple[tuple[Any, ...], Any]] = {}
+# indexes that are kept, and entries of the tables that they are of, which are kept with them
+_MOST, _MOST_ENTRIES = 4096, 250_000
+
+
+class _Kept:
+    """Indexes, with the very tables that they are of."""
+
+    def __init__(self) -> None:
+        self.indexes: dict[tuple[Any, ...], tuple[tuple[Any, ...], Any]] = {}
+        self._entries = 0
+
+    def put(self, key: tuple[Any, ...], tables: tuple[tuple[Any, ...], ...], made: object) -> None:
+        """Keep one more; all others are let go where they have become too many."""
+        self._entries += sum(map(len, tables))
+        if len(self.indexes) >= _MOST or self._entries > _MOST_ENTRIES:
+            self.indexes.clear()
+            self._entries = 0
+        self.indexes[key] = (tables, made)
+
+
+_kept = _Kept()
 
 
 def indexed(make: Callable[..., _Index], *tables: tuple[Any, ...], of: str = "") -> _Index:
@@ -22,14 +41,12 @@ def indexed(make: Callable[..., _Index], *tables: tuple[Any, ...], of: str = "")
     objects.
     """
     key = (make, of, *map(id, tables))
-    kept = _kept.get(key)
+    kept = _kept.indexes.get(key)
     if kept is not None and all(map(is_, kept[0], tables)):
         index: _Index = kept[1]
         return index
     made = make(of, *tables) if of else make(*tables)
-    if len(_kept) >= _MOST:
-        _kept.clear()
-    _kept[key] = (tables, made)
+    _kept.put(key, tables, made)
     return made
 
 

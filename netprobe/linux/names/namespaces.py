@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from heapq import nsmallest
 
 from netprobe.endpoint import Named, parse
 from netprobe.errors import NetprobeError, NotPermitted, Shortage, WrongQuestion
@@ -62,6 +62,7 @@ class Directory:
         self._found: dict[str, Found] = {}
         self._notes: dict[str, tuple[str, ...]] = {}
         self._by_identity: dict[netns.Identity, list[Found]] | None = None
+        self._in_order: list[Found] | None = None
         self._own = netns.own_identity()
         self._host_found = Found(HOST, HOST, "/proc/1/ns/net" if shared else netns.OWN, 1 if shared else None)
         self._home = self._open_home(host)
@@ -269,13 +270,18 @@ class Directory:
         """
         at_hand = list(self._at_hand())
         yield iter([*at_hand[:1], *at_hand[:-_LIKELY:-1]])
-        named = list(self.named.all())
-        after = (found for found in named if _natural(found.name) > _natural(beside))
-        yield iter(nsmallest(_LIKELY, after, key=lambda found: _natural(found.name)))
+        yield iter(self._next_to(beside))
         yield iter(at_hand)
-        yield iter(named)
+        yield self.named.all()
         yield Processes().all()
         yield inner_of(list(self.containers.all()))
+
+    def _next_to(self, name: str) -> Sequence[Found]:
+        """The named namespaces that follow this name, as they were when they were first asked for."""
+        if self._in_order is None:
+            self._in_order = sorted(self.named.all(), key=_place)
+        at = bisect_right(self._in_order, _natural(name), key=_place)
+        return self._in_order[at : at + _LIKELY]
 
     def _at_hand(self) -> Iterator[Found]:
         yield self._host()
@@ -291,6 +297,10 @@ _LIKELY = 6  # of each kind, before all the others are asked
 def _natural(name: str) -> list[str | int]:
     """By what names are sorted so that r10 follows r9."""
     return [int(part) if n % 2 else part for n, part in enumerate(re.split(r"(\d+)", name))]
+
+
+def _place(found: Found) -> list[str | int]:
+    return _natural(found.name)
 
 
 def _only(name: str, outer: Found) -> Found:
