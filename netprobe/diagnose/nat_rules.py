@@ -110,9 +110,9 @@ def exempting(
 
 
 def _exempts(statements: tuple[Statement, ...], source: str, target: str) -> bool:
-    ends = any(statement.kind in ("accept", "return") for statement in statements)
-    others = _is_for_others(statements, _FROM, source) or _is_for_others(statements, _TO, target)
-    return ends and not others
+    if not any(statement.kind in ("accept", "return") for statement in statements):
+        return False  # most of them, of which no address need be looked at
+    return not (_is_for_others(statements, _FROM, source) or _is_for_others(statements, _TO, target))
 
 
 def _is_for_others(statements: tuple[Statement, ...], keys: tuple[str, ...], address: str) -> bool:
