@@ -279,14 +279,14 @@ class Netlink:
                 raise
             if flags & socket.MSG_TRUNC:
                 raise OSError(errno.EMSGSIZE, f"an answer of the kernel has more than {LONGEST} bytes")
-            offset = 0
-            while offset + _HEADER.size <= len(data):
-                length, kind, flags, sequence, _ = _HEADER.unpack_from(data, offset)
+            offset, end, answers, unpack = 0, len(data) - _HEADER.size, self._answers, _HEADER.unpack_from
+            while offset <= end:
+                length, kind, flags, sequence, _ = unpack(data, offset)
                 if not _HEADER.size <= length <= len(data) - offset:
                     raise OSError(
                         errno.EBADMSG, "a message of the kernel says a length that it does not have"
                     )
-                if kind in self._answers or kind in _ENDS:
+                if kind in answers or kind in _ENDS:
                     yield _made((kind, flags, sequence, data, offset, offset + length))
                 offset += (length + 3) & ~3
 

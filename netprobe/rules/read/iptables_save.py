@@ -14,7 +14,7 @@ from netprobe.model import Chain, Rule, Statement, Table
 
 from .arguments import Block, blocks, tokens
 from .ebtables import arptables_arguments, ebtables_arguments
-from .xt_match import general, read_match
+from .xt_match import address, general, read_match
 from .xt_target import is_target, read_target
 
 # Hooks with nft's priorities. Source: include/uapi/linux/netfilter_ipv4.h; nat is split between destination
@@ -120,12 +120,11 @@ def read_arguments(
     alike = _FOR_ONE.fullmatch(arguments)
     if alike is None:
         return read_each(arguments, family, chains)
-    address, before, quoted, plain, after, target = alike.groups()
-    destination = general(Block("", "", [(False, "-d", [address])]), family)
+    destination, before, quoted, plain, after, target = alike.groups()
+    first = address(f"{family} daddr", destination, negated=False)
     jump = read_target(Block("target", target), family, chains)
-    return [*destination, *_tests(before + after, family), *jump], (
-        plain if quoted is None else quoted
-    ) or None
+    comment = plain if quoted is None else quoted
+    return [first, *_tests(before + after, family), *jump], comment or None
 
 
 # A rule for one destination, as kube-proxy writes ten thousand of, alike but for address, comment and target.

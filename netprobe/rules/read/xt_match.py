@@ -43,7 +43,7 @@ def general(block: Block, ip: str) -> list[Statement]:
 
 def _general(negated: bool, name: str, values: list[str], ip: str) -> list[Statement]:
     if name in ("-s", "-d"):
-        return [_address(f"{ip} {'saddr' if name == '-s' else 'daddr'}", values[0], negated)]
+        return [address(f"{ip} {'saddr' if name == '-s' else 'daddr'}", values[0], negated)]
     if name in ("-i", "-o"):
         return [match(f"meta {name[1]}ifname", interface(values[0]), negated)]
     if name == "-f":
@@ -58,7 +58,7 @@ def interface(name: str) -> str:
     return name[:-1] + "*" if name.endswith("+") else name
 
 
-def _address(selector: str, text: str, negated: bool) -> Statement:
+def address(selector: str, text: str, negated: bool) -> Statement:
     """`10.0.0.0/8`, or a mask in dots or colons that is no prefix (`10.0.0.1/255.0.0.255`)."""
     address, _, mask = text.partition("/")
     if not mask or mask.isdigit():
@@ -159,7 +159,7 @@ def _conntrack(block: Block, ip: str) -> list[Statement] | None:
             found.append(
                 match(selector, one_of(_ports(text)), negated)
                 if "proto" in selector
-                else _address(selector, text, negated)
+                else address(selector, text, negated)
             )
         else:
             return None
