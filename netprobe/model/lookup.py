@@ -17,23 +17,23 @@ _Index = TypeVar("_Index")
 _MOST, _MOST_ENTRIES = 4096, 250_000
 
 
-class _Kept:
+class _Indexes:
     """Indexes, with the very tables that they are of."""
 
     def __init__(self) -> None:
-        self.indexes: dict[tuple[Any, ...], tuple[tuple[Any, ...], Any]] = {}
+        self.by_key: dict[tuple[Any, ...], tuple[tuple[Any, ...], Any]] = {}
         self._entries = 0
 
     def put(self, key: tuple[Any, ...], tables: tuple[tuple[Any, ...], ...], made: object) -> None:
         """Keep one more; all others are let go where they have become too many."""
         self._entries += sum(map(len, tables))
-        if len(self.indexes) >= _MOST or self._entries > _MOST_ENTRIES:
-            self.indexes.clear()
+        if len(self.by_key) >= _MOST or self._entries > _MOST_ENTRIES:
+            self.by_key.clear()
             self._entries = 0
-        self.indexes[key] = (tables, made)
+        self.by_key[key] = (tables, made)
 
 
-_kept = _Kept()
+_kept = _Indexes()
 
 
 def indexed(make: Callable[..., _Index], *tables: tuple[Any, ...], of: str = "") -> _Index:
@@ -41,7 +41,7 @@ def indexed(make: Callable[..., _Index], *tables: tuple[Any, ...], of: str = "")
     objects.
     """
     key = (make, of, *map(id, tables))
-    kept = _kept.indexes.get(key)
+    kept = _kept.by_key.get(key)
     if kept is not None and all(map(is_, kept[0], tables)):
         index: _Index = kept[1]
         return index
