@@ -16,11 +16,21 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+def _chromium() -> str | None:
+    """Its program, if it runs: Ubuntu's package of this name may only say where it is to be had."""
+    for name in filter(None, map(shutil.which, ("chromium", "chromium-browser"))):
+        with suppress(OSError, subprocess.TimeoutExpired):
+            if subprocess.run([name, "--version"], capture_output=True, timeout=20, check=False).returncode == 0:
+                return name
+    return None
+
+
+CHROMIUM = _chromium()
 MISSING = "chromium is not installed (sudo apt-get install chromium)"
 _PATIENCE_S = 60
 _OPTIONS = (

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 from itertools import pairwise
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -14,6 +16,7 @@ from hypothesis import strategies as some
 from msgspec.structs import replace
 from sample_pages import ATTRIBUTES, TAGS, named
 
+import netprobe.render.html
 from netprobe.formats import checked, formatted, matrix_as
 from netprobe.model import Leg, Paths, Report, Verdict
 from netprobe.render.escape import safe
@@ -139,6 +142,17 @@ def test_escaping_shows_what_would_be_obeyed(text: str) -> None:
     found = ElementTree.fromstring(element("p", text, class_=text))
     assert (found.text or "", found.get("class")) == (safe(text), safe(text))
     assert marked(marked(text)) == marked(text)
+
+
+def test_only_elements_make_markup_of_what_is_not_constant() -> None:
+    """Everything else is escaped, as nothing else can say that it is markup already."""
+    for file in Path(netprobe.render.html.__file__).parent.glob("*.py"):
+        if file.name == "elements.py":
+            continue
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Markup":
+                names = [each for each in ast.walk(node.args[0]) if isinstance(each, ast.Name)]
+                assert all(name.id.strip("_").isupper() for name in names), f"{file.name}:{node.lineno}"
 
 
 def test_markup_is_told_from_text() -> None:
@@ -285,6 +299,7 @@ def test_many_hops_are_drawn_up_to_a_limit_and_all_in_the_table() -> None:
     page = html(report)
     assert len(page.encode()) < 3_000_000
     assert len(cell(parsed(page), "hops", 0)) == 3000
+    assert "Drawn are 400 of 3,000 hops; the table has all." in page
 
 
 def test_the_same_report_is_the_same_page() -> None:

@@ -23,6 +23,7 @@ from netprobe.render.headline import ending, question
 from netprobe.render.pen import Pen
 from netprobe.render.terminal import Terminal
 
+from .cards import MOST
 from .causes import alternatives, blockers, cause_block, colour
 from .elements import NOTHING, Markup, element
 from .ladder_svg import ladders
@@ -65,11 +66,17 @@ def _pictures(report: Report, pen: Pen) -> tuple[Markup, ...]:
     if back:
         drawn += [element("h3", back[:1].upper() + back[1:]), way(report, Leg.REPLY)]
     legs = tuple(Leg) if back else (Leg.REQUEST,)
-    said = paragraphs(reply_line(report, pen))
+    said = paragraphs([*_undrawn(report), *reply_line(report, pen)])
     return (
         section("The way", *drawn, legend(report, *legs), said),
         section("Step by step", _ladder(report)),
     )
+
+
+def _undrawn(report: Report) -> list[str]:
+    """What the pictures leave out."""
+    longest = max(len(report.path.of(leg)) for leg in Leg)
+    return [f"Drawn are {MOST} of {longest:,} hops; the table has all."] if longest > MOST else []
 
 
 def way(report: Report, leg: Leg) -> Markup:

@@ -59,9 +59,9 @@ def _sans(size: float, table: dict[str, float], text: str) -> float:
 
 def shortened(text: str, room: float, measure: Measure) -> str:
     """`text`, or as much of it as fits in `room` with an ellipsis behind."""
-    if measure(text) <= room:
+    if _fits(text, room, measure):
         return text
-    first, last = 0, len(text)
+    first, last = 0, min(len(text), round(room))
     while first < last:  # the longest start that fits
         middle = (first + last + 1) // 2
         fits = measure(text[:middle] + "…") <= room
@@ -69,9 +69,14 @@ def shortened(text: str, room: float, measure: Measure) -> str:
     return text[:first].rstrip() + "…"
 
 
+def _fits(text: str, room: float, measure: Measure) -> bool:
+    """Whether there is room; a letter is wider than a pixel, so that a long text is not measured for it."""
+    return len(text) <= room and measure(text) <= room
+
+
 def abridged(name: str, room: float, measure: Measure) -> str:
     """`name`, or as much of its start and of its end as fits in `room`: names that are alike differ there."""
-    if measure(name) <= room:
+    if _fits(name, room, measure):
         return name
     end = len(name)
     start = shortened(name, room * 0.6, measure).removesuffix("…")
