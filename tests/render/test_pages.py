@@ -126,7 +126,7 @@ def test_a_hostile_page_is_known_elements_alone(kind: str) -> None:
     parsed(sample_pages.HOSTILE[kind]())
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(NAMES)
 def test_no_name_gets_out_of_its_place(evil: str) -> None:
     harmless, hostile = parsed(html(named("x"))), parsed(html(named(evil)))

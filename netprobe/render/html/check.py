@@ -30,7 +30,7 @@ def html(report: CheckReport) -> str:
     failing = [each for each in report.results if each.status is not Status.HELD]
     rows = (_row(n, each) for n, each in enumerate(report.results, 1))
     return page(
-        f"netprobe check: {said}",
+        f"What is declared to hold: {said}",
         heading("check", "What is declared to hold", said, "good" if report.holds else "bad", _asked(report)),
         paragraphs((f"with: {each}" for each in report.changes), "mono"),
         section("Expectations", table(_HEADS, rows, "checks")),

@@ -30,7 +30,7 @@ class Band(Struct, frozen=True):
     height: int
 
 
-class Standing(Struct, frozen=True):
+class PlacedCard(Struct, frozen=True):
     """A card and where it stands."""
 
     card: Card
@@ -64,7 +64,7 @@ class Lanes(Struct, frozen=True):
     width: int
     height: int
     bands: tuple[Band, ...]
-    standing: tuple[Standing, ...]
+    standing: tuple[PlacedCard, ...]
     ways: tuple[Way, ...]
 
 
@@ -129,16 +129,18 @@ def _height(card: Card) -> int:
     return _HEAD + _LINE * (above + len(card.lines)) + _FOOT
 
 
-def _stand(system: Sequence[tuple[Card, int]], bands: Sequence[Band], width: int) -> list[Standing]:
+def _stand(system: Sequence[tuple[Card, int]], bands: Sequence[Band], width: int) -> list[PlacedCard]:
     above = 0 if width >= SIDE else NAME_ABOVE - 6
     at = {band.name: band for band in bands}
     return [
-        Standing(card, x, at[card.lane].y + _PAD + above, at[card.lane].height - 2 * _PAD - above)
+        PlacedCard(card, x, at[card.lane].y + _PAD + above, at[card.lane].height - 2 * _PAD - above)
         for card, x in system
     ]
 
 
-def _ways(standing: Sequence[Standing], width: int, before: Card | None, after: Card | None) -> Iterator[Way]:
+def _ways(
+    standing: Sequence[PlacedCard], width: int, before: Card | None, after: Card | None
+) -> Iterator[Way]:
     """The arrows between the cards; in from the picture before, and out to the next one."""
     first, last = standing[0], standing[-1]
     if before is not None:

@@ -10,7 +10,7 @@ from netprobe.render.marks import Fate
 
 from .cards import OUTSIDE, PADDING, Card, cards, look
 from .elements import NOTHING, Markup, element, stacked, together
-from .lanes import NAME_ABOVE, SIDE, Band, Lanes, Standing, Way, lanes, widest
+from .lanes import NAME_ABOVE, SIDE, Band, Lanes, PlacedCard, Way, lanes, widest
 from .widths import abridged, bold, mono
 
 _NAMES, _NOTES = bold(12), mono(10.5)
@@ -94,7 +94,7 @@ def _arrows(ways: Sequence[Way]) -> list[Markup]:
     return drawn
 
 
-def _card(standing: Standing) -> Markup:
+def _card(standing: PlacedCard) -> Markup:
     card, x, y = standing.card, standing.x, standing.y
     width = round(card.width)
     said = [("remark", card.remark), ("under", card.under), *(("detail", line) for line in card.lines)]
@@ -115,7 +115,7 @@ def _card(standing: Standing) -> Markup:
     )
 
 
-def _envelope(standing: Standing) -> Markup:
+def _envelope(standing: PlacedCard) -> Markup:
     """The packet around the packet: a second frame."""
     return element(
         "rect", class_="envelope", x=standing.x - 4, y=standing.y - 4,

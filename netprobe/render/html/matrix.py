@@ -32,7 +32,7 @@ def html(matrix: Matrix) -> str:
     """The whole page."""
     first, *others = figures(matrix)
     return page(
-        f"netprobe matrix: {first}",
+        f"Who reaches whom: {first}",
         heading("matrix", "Who reaches whom", first, _COLOURS.get(matrix.overall, "odd"), "; ".join(others)),
         section("All pairs", at_each_width(partial(_map, matrix), "Which pairs answer"), _legend(matrix)),
         *(_group(matrix, group) for group in matrix.groups),

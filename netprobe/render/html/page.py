@@ -37,7 +37,7 @@ def heading(command: str, asked: str, ending: str, colour: str, beside: str = ""
     """What was asked, and how it ended."""
     return element(
         "header",
-        element("p", f"netprobe {command}", class_="what"),
+        element("p", "netprobe ", command, class_="what"),
         element("h1", asked),
         element(
             "p",
