@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
@@ -20,6 +21,7 @@ import netprobe.render.html
 from netprobe.formats import checked, formatted, matrix_as
 from netprobe.model import Leg, Paths, Report, Verdict
 from netprobe.render.escape import safe
+from netprobe.render.html import style
 from netprobe.render.html.cards import Card, cards
 from netprobe.render.html.check import html as check_page
 from netprobe.render.html.elements import Markup, element, marked
@@ -304,3 +306,31 @@ def test_many_hops_are_drawn_up_to_a_limit_and_all_in_the_table() -> None:
 
 def test_the_same_report_is_the_same_page() -> None:
     assert html(sample_reports.HEALTHY) == html(sample_reports.HEALTHY)
+
+
+BEHIND = {  # the colours of text, and on what they stand
+    "ink": "ground card shade badly natly oddly tint0 tint1 tint2 tint3 tint4",
+    "dim": "ground card shade badly natly oddly tint0 tint1 tint2 tint3 tint4",
+    "good": "ground card tint3", "bad": "ground badly", "nat": "ground natly", "odd": "ground card oddly",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("look", [style._LIGHT, style._DARK], ids=["light", "dark"])
+def test_text_can_be_read_on_what_is_behind_it(look: str) -> None:
+    """WCAG 2.2, success criterion 1.4.3: a contrast of 4.5 to 1."""
+    colours = dict(re.findall(r"--(\w+):#(\w+);", look))
+    pairs = [(text, ground) for text, grounds in BEHIND.items() for ground in grounds.split()]
+    assert [pair for pair in pairs if contrast(*(colours[name] for name in pair)) < 4.5] == []
+
+
+def contrast(one: str, other: str) -> float:
+    darker, lighter = sorted(map(luminance, (one, other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def luminance(colour: str) -> float:
+    """Of a colour in hexadecimal digits, as WCAG defines it."""
+    whole = "".join(digit * 2 for digit in colour) if len(colour) == 3 else colour
+    parts = [int(whole[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
