@@ -68,6 +68,9 @@ CHECK = CheckReport(
     4,
 )  # fmt: skip
 
+BROKEN_MATRIX = sample_matrices.SHOWN["broken"]
+MATRIX = replace(BROKEN_MATRIX, groups=(replace(BROKEN_MATRIX.groups[0], report=sample_reports.FORWARD_DROP), *BROKEN_MATRIX.groups[1:]))
+
 ATTACKS = (
     "<script>window.ran = 1</script>",
     '"><img src=x onerror="window.ran = 1">',

@@ -31,6 +31,7 @@ PAGES: dict[str, Callable[[], str]] = {
     **{f"matrix-{name}": lambda matrix=matrix: matrix_page(matrix) for name, matrix in sample_matrices.SHOWN.items()},
     **{name: lambda report=report: html(report) for name, report in sample_pages.REPORTS.items()},
     "check": lambda: check_page(sample_pages.CHECK),
+    "matrix-with-a-way": lambda: matrix_page(sample_pages.MATRIX),
     "map": lambda: wiring_html(sample_wirings.WHOLE),
     "map-large": lambda: wiring_html(sample_wirings.crowd(40)),
 }

@@ -106,6 +106,7 @@ def test_matrix_and_check_have_their_page() -> None:
     text = said(parsed(matrix_page(made)))
     assert "12 pairs: host FORWARD policy DROP [policy-drop]" in text
     assert "iptables -P FORWARD ACCEPT" in text
+    assert "One of them: the request of red (10.0.0.2) → 8.8.8.8" in said(parsed(matrix_page(sample_pages.MATRIX)))
     assert checked(sample_pages.CHECK, "html", Terminal(), quiet=True) == check_page(sample_pages.CHECK)
     root = parsed(check_page(sample_pages.CHECK))
     assert cell(root, "checks", 0) == ["✗", "✓", "!", "?"]

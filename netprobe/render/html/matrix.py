@@ -6,11 +6,14 @@ from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
 
+from netprobe.model import Leg, Report
 from netprobe.model.matrix import Matrix, PairGroup
 from netprobe.model.report import Verdict
 from netprobe.render import words
 from netprobe.render.escape import safe
+from netprobe.render.headline import question
 from netprobe.render.heat import SIGNS, TENTHS, MapRow, has_blocks, is_oneself, judged, lines_of, seen
+from netprobe.render.marks import broken_leg
 from netprobe.render.matrix import figures, listed, remarks, title
 from netprobe.render.pen import Pen
 from netprobe.render.terminal import Terminal
@@ -18,12 +21,15 @@ from netprobe.render.terminal import Terminal
 from .causes import fix
 from .elements import NOTHING, Markup, element, stacked, together
 from .lanes import SIDE
+from .lanes_svg import legend
 from .page import NARROW, at_each_width, heading, page, paragraphs, section, typed
 from .repeat import all_pairs
+from .report import way
 from .widths import abridged, mono
 
 _LABELS = mono(12)
 _LARGEST = 32  # pixels of a cell
+DRAWN = 12  # groups with a picture of their own
 MOST = 60  # members that the command line which asks again has room for
 _COLOURS = {Verdict.REACHABLE: "good", Verdict.UNREACHABLE: "bad"}
 
@@ -35,7 +41,7 @@ def html(matrix: Matrix) -> str:
         f"Who reaches whom: {first}",
         heading("matrix", "Who reaches whom", first, _COLOURS.get(matrix.overall, "odd"), "; ".join(others)),
         section("All pairs", at_each_width(partial(_map, matrix), "Which pairs answer"), _legend(matrix)),
-        *(_group(matrix, group) for group in matrix.groups),
+        *(_group(matrix, group, n < DRAWN) for n, group in enumerate(matrix.groups)),
         section("To know", paragraphs(remarks(matrix, Pen(Terminal())))),
         section("To repeat it", typed(_again(matrix)), element("p", _took(matrix), class_="dim")),
     )
@@ -49,13 +55,24 @@ def _took(matrix: Matrix) -> str:
     return f"It took {words.duration(matrix.took_ns)}." if matrix.took_ns else ""
 
 
-def _group(matrix: Matrix, group: PairGroup) -> Markup:
-    """One cause: how many pairs, which they are, what mends it."""
+def _group(matrix: Matrix, group: PairGroup, is_drawn: bool) -> Markup:
+    """One cause: how many pairs, which they are, what mends it, and the way of one of them."""
     cause = group.cause
     known = NOTHING if cause is None else stacked(_thing(group), fix(cause))
     colour = _COLOURS.get(group.verdict, "odd")
     told = element("p", listed(matrix, group.pairs))
-    return element("section", element("h2", title(group)), told, known, class_=f"block {colour}")
+    block = element("section", element("h2", title(group)), told, known, class_=f"block {colour}")
+    return stacked(block, _way(group.report) if group.report is not None and is_drawn else NOTHING)
+
+
+def _way(report: Report) -> Markup:
+    """Where one pair of a group is lost."""
+    leg = broken_leg(report) or Leg.REQUEST
+    drawn = way(report, leg)
+    if not drawn:
+        return NOTHING
+    said = f"One of them: the {leg} of {question(report)}"
+    return stacked(element("p", said, class_="dim"), drawn, legend(report, leg))
 
 
 def _thing(group: PairGroup) -> Markup:
