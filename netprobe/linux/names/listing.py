@@ -32,7 +32,7 @@ _End = tuple[netns.Identity, int]  # an interface: its namespace and ifindex
 
 
 @dataclass(slots=True)
-class Seen:
+class MetSpace:
     """A namespace as met on the way: all its names, and what was read inside."""
 
     found: list[Found]
@@ -44,7 +44,7 @@ class Seen:
     masters: dict[int, str] = field(default_factory=dict)
 
 
-Look = Callable[[Seen, int], None]  # reads what is wanted of an open namespace, in which the thread is
+Look = Callable[[MetSpace, int], None]  # reads what is wanted of an open namespace, in which the thread is
 
 
 def list_spaces(directory: Directory) -> tuple[Space, ...]:
@@ -59,7 +59,7 @@ def list_spaces(directory: Directory) -> tuple[Space, ...]:
     return tuple(sorted(typed, key=lambda space: (space.kind, natural(space.name))))
 
 
-def _shared_names(all_seen: Sequence[Seen]) -> frozenset[str]:
+def _shared_names(all_seen: Sequence[MetSpace]) -> frozenset[str]:
     """The names that stand for more than one namespace where they are written alone."""
     of_each = ({found.name for found in each.found if _is_bare(found)} for each in all_seen)
     counts = Counter(chain.from_iterable(of_each))
@@ -87,14 +87,14 @@ def _is_something_else(name: str) -> bool:
         return False
 
 
-def meet_all(directory: Directory, look: Look) -> tuple[dict[netns.Identity, Seen], list[Seen]]:
+def meet_all(directory: Directory, look: Look) -> tuple[dict[netns.Identity, MetSpace], list[MetSpace]]:
     """All namespaces that can be seen, each looked at once, and the names of those that cannot be opened.
 
     Raises Shortage, OSError where we lack what it takes to look.
     """
-    seen: dict[netns.Identity, Seen] = {}
+    seen: dict[netns.Identity, MetSpace] = {}
     taken: set[str] = set()  # titles
-    closed: list[Seen] = []
+    closed: list[MetSpace] = []
     everything = directory.everything()
     while batch := list(islice(everything, AT_ONCE)):
         results = open_each(batch)
@@ -103,7 +103,7 @@ def meet_all(directory: Directory, look: Look) -> tuple[dict[netns.Identity, See
                 if isinstance(result, Shortage):
                     raise result
                 if isinstance(result, NetprobeError):
-                    closed.append(Seen([found], found.name, blind=str(result)))
+                    closed.append(MetSpace([found], found.name, blind=str(result)))
                 else:
                     _meet(directory, (seen, taken), found, result, look)
         finally:
@@ -117,14 +117,14 @@ def natural(name: str) -> list[tuple[int, str]]:
     return [(int(piece) if at % 2 else 0, piece) for at, piece in enumerate(pieces)]
 
 
-def _look(each: Seen, _fd: int) -> None:
+def _look(each: MetSpace, _fd: int) -> None:
     with Netlink() as netlink:
         each.links, each.addresses = list_links(netlink), read_addresses(netlink)
 
 
 def _meet(
     directory: Directory,
-    known: tuple[dict[netns.Identity, Seen], set[str]],
+    known: tuple[dict[netns.Identity, MetSpace], set[str]],
     found: Found,
     fd: int,
     look: Look,
@@ -139,7 +139,7 @@ def _meet(
     free = (title for title in directory.titles(identity, found) if title not in taken)
     title = directory.handles.name_of(identity) or next(free, f"netns-{identity[1]}")
     taken.add(title)
-    seen[identity] = each = Seen([found], title, identity=identity)
+    seen[identity] = each = MetSpace([found], title, identity=identity)
     try:
         with deadline.within(EACH_S), netns.inside(fd):
             look(each, fd)
@@ -151,7 +151,7 @@ def _meet(
     each.masters = {link.index: names[link.master] for link in each.links if link.master in names}
 
 
-def _wires(directory: Directory, seen: dict[netns.Identity, Seen]) -> dict[_End, _End]:
+def _wires(directory: Directory, seen: dict[netns.Identity, MetSpace]) -> dict[_End, _End]:
     """Both ends of every veth.
 
     The namespace with most of them is asked first: its answers serve for the others too.
@@ -181,7 +181,7 @@ def _wires(directory: Directory, seen: dict[netns.Identity, Seen]) -> dict[_End,
     return wires
 
 
-def _numbers(directory: Directory, each: Seen, wanted: set[int]) -> dict[int, netns.Identity]:
+def _numbers(directory: Directory, each: MetSpace, wanted: set[int]) -> dict[int, netns.Identity]:
     """What a namespace calls others; nothing where it may not be asked.
 
     Raises Shortage, OSError where we lack what it takes to ask.
@@ -205,11 +205,11 @@ def _numbers(directory: Directory, each: Seen, wanted: set[int]) -> dict[int, ne
         os.close(fd)
 
 
-def _space(each: Seen, seen: dict[netns.Identity, Seen], wires: dict[_End, _End]) -> Space:
+def _space(each: MetSpace, seen: dict[netns.Identity, MetSpace], wires: dict[_End, _End]) -> Space:
     return replace(space_of(each), interfaces=tuple(_interfaces(each, seen, wires)))
 
 
-def space_of(each: Seen) -> Space:
+def space_of(each: MetSpace) -> Space:
     """A namespace as it is called, without its interfaces."""
     kind = next((found.kind for found in each.found if found.name == each.title), each.found[0].kind)
     given = [
@@ -224,7 +224,7 @@ def space_of(each: Seen) -> Space:
 
 
 def _interfaces(
-    each: Seen, seen: dict[netns.Identity, Seen], wires: dict[_End, _End]
+    each: MetSpace, seen: dict[netns.Identity, MetSpace], wires: dict[_End, _End]
 ) -> Iterator[SpaceInterface]:
     for link in each.links:
         own = tuple(

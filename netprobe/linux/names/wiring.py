@@ -19,7 +19,7 @@ from netprobe.linux.tables.links import read_addresses
 from netprobe.model import Link, Namespace, Route, Ruleset
 from netprobe.model.wiring import PAIRS, Layer, MachineReading, SpaceReading
 
-from .listing import Seen, meet_all, natural, space_of
+from .listing import MetSpace, meet_all, natural, space_of
 from .namespaces import Directory
 from .peers import numbers_of
 
@@ -35,7 +35,7 @@ class _WiringReader:
         self.routes: dict[_Identity, tuple[Route, ...]] = {}
         self.rulesets: dict[_Identity, Ruleset] = {}
 
-    def look(self, each: Seen, fd: int) -> None:
+    def look(self, each: MetSpace, fd: int) -> None:
         """One open namespace, in which the thread is."""
         with Netlink() as netlink:
             each.links, self.layers[each.identity] = list_layers(netlink)
@@ -62,7 +62,7 @@ def read_wiring(directory: Directory) -> MachineReading:
     return MachineReading(tuple(found), tuple(directory.containers.networks()), tuple(blind))
 
 
-def _reading(each: Seen, reader: _WiringReader, nsids: dict[int, str]) -> SpaceReading:
+def _reading(each: MetSpace, reader: _WiringReader, nsids: dict[int, str]) -> SpaceReading:
     config = Namespace(
         each.title,
         each.identity[1],
@@ -75,7 +75,7 @@ def _reading(each: Seen, reader: _WiringReader, nsids: dict[int, str]) -> SpaceR
     return SpaceReading(space_of(each), config, layers, nsids, _networks(each))
 
 
-def _networks(each: Seen) -> tuple[str, tuple[str, ...]]:
+def _networks(each: MetSpace) -> tuple[str, tuple[str, ...]]:
     """The engine and the networks of the container that a namespace belongs to."""
     containers = (getattr(found, "container", None) for found in each.found)
     own = next((one for one in containers if one is not None and one.networks), None)
@@ -86,7 +86,7 @@ def _named(numbers: dict[int, _Identity], titles: Mapping[_Identity, str]) -> di
     return {nsid: titles[identity] for nsid, identity in numbers.items() if identity in titles}
 
 
-def _all_numbers(seen: dict[_Identity, Seen]) -> _Numbers:
+def _all_numbers(seen: dict[_Identity, MetSpace]) -> _Numbers:
     """What each namespace calls those that its interfaces name.
 
     The one with most of them is asked first: both ends of a pair tell of each other, and its answers serve
@@ -108,14 +108,14 @@ def _all_numbers(seen: dict[_Identity, Seen]) -> _Numbers:
     return numbers
 
 
-def _away(each: Seen) -> Iterator[tuple[Link, int]]:
+def _away(each: MetSpace) -> Iterator[tuple[Link, int]]:
     """The interfaces that name one in another namespace, each with the number of that."""
     for link in each.links:
         if link.link is not None and link.link.nsid is not None:
             yield link, link.link.nsid
 
 
-def _asked(each: Seen, seen: dict[_Identity, Seen], wanted: set[int]) -> dict[int, _Identity]:
+def _asked(each: MetSpace, seen: dict[_Identity, MetSpace], wanted: set[int]) -> dict[int, _Identity]:
     """Which namespaces these numbers mean, of those that were seen; nothing where it may not be asked.
 
     Raises Shortage, OSError where we lack what it takes to ask.
