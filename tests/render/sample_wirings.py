@@ -1,5 +1,7 @@
 """Maps made by hand: a machine with two Docker networks, a nested namespace, VXLAN to another node, and a path; and one of any size."""
 
+from msgspec.structs import replace
+
 from netprobe.model import Blind, Verdict
 from netprobe.model.wiring import LaidPath, WayOut, Wire, WiredInterface, WiredSpace, WiredTranslation, WireEnd, Wiring
 
@@ -99,3 +101,6 @@ def crowd(count):
     )
     wires = (each for n in range(1, count + 1) for each in plugged(f"c{n}", f"veth{n}", FRONT))
     return Wiring((host, *stations), tuple(wires))
+
+
+MAPS = {"whole": WHOLE, "stopped": replace(WHOLE, path=STOPPED), "reached": replace(WHOLE, path=REACHED), "crowd": crowd(300)}
