@@ -20,7 +20,8 @@ from msgspec import Struct
 LIMIT_S = 2.0
 LARGEST = 32 << 20  # bytes; a list of ten thousand containers has 20 MB
 PIECE = 1 << 16
-NETWORKS = "/networks"  # the path of the list of all networks
+# the paths of the list of all networks: Docker's, and that of Podman, which has more
+NETWORKS, PODMAN_NETWORKS = "/networks", "/v4.0.0/libpod/networks/json"
 _UCRED = struct.Struct("=iII")  # process, user, group
 
 

@@ -11,11 +11,11 @@ from typing import TypeVar
 from netprobe.linux import deadline
 from netprobe.model.wiring import EngineNetwork
 
-from .api import LIMIT_S, NETWORKS, Busy, HttpAnswer, Silent, get, inspect, listing
+from .api import LIMIT_S, NETWORKS, PODMAN_NETWORKS, Busy, HttpAnswer, Silent, get, inspect, listing
 from .container import SHORT_ID, WHOLE_ID, Container, changed
 from .descriptions import Described, Listed
 from .json import decoded
-from .networks import ListedNetwork
+from .networks import ListedNetwork, PodmanNetwork
 from .process import whose
 from .sockets import Sockets
 
@@ -61,14 +61,17 @@ class Client:
             yield from self._valid(answer, self._read(answer, address, list[Listed]) or ())
 
     def networks(self) -> Iterator[EngineNetwork]:
-        """Every network for which an interface of the host stands; of a Podman that listens here its files
-        tell more.
-        """
+        """Every network for which an interface of the host stands."""
         for address in self._addresses():
             answer = self._get(address, NETWORKS, LIMIT_S)
-            said = self._read(answer, address, list[ListedNetwork]) or ()
-            if self._signed(answer) == "docker":
-                yield from (found for each in said if (found := each.network()) is not None)
+            if self._signed(answer) == "podman":
+                answer = self._get(address, PODMAN_NETWORKS, LIMIT_S)
+                of_podman = self._read(answer, address, list[PodmanNetwork]) or ()
+                found = [each.network() for each in of_podman]
+            else:
+                listed = self._read(answer, address, list[ListedNetwork]) or ()
+                found = [each.network() for each in listed]
+            yield from filter(None, found)
 
     def _addresses(self) -> tuple[str, ...]:
         """The sockets to ask; that there is none although the user named an engine is remarked once."""

@@ -43,19 +43,24 @@ class ListedNetwork(Struct, rename="pascal"):
         return EngineNetwork("docker", self.name, options.get(BRIDGE_NAME) or f"br-{self.id[:12]}")
 
 
-class _PodmanNetwork(Struct):
-    """A file of netavark's (containers/common, libnetwork/types.Network)."""
+class PodmanNetwork(Struct):
+    """A network of Podman's, in its API and in its files (containers/common, libnetwork/types.Network)."""
 
     name: str = ""
     network_interface: str = ""
+
+    def network(self) -> EngineNetwork | None:
+        """The network, where it has an interface on the host."""
+        has_both = self.name and self.network_interface
+        return EngineNetwork("podman", self.name, self.network_interface) if has_both else None
 
 
 def podman_networks(tree: Tree) -> Iterator[EngineNetwork]:
     """The networks of root's Podman; none where there is no Podman."""
     if not tree.exists(PODMAN_SIGN):
         return
-    found = {each.name: each for each in _in_files(tree) if each.name and each.interface}
-    yield from ({PODMAN_DEFAULT.name: PODMAN_DEFAULT} | found).values()
+    yield PODMAN_DEFAULT
+    yield from _in_files(tree)
 
 
 def _in_files(tree: Tree) -> Iterator[EngineNetwork]:
@@ -65,8 +70,7 @@ def _in_files(tree: Tree) -> Iterator[EngineNetwork]:
         return
     for name in names:
         try:
-            read = decoded(tree.read(f"{PODMAN_FILES}/{name}"), _PodmanNetwork)
+            read = decoded(tree.read(f"{PODMAN_FILES}/{name}"), PodmanNetwork)
         except OSError:
             continue
-        if read is not None:
-            yield EngineNetwork("podman", read.name, read.network_interface)
+        yield from filter(None, (read and read.network(),))

@@ -58,9 +58,10 @@ class Registry:
                 yield FoundContainer(changed(each, pid=pid))
 
     def networks(self) -> Iterator[EngineNetwork]:
-        """The networks of Docker, as it says, and of Podman, as its files tell."""
-        yield from self._kinds.clients["docker"].networks()
+        """The networks of Docker and Podman, as they say, and as Podman's files tell."""
         yield from podman_networks(Tree(self._root or "/"))
+        for client in self._kinds.clients.values():
+            yield from client.networks()
 
     # from namespaces to containers
 
