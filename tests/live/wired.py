@@ -61,9 +61,9 @@ def far(link: dict[str, Any], name: str, links: dict[str, list[dict[str, Any]]],
 
 
 def addresses(links: dict[str, list[dict[str, Any]]]) -> dict[str, set[str]]:
-    """The addresses of each interface."""
+    """The addresses of each interface, but for link-local ones: the kernel gives those when it comes to it."""
     return {
-        f"{name}/{link['ifname']}": {f"{each['local']}/{each['prefixlen']}" for each in link["addr_info"]}
+        f"{name}/{link['ifname']}": {f"{each['local']}/{each['prefixlen']}" for each in link["addr_info"] if each["scope"] != "link"}
         for name, those in links.items()
         for link in those
     }
@@ -77,5 +77,9 @@ def of_map(told: dict[str, Any], *kinds: str) -> set[Edge]:
 
 
 def addresses_of_map(told: dict[str, Any]) -> dict[str, set[str]]:
-    """The addresses of each interface of a map's JSON."""
-    return {f"{space['name']}/{each['name']}": set(each["addresses"]) for space in told["spaces"] for each in space["interfaces"]}
+    """The addresses of each interface of a map's JSON, but for link-local ones."""
+    return {
+        f"{space['name']}/{each['name']}": {address for address in each["addresses"] if not address.startswith("fe80:")}
+        for space in told["spaces"]
+        for each in space["interfaces"]
+    }
