@@ -228,7 +228,7 @@ def _unread(space: WiredSpace) -> Iterator[Node]:
 
 def _details(interface: WiredInterface) -> Iterator[str]:
     """What is said of an interface below its name; "" for what does not apply."""
-    yield kind_of(interface, plugged=True)
+    yield from kind_of(interface, plugged=True).split(", ")
     yield state_of(interface)
     yield interface.unseen or ""
     yield f'"{interface.alias}"' * bool(interface.alias)

@@ -13,7 +13,7 @@ from .markup import escaped
 from .terminal import Terminal
 from .wiring_svg import STYLE, inner_svg
 from .wiring_text import wiring_text
-from .wiring_words import meant, path_words, translated
+from .wiring_words import meant, translated
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _STYLE = """\
@@ -48,8 +48,6 @@ def _lines(wiring: Wiring) -> Iterator[str]:
     yield '<meta name="viewport" content="width=device-width, initial-scale=1"/>'
     yield f"<title>{title}</title>\n<style>{_STYLE}\n{STYLE}</style>\n</head>\n<body>"
     yield f"<h1>{title}</h1>"
-    if wiring.path is not None:
-        yield f"<p>{escaped(path_words(wiring))}</p>"
     yield f'<div class="picture">\n{inner_svg(wiring)}\n</div>'
     yield from _rules(wiring)
     yield from _blind(wiring)

@@ -220,3 +220,12 @@ def test_hostile_interfaces(make_lab: Callable[..., Lab]) -> None:
         assert "\x1b" not in shown
         assert "<script" not in shown or output in ("text", "dot", "json")
         assert all(line.isprintable() for line in shown.splitlines())
+
+
+@once
+def test_what_a_question_opened_is_called_as_before(make_lab: Callable[..., Lab]) -> None:
+    """A map with a path asks first: what that opened is listed by who has its name, and by nothing that nobody can type."""
+    lab = make_lab(NETWORK)
+    plain, after = (told(ask(lab, "map", "-o", "json", *words)) for words in ((), ("--highlight", "c1", "internet")))
+    assert after["path"]["verdict"] == "reachable"
+    assert plain["spaces"] == after["spaces"]

@@ -23,7 +23,7 @@ from netprobe.linux.tables.links import list_links, read_addresses
 from netprobe.model import InterfaceAddress, Link, Space, SpaceInterface
 
 from .names import Found, Processes, close_all, open_each
-from .namespaces import HOST, NAMELESS, Directory, is_generated
+from .namespaces import HOST, NAMELESS, OPENED, Directory, is_generated
 from .peers import numbers_of
 
 AT_ONCE = 32  # namespaces that are open at one time
@@ -211,14 +211,17 @@ def _space(each: MetSpace, seen: dict[netns.Identity, MetSpace], wires: dict[_En
 
 def space_of(each: MetSpace) -> Space:
     """A namespace as it is called, without its interfaces."""
-    kind = next((found.kind for found in each.found if found.name == each.title), each.found[0].kind)
+    # what an earlier question has opened comes under the name that it got; who has that name comes as well
+    sources = [found for found in each.found if found.kind == HOST or not found.path.startswith(OPENED)]
+    known = sources or each.found
+    kind = next((found.kind for found in known if found.name == each.title), known[0].kind)
     given = [
         found
-        for found in each.found
+        for found in known
         if found.kind != "host" and (found.name == each.title or not is_generated(found.name))
     ]
     names = dict.fromkeys(found.text for found in given)
-    note = next((found.note for found in each.found if found.note and found.name == each.title), "")
+    note = next((found.note for found in known if found.note and found.name == each.title), "")
     note = note or (each.title.partition("(")[2].removesuffix(")") if kind == Processes.kind else "")
     return Space(each.title, kind, tuple(names), each.identity[1], note=note, blind=each.blind)
 

@@ -32,6 +32,7 @@ from .names import (
 )
 
 HOST = STARTED_IN
+OPENED = "/proc/self/fd/"  # where a namespace is that is open already
 HOST_ROOT = "/proc/1/root"
 # kinds whose names tell nothing without the kind before them
 NAMELESS = (HOST, Processes.kind, NamespaceFiles.kind, PODS)
@@ -159,7 +160,7 @@ class Directory:
         return named.kind is None and named.name == HOST and not named.nested and not self.named.find(HOST)
 
     def _host(self) -> Found:
-        return Found(HOST, HOST, f"/proc/self/fd/{self._home}")
+        return Found(HOST, HOST, f"{OPENED}{self._home}")
 
     def _locate(self, named: Named) -> Found:
         try:
@@ -286,8 +287,7 @@ class Directory:
     def _at_hand(self) -> Iterator[Found]:
         yield self._host()
         yield from [
-            Found(found.kind, name, f"/proc/self/fd/{self.handles[name]}")
-            for name, found in self._found.items()
+            Found(found.kind, name, f"{OPENED}{self.handles[name]}") for name, found in self._found.items()
         ]
 
 
