@@ -204,6 +204,14 @@ def test_the_page_shows_what_is_printed(lab: Lab) -> None:
     assert ask_program(lab, "map", environment={"COLUMNS": "100"}).stdout == shown
 
 
+@once
+def test_the_picture_of_the_page_is_what_is_drawn(fresh_lab: Lab) -> None:
+    """Made by `netprobe map --highlight red 8.8.8.8 -o svg --out docs/map.svg`, where the rule of `netprobe demo --break forward-drop` is."""
+    fresh_lab.inject("forward-drop")
+    drawn = ask(fresh_lab, "map", "--highlight", "red", "8.8.8.8", "-o", "svg").stdout
+    assert drawn == (Path(__file__).parents[2] / "docs/map.svg").read_text()
+
+
 HOSTILE = ["e;id>pwn", "$(id>pwn)", "-x", "e\x1b[m;x", '"]-->x[', "<b>&amp;", "a\\nb", "\\N", "{{x}}", "\u202e;id"]
 
 
