@@ -23,7 +23,7 @@ from netprobe.model.live import (
     LiveHop,
     Notice,
     RoundEvent,
-    Seen,
+    SeenHop,
     VerdictEvent,
 )
 
@@ -229,11 +229,11 @@ def _round(report: Report, number: int, at_ns: int) -> RoundEvent:
     return RoundEvent(at_ns, number, report.verdict, rtt, code, tuple(_seen(report)))
 
 
-def _seen(report: Report) -> Iterator[Seen]:
+def _seen(report: Report) -> Iterator[SeenHop]:
     for leg in Leg:
         for hop in report.path.of(leg):
             if hop.bound is not None:
-                yield Seen(*_place(leg, hop), hop.observed, hop.time_ns)
+                yield SeenHop(*_place(leg, hop), hop.observed, hop.time_ns)
 
 
 def _place(leg: Leg, hop: Hop) -> tuple[Leg, int, str, str | None, str, str | None]:

@@ -124,7 +124,7 @@ class Live(Struct, frozen=True):
     unheard: tuple[str, ...] = ()  # what the kernel could not be asked to tell, and why
 
 
-class Seen(Struct, frozen=True):
+class SeenHop(Struct, frozen=True):
     """One place in one round: None where no sensor was."""
 
     leg: Leg
@@ -156,7 +156,7 @@ class RoundEvent(Struct, frozen=True, tag_field="event", tag="round"):
     verdict: Verdict | None
     rtt_ns: int | None = None
     code: str | None = None
-    hops: tuple[Seen, ...] = ()
+    hops: tuple[SeenHop, ...] = ()
     trouble: str = ""
     schema: Literal["netprobe.watch/1"] = "netprobe.watch/1"
 
