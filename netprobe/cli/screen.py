@@ -36,6 +36,7 @@ class Screen:
         self._before: list[Any] | None = None
         self._handlers: dict[int, Any] = {}
         self._taken = self._drawing = self._stale = False
+        self._owner = os.getpid()  # a process that is forked to read a file has our handlers, too
 
     def __enter__(self) -> Screen:
         return self
@@ -110,7 +111,7 @@ class Screen:
     # ---- the terminal
 
     def _take(self) -> None:
-        if self._taken:
+        if self._taken or os.getpid() != self._owner:
             return
         self._taken = True
         if self._keys >= 0:
@@ -123,7 +124,7 @@ class Screen:
         _write(_TAKE)
 
     def _give_back(self) -> None:
-        if not self._taken:
+        if not self._taken or os.getpid() != self._owner:
             return
         self._taken = False
         with suppress(OSError):
@@ -135,16 +136,15 @@ class Screen:
 
     def _redraw(self, before: str) -> None:
         """Draw until what is shown is what there is: a signal may come while it is drawn."""
-        if before and self._taken:
-            _write(before)
-        if self._drawing:
+        if self._drawing or not self._taken or os.getpid() != self._owner:
             return
+        _write(before)
         self._drawing = True
         try:
             while self._stale and self._taken:
                 self._stale = False
                 size = os.get_terminal_size(sys.stdout.fileno())
-                lines = self._draw(size.columns, size.lines)
+                lines = self._draw(size.columns or 80, size.lines or 24)  # a line may not say
                 shown = f"{_REST_OF_LINE}\r\n".join(lines)
                 if self._taken:
                     _write(f"{_HOME}{shown}{_REST_OF_LINE}{_REST}")

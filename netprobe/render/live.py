@@ -55,10 +55,8 @@ def live(
     head = [*_head(state, state.report, clock, pen), *_cause(state, state.report, pen)]
     table = _table(state, state.report, pen)
     changes = _changes(state, clock, pen)
-    said = [f"the kernel does not tell {each}" for each in state.unheard[:1]]
-    foot = pen.wrap(
-        "; ".join((*said, "times in µs since the probe was sent", *filter(None, [keys]))), pen.width
-    )
+    foot = pen.flowed([(f"the kernel does not tell {each}", "") for each in state.unheard[:1]])
+    foot += pen.flowed([("; ".join(filter(None, ("times in µs since the probe was sent", keys))), "")])
     return _fitted(head, table, changes, [pen.paint(line, DIM) for line in foot], height)
 
 

@@ -230,10 +230,22 @@ def test_the_terminal_is_put_back(fresh_lab: Lab, by: str) -> None:
         if by == "C-c":
             shown.type("C-c")
         else:
-            shell = shown.tell("display-message", "-p", "-t", "watch", "#{pane_pid}").strip()
-            fresh_lab.run(["sh", "-c", f"kill -{by} $(pgrep -P {shell})"], check=True)
+            shown.kill(by)
         shown.shows(AFTER, "as before", without="q quits")
         assert shown.is_as_before()
+
+
+def test_the_terminal_is_lent_while_it_is_stopped(fresh_lab: Lab) -> None:
+    with tmux(fresh_lab, WATCH) as shown:
+        shown.shows("STDDEV", "q quits")
+        shown.kill("TSTP")
+        until(shown.is_as_before, "the terminal was kept")
+        assert "q quits" not in shown.screen()
+        shown.kill("CONT")
+        shown.shows("STDDEV", "q quits")
+        assert not shown.is_as_before()
+        shown.type("q")
+        shown.shows(f"{AFTER}: 0", "as before")
 
 
 def test_a_terminal_of_ascii_without_colours(fresh_lab: Lab) -> None:

@@ -35,6 +35,11 @@ class Tmux:
         """Keys as tmux names them."""
         self.tell("send-keys", "-t", "watch", *keys)
 
+    def kill(self, name: str) -> None:
+        """Send a signal to the program."""
+        shell = self.tell("display-message", "-p", "-t", "watch", "#{pane_pid}").strip()
+        self._lab.run(["sh", "-c", f"kill -{name} $(pgrep -P {shell})"], check=True)
+
     def resize(self, width: int, height: int) -> None:
         """Another size of the window."""
         self.tell("resize-window", "-t", "watch", "-x", str(width), "-y", str(height))

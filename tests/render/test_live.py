@@ -1,10 +1,12 @@
 """The live table of --watch: goldens at three widths, and that it fits every room."""
 
 import pytest
+from msgspec.structs import replace
 from sample_watches import LOOKS, WATCHES, clock
 
-from netprobe.model.live import Live
-from netprobe.render.live import live, summary, told
+from netprobe.model import Changed
+from netprobe.model.live import ChangeEvent, Live, LiveChange, RoundEvent
+from netprobe.render.live import kept, live, summary, told
 from netprobe.render.pen import columns
 from netprobe.render.terminal import Terminal
 
@@ -47,6 +49,32 @@ def test_nothing_is_said_by_colour_alone():
         plain = live(state, clock, Terminal(120))
         assert len(painted) == len(plain)
         assert all(sign in "\n".join(plain) for sign in ("✓",))
+
+
+HOSTILE = "x\x1b]0;y\x07\u202e"
+
+
+def test_hostile_names_are_shown_by_their_numbers():
+    change = LiveChange(1, Changed("rule", HOSTILE, HOSTILE, namespace=HOSTILE, after=HOSTILE), heard=True, by=HOSTILE)
+    state = replace(WATCHES["broken"][0], trouble=HOSTILE, changes=(change,), unheard=(HOSTILE,))
+    events = [ChangeEvent(1, True, change.what, by=HOSTILE), RoundEvent(1, 1, None, trouble=HOSTILE)]
+    shown = summary(state, clock, Terminal(80)) + "".join(told(event, clock, Terminal()) for event in events)
+    shown += kept(2, HOSTILE, HOSTILE, Terminal(80))
+    assert not {"\x1b", "\x07", "\u202e"} & set(shown)
+    assert "\\x1b]0;y" in shown
+
+
+def test_what_the_kernel_does_not_tell_is_said():
+    state = replace(WATCHES["healthy"][0], unheard=("changes of rules in host: Operation not permitted",))
+    assert "the kernel does not tell changes of rules in host: Operation not permitted" in live(state, clock, Terminal(120))[-2]
+
+
+@pytest.mark.parametrize(("rounds", "last", "lost", "said"), [
+    (1, "a", None, ""), (5, None, None, ""), (5, "a", None, "\nkept of 5 rounds: the last one\n"),
+    (5, "a", "b", "\nkept of 5 rounds: the last one, and the last one that was lost: b\n"),
+])  # fmt: skip
+def test_what_is_kept(rounds, last, lost, said):
+    assert kept(rounds, last, lost, Terminal(80)) == said
 
 
 def test_before_the_first_round():
