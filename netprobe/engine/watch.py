@@ -96,8 +96,19 @@ def watch(
             known = _known(known, run.snapshot)
             good.learn(run)
             yield WatchStep(live, events, run)
+            if live.rounds == 1:
+                _get_ready()
         if rounds.limit is None or live.rounds < rounds.limit:
             _pause(listener, began, rounds.interval_ns, any(each.at_ns > at_ns for each in pending))
+
+
+def _get_ready() -> None:
+    """Have the rooms come in that explain a loss, before there is one: they are a hundred modules."""
+    from netprobe.causes import catalogue, symptoms  # noqa: F401
+    from netprobe.diagnose import blockers, changes, entrances  # noqa: F401
+    from netprobe.diagnose.repair import choice  # noqa: F401
+
+    from . import searches  # noqa: F401
 
 
 def _patience(live: Live) -> int | None:
