@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
-from netprobe.model import Changed, Difference, Hop, Leg, Report, Snapshot, Verdict
+from netprobe.model import Changed, Difference, Hop, Leg, Namespace, Report, Snapshot, Verdict
 from netprobe.model.live import (
     MOST_CHANGES,
     MOST_HOPS,
@@ -42,13 +42,19 @@ _Key = tuple[Leg, str, str | None, str, str | None]
 
 
 def known_after(known: Snapshot, fresh: Snapshot) -> Snapshot:
-    """What is known of the configuration after a reading: of namespaces that it did not read (in full), what
-    was read before.
-    """
-    read = {name: each for name, each in fresh.namespaces.items() if not each.unread}
+    """What is known of the configuration after a reading: what it did not read, as it was read before."""
+    read = {
+        name: _with_rules(known.get(name), each) for name, each in fresh.namespaces.items() if not each.unread
+    }
     others = {name: each for name, each in known.namespaces.items() if name not in read}
     kept = dict(list(others.items())[-_BESIDE:])
     return replace(fresh, namespaces={**kept, **read})
+
+
+def _with_rules(before: Namespace | None, each: Namespace) -> Namespace:
+    """The namespace; where its rules could not be read, with those that were read before."""
+    lacks = each.ruleset is None or each.ruleset.blind
+    return replace(each, ruleset=before.ruleset) if lacks and before is not None else each
 
 
 def changed_since(known: Snapshot, fresh: Snapshot, report: Report) -> tuple[Difference, ...]:

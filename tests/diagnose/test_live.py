@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from netprobe.diagnose.live import after_failure, after_round, changed_since, dated, ended, known_after, passed, verdict
-from netprobe.model import Changed, Difference, Leg, Verdict
+from netprobe.model import Blind, Chain, Changed, Difference, Leg, Namespace, Rule, Ruleset, Snapshot, Table, Verdict
 from netprobe.model.live import (
     MOST_CHANGES,
     MOST_HOPS,
@@ -185,6 +185,20 @@ def test_what_could_not_be_read_is_no_change():
     known = known_after(before, blind)
     assert changed_since(before, blind, HEALTHY) == ()
     assert changed_since(known, before, HEALTHY) == ()
+
+
+def test_rules_that_could_not_be_read_are_as_they_were():
+    """They kept changing while they were read: the next reading is held against the one before."""
+    without, rule = Table("nft", "ip", "filter", (Chain("forward"),)), Rule(7, "drop")
+    before, now = (Ruleset(tables=(replace(without, chains=(Chain("forward", rules=rules),)),)) for rules in ((rule,), ()))
+    blind = Ruleset((Blind("the ruleset of host", "it kept changing"),))
+    known = Snapshot()
+    for ruleset in (before, blind, blind):
+        fresh = Snapshot({"host": Namespace("host", ruleset=ruleset)})
+        assert changed_since(known, fresh, HEALTHY) == ()
+        known = known_after(known, fresh)
+    [found] = changed_since(known, Snapshot({"host": Namespace("host", ruleset=now)}), HEALTHY)
+    assert (found.kind, found.before, found.after) == ("rule", "drop", None)
 
 
 def test_namespaces_that_come_and_go_are_forgotten():

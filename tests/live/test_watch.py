@@ -73,7 +73,9 @@ def test_a_rule_comes_and_goes(fresh_lab: Lab) -> None:
     told = [(each["heard"], each["by"], each["what"]["kind"], each["what"]["namespace"]) for each in changes(program)]
     assert (True, "nft", "rule", "host") in told
     assert {each["heard"] for each in changes(program)} == {True}
-    new, gone = (each["what"] for each in changes(program) if each["what"]["kind"] == "rule")
+    rules = [each["what"] for each in changes(program) if each["what"]["kind"] == "rule"]
+    assert len(rules) == 2, [each for each in events(program) if each["event"] != "end"]
+    new, gone = rules
     assert (new["before"], gone["after"]) == (None, None)
     assert "drop" in new["after"]
     assert end["event"] == "end"
