@@ -2,15 +2,16 @@
 #
 #   docker build -t netprobe .
 #
-# Look at this host's namespaces and containers (the README says what each part is for):
+# Look at this host's namespaces and containers (the README says what each part is for, and `netprobe doctor` what is lacking):
 #
-#   docker run --rm --pid=host --network=host --cap-drop=ALL --cap-add=SYS_ADMIN --cap-add=SYS_PTRACE --cap-add=NET_RAW --cap-add=NET_ADMIN \
-#     -v /run/docker.sock:/run/docker.sock -v /run/netns:/run/netns:ro,rslave netprobe trace c1 8.8.8.8
+#   docker run --rm --pid=host --cap-drop=ALL \
+#       --cap-add=SYS_ADMIN --cap-add=SYS_PTRACE --cap-add=NET_RAW --cap-add=NET_ADMIN \
+#       netprobe trace c1 8.8.8.8
 #
-# Build without a way out: BASE is an image that is there, PIP_ARGS says where the wheels are (in the checkout, /source in the image):
+# Build without a way out: wheels/ is in the checkout, and /source/wheels in the image that builds; BASE is an image that is there.
 #
 #   pip wheel --wheel-dir wheels . hatchling
-#   docker build --build-arg PIP_ARGS='--no-index --find-links /source/wheels' -t netprobe .
+#   docker build --build-arg PIP_ARGS='--no-index --find-links /source/wheels' --build-arg BASE=python:3.11-slim -t netprobe .
 
 ARG BASE=python:3.11-slim
 

@@ -63,6 +63,7 @@ _MEANING = {
     "complete": (
         "false: the run was interrupted, before all of probe.count were decided or before the cause was found"
     ),
+    "rules": "the firewall rules that matched on the predicted way, hook by hook, whatever they said",
     "notes": "further remarks, in sentences",
 }
 

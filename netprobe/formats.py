@@ -12,8 +12,12 @@ from .model.wiring import Wiring
 from .render.terminal import Terminal
 
 
-def formatted(report: Report, output: str, terminal: Terminal, quiet: bool = False) -> str:
-    """The report as text that ends with a newline; `quiet` is one line, whatever the command was."""
+def formatted(
+    report: Report, output: str, terminal: Terminal, quiet: bool = False, explained: bool = False
+) -> str:
+    """The report as text that ends with a newline; `quiet` is one line, whatever the command was; `explained`
+    has the rules below it that were passed.
+    """
     if output in ("json", "jsonl"):
         return _json(report)
     if output == "markdown":
@@ -32,7 +36,11 @@ def formatted(report: Report, output: str, terminal: Terminal, quiet: bool = Fal
         from .render.html.picture import svg
 
         return svg(report)
-    return _text(report, terminal, quiet)
+    if not explained:
+        return _text(report, terminal, quiet)
+    from .render.passed import passed
+
+    return f"{_text(report, terminal, quiet)}\n{passed(report, terminal)}"
 
 
 def matrix_as(matrix: Matrix, output: str, terminal: Terminal, quiet: bool = False) -> str:

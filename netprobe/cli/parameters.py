@@ -230,7 +230,15 @@ def output(thing: str, *formats: str) -> tuple[Callable[..., Any], ...]:
     )
 
 
-OUTPUT = output("report", "text", "wide", "json", "jsonl", "markdown", "html", "svg")
+OUTPUT: tuple[Callable[..., Any], ...] = (
+    *output("report", "text", "wide", "json", "jsonl", "markdown", "html", "svg"),
+    click.option(
+        "--explain-all",
+        "explained",
+        is_flag=True,
+        help="Show below the text each firewall rule that was passed, too.",
+    ),
+)
 MATRIX: tuple[Callable[..., Any], ...] = (
     click.option("--all", "everybody", is_flag=True, help="Everybody who has an address takes part."),
     click.option(

@@ -36,7 +36,8 @@ def rendered(settings: dict[str, Any], report: Report, options: dict[str, Any]) 
     """The report in the format that is asked for, as the output can show it."""
     from netprobe.formats import formatted
 
-    return formatted(report, options["output"], terminal_of(settings, options), quiet=settings["quiet"])
+    terminal = terminal_of(settings, options)
+    return formatted(report, options["output"], terminal, settings["quiet"], options.get("explained", False))
 
 
 def print_report(text: str, options: dict[str, Any]) -> None:

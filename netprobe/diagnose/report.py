@@ -115,6 +115,7 @@ def diagnose(
         agreement=agreement_of(case, verdict), blind=_blind(snapshot, seen), errors=case.errors,
         answers=found,
         sightings=sightings(seen, request, reply),
+        rules=_rules_on_the_way(prediction),
         notes=(*_of_ends(asked), *arp_answers.notes(snapshot, found), *counted.notes,
                *(_limits(request, reply) if not watched and verdict is Verdict.REACHABLE else ())),
     )  # fmt: skip
@@ -142,6 +143,15 @@ def _alternatives(case: Case, cause: Cause | None) -> tuple[Cause, ...]:
     if cause is None or cause.code == "unknown":
         return ()
     return tuple(replace(case.cause(other.stop), reason=other.reason) for other in case.others)
+
+
+def _rules_on_the_way(prediction: Prediction | None) -> tuple[PassedRules, ...]:
+    """The rules that matched where the probe came; of copies of a frame in other namespaces they are left
+    out.
+    """
+    there = _on_the_way(prediction)
+    rules = prediction.rules if prediction is not None else ()
+    return tuple(each for each in dict.fromkeys(rules) if each.namespace in there)
 
 
 def _on_the_way(prediction: Prediction | None) -> set[str]:

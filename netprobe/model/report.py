@@ -358,11 +358,21 @@ class Since(Struct, frozen=True):
     changed: tuple[Changed, ...] = ()
 
 
+class PassedRules(Struct, frozen=True):
+    """The rules that a packet has met and that matched, at one hook of the walk, in their order."""
+
+    leg: Leg
+    namespace: str
+    stage: Stage
+    rules: tuple[Object, ...]
+
+
 class Report(Struct, frozen=True):
     """The answer to one question: what scripts read and renderers show.
 
     `complete` False: it was interrupted. `sent` packets are decided then, of as many as `probe.count` asked
-    for; where these are all, the cause was not found yet.
+    for; where these are all, the cause was not found yet. `rules` are those that matched on the predicted
+    way, whatever they said.
     """
 
     command: str
@@ -388,6 +398,7 @@ class Report(Struct, frozen=True):
     capture: str | None = None
     timings: Timings = field(default_factory=Timings)
     complete: bool = True
+    rules: tuple[PassedRules, ...] = ()
 
 
 class Earlier(Struct, frozen=True):

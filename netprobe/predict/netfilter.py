@@ -17,6 +17,7 @@ from netprobe.model import (
     Link,
     Namespace,
     Object,
+    PassedRules,
     ReadChain,
     Ruleset,
     SetQuery,
@@ -232,6 +233,9 @@ def _ruled(
         raise Lacking(*(_need(name, query) for query in ruling.needs))
     if ruling.verdict is HookVerdict.UNDETERMINED and ruling.alternatives:
         ruling = ground.forks.taken((name, family, hook, packet.leg, packet.flow), ruling)
+    if ruling.passed:
+        matched = tuple(decision.object for decision in ruling.passed)
+        ground.passed.append(PassedRules(packet.leg, name, _stage(hook, family), matched))
     passed = _passage(namespace, hook, family, packet, doors.oif or doors.iif, ruling)
     if passed.stop is None:
         return passed

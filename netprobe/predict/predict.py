@@ -82,7 +82,7 @@ def _once(
         return lacking.needs
     except Unread as unread:  # before the packet has taken a step
         return Prediction(probe, Walk((), unread.finish.end, unread.finish.stop))
-    return tuple(ground.unasked) or prediction
+    return tuple(ground.unasked) or replace(prediction, rules=tuple(ground.passed))
 
 
 def _settled(

@@ -6,7 +6,7 @@ from itertools import chain
 
 from msgspec import Struct
 
-from netprobe.model import Hop, Leg, Probe, Stop, Walk
+from netprobe.model import Hop, Leg, PassedRules, Probe, Stop, Walk
 
 from . import sockets
 from .trace import Resolved, Routed
@@ -17,7 +17,7 @@ class Prediction(Struct, frozen=True):
 
     `probe` is the probe with its source address chosen. `ending` says why a delivered request gets no answer,
     or a refusal. `routed` are the routing decisions on both ways, in order, `resolved` the neighbour entries
-    used.
+    used, `rules` those that matched.
     """
 
     probe: Probe
@@ -26,6 +26,7 @@ class Prediction(Struct, frozen=True):
     ending: Stop | None = None
     routed: tuple[Routed, ...] = ()
     resolved: tuple[Resolved, ...] = ()
+    rules: tuple[PassedRules, ...] = ()
 
     @property
     def walks(self) -> tuple[Walk, ...]:

@@ -22,6 +22,7 @@ from netprobe.model import (
     LinkRef,
     Namespace,
     Need,
+    PassedRules,
     ReadNamespace,
     RouteAnswer,
     RouteQuery,
@@ -147,6 +148,7 @@ class Ground:
         self.forks = forks or Forks()
         self.unasked: dict[AskRoute, None] = {}
         self.tunnelled = 0
+        self.passed: list[PassedRules] = []  # the rules that have matched on this walk
         # the port at which a bridge has heard a MAC on this walk: (namespace, bridge, VLAN, MAC)
         self.heard: dict[tuple[str, int, int | None, str], Link] = {}
         self.learned: dict[tuple[str, int, str], str] = {}

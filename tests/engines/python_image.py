@@ -68,7 +68,8 @@ def wheels(project: Path) -> Path:
 
 def fill_build_context(archive: tarfile.TarFile, project: Path) -> None:
     """The project as `docker build` wants it, with the wheels in `wheels/`."""
-    for name in ("Dockerfile", ".dockerignore", "pyproject.toml", "README.md", "LICENSE", "netprobe"):
+    documents = ("docs/netprobe.1", "docs/completion")  # which the wheel installs
+    for name in ("Dockerfile", ".dockerignore", "pyproject.toml", "README.md", "LICENSE", "netprobe", *documents):
         archive.add(project / name, name, filter=_without_bytecode)
     archive.add(wheels(project), "wheels")
 
