@@ -21,6 +21,7 @@ from netprobe.model import (
     Leg,
     Object,
     Observation,
+    PassedRules,
     Paths,
     Place,
     Probe,
