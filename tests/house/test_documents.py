@@ -65,6 +65,22 @@ def test_links_lead_somewhere(document: Path) -> None:
     assert [target for target in targets if "://" not in target and not (document.parent / target).exists()] == []
 
 
+def test_the_index_leads_to_every_page() -> None:
+    index = (PROJECT / "docs/README.md").read_text()
+    linked = re.findall(r"^\| \[[\w ]+\]\(([\w.-]+\.md)\) \| who ", index, re.MULTILINE)
+    assert sorted(linked) == sorted(path.name for path in (PROJECT / "docs").glob("*.md") if path.name != "README.md")
+    assert len(set(linked)) == len(linked)
+    assert "(docs/README.md)" in README
+
+
+def test_the_first_screen_says_what_for_whom_and_how_it_looks() -> None:
+    screen = "\n".join(README.splitlines()[:24])
+    assert "follows a packet" in screen
+    assert "It is for " in screen
+    assert len(re.findall(r"^!\[.+\]\(docs/\w+\.svg\)$", screen, re.MULTILINE)) == 2
+    assert "./scripts/demo" in screen
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_nobody_is_sent_to_the_other_netprobe(document: Path) -> None:
     assert not re.search(r"(pip|pipx|uv|uvx) (install )?netprobe\b", document.read_text())
@@ -102,6 +118,34 @@ def test_what_the_readme_says_can_be_typed(line: str, lab: Lab) -> None:
     script = f'netprobe() {{ {shlex.join(NETPROBE)} "$@"; }}; cd "$(mktemp -d -p .)" && {line}'
     done = lab.run(["bash", "-c", script])
     assert done.returncode == expected, done.stdout + done.stderr
+
+
+# Lines that no shell of the demo can run, each with the test that runs it or what stands for it.
+ELSEWHERE = {
+    "./scripts/demo": "house/test_scripts.py test_the_demo_of_the_readme",
+    "./scripts/test": "house/test_scripts.py test_the_checkouts_own_is_made_once",
+    "pipx install .": "house/test_packaging.py test_the_wheel_installs_a_program_that_runs",
+    'sudo "$(command -v netprobe)" trace red 8.8.8.8': "house/test_packaging.py test_the_wheel_installs_a_program_that_runs",
+    "python3 -m venv ~/netprobe && ~/netprobe/bin/pip install .": "house/test_packaging.py test_the_wheel_installs_a_program_that_runs",
+    "sudo ~/netprobe/bin/netprobe trace red 8.8.8.8": "house/test_packaging.py test_the_wheel_installs_a_program_that_runs",
+    'sudo apt-get install "$(./scripts/deb)"': "house/test_packaging.py test_the_debian_package_in_a_clean_root",
+    "sudo netprobe trace red 8.8.8.8": "house/test_packaging.py test_the_debian_package_in_a_clean_root",
+    "docker build -t netprobe .": "engines/test_image.py test_the_entry_point_is_netprobe",
+    "docker run --rm --pid=host": "engines/test_image.py test_a_trace_from_a_container_to_the_internet",
+    "pip wheel --wheel-dir wheels . hatchling": "engines/test_image.py test_the_entry_point_is_netprobe",
+    "docker build --build-arg": "engines/test_image.py test_the_entry_point_is_netprobe",
+}
+
+
+def test_every_command_of_the_readme_is_typed_by_a_test() -> None:
+    lines = [line.split("  #")[0].strip() for block in blocks(README) for line in block.splitlines() if line.strip()]
+    here = {line.split("  #")[0].strip() for line in runnable()}
+    left = [line for line in lines if line not in here]
+    named = {line: [name for name in ELSEWHERE if line == name or (name.startswith("docker") and line.startswith(name))] for line in left}
+    assert {line: names for line, names in named.items() if not names} == {}
+    for place in ELSEWHERE.values():
+        file, test = place.split()
+        assert f"def {test}(" in (PROJECT / "tests" / file).read_text(), place
 
 
 @pytest.mark.lab

@@ -112,6 +112,30 @@ echo "left: $(find "$root/usr" -path '*netprobe*' | tr '\\n' ' ')"
 
 @pytest.mark.thorough
 @pytest.mark.slow
+def test_the_wheel_installs_a_program_that_runs(tmp_path: Path) -> None:
+    """By pip, without a way out, as `pip install .` of the README does it (pipx is that in an environment of its own)."""
+    if f"{sys.version_info[0]}.{sys.version_info[1]}" != PYTHON:
+        pytest.skip("the wheels are for another Python")
+    try:
+        offline = ["--no-index", "--find-links", str(wheels(PROJECT))]
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+    home = tmp_path / "netprobe"
+    for words in ([sys.executable, "-m", "venv", str(home)], [str(home / "bin/pip"), "install", "--quiet", *offline, str(PROJECT)]):
+        done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=600)
+        assert done.returncode == 0, done.stderr
+    sample = str(PROJECT / "captures/samples/no-masquerade.pcapng")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [str(home / "bin/netprobe"), "-q", "show", sample], capture_output=True, text=True, check=False, env=environment, cwd=tmp_path
+    )
+    assert (done.returncode, "[nat-missing]" in done.stdout) == (1, True), done.stderr
+    for source, target in SHARED.items():
+        assert (home / target).read_bytes() == (PROJECT / source).read_bytes()
+
+
+@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has a clean root to try the package in")
 @pytest.mark.skipif(f"{sys.version_info[0]}.{sys.version_info[1]}" != PYTHON, reason="the clean root has another Python")
 def test_the_debian_package_in_a_clean_root(tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,3 +80,25 @@ def test_root_writes_nothing_into_a_users(checkout: Path, tmp_path: Path) -> Non
     assert Path(found).is_relative_to(tmp_path)
     assert said.startswith(f"{own} belongs to somebody else")
     assert list(own.iterdir()) == []
+
+
+def demos() -> list[str]:
+    """The demo's lines in the README's own chapter; --shell is left to tests of the demo, which have a terminal."""
+    chapter = (PREPARE.parents[1] / "README.md").read_text().split("\n## Try it\n")[1].split("\n## ")[0]
+    return list(dict.fromkeys(re.findall(r"(?<!sudo )\./scripts/demo(?: --(?:list|break [\w-]+))?", chapter)))
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("line", demos())
+def test_the_demo_of_the_readme(checkout: Path, tmp_path: Path, line: str) -> None:
+    shutil.copy(PREPARE.with_name("demo"), checkout / "scripts/demo")
+    environment, _ = taken(checkout, tmp_path)
+    program = Path(environment) / "bin/netprobe"
+    program.write_text(f'#!/bin/sh\nPYTHONPATH={PREPARE.parents[1]} exec {sys.executable} -m netprobe "$@"\n')
+    program.chmod(0o755)
+    settings = {"PATH": os.environ["PATH"], "PYTHON": str(checkout / "python"), "HOME": str(tmp_path)}
+    done = subprocess.run(line.split(), env=settings, cwd=checkout, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {"./scripts/demo": "[nat-missing]", "--list": "no-masquerade ", "--break forward-drop": "[filtered-by-rule]"}[
+        line.removeprefix("./scripts/demo ")
+    ] in done.stdout
