@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
 from msgspec import Struct
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from . import model
 from .duration import nanoseconds
@@ -251,6 +251,11 @@ class Session:
         """
         return ask(self._opened(), question, recall)
 
+    def with_holders(self, run: model.Run) -> model.Run:
+        """The run, and among its notes which programs hold the port at which the probe has arrived."""
+        held = _held(self._opened(), run.report)
+        return replace(run, report=replace(run.report, notes=(*run.report.notes, *held)))
+
     def heard(self) -> tuple[str, ...]:
         """What a person should know about how the names of `ls` were found: which engine did not answer."""
         return self._opened().heard()
@@ -276,6 +281,7 @@ class Session:
                 with suppress(OSError):  # the interruption is what the caller hears of
                     _kept(error.kept, os.fspath(write), *words)
             raise
+        run = self.with_holders(run)
         return report_of(run.report if write is None else _kept(run, os.fspath(write), *words))
 
 
@@ -325,6 +331,14 @@ def _kept(run: model.Run, path: str, *words: str) -> model.Report:
     if failed is not None:
         raise OSError(failed[0])
     return run.report
+
+
+def _held(machine: Machine, report: model.Report) -> tuple[str, ...]:
+    """Who holds the port at which the probe has arrived, in sentences."""
+    last = report.path.request[-1] if report.path.request else None
+    if last is None or last.stage is not model.Stage.DELIVER or not last.flow.dport or not last.reached:
+        return ()
+    return machine.behind_port(last.namespace, last.flow.protocol.value, last.flow.dport)
 
 
 def _fits(space: model.Space, wanted: str) -> bool:

@@ -475,6 +475,7 @@ def _probe(command: str, settings: dict[str, Any], src: str, dst: str, options: 
         many = f", {question.count} probes" if question.count > 1 else ""
         with Progress(f"{command}{many}"):
             run, interrupted = until_interrupted(lambda: session.run(question, recall))
+            run = session.with_holders(run)
     failed = None
     if command != "why":
         from netprobe.saved import save

@@ -320,6 +320,20 @@ class Machine:
         """The open namespaces among these, in that order, by name."""
         return {name: self._directory.handles[name] for name in names if name in self._directory.handles}
 
+    def behind_port(self, name: str, protocol: str, port: int) -> tuple[str, ...]:
+        """Which programs hold a port of an open namespace, in sentences, and where a docker-proxy leads."""
+        from .runtimes.holders import holders, sentence
+        from .tables.sockets import inodes
+
+        try:
+            with netns.inside(self._handle(name)):
+                sought = inodes(protocol, port)
+        except (NetprobeError, OSError):
+            return ()
+        registry = self._directory.containers.registry if sought else None
+        found = holders(sought) if sought else ()
+        return tuple(sentence(each, f"{protocol.upper()} port {port} of {name}", registry) for each in found)
+
     # --- observing
 
     def observe(

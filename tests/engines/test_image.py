@@ -8,6 +8,7 @@ import shlex
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from engines.archive import packed
@@ -104,3 +105,24 @@ def test_without_net_admin_it_works_and_says_what_it_could_not_read(lab: DockerL
 def trace_with(lab: DockerLab, options: list[str], source: str = "c1") -> subprocess.CompletedProcess[str]:
     command = ["docker", "run", *options, "netprobe", "trace", "-o", "json", source, "8.8.8.8"]
     return lab.machine.inside(command, check=False)
+
+
+def examined(lab: DockerLab, options: list[str]) -> dict[str, dict[str, Any]]:
+    result = lab.machine.inside(["docker", "run", *options, "netprobe", "doctor", "-o", "json"], check=False)
+    return {each["subject"]: each for each in json.loads(result.stdout)["findings"]}
+
+
+def test_the_doctor_finds_nothing_amiss_with_what_the_readme_gives(lab: DockerLab) -> None:
+    found = examined(lab, documented_options())
+    assert {name: found[name]["state"] for name in ("privilege", "processes", "docker", "tools")} == dict.fromkeys(
+        ("privilege", "processes", "docker", "tools"), "ok"
+    ), found
+
+
+@pytest.mark.parametrize(("lacking", "subject"), [("--pid=host", "processes"), ("--cap-add=NET_ADMIN", "privilege")])
+def test_what_the_doctor_says_helps(lab: DockerLab, lacking: str, subject: str) -> None:
+    found = examined(lab, [option for option in documented_options() if option != lacking])[subject]
+    assert found["state"] == "limited"
+    docker, run, *options = shlex.split(found["help"][0])
+    assert (docker, run) == ("docker", "run")
+    assert examined(lab, options[: options.index("netprobe")])[subject]["state"] == "ok"

@@ -25,7 +25,7 @@ import netprobe
 from netprobe.kernel.neighbours import AF_INET, Fullness, NeighbourTable
 from netprobe.linux.doctor.engines import engines
 from netprobe.linux.doctor.kernel import neighbours
-from netprobe.linux.doctor.standing import Standing, privilege, processes
+from netprobe.linux.doctor.situation import Situation, privilege, processes
 from netprobe.linux.doctor.tools import ruleset_tools
 from netprobe.linux.netfilter import tools
 from netprobe.model.examination import Finding, State
@@ -245,19 +245,19 @@ def test_each_manager_is_asked_for_what_is_lacking(monkeypatch: pytest.MonkeyPat
 
 
 def test_root_of_a_user_namespace_is_told_that_it_is_one() -> None:
-    seen = Standing(first_user_namespace=False)
+    seen = Situation(first_user_namespace=False)
     assert privilege(seen, ["netprobe"]).state is State.LIMITED
 
 
 def test_a_pid_namespace_without_a_container_gets_advice() -> None:
-    found = processes(Standing(first_pid_namespace=False, processes=3), ["netprobe"])
+    found = processes(Situation(first_pid_namespace=False, processes=3), ["netprobe"])
     assert found.state is State.LIMITED
     assert found.help is not None
     assert not found.help.words
 
 
 def test_apparmor_is_named_where_the_capability_is_there() -> None:
-    found = processes(Standing(engine="docker", closed=True), ["netprobe", "ls"])
+    found = processes(Situation(engine="docker", closed=True), ["netprobe", "ls"])
     assert found.help is not None
     assert found.help.words[-4:] == ("--security-opt", "apparmor=unconfined", "netprobe", "ls")
 
@@ -266,7 +266,7 @@ def test_apparmor_is_named_where_the_capability_is_there() -> None:
 def test_commands_are_whole_at_any_width(width: int | None) -> None:
     from netprobe.model.examination import Examination
 
-    seen = Standing(lacking=("NET_RAW",), engine="docker")
+    seen = Situation(lacking=("NET_RAW",), engine="docker")
     found = Examination((privilege(seen, ["netprobe", "doctor"]), neighbours("ipv4", Fullness(10, 512, 1024, 0))))
     text = examination(found, Terminal(width, ascii=True))
     command = " ".join(["docker run --rm", *ALL, "netprobe doctor"])
@@ -277,6 +277,6 @@ def test_commands_are_whole_at_any_width(width: int | None) -> None:
 
 def test_the_container_is_started_as_the_readme_says() -> None:
     readme = (PROJECT / "README.md").read_text().replace("\\\n", " ")
-    found = privilege(Standing(lacking=("NET_RAW",), engine="docker"), ["netprobe", "trace", "c1", "8.8.8.8"])
+    found = privilege(Situation(lacking=("NET_RAW",), engine="docker"), ["netprobe", "trace", "c1", "8.8.8.8"])
     assert found.help is not None
     assert " ".join(found.help.words) in " ".join(readme.split())

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from netprobe.causes.pages import pages
 from netprobe.codec import report_from_json, report_to_json
 from netprobe.formats import checked, compared, examined, explained, formatted, listed, matrix_as
-from netprobe.linux.doctor.standing import Standing, privilege
+from netprobe.linux.doctor.situation import Situation, privilege
 from netprobe.model import Comparison, Difference, Paths, Report, Space, SpaceInterface
 from netprobe.model.check import Checked, CheckReport, Status
 from netprobe.model.examination import Examination, Finding, State
@@ -89,7 +89,7 @@ Draw = Callable[[Terminal], str]
 NEW, OLD = sample_reports.FORWARD_DROP, sample_reports.HEALTHY
 EXAMINED = Examination(
     (
-        privilege(Standing(lacking=("NET_RAW",), engine="docker"), ["netprobe", "doctor"]),
+        privilege(Situation(lacking=("NET_RAW",), engine="docker"), ["netprobe", "doctor"]),
         *(Finding(each[:16], State.LIMITED, " ".join(each * 3), "effect " * 9) for each, _ in NAMES.values()),
     )
 )

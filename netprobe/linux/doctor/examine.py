@@ -10,7 +10,7 @@ from netprobe.model.examination import Examination
 from .engines import engines
 from .kernel import kernel, neighbour_tables, user_namespaces
 from .rules import rules
-from .standing import privilege, processes, standing, way_to_privilege
+from .situation import privilege, processes, situation, way_to_privilege
 from .tools import ruleset_tools
 
 
@@ -19,7 +19,7 @@ def examine(environment: Mapping[str, str], argv: Sequence[str]) -> Examination:
 
     Nothing is changed and nothing is sent, but for a question to each container engine.
     """
-    seen = standing()
+    seen = situation()
     root = HOST_ROOT if seen.of_host else ""
     return Examination(
         (

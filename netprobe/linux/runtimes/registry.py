@@ -10,6 +10,7 @@ from netprobe.linux import netns
 from netprobe.linux.files import Tree
 from netprobe.model.wiring import EngineNetwork
 
+from .cgroups import Group
 from .container import Container, changed
 from .found import FoundContainer
 from .kinds import Kinds
@@ -83,6 +84,10 @@ class Registry:
             found = FoundContainer(container) if container else None
             if found is not None and found.identity() not in (None, network):
                 yield found
+
+    def of_group(self, group: Group) -> Container | None:
+        """The container that this control group is of."""
+        return self._described(group.runtime, group.identity)
 
     def _described(self, runtime: str, identity: str) -> Container | None:
         """What the runtimes know of a container, with the process it has now; of a pod's sandbox, the pod."""

@@ -45,19 +45,33 @@ def read_sockets() -> tuple[Socket, ...]:
 
 def _diagnosed(netlink: Netlink) -> Iterator[Socket]:
     programs = _Programs()
-    for name, protocol in NUMBERS.items():
-        states = sum(1 << state for state in WANTED[name])
-        for family in (socket.AF_INET, socket.AF_INET6):
-            fields = {
-                "sdiag_family": family,
-                "sdiag_protocol": protocol,
-                "idiag_ext": 1 << INET_DIAG_SKMEMINFO - 1,
-                "idiag_states": states,
-            }
-            yield from (
-                socket_of(name, record, programs)
-                for record in netlink.dump(Request(SOCK_DIAG_BY_FAMILY, fields))
-            )
+    for name in NUMBERS:
+        yield from (socket_of(name, record, programs) for record in _dumped(netlink, name))
+
+
+def _dumped(netlink: Netlink, name: str) -> Iterator[Record]:
+    """The sockets of a protocol that could take a packet, of both IP versions."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        fields = {
+            "sdiag_family": family,
+            "sdiag_protocol": NUMBERS[name],
+            "idiag_ext": 1 << INET_DIAG_SKMEMINFO - 1,
+            "idiag_states": sum(1 << state for state in WANTED[name]),
+        }
+        yield from netlink.dump(Request(SOCK_DIAG_BY_FAMILY, fields))
+
+
+def inodes(protocol: str, port: int) -> frozenset[int]:
+    """The inodes of the sockets of the namespace this thread is in that take strangers' packets to a port.
+
+    Raises OSError where sock_diag is missing.
+    """
+    with Netlink(SOCK_DIAG) as netlink:
+        return frozenset(
+            record["idiag_inode"]
+            for record in _dumped(netlink, protocol)
+            if record["idiag_sport"] == port and not record["idiag_dport"]
+        )
 
 
 def socket_of(protocol: str, record: Record, programs: Mapping[int, tuple[str, ...]] | None = None) -> Socket:

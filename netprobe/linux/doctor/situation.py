@@ -30,7 +30,7 @@ EFFECTS = {
 NEEDED = ("SYS_ADMIN", "NET_RAW")  # without one of these a trace is refused
 
 
-class Standing(Struct, frozen=True):
+class Situation(Struct, frozen=True):
     """`lacking` are capabilities; `engine` is the one whose container this is, "" outside of any.
 
     `of_host`: the processes of the container's host are seen. `closed`: process 1 cannot be looked into.
@@ -46,14 +46,14 @@ class Standing(Struct, frozen=True):
     closed: bool = False
 
 
-def standing() -> Standing:
+def situation() -> Situation:
     """How it is now. Raises OSError where /proc is not there."""
     of_host, first = in_a_container_of_the_host(), _is("pid", PID_NAMESPACE)
     closed = not _can_look_into_init()
     marked = next((engine for engine, mark in MARKS.items() if files.exists(mark)), "")
     # a machine that was made of an image has the mark as well
     inside = of_host or not first or (closed and _is_image(files.kernel("/proc/self/mountinfo").decode()))
-    return Standing(
+    return Situation(
         os.geteuid(),
         missing(),
         _is("user", USER_NAMESPACE),
@@ -91,7 +91,7 @@ def container_command(engine: str, words: Sequence[str], *more: str) -> Command:
     return Command.of(engine, "run", *GIVEN, *capabilities, *more, IMAGE, *words)
 
 
-def privilege(seen: Standing, argv: Sequence[str]) -> Finding:
+def privilege(seen: Situation, argv: Sequence[str]) -> Finding:
     """Whether there are the rights to look and to send."""
     who = "root" if seen.user == 0 else f"user {seen.user}"
     if not seen.lacking:
@@ -110,7 +110,7 @@ def privilege(seen: Standing, argv: Sequence[str]) -> Finding:
     return Finding("privilege", state, f"{who} without {lacks}", effect, way_to_privilege(seen, argv))
 
 
-def way_to_privilege(seen: Standing, argv: Sequence[str]) -> Command:
+def way_to_privilege(seen: Situation, argv: Sequence[str]) -> Command:
     """What has the capabilities that are lacking."""
     if seen.user != 0:
         return Command.of(*with_sudo(argv))
@@ -123,7 +123,7 @@ def way_to_privilege(seen: Standing, argv: Sequence[str]) -> Command:
     )
 
 
-def processes(seen: Standing, argv: Sequence[str]) -> Finding:
+def processes(seen: Situation, argv: Sequence[str]) -> Finding:
     """Whether the processes of the machine are seen: its namespaces and containers are found by them."""
     subject = "processes"
     if seen.of_host:
