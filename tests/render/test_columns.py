@@ -111,6 +111,7 @@ def drawings() -> Iterator[tuple[str, Draw, tuple[Report, ...]]]:
     """Everything that a person is shown: a name, how it is drawn, and the reports whose commands and captures may be in it."""
     for name, report in reports():
         yield f"report {name}", lambda terminal, report=report: formatted(report, "text", terminal), (report,)  # type: ignore[misc]
+        yield f"explained {name}", lambda terminal, report=report: formatted(report, "text", terminal, explained=True), (report,)  # type: ignore[misc]
     for name, matrix in matrices():
         yield f"matrix {name}", lambda terminal, matrix=matrix: matrix_as(matrix, "text", terminal), ()  # type: ignore[misc]
     plain = [Space(f"c{n}", "docker", (), n, (SpaceInterface("eth0", "veth", True, (f"10.0.0.{n}/24",)),)) for n in range(99)]
@@ -185,3 +186,14 @@ def test_a_broken_table_is_seen() -> None:
     assert broken_rows(table) == []
     assert broken_rows(table.replace("名前  netns", "名前   netns"))
     assert broken_rows(table.replace("red   netns", "redred netns"))
+
+
+def test_colour_says_nothing_alone() -> None:
+    """Who hears the text, prints it or has set NO_COLOR is told the same."""
+    for name, (draw, _) in DRAWINGS.items():
+        assert COLOUR.sub("", draw(Terminal(80, colour=True))) == draw(Terminal(80)), name
+
+
+def test_ascii_terminals_get_ascii() -> None:
+    for name, (draw, _) in DRAWINGS.items():
+        assert draw(Terminal(80, ascii=True)).isascii(), name
