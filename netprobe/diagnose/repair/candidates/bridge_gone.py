@@ -7,10 +7,12 @@ speak of none, any will do.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station, own_addresses, usual_length
 from netprobe.model import Blank, Command, InterfaceAddress, Link, Namespace, Object, Stage
+from netprobe.model.lookup import where
 from netprobe.predict import prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.prefix import version
@@ -40,30 +42,25 @@ def seekers(loss: Loss, name: str, address: str) -> dict[Link, Station]:
 def _gateways(loss: Loss, ends: dict[Link, Station], of: int) -> Iterator[str]:
     """The gateways that the stations behind these ends look for, and nobody is."""
     for name, link in ends.values():
-        for route in loss.snapshot[name].routes:
-            for leg in route.nexthops if route.version == of else ():
-                if leg.index == link.index and leg.via is not None and leg.via not in loss.owned:
-                    yield leg.via
+        routes = where(loss.snapshot[name].routes, version=of)
+        legs = where(chain.from_iterable(route.nexthops for route in routes), index=link.index)
+        yield from (leg.via for leg in legs if leg.via is not None and leg.via not in loss.owned)
 
 
 def _as_it_was(loss: Loss, ends: dict[Link, Station], address: str) -> InterfaceAddress:
     """The gateway's address with the length that is usual at the stations; 0 where none has a network."""
     of = version(address)
-    usual = usual_length(
-        (a for name, link in ends.values() for a in own_addresses(loss.snapshot[name], link, of)), address
-    )
+    own = (own_addresses(loss.snapshot[name], link, of) for name, link in ends.values())
+    usual = usual_length(chain.from_iterable(own), address)
     return InterfaceAddress(0, address, usual[0] if usual is not None else 0)
 
 
 def _known_as(loss: Loss, ends: dict[Link, Station], own: tuple[InterfaceAddress, ...]) -> str | None:
     """The MAC by which the stations remember the gateway; None where they do not, or do not agree."""
-    addresses = {each.address for each in own}
-    found = {
-        entry.mac
-        for name, link in ends.values()
-        for entry in loss.snapshot[name].neighbours
-        if entry.index == link.index and entry.address in addresses and entry.mac is not None
-    }
+    entries = (
+        loss.snapshot[name].entries_for(link, each.address) for name, link in ends.values() for each in own
+    )
+    found = {entry.mac for entry in chain.from_iterable(entries)} - {None}
     return found.pop() if len(found) == 1 else None
 
 

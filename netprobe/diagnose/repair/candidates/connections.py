@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Command, Object, Place, Stage, Stop
+from netprobe.model.lookup import where
 
 _FIELDS = ("src", "dst", "sport", "dport")
 
@@ -18,12 +19,12 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     was.
     """
     hops = loss.prediction.request.hops
-    for hop in hops:
-        if hop.object is None and any(c.field in _FIELDS and c.by != "forward" for c in hop.changes):
+    for hop in where(hops, object=None):
+        if any(change.by != "forward" for change in hop.changes if change.field in _FIELDS):
             target = f"{hop.flow.dst}:{hop.flow.dport}" if hop.flow.dport else hop.flow.dst
             yield from _forgotten(loss, hop.place, f"still sends the packet to {target}")
-    for found in loss.snapshot.connections:
-        if found.entries and hops:  # a packet that took no step met none
+    for found in loss.snapshot.connections if hops else ():  # a packet that took no step met none
+        if found.entries:
             place = Place(found.namespace, None, Stage.PREROUTING)
             yield from _forgotten(loss, place, "is older than the rules, which are asked for new ones alone")
 

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from netprobe.diagnose.apply_addresses import made
+from netprobe.diagnose.apply_addresses import flagged, made
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import own_addresses
 from netprobe.model import Link, Namespace, Object, Route, Stage, Stop
+from netprobe.model.lookup import exchanged, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 
@@ -29,34 +30,34 @@ def _of_the_kernel(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
     With `noprefixroute` it makes none for the network, which who added the address was to do; where nobody
     did it for any interface, it is as if it were gone.
     """
-    there = {(route.dst, route.table, leg.index) for route in namespace.routes for leg in route.nexthops}
-    networks = {route.dst for route in namespace.routes if route.type == "unicast"}
+    there = {(route.dst, route.table, index) for route in namespace.routes for index in route.indexes}
+    networks = {route.dst for route in where(namespace.routes, type="unicast")}
     namespace = _with_prefix_routes(namespace, networks)
-    for link in namespace.links:
-        for route in made(namespace, link) if _has_routes(namespace, link, loss.version) else ():
-            fits = prefix.version(route.dst) == loss.version and route.type in ("unicast", "local")
-            if fits and (route.dst, route.table, link.index) not in there:
+    for link in where(namespace.links, up=True):
+        usual = (
+            where(made(namespace, link), version=loss.version)
+            if _has_routes(namespace, link, loss.version)
+            else ()
+        )
+        for route in (each for each in usual if each.type in ("unicast", "local")):
+            if (route.dst, route.table, link.index) not in there:
                 yield from loss.repair(_gone(namespace, link, route), Merit.RESTORES)
 
 
 def _has_routes(namespace: Namespace, link: Link, version: int) -> bool:
     """Whether an interface has addresses that are in use: one that is tentative has its routes when it is."""
-    own = own_addresses(namespace, link, version) if link.up else ()
-    flags = {word for address in own for word in address.flags}
-    return bool(own) and not flags & {"tentative", "dadfailed"}
+    own = own_addresses(namespace, link, version)
+    return bool(own) and not any({*address.flags} & {"tentative", "dadfailed"} for address in own)
 
 
 def _with_prefix_routes(namespace: Namespace, known: set[str]) -> Namespace:
     """The namespace as if those of its addresses whose network has no route had been added as usual."""
-    if not any("noprefixroute" in a.flags for a in namespace.addresses):
-        return namespace
-    plain = tuple(
-        a
-        if prefix.network(a.address, a.prefixlen) in known
-        else replace(a, flags=tuple(word for word in a.flags if word != "noprefixroute"))
-        for a in namespace.addresses
-    )
-    return replace(namespace, addresses=plain)
+    addresses = namespace.addresses
+    for own in addresses:
+        if "noprefixroute" in own.flags and prefix.network(own.address, own.prefixlen) not in known:
+            plain = replace(own, flags=flagged(own.flags, "noprefixroute", False))
+            addresses = exchanged(addresses, own, plain)
+    return replace(namespace, addresses=addresses)
 
 
 def _gone(namespace: Namespace, link: Link, route: Route) -> Stop:

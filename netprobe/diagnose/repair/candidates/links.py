@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Set
 from hashlib import sha256
+from itertools import chain
 
 from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station, all_addresses, share
 from netprobe.model import Command, Link, Namespace, Object, Place, Snapshot, Stage, Stop
+from netprobe.model.lookup import gathered, where
 from netprobe.predict import fixes, ipv6, prefix
 from netprobe.predict.drop import link_down, lost
 
@@ -53,11 +55,9 @@ def _switched_off(loss: Loss, namespace: Namespace, link: Link) -> Iterator[Repa
     """An interface that is down though it has addresses, ports or a far end: what is used is meant to be
     up.
     """
-    if link.up:
-        return
-    addressed = any(a.scope == "global" for a in namespace.addresses_of(link))
-    used = addressed or link.master is not None or bool(namespace.ports(link)) or link.kind == "veth"
-    if used:
+    addressed = bool(where(namespace.addresses_of(link), scope="global"))
+    used = addressed or link.master is not None or link.kind == "veth" or namespace.ports(link)
+    if used and not link.up:
         down = link_down(namespace.name, link, Stage.ROUTE)
         yield from loss.repair(down, Merit.RESTORES, agreeing=int(addressed))
 
@@ -66,11 +66,12 @@ def _unplugged(loss: Loss, namespace: Namespace, link: Link) -> Iterator[Repair]
     """A cable that is a port of no bridge, or of another one than its far end's addresses belong to."""
     if link.kind not in _PLUGGED or all_addresses(namespace, link):
         return
-    far = far_end(loss, namespace.name, link) if link.kind == "veth" else None
-    if (link.kind == "veth" and far is None) or _is_at_home(loss, namespace, link, far):
+    cable = link.kind == "veth"
+    far = far_end(loss, namespace.name, link) if cable else None
+    if (cable and far is None) or _is_at_home(loss, namespace, link, far):
         return
-    for bridge in namespace.links:
-        if bridge.kind == "bridge" and bridge.index != link.master:
+    for bridge in namespace.links_of("bridge"):
+        if bridge.index != link.master:
             yield from _plugged_into(loss, namespace, link, bridge, far)
 
 
@@ -78,12 +79,9 @@ def _plugged_into(
     loss: Loss, namespace: Namespace, link: Link, bridge: Link, far: Station | None
 ) -> Iterator[Repair]:
     belongs = any(shares_network(loss, namespace, bridge, end) for end in _behind(loss, far))
-    if link.master is None:
-        stop = _loose(namespace, link, bridge, far)
-    elif belongs:
-        stop = _wrong_port(namespace, link, bridge, far)
-    else:
+    if link.master is not None and not belongs:
         return
+    stop = (_loose if link.master is None else _wrong_port)(namespace, link, bridge, far)
     merit = Merit.RESTORES if belongs or far is None else Merit.UNDOES
     here = len(namespace.ports(bridge)) + bool(all_addresses(namespace, bridge))
     yield from loss.repair(stop, merit, agreeing=here + 100 * belongs)
@@ -109,26 +107,26 @@ def _is_at_home(loss: Loss, namespace: Namespace, link: Link, far: Station | Non
 def shares_network(loss: Loss, namespace: Namespace, bridge: Link, far: Station) -> bool:
     """Whether an address of the far end is of a network of the bridge, or else of a station on it."""
     others = all_addresses(namespace, bridge)
-    itself = far[0], far[1].index
     if not others:
-        beside = (loss.beside(namespace.name, bridge, version) for version in (4, 6))
-        others = [a for stations in beside for name, link, a in stations if (name, link.index) != itself]
+        beside = chain.from_iterable(loss.beside(namespace.name, bridge, version) for version in (4, 6))
+        others = [a for name, link, a in beside if (name, link.index) != (far[0], far[1].index)]
     return any(share(own, other) for own in all_addresses(loss.snapshot[far[0]], far[1]) for other in others)
 
 
 def _loose(namespace: Namespace, link: Link, bridge: Link, far: Station | None) -> Stop:
     behind = f": the segment of {far[0]}/{far[1].name} ends there" if far is not None else ""
     text = f"{link.name} in {namespace.name} is a port of no bridge{behind}"
-    fix = (fixes.link_set(link, "master", bridge.name), *(() if link.up else (fixes.link_set(link, "up"),)))
+    up = () if link.up else (fixes.link_set(link, "up"),)
+    fix = (fixes.link_set(link, "master", bridge.name), *up)
     loose = Object("link", link.name, f"{link.name} has no master")
     return lost("port-not-in-bridge", namespace.name, link, Stage.BRIDGE, text, object=loose, fix=fix)
 
 
-def _enslaved(loss: Loss, namespace: Namespace, link: Link, routed: Set[int]) -> Iterator[Repair]:
+def _enslaved(loss: Loss, namespace: Namespace, link: Link, routed: Set[int | None]) -> Iterator[Repair]:
     """An interface with addresses of its own that is a port of a bridge: what comes in goes to the bridge."""
     bridge = namespace.link(link.master)
-    addressed = any(a.scope == "global" for a in namespace.addresses_of(link))
-    if bridge is None or not (addressed or link.index in routed):
+    used = link.index in routed or where(namespace.addresses_of(link), scope="global")
+    if bridge is None or not used:
         return
     text = (
         f"{link.name} in {namespace.name} has addresses or routes of its own and is a port of {bridge.name},"
@@ -140,16 +138,15 @@ def _enslaved(loss: Loss, namespace: Namespace, link: Link, routed: Set[int]) ->
     yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
 
 
-def _routed(namespace: Namespace) -> frozenset[int]:
+def _routed(namespace: Namespace) -> Set[int | None]:
     """The interfaces, by ifindex, that routes lead out of; the link-local ones that each has do not count."""
-    routes = (route for route in namespace.routes if route.type == "unicast")
-    used = (route for route in routes if not prefix.needs_scope(route.dst.partition("/")[0]))
-    return frozenset(leg.index for route in used for leg in route.nexthops if leg.index is not None)
+    routes = where(namespace.routes, type="unicast")
+    used = (route.indexes for route in routes if not prefix.needs_scope(route.dst.partition("/")[0]))
+    return frozenset(chain.from_iterable(used))
 
 
 def _wrong_port(namespace: Namespace, link: Link, bridge: Link, far: Station | None) -> Stop:
-    master = namespace.link(link.master)
-    now = master.name if master is not None else "another bridge"
+    now = getattr(namespace.link(link.master), "name", "another bridge")
     whose = f"{far[0]}/{far[1].name}" if far is not None else "its far end"
     text = (
         f"{link.name} in {namespace.name} is a port of {now}, but {whose} has an address of {bridge.name}'s"
@@ -166,13 +163,9 @@ def _in(name: str, command: Command) -> Command:
 
 def _of_one_mac(loss: Loss) -> Iterator[Repair]:
     """Two stations with one MAC address: a bridge sends their frames to whoever spoke last."""
-    bearers: dict[str, list[Station]] = {}
-    for name, namespace in loss.snapshot.namespaces.items():
-        for link in namespace.links:
-            bare = link.mac in ("", _NO_MAC) or link.master is not None or link.kind == "ipvlan"
-            if not bare and link.mac not in _of_ports(namespace, link):
-                bearers.setdefault(link.mac, []).append((name, link))
-    for mac, found in bearers.items():
+    spaces = loss.snapshot.namespaces.items()
+    stations = ((name, link) for name, namespace in spaces for link in _with_a_mac(namespace))
+    for mac, found in gathered((link.mac, (name, link)) for name, link in stations).items():
         if len({name for name, _ in found}) < 2:
             continue
         everybody = ", ".join(f"{name}/{link.name}" for name, link in found)
@@ -190,6 +183,14 @@ def _of_one_mac(loss: Loss) -> Iterator[Repair]:
                 yield replace(repair, mended=_unlearned(repair.mended, mac))
 
 
+def _with_a_mac(namespace: Namespace) -> Iterator[Link]:
+    """The interfaces of a namespace that are stations by a MAC of their own."""
+    for link in where(namespace.links, master=None):
+        bare = link.mac in ("", _NO_MAC) or link.kind == "ipvlan"
+        if not bare and link.mac not in _of_ports(namespace, link):
+            yield link
+
+
 def _unlearned(snapshot: Snapshot, mac: str) -> Snapshot:
     """The snapshot without what bridges learned of a MAC: its next frame teaches them anew."""
     for namespace in snapshot.namespaces.values():
@@ -200,7 +201,7 @@ def _unlearned(snapshot: Snapshot, mac: str) -> Snapshot:
 
 def _of_ports(namespace: Namespace, bridge: Link) -> list[str]:
     """The MACs of a bridge's ports, of which it takes one for its own; none of any other interface."""
-    return [each.mac for each in namespace.links if bridge.kind == "bridge" and each.master == bridge.index]
+    return [each.mac for each in namespace.ports(bridge) if bridge.kind == "bridge"]
 
 
 def _own_mac(name: str, namespace: Namespace, link: Link) -> str:
@@ -223,24 +224,26 @@ def made_up(name: str, link: Link) -> str:
 
 def _of_its_network(loss: Loss, device: Link) -> list[int]:
     """The MTUs of the tunnel devices of one network."""
-    others = (link for each in loss.snapshot.namespaces.values() for link in each.links)
-    return [
-        o.mtu for o in others if o.vxlan is not None and o.vxlan.vni == getattr(device.vxlan, "vni", None)
-    ]
+    others = chain.from_iterable(namespace.vxlans for namespace in loss.snapshot.namespaces.values())
+    return [link.mtu for link, vxlan in others if vxlan.vni == getattr(device.vxlan, "vni", None)]
+
+
+def _other_mtu(loss: Loss, name: str, link: Link) -> int:
+    """The MTU of the other end of a cable; 0 of any other interface."""
+    far = far_end(loss, name, link) if link.kind == "veth" else None
+    return far[1].mtu if far is not None else 0
 
 
 def _too_short_for_ipv6(loss: Loss) -> Iterator[Repair]:
     """A link without IPv6 for its MTU, as long again as its far end."""
     for name in loss.around:
         namespace = loss.snapshot[name]
-        for link in namespace.links:
-            if link.kind == "loopback" or not link.up or link.mtu >= ipv6.MTU:
-                continue
-            far = far_end(loss, name, link) if link.kind == "veth" else None
-            stop = ipv6.too_short(namespace, link)
-            wanted = max(ipv6.MTU, far[1].mtu if far is not None else 0)
-            fix = (fixes.link_set(link, "mtu", str(wanted)),)
-            yield from loss.repair(replace(stop, commands=fix), Merit.RESTORES)
+        for link in where(namespace.links, up=True):
+            if link.kind != "loopback" and link.mtu < ipv6.MTU:
+                wanted = max(ipv6.MTU, _other_mtu(loss, name, link))
+                fix = (fixes.link_set(link, "mtu", str(wanted)),)
+                stop = replace(ipv6.too_short(namespace, link), commands=fix)
+                yield from loss.repair(stop, Merit.RESTORES)
 
 
 def _too_short(loss: Loss) -> Iterator[Repair]:
@@ -248,23 +251,24 @@ def _too_short(loss: Loss) -> Iterator[Repair]:
     if not loss.stop.code.startswith("mtu-"):
         return
     for name in loss.way:
-        for link in loss.snapshot[name].links:
-            far = far_end(loss, name, link) if link.kind == "veth" else None
-            longest = max(
-                (each.mtu for each in loss.snapshot[name].links if each.kind != "loopback"), default=0
-            )
-            wanted = max(far[1].mtu if far is not None else 0, longest)
+        links = [link for link in loss.snapshot[name].links if link.kind != "loopback"]
+        longest = max((link.mtu for link in links), default=0)
+        for link in links:
+            wanted = max(_other_mtu(loss, name, link), longest)
             if link.vxlan is not None:  # no longer than what carries it leaves room for
                 wanted = max(_of_its_network(loss, link), default=0)
-            if wanted <= link.mtu or link.kind == "loopback":
-                continue
-            both = [(name, link), *([far] if far is not None and far[1].mtu < wanted else [])]
-            fix = tuple(_in(there, fixes.link_set(each, "mtu", str(wanted))) for there, each in both)
-            text = f"{link.name} in {name} has an MTU of {link.mtu}, where its neighbours have {wanted}"
-            thing = Object("link", link.name, f"{link.name} mtu {link.mtu}")
-            stop = lost(loss.stop.code, name, link, loss.stop.place.stage, text, object=thing, fix=fix)
-            yield from loss.repair(
-                stop,
-                Merit.RESTORES,
-                agreeing=int((name, link.name) == (loss.stop.place.namespace, loss.stop.place.interface)),
-            )
+            if wanted > link.mtu:
+                yield from _lengthened(loss, name, link, wanted)
+
+
+def _lengthened(loss: Loss, name: str, link: Link, wanted: int) -> Iterator[Repair]:
+    """A link made longer, and the other end of its cable where that is as short."""
+    far = far_end(loss, name, link) if link.kind == "veth" else None
+    both = [(name, link), *([far] if far is not None and far[1].mtu < wanted else [])]
+    fix = tuple(_in(there, fixes.link_set(each, "mtu", str(wanted))) for there, each in both)
+    text = f"{link.name} in {name} has an MTU of {link.mtu}, where its neighbours have {wanted}"
+    thing = Object("link", link.name, f"{link.name} mtu {link.mtu}")
+    place = loss.stop.place
+    stop = lost(loss.stop.code, name, link, place.stage, text, object=thing, fix=fix)
+    named = (name, link.name) == (place.namespace, place.interface)
+    yield from loss.repair(stop, Merit.RESTORES, agreeing=int(named))

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station, all_addresses
 from netprobe.model import STARTED_IN, Command, Link, Namespace, Object, ReadNamespace, Stage, Stop
+from netprobe.model.lookup import where
 from netprobe.predict import fixes
 from netprobe.predict.arp_reply import forwards
 from netprobe.predict.drop import lost
@@ -38,20 +39,23 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 def _of_a_bridge(loss: Loss) -> Iterator[Repair]:
     """The far end of a cable in a namespace without the bridge that its station belongs to."""
     for name, namespace in loss.snapshot.namespaces.items():
-        for link in namespace.links:
-            far = far_end(loss, name, link) if link.kind == "veth" else None
-            if far is None or far[0] == name or not _is_loose(loss.snapshot[far[0]], far[1]):
-                continue
-            for home in loss.snapshot.namespaces.values():
-                for bridge in home.links if home.name != far[0] else ():
-                    if bridge.kind == "bridge" and shares_network(loss, home, bridge, (name, link)):
-                        yield from _into_bridge(loss, far, home, bridge, name)
+        for link in namespace.links_of("veth"):
+            far = far_end(loss, name, link)
+            if far is not None and far[0] != name and _is_loose(loss.snapshot[far[0]], far[1]):
+                yield from _into_bridges(loss, far, (name, link))
+
+
+def _into_bridges(loss: Loss, far: Station, station: Station) -> Iterator[Repair]:
+    """The end of a cable into each bridge elsewhere of whose network its station is."""
+    for home in loss.snapshot.namespaces.values():
+        for bridge in home.links_of("bridge"):
+            if home.name != far[0] and shares_network(loss, home, bridge, station):
+                yield from _into_bridge(loss, far, home, bridge, station[0])
 
 
 def _is_loose(namespace: Namespace, link: Link) -> bool:
-    bridges = bool(namespace.links_of("bridge"))
-    addressed = any(a.scope == "global" for a in namespace.addresses_of(link))
-    return link.master is None and not bridges and not addressed
+    addressed = where(namespace.addresses_of(link), scope="global")
+    return link.master is None and not namespace.links_of("bridge") and not addressed
 
 
 def _into_bridge(loss: Loss, far: Station, home: Namespace, bridge: Link, station: str) -> Iterator[Repair]:
@@ -68,15 +72,14 @@ def _of_rules(loss: Loss) -> Iterator[Repair]:
     """An interface back in the namespace whose rules speak of it."""
     for home in loss.around:
         missing = missing_names(loss.snapshot[home])
-        for there, link in _idle_ones(loss, home) if missing else ():
-            if link.name in missing:
-                text = (
-                    f"rules of {home} speak of {link.name}, which is not there; one of that name lies idle in"
-                    f" {there}"
-                )
-                yield from loss.repair(
-                    _moved((there, link), home, Stage.ROUTE, text), Merit.RESTORES, agreeing=1
-                )
+        idle = _idle_ones(loss, home) if missing else ()
+        for there, link in ((there, link) for there, link in idle if link.name in missing):
+            text = (
+                f"rules of {home} speak of {link.name}, which is not there; one of that name lies idle in"
+                f" {there}"
+            )
+            stop = _moved((there, link), home, Stage.ROUTE, text)
+            yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
 
 
 def _lacked(loss: Loss, home: Namespace) -> Iterator[Repair]:
@@ -88,27 +91,22 @@ def _lacked(loss: Loss, home: Namespace) -> Iterator[Repair]:
         return
     if bare and STARTED_IN not in loss.snapshot:
         loss.needs[ReadNamespace(STARTED_IN)] = None
+    lacks = "no interface besides lo" if bare else "no way to where its other end is"
     for there, link in islice(_idle_ones(loss, home.name), _MOST):
-        known = bare and link.index in loss.first_cables(there)
-        far = loss.far_end(there, link) if known or loss.knows(there, link) else None
-        if link.kind != "veth" or far is None or home.link_named(link.name) is not None:
-            continue
-        lacks = "no interface besides lo" if bare else "no way to where its other end is"
-        text = (
-            f"{link.name}, the other end of {far[0]}/{far[1].name}, lies idle in {there}; {home.name} has"
-            f" {lacks}"
-        )
-        yield from loss.repair(
-            _moved((there, link), home.name, Stage.ROUTE, text), Merit.RESTORES, agreeing=1
-        )
+        known = (bare and link.index in loss.first_cables(there)) or loss.knows(there, link)
+        far = loss.far_end(there, link) if known else None
+        if link.kind == "veth" and far is not None and home.link_named(link.name) is None:
+            other = f"{link.name}, the other end of {far[0]}/{far[1].name}, lies idle in {there}"
+            stop = _moved((there, link), home.name, Stage.ROUTE, f"{other}; {home.name} has {lacks}")
+            yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
 
 
 def _idle_ones(loss: Loss, home: str) -> Iterator[Station]:
     """The interfaces of other namespaces that are off, and neither ports nor bear an address."""
-    for there, other in loss.snapshot.namespaces.items():
-        for link in other.links if there != home else ():
-            if not link.up and link.master is None and not all_addresses(other, link):
-                yield there, link
+    for name, other in loss.snapshot.namespaces.items():
+        for link in where(other.links, up=False, master=None):
+            if name != home and not all_addresses(other, link):
+                yield name, link
 
 
 def _moved(one: Station, home: str, stage: Stage, text: str, *then: Command) -> Stop:

@@ -6,9 +6,11 @@ See: ip-sysctl (kernel documentation), proxy_arp; net/ipv4/arp.c (arp_process).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Command, Link, Namespace, Nexthop, Object, Route, RouteQuery, Stage, Stop
+from netprobe.model.lookup import find
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 
@@ -19,31 +21,22 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     It is expected where a route made by hand, or a link-local gateway, takes a far network for neighbours, or
     where part of the segment's network lies behind one of its stations.
     """
-    routed = next((r for r in reversed(loss.prediction.routed) if r.leg is loss.prediction.leg), None)
-    if loss.stop.code != "neigh-no-answer" or routed is None:
+    routed = find(reversed(loss.prediction.routed), leg=loss.prediction.leg)
+    if loss.stop.code != "neigh-no-answer" or routed is None or not _is_somewhere(loss, routed.via):
         return
-    route, leg = routed.decision.route, routed.decision.leg
-    if route is None or leg is None or not _takes_for_neighbours(route, leg):
+    route, leg, out = routed.decision.route, routed.decision.leg, loss.out(routed)
+    if route is None or leg is None or out is None or not _takes_for_neighbours(route, leg):
         return
-    asked = leg.via or routed.dst
-    if ":" in asked and not _is_somewhere(loss, asked):
-        return
-    out = loss.snapshot[routed.namespace].link(leg.index)
-    for name, station in loss.stations(routed.namespace, out) if out is not None else ():
-        knows = ":" not in asked or _lies_behind(loss.snapshot[name], station, asked)
-        if name != routed.namespace and knows and _is_expected(loss.snapshot[name], route):
-            made = (
-                _proxy6(loss.snapshot[name], station, asked)
-                if ":" in asked
-                else _proxy(loss.snapshot[name], station)
-            )
-            yield from loss.repair(made, Merit.RESTORES)
+    proxy = _proxy6 if ":" in routed.via else _proxy
+    for name, station in loss.stations(routed.namespace, out):
+        if name != routed.namespace and _is_expected(loss.snapshot[name], route):
+            made = filter(None, [proxy(loss.snapshot[name], station, routed.via)])
+            yield from chain.from_iterable(loss.repair(stop, Merit.RESTORES) for stop in made)
 
 
 def _is_somewhere(loss: Loss, address: str) -> bool:
-    """Whether a namespace in sight bears an address that a proxy could answer for."""
-    owned = any(namespace.owner_of(address) is not None for namespace in loss.snapshot.namespaces.values())
-    return owned and not prefix.needs_scope(address)
+    """Whether a proxy could answer for an address: of IPv6 some namespace in sight bears it."""
+    return ":" not in address or (bool(loss.bearers(address)) and not prefix.needs_scope(address))
 
 
 def _lies_behind(namespace: Namespace, station: Link, asked: str) -> bool:
@@ -52,10 +45,8 @@ def _lies_behind(namespace: Namespace, station: Link, asked: str) -> bool:
     """
     if namespace.sysctl("net.ipv6.conf.all.forwarding", "0") != "1":
         return False
-    if namespace.owner_of(asked) is not None:
-        return True
     leg = fib.lookup(namespace, RouteQuery(None, asked)).leg
-    return leg is not None and leg.index != station.index
+    return namespace.owner_of(asked) is not None or (leg is not None and leg.index != station.index)
 
 
 def _takes_for_neighbours(route: Route, leg: Nexthop) -> bool:
@@ -68,7 +59,7 @@ def _is_expected(namespace: Namespace, route: Route) -> bool:
     return route.protocol != "kernel" or _shares(namespace, route)
 
 
-def _proxy(namespace: Namespace, link: Link) -> Stop:
+def _proxy(namespace: Namespace, link: Link, _asked: str) -> Stop | None:
     key = f"net.ipv4.conf.{link.key}.proxy_arp"
     now = namespace.sysctl(key, "0")
     text = f"{namespace.name} would have to answer ARP for what lies behind it, and does not: {key} = {now}"
@@ -77,8 +68,10 @@ def _proxy(namespace: Namespace, link: Link) -> Stop:
     return lost("proxy-arp-off", namespace.name, link, Stage.ARP, text, object=thing, fix=fix)
 
 
-def _proxy6(namespace: Namespace, link: Link, asked: str) -> Stop:
+def _proxy6(namespace: Namespace, link: Link, asked: str) -> Stop | None:
     """IPv6 has a proxy for each address, and a switch (ndisc_recv_ns, pneigh_lookup)."""
+    if not _lies_behind(namespace, link, asked):
+        return None
     key = f"net.ipv6.conf.{link.key}.proxy_ndp"
     named = f"{asked} dev {link.name} proxy"
     text = f"{namespace.name} would have to answer for {asked}, which lies behind it: it has no proxy entry"

@@ -26,6 +26,7 @@ from netprobe.model import (
     Statement,
     Stop,
 )
+from netprobe.model.lookup import first, where
 from netprobe.predict import fixes, prefix
 from netprobe.rules.ruling import Decision
 
@@ -48,18 +49,15 @@ def _asked(loss: Loss) -> Iterator[tuple[Namespace, Flow]]:
     One to whose own address it went and found no program there; one on the way whose rules speak of its
     destination.
     """
-    passed: dict[str, Flow] = {}
-    for hop in loss.prediction.request.hops:
-        if any(change.field in ("dst", "dport") for change in hop.changes):
-            return
-        passed.setdefault(hop.namespace, hop.flow)
-    for name, flow in passed.items():
-        namespace = loss.snapshot.namespaces.get(name)
-        if namespace is None or flow.dport is None:
-            continue
-        own = namespace.owner_of(flow.dst) is not None
-        if not own or (loss.stop.code in _CLOSED and loss.stop.place.namespace == name):
-            yield namespace, flow
+    hops = loss.prediction.request.hops
+    if any(hop.change_of("dst", "dport") for hop in hops):
+        return
+    closed = loss.stop.place.namespace if loss.stop.code in _CLOSED else None
+    for name, hop in first(hops, lambda hop: hop.namespace).items():
+        namespace = loss.snapshot.at(name)
+        own = namespace.owner_of(hop.flow.dst) is not None
+        if name in loss.snapshot and hop.flow.dport is not None and (name == closed or not own):
+            yield namespace, hop.flow
 
 
 def _not_for_this(loss: Loss, namespace: Namespace, flow: Flow) -> Iterator[Repair]:
@@ -126,12 +124,11 @@ def _without_exemption(loss: Loss, namespace: Namespace, flow: Flow, stop: Stop)
 def _led_by(loss: Loss) -> Iterator[tuple[Namespace, Hop, Object, Rule]]:
     """The rule that led the request elsewhere, with its namespace and the hop; nothing where none did."""
     for hop in loss.prediction.request.hops:
-        namespace = loss.snapshot.namespaces.get(hop.namespace)
-        led = {"dst", "dport"} & {change.field for change in hop.changes}
-        thing = hop.object if led else None
-        rule = nat_rules.found(namespace, thing) if namespace is not None and thing is not None else None
-        if namespace is not None and thing is not None and rule is not None:
-            yield namespace, hop, thing, rule
+        namespace, thing = loss.snapshot.at(hop.namespace), hop.object
+        led = thing if hop.change_of("dst", "dport") else None
+        rule = nat_rules.found(namespace, led) if led is not None else None
+        if led is not None and rule is not None:
+            yield namespace, hop, led, rule
             return
 
 
@@ -142,24 +139,18 @@ def _to_another(loss: Loss) -> Iterator[Repair]:
         if alive and thing.owner in dnat_rules.ENGINES:
             continue  # it knows whom it has started
         for name, address in dnat_rules.listeners(loss.snapshot, made.flow, but=namespace.name):
-            if address == target or not _is_beside(namespace, address, target):
-                continue
-            to = f"sends the packet to {target}, and {name} has {address}"
-            fix = nat_rules.retargeted(namespace, thing, rule, target, address)
-            yield from _retargeted(loss, made, thing, to, fix, Merit.ADDS if alive else Merit.RESTORES)
+            if address != target and _is_beside(namespace, address, target):
+                to = f"sends the packet to {target}, and {name} has {address}"
+                fix = nat_rules.retargeted(namespace, thing, rule, target, address)
+                yield from _retargeted(loss, made, thing, to, fix, Merit.ADDS if alive else Merit.RESTORES)
 
 
 def _is_beside(namespace: Namespace, address: str, target: str) -> bool:
     """Whether two addresses are of one network that the namespace is on; a target of none may be mistyped."""
-    networks = [
-        prefix.network(own.address, own.prefixlen)
-        for own in namespace.addresses
-        if own.scope == "global" and own.version == prefix.version(target)
-    ]
+    own = where(namespace.addresses, scope="global", version=prefix.version(target))
+    networks = [prefix.network(each.address, each.prefixlen) for each in own]
     near = [network for network in networks if prefix.contains(network, address)]
-    return any(prefix.contains(network, target) for network in near) or (
-        bool(near) and not any(prefix.contains(network, target) for network in networks)
-    )
+    return prefix.within(near, target) or (bool(near) and not prefix.within(networks, target))
 
 
 def _on_another_port(loss: Loss) -> Iterator[Repair]:
@@ -200,18 +191,17 @@ def _in_the_other_family(loss: Loss) -> Iterator[Repair]:
     one.
     """
     for namespace, flow in _asked(loss):
-        if namespace.owner_of(flow.dst) is None:
-            continue
         other = replace(flow, src="", dst="0.0.0.0" if flow.version == 6 else "::")
-        for decision, statements in dnat_rules.publishing(namespace, other):
+        own = namespace.owner_of(flow.dst) is not None
+        for decision, statements in dnat_rules.publishing(namespace, other) if own else ():
             yield from _for_this_family(loss, namespace, flow, decision, statements)
 
 
 def _for_this_family(
     loss: Loss, namespace: Namespace, flow: Flow, decision: Decision, statements: tuple[Statement, ...]
 ) -> Iterator[Repair]:
-    target = next((s.right.text for s in statements if s.kind == "dnat" and s.right is not None), "")
-    for address in _also_of(loss.snapshot, target, flow.version):
+    targets = filter(None, (each.value for each in where(statements, kind="dnat")))
+    for address in _also_of(loss.snapshot, next(targets, ""), flow.version):
         made_here = _hook(loss, namespace) is Stage.OUTPUT
         fix = dnat_rules.published(decision, statements, flow, made_here=made_here, target=address)
         only = f"by {decision.object.id}, for the other IP version only"
@@ -222,31 +212,29 @@ def _for_this_family(
         yield from loss.repair(stop, Merit.ADDS)
 
 
-def _also_of(snapshot: Snapshot, address: str, version: int) -> list[str]:
+def _also_of(snapshot: Snapshot, address: str, version: int) -> Iterator[str]:
     """The addresses of another IP version on the interface that has this one."""
-    return [
-        each.address
-        for namespace in snapshot.namespaces.values()
-        for link in namespace.links
-        if any(own.address == address for own in namespace.addresses_of(link))
-        for each in namespace.addresses_of(link)
-        if each.scope == "global" and prefix.version(each.address) == version
-    ]
+    for namespace in snapshot.namespaces.values():
+        bearers = {own.index for own in where(namespace.addresses, address=address)}
+        others = where(namespace.addresses, scope="global", version=version)
+        yield from (each.address for each in others if each.index in bearers)
 
 
 def _name_server(loss: Loss) -> Iterator[Repair]:
     """A closed port of a loopback address that one program has bound, at another port: Docker's name server
     is made so, and rules of the container's own lead port 53 of 127.0.0.11 to it.
     """
-    hops, name = loss.prediction.request.hops, loss.stop.place.namespace
-    asked = hops[-1].flow if hops and loss.stop.code == "port-closed" else None
-    if asked is None or name != loss.probe.source.namespace or not _is_own_loopback(asked.dst):
+    name = loss.stop.place.namespace
+    if loss.stop.code != "port-closed" or name != loss.probe.source.namespace:
         return
-    waiting = loss.snapshot[name or ""].waiting(asked.protocol.value)
-    bound = [each.port for each in waiting if each.address == asked.dst]
-    if len(bound) != 1:
-        return
-    target = f"{asked.dst}:{bound[0]}"
+    for asked in (hop.flow for hop in loss.prediction.request.hops[-1:] if _is_own_loopback(hop.flow.dst)):
+        bound = [each.port for each in where(loss.here.waiting(asked.protocol.value), address=asked.dst)]
+        if len(bound) == 1:
+            yield from loss.repair(_to_its_name_server(loss, asked, bound[0]), Merit.RESTORES)
+
+
+def _to_its_name_server(loss: Loss, asked: Flow, port: int) -> Stop:
+    name, target = loss.stop.place.namespace, f"{asked.dst}:{port}"
     text = f"{name} has no rule that leads {asked.protocol} port {asked.dport} of {asked.dst} to {target}"
     matches = ("-d", f"{asked.dst}/32", "-p", asked.protocol.value, "--dport", str(asked.dport))
     goal = ("-j", "DNAT", "--to-destination", target)
@@ -254,8 +242,7 @@ def _name_server(loss: Loss) -> Iterator[Repair]:
     thing = Object("nat-rule", "iptables nat OUTPUT", "no rule for the name server's port")
     place = Place(name, loss.stop.place.interface, Stage.OUTPUT)
     proof = (f"{target} is the one socket that is bound to {asked.dst}", loss.stop.text)
-    stop = Stop("dnat-missing", place, text, thing, fix, proof)
-    yield from loss.repair(stop, Merit.RESTORES)
+    return Stop("dnat-missing", place, text, thing, fix, proof)
 
 
 def _is_own_loopback(address: str) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Link, Namespace, Object, Rule, Stage, Term
@@ -19,17 +20,12 @@ _SEVERAL = 2  # rules: one alone may be mistaken, where several interfaces could
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """Where rules speak of one name that no interface has, each interface that no rule speaks of."""
-    for name in loss.around:
-        namespace = loss.snapshot[name]
-        said = _said(namespace)
-        missing = missing_names(namespace)
-        if len(missing) != 1:
-            continue
-        own = [link for link in namespace.links if link.kind != "loopback" and link.master is None]
-        unsaid = [link for link in own if not said[link.name]]
-        if said[missing[0]] >= _SEVERAL or len(unsaid) == 1:
-            for link in unsaid:
-                yield from _renamed(loss, namespace, link, missing[0], said[missing[0]])
+    for namespace in (loss.snapshot[name] for name in loss.around):
+        said, missing = _said(namespace), missing_names(namespace)
+        unsaid = [link for link in namespace.outward if not said[link.name]]
+        sure = len(missing) == 1 and (said[missing[0]] >= _SEVERAL or len(unsaid) == 1)
+        for link in unsaid if sure else ():
+            yield from _renamed(loss, namespace, link, missing[0], said[missing[0]])
 
 
 def missing_names(namespace: Namespace) -> list[str]:
@@ -48,18 +44,18 @@ def _renamed(loss: Loss, namespace: Namespace, link: Link, name: str, times: int
 
 def _said(namespace: Namespace) -> Counter[str]:
     """How many rules speak of each interface by its whole name."""
-    rules = (rule for table in namespace.tables for rule in table.rules)
+    rules = chain.from_iterable(table.rules for table in namespace.tables)
     return Counter(name for rule in rules for name in set(_names(rule)))
 
 
 def _names(rule: Rule) -> Iterator[str]:
-    for statement in rule.statements:
-        if statement.left is not None and statement.left.text in _NAMES and statement.right is not None:
-            yield from (text for text in _values(statement.right) if text[-1:] not in ("*", "+"))
+    terms = (statement.right for statement in rule.statements if statement.key in _NAMES)
+    texts = chain.from_iterable(map(_values, filter(None, terms)))
+    return (text for text in texts if text[-1:] not in ("*", "+"))
 
 
-def _values(term: Term) -> Iterator[str]:
-    if term.kind == "value":
-        yield term.text
-    for each in term.args if term.kind == "set" else ():
-        yield from _values(each)
+def _values(term: Term) -> list[str]:
+    """The literals of a term: itself, or those of a set."""
+    if term.kind == "set":
+        return [*chain.from_iterable(map(_values, term.args))]
+    return [term.text] if term.kind == "value" else []

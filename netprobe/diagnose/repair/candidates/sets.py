@@ -7,6 +7,7 @@ See: nft(8), SETS; ipset(8); iptables-extensions(8), set.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -14,6 +15,7 @@ from msgspec.structs import replace
 from netprobe.diagnose import nat_rules
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import (
+    Chain,
     Command,
     Flow,
     IpSet,
@@ -25,6 +27,7 @@ from netprobe.model import (
     Statement,
     Table,
 )
+from netprobe.model.lookup import where
 from netprobe.predict import fixes, prefix
 
 _PORTS = ("tcp dport", "udp dport", "th dport")
@@ -48,11 +51,7 @@ class _Lookup(Struct, frozen=True):
 
     def held(self) -> Iterable[str]:
         """The elements that are what the packet has, or have it in them."""
-        if isinstance(self.named, IpSet):
-            texts = (each.first for each in self.named.entries or ())
-        else:
-            texts = (nat_rules.written(each) for each in self.named.elements or ())
-        return (text for text in texts if _holds(text, self.value))
+        return (text for text in _texts(self.named) if _holds(text, self.value))
 
     def change(self, what: str, element: str) -> fixes.Fix:
         """The command that adds an element, or takes one away."""
@@ -62,13 +61,19 @@ class _Lookup(Struct, frozen=True):
         return fixes.nft((self.table.name, self.named.name), what, *where, f"{{ {element} }}")
 
 
+def _texts(named: NamedSet | IpSet) -> list[str]:
+    """The elements of a set, as its tool writes them."""
+    if isinstance(named, IpSet):
+        return [each.first for each in named.entries or ()]
+    return [*map(nat_rules.written, named.elements or ())]
+
+
 def candidates(loss: Loss) -> Iterator[Repair]:
     """What each set would have to hold, or not to hold, at the place where rules refused the packet."""
-    namespace = loss.snapshot.get(loss.stop.place.namespace)
-    if loss.stop.code not in _REFUSED or namespace is None:
+    if loss.stop.code not in _REFUSED:
         return
-    refusing = nat_rules.found(namespace, loss.stop.object) if loss.stop.object is not None else None
-    tests = refusing.statements if refusing is not None else ()
+    namespace = loss.here
+    tests = getattr(nat_rules.found(namespace, loss.stop.thing), "statements", ())
     unwanted = _turned_away(namespace)
     for flow in _flows(loss, namespace):
         for lookup in (*_of_nft(namespace, flow), *_of_ipset(namespace, flow)):
@@ -80,12 +85,11 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 def _flows(loss: Loss, namespace: Namespace) -> Iterator[Flow]:
     """The packet as it came there, and what a tunnel of the namespace would carry it in."""
-    yield from [hop.flow for hop in reversed(loss.hops) if hop.namespace == namespace.name][:1]
-    for link in namespace.links:
-        if link.vxlan is not None:
-            others = (entry.remote for entry in namespace.fdb if entry.index == link.index)
-            for remote in filter(None, dict.fromkeys((link.vxlan.remote, *others))):
-                yield Flow(remote, link.vxlan.local or "", Protocol.UDP, dport=link.vxlan.port)
+    yield from (hop.flow for hop in where(loss.hops, namespace=namespace.name)[-1:])
+    for link, vxlan in namespace.vxlans:
+        remotes = (vxlan.remote, *(entry.remote for entry in where(namespace.fdb, index=link.index)))
+        for remote in filter(None, dict.fromkeys(remotes)):
+            yield Flow(remote, vxlan.local or "", Protocol.UDP, dport=vxlan.port)
 
 
 def _with(loss: Loss, lookup: _Lookup) -> Iterator[Repair]:
@@ -119,29 +123,26 @@ def _holds(element: str, value: str) -> bool:
 
 def _tests(table: Table) -> Iterator[Statement]:
     """What the rules of a table do, one after the other."""
-    for chain in table.chains:
-        for rule in chain.rules:
-            yield from rule.statements
+    return chain.from_iterable(rule.statements for rule in table.rules)
 
 
 def _of_nft(namespace: Namespace, flow: Flow) -> Iterator[_Lookup]:
     """Each test of a rule that looks into a set of nft whose elements were read."""
-    for table in namespace.tables:
-        for test in _tests(table) if table.engine == "nft" else ():
-            named = _set_of(table, test)
-            value = _value(test, flow)
+    for table in where(namespace.tables, engine="nft"):
+        for test in where(_tests(table), kind="match"):
+            named, value = _set_of(table, test), _value(test, flow)
             if named is not None and value:
                 yield _Lookup(test, named, value, table)
 
 
 def _of_ipset(namespace: Namespace, flow: Flow) -> Iterator[_Lookup]:
     """Each test of a rule that wants the packet in a set of ipset(8) of addresses or networks alone."""
-    for table in namespace.tables:
-        for test in _tests(table):
-            named = _ipset_of(namespace, test) if test.kind == "ipset" and test.op == "==" else None
-            value = flow.src if test.options.get("match-set") == "src" else flow.dst
-            if named is not None and named.version in (None, flow.version) and value:
-                yield _Lookup(test, named, value)
+    tests = chain.from_iterable(map(_tests, namespace.tables))
+    for test in where(tests, kind="ipset", op="=="):
+        named = _ipset_of(namespace, test)
+        value = flow.src if test.options.get("match-set") == "src" else flow.dst
+        if named is not None and named.version in (None, flow.version) and value:
+            yield _Lookup(test, named, value)
 
 
 def _ipset_of(namespace: Namespace, test: Statement) -> IpSet | None:
@@ -152,52 +153,45 @@ def _ipset_of(namespace: Namespace, test: Statement) -> IpSet | None:
 
 def _turned_away(namespace: Namespace) -> set[str]:
     """The sets of what rules turn away: whatever exceptions they make, nothing passes for being in them."""
-    found: set[str] = set()
-    for table in namespace.tables:
-        for rule in table.rules:
-            if rule.statements and _refuses(table, rule):
-                found.update(_called(table, statement) for statement in rule.statements)
-    return found
+    rules = ((table, rule) for table in namespace.tables for rule in table.rules if rule.statements)
+    refusing = ((table, rule) for table, rule in rules if _refuses(table, rule))
+    return {_called(table, statement) for table, rule in refusing for statement in rule.statements}
 
 
 def _called(table: Table | None, statement: Statement) -> str:
     """The set that a test wants the packet to be in; "" for any other statement."""
-    if statement.op not in ("==", "in", ""):
+    if statement.op not in _WANTED:
         return ""
     if statement.kind == "ipset":
         return f"ipset {statement.target}"
-    right = statement.right
-    if table is None or right is None or right.kind != "ref":
-        return ""
-    return f"{table.family} {table.name} {right.text}"
+    return (
+        "" if table is None or not _looks_up(statement) else f"{table.family} {table.name} {statement.value}"
+    )
+
+
+_WANTED = ("==", "in", "")  # how a test says that the packet is to be in a set
+
+
+def _looks_up(statement: Statement) -> bool:
+    return getattr(statement.right, "kind", "") == "ref"
 
 
 def _refuses(table: Table, rule: Rule) -> bool:
     """Whether the rule turns away what it finds in a set: by itself, or by the last word of its chain."""
-    last = rule.statements[-1]
-    chain = table.chain(last.target) if last.kind in ("jump", "goto") else None
-    if chain is not None and chain.rules:
-        last = next(reversed(chain.rules[-1].statements), last)
-    return last.kind in ("drop", "reject")
+    chain = table.chain(rule.leads_to) or Chain("")
+    last = [*rule.statements, *(each for behind in chain.rules[-1:] for each in behind.statements)]
+    return last[-1].kind in ("drop", "reject")
 
 
 def _set_of(table: Table, statement: Statement) -> NamedSet | None:
     """The plain set that a test looks into; None for a map, and where membership is what it does not want."""
-    right = statement.right
-    if (
-        statement.kind != "match"
-        or statement.op not in ("==", "in", "")
-        or right is None
-        or right.kind != "ref"
-    ):
-        return None
-    named = table.set(right.text)
+    named = table.set(statement.value) if statement.op in _WANTED and _looks_up(statement) else None
     return named if named is not None and named.data is None and named.elements is not None else None
 
 
 def _value(statement: Statement, flow: Flow) -> str | None:
     """What the packet has where the test looks, as an element."""
     family = "ip6" if flow.version == 6 else "ip"
-    port = str(flow.dport) if flow.dport is not None else None
+    port = None if flow.dport is None else str(flow.dport)
     known = {f"{family} saddr": flow.src, f"{family} daddr": flow.dst, **dict.fromkeys(_PORTS, port)}
-    return known.get(statement.left.text) if statement.left is not None else None
+    return known.get(statement.key)

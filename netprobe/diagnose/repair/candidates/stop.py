@@ -24,26 +24,23 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 
 def _merit(loss: Loss, stop: Stop) -> Merit:
-    namespace = loss.snapshot.get(stop.place.namespace)
-    if stop.object is not None and stop.object.kind == "sysctl" and namespace is not None:
-        return settings.merit(namespace, stop.object.id)
+    if stop.thing.kind == "sysctl" and stop.place.namespace in loss.snapshot:
+        return settings.merit(loss.snapshot.at(stop.place.namespace), stop.thing.id)
     adds = any(_ADDING & {*command.words} for command in stop.commands)
     return Merit.ADDS if adds or _in_a_table_of_a_rule(stop) else Merit.UNDOES
 
 
 def _in_a_table_of_a_rule(stop: Stop) -> bool:
     """Whether a route is the end that only a policy rule led to: the rule is odd, not what its table says."""
-    kind = stop.object.kind if stop.object is not None else ""
-    return kind == "route" and any("table" in command.words for command in stop.commands)
+    return stop.thing.kind == "route" and any("table" in command.words for command in stop.commands)
 
 
 def completed(loss: Loss, stop: Stop) -> Stop:
     """The stop with the gateway in its commands, where a router is in sight."""
-    if not any(command.lacks(GATEWAY.name) for command in stop.commands):
+    wanted, name = target(loss), stop.place.namespace or ""
+    if wanted is None or not any(command.lacks(GATEWAY.name) for command in stop.commands):
         return stop
-    wanted = target(loss)
-    name = stop.place.namespace or ""
-    router = router_for(loss, name, wanted) or came_from(loss, name) if wanted is not None else None
+    router = router_for(loss, name, wanted) or came_from(loss, name)
     if router is None:
         return stop
     commands = tuple(command.filled(GATEWAY.name, router.via) for command in stop.commands)
@@ -66,6 +63,7 @@ def target(loss: Loss) -> str | None:
     request, reply = loss.prediction.request, loss.prediction.reply
     if loss.prediction.leg is not Leg.REPLY:
         return request.hops[0].flow.dst if request.hops else loss.probe.destination.address
-    if reply is not None and reply.hops:
-        return reply.hops[0].flow.dst
-    return request.hops[-1].flow.src if request.hops else None
+    wanted = [hop.flow.src for hop in request.hops[-1:]]
+    if reply is not None:
+        wanted = [hop.flow.dst for hop in reply.hops[:1]] or wanted
+    return next(iter(wanted), None)

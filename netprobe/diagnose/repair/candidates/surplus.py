@@ -23,22 +23,21 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 def _made_by_one(loss: Loss, routed: Routed) -> Iterator[Repair]:
     """The address that brought a route along by which nobody is: of another network than all beside it."""
-    namespace, route, leg = loss.snapshot[routed.namespace], routed.decision.route, routed.decision.leg
-    link = namespace.link_of(leg)
-    if route is None or link is None or route.protocol != "kernel" or route.type != "unicast":
+    route, link = routed.decision.route, loss.out(routed)
+    if route is None or link is None or (route.protocol, route.type) != ("kernel", "unicast"):
         return
-    beside = [a for _, _, a in loss.beside(namespace.name, link, prefix.version(route.dst))]
-    own = own_addresses(namespace, link, prefix.version(route.dst))
-    for address in own if beside or link.kind == "dummy" else ():
-        made_here = prefix.network(address.address, address.prefixlen) == route.dst
-        if not made_here or any(share(address, other) for other in beside):
-            continue
-        named = f"{address.address}/{address.prefixlen} dev {link.name}"
-        bearers = [n.name for n in loss.snapshot.namespaces.values() if n.owner_of(address.address)]
-        code = "addr-duplicate" if len(bearers) > 1 else "route-overlap"
-        text = (
-            f"{named} of {namespace.name} makes a neighbour of {routed.dst}: nobody there is of its network"
-        )
-        fix, thing = (fixes.address("del", address, link),), Object("address", named, named)
-        stop = lost(code, namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
-        yield from loss.repair(stop, Merit.RESTORES if len(own) > 1 else Merit.UNDOES, agreeing=1)
+    namespace = loss.snapshot[routed.namespace]
+    beside = loss.addresses_beside(namespace.name, link, route.version)
+    own = own_addresses(namespace, link, route.version)
+    made_it = [each for each in own if prefix.network(each.address, each.prefixlen) == route.dst]
+    for address in made_it if beside or link.kind == "dummy" else ():
+        if not any(share(address, other) for other in beside):
+            named = f"{address.written} dev {link.name}"
+            code = "addr-duplicate" if len(loss.bearers(address.address)) > 1 else "route-overlap"
+            text = (
+                f"{named} of {namespace.name} makes a neighbour of {routed.dst}: nobody there is of its"
+                " network"
+            )
+            fix, thing = (fixes.address("del", address, link),), Object("address", named, named)
+            stop = lost(code, namespace.name, link, Stage.ROUTE, text, object=thing, fix=fix)
+            yield from loss.repair(stop, Merit.RESTORES if len(own) > 1 else Merit.UNDOES, agreeing=1)

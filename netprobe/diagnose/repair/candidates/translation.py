@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
+from msgspec.structs import replace
+
 from netprobe.diagnose import nat_rules
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import is_network, own_addresses
@@ -26,6 +28,7 @@ from netprobe.model import (
     Stage,
     Stop,
 )
+from netprobe.model.lookup import find, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.trace import Routed
 
@@ -51,68 +54,63 @@ def _leaving(loss: Loss) -> Iterator[tuple[Routed, str]]:
     for router, beyond in pairwise(asked):
         if router.iif is not None and router.namespace != beyond.namespace:
             yield router, beyond.src
-    hops = loss.prediction.request.hops
-    leaves = bool(asked and hops) and loss.prediction.request.end is End.EXIT
-    if leaves and asked[-1].iif is not None and _knows_no_way_back(loss, asked[-1], hops[-1].flow.dst):
-        yield asked[-1], hops[-1].flow.src
+    exits = loss.prediction.request.hops[-1:] if loss.prediction.request.end is End.EXIT else ()
+    for router, flow in ((router, hop.flow) for router in asked[-1:] for hop in exits):
+        if router.iif is not None and _knows_no_way_back(loss, router, flow.dst):
+            yield router, flow.src
 
 
 def _knows_no_way_back(loss: Loss, router: Routed, dst: str) -> bool:
     """Whether who cannot be seen has no way to a private source: the world; and the router's own gateway,
     which sends by it nothing of itself, where the source is on a bridge of the router's.
     """
-    if not nat_rules.is_private(dst):
-        return True
-    namespace, leg = loss.snapshot[router.namespace], router.decision.leg
-    out = namespace.link_of(leg)
-    gateway = dst in namespace.gateways
-    return gateway and nat_rules.expects_translation(router, out, loss.prediction)
+    gateway = dst in loss.snapshot[router.namespace].gateways
+    expected = gateway and nat_rules.expects_translation(router, loss.out(router), loss.prediction)
+    return expected or not nat_rules.is_private(dst)
 
 
 def _masquerade(loss: Loss, router: Routed, source: str) -> Iterator[Repair]:
-    namespace = loss.snapshot[router.namespace]
-    out = namespace.link_of(router.decision.leg)
+    namespace, out = loss.snapshot[router.namespace], loss.out(router)
     made = nat_rules.changed(loss.prediction.request.hops, namespace.name, "src")
     if out is None or namespace.ruleset is None or namespace.ruleset.blind:
         return
-    private = (
-        next((c.before for c in made.changes if c.field == "src"), source) if made is not None else source
-    )
+    private = _before(made, source)
     own = namespace.has_on(out, source)
     if own and made is not None:
         yield from _to_another(loss, router, out, made, source)
-    if own or not nat_rules.is_private(private):
+    back = router.iif is not None and out.index == router.iif.index  # to where it came from: a hairpin
+    if own or back or not nat_rules.is_private(private):
         return
     expected = nat_rules.expects_translation(router, out, loss.prediction)
-    if router.iif is not None and out.index == router.iif.index:
-        return  # back to where it came from: a hairpin
     named = _named(loss, namespace, out, source, made, expected)
     network = None if _all_need_it(namespace, out, private) else _network_of(namespace, router, private)
     target = loss.prediction.request.hops[-1].flow.dst
-    passed_over = any(nat_rules.exempting(namespace, source, target))
-    first = made is not None or named.code != "nat-missing" or passed_over
+    first = named.code != "nat-missing" or any(nat_rules.exempting(namespace, source, target))
     merit = _merit(loss, namespace, named, source, expected)
     if named.code == "nat-wrong-match":
         yield from _without_exemption(loss, namespace, named, source, merit)
-    stop = Stop(
-        named.code,
-        named.place,
-        named.text,
-        named.object,
-        nat_rules.masquerading(namespace, private, network, out, first),
-        named.proof,
-    )
-    yield from loss.repair(stop, merit)
+    fix = nat_rules.masquerading(namespace, private, network, out, first)
+    yield from loss.repair(replace(named, commands=fix), merit)
+
+
+def _before(made: Hop | None, source: str) -> str:
+    """The source address before it was translated, where it was."""
+    change = made.change_of("src") if made is not None else None
+    return change.before if change is not None else source
 
 
 def _merit(loss: Loss, namespace: Namespace, named: Stop, source: str, expected: bool) -> Merit:
-    routed = (  # as IPv6 is meant to be, but from no address that the world knows
-        prefix.version(source) == 6
-        and not nat_rules.translates(namespace, 6)
-        and nat_rules.is_private(loss.goal)
-    )
-    due = _is_unknown_there(loss, source) and ((expected and not routed) or named.code != "nat-missing")
+    missing = named.code == "nat-missing"
+    due = _is_unknown_there(loss, source) and not (missing and _is_routed(loss, namespace, source, expected))
     return Merit.RESTORES if due or loss.stop.place.stage is Stage.EXIT else Merit.GOES_AROUND
+
+
+def _is_routed(loss: Loss, namespace: Namespace, source: str, expected: bool) -> bool:
+    """Whether packets are to leave as they are: where nothing else is expected, or as IPv6 is meant to be,
+    but from no address that the world knows.
+    """
+    plain = prefix.version(source) == 6 and not nat_rules.translates(namespace, 6)
+    return not expected or (plain and nat_rules.is_private(loss.goal))
 
 
 def _without_exemption(
@@ -132,38 +130,35 @@ def _is_unknown_there(loss: Loss, source: str) -> bool:
     """Whether nobody at the place of the loss knows a way back to a source, or no other than that of all the
     world.
     """
-    there = loss.snapshot.get(loss.stop.place.namespace)
-    if there is None:
+    if loss.stop.place.namespace not in loss.snapshot:
         return loss.stop.code in _NO_WAY_BACK
-    back = fib.lookup(there, RouteQuery(None, source))
+    back = fib.lookup(loss.here, RouteQuery(None, source)).route
     if loss.stop.code != "rp-filter":
-        return loss.stop.code in _NO_WAY_BACK and not _is_written(back.route)
-    on_the_way = there.owner_of(loss.goal) is None
-    return on_the_way and (back.route is None or prefix.length(back.route.dst) == 0)
+        return loss.stop.code in _NO_WAY_BACK and not _is_written(back)
+    return loss.here.owner_of(loss.goal) is None and (back is None or back.is_default)
 
 
 def _is_written(route: Route | None) -> bool:
     """Whether somebody wrote a way to the network of a source: it is meant to be known there."""
-    whole = route is None or prefix.length(route.dst) == 0
-    return route is not None and not whole and route.type == "unicast" and route.protocol != "kernel"
+    if route is None or route.is_default:
+        return False
+    return route.type == "unicast" and route.protocol != "kernel"
 
 
 def _to_another(loss: Loss, router: Routed, out: Link, made: Hop, source: str) -> Iterator[Repair]:
     """The translation to another address of the way out, where the one that was chosen has no way back."""
-    namespace = loss.snapshot[router.namespace]
-    private = next(c.before for c in made.changes if c.field == "src")
+    namespace, thing = loss.snapshot[router.namespace], made.object
+    network = _network_of(namespace, router, _before(made, source))
     for own in own_addresses(namespace, out, prefix.version(source)):
-        if own.address == source or made.object is None:
-            continue
-        network = _network_of(namespace, router, private)
-        fix = nat_rules.translating(namespace, network, out, own.address)
-        text = (
-            f"{made.object.id} of {namespace.name} gives packets the source {source}, which has no way back;"
-            f" {own.address} has"
-        )
-        place = Place(namespace.name, out.name, Stage.POSTROUTING)
-        stop = Stop("nat-wrong-address", place, text, made.object, fix, (loss.stop.text,))
-        yield from loss.repair(stop, Merit.RESTORES)
+        if own.address != source and thing is not None:
+            fix = nat_rules.translating(namespace, network, out, own.address)
+            text = (
+                f"{thing.id} of {namespace.name} gives packets the source {source}, which has no way back;"
+                f" {own.address} has"
+            )
+            place = Place(namespace.name, out.name, Stage.POSTROUTING)
+            stop = Stop("nat-wrong-address", place, text, thing, fix, (loss.stop.text,))
+            yield from loss.repair(stop, Merit.RESTORES)
 
 
 def _named(
@@ -193,12 +188,10 @@ def _named(
 def _network_of(namespace: Namespace, router: Routed, source: str) -> str:
     """The network that `source` came from: what needs the translation is all of it, not one host."""
     inside = namespace.addresses_of(router.iif) if router.iif is not None else ()
-    networks = [prefix.network(a.address, a.prefixlen) for a in inside if a.scope == "global"]
-    connected = next((network for network in networks if prefix.contains(network, source)), None)
-    if connected is not None:
-        return connected
+    networks = (prefix.network(a.address, a.prefixlen) for a in where(inside, scope="global"))
     back = fib.lookup(namespace, RouteQuery(None, source)).route
-    return back.dst if back is not None and prefix.length(back.dst) > 0 else source
+    routed = source if back is None or back.is_default else back.dst
+    return next((network for network in networks if prefix.contains(network, source)), routed)
 
 
 def _all_need_it(namespace: Namespace, out: Link, source: str) -> bool:
@@ -206,11 +199,8 @@ def _all_need_it(namespace: Namespace, out: Link, source: str) -> bool:
     one lacks, all lack.
     """
     version = prefix.version(source)
-    behind = {
-        prefix.network(a.address, a.prefixlen)
-        for a in namespace.addresses
-        if is_network(a) and a.scope == "global" and a.index != out.index
-    }
+    own = [each for each in where(namespace.addresses, scope="global") if each.index != out.index]
+    behind = {prefix.network(each.address, each.prefixlen) for each in filter(is_network, own)}
     several = sum(prefix.version(network) == version for network in behind) > 1
     private = all(nat_rules.is_private(network.partition("/")[0]) for network in behind)
     return several and private and not nat_rules.translates(namespace, version, out)
@@ -225,11 +215,9 @@ def _hairpin(loss: Loss) -> Iterator[Repair]:
     if made is None or made.namespace not in loss.snapshot:
         return
     namespace, target, source = loss.snapshot[made.namespace], made.flow.dst, hops[0].flow.src
-    router = next((r for r in loss.asked(Leg.REQUEST) if r.namespace == made.namespace), None)
-    if router is None or router.iif is None:
-        return
-    out = namespace.link_of(router.decision.leg)
-    if out is None or out.index != router.iif.index:
+    router = find(loss.asked(Leg.REQUEST), namespace=made.namespace)
+    out = loss.out(router) if router is not None else None
+    if router is None or router.iif is None or out is None or out.index != router.iif.index:
         return
     address = fixes.iptables(target)
     network = target if source == target else _network_of(namespace, router, source)
@@ -252,11 +240,11 @@ def _back_by_the_translator(loss: Loss) -> Iterator[Repair]:
     """
     hops, reply = loss.prediction.request.hops, loss.prediction.reply
     made = next((h for h in hops if h.change_of("dst") is not None), None)
-    if made is None or reply is None or made.namespace in {hop.namespace for hop in reply.hops}:
+    if made is None or reply is None or where(reply.hops, namespace=made.namespace):
         return
     namespace, target = loss.snapshot[made.namespace], hops[-1].flow
-    legs = [routed.decision.leg for routed in loss.asked(Leg.REQUEST) if routed.namespace == namespace.name]
-    out = namespace.link_of(legs[0]) if legs else None
+    router = find(loss.asked(Leg.REQUEST), namespace=namespace.name)
+    out = loss.out(router) if router is not None else None
     if out is None or nat_rules.changed(hops, namespace.name, "src") is not None:
         return
     fix = nat_rules.masquerading_what_goes_to(namespace, target, out)
@@ -275,25 +263,25 @@ def _of_the_loopback(loss: Loss) -> Iterator[Repair]:
     """What a namespace sends to a published port of its own loopback leaves it with that source, which nobody
     answers.
     """
-    hops, name = loss.prediction.request.hops, loss.probe.source.namespace
-    sent = [r for r in loss.asked(Leg.REQUEST) if r.namespace == name and r.iif is None]
-    namespace = loss.snapshot.namespaces.get(name or "")
-    left = sent and hops and loss.stop.place.namespace != name  # else its own route_localnet holds it
-    if not left or namespace is None or not _is_loopback(hops[-1].flow.src):
-        return
-    source, target = hops[-1].flow.src, hops[-1].flow.dst
-    out = namespace.link_of(sent[-1].decision.leg)  # it is routed again where its destination was translated
-    if out is None or _is_loopback(target) or namespace.owner_of(target) is not None:
-        return
-    network = "127.0.0.0/8" if prefix.version(source) == 4 else source
-    text = f"{name} sends packets out of {out.name} with its loopback's source {source}, which nobody answers"
-    tool = fixes.iptables(source)
-    thing = Object("nat-rule", f"{tool} nat POSTROUTING", "no rule translates this packet")
-    place = Place(namespace.name, out.name, Stage.POSTROUTING)
-    fix = nat_rules.masquerading(namespace, source, network, out, first=False)
-    stop = Stop("nat-missing", place, text, thing, fix, (loss.stop.text,))
-    yield from loss.repair(stop, Merit.RESTORES)
-
-
-def _is_loopback(address: str) -> bool:
-    return address == "::1" or (":" not in address and prefix.contains("127.0.0.0/8", address))
+    name = loss.probe.source.namespace
+    namespace = loss.snapshot.at(name)
+    if loss.stop.place.namespace == name:
+        return  # its own route_localnet holds it
+    # it is routed again where its destination was translated
+    sent = where(loss.asked(Leg.REQUEST), namespace=name, iif=None)[-1:]
+    outs = filter(None, map(loss.out, sent))
+    flows = (hop.flow for hop in loss.prediction.request.hops[-1:] if prefix.is_loopback(hop.flow.src))
+    for out, flow in zip(outs, flows, strict=False):
+        if not prefix.is_loopback(flow.dst) and namespace.owner_of(flow.dst) is None:
+            source = flow.src
+            network = "127.0.0.0/8" if flow.version == 4 else source
+            text = (
+                f"{name} sends packets out of {out.name} with its loopback's source {source}, which nobody"
+                " answers"
+            )
+            table = f"{fixes.iptables(source)} nat POSTROUTING"
+            thing = Object("nat-rule", table, "no rule translates this packet")
+            place = Place(namespace.name, out.name, Stage.POSTROUTING)
+            fix = nat_rules.masquerading(namespace, source, network, out, first=False)
+            stop = Stop("nat-missing", place, text, thing, fix, (loss.stop.text,))
+            yield from loss.repair(stop, Merit.RESTORES)
