@@ -137,7 +137,7 @@ def set_sysctl(order: Order) -> Snapshot:
     key, _, value = order.words[0].partition("=")
     refuse_if(not value.lstrip("-").isdigit(), key)
     refuse_if(key.endswith("accept_ra"), key)  # what the next advertisement will bring is not in the model
-    start, end = _ALONG.get(key, (key, ""))
+    start, end = _ALONG.get(key, (key, key))
     names = (name for name in order.namespace.sysctls if name.startswith(start) and name.endswith(end))
     along = dict.fromkeys((key, _BOTH.get(key, key), *names), value)
     order = order.with_fields(sysctls={**order.namespace.sysctls, **along})

@@ -197,6 +197,12 @@ def test_an_address_comes_and_goes_with_its_routes() -> None:
     assert tuple(r.dst for r in both.routes if "203.0.113" in r.dst) == ("203.0.113.2/32", "203.0.113.0/25", "203.0.113.127/32")
 
 
+def test_a_switch_whose_name_begins_another_sets_itself_alone() -> None:
+    values = {"net.ipv4.conf.eth0.proxy_arp": "0", "net.ipv4.conf.eth0.proxy_arp_pvlan": "0"}
+    after = done(edited(tutorial(), "host", sysctls=values), "sysctl -w net.ipv4.conf.eth0.proxy_arp=1").sysctls
+    assert after == {**values, "net.ipv4.conf.eth0.proxy_arp": "1"}
+
+
 def test_forwarding_is_switched_for_every_interface() -> None:
     values = {"net.ipv4.ip_forward": "0", "net.ipv4.conf.eth0.forwarding": "0", "net.ipv4.conf.eth0.rp_filter": "1"}
     after = done(edited(tutorial(), "host", sysctls=values), "sysctl -w net.ipv4.ip_forward=1").sysctls
