@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from netprobe.diagnose.apply_links import NO_MAC
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import BridgePort, Command, Link, Namespace, Route, Vxlan
+from netprobe.model.lookup import where
 from netprobe.predict import fib, fixes, prefix
 
 from .before import route_words
@@ -41,7 +42,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 def _devices(loss: Loss) -> Iterator[tuple[Namespace, Link, Vxlan]]:
     for namespace in loss.snapshot.namespaces.values():
-        yield from ((namespace, link, link.vxlan) for link in namespace.links if link.vxlan is not None)
+        yield from ((namespace, *device) for device in namespace.vxlans)
 
 
 def _network(vxlan: Vxlan) -> tuple[int, int]:
@@ -63,30 +64,27 @@ def _sends_to(end: tuple[Namespace, Link], there: Namespace) -> bool:
 
 def _remotes(namespace: Namespace, link: Link) -> set[str]:
     """Where a device sends to."""
-    own = {link.vxlan.remote} if link.vxlan is not None else set()
-    return {each for each in own if each} | {
-        e.remote for e in namespace.fdb if e.index == link.index and e.remote
-    }
+    entries = (entry.remote for entry in where(namespace.fdb, index=link.index))
+    return {*filter(None, (getattr(link.vxlan, "remote", None), *entries))}
 
 
 def _missing(loss: Loss) -> Iterator[Repair]:
     """Where a tunnel ends at a node without such a device: one as the other node's is, plugged into the
     bridge of the same name, or with the address that is asked for where nobody has it.
     """
-    there = loss.snapshot.get(loss.stop.place.namespace)
-    for here, link, vxlan in _devices(loss) if loss.stop.code == "link-missing" and there else ():
-        ends = [a for a in there.addresses if a.address in _remotes(here, link)] if there is not None else []
-        back = next(underlay(there, here), None) if there is not None else None
-        if there is None or not ends or back is None:
-            continue
-        name = link.name if there.link_named(link.name) is None else f"vxlan{vxlan.vni}"
-        lower = ends[0].index if vxlan.lower else 0
-        wanted = replace(vxlan, local=ends[0].address, remote=back, lower=lower)
-        made = Command.of("ip", "link", "add", name, *_type(there, wanted))
-        up = Command.of("ip", "link", "set", "dev", name, "up")
-        for more in _given(loss, here, link, there, name):
-            inside = _inside(there, (made, *more[:1], up, *more[1:]))
-            yield from loss.repair(replace(loss.stop, commands=inside), Merit.RESTORES)
+    there = loss.here
+    for here, link, vxlan in _devices(loss) if loss.stop.code == "link-missing" else ():
+        remotes = _remotes(here, link)
+        end = next((own for own in there.addresses if own.address in remotes), None)
+        back = next(underlay(there, here), None)
+        if end is not None and back is not None:
+            name = link.name if there.link_named(link.name) is None else f"vxlan{vxlan.vni}"
+            wanted = replace(vxlan, local=end.address, remote=back, lower=end.index if vxlan.lower else 0)
+            made = Command.of("ip", "link", "add", name, *_type(there, wanted))
+            up = Command.of("ip", "link", "set", "dev", name, "up")
+            for more in _given(loss, here, link, there, name):
+                inside = _inside(there, (made, *more[:1], up, *more[1:]))
+                yield from loss.repair(replace(loss.stop, commands=inside), Merit.RESTORES)
 
 
 def _given(
@@ -126,30 +124,19 @@ def _again(namespace: Namespace, link: Link, wanted: Vxlan) -> Iterator[Command]
 
 def _on_it(namespace: Namespace, link: Link, wanted: Vxlan) -> Iterator[Command]:
     """What goes with the device: addresses, routes, forwarding entries and neighbours that somebody made."""
-    for own in namespace.addresses:
-        if own.index == link.index and own.scope != "link":
+    for own in namespace.addresses_of(link):
+        if own.scope != "link":
             yield fixes.address("add", own, link)
     for route in namespace.routes:
-        if any(leg.index == link.index for leg in route.nexthops) and not _of_the_kernel(route):
+        if link.index in route.indexes and not _of_the_kernel(route):
             yield fixes.ip(route.dst, "route", "add", *route_words(namespace, route))
-    for entry in namespace.fdb:
-        usual = (entry.mac, entry.remote) == (NO_MAC, wanted.remote)
-        if entry.index == link.index and entry.remote and entry.static and not usual:
+    for entry in where(namespace.fdb, index=link.index, static=True):
+        if entry.remote and (entry.mac, entry.remote) != (NO_MAC, wanted.remote):
             yield Command.of("bridge", "fdb", "append", entry.mac, "dev", link.name, "dst", entry.remote)
-    for each in namespace.neighbours:
-        if each.index == link.index and each.state == "permanent" and each.mac:
-            yield Command.of(
-                "ip",
-                "neigh",
-                "replace",
-                each.address,
-                "lladdr",
-                each.mac,
-                "dev",
-                link.name,
-                "nud",
-                "permanent",
-            )
+    for each in where(namespace.neighbours, index=link.index, state="permanent"):
+        if each.mac:
+            how = ("lladdr", each.mac, "dev", link.name, "nud", "permanent")
+            yield Command.of("ip", "neigh", "replace", each.address, *how)
 
 
 def _of_the_kernel(route: Route) -> bool:
