@@ -232,6 +232,16 @@ def test_the_lost_hop_is_told_by_more_than_colour() -> None:
     assert {card.look for card in made[made.index(lost) + 1 :]} == {"not-reached"}
 
 
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [("tcp-closed", "REFUSED HERE"), ("ipv6-rejected", "REJECTED HERE"), ("why", "STOPS HERE"), ("intermittent", "SOME LOST")],
+)
+def test_what_ends_a_packet_is_called_by_its_name(name: str, word: str) -> None:
+    made = cards(REPORTS[name], Leg.REQUEST, widest(WIDE))
+    assert [card.remark for card in made if card.remark] == [word]
+    assert f"✗ {word.lower()}" in said(parsed(html(REPORTS[name])))
+
+
 def test_a_tunnel_is_drawn_around_its_hops() -> None:
     made = cards(sample_pages.TUNNEL, Leg.REQUEST, widest(WIDE))
     inside = [card.title for card in made if card.inside]

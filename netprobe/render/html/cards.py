@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from netprobe.model import Agreement, Endpoint, Hop, Leg, Report, Stage, Verdict
 from netprobe.render import words
 from netprobe.render.escape import safe
-from netprobe.render.marks import Fate
+from netprobe.render.headline import REFUSALS
+from netprobe.render.marks import Fate, known_cause
 from netprobe.render.rows import Row, rows
 
 from .widths import abridged, bold, mono, plain, shortened, wrapped
@@ -116,11 +117,20 @@ def _remark(report: Report, row: Row) -> str:
     """What is said of a hop beside its colour."""
     if row.pointed:
         return "the cause is here"
-    if row.mark is not Fate.LOST:
-        return ""
+    return lost(report).upper() if row.mark is Fate.LOST else ""
+
+
+def lost(report: Report) -> str:
+    """What becomes of the packet where it ends."""
+    cause = known_cause(report)
+    code = cause.code if cause is not None else ""
     if report.verdict is Verdict.INTERMITTENT:
-        return "SOME LOST"
-    return "STOPS HERE" if report.agreement is Agreement.PREDICTED_ONLY else "LOST HERE"
+        return "some lost"
+    if report.agreement is Agreement.PREDICTED_ONLY:
+        return "stops here"
+    if code in REFUSALS:
+        return "refused here"
+    return "rejected here" if code == "rejected-by-rule" else "lost here"
 
 
 def _measured(

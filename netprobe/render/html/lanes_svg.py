@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netprobe.model import Agreement, Leg, Report, Stage
+from netprobe.model import Leg, Report, Stage
 from netprobe.render.escape import safe
 from netprobe.render.marks import Fate
 
-from .cards import OUTSIDE, PADDING, Card, cards, look
+from .cards import OUTSIDE, PADDING, Card, cards, look, lost
 from .elements import NOTHING, Markup, element, stacked, together
 from .lanes import NAME_ABOVE, SIDE, Band, Lanes, PlacedCard, Way, lanes, widest
 from .widths import abridged, bold, mono
@@ -17,8 +17,8 @@ _NAMES, _NOTES = bold(12), mono(10.5)
 _NAME_ROOM = 86
 
 MEANINGS = {
-    Fate.PASSED: "seen here", Fate.TRANSLATED: "address translated", Fate.LOST: "lost here",
-    Fate.NOT_REACHED: "not reached", Fate.UNKNOWN: "not known", Fate.EXPECTED: "expected",
+    Fate.PASSED: "passed", Fate.TRANSLATED: "address translated", Fate.NOT_REACHED: "not reached",
+    Fate.UNKNOWN: "not known", Fate.EXPECTED: "expected",
 }  # fmt: skip
 
 
@@ -137,9 +137,7 @@ def legend(report: Report, *legs: Leg) -> Markup:
 
 
 def _sign(report: Report, fate: Fate) -> Markup:
-    predicted = report.agreement is Agreement.PREDICTED_ONLY
-    meaning = "stops here" if predicted and fate is Fate.LOST else MEANINGS[fate]
-    return _key(look(fate), fate.value[0], meaning)
+    return _key(look(fate), fate.value[0], lost(report) if fate is Fate.LOST else MEANINGS[fate])
 
 
 def _key(class_: str, sign: str, meaning: str) -> Markup:
