@@ -34,6 +34,7 @@ Craft = Callable[[Recipe], Iterable[bytes]]
 
 TICK_NS = 5_000_000  # how often to ask whether all is settled while nothing arrives
 IDLE_NS = 500_000  # before the next packet, which is time to look at the frames of one
+SHORT_NS, FD_SETSIZE = 20_000_000, 1024
 CROWD = 4096  # frames that wait to be looked at, 35 us each
 WHOLE_FRAMES = (Protocol.ARP, Protocol.ND)
 PIECE = 1232  # bytes of payload that fit a fragment on any link of IPv6 (RFC 8200 section 5)
@@ -229,8 +230,16 @@ class _Loop:
             self._collect(min(TICK_NS, timeout_ns - passed))
 
     def _collect(self, wait_ns: int) -> None:
-        if self.epoll.poll(wait_ns / 1e9):
+        if self._is_something_there(wait_ns):
             self._read()
+
+    def _is_something_there(self, wait_ns: int) -> bool:
+        """Whether anything comes within this time. epoll(7) counts it in whole ms, select(2) in us, of
+        descriptors up to 1023.
+        """
+        if wait_ns < SHORT_NS and self.epoll.fileno() < FD_SETSIZE:
+            return bool(select.select([self.epoll], [], [], wait_ns / 1e9)[0])
+        return bool(self.epoll.poll(wait_ns / 1e9))
 
     def _read(self) -> None:
         for tap in self.taps:
