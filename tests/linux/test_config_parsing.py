@@ -37,7 +37,7 @@ def link_of(payload: bytes) -> Link:
 
 
 def address_of(payload: bytes) -> InterfaceAddress:
-    return links.address_of(record("address", payload))
+    return links.address_of(payload)
 
 
 def route_of(payload: bytes) -> Route:
@@ -45,7 +45,7 @@ def route_of(payload: bytes) -> Route:
 
 
 def rule_of(payload: bytes) -> PolicyRule:
-    return fib.rule_of(record("rule", payload))
+    return fib.rule_of(payload)
 
 
 def neighbour_of(payload: bytes) -> Neighbour:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import sys
 from collections.abc import Iterable, Mapping
+from struct import Struct
 
 from msgspec.structs import replace
 
 from netprobe.errors import is_short
-from netprobe.linux.netlink import Netlink, Record, Request
+from netprobe.linux.netlink import Netlink, Record, Request, address, attributes, text
 from netprobe.model import Nexthop, PolicyRule, Route, RouteAnswer, RouteQuery
 
 RTM_GETROUTE, RTM_GETRULE, RTM_GETNEXTHOP = 26, 34, 106
@@ -32,6 +34,10 @@ UNICAST, OWN, BLACKHOLE, THROW = 1, 2, 6, 9  # RTN_UNICAST, RTN_LOCAL, RTN_BLACK
 # of a route of the types blackhole, unreachable and prohibit (fib_props, net/ipv4/fib_semantics.c)
 REFUSALS = {errno.EINVAL: BLACKHOLE, errno.EHOSTUNREACH: 7, errno.EACCES: 8}
 
+_RULE = Struct("=BBBBB2xBI")  # struct fib_rule_hdr
+FRA_DST, FRA_SRC, FRA_IIFNAME, FRA_GOTO, FRA_PRIORITY, FRA_FWMARK = 1, 2, 3, 4, 6, 10
+FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, FRA_FWMASK, FRA_OIFNAME, FRA_L3MDEV, FRA_UID_RANGE = 14, 15, 16, 17, 19, 20
+FRA_IP_PROTO, FRA_SPORT_RANGE, FRA_DPORT_RANGE = 22, 23, 24
 FIB_RULE_INVERT = 0x2
 NO_SUPPRESSION = 0xFFFFFFFF  # -1 of FRA_SUPPRESS_PREFIXLEN
 
@@ -239,48 +245,57 @@ def _object_leg(found: Record, weight: int) -> Nexthop:
 
 def read_rules(netlink: Netlink) -> tuple[PolicyRule, ...]:
     """The IPv4, then the IPv6 policy rules, each in the order in which the kernel tries them."""
-    rules = [
-        rule_of(record)
-        for record in netlink.dump(Request(RTM_GETRULE))
-        if record["family"] in (AF_INET, AF_INET6)
-    ]
+    bodies = netlink.bodies(Request(RTM_GETRULE))
+    rules = [rule_of(body) for body in bodies if body[0] in (AF_INET, AF_INET6)]
     return tuple(sorted(rules, key=lambda rule: (rule.version, rule.priority)))
 
 
-def rule_of(record: Record) -> PolicyRule:
-    """One policy rule from an RTM_NEWRULE message."""
-    family = record["family"]
-    word = ACTIONS.get(record["action"], str(record["action"]))
-    suppress = record.get("FRA_SUPPRESS_PREFIXLEN", NO_SUPPRESSION)
+def rule_of(body: bytes) -> PolicyRule:
+    """One policy rule, from what follows the header of an RTM_NEWRULE message. By hand: a host may have
+    thousands.
+    """
+    family, dst_len, src_len, tos, table, action, flags = _RULE.unpack_from(body)
+    found = attributes(body, _RULE.size)
+    get = found.get
+    word = ACTIONS.get(action, str(action))
+    suppress = _number(get(FRA_SUPPRESS_PREFIXLEN), NO_SUPPRESSION)
     return PolicyRule(
-        priority=record.get("FRA_PRIORITY", 0),
+        priority=_number(get(FRA_PRIORITY)),
         version=6 if family == AF_INET6 else 4,
         action=word,
-        table=(record.get("FRA_TABLE", record["table"]) or None) if word == "lookup" else None,
-        src=_prefix(record.get("FRA_SRC"), record["src_len"], family) if "FRA_SRC" in record else None,
-        dst=_prefix(record.get("FRA_DST"), record["dst_len"], family) if "FRA_DST" in record else None,
-        iif=record.text("FRA_IIFNAME") or None,
-        oif=record.text("FRA_OIFNAME") or None,
-        mark=record.get("FRA_FWMARK", 0),
-        mask=record.get("FRA_FWMASK", 0xFFFFFFFF if "FRA_FWMARK" in record else 0),
-        uids=_range(record.get("FRA_UID_RANGE")),
-        protocol=record.get("FRA_IP_PROTO") or None,
-        sports=_range(record.get("FRA_SPORT_RANGE")),
-        dports=_range(record.get("FRA_DPORT_RANGE")),
-        tos=record["tos"],
-        inverted=bool(record["flags"] & FIB_RULE_INVERT),
-        goto=record.get("FRA_GOTO"),
+        table=(_number(get(FRA_TABLE), table) or None) if word == "lookup" else None,
+        src=f"{address(found[FRA_SRC])}/{src_len}" if FRA_SRC in found else None,
+        dst=f"{address(found[FRA_DST])}/{dst_len}" if FRA_DST in found else None,
+        iif=_name(get(FRA_IIFNAME)),
+        oif=_name(get(FRA_OIFNAME)),
+        mark=_number(get(FRA_FWMARK)),
+        mask=_number(get(FRA_FWMASK), 0xFFFFFFFF if FRA_FWMARK in found else 0),
+        uids=_range(get(FRA_UID_RANGE)),
+        protocol=_number(get(FRA_IP_PROTO)) or None,
+        sports=_range(get(FRA_SPORT_RANGE)),
+        dports=_range(get(FRA_DPORT_RANGE)),
+        tos=tos,
+        inverted=bool(flags & FIB_RULE_INVERT),
+        goto=_number(found[FRA_GOTO]) if FRA_GOTO in found else None,
         suppress_prefixlen=None if suppress == NO_SUPPRESSION else suppress,
-        l3mdev=bool(record.get("FRA_L3MDEV")),
+        l3mdev=bool(_number(get(FRA_L3MDEV))),
     )
 
 
-def _range(value: str | None) -> tuple[int, int] | None:
-    """A range as pyroute2 writes it, FIRST:LAST."""
+def _number(value: bytes | None, default: int = 0) -> int:
+    return default if value is None else int.from_bytes(value, sys.byteorder)
+
+
+def _name(value: bytes | None) -> str | None:
+    return text(value.rstrip(b"\0")) if value else None
+
+
+def _range(value: bytes | None) -> tuple[int, int] | None:
+    """The first and the last of two numbers: of uids of four bytes, of ports of two."""
     if value is None:
         return None
-    first, last = value.split(":")
-    return int(first), int(last)
+    half = len(value) // 2
+    return _number(value[:half]), _number(value[half:])
 
 
 def ask_route(netlink: Netlink, query: RouteQuery) -> RouteAnswer:

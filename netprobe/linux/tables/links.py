@@ -5,9 +5,11 @@ Numbers are those of include/uapi/linux/{if_link,if_addr,if_bridge}.h; words are
 
 from __future__ import annotations
 
+import sys
+from functools import lru_cache
 from struct import Struct
 
-from netprobe.linux.netlink import Netlink, Record, Request, address
+from netprobe.linux.netlink import Netlink, Record, Request, address, attributes
 from netprobe.model import Bridge, BridgePort, InterfaceAddress, Link, LinkRef, Vxlan
 
 from .programs import xdp_answers
@@ -22,6 +24,8 @@ XDP_MODES = {1: "xdp", 2: "xdpgeneric", 3: "xdpoffload", 4: "xdpmulti"}  # as ip
 
 IFF_UP, IFF_NOARP, IFF_PROMISC, IFF_LOWER_UP = 0x1, 0x80, 0x100, 0x10000
 ARPHRD_LOOPBACK = 772
+_IFADDR = Struct("=BBBBI")  # struct ifaddrmsg
+IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IFA_FLAGS = 1, 2, 4, 8
 USER_HZ = 100  # the unit of bridge timers in netlink, whatever the kernel's own HZ
 
 IFA_F_SECONDARY, IFA_F_PERMANENT = 0x01, 0x80
@@ -186,24 +190,31 @@ def _xdp_answers(found: Record) -> tuple[str, ...] | None:
 
 def read_addresses(netlink: Netlink) -> tuple[InterfaceAddress, ...]:
     """All IPv4 and IPv6 addresses, in the kernel's order (the first of an interface is its primary one)."""
-    return tuple(address_of(record) for record in netlink.dump(Request(RTM_GETADDR)))
+    return tuple(map(address_of, netlink.bodies(Request(RTM_GETADDR))))
 
 
-def address_of(record: Record) -> InterfaceAddress:
-    """One address from an RTM_NEWADDR message."""
-    remote = record.get("IFA_ADDRESS", "")
-    own = record.get("IFA_LOCAL", remote)
+def address_of(body: bytes) -> InterfaceAddress:
+    """One address, from what follows the header of an RTM_NEWADDR message. By hand: a host may have
+    thousands.
+    """
+    family, length, flags, scope, index = _IFADDR.unpack_from(body)
+    found = attributes(body, _IFADDR.size)
+    remote = found.get(IFA_ADDRESS, b"")
+    own, broadcast = found.get(IFA_LOCAL, remote), found.get(IFA_BROADCAST)
+    if IFA_FLAGS in found:
+        flags = int.from_bytes(found[IFA_FLAGS], sys.byteorder)
     return InterfaceAddress(
-        index=record["index"],
-        address=own,
-        prefixlen=record["prefixlen"],
-        broadcast=record.get("IFA_BROADCAST"),
-        peer=remote if remote != own else None,
-        scope=SCOPES.get(record["scope"], str(record["scope"])),
-        flags=_address_flags(record["family"], record.get("IFA_FLAGS", record["flags"])),
+        index,
+        address(own),
+        length,
+        address(broadcast) if broadcast is not None else None,
+        address(remote) if remote != own else None,
+        SCOPES.get(scope, str(scope)),
+        _address_flags(family, flags),
     )
 
 
+@lru_cache(maxsize=256)
 def _address_flags(family: int, flags: int) -> tuple[str, ...]:
     words = [word for bit, word in ADDRESS_FLAGS.items() if flags & bit]
     if flags & IFA_F_SECONDARY:
