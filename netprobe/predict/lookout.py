@@ -74,7 +74,8 @@ def _addresses(snapshot: Snapshot, prediction: Prediction) -> tuple[str, ...]:
         found += (flow.src, flow.dst)
     found += _next_hops(snapshot, prediction)
     for namespace, link in _interfaces(snapshot, prediction):
-        found += _addressed(namespace, link.index, link.master)  # those of the bridge whose port it is, too
+        found += _addressed(namespace, link)
+        found += _addressed(namespace, namespace.link(link.master))  # of the bridge whose port it is, too
     return _most(address.partition("%")[0] for address in filter(None, found))
 
 
@@ -99,12 +100,9 @@ def _interfaces(snapshot: Snapshot, prediction: Prediction) -> Iterator[tuple[Na
             yield namespace, link
 
 
-def _addressed(namespace: Namespace, *indexes: int | None) -> tuple[str, ...]:
-    return tuple(
-        address.address
-        for address in namespace.addresses
-        if address.index in indexes and address.scope != "host"
-    )
+def _addressed(namespace: Namespace, link: Link | None) -> tuple[str, ...]:
+    known = namespace.addresses_of(link) if link is not None else ()
+    return tuple(address.address for address in known if address.scope != "host")
 
 
 def _most(addresses: Iterable[str]) -> tuple[str, ...]:

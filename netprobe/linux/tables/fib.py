@@ -27,7 +27,7 @@ DEFAULT, MAIN, LOCAL = 253, 254, 255
 RTM_F_CLONED, RTM_F_LOOKUP_TABLE, RTM_F_FIB_MATCH = 0x200, 0x1000, 0x2000
 
 MOST = 2000  # routes that are read, 20 us each; where there are more, those that are needed
-MOST_OWN = 500  # of the table local
+MOST_OWN = 200  # of the table local
 FIRST = 64  # of a table, among which its defaults are
 KERNEL, BY_HAND = 2, (3, 4)  # RTPROT_KERNEL; RTPROT_BOOT, RTPROT_STATIC
 UNICAST, OWN, BLACKHOLE, THROW = 1, 2, 6, 9  # RTN_UNICAST, RTN_LOCAL, RTN_BLACKHOLE, RTN_THROW
