@@ -120,12 +120,15 @@ class Netlink:
         """All entries of a table; one that changes meanwhile is dumped again, a few times. Raises OSError."""
         return [self._record_in_time(message) for message in self._steady(request)]
 
-    def at_most(self, request: Request, most: int) -> list[Record] | None:
+    def at_most(
+        self, request: Request, most: int, counts: Callable[[bytes], bool] = bool
+    ) -> list[Record] | None:
         """As `dump`, of a table that has no more than so many entries; None of a larger one, which is not
-        heard to its end.
+        heard to its end. Entries that do not count, by what follows the header, are left out.
         """
         for _ in range(DUMP_TRIES):
-            messages = list(islice(self._dumped(request), most + 2))
+            heard = (each for each in self._dumped(request) if each.kind == NLMSG_DONE or counts(_body(each)))
+            messages = list(islice(heard, most + 2))
             if messages[-1].kind != NLMSG_DONE:
                 self._socket.close()
                 self._socket = self._opened()

@@ -301,3 +301,17 @@ def test_a_route_that_refuses_by_its_nexthop_object() -> None:
     assert not route_of(route(2, 16, 254, 6, 0, *legs)).by_object
     assert route_of(route(2, 16, 254, 6, 0, *legs, attribute(30, u32(20)))).by_object
     assert not route_of(route(2, 16, 254, 1, 0, *legs, attribute(30, u32(20)))).by_object
+
+
+@pytest.mark.parametrize(
+    ("flags", "mac", "more", "counts"),
+    [
+        (2, "33:33:00:00:00:01", b"", False),  # a group that a device listens to
+        (2, "02:00:00:00:00:01", b"", True),
+        (0, "33:33:00:00:00:01", b"", True),
+        (2, "33:33:00:00:00:01", attribute(1, ip("10.0.0.1")), True),  # of a VXLAN device
+    ],
+)
+def test_what_a_device_listens_to_is_no_forwarding_entry(flags: int, mac: str, more: bytes, counts: bool) -> None:
+    body = struct.pack("=BxxxiHBB", 7, 3, 0x80, flags, 0) + attribute(2, bytes.fromhex(mac.replace(":", ""))) + more
+    assert neighbours._leads_somewhere(body) is counts

@@ -22,6 +22,11 @@ STATES = {
 # VXLAN sets two at once: the first one counts, as for bridge(8)
 FDB_STATES = {0x80: "permanent", 0x40: "static", 0x04: "stale"}
 NUD_PERMANENT = 0x80
+_NDM_FLAGS, _MAC, _FILTER = (
+    10,
+    16,
+    24,
+)  # in a struct ndmsg, of the first attribute behind it; of that with one
 MOST_ENTRIES = 1000  # of bridges that are read, 5 us each; where there are more, those that are needed
 TABLES = {AF_INET: "arp_cache", AF_INET6: "ndisc_cache"}
 _CONFIG = Struct("=HHI")  # struct ndt_config: the sizes of keys and entries, how many entries
@@ -54,7 +59,7 @@ def read_fdb(netlink: Netlink, links: Iterable[Link]) -> tuple[tuple[FdbEntry, .
     """The forwarding entries of all bridges, and those that VXLAN and other devices keep themselves; and
     whether they are all. Of very many those of VXLAN devices alone: a frame is for one MAC address.
     """
-    records = netlink.at_most(Request(RTM_GETNEIGH, {"family": AF_BRIDGE}), MOST_ENTRIES)
+    records = netlink.at_most(Request(RTM_GETNEIGH, {"family": AF_BRIDGE}), MOST_ENTRIES, _leads_somewhere)
     if records is not None:
         return tuple(map(fdb_entry_of, records)), True
     found = []
@@ -64,6 +69,13 @@ def read_fdb(netlink: Netlink, links: Iterable[Link]) -> tuple[tuple[FdbEntry, .
                 found += strict.dump(Request(RTM_GETNEIGH, {"family": AF_BRIDGE, "ifindex": link.index}))
     entries = map(fdb_entry_of, found)
     return tuple(each for each in entries if each.master is None), False
+
+
+def _leads_somewhere(body: bytes) -> bool:
+    """Whether an entry is more than a multicast filter of a device, which each has some of and which comes
+    with its addresses (ndo_dflt_fdb_dump): it has a MAC address alone.
+    """
+    return len(body) != _FILTER or not body[_NDM_FLAGS] & NTF_SELF or not body[_MAC] & 1
 
 
 def find_entries(netlink: Netlink, queries: Sequence[FdbQuery]) -> tuple[FdbEntry, ...]:
