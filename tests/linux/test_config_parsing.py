@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+import pytest
 from decoding import attribute, ip, record, u8, u16, u32
 from msgspec.structs import replace
 
