@@ -154,10 +154,11 @@ class _Part:
         self.home = _homes(blocks)
         self.edges = _among(edges, self.home)
         self.beside = _beside(blocks, self.edges)
-        self.pairs = list(chain.from_iterable(map(_both_ways, self.edges)))
-        self.touching = gathered(self.pairs)
+        pairs = list(chain.from_iterable(map(_both_ways, self.edges)))
+        self.touching = gathered(pairs)
         self.root = min(blocks, key=self._rootedness).key
         self.column = self._columns()
+        self.leading = gathered((self._direction(pair), pair) for pair in pairs)
         nodes = list(chain.from_iterable(map(attrgetter("nodes"), blocks)))
         self.order = {node.key: at for at, node in enumerate(nodes)}
         self.rank = {node.key: self._rank(node) for node in nodes}
@@ -190,6 +191,11 @@ class _Part:
                 waiting.append(other)
         return column
 
+    def _direction(self, pair: tuple[str, str]) -> tuple[str, int]:
+        """From which block an edge leads into which column."""
+        near, far = map(self.home.__getitem__, pair)
+        return near, self.column[far]
+
     def _side(self, key: str) -> int:
         """1 for what stands right of the root: what it routes to, and what routes itself; else -1."""
         block = self.blocks[key]
@@ -220,7 +226,7 @@ class _Part:
             for key in column:
                 self._place_block(self.blocks[key], wishes, top)
                 top = self.made.blocks[key].bottom + BLOCK_GAP
-            wishes = self._wishes(self.column[column[0]], side)
+            wishes = self._wishes(column, side)
         return wishes
 
     def _sequence(self, side: int) -> list[list[str]]:
@@ -243,18 +249,15 @@ class _Part:
         inner = (end for end in ends or () if self.home[end] in rank and self.home[end] != key)
         return min(((rank[self.home[end]], self.order[end]) for end in inner), default=(0, 0))
 
-    def _wishes(self, column: int, side: int) -> dict[str, float]:
+    def _wishes(self, blocks: Iterable[str], side: int) -> dict[str, float]:
         """Where the nodes one column further in would like to stand: beside what is plugged into them."""
-        pairs = self._across_columns(column, column - side)
+        pairs = chain.from_iterable(self._inward(key, side) for key in blocks)
         heights = gathered((inner, self.made.nodes[outer].middle) for outer, inner in pairs)
         return {key: fmean(those) for key, those in heights.items()}
 
-    def _across_columns(self, one: int, other: int) -> list[tuple[str, str]]:
-        """The edges from a column to another one, as their two nodes."""
-        return [pair for pair in self.pairs if self._columns_of(*pair) == (one, other)]
-
-    def _columns_of(self, *nodes: str) -> tuple[int, ...]:
-        return tuple(self.column[self.home[key]] for key in nodes)
+    def _inward(self, key: str, side: int) -> tuple[tuple[str, str], ...]:
+        """The edges from a block to what stands one column further in, as their two nodes."""
+        return self.leading.get((key, self.column[key] - side), ())
 
     def _place_block(self, block: Cluster, wishes: Mapping[str, float], top: float) -> None:
         """Set the heights of a block's nodes, and the block around them."""
@@ -295,10 +298,8 @@ class _Part:
 
     def _slope(self, key: str) -> float:
         """How much higher a block stands than what it is plugged into, one column further in."""
-        here, inner = self.column[key], self.column[key] - _sign(self.column[key])
-        pairs = self._across_columns(here, inner)
-        nodes = self.made.nodes
-        slopes = [nodes[far].middle - nodes[near].middle for near, far in pairs if self.home[near] == key]
+        nodes, pairs = self.made.nodes, self._inward(key, _sign(self.column[key]))
+        slopes = [nodes[inner].middle - nodes[outer].middle for outer, inner in pairs]
         return fmean(slopes) if slopes else 0.0
 
     def _move(self, key: str, by: float) -> None:
