@@ -27,8 +27,8 @@ h2{font-size:1.05rem;margin:1.4rem 0 .4rem}
 .picture svg{display:block}
 .table{overflow-x:auto}
 table{border-collapse:collapse;font-size:.9rem}
-th,td{text-align:left;vertical-align:top;padding:.25rem .8rem .25rem 0;border-bottom:1px solid var(--rim);
-overflow-wrap:anywhere}
+th,td{text-align:left;vertical-align:top;padding:.25rem .8rem .25rem 0;border-bottom:1px solid var(--rim)}
+td{min-width:6rem}
 pre{overflow-x:auto;font:13px/1.45 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 .soft{color:var(--soft)}
 @media print{.picture{overflow:visible;border:0}

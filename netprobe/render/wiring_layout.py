@@ -262,7 +262,8 @@ class _Part:
     def _place_block(self, block: Cluster, wishes: Mapping[str, float], top: float) -> None:
         """Set the heights of a block's nodes, and the block around them."""
         stack = _Stack(self.made, self.rank, top + TITLE)
-        outer = [node for node in block.nodes if node.key in wishes and self.rank[node.key] != MIDDLE]
+        facing_out = INNER if self.column[block.key] > 0 else OUTER
+        outer = [n for n in block.nodes if n.key in wishes and self.rank[n.key] == facing_out]
         stack.fill(sorted(outer, key=lambda node: wishes[node.key]), wishes)
         for rank in (OUTER, MIDDLE, RULES, INNER):
             level = [

@@ -206,7 +206,7 @@ def test_the_page_shows_what_is_printed(lab: Lab) -> None:
 
 @once
 def test_the_picture_of_the_page_is_what_is_drawn(fresh_lab: Lab) -> None:
-    """Made by `netprobe map --highlight red 8.8.8.8 -o svg --out docs/map.svg`, where the rule of `netprobe demo --break forward-drop` is."""
+    """Made by `netprobe map --highlight red 8.8.8.8 -o svg --out docs/map.svg`, where the fault forward-drop is."""
     fresh_lab.inject("forward-drop")
     drawn = ask(fresh_lab, "map", "--highlight", "red", "8.8.8.8", "-o", "svg").stdout
     assert drawn == (Path(__file__).parents[2] / "docs/map.svg").read_text()

@@ -32,7 +32,7 @@ PAGES: dict[str, Callable[[], str]] = {
     **{name: lambda report=report: html(report) for name, report in sample_pages.REPORTS.items()},
     "check": lambda: check_page(sample_pages.CHECK),
     "matrix-with-a-way": lambda: matrix_page(sample_pages.MATRIX),
-    "map": lambda: wiring_html(sample_wirings.WHOLE),
+    **{f"map-{name}": lambda wiring=wiring: wiring_html(wiring) for name, wiring in sample_wirings.SMALL.items()},
     "map-large": lambda: wiring_html(sample_wirings.crowd(40)),
 }
 

@@ -25,8 +25,13 @@ def read_translating(fd: int, name: str) -> Ruleset:
     except (NetprobeError, OSError) as error:
         if is_short(error):
             raise
-        why = error.strerror if isinstance(error, OSError) else None
-        return Ruleset((Blind(f"address translation of {name}", why or str(error)),))
+        return Ruleset((Blind(f"address translation of {name}", _why(error)),))
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, PermissionError):
+        return "CAP_NET_ADMIN is missing"
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _translates() -> bool:
