@@ -6,7 +6,7 @@ Pictures of all kinds draw the same: svg, dot and mermaid. The texts are not esc
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain, pairwise, starmap
+from itertools import chain, filterfalse, pairwise, starmap
 from operator import attrgetter
 
 from msgspec import Struct
@@ -34,6 +34,7 @@ from .wiring_words import (
     state_of,
     titled,
     told,
+    unread,
 )
 
 LONGEST = 44  # columns of a line in a picture; what is longer is whole in its tooltip
@@ -107,7 +108,8 @@ def drawing(wiring: Wiring) -> Drawing:
     """What a picture of this map is made of."""
     maker = _Maker(wiring)
     groups = starmap(maker.group, enumerate(wiring.groups))
-    blocks = (*map(maker.block, wiring.spaces), *groups, *maker.outside())
+    seen = filterfalse(attrgetter("blind"), wiring.spaces)
+    blocks = (*map(maker.block, seen), *groups, *maker.outside(), *_unread(wiring))
     return Drawing(blocks, tuple(maker.edges()))
 
 
@@ -138,12 +140,12 @@ class _Maker:
     def block(self, space: WiredSpace) -> Cluster:
         """A namespace."""
         ends = sorted(told(space), key=self._place)
-        nodes = (*map(self._node, ends), *_unread(space), *_rules(space))
+        nodes = (*map(self._node, ends), *_rules(space))
         notes = ", ".join(map(safe, space_notes(space)))
         return Cluster(
             _space_key(space.name),
             cut_to(space.name),
-            "blind" if space.blind else space.kind,
+            space.kind,
             cut_to(notes),
             nodes,
             tuple(dict.fromkeys(_upstream(space))),
@@ -221,9 +223,12 @@ def _upstream(space: WiredSpace) -> Iterator[str]:
             yield _space_key(hop.namespace)
 
 
-def _unread(space: WiredSpace) -> Iterator[Node]:
-    if space.blind:
-        yield Node(f"blind {space.name}", "blind", ("not read", cut_to(space.blind)), space.blind)
+def _unread(wiring: Wiring) -> Iterator[Cluster]:
+    """What could not be read, a box for each reason."""
+    for why, whats in unread(wiring).items():
+        listed = ", ".join(whats)
+        node = Node(f"unread {why}", "blind", (cut_to(listed),), "\n".join(whats))
+        yield Cluster(f"blind {why}", cut_to(f"not read: {why}"), "blind", nodes=(node,))
 
 
 def _details(interface: WiredInterface) -> Iterator[str]:

@@ -13,7 +13,7 @@ from .markup import escaped
 from .terminal import Terminal
 from .wiring_svg import STYLE, inner_svg
 from .wiring_text import wiring_text
-from .wiring_words import meant, translated
+from .wiring_words import meant, translated, unread
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _STYLE = """\
@@ -75,7 +75,8 @@ def _rules(wiring: Wiring) -> Iterator[str]:
 
 def _blind(wiring: Wiring) -> Iterator[str]:
     """What could not be read."""
-    if wiring.blind:
+    found = unread(wiring)
+    if found:
         yield "<h2>Not read</h2>\n<ul>"
-        yield from (f"<li>{escaped(each.what)}: {escaped(each.why)}</li>" for each in wiring.blind)
+        yield from (f"<li>{escaped(why)}: {escaped(', '.join(whats))}</li>" for why, whats in found.items())
         yield "</ul>"

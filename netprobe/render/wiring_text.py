@@ -30,6 +30,7 @@ from .wiring_words import (
     titled,
     told,
     translated,
+    unread,
     way_out,
 )
 
@@ -53,7 +54,7 @@ def wiring_text(wiring: Wiring, terminal: Terminal) -> str:
     """The map for a terminal."""
     pen = Pen(terminal)
     tree = _Tree(wiring, pen)
-    twigs = list(chain(_of_path(wiring), _not_read(wiring), tree.spaces(), tree.unconnected()))
+    twigs = list(chain(_of_path(wiring), tree.spaces(), tree.unconnected(), _not_read(wiring)))
     blocks = ["\n".join(_drawn(twig, pen)) for twig in twigs]
     return "\n\n".join(blocks or ["nothing that could be shown"]) + "\n"
 
@@ -68,7 +69,10 @@ def _of_path(wiring: Wiring) -> Iterator[_Twig]:
 
 
 def _not_read(wiring: Wiring) -> Iterator[_Twig]:
-    return (_Twig(((f"not read: {blind.what}: {blind.why}", YELLOW),)) for blind in wiring.blind)
+    """What could not be read, once for each reason."""
+    for why, whats in unread(wiring).items():
+        said = f"not read: {why}; `netprobe doctor` says what helps"
+        yield _Twig(((said, YELLOW),), (_Twig(((", ".join(whats), ""),)),))
 
 
 class _Tree:
@@ -86,7 +90,7 @@ class _Tree:
     def spaces(self) -> Iterator[_Twig]:
         """A twig for each namespace that is more than a station."""
         for space in sorted(self._wiring.spaces, key=_place):
-            if space.name not in self._stations:
+            if not space.blind and space.name not in self._stations:
                 yield self._space(space)
 
     def unconnected(self) -> Iterator[_Twig]:
@@ -127,8 +131,6 @@ class _Tree:
 
     def _space(self, space: WiredSpace) -> _Twig:
         head = ((space.name, BOLD), *((each, DIM) for each in space_notes(space)))
-        if space.blind:
-            return _Twig((*head, (f"not read: {space.blind}", YELLOW)))
         roots = sorted(filter(self._is_root, told(space)), key=self._order)
         below = tuple(chain(map(self._interface, roots), _rules(space)))
         return _Twig(head if below else (*head, ("no interface besides lo", DIM)), below)

@@ -9,6 +9,7 @@ from itertools import filterfalse
 from operator import attrgetter
 
 from netprobe.model import Verdict
+from netprobe.model.lookup import gathered
 from netprobe.model.wiring import (
     SpaceGroup,
     WayOut,
@@ -83,7 +84,8 @@ def space_notes(space: WiredSpace) -> list[str]:
     said = (space.name, f"{space.kind}:{space.name}", f"netns:{space.name}")
     others = filterfalse(said.__contains__, filterfalse(_is_process, space.names))
     kind = space.kind * (space.kind != space.name)
-    return [*filter(None, (kind, space.note)), *map("also {}".format, others)]
+    note = space.note * (f"({space.note})" not in space.name)
+    return [*filter(None, (kind, note)), *map("also {}".format, others)]
 
 
 def _is_process(name: str) -> bool:
@@ -134,6 +136,12 @@ def more(group: SpaceGroup, wiring: Wiring) -> str:
 
 def _short(wiring: Wiring, end: WireEnd) -> str:
     return getattr(wiring.at(end), "network", None) or end.interface
+
+
+def unread(wiring: Wiring) -> dict[str, tuple[str, ...]]:
+    """What could not be read, by the reason; first the namespaces of which nothing could be."""
+    spaces = [(space.blind, space.name) for space in wiring.spaces if space.blind]
+    return gathered([*spaces, *((blind.why, blind.what) for blind in wiring.blind)])
 
 
 def path_words(wiring: Wiring) -> str:

@@ -5,6 +5,7 @@ from msgspec.structs import replace
 from netprobe.model import Blind, Verdict
 from netprobe.model.wiring import LaidPath, WayOut, Wire, WiredInterface, WiredSpace, WiredTranslation, WireEnd, Wiring
 
+CLOSED = "entering another network namespace needs CAP_SYS_ADMIN"
 FRONT, BACK = "br-a1b2c3d4e5f6", "br-0f0f0f0f0f0f"
 LO = WiredInterface("lo", 1, "loopback", addresses=("127.0.0.1/8", "::1/128"))
 
@@ -66,7 +67,8 @@ SPACES = (
         interface("vxlan42", "vxlan", detail="id 42, 10.0.0.2 → 10.0.0.1, port 4789"))),
     WiredSpace("far", "netns", interfaces=(LO, interface("eth0", "veth", "172.18.0.200/16"))),
     WiredSpace("lan", "podman", interfaces=(LO, interface("eth0", "macvlan", "192.0.2.77/24", detail="mode bridge"))),
-    WiredSpace("closed", "netns", blind="cannot enter the network namespace: Operation not permitted"),
+    WiredSpace("closed", "netns", blind=CLOSED),
+    WiredSpace("shut", "netns", blind=CLOSED),
     WiredSpace("empty", "netns", interfaces=(LO,)),
 )  # fmt: skip
 WIRES = (
@@ -77,7 +79,7 @@ WIRES = (
     wire("port", "node2/vxlan42", "node2/br0"), wire("port", "node2/p1", "node2/br0"), wire("cable", "node2/p1", "far/eth0"),
     wire("tunnel", "host/vxlan42", "node2/vxlan42"), wire("on", "node2/vxlan42", "node2/eth0"), wire("on", "lan/eth0", "host/eth0"),
 )  # fmt: skip
-WHOLE = Wiring(SPACES, WIRES, blind=(Blind("address translation of node2", "Operation not permitted"),))
+WHOLE = Wiring(SPACES, WIRES, blind=(Blind("address translation of node2", "CAP_NET_ADMIN is missing"),))
 STOPPED = LaidPath(
     "c1", "8.8.8.8", Verdict.UNREACHABLE, "host drops what comes from the bridge front in FORWARD",
     (end("c1/eth0"), end("host/veth1"), end(f"host/{FRONT}")), (end("host/eth0"),), end(f"host/{FRONT}"), "filtered-by-rule",
