@@ -225,7 +225,7 @@ def expect(settings: dict[str, Any], /, endpoints: tuple[str, ...], **options: A
 
 
 @cli.command(name="map", short_help="Show how namespaces are wired, and who translates.")
-@click.argument("endpoints", metavar="[EP]...", nargs=-1)
+@click.argument("endpoints", metavar="[EP]...", nargs=-1, shell_complete=endpoints)
 @with_options(*MAP)
 @click.pass_obj
 def show_map(settings: dict[str, Any], /, endpoints: tuple[str, ...], **options: Any) -> NoReturn:

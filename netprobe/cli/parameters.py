@@ -261,6 +261,7 @@ MAP: tuple[Callable[..., Any], ...] = (
         "--highlight",
         nargs=2,
         metavar="SRC DST",
+        shell_complete=endpoints,
         help="Lay the predicted path from SRC to DST over it.",
     ),
     click.option("--all", "everything", is_flag=True, help="Show each namespace, however many there are."),

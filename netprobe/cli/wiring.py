@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .progress import Progress
 from .streams import complain, terminal_of, write
 
 
@@ -12,10 +13,10 @@ def show(settings: dict[str, Any], endpoints: tuple[str, ...], options: dict[str
     from netprobe.formats import wiring_as
     from netprobe.session import Session
 
-    with Session(settings["host"], options["exclude"]) as session:
-        found = session.map(*endpoints, highlight=options["highlight"])
-        for remark in session.heard():
-            complain(remark)
+    with Session(settings["host"], options["exclude"]) as session, Progress("looking"):
+        found, remarks = session.map(*endpoints, highlight=options["highlight"]), session.heard()
+    for remark in remarks:
+        complain(remark)
     text = wiring_as(found, options["output"], terminal_of(settings, options), options["everything"])
     write(text, options["out"])
     return 0
