@@ -114,6 +114,7 @@ def test_what_the_kernel_does_not_tell_is_found_by_comparing(fresh_lab: Lab) -> 
     ]
 
 
+@pytest.mark.thorough
 def test_a_link_that_was_down_for_a_moment(fresh_lab: Lab) -> None:
     program = started(fresh_lab, "-o", "jsonl", "--captures", "none", "-i", "3600s")
     fresh_lab.run(["sh", "-c", "ip link add dum0 type bridge && ip link delete dum0"], check=True)
@@ -138,18 +139,18 @@ def test_a_namespace_that_is_deleted_goes(fresh_lab: Lab) -> None:
     assert ended(program)["failed"] >= 1
 
 
-def test_who_reads_may_go(fresh_lab: Lab) -> None:
+def test_who_reads_may_go(lab: Lab) -> None:
     script = f"{WATCH} -o jsonl -i 50ms | head -n 3 >/dev/null; echo ${{PIPESTATUS[0]}}"
-    done = fresh_lab.run(["bash", "-c", script])
+    done = lab.run(["bash", "-c", script])
     assert (done.stdout.strip(), done.stderr) == ("141", "")
 
 
 # ---- as lines, and its end
 
 
-def test_so_many_rounds(fresh_lab: Lab, tmp_path: Path) -> None:
-    folder = f"{fresh_lab.folder}/kept"
-    done = ask(fresh_lab, "trace", "--watch", "-c", "3", "-i", "50ms", "red", "8.8.8.8", "--captures", folder)
+def test_so_many_rounds(lab: Lab) -> None:
+    folder = f"{lab.folder}/kept"
+    done = ask(lab, "trace", "--watch", "-c", "3", "-i", "50ms", "red", "8.8.8.8", "--captures", folder)
     assert done.code == 0, done.told
     assert [f"round {n}  reachable after" in done.stdout for n in (1, 2, 3, 4)] == [True, True, True, False]
     assert "3 of 3 rounds" in done.stdout
@@ -225,9 +226,9 @@ def resized(shown: Tmux) -> None:
     shown.shows("STDDEV")
 
 
-@pytest.mark.parametrize("by", ["C-c", "TERM", "HUP"])
-def test_the_terminal_is_put_back(fresh_lab: Lab, by: str) -> None:
-    with tmux(fresh_lab, WATCH) as shown:
+@pytest.mark.parametrize("by", ["C-c", "TERM", pytest.param("HUP", marks=pytest.mark.thorough)])
+def test_the_terminal_is_put_back(lab: Lab, by: str) -> None:
+    with tmux(lab, WATCH) as shown:
         shown.shows("STDDEV", "q quits")
         if by == "C-c":
             shown.type("C-c")
@@ -237,8 +238,9 @@ def test_the_terminal_is_put_back(fresh_lab: Lab, by: str) -> None:
         assert shown.is_as_before()
 
 
-def test_the_terminal_is_lent_while_it_is_stopped(fresh_lab: Lab) -> None:
-    with tmux(fresh_lab, WATCH) as shown:
+@pytest.mark.thorough
+def test_the_terminal_is_lent_while_it_is_stopped(lab: Lab) -> None:
+    with tmux(lab, WATCH) as shown:
         shown.shows("STDDEV", "q quits")
         shown.kill("TSTP")
         until(shown.is_as_before, "the terminal was kept")
@@ -250,8 +252,8 @@ def test_the_terminal_is_lent_while_it_is_stopped(fresh_lab: Lab) -> None:
         shown.shows(f"{AFTER}: 0", "as before")
 
 
-def test_a_terminal_of_ascii_without_colours(fresh_lab: Lab) -> None:
-    with tmux(fresh_lab, f"env NO_COLOR=1 LC_ALL=C PYTHONIOENCODING=ascii {WATCH}", width=80, height=24) as shown:
+def test_a_terminal_of_ascii_without_colours(lab: Lab) -> None:
+    with tmux(lab, f"env NO_COLOR=1 LC_ALL=C PYTHONIOENCODING=ascii {WATCH}", width=80, height=24) as shown:
         shown.shows("red (10.0.0.2) -> 8.8.8.8", "STDDEV", "times in us")
         coloured = shown.tell("capture-pane", "-p", "-e", "-t", "watch")
         assert "\x1b[" not in coloured.replace("\x1b[0m", "").replace("\x1b[39m", "")
