@@ -146,8 +146,9 @@ class NamespaceSockets:
             self.sockets.append(_member_of(ROUTE, ROUTE_GROUPS))
             try:
                 self.sockets.append(_member_of(NETFILTER, (NFNLGRP_NFTABLES,)))
-            except OSError as error:  # needs CAP_NET_ADMIN; rules are compared then
-                self.deaf = f"changes of rules in {self.name}: {error.strerror}"
+            except OSError as error:  # rules are compared then
+                why = "CAP_NET_ADMIN is missing" if isinstance(error, PermissionError) else error.strerror
+                self.deaf = f"changes of rules in {self.name}: {why}"
 
     def is_of(self, fd: int | None) -> bool:
         """Whether this is the namespace that is open there."""

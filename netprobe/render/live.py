@@ -55,7 +55,7 @@ def live(
     head = [*_head(state, state.report, clock, pen), *_cause(state, state.report, pen)]
     table = _table(state, state.report, pen)
     changes = _changes(state, clock, pen)
-    foot = pen.flowed([(f"the kernel does not tell {each}", "") for each in state.unheard[:1]])
+    foot = _unheard(state, pen)
     foot += pen.flowed([("; ".join(filter(None, ("times in µs since the probe was sent", keys))), "")])
     return _fitted(head, table, changes, [pen.paint(line, DIM) for line in foot], height)
 
@@ -258,6 +258,14 @@ def change(each: LiveChange | ChangeEvent) -> str:
     known = passing if each.passing else words.changed(what)
     by = f" (by {each.by})" if each.by else ""
     return known + by + ("" if each.heard else " (found by comparing)")
+
+
+def _unheard(state: Live, pen: Pen) -> list[str]:
+    """What the kernel could not be asked to tell: the first of it, and how much more there is."""
+    if not state.unheard:
+        return []
+    more = f" (and {len(state.unheard) - 1} more)" if len(state.unheard) > 1 else ""
+    return pen.flowed([(f"the kernel does not tell {state.unheard[0]}{more}", "")])
 
 
 # ---- how it fits

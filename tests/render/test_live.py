@@ -65,8 +65,9 @@ def test_hostile_names_are_shown_by_their_numbers():
 
 
 def test_what_the_kernel_does_not_tell_is_said():
-    state = replace(WATCHES["healthy"][0], unheard=("changes of rules in host: Operation not permitted",))
-    assert "the kernel does not tell changes of rules in host: Operation not permitted" in live(state, clock, Terminal(120))[-2]
+    why = "changes of rules in host: CAP_NET_ADMIN is missing"
+    state = replace(WATCHES["healthy"][0], unheard=(why, "changes of rules in red: CAP_NET_ADMIN is missing"))
+    assert live(state, clock, Terminal(120))[-2] == f"the kernel does not tell {why} (and 1 more)"
 
 
 @pytest.mark.parametrize(("rounds", "last", "lost", "said"), [
