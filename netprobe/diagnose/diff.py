@@ -153,7 +153,7 @@ def differences(old: Snapshot, new: Snapshot, name: str) -> Iterator[Difference]
     """What is configured otherwise in namespace `name`, which both snapshots hold; what comes about by itself
     is left out.
     """
-    before, after = inventory(old, name), inventory(new, name)
+    before, after = inventory(old, name, new[name]), inventory(new, name, old[name])
     unlike = [
         kind for kind, asked in _IN_PART.items() if getattr(old[name], asked) != getattr(new[name], asked)
     ]

@@ -5,7 +5,7 @@ Left out is what changes by itself: counters, timers, what neighbours and bridge
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any
 
@@ -36,40 +36,43 @@ _VOLATILE = ("nf_conntrack_count", ".mtu")  # the second follows the link's own
 _TABLES = {fib.LOCAL: "local", fib.MAIN: "", fib.DEFAULT: "default"}
 
 
-def inventory(snapshot: Snapshot, name: str) -> dict[tuple[str, str], str]:
+def inventory(snapshot: Snapshot, name: str, beside: Namespace | None = None) -> dict[tuple[str, str], str]:
     """Everything that namespace `name` holds besides its rulesets: (kind, name) to text, in the order of a
-    person's look.
+    person's look. What `beside` holds just so may be left out.
     """
     namespace = snapshot[name]
+    other = beside if beside is not None and _named(beside) == _named(namespace) else Namespace("")
     found: dict[tuple[str, str], str] = {}
-    for kind, key, text in chain(_links(snapshot, namespace), _items(namespace)):
+    for kind, key, text in chain(_links(snapshot, namespace, other), _items(namespace, other)):
         found[kind, key] = f"{found[kind, key]}; {text}" if (kind, key) in found else text
     return found
 
 
-def _items(namespace: Namespace) -> Iterator[Item]:
-    parts: tuple[tuple[Iterable[Any], Callable[[Namespace, Any], Iterator[Item]]], ...] = (
-        (namespace.addresses, _address),
-        (namespace.routes, _route),
-        (namespace.rules, _policy_rule),
-        (namespace.neighbours, _neighbour),
-        (namespace.fdb, _fdb),
-        (sorted(namespace.sysctls.items()), _sysctl),
-        (namespace.sockets or (), _socket),
-        (namespace.xfrm or (), _xfrm),
-        (namespace.cgroup_programs, _program),
-    )
-    for things, told in parts:
-        yield from chain.from_iterable(told(namespace, thing) for thing in things)
+def _named(namespace: Namespace) -> list[tuple[int, str]]:
+    """The names by which other things speak of interfaces."""
+    return [(link.index, link.name) for link in namespace.links]
 
 
-def _links(snapshot: Snapshot, namespace: Namespace) -> Iterator[Item]:
+def _items(namespace: Namespace, other: Namespace) -> Iterator[Item]:
+    parts: dict[str, Callable[[Namespace, Any], Iterator[Item]]] = {
+        "addresses": _address, "routes": _route, "rules": _policy_rule, "neighbours": _neighbour, "fdb": _fdb,
+        "sysctls": _sysctl, "sockets": _socket, "xfrm": _xfrm, "cgroup_programs": _program,
+    }  # fmt: skip
+    for part, told in parts.items():
+        things = getattr(namespace, part)
+        if things != getattr(other, part):
+            yield from chain.from_iterable(told(namespace, thing) for thing in things or ())
+
+
+def _links(snapshot: Snapshot, namespace: Namespace, other: Namespace) -> Iterator[Item]:
     for link in namespace.links:
-        yield "link", link.name, _link(namespace, link)
+        known = other.link(link.index)
+        if link != known:
+            yield "link", link.name, _link(namespace, link)
         far = _far_end(snapshot, namespace, link)
         if far:
             yield "wire", link.name, far
-        if link.port is not None:
+        if link.port is not None and link != known:
             yield "bridge-port", link.name, _settings(link.port)
 
 
@@ -195,9 +198,9 @@ def _fdb(namespace: Namespace, entry: FdbEntry) -> Iterator[Item]:
     )
 
 
-def _sysctl(_namespace: Namespace, setting: tuple[str, str]) -> Iterator[Item]:
-    if not setting[0].endswith(_VOLATILE):
-        yield "sysctl", *setting
+def _sysctl(namespace: Namespace, name: str) -> Iterator[Item]:
+    if not name.endswith(_VOLATILE):
+        yield "sysctl", name, namespace.sysctls[name]
 
 
 def _socket(_namespace: Namespace, socket: Socket) -> Iterator[Item]:
