@@ -23,7 +23,8 @@ PAIRS = ("veth", "netkit", "vxcan")  # kinds of interfaces that are made two at 
 
 class Layer(Struct, frozen=True):
     """What a map shows of an interface besides its `Link`: the text that its owner gave it (IFLA_IFALIAS), of
-    a tunnel its ends and key or VNI, of a bond its mode, of a VRF its table.
+    a tunnel its ends and key or VNI, of a bond its mode, of a VRF its table. `remotes`: of a VXLAN device
+    that no far end was given to, those in its forwarding entries.
     """
 
     alias: str = ""
@@ -32,6 +33,7 @@ class Layer(Struct, frozen=True):
     key: int | None = None
     mode: str | None = None
     table: int | None = None
+    remotes: tuple[str, ...] = ()
 
 
 class EngineNetwork(Struct, frozen=True):

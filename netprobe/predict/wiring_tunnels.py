@@ -15,42 +15,50 @@ from netprobe.model.wiring import Layer, SpaceReading, Wire, WireEnd
 
 from .prefix import contains
 
+MOST_REMOTES = 3  # far ends that are told
 Readings = Mapping[str, SpaceReading]
 
 
 class TunnelEnd(Struct, frozen=True):
-    """One end: `key` tells tunnels of one kind apart; `own` are the addresses that packets to it have.
-
-    `remote` None: it sends to whatever its forwarding entries say. A multicast group is joined by all.
+    """One end: `key` tells tunnels of one kind apart; `remotes` are the addresses that it sends to, `own`
+    those that packets to it have. A multicast group is joined by all that send to it.
     """
 
     at: WireEnd
     key: tuple[str, int | None]
-    remote: str | None
+    remotes: frozenset[str]
     own: frozenset[str]
 
     def sends_to(self, other: TunnelEnd) -> bool:
         """Whether its packets go there."""
-        return self.remote in other.own
+        return not self.remotes.isdisjoint(other.own)
 
 
 def tunnel_detail(link: Link, layer: Layer) -> Iterator[str]:
     """VNI or key of a tunnel, and where it leads: "id 42, 10.0.0.1 → 10.0.0.2, port 4789"."""
-    key, local, remote = _said(link, layer)
+    key, local, remotes = _said(link, layer)
     word = "id" if link.kind in ("vxlan", "geneve") else "key"
     if key is not None:
         yield f"{word} {key}"
-    if (local, remote) != (None, None):
-        yield f"{local or 'any'} → {remote or 'any'}"
+    if local is not None or remotes:
+        yield f"{local or 'any'} → {_told(remotes) or 'any'}"
     if link.vxlan is not None:
         yield f"port {link.vxlan.port}"
 
 
-def _said(link: Link, layer: Layer) -> tuple[int | None, str | None, str | None]:
-    """Key and both ends of a tunnel."""
-    if link.vxlan is not None:
-        return link.vxlan.vni, link.vxlan.local, link.vxlan.remote
-    return layer.key, layer.local, layer.remote
+def _told(remotes: Sequence[str]) -> str:
+    """Far ends, the first few by name."""
+    more = len(remotes) - MOST_REMOTES
+    return " ".join((*remotes[:MOST_REMOTES], *[f"and {more} more"] * (more > 0)))
+
+
+def _said(link: Link, layer: Layer) -> tuple[int | None, str | None, tuple[str, ...]]:
+    """The key of a tunnel, its own end, and its far ends."""
+    vxlan = link.vxlan
+    key, local, remote = (
+        (layer.key, layer.local, layer.remote) if vxlan is None else (vxlan.vni, vxlan.local, vxlan.remote)
+    )
+    return key, local, (remote,) if remote is not None else layer.remotes
 
 
 def tunnels(spaces: Sequence[SpaceReading]) -> tuple[Wire, ...]:
@@ -65,11 +73,11 @@ def tunnels(spaces: Sequence[SpaceReading]) -> tuple[Wire, ...]:
 def _ends(named: Readings, each: SpaceReading) -> Iterator[TunnelEnd]:
     """The ends of tunnels in a namespace that say where they lead."""
     for link in each.config.links:
-        key, local, remote = _said(link, each.layers.get(link.index, Layer()))
-        if remote is not None:
+        key, local, remotes = _said(link, each.layers.get(link.index, Layer()))
+        if remotes:
             own = (local,) if local is not None else _all_addresses(_underlay(each, link, named))
             at = WireEnd(each.space.name, link.name)
-            yield TunnelEnd(at, (link.kind, key), remote, frozenset(own))
+            yield TunnelEnd(at, (link.kind, key), frozenset(remotes), frozenset(own))
 
 
 def _all_addresses(there: SpaceReading | None) -> tuple[str, ...]:
@@ -85,7 +93,7 @@ def _underlay(each: SpaceReading, link: Link, named: Readings) -> SpaceReading |
 def _joined(one: TunnelEnd, other: TunnelEnd) -> Wire | None:
     """The tunnel between two ends that send to each other, or to one group."""
     mutual = one.sends_to(other) and other.sends_to(one)
-    together = one.remote == other.remote and _is_group(one.remote or "")
+    together = any(map(_is_group, one.remotes & other.remotes))
     return Wire("tunnel", one.at, other.at) if mutual or together else None
 
 

@@ -16,6 +16,7 @@ from netprobe.lab.lab import Lab
 from netprobe.lab.topology import (
     Interface,
     LabBridge,
+    LabFdbEntry,
     LabMacvlan,
     LabRoute,
     LabVxlan,
@@ -63,12 +64,18 @@ NETWORK = Topology(
         LabBridge(Interface("node2", "br0", ("172.18.0.254/16",))),
         LabVxlan(Interface("node2", "vxlan42", master="br0"), 42, "10.0.0.2", "10.0.0.1", underlay="eth0"),
         LabVxlan(Interface("node2", "vxlan43"), 43, "10.0.0.2", "10.0.0.1"),
+        LabVxlan(Interface("host", "vxlan50"), 50, "10.0.0.1"),
+        LabVxlan(Interface("node2", "vxlan50"), 50, "10.0.0.2"),
         Veth(Interface("far", "eth0", ("172.18.0.200/16",)), Interface("node2", "p1", master="br0")),
         LabMacvlan(Interface("lan", "eth0", ("203.0.113.77/24",)), "eth0"),
     ),
     routes=(
         LabRoute("host", via="203.0.113.1"), LabRoute("c1", via="172.18.0.1"), LabRoute("c2", via="172.18.0.1"),
         LabRoute("inner", via="10.9.0.1"), LabRoute("db", via="172.19.0.1"),
+    ),
+    fdb=(
+        LabFdbEntry("host", "vxlan50", "00:00:00:00:00:00", "10.0.0.2"),
+        LabFdbEntry("node2", "vxlan50", "00:00:00:00:00:00", "10.0.0.1"),
     ),
     sysctls=(Sysctl("host", "net.ipv4.ip_forward", "1"),),
     rules=(Rules("host", "iptables", NAT), Rules("host", "nft", SNAT)),
@@ -106,7 +113,9 @@ def test_edge_by_edge(network: Lab) -> None:
     truth = wired.edges(links, numbers)
     assert wired.of_map(found) == truth
     assert {kind for kind, _ in truth} == {"cable", "port", "on"}
-    assert wired.of_map(found, "tunnel") == {("tunnel", frozenset(("host/vxlan42", "node2/vxlan42")))}
+    assert wired.of_map(found, "tunnel") == {
+        ("tunnel", frozenset(("host/vxlan42", "node2/vxlan42"))), ("tunnel", frozenset(("host/vxlan50", "node2/vxlan50"))),
+    }  # fmt: skip
     assert wired.addresses_of_map(found) == wired.addresses(links)
     assert {end: each["up"] for end, each in interfaces(found).items()} == {
         f"{name}/{link['ifname']}": "UP" in link["flags"] for name, those in links.items() for link in those

@@ -95,7 +95,9 @@ def test_what_stands_on_another_interface() -> None:
     assert interface(found, "lan/mv").detail == "mode bridge"  # type: ignore[attr-defined]
 
 
-def tunnel(kind: str, name: str, local: str | None, remote: str | None, key: int | None = None) -> tuple[Link, Layer]:
+def tunnel(kind: str, name: str, local: str | None, remote: str | None, key: int | None = None, *remotes: str) -> tuple[Link, Layer]:
+    if kind == "vxlan" and remotes:
+        return Link(3, name, kind, vxlan=Vxlan(key or 0, local)), Layer(remotes=remotes)
     if kind == "vxlan":
         return Link(3, name, kind, vxlan=Vxlan(key or 0, local, remote)), Layer()
     return Link(3, name, kind), Layer(local=local, remote=remote, key=key)
@@ -110,6 +112,8 @@ def tunnel(kind: str, name: str, local: str | None, remote: str | None, key: int
         (("vxlan", "x", "10.0.0.1", "10.0.0.2", 42), ("vxlan", "y", "10.0.0.2", "10.0.0.1", 43), False),
         (("vxlan", "x", "10.0.0.1", "10.0.0.2", 42), ("vxlan", "y", "10.0.0.2", "10.0.0.9", 42), False),
         (("vxlan", "x", "10.0.0.1", None, 42), ("vxlan", "y", "10.0.0.2", None, 42), False),
+        (("vxlan", "x", "10.0.0.1", None, 42, "10.0.0.9", "10.0.0.2"), ("vxlan", "y", "10.0.0.2", None, 42, "10.0.0.1"), True),
+        (("vxlan", "x", "10.0.0.1", None, 42, "10.0.0.9"), ("vxlan", "y", "10.0.0.2", "10.0.0.1", 42), False),
         (("gre", "x", "10.0.0.1", "10.0.0.2", 9), ("gre", "y", "10.0.0.2", "10.0.0.1", 9), True),
         (("gre", "x", "10.0.0.1", "10.0.0.2", 9), ("gretap", "y", "10.0.0.2", "10.0.0.1", 9), False),
         (("geneve", "x", None, "10.0.0.2", 7), ("geneve", "y", None, "10.0.0.1", 7), True),
@@ -123,6 +127,12 @@ def test_tunnels(one: tuple[object, ...], other: tuple[object, ...], joined: boo
         sides.append(space(name, Link(2, "eth0"), link, layers={3: layer}, addresses=[(2, address)]))
     found = wiring(MachineReading(tuple(sides)))
     assert told(found) == ({("tunnel", "n1/x", "n2/y")} if joined else set())
+
+
+def test_the_first_far_ends_are_told() -> None:
+    link, layer = tunnel("vxlan", "x", "10.0.0.1", None, 42, *(f"10.0.0.{n}" for n in range(2, 8)))
+    found = wiring(MachineReading((space("n1", link, layers={3: layer}),)))
+    assert interface(found, "n1/x").detail == "id 42, 10.0.0.1 → 10.0.0.2 10.0.0.3 10.0.0.4 and 3 more, port 4789"  # type: ignore[attr-defined]
 
 
 # networks of engines

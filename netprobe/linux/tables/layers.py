@@ -5,11 +5,17 @@ Numbers are those of include/uapi/linux/{if_link,if_tunnel,if_bonding}.h; words 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
 from netprobe.linux.netlink import Netlink, Record, Request
 from netprobe.model import Link
+from netprobe.model.lookup import gathered
 from netprobe.model.wiring import Layer
 
 from .links import RTEXT_FILTER_SKIP_STATS, RTM_GETLINK, link_of
+from .neighbours import read_vxlan_fdb
 
 BOND_MODES = (
     "balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb", "balance-alb",
@@ -27,7 +33,17 @@ def list_layers(netlink: Netlink) -> tuple[tuple[Link, ...], dict[int, Layer]]:
     records = netlink.dump(Request(RTM_GETLINK, attributes=[("IFLA_EXT_MASK", RTEXT_FILTER_SKIP_STATS)]))
     links = tuple(sorted(map(link_of, records), key=lambda link: link.index))
     layers = {record["index"]: layer_of(record) for record in records}
+    undirected = [link for link in links if link.vxlan is not None and link.vxlan.remote is None]
+    for index, remotes in _remotes(undirected).items():
+        layers[index] = replace(layers[index], remotes=remotes)
     return links, {index: layer for index, layer in layers.items() if layer != Layer()}
+
+
+def _remotes(vxlans: Sequence[Link]) -> dict[int, tuple[str, ...]]:
+    """Where VXLAN devices send that no far end was given to: what their forwarding entries say."""
+    entries = read_vxlan_fdb(vxlans) if vxlans else ()
+    found = gathered((each.index, each.remote) for each in entries if each.remote is not None)
+    return {index: tuple(dict.fromkeys(remotes)) for index, remotes in found.items()}
 
 
 def layer_of(record: Record) -> Layer:

@@ -62,13 +62,18 @@ def read_fdb(netlink: Netlink, links: Iterable[Link]) -> tuple[tuple[FdbEntry, .
     records = netlink.at_most(Request(RTM_GETNEIGH, {"family": AF_BRIDGE}), MOST_ENTRIES, _leads_somewhere)
     if records is not None:
         return tuple(map(fdb_entry_of, records)), True
+    return read_vxlan_fdb(links), False
+
+
+def read_vxlan_fdb(links: Iterable[Link]) -> tuple[FdbEntry, ...]:
+    """The forwarding entries that VXLAN devices of this namespace keep themselves: where their frames go."""
     found = []
     with Netlink(strict=True) as strict:
         for link in links:
             if link.kind == "vxlan":
                 found += strict.dump(Request(RTM_GETNEIGH, {"family": AF_BRIDGE, "ifindex": link.index}))
     entries = map(fdb_entry_of, found)
-    return tuple(each for each in entries if each.master is None), False
+    return tuple(each for each in entries if each.master is None)
 
 
 def _leads_somewhere(body: bytes) -> bool:
