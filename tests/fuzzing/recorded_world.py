@@ -85,5 +85,8 @@ class RecordedMachine:
         leg = found.leg
         return RouteAnswer(found.error, found.type, index=leg.index if leg else None, via=leg.via if leg else None)
 
+    def behind_port(self, *_: Any) -> tuple[str, ...]:
+        return ()
+
     def observe(self, *_: Any) -> tuple[Observation, ...]:
         raise CannotLook("a recording cannot be sent to")

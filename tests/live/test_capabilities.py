@@ -41,7 +41,7 @@ MATRIX: dict[str, dict[str, Expected]] = {
     "trace pid:{pid} 8.8.8.8": {"sys_admin": ENTER, "net_raw": SEND, "sys_ptrace": (3, "root lacks CAP_SYS_PTRACE here"),
         USER: (3, "\n  sudo "), "": (0, "reply after")},
     "trace nobody 8.8.8.8": {"": (2, "netprobe: there is no namespace or container nobody\n")},
-    "ls": {"": (0, "red ")},
+    "ls": {"": (0, "red\n")},
     "show {capture}": {"": (0, "reply after")},
     "diff {capture} {capture}": {"": (0, "")},
     "explain no-route": {"": (0, "no-route")},
