@@ -9,7 +9,6 @@ from .config import (
     FdbEntry,
     FdbQuery,
     InterfaceAddress,
-    Namespace,
     Neighbour,
     Nexthop,
     PolicyRule,
@@ -32,6 +31,7 @@ from .link import (
     TcFilter,
     Vxlan,
 )
+from .namespace import Namespace
 from .page import Page
 from .place import NOT_IN_TIME, Blind, Object, Place, Stage
 from .protocol import (
@@ -53,7 +53,6 @@ from .report import (
     Change,
     Changed,
     Confidence,
-    Earlier,
     End,
     Evidence,
     Hop,
@@ -63,7 +62,6 @@ from .report import (
     PassedRules,
     Paths,
     Report,
-    Run,
     Sighting,
     Since,
     Source,
@@ -91,6 +89,7 @@ from .ruleset import (
     Table,
     Term,
 )
+from .run import Earlier, Run
 from .snapshot import (
     STARTED_IN,
     AskConnection,

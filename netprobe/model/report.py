@@ -12,7 +12,6 @@ from msgspec.structs import force_setattr
 from .command import Command, lines
 from .flow import Flow, Probe
 from .place import Blind, Object, Place, Stage
-from .snapshot import Snapshot
 
 
 class Verdict(StrEnum):
@@ -113,11 +112,6 @@ class Hop(Struct, frozen=True):
     def change_of(self, *fields: str) -> Change | None:
         """The first change of one of these fields, or None."""
         return next((change for change in self.changes if change.field in fields), None)
-
-    @property
-    def thing(self) -> Object:
-        """The object; one of no kind and without an id where there is none."""
-        return self.object or NO_OBJECT
 
 
 class End(StrEnum):
@@ -291,11 +285,6 @@ class Cause(Struct, frozen=True):
     def __post_init__(self) -> None:
         _write_fix(self)
 
-    @property
-    def thing(self) -> Object:
-        """The object; one of no kind and without an id where there is none."""
-        return self.object or NO_OBJECT
-
 
 class Paths(Struct, frozen=True):
     """The hops of both directions."""
@@ -399,31 +388,3 @@ class Report(Struct, frozen=True):
     timings: Timings = field(default_factory=Timings)
     complete: bool = True
     rules: tuple[PassedRules, ...] = ()
-
-
-class Earlier(Struct, frozen=True):
-    """A saved run in which all was well, to hold a failed one of the same question against.
-
-    `capture` is its file; `time` and `at` as in `Since`.
-    """
-
-    capture: str
-    time: int
-    at: str
-    snapshot: Snapshot
-
-
-class Run(Struct, frozen=True):
-    """One whole run, as it is saved and replayed: question, configuration, observations and the report made
-    of them.
-
-    `tapped` names the namespaces that had a sensor; empty where nothing was sent. `earlier` is the run that
-    it was held against, with the namespaces in which something was otherwise.
-    """
-
-    report: Report
-    snapshot: Snapshot
-    observations: tuple[Observation, ...] = ()
-    started_ns: int = 0
-    tapped: tuple[str, ...] = ()
-    earlier: Earlier | None = None

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from .config import ConntrackEntry, FdbQuery, Namespace, RouteAnswer, RouteQuery
+from .config import ConntrackEntry, FdbQuery, RouteAnswer, RouteQuery
 from .flow import Flow
 from .link import Link
+from .namespace import Namespace
 from .place import Blind, Place
 from .ruleset import ChainQuery, SetQuery
 

@@ -12,8 +12,8 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from .config import Namespace
 from .lookup import first, gathered, grouped, indexed
+from .namespace import Namespace
 from .place import Blind
 from .report import Verdict
 from .space import Space
