@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from asking import once
-from shapes import C2, FAR, Probe
+from questions import C2, FAR, Probe
 from witness import said, wrong
 
 from netprobe.lab.lab import Lab

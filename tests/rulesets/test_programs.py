@@ -11,9 +11,10 @@ import pytest
 from asking import once
 from engines.fixtures import without
 from engines.packages import Unavailable, root_of
-from programs import GROUPS, Writer
-from shapes import USUAL
+from programs import GROUPS
+from questions import USUAL
 from witness import wrong
+from writers import Writer
 
 from netprobe.lab.lab import Lab
 

@@ -8,7 +8,8 @@ from random import Random
 
 import pytest
 from asking import once
-from shapes import SHAPES, USUAL, Loaded
+from questions import USUAL
+from shapes import SHAPES, Loaded
 from witness import wrong
 
 from netprobe.lab.lab import Lab

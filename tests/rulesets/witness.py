@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from asking import ask
-from shapes import Probe
+from questions import Probe
 
 from netprobe.lab.lab import Lab
 
