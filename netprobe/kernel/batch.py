@@ -9,6 +9,8 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
+from .received import Header, Piece
+
 MSG_DONTWAIT = 0x40
 MESSAGES, DATA, NAME, CONTROL = 64, 128, 32, 64  # of a batch; bytes of each message's parts
 
@@ -16,24 +18,10 @@ _STAMP = struct.Struct("=16xqq32x")  # the one control message: its header (cmsg
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-class _Piece(ctypes.Structure):
-    _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
-
-
 class _OneOfMany(ctypes.Structure):
     """struct mmsghdr."""
 
-    _fields_ = (
-        ("name", ctypes.c_void_p),
-        ("namelen", ctypes.c_uint32),
-        ("iov", ctypes.c_void_p),
-        ("iovlen", ctypes.c_size_t),
-        ("control", ctypes.c_void_p),
-        ("controllen", ctypes.c_size_t),
-        ("flags", ctypes.c_int),
-        ("end", ctypes.c_int),  # of struct msghdr
-        ("length", ctypes.c_uint),
-    )
+    _fields_ = (("header", Header), ("length", ctypes.c_uint))
 
 
 class Batch:
@@ -43,14 +31,13 @@ class Batch:
         buffers = [bytearray(MESSAGES * size) for size in (DATA, NAME, CONTROL)]
         self._data, self._name, self._control = (memoryview(each) for each in buffers)
         data, name, control = map(_address, buffers)
-        self._pieces = (_Piece * MESSAGES)(*(_Piece(data + k * DATA, DATA) for k in range(MESSAGES)))
-        pieces, size = ctypes.addressof(self._pieces), ctypes.sizeof(_Piece)
-        self._headers = (_OneOfMany * MESSAGES)(
-            *(
-                _OneOfMany(name + k * NAME, NAME, pieces + k * size, 1, control + k * CONTROL, CONTROL, 0, 0)
-                for k in range(MESSAGES)
-            )
+        self._pieces = (Piece * MESSAGES)(*(Piece(data + k * DATA, DATA) for k in range(MESSAGES)))
+        pieces, size = ctypes.addressof(self._pieces), ctypes.sizeof(Piece)
+        headers = (
+            Header(name + k * NAME, NAME, pieces + k * size, 1, control + k * CONTROL, CONTROL, 0)
+            for k in range(MESSAGES)
         )
+        self._headers = (_OneOfMany * MESSAGES)(*(_OneOfMany(header, 0) for header in headers))
         self._fresh = bytes(self._headers)  # the kernel writes the lengths over
         self._at = ctypes.byref(self._headers)
 

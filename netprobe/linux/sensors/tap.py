@@ -18,6 +18,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from netprobe.kernel.received import Header, Piece
 from netprobe.wire.bpf import RET, Instruction, packed
 from netprobe.wire.dissect import ETHERNET, RAW_IP
 from netprobe.wire.numbers import ETHERNET_DEVICES
@@ -44,24 +45,6 @@ _ALIGNMENT = struct.calcsize("@N")  # of a control message
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-class _Vector(ctypes.Structure):
-    _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
-
-
-class _Header(ctypes.Structure):
-    """struct msghdr of recvmsg(2)."""
-
-    _fields_ = (
-        ("name", ctypes.c_void_p),
-        ("namelen", ctypes.c_uint32),
-        ("iov", ctypes.c_void_p),
-        ("iovlen", ctypes.c_size_t),
-        ("control", ctypes.c_void_p),
-        ("controllen", ctypes.c_size_t),
-        ("flags", ctypes.c_int),
-    )
-
-
 class _Buffers:
     """One place to receive into, shared by all taps of a run."""
 
@@ -69,8 +52,8 @@ class _Buffers:
         self.frame = ctypes.create_string_buffer(FRAME)
         self.name = ctypes.create_string_buffer(20)
         self.control = ctypes.create_string_buffer(256)
-        self.vector = _Vector(ctypes.addressof(self.frame), FRAME)
-        self.header = _Header(
+        self.vector = Piece(ctypes.addressof(self.frame), FRAME)
+        self.header = Header(
             ctypes.addressof(self.name), 20, ctypes.addressof(self.vector), 1, ctypes.addressof(self.control),
             256, 0,
         )  # fmt: skip
