@@ -12,7 +12,7 @@ from itertools import chain
 from msgspec.structs import replace
 
 from netprobe.model import InterfaceAddress, Link, Namespace, Nexthop, Route, Snapshot
-from netprobe.model.lookup import exchanged, first, without
+from netprobe.model.lookup import but, exchanged, first, without
 from netprobe.predict import fib, ipv6, prefix
 
 from .order import Order, elsewhere, refuse_if
@@ -168,7 +168,7 @@ def _with_a_dead_leg(route: Route, index: int) -> Route | None:
 
 
 def _with_a_leg_less(route: Route, index: int) -> Route | None:
-    others = tuple(leg for leg in route.nexthops if leg.index != index)
+    others = but(route.nexthops, index=index)
     return replace(route, nexthops=others) if others else None
 
 

@@ -20,7 +20,7 @@ from netprobe.model import (
     PortVlan,
     Snapshot,
 )
-from netprobe.model.lookup import exchanged, find, where
+from netprobe.model.lookup import but, exchanged, find, where
 from netprobe.predict import ipv6
 
 from .apply_addresses import with_addresses
@@ -285,7 +285,7 @@ def change_vlan(order: Order) -> Snapshot:
 def delete_filter(order: Order) -> Snapshot:
     """`tc filter del dev IFACE ingress|egress`: all filters of that side."""
     link, [side] = order.device, order.plain
-    kept = tuple(each for each in link.filters if each.direction != side)
+    kept = but(link.filters, direction=side)
     return order.with_link(replace(link, filters=kept)).snapshot
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from netprobe.model import Link, Nexthop, Route, Snapshot
-from netprobe.model.lookup import exchanged, find, where, without
+from netprobe.model.lookup import but, exchanged, find, where, without
 from netprobe.predict import fib, prefix
 
 from .order import Order, must, refuse_if
@@ -22,7 +22,7 @@ _KNOWN = {"via", "dev", "table", "metric", "src", "scope", "proto", "mtu"}
 
 def flush_cache(order: Order) -> Snapshot:
     """`ip route flush cache`: what was learned of paths is asked anew."""
-    kept = tuple(asked for asked in order.snapshot.answers if asked.namespace != order.name)
+    kept = but(order.snapshot.answers, namespace=order.name)
     return replace(order.snapshot, answers=kept)
 
 

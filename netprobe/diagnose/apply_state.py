@@ -113,12 +113,11 @@ def _has_carrier(before: Snapshot, order: Order, link: Link) -> bool:
     a bridge has one with its ports.
     """
     if link.kind == "bridge":
-        return any(port.carrier and port.port_state == "forwarding" for port in order.namespace.ports(link))
+        return find(order.namespace.ports(link), carrier=True, port_state="forwarding") is not None
     far = far_end(order.snapshot, order.name, link) if link.kind in ("veth", *_STACKED) else None
     if far is not None:
         return far[1].up if link.kind == "veth" else far[1].carrier
-    old = before[order.name].link(link.index)
-    return link.carrier or old is None or not old.up
+    return link.carrier or find(before[order.name].links, index=link.index, up=True) is None
 
 
 def _port_state(before: Snapshot, order: Order, link: Link, bridge: Link) -> str:
@@ -129,10 +128,8 @@ def _port_state(before: Snapshot, order: Order, link: Link, bridge: Link) -> str
     if not (link.up and link.carrier and bridge.up):
         return "disabled"
     then = before[order.name]
-    old, old_bridge = then.link(link.index), then.link(bridge.index)
-    if old is None or old_bridge is None or old.master != link.master:
-        return "forwarding"
-    worked = old.carrier and old.up and old_bridge.up
+    was = find(then.links, index=link.index, master=link.master, up=True, carrier=True)
+    worked = was is not None and find(then.links, index=bridge.index, up=True) is not None
     return link.port_state if worked else "forwarding"
 
 

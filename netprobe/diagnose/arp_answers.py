@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.model import Answer, Leg, Link, Namespace, Observation, Probe, Snapshot, Source
-from netprobe.model.lookup import find, where
+from netprobe.model.lookup import among, find, where
 
 _BROADCAST = "ff:ff:ff:ff:ff:ff"
 
@@ -41,7 +41,7 @@ def answers(probe: Probe, snapshot: Snapshot, seen: Sequence[Observation]) -> tu
         return ()
     asked = where(reversed(seen), kind="seen", leg=Leg.REQUEST, bound="out")
     sent = {o.sequence: o.time_ns for o in asked}
-    found = (o for o in where(seen, kind="answered") if o.source in (Source.TAP, Source.SOCKET))
+    found = among(where(seen, kind="answered"), source=(Source.TAP, Source.SOCKET))
     plain = [
         Answer(o.sequence, o.flow.src, o.flow.src_mac or "?", max(0, o.time_ns - sent.get(o.sequence, 0)),
         o.flow.dst_mac == _BROADCAST)

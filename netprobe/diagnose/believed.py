@@ -7,7 +7,7 @@ from __future__ import annotations
 from itertools import chain
 
 from netprobe.model import Leg, Observation, Stop, Verdict
-from netprobe.model.lookup import find
+from netprobe.model.lookup import but, find
 from netprobe.predict.prediction import Prediction
 
 from .correlate import frames, is_probe, unseen
@@ -41,7 +41,7 @@ def _is_behind_unread_rules(case: Case, prediction: Prediction, stop: Stop) -> b
     seen to get past them.
     """
     hops = case.request if prediction.reply is None else (*case.request, *case.reply)
-    behind = (hop.suspects for hop in unseen(hops) if hop.namespace != stop.place.namespace)
+    behind = (hop.suspects for hop in but(unseen(hops), namespace=stop.place.namespace))
     return find(chain.from_iterable(behind), code="unknown") is not None
 
 

@@ -5,6 +5,7 @@ then. Pure.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence, Set
+from itertools import chain
 
 from msgspec.structs import replace
 
@@ -24,7 +25,7 @@ from netprobe.model import (
     Snapshot,
     Verdict,
 )
-from netprobe.model.lookup import where
+from netprobe.model.lookup import among, but, where
 from netprobe.predict import prefix
 from netprobe.predict.prediction import Prediction
 
@@ -69,7 +70,7 @@ def _chain(causes: Iterable[Cause]) -> Iterator[Cause]:
 
 def without(snapshot: Snapshot, names: Sequence[str]) -> Snapshot:
     """The snapshot as if these namespaces had not been read yet."""
-    kept = {name: namespace for name, namespace in snapshot.namespaces.items() if name not in names}
+    kept = {name: snapshot[name] for name in snapshot.namespaces if name not in names}
     answers = tuple(asked for asked in snapshot.answers if asked.namespace not in names)
     return replace(snapshot, namespaces=kept, answers=answers, blind=())
 
@@ -78,14 +79,21 @@ def questions(snapshot: Snapshot, names: Sequence[str]) -> tuple[Need, ...]:
     """What must be read for these namespaces, and asked of their kernels, to be known as `snapshot` knows
     them.
     """
-    answers = (asked for asked in snapshot.answers if asked.namespace in names)
+    answers = among(snapshot.answers, namespace=names)
+    parts = (_asked_of(snapshot[name]) for name in names)
     return (
         *map(ReadNamespace, names),
         *(AskRoute(asked.namespace, asked.query) for asked in answers),
-        *(ReadRoute(name, query) for name in names for query in snapshot[name].routed or ()),
-        *(ReadFdb(name, query) for name in names for query in snapshot[name].forwarded or ()),
-        *(ReadChain(name, query) for name in names for query in _chains(snapshot[name])),
+        *chain.from_iterable(parts),
     )
+
+
+def _asked_of(namespace: Namespace) -> Iterator[Need]:
+    """What was read of a namespace one by one."""
+    name = namespace.name
+    yield from (ReadRoute(name, query) for query in namespace.routed or ())
+    yield from (ReadFdb(name, query) for query in namespace.forwarded or ())
+    yield from (ReadChain(name, query) for query in _chains(namespace))
 
 
 def _chains(namespace: Namespace) -> Iterator[ChainQuery]:
@@ -223,7 +231,7 @@ def same_cause(one: Report, other: Report) -> bool:
 
 def _cause(report: Report) -> Cause | None:
     """The cause that a report names; the unknown one is none."""
-    return next((cause for cause in report.causes[:1] if cause.code != "unknown"), None)
+    return next(iter(but(report.causes[:1], code="unknown")), None)
 
 
 def undecided(report: Report) -> Report:

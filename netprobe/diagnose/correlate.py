@@ -9,7 +9,7 @@ from itertools import takewhile
 from msgspec.structs import replace
 
 from netprobe.model import Flow, Hop, Leg, Observation, Protocol, Sighting, Stage
-from netprobe.model.lookup import where
+from netprobe.model.lookup import among, but, where
 from netprobe.predict.trace import changes
 
 _TAPPED = (
@@ -34,7 +34,7 @@ def best_sequence(observations: Sequence[Observation]) -> int:
     answered = [o.sequence for o in where(observations, kind="answered")]
     if answered:
         return min(answered)
-    counts = Counter(o.sequence for o in frames(observations) if o.leg is not None)
+    counts = Counter(o.sequence for o in but(frames(observations), leg=None))
     return max(counts, key=lambda sequence: (counts[sequence], -sequence), default=0)
 
 
@@ -60,7 +60,7 @@ def lay(
     # a request that was to end before the first tap, is shown in full.
     seen = {hop.observed for hop in laid}
     elsewhere = False in seen or (leg is Leg.REQUEST and True not in seen)
-    extra = _different(o for o in left if o.bound != "other") if elsewhere else []
+    extra = _different(but(left, bound="other")) if elsewhere else []
     return _numbered(_with_changes(_merge(laid, extra)))
 
 
@@ -101,7 +101,7 @@ def _match(hop: Hop, seen: Sequence[Observation]) -> Observation | None:
     # "other": it came in, and is for another station
     bounds = (hop.bound, "other") if hop.bound == "in" else (hop.bound,)
     here = where(seen, namespace=hop.namespace, interface=hop.interface)
-    return min((o for o in here if o.bound in bounds), key=lambda o: bounds.index(o.bound), default=None)
+    return min(among(here, bound=bounds), key=lambda o: bounds.index(o.bound), default=None)
 
 
 def _merge(laid: list[Hop], extra: Sequence[Observation]) -> list[Hop]:

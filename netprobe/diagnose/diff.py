@@ -21,7 +21,7 @@ from netprobe.model import (
     Table,
     Term,
 )
-from netprobe.model.lookup import first
+from netprobe.model.lookup import among, first
 from netprobe.rules.naming import policy_object, rule_object
 
 from .inventory import inventory, joined
@@ -135,7 +135,7 @@ def _happened(hop: Hop | None) -> str | None:
         return None
     flow = hop.flow
     port = f":{flow.dport}" if flow.dport is not None and flow.icmp_type is None else ""
-    changed = (c for c in hop.changes if c.field in ("src", "dst", "dport"))
+    changed = among(hop.changes, field=("src", "dst", "dport"))
     return joined(
         f"{flow.src} to {flow.dst}{port}",
         f"ttl {flow.ttl}" if flow.ttl is not None else "",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from netprobe.model import Chain, Command, Flow, Namespace, Rule, Snapshot, Statement, Table
-from netprobe.model.lookup import first, where
+from netprobe.model.lookup import among, first, where
 from netprobe.predict import fixes, prefix
 from netprobe.rules import naming
 from netprobe.rules.naming import rule_decision
@@ -78,7 +78,7 @@ def _identity(rule: NatRule) -> str:
 
 
 def _publishes(statements: tuple[Statement, ...], port: int) -> bool:
-    return any(each.kind in PUBLISHING for each in statements) and _speaks_of(statements, port)
+    return bool(among(statements, kind=PUBLISHING)) and _speaks_of(statements, port)
 
 
 def published(
@@ -92,7 +92,7 @@ def published(
     """The rule that publishes a port for this packet as another one does: to the same target, or to that
     one's address in the IP version of the packet.
     """
-    translation = next(s for s in statements if s.kind in PUBLISHING)
+    translation = among(statements, kind=PUBLISHING)[0]
     tool = (decision.object.words or ("",))[0]
     if tool not in _XTABLES or translation.right is None:
         return ()

@@ -9,7 +9,7 @@ from itertools import chain
 from msgspec import Struct
 
 from netprobe.model import InterfaceAddress, Link, Namespace, RouteQuery, Snapshot
-from netprobe.model.lookup import find, where
+from netprobe.model.lookup import but, find, where
 from netprobe.predict import fib, prefix
 
 
@@ -26,7 +26,7 @@ class Gateway(Struct, frozen=True):
 def gateway(snapshot: Snapshot, name: str, dst: str) -> Gateway | None:
     """The router in sight that namespace `name` could send packets for `dst` to; None when there is none."""
     here = snapshot.at(name)
-    others = [other for other in snapshot.namespaces.values() if other.name != name]
+    others = but(snapshot.namespaces.values(), name=name)
     for link in where(here.links, up=True):
         for found in filter(None, (gateway_on(other, here, link, dst) for other in others)):
             return Gateway(found, link)
@@ -50,12 +50,14 @@ def gateway_on(router: Namespace, here: Namespace, link: Link, dst: str) -> str 
     """The address of `router` on the networks of one interface of `here`, if it could take packets for
     `dst`.
     """
-    own = where(here.addresses_of(link, prefix.version(dst)), scope="global")
-    if not own or not leads(router, dst, here):
+    networks = [*map(_network, where(here.addresses_of(link, prefix.version(dst)), scope="global"))]
+    if not networks or not leads(router, dst, here):
         return None
     candidates = [each for each in where(router.addresses, scope="global") if not is_network_itself(each)]
-    near = ([each for each in candidates if prefix.contains(_network(of), each.address)] for of in own)
-    return next((each.address for each in chain.from_iterable(near)), None)
+    near = (
+        each.address for network in networks for each in candidates if prefix.contains(network, each.address)
+    )
+    return next(near, None)
 
 
 def _network(own: InterfaceAddress) -> str:
@@ -86,9 +88,8 @@ def usual_length(snapshot: Snapshot, name: str, address: str) -> int | None:
     """The prefix length that the others have in whose network `address` lies; None when nobody else is of
     it.
     """
-    bits = prefix.bits(address)
-    others = (namespace for namespace in snapshot.namespaces.values() if namespace.name != name)
+    others = but(snapshot.namespaces.values(), name=name)
     known = chain.from_iterable(where(other.addresses, scope="global") for other in others)
-    near = (own for own in known if own.prefixlen < bits and prefix.contains(_network(own), address))
-    found = Counter(own.prefixlen for own in near)
+    near = (own.prefixlen for own in known if prefix.contains(_network(own), address))
+    found = Counter(length for length in near if length < prefix.bits(address))
     return found.most_common(1)[0][0] if found else None

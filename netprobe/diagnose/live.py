@@ -26,6 +26,7 @@ from netprobe.model.live import (
     SeenHop,
     VerdictEvent,
 )
+from netprobe.model.lookup import but, where
 
 from . import since
 
@@ -117,8 +118,8 @@ def _passing(notices: Sequence[Notice]) -> LiveChange:
 
 def _notice_of(each: Difference, notices: Sequence[Notice]) -> Notice | None:
     """The first notice about this very object, else about one like it in the same namespace."""
-    here = [notice for notice in notices if notice.namespace == each.namespace]
-    exact = (notice for notice in here if (notice.kind, notice.name) == (each.kind, each.name))
+    here = where(notices, namespace=each.namespace)
+    exact = iter(where(here, kind=each.kind, name=each.name))
     alike = (notice for notice in here if _group(notice.kind) == _group(each.kind))
     return next(exact, None) or next(alike, None)
 
@@ -199,7 +200,7 @@ def _hops(known: Sequence[LiveHop], report: Report) -> tuple[LiveHop, ...]:
     lost = report.sent > 0 and not report.received
     found: list[LiveHop] = []
     for leg in Leg:
-        way = [hop for hop in report.path.of(leg) if hop.bound is not None]
+        way = but(report.path.of(leg), bound=None)
         passed_by = {_key(leg, hop) for hop in way}
         found += [_passed(before.get(_key(leg, hop)) or LiveHop(leg, hop), hop) for hop in way]
         others = [each for key, each in before.items() if each.leg is leg and key not in passed_by]

@@ -24,7 +24,7 @@ from netprobe.model import (
     Table,
     Term,
 )
-from netprobe.model.lookup import find, where
+from netprobe.model.lookup import among, find, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.prediction import Prediction
 from netprobe.predict.trace import Routed
@@ -66,7 +66,7 @@ def translates(namespace: Namespace, version: int, out: Link | None = None) -> b
 
 
 def _gives_source(rule: NatRule) -> bool:
-    return any(statement.kind in _SOURCE for statement in rule.statements)
+    return bool(among(rule.statements, kind=_SOURCE))
 
 
 def _is_for(namespace: Namespace, statements: tuple[Statement, ...], out: Link | None) -> bool:
@@ -78,8 +78,12 @@ def _is_for(namespace: Namespace, statements: tuple[Statement, ...], out: Link |
 
 def changed(hops: tuple[Hop, ...], namespace: str, *fields: str) -> Hop | None:
     """The last hop in a namespace at which one of these header fields was rewritten."""
-    here = where(reversed(hops), namespace=namespace)
-    return next((hop for hop in here if hop.change_of(*fields) is not None), None)
+    return next(rewriting(where(reversed(hops), namespace=namespace), *fields), None)
+
+
+def rewriting(hops: Iterable[Hop], *fields: str) -> Iterator[Hop]:
+    """The hops at which one of these header fields was rewritten."""
+    return (hop for hop in hops if hop.change_of(*fields) is not None)
 
 
 def source_rules(
@@ -110,7 +114,7 @@ def exempting(
 
 
 def _exempts(statements: tuple[Statement, ...], source: str, target: str) -> bool:
-    if not any(statement.kind in ("accept", "return") for statement in statements):
+    if not among(statements, kind=("accept", "return")):
         return False  # most of them, of which no address need be looked at
     return not (_is_for_others(statements, _FROM, source) or _is_for_others(statements, _TO, target))
 
@@ -180,7 +184,7 @@ def rules_of_nat(namespace: Namespace, hook: str, address: str) -> Iterator[NatR
     families = {4: ("ip", "inet"), 6: ("ip6", "inet")}[prefix.version(address)]
     for table in namespace.tables:
         if table.family in families and where(table.chains, type="nat", hook=hook):
-            chains = (chain for chain in table.chains if chain.hook in (None, hook))
+            chains = among(table.chains, hook=(None, hook))
             yield from (NatRule(table, chain, rule, hook) for chain in chains for rule in chain.rules)
 
 
@@ -239,7 +243,7 @@ def _retargeted_by_nft(
 def _maps_of(namespace: Namespace, key: tuple[str, str, str], rule: Rule) -> list[NamedSet]:
     """The maps of a table that say where a rule translates to."""
     names = [*map(_map_of, where(rule.statements, kind="dnat"))]
-    return [each for table in where(namespace.tables, key=key) for each in table.sets if each.name in names]
+    return [each for table in where(namespace.tables, key=key) for each in among(table.sets, name=names)]
 
 
 def _pairs(held: NamedSet) -> Iterator[tuple[str, str]]:

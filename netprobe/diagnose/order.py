@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.model import FdbEntry, InterfaceAddress, Link, Namespace, Neighbour, Snapshot
-from netprobe.model.lookup import exchanged
+from netprobe.model.lookup import but, exchanged
 from netprobe.predict import prefix
 
 _Thing = TypeVar("_Thing")
@@ -136,4 +136,4 @@ def refuse_if(holds: object, name: object) -> None:
 
 def elsewhere(things: Iterable[_On], link: Link) -> tuple[_On, ...]:
     """What does not stand on an interface, and is not that itself."""
-    return tuple(each for each in things if each.index != link.index)
+    return but(things, index=link.index)

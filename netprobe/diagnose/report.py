@@ -31,7 +31,7 @@ from netprobe.model import (
     Stop,
     Verdict,
 )
-from netprobe.model.lookup import find, first, where
+from netprobe.model.lookup import among, find, first, where
 from netprobe.predict import fixes
 from netprobe.predict.drop import Unread
 from netprobe.predict.prediction import Prediction
@@ -85,7 +85,7 @@ def diagnose(
     counted = heeded(asked, prediction, observations or ())
     seen = counted.observations
     # not looked at, or not all the time
-    tapped -= {o.namespace for o in seen if o.kind in ("starved", "blind")}
+    tapped -= {o.namespace for o in among(seen, kind=("starved", "blind"))}
     sequence = best_sequence(seen)
     request, reply = _paths(prediction, seen, tapped, sequence)
     request = confirmed(request, snapshot)
@@ -202,7 +202,7 @@ def _paths(
 
 def _errors(seen: Sequence[Observation]) -> tuple[IcmpError, ...]:
     """The ICMP errors about the probe, each once."""
-    return tuple(dict.fromkeys(o.error for o in seen if o.error is not None))
+    return tuple(dict.fromkeys(filter(None, (o.error for o in seen))))
 
 
 def _rooted(case: Case, verdict: Verdict, searches: Searching | None) -> Case:
@@ -342,7 +342,7 @@ def _blind(snapshot: Snapshot, seen: Sequence[Observation]) -> tuple[Blind, ...]
     rulesets = filter(None, (namespace.ruleset for namespace in namespaces))
     of_rules = chain.from_iterable(ruleset.blind for ruleset in rulesets)
     spots = [*snapshot.blind, *chain.from_iterable(each.blind for each in namespaces), *of_rules]
-    lost = (o for o in seen if o.kind in ("starved", "blind", "unkept", "unheard"))
+    lost = among(seen, kind=("starved", "blind", "unkept", "unheard"))
     spots += [Blind(o.text or "tap", f"in {o.namespace}") for o in lost]
     unsent = filter(is_short, where(seen, kind="refused"))
     spots += [Blind(f"the probe from {o.namespace}", f"not sent ({o.text})") for o in unsent]

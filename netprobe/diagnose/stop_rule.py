@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from netprobe.model import End, Observation, Probe
-from netprobe.model.lookup import where
+from netprobe.model.lookup import but, find, where
 from netprobe.predict.prediction import Prediction
 
 # After the last send, in ns: how long a refusal, or a loss that was predicted, must stay unchallenged to be
@@ -32,14 +32,15 @@ def settled(probe: Probe, prediction: Prediction | None) -> Settled:
 
     def decide(observations: Sequence[Observation], quiet_ns: int) -> bool:
         answered = {o.sequence for o in where(observations, kind="answered") if probe.takes(o.flow)}
-        refused = {o.sequence for o in observations if o.kind == "refused" or o.error is not None}
-        counts = ((answered, answer), (answered | refused, _REFUSED))
-        patience = next((patience for found, patience in counts if len(found) >= probe.count), loss)
-        return quiet_ns >= patience
+        ends = (*where(observations, kind="refused"), *but(observations, error=None))
+        refused = {o.sequence for o in ends}
+        if len(answered | refused) < probe.count:
+            return quiet_ns >= loss
+        return quiet_ns >= (_REFUSED if len(answered) < probe.count else answer)
 
     return decide
 
 
 def _final(prediction: Prediction) -> bool:
     """Whether the predicted end is a plain no of the configuration, which time does not change."""
-    return all(walk.end is not End.UNDETERMINED for walk in prediction.walks)
+    return find(prediction.walks, end=End.UNDETERMINED) is None

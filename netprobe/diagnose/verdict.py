@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from itertools import chain
 
 from netprobe.errors import SHORT
 from netprobe.model import (
@@ -16,7 +17,7 @@ from netprobe.model import (
     Stage,
     Verdict,
 )
-from netprobe.model.lookup import find, where
+from netprobe.model.lookup import but, find, where
 from netprobe.predict.prediction import Prediction
 
 from .evidence import Case
@@ -31,11 +32,10 @@ def verdict_of(case: Case) -> Verdict:
     if len(answers) >= case.probe.count:
         return Verdict.UNREACHABLE if _all_refused(case) else Verdict.REACHABLE
     if answers:
-        unsure = _is_deaf(case) or bool(case.of_kind("unheard"))
+        unsure = _is_deaf(case) or case.of_kind("unheard")
         return Verdict.UNDETERMINED if unsure else Verdict.INTERMITTENT
-    if from_another(case) is not None or not _is_unsure(case):
-        return Verdict.UNREACHABLE
-    return Verdict.UNDETERMINED
+    sure = from_another(case) is not None or not _is_unsure(case)
+    return Verdict.UNREACHABLE if sure else Verdict.UNDETERMINED
 
 
 def _is_unsure(case: Case) -> bool:
@@ -86,16 +86,16 @@ def _predicted_verdict(prediction: Prediction | None) -> Verdict:
     What stands before the end and may have decided otherwise leaves the question open; a limit lets the first
     packets pass, and dice let some.
     """
-    if prediction is None:
-        return Verdict.UNDETERMINED
-    codes = _suspected(prediction)
-    if "unknown" in codes or _ends_unknown(prediction):
-        return Verdict.UNDETERMINED
-    if prediction.stop is not None:
-        return Verdict.UNREACHABLE
-    if codes - {RATE_LIMITED, RANDOM_DROP}:
-        return Verdict.UNDETERMINED
-    return Verdict.INTERMITTENT if RANDOM_DROP in codes else Verdict.REACHABLE
+    codes = {"unknown"} if prediction is None or _ends_unknown(prediction) else _suspected(prediction)
+    stopped = prediction is not None and prediction.stop is not None
+    signs = (
+        ("unknown" in codes, Verdict.UNDETERMINED),
+        (stopped, Verdict.UNREACHABLE),
+        (codes - {RATE_LIMITED, RANDOM_DROP}, Verdict.UNDETERMINED),
+        (RANDOM_DROP in codes, Verdict.INTERMITTENT),
+        (True, Verdict.REACHABLE),
+    )
+    return next(verdict for holds, verdict in signs if holds)
 
 
 RATE_LIMITED, RANDOM_DROP = "rate-limited", "random-drop"
@@ -105,7 +105,8 @@ def _suspected(prediction: Prediction) -> set[str]:
     """The codes of what may stop the packet besides the end; "unknown" where the way leads past rules that
     could not be read, so that the configuration said nothing for sure.
     """
-    return {suspect.code for hop in prediction.hops for suspect in hop.suspects}
+    suspects = chain.from_iterable(hop.suspects for hop in prediction.hops)
+    return {suspect.code for suspect in suspects}
 
 
 def _ends_unknown(prediction: Prediction) -> bool:
@@ -127,11 +128,9 @@ def _delivered(case: Case) -> bool:
 
 def leg_of(case: Case, verdict: Verdict) -> Leg | None:
     """Which leg failed: the reply when the request was seen to arrive, the request when it was not."""
-    if verdict is Verdict.REACHABLE:
-        return None
     predicted = case.prediction.leg if case.prediction else None
-    if not case.watched:
-        return predicted
+    if verdict is Verdict.REACHABLE or not case.watched:
+        return None if verdict is Verdict.REACHABLE else predicted
     if predicted is None and _answered_on_the_way(case):
         return Leg.REQUEST
     if _replied(case):
@@ -157,9 +156,9 @@ def _answered_on_the_way(case: Case) -> bool:
     """
     if case.probe.protocol is not Protocol.TCP or not case.of_kind("answered"):
         return False
-    there, back = ([hop.observed for hop in case.hops(leg) if hop.bound] for leg in Leg)
-    short = True in there and (there[-1:], back[:1]) == ([False], [False])
-    return short and _all_refused(case)
+    there, back = ([hop.observed for hop in but(case.hops(leg), bound=None)] for leg in Leg)
+    ends = (True in there, there[-1:], back[:1])
+    return ends == (True, [False], [False]) and _all_refused(case)
 
 
 def _doubted(case: Case) -> bool:
@@ -195,8 +194,12 @@ def agreement_of(case: Case, verdict: Verdict) -> Agreement:
     expected = Verdict.REACHABLE if case.prediction.stop is None else Verdict.UNREACHABLE
     if verdict is expected and not _went_otherwise(case, verdict):
         return Agreement.CONFIRMED
-    unsure = "unknown" in _suspected(case.prediction) or _left_for_good(case) or _is_doubted(case)
-    return Agreement.OBSERVED_ONLY if unsure else Agreement.DISAGREE
+    return Agreement.OBSERVED_ONLY if _is_open(case, case.prediction) else Agreement.DISAGREE
+
+
+def _is_open(case: Case, prediction: Prediction) -> bool:
+    """Whether the prediction left open what was seen."""
+    return "unknown" in _suspected(prediction) or _left_for_good(case) or _is_doubted(case)
 
 
 def _went_otherwise(case: Case, verdict: Verdict) -> bool:

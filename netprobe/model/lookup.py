@@ -4,7 +4,7 @@ search for a cause walks hundreds of times over the same tables.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from functools import lru_cache
 from operator import attrgetter, is_
 from typing import Any, Protocol, TypeVar
@@ -103,6 +103,20 @@ def where(values: Iterable[_Value], **fields: object) -> tuple[_Value, ...]:
 def find(values: Iterable[_Value], **fields: object) -> _Value | None:
     """The first of the values that has these fields, or None."""
     return next(_such(values, fields), None)
+
+
+def but(values: Iterable[_Value], **field: object) -> tuple[_Value, ...]:
+    """The values but for those that have this field: `but(links, kind="loopback")`."""
+    [(name, other)] = field.items()
+    read = _reader(name)
+    return tuple(value for value in values if read(value) != other)
+
+
+def among(values: Iterable[_Value], **field: Container[Any]) -> tuple[_Value, ...]:
+    """Those of the values whose field is one of these: `among(rules, action=("prohibit", "blackhole"))`."""
+    [(name, several)] = field.items()
+    read = _reader(name)
+    return tuple(value for value in values if read(value) in several)
 
 
 def exchanged(values: Iterable[_Value], old: _Value, new: _Value) -> tuple[_Value, ...]:

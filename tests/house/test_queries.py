@@ -14,7 +14,7 @@ from netprobe.diagnose.repair.repair import Repair
 from netprobe.model import live
 from netprobe.predict.trace import Resolved, Routed
 
-QUERIES = {"where", "find"}
+QUERIES = {"where", "find", "but", "among"}
 VALUES = [*vars(model).values(), *vars(live).values(), Repair, Resolved, Routed]
 
 

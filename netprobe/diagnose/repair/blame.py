@@ -6,6 +6,7 @@ What to put in its place only its author can tell; what it does shows in the wal
 from __future__ import annotations
 
 from netprobe.diagnose import dnat_rules
+from netprobe.diagnose.nat_rules import rewriting
 from netprobe.model import Command, Hop, Leg, Place, Stage, Stop
 from netprobe.model.lookup import where
 from netprobe.predict import fixes
@@ -27,7 +28,7 @@ def blamed(loss: Loss) -> Stop | None:
 
 
 def _made(hops: tuple[Hop, ...], *fields: str) -> Hop | None:
-    return next((h for h in reversed(hops) if h.change_of(*fields) is not None), None)
+    return next(rewriting(reversed(hops), *fields), None)
 
 
 def _dead_target(loss: Loss) -> Stop | None:

@@ -28,13 +28,14 @@ def idle_cables(namespace: Namespace) -> tuple[Link, ...]:
     """The cables that are switched on, plugged into no bridge, and by which no route leads but those that the
     kernel gives each interface of IPv6.
     """
-    wanted = (route.indexes for route in namespace.routes if _is_wanted(route.dst))
+    wanted = (route.indexes for route in namespace.routes if is_wanted(route.dst))
     routed = {*chain.from_iterable(wanted)}
     idle = where(namespace.links_of("veth"), up=True, master=None)
     return tuple(link for link in idle if link.index not in routed)
 
 
-def _is_wanted(dst: str) -> bool:
+def is_wanted(dst: str) -> bool:
+    """Whether a destination is one that somebody routes to: no link-local one, and no group."""
     return not prefix.is_link_local(dst.partition("/")[0]) and not prefix.is_multicast(dst.partition("/")[0])
 
 

@@ -75,7 +75,9 @@ def _beside(loss: Loss, repair: Repair) -> list[InterfaceAddress]:
         return []
     after, name = Loss(repair.mended, loss.prediction, loss.stop), place[0].name
     links = where(repair.mended[name].links, index=place[1].index)
-    return [own for link in links for version in (4, 6) for _, _, own in after.beside(name, link, version)]
+    return [
+        own for link in links for version in (4, 6) for own in after.addresses_beside(name, link, version)
+    ]
 
 
 def _completed(loss: Loss, so_far: Tried, steps: int) -> Tried | None:

@@ -13,13 +13,14 @@ from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import (
     free_address,
     is_network,
+    is_wanted,
     own_addresses,
     pointing_at,
     share,
     usual_length,
 )
 from netprobe.model import Blank, Command, InterfaceAddress, Leg, Link, Namespace, Object, Place, Stage, Stop
-from netprobe.model.lookup import where
+from netprobe.model.lookup import but, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
@@ -179,10 +180,8 @@ def _needs_one(namespace: Namespace, link: Link, version: int) -> bool:
     """Whether an interface without an address does nothing else: it is in no bridge, and no route leads by
     it.
     """
-    routes = (route for route in where(namespace.routes, version=version) if link.index in route.indexes)
-    goals = (route.dst.partition("/")[0] for route in routes)
-    routed = any(not prefix.is_link_local(goal) and not prefix.is_multicast(goal) for goal in goals)
-    return link.up and link.master is None and not routed
+    goals = (route.dst for route in where(namespace.routes, version=version) if link.index in route.indexes)
+    return link.up and link.master is None and not any(map(is_wanted, goals))
 
 
 def _bare(
@@ -306,7 +305,7 @@ def _captured(loss: Loss) -> Iterator[Repair]:
     """A packet that the last namespace takes for its own, though another one is meant."""
     meant_for = (loss.probe.destination, loss.probe.source)
     for walk, meant in zip(loss.prediction.walks, meant_for, strict=False):
-        for last in (hop for hop in walk.hops[-1:] if hop.namespace != meant.namespace):
+        for last in but(walk.hops[-1:], namespace=meant.namespace):
             yield from _taken(loss, loss.snapshot.at(last.namespace), last.flow.dst)
 
 

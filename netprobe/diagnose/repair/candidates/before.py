@@ -26,6 +26,7 @@ from netprobe.model import (
     Stage,
     Stop,
 )
+from netprobe.model.lookup import but, where
 from netprobe.predict import fib, fixes, prefix, routing
 from netprobe.predict.drop import lost
 
@@ -88,7 +89,7 @@ def _addresses(loss: Loss, then: Namespace, now: Namespace) -> Iterator[Stop]:
 
 
 def _lasting(namespace: Namespace, link: Link, version: int) -> list[InterfaceAddress]:
-    return [a for a in namespace.addresses_of(link, version) if a.scope != "link"]
+    return [*but(namespace.addresses_of(link, version), scope="link")]
 
 
 def _without(these: list[InterfaceAddress], others: list[InterfaceAddress]) -> list[InterfaceAddress]:
@@ -115,8 +116,8 @@ def _of_link(
 
 def _is_taken(loss: Loss, now: Namespace, own: InterfaceAddress) -> bool:
     """Whether another namespace has the address, as far as it was read."""
-    others = (each for each in loss.snapshot.namespaces.values() if each.name != now.name)
-    return any(each.owner_of(own.address) is not None for each in others)
+    others = but(loss.snapshot.namespaces.values(), name=now.name)
+    return any(each.owner_of(own.address) for each in others)
 
 
 def _exchanged(now: Namespace, link: Link, old: InterfaceAddress, new: InterfaceAddress) -> Stop:
@@ -127,7 +128,7 @@ def _exchanged(now: Namespace, link: Link, old: InterfaceAddress, new: Interface
 
 
 def _lost_code(now: Namespace, link: Link, old: InterfaceAddress) -> str:
-    others = [a for a in _lasting(now, link, old.version) if a.scope == "global"]
+    others = where(now.addresses_of(link, old.version), scope="global")
     return "addr-wrong-subnet" if others and link.kind != "loopback" else "addr-missing"
 
 

@@ -13,7 +13,7 @@ from netprobe.diagnose.hints import Gateway
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import is_network
 from netprobe.model import InterfaceAddress, Link, Namespace, Object, Route, Stage
-from netprobe.model.lookup import find, where
+from netprobe.model.lookup import but, find, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
@@ -76,10 +76,10 @@ def _covers(namespace: Namespace, link: Link, dst: str) -> bool:
 
 def _by_hosts(namespace: Namespace, link: Link) -> bool:
     """Whether stations are reached by routes of their own: so others are, or a cable has no network."""
-    routes = (route for route in where(namespace.routes, table=fib.MAIN) if route.protocol != "kernel")
-    straight = (route for route in routes if None in route.gateways)
+    routes = but(where(namespace.routes, table=fib.MAIN), protocol="kernel")
+    straight = (route.dst for route in routes if None in route.gateways)
     bare = link.kind != "bridge" and not where(namespace.addresses_of(link), scope="global")
-    return bare or any(prefix.length(route.dst) in (32, 128) for route in straight)
+    return bare or not {*map(prefix.length, straight)}.isdisjoint((32, 128))
 
 
 def _by_its_gateways(loss: Loss, routed: Routed, link: Link) -> Iterator[Repair]:

@@ -13,7 +13,7 @@ from netprobe.diagnose.apply_addresses import flagged, made
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import own_addresses
 from netprobe.model import Link, Namespace, Object, Route, Stage, Stop
-from netprobe.model.lookup import exchanged, where
+from netprobe.model.lookup import among, exchanged, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 
@@ -39,7 +39,7 @@ def _of_the_kernel(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
             if _has_routes(namespace, link, loss.version)
             else ()
         )
-        for route in (each for each in usual if each.type in ("unicast", "local")):
+        for route in among(usual, type=("unicast", "local")):
             if (route.dst, route.table, link.index) not in there:
                 yield from loss.repair(_gone(namespace, link, route), Merit.RESTORES)
 

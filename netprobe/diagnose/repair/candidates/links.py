@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station, all_addresses, share
 from netprobe.model import Command, Link, Namespace, Object, Place, Snapshot, Stage, Stop
-from netprobe.model.lookup import gathered, where
+from netprobe.model.lookup import but, gathered, where
 from netprobe.predict import fixes, ipv6, prefix
 from netprobe.predict.drop import link_down, lost
 
@@ -251,7 +251,7 @@ def _too_short(loss: Loss) -> Iterator[Repair]:
     if not loss.stop.code.startswith("mtu-"):
         return
     for name in loss.way:
-        links = [link for link in loss.snapshot[name].links if link.kind != "loopback"]
+        links = but(loss.snapshot[name].links, kind="loopback")
         longest = max((link.mtu for link in links), default=0)
         for link in links:
             wanted = max(_other_mtu(loss, name, link), longest)

@@ -26,7 +26,7 @@ from netprobe.model import (
     Statement,
     Stop,
 )
-from netprobe.model.lookup import first, where
+from netprobe.model.lookup import among, first, where
 from netprobe.predict import fixes, prefix
 from netprobe.rules.ruling import Decision
 
@@ -182,7 +182,7 @@ def _heard(loss: Loss, by: Namespace, flow: Flow) -> list[int]:
     """
     there = loss.snapshot[loss.stop.place.namespace or ""]
     anyone = ("0.0.0.0", "::", "*", flow.dst)
-    ports = {s.port for s in there.waiting(flow.protocol.value) if s.address in anyone}
+    ports = {s.port for s in among(there.waiting(flow.protocol.value), address=anyone)}
     return [port for port in ports if len(ports) == 1 and not dnat_rules.leads_to(by, flow, port)]
 
 
@@ -217,7 +217,7 @@ def _also_of(snapshot: Snapshot, address: str, version: int) -> Iterator[str]:
     for namespace in snapshot.namespaces.values():
         bearers = {own.index for own in where(namespace.addresses, address=address)}
         others = where(namespace.addresses, scope="global", version=version)
-        yield from (each.address for each in others if each.index in bearers)
+        yield from (each.address for each in among(others, index=bearers))
 
 
 def _name_server(loss: Loss) -> Iterator[Repair]:

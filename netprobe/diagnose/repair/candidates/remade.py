@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from netprobe.diagnose.apply_links import NO_MAC
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import BridgePort, Command, Link, Namespace, Route, Vxlan
-from netprobe.model.lookup import where
+from netprobe.model.lookup import among, where
 from netprobe.predict import fib, fixes, prefix
 
 from .before import route_words
@@ -75,7 +75,7 @@ def _missing(loss: Loss) -> Iterator[Repair]:
     there = loss.here
     for here, link, vxlan in _devices(loss) if loss.stop.code == "link-missing" else ():
         remotes = _remotes(here, link)
-        end = next((own for own in there.addresses if own.address in remotes), None)
+        end = next(iter(among(there.addresses, address=remotes)), None)
         back = next(underlay(there, here), None)
         if end is not None and back is not None:
             name = link.name if there.link_named(link.name) is None else f"vxlan{vxlan.vni}"

@@ -11,6 +11,7 @@ from itertools import chain
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Link, Namespace, Object, Rule, Stage, Term
+from netprobe.model.lookup import among
 from netprobe.predict import fixes
 from netprobe.predict.drop import lost
 
@@ -49,7 +50,7 @@ def _said(namespace: Namespace) -> Counter[str]:
 
 
 def _names(rule: Rule) -> Iterator[str]:
-    terms = (statement.right for statement in rule.statements if statement.key in _NAMES)
+    terms = (statement.right for statement in among(rule.statements, key=_NAMES))
     texts = chain.from_iterable(map(_values, filter(None, terms)))
     return (text for text in texts if text[-1:] not in ("*", "+"))
 

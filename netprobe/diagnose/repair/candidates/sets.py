@@ -27,7 +27,7 @@ from netprobe.model import (
     Statement,
     Table,
 )
-from netprobe.model.lookup import where
+from netprobe.model.lookup import among, where
 from netprobe.predict import fixes, prefix
 
 _PORTS = ("tcp dport", "udp dport", "th dport")
@@ -153,9 +153,11 @@ def _ipset_of(namespace: Namespace, test: Statement) -> IpSet | None:
 
 def _turned_away(namespace: Namespace) -> set[str]:
     """The sets of what rules turn away: whatever exceptions they make, nothing passes for being in them."""
-    rules = ((table, rule) for table in namespace.tables for rule in table.rules if rule.statements)
-    refusing = ((table, rule) for table, rule in rules if _refuses(table, rule))
-    return {_called(table, statement) for table, rule in refusing for statement in rule.statements}
+    found: set[str] = set()
+    for table in namespace.tables:
+        refusing = (rule for rule in table.rules if _refuses(table, rule))
+        found.update(_called(table, statement) for rule in refusing for statement in rule.statements)
+    return found
 
 
 def _called(table: Table | None, statement: Statement) -> str:
@@ -179,8 +181,8 @@ def _looks_up(statement: Statement) -> bool:
 def _refuses(table: Table, rule: Rule) -> bool:
     """Whether the rule turns away what it finds in a set: by itself, or by the last word of its chain."""
     chain = table.chain(rule.leads_to) or Chain("")
-    last = [*rule.statements, *(each for behind in chain.rules[-1:] for each in behind.statements)]
-    return last[-1].kind in ("drop", "reject")
+    steps = [*rule.statements, *(each for behind in chain.rules[-1:] for each in behind.statements)]
+    return bool(among(steps[-1:], kind=("drop", "reject")))
 
 
 def _set_of(table: Table, statement: Statement) -> NamedSet | None:

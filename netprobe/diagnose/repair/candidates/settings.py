@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Link, Namespace, Object, Stage
+from netprobe.model.lookup import find
 from netprobe.predict import fixes
 from netprobe.predict.drop import lost
 
@@ -71,7 +72,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 def _out(loss: Loss, namespace: Namespace) -> Link | None:
     """The interface by which a namespace sends first, as the place of a setting that has none."""
-    first = next((hop for hop in loss.hops if hop.namespace == namespace.name), None)
+    first = find(loss.hops, namespace=namespace.name)
     return namespace.link_named(first.interface or "") if first is not None else None
 
 

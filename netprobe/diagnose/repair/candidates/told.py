@@ -186,11 +186,13 @@ def straight_out(namespace: Namespace, route: Route) -> Link | None:
 
 def _remembered(loss: Loss) -> Iterator[_Tale]:
     """The addresses that neighbours once found at the MAC of an interface, and that nobody has."""
-    places = ((name, link) for name in loss.around for link in loss.snapshot[name].outward)
-    bearers = {link.mac: (name, link) for name, link in places}
+    bearers = {link.mac: (name, link) for name in loss.around for link in loss.snapshot[name].outward}
     for name in loss.around:
-        for entry in _neighbours(loss.snapshot[name]):
-            home = bearers.get(entry.mac or "", (name, None))
-            learned = entry.state not in ("permanent", "failed", "incomplete")
-            if home[1] is not None and home[0] != name and learned and _is_free(loss, entry.address):
-                yield _Tale(home[0], home[1], entry.address, f"{name} found it there not long ago")
+        for entry in filter(_is_learned, _neighbours(loss.snapshot[name])):
+            home = bearers.get(entry.mac or "")
+            if home is not None and home[0] != name and _is_free(loss, entry.address):
+                yield _Tale(*home, entry.address, f"{name} found it there not long ago")
+
+
+def _is_learned(entry: Neighbour) -> bool:
+    return entry.state not in ("permanent", "failed", "incomplete")

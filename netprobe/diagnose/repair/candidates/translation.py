@@ -28,7 +28,7 @@ from netprobe.model import (
     Stage,
     Stop,
 )
-from netprobe.model.lookup import find, where
+from netprobe.model.lookup import but, find, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.trace import Routed
 
@@ -199,7 +199,7 @@ def _all_need_it(namespace: Namespace, out: Link, source: str) -> bool:
     one lacks, all lack.
     """
     version = prefix.version(source)
-    own = [each for each in where(namespace.addresses, scope="global") if each.index != out.index]
+    own = but(where(namespace.addresses, scope="global"), index=out.index)
     behind = {prefix.network(each.address, each.prefixlen) for each in filter(is_network, own)}
     several = sum(prefix.version(network) == version for network in behind) > 1
     private = all(nat_rules.is_private(network.partition("/")[0]) for network in behind)
@@ -211,7 +211,7 @@ def _hairpin(loss: Loss) -> Iterator[Repair]:
     destination.
     """
     hops = loss.prediction.request.hops
-    made = next((h for h in reversed(hops) if h.change_of("dst", "dport") is not None), None)
+    made = next(nat_rules.rewriting(reversed(hops), "dst", "dport"), None)
     if made is None or made.namespace not in loss.snapshot:
         return
     namespace, target, source = loss.snapshot[made.namespace], made.flow.dst, hops[0].flow.src
@@ -239,7 +239,7 @@ def _back_by_the_translator(loss: Loss) -> Iterator[Repair]:
     translator's own it would.
     """
     hops, reply = loss.prediction.request.hops, loss.prediction.reply
-    made = next((h for h in hops if h.change_of("dst") is not None), None)
+    made = next(nat_rules.rewriting(hops, "dst"), None)
     if made is None or reply is None or where(reply.hops, namespace=made.namespace):
         return
     namespace, target = loss.snapshot[made.namespace], hops[-1].flow

@@ -25,7 +25,7 @@ from netprobe.model import (
     Stage,
     Stop,
 )
-from netprobe.model.lookup import find, where
+from netprobe.model.lookup import but, find, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.drop import lost
 
@@ -134,7 +134,7 @@ def _is_wanted(here: Namespace, device: Link, address: str) -> bool:
 
 def _entry(loss: Loss, here: Namespace, device: Link, there: Namespace, other: Link) -> Iterator[Repair]:
     """The forwarding entry for the other device, or for all, by the address of its node."""
-    known = [entry for entry in where(here.fdb, index=device.index) if entry.remote is not None]
+    known = but(where(here.fdb, index=device.index), remote=None)
     floods = bool(where(known, mac=_EVERYBODY))  # so that a station of its own needs no entry
     for remote, mac in product(underlay(here, there), (other.mac, _EVERYBODY)):
         entries = where(known, mac=mac)
