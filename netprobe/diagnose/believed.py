@@ -20,12 +20,11 @@ _DOWN = ("link-admin-down", "link-no-carrier")
 
 def believed(case: Case, verdict: Verdict) -> Stop | None:
     """The predicted stop, unless the taps saw the packet get past it."""
-    if verdict is Verdict.REACHABLE or case.prediction is None or case.prediction.stop is None:
+    prediction = case.prediction
+    if verdict is Verdict.REACHABLE or prediction is None or prediction.stop is None:
         return None
-    stop = case.prediction.stop
-    if case.watched and (_got_past(case, case.prediction) or _missed_before(case)):
-        return None
-    return None if _is_behind_unread_rules(case, case.prediction, stop) else stop
+    past = case.watched and (_got_past(case, prediction) or _missed_before(case))
+    return None if past or _is_behind_unread_rules(case, prediction, prediction.stop) else prediction.stop
 
 
 def _missed_before(case: Case) -> bool:
@@ -52,13 +51,14 @@ def _got_past(case: Case, prediction: Prediction) -> bool:
     stop = prediction.request.stop
     if stop is None or stop.code in _IN_PIECES:
         return False
-    hops = prediction.request.hops
-    visited = {case.probe.source.namespace, *(hop.namespace for hop in hops)}
-    expected = {(hop.namespace, hop.interface) for hop in hops} | _without_carrier(case, prediction)
-    seen = [each for each in frames(case.observations) if is_probe(each) and each.bound != "other"]
-    if not {each.namespace for each in seen} <= visited:
-        return True
-    return any(_went_out(case, each) for each in seen if (each.namespace, each.interface) not in expected)
+    places = {(hop.namespace, hop.interface) for hop in prediction.request.hops}
+    expected = places | _without_carrier(case, prediction)
+    seen = [*filter(is_probe, but(frames(case.observations), bound="other"))]
+    visited = {case.probe.source.namespace, *(name for name, _ in places)}
+    elsewhere = (each for each in seen if (each.namespace, each.interface) not in expected)
+    return (
+        any(_went_out(case, each) for each in elsewhere) or not {each.namespace for each in seen} <= visited
+    )
 
 
 def _went_out(case: Case, seen: Observation) -> bool:

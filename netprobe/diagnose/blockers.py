@@ -32,6 +32,7 @@ from netprobe.predict.predict import Prediction, predict
 from netprobe.predict.sockets import PROGRAMS
 
 from .apply import mend
+from .correlate import numbered, unseen
 from .report import Explain, Searching, diagnose
 from .resent import resent
 
@@ -89,17 +90,20 @@ def _to_the_end(report: Report, way: tuple[Hop, ...]) -> tuple[Hop, ...]:
     """
     hops, cause = report.path.request, report.causes[0].place
     shared = len(list(takewhile(_is_shared, zip(hops, way, strict=False))))
-    ended = [hop for hop in hops[-1:] if hop.ends]
+    ended = where(hops[-1:], ends=True)
     if len(hops) - shared > 1 + len(ended):  # the mended way is another one
         return hops
-    decided = [(hop.namespace, hop.stage) for hop in ended]
     sightings = report.sightings if report.probe.protocol.on_segment else ()
-    rest = (hop for hop in way[shared:] if (hop.namespace, hop.stage) not in decided)
-    beyond = [_as_seen(hop, sightings) for hop in rest]
+    beyond = [_as_seen(hop, sightings) for hop in way[shared:] if not _is_decided(hop, ended)]
     stays = any(hop.ends or hop.stage is Stage.NEIGHBOUR or _at(hop, cause) for hop in hops[-1:])
-    end = max(0 if stays else _up_to(beyond, cause), _up_to_seen(beyond))
+    end = max(0 if stays else _up_to(beyond, cause), len(beyond) - len(unseen(beyond)))
     unreached = [replace(hop, reached=False, note="not reached") for hop in beyond[end:]]
-    return tuple(replace(hop, n=n) for n, hop in enumerate((*hops, *beyond[:end], *unreached), 1))
+    return numbered((*hops, *beyond[:end], *unreached))
+
+
+def _is_decided(hop: Hop, ended: tuple[Hop, ...]) -> bool:
+    """Whether a hop is where the packet ended."""
+    return find(ended, namespace=hop.namespace, stage=hop.stage) is not None
 
 
 def _is_shared(pair: tuple[Hop, Hop]) -> bool:
@@ -112,10 +116,6 @@ def _up_to(hops: Sequence[Hop], cause: Place) -> int:
     """
     at = next((n for n, hop in enumerate(hops) if _at(hop, cause)), None)
     return 0 if at is None else at + int(hops[at].bound == "in")
-
-
-def _up_to_seen(hops: Sequence[Hop]) -> int:
-    return max((n for n, hop in enumerate(hops, 1) if hop.observed), default=0)
 
 
 def _as_seen(hop: Hop, sightings: Sequence[Sighting]) -> Hop:

@@ -147,8 +147,8 @@ def _of_one(before: Snapshot, after: Snapshot, name: str, versions: Set[int]) ->
 def _lost(before: Namespace, after: Namespace) -> Iterator[str]:
     """Why parts, or rules, that were read before could not be read again."""
     yield from (why for part, why in after.unread.items() if part not in before.unread)
-    if before.ruleset is not None and after.ruleset is not None:
-        yield from (blind.why for blind in after.ruleset.blind if blind not in before.ruleset.blind)
+    blind, known = (() if each.ruleset is None else each.ruleset.blind for each in (after, before))
+    yield from (each.why for each in blind if before.ruleset is not None and each not in known)
 
 
 def is_of_another_version(each: Difference, versions: Set[int]) -> bool:

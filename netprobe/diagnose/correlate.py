@@ -61,7 +61,7 @@ def lay(
     seen = {hop.observed for hop in laid}
     elsewhere = False in seen or (leg is Leg.REQUEST and True not in seen)
     extra = _different(but(left, bound="other")) if elsewhere else []
-    return _numbered(_with_changes(_merge(laid, extra)))
+    return numbered(_with_changes(_merge(laid, extra)))
 
 
 def _laid(hop: Hop, left: list[Observation], tapped: frozenset[str]) -> Hop:
@@ -116,42 +116,42 @@ def _merge(laid: list[Hop], extra: Sequence[Observation]) -> list[Hop]:
     return laid
 
 
+def numbered(hops: Iterable[Hop]) -> tuple[Hop, ...]:
+    """The hops with numbers from 1, in their order."""
+    return tuple(replace(hop, n=n) for n, hop in enumerate(hops, 1))
+
+
 def _with_changes(hops: list[Hop]) -> list[Hop]:
     """Insert a translation hop wherever a header changed between two sightings and no predicted hop says
     so.
     """
     out: list[Hop] = []
-    last: Hop | None = None
+    last = 0  # where in `out` the last hop is that was seen; before any, where it begins
     for hop in hops:
-        if hop.observed and last is not None:
-            out = _explain(out, last, hop)
+        if hop.observed:
+            out += _unsaid(out[last:], hop)
+            last = len(out)
         out.append(hop)
-        last = hop if hop.observed else last
     return out
 
 
-def _explain(out: list[Hop], last: Hop, hop: Hop) -> list[Hop]:
-    """The hops so far, with one for what was rewritten behind the last one seen, and nobody has said so."""
-    start = max(i for i, h in enumerate(out) if h is last)
-    told = {c.field for h in out[start + 1 :] for c in h.changes}
-    missing = [change for change in changes(last.flow, hop.flow, "") if change.field not in told]
-    if not missing:
-        return out
-    source = _OF_SOURCE.intersection(change.field for change in missing)
+def _unsaid(since: list[Hop], hop: Hop) -> list[Hop]:
+    """A hop for what was rewritten since the last one seen, the first of `since`, and nobody has said so."""
+    if not since or not since[0].observed:
+        return []
+    before, told = since[0].flow, {change.field for h in since[1:] for change in h.changes}
+    missing = [change for change in changes(before, hop.flow, "") if change.field not in told]
+    source = among(missing, field=_OF_SOURCE)
     what, stage = ("SNAT", Stage.POSTROUTING) if source else ("DNAT", Stage.PREROUTING)
     found = tuple(replace(change, by=what) for change in missing)
-    flow = replace(last.flow, **{change.field: getattr(hop.flow, change.field) for change in missing})
+    flow = replace(before, **{change.field: getattr(hop.flow, change.field) for change in missing})
     made = Hop(
         0, hop.namespace, None, stage, flow, predicted=False, changes=found, note="observed, not predicted"
     )
-    return [*out, made]
+    return [made] if missing else []
 
 
 _OF_SOURCE = {"src", "sport", "icmp_id"}
-
-
-def _numbered(hops: Iterable[Hop]) -> tuple[Hop, ...]:
-    return tuple(replace(hop, n=n) for n, hop in enumerate(hops, 1))
 
 
 def is_probe(observation: Observation) -> bool:

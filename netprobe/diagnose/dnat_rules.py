@@ -42,13 +42,17 @@ def jumps(
     """The rules of iptables from which a chain (tool, table, chain) is reached, with their words but for the
     interface, where none of the hook `but` leads there.
     """
-    tool, name, chain = at
+    tool, name, goal = at
     for table in where(namespace.tables, name=name):
-        rules = ((base, rule) for base in table.chains for rule in base.rules)
-        found = [(base, rule) for base, rule in rules if where(rule.statements, target=chain)]
-        hooks = {base.hook for base, _ in found}
-        if naming.tool(table) == tool and but not in hooks:
+        found = [*_leading_to(table, goal)]
+        if naming.tool(table) == tool and not [base for base, _ in found if base.hook == but]:
             yield from (_jump(table, base, rule) for base, rule in found if base.hook is not None)
+
+
+def _leading_to(table: Table, goal: str) -> Iterator[tuple[Chain, Rule]]:
+    """The rules that name a chain as their target."""
+    for base in table.chains:
+        yield from ((base, rule) for rule in base.rules if where(rule.statements, target=goal))
 
 
 def _jump(table: Table, base: Chain, rule: Rule) -> tuple[Decision, tuple[str, ...]]:

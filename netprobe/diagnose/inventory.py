@@ -174,12 +174,12 @@ def _neighbour(namespace: Namespace, entry: Neighbour) -> Iterator[Item]:
     Learned entries come and go and are compared by their MAC alone, if both runs have one.
     """
     link = namespace.link(entry.index)
-    mute = link is not None and (not link.arp or link.kind == "loopback") and entry.state != "permanent"
-    if mute or prefix.is_multicast(entry.address):
+    asks = link is None or (link.arp and link.kind != "loopback")
+    if prefix.is_multicast(entry.address) or not (asks or entry.state == "permanent"):
         return
     name = joined("proxy" if entry.proxy else "", f"{entry.address} dev {_name(namespace, entry.index)}")
     state = entry.state if entry.state in ("permanent", "noarp") else "learned"
-    yield "neighbour", name, "failed" if entry.mac is None else f"lladdr {entry.mac} {state}"
+    yield "neighbour", name, f"lladdr {entry.mac} {state}" if entry.mac else "failed"
 
 
 def _fdb(namespace: Namespace, entry: FdbEntry) -> Iterator[Item]:

@@ -95,12 +95,20 @@ def source_rules(
     interface.
     """
     for each in filter(_gives_source, rules_of_nat(namespace, "postrouting", source)):
-        named = networks(each.statements, *_FROM)
-        others = [network for network in named if not prefix.contains(network, source)]
-        meant = _is_for(namespace, each.statements, out) or (expected and len(others) < len(named))
-        own = any(_has(namespace, network) for network in others)
-        if meant and not own and not _for_neighbours(namespace, each.statements, target):
+        own = expected and prefix.within(networks(each.statements, *_FROM), source)
+        meant = own or _is_for(namespace, each.statements, out)
+        if meant and not _is_for_own(namespace, each.statements, source, target):
             yield each.decision
+
+
+def _is_for_own(namespace: Namespace, statements: tuple[Statement, ...], source: str, target: str) -> bool:
+    """Whether a rule speaks of another network of the namespace than that of the source, or is for packets to
+    its own.
+    """
+    others = (network for network in networks(statements, *_FROM) if not prefix.contains(network, source))
+    return any(_has(namespace, network) for network in others) or _for_neighbours(
+        namespace, statements, target
+    )
 
 
 def exempting(

@@ -105,11 +105,11 @@ def nearness(found: dict[Key, Difference], now: Snapshot, mended: Snapshot) -> i
     """How a repair stands to what is otherwise since the earlier run: 0 puts something back, 1 changes
     something of it, 2 has nothing to do with it.
     """
-    places = {place for place, _, _ in found if now.get(place) != mended.get(place)}
-    both = (place for place in places & now.namespaces.keys() & mended.namespaces.keys() if place is not None)
+    places = {place for place, _, _ in found} & now.namespaces.keys() & mended.namespaces.keys()
+    both = [place for place in places if place is not None and now[place] != mended[place]]
     changes = chain.from_iterable(differences(now, mended, place) for place in both)
-    back = [found[key(each)].before == each.after for each in changes if key(each) in found]
-    return 0 if True in back else 2 - bool(back)
+    back = {found[key(each)].before == each.after for each in changes if key(each) in found}
+    return 2 - bool(back) - (True in back)
 
 
 _QDISC, _FILTER, _XDP = "qdisc", "filter", "xdp"

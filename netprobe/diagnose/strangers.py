@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.model import Hop, Leg, Observation, Probe
-from netprobe.model.lookup import find, first, where
+from netprobe.model.lookup import but, find, first, where
 from netprobe.predict.prediction import Prediction
 
 from .correlate import frames, is_probe
@@ -111,7 +111,7 @@ def sent_by_another(hops: Sequence[Hop], observations: Sequence[Observation]) ->
     if last is None or last.namespace != hops[-1].namespace:
         return None
     answers = where(frames(observations), leg=Leg.REPLY, namespace=last.namespace)
-    leaving = (o for o in answers if (o.bound == "out") is (last.bound == "in"))
-    went = next((o for o in leaving if is_probe(o) and o.flow is not None), None)
+    leaving = where(answers, bound="out") if last.bound == "in" else but(answers, bound="out")
+    went = next(filter(is_probe, but(leaving, flow=None)), None)
     asked = (last.flow.dst, last.flow.dport)
     return None if went is None or _form(went)[:2] == asked else went

@@ -24,17 +24,15 @@ def unanswered(
     Only questions for that next hop count, each where it left its asker; one that was answered proves
     nothing. `hops` and `routed` are those of one leg.
     """
-    if not hops or hops[-1].stage is not Stage.NEIGHBOUR:
-        return
-    here, wanted = hops[-1].namespace, _next_hop(routed, hops[-1].namespace)
-    seen = [o for o in frames(observations) if is_neighbour(o)]
-    asked = [o for o in where(seen, namespace=here, bound="out") if _is_about("dst", o, wanted, _QUESTIONS)]
-    answers = [o for o in seen if _is_about("src", o, wanted, _ANSWERS)]
-    if asked and not find(answers, namespace=here, bound="in"):
-        yield Evidence(Source.TAP, _question(asked, wanted or ""), Confidence.OBSERVED)
-        for last in answers[-1:]:
-            text = f"the answer was last seen at {last.namespace}/{last.interface}"
-            yield Evidence(Source.TAP, text, Confidence.OBSERVED)
+    for last in where(hops[-1:], stage=Stage.NEIGHBOUR):
+        wanted, seen = _next_hop(routed, last.namespace), [*filter(is_neighbour, frames(observations))]
+        here = where(seen, namespace=last.namespace, bound="out")
+        asked = [o for o in here if _is_about("dst", o, wanted, _QUESTIONS)]
+        answers = [o for o in seen if _is_about("src", o, wanted, _ANSWERS)]
+        if asked and not where(answers, namespace=last.namespace, bound="in"):
+            said = [f"the answer was last seen at {o.namespace}/{o.interface}" for o in answers[-1:]]
+            texts = (_question(asked, wanted or ""), *said)
+            yield from (Evidence(Source.TAP, text, Confidence.OBSERVED) for text in texts)
 
 
 def _next_hop(routed: Sequence[Routed], name: str) -> str | None:

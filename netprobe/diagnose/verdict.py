@@ -128,9 +128,11 @@ def _delivered(case: Case) -> bool:
 
 def leg_of(case: Case, verdict: Verdict) -> Leg | None:
     """Which leg failed: the reply when the request was seen to arrive, the request when it was not."""
-    predicted = case.prediction.leg if case.prediction else None
-    if verdict is Verdict.REACHABLE or not case.watched:
-        return None if verdict is Verdict.REACHABLE else predicted
+    if verdict is Verdict.REACHABLE:
+        return None
+    predicted = getattr(case.prediction, "leg", None)
+    if not case.watched:
+        return predicted
     if predicted is None and _answered_on_the_way(case):
         return Leg.REQUEST
     if _replied(case):

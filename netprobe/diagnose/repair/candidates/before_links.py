@@ -6,9 +6,11 @@ See: ip-link(8), bridge(8), tc(8).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import attrgetter
 
 from netprobe.diagnose.repair.repair import Loss
 from netprobe.model import Command, Link, Namespace, Object, Stage, Stop
+from netprobe.model.lookup import first
 from netprobe.predict import fixes
 from netprobe.predict.drop import link_down, lost
 
@@ -44,16 +46,19 @@ def _switched(now: Namespace, was: Link, link: Link) -> Iterator[Stop]:
         yield link_down(now.name, link, Stage.ROUTE)
 
 
+_NONE = Link(0, "no bridge")  # what an interface is plugged into that is a port of none
+
+
 def _plugged(then: Namespace, now: Namespace, was: Link, link: Link) -> Iterator[Stop]:
-    old, new = then.link(was.master), now.link(link.master)
-    names = [each.name if each is not None else "no bridge" for each in (old, new)]
-    if names[0] == names[1] or (old is not None and now.link_named(old.name) is None):
+    old, new = then.link(was.master) or _NONE, now.link(link.master) or _NONE
+    gone = old is not _NONE and now.link_named(old.name) is None
+    if old.name == new.name or gone:
         return
-    words = ("master", old.name) if old is not None else ("nomaster",)
-    code = "port-wrong-bridge" if new is not None else "port-not-in-bridge"
-    text = f"{link.name} in {now.name} is a port of {names[1]}, and was one of {names[0]} {_WHEN}"
-    kind = "bridge-port" if new is not None else "link"
-    thing = Object(kind, link.name, f"{link.name} master {names[1]}" if new else f"{link.name} has no master")
+    words = ("nomaster",) if old is _NONE else ("master", old.name)
+    text = f"{link.name} in {now.name} is a port of {new.name}, and was one of {old.name} {_WHEN}"
+    code, thing = "port-wrong-bridge", Object("bridge-port", link.name, f"{link.name} master {new.name}")
+    if new is _NONE:
+        code, thing = "port-not-in-bridge", Object("link", link.name, f"{link.name} has no master")
     yield lost(code, now.name, link, Stage.BRIDGE, text, object=thing, fix=(fixes.link_set(link, *words),))
 
 
@@ -112,15 +117,13 @@ def _traffic(now: Namespace, was: Link, link: Link) -> Iterator[Stop]:
             thing = Object("qdisc", f"{link.name} {each.kind}", each.text or each.kind)
             fix = (Command.of("tc", "qdisc", "del", "dev", link.name, *each.parent.split()),)
             yield lost("qdisc-drop", now.name, link, Stage.QDISC, text, object=thing, fix=fix)
-    sides = {each.direction for each in link.filters} - {each.direction for each in was.filters}
-    for side in sorted(sides):
-        new = next(each for each in link.filters if each.direction == side)
+    new = first(link.filters, attrgetter("direction"))
+    for side in sorted(new.keys() - {each.direction for each in was.filters}):
         text = f"the {side} filter of {link.name} in {now.name} was not there {_WHEN}"
-        code = "filtered-by-tc" if new.target is None else "diverted-by-tc"
-        stage = Stage.INGRESS if side == "ingress" else Stage.EGRESS
+        code = "filtered-by-tc" if new[side].target is None else "diverted-by-tc"
         fix = (Command.of("tc", "filter", "del", "dev", link.name, side),)
-        thing = Object("tc-filter", f"{link.name} {side}", new.text)
-        yield lost(code, now.name, link, stage, text, object=thing, fix=fix)
+        thing = Object("tc-filter", f"{link.name} {side}", new[side].text)
+        yield lost(code, now.name, link, Stage(side), text, object=thing, fix=fix)
     if link.xdp and not was.xdp:
         text = f"the XDP program on {link.name} in {now.name} was not there {_WHEN}"
         thing = Object("xdp", f"{link.name} xdp", link.xdp)

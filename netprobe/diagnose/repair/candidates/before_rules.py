@@ -25,9 +25,9 @@ def changed(loss: Loss, then: Namespace, now: Namespace) -> Iterator[Stop]:
     if then.ruleset is None or now.ruleset is None:
         return
     for table in now.ruleset.tables:
-        old = then.ruleset.table(*table.key)
-        for chain in table.chains if old is not None else ():
-            was = old.chain(chain.name) if old is not None else None
+        old = then.ruleset.table(*table.key) or Table(*table.key)
+        for chain in table.chains:
+            was = old.chain(chain.name)
             if was is not None and was != chain:
                 yield from _rules(loss, now, table, was, chain)
                 yield from _policy(loss, now, table, was, chain)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Command, Object, Place, Stage, Stop
-from netprobe.model.lookup import where
+from netprobe.model.lookup import among, but, where
 
 _FIELDS = ("src", "dst", "sport", "dport")
 
@@ -20,13 +20,12 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     """
     hops = loss.prediction.request.hops
     for hop in where(hops, object=None):
-        if any(change.by != "forward" for change in hop.changes if change.field in _FIELDS):
+        if but(among(hop.changes, field=_FIELDS), by="forward"):
             target = f"{hop.flow.dst}:{hop.flow.dport}" if hop.flow.dport else hop.flow.dst
             yield from _forgotten(loss, hop.place, f"still sends the packet to {target}")
-    for found in loss.snapshot.connections if hops else ():  # a packet that took no step met none
-        if found.entries:
-            place = Place(found.namespace, None, Stage.PREROUTING)
-            yield from _forgotten(loss, place, "is older than the rules, which are asked for new ones alone")
+    for found in but(loss.snapshot.connections, entries=()) if hops else ():  # no step: it met none
+        place = Place(found.namespace, None, Stage.PREROUTING)
+        yield from _forgotten(loss, place, "is older than the rules, which are asked for new ones alone")
 
 
 def _forgotten(loss: Loss, place: Place, what: str) -> Iterator[Repair]:

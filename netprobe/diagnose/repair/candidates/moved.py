@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station, all_addresses
 from netprobe.model import STARTED_IN, Command, Link, Namespace, Object, ReadNamespace, Stage, Stop
-from netprobe.model.lookup import where
+from netprobe.model.lookup import but, where
 from netprobe.predict import fixes
 from netprobe.predict.arp_reply import forwards
 from netprobe.predict.drop import lost
@@ -86,19 +86,24 @@ def _lacked(loss: Loss, home: Namespace) -> Iterator[Repair]:
     """The idle end of a cable, for who has no interface, or no way; a cable is made where netprobe was
     started.
     """
-    bare = all(link.kind == "loopback" for link in home.links)
+    bare = not but(home.links, kind="loopback")
     if not bare and loss.stop.code not in _LACKING:
         return
     if bare and STARTED_IN not in loss.snapshot:
         loss.needs[ReadNamespace(STARTED_IN)] = None
     lacks = "no interface besides lo" if bare else "no way to where its other end is"
     for there, link in islice(_idle_ones(loss, home.name), _MOST):
-        known = (bare and link.index in loss.first_cables(there)) or loss.knows(there, link)
-        far = loss.far_end(there, link) if known else None
+        far = _other_end(loss, there, link, bare)
         if link.kind == "veth" and far is not None and home.link_named(link.name) is None:
             other = f"{link.name}, the other end of {far[0]}/{far[1].name}, lies idle in {there}"
             stop = _moved((there, link), home.name, Stage.ROUTE, f"{other}; {home.name} has {lacks}")
             yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
+
+
+def _other_end(loss: Loss, name: str, link: Link, asked_for: bool) -> Station | None:
+    """The other end of a cable, where that was read, or is one of the first that are asked for."""
+    asked = asked_for and link.index in loss.first_cables(name)
+    return loss.far_end(name, link) if asked or loss.knows(name, link) else None
 
 
 def _idle_ones(loss: Loss, home: str) -> Iterator[Station]:

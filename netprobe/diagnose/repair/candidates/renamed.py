@@ -21,12 +21,12 @@ _SEVERAL = 2  # rules: one alone may be mistaken, where several interfaces could
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """Where rules speak of one name that no interface has, each interface that no rule speaks of."""
-    for namespace in (loss.snapshot[name] for name in loss.around):
+    for namespace in map(loss.snapshot.at, loss.around):
         said, missing = _said(namespace), missing_names(namespace)
         unsaid = [link for link in namespace.outward if not said[link.name]]
-        sure = len(missing) == 1 and (said[missing[0]] >= _SEVERAL or len(unsaid) == 1)
-        for link in unsaid if sure else ():
-            yield from _renamed(loss, namespace, link, missing[0], said[missing[0]])
+        if len(missing) == 1 and (said[missing[0]] >= _SEVERAL or len(unsaid) == 1):
+            for link in unsaid:
+                yield from _renamed(loss, namespace, link, missing[0], said[missing[0]])
 
 
 def missing_names(namespace: Namespace) -> list[str]:

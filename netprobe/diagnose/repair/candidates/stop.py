@@ -38,9 +38,8 @@ def _in_a_table_of_a_rule(stop: Stop) -> bool:
 def completed(loss: Loss, stop: Stop) -> Stop:
     """The stop with the gateway in its commands, where a router is in sight."""
     wanted, name = target(loss), stop.place.namespace or ""
-    if wanted is None or not any(command.lacks(GATEWAY.name) for command in stop.commands):
-        return stop
-    router = router_for(loss, name, wanted) or came_from(loss, name)
+    lacking = [command for command in stop.commands if command.lacks(GATEWAY.name)]
+    router = (router_for(loss, name, wanted) or came_from(loss, name)) if lacking and wanted else None
     if router is None:
         return stop
     commands = tuple(command.filled(GATEWAY.name, router.via) for command in stop.commands)

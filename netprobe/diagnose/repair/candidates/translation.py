@@ -54,10 +54,10 @@ def _leaving(loss: Loss) -> Iterator[tuple[Routed, str]]:
     for router, beyond in pairwise(asked):
         if router.iif is not None and router.namespace != beyond.namespace:
             yield router, beyond.src
-    exits = loss.prediction.request.hops[-1:] if loss.prediction.request.end is End.EXIT else ()
-    for router, flow in ((router, hop.flow) for router in asked[-1:] for hop in exits):
-        if router.iif is not None and _knows_no_way_back(loss, router, flow.dst):
-            yield router, flow.src
+    if loss.prediction.request.end is End.EXIT:
+        for router, exit in zip(but(asked[-1:], iif=None), loss.prediction.request.hops[-1:], strict=False):
+            if _knows_no_way_back(loss, router, exit.flow.dst):
+                yield router, exit.flow.src
 
 
 def _knows_no_way_back(loss: Loss, router: Routed, dst: str) -> bool:
