@@ -12,7 +12,7 @@ from itertools import chain
 from msgspec.structs import replace
 
 from netprobe.model import Changed, Difference, Earlier, Namespace, Since, Snapshot
-from netprobe.model.lookup import among, where
+from netprobe.model.lookup import where
 from netprobe.predict.prediction import Prediction
 from netprobe.predict.unread import PARTS
 
@@ -195,9 +195,3 @@ def _route(name: str, text: str) -> str:
     way = [f"{word} {value}" for word, value in said if word in ("via", "dev")]
     shown = "default" if target.endswith("/0") else target
     return joined(*kind, shown, *way, table)
-
-
-def _without_followers(found: tuple[Difference, ...]) -> Iterator[Difference]:
-    """All but the sysctls that another one of them has set along."""
-    leaders = among(where(found, kind="sysctl"), name=_LED)
-    return (each for each in found if not any(_follows(each, leader) for leader in leaders))
