@@ -17,7 +17,7 @@ from netprobe.predict.prediction import Prediction
 from netprobe.predict.sockets import PROGRAMS
 
 from .repair import Loss, Merit, Repair, is_meant
-from .search import Results, search
+from .search import Results, is_same, search
 from .tried import tried
 
 _SEARCHES = 16  # of the ways that are followed; one takes some 40 ms
@@ -69,7 +69,8 @@ def first_of_several(loss: Loss, alone: Results) -> Repair | None:
         after, found = _looked_behind(loss, way)
         last = _last_step(loss, way, found)
         if last is None:
-            queue.put(_ways(after, way, found) if way.depth < _DEPTH else ())
+            longer = _ways(after, way, found) if way.depth < _DEPTH else ()
+            queue.put(each for each in longer if not _comes_back(each, loss))
         elif way.cost + last < best[0]:
             best = way.cost + last, way.first
     return best[1]
@@ -110,14 +111,20 @@ def _looked_behind(loss: Loss, way: _Sequence) -> tuple[Loss, Results]:
 
 
 def _ways(loss: Loss, so_far: _Sequence | None, found: Results) -> Iterator[_Sequence]:
-    """One step more, with each of the repairs that get further, and then with those that lead elsewhere."""
+    """One step more, with each of the repairs that get further; the first may lead elsewhere as well."""
     cost, depth = (so_far.cost, so_far.depth) if so_far is not None else (0, 1)
     further = [(each, _cost(each)) for each in filter(is_meant, found.partial)][:_BREADTH]
-    for repair, own in (*further, *((each, _cost(each) + 1) for each in found.aside[:_ASIDE])):
+    aside = [(each, _cost(each) + 1) for each in found.aside[:_ASIDE]] if so_far is None else []
+    for repair, own in (*further, *aside):
         then = tried(loss, repair)
         if then is not None and then.outcome.stop is not None:
             first = so_far.first if so_far is not None else repair
             yield _Sequence(cost + own, depth + 1, first, repair, then.outcome)
+
+
+def _comes_back(way: _Sequence, loss: Loss) -> bool:
+    """Whether a way ends where it began: its last step undid the first."""
+    return way.outcome.stop is not None and is_same(way.outcome.stop, loss.stop)
 
 
 def _arrives(loss: Loss, way: _Sequence) -> bool:
