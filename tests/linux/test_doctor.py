@@ -23,14 +23,17 @@ from runtimes.canned_engine import canned
 
 import netprobe
 from netprobe.kernel.neighbours import AF_INET, Fullness, NeighbourTable
+from netprobe.linux.doctor import kernel, rules
 from netprobe.linux.doctor.engines import engines
 from netprobe.linux.doctor.kernel import neighbours
 from netprobe.linux.doctor.situation import Situation, privilege, processes
 from netprobe.linux.doctor.tools import ruleset_tools
 from netprobe.linux.netfilter import tools
+from netprobe.linux.netfilter.kernel import Inventory
 from netprobe.model.examination import Finding, State
 from netprobe.render.examination import examination
 from netprobe.render.terminal import Terminal
+from netprobe.rules.read.nft_json import KernelChain
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be in an image, and can be another user")
 PROJECT = Path(netprobe.__file__).resolve().parents[1]
@@ -280,3 +283,61 @@ def test_the_container_is_started_as_the_readme_says() -> None:
     found = privilege(Situation(lacking=("NET_RAW",), engine="docker"), ["netprobe", "trace", "c1", "8.8.8.8"])
     assert found.help is not None
     assert " ".join(found.help.words) in " ".join(readme.split())
+
+
+@pytest.mark.parametrize("name", sorted(kernel.FORBIDDING))
+def test_what_keeps_a_user_from_the_demo_is_allowed_by_the_command(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {name: kernel.FORBIDDING[name]}
+    monkeypatch.setattr(kernel, "_setting", lambda asked: settings.get(asked, ""))
+    assert kernel.user_namespaces(0) == []
+    (found,) = kernel.user_namespaces(1000)
+    assert found.help is not None
+    *command, setting = found.help.words
+    assert command == ["sudo", "sysctl", "-w"]
+    settings.update([setting.split("=")])
+    assert kernel.user_namespaces(1000) == []
+
+
+def test_a_kernel_without_packet_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel, "PACKETS", "/proc/no-such-file")
+    found = kernel.kernel()
+    assert (found.state, found.help and found.help.words) == (State.LIMITED, ("modprobe", "af_packet"))
+
+
+def test_engines_of_rules_that_are_not_followed_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ovs-system").touch()
+    look = rules.FOREIGN["Open vSwitch"][1]
+    monkeypatch.setattr(rules, "FOREIGN", {"Open vSwitch": (str(tmp_path / "ovs-system"), look)})
+    (found,) = [each for each in rules.rules(None) if each.subject != "rules"]
+    assert (found.subject, found.state, found.help) == ("Open vSwitch", State.LIMITED, look)
+
+
+def test_engines_with_rules_are_counted() -> None:
+    tables = (("ip", "filter"), ("inet", "firewalld"), ("inet", "lab"))
+    found = Inventory(tables, (KernelChain("ip", "filter", "FORWARD", "forward", 0, "accept", "filter", (), 1),))
+    assert rules.said(found, ("ip",)) == "here nft: 2 tables; iptables-nft and its kin: 1 table; iptables-legacy: 1 table"
+    assert rules.said(Inventory(()), ()) == "here are none"
+
+
+def test_a_module_that_is_not_loaded_is_not_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "modules").write_text("veth 45056 0 - Live 0x0\n")
+    monkeypatch.setattr(rules, "MODULES", str(tmp_path / "modules"))
+    monkeypatch.setattr(rules, "_built_in", lambda: b"")
+
+    def asked() -> None:
+        raise AssertionError("netlink would load it")
+
+    monkeypatch.setattr(rules, "Nfnetlink", asked)
+    assert rules.rules(None)[0].fact == "here are none" or "iptables-legacy" in rules.rules(None)[0].fact
+
+
+@as_root
+def test_a_folder_of_tools_may_be_named(tmp_path: Path) -> None:
+    hidden = {str(Path(folder, "nft").resolve()) for folder in tools.PLACES if Path(folder, "nft").exists()}
+    if not hidden:
+        pytest.skip("there is no nft to take away")
+    shutil.copy(next(iter(hidden)), tmp_path / "nft")
+    hide = "; ".join(f"mount --bind /dev/null {each}" for each in hidden)
+    launcher = ["unshare", "--mount", "sh", "-c", f'{hide}; exec "$@"', "hidden"]
+    words = [*PROGRAM, "--tool-path", str(tmp_path), "doctor", "-o", "json"]
+    assert examined(words, launcher=launcher)["tools"]["state"] == "ok"
