@@ -62,6 +62,8 @@ def test_no_golden_is_left_over():
     matrices = {f"matrix-{name}.{look}.txt" for name in sample_matrices.SHOWN for look in sample_matrices.LOOKS}
     matrices |= {f"matrix-{name}.md" for name in sample_matrices.SHOWN}
     names |= {f"live-{name}.{look}.txt" for name in sample_watches.WATCHES for look in [*sample_watches.LOOKS, "lines"]}
+    names |= {f"map-{name}.{look}.txt" for name in ("stopped", "crowd") for look in LOOKS if look != "100"}  # test_wiring.py
+    names |= {f"map-stopped.{output}" for output in ("svg", "dot", "mermaid", "html")}
     assert {path.name for path in GOLDEN.iterdir()} == names | matrices | {"ping.txt", "forward-drop.svg", "forward-drop.window.svg"}
 
 
