@@ -14,6 +14,7 @@ import random
 import socket
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from functools import cache
 from importlib import import_module
 from itertools import islice
 from typing import Any, NamedTuple
@@ -318,6 +319,7 @@ def _endpoint(protocol: int) -> socket.socket:
     return endpoint
 
 
+@cache
 def _messages(module: str) -> tuple[Mapping[int, type], Mapping[int, type], Set[type]]:
     """The classes of requests and answers, by the type of the message; those of answers of which there may be
     thousands.
