@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 
@@ -126,3 +127,22 @@ def test_100_routers_in_a_row(make_lab: Callable[..., Lab]) -> None:
     done = ask_program(lab, "trace", "--captures", "none", "r0", "10.7.255.1")
     assert done.code == 0, done.told
     assert "reply came back over the same 300 hops" in done.stdout
+
+
+# What a run took of memory at most, in MiB, and how many of its packets were answered.
+PEAK = """
+import json, resource, sys
+import netprobe
+with netprobe.open() as opened:
+    report = opened.trace("a", "b", count=int(sys.argv[1]), interval="1ms")
+print(json.dumps([resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10, report.received, report.sent]))
+"""
+
+
+@HOLDS_UP_OTHERS
+def test_thousands_of_packets_take_no_more_memory_than_a_few(make_lab: Callable[..., Lab]) -> None:
+    lab = make_lab(crowds.EMPTY)
+    crowds.fill(lab, crowds.pair())
+    few, many = (json.loads(lab.run([sys.executable, "-c", PEAK, count], check=True).stdout) for count in ("300", "5000"))
+    assert (few[1:], many[1:]) == ([300, 300], [5000, 5000])
+    assert many[0] < few[0] + 12

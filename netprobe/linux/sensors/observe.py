@@ -34,7 +34,7 @@ Craft = Callable[[Recipe], Iterable[bytes]]
 
 TICK_NS = 5_000_000  # how often to ask whether all is settled while nothing arrives
 IDLE_NS = 500_000  # before the next packet, which is time to look at the frames of one
-SHORT_NS, FD_SETSIZE = 20_000_000, 1024
+SHORT_NS, FD_SETSIZE = 4_000_000, 1024
 CROWD = 4096  # frames that wait to be looked at, 35 us each
 WHOLE_FRAMES = (Protocol.ARP, Protocol.ND)
 PIECE = 1232  # bytes of payload that fit a fragment on any link of IPv6 (RFC 8200 section 5)
