@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -134,6 +135,7 @@ def _starts(sizes: list[int]) -> list[int]:
     return starts
 
 
+@lru_cache(maxsize=16)  # a run gives the same to the taps of all its namespaces
 def packed(instructions: tuple[Instruction, ...]) -> bytes:
     """The array of struct sock_filter that SO_ATTACH_FILTER takes."""
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in instructions)
