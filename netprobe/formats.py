@@ -64,8 +64,12 @@ def matrix_as(matrix: Matrix, output: str, terminal: Terminal, quiet: bool = Fal
     return rendering.text(matrix, terminal, quiet)
 
 
-def wiring_as(wiring: Wiring, output: str, terminal: Terminal, whole: bool = False) -> str:
-    """The wiring of a machine in any of the formats of the command; `whole`: nothing of it in groups."""
+def wiring_as(
+    wiring: Wiring, output: str, terminal: Terminal, whole: bool = False, quiet: bool = False
+) -> str:
+    """The wiring of a machine in any of the formats of the command; `whole`: nothing of it in groups. The
+    text that is `quiet` is the answer of the path alone, or without one the names.
+    """
     if output == "json":
         from .codec import wiring_to_json
 
@@ -85,9 +89,9 @@ def wiring_as(wiring: Wiring, output: str, terminal: Terminal, whole: bool = Fal
         from .render.wiring_html import wiring_html
 
         return wiring_html(shown)
-    from .render.wiring_text import wiring_text
+    from .render.wiring_text import wiring_quiet, wiring_text
 
-    return wiring_text(shown, terminal)
+    return wiring_quiet(wiring, terminal) if quiet else wiring_text(shown, terminal)
 
 
 def listed(spaces: Sequence[Space], output: str, terminal: Terminal, quiet: bool = False) -> str:

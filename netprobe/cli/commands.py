@@ -231,7 +231,8 @@ def expect(settings: dict[str, Any], /, endpoints: tuple[str, ...], **options: A
 def show_map(settings: dict[str, Any], /, endpoints: tuple[str, ...], **options: Any) -> NoReturn:
     """Show how namespaces are wired: cables, bridges and their ports, tunnels, ways out, translation.
 
-    With EP only what is connected with it. Example: netprobe map --highlight red 8.8.8.8 -o svg --out map.svg
+    With EP only what is connected with it. With -q the answer of the path alone, or the names. Example:
+    netprobe map --highlight red 8.8.8.8 -o svg --out map.svg
     """
     from .wiring import show
 

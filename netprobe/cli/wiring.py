@@ -17,6 +17,7 @@ def show(settings: dict[str, Any], endpoints: tuple[str, ...], options: dict[str
         found, remarks = session.map(*endpoints, highlight=options["highlight"]), session.heard()
     for remark in remarks:
         complain(remark)
-    text = wiring_as(found, options["output"], terminal_of(settings, options), options["everything"])
+    terminal = terminal_of(settings, options)
+    text = wiring_as(found, options["output"], terminal, options["everything"], settings["quiet"])
     write(text, options["out"])
     return 0

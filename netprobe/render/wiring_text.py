@@ -59,6 +59,13 @@ def wiring_text(wiring: Wiring, terminal: Terminal) -> str:
     return "\n\n".join(blocks or ["nothing that could be shown"]) + "\n"
 
 
+def wiring_quiet(wiring: Wiring, terminal: Terminal) -> str:
+    """The answer of the path that lies over the map; without one the names of the namespaces."""
+    names = [space.name for space in sorted(wiring.spaces, key=_place)]
+    rows = [path_words(wiring)] if wiring.path is not None else names
+    return "".join(Pen(terminal).plain(row) + "\n" for row in rows)
+
+
 def _of_path(wiring: Wiring) -> Iterator[_Twig]:
     """The answer that lies over the map, and its way."""
     path = wiring.path

@@ -221,6 +221,26 @@ def test_the_picture_of_the_page_is_what_is_drawn(fresh_lab: Lab) -> None:
     assert drawn == (Path(__file__).parents[2] / "docs/map.svg").read_text()
 
 
+@once
+@pytest.mark.thorough
+def test_three_hundred_on_a_bridge(make_lab: Callable[..., Lab]) -> None:
+    """Edge by edge as few of them are, and readable all the same."""
+    links = (
+        LabBridge(Interface("host", "front", ("10.0.0.1/16",))),
+        *(Veth(Interface(f"c{n}", "eth0"), Interface("host", f"veth{n}", master="front")) for n in range(1, 301)),
+    )
+    lab = make_lab(Topology(namespaces=tuple(f"c{n}" for n in range(1, 301)), links=links))
+    found = told(ask_program(lab, "map", "-o", "json"))
+    assert wired.of_map(found) == {
+        *(("cable", frozenset((f"c{n}/eth0", f"host/veth{n}"))) for n in range(1, 301)),
+        *(("port", frozenset((f"host/veth{n}", "host/front"))) for n in range(1, 301)),
+    }
+    shown = ask(lab, "map").stdout
+    assert "   └─ 297 more of front (c4 … c300)" in shown
+    assert len(shown.splitlines()) < 10
+    assert "c299/eth0" in ask(lab, "map", "c299").stdout
+
+
 HOSTILE = ["e;id>pwn", "$(id>pwn)", "-x", "e\x1b[m;x", '"]-->x[', "<b>&amp;", "a\\nb", "\\N", "{{x}}", "\u202e;id"]
 
 

@@ -97,6 +97,12 @@ def test_the_path_is_told_by_numbers_and_not_by_colour_alone():
     assert "stops here" not in wiring_text(MAPS["reached"], Terminal())
 
 
+def test_quiet_is_the_answer_or_the_names():
+    assert wiring_as(MAPS["reached"], "text", Terminal(), quiet=True) == "c1 → 192.0.2.1: reachable (predicted)\n"
+    names = ["host", "c1", "c2", "c2//red", "closed", "db", "empty", "far", "lan", "node2", "shut"]
+    assert wiring_as(WHOLE, "text", Terminal(), quiet=True).splitlines() == names
+
+
 def test_colour_changes_no_width():
     painted = wiring_text(MAPS["stopped"], Terminal(80, colour=True))
     assert re.sub(r"\x1b\[[0-9;]*m", "", painted) == wiring_text(MAPS["stopped"], Terminal(80))
