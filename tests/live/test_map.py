@@ -47,6 +47,26 @@ SNAT = """table ip own {
   }
 }
 """
+RESOLVER = """*nat
+:PREROUTING ACCEPT [0:0]
+:INPUT ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+:DOCKER_OUTPUT - [0:0]
+:DOCKER_POSTROUTING - [0:0]
+-A OUTPUT -d 127.0.0.11/32 -j DOCKER_OUTPUT
+-A POSTROUTING -d 127.0.0.11/32 -j DOCKER_POSTROUTING
+-A DOCKER_OUTPUT -d 127.0.0.11/32 -p tcp -m tcp --dport 53 -j DNAT --to-destination 127.0.0.11:42081
+-A DOCKER_POSTROUTING -s 127.0.0.11/32 -p tcp -m tcp --sport 42081 -j SNAT --to-source :53
+COMMIT
+"""
+OTHERS = """table ip t {
+  chain c {
+    type nat hook postrouting priority 100;
+    ip daddr != 127.0.0.11 masquerade
+  }
+}
+"""
 NETWORK = Topology(
     namespaces=("c1", "c2", "db", "inner", "node2", "far", "internet", "lan", "alone"),
     links=(
@@ -78,7 +98,10 @@ NETWORK = Topology(
         LabFdbEntry("node2", "vxlan50", "00:00:00:00:00:00", "10.0.0.1"),
     ),
     sysctls=(Sysctl("host", "net.ipv4.ip_forward", "1"),),
-    rules=(Rules("host", "iptables", NAT), Rules("host", "nft", SNAT)),
+    rules=(
+        Rules("host", "iptables", NAT), Rules("host", "nft", SNAT), Rules("c1", "iptables", RESOLVER), Rules("c2", "iptables", RESOLVER),
+        Rules("c2", "nft", OTHERS),
+    ),
 )  # fmt: skip
 NAMES = ["host", *NETWORK.namespaces]
 
@@ -150,7 +173,10 @@ def translation(found: dict[str, Any]) -> None:
         ("SNAT", "172.19.0.0/16", "eth0", "", "203.0.113.2", "back", "eth0"),
         ("DNAT", "", "", "tcp 8080", "172.18.0.2:80", "eth0", "front"),
     }
-    assert not any(each["translations"] for each in found["spaces"] if each["name"] != "host")
+    elsewhere = {each["name"]: each["translations"] for each in found["spaces"] if each["translations"] and each["name"] != "host"}
+    assert {name: [(rule["kind"], rule["destination"]) for rule in rules] for name, rules in elsewhere.items()} == {
+        "c2": [("MASQUERADE", "!127.0.0.11")],
+    }  # fmt: skip
 
 
 def cut(lab: Lab, truth: set[wired.Edge]) -> None:

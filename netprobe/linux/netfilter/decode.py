@@ -7,7 +7,7 @@ include/uapi/linux/netfilter/nf_tables.h, nf_nat.h; nftables src/netlink_delinea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -76,8 +76,8 @@ def decoded(family: str, body: bytes, sets: Sets) -> DecodedRule:
     """A rule from the body of its message. Raises Undecoded."""
     found = nested(body, NFGENMSG)
     machine = _Machine(family, sets)
-    for element in _all(found.get(EXPRESSIONS, b"")):
-        machine.run(*_expression(element))
+    for name, given in expressions_of(found):
+        machine.run(name, given)
     return DecodedRule(number(found.get(HANDLE)), machine.statements(), _comment(found.get(USERDATA, b"")))
 
 
@@ -109,9 +109,11 @@ def _all(data: bytes) -> list[bytes]:
     return [value for _, value, _ in attributes(data, 0)]
 
 
-def _expression(element: bytes) -> tuple[str, Attributes]:
-    found = nested(element)
-    return name_of(found.get(1, b"")), nested(found.get(2, b""))
+def expressions_of(rule: Attributes) -> Iterator[tuple[str, Attributes]]:
+    """The expressions of a rule in their order, by name."""
+    for element in _all(rule.get(EXPRESSIONS, b"")):
+        found = nested(element)
+        yield name_of(found.get(1, b"")), nested(found.get(2, b""))
 
 
 def _comment(data: bytes) -> str | None:
@@ -125,7 +127,7 @@ def _comment(data: bytes) -> str | None:
     return None
 
 
-def _value(data: bytes) -> bytes:
+def value_of(data: bytes) -> bytes:
     """The bytes of a nested value (NFTA_DATA_VALUE)."""
     return nested(data).get(1, b"")
 
@@ -264,12 +266,12 @@ def _bitwise(machine: _Machine, given: Attributes) -> None:
     held = machine.held(given.get(1))
     if number(given.get(6)) or held.mask is not None or held.whole:
         raise Undecoded("bitwise")
-    masked = replace(held, mask=_value(given.get(4, b"")), flip=_value(given.get(5, b"")))
+    masked = replace(held, mask=value_of(given.get(4, b"")), flip=value_of(given.get(5, b"")))
     _load(machine, given, masked, 2)
 
 
 def _cmp(machine: _Machine, given: Attributes) -> None:
-    held, op, data = machine.held(given.get(1)), number(given.get(2)), _value(given.get(3, b""))
+    held, op, data = machine.held(given.get(1)), number(given.get(2)), value_of(given.get(3, b""))
     if op >= len(OPERATORS):
         raise Undecoded("cmp")
     if held.kind is STATE and held.mask is not None:
