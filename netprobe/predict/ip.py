@@ -20,6 +20,7 @@ from .drop import Finish, link_down, lost
 from .fib import FibResult
 from .neighbour import Resolution, ask, nobody_has, resolve
 from .outcome import Branch, Carry
+from .ruled import Passage
 from .trace import Resolved, Trail, hop
 from .view import Ground, Packet
 
@@ -343,12 +344,12 @@ def _blame_entry(
     return nobody_has(name, link, nexthop, found.mac)
 
 
-def _tell(trail: Trail, name: str, stage: Stage, passed: netfilter.Passage) -> None:
+def _tell(trail: Trail, name: str, stage: Stage, passed: Passage) -> None:
     """What rules made of the packet, as a hop, where they made something of it."""
     if passed.changes or passed.note:
         trail.add(name, None, stage, passed.packet, passed.note, changes=passed.changes, object=passed.object)
 
 
-def _end(trail: Trail, passed: netfilter.Passage) -> Finish:
+def _end(trail: Trail, passed: Passage) -> Finish:
     assert passed.stop is not None
     return trail.drop(passed.stop)

@@ -34,6 +34,7 @@ from .device import not_running, too_long, unclaimed
 from .drop import link_down, lost
 from .fixes import bridge_port
 from .outcome import BROADCAST, Branch, Crossing, Readdressed, Steering, Ways, is_group
+from .ruled import Passage
 from .trace import Trail, hop
 from .view import Ground, Packet
 
@@ -288,9 +289,7 @@ class Switch:
         return (Crossing(name, out, packet, Stage.BRIDGE_POSTROUTING, note, hops=hops),)
 
 
-def _translated(
-    name: str, bridge: Link, stage: Stage, passed: netfilter.Passage, note: str = ""
-) -> tuple[Hop, ...]:
+def _translated(name: str, bridge: Link, stage: Stage, passed: Passage, note: str = "") -> tuple[Hop, ...]:
     """What IP rules made of a packet on a bridge, as a hop, where they made something of it."""
     if not passed.changes:
         return ()

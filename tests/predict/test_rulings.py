@@ -8,7 +8,7 @@ from networks import edited, probe, tutorial
 from test_roots import MASQUERADE, filter_rules, ruled, rules
 
 from netprobe.model import AskConnection, ConntrackEntry, Endpoint, Flowtable, FoundConnection, Protocol, Ruleset, Snapshot, Table
-from netprobe.predict import netfilter
+from netprobe.predict import ruled as hook
 from netprobe.predict.predict import Prediction, predict
 from netprobe.predict.view import Rulings
 
@@ -19,13 +19,13 @@ DROPPING = "\n".join((MASQUERADE, filter_rules("FORWARD -s 10.0.0.2 -j DROP")))
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The hooks whose rules are gone through."""
     calls: list[str] = []
-    traverse = netfilter.traverse
+    traverse = hook.traverse
 
     def counted(*arguments: object, **more: object) -> object:
         calls.append(str(arguments[2]))
         return traverse(*arguments, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(netfilter, "traverse", counted)
+    monkeypatch.setattr(hook, "traverse", counted)
     return calls
 
 
