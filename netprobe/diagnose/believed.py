@@ -64,7 +64,8 @@ def _got_past(case: Case, prediction: Prediction) -> bool:
 def _went_out(case: Case, seen: Observation) -> bool:
     """Whether the request left by an interface; a copy on another port of a bridge is no progress."""
     link = case.snapshot.at(seen.namespace).link_named(seen.interface or "")
-    return (seen.leg, seen.bound, getattr(link, "master", None)) == (Leg.REQUEST, "out", None)
+    flooded = link is not None and link.master is not None
+    return (seen.leg, seen.bound, flooded) == (Leg.REQUEST, "out", False)
 
 
 def _without_carrier(case: Case, prediction: Prediction) -> set[tuple[str, str | None]]:

@@ -28,6 +28,7 @@ from netprobe.model import (
     Verdict,
 )
 from netprobe.model.lookup import find, where
+from netprobe.model.place import id_of
 from netprobe.predict.predict import Prediction, predict
 from netprobe.predict.sockets import PROGRAMS
 
@@ -200,8 +201,8 @@ def _ask(
     return diagnose("why", outcome.probe, snapshot, outcome, None, frozenset(), explain, earlier, searches)
 
 
-def _thing(cause: Cause) -> tuple[str, str | None, str | None]:
-    return cause.code, cause.place.namespace, cause.object.id if cause.object is not None else None
+def _thing(cause: Cause) -> tuple[str, str | None, str]:
+    return cause.code, cause.place.namespace, id_of(cause.object)
 
 
 def _note(further: int) -> str:

@@ -25,7 +25,9 @@ from netprobe.model import (
     Snapshot,
     Verdict,
 )
+from netprobe.model.link import name_of
 from netprobe.model.lookup import among, but, where
+from netprobe.model.place import id_of
 from netprobe.predict import prefix
 from netprobe.predict.prediction import Prediction
 
@@ -195,7 +197,7 @@ def _answered_otherwise(before: Snapshot, after: Snapshot, name: str) -> Iterato
 
 def _said(namespace: Namespace, answer: RouteAnswer) -> str:
     """A route in few words: "unicast via 10.0.0.1 dev eth0"."""
-    device = getattr(namespace.link(answer.index), "name", None)
+    device = name_of(namespace.link(answer.index), "")
     return answer.error or joined(answer.type, said("via", answer.via), said("dev", device))
 
 
@@ -223,9 +225,7 @@ def told(report: Report) -> bool:
 
 def same_cause(one: Report, other: Report) -> bool:
     """Whether two reports name the same thing: what changed between them has nothing to do with it."""
-    things = [
-        (c.code, c.place, getattr(c.object, "id", None)) for c in map(_cause, (one, other)) if c is not None
-    ]
+    things = [(c.code, c.place, id_of(c.object)) for c in map(_cause, (one, other)) if c is not None]
     return len(things) == 2 and things[0] == things[1]
 
 

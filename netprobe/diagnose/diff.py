@@ -22,6 +22,7 @@ from netprobe.model import (
     Term,
 )
 from netprobe.model.lookup import among, first
+from netprobe.model.place import id_of
 from netprobe.rules.naming import policy_object, rule_object
 
 from .inventory import inventory, joined
@@ -74,8 +75,7 @@ def _said(leg: Leg | None) -> str | None:
 def _cause(report: Report) -> str | None:
     for cause in report.causes:
         where = joined(cause.place.namespace or "", cause.place.interface or "", by="/")
-        thing = f": {cause.object.id}" if cause.object is not None else ""
-        return f"{cause.code} at {where}{thing}"
+        return joined(f"{cause.code} at {where}", id_of(cause.object), by=": ")
     return None
 
 
@@ -140,7 +140,7 @@ def _happened(hop: Hop | None) -> str | None:
         f"{flow.src} to {flow.dst}{port}",
         f"ttl {flow.ttl}" if flow.ttl is not None else "",
         *(f"{c.by} {c.field} {c.before} to {c.after}" for c in changed),
-        getattr(hop.object, "id", ""),
+        id_of(hop.object),
         _SEEN[hop.observed],
         by=", ",
     )

@@ -26,6 +26,7 @@ from netprobe.model import (
     Vxlan,
     XfrmPolicy,
 )
+from netprobe.model.link import name_of
 from netprobe.model.lookup import find
 from netprobe.predict import fib, prefix, routing
 from netprobe.predict.outcome import is_group
@@ -77,7 +78,7 @@ def _links(snapshot: Snapshot, namespace: Namespace, other: Namespace) -> Iterat
 
 
 def _name(namespace: Namespace, index: int | None, unknown: str = "?") -> str:
-    return getattr(namespace.link(index), "name", unknown)
+    return name_of(namespace.link(index), unknown)
 
 
 def _link(namespace: Namespace, link: Link) -> str:
@@ -112,7 +113,8 @@ def _called(snapshot: Snapshot, name: str, nsid: int | None) -> str | None:
     """The namespace that another one calls `nsid`; None is its own."""
     if nsid is None:
         return name
-    return getattr(find(snapshot.peers, namespace=name, nsid=nsid), "peer", None)
+    found = find(snapshot.peers, namespace=name, nsid=nsid)
+    return found.peer if found is not None else None
 
 
 def _settings(thing: BridgePort | Bridge | Vxlan | None) -> str:

@@ -24,6 +24,7 @@ from netprobe.model import (
     Table,
     Term,
 )
+from netprobe.model.link import kind_of, name_of
 from netprobe.model.lookup import among, find, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.prediction import Prediction
@@ -53,7 +54,7 @@ def expects_translation(router: Routed, out: Link | None, prediction: Prediction
     targets = [hop.flow.dst for hop in prediction.request.hops[-1:]]
     if not all(map(is_private, targets or [prediction.probe.destination.address or ""])):
         return True
-    return getattr(router.iif, "kind", "") == "bridge" and getattr(out, "kind", "bridge") not in _INSIDE
+    return out is not None and kind_of(router.iif) == "bridge" and out.kind not in _INSIDE
 
 
 def translates(namespace: Namespace, version: int, out: Link | None = None) -> bool:
@@ -73,7 +74,7 @@ def _is_for(namespace: Namespace, statements: tuple[Statement, ...], out: Link |
     """Whether a rule is for what leaves by an interface of a namespace: it names none, or that one."""
     names = said(statements, "oifname", "meta oifname")
     devices = [name for name in names if namespace.link_named(name) is not None]
-    return not devices or getattr(out, "name", None) in devices
+    return not devices or name_of(out, "") in devices
 
 
 def changed(hops: tuple[Hop, ...], namespace: str, *fields: str) -> Hop | None:

@@ -99,7 +99,7 @@ def diagnose(
         reply,
         watched,
         errors=_errors(seen),
-        before=getattr(earlier, "snapshot", None),
+        before=earlier.snapshot if earlier is not None else None,
     )
     verdict = verdict_of(case)
     if verdict is Verdict.INTERMITTENT:

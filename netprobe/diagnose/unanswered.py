@@ -43,7 +43,8 @@ def _next_hop(routed: Sequence[Routed], name: str) -> str | None:
 
 def _is_about(side: str, seen: Observation, wanted: str | None, types: tuple[int, int]) -> bool:
     """Whether a frame is a question for an address (`dst`), or an answer of it (`src`)."""
-    return getattr(seen.flow, side) == wanted and getattr(seen.flow, "icmp_type", None) in types
+    flow = seen.flow
+    return flow is not None and flow.icmp_type in types and {"src": flow.src, "dst": flow.dst}[side] == wanted
 
 
 def _question(asked: Sequence[Observation], wanted: str) -> str:

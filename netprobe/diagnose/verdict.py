@@ -130,7 +130,7 @@ def leg_of(case: Case, verdict: Verdict) -> Leg | None:
     """Which leg failed: the reply when the request was seen to arrive, the request when it was not."""
     if verdict is Verdict.REACHABLE:
         return None
-    predicted = getattr(case.prediction, "leg", None)
+    predicted = case.prediction.leg if case.prediction is not None else None
     if not case.watched:
         return predicted
     if predicted is None and _answered_on_the_way(case):

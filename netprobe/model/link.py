@@ -183,3 +183,13 @@ class Link(Struct, frozen=True):
         if self.kind != "veth" or self.link is None or self.link.nsid is None:
             return None
         return self.link.nsid, self.link.index
+
+
+def kind_of(link: Link | None) -> str:
+    """The kind of an interface; "" where there is none."""
+    return link.kind if link is not None else ""
+
+
+def name_of(link: Link | None, unknown: str = "?") -> str:
+    """The name of an interface, or what stands for it where there is none."""
+    return link.name if link is not None else unknown

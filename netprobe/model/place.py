@@ -63,6 +63,11 @@ class Object(Struct, frozen=True):
     words: tuple[str, ...] | UnsetType = UNSET
 
 
+def id_of(thing: Object | None) -> str:
+    """The id of an object; "" where there is none."""
+    return thing.id if thing is not None else ""
+
+
 class Place(Struct, frozen=True):
     """Where: a namespace, perhaps an interface, and a stage."""
 

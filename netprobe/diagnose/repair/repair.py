@@ -310,7 +310,8 @@ class Loss(Struct, frozen=True, dict=True):
 
     def came_in(self, name: str) -> Link | None:
         """The interface by which the request came into a namespace; None where it did not."""
-        return getattr(find(self.asked(Leg.REQUEST), namespace=name), "iif", None)
+        came = find(self.asked(Leg.REQUEST), namespace=name)
+        return came.iif if came is not None else None
 
     @cached_property
     def owned(self) -> frozenset[str]:

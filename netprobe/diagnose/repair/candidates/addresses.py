@@ -20,6 +20,7 @@ from netprobe.diagnose.repair.segment import (
     usual_length,
 )
 from netprobe.model import Blank, Command, InterfaceAddress, Leg, Link, Namespace, Object, Place, Stage, Stop
+from netprobe.model.link import kind_of, name_of
 from netprobe.model.lookup import but, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.drop import lost
@@ -92,7 +93,7 @@ def _not_covering(loss: Loss, routed: Routed) -> Iterator[Repair]:
     asker.
     """
     came, out = loss.came_in(routed.namespace), loss.out(routed)
-    if came is None or getattr(out, "index", None) == came.index:
+    if came is None or (out is not None and out.index == came.index):
         return
     namespace = loss.snapshot[routed.namespace]
     stations = loss.stations(namespace.name, came)
@@ -315,10 +316,9 @@ def _taken(loss: Loss, namespace: Namespace, dst: str) -> Iterator[Repair]:
     """
     for own in where(namespace.addresses, scope="global"):
         link = namespace.link(own.index)
-        whole = getattr(link, "kind", "") == "loopback" and prefix.contains(_network(own), dst)
+        whole = kind_of(link) == "loopback" and prefix.contains(_network(own), dst)
         if whole or own.address == dst:
-            where_it_is = getattr(link, "name", "?")
-            text = f"{namespace.name} has {own.written} on {where_it_is}, and takes {dst} for its own"
+            text = f"{namespace.name} has {own.written} on {name_of(link)}, and takes {dst} for its own"
             yield from _without(loss, namespace, own, Stage.DELIVER, text)
 
 
@@ -348,7 +348,7 @@ def _deprecated(loss: Loss) -> Iterator[Repair]:
     known = [own for own in where(namespace.addresses, scope="global") if "deprecated" in own.flags]
     for own, link in ((own, namespace.link(own.index)) for own in known):
         text = (
-            f"{own.written} on {getattr(link, 'name', '?')} in {namespace.name} is deprecated, so that"
+            f"{own.written} on {name_of(link)} in {namespace.name} is deprecated, so that"
             f" {loss.probe.source.address} is the source, which has no way back"
         )
         if link is not None:

@@ -15,7 +15,8 @@ from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station, all_addresses, share
-from netprobe.model import Command, Link, Namespace, Object, Place, Snapshot, Stage, Stop
+from netprobe.model import Command, Link, Namespace, Object, Place, Snapshot, Stage, Stop, Vxlan
+from netprobe.model.link import name_of
 from netprobe.model.lookup import but, gathered, where
 from netprobe.predict import fixes, ipv6, prefix
 from netprobe.predict.drop import link_down, lost
@@ -146,7 +147,7 @@ def _routed(namespace: Namespace) -> Set[int | None]:
 
 
 def _wrong_port(namespace: Namespace, link: Link, bridge: Link, far: Station | None) -> Stop:
-    now = getattr(namespace.link(link.master), "name", "another bridge")
+    now = name_of(namespace.link(link.master), "another bridge")
     whose = f"{far[0]}/{far[1].name}" if far is not None else "its far end"
     text = (
         f"{link.name} in {namespace.name} is a port of {now}, but {whose} has an address of {bridge.name}'s"
@@ -222,10 +223,10 @@ def made_up(name: str, link: Link) -> str:
     return ":".join(f"{byte:02x}" for byte in (0x02, *digest[:5]))
 
 
-def _of_its_network(loss: Loss, device: Link) -> list[int]:
+def _of_its_network(loss: Loss, own: Vxlan) -> list[int]:
     """The MTUs of the tunnel devices of one network."""
     others = chain.from_iterable(namespace.vxlans for namespace in loss.snapshot.namespaces.values())
-    return [link.mtu for link, vxlan in others if vxlan.vni == getattr(device.vxlan, "vni", None)]
+    return [link.mtu for link, vxlan in others if vxlan.vni == own.vni]
 
 
 def _other_mtu(loss: Loss, name: str, link: Link) -> int:
@@ -256,7 +257,7 @@ def _too_short(loss: Loss) -> Iterator[Repair]:
         for link in links:
             wanted = max(_other_mtu(loss, name, link), longest)
             if link.vxlan is not None:  # no longer than what carries it leaves room for
-                wanted = max(_of_its_network(loss, link), default=0)
+                wanted = max(_of_its_network(loss, link.vxlan), default=0)
             if wanted > link.mtu:
                 yield from _lengthened(loss, name, link, wanted)
 

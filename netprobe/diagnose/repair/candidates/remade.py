@@ -65,7 +65,8 @@ def _sends_to(end: tuple[Namespace, Link], there: Namespace) -> bool:
 def _remotes(namespace: Namespace, link: Link) -> set[str]:
     """Where a device sends to."""
     entries = (entry.remote for entry in where(namespace.fdb, index=link.index))
-    return {*filter(None, (getattr(link.vxlan, "remote", None), *entries))}
+    own = link.vxlan.remote if link.vxlan is not None else None
+    return {*filter(None, (own, *entries))}
 
 
 def _missing(loss: Loss) -> Iterator[Repair]:

@@ -12,6 +12,7 @@ from netprobe.diagnose import hints
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
 from netprobe.diagnose.repair.routers import router_for
 from netprobe.model import Leg, Link, Namespace, Object, Route, RouteQuery, Stage, Stop
+from netprobe.model.link import kind_of, name_of
 from netprobe.model.lookup import find, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
@@ -134,7 +135,7 @@ def _astray(loss: Loss, route: Route, link: Link | None) -> tuple[str, str]:
     """The code of the cause that a route is, and where it leads."""
     if route.type != "unicast":
         return _NOWHERE.get(route.type, (f"route-{route.type}", "nowhere"))
-    if getattr(link, "kind", "") in _DEAD:
+    if kind_of(link) in _DEAD:
         return "route-via-dead-device", "a device that no program serves"
     if loss.stop.code in ("route-loop", "ttl-expired", "martian-source"):
         return "route-loop", "where they came from"
@@ -254,10 +255,9 @@ def mistaken(namespace: Namespace, routed: Routed, route: Route, hop: hints.Gate
     if routed.gateway is not None:
         text = f"the route {named} of {namespace.name} has a gateway that leads nowhere; {hop.via} does"
     else:
-        whom = getattr(link, "name", "?")
         text = (
             f"the route {named} of {namespace.name} has no gateway: it takes {routed.dst} for a neighbour on"
-            f" {whom}"
+            f" {name_of(link)}"
         )
     table = () if route.table == fib.MAIN else ("table", str(route.table))
     metric = ("metric", str(route.metric)) if route.metric and route.protocol != "kernel" else ()

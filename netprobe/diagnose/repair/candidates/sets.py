@@ -73,7 +73,8 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     if loss.stop.code not in _REFUSED:
         return
     namespace = loss.here
-    tests = getattr(nat_rules.found(namespace, loss.stop.thing), "statements", ())
+    refusing = nat_rules.found(namespace, loss.stop.thing)
+    tests = refusing.statements if refusing is not None else ()
     unwanted = _turned_away(namespace)
     for flow in _flows(loss, namespace):
         for lookup in (*_of_nft(namespace, flow), *_of_ipset(namespace, flow)):
@@ -175,7 +176,7 @@ _WANTED = ("==", "in", "")  # how a test says that the packet is to be in a set
 
 
 def _looks_up(statement: Statement) -> bool:
-    return getattr(statement.right, "kind", "") == "ref"
+    return statement.right is not None and statement.right.kind == "ref"
 
 
 def _refuses(table: Table, rule: Rule) -> bool:
