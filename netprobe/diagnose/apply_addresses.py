@@ -12,7 +12,7 @@ from itertools import chain
 from msgspec.structs import replace
 
 from netprobe.model import InterfaceAddress, Link, Namespace, Nexthop, Route, Snapshot
-from netprobe.model.lookup import but, exchanged, first, without
+from netprobe.model.lookup import all_but, but, exchanged, first
 from netprobe.predict import fib, ipv6, prefix
 
 from .order import Order, elsewhere, refuse_if
@@ -80,10 +80,10 @@ def _deleted(order: Order, link: Link, gone: InterfaceAddress) -> Snapshot:
     without any IPv4 address left the interface loses all its IPv4 routes.
     """
     namespace = order.namespace
-    kept = without(namespace.addresses, gone)
+    goes = [gone]
     if _primary(namespace, gone) is gone and not _promotes(order, link):
-        kept = tuple(each for each in kept if not _is_beside(each, gone))
-    return with_addresses(order, link, kept)
+        goes += [each for each in namespace.addresses if _is_beside(each, gone)]
+    return with_addresses(order, link, all_but(namespace.addresses, goes))
 
 
 _CHANGES = {"replace": _kept, "change": _preferred, "del": _deleted}

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from netprobe.model import InterfaceAddress, Link, Namespace, Snapshot
-from netprobe.model.lookup import find, where
+from netprobe.model.lookup import all_but, find, where
 from netprobe.predict import ipv6
 from netprobe.predict.drop import Unread
 from netprobe.predict.view import Ground, Lacking
@@ -172,10 +172,10 @@ def without_ipv6(order: Order, link: Link) -> Order:
     namespace = order.namespace
     keys = (f"net.ipv6.conf.{name}.keep_addr_on_down" for name in ("all", link.key))
     gone = namespace.addresses_of(link, 6)
-    if not link.up and any(namespace.number(key) > 0 for key in keys):
+    if not link.up and max(map(namespace.number, keys)) > 0:
         gone = where(gone, scope="link")
-    addresses = tuple(own for own in namespace.addresses if own not in gone)
-    return order.with_fields(addresses=addresses, routes=without_legs(namespace.routes, link.index, 6))
+    routes = without_legs(namespace.routes, link.index, 6)
+    return order.with_fields(addresses=all_but(namespace.addresses, gone), routes=routes)
 
 
 def _with_legs(order: Order, link: Link, flag: str, holds: bool) -> Order:

@@ -27,7 +27,7 @@ from netprobe.model import (
     Stage,
     Verdict,
 )
-from netprobe.model.lookup import find, where
+from netprobe.model.lookup import all_but, find, where
 from netprobe.model.place import id_of
 from netprobe.predict.predict import Prediction, predict
 from netprobe.predict.sockets import PROGRAMS
@@ -179,10 +179,9 @@ def _served(snapshot: Snapshot, cause: Cause, hops: tuple[Hop, ...]) -> Snapshot
     last = find(reversed(hops), namespace=there.name)
     if cause.code not in PROGRAMS or last is None or last.flow.dport is None:
         return None
-    asked, port = last.flow, last.flow.dport
+    asked, port, known = last.flow, last.flow.dport, there.sockets or ()
     name, state = str(asked.protocol), _STATES.get(asked.protocol, "unconnected")
-    stuck = where(there.sockets or (), protocol=name, port=port)
-    others = [each for each in there.sockets or () if each not in stuck]
+    others = all_but(known, where(known, protocol=name, port=port))
     program = Socket(name, "::" if asked.version == 6 else "0.0.0.0", port, state)
     return snapshot.with_namespace(replace(there, sockets=(*others, program)))
 

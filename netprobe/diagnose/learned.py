@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from netprobe.model import FdbEntry, Namespace, Neighbour, Snapshot
+from netprobe.model import Namespace, Snapshot
+from netprobe.model.lookup import all_but, among, where
 
 _LEARNED = ("reachable", "stale", "delay", "probe", "failed", "incomplete")
 
@@ -21,16 +22,15 @@ def without_learned(snapshot: Snapshot) -> Snapshot:
     )
 
 
+_BY_HAND = {"static": False, "local": False, "remote": None}
+
+
 def _fresh(namespace: Namespace, macs: set[str]) -> Namespace:
-    neighbours = tuple(each for each in namespace.neighbours if not _is_heard(each, macs))
-    fdb = tuple(each for each in namespace.fdb if each.mac not in macs or not _is_from_a_frame(each))
-    return replace(namespace, neighbours=neighbours, fdb=fdb)
-
-
-def _is_heard(entry: Neighbour, macs: set[str]) -> bool:
-    """Whether an entry was learned of a station with one of these MACs, or of none."""
-    return entry.state in _LEARNED and not entry.proxy and (entry.mac is None or entry.mac in macs)
-
-
-def _is_from_a_frame(entry: FdbEntry) -> bool:
-    return not entry.static and not entry.local and entry.remote is None
+    """A namespace without entries that were learned of a station with one of these MACs, or of none."""
+    heard = among(where(namespace.neighbours, proxy=False), state=_LEARNED)
+    seen = among(where(namespace.fdb, static=False, local=False, remote=None), mac=macs)
+    return replace(
+        namespace,
+        neighbours=all_but(namespace.neighbours, among(heard, mac={None, *macs})),
+        fdb=all_but(namespace.fdb, seen),
+    )

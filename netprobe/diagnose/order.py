@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.model import FdbEntry, InterfaceAddress, Link, Namespace, Neighbour, Snapshot
-from netprobe.model.lookup import but, exchanged
+from netprobe.model.lookup import all_but, but, exchanged
 from netprobe.predict import prefix
 
 _Thing = TypeVar("_Thing")
@@ -115,9 +115,9 @@ class Order(Struct, frozen=True):
         """This order, on a snapshot in which the namespace has other values."""
         return replace(self, snapshot=self.snapshot.with_namespace(replace(self.namespace, **fields)))
 
-    def edited(self, table: Iterable[_Thing], gone: Collection[_Thing], new: _Thing) -> tuple[_Thing, ...]:
+    def edited(self, table: Iterable[_Thing], gone: Iterable[_Thing], new: _Thing) -> tuple[_Thing, ...]:
         """A table without what is gone, and with `new` behind the others unless the verb is to delete."""
-        kept = tuple(each for each in table if each not in gone)
+        kept = all_but(table, gone)
         return kept if self.words[0] == "del" else (*kept, new)
 
 

@@ -127,3 +127,9 @@ def exchanged(values: Iterable[_Value], old: _Value, new: _Value) -> tuple[_Valu
 def without(values: Iterable[_Value], gone: _Value) -> tuple[_Value, ...]:
     """The values but for the very object `gone`."""
     return tuple(each for each in values if each is not gone)
+
+
+def all_but(values: Iterable[_Value], gone: Iterable[_Value]) -> tuple[_Value, ...]:
+    """The values but for these very objects."""
+    known = set(map(id, gone))
+    return tuple(each for each in values if id(each) not in known)

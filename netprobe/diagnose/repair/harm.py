@@ -54,9 +54,8 @@ def _beside(loss: Loss) -> Iterator[Probe]:
         yield loss.echo(goal.namespace or "", source.address)
     for name in dict.fromkeys(filter(None, (source.namespace, loss.stop.place.namespace))):
         for there, station in _stations(loss, name):
-            for own in own_addresses(loss.snapshot[there], station, loss.version):
-                if _is_near(loss.snapshot[name], own):
-                    yield loss.echo(name, own.address)
+            own = own_addresses(loss.snapshot[there], station, loss.version)
+            yield from (loss.echo(name, each.address) for each in own if _is_near(loss.snapshot[name], each))
             if there != source.namespace and goal.address is not None:
                 yield loss.echo(there, goal.address)
 

@@ -237,11 +237,10 @@ def _other_mtu(loss: Loss, name: str, link: Link) -> int:
 
 def _too_short_for_ipv6(loss: Loss) -> Iterator[Repair]:
     """A link without IPv6 for its MTU, as long again as its far end."""
-    for name in loss.around:
-        namespace = loss.snapshot[name]
-        for link in where(namespace.links, up=True):
-            if link.kind != "loopback" and link.mtu < ipv6.MTU:
-                wanted = max(ipv6.MTU, _other_mtu(loss, name, link))
+    for namespace in map(loss.snapshot.at, loss.around):
+        for link in but(where(namespace.links, up=True), kind="loopback"):
+            if link.mtu < ipv6.MTU:
+                wanted = max(ipv6.MTU, _other_mtu(loss, namespace.name, link))
                 fix = (fixes.link_set(link, "mtu", str(wanted)),)
                 stop = replace(ipv6.too_short(namespace, link), commands=fix)
                 yield from loss.repair(stop, Merit.RESTORES)

@@ -117,22 +117,20 @@ def _listened_on(loss: Loss) -> Iterator[_Tale]:
             yield from _at_home(loss, name, address, "a program there listens on it")
 
 
-def _at_home(loss: Loss, name: str, address: str, why: str) -> Iterator[_Tale]:
-    """An address where its network is, if nobody has it."""
-    home = _home(loss, loss.snapshot[name], address) if _is_free(loss, address) else None
-    if home is not None:
-        yield _Tale(name, home, address, why)
+def _at_home(loss: Loss, name: str, address: str, why: str, known: Link | None = None) -> Iterator[_Tale]:
+    """An address where it is known to belong, or its network is, if nobody has it."""
+    if _is_free(loss, address):
+        home = known or _home(loss, loss.snapshot[name], address)
+        yield from (_Tale(name, link, address, why) for link in (home,) if link is not None)
 
 
 def _sent_from(loss: Loss) -> Iterator[_Tale]:
     """The addresses from which tunnels are to send, and that nobody has."""
     for name in loss.around:
         for device, vxlan in loss.snapshot[name].vxlans:
-            lower, why = loss.snapshot[name].link(vxlan.lower), f"its tunnel {device.name} sends from it"
-            if lower is not None and vxlan.local is not None and _is_free(loss, vxlan.local):
-                yield _Tale(name, lower, vxlan.local, why)
-            elif lower is None and vxlan.local is not None:
-                yield from _at_home(loss, name, vxlan.local, why)
+            if vxlan.local is not None:
+                why = f"its tunnel {device.name} sends from it"
+                yield from _at_home(loss, name, vxlan.local, why, loss.snapshot[name].link(vxlan.lower))
 
 
 def _sockets(namespace: Namespace) -> tuple[Socket, ...]:
