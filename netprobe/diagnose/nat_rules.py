@@ -25,7 +25,7 @@ from netprobe.model import (
     Term,
 )
 from netprobe.model.link import kind_of, name_of
-from netprobe.model.lookup import among, find, where
+from netprobe.model.lookup import among, find, gathered, indexed, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.prediction import Prediction
 from netprobe.predict.trace import Routed
@@ -61,13 +61,8 @@ def translates(namespace: Namespace, version: int, out: Link | None = None) -> b
     """Whether any rule of a namespace gives packets of this IP version another source; one that is only for
     other interfaces of its than `out` does not count.
     """
-    rules = rules_of_nat(namespace, "postrouting", {4: "0.0.0.0", 6: "::"}[version])
-    translating = (each.statements for each in rules if _gives_source(each))
-    return any(out is None or _is_for(namespace, each, out) for each in translating)
-
-
-def _gives_source(rule: NatRule) -> bool:
-    return bool(among(rule.statements, kind=_SOURCE))
+    translating = rules_of_nat(namespace, "postrouting", {4: "0.0.0.0", 6: "::"}[version], *_SOURCE)
+    return any(out is None or _is_for(namespace, each.statements, out) for each in translating)
 
 
 def _is_for(namespace: Namespace, statements: tuple[Statement, ...], out: Link | None) -> bool:
@@ -95,7 +90,7 @@ def source_rules(
     Where translation is expected, one that names the network of `source` itself is meant for it, whatever the
     interface.
     """
-    for each in filter(_gives_source, rules_of_nat(namespace, "postrouting", source)):
+    for each in rules_of_nat(namespace, "postrouting", source, *_SOURCE):
         own = expected and prefix.within(networks(each.statements, *_FROM), source)
         meant = own or _is_for(namespace, each.statements, out)
         if meant and not _is_for_own(namespace, each.statements, source, target):
@@ -118,13 +113,13 @@ def exempting(
     """The rules for translation that end the search for some packets, if not plainly for others only: the
     first few.
     """
-    rules = rules_of_nat(namespace, hook, source)
-    return islice((each.decision for each in rules if _exempts(each.statements, source, target)), _EXEMPTIONS)
+    ending = rules_of_nat(namespace, hook, source, "accept", "return")
+    return islice(
+        (each.decision for each in ending if _exempts(each.statements, source, target)), _EXEMPTIONS
+    )
 
 
 def _exempts(statements: tuple[Statement, ...], source: str, target: str) -> bool:
-    if not among(statements, kind=("accept", "return")):
-        return False  # most of them, of which no address need be looked at
     return not (_is_for_others(statements, _FROM, source) or _is_for_others(statements, _TO, target))
 
 
@@ -186,15 +181,27 @@ class NatRule(NamedTuple):
         return rule_decision(self.table, self.chain, self.rule, self.hook)
 
 
-def rules_of_nat(namespace: Namespace, hook: str, address: str) -> Iterator[NatRule]:
+def rules_of_nat(namespace: Namespace, hook: str, address: str, *kinds: str) -> Iterator[NatRule]:
     """All rules of the tables that have a nat chain at `hook` for this kind of address, chains that are
-    jumped to included.
+    jumped to included; with `kinds` those alone that have a statement of one of these.
     """
     families = {4: ("ip", "inet"), 6: ("ip6", "inet")}[prefix.version(address)]
     for table in namespace.tables:
         if table.family in families and where(table.chains, type="nat", hook=hook):
             chains = among(table.chains, hook=(None, hook))
-            yield from (NatRule(table, chain, rule, hook) for chain in chains for rule in chain.rules)
+            rules = ((chain, rule) for chain in chains for rule in _of_kinds(chain.rules, kinds))
+            yield from (NatRule(table, chain, rule, hook) for chain, rule in rules)
+
+
+def _of_kinds(rules: tuple[Rule, ...], kinds: tuple[str, ...]) -> Iterable[Rule]:
+    places = indexed(_by_kind, rules)
+    numbers = {number for kind in kinds for number in places.get(kind, ())}
+    return map(rules.__getitem__, sorted(numbers)) if kinds else rules
+
+
+def _by_kind(rules: tuple[Rule, ...]) -> dict[str, tuple[int, ...]]:
+    """The numbers of the rules that have a statement of a kind."""
+    return gathered((each.kind, number) for number, rule in enumerate(rules) for each in rule.statements)
 
 
 def found(namespace: Namespace, thing: Object) -> Rule | None:
