@@ -11,7 +11,7 @@ from itertools import chain
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Link, Namespace, Object, Rule, Stage, Term
-from netprobe.model.lookup import among
+from netprobe.model.lookup import among, indexed
 from netprobe.predict import fixes
 from netprobe.predict.drop import lost
 
@@ -45,7 +45,11 @@ def _renamed(loss: Loss, namespace: Namespace, link: Link, name: str, times: int
 
 def _said(namespace: Namespace) -> Counter[str]:
     """How many rules speak of each interface by its whole name."""
-    rules = chain.from_iterable(table.rules for table in namespace.tables)
+    rules = (each.rules for table in namespace.tables for each in table.chains)
+    return sum((indexed(_counted, each) for each in rules), Counter())
+
+
+def _counted(rules: tuple[Rule, ...]) -> Counter[str]:
     return Counter(name for rule in rules for name in set(_names(rule)))
 
 
