@@ -98,10 +98,11 @@ def of_interface(name: str, af_spec: bytes, mtu: int) -> dict[str, str]:
     of_family = attributes(af_spec, 0)
     ipv4 = _values(4, attributes(of_family.get(AF_INET, b""), 0).get(INET_CONF, b""))
     ipv6 = _values(6, attributes(of_family.get(AF_INET6, b""), 0).get(INET6_CONF, b""))
-    found = {f"net.ipv4.conf.{stem}{key}": value for key, value in ipv4}
-    found |= {f"net.ipv6.conf.{stem}{key}": value for key, value in ipv6}
-    if found.get(f"net.ipv6.conf.{stem}.mtu") == str(mtu):
-        del found[f"net.ipv6.conf.{stem}.mtu"]
+    four, six = f"net.ipv4.conf.{stem}", f"net.ipv6.conf.{stem}"
+    found = {four + key: value for key, value in ipv4}
+    found.update([(six + key, value) for key, value in ipv6])
+    if found.get(f"{six}.mtu") == str(mtu):
+        del found[f"{six}.mtu"]
     return found
 
 
