@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import click
-from click.core import ParameterSource, augment_usage_errors
+from click.core import ParameterSource
 
 from netprobe import __version__
 
-from .ending import COMPLETING, EXAMINED, EXIT, INTERRUPTED, is_interruption, run, until_interrupted
+from .ending import COMPLETING, EXAMINED, EXIT, run
+from .group import Commands
+from .kept import compared_runs, shown, understood
 from .parameters import (
-    ANYWHERE,
     CAPTURE,
     CHECK,
     COLOURS,
@@ -31,14 +31,9 @@ from .parameters import (
     output,
     with_options,
 )
+from .probe import probe
 from .progress import Progress
-from .streams import OUTPUT_FAILED, command_line, complain, print_report, rendered, terminal_of, write
-
-if TYPE_CHECKING:
-    from netprobe.engine import Recall
-    from netprobe.question import Question
-
-_T = TypeVar("_T")
+from .streams import complain, terminal_of, write
 
 _LOOKING = (
     "trace",
@@ -51,48 +46,6 @@ _LOOKING = (
     "map",
     "ls",
 )  # the commands that look at this machine
-
-
-class Subcommand(click.Command):
-    """A command whose errors are about it: click does not say whose option lacks its value.
-
-    What stands before any command may stand behind it, too.
-    """
-
-    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """The command's own, and the general ones, which its help does not repeat."""
-        return [*super().get_params(ctx), *ANYWHERE]
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """click's parsing, which knows for its errors where it is."""
-        with augment_usage_errors(ctx):
-            return super().parse_args(ctx, args)
-
-
-class Commands(click.Group):
-    """All commands, in the order in which a person meets them, and the nearest name for a typo."""
-
-    command_class = Subcommand
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """The commands in the order of their definition."""
-        return list(self.commands)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """click's resolution, with a hint for a misspelt command."""
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            from difflib import get_close_matches
-
-            near = get_close_matches(args[0], self.list_commands(ctx), 2)
-            if not near:
-                raise
-            raise click.UsageError(
-                f"No such command '{args[0]}'. Did you mean {' or '.join(near)}?", ctx
-            ) from error
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -144,7 +97,7 @@ def trace(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> No
     SRC is a namespace, a container, pid:N or path:FILE; DST one of these, an address or a host name. Example:
     netprobe trace red 8.8.8.8
     """
-    _probe("trace", settings, src, dst, options)
+    probe("trace", settings, src, dst, options)
 
 
 @cli.command(short_help="Ask by ARP or NDP who has an address on a segment.")
@@ -158,7 +111,7 @@ def arping(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> N
     Shows every answer with MAC and time, and the frame's way over bridge and ports. Example: netprobe arping
     c1 c2
     """
-    _probe("arping", settings, src, dst, options | {"protocol": "arp"})
+    probe("arping", settings, src, dst, options | {"protocol": "arp"})
 
 
 @cli.command(short_help="Say in one line whether DST answers SRC, and why not.")
@@ -168,7 +121,7 @@ def arping(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> N
 @click.pass_obj
 def ping(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> NoReturn:
     """Say in one line whether DST answers SRC, and the cause when it does not."""
-    _probe("ping", settings, src, dst, options)
+    probe("ping", settings, src, dst, options)
 
 
 @cli.command(short_help="Predict only: read the configuration, send nothing.")
@@ -178,7 +131,7 @@ def ping(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> NoR
 @click.pass_obj
 def why(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> NoReturn:
     """Predict only: read the configuration, send nothing."""
-    _probe("why", settings, src, dst, options | {"captures": "none", "write": None})
+    probe("why", settings, src, dst, options | {"captures": "none", "write": None})
 
 
 @cli.command(short_help="Say who reaches whom, and why not.")
@@ -245,37 +198,9 @@ def show_map(settings: dict[str, Any], /, endpoints: tuple[str, ...], **options:
 @click.pass_obj
 def show(settings: dict[str, Any], /, file: str, **options: Any) -> NoReturn:
     """Print a saved run again - a capture of netprobe's or a JSON report - without privileges."""
-    verdict, text = _understood(settings, (file,), lambda: _shown(settings, file, options))
+    verdict, text = understood(settings, (file,), lambda: shown(settings, file, options))
     write(text, options["out"])
     sys.exit(EXIT[verdict])
-
-
-def _shown(settings: dict[str, Any], file: str, options: dict[str, Any]) -> tuple[str, str]:
-    """Verdict and text of a saved run."""
-    from netprobe.session import load
-
-    report = load(file)
-    return report.verdict, rendered(settings, report, options)
-
-
-def _understood(settings: dict[str, Any], files: tuple[str, ...], work: Callable[[], _T]) -> _T:
-    """What `work` makes of saved files.
-
-    They may come from anybody: what contradicts itself is a bad file, and no bug of ours.
-    """
-    from netprobe.errors import NetprobeError, WrongQuestion
-
-    try:
-        return work()
-    except (NetprobeError, ImportError, SyntaxError, BrokenPipeError):  # of a library, the middle two
-        raise
-    except Exception as error:
-        if settings["verbose"] or is_interruption(error):
-            raise
-        hint = "Is it as netprobe wrote it? Then run again with -v for the traceback, and report it."
-        raise WrongQuestion(
-            f"{' or '.join(files)} does not hold together: {type(error).__name__}: {error}", hint
-        ) from error
 
 
 @cli.command(short_help="Say what changed between two saved runs.")
@@ -290,19 +215,11 @@ def diff(settings: dict[str, Any], /, before: str, after: str, **options: Any) -
     A run is a capture of netprobe's or a JSON report. Example: netprobe diff captures/monday.pcapng
     captures/today.pcapng
     """
-    same, text = _understood(settings, (before, after), lambda: _compared(settings, before, after, options))
+    same, text = understood(
+        settings, (before, after), lambda: compared_runs(settings, before, after, options)
+    )
     write(text, options["out"])
     sys.exit(0 if same else 1)
-
-
-def _compared(settings: dict[str, Any], before: str, after: str, options: dict[str, Any]) -> tuple[bool, str]:
-    """Whether two saved runs are the same, and the text that says so."""
-    from netprobe.formats import compared
-    from netprobe.session import diff
-
-    runs = diff(before, after)
-    text = compared(runs.before, runs.after, runs.found, options["output"], terminal_of(settings, options))
-    return runs.found.same, text
 
 
 @cli.command(name="ls", short_help="List namespaces and containers, and the veth to each.")
@@ -451,86 +368,3 @@ def help_of(ctx: click.Context, /, command: str | None) -> None:
     assert found is not None
     with click.Context(found, info_name=command, parent=root) as inner:
         click.echo(found.get_help(inner))
-
-
-def _probe(command: str, settings: dict[str, Any], src: str, dst: str, options: dict[str, Any]) -> NoReturn:
-    """One question from the command line: ask, save, print, exit."""
-    from contextlib import ExitStack
-
-    with ExitStack() as held:
-        crafter = None
-        if command != "why":
-            from netprobe.linux.sensors.crafter import Crafter
-
-            # forked before anything heavy is imported: scapy loads beside pyroute2
-            crafter = held.enter_context(Crafter())
-        question = _question(command, src, dst, options)
-        if options.get("watch"):
-            from .watch import answer
-
-            sys.exit(answer(question, settings, options, crafter, _recall(options)))
-        from netprobe.session import Session
-
-        session = held.enter_context(Session(settings["host"], options.get("exclude") or (), crafter))
-        recall = _recall(options)
-        many = f", {question.count} probes" if question.count > 1 else ""
-        with Progress(f"{command}{many}"):
-            run, interrupted = until_interrupted(lambda: session.run(question, recall))
-            run = session.with_holders(run)
-    failed = None
-    if command != "why":
-        from netprobe.saved import save
-
-        run, failed = save(run, options["write"], options["captures"], command_line())
-    print_report(rendered(settings, run.report, options), options)
-    if failed is not None:
-        complain(failed[0], failed[1])
-        sys.exit(OUTPUT_FAILED)
-    sys.exit(INTERRUPTED if interrupted else EXIT[run.report.verdict])
-
-
-def _recall(options: dict[str, Any]) -> Recall | None:
-    """Where an earlier good run may be: the file that is named, else the folder that captures go to."""
-    from netprobe.earlier import RunOfFile, RunsOfFolder
-
-    since, folder = options["since"], options["captures"]
-    if since is not None:
-        return None if since == "none" else RunOfFile(since)
-    return None if folder == "none" or options["write"] is not None else RunsOfFolder(folder)
-
-
-def _question(command: str, src: str, dst: str, options: dict[str, Any]) -> Question:
-    from netprobe.errors import WrongQuestion
-    from netprobe.question import Question
-
-    _check_files(options)
-    if options["four"] and options["six"]:
-        raise WrongQuestion("-4 and -6 contradict each other", "Write one of them.")
-    versions: dict[tuple[bool, bool], Literal[4, 6]] = {(True, False): 4, (False, True): 6}
-    version = versions.get((options["four"], options["six"]))
-    asked = ("protocol", "port", "count", "size", "ttl", "df", "source_address", "source_port", "mark", "uid")
-    given = {name: options[name] for name in asked if options.get(name) is not None}
-    spans = {f"{name}_ns": options[name] for name in ("interval", "timeout") if name in options}
-    return Question(src, dst, command, version=version, send=command != "why", **given, **spans)
-
-
-def _check_files(options: dict[str, Any]) -> None:
-    """Raises WrongQuestion when the capture would have two places, or would be overwritten by the report."""
-    from netprobe.errors import WrongQuestion
-
-    write, out = options.get("write"), options.get("out")
-    if write is None:
-        return
-    if (
-        click.get_current_context().get_parameter_source("captures") is ParameterSource.COMMANDLINE
-        and options["captures"] != "none"
-    ):
-        raise WrongQuestion("-w and --captures are two places for one capture", "Write one of them.")
-    if (
-        out is not None
-        and os.path.realpath(write) == os.path.realpath(out)
-        and not os.path.realpath(out).startswith("/dev/")
-    ):
-        raise WrongQuestion(
-            "-w and --out name the same file", "Write two names: the capture and the report are two files."
-        )

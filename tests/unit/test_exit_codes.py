@@ -169,13 +169,13 @@ def patched(line: str, *argv: str) -> subprocess.CompletedProcess[str]:
     ],
 )
 @pytest.mark.parametrize(
-    "place", ["cli.program = lambda", "cli.run_line = lambda _", "commands._shown = lambda *_"], ids=["program", "line", "command"]
+    "place", ["cli.program = lambda", "cli.run_line = lambda _", "commands.shown = lambda *_"], ids=["program", "line", "command"]
 )
 def test_what_nobody_foresaw(error: str, place: str) -> None:
-    done = patched(f"{place}: fails({error})", "explain" if "_shown" not in place else "show", SAMPLE)
-    if "_shown" in place and "Exit" not in error:
+    done = patched(f"{place}: fails({error})", "explain" if "shown" not in place else "show", SAMPLE)
+    if "shown" in place and "Exit" not in error:
         assert done.returncode == 2  # a saved run is somebody else's statement
-    elif "_shown" in place and "SystemExit" in error:
+    elif "shown" in place and "SystemExit" in error:
         assert done.returncode == 1  # how a command ends
     elif "emory" in error:
         assert (done.returncode, "bug" in done.stderr) == (3, False), done.stderr
@@ -185,7 +185,7 @@ def test_what_nobody_foresaw(error: str, place: str) -> None:
 
 
 def test_a_traceback_for_who_asks_for_it() -> None:
-    done = patched("commands._compared = lambda *_: fails(KeyError('x'))", "-v", "diff", SAMPLE, SAMPLE)
+    done = patched("commands.compared_runs = lambda *_: fails(KeyError('x'))", "-v", "diff", SAMPLE, SAMPLE)
     assert done.returncode == 70
     assert done.stderr.startswith("Traceback")
     assert done.stderr.rstrip().endswith("KeyError: 'x'")
@@ -204,12 +204,12 @@ def test_a_machine_that_cannot_be_left(error: str) -> None:
     "moment",
     [
         "cli.program = lambda: os.kill(os.getpid(), signal.{0})",
-        "commands._shown = lambda *_: os.kill(os.getpid(), signal.{0})",
+        "commands.shown = lambda *_: os.kill(os.getpid(), signal.{0})",
         "import netprobe.__main__ as last\nflushed = last._flushed\n"
         "last._flushed = lambda stream: (os.kill(os.getpid(), signal.{0}), flushed(stream))[1]",
-        "class Last:\n    def __del__(self): os.kill(os.getpid(), signal.{0})\ncommands._shown = lambda *_: Last() and None",
+        "class Last:\n    def __del__(self): os.kill(os.getpid(), signal.{0})\ncommands.shown = lambda *_: Last() and None",
         "class Name:\n    def __set_name__(self, *_): os.kill(os.getpid(), signal.{0})\n"
-        "commands._shown = lambda *_: type('Made', (), {{'name': Name()}})",
+        "commands.shown = lambda *_: type('Made', (), {{'name': Name()}})",
     ],
     ids=["running", "command", "leaving", "taking apart", "making a class"],
 )
