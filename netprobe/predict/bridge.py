@@ -20,6 +20,7 @@ from netprobe.model import (
     Stage,
     Stop,
 )
+from netprobe.model.lookup import indexed
 
 from . import prefix
 from .drop import lost, unread
@@ -32,13 +33,27 @@ def fdb_lookup(namespace: Namespace, bridge: Link, mac: str, vlan: int | None) -
     """The bridge's forwarding entry for a MAC address in a VLAN (None: it looks at none); None when the frame
     would be flooded. Raises Lacking where the namespace has too many entries, and this one was not read.
     """
-    query = FdbQuery(bridge.index, mac, vlan)
-    if namespace.forwarded is not None and query not in namespace.forwarded:
-        raise Lacking(ReadFdb(namespace.name, query))
+    if namespace.forwarded is not None:
+        _ask(namespace, bridge, mac, vlan)
     wanted = vlan or 0
     entries = [e for e in namespace.entries_of(mac) if bridge.index in (e.master, e.index)]
     found = [e for e in entries if e.remote is None and e.vlan in (None, 0, vlan)]
     return min(found, key=lambda e: (not e.local, (e.vlan or 0) != wanted), default=None)
+
+
+def _ask(namespace: Namespace, bridge: Link, mac: str, vlan: int | None) -> None:
+    """Ask for the entries of a MAC address, unless they were read: of all bridges at once, of which there may
+    be a hundred in a row.
+    """
+    asked: frozenset[FdbQuery] = indexed(frozenset, namespace.forwarded or ())
+    if FdbQuery(bridge.index, mac, vlan) in asked:
+        return
+    others = (
+        FdbQuery(each.index, mac, vlan if each.filters_vlans else None)
+        for each in namespace.links_of("bridge")
+    )
+    wanted = dict.fromkeys((FdbQuery(bridge.index, mac, vlan), *others))
+    raise Lacking(*(ReadFdb(namespace.name, query) for query in wanted if query not in asked))
 
 
 def port_object(port: Link, setting: str) -> Object:

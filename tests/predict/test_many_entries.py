@@ -46,3 +46,10 @@ def test_where_all_entries_were_read_nothing_is_asked() -> None:
 def test_what_was_asked_for_once_is_no_difference(before: Namespace, after: Namespace, said: list[str]) -> None:
     old, new = (Snapshot().with_namespace(each) for each in (before, after))
     assert [each.name for each in differences(old, new, "h")] == said
+
+
+def test_all_bridges_are_asked_at_once() -> None:
+    other = Link(8, "br1", "bridge", up=True, bridge=Bridge(vlan_filtering=True))
+    with pytest.raises(Lacking) as lacking:
+        fdb_lookup(replace(SWITCH, links=(*SWITCH.links, other)), BRIDGE, MAC, None)
+    assert lacking.value.needs == (ReadFdb("h", QUERY), ReadFdb("h", FdbQuery(8, MAC)))
