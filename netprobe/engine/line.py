@@ -152,6 +152,7 @@ def replay(run: Run) -> Run:
 def _concluded_again(run: Run, found: _Looked, clock: Clock) -> Report:
     """The report on what was recorded, with the cause of a loss."""
     from netprobe.diagnose.change import CHANGED, concluded
+    from netprobe.model.report import HELD
 
     report = diagnosed(
         found.command,
@@ -163,7 +164,7 @@ def _concluded_again(run: Run, found: _Looked, clock: Clock) -> Report:
         clock,
         run.earlier,
     )
-    kept = tuple(note for note in run.report.notes if note.startswith(CHANGED))
+    kept = tuple(note for note in run.report.notes if note.startswith(CHANGED) or HELD in note)
     report = concluded(replace(report, notes=(*report.notes, *kept)))
     report, _ = foretell(None, report, run.snapshot, clock, run.earlier)
     return report

@@ -13,6 +13,8 @@ from .command import Command, lines
 from .flow import Flow, Probe
 from .place import Blind, Object, Place, Stage
 
+HELD = " is held by "  # in the note on a port: which program holds it, no recording tells
+
 
 class Verdict(StrEnum):
     """The answer to the question that was asked."""

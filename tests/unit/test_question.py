@@ -81,7 +81,7 @@ def test_what_goes_together(protocol, options, port):
     [
         ("trace -4 -6 red 8.8.8.8", "-4 and -6 contradict each other"),
         ("trace --no-witness red 8.8.8.8", "no such option"),
-        ("trace -o jsonl red 8.8.8.8", "'jsonl' is not one of"),
+        ("trace -o yaml red 8.8.8.8", "'yaml' is not one of"),
         ("trace --zone red 8.8.8.8", "no such option --zone"),
         ("arping --ttl 3 red 8.8.8.8", "no such option --ttl; did you mean --out"),
         ("trace -c x red 8.8.8.8", "'x' is not a number"),

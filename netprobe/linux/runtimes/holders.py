@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from netprobe.linux import deadline, files
+from netprobe.model.report import HELD
 
 from .cgroups import Group
 from .process import Process
@@ -77,4 +78,4 @@ def sentence(holder: Holder, what: str, registry: Registry | None) -> str:
     inside = f" in the container {container.name}" if container is not None else ""
     end = led_to(holder.command)
     onward = f", which leads to {end[0]} port {end[1]} (`netprobe ls {end[0]}` says whose)" if end else ""
-    return f"{what} is held by {holder.program} (pid {holder.pid}){inside}{onward}"
+    return f"{what}{HELD}{holder.program} (pid {holder.pid}){inside}{onward}"
