@@ -22,7 +22,7 @@ SAMPLE = SAMPLES / "no-masquerade.pcapng"
 
 def test_mutated_files() -> None:
     outcome = saved_files.fuzz(40, seed=2)
-    assert outcome.cases == 40 * 7
+    assert outcome.cases == 40 * 8
     assert outcome.failures == []
 
 
