@@ -99,7 +99,7 @@ def _gets_further(loss: Loss, found: Tried) -> bool:
     stop = found.outcome.stop
     if stop is None or stop.code == "unknown":
         return False
-    if is_same(stop, loss.stop):
+    if _same(stop, loss.stop):
         return _lacks_still(loss, found.repair)
     if found.repair.stop.code == "route-loop" or _ends_loop(loss, stop) or _lets_go(loss, found.outcome):
         return True
@@ -114,7 +114,7 @@ def _ends_loop(loss: Loss, stop: Stop) -> bool:
 def _is_lost_elsewhere(loss: Loss, found: Tried) -> bool:
     """Whether something was put right, and the probe takes another way on which it is lost as early."""
     stop = found.outcome.stop
-    known = stop is not None and stop.code != "unknown" and not is_same(stop, loss.stop)
+    known = stop is not None and stop.code != "unknown" and not _same(stop, loss.stop)
     return known and found.repair.merit is Merit.RESTORES
 
 
@@ -136,8 +136,7 @@ def _lacks_still(loss: Loss, repair: Repair) -> bool:
     return took and loss.stop.code in LACKING
 
 
-def is_same(one: Stop, other: Stop) -> bool:
-    """Whether two packets end in the same namespace, for the same reason, by the same thing."""
+def _same(one: Stop, other: Stop) -> bool:
     things = [(each.code, each.place.namespace, each.thing.id) for each in (one, other)]
     return things[0] == things[1]
 

@@ -17,7 +17,7 @@ from netprobe.predict.prediction import Prediction
 from netprobe.predict.sockets import PROGRAMS
 
 from .repair import Loss, Merit, Repair, is_meant
-from .search import Results, is_same, search
+from .search import Results, search
 from .tried import tried
 
 _SEARCHES = 16  # of the ways that are followed; one takes some 40 ms
@@ -123,8 +123,12 @@ def _ways(loss: Loss, so_far: _Sequence | None, found: Results) -> Iterator[_Seq
 
 
 def _comes_back(way: _Sequence, loss: Loss) -> bool:
-    """Whether a way ends where it began: its last step undid the first."""
-    return way.outcome.stop is not None and is_same(way.outcome.stop, loss.stop)
+    """Whether something was taken away, and then the packet goes as it went before: that was put back."""
+    return way.first.merit is Merit.UNDOES and _places(way.outcome) == _places(loss.prediction)
+
+
+def _places(walk: Prediction) -> list[tuple[object, ...]]:
+    return [(hop.namespace, hop.interface, hop.stage) for hop in walk.hops]
 
 
 def _arrives(loss: Loss, way: _Sequence) -> bool:
