@@ -9,22 +9,16 @@ def test_x(user):                    no lab, but user.run([...]) as root and as 
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from typing import Any
+from contextlib import ExitStack
 
 import hypothesis
 import pytest
 from identities import Identity, identity
+from open_labs import open_lab
 
-from netprobe.errors import NetprobeError
 from netprobe.lab.lab import Lab
-from netprobe.lab.topology import Topology
-from netprobe.lab.tutorial import TUTORIAL
 
 pytest_plugins = ["engines.fixtures"]  # docker_lab, podman_lab
 
@@ -34,24 +28,6 @@ hypothesis.settings.load_profile("netprobe")
 # A shell starts what it runs in the background without Ctrl-C, and that is inherited: the programs that tests interrupt would not hear it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-@contextmanager
-def open_lab(privilege: str, topology: Topology = TUTORIAL, **options: Any) -> Iterator[Lab]:
-    """A lab as "root" or "rootless"; skipped, with the reason, where it cannot be had. Its folder is /tmp/netprobe-lab-*, open to all."""
-    folder = Path(tempfile.mkdtemp(prefix="netprobe-lab-"))
-    folder.chmod(0o777)  # the rootless lab of a root pytest writes there as nobody
-    user = identity(privilege)
-    given = {"rootless": privilege == "rootless", "folder": str(folder), "launcher": user.launcher, "environment": user.environment}
-    try:
-        try:
-            lab = Lab(topology, **{**given, **options})
-        except NetprobeError as error:
-            pytest.skip(f"no {privilege} lab on this machine: {error}")
-        with lab:
-            yield lab
-    finally:
-        shutil.rmtree(folder)
 
 
 _PRIVILEGES = ["root", "rootless"] if os.geteuid() == 0 else ["rootless"]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from asking import ask_program, once
-from conftest import open_lab
+from open_labs import open_lab
 
 from netprobe.lab.lab import Lab
 from netprobe.lab.topology import Interface, LabBridge, Topology, Veth

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from asking import ask, ask_program, once, until
-from conftest import open_lab
 from junitparser import JUnitXml
+from open_labs import open_lab
 
 from netprobe.lab import crowds
 from netprobe.lab.lab import Lab

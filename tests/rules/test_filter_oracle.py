@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import kernel_oracle
 import pytest
-from conftest import open_lab
+from open_labs import open_lab
 
 from netprobe.lab.lab import Lab
 
