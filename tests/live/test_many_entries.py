@@ -26,7 +26,8 @@ main()
 MAC = "02:00:00:00:00:02"  # of s2
 CONFIGURED = {
     "nothing else": ":",
-    "an entry made by hand that leads elsewhere": f"bridge fdb replace {MAC} dev p3 master static",
+    # sticky: what s2 says by itself would lead it back
+    "an entry made by hand that leads elsewhere": f"bridge fdb replace {MAC} dev p3 master static sticky",
     "the bridge's own": f"bridge fdb replace {MAC} dev p2 master permanent",
     "a locked port": "bridge link set dev p1 learning off locked on; bridge fdb del 02:00:00:00:00:01 dev p1 master || :",
 }
