@@ -94,21 +94,16 @@ def _is_translated(found: Tried) -> bool:
 
 def _gets_further(loss: Loss, found: Tried) -> bool:
     """Whether the probe would be lost later than it is: on the way back, or behind more hops; or goes round
-    no more, which brought it nowhere however often it went.
+    no more.
     """
     stop = found.outcome.stop
     if stop is None or stop.code == "unknown":
         return False
     if _same(stop, loss.stop):
         return _lacks_still(loss, found.repair)
-    if found.repair.stop.code == "route-loop" or _ends_loop(loss, stop) or _lets_go(loss, found.outcome):
+    if found.repair.stop.code == "route-loop" or _lets_go(loss, found.outcome):
         return True
     return _progress(found.repair.mended, found.outcome) >= _progress(loss.snapshot, loss.prediction)
-
-
-def _ends_loop(loss: Loss, stop: Stop) -> bool:
-    """Whether the packet went round before, and now comes to something else than a way that is taken away."""
-    return loss.stop.code == "route-loop" and stop.code not in (*LACKING, loss.stop.code)
 
 
 def _is_lost_elsewhere(loss: Loss, found: Tried) -> bool:

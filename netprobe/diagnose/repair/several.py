@@ -69,8 +69,7 @@ def first_of_several(loss: Loss, alone: Results) -> Repair | None:
         after, found = _looked_behind(loss, way)
         last = _last_step(loss, way, found)
         if last is None:
-            longer = _ways(after, way, found) if way.depth < _DEPTH else ()
-            queue.put(each for each in longer if not _comes_back(each, loss))
+            queue.put(_ways(after, way, found) if way.depth < _DEPTH else ())
         elif way.cost + last < best[0]:
             best = way.cost + last, way.first
     return best[1]
@@ -120,15 +119,6 @@ def _ways(loss: Loss, so_far: _Sequence | None, found: Results) -> Iterator[_Seq
         if then is not None and then.outcome.stop is not None:
             first = so_far.first if so_far is not None else repair
             yield _Sequence(cost + own, depth + 1, first, repair, then.outcome)
-
-
-def _comes_back(way: _Sequence, loss: Loss) -> bool:
-    """Whether something was taken away, and then the packet goes as it went before: that was put back."""
-    return way.first.merit is Merit.UNDOES and _places(way.outcome) == _places(loss.prediction)
-
-
-def _places(walk: Prediction) -> list[tuple[object, ...]]:
-    return [(hop.namespace, hop.interface, hop.stage) for hop in walk.hops]
 
 
 def _arrives(loss: Loss, way: _Sequence) -> bool:
