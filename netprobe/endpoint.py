@@ -19,8 +19,9 @@ from msgspec.structs import replace
 
 from .errors import WrongQuestion
 from .model import Protocol
+from .model.runtime import BY_KIND
 
-KINDS = ("netns", "docker", "podman", "lxc", "nspawn", "containerd", "pid", "path", "pod")
+KINDS = ("netns", *BY_KIND, "pid", "path")
 PROTOCOLS = {
     protocol.value: protocol for protocol in (Protocol.ICMP, Protocol.UDP, Protocol.TCP, Protocol.ARP)
 }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from netprobe.model.runtime import BY_KIND
 from netprobe.model.wiring import Wiring
 
 from .markup import escaped
@@ -62,8 +63,6 @@ font:12px ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospac
 .wiring .answer{font-weight:bold}
 .wiring .answer.good{fill:var(--good)}
 .wiring .answer.bad{fill:var(--bad)}"""
-
-_CONTAINERS = ("docker", "podman", "containerd", "lxc", "incus", "nspawn", "pod")
 
 
 def wiring_svg(wiring: Wiring) -> str:
@@ -141,7 +140,7 @@ def _picture(
 def _block(block: Cluster, place: Rect) -> Iterator[str]:
     if block.outside:
         return
-    kind = "container" if block.kind in _CONTAINERS else "space"
+    kind = "container" if block.kind in BY_KIND else "space"
     kind = {"host": "", "more": "more", "blind": "blind"}.get(block.kind, kind)
     yield _rect(place, f"block {kind}".strip(), 10)
     yield _text(block.title, place.x + FRAME, place.y + 16, "bold")

@@ -14,12 +14,13 @@ from runtimes.proc_tree import ProcTree
 from netprobe.linux.files import Tree
 from netprobe.linux.runtimes.census import Census
 from netprobe.linux.runtimes.container import Container
-from netprobe.linux.runtimes.containerd import Containerd, Tasks
+from netprobe.linux.runtimes.containerd import Containerd
 from netprobe.linux.runtimes.docker_files import DockerFiles
 from netprobe.linux.runtimes.lxc import Lxc
 from netprobe.linux.runtimes.nspawn import Nspawn
 from netprobe.linux.runtimes.podman_files import PodmanFiles, Store
 from netprobe.linux.runtimes.pods import Pods
+from netprobe.linux.runtimes.tasks import Tasks
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
 

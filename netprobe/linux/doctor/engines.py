@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from netprobe.linux import files
-from netprobe.linux.names.containers import SIGNS
 from netprobe.linux.privilege import with_sudo
 from netprobe.linux.runtimes.api import Busy, HttpAnswer, Silent, get
-from netprobe.linux.runtimes.sockets import Sockets, docker_sockets, podman_sockets
+from netprobe.linux.runtimes.kinds import engine_of
+from netprobe.linux.runtimes.sockets import Sockets
 from netprobe.model.command import Command
 from netprobe.model.examination import Finding, State
+from netprobe.model.runtime import BY_KIND, RUNTIMES
 
 Ask = Callable[[str, str], HttpAnswer]
-FINDERS = {"docker": docker_sockets, "podman": podman_sockets}
-SERVICES = {"docker": "docker", "podman": "podman.socket"}
-CHOOSING = {"docker": ("DOCKER_HOST", "DOCKER_CONTEXT"), "podman": ("CONTAINER_HOST",)}
 PING = "/_ping"  # Docker Engine API; Podman has it as well
 INSTEAD = "containers are known from /proc and the engine's files; of one that does not run little is said"
 
@@ -26,17 +24,17 @@ def engines(
     """A finding for each engine that is in use on the machine whose files are below `root`; one that there
     is none.
     """
-    found = [each for kind in SIGNS for each in _kind(kind, environment, root, argv, user, ask)]
+    found = [each for row in RUNTIMES for each in _kind(row.kind, environment, root, argv, user, ask)]
     return found or [Finding("engines", State.OK, "no container engine is in use here")]
 
 
 def _kind(
     kind: str, environment: Mapping[str, str], root: str, argv: Sequence[str], user: int, ask: Ask
 ) -> list[Finding]:
-    signs = [sign for sign in SIGNS[kind] if _holds_something(files.Tree(root or "/"), sign)]
-    if kind not in FINDERS:
+    signs = [sign for sign in BY_KIND[kind].folders if _holds_something(files.Tree(root or "/"), sign)]
+    if not BY_KIND[kind].service:
         return [_remembered(kind, signs[0])] if signs else []
-    sockets = FINDERS[kind](environment, root)
+    sockets = engine_of(kind).sockets(environment, root)
     if sockets.remark:
         return [_elsewhere(kind, sockets, environment, argv)]
     if sockets.paths:
@@ -62,7 +60,7 @@ def _remembered(kind: str, sign: str) -> Finding:
 
 def _elsewhere(kind: str, sockets: Sockets, environment: Mapping[str, str], argv: Sequence[str]) -> Finding:
     """The user's environment names an engine that cannot be asked."""
-    named = [name for name in CHOOSING[kind] if environment.get(name)]
+    named = [name for name in BY_KIND[kind].chosen_by if environment.get(name)]
     unset = [word for name in named for word in ("-u", name)]
     way = Command.of("env", *unset, *argv) if unset else Command.of(kind, "context", "use", "default")
     return _silent(kind, sockets.remark, way)
@@ -88,7 +86,7 @@ def _silent(kind: str, fact: str, way: Command) -> Finding:
 
 def _start(kind: str, verb: str, root: str) -> Command:
     """What starts an engine, on the machine whose files are below `root`."""
-    tree, service = files.Tree(root or "/"), SERVICES[kind]
+    tree, service = files.Tree(root or "/"), BY_KIND[kind].service
     words = ("systemctl", verb, service)
     if tree.exists("/etc/init.d/" + kind) and not tree.exists("/run/systemd/system"):  # sd_booted(3)
         words = ("service", kind, verb)

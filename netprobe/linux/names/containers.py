@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from netprobe.linux import apart, files, netns
+from netprobe.model.runtime import BY_KIND, RUNTIMES
 
 from .names import Found
 
@@ -19,26 +20,7 @@ if TYPE_CHECKING:
     from netprobe.linux.runtimes.registry import Registry
     from netprobe.model.wiring import EngineNetwork
 
-PODS = "pod"  # a pod is never meant by a name without the prefix
-# The kinds, those with the better names first, and where they usually keep what they know: of one that has
-# containers some of it exists.
-SIGNS: Mapping[str, Sequence[str]] = {
-    "docker": ("/var/lib/docker/containers",),
-    "podman": ("/var/lib/containers/storage",),
-    PODS: (),
-    "containerd": (
-        "/run/containerd/io.containerd.runtime.v2.task",
-        "/run/k3s/containerd/io.containerd.runtime.v2.task",
-    ),
-    "lxc": (
-        "/var/lib/lxc",
-        "/var/lib/incus/containers",
-        "/var/lib/lxd/containers",
-        "/var/snap/lxd/common/lxd/containers",
-    ),
-    "nspawn": ("/run/systemd/machines",),
-}
-CHOICES = {"docker": ("DOCKER_HOST", "DOCKER_CONTEXT"), "podman": ("CONTAINER_HOST",)}
+PODS = "pod"
 
 
 class Containers:
@@ -48,7 +30,7 @@ class Containers:
         self._root = root
         self._environment = os.environ if environment is None else environment
         self.sources: Sequence[ContainerKind] = tuple(
-            ContainerKind(kind, kind != PODS, self) for kind in SIGNS
+            ContainerKind(each.kind, each.bare, self) for each in RUNTIMES
         )
 
     @cached_property
@@ -63,12 +45,12 @@ class Containers:
         chose is asked in passing.
         """
         found: Sequence[Container] = ()
-        if any(self._environment.get(variable) for variable in CHOICES.get(kind, ())):
+        if any(self._environment.get(variable) for variable in BY_KIND[kind].chosen_by):
             found = self.registry.glanced(kind, name)
         elif self._has_signs(kind):
-            from netprobe.linux.runtimes.glance import glance
+            from netprobe.linux.runtimes.kinds import Kinds
 
-            found = glance(kind, name, self._root)
+            found = Kinds(self._root, self._environment, []).glance(kind, name)
         return _found(found)
 
     def find(self, kind: str, name: str) -> Sequence[Found]:
@@ -80,7 +62,7 @@ class Containers:
 
     def _has_signs(self, kind: str) -> bool:
         tree = files.Tree(self._root or "/")
-        return any(tree.exists(sign) for sign in SIGNS[kind])
+        return any(tree.exists(sign) for sign in BY_KIND[kind].folders)
 
     def sought(self, kind: str, name: str) -> Sequence[Found]:
         """The same, wherever it is: by the processes of the machine."""

@@ -15,17 +15,22 @@ import re
 
 from msgspec import Struct
 
-_NAMED = re.compile(r"(docker|libpod|libpod-payload|crio|cri-containerd|nerdctl)-([0-9a-f]{64})(?:\.scope)?$")
-_RUNTIMES = {
-    "libpod": "podman",
-    "libpod-payload": "podman",
-    "cri-containerd": "containerd",
-    "nerdctl": "containerd",
-}
-_WHOLE = re.compile("[0-9a-f]{64}")
-_LXC, _NSPAWN = "lxc.payload.", (("systemd-nspawn@", ".service"), ("machine-", ".scope"))
-_SUPERVISOR = "/supervisor"  # where systemd-nspawn puts itself, beside its container's /payload
+from netprobe.model.runtime import BY_KIND, ID, RUNTIMES
+
+_WHOLE = re.compile(ID)
 _DELEGATED = re.compile(r"/user@(\d{1,10})\.service(?:/|$)")
+
+
+# the id's group in the one pattern of all rows is called after the row: docker0, docker1, podman0
+_MAKERS = {f"{row.kind}{n}": row for row in RUNTIMES for n in range(len(row.groups))}
+_GROUPS = re.compile(
+    "|".join(
+        pattern.replace("?P<id>", f"?P<{row.kind}{n}>", 1)
+        for row in RUNTIMES
+        for n, pattern in enumerate(row.groups)
+    ),
+    re.DOTALL,
+)
 
 
 class Group(Struct, frozen=True):
@@ -51,7 +56,7 @@ def group_of(cgroup: str, home: str = "") -> Group | None:
         found = _outermost(path, len(home)) if home and path.startswith(home + "/") else None
         if found is None:
             found = _outermost(path, 0)
-        if found is not None and not (found[1] == "nspawn" and path == found[0] + _SUPERVISOR):
+        if found is not None and not _is_beside(path, *found[:2]):
             return Group(*found, hierarchy)
     return None
 
@@ -86,20 +91,19 @@ def _named_by(step: str, above: str, in_pods: bool) -> tuple[str, str] | None:
     """(runtime, id) of the container whose group is called `step` in the group `above`; `in_pods`: below the
     kubelet's groups.
     """
-    if found := _NAMED.search(step):
-        return _RUNTIMES.get(found[1], found[1]), found[2]
-    if step.startswith(_LXC) and step != _LXC:
-        return "lxc", step.removeprefix(_LXC)
-    for start, end in _NSPAWN:
-        if step.startswith(start) and step.endswith(end) and len(step) > len(start) + len(end):
-            return "nspawn", _unescaped(step[len(start) : -len(end)])
-    if above == "lxc" and step:
-        return "lxc", step
-    if above == "docker" and _WHOLE.fullmatch(step.removesuffix(".scope")):
-        return "docker", step.removesuffix(".scope")
+    found = _GROUPS.fullmatch(f"{above}/{step}")
+    if found is not None and found.lastgroup is not None:
+        maker, name = _MAKERS[found.lastgroup], found[found.lastgroup]
+        return maker.group or maker.kind, _unescaped(name) if maker.escaped else name
     if _WHOLE.fullmatch(step) and above != "libpod_parent":  # there a pod of Podman's
         return "containerd" if in_pods else "", step  # "": whoever made it, docker --cgroup-parent, for one
     return None
+
+
+def _is_beside(path: str, group: str, runtime: str) -> bool:
+    """Whether a path is that of a group below a container's, which its runtime has for itself."""
+    row = BY_KIND.get(runtime)
+    return row is not None and bool(row.beside) and path == f"{group}/{row.beside}"
 
 
 def _unescaped(name: str) -> str:

@@ -9,15 +9,14 @@ from collections.abc import Callable, Iterator
 from msgspec import Struct, structs
 
 from netprobe.model.command import joined
+from netprobe.model.runtime import BY_KIND
 
 WHOLE_ID = re.compile(r"[0-9a-f]{64}")
 # what counts as an id that was cut short: 12 digits is what `docker ps` prints
 SHORT_ID = re.compile(r"[0-9a-f]{12,64}")
 GONE = {"exited": "stopped", "stopped": "stopped", "dead": "dead", "removing": "being removed"}
-START = {"docker": "docker start", "podman": "podman start", "lxc": "lxc-start", "nspawn": "machinectl start"}
 USER_SPACE = ("pasta", "slirp4netns")  # how a rootless Podman connects a container
 _WITHOUT_NETWORKS = (*USER_SPACE, "none", "host", "container", "ns", "private")
-LOGS = {"docker": "docker logs", "podman": "podman logs"}
 
 
 class Container(Struct, frozen=True):
@@ -130,11 +129,12 @@ def absence(container: Container, now: float | None = None) -> tuple[str, str]:
     `now` in seconds since the epoch.
     """
     name, when = container.name, _when(container, time.time() if now is None else now)
-    start = f"start it: {_command(START[container.runtime], name)}" if container.runtime in START else ""
+    runtime = BY_KIND.get(container.runtime)
+    start = f"start it: {_command(runtime.start, name)}" if runtime and runtime.start else ""
     if container.state in ("created", "initialized", "configured"):
         return f"{name} was created but never started", start
     if container.state == "restarting":
-        logs = f"see why: {_command(LOGS[container.runtime], name)}" if container.runtime in LOGS else ""
+        logs = f"see why: {_command(runtime.logs, name)}" if runtime and runtime.logs else ""
         return f"{name} is restarting{when}", logs
     if container.state in ("dead", "removing"):
         return f"{name} is {GONE[container.state]}{when}", ""

@@ -1,17 +1,58 @@
-"""The runtimes by kind, each made when it is first asked for: what a question does not need is not loaded."""
+"""The runtimes by kind, each made when it is first asked for: what a question does not need is not loaded.
+
+What there is to know of one is its row in `model/runtime` and its module here, which has two functions:
+`of(kinds)`, the `Runtime`, and `glance(kinds, name)`, the containers that a name means as far as the files at
+the usual places tell: cheap enough to be asked each time. One that can be asked has `sockets` as well.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol, cast
+
+from netprobe.linux.files import Tree
+from netprobe.model.runtime import BY_KIND, RUNTIMES
 
 if TYPE_CHECKING:
     from .census import Census
     from .client import Client
-    from .containerd import Tasks
+    from .container import Container
     from .engine import Engine
-    from .runtime import Memory, Runtime
+    from .runtime import Runtime
+    from .sockets import Sockets
+    from .tasks import Tasks
+
+
+class RuntimeModule(Protocol):
+    """The module of a runtime."""
+
+    def of(self, kinds: Kinds) -> Runtime:
+        """The runtime of this machine."""
+        ...
+
+    def glance(self, kinds: Kinds, name: str) -> Sequence[Container]:
+        """The containers that `name` means. No engine is asked."""
+        ...
+
+
+class EngineModule(RuntimeModule, Protocol):
+    """The module of a runtime that can be asked."""
+
+    def sockets(self, environment: Mapping[str, str], root: str) -> Sockets:
+        """Where it is to be asked."""
+        ...
+
+
+def module_of(kind: str) -> RuntimeModule:
+    """The module of the runtime of this kind."""
+    return cast(RuntimeModule, import_module(f".{BY_KIND[kind].module}", __package__))
+
+
+def engine_of(kind: str) -> EngineModule:
+    """The module of one that has a `service`."""
+    return cast(EngineModule, module_of(kind))
 
 
 class Kinds:
@@ -21,7 +62,8 @@ class Kinds:
     """
 
     def __init__(self, root: str, environment: Mapping[str, str], remarks: list[str]) -> None:
-        self._root = root
+        self.root = root
+        self.tree = Tree(root or "/")
         self._environment = environment
         self._remarks = remarks
         self._made: dict[str, Runtime] = {}
@@ -29,27 +71,16 @@ class Kinds:
     def runtime(self, kind: str) -> Runtime:
         """The one that knows containers of this kind."""
         if kind not in self._made:
-            self._made[kind] = self._make(kind)
+            self._made[kind] = module_of(kind).of(self)
         return self._made[kind]
 
-    def _make(self, kind: str) -> Runtime:
-        if kind in ("docker", "podman"):
-            return self.engine(kind)
-        if kind == "containerd":
-            from .containerd import Containerd
+    def engine(self, kind: str) -> Engine:
+        """The same of a runtime that can be asked."""
+        return cast("Engine", self.runtime(kind))
 
-            return Containerd(self._tasks)
-        if kind == "lxc":
-            from .lxc import Lxc
-
-            return Lxc(self.census, self._root)
-        if kind == "nspawn":
-            from .nspawn import Nspawn
-
-            return Nspawn(self._root)
-        from .pods import Pods
-
-        return Pods(self._tasks, self.census)
+    def glance(self, kind: str, name: str) -> Sequence[Container]:
+        """The containers of this kind that `name` means, as far as the files at the usual places tell."""
+        return module_of(kind).glance(self, name)
 
     @cached_property
     def census(self) -> Census:
@@ -59,34 +90,21 @@ class Kinds:
         return Census()
 
     @cached_property
-    def clients(self) -> Mapping[str, Client]:
-        """Those who ask Docker and Podman."""
-        from .client import Client
-        from .sockets import docker_sockets, podman_sockets
+    def tasks(self) -> Tasks:
+        """What containerd has at work."""
+        from .tasks import Tasks
 
-        finders = {"docker": docker_sockets, "podman": podman_sockets}
-        return {
-            kind: Client(kind, find(self._environment, self._root), self._remarks)
-            for kind, find in finders.items()
-        }
-
-    def engine(self, kind: str) -> Engine:
-        """Docker or Podman."""
-        from .engine import Engine
-
-        return Engine(kind, self.clients[kind], lambda: self._memory(kind))
-
-    def _memory(self, kind: str) -> Memory:
-        if kind == "docker":
-            from .docker_memory import DockerMemory
-
-            return DockerMemory(self.census, self._root)
-        from .podman_memory import PodmanMemory
-
-        return PodmanMemory(self.census, self._root)
+        return Tasks(self.census, self.root)
 
     @cached_property
-    def _tasks(self) -> Tasks:
-        from .containerd import Tasks
+    def clients(self) -> Mapping[str, Client]:
+        """Those who ask the engines."""
+        from .client import Client
 
-        return Tasks(self.census, self._root)
+        return {
+            each.kind: Client(
+                each.kind, engine_of(each.kind).sockets(self._environment, self.root), self._remarks
+            )
+            for each in RUNTIMES
+            if each.service
+        }

@@ -9,16 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from netprobe.linux.files import Tree, component
+from netprobe.model.runtime import BY_KIND
 
 from .census import Census
 from .container import Container
+from .kinds import Kinds
 
-FOLDERS = (
-    "/var/lib/lxc",
-    "/var/lib/incus/containers",
-    "/var/lib/lxd/containers",
-    "/var/snap/lxd/common/lxd/containers",
-)
+FOLDERS = BY_KIND["lxc"].folders
 
 
 class Lxc:
@@ -64,3 +61,13 @@ class Lxc:
             return any(self._tree.is_directory(f"{folder}/{component(name)}") for folder in FOLDERS)
         except OSError:
             return False
+
+
+def of(kinds: Kinds) -> Lxc:
+    """LXC of this machine."""
+    return Lxc(kinds.census, kinds.root)
+
+
+def glance(kinds: Kinds, name: str) -> Sequence[Container]:
+    """The containers that `name` means."""
+    return of(kinds).named(name)

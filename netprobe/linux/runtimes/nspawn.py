@@ -10,10 +10,12 @@ import re
 from collections.abc import Iterator, Sequence
 
 from netprobe.linux.files import Tree, component
+from netprobe.model.runtime import BY_KIND
 
 from .container import Container
+from .kinds import Kinds
 
-FOLDER = "/run/systemd/machines"
+[FOLDER] = BY_KIND["nspawn"].folders
 LARGEST = 1 << 16  # bytes
 
 
@@ -52,3 +54,13 @@ class Nspawn:
         except OSError:
             return
         yield from (each for name in names if (each := self.identified(name)) is not None)
+
+
+def of(kinds: Kinds) -> Nspawn:
+    """systemd-nspawn of this machine."""
+    return Nspawn(kinds.root)
+
+
+def glance(kinds: Kinds, name: str) -> Sequence[Container]:
+    """The containers that `name` means."""
+    return of(kinds).named(name)

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from .census import Census
 from .container import Container
-from .containerd import Tasks, annotations_of
 from .descriptions import named
+from .kinds import Kinds
 from .process import PROC
+from .tasks import Tasks, annotations_of
 
 _CONTAINERD = (
     "io.kubernetes.cri.container-type",
@@ -69,6 +70,16 @@ class Pods:
             if keeper and bundle
             else {}
         )
+
+
+def of(kinds: Kinds) -> Pods:
+    """The pods of this machine."""
+    return Pods(kinds.tasks, kinds.census)
+
+
+def glance(kinds: Kinds, name: str) -> Sequence[Container]:  # noqa: ARG001 - a runtime's signature
+    """Nothing: a pod is sought among all that runs."""
+    return ()
 
 
 def _pod(identity: str, pid: int, annotations: Mapping[str, str], owner: int) -> Iterator[Container]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from netprobe.linux import netns
 from netprobe.linux.files import Tree
+from netprobe.model.runtime import kinds_of
 from netprobe.model.wiring import EngineNetwork
 
 from .cgroups import Group
@@ -91,13 +92,10 @@ class Registry:
 
     def _described(self, runtime: str, identity: str) -> Container | None:
         """What the runtimes know of a container, with the process it has now; of a pod's sandbox, the pod."""
-        kinds = {"": ("docker", "podman"), "containerd": ("pod", "containerd"), "crio": ("pod",)}.get(
-            runtime, (runtime,)
-        )
         known = next(
             (
                 found
-                for kind in kinds
+                for kind in kinds_of(runtime)
                 if (found := self._kinds.runtime(kind).identified(identity)) is not None
             ),
             None,
