@@ -1,0 +1,1 @@
+"""Other hosts: what runs on one, and how it is reached."""

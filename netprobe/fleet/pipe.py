@@ -1,0 +1,138 @@
+"""Frames over the standard input and output of a process: python3 on this machine, `kubectl exec -i`, or `ssh`
+with a command that the host's own configuration forces.
+"""
+
+from __future__ import annotations
+
+import errno
+import inspect
+import os
+import select
+import subprocess
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+
+from . import agent
+from .connection import Connection
+
+MOST_NOISE = 1 << 16  # bytes that a login shell may print before the agent speaks
+CONNECT_S = 10.0
+GRACE_S = 1.0  # for a process to end by itself once its input is closed
+PIECE = 1 << 16
+
+
+def source() -> bytes:
+    """The agent's one file."""
+    return inspect.getsource(agent).encode()
+
+
+def sent(python: str = "python3") -> tuple[str, ...]:
+    """The command that runs an agent which is sent to it: what `open_pipe` starts, alone or behind others."""
+    size = len(source())
+    # reads the agent from the input and becomes it; the input goes on as frames
+    program = (
+        f"import os;s=b''\nwhile len(s)<{size}:\n p=os.read(0,{size}-len(s))\n if not p:os._exit(1)\n s+=p\n"
+        "n={'__name__':'netprobe_agent'};exec(compile(s,'netprobe_agent','exec'),n);n['serve']()"
+    )
+    return python, "-ISc", program
+
+
+def open_pipe(
+    host: str, command: Sequence[str], send_agent: bool = True, timeout: float = CONNECT_S
+) -> Connection:
+    """A connection to the agent that `command` runs; with `send_agent` it is one of `sent`.
+
+    Raises OSError when the command cannot be started, or no agent answers in time.
+    """
+    return Connection(host, lambda connection: _Pipe(connection, command, send_agent, timeout))
+
+
+class _Pipe:
+    """A process and the thread that reads what it prints."""
+
+    def __init__(
+        self, connection: Connection, command: Sequence[str], send_agent: bool, timeout: float
+    ) -> None:
+        self._connection = connection
+        self._ready = threading.Event()
+        self._said = b""
+        self._errors = b""
+        self._lock = threading.Lock()
+        self._process = subprocess.Popen(
+            list(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
+            start_new_session=True,
+        )  # fmt: skip
+        self._thread = threading.Thread(target=self._read, name=f"netprobe {connection.host}", daemon=True)
+        self._thread.start()
+        try:
+            if send_agent:
+                with suppress(BrokenPipeError):  # it has ended, and said why
+                    self.send(source())
+            if not self._ready.wait(timeout):
+                raise TimeoutError(errno.ETIMEDOUT, f"no agent answers within {timeout:g} s")
+            if connection.lost:
+                raise OSError(errno.ECONNREFUSED, f"{connection.host}: {connection.lost}")
+        except BaseException:
+            self.close()
+            raise
+
+    def send(self, data: bytes) -> None:
+        """Send bytes. Raises OSError."""
+        assert self._process.stdin is not None
+        with self._lock:
+            left = memoryview(data)
+            while left:
+                left = left[os.write(self._process.stdin.fileno(), left) :]
+
+    def close(self) -> None:
+        """End the process; it ends by itself at the end of its input."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(GRACE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._thread is not threading.current_thread():
+            self._thread.join(GRACE_S)
+
+    def _read(self) -> None:
+        process = self._process
+        assert process.stdout is not None and process.stderr is not None
+        with process.stdout as out, process.stderr as err:
+            poll, streams = select.poll(), {out.fileno(), err.fileno()}
+            for fd in streams:
+                poll.register(fd, select.POLLIN)
+            while out.fileno() in streams:
+                for fd, _ in poll.poll():
+                    data = os.read(fd, PIECE)
+                    if not data:
+                        poll.unregister(fd)
+                        streams.discard(fd)
+                    elif fd == err.fileno():
+                        self._errors = (self._errors + data)[-4096:]
+                    else:
+                        self._take(data)
+            self._connection.lose(self._why())
+            self._ready.set()
+
+    def _take(self, data: bytes) -> None:
+        if self._ready.is_set():
+            self._connection.received(data)
+            return
+        self._said += data
+        noise, preface, rest = self._said.partition(agent.PREFACE)
+        if preface:
+            self._ready.set()
+            self._connection.received(rest)
+        elif len(noise) > MOST_NOISE:
+            self._process.kill()
+
+    def _why(self) -> str:
+        try:
+            code = self._process.wait(GRACE_S)
+        except subprocess.TimeoutExpired:
+            return "it closed the connection"
+        lines = self._errors.decode("utf-8", "replace").strip().splitlines()
+        return lines[-1] if lines else f"its process ended with exit code {code}"

@@ -1,0 +1,58 @@
+"""One thread that looks after all connections: it runs while there are any."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Protocol
+
+TICK_S = 0.25
+
+
+class Beating(Protocol):
+    """What wants to be called again and again."""
+
+    def beat(self, now: float) -> None:
+        """Called every TICK_S, with time.monotonic()."""
+        ...
+
+
+class Pulse:
+    """Calls `beat` of everything that was added, until it is removed."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._members: set[Beating] = set()
+        self._thread: threading.Thread | None = None
+        self._wake = threading.Event()
+
+    def add(self, member: Beating) -> None:
+        """Call `beat` of this one from now on."""
+        with self._lock:
+            self._members.add(member)
+            if self._thread is None:
+                self._wake.clear()
+                self._thread = threading.Thread(target=self._run, name="netprobe fleet", daemon=True)
+                self._thread.start()
+
+    def remove(self, member: Beating) -> None:
+        """No more. Harmless when repeated."""
+        with self._lock:
+            self._members.discard(member)
+            if not self._members:
+                self._wake.set()
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait(TICK_S)
+            with self._lock:
+                if not self._members:
+                    self._thread = None
+                    return
+                self._wake.clear()
+                members = list(self._members)
+            for member in members:
+                member.beat(time.monotonic())
+
+
+PULSE = Pulse()
