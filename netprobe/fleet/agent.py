@@ -1,9 +1,10 @@
 """What runs on another host: verbs that carry bytes to its kernel and back, and decide nothing.
 
 One file, the standard library, Python 3.6 or later: it is sent to the host, or installed there as a forced
-command, and leaves nothing behind. Values are None, bool, int, bytes, str, list, and dict with str keys, in a
-codec with limits; a frame is the length of what follows in four bytes, then the packed [number, verb, arguments],
-answered by [number, True, value] or [number, False, errno, text]. namespaces(7), netlink(7), packet(7).
+command, and leaves nothing behind. Values are None, bool, int, bytes, str, list, and dict with str keys, in
+a codec with limits; a frame is the length of what follows in four bytes, then the packed
+[number, verb, arguments], answered by [number, True, value] or [number, False, errno, text].
+namespaces(7), netlink(7), packet(7).
 """
 
 import ctypes
@@ -20,13 +21,13 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
 
 VERSION = 1
 PREFACE = b"netprobe agent %d\n" % VERSION  # what a login shell prints before it is skipped
 
-# --- codec ----------------------------------------------------------------------------------------------------
+# --- codec ----------------------------------------------------------------------------------------------
 
 LARGEST_FRAME = 80 << 20  # bytes, more than the largest answer of `batch`
 MOST_VALUES = 1 << 20  # in one frame: some 60 bytes of memory each
@@ -42,7 +43,7 @@ class Malformed(ValueError):
 
 def pack(value: Any) -> bytes:
     """A value as bytes. Raises Malformed."""
-    out = []  # type: List[bytes]
+    out: List[bytes] = []
     try:
         _put(value, out, 0)
     except (struct.error, UnicodeEncodeError) as error:
@@ -50,7 +51,7 @@ def pack(value: Any) -> bytes:
     return b"".join(out)
 
 
-def _put(value: Any, out: "List[bytes]", depth: int) -> None:
+def _put(value: Any, out: List[bytes], depth: int) -> None:
     if depth > DEEPEST:
         raise Malformed("nested too deeply")
     if value is None or value is True or value is False:
@@ -124,7 +125,7 @@ class _Reader:
             return dict(self._entry(depth + 1) for _ in range(size))
         raise Malformed("a value of an unknown kind")
 
-    def _entry(self, depth: int) -> "Tuple[str, Any]":
+    def _entry(self, depth: int) -> Tuple[str, Any]:
         key = self.value(depth)
         if not isinstance(key, str):
             raise Malformed("a key that is no text")
@@ -148,7 +149,7 @@ class Frames:
     def __init__(self) -> None:
         self._pending = bytearray()
 
-    def feed(self, data: bytes) -> "List[Any]":
+    def feed(self, data: bytes) -> List[Any]:
         """The values of the frames that are complete with `data`. Raises Malformed."""
         self._pending += data
         found = []
@@ -163,7 +164,7 @@ class Frames:
         return found
 
 
-# --- the kernel's words ---------------------------------------------------------------------------------------
+# --- the kernel's words ---------------------------------------------------------------------------------
 
 CLONE_NEWNET = 0x40000000  # include/uapi/linux/sched.h
 NS_GET_NSTYPE = 0xB703  # include/uapi/linux/nsfs.h
@@ -195,8 +196,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def now_ns() -> int:
-    """The wall clock, in ns since the epoch. (time.time_ns is of Python 3.7.)"""
-    return int(time.clock_gettime(time.CLOCK_REALTIME) * 1e9)
+    """The wall clock, in ns since the epoch; exact to 256 ns before Python 3.7."""
+    return time.time_ns() if hasattr(time, "time_ns") else int(time.time() * 1e9)
 
 
 def _refusal(code: int, text: str = "") -> OSError:
@@ -207,7 +208,7 @@ def _failed() -> OSError:
     return _refusal(ctypes.get_errno())
 
 
-def _attempt(work: "Callable[..., Any]", *arguments: Any) -> Any:
+def _attempt(work: Callable[..., Any], *arguments: Any) -> Any:
     """What `work` returns, or {"errno", "text"} of its failure."""
     try:
         return work(*arguments)
@@ -221,11 +222,11 @@ def _attempt(work: "Callable[..., Any]", *arguments: Any) -> Any:
 WRONG = (TypeError, ValueError, LookupError, AttributeError, OverflowError, struct.error)
 
 
-# --- files ----------------------------------------------------------------------------------------------------
+# --- files ----------------------------------------------------------------------------------------------
 
 
 def _found(path: str, flags: int = 0) -> int:
-    """An O_PATH descriptor of what is at `path`, which lies in ROOTS or is a namespace; the caller closes it."""
+    """An O_PATH descriptor of what is at `path`, in ROOTS or a namespace; the caller closes it."""
     fd = os.open(path, _LOOK | flags)
     try:
         place = os.readlink("/proc/thread-self/fd/%d" % fd) + "/"
@@ -243,7 +244,7 @@ def _is_namespace(fd: int) -> bool:
 
 
 @contextmanager
-def _looking_at(path: str, flags: int = 0) -> "Iterator[int]":
+def _looking_at(path: str, flags: int = 0) -> Iterator[int]:
     fd = _found(path, flags)
     try:
         yield fd
@@ -252,7 +253,7 @@ def _looking_at(path: str, flags: int = 0) -> "Iterator[int]":
 
 
 @contextmanager
-def _opened(fd: int) -> "Iterator[int]":
+def _opened(fd: int) -> Iterator[int]:
     """What an O_PATH descriptor stands for, open for reading."""
     opened = os.open("/proc/thread-self/fd/%d" % fd, _READ)
     try:
@@ -267,7 +268,8 @@ def read_file(path: str, limit: int) -> bytes:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise _refusal(errno.EINVAL, "not a regular file")
         with _opened(fd) as opened:
-            pieces, left = [], min(limit, LARGEST) + 1
+            pieces: List[bytes] = []
+            left = min(limit, LARGEST) + 1
             while left > 0:
                 piece = os.read(opened, min(left, 1 << 20))
                 if not piece:
@@ -283,7 +285,7 @@ def read_link(path: str) -> str:
         return os.readlink("", dir_fd=fd)
 
 
-def read_names(path: str, limit: int) -> "List[str]":
+def read_names(path: str, limit: int) -> List[str]:
     """The names in a directory in ROOTS, up to `limit` of them."""
     with _looking_at(path) as fd:
         if not stat.S_ISDIR(os.fstat(fd).st_mode):
@@ -295,22 +297,22 @@ def read_names(path: str, limit: int) -> "List[str]":
     return sorted(found)
 
 
-def read_key(path: str) -> "List[int]":
+def read_key(path: str) -> List[int]:
     """The device and inode of what is at `path`."""
     with _looking_at(path) as fd:
         seen = os.fstat(fd)
         return [seen.st_dev, seen.st_ino]
 
 
-# --- netlink --------------------------------------------------------------------------------------------------
+# --- netlink --------------------------------------------------------------------------------------------
 
 
-def netlink(protocol: int, strict: bool, message: bytes, wanted: int, most: int = 0) -> "List[bytes]":
+def netlink(protocol: int, strict: bool, message: bytes, wanted: int, most: int = 0) -> List[bytes]:
     """Send bytes to netlink and return the datagrams that answer them.
 
     `wanted`: how many questions of `message` are to be answered, by any message but NLMSG_DONE with their
-    sequence number; 0 for a dump, which ends by NLMSG_DONE or an error. After more than `most` entries of a dump
-    no further are heard, unless `most` is 0.
+    sequence number; 0 for a dump, which ends by NLMSG_DONE or an error. After more than `most` entries of a
+    dump no further are heard, unless `most` is 0.
     """
     end, datagrams, size, answered, entries = time.monotonic() + PATIENCE_S, [], 0, set(), 0
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol) as sock:
@@ -349,7 +351,7 @@ def _datagram(sock: socket.socket, end: float) -> bytes:
     return data
 
 
-def _messages_in(data: bytes) -> "Iterator[Tuple[int, int]]":
+def _messages_in(data: bytes) -> Iterator[Tuple[int, int]]:
     """The type and sequence number of each message of a datagram."""
     at = 0
     while at + _HEADER.size <= len(data):
@@ -360,23 +362,23 @@ def _messages_in(data: bytes) -> "Iterator[Tuple[int, int]]":
         at += (length + 3) & ~3
 
 
-# --- tools ----------------------------------------------------------------------------------------------------
+# --- tools ----------------------------------------------------------------------------------------------
 
 
 class _Tool:
-    """A program in the namespace of the calling thread, killed with us: it alone holds the reading end of a pipe,
-    the closing of whose other end the kernel tells it by SIGKILL (fcntl(2), F_SETSIG).
+    """A program in the namespace of the calling thread, killed with us: it alone holds the reading end of a
+    pipe, and the kernel tells it by SIGKILL when the other end is closed (fcntl(2), F_SETSIG).
     """
 
-    def __init__(self, argv: "List[str]", limit: int, seconds: float) -> None:
+    def __init__(self, argv: List[str], limit: int, seconds: float) -> None:
         program = _program(argv[0])
         self.end = time.monotonic() + min(seconds, 60)
         self.limit = min(limit, LARGEST)
-        self.printed = {}  # type: Dict[int, bytearray]
+        self.printed: Dict[int, bytearray] = {}
         held, self._hold = os.pipe2(os.O_CLOEXEC)
         try:
             self.process = subprocess.Popen(
-                [program] + argv[1:],
+                [program, *argv[1:]],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -398,8 +400,9 @@ class _Tool:
         self.reading = {self._out, self._err}
         self.is_long = False
 
-    def _pipes(self) -> "Tuple[int, int]":
-        assert self.process.stdout is not None and self.process.stderr is not None
+    def _pipes(self) -> Tuple[int, int]:
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
         return self.process.stdout.fileno(), self.process.stderr.fileno()
 
     def read(self, fd: int) -> None:
@@ -415,16 +418,14 @@ class _Tool:
             self.is_long = True
             self.reading.clear()
 
-    def answer(self) -> "List[Any]":
+    def answer(self) -> List[Any]:
         """[exit code or None while it still runs, stdout, stderr]."""
         if self.is_long:
             raise _refusal(errno.EFBIG, "printed more than %d bytes" % self.limit)
         code = None
         if not self.reading:
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 code = self.process.wait(max(0.0, self.end - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                pass
         return [code, bytes(self.printed[self._out]), bytes(self.printed[self._err])]
 
     def close(self) -> None:
@@ -432,10 +433,8 @@ class _Tool:
         os.close(self._hold)
         if self.process.poll() is None:
             self.process.kill()
-            try:
+            with suppress(subprocess.TimeoutExpired):  # the kernel does not let it go: it dies when it can
                 self.process.wait(0.5)
-            except subprocess.TimeoutExpired:  # the kernel does not let it go: it dies when it can
-                pass
         for pipe in (self.process.stdout, self.process.stderr):
             if pipe is not None:
                 pipe.close()
@@ -449,7 +448,7 @@ def _program(name: str) -> str:
     raise _refusal(errno.ENOENT, "%s is not installed" % name)
 
 
-def _finish(tools: "List[_Tool]") -> None:
+def _finish(tools: List[_Tool]) -> None:
     """Take what the tools print, until each has closed its output, or its time is up."""
     while True:
         now = time.monotonic()
@@ -466,7 +465,7 @@ def _finish(tools: "List[_Tool]") -> None:
                 owners[fd].read(fd)
 
 
-# --- what a host has ------------------------------------------------------------------------------------------
+# --- what a host has ------------------------------------------------------------------------------------
 
 
 def cookie() -> int:
@@ -478,7 +477,7 @@ def cookie() -> int:
             return 0
 
 
-def hello() -> "Dict[str, Any]":
+def hello() -> Dict[str, Any]:
     """Who answers here, and what it may do."""
     home = os.stat(OWN)
     return {
@@ -503,8 +502,8 @@ def _capabilities() -> int:
     return 0
 
 
-def names() -> "List[List[Any]]":
-    """[name, device, inode] of each file in /run/netns. What ip netns has not finished is on another device."""
+def names() -> List[List[Any]]:
+    """[name, device, inode] of each file in /run/netns; an unfinished one is on another device."""
     found = []
     folder = "/run/netns"
     for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
@@ -516,9 +515,10 @@ def names() -> "List[List[Any]]":
     return found
 
 
-def processes(limit: int) -> "List[List[Any]]":
+def processes(limit: int) -> List[List[Any]]:
     """[pid, comm, device, inode, cgroup] of the first process in each network namespace, up to `limit`."""
-    found, met = [], set()  # type: List[List[Any]], Set[Tuple[int, int]]
+    found: List[List[Any]] = []
+    met: Set[Tuple[int, int]] = set()
     for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()):
         try:
             seen = os.stat("/proc/%d/ns/net" % pid)
@@ -537,36 +537,520 @@ def processes(limit: int) -> "List[List[Any]]":
 
 def unix(path: str, data: bytes, limit: int, seconds: float) -> bytes:
     """What the server at a unix socket in ROOTS answers to `data` until it closes, up to `limit` bytes."""
-    end, pieces, size = time.monotonic() + min(seconds, 60), [], 0
-    with _looking_at(path) as fd:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as sock:
-            sock.settimeout(max(0.001, end - time.monotonic()))
-            try:
-                sock.connect("/proc/self/fd/%d" % fd)
-                sock.sendall(data)
-                while size <= limit:
-                    sock.settimeout(max(0.001, end - time.monotonic()))
-                    piece = sock.recv(1 << 16)
-                    if not piece:
-                        return b"".join(pieces)
-                    pieces.append(piece)
-                    size += len(piece)
-            except socket.timeout:
-                raise _refusal(errno.ETIMEDOUT) from None
+    end, size = time.monotonic() + min(seconds, 60), 0
+    pieces: List[bytes] = []
+    kind = socket.SOCK_STREAM | socket.SOCK_CLOEXEC
+    with _looking_at(path) as fd, socket.socket(socket.AF_UNIX, kind) as sock:
+        sock.settimeout(max(0.001, end - time.monotonic()))
+        try:
+            sock.connect("/proc/self/fd/%d" % fd)
+            sock.sendall(data)
+            while size <= limit:
+                sock.settimeout(max(0.001, end - time.monotonic()))
+                piece = sock.recv(1 << 16)
+                if not piece:
+                    return b"".join(pieces)
+                pieces.append(piece)
+                size += len(piece)
+        except socket.timeout:
+            raise _refusal(errno.ETIMEDOUT) from None
     raise _refusal(errno.EFBIG, "more than %d bytes" % limit)
 
 
-# --- the verbs ------------------------------------------------------------------------------------------------
+# --- observing ------------------------------------------------------------------------------------------
+
+SO_ATTACH_FILTER, SO_RCVBUFFORCE, SO_TIMESTAMPNS_NEW = 26, 33, 64  # include/uapi/asm-generic/socket.h
+SOL_PACKET, PACKET_STATISTICS, PACKET_AUXDATA = 263, 6, 8  # include/uapi/linux/if_packet.h
+ETH_P_ALL = 3
+SIOCGIFNAME, SIOCGIFHWADDR, SIOCGIFINDEX = 0x8910, 0x8927, 0x8933  # include/uapi/linux/sockios.h
+IOCTLS = (SIOCGIFNAME, SIOCGIFHWADDR, SIOCGIFINDEX)
+MSG_ERRQUEUE = 0x2000
+NOTHING = struct.pack("=HBBI", 6, 0, 0, 0)  # a filter: return 0
+TAP_BUFFER = 1 << 20  # bytes of queue
+AT_ONCE = 1024  # messages of a socket before the others are looked at again
+ADDRESS, CONTROL = 128, 512  # bytes of an address, and of control messages
+MOST_KEPT = 1 << 14  # messages of the sender's sockets, before the kernel has to keep them
+MOST_TAKEN, TAKEN_BYTES = 1 << 14, 8 << 20  # frames and messages of one answer
+LONGEST_WAIT_NS = 5000000000  # of one `take`
+GATHER_S = 0.0003  # what comes together is taken together
+MOST_RUNS, MOST_TAPS = 64, 8192
+_NOBODY_AT_ALL = ctypes.c_uint32(-1)  # setfsuid(2) refuses it, and says who we are
+
+
+class _Piece(ctypes.Structure):
+    """struct iovec."""
+
+    _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
+
+
+class _Message(ctypes.Structure):
+    """struct msghdr."""
+
+    _fields_ = (
+        ("name", ctypes.c_void_p),
+        ("namelen", ctypes.c_uint32),
+        ("iov", ctypes.c_void_p),
+        ("iovlen", ctypes.c_size_t),
+        ("control", ctypes.c_void_p),
+        ("controllen", ctypes.c_size_t),
+        ("flags", ctypes.c_int),
+    )
+
+
+class _Inbox:
+    """Where one thread receives into. Python's own recvmsg fails on an interface whose name is not UTF-8."""
+
+    def __init__(self) -> None:
+        self._data = ctypes.create_string_buffer(DATAGRAM)
+        self._name = ctypes.create_string_buffer(ADDRESS)
+        self._control = ctypes.create_string_buffer(CONTROL)
+        self._piece = _Piece(ctypes.addressof(self._data), DATAGRAM)
+        self._header = _Message(
+            ctypes.addressof(self._name),
+            ADDRESS,
+            ctypes.addressof(self._piece),
+            1,
+            ctypes.addressof(self._control),
+        )
+
+    def receive(self, fd: int, flags: int = 0) -> Optional[Tuple[bytes, bytes, bytes]]:
+        """(address, control messages, data) of the next message; None when none waits. Raises OSError."""
+        header = self._header
+        header.namelen, header.controllen = ADDRESS, CONTROL
+        size = _libc.recvmsg(fd, ctypes.byref(header), flags | socket.MSG_DONTWAIT)
+        if size >= 0:
+            control = ctypes.string_at(self._control, header.controllen)
+            return self._name.raw[: header.namelen], control, ctypes.string_at(self._data, size)
+        if ctypes.get_errno() == errno.EAGAIN:
+            return None
+        raise _failed()
+
+
+def _attach(sock: socket.socket, program: bytes) -> None:
+    """Give a socket a filter: struct sock_filter after struct sock_filter."""
+    if not program or len(program) % 8:
+        raise _refusal(errno.EINVAL, "no filter")
+    code = ctypes.create_string_buffer(program, len(program))
+    pointer = struct.pack("@HP", len(program) // 8, ctypes.addressof(code))
+    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, pointer)
+
+
+def _empty(sock: socket.socket) -> None:
+    """Throw away what is queued at a socket."""
+    while True:
+        try:
+            sock.recv(1)
+        except OSError as error:
+            if error.errno in (errno.EAGAIN, errno.EBADF):
+                return
+
+
+def _enlarge(sock: socket.socket) -> None:
+    """Give a socket a long queue; without privilege as long as the system allows."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, TAP_BUFFER)
+    except OSError:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, TAP_BUFFER)
+
+
+def _send_to(sock: socket.socket, data: bytes, address: bytes) -> None:
+    """sendto(2), in the same way."""
+    if _libc.sendto(sock.fileno(), data, ctypes.c_size_t(len(data)), 0, address, len(address)) < 0:
+        raise _failed()
+
+
+def _by_address(call: Callable[..., int], sock: socket.socket, address: Any) -> None:
+    """bind(2) or connect(2) with a struct sockaddr, which Python cannot make for every family."""
+    if call(sock.fileno(), address, len(address)):
+        raise _failed()
+
+
+class _Listener:
+    """A packet socket on all interfaces of the namespace in which it is made. Raises OSError."""
+
+    def __init__(self, number: int, program: bytes, frames: int, size: int) -> None:
+        self.number, self._program = number, program
+        self._room = self._frames, self._bytes = frames, size
+        self._names: Dict[int, str] = {}
+        self.is_full = False
+        self.dropped = 0
+        self.socket = socket.socket(
+            socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, 0
+        )
+        try:  # the filter before the bind: nothing that is not asked for is ever queued
+            _attach(self.socket, program)
+            self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS_NEW, 1)
+            self.socket.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
+            _enlarge(self.socket)
+            address = struct.pack("=HHi12x", socket.AF_PACKET, socket.htons(ETH_P_ALL), 0)
+            _by_address(_libc.bind, self.socket, address)
+        except BaseException:
+            self.socket.close()
+            raise
+
+    def take(self, inbox: _Inbox) -> Iterator[List[Any]]:
+        """[number, interface, address, control messages, frame] of what is queued; a full one is shut."""
+        for _ in range(AT_ONCE):
+            if self.is_full:
+                return
+            try:
+                received = inbox.receive(self.socket.fileno())
+            except OSError as error:
+                if error.errno in (
+                    errno.ENETDOWN,
+                    errno.EINTR,
+                ):  # ENETDOWN is told once, and the queue goes on
+                    continue
+                return
+            if received is None:
+                return
+            address, control, frame = received
+            self._frames, self._bytes = self._frames - 1, self._bytes - len(frame)
+            if self._frames <= 0 or self._bytes <= 0:
+                self.shut()
+                self.is_full = True
+            yield [self.number, self._name(address), address[:20], control, frame]
+
+    def _name(self, address: bytes) -> str:
+        (index,) = struct.unpack_from("=i", address, 4)
+        if index not in self._names:
+            try:
+                told = fcntl.ioctl(self.socket, SIOCGIFNAME, struct.pack("=16si20x", b"", index))
+                self._names[index] = os.fsdecode(told[:16].split(b"\0")[0])
+            except OSError:  # it is gone
+                self._names[index] = "if%d" % index
+        return self._names[index]
+
+    def shut(self) -> None:
+        """Take no more frames; what is queued is thrown away."""
+        _attach(self.socket, NOTHING)
+        _empty(self.socket)
+
+    def crowded(self) -> bool:
+        """Whether a good part of its room is taken."""
+        return self._frames * 4 < self._room[0] * 3 or self._bytes * 4 < self._room[1] * 3
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.shut()
+        self.count()
+        self.dropped, self.is_full = 0, False
+        self._frames, self._bytes = self._room
+        _attach(self.socket, self._program)
+
+    def count(self) -> None:
+        """Add up how many frames the kernel had no room for; it then starts from 0."""
+        told = self.socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8)
+        self.dropped += struct.unpack("=II", told)[1]
+
+
+class _Run:
+    """Taps, sockets that send, and one thread that reads all of them and sends when it is time."""
+
+    def __init__(self) -> None:
+        self.touched = time.monotonic()
+        self.taps: List[_Listener] = []
+        self.armed = 0  # taps that were asked for: each has its number, also one that failed
+        self.sockets: List[Optional[socket.socket]] = []
+        self._hearing: Dict[int, int] = {}
+        self._lock = threading.Condition()
+        self._frames: List[List[Any]] = []
+        self._heard: List[List[Any]] = []
+        self._sent: List[List[int]] = []
+        self._sends: List[Any] = []
+        self._number = 0
+        self._is_over = False
+        self._epoll = select.epoll()
+        self._asleep, self._wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._epoll.register(self._asleep, select.EPOLLIN)
+        self._inbox = _Inbox()
+        self._thread: Optional[threading.Thread] = None
+
+    def add(self, tap: _Listener) -> None:
+        """Read this tap, too."""
+        with self._lock:
+            self.taps.append(tap)
+        self._epoll.register(tap.socket.fileno(), select.EPOLLIN)
+        self._start()
+
+    def hear(self, number: int) -> None:
+        """Read what comes to a socket, its error queue included."""
+        sock = self.at(number)
+        with self._lock:
+            self._hearing[sock.fileno()] = number
+        self._epoll.register(sock.fileno(), select.EPOLLIN)
+        self._start()
+
+    def at(self, number: int) -> socket.socket:
+        """One of its sockets."""
+        found = self.sockets[number] if 0 <= number < len(self.sockets) else None
+        if found is None:
+            raise _refusal(errno.EBADF)
+        return found
+
+    def fire(self, sends: List[Any]) -> None:
+        """Send these, each so many ns after the one before it."""
+        checked = [
+            (self.at(number), bytes(data), address, max(0, int(wait_ns)))
+            for number, data, address, wait_ns in sends
+        ]
+        with self._lock:
+            self._sends.extend(checked)
+        self._start()
+        self._rouse()
+
+    def take(self, wait_ns: int) -> Dict[str, Any]:
+        """What has come since; waits for something so long."""
+        end = time.monotonic() + min(wait_ns, LONGEST_WAIT_NS) / 1e9
+        with self._lock:
+            while not (self._frames or self._heard or self._sent or self._is_over):
+                left = end - time.monotonic()
+                if left <= 0 or not self._lock.wait(left):
+                    break
+        if wait_ns:
+            time.sleep(GATHER_S)
+        with self._lock:
+            return self._taken(MOST_TAKEN, TAKEN_BYTES)
+
+    def _taken(self, most: int, size: int) -> Dict[str, Any]:
+        answer: Dict[str, Any] = {"sent": self._sent, "frames": [], "heard": []}
+        self._sent = []
+        for name, kept in (("heard", self._heard), ("frames", self._frames)):
+            count = 0
+            while count < min(len(kept), most) and size > 0:
+                size -= _size(kept[count])
+                count += 1
+            answer[name] = kept[:count]
+            del kept[:count]
+        answer["more"] = bool(self._frames or self._heard)
+        return answer
+
+    def clear(self, crowded_only: bool = False) -> None:
+        """Forget what the taps have caught, and empty them."""
+        with self._lock:
+            chosen = [tap for tap in self.taps if not crowded_only or tap.crowded()]
+            for tap in chosen:
+                tap.clear()
+            numbers = {tap.number for tap in chosen}
+            self._frames[:] = [frame for frame in self._frames if frame[0] not in numbers]
+
+    def finish(self) -> Dict[str, Any]:
+        """The rest, with how many frames each tap had no room for, and whether it became full."""
+        with self._lock:
+            self._is_over = True
+            self._sends = []
+            self._lock.notify_all()
+        self._rouse()
+        if self._thread is not None:
+            self._thread.join()
+        self._read()
+        answer = self._taken(MOST_VALUES // 16, LARGEST)
+        for tap in self.taps:
+            tap.count()
+        answer["taps"] = [[tap.number, tap.dropped, tap.is_full] for tap in self.taps]
+        self.close()
+        return answer
+
+    def close(self) -> None:
+        """Let go of everything. Closing a packet socket takes long: it is shut now, and closed beside."""
+        self._is_over = True
+        self._rouse()
+        if self._thread is not None:
+            self._thread.join()
+        for tap in self.taps:
+            tap.shut()
+        sockets = [tap.socket for tap in self.taps] + [sock for sock in self.sockets if sock is not None]
+        self.taps, self.sockets = [], []
+        self._epoll.close()
+        for fd in (self._asleep, self._wake):
+            os.close(fd)
+        self._wake = -1
+        thread = threading.Thread(target=_close_all, args=(sockets,))
+        thread.daemon = True
+        thread.start()
+
+    def _start(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._loop)
+            self._thread.daemon = True
+            self._thread.start()
+
+    def _rouse(self) -> None:
+        with suppress(OSError):  # awake already, or closed
+            os.write(self._wake, b"x")
+
+    def _loop(self) -> None:
+        due = time.monotonic()
+        while not self._is_over:
+            with self._lock:
+                upcoming = self._sends[0] if self._sends else None
+            left = due + upcoming[3] / 1e9 - time.monotonic() if upcoming else 1.0
+            if upcoming and left <= 0:
+                # late once is no reason to be late from then on, nor to send two at once
+                due = max(due + upcoming[3] / 1e9, time.monotonic() - upcoming[3] / 4e9)
+                self._send()
+            else:
+                self._sleep(left)
+            self._read()
+
+    def _sleep(self, seconds: float) -> None:
+        """Until something comes, at most so long. epoll(7) counts in ms, select(2) in us."""
+        if seconds < 0.004 and self._epoll.fileno() < 1024:
+            select.select([self._epoll], [], [], seconds)
+        else:
+            self._epoll.poll(seconds)
+        with suppress(BlockingIOError):
+            os.read(self._asleep, 4096)
+
+    def _send(self) -> None:
+        if self._number == 0:
+            self.clear(crowded_only=True)
+        with self._lock:
+            if not self._sends:
+                return
+            sock, data, address, _ = self._sends.pop(0)
+        stamp, code = now_ns(), 0
+        try:
+            if isinstance(address, bytes):
+                _send_to(sock, data, address)
+            elif address is None:
+                sock.send(data)
+            else:
+                sock.sendto(data, tuple(address))
+        except OSError as error:
+            code = error.errno or errno.EIO
+        except WRONG:
+            code = errno.EINVAL
+        with self._lock:
+            self._sent.append([self._number, stamp, code])
+            self._number += 1
+            self._lock.notify_all()
+
+    def _read(self) -> None:
+        """Everything that waits at the taps and the sockets now."""
+        with self._lock:
+            for tap in self.taps:
+                self._frames.extend(tap.take(self._inbox))
+            for fd, number in self._hearing.items():
+                for flags in (0, MSG_ERRQUEUE):
+                    if len(self._heard) < MOST_KEPT:
+                        self._heard.extend(self._messages(fd, number, flags))
+            if self._frames or self._heard:
+                self._lock.notify_all()
+
+    def _messages(self, fd: int, number: int, flags: int) -> Iterator[List[Any]]:
+        for _ in range(AT_ONCE):
+            try:
+                received = self._inbox.receive(fd, flags)
+            except OSError:  # an ICMP error that the kernel reports here once; it is in the error queue, too
+                if flags:
+                    return
+                continue
+            if received is None:
+                return
+            address, control, data = received
+            yield [number, data, control, address, bool(flags)]
+
+
+def _close_all(sockets: List[socket.socket]) -> None:
+    for sock in sockets:
+        sock.close()
+
+
+def _owned_by(uid: int, make: Callable[[], socket.socket]) -> socket.socket:
+    """A socket that belongs to the user `uid`, 0 for us: routing rules and filters go by it. setfsuid(2)."""
+    if not uid:
+        return make()
+    before = _libc.setfsuid(uid)
+    try:
+        if _libc.setfsuid(_NOBODY_AT_ALL) & 0xFFFFFFFF != uid:
+            raise _refusal(errno.EPERM, "not permitted to send as user %d" % uid)
+        return make()
+    finally:
+        _libc.setfsuid(before)
+
+
+class _Operations:
+    """What `sender` can do with the sockets of a run: a method each, named as in its argument."""
+
+    def __init__(self, run: _Run) -> None:
+        self._run = run
+
+    def do(self, name: str, *arguments: Any) -> Any:
+        """The answer to one operation."""
+        if name.startswith("_") or name == "do" or not hasattr(self, name):
+            raise _refusal(errno.ENOSYS, "no such operation: %s" % name)
+        return getattr(self, name)(*arguments)
+
+    def socket(self, family: int, kind: int, protocol: int, uid: int = 0) -> int:
+        """The number of a new socket, which does not block; one that fails takes a number, too."""
+        self._run.sockets.append(None)
+        kind |= socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+        self._run.sockets[-1] = _owned_by(uid, lambda: socket.socket(family, kind, protocol))
+        return len(self._run.sockets) - 1
+
+    def setsockopt(self, number: int, level: int, option: int, value: Any) -> None:
+        """setsockopt(2), with an int or bytes."""
+        self._run.at(number).setsockopt(level, option, value)
+
+    def getsockopt(self, number: int, level: int, option: int, size: int) -> bytes:
+        """getsockopt(2), up to 4 KiB."""
+        return self._run.at(number).getsockopt(level, option, min(size, 4096))
+
+    def enlarge(self, number: int) -> None:
+        """A long queue, as a tap's."""
+        _enlarge(self._run.at(number))
+
+    def bind(self, number: int, address: Any) -> None:
+        """bind(2), with struct sockaddr as bytes, or a list as Python's."""
+        sock = self._run.at(number)
+        _by_address(_libc.bind, sock, address) if isinstance(address, bytes) else sock.bind(tuple(address))
+
+    def connect(self, number: int, address: Any) -> None:
+        """connect(2), in the same way."""
+        sock = self._run.at(number)
+        _by_address(_libc.connect, sock, address) if isinstance(address, bytes) else sock.connect(
+            tuple(address)
+        )
+
+    def getsockname(self, number: int) -> List[Any]:
+        """The address of a socket, as Python gives it."""
+        return list(self._run.at(number).getsockname())
+
+    def filter(self, number: int, program: bytes) -> None:
+        """Give a socket a filter, and throw away what came before it."""
+        _attach(self._run.at(number), program)
+        _empty(self._run.at(number))
+
+    def ioctl(self, request: int, data: bytes) -> bytes:
+        """The name, index or hardware address of an interface, struct ifreq as netdevice(7) says."""
+        if request not in IOCTLS or len(data) != 40:
+            raise _refusal(errno.EINVAL)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+            return fcntl.ioctl(sock, request, data)
+
+    def hear(self, number: int) -> None:
+        """Hand out by `take` what comes to a socket, its error queue included."""
+        self._run.hear(number)
+
+    def close(self, number: int) -> None:
+        """Close a socket that is not heard."""
+        self._run.at(number).close()
+        self._run.sockets[number] = None
+
+
+# --- the verbs ------------------------------------------------------------------------------------------
 
 
 class Agent:
-    """The verbs of one host, and what they hold open. Threads may call side by side; `close` lets go of all."""
+    """The verbs of one host, and what they hold open. Threads may call side by side; `close` ends all."""
 
     def __init__(self) -> None:
         self.heard = time.monotonic()  # when the last call came
         self.lease_s = 0.0  # 0: none
-        self._namespaces = set()  # type: Set[int]
-        self._verbs = {
+        self._namespaces: Set[int] = set()
+        self._runs: Dict[Any, _Run] = {}
+        self._verbs: Dict[str, Callable[..., Any]] = {
             "hello": hello,
             "clock": now_ns,
             "lease": self.lease,
@@ -577,9 +1061,15 @@ class Agent:
             "names": names,
             "processes": processes,
             "unix": unix,
-        }  # type: Dict[str, Callable[..., Any]]
+            "arm": self.arm,
+            "sender": self.sender,
+            "fire": self.fire,
+            "take": self.take,
+            "clear": self.clear,
+            "finish": self.finish,
+        }
 
-    def call(self, verb: str, arguments: "List[Any]") -> Any:
+    def call(self, verb: str, arguments: List[Any]) -> Any:
         """What the verb answers. Raises OSError: ENOSYS for an unknown verb, EINVAL for arguments that do not
         fit.
         """
@@ -594,7 +1084,7 @@ class Agent:
         finally:
             self.heard = time.monotonic()
 
-    def answer(self, question: Any) -> "List[Any]":
+    def answer(self, question: Any) -> List[Any]:
         """The frame that answers a frame."""
         number, verb, arguments = question
         try:
@@ -604,7 +1094,16 @@ class Agent:
 
     def close(self) -> None:
         """Let go of everything."""
+        for run in list(self._runs):
+            self._runs.pop(run).close()
         self.shut(list(self._namespaces))
+
+    def tidy(self) -> None:
+        """Let go of runs that nobody has asked for since the length of a lease."""
+        oldest = time.monotonic() - (self.lease_s or LEASE_S)
+        for name, run in list(self._runs.items()):
+            if run.touched < oldest:
+                self._runs.pop(name).close()
 
     def lease(self, seconds: int) -> None:
         """From now on the agent ends when it has heard nothing for so long."""
@@ -625,14 +1124,14 @@ class Agent:
         self._namespaces.add(opened)
         return opened
 
-    def shut(self, numbers: "List[int]") -> None:
+    def shut(self, numbers: List[int]) -> None:
         """Close descriptors that `open` gave; others are left alone."""
         for number in numbers:
             if number in self._namespaces:
                 self._namespaces.discard(number)
                 os.close(number)
 
-    def identity(self, number: int) -> "List[int]":
+    def identity(self, number: int) -> List[int]:
         """The device and inode of an open namespace."""
         seen = os.fstat(self._held(number))
         return [seen.st_dev, seen.st_ino]
@@ -643,7 +1142,7 @@ class Agent:
         return number
 
     @contextmanager
-    def _inside(self, place: "Optional[int]") -> "Iterator[None]":
+    def _inside(self, place: Optional[int]) -> Iterator[None]:
         """This thread in the namespace `place`, None for where the agent is."""
         if place is None:
             yield
@@ -660,9 +1159,9 @@ class Agent:
         finally:
             os.close(home)
 
-    def batch(self, place: "Optional[int]", requests: "List[List[Any]]") -> "List[Any]":
-        """The answers to requests in the namespace `place`, one each; tools run side by side with the others."""
-        tools = []  # type: List[_Tool]
+    def batch(self, place: Optional[int], requests: List[List[Any]]) -> List[Any]:
+        """The answers to requests in the namespace `place`, one each; tools run beside the others."""
+        tools: List[_Tool] = []
         answers, left = [], LARGEST
         try:
             with self._inside(place):
@@ -681,8 +1180,58 @@ class Agent:
                 tool.close()
         return answers
 
+    def arm(self, run: Any, taps: List[List[Any]]) -> List[Any]:
+        """Open taps, [place, filter, frames, bytes] each, numbered as they come: None for one that listens
+        from now on and keeps so much, {"errno", "text"} for one that does not.
+        """
+        armed = self._run(run, make=True)
+        if len(taps) > MOST_TAPS:
+            raise _refusal(errno.EMFILE, "more than %d taps" % MOST_TAPS)
+        first, armed.armed = armed.armed, armed.armed + len(taps)
+        return [_attempt(self._arm, armed, number, *tap) for number, tap in enumerate(taps, first)]
 
-_REQUESTS = {
+    def _arm(
+        self, run: _Run, number: int, place: Optional[int], program: bytes, frames: int, size: int
+    ) -> None:
+        with self._inside(place):
+            run.add(_Listener(number, program, frames, size))
+
+    def sender(self, run: Any, place: Optional[int], operations: List[List[Any]]) -> List[Any]:
+        """Do operations on sockets of the run, opened in `place`: an answer each, or {"errno", "text"}."""
+        work = _Operations(self._run(run, make=True))
+        with self._inside(place):
+            return [_attempt(work.do, *operation) for operation in operations]
+
+    def fire(self, run: Any, sends: List[List[Any]]) -> None:
+        """Send [socket, bytes, address or None, ns to wait before it] in this order; `take` tells of each."""
+        self._run(run).fire(sends)
+
+    def take(self, run: Any, wait_ns: int) -> Dict[str, Any]:
+        """What was caught, heard and sent since, as soon as there is any, or after `wait_ns`."""
+        return self._run(run).take(wait_ns)
+
+    def clear(self, run: Any) -> None:
+        """Forget what the taps have caught so far."""
+        self._run(run).clear()
+
+    def finish(self, run: Any) -> Dict[str, Any]:
+        """As `take`, for the last time; "taps" tells [number, frames lost, whether it became full]."""
+        found = self._run(run)
+        del self._runs[run]
+        return found.finish()
+
+    def _run(self, name: Any, make: bool = False) -> _Run:
+        if name not in self._runs:
+            if not make:
+                raise _refusal(errno.ESRCH, "no such run")
+            if len(self._runs) >= MOST_RUNS:
+                raise _refusal(errno.EMFILE, "more than %d runs" % MOST_RUNS)
+            self._runs[name] = _Run()
+        self._runs[name].touched = time.monotonic()
+        return self._runs[name]
+
+
+_REQUESTS: Dict[str, Callable[..., Any]] = {
     "netlink": netlink,
     "file": read_file,
     "link": read_link,
@@ -690,7 +1239,7 @@ _REQUESTS = {
     "key": read_key,
     "cookie": cookie,
     "tool": _Tool,
-}  # type: Dict[str, Callable[..., Any]]
+}
 
 
 def _begin(kind: str, *arguments: Any) -> Any:
@@ -712,7 +1261,7 @@ def _size(answer: Any) -> int:
     return len(answer) if isinstance(answer, (bytes, str)) else 8
 
 
-# --- as a process of its own ----------------------------------------------------------------------------------
+# --- as a process of its own ----------------------------------------------------------------------------
 
 WORKERS = 8
 LEASE_S = 10  # until the controller says another
@@ -722,9 +1271,9 @@ GLANCE_S = 0.25
 class Service:
     """Answers questions in threads of its own, in any order, and ends the process when its lease is over."""
 
-    def __init__(self, agent: Agent, send: "Callable[[bytes], None]") -> None:
+    def __init__(self, agent: Agent, send: Callable[[bytes], None]) -> None:
         self._agent, self._send = agent, send
-        self._questions = queue.Queue()  # type: queue.Queue[Any]
+        self._questions: queue.Queue[Any] = queue.Queue()
         for work in [self._work] * WORKERS + [self._watch]:
             thread = threading.Thread(target=work)
             thread.daemon = True
@@ -746,6 +1295,7 @@ class Service:
     def _watch(self) -> None:
         while True:
             time.sleep(GLANCE_S)
+            self._agent.tidy()
             if time.monotonic() - self._agent.heard > (self._agent.lease_s or LEASE_S):
                 end()
 

@@ -64,7 +64,7 @@ class Pending:
 
 
 class Connection:
-    """A host that can be asked, from any thread. `lost` says why it cannot be asked any more, "" while it can.
+    """A host that can be asked, from any thread. `lost` says why it cannot any more, and is "" while it can.
 
     `open_channel` is given the connection, to tell it what comes, and returns the channel. Raises OSError.
     """

@@ -1,5 +1,5 @@
-"""Frames over the standard input and output of a process: python3 on this machine, `kubectl exec -i`, or `ssh`
-with a command that the host's own configuration forces.
+"""Frames over the standard input and output of a process: python3 on this machine, `kubectl exec -i`, or
+`ssh` with a command that the host's own configuration forces.
 """
 
 from __future__ import annotations
@@ -99,7 +99,8 @@ class _Pipe:
 
     def _read(self) -> None:
         process = self._process
-        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
         with process.stdout as out, process.stderr as err:
             poll, streams = select.poll(), {out.fileno(), err.fileno()}
             for fd in streams:
