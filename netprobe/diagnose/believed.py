@@ -4,14 +4,11 @@ already on its way there.
 
 from __future__ import annotations
 
-from itertools import chain
-
 from netprobe.model import Leg, Observation, Stop, Verdict
-from netprobe.model.lookup import but, find
-from netprobe.predict.prediction import Prediction
+from netprobe.model.lookup import but, has, not_among, where
 
 from .correlate import frames, is_probe, unseen
-from .evidence import Case
+from .evidence import Case, suspects_of
 from .verdict import never_arrived
 
 _IN_PIECES = ("frag-dropped", "frag-reassembly")
@@ -20,11 +17,11 @@ _DOWN = ("link-admin-down", "link-no-carrier")
 
 def believed(case: Case, verdict: Verdict) -> Stop | None:
     """The predicted stop, unless the taps saw the packet get past it."""
-    prediction = case.prediction
-    if verdict is Verdict.REACHABLE or prediction is None or prediction.stop is None:
+    stop = case.foreseen
+    if verdict is Verdict.REACHABLE or stop is None:
         return None
-    past = case.watched and (_got_past(case, prediction) or _missed_before(case))
-    return None if past or _is_behind_unread_rules(case, prediction, prediction.stop) else prediction.stop
+    past = case.watched and (_got_past(case, stop) or _missed_before(case))
+    return None if past or _is_behind_unread_rules(case, stop) else stop
 
 
 def _missed_before(case: Case) -> bool:
@@ -32,47 +29,43 @@ def _missed_before(case: Case) -> bool:
     stopped it there, or before it arrived at all, where the end is of what happens then.
     """
     leg = case.leg or Leg.REQUEST
-    return never_arrived(case) or (case.first_missed(leg) is not None and bool(case.suspects(leg)))
+    return never_arrived(case) or (case.is_missed(leg) and bool(case.suspects(leg)))
 
 
-def _is_behind_unread_rules(case: Case, prediction: Prediction, stop: Stop) -> bool:
+def _is_behind_unread_rules(case: Case, stop: Stop) -> bool:
     """Whether rules of another namespace that could not be read may keep the probe from `stop`: it was not
     seen to get past them.
     """
-    hops = case.request if prediction.reply is None else (*case.request, *case.reply)
-    behind = (hop.suspects for hop in but(unseen(hops), namespace=stop.place.namespace))
-    return find(chain.from_iterable(behind), code="unknown") is not None
+    hops = (*case.request, *case.reply) if case.walks[1:] else case.request
+    behind = but(unseen(hops), namespace=stop.place.namespace)
+    return has(suspects_of(behind), code="unknown")
 
 
-def _got_past(case: Case, prediction: Prediction) -> bool:
-    """Whether the probe was seen where the predicted way does not lead: another namespace, or out of another
-    interface. Of a packet in pieces the first one may get further than the packet.
+def _got_past(case: Case, stop: Stop) -> bool:
+    """Whether the probe was seen where the request's predicted way does not lead: another namespace, or out
+    of another interface. Of a packet in pieces the first one may get further than the packet.
     """
-    stop = prediction.request.stop
-    if stop is None or stop.code in _IN_PIECES:
+    way = case.walks[0]
+    if way.stop is None or stop.code in _IN_PIECES:
         return False
-    places = {(hop.namespace, hop.interface) for hop in prediction.request.hops}
-    expected = places | _without_carrier(case, prediction)
+    visited = {case.probe.source.namespace, *(hop.namespace for hop in way.hops)}
+    expected = {(hop.namespace, hop.interface) for hop in way.hops} | _without_carrier(case, stop)
     seen = [*filter(is_probe, but(frames(case.observations), bound="other"))]
-    visited = {case.probe.source.namespace, *(name for name, _ in places)}
-    elsewhere = (each for each in seen if (each.namespace, each.interface) not in expected)
-    return (
-        any(_went_out(case, each) for each in elsewhere) or not {each.namespace for each in seen} <= visited
-    )
+    left = where(seen, leg=Leg.REQUEST, bound="out")
+    elsewhere = (each for each in left if (each.namespace, each.interface) not in expected)
+    return bool(not_among(seen, namespace=visited)) or not all(_is_copy(case, each) for each in elsewhere)
 
 
-def _went_out(case: Case, seen: Observation) -> bool:
-    """Whether the request left by an interface; a copy on another port of a bridge is no progress."""
+def _is_copy(case: Case, seen: Observation) -> bool:
+    """Whether a frame left by a port of a bridge: a copy for another port is no progress."""
     link = case.snapshot.at(seen.namespace).link_named(seen.interface or "")
-    flooded = link is not None and link.master is not None
-    return (seen.leg, seen.bound, flooded) == (Leg.REQUEST, "out", False)
+    return link is not None and link.master is not None
 
 
-def _without_carrier(case: Case, prediction: Prediction) -> set[tuple[str, str | None]]:
+def _without_carrier(case: Case, stop: Stop) -> set[tuple[str, str | None]]:
     """The interface before one that is down: it still takes packets until the kernel tells it, up to 1 s
     later (linkwatch).
     """
-    if prediction.stop is None or prediction.stop.code not in _DOWN:
-        return set()
-    links = ((r.namespace, case.snapshot[r.namespace].link(r.decision.index)) for r in prediction.routed)
+    routed = case.routed if stop.code in _DOWN else ()
+    links = [(r.namespace, case.snapshot[r.namespace].link(r.decision.index)) for r in routed]
     return {(name, link.name) for name, link in links if link is not None and not link.carrier}

@@ -24,6 +24,7 @@ from netprobe.model import (
     Source,
     Stage,
     Stop,
+    Walk,
     lookup,
 )
 from netprobe.predict.prediction import Prediction
@@ -64,6 +65,21 @@ class Case(Struct, frozen=True):
         return tuple(o for o in self.of_kind("answered") if self.probe.takes(o.flow))
 
     @property
+    def walks(self) -> tuple[Walk, ...]:
+        """The predicted ways; none where nothing was predicted."""
+        return () if self.prediction is None else self.prediction.walks
+
+    @property
+    def is_unforeseen(self) -> bool:
+        """Whether nobody can tell how a way ends."""
+        return not self.walks or lookup.has(self.walks, end=End.UNDETERMINED)
+
+    @property
+    def foreseen(self) -> Stop | None:
+        """What is predicted to stop the probe, on either way."""
+        return None if self.prediction is None else self.prediction.stop
+
+    @property
     def end(self) -> End | None:
         """How the request's way is predicted to end."""
         return None if self.prediction is None else self.prediction.request.end
@@ -95,7 +111,11 @@ class Case(Struct, frozen=True):
         """
         behind, missed = self.not_seen(leg), self.first_missed(leg)
         end = len(behind) if missed is None else behind.index(missed) + 1
-        return tuple(chain.from_iterable(hop.suspects for hop in behind[:end]))
+        return suspects_of(behind[:end])
+
+    def is_missed(self, leg: Leg) -> bool:
+        """Whether a sensor saw nothing behind the last hop of a leg that was seen."""
+        return self.first_missed(leg) is not None
 
     def stopped(self, *codes: str) -> Stop | None:
         """The predicted end, when it is one of these codes."""
@@ -146,6 +166,11 @@ class Case(Struct, frozen=True):
         return (
             f"{place.namespace}/{place.interface}" if lookup.find(frames(self.observations), **here) else None
         )
+
+
+def suspects_of(hops: Iterable[Hop]) -> tuple[Stop, ...]:
+    """What may stop the packet at these hops, though nobody can tell by reading it."""
+    return tuple(chain.from_iterable(hop.suspects for hop in hops))
 
 
 def _observed(source: Source, text: str, found: Iterable[object]) -> Iterator[Evidence]:

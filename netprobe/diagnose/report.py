@@ -40,7 +40,7 @@ from netprobe.predict.unread import guarded
 from . import arp_answers
 from .believed import believed
 from .correlate import best_sequence, lay, lost_sequence, sightings
-from .evidence import Case
+from .evidence import Case, suspects_of
 from .last_hop import with_last_hop
 from .nat_evidence import confirmed
 from .refused import from_beyond
@@ -135,7 +135,7 @@ def _of_ends(probe: Probe) -> dict[str, None]:
 
 def _limits(request: Sequence[Hop], reply: Sequence[Hop]) -> tuple[str, ...]:
     """The limits by which the first packets pass, as the configuration has it, and others may not."""
-    texts = (suspect.text for hop in (*request, *reply) for suspect in hop.suspects)
+    texts = (suspect.text for suspect in suspects_of((*request, *reply)))
     return tuple(dict.fromkeys(texts))  # one rule may meet both ways
 
 
@@ -208,8 +208,7 @@ def _errors(seen: Sequence[Observation]) -> tuple[IcmpError, ...]:
 def _rooted(case: Case, verdict: Verdict, searches: Searching | None) -> Case:
     """The case with the repair that is the cause, where one is found and nothing seen speaks against it."""
     if verdict is Verdict.INTERMITTENT and not case.watched:
-        suspects = chain.from_iterable(hop.suspects for hop in (*case.request, *case.reply))
-        return replace(case, stop=find(suspects, code=RANDOM_DROP))
+        return replace(case, stop=find(suspects_of((*case.request, *case.reply)), code=RANDOM_DROP))
     stop = believed(case, verdict)
     # undetermined: what lies behind it nobody knows
     decided = stop is not None and stop.code == "unknown"

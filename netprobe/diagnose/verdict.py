@@ -17,31 +17,29 @@ from netprobe.model import (
     Stage,
     Verdict,
 )
-from netprobe.model.lookup import but, find, where
-from netprobe.predict.prediction import Prediction
+from netprobe.model.lookup import but, has, where
 
-from .evidence import Case
+from .evidence import Case, suspects_of
 from .strangers import sent_by_another
 
 
 def verdict_of(case: Case) -> Verdict:
     """What was seen says whether the probe passes; where nothing was sent, the configuration says it."""
     if not case.watched:
-        return _predicted_verdict(case.prediction)
-    answers = {o.sequence for o in case.answers}
-    if len(answers) >= case.probe.count:
-        return Verdict.UNREACHABLE if _all_refused(case) else Verdict.REACHABLE
-    if answers:
+        return _predicted_verdict(case)
+    answered = {o.sequence for o in case.answers}
+    if not answered:
+        return Verdict.UNDETERMINED if _is_unsure(case) else Verdict.UNREACHABLE
+    if len(answered) < case.probe.count:
         unsure = _is_deaf(case) or case.of_kind("unheard")
         return Verdict.UNDETERMINED if unsure else Verdict.INTERMITTENT
-    sure = from_another(case) is not None or not _is_unsure(case)
-    return Verdict.UNREACHABLE if sure else Verdict.UNDETERMINED
+    return Verdict.UNREACHABLE if _all_refused(case) else Verdict.REACHABLE
 
 
 def _is_unsure(case: Case) -> bool:
     """Whether silence may have another reason than a loss."""
     reasons = (_is_starved, _is_deaf, not_sent, _may_not_have_answered)
-    return any(reason(case) for reason in reasons)
+    return from_another(case) is None and any(reason(case) for reason in reasons)
 
 
 def _is_starved(case: Case) -> bool:
@@ -50,9 +48,8 @@ def _is_starved(case: Case) -> bool:
 
 def _may_not_have_answered(case: Case) -> bool:
     """Whether a datagram came to a program that says nothing, as far as anybody can tell."""
-    if case.probe.protocol is not Protocol.UDP or case.errors or not _delivered(case):
-        return False
-    return case.prediction is None or case.prediction.stop is None
+    said = case.probe.protocol is not Protocol.UDP or case.errors
+    return not said and case.foreseen is None and _delivered(case)
 
 
 def _is_deaf(case: Case) -> bool:
@@ -80,17 +77,16 @@ def is_short(refused: Observation) -> bool:
 _SHORT = {errno.errorcode[code] for code in SHORT - {errno.ENOBUFS}}
 
 
-def _predicted_verdict(prediction: Prediction | None) -> Verdict:
+def _predicted_verdict(case: Case) -> Verdict:
     """What the configuration alone says.
 
     What stands before the end and may have decided otherwise leaves the question open; a limit lets the first
     packets pass, and dice let some.
     """
-    codes = {"unknown"} if prediction is None or _ends_unknown(prediction) else _suspected(prediction)
-    stopped = prediction is not None and prediction.stop is not None
+    codes = _suspected(case)
     signs = (
-        ("unknown" in codes, Verdict.UNDETERMINED),
-        (stopped, Verdict.UNREACHABLE),
+        (case.is_unforeseen or "unknown" in codes, Verdict.UNDETERMINED),
+        (case.foreseen, Verdict.UNREACHABLE),
         (codes - {RATE_LIMITED, RANDOM_DROP}, Verdict.UNDETERMINED),
         (RANDOM_DROP in codes, Verdict.INTERMITTENT),
         (True, Verdict.REACHABLE),
@@ -101,16 +97,12 @@ def _predicted_verdict(prediction: Prediction | None) -> Verdict:
 RATE_LIMITED, RANDOM_DROP = "rate-limited", "random-drop"
 
 
-def _suspected(prediction: Prediction) -> set[str]:
+def _suspected(case: Case) -> set[str]:
     """The codes of what may stop the packet besides the end; "unknown" where the way leads past rules that
     could not be read, so that the configuration said nothing for sure.
     """
-    suspects = chain.from_iterable(hop.suspects for hop in prediction.hops)
-    return {suspect.code for suspect in suspects}
-
-
-def _ends_unknown(prediction: Prediction) -> bool:
-    return End.UNDETERMINED in [walk.end for walk in prediction.walks]
+    hops = chain.from_iterable(walk.hops for walk in case.walks)
+    return {suspect.code for suspect in suspects_of(hops)}
 
 
 def _all_refused(case: Case) -> bool:
@@ -133,41 +125,33 @@ def leg_of(case: Case, verdict: Verdict) -> Leg | None:
     predicted = case.prediction.leg if case.prediction is not None else None
     if not case.watched:
         return predicted
-    if predicted is None and _answered_on_the_way(case):
-        return Leg.REQUEST
     if _replied(case):
-        return predicted or Leg.REPLY
-    return predicted if predicted and _delivered(case) else _leg_unforeseen(case)
+        return predicted or _leg_of_answer(case)
+    return (predicted or _leg_of_silence(case)) if _delivered(case) else Leg.REQUEST
 
 
 def _replied(case: Case) -> bool:
     """Whether anything of a reply was seen."""
-    return bool(find(case.reply, observed=True) or find(case.of_kind("seen"), leg=Leg.REPLY, error=None))
+    return has(case.reply, observed=True) or has(case.of_kind("seen"), leg=Leg.REPLY, error=None)
 
 
-def _leg_unforeseen(case: Case) -> Leg | None:
-    """The leg that failed without any sign of a reply; None where the request was seen to leave for good."""
-    if not _delivered(case) or _doubted(case):
+def _leg_of_silence(case: Case) -> Leg | None:
+    """The leg that failed where the request was delivered, and nothing of a reply was seen: the request where
+    something behind the last tap may have stopped it (the receiver's own rules); None where it left for good.
+    """
+    if suspects_of(case.not_seen(Leg.REQUEST)):
         return Leg.REQUEST
     return Leg.REPLY if case.end is End.DELIVER else None
 
 
-def _answered_on_the_way(case: Case) -> bool:
-    """Whether a reset in the name of the far end was made before the request got there: a rule's doing
-    (nf_send_reset).
+def _leg_of_answer(case: Case) -> Leg:
+    """The leg that failed where something of a reply was seen: the request where that is a reset in the name
+    of the far end, made before the request got there: a rule's doing (nf_send_reset).
     """
-    if case.probe.protocol is not Protocol.TCP or not case.of_kind("answered"):
-        return False
-    there, back = ([hop.observed for hop in but(case.hops(leg), bound=None)] for leg in Leg)
-    ends = (True in there, there[-1:], back[:1])
-    return ends == (True, [False], [False]) and _all_refused(case)
-
-
-def _doubted(case: Case) -> bool:
-    """Whether something behind the last tap may have stopped the request: the receiver's own rules, seen by
-    nobody.
-    """
-    return any(hop.suspects for hop in case.not_seen(Leg.REQUEST))
+    there, back = (tuple(hop.observed for hop in but(case.hops(leg), bound=None)) for leg in Leg)
+    on_the_way = True in there and there[-1:] == back[:1] == (False,)
+    reset = case.probe.protocol is Protocol.TCP and case.of_kind("answered") and _all_refused(case)
+    return Leg.REQUEST if on_the_way and reset else Leg.REPLY
 
 
 def from_another(case: Case) -> Observation | None:
@@ -191,23 +175,23 @@ def agreement_of(case: Case, verdict: Verdict) -> Agreement:
     """How the prediction stands to what was seen."""
     if not case.watched:
         return Agreement.PREDICTED_ONLY
-    if case.prediction is None or _ends_unknown(case.prediction) or verdict is Verdict.UNDETERMINED:
+    if case.is_unforeseen or verdict is Verdict.UNDETERMINED:
         return Agreement.OBSERVED_ONLY
-    expected = Verdict.REACHABLE if case.prediction.stop is None else Verdict.UNREACHABLE
+    expected = Verdict.UNREACHABLE if case.foreseen else Verdict.REACHABLE
     if verdict is expected and not _went_otherwise(case, verdict):
         return Agreement.CONFIRMED
-    return Agreement.OBSERVED_ONLY if _is_open(case, case.prediction) else Agreement.DISAGREE
+    return Agreement.OBSERVED_ONLY if _is_open(case) else Agreement.DISAGREE
 
 
-def _is_open(case: Case, prediction: Prediction) -> bool:
+def _is_open(case: Case) -> bool:
     """Whether the prediction left open what was seen."""
-    return "unknown" in _suspected(prediction) or _left_for_good(case) or _is_doubted(case)
+    return "unknown" in _suspected(case) or _left_for_good(case) or _is_doubted(case)
 
 
 def _went_otherwise(case: Case, verdict: Verdict) -> bool:
     """Whether the packet took another way than the predicted one, to the same end or to none."""
-    missed = find((*case.request, *case.reply), observed=False)
-    astray = verdict is Verdict.REACHABLE and missed is not None
+    missed = has((*case.request, *case.reply), observed=False)
+    astray = verdict is Verdict.REACHABLE and missed
     return astray or never_arrived(case) or _set_out(case)
 
 
@@ -216,14 +200,13 @@ def never_arrived(case: Case) -> bool:
     destination: what the taps did not see did not happen.
     """
     arrives = case.prediction is not None and case.prediction.ending is not None
-    on_its_way = case.last_seen(Leg.REQUEST) is not None and case.first_missed(Leg.REQUEST) is not None
-    return arrives and on_its_way
+    return arrives and has(case.request, observed=True) and case.is_missed(Leg.REQUEST)
 
 
 def _set_out(case: Case) -> bool:
     """Whether the request was seen, though the prediction ends before the first tap."""
     seen = where(case.request, observed=True)
-    return bool(seen) and find(seen, predicted=True) is None
+    return bool(seen) and not has(seen, predicted=True)
 
 
 def _is_doubted(case: Case) -> bool:

@@ -119,6 +119,25 @@ def among(values: Iterable[_Value], **field: Container[Any]) -> tuple[_Value, ..
     return tuple(value for value in values if read(value) in several)
 
 
+def not_among(values: Iterable[_Value], **field: Container[Any]) -> tuple[_Value, ...]:
+    """The values but for those whose field is one of these: `not_among(answers, namespace=changed)`."""
+    [(name, several)] = field.items()
+    read = _reader(name)
+    return tuple(value for value in values if read(value) not in several)
+
+
+def holding(values: Iterable[_Value], **field: object) -> tuple[_Value, ...]:
+    """Those of the values whose field, of several things, holds this one: `holding(routes, indexes=3)`."""
+    [(name, thing)] = field.items()
+    read = _reader(name)
+    return tuple(value for value in values if thing in read(value))
+
+
+def has(values: Iterable[_Value], **fields: object) -> bool:
+    """Whether any of the values has these fields."""
+    return next(_such(values, fields), None) is not None
+
+
 def exchanged(values: Iterable[_Value], old: _Value, new: _Value) -> tuple[_Value, ...]:
     """The values, `new` in the place of the very object `old`."""
     return tuple(new if each is old else each for each in values)

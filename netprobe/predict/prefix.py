@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import ip_address
 
+from netprobe.model import InterfaceAddress
 from netprobe.model.address import bits as bits
 from netprobe.model.address import version as version
 
@@ -68,6 +69,16 @@ def network(address: str, prefixlen: int) -> str:
     from ipaddress import IPv4Address, IPv6Address
 
     return f"{IPv4Address(base) if kind == 4 else IPv6Address(base)}/{prefixlen}"
+
+
+def network_of(own: InterfaceAddress) -> str:
+    """The prefix of an interface's address."""
+    return network(own.address, own.prefixlen)
+
+
+def neighbours_of(address: str, known: Iterable[InterfaceAddress]) -> list[InterfaceAddress]:
+    """Those of the addresses in whose networks another one lies."""
+    return [own for own in known if contains(network_of(own), address)]
 
 
 @lru_cache(maxsize=1024)

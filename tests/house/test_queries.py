@@ -14,7 +14,7 @@ from netprobe.diagnose.repair.repair import Repair
 from netprobe.model import live
 from netprobe.predict.trace import Resolved, Routed
 
-QUERIES = {"where", "find", "but", "among"}
+QUERIES = {"where", "find", "has", "but", "among", "not_among", "holding"}
 VALUES = [*vars(model).values(), *vars(live).values(), Repair, Resolved, Routed]
 
 
