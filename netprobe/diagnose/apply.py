@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from msgspec.structs import replace
 
 from netprobe.model import Cause, Command, Snapshot, Stop
+from netprobe.model.lookup import among, not_among
 from netprobe.predict.peers import mutual
 
 from . import (
@@ -77,7 +78,7 @@ def mend(snapshot: Snapshot, cause: Cause | Stop) -> Snapshot | None:
         mended = _after(snapshot, commands, cause.place.namespace or "")
     except Refused:
         return None
-    changed = _changed(snapshot, mended)
+    changed = mended.changed_from(snapshot)
     beside = (mended.connections, mended.answers) != (snapshot.connections, snapshot.answers)
     return _without_answers(mended, changed) if changed or beside else None
 
@@ -92,16 +93,11 @@ def _after(snapshot: Snapshot, commands: Iterable[Command], name: str) -> Snapsh
     return snapshot
 
 
-def _changed(before: Snapshot, after: Snapshot) -> set[str]:
-    """The namespaces in which something is otherwise."""
-    return {name for name, known in after.namespaces.items() if known != before.namespaces.get(name)}
-
-
 def _without_answers(snapshot: Snapshot, names: set[str]) -> Snapshot:
     """The snapshot without what the kernel answered to route lookups in these namespaces: it held for them as
     they were.
     """
-    return replace(snapshot, answers=tuple(a for a in snapshot.answers if a.namespace not in names))
+    return replace(snapshot, answers=not_among(snapshot.answers, namespace=names))
 
 
 def tried(snapshot: Snapshot, commands: Sequence[Command]) -> Snapshot:
@@ -111,8 +107,8 @@ def tried(snapshot: Snapshot, commands: Sequence[Command]) -> Snapshot:
     """
     snapshot = mutual(snapshot)
     after = _after(snapshot, commands, "")
-    changed = _changed(snapshot, after)
-    called = {(found.namespace, found.nsid) for found in after.peers if found.peer in changed}
+    changed = after.changed_from(snapshot)
+    called = {(found.namespace, found.nsid) for found in among(after.peers, peer=changed)}
     behind = tuple(seen for seen in after.behind if (seen.namespace, seen.nsid) not in called)
     return replace(_without_answers(after, changed), behind=behind)
 

@@ -64,7 +64,7 @@ def changed_since(known: Snapshot, fresh: Snapshot, report: Report) -> tuple[Dif
     tunnels = filter(None, (flow.outer for flow in flows))
     versions = {report.probe.version, *(flow.version for flow in (*flows, *tunnels))}
     found = since.changed(known, fresh, frozenset(versions), report.probe.destination.port)
-    return tuple(since.without_followers(found))
+    return since.without_followers(found)
 
 
 def dated(

@@ -6,13 +6,14 @@ listen on a port that a person chose.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+import re
+from collections.abc import Callable, Iterator, Set
 from itertools import chain
 
 from msgspec.structs import replace
 
 from netprobe.model import Changed, Difference, Earlier, Namespace, Since, Snapshot
-from netprobe.model.lookup import where
+from netprobe.model.lookup import all_but, among, where
 from netprobe.predict.prediction import Prediction
 from netprobe.predict.unread import PARTS
 
@@ -24,10 +25,10 @@ _RULES = ("rule", "nat-rule")
 _OF_RULESETS = (*_RULES, "policy", "set", "ruleset")
 _REFUSALS = ("blackhole", "unreachable", "prohibit", "throw")
 _EPHEMERAL = 32768  # net.ipv4.ip_local_port_range: ports from here on are the kernel's to give
-_LED = {  # sysctls that set others along: the beginning and the end of their names (ip-sysctl)
-    "net.ipv4.ip_forward": ("net.ipv4.conf.", ".forwarding"),
-    "net.ipv6.conf.all.forwarding": ("net.ipv6.conf.", ".forwarding"),
-    "net.ipv6.conf.all.disable_ipv6": ("net.ipv6.conf.", ".disable_ipv6"),
+_LED = {  # sysctls that set others along: the names of those (ip-sysctl)
+    "net.ipv4.ip_forward": re.compile(r"net\.ipv4\.conf\..*\.forwarding"),
+    "net.ipv6.conf.all.forwarding": re.compile(r"net\.ipv6\.conf\..*\.forwarding"),
+    "net.ipv6.conf.all.disable_ipv6": re.compile(r"net\.ipv6\.conf\..*\.disable_ipv6"),
 }
 
 Key = tuple[str | None, str, str]
@@ -45,9 +46,10 @@ def changed(
     before: Snapshot, now: Snapshot, versions: Set[int] = BOTH, port: int | None = None
 ) -> tuple[Difference, ...]:
     """What is otherwise in the namespaces that both have read, what takes the rest with it first."""
-    both = [name for name in before.namespaces if name in now.namespaces and are_read(before, now, name)]
+    both = [name for name in before.namespaces if are_read(before, now, name)]
     found = chain.from_iterable(_in_one(before, now, name, port) for name in both)
-    return tuple(sorted((each for each in found if not is_of_another_version(each, versions)), key=rank))
+    meant = [each for each in found if not is_of_another_version(each, versions)]
+    return tuple(sorted(meant, key=rank))
 
 
 def _in_one(before: Snapshot, now: Snapshot, name: str, port: int | None) -> Iterator[Difference]:
@@ -59,7 +61,8 @@ def _in_one(before: Snapshot, now: Snapshot, name: str, port: int | None) -> Ite
 
 def are_read(before: Snapshot, now: Snapshot, name: str) -> bool:
     """Whether both know all of a namespace that is compared: what was not read is not gone."""
-    return not any(part in PARTS for each in (before, now) for part in each[name].unread)
+    unread = {*before.at(name).unread, *now.at(name).unread}
+    return name in before and name in now and unread.isdisjoint(PARTS)
 
 
 def _unknown(namespace: Namespace) -> Iterator[str]:
@@ -81,38 +84,39 @@ def _counts(each: Difference, port: int | None) -> bool:
     return not is_transient(each)
 
 
-def without_followers(found: tuple[Difference, ...]) -> Iterator[Difference]:
+def without_followers(found: tuple[Difference, ...]) -> tuple[Difference, ...]:
     """All but the sysctls that another one of them has set along."""
-    leaders = [each for each in where(found, kind="sysctl") if each.name in _LED]
-    return (each for each in found if not any(_follows(each, leader) for leader in leaders))
+    leaders = among(where(found, kind="sysctl"), name=_LED)
+    followers = (each for leader in leaders for each in found if _follows(each, leader))
+    return all_but(found, followers)
 
 
 def _follows(each: Difference, leader: Difference) -> bool:
-    start, end = _LED[leader.name]
-    alike = each.name.startswith(start) and each.name.endswith(end) and each.name != leader.name
-    return alike and (each.namespace, each.after) == (leader.namespace, leader.after)
+    same = (each.namespace, each.after) == (leader.namespace, leader.after)
+    return same and each is not leader and _LED[leader.name].fullmatch(each.name) is not None
 
 
 def key(each: Difference) -> Key:
     """What a difference is about; a rule is known by its text, since its number changes with those before
     it.
     """
-    text = (each.after or each.before or "") if each.kind in _RULES else each.name
-    return each.namespace, each.kind, text
+    return each.namespace, each.kind, each.text if each.kind in _RULES else each.name
 
 
 def nearness(found: dict[Key, Difference], now: Snapshot, mended: Snapshot) -> int:
     """How a repair stands to what is otherwise since the earlier run: 0 puts something back, 1 changes
     something of it, 2 has nothing to do with it.
     """
-    places = {place for place, _, _ in found} & now.namespaces.keys() & mended.namespaces.keys()
-    both = [place for place in places if place is not None and now[place] != mended[place]]
-    changes = chain.from_iterable(differences(now, mended, place) for place in both)
-    back = {found[key(each)].before == each.after for each in changes if key(each) in found}
-    return 2 - bool(back) - (True in back)
-
-
-_QDISC, _FILTER, _XDP = "qdisc", "filter", "xdp"
+    places = {place for place, _, _ in found}
+    made = [
+        each
+        for place in now.namespaces.keys() & mended.changed_from(now) & places
+        for each in differences(now, mended, place)
+    ]
+    back = [found[key(each)].before == each.after for each in made if key(each) in found]
+    if not back:
+        return 2
+    return 0 if any(back) else 1
 
 
 def holds_together(snapshot: Snapshot) -> bool:
@@ -137,61 +141,82 @@ def kept(earlier: Earlier, said: Since) -> Earlier:
 
 def as_object(each: Difference) -> Changed:
     """A difference of two configurations, as the object that differs."""
-    kind, id = _named(each)
-    text = f"{id} {each.after}" if kind in ("link", "sysctl") and each.after else each.after or each.before
+    name = _NAMES.get(each.kind, _as_it_is)
+    kind, id = name(each)
+    text = f"{id} {each.after}" if kind in _SETTINGS and each.after else each.text
     return Changed(
         kind, id, text=text or id, namespace=each.namespace or "", before=each.before, after=each.after
     )
 
 
-def _named(each: Difference) -> tuple[str, str]:
-    """The kind and id of the object, spelled as a cause spells them."""
-    said = each.after or each.before or ""
-    match each.kind:
-        case "link" if (found := _on_link(each)) is not None:
-            return found
-        case "wire":
-            return "link", each.name
-        case "route":
-            return "route", _route(each.name, said.partition("; ")[0])
-        case "policy-rule":
-            return "policy-rule", each.name.partition(" ")[2]
-        case "neighbour":
-            mac = said.rpartition(" ")[0]
-            return "neighbour", f"{each.name} {mac}".strip()
-        case "fdb-entry":
-            side = "" if " dst " in said else f" {'master' if ' master ' in each.name else 'self'}"
-            return "fdb-entry", f"{each.name.partition(' ')[0]} {said.rpartition(' ')[0]}{side}"
-        case "xfrm":
-            src, dst, _, direction = each.name.split(" ", 3)
-            return "xfrm", f"{direction} src {src} dst {dst}"
+def _as_it_is(each: Difference) -> tuple[str, str]:
     return each.kind, each.name
 
 
-def _on_link(each: Difference) -> tuple[str, str] | None:
-    """What stands on an interface, where it is that alone which differs."""
-    parts = [part.split() for side in (each.after, each.before) if side for part in side.split(", ")]
-    if len({tuple(part[:1]) for part in parts}) != 1:
-        return None
-    match parts[0]:
-        case ["qdisc", *words]:  # "qdisc PARENT KIND …"
-            return "qdisc", " ".join((each.name, *words[1:2]))
-        case ["filter", *words]:
-            return "tc-filter", f"{each.name} {''.join(words[:1])}"
-        case ["xdp", *_]:
-            return "xdp", f"{each.name} xdp"
-    return None
+def _link(each: Difference) -> tuple[str, str]:
+    """The interface; or what stands on it, where it is that alone which differs."""
+    parts = ", ".join(filter(None, (each.after, each.before))).split(", ")
+    things = {part.partition(" ")[0] for part in parts}
+    if len(things) == 1:
+        match parts[0].split():
+            case ["qdisc", *words]:  # "qdisc PARENT KIND …"
+                return "qdisc", " ".join((each.name, *words[1:2]))
+            case ["filter", *words]:
+                return "tc-filter", f"{each.name} {''.join(words[:1])}"
+            case ["xdp", *_]:
+                return "xdp", f"{each.name} xdp"
+    return "link", each.name
 
 
-def _route(name: str, text: str) -> str:
+def _wire(each: Difference) -> tuple[str, str]:
+    return "link", each.name
+
+
+def _route(each: Difference) -> tuple[str, str]:
     """As ip-route(8) names it: the type of one that is not unicast, the prefix, the way, the table."""
-    target, _, rest = name.partition(" ")
-    words, table = text.split(), rest.partition(" metric ")[0] if rest.startswith("table") else ""
-    kind = words[:1] if words[:1] and words[0] not in ("via", "dev", "src", "mtu") else []
-    words = (
-        words[len(kind) :] if {*kind}.isdisjoint(_REFUSALS) else []
-    )  # IPv6 has them on lo, which no one says
-    said = zip(words[::2], words[1::2], strict=False)
-    way = [f"{word} {value}" for word, value in said if word in ("via", "dev")]
+    target, _, rest = each.name.partition(" ")
+    words = each.text.partition("; ")[0].split()
+    kind = [word for word in words[:1] if word not in _OF_A_WAY]
+    way = words[len(kind) :]
+    legs = [f"{word} {value}" for word, value in zip(way[::2], way[1::2], strict=False) if word in _LEG]
+    if not {*kind}.isdisjoint(_REFUSALS):
+        legs = []  # IPv6 has them on lo, which no one says
     shown = "default" if target.endswith("/0") else target
-    return joined(*kind, shown, *way, table)
+    return "route", joined(*kind, shown, *legs, *re.findall(r"^table \S+", rest))
+
+
+def _policy_rule(each: Difference) -> tuple[str, str]:
+    return "policy-rule", each.name.partition(" ")[2]
+
+
+def _neighbour(each: Difference) -> tuple[str, str]:
+    mac = each.text.rpartition(" ")[0]
+    return "neighbour", f"{each.name} {mac}".strip()
+
+
+def _fdb_entry(each: Difference) -> tuple[str, str]:
+    """As bridge(8) takes it; one of a tunnel is known by its remote end."""
+    mac, _, rest = each.name.partition(" ")
+    side = "master" if "master " in rest else "self"
+    where = each.text.rpartition(" ")[0]
+    return "fdb-entry", joined(mac, where, "" if " dst " in each.text else side)
+
+
+def _policy(each: Difference) -> tuple[str, str]:
+    src, dst, _, direction = each.name.split(" ", 3)
+    return "xfrm", f"{direction} src {src} dst {dst}"
+
+
+# the kind and id of an object, spelled as a cause spells them
+_NAMES: dict[str, Callable[[Difference], tuple[str, str]]] = {
+    "link": _link,
+    "wire": _wire,
+    "route": _route,
+    "policy-rule": _policy_rule,
+    "neighbour": _neighbour,
+    "fdb-entry": _fdb_entry,
+    "xfrm": _policy,
+}
+_SETTINGS = ("link", "sysctl")  # their text is no more than a value
+_LEG = ("via", "dev")
+_OF_A_WAY = (*_LEG, "src", "mtu")

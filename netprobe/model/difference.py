@@ -18,6 +18,11 @@ class Difference(Struct, frozen=True):
     after: str | None
     namespace: str | None = None
 
+    @property
+    def text(self) -> str:
+        """What it is now; of what is gone, what it was."""
+        return self.after or self.before or ""
+
 
 class Comparison(Struct, frozen=True):
     """All differences: in what was found, and in what was configured.

@@ -123,6 +123,10 @@ class Snapshot(Struct, frozen=True):
         link = namespace.link_named(place.interface or "")
         return None if link is None else (namespace, link)
 
+    def changed_from(self, before: Snapshot) -> set[str]:
+        """The namespaces that are otherwise than in another snapshot, or new in this one."""
+        return {name for name, each in self.namespaces.items() if each != before.namespaces.get(name)}
+
     def __contains__(self, name: object) -> bool:
         return name in self.namespaces
 
