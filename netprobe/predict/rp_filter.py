@@ -126,28 +126,33 @@ def _stop(name: str, link: Link, text: str) -> Stop:
 def _reverse_path(
     namespace: Namespace, name: str, link: Link, src: str, dst: str, packet: Packet
 ) -> Stop | None:
-    """rp_filter: 1 the way back must leave by this interface, 2 there must be a way back at all."""
+    """rp_filter: 1 the way back must leave by this interface, 2 there must be a way back at all; where the
+    interface has no address, 2 is as 1.
+    """
     level, key = in_force(namespace, link, "rp_filter")
     if not level or src == "0.0.0.0":
         return None
     valmark = in_force(namespace, link, "src_valid_mark")[0]
     back = fib.sought(namespace, RouteQuery(dst, src, iif=None, mark=packet.mark if valmark else 0))
     if back.error is not None or back.type not in ("unicast", "local"):
-        return _refused(name, link, key, level, f"{name} has no route back to {src}")
-    if level == 1 and not any(leg.index == link.index for leg in back.candidates):
+        return _refused(name, link, key, level, 2 if level == 1 else 0, f"{name} has no route back to {src}")
+    if any(leg.index == link.index for leg in back.candidates):
+        return None
+    bare = not namespace.addresses_of(link, 4)  # then any filter is a strict one (no_addr)
+    if level == 1 or bare:
         out = namespace.link(back.index)
         where = out.name if out else "nowhere"
-        return _refused(
-            name,
-            link,
-            key,
-            level,
-            f"{name} would route back to {src} by {where}, not by {link.name}, where the packet came in",
+        why = "" if level == 1 else ", which has no IPv4 address"
+        text = (
+            f"{name} would route back to {src} by {where}, not by {link.name}, where the packet came in{why}"
         )
+        return _refused(name, link, key, level, 0 if bare else 2, text)
     return None
 
 
-def _refused(name: str, link: Link, key: str, level: int, text: str) -> Stop:
-    return lost("rp-filter", name, link, Stage.ROUTE, f"{text}: {key} = {level} drops it",
-        object=Object("sysctl", key, f"{key} = {level}"),
-                fix=fixes.sysctl(key, 2 if level == 1 else 0))  # fmt: skip
+def _refused(name: str, link: Link, key: str, level: int, passing: int, text: str) -> Stop:
+    thing = Object("sysctl", key, f"{key} = {level}")
+    fix = fixes.sysctl(key, passing)
+    return lost(
+        "rp-filter", name, link, Stage.ROUTE, f"{text}: {key} = {level} drops it", object=thing, fix=fix
+    )

@@ -39,6 +39,22 @@ def test_a_source_from_outside_that_is_the_namespaces_own(src: str, more: dict[s
     assert (stop is not None and stop.code == "martian-source") is refused
 
 
+@pytest.mark.parametrize(
+    ("level", "bare", "refused"),
+    [("2", False, False), ("2", True, True), ("1", False, True), ("0", True, False)],
+)
+def test_a_loose_filter_is_a_strict_one_where_the_interface_has_no_address(level: str, bare: bool, refused: bool) -> None:
+    kept = tuple(a for a in host().addresses if not bare or a.address != "172.17.0.1")
+    snapshot = edited(tutorial(), "host", addresses=kept, sysctls={"net.ipv4.conf.all.rp_filter": level})
+    docker0 = snapshot["host"].link_named("docker0")
+    assert docker0 is not None
+    packet = Packet(Flow("8.8.8.8", "203.0.113.2", Protocol.ICMP), Leg.REPLY)
+    stop = rp_filter.check(Ground(snapshot, ask=False), "host", docker0, "8.8.8.8", "203.0.113.2", packet)
+    assert (stop is not None and stop.code == "rp-filter") is refused
+    if stop is not None:  # 2 would not help
+        assert stop.commands[0].words[-1].endswith(".rp_filter=0" if bare else ".rp_filter=2")
+
+
 def test_a_source_that_an_interface_has_is_one_without_the_table_local() -> None:
     bare = replace(host(), routes=tuple(route for route in host().routes if route.type != "local"))
     assert not fib.is_local(bare, "10.0.0.1")
