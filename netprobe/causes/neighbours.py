@@ -74,21 +74,24 @@ def arp_disabled(case: Case) -> Cause | None:
 
 
 def arp_suppressed(case: Case) -> Cause | None:
-    """The owner of the address hears the ARP question and is told by a sysctl not to answer.
+    """A sysctl keeps who needs a MAC address from asking for it, or its owner from answering.
 
     What: The sysctl `arp_ignore` limits the answers to addresses of the very interface that was asked (1, 2),
     or stops them altogether (8); `arp_filter` limits them to the interface by which the answer would be
     routed. Both are set for load balancers and for hosts with two interfaces on one network, and both also
-    hit an innocent container.
+    hit an innocent container. With `mcast_solicit` 0 an interface asks nobody, in IPv4 or in IPv6, and drops
+    what is for a neighbour that it does not know yet.
 
     How we know: The sysctl in force (the larger one of `all` and the interface's own), read in the namespace
-    of the owner.
+    of the owner; or that of the interface that was to ask.
 
     Fix: Set it back, in the namespace that the report names. Both names count, so look at both.
         sysctl -w net.ipv4.conf.IFACE.arp_ignore=0
         sysctl -w net.ipv4.conf.all.arp_ignore=0
+        sysctl -w net.ipv4.neigh.IFACE.mcast_solicit=3
 
-    See: ip-sysctl (kernel documentation), arp_ignore and arp_filter; net/ipv4/arp.c (arp_ignore, arp_filter)
+    See: ip-sysctl (kernel documentation), arp_ignore and arp_filter; arp(7), mcast_solicit; net/ipv4/arp.c
+    (arp_ignore, arp_filter); net/core/neighbour.c (__neigh_event_send)
     """
     return case.by_stop("arp-suppressed")
 

@@ -33,6 +33,7 @@ _SWITCHES = {
     "mcast_flood": "multicast_flood", "bcast_flood": "broadcast_flood", "neigh_suppress": "neigh_suppress",
     "locked": "locked",
 }  # fmt: skip
+_OF_INTERFACES = ("conf", "neigh")  # the tables of sysctls that have some of each interface
 # what a bridge's own settings are called in the model; stp_state is more than a setting
 _BRIDGE = {
     "vlan_filtering": "vlan_filtering", "mcast_snooping": "multicast_snooping",
@@ -115,8 +116,10 @@ def _called(order: Order, link: Link, new: str) -> Snapshot:
     """Another name, and its settings by that (addrconf_notify, NETDEV_CHANGENAME)."""
     refuse_if(order.namespace.link_named(new), new)  # EEXIST
     called = replace(link, name=new)
-    old, now = f".conf.{link.key}.", f".conf.{called.key}."
-    sysctls = {key.replace(old, now): value for key, value in order.namespace.sysctls.items()}
+    sysctls = order.namespace.sysctls
+    for table in _OF_INTERFACES:
+        old, now = f".{table}.{link.key}.", f".{table}.{called.key}."
+        sysctls = {key.replace(old, now): value for key, value in sysctls.items()}
     return order.with_link(called).with_fields(sysctls=sysctls).snapshot
 
 
@@ -171,6 +174,10 @@ def _moved(order: Order, link: Link, name: str) -> Snapshot:
     return there.snapshot if far is None else _tied(there, bare, far)
 
 
+def _is_of(key: str, stems: list[str]) -> bool:
+    return any(stem in key for stem in stems)
+
+
 def with_defaults(order: Order, name: str) -> dict[str, str]:
     """The sysctls with those of an interface that is new here."""
     stem, known = f".conf.{name.replace('.', '/')}.", order.namespace.sysctls
@@ -186,9 +193,9 @@ def emptied(order: Order, link: Link) -> Order:
     """The namespace without an interface and all that stands on it."""
     bare = with_addresses(order, link, elsewhere(order.namespace.addresses, link))
     order = replace(order, snapshot=bare)
-    namespace, stem = order.namespace, f".conf.{link.key}."
+    namespace, stems = order.namespace, [f".{table}.{link.key}." for table in _OF_INTERFACES]
     return order.with_fields(
-        sysctls={key: value for key, value in namespace.sysctls.items() if stem not in key},
+        sysctls={key: value for key, value in namespace.sysctls.items() if not _is_of(key, stems)},
         links=elsewhere(namespace.links, link),
         routes=tuple(route for route in namespace.routes if link.index not in route.indexes),
         neighbours=elsewhere(namespace.neighbours, link),

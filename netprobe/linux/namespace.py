@@ -96,6 +96,13 @@ def read_namespace(name: str, fd: int) -> Namespace:
         no_entries: tuple[tuple[FdbEntry, ...], bool] = ((), True)
         found, per_interface = reader.of("links", "interfaces", lambda: links.read_links(route), nothing)
         found = reader.of("vlans", "VLANs of bridge ports", lambda: bridges.with_vlans(route, found), found)
+        per_interface |= reader.of(
+            "asking",
+            "the settings of neighbours",
+            lambda: neighbours.read_asking(route, found),
+            none,
+            rare=True,
+        )
         routes, are_all = reader.of("routes", "routes", lambda: fib.read_routes(route), no_routes)
         fdb, is_whole = reader.of(
             "fdb", "bridge forwarding entries", lambda: neighbours.read_fdb(route, found), no_entries

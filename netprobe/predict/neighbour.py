@@ -22,7 +22,7 @@ from netprobe.model import (
     Stop,
 )
 
-from . import fib, prefix
+from . import fib, fixes, prefix
 from .arp_reply import Station, noarp
 from .arp_request import enquire, outgoing
 from .device import not_running
@@ -86,6 +86,8 @@ def ask(ground: Ground, carry: Carry, name: str, link: Link, address: str, packe
     """Walk the request to every stack of the segment, and each answer back."""
     if dead := not_running(ground, name, link, Stage.TRANSMIT):
         return Resolution(stop=dead)
+    if silent := _asks_nobody(ground.namespace(name), link, address):
+        return Resolution(stop=silent)
     asked = request(ground.namespace(name), link, address, packet)
     if dropped := outgoing(ground, name, link, asked):
         return Resolution(stop=dropped)
@@ -102,6 +104,22 @@ def ask(ground: Ground, carry: Carry, name: str, link: Link, address: str, packe
     if found.exits:
         return Resolution(None, f"asks the segment beyond {link.name} who has {address}")
     return Resolution(stop=nobody(ground, carry, (name, link), asked, found))
+
+
+def _asks_nobody(namespace: Namespace, link: Link, address: str) -> Stop | None:
+    """An interface that is not to ask everybody: it gives up at once, or asks a program alone
+    (__neigh_event_send, arp_solicit; arp(7), mcast_solicit and app_solicit).
+    """
+    stem = f"net.ipv{prefix.version(address)}.neigh.{link.key}"
+    key, of_programs = f"{stem}.mcast_solicit", f"{stem}.app_solicit"
+    if namespace.sysctl(key, "3") != "0":
+        return None
+    text = f"{link.name} in {namespace.name} asks nobody who has {address}: {key} = 0"
+    if namespace.number(of_programs):
+        text = f"{link.name} in {namespace.name} asks a program alone who has {address}: {of_programs} is set"
+        return lost("unknown", namespace.name, link, Stage.NEIGHBOUR, text)
+    thing, fix = Object("sysctl", key, f"{key} = 0"), fixes.sysctl(key, 3)
+    return lost("arp-suppressed", namespace.name, link, Stage.NEIGHBOUR, text, object=thing, fix=fix)
 
 
 def nobody_has(name: str, link: Link, nexthop: str, mac: str | None) -> Stop:

@@ -244,6 +244,19 @@ def test_how_full_the_table_of_neighbours_is() -> None:
     assert neighbours.fill_of(record("table", struct.pack("=Bxxx", 2) + attribute(4, u32(1024)))) == {}
 
 
+def test_interfaces_that_ask_for_neighbours_otherwise_than_usual() -> None:
+    def of(index: int, app: int, everybody: int) -> bytes:
+        settings = attribute(1, u32(index)) + attribute(9, u32(app)) + attribute(10, u32(3)) + attribute(11, u32(everybody))
+        return struct.pack("=Bxxx", 10) + attribute(1, b"ndisc_cache\0") + attribute(6, settings)
+
+    names = {2: "eth0", 3: "eth0/7"}
+    assert neighbours.asking_of(of(2, 0, 3), names) == {}
+    known_as = {"net.ipv6.neigh.eth0/7.mcast_solicit": "0", "net.ipv6.neigh.eth0/7.app_solicit": "1"}
+    assert neighbours.asking_of(of(3, 1, 0), names) == known_as
+    assert neighbours.asking_of(of(4, 0, 0), names) == {}  # the settings of those that are made from now on
+    assert neighbours.asking_of(struct.pack("=Bxxx", 2), names) == {}
+
+
 def test_vlans_of_a_port() -> None:
     infos = b"".join(attribute(2, struct.pack("=HH", flags, vlan)) for flags, vlan in ((2 | 4, 1), (4, 10), (0, 11)))
     body = struct.pack("=BxHiII", 7, 1, 3, 0, 0) + attribute(26, infos)

@@ -92,6 +92,9 @@ NO_RETURN = edited(
 WRONG_MAC = edited(tutorial(), "red", neighbours=(Neighbour(2, "10.0.0.1", "02:de:ad:00:00:01", "permanent"),))
 BLOCKED = relinked(tutorial(), "host", "veth0", port=BridgePort(state="blocking"))
 ARP_IGNORE = edited(tutorial(), "internet", sysctls={"net.ipv4.conf.all.arp_ignore": "8"})
+ASKS_NOBODY = edited(tutorial(), "red", sysctls={"net.ipv4.neigh.eth0.mcast_solicit": "0"})
+ASKS_A_PROGRAM = edited(tutorial(), "red",
+                        sysctls={"net.ipv4.neigh.eth0.mcast_solicit": "0", "net.ipv4.neigh.eth0.app_solicit": "1"})  # fmt: skip
 STRICT = edited(tutorial(), "host", sysctls={"net.ipv4.ip_forward": "1", "net.ipv4.conf.all.rp_filter": "1"},
                 routes=(*networks.host().routes, networks.via("10.0.0.2/32", None, 5)))  # fmt: skip
 TTL_ONE = edited(tutorial(), "red", sysctls={"net.ipv4.ip_default_ttl": "1"})
@@ -110,6 +113,8 @@ TTL_ONE = edited(tutorial(), "red", sysctls={"net.ipv4.ip_default_ttl": "1"})
         (WRONG_MAC, "neigh-wrong-entry", "red/eth0", "10.0.0.1 dev eth0 lladdr 02:de:ad:00:00:01", Leg.REQUEST),
         (BLOCKED, "port-not-forwarding", "host/veth0", "veth0", Leg.REQUEST),
         (ARP_IGNORE, "arp-suppressed", "internet/eth0", "net.ipv4.conf.all.arp_ignore", Leg.REQUEST),
+        (ASKS_NOBODY, "arp-suppressed", "red/eth0", "net.ipv4.neigh.eth0.mcast_solicit", Leg.REQUEST),
+        (ASKS_A_PROGRAM, "unknown", "red/eth0", None, Leg.REQUEST),
         (STRICT, "rp-filter", "host/br0", "net.ipv4.conf.all.rp_filter", Leg.REQUEST),
         (TTL_ONE, "ttl-expired", "host/br0", None, Leg.REQUEST),
     ],

@@ -6,10 +6,10 @@ Numbers are those of include/uapi/linux/neighbour.h; words are ip-neighbour(8)'s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from struct import Struct
+from collections.abc import Iterable, Mapping, Sequence
+from struct import Struct, pack
 
-from netprobe.linux.netlink import Netlink, Record, Request
+from netprobe.linux.netlink import Netlink, Record, Request, attributes
 from netprobe.model import FdbEntry, FdbQuery, Link, Neighbour
 
 RTM_GETNEIGH, RTM_GETNEIGHTBL = 30, 66
@@ -29,6 +29,9 @@ _NDM_FLAGS, _MAC, _FILTER = (
 )  # in a struct ndmsg, of the first attribute behind it; of that with one
 MOST_ENTRIES = 1000  # of bridges that are read, 5 us each; where there are more, those that are needed
 TABLES = {AF_INET: "arp_cache", AF_INET6: "ndisc_cache"}
+NDTA_PARMS, NDTPA_IFINDEX, NDTPA_APP_PROBES, NDTPA_MCAST_PROBES = 6, 1, 9, 11
+_TABLE_HEADER, _NUMBER = 4, Struct("=I")  # of a struct ndtmsg; an attribute that is a number
+_USUAL_MCAST_PROBES = pack("=HHI", 8, NDTPA_MCAST_PROBES, 3)  # as an attribute
 _CONFIG = Struct("=HHI")  # struct ndt_config: the sizes of keys and entries, how many entries
 _STATS = Struct("=80xQ")  # struct ndt_stats: table_fulls, the last of eleven
 
@@ -117,6 +120,33 @@ def fdb_entry_of(record: Record) -> FdbEntry:
         remote=record.get("NDA_DST"),
         vni=record.get("NDA_VNI"),
     )
+
+
+def read_asking(netlink: Netlink, links: Iterable[Link]) -> dict[str, str]:
+    """How often the interfaces ask for a neighbour, as sysctls, of those alone that do not ask everybody
+    three times: `net.ipv4.neigh.eth0.mcast_solicit`, and `app_solicit`. Raises OSError.
+    """
+    names = {link.index: link.key for link in links}
+    found: dict[str, str] = {}
+    for family in TABLES:
+        for body in netlink.bodies(Request(RTM_GETNEIGHTBL, {"family": family})):
+            found |= asking_of(body, names)
+    return found
+
+
+def asking_of(body: bytes, names: Mapping[int, str]) -> dict[str, str]:
+    """The same of one interface, from what follows the header of an RTM_NEWNEIGHTBL message."""
+    if _USUAL_MCAST_PROBES in body:
+        return {}
+    settings = attributes(attributes(body, _TABLE_HEADER).get(NDTA_PARMS, b""), 0)
+    index, app, everybody = (
+        _NUMBER.unpack(settings.get(each, bytes(_NUMBER.size)))[0]
+        for each in (NDTPA_IFINDEX, NDTPA_APP_PROBES, NDTPA_MCAST_PROBES)
+    )
+    if index not in names or NDTPA_MCAST_PROBES not in settings:
+        return {}
+    stem = f"net.ipv{4 if body[0] == AF_INET else 6}.neigh.{names[index]}"
+    return {f"{stem}.mcast_solicit": str(everybody), f"{stem}.app_solicit": str(app)}
 
 
 def read_fill() -> dict[str, int]:
