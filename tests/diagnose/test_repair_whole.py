@@ -298,6 +298,16 @@ def test_an_interface_switched_on_gets_the_routes_of_both_ip_versions_again(addr
     }
 
 
+def test_what_a_far_end_lost_comes_back_though_another_station_misses_it() -> None:
+    """Its router finds no station first, and then the station no way back: two namespaces, of which the repaired one is the second."""
+    network = after(healthy("far-office-no-way-back"), "server: ip link set dev eth0 down")
+    assert said(chosen(network, ask("pc", "fd00:2::10")))[:3] == [
+        "server: ip link set dev eth0 up",
+        "server: ip address add fd00:2::10/64 dev eth0",
+        "server: ip -6 route add default via fd00:2::1",
+    ]
+
+
 def test_the_end_of_a_cable_that_lies_idle_is_moved_to_who_has_none() -> None:
     """A veth pair whose second end nobody has moved into the namespace: its address is for the reader to know."""
     network = after(

@@ -102,11 +102,16 @@ def _ways(loss: Loss, so_far: Tried, steps: int) -> Iterator[Tried]:
         end = again.outcome.stop
         if end is not None and end.text == stop.text:
             idle.append(again)
-        elif end is None or end.place.namespace != stop.place.namespace or not _lacks(again.repair, end):
+        elif end is None or _is_elsewhere(again.repair, stop, end) or not _lacks(again.repair, end):
             yield again
         else:
             yield from filter(None, [_completed(loss, again, steps - 1)])
     yield from filter(None, (_completed(loss, again, steps - 1) for again in idle[:_IDLE]))
+
+
+def _is_elsewhere(repair: Repair, before: Stop, now: Stop) -> bool:
+    """Whether a walk ends in another namespace than it did, and not in the repaired one."""
+    return now.place.namespace not in (before.place.namespace, repair.stop.place.namespace)
 
 
 def _with_more(loss: Loss, so_far: Tried, stop: Stop) -> Iterator[Tried]:
