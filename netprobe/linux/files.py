@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from netprobe.kernel import descriptors
 from netprobe.kernel.descriptors import LOOK, READ
+from netprobe.kernel.elsewhere import current
 
 from . import apart
 
@@ -46,6 +47,8 @@ def kernel(path: str, limit: int = LARGE) -> bytes:
 
 def setting(path: str) -> bytes:
     """The value in a file of /proc/sys, which one read(2) gives whole (proc_sysctl.c). Raises OSError."""
+    if (there := current()) is not None:
+        return there.file(path, SMALL)
     fd = os.open(path, READ)
     try:
         return os.read(fd, 4096)
@@ -55,6 +58,8 @@ def setting(path: str) -> bytes:
 
 def at(folder: int | None, name: str, limit: int = SMALL) -> bytes:
     """The same of a file `name` in the open directory `folder` of a process in /proc."""
+    if folder is None and (there := current()) is not None:
+        return there.file(name, limit)
     fd = os.open(name, READ, dir_fd=folder)
     try:
         return descriptors.whole(fd, limit)
@@ -67,6 +72,9 @@ def entries(path: str | int, limit: int = 1 << 22) -> Iterator[str]:
 
     Raises OSError, EFBIG beyond `limit` names.
     """
+    if isinstance(path, str) and (there := current()) is not None:
+        yield from there.names(path, limit)
+        return
     with os.scandir(path) as found:
         for number, entry in enumerate(found):
             if number >= limit:
@@ -76,11 +84,15 @@ def entries(path: str | int, limit: int = 1 << 22) -> Iterator[str]:
 
 def link(path: str, folder: int | None = None) -> str:
     """Where a link of /proc leads, as text: `user:[4026531837]`. Raises OSError."""
+    if folder is None and (there := current()) is not None:
+        return there.link(path)
     return os.readlink(path, dir_fd=folder)
 
 
 def key(path: str, folder: int | None = None) -> tuple[int, int]:
     """(device, inode) of what a link of /proc leads to: `ns/net` of a process. Raises OSError."""
+    if folder is None and (there := current()) is not None:
+        return there.key(path)
     found = os.stat(path, dir_fd=folder)
     return found.st_dev, found.st_ino
 

@@ -5,7 +5,6 @@ It resolves names, reads, observes, and changes nothing.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,6 +13,7 @@ from msgspec.structs import replace
 
 from netprobe.endpoint import Named, parse
 from netprobe.errors import CannotLook, NetprobeError, WrongQuestion, for_want_of_resources
+from netprobe.kernel.elsewhere import Place
 from netprobe.model import (
     AskConnection,
     AskedRoute,
@@ -44,10 +44,11 @@ from netprobe.model import (
 
 from . import apart, deadline, namespace, netns
 from .names.names import Found, UnknownName
-from .names.namespaces import HOST, Directory
+from .names.namespaces import Directory
 from .names.peers import Peers
 from .netfilter import remembered
 from .tables.conntrack import entries
+from .tables.links import interface_names
 
 if TYPE_CHECKING:
     from netprobe.model.matrix import Member, Pair, Plan, Sweep
@@ -124,7 +125,7 @@ class Machine:
 
     def _check_interface(self, named: Named, name: str) -> None:
         with netns.inside(self._handle(name)):
-            known = [interface for _, interface in socket.if_nameindex()]
+            known = interface_names()
         if named.interface not in known:
             raise WrongQuestion(f"{name} has no interface {named.interface}", "It has " + ", ".join(known))
 
@@ -134,7 +135,7 @@ class Machine:
         found = self._directory.found(inside)
         place = self._handle(inside)
         files = files_of(inside, found.pid if found else None, netns.identity(place))
-        addresses = addresses_of(named.name, place, version, files)
+        addresses = addresses_of(named.name, netns.here(place, "looking up a host name"), version, files)
         notes = self._directory.containers.heard()  # files of a container that could not be read in time
         return Endpoint(
             named.text,
@@ -279,8 +280,11 @@ class Machine:
         assert isinstance(need, AskSet)
         return namespace.answer_set(snapshot, need, self._handle(need.namespace))
 
-    def _handle(self, name: str) -> int:
+    def _handle(self, name: str) -> Place:
         return self._directory.handles[self._held(name)]
+
+    def _here(self, name: str) -> int:
+        return netns.here(self._handle(name), "asking all pairs")
 
     def _held(self, name: str) -> str:
         """The name under which a namespace is open; `host` may be a container, too, and is opened when it is
@@ -288,7 +292,7 @@ class Machine:
         """
         if name in self._directory.handles:
             return name
-        if name != HOST:
+        if name != self._directory.home_name:
             raise CannotLook(f"the namespace {name} is not open")
         if self._directory.is_home_excluded:
             raise CannotLook(f"{name} is excluded by --exclude")
@@ -316,7 +320,7 @@ class Machine:
         """
         return self._directory.containers.heard()
 
-    def opened(self, names: Iterable[str]) -> dict[str, int]:
+    def opened(self, names: Iterable[str]) -> dict[str, Place]:
         """The open namespaces among these, in that order, by name."""
         return {name: self._directory.handles[name] for name in names if name in self._directory.handles}
 
@@ -356,15 +360,16 @@ class Machine:
         """Ask all pairs of a matrix; the namespace that netprobe was started in may route between them."""
         from .sensors.sweep.sweep import sweep
 
-        home = None if self._directory.is_home_excluded else self._handle(self._directory.open_home())
-        return sweep(plan, self._directory.handles, home, progress, meanwhile)
+        home = None if self._directory.is_home_excluded else self._here(self._directory.open_home())
+        handles = {each.namespace: self._here(each.namespace) for each in plan.members}
+        return sweep(plan, handles, home, progress, meanwhile)
 
     def tidied(self, plan: Plan, pair: Pair) -> AbstractContextManager[None]:
         """Neighbour entries that the block makes for the two of a pair are removed again."""
         from .sensors.sweep.post import tidied
 
         members = [plan.members[n] for n in pair]
-        return tidied([(each, self._handle(each.namespace)) for each in members], plan.version)
+        return tidied([(each, self._here(each.namespace)) for each in members], plan.version)
 
 
 def _forget() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_interface
 
+from netprobe.kernel.elsewhere import Place
 from netprobe.model import Endpoint, InterfaceAddress, Link
 from netprobe.model.matrix import Member, MemberAddress
 
@@ -13,7 +14,7 @@ from .netlink import Netlink
 from .tables.links import list_links, read_addresses
 
 
-def read_member(endpoint: Endpoint, handle: int, version: int, group: str = "") -> Member:
+def read_member(endpoint: Endpoint, handle: Place, version: int, group: str = "") -> Member:
     """The member that an endpoint is, with the addresses that it may be asked by: those of the interface or
     the one that was written behind its name, else all of global scope. Raises OSError, NotPermitted.
     """

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 from msgspec.structs import replace
 
 from netprobe.errors import NetprobeError, is_short
+from netprobe.kernel.elsewhere import Place
 from netprobe.model import (
     AskedSet,
     AskSet,
@@ -82,7 +83,7 @@ class _Reader:
             return otherwise
 
 
-def read_namespace(name: str, fd: int) -> Namespace:
+def read_namespace(name: str, fd: Place) -> Namespace:
     """Everything configured in the open namespace `fd`.
 
     Raises NotPermitted or CannotLook when it cannot be entered.
@@ -153,7 +154,7 @@ def unread(name: str, why: str) -> Namespace:
     return Namespace(name, blind=(Blind(f"namespace {name}", why),), unread=dict.fromkeys(PARTS, why))
 
 
-def answer_set(snapshot: Snapshot, need: AskSet, fd: int) -> Snapshot:
+def answer_set(snapshot: Snapshot, need: AskSet, fd: Place) -> Snapshot:
     """`snapshot` with the kernel's answer to a question about a large set of rules."""
     return with_answer(snapshot, need, netfilter.ask_set(fd, need.query))
 
@@ -166,7 +167,7 @@ def with_answer(snapshot: Snapshot, need: AskSet, answer: AskedSet) -> Snapshot:
     )
 
 
-def read_chain(snapshot: Snapshot, need: ReadChain, fd: int) -> Snapshot:
+def read_chain(snapshot: Snapshot, need: ReadChain, fd: Place) -> Snapshot:
     """`snapshot` with a chain of a large table."""
     return with_chain(snapshot, need, chains.read_chain(fd, need.query))
 
@@ -179,7 +180,7 @@ def with_chain(snapshot: Snapshot, need: ReadChain, chain: Chain) -> Snapshot:
     )
 
 
-def find_routes(snapshot: Snapshot, name: str, queries: Sequence[RouteQuery], fd: int) -> Snapshot:
+def find_routes(snapshot: Snapshot, name: str, queries: Sequence[RouteQuery], fd: Place) -> Snapshot:
     """`snapshot` with the routes of one namespace, of the open namespace `fd`, that these queries lead to."""
     with netns.inside(fd), Netlink() as route:
         found = [each for query in queries for each in fib.find_routes(route, query)]
@@ -197,7 +198,7 @@ def with_routes(
     )
 
 
-def find_entries(snapshot: Snapshot, name: str, queries: Sequence[FdbQuery], fd: int) -> Snapshot:
+def find_entries(snapshot: Snapshot, name: str, queries: Sequence[FdbQuery], fd: Place) -> Snapshot:
     """`snapshot` with the forwarding entries of one namespace, of the open namespace `fd`, that answer these
     queries.
     """
@@ -217,7 +218,7 @@ def with_entries(
     )
 
 
-def ask_routes(fd: int, queries: Sequence[RouteQuery]) -> tuple[RouteAnswer, ...]:
+def ask_routes(fd: Place, queries: Sequence[RouteQuery]) -> tuple[RouteAnswer, ...]:
     """What the kernel's FIB of the open namespace `fd` answers to each of `queries`."""
     with netns.inside(fd), Netlink() as route:
         return tuple(fib.ask_route(route, query) for query in queries)
@@ -229,7 +230,7 @@ class LargeTable(NamedTuple):
     need: type[ReadRoute | ReadFdb]
     part: str
     called: str
-    find: Callable[[Snapshot, str, Sequence[Any], int], Snapshot]
+    find: Callable[[Snapshot, str, Sequence[Any], Place], Snapshot]
     put: Callable[[Snapshot, str, Sequence[Any], Sequence[Any]], Snapshot]
 
 

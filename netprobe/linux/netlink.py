@@ -20,6 +20,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from netprobe.errors import is_short
+from netprobe.kernel.elsewhere import Channel, DistantChannel, current
 
 from . import deadline
 from .lazy_pyroute2 import stay_outside
@@ -109,6 +110,7 @@ class Netlink:
         self._requests, self._answers, self._by_hand = _messages(family.module)
         self._sequence = random.randrange(1 << 16, 1 << 31)
         self._protocol, self._strict = family.protocol, strict
+        self._distant: DistantChannel | None = None
         self._socket = self._opened()
 
     def __enter__(self) -> Netlink:
@@ -127,8 +129,13 @@ class Netlink:
         """As `dump`, of a table that has no more than so many entries; None of a larger one, which is not
         heard to its end. Entries that do not count, by what follows the header, are left out.
         """
+        enough = most + 1 if counts is bool else 0
         for _ in range(DUMP_TRIES):
-            heard = (each for each in self._dumped(request) if each.kind == NLMSG_DONE or counts(_body(each)))
+            heard = (
+                each
+                for each in self._dumped(request, enough)
+                if each.kind == NLMSG_DONE or counts(_body(each))
+            )
             messages = list(islice(heard, most + 2))
             if messages[-1].kind != NLMSG_DONE:
                 self._socket.close()
@@ -142,13 +149,16 @@ class Netlink:
 
     def first(self, request: Request, most: int) -> list[Record]:
         """The first entries of a table, which may have more."""
-        messages = list(islice(self._dumped(request), most))
+        messages = list(islice(self._dumped(request, most), most))
         if messages and messages[-1].kind != NLMSG_DONE:
             self._socket.close()
             self._socket = self._opened()
         return [self._record_in_time(message) for message in messages if message.kind != NLMSG_DONE]
 
-    def _opened(self) -> socket.socket:
+    def _opened(self) -> Channel:
+        if (there := current()) is not None:
+            self._distant = there.netlink(self._protocol, self._strict)
+            return self._distant
         opened = _endpoint(self._protocol)
         if self._strict:
             opened.setsockopt(SOL_NETLINK, GET_STRICT_CHK, 1)
@@ -182,7 +192,7 @@ class Netlink:
         call to this socket.
         """
         total = 0
-        for message in self._dumped(request):
+        for message in self._dumped(request, most + 1):
             total += count(self._record(message)) if message.kind != NLMSG_DONE else 0
             if total > most:
                 break
@@ -218,8 +228,10 @@ class Netlink:
                 break
         return [answers[sequence] for sequence in sequences]
 
-    def _dumped(self, request: Request) -> Iterator[_Message]:
-        """The messages of a dump, its end included."""
+    def _dumped(self, request: Request, most: int = 0) -> Iterator[_Message]:
+        """The messages of a dump, its end included; no more than `most` are wanted, unless that is 0."""
+        if self._distant is not None:
+            self._distant.most = most
         [sequence], size = self._send([request], NLM_F_DUMP), 0
         for message in self._received():
             kind, _, number, _, begin, end = message

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from netprobe.errors import CannotLook, NetprobeError, NotPermitted, cannot_look
+from netprobe.kernel.elsewhere import Elsewhere, Place, at, current
 
 from . import files
 
@@ -102,13 +103,21 @@ def _is_network_namespace(fd: int) -> bool:
 
 
 @contextmanager
-def inside(place: int | str) -> Iterator[None]:
+def inside(place: Place | str) -> Iterator[None]:
     """Run the block with this thread in the network namespace `place` (a descriptor or a path), and come
-    back.
+    back. In one of another host the thread stays where it is, and what it asks is asked there.
 
     Raises NotPermitted or CannotLook when it cannot be entered; the block then does not run. It never runs
     elsewhere: where the thread is gets checked after entering.
     """
+    if isinstance(place, Elsewhere):
+        with at(place):
+            yield
+        return
+    if current() is not None:  # from another host back to this one
+        with at(None), inside(place):
+            yield
+        return
     there = place if isinstance(place, int) else open_namespace(place)
     home = -1
     try:
@@ -152,11 +161,39 @@ def _verify(fd: int) -> None:
         raise CannotLook("setns reported success, but the thread is still in another network namespace")
 
 
-def identity(fd: int) -> Identity:
-    """(device, inode) of an open namespace: unique while the descriptor is held; inodes are reused at once
-    afterwards.
+def identity(place: Place) -> Identity:
+    """(device, inode) of an open namespace: unique on its host while the descriptor is held; inodes are
+    reused at once afterwards.
     """
-    return identity_of(os.fstat(fd))
+    return place.identity if isinstance(place, Elsewhere) else identity_of(os.fstat(place))
+
+
+def close(place: Place) -> None:
+    """Let go of an open namespace."""
+    if isinstance(place, Elsewhere):
+        place.close()
+    else:
+        os.close(place)
+
+
+def again(place: Place) -> Place:
+    """The same namespace held once more; the caller closes it."""
+    return place.again() if isinstance(place, Elsewhere) else os.dup(place)
+
+
+def here(place: Place, what: str) -> int:
+    """The descriptor of a namespace of this machine, for `what` is done by this kernel alone.
+
+    Raises CannotLook for one of another host.
+    """
+    if isinstance(place, Elsewhere):
+        raise CannotLook(f"{what} is not done on another host")
+    return place
+
+
+def number(place: Place) -> int:
+    """How the kernel that it belongs to is told of an open namespace: the number of its descriptor."""
+    return place.number if isinstance(place, Elsewhere) else place
 
 
 def identity_of(stat: os.stat_result) -> Identity:
@@ -169,15 +206,17 @@ def own_identity() -> Identity:
     return files.key(OWN)
 
 
-def inode(fd: int) -> int:
+def inode(place: Place) -> int:
     """The inode number that `ls -l /proc/PID/ns/net` shows."""
-    return os.fstat(fd).st_ino
+    return identity(place)[1]
 
 
 def cookie() -> int:
     """SO_NETNS_COOKIE of the namespace this thread is in, never reused while the kernel runs; 0 where it is
     not offered.
     """
+    if (there := current()) is not None:
+        return there.cookie()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as probe:
         try:
             return int.from_bytes(probe.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8), "little")

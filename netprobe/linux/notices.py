@@ -21,6 +21,7 @@ from contextlib import suppress
 from msgspec.structs import replace
 
 from netprobe.errors import NetprobeError
+from netprobe.kernel.elsewhere import Place
 from netprobe.model.live import Notice
 
 from . import netns
@@ -76,7 +77,7 @@ class Notices:
         self.follow({})
         self._epoll.close()
 
-    def follow(self, namespaces: Mapping[str, int]) -> None:
+    def follow(self, namespaces: Mapping[str, Place]) -> None:
         """Listen in these open namespaces from now on, and in no others."""
         wanted = dict(list(namespaces.items())[:MOST_NAMESPACES])
         for name in [name for name, opened in self._open.items() if not opened.is_of(wanted.get(name))]:
@@ -86,10 +87,10 @@ class Notices:
             if name not in self._open and name not in self._deaf:
                 self._listen(name, fd)
 
-    def _listen(self, name: str, fd: int) -> None:
+    def _listen(self, name: str, fd: Place) -> None:
         opened = NamespaceSockets(name)
         try:
-            opened.open(fd)
+            opened.open(netns.here(fd, "hearing of changes"))
         except (OSError, NetprobeError) as error:
             opened.close()
             self._deaf[name] = f"changes in {name}: {getattr(error, 'strerror', None) or error}"
@@ -150,7 +151,7 @@ class NamespaceSockets:
                 why = "CAP_NET_ADMIN is missing" if isinstance(error, PermissionError) else error.strerror
                 self.deaf = f"changes of rules in {self.name}: {why}"
 
-    def is_of(self, fd: int | None) -> bool:
+    def is_of(self, fd: Place | None) -> bool:
         """Whether this is the namespace that is open there."""
         return fd is not None and netns.identity(fd) == self._identity
 

@@ -22,7 +22,6 @@ from netprobe.linux.names.names import (
     UnknownName,
     inner_source,
     lookup,
-    title_of,
 )
 from netprobe.linux.privilege import sudo_line
 from netprobe.model import Space
@@ -154,8 +153,8 @@ def test_links_inside_a_container_are_not_followed(root: str) -> None:
 
 def test_a_process_is_called_by_its_program() -> None:
     comm = Path("/proc/self/comm").read_text().strip()
-    assert title_of(os.getpid()) == f"pid {os.getpid()} ({comm})"
-    assert title_of(4194305) == "pid 4194305"
+    assert Processes().title(os.getpid()) == f"pid {os.getpid()} ({comm})"
+    assert Processes().title(4194305) == "pid 4194305"
 
 
 def test_handles_know_a_namespace_by_one_name() -> None:

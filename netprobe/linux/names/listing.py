@@ -6,7 +6,6 @@ may have files.
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Callable, Container, Iterator, Sequence
@@ -17,6 +16,7 @@ from msgspec.structs import replace
 
 from netprobe.endpoint import parse
 from netprobe.errors import NetprobeError, Shortage, WrongQuestion, is_short
+from netprobe.kernel.elsewhere import Place
 from netprobe.linux import deadline, netns
 from netprobe.linux.netlink import Netlink
 from netprobe.linux.tables.links import list_links, read_addresses
@@ -44,7 +44,7 @@ class MetSpace:
     masters: dict[int, str] = field(default_factory=dict)
 
 
-Look = Callable[[MetSpace, int], None]  # reads what is wanted of an open namespace, in which the thread is
+Look = Callable[[MetSpace, Place], None]  # reads what is wanted of an open namespace, in which the thread is
 
 
 def list_spaces(directory: Directory) -> tuple[Space, ...]:
@@ -117,7 +117,7 @@ def natural(name: str) -> list[tuple[int, str]]:
     return [(int(piece) if at % 2 else 0, piece) for at, piece in enumerate(pieces)]
 
 
-def _look(each: MetSpace, _fd: int) -> None:
+def _look(each: MetSpace, _fd: Place) -> None:
     with Netlink() as netlink:
         each.links, each.addresses = list_links(netlink), read_addresses(netlink)
 
@@ -126,7 +126,7 @@ def _meet(
     directory: Directory,
     known: tuple[dict[netns.Identity, MetSpace], set[str]],
     found: Found,
-    fd: int,
+    fd: Place,
     look: Look,
 ) -> None:
     seen, taken = known
@@ -137,7 +137,7 @@ def _meet(
         seen[identity].found.append(found)
         return
     free = (title for title in directory.titles(identity, found) if title not in taken)
-    title = directory.handles.name_of(identity) or next(free, f"netns-{identity[1]}")
+    title = directory.handles.name_of(identity) or next(free, f"{directory.prefix}netns-{identity[1]}")
     taken.add(title)
     seen[identity] = each = MetSpace([found], title, identity=identity)
     try:
@@ -202,7 +202,7 @@ def _numbers(directory: Directory, each: MetSpace, wanted: set[int]) -> dict[int
             raise
         return {}
     finally:
-        os.close(fd)
+        netns.close(fd)
 
 
 def _space(each: MetSpace, seen: dict[netns.Identity, MetSpace], wires: dict[_End, _End]) -> Space:

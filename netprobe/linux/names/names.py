@@ -16,6 +16,7 @@ from typing import Protocol
 
 from netprobe.endpoint import Named
 from netprobe.errors import CannotLook, NetprobeError, WrongQuestion, cannot_look, is_short
+from netprobe.kernel.elsewhere import Place
 from netprobe.linux import apart, files, netns
 from netprobe.linux.shortage import looked
 from netprobe.model.command import quoted
@@ -97,11 +98,14 @@ class Found:
         """Whether there is a namespace now; a container that does not run has none."""
         return True
 
-    def open(self) -> int:
+    def open(self) -> Place:
         """A descriptor of the namespace. Raises NotPermitted or CannotLook with its name."""
         if self.beneath is not None:
             return self.held(netns.open_beneath(self.beneath, self.path, self.text))
         return netns.open_namespace(self.path, self.text)
+
+    def begin(self) -> None:
+        """It is opened soon, and so are others: what takes its time, of another host, may begin."""
 
     def held(self, fd: int) -> int:
         """`fd`, which was opened beneath, if the holder lives still: it was that one's. Raises CannotLook."""
@@ -124,10 +128,12 @@ class Found:
             return None
 
 
-def open_each(batch: Sequence[Found]) -> list[int | NetprobeError]:
+def open_each(batch: Sequence[Found]) -> list[Place | NetprobeError]:
     """A descriptor of each namespace, which the caller closes, or why there is none; those inside of
     containers all at once.
     """
+    for each in batch:
+        each.begin()
     inner = iter(
         netns.open_all_beneath(
             [(each.beneath, each.path, each.text) for each in batch if each.beneath is not None]
@@ -139,14 +145,14 @@ def open_each(batch: Sequence[Found]) -> list[int | NetprobeError]:
     ]
 
 
-def close_all(results: Iterable[int | NetprobeError]) -> None:
+def close_all(results: Iterable[Place | NetprobeError]) -> None:
     """Close the descriptors among what `open_each` gave."""
     for result in results:
-        if isinstance(result, int):
-            os.close(result)
+        if not isinstance(result, NetprobeError):
+            netns.close(result)
 
 
-def _open_or_error(found: Found) -> int | NetprobeError:
+def _open_or_error(found: Found) -> Place | NetprobeError:
     try:
         return found.open()
     except NetprobeError as error:
@@ -233,7 +239,7 @@ class NamedNamespaces(NameSource):
 
 
 class Processes(NameSource):
-    """Any process, by its number."""
+    """Any process of this machine, by its number."""
 
     kind = "pid"
     bare = False
@@ -256,6 +262,13 @@ class Processes(NameSource):
             if identity is not None and identity not in seen:
                 seen.add(identity)
                 yield found
+
+    def title(self, pid: int) -> str:
+        """How a namespace is called that only a process shows: `pid 123 (nginx)`."""
+        try:
+            return f"pid {pid} ({os.fsdecode(files.kernel(f'/proc/{pid}/comm', files.SMALL)).strip()})"
+        except OSError:
+            return f"pid {pid}"
 
 
 class NamespaceFiles(NameSource):
@@ -385,11 +398,3 @@ def inner_source(outer: Found) -> NamedNamespaces:
             "Write the namespace's own name.",
         )
     return NamedNamespaces(f"/proc/{outer.pid}/root", trusted=False)
-
-
-def title_of(pid: int) -> str:
-    """How a namespace is called that only a process shows: `pid 123 (nginx)`."""
-    try:
-        return f"pid {pid} ({os.fsdecode(files.kernel(f'/proc/{pid}/comm', files.SMALL)).strip()})"
-    except OSError:
-        return f"pid {pid}"

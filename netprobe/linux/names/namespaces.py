@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 
 from netprobe.endpoint import Named, parse
 from netprobe.errors import NetprobeError, NotPermitted, Shortage, WrongQuestion
+from netprobe.kernel.elsewhere import Place
 from netprobe.linux import files, netns
 from netprobe.linux.privilege import not_permitted
 from netprobe.model import STARTED_IN
@@ -28,7 +28,6 @@ from .names import (
     inner_source,
     inside_of,
     lookup,
-    title_of,
 )
 
 HOST = STARTED_IN
@@ -46,44 +45,48 @@ class Directory:
 
     `host` names the namespace that the word `host` means (default: the one of the calling thread; in a
     container that shares the host's PID namespace, the host's). `exclude` names those that are to be treated
-    as not visible.
+    as not visible. `prefix` stands before the names of all, as of another host's.
     """
 
-    def __init__(self, host: str | None = None, exclude: Sequence[str] = ()) -> None:
+    def __init__(self, host: str | None = None, exclude: Sequence[str] = (), prefix: str = "") -> None:
         shared = in_a_container_of_the_host()
-        self.named = NamedNamespaces(HOST_ROOT if shared else "")
-        self.containers = Containers(HOST_ROOT if shared else "")
-        self.sources: Sequence[NameSource] = (
-            self.named,
-            *self.containers.sources,
-            Processes(),
-            NamespaceFiles(),
-        )
-        self.handles = Handles()
+        root = HOST_ROOT if shared else ""
+        self._own: netns.Identity | None = netns.own_identity()
+        self._know(prefix, NamedNamespaces(root), Containers(root), Processes())
+        home = Found(HOST, HOST, "/proc/1/ns/net" if shared else netns.OWN, 1 if shared else None)
+        if host is None or host == HOST:
+            self._begin(home, netns.open_namespace(home.path, HOST), exclude)
+        else:
+            home = self._locate(parse(host))
+            self._begin(home, self._enterable(home), exclude)
+
+    def _know(
+        self, prefix: str, named: NamedNamespaces, containers: Containers, processes: Processes
+    ) -> None:
+        """Who is asked for names."""
+        self.prefix, self.home_name = prefix, prefix + HOST
+        self.named, self.containers, self.processes = named, containers, processes
+        self.sources: Sequence[NameSource] = (named, *containers.sources, processes, NamespaceFiles())
+        self.handles = Handles(prefix)
         self._found: dict[str, Found] = {}
         self._notes: dict[str, tuple[str, ...]] = {}
         self._by_identity: dict[netns.Identity, list[Found]] | None = None
         self._in_order: list[Found] | None = None
-        self._own = netns.own_identity()
-        self._host_found = Found(HOST, HOST, "/proc/1/ns/net" if shared else netns.OWN, 1 if shared else None)
-        self._home = self._open_home(host)
+
+    def _begin(self, home: Found, place: Place, exclude: Sequence[str]) -> None:
+        """The word `host` means `home`, open as `place`; those of `exclude` are not visible."""
+        self._host_found, self._home = home, place
         try:
             self._excluded = {self._identity_of(parse(text)) for text in exclude}
         except BaseException:
             self.close()
             raise
 
-    def _open_home(self, host: str | None) -> int:
-        if host is None or host == HOST:
-            return netns.open_namespace(self._host_found.path, HOST)
-        self._host_found = self._locate(parse(host))
-        return self._enterable(self._host_found)
-
     def close(self) -> None:
         """Close every descriptor. Harmless when repeated."""
         self.handles.close()
-        if self._home >= 0:
-            os.close(self._home)
+        if self._home != -1:
+            netns.close(self._home)
             self._home = -1
 
     # from names to open namespaces
@@ -101,14 +104,14 @@ class Directory:
         found = self._locate(named)
         fd = self._enterable(found)
         if self.is_excluded(fd):
-            os.close(fd)
+            netns.close(fd)
             raise WrongQuestion(f"{named.text} is excluded by --exclude")
         self._notes[named.text] = (*self.containers.heard(), *found.remarks)
         return self.adopt(fd, found)
 
     def open_home(self) -> str:
         """The name of the namespace that netprobe was started in; it is open from now on."""
-        return self.adopt(os.dup(self._home), self._host())
+        return self.adopt(netns.again(self._home), self._host())
 
     def notes(self, named: Named) -> tuple[str, ...]:
         """What a person should know about the namespace that was opened as `named`, and about how it was
@@ -116,14 +119,14 @@ class Directory:
         """
         return self._notes.get(named.text, ())
 
-    def adopt(self, fd: int, found: Found) -> str:
+    def adopt(self, fd: Place, found: Found) -> str:
         """Take over the descriptor `fd` of `found`; the name under which it is held from now on."""
         try:
             identity = netns.identity(fd)
             known = self.handles.name_of(identity)
             name = self.handles.add(fd, () if known else self.titles(identity, found))
         except BaseException:
-            os.close(fd)
+            netns.close(fd)
             raise
         self._found.setdefault(name, found)
         return name
@@ -147,7 +150,7 @@ class Directory:
             found = self._host_found
         return None if found is None else found.enter
 
-    def is_excluded(self, fd: int) -> bool:
+    def is_excluded(self, fd: Place) -> bool:
         """Whether the user wants this namespace to count as not visible."""
         return netns.identity(fd) in self._excluded
 
@@ -169,11 +172,11 @@ class Directory:
             error.hint = "\n".join((error.hint, *self.containers.heard()))
             raise
         for inner in named.nested:
-            os.close(found.open())  # says what is the matter with a container that does not run
+            netns.close(found.open())  # says what is the matter with a container that does not run
             found = inside_of(found, _only(inner, found))
         return found
 
-    def _enterable(self, found: Found) -> int:
+    def _enterable(self, found: Found) -> Place:
         """A descriptor of `found`, after making sure that it may be entered: better now than after half the
         work.
         """
@@ -183,7 +186,7 @@ class Directory:
                 with netns.inside(fd):
                     return fd
             except BaseException:
-                os.close(fd)
+                netns.close(fd)
                 raise
         except NotPermitted as error:
             raise not_permitted(str(error), found.way_in) from error
@@ -195,12 +198,15 @@ class Directory:
         try:
             return netns.identity(fd)
         finally:
-            os.close(fd)
+            netns.close(fd)
 
     # from namespaces to names
 
     def titles(self, identity: netns.Identity, found: Found) -> Iterator[str]:
         """Names for a namespace, the best first; the first one that is free is taken."""
+        return (self.prefix + title for title in self._titles(identity, found))
+
+    def _titles(self, identity: netns.Identity, found: Found) -> Iterator[str]:
         if identity == netns.identity(self._home) and not found.is_own:
             yield from self._given(found if found.kind == self.named.kind else None, identity)
             yield HOST
@@ -210,9 +216,11 @@ class Directory:
         # made inside a process: nobody gave it a name but that one
         if found.kind == NamespaceFiles.kind or "//" in found.name:
             yield found.text
-        pid = found.pid or next((each.pid for each in Processes().all() if each.identity() == identity), None)
+        pid = found.pid or next(
+            (each.pid for each in self.processes.all() if each.identity() == identity), None
+        )
         if pid is not None:
-            yield title_of(pid)
+            yield self.processes.title(pid)
 
     def _given(self, found: Found | None, identity: netns.Identity) -> Iterator[str]:
         """The names that people gave it: the one they found it by, then those in /run/netns."""
@@ -274,7 +282,7 @@ class Directory:
         yield iter(self._next_to(beside))
         yield iter(at_hand)
         yield self.named.all()
-        yield Processes().all()
+        yield iter(self.processes.all())
         yield inner_of(list(self.containers.all()))
 
     def _next_to(self, name: str) -> Sequence[Found]:
@@ -327,7 +335,7 @@ def is_generated(name: str) -> bool:
     return _GENERATED.fullmatch(name) is not None
 
 
-def opened(found: Found) -> int | None:
+def opened(found: Found) -> Place | None:
     """A descriptor of `found` that the caller closes; None when its file is stale or not ours to open.
 
     Raises Shortage.

@@ -8,11 +8,11 @@ Source: net/core/net_namespace.c (rtnl_net_getid), include/uapi/linux/net_namesp
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence, Set
 from itertools import chain, islice
 
 from netprobe.errors import NetprobeError, Shortage, is_short
+from netprobe.kernel.elsewhere import Place
 from netprobe.linux import deadline, netns
 from netprobe.linux.netlink import BATCH, Netlink, Record, Request
 from netprobe.linux.tables.links import RTM_GETLINK, link_of
@@ -27,8 +27,8 @@ RTM_GETNSID = 90
 MACVLAN = {"attrs": [["IFLA_INFO_KIND", "macvlan"]]}
 UNKNOWN = 0xFFFFFFFF  # -1 of NETNSA_NSID: it has no number
 FIRST = 6
-Place = tuple[Found, netns.Identity]
-Numbers = dict[int, Place]  # where and which the namespace is that has this number
+Whereabouts = tuple[Found, netns.Identity]
+Numbers = dict[int, Whereabouts]  # where and which the namespace is that has this number
 
 
 class Peers:
@@ -51,7 +51,7 @@ class Peers:
             name = self._adopted(known.get(nsid))
         return name
 
-    def _adopted(self, place: Place | None) -> str | None:
+    def _adopted(self, place: Whereabouts | None) -> str | None:
         """The namespace of `place`, opened; None when it is gone, or another has taken its name since."""
         if place is None:
             return None
@@ -63,7 +63,7 @@ class Peers:
         if fd is None:
             return None
         if netns.identity(fd) != identity or self._directory.is_excluded(fd):
-            os.close(fd)
+            netns.close(fd)
             return None
         return self._directory.adopt(fd, found)
 
@@ -78,7 +78,7 @@ class Peers:
             known.update(numbers_of(handle, self._directory.candidates(), wanted))
         return tuple(self._behind(port, known.get(port.nsid)) for port in ports)
 
-    def _behind(self, port: LookBehind, place: Place | None) -> SeenBehind:
+    def _behind(self, port: LookBehind, place: Whereabouts | None) -> SeenBehind:
         """What stands behind a port, whose namespace is the one of `place`."""
         deadline.check()
         unknown = SeenBehind(port.namespace, port.nsid, port.index)
@@ -96,7 +96,7 @@ class Peers:
                 raise
             return unknown
         finally:
-            os.close(fd)
+            netns.close(fd)
 
     def macvlans_on(self, parents: Sequence[tuple[str, int]]) -> dict[tuple[str, int], tuple[str, ...]]:
         """The names of the namespaces that have a macvlan on each of these (open namespace, ifindex)."""
@@ -109,7 +109,7 @@ class Peers:
                 standing[parent].append(name or "")
         return {parent: tuple(names) for parent, names in standing.items()}
 
-    def _standing(self, place: Place, parents: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+    def _standing(self, place: Whereabouts, parents: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
         """Those of `parents` that a macvlan in the namespace of `place` stands on."""
         fd = opened(place[0])
         if fd is None:
@@ -124,9 +124,9 @@ class Peers:
                 raise
             return []  # not ours to enter: what stands there is not seen from here
         finally:
-            os.close(fd)
+            netns.close(fd)
 
-    def _everywhere(self) -> Iterator[Place]:
+    def _everywhere(self) -> Iterator[Whereabouts]:
         """Every namespace that can be seen, once."""
         met: set[netns.Identity] = set()
         for found in chain.from_iterable(self._directory.candidates()):
@@ -139,7 +139,7 @@ class Peers:
         return numbers_of(self._directory.handles[asking], self._directory.candidates(asking), {nsid})
 
 
-def numbers_of(asking: int, candidates: Iterable[Iterator[Found]], wanted: Set[int]) -> Numbers:
+def numbers_of(asking: Place, candidates: Iterable[Iterator[Found]], wanted: Set[int]) -> Numbers:
     """What the open namespace `asking` calls the `candidates`, kind by kind, up to those that it calls
     `wanted`.
     """
@@ -156,7 +156,7 @@ def numbers_of(asking: int, candidates: Iterable[Iterator[Found]], wanted: Set[i
     return numbers
 
 
-def _numbered(netlink: Netlink, batch: Sequence[Found]) -> Iterator[tuple[Place, int]]:
+def _numbered(netlink: Netlink, batch: Sequence[Found]) -> Iterator[tuple[Whereabouts, int]]:
     """((where, which), number) of those in `batch` that the namespace of `netlink` has a number for."""
     deadline.check()
     results = open_each(batch)
@@ -164,7 +164,11 @@ def _numbered(netlink: Netlink, batch: Sequence[Found]) -> Iterator[tuple[Place,
         # which says nothing of the file
         if short := next((each for each in results if isinstance(each, Shortage)), None):
             raise short
-        fds = {found: each for found, each in zip(batch, results, strict=True) if isinstance(each, int)}
+        fds = {
+            found: each
+            for found, each in zip(batch, results, strict=True)
+            if not isinstance(each, NetprobeError)
+        }
         for (found, fd), nsid in zip(fds.items(), nsids(netlink, list(fds.values())), strict=True):
             if nsid is not None:
                 yield (found, netns.identity(fd)), nsid
@@ -172,7 +176,7 @@ def _numbered(netlink: Netlink, batch: Sequence[Found]) -> Iterator[tuple[Place,
         close_all(results)
 
 
-def _lower_of_macvlans(there: int) -> dict[int, set[int | None]]:
+def _lower_of_macvlans(there: Place) -> dict[int, set[int | None]]:
     """The ifindexes that the macvlans of an open namespace stand on, each with what that namespace calls the
     one that has it.
     """
@@ -185,7 +189,7 @@ def _lower_of_macvlans(there: int) -> dict[int, set[int | None]]:
     return lower
 
 
-def _is_on(there: int, numbers: Set[int | None], parent: int) -> bool:
+def _is_on(there: Place, numbers: Set[int | None], parent: Place) -> bool:
     """Whether one of these `numbers` is what the open namespace `there` calls the open namespace `parent`."""
     if netns.identity(there) == netns.identity(parent):
         return None in numbers
@@ -196,12 +200,14 @@ def _is_on(there: int, numbers: Set[int | None], parent: int) -> bool:
         return nsids(netlink, [parent])[0] in named
 
 
-def nsids(netlink: Netlink, fds: Sequence[int]) -> list[int | None]:
+def nsids(netlink: Netlink, fds: Sequence[Place]) -> list[int | None]:
     """What the namespace of `netlink` calls each of the open namespaces `fds`; None where it has no number.
 
     Assigns none.
     """
-    answers = netlink.ask_all([Request(RTM_GETNSID, attributes=[("NETNSA_FD", fd)]) for fd in fds])
+    answers = netlink.ask_all(
+        [Request(RTM_GETNSID, attributes=[("NETNSA_FD", netns.number(fd))]) for fd in fds]
+    )
     return [None if answer is None else _nsid(answer) for answer in answers]
 
 

@@ -6,10 +6,10 @@ Nothing else is read, and each namespace is closed again before the next few are
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 
 from netprobe.errors import NetprobeError, Shortage, is_short
+from netprobe.kernel.elsewhere import Place
 from netprobe.linux import netns
 from netprobe.linux.netfilter.translating import read_translating
 from netprobe.linux.netlink import Netlink
@@ -35,7 +35,7 @@ class _WiringReader:
         self.routes: dict[_Identity, tuple[Route, ...]] = {}
         self.rulesets: dict[_Identity, Ruleset] = {}
 
-    def look(self, each: MetSpace, fd: int) -> None:
+    def look(self, each: MetSpace, fd: Place) -> None:
         """One open namespace, in which the thread is."""
         with Netlink() as netlink:
             each.links, self.layers[each.identity] = list_layers(netlink)
@@ -134,4 +134,4 @@ def _asked(each: MetSpace, seen: dict[_Identity, MetSpace], wanted: set[int]) ->
             raise
         return {}
     finally:
-        os.close(fd)
+        netns.close(fd)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 from msgspec.structs import replace
 
+from netprobe.kernel.elsewhere import Place
 from netprobe.linux import netns
 from netprobe.model import Chain, ChainQuery, Rule, Table
 from netprobe.rules.read.iptables_save import read_chain as read_printed
@@ -32,7 +33,7 @@ GONE = "it is not there any more"
 FOREIGN = "its rules are not written by iptables"
 
 
-def read_chain(fd: int, query: ChainQuery) -> Chain:
+def read_chain(fd: Place, query: ChainQuery) -> Chain:
     """The chain of the open namespace `fd`; where its rules cannot be had, `unread` says why.
 
     Raises NotPermitted or CannotLook when the namespace cannot be entered.
@@ -46,7 +47,7 @@ def read_chain(fd: int, query: ChainQuery) -> Chain:
     return found
 
 
-def _read_chain(fd: int, query: ChainQuery) -> Chain:
+def _read_chain(fd: Place, query: ChainQuery) -> Chain:
     if query.engine == "nft":
         return _of_nft(fd, query)
     printed = run(fd, {query.chain: _command(query)})[query.chain]
@@ -68,7 +69,7 @@ def base_commands(found: Inventory, key: Key) -> dict[str, tuple[str, ...]]:
     return {_label(key, each.chain): _command(each) for each in lines} if key in managed(found) else {}
 
 
-def partial(fd: int, found: Inventory, key: Key, printed: Mapping[str, Printed]) -> Table:
+def partial(fd: Place, found: Inventory, key: Key, printed: Mapping[str, Printed]) -> Table:
     """A large table with its base chains, and with no sets."""
     engine = "iptables" if key in managed(found) else "nft"
     chains = []
@@ -131,7 +132,7 @@ def _fitting(chain: Chain, rules: list[KernelRule]) -> Chain:
 # ---- of nft
 
 
-def _of_nft(fd: int, query: ChainQuery) -> Chain:
+def _of_nft(fd: Place, query: ChainQuery) -> Chain:
     try:
         with netns.inside(fd), Nfnetlink() as netlink:
             place = (query.family, query.table)
@@ -155,7 +156,7 @@ def _rule(at: int, found: DecodedRule) -> Rule:
     )  # fmt: skip
 
 
-def _printed_by_nft(fd: int, query: ChainQuery) -> Chain:
+def _printed_by_nft(fd: Place, query: ChainQuery) -> Chain:
     """The chain as nft lists it."""
     what = ("list", "chain", query.family, query.table, query.chain)
     printed = run(fd, {"values": ("nft", "-j", *what), "texts": ("nft", "-a", "-s", *what)})

@@ -14,6 +14,7 @@ from contextlib import ExitStack
 import msgspec
 from msgspec.structs import replace
 
+from netprobe.kernel.elsewhere import Place
 from netprobe.linux import deadline, netns
 from netprobe.model import AskedSet, Blind, IpSet, Ruleset, SetQuery, Table
 from netprobe.rules.read.nft_json import read_listing
@@ -45,7 +46,7 @@ from .tools import Printed, Tools, run
 FEW = 256  # a named set up to this size is read with the rules; of a larger one single elements are asked
 
 
-def read_ruleset(fd: int, name: str = "the namespace") -> Ruleset:
+def read_ruleset(fd: Place, name: str = "the namespace") -> Ruleset:
     """All rules of the open namespace `fd`, which messages call `name`, with their counters of now.
 
     Raises NotPermitted or CannotLook if it cannot be entered.
@@ -55,7 +56,7 @@ def read_ruleset(fd: int, name: str = "the namespace") -> Ruleset:
         return reading.ruleset()
 
 
-def ask_set(fd: int, query: SetQuery) -> AskedSet:
+def ask_set(fd: Place, query: SetQuery) -> AskedSet:
     """What the kernel says about one element of a set; an answer with `error` when it could not be asked."""
     with netns.inside(fd):
         try:
@@ -75,7 +76,7 @@ class RulesetReading:
     Between the two there is time for other work. Raises as `read_ruleset`.
     """
 
-    def __init__(self, fd: int, name: str) -> None:
+    def __init__(self, fd: Place, name: str) -> None:
         self.fd, self.name = fd, name
         self.unseen: list[str] = []
         self._tools = Tools(fd)

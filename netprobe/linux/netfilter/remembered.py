@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from netprobe.kernel.elsewhere import current
 from netprobe.linux import netns
 from netprobe.linux.netlink import Request
 from netprobe.model import Chain, ChainQuery, Table
@@ -16,7 +17,7 @@ from netprobe.model import Chain, ChainQuery, Table
 from .kernel import GET_GENERATION, KernelSet, Nfnetlink
 
 TIMEOUT, DYNAMIC = 0x10, 0x20  # NFT_SET_TIMEOUT, NFT_SET_EVAL: they change without a transaction
-Generation = tuple[int, int]  # the namespace's cookie, its generation
+Generation = tuple[str, int, int]  # the kernel, the namespace's cookie, its generation
 
 _tables: dict[Generation, tuple[Table, ...]] = {}
 _chains: dict[tuple[Generation, ChainQuery], Chain] = {}
@@ -36,7 +37,7 @@ def generation() -> Generation | None:
             number = netlink.ask(Request(GET_GENERATION)).get("NFTA_GEN_ID")
     except OSError:
         return None
-    return None if not cookie or number is None else (cookie, number)
+    return None if not cookie or number is None else (_kernel(), cookie, number)
 
 
 def tables(of: Generation | None) -> tuple[Table, ...] | None:
@@ -46,7 +47,7 @@ def tables(of: Generation | None) -> tuple[Table, ...] | None:
 
 def keep_tables(of: Generation | None, found: Iterable[Table], sets: Iterable[KernelSet]) -> None:
     """Remember all tables of a generation, unless something in them changes without a new one."""
-    if of is not None and not any(each.flags & (TIMEOUT | DYNAMIC) for each in sets):
+    if of is not None and _is_complete() and not any(each.flags & (TIMEOUT | DYNAMIC) for each in sets):
         _tables[of] = tuple(found)
 
 
@@ -57,5 +58,17 @@ def chain(of: Generation | None, query: ChainQuery) -> Chain | None:
 
 def keep_chain(of: Generation | None, query: ChainQuery, found: Chain) -> None:
     """Remember a chain of a generation."""
-    if of is not None and not found.unread:
+    if of is not None and _is_complete() and not found.unread:
         _chains[of, query] = found
+
+
+def _kernel() -> str:
+    """Whose cookie it is; "" of this machine's."""
+    there = current()
+    return there.host if there is not None else ""
+
+
+def _is_complete() -> bool:
+    """Whether all was answered: another host is asked for many things together, once it is known which."""
+    there = current()
+    return there is None or not there.is_incomplete

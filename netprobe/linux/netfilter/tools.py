@@ -20,6 +20,7 @@ from contextlib import suppress
 
 from msgspec import Struct
 
+from netprobe.kernel.elsewhere import Elsewhere, Ended, Place
 from netprobe.kernel.processor import used_s
 from netprobe.linux import deadline, netns
 
@@ -73,9 +74,10 @@ class Tools:
     A child inherits the namespace of the thread that starts it, and nothing else of it.
     """
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: Place) -> None:
         self._fd = fd
         self._children: dict[str, _Child] = {}
+        self._asked: dict[str, Sequence[str]] = {}  # of another host
 
     def __enter__(self) -> Tools:
         return self
@@ -93,17 +95,24 @@ class Tools:
 
         Raises NotPermitted or CannotLook when the namespace cannot be entered.
         """
+        if isinstance(self._fd, Elsewhere):
+            self._asked.update(commands)
+            return
         with netns.inside(self._fd):
             for name, command in commands.items():
                 self._children[name] = _Child(command)
 
     def printed(self) -> dict[str, Printed]:
         """What each of them has printed, when it has ended or was waited for long enough."""
+        if isinstance(self._fd, Elsewhere):
+            limit = deadline.share(LIMIT_S + LONGEST_S, SHARE)
+            ended = self._fd.tools(self._asked, LARGEST, limit) if self._asked else {}
+            return {name: _printed(self._asked[name][0], each, limit) for name, each in ended.items()}
         _wait(list(self._children.values()))
         return {name: child.printed() for name, child in self._children.items()}
 
 
-def run(fd: int, commands: Mapping[str, Sequence[str]]) -> dict[str, Printed]:
+def run(fd: Place, commands: Mapping[str, Sequence[str]]) -> dict[str, Printed]:
     """What each named command line prints, all run together inside the namespace `fd`.
 
     Raises as `Tools.start`.
@@ -152,19 +161,8 @@ class _Child:
         if self.process is None:
             return Printed(error=self.refusal)
         code = self.process.poll()
-        if code is None:
-            return Printed(
-                error=f"{deadline.NOT_IN_TIME}: {self.tool} did not answer within {self.waited_s:.2g} s"
-            )
-        if code == -signal.SIGXFSZ:
-            return Printed(error=f"{self.tool} printed more than {LARGEST >> 20} MiB")
-        errors = _content(self.errors).decode("utf-8", "replace").strip()
-        if code:
-            return Printed(
-                _content(self.output),
-                f"{self.tool}: {errors.splitlines()[0] if errors else f'exit code {code}'}",
-            )
-        return Printed(_content(self.output))
+        output, errors = (b"", b"") if code is None else (_content(self.output), _content(self.errors))
+        return _printed(self.tool, Ended(code, output, errors), self.waited_s)
 
     def close(self) -> None:
         """End the process if it still runs, and let go of its files."""
@@ -178,6 +176,23 @@ class _Child:
             if fd >= 0:
                 os.close(fd)
         self.output = self.errors = self.pidfd = -1
+
+
+def _printed(tool: str, ended: Ended | OSError, waited_s: float) -> Printed:
+    """What a tool printed, or why there is nothing of it."""
+    if isinstance(ended, FileNotFoundError):
+        return Printed(error=f"{tool} is not installed")
+    if isinstance(ended, OSError):
+        return Printed(error=f"{tool} could not be started: {ended.strerror}")
+    code, output, errors = ended
+    if code is None:
+        return Printed(error=f"{deadline.NOT_IN_TIME}: {tool} did not answer within {waited_s:.2g} s")
+    if code == -signal.SIGXFSZ:
+        return Printed(error=f"{tool} printed more than {LARGEST >> 20} MiB")
+    if code:
+        said = errors.decode("utf-8", "replace").strip() or f"exit code {code}"
+        return Printed(output, f"{tool}: {said.splitlines()[0]}")
+    return Printed(output)
 
 
 def _let_it_write(pid: int, size: int) -> None:

@@ -11,6 +11,7 @@ import re
 from itertools import chain
 
 from netprobe.errors import NetprobeError, is_short
+from netprobe.kernel.elsewhere import Place
 from netprobe.linux import files
 from netprobe.model import Blind, Ruleset
 
@@ -26,7 +27,7 @@ CMP_OP, CMP_DATA, EQUAL = 2, 3, 0
 LOOPBACK = 127  # the first byte of 127.0.0.0/8
 
 
-def read_translating(fd: int, name: str) -> Ruleset:
+def read_translating(fd: Place, name: str) -> Ruleset:
     """The rules of the open namespace `fd`, in which the thread is, if any of its chains translates; no rules
     where none does, and a blind spot where it cannot be told.
     """

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from netprobe.errors import CannotLook, Interrupted, NetprobeError, is_short
 from netprobe.kernel.close import release
+from netprobe.kernel.elsewhere import Place
 from netprobe.linux.netns import inside
 from netprobe.linux.privilege import not_permitted
 from netprobe.model import Observation, Probe, Protocol, Watch
@@ -48,7 +49,7 @@ BESIDE = 4000
 
 
 def observe(
-    watch: Watch, handles: Mapping[str, int], settled: Settled, crafter: Craft = craft
+    watch: Watch, handles: Mapping[str, Place], settled: Settled, crafter: Craft = craft
 ) -> tuple[Observation, ...]:
     """Send the probe of `watch` and return what was seen, in the order of time.
 
@@ -98,7 +99,7 @@ def _interrupted(book: Logbook) -> Interrupted | None:
     return Interrupted(count, seen) if any(each.kind == "sent" for each in seen) or count else None
 
 
-def _open_sender(probe: Probe, handle: int, book: Logbook) -> Sender | FrameSender | None:
+def _open_sender(probe: Probe, handle: Place, book: Logbook) -> Sender | FrameSender | None:
     """The sockets of the source, or None when the kernel refuses them with an error that speaks of the
     network.
     """
@@ -116,7 +117,7 @@ def _open_sender(probe: Probe, handle: int, book: Logbook) -> Sender | FrameSend
             return None
 
 
-def _arm(watch: Watch, handles: Mapping[str, int], taps: list[Tap], book: Logbook) -> None:
+def _arm(watch: Watch, handles: Mapping[str, Place], taps: list[Tap], book: Logbook) -> None:
     """Open the taps in every namespace to watch; one where that fails is blind, and no reason to stop.
 
     What travels beside the probe has a tap of its own, so that a flood of it takes no room from the probe.
@@ -154,7 +155,7 @@ def room(watch: Watch, namespace: str, beside: bool) -> Room:
     return Room(frames, frames * 2 * PIECE)
 
 
-def _ask_masters(handles: Mapping[str, int], book: Logbook) -> None:
+def _ask_masters(handles: Mapping[str, Place], book: Logbook) -> None:
     """Frames to another station are normal on a bridge port: find out which interfaces are ports."""
     for namespace, indexes in book.doubtful().items():
         try:

@@ -13,6 +13,7 @@ import struct
 from collections.abc import Iterator
 from functools import cache
 
+from netprobe.kernel.elsewhere import current
 from netprobe.linux import files
 from netprobe.model import TcFilter
 
@@ -42,8 +43,10 @@ def tcx_filters(index: int) -> tuple[TcFilter, ...]:
 
 def cgroup_programs(cgroup: int) -> tuple[str, ...]:
     """The programs that see every packet to or from the sockets of a cgroup (its id), those of the cgroups
-    above included.
+    above included. On another host they are not looked for.
     """
+    if current() is not None:
+        return ()
     try:
         fd = _open_cgroup(cgroup)
     except OSError:
@@ -61,7 +64,11 @@ def cgroup_programs(cgroup: int) -> tuple[str, ...]:
 
 
 def own_cgroup() -> int:
-    """The id of the cgroup that netprobe itself, and so the probe's socket, is in; 0 when there is none."""
+    """The id of the cgroup that netprobe itself, and so the probe's socket, is in; 0 when there is none, and
+    on another host.
+    """
+    if current() is not None:
+        return 0
     try:
         line = next(line for line in _lines("/proc/self/cgroup") if line.startswith("0::"))
         found = files.Tree(_mount_of_cgroups()).key(line.removeprefix("0::"))

@@ -17,6 +17,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from netprobe.errors import NetprobeError, is_short
+from netprobe.kernel.elsewhere import Place
 from netprobe.linux.netlink import CONNTRACK, Netlink, Record, Request
 from netprobe.linux.netns import inside
 from netprobe.model import ROUTED, Blind, ConntrackEntry, Flow, Protocol
@@ -54,7 +55,7 @@ _TCP_STATES = (
 _Ends = tuple[str, str, int | None, int | None]
 
 
-def entries(fd: int, flow: Flow, zone: int = 0) -> tuple[ConntrackEntry, ...] | Blind:
+def entries(fd: Place, flow: Flow, zone: int = 0) -> tuple[ConntrackEntry, ...] | Blind:
     """The connections of the namespace `fd` that have `flow` as their original or, turned round, as their
     reply direction.
 

@@ -5,10 +5,12 @@ Numbers are those of include/uapi/linux/{if_link,if_addr,if_bridge}.h; words are
 
 from __future__ import annotations
 
+import socket
 import sys
 from functools import lru_cache
 from struct import Struct
 
+from netprobe.kernel.elsewhere import current
 from netprobe.linux.netlink import Netlink, Record, Request, address, attributes
 from netprobe.model import Bridge, BridgePort, InterfaceAddress, Link, LinkRef, Vxlan
 
@@ -56,6 +58,14 @@ def list_links(netlink: Netlink) -> tuple[Link, ...]:
     """All interfaces in ifindex order, without what they have counted."""
     records = netlink.dump(Request(RTM_GETLINK, attributes=[("IFLA_EXT_MASK", RTEXT_FILTER_SKIP_STATS)]))
     return tuple(sorted(map(link_of, records), key=lambda link: link.index))
+
+
+def interface_names() -> list[str]:
+    """The names of the interfaces of the namespace that this thread is in."""
+    if current() is None:
+        return [name for _, name in socket.if_nameindex()]
+    with Netlink() as netlink:
+        return [link.name for link in list_links(netlink)]
 
 
 def link_of(record: Record) -> Link:

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 
+from netprobe.kernel.elsewhere import current
 from netprobe.linux import files
 from netprobe.rules.program import answers, helpers, instruction
 
@@ -67,7 +68,7 @@ def tcx_answers(program: int) -> tuple[str, ...] | None:
 
 def _answers(program: int) -> frozenset[int] | None:
     """All numbers that a program can return, where it is understood and nothing has been put in its place."""
-    if sys.byteorder != "little":
+    if sys.byteorder != "little" or current() is not None:  # what is remembered is of this kernel
         return None
     try:
         found, is_described = _understood(program)
@@ -164,6 +165,8 @@ def bpf(command: int, attributes: ctypes.Array[ctypes.c_char]) -> bool:
     return bool(_libc.syscall(_number(), command, attributes, len(attributes)) >= 0)
 
 
-@cache
 def _number() -> int:
-    return SYSCALLS.get(platform.machine(), -1)  # -1: ENOSYS
+    return SYSCALLS.get(_machine(), -1) if current() is None else -1  # -1: ENOSYS
+
+
+_machine = cache(platform.machine)
