@@ -13,6 +13,8 @@ import pytest
 from identities import identity
 
 from netprobe.errors import NetprobeError
+from netprobe.lab import commands
+from netprobe.lab.hosts import HostsLab
 from netprobe.lab.lab import Lab
 from netprobe.lab.topology import Topology
 from netprobe.lab.tutorial import TUTORIAL
@@ -30,6 +32,25 @@ def open_lab(privilege: str, topology: Topology = TUTORIAL, **options: Any) -> I
             lab = Lab(topology, **{**given, **options})
         except NetprobeError as error:
             pytest.skip(f"no {privilege} lab on this machine: {error}")
+        with lab:
+            yield lab
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def open_hosts(count: int = 2, **options: Any) -> Iterator[HostsLab]:
+    """A lab of so many hosts with an sshd each; skipped, with the reason, where it cannot be had."""
+    missing = [program for program in ("sshd", "ssh", "ssh-keygen", "nsenter") if commands.find(program) is None]
+    if missing:
+        pytest.skip(f"a lab of hosts needs {', '.join(missing)}: apt-get install openssh-server openssh-client util-linux")
+    folder = Path(tempfile.mkdtemp(prefix="netprobe-hosts-"))
+    folder.chmod(0o755)  # what runs on a host as an ordinary user starts in it
+    try:
+        try:
+            lab = HostsLab(count, folder=str(folder), environment=identity("root").environment, **options)
+        except NetprobeError as error:
+            pytest.skip(f"no lab of hosts on this machine: {error}")
         with lab:
             yield lab
     finally:

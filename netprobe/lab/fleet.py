@@ -1,8 +1,8 @@
 """The network of a lab of several hosts, as a value: an underlay that joins them, and a VXLAN over it.
 
-The namespaces are called as a fleet calls them: `h1:host` is the one the host stands in, `h1:red` and `h1:blue` are
-its containers, `wire` is the switch between the hosts. The lab's own `host` is a port of that switch, too, and has
-no part in the overlay.
+The namespaces are called as a fleet calls them: `h1:host` is the one the host stands in, `h1:red` and
+`h1:blue` are its containers, `wire` is the switch between the hosts. The lab's own `host` is a port of that
+switch, too, and has no part in the overlay.
 
                  host 192.168.77.1
                    |
@@ -29,6 +29,7 @@ MOST = 200  # the last octet of an address counts the hosts
 _CONTROLLER = "192.168.77.1"
 _FIRST = 10  # h1 is .11
 _ALL = "00:00:00:00:00:00"  # the FDB entry for what no other entry is for, bridge(8)
+_NO_IPV6 = "net.ipv6.conf.default.disable_ipv6"
 _OVERLAY_MTU = 1450  # 50 bytes of Ethernet, IPv4, UDP and VXLAN headers (RFC 7348) fit in the underlay's 1500
 
 
@@ -63,7 +64,7 @@ def topology(count: int, containers: tuple[str, ...] = CONTAINERS) -> Topology:
     )
     return Topology(
         namespaces=(WIRE, *each), links=tuple(links), fdb=tuple(fdb),
-        sysctls=tuple(Sysctl(name, "net.ipv6.conf.default.disable_ipv6", "1") for name in (HOST, WIRE, *each)),
+        sysctls=tuple(Sysctl(name, _NO_IPV6, "1") for name in (HOST, WIRE, *each)),
     )  # fmt: skip
 
 

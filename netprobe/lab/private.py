@@ -63,7 +63,7 @@ def run(work: Callable[[], int], rootless: bool | None = None) -> int:
     if door == 0:
         os.close(outcome)
         os.close(hold)
-        _in_child(lambda: _door(work, rootless, alive), report)
+        in_child(lambda: _door(work, rootless, alive), report)
     os.close(report)
     os.close(alive)
     try:
@@ -77,7 +77,7 @@ def run(work: Callable[[], int], rootless: bool | None = None) -> int:
 def _await(door: int, outcome: int) -> int:
     """Wait for the door process; raise what it reported, else return its exit code."""
     try:
-        sent = _drain(outcome)
+        sent = drain(outcome)
         _, status = os.waitpid(door, 0)
     except BaseException:  # an interrupt: the world ends with us, and first
         with suppress(ProcessLookupError):
@@ -89,7 +89,8 @@ def _await(door: int, outcome: int) -> int:
     return _exit_code(status)
 
 
-def _drain(fd: int) -> bytes:
+def drain(fd: int) -> bytes:
+    """All that comes until the other side is closed."""
     parts = []
     while part := os.read(fd, 65536):
         parts.append(part)
@@ -134,7 +135,7 @@ def _take(tty: int) -> None:
         signal.signal(signal.SIGTTOU, before)
 
 
-def _in_child(body: Callable[[], int], report: int) -> NoReturn:
+def in_child(body: Callable[[], int], report: int) -> NoReturn:
     """Run `body` and end this process with its result; an exception goes to the caller through `report`."""
     code = 70
     try:
@@ -170,16 +171,16 @@ def portable(error: BaseException) -> BaseException:
 def _door(work: Callable[[], int], rootless: bool | None, alive: int) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the work; the door waits for its end
     _leave_the_machine(rootless)
-    _die_with_parent(alive)
+    die_with_parent(alive)
     inner_alive, hold = os.pipe()
     outcome, report = os.pipe()
     init = os.fork()
     if init == 0:
         os.close(hold)
         os.close(outcome)
-        _in_child(lambda: _init(work, inner_alive, report), report)
+        in_child(lambda: _init(work, inner_alive, report), report)
     os.close(report)
-    sent = _drain(outcome)
+    sent = drain(outcome)
     _, status = os.waitpid(init, 0)
     os.close(hold)
     if sent:
@@ -189,19 +190,19 @@ def _door(work: Callable[[], int], rootless: bool | None, alive: int) -> int:
 
 def _init(work: Callable[[], int], alive: int, report: int) -> int:
     """Be process 1: start the work, bury orphans, and end (which ends all others) when the work ends."""
-    _die_with_parent(alive)
-    _private_mounts()
+    die_with_parent(alive)
+    mounts()
     child = os.fork()
     if child == 0:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        _in_child(work, report)
+        in_child(work, report)
     while True:
         pid, status = os.wait()
         if pid == child:
             return _exit_code(status)
 
 
-def _die_with_parent(alive: int) -> None:
+def die_with_parent(alive: int) -> None:
     """End by SIGKILL when the parent ends; `alive` is a pipe that the parent holds open, and so tells if it
     is gone already.
     """
@@ -243,7 +244,7 @@ def _become_root_of_a_user_namespace() -> None:
         ) from None
 
 
-def _private_mounts() -> None:
+def mounts() -> None:
     """Own mounts, an own /run (so an own /run/netns, and none of the machine's container engines) and an own
     /proc.
 
