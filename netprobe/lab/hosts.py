@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from netprobe.errors import NotPermitted
 
 from . import fleet, machines
 from .lab import Lab, Program
-from .machines import Machine
+from .machines import LabMachine
 from .namespaces import HOST
 
 CONTROLLER = "ctl"
@@ -43,7 +42,7 @@ class HostsLab(Lab):
         self._processes: dict[str, int] = {}
         super().__init__(fleet.topology(count, containers), rootless=False, folder=folder, **options)
         try:
-            made = (*self._machines(containers, sshd or {}), Machine(CONTROLLER, HOST, programs=True))
+            made = (*self._machines(containers, sshd or {}), LabMachine(CONTROLLER, HOST, programs=True))
             self._processes = self.call(machines.start, made, folder)
         except BaseException:
             self.close()
@@ -51,9 +50,9 @@ class HostsLab(Lab):
 
     def _machines(
         self, containers: tuple[str, ...], sshd: Mapping[str, tuple[str, ...]]
-    ) -> tuple[Machine, ...]:
+    ) -> tuple[LabMachine, ...]:
         return tuple(
-            Machine(
+            LabMachine(
                 name, f"{name}:{HOST}", tuple((inner, f"{name}:{inner}") for inner in containers),
                 fleet.underlay(number), sshd.get(name, ()),
             )
@@ -98,10 +97,3 @@ class HostsLab(Lab):
     def power_off(self, host: str) -> None:
         """End all that runs on a host, without a word to anybody."""
         self.call(os.kill, self._processes[host], 9)
-
-
-def names_file(lab: HostsLab) -> str:
-    """A file with the names of the hosts, one a line, for `--hosts`."""
-    file = Path(lab.folder, "hosts")
-    file.write_text("".join(f"{host}\n" for host in lab.hosts))
-    return str(file)

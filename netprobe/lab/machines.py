@@ -49,7 +49,7 @@ _USERS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class LabMachine:
     """A machine to be: its name, its network namespace in the lab, its containers as (name there, namespace
     in the lab).
 
@@ -65,7 +65,7 @@ class Machine:
     programs: bool = False
 
 
-def start(machines: tuple[Machine, ...], folder: str) -> dict[str, int]:
+def start(machines: tuple[LabMachine, ...], folder: str) -> dict[str, int]:
     """Start them, with their files in `folder`; process 1 of each by name, as the lab counts processes.
 
     When this returns every sshd listens. Raises CannotLook where one does not.
@@ -103,7 +103,7 @@ def make_key(folder: str, name: str) -> str:
     return Path(folder, f"{name}.pub").read_text().strip()
 
 
-def _keys(machines: list[Machine], folder: str) -> None:
+def _keys(machines: list[LabMachine], folder: str) -> None:
     """The user's key, each host's, and what ssh on the controller has to know, ssh_config(5)."""
     make_key(folder, "id")
     known = [f"{each.name},{each.address} {make_key(folder, f'{each.name}.key')}\n" for each in machines]
@@ -116,7 +116,7 @@ def _keys(machines: list[Machine], folder: str) -> None:
     Path(ssh_config(folder)).write_text("".join((*hosts, "Host *\n", *(f"  {line}\n" for line in general))))
 
 
-def _await_sshd(machine: Machine, folder: str, end: float) -> None:
+def _await_sshd(machine: LabMachine, folder: str, end: float) -> None:
     log = log_of(machine.name, folder)
     while _LISTENS not in (said := log.read_text() if log.exists() else ""):
         if time.monotonic() > end:
@@ -124,7 +124,7 @@ def _await_sshd(machine: Machine, folder: str, end: float) -> None:
         time.sleep(_GLANCE)
 
 
-def _machine(machine: Machine, folder: str, sshd: str) -> int:
+def _machine(machine: LabMachine, folder: str, sshd: str) -> int:
     """Start one; its process 1."""
     outcome, report = os.pipe()
     alive, _ = os.pipe()  # its other end stays open as long as this process
@@ -140,7 +140,7 @@ def _machine(machine: Machine, folder: str, sshd: str) -> int:
     raise pickle.loads(sent)  # from our own child, through a pipe of our own
 
 
-def _door(machine: Machine, folder: str, sshd: str, report: int, alive: int) -> int:
+def _door(machine: LabMachine, folder: str, sshd: str, report: int, alive: int) -> int:
     private.die_with_parent(alive)
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -161,7 +161,7 @@ def _door(machine: Machine, folder: str, sshd: str, report: int, alive: int) -> 
 
 
 def _init(
-    machine: Machine, folder: str, sshd: str, containers: dict[str, int], prepared: int, alive: int
+    machine: LabMachine, folder: str, sshd: str, containers: dict[str, int], prepared: int, alive: int
 ) -> int:
     """Be process 1 of the machine: prepare it, start its sshd, bury orphans."""
     private.die_with_parent(alive)
@@ -194,7 +194,7 @@ def _bind(source: str, target: str) -> None:
     syscalls.mount(source, target, flags=syscalls.MS_BIND)
 
 
-def _start_sshd(machine: Machine, folder: str, sshd: str) -> None:
+def _start_sshd(machine: LabMachine, folder: str, sshd: str) -> None:
     for home, owner in (("sshd", 0), ("root", 0), ("guest", _GUEST)):
         Path(private.RUN, home).mkdir(0o755)
         os.chown(f"{private.RUN}/{home}", owner, -1)
