@@ -19,12 +19,11 @@ from msgspec.structs import replace
 
 from .errors import WrongQuestion
 from .model import Protocol
+from .model.protocol import ASKED
 from .model.runtime import BY_KIND
 
 KINDS = ("netns", *BY_KIND, "pid", "path")
-PROTOCOLS = {
-    protocol.value: protocol for protocol in (Protocol.ICMP, Protocol.UDP, Protocol.TCP, Protocol.ARP)
-}
+PROTOCOLS = ASKED
 INTERFACE_BYTES = 15  # IFNAMSIZ without its NUL, include/uapi/linux/if.h
 NAME_BYTES = 255  # NAME_MAX, a file name in /run/netns
 EXAMPLES = (

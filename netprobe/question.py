@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 from .errors import WrongQuestion
 from .model import Endpoint, Protocol
 from .model.command import joined
+from .model.protocol import ASKED
 
 DEFAULT_SIZE = 56  # bytes, as of ping(8)
 Port = Annotated[int, Meta(ge=1, le=65_535)]
@@ -106,13 +107,13 @@ def check_target(question: Question, target: Endpoint) -> None:
 
 def check_options(question: Question, protocol: Protocol, port: int | None) -> None:
     """Raises WrongQuestion for an option, or a `port`, that a probe of this protocol has no use for."""
-    lacking = _UNUSED.get(protocol, ())
+    lacking = _unused(protocol)
     if "--port" in lacking and port is not None:
         target = question.destination.removesuffix(f"/{protocol}")
         by_tcp = joined(["netprobe", "trace", question.source, target, "-p", "tcp"])
         rest = f" -P {question.port}" if question.port is not None else ""
         raise WrongQuestion(
-            f"{_NAMES.get(protocol, protocol)} has no ports",
+            f"{protocol.called} has no ports",
             f"Leave the port out, or ask by TCP: {by_tcp}{rest}",
         )
     given = {
@@ -124,26 +125,20 @@ def check_options(question: Question, protocol: Protocol, port: int | None) -> N
     for option in lacking:
         if given.get(option) is not None:
             raise WrongQuestion(
-                f"{option} has no meaning for {_NAMES.get(protocol, protocol)}",
-                f"Leave it out, or ask by {_USES[option]}.",
+                f"{option} has no meaning for {protocol.called}",
+                f"Leave it out, or ask by {_users(option)}.",
             )
 
 
-_SEGMENT = ("--port", "--source-port", "--size", "--ttl", "--df")
-_UNUSED: dict[Protocol, tuple[str, ...]] = {
-    Protocol.ICMP: ("--port", "--source-port"),
-    Protocol.ICMPV6: ("--port", "--source-port"),
-    Protocol.TCP: ("--size",),
-    Protocol.ARP: _SEGMENT,
-    Protocol.ND: _SEGMENT,
-}
-_NAMES = {
-    Protocol.ICMP: "ICMP", Protocol.ICMPV6: "ICMPv6", Protocol.TCP: "TCP", Protocol.ARP: "ARP",
-    Protocol.ND: "neighbour discovery",
-}  # fmt: skip
-_USES = {
-    "--source-port": "TCP or UDP",
-    "--size": "ICMP or UDP",
-    "--ttl": "ICMP, UDP or TCP",
-    "--df": "ICMP, UDP or TCP",
-}
+def _unused(protocol: Protocol) -> tuple[str, ...]:
+    """The options that mean nothing for a protocol."""
+    if protocol.on_segment:
+        return "--port", "--source-port", "--size", "--ttl", "--df"
+    ports = () if protocol.has_ports else ("--port", "--source-port")
+    return ports if protocol.is_sized else (*ports, "--size")
+
+
+def _users(option: str) -> str:
+    """The protocols that an option means something for: "TCP or UDP"."""
+    *others, last = (each.called for each in ASKED.values() if option not in _unused(each))
+    return f"{', '.join(others)} or {last}"

@@ -14,6 +14,7 @@ from typing import Any
 
 from netprobe.endpoint import parse
 from netprobe.errors import WrongQuestion
+from netprobe.model.protocol import ASKED_FAR
 from netprobe.question import Question
 
 from .document import Mapping, Node, Sequence, Text, document
@@ -26,7 +27,6 @@ _TOP = ("version", "endpoints", "groups", "expect")
 _ASKED = ("name", "from", "to", "is", "protocol", "port", "ip", "size", "df", "count", "nat", "via",
           "max_rtt", "cause", "by")  # fmt: skip
 _ARPING = ("from", "to", "is", "ip", "count", "unique", "mac", "max_rtt", "cause", "by")
-_PROTOCOLS = ("icmp", "udp", "tcp")
 _MAC = re.compile("[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _OF_BLOCKED: tuple[str, ...] = ("cause", "by")
 _OF_REACHABLE: tuple[str, ...] = ("nat", "via", "max_rtt", "unique", "mac")
@@ -123,7 +123,7 @@ class _File:
         version = keys.choice("ip", "4", "6")
         found: dict[str, Any] = {
             "version": int(version) if version else None,
-            "protocol": "arp" if command == "arping" else keys.choice("protocol", *_PROTOCOLS),
+            "protocol": "arp" if command == "arping" else keys.choice("protocol", *ASKED_FAR),
             "size": keys.number("size", 0, 65_507),
             "df": keys.switch("df"),
             "count": keys.number("count", 1, 100_000),

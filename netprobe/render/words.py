@@ -19,22 +19,11 @@ from netprobe.model import (
     IcmpError,
     Object,
     Probe,
-    Protocol,
     Since,
     Source,
     Stage,
 )
 from netprobe.model.address import version
-
-_PROTOCOLS = {
-    Protocol.ICMP: "ICMP echo",
-    Protocol.ICMPV6: "ICMPv6 echo",
-    Protocol.UDP: "UDP",
-    Protocol.TCP: "TCP",
-    Protocol.ARP: "ARP",
-    Protocol.ND: "neighbour solicitation",
-    Protocol.OTHER: "IP",
-}
 
 _STEPS = {
     Stage.SOCKET: "socket",
@@ -148,7 +137,7 @@ _ICMP = {4: ("ICMP", _ICMP_TYPES, _ICMP_CODES), 6: ("ICMPv6", _ICMPV6_TYPES, _IC
 def protocol(probe: Probe) -> str:
     """What is sent: "ICMP echo", "TCP port 443"."""
     port = probe.destination.port
-    return _PROTOCOLS[probe.protocol] + (f" port {port}" if port is not None else "")
+    return probe.protocol.probe + (f" port {port}" if port is not None else "")
 
 
 def endpoint(end: Endpoint) -> str:

@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.model import Flow, Protocol
+from netprobe.model.protocol import ROUTED
 
 from .addresses import ipv4_text, ipv6_text, mac_text
 from .numbers import (
@@ -180,7 +181,7 @@ def _ipv6(data: bytes, around: _Around, depth: int) -> DissectedPacket | None:
 def _fragment(data: bytes, protocol: int, around: _Around, depth: int, offset: int) -> DissectedPacket | None:
     if offset:
         return DissectedPacket(
-            around.flow(_NAMES.get(protocol, Protocol.OTHER)), payload=data, fragment=offset
+            around.flow(ROUTED.get(protocol, Protocol.OTHER)), payload=data, fragment=offset
         )
     return _transport(data, protocol, around, depth)
 
@@ -313,4 +314,3 @@ def _gre(data: bytes, depth: int) -> DissectedPacket | None:
 _Reader = Callable[[bytes, int], DissectedPacket | None]
 _TUNNELS: dict[int, _Reader] = {4: _bare, 41: _bare, 47: _gre}
 _TUNNEL_PORTS: dict[int, _Reader] = {**dict.fromkeys(VXLAN_PORTS, _vxlan), GENEVE_PORT: _geneve}
-_NAMES = {1: Protocol.ICMP, 6: Protocol.TCP, 17: Protocol.UDP, 58: Protocol.ICMPV6}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import click
 import pytest
 from msgspec.structs import replace
 
 from netprobe.cli import run_line
-from netprobe.cli.parameters import FirewallMark
+from netprobe.cli.parameters import EXPECT, PROBE, FirewallMark
 from netprobe.errors import WrongQuestion
 from netprobe.model import Endpoint, Protocol
+from netprobe.model import protocol as protocols
 from netprobe.question import Question, check_options, check_source, check_target
 from netprobe.session import question as of_options
 
@@ -48,7 +50,7 @@ def test_a_destination(target, options, why):
         (Protocol.ICMP, {"destination": "c1:80/icmp"}, 80, "ICMP has no ports", "netprobe trace red c1:80 -p tcp"),
         (Protocol.ICMPV6, {"port": 80}, 80, "ICMPv6 has no ports", "netprobe trace red 8.8.8.8 -p tcp -P 80"),
         (Protocol.ARP, {"port": 80}, 80, "ARP has no ports", "-p tcp -P 80"),
-        (Protocol.ICMP, {"source_port": 1024}, None, "--source-port has no meaning for ICMP", "TCP or UDP"),
+        (Protocol.ICMP, {"source_port": 1024}, None, "--source-port has no meaning for ICMP", "UDP or TCP"),
         (Protocol.TCP, {"size": 100}, 80, "--size has no meaning for TCP", "ICMP or UDP"),
         (Protocol.TCP, {"size": 0}, 80, "--size has no meaning for TCP", "ICMP or UDP"),
         (Protocol.ARP, {"ttl": 3}, None, "--ttl has no meaning for ARP", "ICMP, UDP or TCP"),
@@ -123,3 +125,14 @@ def test_a_mark_is_written_as_the_tools_print_it():
 
 def test_an_earlier_run_is_no_part_of_the_question() -> None:
     assert of_options("trace", "red", "8.8.8.8", {"since": "good.pcapng"}) == Question("red", "8.8.8.8")
+
+
+def test_the_options_know_the_protocols_of_the_table() -> None:
+    """They name them themselves: `--help` loads no model."""
+    for options, words in ((PROBE, [*protocols.ASKED]), (EXPECT, [*protocols.ASKED_FAR])):
+        command = click.Command("ask")
+        for decorate in options:
+            decorate(command)
+        [protocol] = (each for each in command.params if each.name == "protocol")
+        assert isinstance(protocol.type, click.Choice)
+        assert [*protocol.type.choices] == words
