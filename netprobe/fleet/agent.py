@@ -80,7 +80,7 @@ def _put(value: Any, out: List[bytes], depth: int) -> None:
 
 def unpack(data: bytes) -> Any:
     """The value in these bytes, all of them. Raises Malformed."""
-    reader = _Reader(data)
+    reader = _Unpacker(data)
     try:
         value = reader.value(0)
     except struct.error as error:
@@ -90,7 +90,7 @@ def unpack(data: bytes) -> Any:
     return value
 
 
-class _Reader:
+class _Unpacker:
     """Takes values from bytes that a stranger may have made."""
 
     def __init__(self, data: bytes) -> None:
@@ -583,7 +583,7 @@ class _Piece(ctypes.Structure):
     _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
 
 
-class _Message(ctypes.Structure):
+class _MessageHeader(ctypes.Structure):
     """struct msghdr."""
 
     _fields_ = (
@@ -605,7 +605,7 @@ class _Inbox:
         self._name = ctypes.create_string_buffer(ADDRESS)
         self._control = ctypes.create_string_buffer(CONTROL)
         self._piece = _Piece(ctypes.addressof(self._data), DATAGRAM)
-        self._header = _Message(
+        self._header = _MessageHeader(
             ctypes.addressof(self._name),
             ADDRESS,
             ctypes.addressof(self._piece),
@@ -744,7 +744,7 @@ class _Listener:
         self.dropped += struct.unpack("=II", told)[1]
 
 
-class _Run:
+class _Observing:
     """Taps, sockets that send, and one thread that reads all of them and sends when it is time."""
 
     def __init__(self) -> None:
@@ -973,7 +973,7 @@ def _owned_by(uid: int, make: Callable[[], socket.socket]) -> socket.socket:
 class _Operations:
     """What `sender` can do with the sockets of a run: a method each, named as in its argument."""
 
-    def __init__(self, run: _Run) -> None:
+    def __init__(self, run: _Observing) -> None:
         self._run = run
 
     def do(self, name: str, *arguments: Any) -> Any:
@@ -1049,7 +1049,7 @@ class Agent:
         self.heard = time.monotonic()  # when the last call came
         self.lease_s = 0.0  # 0: none
         self._namespaces: Set[int] = set()
-        self._runs: Dict[Any, _Run] = {}
+        self._runs: Dict[Any, _Observing] = {}
         self._verbs: Dict[str, Callable[..., Any]] = {
             "hello": hello,
             "clock": now_ns,
@@ -1191,7 +1191,7 @@ class Agent:
         return [_attempt(self._arm, armed, number, *tap) for number, tap in enumerate(taps, first)]
 
     def _arm(
-        self, run: _Run, number: int, place: Optional[int], program: bytes, frames: int, size: int
+        self, run: _Observing, number: int, place: Optional[int], program: bytes, frames: int, size: int
     ) -> None:
         with self._inside(place):
             run.add(_Listener(number, program, frames, size))
@@ -1220,13 +1220,13 @@ class Agent:
         del self._runs[run]
         return found.finish()
 
-    def _run(self, name: Any, make: bool = False) -> _Run:
+    def _run(self, name: Any, make: bool = False) -> _Observing:
         if name not in self._runs:
             if not make:
                 raise _refusal(errno.ESRCH, "no such run")
             if len(self._runs) >= MOST_RUNS:
                 raise _refusal(errno.EMFILE, "more than %d runs" % MOST_RUNS)
-            self._runs[name] = _Run()
+            self._runs[name] = _Observing()
         self._runs[name].touched = time.monotonic()
         return self._runs[name]
 
@@ -1268,7 +1268,7 @@ LEASE_S = 10  # until the controller says another
 GLANCE_S = 0.25
 
 
-class Service:
+class Answering:
     """Answers questions in threads of its own, in any order, and ends the process when its lease is over."""
 
     def __init__(self, agent: Agent, send: Callable[[bytes], None]) -> None:
@@ -1316,7 +1316,7 @@ def serve(reading: int = 0, writing: int = 1) -> None:
                 data = data[os.write(writing, data) :]
 
     send(PREFACE)
-    service, frames = Service(Agent(), send), Frames()
+    service, frames = Answering(Agent(), send), Frames()
     try:
         while True:
             data = os.read(reading, 1 << 16)
@@ -1327,6 +1327,42 @@ def serve(reading: int = 0, writing: int = 1) -> None:
     except (OSError, ValueError):
         pass
     end()
+
+
+HANDLE = 900001  # of mitogen's messages to the agent
+PIECE = 8 << 10  # bytes of a frame in one message: what comes over a slow link shows that it comes
+
+
+def serve_messages(handle: int, router: Any) -> None:
+    """Be an agent that is spoken to by messages of mitogen, whose child this is; `handle` hears us.
+
+    mitogen is found where it is, and not imported: it is no part of this file.
+    """
+    core = sys.modules[type(router).__module__]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def send(data: bytes) -> None:
+        for at in range(0, len(data), PIECE):
+            router.route(core.Message(dst_id=0, handle=handle, data=data[at : at + PIECE]))
+
+    service, frames = Answering(Agent(), send), Frames()
+
+    def received(message: Any) -> None:
+        try:
+            if message.is_dead:
+                end()
+            for question in frames.feed(message.data):
+                service.ask(question)
+        except ValueError:
+            end()
+
+    router.add_handler(received, HANDLE, policy=core.has_parent_authority)
+    core.listen(router.broker, "shutdown", end)
+    send(PREFACE)
+    threading.Event().wait()
+
+
+serve_messages.mitogen_takes_router = True  # type: ignore[attr-defined]
 
 
 if __name__ == "__main__":

@@ -22,11 +22,20 @@ BEAT_S = 1.0  # how often a host is asked whether it is there: well within its a
 
 
 class ConnectionLost(OSError):
-    """There is no connection to the host any more; `strerror` says to which, and why."""
+    """There is no connection to the host, or none any more; `strerror` says to which, and why.
+
+    `kind` is what a person can do something about: "" for one that was there, else what kept it from being
+    made: "network", "login" (ssh does not let us in), "key unknown", "key changed" (the host's), "python"
+    (there is none), "old python", "become" (not without a password), or "mitogen" (it is not installed here).
+    """
+
+    def __init__(self, code: int, text: str, kind: str = "") -> None:
+        super().__init__(code, text)
+        self.kind = kind
 
 
 class Channel(Protocol):
-    """What carries bytes to an agent. What comes back it hands to `Connection.received` and `lose`."""
+    """What carries bytes to an agent. What comes back it hands to `AgentConnection.received` and `lose`."""
 
     def send(self, data: bytes) -> None:
         """Send bytes. Raises OSError."""
@@ -63,13 +72,13 @@ class Pending:
         return self._value
 
 
-class Connection:
+class AgentConnection:
     """A host that can be asked, from any thread. `lost` says why it cannot any more, and is "" while it can.
 
     `open_channel` is given the connection, to tell it what comes, and returns the channel. Raises OSError.
     """
 
-    def __init__(self, host: str, open_channel: Callable[[Connection], Channel]) -> None:
+    def __init__(self, host: str, open_channel: Callable[[AgentConnection], Channel]) -> None:
         self.host = host
         self.lost = ""
         self.heard = time.monotonic()  # when bytes came last
@@ -84,7 +93,7 @@ class Connection:
         if self.lost:  # while it was opened
             self._release()
 
-    def __enter__(self) -> Connection:
+    def __enter__(self) -> AgentConnection:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -160,7 +169,9 @@ class Connection:
             is_owing = bool(self._pending)
         if is_owing and now - self.heard > SILENCE_S:
             self.lose(f"it was silent for {SILENCE_S:.0f} s")
-            self._release()
+        if self.lost:  # beside: to end a process may take long, and other hosts wait for their beat
+            PULSE.remove(self)
+            threading.Thread(target=self._release, daemon=True).start()
         elif now - self._beat > BEAT_S:
             self._beat = now
             self.begin("clock", timeout=SILENCE_S)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from . import agent
-from .connection import Connection
+from .connection import AgentConnection, ConnectionLost
 
 MOST_NOISE = 1 << 16  # bytes that a login shell may print before the agent speaks
 CONNECT_S = 10.0
@@ -40,19 +40,19 @@ def sent(python: str = "python3") -> tuple[str, ...]:
 
 def open_pipe(
     host: str, command: Sequence[str], send_agent: bool = True, timeout: float = CONNECT_S
-) -> Connection:
+) -> AgentConnection:
     """A connection to the agent that `command` runs; with `send_agent` it is one of `sent`.
 
-    Raises OSError when the command cannot be started, or no agent answers in time.
+    Raises OSError when the command cannot be started, ConnectionLost when no agent answers in time.
     """
-    return Connection(host, lambda connection: _Pipe(connection, command, send_agent, timeout))
+    return AgentConnection(host, lambda connection: _Pipe(connection, command, send_agent, timeout))
 
 
 class _Pipe:
     """A process and the thread that reads what it prints."""
 
     def __init__(
-        self, connection: Connection, command: Sequence[str], send_agent: bool, timeout: float
+        self, connection: AgentConnection, command: Sequence[str], send_agent: bool, timeout: float
     ) -> None:
         self._connection = connection
         self._ready = threading.Event()
@@ -63,16 +63,15 @@ class _Pipe:
             list(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
             start_new_session=True,
         )  # fmt: skip
-        self._thread = threading.Thread(target=self._read, name=f"netprobe {connection.host}", daemon=True)
+        self._thread = threading.Thread(target=self._read, name=connection.host, daemon=True)
         self._thread.start()
         try:
             if send_agent:
                 with suppress(BrokenPipeError):  # it has ended, and said why
                     self.send(source())
-            if not self._ready.wait(timeout):
-                raise TimeoutError(errno.ETIMEDOUT, f"no agent answers within {timeout:g} s")
-            if connection.lost:
-                raise OSError(errno.ECONNREFUSED, f"{connection.host}: {connection.lost}")
+            in_time = self._ready.wait(timeout)
+            if why := connection.lost or ("" if in_time else f"no agent answers within {timeout:g} s"):
+                raise ConnectionLost(errno.ECONNREFUSED, f"cannot reach {connection.host}: {why}")
         except BaseException:
             self.close()
             raise

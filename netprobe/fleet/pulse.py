@@ -1,4 +1,6 @@
-"""One thread that looks after all connections: it runs while there are any."""
+"""One thread that looks after all connections: it runs while there are any, and closes them when the program
+ends.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,10 @@ class Beating(Protocol):
 
     def beat(self, now: float) -> None:
         """Called every TICK_S, with time.monotonic()."""
+        ...
+
+    def close(self) -> None:
+        """The program ends."""
         ...
 
 
@@ -52,7 +58,10 @@ class Pulse:
                 self._wake.clear()
                 members = list(self._members)
             for member in members:
-                member.beat(time.monotonic())
+                if threading.main_thread().is_alive():
+                    member.beat(time.monotonic())
+                else:
+                    member.close()
 
 
 PULSE = Pulse()

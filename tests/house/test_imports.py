@@ -14,8 +14,9 @@ DOCUMENT = PACKAGE.parent / "docs/architecture.md"
 ONLY = {  # a library and the rooms that may use it
     "scapy": {"wire"},
     "pyroute2": {"linux", "lab"},
-    "socket": {"kernel", "linux", "lab"},
-    "subprocess": {"linux", "lab"},
+    "socket": {"kernel", "linux", "lab", "fleet"},
+    "subprocess": {"linux", "lab", "fleet"},
+    "mitogen": {"fleet"},
     "click": {"cli"},
     "tabulate": {"render"},
     "yaml": {"expectations"},
@@ -38,7 +39,7 @@ IMPURE_MODULES = {
     "threading",
     "time",
 }
-SLOW = ("scapy", "pyroute2", "tabulate")
+SLOW = ("scapy", "pyroute2", "tabulate", "mitogen")
 DECLARATIONS = "netprobe.linux.messages"  # subclasses of pyroute2's classes, and as slow: netlink.py imports them when it needs them
 
 
@@ -78,6 +79,16 @@ def test_system_calls_are_made_with_the_standard_library_alone() -> None:
     found = [one for one in all_imports() if one.room == "kernel"]
     assert found
     assert [str(one) for one in found if one.module.split(".")[0] not in {*sys.stdlib_module_names, "netprobe"}] == []
+
+
+def test_the_agent_needs_the_standard_library_alone_and_nothing_of_the_package() -> None:
+    found = [one for one in all_imports() if one.file == PACKAGE / "fleet/agent.py"]
+    assert found
+    assert [str(one) for one in found if one.module.split(".")[0] not in sys.stdlib_module_names] == []
+
+
+def test_mitogen_is_used_in_one_file() -> None:
+    assert {one.file for one in all_imports() if one.module.split(".")[0] == "mitogen"} == {PACKAGE / "fleet/over_ssh.py"}
 
 
 def test_no_modules_import_each_other_not_even_inside_functions() -> None:
