@@ -1280,17 +1280,22 @@ class Answering:
             thread.start()
 
     def ask(self, question: Any) -> None:
-        """Answer this as soon as there is a thread for it."""
+        """Answer this as soon as there is a thread for it; whether we are here, and when, at once."""
         self._agent.heard = time.monotonic()
-        self._questions.put(question)
+        if isinstance(question, list) and question[1:2] == ["clock"]:
+            self._answer(question)
+        else:
+            self._questions.put(question)
 
     def _work(self) -> None:
         while True:
-            question = self._questions.get()
-            try:
-                self._send(framed(self._agent.answer(question)))
-            except BaseException:  # nobody hears us, or nobody whom we understand
-                end()
+            self._answer(self._questions.get())
+
+    def _answer(self, question: Any) -> None:
+        try:
+            self._send(framed(self._agent.answer(question)))
+        except BaseException:  # nobody hears us, or nobody whom we understand
+            end()
 
     def _watch(self) -> None:
         while True:

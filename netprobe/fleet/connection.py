@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from itertools import count
 from typing import Any, Protocol
 
 from .agent import Frames, Malformed, framed
@@ -49,8 +50,8 @@ class Channel(Protocol):
 class Pending:
     """A question under way."""
 
-    def __init__(self, host: str, verb: str, end: float) -> None:
-        self._host, self._verb, self._end = host, verb, end
+    def __init__(self, host: str, verb: str, end: float, forget: Callable[[], object]) -> None:
+        self._host, self._verb, self._end, self._forget = host, verb, end, forget
         self._done = threading.Event()
         self._value: Any = None
         self._error: OSError | None = None
@@ -66,6 +67,7 @@ class Pending:
         Raises OSError: the agent's, ETIMEDOUT when it has not answered in time, ConnectionLost.
         """
         if not self._done.wait(max(0.0, self._end - time.monotonic())):
+            self._forget()
             raise TimeoutError(errno.ETIMEDOUT, f"{self._host} did not answer {self._verb} in time")
         if self._error is not None:
             raise self._error
@@ -86,7 +88,7 @@ class AgentConnection:
         self._lock = threading.Lock()
         self._frames = Frames()
         self._pending: dict[int, Pending] = {}
-        self._number = 0
+        self._numbers = count(1)
         self._channel: Channel | None = None
         self._channel = open_channel(self)
         PULSE.add(self)
@@ -112,15 +114,14 @@ class AgentConnection:
         """Ask now, and hear the answer later: a connection that is lost says so then. Raises Malformed for
         what cannot be sent.
         """
-        pending = Pending(self.host, verb, time.monotonic() + timeout)
+        number, now = next(self._numbers), time.monotonic()
+        data = framed([number, verb, list(arguments)])
+        pending = Pending(self.host, verb, now + timeout, lambda: self._pending.pop(number, None))
         with self._lock:
-            self._number += 1
-            number = self._number
+            if not self._pending:
+                self.heard = now  # silence is counted from the first question that is not answered
             if not self.lost:
                 self._pending[number] = pending
-            if len(self._pending) == 1:
-                self.heard = max(self.heard, time.monotonic())
-        data = framed([number, verb, list(arguments)])
         try:
             if self.lost or self._channel is None:
                 pending.settle(error=self._loss())

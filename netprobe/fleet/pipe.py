@@ -10,11 +10,13 @@ import os
 import select
 import subprocess
 import threading
+import zlib
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 
 from . import agent
-from .connection import AgentConnection, ConnectionLost
+from .connection import SILENCE_S, AgentConnection, ConnectionLost
 
 MOST_NOISE = 1 << 16  # bytes that a login shell may print before the agent speaks
 CONNECT_S = 10.0
@@ -27,13 +29,19 @@ def source() -> bytes:
     return inspect.getsource(agent).encode()
 
 
+@cache
+def _compressed() -> bytes:
+    return zlib.compress(source(), 9)
+
+
 def sent(python: str = "python3") -> tuple[str, ...]:
     """The command that runs an agent which is sent to it: what `open_pipe` starts, alone or behind others."""
-    size = len(source())
+    size = len(_compressed())
     # reads the agent from the input and becomes it; the input goes on as frames
     program = (
-        f"import os;s=b''\nwhile len(s)<{size}:\n p=os.read(0,{size}-len(s))\n if not p:os._exit(1)\n s+=p\n"
-        "n={'__name__':'netprobe_agent'};exec(compile(s,'netprobe_agent','exec'),n);n['serve']()"
+        f"import os,zlib;s=b'';n={size}\n"
+        "while len(s)<n:\n p=os.read(0,n-len(s))\n if not p:os._exit(1)\n s+=p\n"
+        "n={'__name__':'netprobe_agent'};exec(compile(zlib.decompress(s),'netprobe_agent','exec'),n);n['serve']()"
     )
     return python, "-ISc", program
 
@@ -63,12 +71,14 @@ class _Pipe:
             list(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
             start_new_session=True,
         )  # fmt: skip
+        assert self._process.stdin is not None
+        os.set_blocking(self._process.stdin.fileno(), False)
         self._thread = threading.Thread(target=self._read, name=connection.host, daemon=True)
         self._thread.start()
         try:
             if send_agent:
                 with suppress(BrokenPipeError):  # it has ended, and said why
-                    self.send(source())
+                    self.send(_compressed())
             in_time = self._ready.wait(timeout)
             if why := connection.lost or ("" if in_time else f"no agent answers within {timeout:g} s"):
                 raise ConnectionLost(errno.ECONNREFUSED, f"cannot reach {connection.host}: {why}")
@@ -77,12 +87,15 @@ class _Pipe:
             raise
 
     def send(self, data: bytes) -> None:
-        """Send bytes. Raises OSError."""
+        """Send bytes. Raises OSError, ETIMEDOUT when none of them is taken for a while."""
         assert self._process.stdin is not None
         with self._lock:
-            left = memoryview(data)
+            fd, left, poll = self._process.stdin.fileno(), memoryview(data), select.poll()
+            poll.register(fd, select.POLLOUT)
             while left:
-                left = left[os.write(self._process.stdin.fileno(), left) :]
+                if not poll.poll(SILENCE_S * 1000):
+                    raise TimeoutError(errno.ETIMEDOUT, f"it took nothing for {SILENCE_S:.0f} s")
+                left = left[os.write(fd, left) :]
 
     def close(self) -> None:
         """End the process; it ends by itself at the end of its input."""
