@@ -61,14 +61,19 @@ class Machine:
     """The namespaces of this machine, opened as they are asked for; closed at the end of the `with` block.
 
     `host` names the namespace that the word `host` means, `exclude` those to treat as not visible (see
-    `Directory`). `crafter` makes the packets. Raises WrongQuestion, NotPermitted or CannotLook.
+    `Directory`). `crafter` makes the packets. `directory` knows other namespaces than those that can be seen
+    from here. Raises WrongQuestion, NotPermitted or CannotLook.
     """
 
     def __init__(
-        self, host: str | None = None, exclude: Sequence[str] = (), crafter: Crafter | None = None
+        self,
+        host: str | None = None,
+        exclude: Sequence[str] = (),
+        crafter: Crafter | None = None,
+        directory: Directory | None = None,
     ) -> None:
         self._crafter = crafter
-        self._directory = Directory(host, exclude)
+        self._directory = directory or Directory(host, exclude)
         self._peers = Peers(self._directory)
 
     def __enter__(self) -> Machine:
@@ -84,6 +89,11 @@ class Machine:
         """
         return deadline.within(limit_ns / 1e9)
 
+    def _forget(self) -> None:
+        """A new question begins."""
+        apart.forget()
+        remembered.forget()
+
     # --- resolving
 
     def resolve(self, text: str, inside: Endpoint | None = None, version: int | None = None) -> Endpoint:
@@ -94,7 +104,7 @@ class Machine:
         A bare address gives `namespace` None; `version` (4 or 6) chooses among the addresses of a host name.
         """
         if inside is None:  # with its source a question begins
-            _forget()
+            self._forget()
         named = self._parse(text)
         if named.ip is not None:
             return Endpoint(
@@ -300,7 +310,7 @@ class Machine:
 
     def spaces(self) -> tuple[Space, ...]:
         """Every namespace that can be seen from here, with its interfaces and the far ends of its veths."""
-        _forget()
+        self._forget()
         with for_want_of_resources():
             from .names.listing import list_spaces
 
@@ -370,12 +380,6 @@ class Machine:
 
         members = [plan.members[n] for n in pair]
         return tidied([(each, self._here(each.namespace)) for each in members], plan.version)
-
-
-def _forget() -> None:
-    """A new question begins."""
-    apart.forget()
-    remembered.forget()
 
 
 _AskedOf = TypeVar("_AskedOf", AskRoute, LookBehind, ReadRoute | ReadFdb)

@@ -58,8 +58,8 @@ def get(address: str, path: str, limit_s: float = LIMIT_S) -> HttpAnswer:
         try:
             connection.settimeout(limit_s)
             connection.connect(address)
-            connection.sendall(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
-            return _parsed(_received(connection, deadline), _listener(connection))
+            connection.sendall(request(path))
+            return parsed(_received(connection, deadline), _listener(connection))
         except BlockingIOError as error:
             raise Busy("its queue of connections is full, it accepts none") from error
         except TimeoutError as error:
@@ -90,7 +90,13 @@ def _listener(connection: socket.socket) -> int:
     return int(_UCRED.unpack(told)[1])
 
 
-def _parsed(raw: bytes, user: int) -> HttpAnswer:
+def request(path: str) -> bytes:
+    """The request GET `path`, as it goes over the wire."""
+    return f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode()
+
+
+def parsed(raw: bytes, user: int) -> HttpAnswer:
+    """An answer as it came over the wire, of an engine of this user. Raises ValueError."""
     head, _, body = raw.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     version, status, *_ = [*first.split(" "), "", ""]

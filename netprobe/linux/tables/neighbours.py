@@ -159,10 +159,11 @@ def read_fill() -> dict[str, int]:
     for family, name in TABLES.items():
         try:
             with Netlink() as netlink:  # behind the table come the settings of all devices
-                [table] = netlink.first(Request(RTM_GETNEIGHTBL, {"family": family}), 1)
+                tables = netlink.first(Request(RTM_GETNEIGHTBL, {"family": family}), 1)
         except OSError:
             continue
-        found |= {f"{name}.{what}": number for what, number in fill_of(table).items()}
+        for table in tables:
+            found |= {f"{name}.{what}": number for what, number in fill_of(table).items()}
     return found
 
 

@@ -1,0 +1,161 @@
+"""Another host as a machine: what `linux` reads of this one is read of that one, over its agent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
+from functools import cache
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from netprobe.errors import CannotLook, NetprobeError, WrongQuestion
+from netprobe.kernel.elsewhere import at
+from netprobe.linux import namespace, netns
+from netprobe.linux.machine import Machine
+from netprobe.linux.netfilter.kernel import GET_CHAIN, GET_SET, Nfnetlink
+from netprobe.linux.netlink import Request as netlink_request
+from netprobe.model import (
+    AskConnection,
+    AskRoute,
+    AskSet,
+    Endpoint,
+    Need,
+    ReadChain,
+    ReadFdb,
+    ReadNamespace,
+    ReadRoute,
+    Snapshot,
+    Space,
+)
+from netprobe.model.command import quoted
+
+from .connection import Connection
+from .directory import HostDirectory
+from .place import DistantNamespace
+from .questions import Questions, Rehearsal, Request
+
+if TYPE_CHECKING:
+    from netprobe.linux.sensors.crafter import Crafter
+    from netprobe.model.wiring import MachineReading
+
+# needs whose reading changes nothing here, so that it can be done again
+REPEATABLE = (ReadNamespace, AskRoute, ReadRoute, ReadFdb, AskConnection, ReadChain, AskSet)
+
+
+class Host(Machine):
+    """The namespaces of the host `name`, opened as they are asked for; closed at the end of the `with` block,
+    as the connection is not. Every name of the host has the prefix `name:` in what comes from here, and none
+    in what is asked.
+
+    Raises CannotLook where no agent answers over `connection`, or one of another processor.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        connection: Connection,
+        exclude: Sequence[str] = (),
+        crafter: Crafter | None = None,
+        way: tuple[str, ...] | None = None,
+    ) -> None:
+        self.name = name
+        self._questions = Questions(name, connection)
+        self._there = HostDirectory(self._questions, exclude, way)
+        super().__init__(crafter=crafter, directory=self._there)
+
+    @property
+    def home(self) -> str:
+        """The name of the namespace in which the host's agent is, open from now on."""
+        return self._directory.open_home()
+
+    def reading(self, limit_ns: int) -> AbstractContextManager[None]:
+        """In the block, which is one question, all reading together takes no longer than this many ns."""
+        self._questions.forget()
+        return super().reading(limit_ns)
+
+    def _forget(self) -> None:
+        """A new question begins."""
+        super()._forget()
+        self._questions.forget()
+        self._there.forget()
+
+    # --- resolving
+
+    def resolve(self, text: str, inside: Endpoint | None = None, version: int | None = None) -> Endpoint:
+        """The endpoint that `text` names on this host; of an address the namespace that has it."""
+        found = super().resolve(text, inside, version)
+        if found.namespace is None and found.address is not None and found.host_name is None:
+            found = replace(found, namespace=self._holder(found.address, text))
+        return replace(found, endpoint=f"{self.name}:{found.endpoint}")
+
+    def _holder(self, address: str, text: str) -> str:
+        """The name of the namespace that has an address; it is open from now on."""
+        holders = [
+            space
+            for space in self.spaces()
+            if address in {own.partition("/")[0] for each in space.interfaces for own in each.addresses}
+        ]
+        if not holders:
+            raise WrongQuestion(f"no namespace of {self.name} that can be seen has the address {text}")
+        if len(holders) > 1:
+            raise WrongQuestion(
+                f"more than one namespace of {self.name} has the address {text}",
+                "Write one of: " + "  ".join(quoted(each.name) for each in holders),
+            )
+        named = (holders[0].name, *holders[0].names)
+        return super().resolve(named[0].removeprefix(f"{self.name}:")).namespace or ""
+
+    # --- reading
+
+    def ahead(self, needs: Iterable[Need]) -> None:
+        """Ask for the namespaces among `needs` that are open, and do not wait for the answers: `read` does."""
+        for need in needs:
+            place = self._directory.handles.get(need.name) if isinstance(need, ReadNamespace) else None
+            if place is not None:
+                self._questions.ahead(netns.number(place), _usual())
+
+    def read(self, snapshot: Snapshot, needs: Sequence[Need]) -> Snapshot:
+        """`snapshot` with what `needs` asks for; what cannot be had becomes a blind spot, never an
+        exception.
+        """
+        together = [need for need in needs if isinstance(need, REPEATABLE)]
+        single = [need for need in needs if not isinstance(need, REPEATABLE)]
+        if together:
+            snapshot = self._read_together(snapshot, together)
+        return super().read(snapshot, single) if single else snapshot
+
+    def _read_together(self, snapshot: Snapshot, needs: Sequence[Need]) -> Snapshot:
+        read = super().read
+        try:
+            self.ahead(needs)
+            return self._questions.rehearsed(lambda: read(snapshot, needs))
+        except (NetprobeError, OSError):  # each of them says why
+            return read(snapshot, needs)
+
+    def spaces(self) -> tuple[Space, ...]:
+        """Every namespace of the host that can be seen, with its interfaces and the far ends of its veths."""
+        spaces = super().spaces
+        self._forget()
+        return self._questions.rehearsed(spaces)
+
+    def wiring(self) -> MachineReading:
+        """Raises CannotLook."""
+        raise CannotLook(f"{self.name}: another host is not drawn as a map")
+
+    def behind_port(self, name: str, protocol: str, port: int) -> tuple[str, ...]:  # noqa: ARG002
+        """Nothing: which program has a port is not looked for on another host."""
+        return ()
+
+
+@cache
+def _usual() -> Mapping[Request, Request]:
+    """What is asked of each namespace to begin with, as far as that is known without an answer."""
+    questions = Rehearsal()
+    place = DistantNamespace(questions, 0, (0, 0))
+    with suppress(NetprobeError, OSError):
+        namespace.read_namespace("", place)
+    for kind in (GET_CHAIN, GET_SET):  # of every namespace with rules
+        with at(place), suppress(OSError), Nfnetlink() as netlink:
+            netlink.bodies(netlink_request(kind))
+    return questions.missing()
