@@ -13,6 +13,7 @@ from netprobe.model import (
     Earlier,
     FindMacvlans,
     FindPeer,
+    FindWire,
     LookBehind,
     Need,
     Probe,
@@ -168,4 +169,6 @@ def needed(needs: Sequence[Need]) -> str:
         return f"what {need.namespace} is connected to"
     if isinstance(need, FindMacvlans):
         return f"what stands on the interfaces of {need.namespace}"
+    if isinstance(need, FindWire):
+        return f"which host has {need.sought}"
     return f"the routes of {need.namespace}"

@@ -25,10 +25,14 @@ from netprobe.model import (
     Endpoint,
     FindMacvlans,
     FindPeer,
+    FindWire,
     FoundConnection,
     FoundMacvlans,
     FoundPeer,
+    FoundWire,
+    Link,
     LookBehind,
+    Namespace,
     Need,
     Observation,
     ReadChain,
@@ -41,6 +45,7 @@ from netprobe.model import (
     Space,
     Watch,
 )
+from netprobe.model.uplinks import Uplinks
 
 from . import apart, deadline, namespace, netns
 from .names.names import Found, UnknownName
@@ -75,6 +80,7 @@ class Machine:
         self._crafter = crafter
         self._directory = directory or Directory(host, exclude)
         self._peers = Peers(self._directory)
+        self._standing: Namespace | None = None  # the interfaces and addresses of its home, for one question
 
     def __enter__(self) -> Machine:
         return self
@@ -87,6 +93,7 @@ class Machine:
 
         What is not read by then is a blind spot. The wait of `observe` does not count.
         """
+        self._standing = None
         return deadline.within(limit_ns / 1e9)
 
     def _forget(self) -> None:
@@ -188,18 +195,21 @@ class Machine:
 
     # --- reading
 
+    def ahead(self, needs: Sequence[Need]) -> None:
+        """These will be asked for; on this machine nothing is to be begun before."""
+
     def read(self, snapshot: Snapshot, needs: Sequence[Need]) -> Snapshot:
         """`snapshot` with what `needs` asks for; what cannot be had becomes a blind spot, never an
         exception.
         """
         for need in needs:
-            if isinstance(need, AskRoute | ReadRoute | ReadFdb | LookBehind | FindMacvlans):
+            if isinstance(need, AskRoute | ReadRoute | ReadFdb | LookBehind | FindMacvlans | FindWire):
                 continue
             try:
                 deadline.check()
                 snapshot = self._read(snapshot, need)
             except (NetprobeError, OSError) as error:
-                snapshot = _blinded(snapshot, need, _why(error))
+                snapshot = blinded(snapshot, need, _why(error))
         for table in namespace.LARGE_TABLES:
             for name, sought in _by_namespace(each for each in needs if isinstance(each, table.need)).items():
                 snapshot = self._looked_into(snapshot, table, name, [need.query for need in sought])
@@ -207,6 +217,8 @@ class Machine:
             snapshot = self._looked_up(snapshot, name, asked)
         for name, ports in _by_namespace(each for each in needs if isinstance(each, LookBehind)).items():
             snapshot = self._looked_behind(snapshot, name, ports)
+        for wire in (each for each in needs if isinstance(each, FindWire)):
+            snapshot = replace(snapshot, wires=(*snapshot.wires, self._at_the_network(wire.sought)))
         standing = [each for each in needs if isinstance(each, FindMacvlans)]
         return self._found_macvlans(snapshot, standing) if standing else snapshot
 
@@ -223,6 +235,29 @@ class Machine:
             return replace(snapshot, behind=(*snapshot.behind, *unseen), blind=(*snapshot.blind, blind))
         return replace(snapshot, behind=(*snapshot.behind, *found))
 
+    @property
+    def home(self) -> str:
+        """The name of the namespace that netprobe, or its agent on this host, was started in; it is open from
+        now on.
+        """
+        return self._directory.open_home()
+
+    def _at_the_network(self, sought: str) -> FoundWire:
+        """By which interfaces this host takes up what comes from others for an address or a MAC."""
+        try:
+            deadline.check()
+            if self._standing is None:
+                self._standing = namespace.read_standing(self.home, self._handle(self.home))
+            found = Uplinks(self._standing, self._is_loose).of(sought)
+            return FoundWire(sought, tuple((self.home, link.index) for link in found))
+        except (NetprobeError, OSError) as error:
+            return FoundWire(sought, why=_why(error))
+
+    def _is_loose(self, link: Link) -> bool:
+        """Whether the other end of a veth of the host's own namespace cannot be seen."""
+        far = link.far_end
+        return far is not None and self._peers.find(self.home, far[0]) is None
+
     def _found_macvlans(self, snapshot: Snapshot, parents: Sequence[FindMacvlans]) -> Snapshot:
         """`snapshot` with who stands on these interfaces; everybody is asked once for all of them."""
         try:
@@ -232,7 +267,7 @@ class Machine:
             found = self._peers.macvlans_on([(parent.namespace, parent.index) for parent in parents])
         except (NetprobeError, OSError) as error:
             for parent in parents:
-                snapshot = _blinded(snapshot, parent, _why(error))
+                snapshot = blinded(snapshot, parent, _why(error))
             return snapshot
         standing = (FoundMacvlans(*parent, names) for parent, names in found.items())
         return replace(snapshot, macvlans=(*snapshot.macvlans, *standing))
@@ -258,7 +293,7 @@ class Machine:
             answers = namespace.ask_routes(self._handle(name), [need.query for need in asked])
         except (NetprobeError, OSError) as error:
             for need in asked:
-                snapshot = _blinded(snapshot, need, _why(error))
+                snapshot = blinded(snapshot, need, _why(error))
             return snapshot
         found = (AskedRoute(name, need.query, answer) for need, answer in zip(asked, answers, strict=True))
         return replace(snapshot, answers=(*snapshot.answers, *found))
@@ -404,7 +439,7 @@ def _why(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-def _blinded(snapshot: Snapshot, need: Need, why: str) -> Snapshot:
+def blinded(snapshot: Snapshot, need: Need, why: str) -> Snapshot:
     """`snapshot` with `need` as what could not be read, and why, so that nobody asks again; and a blind spot
     that says so.
     """
@@ -421,6 +456,7 @@ def _blinded(snapshot: Snapshot, need: Need, why: str) -> Snapshot:
         blind = Blind(f"the macvlans on interface {need.index} of {need.namespace}", why)
         found = FoundMacvlans(need.namespace, need.index, why=why)
         return replace(snapshot, macvlans=(*snapshot.macvlans, found), blind=(*snapshot.blind, blind))
+    assert not isinstance(need, FindWire)  # which says so itself
     blind = Blind(f"the kernel's answer in {need.namespace}", why)
     snapshot = replace(snapshot, blind=(*snapshot.blind, blind))
     if isinstance(need, AskSet):

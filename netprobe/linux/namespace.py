@@ -139,6 +139,14 @@ def read_namespace(name: str, fd: Place) -> Namespace:
         return replace(namespace, blind=tuple(reader.blind), unread=reader.unread)
 
 
+def read_standing(name: str, fd: int) -> Namespace:
+    """The interfaces and the addresses of the open namespace `fd` alone: where it stands among others.
+    Raises NetprobeError or OSError.
+    """
+    with netns.inside(fd), Netlink() as route:
+        return Namespace(name, links=links.list_links(route), addresses=links.read_addresses(route))
+
+
 def _ruleset(rules: netfilter.RulesetReading) -> Ruleset:
     """All rules; where they cannot be had none, and a blind spot."""
     try:

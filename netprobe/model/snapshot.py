@@ -57,6 +57,18 @@ class SeenBehind(Struct, frozen=True):
     why: str | None = None
 
 
+class FoundWire(Struct, frozen=True):
+    """The interfaces, as (namespace, ifindex), at the network between the hosts by which a host takes up what
+    is for `sought`, an address or a MAC of its own.
+
+    Of a host that could not be asked nothing is known: `why`, of the first one.
+    """
+
+    sought: str
+    ends: tuple[tuple[str, int], ...] = ()
+    why: str | None = None
+
+
 class AskedRoute(Struct, frozen=True):
     """A route query put to the kernel of `namespace`, and its answer; kept so that a recording replays it.
 
@@ -92,7 +104,9 @@ class Snapshot(Struct, frozen=True):
     """The namespaces read so far, by name, the wiring between them, and what the kernel answered to route
     queries.
 
-    `moment` is when it was begun, for rules that look at the clock.
+    `moment` is when it was begun, for rules that look at the clock. `homes` are the namespaces in which the
+    hosts stand that can be asked, where there are others than this machine; between these is a network that
+    nobody sees, and `wires` is who is there.
     """
 
     namespaces: Mapping[str, Namespace] = field(default_factory=dict)
@@ -102,6 +116,8 @@ class Snapshot(Struct, frozen=True):
     blind: tuple[Blind, ...] = ()
     macvlans: tuple[FoundMacvlans, ...] = ()
     behind: tuple[SeenBehind, ...] = ()
+    wires: tuple[FoundWire, ...] = ()
+    homes: tuple[str, ...] = ()
     moment: Moment | None = None
 
     def __getitem__(self, name: str) -> Namespace:
@@ -158,6 +174,14 @@ class FindMacvlans(Struct, frozen=True):
 
     namespace: str
     index: int
+
+
+class FindWire(Struct, frozen=True):
+    """Predict's request: by which interfaces do the hosts take up what comes over the network between them
+    for `sought`, an address or a MAC?
+    """
+
+    sought: str
 
 
 class LookBehind(Struct, frozen=True):
@@ -224,6 +248,7 @@ Need = (
     ReadNamespace
     | FindPeer
     | FindMacvlans
+    | FindWire
     | LookBehind
     | AskRoute
     | AskSet

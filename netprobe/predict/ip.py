@@ -277,7 +277,9 @@ def cross(trail: Trail, carry: Carry, name: str, leaving: Departure) -> Arrival 
         trail.resolved.append(Resolved(name, packet.leg, link, found.entry))
     packet = packet.suspecting(*found.suspects)
     src_mac = link.mac or None if link.kind != "loopback" else None
-    framed = replace(packet, flow=replace(packet.flow, src_mac=src_mac, dst_mac=found.mac))
+    framed = replace(
+        packet, flow=replace(packet.flow, src_mac=src_mac, dst_mac=found.mac), via=leaving.nexthop
+    )
     note = ", ".join(part for part in (leaving.note, found.note) if part)
     branches = (
         carry.transmit(name, link, framed, note, trail=trail)

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from netprobe.model import Link, Namespace, Need, Stage
 
-from . import netfilter, stacked
+from . import between, netfilter, stacked
 from .bridge import misled
 from .device import not_running, too_long, unclaimed
 from .drop import Unread, link_down, lost
@@ -92,7 +92,7 @@ class Segment:
 
     def _cross(self, at: Crossing) -> Ways:
         """What comes of a frame that crosses one interface."""
-        return self._receive(at.name, at.link, at.packet) if at.inward else self._transmit(at)
+        return self._receive(at) if at.inward else self._transmit(at)
 
     def _transmit(self, at: Crossing) -> Ways:
         """A frame leaves by an interface."""
@@ -127,13 +127,13 @@ class Segment:
             case "tun" if not link.carrier:
                 text = f"no program serves {link.name}"
                 return (Branch(packet, stop=lost("route-via-dead-device", name, link, Stage.TRANSMIT, text)),)
-        return (Branch(packet, exit=(name, link)),)
+        return between.onward(self.ground, name, link, packet)
 
     def _across(self, name: str, link: Link, packet: Packet) -> Ways:
         """Over a veth pair: what leaves one end arrives at the other."""
         far = self.ground.beyond(name, link.link)
         if far is None:
-            return (Branch(packet, exit=(name, link)),)
+            return between.onward(self.ground, name, link, packet)
         there, peer = far
         packet = packet.scrubbed(there != name)
         if not peer.up:
@@ -142,19 +142,22 @@ class Segment:
             return (Branch(packet, stop=stop),)
         return (Crossing(there, peer, packet, inward=True),)
 
-    def _receive(self, name: str, link: Link, packet: Packet) -> Ways:
+    def _receive(self, at: Crossing) -> Ways:
         """A frame arrives at `link`:
 
         XDP and ingress first, then VLAN, bridge, macvlan or ipvlan above it, then its own stack.
         """
-        before = netfilter.on_xdp(name, link, packet)
+        name, link = at.name, at.link
+        before = netfilter.on_xdp(name, link, at.packet)
         seen = before.packet
         if before.stop:
             return (Branch(seen, stop=before.stop),)
         passed = netfilter.on_ingress(self.ground, name, link, seen)
         if passed.stop:
-            return (Branch(seen, stop=passed.stop, hops=(hop(name, link, Stage.RECEIVE, seen, bound="in"),)),)
-        here = hop(name, link, Stage.RECEIVE, seen, bound="in")
+            return (
+                Branch(seen, stop=passed.stop, hops=(hop(name, link, Stage.RECEIVE, seen, at.note, "in"),)),
+            )
+        here = hop(name, link, Stage.RECEIVE, seen, at.note, "in")
         bridge = _bridge_of(self.ground.namespace(name), link)
         if bridge is not None and not stacked.tagged_above(self.ground, name, link, passed.packet):
             return self.switch.receive(name, bridge, link, seen, passed.packet)

@@ -16,6 +16,7 @@ from netprobe.model import (
     ConntrackEntry,
     FindMacvlans,
     FindPeer,
+    FindWire,
     Flow,
     Leg,
     Link,
@@ -33,6 +34,7 @@ from netprobe.model import (
 )
 from netprobe.model.behind import seen_behind
 from netprobe.model.lookup import indexed
+from netprobe.model.uplinks import Uplinks
 from netprobe.rules.packet import HookPacket
 from netprobe.rules.ruling import Ruling
 
@@ -64,7 +66,8 @@ class Packet(Struct, frozen=True):
     port by which that bridge got it, which rules still see where it is routed on; `reused`: its ports were
     asked for, so that older connections may have them. `inside`: the tunnels (namespace, ifindex) whose
     packet it is. `tags`: what VLAN and MACsec devices have put around the frame, the outermost last. `scope`
-    is the interface on which its sender knows a link-local destination.
+    is the interface on which its sender knows a link-local destination, `via` the next hop that its frame is
+    for.
     """
 
     flow: Flow
@@ -83,6 +86,7 @@ class Packet(Struct, frozen=True):
     inside: tuple[tuple[str, int], ...] = ()
     tags: tuple[str, ...] = ()
     scope: str | None = None
+    via: str | None = None
     tos: int | None = 0
 
     @property
@@ -153,6 +157,7 @@ class Ground:
         self.heard: dict[tuple[str, int, int | None, str], Link] = {}
         self.learned: dict[tuple[str, int, str], str] = {}
         self._peers = {(found.namespace, found.nsid): found for found in snapshot.peers}
+        self._wires = {found.sought: found for found in snapshot.wires}
         self._macvlans = {(found.namespace, found.index): found for found in snapshot.macvlans}
         self._answers = {(asked.namespace, asked.query): asked for asked in snapshot.answers}
 
@@ -247,6 +252,26 @@ class Ground:
         if found.why is not None:
             raise Unread(name, f"namespace called nsid {nsid}", found.why, Stage.TRANSMIT)
         return found.peer
+
+    def at_the_network(self, sought: str) -> tuple[tuple[str, Link], ...]:
+        """By which interfaces the hosts take up what comes over the network between them for an address or a
+        MAC. Asks for those that have it, unless one that was read does. Raises Unread where none has it of
+        those that could be asked.
+        """
+        homes = self.snapshot.homes
+        read = tuple(filter(self.snapshot.__contains__, homes))
+        known = tuple((name, link) for name in read for link in self._uplinks(name).of(sought))
+        found = self._wires.get(sought)
+        if found is None:
+            self._lacks([] if known or read == homes else [FindWire(sought)])
+            return known
+        self._lacks(ReadNamespace(name) for name, _ in found.ends if name not in read)
+        if found.why is not None and not known:
+            raise Unread("the hosts", f"interface with {sought}", found.why, Stage.TRANSMIT)
+        return known
+
+    def _uplinks(self, name: str) -> Uplinks:
+        return Uplinks(self.snapshot[name], lambda link: self.beyond(name, link.link) is None)
 
     def underlay(self, name: str, link: Link) -> str | None:
         """The namespace in which a tunnel device of namespace `name` sends and receives its packets: the one
