@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import copy_context
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from msgspec.structs import replace
 
@@ -20,6 +20,7 @@ from netprobe.linux import deadline
 from netprobe.linux.machine import blinded
 from netprobe.model import (
     NOT_IN_TIME,
+    Blind,
     Endpoint,
     FindWire,
     FoundWire,
@@ -34,7 +35,9 @@ from netprobe.model import (
 if TYPE_CHECKING:
     from netprobe.linux.sensors.crafter import Crafter
 
+_T = TypeVar("_T")
 PATIENCE_S = 0.6  # for one that has to say whether it has an address; the others have the rest of the time
+SPACES_S = 5.0  # to list all its namespaces
 HERE = ""  # the machine that netprobe runs on: its names have no prefix
 
 
@@ -70,14 +73,14 @@ class HostWorld(World, Protocol):
 class Fleet:
     """A world of several hosts, by their short names; the one called `HERE` is this machine.
 
-    `unasked` are those that could not be reached, with the reason: blind spots. Raises WrongQuestion,
-    NotPermitted or CannotLook as a machine does.
+    `unasked` are those that could not be reached, with what was raised then: blind spots, until one of them
+    is named. Raises WrongQuestion, NotPermitted or CannotLook as a machine does.
     """
 
     def __init__(
         self,
         hosts: Mapping[str, HostWorld],
-        unasked: Mapping[str, str] | None = None,
+        unasked: Mapping[str, NetprobeError] | None = None,
         crafter: Crafter | None = None,
     ) -> None:
         self._hosts = dict(hosts)
@@ -135,9 +138,12 @@ class Fleet:
 
     def _world_of(self, name: str) -> HostWorld:
         host = self._host_of(name)
-        if host not in self._hosts or host in self._late:
-            why = self._late.get(host) or self._unasked.get(host, "it is none of the hosts that were given")
-            raise CannotLook(f"{host or name} could not be asked: {why}")
+        if host in self._unasked:
+            raise self._unasked[host]
+        if host in self._late:
+            raise CannotLook(f"{host} could not be asked: {self._late[host]}")
+        if host not in self._hosts:
+            raise CannotLook(f"{name} is on none of the hosts")
         return self._hosts[host]
 
     # --- reading
@@ -157,13 +163,13 @@ class Fleet:
                 self._hosts[host].ahead(theirs)
         for theirs in asked.values():
             snapshot = self._read_of_one(snapshot, theirs)
-        return replace(snapshot, wires=(*snapshot.wires, *self._found(wires))) if wires else snapshot
+        return self._with_wires(snapshot, wires) if wires else snapshot
 
     def _read_of_one(self, snapshot: Snapshot, needs: Sequence[Need]) -> Snapshot:
         """The same with what is asked of one host."""
         try:
             return self._world_of(_place_of(needs[0])).read(snapshot, needs)
-        except CannotLook as error:
+        except NetprobeError as error:
             for need in needs:
                 snapshot = blinded(snapshot, need, str(error))
             return snapshot
@@ -177,46 +183,57 @@ class Fleet:
                     self._homes[host] = world.home
         return self._homes
 
-    def _found(self, wires: Sequence[FindWire]) -> tuple[FoundWire, ...]:
-        """Who is at the network between the hosts; all are asked at once, and who is late is asked no more
-        in this question.
-        """
+    def _with_wires(self, snapshot: Snapshot, wires: Sequence[FindWire]) -> Snapshot:
+        """The same with who is at the network between the hosts; who could not be asked is a blind spot."""
         told = self._told_by_all(wires)
         silent = {**self._unasked, **self._late}
-        missing = [f"{host}: {why}" for host, why in silent.items()]
-        return tuple(
-            FoundWire(
-                wire.sought,
-                tuple(end for found in told for end in found[n].ends),
-                next(
-                    iter([f.why for f in (found[n] for found in told) if f.why is not None] + missing), None
-                ),
-            )
-            for n, wire in enumerate(wires)
+        missing = tuple(Blind(f"host {host}", str(why)) for host, why in silent.items())
+        found = tuple(
+            _merged(wire.sought, [each[n] for each in told], missing) for n, wire in enumerate(wires)
         )
+        blind = (each for each in missing if each not in snapshot.blind)
+        return replace(snapshot, wires=(*snapshot.wires, *found), blind=(*snapshot.blind, *blind))
 
     def _told_by_all(self, wires: Sequence[FindWire]) -> list[tuple[FoundWire, ...]]:
         """What each host says that can be asked."""
+        told = self._of_all(lambda world: world.read(Snapshot(), wires).wires, PATIENCE_S)
+        return list(told.values())
+
+    def _of_all(self, ask: Callable[[HostWorld], _T], patience: float) -> dict[str, _T]:
+        """What each host that can be asked answers, all asked at once; who is late, or fails, is asked no
+        more in this question.
+        """
         asked = {host: world for host, world in self._hosts.items() if host not in self._late}
-        pool = ThreadPoolExecutor(len(asked), "netprobe-host")
+        pool = ThreadPoolExecutor(max(len(asked), 1), "netprobe-host")
         try:
-            futures = {
-                host: pool.submit(copy_context().run, world.read, Snapshot(), wires)
-                for host, world in asked.items()
-            }
-            wait(futures.values(), deadline.left(PATIENCE_S))
+            futures = {host: pool.submit(copy_context().run, ask, world) for host, world in asked.items()}
+            wait(futures.values(), deadline.left(patience))
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+        answers = {}
         for host, future in futures.items():
-            if not future.done():
+            try:
+                answers[host] = future.result(timeout=0)
+            except TimeoutError:
                 self._late[host] = NOT_IN_TIME
-        return [future.result().wires for host, future in futures.items() if host not in self._late]
+            except (NetprobeError, OSError) as error:
+                self._late[host] = str(error)
+        return answers
 
     # --- what else a machine is asked
 
+    def spaces(self) -> tuple[Space, ...]:
+        """Every namespace of all hosts, with its interfaces; a host that could not be looked at is in
+        `heard`.
+        """
+        told = self._of_all(lambda world: world.spaces(), SPACES_S)
+        return tuple(chain.from_iterable(told.values()))
+
     def heard(self) -> tuple[str, ...]:
         """What a person should know about how names were found, of all hosts."""
-        return tuple(chain.from_iterable(world.heard() for world in self._hosts.values()))
+        names = chain.from_iterable(world.heard() for world in self._hosts.values())
+        silent = {**self._unasked, **self._late}
+        return (*names, *(f"{host} could not be asked: {why}" for host, why in silent.items()))
 
     def behind_port(self, name: str, protocol: str, port: int) -> tuple[str, ...]:
         """Which programs hold a port of an open namespace."""
@@ -236,6 +253,14 @@ class Fleet:
             handles |= world.opened(watch.namespaces)
         with deadline.stopped():
             return observe(watch, handles, settled, self._crafter or craft)
+
+
+def _merged(sought: str, told: Sequence[FoundWire], missing: Sequence[Blind]) -> FoundWire:
+    """What all hosts say together."""
+    ends = tuple(chain.from_iterable(each.ends for each in told))
+    why = next((each.why for each in told if each.why is not None), None)
+    unasked = next((f"{each.what}: {each.why}" for each in missing), None)
+    return FoundWire(sought, ends, why or unasked)
 
 
 def _place_of(need: Need) -> str:

@@ -280,11 +280,7 @@ class Machine:
             deadline.check()
             return table.find(snapshot, name, queries, self._handle(name))
         except (NetprobeError, OSError) as error:
-            blind = Blind(f"{table.called} of {name}", _why(error))
-            known = snapshot[name]
-            lost = replace(known, unread={**known.unread, table.part: _why(error)})
-            snapshot = replace(snapshot.with_namespace(lost), blind=(*snapshot.blind, blind))
-            return table.put(snapshot, name, (), queries)
+            return _without(snapshot, table, name, queries, _why(error))
 
     def _looked_up(self, snapshot: Snapshot, name: str, asked: Sequence[AskRoute]) -> Snapshot:
         """`snapshot` with the kernel's answers to route lookups in one namespace."""
@@ -439,6 +435,17 @@ def _why(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
+def _without(
+    snapshot: Snapshot, table: namespace.LargeTable, name: str, queries: Sequence[Any], why: str
+) -> Snapshot:
+    """`snapshot` where a table with very many entries could not be looked into."""
+    known = snapshot[name]
+    lost = replace(known, unread={**known.unread, table.part: why})
+    blind = Blind(f"{table.called} of {name}", why)
+    snapshot = replace(snapshot.with_namespace(lost), blind=(*snapshot.blind, blind))
+    return table.put(snapshot, name, (), queries)
+
+
 def blinded(snapshot: Snapshot, need: Need, why: str) -> Snapshot:
     """`snapshot` with `need` as what could not be read, and why, so that nobody asks again; and a blind spot
     that says so.
@@ -457,6 +464,12 @@ def blinded(snapshot: Snapshot, need: Need, why: str) -> Snapshot:
         found = FoundMacvlans(need.namespace, need.index, why=why)
         return replace(snapshot, macvlans=(*snapshot.macvlans, found), blind=(*snapshot.blind, blind))
     assert not isinstance(need, FindWire)  # which says so itself
+    if isinstance(need, LookBehind):
+        unseen = SeenBehind(need.namespace, need.nsid, need.index, why=why)
+        return replace(snapshot, behind=(*snapshot.behind, unseen))
+    for table in namespace.LARGE_TABLES:
+        if isinstance(need, table.need):
+            return _without(snapshot, table, need.namespace, [need.query], why)
     blind = Blind(f"the kernel's answer in {need.namespace}", why)
     snapshot = replace(snapshot, blind=(*snapshot.blind, blind))
     if isinstance(need, AskSet):
@@ -467,6 +480,6 @@ def blinded(snapshot: Snapshot, need: Need, why: str) -> Snapshot:
         return replace(
             snapshot, connections=(*snapshot.connections, FoundConnection(need.namespace, need.flow, why=why))
         )
-    assert isinstance(need, AskRoute)  # a look behind a port is blinded with all of its bridge
+    assert isinstance(need, AskRoute)
     asked = AskedRoute(need.namespace, need.query, RouteAnswer(), why)
     return replace(snapshot, answers=(*snapshot.answers, asked))

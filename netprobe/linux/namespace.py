@@ -139,7 +139,7 @@ def read_namespace(name: str, fd: Place) -> Namespace:
         return replace(namespace, blind=tuple(reader.blind), unread=reader.unread)
 
 
-def read_standing(name: str, fd: int) -> Namespace:
+def read_standing(name: str, fd: Place) -> Namespace:
     """The interfaces and the addresses of the open namespace `fd` alone: where it stands among others.
     Raises NetprobeError or OSError.
     """

@@ -13,6 +13,7 @@ import msgspec
 
 from netprobe.codec import run_from_json, run_to_json
 from netprobe.engine import ask
+from netprobe.errors import CannotLook
 from netprobe.fleet.world import Fleet
 from netprobe.linux import files, netns
 from netprobe.linux.machine import Machine
@@ -48,7 +49,10 @@ def fleet(stack: ExitStack, unasked: dict[str, str] | None = None) -> Fleet:
     known = everybody()
     names = dict.fromkeys(each.partition(":")[0] for each in known if each.endswith(":host"))
     asked = [name for name in names if name not in (unasked or {})]
-    return Fleet({name: stack.enter_context(Pretended(name, known)) for name in asked}, unasked)
+    return Fleet(
+        {name: stack.enter_context(Pretended(name, known)) for name in asked},
+        {name: CannotLook(why) for name, why in (unasked or {}).items()},
+    )
 
 
 def asked(options: bytes, unasked: dict[str, str] | None = None) -> bytes:
