@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .all_pairs import Matrix, MatrixOptions
     from .checking import Check, Written
     from .errors import CannotLook, NetprobeError, NotPermitted, WrongQuestion
+    from .hosts import Hosts
     from .model import Cause, Page, Space
     from .model.check import Checked
     from .session import Compared, Options, Report, Session
@@ -33,6 +34,7 @@ __all__ = [
     "Check",
     "Checked",
     "Compared",
+    "Hosts",
     "Map",
     "Matrix",
     "MatrixOptions",
@@ -64,6 +66,7 @@ _PLACES = {
     "all_pairs": ("Matrix", "MatrixOptions"),
     "checking": ("Check", "Written"),
     "errors": ("CannotLook", "NetprobeError", "NotPermitted", "WrongQuestion"),
+    "hosts": ("Hosts",),
     "model": ("Cause", "Page", "Space"),
     "model.check": ("Checked",),
     "session": ("Compared", "Options", "Report", "Session"),
@@ -85,15 +88,18 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-def open(host: str | None = None, exclude: Sequence[str] = ()) -> Session:
+def open(
+    host: str | None = None, exclude: Sequence[str] = (), hosts: Hosts | Sequence[str] | None = None
+) -> Session:
     """A session: many questions on one set of open namespaces.
 
     `host` names the namespace that the word `host` means, `exclude` those to be treated as not visible.
-    Raises WrongQuestion, NotPermitted or CannotLook.
+    With `hosts` - names of the ssh configuration, or a `Hosts` - other hosts are connected to, and endpoints
+    are written h1:red. Raises WrongQuestion, NotPermitted or CannotLook.
     """
     from .session import Session
 
-    return Session(host, exclude)
+    return Session(host, exclude, hosts=hosts)
 
 
 def trace(
@@ -102,6 +108,7 @@ def trace(
     *,
     host: str | None = None,
     exclude: Sequence[str] = (),
+    hosts: Hosts | Sequence[str] | None = None,
     **options: Unpack[Options],
 ) -> Report:
     """Send a probe from `source` to `destination`, follow it through every hop, both ways, and name the cause
@@ -110,7 +117,7 @@ def trace(
     `source` is a namespace or container, `destination` one of these, an address or a host name, with ":PORT"
     for TCP. Raises WrongQuestion, NotPermitted or CannotLook; a broken network is in the report.
     """
-    with open(host, exclude) as session:
+    with open(host, exclude, hosts) as session:
         return session.trace(source, destination, **options)
 
 
@@ -120,10 +127,11 @@ def ping(
     *,
     host: str | None = None,
     exclude: Sequence[str] = (),
+    hosts: Hosts | Sequence[str] | None = None,
     **options: Unpack[Options],
 ) -> Report:
     """The same question as `trace`; the report's text is one line."""
-    with open(host, exclude) as session:
+    with open(host, exclude, hosts) as session:
         return session.ping(source, destination, **options)
 
 
@@ -133,10 +141,11 @@ def arping(
     *,
     host: str | None = None,
     exclude: Sequence[str] = (),
+    hosts: Hosts | Sequence[str] | None = None,
     **options: Unpack[Options],
 ) -> Report:
     """Ask by ARP (or neighbour discovery) who on the segment of `source` has the address of `destination`."""
-    with open(host, exclude) as session:
+    with open(host, exclude, hosts) as session:
         return session.arping(source, destination, **options)
 
 
@@ -146,10 +155,11 @@ def why(
     *,
     host: str | None = None,
     exclude: Sequence[str] = (),
+    hosts: Hosts | Sequence[str] | None = None,
     **options: Unpack[Options],
 ) -> Report:
     """Predict what would happen to a probe from `source` to `destination`. Nothing is sent."""
-    with open(host, exclude) as session:
+    with open(host, exclude, hosts) as session:
         return session.why(source, destination, **options)
 
 
@@ -161,6 +171,7 @@ def check(
     recording: str | os.PathLike[str] | None = None,
     host: str | None = None,
     exclude: Sequence[str] = (),
+    hosts: Hosts | Sequence[str] | None = None,
 ) -> Check:
     """Ask whether the expectations of these files hold; see `Session.check`.
 
@@ -171,7 +182,7 @@ def check(
         from .checking import check_model, read_files, recorded
 
         return check_model(recorded([recording]), read_files(files), changes, str(recording))
-    with open(host, exclude) as session:
+    with open(host, exclude, hosts) as session:
         return session.check(*files, wait=wait, timeout=timeout, changes=changes)
 
 
@@ -205,9 +216,11 @@ def matrix(
         return session.matrix(endpoints, **options)
 
 
-def ls(host: str | None = None) -> tuple[Space, ...]:
-    """The namespaces and containers that can be seen from here, with their interfaces and addresses."""
-    with open(host) as session:
+def ls(host: str | None = None, hosts: Hosts | Sequence[str] | None = None) -> tuple[Space, ...]:
+    """The namespaces and containers that can be seen from here, or on these hosts, with their interfaces and
+    addresses.
+    """
+    with open(host, hosts=hosts) as session:
         return session.ls()
 
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from .checking import Check, Gathered, Written
     from .engine.check import Told
     from .expectations.expectation import Expectation
+    from .fleet.opening import OpenFleet
+    from .hosts import Hosts
     from .linux.machine import Machine
     from .linux.sensors.crafter import Crafter
     from .wiring import Map
@@ -127,16 +129,20 @@ class Session:
     """One machine with its namespaces held open, for many questions; close it, or use it as a context.
 
     `host` names the namespace that the word `host` means, `exclude` those that count as not visible.
-    `crafter` makes the packets in a process of its own. Raises WrongQuestion, NotPermitted or CannotLook.
+    `crafter` makes the packets in a process of its own. With `hosts` - names, or a `Hosts` - these are
+    connected to, and endpoints are written h1:red. Raises WrongQuestion, NotPermitted or CannotLook.
     """
 
     def __init__(
-        self, host: str | None = None, exclude: Sequence[str] = (), crafter: Crafter | None = None
+        self,
+        host: str | None = None,
+        exclude: Sequence[str] = (),
+        crafter: Crafter | None = None,
+        hosts: Hosts | Sequence[str] | None = None,
     ) -> None:
-        from .linux.machine import Machine
-
         self._is_open = True
-        self._machine = Machine(host, (exclude,) if isinstance(exclude, str) else tuple(exclude), crafter)
+        excluded = (exclude,) if isinstance(exclude, str) else tuple(exclude)
+        self._machine = _opened_world(host, excluded, crafter, hosts)
 
     def __enter__(self) -> Self:
         return self
@@ -228,7 +234,7 @@ class Session:
         """
         from .all_pairs import asked
 
-        return asked(self._opened(), endpoints, progress, options)
+        return asked(self._of_this_machine("matrix"), endpoints, progress, options)
 
     def ls(self, *names: str) -> tuple[model.Space, ...]:
         """The namespaces and containers that can be seen from here, with their interfaces and addresses; with
@@ -243,7 +249,7 @@ class Session:
         """
         from .wiring import mapped
 
-        return mapped(self._opened(), endpoints, highlight)
+        return mapped(self._of_this_machine("map"), endpoints, highlight)
 
     def run(self, question: Question, recall: Recall | None = None) -> model.Run:
         """The whole run of a question: the report, and the configuration and the frames that it was made
@@ -260,13 +266,27 @@ class Session:
         """What a person should know about how the names of `ls` were found: which engine did not answer."""
         return self._opened().heard()
 
-    def _opened(self) -> Machine:
+    def _opened(self) -> Machine | OpenFleet:
         """The machine, as long as its descriptors are ours: later their numbers may be those of other
         files.
         """
         if not self._is_open:
             raise ValueError("the session is closed")
         return self._machine
+
+    def _of_this_machine(self, command: str) -> Machine:
+        """The same for a question that is asked of one machine alone. Raises WrongQuestion where there are
+        other hosts.
+        """
+        from .linux.machine import Machine
+
+        machine = self._opened()
+        if not isinstance(machine, Machine):
+            raise WrongQuestion(
+                f"{command} asks the namespaces of one machine, and other hosts were given",
+                f"Leave the hosts out, or run netprobe {command} on the host.",
+            )
+        return machine
 
     def _asked(self, command: str, source: str, destination: str, options: Options) -> Report:
         write = options.get("write")
@@ -283,6 +303,23 @@ class Session:
             raise
         run = self.with_holders(run)
         return report_of(run.report if write is None else _kept(run, os.fspath(write), *words))
+
+
+def _opened_world(
+    host: str | None,
+    exclude: tuple[str, ...],
+    crafter: Crafter | None,
+    hosts: Hosts | Sequence[str] | None,
+) -> Machine | OpenFleet:
+    """This machine, or the hosts that are given; without any nothing of them is imported."""
+    if hosts:
+        from .fleet.opening import open_fleet
+        from .hosts import given
+
+        return open_fleet(given(hosts), host, exclude, crafter)
+    from .linux.machine import Machine
+
+    return Machine(host, exclude, crafter)
 
 
 def question(command: str, source: str, destination: str, options: Options) -> Question:
@@ -333,7 +370,7 @@ def _kept(run: model.Run, path: str, *words: str) -> model.Report:
     return run.report
 
 
-def _held(machine: Machine, report: model.Report) -> tuple[str, ...]:
+def _held(machine: Machine | OpenFleet, report: model.Report) -> tuple[str, ...]:
     """Who holds the port at which the probe has arrived, in sentences."""
     last = report.path.request[-1] if report.path.request else None
     if last is None or last.stage is not model.Stage.DELIVER or not last.flow.dport or not last.reached:

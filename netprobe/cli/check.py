@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .ending import INTERRUPTED, until_interrupted
+from .others import given_hosts
 from .progress import Progress
 from .streams import OUTPUT_FAILED, command_line, complain, terminal_of, write
 
@@ -42,6 +43,7 @@ def _check_options(settings: dict[str, Any], options: dict[str, Any]) -> None:
     asked = {"--wait": options["wait"], "--write": options["write"]}
     if options["recordings"]:
         asked |= {"--host": settings["host"], "--exclude": options["exclude"]}
+        asked |= {"-H": options["on_hosts"], "--hosts": options["hosts_file"]}
     if options["write"] == "-":
         raise WrongQuestion(
             "standard output has the result", "Name a file for the configuration: -w FILE.pcapng"
@@ -73,7 +75,8 @@ def _live(
         from netprobe.checking import Gathered
         from netprobe.session import Session
 
-        session = held.enter_context(Session(settings["host"], options["exclude"], crafter))
+        hosts = given_hosts(options)
+        session = held.enter_context(Session(settings["host"], options["exclude"], crafter, hosts))
         told, gathered = held.enter_context(Progress("reading", "asked")), Gathered()
         read.append(gathered)
         spans = {name: f"{options[name]}ns" for name in ("wait", "timeout")}

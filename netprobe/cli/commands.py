@@ -15,11 +15,13 @@ from netprobe import __version__
 from .ending import COMPLETING, EXAMINED, EXIT, run
 from .group import Commands
 from .kept import compared_runs, shown, understood
+from .others import given_hosts
 from .parameters import (
     CAPTURE,
     CHECK,
     COLOURS,
     EXPECT,
+    HOSTS,
     MAP,
     MATRIX,
     OUTPUT,
@@ -89,7 +91,7 @@ def cli(ctx: click.Context, /, **settings: Any) -> None:
 @cli.command(short_help="Follow a packet through every hop, both directions.")
 @click.argument("src", shell_complete=endpoints)
 @click.argument("dst", metavar="DST[:PORT]", shell_complete=endpoints)
-@with_options(*PROBE, WATCH, *OUTPUT, *CAPTURE)
+@with_options(*PROBE, *HOSTS, WATCH, *OUTPUT, *CAPTURE)
 @click.pass_obj
 def trace(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> NoReturn:
     """Follow a packet from SRC to DST through every hop, both directions, and name the cause when it breaks.
@@ -103,7 +105,7 @@ def trace(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> No
 @cli.command(short_help="Ask by ARP or NDP who has an address on a segment.")
 @click.argument("src", shell_complete=endpoints)
 @click.argument("dst", shell_complete=endpoints)
-@with_options(*PROBE[2:7], *PROBE[10:11], *PROBE[14:], *OUTPUT, *CAPTURE)
+@with_options(*PROBE[2:7], *PROBE[10:11], *PROBE[14:], *HOSTS, *OUTPUT, *CAPTURE)
 @click.pass_obj
 def arping(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> NoReturn:
     """Ask by ARP (NDP for IPv6) from SRC who has DST's address on their common segment.
@@ -117,7 +119,7 @@ def arping(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> N
 @cli.command(short_help="Say in one line whether DST answers SRC, and why not.")
 @click.argument("src", shell_complete=endpoints)
 @click.argument("dst", metavar="DST[:PORT]", shell_complete=endpoints)
-@with_options(*PROBE, WATCH, *OUTPUT, *CAPTURE)
+@with_options(*PROBE, *HOSTS, WATCH, *OUTPUT, *CAPTURE)
 @click.pass_obj
 def ping(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> NoReturn:
     """Say in one line whether DST answers SRC, and the cause when it does not."""
@@ -127,7 +129,7 @@ def ping(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> NoR
 @cli.command(short_help="Predict only: read the configuration, send nothing.")
 @click.argument("src", shell_complete=endpoints)
 @click.argument("dst", metavar="DST[:PORT]", shell_complete=endpoints)
-@with_options(*PROBE, *OUTPUT)
+@with_options(*PROBE, *HOSTS, *OUTPUT)
 @click.pass_obj
 def why(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> NoReturn:
     """Predict only: read the configuration, send nothing."""
@@ -151,7 +153,7 @@ def matrix(settings: dict[str, Any], /, endpoints: tuple[str, ...], **options: A
 
 @cli.command(short_help="Ask whether declared expectations hold.")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(allow_dash=True))
-@with_options(*CHECK)
+@with_options(*CHECK, *HOSTS)
 @click.pass_obj
 def check(settings: dict[str, Any], /, files: tuple[str, ...], **options: Any) -> NoReturn:
     """Ask whether the expectations in each FILE (YAML; - is stdin) hold. Exit 0: all do, 1: one fails.
@@ -224,7 +226,7 @@ def diff(settings: dict[str, Any], /, before: str, after: str, **options: Any) -
 
 @cli.command(name="ls", short_help="List namespaces and containers, and the veth to each.")
 @click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=endpoints)
-@with_options(*output("list", "text", "json"))
+@with_options(*HOSTS, *output("list", "text", "json"))
 @click.pass_obj
 def list_spaces(settings: dict[str, Any], /, names: tuple[str, ...], **options: Any) -> NoReturn:
     """List namespaces and containers, their addresses, and the veth that leads to each.
@@ -235,7 +237,8 @@ def list_spaces(settings: dict[str, Any], /, names: tuple[str, ...], **options: 
     from netprobe.formats import listed
     from netprobe.session import Session
 
-    with Session(settings["host"]) as session, Progress("looking"):
+    hosts = given_hosts(options)
+    with Session(settings["host"], hosts=hosts) as session, Progress("looking"):
         found, remarks = session.ls(*names), session.heard()
     for remark in remarks:
         complain(remark)

@@ -332,6 +332,23 @@ EXPECT: tuple[Callable[..., Any], ...] = (
 )  # fmt: skip
 
 
+HOSTS: tuple[Callable[..., Any], ...] = (
+    click.option(
+        "-H", "on_hosts", multiple=True, metavar="HOST[,HOST]...",
+        help="Ask these hosts over ssh, too: names of your ssh configuration. Endpoints are then HOST:NAME.",
+    ),
+    click.option(
+        "--hosts", "hosts_file", metavar="FILE", callback=file_name,
+        help="The same of all hosts in this file: an Ansible inventory, or names one a line.",
+    ),
+    click.option(
+        "--ssh-config", metavar="FILE", callback=file_name,
+        help="The configuration of ssh for these hosts.  [default: ssh's own]",
+    ),
+    click.option("--become", is_flag=True, help="Be root on these hosts by sudo, which must not ask."),
+)  # fmt: skip
+
+
 def with_options(*options: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Put several options on a command, in the order given."""
 

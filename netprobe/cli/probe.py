@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from .ending import EXIT, INTERRUPTED, until_interrupted
+from .others import given_hosts
 from .progress import Progress
 from .streams import OUTPUT_FAILED, command_line, complain, print_report, rendered
 
@@ -29,14 +30,15 @@ def probe(command: str, settings: dict[str, Any], src: str, dst: str, options: d
 
             # forked before anything heavy is imported: scapy loads beside pyroute2
             crafter = held.enter_context(Crafter())
-        question = _question(command, src, dst, options)
+        question, hosts = _question(command, src, dst, options), given_hosts(options)
         if options.get("watch"):
             from .watch import answer
 
             sys.exit(answer(question, settings, options, crafter, _recall(options)))
         from netprobe.session import Session
 
-        session = held.enter_context(Session(settings["host"], options.get("exclude") or (), crafter))
+        exclude = options.get("exclude") or ()
+        session = held.enter_context(Session(settings["host"], exclude, crafter, hosts))
         recall = _recall(options)
         many = f", {question.count} probes" if question.count > 1 else ""
         with Progress(f"{command}{many}"):

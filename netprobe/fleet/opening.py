@@ -1,0 +1,149 @@
+"""From the hosts that were given to one world of them: all are connected to side by side, each is asked who
+it is, and what could not be reached is kept with the reason and what to do next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from netprobe.errors import CannotLook, NetprobeError, NotPermitted
+from netprobe.hosts import Hosts, on_host
+from netprobe.linux.machine import Machine
+
+from .connection import Connection, ConnectionLost
+from .host import Host
+from .over_ssh import Destination, open_all
+from .reached import destinations
+from .world import HERE, Fleet, HostWorld
+
+if TYPE_CHECKING:
+    from netprobe.linux.sensors.crafter import Crafter
+    from netprobe.model import Endpoint
+
+HELLO_S = 5.0  # for a host to say who it is, once it is connected
+_NEEDED = {"enter namespaces (CAP_SYS_ADMIN)": 21, "watch packets (CAP_NET_RAW)": 13}  # capabilities(7)
+
+
+class OpenFleet(Fleet):
+    """The hosts, connected, and this machine where a source has no host in front; closed at the end of the
+    `with` block, and with it every agent.
+    """
+
+    def __init__(
+        self,
+        hosts: Mapping[str, HostWorld],
+        unasked: Mapping[str, NetprobeError],
+        crafter: Crafter | None,
+        held: ExitStack,
+        here: tuple[str | None, Sequence[str]],
+    ) -> None:
+        super().__init__(hosts, unasked, crafter)
+        self._held, self._here, self._names = held, here, (*hosts, *unasked)
+
+    def __enter__(self) -> OpenFleet:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._held.close()
+
+    def resolve(self, text: str, inside: Endpoint | None = None) -> Endpoint:
+        """The endpoint that `text` names; a source without a host in front is of this machine."""
+        host, _ = on_host(text, self._names)
+        if host is None and inside is None and HERE not in self._hosts:
+            named, excluded = self._here
+            self._hosts[HERE] = self._held.enter_context(Machine(named, excluded, self._crafter))
+        return super().resolve(text, inside)
+
+
+def open_fleet(
+    hosts: Hosts, host: str | None = None, exclude: Sequence[str] = (), crafter: Crafter | None = None
+) -> OpenFleet:
+    """Connect to all. Raises WrongQuestion for what was given, NotPermitted or CannotLook where no host at
+    all can be asked; where some can, the others are blind spots.
+    """
+    to = destinations(hosts)
+    if find_spec("mitogen") is None:
+        raise CannotLook(
+            "other hosts are reached by mitogen, which is not installed",
+            "pip install 'netns-netprobe[fleet]'",
+        )
+    apart, own = _excluded(exclude, to)
+    with ExitStack() as held:
+        opened = open_all(to)
+        connections = {name: found for name, found in opened.items() if isinstance(found, Connection)}
+        for connection in connections.values():
+            held.enter_context(connection)
+        unasked = {
+            name: refusal(to[name], found)
+            for name, found in opened.items()
+            if not isinstance(found, Connection)
+        }
+        unasked |= _without_rights(connections)
+        worlds = {
+            name: held.enter_context(Host(name, connection, apart.get(name, ())))
+            for name, connection in connections.items()
+            if name not in unasked
+        }
+        if not worlds:
+            raise next(iter(unasked.values()))
+        return OpenFleet(worlds, unasked, crafter, held.pop_all(), (host, own))
+
+
+def _excluded(exclude: Sequence[str], hosts: Mapping[str, Any]) -> tuple[dict[str, list[str]], list[str]]:
+    """What of `--exclude` is on which host, and what on this machine."""
+    apart: dict[str, list[str]] = {}
+    own = []
+    for text in exclude:
+        host, rest = on_host(text, hosts)
+        if host is None:
+            own.append(text)
+        else:
+            apart.setdefault(host, []).append(rest)
+    return apart, own
+
+
+def _without_rights(connections: Mapping[str, Connection]) -> dict[str, NetprobeError]:
+    """Those whose agent may not look, or does not say who it is."""
+    asked = {name: each.begin("hello", timeout=HELLO_S) for name, each in connections.items()}
+    found: dict[str, NetprobeError] = {}
+    for name, pending in asked.items():
+        try:
+            said = pending.result()
+        except OSError as error:
+            found[name] = CannotLook(f"{name} is connected, and does not answer: {error.strerror}")
+            continue
+        capabilities = said.get("capabilities") if isinstance(said, dict) else None
+        may = capabilities if isinstance(capabilities, int) else 0
+        lacking = [what for what, bit in _NEEDED.items() if not may >> bit & 1]
+        if lacking:
+            found[name] = NotPermitted(
+                f"the user that ssh logs in as may not {' nor '.join(lacking)} on {name}",
+                f"Log in as root (User root in the ssh configuration, or -H root@{name}), or be root by sudo:"
+                " --become",
+            )
+    return found
+
+
+# --- why a host is not reached, and what to do next
+
+
+def refusal(to: Destination, error: ConnectionLost) -> NetprobeError:
+    """The error for people that a refused connection becomes."""
+    kind = getattr(error, "kind", "")
+    by_hand = " ".join(("ssh", *to.arguments, to.name))
+    hints = {
+        "key": "Make sure that it is the same host; then forget its old key (ssh-keygen -R), and log in once"
+        f" by hand: {by_hand}",
+        "login": f"This must work without a question: {by_hand} true\nAn ssh agent, or a key without a"
+        " passphrase, does.",
+        "network": f"Look whether this works: {by_hand} true",
+        "python": "Install python3 (3.6 or later) there, or leave the host out: it is then not seen.",
+        "become": "Log in as root, or let sudo run python3 without a password (NOPASSWD in sudoers).",
+        "mitogen": "pip install 'netns-netprobe[fleet]'",
+    }
+    is_right = kind in ("login", "become")
+    text = error.strerror or str(error)
+    return (NotPermitted if is_right else CannotLook)(text, hints.get(kind, hints["network"]))
