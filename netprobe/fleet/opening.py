@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from netprobe.errors import CannotLook, NetprobeError, NotPermitted
 from netprobe.hosts import Hosts, on_host
 from netprobe.linux.machine import Machine
+from netprobe.model.command import joined
 
 from .connection import Connection, ConnectionLost
 from .host import Host
@@ -82,11 +83,15 @@ def open_fleet(
             if not isinstance(found, Connection)
         }
         unasked |= _without_rights(connections)
-        worlds = {
-            name: held.enter_context(Host(name, connection, apart.get(name, ())))
-            for name, connection in connections.items()
-            if name not in unasked
-        }
+        worlds: dict[str, HostWorld] = {}
+        for name, connection in connections.items():
+            if name in unasked:
+                continue
+            try:
+                world = Host(name, connection, apart.get(name, ()), crafter, by_hand(to[name]))
+                worlds[name] = held.enter_context(world)
+            except (CannotLook, NotPermitted) as error:
+                unasked[name] = error
         if not worlds:
             raise next(iter(unasked.values()))
         return OpenFleet(worlds, unasked, crafter, held.pop_all(), (host, own))
@@ -130,16 +135,21 @@ def _without_rights(connections: Mapping[str, Connection]) -> dict[str, Netprobe
 # --- why a host is not reached, and what to do next
 
 
+def by_hand(to: Destination) -> tuple[str, ...]:
+    """The words before a command that a person runs on the host."""
+    return ("ssh", *to.arguments, to.name, *to.become)
+
+
 def refusal(to: Destination, error: ConnectionLost) -> NetprobeError:
     """The error for people that a refused connection becomes."""
     kind = getattr(error, "kind", "")
-    by_hand = " ".join(("ssh", *to.arguments, to.name))
+    login = joined(("ssh", *to.arguments, to.name))
     hints = {
         "key": "Make sure that it is the same host; then forget its old key (ssh-keygen -R), and log in once"
-        f" by hand: {by_hand}",
-        "login": f"This must work without a question: {by_hand} true\nAn ssh agent, or a key without a"
+        f" by hand: {login}",
+        "login": f"This must work without a question: {login} true\nAn ssh agent, or a key without a"
         " passphrase, does.",
-        "network": f"Look whether this works: {by_hand} true",
+        "network": f"Look whether this works: {login} true",
         "python": "Install python3 (3.6 or later) there, or leave the host out: it is then not seen.",
         "become": "Log in as root, or let sudo run python3 without a password (NOPASSWD in sudoers).",
         "mitogen": "pip install 'netns-netprobe[fleet]'",
