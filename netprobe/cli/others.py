@@ -12,7 +12,8 @@ def given_hosts(options: dict[str, Any]) -> Hosts | None:
     """The hosts that are to be asked; None where there are none. Raises WrongQuestion."""
     names, file = options.get("on_hosts") or (), options.get("hosts_file")
     if not names and file is None:
-        return _none(options)
+        _check_alone(options)
+        return None
     from netprobe.errors import WrongQuestion
     from netprobe.hosts import Hosts, of_words
 
@@ -24,7 +25,7 @@ def given_hosts(options: dict[str, Any]) -> Hosts | None:
     return Hosts(of_words(names), file, options["ssh_config"], options["become"])
 
 
-def _none(options: dict[str, Any]) -> None:
+def _check_alone(options: dict[str, Any]) -> None:
     """Raises WrongQuestion for an option that says something of hosts where there are none."""
     from netprobe.errors import WrongQuestion
 

@@ -14,7 +14,7 @@ from netprobe.hosts import Hosts, on_host
 from netprobe.linux.machine import Machine
 from netprobe.model.command import joined
 
-from .connection import Connection, ConnectionLost
+from .connection import AgentConnection, ConnectionLost
 from .host import Host
 from .over_ssh import Destination, open_all
 from .reached import destinations
@@ -74,13 +74,13 @@ def open_fleet(
     apart, own = _excluded(exclude, to)
     with ExitStack() as held:
         opened = open_all(to)
-        connections = {name: found for name, found in opened.items() if isinstance(found, Connection)}
+        connections = {name: found for name, found in opened.items() if isinstance(found, AgentConnection)}
         for connection in connections.values():
             held.enter_context(connection)
         unasked = {
             name: refusal(to[name], found)
             for name, found in opened.items()
-            if not isinstance(found, Connection)
+            if not isinstance(found, AgentConnection)
         }
         unasked |= _without_rights(connections)
         worlds: dict[str, HostWorld] = {}
@@ -110,7 +110,7 @@ def _excluded(exclude: Sequence[str], hosts: Mapping[str, Any]) -> tuple[dict[st
     return apart, own
 
 
-def _without_rights(connections: Mapping[str, Connection]) -> dict[str, NetprobeError]:
+def _without_rights(connections: Mapping[str, AgentConnection]) -> dict[str, NetprobeError]:
     """Those whose agent may not look, or does not say who it is."""
     asked = {name: each.begin("hello", timeout=HELLO_S) for name, each in connections.items()}
     found: dict[str, NetprobeError] = {}
