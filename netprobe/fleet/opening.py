@@ -5,8 +5,11 @@ it is, and what could not be reached is kept with the reason and what to do next
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from contextvars import copy_context
 from importlib.util import find_spec
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from netprobe.errors import CannotLook, NetprobeError, NotPermitted
@@ -22,8 +25,9 @@ from .world import HERE, Fleet, HostWorld
 
 if TYPE_CHECKING:
     from netprobe.linux.sensors.crafter import Crafter
-    from netprobe.model import Endpoint
+    from netprobe.model import Endpoint, Space
 
+MITOGEN = "pip install 'netns-netprobe[fleet]'"
 HELLO_S = 5.0  # for a host to say who it is, once it is connected
 _NEEDED = {"enter namespaces (CAP_SYS_ADMIN)": 21, "watch packets (CAP_NET_RAW)": 13}  # capabilities(7)
 
@@ -43,6 +47,7 @@ class OpenFleet(Fleet):
     ) -> None:
         super().__init__(hosts, unasked, crafter)
         self._held, self._here, self._names = held, here, (*hosts, *unasked)
+        self._silent: dict[str, str] = {}  # that did not tell its namespaces, and why
 
     def __enter__(self) -> OpenFleet:
         return self
@@ -58,6 +63,29 @@ class OpenFleet(Fleet):
             self._hosts[HERE] = self._held.enter_context(Machine(named, excluded, self._crafter))
         return super().resolve(text, inside)
 
+    def spaces(self) -> tuple[Space, ...]:
+        """Every namespace of all hosts, which are asked side by side; who cannot be asked is in `heard`."""
+        pool = ThreadPoolExecutor(len(self._hosts), "netprobe-host")
+        try:
+            asked = {
+                host: pool.submit(copy_context().run, world.spaces) for host, world in self._hosts.items()
+            }
+            return tuple(chain.from_iterable(self._told(host, each) for host, each in asked.items()))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _told(self, host: str, future: Future[tuple[Space, ...]]) -> tuple[Space, ...]:
+        try:
+            return future.result()
+        except (NetprobeError, OSError) as error:
+            self._silent[host] = str(error)
+            return ()
+
+    def heard(self) -> tuple[str, ...]:
+        """What a person should know about how names were found, and which hosts could not be asked."""
+        lost = {**{host: str(why) for host, why in self._unasked.items()}, **self._silent}
+        return (*super().heard(), *(f"{host} is not in it: {why}" for host, why in lost.items()))
+
 
 def open_fleet(
     hosts: Hosts, host: str | None = None, exclude: Sequence[str] = (), crafter: Crafter | None = None
@@ -69,7 +97,7 @@ def open_fleet(
     if find_spec("mitogen") is None:
         raise CannotLook(
             "other hosts are reached by mitogen, which is not installed",
-            "pip install 'netns-netprobe[fleet]'",
+            MITOGEN,
         )
     apart, own = _excluded(exclude, to)
     with ExitStack() as held:
@@ -142,18 +170,19 @@ def by_hand(to: Destination) -> tuple[str, ...]:
 
 def refusal(to: Destination, error: ConnectionLost) -> NetprobeError:
     """The error for people that a refused connection becomes."""
-    kind = getattr(error, "kind", "")
     login = joined(("ssh", *to.arguments, to.name))
     hints = {
-        "key": "Make sure that it is the same host; then forget its old key (ssh-keygen -R), and log in once"
-        f" by hand: {login}",
+        "network": f"Look whether this works: {login} true",
         "login": f"This must work without a question: {login} true\nAn ssh agent, or a key without a"
         " passphrase, does.",
-        "network": f"Look whether this works: {login} true",
+        "key unknown": f"Log in once by hand, and compare the key that ssh shows: {login}",
+        "key changed": "Make sure that it is the same host; then forget its old key (ssh-keygen -R), and log in"
+        f" once by hand: {login}",
         "python": "Install python3 (3.6 or later) there, or leave the host out: it is then not seen.",
+        "old python": "Install python3 (3.6 or later) there, or leave the host out: it is then not seen.",
         "become": "Log in as root, or let sudo run python3 without a password (NOPASSWD in sudoers).",
-        "mitogen": "pip install 'netns-netprobe[fleet]'",
+        "mitogen": MITOGEN,
     }
-    is_right = kind in ("login", "become")
+    is_right = error.kind in ("login", "become")
     text = error.strerror or str(error)
-    return (NotPermitted if is_right else CannotLook)(text, hints.get(kind, hints["network"]))
+    return (NotPermitted if is_right else CannotLook)(text, hints.get(error.kind, hints["network"]))
