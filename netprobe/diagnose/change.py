@@ -14,8 +14,11 @@ from netprobe.model import (
     Cause,
     ChainQuery,
     Difference,
+    Hop,
     Namespace,
     Need,
+    Place,
+    Probe,
     ReadChain,
     ReadFdb,
     ReadNamespace,
@@ -23,15 +26,17 @@ from netprobe.model import (
     Report,
     RouteAnswer,
     Snapshot,
+    Stop,
     Verdict,
 )
 from netprobe.model.link import name_of
-from netprobe.model.lookup import among, but, where
+from netprobe.model.lookup import among, but, not_among, where
 from netprobe.model.place import id_of
 from netprobe.predict import prefix
 from netprobe.predict.prediction import Prediction
+from netprobe.predict.trace import Routed
 
-from .diff import differences
+from .diff import differences, is_learned
 from .inventory import joined, said
 
 CHANGED = "the configuration changed while netprobe was looking"
@@ -40,10 +45,10 @@ _NAMED = 3  # changes that the report names
 
 # in which one takes the others with it
 _ORDER = ("namespace", "link", "wire", "bridge-port", "address", "policy-rule", "route")
+_RANKS = {kind: rank for rank, kind in enumerate(_ORDER)}
 _TRANSIENT = {"socket"}  # what programs open and close all the time
-# what one IP version alone looks at; its name begins with an address, or says which
-_OF_A_FAMILY = ("address", "route", "neighbour", "policy-rule", "xfrm", "sysctl")
-_LEARNED = ("learned", "failed")
+# what one IP version alone looks at: its name begins with an address
+_OF_AN_ADDRESS = ("address", "route", "neighbour", "xfrm")
 
 
 def resting(report: Report, prediction: Prediction, snapshot: Snapshot) -> tuple[str, ...]:
@@ -52,15 +57,15 @@ def resting(report: Report, prediction: Prediction, snapshot: Snapshot) -> tuple
     """
     probe = report.probe
     stops = filter(None, (prediction.stop, *(walk.stop for walk in prediction.walks)))
+    decided: list[Hop | Routed] = [*prediction.hops, *prediction.routed]
+    ended: list[Stop | Cause] = [*stops, *_chain(report.causes)]
     passed = (
-        *(hop.namespace for hop in prediction.hops),
-        *(routed.namespace for routed in prediction.routed),
-        *(stop.place.namespace for stop in stops),
-        *(cause.place.namespace for cause in _chain(report.causes)),
+        *(each.namespace for each in decided),
+        *(each.place.namespace for each in ended),
         probe.source.namespace,
         probe.destination.namespace,
     )
-    way = dict.fromkeys(name for name in passed if name is not None and name in snapshot)
+    way = snapshot.known(passed)
     others = [name for name in snapshot.namespaces if name not in way]
     return (*way, *others[:_ALONGSIDE])
 
@@ -73,7 +78,7 @@ def _chain(causes: Iterable[Cause]) -> Iterator[Cause]:
 def without(snapshot: Snapshot, names: Sequence[str]) -> Snapshot:
     """The snapshot as if these namespaces had not been read yet."""
     kept = {name: snapshot[name] for name in snapshot.namespaces if name not in names}
-    answers = tuple(asked for asked in snapshot.answers if asked.namespace not in names)
+    answers = not_among(snapshot.answers, namespace=names)
     return replace(snapshot, namespaces=kept, answers=answers, blind=())
 
 
@@ -106,9 +111,14 @@ def _chains(namespace: Namespace) -> Iterator[ChainQuery]:
 
 def families(prediction: Prediction) -> frozenset[int]:
     """The IP versions that a probe and what carries it are of: 4, 6 or both."""
-    flows = [hop.flow for hop in prediction.hops]
+    return versions_of(prediction.probe, prediction.hops)
+
+
+def versions_of(probe: Probe, hops: Iterable[Hop]) -> frozenset[int]:
+    """The same of a way as it was seen."""
+    flows = [hop.flow for hop in hops]
     tunnels = filter(None, (flow.outer for flow in flows))
-    return frozenset({prediction.probe.version, *(flow.version for flow in (*flows, *tunnels))})
+    return frozenset({probe.version, *(flow.version for flow in (*flows, *tunnels))})
 
 
 BOTH = frozenset({4, 6})
@@ -128,7 +138,7 @@ def changes(
 
 def rank(each: Difference) -> int:
     """What takes others with it comes first."""
-    return _ORDER.index(each.kind) if each.kind in _ORDER else len(_ORDER)
+    return _RANKS.get(each.kind, len(_RANKS))
 
 
 def _of_one(before: Snapshot, after: Snapshot, name: str, versions: Set[int]) -> Iterator[Difference]:
@@ -142,28 +152,27 @@ def _of_one(before: Snapshot, after: Snapshot, name: str, versions: Set[int]) ->
     found = (each for each in differences(before, after, name) if not is_transient(each))
     tables = [each for each in found if not is_of_another_version(each, versions)]
     yield from tables
-    if not any(each.kind in _ORDER for each in tables):
+    if not among(tables, kind=_ORDER):
         yield from _answered_otherwise(before, after, name)
 
 
 def _lost(before: Namespace, after: Namespace) -> Iterator[str]:
     """Why parts, or rules, that were read before could not be read again."""
     yield from (why for part, why in after.unread.items() if part not in before.unread)
-    blind, known = (() if each.ruleset is None else each.ruleset.blind for each in (after, before))
-    yield from (each.why for each in blind if before.ruleset is not None and each not in known)
+    if before.ruleset is not None:
+        yield from (each.why for each in after.blind_rules if each not in before.blind_rules)
 
 
 def is_of_another_version(each: Difference, versions: Set[int]) -> bool:
     """Whether it is of another IP version, or of IPv6's own addresses and groups, which no one configures."""
-    if each.kind not in _OF_A_FAMILY:
-        return False
     if each.kind == "sysctl":  # IPv4's hold for more than IPv4: TCP and UDP have theirs there
         return 6 not in versions and each.name.startswith("net.ipv6.")
     if each.kind == "policy-rule":
-        return not each.name.startswith(tuple(f"IPv{version} " for version in versions))
+        return int(each.name[len("IPv")]) not in versions
+    if each.kind not in _OF_AN_ADDRESS:
+        return False
     about = each.name.removeprefix("proxy ").partition(" ")[0].partition("/")[0]
-    own = ":" in about and prefix.needs_scope(about) and _only_more(each)
-    return own or prefix.version(about) not in versions
+    return prefix.version(about) not in versions or (prefix.needs_scope(about) and _only_more(each))
 
 
 def _only_more(each: Difference) -> bool:
@@ -175,12 +184,8 @@ def _only_more(each: Difference) -> bool:
 
 
 def is_transient(each: Difference) -> bool:
-    """Whether it comes and goes, or an entry was only learned or forgotten, or moved with what it was learned
-    from.
-    """
-    sides = [side for side in (each.before, each.after) if side is not None]
-    learned = all(side.endswith(_LEARNED) for side in sides)
-    return each.kind in _TRANSIENT or (each.kind in ("neighbour", "fdb-entry") and learned)
+    """Whether it comes and goes, or an entry was only learned."""
+    return each.kind in _TRANSIENT or is_learned(each)
 
 
 def _answered_otherwise(before: Snapshot, after: Snapshot, name: str) -> Iterator[Difference]:
@@ -225,8 +230,14 @@ def told(report: Report) -> bool:
 
 def same_cause(one: Report, other: Report) -> bool:
     """Whether two reports name the same thing: what changed between them has nothing to do with it."""
-    things = [(c.code, c.place, id_of(c.object)) for c in map(_cause, (one, other)) if c is not None]
-    return len(things) == 2 and things[0] == things[1]
+    first, second = _cause(one), _cause(other)
+    if first is None or second is None:
+        return False
+    return _thing(first) == _thing(second)
+
+
+def _thing(cause: Cause) -> tuple[str, Place, str]:
+    return cause.code, cause.place, id_of(cause.object)
 
 
 def _cause(report: Report) -> Cause | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
-from itertools import chain
+from itertools import chain, repeat
+
+from msgspec.structs import replace
 
 from netprobe.model import (
     Chain,
@@ -21,7 +23,7 @@ from netprobe.model import (
     Table,
     Term,
 )
-from netprobe.model.lookup import among, first
+from netprobe.model.lookup import among, first, holding
 from netprobe.model.place import id_of
 from netprobe.rules.naming import policy_object, rule_object
 
@@ -30,6 +32,7 @@ from .inventory import inventory, joined
 _COUNTER = re.compile(r"\b(packets|bytes|used) \d+")
 _NONE = Object("policy", "")
 _IN_PART = {"route": "routed", "fdb-entry": "forwarded"}  # what may be too many to be read whole
+_ENTRIES = ("neighbour", "fdb-entry")
 _SHOWN = 8  # elements of a set that are named
 
 
@@ -92,26 +95,26 @@ def _hops(leg: Leg, before: Sequence[Hop], after: Sequence[Hop]) -> Iterator[Dif
     """Hops that are new, gone, or at which something else happens; of a path that one of the runs has not,
     its length.
     """
-    if not before or not after:
-        lengths = (_length(before), _length(after))
-        yield from (Difference(str(leg), "", *lengths) for _ in filter(None, lengths))
+    if bool(before) is not bool(after):
+        yield Difference(str(leg), "", _length(before), _length(after))
         return
-    for old, new in _beside(before, after):
-        was, now = _happened(old), _happened(new)
-        hop = old or new
-        if was != now and hop is not None:
+    for hop, was, now in _beside(before, after):
+        if was != now:
             yield Difference(f"{leg} hop", _named(hop), was, now, hop.namespace)
 
 
-def _beside(before: Sequence[Hop], after: Sequence[Hop]) -> Iterator[tuple[Hop | None, Hop | None]]:
-    """The hops of two paths beside each other, as far as they are at the same places."""
+def _beside(before: Sequence[Hop], after: Sequence[Hop]) -> Iterator[tuple[Hop, str | None, str | None]]:
+    """The hops of two paths, as far as they are at the same places beside each other, and what happened
+    there in each.
+    """
     matcher = SequenceMatcher(None, [*map(_place, before)], [*map(_place, after)], autojunk=False)
     for what, i, j, k, m in matcher.get_opcodes():
+        was, now = [*map(_happened, before[i:j])], [*map(_happened, after[k:m])]
         if what == "equal":
-            yield from zip(before[i:j], after[k:m], strict=True)
+            yield from zip(before[i:j], was, now, strict=True)
         else:
-            yield from ((hop, None) for hop in before[i:j])
-            yield from ((None, hop) for hop in after[k:m])
+            yield from zip(before[i:j], was, repeat(None))
+            yield from zip(after[k:m], repeat(None), now)
 
 
 _SEEN = {None: "", True: "seen", False: "not seen"}
@@ -129,10 +132,8 @@ def _named(hop: Hop) -> str:
     return f"{hop.interface} {hop.stage}" if hop.interface else str(hop.stage)
 
 
-def _happened(hop: Hop | None) -> str | None:
+def _happened(hop: Hop) -> str:
     """What a hop makes of the packet, without what is different in each probe: numbers, ids, times."""
-    if hop is None:
-        return None
     flow = hop.flow
     port = f":{flow.dport}" if flow.dport is not None and flow.icmp_type is None else ""
     changed = among(hop.changes, field=("src", "dst", "dport"))
@@ -158,39 +159,39 @@ def differences(old: Snapshot, new: Snapshot, name: str) -> Iterator[Difference]
         kind for kind, asked in _IN_PART.items() if getattr(old[name], asked) != getattr(new[name], asked)
     ]
     gone = {key for kind, key in before.keys() ^ after.keys() if kind == "link"}
-    for kind, key in dict.fromkeys((*before, *after)):
-        was, now = before.get((kind, key)), after.get((kind, key))
-        if was != now and not _by_itself(kind, key, was, now, gone, unlike):
-            yield Difference(kind, key, *_apart(was, now), name)
+    for thing in dict.fromkeys((*before, *after)):
+        found = Difference(*thing, before.get(thing), after.get(thing), name)
+        if found.before != found.after and not _by_itself(found, gone, unlike):
+            yield _apart(found)
     yield from _rulesets(name, old[name].ruleset, new[name].ruleset)
 
 
-def _apart(was: str | None, now: str | None) -> tuple[str | None, str | None]:
-    """Of two lists of settings, those that differ."""
-    if was is None or now is None or ", " not in was + now:
-        return was, now
-    old, new = was.split(", "), now.split(", ")
+def _apart(each: Difference) -> Difference:
+    """The difference; of two lists of settings, those alone that differ."""
+    if each.before is None or each.after is None:
+        return each
+    old, new = each.before.split(", "), each.after.split(", ")
     gone, come = _lacking(old, new), _lacking(new, old)
-    return (gone, come) if gone or come else (was, now)
+    return replace(each, before=gone, after=come) if gone or come else each
 
 
 def _lacking(some: list[str], others: list[str]) -> str:
     return ", ".join(each for each in some if each not in others)
 
 
-def _by_itself(
-    kind: str, key: str, was: str | None, now: str | None, links: set[str], unlike: Sequence[str]
-) -> bool:
+def _by_itself(each: Difference, links: set[str], unlike: Sequence[str]) -> bool:
     """Whether such a difference comes without anybody's doing: what was learned, or was not looked at, or
     goes with an interface. `unlike`: the kinds of which not the same was asked for.
     """
-    if None not in (was, now):
+    if len(each.sides) == 2:
         return False
-    if kind in ("neighbour", "fdb-entry") and kind not in unlike:
-        return (was or now or "").endswith(("learned", "failed"))
-    if kind == "sysctl":
-        return key.split(".")[-2].replace("/", ".") in links
-    return kind in ("wire", *unlike)
+    goes_along = each.kind == "sysctl" and each.name.split(".")[-2].replace("/", ".") in links
+    return goes_along or is_learned(each) or each.kind in ("wire", *unlike)
+
+
+def is_learned(each: Difference) -> bool:
+    """Whether an entry was only learned or forgotten, or moved with what it was learned from."""
+    return each.kind in _ENTRIES and all(side.endswith(("learned", "failed")) for side in each.sides)
 
 
 def _rulesets(name: str, before: Ruleset | None, after: Ruleset | None) -> Iterator[Difference]:
@@ -200,10 +201,9 @@ def _rulesets(name: str, before: Ruleset | None, after: Ruleset | None) -> Itera
         was, now = ("not read" if each is None else "read" for each in (before, after))
         yield Difference("ruleset", "", was, now, name)
         return
-    old, new = ({table.key: table for table in each.tables} for each in (before, after))
-    for key in dict.fromkeys((*old, *new)):
+    for key in first((*before.tables, *after.tables), _key):
         bare = Table(*key)
-        for difference in _table(old.get(key, bare), new.get(key, bare)):
+        for difference in _table(before.table(*key) or bare, after.table(*key) or bare):
             yield Difference(*difference, name)
 
 
@@ -213,14 +213,25 @@ _Plain = tuple[str, str, str | None, str | None]
 def _table(old: Table, new: Table) -> Iterator[_Plain]:
     """The differences of one table, which is bare where there is none: policies, rules, sets."""
     for name in first((*old.chains, *new.chains), _name):
-        if _is_known(old, name) and _is_known(new, name):
-            yield from _chain(old, new, old.chain(name) or Chain(name), new.chain(name) or Chain(name))
+        before, after = _chain_of(old, name), _chain_of(new, name)
+        if not (before.unread or after.unread):
+            yield from _chain(old, new, before, after)
     for name in first((*old.sets, *new.sets), _name):
         yield from _set(old, name, old.set(name), new.set(name))
 
 
+def _key(each: Table) -> tuple[str, str, str]:
+    return each.key
+
+
 def _name(each: Chain | NamedSet) -> str:
     return each.name
+
+
+def _chain_of(table: Table, name: str) -> Chain:
+    """The chain; an empty one where there is none. Of a large table not all chains are read."""
+    unread = "the table is too large" if table.partial else ""
+    return table.chain(name) or Chain(name, unread=unread)
 
 
 def _chain(old: Table, new: Table, before: Chain, after: Chain) -> Iterator[_Plain]:
@@ -229,12 +240,6 @@ def _chain(old: Table, new: Table, before: Chain, after: Chain) -> Iterator[_Pla
         yield "policy", now_id or was_id, was, now
     if before.rules != after.rules:
         yield from _rules(old, new, before, after)
-
-
-def _is_known(table: Table, name: str) -> bool:
-    """Whether it is known what a chain holds, if it is there: of a large table not all chains are read."""
-    chain = table.chain(name)
-    return not chain.unread if chain is not None else not table.partial
 
 
 def _policy(table: Table, chain: Chain) -> tuple[str, str | None]:
@@ -247,13 +252,17 @@ def _rules(old: Table, new: Table, before: Chain, after: Chain) -> Iterator[_Pla
     """Rules that are gone and rules that are new, in the order of the chain; one that only moved on is
     neither. Their ids are those that a person would type.
     """
-    was, now = before.rules, after.rules
-    texts = ([uncounted(rule.text) for rule in rules] for rules in (was, now))
-    for i, j, k, m in replaced(*texts):
-        gone = [rule_object(old, before, rule) for rule in was[i:j]]
-        yield from ((rule.kind, rule.id, rule.text, None) for rule in gone)
-        come = [rule_object(new, after, rule) for rule in now[k:m]]
-        yield from ((rule.kind, rule.id, None, rule.text) for rule in come)
+    for i, j, k, m in replaced(_texts(before), _texts(after)):
+        for rule in before.rules[i:j]:
+            gone = rule_object(old, before, rule)
+            yield gone.kind, gone.id, gone.text, None
+        for rule in after.rules[k:m]:
+            come = rule_object(new, after, rule)
+            yield come.kind, come.id, None, come.text
+
+
+def _texts(chain: Chain) -> list[str]:
+    return [uncounted(rule.text) for rule in chain.rules]
 
 
 def replaced(before: Sequence[str], after: Sequence[str]) -> Iterator[tuple[int, int, int, int]]:
@@ -282,7 +291,7 @@ def uncounted(text: str) -> str:
 def _set(table: Table, name: str, old: NamedSet | None, new: NamedSet | None) -> Iterator[_Plain]:
     """Elements that one of the two sets lacks; a set that rules fill themselves (dynamic) is passed over."""
     at = f"{table.engine} {table.family} {table.name} @{name}"
-    if any("dynamic" in each.flags for each in filter(None, (old, new))):
+    if holding(filter(None, (old, new)), flags="dynamic"):
         return
     if old is None or new is None:
         was, now = (None if each is None else _listed(_elements(each)) for each in (old, new))

@@ -29,6 +29,7 @@ from netprobe.model.live import (
 from netprobe.model.lookup import but, where
 
 from . import since
+from .change import versions_of
 
 _AWAY = 300  # rounds for which a place is remembered to which the way does not lead any more
 _BESIDE = 32  # namespaces that are remembered although the last round did not read them
@@ -60,10 +61,8 @@ def _with_rules(before: Namespace | None, each: Namespace) -> Namespace:
 
 def changed_since(known: Snapshot, fresh: Snapshot, report: Report) -> tuple[Difference, ...]:
     """What is configured otherwise than it was known, in the namespaces that were read."""
-    flows = [hop.flow for leg in Leg for hop in report.path.of(leg)]
-    tunnels = filter(None, (flow.outer for flow in flows))
-    versions = {report.probe.version, *(flow.version for flow in (*flows, *tunnels))}
-    found = since.changed(known, fresh, frozenset(versions), report.probe.destination.port)
+    versions = versions_of(report.probe, (*report.path.request, *report.path.reply))
+    found = since.changed(known, fresh, versions, report.probe.destination.port)
     return since.without_followers(found)
 
 

@@ -19,6 +19,11 @@ class Difference(Struct, frozen=True):
     namespace: str | None = None
 
     @property
+    def sides(self) -> tuple[str, ...]:
+        """What it was and what it is, as far as it was there."""
+        return tuple(side for side in (self.before, self.after) if side is not None)
+
+    @property
     def text(self) -> str:
         """What it is now; of what is gone, what it was."""
         return self.after or self.before or ""

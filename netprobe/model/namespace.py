@@ -131,6 +131,11 @@ class Namespace(Struct, frozen=True):
         """The tables of its rules, as far as they were read."""
         return self.ruleset.tables if self.ruleset is not None else ()
 
+    @property
+    def blind_rules(self) -> tuple[Blind, ...]:
+        """What of its rules could not be read, and why."""
+        return self.ruleset.blind if self.ruleset is not None else ()
+
     def sysctl(self, name: str, default: str | None = None) -> str | None:
         """The text of one sysctl (`net.ipv4.ip_forward`; an interface's dots written as slashes), or the
         default.

@@ -4,7 +4,7 @@ besides.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -138,6 +138,10 @@ class Snapshot(Struct, frozen=True):
             return None
         link = namespace.link_named(place.interface or "")
         return None if link is None else (namespace, link)
+
+    def known(self, names: Iterable[str | None]) -> tuple[str, ...]:
+        """Those of these namespaces that were read, each once, in their order."""
+        return tuple(dict.fromkeys(name for name in names if name is not None and name in self))
 
     def changed_from(self, before: Snapshot) -> set[str]:
         """The namespaces that are otherwise than in another snapshot, or new in this one."""

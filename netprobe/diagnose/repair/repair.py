@@ -257,8 +257,7 @@ class Loss(Struct, frozen=True, dict=True):
         """The namespaces on the way that were read, each once, in order; the last is where it ended."""
         probe = self.probe
         names = [probe.source.namespace, *(hop.namespace for hop in self.hops), self.stop.place.namespace]
-        names.append(probe.destination.namespace)
-        return tuple(dict.fromkeys(name for name in names if name is not None and name in self.snapshot))
+        return self.snapshot.known((*names, probe.destination.namespace))
 
     def beside(self, name: str, link: Link, version: int) -> tuple[tuple[str, Link, InterfaceAddress], ...]:
         """The addresses of the other stations of a segment, with who bears them."""
