@@ -1,8 +1,8 @@
 """What runs on another host: verbs that carry bytes to its kernel and back, and decide nothing.
 
 One file, the standard library, Python 3.6 or later: it is sent to the host, or installed there as a forced
-command, and leaves nothing behind. Values are None, bool, int, bytes, str, list, and dict with str keys, in
-a codec with limits; a frame is the length of what follows in four bytes, then the packed
+command, and leaves nothing behind. Values are None, bool, int, finite float, bytes, str, list, and dict with
+str keys, in a codec with limits; a frame is the length of what follows in four bytes, then the packed
 [number, verb, arguments], answered by [number, True, value] or [number, False, errno, text].
 namespaces(7), netlink(7), packet(7).
 """
@@ -34,7 +34,7 @@ MOST_VALUES = 1 << 20  # in one frame: some 60 bytes of memory each
 DEEPEST = 12  # lists in lists
 
 _LENGTH = struct.Struct(">I")
-_SMALL, _LARGE = struct.Struct(">cq"), struct.Struct(">cQ")
+_SMALL, _LARGE, _REAL = struct.Struct(">cq"), struct.Struct(">cQ"), struct.Struct(">cd")
 
 
 class Malformed(ValueError):
@@ -58,6 +58,8 @@ def _put(value: Any, out: List[bytes], depth: int) -> None:
         out.append({None: b"N", True: b"T", False: b"F"}[value])
     elif isinstance(value, int):
         out.append(_SMALL.pack(b"i", value) if value < 1 << 63 else _LARGE.pack(b"u", value))
+    elif isinstance(value, float) and abs(value) != float("inf") and value == value:
+        out.append(_REAL.pack(b"f", value))
     elif isinstance(value, (bytes, bytearray)):
         out.extend((b"b" + _LENGTH.pack(len(value)), bytes(value)))
     elif isinstance(value, str):
@@ -107,9 +109,11 @@ class _Unpacker:
         if kind in _CONSTANTS:
             self.at += 1
             return _CONSTANTS[kind]
-        if kind in (b"i", b"u"):
-            _, number = (_SMALL if kind == b"i" else _LARGE).unpack_from(self.data, self.at)
+        if kind in _NUMBERS:
+            _, number = _NUMBERS[kind].unpack_from(self.data, self.at)
             self.at += _SMALL.size
+            if number - number != 0:
+                raise Malformed("a number that is none")
             return number
         (size,) = _LENGTH.unpack_from(self.data, self.at + 1)
         self.at += 1 + _LENGTH.size
@@ -132,6 +136,7 @@ class _Unpacker:
         return key, self.value(depth)
 
 
+_NUMBERS = {b"i": _SMALL, b"u": _LARGE, b"f": _REAL}
 _CONSTANTS = {b"N": None, b"T": True, b"F": False}
 
 

@@ -11,7 +11,14 @@ from hypothesis import strategies as some
 
 from netprobe.fleet.agent import DEEPEST, LARGEST_FRAME, Frames, Malformed, framed, pack, unpack
 
-LEAVES = some.none() | some.booleans() | some.integers(-(1 << 63), (1 << 64) - 1) | some.binary() | some.text()
+LEAVES = (
+    some.none()
+    | some.booleans()
+    | some.integers(-(1 << 63), (1 << 64) - 1)
+    | some.floats(allow_nan=False, allow_infinity=False)
+    | some.binary()
+    | some.text()
+)
 VALUES = some.recursive(LEAVES, lambda inner: some.lists(inner) | some.dictionaries(some.text(), inner), max_leaves=20)
 
 
@@ -41,7 +48,9 @@ def test_a_name_that_is_not_utf8_comes_back_as_its_bytes() -> None:
     assert b"\xff eth" in pack("\udcff eth")
 
 
-@pytest.mark.parametrize("value", [1.5, {1: 2}, object(), 1 << 64, -(1 << 63) - 1, "\ud800", {"a": {2: 3}}], ids=repr)
+@pytest.mark.parametrize(
+    "value", [float("nan"), float("inf"), {1: 2}, object(), 1 << 64, -(1 << 63) - 1, "\ud800", {"a": {2: 3}}], ids=repr
+)
 def test_what_has_no_form_is_malformed(value: object) -> None:
     with pytest.raises(Malformed):
         pack(value)
@@ -66,7 +75,7 @@ def test_depth_has_a_limit_both_ways() -> None:
     "data",
     [
         b"", b"x", b"i\0", b"b\xff\xff\xff\xff", b"s\0\0\0\5ab", b"l\xff\xff\xff\xff", b"l\0\0\0\2N", b"NN", b"d\0\0\0\1NN",
-        b"d\0\0\0\1" + b"b\0\0\0\1a" + b"N",
+        b"d\0\0\0\1" + b"b\0\0\0\1a" + b"N", b"f\x7f\xf8\0\0\0\0\0\0",
     ],
 )  # fmt: skip
 def test_what_is_cut_short_or_of_another_form_is_malformed(data: bytes) -> None:
