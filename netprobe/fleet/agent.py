@@ -1350,10 +1350,12 @@ def serve_messages(handle: int, router: Any) -> None:
     """
     core = sys.modules[type(router).__module__]
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    lock = threading.Lock()
 
     def send(data: bytes) -> None:
-        for at in range(0, len(data), PIECE):
-            router.route(core.Message(dst_id=0, handle=handle, data=data[at : at + PIECE]))
+        with lock:
+            for at in range(0, len(data), PIECE):
+                router.route(core.Message(dst_id=0, handle=handle, data=data[at : at + PIECE]))
 
     service, frames = Answering(Agent(), send), Frames()
 

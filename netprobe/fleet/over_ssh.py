@@ -184,7 +184,7 @@ class _Ssh:
         self._router = _MITOGEN.enter()
         self._handle: int | None = None
         self._stream: Any = None
-        self._is_open, self._lock = True, threading.Lock()
+        self._is_open, self._lock, self._sending = True, threading.Lock(), threading.Lock()
         try:
             self._context = self._connected(end - time.monotonic())
             self._start(end)
@@ -251,9 +251,10 @@ class _Ssh:
         """Send bytes."""
         import mitogen.core
 
-        for at in range(0, len(data), agent.PIECE):
-            piece = data[at : at + agent.PIECE]
-            self._context.send(mitogen.core.Message(data=piece, handle=agent.HANDLE))
+        with self._sending:
+            for at in range(0, len(data), agent.PIECE):
+                piece = data[at : at + agent.PIECE]
+                self._context.send(mitogen.core.Message(data=piece, handle=agent.HANDLE))
 
     def close(self) -> None:
         """End ssh, and with it the agent. Harmless when repeated."""
