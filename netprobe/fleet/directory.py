@@ -11,7 +11,7 @@ from typing import Any
 
 from netprobe.endpoint import Named
 from netprobe.errors import CannotLook, NetprobeError, NotPermitted, WrongQuestion
-from netprobe.kernel.elsewhere import Elsewhere
+from netprobe.kernel.elsewhere import Elsewhere, Place
 from netprobe.linux import netns
 from netprobe.linux.names.containers import Containers
 from netprobe.linux.names.names import Found, NamedNamespaces, Processes
@@ -256,18 +256,33 @@ class HostDirectory(Directory):
         self._own = None
         containers = ContainersThere(self._listing, Engines(questions))
         self._know(f"{questions.name}:", NamedThere(self._listing), containers, ProcessesThere(self._listing))
-        home = FoundThere(HOST, HOST, OWN, questions=questions)
-        self._begin(home, home.open(), exclude)
+        place = FoundThere(HOST, HOST, OWN, questions=questions).open()
+        home = FoundThere(HOST, HOST, OWN, questions=questions, which=place.identity)
+        self._begin(home, place, exclude)
+        questions.keep(OWN, place)
 
     def forget(self) -> None:
         """A new question begins: what the host lists is asked for again."""
         self._listing.forget()
+        self.questions.forget()
+        for name, found in [(HOST, self._host_found), *self._found.items()]:
+            place = self.handles.get(name, self._home)
+            if isinstance(place, DistantNamespace):
+                self.questions.keep(found.path, place)
         self._by_identity = self._in_order = None
 
     def close(self) -> None:
         """Close every descriptor. Harmless when repeated."""
         super().close()
         self.questions.settle()
+
+    def adopt(self, fd: Place, found: Found) -> str:
+        """Take over an open namespace; the name under which it is held from now on."""
+        name = super().adopt(fd, found)
+        place = self.handles[name]
+        if isinstance(place, DistantNamespace):
+            self.questions.keep(found.path, place)
+        return name
 
     def enter(self, name: str) -> tuple[str, ...] | None:
         """The words before a command that run it in the open namespace `name`: over ssh, as far as it is
@@ -280,6 +295,18 @@ class HostDirectory(Directory):
     def _host(self) -> Found:
         return self._host_found
 
+    def candidates(self, beside: str = "") -> Iterator[Iterator[Found]]:
+        """As of this machine, each once: it costs a round trip to open one."""
+        met: set[netns.Identity | None] = set()
+        for kind in super().candidates(beside):
+            yield self._new(kind, met)
+
+    def _new(self, kind: Iterator[Found], met: set[netns.Identity | None]) -> Iterator[Found]:
+        for found in kind:
+            if found.identity() is None or found.identity() not in met:
+                met.add(found.identity())
+                yield found
+
     def _at_hand(self) -> Iterator[Found]:
         yield self._host()
         yield from list(self._found.values())
@@ -287,7 +314,7 @@ class HostDirectory(Directory):
     def _locate(self, named: Named) -> Found:
         if named.nested:
             raise WrongQuestion(
-                f"{self.prefix}{named.text}: a namespace inside of a container is not looked for on another host",
+                f"{self.prefix}{named.text}: what is inside of a container is not looked for on another host",
                 f"Run netprobe there: {joined((*self._way, 'netprobe'))}",
             )
         if named.kind is not None and all(source.kind != named.kind for source in self.sources):

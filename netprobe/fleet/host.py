@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from netprobe.errors import CannotLook, NetprobeError, WrongQuestion
+from netprobe.errors import CannotLook, NetprobeError, WrongQuestion, for_want_of_resources
 from netprobe.kernel.elsewhere import at
 from netprobe.linux import namespace, netns
 from netprobe.linux.machine import Machine
+from netprobe.linux.names.listing import list_spaces
 from netprobe.linux.netfilter.kernel import GET_CHAIN, GET_SET, Nfnetlink
 from netprobe.linux.netlink import Request as netlink_request
 from netprobe.model import (
@@ -71,13 +72,12 @@ class Host(Machine):
 
     def reading(self, limit_ns: int) -> AbstractContextManager[None]:
         """In the block, which is one question, all reading together takes no longer than this many ns."""
-        self._questions.forget()
+        self._questions.in_time()
         return super().reading(limit_ns)
 
     def _forget(self) -> None:
         """A new question begins."""
         super()._forget()
-        self._questions.forget()
         self._there.forget()
 
     # --- resolving
@@ -109,7 +109,7 @@ class Host(Machine):
     # --- reading
 
     def ahead(self, needs: Iterable[Need]) -> None:
-        """Ask for the namespaces among `needs` that are open, and do not wait for the answers: `read` does."""
+        """Ask for the namespaces of `needs` that are open, and do not wait for the answers: `read` does."""
         for need in needs:
             place = self._directory.handles.get(need.name) if isinstance(need, ReadNamespace) else None
             if place is not None:
@@ -135,9 +135,9 @@ class Host(Machine):
 
     def spaces(self) -> tuple[Space, ...]:
         """Every namespace of the host that can be seen, with its interfaces and the far ends of its veths."""
-        spaces = super().spaces
         self._forget()
-        return self._questions.rehearsed(spaces)
+        with for_want_of_resources():
+            return self._questions.rehearsed(lambda: list_spaces(self._directory))
 
     def wiring(self) -> MachineReading:
         """Raises CannotLook."""

@@ -9,7 +9,7 @@ from math import ceil
 from typing import Any, TypeVar
 
 from netprobe.errors import CannotLook
-from netprobe.kernel.elsewhere import Elsewhere, Ended
+from netprobe.kernel.elsewhere import DistantSocket, Elsewhere, Ended
 from netprobe.linux.netlink import (
     NETFILTER,
     NLM_F_DUMP,
@@ -18,6 +18,7 @@ from netprobe.linux.netlink import (
     NLMSG_ERROR,
 )
 
+from .post import DistantPost
 from .questions import NotAsked, Questions, Request
 
 _HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
@@ -50,6 +51,16 @@ class DistantNamespace(Elsewhere):
     def is_incomplete(self) -> bool:
         """Whether something that was asked here has got no answer yet."""
         return self.questions.is_incomplete
+
+    def post(self) -> DistantPost:
+        """What the host contributes to the observation that is under way: one for all its namespaces."""
+        post: DistantPost = self.questions.post or DistantPost(self.questions)
+        self.questions.post = post
+        return post
+
+    def socket(self, family: int, kind: int, protocol: int, uid: int) -> DistantSocket:
+        """A socket for a probe, which belongs to the user `uid`, 0: to the one who asks."""
+        return self.post().socket(self, family, kind, protocol, uid)
 
     def netlink(self, protocol: int, strict: bool) -> DistantNetlink:
         """A netlink socket of a protocol, with strict checking or without."""

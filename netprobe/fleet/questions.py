@@ -23,6 +23,8 @@ from .connection import Connection, ConnectionLost, Pending
 
 PATIENCE_S = 10.0
 SHARE = 0.6  # of what is left of a question: the other hosts are asked in it as well
+CLOCKS = 5  # readings of a host's clock: the quickest counts
+CLOCK_S, DRIFT_NS = 60.0, 50_000  # how long it counts; how far two clocks go apart in a second (50 ppm)
 MOST_CLOSING = 64  # descriptors that wait to be closed
 ROUNDS = 8  # of a rehearsal: afterwards is asked one by one
 
@@ -53,13 +55,45 @@ class Questions:
         self._depth = 0
         self._ahead: list[tuple[int | None, dict[Key, Request], Pending]] = []
         self._closing: list[int] = []
+        self.post: Any = None
+        self._clock: tuple[int, int, float] | None = None
         self._held: dict[str, Elsewhere] = {}  # in a rehearsal, by path
+        self._kept: dict[str, Elsewhere] = {}  # in a question
+
+    def in_time(self) -> None:
+        """A host that was late is asked again."""
+        self._is_late = False
 
     def forget(self) -> None:
         """A new question begins."""
-        self._is_late = False
+        self.in_time()
         self._known.clear()
         self._ahead.clear()
+        self._kept.clear()
+
+    def clock(self) -> tuple[int, int]:
+        """What is to be added to the host's time to have ours, and by how much that may be wrong, in ns."""
+        if self._clock is None or time.monotonic() - self._clock[2] > CLOCK_S:
+            self._clock = (*self._compared(), time.monotonic())
+        shift_ns, bound_ns, when = self._clock
+        return shift_ns, bound_ns + int((time.monotonic() - when) * DRIFT_NS)
+
+    def _compared(self) -> tuple[int, int]:
+        best = 0, 1 << 62
+        for _ in range(CLOCKS):
+            before = time.time_ns()
+            told = self.call("clock")
+            after = time.time_ns()
+            if not isinstance(told, int):
+                raise CannotLook(f"{self.name} gives other answers than it was asked for")
+            if after - before < best[1]:
+                best = (before + after) // 2 - told, after - before
+        return best[0], max(0, best[1]) // 2
+
+    def over(self, post: object) -> None:
+        """The observation of `post` has ended."""
+        if self.post is post:
+            self.post = None
 
     # --- one by one
 
@@ -107,14 +141,18 @@ class Questions:
         )
 
     def held(self, path: str) -> Elsewhere | None:
-        """The namespace at `path`, held once more, if this rehearsal has opened it before."""
-        known = self._held.get(path)
+        """The namespace at `path`, held once more, if it is open in this question, or in this rehearsal."""
+        known = self._kept.get(path) or self._held.get(path)
         return None if known is None else known.again()
 
     def hold(self, path: str, place: Elsewhere) -> None:
         """A rehearsal opens what it needs once: its number is the same each time."""
         if self._is_rehearsing:
             self._held[path] = place.again()
+
+    def keep(self, path: str, place: Elsewhere) -> None:
+        """The namespace at `path` stays open for longer than this question: it is not opened again."""
+        self._kept[path] = place
 
     def shut(self, number: int) -> None:
         """Close a descriptor of the agent, soon."""

@@ -44,6 +44,119 @@ class Ended(NamedTuple):
     errors: bytes
 
 
+class DistantSocket(ABC):
+    """A socket of another host, as far as a probe needs one. What it is told may be done only when something
+    is asked of it, or when it is bound to an address or a port: the first refusal is the OSError of that.
+    """
+
+    family: int
+    shift_ns: int
+    """What is to be added to the stamps of its kernel, for them to be of this machine's clock."""
+
+    @abstractmethod
+    def setsockopt(self, level: int, option: int, value: int | bytes, /) -> None:
+        """setsockopt(2)."""
+
+    @abstractmethod
+    def getsockopt(self, level: int, option: int, size: int, /) -> bytes:
+        """getsockopt(2)."""
+
+    @abstractmethod
+    def bind(self, address: Any, /) -> None:
+        """bind(2), with an address as Python writes it, or a struct sockaddr."""
+
+    @abstractmethod
+    def connect(self, address: Any, /) -> None:
+        """connect(2)."""
+
+    @abstractmethod
+    def getsockname(self) -> Any:
+        """getsockname(2)."""
+
+    @abstractmethod
+    def attach(self, program: bytes) -> None:
+        """A filter, and an empty queue."""
+
+    @abstractmethod
+    def enlarge(self) -> None:
+        """A long queue."""
+
+    @abstractmethod
+    def hear(self) -> None:
+        """From now on `recvmsg` has what comes."""
+
+    @abstractmethod
+    def fire(self, data: bytes, address: Any = None) -> int:
+        """Send, and say when that was, in ns since the epoch of this machine's clock. Raises OSError."""
+
+    @abstractmethod
+    def recvmsg(self, size: int, room: int, flags: int = 0, /) -> tuple[bytes, list[Any], int, Any]:
+        """What has come, or an error of the queue of errors. Raises BlockingIOError when there is none."""
+
+    @abstractmethod
+    def fileno(self) -> int:
+        """A descriptor of ours that can be read when something has come."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """It is needed no more."""
+
+    def __enter__(self) -> DistantSocket:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+# a frame of a tap: the name of the interface, and as recvmsg(2) gave them struct sockaddr_ll, the control
+# messages, the frame
+Distant = tuple[str, bytes, bytes, bytes]
+
+
+class Post(ABC):
+    """What one host contributes to one observation: its taps, and its sockets if the source is there.
+
+    `gone` says why nothing more comes of it, "" while it does; `shift_ns` is as a socket's, and right but for
+    `bound_ns`.
+    """
+
+    gone: str
+    shift_ns: int
+    bound_ns: int
+
+    @abstractmethod
+    def tap(self, place: Elsewhere, program: bytes, frames: int, size: int) -> int:
+        """A tap to be armed, which keeps so many frames and bytes: its number."""
+
+    @abstractmethod
+    def arm(self) -> None:
+        """Begin to arm the taps."""
+
+    @abstractmethod
+    def armed(self, tap: int) -> OSError | None:
+        """Why this tap could not be armed; None when it listens."""
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Begin to hand out what comes. Raises OSError of what a socket was told."""
+
+    @abstractmethod
+    def taken(self, tap: int) -> list[Distant]:
+        """The frames that have come of a tap."""
+
+    @abstractmethod
+    def lost(self, tap: int) -> tuple[int, bool]:
+        """How many frames a tap had no room for, and whether it was full: after `end`."""
+
+    @abstractmethod
+    def fileno(self) -> int:
+        """A descriptor of ours that can be read when something has come."""
+
+    @abstractmethod
+    def end(self) -> None:
+        """Nothing more is sent or heard, but what has come already. Harmless when repeated."""
+
+
 class Elsewhere(ABC):
     """A network namespace of another host, open there until each who holds it has let go.
 
@@ -101,6 +214,14 @@ class Elsewhere(ABC):
         self, commands: Mapping[str, Sequence[str]], limit: int, seconds: float
     ) -> dict[str, Ended | OSError]:
         """What the named command lines print, run side by side: up to so many bytes each, and for so long."""
+
+    @abstractmethod
+    def post(self) -> Post:
+        """What the host contributes to the observation that is under way: one for all its namespaces."""
+
+    @abstractmethod
+    def socket(self, family: int, kind: int, protocol: int, uid: int) -> DistantSocket:
+        """A socket for a probe, which belongs to the user `uid`, 0: to the one who asks."""
 
 
 Place: TypeAlias = "int | Elsewhere"

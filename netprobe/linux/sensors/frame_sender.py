@@ -5,10 +5,7 @@ interface.
 from __future__ import annotations
 
 import errno
-import fcntl
-import os
 import socket
-import struct
 from collections.abc import Iterator
 
 from netprobe.errors import is_short
@@ -17,10 +14,9 @@ from netprobe.wire.addresses import mac_text
 from netprobe.wire.craft import BROADCAST, Recipe
 from netprobe.wire.mark import Mark
 
-from .sender import Heard, chosen_source, configure, owned_by, without_zone
-from .tap import bind_packet
-
-SIOCGIFHWADDR = 0x8927  # include/uapi/linux/sockios.h
+from .ports import hardware_address, index_of
+from .sender import Heard, chosen_source, configure, new_socket, sent, without_zone
+from .tap import AnySocket, bind_packet
 
 
 class FrameSender:
@@ -36,16 +32,13 @@ class FrameSender:
         interface = probe.device or probe.source.interface
         if interface is None:
             raise OSError(errno.ENODEV, "an ARP probe needs an interface to leave by")
-        with owned_by(probe.uid):
-            self._socket = socket.socket(
-                socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, 0
-            )
+        self._socket = new_socket(socket.AF_PACKET, socket.SOCK_RAW, 0, probe.uid)
         try:
             configure(self._socket, probe)
-            self.mac = mac_text(_ask(interface, SIOCGIFHWADDR)[18:24])
+            self.mac = mac_text(hardware_address(interface))
             self.destination = without_zone(probe.destination.address or "")
             self.source = without_zone(probe.source.address or "") or self._own_address(interface)
-            bind_packet(self._socket, socket.if_nametoindex(interface), 0)
+            bind_packet(self._socket, index_of(interface), 0)
         except BaseException:
             self._socket.close()
             raise
@@ -55,21 +48,21 @@ class FrameSender:
         (RFC 5227).
         """
         try:
-            return chosen_source(self.probe, self.destination, socket.if_nametoindex(interface))
+            return chosen_source(self.probe, self.destination, index_of(interface))
         except OSError as error:
             if self.probe.version == 6 or is_short(error):
                 raise
             return "0.0.0.0"
 
     @property
-    def packet_sockets(self) -> tuple[socket.socket, ...]:
+    def packet_sockets(self) -> tuple[AnySocket, ...]:
         """The socket, which takes long to close and is left open by `close`."""
         return (self._socket,)
 
     def close(self) -> None:
         """Nothing is held beside the packet socket."""
 
-    def listen(self, mark: Mark) -> tuple[socket.socket, ...]:  # noqa: ARG002 - the same face as Sender's
+    def listen(self, mark: Mark) -> tuple[AnySocket, ...]:  # noqa: ARG002 - the same face as Sender's
         """No socket of ours hears the answer: the tap does."""
         return ()
 
@@ -77,9 +70,12 @@ class FrameSender:
         """What to craft."""
         return Recipe(mark, self.source, self.destination, self.mac, BROADCAST)
 
-    def send(self, packet: bytes) -> None:
-        """Hand one frame to the interface. Raises OSError (ENETDOWN: it is down, ENXIO: it is gone)."""
-        self._socket.send(packet)
+    def send(self, packet: bytes) -> int:
+        """Hand one frame to the interface; returns as that of Sender.
+
+        Raises OSError (ENETDOWN: it is down, ENXIO: it is gone).
+        """
+        return sent(self._socket, packet, None)
 
     def lost(self) -> int:
         """No answer: the taps count theirs."""
@@ -88,8 +84,3 @@ class FrameSender:
     def hear(self) -> Iterator[Heard]:
         """Nothing."""
         return iter(())
-
-
-def _ask(interface: str, request: int) -> bytes:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
-        return fcntl.ioctl(sock, request, struct.pack("=16s24x", os.fsencode(interface)))

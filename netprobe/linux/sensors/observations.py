@@ -16,6 +16,7 @@ from netprobe.wire.fragments import restored
 from netprobe.wire.mark import PROTOCOL_NUMBERS, RUN_BYTES, TOKEN_BYTES, Mark, mark_of
 from netprobe.wire.recognise import Recognised, Recogniser
 
+from .distant import DistantTap
 from .kept import Kept, Sample, sequence_of
 from .sender import Heard
 from .tap import PACKET_OTHERHOST, PACKET_OUTGOING, Caught, Taken, Tap
@@ -32,7 +33,7 @@ class Logbook:
         self.home = watch.probe.source.namespace or ""
         self._said: list[Observation] = []  # not from a tap
         self._caught: list[Kept] = []
-        self._taken: list[tuple[Tap, Taken]] = []  # not looked at yet
+        self._taken: list[tuple[Tap | DistantTap, Taken]] = []  # not looked at yet
         self._unsaid: list[tuple[int, Flow | None, int]] = []
         self._so_far: list[Observation] = []
         # the ns since the epoch at which each sequence was handed to the kernel, refused ones too
@@ -120,6 +121,10 @@ class Logbook:
                 text=f"{what} lost {frames} frames",
             )
 
+    def deaf(self, why: str) -> None:
+        """Nothing more comes of the sender's own socket."""
+        self._say("unheard", self._start_ns, text=why)
+
     def unheard(self, answers: int) -> None:
         """The sender's own socket had no room for so many answers."""
         if answers:
@@ -180,7 +185,7 @@ class Logbook:
         before = (sequence for sequence, sent_ns in reversed(self._sent.items()) if sent_ns <= stamp_ns)
         return next((sequence for sequence in before if (sequence, True) not in self._answered), None)
 
-    def took(self, tap: Tap, taken: Sequence[Taken]) -> None:
+    def took(self, tap: Tap | DistantTap, taken: Sequence[Taken]) -> None:
         """A tap took some frames; they are looked at when somebody asks for what they are."""
         self._taken += [(tap, each) for each in taken]
 
@@ -214,7 +219,7 @@ class Logbook:
 
     def _is_of_the_run(self, frame: Caught, found: Recognised) -> bool:
         """Whether a frame may belong to what was sent: one that was there before it does not."""
-        return found.leg is None or self._is_later(found.sequence, frame.stamp_ns)
+        return found.leg is None or self._is_later(found.sequence, frame.stamp_ns + frame.bound_ns)
 
     def decided(self, now_ns: int) -> int:
         """How many of the first packets are answered, refused, or were sent longer ago than is waited for an

@@ -12,23 +12,28 @@ import os
 import select
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeAlias
 
 from netprobe.errors import CannotLook, Interrupted, NetprobeError, is_short
 from netprobe.kernel.close import release
-from netprobe.kernel.elsewhere import Place
+from netprobe.kernel.elsewhere import DistantSocket, Elsewhere, Place, Post
 from netprobe.linux.netns import inside
 from netprobe.linux.privilege import not_permitted
 from netprobe.model import Observation, Probe, Protocol, Watch
 from netprobe.wire.around import Around
+from netprobe.wire.bpf import Instruction
 from netprobe.wire.craft import Recipe, craft
 from netprobe.wire.filter import side_filter, tap_filter
 from netprobe.wire.mark import mark_of
 
+from .distant import DistantTap, posts_of
 from .frame_sender import FrameSender
 from .observations import Logbook
 from .ports import enslaved
 from .sender import Sender
 from .tap import Room, Tap, buffers
+
+AnyTap: TypeAlias = Tap | DistantTap
 
 Settled = Callable[[Sequence[Observation], int], bool]
 Craft = Callable[[Recipe], Iterable[bytes]]
@@ -63,33 +68,51 @@ def observe(
     book = Logbook(watch)
     if home not in handles:
         raise CannotLook(f"the namespace {home} of the source is not open")
-    sender = _open_sender(probe, handles[home], book)
-    if sender is None:
-        return book.observations()
-    taps: list[Tap] = []
+    taps: list[AnyTap] = []
+    posts: list[Post] = []
+    sender: Sender | FrameSender | None = None
     try:
+        posts += posts_of(handles, (home, *watch.namespaces))
+        sender = _open_sender(probe, handles[home], book)
+        if sender is None:
+            return book.observations()
         book.begin(mark_of(probe, sender.source_ports, watch.ports, watch.services), sender.source)
         _arm(watch, handles, taps, book)
+        _arm_distant(posts, taps, book)
         interruption: KeyboardInterrupt | None = None
         try:
             with select.epoll() as epoll:
-                _Loop(book, sender, taps, settled, epoll).run(crafter(sender.recipe(book.mark)))
+                loop = _Loop(book, sender, taps, settled, epoll)
+                loop.listen(posts)
+                loop.run(crafter(sender.recipe(book.mark)))
         except OSError as error:
             if not is_short(error):
                 raise
             book.gave_up(error, time.time_ns())
         except KeyboardInterrupt as error:
             interruption = error
+        unheard = sender.lost()
+        _end(posts, handles[home], sender, taps, book)
         for tap in taps:
             book.lost(tap.namespace, tap.lost(), tap.full, tap.beside)
-        book.unheard(sender.lost())
+        book.unheard(unheard)
         _ask_masters(handles, book)
         if interruption is not None:
             raise _interrupted(book) or interruption
         return book.observations()
     finally:
+        for post in posts:
+            post.end()
+        _release(sender, taps)
+
+
+def _release(sender: Sender | FrameSender | None, taps: Iterable[AnyTap]) -> None:
+    """Close all sockets; those of other hosts are closed there."""
+    held = [tap.socket for tap in taps if isinstance(tap, Tap)]
+    if sender is not None:
         sender.close()
-        release([*(tap.socket for tap in taps), *sender.packet_sockets])
+        held += [each for each in sender.packet_sockets if not isinstance(each, DistantSocket)]
+    release(held)
 
 
 def _interrupted(book: Logbook) -> Interrupted | None:
@@ -117,7 +140,7 @@ def _open_sender(probe: Probe, handle: Place, book: Logbook) -> Sender | FrameSe
             return None
 
 
-def _arm(watch: Watch, handles: Mapping[str, Place], taps: list[Tap], book: Logbook) -> None:
+def _arm(watch: Watch, handles: Mapping[str, Place], taps: list[AnyTap], book: Logbook) -> None:
     """Open the taps in every namespace to watch; one where that fails is blind, and no reason to stop.
 
     What travels beside the probe has a tap of its own, so that a flood of it takes no room from the probe.
@@ -131,11 +154,46 @@ def _arm(watch: Watch, handles: Mapping[str, Place], taps: list[Tap], book: Logb
         try:
             with inside(handles[namespace]):
                 for program, beside in programs:
-                    taps.append(Tap(namespace, program, room(watch, namespace, beside), beside))
+                    kept = room(watch, namespace, beside)
+                    taps.append(_tap(namespace, handles[namespace], program, kept, beside))
         except KeyError:
             book.blind(namespace, "the namespace is not open")
         except (OSError, NetprobeError) as error:
             book.blind(namespace, f"no tap: {error}")
+
+
+def _tap(namespace: str, place: Place, program: tuple[Instruction, ...], kept: Room, beside: bool) -> AnyTap:
+    """A tap on the namespace in which this thread is; one of another host listens when that is armed."""
+    if isinstance(place, Elsewhere):
+        return DistantTap(namespace, place, program, kept, beside)
+    return Tap(namespace, program, kept, beside)
+
+
+def _arm_distant(posts: Sequence[Post], taps: list[AnyTap], book: Logbook) -> None:
+    """Arm the taps of other hosts, all hosts side by side; those that cannot be armed are blind."""
+    for post in posts:
+        post.arm()
+    for tap in [each for each in taps if isinstance(each, DistantTap)]:
+        if (refusal := tap.refusal) is not None:
+            taps.remove(tap)
+            book.blind(tap.namespace, f"no tap: {refusal.strerror or refusal}")
+
+
+def _end(
+    posts: Sequence[Post], home: Place, sender: Sender | FrameSender, taps: Sequence[AnyTap], book: Logbook
+) -> None:
+    """Take what other hosts have still; of one that was lost nothing is known from then on."""
+    for post in posts:
+        post.end()
+    for tap in [each for each in taps if isinstance(each, DistantTap)]:
+        book.took(tap, tap.take(None))
+        if tap.post.gone and not tap.beside:
+            book.blind(tap.namespace, tap.post.gone)
+    if isinstance(home, Elsewhere):
+        for heard in sender.hear():
+            book.heard(heard)
+        if home.post().gone:
+            book.deaf(home.post().gone)
 
 
 def room(watch: Watch, namespace: str, beside: bool) -> Room:
@@ -172,7 +230,7 @@ class _Loop:
         self,
         book: Logbook,
         sender: Sender | FrameSender,
-        taps: Sequence[Tap],
+        taps: Sequence[AnyTap],
         settled: Settled,
         epoll: select.epoll,
     ) -> None:
@@ -183,12 +241,20 @@ class _Loop:
         self.settled = settled
         self.buffers = buffers()
 
+    def listen(self, posts: Sequence[Post]) -> None:
+        """Begin to hear what comes to the taps and to the sender, here and on other hosts."""
+        sockets = self.sender.listen(self.book.mark)
+        for sock in sockets:
+            if isinstance(sock, DistantSocket):
+                sock.hear()
+        for post in posts:
+            post.begin()
+        for fd in dict.fromkeys(each.fileno() for each in (*self.taps, *sockets, *posts)):
+            self.epoll.register(fd, select.EPOLLIN)
+
     def run(self, packets: Iterable[bytes]) -> None:
         """Send and collect. Everything that is queued when this returns has been read."""
         probe = self.book.watch.probe
-        sockets = [tap.socket for tap in self.taps]
-        for sock in (*sockets, *self.sender.listen(self.book.mark)):
-            self.epoll.register(sock.fileno(), select.EPOLLIN)
         due = time.monotonic_ns()
         for sequence, packet in enumerate(packets):
             self._pause(due)
@@ -216,7 +282,7 @@ class _Loop:
                 tap.clear()
         now = time.time_ns()
         try:
-            self.sender.send(packet)
+            now = self.sender.send(packet) or now
         except OSError as error:
             self.book.refused(sequence, error, now)
         else:

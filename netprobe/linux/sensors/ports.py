@@ -1,14 +1,41 @@
-"""Which interfaces are ports of a bridge, a bond or another master; rtnetlink(7), RTM_GETLINK of single
-interfaces.
+"""Single interfaces of the namespace of the calling thread: their numbers and addresses, and which are ports
+of a bridge, a bond or another master; netdevice(7), rtnetlink(7), RTM_GETLINK.
 """
 
 from __future__ import annotations
 
+import fcntl
+import os
+import socket
+import struct
 from collections.abc import Iterable
 
-from netprobe.linux.netlink import Netlink, Request
+from netprobe.kernel.elsewhere import current
+from netprobe.linux.netlink import Netlink, Record, Request
 
 RTM_GETLINK = 18
+SIOCGIFHWADDR = 0x8927  # include/uapi/linux/sockios.h
+
+
+def index_of(interface: str) -> int:
+    """The number of an interface. Raises OSError."""
+    if current() is None:
+        return socket.if_nametoindex(interface)
+    return int(_link(interface)["index"])
+
+
+def hardware_address(interface: str) -> bytes:
+    """The MAC address of an interface, of 6 bytes. Raises OSError."""
+    if current() is not None:
+        return bytes(_link(interface).get("IFLA_ADDRESS", b""))[:6].ljust(6, b"\0")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+        asked = struct.pack("=16s24x", os.fsencode(interface))
+        return fcntl.ioctl(sock, SIOCGIFHWADDR, asked)[18:24]
+
+
+def _link(interface: str) -> Record:
+    with Netlink() as netlink:
+        return netlink.ask(Request(RTM_GETLINK, attributes=[("IFLA_IFNAME", interface)]))
 
 
 def enslaved(indexes: Iterable[int]) -> set[int]:

@@ -19,6 +19,7 @@ from ipaddress import ip_address
 
 from msgspec import Struct
 
+from netprobe.kernel.elsewhere import DistantSocket, current
 from netprobe.linux.privilege import not_permitted
 from netprobe.model import IcmpError, Probe, Protocol
 from netprobe.wire.addresses import ipv4_text, ipv6_text
@@ -27,7 +28,8 @@ from netprobe.wire.dissect import RAW_IP, DissectedPacket, dissect, dissect_segm
 from netprobe.wire.filter import answer_filter, packet_filter, segment_filter
 from netprobe.wire.mark import PROTOCOL_NUMBERS, TOKEN_BYTES, Mark
 
-from .tap import NOTHING, SO_TIMESTAMPNS_NEW, attach, empty, enlarge, stamp_of
+from .ports import index_of
+from .tap import NOTHING, SO_TIMESTAMPNS_NEW, AnySocket, attach, empty, enlarge, stamp_of
 
 SO_BINDTODEVICE, SO_MARK, SO_MEMINFO = 25, 36, 55  # include/uapi/asm-generic/socket.h
 IP_MTU_DISCOVER, IP_RECVERR, IPV6_MTU_DISCOVER, IPV6_RECVERR, IPV6_DONTFRAG = 10, 11, 23, 25, 62
@@ -86,11 +88,11 @@ class Sender:
         self._stack.close()
 
     @property
-    def packet_sockets(self) -> tuple[socket.socket, ...]:
+    def packet_sockets(self) -> tuple[AnySocket, ...]:
         """Sockets that take long to close, and are left open by `close`: none."""
         return ()
 
-    def listen(self, mark: Mark) -> tuple[socket.socket, ...]:
+    def listen(self, mark: Mark) -> tuple[AnySocket, ...]:
         """Begin to hear: the sockets to wait for, to be read by `hear`."""
         if mark.protocol is Protocol.UDP:  # the bound socket hears the answer; the raw one would hear a copy
             attach(self._raw, NOTHING)
@@ -113,15 +115,16 @@ class Sender:
         """What to craft."""
         return Recipe(mark, self.source, self.destination)
 
-    def send(self, packet: bytes) -> None:
-        """Hand one packet to the kernel.
+    def send(self, packet: bytes) -> int:
+        """Hand one packet to the kernel: when it was, in ns since the epoch, where another host tells; else
+        0.
 
         Raises OSError with the kernel's refusal (EPERM: dropped in OUTPUT, EMSGSIZE, ...).
         """
         address = (
             (self.destination, 0, 0, self.scope) if self.family == socket.AF_INET6 else (self.destination, 0)
         )
-        self._raw.sendto(packet, address)
+        return sent(self._raw, packet, address)
 
     def hear(self) -> Iterator[Heard]:
         """Everything that waits at the sockets now."""
@@ -146,12 +149,12 @@ class Sender:
             data, without_zone(address[0]), self.source, PROTOCOL_NUMBERS[self.probe.protocol]
         )
 
-    def _datagrams(self, sock: socket.socket) -> Iterator[Heard]:
+    def _datagrams(self, sock: AnySocket) -> Iterator[Heard]:
         for data, stamp, address in _received(sock):
             header = struct.pack(">HHHH", address[1], sock.getsockname()[1], 8 + len(data), 0)
             yield Heard(stamp, dissect_segment(header + data, without_zone(address[0]), self.source, 17))
 
-    def _errors(self, sock: socket.socket) -> Iterator[Heard]:
+    def _errors(self, sock: AnySocket) -> Iterator[Heard]:
         asked = self.destination, self.probe.destination.port
         for data, stamp, ancillary, address in _errors_received(sock):
             error = _icmp_error(ancillary)
@@ -166,9 +169,9 @@ class Sender:
             or self.probe.source.interface
         )
         ends = (self.destination, self.probe.source.address or "")
-        return socket.if_nametoindex(zone) if zone and any(is_link_local(end) for end in ends) else 0
+        return index_of(zone) if zone and any(is_link_local(end) for end in ends) else 0
 
-    def _reserve(self) -> tuple[socket.socket, ...]:
+    def _reserve(self) -> tuple[AnySocket, ...]:
         """Sockets that hold the source ports, so that no one else is given them, and that the kernel knows
         them as in use.
         """
@@ -187,10 +190,9 @@ class Sender:
             return ()  # somebody listens there; the user asked for just this port
         return (first, *(self._reserved_port(kind, 0) for _ in range(further)))
 
-    def _reserved_port(self, kind: int, port: int) -> socket.socket:
-        sock = self._stack.enter_context(
-            socket.socket(self.family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-        )
+    def _reserved_port(self, kind: int, port: int) -> AnySocket:
+        sock = new_socket(self.family, kind)
+        self._stack.callback(sock.close)
         if kind == socket.SOCK_DGRAM:
             sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS_NEW, 1)
             six = self.family == socket.AF_INET6
@@ -206,10 +208,9 @@ class Sender:
             return self.source, port, 0, self.scope if is_link_local(self.source) else 0
         return self.source, port
 
-    def _open_raw(self) -> socket.socket:
-        sock = self._stack.enter_context(
-            configured(self.probe, socket.SOCK_RAW, PROTOCOL_NUMBERS[self.probe.protocol])
-        )
+    def _open_raw(self) -> AnySocket:
+        sock = configured(self.probe, socket.SOCK_RAW, PROTOCOL_NUMBERS[self.probe.protocol])
+        self._stack.callback(sock.close)
         sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS_NEW, 1)
         enlarge(sock)
         sock.bind(self._local(0))
@@ -227,23 +228,40 @@ def chosen_source(probe: Probe, destination: str, scope: int = 0) -> str:
         return without_zone(sock.getsockname()[0])
 
 
-def configured(probe: Probe, kind: int, protocol: int) -> socket.socket:
+def configured(probe: Probe, kind: int, protocol: int) -> AnySocket:
     """A socket with the probe's TTL, fragmentation, mark, interface and user.
 
     Raises OSError, NotPermitted.
     """
-    with owned_by(probe.uid):
-        sock = socket.socket(
-            socket.AF_INET6 if probe.version == 6 else socket.AF_INET,
-            kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC,
-            protocol,
-        )
+    sock = new_socket(socket.AF_INET6 if probe.version == 6 else socket.AF_INET, kind, protocol, probe.uid)
     try:
         configure(sock, probe)
     except BaseException:
         sock.close()
         raise
     return sock
+
+
+def new_socket(family: int, kind: int, protocol: int = 0, uid: int = 0) -> AnySocket:
+    """A socket in the namespace of this thread that does not block, and belongs to a user; 0: to us.
+
+    Raises OSError, NotPermitted.
+    """
+    if (there := current()) is not None:
+        return there.socket(family, kind, protocol, uid)
+    with owned_by(uid):
+        return socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, protocol)
+
+
+def sent(sock: AnySocket, packet: bytes, address: tuple[str, int] | tuple[str, int, int, int] | None) -> int:
+    """Hand a packet to a socket: when it was sent, where another host tells; else 0. Raises OSError."""
+    if isinstance(sock, DistantSocket):
+        return sock.fire(packet, address)
+    if address is None:
+        sock.send(packet)
+    else:
+        sock.sendto(packet, address)
+    return 0
 
 
 @contextmanager
@@ -268,7 +286,7 @@ def owned_by(uid: int) -> Iterator[None]:
         _libc.setfsuid(before)
 
 
-def configure(sock: socket.socket, probe: Probe) -> None:
+def configure(sock: AnySocket, probe: Probe) -> None:
     """Give a socket the probe's TTL, fragmentation, mark and interface. Raises OSError, NotPermitted.
 
     With DF it meets what a program's socket meets: EMSGSIZE where the route, or what the kernel has learned
@@ -296,7 +314,7 @@ def configure(sock: socket.socket, probe: Probe) -> None:
             sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_DO if probe.df else PMTUDISC_DONT)
 
 
-def _dropped(sock: socket.socket) -> int:
+def _dropped(sock: AnySocket) -> int:
     """How many packets a socket had no room for since it was opened (SO_MEMINFO)."""
     memory = sock.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 4 * (DROPS + 1))
     return int(struct.unpack_from("=I", memory, 4 * DROPS)[0]) if len(memory) > 4 * DROPS else 0
@@ -316,7 +334,7 @@ def is_link_local(address: str) -> bool:
     return address.lower().startswith("fe80:")
 
 
-def _received(sock: socket.socket) -> Iterator[tuple[bytes, int, tuple[str, int]]]:
+def _received(sock: AnySocket) -> Iterator[tuple[bytes, int, tuple[str, int]]]:
     """Data, kernel stamp and sender of each message that waits, of the first ones when they are many."""
     for _ in range(AT_ONCE):
         try:
@@ -325,11 +343,16 @@ def _received(sock: socket.socket) -> Iterator[tuple[bytes, int, tuple[str, int]
             return
         except OSError:  # an ICMP error that the kernel reports here once; it is in the error queue, too
             continue
-        yield data, stamp_of(ancillary), address
+        yield data, _stamp(sock, ancillary), address
+
+
+def _stamp(sock: AnySocket, ancillary: list[tuple[int, int, bytes]]) -> int:
+    """The kernel's stamp, by the clock of this machine."""
+    return stamp_of(ancillary) + (sock.shift_ns if isinstance(sock, DistantSocket) else 0)
 
 
 def _errors_received(
-    sock: socket.socket,
+    sock: AnySocket,
 ) -> Iterator[tuple[bytes, int, list[tuple[int, int, bytes]], tuple[str, int]]]:
     """Quoted payload, kernel stamp, control messages and quoted destination of the errors that wait (ip(7),
     IP_RECVERR).
@@ -339,7 +362,7 @@ def _errors_received(
             data, ancillary, _, address = sock.recvmsg(65536, 512, MSG_ERRQUEUE)
         except OSError:
             return
-        yield data, stamp_of(ancillary), ancillary, address
+        yield data, _stamp(sock, ancillary), ancillary, address
 
 
 def _icmp_error(ancillary: list[tuple[int, int, bytes]]) -> IcmpError | None:

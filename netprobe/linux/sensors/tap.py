@@ -15,9 +15,11 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
+from typing import TypeAlias
 
 from msgspec import Struct
 
+from netprobe.kernel.elsewhere import DistantSocket
 from netprobe.kernel.received import Header, Piece
 from netprobe.wire.bpf import RET, Instruction, packed
 from netprobe.wire.dissect import ETHERNET, RAW_IP
@@ -43,6 +45,7 @@ _TIMESPEC = struct.Struct("=qq")  # struct __kernel_timespec
 _ALIGNMENT = struct.calcsize("@N")  # of a control message
 
 _libc = ctypes.CDLL(None, use_errno=True)
+AnySocket: TypeAlias = "socket.socket | DistantSocket"
 
 
 class _Buffers:
@@ -62,7 +65,8 @@ class _Buffers:
 class Caught(Struct, frozen=True):
     """A frame as a tap caught it.
 
-    `stamp_ns` is the kernel's, since the epoch; `packet_type` is PACKET_HOST and so on.
+    `stamp_ns` is the kernel's, since the epoch; where that is another host's, it may be wrong by `bound_ns`.
+    `packet_type` is PACKET_HOST and so on.
     """
 
     namespace: str
@@ -73,6 +77,7 @@ class Caught(Struct, frozen=True):
     wire_length: int
     link_type: int
     index: int
+    bound_ns: int = 0
 
 
 class Room(Struct, frozen=True):
@@ -168,25 +173,7 @@ class Tap:
 
     def caught(self, taken: Taken) -> Caught:
         """A frame that `take` gave. The tap has to be open still: it asks for the interface's name."""
-        address, control, frame = taken
-        index, hatype, packet_type = struct.unpack_from("=iHB", address, 4)
-        ancillary = _messages(control)
-        length, tag = _auxiliary(ancillary)
-        ethernet = hatype in ETHERNET_DEVICES
-        if tag and ethernet:  # the kernel keeps the tag beside the frame
-            frame, length = frame[:12] + tag + frame[12:], length + 4
-        link_type = ETHERNET if ethernet else RAW_IP
-        length = min(length, LONGEST) or len(frame)
-        return Caught(
-            self.namespace,
-            self.name(index),
-            stamp_of(ancillary),
-            packet_type,
-            frame,
-            length,
-            link_type,
-            index,
-        )
+        return caught(self.namespace, self.name(index_of(taken)), taken)
 
     def name(self, index: int) -> str:
         """The name of the interface, remembered; "if7" when it is gone.
@@ -209,34 +196,61 @@ class Tap:
         return int(dropped)
 
 
+def index_of(taken: Taken) -> int:
+    """The interface's, in the struct sockaddr_ll of a frame."""
+    [index] = struct.unpack_from("=i", taken[0], 4)
+    return int(index)
+
+
+def caught(namespace: str, interface: str, taken: Taken, shift_ns: int = 0, bound_ns: int = 0) -> Caught:
+    """A frame as it was caught on an interface of a namespace, on a host whose clock is so far behind."""
+    address, control, frame = taken
+    index, hatype, packet_type = struct.unpack_from("=iHB", address, 4)
+    ancillary = messages_of(control)
+    length, tag = _auxiliary(ancillary)
+    ethernet = hatype in ETHERNET_DEVICES
+    if tag and ethernet:  # the kernel keeps the tag beside the frame
+        frame, length = frame[:12] + tag + frame[12:], length + 4
+    link_type = ETHERNET if ethernet else RAW_IP
+    length = min(length, LONGEST) or len(frame)
+    stamp_ns = stamp_of(ancillary) + shift_ns
+    return Caught(namespace, interface, stamp_ns, packet_type, frame, length, link_type, index, bound_ns)
+
+
 def buffers() -> _Buffers:
     """A place to receive into."""
     return _Buffers()
 
 
-def bind_packet(sock: socket.socket, index: int, protocol: int) -> None:
+def bind_packet(sock: AnySocket, index: int, protocol: int) -> None:
     """Bind an AF_PACKET socket to an interface; index 0 is every interface, also one that comes later.
 
     By hand, since Python's bind knows interfaces by name only, and only by names that are UTF-8. Raises
     OSError.
     """
     address = struct.pack("=HHi12x", socket.AF_PACKET, socket.htons(protocol), index)
+    if isinstance(sock, DistantSocket):
+        sock.bind(address)
+        return
     if _libc.bind(sock.fileno(), address, len(address)):
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
 
 
-def attach(sock: socket.socket, instructions: tuple[Instruction, ...]) -> None:
+def attach(sock: AnySocket, instructions: tuple[Instruction, ...]) -> None:
     """Give a socket its kernel filter."""
+    if isinstance(sock, DistantSocket):
+        sock.attach(packed(instructions))
+        return
     code = ctypes.create_string_buffer(packed(instructions), len(instructions) * 8)
     sock.setsockopt(
         socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("@HP", len(instructions), ctypes.addressof(code))
     )
 
 
-def empty(sock: socket.socket) -> None:
+def empty(sock: AnySocket) -> None:
     """Throw away what is queued at a socket whose filter takes no more."""
-    while True:
+    while not isinstance(sock, DistantSocket):  # which is emptied with its filter
         try:
             sock.recv(1)
         except OSError as error:
@@ -244,8 +258,11 @@ def empty(sock: socket.socket) -> None:
                 return
 
 
-def enlarge(sock: socket.socket) -> None:
+def enlarge(sock: AnySocket) -> None:
     """Give a socket a long queue; without privilege as long as the system allows."""
+    if isinstance(sock, DistantSocket):
+        sock.enlarge()
+        return
     try:
         sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER)
     except PermissionError:
@@ -263,7 +280,7 @@ def stamp_of(ancillary: list[tuple[int, int, bytes]]) -> int:
     return 0
 
 
-def _messages(data: bytes) -> list[tuple[int, int, bytes]]:
+def messages_of(data: bytes) -> list[tuple[int, int, bytes]]:
     """The control messages in a buffer (cmsg(3))."""
     messages, at, head = [], 0, struct.calcsize("@Nii")
     while at + head <= len(data):

@@ -1,0 +1,329 @@
+"""What one host contributes to one observation: its taps, and the sockets of the source if that is there.
+
+A thread hears what the agent has taken; whoever observes waits for a descriptor, as for a socket's.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import socket
+import struct
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from netprobe.errors import CannotLook
+from netprobe.kernel.elsewhere import Distant, DistantSocket, Elsewhere, Post
+from netprobe.linux.sensors.tap import messages_of
+
+from .connection import Pending
+from .questions import Questions
+
+WAIT_NS = 1_000_000_000  # of one `take`
+SEND_S = 2.0  # for a host to say that it has sent
+ARM_S = 3.0
+END_S = 2.0
+_RUNS = itertools.count()
+_Operation = list[Any]
+_Then = Callable[[Any], None]
+
+
+class DistantPost(Post):
+    """One run of the agent. `end` it."""
+
+    def __init__(self, questions: Questions) -> None:
+        self._questions = questions
+        self._run = f"{os.getpid()}-{next(_RUNS)}-{time.monotonic_ns()}"
+        self.gone = ""
+        self.shift_ns, self.bound_ns = questions.clock()
+        self._asked: list[list[Any]] = []
+        self._arming: Pending | None = None
+        self._refused: list[OSError | None] = []
+        self._lock = threading.Condition()
+        self._frames: dict[int, list[Distant]] = {}
+        self._heard: dict[int, deque[list[Any]]] = {}
+        self._sent: dict[int, tuple[int, int]] = {}
+        self._taps: dict[int, tuple[int, bool]] = {}
+        self._sockets = itertools.count()
+        self._fired = itertools.count()
+        self._told: list[tuple[_Operation, _Then | None]] = []
+        self._place: int | None = None
+        self._thread: threading.Thread | None = None
+        self._is_made = self._is_over = False
+        self._asleep, self._wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        weakref.finalize(self, _close, self._asleep, self._wake)
+
+    # --- taps
+
+    def tap(self, place: Elsewhere, program: bytes, frames: int, size: int) -> int:
+        """A tap to be armed, which keeps so many frames and bytes: its number."""
+        self._asked.append([place.number, program, frames, size])
+        return len(self._asked) - 1
+
+    def arm(self) -> None:
+        """Begin to arm the taps."""
+        if self._asked:
+            self._is_made = True
+            self._arming = self._begin("arm", self._asked, ARM_S)
+
+    def armed(self, tap: int) -> OSError | None:
+        """Why this tap could not be armed; None when it listens."""
+        if self._arming is not None:
+            answers = self._result(self._arming, len(self._asked))
+            self._refused, self._arming = [self._refusal(each) for each in answers], None
+        return self._refused[tap]
+
+    def _refusal(self, answer: Any) -> OSError | None:
+        if answer is None:
+            return None
+        code, text = (answer.get("errno"), answer.get("text")) if isinstance(answer, dict) else (None, None)
+        return self._questions.error(code if isinstance(code, int) else errno.EPROTO, text and str(text))
+
+    def _begin(self, verb: str, argument: Any, patience_s: float) -> Pending:
+        return self._questions.connection.begin(verb, self._run, argument, timeout=patience_s)
+
+    def _result(self, pending: Pending, count: int) -> list[Any]:
+        """So many answers; of a host that is lost or late, that for each."""
+        try:
+            answers = pending.result()
+        except OSError as error:
+            self._lose(str(error.strerror or error))
+            return [{"errno": error.errno or errno.EIO, "text": str(error.strerror or error)}] * count
+        if isinstance(answers, list) and len(answers) == count:
+            return answers
+        return [{"errno": errno.EPROTO, "text": "an answer that is none"}] * count
+
+    def taken(self, tap: int) -> list[Distant]:
+        """The frames that have come of a tap."""
+        with suppress(BlockingIOError):
+            os.read(self._asleep, 4096)
+        with self._lock:
+            found = self._frames.pop(tap, None)
+        return found or []
+
+    def lost(self, tap: int) -> tuple[int, bool]:
+        """How many frames a tap had no room for, and whether it was full: after `end`."""
+        return self._taps.get(tap, (0, False))
+
+    # --- sockets
+
+    def socket(self, place: Elsewhere, family: int, kind: int, protocol: int, uid: int) -> Sock:
+        """A socket in a namespace of the host; all of a run are in one."""
+        if self._place not in (None, place.number):
+            raise CannotLook(f"{self._questions.name}: a probe starts in one namespace")
+        self._place = place.number
+        number = next(self._sockets)
+        self.tell(["socket", family, int(kind), protocol, uid])
+        return Sock(self, number, family, kind == socket.SOCK_RAW)
+
+    def tell(self, operation: _Operation, then: _Then | None = None) -> None:
+        """Something is to be done with a socket, soon; `then` gets its answer."""
+        self._told.append((operation, then))
+
+    def settle(self) -> None:
+        """Do what was told. Raises the first OSError of it."""
+        told, self._told = self._told, []
+        if not told:
+            return
+        self._is_made = True
+        operations = [operation for operation, _ in told]
+        answers = self._questions.call("sender", self._run, self._place, operations)
+        if not isinstance(answers, list) or len(answers) != len(told):
+            raise CannotLook(f"{self._questions.name} gives other answers than it was asked for")
+        for (_, then), answer in zip(told, answers, strict=True):
+            if isinstance(answer, dict):
+                raise self._refusal(answer) or OSError(errno.EPROTO, "")
+            if then is not None:
+                then(answer)
+
+    def fire(self, number: int, data: bytes, address: Any) -> int:
+        """Send, and say when that was. Raises OSError with the kernel's refusal, CannotLook for a lost host.
+        """
+        shot, end = next(self._fired), time.monotonic() + SEND_S
+        where = None if address is None else list(address)
+        self._questions.call("fire", self._run, [[number, data, where, 0]], patience_s=SEND_S)
+        with self._lock:
+            while shot not in self._sent and not self.gone:
+                if not self._lock.wait(max(0.0, end - time.monotonic())):
+                    break
+            if shot not in self._sent:
+                raise CannotLook(self.gone or f"{self._questions.name} did not say whether it has sent")
+            stamp_ns, code = self._sent[shot]
+        if code:
+            raise OSError(code, os.strerror(code))
+        return stamp_ns + self.shift_ns
+
+    def message(self, number: int, is_error: bool) -> list[Any] | None:
+        """The next message that a socket has heard."""
+        with suppress(BlockingIOError):
+            os.read(self._asleep, 4096)
+        with self._lock:
+            waiting = self._heard.get(number * 2 + is_error)
+            return waiting.popleft() if waiting else None
+
+    # --- hearing
+
+    def fileno(self) -> int:
+        """A descriptor that can be read when something has come."""
+        return self._asleep
+
+    def begin(self) -> None:
+        """Begin to hand out what comes. Raises OSError of what a socket was told."""
+        self.settle()
+        if self._thread is None and not self.gone:
+            name = f"netprobe {self._questions.name} observes"
+            self._thread = threading.Thread(target=self._listen, name=name, daemon=True)
+            self._thread.start()
+
+    def _listen(self) -> None:
+        while not self._is_over and not self.gone:
+            try:
+                self._take(self._begin("take", WAIT_NS, WAIT_NS / 1e9 + END_S).result())
+            except OSError as error:
+                if not self._is_over:
+                    self._lose(str(error.strerror or error))
+
+    def _lose(self, why: str) -> None:
+        with self._lock:
+            self.gone = self.gone or why
+            self._lock.notify_all()
+        self._rouse()
+
+    def _rouse(self) -> None:
+        with suppress(OSError):  # it is awake already
+            os.write(self._wake, b"x")
+
+    def _take(self, answer: Any) -> None:
+        """Note what an answer to `take` has."""
+        try:
+            with self._lock:
+                for number, stamp_ns, code in answer["sent"]:
+                    self._sent[int(number)] = int(stamp_ns), int(code)
+                for tap, name, address, control, frame in answer["frames"]:
+                    caught = str(name), bytes(address).ljust(20, b"\0"), bytes(control), bytes(frame)
+                    self._frames.setdefault(int(tap), []).append(caught)
+                for number, data, control, address, is_error in answer["heard"]:
+                    message = [bytes(data), messages_of(bytes(control)), _address(bytes(address))]
+                    self._heard.setdefault(int(number) * 2 + bool(is_error), deque()).append(message)
+                for number, dropped, is_full in answer.get("taps", ()):
+                    self._taps[int(number)] = int(dropped), bool(is_full)
+                self._lock.notify_all()
+        except (TypeError, ValueError, LookupError, struct.error) as error:
+            self._lose(f"{self._questions.name} gives other answers than it was asked for ({error})")
+        self._rouse()
+
+    def end(self) -> None:
+        """Nothing more is sent or heard, but what has come already. Harmless when repeated."""
+        if self._is_over:
+            return
+        self._is_over = True
+        self._questions.over(self)
+        if self._is_made and not self.gone:
+            try:
+                self._take(self._questions.connection.call("finish", self._run, timeout=END_S))
+            except OSError as error:
+                self._lose(str(error.strerror or error))
+        if self._thread is not None:
+            self._thread.join(END_S)
+
+
+def _close(*fds: int) -> None:
+    for fd in fds:
+        os.close(fd)
+
+
+class Sock(DistantSocket):
+    """A socket of the agent."""
+
+    def __init__(self, post: DistantPost, number: int, family: int, is_raw: bool) -> None:
+        self._post, self._number, self._is_raw = post, number, is_raw
+        self.family, self.shift_ns = family, post.shift_ns
+        self._name: Any = None
+        self._is_heard = False
+
+    def setsockopt(self, level: int, option: int, value: int | bytes, /) -> None:
+        """setsockopt(2), soon."""
+        self._post.tell(["setsockopt", self._number, level, option, value])
+
+    def getsockopt(self, level: int, option: int, size: int, /) -> bytes:
+        """getsockopt(2); nothing where the host does not say."""
+        found: list[bytes] = []
+        self._post.tell(["getsockopt", self._number, level, option, size], found.append)
+        with suppress(OSError, CannotLook):
+            self._post.settle()
+        return bytes(found[0]) if found else b""
+
+    def bind(self, address: Any, /) -> None:
+        """bind(2); at once where it may be refused."""
+        plain = isinstance(address, bytes)
+        self._post.tell(["bind", self._number, address if plain else list(address)])
+        if not plain:
+            self._post.tell(["getsockname", self._number], self._named)
+        if plain or self._is_raw or address[1]:
+            self._post.settle()
+
+    def _named(self, name: Any) -> None:
+        self._name = tuple(name)
+
+    def connect(self, address: Any, /) -> None:
+        """connect(2), soon."""
+        self._name = None
+        self._post.tell(["connect", self._number, list(address)])
+
+    def getsockname(self) -> Any:
+        """The address of the socket."""
+        if self._name is None:
+            self._post.tell(["getsockname", self._number], self._named)
+        self._post.settle()
+        return self._name
+
+    def attach(self, program: bytes) -> None:
+        """A filter, and an empty queue, soon."""
+        self._post.tell(["filter", self._number, program])
+
+    def enlarge(self) -> None:
+        """A long queue, soon."""
+        self._post.tell(["enlarge", self._number])
+
+    def hear(self) -> None:
+        """From now on `recvmsg` has what comes."""
+        self._is_heard = True
+        self._post.tell(["hear", self._number])
+
+    def fire(self, data: bytes, address: Any = None) -> int:
+        """Send, and say when that was."""
+        return self._post.fire(self._number, data, address)
+
+    def recvmsg(self, _size: int, _room: int, flags: int = 0, /) -> tuple[bytes, list[Any], int, Any]:
+        """What has come, or an error of the queue of errors. Raises BlockingIOError when there is none."""
+        message = self._post.message(self._number, bool(flags))
+        if message is None:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        data, ancillary, address = message
+        return data, ancillary, 0, address
+
+    def fileno(self) -> int:
+        """A descriptor that can be read when something has come."""
+        return self._post.fileno()
+
+    def close(self) -> None:
+        """It is closed with what is told next; one that is heard with the run."""
+        if not self._is_heard:
+            self._post.tell(["close", self._number])
+
+
+def _address(raw: bytes) -> tuple[Any, ...]:
+    """A struct sockaddr as Python writes it."""
+    family = int.from_bytes(raw[:2], "little") if len(raw) >= 2 else 0
+    if family == socket.AF_INET and len(raw) >= 8:
+        return socket.inet_ntop(socket.AF_INET, raw[4:8]), int.from_bytes(raw[2:4], "big")
+    if family == socket.AF_INET6 and len(raw) >= 28:
+        scope = struct.unpack_from("=I", raw, 24)[0]
+        return socket.inet_ntop(socket.AF_INET6, raw[8:24]), int.from_bytes(raw[2:4], "big"), 0, scope
+    return "", 0
