@@ -31,7 +31,7 @@ from netprobe.model import (
 )
 from netprobe.model.command import quoted
 
-from .connection import Connection
+from .connection import AgentConnection
 from .directory import HostDirectory
 from .place import DistantNamespace
 from .questions import Questions, Rehearsal, Request
@@ -55,7 +55,7 @@ class Host(Machine):
     def __init__(
         self,
         name: str,
-        connection: Connection,
+        connection: AgentConnection,
         exclude: Sequence[str] = (),
         crafter: Crafter | None = None,
         way: tuple[str, ...] | None = None,

@@ -143,7 +143,9 @@ class DistantPost(Post):
                 then(answer)
 
     def fire(self, number: int, data: bytes, address: Any) -> int:
-        """Send, and say when that was. Raises OSError with the kernel's refusal, CannotLook for a lost host.
+        """Send, and say when that was.
+
+        Raises OSError with the kernel's refusal, CannotLook for a host that is lost.
         """
         shot, end = next(self._fired), time.monotonic() + SEND_S
         where = None if address is None else list(address)

@@ -19,7 +19,7 @@ from netprobe.kernel.elsewhere import Elsewhere
 from netprobe.linux import deadline
 
 from .agent import Malformed
-from .connection import Connection, ConnectionLost, Pending
+from .connection import AgentConnection, ConnectionLost, Pending
 
 PATIENCE_S = 10.0
 SHARE = 0.6  # of what is left of a question: the other hosts are asked in it as well
@@ -47,7 +47,7 @@ class Questions:
     A host that did not answer in time is not waited for again in the same question.
     """
 
-    def __init__(self, name: str, connection: Connection) -> None:
+    def __init__(self, name: str, connection: AgentConnection) -> None:
         self.name, self.connection = name, connection
         self._is_late = self._is_rehearsing = False
         self._known: dict[Key, Any] = {}
@@ -111,11 +111,12 @@ class Questions:
         if self._is_late:
             raise self._late()
         patience_s = deadline.share(patience_s, SHARE)
+        end = time.monotonic() + patience_s
         try:
             pending = self.connection.begin(verb, *arguments, timeout=patience_s)
         except Malformed as error:  # a name that is no text
             raise OSError(errno.EINVAL, str(error)) from error
-        return pending, time.monotonic() + patience_s
+        return pending, end
 
     def _result(self, pending: Pending, end: float) -> Any:
         try:

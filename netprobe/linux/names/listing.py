@@ -55,8 +55,14 @@ def list_spaces(directory: Directory) -> tuple[Space, ...]:
     seen, closed = meet_all(directory, _look)
     wires, shared = _wires(directory, seen), _shared_names((*seen.values(), *closed))
     spaces = (_space(each, seen, wires) for each in (*seen.values(), *closed))
-    typed = (replace(space, typed=typed_name(space, shared)) for space in spaces)
+    typed = (_typed(space, shared, directory.prefix) for space in spaces)
     return tuple(sorted(typed, key=lambda space: (space.kind, natural(space.name))))
+
+
+def _typed(space: Space, shared: Container[str], prefix: str) -> Space:
+    """The namespace with the words by which a person writes it; `prefix` of its host stands before all."""
+    typed = typed_name(replace(space, name=space.name.removeprefix(prefix)), shared)
+    return replace(space, typed=prefix + typed, names=tuple(prefix + name for name in space.names))
 
 
 def _shared_names(all_seen: Sequence[MetSpace]) -> frozenset[str]:

@@ -1,0 +1,122 @@
+"""The same lab namespace read and observed from here, and over an agent in a process behind a pipe. Runs inside a lab, by `lab.call`."""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+
+from netprobe.codec import run_to_json
+from netprobe.engine import ask
+from netprobe.fleet.host import Host
+from netprobe.fleet.pipe import open_pipe, sent
+from netprobe.linux.machine import Machine
+from netprobe.model import AskRoute, ReadNamespace, RouteQuery, Snapshot
+from netprobe.question import Question
+
+PYTHON = getattr(sys, "_base_executable", sys.executable)
+BY_THE_WAY = ("clock", "shut")  # these wait for nothing that is needed
+
+
+class Counted:
+    """A connection that notes what is asked of it."""
+
+    def __init__(self, connection: Any) -> None:
+        self.verbs: list[str] = []
+        self._begin, connection.begin = connection.begin, self.begin
+
+    def begin(self, verb: str, *arguments: Any, **options: Any) -> Any:
+        if verb not in BY_THE_WAY:
+            self.verbs.append(verb)
+        return self._begin(verb, *arguments, **options)
+
+    def taken(self) -> list[str]:
+        """What was asked since the last call."""
+        verbs, self.verbs = self.verbs, []
+        return verbs
+
+
+@contextmanager
+def host() -> Iterator[tuple[Host, Counted]]:
+    """This machine, as the host h1."""
+    with open_pipe("h1", sent(PYTHON), timeout=30) as connection:
+        counted = Counted(connection)
+        with Host("h1", connection) as opened:
+            yield opened, counted
+
+
+def namespaces(*names: str) -> list[tuple[list[str], dict[str, str], list[str]]]:
+    """Of each namespace the parts that it has, how those differ that are read otherwise over the agent, and what was asked for that."""
+    found = []
+    with Machine() as machine, host() as (distant, counted):
+        for name in names:
+            assert machine.resolve(name).namespace == name
+            assert distant.resolve(name).namespace == f"h1:{name}"
+            counted.taken()
+            there = distant.read(Snapshot(), [ReadNamespace(f"h1:{name}")])[f"h1:{name}"]
+            verbs = counted.taken()
+            here = machine.read(Snapshot(), [ReadNamespace(name)])[name]
+            assert there.name == f"h1:{name}"
+            found.append((*_compared(msgspec.to_builtins(here), unprefixed(msgspec.to_builtins(there))), verbs))
+    return found
+
+
+def _compared(here: dict[str, Any], there: dict[str, Any]) -> tuple[list[str], dict[str, str]]:
+    other = {part: f"{there[part]!s:.400} is not {here[part]!s:.400}" for part in here if unprefixed(here[part]) != there[part]}
+    return [part for part in here if here[part]], other
+
+
+def together(*names: str) -> list[str]:
+    """What is asked when these are read at once."""
+    with host() as (distant, counted):
+        for name in names:
+            distant.resolve(name)
+        counted.taken()
+        distant.read(Snapshot(), [ReadNamespace(f"h1:{name}") for name in names])
+        return counted.taken()
+
+
+def routes(name: str, *destinations: str) -> tuple[list[Any], list[Any], list[str]]:
+    """The kernel's answers to route lookups, both ways."""
+    queries = [RouteQuery(None, destination) for destination in destinations]
+    with Machine() as machine, host() as (distant, counted):
+        machine.resolve(name)
+        distant.resolve(name)
+        counted.taken()
+        there = distant.read(Snapshot(), [AskRoute(f"h1:{name}", query) for query in queries]).answers
+        here = machine.read(Snapshot(), [AskRoute(name, query) for query in queries]).answers
+        return [msgspec.to_builtins(each.answer) for each in here], [msgspec.to_builtins(each.answer) for each in there], counted.taken()
+
+
+def runs(options: dict[str, Any]) -> tuple[bytes, bytes, list[str]]:
+    """The run that answers a question, both ways, and what was asked of the agent for that."""
+    question = Question(**options)
+    with Machine() as machine:
+        here = ask(machine, question)
+    with host() as (distant, counted):
+        there = ask(distant, question)
+        return zlib.compress(run_to_json(here)), zlib.compress(run_to_json(there)), counted.taken()
+
+
+def spaces() -> tuple[list[Any], list[Any], list[str]]:
+    """The namespaces that can be seen, both ways."""
+    with Machine() as machine, host() as (distant, counted):
+        counted.taken()
+        there = [msgspec.to_builtins(each) for each in distant.spaces()]
+        verbs = counted.taken()
+        return [msgspec.to_builtins(each) for each in machine.spaces()], there, verbs
+
+
+def unprefixed(value: Any) -> Any:
+    """A value of h1 as it would be of this machine."""
+    if isinstance(value, str):
+        return value.replace("h1:", "")
+    if isinstance(value, dict):
+        return {unprefixed(key): unprefixed(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [unprefixed(each) for each in value]
+    return value
