@@ -69,7 +69,7 @@ def test_all_namespaces_are_listed_as_from_here(odd: Lab) -> None:
     here, there, verbs = odd.call(both_ways.spaces)
     assert {each["name"] for each in there} >= {"h1:host", "h1:red", "h1:c1", "h1:c2", "h1:internet"}
     own = [each for each in there if "agent" not in each["name"]]
-    assert [unprefixed(each) for each in own] == here
+    assert unprefixed(own) == unprefixed(here)
     assert all(each["typed"].startswith("h1:") for each in there)
     assert len(verbs) <= 10 * len(there)
 
