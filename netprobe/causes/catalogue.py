@@ -66,9 +66,8 @@ ASKED: tuple[Rule, ...] = (
 def explain(case: Case) -> Cause | None:
     """The root cause of a case: of the predicted end, else of what lies in the gap, else `unknown`."""
     readings = [case] if case.stop is not None else [case, gaps.suspected(case) or case]
-    return next(
-        (found for reading in readings if (found := _first(reading)) is not None), None
-    ) or own.unknown(readings[-1])
+    found = next((found for reading in readings if (found := _first(reading)) is not None), None)
+    return found or own.lost_between_hosts(readings[-1]) or own.unknown(readings[-1])
 
 
 def _first(case: Case) -> Cause | None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from netprobe.diagnose.evidence import Case
-from netprobe.model import Leg
+from netprobe.model import Leg, Stop
+from netprobe.model.lookup import where
 
 
 def suspected(case: Case) -> Case | None:
@@ -17,5 +18,15 @@ def suspected(case: Case) -> Case | None:
     The packet was seen before the suspect - an XDP or tc program, a queueing discipline, a rule that netprobe
     cannot evaluate - and not behind it, and the model lets it pass everything else in between.
     """
-    found = case.suspects(case.leg or Leg.REQUEST) if case.watched else ()
+    leg = case.leg or Leg.REQUEST
+    found = (*case.suspects(leg), *_misdirected(case, leg)) if case.watched else ()
     return replace(case, stop=found[0]) if found else None
+
+
+def _misdirected(case: Case, leg: Leg) -> tuple[Stop, ...]:
+    """The neighbour entry that gave a frame a MAC which the interface it was last seen at does not have."""
+    last = case.last_seen(leg)
+    place = case.snapshot.link_at(last.place) if last is not None else None
+    if last is None or place is None or last.flow.dst_mac in (None, place[1].mac):
+        return ()
+    return where(last.suspects, code="neigh-wrong-entry")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
+from netprobe.diagnose import between
 from netprobe.diagnose.evidence import Case, source_place, where
 from netprobe.model import Cause, Command, Confidence, Evidence, Leg, Object, Place, Source, Stage
 
@@ -54,6 +57,28 @@ def tap_starved(case: Case) -> Cause | None:
     )
 
 
+def lost_between_hosts(case: Case) -> Cause | None:
+    """The packet left one host and did not come to the other: the network between them loses it.
+
+    What: Between two hosts are switches, routers, firewalls, hypervisors and the rules of a cloud (security
+    groups, network policies), none of which netprobe can read. The configuration of both hosts lets the
+    packet pass, the one sends it, and the other never gets it. Often UDP port 4789 of a VXLAN is not let
+    through, or packets of full size are too long for a network on the way.
+
+    How we know: The taps of both hosts watched. The packet was seen to leave the one, and not to come in at
+    the other, by the interface that has the address it is for; or the question for that address was lost so.
+
+    Fix: Ask those who run the network between the hosts, with the addresses and the port that the report
+    names. See whether small packets pass.
+        netprobe trace SRC DST --size 0
+        ip netns exec NAMESPACE tcpdump -ni IFACE   # on the other host, while the probe is sent
+
+    See: RFC 7348 (VXLAN); RFC 8085, 3.6 (UDP and middleboxes)
+    """
+    found = between.lost(case) if case.stop is None and case.watched else None
+    return None if found is None else replace(case, stop=found).cause(found)
+
+
 def unknown(case: Case) -> Cause | None:
     """The packet was lost between two places, and nothing that could be read says why.
 
@@ -92,4 +117,4 @@ def unknown(case: Case) -> Cause | None:
     return Cause("unknown", place, text, evidence=case.witnesses(), confidence=Confidence.UNKNOWN)
 
 
-CAUSES = (tap_starved, unknown)
+CAUSES = (tap_starved, lost_between_hosts, unknown)

@@ -44,6 +44,7 @@ from .evidence import Case, suspects_of
 from .last_hop import with_last_hop
 from .nat_evidence import confirmed
 from .refused import from_beyond
+from .silence import heard
 from .strangers import heeded
 from .verdict import (
     RANDOM_DROP,
@@ -210,11 +211,30 @@ def _rooted(case: Case, verdict: Verdict, searches: Searching | None) -> Case:
     if verdict is Verdict.INTERMITTENT and not case.watched:
         return replace(case, stop=find(suspects_of((*case.request, *case.reply)), code=RANDOM_DROP))
     stop = believed(case, verdict)
+    if (stop is None or stop.code == "unknown") and (found := _told_by_silence(case, verdict, searches)):
+        return found
     # undetermined: what lies behind it nobody knows
     decided = stop is not None and stop.code == "unknown"
     if decided or case.prediction is None or verdict is Verdict.REACHABLE:
         return replace(case, stop=stop)
     return _searched(case, case.prediction, stop, verdict, searches)
+
+
+def _told_by_silence(case: Case, verdict: Verdict, searches: Searching | None) -> Case | None:
+    """The case where a question that nobody answered, at the network between the hosts, shows what stops the
+    probe; None where it does not.
+    """
+    known = None
+    if case.watched and case.prediction is not None and verdict is not Verdict.REACHABLE:
+        known = heard(case.snapshot, case.prediction, case.observations)
+    if known is None:
+        return None
+    anew = replace(case, snapshot=known[0], prediction=known[1])
+    stop = believed(anew, verdict)
+    if stop is None or stop.code == "unknown":
+        return None
+    found = _searched(anew, known[1], stop, verdict, searches)
+    return replace(case, stop=found.stop, leg=found.leg, others=found.others)
 
 
 def _searched(

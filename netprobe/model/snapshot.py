@@ -61,12 +61,14 @@ class FoundWire(Struct, frozen=True):
     """The interfaces, as (namespace, ifindex), at the network between the hosts by which a host takes up what
     is for `sought`, an address or a MAC of its own.
 
-    Of a host that could not be asked nothing is known: `why`, of the first one.
+    Of a host that could not be asked nothing is known: `why`, of the first one. `silent`: somebody of this
+    run has asked who has that address, and got no answer.
     """
 
     sought: str
     ends: tuple[tuple[str, int], ...] = ()
     why: str | None = None
+    silent: bool = False
 
 
 class AskedRoute(Struct, frozen=True):
@@ -149,6 +151,12 @@ class Snapshot(Struct, frozen=True):
 
     def __contains__(self, name: object) -> bool:
         return name in self.namespaces
+
+    def host_of(self, name: str | None) -> str | None:
+        """The namespace in which the host stands whose prefix a name bears; None where that is not known."""
+        prefix = (name or "").partition(":")[0]
+        named = (home for home in self.homes if home.partition(":")[0] == prefix)
+        return next(named, next((home for home in self.homes if ":" not in home), None))
 
     def with_namespace(self, namespace: Namespace) -> Snapshot:
         """This snapshot with `namespace` put in (or in the place of the one with its name)."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from netprobe.model import Link, Object, Stage, Stop
+from netprobe.model import Leg, Link, Object, Stage, Stop
 from netprobe.model.lookup import find, where
 from netprobe.model.uplinks import CABLES
 
@@ -30,7 +30,15 @@ def onward(ground: Ground, name: str, link: Link, packet: Packet) -> Ways:
     beyond: Ways = ()
     if ground.snapshot.homes and link.kind in (*CABLES, "veth"):
         beyond = _at_others(ground, (name, link), packet.scrubbed(leaves=True))
+        if not beyond and _is_to_arrive(packet):
+            text = f"no host has {packet.flow.dst}: what answers for it behind {link.name} is not visible"
+            beyond = (Branch(packet, stop=lost("unknown", name, link, Stage.EXIT, text)),)
     return beyond or (Branch(packet, exit=(name, link)),)
+
+
+def _is_to_arrive(packet: Packet) -> bool:
+    """Whether a packet is for one of the hosts: an answer, or what a tunnel sends to its other end."""
+    return not packet.flow.protocol.on_segment and (packet.leg is Leg.REPLY or bool(packet.inside))
 
 
 def _at_others(ground: Ground, out: _Place, packet: Packet) -> Ways:

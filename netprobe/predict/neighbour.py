@@ -101,6 +101,8 @@ def ask(ground: Ground, carry: Carry, name: str, link: Link, address: str, packe
         return Resolution(best.mac, f"neighbour {best.mac}{whose}", rivals=rivals, suspects=best.suspects)
     if found.unread:
         return Resolution(stop=found.unread[0])
+    if found.exits and ground.is_silent(address):
+        return Resolution(stop=nobody_beyond(name, link, address))
     if found.exits:
         return Resolution(None, f"asks the segment beyond {link.name} who has {address}")
     return Resolution(stop=nobody(ground, carry, (name, link), asked, found))
@@ -120,6 +122,14 @@ def _asks_nobody(namespace: Namespace, link: Link, address: str) -> Stop | None:
         return lost("unknown", namespace.name, link, Stage.NEIGHBOUR, text)
     thing, fix = Object("sysctl", key, f"{key} = 0"), fixes.sysctl(key, 3)
     return lost("arp-suppressed", namespace.name, link, Stage.NEIGHBOUR, text, object=thing, fix=fix)
+
+
+def nobody_beyond(name: str, link: Link, address: str) -> Stop:
+    """A question that left for where nobody sees, and got no answer."""
+    entry = f"{address} dev {link.name}"
+    text = f"{name} asked the network beyond {link.name} who has {address}, and nobody answered"
+    thing = Object("neighbour", entry, f"{entry} FAILED")
+    return lost("neigh-no-answer", name, link, Stage.NEIGHBOUR, text, object=thing)
 
 
 def nobody_has(name: str, link: Link, nexthop: str, mac: str | None) -> Stop:

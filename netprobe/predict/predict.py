@@ -327,8 +327,8 @@ def _from_outside(ground: Ground, probe: Probe, trail: Trail, back: Trail) -> Wa
     back.hops += arrived.hops
     if arrived.at is not None:
         return _home(back, walker.arrived(back, *arrived.at, arrived.packet), probe)
-    assert arrived.stop is not None
-    return _home(back, back.drop(arrived.stop), probe)
+    # where the other hosts are asked, an answer may leave once more
+    return _home(back, back.drop(arrived.stop) if arrived.stop else Finish(End.EXIT), probe)
 
 
 __all__ = ["Prediction", "predict"]

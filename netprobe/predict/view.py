@@ -156,8 +156,11 @@ class Ground:
         # the port at which a bridge has heard a MAC on this walk: (namespace, bridge, VLAN, MAC)
         self.heard: dict[tuple[str, int, int | None, str], Link] = {}
         self.learned: dict[tuple[str, int, str], str] = {}
+        # the tunnel end that a VXLAN device has heard a MAC from: (namespace, ifindex, MAC)
+        self.heard_from: dict[tuple[str, int, str | None], str] = {}
         self._peers = {(found.namespace, found.nsid): found for found in snapshot.peers}
-        self._wires = {found.sought: found for found in snapshot.wires}
+        self._wires = {found.sought: found for found in snapshot.wires if not found.silent}
+        self._silent = {found.sought for found in snapshot.wires if found.silent}
         self._macvlans = {(found.namespace, found.index): found for found in snapshot.macvlans}
         self._answers = {(asked.namespace, asked.query): asked for asked in snapshot.answers}
 
@@ -269,6 +272,10 @@ class Ground:
         if found.why is not None and not known:
             raise Unread("the hosts", f"interface with {sought}", found.why, Stage.TRANSMIT)
         return known
+
+    def is_silent(self, address: str) -> bool:
+        """Whether it is known that nobody answers for an address at the network between the hosts."""
+        return address in self._silent
 
     def _uplinks(self, name: str) -> Uplinks:
         return Uplinks(self.snapshot[name], lambda link: self.beyond(name, link.link) is None)

@@ -88,10 +88,13 @@ def _tunnel_end(how: str, mac: str, link: Link) -> Command:
 
 def remotes(ground: Ground, name: str, link: Link, vxlan: Vxlan, mac: str) -> tuple[FdbEntry, ...]:
     """The tunnel ends a frame for `mac` goes to: its own entry, else the default ones (all-zeros MAC), else
-    the device's.
+    the device's. A learned one moves to the end that the MAC was heard from on this walk (vxlan_snoop).
     """
     entries = ground.namespace(name).fdb
     ends = gathered((e.mac, e) for e in entries if e.index == link.index and e.remote is not None)
+    heard = ground.heard_from.get((name, link.index, mac))
+    if heard is not None and not any(entry.static for entry in ends.get(mac, ())):
+        return (FdbEntry(link.index, mac, remote=heard),)
     default = (FdbEntry(link.index, _ANY, remote=vxlan.remote),) if vxlan.remote else ()
     return ends.get(_ANY if is_group(mac) else mac) or ends.get(_ANY, default)
 
@@ -208,6 +211,8 @@ def _unpack(ground: Ground, sender: tuple[str, Link, Vxlan], packet: Packet, tra
     fitting = [(n, d) for n, d in same_port if d.vxlan and d.vxlan.vni == ours.vni]
     if fitting:
         name, device = fitting[0]
+        if device.vxlan is not None and device.vxlan.learning:
+            ground.heard_from[name, device.index, packet.flow.src_mac] = arrived.flow.src
         return (Crossing(name, device, unpacked(packet, arrived, name != there), inward=True),)
     if ground.underlay(*sender[:2]) != sender[0]:
         text = (

@@ -119,7 +119,9 @@ class Walker:
         hops = vxlan.inside(below.hops, answer, f"from {gone.below.packet.flow.dst}")
         if finish is None or finish.end is not End.DELIVER or below.arrived is None:
             stop = arrived.stop if finish is None else finish.stop
-            return (Branch(answer, hops=hops, stop=stop),)
+            away = below.left
+            out = (away.name, away.link) if away is not None and stop is None else None
+            return (Branch(answer, hops=hops, stop=stop, exit=out),)
         unpacked = vxlan.unpacked(answer, below.arrived[2], below.arrived[0] != gone.name)
         return tuple(b.behind(*hops) for b in self.receive(gone.name, gone.link, unpacked, trail=trail))
 
