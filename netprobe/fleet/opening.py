@@ -45,7 +45,8 @@ class OpenFleet(Fleet):
         held: ExitStack,
         here: tuple[str | None, Sequence[str]],
     ) -> None:
-        super().__init__(hosts, unasked, crafter)
+        super().__init__(hosts, {name: str(error) for name, error in unasked.items()}, crafter)
+        self._refused = unasked
         self._held, self._here, self._names = held, here, (*hosts, *unasked)
         self._silent: dict[str, str] = {}  # that did not tell its namespaces, and why
 
@@ -58,6 +59,8 @@ class OpenFleet(Fleet):
     def resolve(self, text: str, inside: Endpoint | None = None) -> Endpoint:
         """The endpoint that `text` names; a source without a host in front is of this machine."""
         host, _ = on_host(text, self._names)
+        if host in self._refused:
+            raise self._refused[host]
         if host is None and inside is None and HERE not in self._hosts:
             named, excluded = self._here
             self._hosts[HERE] = self._held.enter_context(Machine(named, excluded, self._crafter))
@@ -83,7 +86,7 @@ class OpenFleet(Fleet):
 
     def heard(self) -> tuple[str, ...]:
         """What a person should know about how names were found, and which hosts could not be asked."""
-        lost = {**{host: str(why) for host, why in self._unasked.items()}, **self._silent}
+        lost = {**self._unasked, **self._silent}
         return (*super().heard(), *(f"{host} is not in it: {why}" for host, why in lost.items()))
 
 
@@ -176,8 +179,8 @@ def refusal(to: Destination, error: ConnectionLost) -> NetprobeError:
         "login": f"This must work without a question: {login} true\nAn ssh agent, or a key without a"
         " passphrase, does.",
         "key unknown": f"Log in once by hand, and compare the key that ssh shows: {login}",
-        "key changed": "Make sure that it is the same host; then forget its old key (ssh-keygen -R), and log in"
-        f" once by hand: {login}",
+        "key changed": "Make sure that it is the same host; then forget its old key (ssh-keygen -R), and"
+        f" log in once by hand: {login}",
         "python": "Install python3 (3.6 or later) there, or leave the host out: it is then not seen.",
         "old python": "Install python3 (3.6 or later) there, or leave the host out: it is then not seen.",
         "become": "Log in as root, or let sudo run python3 without a password (NOPASSWD in sudoers).",

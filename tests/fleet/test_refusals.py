@@ -1,0 +1,87 @@
+"""Hosts that cannot be asked: what is said, where, what to do next, and the exit code."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from netprobe.lab.hosts import HostsLab
+
+pytestmark = pytest.mark.lab
+
+
+def ls(lab: HostsLab, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return lab.run(["netprobe", "ls", "-q", "--ssh-config", lab.ssh_config, *arguments], timeout=60)
+
+
+@pytest.fixture(scope="module")
+def broken() -> HostsLab:
+    """h1 is well; h2 has no Python, h3 lets nobody in, h4 has another key than ssh knows, h5 is switched off."""
+    from open_labs import open_hosts
+
+    odd = {"h2": ("SetEnv PATH=/nowhere",), "h3": ("DenyUsers root",)}
+    with open_hosts(5, sshd=odd) as lab:
+        known = Path(lab.folder, "known_hosts")
+        lines = known.read_text().splitlines(keepends=True)
+        lines[3] = lines[3].replace(lines[3].split()[2], lines[0].split()[2])
+        known.write_text("".join(lines))
+        lab.power_off("h5")
+        yield lab
+
+
+@pytest.mark.parametrize(
+    ("host", "said", "next_step"),
+    [
+        ("h2", "python", "Install python3"),
+        ("h3", "Permission denied", "must work without a question"),
+        ("h4", "key", "ssh-keygen -R"),
+        ("h5", "", "Look whether this works"),
+        ("h9", "", "Look whether this works"),
+        ("guest@h1", "may not", "--become"),
+    ],
+)
+def test_a_host_that_cannot_be_asked_says_why_and_what_helps(broken: HostsLab, host: str, said: str, next_step: str) -> None:
+    done = ls(broken, "-H", host)
+    assert done.returncode == 3, done.stderr
+    assert done.stdout == ""
+    assert host.removeprefix("guest@") in done.stderr
+    assert said in done.stderr
+    assert next_step in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_others_are_asked_all_the_same(broken: HostsLab) -> None:
+    done = ls(broken, "-H", "h1,h2,h3")
+    assert done.returncode == 0, done.stderr
+    assert set(done.stdout.split()) == {"h1:host", "h1:red", "h1:blue"}
+    assert "h2 is not in it" in done.stderr
+    assert "h3 is not in it" in done.stderr
+
+
+def test_who_is_asked_and_cannot_answer_is_said_with_what_helps(broken: HostsLab) -> None:
+    done = broken.run(["netprobe", "why", "-H", "h1,h2", "--ssh-config", broken.ssh_config, "h2:red", "h1:red"], timeout=60)
+    assert done.returncode == 3, done.stdout
+    assert "h2" in done.stderr
+    assert "Install python3" in done.stderr
+
+
+def test_without_mitogen_the_package_is_named(hosts: HostsLab) -> None:
+    program = (
+        "import sys, importlib.util as u; sys.modules['mitogen'] = None; f = u.find_spec;"
+        " u.find_spec = lambda name, *a: None if name == 'mitogen' else f(name, *a);"
+        " from netprobe.cli import run_line; sys.exit(run_line(['ls', '-H', 'h1']))"
+    )
+    done = hosts.run([sys.executable, "-c", program])
+    assert done.returncode == 3
+    assert "pip install 'netns-netprobe[fleet]'" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["--become"], ["--ssh-config", "x"], ["-H", "h1", "--hosts", "none"], ["-H", "-x"]])
+def test_what_cannot_be_asked_is_a_wrong_question(user: Callable[..., object], words: list[str]) -> None:
+    done = user.run([sys.executable, "-m", "netprobe", "ls", *words])  # type: ignore[attr-defined]
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
