@@ -5,11 +5,8 @@ it is, and what could not be reached is kept with the reason and what to do next
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from contextvars import copy_context
 from importlib.util import find_spec
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from netprobe.errors import CannotLook, NetprobeError, NotPermitted
@@ -25,7 +22,7 @@ from .world import HERE, Fleet, HostWorld
 
 if TYPE_CHECKING:
     from netprobe.linux.sensors.crafter import Crafter
-    from netprobe.model import Endpoint, Space
+    from netprobe.model import Endpoint
 
 MITOGEN = "pip install 'netns-netprobe[fleet]'"
 HELLO_S = 5.0  # for a host to say who it is, once it is connected
@@ -45,10 +42,8 @@ class OpenFleet(Fleet):
         held: ExitStack,
         here: tuple[str | None, Sequence[str]],
     ) -> None:
-        super().__init__(hosts, {name: str(error) for name, error in unasked.items()}, crafter)
-        self._refused = unasked
+        super().__init__(hosts, unasked, crafter)
         self._held, self._here, self._names = held, here, (*hosts, *unasked)
-        self._silent: dict[str, str] = {}  # that did not tell its namespaces, and why
 
     def __enter__(self) -> OpenFleet:
         return self
@@ -59,35 +54,10 @@ class OpenFleet(Fleet):
     def resolve(self, text: str, inside: Endpoint | None = None) -> Endpoint:
         """The endpoint that `text` names; a source without a host in front is of this machine."""
         host, _ = on_host(text, self._names)
-        if host in self._refused:
-            raise self._refused[host]
         if host is None and inside is None and HERE not in self._hosts:
             named, excluded = self._here
             self._hosts[HERE] = self._held.enter_context(Machine(named, excluded, self._crafter))
         return super().resolve(text, inside)
-
-    def spaces(self) -> tuple[Space, ...]:
-        """Every namespace of all hosts, which are asked side by side; who cannot be asked is in `heard`."""
-        pool = ThreadPoolExecutor(len(self._hosts), "netprobe-host")
-        try:
-            asked = {
-                host: pool.submit(copy_context().run, world.spaces) for host, world in self._hosts.items()
-            }
-            return tuple(chain.from_iterable(self._told(host, each) for host, each in asked.items()))
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-    def _told(self, host: str, future: Future[tuple[Space, ...]]) -> tuple[Space, ...]:
-        try:
-            return future.result()
-        except (NetprobeError, OSError) as error:
-            self._silent[host] = str(error)
-            return ()
-
-    def heard(self) -> tuple[str, ...]:
-        """What a person should know about how names were found, and which hosts could not be asked."""
-        lost = {**self._unasked, **self._silent}
-        return (*super().heard(), *(f"{host} is not in it: {why}" for host, why in lost.items()))
 
 
 def open_fleet(
