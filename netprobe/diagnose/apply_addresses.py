@@ -205,7 +205,7 @@ def _made(namespace: Namespace, link: Link, own: InterfaceAddress) -> Iterator[R
     if link.up and primary is own:
         legs = (Nexthop(link.index, flags=() if link.carrier else ("linkdown",)),)
         connected = [_on_loopback(each) if link.kind == "loopback" else each for each in connected]
-        for route in (*connected, *_to_everybody(own)):
+        for route in (*connected, *_to_everybody(own), *_to_any_router(namespace, link, own)):
             yield replace(route, source=source, nexthops=legs)
 
 
@@ -218,6 +218,14 @@ def _to_everybody(own: InterfaceAddress) -> Iterator[Route]:
     address = prefix.broadcast(own.address, own.prefixlen)
     if address is not None:
         yield Route(f"{address}/32", "broadcast", fib.LOCAL, scope="link", protocol="kernel")
+
+
+def _to_any_router(namespace: Namespace, link: Link, own: InterfaceAddress) -> Iterator[Route]:
+    """The address of any router of a network, which one that forwards has as well (addrconf_join_anycast)."""
+    forwards = namespace.number(f"net.ipv6.conf.{link.key}.forwarding")
+    if own.version == 6 and forwards and own.prefixlen < 127 and link.kind != "loopback":
+        anybody = prefix.network(own.address, own.prefixlen).partition("/")[0]
+        yield Route(f"{anybody}/128", "anycast", fib.LOCAL, scope="global", protocol="kernel")
 
 
 def routes_of(address: InterfaceAddress) -> tuple[Route, ...]:

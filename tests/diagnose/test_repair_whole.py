@@ -308,6 +308,33 @@ def test_what_a_far_end_lost_comes_back_though_another_station_misses_it() -> No
     ]
 
 
+def test_two_things_of_which_neither_alone_changes_anything() -> None:
+    """A node's underlay is switched off, and its address is on the loopback, so that its tunnel sends to itself."""
+    network = after(
+        healthy("pod-out-of-the-far-bridge"),
+        "node2: ip address del 192.168.50.2/24 dev u0",
+        "node2: ip address add 192.168.50.2/24 dev lo",
+        "node2: ip link set dev u0 down",
+    )
+    asked = ask("pod2", "10.42.0.1")
+    first = chosen(network, asked)
+    assert said(first) == ["node2: ip link set dev u0 up"]
+    network = after(network, *said(first))
+    assert said(chosen(network, asked)) == [
+        "node2: ip address del 192.168.50.2/24 dev lo",
+        "node2: ip address add 192.168.50.2/24 dev u0",
+    ]
+
+
+def test_an_interface_whose_routes_lead_to_a_gateway_that_it_cannot_reach_has_lost_its_address() -> None:
+    """IPv6 keeps the routes by a gateway when the address goes that made it a neighbour."""
+    network = after(healthy("far-office-no-way-back"), "r2: ip address del fd00:9::2/64 dev wan")
+    assert any(None not in route.gateways for route in network["r2"].routes if route.version == 6)
+    found = chosen(network, ask("pc", "fd00:2::10"))
+    assert found.stop.code == "addr-missing"
+    assert said(found) == ["r2: ip address add fd00:9::2/64 dev wan"]
+
+
 def test_the_end_of_a_cable_that_lies_idle_is_moved_to_who_has_none() -> None:
     """A veth pair whose second end nobody has moved into the namespace: its address is for the reader to know."""
     network = after(

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from msgspec.structs import replace
 from predict.networks import MAC, container, edited, port, probe, tutorial, veth, via
 
-from netprobe.diagnose.repair import harm, search, tried
+from netprobe.diagnose.repair import choice, harm, search, several, tried
 from netprobe.diagnose.repair.candidates import candidates
 from netprobe.diagnose.repair.repair import Loss
 from netprobe.model import FoundPeer, LinkRef, Snapshot
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
+from netprobe.saved import load
 
+RECORDINGS = Path(__file__).parents[1] / "faults/recordings"
 HARM = harm._MOST * (harm._WEIGHED + 1)  # flows, as they are and with each of the first few repairs
 
 
@@ -95,3 +99,22 @@ def test_walks_grow_with_the_candidates(network, monkeypatch) -> None:
     assert by_one[1] <= 1.1 * by_one[0]
     assert by_one[1] <= 3
     assert many[1] <= 3 * many[0] + HARM
+
+
+def test_what_one_repair_does_and_the_next_undoes_is_searched_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address that a bridge gets and loses again leads to where it began."""
+    run = load(str(RECORDINGS / "published-container-got-another-address.pcapng"))[1]
+    snapshot, asked = run.snapshot, run.report.probe
+    lost = predict(snapshot, asked, ask=False)
+    assert isinstance(lost, Prediction)
+    assert lost.stop is not None
+    searched = [Loss.of(snapshot, lost, lost.stop).snapshot.namespaces]
+
+    def look(then: Snapshot, *args: object) -> object:
+        assert then.namespaces not in searched
+        searched.append(then.namespaces)
+        return search.search(then, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(several, "search", look)
+    assert choice.choose(snapshot, lost, lost.stop).stop.code == "dnat-dead-target"
+    assert len(searched) > 2

@@ -22,12 +22,14 @@ _MOST = 400  # candidates; a walk takes about a millisecond
 
 class Results(Struct, frozen=True):
     """The repairs with which the probe passes, the best first; those with which it gets further; those that
-    restore something, with which it is lost elsewhere; and what would have to be read to try the others.
+    restore something, with which it is lost elsewhere, or as before; and what would have to be read to try
+    the others.
     """
 
     repairs: tuple[Repair, ...] = ()
     partial: tuple[Repair, ...] = ()
     aside: tuple[Repair, ...] = ()
+    idle: tuple[Repair, ...] = ()
     needs: tuple[Need, ...] = ()
 
 
@@ -48,11 +50,12 @@ def search(
     some = first(islice(candidates(loss), _MOST), _what)
     found = filter(None, (_try(loss, repair) for repair in some.values()))
     by_standing = gathered((_standing(loss, each, beyond), each.repair) for each in found)
-    sure, partial, aside = (ranked(loss, by_standing.get(each, ())) for each in (_PASSES, _FURTHER, _ASIDE))
-    return Results(harmless(loss, sure), partial, aside, tuple(loss.needs))
+    sure, *others = (ranked(loss, by_standing.get(each, ())) for each in (_PASSES, _FURTHER, _ASIDE, _IDLE))
+    return Results(harmless(loss, sure), *others, tuple(loss.needs))
 
 
-_PASSES, _FURTHER, _ASIDE, _NOWHERE = "passes", "gets further", "is lost elsewhere", "brings nothing"
+_PASSES, _FURTHER, _ASIDE = "passes", "gets further", "is lost elsewhere"
+_IDLE, _NOWHERE = "is lost as before", "brings nothing"
 
 
 def _standing(loss: Loss, found: Tried, beyond: bool) -> str:
@@ -63,7 +66,7 @@ def _standing(loss: Loss, found: Tried, beyond: bool) -> str:
         return _FURTHER if _is_translated(found) else _NOWHERE
     if _gets_further(loss, found):
         return _FURTHER
-    return _ASIDE if _is_lost_elsewhere(loss, found) else _NOWHERE
+    return _aside(loss, found) if found.repair.merit is Merit.RESTORES else _NOWHERE
 
 
 def _what(repair: Repair) -> tuple[object, ...]:
@@ -106,11 +109,14 @@ def _gets_further(loss: Loss, found: Tried) -> bool:
     return _progress(found.repair.mended, found.outcome) >= _progress(loss.snapshot, loss.prediction)
 
 
-def _is_lost_elsewhere(loss: Loss, found: Tried) -> bool:
-    """Whether something was put right, and the probe takes another way on which it is lost as early."""
+def _aside(loss: Loss, found: Tried) -> str:
+    """Where something was put right: whether the probe takes another way on which it is lost as early, or is
+    lost as it was.
+    """
     stop = found.outcome.stop
-    known = stop is not None and stop.code != "unknown" and not _same(stop, loss.stop)
-    return known and found.repair.merit is Merit.RESTORES
+    if stop is None or stop.code == "unknown":
+        return _NOWHERE
+    return _IDLE if _same(stop, loss.stop) else _ASIDE
 
 
 def _lets_go(loss: Loss, outcome: Prediction) -> bool:

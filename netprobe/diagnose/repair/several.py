@@ -62,10 +62,14 @@ def first_of_several(loss: Loss, alone: Results) -> Repair | None:
     queue = _Queue()
     queue.put(_ways(loss, None, alone))
     best: tuple[int, Repair | None] = (_TOO_MUCH, None)
+    known = [loss.snapshot.namespaces]
     for _ in range(_SEARCHES):
         way = queue.next(best[0])
         if way is None:
             break
+        if way.last.mended.namespaces in known:  # one repair took back what another had done
+            continue
+        known.append(way.last.mended.namespaces)
         after, found = _looked_behind(loss, way)
         last = _last_step(loss, way, found)
         if last is None:
@@ -110,10 +114,15 @@ def _looked_behind(loss: Loss, way: _Sequence) -> tuple[Loss, Results]:
 
 
 def _ways(loss: Loss, so_far: _Sequence | None, found: Results) -> Iterator[_Sequence]:
-    """One step more, with each of the repairs that get further; the first may lead elsewhere as well."""
+    """One step more, with each of the repairs that get further; the first may lead elsewhere as well, or
+    where none does anything by itself, change nothing yet.
+    """
     cost, depth = (so_far.cost, so_far.depth) if so_far is not None else (0, 1)
     further = [(each, _cost(each)) for each in filter(is_meant, found.partial)][:_BREADTH]
     aside = [(each, _cost(each) + 1) for each in found.aside[:_ASIDE]] if so_far is None else []
+    by_hand = loss.stop.code in PROGRAMS  # a program alone would do
+    if so_far is None and not (further or aside or by_hand):
+        aside = [(each, _cost(each) + 2) for each in filter(is_meant, found.idle[:_ASIDE])]
     for repair, own in (*further, *aside):
         then = tried(loss, repair)
         if then is not None and then.outcome.stop is not None:

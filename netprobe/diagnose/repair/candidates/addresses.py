@@ -19,7 +19,19 @@ from netprobe.diagnose.repair.segment import (
     share,
     usual_length,
 )
-from netprobe.model import Blank, Command, InterfaceAddress, Leg, Link, Namespace, Object, Place, Stage, Stop
+from netprobe.model import (
+    Blank,
+    Command,
+    InterfaceAddress,
+    Leg,
+    Link,
+    Namespace,
+    Object,
+    Place,
+    Route,
+    Stage,
+    Stop,
+)
 from netprobe.model.link import kind_of, name_of
 from netprobe.model.lookup import but, where
 from netprobe.predict import fixes, prefix
@@ -179,10 +191,18 @@ def _lacks_a_source(loss: Loss, namespace: Namespace, link: Link) -> bool:
 
 def _needs_one(namespace: Namespace, link: Link, version: int) -> bool:
     """Whether an interface without an address does nothing else: it is in no bridge, and no route leads by
-    it.
+    it, but those that an address has left behind.
     """
-    goals = (route.dst for route in where(namespace.routes, version=version) if link.index in route.indexes)
+    led = [route for route in where(namespace.routes, version=version) if link.index in route.indexes]
+    goals = (route.dst for route in led if not _is_left_over(route, led))
     return link.up and link.master is None and not any(map(is_wanted, goals))
+
+
+def _is_left_over(route: Route, led: list[Route]) -> bool:
+    """Whether a route has gateways to which nothing leads any more: IPv6 keeps it when an address goes."""
+    gateways = [*filter(None, route.gateways)]
+    straight = [each.dst for each in led if None in each.gateways]
+    return bool(gateways) and not any(prefix.within(straight, gateway) for gateway in gateways)
 
 
 def _bare(
