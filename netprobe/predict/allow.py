@@ -23,6 +23,7 @@ from . import fixes
 from .fixes import Fix
 
 _ESTABLISHED = ("-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED")
+_UNTRACKED = ("-m", "conntrack", "--ctstate", "UNTRACKED")
 _XT_PROTOCOLS = {Protocol.ICMPV6: "ipv6-icmp", Protocol.ND: "ipv6-icmp"}
 _NFT_SERVICES = {
     Protocol.ICMP: ("icmp", "type", "echo-request"),
@@ -38,7 +39,8 @@ _IP_TOOLS = ("iptables", "ip6tables", "iptables-legacy", "ip6tables-legacy")
 
 class Passing(Struct, frozen=True):
     """A packet at a hook, and the interfaces by which rules see it come and go; `answer`: it belongs to a
-    connection that was opened before; `exact`: to name its interfaces alone would be too much.
+    connection that was opened before, or, not `tracked`, may do so; `exact`: to name its interfaces alone
+    would be too much.
     """
 
     hook: str
@@ -47,10 +49,16 @@ class Passing(Struct, frozen=True):
     oif: str | None = None
     answer: bool = False
     exact: bool = False
+    tracked: bool = True
 
     def turned(self) -> Passing:
         """The answer to it."""
-        return Passing(self.hook, self.flow.reversed(), self.oif, self.iif, True)
+        return Passing(self.hook, self.flow.reversed(), self.oif, self.iif, True, tracked=self.tracked)
+
+    @property
+    def states(self) -> str:
+        """Those that conntrack gives an answer, as nft(8) writes them."""
+        return "established,related" if self.tracked else "untracked"
 
     def doors(self) -> tuple[str | None, str | None]:
         """The interfaces that a rule may name at this hook: where a packet comes from up to forward, where it
@@ -73,9 +81,10 @@ def narrowed(
     decision = gate.decision
     if decision.reason is Reason.POLICY and (open_again := _for_all(decision.object)):
         return replace(stop, commands=open_again)
+    tracked = subject.state != "untracked"
     answer = subject.reply or subject.state in ("established", "related")
     iif, oif = (getattr(link, "name", None) for link in (subject.iif, subject.oif))
-    passing = Passing(hook, subject.flow, iif, oif, answer, gate.exact)
+    passing = Passing(hook, subject.flow, iif, oif, answer, gate.exact, tracked)
     ways = [passing]
     if hook == "forward" and not answer and _stops_answers(ruleset, decision, subject, family):
         ways.append(passing.turned())
@@ -146,9 +155,10 @@ def _rules(ruleset: Ruleset, decision: Decision) -> tuple[Rule, ...]:
 
 
 def _stops_answers(ruleset: Ruleset, decision: Decision, subject: HookPacket, family: str) -> bool:
+    state = "established" if subject.state != "untracked" else subject.state
     back = replace(
         subject, flow=subject.flow.reversed(), iif=subject.oif, oif=subject.iif, in_port=subject.out_port,
-        out_port=subject.in_port, state="established", reply=True,
+        out_port=subject.in_port, state=state, reply=True,
     )  # fmt: skip
     found = traverse(ruleset, family, "forward", back)
     if found.verdict not in (HookVerdict.DROP, HookVerdict.REJECT) or found.decision is None:
@@ -181,7 +191,7 @@ def _xt_matches(tool: str, table: str, passing: Passing) -> tuple[str, ...]:
     if table == "raw":  # it stands before connection tracking
         return (*words, "-s", passing.flow.src, "-d", passing.flow.dst)
     if passing.answer:
-        return (*words, *_ESTABLISHED)
+        return (*words, *(_ESTABLISHED if passing.tracked else _UNTRACKED))
     wide = passing.hook == "forward" and not passing.exact
     return words if wide else (*words, *_xt_service(passing.flow))
 
@@ -213,7 +223,7 @@ def _nft_packets(family: str, passing: Passing, words: tuple[str, ...]) -> tuple
     if family in ("arp", "bridge", "netdev"):
         return words or ("ether", "type", "arp")
     if passing.answer:
-        return (*words, "ct", "state", "established,related")
+        return (*words, "ct", "state", passing.states)
     wide = passing.hook == "forward" and not passing.exact
     return words if wide else (*words, *_nft_service(flow))
 

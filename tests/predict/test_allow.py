@@ -60,6 +60,15 @@ def test_an_answer_alone_is_let_in_as_an_answer() -> None:
     assert passes(snapshot, stop)
 
 
+def test_an_answer_that_is_not_tracked_is_none_of_a_connection() -> None:
+    raw = "\n".join(["*raw", ":PREROUTING ACCEPT [0:0]", "[0:0] -A PREROUTING -j NOTRACK", "COMMIT"])
+    snapshot = ruled(raw, filter_rules(policy="DROP"), base=tutorial())
+    stop = stopped(snapshot)
+    back = ("-i", "eth0", "-o", "br0", "-m", "conntrack", "--ctstate", "UNTRACKED", "-j", "ACCEPT")
+    assert words(stop) == [("iptables", "-I", "FORWARD", *FROM_RED), ("iptables", "-I", "FORWARD", *back)]
+    assert passes(snapshot, stop)
+
+
 def test_a_rule_that_ends_a_chain_for_everything_is_a_policy() -> None:
     snapshot = firewall("FORWARD -i docker0 -j ACCEPT", "FORWARD -j DROP")
     stop = stopped(snapshot)
