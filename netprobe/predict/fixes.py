@@ -166,10 +166,20 @@ def without(thing: Object | None, ruleset: Ruleset | None = None) -> Fix:
         case ("nft", family, table, chain, "handle", handle) if handle.isdigit():
             return nft((table, chain), "delete", "rule", family, table, chain, "handle", handle)
         case (tool, table, chain, number) if number.isdigit():
-            words = xt_words(chain, thing.text) or (number,)
+            words = () if _is_inhibited(tool, table, thing.text) else xt_words(chain, thing.text)
+            if not words:
+                return xtables(tool, table, chain, "-D", chain, number)
             times = _times(ruleset, tool, table, chain, thing.text)
             return xtables(tool, table, chain, "-D", chain, *words) * times
     return ()
+
+
+def _is_inhibited(tool: str, table: str, text: str) -> bool:
+    """Whether the tool takes no rule like this one, not even to delete it: nft has made it (iptables(8):
+
+    "the use of DROP is therefore inhibited").
+    """
+    return table == "nat" and text.endswith(" -j DROP") and tool.startswith(("iptables", "ip6tables"))
 
 
 def _times(ruleset: Ruleset | None, tool: str, table: str, chain: str, text: str) -> int:

@@ -90,6 +90,13 @@ def test_a_rule_is_taken_away_by_its_text(printed: str, typed: tuple[str, ...]) 
     assert words(fixes.without(thing)) == [("iptables", "-t", "raw", "-D", "a;chain", *typed)]
 
 
+@pytest.mark.parametrize("tool", ["iptables", "ip6tables", "iptables-legacy"])
+def test_a_rule_that_its_tool_takes_from_nobody_is_taken_away_by_its_number(tool: str) -> None:
+    """nft lets a chain of the table nat drop; iptables takes no such rule, not even to delete it."""
+    thing = Object("nat-rule", "", "-A DOCKER -i docker0 -j DROP", words=(tool, "nat", "DOCKER", "3"))
+    assert words(fixes.without(thing)) == [(tool, "-t", "nat", "-D", "DOCKER", "3")]
+
+
 def test_a_rule_that_stands_twice_is_taken_away_twice() -> None:
     twins = chain("FORWARD", "-A FORWARD -j DROP", "-A FORWARD -j ACCEPT", "-A FORWARD -j DROP")
     rules = Ruleset(tables=(Table("iptables", "ip6", "filter", (chain("FORWARD", "-A FORWARD -j DROP"),)),
