@@ -50,25 +50,23 @@ def gateway_on(router: Namespace, here: Namespace, link: Link, dst: str) -> str 
     """The address of `router` on the networks of one interface of `here`, if it could take packets for
     `dst`.
     """
-    networks = [*map(_network, where(here.addresses_of(link, prefix.version(dst)), scope="global"))]
-    if not networks or not leads(router, dst, here):
-        return None
-    candidates = [each for each in where(router.addresses, scope="global") if not is_network_itself(each)]
+    own = where(here.addresses_of(link, prefix.version(dst)), scope="global")
+    theirs = [each for each in where(router.addresses, scope="global") if not is_network_itself(each)]
     near = (
-        each.address for network in networks for each in candidates if prefix.contains(network, each.address)
+        each.address
+        for network in map(prefix.network_of, own)
+        for each in theirs
+        if prefix.contains(network, each.address)
     )
-    return next(near, None)
-
-
-def _network(own: InterfaceAddress) -> str:
-    return prefix.network(own.address, own.prefixlen)
+    found = next(near, None)
+    return found if found is not None and leads(router, dst, here) else None
 
 
 def is_network_itself(own: InterfaceAddress) -> bool:
     """Whether an address is that of its own network: its neighbours take what is for it for a broadcast
     (fib_add_ifaddr).
     """
-    return _network(own) == f"{own.address}/{own.prefixlen}" and own.prefixlen < 31
+    return prefix.network_of(own) == own.written and own.prefixlen < 31
 
 
 _FORWARDING = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
@@ -90,6 +88,6 @@ def usual_length(snapshot: Snapshot, name: str, address: str) -> int | None:
     """
     others = but(snapshot.namespaces.values(), name=name)
     known = chain.from_iterable(where(other.addresses, scope="global") for other in others)
-    near = (own.prefixlen for own in known if prefix.contains(_network(own), address))
+    near = (own.prefixlen for own in prefix.neighbours_of(address, known))
     found = Counter(length for length in near if length < prefix.bits(address))
     return found.most_common(1)[0][0] if found else None

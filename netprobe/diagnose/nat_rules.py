@@ -25,7 +25,7 @@ from netprobe.model import (
     Term,
 )
 from netprobe.model.link import kind_of, name_of
-from netprobe.model.lookup import among, find, gathered, indexed, where
+from netprobe.model.lookup import among, find, gathered, has, indexed, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.prediction import Prediction
 from netprobe.predict.trace import Routed
@@ -68,7 +68,7 @@ def translates(namespace: Namespace, version: int, out: Link | None = None) -> b
 def _is_for(namespace: Namespace, statements: tuple[Statement, ...], out: Link | None) -> bool:
     """Whether a rule is for what leaves by an interface of a namespace: it names none, or that one."""
     names = said(statements, "oifname", "meta oifname")
-    devices = [name for name in names if namespace.link_named(name) is not None]
+    devices = [*filter(namespace.link_named, names)]
     return not devices or name_of(out, "") in devices
 
 
@@ -101,10 +101,13 @@ def _is_for_own(namespace: Namespace, statements: tuple[Statement, ...], source:
     """Whether a rule speaks of another network of the namespace than that of the source, or is for packets to
     its own.
     """
-    others = (network for network in networks(statements, *_FROM) if not prefix.contains(network, source))
-    return any(_has(namespace, network) for network in others) or _for_neighbours(
-        namespace, statements, target
-    )
+    others = _other_networks(statements, _FROM, source)
+    return any(_has(namespace, each) for each in others) or _for_neighbours(namespace, statements, target)
+
+
+def _other_networks(statements: tuple[Statement, ...], keys: tuple[str, ...], address: str) -> list[str]:
+    """The networks that a rule names, and that an address is not of."""
+    return [each for each in networks(statements, *keys) if not prefix.contains(each, address)]
 
 
 def exempting(
@@ -136,14 +139,15 @@ def _for_neighbours(namespace: Namespace, statements: tuple[Statement, ...], tar
     """Whether a rule is for packets to the host's own containers, which `target` is none of: the hairpin rule
     of a published port.
     """
-    own = [prefix.network(a.address, a.prefixlen) for a in namespace.addresses]
-    others = (to for to in networks(statements, *_TO) if not prefix.contains(to, target))
+    own = [*map(prefix.network_of, namespace.addresses)]
+    others = _other_networks(statements, _TO, target)
     return any(prefix.within(own, to.partition("/")[0]) for to in others)
 
 
 def said(statements: tuple[Statement, ...], *keys: str) -> list[str]:
     """What the statements of a rule compare some keys with."""
-    return [each.value for each in statements if each.value and each.key in keys and each.op in _IS]
+    compared = among(statements, key=keys)
+    return [each.value for each in among(compared, op=_IS) if each.value]
 
 
 def networks(statements: tuple[Statement, ...], *keys: str) -> list[str]:
@@ -186,11 +190,10 @@ def rules_of_nat(namespace: Namespace, hook: str, address: str, *kinds: str) -> 
     jumped to included; with `kinds` those alone that have a statement of one of these.
     """
     families = {4: ("ip", "inet"), 6: ("ip6", "inet")}[prefix.version(address)]
-    for table in namespace.tables:
-        if table.family in families and where(table.chains, type="nat", hook=hook):
-            chains = among(table.chains, hook=(None, hook))
-            rules = ((chain, rule) for chain in chains for rule in _of_kinds(chain.rules, kinds))
-            yield from (NatRule(table, chain, rule, hook) for chain, rule in rules)
+    for table in among(namespace.tables, family=families):
+        if has(table.chains, type="nat", hook=hook):
+            for chain in among(table.chains, hook=(None, hook)):
+                yield from (NatRule(table, chain, rule, hook) for rule in _of_kinds(chain.rules, kinds))
 
 
 def _of_kinds(rules: tuple[Rule, ...], kinds: tuple[str, ...]) -> Iterable[Rule]:
@@ -226,17 +229,18 @@ def retargeted(namespace: Namespace, thing: Object, rule: Rule, old: str, new: s
     """The rule with another target in its place, or its map with another element; nothing where its tool
     cannot replace one.
     """
-    if (thing.words or ("",))[0] == "nft":
-        return _retargeted_by_nft(namespace, thing.words or (), rule, old, new)
-    tool, table, chain, *number = thing.words or ("", "", "")
-    words = fixes.xt_words(chain, rule.text)
-    changed = tuple(
-        swapped(word, old, new) if before == "--to-destination" else word
-        for before, word in pairwise(("", *words))
-    )
-    if not tool.startswith(("iptables", "ip6tables")) or not number or changed == words:
-        return ()
-    return (Command.of(tool, "-t", table, "-R", chain, number[0], *changed),)
+    match thing.words or ():
+        case ("nft", *_) as words:
+            return _retargeted_by_nft(namespace, words, rule, old, new)
+        case (tool, table, chain, number) if tool.startswith(("iptables", "ip6tables")):
+            said = fixes.xt_words(chain, rule.text)
+            changed = tuple(
+                swapped(word, old, new) if before == "--to-destination" else word
+                for before, word in pairwise(("", *said))
+            )
+            replaced = Command.of(tool, "-t", table, "-R", chain, number, *changed)
+            return (replaced,) if changed != said else ()
+    return ()
 
 
 def _retargeted_by_nft(
@@ -264,8 +268,10 @@ def _maps_of(namespace: Namespace, key: tuple[str, str, str], rule: Rule) -> lis
 
 def _pairs(held: NamedSet) -> Iterator[tuple[str, str]]:
     """The keys and the data of a map."""
-    for key, data in (pair.args for pair in held.elements or () if len(pair.args) == 2):
-        yield written(key), written(data)
+    for element in held.elements or ():
+        match element.args:
+            case (key, data):
+                yield written(key), written(data)
 
 
 def swapped(text: str, old: str, new: str) -> str:
@@ -275,9 +281,10 @@ def swapped(text: str, old: str, new: str) -> str:
 
 def _map_of(statement: Statement) -> str | None:
     """The named map that says where a translation leads."""
-    right = statement.right
-    last = right.args[-1] if right is not None and right.kind == "map" else None
-    return last.text if last is not None and last.kind == "ref" else None
+    match statement.right:
+        case Term(kind="map", args=(*_, Term(kind="ref", text=name))):
+            return name
+    return None
 
 
 def written(term: Term) -> str:
@@ -336,9 +343,10 @@ def translating(namespace: Namespace, network: str, out: Link, address: str) -> 
 
 def _nft_chain(namespace: Namespace, source: str) -> tuple[Table, Chain] | None:
     """The chain for source translation in a ruleset that nft made."""
-    for table in where(namespace.tables, engine="nft", dormant=False):
+    awake = where(namespace.tables, engine="nft", dormant=False)
+    for table in among(awake, family=(_family(source), "inet")):
         chain = find(table.chains, type="nat", hook="postrouting")
-        if chain is not None and table.family in (_family(source), "inet"):
+        if chain is not None:
             return table, chain
     return None
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from itertools import chain
 
 from netprobe.model import Flow, InterfaceAddress, Leg, Link, Namespace, Protocol, Snapshot
-from netprobe.model.lookup import where
+from netprobe.model.lookup import not_among, where
 from netprobe.predict import prefix
 from netprobe.predict.outcome import BROADCAST
 from netprobe.predict.view import Ground, Packet
@@ -29,9 +29,8 @@ def idle_cables(namespace: Namespace) -> tuple[Link, ...]:
     kernel gives each interface of IPv6.
     """
     wanted = (route.indexes for route in namespace.routes if is_wanted(route.dst))
-    routed = {*chain.from_iterable(wanted)}
     idle = where(namespace.links_of("veth"), up=True, master=None)
-    return tuple(link for link in idle if link.index not in routed)
+    return not_among(idle, index={*chain.from_iterable(wanted)})
 
 
 def is_wanted(dst: str) -> bool:
@@ -51,7 +50,7 @@ def is_network(address: InterfaceAddress) -> bool:
 
 def share(one: InterfaceAddress, other: InterfaceAddress) -> bool:
     """Whether one of two addresses lies in the other's network; never across IP versions."""
-    first, second = (prefix.network(a.address, a.prefixlen) for a in (one, other))
+    first, second = map(prefix.network_of, (one, other))
     return prefix.contains(first, other.address) or prefix.contains(second, one.address)
 
 
@@ -64,9 +63,7 @@ def usual_length(addresses: Iterable[InterfaceAddress], address: str) -> tuple[i
     """(the prefix length that most addresses of the network of `address` have, how many); None without
     any.
     """
-    found = Counter(
-        a.prefixlen for a in addresses if prefix.contains(prefix.network(a.address, a.prefixlen), address)
-    )
+    found = Counter(own.prefixlen for own in prefix.neighbours_of(address, addresses))
     return found.most_common(1)[0] if found else None
 
 
@@ -79,7 +76,7 @@ def free_address(addresses: Iterable[InterfaceAddress]) -> InterfaceAddress | No
         return None
     taken = {a.address for a in known}
     first = known[0]
-    network = prefix.network(first.address, first.prefixlen).partition("/")[0]
+    network = prefix.network_of(first).partition("/")[0]
     bits = prefix.bits(network)
     last = prefix.number(network) + (1 << (bits - first.prefixlen)) - 2
     for number in range(last, max(prefix.number(network), last - len(taken) - 1), -1):

@@ -111,9 +111,9 @@ def _not_covering(loss: Loss, routed: Routed) -> Iterator[Repair]:
     stations = loss.stations(namespace.name, came)
     asker = [*chain.from_iterable(_bearing(loss, station, routed.dst) for station in stations)]
     for own in own_addresses(namespace, came, prefix.version(routed.dst)):
-        agrees = any(prefix.contains(_network(a), own.address) for a in asker)
+        agrees = any(prefix.contains(prefix.network_of(a), own.address) for a in asker)
         mute = bool(asker) and not is_network(own)  # a host's own prefix says nothing of its neighbours
-        if (agrees or mute) and not prefix.contains(_network(own), routed.dst):
+        if (agrees or mute) and not prefix.contains(prefix.network_of(own), routed.dst):
             text = (
                 f"{own.written} on {came.name} in {namespace.name} does not cover {routed.dst}, which is on"
                 " that segment"
@@ -142,7 +142,7 @@ def _of_another_network(
     there, station, other = others[0]
     theirs = f"{other.written} of {there}/{station.name}"
     text = f"{own.written} of {namespace.name}/{link.name} is of another network than {theirs} beside it"
-    networks = [_network(address) for _, _, address in others]
+    networks = [prefix.network_of(address) for _, _, address in others]
     missing = [address for address in _asked_for(loss) if prefix.within(networks, address)]
     free = free_address(address for _, _, address in others)
     if free is None:
@@ -157,10 +157,6 @@ def _of_another_network(
     stop = Stop("addr-wrong-subnet", place, text, Object("address", named, named), fix)
     agreeing = len({(n, li.index) for n, li, _ in others}) + 100 * bool(missing)
     yield from loss.repair(stop, Merit.RESTORES, agreeing=agreeing, trial=trial)
-
-
-def _network(address: InterfaceAddress) -> str:
-    return prefix.network(address.address, address.prefixlen)
 
 
 def _asked_for(loss: Loss) -> tuple[str, ...]:
@@ -268,7 +264,7 @@ def _wanted(loss: Loss) -> Iterator[Repair]:
     for address, (name, link) in product(_asked_for(loss), loss.hearers()):
         namespace = loss.snapshot[name]
         own = own_addresses(namespace, link, prefix.version(address))
-        holding = [each for each in own if prefix.contains(_network(each), address)]
+        holding = prefix.neighbours_of(address, own)
         if not own and link.kind == "bridge" and address != loss.probe.destination.address:
             yield from _of_a_bridge(loss, namespace, link, address)
         if holding:
@@ -336,7 +332,7 @@ def _taken(loss: Loss, namespace: Namespace, dst: str) -> Iterator[Repair]:
     """
     for own in where(namespace.addresses, scope="global"):
         link = namespace.link(own.index)
-        whole = kind_of(link) == "loopback" and prefix.contains(_network(own), dst)
+        whole = kind_of(link) == "loopback" and prefix.contains(prefix.network_of(own), dst)
         if whole or own.address == dst:
             text = f"{namespace.name} has {own.written} on {name_of(link)}, and takes {dst} for its own"
             yield from _without(loss, namespace, own, Stage.DELIVER, text)

@@ -54,7 +54,7 @@ def _with_prefix_routes(namespace: Namespace, known: set[str]) -> Namespace:
     """The namespace as if those of its addresses whose network has no route had been added as usual."""
     addresses = namespace.addresses
     for own in addresses:
-        if "noprefixroute" in own.flags and prefix.network(own.address, own.prefixlen) not in known:
+        if "noprefixroute" in own.flags and prefix.network_of(own) not in known:
             plain = replace(own, flags=flagged(own.flags, "noprefixroute", False))
             addresses = exchanged(addresses, own, plain)
     return replace(namespace, addresses=addresses)

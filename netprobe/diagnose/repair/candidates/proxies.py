@@ -85,4 +85,4 @@ def _shares(namespace: Namespace, route: Route) -> bool:
     """Whether a namespace is of the network that a route takes for neighbours, just as wide: so that width is
     no mistake.
     """
-    return any(prefix.network(a.address, a.prefixlen) == route.dst for a in namespace.addresses)
+    return any(prefix.network_of(a) == route.dst for a in namespace.addresses)

@@ -148,7 +148,7 @@ def _to_another(loss: Loss) -> Iterator[Repair]:
 def _is_beside(namespace: Namespace, address: str, target: str) -> bool:
     """Whether two addresses are of one network that the namespace is on; a target of none may be mistyped."""
     own = where(namespace.addresses, scope="global", version=prefix.version(target))
-    networks = [prefix.network(each.address, each.prefixlen) for each in own]
+    networks = [prefix.network_of(each) for each in own]
     near = [network for network in networks if prefix.contains(network, address)]
     return prefix.within(near, target) or (bool(near) and not prefix.within(networks, target))
 

@@ -269,9 +269,7 @@ def mistaken(namespace: Namespace, routed: Routed, route: Route, hop: hints.Gate
 
 
 def _on_link(namespace: Namespace, link: Link, via: str) -> bool:
-    return any(
-        prefix.contains(prefix.network(a.address, a.prefixlen), via) for a in namespace.addresses_of(link)
-    )
+    return any(prefix.contains(prefix.network_of(a), via) for a in namespace.addresses_of(link))
 
 
 def _thrown(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
@@ -350,7 +348,7 @@ def _reached_by(router: Namespace, station: Link, dst: str) -> str | None:
     """The network of `dst` to which a router has a route that does not lead back to where it was asked."""
     if fib.is_local(router, dst):
         own = router.address(dst)
-        return prefix.network(own.address, own.prefixlen) if own is not None else None
+        return prefix.network_of(own) if own is not None else None
     found = fib.lookup(router, RouteQuery(None, dst))
     if found.route is None or found.leg is None or found.type != "unicast":
         return None

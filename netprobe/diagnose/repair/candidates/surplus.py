@@ -29,7 +29,7 @@ def _made_by_one(loss: Loss, routed: Routed) -> Iterator[Repair]:
     namespace = loss.snapshot[routed.namespace]
     beside = loss.addresses_beside(namespace.name, link, route.version)
     own = own_addresses(namespace, link, route.version)
-    made_it = [each for each in own if prefix.network(each.address, each.prefixlen) == route.dst]
+    made_it = [each for each in own if prefix.network_of(each) == route.dst]
     for address in made_it if beside or link.kind == "dummy" else ():
         if not any(share(address, other) for other in beside):
             named = f"{address.written} dev {link.name}"

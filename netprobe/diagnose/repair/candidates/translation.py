@@ -188,7 +188,7 @@ def _named(
 def _network_of(namespace: Namespace, router: Routed, source: str) -> str:
     """The network that `source` came from: what needs the translation is all of it, not one host."""
     inside = namespace.addresses_of(router.iif) if router.iif is not None else ()
-    networks = (prefix.network(a.address, a.prefixlen) for a in where(inside, scope="global"))
+    networks = (prefix.network_of(a) for a in where(inside, scope="global"))
     back = fib.lookup(namespace, RouteQuery(None, source)).route
     routed = source if back is None or back.is_default else back.dst
     return next((network for network in networks if prefix.contains(network, source)), routed)
@@ -200,7 +200,7 @@ def _all_need_it(namespace: Namespace, out: Link, source: str) -> bool:
     """
     version = prefix.version(source)
     own = but(where(namespace.addresses, scope="global"), index=out.index)
-    behind = {prefix.network(each.address, each.prefixlen) for each in filter(is_network, own)}
+    behind = {prefix.network_of(each) for each in filter(is_network, own)}
     several = sum(prefix.version(network) == version for network in behind) > 1
     private = all(nat_rules.is_private(network.partition("/")[0]) for network in behind)
     return several and private and not nat_rules.translates(namespace, version, out)
