@@ -144,12 +144,13 @@ KINDS = (
     ("HOST IDENTIFICATION HAS CHANGED", "key changed", "its host key is not the one that ssh knows of it"),
     ("host key is known", "key unknown", "ssh knows no host key of it"),
     ("Host key verification failed", "key unknown", ""),
-    ("Permission denied", "login", ""),
+    ("Permission denied (", "login", ""),  # the ways in which one may log in follow
     ("Too many authentication failures", "login", ""),
     ("password is required", "become", ""),
     ("terminal is required", "become", ""),
     ("may not run", "become", ""),
     ("not in the sudoers", "become", ""),
+    ("Permission denied", "python", ""),
     ("not found", "python", ""),
     ("No such file or directory", "python", ""),
 )
@@ -157,14 +158,17 @@ KINDS = (
 
 def _refusal(host: str, to: Destination, error: Exception) -> ConnectionLost:
     """Why there is no connection, in the words of whoever refused it."""
-    lines = getattr(error, "lines", [])
+    from mitogen.core import TimeoutError
+
+    lines = getattr(error, "lines", None) or getattr(error.__context__, "lines", [])
     for words, kind, why in KINDS:
         found = [line for line in lines if words in line]
         if found:
             return ConnectionLost(errno.ECONNREFUSED, f"cannot reach {host}: {why or found[-1]}", kind)
-    is_late = "timed out" in str(error) or "seconds" in str(error)
-    silent = "it does not answer in time" if is_late else f"`ssh {to.name}` ended"
-    why = lines[-1] if lines else silent
+    is_late = isinstance(error.__context__, TimeoutError)
+    why = lines[-1] if lines else f"`ssh {to.name}` ended"
+    if is_late:
+        why = "it does not answer in time" + (f" ({lines[-1]})" if lines else "")
     return ConnectionLost(errno.ECONNREFUSED, f"cannot reach {host}: {why}", "network")
 
 

@@ -30,7 +30,7 @@ class Wired:
     agent: int
 
     def cut(self) -> None:
-        os.kill(self.wire, signal.SIGSTOP)
+        cut(self.wire)
 
     def close(self) -> None:
         """Of a wire that is cut both ends go away."""
@@ -47,6 +47,17 @@ def wired(host: str = "h1", rate: str = FAST) -> Wired:
     connection = agent(host, sys.executable, str(RELAY), rate)
     pid = int(connection.call("hello")["pid"])
     return Wired(connection, _parent(pid), pid)
+
+
+def cut(wire: int) -> None:
+    """Stop the process that is a wire: from now on nothing passes."""
+    os.kill(wire, signal.SIGSTOP)
+    assert within(5, lambda: all(state == "T" for state in _states(wire)))
+
+
+def _states(pid: int) -> list[str]:
+    """The state of each thread of a process."""
+    return [each.read_text().rpartition(")")[2].split()[0] for each in Path(f"/proc/{pid}/task").glob("*/stat")]
 
 
 def _parent(pid: int) -> int:
