@@ -20,7 +20,7 @@ from netprobe.model import (
     PortVlan,
     Snapshot,
 )
-from netprobe.model.lookup import but, exchanged, find, where
+from netprobe.model.lookup import but, exchanged, find, has, where
 from netprobe.predict import ipv6
 
 from .apply_addresses import with_addresses
@@ -259,6 +259,8 @@ def change_fdb(order: Order) -> Snapshot:
     there = [e for e in where(table, mac=mac, index=link.index, vlan=None) if _is_meant(e, master, remote)]
     others = [e for e in where(table, mac=mac) if _gives_way(e, link)]
     verb = order.permit(there, "add", "append", "replace", "del")
+    # EOPNOTSUPP: of what everybody gets there are several (vxlan_fdb_update_existing)
+    refuse_if(verb == "replace" and mac == NO_MAC and has(others, index=link.index), mac)
     state = "static" if {"static", "dynamic"} & {*order.plain} else "permanent"
     entry = FdbEntry(link.index, mac, master, state=state, remote=remote)
     gone = {"del": there, "replace": others}.get(verb, [])

@@ -76,6 +76,8 @@ def _addresses(snapshot: Snapshot, prediction: Prediction) -> tuple[str, ...]:
     for namespace, link in _interfaces(snapshot, prediction):
         found += _addressed(namespace, link)
         found += _addressed(namespace, namespace.link(link.master))  # of the bridge whose port it is, too
+    for home in filter(None, map(snapshot.get, snapshot.homes)):  # what their tunnels may send to
+        found += (*(entry.remote for entry in home.fdb), *sorted(filter(None, home.gateways)))
     return _most(address.partition("%")[0] for address in filter(None, found))
 
 

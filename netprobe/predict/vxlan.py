@@ -256,11 +256,13 @@ def _blame(name: str, link: Link, entry: FdbEntry, stop: Stop) -> Stop:
         return _short_lived(name, link, link.vxlan, stop)
     if stop.code not in ("neigh-no-answer", "no-route", "route-wrong-nexthop"):
         return stop
+    if stop.code == "neigh-no-answer" and not stop.thing.id.startswith(f"{entry.remote} "):
+        return stop  # a router on the way to it
     id = f"{entry.mac} dev {link.name} dst {entry.remote}"
     text = f"{link.name} sends to the tunnel end {entry.remote}, which is not there: {stop.text}"
     return lost("vxlan-remote-wrong", name, link, Stage.ENCAPSULATE, text,
                 object=Object("fdb-entry", id, id),
-                fix=(_tunnel_end("replace", entry.mac, link),))  # fmt: skip
+                fix=(_tunnel_end("append" if entry.mac == _ANY else "replace", entry.mac, link),))  # fmt: skip
 
 
 def _short_lived(name: str, link: Link, vxlan: Vxlan, stop: Stop) -> Stop:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import IntEnum
 from functools import cached_property
+from itertools import chain
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -22,6 +24,7 @@ from netprobe.model import (
     PolicyRule,
     Probe,
     Protocol,
+    RouteQuery,
     Snapshot,
     Stop,
 )
@@ -302,6 +305,22 @@ class Loss(Struct, frozen=True, dict=True):
         """The namespaces that have an address."""
         spaces = self.snapshot.namespaces.values()
         return [each.name for each in spaces if each.address(address) is not None]
+
+    @cached_property
+    def decisions(self) -> tuple[Routed, ...]:
+        """The routing decisions of both ways, and those of what tunnels on the way send to nodes that were
+        read.
+        """
+        return (*self.prediction.routed, *chain.from_iterable(map(self._of_tunnels, self.way)))
+
+    def _of_tunnels(self, name: str) -> Iterator[Routed]:
+        here, leg = self.snapshot[name], self.prediction.leg or Leg.REQUEST
+        for link, vxlan in here.vxlans:
+            ends = dict.fromkeys(entry.remote for entry in where(here.fdb, index=link.index))
+            for remote in filter(self.owned.__contains__, ends):
+                assert remote is not None
+                query = RouteQuery(vxlan.local, remote)
+                yield Routed(name, leg, fib.lookup(here, query), vxlan.local or "", remote)
 
     def asked(self, leg: Leg) -> tuple[Routed, ...]:
         """The routing decisions of one leg."""

@@ -28,7 +28,7 @@ _DEAD = ("tun", "dummy", "wireguard")
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """The routes that were followed, and those that others have."""
-    for routed in loss.prediction.routed:
+    for routed in loss.decisions:
         yield from _followed(loss, routed)
         yield from _dead_leg(loss, routed)
         yield from _other_gateway(loss, routed)
@@ -118,6 +118,8 @@ def _stands_before_another(namespace: Namespace, route: Route) -> bool:
 def _leads_back(loss: Loss, routed: Routed) -> bool:
     """Whether the next hop is a namespace from which the packet has come."""
     decisions = loss.asked(routed.leg)
+    if routed not in decisions:  # of a tunnel
+        return False
     before = {each.namespace for each in decisions[: decisions.index(routed)]}
     return not before.isdisjoint(loss.bearers(routed.gateway or ""))
 

@@ -140,8 +140,17 @@ def _entry(loss: Loss, here: Namespace, device: Link, there: Namespace, other: L
         entries = where(known, mac=mac)
         needless = floods and not entries and mac == other.mac
         if not needless and not where(entries, remote=remote):
-            stop = _without_entry(here, device, there, mac, remote, entries)
+            wrong = [each for each in entries if mac != _EVERYBODY or not _is_a_node(loss, each, device)]
+            stop = _without_entry(here, device, there, mac, remote, wrong)
             yield from loss.repair(stop, Merit.RESTORES)
+
+
+def _is_a_node(loss: Loss, entry: FdbEntry, device: Link) -> bool:
+    """Whether another node of the tunnel's network is where an entry leads: of those that get what is for
+    everybody there are several.
+    """
+    nodes = (loss.snapshot[name].links_of("vxlan") for name in loss.bearers(entry.remote or ""))
+    return any(_fits(device, other) for other in chain.from_iterable(nodes))
 
 
 def _without_entry(
@@ -152,8 +161,13 @@ def _without_entry(
     """
     named = f"{mac} dev {device.name}"
     text = f"{device.name} of {here.name} does not send what is for {mac} to {remote}, where {there.name} is"
-    how = "replace" if len(entries) == 1 else "append"
-    fix = (Command.of("bridge", "fdb", how, mac, "dev", device.name, "dst", remote),)
+    put = ("dev", device.name, "dst")
+    if mac == _EVERYBODY:  # of which there may be several, so that none can be replaced
+        gone = tuple(Command.of("bridge", "fdb", "del", mac, *put, each.remote or "") for each in entries[:1])
+        fix = (*gone, Command.of("bridge", "fdb", "append", mac, *put, remote))
+    else:
+        how = "replace" if len(entries) == 1 else "append"
+        fix = (Command.of("bridge", "fdb", how, mac, *put, remote),)
     code, thing = "vxlan-fdb-missing", Object("fdb-entry", named, f"{named} (missing)")
     for entry in entries[:1]:
         known_as = f"{named} dst {entry.remote}"
