@@ -1,0 +1,152 @@
+"""Faults between hosts, each broken for real, named at its host, and mended by what is said to paste (hosts are namespaces of a lab)."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+from fleet.pretend import answer
+from open_labs import open_lab
+
+from netprobe.lab import fleet
+from netprobe.lab.lab import Lab
+from netprobe.model import Report, Verdict
+
+pytestmark = pytest.mark.lab
+ALL = "00:00:00:00:00:00"
+
+
+class Broken(NamedTuple):
+    """What is done, in which namespaces, and what is then to be said. `foreseen`: `why` says the same without a packet."""
+
+    steps: tuple[str, ...]
+    code: str
+    where: str
+    object: str
+    direction: str = "request"
+    warm: bool = True
+    size: int = 56
+    mends: bool = True
+    foreseen: bool = True
+    daily: bool = False
+
+
+def drop(chain: str) -> str:
+    return f"iptables -w -A {chain} -p udp --dport 4789 -j DROP"
+
+
+OTHER_VNI = (
+    "h2:host ip link del vxlan100",
+    "h2:host ip link add vxlan100 type vxlan id 101 local 192.168.77.12 dstport 4789",
+    "h2:host ip link set vxlan100 master br0 up mtu 1450",
+    f"h2:host bridge fdb append {ALL} dev vxlan100 dst 192.168.77.11",
+)
+NO_ENTRY = f"h1:host bridge fdb del {ALL} dev vxlan100 dst 192.168.77.12"
+BROKEN = {
+    "4789 filtered where it comes in": Broken((f"h2:host {drop('INPUT')}",), "filtered-by-rule", "h2:host", "iptables filter INPUT 1"),
+    "4789 filtered where it leaves": Broken((f"h1:host {drop('OUTPUT')}",), "filtered-by-rule", "h1:host", "iptables filter OUTPUT 1"),
+    "4789 filtered on the way back": Broken((f"h2:host {drop('OUTPUT')}",), "filtered-by-rule", "h2:host", "iptables filter OUTPUT 1",
+                                            "reply"),
+    "forwarding entry": Broken((NO_ENTRY,), "vxlan-fdb-missing", "h1:host", f"{ALL} dev vxlan100", warm=False, daily=True),
+    "VNI": Broken(OTHER_VNI, "vxlan-vni-mismatch", "h1:host", "vxlan100"),
+    "remote": Broken((NO_ENTRY, f"h1:host bridge fdb append {ALL} dev vxlan100 dst 192.168.77.99"), "vxlan-remote-wrong", "h1:host",
+                     f"{ALL} dev vxlan100 dst 192.168.77.99", warm=False, foreseen=False),
+    "MTU of the underlay": Broken(("h2:host ip link set eth0 mtu 1400",), "mtu-l2-mismatch", "h2:host", "eth0", size=1400),
+    "route of the underlay": Broken(("h1:host ip route add 192.168.77.12/32 via 192.168.77.99",), "route-overlap", "h1:host",
+                                    "192.168.77.12/32 via 192.168.77.99 dev eth0", foreseen=False),
+    "no route in the underlay": Broken(("h1:host ip route del 192.168.77.0/24",), "no-route", "h1:host", "192.168.77.0/24 dev eth0"),
+    "asymmetric return": Broken(("h2:host ip route add 192.168.77.11/32 via 192.168.77.99",), "route-overlap", "h2:host",
+                                "192.168.77.11/32 via 192.168.77.99 dev eth0", "reply", foreseen=False),
+    "source address": Broken(("h1:host ip link set vxlan100 type vxlan local 192.168.77.99",), "addr-missing", "h1:host", "vxlan100"),
+    "translated where it leaves": Broken(
+        ("h1:host iptables -w -t nat -A POSTROUTING -o eth0 -p udp --dport 4789 -j SNAT --to-source 192.168.77.99",),
+        "nat-wrong-address", "h1:host", "iptables nat POSTROUTING 1", "reply", foreseen=False),
+    "translated where it comes in": Broken(
+        ("h2:host iptables -w -t nat -A PREROUTING -i eth0 -p udp --dport 4789 -j DNAT --to-destination 192.168.77.99",),
+        "dnat-dead-target", "h2:host", "iptables nat PREROUTING 1"),
+    "far bridge": Broken(("h2:host ip link set vxlan100 nomaster",), "port-not-in-bridge", "h2:host", "vxlan100"),
+    "far bridge off": Broken(("h2:host ip link set br0 down",), "link-admin-down", "h2:host", "br0"),
+    "far tunnel off": Broken(("h2:host ip link set vxlan100 down",), "link-admin-down", "h2:host", "vxlan100"),
+    "far container": Broken(("h2:blue iptables -w -A INPUT -p icmp -j DROP",), "filtered-by-rule", "h2:blue", "iptables filter INPUT 1"),
+    "far container off": Broken(("h2:blue ip link set eth0 down",), "link-admin-down", "h2:blue", "eth0"),
+    "entry by hand": Broken(("h1:host ip neigh replace 192.168.77.12 lladdr 02:00:00:00:00:99 dev eth0 nud permanent",),
+                            "neigh-wrong-entry", "h1:host", "192.168.77.12 dev eth0 lladdr 02:00:00:00:00:99"),
+    "entry that was learned": Broken(("h1:host ip neigh replace 192.168.77.12 lladdr 02:00:00:00:00:99 dev eth0 nud reachable",),
+                                     "neigh-wrong-entry", "h1:host", "192.168.77.12 dev eth0 lladdr 02:00:00:00:00:99", foreseen=False),
+    "cut between the hosts": Broken(("wire ip link set h2 nomaster",), "lost-between-hosts", "h1:host", "h1:host/eth0 - h2:host/eth0",
+                                    mends=False, foreseen=False, daily=True),
+    "too long between the hosts": Broken(("wire ip link set h2 mtu 1400",), "lost-between-hosts", "h1:host", "h1:host/eth0 - h2:host/eth0",
+                                         size=1400, mends=False, foreseen=False),
+}  # fmt: skip
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    with open_lab("root", fleet.topology(3)) as opened:
+        yield opened
+
+
+def does(lab: Lab, *steps: str) -> None:
+    for step in steps:
+        namespace, *words = shlex.split(step)
+        lab.run(words, namespace=namespace)
+
+
+def answers(lab: Lab, size: int) -> bool:
+    """Whether the destination answers a real ping; the first one may have to find its neighbours."""
+    ping = ["ping", "-c", "2", "-i", "0.2", "-W", "1", "-M", "do", "-s", str(size), "10.88.2.2"]
+    return lab.run(ping, namespace="h1:red", check=False).returncode == 0
+
+
+def said(lab: Lab, command: str, size: int) -> Report:
+    return answer(lab, "h1:red", "h2:blue", command=command, send=command != "why", size=size, timeout_ns=400_000_000).report
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(each, marks=[] if broken.daily else [pytest.mark.thorough]) for each, broken in BROKEN.items()]
+)
+def test_it_is_named_at_its_host_and_mended(lab: Lab, name: str) -> None:
+    broken = BROKEN[name]
+    if broken.warm:
+        assert answers(lab, broken.size)
+    does(lab, *broken.steps)
+    found = [said(lab, command, broken.size) for command in ("why", "trace")]
+    assert not answers(lab, broken.size)
+    for report in found if broken.foreseen else found[1:]:
+        assert report.verdict is Verdict.UNREACHABLE
+        cause = report.causes[0]
+        assert (cause.code, cause.place.namespace, cause.object and cause.object.id) == (broken.code, broken.where, broken.object)
+        assert str(report.direction) == broken.direction
+    if not broken.foreseen:
+        assert not found[0].causes, "a guess"
+    if broken.mends:
+        for line in found[1].causes[0].fix:
+            lab.run(["sh", "-c", line])
+        assert answers(lab, broken.size)
+
+
+def test_a_way_that_is_free(lab: Lab) -> None:
+    """Cold and warm, by prediction and on the wire, each hop in its host, and on one machine's own terms."""
+    for command in ("why", "trace", "why"):
+        report = said(lab, command, 56)
+        assert report.verdict is Verdict.REACHABLE
+        assert report.causes == ()
+        names = [hop.namespace for hop in report.path.request]
+        assert list(dict.fromkeys(names)) == ["h1:red", "h1:host", "h2:host", "h2:blue"]
+        [over] = [hop for hop in report.path.request if "over the network between the hosts" in hop.note]
+        assert (over.namespace, over.interface, over.bound) == ("h2:host", "eth0", "in")
+        assert over.flow.outer is not None
+        assert (over.flow.outer.src, over.flow.outer.dst) == ("192.168.77.11", "192.168.77.12")
+    assert [hop.observed for hop in said(lab, "trace", 56).path.request if hop.bound] == [True] * 8
+
+
+def test_a_host_that_cannot_be_asked(lab: Lab) -> None:
+    """One beside the way is a blind spot; without the one on the way nobody knows."""
+    beside = answer(lab, "h1:red", "h2:blue", {"h3": "it does not answer"}).report
+    assert beside.verdict is Verdict.REACHABLE
+    assert [(blind.what, blind.why) for blind in beside.blind] == [("host h3", "it does not answer")]
+    on_the_way = answer(lab, "h1:red", "10.88.2.2", {"h2": "it does not answer"}, command="why", send=False).report
+    assert on_the_way.verdict is Verdict.UNDETERMINED
+    assert "h2: it does not answer" in on_the_way.summary
