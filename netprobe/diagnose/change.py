@@ -160,7 +160,7 @@ def _lost(before: Namespace, after: Namespace) -> Iterator[str]:
     """Why parts, or rules, that were read before could not be read again."""
     yield from (why for part, why in after.unread.items() if part not in before.unread)
     if before.ruleset is not None:
-        yield from (each.why for each in after.blind_rules if each not in before.blind_rules)
+        yield from (each.why for each in after.filters.blind if each not in before.ruleset.blind)
 
 
 def is_of_another_version(each: Difference, versions: Set[int]) -> bool:

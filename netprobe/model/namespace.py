@@ -27,6 +27,8 @@ from .lookup import first, grouped, indexed
 from .place import Blind
 from .ruleset import Ruleset, Table
 
+_NO_RULES = Ruleset()
+
 
 class Namespace(Struct, frozen=True):
     """Everything read of one network namespace, and what of it could not be read (`blind`).
@@ -127,14 +129,14 @@ class Namespace(Struct, frozen=True):
         return indexed(_gateways, self.routes)
 
     @property
-    def tables(self) -> tuple[Table, ...]:
-        """The tables of its rules, as far as they were read."""
-        return self.ruleset.tables if self.ruleset is not None else ()
+    def filters(self) -> Ruleset:
+        """Its ruleset, an empty one where it was not read."""
+        return self.ruleset or _NO_RULES
 
     @property
-    def blind_rules(self) -> tuple[Blind, ...]:
-        """What of its rules could not be read, and why."""
-        return self.ruleset.blind if self.ruleset is not None else ()
+    def tables(self) -> tuple[Table, ...]:
+        """The tables of its rules, as far as they were read."""
+        return self.filters.tables
 
     def sysctl(self, name: str, default: str | None = None) -> str | None:
         """The text of one sysctl (`net.ipv4.ip_forward`; an interface's dots written as slashes), or the

@@ -61,9 +61,9 @@ def _twins(loss: Loss, repair: Repair) -> list[Probe]:
     source, goal = loss.probe.source.namespace, loss.probe.destination.namespace
     name = repair.stop.place.namespace
     ends = dict.fromkeys(((source, goal), (source, name), (name, source), (name, goal)))
-    asked = [(one, own) for one, other in ends if one != other for own in repair.mended.at(other).addresses]
-    asked = [*asked, *((name, own) for own in _beside(loss, repair))]
-    asked = [each for each in asked if each[1].scope == "global"]
+    known = ((one, repair.mended.at(other).addresses) for one, other in ends if one != other)
+    asked = [(one, own) for one, addresses in known for own in where(addresses, scope="global")]
+    asked += [(name, own) for own in _beside(loss, repair)]
     asked.sort(key=lambda each: each[1].version == loss.version)
     return [loss.echo(who, a.address) for who, a in dict.fromkeys(asked[:_TWINS]) if who is not None]
 
@@ -74,10 +74,10 @@ def _beside(loss: Loss, repair: Repair) -> list[InterfaceAddress]:
     if place is None:
         return []
     after, name = Loss(repair.mended, loss.prediction, loss.stop), place[0].name
-    links = where(repair.mended[name].links, index=place[1].index)
-    return [
-        own for link in links for version in (4, 6) for own in after.addresses_beside(name, link, version)
-    ]
+    link = repair.mended[name].link(place[1].index)
+    if link is None:
+        return []
+    return [*after.addresses_beside(name, link, 4), *after.addresses_beside(name, link, 6)]
 
 
 def _completed(loss: Loss, so_far: Tried, steps: int) -> Tried | None:
@@ -100,13 +100,20 @@ def _ways(loss: Loss, so_far: Tried, steps: int) -> Iterator[Tried]:
     idle: list[Tried] = []
     for again in _with_more(loss, so_far, stop):
         end = again.outcome.stop
-        if end is not None and end.text == stop.text:
-            idle.append(again)
-        elif end is None or _is_elsewhere(again.repair, stop, end) or not _lacks(again.repair, end):
+        if end is None:
             yield again
+        elif end.text == stop.text:
+            idle.append(again)
+        elif _lacks(again.repair, end) and not _is_elsewhere(again.repair, stop, end):
+            yield from _deeper(loss, [again], steps)
         else:
-            yield from filter(None, [_completed(loss, again, steps - 1)])
-    yield from filter(None, (_completed(loss, again, steps - 1) for again in idle[:_IDLE]))
+            yield again
+    yield from _deeper(loss, idle[:_IDLE], steps)
+
+
+def _deeper(loss: Loss, some: list[Tried], steps: int) -> Iterator[Tried]:
+    """The best of what each of them comes to with more."""
+    return filter(None, (_completed(loss, each, steps - 1) for each in some))
 
 
 def _is_elsewhere(repair: Repair, before: Stop, now: Stop) -> bool:
@@ -117,16 +124,17 @@ def _is_elsewhere(repair: Repair, before: Stop, now: Stop) -> bool:
 def _with_more(loss: Loss, so_far: Tried, stop: Stop) -> Iterator[Tried]:
     """The repair with each thing that may have gone along, and what comes of it."""
     after = Loss(so_far.repair.mended, so_far.outcome, stop, loss.needs, loss.before, loss.rulings)
-    more = (each for each in _given_back(after, so_far.repair) if _fits(after, so_far.repair, each))
-    yield from filter(None, (tried(loss, so_far.repair.also(each)) for each in more))
+    for each in _given_back(after, so_far.repair):
+        if _fits(after, so_far.repair, each):
+            yield from filter(None, [tried(loss, so_far.repair.also(each))])
 
 
 def _fits(after: Loss, repair: Repair, more: Repair) -> bool:
     """Whether a repair gives something back in the same namespace, and may help."""
+    if more.stop.place.namespace != repair.stop.place.namespace:
+        return False
     takes = any("del" in command.words or command.blanks for command in more.stop.commands)
-    return (
-        more.stop.place.namespace == repair.stop.place.namespace and not takes and _leads_there(after, more)
-    )
+    return not takes and _leads_there(after, more)
 
 
 def _leads_there(loss: Loss, more: Repair) -> bool:

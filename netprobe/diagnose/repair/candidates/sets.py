@@ -32,7 +32,6 @@ from netprobe.predict import fixes, prefix
 
 _PORTS = ("tcp dport", "udp dport", "th dport")
 _REFUSED = {"policy-drop", "rejected-by-rule", "filtered-by-rule"}
-_OF_ADDRESSES = ("hash:ip", "hash:net")
 
 
 class _Lookup(Struct, frozen=True):
@@ -116,10 +115,9 @@ def _repair(loss: Loss, text: str, thing: Object | None, fix: fixes.Fix) -> Iter
 
 def _holds(element: str, value: str) -> bool:
     """Whether an address, a network or a port of a set is, or has in it, what the packet has."""
-    if element == value or not nat_rules.is_prefix(element) or not nat_rules.is_prefix(value):
-        return element == value
-    version = prefix.version(element.partition("/")[0])
-    return version == prefix.version(value) and prefix.contains(element, value)
+    if nat_rules.is_prefix(element) and nat_rules.is_prefix(value):
+        return prefix.contains(element, value)
+    return element == value
 
 
 def _tests(table: Table) -> Iterator[Statement]:
@@ -132,7 +130,7 @@ def _of_nft(namespace: Namespace, flow: Flow) -> Iterator[_Lookup]:
     for table in where(namespace.tables, engine="nft"):
         for test in where(_tests(table), kind="match"):
             named, value = _set_of(table, test), _value(test, flow)
-            if named is not None and value:
+            if named and value:
                 yield _Lookup(test, named, value, table)
 
 
@@ -142,34 +140,31 @@ def _of_ipset(namespace: Namespace, flow: Flow) -> Iterator[_Lookup]:
     for test in where(tests, kind="ipset", op="=="):
         named = _ipset_of(namespace, test)
         value = flow.src if test.options.get("match-set") == "src" else flow.dst
-        if named is not None and named.version in (None, flow.version) and value:
+        if named and value and named.version in (None, flow.version):
             yield _Lookup(test, named, value)
 
 
 def _ipset_of(namespace: Namespace, test: Statement) -> IpSet | None:
-    named = namespace.ruleset.ipset(test.target) if namespace.ruleset is not None else None
-    plain = named is not None and named.entries is not None and named.type in _OF_ADDRESSES
-    return named if plain else None
+    match namespace.filters.ipset(test.target):
+        case IpSet(entries=tuple(), type="hash:ip" | "hash:net") as named:
+            return named
+    return None
 
 
 def _turned_away(namespace: Namespace) -> set[str]:
     """The sets of what rules turn away: whatever exceptions they make, nothing passes for being in them."""
-    found: set[str] = set()
-    for table in namespace.tables:
-        refusing = (rule for rule in table.rules if _refuses(table, rule))
-        found.update(_called(table, statement) for rule in refusing for statement in rule.statements)
-    return found
+    rules = ((table, rule) for table in namespace.tables for rule in table.rules)
+    refusing = [(table, rule) for table, rule in rules if _refuses(table, rule)]
+    return {_called(table, test) for table, rule in refusing for test in rule.statements}
 
 
 def _called(table: Table | None, statement: Statement) -> str:
     """The set that a test wants the packet to be in; "" for any other statement."""
     if statement.op not in _WANTED:
         return ""
-    if statement.kind == "ipset":
-        return f"ipset {statement.target}"
-    return (
-        "" if table is None or not _looks_up(statement) else f"{table.family} {table.name} {statement.value}"
-    )
+    if table is not None and _looks_up(statement):
+        return f"{table.family} {table.name} {statement.value}"
+    return f"ipset {statement.target}" if statement.kind == "ipset" else ""
 
 
 _WANTED = ("==", "in", "")  # how a test says that the packet is to be in a set
@@ -181,15 +176,19 @@ def _looks_up(statement: Statement) -> bool:
 
 def _refuses(table: Table, rule: Rule) -> bool:
     """Whether the rule turns away what it finds in a set: by itself, or by the last word of its chain."""
-    chain = table.chain(rule.leads_to) or Chain("")
-    steps = [*rule.statements, *(each for behind in chain.rules[-1:] for each in behind.statements)]
-    return bool(among(steps[-1:], kind=("drop", "reject")))
+    behind = table.chain(rule.leads_to) or Chain("")
+    steps = chain.from_iterable(each.statements for each in (rule, *behind.rules[-1:]))
+    return bool(among([*steps][-1:], kind=("drop", "reject")))
 
 
 def _set_of(table: Table, statement: Statement) -> NamedSet | None:
     """The plain set that a test looks into; None for a map, and where membership is what it does not want."""
-    named = table.set(statement.value) if statement.op in _WANTED and _looks_up(statement) else None
-    return named if named is not None and named.data is None and named.elements is not None else None
+    if statement.op not in _WANTED or not _looks_up(statement):
+        return None
+    match table.set(statement.value):
+        case NamedSet(data=None, elements=tuple()) as plain:
+            return plain
+    return None
 
 
 def _value(statement: Statement, flow: Flow) -> str | None:
