@@ -6,10 +6,12 @@ fib_table_delete), net/ipv6/route.c (ip6_route_check_nh, fib6_nh_init), net/ipv6
 
 from __future__ import annotations
 
+from itertools import compress
+
 from msgspec.structs import replace
 
 from netprobe.model import Link, Nexthop, Route, Snapshot
-from netprobe.model.lookup import but, exchanged, find, where, without
+from netprobe.model.lookup import among, but, exchanged, find, where, without
 from netprobe.predict import fib, prefix
 
 from .order import Order, must, refuse_if
@@ -36,12 +38,15 @@ def change_route(order: Order) -> Snapshot:
     new = _route(order)
     same = find(routes, dst=new.dst, table=new.table, metric=new.metric, tos=new.tos)
     verb = order.permit(same, "add", "append", "change", "replace")
-    if same is not None and verb == "append" and new.version == 6 and any(new.gateways):
-        # IPv6 makes one multipath route of those with the same metric
-        verb, new = "replace", replace(same, nexthops=(*same.nexthops, *new.nexthops))
-    if same is None or verb == "append":
-        return order.with_fields(routes=(*routes, new)).snapshot
-    return order.with_fields(routes=exchanged(routes, same, new)).snapshot
+    if same is None:
+        routes = (*routes, new)
+    elif verb != "append":
+        routes = exchanged(routes, same, new)
+    elif new.version == 6 and any(new.gateways):  # one multipath route of those with the same metric
+        routes = exchanged(routes, same, replace(same, nexthops=(*same.nexthops, *new.nexthops)))
+    else:
+        routes = (*routes, new)
+    return order.with_fields(routes=routes).snapshot
 
 
 def _route(order: Order) -> Route:
@@ -64,16 +69,21 @@ def _table(order: Order, kind: str) -> int:
 
 def _named(order: Order) -> tuple[str, str]:
     """The type and the destination, and nothing else that is not understood."""
-    kind, dst, *flags = order.plain[1:] if order.plain[1] in _TYPES else ("unicast", *order.plain[1:])
+    words = order.plain[1:]
+    typed = words[0] in _TYPES
+    kind, dst, *flags = words if typed else ("unicast", *words)
     keys = {key for key, _ in order.pairs}
-    refuse_if({*flags} - {"onlink"} | keys - _KNOWN or "nexthop" in order.words, dst)
+    unknown = {*flags} - {"onlink"} | keys - _KNOWN
+    refuse_if(unknown or "nexthop" in order.words, dst)
     return kind, as_prefix(dst, order.six, checked=order.words[0] != "del")
 
 
 def _scope(kind: str, via: str | None, six: bool) -> str:
     if kind == "local":
         return "host"
-    return "link" if kind == "unicast" and via is None and not six else "global"
+    if kind == "unicast" and via is None and not six:
+        return "link"
+    return "global"
 
 
 def _legs(order: Order, kind: str, six: bool, table: int, via: str | None) -> tuple[Nexthop, ...]:
@@ -87,7 +97,7 @@ def _legs(order: Order, kind: str, six: bool, table: int, via: str | None) -> tu
     link = must(out, "dev")  # ENODEV
     refuse_if(not link.up, "dev")  # ENETDOWN
     flags = {"onlink": onlink, "linkdown": not link.carrier}
-    return (Nexthop(link.index, via, flags=tuple(flag for flag, holds in flags.items() if holds)),)
+    return (Nexthop(link.index, via, flags=tuple(compress(flags, flags.values()))),)
 
 
 def _leads_straight(route: Route, out: Link | None) -> bool:
@@ -104,7 +114,7 @@ def _towards(order: Order, via: str, wanted: Link | None, table: int) -> Link | 
     if prefix.needs_scope(via) and wanted is not None:
         return wanted
     tables = (table, fib.LOCAL, fib.MAIN)
-    near = [each for each in namespace.routes if each.table in tables and prefix.contains(each.dst, via)]
+    near = [each for each in among(namespace.routes, table=tables) if prefix.contains(each.dst, via)]
     fitting = (route for route in near if _leads_straight(route, wanted))
     best = must(max(fitting, key=lambda route: prefix.length(route.dst), default=None), via)  # EHOSTUNREACH
     refuse_if(best.type != "unicast", via)  # EINVAL: Nexthop has invalid gateway
@@ -118,14 +128,15 @@ def as_prefix(word: str, six: bool, checked: bool = True) -> str:
     address, _, length = word.partition("/")
     prefix.number(address)
     made = prefix.network(address, int(length or prefix.bits(address)))
-    if checked and ":" not in address and made.partition("/")[0] != address:
+    if checked and prefix.version(address) == 4 and made.partition("/")[0] != address:
         raise ValueError(word)  # EINVAL: Invalid prefix for given prefix length
     return made
 
 
 def as_table(word: str) -> int:
     """The number of a routing table; those of the kernel have names."""
-    return _TABLES[word] if word in _TABLES else int(word)
+    known = _TABLES.get(word)
+    return int(word) if known is None else known
 
 
 # ---- taking away
@@ -139,14 +150,18 @@ def _deleted(order: Order) -> tuple[Route, ...]:
         near = where(near, type=kind, by_object=False)
     gone = must(next((route for route in near if _is_meant(route, order)), None), dst)  # ESRCH
     left = _remaining(gone, order)
-    return exchanged(routes, gone, replace(gone, nexthops=left)) if left else without(routes, gone)
+    if left:
+        return exchanged(routes, gone, replace(gone, nexthops=left))
+    return without(routes, gone)
 
 
 def _is_meant(route: Route, order: Order) -> bool:
     """Whether `ip route del` with these words takes this route: what is not said may be anything."""
-    metric, source = int(order.option("metric") or route.metric), order.option("src") or route.source
+    said = int(order.option("metric") or route.metric), order.option("src") or route.source
+    if said != (route.metric, route.source):
+        return False
     legs = route.nexthops or (Nexthop(),)
-    return (metric, source) == (route.metric, route.source) and any(_is_leg(leg, order) for leg in legs)
+    return any(_is_leg(leg, order) for leg in legs)
 
 
 def _is_leg(leg: Nexthop, order: Order) -> bool:

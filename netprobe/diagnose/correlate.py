@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import takewhile
+from itertools import filterfalse, takewhile
 
 from msgspec.structs import replace
 
 from netprobe.model import Flow, Hop, Leg, Observation, Protocol, Sighting, Stage
-from netprobe.model.lookup import among, but, where
+from netprobe.model.lookup import among, but, not_among, where
 from netprobe.predict.trace import changes
 
 _TAPPED = (
@@ -54,7 +54,7 @@ def lay(
     """
     left = list(where(frames(observations), leg=leg, sequence=sequence, error=None))
     if not any(hop.flow.protocol.on_segment for hop in hops):
-        left = [o for o in left if not is_neighbour(o)]
+        left = [*filterfalse(is_neighbour, left)]
     laid = [_laid(hop, left, tapped) for hop in hops]
     # A flood's copies on other ports are not the path; only a path that went elsewhere than predicted, or
     # a request that was to end before the first tap, is shown in full.
@@ -107,12 +107,13 @@ def _match(hop: Hop, seen: Sequence[Observation]) -> Observation | None:
 def _merge(laid: list[Hop], extra: Sequence[Observation]) -> list[Hop]:
     """Put the unpredicted sightings behind the last predicted hop that was seen before them."""
     for o in extra:
-        before = [i for i, hop in enumerate(laid) if hop.time_ns is not None and hop.time_ns <= o.time_ns]
+        timed = ((at, hop.time_ns) for at, hop in enumerate(laid, 1) if hop.time_ns is not None)
+        behind = max((at for at, time_ns in timed if time_ns <= o.time_ns), default=0)
         stage = Stage.TRANSMIT if o.bound == "out" else Stage.RECEIVE
         flow = o.flow or Flow("?", "?", Protocol.OTHER)
         hop = Hop(0, o.namespace, o.interface, stage, flow, predicted=False, observed=True, time_ns=o.time_ns,
                   note="seen here, not predicted", bound=o.bound)  # fmt: skip
-        laid.insert(before[-1] + 1 if before else 0, hop)
+        laid.insert(behind, hop)
     return laid
 
 
@@ -139,16 +140,17 @@ def _unsaid(since: list[Hop], hop: Hop) -> list[Hop]:
     """A hop for what was rewritten since the last one seen, the first of `since`, and nobody has said so."""
     if not since or not since[0].observed:
         return []
-    before, told = since[0].flow, {change.field for h in since[1:] for change in h.changes}
-    missing = [change for change in changes(before, hop.flow, "") if change.field not in told]
+    before = since[0].flow
+    told = {change.field for each in since[1:] for change in each.changes}
+    missing = not_among(changes(before, hop.flow, ""), field=told)
+    if not missing:
+        return []
     source = among(missing, field=_OF_SOURCE)
     what, stage = ("SNAT", Stage.POSTROUTING) if source else ("DNAT", Stage.PREROUTING)
     found = tuple(replace(change, by=what) for change in missing)
     flow = replace(before, **{change.field: getattr(hop.flow, change.field) for change in missing})
-    made = Hop(
-        0, hop.namespace, None, stage, flow, predicted=False, changes=found, note="observed, not predicted"
-    )
-    return [made] if missing else []
+    note = "observed, not predicted"
+    return [Hop(0, hop.namespace, None, stage, flow, predicted=False, changes=found, note=note)]
 
 
 _OF_SOURCE = {"src", "sport", "icmp_id"}

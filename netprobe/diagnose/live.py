@@ -26,15 +26,16 @@ from netprobe.model.live import (
     SeenHop,
     VerdictEvent,
 )
-from netprobe.model.lookup import but, where
+from netprobe.model.lookup import but, grouped, where
+from netprobe.model.place import id_of
 
 from . import since
 from .change import versions_of
 
 _AWAY = 300  # rounds for which a place is remembered to which the way does not lead any more
 _BESIDE = 32  # namespaces that are remembered although the last round did not read them
-_RULES = frozenset({"rule", "nat-rule", "policy", "set", "ruleset", "table", "chain"})
-_SETTINGS = frozenset({"sysctl"})
+_RULES = ("rule", "nat-rule", "policy", "set", "ruleset", "table", "chain")
+_GROUPS = {"sysctl": "settings", **dict.fromkeys(_RULES, "rules")}
 _ANSWERS = {Verdict.REACHABLE: "answered", Verdict.UNDETERMINED: "undetermined"}
 
 _Key = tuple[Leg, str, str | None, str, str | None]
@@ -72,14 +73,10 @@ def dated(
     """Each difference with the moment that a notice tells, else with that of the reading; and the notices
     that these explain.
     """
-    told = [(each, _notice_of(each, notices)) for each in found]
+    unheard = Notice(at_ns, "", "", "")
+    told = [(each, _notice_of(each, notices) or unheard) for each in found]
     shown = tuple(
-        LiveChange(
-            notice.at_ns if notice else at_ns,
-            since.as_object(each),
-            notice is not None,
-            notice.by if notice else "",
-        )
+        LiveChange(notice.at_ns, since.as_object(each), notice is not unheard, notice.by)
         for each, notice in told
     )
     places = {(each.namespace, _group(each.kind)) for each in found}
@@ -90,11 +87,9 @@ def passed(notices: Sequence[Notice], at_ns: int) -> tuple[tuple[LiveChange, ...
     """What was otherwise between two readings and is as before: an object of which two things were told by
     then; and the notices that are left.
     """
-    told: dict[tuple[str, str, str], list[Notice]] = {}
-    for each in notices:
-        if each.what and each.at_ns <= at_ns:
-            told.setdefault(_object(each), []).append(each)
-    twice = {key: several for key, several in told.items() if len({each.what for each in several}) > 1}
+    by_then = [each for each in notices if each.what and each.at_ns <= at_ns]
+    told = grouped(by_then, _object)
+    twice = {thing: those for thing, those in told.items() if len({each.what for each in those}) > 1}
     left = [each for each in notices if _object(each) not in twice or each.at_ns > at_ns]
     return tuple(map(_passing, twice.values())), left
 
@@ -125,9 +120,7 @@ def _notice_of(each: Difference, notices: Sequence[Notice]) -> Notice | None:
 
 def _group(kind: str) -> str:
     """What changes together, and is told by the same part of the kernel."""
-    if kind in _RULES:
-        return "rules"
-    return "settings" if kind in _SETTINGS else "network"
+    return _GROUPS.get(kind, "network")
 
 
 # ---- the statistics
@@ -179,9 +172,10 @@ def verdict(live: Live) -> Verdict:
 
 def _finding(report: Report) -> tuple[Verdict, Leg | None, str, str]:
     """What makes a finding another one."""
-    cause = report.causes[0] if report.causes else None
-    named = cause.object.id if cause is not None and cause.object is not None else ""
-    return report.verdict, report.direction, cause.code if cause is not None else "", named
+    cause = next(iter(report.causes), None)
+    if cause is None:
+        return report.verdict, report.direction, "", ""
+    return report.verdict, report.direction, cause.code, id_of(cause.object)
 
 
 def _with_changes(live: Live, changed: Sequence[LiveChange]) -> Live:
@@ -196,30 +190,33 @@ def _key(leg: Leg, hop: Hop) -> _Key:
 def _hops(known: Sequence[LiveHop], report: Report) -> tuple[LiveHop, ...]:
     """The hops after a round: those of its way first, in its order, then those of earlier ones."""
     before = {_key(each.leg, each.hop): each for each in known}
-    lost = report.sent > 0 and not report.received
     found: list[LiveHop] = []
     for leg in Leg:
-        way = but(report.path.of(leg), bound=None)
-        passed_by = {_key(leg, hop) for hop in way}
-        found += [_passed(before.get(_key(leg, hop)) or LiveHop(leg, hop), hop) for hop in way]
+        way = [(_key(leg, hop), hop) for hop in but(report.path.of(leg), bound=None)]
+        found += [_passed(before.get(key) or LiveHop(leg, hop), hop) for key, hop in way]
+        passed_by = dict(way)
         others = [each for key, each in before.items() if each.leg is leg and key not in passed_by]
-        found += [_missed(each) if lost else replace(each, away=each.away + 1) for each in others]
+        found += [_left_out(each, report) for each in others]
     return tuple(each for each in found if each.away < _AWAY)[:MOST_HOPS]
+
+
+def _left_out(known: LiveHop, report: Report) -> LiveHop:
+    """The place after a round whose way does not lead here; where that was lost before, it should have
+    come, if the way led here before.
+    """
+    if report.received or not report.sent:
+        return replace(known, away=known.away + 1)
+    return replace(known, sent=known.sent + 1) if known.away == 0 else known
 
 
 def _passed(known: LiveHop, hop: Hop) -> LiveHop:
     """The place after a round whose way leads here; one without a sensor counts nothing."""
     if hop.observed is None and hop.reached:
         return replace(known, hop=hop, away=0)
-    seen = hop.observed is True
-    timed = seen and hop.time_ns is not None
-    latency = known.latency.after(max(0, hop.time_ns or 0)) if timed else known.latency
+    seen, latency = hop.observed is True, known.latency
+    if seen and hop.time_ns is not None:
+        latency = latency.after(max(0, hop.time_ns))
     return replace(known, hop=hop, sent=known.sent + 1, seen=known.seen + seen, latency=latency, away=0)
-
-
-def _missed(known: LiveHop) -> LiveHop:
-    """The place after a round that was lost before it: where the way led before, it should have come."""
-    return replace(known, sent=known.sent + 1) if known.away == 0 else known
 
 
 # ---- what is told
@@ -237,9 +234,8 @@ def _round(report: Report, number: int, at_ns: int) -> RoundEvent:
 
 def _seen(report: Report) -> Iterator[SeenHop]:
     for leg in Leg:
-        for hop in report.path.of(leg):
-            if hop.bound is not None:
-                yield SeenHop(*_place(leg, hop), hop.observed, hop.time_ns)
+        for hop in but(report.path.of(leg), bound=None):
+            yield SeenHop(*_place(leg, hop), hop.observed, hop.time_ns)
 
 
 def _place(leg: Leg, hop: Hop) -> tuple[Leg, int, str, str | None, str, str | None]:

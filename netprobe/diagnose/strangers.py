@@ -62,7 +62,7 @@ def _origins(prediction: Prediction | None, observations: Sequence[Observation])
     """The addresses and ports of the answers, and whether they came from the destination, by their first
     sighting.
     """
-    seen = [o for o in frames(observations) if is_probe(o) and o.flow is not None]
+    seen = [*filter(is_probe, but(frames(observations), flow=None))]
     requests = where(seen, leg=Leg.REQUEST)
     far, ours = _far_side(prediction, requests), dict.fromkeys(_reversed(requests), True)
     passed: set[str] = set()  # the namespaces that an answer came into

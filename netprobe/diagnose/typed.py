@@ -162,9 +162,10 @@ def _without(words: Words, mute: dict[str, int]) -> Words:
     """The words without those of no consequence, and so many behind each."""
     kept, at = list[str](), 0
     while at < len(words):
-        size = mute.get(words[at])
-        kept += [words[at]] if size is None else []
-        at += 1 if size is None else 1 + size
+        word = words[at]
+        if word not in mute:
+            kept.append(word)
+        at += 1 + mute.get(word, 0)
     return tuple(kept)
 
 
@@ -265,7 +266,7 @@ _NFT_WORD = re.compile(r'"[^"]*"|\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}|[^\s{}"]+|.', r
 
 def _nft(tool: str, words: Words) -> tuple[None, list[Words]]:
     """nft reads its arguments as one text; what stands in braces is one word, and a missing family is ip."""
-    found = [word for word in _NFT_WORD.findall(" ".join(words)) if word.strip()]
+    found = [*filter(str.strip, _NFT_WORD.findall(" ".join(words)))]
     if len(found) < 2 or found[0] in ("list", "-f", "monitor"):
         raise Misread("nft is to change something in words: nft add rule FAMILY TABLE CHAIN RULE")
     at = 1 + (found[1] in _NFT_OBJECTS)

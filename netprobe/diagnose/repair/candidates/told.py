@@ -23,7 +23,7 @@ from netprobe.model import (
     Socket,
     Stage,
 )
-from netprobe.model.lookup import find, gathered, where
+from netprobe.model.lookup import among, find, grouped, not_among, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.drop import lost
 
@@ -36,15 +36,24 @@ class _Tale(Struct, frozen=True):
     address: str
     why: str
 
+    @property
+    def version(self) -> int:
+        """The IP version of the address."""
+        return prefix.version(self.address)
+
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """Each of them where it belongs; from another interface of the same namespace where it is on that."""
     tales = (*_listened_on(loss), *_sent_from(loss), *_led_to(loss), *_remembered(loss))
-    meant = [tale for tale in tales if prefix.version(tale.address) == loss.version]
-    routable = (tale for tale in meant if not prefix.is_link_local(tale.address))
-    told = gathered(((tale.name, tale.link.index, tale.address), tale) for tale in routable)
+    routable = [tale for tale in tales if not prefix.is_link_local(tale.address)]
+    told = grouped(where(routable, version=loss.version), _what)
     for each in told.values():
         yield from _put(loss, each[0], len(each))
+
+
+def _what(tale: _Tale) -> tuple[str, int, str]:
+    """What several may say alike."""
+    return tale.name, tale.link.index, tale.address
 
 
 def _put(loss: Loss, tale: _Tale, agreeing: int) -> Iterator[Repair]:
@@ -53,21 +62,20 @@ def _put(loss: Loss, tale: _Tale, agreeing: int) -> Iterator[Repair]:
     if there is not None and there.index == link.index:
         return
     length = there.prefixlen if there is not None else _length(loss, namespace, tale)
-    put = fixes.address("add", InterfaceAddress(link.index, tale.address, length), link)
     instead = there or _odd(loss, namespace, tale)
-    now = namespace.link_of(instead)
+    put = fixes.address("add", InterfaceAddress(link.index, tale.address, length), link)
     text = f"{tale.address} is not on {link.name} of {tale.name}, and {tale.why}"
-    fix: tuple[Command, ...]
-    if instead is None or now is None:
-        bare = not own_addresses(namespace, link, prefix.version(tale.address))
-        named = f"dev {link.name}" if bare else f"{tale.address}/{length} dev {link.name}"
-        code, fix = "addr-missing", (put,)
-    else:
+    merit = Merit.RESTORES if instead is not None else _merit(loss, namespace, tale)
+    now = namespace.link_of(instead)
+    fix: tuple[Command, ...] = (put,)
+    code, named = "addr-missing", f"dev {link.name}"
+    if instead is not None and now is not None:
         gone = fixes.address("del", instead, now)
         named = f"{instead.written} dev {now.name}"
         code, fix = ("addr-missing", (gone, put)) if there else ("addr-wrong-subnet", (put, gone))
+    elif own_addresses(namespace, link, tale.version):
+        named = f"{tale.address}/{length} dev {link.name}"
     stop = lost(code, tale.name, link, Stage.ROUTE, text, object=Object("address", named, text), fix=fix)
-    merit = Merit.RESTORES if instead is not None else _merit(loss, namespace, tale)
     yield from loss.repair(stop, merit, agreeing=agreeing)
 
 
@@ -78,7 +86,7 @@ def _beside(loss: Loss, name: str, link: Link, version: int) -> list[InterfaceAd
 
 def _odd(loss: Loss, namespace: Namespace, tale: _Tale) -> InterfaceAddress | None:
     """The one address of the interface, where it is of another network than all beside it."""
-    version = prefix.version(tale.address)
+    version = tale.version
     own = own_addresses(namespace, tale.link, version)
     beside = _beside(loss, namespace.name, tale.link, version)
     if len(own) != 1 or not is_network(own[0]) or not beside:
@@ -90,7 +98,7 @@ def _merit(loss: Loss, namespace: Namespace, tale: _Tale) -> Merit:
     """An interface that has an address already may have got another one on purpose, unless it is asked for
     by the old one.
     """
-    settled = bool(own_addresses(namespace, tale.link, prefix.version(tale.address)))
+    settled = bool(own_addresses(namespace, tale.link, tale.version))
     if tale.link.kind == "loopback" or not settled:
         return Merit.RESTORES
     return Merit.ADDS if tale.address == loss.probe.destination.address else Merit.GOES_AROUND
@@ -98,7 +106,7 @@ def _merit(loss: Loss, namespace: Namespace, tale: _Tale) -> Merit:
 
 def _length(loss: Loss, namespace: Namespace, tale: _Tale) -> int:
     """As its neighbours have it, or the network of its interface; else that of a host."""
-    version = prefix.version(tale.address)
+    version = tale.version
     beside = _beside(loss, namespace.name, tale.link, version)
     usual = usual_length([*own_addresses(namespace, tale.link, version), *beside], tale.address)
     return usual[0] if usual is not None else prefix.bits(tale.address)
@@ -186,11 +194,11 @@ def _remembered(loss: Loss) -> Iterator[_Tale]:
     """The addresses that neighbours once found at the MAC of an interface, and that nobody has."""
     bearers = {link.mac: (name, link) for name in loss.around for link in loss.snapshot[name].outward}
     for name in loss.around:
-        for entry in filter(_is_learned, _neighbours(loss.snapshot[name])):
-            home = bearers.get(entry.mac or "")
-            if home is not None and home[0] != name and _is_free(loss, entry.address):
-                yield _Tale(*home, entry.address, f"{name} found it there not long ago")
+        learned = not_among(_neighbours(loss.snapshot[name]), state=_NOT_LEARNED)
+        for entry in among(learned, mac=bearers):
+            home, link = bearers[entry.mac or ""]
+            if home != name and _is_free(loss, entry.address):
+                yield _Tale(home, link, entry.address, f"{name} found it there not long ago")
 
 
-def _is_learned(entry: Neighbour) -> bool:
-    return entry.state not in ("permanent", "failed", "incomplete")
+_NOT_LEARNED = ("permanent", "failed", "incomplete")
