@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from msgspec.structs import replace
 
 from netprobe.model import Chain, NamedSet, Rule, Ruleset, Snapshot, Statement, Table, Term
-from netprobe.model.lookup import exchanged, find, where, without
+from netprobe.model.lookup import exchanged, find, not_among, where, without
 from netprobe.predict import prefix
 from netprobe.predict.allow import LIMITS, REFUSING, turned, without_limit
 from netprobe.rules.read.nft_chain import chain_of
@@ -123,7 +123,7 @@ def _of_text(old: Rule, text: str) -> tuple[Statement, ...]:
     those of the old one so changed.
     """
     if text == without_limit(old.text):
-        return tuple(each for each in old.statements if each.kind not in LIMITS)
+        return not_among(old.statements, kind=LIMITS)
     if text == turned(old.text):
         return tuple(Statement("accept") if each.kind in REFUSING else each for each in old.statements)
     try:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from netprobe.model import Chain, Rule, Snapshot, Table
 from netprobe.model.lookup import find, where, without
+from netprobe.predict import prefix
 from netprobe.predict.fixes import xt_words
 from netprobe.rules.read.iptables_save import ARGUMENTS, HOOKS, NAT_PRIORITIES, PRIORITIES, TABLES
 
@@ -150,7 +151,7 @@ def _explicit(words: Sequence[str]) -> list[str]:
 def _whole(before: str, word: str) -> str:
     """A word as iptables-save prints it: an address with its length, the echo request by its number."""
     if before in ("-s", "-d") and "/" not in word:
-        return f"{word}/{128 if ':' in word else 32}"
+        return f"{word}/{prefix.bits(word)}"
     return "8" if (before, word) == ("--icmp-type", "echo-request") else word
 
 

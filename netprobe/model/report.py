@@ -111,6 +111,11 @@ class Hop(Struct, frozen=True):
         """The hop's place, without the packet."""
         return Place(self.namespace, self.interface, self.stage)
 
+    @property
+    def thing(self) -> Object:
+        """The object; one of no kind and without an id where there is none."""
+        return self.object or NO_OBJECT
+
     def change_of(self, *fields: str) -> Change | None:
         """The first change of one of these fields, or None."""
         return next((change for change in self.changes if change.field in fields), None)

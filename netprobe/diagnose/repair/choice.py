@@ -88,9 +88,7 @@ def _without_announcements(loss: Loss, stop: Stop) -> Stop:
     if stop.code != "ra-not-accepted" or place is None or target is None:
         return stop
     namespace, link = place
-    beside = [
-        loss.snapshot[name] for name, _ in loss.stations(namespace.name, link) if name != namespace.name
-    ]
+    beside = [loss.snapshot[name] for name, _ in loss.others(namespace.name, link)]
     silent = all(each.sysctl("net.ipv6.conf.all.forwarding") != "1" for each in beside)
     return without_route(namespace, target) if beside and silent else stop
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from netprobe.diagnose.since import changed, key, nearness
+from netprobe.diagnose.since import Key, changed, key, nearness
+from netprobe.model import Difference
+from netprobe.model.lookup import where
 
 from .repair import REASONS, Loss, Repair, is_meant
+
+_Thing = tuple[str | None, str, str]
 
 
 def ranked(loss: Loss, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
@@ -21,15 +25,18 @@ def ranked(loss: Loss, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
 
 def _renamed(repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
     """The repairs, those that only put something back called as another repair of the same object is."""
-    usual = {_thing(each): each.stop.code for each in reversed(repairs) if not each.put_back}
-    return tuple(_called(each, usual.get(_thing(each))) if each.put_back else each for each in repairs)
+    usual = {_thing(each): each.stop.code for each in where(reversed(repairs), put_back=False)}
+    return tuple(_called(each, usual) for each in repairs)
 
 
-def _called(repair: Repair, code: str | None) -> Repair:
-    return replace(repair, stop=replace(repair.stop, code=code or repair.stop.code))
+def _called(repair: Repair, usual: dict[_Thing, str]) -> Repair:
+    if not repair.put_back:
+        return repair
+    code = usual.get(_thing(repair), repair.stop.code)
+    return replace(repair, stop=replace(repair.stop, code=code))
 
 
-def _thing(repair: Repair) -> tuple[str | None, str, str]:
+def _thing(repair: Repair) -> _Thing:
     thing = repair.stop.thing
     return repair.stop.place.namespace, thing.kind, thing.id
 
@@ -39,8 +46,11 @@ def _near(loss: Loss, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
     if loss.before is None:
         return repairs
     found = {key(each): each for each in changed(loss.before, loss.snapshot)}
-    near = (nearness(found, loss.snapshot, each.mended) if is_meant(each) else each.near for each in repairs)
-    return tuple(replace(each, near=how) for each, how in zip(repairs, near, strict=True))
+    return tuple(_nearer(loss, found, each) if is_meant(each) else each for each in repairs)
+
+
+def _nearer(loss: Loss, found: dict[Key, Difference], repair: Repair) -> Repair:
+    return replace(repair, near=nearness(found, loss.snapshot, repair.mended))
 
 
 def _key(loss: Loss, repair: Repair) -> tuple[int, ...]:
@@ -69,7 +79,7 @@ def _distance(loss: Loss, repair: Repair) -> int:
         return 0
     if name not in loss.way:
         return 3
-    return 2 if loss.snapshot[name].owner_of(destination.address or "") is not None else 1
+    return 2 if loss.snapshot[name].owner_of(loss.goal) else 1
 
 
 def _is_named(loss: Loss, repair: Repair) -> bool:

@@ -228,6 +228,10 @@ class Loss(Struct, frozen=True, dict=True):
             pass
         return ()
 
+    def others(self, name: str, link: Link) -> tuple[Station, ...]:
+        """The same in other namespaces."""
+        return tuple(each for each in self.stations(name, link) if each[0] != name)
+
     @property
     def probe(self) -> Probe:
         """The probe, its source address chosen."""

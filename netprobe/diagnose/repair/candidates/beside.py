@@ -96,6 +96,6 @@ def _by_its_gateways(loss: Loss, routed: Routed, link: Link) -> Iterator[Repair]
 
 def _owner(loss: Loss, namespace: Namespace, link: Link, dst: str) -> InterfaceAddress | None:
     """The address of another station of the segment that is the destination's."""
-    stations = (each for each in loss.stations(namespace.name, link) if each[0] != namespace.name)
+    stations = loss.others(namespace.name, link)
     found = (find(loss.snapshot[name].addresses_of(station), address=dst) for name, station in stations)
     return next(filter(None, found), None)

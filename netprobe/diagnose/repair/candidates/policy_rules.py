@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
 from netprobe.model import Command, Leg, Namespace, Object, PolicyRule, RouteQuery, Stage, Stop
+from netprobe.model.lookup import has, where
 from netprobe.predict import fib, fixes, policy, routing
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
@@ -50,8 +51,9 @@ def _back(loss: Loss) -> Iterator[Routed]:
 def _hides_main(namespace: Namespace, rule: PolicyRule) -> bool:
     """Whether a rule refuses everybody everything before the table main is asked: nobody wants that."""
     everybody = routing.describe_rule(rule) == f"{rule.priority}: from all {rule.action}"
-    later = (other for other in policy.rules_for(namespace, rule.version) if other.priority > rule.priority)
-    return everybody and rule.action != "lookup" and any(other.table == fib.MAIN for other in later)
+    main = where(policy.rules_for(namespace, rule.version), table=fib.MAIN)
+    hidden = any(other.priority > rule.priority for other in main)
+    return everybody and hidden and rule.action != "lookup"
 
 
 def _followed(namespace: Namespace, routed: Routed, rule: PolicyRule) -> Stop:
@@ -77,7 +79,7 @@ def _unused_table(loss: Loss, routed: Routed) -> Iterator[Repair]:
     query = RouteQuery(routed.src, routed.dst)
     for table in sorted({each.table for each in namespace.routes} - {*_TABLES.values()}):
         other = fib.best(namespace, table, query)
-        if other is None or all(each.index != came.index for each in other.nexthops):
+        if other is None or not has(other.nexthops, index=came.index):
             continue
         out = namespace.link(leg.index)
         named = fib.describe(route, leg, out)
@@ -92,12 +94,12 @@ def _unused_table(loss: Loss, routed: Routed) -> Iterator[Repair]:
 
 
 def _missing(loss: Loss, namespace: Namespace, version: int) -> Iterator[Repair]:
-    there = {rule.table for rule in namespace.rules if rule.version == version and rule.action == "lookup"}
+    rules = where(namespace.rules, version=version, action="lookup")
+    usurped = not has(policy.rules_for(namespace, version)[:1], table=fib.LOCAL)
     six = ("-6",) if version == 6 else ()
     for priority, table in _DEFAULTS[version]:
-        first = policy.rules_for(namespace, version)[:1]
-        usurped = table == "local" and bool(first) and first[0].table != fib.LOCAL
-        if _TABLES[table] in there and not usurped:
+        hidden = usurped and table == "local"
+        if has(rules, table=_TABLES[table]) and not hidden:
             continue
         named = f"{priority}: from all lookup {table}"
         code = "rule-local-missing" if table == "local" else "rule-wrong-table"

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from netprobe.diagnose import hints
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair, is_special
 from netprobe.diagnose.repair.routers import router_for
-from netprobe.model import Leg, Link, Namespace, Object, Route, RouteQuery, Stage, Stop
+from netprobe.model import Leg, Link, Namespace, Nexthop, Object, Route, RouteQuery, Stage, Stop
 from netprobe.model.link import kind_of, name_of
-from netprobe.model.lookup import find, where
+from netprobe.model.lookup import has, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
@@ -41,7 +41,8 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 def no_way_back(loss: Loss) -> Iterator[Repair]:
     """No route at all to the source of a packet that a source check refuses: the check is not at fault."""
     name = loss.here.name
-    for source in (hop.flow.src for hop in loss.hops[-1:] if loss.stop.code == "rp-filter"):
+    refused = loss.hops[-1:] if loss.stop.code == "rp-filter" else ()
+    for source in (hop.flow.src for hop in refused):
         router = router_for(loss, name, source)
         if router is None or fib.lookup(loss.here, RouteQuery(None, source)).route is not None:
             continue
@@ -202,24 +203,28 @@ def _is_somebody(loss: Loss, namespace: Namespace, link: Link, via: str | None) 
     """Whether a station of that segment bears the address of a gateway: another way leads around what is
     wrong with it.
     """
-    beside = loss.addresses_beside(namespace.name, link, prefix.version(via)) if via is not None else ()
-    return find(beside, address=via) is not None
+    if via is None:
+        return False
+    return has(loss.addresses_beside(namespace.name, link, prefix.version(via)), address=via)
 
 
 def _leads_there(loss: Loss, routed: Routed) -> bool:
     """Whether the gateway that was taken is a router on that segment, and knows the way."""
     here, link, via = loss.snapshot[routed.namespace], loss.out(routed), routed.gateway
-    stations = loss.stations(routed.namespace, link) if link is not None and via else ()
-    routers = (loss.snapshot[name] for name, each in stations if loss.snapshot[name].has_on(each, via or ""))
+    if link is None or via is None:
+        return False
+    stations = ((loss.snapshot[name], each) for name, each in loss.stations(here.name, link))
+    routers = (router for router, each in stations if router.has_on(each, via))
     return any(hints.leads(router, routed.dst, here) for router in routers)
 
 
 def _towards_a_gateway(namespace: Namespace, routed: Routed) -> Link | None:
     """The interface of a route of one leg that has a gateway, or should have: it is for the whole world."""
-    route = routed.decision.route
-    if route is None or route.type != "unicast" or len(route.nexthops) > 1:
-        return None
-    return namespace.link_of(routed.decision.leg) if routed.gateway or route.is_default else None
+    match routed.decision.route:
+        case Route(type="unicast", nexthops=() | (_,)) as route:
+            gone = routed.gateway is None and not route.is_default
+            return None if gone else namespace.link_of(routed.decision.leg)
+    return None
 
 
 def _merit(routed: Routed, agreeing: int) -> Merit:
@@ -242,7 +247,7 @@ def gateways(loss: Loss, namespace: Namespace, link: Link, route: Route) -> Coun
     written = where(namespace.neighbours, index=link.index, state="permanent")
     used = (
         leg.via
-        for name, station in loss.stations(namespace.name, link) if name != namespace.name
+        for name, station in loss.others(namespace.name, link)
         for other in where(loss.snapshot[name].routes, dst=route.dst, table=fib.MAIN)
         for leg in where(other.nexthops, index=station.index)
     )  # fmt: skip
@@ -271,7 +276,7 @@ def mistaken(namespace: Namespace, routed: Routed, route: Route, hop: hints.Gate
 
 
 def _on_link(namespace: Namespace, link: Link, via: str) -> bool:
-    return any(prefix.contains(prefix.network_of(a), via) for a in namespace.addresses_of(link))
+    return bool(prefix.neighbours_of(via, namespace.addresses_of(link)))
 
 
 def _thrown(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
@@ -292,9 +297,7 @@ def _missing_here(loss: Loss, routed: Routed) -> Iterator[Repair]:
     """A network that a router beside this one knows, to which this one has no route of its own."""
     namespace = loss.snapshot[routed.namespace]
     for link in where(namespace.outward, up=True):
-        for name, station in (
-            each for each in loss.stations(namespace.name, link) if each[0] != namespace.name
-        ):
+        for name, station in loss.others(namespace.name, link):
             network = _reached_by(loss.snapshot[name], station, routed.dst)
             via = hints.gateway_on(loss.snapshot[name], namespace, link, routed.dst)
             if network is not None and via is not None and via not in (routed.dst, routed.gateway):
@@ -349,9 +352,10 @@ def _code_of_missing(loss: Loss, routed: Routed, out: Link | None) -> str:
 def _reached_by(router: Namespace, station: Link, dst: str) -> str | None:
     """The network of `dst` to which a router has a route that does not lead back to where it was asked."""
     if fib.is_local(router, dst):
-        own = router.address(dst)
-        return prefix.network_of(own) if own is not None else None
-    found = fib.lookup(router, RouteQuery(None, dst))
-    if found.route is None or found.leg is None or found.type != "unicast":
-        return None
-    return None if found.leg.index == station.index or found.route.is_default else found.route.dst
+        return next(map(prefix.network_of, where(router.addresses, address=dst)), None)
+    match fib.lookup(router, RouteQuery(None, dst)):
+        case fib.FibResult(
+            type="unicast", route=Route(is_default=False, dst=network), leg=Nexthop(index=out)
+        ):
+            return network if out != station.index else None
+    return None

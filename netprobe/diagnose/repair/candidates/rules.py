@@ -24,7 +24,9 @@ from netprobe.model import (
     Statement,
     Stop,
     Table,
+    Term,
 )
+from netprobe.model.lookup import among, but, where
 from netprobe.predict import fixes
 from netprobe.rules.naming import rule_decision
 
@@ -55,30 +57,22 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     yield from _setters(loss)
     for name in loss.way:
         yield from _asleep(loss, loss.snapshot[name])
-    for hop in loss.hops:
-        for change in hop.changes:
-            if hop.object is not None and change.by != "forward" and change.field in _CODES:
-                yield from _without(loss, hop, change)
+    for hop in but(loss.hops, object=None):
+        for change in but(among(hop.changes, field=_CODES), by="forward"):
+            yield from _without(loss, hop, change)
 
 
 def _asleep(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
     """The tables that translate, and are dormant."""
-    for table in namespace.tables:
-        chain = next((chain for chain in table.chains if chain.type == "nat" and chain.hook), None)
-        if not table.dormant or chain is None:
-            continue
-        named = " ".join(table.key)
-        text = f"the table {named} of {namespace.name} is dormant: its rules see no packet"
-        source = chain.hook in ("postrouting", "input")
-        code, place = (
-            "nat-wrong-match" if source else "dnat-missing",
-            Place(namespace.name, None, _stage(chain.hook)),
-        )
-        fix = fixes.nft((table.name,), "add", "table", table.family, table.name)
-        stop = Stop(
-            code, place, text, Object("nat-rule", named, f"{named} (flags dormant)"), fix, (loss.stop.text,)
-        )
-        yield from loss.repair(stop, Merit.RESTORES)
+    for table in where(namespace.tables, dormant=True):
+        for chain in but(where(table.chains, type="nat"), hook=None)[:1]:
+            named = " ".join(table.key)
+            text = f"the table {named} of {namespace.name} is dormant: its rules see no packet"
+            code = "nat-wrong-match" if chain.hook in ("postrouting", "input") else "dnat-missing"
+            place = Place(namespace.name, None, _stage(chain.hook))
+            thing = Object("nat-rule", named, f"{named} (flags dormant)")
+            fix = fixes.nft((table.name,), "add", "table", table.family, table.name)
+            yield from loss.repair(Stop(code, place, text, thing, fix, (loss.stop.text,)), Merit.RESTORES)
 
 
 def _setters(loss: Loss) -> Iterator[Repair]:
@@ -99,7 +93,10 @@ def _rules(namespace: Namespace) -> Iterator[tuple[Table, Chain, Rule]]:
 
 def _set(statement: Statement) -> str | None:
     """What a statement sets, in words; None for what shows in a hop, or is not set."""
-    return _SETS.get(statement.left.text) if statement.kind == "set" and statement.left is not None else None
+    match statement:
+        case Statement(kind="set", left=Term(text=field)):
+            return _SETS.get(field)
+    return None
 
 
 def _stage(hook: str | None) -> Stage:
@@ -116,32 +113,36 @@ def _unset(loss: Loss, place: Place, thing: Object, what: str) -> Iterator[Repai
 
 
 def _without(loss: Loss, hop: Hop, change: Change) -> Iterator[Repair]:
-    assert hop.object is not None
-    fix = fixes.without(hop.object)
+    thing = hop.thing
+    fix = fixes.without(thing)
     if not fix:
         return
-    code = "nat-redirect-dead" if change.by == "REDIRECT" else _CODES[change.field]
-    changed = f"changes {change.field} from {change.before} to {change.after}"
-    if change.field == "ct":
-        code = (
-            "nat-not-reversed"
-            if loss.prediction.leg is Leg.REPLY and hop not in loss.prediction.request.hops
-            else code
-        )
-        changed = "exempts the packet from connection tracking"
-    text = f"{hop.object.id} of {hop.namespace} {changed}; without it the packet would pass"
-    proof = (hop.object.text, loss.stop.text)
-    stop = Stop(code, hop.place, text, hop.object, fix, proof)
+    text = f"{thing.id} of {hop.namespace} {_done(change)}; without it the packet would pass"
+    stop = Stop(_code(loss, hop, change), hop.place, text, thing, fix, (thing.text, loss.stop.text))
     if loss.stop.code == "martian-source" and change.field == "src":  # the address itself is what is refused
         given = tuple(replace(command, namespace=hop.namespace) for command in fix)
-        stop = replace(loss.stop, commands=given, proof=(text, hop.object.text))
+        stop = replace(loss.stop, commands=given, proof=(text, thing.text))
     meant = change.field in ("dst", "dport") and _is_an_engines(loss, hop)
     yield from loss.repair(stop, Merit.GOES_AROUND if meant else Merit.UNDOES)
+
+
+def _done(change: Change) -> str:
+    """What a rule did, in words."""
+    if change.field == "ct":
+        return "exempts the packet from connection tracking"
+    return f"changes {change.field} from {change.before} to {change.after}"
+
+
+def _code(loss: Loss, hop: Hop, change: Change) -> str:
+    """The cause that a rule is by what it did."""
+    if change.field == "ct":
+        back = loss.prediction.leg is Leg.REPLY and hop not in loss.prediction.request.hops
+        return "nat-not-reversed" if back else "nat-bypassed"
+    return "nat-redirect-dead" if change.by == "REDIRECT" else _CODES[change.field]
 
 
 def _is_an_engines(loss: Loss, hop: Hop) -> bool:
     """Whether a container engine leads the packet to a station that is there: a published port, without which
     the packet would come to somebody else.
     """
-    engines = hop.object is not None and hop.object.owner in ENGINES
-    return engines and hop.flow.dst in loss.owned
+    return hop.thing.owner in ENGINES and hop.flow.dst in loss.owned
