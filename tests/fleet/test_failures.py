@@ -85,6 +85,7 @@ def test_a_target_that_is_cut_off_between_arm_and_fire_is_lost_and_not_silent(ma
     assert source.connection.call("finish", "run")["frames"]  # what was seen elsewhere stands
 
 
+@pytest.mark.thorough
 def test_an_agent_that_is_frozen_is_lost_and_leaves_when_it_is_thawed(made: ExitStack) -> None:
     one = host(made)
     one.connection.call("arm", "run", TAPS)
@@ -112,6 +113,7 @@ def test_an_agent_that_is_killed_is_lost_at_once(made: ExitStack) -> None:
     assert "h1 is lost" in lost(one, "clock")
 
 
+@pytest.mark.thorough
 def test_over_64_kbit_a_large_answer_is_slow_and_not_lost(made: ExitStack) -> None:
     one = host(made, rate=SLOW)
     begin = time.monotonic()
@@ -122,6 +124,7 @@ def test_over_64_kbit_a_large_answer_is_slow_and_not_lost(made: ExitStack) -> No
     assert one.connection.call("clock")
 
 
+@pytest.mark.thorough
 def test_after_a_loss_one_connects_anew_and_the_old_agent_is_gone(made: ExitStack) -> None:
     first = host(made)
     first.cut()
@@ -208,6 +211,7 @@ def test_a_host_without_root_says_what_it_may_not(made: ExitStack) -> None:
     one.call("finish", "run")
 
 
+@pytest.mark.thorough
 def test_a_wire_that_takes_nothing_more_is_lost_and_no_hang(made: ExitStack) -> None:
     one = host(made)
     one.cut()

@@ -167,6 +167,7 @@ def test_without_mitogen_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         over_ssh._made_router()
 
 
+@pytest.mark.thorough
 def test_many_are_connected_side_by_side_and_none_waits_for_another(hosts: sshd.Hosts) -> None:
     before = children()
     to = {"h1": hosts.to("h1"), "h2": hosts.to("h2"), "h9": hosts.to("h9"), "slow": hosts.to("h3", rate="1")}
