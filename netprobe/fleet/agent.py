@@ -12,6 +12,7 @@ import errno
 import fcntl
 import os
 import queue
+import resource
 import select
 import signal
 import socket
@@ -52,8 +53,8 @@ def pack(value: Any) -> bytes:
 
 
 def _put(value: Any, out: List[bytes], depth: int) -> None:
-    if depth > DEEPEST:
-        raise Malformed("nested too deeply")
+    if depth > DEEPEST or len(out) > MOST_VALUES:
+        raise Malformed("nested too deeply, or too many values")
     if value is None or value is True or value is False:
         out.append({None: b"N", True: b"T", False: b"F"}[value])
     elif isinstance(value, int):
@@ -1079,11 +1080,10 @@ class Agent:
         fit.
         """
         self.heard = time.monotonic()
-        work = self._verbs.get(verb)
-        if work is None:
-            raise _refusal(errno.ENOSYS, "no such verb: %s" % verb)
         try:
-            return work(*arguments)
+            if verb not in self._verbs:
+                raise _refusal(errno.ENOSYS, "no such verb: %s" % verb)
+            return self._verbs[verb](*arguments)
         except WRONG as error:
             raise _refusal(errno.EINVAL, "%s: %s" % (type(error).__name__, error)) from error
         finally:
@@ -1298,7 +1298,12 @@ class Answering:
 
     def _answer(self, question: Any) -> None:
         try:
-            self._send(framed(self._agent.answer(question)))
+            answer = self._agent.answer(question)
+            try:
+                data = framed(answer)
+            except Malformed as error:
+                data = framed([answer[0], False, errno.EFBIG, "an answer that cannot be sent: %s" % error])
+            self._send(data)
         except BaseException:  # nobody hears us, or nobody whom we understand
             end()
 
@@ -1315,9 +1320,16 @@ def end() -> None:
     os._exit(0)
 
 
+def _settle() -> None:
+    """As many descriptors as we may have; and Ctrl-C at the controller is the controller's business."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def serve(reading: int = 0, writing: int = 1) -> None:
     """Be an agent that is spoken to by frames over two descriptors, until the first is at its end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _settle()
     lock = threading.Lock()
 
     def send(data: bytes) -> None:
@@ -1349,7 +1361,7 @@ def serve_messages(handle: int, router: Any) -> None:
     mitogen is found where it is, and not imported: it is no part of this file.
     """
     core = sys.modules[type(router).__module__]
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _settle()
     lock = threading.Lock()
 
     def send(data: bytes) -> None:

@@ -35,7 +35,7 @@ class ConnectionLost(OSError):
         self.kind = kind
 
 
-class Channel(Protocol):
+class ByteChannel(Protocol):
     """What carries bytes to an agent. What comes back it hands to `AgentConnection.received` and `lose`."""
 
     def send(self, data: bytes) -> None:
@@ -80,7 +80,7 @@ class AgentConnection:
     `open_channel` is given the connection, to tell it what comes, and returns the channel. Raises OSError.
     """
 
-    def __init__(self, host: str, open_channel: Callable[[AgentConnection], Channel]) -> None:
+    def __init__(self, host: str, open_channel: Callable[[AgentConnection], ByteChannel]) -> None:
         self.host = host
         self.lost = ""
         self.heard = time.monotonic()  # when bytes came last
@@ -89,7 +89,7 @@ class AgentConnection:
         self._frames = Frames()
         self._pending: dict[int, Pending] = {}
         self._numbers = count(1)
-        self._channel: Channel | None = None
+        self._channel: ByteChannel | None = None
         self._channel = open_channel(self)
         PULSE.add(self)
         if self.lost:  # while it was opened

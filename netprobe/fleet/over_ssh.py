@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -63,7 +63,19 @@ def open_all(
             return error
 
     with ThreadPoolExecutor(min(AT_ONCE, max(1, len(hosts)))) as pool:
-        return dict(zip(hosts, pool.map(opened, hosts), strict=True))
+        under_way = {host: pool.submit(opened, host) for host in hosts}
+        try:
+            return {host: each.result() for host, each in under_way.items()}
+        except BaseException:  # Ctrl-C: what is connected by then, and after, has nobody who would close it
+            for each in under_way.values():
+                each.cancel()
+                each.add_done_callback(_close)
+            raise
+
+
+def _close(opened: Future[AgentConnection | ConnectionLost]) -> None:
+    if not opened.cancelled() and isinstance(found := opened.result(), AgentConnection):
+        found.close()
 
 
 class _Mitogen:
@@ -109,7 +121,7 @@ def _made_router() -> Any:
     logger = logging.getLogger("mitogen")
     if not logger.handlers:
         logger.addHandler(logging.NullHandler())
-    logger.propagate = False
+        logger.propagate = False
     router = mitogen.master.Router(mitogen.master.Broker(install_watcher=False), LARGEST_MESSAGE)
     router.unidirectional = True
     router.responder.whitelist_prefix(MODULE)
@@ -130,13 +142,13 @@ def _ssh_with_history() -> Any:
     import mitogen.parent
     import mitogen.ssh
 
-    class Recorded(mitogen.ssh.Connection):  # type: ignore[misc]
+    class SshWithHistory(mitogen.ssh.Connection):  # type: ignore[misc]
         def _fail_connection(self, exc: Any) -> None:
             printed = mitogen.parent.get_history([self.stdio_stream, self.stderr_stream])
             exc.lines = [line.strip() for line in printed.splitlines() if line.strip()]
             super()._fail_connection(exc)
 
-    return Recorded
+    return SshWithHistory
 
 
 # what a line of ssh, of the shell or of sudo tells of; the first that fits

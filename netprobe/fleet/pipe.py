@@ -41,7 +41,8 @@ def sent(python: str = "python3") -> tuple[str, ...]:
     program = (
         f"import os,zlib;s=b'';n={size}\n"
         "while len(s)<n:\n p=os.read(0,n-len(s))\n if not p:os._exit(1)\n s+=p\n"
-        "n={'__name__':'netprobe_agent'};exec(compile(zlib.decompress(s),'netprobe_agent','exec'),n);n['serve']()"
+        "n={'__name__':'netprobe_agent'}\n"
+        "exec(compile(zlib.decompress(s),'netprobe_agent','exec'),n);n['serve']()"
     )
     return python, "-ISc", program
 
@@ -81,7 +82,7 @@ class _Pipe:
                     self.send(_compressed())
             in_time = self._ready.wait(timeout)
             if why := connection.lost or ("" if in_time else f"no agent answers within {timeout:g} s"):
-                raise ConnectionLost(errno.ECONNREFUSED, f"cannot reach {connection.host}: {why}")
+                raise ConnectionLost(errno.ECONNREFUSED, f"cannot reach {connection.host}: {why}", "network")
         except BaseException:
             self.close()
             raise

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from fleet.agents import agent
 
-from netprobe.fleet.agent import LARGEST, WORKERS
+from netprobe.fleet.agent import LARGEST, WORKERS, Malformed
 from netprobe.fleet.connection import AgentConnection
 
 GETLINK, DUMP, REQUEST = 18, 0x300, 1
@@ -177,6 +177,16 @@ def test_wrong_questions_are_refused_and_the_connection_stays(host: AgentConnect
     assert host.lost == ""
 
 
+def test_an_answer_that_cannot_be_sent_is_an_error_and_the_connection_stays(host: AgentConnection) -> None:
+    with pytest.raises(OSError, match="an answer that cannot be sent") as caught:
+        host.call("batch", None, [["x"]] * 200_000, timeout=30)
+    assert caught.value.errno == errno.EFBIG
+    with pytest.raises(Malformed):
+        host.call("batch", None, [["x"]] * 600_000)
+    assert refused(host, {"verb": "batch"}) == errno.EINVAL  # type: ignore[arg-type]
+    assert host.lost == ""
+
+
 def test_namespaces_are_found_by_name_and_by_process(host: AgentConnection, other: str) -> None:
     seen = os.stat(other)  # noqa: PTH116
     key = seen.st_dev, seen.st_ino
@@ -213,7 +223,10 @@ def test_a_unix_socket_is_asked_until_it_closes(host: AgentConnection) -> None:
 
 def serve(server: socket.socket, answers: list[bytes]) -> None:
     for _ in range(3):
-        asked, _ = server.accept()
+        try:
+            asked, _ = server.accept()
+        except OSError:  # the test has ended
+            return
         said = asked.recv(100)
         if said == b"silence":
             time.sleep(1)
