@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from netprobe.diagnose.evidence import Case
 from netprobe.model import Blank, Cause, Command, Leg
+from netprobe.model.command import way_of
 
 from . import proof
 
@@ -82,9 +83,10 @@ def _container(case: Case) -> str | Blank:
     """The container that sends on the broken way; a namespace that has a file of its own is none."""
     hops = case.reply if case.leg is Leg.REPLY else case.request
     sender = case.snapshot.namespaces.get(hops[0].namespace if hops else "")
-    if sender is None or sender.enter is None or sender.enter[:2] != ("nsenter", "-t") or " " in sender.name:
+    way, inner = way_of((sender and sender.enter) or ())
+    if sender is None or inner[:2] != ("nsenter", "-t") or " " in sender.name:
         return Blank("CONTAINER")
-    return sender.name
+    return sender.name.partition(":")[2] if way else sender.name
 
 
 def rejected_by_rule(case: Case) -> Cause | None:

@@ -9,6 +9,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from netprobe.model import Cause, Command, Hop, Leg, Paths, Report, Snapshot, Stop
+from netprobe.model.command import way_of
 
 # Their word goes to a daemon or to the kernel as a whole, and is the same in every namespace.
 _ANYWHERE = ("netprobe", "docker", "podman", "systemctl", "bpftool")
@@ -45,21 +46,28 @@ def _entered(end: _End, snapshot: Snapshot) -> _End:
 
 
 def _typed(command: Command, here: str | None, snapshot: Snapshot) -> Command:
-    if {*command.words[:1]} & {*_ANYWHERE}:
-        return replace(command, enter=())
-    if command.words[: len(_CABLE)] == _CABLE:
-        return _from_here(command, snapshot)
     name = command.namespace or here
+    if {*command.words[:1]} & {*_ANYWHERE}:
+        return replace(command, enter=_way(name, snapshot))
+    if command.words[: len(_CABLE)] == _CABLE:
+        return _from_home(command, _way(name, snapshot), snapshot)
     words = _with_target(command.words, snapshot)
     return replace(command, words=words, namespace=name, enter=snapshot.at(name).enter)
 
 
-def _from_here(command: Command, snapshot: Snapshot) -> Command:
-    """A cable from the namespace that netprobe was started in; advice where that one is to be connected."""
+def _way(name: str | None, snapshot: Snapshot) -> tuple[str, ...]:
+    """The words that lead to the host of a namespace; none where it is this machine."""
+    return way_of((name and snapshot.at(name).enter) or ())[0]
+
+
+def _from_home(command: Command, way: tuple[str, ...], snapshot: Snapshot) -> Command:
+    """A cable from the namespace that netprobe, or its agent on that host, was started in; advice where that
+    one is to be connected.
+    """
     target = _target(command.words[-1], snapshot)
     if target in (None, _HERE):
         return _BY_HAND
-    return replace(command, words=(*command.words[:-1], target), enter=())
+    return replace(command, words=(*command.words[:-1], target), enter=way)
 
 
 def _with_target(words: tuple[str, ...], snapshot: Snapshot) -> tuple[str, ...]:
@@ -75,7 +83,8 @@ _HERE = "1"  # process 1 is in the namespace that netprobe was started in
 
 def _target(name: str, snapshot: Snapshot) -> str | None:
     """A namespace as ip-link(8) takes it behind `netns`: a name or a process; None where neither is known."""
-    match snapshot.at(name).enter:
+    enter = snapshot.at(name).enter
+    match enter and way_of(enter)[1]:
         case ("ip", "netns", "exec", name):
             return name
         case ("nsenter", "-t", process, "-n"):

@@ -179,7 +179,7 @@ class DistantPost(Post):
         """Begin to hand out what comes. Raises OSError of what a socket was told."""
         self.settle()
         if self._thread is None and not self.gone:
-            name = f"netprobe {self._questions.name} observes"
+            name = f"observes {self._questions.name}"
             self._thread = threading.Thread(target=self._listen, name=name, daemon=True)
             self._thread.start()
 

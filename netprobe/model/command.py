@@ -1,7 +1,8 @@
 """Commands that are offered to a person, as words; and the one place where they become a line for a shell.
 
 A name may hold whatever the kernel allows: `;`, quotes, `$(id)`, escape sequences, bytes that are no UTF-8.
-It stays one word, in every shell that a line may be pasted into, and a line stays one line.
+It stays one word, in every shell that a line may be pasted into, and a line stays one line. What stands
+behind `ssh HOST` is read by a second shell, on that host, and is quoted for both.
 """
 
 from __future__ import annotations
@@ -120,7 +121,8 @@ def line(command: Command, here: str | None = None, ascii: bool = False) -> str:
 
 def _line(command: Command, here: str | None, ascii: bool, whole: bool) -> Line:
     before = _before(command, whole)
-    typed = joined((*(command.enter or ()), *command.words), ascii)
+    way, inner = way_of(command.enter or ())
+    typed = joined((*way, *_for_two(way, (*inner, *command.words), ascii)), ascii)
     return Line(before + typed, _remark(command, here, ascii), not before)
 
 
@@ -139,6 +141,27 @@ def _remark(command: Command, here: str | None, ascii: bool) -> str:
     where = f"in {quoted(name, ascii)}" if name is not None and name != here else ""
     note = " ".join(command.note.split())
     return ": ".join(filter(None, (where, note)))
+
+
+def way_of(enter: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The words before a command, taken apart: `ssh`, its options and the host, none where it is this
+    machine; and those that are read on the host. Each option has a value: so hosts are reached here.
+    """
+    at = 1
+    while at < len(enter) and enter[at].startswith("-"):
+        at += 2
+    return (enter[: at + 1], enter[at + 1 :]) if enter[:1] == ("ssh",) else ((), enter)
+
+
+def _for_two(way: tuple[str, ...], words: tuple[str, ...], ascii: bool) -> tuple[str, ...]:
+    """Words that a shell behind `way` reads after the one that the line is pasted into: ssh(1) joins them
+    with blanks.
+    """
+    if not way:
+        return words
+    read_there = (quoted(word, ascii) for word in words)
+    # a blank that a shell here does not know to be quoted would part the word there
+    return tuple(word.replace(" ", r"\040") if word.startswith("$") else word for word in read_there)
 
 
 def joined(words: Iterable[str], ascii: bool = False) -> str:

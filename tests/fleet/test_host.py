@@ -51,7 +51,8 @@ def test_a_namespace_is_read_in_few_round_trips(odd: Lab) -> None:
     [(_, _, plain), (_, _, ruled), (_, _, host)] = odd.call(both_ways.namespaces, "c1", "red", "host")
     assert plain == ["batch"]
     assert ruled == ["batch"] * 2
-    assert ruled[: len(host)] == ["batch"] * 2 and len(host) <= 4
+    assert host == ["batch"] * len(host)
+    assert len(host) <= 4
 
 
 def test_several_namespaces_are_read_side_by_side(odd: Lab) -> None:

@@ -233,3 +233,51 @@ def test_a_report_that_was_saved_before_commands_had_words_is_still_read() -> No
         del old["causes"][0][key]
     read = codec.report_from_json(json.dumps(old).encode())
     assert (read.causes[0].fix, read.causes[0].commands) == (("ip link set eth0 up",), ())
+
+
+SSH = ("ssh", "-F", "/a b/config", "-p", "22", "h1")
+# joins what stands behind the host with blanks and has a shell read it, as ssh(1) does
+PRETENDED_SSH = 'ssh() { while [ "${1#-}" != "$1" ]; do shift 2; done; shift; SHELL_THERE -c "$*"; }\n'
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A program that prints its words."""
+    path = tmp_path_factory.mktemp("words") / "words"
+    path.write_text("#!/bin/sh\nprintf '%s\\0' x \"$@\"\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def read_there(shell: str, program: str, words: list[str], ascii: bool = False) -> list[bytes]:
+    """The words that a program on a host gets of a line that is pasted into a shell here."""
+    pasted = line(Command((program, *words), enter=(*SSH, "env", "LC_ALL=C")), ascii=ascii)
+    text = PRETENDED_SSH.replace("SHELL_THERE", shell) + pasted
+    done = subprocess.run([shell, "-c", text], capture_output=True, check=True)
+    assert done.stderr == b""
+    return done.stdout.split(b"\0")[1:-1]
+
+
+def test_what_stands_behind_ssh_is_read_by_two_shells(program: str) -> None:
+    assert read_there("bash", program, list(NASTY)) == fsencoded(list(NASTY))
+
+
+@given(LINES, st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_every_word_comes_through_two_shells(program: str, words: list[str], ascii: bool) -> None:
+    assert read_there("bash", program, words, ascii) == fsencoded(words)
+
+
+@given(LINES)
+@settings(max_examples=60, deadline=None)
+def test_two_shells_that_know_less_read_as_many_words_and_run_nothing(program: str, words: list[str]) -> None:
+    read = read_there("dash" if shutil.which("dash") else "sh", program, words)
+    assert len(read) == len(words)
+    plain = [at for at, word in enumerate(words) if not quoted(quoted(word)).startswith("$") and not quoted(word).startswith("$")]
+    assert [read[at] for at in plain] == [os.fsencode(words[at]) for at in plain]
+
+
+def test_plain_words_behind_ssh_are_written_as_they_are() -> None:
+    enter = ("ssh", "h1", "ip", "netns", "exec", "red")
+    assert line(Command(("ip", "link", "set", "dev", "eth0", "up"), enter=enter)) == "ssh h1 ip netns exec red ip link set dev eth0 up"
+    assert line(Command(("ip", "link"), enter=("ssh",))) == "ssh ip link"
