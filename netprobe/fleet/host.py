@@ -109,11 +109,14 @@ class Host(Machine):
     # --- reading
 
     def ahead(self, needs: Iterable[Need]) -> None:
-        """Ask for the namespaces of `needs` that are open, and do not wait for the answers: `read` does."""
+        """Ask for the namespaces of `needs` that are open, and do not wait for the answers: `read` does, and
+        says why there are none.
+        """
         for need in needs:
             place = self._directory.handles.get(need.name) if isinstance(need, ReadNamespace) else None
             if place is not None:
-                self._questions.ahead(netns.number(place), _usual())
+                with suppress(NetprobeError, OSError):
+                    self._questions.ahead(netns.number(place), _usual())
 
     def read(self, snapshot: Snapshot, needs: Sequence[Need]) -> Snapshot:
         """`snapshot` with what `needs` asks for; what cannot be had becomes a blind spot, never an

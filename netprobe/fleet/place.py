@@ -18,8 +18,8 @@ from netprobe.linux.netlink import (
     NLMSG_ERROR,
 )
 
-from .post import DistantPost
 from .questions import NotAsked, Questions, Request
+from .sensors import DistantSensors
 
 _HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
 _SEQUENCE, _SEQUENCE_AT = struct.Struct("=I"), 8  # in it
@@ -52,15 +52,15 @@ class DistantNamespace(Elsewhere):
         """Whether something that was asked here has got no answer yet."""
         return self.questions.is_incomplete
 
-    def post(self) -> DistantPost:
+    def sensors(self) -> DistantSensors:
         """What the host contributes to the observation that is under way: one for all its namespaces."""
-        post: DistantPost = self.questions.post or DistantPost(self.questions)
-        self.questions.post = post
-        return post
+        host: DistantSensors = self.questions.sensors or DistantSensors(self.questions)
+        self.questions.sensors = host
+        return host
 
     def socket(self, family: int, kind: int, protocol: int, uid: int) -> DistantSocket:
         """A socket for a probe, which belongs to the user `uid`, 0: to the one who asks."""
-        return self.post().socket(self, family, kind, protocol, uid)
+        return self.sensors().socket(self, family, kind, protocol, uid)
 
     def netlink(self, protocol: int, strict: bool) -> DistantNetlink:
         """A netlink socket of a protocol, with strict checking or without."""

@@ -24,6 +24,7 @@ from .connection import AgentConnection, ConnectionLost, Pending
 PATIENCE_S = 10.0
 SHARE = 0.6  # of what is left of a question: the other hosts are asked in it as well
 CLOCKS = 5  # readings of a host's clock: the quickest counts
+CLOCK_PATIENCE_S = 1.0
 CLOCK_S, DRIFT_NS = 60.0, 50_000  # how long it counts; how far two clocks go apart in a second (50 ppm)
 MOST_CLOSING = 64  # descriptors that wait to be closed
 ROUNDS = 8  # of a rehearsal: afterwards is asked one by one
@@ -55,7 +56,7 @@ class Questions:
         self._depth = 0
         self._ahead: list[tuple[int | None, dict[Key, Request], Pending]] = []
         self._closing: list[int] = []
-        self.post: Any = None
+        self.sensors: Any = None
         self._clock: tuple[int, int, float] | None = None
         self._held: dict[str, Elsewhere] = {}  # in a rehearsal, by path
         self._kept: dict[str, Elsewhere] = {}  # in a question
@@ -82,7 +83,7 @@ class Questions:
         best = 0, 1 << 62
         for _ in range(CLOCKS):
             before = time.time_ns()
-            told = self.call("clock")
+            told = self.call("clock", patience_s=CLOCK_PATIENCE_S)
             after = time.time_ns()
             if not isinstance(told, int):
                 raise CannotLook(f"{self.name} gives other answers than it was asked for")
@@ -90,10 +91,10 @@ class Questions:
                 best = (before + after) // 2 - told, after - before
         return best[0], max(0, best[1]) // 2
 
-    def over(self, post: object) -> None:
-        """The observation of `post` has ended."""
-        if self.post is post:
-            self.post = None
+    def over(self, host: object) -> None:
+        """The observation of `host` has ended."""
+        if self.sensors is host:
+            self.sensors = None
 
     # --- one by one
 

@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 
-class Channel(Protocol):
+class NetlinkSocket(Protocol):
     """A netlink socket, of this kernel or of another, as far as it is used."""
 
     def send(self, data: bytes, /) -> int:
@@ -30,7 +30,7 @@ class Channel(Protocol):
         ...
 
 
-class DistantChannel(Channel, Protocol):
+class DistantNetlinkSocket(NetlinkSocket, Protocol):
     """One of another kernel. `most`: how many entries are wanted of the next dump; 0: all."""
 
     most: int
@@ -113,7 +113,7 @@ class DistantSocket(ABC):
 Distant = tuple[str, bytes, bytes, bytes]
 
 
-class Post(ABC):
+class HostSensors(ABC):
     """What one host contributes to one observation: its taps, and its sockets if the source is there.
 
     `gone` says why nothing more comes of it, "" while it does; `shift_ns` is as a socket's, and right but for
@@ -186,7 +186,7 @@ class Elsewhere(ABC):
         """This, held once more."""
 
     @abstractmethod
-    def netlink(self, protocol: int, strict: bool) -> DistantChannel:
+    def netlink(self, protocol: int, strict: bool) -> DistantNetlinkSocket:
         """A netlink socket of a protocol, with strict checking or without."""
 
     @abstractmethod
@@ -216,7 +216,7 @@ class Elsewhere(ABC):
         """What the named command lines print, run side by side: up to so many bytes each, and for so long."""
 
     @abstractmethod
-    def post(self) -> Post:
+    def sensors(self) -> HostSensors:
         """What the host contributes to the observation that is under way: one for all its namespaces."""
 
     @abstractmethod

@@ -20,7 +20,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from netprobe.errors import is_short
-from netprobe.kernel.elsewhere import Channel, DistantChannel, current
+from netprobe.kernel.elsewhere import DistantNetlinkSocket, NetlinkSocket, current
 
 from . import deadline
 from .lazy_pyroute2 import stay_outside
@@ -110,7 +110,7 @@ class Netlink:
         self._requests, self._answers, self._by_hand = _messages(family.module)
         self._sequence = random.randrange(1 << 16, 1 << 31)
         self._protocol, self._strict = family.protocol, strict
-        self._distant: DistantChannel | None = None
+        self._distant: DistantNetlinkSocket | None = None
         self._socket = self._opened()
 
     def __enter__(self) -> Netlink:
@@ -155,7 +155,7 @@ class Netlink:
             self._socket = self._opened()
         return [self._record_in_time(message) for message in messages if message.kind != NLMSG_DONE]
 
-    def _opened(self) -> Channel:
+    def _opened(self) -> NetlinkSocket:
         if (there := current()) is not None:
             self._distant = there.netlink(self._protocol, self._strict)
             return self._distant

@@ -147,10 +147,10 @@ def way_of(enter: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The words before a command, taken apart: `ssh`, its options and the host, none where it is this
     machine; and those that are read on the host. Each option has a value: so hosts are reached here.
     """
-    at = 1
-    while at < len(enter) and enter[at].startswith("-"):
-        at += 2
-    return (enter[: at + 1], enter[at + 1 :]) if enter[:1] == ("ssh",) else ((), enter)
+    if enter[:1] != ("ssh",):
+        return (), enter
+    host = next((at for at in range(1, len(enter), 2) if not enter[at].startswith("-")), len(enter))
+    return enter[: host + 1], enter[host + 1 :]
 
 
 def _for_two(way: tuple[str, ...], words: tuple[str, ...], ascii: bool) -> tuple[str, ...]:

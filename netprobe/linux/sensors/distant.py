@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from netprobe.kernel.elsewhere import Elsewhere, Place, Post
+from netprobe.kernel.elsewhere import Elsewhere, HostSensors, Place
 from netprobe.wire.bpf import Instruction, packed
 
 from .tap import Caught, Room, Taken, caught, index_of
 
 
 class DistantTap:
-    """A tap on the namespace `place`, armed with all others of its host by `Post.arm`; `refusal` says then
-    why it could not be.
+    """A tap on the namespace `place`, armed with all others of its host by `HostSensors.arm`; `refusal` says
+    then why it could not be.
     """
 
     def __init__(
@@ -24,43 +24,43 @@ class DistantTap:
         beside: bool = False,
     ) -> None:
         self.namespace, self.beside = namespace, beside
-        self.post = place.post()
+        self.sensors = place.sensors()
         self.full = False
         self.crowded = False  # the host sees to it before it sends
         self._names: dict[int, str] = {}
-        self._number = self.post.tap(place, packed(instructions), room.frames, room.bytes)
+        self._number = self.sensors.tap(place, packed(instructions), room.frames, room.bytes)
 
     @property
     def refusal(self) -> OSError | None:
         """Why it does not listen."""
-        return self.post.armed(self._number)
+        return self.sensors.armed(self._number)
 
     def fileno(self) -> int:
         """A descriptor that can be read when something has come from its host."""
-        return self.post.fileno()
+        return self.sensors.fileno()
 
     def take(self, buffers: object) -> list[Taken]:  # noqa: ARG002 - as a tap here
         """Everything that has come, not yet looked at."""
-        found = self.post.taken(self._number)
+        found = self.sensors.taken(self._number)
         taken = [(address, control, frame) for _, address, control, frame in found]
         self._names.update((index_of(each), name) for each, (name, *_) in zip(taken, found, strict=True))
         return taken
 
     def caught(self, taken: Taken) -> Caught:
         """A frame that `take` gave."""
-        name, post = self._names[index_of(taken)], self.post
-        return caught(self.namespace, name, taken, post.shift_ns, post.bound_ns)
+        name, host = self._names[index_of(taken)], self.sensors
+        return caught(self.namespace, name, taken, host.shift_ns, host.bound_ns)
 
     def clear(self) -> None:
         """Nothing: the host does it."""
 
     def lost(self) -> int:
-        """How many matching frames the kernel there had no room for; after the post has ended."""
-        dropped, self.full = self.post.lost(self._number)
+        """How many matching frames the kernel there had no room for; after the host has ended."""
+        dropped, self.full = self.sensors.lost(self._number)
         return dropped
 
 
-def posts_of(handles: Mapping[str, Place], namespaces: Iterable[str]) -> list[Post]:
+def sensors_of(handles: Mapping[str, Place], namespaces: Iterable[str]) -> list[HostSensors]:
     """The other hosts that have some of these namespaces."""
     places = (handles.get(name) for name in namespaces)
-    return list(dict.fromkeys(place.post() for place in places if isinstance(place, Elsewhere)))
+    return list(dict.fromkeys(place.sensors() for place in places if isinstance(place, Elsewhere)))

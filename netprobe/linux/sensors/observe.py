@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from netprobe.errors import CannotLook, Interrupted, NetprobeError, is_short
 from netprobe.kernel.close import release
-from netprobe.kernel.elsewhere import DistantSocket, Elsewhere, Place, Post
+from netprobe.kernel.elsewhere import DistantSocket, Elsewhere, HostSensors, Place
 from netprobe.linux.netns import inside
 from netprobe.linux.privilege import not_permitted
 from netprobe.model import Observation, Probe, Protocol, Watch
@@ -26,7 +26,7 @@ from netprobe.wire.craft import Recipe, craft
 from netprobe.wire.filter import side_filter, tap_filter
 from netprobe.wire.mark import mark_of
 
-from .distant import DistantTap, posts_of
+from .distant import DistantTap, sensors_of
 from .frame_sender import FrameSender
 from .observations import Logbook
 from .ports import enslaved
@@ -69,21 +69,23 @@ def observe(
     if home not in handles:
         raise CannotLook(f"the namespace {home} of the source is not open")
     taps: list[AnyTap] = []
-    posts: list[Post] = []
+    sensors: list[HostSensors] = []
     sender: Sender | FrameSender | None = None
     try:
-        posts += posts_of(handles, (home, *watch.namespaces))
+        sensors += sensors_of(handles, (home, *watch.namespaces))
+        place = handles[home]
+        source = place.sensors() if isinstance(place, Elsewhere) else None
         sender = _open_sender(probe, handles[home], book)
         if sender is None:
             return book.observations()
         book.begin(mark_of(probe, sender.source_ports, watch.ports, watch.services), sender.source)
         _arm(watch, handles, taps, book)
-        _arm_distant(posts, taps, book)
+        _arm_distant(sensors, taps, book)
         interruption: KeyboardInterrupt | None = None
         try:
             with select.epoll() as epoll:
                 loop = _Loop(book, sender, taps, settled, epoll)
-                loop.listen(posts)
+                loop.listen(sensors)
                 loop.run(crafter(sender.recipe(book.mark)))
         except OSError as error:
             if not is_short(error):
@@ -92,7 +94,9 @@ def observe(
         except KeyboardInterrupt as error:
             interruption = error
         unheard = sender.lost()
-        _end(posts, handles[home], sender, taps, book)
+        _end(sensors, source, taps, book)
+        for heard in sender.hear() if source is not None else ():
+            book.heard(heard)
         for tap in taps:
             book.lost(tap.namespace, tap.lost(), tap.full, tap.beside)
         book.unheard(unheard)
@@ -101,8 +105,8 @@ def observe(
             raise _interrupted(book) or interruption
         return book.observations()
     finally:
-        for post in posts:
-            post.end()
+        for host in sensors:
+            host.end()
         _release(sender, taps)
 
 
@@ -169,31 +173,30 @@ def _tap(namespace: str, place: Place, program: tuple[Instruction, ...], kept: R
     return Tap(namespace, program, kept, beside)
 
 
-def _arm_distant(posts: Sequence[Post], taps: list[AnyTap], book: Logbook) -> None:
+def _arm_distant(sensors: Sequence[HostSensors], taps: list[AnyTap], book: Logbook) -> None:
     """Arm the taps of other hosts, all hosts side by side; those that cannot be armed are blind."""
-    for post in posts:
-        post.arm()
-    for tap in [each for each in taps if isinstance(each, DistantTap)]:
-        if (refusal := tap.refusal) is not None:
-            taps.remove(tap)
-            book.blind(tap.namespace, f"no tap: {refusal.strerror or refusal}")
+    for host in sensors:
+        host.arm()
+    refused = [each for each in taps if isinstance(each, DistantTap) and each.refusal is not None]
+    for namespace, why in dict.fromkeys((each.namespace, str(each.refusal)) for each in refused):
+        book.blind(namespace, f"no tap: {why}")
+    taps[:] = [each for each in taps if each not in refused]
 
 
 def _end(
-    posts: Sequence[Post], home: Place, sender: Sender | FrameSender, taps: Sequence[AnyTap], book: Logbook
+    sensors: Sequence[HostSensors], source: HostSensors | None, taps: Sequence[AnyTap], book: Logbook
 ) -> None:
-    """Take what other hosts have still; of one that was lost nothing is known from then on."""
-    for post in posts:
-        post.end()
+    """Take what the taps of other hosts have still; of a host that was lost nothing is known from then on,
+    nor of the answers if it is the source's.
+    """
+    for host in sensors:
+        host.end()
     for tap in [each for each in taps if isinstance(each, DistantTap)]:
         book.took(tap, tap.take(None))
-        if tap.post.gone and not tap.beside:
-            book.blind(tap.namespace, tap.post.gone)
-    if isinstance(home, Elsewhere):
-        for heard in sender.hear():
-            book.heard(heard)
-        if home.post().gone:
-            book.deaf(home.post().gone)
+        if tap.sensors.gone and not tap.beside:
+            book.blind(tap.namespace, tap.sensors.gone)
+    if source is not None and source.gone:
+        book.deaf(source.gone)
 
 
 def room(watch: Watch, namespace: str, beside: bool) -> Room:
@@ -241,15 +244,15 @@ class _Loop:
         self.settled = settled
         self.buffers = buffers()
 
-    def listen(self, posts: Sequence[Post]) -> None:
+    def listen(self, sensors: Sequence[HostSensors]) -> None:
         """Begin to hear what comes to the taps and to the sender, here and on other hosts."""
         sockets = self.sender.listen(self.book.mark)
         for sock in sockets:
             if isinstance(sock, DistantSocket):
                 sock.hear()
-        for post in posts:
-            post.begin()
-        for fd in dict.fromkeys(each.fileno() for each in (*self.taps, *sockets, *posts)):
+        for host in sensors:
+            host.begin()
+        for fd in dict.fromkeys(each.fileno() for each in (*self.taps, *sockets, *sensors)):
             self.epoll.register(fd, select.EPOLLIN)
 
     def run(self, packets: Iterable[bytes]) -> None:

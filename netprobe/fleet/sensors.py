@@ -18,8 +18,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from netprobe.errors import CannotLook
-from netprobe.kernel.elsewhere import Distant, DistantSocket, Elsewhere, Post
+from netprobe.errors import CannotLook, NetprobeError
+from netprobe.kernel.elsewhere import Distant, DistantSocket, Elsewhere, HostSensors
 from netprobe.linux.sensors.tap import messages_of
 
 from .connection import Pending
@@ -34,14 +34,17 @@ _Operation = list[Any]
 _Then = Callable[[Any], None]
 
 
-class DistantPost(Post):
+class DistantSensors(HostSensors):
     """One run of the agent. `end` it."""
 
     def __init__(self, questions: Questions) -> None:
         self._questions = questions
         self._run = f"{os.getpid()}-{next(_RUNS)}-{time.monotonic_ns()}"
-        self.gone = ""
-        self.shift_ns, self.bound_ns = questions.clock()
+        self.gone, self.shift_ns, self.bound_ns = "", 0, 0
+        try:
+            self.shift_ns, self.bound_ns = questions.clock()
+        except (NetprobeError, OSError) as error:
+            self.gone = str(error)
         self._asked: list[list[Any]] = []
         self._arming: Pending | None = None
         self._refused: list[OSError | None] = []
@@ -68,7 +71,9 @@ class DistantPost(Post):
 
     def arm(self) -> None:
         """Begin to arm the taps."""
-        if self._asked:
+        if self.gone:
+            self._refused = [OSError(errno.ENOTCONN, self.gone)] * len(self._asked)
+        elif self._asked:
             self._is_made = True
             self._arming = self._begin("arm", self._asked, ARM_S)
 
@@ -243,32 +248,32 @@ def _close(*fds: int) -> None:
 class Sock(DistantSocket):
     """A socket of the agent."""
 
-    def __init__(self, post: DistantPost, number: int, family: int, is_raw: bool) -> None:
-        self._post, self._number, self._is_raw = post, number, is_raw
-        self.family, self.shift_ns = family, post.shift_ns
+    def __init__(self, host: DistantSensors, number: int, family: int, is_raw: bool) -> None:
+        self._host, self._number, self._is_raw = host, number, is_raw
+        self.family, self.shift_ns = family, host.shift_ns
         self._name: Any = None
         self._is_heard = False
 
     def setsockopt(self, level: int, option: int, value: int | bytes, /) -> None:
         """setsockopt(2), soon."""
-        self._post.tell(["setsockopt", self._number, level, option, value])
+        self._host.tell(["setsockopt", self._number, level, option, value])
 
     def getsockopt(self, level: int, option: int, size: int, /) -> bytes:
         """getsockopt(2); nothing where the host does not say."""
         found: list[bytes] = []
-        self._post.tell(["getsockopt", self._number, level, option, size], found.append)
+        self._host.tell(["getsockopt", self._number, level, option, size], found.append)
         with suppress(OSError, CannotLook):
-            self._post.settle()
+            self._host.settle()
         return bytes(found[0]) if found else b""
 
     def bind(self, address: Any, /) -> None:
         """bind(2); at once where it may be refused."""
         plain = isinstance(address, bytes)
-        self._post.tell(["bind", self._number, address if plain else list(address)])
+        self._host.tell(["bind", self._number, address if plain else list(address)])
         if not plain:
-            self._post.tell(["getsockname", self._number], self._named)
+            self._host.tell(["getsockname", self._number], self._named)
         if plain or self._is_raw or address[1]:
-            self._post.settle()
+            self._host.settle()
 
     def _named(self, name: Any) -> None:
         self._name = tuple(name)
@@ -276,35 +281,35 @@ class Sock(DistantSocket):
     def connect(self, address: Any, /) -> None:
         """connect(2), soon."""
         self._name = None
-        self._post.tell(["connect", self._number, list(address)])
+        self._host.tell(["connect", self._number, list(address)])
 
     def getsockname(self) -> Any:
         """The address of the socket."""
         if self._name is None:
-            self._post.tell(["getsockname", self._number], self._named)
-        self._post.settle()
+            self._host.tell(["getsockname", self._number], self._named)
+        self._host.settle()
         return self._name
 
     def attach(self, program: bytes) -> None:
         """A filter, and an empty queue, soon."""
-        self._post.tell(["filter", self._number, program])
+        self._host.tell(["filter", self._number, program])
 
     def enlarge(self) -> None:
         """A long queue, soon."""
-        self._post.tell(["enlarge", self._number])
+        self._host.tell(["enlarge", self._number])
 
     def hear(self) -> None:
         """From now on `recvmsg` has what comes."""
         self._is_heard = True
-        self._post.tell(["hear", self._number])
+        self._host.tell(["hear", self._number])
 
     def fire(self, data: bytes, address: Any = None) -> int:
         """Send, and say when that was."""
-        return self._post.fire(self._number, data, address)
+        return self._host.fire(self._number, data, address)
 
     def recvmsg(self, _size: int, _room: int, flags: int = 0, /) -> tuple[bytes, list[Any], int, Any]:
         """What has come, or an error of the queue of errors. Raises BlockingIOError when there is none."""
-        message = self._post.message(self._number, bool(flags))
+        message = self._host.message(self._number, bool(flags))
         if message is None:
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         data, ancillary, address = message
@@ -312,12 +317,12 @@ class Sock(DistantSocket):
 
     def fileno(self) -> int:
         """A descriptor that can be read when something has come."""
-        return self._post.fileno()
+        return self._host.fileno()
 
     def close(self) -> None:
         """It is closed with what is told next; one that is heard with the run."""
         if not self._is_heard:
-            self._post.tell(["close", self._number])
+            self._host.tell(["close", self._number])
 
 
 def _address(raw: bytes) -> tuple[Any, ...]:
