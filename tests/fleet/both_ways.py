@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import msgspec
+from linux.observing import a_probe, all_answered
 
 from netprobe.codec import run_to_json
 from netprobe.engine import ask
+from netprobe.errors import NetprobeError
 from netprobe.fleet.host import Host
 from netprobe.fleet.pipe import open_pipe, sent
 from netprobe.linux.machine import Machine
-from netprobe.model import AskRoute, ReadNamespace, RouteQuery, Snapshot
+from netprobe.linux.sensors.observe import observe
+from netprobe.model import AskRoute, ReadNamespace, RouteQuery, Snapshot, Watch
 from netprobe.question import Question
+from netprobe.wire.craft import craft
 
 PYTHON = getattr(sys, "_base_executable", sys.executable)
 BY_THE_WAY = ("clock", "shut")  # these wait for nothing that is needed
@@ -89,7 +96,8 @@ def routes(name: str, *destinations: str) -> tuple[list[Any], list[Any], list[st
         counted.taken()
         there = distant.read(Snapshot(), [AskRoute(f"h1:{name}", query) for query in queries]).answers
         here = machine.read(Snapshot(), [AskRoute(name, query) for query in queries]).answers
-        return [msgspec.to_builtins(each.answer) for each in here], [msgspec.to_builtins(each.answer) for each in there], counted.taken()
+        plain = [[msgspec.to_builtins(each.answer) for each in answers] for answers in (here, there)]
+        return plain[0], plain[1], counted.taken()
 
 
 def runs(options: dict[str, Any]) -> tuple[bytes, bytes, list[str]]:
@@ -100,6 +108,67 @@ def runs(options: dict[str, Any]) -> tuple[bytes, bytes, list[str]]:
     with host() as (distant, counted):
         there = ask(distant, question)
         return zlib.compress(run_to_json(here)), zlib.compress(run_to_json(there)), counted.taken()
+
+
+def over_two_hosts(fault: str, victim: str) -> tuple[list[tuple[str, str, str]], str, float]:
+    """(kind, namespace, text) of what was seen of an echo request from h1:red to h2:internet, observed here as well; what ended it else; and
+    how many seconds it took. `fault` (a signal) comes to the agent of `victim` when all is armed.
+    """
+    with Machine() as machine, ExitStack() as stack:
+        one, two = (stack.enter_context(open_pipe(name, sent(PYTHON), timeout=30)) for name in ("h1", "h2"))
+        agents = {"h1": one.call("hello")["pid"], "h2": two.call("hello")["pid"]}
+        first, second = stack.enter_context(Host("h1", one)), stack.enter_context(Host("h2", two))
+        places = ("h1:red", "h2:internet", machine.resolve("c1").namespace or "", machine.resolve("host").namespace or "")
+        first.resolve("red"), second.resolve("internet")
+        handles = {**machine.opened(places), **first.opened(places), **second.opened(places)}
+        probe = a_probe("icmp", ("h1:red", "10.0.0.2"), ("8.8.8.8", None), timeout_ns=1_500_000_000)
+
+        def crafted(recipe: Any) -> Any:  # all taps are armed when the first packet is made
+            if fault:
+                os.kill(agents[victim], getattr(signal, fault))
+                time.sleep(0.2)
+            return craft(recipe)
+
+        begun, ended, seen = time.monotonic(), "", ()
+        try:
+            seen = observe(Watch(probe, places), handles, all_answered(probe), crafted)
+        except NetprobeError as error:
+            ended = str(error)
+        finally:
+            took = time.monotonic() - begun
+            for pid in agents.values():
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+        return [(each.kind, each.namespace, each.text) for each in seen if each.leg or each.kind != "seen"], ended, took
+
+
+def read_after_a_loss() -> tuple[list[str], list[tuple[str, str]], float]:
+    """Whether two namespaces are read of a host whose agent has ended: their names, what is said of them, and in how many seconds."""
+    with open_pipe("h1", sent(PYTHON), timeout=30) as connection, Host("h1", connection) as distant:
+        names = [str(distant.resolve(name).namespace) for name in ("red", "c1")]
+        os.kill(connection.call("hello")["pid"], signal.SIGKILL)
+        begun = time.monotonic()
+        with distant.reading(2_000_000_000):
+            snapshot = distant.read(Snapshot(), [ReadNamespace(name) for name in names])
+        found = [(each.what, each.why) for name in names for each in snapshot[name].blind]
+        return names, found, time.monotonic() - begun
+
+
+def read_of_a_silent_host() -> tuple[list[tuple[str, str]], float]:
+    """The same of one whose agent stands still: what is said of two namespaces, and in how many seconds."""
+    with open_pipe("h1", sent(PYTHON), timeout=30) as connection, Host("h1", connection) as distant:
+        names = [str(distant.resolve(name).namespace) for name in ("red", "c1")]
+        pid = connection.call("hello")["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            begun = time.monotonic()
+            with distant.reading(1_000_000_000):
+                distant.ahead([ReadNamespace(name) for name in names])
+                snapshot = distant.read(Snapshot(), [ReadNamespace(name) for name in names])
+            took = time.monotonic() - begun
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        return [(each.what, each.why) for name in names for each in snapshot[name].blind], took
 
 
 def spaces() -> tuple[list[Any], list[Any], list[str]]:

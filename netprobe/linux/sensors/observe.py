@@ -178,9 +178,14 @@ def _arm_distant(sensors: Sequence[HostSensors], taps: list[AnyTap], book: Logbo
     for host in sensors:
         host.arm()
     refused = [each for each in taps if isinstance(each, DistantTap) and each.refusal is not None]
-    for namespace, why in dict.fromkeys((each.namespace, str(each.refusal)) for each in refused):
+    reasons = ((each.namespace, _reason(each.refusal)) for each in refused)
+    for namespace, why in dict.fromkeys(reasons):
         book.blind(namespace, f"no tap: {why}")
     taps[:] = [each for each in taps if each not in refused]
+
+
+def _reason(refusal: OSError | None) -> str:
+    return str(refusal if refusal is None else refusal.strerror or refusal)
 
 
 def _end(
