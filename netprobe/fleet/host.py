@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from netprobe.errors import CannotLook, NetprobeError, WrongQuestion, for_want_of_resources
 from netprobe.kernel.elsewhere import at
 from netprobe.linux import namespace, netns
-from netprobe.linux.machine import Machine
+from netprobe.linux.machine import Machine, blinded
 from netprobe.linux.names.listing import list_spaces
 from netprobe.linux.netfilter.kernel import GET_CHAIN, GET_SET, Nfnetlink
 from netprobe.linux.netlink import Request as netlink_request
@@ -21,6 +21,8 @@ from netprobe.model import (
     AskRoute,
     AskSet,
     Endpoint,
+    FindWire,
+    FoundWire,
     Need,
     ReadChain,
     ReadFdb,
@@ -44,6 +46,9 @@ if TYPE_CHECKING:
 REPEATABLE = (ReadNamespace, AskRoute, ReadRoute, ReadFdb, AskConnection, ReadChain, AskSet)
 
 
+Read = Callable[[Snapshot, Sequence[Need]], Snapshot]
+
+
 class Host(Machine):
     """The namespaces of the host `name`, opened as they are asked for; closed at the end of the `with` block,
     as the connection is not. Every name of the host has the prefix `name:` in what comes from here, and none
@@ -65,11 +70,6 @@ class Host(Machine):
         self._there = HostDirectory(self._questions, exclude, way)
         super().__init__(crafter=crafter, directory=self._there)
 
-    @property
-    def home(self) -> str:
-        """The name of the namespace in which the host's agent is, open from now on."""
-        return self._directory.open_home()
-
     def reading(self, limit_ns: int) -> AbstractContextManager[None]:
         """In the block, which is one question, all reading together takes no longer than this many ns."""
         self._questions.in_time()
@@ -84,7 +84,8 @@ class Host(Machine):
 
     def resolve(self, text: str, inside: Endpoint | None = None, version: int | None = None) -> Endpoint:
         """The endpoint that `text` names on this host; of an address the namespace that has it."""
-        found = super().resolve(text, inside, version)
+        with self._understood():
+            found = super().resolve(text, inside, version)
         if found.namespace is None and found.address is not None and found.host_name is None:
             found = replace(found, namespace=self._holder(found.address, text))
         return replace(found, endpoint=f"{self.name}:{found.endpoint}")
@@ -101,10 +102,9 @@ class Host(Machine):
         if len(holders) > 1:
             raise WrongQuestion(
                 f"more than one namespace of {self.name} has the address {text}",
-                "Write one of: " + "  ".join(quoted(each.name) for each in holders),
+                "Write one of: " + "  ".join(quoted(each.typed) for each in holders),
             )
-        named = (holders[0].name, *holders[0].names)
-        return super().resolve(named[0].removeprefix(f"{self.name}:")).namespace or ""
+        return super().resolve(holders[0].typed.removeprefix(f"{self.name}:")).namespace or ""
 
     # --- reading
 
@@ -123,23 +123,53 @@ class Host(Machine):
         exception.
         """
         together = [need for need in needs if isinstance(need, REPEATABLE)]
-        single = [need for need in needs if not isinstance(need, REPEATABLE)]
-        if together:
-            snapshot = self._read_together(snapshot, together)
-        return super().read(snapshot, single) if single else snapshot
+        rest = [need for need in needs if not isinstance(need, REPEATABLE)]
+        for some, read in ((together, self._read_together), (rest, super().read)):
+            snapshot = self._read_somehow(snapshot, some, read) if some else snapshot
+        return snapshot
 
     def _read_together(self, snapshot: Snapshot, needs: Sequence[Need]) -> Snapshot:
+        """The same with all of them asked for at once. Raises NetprobeError or OSError."""
         read = super().read
+        self.ahead(needs)
+        return self._questions.rehearsed(lambda: read(snapshot, needs))
+
+    def _read_somehow(self, snapshot: Snapshot, needs: Sequence[Need], read: Read) -> Snapshot:
+        """By `read`, and where that fails one by one: each says why."""
         try:
-            self.ahead(needs)
-            return self._questions.rehearsed(lambda: read(snapshot, needs))
-        except (NetprobeError, OSError):  # each of them says why
-            return read(snapshot, needs)
+            with self._understood():
+                return read(snapshot, needs)
+        except (NetprobeError, OSError):
+            for need in needs:
+                snapshot = self._read_one(snapshot, need)
+            return snapshot
+
+    def _read_one(self, snapshot: Snapshot, need: Need) -> Snapshot:
+        try:
+            with self._understood():
+                return super().read(snapshot, [need])
+        except (NetprobeError, OSError) as error:
+            if isinstance(need, FindWire):
+                return replace(snapshot, wires=(*snapshot.wires, FoundWire(need.sought, why=str(error))))
+            return blinded(snapshot, need, str(error))
+
+    @contextmanager
+    def _understood(self) -> Iterator[None]:
+        """What the host says is taken apart as the word of a kernel, and may be anything.
+
+        Raises CannotLook for what no kernel says.
+        """
+        try:
+            yield
+        except (NetprobeError, OSError, MemoryError):
+            raise
+        except Exception as error:
+            raise CannotLook(f"{self.name} gives answers that no kernel gives ({error!r:.80})") from error
 
     def spaces(self) -> tuple[Space, ...]:
         """Every namespace of the host that can be seen, with its interfaces and the far ends of its veths."""
         self._forget()
-        with for_want_of_resources():
+        with for_want_of_resources(), self._understood():
             return self._questions.rehearsed(lambda: list_spaces(self._directory))
 
     def wiring(self) -> MachineReading:

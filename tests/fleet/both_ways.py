@@ -111,8 +111,8 @@ def runs(options: dict[str, Any]) -> tuple[bytes, bytes, list[str]]:
 
 
 def over_two_hosts(fault: str, victim: str) -> tuple[list[tuple[str, str, str]], str, float]:
-    """(kind, namespace, text) of what was seen of an echo request from h1:red to h2:internet, observed here as well; what ended it else; and
-    how many seconds it took. `fault` (a signal) comes to the agent of `victim` when all is armed.
+    """(kind, namespace, text) of what was seen of an echo request from h1:red to h2:internet, observed here as well; what ended it else;
+    and how many seconds it took. `fault` (a signal) comes to the agent of `victim` when all is armed.
     """
     with Machine() as machine, ExitStack() as stack:
         one, two = (stack.enter_context(open_pipe(name, sent(PYTHON), timeout=30)) for name in ("h1", "h2"))
