@@ -48,6 +48,7 @@ SECTIONS: tuple[tuple[str, tuple[Rule, ...]], ...] = (
 # translation without which no reply finds its way.
 ASKED: tuple[Rule, ...] = (
     own.tap_starved,
+    own.lost_between_hosts,
     neighbours.neigh_table_full,
     *translation.CAUSES,
     *links.CAUSES,
@@ -67,7 +68,7 @@ def explain(case: Case) -> Cause | None:
     """The root cause of a case: of the predicted end, else of what lies in the gap, else `unknown`."""
     readings = [case] if case.stop is not None else [case, gaps.suspected(case) or case]
     found = next((found for reading in readings if (found := _first(reading)) is not None), None)
-    return found or own.lost_between_hosts(readings[-1]) or own.unknown(readings[-1])
+    return found or own.unknown(readings[-1])
 
 
 def _first(case: Case) -> Cause | None:

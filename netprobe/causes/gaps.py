@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from netprobe.diagnose import between
 from netprobe.diagnose.evidence import Case
 from netprobe.model import Leg, Stop
 from netprobe.model.lookup import where
@@ -16,11 +17,15 @@ def suspected(case: Case) -> Case | None:
     watched.
 
     The packet was seen before the suspect - an XDP or tc program, a queueing discipline, a rule that netprobe
-    cannot evaluate - and not behind it, and the model lets it pass everything else in between.
+    cannot evaluate - and not behind it, and the model lets it pass everything else in between. Between two
+    hosts it is the network there.
     """
+    if not case.watched:
+        return None
     leg = case.leg or Leg.REQUEST
-    found = (*case.suspects(leg), *_misdirected(case, leg)) if case.watched else ()
-    return replace(case, stop=found[0]) if found else None
+    found = (*case.suspects(leg), *_misdirected(case, leg), between.lost(case))
+    stop = next(filter(None, found), None)
+    return None if stop is None else replace(case, stop=stop)
 
 
 def _misdirected(case: Case, leg: Leg) -> tuple[Stop, ...]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from msgspec.structs import replace
-
-from netprobe.diagnose import between
 from netprobe.diagnose.evidence import Case, source_place, where
 from netprobe.model import Cause, Command, Confidence, Evidence, Leg, Object, Place, Source, Stage
 
@@ -75,8 +72,7 @@ def lost_between_hosts(case: Case) -> Cause | None:
 
     See: RFC 7348 (VXLAN); RFC 8085, 3.6 (UDP and middleboxes)
     """
-    found = between.lost(case) if case.stop is None and case.watched else None
-    return None if found is None else replace(case, stop=found).cause(found)
+    return case.by_stop("lost-between-hosts")
 
 
 def unknown(case: Case) -> Cause | None:

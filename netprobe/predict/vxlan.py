@@ -258,11 +258,12 @@ def _blame(name: str, link: Link, entry: FdbEntry, stop: Stop) -> Stop:
         return stop
     if stop.code == "neigh-no-answer" and not stop.thing.id.startswith(f"{entry.remote} "):
         return stop  # a router on the way to it
+    how = "append" if entry.mac == _ANY else "replace"
     id = f"{entry.mac} dev {link.name} dst {entry.remote}"
     text = f"{link.name} sends to the tunnel end {entry.remote}, which is not there: {stop.text}"
     return lost("vxlan-remote-wrong", name, link, Stage.ENCAPSULATE, text,
                 object=Object("fdb-entry", id, id),
-                fix=(_tunnel_end("append" if entry.mac == _ANY else "replace", entry.mac, link),))  # fmt: skip
+                fix=(_tunnel_end(how, entry.mac, link),))  # fmt: skip
 
 
 def _short_lived(name: str, link: Link, vxlan: Vxlan, stop: Stop) -> Stop:

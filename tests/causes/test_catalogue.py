@@ -29,7 +29,7 @@ VOCABULARY = {
     "filtered-by-xdp", "filtered-by-cgroup", "xfrm-policy-block", "qdisc-drop", "mac-not-allowed", "mtu-exceeded", "mtu-blackhole",
     "mtu-l2-mismatch", "frag-dropped", "frag-reassembly", "icmp-echo-ignored", "port-closed", "listener-wrong-address",
     "accept-queue-full", "rcvbuf-full", "reply-wrong-source", "vxlan-vni-mismatch", "vxlan-remote-wrong", "vxlan-port-mismatch",
-    "vxlan-fdb-missing", "macvlan-parent-isolated", "macvlan-mode-isolated", "tap-starved", "unknown",
+    "vxlan-fdb-missing", "macvlan-parent-isolated", "macvlan-mode-isolated", "tap-starved", "lost-between-hosts", "unknown",
 }  # fmt: skip
 
 KINDS = {"policy-rule", "bridge-port", "fdb-entry", "nat-rule", "tc-filter"}  # of objects

@@ -17,6 +17,7 @@ NOT_OF_A_LAB = {
     "neigh-table-full",  # its limit (gc_thresh3) is one for the whole machine
     "filtered-by-cgroup",  # cgroups are the machine's, and netprobe would have to run in the one with the program
     "tap-starved",  # no fault of the network: the sensor lost frames
+    "lost-between-hosts",  # takes several hosts: tests/fleet/test_between.py
     "unknown",  # the answer where none is known
     "link-no-carrier",  # a far end that can be seen is named itself; in a lab all can
 }

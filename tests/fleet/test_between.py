@@ -77,6 +77,8 @@ BROKEN = {
                                      "neigh-wrong-entry", "h1:host", "192.168.77.12 dev eth0 lladdr 02:00:00:00:00:99", foreseen=False),
     "cut between the hosts": Broken(("wire ip link set h2 nomaster",), "lost-between-hosts", "h1:host", "h1:host/eth0 - h2:host/eth0",
                                     mends=False, foreseen=False, daily=True),
+    "cut between the hosts, cold": Broken(("wire ip link set h2 nomaster",), "lost-between-hosts", "h1:host",
+                                          "h1:host/eth0 - h2:host/eth0", warm=False, mends=False, foreseen=False),
     "too long between the hosts": Broken(("wire ip link set h2 mtu 1400",), "lost-between-hosts", "h1:host", "h1:host/eth0 - h2:host/eth0",
                                          size=1400, mends=False, foreseen=False),
 }  # fmt: skip
