@@ -26,7 +26,7 @@ def lost(case: Case) -> Stop | None:
     if missed is None or not case.snapshot.homes:
         return None
     if last is None or (last.bound, missed.bound) != ("out", "in"):
-        return _with_a_question(case)
+        return _with_a_question(case, leg)
     hosts = [case.snapshot.host_of(hop.namespace) for hop in (last, missed)]
     if None in hosts or hosts[0] == hosts[1]:
         return None
@@ -34,11 +34,12 @@ def lost(case: Case) -> Stop | None:
     return _stop(f"the {leg}", last.flow, *ends)
 
 
-def _with_a_question(case: Case) -> Stop | None:
+def _with_a_question(case: Case, leg: Leg) -> Stop | None:
     """The same of a question for a neighbour, or of its answer."""
     seen = [*filter(is_neighbour, frames(case.observations))]
-    way = {hop.namespace for hop in (*case.request, *case.reply)}
-    for each in among(where(seen, bound="out"), namespace=way):
+    way = [*dict.fromkeys(hop.namespace for hop in case.hops(leg))]
+    left = among(where(seen, bound="out"), namespace=way)
+    for each in sorted(left, key=lambda o: way.index(o.namespace)):  # who comes first on the way
         end = _receiver(case, each)
         if each.flow is not None and end is not None and not _came(seen, each, end[0]):
             asks = each.flow.icmp_type in _QUESTIONS

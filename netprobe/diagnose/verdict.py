@@ -19,6 +19,7 @@ from netprobe.model import (
 )
 from netprobe.model.lookup import but, has, where
 
+from . import between
 from .evidence import Case, suspects_of
 from .strangers import sent_by_another
 
@@ -185,7 +186,8 @@ def agreement_of(case: Case, verdict: Verdict) -> Agreement:
 
 def _is_open(case: Case) -> bool:
     """Whether the prediction left open what was seen."""
-    return "unknown" in _suspected(case) or _left_for_good(case) or _is_doubted(case)
+    open_ends = (_left_for_good, _is_doubted, between.lost)
+    return "unknown" in _suspected(case) or any(ends(case) for ends in open_ends)
 
 
 def _went_otherwise(case: Case, verdict: Verdict) -> bool:

@@ -213,7 +213,8 @@ def spelt(text: str) -> str:
 def _bridges(hop: Hop, beside: Hop | None) -> bool:
     if hop.object is not None and hop.object.kind == "bridge-port":
         return True
-    if beside is None or beside.namespace != hop.namespace:
+    wrapped = beside is not None and (beside.flow.outer is None) is not (hop.flow.outer is None)
+    if beside is None or beside.namespace != hop.namespace or wrapped:  # a tunnel's own packet
         return False
     return beside.stage.startswith("bridge")
 
