@@ -4,8 +4,8 @@ it is, and what could not be reached is kept with the reason and what to do next
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -52,9 +52,11 @@ class OpenFleet(Fleet):
     def __exit__(self, *_: object) -> None:
         self._held.close()
 
-    def reading(self, limit_ns: int) -> AbstractContextManager[None]:
+    @contextmanager
+    def reading(self, limit_ns: int) -> Iterator[None]:
         """In the block all reading together takes no longer than on one machine, and `DISTANCE_NS` more."""
-        return super().reading(limit_ns + DISTANCE_NS)
+        with super().reading(limit_ns + DISTANCE_NS):
+            yield
 
     def resolve(self, text: str, inside: Endpoint | None = None) -> Endpoint:
         """The endpoint that `text` names; a source without a host in front is of this machine."""

@@ -1,0 +1,120 @@
+"""End to end: the command line on a controller, over ssh to hosts that it has never seen."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netprobe.lab import fleet
+from netprobe.lab.hosts import HostsLab
+
+pytestmark = pytest.mark.lab
+
+_PYTHON = """
+import netprobe, sys
+with netprobe.open(hosts=netprobe.Hosts(("h1", "h2"), ssh_config=sys.argv[1])) as session:
+    print(session.trace("h1:red", "h2:blue").reachable, session.ping("h2:blue", "h1:red").reachable)
+    try:
+        session.matrix(["h1:red", "h2:blue"])
+    except netprobe.WrongQuestion as error:
+        print(error)
+"""
+_CHECK = """
+expect:
+  - {from: h1:red, to: h2:blue}
+  - {from: h2:red, to: "h1:blue"}
+  - {from: h1:red, to: 10.88.2.9, is: blocked}
+"""
+
+
+def asked(lab: HostsLab, command: str, *words: str, hosts: str = "h1,h2") -> subprocess.CompletedProcess[str]:
+    return lab.run(["netprobe", command, "-H", hosts, "--ssh-config", lab.ssh_config, *words], timeout=60)
+
+
+def report(lab: HostsLab, command: str, *words: str) -> dict[str, Any]:
+    done = asked(lab, command, "--json", *words)
+    assert done.stdout, done.stderr
+    return dict(json.loads(done.stdout))
+
+
+def places(found: dict[str, Any]) -> list[str]:
+    return [hop["namespace"] for hop in found["path"]["request"]]
+
+
+def test_a_trace_follows_the_packet_over_both_hosts(hosts: HostsLab) -> None:
+    found = report(hosts, "trace", "h1:red", "h2:blue")
+    assert found["verdict"] == "reachable"
+    assert list(dict.fromkeys(places(found))) == ["h1:red", "h1:host", "h2:host", "h2:blue"]
+    lost = [hop for hop in found["path"]["request"] if hop["stage"] in ("transmit", "receive") and not hop["observed"]]
+    assert lost == []
+
+
+def test_why_says_the_same_beforehand(hosts: HostsLab) -> None:
+    found = report(hosts, "why", "h1:red", "h2:blue")
+    assert found["verdict"] == "reachable"
+    assert list(dict.fromkeys(places(found))) == ["h1:red", "h1:host", "h2:host", "h2:blue"]
+
+
+def test_arping_asks_through_the_tunnel(hosts: HostsLab) -> None:
+    found = report(hosts, "arping", "h1:blue", "h2:red")
+    assert found["verdict"] == "reachable"
+
+
+def test_hosts_of_a_file_and_an_address_of_one(hosts: HostsLab) -> None:
+    file = Path(hosts.folder, "inventory")
+    file.write_text("[all]\nh1\nh2\n")
+    words = ["--hosts", str(file), "--ssh-config", hosts.ssh_config, "h2:host", f"h1:{fleet.underlay(1)}"]
+    done = hosts.run(["netprobe", "ping", *words], timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "h2:host" in done.stdout
+
+
+def test_ls_lists_the_namespaces_of_all_hosts_as_they_are_typed(hosts: HostsLab) -> None:
+    done = asked(hosts, "ls", "-q")
+    assert done.returncode == 0, done.stderr
+    assert set(done.stdout.split()) == {f"{host}:{name}" for host in ("h1", "h2") for name in ("host", "red", "blue")}
+
+
+def test_expectations_hold_across_hosts(hosts: HostsLab) -> None:
+    file = Path(hosts.folder, "net.yaml")
+    file.write_text(_CHECK)
+    done = asked(hosts, "check", "--timeout", "2s", str(file))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_python_asks_hosts_too(hosts: HostsLab) -> None:
+    done = hosts.run([sys.executable, "-c", _PYTHON, hosts.ssh_config], timeout=60)
+    assert done.stdout.splitlines()[:1] == ["True True"], done.stderr
+    assert "one machine" in done.stdout
+
+
+def test_what_is_broken_on_a_host_is_named_there(make_hosts: Callable[..., HostsLab]) -> None:
+    lab = make_hosts(2)
+    lab.run(["ip", "link", "set", "v-blue", "down"], "h2", check=True)
+    found = report(lab, "trace", "h1:red", "h2:blue")
+    assert found["verdict"] == "unreachable", found
+    assert found["causes"][0]["code"] == "link-admin-down"
+    assert found["causes"][0]["place"]["namespace"] == "h2:host"
+    fix = found["causes"][0]["fix"][0]
+    assert fix.startswith("ssh ")
+    lab.run(["sh", "-c", fix], check=True)  # as it is printed, from where netprobe runs
+    assert report(lab, "trace", "h1:red", "h2:blue")["verdict"] == "reachable"
+    assert left_on(lab, "h1") == left_on(lab, "h2") == []
+
+
+def left_on(lab: HostsLab, host: str, patience: float = 5) -> list[str]:
+    """What runs on a host besides its process 1 and its sshd, once it had time to end."""
+    end = time.monotonic() + patience
+    while True:
+        running = lab.run(["ps", "-eo", "pid=,args="], host).stdout.splitlines()
+        left = [line for line in running if line.split()[0] != "1" and not line.split(None, 1)[1].startswith(("sshd: /", "ps "))]
+        if not left or time.monotonic() > end:
+            return left
+        time.sleep(0.05)
