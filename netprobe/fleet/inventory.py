@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -114,7 +115,10 @@ def written(text: str, file: str) -> dict[str, Variables]:
 def _of_ini(text: str, file: str) -> Iterator[tuple[str, Variables]]:
     is_hosts = True
     for number, line in enumerate(text.splitlines(), 1):
-        words = re.split(r"\s[#;]|^[#;]", line)[0].split()
+        try:
+            words = [] if line.startswith(";") else shlex.split(line, comments=True)
+        except ValueError as error:
+            raise WrongQuestion(f"{file}, line {number}: {str(error).lower()}") from None
         if not words:
             continue
         if words[0].startswith("["):

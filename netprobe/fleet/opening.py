@@ -5,6 +5,7 @@ it is, and what could not be reached is kept with the reason and what to do next
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,9 @@ from netprobe.model.command import joined
 
 from .connection import AgentConnection, ConnectionLost
 from .host import Host
-from .over_ssh import Destination, open_all
-from .reached import destinations
+from .over_ssh import AT_ONCE, Destination, open_all
+from .pipe import open_pipe, sent
+from .reached import Launched, Way, destinations
 from .world import HERE, Fleet, HostWorld
 
 if TYPE_CHECKING:
@@ -74,14 +76,15 @@ def open_fleet(
     all can be asked; where some can, the others are blind spots.
     """
     to = destinations(hosts)
-    if find_spec("mitogen") is None:
+    by_ssh = any(isinstance(way, Destination) for way in to.values())
+    if by_ssh and find_spec("mitogen") is None:
         raise CannotLook(
             "other hosts are reached by mitogen, which is not installed",
             MITOGEN,
         )
     apart, own = _excluded(exclude, to)
     with ExitStack() as held:
-        opened = open_all(to)
+        opened = _open_all(to)
         connections = {name: found for name, found in opened.items() if isinstance(found, AgentConnection)}
         for connection in connections.values():
             held.enter_context(connection)
@@ -103,6 +106,25 @@ def open_fleet(
         if not worlds:
             raise next(iter(unasked.values()))
         return OpenFleet(worlds, unasked, crafter, held.pop_all(), (host, own))
+
+
+def _open_all(to: Mapping[str, Way]) -> dict[str, AgentConnection | ConnectionLost]:
+    """Connections to all of these, made side by side, or why there is none."""
+    launched = {name: way for name, way in to.items() if isinstance(way, Launched)}
+    with ThreadPoolExecutor(min(AT_ONCE, 1 + len(launched))) as pool:
+        others = pool.map(_launch, launched, launched.values())
+        opened = open_all({name: way for name, way in to.items() if isinstance(way, Destination)})
+        return {**opened, **dict(zip(launched, others, strict=True))}
+
+
+def _launch(name: str, way: Launched) -> AgentConnection | ConnectionLost:
+    words = way.words if way.is_there else (*way.words, *sent())
+    try:
+        return open_pipe(name, words, not way.is_there)
+    except ConnectionLost as error:
+        return error
+    except OSError as error:
+        return ConnectionLost(error.errno or 0, f"cannot reach {name}: {way.words[0]}: {error.strerror}")
 
 
 def _excluded(exclude: Sequence[str], hosts: Mapping[str, Any]) -> tuple[dict[str, list[str]], list[str]]:
@@ -143,14 +165,17 @@ def _without_rights(connections: Mapping[str, AgentConnection]) -> dict[str, Net
 # --- why a host is not reached, and what to do next
 
 
-def by_hand(to: Destination) -> tuple[str, ...]:
+def by_hand(to: Way) -> tuple[str, ...]:
     """The words before a command that a person runs on the host."""
+    if isinstance(to, Launched):
+        return to.words
     return ("ssh", *to.arguments, to.name, *to.become)
 
 
-def refusal(to: Destination, error: ConnectionLost) -> NetprobeError:
+def refusal(to: Way, error: ConnectionLost) -> NetprobeError:
     """The error for people that a refused connection becomes."""
-    login = joined(("ssh", *to.arguments, to.name))
+    words = to.words if isinstance(to, Launched) else ("ssh", *to.arguments, to.name)
+    login = joined(words)
     hints = {
         "network": f"Look whether this works: {login} true",
         "login": f"This must work without a question: {login} true\nAn ssh agent, or a key without a"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
+
+from msgspec import Struct
 
 from netprobe.errors import WrongQuestion
 from netprobe.hosts import Hosts, check_target, short_name
@@ -11,6 +14,7 @@ from netprobe.hosts import Hosts, check_target, short_name
 from .inventory import Variables, plainly, read_inventory
 from .over_ssh import Destination
 
+COMMAND, THERE = "netprobe_command", "netprobe_agent"  # variables of an inventory that are ours
 SUDO = ("sudo", "-n")
 _BECOME = {"sudo": SUDO, "doas": ("doas", "-n")}
 _TRUE = ("true", "yes", "1", "on")
@@ -20,7 +24,19 @@ _PATH = re.compile(r"[^-\0\n][^\0\n]{0,4095}\Z")
 _PORT = re.compile(r"[0-9]{1,5}\Z")
 
 
-def destinations(hosts: Hosts) -> dict[str, Destination]:
+class Launched(Struct, frozen=True):
+    """A host that is reached by a command whose input and output are an agent's: `kubectl exec -i POD --`,
+    with python3 behind it; with `is_there` the command is an agent by itself, which nothing is sent to.
+    """
+
+    words: tuple[str, ...]
+    is_there: bool = False
+
+
+Way = Destination | Launched
+
+
+def destinations(hosts: Hosts) -> dict[str, Way]:
     """How each of these is reached, by its short name. Raises WrongQuestion, and CannotLook where an
     inventory cannot be read.
     """
@@ -43,8 +59,10 @@ def destinations(hosts: Hosts) -> dict[str, Destination]:
 
 def _listed(
     name: str, written: str, variables: Variables, general: tuple[str, ...], become: tuple[str, ...]
-) -> Destination:
+) -> Way:
     """How a host of an inventory is reached. What ssh could take for an option is refused."""
+    if COMMAND in variables:
+        return _launched(name, variables)
     said = {key.removeprefix("ansible_"): value for key, value in variables.items()}
     connection = plainly(said.get("connection")) or ""
     if connection not in _SSH:
@@ -66,6 +84,19 @@ def _listed(
         become or _become(name, said),
         "python3" if python is None or python.startswith("auto") else python,
     )
+
+
+def _launched(name: str, variables: Variables) -> Launched:
+    try:
+        words = tuple(shlex.split(plainly(variables[COMMAND]) or ""))
+    except ValueError:
+        words = ()
+    if not words:
+        raise WrongQuestion(
+            f"{COMMAND} of {name} is {variables[COMMAND]!r:.60}, and no command",
+            f'Write {COMMAND}="kubectl exec -i POD --"',
+        )
+    return Launched(words, plainly(variables.get(THERE)) == "there")
 
 
 def _with_user(written: str, address: str) -> str:

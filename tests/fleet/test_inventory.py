@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from netprobe.errors import CannotLook, NetprobeError, WrongQuestion
 from netprobe.fleet import inventory
 from netprobe.fleet.over_ssh import Destination
-from netprobe.fleet.reached import destinations
+from netprobe.fleet.reached import Launched, destinations
 from netprobe.hosts import Hosts
 
 INI = """\
@@ -85,9 +85,24 @@ def test_names_without_a_file() -> None:
     }
 
 
+def test_a_command_in_place_of_ssh(tmp_path: Path) -> None:
+    lines = (
+        'n1 netprobe_command="kubectl exec -i -n net probe-1 --"',
+        "n2 netprobe_command='ssh forced' netprobe_agent=there",
+        "; n3",
+    )
+    assert destinations(Hosts(file=made(tmp_path, "\n".join(lines)), become=True)) == {
+        "n1": Launched(("kubectl", "exec", "-i", "-n", "net", "probe-1", "--")),
+        "n2": Launched(("ssh", "forced"), True),
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "name", "why"),
     [
+        ('h1 netprobe_command="\'"\n', "i", "no command"),
+        ("h1 netprobe_command=\n", "i", "no command"),
+        ("h1 a='\n", "i", "line 1: no closing quotation"),
         ("web[01:50]\n", "i", r"line 1 has the pattern web\[01:50\]"),
         ("plugin: aws_ec2\n", "i.yml", "the plugin aws_ec2"),
         ("all: {hosts: {'w[1:2]': }}\n", "i.yml", "pattern"),

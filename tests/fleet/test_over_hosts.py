@@ -34,6 +34,14 @@ expect:
 """
 
 
+_KUBECTL = """#!{python}
+# stands in for `kubectl exec -i POD -- COMMAND...`, which takes words and has no shell at the other end
+import os, shlex, sys
+assert sys.argv[1:3] == ["exec", "-i"] and sys.argv[4] == "--", sys.argv
+os.execvp("ssh", ["ssh", "-F", "{config}", sys.argv[3], shlex.join(sys.argv[5:])])
+"""
+
+
 def asked(lab: HostsLab, command: str, *words: str, hosts: str = "h1,h2") -> subprocess.CompletedProcess[str]:
     return lab.run(["netprobe", command, "-H", hosts, "--ssh-config", lab.ssh_config, *words], timeout=60)
 
@@ -74,6 +82,20 @@ def test_hosts_of_a_file_and_an_address_of_one(hosts: HostsLab) -> None:
     done = hosts.run(["netprobe", "ping", *words], timeout=60)
     assert done.returncode == 0, done.stderr
     assert "h2:host" in done.stdout
+
+
+def test_a_command_stands_for_ssh(hosts: HostsLab) -> None:
+    kubectl = Path(hosts.folder, "kubectl")
+    kubectl.write_text(_KUBECTL.format(python=sys.executable, config=hosts.ssh_config))
+    kubectl.chmod(0o755)
+    file = Path(hosts.folder, "mixed")
+    file.write_text(f'h1 netprobe_command="{kubectl} exec -i h1 --"\nh2\nh3 netprobe_command="{kubectl} exec -i none --"\n')
+    words = ["--hosts", str(file), "--ssh-config", hosts.ssh_config]
+    done = hosts.run(["netprobe", "trace", *words, "h1:red", "h2:blue"], timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    done = hosts.run(["netprobe", "ls", "-q", *words], timeout=60)
+    assert len(done.stdout.split()) == 6
+    assert "h3 could not be asked" in done.stderr
 
 
 def test_ls_lists_the_namespaces_of_all_hosts_as_they_are_typed(hosts: HostsLab) -> None:
