@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .ending import EXIT, INTERRUPTED, until_interrupted
+from .others import allow_many_files
 from .progress import Progress
 from .streams import terminal_of, write
 
@@ -14,22 +15,13 @@ if TYPE_CHECKING:
 
 def answer(settings: dict[str, Any], endpoints: tuple[str, ...], options: dict[str, Any]) -> int:
     """Ask, print; the exit code."""
-    _allow_many_files()
+    allow_many_files()
     found, interrupted = until_interrupted(lambda: _asked(settings, endpoints, options))
     from netprobe.formats import matrix_as
 
     text = matrix_as(found, options["output"], terminal_of(settings, options), settings["quiet"])
     write(text, options["out"])
     return INTERRUPTED if interrupted else EXIT[found.overall]
-
-
-def _allow_many_files() -> None:
-    """Each endpoint takes four descriptors: as many as the user may have."""
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _asked(settings: dict[str, Any], endpoints: tuple[str, ...], options: dict[str, Any]) -> Matrix:

@@ -22,6 +22,7 @@ def given_hosts(options: dict[str, Any]) -> Hosts | None:
             "--watch looks at one machine, and other hosts were given",
             "Leave --watch or the hosts out; `netprobe check --wait` asks hosts again.",
         )
+    allow_many_files()
     return Hosts(of_words(names), file, options["ssh_config"], options["become"])
 
 
@@ -35,3 +36,12 @@ def _check_alone(options: dict[str, Any]) -> None:
                 f"--{name.replace('_', '-')} is for other hosts, and none are given",
                 "Name them: -H h1,h2 or --hosts FILE",
             )
+
+
+def allow_many_files() -> None:
+    """Have as many descriptors as the user may: each endpoint of a matrix takes four, and each host."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
