@@ -6,6 +6,8 @@ net/8021q/vlan.c and drivers/net/macvlan.c (what stands on an interface goes wit
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 from msgspec.structs import replace
 
 from netprobe.model import Bridge, FdbEntry, Link, Snapshot, Vxlan
@@ -13,7 +15,7 @@ from netprobe.model.lookup import where
 from netprobe.predict import prefix
 from netprobe.predict.vxlan import OVERHEAD
 
-from .apply_links import NO_MAC, emptied, with_defaults
+from .apply_links import NO_MAC, emptied, tied, with_defaults
 from .apply_state import cable_end, settled, standing_on
 from .order import Order, refuse_if
 
@@ -39,8 +41,8 @@ def _without(order: Order, link: Link) -> Snapshot:
 
 
 def add_link(order: Order) -> Snapshot:
-    """`ip link add [name] IFACE [address MAC] type …`: a bridge, a dummy or a VXLAN device, switched off,
-    with the settings that its namespace gives to new interfaces.
+    """`ip link add [name] IFACE [address MAC] type …`: a bridge, a dummy, a cable or a VXLAN device, switched
+    off, with the settings that its namespace gives to new interfaces.
     """
     at = order.words.index("type")
     name, *mac = (word for word in order.words[:at] if word not in ("name", "dev"))
@@ -52,7 +54,8 @@ def add_link(order: Order) -> Snapshot:
         order, Link(index, name, kind, "".join(mac[1:]), up=False, carrier=False), more
     )
     order = order.with_fields(links=(*order.namespace.links, made), fdb=(*order.namespace.fdb, *entries))
-    return order.with_fields(sysctls=with_defaults(order, name)).snapshot
+    order = order.with_fields(sysctls=with_defaults(order, name))
+    return _connected(order, made, more[2], more[4]) if kind == "veth" else order.snapshot
 
 
 Made = tuple[Link, tuple[FdbEntry, ...]]
@@ -67,6 +70,28 @@ def _bridge(_: Order, bare: Link, words: list[str]) -> Made:
 def _dummy(_: Order, bare: Link, words: list[str]) -> Made:
     refuse_if(words, bare.name)
     return replace(bare, mac=bare.mac or _ANY_MAC, arp=False), ()
+
+
+def _veth(order: Order, bare: Link, words: list[str]) -> Made:
+    """`type veth peer name END netns NAME`: the other end is made in that namespace by `add_link`."""
+    refuse_if((words[:2], words[3:4]) != (["peer", "name"], ["netns"]) or len(words) != _CABLE, bare.name)
+    return replace(bare, mac=bare.mac or _own_mac(order.name, bare.name)), ()
+
+
+def _own_mac(*names: str) -> str:
+    """A MAC that no other interface has."""
+    return "02:" + sha256(" ".join(names).encode()).digest()[:5].hex(":")
+
+
+def _connected(order: Order, near: Link, end: str, name: str) -> Snapshot:
+    """The snapshot with the other end of a new cable, in its namespace."""
+    there = replace(order, name=name)
+    refuse_if(there.namespace.link_named(end), end)  # EEXIST
+    index = 1 + max((each.index for each in there.namespace.links), default=0)
+    far = Link(index, end, "veth", _own_mac(name, end), up=False, carrier=False)
+    there = there.with_fields(links=(*there.namespace.links, far))
+    there = there.with_fields(sysctls=with_defaults(there, end))
+    return tied(there, far, (order.name, near))
 
 
 def _vxlan(order: Order, bare: Link, words: list[str]) -> Made:
@@ -97,4 +122,5 @@ def _vxlan(order: Order, bare: Link, words: list[str]) -> Made:
 _ANY_MAC = "02:00:00:00:00:01"
 _SWITCHES = ("nolearning", "proxy", "rsc", "l2miss", "l3miss")
 _PORT = 8472  # drivers/net/vxlan/vxlan_core.c, vxlan_port: what Linux takes where none is said
-_KINDS = {"bridge": _bridge, "dummy": _dummy, "vxlan": _vxlan}
+_CABLE = 5  # words behind `type veth`: peer name END netns NAME
+_KINDS = {"bridge": _bridge, "dummy": _dummy, "veth": _veth, "vxlan": _vxlan}

@@ -171,7 +171,7 @@ def _moved(order: Order, link: Link, name: str) -> Snapshot:
     bare = replace(link, index=index, up=False, carrier=False, master=None, port=None, qdiscs=(), filters=())
     there = there.with_fields(links=(*there.namespace.links, bare))
     there = there.with_fields(sysctls=with_defaults(there, link.name))
-    return there.snapshot if far is None else _tied(there, bare, far)
+    return there.snapshot if far is None else tied(there, bare, far)
 
 
 def _is_of(key: str, stems: list[str]) -> bool:
@@ -203,7 +203,7 @@ def emptied(order: Order, link: Link) -> Order:
     )
 
 
-def _tied(order: Order, link: Link, far: tuple[str, Link]) -> Snapshot:
+def tied(order: Order, link: Link, far: tuple[str, Link]) -> Snapshot:
     """Both ends of a cable name each other anew."""
     order, own = _renamed(order, far[0])
     order = order.with_link(replace(link, link=LinkRef(far[1].index, own)))

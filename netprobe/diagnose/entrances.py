@@ -71,9 +71,9 @@ def _from_home(command: Command, way: tuple[str, ...], snapshot: Snapshot) -> Co
 
 
 def _with_target(words: tuple[str, ...], snapshot: Snapshot) -> tuple[str, ...]:
-    """`ip link set dev IFACE netns TARGET` with the target as ip(8) knows it."""
+    """`ip link set dev IFACE netns TARGET`, or a cable to there, with the target as ip(8) knows it."""
     match words:
-        case ("ip", "link", "set", "dev", _, "netns", name):
+        case ("ip", "link", "set", "dev", _, "netns", name) | ("ip", "link", "add", *_, "netns", name):
             return (*words[:-1], _target(name, snapshot) or name)
     return words
 

@@ -11,6 +11,7 @@ from itertools import islice
 from netprobe.errors import CannotLook
 from netprobe.model import (
     Earlier,
+    FindBare,
     FindMacvlans,
     FindPeer,
     FindWire,
@@ -167,6 +168,8 @@ def needed(needs: Sequence[Need]) -> str:
         return f"the configuration of {need.name}"
     if isinstance(need, FindPeer | LookBehind):
         return f"what {need.namespace} is connected to"
+    if isinstance(need, FindBare):
+        return "which namespaces are connected to nothing"
     if isinstance(need, FindMacvlans):
         return f"what stands on the interfaces of {need.namespace}"
     if isinstance(need, FindWire):

@@ -23,6 +23,7 @@ from netprobe.model import (
     Blind,
     Chain,
     Endpoint,
+    FindBare,
     FindMacvlans,
     FindPeer,
     FindWire,
@@ -316,6 +317,9 @@ class Machine:
                 snapshot,
                 connections=(*snapshot.connections, FoundConnection(need.namespace, need.flow, known, why)),
             )
+        if isinstance(need, FindBare):
+            bare = (name for name in self._peers.bare() if name not in snapshot)
+            return self.read(snapshot, [*map(ReadNamespace, bare)])
         if isinstance(need, ReadChain):
             return namespace.read_chain(snapshot, need, self._handle(need.namespace))
         assert isinstance(need, AskSet)
@@ -459,6 +463,8 @@ def blinded(snapshot: Snapshot, need: Need, why: str) -> Snapshot:
             peers=(*snapshot.peers, FoundPeer(need.namespace, need.nsid, None, why)),
             blind=(*snapshot.blind, blind),
         )
+    if isinstance(need, FindBare):
+        return replace(snapshot, blind=(*snapshot.blind, Blind("namespaces without a cable", why)))
     if isinstance(need, FindMacvlans):
         blind = Blind(f"the macvlans on interface {need.index} of {need.namespace}", why)
         found = FoundMacvlans(need.namespace, need.index, why=why)

@@ -188,6 +188,14 @@ class FindMacvlans(Struct, frozen=True):
     index: int
 
 
+class FindBare(Struct, frozen=True):
+    """Predict's request: which of the named namespaces of the machine of `namespace` have nothing but a
+    loopback? They are read.
+    """
+
+    namespace: str
+
+
 class FindWire(Struct, frozen=True):
     """Predict's request: by which interfaces do the hosts take up what comes over the network between them
     for `sought`, an address or a MAC?
@@ -260,6 +268,7 @@ Need = (
     ReadNamespace
     | FindPeer
     | FindMacvlans
+    | FindBare
     | FindWire
     | LookBehind
     | AskRoute

@@ -21,6 +21,7 @@ from netprobe.model import (
     Stage,
     Stop,
 )
+from netprobe.model.lookup import not_among, where
 
 from . import fib, fixes, ipv6, policy, prefix, rp_filter
 from .drop import link_down, lost
@@ -289,8 +290,11 @@ def _tentative(namespace: Namespace, own: InterfaceAddress) -> Stop:
 
 def _refuses_routers(namespace: Namespace, links: list[Link]) -> Stop | None:
     """IPv6 routers announce themselves, but a host that forwards does not listen to them unless accept_ra is
-    2 (ip-sysctl).
+    2 (ip-sysctl). Where somebody has written routes, no router was waited for.
     """
+    routes = where(namespace.routes, type="unicast", version=6)
+    if not_among(routes, protocol=("kernel", "ra")):
+        return None
     for link in links:
         key = f"net.ipv6.conf.{link.key}"
         settings = {namespace.sysctl(f"{key}.{what}") for what in ("accept_ra", "forwarding")}

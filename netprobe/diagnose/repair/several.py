@@ -29,13 +29,17 @@ _BY_HAND = 5  # what a program costs that the reader has to start: as much as wh
 
 
 class _Sequence(Struct, frozen=True):
-    """The repairs so far: what they cost together, the first of them, and the loss behind the last one."""
+    """The repairs so far: what they cost together, the first of them, and the loss behind the last one.
+
+    `idle`: nothing has come of them yet.
+    """
 
     cost: int
     depth: int
     first: Repair
     last: Repair
     outcome: Prediction
+    idle: bool = False
 
 
 class Searches:
@@ -99,9 +103,13 @@ class _Queue:
 
 
 def _last_step(loss: Loss, way: _Sequence, found: Results) -> int | None:
-    """What it costs to let the probe pass behind a way; None where nothing that was found does."""
-    by_hand = _BY_HAND if _arrives(loss, way) else None
-    return next(map(_cost, filter(is_meant, found.repairs)), by_hand)
+    """What it costs to let the probe pass behind a way; None where nothing that was found does. Behind what
+    has changed nothing it must be something that is wrong as well: added can be much.
+    """
+    by_hand = _BY_HAND if not way.idle and _arrives(loss, way) else None
+    meant = [each for each in found.repairs if is_meant(each)]
+    sure = [each for each in meant if each.merit < Merit.ADDS]
+    return next(map(_cost, sure if way.idle else meant), by_hand)
 
 
 def _looked_behind(loss: Loss, way: _Sequence) -> tuple[Loss, Results]:
@@ -118,16 +126,17 @@ def _ways(loss: Loss, so_far: _Sequence | None, found: Results) -> Iterator[_Seq
     where none does anything by itself, change nothing yet.
     """
     cost, depth = (so_far.cost, so_far.depth) if so_far is not None else (0, 1)
+    was_idle = so_far is not None and so_far.idle
     further = [(each, _cost(each)) for each in filter(is_meant, found.partial)][:_BREADTH]
     aside = [(each, _cost(each) + 1) for each in found.aside[:_ASIDE]] if so_far is None else []
-    by_hand = loss.stop.code in PROGRAMS  # a program alone would do
-    if so_far is None and not (further or aside or by_hand):
+    idle = so_far is None and not (further or aside)
+    if idle:
         aside = [(each, _cost(each) + 2) for each in filter(is_meant, found.idle[:_ASIDE])]
     for repair, own in (*further, *aside):
         then = tried(loss, repair)
         if then is not None and then.outcome.stop is not None:
             first = so_far.first if so_far is not None else repair
-            yield _Sequence(cost + own, depth + 1, first, repair, then.outcome)
+            yield _Sequence(cost + own, depth + 1, first, repair, then.outcome, idle or was_idle)
 
 
 def _arrives(loss: Loss, way: _Sequence) -> bool:

@@ -1,6 +1,7 @@
-"""Which namespace is it that another one calls nsid 3, and which have a macvlan on an interface of this one?
+"""Which namespace is it that another one calls nsid 3, which have a macvlan on an interface of this one, and
+which have no interface at all?
 
-The kernel tells the first by RTM_GETNSID, for one open candidate at a time, and the second by the candidates'
+The kernel tells the first by RTM_GETNSID, for one open candidate at a time, and the others by the candidates'
 own interfaces.
 
 Source: net/core/net_namespace.c (rtnl_net_getid), include/uapi/linux/net_namespace.h.
@@ -27,6 +28,7 @@ RTM_GETNSID = 90
 MACVLAN = {"attrs": [["IFLA_INFO_KIND", "macvlan"]]}
 UNKNOWN = 0xFFFFFFFF  # -1 of NETNSA_NSID: it has no number
 FIRST = 6
+_MOST_BARE = 8  # namespaces without a cable that are looked at
 Whereabouts = tuple[Found, netns.Identity]
 Numbers = dict[int, Whereabouts]  # where and which the namespace is that has this number
 
@@ -108,6 +110,31 @@ class Peers:
             for parent in on if name is not None else ():
                 standing[parent].append(name or "")
         return {parent: tuple(names) for parent, names in standing.items()}
+
+    def bare(self) -> tuple[str, ...]:
+        """The names of the first few of the namespaces made by ip-netns(8) that have nothing but a
+        loopback.
+        """
+        bare = filter(None, map(self._bare, self._directory.named.all()))
+        return tuple(islice(bare, _MOST_BARE))
+
+    def _bare(self, found: Found) -> str | None:
+        """The name of a namespace that has nothing but a loopback."""
+        deadline.check()
+        fd, identity = opened(found), found.identity()
+        if fd is None or identity is None:
+            return None
+        try:
+            with netns.inside(fd), Netlink() as netlink:
+                links = netlink.first(Request(RTM_GETLINK, attributes=[("IFLA_EXT_MASK", 0)]), 2)
+        except (NetprobeError, OSError) as error:
+            if is_short(error):
+                raise
+            return None
+        finally:
+            netns.close(fd)
+        alone = [link_of(link).kind for link in links] == ["loopback"]
+        return self._adopted((found, identity)) if alone else None
 
     def _standing(self, place: Whereabouts, parents: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
         """Those of `parents` that a macvlan in the namespace of `place` stands on."""

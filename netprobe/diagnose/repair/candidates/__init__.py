@@ -32,6 +32,7 @@ from . import (
     told,
     translation,
     tunnels,
+    unconnected,
     verdicts,
 )
 
@@ -63,6 +64,7 @@ KINDS: tuple[Kind, ...] = (
     connections.candidates,
     tunnels.candidates,
     remade.candidates,
+    unconnected.candidates,
     verdicts.candidates,
 )
 

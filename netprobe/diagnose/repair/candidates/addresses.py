@@ -143,7 +143,7 @@ def _of_another_network(
     theirs = f"{other.written} of {there}/{station.name}"
     text = f"{own.written} of {namespace.name}/{link.name} is of another network than {theirs} beside it"
     networks = [prefix.network_of(address) for _, _, address in others]
-    missing = [address for address in _asked_for(loss) if prefix.within(networks, address)]
+    missing = [address for address in asked_for(loss) if prefix.within(networks, address)]
     free = free_address(address for _, _, address in others)
     if free is None:
         return
@@ -159,7 +159,7 @@ def _of_another_network(
     yield from loss.repair(stop, Merit.RESTORES, agreeing=agreeing, trial=trial)
 
 
-def _asked_for(loss: Loss) -> tuple[str, ...]:
+def asked_for(loss: Loss) -> tuple[str, ...]:
     """The addresses that are asked for and that nobody has: gateways, the destination, ends of tunnels."""
     routed, spaces = loss.prediction.routed, loss.snapshot.namespaces.values()
     asked = (
@@ -209,7 +209,7 @@ def _bare(
     """
     meant = None if link.kind != "bridge" else loss.probe.destination.address
     text = f"{link.name} in {namespace.name} has no IPv{version} address"
-    for address in (each for each in _asked_for(loss) if each != meant):
+    for address in (each for each in asked_for(loss) if each != meant):
         usual = usual_length(others, address)
         joined = len(seekers(loss, namespace.name, address)) >= SEVERAL  # by a bridge, which had it
         if usual is not None and not joined:
@@ -261,7 +261,7 @@ def _wanted(loss: Loss) -> Iterator[Repair]:
     """An address that others point to and nobody has, on the bridge or router they would find it at."""
     if loss.stop.code not in ("neigh-no-answer", "route-wrong-nexthop", "no-route", "forwarding-off"):
         return
-    for address, (name, link) in product(_asked_for(loss), loss.hearers()):
+    for address, (name, link) in product(asked_for(loss), loss.hearers()):
         namespace = loss.snapshot[name]
         own = own_addresses(namespace, link, prefix.version(address))
         holding = prefix.neighbours_of(address, own)

@@ -120,8 +120,8 @@ def _is_free(loss: Loss, address: str) -> bool:
 def _listened_on(loss: Loss) -> Iterator[_Tale]:
     """Addresses to which the sockets of a namespace are bound and that nobody has."""
     for name in loss.around:
-        bound = dict.fromkeys(socket.address for socket in _sockets(loss.snapshot[name]))
-        for address in filter(_is_said, bound):
+        bound = dict.fromkeys(socket.address for socket in sockets_of(loss.snapshot[name]))
+        for address in filter(is_said, bound):
             yield from _at_home(loss, name, address, "a program there listens on it")
 
 
@@ -141,7 +141,7 @@ def _sent_from(loss: Loss) -> Iterator[_Tale]:
                 yield from _at_home(loss, name, vxlan.local, why, loss.snapshot[name].link(vxlan.lower))
 
 
-def _sockets(namespace: Namespace) -> tuple[Socket, ...]:
+def sockets_of(namespace: Namespace) -> tuple[Socket, ...]:
     """None where they were not read: who tells nothing does not matter."""
     return () if "sockets" in namespace.unread else namespace.sockets or ()
 
@@ -150,7 +150,7 @@ def _neighbours(namespace: Namespace) -> tuple[Neighbour, ...]:
     return () if "neighbours" in namespace.unread else namespace.neighbours
 
 
-def _is_said(address: str) -> bool:
+def is_said(address: str) -> bool:
     """Whether a socket names an address, and one that others could route to."""
     return address not in ("", "*", "::", "0.0.0.0") and not prefix.is_loopback(address)
 

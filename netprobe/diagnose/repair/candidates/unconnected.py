@@ -1,0 +1,198 @@
+"""A station that nothing is connected to: its cable was deleted, with both ends, or was never made. Pure.
+
+It belongs to the bridge of whose network its address is, or to the router that others send to for it; that
+address a program of it tells, or who asks for it.
+See: ip-link(8), veth; drivers/net/veth.c (veth_dellink).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from netprobe.diagnose.repair.repair import Loss, Merit, Repair
+from netprobe.diagnose.repair.segment import free_address, is_network, own_addresses, usual_length
+from netprobe.model import Blank, Command, FindBare, InterfaceAddress, Link, Namespace, Object, Stage
+from netprobe.model.lookup import but, where
+from netprobe.predict import fixes, prefix
+from netprobe.predict.arp_reply import forwards
+from netprobe.predict.drop import lost
+
+from .addresses import asked_for
+from .renamed import missing_names
+from .told import is_said, sockets_of
+
+# The ends of a walk for want of a cable.
+_LACKING = ("link-missing", "no-route", "neigh-no-answer", "ra-not-accepted", "route-loop")
+_END = "eth0"  # what a container calls its interface
+_MOST = 1 << 16  # cables of a namespace
+
+
+class _Bridged(Struct, frozen=True):
+    """The bridge where a station belongs, the addresses of its network, and its own, the gateway."""
+
+    namespace: Namespace
+    bridge: Link
+    beside: tuple[InterfaceAddress, ...]
+    own: tuple[InterfaceAddress, ...]
+
+
+def candidates(loss: Loss) -> Iterator[Repair]:
+    """A cable from each station without one to the bridge where it belongs."""
+    if loss.stop.code not in _LACKING:
+        return
+    stations = [each for each in loss.snapshot.namespaces.values() if _is_bare(each)]
+    wanted = {loss.goal, *(routed.dst for routed in loss.prediction.routed)}
+    if not stations and not wanted <= loss.owned and loss.stop.place.namespace is not None:
+        loss.needs[FindBare(loss.stop.place.namespace)] = None
+    homes = [*_homes(loss)]
+    for station in stations:
+        told = [*_told(loss, station)]
+        if station.name == loss.probe.source.namespace:
+            yield from _sender(loss, station, homes, told)
+            continue
+        asked = [each for each in asked_for(loss) if each in told or not (told or stations[1:])]
+        for address in asked:
+            yield from _belonging(loss, station, homes, address, Merit.RESTORES if told else Merit.ADDS)
+
+
+def _sender(loss: Loss, station: Namespace, homes: list[_Bridged], told: list[str]) -> Iterator[Repair]:
+    """The sender, connected with an address that it had, or that the reader knows."""
+    for address in told:
+        yield from _belonging(loss, station, homes, address, Merit.RESTORES)
+    for home in () if told else _without_ports(homes):
+        yield from _connected(loss, station, home, None, Merit.ADDS)
+
+
+def _belonging(
+    loss: Loss, station: Namespace, homes: list[_Bridged], address: str, merit: Merit
+) -> Iterator[Repair]:
+    """A station, connected to each bridge of whose network an address is; to a router where there is none."""
+    meant = [each for each in homes if usual_length(each.beside, address) is not None]
+    for home in meant:
+        yield from _connected(loss, station, home, address, merit)
+    if not meant:
+        yield from _at_a_router(loss, station, address, merit)
+
+
+def _is_bare(namespace: Namespace) -> bool:
+    """Whether a namespace was read, and has a loopback alone."""
+    return bool(namespace.links) and not namespace.outward and "links" not in namespace.unread
+
+
+def _told(loss: Loss, station: Namespace) -> Iterator[str]:
+    """The addresses on which programs of a station wait and that nobody has."""
+    bound = dict.fromkeys(socket.address for socket in sockets_of(station))
+    free = (each for each in filter(is_said, bound) if each not in loss.owned)
+    yield from (each for each in free if prefix.version(each) == loss.version)
+
+
+def _homes(loss: Loss) -> Iterator[_Bridged]:
+    for namespace in loss.snapshot.namespaces.values():
+        for bridge in where(namespace.links_of("bridge"), up=True):
+            own = own_addresses(namespace, bridge, loss.version)
+            beside = (*own, *loss.addresses_beside(namespace.name, bridge, loss.version))
+            if any(map(is_network, beside)):
+                yield _Bridged(namespace, bridge, beside, own)
+
+
+def _without_ports(homes: list[_Bridged]) -> list[_Bridged]:
+    """The one bridge that has no station at all; else the only one."""
+    empty = [each for each in homes if not each.namespace.ports(each.bridge)]
+    return next((each for each in (empty, homes) if len(each) == 1), [])
+
+
+def _connected(
+    loss: Loss, station: Namespace, home: _Bridged, address: str | None, merit: Merit
+) -> Iterator[Repair]:
+    free = free_address(home.beside)
+    if free is None:
+        return
+    length = (usual_length(home.beside, address) if address is not None else None) or (free.prefixlen, 0)
+    put = f"{address}/{length[0]}" if address is not None else Blank(f"ADDRESS/{length[0]}")
+    where_to = f"{home.bridge.name} of {home.namespace.name}"
+    text = f"{station.name} has no interface besides lo"
+    if address is not None:
+        text = f"{text}, and {address} is nobody's, of whose network {where_to} is"
+    lines = _lines(station, home, address or free.address, put)
+    trial = _lines(station, home, address or free.address, f"{address or free.address}/{length[0]}")
+    thing = Object("link", _END, text)
+    stop = lost("link-missing", station.name, None, Stage.ROUTE, text, object=thing, fix=lines)
+    yield from loss.repair(stop, merit, agreeing=len(home.beside), trial=trial)
+
+
+def _at_a_router(loss: Loss, station: Namespace, address: str, merit: Merit) -> Iterator[Repair]:
+    """A cable to the router at which the packet found no way, and to which others send for the network."""
+    router, network = loss.here, _network_behind(loss, address)
+    if network is None or not any(forwards(router, link, loss.version) for link in router.links):
+        return
+    length = prefix.length(network)
+    free = free_address([InterfaceAddress(0, address, length)])
+    if free is None:
+        return
+    text = (
+        f"{station.name} has no interface besides lo, and {address} is nobody's, of a network that"
+        f" {router.name} is to lead to and is not on"
+    )
+    own, blank = f"{address}/{length}", "ADDRESS-OF-THE-ROUTER"
+    fix = _to_a_router(router, station, own, Blank(f"{blank}/{length}"), Blank(blank))
+    trial = _to_a_router(router, station, own, free.written, free.address)
+    thing = Object("link", _END, text)
+    stop = lost("link-missing", station.name, None, Stage.ROUTE, text, object=thing, fix=fix)
+    yield from loss.repair(stop, merit, trial=trial)
+
+
+def _network_behind(loss: Loss, address: str) -> str | None:
+    """The network of an address for which others have a route to the place of the loss."""
+    own = {each.address for each in loss.here.addresses}
+    others = but(loss.snapshot.namespaces.values(), name=loss.here.name)
+    routes = chain.from_iterable(where(each.routes, version=prefix.version(address)) for each in others)
+    meant = [each.dst for each in routes if not own.isdisjoint(each.gateways) and not each.is_default]
+    return max((dst for dst in meant if prefix.contains(dst, address)), key=prefix.length, default=None)
+
+
+def _to_a_router(
+    router: Namespace, station: Namespace, own: str, its: str | Blank, gateway: str | Blank
+) -> tuple[Command, ...]:
+    near, there, here = _name(router), router.name, station.name
+    six = ("-6",) if ":" in own else ()
+    return (
+        *_cable(router, near, station),
+        Command.of("ip", "address", "add", its, "dev", near, namespace=there),
+        Command.of("ip", "address", "add", own, "dev", _END, namespace=here),
+        Command.of("ip", *six, "route", "add", "default", "via", gateway, namespace=here),
+    )
+
+
+def _cable(home: Namespace, near: str, station: Namespace, *plugged: Command) -> tuple[Command, ...]:
+    """The cable, both ends up; `plugged`: what is to be done with the near one before."""
+    cable = ("type", "veth", "peer", "name", _END, "netns", station.name)
+    return (
+        Command.of("ip", "link", "add", near, *cable, namespace=home.name),
+        *plugged,
+        Command.of("ip", "link", "set", "dev", near, "up", namespace=home.name),
+        Command.of("ip", "link", "set", "dev", _END, "up", namespace=station.name),
+    )
+
+
+def _lines(station: Namespace, home: _Bridged, address: str, put: str | Blank) -> tuple[Command, ...]:
+    """The cable, the near end a port of the bridge, the other with address and route."""
+    near, here = _name(home.namespace), station.name
+    gateway = next((each.address for each in home.own if each.address != address), None)
+    route = fixes.ip(address, "route", "add", "default", "via", gateway or "")
+    words = ("ip", "link", "set", "dev", near, "master", home.bridge.name)
+    return (
+        *_cable(home.namespace, near, station, Command.of(*words, namespace=home.namespace.name)),
+        Command.of("ip", "address", "add", put, "dev", _END, namespace=here),
+        *([replace(route, namespace=here)] if gateway is not None else []),
+    )
+
+
+def _name(namespace: Namespace) -> str:
+    """What the near end is called: as rules speak of it, else the next name that is free."""
+    missing = missing_names(namespace)
+    free = (f"veth{n}" for n in range(_MOST))
+    return missing[0] if len(missing) == 1 else next(n for n in free if namespace.link_named(n) is None)

@@ -1,0 +1,73 @@
+"""Stations without a cable: where they belong, what was on it, and who tells."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+from predict.networks import edited, tutorial
+from test_repair_whole import after, ask, chosen, healthy, lost, said
+
+from netprobe.diagnose.repair import choice
+from netprobe.model import FindBare, Snapshot, Socket
+from netprobe.predict.predict import predict
+from netprobe.predict.prediction import Prediction
+
+CABLE = [
+    "host: ip link add veth1 type veth peer name eth0 netns c2",
+    "host: ip link set dev veth1 master docker0",
+    "host: ip link set dev veth1 up",
+    "c2: ip link set dev eth0 up",
+    "c2: ip address add 172.17.0.3/16 dev eth0",
+    "c2: ip route add default via 172.17.0.1",
+]
+
+
+def without_cable(*sockets: Socket) -> Snapshot:
+    """c2's cable is deleted, with both ends; these programs run there."""
+    return edited(after(tutorial(), "c2: ip link del eth0"), "c2", sockets=sockets)
+
+
+@pytest.mark.parametrize("sockets", [(), (Socket("tcp", "172.17.0.3", 80, "listen"),)])
+def test_the_one_who_is_asked_for_is_connected_to_the_bridge_of_its_network(sockets: tuple[Socket, ...]) -> None:
+    network = without_cable(*sockets)
+    found = chosen(network, ask("c1", "172.17.0.3"))
+    assert (found.stop.code, found.stop.place.namespace) == ("link-missing", "c2")
+    assert said(found) == CABLE
+    mended = predict(after(network, *CABLE), ask("c2", "10.0.0.2"), ask=False)  # in the other direction as well
+    assert isinstance(mended, Prediction)
+    assert mended.passes
+
+
+def test_a_program_that_waits_on_another_address_tells_who_it_is_not() -> None:
+    network = without_cable(Socket("tcp", "172.17.0.9", 80, "listen"))
+    assert chosen(network, ask("c1", "172.17.0.3")).stop.code == "neigh-no-answer"
+
+
+def test_whoever_has_no_cable_is_asked_for_where_nobody_has_an_address() -> None:
+    network = without_cable()
+    away = replace(network, namespaces={name: each for name, each in network.namespaces.items() if name != "c2"})
+    assert choice.lacking(away, lost(away, ask("c1", "172.17.0.3"))[0]) == (FindBare("c1"),)
+
+
+def test_a_sender_without_a_cable_belongs_to_the_bridge_that_has_nobody() -> None:
+    """Which address it had is for the reader to know."""
+    found = chosen(after(tutorial(), "red: ip link del eth0"), ask("red", "8.8.8.8"))
+    assert (found.stop.code, found.stop.place.namespace) == ("link-missing", "red")
+    assert said(found)[1] == "host: ip link set dev veth0 master br0"
+    assert said(found)[-2:] == ["red: ip address add ADDRESS/16 dev eth0", "red: ip route add default via 10.0.0.1"]
+
+
+@pytest.mark.parametrize("address", ["10.2.0.10", "fd00:2::10"])
+def test_a_station_behind_a_router_is_connected_to_it(address: str) -> None:
+    """The other router sends there for its network, of which nothing is left: the near end's address is for the reader to know."""
+    network = edited(after(healthy("far-office-no-way-back"), "server: ip link del eth0"), "server", sockets=())
+    found = chosen(network, ask("pc", address))
+    assert (found.stop.code, found.stop.place.namespace) == ("link-missing", "server")
+    assert said(found)[0] == "r2: ip link add veth0 type veth peer name eth0 netns server"
+    assert f"server: ip address add {address}/{64 if ':' in address else 24} dev eth0" in said(found)
+
+
+def test_who_has_routes_by_hand_waits_for_no_router() -> None:
+    """A router forwards, as its neighbours do; that it takes no announcements is no reason for a route that is missing."""
+    network = after(healthy("far-office-no-way-back"), "server: ip link del eth0")
+    assert lost(network, ask("pc", "fd00:2::10"))[1].code == "no-route"
