@@ -20,8 +20,9 @@ def believed(case: Case, verdict: Verdict) -> Stop | None:
     stop = case.foreseen
     if verdict is Verdict.REACHABLE or stop is None:
         return None
-    past = case.watched and (_got_past(case, stop) or _missed_before(case))
-    return None if past or _is_behind_unread_rules(case, stop) else stop
+    if case.watched and (_got_past(case, stop) or _missed_before(case)):
+        return None
+    return None if _is_behind_unread_rules(case, stop) else stop
 
 
 def _missed_before(case: Case) -> bool:
@@ -48,12 +49,14 @@ def _got_past(case: Case, stop: Stop) -> bool:
     way = case.walks[0]
     if way.stop is None or stop.code in _IN_PIECES:
         return False
-    visited = {case.probe.source.namespace, *(hop.namespace for hop in way.hops)}
-    expected = {(hop.namespace, hop.interface) for hop in way.hops} | _without_carrier(case, stop)
     seen = [*filter(is_probe, but(frames(case.observations), bound="other"))]
+    visited = {case.probe.source.namespace, *(hop.namespace for hop in way.hops)}
+    if not_among(seen, namespace=visited):
+        return True
+    expected = {(hop.namespace, hop.interface) for hop in way.hops} | _without_carrier(case, stop)
     left = where(seen, leg=Leg.REQUEST, bound="out")
-    elsewhere = (each for each in left if (each.namespace, each.interface) not in expected)
-    return bool(not_among(seen, namespace=visited)) or not all(_is_copy(case, each) for each in elsewhere)
+    elsewhere = [each for each in left if (each.namespace, each.interface) not in expected]
+    return not all(_is_copy(case, each) for each in elsewhere)
 
 
 def _is_copy(case: Case, seen: Observation) -> bool:

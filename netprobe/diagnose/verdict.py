@@ -12,6 +12,7 @@ from netprobe.model import (
     End,
     Leg,
     Observation,
+    Place,
     Protocol,
     Source,
     Stage,
@@ -49,8 +50,9 @@ def _is_starved(case: Case) -> bool:
 
 def _may_not_have_answered(case: Case) -> bool:
     """Whether a datagram came to a program that says nothing, as far as anybody can tell."""
-    said = case.probe.protocol is not Protocol.UDP or case.errors
-    return not said and case.foreseen is None and _delivered(case)
+    if case.probe.protocol is not Protocol.UDP or case.errors:
+        return False
+    return case.foreseen is None and _delivered(case)
 
 
 def _is_deaf(case: Case) -> bool:
@@ -115,8 +117,8 @@ def _delivered(case: Case) -> bool:
     """Whether the request was seen at the last tapped place of its predicted way, which ends in a
     delivery.
     """
-    tapped = [hop.observed for hop in case.request if hop.bound]
-    return case.end in (End.DELIVER, End.EXIT) and tapped[-1:] == [True]
+    tapped = but(case.request, bound=None)
+    return case.end in (End.DELIVER, End.EXIT) and has(tapped[-1:], observed=True)
 
 
 def leg_of(case: Case, verdict: Verdict) -> Leg | None:
@@ -128,7 +130,9 @@ def leg_of(case: Case, verdict: Verdict) -> Leg | None:
         return predicted
     if _replied(case):
         return predicted or _leg_of_answer(case)
-    return (predicted or _leg_of_silence(case)) if _delivered(case) else Leg.REQUEST
+    if _delivered(case):
+        return predicted or _leg_of_silence(case)
+    return Leg.REQUEST
 
 
 def _replied(case: Case) -> bool:
@@ -149,10 +153,12 @@ def _leg_of_answer(case: Case) -> Leg:
     """The leg that failed where something of a reply was seen: the request where that is a reset in the name
     of the far end, made before the request got there: a rule's doing (nf_send_reset).
     """
-    there, back = (tuple(hop.observed for hop in but(case.hops(leg), bound=None)) for leg in Leg)
-    on_the_way = True in there and there[-1:] == back[:1] == (False,)
-    reset = case.probe.protocol is Protocol.TCP and case.of_kind("answered") and _all_refused(case)
-    return Leg.REQUEST if on_the_way and reset else Leg.REPLY
+    if case.probe.protocol is not Protocol.TCP or not case.of_kind("answered"):
+        return Leg.REPLY
+    there, back = but(case.request, bound=None), but(case.reply, bound=None)
+    far_end = (*there[-1:], *back[:1])
+    on_the_way = has(there, observed=True) and len(where(far_end, observed=False)) == 2
+    return Leg.REQUEST if on_the_way and _all_refused(case) else Leg.REPLY
 
 
 def from_another(case: Case) -> Observation | None:
@@ -167,8 +173,9 @@ def direction_of(case: Case, verdict: Verdict, cause: Cause | None) -> Leg | Non
     """The leg that the report names as the broken one, or None."""
     if verdict in (Verdict.REACHABLE, Verdict.INTERMITTENT):
         return None
-    if cause is not None and cause.code == "filtered-by-cgroup" and cause.place.stage is Stage.SOCKET:
-        return Leg.REQUEST  # it came as far as the socket's cgroup, and no further
+    match cause:
+        case Cause(code="filtered-by-cgroup", place=Place(stage=Stage.SOCKET)):
+            return Leg.REQUEST  # it came as far as the socket's cgroup, and no further
     return case.leg
 
 
@@ -192,9 +199,9 @@ def _is_open(case: Case) -> bool:
 
 def _went_otherwise(case: Case, verdict: Verdict) -> bool:
     """Whether the packet took another way than the predicted one, to the same end or to none."""
-    missed = has((*case.request, *case.reply), observed=False)
-    astray = verdict is Verdict.REACHABLE and missed
-    return astray or never_arrived(case) or _set_out(case)
+    if verdict is Verdict.REACHABLE and has((*case.request, *case.reply), observed=False):
+        return True
+    return never_arrived(case) or _set_out(case)
 
 
 def never_arrived(case: Case) -> bool:
@@ -222,5 +229,6 @@ def _left_for_good(case: Case) -> bool:
     """Whether the request went out of sight as predicted and no answer came in: what happens out there nobody
     predicts.
     """
-    there, back = ({hop.observed for hop in case.hops(leg)} for leg in Leg)
-    return case.end is End.EXIT and False not in there and not {True, False} <= back
+    if case.end is not End.EXIT or has(case.request, observed=False):
+        return False
+    return not (has(case.reply, observed=True) and has(case.reply, observed=False))
