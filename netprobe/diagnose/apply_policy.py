@@ -7,6 +7,7 @@ net/ipv6/addrconf.c (addrconf_fixup_forwarding, addrconf_disable_ipv6).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -49,7 +50,7 @@ def _deleted(rules: tuple[PolicyRule, ...], wanted: dict[str, Any]) -> tuple[Pol
 
 def _first(rules: tuple[PolicyRule, ...], version: int) -> int:
     """The priority of a rule for which none is said: one before the first but that of the own addresses."""
-    known = sorted(rule.priority for rule in rules if rule.version == version)
+    known = sorted(rule.priority for rule in where(rules, version=version))
     return known[1] - 1 if len(known) > 1 and known[1] else 0
 
 
@@ -120,12 +121,12 @@ def change_neighbour(order: Order) -> Snapshot:
     return order.with_fields(neighbours=order.edited(table, there, entry)).snapshot
 
 
-# Switches that set the same of all interfaces along: the start and the end of their names
-_ALONG = {
-    "net.ipv4.ip_forward": ("net.ipv4.conf.", ".forwarding"),
-    "net.ipv4.conf.all.forwarding": ("net.ipv4.conf.", ".forwarding"),
-    "net.ipv6.conf.all.forwarding": ("net.ipv6.conf.", ".forwarding"),
-    "net.ipv6.conf.all.disable_ipv6": ("net.ipv6.conf.", ".disable_ipv6"),
+# Switches that set the same of all interfaces along: the names of those (ip-sysctl)
+ALONG = {
+    "net.ipv4.ip_forward": re.compile(r"net\.ipv4\.conf\..*\.forwarding"),
+    "net.ipv4.conf.all.forwarding": re.compile(r"net\.ipv4\.conf\..*\.forwarding"),
+    "net.ipv6.conf.all.forwarding": re.compile(r"net\.ipv6\.conf\..*\.forwarding"),
+    "net.ipv6.conf.all.disable_ipv6": re.compile(r"net\.ipv6\.conf\..*\.disable_ipv6"),
 }
 
 
@@ -137,8 +138,7 @@ def set_sysctl(order: Order) -> Snapshot:
     key, _, value = order.words[0].partition("=")
     refuse_if(not value.lstrip("-").isdigit(), key)
     refuse_if(key.endswith("accept_ra"), key)  # what the next advertisement will bring is not in the model
-    start, end = _ALONG.get(key, (key, key))
-    names = (name for name in order.namespace.sysctls if name.startswith(start) and name.endswith(end))
+    names = filter(ALONG[key].fullmatch, order.namespace.sysctls) if key in ALONG else ()
     along = dict.fromkeys((key, _BOTH.get(key, key), *names), value)
     order = order.with_fields(sysctls={**order.namespace.sysctls, **along})
     return _ipv6_switched(order, along)

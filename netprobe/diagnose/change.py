@@ -37,7 +37,7 @@ from netprobe.predict.prediction import Prediction
 from netprobe.predict.trace import Routed
 
 from .diff import differences, is_learned
-from .inventory import joined, said
+from .inventory import joined, said, some
 
 CHANGED = "the configuration changed while netprobe was looking"
 _ALONGSIDE = 12  # namespaces beside the way that are read again as well: stations of a segment, 5 ms each
@@ -208,9 +208,8 @@ def _said(namespace: Namespace, answer: RouteAnswer) -> str:
 
 def note(changed: Sequence[Difference]) -> str:
     """What the report says about it."""
-    said = list(dict.fromkeys(_in_words(each) for each in changed))
-    more = f" and {len(said) - _NAMED} more" if len(said) > _NAMED else ""
-    return f"{CHANGED}: {', '.join(said[:_NAMED])}{more}"
+    said = list(dict.fromkeys(map(_in_words, changed)))
+    return f"{CHANGED}: {some(said, _NAMED)}"
 
 
 def _in_words(each: Difference) -> str:

@@ -27,7 +27,7 @@ from netprobe.model.lookup import among, first, holding
 from netprobe.model.place import id_of
 from netprobe.rules.naming import policy_object, rule_object
 
-from .inventory import inventory, joined
+from .inventory import inventory, joined, some
 
 _COUNTER = re.compile(r"\b(packets|bytes|used) \d+")
 _NONE = Object("policy", "")
@@ -198,7 +198,7 @@ def _rulesets(name: str, before: Ruleset | None, after: Ruleset | None) -> Itera
     if before is after:  # as most often, where a change is tried
         return
     if before is None or after is None:
-        was, now = ("not read" if each is None else "read" for each in (before, after))
+        was, now = ("not read", "read") if before is None else ("read", "not read")
         yield Difference("ruleset", "", was, now, name)
         return
     for key in first((*before.tables, *after.tables), _key):
@@ -294,12 +294,15 @@ def _set(table: Table, name: str, old: NamedSet | None, new: NamedSet | None) ->
     if holding(filter(None, (old, new)), flags="dynamic"):
         return
     if old is None or new is None:
-        was, now = (None if each is None else _listed(_elements(each)) for each in (old, new))
-        yield "set", at, was, now
+        yield "set", at, _whole(old), _whole(new)
         return
     before, after = _elements(old), _elements(new)
     if before != after:
         yield "set", at, _listed(before - after) or "as before", _listed(after - before) or "without these"
+
+
+def _whole(each: NamedSet | None) -> str | None:
+    return None if each is None else _listed(_elements(each))
 
 
 def _elements(each: NamedSet) -> set[str]:
@@ -312,6 +315,4 @@ def _term(term: Term) -> str:
 
 
 def _listed(elements: set[str]) -> str:
-    shown = sorted(elements)
-    more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
-    return ", ".join(shown[:_SHOWN]) + more
+    return some(sorted(elements), _SHOWN)

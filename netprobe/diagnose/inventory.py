@@ -5,7 +5,7 @@ Left out is what changes by itself: counters, timers, what neighbours and bridge
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -230,3 +230,9 @@ def said(label: str, value: object) -> str:
 def joined(*parts: str, by: str = " ") -> str:
     """Those of the parts that say something."""
     return by.join(filter(None, parts))
+
+
+def some(parts: Sequence[str], most: int) -> str:
+    """The first of the parts, and how many there are more."""
+    shown = ", ".join(parts[:most])
+    return f"{shown} and {len(parts) - most} more" if len(parts) > most else shown

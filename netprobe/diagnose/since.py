@@ -17,6 +17,7 @@ from netprobe.model.lookup import all_but, among, where
 from netprobe.predict.prediction import Prediction
 from netprobe.predict.unread import PARTS
 
+from .apply_policy import ALONG
 from .change import BOTH, families, is_of_another_version, is_transient, rank
 from .diff import differences
 from .inventory import inventory, joined
@@ -25,11 +26,6 @@ _RULES = ("rule", "nat-rule")
 _OF_RULESETS = (*_RULES, "policy", "set", "ruleset")
 _REFUSALS = ("blackhole", "unreachable", "prohibit", "throw")
 _EPHEMERAL = 32768  # net.ipv4.ip_local_port_range: ports from here on are the kernel's to give
-_LED = {  # sysctls that set others along: the names of those (ip-sysctl)
-    "net.ipv4.ip_forward": re.compile(r"net\.ipv4\.conf\..*\.forwarding"),
-    "net.ipv6.conf.all.forwarding": re.compile(r"net\.ipv6\.conf\..*\.forwarding"),
-    "net.ipv6.conf.all.disable_ipv6": re.compile(r"net\.ipv6\.conf\..*\.disable_ipv6"),
-}
 
 Key = tuple[str | None, str, str]
 
@@ -86,14 +82,14 @@ def _counts(each: Difference, port: int | None) -> bool:
 
 def without_followers(found: tuple[Difference, ...]) -> tuple[Difference, ...]:
     """All but the sysctls that another one of them has set along."""
-    leaders = among(where(found, kind="sysctl"), name=_LED)
+    leaders = among(where(found, kind="sysctl"), name=ALONG)
     followers = (each for leader in leaders for each in found if _follows(each, leader))
     return all_but(found, followers)
 
 
 def _follows(each: Difference, leader: Difference) -> bool:
     same = (each.namespace, each.after) == (leader.namespace, leader.after)
-    return same and each is not leader and _LED[leader.name].fullmatch(each.name) is not None
+    return same and each is not leader and ALONG[leader.name].fullmatch(each.name) is not None
 
 
 def key(each: Difference) -> Key:

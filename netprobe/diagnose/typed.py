@@ -132,12 +132,14 @@ def _ip(tool: str, words: Words) -> tuple[str | None, list[Words]]:
     verb = _whole(words[1], _VERBS) if len(words) > 1 else "show"
     if verb in _SHOWS:
         raise Misread(f"`ip {thing} {verb}` changes nothing")
-    if thing == "link" and verb == "set":
-        return where, list(_link_set(words[2:]))
-    if thing == "xfrm":
-        return where, [(tool, *words)]
-    rest = words[2:] if thing == "rule" else _without(words[2:], _MUTE if thing != "link" else {})
-    return where, [(tool, *six, thing, verb, *rest)]
+    match thing, verb:
+        case "link", "set":
+            return where, list(_link_set(words[2:]))
+        case "xfrm", _:
+            return where, [(tool, *words)]
+        case "link" | "rule", _:
+            return where, [(tool, *six, thing, verb, *words[2:])]
+    return where, [(tool, *six, thing, verb, *_without(words[2:], _MUTE))]
 
 
 def _options(words: Words) -> tuple[str | None, set[str], Words]:
