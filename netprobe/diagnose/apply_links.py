@@ -303,5 +303,5 @@ def delete_qdisc(order: Order) -> Snapshot:
     link, parent = order.device, " ".join(order.plain)
     gone = where(link.qdiscs, parent=parent)
     refuse_if(not gone, parent)
-    kept = [each for each in link.qdiscs if each not in gone and parent != "root"]
-    return order.with_link(replace(link, qdiscs=tuple(kept))).snapshot
+    kept = () if parent == "root" else but(link.qdiscs, parent=parent)
+    return order.with_link(replace(link, qdiscs=kept)).snapshot

@@ -132,17 +132,17 @@ def _rule(family: str, table: Table, chain: Chain, words: Sequence[str]) -> Rule
     return Rule(0, f"-A {chain.name} {printed}", tuple(statements), comment=comment)
 
 
-def _behind(words: Sequence[str], key: str) -> list[str]:
+def behind(words: Sequence[str], key: str) -> list[str]:
     """The words that stand behind a key."""
     return [word for before, word in pairwise(words) if before == key]
 
 
 def _explicit(words: Sequence[str]) -> list[str]:
     """The words with `-m MODULE` where an option of the protocol's module stands without it."""
-    protocol = "".join(_behind(words, "-p")[:1])
+    protocol = "".join(behind(words, "-p")[:1])
     module = _MODULES.get(protocol, protocol)
     made, implied = list(words), [at for at, word in enumerate(words) if word in _IMPLIED]
-    if implied and protocol and module not in _behind(words, "-m"):
+    if implied and protocol and module not in behind(words, "-m"):
         at = implied[0] - (words[implied[0] - 1] == "!")
         made[at:at] = ["-m", module]
     return [_whole(before, word) for before, word in pairwise(["", *made])]

@@ -8,16 +8,16 @@ a command whose effect is not known, or in which a word is for the reader to fil
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.model import Cause, Changed, Command, Difference, Object, Report, Snapshot
+from netprobe.model.lookup import among
 from netprobe.predict.peers import mutual
 
 from .apply import carry_out, mend
-from .apply_xtables import TOOLS
+from .apply_xtables import TOOLS, behind
 from .diff import differences
 from .since import as_object
 
@@ -107,9 +107,8 @@ def _differences(
     before: Snapshot, after: Snapshot, name: str, command: Command, form: _Form
 ) -> Iterator[Difference]:
     """What is otherwise in the objects that the command names."""
-    for each in differences(before, after, name):
-        if each.kind in form.kinds and _is_named(each, command):
-            yield each
+    found = among(differences(before, after, name), kind=form.kinds)
+    return (each for each in found if _is_named(each, command))
 
 
 def _is_named(each: Difference, command: Command) -> bool:
@@ -123,7 +122,7 @@ def _interface(command: Command) -> str | None:
     """The interface that a command is about: behind `dev`, or the first word behind `set`."""
     words = command.words
     word = "dev" if "dev" in words else "set"
-    return next((after for before, after in pairwise(words) if before == word), None)
+    return next(iter(behind(words, word)), None)
 
 
 def _shown(each: Difference) -> Changed:

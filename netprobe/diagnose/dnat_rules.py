@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from netprobe.model import Chain, Command, Flow, Namespace, Rule, Snapshot, Statement, Table
-from netprobe.model.lookup import among, first, where
+from netprobe.model.lookup import among, first, has, not_among, where
 from netprobe.predict import fixes, prefix
 from netprobe.rules import naming
 from netprobe.rules.naming import rule_decision
@@ -20,8 +20,8 @@ _XTABLES = ("iptables", "iptables-legacy", "ip6tables", "ip6tables-legacy")
 
 
 def _speaks_of(statements: tuple[Statement, ...], port: int) -> bool:
-    keys = ("tcp dport", "udp dport", "th dport")
-    return any(each.key in keys for each in where(statements, value=str(port)))
+    named = where(statements, value=str(port))
+    return bool(among(named, key=("tcp dport", "udp dport", "th dport")))
 
 
 def speaks_of_address(statements: tuple[Statement, ...], address: str) -> bool:
@@ -32,8 +32,13 @@ def speaks_of_address(statements: tuple[Statement, ...], address: str) -> bool:
 def leads_to(namespace: Namespace, flow: Flow, port: int) -> bool:
     """Whether any rule leads to this port of the destination of a flow."""
     target = f"[{flow.dst}]:{port}" if flow.version == 6 else f"{flow.dst}:{port}"
+    return any(target in each.rule.text.split() for each in _rules(namespace, flow))
+
+
+def _rules(namespace: Namespace, flow: Flow) -> Iterator[NatRule]:
+    """The rules of a namespace that may change the destination of a flow."""
     hooks = (rules_of_nat(namespace, hook, flow.dst) for hook in ("prerouting", "output"))
-    return any(target in each.rule.text.split() for rules in hooks for each in rules)
+    return chain.from_iterable(hooks)
 
 
 def jumps(
@@ -45,14 +50,15 @@ def jumps(
     tool, name, goal = at
     for table in where(namespace.tables, name=name):
         found = [*_leading_to(table, goal)]
-        if naming.tool(table) == tool and not [base for base, _ in found if base.hook == but]:
+        hooks = {base.hook for base, _ in found}
+        if naming.tool(table) == tool and but not in hooks:
             yield from (_jump(table, base, rule) for base, rule in found if base.hook is not None)
 
 
 def _leading_to(table: Table, goal: str) -> Iterator[tuple[Chain, Rule]]:
     """The rules that name a chain as their target."""
     for base in table.chains:
-        yield from ((base, rule) for rule in base.rules if where(rule.statements, target=goal))
+        yield from ((base, rule) for rule in base.rules if has(rule.statements, target=goal))
 
 
 def _jump(table: Table, base: Chain, rule: Rule) -> tuple[Decision, tuple[str, ...]]:
@@ -71,8 +77,7 @@ def _anywhere(words: tuple[str, ...]) -> tuple[str, ...]:
 
 def publishing(namespace: Namespace, flow: Flow) -> Iterator[tuple[Decision, tuple[Statement, ...]]]:
     """The rules of a namespace that publish the destination port of a flow, each once."""
-    hooks = (rules_of_nat(namespace, hook, flow.dst) for hook in ("prerouting", "output"))
-    rules = chain.from_iterable(hooks)
+    rules = _rules(namespace, flow)
     found = first((each for each in rules if _publishes(each.statements, flow.dport or 0)), _identity)
     return ((each.decision, each.statements) for each in found.values())
 
@@ -114,7 +119,7 @@ _CHAINS = {True: "OUTPUT", False: "PREROUTING"}  # of a packet that is made here
 
 def listeners(snapshot: Snapshot, flow: Flow, but: str) -> Iterator[tuple[str, str]]:
     """(namespace, address) of those that listen on the port of a dead target."""
-    for name, namespace in snapshot.namespaces.items():
-        if name != but and where(namespace.waiting(flow.protocol.value), port=flow.dport):
+    for namespace in not_among(snapshot.namespaces.values(), name=(but,)):
+        if has(namespace.waiting(flow.protocol.value), port=flow.dport):
             own = where(namespace.addresses, scope="global", version=flow.version)
-            yield from ((name, each.address) for each in own)
+            yield from ((namespace.name, each.address) for each in own)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from netprobe.model import End, Observation, Probe
-from netprobe.model.lookup import but, find, where
+from netprobe.model.lookup import but, has, where
 from netprobe.predict.prediction import Prediction
 
 # After the last send, in ns: how long a refusal, or a loss that was predicted, must stay unchallenged to be
@@ -13,8 +13,6 @@ from netprobe.predict.prediction import Prediction
 _QUIET = 120_000_000
 _REFUSED = 30_000_000
 _RIVALS = 15_000_000  # after the last question, for another station that answers as well: macvlan is slower
-
-_NEVER = 1 << 62
 
 _NEVER = 1 << 62
 
@@ -43,4 +41,4 @@ def settled(probe: Probe, prediction: Prediction | None) -> Settled:
 
 def _final(prediction: Prediction) -> bool:
     """Whether the predicted end is a plain no of the configuration, which time does not change."""
-    return find(prediction.walks, end=End.UNDETERMINED) is None
+    return not has(prediction.walks, end=End.UNDETERMINED)

@@ -55,7 +55,9 @@ def _judged(probe: Probe, o: Observation, ours: dict[_Form, bool]) -> Observatio
     own = ours.get(_form(o))
     if o.kind == "answered":
         return o if own or probe.takes(o.flow) else None
-    return replace(o, leg=None, text=NOISE) if (o.kind, own) == ("seen", False) else o
+    if o.kind == "seen" and own is False:
+        return replace(o, leg=None, text=NOISE)
+    return o
 
 
 def _origins(prediction: Prediction | None, observations: Sequence[Observation]) -> dict[_Form, bool]:

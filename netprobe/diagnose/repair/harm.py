@@ -52,7 +52,7 @@ def _beside(loss: Loss) -> Iterator[Probe]:
     source, goal = loss.probe.source, loss.probe.destination
     if goal.namespace in loss.snapshot and source.address is not None:
         yield loss.echo(goal.namespace or "", source.address)
-    for name in dict.fromkeys(filter(None, (source.namespace, loss.stop.place.namespace))):
+    for name in loss.snapshot.known((source.namespace, loss.stop.place.namespace)):
         for there, station in _stations(loss, name):
             own = own_addresses(loss.snapshot[there], station, loss.version)
             yield from (loss.echo(name, each.address) for each in own if _is_near(loss.snapshot[name], each))
