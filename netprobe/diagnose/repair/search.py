@@ -50,8 +50,9 @@ def search(
     some = first(islice(candidates(loss), _MOST), _what)
     found = filter(None, (_try(loss, repair) for repair in some.values()))
     by_standing = gathered((_standing(loss, each, beyond), each.repair) for each in found)
-    sure, *others = (ranked(loss, by_standing.get(each, ())) for each in (_PASSES, _FURTHER, _ASIDE, _IDLE))
-    return Results(harmless(loss, sure), *others, tuple(loss.needs))
+    every = (_PASSES, _FURTHER, _ASIDE, _IDLE)
+    sure, further, aside, idle = (ranked(loss, by_standing.get(each, ())) for each in every)
+    return Results(harmless(loss, sure), further, aside, idle, tuple(loss.needs))
 
 
 _PASSES, _FURTHER, _ASIDE = "passes", "gets further", "is lost elsewhere"
