@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ast
+import shutil
+import struct
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from fleet.agents import NAMESPACE, within
 
 from netprobe.fleet import agent
-from netprobe.fleet.pipe import source
+from netprobe.fleet.pipe import open_pipe, sent, source
 
 # what the modules that the agent imports have got since Python 3.6
 LATER = {
@@ -88,3 +92,36 @@ one.close()
 def test_it_works_without_what_python_has_got_since_3_6() -> None:
     done = subprocess.run([sys.executable, "-ISc", SCENE], capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.stderr) == ("3.6.8\nTrue\n[0, b'', b'']\nTrue True\n", "")
+
+
+def interpreter(minor: int) -> str | None:
+    """A Python 3.`minor` of this machine: in PATH, or one of pyenv's."""
+    places = [shutil.which(f"python3.{minor}"), *Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python3")]
+    for place in filter(None, places):
+        asked = subprocess.run([place, "-c", "import sys; print(sys.version_info[1])"], capture_output=True, text=True, check=False)
+        if asked.stdout == f"{minor}\n":
+            return str(place)
+    return None
+
+
+@pytest.mark.parametrize("minor", range(6, 15))
+def test_it_works_on_each_python_that_is_here(minor: int) -> None:
+    python = interpreter(minor)
+    if python is None:
+        pytest.skip(f"there is no Python 3.{minor}")
+    with open_pipe("h1", (*NAMESPACE, *sent(python)), timeout=30) as host:
+        assert host.call("hello")["python"].startswith(f"3.{minor}.")
+        number = host.call("open", "/proc/self/ns/net")
+        dump = struct.pack("=IHHIIBBHiII", 32, 18, 0x301, 1, 0, 0, 0, 0, 0, 0, 0)
+        [up, links, own] = host.call("batch", number, [
+            ["tool", ["ip", "link", "set", "lo", "up"], 100, 5], ["netlink", 0, False, dump, 0], ["key", "/proc/thread-self/ns/net"],
+        ])  # fmt: skip
+        assert (up[0], own) == (0, host.call("identity", number))
+        assert b"lo\0" in b"".join(links)
+        everything = struct.pack("=HBBI", 6, 0, 0, 65535)
+        assert host.call("arm", "run", [[number, everything, 100, 1 << 20]]) == [None]
+        host.call("sender", "run", number, [["socket", 2, 2, 17], ["setsockopt", 0, 0, 11, 1], ["hear", 0]])
+        host.call("fire", "run", [[0, b"token", ["127.0.0.1", 9], 0]])
+        assert within(5, lambda: bool(host.call("take", "run", 100_000_000)["heard"]))
+        assert host.call("finish", "run")["taps"] == [[0, 0, False]]
+        assert len(host.call("processes", 10_000)) > 0
