@@ -578,6 +578,7 @@ ADDRESS, CONTROL = 128, 512  # bytes of an address, and of control messages
 MOST_KEPT = 1 << 14  # messages of the sender's sockets, before the kernel has to keep them
 MOST_TAKEN, TAKEN_BYTES = 1 << 14, 8 << 20  # frames and messages of one answer
 LONGEST_WAIT_NS = 5000000000  # of one `take`
+FULL_S = 0.01  # before what waits is looked at again while there is no room for it
 GATHER_S = 0.0003  # what comes together is taken together
 MOST_RUNS, MOST_TAPS = 64, 8192
 _NOBODY_AT_ALL = ctypes.c_uint32(-1)  # setfsuid(2) refuses it, and says who we are
@@ -898,6 +899,8 @@ class _Observing:
             else:
                 self._sleep(left)
             self._read()
+            if len(self._heard) >= MOST_KEPT:  # the rest waits in the kernel, which says so again and again
+                time.sleep(FULL_S)
 
     def _sleep(self, seconds: float) -> None:
         """Until something comes, at most so long. epoll(7) counts in ms, select(2) in us."""
@@ -1107,8 +1110,8 @@ class Agent:
         """Let go of runs that nobody has asked for since the length of a lease."""
         oldest = time.monotonic() - (self.lease_s or LEASE_S)
         for name, run in list(self._runs.items()):
-            if run.touched < oldest:
-                self._runs.pop(name).close()
+            if run.touched < oldest and self._runs.pop(name, None) is not None:
+                run.close()
 
     def lease(self, seconds: int) -> None:
         """From now on the agent ends when it has heard nothing for so long."""
@@ -1308,11 +1311,12 @@ class Answering:
             end()
 
     def _watch(self) -> None:
-        while True:
-            time.sleep(GLANCE_S)
-            self._agent.tidy()
-            if time.monotonic() - self._agent.heard > (self._agent.lease_s or LEASE_S):
-                end()
+        try:
+            while time.monotonic() - self._agent.heard <= (self._agent.lease_s or LEASE_S):
+                time.sleep(GLANCE_S)
+                self._agent.tidy()
+        finally:
+            end()
 
 
 def end() -> None:

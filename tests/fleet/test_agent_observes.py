@@ -9,11 +9,13 @@ import struct
 import time
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fleet.agents import agent, within
 
+from netprobe.fleet.agent import MOST_KEPT
 from netprobe.fleet.connection import AgentConnection
 from netprobe.linux.sensors.tap import SO_TIMESTAMPNS_NEW
 from netprobe.wire.bpf import RET, packed
@@ -217,3 +219,28 @@ def test_nothing_is_left_open_when_runs_are_finished(host: AgentConnection) -> N
         host.call("fire", number, [[0, echo(1), HERE, 0]])
         host.call("finish", number)
     assert within(5, lambda: files() <= before)
+
+
+def test_what_nobody_takes_costs_no_processor(host: AgentConnection, run: str) -> None:
+    pid = host.call("hello")["pid"]
+    done = host.call("sender", run, None, [UDP, ["bind", 0, HERE], ["getsockname", 0], ["enlarge", 0], ["hear", 0], UDP])
+    port = done[2][1]
+    many = MOST_KEPT + 1000
+    host.call("fire", run, [[1, b"x", ["127.0.0.1", port], 0]] * many, timeout=30)
+    assert within(20, lambda: used_s(pid, 1) < 0.08)
+    heard = 0
+    while told := host.call("take", run, 100_000_000)["heard"]:
+        heard += len(told)
+    assert heard > MOST_KEPT
+    host.call("finish", run)
+
+
+def used_s(pid: int, during_s: float) -> float:
+    """How much of a processor a process uses meanwhile."""
+
+    def used() -> int:
+        return sum(int(each) for each in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13])
+
+    before = used()
+    time.sleep(during_s)
+    return (used() - before) / os.sysconf("SC_CLK_TCK")
