@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import ceil
 
 from netprobe.linux.runtimes.api import LARGEST, LIMIT_S, HttpAnswer, Silent, parsed, request
 from netprobe.linux.runtimes.cgroups import group_of
@@ -54,7 +53,7 @@ class Engines:
     def _get(self, address: str, path: str, limit_s: float = LIMIT_S) -> HttpAnswer:
         """What the engine at the socket `address` of the host answers to GET `path`; raises as `api.get`."""
         try:
-            raw = self._questions.call("unix", address, request(path), LARGEST, ceil(limit_s))
+            raw = self._questions.call("unix", address, request(path), LARGEST, limit_s)
         except TimeoutError as error:
             raise Silent(f"no answer within {limit_s:.2g} s") from error
         if not isinstance(raw, bytes):

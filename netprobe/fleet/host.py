@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from netprobe.endpoint import Named
 from netprobe.errors import CannotLook, NetprobeError, WrongQuestion, for_want_of_resources
-from netprobe.kernel.elsewhere import at
+from netprobe.kernel.elsewhere import Elsewhere, at
 from netprobe.linux import namespace, netns
+from netprobe.linux.files import SMALL
 from netprobe.linux.machine import Machine, blinded
 from netprobe.linux.names.listing import list_spaces
+from netprobe.linux.names.names import NamedNamespaces
 from netprobe.linux.netfilter.kernel import GET_CHAIN, GET_SET, Nfnetlink
 from netprobe.linux.netlink import Request as netlink_request
 from netprobe.model import (
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
 REPEATABLE = (ReadNamespace, AskRoute, ReadRoute, ReadFdb, AskConnection, ReadChain, AskSet)
 
 
+LOOKUP_S = 2.0  # to look a host name up
 Read = Callable[[Snapshot, Sequence[Need]], Snapshot]
 
 
@@ -89,6 +93,41 @@ class Host(Machine):
         if found.namespace is None and found.address is not None and found.host_name is None:
             found = replace(found, namespace=self._holder(found.address, text))
         return replace(found, endpoint=f"{self.name}:{found.endpoint}")
+
+    def _host_name(self, named: Named, inside: str, version: int | None) -> Endpoint:
+        """A host name, looked up by getent(1) in the namespace `inside` of this host; in one that ip-netns(8)
+        knows with its own resolv.conf.
+        """
+        found, version_word = self._there.found(inside), f"v{version}" if version else ""
+        is_named = found is not None and found.kind == NamedNamespaces.kind
+        way = found.enter if found is not None and is_named else None
+        line = (*(way or ()), "getent", f"ahosts{version_word}", "--", named.name)
+        addresses = self._printed_by_getent(named.name, inside, line)
+        return Endpoint(
+            named.text,
+            address=addresses[0],
+            port=named.port,
+            host_name=named.name,
+            protocol=named.protocol,
+        )
+
+    def _printed_by_getent(self, name: str, inside: str, line: Sequence[str]) -> list[str]:
+        """The addresses of a host name. Raises WrongQuestion where there is none, CannotLook."""
+        place = self._handle(inside)
+        assert isinstance(place, Elsewhere)
+        ended = place.tools({"getent": line}, SMALL, LOOKUP_S)["getent"]
+        if isinstance(ended, OSError):
+            raise CannotLook(f"{name} cannot be looked up on {self.name}: getent: {ended.strerror}")
+        if ended.code is None:
+            raise CannotLook(
+                f"{name}: no name server answered {self.name} in time",
+                "Write the address instead of the name.",
+            )
+        lines = ended.output.decode("ascii", "replace").splitlines()
+        addresses = [each.split()[0] for each in lines if each.split()]
+        if not addresses:
+            raise WrongQuestion(f"{name} is not known on {self.name}", "Write its address.")
+        return addresses
 
     def _holder(self, address: str, text: str) -> str:
         """The name of the namespace that has an address; it is open from now on."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from math import ceil
 from typing import Any, TypeVar
 
 from netprobe.errors import CannotLook
@@ -18,13 +17,14 @@ from netprobe.linux.netlink import (
     NLMSG_ERROR,
 )
 
-from .questions import NotAsked, Questions, Request
+from .questions import PATIENCE_S, NotAsked, Questions, Request
 from .sensors import DistantSensors
 
 _HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
 _SEQUENCE, _SEQUENCE_AT = struct.Struct("=I"), 8  # in it
 _DONE = struct.Struct("=IHHIIi")  # one with an error code
 
+TOOLS = 0.8  # of the patience for an answer, that a tool may take
 _T = TypeVar("_T")
 
 
@@ -91,7 +91,8 @@ class DistantNamespace(Elsewhere):
         self, commands: Mapping[str, Sequence[str]], limit: int, seconds: float
     ) -> dict[str, Ended | OSError]:
         """What the named command lines print, run side by side: up to so many bytes each, and for so long."""
-        asked = {name: ("tool", list(line), limit, ceil(seconds)) for name, line in commands.items()}
+        seconds = min(seconds, self.questions.patience(PATIENCE_S) * TOOLS)
+        asked = {name: ("tool", list(line), limit, seconds) for name, line in commands.items()}
         keys = {name: ("tool", tuple(line)) for name, line in commands.items()}
         answers = self.questions.ask_all(self.number, [(keys[name], asked[name]) for name in commands])
         return {name: self._ended(answer) for name, answer in zip(commands, answers, strict=True)}

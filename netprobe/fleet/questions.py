@@ -111,13 +111,17 @@ class Questions:
         deadline.check()
         if self._is_late:
             raise self._late()
-        patience_s = deadline.share(patience_s, SHARE)
+        patience_s = self.patience(patience_s)
         end = time.monotonic() + patience_s
         try:
             pending = self.connection.begin(verb, *arguments, timeout=patience_s)
         except Malformed as error:  # a name that is no text
             raise OSError(errno.EINVAL, str(error)) from error
         return pending, end
+
+    def patience(self, most: float) -> float:
+        """For how long the answer to a question is waited for that begins now, in s."""
+        return deadline.share(most, SHARE)
 
     def _result(self, pending: Pending, end: float) -> Any:
         try:
