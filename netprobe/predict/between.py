@@ -46,6 +46,8 @@ def _at_others(ground: Ground, out: _Place, packet: Packet) -> Ways:
     flow = packet.flow
     to_all = is_group(flow.dst_mac or "")
     named = _others(ground, out, flow.dst if to_all else flow.dst_mac)
+    if to_all and not flow.protocol.on_segment:
+        named = ground.heard_at_the_network(out[0])
     if named or to_all or flow.protocol.on_segment:
         return tuple(_arriving(end, packet, OVER) for end in named)
     return _for_the_next_hop(ground, out, packet) or _routed(ground, out, packet)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from itertools import chain
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -18,6 +19,7 @@ from netprobe.model import (
     FindPeer,
     FindWire,
     Flow,
+    InterfaceAddress,
     Leg,
     Link,
     LinkRef,
@@ -38,6 +40,7 @@ from netprobe.model.uplinks import Uplinks
 from netprobe.rules.packet import HookPacket
 from netprobe.rules.ruling import Ruling
 
+from . import prefix
 from .unread import Unread, guarded
 
 # what rules said, and in which state of their namespace
@@ -272,6 +275,21 @@ class Ground:
         if found.why is not None and not known:
             raise Unread("the hosts", f"interface with {sought}", found.why, Stage.TRANSMIT)
         return known
+
+    def heard_at_the_network(self, name: str) -> tuple[tuple[str, Link], ...]:
+        """The uplinks of hosts that were read by which they hear what namespace `name` says to everybody: of
+        a network that it has addresses of, too.
+        """
+        own = self.namespace(name).addresses
+        read = filter(self.snapshot.__contains__, self.snapshot.homes)
+        places = ((each, link) for each in read if each != name for link in self._uplinks(each).all())
+        return tuple(place for place in places if self._is_near(place, own))
+
+    def _is_near(self, place: tuple[str, Link], own: Iterable[InterfaceAddress]) -> bool:
+        there = self.snapshot[place[0]]
+        on = (place[1], *filter(None, [there.link(place[1].master)]))
+        theirs = chain.from_iterable(map(there.addresses_of, on))
+        return any(prefix.neighbours_of(each.address, own) for each in theirs)
 
     def is_silent(self, address: str) -> bool:
         """Whether it is known that nobody answers for an address at the network between the hosts."""

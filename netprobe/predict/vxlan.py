@@ -18,6 +18,7 @@ from netprobe.model import (
     Flow,
     Hop,
     Link,
+    Namespace,
     Object,
     Protocol,
     RouteQuery,
@@ -112,7 +113,7 @@ def _carry(
     home = ground.underlay(name, link)
     if home is None:
         return (Branch(packet, exit=(name, link)),)
-    if (no_source := _has_no_source(ground, home, name, link)) is not None:
+    if (no_source := without_source(ground.namespace(home), name, link)) is not None:
         return (Branch(packet, stop=no_source),)
     trail = Trail(ground, packet.leg)
     wrapped = packet.scrubbed(home != name)  # iptunnel_xmit
@@ -131,14 +132,14 @@ def _carry(
     return (Branch(packet, hops=hops, stop=_blame(name, link, entry, finish.stop) if finish.stop else None),)
 
 
-def _has_no_source(ground: Ground, home: str, name: str, link: Link) -> Stop | None:
+def without_source(home: Namespace, name: str, link: Link) -> Stop | None:
     """A tunnel that is to send from an IPv4 address that nothing there has: the kernel finds it no route
     (net/ipv4/route.c, ip_route_output_key_hash_rcu). IPv6 does not look.
     """
     own = link.vxlan.local if link.vxlan is not None else None
-    if own is None or ":" in own or fib.has_source(ground.namespace(home), own):
+    if own is None or ":" in own or fib.has_source(home, own):
         return None
-    text = f"{link.name} of {name} sends from {own}, an address that {home} does not have"
+    text = f"{link.name} of {name} sends from {own}, an address that {home.name} does not have"
     thing = Object("tunnel", link.name, f"{link.name} local {own}")
     return lost("addr-missing", name, link, Stage.ENCAPSULATE, text, object=thing)
 

@@ -310,6 +310,17 @@ class Loss(Struct, frozen=True, dict=True):
         spaces = self.snapshot.namespaces.values()
         return [each.name for each in spaces if each.address(address) is not None]
 
+    def ask_the_hosts(self) -> None:
+        """Note as a need who of the hosts has the destination, where there are others than this machine."""
+        if not self.snapshot.homes or self.goal in self.owned:
+            return
+        try:
+            self._ground.at_the_network(self.goal)
+        except Lacking as lacking:
+            self.needs.update(dict.fromkeys(lacking.needs))
+        except Unread:
+            pass
+
     @cached_property
     def decisions(self) -> tuple[Routed, ...]:
         """The routing decisions of both ways, and those of what tunnels on the way send to nodes that were

@@ -88,7 +88,8 @@ def _passes(loss: Loss, outcome: Prediction, beyond: bool) -> bool:
     if not outcome.passes or outcome.request.end is End.DELIVER:
         return outcome.passes
     left = loss.prediction.request.end is End.EXIT
-    return not beyond and (left or loss.goal not in loss.owned)
+    nowhere = loss.goal not in loss.owned and not loss.snapshot.homes
+    return not beyond and (left or nowhere)
 
 
 def _is_translated(found: Tried) -> bool:

@@ -71,5 +71,6 @@ KINDS: tuple[Kind, ...] = (
 
 def candidates(loss: Loss) -> Iterator[Repair]:
     """All that could be wrong; the order does not matter."""
+    loss.ask_the_hosts()
     for kind in KINDS:
         yield from kind(loss)

@@ -230,9 +230,14 @@ def _of_its_network(loss: Loss, own: Vxlan) -> list[int]:
 
 
 def _other_mtu(loss: Loss, name: str, link: Link) -> int:
-    """The MTU of the other end of a cable; 0 of any other interface."""
+    """The MTU of the other end of a cable, or the longest of other hosts at the network between them; 0 of
+    any other interface.
+    """
     far = far_end(loss, name, link) if link.kind == "veth" else None
-    return far[1].mtu if far is not None else 0
+    if far is not None:
+        return far[1].mtu
+    hosts = loss.stations(name, link) if name in loss.snapshot.homes and link.vxlan is None else ()
+    return max((each.mtu for there, each in hosts if there in loss.snapshot.homes), default=0)
 
 
 def _too_short_for_ipv6(loss: Loss) -> Iterator[Repair]:

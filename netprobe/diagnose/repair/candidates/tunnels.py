@@ -28,6 +28,7 @@ from netprobe.model import (
 from netprobe.model.lookup import but, find, where
 from netprobe.predict import fixes, prefix
 from netprobe.predict.drop import lost
+from netprobe.predict.vxlan import without_source
 
 _EVERYBODY = "00:00:00:00:00:00"
 
@@ -46,24 +47,26 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 def _source(loss: Loss) -> Iterator[Repair]:
     """A tunnel that sends from an address that nothing there has: another one, or that address given back."""
-    here, local = loss.here, ""
-    device = here.link_named(loss.stop.place.interface or "")
-    if device is not None and device.vxlan is not None and loss.stop.code == "addr-missing":
-        local = device.vxlan.local or ""
-    for own in (
-        where(here.addresses, scope="global", version=prefix.version(local)) if local and device else ()
-    ):
-        if device is not None and own.index != device.index:
+    for here in map(loss.snapshot.at, loss.way):
+        for device, vxlan in here.vxlans:
+            stop = without_source(here, here.name, device)
+            if stop is not None and vxlan.local is not None:
+                yield from _another_source(loss, here, device, vxlan.local, stop)
+
+
+def _another_source(loss: Loss, here: Namespace, device: Link, local: str, told: Stop) -> Iterator[Repair]:
+    for own in where(here.addresses, scope="global", version=prefix.version(local)):
+        if own.index != device.index:
             right = fixes.link_set(device, "type", "vxlan", "local", own.address)
-            stop = replace(loss.stop, commands=(right,))
+            stop = replace(told, commands=(right,))
             yield from loss.repair(stop, Merit.RESTORES, agreeing=_naming(loss, own.address))
         wanted = InterfaceAddress(own.index, local, own.prefixlen)
         link = here.link(own.index)
         if link is not None and share(own, wanted):
-            named = Object("address", f"{wanted.written} dev {link.name}", loss.stop.text)
-            place = replace(loss.stop.place, interface=link.name, stage=Stage.ROUTE)
+            named = Object("address", f"{wanted.written} dev {link.name}", told.text)
+            place = replace(told.place, interface=link.name, stage=Stage.ROUTE)
             put = (fixes.address("add", wanted, link),)
-            stop = replace(loss.stop, place=place, object=named, commands=put)
+            stop = replace(told, place=place, object=named, commands=put)
             yield from loss.repair(stop, Merit.RESTORES, agreeing=_naming(loss, local))
 
 
