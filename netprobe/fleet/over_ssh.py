@@ -46,9 +46,12 @@ class Destination(Struct, frozen=True):
     python: str = "python3"
 
 
-def open_ssh(host: str, to: Destination, timeout: float = CONNECT_S) -> AgentConnection:
+def open_ssh(
+    host: str, to: Destination, timeout: float = CONNECT_S, under_way: list[_Ssh] | None = None
+) -> AgentConnection:
     """A connection to the agent of a host, called `host` in what is said of it. Raises ConnectionLost."""
-    return AgentConnection(host, lambda connection: _Ssh(connection, to, time.monotonic() + timeout))
+    end = time.monotonic() + timeout
+    return AgentConnection(host, lambda each: _Ssh(each, to, end, [] if under_way is None else under_way))
 
 
 def open_all(
@@ -56,9 +59,11 @@ def open_all(
 ) -> dict[str, AgentConnection | ConnectionLost]:
     """Connections to all of these, made side by side, or why there is none. A slow one delays no other."""
 
+    attempts: list[_Ssh] = []
+
     def opened(host: str) -> AgentConnection | ConnectionLost:
         try:
-            return open_ssh(host, hosts[host], timeout)
+            return open_ssh(host, hosts[host], timeout, attempts)
         except ConnectionLost as error:
             return error
 
@@ -66,10 +71,12 @@ def open_all(
         under_way = {host: pool.submit(opened, host) for host in hosts}
         try:
             return {host: each.result() for host, each in under_way.items()}
-        except BaseException:  # Ctrl-C: what is connected by then, and after, has nobody who would close it
+        except BaseException:  # Ctrl-C: what is connected by then has nobody who would close it
             for each in under_way.values():
                 each.cancel()
                 each.add_done_callback(_close)
+            for attempt in tuple(attempts):
+                attempt.give_up()
             raise
 
 
@@ -194,12 +201,16 @@ _serve_messages.__module__, _serve_messages.__name__ = MODULE, agent.serve_messa
 class _Ssh:
     """One host's ssh, and the agent behind it."""
 
-    def __init__(self, connection: AgentConnection, to: Destination, end: float) -> None:
+    def __init__(
+        self, connection: AgentConnection, to: Destination, end: float, under_way: list[_Ssh]
+    ) -> None:
         self._connection, self._to = connection, to
+        self._attempt: Any = None
         self._ready = threading.Event()
         self._router = _MITOGEN.enter()
         self._handle: int | None = None
         self._stream: Any = None
+        under_way.append(self)
         self._is_open, self._lock, self._sending = True, threading.Lock(), threading.Lock()
         try:
             self._context = self._connected(end - time.monotonic())
@@ -208,14 +219,26 @@ class _Ssh:
             self.close()
             raise
 
+    def give_up(self) -> None:
+        """Wait no longer for the connection to be made."""
+        self._connection.lose("it was given up")
+        self._ready.set()
+        if self._attempt is not None and self._stream is None:
+            self._router.broker.defer(self._attempt._fail_connection, OSError("given up"))
+
     def _connected(self, timeout: float) -> Any:
         import mitogen.core
 
+        def made(options: Any, router: Any) -> Any:
+            self._attempt = _ssh_with_history()(options, router)
+            return self._attempt
+
+        made.options_class = _ssh_with_history().options_class  # type: ignore[attr-defined]
         to = self._to
         options = [word for option in OWN_WAY for word in ("-o", option)]
         try:
             context = self._router._connect(
-                _ssh_with_history(),
+                made,
                 hostname=to.name,
                 python_path=[*to.become, to.python],
                 ssh_args=[*to.arguments, *options],
@@ -227,7 +250,7 @@ class _Ssh:
                 remote_name="netprobe",
                 unidirectional=True,
             )
-        except mitogen.core.Error as error:
+        except (mitogen.core.Error, OSError) as error:
             raise _refusal(self._connection.host, to, error) from error
         self._stream = self._router.stream_by_id(context.context_id)
         return context

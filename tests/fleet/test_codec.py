@@ -48,9 +48,7 @@ def test_a_name_that_is_not_utf8_comes_back_as_its_bytes() -> None:
     assert b"\xff eth" in pack("\udcff eth")
 
 
-@pytest.mark.parametrize(
-    "value", [float("nan"), float("inf"), {1: 2}, object, 1 << 64, -(1 << 63) - 1, "\ud800", {"a": {2: 3}}], ids=repr
-)
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), {1: 2}, object, 1 << 64, -(1 << 63) - 1, "\ud800", {"a": {2: 3}}], ids=repr)
 def test_what_has_no_form_is_malformed(value: object) -> None:
     with pytest.raises(Malformed):
         pack(value)

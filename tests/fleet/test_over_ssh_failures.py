@@ -137,7 +137,7 @@ def controller(hosts: sshd.Hosts) -> tuple[subprocess.Popen[str], dict[int, str]
     return program, processes, agent
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_controller_that_is_killed_leaves_nothing(hosts: sshd.Hosts, how: signal.Signals) -> None:
     program, processes, _ = controller(hosts)
     with program:
@@ -157,4 +157,30 @@ def test_a_controller_that_is_killed_while_the_host_is_cut_off_leaves_no_agent(h
         assert within(LEASE_S + GRACE_S, lambda: not any(map(is_there, (agent, *tools))))
     finally:
         os.kill(wire, signal.SIGKILL)
+    assert within(GRACE_S, lambda: not any(map(is_there, processes)))
+
+
+CONNECTING = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+from pathlib import Path
+from fleet import sshd
+from netprobe.fleet.over_ssh import open_all
+hosts = sshd.Hosts(Path(sys.argv[1]))
+open_all({{"h1": hosts.to("h1"), "h2": hosts.to("h2", rate="1")}}, 30)
+"""
+
+
+def test_ctrl_c_while_one_connects_ends_at_once_and_leaves_nothing(hosts: sshd.Hosts) -> None:
+    with subprocess.Popen([sys.executable, "-c", CONNECTING, str(hosts.folder)], stderr=subprocess.PIPE, text=True) as program:
+        assert within(20, lambda: any("mitogen:netprobe" in args for args in below(program.pid).values()))
+        processes = below(program.pid)
+        program.send_signal(signal.SIGINT)
+        begin = time.monotonic()
+        program.wait(40)
+        assert time.monotonic() - begin < SILENCE_S + GRACE_S
+        assert program.stderr is not None
+        assert program.stderr.read().rstrip().endswith("KeyboardInterrupt")
+        for wire in (pid for pid, args in processes.items() if "relay.py 1 " in args and is_there(pid)):
+            os.kill(wire, signal.SIGKILL)  # of what is on its way it has minutes to deliver
     assert within(GRACE_S, lambda: not any(map(is_there, processes)))
