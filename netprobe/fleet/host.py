@@ -18,7 +18,9 @@ from netprobe.linux.machine import Machine, blinded
 from netprobe.linux.names.listing import list_spaces
 from netprobe.linux.names.names import NamedNamespaces
 from netprobe.linux.netfilter.kernel import GET_CHAIN, GET_SET, Nfnetlink
+from netprobe.linux.netlink import Netlink
 from netprobe.linux.netlink import Request as netlink_request
+from netprobe.linux.tables import fib
 from netprobe.model import (
     AskConnection,
     AskRoute,
@@ -31,6 +33,7 @@ from netprobe.model import (
     ReadFdb,
     ReadNamespace,
     ReadRoute,
+    RouteQuery,
     Snapshot,
     Space,
 )
@@ -148,14 +151,19 @@ class Host(Machine):
     # --- reading
 
     def ahead(self, needs: Iterable[Need]) -> None:
-        """Ask for the namespaces of `needs` that are open, and do not wait for the answers: `read` does, and
-        says why there are none.
+        """Ask for what is known to be asked for `needs`, in namespaces that are open, and do not wait for the
+        answers: `read` does, and says why there are none.
         """
+        asked: dict[str, dict[Request, Request]] = {}
         for need in needs:
-            place = self._directory.handles.get(need.name) if isinstance(need, ReadNamespace) else None
-            if place is not None:
+            if isinstance(need, ReadNamespace):
+                asked.setdefault(need.name, {}).update(_usual())
+            elif isinstance(need, AskRoute):
+                asked.setdefault(need.namespace, {}).update(_route_questions(need.query))
+        for name, requests in asked.items():
+            if (place := self._directory.handles.get(name)) is not None:
                 with suppress(NetprobeError, OSError):
-                    self._questions.ahead(netns.number(place), _usual())
+                    self._questions.ahead(netns.number(place), requests)
 
     def read(self, snapshot: Snapshot, needs: Sequence[Need]) -> Snapshot:
         """`snapshot` with what `needs` asks for; what cannot be had becomes a blind spot, never an
@@ -231,3 +239,13 @@ def _usual() -> Mapping[Request, Request]:
         with at(place), suppress(OSError), Nfnetlink() as netlink:
             netlink.bodies(netlink_request(kind))
     return questions.missing()
+
+
+def _route_questions(query: RouteQuery) -> Mapping[Request, Request]:
+    """What is asked for the answer to a route query."""
+    asked = Rehearsal()
+    with at(DistantNamespace(asked, 0, (0, 0))), Netlink() as netlink:
+        for question in fib.questions(query):
+            with suppress(OSError):
+                netlink.ask(question)
+    return asked.missing()

@@ -101,9 +101,11 @@ class DistantNamespace(Elsewhere):
         match answer:
             case OSError():
                 return answer
+            case CannotLook():
+                return OSError(errno.EIO, str(answer))
             case [int() | None as code, bytes(output), bytes(errors)]:
                 return Ended(code, output, errors)
-        raise self._nonsense()
+        raise self.nonsense()
 
     def _told(self, empty: Any, *request: Any) -> Any:
         """The answer to a request here; `empty` in a rehearsal that has none yet. Raises OSError."""
@@ -115,10 +117,11 @@ class DistantNamespace(Elsewhere):
     def _is(self, kind: type[_T], value: Any) -> _T:
         """A value of the kind that it should be. Raises CannotLook."""
         if not isinstance(value, kind):
-            raise self._nonsense()
+            raise self.nonsense()
         return value
 
-    def _nonsense(self) -> CannotLook:
+    def nonsense(self) -> CannotLook:
+        """The error for what is no answer."""
         return CannotLook(f"{self.host} gives other answers than it was asked for")
 
 
@@ -159,10 +162,10 @@ class DistantNetlink:
         return [place._is(bytes, each) for each in place._is(list, answer)]
 
     def recvmsg(self, size: int, /) -> tuple[bytes, list[Any], int, Any]:  # noqa: ARG002 - as a socket's
-        """The next datagram of the answer. Raises OSError where it ends too early."""
+        """The next datagram of the answer. Raises CannotLook where it ends too early."""
         data = next(self._datagrams, None)
         if data is None:
-            raise OSError(errno.EPROTO, f"{self._place.host} gives less than it was asked for")
+            raise self._place.nonsense()
         return data, [], 0, None
 
 

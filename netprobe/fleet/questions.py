@@ -26,6 +26,8 @@ SHARE = 0.6  # of what is left of a question: the other hosts are asked in it as
 CLOCKS = 5  # readings of a host's clock: the quickest counts
 CLOCK_PATIENCE_S = 1.0
 CLOCK_S, DRIFT_NS = 60.0, 50_000  # how long it counts; how far two clocks go apart in a second (50 ppm)
+# errors that are no word of the host's kernel about what was asked
+NO_ANSWER = SHORT | {errno.ETIMEDOUT, errno.EPROTO, errno.ENOSYS, errno.EBADF}
 MOST_CLOSING = 64  # descriptors that wait to be closed
 ROUNDS = 8  # of a rehearsal: afterwards is asked one by one
 
@@ -139,12 +141,12 @@ class Questions:
     def _late(self) -> CannotLook:
         return CannotLook(f"{self.name} did not answer in time")
 
-    def error(self, code: int | None, text: str | None) -> OSError:
-        """An error of the host. That it lacks descriptors or memory is no lack of ours."""
+    def error(self, code: int | None, text: str | None) -> OSError | CannotLook:
+        """An error of the host: an OSError is its kernel's word. That it lacks descriptors or memory, or that
+        its agent cannot do something, is none, and no lack of ours.
+        """
         said = text or os.strerror(code or errno.EIO)
-        return OSError(
-            errno.EIO if code in SHORT else code, f"{self.name}: {said}" if code in SHORT else said
-        )
+        return CannotLook(f"{self.name}: {said}") if code in NO_ANSWER else OSError(code, said)
 
     def held(self, path: str) -> Elsewhere | None:
         """The namespace at `path`, held once more, if it is open in this question, or in this rehearsal."""
@@ -184,12 +186,12 @@ class Questions:
         yet.
         """
         [answer] = self.ask_all(place, [(request, request)])
-        if isinstance(answer, OSError):
+        if isinstance(answer, OSError | CannotLook):
             raise answer
         return answer
 
     def ask_all(self, place: int | None, requests: Sequence[tuple[Request, Request]]) -> list[Any]:
-        """The answers to several requests, or the OSError that each got; before each stands what is the same
+        """The answers to several requests, or the error that each got; before each stands what is the same
         when it is asked again.
 
         Raises NotAsked in a rehearsal that has not all of them yet.
@@ -209,7 +211,11 @@ class Questions:
         return self.error(code if isinstance(code, int) else errno.EPROTO, str(text))
 
     def _answers(self, place: int | None, requests: Sequence[Request]) -> list[Any]:
-        return self._checked(self.call("batch", place, [list(each) for each in requests]), len(requests))
+        try:
+            answers = self.call("batch", place, [list(each) for each in requests])
+        except OSError as error:  # of all of them: no word of the kernel
+            raise CannotLook(f"{self.name}: {error.strerror}") from error
+        return self._checked(answers, len(requests))
 
     def _checked(self, answers: Any, count: int) -> list[Any]:
         if not isinstance(answers, list) or len(answers) != count:

@@ -20,7 +20,8 @@ from typing import Any
 
 from netprobe.errors import CannotLook, NetprobeError
 from netprobe.kernel.elsewhere import Distant, DistantSocket, Elsewhere, HostSensors
-from netprobe.linux.sensors.tap import messages_of
+from netprobe.linux.sensors.tap import NOTHING, messages_of
+from netprobe.wire.bpf import packed
 
 from .connection import Pending
 from .questions import Questions
@@ -30,6 +31,7 @@ SEND_S = 2.0  # for a host to say that it has sent
 ARM_S = 3.0
 END_S = 2.0
 _RUNS = itertools.count()
+NOTHING_TAKEN = packed(NOTHING)
 _Operation = list[Any]
 _Then = Callable[[Any], None]
 
@@ -85,10 +87,12 @@ class DistantSensors(HostSensors):
         return self._refused[tap]
 
     def _refusal(self, answer: Any) -> OSError | None:
+        """Why something was refused, of which an answer tells."""
         if answer is None:
             return None
         code, text = (answer.get("errno"), answer.get("text")) if isinstance(answer, dict) else (None, None)
-        return self._questions.error(code if isinstance(code, int) else errno.EPROTO, text and str(text))
+        number = code if isinstance(code, int) and 0 < code < 4096 else errno.EPROTO
+        return OSError(number, str(text) if text else os.strerror(number))
 
     def _begin(self, verb: str, argument: Any, patience_s: float) -> Pending:
         return self._questions.connection.begin(verb, self._run, argument, timeout=patience_s)
@@ -291,8 +295,10 @@ class Sock(DistantSocket):
         return self._name
 
     def attach(self, program: bytes) -> None:
-        """A filter, and an empty queue, soon."""
+        """A filter, and an empty queue, soon; with one that takes something it hears from then on."""
         self._host.tell(["filter", self._number, program])
+        if program != NOTHING_TAKEN:
+            self.hear()
 
     def enlarge(self) -> None:
         """A long queue, soon."""
@@ -300,8 +306,9 @@ class Sock(DistantSocket):
 
     def hear(self) -> None:
         """From now on `recvmsg` has what comes."""
-        self._is_heard = True
-        self._host.tell(["hear", self._number])
+        if not self._is_heard:
+            self._is_heard = True
+            self._host.tell(["hear", self._number])
 
     def fire(self, data: bytes, address: Any = None) -> int:
         """Send, and say when that was."""

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from netprobe.errors import CannotLook, NetprobeError
+from netprobe.errors import CannotLook, NetprobeError, is_short
 from netprobe.fleet.connection import AgentConnection
 from netprobe.fleet.host import Host
 from netprobe.fleet.place import DistantNamespace
@@ -123,9 +123,19 @@ def test_one_that_is_too_much_together_is_asked_alone() -> None:
 
 def test_a_host_that_lacks_something_is_no_shortage_of_ours() -> None:
     questions, _ = asked(lambda _: {"errno": errno.EMFILE, "text": "Too many open files"})
-    with pytest.raises(OSError, match="h1: Too many open files") as told:
+    with pytest.raises(CannotLook, match="h1: Too many open files") as told:
         questions.ask(9, ("cookie",))
-    assert told.value.errno == errno.EIO
+    assert not is_short(told.value)
+
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.ETIMEDOUT, errno.EBADF, errno.ENOBUFS])
+def test_what_the_kernel_was_not_asked_is_no_answer_of_its_fib(code: int) -> None:
+    """To a route lookup any refusal of the kernel is an answer: what is none must not look like one."""
+    _, connection = asked(lambda request: {"errno": code, "text": "no"} if request[0] == "netlink" else 5)
+    with Host("h1", cast("AgentConnection", connection)) as host:
+        name = host.resolve("red").namespace or ""
+        [answer] = host.read(Snapshot(), [AskRoute(name, RouteQuery(None, "10.0.0.1"))]).answers
+    assert answer.why == "h1: no"
 
 
 def test_ahead_waits_for_nothing_and_raises_nothing() -> None:

@@ -304,17 +304,23 @@ def ask_route(netlink: Netlink, query: RouteQuery) -> RouteAnswer:
 
     Raises OSError where the kernel had no room to look, or did not answer in time.
     """
+    way, entry_of_it = questions(query)
     try:
-        answer = answer_of(netlink.ask(_question(query, RTM_F_LOOKUP_TABLE)))
+        answer = answer_of(netlink.ask(way))
     except OSError as error:
         if is_short(error):  # it never came to a lookup
             raise
         return RouteAnswer(error=errno.errorcode.get(error.errno or 0, str(error.errno)))
     try:
-        entry = route_of(netlink.ask(_question(query, RTM_F_LOOKUP_TABLE | RTM_F_FIB_MATCH)))
+        entry = route_of(netlink.ask(entry_of_it))
     except OSError:
         return answer
     return replace(answer, prefix=entry.dst, table=_unmerged(entry).table)
+
+
+def questions(query: RouteQuery) -> tuple[Request, Request]:
+    """What the kernel is asked for an answer to `query`: the way, and the entry of a table that it is."""
+    return _question(query, RTM_F_LOOKUP_TABLE), _question(query, RTM_F_LOOKUP_TABLE | RTM_F_FIB_MATCH)
 
 
 def answer_of(record: Record) -> RouteAnswer:
