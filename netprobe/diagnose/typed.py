@@ -12,7 +12,8 @@ from itertools import dropwhile
 
 from msgspec import Struct
 
-from netprobe.model import Command
+from netprobe.model import STARTED_IN, Command
+from netprobe.model.command import way_of
 from netprobe.model.shell_words import split
 
 from .apply_xtables import TOOLS
@@ -41,6 +42,7 @@ def typed(line: str) -> Typed:
         raise Misread(
             f"{str(error)!r:.40} is not understood: write one command without shell syntax"
         ) from error
+    host, words = _on_host(words)
     where, words = _entered(words)
     if not words:
         raise Misread("there is no command in it")
@@ -48,10 +50,28 @@ def typed(line: str) -> Typed:
     if tool not in _TOOLS:
         raise Misread(f"{tool!r:.40} is not known: {', '.join(sorted(_TOOLS))} are")
     inside, made = _TOOLS[tool](tool, rest)
-    return Typed(tuple(map(Command, made)), inside or where)
+    return Typed(tuple(map(Command, made)), _place(host, inside or where))
 
 
 # ---- where
+
+
+def _on_host(words: Words) -> tuple[str | None, Words]:
+    """The host that the words before a command lead to, and the command as the shell there reads it: ssh(1)
+    joins with blanks what stands behind the host.
+    """
+    way, inner = way_of(words)
+    if not way:
+        return None, words
+    try:
+        return way[-1].rpartition("@")[2], split(" ".join(inner))
+    except ValueError as error:
+        raise Misread(f"{str(error)!r:.40} is not understood behind {way[-1]:.40}") from error
+
+
+def _place(host: str | None, name: str | None) -> str | None:
+    """A namespace of a host as people write it; without a name the one that ssh leads to."""
+    return name if host is None else f"{host}:{name or STARTED_IN}"
 
 
 def _entered(words: Words) -> tuple[str | None, Words]:

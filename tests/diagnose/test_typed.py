@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netprobe.diagnose.typed import Misread, typed
+from netprobe.model import Command
 from netprobe.model.command import joined
+from netprobe.model.command import line as line_of
 from netprobe.model.shell_words import split
 
 LINES = [
@@ -31,6 +33,11 @@ LINES = [
     ("nsenter -t 123 -n ip link set eth0 down", "pid:123", ["ip link set dev eth0 down"]),
     ("nsenter --net=/run/netns/red sysctl -w net.ipv4.ip_forward=0", "red", ["sysctl -w net.ipv4.ip_forward=0"]),
     ("nsenter --target 5 --net -- true", None, None),
+    ("ssh h1 ip netns exec red ip link set eth0 down", "h1:red", ["ip link set dev eth0 down"]),
+    ("ssh -p 22 -F '/a b' root@h1 sudo nsenter -t 5 -n ip route del default", "h1:pid:5", ["ip route del default"]),
+    ("ssh h1 sysctl -w net.ipv4.ip_forward=1", "h1:host", ["sysctl -w net.ipv4.ip_forward=1"]),
+    ("ssh h1 ip link set \"'a b'\" down", "h1:host", ["ip link set dev 'a b' down"]),
+    ("ssh h1 ip link set eth0 down \\; reboot", None, None),
     ("sudo docker exec -it c1 ip route del default", "docker:c1", ["ip route del default"]),
     ("bridge -n red link set dev p1 isolated on", "red", ["bridge link set dev p1 isolated on"]),
     ("tc qdisc delete dev eth0 root", None, ["tc qdisc del dev eth0 root"]),
@@ -90,6 +97,15 @@ def test_what_is_shown_is_read_again(words: list[str]) -> None:
 
 @given(st.text(max_size=60) | st.text("ipnlskexc -'\"$`;|&<>()#\\{}", max_size=40))
 def test_any_line_is_read_or_refused(line: str) -> None:
-    for start in ("", "ip ", "nft ", "iptables ", "sysctl ", "nsenter ", "bridge "):
+    for start in ("", "ip ", "nft ", "iptables ", "sysctl ", "nsenter ", "bridge ", "ssh h1 ", "ssh "):
         with suppress(Misread):
             assert typed(start + line).commands
+
+
+@pytest.mark.parametrize("name", ["red", "na me", "it's", "a\\b", "$(id)", "na\udcffme", "größe", "!x"])
+def test_what_is_shown_for_a_host_is_read_back(name: str) -> None:
+    """A fix of ours is quoted for two shells, and means the same when it is typed."""
+    shown = line_of(Command(("ip", "link", "set", "dev", name, "down"), enter=("ssh", "-p", "22", "h1", "ip", "netns", "exec", name)))
+    found = typed(shown)
+    assert found.where == f"h1:{name}"
+    assert [command.words for command in found.commands] == [("ip", "link", "set", "dev", name, "down")]

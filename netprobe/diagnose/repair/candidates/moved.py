@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station, all_addresses
-from netprobe.model import STARTED_IN, Command, Link, Namespace, Object, ReadNamespace, Stage, Stop
+from netprobe.model import STARTED_IN, Command, Link, Namespace, Object, ReadNamespace, Snapshot, Stage, Stop
 from netprobe.model.lookup import but, where
 from netprobe.predict import fixes
 from netprobe.predict.arp_reply import forwards
@@ -89,8 +89,9 @@ def _lacked(loss: Loss, home: Namespace) -> Iterator[Repair]:
     bare = not but(home.links, kind="loopback")
     if not bare and loss.stop.code not in _LACKING:
         return
-    if bare and STARTED_IN not in loss.snapshot:
-        loss.needs[ReadNamespace(STARTED_IN)] = None
+    start = _start(loss.snapshot, home.name)
+    if bare and start not in loss.snapshot:
+        loss.needs[ReadNamespace(start)] = None
     lacks = "no interface besides lo" if bare else "no way to where its other end is"
     for there, link in islice(_idle_ones(loss, home.name), _MOST):
         far = _other_end(loss, there, link, bare)
@@ -98,6 +99,12 @@ def _lacked(loss: Loss, home: Namespace) -> Iterator[Repair]:
             other = f"{link.name}, the other end of {far[0]}/{far[1].name}, lies idle in {there}"
             stop = _moved((there, link), home.name, Stage.ROUTE, f"{other}; {home.name} has {lacks}")
             yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
+
+
+def _start(snapshot: Snapshot, name: str) -> str:
+    """The namespace in which netprobe was started, or its agent on the host of `name`."""
+    host, _, _ = name.partition(":")
+    return next((each for each in snapshot.homes if each.startswith(f"{host}:")), STARTED_IN)
 
 
 def _other_end(loss: Loss, name: str, link: Link, asked_for: bool) -> Station | None:
