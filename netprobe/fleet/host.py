@@ -200,6 +200,16 @@ class Host(Machine):
                 return replace(snapshot, wires=(*snapshot.wires, FoundWire(need.sought, why=str(error))))
             return blinded(snapshot, need, str(error))
 
+    def _at_the_network(self, sought: str) -> FoundWire:
+        """By which interfaces this host takes up what comes from others for an address or a MAC."""
+        try:
+            if self._standing is None:
+                name, place = self.home, self._handle(self.home)
+                self._standing = self._questions.rehearsed(lambda: namespace.read_standing(name, place))
+        except (NetprobeError, OSError) as error:
+            return FoundWire(sought, why=str(error))
+        return super()._at_the_network(sought)
+
     @contextmanager
     def _understood(self) -> Iterator[None]:
         """What the host says is taken apart as the word of a kernel, and may be anything.

@@ -224,9 +224,9 @@ class Questions:
 
     def ahead(self, place: int | None, requests: Mapping[Request, Request]) -> None:
         """Ask for these (by their keys) now, and wait for the answers in the next `rehearsed`."""
-        wanted = {
-            (place, key): request for key, request in requests.items() if (place, key) not in self._known
-        }
+        named = {(place, key): request for key, request in requests.items()}
+        there = self._known.keys() | {name for _, asked, _ in self._ahead for name in asked}
+        wanted = {name: request for name, request in named.items() if name not in there}
         if wanted:
             asked = [list(each) for each in wanted.values()]
             pending, _ = self._begin("batch", (place, asked), PATIENCE_S)

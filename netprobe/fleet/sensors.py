@@ -49,6 +49,7 @@ class DistantSensors(HostSensors):
             self.gone = str(error)
         self._asked: list[list[Any]] = []
         self._arming: Pending | None = None
+        self._ending: Pending | None = None
         self._refused: list[OSError | None] = []
         self._lock = threading.Condition()
         self._frames: dict[int, list[Distant]] = {}
@@ -229,15 +230,22 @@ class DistantSensors(HostSensors):
             self._lose(f"{self._questions.name} gives other answers than it was asked for ({error})")
         self._rouse()
 
-    def end(self) -> None:
-        """Nothing more is sent or heard, but what has come already. Harmless when repeated."""
+    def finish(self) -> None:
+        """Begin to end."""
         if self._is_over:
             return
         self._is_over = True
         self._questions.over(self)
         if self._is_made and not self.gone:
+            self._ending = self._questions.connection.begin("finish", self._run, timeout=END_S)
+
+    def end(self) -> None:
+        """Nothing more is sent or heard, but what has come already. Harmless when repeated."""
+        self.finish()
+        ending, self._ending = self._ending, None
+        if ending is not None:
             try:
-                self._take(self._questions.connection.call("finish", self._run, timeout=END_S))
+                self._take(ending.result())
             except OSError as error:
                 self._lose(str(error.strerror or error))
         if self._thread is not None:

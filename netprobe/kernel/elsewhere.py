@@ -153,6 +153,10 @@ class HostSensors(ABC):
         """A descriptor of ours that can be read when something has come."""
 
     @abstractmethod
+    def finish(self) -> None:
+        """Begin to end."""
+
+    @abstractmethod
     def end(self) -> None:
         """Nothing more is sent or heard, but what has come already. Harmless when repeated."""
 

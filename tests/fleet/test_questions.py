@@ -147,6 +147,19 @@ def test_ahead_waits_for_nothing_and_raises_nothing() -> None:
             assert host.read(Snapshot(), [ReadNamespace(name)])[name].unread
 
 
+def test_what_is_asked_ahead_is_asked_once() -> None:
+    _, connection = asked(lambda _: b"")
+    with Host("h1", cast("AgentConnection", connection)) as host:
+        name = host.resolve("red").namespace or ""
+        connection.batches.clear()
+        for _ in range(2):
+            host.ahead([ReadNamespace(name)])
+        host.read(Snapshot(), [ReadNamespace(name)])
+    assert len(connection.batches[0]) > 100
+    asked_for = [str(request) for batch in connection.batches for request in batch if request[0] == "file"]
+    assert len(asked_for) == len(set(asked_for))
+
+
 def hostile(dice: random.Random) -> Answer:
     """Anything, of which the agent's codec is capable, most of it nearly right."""
 

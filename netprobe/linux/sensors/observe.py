@@ -195,6 +195,8 @@ def _end(
     nor of the answers if it is the source's.
     """
     for host in sensors:
+        host.finish()
+    for host in sensors:
         host.end()
     for tap in [each for each in taps if isinstance(each, DistantTap)]:
         book.took(tap, tap.take(None))
