@@ -15,6 +15,7 @@ from .model import matrix
 from .question import MatrixQuestion, check_values
 
 if TYPE_CHECKING:
+    from .fleet.opening import OpenFleet
     from .linux.machine import Machine
 
 Progress = Callable[[int, int], None]
@@ -88,7 +89,7 @@ class Matrix(matrix.Matrix, frozen=True):
 
 
 def asked(
-    machine: Machine,
+    machine: Machine | OpenFleet,
     endpoints: Sequence[str] | Mapping[str, Sequence[str]],
     progress: Progress | None,
     options: MatrixOptions,

@@ -234,7 +234,7 @@ class Session:
         """
         from .all_pairs import asked
 
-        return asked(self._of_this_machine("matrix"), endpoints, progress, options)
+        return asked(self._opened(), endpoints, progress, options)
 
     def ls(self, *names: str) -> tuple[model.Space, ...]:
         """The namespaces and containers that can be seen from here, with their interfaces and addresses; with

@@ -138,7 +138,7 @@ def why(settings: dict[str, Any], /, src: str, dst: str, **options: Any) -> NoRe
 
 @cli.command(short_help="Say who reaches whom, and why not.")
 @click.argument("endpoints", nargs=-1, metavar="[EP]...", shell_complete=endpoints)
-@with_options(*MATRIX)
+@with_options(*MATRIX, *HOSTS)
 @click.pass_obj
 def matrix(settings: dict[str, Any], /, endpoints: tuple[str, ...], **options: Any) -> NoReturn:
     """Ask each endpoint for each other one, all from one process, and say who reaches whom.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .ending import EXIT, INTERRUPTED, until_interrupted
-from .others import allow_many_files
+from .others import allow_many_files, given_hosts
 from .progress import Progress
 from .streams import terminal_of, write
 
@@ -40,7 +40,8 @@ def _asked(settings: dict[str, Any], endpoints: tuple[str, ...], options: dict[s
     given: dict[str, Any] = {name: options[name] for name in ("protocol", "port", "network")}
     given["version"] = {(True, False): 4, (False, True): 6}.get((options["four"], options["six"]))
     given["timeout"] = options["timeout"] / 1e9
-    with Session(settings["host"], options["exclude"]) as session, _progress() as progress:
+    hosts = given_hosts(options)
+    with Session(settings["host"], options["exclude"], hosts=hosts) as session, _progress() as progress:
         return session.matrix(named, progress, all=options["everybody"], **given)
 
 

@@ -31,7 +31,7 @@ def ask_matrix(world: MatrixWorld, question: MatrixQuestion, progress: Progress)
         search = Search(world, plan)
         swept = world.sweep(plan, progress, search.prepared)
         groups, explained = grouped(plan, swept, search)
-    notes = (_LEAVES_ENTRIES,) if swept.kept else ()
+    notes = (*swept.notes, *((_LEAVES_ENTRIES,) if swept.kept else ()))
     for at, state in enumerate(swept.states):
         if state != PairState.ANSWERED:
             swept.rtt_ns[at] = 0
@@ -40,6 +40,7 @@ def ask_matrix(world: MatrixWorld, question: MatrixQuestion, progress: Progress)
         plan.protocol, plan.version, plan.port, members, _overall(verdicts), verdicts, swept.rtt_ns, groups,
         complete=explained and not swept.interrupted, retried=swept.retried,
         took_ns=time.monotonic_ns() - started, blind=blind, notes=notes,
+        sampled=swept.sampled,
     )  # fmt: skip
     if not matrix.complete:
         raise Interrupted(sum(map(matrix.count, Verdict)), matrix)

@@ -4,13 +4,13 @@ it is, and what could not be reached is kept with the reason and what to do next
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from netprobe.errors import CannotLook, NetprobeError, NotPermitted
+from netprobe.errors import CannotLook, NetprobeError, NotPermitted, WrongQuestion
 from netprobe.hosts import Hosts, on_host
 from netprobe.linux.machine import Machine
 from netprobe.model.command import joined
@@ -20,11 +20,14 @@ from .host import Host
 from .over_ssh import AT_ONCE, Destination, open_all
 from .pipe import open_pipe, sent
 from .reached import Launched, Way, destinations
-from .world import HERE, Fleet, HostWorld
+from .sample import chosen
+from .sweep import sweep
+from .world import HERE, Fleet
 
 if TYPE_CHECKING:
     from netprobe.linux.sensors.crafter import Crafter
-    from netprobe.model import Endpoint
+    from netprobe.model import Blind, Endpoint
+    from netprobe.model.matrix import Member, Pair, Plan, Sweep
 
 MITOGEN = "pip install 'netns-netprobe[fleet]'"
 DISTANCE_NS = 3_300_000_000  # for fifteen round trips of 200 ms, and a host that is busy
@@ -39,7 +42,7 @@ class OpenFleet(Fleet):
 
     def __init__(
         self,
-        hosts: Mapping[str, HostWorld],
+        hosts: Mapping[str, Host],
         unasked: Mapping[str, NetprobeError],
         crafter: Crafter | None,
         held: ExitStack,
@@ -47,6 +50,7 @@ class OpenFleet(Fleet):
     ) -> None:
         super().__init__(hosts, unasked, crafter)
         self._held, self._here, self._names = held, here, (*hosts, *unasked)
+        self._machines = dict(hosts)
 
     def __enter__(self) -> OpenFleet:
         return self
@@ -67,6 +71,62 @@ class OpenFleet(Fleet):
             named, excluded = self._here
             self._hosts[HERE] = self._held.enter_context(Machine(named, excluded, self._crafter))
         return super().resolve(text, inside)
+
+    # --- all pairs
+
+    def members(
+        self, endpoints: Sequence[Endpoint], groups: Sequence[str], version: int
+    ) -> tuple[Member | Blind, ...]:
+        """Each endpoint with its addresses of an IP version, or why it could not be looked at; the hosts are
+        asked side by side. Raises WrongQuestion for one that is on none of them.
+        """
+        of: dict[str, list[int]] = {}
+        for number, endpoint in enumerate(endpoints):
+            host, _ = on_host(endpoint.namespace or "", self._names)
+            if host is None:
+                raise WrongQuestion(
+                    f"{endpoint.endpoint} is on none of the hosts, which a matrix over hosts asks alone",
+                    "Write HOST:NAME; `netprobe ls` with the same hosts lists them.",
+                )
+            of.setdefault(host, []).append(number)
+
+        def told(host: str) -> Sequence[Member | Blind]:
+            numbers = of[host]
+            theirs = [endpoints[n] for n in numbers], [groups[n] for n in numbers]
+            return self._machine(host).members(*theirs, version)
+
+        with ThreadPoolExecutor(min(AT_ONCE, len(of))) as pool:
+            found = dict(zip(of, pool.map(told, of), strict=True))
+        by_number = {n: each for host in of for n, each in zip(of[host], found[host], strict=True)}
+        return tuple(by_number[n] for n in range(len(endpoints)))
+
+    def connected(self, network: str) -> tuple[str, ...]:
+        """The running containers on the network of an engine of one host, h1:docker:front."""
+        host, rest = on_host(network, self._names)
+        if host is None:
+            raise WrongQuestion(f"{network} does not say on which host it is", f"Write h1:{network}")
+        return tuple(f"{host}:{each}" for each in self._machine(host).connected(rest))
+
+    def _machine(self, host: str) -> Host:
+        self._world_of(f"{host}:")  # raises where it cannot be asked
+        return self._machines[host]
+
+    def sweep(
+        self,
+        plan: Plan,
+        progress: Callable[[int, int], None],
+        meanwhile: Callable[[Sequence[Pair]], Iterable[object]],
+    ) -> Sweep:
+        """Ask all pairs of a matrix, or of very many some."""
+        names = [member.namespace for member in plan.members]
+        places: dict[str, Any] = {}
+        for world in self._hosts.values():
+            places |= world.opened(names)
+        return sweep(plan, places, chosen([name.partition(":")[0] for name in names]), progress, meanwhile)
+
+    def tidied(self, plan: Plan, pair: Pair) -> AbstractContextManager[None]:  # noqa: ARG002 - a world's signature
+        """Nothing is removed on other hosts."""
+        return nullcontext()
 
 
 def open_fleet(
@@ -94,13 +154,13 @@ def open_fleet(
             if not isinstance(found, AgentConnection)
         }
         unasked |= _without_rights(connections)
-        worlds: dict[str, HostWorld] = {}
+        worlds: dict[str, Host] = {}
         for name, connection in connections.items():
             if name in unasked:
                 continue
             try:
-                world = Host(name, connection, apart.get(name, ()), crafter, by_hand(to[name]))
-                worlds[name] = held.enter_context(world)
+                worlds[name] = Host(name, connection, apart.get(name, ()), crafter, by_hand(to[name]))
+                held.enter_context(worlds[name])
             except (CannotLook, NotPermitted) as error:
                 unasked[name] = error
         if not worlds:

@@ -90,7 +90,7 @@ class Sweep(Struct, frozen=True):
 
     `errors` are the errnos of what could not be sent. `retried` pairs were asked once more. `kept` is the
     errno with which the kernel refused to remove neighbour entries of the run, or 0. `limit` is how many
-    entries its table takes.
+    entries its table takes. `notes` are for people; `sampled`: of the plan some pairs alone were asked.
     """
 
     states: bytearray
@@ -100,6 +100,8 @@ class Sweep(Struct, frozen=True):
     interrupted: bool = False
     kept: int = 0
     limit: int = 0
+    notes: tuple[str, ...] = ()
+    sampled: bool = False
 
 
 class PairGroup(Struct, frozen=True):
@@ -123,7 +125,8 @@ class Matrix(Struct, frozen=True):
     """Who reaches whom. `overall` is the worst that is known of a pair, `rtt_ns` 0 where none answered.
 
     `groups` hold all pairs that are not reachable; `complete` False: it was interrupted
-    before all were asked.
+    before all were asked. `sampled`: of very many pairs over several hosts some were asked: of each two hosts
+    one, and each member three times at both ends.
     """
 
     protocol: Protocol
@@ -139,6 +142,7 @@ class Matrix(Struct, frozen=True):
     took_ns: int = 0
     blind: tuple[Blind, ...] = ()
     notes: tuple[str, ...] = field(default_factory=tuple)
+    sampled: bool = False
 
     def verdict(self, i: int, j: int) -> Verdict | None:
         """What is known of a pair; None where it was not asked."""

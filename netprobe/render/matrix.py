@@ -23,6 +23,7 @@ SAMPLE = 10_000  # round trips that the median is taken of
 NAMED = 4  # members that are listed by name
 LABEL = "    "
 _UNASKED = {True: "are not on one network, and were not asked", False: "were not asked to the end"}
+_SAMPLED = "were not asked: of each two hosts one pair was, and each endpoint three times at both ends"
 
 
 def text(matrix: Matrix, terminal: Terminal, quiet: bool = False) -> str:
@@ -107,7 +108,8 @@ def remarks(matrix: Matrix, pen: Pen) -> list[str]:
     """What was left out, and what a person should know."""
     left = [f"{each.what} is left out: {each.why}" for each in matrix.blind]
     unasked = matrix.count(None) - len(matrix.members)
-    said = [f"{unasked:,} pairs {_UNASKED[matrix.complete]}"][:unasked]
+    why = _SAMPLED if matrix.sampled and matrix.complete else _UNASKED[matrix.complete]
+    said = [f"{unasked:,} pairs {why}"][:unasked]
     return pen.listed([*left, *said, *matrix.notes], "note: ")
 
 

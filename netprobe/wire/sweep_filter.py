@@ -9,6 +9,7 @@ from .bpf import JEQ, JSET, LD_B, LD_B_ABS, LD_H, LD_H_ABS, LD_W, LD_W_ABS, RET,
 LDX_MSH = 0xB1  # X = the length of the IPv4 header that begins at k
 KEPT = 128  # bytes of what is heard
 ECHO_REPLY, ECHO_REPLY_V6 = 0, 129
+ECHO_REQUEST, ECHO_REQUEST_V6 = 8, 128
 ARP_REQUEST, ARP_REPLY = 1, 2
 ETHERTYPE, OPERATION, SENDER, TARGET, PADDING = 12, 20, 28, 38, 42  # bytes of an ARP frame up to there
 RST, SYN_ACK = 0x04, 0x12
@@ -26,6 +27,22 @@ def echo_replies(run: int, version: int) -> tuple[Instruction, ...]:
         program.emit(LD_B_ABS)
         program.test(JEQ, ECHO_REPLY_V6, None, "reject")
         program.emit((LD_W_ABS, 8))
+    program.test(JEQ, run, "accept", "reject")
+    return _ended(program)
+
+
+def echoes(run: int, version: int) -> tuple[Instruction, ...]:
+    """Echo requests and replies of this run, as a raw socket of this IP version sees them."""
+    program = Assembler()
+    byte, word = (LD_B, LD_W) if version == 4 else (LD_B_ABS, LD_W_ABS)
+    request, reply = (ECHO_REQUEST, ECHO_REPLY) if version == 4 else (ECHO_REQUEST_V6, ECHO_REPLY_V6)
+    if version == 4:
+        program.emit((LDX_MSH, 0))
+    program.emit((byte, 0))
+    program.test(JEQ, request, "token")
+    program.test(JEQ, reply, None, "reject")
+    program.label("token")
+    program.emit((word, 8))
     program.test(JEQ, run, "accept", "reject")
     return _ended(program)
 

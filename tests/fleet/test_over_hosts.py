@@ -21,8 +21,10 @@ _PYTHON = """
 import netprobe, sys
 with netprobe.open(hosts=netprobe.Hosts(("h1", "h2"), ssh_config=sys.argv[1])) as session:
     print(session.trace("h1:red", "h2:blue").reachable, session.ping("h2:blue", "h1:red").reachable)
+    found = session.matrix(["h1:red", "h2:blue"])
+    print(bool(found), found.reachable("h1:red", "h2:blue"), found.rtt(0, 1) > 0)
     try:
-        session.matrix(["h1:red", "h2:blue"])
+        session.map()
     except netprobe.WrongQuestion as error:
         print(error)
 """
@@ -113,8 +115,32 @@ def test_expectations_hold_across_hosts(hosts: HostsLab) -> None:
 
 def test_python_asks_hosts_too(hosts: HostsLab) -> None:
     done = hosts.run([sys.executable, "-c", _PYTHON, hosts.ssh_config], timeout=60)
-    assert done.stdout.splitlines()[:1] == ["True True"], done.stderr
+    assert done.stdout.splitlines()[:2] == ["True True", "True True True"], done.stderr
     assert "one machine" in done.stdout
+
+
+def test_all_pairs_over_hosts_and_one_cause_for_those_that_fail(make_hosts: Callable[..., HostsLab]) -> None:
+    lab = make_hosts(3)
+    lab.run(["ip", "link", "set", "v-blue", "down"], "h2", check=True)
+    done = asked(lab, "matrix", "--json", "--all", "--exclude", "h3:blue", hosts="h1,h2,h3")
+    found = json.loads(done.stdout)
+    names = [member["endpoint"] for member in found["members"]]
+    assert set(names) == {f"{host}:{name}" for host in fleet.names(3) for name in ("host", "red", "blue")} - {"h3:blue"}
+    group = next(each for each in found["groups"] if each["cause"]["code"] == "link-admin-down")
+    assert {tuple(sorted(names[n] for n in pair)) for pair in group["pairs"]} == {
+        ("h1:blue", "h2:blue"), ("h1:red", "h2:blue"), ("h2:blue", "h2:red"), ("h2:blue", "h3:red"),
+    }  # fmt: skip
+    assert done.returncode == 1
+
+
+def test_who_has_the_same_address_on_another_host_answers_for_nobody(make_hosts: Callable[..., HostsLab]) -> None:
+    lab = make_hosts(2)
+    address = fleet.overlay(2, 2)
+    lab.run(["ip", "-n", "red", "address", "add", f"{address}/32", "dev", "lo"], "h1", check=True)
+    done = asked(lab, "matrix", "--json", "h1:red", "h2:blue")
+    found = json.loads(done.stdout)
+    assert found["groups"], "h1:red has answered itself, and h2:blue has heard nothing"
+    assert [0, 1] in [list(pair) for group in found["groups"] for pair in group["pairs"]]
 
 
 def test_what_is_broken_on_a_host_is_named_there(make_hosts: Callable[..., HostsLab]) -> None:
