@@ -265,6 +265,7 @@ def matrix_to_json(matrix: Matrix) -> bytes:
             "port": matrix.port,
             "verdict": matrix.overall,
             "complete": matrix.complete,
+            "sampled": matrix.sampled,
             "members": matrix.members,
             "counts": {verdict.value: matrix.count(verdict) for verdict in Verdict},
             "groups": [_group(names, group) for group in matrix.groups],
