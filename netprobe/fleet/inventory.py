@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,7 @@ from typing import Any
 
 from netprobe.errors import CannotLook, WrongQuestion
 from netprobe.hosts import check_name
+from netprobe.model.shell_words import split
 
 Variables = Mapping[str, Any]
 """What the inventory says of a host: ansible_host, ansible_port, ..."""
@@ -115,10 +115,7 @@ def written(text: str, file: str) -> dict[str, Variables]:
 def _of_ini(text: str, file: str) -> Iterator[tuple[str, Variables]]:
     is_hosts = True
     for number, line in enumerate(text.splitlines(), 1):
-        try:
-            words = [] if line.startswith(";") else shlex.split(line, comments=True)
-        except ValueError as error:
-            raise WrongQuestion(f"{file}, line {number}: {str(error).lower()}") from None
+        words = () if line.startswith(";") else _words(line)
         if not words:
             continue
         if words[0].startswith("["):
@@ -127,6 +124,14 @@ def _of_ini(text: str, file: str) -> Iterator[tuple[str, Variables]]:
             if "[" in words[0]:
                 raise _needs_ansible(file, f"line {number} has the pattern {words[0]}")
             yield words[0], dict(word.split("=", 1) for word in words[1:] if "=" in word)
+
+
+def _words(line: str) -> tuple[str, ...]:
+    """Of a line, as a shell would have them; where that makes nothing of it, what stands between blanks."""
+    try:
+        return split(line)
+    except ValueError:
+        return tuple(line.split(" #")[0].split())
 
 
 def _of_yaml(text: str, file: str) -> Iterator[tuple[str, Variables]]:

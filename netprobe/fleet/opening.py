@@ -124,8 +124,8 @@ class OpenFleet(Fleet):
             places |= world.opened(names)
         return sweep(plan, places, chosen([name.partition(":")[0] for name in names]), progress, meanwhile)
 
-    def tidied(self, plan: Plan, pair: Pair) -> AbstractContextManager[None]:  # noqa: ARG002 - a world's signature
-        """Nothing is removed on other hosts."""
+    def tidied(self, plan: Plan, pair: Pair) -> AbstractContextManager[None]:  # noqa: ARG002
+        """Nothing is removed on other hosts: a pair that is asked alone leaves what all leave."""
         return nullcontext()
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Mapping
 
 from msgspec import Struct
 
 from netprobe.errors import WrongQuestion
 from netprobe.hosts import Hosts, check_target, short_name
+from netprobe.model.shell_words import split
 
 from .inventory import Variables, plainly, read_inventory
 from .over_ssh import Destination
@@ -88,7 +88,7 @@ def _listed(
 
 def _launched(name: str, variables: Variables) -> Launched:
     try:
-        words = tuple(shlex.split(plainly(variables[COMMAND]) or ""))
+        words = split(plainly(variables[COMMAND]) or "")
     except ValueError:
         words = ()
     if not words:

@@ -54,7 +54,7 @@ def sweep(
     if plan.protocol not in (Protocol.ICMP, Protocol.ICMPV6):
         raise WrongQuestion(f"a matrix over hosts does not ask by {plan.protocol.upper()}", "Ask by -p icmp.")
     wanted = [pair for pair in plan.pairs() if chosen is None or pair in chosen]
-    rounds = _Rounds(plan, places)
+    rounds = _FleetSweep(plan, places)
     retried, interrupted = 0, False
     try:
         rounds.open()
@@ -71,7 +71,7 @@ def sweep(
     return rounds.found(retried, interrupted, is_sampled=chosen is not None)
 
 
-class _Rounds:
+class _FleetSweep:
     """One sweep: what is known of each pair, and the hosts."""
 
     def __init__(self, plan: Plan, places: Mapping[str, DistantNamespace]) -> None:
@@ -86,15 +86,15 @@ class _Rounds:
         of: dict[Any, list[int]] = {}
         for number, member in enumerate(plan.members):
             of.setdefault(places[member.namespace].questions, []).append(number)
-        self.hosts = [_Part(self, members, places) for members in of.values()]
+        self.hosts = [_SweepingHost(self, members, places) for members in of.values()]
         self.pool = ThreadPoolExecutor(2 * len(self.hosts), "netprobe-sweep")
 
-    def _on_all(self, do: Callable[[_Part], None]) -> list[Future[None]]:
+    def _on_all(self, do: Callable[[_SweepingHost], None]) -> list[Future[None]]:
         return [self.pool.submit(do, host) for host in self.hosts]
 
     def open(self) -> None:
         """Have all hosts listen."""
-        for each in self._on_all(_Part.open):
+        for each in self._on_all(_SweepingHost.open):
             each.result()
         for host in self.hosts:
             host.listening = self.pool.submit(host.listen)
@@ -138,7 +138,7 @@ class _Rounds:
         """Have the hosts forget this."""
         for host in self.hosts:
             host.is_over = True
-        for each in self._on_all(_Part.close):
+        for each in self._on_all(_SweepingHost.close):
             with suppress(OSError):
                 each.result()
         self.pool.shutdown(wait=True)
@@ -150,11 +150,11 @@ class _Rounds:
         )
 
 
-class _Part:
+class _SweepingHost:
     """The part of one host: a run of its agent, with a socket for each of its members."""
 
     def __init__(
-        self, rounds: _Rounds, members: Sequence[int], places: Mapping[str, DistantNamespace]
+        self, rounds: _FleetSweep, members: Sequence[int], places: Mapping[str, DistantNamespace]
     ) -> None:
         self.rounds, self.members = rounds, members
         self.places = [places[rounds.plan.members[i].namespace] for i in members]

@@ -85,6 +85,11 @@ def test_names_without_a_file() -> None:
     }
 
 
+def test_what_a_shell_would_not_take_for_words_is_read_all_the_same(tmp_path: Path) -> None:
+    file = made(tmp_path, "h1 ansible_password=a;b(' ansible_port=22  # behind\n")
+    assert destinations(Hosts(file=file)) == {"h1": Destination("h1", ("-p", "22"))}
+
+
 def test_a_command_in_place_of_ssh(tmp_path: Path) -> None:
     lines = (
         'n1 netprobe_command="kubectl exec -i -n net probe-1 --"',
@@ -102,7 +107,6 @@ def test_a_command_in_place_of_ssh(tmp_path: Path) -> None:
     [
         ('h1 netprobe_command="\'"\n', "i", "no command"),
         ("h1 netprobe_command=\n", "i", "no command"),
-        ("h1 a='\n", "i", "line 1: no closing quotation"),
         ("web[01:50]\n", "i", r"line 1 has the pattern web\[01:50\]"),
         ("plugin: aws_ec2\n", "i.yml", "the plugin aws_ec2"),
         ("all: {hosts: {'w[1:2]': }}\n", "i.yml", "pattern"),

@@ -130,6 +130,8 @@ ELSEWHERE = {
     "sudo ~/netprobe/bin/netprobe trace red 8.8.8.8": "house/test_packaging.py test_the_wheel_installs_a_program_that_runs",
     'sudo apt-get install "$(./scripts/deb)"': "house/test_packaging.py test_the_debian_package_in_a_clean_root",
     "sudo netprobe trace red 8.8.8.8": "house/test_packaging.py test_the_debian_package_in_a_clean_root",
+    "pip install 'netns-netprobe[fleet]'": "fleet/test_refusals.py test_without_mitogen_the_package_is_named",
+    "sudo netprobe trace -H h1,h2 h1:red h2:blue": "fleet/test_over_hosts.py test_a_trace_follows_the_packet_over_both_hosts",
     "docker build -t netprobe .": "engines/test_image.py test_the_entry_point_is_netprobe",
     "docker run --rm --pid=host": "engines/test_image.py test_a_trace_from_a_container_to_the_internet",
     "pip wheel --wheel-dir wheels . hatchling": "engines/test_image.py test_the_entry_point_is_netprobe",
