@@ -17,6 +17,7 @@ from netprobe.model import (
     Cause,
     Chain,
     Command,
+    FdbEntry,
     Leg,
     Link,
     NamedSet,
@@ -333,6 +334,19 @@ def test_an_interface_whose_routes_lead_to_a_gateway_that_it_cannot_reach_has_lo
     found = chosen(network, ask("pc", "fd00:2::10"))
     assert found.stop.code == "addr-missing"
     assert said(found) == ["r2: ip address add fd00:9::2/64 dev wan"]
+
+
+def test_an_entry_for_a_station_behind_another_node_leads_to_that_node() -> None:
+    """A tunnel learns where stations are; somebody has written another place down for one of them."""
+    network = healthy("pod-out-of-the-far-bridge")
+    station, device = (network[name].link_named(link) for name, link in (("pod2", "eth0"), ("node1", "vx0")))
+    assert station is not None
+    assert device is not None
+    astray = FdbEntry(device.index, station.mac, state="permanent", remote="192.168.50.99")
+    kept = [entry for entry in network["node1"].fdb if (entry.index, entry.mac) != (device.index, station.mac)]
+    found = chosen(edited(network, "node1", fdb=(*kept, astray)), ask("pod1", "10.42.0.2"))
+    assert found.stop.code == "vxlan-remote-wrong"
+    assert said(found) == [f"node1: bridge fdb replace {station.mac} dev vx0 dst 192.168.50.2"]
 
 
 def test_the_end_of_a_cable_that_lies_idle_is_moved_to_who_has_none() -> None:

@@ -136,16 +136,27 @@ def _is_wanted(here: Namespace, device: Link, address: str) -> bool:
 
 
 def _entry(loss: Loss, here: Namespace, device: Link, there: Namespace, other: Link) -> Iterator[Repair]:
-    """The forwarding entry for the other device, or for all, by the address of its node."""
+    """The forwarding entry for the other device, for stations behind it, or for all, by the address of its
+    node.
+    """
     known = but(where(here.fdb, index=device.index), remote=None)
     floods = bool(where(known, mac=_EVERYBODY))  # so that a station of its own needs no entry
-    for remote, mac in product(underlay(here, there), (other.mac, _EVERYBODY)):
+    behind = [each for each in _behind(loss, there, other) if where(known, mac=each)]
+    for remote, mac in product(underlay(here, there), (other.mac, _EVERYBODY, *behind)):
         entries = where(known, mac=mac)
         needless = floods and not entries and mac == other.mac
         if not needless and not where(entries, remote=remote):
             wrong = [each for each in entries if mac != _EVERYBODY or not _is_a_node(loss, each, device)]
             stop = _without_entry(here, device, there, mac, remote, wrong)
             yield from loss.repair(stop, Merit.RESTORES)
+
+
+def _behind(loss: Loss, there: Namespace, device: Link) -> Iterator[str]:
+    """The MACs of the stations on the bridge that a device is a port of, as far as they were read."""
+    bridge = there.link(device.master)
+    for port in there.ports(bridge) if bridge is not None else ():
+        far = loss.far_end(there.name, port) if loss.knows(there.name, port) else None
+        yield from () if far is None else (far[1].mac,)
 
 
 def _is_a_node(loss: Loss, entry: FdbEntry, device: Link) -> bool:
