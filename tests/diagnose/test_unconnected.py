@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 from predict.networks import edited, tutorial
-from test_repair_whole import after, ask, chosen, healthy, lost, said
+from test_repair_whole import after, ask, chosen, firewall, healthy, lost, rule, said
 
 from netprobe.diagnose.repair import choice
-from netprobe.model import FindBare, Snapshot, Socket
+from netprobe.model import FindBare, Snapshot, Socket, Statement, Term
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 
@@ -71,3 +71,12 @@ def test_who_has_routes_by_hand_waits_for_no_router() -> None:
     """A router forwards, as its neighbours do; that it takes no announcements is no reason for a route that is missing."""
     network = after(healthy("far-office-no-way-back"), "server: ip link del eth0")
     assert lost(network, ask("pc", "fd00:2::10"))[1].code == "no-route"
+
+
+def test_an_interface_of_which_rules_speak_is_what_a_router_lacks() -> None:
+    """Its cable to the world is gone, with addresses and routes; what was on it is told by nobody."""
+    out = Statement("match", Term("key", "meta oifname"), "==", Term("value", "eth0"))
+    network = after(firewall(rule(1, 'oifname "eth0" accept', out, Statement("accept"))), "host: ip link del eth0")
+    found = chosen(network, ask("red", "8.8.8.8"))
+    assert found.stop.object is not None
+    assert (found.stop.code, found.stop.place.namespace, found.stop.object.id) == ("link-missing", "host", "eth0")

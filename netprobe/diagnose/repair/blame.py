@@ -1,4 +1,5 @@
-"""Where no repair is found: the rule of address translation that led the packet to its end. Pure.
+"""Where no repair is found: the rule of address translation that led the packet to its end, or the interface
+that rules speak of and that is not there. Pure.
 
 What to put in its place only its author can tell; what it does shows in the walk.
 """
@@ -11,6 +12,7 @@ from netprobe.model import Command, Hop, Leg, Place, Stage, Stop
 from netprobe.model.lookup import where
 from netprobe.predict import fixes
 
+from .candidates.renamed import missing_names
 from .repair import Loss
 
 _DEAD = {
@@ -21,10 +23,24 @@ _UNKNOWN_SOURCE = {"no-route", "neigh-no-answer", "route-unreachable", "route-lo
 
 
 def blamed(loss: Loss) -> Stop | None:
-    """The translation that the end follows from, as an end of its own; None where none has a part in it."""
+    """The translation that the end follows from, or the interface for want of which it is, as an end of its
+    own; None where none has a part in it.
+    """
     if loss.prediction.leg is Leg.REPLY:
-        return _wrong_source(loss)
-    return _dead_target(loss) or _not_published(loss)
+        return _wrong_source(loss) or _gone(loss)
+    return _dead_target(loss) or _not_published(loss) or _gone(loss)
+
+
+def _gone(loss: Loss) -> Stop | None:
+    """The one interface of which rules speak and that is not there, where the packet finds no way."""
+    here = loss.here
+    names = missing_names(here) if loss.stop.code in ("no-route", "ra-not-accepted") else []
+    if len(names) != 1:
+        return None
+    text = f"rules of {here.name} speak of {names[0]}, which is not there: {loss.stop.text}"
+    look = Command.look("ip", "-br", "link", namespace=here.name, note=f"{names[0]} is missing")
+    thing = Object("link", names[0], f"{names[0]} (missing)")
+    return Stop("link-missing", Place(here.name, None, Stage.ROUTE), text, thing, (look,), (loss.stop.text,))
 
 
 def _made(hops: tuple[Hop, ...], *fields: str) -> Hop | None:

@@ -31,6 +31,7 @@ from . import (
     surplus,
     told,
     translation,
+    tunnel_gone,
     tunnels,
     unconnected,
     verdicts,
@@ -64,6 +65,7 @@ KINDS: tuple[Kind, ...] = (
     connections.candidates,
     tunnels.candidates,
     remade.candidates,
+    tunnel_gone.candidates,
     unconnected.candidates,
     verdicts.candidates,
 )

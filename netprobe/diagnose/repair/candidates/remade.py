@@ -30,17 +30,18 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     if at is None:
         yield from _missing(loss)
     elif loss.stop.code in _MISMATCH:
-        devices = list(_devices(loss))
-        usual = Counter(_network(vxlan) for _, _, vxlan in devices)
-        ends = [each for each in devices if each[:2] == at or _meet(at, each[:2])]
+        found = list(devices(loss))
+        usual = Counter(_network(vxlan) for _, _, vxlan in found)
+        ends = [each for each in found if each[:2] == at or _meet(at, each[:2])]
         for (namespace, link, own), (_, _, other) in permutations(ends, 2):
             wanted = replace(own, vni=other.vni, port=other.port)
             agreeing = usual[_network(wanted)] - usual[_network(own)]
-            inside = _inside(namespace, _again(namespace, link, wanted))
-            yield from loss.repair(replace(loss.stop, commands=inside), Merit.RESTORES, agreeing=agreeing)
+            commands = inside(namespace, _again(namespace, link, wanted))
+            yield from loss.repair(replace(loss.stop, commands=commands), Merit.RESTORES, agreeing=agreeing)
 
 
-def _devices(loss: Loss) -> Iterator[tuple[Namespace, Link, Vxlan]]:
+def devices(loss: Loss) -> Iterator[tuple[Namespace, Link, Vxlan]]:
+    """The VXLAN devices of the namespaces read."""
     for namespace in loss.snapshot.namespaces.values():
         yield from ((namespace, *device) for device in namespace.vxlans)
 
@@ -49,7 +50,8 @@ def _network(vxlan: Vxlan) -> tuple[int, int]:
     return vxlan.vni, vxlan.port
 
 
-def _inside(namespace: Namespace, commands: Iterable[Command]) -> tuple[Command, ...]:
+def inside(namespace: Namespace, commands: Iterable[Command]) -> tuple[Command, ...]:
+    """The commands, each in this namespace."""
     return tuple(replace(each, namespace=namespace.name) for each in commands)
 
 
@@ -59,10 +61,10 @@ def _meet(one: tuple[Namespace, Link], other: tuple[Namespace, Link]) -> bool:
 
 
 def _sends_to(end: tuple[Namespace, Link], there: Namespace) -> bool:
-    return any(each.address in _remotes(*end) for each in there.addresses)
+    return any(each.address in remotes_of(*end) for each in there.addresses)
 
 
-def _remotes(namespace: Namespace, link: Link) -> set[str]:
+def remotes_of(namespace: Namespace, link: Link) -> set[str]:
     """Where a device sends to."""
     entries = (entry.remote for entry in where(namespace.fdb, index=link.index))
     own = link.vxlan.remote if link.vxlan is not None else None
@@ -74,24 +76,24 @@ def _missing(loss: Loss) -> Iterator[Repair]:
     bridge of the same name, or with the address that is asked for where nobody has it.
     """
     there = loss.here
-    for here, link, vxlan in _devices(loss) if loss.stop.code == "link-missing" else ():
-        remotes = _remotes(here, link)
+    for here, link, vxlan in devices(loss) if loss.stop.code == "link-missing" else ():
+        remotes = remotes_of(here, link)
         end = next(iter(among(there.addresses, address=remotes)), None)
         back = next(underlay(there, here), None)
         if end is not None and back is not None:
             name = link.name if there.link_named(link.name) is None else f"vxlan{vxlan.vni}"
             wanted = replace(vxlan, local=end.address, remote=back, lower=end.index if vxlan.lower else 0)
-            made = Command.of("ip", "link", "add", name, *_type(there, wanted))
+            made = Command.of("ip", "link", "add", name, *type_words(there, wanted))
             up = Command.of("ip", "link", "set", "dev", name, "up")
             for more in _given(loss, here, link, there, name):
-                inside = _inside(there, (made, *more[:1], up, *more[1:]))
-                yield from loss.repair(replace(loss.stop, commands=inside), Merit.RESTORES)
+                commands = inside(there, (made, *more[:1], up, *more[1:]))
+                yield from loss.repair(replace(loss.stop, commands=commands), Merit.RESTORES)
 
 
 def _given(
     loss: Loss, here: Namespace, link: Link, there: Namespace, name: str
 ) -> Iterator[tuple[Command, ...]]:
-    bridge = _same_name(here, link.master, there)
+    bridge = same_name(here, link.master, there)
     if bridge is not None:
         yield (Command.of("ip", "link", "set", "dev", name, "master", bridge.name),)
     for own in here.addresses_of(link, loss.version):
@@ -100,7 +102,7 @@ def _given(
             yield (mtu, Command.of("ip", "address", "add", f"{loss.goal}/{own.prefixlen}", "dev", name))
 
 
-def _same_name(here: Namespace, index: int | None, there: Namespace) -> Link | None:
+def same_name(here: Namespace, index: int | None, there: Namespace) -> Link | None:
     """The bridge there that is called as one here."""
     bridge = here.link(index)
     return there.link_named(bridge.name) if bridge is not None else None
@@ -113,7 +115,7 @@ def _again(namespace: Namespace, link: Link, wanted: Vxlan) -> Iterator[Command]
     if link.port is not None and replace(link.port, state="forwarding", vlans=None) != BridgePort():
         return
     yield Command.of("ip", "link", "del", link.name)
-    yield Command.of("ip", "link", "add", link.name, "address", link.mac, *_type(namespace, wanted))
+    yield Command.of("ip", "link", "add", link.name, "address", link.mac, *type_words(namespace, wanted))
     yield fixes.link_set(link, "mtu", str(link.mtu))
     master = namespace.link(link.master)
     if master is not None:
@@ -144,7 +146,7 @@ def _of_the_kernel(route: Route) -> bool:
     return route.table == fib.LOCAL or route.protocol in ("kernel", "ra")
 
 
-def _type(namespace: Namespace, wanted: Vxlan) -> Iterator[str]:
+def type_words(namespace: Namespace, wanted: Vxlan) -> Iterator[str]:
     """`type vxlan …` as ip-link(8) is told of it."""
     below = namespace.link(wanted.lower)
     yield from ("type", "vxlan", "id", str(wanted.vni))

@@ -1,0 +1,46 @@
+"""A VXLAN device that is missing at the near end, made as the other node knows it."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+from test_repair_whole import after, ask, chosen, healthy, lost, said
+
+from netprobe.diagnose.repair import choice
+from netprobe.model import FindPeer
+
+
+def test_a_bridged_device_is_made_as_the_other_node_has_it() -> None:
+    network = after(healthy("pod-out-of-the-far-bridge"), "node2: ip link del vx0")
+    found = chosen(network, ask("pod2", "10.42.0.1"))
+    assert (found.stop.code, found.stop.place.namespace) == ("link-missing", "node2")
+    assert said(found) == [
+        "node2: ip link add vx0 type vxlan id 42 local 192.168.50.2 remote 192.168.50.1 dstport 4789 dev u0",
+        "node2: ip link set dev vx0 master br0",
+        "node2: ip link set dev vx0 up",
+    ]
+
+
+def test_a_routed_device_gets_what_the_other_node_knows_of_it() -> None:
+    """Its MAC and its address stand in entries over there; what it has to know of that one is mirrored."""
+    network = after(healthy("forwarding-entry-missing"), "node1: ip link del flannel.1")
+    found = chosen(network, ask("pod1", "10.244.2.2"))
+    assert found.stop.object is not None
+    assert (found.stop.code, found.stop.object.id) == ("link-missing", "flannel.1")
+    assert said(found) == [
+        "node1: ip link add flannel.1 address 02:00:00:00:42:01 type vxlan id 1 local 192.168.50.1 dstport 8472 dev u0 nolearning",
+        "node1: ip link set dev flannel.1 mtu 1450",
+        "node1: ip link set dev flannel.1 up",
+        "node1: ip address add 10.244.1.0/32 dev flannel.1",
+        "node1: ip neigh replace 10.244.2.0 lladdr 02:00:00:00:42:02 dev flannel.1 nud permanent",
+        "node1: bridge fdb append 02:00:00:00:42:02 dev flannel.1 dst 192.168.50.2",
+        "node1: ip route add 10.244.2.0/24 via 10.244.2.0 dev flannel.1 onlink",
+    ]
+
+
+def test_the_node_beyond_the_underlay_is_looked_at() -> None:
+    network = after(healthy("pod-out-of-the-far-bridge"), "node2: ip link del vx0")
+    near = {name: each for name, each in network.namespaces.items() if name in ("pod2", "node2")}
+    known = tuple(peer for peer in network.peers if peer.namespace in near and peer.peer in near)
+    alone = replace(network, namespaces=near, peers=known)
+    needs = choice.lacking(alone, lost(alone, ask("pod2", "10.42.0.1"))[0])
+    assert any(isinstance(each, FindPeer) and each.namespace == "node2" for each in needs)
