@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from netprobe.diagnose import dnat_rules
 from netprobe.diagnose.nat_rules import rewriting
-from netprobe.model import Command, Hop, Leg, Place, Stage, Stop
+from netprobe.model import Command, Hop, Leg, Object, Place, Stage, Stop
 from netprobe.model.lookup import where
 from netprobe.predict import fixes
 
