@@ -26,7 +26,9 @@ class _Station(Struct, frozen=True):
     @property
     def place(self) -> str:
         """c2/eth0, or the MAC of a station out of sight."""
-        return f"{self.namespace.name}/{self.link.name}" if self.namespace and self.link else self.mac
+        if self.namespace and self.link:
+            return f"{self.namespace.name}/{self.link.name}"
+        return self.mac
 
     def lacks(self, address: str) -> bool:
         """Whether it is known not to have the address: it answers in another's name."""

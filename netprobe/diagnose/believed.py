@@ -22,7 +22,9 @@ def believed(case: Case, verdict: Verdict) -> Stop | None:
         return None
     if case.watched and (_got_past(case, stop) or _missed_before(case)):
         return None
-    return None if _is_behind_unread_rules(case, stop) else stop
+    if _is_behind_unread_rules(case, stop):
+        return None
+    return stop
 
 
 def _missed_before(case: Case) -> bool:

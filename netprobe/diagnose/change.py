@@ -98,15 +98,19 @@ def questions(snapshot: Snapshot, names: Sequence[str]) -> tuple[Need, ...]:
 def _asked_of(namespace: Namespace) -> Iterator[Need]:
     """What was read of a namespace one by one."""
     name = namespace.name
-    yield from (ReadRoute(name, query) for query in namespace.routed or ())
-    yield from (ReadFdb(name, query) for query in namespace.forwarded or ())
-    yield from (ReadChain(name, query) for query in _chains(namespace))
+    for query in namespace.routed or ():
+        yield ReadRoute(name, query)
+    for entry in namespace.forwarded or ():
+        yield ReadFdb(name, entry)
+    for rules in _chains(namespace):
+        yield ReadChain(name, rules)
 
 
 def _chains(namespace: Namespace) -> Iterator[ChainQuery]:
     """The chains that were read one by one."""
     for table in where(namespace.tables, partial=True):
-        yield from (ChainQuery(*table.key, chain.name) for chain in where(table.chains, hook=None))
+        for each in where(table.chains, hook=None):
+            yield ChainQuery(*table.key, each.name)
 
 
 def families(prediction: Prediction) -> frozenset[int]:
@@ -158,9 +162,13 @@ def _of_one(before: Snapshot, after: Snapshot, name: str, versions: Set[int]) ->
 
 def _lost(before: Namespace, after: Namespace) -> Iterator[str]:
     """Why parts, or rules, that were read before could not be read again."""
-    yield from (why for part, why in after.unread.items() if part not in before.unread)
+    for part, why in after.unread.items():
+        if part not in before.unread:
+            yield why
     if before.ruleset is not None:
-        yield from (each.why for each in after.filters.blind if each not in before.ruleset.blind)
+        for each in after.filters.blind:
+            if each not in before.ruleset.blind:
+                yield each.why
 
 
 def is_of_another_version(each: Difference, versions: Set[int]) -> bool:
@@ -219,7 +227,9 @@ def _in_words(each: Difference) -> str:
         return f"{thing} is gone"
     if each.before is None:
         return f"{thing} is new"
-    return f"{thing} {each.after}" if whole else f"{thing} was «{each.before}», is «{each.after}»"
+    if whole:
+        return f"{thing} {each.after}"
+    return f"{thing} was «{each.before}», is «{each.after}»"
 
 
 def told(report: Report) -> bool:

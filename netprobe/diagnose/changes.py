@@ -100,7 +100,9 @@ def _plain(command: Command) -> tuple[str, ...]:
     words = command.words
     if words[:2] == ("ip", "-6"):
         return ("ip", *words[2:])
-    return (words[0], *words[3:]) if words[0] in TOOLS and words[1:2] == ("-t",) else words
+    if words[0] in TOOLS and words[1:2] == ("-t",):
+        return (words[0], *words[3:])
+    return words
 
 
 def _differences(

@@ -59,7 +59,9 @@ def _answer(before: Report, after: Report) -> Iterator[Difference]:
         ("answered", _share(before), _share(after)),
         ("agreement", str(before.agreement), str(after.agreement)),
     )
-    yield from (Difference(kind, "", old, new) for kind, old, new in pairs if old != new)
+    for kind, old, new in pairs:
+        if old != new:
+            yield Difference(kind, "", old, new)
     yield from _hops(Leg.REQUEST, before.path.request, after.path.request)
     yield from _hops(Leg.REPLY, before.path.reply, after.path.reply)
 

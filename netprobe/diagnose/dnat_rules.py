@@ -52,13 +52,17 @@ def jumps(
         found = [*_leading_to(table, goal)]
         hooks = {base.hook for base, _ in found}
         if naming.tool(table) == tool and but not in hooks:
-            yield from (_jump(table, base, rule) for base, rule in found if base.hook is not None)
+            for base, rule in found:
+                if base.hook is not None:
+                    yield _jump(table, base, rule)
 
 
 def _leading_to(table: Table, goal: str) -> Iterator[tuple[Chain, Rule]]:
     """The rules that name a chain as their target."""
     for base in table.chains:
-        yield from ((base, rule) for rule in base.rules if has(rule.statements, target=goal))
+        for rule in base.rules:
+            if has(rule.statements, target=goal):
+                yield base, rule
 
 
 def _jump(table: Table, base: Chain, rule: Rule) -> tuple[Decision, tuple[str, ...]]:
@@ -122,4 +126,5 @@ def listeners(snapshot: Snapshot, flow: Flow, but: str) -> Iterator[tuple[str, s
     for namespace in not_among(snapshot.namespaces.values(), name=(but,)):
         if has(namespace.waiting(flow.protocol.value), port=flow.dport):
             own = where(namespace.addresses, scope="global", version=flow.version)
-            yield from ((namespace.name, each.address) for each in own)
+            for each in own:
+                yield namespace.name, each.address

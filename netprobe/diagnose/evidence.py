@@ -119,14 +119,18 @@ class Case(Struct, frozen=True):
 
     def stopped(self, *codes: str) -> Stop | None:
         """The predicted end, when it is one of these codes."""
-        return self.stop if self.stop is not None and self.stop.code in codes else None
+        if self.stop is not None and self.stop.code in codes:
+            return self.stop
+        return None
 
     def by_stop(self, code: str, *fix: Command) -> Cause | None:
         """The cause that the end of the walk names, when it is `code`; `fix` stands in where the walk knew no
         command.
         """
         stop = self.stopped(code)
-        return None if stop is None else self.cause(stop if stop.fix else replace(stop, commands=fix))
+        if stop is None:
+            return None
+        return self.cause(stop if stop.fix else replace(stop, commands=fix))
 
     def cause(self, stop: Stop, summary: str = "", *more: Evidence) -> Cause:
         """A cause made of a predicted end, with the evidence of the model and of the taps."""
@@ -163,9 +167,9 @@ class Case(Struct, frozen=True):
         if place is None or place.interface is None or not self.probe.protocol.on_segment:
             return None
         here = {"namespace": place.namespace, "interface": place.interface, "leg": self.leg}
-        return (
-            f"{place.namespace}/{place.interface}" if lookup.find(frames(self.observations), **here) else None
-        )
+        if lookup.find(frames(self.observations), **here):
+            return f"{place.namespace}/{place.interface}"
+        return None
 
 
 def suspects_of(hops: Iterable[Hop]) -> tuple[Stop, ...]:
@@ -180,7 +184,9 @@ def _observed(source: Source, text: str, found: Iterable[object]) -> Iterator[Ev
 
 def where(hop: Hop | None) -> str:
     """A hop's place in a word: host/veth0, or the namespace alone; nothing where there is none."""
-    return "" if hop is None else "/".join(filter(None, (hop.namespace, hop.interface)))
+    if hop is None:
+        return ""
+    return "/".join(filter(None, (hop.namespace, hop.interface)))
 
 
 def source_place(case: Case) -> Place:

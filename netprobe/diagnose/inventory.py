@@ -235,4 +235,6 @@ def joined(*parts: str, by: str = " ") -> str:
 def some(parts: Sequence[str], most: int) -> str:
     """The first of the parts, and how many there are more."""
     shown = ", ".join(parts[:most])
-    return f"{shown} and {len(parts) - most} more" if len(parts) > most else shown
+    if len(parts) > most:
+        return f"{shown} and {len(parts) - most} more"
+    return shown

@@ -57,7 +57,9 @@ def known_after(known: Snapshot, fresh: Snapshot) -> Snapshot:
 def _with_rules(before: Namespace | None, each: Namespace) -> Namespace:
     """The namespace; where its rules could not be read, with those that were read before."""
     lacks = each.ruleset is None or each.ruleset.blind
-    return replace(each, ruleset=before.ruleset) if lacks and before is not None else each
+    if lacks and before is not None:
+        return replace(each, ruleset=before.ruleset)
+    return each
 
 
 def changed_since(known: Snapshot, fresh: Snapshot, report: Report) -> tuple[Difference, ...]:
@@ -167,7 +169,9 @@ def verdict(live: Live) -> Verdict:
     """All rounds as one answer: as `-c` with so many packets gives it."""
     if live.lost:
         return Verdict.INTERMITTENT if live.answered else Verdict.UNREACHABLE
-    return Verdict.REACHABLE if live.answered == live.rounds else Verdict.UNDETERMINED
+    if live.answered == live.rounds:
+        return Verdict.REACHABLE
+    return Verdict.UNDETERMINED
 
 
 def _finding(report: Report) -> tuple[Verdict, Leg | None, str, str]:

@@ -193,7 +193,8 @@ def rules_of_nat(namespace: Namespace, hook: str, address: str, *kinds: str) -> 
     for table in among(namespace.tables, family=families):
         if has(table.chains, type="nat", hook=hook):
             for chain in among(table.chains, hook=(None, hook)):
-                yield from (NatRule(table, chain, rule, hook) for rule in _of_kinds(chain.rules, kinds))
+                for rule in _of_kinds(chain.rules, kinds):
+                    yield NatRule(table, chain, rule, hook)
 
 
 def _of_kinds(rules: tuple[Rule, ...], kinds: tuple[str, ...]) -> Iterable[Rule]:
@@ -289,7 +290,9 @@ def _map_of(statement: Statement) -> str | None:
 
 def written(term: Term) -> str:
     """A key or a datum of a map, as nft writes it."""
-    return " . ".join(map(written, term.args)) if term.kind == "concat" else term.text
+    if term.kind == "concat":
+        return " . ".join(map(written, term.args))
+    return term.text
 
 
 def masquerading(namespace: Namespace, source: str, network: str | None, out: Link, first: bool) -> fixes.Fix:

@@ -19,7 +19,9 @@ def resent(probe: Probe, before: Snapshot, after: Snapshot) -> Probe:
     if after.get(name) != before.get(name) and not given:
         probe = replace(probe, source=replace(probe.source, address=None))
     moved = _moved(probe, before, after)
-    return replace(probe, destination=replace(probe.destination, address=moved)) if moved else probe
+    if moved:
+        return replace(probe, destination=replace(probe.destination, address=moved))
+    return probe
 
 
 def _moved(probe: Probe, before: Snapshot, after: Snapshot) -> str | None:

@@ -32,7 +32,8 @@ def unanswered(
         if asked and not where(answers, namespace=last.namespace, bound="in"):
             said = [f"the answer was last seen at {o.namespace}/{o.interface}" for o in answers[-1:]]
             texts = (_question(asked, wanted or ""), *said)
-            yield from (Evidence(Source.TAP, text, Confidence.OBSERVED) for text in texts)
+            for text in texts:
+                yield Evidence(Source.TAP, text, Confidence.OBSERVED)
 
 
 def _next_hop(routed: Sequence[Routed], name: str) -> str | None:

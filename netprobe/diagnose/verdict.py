@@ -32,10 +32,11 @@ def verdict_of(case: Case) -> Verdict:
     answered = {o.sequence for o in case.answers}
     if not answered:
         return Verdict.UNDETERMINED if _is_unsure(case) else Verdict.UNREACHABLE
-    if len(answered) < case.probe.count:
-        unsure = _is_deaf(case) or case.of_kind("unheard")
-        return Verdict.UNDETERMINED if unsure else Verdict.INTERMITTENT
-    return Verdict.UNREACHABLE if _all_refused(case) else Verdict.REACHABLE
+    if len(answered) >= case.probe.count:
+        return Verdict.UNREACHABLE if _all_refused(case) else Verdict.REACHABLE
+    if _is_deaf(case) or case.of_kind("unheard"):
+        return Verdict.UNDETERMINED
+    return Verdict.INTERMITTENT
 
 
 def _is_unsure(case: Case) -> bool:
@@ -188,7 +189,9 @@ def agreement_of(case: Case, verdict: Verdict) -> Agreement:
     expected = Verdict.UNREACHABLE if case.foreseen else Verdict.REACHABLE
     if verdict is expected and not _went_otherwise(case, verdict):
         return Agreement.CONFIRMED
-    return Agreement.OBSERVED_ONLY if _is_open(case) else Agreement.DISAGREE
+    if _is_open(case):
+        return Agreement.OBSERVED_ONLY
+    return Agreement.DISAGREE
 
 
 def _is_open(case: Case) -> bool:
