@@ -17,7 +17,7 @@ from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station, all_addresses, share
 from netprobe.model import Command, Link, Namespace, Object, Place, Snapshot, Stage, Stop, Vxlan
 from netprobe.model.link import name_of
-from netprobe.model.lookup import but, gathered, where
+from netprobe.model.lookup import but, gathered, has, where
 from netprobe.predict import fixes, ipv6, prefix
 from netprobe.predict.drop import link_down, lost
 
@@ -56,7 +56,7 @@ def _switched_off(loss: Loss, namespace: Namespace, link: Link) -> Iterator[Repa
     """An interface that is down though it has addresses, ports or a far end: what is used is meant to be
     up.
     """
-    addressed = bool(where(namespace.addresses_of(link), scope="global"))
+    addressed = has(namespace.addresses_of(link), scope="global")
     used = addressed or link.master is not None or link.kind == "veth" or namespace.ports(link)
     if used and not link.up:
         down = link_down(namespace.name, link, Stage.ROUTE)
@@ -67,13 +67,17 @@ def _unplugged(loss: Loss, namespace: Namespace, link: Link) -> Iterator[Repair]
     """A cable that is a port of no bridge, or of another one than its far end's addresses belong to."""
     if link.kind not in _PLUGGED or all_addresses(namespace, link):
         return
-    cable = link.kind == "veth"
-    far = far_end(loss, namespace.name, link) if cable else None
-    if (cable and far is None) or _is_at_home(loss, namespace, link, far):
+    far = _cable_end(loss, namespace.name, link)
+    unknown = link.kind == "veth" and far is None
+    if unknown or _is_at_home(loss, namespace, link, far):
         return
-    for bridge in namespace.links_of("bridge"):
-        if bridge.index != link.master:
-            yield from _plugged_into(loss, namespace, link, bridge, far)
+    for bridge in but(namespace.links_of("bridge"), index=link.master):
+        yield from _plugged_into(loss, namespace, link, bridge, far)
+
+
+def _cable_end(loss: Loss, name: str, link: Link) -> Station | None:
+    """The other end of a cable; None of any other interface."""
+    return far_end(loss, name, link) if link.kind == "veth" else None
 
 
 def _plugged_into(
@@ -93,7 +97,9 @@ def _behind(loss: Loss, far: Station | None) -> tuple[Station, ...]:
     if far is None:
         return ()
     bridge = loss.snapshot[far[0]].link(far[1].master)
-    return loss.stations(far[0], bridge) if bridge is not None else (far,)
+    if bridge is None:
+        return (far,)
+    return loss.stations(far[0], bridge)
 
 
 def _is_at_home(loss: Loss, namespace: Namespace, link: Link, far: Station | None) -> bool:
@@ -126,7 +132,7 @@ def _loose(namespace: Namespace, link: Link, bridge: Link, far: Station | None) 
 def _enslaved(loss: Loss, namespace: Namespace, link: Link, routed: Set[int | None]) -> Iterator[Repair]:
     """An interface with addresses of its own that is a port of a bridge: what comes in goes to the bridge."""
     bridge = namespace.link(link.master)
-    used = link.index in routed or where(namespace.addresses_of(link), scope="global")
+    used = link.index in routed or has(namespace.addresses_of(link), scope="global")
     if bridge is None or not used:
         return
     text = (
@@ -187,8 +193,8 @@ def _of_one_mac(loss: Loss) -> Iterator[Repair]:
 def _with_a_mac(namespace: Namespace) -> Iterator[Link]:
     """The interfaces of a namespace that are stations by a MAC of their own."""
     for link in where(namespace.links, master=None):
-        bare = link.mac in ("", _NO_MAC) or link.kind == "ipvlan"
-        if not bare and link.mac not in _of_ports(namespace, link):
+        others = ("", _NO_MAC, *_of_ports(namespace, link))
+        if link.mac not in others and link.kind != "ipvlan":
             yield link
 
 
@@ -202,7 +208,8 @@ def _unlearned(snapshot: Snapshot, mac: str) -> Snapshot:
 
 def _of_ports(namespace: Namespace, bridge: Link) -> list[str]:
     """The MACs of a bridge's ports, of which it takes one for its own; none of any other interface."""
-    return [each.mac for each in namespace.ports(bridge) if bridge.kind == "bridge"]
+    ports = namespace.ports(bridge) if bridge.kind == "bridge" else ()
+    return [each.mac for each in ports]
 
 
 def _own_mac(name: str, namespace: Namespace, link: Link) -> str:
@@ -233,7 +240,7 @@ def _other_mtu(loss: Loss, name: str, link: Link) -> int:
     """The MTU of the other end of a cable, or the longest of other hosts at the network between them; 0 of
     any other interface.
     """
-    far = far_end(loss, name, link) if link.kind == "veth" else None
+    far = _cable_end(loss, name, link)
     if far is not None:
         return far[1].mtu
     hosts = loss.stations(name, link) if name in loss.snapshot.homes and link.vxlan is None else ()
@@ -268,8 +275,9 @@ def _too_short(loss: Loss) -> Iterator[Repair]:
 
 def _lengthened(loss: Loss, name: str, link: Link, wanted: int) -> Iterator[Repair]:
     """A link made longer, and the other end of its cable where that is as short."""
-    far = far_end(loss, name, link) if link.kind == "veth" else None
-    both = [(name, link), *([far] if far is not None and far[1].mtu < wanted else [])]
+    both, far = [(name, link)], _cable_end(loss, name, link)
+    if far is not None and far[1].mtu < wanted:
+        both.append(far)
     fix = tuple(_in(there, fixes.link_set(each, "mtu", str(wanted))) for there, each in both)
     text = f"{link.name} in {name} has an MTU of {link.mtu}, where its neighbours have {wanted}"
     thing = Object("link", link.name, f"{link.name} mtu {link.mtu}")
