@@ -18,7 +18,8 @@ from .agent import Frames, Malformed, framed
 from .pulse import PULSE
 
 PATIENCE_S = 10.0  # for an answer, unless the caller has less
-SILENCE_S = 3.0  # after which a host that owes an answer is lost
+# after which a host that owes an answer is lost; over 64 kbit/s one packet of ssh takes 4 s (32 KiB)
+SILENCE_S = 5.0
 BEAT_S = 1.0  # how often a host is asked whether it is there: well within its agent's lease
 
 

@@ -69,7 +69,7 @@ def test_a_bystander_that_is_cut_off_costs_the_others_nothing(made: ExitStack) -
     assert within(2, lambda: bool(target.connection.call("take", "run", 50_000_000)["frames"]))
     target.connection.call("finish", "run")
     assert time.monotonic() - begin < GRACE_S
-    with pytest.raises(ConnectionLost, match="the connection to h1 is lost: it was silent for 3 s"):
+    with pytest.raises(ConnectionLost, match="the connection to h1 is lost: it was silent for 5 s"):
         waiting.result()
     assert time.monotonic() - begin < SILENCE_S + GRACE_S
     assert target.connection.lost == ""
@@ -91,7 +91,7 @@ def test_an_agent_that_is_frozen_is_lost_and_leaves_when_it_is_thawed(made: Exit
     one.connection.call("arm", "run", TAPS)
     os.kill(one.agent, signal.SIGSTOP)
     try:
-        assert "it was silent for 3 s" in lost(one, "clock")
+        assert "it was silent for 5 s" in lost(one, "clock")
         one.close()
     finally:
         os.kill(one.agent, signal.SIGCONT)
@@ -117,9 +117,9 @@ def test_an_agent_that_is_killed_is_lost_at_once(made: ExitStack) -> None:
 def test_over_64_kbit_a_large_answer_is_slow_and_not_lost(made: ExitStack) -> None:
     one = host(made, rate=SLOW)
     begin = time.monotonic()
-    [[code, out, _]] = one.connection.call("batch", None, [["tool", ["head", "-c", "40000", "/dev/zero"], 50_000, 5]], timeout=30)
+    [[code, out, _]] = one.connection.call("batch", None, [["tool", ["head", "-c", "60000", "/dev/zero"], 70_000, 5]], timeout=30)
     took = time.monotonic() - begin
-    assert (code, len(out)) == (0, 40_000)
+    assert (code, len(out)) == (0, 60_000)
     assert took > SILENCE_S  # silent for longer than that, if what comes did not count
     assert one.connection.call("clock")
 
@@ -189,7 +189,7 @@ def test_a_controller_that_is_killed_while_the_host_is_cut_off_leaves_nothing() 
 
 
 def test_an_agent_has_a_lease_before_it_is_asked_for_one() -> None:
-    assert 2 * SILENCE_S < LEASE_S <= 10
+    assert SILENCE_S < LEASE_S <= 10
 
 
 def test_a_host_without_root_says_what_it_may_not(made: ExitStack) -> None:

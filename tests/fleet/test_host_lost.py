@@ -8,11 +8,11 @@ import pytest
 from fleet import both_ways
 from open_labs import open_lab
 
+from netprobe.fleet.connection import SILENCE_S
 from netprobe.lab.lab import Lab
 
 pytestmark = pytest.mark.lab
 
-SILENCE_S = 3.0  # after which a connection is lost
 GRACE_S = 2.5  # on a busy machine
 
 

@@ -35,14 +35,14 @@ def below(pid: int) -> dict[int, str]:
     """The processes below one, and what they are called."""
     rows = [
         row.split(None, 2)
-        for row in subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout.splitlines()
+        for row in subprocess.run(["ps", "-ww", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout.splitlines()
     ]
     found: dict[int, str] = {}
     waiting = [pid]
     while waiting:
         parent = waiting.pop()
         for child, above, args in rows:
-            if int(above) == parent and not args.startswith("ps -eo"):
+            if int(above) == parent and not args.startswith("ps -ww"):
                 found[int(child)] = args
                 waiting.append(int(child))
     return found
@@ -183,4 +183,4 @@ def test_ctrl_c_while_one_connects_ends_at_once_and_leaves_nothing(hosts: sshd.H
         assert program.stderr.read().rstrip().endswith("KeyboardInterrupt")
         for wire in (pid for pid, args in processes.items() if "relay.py 1 " in args and is_there(pid)):
             os.kill(wire, signal.SIGKILL)  # of what is on its way it has minutes to deliver
-    assert within(GRACE_S, lambda: not any(map(is_there, processes)))
+    assert within(GRACE_S, lambda: not any(map(is_there, processes))), {pid: args for pid, args in processes.items() if is_there(pid)}
