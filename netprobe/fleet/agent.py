@@ -1366,14 +1366,10 @@ def serve_messages(handle: int, router: Any) -> None:
     """
     core = sys.modules[type(router).__module__]
     _settle()
-    lock = threading.Lock()
-
-    def send(data: bytes) -> None:
-        with lock:
-            for at in range(0, len(data), PIECE):
-                router.route(core.Message(dst_id=0, handle=handle, data=data[at : at + PIECE]))
-
-    service, frames = Answering(Agent(), send), Frames()
+    # one thread sends, and never mitogen's own, whose messages would overtake pieces of others
+    outbox: queue.Queue[bytes] = queue.Queue()
+    outbox.put(PREFACE)
+    service, frames = Answering(Agent(), outbox.put), Frames()
 
     def received(message: Any) -> None:
         try:
@@ -1386,8 +1382,10 @@ def serve_messages(handle: int, router: Any) -> None:
 
     router.add_handler(received, HANDLE, policy=core.has_parent_authority)
     core.listen(router.broker, "shutdown", end)
-    send(PREFACE)
-    threading.Event().wait()
+    while True:
+        data = outbox.get()
+        for at in range(0, len(data), PIECE):
+            router.route(core.Message(dst_id=0, handle=handle, data=data[at : at + PIECE]))
 
 
 serve_messages.mitogen_takes_router = True  # type: ignore[attr-defined]

@@ -76,6 +76,15 @@ def test_answers_and_questions_of_many_pieces_do_not_mix(host: AgentConnection) 
     assert failed == []
 
 
+def test_the_clock_is_told_between_two_answers_and_not_within_one(host: AgentConnection) -> None:
+    large = ["tool", ["head", "-c", str(100 * PIECE), "/dev/zero"], 1 << 20, 20]
+    for _ in range(20):
+        waiting = [host.begin("batch", None, [large]) for _ in range(4)]
+        while any(not each._done.is_set() for each in waiting):
+            assert host.call("clock") > 1 << 60
+        assert [len(each.result()[0][1]) for each in waiting] == [100 * PIECE] * 4
+
+
 def test_only_the_agents_file_is_sent_and_nothing_of_the_package(host: AgentConnection) -> None:
     pid = host.call("hello")["pid"]
     opened = subprocess.run(["ls", "-l", f"/proc/{pid}/fd", f"/proc/{pid}/cwd"], capture_output=True, text=True, check=True).stdout
