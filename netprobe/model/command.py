@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from itertools import chain
+from functools import partial
+from itertools import chain, takewhile
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -122,7 +123,9 @@ def line(command: Command, here: str | None = None, ascii: bool = False) -> str:
 def _line(command: Command, here: str | None, ascii: bool, whole: bool) -> Line:
     before = _before(command, whole)
     way, inner = way_of(command.enter or ())
-    typed = joined((*way, *_for_two(way, (*inner, *command.words), ascii)), ascii)
+    words: Iterable[str] = (*inner, *command.words)
+    words = map(partial(_for_there, ascii=ascii), words) if way else words
+    typed = joined((*way, *words), ascii)
     return Line(before + typed, _remark(command, here, ascii), not before)
 
 
@@ -147,21 +150,28 @@ def way_of(enter: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The words before a command, taken apart: `ssh`, its options and the host, none where it is this
     machine; and those that are read on the host. Each option has a value: so hosts are reached here.
     """
-    if enter[:1] != ("ssh",):
-        return (), enter
-    host = next((at for at in range(1, len(enter), 2) if not enter[at].startswith("-")), len(enter))
-    return enter[: host + 1], enter[host + 1 :]
+    is_far = enter[:1] == ("ssh",)
+    options = list(takewhile(_is_option, enter[1::2]))
+    end = is_far * (2 + 2 * len(options))
+    return enter[:end], enter[end:]
 
 
-def _for_two(way: tuple[str, ...], words: tuple[str, ...], ascii: bool) -> tuple[str, ...]:
-    """Words that a shell behind `way` reads after the one that the line is pasted into: ssh(1) joins them
-    with blanks.
+def _is_option(word: str) -> bool:
+    return word.startswith("-")
+
+
+def _for_there(word: str, ascii: bool) -> str:
+    """A word that a shell on a host reads after the one that the line is pasted into: ssh(1) joins such words
+    with blanks, and one that a shell here does not know to be quoted would part the word there.
     """
-    if not way:
-        return words
-    read_there = (quoted(word, ascii) for word in words)
-    # a blank that a shell here does not know to be quoted would part the word there
-    return tuple(word.replace(" ", r"\040") if word.startswith("$") else word for word in read_there)
+    return _BY_NUMBERS.sub(_without_blanks, quoted(word, ascii))
+
+
+_BY_NUMBERS = re.compile(r"\$'.*'")
+
+
+def _without_blanks(quoted_word: re.Match[str]) -> str:
+    return quoted_word[0].replace(" ", r"\040")
 
 
 def joined(words: Iterable[str], ascii: bool = False) -> str:
