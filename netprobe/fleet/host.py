@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache
@@ -61,7 +62,8 @@ class Host(Machine):
     as the connection is not. Every name of the host has the prefix `name:` in what comes from here, and none
     in what is asked.
 
-    Raises CannotLook where no agent answers over `connection`, or one of another processor.
+    Threads take turns: one that was given up as late may still be at it. Raises CannotLook where no agent
+    answers over `connection`.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Host(Machine):
         way: tuple[str, ...] | None = None,
     ) -> None:
         self.name = name
+        self._turn = threading.RLock()
         self._questions = Questions(name, connection)
         self._there = HostDirectory(self._questions, exclude, way)
         super().__init__(crafter=crafter, directory=self._there)
@@ -91,7 +94,7 @@ class Host(Machine):
 
     def resolve(self, text: str, inside: Endpoint | None = None, version: int | None = None) -> Endpoint:
         """The endpoint that `text` names on this host; of an address the namespace that has it."""
-        with self._understood():
+        with self._turn, self._understood():
             found = super().resolve(text, inside, version)
         if found.namespace is None and found.address is not None and found.host_name is None:
             found = replace(found, namespace=self._holder(found.address, text))
@@ -154,6 +157,14 @@ class Host(Machine):
         """Ask for what is known to be asked for `needs`, in namespaces that are open, and do not wait for the
         answers: `read` does, and says why there are none.
         """
+        if not self._turn.acquire(blocking=False):
+            return
+        try:
+            self._ask_ahead(needs)
+        finally:
+            self._turn.release()
+
+    def _ask_ahead(self, needs: Iterable[Need]) -> None:
         asked: dict[str, dict[Request, Request]] = {}
         for need in needs:
             if isinstance(need, ReadNamespace):
@@ -171,8 +182,9 @@ class Host(Machine):
         """
         together = [need for need in needs if isinstance(need, REPEATABLE)]
         rest = [need for need in needs if not isinstance(need, REPEATABLE)]
-        for some, read in ((together, self._read_together), (rest, super().read)):
-            snapshot = self._read_somehow(snapshot, some, read) if some else snapshot
+        with self._turn:
+            for some, read in ((together, self._read_together), (rest, super().read)):
+                snapshot = self._read_somehow(snapshot, some, read) if some else snapshot
         return snapshot
 
     def _read_together(self, snapshot: Snapshot, needs: Sequence[Need]) -> Snapshot:
@@ -203,7 +215,7 @@ class Host(Machine):
     def _at_the_network(self, sought: str) -> FoundWire:
         """By which interfaces this host takes up what comes from others for an address or a MAC."""
         try:
-            if self._standing is None:
+            if self._standing is None:  # read in the turn that `read` has
                 name, place = self.home, self._handle(self.home)
                 self._standing = self._questions.rehearsed(lambda: namespace.read_standing(name, place))
         except (NetprobeError, OSError) as error:
@@ -225,8 +237,8 @@ class Host(Machine):
 
     def spaces(self) -> tuple[Space, ...]:
         """Every namespace of the host that can be seen, with its interfaces and the far ends of its veths."""
-        self._forget()
-        with for_want_of_resources(), self._understood():
+        with self._turn, for_want_of_resources(), self._understood():
+            self._forget()
             return self._questions.rehearsed(lambda: list_spaces(self._directory))
 
     def wiring(self) -> MachineReading:
