@@ -275,13 +275,14 @@ def read_file(path: str, limit: int) -> bytes:
             raise _refusal(errno.EINVAL, "not a regular file")
         with _opened(fd) as opened:
             pieces: List[bytes] = []
-            left = min(limit, LARGEST) + 1
+            # of a file of /proc/sys the kernel clears as much memory as is asked for (proc_sys_call_handler)
+            left, size = min(limit, LARGEST) + 1, 1 << 12
             while left > 0:
-                piece = os.read(opened, min(left, 1 << 20))
+                piece = os.read(opened, min(left, size))
                 if not piece:
                     return b"".join(pieces)
                 pieces.append(piece)
-                left -= len(piece)
+                left, size = left - len(piece), 1 << 16 if len(piece) == size else size
     raise _refusal(errno.EFBIG, "larger than %d bytes" % limit)
 
 
