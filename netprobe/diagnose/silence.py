@@ -4,21 +4,22 @@ the network between the hosts answers. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
-from netprobe.model import ARP_REQUEST, FoundWire, Observation, Snapshot
-from netprobe.model.lookup import where
+from netprobe.model import FoundWire, Observation, Snapshot
+from netprobe.model.link import name_of
+from netprobe.model.lookup import among, where
+from netprobe.predict import hosts
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
+from netprobe.predict.view import Ground
 
 from .correlate import frames, is_neighbour
 
-_SOLICITATION, _ANSWERS = (
-    135,
-    (2, 136),
-)  # of ICMPv6; the operations of ARP and the types of ICMPv6 that answer
+# the operations of ARP, and the types of ICMPv6
+_QUESTIONS, _ANSWERS = (1, 135), (2, 136)
 
 
 def heard(
@@ -37,13 +38,36 @@ def heard(
 
 
 def _silent(snapshot: Snapshot, seen: Sequence[Observation]) -> tuple[str, ...]:
-    """The addresses that a host has asked for by an interface of its own, and got no answer there."""
-    asked: dict[str, None] = {}
+    """The addresses that a host has asked for by an interface of its own, and got no answer there. Of a
+    neighbour on both sides it is the question that was lost.
+    """
     of_hosts = [each for each in filter(is_neighbour, frames(seen)) if each.namespace in snapshot.homes]
-    answered = {each.flow.src for each in where(of_hosts, bound="in") if each.flow is not None
-                and each.flow.icmp_type in _ANSWERS}  # fmt: skip
-    for each in where(of_hosts, bound="out"):
-        asks = each.flow is not None and each.flow.icmp_type in (ARP_REQUEST, _SOLICITATION)
-        if each.flow is not None and asks and each.flow.outer is None:
-            asked[each.flow.dst] = None
-    return tuple(address for address in asked if address not in answered)
+    asked = [each for each in where(of_hosts, bound="out") if _is(each, _QUESTIONS)]
+    answered = {each.flow.src for each in where(of_hosts, bound="in") if each.flow and _is(each, _ANSWERS)}
+    wanted = {(each.namespace, each.interface or "", each.flow.dst) for each in asked if each.flow}
+    wanted |= {*_in_vain(snapshot)}
+    return tuple(
+        address for name, link, address in sorted(wanted)
+        if address not in answered and not _is_beside(snapshot, name, link, address)
+    )  # fmt: skip
+
+
+def _in_vain(snapshot: Snapshot) -> Iterator[tuple[str, str, str]]:
+    """Who was asked for already, and has not answered: the kernel asks once a second, and not for each
+    packet.
+    """
+    for home in filter(None, map(snapshot.get, snapshot.homes)):
+        for entry in among(home.neighbours, state=("incomplete", "failed")):
+            yield home.name, name_of(home.link(entry.index), ""), entry.address
+
+
+def _is(seen: Observation, types: tuple[int, int]) -> bool:
+    """Whether a frame is a question, or an answer, between hosts and in no tunnel."""
+    return seen.flow is not None and seen.flow.outer is None and seen.flow.icmp_type in types
+
+
+def _is_beside(snapshot: Snapshot, asking: str, interface: str, address: str) -> bool:
+    """Whether a host has an address, and each of the two takes the other for a neighbour."""
+    link, ground = snapshot.at(asking).link_named(interface), Ground(snapshot, ask=False)
+    near = hosts.hearing(ground, asking, link, mutual=True) if link is not None else ()
+    return any(snapshot[name].address(address) is not None for name, _ in near)

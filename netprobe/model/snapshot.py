@@ -152,15 +152,19 @@ class Snapshot(Struct, frozen=True):
     def __contains__(self, name: object) -> bool:
         return name in self.namespaces
 
-    def host_of(self, name: str | None) -> str | None:
+    def host_of(self, name: str) -> str | None:
         """The namespace in which the host stands whose prefix a name bears; None where that is not known."""
-        prefix = (name or "").partition(":")[0]
-        named = (home for home in self.homes if home.partition(":")[0] == prefix)
-        return next(named, next((home for home in self.homes if ":" not in home), None))
+        known = {_prefix(home): home for home in self.homes}
+        return known.get(_prefix(name), known.get(""))
 
     def with_namespace(self, namespace: Namespace) -> Snapshot:
         """This snapshot with `namespace` put in (or in the place of the one with its name)."""
         return replace(self, namespaces={**self.namespaces, namespace.name: namespace})
+
+
+def _prefix(name: str) -> str:
+    """What stands before the first colon; nothing where there is none."""
+    return "".join(name.split(":", 1)[:-1])
 
 
 STARTED_IN = "host"  # what the namespace in which netprobe was started is called

@@ -4,12 +4,13 @@ there for an address or a MAC of its own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from itertools import chain
 
 from msgspec import Struct
 
-from .link import Link, kind_of
+from .link import Link
 from .lookup import among, where
 from .namespace import Namespace
 
@@ -54,31 +55,42 @@ class Uplinks(Struct, frozen=True):
 
     def below(self, link: Link) -> tuple[Link, ...]:
         """Those that an interface stands on; itself where it is one."""
-        return _BELOW.get(link.kind, Uplinks._itself)(self, link)
+        return _BELOW.get(link.kind, Uplinks._nothing)(self, link)
 
     def _lower(self, link: Link) -> tuple[Link, ...]:
         """Of a device that stands on one of the same namespace."""
-        is_here = link.link is not None and link.link.nsid is None
-        lower = self.namespace.link(link.link.index) if link.link is not None and is_here else None
-        return self._below_all(filter(None, [lower]))
+        lower = where(filter(None, [link.link]), nsid=None)
+        return self._below_all(filter(None, (self.namespace.link(each.index) for each in lower)))
 
     def _ports(self, bridge: Link) -> tuple[Link, ...]:
         """Of a bridge: its cables, or what stands on one."""
         ports = self.namespace.ports(bridge)
         return self._below_all(among(ports, kind=(*CABLES, *_STANDING)) or where(ports, kind="veth"))
 
+    def _veth(self, link: Link) -> tuple[Link, ...]:
+        """A veth is one where its other end cannot be seen."""
+        return self._itself(link) if self.is_loose(link) else ()
+
     def _itself(self, link: Link) -> tuple[Link, ...]:
         """Of a cable; of one of several that are used as one, these."""
-        if link.kind not in CABLES and not (link.kind == "veth" and self.is_loose(link)):
-            return ()
-        master = self.namespace.link(link.master)
-        return (master,) if master is not None and kind_of(master) in SEVERAL else (link,)
+        masters = filter(None, [self.namespace.link(link.master)])
+        return among(masters, kind=SEVERAL) or (link,)
+
+    def _nothing(self, _: Link) -> tuple[Link, ...]:
+        """What leads nowhere: an address on it is taken up elsewhere."""
+        return ()
 
 
 _STANDING = ("vlan", "macvlan", "ipvlan", "macsec")
-_BELOW = {**dict.fromkeys(_STANDING, Uplinks._lower), "bridge": Uplinks._ports}
+_BELOW = {
+    **dict.fromkeys(_STANDING, Uplinks._lower),
+    **dict.fromkeys(CABLES, Uplinks._itself),
+    "bridge": Uplinks._ports,
+    "veth": Uplinks._veth,
+}
+_MAC = re.compile("[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 
 def is_mac(sought: str) -> bool:
     """Whether it is a MAC address as the kernel's tools write one, and no IP address."""
-    return len(sought) == 17 and sought.count(":") == 5 and "::" not in sought
+    return _MAC.fullmatch(sought) is not None

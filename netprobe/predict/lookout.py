@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
+from operator import attrgetter
 
 from netprobe.model import End, Flow, Link, Namespace, Probe, RouteQuery, Snapshot, Watch
 from netprobe.model.lookup import grouped
@@ -76,9 +77,13 @@ def _addresses(snapshot: Snapshot, prediction: Prediction) -> tuple[str, ...]:
     for namespace, link in _interfaces(snapshot, prediction):
         found += _addressed(namespace, link)
         found += _addressed(namespace, namespace.link(link.master))  # of the bridge whose port it is, too
-    for home in filter(None, map(snapshot.get, snapshot.homes)):  # what their tunnels may send to
-        found += (*(entry.remote for entry in home.fdb), *sorted(filter(None, home.gateways)))
+    found += chain.from_iterable(map(_of_a_host, filter(None, map(snapshot.get, snapshot.homes))))
     return _most(address.partition("%")[0] for address in filter(None, found))
+
+
+def _of_a_host(home: Namespace) -> tuple[str | None, ...]:
+    """Whom a host may ask for on behalf of its tunnels: their other ends, and its gateways."""
+    return (*map(attrgetter("remote"), home.fdb), *sorted(filter(None, home.gateways)))
 
 
 def _next_hops(snapshot: Snapshot, prediction: Prediction) -> Iterator[str | None]:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
-from itertools import chain
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,9 +16,8 @@ from netprobe.model import (
     ConntrackEntry,
     FindMacvlans,
     FindPeer,
-    FindWire,
     Flow,
-    InterfaceAddress,
+    FoundWire,
     Leg,
     Link,
     LinkRef,
@@ -36,11 +34,9 @@ from netprobe.model import (
 )
 from netprobe.model.behind import seen_behind
 from netprobe.model.lookup import indexed
-from netprobe.model.uplinks import Uplinks
 from netprobe.rules.packet import HookPacket
 from netprobe.rules.ruling import Ruling
 
-from . import prefix
 from .unread import Unread, guarded
 
 # what rules said, and in which state of their namespace
@@ -225,7 +221,7 @@ class Ground:
         the port's ifindex; asks for all of them together.
         """
         seen, lacking, why = indexed(seen_behind, ports, self.snapshot.peers, self.snapshot.behind, of=name)
-        self._lacks(lacking)
+        self.lacks(lacking)
         if why is not None:
             raise Unread(name, "stations behind the ports of a bridge", why, Stage.BRIDGE)
         return seen
@@ -242,9 +238,9 @@ class Ground:
                 needs |= dict.fromkeys(lacking.needs)
             except Unread:
                 continue  # which is said where it is looked at
-        self._lacks(needs)
+        self.lacks(needs)
 
-    def _lacks(self, needs: Iterable[Need]) -> None:
+    def lacks(self, needs: Iterable[Need]) -> None:
         """Asks for what is lacking, if anything is."""
         lacking = tuple(needs)
         if lacking:
@@ -259,44 +255,13 @@ class Ground:
             raise Unread(name, f"namespace called nsid {nsid}", found.why, Stage.TRANSMIT)
         return found.peer
 
-    def at_the_network(self, sought: str) -> tuple[tuple[str, Link], ...]:
-        """By which interfaces the hosts take up what comes over the network between them for an address or a
-        MAC. Asks for those that have it, unless one that was read does. Raises Unread where none has it of
-        those that could be asked.
-        """
-        homes = self.snapshot.homes
-        read = tuple(filter(self.snapshot.__contains__, homes))
-        known = tuple((name, link) for name in read for link in self._uplinks(name).of(sought))
-        found = self._wires.get(sought)
-        if found is None:
-            self._lacks([] if known or read == homes else [FindWire(sought)])
-            return known
-        self._lacks(ReadNamespace(name) for name, _ in found.ends if name not in read)
-        if found.why is not None and not known:
-            raise Unread("the hosts", f"interface with {sought}", found.why, Stage.TRANSMIT)
-        return known
-
-    def heard_at_the_network(self, name: str) -> tuple[tuple[str, Link], ...]:
-        """The uplinks of hosts that were read by which they hear what namespace `name` says to everybody: of
-        a network that it has addresses of, too.
-        """
-        own = self.namespace(name).addresses
-        read = filter(self.snapshot.__contains__, self.snapshot.homes)
-        places = ((each, link) for each in read if each != name for link in self._uplinks(each).all())
-        return tuple(place for place in places if self._is_near(place, own))
-
-    def _is_near(self, place: tuple[str, Link], own: Iterable[InterfaceAddress]) -> bool:
-        there = self.snapshot[place[0]]
-        on = (place[1], *filter(None, [there.link(place[1].master)]))
-        theirs = chain.from_iterable(map(there.addresses_of, on))
-        return any(prefix.neighbours_of(each.address, own) for each in theirs)
+    def wire(self, sought: str) -> FoundWire | None:
+        """What the hosts have said of an address or a MAC at the network between them."""
+        return self._wires.get(sought)
 
     def is_silent(self, address: str) -> bool:
         """Whether it is known that nobody answers for an address at the network between the hosts."""
         return address in self._silent
-
-    def _uplinks(self, name: str) -> Uplinks:
-        return Uplinks(self.snapshot[name], lambda link: self.beyond(name, link.link) is None)
 
     def underlay(self, name: str, link: Link) -> str | None:
         """The namespace in which a tunnel device of namespace `name` sends and receives its packets: the one
@@ -329,7 +294,7 @@ class Ground:
         if found is not None and found.why is not None:
             raise Unread(name, f"macvlans on {link.name}", found.why, Stage.TRANSMIT)
         names = self.snapshot.namespaces if found is None else found.names
-        self._lacks(ReadNamespace(each) for each in names if each not in self.snapshot)
+        self.lacks(ReadNamespace(each) for each in names if each not in self.snapshot)
         above = (place for place in self.on_index(link.index) if place[0] in names)
         return tuple(place for place in above if self._is_macvlan_on(place, (name, link)))
 
@@ -340,7 +305,7 @@ class Ground:
         """Ask together for the macvlans that stand on these interfaces, unless that is known."""
         asked = dict.fromkeys((name, link.index) for name, link in parents)
         if self.ask:
-            self._lacks(FindMacvlans(*parent) for parent in asked if parent not in self._macvlans)
+            self.lacks(FindMacvlans(*parent) for parent in asked if parent not in self._macvlans)
 
     def on_index(self, index: int) -> Iterator[tuple[str, Link]]:
         """The devices in the namespaces read so far that stand on an ifindex, in whichever namespace that is:
@@ -375,7 +340,7 @@ class Ground:
         known = (each for each in self.snapshot.connections if (each.namespace, each.flow) == (name, flow))
         found = next(known, None)
         if found is None:
-            self._lacks([AskConnection(name, flow)] if self.ask else [])
+            self.lacks([AskConnection(name, flow)] if self.ask else [])
             return ()
         if found.why is not None:
             raise Unread(name, "tracked connections", found.why, Stage.PREROUTING)

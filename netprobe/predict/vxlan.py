@@ -31,6 +31,7 @@ from netprobe.model.lookup import gathered
 from . import fib, prefix
 from .drop import Finish, link_down, lost
 from .fixes import REMOTE, link_set
+from .hosts import having
 from .outcome import BROADCAST, Branch, Crossing, Ways, is_group
 from .trace import Gone, Trail
 from .ttl import ORDINARY, life
@@ -129,7 +130,7 @@ def _carry(
         return tuple(b.behind(*hops) for b in _unpack(ground, sender, packet, trail))
     if finish.end is End.EXIT:
         return (Branch(packet, exit=(name, link), hops=hops, below=trail.left),)
-    return (Branch(packet, hops=hops, stop=_blame(name, link, entry, finish.stop) if finish.stop else None),)
+    return (Branch(packet, hops=hops, stop=finish.stop and _blame(ground, name, link, entry, finish.stop)),)
 
 
 def without_source(home: Namespace, name: str, link: Link) -> Stop | None:
@@ -249,7 +250,7 @@ def _mismatch(ground: Ground, sender: tuple[str, Link, Vxlan], there: str, port_
     )
 
 
-def _blame(name: str, link: Link, entry: FdbEntry, stop: Stop) -> Stop:
+def _blame(ground: Ground, name: str, link: Link, entry: FdbEntry, stop: Stop) -> Stop:
     """An outer packet whose remote nobody answers for is the tunnel's wrong remote, not the neighbour's
     fault.
     """
@@ -257,14 +258,20 @@ def _blame(name: str, link: Link, entry: FdbEntry, stop: Stop) -> Stop:
         return _short_lived(name, link, link.vxlan, stop)
     if stop.code not in ("neigh-no-answer", "no-route", "route-wrong-nexthop"):
         return stop
-    if stop.code == "neigh-no-answer" and not stop.thing.id.startswith(f"{entry.remote} "):
-        return stop  # a router on the way to it
+    other = stop.code == "neigh-no-answer" and not stop.thing.id.startswith(f"{entry.remote} ")
+    if other or _is_of_a_host(ground, entry.remote):  # a router on the way to it
+        return stop
     how = "append" if entry.mac == _ANY else "replace"
     id = f"{entry.mac} dev {link.name} dst {entry.remote}"
     text = f"{link.name} sends to the tunnel end {entry.remote}, which is not there: {stop.text}"
     return lost("vxlan-remote-wrong", name, link, Stage.ENCAPSULATE, text,
                 object=Object("fdb-entry", id, id),
                 fix=(_tunnel_end(how, entry.mac, link),))  # fmt: skip
+
+
+def _is_of_a_host(ground: Ground, remote: str | None) -> bool:
+    """Whether one of the hosts has the address of a tunnel end."""
+    return remote is not None and bool(ground.snapshot.homes and having(ground, remote))
 
 
 def _short_lived(name: str, link: Link, vxlan: Vxlan, stop: Stop) -> Stop:

@@ -29,7 +29,7 @@ from netprobe.model import (
     Stop,
 )
 from netprobe.model.lookup import find, where
-from netprobe.predict import fib, prefix
+from netprobe.predict import fib, hosts, prefix
 from netprobe.predict.drop import Unread
 from netprobe.predict.peers import mutual
 from netprobe.predict.prediction import Prediction
@@ -315,7 +315,7 @@ class Loss(Struct, frozen=True, dict=True):
         if not self.snapshot.homes or self.goal in self.owned:
             return
         try:
-            self._ground.at_the_network(self.goal)
+            hosts.having(self._ground, self.goal)
         except Lacking as lacking:
             self.needs.update(dict.fromkeys(lacking.needs))
         except Unread:
