@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
+from fleet.beyond import published, routed
 from fleet.pretend import answer
 from open_labs import open_lab
 
@@ -66,6 +68,10 @@ BROKEN = {
     "translated where it comes in": Broken(
         ("h2:host iptables -w -t nat -A PREROUTING -i eth0 -p udp --dport 4789 -j DNAT --to-destination 192.168.77.99",),
         "dnat-dead-target", "h2:host", "iptables nat PREROUTING 1"),
+    "MTU of the underlay where it leaves": Broken(("h1:host ip link set eth0 mtu 1400",), "mtu-exceeded", "h1:host", "eth0", size=1400),
+    "address that a tunnel ends at": Broken(
+        ("h2:host ip addr del 192.168.77.12/24 dev eth0", "h2:host ip addr add 192.168.77.112/24 dev eth0"),
+        "addr-missing", "h2:host", "192.168.77.12/24 dev eth0"),
     "far bridge": Broken(("h2:host ip link set vxlan100 nomaster",), "port-not-in-bridge", "h2:host", "vxlan100"),
     "far bridge off": Broken(("h2:host ip link set br0 down",), "link-admin-down", "h2:host", "br0"),
     "far tunnel off": Broken(("h2:host ip link set vxlan100 down",), "link-admin-down", "h2:host", "vxlan100"),
@@ -127,6 +133,74 @@ def test_it_is_named_at_its_host_and_mended(lab: Lab, name: str) -> None:
         for line in found[1].causes[0].fix:
             lab.run(["sh", "-c", line])
         assert answers(lab, broken.size)
+
+
+PORT = "192.168.77.12:8080"
+PUBLISHED = {
+    "the wrong container": Broken(
+        ("h2:host iptables -w -t nat -R PREROUTING 1 -p tcp --dport 8080 -j DNAT --to-destination 172.18.0.9:80",),
+        "dnat-dead-target", "h2:host", "iptables nat PREROUTING 1"),
+    "nothing forwarded": Broken(("h2:host sysctl -w net.ipv4.ip_forward=0",), "forwarding-off", "h2:host", "net.ipv4.ip_forward"),
+    "filtered where it is forwarded": Broken(("h2:host iptables -w -A FORWARD -d 172.18.0.2 -j DROP",), "filtered-by-rule", "h2:host",
+                                             "iptables filter FORWARD 1"),
+    "no way back": Broken(("h2:red ip route del default",), "no-route", "h2:red", "192.168.77.11", "reply"),
+    "no translation": Broken(("h1:host iptables -w -t nat -F POSTROUTING",), "nat-missing", "h1:host", "iptables nat POSTROUTING", "reply"),
+    "no port": Broken(("h2:host iptables -w -t nat -D PREROUTING 1",), "port-closed", "h2:host", f"tcp {PORT}", mends=False),
+    "another prefix": Broken(("h1:host ip addr del 192.168.77.11/24 dev eth0", "h1:host ip addr add 192.168.77.11/30 dev eth0"),
+                             "addr-wrong-prefix", "h1:host", "192.168.77.11/30 dev eth0"),
+    "cut": Broken(("wire ip link set h2 nomaster",), "lost-between-hosts", "h1:host", "h1:host/eth0 - h2:host/eth0", mends=False,
+                  foreseen=False),
+}  # fmt: skip
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_published_port(name: str) -> None:
+    broken = PUBLISHED[name]
+    connects = [sys.executable, "-c", "import socket; socket.create_connection(('192.168.77.12', 8080), 1.5)"]
+    with open_lab("root", published()) as lab:
+
+        def works() -> bool:
+            return lab.run(connects, namespace="h1:red", check=False).returncode == 0
+
+        assert works()
+        assert answer(lab, "h1:red", PORT, protocol="tcp").report.verdict is Verdict.REACHABLE
+        does(lab, *broken.steps)
+        found = [
+            answer(lab, "h1:red", PORT, command=command, send=command != "why", protocol="tcp", timeout_ns=400_000_000).report
+            for command in ("why", "trace")
+        ]
+        assert not works()
+        for report in found if broken.foreseen else found[1:]:
+            cause = report.causes[0]
+            assert (cause.code, cause.place.namespace, cause.object and cause.object.id) == (broken.code, broken.where, broken.object)
+            assert str(report.direction) == broken.direction
+        for line in found[1].causes[0].fix if broken.mends else ():
+            lab.run(["sh", "-c", line])
+        assert works() is broken.mends
+
+
+ROUTED = {
+    "gateway": Broken(("h1:host ip route replace default via 10.1.0.9",), "neigh-no-answer", "h1:host", "10.1.0.9 dev eth0"),
+    "no gateway": Broken(("h1:host ip route del default",), "no-route", "h1:host", "10.2.0.11"),
+    "no way back": Broken(("h2:host ip route del default",), "no-route", "h2:host", "10.1.0.11", "reply"),
+    "filtered": Broken((f"h2:host {drop('INPUT')}",), "filtered-by-rule", "h2:host", "iptables filter INPUT 1"),
+    "a router that is off": Broken(("wire sysctl -w net.ipv4.ip_forward=0",), "lost-between-hosts", "h1:host",
+                                   "h1:host/eth0 - h2:host/eth0"),
+}  # fmt: skip
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", ROUTED)
+def test_an_underlay_that_is_routed_by_who_nobody_sees(name: str) -> None:
+    broken = ROUTED[name]
+    with open_lab("root", routed()) as lab:
+        assert answer(lab, "h1:red", "h2:red").report.verdict is Verdict.REACHABLE
+        does(lab, *broken.steps)
+        report = answer(lab, "h1:red", "h2:red", timeout_ns=1_000_000_000).report
+        cause = report.causes[0]
+        assert (cause.code, cause.place.namespace, cause.object and cause.object.id) == (broken.code, broken.where, broken.object)
+        assert str(report.direction) == broken.direction
 
 
 def test_a_way_that_is_free(lab: Lab) -> None:
