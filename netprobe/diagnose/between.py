@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from netprobe.model import Flow, Leg, Object, Observation, Place, Stage, Stop
 from netprobe.model.lookup import among, but, where
+from netprobe.predict.drop import Unread
 
 from .correlate import frames, is_neighbour
 from .evidence import Case
@@ -26,7 +27,10 @@ def lost(case: Case) -> Stop | None:
     if missed is None or not case.snapshot.homes:
         return None
     if last is None or (last.bound, missed.bound) != ("out", "in"):
-        return _with_a_question(case, leg)
+        try:
+            return _with_a_question(case, leg)
+        except Unread:  # who has the address
+            return None
     hosts = [case.snapshot.host_of(hop.namespace) for hop in (last, missed)]
     if None in hosts or hosts[0] == hosts[1]:
         return None

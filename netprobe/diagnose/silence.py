@@ -9,12 +9,11 @@ from collections.abc import Iterator, Sequence
 from msgspec.structs import replace
 
 from netprobe.model import FoundWire, Observation, Snapshot
-from netprobe.model.link import name_of
 from netprobe.model.lookup import among, where
-from netprobe.predict import hosts
+from netprobe.predict import prefix
+from netprobe.predict.drop import Unread
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
-from netprobe.predict.view import Ground
 
 from .correlate import frames, is_neighbour
 
@@ -28,7 +27,10 @@ def heard(
     """The configuration with what was heard of who is not there, and the walk over it; None where that tells
     nothing new, as on one machine.
     """
-    silent = _silent(snapshot, seen) if snapshot.homes else ()
+    try:
+        silent = _silent(snapshot, seen) if snapshot.homes else ()
+    except Unread:  # which is said where the walk comes to it
+        silent = ()
     if not silent:
         return None
     found = (FoundWire(address, silent=True) for address in silent)
@@ -44,21 +46,18 @@ def _silent(snapshot: Snapshot, seen: Sequence[Observation]) -> tuple[str, ...]:
     of_hosts = [each for each in filter(is_neighbour, frames(seen)) if each.namespace in snapshot.homes]
     asked = [each for each in where(of_hosts, bound="out") if _is(each, _QUESTIONS)]
     answered = {each.flow.src for each in where(of_hosts, bound="in") if each.flow and _is(each, _ANSWERS)}
-    wanted = {(each.namespace, each.interface or "", each.flow.dst) for each in asked if each.flow}
-    wanted |= {*_in_vain(snapshot)}
-    return tuple(
-        address for name, link, address in sorted(wanted)
-        if address not in answered and not _is_beside(snapshot, name, link, address)
-    )  # fmt: skip
+    wanted = {(each.namespace, each.flow.dst) for each in asked if each.flow} | {*_in_vain(snapshot)}
+    unheard = [each for each in sorted(wanted) if each[1] not in answered]
+    return tuple(address for name, address in unheard if not _is_beside(snapshot, name, address))
 
 
-def _in_vain(snapshot: Snapshot) -> Iterator[tuple[str, str, str]]:
+def _in_vain(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
     """Who was asked for already, and has not answered: the kernel asks once a second, and not for each
     packet.
     """
     for home in filter(None, map(snapshot.get, snapshot.homes)):
         for entry in among(home.neighbours, state=("incomplete", "failed")):
-            yield home.name, name_of(home.link(entry.index), ""), entry.address
+            yield home.name, entry.address
 
 
 def _is(seen: Observation, types: tuple[int, int]) -> bool:
@@ -66,8 +65,8 @@ def _is(seen: Observation, types: tuple[int, int]) -> bool:
     return seen.flow is not None and seen.flow.outer is None and seen.flow.icmp_type in types
 
 
-def _is_beside(snapshot: Snapshot, asking: str, interface: str, address: str) -> bool:
+def _is_beside(snapshot: Snapshot, asking: str, address: str) -> bool:
     """Whether a host has an address, and each of the two takes the other for a neighbour."""
-    link, ground = snapshot.at(asking).link_named(interface), Ground(snapshot, ask=False)
-    near = hosts.hearing(ground, asking, link, mutual=True) if link is not None else ()
-    return any(snapshot[name].address(address) is not None for name, _ in near)
+    own = prefix.neighbours_of(address, where(snapshot.at(asking).addresses, scope="global"))
+    theirs = filter(None, (home.address(address) for home in map(snapshot.at, snapshot.homes)))
+    return any(prefix.neighbours_of(each.address, [other]) for other in theirs for each in own)

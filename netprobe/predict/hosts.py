@@ -35,14 +35,13 @@ def having(ground: Ground, sought: str) -> tuple[Place, ...]:
     return known
 
 
-def hearing(ground: Ground, name: str, link: Link, mutual: bool = False) -> tuple[Place, ...]:
+def hearing(ground: Ground, name: str, link: Link) -> tuple[Place, ...]:
     """The uplinks of hosts that were read by which they may hear what `link` of namespace `name` says to
-    everybody: one takes the other for a neighbour, or (`mutual`) each does.
+    everybody: one of the two takes the other for a neighbour.
     """
     others = sorted({*_read(ground)} - {name})
     ends = chain.from_iterable(map(partial(_all, ground), others))
-    nearness = partial(_nearness, ground, (name, link))
-    return tuple(filter(lambda end: nearness(end) > mutual, ends))
+    return tuple(filter(partial(_are_near, ground, (name, link)), ends))
 
 
 def _read(ground: Ground) -> tuple[str, ...]:
@@ -69,10 +68,10 @@ def _is_loose(ground: Ground, name: str, link: Link) -> bool:
     return ground.beyond(name, link.link) is None
 
 
-def _nearness(ground: Ground, one: Place, other: Place) -> int:
-    """How many of two interfaces have an address that takes the other's for a neighbour, at most."""
+def _are_near(ground: Ground, one: Place, other: Place) -> bool:
+    """Whether an address of one of two interfaces is of a network of the other."""
     pairs = product(_addresses_at(ground, one), _addresses_at(ground, other))
-    return max(starmap(_neighbourly, pairs), default=0)
+    return any(starmap(_neighbourly, pairs))
 
 
 def _addresses_at(ground: Ground, place: Place) -> tuple[InterfaceAddress, ...]:
@@ -84,7 +83,7 @@ def _addresses_at(ground: Ground, place: Place) -> tuple[InterfaceAddress, ...]:
     return where(chain.from_iterable(map(here.addresses_of, on)), scope="global")
 
 
-def _neighbourly(one: InterfaceAddress, other: InterfaceAddress) -> int:
-    """How many of the two have the other in their network."""
+def _neighbourly(one: InterfaceAddress, other: InterfaceAddress) -> bool:
+    """Whether one of the two has the other in its network."""
     there, here = prefix.neighbours_of(one.address, [other]), prefix.neighbours_of(other.address, [one])
-    return len(there) + len(here)
+    return bool(there or here)

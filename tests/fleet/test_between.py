@@ -10,11 +10,13 @@ from typing import NamedTuple
 import pytest
 from fleet.beyond import published, routed
 from fleet.pretend import answer
+from msgspec.structs import replace
 from open_labs import open_lab
 
+from netprobe.engine import replay
 from netprobe.lab import fleet
 from netprobe.lab.lab import Lab
-from netprobe.model import Report, Verdict
+from netprobe.model import Report, Run, Verdict
 
 pytestmark = pytest.mark.lab
 ALL = "00:00:00:00:00:00"
@@ -106,6 +108,33 @@ def answers(lab: Lab, size: int) -> bool:
     """Whether the destination answers a real ping; the first one may have to find its neighbours."""
     ping = ["ping", "-c", "2", "-i", "0.2", "-W", "1", "-M", "do", "-s", str(size), "10.88.2.2"]
     return lab.run(ping, namespace="h1:red", check=False).returncode == 0
+
+
+def shifted(run: Run, by_ns: int) -> Run:
+    """The run as if the clock of h2 were so far ahead: the same sightings, in the order of what the clocks say."""
+    moved = [
+        replace(each, time_ns=each.time_ns + by_ns, stamp_ns=each.stamp_ns + by_ns) if each.namespace.startswith("h2:") else each
+        for each in run.observations
+    ]
+    return replace(run, observations=tuple(sorted(moved, key=lambda each: each.stamp_ns)))
+
+
+def told(report: Report) -> tuple[object, ...]:
+    """What a report says but for the times."""
+    way = [(hop.n, hop.namespace, hop.interface, hop.observed) for hops in (report.path.request, report.path.reply) for hop in hops]
+    return report.verdict, report.agreement, report.rtt_ns, [(each.code, each.place) for each in report.causes], way
+
+
+@pytest.mark.parametrize("cut", [False, True])
+@pytest.mark.parametrize("command", ["trace", "arping"])
+def test_no_clock_says_what_came_first(lab: Lab, command: str, cut: bool) -> None:
+    """The clock of a host may be five seconds off, or a microsecond: the way is known by its places."""
+    if cut:
+        does(lab, "wire ip link set h2 nomaster")
+    run = answer(lab, "h1:red", "h2:blue", command=command, protocol="arp" if command == "arping" else None, timeout_ns=400_000_000)
+    assert (run.report.verdict is Verdict.REACHABLE) is not cut
+    for by_ns in (-5_000_000_000, -2_000, 0, 2_000, 5_000_000_000):
+        assert told(replay(shifted(run, by_ns)).report) == told(replay(run).report)
 
 
 def said(lab: Lab, command: str, size: int) -> Report:
