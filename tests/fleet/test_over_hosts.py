@@ -167,3 +167,20 @@ def left_on(lab: HostsLab, host: str, patience: float = 5) -> list[str]:
         if not left or time.monotonic() > end:
             return left
         time.sleep(0.05)
+
+
+_PIECES = """
+import sys
+from netprobe.fleet.over_ssh import Destination, open_ssh
+with open_ssh("h1", Destination("h1", ("-F", sys.argv[1]))) as connection:
+    for _ in range(30):
+        large = [connection.begin("batch", None, [["file", "/proc/net/snmp", 1 << 16]] * 200) for _ in range(6)]
+        small = [connection.begin("clock") for _ in range(20)]
+        assert all(len(each.result()) == 200 for each in large) and all(each.result() for each in small)
+print("whole")
+"""
+
+
+def test_an_answer_in_pieces_is_overtaken_by_none(hosts: HostsLab) -> None:
+    done = hosts.run([sys.executable, "-c", _PIECES, hosts.ssh_config], timeout=60)
+    assert done.stdout == "whole\n", done.stderr
