@@ -230,12 +230,13 @@ def _to_any_router(namespace: Namespace, link: Link, own: InterfaceAddress) -> I
 
 def routes_of(address: InterfaceAddress) -> tuple[Route, ...]:
     """The routes that lead to an address and its network: the address itself as local, its network as on the
-    link.
+    link; in IPv6 also where that is the address alone (addrconf_prefix_route).
     """
     bits = prefix.bits(address.address)
     leg = (Nexthop(address.index),)
     own = Route(f"{address.address}/{bits}", "local", fib.LOCAL, leg, scope="host", protocol="kernel")
-    if address.prefixlen == bits or "noprefixroute" in address.flags:
+    alone = address.prefixlen == bits and address.version == 4
+    if alone or "noprefixroute" in address.flags:
         return (own,)
     metric = 256 if bits == 128 else 0
     network = prefix.network(address.peer or address.address, address.prefixlen)

@@ -349,6 +349,21 @@ def test_an_entry_for_a_station_behind_another_node_leads_to_that_node() -> None
     assert said(found) == [f"node1: bridge fdb replace {station.mac} dev vx0 dst 192.168.50.2"]
 
 
+def test_an_address_that_is_doubled_and_a_route_that_refuses() -> None:
+    """A sender bears the address that it asks for; without it, its own route would refuse."""
+    network = after(
+        healthy("far-office-no-way-back"),
+        "pc: ip address add fd00:2::10/128 dev eth0",
+        "pc: ip -6 route add prohibit fd00:2::/64",
+    )
+    network = edited(network, "server", sockets=(Socket("tcp", "::", 80, "listen"),))
+    asked = replace(ask("pc", "fd00:2::10"), protocol=Protocol.TCP)
+    asked = replace(asked, destination=replace(asked.destination, port=80), source=replace(asked.source, port=4001))
+    first = chosen(edited(network, "pc", sockets=()), asked)
+    assert (first.stop.code, said(first)) == ("addr-duplicate", ["pc: ip address del fd00:2::10/128 dev eth0"])
+    assert chosen(after(network, *said(first)), asked).stop.code == "route-prohibit"
+
+
 def test_the_end_of_a_cable_that_lies_idle_is_moved_to_who_has_none() -> None:
     """A veth pair whose second end nobody has moved into the namespace: its address is for the reader to know."""
     network = after(

@@ -80,3 +80,20 @@ def test_an_interface_of_which_rules_speak_is_what_a_router_lacks() -> None:
     found = chosen(network, ask("red", "8.8.8.8"))
     assert found.stop.object is not None
     assert (found.stop.code, found.stop.place.namespace, found.stop.object.id) == ("link-missing", "host", "eth0")
+
+
+def test_a_station_with_an_address_alone_is_connected_as_another_one_is() -> None:
+    """Routed pods: the router has a route straight to each, and is a proxy for a gateway that is nobody's address."""
+    network = edited(after(healthy("proxy-arp-off"), "pod2: ip link del eth0"), "pod2", sockets=())
+    found = chosen(network, ask("pod1", "10.65.0.3"))
+    assert (found.stop.code, found.stop.place.namespace) == ("link-missing", "pod2")
+    assert said(found) == [
+        "host: ip link add cali2 type veth peer name eth0 netns pod2",
+        "host: ip link set dev cali2 up",
+        "pod2: ip link set dev eth0 up",
+        "host: sysctl -w net.ipv4.conf.cali2.proxy_arp=1",
+        "host: ip route add 10.65.0.3/32 dev cali2",
+        "pod2: ip address add 10.65.0.3/32 dev eth0",
+        "pod2: ip route add 169.254.1.1/32 dev eth0",
+        "pod2: ip route add default via 169.254.1.1 dev eth0",
+    ]

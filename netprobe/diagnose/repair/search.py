@@ -121,11 +121,17 @@ def _aside(loss: Loss, found: Tried) -> str:
     return _IDLE if _same(stop, loss.stop) else _ASIDE
 
 
+_REFUSALS = {"route-prohibit", "route-unreachable", "route-blackhole", "rule-prohibit"}
+
+
 def _lets_go(loss: Loss, outcome: Prediction) -> bool:
-    """Whether who took the request for himself would hand it on."""
+    """Whether who took the request for himself would hand it on, if only a route did not refuse that."""
     before, now = ([hop.namespace for hop in each.request.hops] for each in (loss.prediction, outcome))
-    taken = loss.prediction.request.end is End.DELIVER
-    return taken and len(now) > len(before) > 0 and before[-1] in now and now[-1] != before[-1]
+    if loss.prediction.request.end is not End.DELIVER or not before:
+        return False
+    stop = outcome.stop
+    refused = stop is not None and stop.code in _REFUSALS and stop.place.namespace == before[-1]
+    return refused or (len(now) > len(before) and before[-1] in now and now[-1] != before[-1])
 
 
 # What takes addresses and routes along.

@@ -34,7 +34,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
     for link, router in _cables(loss, loss.here):
         _read_some(loss, router)
         for there, theirs in _siblings(loss, name, router):
-            lines = _lines(loss.snapshot[there], theirs, link, prefix.version(wanted))
+            lines = copied_lines(loss.snapshot[there], theirs, link, prefix.version(wanted))
             if lines:
                 yield from _copied(loss, name, there, wanted, lines)
 
@@ -106,7 +106,7 @@ def _siblings(loss: Loss, name: str, router: str) -> Iterator[Station]:
             yield from ((there, link) for link, far in _cables(loss, other) if far == router)
 
 
-def _lines(there: Namespace, theirs: Link, link: Link, version: int) -> tuple[Command, ...]:
+def copied_lines(there: Namespace, theirs: Link, link: Link, version: int) -> tuple[Command, ...]:
     """The routes by a gateway that nobody's network holds, and those straight to it before them."""
     own = where(there.addresses_of(theirs, version), scope="global")
     if any(each.prefixlen < prefix.bits(each.address) for each in own):

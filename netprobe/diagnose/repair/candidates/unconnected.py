@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.diagnose.repair.segment import free_address, is_network, own_addresses, usual_length
+from netprobe.diagnose.repair.segment import Station, free_address, is_network, own_addresses, usual_length
 from netprobe.model import Blank, Command, FindBare, InterfaceAddress, Link, Namespace, Object, Stage
 from netprobe.model.lookup import but, where
 from netprobe.predict import fixes, prefix
@@ -23,6 +23,7 @@ from netprobe.predict.drop import lost
 
 from .addresses import asked_for
 from .renamed import missing_names
+from .siblings import copied_lines
 from .told import is_said, sockets_of
 
 # The ends of a walk for want of a cable.
@@ -76,6 +77,7 @@ def _belonging(
         yield from _connected(loss, station, home, address, merit)
     if not meant:
         yield from _at_a_router(loss, station, address, merit)
+        yield from _as_another(loss, station, address, merit)
 
 
 def _is_bare(namespace: Namespace) -> bool:
@@ -143,6 +145,73 @@ def _at_a_router(loss: Loss, station: Namespace, address: str, merit: Merit) -> 
     thing = Object("link", _END, text)
     stop = lost("link-missing", station.name, None, Stage.ROUTE, text, object=thing, fix=fix)
     yield from loss.repair(stop, merit, trial=trial)
+
+
+def _as_another(loss: Loss, station: Namespace, address: str, merit: Merit) -> Iterator[Repair]:
+    """A cable to the router of a station that has an address of its own alone, with all that is on that one's
+    (routed pods): one of each router's.
+    """
+    found = ((there, link, _router_of(loss, there, link, address)) for there, link in _alone(loss, address))
+    known = {far[0]: (there, link, far[1]) for there, link, far in found if far is not None}
+    for router, (there, link, end) in known.items():
+        home = loss.snapshot[router]
+        lines = _copied(home, end, station, copied_lines(there, link, link, loss.version), address)
+        text = (
+            f"{station.name} has no interface besides lo, and {address} is nobody's; {there.name} is"
+            f" connected to {router} by {end.name}"
+        )
+        thing = Object("link", _END, text)
+        stop = lost("link-missing", station.name, None, Stage.ROUTE, text, object=thing, fix=lines)
+        yield from loss.repair(stop, merit)
+
+
+def _alone(loss: Loss, address: str) -> Iterator[tuple[Namespace, Link]]:
+    """The cables of stations whose address has no network, of the IP version of `address`."""
+    for there in loss.snapshot.namespaces.values():
+        for link in where(there.links_of("veth"), up=True, master=None):
+            own = own_addresses(there, link, prefix.version(address))
+            if own and not any(map(is_network, own)):
+                yield there, link
+
+
+def _router_of(loss: Loss, there: Namespace, link: Link, address: str) -> Station | None:
+    """The far end of a station's cable, where that is a router's."""
+    far = loss.far_end(there.name, link) if loss.knows(there.name, link) else None
+    if far is None or not forwards(loss.snapshot[far[0]], far[1], prefix.version(address)):
+        return None
+    return far if far[1].master is None else None
+
+
+def _copied(
+    home: Namespace, end: Link, station: Namespace, routes: tuple[Command, ...], address: str
+) -> tuple[Command, ...]:
+    """A cable as another one of the router: its proxy, its addresses, a route straight to the station."""
+    near, whole = _next(home, end.name), f"{address}/{prefix.bits(address)}"
+    made = Link(0, near)
+    proxy = home.sysctl(f"net.ipv4.conf.{end.key}.proxy_arp") == "1"
+    inside = (Command.of("ip", "address", "add", whole, "dev", _END), *(_on(_END, each) for each in routes))
+    outside = (
+        *(fixes.sysctl(f"net.ipv4.conf.{near}.proxy_arp", 1) if proxy else ()),
+        *(fixes.address("add", each, made) for each in own_addresses(home, end, prefix.version(address))),
+        fixes.ip(address, "route", "add", whole, "dev", near),
+    )
+    return (
+        *_cable(home, near, station),
+        *(replace(each, namespace=home.name) for each in outside),
+        *(replace(each, namespace=station.name) for each in inside),
+    )
+
+
+def _on(name: str, command: Command) -> Command:
+    """A route by the interface of this name."""
+    at = command.words.index("dev") + 1
+    return replace(command, words=(*command.words[:at], name, *command.words[at + 1 :]))
+
+
+def _next(home: Namespace, name: str) -> str:
+    """The next name that is free, of those like this one."""
+    stem = name.rstrip("0123456789")
+    return next(each for n in range(1, _MOST) if home.link_named(each := f"{stem}{n}") is None)
 
 
 def _network_behind(loss: Loss, address: str) -> str | None:
