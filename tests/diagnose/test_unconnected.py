@@ -8,7 +8,7 @@ from predict.networks import edited, tutorial
 from test_repair_whole import after, ask, chosen, firewall, healthy, lost, rule, said
 
 from netprobe.diagnose.repair import choice
-from netprobe.model import FindBare, Snapshot, Socket, Statement, Term
+from netprobe.model import FindBare, Nexthop, Snapshot, Socket, Statement, Term
 from netprobe.predict.predict import predict
 from netprobe.predict.prediction import Prediction
 
@@ -97,3 +97,16 @@ def test_a_station_with_an_address_alone_is_connected_as_another_one_is() -> Non
         "pod2: ip route add 169.254.1.1/32 dev eth0",
         "pod2: ip route add default via 169.254.1.1 dev eth0",
     ]
+
+
+def test_a_proxy_answers_for_what_it_has_a_way_to() -> None:
+    """The gateway of routed pods is nobody's address; their router has lost its default route, and so the way to it."""
+    network = healthy("proxy-arp-off")
+    network = after(network, *(f"host: ip route del default via {leg.via} dev eth0" for leg in _default(network)))
+    found = chosen(network, ask("pod1", "10.65.0.3"))
+    assert (found.stop.code, found.stop.place.namespace) == ("no-route", "host")
+    assert "as a proxy" in found.stop.text
+
+
+def _default(network: Snapshot) -> tuple[Nexthop, ...]:
+    return next(route.nexthops for route in network["host"].routes if route.is_default)

@@ -12,6 +12,7 @@ from netprobe.model import Command, Hop, Leg, Object, Place, Stage, Stop
 from netprobe.model.lookup import where
 from netprobe.predict import fixes
 
+from .candidates.proxies import without_a_way
 from .candidates.renamed import missing_names
 from .repair import Loss
 
@@ -28,7 +29,7 @@ def blamed(loss: Loss) -> Stop | None:
     """
     if loss.prediction.leg is Leg.REPLY:
         return _wrong_source(loss) or _gone(loss)
-    return _dead_target(loss) or _not_published(loss) or _gone(loss)
+    return _dead_target(loss) or _not_published(loss) or _gone(loss) or next(without_a_way(loss), None)
 
 
 def _gone(loss: Loss) -> Stop | None:

@@ -1,4 +1,4 @@
-"""A proxy that is switched off: somebody would have to answer ARP for what lies behind it. Pure.
+"""A proxy that is off, or has no way: somebody would have to answer ARP for what lies behind it. Pure.
 
 See: ip-sysctl (kernel documentation), proxy_arp; net/ipv4/arp.c (arp_process).
 """
@@ -8,14 +8,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
+from msgspec.structs import replace
+
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Command, Link, Namespace, Nexthop, Object, Route, RouteQuery, Stage, Stop
 from netprobe.model.lookup import find
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
+from netprobe.predict.routing import without_route
+from netprobe.predict.rp_filter import in_force
+
+from .stop import completed
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
+    """The proxies that are missing, and those that have no way."""
+    for stop in without_a_way(loss):
+        yield from loss.repair(stop, Merit.RESTORES)
+    yield from _missing(loss)
+
+
+def _missing(loss: Loss) -> Iterator[Repair]:
     """Each station beside the asker as a proxy.
 
     It is expected where a route made by hand, or a link-local gateway, takes a far network for neighbours, or
@@ -32,6 +45,19 @@ def candidates(loss: Loss) -> Iterator[Repair]:
         if name != routed.namespace and _is_expected(loss.snapshot[name], route):
             made = filter(None, [proxy(loss.snapshot[name], station, routed.via)])
             yield from chain.from_iterable(loss.repair(stop, Merit.RESTORES) for stop in made)
+
+
+def without_a_way(loss: Loss) -> Iterator[Stop]:
+    """Who is a proxy, and has no way to what is asked for: for that it does not answer (arp_fwd_proxy)."""
+    routed = find(reversed(loss.prediction.routed), leg=loss.prediction.leg)
+    asked = routed.via if routed is not None else ""
+    for name, link in loss.hearers() if loss.stop.code == "neigh-no-answer" and ":" not in asked else ():
+        namespace = loss.snapshot[name]
+        proxy = any(in_force(namespace, link, each)[0] for each in ("proxy_arp", "proxy_arp_pvlan"))
+        if asked and proxy and fib.lookup(namespace, RouteQuery(None, asked)).route is None:
+            stop = without_route(namespace, asked)
+            why = f"{stop.text}: so it does not answer for that on {link.name}, as a proxy"
+            yield completed(loss, replace(stop, text=why))
 
 
 def _is_somewhere(loss: Loss, address: str) -> bool:

@@ -188,10 +188,13 @@ def _copied(
     """A cable as another one of the router: its proxy, its addresses, a route straight to the station."""
     near, whole = _next(home, end.name), f"{address}/{prefix.bits(address)}"
     made = Link(0, near)
-    proxy = home.sysctl(f"net.ipv4.conf.{end.key}.proxy_arp") == "1"
+    same = ("net.ipv4.conf.{}.proxy_arp", "net.ipv6.conf.{}.proxy_ndp")
+    settings = [key.format(near) for key in same if home.sysctl(key.format(end.key)) == "1"]
+    entries = where(home.neighbours, index=end.index, proxy=True)
     inside = (Command.of("ip", "address", "add", whole, "dev", _END), *(_on(_END, each) for each in routes))
     outside = (
-        *(fixes.sysctl(f"net.ipv4.conf.{near}.proxy_arp", 1) if proxy else ()),
+        *chain.from_iterable(fixes.sysctl(key, 1) for key in settings),
+        *(fixes.ip(each.address, "neigh", "add", "proxy", each.address, "dev", near) for each in entries),
         *(fixes.address("add", each, made) for each in own_addresses(home, end, prefix.version(address))),
         fixes.ip(address, "route", "add", whole, "dev", near),
     )
