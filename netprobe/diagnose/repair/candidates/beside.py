@@ -13,12 +13,12 @@ from netprobe.diagnose.hints import Gateway
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import is_network
 from netprobe.model import InterfaceAddress, Link, Namespace, Object, Route, Stage
-from netprobe.model.lookup import but, find, where
+from netprobe.model.lookup import but, find, has, holding, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
 
-from .routes import followed, gateways, mistaken, rests_on_a_rule
+from .routes import followed, gateways, is_meant, mistaken, rests_on_a_rule
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
@@ -46,7 +46,7 @@ def _to_the_station(loss: Loss, routed: Routed, link: Link) -> Iterator[Repair]:
     extra = () if table == fib.MAIN else ("table", str(table))
     text = f"{namespace.name} has no route to {routed.dst}, which is on {link.name}"
     code, thing = "no-route", Object("route", f"{target} dev {link.name}", text)
-    if _leads_past(route):
+    if is_meant(route):
         named = " ".join(followed(namespace, routed)[0])
         code, thing = "route-overlap", Object("route", named, named)
         text = f"the route {named} of {namespace.name} leads past {routed.dst}, which is on {link.name}"
@@ -59,10 +59,6 @@ def _to_the_station(loss: Loss, routed: Routed, link: Link) -> Iterator[Repair]:
     yield from loss.repair(stop, Merit.RESTORES if first else Merit.ADDS)
 
 
-def _leads_past(route: Route | None) -> bool:
-    return route is not None and route.type == "unicast" and not route.is_default
-
-
 def _is_written(route: Route | None) -> bool:
     """Whether somebody wrote the route that was taken, and not for all the world: it is what goes first."""
     return route is not None and route.protocol != "kernel" and not route.is_default
@@ -71,15 +67,15 @@ def _is_written(route: Route | None) -> bool:
 def _covers(namespace: Namespace, link: Link, dst: str) -> bool:
     """Whether the interface has a network of its own with the destination in it, and the route to that."""
     own = where(namespace.routes, table=fib.MAIN, protocol="kernel")
-    return any(link.index in route.indexes and prefix.contains(route.dst, dst) for route in own)
+    return prefix.within((route.dst for route in holding(own, indexes=link.index)), dst)
 
 
 def _by_hosts(namespace: Namespace, link: Link) -> bool:
     """Whether stations are reached by routes of their own: so others are, or a cable has no network."""
     routes = but(where(namespace.routes, table=fib.MAIN), protocol="kernel")
-    straight = (route.dst for route in routes if None in route.gateways)
-    bare = link.kind != "bridge" and not where(namespace.addresses_of(link), scope="global")
-    return bare or not {*map(prefix.length, straight)}.isdisjoint((32, 128))
+    bare = link.kind != "bridge" and not has(namespace.addresses_of(link), scope="global")
+    lengths = {prefix.length(route.dst) for route in holding(routes, gateways=None)}
+    return bare or not lengths.isdisjoint((32, 128))
 
 
 def _by_its_gateways(loss: Loss, routed: Routed, link: Link) -> Iterator[Repair]:

@@ -232,7 +232,9 @@ def _merit(routed: Routed, agreeing: int) -> Merit:
     first.
     """
     sure = agreeing > 0 or routed.gateway is None  # nobody has the whole world for neighbours
-    return Merit.RESTORES if sure and not rests_on_a_rule(routed) else Merit.ADDS
+    if sure and not rests_on_a_rule(routed):
+        return Merit.RESTORES
+    return Merit.ADDS
 
 
 def rests_on_a_rule(routed: Routed) -> bool:
@@ -326,14 +328,15 @@ def _merit_of_missing(loss: Loss, routed: Routed, code: str) -> Merit:
     """An answer should leave by where the question came in; a route beside one that was meant is a detour."""
     if code == "reply-wrong-path" and loss.stop.code in _ASTRAY:
         return Merit.RESTORES
-    return Merit.GOES_AROUND if code == "no-route" and _is_meant(routed) else Merit.ADDS
+    if code == "no-route" and is_meant(routed.decision.route):
+        return Merit.GOES_AROUND
+    return Merit.ADDS
 
 
-def _is_meant(routed: Routed) -> bool:
-    """Whether a route to the network itself was followed: another one would lead around what is wrong with
-    it.
+def is_meant(route: Route | None) -> bool:
+    """Whether a route leads to a network itself, and not to all the world: another one would lead around
+    what is wrong with it.
     """
-    route = routed.decision.route
     return route is not None and route.type == "unicast" and not route.is_default
 
 
