@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
+from netprobe.diagnose.hints import Gateway
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.routers import came_from, router_for
 from netprobe.model import Command, Leg, Link, Stop
@@ -38,14 +39,18 @@ def _in_a_table_of_a_rule(stop: Stop) -> bool:
 def completed(loss: Loss, stop: Stop) -> Stop:
     """The stop with the gateway in its commands, where a router is in sight."""
     wanted, name = target(loss), stop.place.namespace or ""
-    lacking = [command for command in stop.commands if command.lacks(GATEWAY.name)]
-    router = (router_for(loss, name, wanted) or came_from(loss, name)) if lacking and wanted else None
+    if not wanted or not any(command.lacks(GATEWAY.name) for command in stop.commands):
+        return stop
+    router = router_for(loss, name, wanted) or came_from(loss, name)
     if router is None:
         return stop
-    commands = tuple(command.filled(GATEWAY.name, router.via) for command in stop.commands)
-    if router.onlink:
-        commands = tuple(_onlink(command, router.link) for command in commands)
-    return replace(stop, commands=commands)
+    return replace(stop, commands=tuple(_filled(command, router) for command in stop.commands))
+
+
+def _filled(command: Command, router: Gateway) -> Command:
+    """The command by way of a router."""
+    command = command.filled(GATEWAY.name, router.via)
+    return _onlink(command, router.link) if router.onlink else command
 
 
 def _onlink(command: Command, link: Link) -> Command:
@@ -59,10 +64,9 @@ def _onlink(command: Command, link: Link) -> Command:
 
 def target(loss: Loss) -> str | None:
     """The address that the broken leg is to reach, as it was when it left its sender."""
-    request, reply = loss.prediction.request, loss.prediction.reply
+    request, reply = loss.prediction.request.hops, loss.prediction.reply
     if loss.prediction.leg is not Leg.REPLY:
-        return request.hops[0].flow.dst if request.hops else loss.probe.destination.address
-    wanted = [hop.flow.src for hop in request.hops[-1:]]
-    if reply is not None:
-        wanted = [hop.flow.dst for hop in reply.hops[:1]] or wanted
-    return next(iter(wanted), None)
+        return request[0].flow.dst if request else loss.probe.destination.address
+    if reply is not None and reply.hops:
+        return reply.hops[0].flow.dst
+    return request[-1].flow.src if request else None
