@@ -120,4 +120,6 @@ def _address_to_take(loss: Loss, made: Hop) -> tuple[Command, ...]:
     out = namespace.link_named(next((hop.interface for hop in behind if hop.interface), ""))
     if out is None or not where(made.changes, by="MASQUERADE"):
         return ()
-    return () if namespace.addresses_of(out, loss.version) else (fixes.with_address(out),)
+    if namespace.addresses_of(out, loss.version):
+        return ()
+    return (fixes.with_address(out),)

@@ -135,7 +135,9 @@ def _explaining(repair: Repair, end: Stop) -> Stop:
     if _is_about(stop, end):
         return replace(end, commands=stop.commands, advice="")
     told = stop.text == end.text or end.text in stop.proof
-    return stop if told or not end.text else replace(stop, proof=(*stop.proof, end.text))
+    if told or not end.text:
+        return stop
+    return replace(stop, proof=(*stop.proof, end.text))
 
 
 def _is_about(one: Stop, other: Stop) -> bool:
@@ -172,7 +174,9 @@ def lacking(
         first, needs = searches.together(Loss.of(snapshot, prediction, stop, before), found)
         return needs if first is None else ()
     gone = _gone(prediction)
-    return searches.alone(snapshot, prediction, gone, before, beyond=True).needs if gone is not None else ()
+    if gone is not None:
+        return searches.alone(snapshot, prediction, gone, before, beyond=True).needs
+    return ()
 
 
 def outside(

@@ -55,7 +55,9 @@ def _beside(loss: Loss) -> Iterator[Probe]:
     for name in loss.snapshot.known((source.namespace, loss.stop.place.namespace)):
         for there, station in _stations(loss, name):
             own = own_addresses(loss.snapshot[there], station, loss.version)
-            yield from (loss.echo(name, each.address) for each in own if _is_near(loss.snapshot[name], each))
+            for each in own:
+                if _is_near(loss.snapshot[name], each):
+                    yield loss.echo(name, each.address)
             if there != source.namespace and goal.address is not None:
                 yield loss.echo(there, goal.address)
 

@@ -94,4 +94,6 @@ def reason(first: Repair | None, other: Repair) -> str:
         return f"it {REASONS[other.merit]}; the first has changed since the probe passed"
     if other.merit is not first.merit:
         return f"it {REASONS[other.merit]}; the first {REASONS[first.merit]}"
-    return "fewer others say the same" if other.agreeing < first.agreeing else "it would do as well"
+    if other.agreeing < first.agreeing:
+        return "fewer others say the same"
+    return "it would do as well"

@@ -51,7 +51,9 @@ def _also_of(other: Loss, repair: Repair) -> Repair:
     """
     so_far = tried(other, repair)
     whole = _completed(other, so_far, _STEPS) if so_far is not None else None
-    return whole.repair if whole is not None and whole.outcome.passes else repair
+    if whole is not None and whole.outcome.passes:
+        return whole.repair
+    return repair
 
 
 def _twins(loss: Loss, repair: Repair) -> list[Probe]:
@@ -146,8 +148,10 @@ def _leads_there(loss: Loss, more: Repair) -> bool:
     name = more.stop.place.namespace or ""
     come = {*more.mended[name].routes} - {*loss.snapshot[name].routes}
     routed = where(reversed(loss.prediction.routed), namespace=name)
-    lacked = [each.dst for each in routed if each.decision.route is None][:1]
-    return not (come and lacked) or prefix.within((route.dst for route in come), lacked[0])
+    lacked = next((each.dst for each in routed if each.decision.route is None), None)
+    if not come or lacked is None:
+        return True
+    return prefix.within((route.dst for route in come), lacked)
 
 
 def _lacks(repair: Repair, stop: Stop) -> bool:

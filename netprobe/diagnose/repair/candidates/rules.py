@@ -88,7 +88,8 @@ def _setters(loss: Loss) -> Iterator[Repair]:
 def _rules(namespace: Namespace) -> Iterator[tuple[Table, Chain, Rule]]:
     for table in namespace.tables:
         for chain in table.chains:
-            yield from ((table, chain, rule) for rule in chain.rules)
+            for rule in chain.rules:
+                yield table, chain, rule
 
 
 def _set(statement: Statement) -> str | None:
@@ -100,9 +101,9 @@ def _set(statement: Statement) -> str | None:
 
 
 def _stage(hook: str | None) -> Stage:
-    return (
-        Stage(hook) if hook in ("prerouting", "input", "forward", "output", "postrouting") else Stage.FORWARD
-    )
+    if hook in ("prerouting", "input", "forward", "output", "postrouting"):
+        return Stage(hook)
+    return Stage.FORWARD
 
 
 def _unset(loss: Loss, place: Place, thing: Object, what: str) -> Iterator[Repair]:
@@ -138,7 +139,9 @@ def _code(loss: Loss, hop: Hop, change: Change) -> str:
     if change.field == "ct":
         back = loss.prediction.leg is Leg.REPLY and hop not in loss.prediction.request.hops
         return "nat-not-reversed" if back else "nat-bypassed"
-    return "nat-redirect-dead" if change.by == "REDIRECT" else _CODES[change.field]
+    if change.by == "REDIRECT":
+        return "nat-redirect-dead"
+    return _CODES[change.field]
 
 
 def _is_an_engines(loss: Loss, hop: Hop) -> bool:

@@ -85,7 +85,8 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 def _flows(loss: Loss, namespace: Namespace) -> Iterator[Flow]:
     """The packet as it came there, and what a tunnel of the namespace would carry it in."""
-    yield from (hop.flow for hop in where(loss.hops, namespace=namespace.name)[-1:])
+    for hop in where(loss.hops, namespace=namespace.name)[-1:]:
+        yield hop.flow
     for link, vxlan in namespace.vxlans:
         remotes = (vxlan.remote, *(entry.remote for entry in where(namespace.fdb, index=link.index)))
         for remote in filter(None, dict.fromkeys(remotes)):
@@ -153,9 +154,12 @@ def _ipset_of(namespace: Namespace, test: Statement) -> IpSet | None:
 
 def _turned_away(namespace: Namespace) -> set[str]:
     """The sets of what rules turn away: whatever exceptions they make, nothing passes for being in them."""
-    rules = ((table, rule) for table in namespace.tables for rule in table.rules)
-    refusing = [(table, rule) for table, rule in rules if _refuses(table, rule)]
-    return {_called(table, test) for table, rule in refusing for test in rule.statements}
+    found: set[str] = set()
+    for table in namespace.tables:
+        for rule in table.rules:
+            if _refuses(table, rule):
+                found.update(_called(table, test) for test in rule.statements)
+    return found
 
 
 def _called(table: Table | None, statement: Statement) -> str:

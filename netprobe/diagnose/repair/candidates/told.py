@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
-from netprobe.diagnose.repair.segment import is_network, own_addresses, share, usual_length
+from netprobe.diagnose.repair.segment import Station, is_network, own_addresses, share, usual_length
 from netprobe.model import (
     Command,
     InterfaceAddress,
@@ -91,7 +91,9 @@ def _odd(loss: Loss, namespace: Namespace, tale: _Tale) -> InterfaceAddress | No
     beside = _beside(loss, namespace.name, tale.link, version)
     if len(own) != 1 or not is_network(own[0]) or not beside:
         return None
-    return None if any(share(own[0], other) for other in beside) else own[0]
+    if any(share(own[0], other) for other in beside):
+        return None
+    return own[0]
 
 
 def _merit(loss: Loss, namespace: Namespace, tale: _Tale) -> Merit:
@@ -101,7 +103,9 @@ def _merit(loss: Loss, namespace: Namespace, tale: _Tale) -> Merit:
     settled = bool(own_addresses(namespace, tale.link, tale.version))
     if tale.link.kind == "loopback" or not settled:
         return Merit.RESTORES
-    return Merit.ADDS if tale.address == loss.probe.destination.address else Merit.GOES_AROUND
+    if tale.address == loss.probe.destination.address:
+        return Merit.ADDS
+    return Merit.GOES_AROUND
 
 
 def _length(loss: Loss, namespace: Namespace, tale: _Tale) -> int:
@@ -127,9 +131,11 @@ def _listened_on(loss: Loss) -> Iterator[_Tale]:
 
 def _at_home(loss: Loss, name: str, address: str, why: str, known: Link | None = None) -> Iterator[_Tale]:
     """An address where it is known to belong, or its network is, if nobody has it."""
-    if _is_free(loss, address):
-        home = known or _home(loss, loss.snapshot[name], address)
-        yield from (_Tale(name, link, address, why) for link in (home,) if link is not None)
+    if not _is_free(loss, address):
+        return
+    home = known or _home(loss, loss.snapshot[name], address)
+    if home is not None:
+        yield _Tale(name, home, address, why)
 
 
 def _sent_from(loss: Loss) -> Iterator[_Tale]:
@@ -192,11 +198,13 @@ def straight_out(namespace: Namespace, route: Route) -> Link | None:
 
 def _remembered(loss: Loss) -> Iterator[_Tale]:
     """The addresses that neighbours once found at the MAC of an interface, and that nobody has."""
-    bearers = {link.mac: (name, link) for name in loss.around for link in loss.snapshot[name].outward}
+    bearers: dict[str | None, Station] = {}
+    for name in loss.around:
+        bearers |= {link.mac: (name, link) for link in loss.snapshot[name].outward}
     for name in loss.around:
         learned = not_among(_neighbours(loss.snapshot[name]), state=_NOT_LEARNED)
         for entry in among(learned, mac=bearers):
-            home, link = bearers[entry.mac or ""]
+            home, link = bearers[entry.mac]
             if home != name and _is_free(loss, entry.address):
                 yield _Tale(home, link, entry.address, f"{name} found it there not long ago")
 
