@@ -12,7 +12,7 @@ from itertools import chain
 from msgspec.structs import replace
 
 from netprobe.model import InterfaceAddress, Link, Namespace, Nexthop, Route, Snapshot
-from netprobe.model.lookup import all_but, but, exchanged, first
+from netprobe.model.lookup import all_but, but, exchanged, first, not_among
 from netprobe.predict import fib, ipv6, prefix
 
 from .order import Order, elsewhere, refuse_if
@@ -95,9 +95,8 @@ def _promotes(order: Order, link: Link) -> bool:
 
 def _is_beside(one: InterfaceAddress, other: InterfaceAddress) -> bool:
     """Whether two IPv4 addresses of one interface are of the same network with the same length."""
-    return (one.index, one.prefixlen, one.version) == (other.index, other.prefixlen, 4) and prefix.contains(
-        prefix.network(other.peer or other.address, other.prefixlen), one.peer or one.address
-    )
+    alike = (one.index, one.prefixlen, one.version) == (other.index, other.prefixlen, 4)
+    return alike and prefix.connected(one) == prefix.connected(other)
 
 
 def _primary(namespace: Namespace, own: InterfaceAddress) -> InterfaceAddress:
@@ -111,7 +110,7 @@ def with_addresses(order: Order, link: Link, addresses: tuple[InterfaceAddress, 
     after = replace(before, addresses=addresses)
     lost = {a.address for a in before.addresses_of(link)} - {a.address for a in addresses}
     routes = with_made(before.routes, made(before, link), made(after, link))
-    routes = tuple(r for r in routes if r.source not in lost)
+    routes = not_among(routes, source=lost)
     if before.addresses_of(link, 4) and not after.addresses_of(link, 4):
         routes = without_legs(routes, link.index, 4)
     return order.with_fields(addresses=addresses, routes=routes).snapshot
@@ -122,7 +121,8 @@ def with_made(routes: tuple[Route, ...], old: list[Route], new: list[Route]) -> 
     before, after = first(old, _key), first(new, _key)
     known = {*before, *map(_key, routes)}
     kept = filter(None, (_made_anew(route, before, after) for route in routes))
-    return (*kept, *(route for key, route in after.items() if key not in known))
+    more = [route for key, route in after.items() if key not in known]
+    return (*kept, *more)
 
 
 def _made_anew(route: Route, before: Made, after: Made) -> Route | None:
@@ -134,7 +134,9 @@ def _made_anew(route: Route, before: Made, after: Made) -> Route | None:
         return route
     if now is None:
         return None
-    return route if now.source == was.source else replace(route, source=now.source)
+    if now.source == was.source:
+        return route
+    return replace(route, source=now.source)
 
 
 def _key(route: Route) -> Key:
@@ -151,11 +153,8 @@ def without_legs(
     `spared`: the type of those that stay (fib_sync_down_dev: the next hop of a local one has no scope).
     """
     cut = {4: _with_a_dead_leg, 6: _with_a_leg_less}[version]
-    return tuple(
-        filter(
-            None, (route if _stays(route, index, version, spared) else cut(route, index) for route in routes)
-        )
-    )
+    kept = (route if _stays(route, index, version, spared) else cut(route, index) for route in routes)
+    return tuple(filter(None, kept))
 
 
 def _stays(route: Route, index: int, version: int, spared: str) -> bool:
@@ -164,7 +163,9 @@ def _stays(route: Route, index: int, version: int, spared: str) -> bool:
 
 def _with_a_dead_leg(route: Route, index: int) -> Route | None:
     cut = legs_flagged(route, index, "dead", True)
-    return cut if any("dead" not in leg.flags for leg in cut.nexthops) else None
+    if any("dead" not in leg.flags for leg in cut.nexthops):
+        return cut
+    return None
 
 
 def _with_a_leg_less(route: Route, index: int) -> Route | None:
@@ -211,7 +212,9 @@ def _made(namespace: Namespace, link: Link, own: InterfaceAddress) -> Iterator[R
 
 def _on_loopback(route: Route) -> Route:
     """A network on the loopback is local, of IPv4."""
-    return replace(route, type="local", table=fib.LOCAL) if route.version == 4 else route
+    if route.version == 4:
+        return replace(route, type="local", table=fib.LOCAL)
+    return route
 
 
 def _to_everybody(own: InterfaceAddress) -> Iterator[Route]:
@@ -222,9 +225,10 @@ def _to_everybody(own: InterfaceAddress) -> Iterator[Route]:
 
 def _to_any_router(namespace: Namespace, link: Link, own: InterfaceAddress) -> Iterator[Route]:
     """The address of any router of a network, which one that forwards has as well (addrconf_join_anycast)."""
-    forwards = namespace.number(f"net.ipv6.conf.{link.key}.forwarding")
-    if own.version == 6 and forwards and own.prefixlen < 127 and link.kind != "loopback":
-        anybody = prefix.network(own.address, own.prefixlen).partition("/")[0]
+    if own.version == 4 or own.prefixlen >= 127 or link.kind == "loopback":
+        return
+    if namespace.number(f"net.ipv6.conf.{link.key}.forwarding"):
+        anybody = prefix.network_of(own).partition("/")[0]
         yield Route(f"{anybody}/128", "anycast", fib.LOCAL, scope="global", protocol="kernel")
 
 
@@ -239,5 +243,5 @@ def routes_of(address: InterfaceAddress) -> tuple[Route, ...]:
     if alone or "noprefixroute" in address.flags:
         return (own,)
     metric = 256 if bits == 128 else 0
-    network = prefix.network(address.peer or address.address, address.prefixlen)
+    network = prefix.connected(address)
     return (own, Route(network, nexthops=leg, scope="link", protocol="kernel", metric=metric))

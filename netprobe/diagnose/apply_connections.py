@@ -72,7 +72,9 @@ def _tuple(said: dict[str, str], side: tuple[tuple[str, ...], ...]) -> tuple[str
 def _about(flow: Flow, entry: ConntrackEntry) -> tuple[ConntrackEntry, ...]:
     """The entry where it is about a flow, there or back."""
     asked = (flow.protocol, (flow.src, flow.dst, flow.sport, flow.dport))
-    return (entry,) if asked in ((entry.protocol, entry.original), (entry.protocol, entry.reply)) else ()
+    if asked in ((entry.protocol, entry.original), (entry.protocol, entry.reply)):
+        return (entry,)
+    return ()
 
 
 def _is_meant(entry: ConntrackEntry, wanted: tuple[str | None, ...]) -> bool:

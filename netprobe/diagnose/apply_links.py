@@ -126,7 +126,9 @@ def _called(order: Order, link: Link, new: str) -> Snapshot:
 def _without_program(link: Link, mode: str) -> Link:
     """`xdp off` takes away a driver's program, `xdpgeneric off` a generic one (dev_xdp_attach)."""
     is_generic = (link.xdp or "").startswith("xdpgeneric")
-    return replace(link, xdp=None, xdp_answers=None) if is_generic is (mode == "xdpgeneric") else link
+    if is_generic is (mode == "xdpgeneric"):
+        return replace(link, xdp=None, xdp_answers=None)
+    return link
 
 
 def _named_by_port(order: Order, bridge: Link, port: Link) -> Order:
@@ -135,7 +137,9 @@ def _named_by_port(order: Order, bridge: Link, port: Link) -> Order:
     have to learn that anew.
     """
     nameless = bridge.kind == "bridge" and bridge.mac == NO_MAC
-    return order.with_link(replace(bridge, mac=port.mac)) if nameless else order
+    if nameless:
+        return order.with_link(replace(bridge, mac=port.mac))
+    return order
 
 
 def _plugged(link: Link, master: Link) -> Link:

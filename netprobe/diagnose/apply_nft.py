@@ -193,7 +193,9 @@ def _element(text: str) -> Term:
 
 def _term(text: str) -> Term:
     parts = [part.strip('"') for part in text.split(" . ")]
-    return Term("value", parts[0]) if len(parts) == 1 else Term("concat", args=tuple(map(_term, parts)))
+    if len(parts) == 1:
+        return Term("value", parts[0])
+    return Term("concat", args=tuple(map(_term, parts)))
 
 
 def _with_element(held: NamedSet, how: str, element: Term) -> NamedSet:

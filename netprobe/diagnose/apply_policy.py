@@ -97,12 +97,16 @@ def _field(key: str, text: str, six: bool) -> dict[str, Any]:
     field, read = _READERS[key]
     if key not in ("from", "to"):
         return {field: read(text)}
-    return {} if text == "all" else {field: as_prefix(text, six, checked=False)}
+    if text == "all":
+        return {}
+    return {field: as_prefix(text, six, checked=False)}
 
 
 def _value(rule: PolicyRule, field: str) -> Any:
     value = getattr(rule, field)
-    return as_prefix(value, False, checked=False) if field in ("src", "dst") and value else value
+    if field in ("src", "dst") and value:
+        return as_prefix(value, False, checked=False)
+    return value
 
 
 def change_neighbour(order: Order) -> Snapshot:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from netprobe.model import InterfaceAddress, Link, Namespace, Snapshot
-from netprobe.model.lookup import all_but, find, where
+from netprobe.model.lookup import all_but, has, where
 from netprobe.predict import ipv6
 from netprobe.predict.drop import Unread
 from netprobe.predict.view import Ground, Lacking
@@ -56,8 +56,11 @@ def _changed(before: Snapshot, after: Snapshot) -> Iterator[Place]:
     for name, namespace in after.namespaces.items():
         old = before.get(name) or namespace
         if old is not namespace:
-            yield from ((name, link.index) for link in namespace.links if old.link(link.index) != link)
-            yield from ((name, bridge.index) for bridge in _left(old, namespace))
+            for link in namespace.links:
+                if old.link(link.index) != link:
+                    yield name, link.index
+            for bridge in _left(old, namespace):
+                yield name, bridge.index
 
 
 def _left(old: Namespace, namespace: Namespace) -> Iterator[Link]:
@@ -87,7 +90,8 @@ def _beside(snapshot: Snapshot, name: str, index: int) -> Iterator[Place]:
     for link in where(namespace.links, index=index):
         yield from cable_end(snapshot, name, link)
         around = (*where(namespace.links, index=link.master), *namespace.ports(link))
-        yield from ((name, each.index) for each in around)
+        for each in around:
+            yield name, each.index
         yield from standing_on(snapshot, name, link)
 
 
@@ -113,11 +117,11 @@ def _has_carrier(before: Snapshot, order: Order, link: Link) -> bool:
     a bridge has one with its ports.
     """
     if link.kind == "bridge":
-        return find(order.namespace.ports(link), carrier=True, port_state="forwarding") is not None
+        return has(order.namespace.ports(link), carrier=True, port_state="forwarding")
     far = far_end(order.snapshot, order.name, link) if link.kind in ("veth", *_STACKED) else None
     if far is not None:
         return far[1].up if link.kind == "veth" else far[1].carrier
-    return link.carrier or find(before[order.name].links, index=link.index, up=True) is None
+    return link.carrier or not has(before[order.name].links, index=link.index, up=True)
 
 
 def _port_state(before: Snapshot, order: Order, link: Link, bridge: Link) -> str:
@@ -128,8 +132,8 @@ def _port_state(before: Snapshot, order: Order, link: Link, bridge: Link) -> str
     if not (link.up and link.carrier and bridge.up):
         return "disabled"
     then = before[order.name]
-    was = find(then.links, index=link.index, master=link.master, up=True, carrier=True)
-    worked = was is not None and find(then.links, index=bridge.index, up=True) is not None
+    was_up = has(then.links, index=link.index, master=link.master, up=True, carrier=True)
+    worked = was_up and has(then.links, index=bridge.index, up=True)
     return link.port_state if worked else "forwarding"
 
 
@@ -192,9 +196,9 @@ def _with_legs(order: Order, link: Link, flag: str, holds: bool) -> Order:
 def with_link_local(order: Order, link: Link) -> Order:
     """The interface with the IPv6 address that it makes of its MAC (RFC 4291, appendix A), if it has none."""
     namespace, stem = order.namespace, f"net.ipv6.conf.{link.key}"
-    has = find(namespace.addresses_of(link, 6), scope="link")
-    allowed = namespace.sysctl(f"{stem}.disable_ipv6") == "0" and link.mtu >= ipv6.MTU
-    if has or not allowed or link.kind == "loopback" or len(link.mac) != 17:
+    if link.kind == "loopback" or len(link.mac) != 17 or has(namespace.addresses_of(link, 6), scope="link"):
+        return order
+    if namespace.sysctl(f"{stem}.disable_ipv6") != "0" or link.mtu < ipv6.MTU:
         return order
     own = InterfaceAddress(link.index, _made_of(link.mac), 64, scope="link")
     return order.with_fields(addresses=(*namespace.addresses, own))

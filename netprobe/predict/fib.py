@@ -238,7 +238,7 @@ def select_address(
         return _select_v6(namespace.addresses, index, towards)
     own = indexed(_primary, namespace.addresses)
     near = [a for a in own.get(index, ()) if a.scope in scopes]
-    nearest = (a for a in near if prefix.contains(_network_of(a), towards))
+    nearest = (a for a in near if prefix.contains(prefix.connected(a), towards))
     elsewhere = (a for a in chain.from_iterable(own.values()) if a.index != index and a.scope == "global")
     return next((a.address for a in chain(nearest, near, elsewhere)), None)
 
@@ -252,13 +252,9 @@ def _is_primary(address: InterfaceAddress) -> bool:
     return address.version == 4 and "secondary" not in address.flags
 
 
-def _network_of(address: InterfaceAddress) -> str:
-    return prefix.network(address.peer or address.address, address.prefixlen)
-
-
 def on_link(addresses: Iterable[InterfaceAddress], target: str) -> bool:
     """Whether an address lies in the network of one of these."""
-    return any(prefix.contains(prefix.network(a.address, a.prefixlen), target) for a in addresses)
+    return any(prefix.contains(prefix.network_of(a), target) for a in addresses)
 
 
 def masqueraded(namespace: Namespace, out: Link, query: RouteQuery) -> str | None:

@@ -76,6 +76,11 @@ def network_of(own: InterfaceAddress) -> str:
     return network(own.address, own.prefixlen)
 
 
+def connected(own: InterfaceAddress) -> str:
+    """The prefix that an interface's address leads to: its peer's, where it has one."""
+    return network(own.peer or own.address, own.prefixlen)
+
+
 def neighbours_of(address: str, known: Iterable[InterfaceAddress]) -> list[InterfaceAddress]:
     """Those of the addresses in whose networks another one lies."""
     return [own for own in known if contains(network_of(own), address)]
