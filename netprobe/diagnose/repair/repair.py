@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from functools import cached_property
 from itertools import chain
@@ -182,17 +182,19 @@ class Loss(Struct, frozen=True, dict=True):
             self._cables[name] = frozenset(link.index for link in first)
         return self._cables[name]
 
+    def known_ends(self, name: str, cables: Iterable[Link]) -> Iterator[tuple[Link, Station]]:
+        """Those of the cables that lead to other namespaces that were read, with their far ends."""
+        for link in cables:
+            far = self.far_end(name, link) if self.knows(name, link) else None
+            if far is not None and far[0] != name:
+                yield link, far
+
     def idle_ends(self, name: str) -> dict[Link, Station]:
         """The cables of a namespace that lead to others that were read, and do nothing, with their far
         ends.
         """
         if name not in self._idle:
-            found = (
-                (link, self.far_end(name, link))
-                for link in idle_cables(self.snapshot[name])
-                if self.knows(name, link)
-            )
-            self._idle[name] = {link: far for link, far in found if far is not None and far[0] != name}
+            self._idle[name] = dict(self.known_ends(name, idle_cables(self.snapshot[name])))
         return self._idle[name]
 
     # What many candidates look at, made once.

@@ -88,7 +88,7 @@ def _made_again(
 
 
 def _written(own: InterfaceAddress) -> str | Blank:
-    return f"{own.address}/{own.prefixlen}" if own.prefixlen else Blank("LENGTH", f"{own.address}/")
+    return own.written if own.prefixlen else Blank("LENGTH", f"{own.address}/")
 
 
 def _shared(loss: Loss, own: InterfaceAddress) -> int:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from netprobe.diagnose.apply_links import NO_MAC
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import BridgePort, Command, Link, Namespace, Route, Vxlan
-from netprobe.model.lookup import among, where
+from netprobe.model.lookup import among, but, holding, where
 from netprobe.predict import fib, fixes, prefix
 
 from .before import route_words
@@ -43,7 +43,8 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 def devices(loss: Loss) -> Iterator[tuple[Namespace, Link, Vxlan]]:
     """The VXLAN devices of the namespaces read."""
     for namespace in loss.snapshot.namespaces.values():
-        yield from ((namespace, *device) for device in namespace.vxlans)
+        for link, vxlan in namespace.vxlans:
+            yield namespace, link, vxlan
 
 
 def _network(vxlan: Vxlan) -> tuple[int, int]:
@@ -97,7 +98,7 @@ def _given(
     if bridge is not None:
         yield (Command.of("ip", "link", "set", "dev", name, "master", bridge.name),)
     for own in here.addresses_of(link, loss.version):
-        if loss.goal not in loss.owned and prefix.contains(f"{own.address}/{own.prefixlen}", loss.goal):
+        if loss.goal not in loss.owned and prefix.contains(own.written, loss.goal):
             mtu = Command.of("ip", "link", "set", "dev", name, "mtu", str(link.mtu))
             yield (mtu, Command.of("ip", "address", "add", f"{loss.goal}/{own.prefixlen}", "dev", name))
 
@@ -127,11 +128,10 @@ def _again(namespace: Namespace, link: Link, wanted: Vxlan) -> Iterator[Command]
 
 def _on_it(namespace: Namespace, link: Link, wanted: Vxlan) -> Iterator[Command]:
     """What goes with the device: addresses, routes, forwarding entries and neighbours that somebody made."""
-    for own in namespace.addresses_of(link):
-        if own.scope != "link":
-            yield fixes.address("add", own, link)
-    for route in namespace.routes:
-        if link.index in route.indexes and not _of_the_kernel(route):
+    for own in but(namespace.addresses_of(link), scope="link"):
+        yield fixes.address("add", own, link)
+    for route in holding(namespace.routes, indexes=link.index):
+        if not _of_the_kernel(route):
             yield fixes.ip(route.dst, "route", "add", *route_words(namespace, route))
     for entry in where(namespace.fdb, index=link.index, static=True):
         if entry.remote and (entry.mac, entry.remote) != (NO_MAC, wanted.remote):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.model import Link, Namespace, Object, Stage
-from netprobe.model.lookup import find
+from netprobe.model.lookup import but, find, where
 from netprobe.predict import fixes
 from netprobe.predict.drop import lost
 
@@ -65,7 +65,7 @@ def candidates(loss: Loss) -> Iterator[Repair]:
             if of == version and namespace.sysctl(key, ordinary) != passing:
                 yield from _setting(loss, namespace, _out(loss, namespace), key, passing, code, stage)
         # a bridge takes what comes in at its ports: their settings are for nobody
-        links = (each for each in namespace.links if each.kind != "loopback" and each.port is None)
+        links = but(where(namespace.links, port=None), kind="loopback")
         for link in (None, *links):
             yield from _of_interface(loss, namespace, link, version)
 
@@ -123,5 +123,7 @@ def merit(namespace: Namespace, key: str) -> Merit:
         return Merit.GOES_AROUND
     if setting in _OF_NO_USE:
         return Merit.RESTORES
-    plain = sum(link.kind != "loopback" for link in namespace.links) < 2
-    return Merit.GOES_AROUND if plain and setting in ("forwarding", "ip_forward") else Merit.UNDOES
+    is_station = len(but(namespace.links, kind="loopback")) < 2
+    if is_station and setting in ("forwarding", "ip_forward"):
+        return Merit.GOES_AROUND
+    return Merit.UNDOES

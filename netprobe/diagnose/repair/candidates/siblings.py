@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station
 from netprobe.model import Command, InterfaceAddress, Link, Namespace, Object, Route, Stage
-from netprobe.model.lookup import where
+from netprobe.model.lookup import has, not_among, where
 from netprobe.predict import fib, fixes, prefix
 from netprobe.predict.drop import lost
 from netprobe.predict.trace import Routed
@@ -50,7 +50,7 @@ def _gateway(loss: Loss) -> Iterator[Repair]:
         router, end = loss.snapshot[far[0]], far[1]
         ends = where(router.addresses, address=routed.gateway)
         alike = [own for own in ends if _is_alike(router.link(own.index), end)]
-        if alike and not where(ends, index=end.index):
+        if alike and not has(ends, index=end.index):
             yield from _with_gateway(loss, router, end, replace(alike[0], index=end.index), len(alike))
 
 
@@ -94,16 +94,16 @@ def _copied(loss: Loss, name: str, there: str, wanted: str, lines: tuple[Command
 def _cables(loss: Loss, namespace: Namespace) -> Iterator[tuple[Link, str]]:
     """The cables of a namespace, with who is at the other end, as far as that was read."""
     cables = where(namespace.links_of("veth"), up=True, master=None)
-    ends = ((link, loss.far_end(namespace.name, link)) for link in cables if loss.knows(namespace.name, link))
-    for link, far in ends:
-        if far is not None and far[0] != namespace.name and far[1].master is None:
-            yield link, far[0]
+    for link, (name, end) in loss.known_ends(namespace.name, cables):
+        if end.master is None:
+            yield link, name
 
 
 def _siblings(loss: Loss, name: str, router: str) -> Iterator[Station]:
-    for there, other in loss.snapshot.namespaces.items():
-        if there not in (name, router):
-            yield from ((there, link) for link, far in _cables(loss, other) if far == router)
+    for other in not_among(loss.snapshot.namespaces.values(), name=(name, router)):
+        for link, far in _cables(loss, other):
+            if far == router:
+                yield other.name, link
 
 
 def copied_lines(there: Namespace, theirs: Link, link: Link, version: int) -> tuple[Command, ...]:
