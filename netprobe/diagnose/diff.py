@@ -254,7 +254,7 @@ def _rules(old: Table, new: Table, before: Chain, after: Chain) -> Iterator[_Pla
     """Rules that are gone and rules that are new, in the order of the chain; one that only moved on is
     neither. Their ids are those that a person would type.
     """
-    for i, j, k, m in replaced(_texts(before), _texts(after)):
+    for i, j, k, m in replaced(texts(before), texts(after)):
         for rule in before.rules[i:j]:
             gone = rule_object(old, before, rule)
             yield gone.kind, gone.id, gone.text, None
@@ -263,8 +263,9 @@ def _rules(old: Table, new: Table, before: Chain, after: Chain) -> Iterator[_Pla
             yield come.kind, come.id, None, come.text
 
 
-def _texts(chain: Chain) -> list[str]:
-    return [uncounted(rule.text) for rule in chain.rules]
+def texts(chain: Chain) -> list[str]:
+    """The rules of a chain without what they have counted."""
+    return [_COUNTER.sub(r"\1", rule.text) for rule in chain.rules]
 
 
 def replaced(before: Sequence[str], after: Sequence[str]) -> Iterator[tuple[int, int, int, int]]:
@@ -283,11 +284,6 @@ def _alike(before: Sequence[str], after: Sequence[str]) -> int:
     """How many lines two lists begin with alike."""
     pairs = enumerate(zip(before, after, strict=False))
     return next((at for at, (one, other) in pairs if one != other), min(len(before), len(after)))
-
-
-def uncounted(text: str) -> str:
-    """The text of a rule without what it has counted."""
-    return _COUNTER.sub(r"\1", text)
 
 
 def _set(table: Table, name: str, old: NamedSet | None, new: NamedSet | None) -> Iterator[_Plain]:

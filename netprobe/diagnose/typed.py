@@ -243,15 +243,15 @@ def _iproute(tool: str, words: Words) -> tuple[str | None, list[Words]]:
 
 
 def _sysctl(tool: str, words: Words) -> tuple[None, list[Words]]:
-    settings = [word for word in words if not word.startswith("-")]
-    if not all("=" in word for word in settings or [""]):
-        raise Misread("sysctl is to set something: sysctl -w NAME=VALUE")
+    settings = [word for word in words if not word.startswith("-")] or [""]
     return None, [(tool, "-w", _dotted(word)) for word in settings]
 
 
 def _dotted(word: str) -> str:
     """NAME=VALUE with dots between the parts of the name, as sysctl(8) takes it with slashes as well."""
-    name, _, value = word.partition("=")
+    name, equals, value = word.partition("=")
+    if not equals:
+        raise Misread("sysctl is to set something: sysctl -w NAME=VALUE")
     slashed = re.match(r"[^./]*/", name)
     swapped = name.translate(str.maketrans("./", "/.")) if slashed else name
     return f"{swapped.strip()}={value.strip()}"

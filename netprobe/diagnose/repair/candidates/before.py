@@ -26,7 +26,7 @@ from netprobe.model import (
     Stage,
     Stop,
 )
-from netprobe.model.lookup import but, where
+from netprobe.model.lookup import but, holding, where
 from netprobe.predict import fib, fixes, prefix, routing
 from netprobe.predict.drop import lost
 
@@ -53,12 +53,13 @@ def _put_back(loss: Loss, finders: tuple[Find, ...]) -> Iterator[Repair]:
     if loss.before is None:
         return
     for name, then in loss.before.namespaces.items():
-        if name not in loss.snapshot or not are_read(loss.before, loss.snapshot, name):
+        if not are_read(loss.before, loss.snapshot, name):
             continue
         for find in finders:
             for stop in _found(find, loss, then, loss.snapshot[name]):
                 made = loss.repair(_placed(loss, stop), Merit.RESTORES, agreeing=_SURE)
-                yield from (replace(each, put_back=True) for each in made)
+                for each in made:
+                    yield replace(each, put_back=True)
 
 
 def _found(find: Find, loss: Loss, then: Namespace, now: Namespace) -> tuple[Stop, ...]:
@@ -73,7 +74,9 @@ def _placed(loss: Loss, stop: Stop) -> Stop:
     """At the walk's own end, where that is of the same interface and has the same name."""
     own, place = loss.stop.place, stop.place
     same = (own.namespace, own.interface) == (place.namespace, place.interface)
-    return replace(stop, place=own) if same and loss.stop.code == stop.code else stop
+    if same and loss.stop.code == stop.code:
+        return replace(stop, place=own)
+    return stop
 
 
 # ---- addresses
@@ -82,8 +85,9 @@ def _placed(loss: Loss, stop: Stop) -> Stop:
 def _addresses(loss: Loss, then: Namespace, now: Namespace) -> Iterator[Stop]:
     for was in then.links:
         link = now.link_named(was.name)
-        for version in (4, 6) if link is not None else ():
-            assert link is not None
+        if link is None:
+            continue
+        for version in (4, 6):
             old, new = _lasting(then, was, version), _lasting(now, link, version)
             yield from _of_link(loss, now, link, _without(old, new), _without(new, old))
 
@@ -121,7 +125,7 @@ def _is_taken(loss: Loss, now: Namespace, own: InterfaceAddress) -> bool:
 
 
 def _exchanged(now: Namespace, link: Link, old: InterfaceAddress, new: InterfaceAddress) -> Stop:
-    text = f"{link.name} in {now.name} has {_bare(new)}, and had {_bare(old)} when the probe passed"
+    text = f"{link.name} in {now.name} has {new.written}, and had {old.written} when the probe passed"
     code = "addr-wrong-prefix" if old.address == new.address else "addr-wrong-subnet"
     fix = (fixes.address("add", old, link), fixes.address("del", new, link))
     return _address(code, now, link, new, text, fix)
@@ -129,15 +133,13 @@ def _exchanged(now: Namespace, link: Link, old: InterfaceAddress, new: Interface
 
 def _lost_code(now: Namespace, link: Link, old: InterfaceAddress) -> str:
     others = where(now.addresses_of(link, old.version), scope="global")
-    return "addr-wrong-subnet" if others and link.kind != "loopback" else "addr-missing"
-
-
-def _bare(address: InterfaceAddress) -> str:
-    return f"{address.address}/{address.prefixlen}"
+    if others and link.kind != "loopback":
+        return "addr-wrong-subnet"
+    return "addr-missing"
 
 
 def _named(address: InterfaceAddress, link: Link) -> str:
-    return f"{_bare(address)} dev {link.name}"
+    return f"{address.written} dev {link.name}"
 
 
 def _address(
@@ -207,9 +209,12 @@ def _typed(namespace: Namespace) -> dict[tuple[str, ...], Route]:
 def route_words(namespace: Namespace, route: Route) -> tuple[str, ...]:
     """How ip-route(8) is told of a route, with its metric, source and MTU."""
     more = [*_metric(route)]
-    more += ["src", route.source] if route.source else []
-    more += ["mtu", str(route.mtu)] if route.mtu and not route.mtu_lock else []
-    more += ["onlink"] if any("onlink" in leg.flags for leg in route.nexthops) else []
+    if route.source:
+        more += ["src", route.source]
+    if route.mtu and not route.mtu_lock:
+        more += ["mtu", str(route.mtu)]
+    if holding(route.nexthops, flags="onlink"):
+        more += ["onlink"]
     return (*_short(namespace, route), *more)
 
 
@@ -283,13 +288,12 @@ def _neighbours(_: Loss, then: Namespace, now: Namespace) -> Iterator[Stop]:
 
 
 def _permanent(namespace: Namespace) -> dict[tuple[str, str], Neighbour]:
-    entries = [n for n in namespace.neighbours if n.state == "permanent" and n.mac and not n.proxy]
-    places = [(entry.address, namespace.link(entry.index)) for entry in entries]
-    return {
-        (address, link.name): entry
-        for (address, link), entry in zip(places, entries, strict=True)
-        if link is not None
-    }
+    found = {}
+    for entry in where(namespace.neighbours, state="permanent", proxy=False):
+        link = namespace.link(entry.index)
+        if entry.mac and link is not None:
+            found[entry.address, link.name] = entry
+    return found
 
 
 def _neighbour(entry: Neighbour, link: Link) -> Command:
@@ -302,11 +306,15 @@ def _entries(_: Loss, then: Namespace, now: Namespace) -> Iterator[Stop]:
     if then.forwarded != now.forwarded:
         return
     old, new = _static(then), _static(now)
-    for words in (each for each in old if each not in new):
+    for words in old:
+        if words in new:
+            continue
         named = " ".join(words)
         text = f"the forwarding entry {named} of {now.name} is gone: it was there when the probe passed"
         yield from _entry(now, words, "append" if "dst" in words else "replace", text)
-    for words in (each for each in new if each not in old):
+    for words in new:
+        if words in old:
+            continue
         named = " ".join(words)
         text = f"the forwarding entry {named} of {now.name} is new: it was not there before"
         yield from _entry(now, words, "del", text)
@@ -315,9 +323,9 @@ def _entries(_: Loss, then: Namespace, now: Namespace) -> Iterator[Stop]:
 def _static(namespace: Namespace) -> dict[tuple[str, ...], FdbEntry]:
     """By the words of bridge(8)."""
     found = {}
-    for entry in namespace.fdb:
+    for entry in where(namespace.fdb, static=True, local=False, vlan=None):
         link = namespace.link(entry.index)
-        if link is None or not entry.static or entry.local or entry.vlan is not None:
+        if link is None:
             continue
         side = ("master", "static") if entry.master is not None else ("self", "permanent")
         remote = ("dst", entry.remote) if entry.remote else ()

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from netprobe.diagnose.diff import replaced, uncounted
+from netprobe.diagnose.diff import replaced, texts
 from netprobe.diagnose.repair.repair import Loss
 from netprobe.model import Chain, Command, Namespace, Object, Place, Rule, Stage, Stop, Table
+from netprobe.model.lookup import find, without
 from netprobe.predict import fixes
 from netprobe.rules.naming import is_for_nat, policy_object, rule_object, tool
 
@@ -36,8 +37,7 @@ def changed(loss: Loss, then: Namespace, now: Namespace) -> Iterator[Stop]:
 def _rules(loss: Loss, now: Namespace, table: Table, was: Chain, chain: Chain) -> Iterator[Stop]:
     gone: list[tuple[Rule, tuple[Command, ...]]] = []
     come: list[Rule] = []
-    texts = ([uncounted(rule.text) for rule in each.rules] for each in (was, chain))
-    for i, j, k, m in replaced(*texts):
+    for i, j, k, m in replaced(texts(was), texts(chain)):
         gone += [(rule, _again(table, chain, rule, k + at)) for at, rule in enumerate(was.rules[i:j], 1)]
         come += chain.rules[k:m]
     if len(gone) + len(come) > _MOST:
@@ -63,7 +63,7 @@ def _rules(loss: Loss, now: Namespace, table: Table, was: Chain, chain: Chain) -
 
 def _exchanged(loss: Loss, now: Namespace, table: Table, chain: Chain, old: Rule, new: Rule) -> Stop:
     """The rule that was there in the place of the one that is."""
-    rest = replace(chain, rules=tuple(rule for rule in chain.rules if rule is not new))
+    rest = replace(chain, rules=without(chain.rules, new))
     thing = rule_object(table, chain, new)
     text = f"{thing.id} of {now.name} was «{old.text}» when the probe passed"
     source = chain.hook == "postrouting" and chain.type == "nat"
@@ -93,7 +93,9 @@ def _again_by_nft(table: Table, chain: Chain, rule: Rule, number: int) -> tuple[
 
 
 def _code(loss: Loss, table: Table, chain: Chain) -> str:
-    return _MISSING.get(chain.hook or "", "dnat-missing") if is_for_nat(table, chain) else loss.stop.code
+    if is_for_nat(table, chain):
+        return _MISSING.get(chain.hook or "", "dnat-missing")
+    return loss.stop.code
 
 
 def _about(
@@ -106,10 +108,12 @@ def _about(
 
 def _interface(loss: Loss, now: Namespace, stage: Stage) -> str | None:
     """Where the packet leaves, for what is done to it there; else that of the loss, where it is here."""
-    sent = (h for h in loss.prediction.request.hops if (h.namespace, h.stage) == (now.name, Stage.TRANSMIT))
     if stage is Stage.POSTROUTING:
-        return next((hop.interface for hop in sent), None)
-    return loss.stop.place.interface if loss.stop.place.namespace == now.name else None
+        sent = find(loss.prediction.request.hops, namespace=now.name, stage=Stage.TRANSMIT)
+        return sent.interface if sent is not None else None
+    if loss.stop.place.namespace == now.name:
+        return loss.stop.place.interface
+    return None
 
 
 def _policy(loss: Loss, now: Namespace, table: Table, was: Chain, chain: Chain) -> Iterator[Stop]:
