@@ -34,11 +34,9 @@ def _of_the_kernel(loss: Loss, namespace: Namespace) -> Iterator[Repair]:
     networks = {route.dst for route in where(namespace.routes, type="unicast")}
     namespace = _with_prefix_routes(namespace, networks)
     for link in where(namespace.links, up=True):
-        usual = (
-            where(made(namespace, link), version=loss.version)
-            if _has_routes(namespace, link, loss.version)
-            else ()
-        )
+        if not _has_routes(namespace, link, loss.version):
+            continue
+        usual = where(made(namespace, link), version=loss.version)
         for route in among(usual, type=("unicast", "local")):
             if (route.dst, route.table, link.index) not in there:
                 yield from loss.repair(_gone(namespace, link, route), Merit.RESTORES)

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station
 from netprobe.model import Command, InterfaceAddress, Link, Namespace, Neighbour, Object, Snapshot, Stage
+from netprobe.model.lookup import but, has, where
 from netprobe.predict import fixes
 from netprobe.predict.drop import lost
 from netprobe.predict.rp_filter import in_force
@@ -30,21 +31,16 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 
 def _bearer(snapshot: Snapshot, resolved: Resolved) -> Station | None:
     """The station that has the MAC of an entry, in another namespace."""
-    return next(
-        (
-            (name, link)
-            for name, namespace in snapshot.namespaces.items()
-            for link in namespace.links
-            if link.mac == resolved.entry.mac and link.link is not None and name != resolved.namespace
-        ),
-        None,
-    )
+    for namespace in but(snapshot.namespaces.values(), name=resolved.namespace):
+        for link in but(where(namespace.links, mac=resolved.entry.mac), link=None):
+            return namespace.name, link
+    return None
 
 
 def _answers(namespace: Namespace, station: Station, address: str) -> bool:
     """Whether a station says that an address is its own: it bears it, or it is a proxy (arp_process)."""
     proxy = any(in_force(namespace, station[1], setting)[0] for setting in ("proxy_arp", "proxy_arp_pvlan"))
-    listed = any(n.proxy and n.address == address for n in namespace.neighbours)
+    listed = has(namespace.neighbours, proxy=True, address=address)
     return namespace.owner_of(address) is not None or proxy or listed
 
 

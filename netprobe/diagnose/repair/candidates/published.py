@@ -83,7 +83,9 @@ def _not_for_this(loss: Loss, namespace: Namespace, flow: Flow) -> Iterator[Repa
 
 def _hook(loss: Loss, namespace: Namespace) -> Stage:
     """Where the request meets the rules that change a destination: OUTPUT for what a namespace sends."""
-    return Stage.OUTPUT if loss.probe.source.namespace == namespace.name else Stage.PREROUTING
+    if loss.probe.source.namespace == namespace.name:
+        return Stage.OUTPUT
+    return Stage.PREROUTING
 
 
 def _place(loss: Loss, namespace: Namespace, stage: Stage) -> Place:
@@ -148,9 +150,12 @@ def _to_another(loss: Loss) -> Iterator[Repair]:
 def _is_beside(namespace: Namespace, address: str, target: str) -> bool:
     """Whether two addresses are of one network that the namespace is on; a target of none may be mistyped."""
     own = where(namespace.addresses, scope="global", version=prefix.version(target))
-    networks = [prefix.network_of(each) for each in own]
-    near = [network for network in networks if prefix.contains(network, address)]
-    return prefix.within(near, target) or (bool(near) and not prefix.within(networks, target))
+    near = prefix.neighbours_of(address, own)
+    if not near:
+        return False
+    if not prefix.neighbours_of(target, own):
+        return True
+    return bool(prefix.neighbours_of(target, near))
 
 
 def _on_another_port(loss: Loss) -> Iterator[Repair]:
@@ -217,7 +222,8 @@ def _also_of(snapshot: Snapshot, address: str, version: int) -> Iterator[str]:
     for namespace in snapshot.namespaces.values():
         bearers = {own.index for own in where(namespace.addresses, address=address)}
         others = where(namespace.addresses, scope="global", version=version)
-        yield from (each.address for each in among(others, index=bearers))
+        for each in among(others, index=bearers):
+            yield each.address
 
 
 def _name_server(loss: Loss) -> Iterator[Repair]:

@@ -102,7 +102,9 @@ def _before(made: Hop | None, source: str) -> str:
 def _merit(loss: Loss, namespace: Namespace, named: Stop, source: str, expected: bool) -> Merit:
     missing = named.code == "nat-missing"
     due = _is_unknown_there(loss, source) and not (missing and _is_routed(loss, namespace, source, expected))
-    return Merit.RESTORES if due or loss.stop.place.stage is Stage.EXIT else Merit.GOES_AROUND
+    if due or loss.stop.place.stage is Stage.EXIT:
+        return Merit.RESTORES
+    return Merit.GOES_AROUND
 
 
 def _is_routed(loss: Loss, namespace: Namespace, source: str, expected: bool) -> bool:
@@ -188,10 +190,11 @@ def _named(
 def _network_of(namespace: Namespace, router: Routed, source: str) -> str:
     """The network that `source` came from: what needs the translation is all of it, not one host."""
     inside = namespace.addresses_of(router.iif) if router.iif is not None else ()
-    networks = (prefix.network_of(a) for a in where(inside, scope="global"))
+    near = prefix.neighbours_of(source, where(inside, scope="global"))
+    if near:
+        return prefix.network_of(near[0])
     back = fib.lookup(namespace, RouteQuery(None, source)).route
-    routed = source if back is None or back.is_default else back.dst
-    return next((network for network in networks if prefix.contains(network, source)), routed)
+    return source if back is None or back.is_default else back.dst
 
 
 def _all_need_it(namespace: Namespace, out: Link, source: str) -> bool:
