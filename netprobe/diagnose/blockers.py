@@ -72,7 +72,9 @@ def lacking(
     searches: Searching | None = None,
 ) -> tuple[Need, ...]:
     """What must be read for the outlook to see as far as it can."""
-    return _look(report, snapshot, explain, earlier, searches).needs if _is_open(report) else ()
+    if _is_open(report):
+        return _look(report, snapshot, explain, earlier, searches).needs
+    return ()
 
 
 def _is_open(report: Report) -> bool:

@@ -274,7 +274,9 @@ def _beyond(case: Case, prediction: Prediction, look: Searches) -> Case:
     if prediction.stop is not None or not case.watched:
         return case
     outside = choice.outside(case.snapshot, prediction, case.before, look)
-    return case if outside is None else replace(case, stop=outside.stop, leg=outside.leg)
+    if outside is None:
+        return case
+    return replace(case, stop=outside.stop, leg=outside.leg)
 
 
 def _crowded_neighbours(case: Case) -> Stop:

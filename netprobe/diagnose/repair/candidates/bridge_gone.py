@@ -44,7 +44,9 @@ def _gateways(loss: Loss, ends: dict[Link, Station], of: int) -> Iterator[str]:
     for name, link in ends.values():
         routes = where(loss.snapshot[name].routes, version=of)
         legs = where(chain.from_iterable(route.nexthops for route in routes), index=link.index)
-        yield from (leg.via for leg in legs if leg.via is not None and leg.via not in loss.owned)
+        for leg in legs:
+            if leg.via is not None and leg.via not in loss.owned:
+                yield leg.via
 
 
 def _as_it_was(loss: Loss, ends: dict[Link, Station], address: str) -> InterfaceAddress:

@@ -110,7 +110,9 @@ def _start(snapshot: Snapshot, name: str) -> str:
 def _other_end(loss: Loss, name: str, link: Link, asked_for: bool) -> Station | None:
     """The other end of a cable, where that was read, or is one of the first that are asked for."""
     asked = asked_for and link.index in loss.first_cables(name)
-    return loss.far_end(name, link) if asked or loss.knows(name, link) else None
+    if asked or loss.knows(name, link):
+        return loss.far_end(name, link)
+    return None
 
 
 def _idle_ones(loss: Loss, home: str) -> Iterator[Station]:

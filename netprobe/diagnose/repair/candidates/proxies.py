@@ -77,7 +77,9 @@ def _lies_behind(namespace: Namespace, station: Link, asked: str) -> bool:
 
 def _takes_for_neighbours(route: Route, leg: Nexthop) -> bool:
     """Whether what is asked for is the destination itself, or a gateway that no network has."""
-    return prefix.is_link_local(leg.via) if leg.via is not None else prefix.length(route.dst) > 0
+    if leg.via is not None:
+        return prefix.is_link_local(leg.via)
+    return prefix.length(route.dst) > 0
 
 
 def _is_expected(namespace: Namespace, route: Route) -> bool:

@@ -73,7 +73,9 @@ def candidates(loss: Loss) -> Iterator[Repair]:
 def _out(loss: Loss, namespace: Namespace) -> Link | None:
     """The interface by which a namespace sends first, as the place of a setting that has none."""
     first = find(loss.hops, namespace=namespace.name)
-    return namespace.link_named(first.interface or "") if first is not None else None
+    if first is not None:
+        return namespace.link_named(first.interface or "")
+    return None
 
 
 def _of_interface(loss: Loss, namespace: Namespace, link: Link | None, version: int) -> Iterator[Repair]:

@@ -57,7 +57,9 @@ def _gateway(loss: Loss) -> Iterator[Repair]:
 def _other_end(loss: Loss, routed: Routed) -> Station | None:
     """The interface at the other end of the cable that a route leads out by, where that was read."""
     name, link = routed.namespace, loss.out(routed)
-    return loss.far_end(name, link) if link is not None and loss.knows(name, link) else None
+    if link is not None and loss.knows(name, link):
+        return loss.far_end(name, link)
+    return None
 
 
 def _is_alike(link: Link | None, other: Link) -> bool:

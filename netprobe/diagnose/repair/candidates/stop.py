@@ -66,7 +66,9 @@ def target(loss: Loss) -> str | None:
     """The address that the broken leg is to reach, as it was when it left its sender."""
     request, reply = loss.prediction.request.hops, loss.prediction.reply
     if loss.prediction.leg is not Leg.REPLY:
-        return request[0].flow.dst if request else loss.probe.destination.address
+        if request:
+            return request[0].flow.dst
+        return loss.probe.destination.address
     if reply is not None and reply.hops:
         return reply.hops[0].flow.dst
     return request[-1].flow.src if request else None

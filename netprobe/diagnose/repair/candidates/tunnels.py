@@ -192,7 +192,9 @@ def _without_entry(
 def underlay(here: Namespace, there: Namespace) -> Iterator[str]:
     """The addresses by which one node reaches the other: of a network that both are on."""
     own = _outer(here)
-    yield from (a.address for a in _outer(there) if any(share(a, mine) for mine in own))
+    for a in _outer(there):
+        if any(share(a, mine) for mine in own):
+            yield a.address
 
 
 def _outer(namespace: Namespace) -> list[InterfaceAddress]:
