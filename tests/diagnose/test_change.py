@@ -19,6 +19,7 @@ from netprobe.model import (
     Blind,
     Endpoint,
     FdbEntry,
+    FindBare,
     FindMacvlans,
     FindPeer,
     FoundMacvlans,
@@ -106,6 +107,8 @@ def _read(state: Snapshot, snapshot: Snapshot, need: Need) -> Snapshot:
     if isinstance(need, FindPeer):
         peer = next(p.peer for p in state.peers if (p.namespace, p.nsid) == (need.namespace, need.nsid))
         return replace(snapshot, peers=(*snapshot.peers, FoundPeer(need.namespace, need.nsid, peer)))
+    if isinstance(need, FindBare):
+        return snapshot
     assert isinstance(need, FindMacvlans)
     return replace(snapshot, macvlans=(*snapshot.macvlans, FoundMacvlans(need.namespace, need.index)))
 

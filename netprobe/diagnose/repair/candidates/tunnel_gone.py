@@ -64,7 +64,7 @@ def _made(loss: Loss, node: Namespace, sample: tuple[Namespace, Link, Vxlan]) ->
     bridge = same_name(other, link.master, node)
     if bridge is not None:
         plug = Command.of("ip", "link", "set", "dev", name, "master", bridge.name)
-        lines = (_add(node, name, None, wanted), plug, _up(name))
+        lines: tuple[Command, ...] = (_add(node, name, None, wanted), plug, _up(name))
     else:
         lines = _routed(loss, node, sample, name, wanted, end.address)
     for fix in [inside(node, lines)] if lines else []:
