@@ -90,6 +90,7 @@ class AgentConnection:
         self._frames = Frames()
         self._pending: dict[int, Pending] = {}
         self._numbers = count(1)
+        self._late: set[int] = set()  # questions whose answers nobody waits for any more
         self._channel: ByteChannel | None = None
         self._channel = open_channel(self)
         PULSE.add(self)
@@ -117,7 +118,7 @@ class AgentConnection:
         """
         number, now = next(self._numbers), time.monotonic()
         data = framed([number, verb, list(arguments)])
-        pending = Pending(self.host, verb, now + timeout, lambda: self._pending.pop(number, None))
+        pending = Pending(self.host, verb, now + timeout, lambda: self._forget(number))
         with self._lock:
             if not self._pending:
                 self.heard = now  # silence is counted from the first question that is not answered
@@ -134,6 +135,8 @@ class AgentConnection:
 
     def received(self, data: bytes) -> None:
         """Bytes have come from the host."""
+        if self.lost:
+            return
         self.heard = time.monotonic()
         try:
             for answer in self._frames.feed(data):
@@ -151,8 +154,17 @@ class AgentConnection:
                 raise Malformed("no answer")
         with self._lock:
             pending = self._pending.pop(number, None)
-        if pending is not None:  # else one that nobody waits for any more
+            if pending is None and number not in self._late:
+                raise Malformed("an answer to no question")
+            self._late.discard(number)
+        if pending is not None:
             pending.settle(value, error)
+
+    def _forget(self, number: int) -> None:
+        """Nobody waits for this answer any more."""
+        with self._lock:
+            if self._pending.pop(number, None) is not None:
+                self._late.add(number)
 
     def lose(self, why: str) -> None:
         """There is no connection any more: all who wait for an answer hear it. The first reason stays."""

@@ -59,13 +59,11 @@ def opened() -> Iterator[Said]:
         yield connection._channel
 
 
-def test_answers_come_in_any_order_and_those_of_nobody_are_passed_over(said: Said) -> None:
+def test_answers_come_in_any_order(said: Said) -> None:
     first, second = said.connection.begin("open", "/x"), said.connection.begin("names")
     assert [[verb, arguments] for _, verb, arguments in said.asked] == [["open", ["/x"]], ["names", []]]
     numbers = [number for number, *_ in said.asked]
-    said.say(
-        [99, True, "nobody's"], [numbers[1], True, ["b"]], [numbers[0], False, errno.ENOENT, "no such file"], [numbers[1], True, "again"]
-    )
+    said.say([numbers[1], True, ["b"]], [numbers[0], False, errno.ENOENT, "no such file"])
     assert second.result() == ["b"]
     with pytest.raises(FileNotFoundError, match="no such file"):
         first.result()
@@ -105,6 +103,25 @@ def test_what_is_no_answer_ends_the_connection(said: Said, answer: Any) -> None:
     assert said.connection.lost
 
 
+@pytest.mark.parametrize("again", [0, 98])
+def test_an_answer_that_nobody_asked_for_ends_the_connection(said: Said, again: int) -> None:
+    waiting = said.connection.begin("hello")
+    number = said.asked[-1][0]
+    said.say([number, True, "yes"], [number + again, True, "yes"])
+    assert waiting.result() == "yes"
+    assert said.connection.lost == "it said what no agent says (an answer to no question)"
+
+
+def test_after_a_loss_nothing_is_heard_any_more(said: Said) -> None:
+    waiting = said.connection.begin("hello")
+    said.connection.lose("the first")
+    heard = said.connection.heard
+    said.say([said.asked[-1][0], True, "late"])
+    assert said.connection.heard == heard
+    with pytest.raises(ConnectionLost):
+        waiting.result()
+
+
 def test_what_is_lost_stays_lost_and_says_the_first_reason(said: Said) -> None:
     waiting = [said.connection.begin("hello") for _ in range(3)]
     said.connection.lose("the first")
@@ -128,19 +145,24 @@ def test_a_question_that_nobody_waits_for_any_more_is_forgotten(said: Said) -> N
     with pytest.raises(TimeoutError):
         said.connection.call("hello", timeout=0.01)
     assert said.connection._pending == {}
-    said.say([said.asked[-1][0], True, "late"])
+    late = [said.asked[-1][0], True, "late"]
+    said.say(late)
     assert said.connection.lost == ""
+    said.say(late)
+    assert said.connection.lost
 
 
 def test_an_idle_host_is_asked_whether_it_is_there(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("netprobe.fleet.connection.BEAT_S", 0.1)
-    end = time.monotonic() + 5
-    while len(said.asked) < 2 and time.monotonic() < end:
-        for number, verb, _ in said.asked:
+    end, answered = time.monotonic() + 5, 0
+    while answered < 2 and time.monotonic() < end:
+        for number, verb, _ in said.asked[answered:]:
             assert verb == "clock"
             said.say([number, True, 1])
+            answered += 1
         time.sleep(0.05)
-    assert len(said.asked) >= 2
+    assert said.connection.lost == ""
+    assert answered >= 2
 
 
 def test_a_silent_host_is_lost_and_let_go(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
