@@ -30,6 +30,7 @@ MODULE = "netprobe_agent"  # what the agent is called on the host
 # 32 KiB takes 4 s
 KEEPALIVE_S, KEEPALIVES = 2, 3
 LARGEST_MESSAGE = 1 << 20  # bytes of one message of mitogen, the agent's file among them
+MOST_OTHERS = 1000  # messages of a host beside those of its agent: what it logs, which module it wants
 GRACE_S = 1.0  # for ssh to end
 # what the user's configuration may ask of ssh and what netprobe has no use for
 OWN_WAY = ("ForwardAgent=no", "ForwardX11=no", "ClearAllForwardings=yes", "RequestTTY=no", "ControlMaster=no")
@@ -208,6 +209,7 @@ class _Ssh:
     ) -> None:
         self._connection, self._to = connection, to
         self._attempt: Any = None
+        self._others = 0
         self._ready = threading.Event()
         self._router = _MITOGEN.enter()
         self._handle: int | None = None
@@ -255,6 +257,8 @@ class _Ssh:
         except (mitogen.core.Error, OSError) as error:
             raise _refusal(self._connection.host, to, error) from error
         self._stream = self._router.stream_by_id(context.context_id)
+        if self._stream is not None:
+            self._stream.protocol.on_message = self._noticed
         return context
 
     def _start(self, end: float) -> None:
@@ -268,6 +272,12 @@ class _Ssh:
         if why := self._connection.lost or ("" if in_time else "no agent answers in time"):
             kind = "old python" if self._connection.lost else "network"
             raise ConnectionLost(errno.ECONNREFUSED, f"cannot reach {self._connection.host}: {why}", kind)
+
+    def _noticed(self, _stream: Any, message: Any) -> None:
+        """Any message has come of this host, for whomever."""
+        self._others += message.handle != self._handle
+        if self._others > MOST_OTHERS:
+            self._connection.lose("it sends what nobody asked for")
 
     def _is_ours(self, message: Any, _stream: Any = None) -> bool:
         """Whether a message is of this host: a handler is known to all of them."""

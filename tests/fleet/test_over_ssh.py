@@ -114,6 +114,18 @@ def test_mitogen_hears_of_hosts_only_what_is_needed(host: AgentConnection) -> No
         over_ssh._MITOGEN.leave()
 
 
+def test_a_host_that_sends_mitogen_much_else_is_lost(hosts: sshd.Hosts) -> None:
+    import mitogen.core
+
+    with open_ssh("h1", hosts.to(), 30) as host:
+        channel = host._channel
+        assert isinstance(channel, over_ssh._Ssh)
+        for _ in range(2 * over_ssh.MOST_OTHERS):  # each is answered: there is no such handle
+            channel._context.send(mitogen.core.Message(handle=1234567, reply_to=7654321))
+        assert within(10, lambda: bool(host.lost))
+        assert host.lost == "it sends what nobody asked for"
+
+
 def test_a_host_whose_key_is_unknown_is_not_asked(hosts: sshd.Hosts) -> None:
     assert lost(hosts, "h9") == ("key unknown", "cannot reach h1: ssh knows no host key of it")
 
