@@ -20,7 +20,7 @@ from netprobe.model.command import joined
 
 from .engines import Engines
 from .place import DistantNamespace
-from .questions import Questions
+from .questions import Questions, Unanswered
 
 NETNS = "/run/netns"
 MOST = 4096  # namespaces that a host has
@@ -61,7 +61,7 @@ class Listing:
             isinstance(each, list) and tuple(map(type, each)) == kinds for each in rows
         )
         if not fits:
-            raise CannotLook(f"{self.questions.name} gives other answers than it was asked for")
+            raise Unanswered(f"{self.questions.name} gives other answers than it was asked for")
         return [row(*each) for each in rows]
 
 
@@ -112,7 +112,7 @@ class FoundThere(Found):
                 place = DistantNamespace(questions, number, (device, inode))
                 questions.hold(self.path, place)
                 return place
-        raise CannotLook(f"{questions.name} gives other answers than it was asked for")
+        raise Unanswered(f"{questions.name} gives other answers than it was asked for")
 
     def identity(self) -> netns.Identity | None:
         """Which namespace the file stood for when it was listed."""

@@ -7,7 +7,6 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from netprobe.errors import CannotLook
 from netprobe.kernel.elsewhere import DistantSocket, Elsewhere, Ended
 from netprobe.linux.netlink import (
     NETFILTER,
@@ -17,7 +16,7 @@ from netprobe.linux.netlink import (
     NLMSG_ERROR,
 )
 
-from .questions import PATIENCE_S, NotAsked, Questions, Request
+from .questions import PATIENCE_S, NotAsked, Questions, Request, Unanswered
 from .sensors import DistantSensors
 
 _HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
@@ -101,7 +100,7 @@ class DistantNamespace(Elsewhere):
         match answer:
             case OSError():
                 return answer
-            case CannotLook():
+            case Unanswered():
                 return OSError(errno.EIO, str(answer))
             case [int() | None as code, bytes(output), bytes(errors)]:
                 return Ended(code, output, errors)
@@ -120,9 +119,9 @@ class DistantNamespace(Elsewhere):
             raise self.nonsense()
         return value
 
-    def nonsense(self) -> CannotLook:
+    def nonsense(self) -> Unanswered:
         """The error for what is no answer."""
-        return CannotLook(f"{self.host} gives other answers than it was asked for")
+        return Unanswered(f"{self.host} gives other answers than it was asked for")
 
 
 class DistantNetlink:

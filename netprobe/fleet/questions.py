@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from netprobe.errors import SHORT, CannotLook
+from netprobe.errors import SHORT, CannotLook, Shortage
 from netprobe.kernel.elsewhere import Elsewhere
 from netprobe.linux import deadline
 
@@ -40,12 +40,18 @@ Key = tuple[int | None, Request]
 _T = TypeVar("_T")
 
 
+class Unanswered(Shortage):
+    """A host did not say: it is lost, late, lacks something, or says what makes no sense. Like a shortage
+    here it says nothing of what was to be looked at, and is never taken for "no".
+    """
+
+
 class NotAsked(CannotLook):
     """In a rehearsal: there is no answer yet."""
 
 
 class Questions:
-    """The host `name`, asked over `connection`. What cannot be had is an OSError, a lost host CannotLook.
+    """The host `name`, asked over `connection`. What cannot be had is an OSError, a lost host Unanswered.
 
     A host that did not answer in time is not waited for again in the same question.
     """
@@ -88,7 +94,7 @@ class Questions:
             told = self.call("clock", patience_s=CLOCK_PATIENCE_S)
             after = time.time_ns()
             if not isinstance(told, int):
-                raise CannotLook(f"{self.name} gives other answers than it was asked for")
+                raise Unanswered(f"{self.name} gives other answers than it was asked for")
             if after - before < best[1]:
                 best = (before + after) // 2 - told, after - before
         return best[0], max(0, best[1]) // 2
@@ -129,7 +135,7 @@ class Questions:
         try:
             return pending.result()
         except ConnectionLost as error:
-            raise CannotLook(str(error.strerror)) from error
+            raise Unanswered(str(error.strerror)) from error
         except TimeoutError as error:
             if time.monotonic() < end:  # the host's own word
                 raise
@@ -138,15 +144,15 @@ class Questions:
         except OSError as error:
             raise self.error(error.errno, error.strerror) from error
 
-    def _late(self) -> CannotLook:
-        return CannotLook(f"{self.name} did not answer in time")
+    def _late(self) -> Unanswered:
+        return Unanswered(f"{self.name} did not answer in time")
 
-    def error(self, code: int | None, text: str | None) -> OSError | CannotLook:
+    def error(self, code: int | None, text: str | None) -> OSError | Unanswered:
         """An error of the host: an OSError is its kernel's word. That it lacks descriptors or memory, or that
         its agent cannot do something, is none, and no lack of ours.
         """
         said = text or os.strerror(code or errno.EIO)
-        return CannotLook(f"{self.name}: {said}") if code in NO_ANSWER else OSError(code, said)
+        return Unanswered(f"{self.name}: {said}") if code in NO_ANSWER else OSError(code, said)
 
     def held(self, path: str) -> Elsewhere | None:
         """The namespace at `path`, held once more, if it is open in this question, or in this rehearsal."""
@@ -186,7 +192,7 @@ class Questions:
         yet.
         """
         [answer] = self.ask_all(place, [(request, request)])
-        if isinstance(answer, OSError | CannotLook):
+        if isinstance(answer, OSError | Unanswered):
             raise answer
         return answer
 
@@ -214,12 +220,12 @@ class Questions:
         try:
             answers = self.call("batch", place, [list(each) for each in requests])
         except OSError as error:  # of all of them: no word of the kernel
-            raise CannotLook(f"{self.name}: {error.strerror}") from error
+            raise Unanswered(f"{self.name}: {error.strerror}") from error
         return self._checked(answers, len(requests))
 
     def _checked(self, answers: Any, count: int) -> list[Any]:
         if not isinstance(answers, list) or len(answers) != count:
-            raise CannotLook(f"{self.name} gives other answers than it was asked for")
+            raise Unanswered(f"{self.name} gives other answers than it was asked for")
         return answers
 
     def ahead(self, place: int | None, requests: Mapping[Request, Request]) -> None:

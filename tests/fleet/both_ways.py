@@ -21,7 +21,7 @@ from netprobe.fleet.host import Host
 from netprobe.fleet.pipe import open_pipe, sent
 from netprobe.linux.machine import Machine
 from netprobe.linux.sensors.observe import observe
-from netprobe.model import AskRoute, ReadNamespace, RouteQuery, Snapshot, Watch
+from netprobe.model import AskRoute, Endpoint, FindPeer, ReadNamespace, RouteQuery, Snapshot, Watch
 from netprobe.question import Question
 from netprobe.wire.craft import craft
 
@@ -152,6 +152,34 @@ def read_after_a_loss() -> tuple[list[str], list[tuple[str, str]], float]:
             snapshot = distant.read(Snapshot(), [ReadNamespace(name) for name in names])
         found = [(each.what, each.why) for name in names for each in snapshot[name].blind]
         return names, found, time.monotonic() - begun
+
+
+def peer_after_a_loss() -> tuple[str | None, str | None, str | None]:
+    """The far end of a cable of h1:host, and, of a host whose agent has ended, what is said instead and why."""
+    with open_pipe("h1", sent(PYTHON), timeout=30) as connection, Host("h1", connection) as distant:
+        name = str(distant.resolve("host").namespace)
+        links = distant.read(Snapshot(), [ReadNamespace(name)])[name].links
+        nsid = next(link.link.nsid for link in links if link.name == "veth0" and link.link is not None)
+        assert nsid is not None
+        [known] = distant.read(Snapshot(), [FindPeer(name, nsid)]).peers
+    with open_pipe("h1", sent(PYTHON), timeout=30) as connection, Host("h1", connection) as distant:
+        distant.spaces()  # what namespaces there are is known from now on
+        distant.resolve("host", Endpoint(""))
+        real, asked = connection.begin, 0
+
+        def begin(verb: str, *arguments: Any, **options: Any) -> Any:
+            nonlocal asked
+            asked += verb == "open"
+            if verb == "open":  # the search has begun
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                time.sleep(0.1)
+            return real(verb, *arguments, **options)
+
+        pid, connection.begin = connection.call("hello")["pid"], begin  # type: ignore[method-assign]
+        [lost] = distant.read(Snapshot(), [FindPeer(name, nsid)]).peers
+        assert asked
+    return known.peer, lost.peer, lost.why
 
 
 def read_of_a_silent_host() -> tuple[list[tuple[str, str]], float]:

@@ -55,6 +55,15 @@ def test_what_a_lost_host_has_is_a_blind_spot_each(one_lab: Lab) -> None:
     assert took < GRACE_S
 
 
+def test_a_far_end_that_could_not_be_looked_for_is_not_away(one_lab: Lab) -> None:
+    """No namespace of that number, or nobody could say: a walk must not take the one for the other."""
+    known, lost, why = one_lab.call(both_ways.peer_after_a_loss)
+    assert known == "h1:red"
+    assert lost is None
+    assert why is not None
+    assert why.startswith("the connection to h1 is lost")
+
+
 def test_a_silent_host_takes_no_longer_than_the_question(one_lab: Lab) -> None:
     found, took = one_lab.call(both_ways.read_of_a_silent_host)
     assert [why for _, why in found] == ["h1 did not answer in time"] * 2
