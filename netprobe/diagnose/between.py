@@ -53,13 +53,15 @@ def _with_a_question(case: Case, leg: Leg) -> Stop | None:
 
 
 def _receiver(case: Case, sent: Observation) -> _End | None:
-    """The interface of another host that has the address which a frame is for, where that host watched."""
+    """Where another host, on which somebody has the address that a frame is for, is on the way, if that host
+    watched.
+    """
     address = "" if sent.flow is None else (sent.flow.outer or sent.flow).dst
-    for home in case.snapshot.homes:
-        link = case.snapshot.at(home).owner_of(address)
-        hops = where((*case.request, *case.reply), namespace=home)
-        if link is not None and home != sent.namespace and but(hops, observed=None):
-            return home, link.name
+    bearing = (each.name for each in case.snapshot.namespaces.values() if each.owner_of(address) is not None)
+    for home in filter(None, map(case.snapshot.host_of, bearing)):
+        watched = but(where((*case.request, *case.reply), namespace=home), observed=None)
+        if home != case.snapshot.host_of(sent.namespace) and watched:
+            return home, watched[0].interface or ""
     return None
 
 

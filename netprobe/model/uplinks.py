@@ -48,7 +48,7 @@ class Uplinks(Struct, frozen=True):
     def all(self) -> tuple[Link, ...]:
         """All that are switched on; veths only where there is nothing else."""
         up = where(self.namespace.links, up=True)
-        return self._below_all(among(up, kind=CABLES)) or self._below_all(where(up, kind="veth", master=None))
+        return self._below_all(among(up, kind=CABLES)) or self._below_all(where(up, kind="veth"))
 
     def _below_all(self, links: Iterable[Link]) -> tuple[Link, ...]:
         return tuple(dict.fromkeys(chain.from_iterable(map(self.below, links))))

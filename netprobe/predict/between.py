@@ -16,7 +16,7 @@ from netprobe.model.uplinks import CABLES
 from .device import too_long
 from .drop import link_down, lost
 from .fixes import forget_neighbour
-from .hosts import Place, having, hearing
+from .hosts import Place, behind, having, hearing
 from .outcome import Branch, Crossing, Ways, is_group
 from .view import Ground, Packet
 
@@ -71,7 +71,9 @@ class _Leaving(Struct, frozen=True):
 
     def _others(self, sought: str | None) -> tuple[Place, ...]:
         """The interfaces at which others than the sender take up what is for an address or a MAC."""
-        found = having(self.ground, sought) if sought else ()
+        if not sought:
+            return ()
+        found = having(self.ground, sought) or behind(self.ground, self.out[0], sought)
         own = self.out[0], self.out[1].index
         return tuple(end for end in found if (end[0], end[1].index) != own)
 

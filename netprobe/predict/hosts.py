@@ -7,7 +7,7 @@ from functools import partial
 from itertools import chain, product, repeat, starmap
 
 from netprobe.model import FindWire, InterfaceAddress, Link, ReadNamespace, Stage
-from netprobe.model.lookup import where
+from netprobe.model.lookup import has, where
 from netprobe.model.uplinks import Uplinks
 
 from . import prefix
@@ -42,6 +42,24 @@ def hearing(ground: Ground, name: str, link: Link) -> tuple[Place, ...]:
     others = sorted({*_read(ground)} - {name})
     ends = chain.from_iterable(map(partial(_all, ground), others))
     return tuple(filter(partial(_are_near, ground, (name, link)), ends))
+
+
+def behind(ground: Ground, name: str, sought: str) -> tuple[Place, ...]:
+    """The uplinks of other hosts than that of namespace `name` behind which a namespace that was read has an
+    address or a MAC: a bridge, or what stands on the uplink, may lead there. The destination is read for it.
+    """
+    ground.lacks(map(ReadNamespace, {*filter(None, [ground.goal])} - ground.snapshot.namespaces.keys()))
+    here = partial(_has, ground, sought)
+    homes = {*map(ground.snapshot.host_of, filter(here, ground.snapshot.namespaces))}
+    others = sorted(filter(None, homes - {ground.snapshot.host_of(name)}))
+    ground.lacks(map(ReadNamespace, {*others} - ground.snapshot.namespaces.keys()))
+    return tuple(chain.from_iterable(map(partial(_all, ground), others)))
+
+
+def _has(ground: Ground, sought: str, name: str) -> bool:
+    """Whether a namespace has an address, or an interface of a MAC."""
+    space = ground.snapshot[name]
+    return space.owner_of(sought) is not None or has(space.links, mac=sought)
 
 
 def _read(ground: Ground) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -160,7 +161,8 @@ class Segment:
         here = hop(name, link, Stage.RECEIVE, seen, at.note, "in")
         bridge = _bridge_of(self.ground.namespace(name), link)
         if bridge is not None and not stacked.tagged_above(self.ground, name, link, passed.packet):
-            return self.switch.receive(name, bridge, link, seen, passed.packet)
+            ways = self.switch.receive(name, bridge, link, seen, passed.packet)
+            return tuple(map(partial(_told, at.note), ways)) if at.note else ways
         own = self._take_up(name, link, passed.packet)
         return tuple(way.behind(here) for way in stacked.up(self.ground, name, link, passed.packet, own))
 
@@ -175,6 +177,13 @@ class Segment:
             text = f"{name}/{link.name} has MAC {link.mac}, not {mac}: it ignores the frame"
             return Branch(packet, stop=lost("neigh-wrong-entry", name, link, Stage.RECEIVE, text))
         return Branch(replace(packet, tags=()), at=(name, link))
+
+
+def _told(note: str, way: Branch | Crossing) -> Branch | Crossing:
+    """A way on whose first hop something is said of how the frame came there."""
+    first, *others = way.hops
+    said = "; ".join(filter(None, (note, first.note)))
+    return replace(way, hops=(replace(first, note=said), *others))
 
 
 def _answered_for(branch: Branch) -> Branch:

@@ -49,3 +49,17 @@ def routed() -> Topology:
     return Topology(
         names, tuple(links), routes=tuple(routes), fdb=tuple(fdb), sysctls=(Sysctl(WIRE, "net.ipv4.ip_forward", "1"),),
     )  # type: ignore[arg-type]  # fmt: skip
+
+
+def bridged() -> Topology:
+    """Two hosts whose uplink is a port of a bridge, and the container too: all stations are of one segment."""
+    links: list[object] = [LabBridge(Interface(WIRE, "br0"))]
+    for number, name in enumerate(fleet.names(2), 1):
+        home, inner = f"{name}:{HOST}", f"{name}:red"
+        links += [
+            LabBridge(Interface(home, "br0", (f"{fleet.underlay(number)}/24",))),
+            Veth(Interface(home, "eth0", master="br0"), Interface(WIRE, name, master="br0")),
+            Veth(Interface(inner, "eth0", (f"192.168.77.{20 + number}/24",)), Interface(home, "v-red", master="br0")),
+        ]
+    names = (WIRE, *(f"{name}:{inner}" for name in fleet.names(2) for inner in (HOST, "red")))
+    return Topology(names, tuple(links))  # type: ignore[arg-type]
