@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
-from fleet.beyond import published, routed
+from fleet.beyond import bridged, published, routed
 from fleet.pretend import answer
 from msgspec.structs import replace
 from open_labs import open_lab
@@ -108,6 +108,31 @@ def answers(lab: Lab, size: int) -> bool:
     """Whether the destination answers a real ping; the first one may have to find its neighbours."""
     ping = ["ping", "-c", "2", "-i", "0.2", "-W", "1", "-M", "do", "-s", str(size), "10.88.2.2"]
     return lab.run(ping, namespace="h1:red", check=False).returncode == 0
+
+
+BRIDGED = {
+    "far port": Broken(("h2:host ip link set v-red nomaster",), "port-not-in-bridge", "h2:host", "v-red"),
+    "far bridge": Broken(("h2:host nft add table bridge t", "h2:host nft add chain bridge t c '{ type filter hook forward priority 0 ; }'",
+                          "h2:host nft add rule bridge t c ip protocol icmp drop"), "filtered-by-rule", "h2:host",
+                         "nft bridge t c handle 2"),
+    "cut": Broken(("wire ip link set h2 nomaster",), "lost-between-hosts", "h1:host", "h1:host/eth0 - h2:host/eth0", foreseen=False),
+}  # fmt: skip
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", BRIDGED)
+def test_containers_of_one_segment(name: str) -> None:
+    """Uplinks that are ports of bridges: what is asked on one host is heard in the containers of the other."""
+    broken = BRIDGED[name]
+    with open_lab("root", bridged()) as lab:
+        good = answer(lab, "h1:red", "h2:red").report
+        assert good.verdict is Verdict.REACHABLE
+        assert [hop.namespace for hop in good.path.request if "over the network between the hosts" in hop.note] == ["h2:host"]
+        does(lab, *broken.steps)
+        for command in ("why", "trace") if broken.foreseen else ("trace",):
+            report = answer(lab, "h1:red", "h2:red", command=command, send=command != "why", timeout_ns=400_000_000).report
+            cause = report.causes[0]
+            assert (cause.code, cause.place.namespace, cause.object and cause.object.id) == (broken.code, broken.where, broken.object)
 
 
 def shifted(run: Run, by_ns: int) -> Run:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 from msgspec.structs import replace
-from networks import MAC, RULES, edited, lo, local, probe, relinked, veth, via
+from networks import MAC, RULES, edited, lo, local, port, probe, relinked, veth, via
 
 from netprobe.model import (
+    Bridge,
+    BridgePort,
     End,
     FindPeer,
     FindWire,
@@ -175,6 +177,23 @@ def test_by_which_interface_a_host_takes_up_what_is_for_it() -> None:
     assert uplinks((ETH0, Link(1, "lo", "loopback")), 1) == ["eth0"], "of an address on no interface towards others the first"
     assert uplinks((ETH0, inner, replace(BRIDGE, mac="")), 2, "02:00:00:00:00:07") == [], "a container's cable"
     assert uplinks((ETH0,), 2, "10.0.0.3") == []
+
+
+def test_a_container_on_the_segment_of_another_host() -> None:
+    """Nobody of the hosts has its address; the destination is read, and its host hears the question by its bridge."""
+    bridge = Link(5, "br0", "bridge", MAC.format(7, 9), bridge=Bridge())
+    far = replace(home(2), links=(*home(2).links[:1], replace(home(2).links[1], master=5, port=BridgePort()), bridge,
+                                  port(6, "v-red", 2, 1, 5)))  # fmt: skip
+    loopback, own = lo()
+    address = InterfaceAddress(2, "192.168.77.22", 24)
+    red = Namespace("h2:red", links=(loopback, veth(2, "eth0", MAC.format(8, 2), 6, 0)), addresses=(*own, address), rules=RULES,
+                    routes=(*local("192.168.77.22"), via("192.168.77.0/24", None, 2)), ruleset=Ruleset())  # fmt: skip
+    snapshot = hosts(home(1), far).with_namespace(red)
+    snapshot = replace(snapshot, peers=(*snapshot.peers, FoundPeer("h2:host", 1, "h2:red"), FoundPeer("h2:red", 0, "h2:host")))
+    found = walked(snapshot, "192.168.77.22")
+    assert way(found) == ["h1:host/eth0", "h2:host/eth0", "h2:host/v-red", "h2:red/eth0", "h2:red/eth0"]
+    assert found.passes
+    assert found.request.hops[1].note.startswith("over the network between the hosts; port of br0")
 
 
 def test_a_veth_is_one_where_nobody_sees_its_other_end() -> None:
