@@ -59,7 +59,10 @@ def _another_source(loss: Loss, here: Namespace, device: Link, local: str, told:
         if own.index != device.index:
             right = fixes.link_set(device, "type", "vxlan", "local", own.address)
             stop = replace(told, commands=(right,))
-            yield from loss.repair(stop, Merit.RESTORES, agreeing=_naming(loss, own.address))
+            known, meant = _naming(loss, own.address), _naming(loss, local)
+            # where others learn who sends from where, either address would do
+            merit = Merit.RESTORES if known >= meant else Merit.ADDS
+            yield from loss.repair(stop, merit, agreeing=known)
         wanted = InterfaceAddress(own.index, local, own.prefixlen)
         link = here.link(own.index)
         if link is not None and share(own, wanted):
