@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -13,10 +14,12 @@ from fleet.pretend import answer
 from msgspec.structs import replace
 from open_labs import open_lab
 
+from netprobe.codec import run_to_json
 from netprobe.engine import replay
 from netprobe.lab import fleet
 from netprobe.lab.lab import Lab
 from netprobe.model import Report, Run, Verdict
+from netprobe.saved import load
 
 pytestmark = pytest.mark.lab
 ALL = "00:00:00:00:00:00"
@@ -133,6 +136,22 @@ def test_containers_of_one_segment(name: str) -> None:
             report = answer(lab, "h1:red", "h2:red", command=command, send=command != "why", timeout_ns=400_000_000).report
             cause = report.causes[0]
             assert (cause.code, cause.place.namespace, cause.object and cause.object.id) == (broken.code, broken.where, broken.object)
+
+
+def test_a_saved_run_of_hosts_is_diagnosed_again() -> None:
+    """The network between the hosts takes no UDP to port 4789: without a kernel, from what was recorded."""
+    report, run = load(str(Path(__file__).with_name("recordings") / "lost-between-hosts.pcapng"))
+    assert run is not None
+    assert run.snapshot.homes == ("h1:host", "h2:host")
+    again = replay(run).report
+    assert told(again) == told(report)
+    [cause] = again.causes
+    assert (cause.code, cause.place.namespace, cause.object and cause.object.id) == (
+        "lost-between-hosts", "h1:host", "h1:host/eth0 - h2:host/eth0",
+    )  # fmt: skip
+    assert "192.168.77.11 to 192.168.77.12 UDP port 4789" in str(cause.object)
+    told_of = run_to_json(run).decode()
+    assert not [path for path in ("/home", "/root", "/work", "/tmp", "/usr/") if path in told_of]
 
 
 def shifted(run: Run, by_ns: int) -> Run:
