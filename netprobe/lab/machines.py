@@ -42,10 +42,13 @@ _SSHD = (
 _USERS = (
     "root:x:0:0::/run/root:/bin/sh",
     f"guest:x:{_GUEST}:65534::/run/guest:/bin/sh",
+    "asked:x:1001:65534::/run/guest:/bin/sh",
     "nobody:x:65534:65534::/nonexistent:/usr/sbin/nologin",
     "sshd:x:74:65534::/run/sshd:/usr/sbin/nologin",
 )
-"""Who there is on each machine, passwd(5): sshd asks for its own user, and `guest` has no rights."""
+"""Who there is on each machine, passwd(5): sshd asks for its own user; `guest` and `asked` have no rights."""
+_SUDOERS = "root ALL=(ALL) ALL\nguest ALL=(root) NOPASSWD: ALL\n"
+"""Who becomes root by sudo, sudoers(5): `asked` would be asked for a password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,9 @@ def start(machines: tuple[LabMachine, ...], folder: str) -> dict[str, int]:
     """
     Path(folder, "passwd").write_text("".join(f"{user}\n" for user in _USERS))
     Path(folder, "shadow").write_text("".join(f"{user.partition(':')[0]}:*:1::::::\n" for user in _USERS))
+    sudoers = Path(folder, "sudoers")
+    sudoers.write_text(_SUDOERS)
+    sudoers.chmod(0o440)
     sshd = commands.find("sshd")
     if sshd is None and any(machine.address for machine in machines):
         raise CannotLook("the lab needs sshd, which is not installed here", "apt-get install openssh-server")
@@ -199,7 +205,7 @@ def _start_sshd(machine: LabMachine, folder: str, sshd: str) -> None:
         Path(private.RUN, home).mkdir(0o755)
         os.chown(f"{private.RUN}/{home}", owner, -1)
     Path(_AUTHORIZED).write_text(Path(folder, "id.pub").read_text())
-    for name in ("passwd", "shadow"):
+    for name in ("passwd", "shadow", *(["sudoers"] if Path("/etc/sudoers").exists() else [])):
         _bind(f"{folder}/{name}", f"/etc/{name}")
     configuration = Path(folder, f"{machine.name}.conf")
     lines = (f"ListenAddress {machine.address}", f"HostKey {folder}/{machine.name}.key",

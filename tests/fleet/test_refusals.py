@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -67,6 +68,17 @@ def test_who_is_asked_and_cannot_answer_is_said_with_what_helps(broken: HostsLab
     assert done.returncode == 3, done.stdout
     assert "h2" in done.stderr
     assert "Install python3" in done.stderr
+
+
+@pytest.mark.skipif(shutil.which("sudo") is None, reason="sudo is not installed: apt-get install sudo")
+def test_one_who_may_become_root_by_sudo_and_one_who_may_not(hosts: HostsLab) -> None:
+    done = ls(hosts, "-H", "guest@h1,asked@h2", "--become")
+    assert set(done.stdout.split()) == {"h1:host", "h1:red", "h1:blue"}, done.stderr
+    assert "h2 could not be asked" in done.stderr
+    done = ls(hosts, "-H", "asked@h2", "--become")
+    assert done.returncode == 3
+    assert "password" in done.stderr
+    assert "NOPASSWD" in done.stderr
 
 
 def test_without_mitogen_the_package_is_named(hosts: HostsLab) -> None:
