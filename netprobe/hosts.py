@@ -92,6 +92,15 @@ def check_name(name: str) -> str:
     return name
 
 
+def is_name(name: str) -> bool:
+    """Whether a host may be called so."""
+    try:
+        check_name(name)
+    except WrongQuestion:
+        return False
+    return True
+
+
 def _is_address(name: str) -> bool:
     try:
         ipaddress.ip_address(name)

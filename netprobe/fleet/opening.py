@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from netprobe.errors import CannotLook, NetprobeError, NotPermitted, WrongQuestion
-from netprobe.hosts import Hosts, on_host
+from netprobe.hosts import Hosts, is_name, on_host
 from netprobe.linux.machine import Machine
 from netprobe.model.command import joined
 
@@ -70,7 +70,10 @@ class OpenFleet(Fleet):
         if host is None and inside is None and HERE not in self._hosts:
             named, excluded = self._here
             self._hosts[HERE] = self._held.enter_context(Machine(named, excluded, self._crafter))
-        return super().resolve(text, inside)
+        try:
+            return super().resolve(text, inside)
+        except WrongQuestion as error:
+            raise _of_host(error, host, text) from error
 
     # --- all pairs
 
@@ -185,6 +188,18 @@ def _launch(name: str, way: Launched) -> AgentConnection | ConnectionLost:
         return error
     except OSError as error:
         return ConnectionLost(error.errno or 0, f"cannot reach {name}: {way.words[0]}: {error.strerror}")
+
+
+def _of_host(error: WrongQuestion, host: str | None, text: str) -> WrongQuestion:
+    """What is wrong with an endpoint, with the host that it is on, or may be meant to be on."""
+    if host is not None:
+        return WrongQuestion(
+            f"{host}: {error}", error.hint.replace("netprobe ls`", f"netprobe ls -H {host}`")
+        )
+    front, colon, _ = text.partition(":")
+    if not colon or not is_name(front):
+        return error
+    return WrongQuestion(f"{front} is none of the hosts that are given", f"Add it: -H {front}\n{error.hint}")
 
 
 def _excluded(exclude: Sequence[str], hosts: Mapping[str, Any]) -> tuple[dict[str, list[str]], list[str]]:

@@ -100,6 +100,12 @@ def test_a_command_stands_for_ssh(hosts: HostsLab) -> None:
     assert "h3 could not be asked" in done.stderr
 
 
+def test_this_machine_asks_a_host_and_is_none_of_them(hosts: HostsLab) -> None:
+    found = report(hosts, "trace", "host", "h2:host")
+    assert found["verdict"] == "reachable"
+    assert list(dict.fromkeys(places(found))) == ["host", "h2:host"]
+
+
 def test_ls_lists_the_namespaces_of_all_hosts_as_they_are_typed(hosts: HostsLab) -> None:
     done = asked(hosts, "ls", "-q")
     assert done.returncode == 0, done.stderr

@@ -70,6 +70,22 @@ def test_who_is_asked_and_cannot_answer_is_said_with_what_helps(broken: HostsLab
     assert "Install python3" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("source", "said", "next_step"),
+    [
+        ("h1:nope", "h1: there is no namespace or container nope", "`netprobe ls -H h1`"),
+        ("h3:red", "h3 is none of the hosts that are given", "Add it: -H h3"),
+        ("h1", "h1 is a host", "h1:host"),
+        ("nope", "there is no namespace or container nope", "`netprobe ls`"),
+    ],
+)
+def test_an_endpoint_that_is_none_says_on_which_host(hosts: HostsLab, source: str, said: str, next_step: str) -> None:
+    done = hosts.run(["netprobe", "why", "-H", "h1", "--ssh-config", hosts.ssh_config, source, "h1:red"], timeout=60)
+    assert done.returncode == 2, done.stdout
+    assert said in done.stderr
+    assert next_step in done.stderr
+
+
 @pytest.mark.skipif(shutil.which("sudo") is None, reason="sudo is not installed: apt-get install sudo")
 def test_one_who_may_become_root_by_sudo_and_one_who_may_not(hosts: HostsLab) -> None:
     done = ls(hosts, "-H", "guest@h1,asked@h2", "--become")
