@@ -23,7 +23,11 @@ from . import fixes
 from .fixes import Fix
 
 _ESTABLISHED = ("-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED")
-_UNTRACKED = ("-m", "conntrack", "--ctstate", "UNTRACKED")
+_ANSWERS = {
+    True: _ESTABLISHED,
+    False: ("-m", "conntrack", "--ctstate", "UNTRACKED"),
+}  # those that are tracked
+_STATES = {True: "established,related", False: "untracked"}
 _XT_PROTOCOLS = {Protocol.ICMPV6: "ipv6-icmp", Protocol.ND: "ipv6-icmp"}
 _NFT_SERVICES = {
     Protocol.ICMP: ("icmp", "type", "echo-request"),
@@ -34,6 +38,7 @@ _NFT_SERVICES = {
 _NFT_BARE = re.compile(r"(?!ip6$|icmpv6$)[A-Za-z_]{2,}[0-9][A-Za-z0-9_]*")  # none of nft's own words
 _NFT_QUOTED = re.compile(r"[!#-)+-\[\]-~]+")  # src/scanner.l: no quote; * and \ have a meaning
 _ALTERING = ("mangle", "raw", "nat")  # tables that mark, exempt and translate
+_COMING, _GOING = ("prerouting", "input", "forward"), ("forward", "output", "postrouting")
 _IP_TOOLS = ("iptables", "ip6tables", "iptables-legacy", "ip6tables-legacy")
 
 
@@ -58,15 +63,14 @@ class Passing(Struct, frozen=True):
     @property
     def states(self) -> str:
         """Those that conntrack gives an answer, as nft(8) writes them."""
-        return "established,related" if self.tracked else "untracked"
+        return _STATES[self.tracked]
 
     def doors(self) -> tuple[str | None, str | None]:
         """The interfaces that a rule may name at this hook: where a packet comes from up to forward, where it
         goes from there on.
         """
-        coming = self.iif if self.hook in ("prerouting", "input", "forward") else None
-        going = self.oif if self.hook in ("forward", "output", "postrouting") else None
-        return coming, going
+        coming, going = dict.fromkeys(_COMING, self.iif), dict.fromkeys(_GOING, self.oif)
+        return coming.get(self.hook), going.get(self.hook)
 
 
 def narrowed(
@@ -155,7 +159,7 @@ def _rules(ruleset: Ruleset, decision: Decision) -> tuple[Rule, ...]:
 
 
 def _stops_answers(ruleset: Ruleset, decision: Decision, subject: HookPacket, family: str) -> bool:
-    state = "established" if subject.state != "untracked" else subject.state
+    state = {"untracked": "untracked"}.get(subject.state or "", "established")
     back = replace(
         subject, flow=subject.flow.reversed(), iif=subject.oif, oif=subject.iif, in_port=subject.out_port,
         out_port=subject.in_port, state=state, reply=True,
@@ -191,7 +195,7 @@ def _xt_matches(tool: str, table: str, passing: Passing) -> tuple[str, ...]:
     if table == "raw":  # it stands before connection tracking
         return (*words, "-s", passing.flow.src, "-d", passing.flow.dst)
     if passing.answer:
-        return (*words, *(_ESTABLISHED if passing.tracked else _UNTRACKED))
+        return (*words, *_ANSWERS[passing.tracked])
     wide = passing.hook == "forward" and not passing.exact
     return words if wide else (*words, *_xt_service(passing.flow))
 

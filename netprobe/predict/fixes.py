@@ -179,7 +179,8 @@ def _is_inhibited(tool: str, table: str, text: str) -> bool:
 
     "the use of DROP is therefore inhibited").
     """
-    return table == "nat" and text.endswith(" -j DROP") and tool.startswith(("iptables", "ip6tables"))
+    words = (tool.partition("-")[0], table, *text.split()[-2:])
+    return words in (("iptables", "nat", "-j", "DROP"), ("ip6tables", "nat", "-j", "DROP"))
 
 
 def _times(ruleset: Ruleset | None, tool: str, table: str, chain: str, text: str) -> int:

@@ -117,11 +117,12 @@ def _asks_nobody(namespace: Namespace, link: Link, address: str) -> Stop | None:
     if namespace.sysctl(key, "3") != "0":
         return None
     text = f"{link.name} in {namespace.name} asks nobody who has {address}: {key} = 0"
-    if namespace.number(of_programs):
-        text = f"{link.name} in {namespace.name} asks a program alone who has {address}: {of_programs} is set"
-        return lost("unknown", namespace.name, link, Stage.NEIGHBOUR, text)
     thing, fix = Object("sysctl", key, f"{key} = 0"), fixes.sysctl(key, 3)
-    return lost("arp-suppressed", namespace.name, link, Stage.NEIGHBOUR, text, object=thing, fix=fix)
+    stop = lost("arp-suppressed", namespace.name, link, Stage.NEIGHBOUR, text, object=thing, fix=fix)
+    if not namespace.number(of_programs):
+        return stop
+    text = f"{link.name} in {namespace.name} asks a program alone who has {address}: {of_programs} is set"
+    return lost("unknown", namespace.name, link, Stage.NEIGHBOUR, text)
 
 
 def nobody_beyond(name: str, link: Link, address: str) -> Stop:

@@ -18,6 +18,8 @@ from netprobe.model import (
     Stage,
     Stop,
 )
+from netprobe.model.link import name_of
+from netprobe.model.lookup import where
 
 from . import fib, fixes, prefix
 from .drop import lost
@@ -135,19 +137,35 @@ def _reverse_path(
     valmark = in_force(namespace, link, "src_valid_mark")[0]
     back = fib.sought(namespace, RouteQuery(dst, src, iif=None, mark=packet.mark if valmark else 0))
     if back.error is not None or back.type not in ("unicast", "local"):
-        return _refused(name, link, key, level, 2 if level == 1 else 0, f"{name} has no route back to {src}")
-    if any(leg.index == link.index for leg in back.candidates):
+        text, passing = f"{name} has no route back to {src}", _LOOSER[level]
+        return _refused(name, link, key, level, passing, text)
+    if where(back.candidates, index=link.index):
         return None
-    bare = not namespace.addresses_of(link, 4)  # then any filter is a strict one (no_addr)
-    if level == 1 or bare:
-        out = namespace.link(back.index)
-        where = out.name if out else "nowhere"
-        why = "" if level == 1 else ", which has no IPv4 address"
-        text = (
-            f"{name} would route back to {src} by {where}, not by {link.name}, where the packet came in{why}"
-        )
-        return _refused(name, link, key, level, 0 if bare else 2, text)
-    return None
+    return _by_another(namespace, link, src, back.index, (key, level))
+
+
+_LOOSER = {1: 2, 2: 0}  # the level with which a packet may still pass
+
+
+def _by_another(
+    namespace: Namespace, link: Link, src: str, back: int | None, setting: tuple[str, int]
+) -> Stop | None:
+    """A way back by another interface: strict filters refuse that, and any where this one has no address
+    (no_addr).
+    """
+    key, level = setting
+    bare = not namespace.addresses_of(link, 4)
+    if level != 1 and not bare:
+        return None
+    out, missing = name_of(namespace.link(back), "nowhere"), _MISSING[bare]
+    text = (
+        f"{namespace.name} would route back to {src} by {out}, not by {link.name}, where the packet came"
+        f" in{missing}"
+    )
+    return _refused(namespace.name, link, key, level, _PASSING[bare], text)
+
+
+_MISSING, _PASSING = {True: ", which has no IPv4 address", False: ""}, {True: 0, False: 2}  # of a bare one
 
 
 def _refused(name: str, link: Link, key: str, level: int, passing: int, text: str) -> Stop:

@@ -62,11 +62,10 @@ def _made(loss: Loss, node: Namespace, sample: tuple[Namespace, Link, Vxlan]) ->
     text = f"{node.name} has no device for tunnel {vxlan.vni}, and {link.name} of {other.name} sends to it"
     thing = Object("link", name, text)
     bridge = same_name(other, link.master, node)
+    lines: tuple[Command, ...] = _routed(loss, node, sample, name, wanted, end.address)
     if bridge is not None:
         plug = Command.of("ip", "link", "set", "dev", name, "master", bridge.name)
-        lines: tuple[Command, ...] = (_add(node, name, None, wanted), plug, _up(name))
-    else:
-        lines = _routed(loss, node, sample, name, wanted, end.address)
+        lines = (_add(node, name, None, wanted), plug, _up(name))
     for fix in [inside(node, lines)] if lines else []:
         stop = lost("link-missing", node.name, None, Stage.ENCAPSULATE, text, object=thing, fix=fix)
         yield from loss.repair(stop, Merit.RESTORES)
