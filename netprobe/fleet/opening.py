@@ -193,9 +193,8 @@ def _launch(name: str, way: Launched) -> AgentConnection | ConnectionLost:
 def _of_host(error: WrongQuestion, host: str | None, text: str) -> WrongQuestion:
     """What is wrong with an endpoint, with the host that it is on, or may be meant to be on."""
     if host is not None:
-        return WrongQuestion(
-            f"{host}: {error}", error.hint.replace("netprobe ls`", f"netprobe ls -H {host}`")
-        )
+        listed = joined(("netprobe", "ls", "-H", host))
+        return WrongQuestion(f"{host}: {error}", error.hint.replace("netprobe ls`", f"{listed}`"))
     front, colon, _ = text.partition(":")
     if not colon or not is_name(front):
         return error

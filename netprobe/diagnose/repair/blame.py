@@ -39,7 +39,9 @@ def _gone(loss: Loss) -> Stop | None:
     if len(names) != 1:
         return None
     text = f"rules of {here.name} speak of {names[0]}, which is not there: {loss.stop.text}"
-    look = Command.look("ip", "-br", "link", namespace=here.name, note=f"{names[0]} is missing")
+    look = Command.look(
+        "ip", "-br", "link", namespace=here.name, note="the one that rules speak of is missing"
+    )
     thing = Object("link", names[0], f"{names[0]} (missing)")
     return Stop("link-missing", Place(here.name, None, Stage.ROUTE), text, thing, (look,), (loss.stop.text,))
 
