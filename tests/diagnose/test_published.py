@@ -141,3 +141,15 @@ def test_what_route_localnet_holds_back_is_not_for_a_translation_to_mend() -> No
     said = cause(network(rule, own, listening=(web(80),)), "host", "127.0.0.1", 8080)
     assert said.code.startswith("martian-")
     assert fix(said) == ["sysctl -w net.ipv4.conf.docker0.route_localnet=1"]
+
+
+SHUT_IN = [
+    (Socket("tcp", "127.0.0.1", 80, "listen"), "listener-wrong-address"),  # as many development servers do
+    (Socket("tcp", "0.0.0.0", 80, "listen", interface=1), "listener-wrong-address"),
+    (Socket("tcp", "172.17.0.9", 80, "listen"), "dnat-dead-target"),
+]
+
+
+@pytest.mark.parametrize(("program", "code"), SHUT_IN)
+def test_a_program_that_shuts_itself_in_is_no_fault_of_the_rule_that_leads_there(program: Socket, code: str) -> None:
+    assert cause(network(TO_LOCAL, DOCKER, listening=(program,)), "internet", "203.0.113.2", 8080).code == code

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from netprobe.diagnose import dnat_rules
 from netprobe.diagnose.nat_rules import rewriting
-from netprobe.model import Command, Hop, Leg, Object, Place, Stage, Stop
+from netprobe.model import Command, Hop, Leg, Namespace, Object, Place, Stage, Stop
 from netprobe.model.lookup import where
-from netprobe.predict import fixes
+from netprobe.predict import fixes, prefix
 
 from .candidates.proxies import without_a_way
 from .candidates.renamed import missing_names
@@ -57,6 +57,8 @@ def _dead_target(loss: Loss) -> Stop | None:
         return None
     if (code, loss.stop.place.namespace) == ("forwarding-off", made.namespace):
         return None
+    if code == "listener-wrong-address" and _shuts_itself_in(loss.here, made):
+        return None
     target = f"{made.flow.dst}:{made.flow.dport}" if made.flow.dport else made.flow.dst
     code = "nat-redirect-dead" if where(made.changes, by="REDIRECT") else "dnat-dead-target"
     text = (
@@ -67,6 +69,14 @@ def _dead_target(loss: Loss) -> Stop | None:
     meant = made.object.owner in dnat_rules.ENGINES and _lacks_its_program(loss, made)
     fix = (_look(loss, made),) if meant else ()  # else without the rule
     return Stop(code, Place(made.namespace, None, made.stage), text, made.object, fix, proof)
+
+
+def _shuts_itself_in(there: Namespace, made: Hop) -> bool:
+    """Whether the programs on the port listen on a loopback, or on one interface, alone: they are what is
+    wrong, and no rule.
+    """
+    programs = where(there.waiting(made.flow.protocol.value), port=made.flow.dport)
+    return all(each.interface or prefix.is_loopback(each.address) for each in programs)
 
 
 def _lacks_its_program(loss: Loss, made: Hop) -> bool:
