@@ -118,7 +118,8 @@ def diagnose(
         answers=found,
         sightings=sightings(seen, request, reply),
         rules=_rules_on_the_way(prediction),
-        notes=(*_of_ends(asked), *arp_answers.notes(snapshot, found), *counted.notes,
+        notes=(*_of_ends(asked), *_of_another(asked, request), *arp_answers.notes(snapshot, found),
+               *counted.notes,
                *(_limits(request, reply) if not watched and verdict is Verdict.REACHABLE else ())),
     )  # fmt: skip
     if earlier is not None and verdict is not Verdict.REACHABLE:
@@ -132,6 +133,18 @@ def _of_ends(probe: Probe) -> dict[str, None]:
     """What a person should know of both ends, each once."""
     ends = (probe.source, probe.destination)
     return dict.fromkeys(f"{end.endpoint}: {note}" for end in ends for note in end.notes)
+
+
+def _of_another(probe: Probe, request: Sequence[Hop]) -> tuple[str, ...]:
+    """That somebody else has the address of the namespace that was asked for, and gets the probe."""
+    wanted = probe.destination
+    arrived = where(request[-1:], stage=Stage.DELIVER, reached=True)
+    others = (hop.namespace for hop in arrived if hop.flow.dst == wanted.address)
+    return tuple(
+        f"{wanted.address} is {other}'s, too, which gets the probe: {wanted.namespace} does not"
+        for other in others
+        if wanted.namespace not in (None, other)
+    )
 
 
 def _limits(request: Sequence[Hop], reply: Sequence[Hop]) -> tuple[str, ...]:

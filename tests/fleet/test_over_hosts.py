@@ -148,6 +148,7 @@ def test_who_has_the_same_address_on_another_host_answers_for_nobody(make_hosts:
     assert there["source"] == "h1:red"
     assert there["verdict"] != "reachable", "it has answered itself, and h2:blue has heard nothing"
     assert back["source"] == "h2:blue"
+    assert f"{address} is h1:red's, too, which gets the probe: h2:blue does not" in report(lab, "trace", "h1:red", "h2:blue")["notes"]
 
 
 def test_what_is_broken_on_a_host_is_named_there(make_hosts: Callable[..., HostsLab]) -> None:
