@@ -14,8 +14,9 @@ from netprobe.endpoint import Named
 from netprobe.errors import CannotLook, NetprobeError, WrongQuestion, for_want_of_resources
 from netprobe.kernel.elsewhere import Elsewhere, at
 from netprobe.linux import namespace, netns
+from netprobe.linux.blind import blinded
 from netprobe.linux.files import SMALL
-from netprobe.linux.machine import Machine, blinded
+from netprobe.linux.machine import Machine
 from netprobe.linux.names.listing import list_spaces
 from netprobe.linux.names.names import NamedNamespaces
 from netprobe.linux.netfilter.kernel import GET_CHAIN, GET_SET, Nfnetlink

@@ -17,7 +17,7 @@ from netprobe.endpoint import parse
 from netprobe.engine.world import World
 from netprobe.errors import CannotLook, NetprobeError, WrongQuestion
 from netprobe.linux import deadline
-from netprobe.linux.machine import blinded
+from netprobe.linux.blind import blinded
 from netprobe.model import (
     NOT_IN_TIME,
     Blind,

@@ -17,11 +17,9 @@ from netprobe.kernel.elsewhere import Place
 from netprobe.model import (
     AskConnection,
     AskedRoute,
-    AskedSet,
     AskRoute,
     AskSet,
     Blind,
-    Chain,
     Endpoint,
     FindBare,
     FindMacvlans,
@@ -40,7 +38,6 @@ from netprobe.model import (
     ReadFdb,
     ReadNamespace,
     ReadRoute,
-    RouteAnswer,
     SeenBehind,
     Snapshot,
     Space,
@@ -49,6 +46,7 @@ from netprobe.model import (
 from netprobe.model.uplinks import Uplinks
 
 from . import apart, deadline, namespace, netns
+from .blind import blinded, reason, without_table
 from .names.names import Found, UnknownName
 from .names.namespaces import Directory
 from .names.peers import Peers
@@ -175,7 +173,7 @@ class Machine:
             try:
                 found.append(read_member(endpoint, self._handle(endpoint.namespace or ""), version, group))
             except (NetprobeError, OSError) as error:
-                found.append(Blind(endpoint.endpoint, _why(error)))
+                found.append(Blind(endpoint.endpoint, reason(error)))
         return tuple(found)
 
     def connected(self, network: str) -> tuple[str, ...]:
@@ -210,7 +208,7 @@ class Machine:
                 deadline.check()
                 snapshot = self._read(snapshot, need)
             except (NetprobeError, OSError) as error:
-                snapshot = blinded(snapshot, need, _why(error))
+                snapshot = blinded(snapshot, need, reason(error))
         for table in namespace.LARGE_TABLES:
             for name, sought in _by_namespace(each for each in needs if isinstance(each, table.need)).items():
                 snapshot = self._looked_into(snapshot, table, name, [need.query for need in sought])
@@ -230,7 +228,7 @@ class Machine:
             self._handle(name)
             found = self._peers.look_behind(ports)
         except (NetprobeError, OSError) as error:
-            why = _why(error)
+            why = reason(error)
             unseen = (SeenBehind(port.namespace, port.nsid, port.index, why=why) for port in ports)
             blind = Blind(f"the stations behind the ports of a bridge of {name}", why)
             return replace(snapshot, behind=(*snapshot.behind, *unseen), blind=(*snapshot.blind, blind))
@@ -252,7 +250,7 @@ class Machine:
             found = Uplinks(self._standing, self._is_loose).of(sought)
             return FoundWire(sought, tuple((self.home, link.index) for link in found))
         except (NetprobeError, OSError) as error:
-            return FoundWire(sought, why=_why(error))
+            return FoundWire(sought, why=reason(error))
 
     def _is_loose(self, link: Link) -> bool:
         """Whether the other end of a veth of the host's own namespace cannot be seen."""
@@ -268,7 +266,7 @@ class Machine:
             found = self._peers.macvlans_on([(parent.namespace, parent.index) for parent in parents])
         except (NetprobeError, OSError) as error:
             for parent in parents:
-                snapshot = blinded(snapshot, parent, _why(error))
+                snapshot = blinded(snapshot, parent, reason(error))
             return snapshot
         standing = (FoundMacvlans(*parent, names) for parent, names in found.items())
         return replace(snapshot, macvlans=(*snapshot.macvlans, *standing))
@@ -281,7 +279,7 @@ class Machine:
             deadline.check()
             return table.find(snapshot, name, queries, self._handle(name))
         except (NetprobeError, OSError) as error:
-            return _without(snapshot, table, name, queries, _why(error))
+            return without_table(snapshot, table, name, queries, reason(error))
 
     def _looked_up(self, snapshot: Snapshot, name: str, asked: Sequence[AskRoute]) -> Snapshot:
         """`snapshot` with the kernel's answers to route lookups in one namespace."""
@@ -290,7 +288,7 @@ class Machine:
             answers = namespace.ask_routes(self._handle(name), [need.query for need in asked])
         except (NetprobeError, OSError) as error:
             for need in asked:
-                snapshot = blinded(snapshot, need, _why(error))
+                snapshot = blinded(snapshot, need, reason(error))
             return snapshot
         found = (AskedRoute(name, need.query, answer) for need, answer in zip(asked, answers, strict=True))
         return replace(snapshot, answers=(*snapshot.answers, *found))
@@ -432,60 +430,3 @@ def _by_namespace(needs: Iterable[_AskedOf]) -> dict[str, list[_AskedOf]]:
     for need in needs:
         found.setdefault(need.namespace, []).append(need)
     return found
-
-
-def _why(error: Exception) -> str:
-    """What the kernel said, without the number and the file that Python adds."""
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
-
-
-def _without(
-    snapshot: Snapshot, table: namespace.LargeTable, name: str, queries: Sequence[Any], why: str
-) -> Snapshot:
-    """`snapshot` where a table with very many entries could not be looked into."""
-    known = snapshot[name]
-    lost = replace(known, unread={**known.unread, table.part: why})
-    blind = Blind(f"{table.called} of {name}", why)
-    snapshot = replace(snapshot.with_namespace(lost), blind=(*snapshot.blind, blind))
-    return table.put(snapshot, name, (), queries)
-
-
-def blinded(snapshot: Snapshot, need: Need, why: str) -> Snapshot:
-    """`snapshot` with `need` as what could not be read, and why, so that nobody asks again; and a blind spot
-    that says so.
-    """
-    if isinstance(need, ReadNamespace):
-        return snapshot.with_namespace(namespace.unread(need.name, why))
-    if isinstance(need, FindPeer):
-        blind = Blind(f"the namespace that {need.namespace} calls nsid {need.nsid}", why)
-        return replace(
-            snapshot,
-            peers=(*snapshot.peers, FoundPeer(need.namespace, need.nsid, None, why)),
-            blind=(*snapshot.blind, blind),
-        )
-    if isinstance(need, FindBare):
-        return replace(snapshot, blind=(*snapshot.blind, Blind("namespaces without a cable", why)))
-    if isinstance(need, FindMacvlans):
-        blind = Blind(f"the macvlans on interface {need.index} of {need.namespace}", why)
-        found = FoundMacvlans(need.namespace, need.index, why=why)
-        return replace(snapshot, macvlans=(*snapshot.macvlans, found), blind=(*snapshot.blind, blind))
-    assert not isinstance(need, FindWire)  # which says so itself
-    if isinstance(need, LookBehind):
-        unseen = SeenBehind(need.namespace, need.nsid, need.index, why=why)
-        return replace(snapshot, behind=(*snapshot.behind, unseen))
-    for table in namespace.LARGE_TABLES:
-        if isinstance(need, table.need):
-            return _without(snapshot, table, need.namespace, [need.query], why)
-    blind = Blind(f"the kernel's answer in {need.namespace}", why)
-    snapshot = replace(snapshot, blind=(*snapshot.blind, blind))
-    if isinstance(need, AskSet):
-        return namespace.with_answer(snapshot, need, AskedSet(need.query, False, error=why))
-    if isinstance(need, ReadChain):
-        return namespace.with_chain(snapshot, need, Chain(need.query.chain, unread=why))
-    if isinstance(need, AskConnection):
-        return replace(
-            snapshot, connections=(*snapshot.connections, FoundConnection(need.namespace, need.flow, why=why))
-        )
-    assert isinstance(need, AskRoute)
-    asked = AskedRoute(need.namespace, need.query, RouteAnswer(), why)
-    return replace(snapshot, answers=(*snapshot.answers, asked))
