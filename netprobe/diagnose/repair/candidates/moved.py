@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from netprobe.diagnose.repair.repair import Loss, Merit, Repair
 from netprobe.diagnose.repair.segment import Station, all_addresses
 from netprobe.model import STARTED_IN, Command, Link, Namespace, Object, ReadNamespace, Snapshot, Stage, Stop
-from netprobe.model.lookup import but, where
+from netprobe.model.lookup import but, has, where
 from netprobe.predict import fixes
 from netprobe.predict.arp_reply import forwards
 from netprobe.predict.drop import lost
@@ -47,15 +47,16 @@ def _of_a_bridge(loss: Loss) -> Iterator[Repair]:
 
 def _into_bridges(loss: Loss, far: Station, station: Station) -> Iterator[Repair]:
     """The end of a cable into each bridge elsewhere of whose network its station is."""
-    for home in loss.snapshot.namespaces.values():
+    for home in but(loss.snapshot.namespaces.values(), name=far[0]):
         for bridge in home.links_of("bridge"):
-            if home.name != far[0] and shares_network(loss, home, bridge, station):
+            if shares_network(loss, home, bridge, station):
                 yield from _into_bridge(loss, far, home, bridge, station[0])
 
 
 def _is_loose(namespace: Namespace, link: Link) -> bool:
-    addressed = where(namespace.addresses_of(link), scope="global")
-    return link.master is None and not namespace.links_of("bridge") and not addressed
+    if link.master is not None or namespace.links_of("bridge"):
+        return False
+    return not has(namespace.addresses_of(link), scope="global")
 
 
 def _into_bridge(loss: Loss, far: Station, home: Namespace, bridge: Link, station: str) -> Iterator[Repair]:
@@ -73,13 +74,12 @@ def _of_rules(loss: Loss) -> Iterator[Repair]:
     for home in loss.around:
         missing = missing_names(loss.snapshot[home])
         idle = _idle_ones(loss, home) if missing else ()
-        for there, link in ((there, link) for there, link in idle if link.name in missing):
-            text = (
-                f"rules of {home} speak of {link.name}, which is not there; one of that name lies idle in"
-                f" {there}"
-            )
-            stop = _moved((there, link), home, Stage.ROUTE, text)
-            yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
+        for there, link in idle:
+            if link.name in missing:
+                lacks = f"rules of {home} speak of {link.name}, which is not there"
+                text = f"{lacks}; one of that name lies idle in {there}"
+                stop = _moved((there, link), home, Stage.ROUTE, text)
+                yield from loss.repair(stop, Merit.RESTORES, agreeing=1)
 
 
 def _lacked(loss: Loss, home: Namespace) -> Iterator[Repair]:
@@ -117,10 +117,10 @@ def _other_end(loss: Loss, name: str, link: Link, asked_for: bool) -> Station | 
 
 def _idle_ones(loss: Loss, home: str) -> Iterator[Station]:
     """The interfaces of other namespaces that are off, and neither ports nor bear an address."""
-    for name, other in loss.snapshot.namespaces.items():
+    for other in but(loss.snapshot.namespaces.values(), name=home):
         for link in where(other.links, up=False, master=None):
-            if name != home and not all_addresses(other, link):
-                yield name, link
+            if not all_addresses(other, link):
+                yield other.name, link
 
 
 def _moved(one: Station, home: str, stage: Stage, text: str, *then: Command) -> Stop:
