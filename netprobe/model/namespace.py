@@ -23,7 +23,7 @@ from .config import (
     XfrmPolicy,
 )
 from .link import Link, MulticastEntry, Vxlan
-from .lookup import first, grouped, indexed
+from .lookup import but, first, grouped, has, indexed, where
 from .place import Blind
 from .ruleset import Ruleset, Table
 
@@ -95,9 +95,7 @@ class Namespace(Struct, frozen=True):
     def addresses_of(self, link: Link, version: int | None = None) -> tuple[InterfaceAddress, ...]:
         """The addresses configured on `link`, of one IP version where it is given."""
         found = indexed(_by_interface, self.addresses).get(link.index, ())
-        if version is None:
-            return found
-        return tuple(each for each in found if each.version == version)
+        return found if version is None else where(found, version=version)
 
     def waiting(self, protocol: str) -> tuple[Socket, ...]:
         """The sockets of a protocol that take what comes from anybody; none where they were not read."""
@@ -117,7 +115,7 @@ class Namespace(Struct, frozen=True):
 
     def has_on(self, link: Link, address: str) -> bool:
         """Whether `link` carries `address`."""
-        return any(each.address == address for each in self.addresses_of(link))
+        return has(self.addresses_of(link), address=address)
 
     def owner_of(self, address: str) -> Link | None:
         """The interface that carries `address`, or None."""
@@ -151,7 +149,7 @@ class Namespace(Struct, frozen=True):
     @property
     def outward(self) -> tuple[Link, ...]:
         """The interfaces by which it is a station of a segment: no loopback, and no port of another one."""
-        return tuple(link for link in self.links if link.kind != "loopback" and link.master is None)
+        return but(where(self.links, master=None), kind="loopback")
 
     @property
     def vxlans(self) -> tuple[tuple[Link, Vxlan], ...]:

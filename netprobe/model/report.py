@@ -11,6 +11,7 @@ from msgspec.structs import force_setattr
 
 from .command import Command, lines
 from .flow import Flow, Probe
+from .lookup import among
 from .place import Blind, Object, Place, Stage
 
 HELD = " is held by "  # in the note on a port: which program holds it, no recording tells
@@ -118,7 +119,7 @@ class Hop(Struct, frozen=True):
 
     def change_of(self, *fields: str) -> Change | None:
         """The first change of one of these fields, or None."""
-        return next((change for change in self.changes if change.field in fields), None)
+        return next(iter(among(self.changes, field=fields)), None)
 
 
 class End(StrEnum):

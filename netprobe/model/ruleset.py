@@ -16,7 +16,7 @@ from itertools import chain
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from .lookup import first, indexed, named
+from .lookup import find, first, indexed, named
 from .place import Blind
 
 
@@ -284,7 +284,7 @@ class Ruleset(Struct, frozen=True):
 
     def table(self, engine: str, family: str, name: str) -> Table | None:
         """The table of this engine, family and name, or None."""
-        return next((table for table in self.tables if table.key == (engine, family, name)), None)
+        return find(self.tables, key=(engine, family, name))
 
     def flowtables_at(self, device: str) -> tuple[Flowtable, ...]:
         """The flowtables that take packets in at an interface."""
@@ -301,7 +301,7 @@ class Ruleset(Struct, frozen=True):
 
     def answer(self, query: SetQuery) -> AskedSet | None:
         """What the kernel said to `query`, or None when it has not been asked."""
-        return next((asked for asked in self.answers if asked.query == query), None)
+        return find(self.answers, query=query)
 
     def with_chain(self, query: ChainQuery, chain: Chain) -> Ruleset:
         """This ruleset, knowing one chain more of a large table."""

@@ -17,6 +17,7 @@ from netprobe.model import (
     Stage,
     Stop,
 )
+from netprobe.model.lookup import find, where
 
 from . import fib, fixes, rp_filter
 from .drop import lost
@@ -47,7 +48,7 @@ def claims(ground: Ground, name: str, link: Link, request: Packet) -> Station | 
 
 def _claims_v6(namespace: Namespace, name: str, link: Link, asked: str) -> Station | Stop | None:
     """IPv6 answers only for an address of the interface that was asked (ndisc_recv_ns), or as a proxy."""
-    mine = next((a for a in namespace.addresses if a.address == asked and a.index == link.index), None)
+    mine = find(namespace.addresses, address=asked, index=link.index)
     if mine is not None and "dadfailed" in mine.flags:
         text = f"{name}/{link.name} does not use {asked}: duplicate address detection failed"
         return lost(
@@ -117,7 +118,7 @@ def _arp_ignored(namespace: Namespace, link: Link, sender: str, asked: str) -> b
     scope, 8 never.
     """
     level = _maximum(namespace, link, "arp_ignore")
-    here = [a for a in namespace.addresses_of(link) if a.address == asked]
+    here = where(namespace.addresses_of(link), address=asked)
     if level == 1:
         return not here
     if level == 2:

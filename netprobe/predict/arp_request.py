@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace
 
 from netprobe.model import ARP_REPLY, NEIGHBOUR_ADVERTISEMENT, Link, Protocol, Stage, Stop
+from netprobe.model.lookup import find, where
 
 from . import netfilter
 from .arp_reply import Station, claims
@@ -98,7 +99,7 @@ def _answer(ground: Ground, carry: Carry, asker: tuple[str, Link], branch: Branc
 def _loose_tunnel(ground: Ground, name: str, link: Link) -> tuple[Stop, ...]:
     """A tunnel's end that should be a port of a bridge and is none."""
     namespace = ground.namespace(name)
-    own = [a for a in namespace.addresses_of(link) if a.scope == "global"]
+    own = where(namespace.addresses_of(link), scope="global")
     if link.kind != "vxlan" or own or not namespace.links_of("bridge"):
         return ()
     text = f"{link.name} in {name} is a port of no bridge: what comes out of the tunnel ends there"
@@ -150,7 +151,7 @@ def _answer_arrives(
                 f" {asker[0]}/{asker[1].name}"
             )
             stops.append(_not_a_port(ground, asker, text))
-    return next((stop for stop in stops if stop.code == "unknown"), stops[0] if stops else None), ()
+    return find(stops, code="unknown") or next(iter(stops), None), ()
 
 
 def answer_to(request: Packet, link: Link) -> Packet:

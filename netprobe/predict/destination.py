@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from netprobe.errors import WrongQuestion
 from netprobe.model import Endpoint, InterfaceAddress, Link, Namespace, Snapshot
+from netprobe.model.lookup import where
 
 from . import fib, prefix
 
@@ -22,7 +23,7 @@ def destination_address(
     link = there.link_named(target.interface or "")
     own = there.addresses if link is None else there.addresses_of(link)
     wanted = [a for a in own if a.scope == "global" and version in (None, a.version)]
-    networks = [a for a in here.addresses if a.scope == "global"] if here else []
+    networks = where(here.addresses, scope="global") if here else ()
 
     def rank(address: InterfaceAddress) -> tuple[int, bool]:
         return address.version, not fib.on_link(networks, address.address)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netprobe.model import Link, Namespace, Object, Stage, Stop
+from netprobe.model.lookup import not_among
 
 from . import prefix
 from .bystanders import bystanders
@@ -92,7 +93,7 @@ def _strays(ground: Ground, namespace: Namespace, segment: int, asked: Packet) -
     """The veths of other segments than this behind which somebody may be meant, loose ones first."""
     veths = tuple(v for v in namespace.links_of("veth") if v.master != segment and not _own(namespace, v))
     others = bystanders(ground, namespace.name, veths, asked)
-    likely = [veth for veth in veths if veth.index not in others]
+    likely = not_among(veths, index=others)
     return sorted(likely, key=lambda v: v.master is not None)[:_MOST_STRAYS]
 
 

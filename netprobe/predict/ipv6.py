@@ -5,6 +5,8 @@ Kernel: net/ipv6/addrconf.c (disable_ipv6, duplicate address detection); RFC 486
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from netprobe.model import Link, Namespace, Object, Stage, Stop
 
 from . import fixes
@@ -13,7 +15,7 @@ from .drop import lost
 MTU = 1280  # bytes; RFC 8200, section 5
 
 
-def disabled(namespace: Namespace, links: list[Link]) -> Stop | None:
+def disabled(namespace: Namespace, links: Sequence[Link]) -> Stop | None:
     """IPv6 switched off on an interface that could carry the packet (disable_ipv6, ip-sysctl)."""
     for link in links:
         key = f"net.ipv6.conf.{link.key}.disable_ipv6"

@@ -26,6 +26,7 @@ from netprobe.model import (
     Stop,
     Walk,
 )
+from netprobe.model.lookup import find
 
 from . import arping, fib, ipv6, prefix, routing, size, sockets
 from .drop import Finish, Unread, end_of, lost
@@ -299,7 +300,7 @@ def _from_whom_it_was_asked(back: Trail, walked: Walk, probe: Probe) -> Walk:
     flow = back.arrived[2].flow
     if flow.src == probe.destination.address:
         return walked
-    bridged = next((h for h in walked.hops if h.stage is Stage.BRIDGE_PREROUTING), None)
+    bridged = find(walked.hops, stage=Stage.BRIDGE_PREROUTING)
     place = walked.hops[-1].place
     if bridged is not None:
         namespace = back.ground.namespace(bridged.namespace)

@@ -63,6 +63,7 @@ def shared(one: str, other: str) -> int:
     return min(whole - (number(one) ^ number(other)).bit_length(), whole - 2)
 
 
+@lru_cache(maxsize=MOST)
 def network(address: str, prefixlen: int) -> str:
     """The prefix that `address` lies in: network("10.0.0.2", 16) is "10.0.0.0/16"."""
     kind, base, _ = bounds(f"{address}/{prefixlen}")

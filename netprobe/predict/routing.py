@@ -4,6 +4,8 @@ behind it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
 from netprobe.model import (
@@ -21,7 +23,7 @@ from netprobe.model import (
     Stage,
     Stop,
 )
-from netprobe.model.lookup import not_among, where
+from netprobe.model.lookup import but, not_among, where
 
 from . import fib, fixes, ipv6, policy, prefix, rp_filter
 from .drop import link_down, lost
@@ -181,7 +183,7 @@ def no_route(namespace: Namespace, packet: Packet) -> Stop:
     """Nothing matches: an interface that is down and took its routes along, a policy rule, or a plain hole in
     the table.
     """
-    real = [link for link in namespace.links if link.kind != "loopback" and link.name != "lo"]
+    real = but(but(namespace.links, kind="loopback"), name="lo")
     if not real:
         text = f"{namespace.name} has no interface besides lo (a container's is usually called eth0)"
         return lost(
@@ -238,11 +240,11 @@ def _promise(namespace: Namespace, dst: str) -> tuple[str, ...]:
 
 def _has_network(namespace: Namespace, version: int) -> bool:
     """Whether a route leads straight to stations on a wire."""
-    routes = [route for route in namespace.routes if (route.type, route.version) == ("unicast", version)]
+    routes = where(namespace.routes, type="unicast", version=version)
     return any(leg.via is None for route in routes for leg in route.nexthops)
 
 
-def _deaf_to_routers(namespace: Namespace, links: list[Link]) -> tuple[str, ...]:
+def _deaf_to_routers(namespace: Namespace, links: Sequence[Link]) -> tuple[str, ...]:
     """The settings by which no route of a router's advertisement is taken (ndisc_router_discovery)."""
     found = []
     for link in links:
@@ -271,7 +273,7 @@ def not_own(namespace: Namespace, address: str) -> Stop:
     if own is not None:
         return ipv6.refused(namespace, 6, address) or _tentative(namespace, own)
     version = prefix.version(address)
-    usual = [a.address for a in namespace.addresses if (a.version, a.scope) == (version, "global")]
+    usual = [a.address for a in where(namespace.addresses, version=version, scope="global")]
     has = f"it has {', '.join(usual)}" if usual else f"it has no IPv{version} address"
     text = f"{address} is not an address of {namespace.name}; {has}"
     return lost("addr-missing", namespace.name, None, Stage.OUTPUT, text,
@@ -288,7 +290,7 @@ def _tentative(namespace: Namespace, own: InterfaceAddress) -> Stop:
     return lost("addr-dad-failed", namespace.name, link, Stage.OUTPUT, text, object=object)
 
 
-def _refuses_routers(namespace: Namespace, links: list[Link]) -> Stop | None:
+def _refuses_routers(namespace: Namespace, links: Sequence[Link]) -> Stop | None:
     """IPv6 routers announce themselves, but a host that forwards does not listen to them unless accept_ra is
     2 (ip-sysctl). Where somebody has written routes, no router was waited for.
     """
@@ -343,9 +345,9 @@ def _down_link(namespace: Namespace, dst: str) -> Link | None:
     """An interface whose being down explains a missing route: its network holds the target, or it is the only
     way out.
     """
-    real = [link for link in namespace.links if link.name != "lo"]
+    real = but(namespace.links, name="lo")
     of_version = {link.name: namespace.addresses_of(link, prefix.version(dst)) for link in real}
-    down = [link for link in real if not link.up]
+    down = where(real, up=False)
     for link in down:
         if fib.on_link(of_version[link.name], dst):
             return link

@@ -8,7 +8,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from netprobe.model import Flow, Leg, Link, Namespace, Object, Socket, Stage, Stop
-from netprobe.model.lookup import grouped
+from netprobe.model.lookup import but, grouped
 from netprobe.rules.packet import HookPacket, Listening
 
 from . import fib, fixes
@@ -82,7 +82,7 @@ def is_proxied(namespace: Namespace, link: Link | None, subject: HookPacket) -> 
     if namespace.sockets is None or subject.proxy is None:
         return None
     packet = Packet(_aimed(namespace, link, subject.flow, subject.proxy), Leg.REQUEST)
-    chosen = [s for s in _chosen(namespace, link, packet) if s.state != "established"]
+    chosen = but(_chosen(namespace, link, packet), state="established")
     return any(s.transparent is not False for s in chosen)
 
 

@@ -12,6 +12,7 @@ from netprobe.model import (
     Stage,
     Stop,
 )
+from netprobe.model.lookup import among
 
 from .arp_request import Enquiry
 from .drop import Unread, link_down
@@ -56,7 +57,7 @@ _OWN_STACK = (Stage.INGRESS, Stage.BRIDGE_INPUT)  # stages before a namespace's 
 
 def _barred(ground: Ground, carry: Carry, stops: list[Stop], asked: Packet) -> Stop | None:
     """What keeps the request from the owner."""
-    for stop in (each for each in stops if each.code in _BARRING):
+    for stop in among(stops, code=_BARRING):
         if _entry_barred(stop, stops) or _owner_behind(ground, carry, stop, asked):
             return stop
     return None
