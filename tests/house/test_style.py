@@ -13,7 +13,7 @@ WIDTH = 110  # columns
 PURE = ("model", "endpoint", "codec", "rules", "predict", "diagnose", "causes", "render", "question", "expectations")
 DECISIONS = 0.40  # a function line at most, in pure rooms
 DENSER = {
-    "diagnose": 0.50,
+    "diagnose": 0.45,
 }
 
 
