@@ -80,7 +80,9 @@ def mend(snapshot: Snapshot, cause: Cause | Stop) -> Snapshot | None:
         return None
     changed = mended.changed_from(snapshot)
     beside = (mended.connections, mended.answers) != (snapshot.connections, snapshot.answers)
-    return _without_answers(mended, changed) if changed or beside else None
+    if changed or beside:
+        return _without_answers(mended, changed)
+    return None
 
 
 def _after(snapshot: Snapshot, commands: Iterable[Command], name: str) -> Snapshot:

@@ -55,7 +55,9 @@ def add_link(order: Order) -> Snapshot:
     )
     order = order.with_fields(links=(*order.namespace.links, made), fdb=(*order.namespace.fdb, *entries))
     order = order.with_fields(sysctls=with_defaults(order, name))
-    return _connected(order, made, more[2], more[4]) if kind == "veth" else order.snapshot
+    if kind == "veth":
+        return _connected(order, made, more[2], more[4])
+    return order.snapshot
 
 
 Made = tuple[Link, tuple[FdbEntry, ...]]

@@ -188,7 +188,9 @@ def _with_elements(table: Table, name: str, how: str, text: str) -> Table:
 def _element(text: str) -> Term:
     """`KEY`, or `KEY : DATUM` of a map."""
     key, _, data = (part.strip() for part in text.partition(" : "))
-    return Term("pair", args=(_term(key), _term(data))) if data else _term(key)
+    if data:
+        return Term("pair", args=(_term(key), _term(data)))
+    return _term(key)
 
 
 def _term(text: str) -> Term:

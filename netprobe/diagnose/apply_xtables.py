@@ -152,7 +152,9 @@ def _whole(before: str, word: str) -> str:
     """A word as iptables-save prints it: an address with its length, the echo request by its number."""
     if before in ("-s", "-d") and "/" not in word:
         return f"{word}/{prefix.bits(word)}"
-    return "8" if (before, word) == ("--icmp-type", "echo-request") else word
+    if (before, word) == ("--icmp-type", "echo-request"):
+        return "8"
+    return word
 
 
 def _printed(word: str) -> str:

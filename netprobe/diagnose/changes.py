@@ -138,7 +138,9 @@ def _side(made: Changed, text: str | None) -> str | None:
     """What an object was or is; what stands on an interface is gone when nothing is said of it."""
     if text is None or made.kind in _OF_AN_INTERFACE:
         return text
-    return f"{made.id} {text}".strip() if made.kind in _NAMED else text or None
+    if made.kind in _NAMED:
+        return f"{made.id} {text}".strip()
+    return text or None
 
 
 def _told(command: Command, name: str, form: _Form, cause: Cause) -> Changed:

@@ -78,10 +78,11 @@ def _said(leg: Leg | None) -> str | None:
 
 
 def _cause(report: Report) -> str | None:
-    for cause in report.causes:
-        where = joined(cause.place.namespace or "", cause.place.interface or "", by="/")
-        return joined(f"{cause.code} at {where}", id_of(cause.object), by=": ")
-    return None
+    if not report.causes:
+        return None
+    cause = report.causes[0]
+    where = joined(cause.place.namespace or "", cause.place.interface or "", by="/")
+    return joined(f"{cause.code} at {where}", id_of(cause.object), by=": ")
 
 
 def _share(report: Report) -> str:
@@ -131,7 +132,9 @@ def _place(hop: Hop) -> tuple[str, str | None, str, str | None]:
 
 
 def _named(hop: Hop) -> str:
-    return f"{hop.interface} {hop.stage}" if hop.interface else str(hop.stage)
+    if hop.interface:
+        return f"{hop.interface} {hop.stage}"
+    return str(hop.stage)
 
 
 def _happened(hop: Hop) -> str:
@@ -174,7 +177,9 @@ def _apart(each: Difference) -> Difference:
         return each
     old, new = each.before.split(", "), each.after.split(", ")
     gone, come = _lacking(old, new), _lacking(new, old)
-    return replace(each, before=gone, after=come) if gone or come else each
+    if gone or come:
+        return replace(each, before=gone, after=come)
+    return each
 
 
 def _lacking(some: list[str], others: list[str]) -> str:

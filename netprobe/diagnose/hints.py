@@ -59,7 +59,9 @@ def gateway_on(router: Namespace, here: Namespace, link: Link, dst: str) -> str 
         if prefix.contains(network, each.address)
     )
     found = next(near, None)
-    return found if found is not None and leads(router, dst, here) else None
+    if found is not None and leads(router, dst, here):
+        return found
+    return None
 
 
 def is_network_itself(own: InterfaceAddress) -> bool:

@@ -168,7 +168,9 @@ def ended(live: Live, last: Report, at_ns: int, complete: bool, lost_capture: st
 def verdict(live: Live) -> Verdict:
     """All rounds as one answer: as `-c` with so many packets gives it."""
     if live.lost:
-        return Verdict.INTERMITTENT if live.answered else Verdict.UNREACHABLE
+        if live.answered:
+            return Verdict.INTERMITTENT
+        return Verdict.UNREACHABLE
     if live.answered == live.rounds:
         return Verdict.REACHABLE
     return Verdict.UNDETERMINED
@@ -210,7 +212,9 @@ def _left_out(known: LiveHop, report: Report) -> LiveHop:
     """
     if report.received or not report.sent:
         return replace(known, away=known.away + 1)
-    return replace(known, sent=known.sent + 1) if known.away == 0 else known
+    if known.away == 0:
+        return replace(known, sent=known.sent + 1)
+    return known
 
 
 def _passed(known: LiveHop, hop: Hop) -> LiveHop:

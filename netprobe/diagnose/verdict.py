@@ -31,9 +31,13 @@ def verdict_of(case: Case) -> Verdict:
         return _predicted_verdict(case)
     answered = {o.sequence for o in case.answers}
     if not answered:
-        return Verdict.UNDETERMINED if _is_unsure(case) else Verdict.UNREACHABLE
+        if _is_unsure(case):
+            return Verdict.UNDETERMINED
+        return Verdict.UNREACHABLE
     if len(answered) >= case.probe.count:
-        return Verdict.UNREACHABLE if _all_refused(case) else Verdict.REACHABLE
+        if _all_refused(case):
+            return Verdict.UNREACHABLE
+        return Verdict.REACHABLE
     if _is_deaf(case) or case.of_kind("unheard"):
         return Verdict.UNDETERMINED
     return Verdict.INTERMITTENT
@@ -159,7 +163,9 @@ def _leg_of_answer(case: Case) -> Leg:
     there, back = but(case.request, bound=None), but(case.reply, bound=None)
     far_end = (*there[-1:], *back[:1])
     on_the_way = has(there, observed=True) and len(where(far_end, observed=False)) == 2
-    return Leg.REQUEST if on_the_way and _all_refused(case) else Leg.REPLY
+    if on_the_way and _all_refused(case):
+        return Leg.REQUEST
+    return Leg.REPLY
 
 
 def from_another(case: Case) -> Observation | None:

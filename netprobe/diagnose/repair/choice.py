@@ -90,7 +90,9 @@ def _without_announcements(loss: Loss, stop: Stop) -> Stop:
     namespace, link = place
     beside = [loss.snapshot[name] for name, _ in loss.others(namespace.name, link)]
     silent = all(each.sysctl("net.ipv6.conf.all.forwarding") != "1" for each in beside)
-    return without_route(namespace, target) if beside and silent else stop
+    if beside and silent:
+        return without_route(namespace, target)
+    return stop
 
 
 def _passing(repairs: tuple[Repair, ...]) -> Repair | None:
@@ -222,7 +224,9 @@ def of_some(snapshot: Snapshot, prediction: Prediction) -> Stop | None:
 def _legs(routed: Routed) -> Sequence[Nexthop]:
     """The legs that a routing decision could have taken, where there are several."""
     legs = routed.decision.candidates
-    return legs if routed.decision.route is not None and len(legs) > 1 else ()
+    if routed.decision.route is not None and len(legs) > 1:
+        return legs
+    return ()
 
 
 def _by_leg(snapshot: Snapshot, routed: Routed, leg: Nexthop) -> Snapshot:

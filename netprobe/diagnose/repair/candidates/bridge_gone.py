@@ -90,13 +90,17 @@ def _made_again(
 
 
 def _written(own: InterfaceAddress) -> str | Blank:
-    return own.written if own.prefixlen else Blank("LENGTH", f"{own.address}/")
+    if own.prefixlen:
+        return own.written
+    return Blank("LENGTH", f"{own.address}/")
 
 
 def _shared(loss: Loss, own: InterfaceAddress) -> int:
     """A network of the gateway and who asks for it."""
     source = loss.probe.source.address or own.address
-    return prefix.shared(own.address, source) if own.address != source else 24
+    if own.address != source:
+        return prefix.shared(own.address, source)
+    return 24
 
 
 def _commands(

@@ -106,7 +106,9 @@ def _given(
 def same_name(here: Namespace, index: int | None, there: Namespace) -> Link | None:
     """The bridge there that is called as one here."""
     bridge = here.link(index)
-    return there.link_named(bridge.name) if bridge is not None else None
+    if bridge is not None:
+        return there.link_named(bridge.name)
+    return None
 
 
 def _again(namespace: Namespace, link: Link, wanted: Vxlan) -> Iterator[Command]:

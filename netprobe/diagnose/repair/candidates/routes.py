@@ -223,7 +223,9 @@ def _towards_a_gateway(namespace: Namespace, routed: Routed) -> Link | None:
     match routed.decision.route:
         case Route(type="unicast", nexthops=() | (_,)) as route:
             gone = routed.gateway is None and not route.is_default
-            return None if gone else namespace.link_of(routed.decision.leg)
+            if gone:
+                return None
+            return namespace.link_of(routed.decision.leg)
     return None
 
 
@@ -349,7 +351,9 @@ def _code_of_missing(loss: Loss, routed: Routed, out: Link | None) -> str:
     came = loss.came_in(routed.namespace)
     if routed.leg is not Leg.REPLY or out is None or came is None:
         return "no-route"
-    return "no-route" if came.index == out.index else "reply-wrong-path"
+    if came.index == out.index:
+        return "no-route"
+    return "reply-wrong-path"
 
 
 def _reached_by(router: Namespace, station: Link, dst: str) -> str | None:

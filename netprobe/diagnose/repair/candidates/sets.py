@@ -168,7 +168,9 @@ def _called(table: Table | None, statement: Statement) -> str:
         return ""
     if table is not None and _looks_up(statement):
         return f"{table.family} {table.name} {statement.value}"
-    return f"ipset {statement.target}" if statement.kind == "ipset" else ""
+    if statement.kind == "ipset":
+        return f"ipset {statement.target}"
+    return ""
 
 
 _WANTED = ("==", "in", "")  # how a test says that the packet is to be in a set

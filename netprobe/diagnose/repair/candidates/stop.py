@@ -28,7 +28,9 @@ def _merit(loss: Loss, stop: Stop) -> Merit:
     if stop.thing.kind == "sysctl" and stop.place.namespace in loss.snapshot:
         return settings.merit(loss.snapshot.at(stop.place.namespace), stop.thing.id)
     adds = any(_ADDING & {*command.words} for command in stop.commands)
-    return Merit.ADDS if adds or _in_a_table_of_a_rule(stop) else Merit.UNDOES
+    if adds or _in_a_table_of_a_rule(stop):
+        return Merit.ADDS
+    return Merit.UNDOES
 
 
 def _in_a_table_of_a_rule(stop: Stop) -> bool:

@@ -81,7 +81,9 @@ def _put(loss: Loss, tale: _Tale, agreeing: int) -> Iterator[Repair]:
 
 def _beside(loss: Loss, name: str, link: Link, version: int) -> list[InterfaceAddress]:
     """The addresses beside an interface that is up."""
-    return loss.addresses_beside(name, link, version) if link.up else []
+    if link.up:
+        return loss.addresses_beside(name, link, version)
+    return []
 
 
 def _odd(loss: Loss, namespace: Namespace, tale: _Tale) -> InterfaceAddress | None:
@@ -149,11 +151,15 @@ def _sent_from(loss: Loss) -> Iterator[_Tale]:
 
 def sockets_of(namespace: Namespace) -> tuple[Socket, ...]:
     """None where they were not read: who tells nothing does not matter."""
-    return () if "sockets" in namespace.unread else namespace.sockets or ()
+    if "sockets" in namespace.unread:
+        return ()
+    return namespace.sockets or ()
 
 
 def _neighbours(namespace: Namespace) -> tuple[Neighbour, ...]:
-    return () if "neighbours" in namespace.unread else namespace.neighbours
+    if "neighbours" in namespace.unread:
+        return ()
+    return namespace.neighbours
 
 
 def is_said(address: str) -> bool:
