@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from msgspec.structs import replace
 from test_repair_whole import after, ask, chosen, healthy, lost, said
 
@@ -20,10 +21,11 @@ def test_a_bridged_device_is_made_as_the_other_node_has_it() -> None:
     ]
 
 
-def test_a_routed_device_gets_what_the_other_node_knows_of_it() -> None:
+@pytest.mark.parametrize(("source", "address"), [("pod1", "10.244.2.2"), ("pod2", "10.244.1.2")])
+def test_a_routed_device_gets_what_the_other_node_knows_of_it(source: str, address: str) -> None:
     """Its MAC and its address stand in entries over there; what it has to know of that one is mirrored."""
     network = after(healthy("forwarding-entry-missing"), "node1: ip link del flannel.1")
-    found = chosen(network, ask("pod1", "10.244.2.2"))
+    found = chosen(network, ask(source, address))
     assert found.stop.object is not None
     assert (found.stop.code, found.stop.object.id) == ("link-missing", "flannel.1")
     assert said(found) == [

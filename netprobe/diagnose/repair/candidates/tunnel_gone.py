@@ -1,5 +1,5 @@
-"""A VXLAN device that was deleted at the near end: another node still sends to this one, and what it knows of
-the device tells how it was. Pure.
+"""A VXLAN device that was deleted: another node still sends to this one, and what that one knows tells how
+it was. Pure.
 
 See: ip-link(8), vxlan; drivers/net/vxlan/vxlan_core.c.
 """
@@ -20,7 +20,7 @@ from netprobe.predict.drop import lost
 from .remade import devices, inside, remotes_of, same_name, type_words
 from .tunnels import underlay
 
-_LACKING = ("no-route", "neigh-no-answer", "route-wrong-nexthop", "route-loop", "proxy-arp-off")
+_LACKING = ("link-missing", "no-route", "neigh-no-answer", "route-wrong-nexthop", "route-loop")
 
 
 def candidates(loss: Loss) -> Iterator[Repair]:
