@@ -4,17 +4,18 @@ Pure.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
-from netprobe.model import Flow, Leg, Object, Observation, Place, Stage, Stop
-from netprobe.model.lookup import among, but, where
+from netprobe.model import Flow, Hop, Leg, Object, Observation, Place, Stage, Stop
+from netprobe.model.lookup import but, where
 from netprobe.predict.drop import Unread
 
 from .correlate import frames, is_neighbour
 from .evidence import Case
 
+_Way = tuple[Hop, Hop]  # from host to host
 _QUESTIONS = (1, 135)  # the operation of ARP, the type of ICMPv6
-_End = tuple[str, str]  # a namespace and its interface
 
 
 def lost(case: Case) -> Stop | None:
@@ -26,43 +27,44 @@ def lost(case: Case) -> Stop | None:
     last, missed = case.last_seen(leg), case.first_missed(leg)
     if missed is None or not case.snapshot.homes:
         return None
-    if last is None or (last.bound, missed.bound) != ("out", "in"):
-        try:
-            return _with_a_question(case, leg)
-        except Unread:  # who has the address
-            return None
-    hosts = [case.snapshot.host_of(hop.namespace) for hop in (last, missed)]
-    if None in hosts or hosts[0] == hosts[1]:
-        return None
-    ends = [(hop.namespace, hop.interface or "") for hop in (last, missed)]
-    return _stop(f"the {leg}", last.flow, *ends)
+    ways = [*_crossings(case, leg)]
+    if (last, missed) in ways and last is not None:
+        return _stop(f"the {leg}", last.flow, (last, missed), (last, missed))
+    waits = last is None or missed.bound == "out"
+    return _with_a_question(case, [*ways, *((to, by) for by, to in ways)]) if waits else None
 
 
-def _with_a_question(case: Case, leg: Leg) -> Stop | None:
-    """The same of a question for a neighbour, or of its answer."""
+def _crossings(case: Case, leg: Leg) -> Iterator[tuple[Hop, Hop]]:
+    """Where a leg goes from host to host: by which interface it leaves, and by which it comes in."""
+    for by, to in pairwise(case.hops(leg)):
+        hosts = {case.snapshot.host_of(by.namespace), case.snapshot.host_of(to.namespace)}
+        if len(hosts) == 2 and None not in hosts:
+            yield by, to
+
+
+def _with_a_question(case: Case, ways: Sequence[tuple[Hop, Hop]]) -> Stop | None:
+    """The same of a question for a neighbour that left by one of these ways, or of its answer."""
     seen = [*filter(is_neighbour, frames(case.observations))]
-    way = [*dict.fromkeys(hop.namespace for hop in case.hops(leg))]
-    left = among(where(seen, bound="out"), namespace=way)
-    for each in sorted(left, key=lambda o: way.index(o.namespace)):  # who comes first on the way
-        end = _receiver(case, each)
-        if each.flow is not None and end is not None and not _came(seen, each, end[0]):
-            asks = each.flow.icmp_type in _QUESTIONS
-            what = f"the question who has {each.flow.dst}" if asks else f"the answer to {each.flow.dst}"
-            return _stop(what, each.flow, (each.namespace, each.interface or ""), end)
+    for by, to in ways:
+        if to.observed is None:  # nobody watched there
+            continue
+        for each in where(seen, namespace=by.namespace, interface=by.interface, bound="out"):
+            meant = each.flow is not None and _is_for(case, each.flow.outer or each.flow, to.namespace)
+            if each.flow is not None and meant and not _came(seen, each, to.namespace):
+                asks = each.flow.icmp_type in _QUESTIONS
+                what = f"the question who has {each.flow.dst}" if asks else f"the answer to {each.flow.dst}"
+                return _stop(what, each.flow, (by, to), ways[0])
     return None
 
 
-def _receiver(case: Case, sent: Observation) -> _End | None:
-    """Where another host, on which somebody has the address that a frame is for, is on the way, if that host
-    watched.
-    """
-    address = "" if sent.flow is None else (sent.flow.outer or sent.flow).dst
-    bearing = (each.name for each in case.snapshot.namespaces.values() if each.owner_of(address) is not None)
-    for home in filter(None, map(case.snapshot.host_of, bearing)):
-        watched = but(where((*case.request, *case.reply), namespace=home), observed=None)
-        if home != case.snapshot.host_of(sent.namespace) and watched:
-            return home, watched[0].interface or ""
-    return None
+def _is_for(case: Case, flow: Flow, there: str) -> bool:
+    """Whether somebody on the host of a namespace has the address that a frame is for."""
+    host = case.snapshot.host_of(there)
+    names = [each for each in case.snapshot.namespaces if case.snapshot.host_of(each) == host]
+    try:
+        return any(case.snapshot[each].owner_of(flow.dst) is not None for each in names)
+    except Unread:
+        return False
 
 
 def _came(seen: Sequence[Observation], sent: Observation, there: str) -> bool:
@@ -77,18 +79,22 @@ def _is_same(one: Flow | None, other: Flow | None) -> bool:
     return len(words) == 2 and words[0] == words[1]
 
 
-def _stop(what: str, flow: Flow, near: _End, far: _End) -> Stop:
+def _stop(what: str, flow: Flow, lost: _Way, wire: _Way) -> Stop:
+    """What left by `lost`; the `wire` is named as the leg goes over it."""
     outermost = flow.outer or flow
+    near, far = map(_place, lost)
     port = f" {outermost.protocol.upper()} port {outermost.dport}" if outermost.dport else ""
-    text = (
-        f"{what} left {'/'.join(near)} and did not come to {'/'.join(far)}: it was lost in the network"
-        " between the hosts"
-    )
-    way = f"{'/'.join(near)} - {'/'.join(far)}"
-    thing = Object("wire", way, f"{outermost.src} to {outermost.dst}{port}, {outermost.length} bytes")
+    text = f"{what} left {near} and did not come to {far}: it was lost in the network between the hosts"
+    named = " - ".join(map(_place, wire))
+    thing = Object("wire", named, f"{outermost.src} to {outermost.dst}{port}, {outermost.length} bytes")
     advice = (
         f"ask those who run the network between {outermost.src} and {outermost.dst} what becomes of"
         f"{port or ' ' + outermost.protocol.upper()}"
     )
-    place = Place(*near, Stage.TRANSMIT)
+    place = Place(wire[0].namespace, wire[0].interface, Stage.TRANSMIT)
     return Stop("lost-between-hosts", place, text, thing, advice=advice)
+
+
+def _place(hop: Hop) -> str:
+    """h1:host/eth0"""
+    return f"{hop.namespace}/{hop.interface}"

@@ -128,6 +128,7 @@ def test_containers_of_one_segment(name: str) -> None:
     """Uplinks that are ports of bridges: what is asked on one host is heard in the containers of the other."""
     broken = BRIDGED[name]
     with open_lab("root", bridged()) as lab:
+        comes_up(lab, "192.168.77.22")
         good = answer(lab, "h1:red", "h2:red").report
         assert good.verdict is Verdict.REACHABLE
         assert [hop.namespace for hop in good.path.request if "over the network between the hosts" in hop.note] == ["h2:host"]
@@ -179,6 +180,12 @@ def test_no_clock_says_what_came_first(lab: Lab, command: str, cut: bool) -> Non
     assert (run.report.verdict is Verdict.REACHABLE) is not cut
     for by_ns in (-5_000_000_000, -2_000, 0, 2_000, 5_000_000_000):
         assert told(replay(shifted(run, by_ns)).report) == told(replay(run).report)
+
+
+def comes_up(lab: Lab, address: str) -> None:
+    """A cable that was just plugged in may carry nothing yet, up to a second (linkwatch of the kernel)."""
+    ping = ["ping", "-c", "1", "-W", "1", address]
+    assert any(lab.run(ping, namespace="h1:red", check=False).returncode == 0 for _ in range(5))
 
 
 def said(lab: Lab, command: str, size: int) -> Report:
@@ -236,6 +243,7 @@ def test_a_published_port(name: str) -> None:
         def works() -> bool:
             return lab.run(connects, namespace="h1:red", check=False).returncode == 0
 
+        comes_up(lab, "192.168.77.12")
         assert works()
         assert answer(lab, "h1:red", PORT, protocol="tcp").report.verdict is Verdict.REACHABLE
         does(lab, *broken.steps)
@@ -268,6 +276,7 @@ ROUTED = {
 def test_an_underlay_that_is_routed_by_who_nobody_sees(name: str) -> None:
     broken = ROUTED[name]
     with open_lab("root", routed()) as lab:
+        comes_up(lab, "10.88.2.1")
         assert answer(lab, "h1:red", "h2:red").report.verdict is Verdict.REACHABLE
         does(lab, *broken.steps)
         report = answer(lab, "h1:red", "h2:red", timeout_ns=1_000_000_000).report
