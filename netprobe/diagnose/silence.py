@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
-from netprobe.model import FoundWire, Observation, Snapshot
+from netprobe.model import FoundWire, Need, Observation, Snapshot
 from netprobe.model.lookup import among, where
 from netprobe.predict import prefix
 from netprobe.predict.drop import Unread
@@ -27,6 +27,16 @@ def heard(
     """The configuration with what was heard of who is not there, and the walk over it; None where that tells
     nothing new, as on one machine.
     """
+    found = listened(snapshot, prediction, seen)
+    if found is None or not isinstance(found[1], Prediction):
+        return None
+    return found[0], found[1]
+
+
+def listened(
+    snapshot: Snapshot, prediction: Prediction, seen: Sequence[Observation]
+) -> tuple[Snapshot, Prediction | tuple[Need, ...]] | None:
+    """The same, or what must be read before that walk can be made."""
     try:
         silent = _silent(snapshot, seen) if snapshot.homes else ()
     except Unread:  # which is said where the walk comes to it
@@ -35,8 +45,7 @@ def heard(
         return None
     found = (FoundWire(address, silent=True) for address in silent)
     known = replace(snapshot, wires=(*snapshot.wires, *found))
-    again = predict(known, prediction.probe, ask=False)
-    return (known, again) if isinstance(again, Prediction) else None
+    return known, predict(known, prediction.probe, ask=False)
 
 
 def _silent(snapshot: Snapshot, seen: Sequence[Observation]) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from netprobe.predict.predict import Prediction
 
 from .clock import Clock, now
 from .conclude import diagnosed, lost
-from .rounds import foresee, look_around
+from .rounds import foresee, look_for_the_cause
 from .world import World
 
 _READINGS = 3  # of a configuration that keeps changing
@@ -107,7 +107,7 @@ def _found_anew(
     if prediction is None:
         return None
     if lost(prediction, seen):
-        fresh = look_around(world, fresh, prediction, clock, earlier)
+        fresh = look_for_the_cause(world, fresh, prediction, seen, clock, earlier)
     again = diagnosed(report.command, report.probe, fresh, prediction, seen, tapped, clock, earlier)
     return Conclusion(again, fresh, prediction)
 

@@ -17,7 +17,7 @@ from .clock import Clock, now
 from .conclude import diagnosed, lost, typed, undecided, unexplained
 from .confirm import Conclusion, confirmed, is_to_be_confirmed
 from .probe import other_segment, to_probe
-from .rounds import ask_tracking, foresee, foretell, look_around
+from .rounds import ask_tracking, foresee, foretell, look_for_the_cause
 from .world import Recall, World
 
 # of all reading for one question, beside the probe's own wait: what is not read by then is a blind spot
@@ -112,7 +112,7 @@ def _concluded(world: World, found: _Looked, recall: Recall | None, clock: Clock
         snapshot = ask_tracking(world, snapshot, prediction, clock)
     earlier = _recalled(recall, found.command, sent, prediction, seen)
     if prediction is not None and lost(prediction, seen):
-        snapshot = _with_what_is_around(world, snapshot, prediction, seen, clock, earlier)
+        snapshot = look_for_the_cause(world, snapshot, prediction, seen, clock, earlier)
     report = diagnosed(found.command, sent, snapshot, prediction, seen, found.tapped, clock, earlier)
     if prediction is not None and is_to_be_confirmed(report, prediction):
         first = Conclusion(report, snapshot, prediction)
@@ -120,26 +120,6 @@ def _concluded(world: World, found: _Looked, recall: Recall | None, clock: Clock
     with clock.of("diagnose"):
         report, snapshot = foretell(world, report, snapshot, clock, earlier)
     return report, snapshot, earlier
-
-
-def _with_what_is_around(
-    world: World,
-    snapshot: Snapshot,
-    prediction: Prediction,
-    seen: Sequence[Observation] | None,
-    clock: Clock,
-    earlier: Earlier | None,
-) -> Snapshot:
-    """The snapshot with what the search for the cause asks for; what questions that nobody answered have
-    shown is for that search alone.
-    """
-    from netprobe.diagnose.silence import heard
-
-    known = heard(snapshot, prediction, seen) if seen else None
-    if known is None:
-        return look_around(world, snapshot, prediction, clock, earlier)
-    grown = look_around(world, *known, clock, earlier)
-    return replace(grown, wires=tuple(each for each in grown.wires if not each.silent))
 
 
 def _unexplained(found: _Looked, clock: Clock) -> Report:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from itertools import islice
 
+from msgspec.structs import replace
+
 from netprobe.errors import CannotLook
 from netprobe.model import (
     Earlier,
@@ -17,6 +19,7 @@ from netprobe.model import (
     FindWire,
     LookBehind,
     Need,
+    Observation,
     Probe,
     ReadNamespace,
     Report,
@@ -78,6 +81,45 @@ def look_around(
             break
         snapshot = grown
     return snapshot
+
+
+def look_for_the_cause(
+    world: World,
+    snapshot: Snapshot,
+    prediction: Prediction,
+    seen: Sequence[Observation] | None,
+    clock: Clock,
+    earlier: Earlier | None,
+) -> Snapshot:
+    """The snapshot with what the search for the cause asks for; what questions that nobody answered have
+    shown is for that search alone.
+    """
+    known = _listen(world, snapshot, prediction, seen, clock) if seen and snapshot.homes else None
+    if known is None:
+        return look_around(world, snapshot, prediction, clock, earlier)
+    grown = look_around(world, *known, clock, earlier)
+    return replace(grown, wires=tuple(each for each in grown.wires if not each.silent))
+
+
+def _listen(
+    world: World, snapshot: Snapshot, prediction: Prediction, seen: Sequence[Observation], clock: Clock
+) -> tuple[Snapshot, Prediction] | None:
+    """The snapshot, and the walk over it, with what questions that nobody answered have shown; None where
+    that tells nothing new.
+    """
+    from netprobe.diagnose.silence import listened
+
+    reading = _Progress(world)
+    while (found := listened(snapshot, prediction, seen)) is not None:
+        known, outcome = found
+        if isinstance(outcome, Prediction):
+            return known, outcome
+        with clock.of("snapshot"):
+            grown = reading.grown(snapshot, outcome)
+        if grown == snapshot:
+            break
+        snapshot = grown
+    return None
 
 
 def foretell(
