@@ -46,8 +46,9 @@ def routed() -> Topology:
         routes.append(LabRoute(home, via=router))
         fdb.append(LabFdbEntry(home, TUNNEL, ALL, f"10.{3 - number}.0.11"))
     names = (WIRE, *(f"{name}:{inner}" for name in fleet.names(2) for inner in (HOST, "red")))
+    quiet = (Sysctl(name, "net.ipv6.conf.default.disable_ipv6", "1") for name in names)
     return Topology(
-        names, tuple(links), routes=tuple(routes), fdb=tuple(fdb), sysctls=(Sysctl(WIRE, "net.ipv4.ip_forward", "1"),),
+        names, tuple(links), routes=tuple(routes), fdb=tuple(fdb), sysctls=(Sysctl(WIRE, "net.ipv4.ip_forward", "1"), *quiet),
     )  # type: ignore[arg-type]  # fmt: skip
 
 
