@@ -245,14 +245,15 @@ class StoppedThere(Found):
 class HostDirectory(Directory):
     """Opens the namespaces of a host by name and holds them; `close` lets all go.
 
-    `way`: the words before a command that run it on the host, from the shell that netprobe was started from.
+    `way`: the words before a command that run it on the host, from the shell that netprobe was started from;
+    () is by ssh, by the host's own name, and None that they are not known.
     """
 
     def __init__(
-        self, questions: Questions, exclude: Sequence[str] = (), way: tuple[str, ...] | None = None
+        self, questions: Questions, exclude: Sequence[str] = (), way: tuple[str, ...] | None = ()
     ) -> None:
         self.questions, self._listing = questions, Listing(questions)
-        self._way = ("ssh", questions.name) if way is None else way
+        self._way = ("ssh", questions.name) if way == () else way
         self._own = None
         containers = ContainersThere(self._listing, Engines(questions))
         self._know(f"{questions.name}:", NamedThere(self._listing), containers, ProcessesThere(self._listing))
@@ -290,7 +291,7 @@ class HostDirectory(Directory):
         """
         found = self.found(name)
         words = None if found is None else found.enter
-        return None if words is None else (*self._way, *words)
+        return None if words is None or self._way is None else (*self._way, *words)
 
     def _host(self) -> Found:
         return self._host_found
@@ -315,7 +316,7 @@ class HostDirectory(Directory):
         if named.nested:
             raise WrongQuestion(
                 f"{self.prefix}{named.text}: what is inside of a container is not looked for on another host",
-                f"Run netprobe there: {joined((*self._way, 'netprobe'))}",
+                f"Run netprobe there: {joined((*(self._way or ()), 'netprobe'))}",
             )
         if named.kind is not None and all(source.kind != named.kind for source in self.sources):
             kinds = ", ".join(f"{source.kind}:NAME" for source in self.sources)

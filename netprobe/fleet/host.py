@@ -73,7 +73,7 @@ class Host(Machine):
         connection: AgentConnection,
         exclude: Sequence[str] = (),
         crafter: Crafter | None = None,
-        way: tuple[str, ...] | None = None,
+        way: tuple[str, ...] | None = (),
     ) -> None:
         self.name = name
         self._turn = threading.RLock()

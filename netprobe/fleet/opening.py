@@ -239,19 +239,23 @@ def _without_rights(connections: Mapping[str, AgentConnection]) -> dict[str, Net
 # --- why a host is not reached, and what to do next
 
 
-def by_hand(to: Way) -> tuple[str, ...]:
-    """The words before a command that a person runs on the host."""
-    if isinstance(to, Launched):
-        return to.words
-    return ("ssh", *to.arguments, to.name, *to.become)
+def by_hand(to: Way) -> tuple[str, ...] | None:
+    """The words before a command that a person runs on the host; None where no line of ours would get there
+    whole: a forced command runs nothing else, and behind an ssh in other words more shells read it than ours.
+    """
+    if not isinstance(to, Launched):
+        return ("ssh", *to.arguments, to.name, *to.become)
+    has_ssh = any(word.rpartition("/")[2] == "ssh" for word in to.words)
+    return None if to.is_there or has_ssh else to.words
 
 
 def refusal(to: Way, error: ConnectionLost) -> NetprobeError:
     """The error for people that a refused connection becomes."""
     words = to.words if isinstance(to, Launched) else ("ssh", *to.arguments, to.name)
     login = joined(words)
+    trial = login if isinstance(to, Launched) and to.is_there else f"{login} true"
     hints = {
-        "network": f"Look whether this works: {login} true",
+        "network": f"Look whether this works: {trial}",
         "login": f"This must work without a question: {login} true\nAn ssh agent, or a key without a"
         " passphrase, does.",
         "key unknown": f"Log in once by hand, and compare the key that ssh shows: {login}",

@@ -20,6 +20,7 @@ from netprobe.linux import deadline
 from netprobe.linux.blind import blinded
 from netprobe.model import (
     NOT_IN_TIME,
+    STARTED_IN,
     Blind,
     Endpoint,
     FindWire,
@@ -152,7 +153,7 @@ class Fleet:
         """`snapshot` with what `needs` asks for, each of its own host; what cannot be had becomes a blind
         spot.
         """
-        snapshot = replace(snapshot, homes=tuple(self._named_homes().values()))
+        snapshot = _with_blind(replace(snapshot, homes=self._all_homes()), self._unasked)
         wires = [need for need in needs if isinstance(need, FindWire)]
         asked: dict[str, list[Need]] = {}
         for need in needs:
@@ -183,16 +184,23 @@ class Fleet:
                     self._homes[host] = world.home
         return self._homes
 
+    def _all_homes(self) -> tuple[str, ...]:
+        """The same, and what stands for them of the hosts that cannot: those who look there learn why."""
+        silent = (f"{host}:{STARTED_IN}" for host in self._silent() if host != HERE)
+        return tuple(dict.fromkeys((*self._named_homes().values(), *silent)))
+
+    def _silent(self) -> dict[str, NetprobeError | str]:
+        """The hosts that cannot be asked, and why."""
+        return {**self._unasked, **self._late}
+
     def _with_wires(self, snapshot: Snapshot, wires: Sequence[FindWire]) -> Snapshot:
         """The same with who is at the network between the hosts; who could not be asked is a blind spot."""
         told = self._told_by_all(wires)
-        silent = {**self._unasked, **self._late}
-        missing = tuple(Blind(f"host {host}", str(why)) for host, why in silent.items())
+        missing = _blind(self._silent())
         found = tuple(
             _merged(wire.sought, [each[n] for each in told], missing) for n, wire in enumerate(wires)
         )
-        blind = (each for each in missing if each not in snapshot.blind)
-        return replace(snapshot, wires=(*snapshot.wires, *found), blind=(*snapshot.blind, *blind))
+        return _with_blind(replace(snapshot, wires=(*snapshot.wires, *found)), self._silent())
 
     def _told_by_all(self, wires: Sequence[FindWire]) -> list[tuple[FoundWire, ...]]:
         """What each host says that can be asked."""
@@ -232,7 +240,7 @@ class Fleet:
     def heard(self) -> tuple[str, ...]:
         """What a person should know about how names were found, of all hosts."""
         names = chain.from_iterable(world.heard() for world in self._hosts.values())
-        silent = {**self._unasked, **self._late}
+        silent = self._silent()
         return (*names, *(f"{host} could not be asked: {why}" for host, why in silent.items()))
 
     def behind_port(self, name: str, protocol: str, port: int) -> tuple[str, ...]:
@@ -253,6 +261,17 @@ class Fleet:
             handles |= world.opened(watch.namespaces)
         with deadline.stopped():
             return observe(watch, handles, settled, self._crafter or craft)
+
+
+def _blind(silent: Mapping[str, NetprobeError | str]) -> tuple[Blind, ...]:
+    """The hosts that cannot be asked, and why."""
+    return tuple(Blind(f"host {host}", str(why)) for host, why in silent.items())
+
+
+def _with_blind(snapshot: Snapshot, silent: Mapping[str, NetprobeError | str]) -> Snapshot:
+    """`snapshot` that says which hosts cannot be asked."""
+    blind = (each for each in _blind(silent) if each not in snapshot.blind)
+    return replace(snapshot, blind=(*snapshot.blind, *blind))
 
 
 def _merged(sought: str, told: Sequence[FoundWire], missing: Sequence[Blind]) -> FoundWire:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from netprobe.errors import CannotLook, NetprobeError, WrongQuestion
 from netprobe.fleet import inventory
+from netprobe.fleet.opening import by_hand
 from netprobe.fleet.over_ssh import Destination
 from netprobe.fleet.reached import Launched, destinations
 from netprobe.hosts import Hosts
@@ -100,6 +101,21 @@ def test_a_command_in_place_of_ssh(tmp_path: Path) -> None:
         "n1": Launched(("kubectl", "exec", "-i", "-n", "net", "probe-1", "--")),
         "n2": Launched(("ssh", "forced"), True),
     }
+
+
+@pytest.mark.parametrize(
+    ("way", "words"),
+    [
+        (Destination("h1", ("-p", "22"), ("sudo", "-n")), ("ssh", "-p", "22", "h1", "sudo", "-n")),
+        (Launched(("kubectl", "exec", "-i", "p", "--")), ("kubectl", "exec", "-i", "p", "--")),
+        (Launched(("ssh", "-i", "key", "h1"), is_there=True), None),  # it runs nothing but the agent
+        (Launched(("agent",), is_there=True), None),
+        (Launched(("sudo", "/usr/bin/ssh", "bastion", "kubectl", "exec", "-i", "p", "--")), None),
+    ],
+)
+def test_a_line_for_a_host_is_offered_where_it_gets_there_whole(way: Destination | Launched, words: tuple[str, ...] | None) -> None:
+    """Behind an ssh a name of the host's would be read by one more shell: the bastion's."""
+    assert by_hand(way) == words
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,9 @@ from netprobe.model import (
     SpaceInterface,
     Watch,
 )
+from netprobe.predict.hosts import having
+from netprobe.predict.unread import Unread
+from netprobe.predict.view import Ground, Lacking
 
 FAR = "192.168.77.12"
 
@@ -153,3 +156,18 @@ def test_names_and_addresses_of_hosts() -> None:
         fleet.resolve("h2:10.9.9.9")
     with pytest.raises(CannotLook, match="no route"):
         fleet.resolve("h3:red")
+
+
+def test_a_host_that_nobody_reached_is_not_one_that_has_nothing() -> None:
+    """All that could be asked was read, and none of it has the address: the one that could not be asked may have it."""
+    fleet = Fleet({"h1": Told("h1")}, {"h2": CannotLook("cannot reach h2: no route to host")})
+    with fleet.reading(10**9):
+        snapshot = fleet.read(Snapshot(), [ReadNamespace("h1:host")])
+        assert snapshot.homes == ("h1:host", "h2:host")
+        assert [(each.what, each.why) for each in snapshot.blind] == [("host h2", "cannot reach h2: no route to host")]
+        ground = Ground(snapshot)
+        with pytest.raises(Lacking) as lacking:
+            having(ground, FAR)
+        assert lacking.value.needs == (FindWire(FAR),)
+        with pytest.raises(Unread, match="no route to host"):
+            having(Ground(fleet.read(snapshot, lacking.value.needs)), FAR)
