@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from typing import Protocol
 
 TICK_S = 0.25
@@ -16,6 +17,10 @@ class Beating(Protocol):
 
     def beat(self, now: float) -> None:
         """Called every TICK_S, with time.monotonic()."""
+        ...
+
+    def lose(self, why: str) -> None:
+        """Its beat has failed: it is not called any more."""
         ...
 
     def close(self) -> None:
@@ -36,7 +41,7 @@ class Pulse:
         """Call `beat` of this one from now on."""
         with self._lock:
             self._members.add(member)
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 self._wake.clear()
                 self._thread = threading.Thread(target=self._run, name="netprobe fleet", daemon=True)
                 self._thread.start()
@@ -58,10 +63,19 @@ class Pulse:
                 self._wake.clear()
                 members = list(self._members)
             for member in members:
-                if threading.main_thread().is_alive():
-                    member.beat(time.monotonic())
-                else:
-                    member.close()
+                self._look_after(member)
+
+    def _look_after(self, member: Beating) -> None:
+        """A fault of one costs the others nothing."""
+        try:
+            if threading.main_thread().is_alive():
+                member.beat(time.monotonic())
+            else:
+                member.close()
+        except Exception as error:
+            self.remove(member)
+            with suppress(Exception):
+                member.lose(f"it could not be asked whether it is there ({error!r:.80})")
 
 
 PULSE = Pulse()
