@@ -43,6 +43,10 @@ class ByteChannel(Protocol):
         """Send bytes. Raises OSError."""
         ...
 
+    def offer(self, data: bytes) -> bool:
+        """Send a few bytes if that takes no waiting; whether it did. Raises OSError."""
+        ...
+
     def close(self) -> None:
         """Let go of the process, the threads and the descriptors. Harmless when repeated."""
         ...
@@ -90,6 +94,7 @@ class AgentConnection:
         self._frames = Frames()
         self._pending: dict[int, Pending] = {}
         self._numbers = count(1)
+        self._unsent = b""  # a beat that the channel did not take yet
         self._late: set[int] = set()  # questions whose answers nobody waits for any more
         self._channel: ByteChannel | None = None
         self._channel = open_channel(self)
@@ -116,14 +121,7 @@ class AgentConnection:
         """Ask now, and hear the answer later: a connection that is lost says so then. Raises Malformed for
         what cannot be sent.
         """
-        number, now = next(self._numbers), time.monotonic()
-        data = framed([number, verb, list(arguments)])
-        pending = Pending(self.host, verb, now + timeout, lambda: self._forget(number))
-        with self._lock:
-            if not self._pending:
-                self.heard = now  # silence is counted from the first question that is not answered
-            if not self.lost:
-                self._pending[number] = pending
+        pending, data = self._noted(verb, arguments, timeout)
         try:
             if self.lost or self._channel is None:
                 pending.settle(error=self._loss())
@@ -132,6 +130,18 @@ class AgentConnection:
         except OSError as error:
             self.lose(error.strerror or str(error))
         return pending
+
+    def _noted(self, verb: str, arguments: tuple[Any, ...], timeout: float) -> tuple[Pending, bytes]:
+        """A question that is about to be sent, and its frame."""
+        number, now = next(self._numbers), time.monotonic()
+        data = framed([number, verb, list(arguments)])
+        pending = Pending(self.host, verb, now + timeout, lambda: self._forget(number))
+        with self._lock:
+            if not self._pending:
+                self.heard = now  # silence is counted from the first question that is not answered
+            if not self.lost:
+                self._pending[number] = pending
+        return pending, data
 
     def received(self, data: bytes) -> None:
         """Bytes have come from the host."""
@@ -186,9 +196,21 @@ class AgentConnection:
         if self.lost:  # beside: to end a process may take long, and other hosts wait for their beat
             PULSE.remove(self)
             threading.Thread(target=self._release, daemon=True).start()
-        elif now - self._beat > BEAT_S:
+        elif now - self._beat > BEAT_S and self._is_asked():
             self._beat = now
-            self.begin("clock", timeout=SILENCE_S)
+
+    def _is_asked(self) -> bool:
+        """Whether it could be asked without waiting: other hosts wait for their beat. What could not be sent
+        is owed from now on, and sent later.
+        """
+        try:
+            self._unsent = self._unsent or self._noted("clock", (), SILENCE_S)[1]
+            if self._channel is None or not self._channel.offer(self._unsent):
+                return False
+        except OSError as error:
+            self.lose(error.strerror or str(error))
+        self._unsent = b""
+        return True
 
     def _release(self) -> None:
         PULSE.remove(self)

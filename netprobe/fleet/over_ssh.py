@@ -307,6 +307,11 @@ class _Ssh:
                 piece = data[at : at + agent.PIECE]
                 self._context.send(mitogen.core.Message(data=piece, handle=agent.HANDLE))
 
+    def offer(self, data: bytes) -> bool:
+        """The same: mitogen keeps what the link does not take yet."""
+        self.send(data)
+        return True
+
     def close(self) -> None:
         """End ssh, and with it the agent. Harmless when repeated."""
         with self._lock:

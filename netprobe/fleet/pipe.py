@@ -10,6 +10,7 @@ import os
 import select
 import subprocess
 import threading
+import time
 import zlib
 from collections.abc import Sequence
 from contextlib import suppress
@@ -22,6 +23,7 @@ MOST_NOISE = 1 << 16  # bytes that a login shell may print before the agent spea
 CONNECT_S = 10.0
 GRACE_S = 1.0  # for a process to end by itself once its input is closed
 PIECE = 1 << 16
+SLICE_S = 0.1  # how often one who waits to send looks whether it was closed meanwhile
 
 
 def source() -> bytes:
@@ -57,6 +59,10 @@ def open_pipe(
     return AgentConnection(host, lambda connection: _Pipe(connection, command, send_agent, timeout))
 
 
+def _not_taken() -> TimeoutError:
+    return TimeoutError(errno.ETIMEDOUT, f"it did not take what it was sent within {SILENCE_S:.2g} s")
+
+
 class _Pipe:
     """A process and the thread that reads what it prints."""
 
@@ -67,7 +73,8 @@ class _Pipe:
         self._ready = threading.Event()
         self._said = b""
         self._errors = b""
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # of the input: who writes to it or closes it
+        self._is_closing = False
         self._process = subprocess.Popen(
             list(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
             start_new_session=True,
@@ -88,20 +95,54 @@ class _Pipe:
             raise
 
     def send(self, data: bytes) -> None:
-        """Send bytes. Raises OSError, ETIMEDOUT when none of them is taken for a while."""
-        assert self._process.stdin is not None
-        with self._lock:
-            fd, left, poll = self._process.stdin.fileno(), memoryview(data), select.poll()
-            poll.register(fd, select.POLLOUT)
-            while left:
-                if not poll.poll(SILENCE_S * 1000):
-                    raise TimeoutError(errno.ETIMEDOUT, f"it took nothing for {SILENCE_S:.0f} s")
+        """Send bytes. Raises OSError, ETIMEDOUT when they are not all taken within SILENCE_S, those that
+        others send before among them.
+        """
+        end = time.monotonic() + SILENCE_S
+        if not self._lock.acquire(timeout=SILENCE_S):
+            raise _not_taken()
+        try:
+            self._write(memoryview(data), end)
+        finally:
+            self._lock.release()
+
+    def _write(self, left: memoryview, end: float) -> None:
+        fd, poll = self._input(), select.poll()
+        poll.register(fd, select.POLLOUT)
+        while left:
+            if time.monotonic() > end:
+                raise _not_taken()
+            if poll.poll(SLICE_S * 1000):
                 left = left[os.write(fd, left) :]
+            self._input()
+
+    def offer(self, data: bytes) -> bool:
+        """Send PIPE_BUF bytes at most if nobody sends and there is room for them, which is all or none of
+        them (pipe(7)); whether it did. Raises OSError.
+        """
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            return os.write(self._input(), data) == len(data)
+        except BlockingIOError:
+            return False
+        finally:
+            self._lock.release()
+
+    def _input(self) -> int:
+        """The descriptor of its input, under the lock. Raises BrokenPipeError where it is closed."""
+        if self._is_closing or self._process.stdin is None:
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+        return self._process.stdin.fileno()
 
     def close(self) -> None:
-        """End the process; it ends by itself at the end of its input."""
+        """End the process; it ends by itself at the end of its input. Who sends ends first: the number of
+        the descriptor may be another file's afterwards.
+        """
         assert self._process.stdin is not None
-        self._process.stdin.close()
+        self._is_closing = True
+        with self._lock:
+            self._process.stdin.close()
         try:
             self._process.wait(GRACE_S)
         except subprocess.TimeoutExpired:

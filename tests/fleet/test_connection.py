@@ -39,6 +39,10 @@ class Said:
             raise self.refusal
         self.asked += self.sent.feed(data)
 
+    def offer(self, data: bytes) -> bool:
+        self.send(data)
+        return True
+
     def close(self) -> None:
         self.closed += 1
 

@@ -48,6 +48,10 @@ class Execnet:
     def send(self, data: bytes) -> None:
         self._execnet_channel.send(data)
 
+    def offer(self, data: bytes) -> bool:
+        self.send(data)
+        return True
+
     def close(self) -> None:
         self._group.terminate(timeout=2)
 
