@@ -852,7 +852,8 @@ class _Observing:
         if self._thread is not None:
             self._thread.join()
         self._read()
-        answer = self._taken(MOST_VALUES // 16, LARGEST)
+        with self._lock:  # others may still be taking
+            answer = self._taken(MOST_VALUES // 16, LARGEST)
         for tap in self.taps:
             tap.count()
         answer["taps"] = [[tap.number, tap.dropped, tap.is_full] for tap in self.taps]

@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 import struct
+import threading
 import time
 from collections.abc import Iterator
 from itertools import pairwise
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 from fleet.agents import agent, within
 
-from netprobe.fleet.agent import MOST_KEPT
+from netprobe.fleet.agent import MOST_KEPT, _Observing
 from netprobe.fleet.connection import AgentConnection
 from netprobe.linux.sensors.tap import SO_TIMESTAMPNS_NEW
 from netprobe.wire.bpf import RET, packed
@@ -244,3 +245,19 @@ def used_s(pid: int, during_s: float) -> float:
     before = used()
     time.sleep(during_s)
     return (used() - before) / os.sysconf("SC_CLK_TCK")
+
+
+def test_what_is_left_is_taken_by_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`finish` and `take` are of different threads."""
+    observing, held = _Observing(), []
+    taken = observing._taken
+
+    def watched(most: int, size: int) -> dict[str, Any]:
+        free = threading.Thread(target=lambda: held.append(not observing._lock.acquire(blocking=False)))
+        free.start()
+        free.join()
+        return taken(most, size)
+
+    monkeypatch.setattr(observing, "_taken", watched)
+    observing.finish()
+    assert held == [True]
