@@ -100,7 +100,7 @@ class FoundThere(Found):
             return held
         try:
             answer = (self.begun.pop() if self.begun else questions.begun("open", self.path))()
-            found = answer if isinstance(answer, list) else [answer, *questions.call("identity", answer)]
+            found = answer if isinstance(answer, list) else [answer, questions.call("identity", answer)]
         except PermissionError as error:
             raise NotPermitted(
                 f"not permitted to open the network namespace {called}: {error.strerror}"
@@ -108,7 +108,7 @@ class FoundThere(Found):
         except OSError as error:
             raise CannotLook(f"cannot open the network namespace {called}: {error.strerror}") from error
         match found:
-            case [int(number), int(device), int(inode)]:
+            case [int(number), int(device), int(inode)] | [int(number), [int(device), int(inode)]]:
                 place = DistantNamespace(questions, number, (device, inode))
                 questions.hold(self.path, place)
                 return place

@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from netprobe.kernel.elsewhere import DistantSocket, Elsewhere, Ended
+from netprobe.linux import deadline
 from netprobe.linux.netlink import (
+    LONGEST,
     NETFILTER,
     NLM_F_DUMP,
     NLM_F_DUMP_INTR,
@@ -146,8 +148,16 @@ class DistantNetlink:
         if is_dump and found and not _is_ended(found):
             self._whole.add(message)
             found = [*found, _cut()]
-        self._datagrams = iter([_moved(each, first - 1) for each in found])
+        self._datagrams = self._numbered(found, first - 1)
         return len(data)
+
+    def _numbered(self, datagrams: Sequence[bytes], by: int) -> Iterator[bytes]:
+        """These with the sequence numbers that were asked with, each when it is wanted. Raises OSError,
+        ETIMEDOUT when the time of the question is up.
+        """
+        for each in datagrams:
+            deadline.check()
+            yield _moved(each, by)
 
     def _asked(self, message: bytes, wanted: int, most: int) -> list[bytes]:
         request: Request = ("netlink", self._protocol, self._strict, message, wanted, most)
@@ -158,7 +168,10 @@ class DistantNetlink:
             if not wanted and self._protocol != NETFILTER.protocol:
                 return [_DONE.pack(_DONE.size, NLMSG_DONE, 0, 1, 0, 0)]
             raise OSError(errno.ENODATA, str(error)) from None
-        return [place._is(bytes, each) for each in place._is(list, answer)]
+        datagrams = [place._is(bytes, each) for each in place._is(list, answer)]
+        if any(len(each) > LONGEST for each in datagrams):
+            raise place.nonsense()
+        return datagrams
 
     def recvmsg(self, size: int, /) -> tuple[bytes, list[Any], int, Any]:  # noqa: ARG002 - as a socket's
         """The next datagram of the answer. Raises CannotLook where it ends too early."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import random
 import struct
+import time
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -12,9 +13,10 @@ import pytest
 
 from netprobe.errors import CannotLook, NetprobeError, is_short
 from netprobe.fleet.connection import AgentConnection
+from netprobe.fleet.directory import HostDirectory
 from netprobe.fleet.host import Host
 from netprobe.fleet.place import DistantNamespace
-from netprobe.fleet.questions import Questions
+from netprobe.fleet.questions import Questions, Unanswered
 from netprobe.kernel.elsewhere import at
 from netprobe.linux import deadline
 from netprobe.linux.netfilter import remembered
@@ -34,13 +36,15 @@ class Pretended:
         self._answer = answer
         self.lost = ""
         self.batches: list[list[list[Any]]] = []
+        self.others: dict[str, Any] = {
+            "open": 9, "identity": [4, 77], "names": [["red", 4, 77]], "processes": [], "shut": None, "clock": 0,
+        }  # fmt: skip
 
     def begin(self, verb: str, *arguments: Any, **_: Any) -> Any:
-        answers = {"open": 9, "identity": [4, 77], "names": [["red", 4, 77]], "processes": [], "shut": None, "clock": 0}
         if verb == "batch":
             self.batches.append(arguments[1])
             return Given([self._answer(request) for request in arguments[1]])
-        return Given(answers[verb])
+        return Given(self.others[verb])
 
 
 class Given:
@@ -207,3 +211,26 @@ def test_an_answer_of_another_kind_is_no_answer() -> None:
         questions, _ = asked(lambda _, wrong=wrong: wrong)
         with pytest.raises((CannotLook, OSError)):
             DistantNamespace(questions, 9, (4, 77)).file("/proc/a", 9)
+
+
+@pytest.mark.parametrize("answer", [None, 7, [], [4], ["a", "b"], [4, 77, 1]])
+def test_an_identity_that_is_none_is_nonsense_of_that_host(answer: object) -> None:
+    questions, connection = asked(lambda _: b"")
+    connection.others["identity"] = answer
+    with pytest.raises(Unanswered, match="h1 gives other answers than it was asked for"):
+        HostDirectory(questions)
+
+
+def test_a_datagram_that_is_longer_than_any_of_a_kernel_is_nonsense() -> None:
+    questions, _ = asked(lambda _: [rule(1, 1) * 2000])
+    with at(DistantNamespace(questions, 9, (4, 77))), Netlink(ROUTE) as netlink, pytest.raises(Unanswered, match="other answers"):
+        netlink.first(Request(RTM_GETRULE), 3)
+
+
+def test_an_answer_of_very_many_messages_ends_with_the_time_of_the_question() -> None:
+    much = HEADER.pack(HEADER.size, 99, MULTI, 1, 0) * 4000  # of a kind that nobody asked for
+    questions, _ = asked(lambda _: [*[much] * 1200, done(1)])
+    begin, late = time.monotonic(), pytest.raises(OSError, match=deadline.NOT_IN_TIME)
+    with deadline.within(0.3), at(DistantNamespace(questions, 9, (4, 77))), Netlink(ROUTE) as netlink, late:
+        netlink.first(Request(RTM_GETRULE), 1 << 30)
+    assert time.monotonic() - begin < 1
