@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from netprobe.errors import CannotLook, NetprobeError, NotPermitted, WrongQuestion
 from netprobe.hosts import Hosts, is_name, on_host
+from netprobe.linux import deadline
 from netprobe.linux.machine import Machine
 from netprobe.model.command import joined
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 MITOGEN = "pip install 'netns-netprobe[fleet]'"
 DISTANCE_NS = 3_300_000_000  # for fifteen round trips of 200 ms, and a host that is busy
 HELLO_S = 5.0  # for a host to say who it is, once it is connected
+IDENTITY_S = 10.0  # for one to say which namespaces are its own and which are excluded, beside the others
+ASKED_AT_ONCE = 4 * AT_ONCE  # hosts that are asked for this side by side
 _NEEDED = {"enter namespaces (CAP_SYS_ADMIN)": 21, "watch packets (CAP_NET_RAW)": 13}  # capabilities(7)
 
 
@@ -157,18 +160,43 @@ def open_fleet(
             if not isinstance(found, AgentConnection)
         }
         unasked |= _without_rights(connections)
-        worlds: dict[str, Host] = {}
-        for name, connection in connections.items():
-            if name in unasked:
-                continue
-            try:
-                worlds[name] = Host(name, connection, apart.get(name, ()), crafter, by_hand(to[name]))
-                held.enter_context(worlds[name])
-            except (CannotLook, NotPermitted) as error:
-                unasked[name] = error
+        asked = {name: each for name, each in connections.items() if name not in unasked}
+        found = _side_by_side(
+            asked, lambda name: Host(name, asked[name], apart.get(name, ()), crafter, by_hand(to[name]))
+        )
+        unasked |= {name: each for name, each in found.items() if isinstance(each, NetprobeError)}
+        hosts_made = {name: each for name, each in found.items() if not isinstance(each, NetprobeError)}
+        worlds = {name: held.enter_context(each) for name, each in hosts_made.items()}
         if not worlds:
             raise next(iter(unasked.values()))
         return OpenFleet(worlds, unasked, crafter, held.pop_all(), (host, own))
+
+
+def _side_by_side(
+    connections: Mapping[str, AgentConnection], make: Callable[[str], Host]
+) -> dict[str, Host | NetprobeError]:
+    """Each host as a machine, made within IDENTITY_S, or why it is none: whatever one of them does is its
+    own. Raises WrongQuestion.
+    """
+
+    def made(name: str) -> Host | NetprobeError:
+        try:
+            with deadline.within(IDENTITY_S):
+                return make(name)
+        except WrongQuestion:
+            raise
+        except NetprobeError as error:
+            return error
+        except Exception as error:
+            return CannotLook(f"{name} is connected, and cannot be asked ({error!r:.80})")
+
+    with ThreadPoolExecutor(min(ASKED_AT_ONCE, max(1, len(connections)))) as pool:
+        try:
+            return dict(zip(connections, pool.map(made, connections), strict=True))
+        except BaseException:  # nobody waits any more for what the others say
+            for each in connections.values():
+                each.lose("it was given up")
+            raise
 
 
 def _open_all(to: Mapping[str, Way]) -> dict[str, AgentConnection | ConnectionLost]:
