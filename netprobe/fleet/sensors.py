@@ -20,11 +20,12 @@ from typing import Any
 
 from netprobe.errors import CannotLook, NetprobeError
 from netprobe.kernel.elsewhere import Distant, DistantSocket, Elsewhere, HostSensors
-from netprobe.linux.sensors.tap import NOTHING, messages_of
+from netprobe.linux.sensors.tap import LATEST, NOTHING, Room, messages_of, stamp_of
 from netprobe.wire.bpf import packed
 
 from .connection import Pending
 from .questions import Questions
+from .taken import Rooms, TakenAnswer, taken_answer
 
 WAIT_NS = 1_000_000_000  # of one `take`
 SEND_S = 2.0  # for a host to say that it has sent
@@ -56,8 +57,8 @@ class DistantSensors(HostSensors):
         self._heard: dict[int, deque[list[Any]]] = {}
         self._sent: dict[int, tuple[int, int]] = {}
         self._taps: dict[int, tuple[int, bool]] = {}
-        self._sockets = itertools.count()
-        self._fired = itertools.count()
+        self._rooms = Rooms()
+        self._sockets = self._fired = 0  # how many
         self._told: list[tuple[_Operation, _Then | None]] = []
         self._place: int | None = None
         self._thread: threading.Thread | None = None
@@ -70,7 +71,9 @@ class DistantSensors(HostSensors):
     def tap(self, place: Elsewhere, program: bytes, frames: int, size: int) -> int:
         """A tap to be armed, which keeps so many frames and bytes: its number."""
         self._asked.append([place.number, program, frames, size])
-        return len(self._asked) - 1
+        number = len(self._asked) - 1
+        self._rooms.give(number, Room(frames, size))
+        return number
 
     def arm(self) -> None:
         """Begin to arm the taps."""
@@ -85,6 +88,8 @@ class DistantSensors(HostSensors):
         if self._arming is not None:
             answers = self._result(self._arming, len(self._asked))
             self._refused, self._arming = [self._refusal(each) for each in answers], None
+            for number in [n for n, refusal in enumerate(self._refused) if refusal is not None]:
+                self._rooms.withdraw(number)
         return self._refused[tap]
 
     def _refusal(self, answer: Any) -> OSError | None:
@@ -128,7 +133,7 @@ class DistantSensors(HostSensors):
         if self._place not in (None, place.number):
             raise CannotLook(f"{self._questions.name}: a probe starts in one namespace")
         self._place = place.number
-        number = next(self._sockets)
+        number, self._sockets = self._sockets, self._sockets + 1
         self.tell(["socket", family, int(kind), protocol, uid])
         return Sock(self, number, family, kind == socket.SOCK_RAW)
 
@@ -157,7 +162,8 @@ class DistantSensors(HostSensors):
 
         Raises OSError with the kernel's refusal, CannotLook for a host that is lost.
         """
-        shot, end = next(self._fired), time.monotonic() + SEND_S
+        shot, end = self._fired, time.monotonic() + SEND_S
+        self._fired += 1
         where = None if address is None else list(address)
         self._questions.call("fire", self._run, [[number, data, where, 0]], patience_s=SEND_S)
         with self._lock:
@@ -169,7 +175,7 @@ class DistantSensors(HostSensors):
             stamp_ns, code = self._sent[shot]
         if code:
             raise OSError(code, os.strerror(code))
-        return stamp_ns + self.shift_ns
+        return stamp_ns
 
     def message(self, number: int, is_error: bool) -> list[Any] | None:
         """The next message that a socket has heard."""
@@ -177,7 +183,11 @@ class DistantSensors(HostSensors):
             os.read(self._asleep, 4096)
         with self._lock:
             waiting = self._heard.get(number * 2 + is_error)
-            return waiting.popleft() if waiting else None
+            if not waiting:
+                return None
+            message = waiting.popleft()
+            self._rooms.got(len(message[0]))
+            return message
 
     # --- hearing
 
@@ -212,23 +222,43 @@ class DistantSensors(HostSensors):
             os.write(self._wake, b"x")
 
     def _take(self, answer: Any) -> None:
-        """Note what an answer to `take` has."""
+        """Note what an answer to `take` has. What no agent says loses the host."""
         try:
             with self._lock:
-                for number, stamp_ns, code in answer["sent"]:
-                    self._sent[int(number)] = int(stamp_ns), int(code)
-                for tap, name, address, control, frame in answer["frames"]:
-                    caught = str(name), bytes(address).ljust(20, b"\0"), bytes(control), bytes(frame)
-                    self._frames.setdefault(int(tap), []).append(caught)
-                for number, data, control, address, is_error in answer["heard"]:
-                    message = [bytes(data), messages_of(bytes(control)), _address(bytes(address))]
-                    self._heard.setdefault(int(number) * 2 + bool(is_error), deque()).append(message)
-                for number, dropped, is_full in answer.get("taps", ()):
-                    self._taps[int(number)] = int(dropped), bool(is_full)
+                self._note(taken_answer(answer))
                 self._lock.notify_all()
-        except (TypeError, ValueError, LookupError, struct.error) as error:
+        except (ValueError, TypeError, LookupError, ArithmeticError, MemoryError, struct.error) as error:
             self._lose(f"{self._questions.name} gives other answers than it was asked for ({error})")
         self._rouse()
+
+    def _note(self, answer: TakenAnswer) -> None:
+        """Raises ValueError for what was not asked for, or is more than there is room for."""
+        for sent in answer.sent:
+            _below(sent.shot, self._fired, "packet")
+            self._sent[sent.shot] = self._ours(sent.stamp_ns), sent.code
+        for each in answer.frames:
+            self._rooms.take(each)
+            self._ours(stamp_of(messages_of(each.control)))
+            caught = each.name, each.address[:20].ljust(20, b"\0"), each.control, each.frame
+            self._frames.setdefault(each.tap, []).append(caught)
+        for said in answer.heard:
+            _below(said.number, self._sockets, "socket")
+            self._rooms.put(said)
+            ancillary = messages_of(said.control)
+            self._ours(stamp_of(ancillary))
+            message = [said.data, ancillary, _address(said.address)]
+            self._heard.setdefault(said.number * 2 + said.is_error, deque()).append(message)
+        for end in answer.taps:
+            self._rooms.check(end.tap)
+            self._taps[end.tap] = end.dropped, end.is_full
+
+    def _ours(self, stamp_ns: int) -> int:
+        """A stamp of the host on our clock; 0: there is none. Raises ValueError for what no capture can
+        tell.
+        """
+        if stamp_ns and not 0 <= stamp_ns + self.shift_ns <= LATEST:
+            raise ValueError("a time that is none")
+        return stamp_ns + self.shift_ns
 
     def finish(self) -> None:
         """Begin to end."""
@@ -250,6 +280,12 @@ class DistantSensors(HostSensors):
                 self._lose(str(error.strerror or error))
         if self._thread is not None:
             self._thread.join(END_S)
+
+
+def _below(number: int, count: int, what: str) -> None:
+    """Raises ValueError for one that there is not."""
+    if number >= count:
+        raise ValueError(f"no {what} {number}")
 
 
 def _close(*fds: int) -> None:

@@ -1,0 +1,44 @@
+"""Hosts that say what the test wants: no agent, no process, no packet."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from netprobe.fleet.agent import Frames, framed
+from netprobe.fleet.connection import AgentConnection
+
+Answer = Callable[..., Any]
+
+
+class NoAnswer(Exception):
+    """Raised by an answer: the host says nothing to this."""
+
+
+class Puppet:
+    """A channel to a host that answers a verb by the function of that name, at once; `clock` is right, the rest None."""
+
+    def __init__(self, connection: AgentConnection, answers: dict[str, Answer]) -> None:
+        self._connection, self._answers, self._frames = connection, answers, Frames()
+        self._lock = threading.Lock()
+
+    def send(self, data: bytes) -> None:
+        with self._lock:
+            asked = list(self._frames.feed(data))
+        for number, verb, arguments in asked:
+            try:
+                value = self._answers.get(verb, lambda *_: None)(*arguments)
+            except NoAnswer:
+                continue
+            except OSError as error:
+                self._connection.received(framed([number, False, error.errno, str(error.strerror)]))
+                continue
+            self._connection.received(framed([number, True, value]))
+
+    def close(self) -> None:
+        pass
+
+
+def connected(name: str, **answers: Answer) -> AgentConnection:
+    return AgentConnection(name, lambda connection: Puppet(connection, answers))
