@@ -43,7 +43,7 @@ def grouped(plan: Plan, swept: Sweep, search: Search) -> tuple[tuple[PairGroup, 
     """The groups of all pairs that fail, the largest first; whether the search came to its end."""
     failing = _failing(plan, swept)
     full = [pair for pair in failing if _state(plan, swept, pair) == PairState.FULL]
-    groups = [_crowded(plan, swept, tuple(full))] if full else []
+    groups = [*([_crowded(plan, swept, tuple(full))] if full else ()), *_lost(plan, swept)]
     rest, ended = [pair for pair in failing if pair not in set(full)], not swept.interrupted
     try:
         for _ in search.walked(rest) if ended else ():
@@ -72,6 +72,16 @@ def _crowded(plan: Plan, swept: Sweep, pairs: tuple[Pair, ...]) -> PairGroup:
         CROWDED, place, FULL, Object("sysctl", key, limit), (grew,), Confidence.OBSERVED, commands=fix
     )
     return PairGroup(Verdict.UNDETERMINED, FULL, pairs, pairs[0], cause, code=CROWDED)
+
+
+def _lost(plan: Plan, swept: Sweep) -> list[PairGroup]:
+    """Pairs of which nothing is known: the host of an end was lost."""
+    pairs: dict[str, list[Pair]] = {}
+    for pair in plan.pairs() if swept.lost else ():
+        if _state(plan, swept, pair) == PairState.LOST:
+            why = next(swept.lost[end] for end in pair if end in swept.lost)
+            pairs.setdefault(why, []).append(pair)
+    return [PairGroup(Verdict.UNDETERMINED, why, tuple(each), each[0]) for why, each in pairs.items()]
 
 
 def _failing(plan: Plan, swept: Sweep) -> list[Pair]:

@@ -39,7 +39,7 @@ def ask_matrix(world: MatrixWorld, question: MatrixQuestion, progress: Progress)
     matrix = Matrix(
         plan.protocol, plan.version, plan.port, members, _overall(verdicts), verdicts, swept.rtt_ns, groups,
         complete=explained and not swept.interrupted, retried=swept.retried,
-        took_ns=time.monotonic_ns() - started, blind=blind, notes=notes,
+        took_ns=time.monotonic_ns() - started, blind=(*blind, *swept.blind), notes=notes,
         sampled=swept.sampled,
     )  # fmt: skip
     if not matrix.complete:

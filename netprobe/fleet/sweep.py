@@ -3,24 +3,25 @@ them, side by side with the others.
 
 An echo request is known by eight bytes, of the run and of the pair. A pair is reachable when its destination
 has heard the question and its source the answer: on another host there may be somebody else with the same
-address.
+address. Of the pairs of a host that is lost nothing is known but what has been heard.
 """
 
 from __future__ import annotations
 
 import os
 import socket
+import struct
 import threading
 import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
-from netprobe.errors import CannotLook, WrongQuestion
-from netprobe.linux.sensors.tap import SO_TIMESTAMPNS_NEW, messages_of
-from netprobe.model import Protocol
+from netprobe.errors import CannotLook, NetprobeError, WrongQuestion
+from netprobe.linux.sensors.tap import SO_TIMESTAMPNS_NEW, messages_of, stamp_of
+from netprobe.model import Blind, Protocol
 from netprobe.model.matrix import Pair, PairState, Plan, Sweep
 from netprobe.wire.bpf import packed
 from netprobe.wire.mark import PROTOCOL_NUMBERS
@@ -28,6 +29,7 @@ from netprobe.wire.sweep_filter import echoes
 from netprobe.wire.template import TOKEN, EchoTemplate
 
 from .place import DistantNamespace
+from .taken import TakenMessage, taken_answer
 
 HASTE_S = 0.3  # for the answers of the first round; who is later is asked again
 APART_NS = 20_000  # between two questions of one host
@@ -48,8 +50,8 @@ def sweep(
 ) -> Sweep:
     """Ask the pairs of `plan`, of those the `chosen`. `places` are the members' namespaces by name.
 
-    Raises WrongQuestion for another protocol than ICMP, CannotLook where a host is lost. Ctrl-C ends it with
-    what there is.
+    Raises WrongQuestion for another protocol than ICMP, CannotLook where no host listens. Ctrl-C ends it
+    with what there is.
     """
     if plan.protocol not in (Protocol.ICMP, Protocol.ICMPV6):
         raise WrongQuestion(f"a matrix over hosts does not ask by {plan.protocol.upper()}", "Ask by -p icmp.")
@@ -68,7 +70,7 @@ def sweep(
         interrupted = True
     finally:
         rounds.close()
-    return rounds.found(retried, interrupted, is_sampled=chosen is not None)
+    return rounds.found(wanted, retried, interrupted, is_sampled=chosen is not None)
 
 
 class _FleetSweep:
@@ -87,46 +89,52 @@ class _FleetSweep:
         for number, member in enumerate(plan.members):
             of.setdefault(places[member.namespace].questions, []).append(number)
         self.hosts = [_SweepingHost(self, members, places) for members in of.values()]
+        self.host_of = {number: host for host in self.hosts for number in host.members}
         self.pool = ThreadPoolExecutor(2 * len(self.hosts), "netprobe-sweep")
 
-    def _on_all(self, do: Callable[[_SweepingHost], None]) -> list[Future[None]]:
-        return [self.pool.submit(do, host) for host in self.hosts]
+    def _on_all(self, do: Callable[[_SweepingHost], None]) -> None:
+        """Have all hosts do something that are there, and wait for it."""
+        asked = [self.pool.submit(host.attempt, do) for host in self.hosts if not host.why]
+        for each in asked:
+            each.result()
 
     def open(self) -> None:
-        """Have all hosts listen."""
-        for each in self._on_all(_SweepingHost.open):
-            each.result()
+        """Have the hosts listen. Raises CannotLook where none does."""
+        self._on_all(_SweepingHost.open)
+        if all(host.why for host in self.hosts):
+            raise CannotLook(self.hosts[0].why)
         for host in self.hosts:
-            host.listening = self.pool.submit(host.listen)
+            if not host.why:
+                self.pool.submit(host.attempt, _SweepingHost.listen)
 
     def ask(self, pairs: Sequence[Pair], patience_s: float, work: Iterator[object]) -> None:
         """Ask these, and wait until all have answered, or for so long; meanwhile take the steps of `work`."""
         template = EchoTemplate(self.run, self.run >> 16 or 1, self.plan.size, self.plan.protocol)
         asked: dict[int, list[tuple[int, bytes]]] = {}
-        for i, j in pairs:
+        for i, j in self.missing(pairs):
             number = i * self.count + j
             template.write(number)
             self.states[number] = PairState.SENT
             asked.setdefault(i, []).append((number, bytes(template.data)))
-        for each in self._on_all(lambda host: host.fire(asked)):
-            each.result()
+        self._on_all(lambda host: host.fire(asked))
         end = time.monotonic() + patience_s + len(pairs) * APART_NS / 1e9
         busy = True
-        while self.missing(pairs) and (left := end - time.monotonic()) > 0 and self._are_well():
+        while self.missing(pairs) and (left := end - time.monotonic()) > 0:
             busy = busy and next(work, None) is not None
             with self.heard:
                 self.heard.wait(0 if busy else min(left, TAKE_S))
 
-    def _are_well(self) -> bool:
-        """Whether all hosts are there; raises what ended one."""
-        for host in self.hosts:
-            if host.listening is not None and host.listening.done():
-                host.listening.result()
-        return True
-
     def missing(self, pairs: Sequence[Pair]) -> list[Pair]:
-        """Those of these that have not answered."""
-        return [(i, j) for i, j in pairs if self.states[i * self.count + j] != PairState.ANSWERED]
+        """Those of these that have not answered, and still can."""
+        lost = self.lost()
+        return [(i, j) for i, j in self._unanswered(pairs) if i not in lost and j not in lost]
+
+    def _unanswered(self, pairs: Sequence[Pair]) -> Iterator[Pair]:
+        return ((i, j) for i, j in pairs if self.states[i * self.count + j] != PairState.ANSWERED)
+
+    def lost(self) -> dict[int, str]:
+        """The members of hosts that are lost, and why those are."""
+        return {number: host.why for number, host in self.host_of.items() if host.why}
 
     def settle(self, number: int) -> None:
         """A pair of which both ends have been heard is reachable."""
@@ -135,19 +143,25 @@ class _FleetSweep:
             self.rtt[number] = max(1, self.answers[number] - self.sent[number]) if self.sent[number] else 1
 
     def close(self) -> None:
-        """Have the hosts forget this."""
+        """Have the hosts say what is left, and forget this."""
         for host in self.hosts:
             host.is_over = True
-        for each in self._on_all(_SweepingHost.close):
-            with suppress(OSError):
-                each.result()
+            if host.why:
+                host.abandon()
+        self._on_all(_SweepingHost.close)
         self.pool.shutdown(wait=True)
 
-    def found(self, retried: int, interrupted: bool, is_sampled: bool) -> Sweep:
-        """What became of all."""
+    def found(self, pairs: Sequence[Pair], retried: int, interrupted: bool, is_sampled: bool) -> Sweep:
+        """What became of these."""
+        lost = self.lost()
+        for i, j in self._unanswered(pairs):
+            if i in lost or j in lost:
+                self.states[i * self.count + j] = PairState.LOST
+        blind = tuple(Blind(host.connection.host, host.why) for host in self.hosts if host.why)
         return Sweep(
-            self.states, self.rtt, self.errors, retried, interrupted, notes=(SHARED,), sampled=is_sampled
-        )
+            self.states, self.rtt, self.errors, retried, interrupted, notes=(SHARED,), sampled=is_sampled,
+            lost=lost, blind=blind,
+        )  # fmt: skip
 
 
 class _SweepingHost:
@@ -160,10 +174,27 @@ class _SweepingHost:
         self.places = [places[rounds.plan.members[i].namespace] for i in members]
         self.socket_of = {i: n for n, i in enumerate(members)}
         self.asked: list[int] = []  # the pair of each packet that was sent, in order
-        self.listening: Future[None] | None = None
+        self.why = ""  # it is lost
         self.is_over = False
         self.name = f"{rounds.run}"
         self.connection = self.places[0].questions.connection
+
+    def attempt(self, do: Callable[[_SweepingHost], None]) -> None:
+        """Do this; the first that fails loses the host."""
+        try:
+            do(self)
+        except (OSError, NetprobeError, ArithmeticError, MemoryError) as error:
+            name = self.connection.host
+            said = str((isinstance(error, OSError) and error.strerror) or error)
+            why = said if name in said else f"{name}: {said}"
+            with self.rounds.heard:
+                self.why = self.why or why
+                self.rounds.heard.notify_all()
+
+    def abandon(self) -> None:
+        """Nobody waits for what a lost host says; it ends by itself."""
+        with suppress(OSError):
+            self.connection.begin("finish", self.name, timeout=GRACE_S)
 
     def open(self) -> None:
         """A raw socket for each member, which hears echoes of this run."""
@@ -178,6 +209,8 @@ class _SweepingHost:
                 ["enlarge", n], ["filter", n, program], ["hear", n],
             ]  # fmt: skip
             answers = self.connection.call("sender", self.name, place.number, operations)
+            if not isinstance(answers, list) or len(answers) != len(operations):
+                raise self._nonsense("")
             refused = [each for each in answers if isinstance(each, dict)]
             if refused:
                 member = plan.members[self.members[n]].endpoint
@@ -198,30 +231,40 @@ class _SweepingHost:
     def listen(self) -> None:
         """Note what comes, until the end."""
         while not self.is_over:
-            answer = self.connection.call("take", self.name, int(TAKE_S * 1e9), timeout=TAKE_S + GRACE_S)
-            with self.rounds.heard:
+            try:
+                answer = self.connection.call("take", self.name, int(TAKE_S * 1e9), timeout=TAKE_S + GRACE_S)
+            except OSError:
+                if self.is_over:  # `finish` came before, and says what there is
+                    return
+                raise
+            self._take(answer)
+
+    def _take(self, answer: Any) -> None:
+        with self.rounds.heard:
+            try:
                 self._note(answer)
-                self.rounds.heard.notify_all()
+            except (ValueError, LookupError, struct.error) as error:
+                raise self._nonsense(f" ({error})") from None
+            self.rounds.heard.notify_all()
+
+    def _nonsense(self, what: str) -> CannotLook:
+        return CannotLook(f"{self.connection.host} gives other answers than it was asked for{what}")
 
     def _note(self, answer: Any) -> None:
-        rounds = self.rounds
-        try:
-            for shot, stamp_ns, code in answer["sent"]:
-                number = self.asked[shot]
-                rounds.sent[number] = stamp_ns
-                if code:
-                    rounds.states[number] = PairState.UNSENT
-                    rounds.errors[number] = code
-            for n, data, control, _address, is_error in answer["heard"]:
-                if not is_error:
-                    self._hear(self.members[n], data, control)
-        except (TypeError, ValueError, LookupError) as error:
-            name = self.connection.host
-            raise CannotLook(f"{name} gives other answers than it was asked for ({error})") from None
+        rounds, taken = self.rounds, taken_answer(answer)
+        for each in taken.sent:
+            number = self.asked[each.shot]
+            rounds.sent[number] = each.stamp_ns
+            if each.code and rounds.states[number] != PairState.ANSWERED:
+                rounds.states[number] = PairState.UNSENT
+                rounds.errors[number] = each.code
+        for said in taken.heard:
+            if not said.is_error:
+                self._hear(said)
 
-    def _hear(self, member: int, data: bytes, control: bytes) -> None:
+    def _hear(self, message: TakenMessage) -> None:
         """An echo of this run that has come to a member."""
-        rounds = self.rounds
+        rounds, member, data = self.rounds, self.members[message.number], message.data
         start = 4 * (data[0] & 15) if rounds.plan.version == 4 else 0
         run, number = TOKEN.unpack_from(data, start + 8)
         question, answer = _ECHO[rounds.plan.version]
@@ -231,17 +274,9 @@ class _SweepingHost:
         if data[start] == question and destination == member:
             rounds.arrived.add(number)
         elif data[start] == answer and source == member:
-            rounds.answers.setdefault(number, _stamp_ns(control))
+            rounds.answers.setdefault(number, stamp_of(messages_of(message.control)))
         rounds.settle(number)
 
     def close(self) -> None:
-        """Let the agent close the sockets."""
-        self.connection.call("finish", self.name, timeout=GRACE_S)
-
-
-def _stamp_ns(control: bytes) -> int:
-    """When the kernel had it, ns since the epoch."""
-    for level, kind, data in messages_of(control):
-        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS_NEW and len(data) >= 16:
-            return int.from_bytes(data[:8], "little") * 1_000_000_000 + int.from_bytes(data[8:16], "little")
-    return 0
+        """Let the agent close the sockets, and say what has come last."""
+        self._take(self.connection.call("finish", self.name, timeout=GRACE_S))

@@ -83,6 +83,7 @@ class PairState(IntEnum):
     REFUSED = 3  # a reset, or an ICMP error that says so
     UNSENT = 4  # the kernel refused to send
     FULL = 5  # the neighbour table had no room
+    LOST = 6  # the host of an end is lost: nobody knows
 
 
 class Sweep(Struct, frozen=True):
@@ -91,6 +92,7 @@ class Sweep(Struct, frozen=True):
     `errors` are the errnos of what could not be sent. `retried` pairs were asked once more. `kept` is the
     errno with which the kernel refused to remove neighbour entries of the run, or 0. `limit` is how many
     entries its table takes. `notes` are for people; `sampled`: of the plan some pairs alone were asked.
+    `lost`: why nothing is known of a member, by its number; `blind` are the hosts of those.
     """
 
     states: bytearray
@@ -102,6 +104,8 @@ class Sweep(Struct, frozen=True):
     limit: int = 0
     notes: tuple[str, ...] = ()
     sampled: bool = False
+    lost: dict[int, str] = field(default_factory=dict)
+    blind: tuple[Blind, ...] = ()
 
 
 class PairGroup(Struct, frozen=True):

@@ -32,9 +32,14 @@ class Puppet:
             except NoAnswer:
                 continue
             except OSError as error:
-                self._connection.received(framed([number, False, error.errno, str(error.strerror)]))
+                self._say([number, False, error.errno, str(error.strerror)])
                 continue
-            self._connection.received(framed([number, True, value]))
+            self._say([number, True, value])
+
+    def _say(self, answer: list[Any]) -> None:
+        """One after the other, as a channel hears."""
+        with self._lock:
+            self._connection.received(framed(answer))
 
     def close(self) -> None:
         pass
