@@ -18,8 +18,8 @@ from netprobe.model.command import joined
 
 from .connection import AgentConnection, ConnectionLost
 from .host import Host
-from .over_ssh import AT_ONCE, Destination, open_all
-from .pipe import open_pipe, sent
+from .over_ssh import AT_ONCE, Destination, close_late, open_all
+from .pipe import Pipe, open_pipe, sent
 from .reached import Launched, Way, destinations
 from .sample import chosen
 from .sweep import sweep
@@ -165,8 +165,9 @@ def open_fleet(
             asked, lambda name: Host(name, asked[name], apart.get(name, ()), crafter, by_hand(to[name]))
         )
         unasked |= {name: each for name, each in found.items() if isinstance(each, NetprobeError)}
-        hosts_made = {name: each for name, each in found.items() if not isinstance(each, NetprobeError)}
-        worlds = {name: held.enter_context(each) for name, each in hosts_made.items()}
+        worlds = {name: each for name, each in found.items() if not isinstance(each, NetprobeError)}
+        for world in worlds.values():
+            held.enter_context(world)
         if not worlds:
             raise next(iter(unasked.values()))
         return OpenFleet(worlds, unasked, crafter, held.pop_all(), (host, own))
@@ -202,16 +203,31 @@ def _side_by_side(
 def _open_all(to: Mapping[str, Way]) -> dict[str, AgentConnection | ConnectionLost]:
     """Connections to all of these, made side by side, or why there is none."""
     launched = {name: way for name, way in to.items() if isinstance(way, Launched)}
+    by_ssh = {name: way for name, way in to.items() if isinstance(way, Destination)}
+    opened: dict[str, AgentConnection | ConnectionLost] = {}
+    attempts: list[Pipe] = []
     with ThreadPoolExecutor(min(AT_ONCE, 1 + len(launched))) as pool:
-        others = pool.map(_launch, launched, launched.values())
-        opened = open_all({name: way for name, way in to.items() if isinstance(way, Destination)})
-        return {**opened, **dict(zip(launched, others, strict=True))}
+        others = {name: pool.submit(_launch, name, way, attempts) for name, way in launched.items()}
+        try:
+            opened |= open_all(by_ssh)
+            return opened | {name: each.result() for name, each in others.items()}
+        except BaseException:  # Ctrl-C: what is connected by then has nobody who would close it
+            for each in others.values():
+                each.cancel()
+            for attempt in tuple(attempts):
+                attempt.give_up()
+            for each in others.values():
+                each.add_done_callback(close_late)
+            for connection in opened.values():
+                if isinstance(connection, AgentConnection):
+                    connection.close()
+            raise
 
 
-def _launch(name: str, way: Launched) -> AgentConnection | ConnectionLost:
+def _launch(name: str, way: Launched, attempts: list[Pipe]) -> AgentConnection | ConnectionLost:
     words = way.words if way.is_there else (*way.words, *sent())
     try:
-        return open_pipe(name, words, not way.is_there)
+        return open_pipe(name, words, not way.is_there, under_way=attempts)
     except ConnectionLost as error:
         return error
     except OSError as error:

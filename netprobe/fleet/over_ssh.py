@@ -77,14 +77,17 @@ def open_all(
         except BaseException:  # Ctrl-C: what is connected by then has nobody who would close it
             for each in under_way.values():
                 each.cancel()
-                each.add_done_callback(_close)
+                each.add_done_callback(close_late)
             for attempt in tuple(attempts):
                 attempt.give_up()
             raise
 
 
-def _close(opened: Future[AgentConnection | ConnectionLost]) -> None:
-    if not opened.cancelled() and isinstance(found := opened.result(), AgentConnection):
+def close_late(opened: Future[AgentConnection | ConnectionLost]) -> None:
+    """Close a connection that nobody waits for any more."""
+    if opened.cancelled() or opened.exception() is not None:
+        return
+    if isinstance(found := opened.result(), AgentConnection):
         found.close()
 
 

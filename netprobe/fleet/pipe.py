@@ -50,24 +50,35 @@ def sent(python: str = "python3") -> tuple[str, ...]:
 
 
 def open_pipe(
-    host: str, command: Sequence[str], send_agent: bool = True, timeout: float = CONNECT_S
+    host: str,
+    command: Sequence[str],
+    send_agent: bool = True,
+    timeout: float = CONNECT_S,
+    under_way: list[Pipe] | None = None,
 ) -> AgentConnection:
-    """A connection to the agent that `command` runs; with `send_agent` it is one of `sent`.
+    """A connection to the agent that `command` runs; with `send_agent` it is one of `sent`. What is being
+    connected is added to `under_way`, to be given up from another thread.
 
     Raises OSError when the command cannot be started, ConnectionLost when no agent answers in time.
     """
-    return AgentConnection(host, lambda connection: _Pipe(connection, command, send_agent, timeout))
+    attempts = [] if under_way is None else under_way
+    return AgentConnection(host, lambda each: Pipe(each, command, send_agent, timeout, attempts))
 
 
 def _not_taken() -> TimeoutError:
     return TimeoutError(errno.ETIMEDOUT, f"it did not take what it was sent within {SILENCE_S:.2g} s")
 
 
-class _Pipe:
+class Pipe:
     """A process and the thread that reads what it prints."""
 
     def __init__(
-        self, connection: AgentConnection, command: Sequence[str], send_agent: bool, timeout: float
+        self,
+        connection: AgentConnection,
+        command: Sequence[str],
+        send_agent: bool,
+        timeout: float,
+        under_way: list[Pipe],
     ) -> None:
         self._connection = connection
         self._ready = threading.Event()
@@ -75,6 +86,7 @@ class _Pipe:
         self._errors = b""
         self._lock = threading.Lock()  # of the input: who writes to it or closes it
         self._is_closing = False
+        under_way.append(self)
         self._process = subprocess.Popen(
             list(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
             start_new_session=True,
@@ -93,6 +105,12 @@ class _Pipe:
         except BaseException:
             self.close()
             raise
+
+    def give_up(self) -> None:
+        """Wait no longer for the connection to be made."""
+        self._connection.lose("it was given up")
+        self._is_closing = True
+        self._ready.set()
 
     def send(self, data: bytes) -> None:
         """Send bytes. Raises OSError, ETIMEDOUT when they are not all taken within SILENCE_S, those that

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from fleet.agents import is_there, within
 from fleet.test_connection import Said
 
 from netprobe.errors import CannotLook, WrongQuestion
-from netprobe.fleet import opening
-from netprobe.fleet.connection import AgentConnection
+from netprobe.fleet import agent, opening, pulse
+from netprobe.fleet.connection import AgentConnection, ConnectionLost
 from netprobe.fleet.reached import Launched
 from netprobe.hosts import Hosts
 
@@ -94,3 +99,59 @@ def test_a_wrong_question_waits_for_no_host(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(WrongQuestion):
         fleet_of(monkeypatch, {"h1": {}, "h2": {}})()
     assert time.monotonic() - begin < 3
+
+
+# --- Ctrl-C
+
+
+@pytest.fixture
+def interrupted() -> Iterator[Callable[[float], None]]:
+    """Ctrl-C after so many seconds."""
+    timers = []
+
+    def soon(seconds: float) -> None:
+        timers.append(threading.Timer(seconds, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT)))
+        timers[-1].start()
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield soon
+    for each in timers:
+        each.cancel()
+        each.join()
+    signal.signal(signal.SIGINT, before)
+
+
+def launched(at: Path, says: bytes) -> Launched:
+    """A host by a command, whose process writes its number to a file."""
+    program = f"import os,time;open({str(at)!r},'w').write(str(os.getpid()));os.write(1,{says!r});os.read(0,1<<20);os.read(0,1)"
+    return Launched((sys.executable, "-IS", "-c", program), is_there=True)
+
+
+def test_ctrl_c_while_hosts_are_connected_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch, interrupted: Callable[[float], None], tmp_path: Path
+) -> None:
+    """Neither of those that are there, nor of one that says nothing, nor of those by ssh."""
+    by_ssh = AgentConnection("h3", Said)
+    monkeypatch.setattr(opening, "open_all", lambda _: {"h3": by_ssh})
+    to = {"h1": launched(tmp_path / "h1", agent.PREFACE), "h2": launched(tmp_path / "h2", b"")}
+    begin = time.monotonic()
+    interrupted(1.0)
+    with pytest.raises(KeyboardInterrupt):
+        opening._open_all(to)
+    assert time.monotonic() - begin < 4
+    assert by_ssh.lost
+    for name in to:
+        assert within(2, lambda name=name: not is_there(int((tmp_path / name).read_text())))  # type: ignore[misc]
+    assert within(2, lambda: not {"h1", "h2"} & {each.name for each in threading.enumerate()})
+    assert not {"h1", "h2", "h3"} & {each.host for each in pulse.PULSE._members if isinstance(each, AgentConnection)}
+
+
+def test_ctrl_c_while_hosts_by_ssh_are_connected_leaves_none_by_a_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def broken_off(_: object) -> dict[str, AgentConnection | ConnectionLost]:
+        assert within(5, lambda: bool((tmp_path / "h1").exists() and (tmp_path / "h1").read_text()))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(opening, "open_all", broken_off)
+    with pytest.raises(KeyboardInterrupt):
+        opening._open_all({"h1": launched(tmp_path / "h1", agent.PREFACE)})
+    assert within(2, lambda: not is_there(int((tmp_path / "h1").read_text())))

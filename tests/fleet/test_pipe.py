@@ -16,7 +16,7 @@ from fleet.test_connection import opened
 
 from netprobe.fleet import agent, pulse
 from netprobe.fleet.connection import AgentConnection, ConnectionLost
-from netprobe.fleet.pipe import _Pipe, open_pipe
+from netprobe.fleet.pipe import Pipe, open_pipe
 
 MUCH = [["nothing", b"x" * (1 << 20)]]
 DEAF = "time.sleep(60)"
@@ -60,7 +60,7 @@ def test_a_host_that_takes_no_beat_is_lost_for_its_silence(made: ExitStack, monk
     """Nobody waits for an answer of it, and its pipe is full."""
     monkeypatch.setattr("netprobe.fleet.connection.BEAT_S", 0.1)
     one = host(made, DEAF)
-    assert isinstance(one._channel, _Pipe)
+    assert isinstance(one._channel, Pipe)
     assert one._channel._process.stdin is not None
     os.write(one._channel._process.stdin.fileno(), bytes(1 << 20))
     one._pending.clear()
@@ -94,7 +94,7 @@ def test_closing_while_others_send_ends_them_at_once(made: ExitStack) -> None:
 def test_what_is_closed_takes_nothing_more(made: ExitStack) -> None:
     one = host(made, DEAF)
     one.close()
-    assert isinstance(one._channel, _Pipe)
+    assert isinstance(one._channel, Pipe)
     for ask in (one._channel.send, one._channel.offer):
         with pytest.raises(BrokenPipeError) as caught:
             ask(b"x")
