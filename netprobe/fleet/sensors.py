@@ -25,7 +25,7 @@ from netprobe.wire.bpf import packed
 
 from .connection import Pending
 from .questions import Questions
-from .taken import Rooms, TakenAnswer, taken_answer
+from .taken import Rooms, TakenAnswer, below, is_address, python_address, taken_answer
 
 WAIT_NS = 1_000_000_000  # of one `take`
 SEND_S = 2.0  # for a host to say that it has sent
@@ -34,7 +34,7 @@ END_S = 2.0
 _RUNS = itertools.count()
 NOTHING_TAKEN = packed(NOTHING)
 _Operation = list[Any]
-_Then = Callable[[Any], None]
+_Then = Callable[[Any], bool]  # whether it is an answer
 
 
 class DistantSensors(HostSensors):
@@ -52,6 +52,7 @@ class DistantSensors(HostSensors):
         self._arming: Pending | None = None
         self._ending: Pending | None = None
         self._refused: list[OSError | None] = []
+        self.failed: OSError | CannotLook | None = None  # what was told with a question
         self._lock = threading.Condition()
         self._frames: dict[int, list[Distant]] = {}
         self._heard: dict[int, deque[list[Any]]] = {}
@@ -142,7 +143,7 @@ class DistantSensors(HostSensors):
         self._told.append((operation, then))
 
     def settle(self) -> None:
-        """Do what was told. Raises the first OSError of it."""
+        """Do what was told. Raises the first OSError of it, not one of `getsockopt`; CannotLook."""
         told, self._told = self._told, []
         if not told:
             return
@@ -151,11 +152,11 @@ class DistantSensors(HostSensors):
         answers = self._questions.call("sender", self._run, self._place, operations)
         if not isinstance(answers, list) or len(answers) != len(told):
             raise CannotLook(f"{self._questions.name} gives other answers than it was asked for")
-        for (_, then), answer in zip(told, answers, strict=True):
-            if isinstance(answer, dict):
+        for (operation, then), answer in zip(told, answers, strict=True):
+            if isinstance(answer, dict) and operation[0] != "getsockopt":
                 raise self._refusal(answer) or OSError(errno.EPROTO, "")
-            if then is not None:
-                then(answer)
+            if then is not None and not then(answer):
+                raise CannotLook(f"{self._questions.name} gives other answers than it was asked for")
 
     def fire(self, number: int, data: bytes, address: Any) -> int:
         """Send, and say when that was.
@@ -196,8 +197,13 @@ class DistantSensors(HostSensors):
         return self._asleep
 
     def begin(self) -> None:
-        """Begin to hand out what comes. Raises OSError of what a socket was told."""
-        self.settle()
+        """Begin to hand out what comes. Raises CannotLook where a socket cannot do what it was told."""
+        try:
+            self.settle()
+            if self.failed is not None:
+                raise self.failed
+        except OSError as error:
+            raise CannotLook(f"{self._questions.name} cannot listen: {error.strerror}") from error
         if self._thread is None and not self.gone:
             name = f"observes {self._questions.name}"
             self._thread = threading.Thread(target=self._listen, name=name, daemon=True)
@@ -234,7 +240,7 @@ class DistantSensors(HostSensors):
     def _note(self, answer: TakenAnswer) -> None:
         """Raises ValueError for what was not asked for, or is more than there is room for."""
         for sent in answer.sent:
-            _below(sent.shot, self._fired, "packet")
+            below(sent.shot, self._fired, "packet")
             self._sent[sent.shot] = self._ours(sent.stamp_ns), sent.code
         for each in answer.frames:
             self._rooms.take(each)
@@ -242,11 +248,11 @@ class DistantSensors(HostSensors):
             caught = each.name, each.address[:20].ljust(20, b"\0"), each.control, each.frame
             self._frames.setdefault(each.tap, []).append(caught)
         for said in answer.heard:
-            _below(said.number, self._sockets, "socket")
+            below(said.number, self._sockets, "socket")
             self._rooms.put(said)
             ancillary = messages_of(said.control)
             self._ours(stamp_of(ancillary))
-            message = [said.data, ancillary, _address(said.address)]
+            message = [said.data, ancillary, python_address(said.address)]
             self._heard.setdefault(said.number * 2 + said.is_error, deque()).append(message)
         for end in answer.taps:
             self._rooms.check(end.tap)
@@ -282,12 +288,6 @@ class DistantSensors(HostSensors):
             self._thread.join(END_S)
 
 
-def _below(number: int, count: int, what: str) -> None:
-    """Raises ValueError for one that there is not."""
-    if number >= count:
-        raise ValueError(f"no {what} {number}")
-
-
 def _close(*fds: int) -> None:
     for fd in fds:
         os.close(fd)
@@ -308,11 +308,18 @@ class Sock(DistantSocket):
 
     def getsockopt(self, level: int, option: int, size: int, /) -> bytes:
         """getsockopt(2); nothing where the host does not say."""
-        found: list[bytes] = []
-        self._host.tell(["getsockopt", self._number, level, option, size], found.append)
-        with suppress(OSError, CannotLook):
+        found: list[Any] = []
+
+        def is_told(answer: Any) -> bool:
+            found.append(answer)
+            return isinstance(answer, bytes | dict)
+
+        self._host.tell(["getsockopt", self._number, level, option, size], is_told)
+        try:
             self._host.settle()
-        return bytes(found[0]) if found else b""
+        except (OSError, CannotLook) as error:
+            self._host.failed = self._host.failed or error
+        return found[0] if found and isinstance(found[0], bytes) else b""
 
     def bind(self, address: Any, /) -> None:
         """bind(2); at once where it may be refused."""
@@ -323,8 +330,12 @@ class Sock(DistantSocket):
         if plain or self._is_raw or address[1]:
             self._host.settle()
 
-    def _named(self, name: Any) -> None:
-        self._name = tuple(name)
+    def _named(self, name: Any) -> bool:
+        match name:
+            case [str(address), int(port), *_] if 0 <= port < 1 << 16 and is_address(self.family, address):
+                self._name = address, port
+                return True
+        return False
 
     def connect(self, address: Any, /) -> None:
         """connect(2), soon."""
@@ -374,14 +385,3 @@ class Sock(DistantSocket):
         """It is closed with what is told next; one that is heard with the run."""
         if not self._is_heard:
             self._host.tell(["close", self._number])
-
-
-def _address(raw: bytes) -> tuple[Any, ...]:
-    """A struct sockaddr as Python writes it."""
-    family = int.from_bytes(raw[:2], "little") if len(raw) >= 2 else 0
-    if family == socket.AF_INET and len(raw) >= 8:
-        return socket.inet_ntop(socket.AF_INET, raw[4:8]), int.from_bytes(raw[2:4], "big")
-    if family == socket.AF_INET6 and len(raw) >= 28:
-        scope = struct.unpack_from("=I", raw, 24)[0]
-        return socket.inet_ntop(socket.AF_INET6, raw[8:24]), int.from_bytes(raw[2:4], "big"), 0, scope
-    return "", 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 from typing import Annotated, Any
 
 import msgspec
@@ -116,3 +118,29 @@ def _use(left: list[int], size: int, what: str) -> None:
     left[1] -= size
     if min(left) < 0:
         raise ValueError(f"more than {what} may keep")
+
+
+def is_address(family: int, text: str) -> bool:
+    """Whether this is an address of AF_INET or AF_INET6, maybe with %interface."""
+    try:
+        socket.inet_pton(family, text.partition("%")[0])
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def python_address(raw: bytes) -> tuple[Any, ...]:
+    """A struct sockaddr as Python writes it."""
+    family = int.from_bytes(raw[:2], "little") if len(raw) >= 2 else 0
+    if family == socket.AF_INET and len(raw) >= 8:
+        return socket.inet_ntop(socket.AF_INET, raw[4:8]), int.from_bytes(raw[2:4], "big")
+    if family == socket.AF_INET6 and len(raw) >= 28:
+        scope = struct.unpack_from("=I", raw, 24)[0]
+        return socket.inet_ntop(socket.AF_INET6, raw[8:24]), int.from_bytes(raw[2:4], "big"), 0, scope
+    return "", 0
+
+
+def below(number: int, count: int, what: str) -> None:
+    """Raises ValueError for one that there is not."""
+    if number >= count:
+        raise ValueError(f"no {what} {number}")

@@ -138,7 +138,7 @@ class HostSensors(ABC):
 
     @abstractmethod
     def begin(self) -> None:
-        """Begin to hand out what comes. Raises OSError of what a socket was told."""
+        """Begin to hand out what comes. Raises CannotLook where a socket cannot do what it was told."""
 
     @abstractmethod
     def taken(self, tap: int) -> list[Distant]:

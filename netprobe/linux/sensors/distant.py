@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import errno
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
+from netprobe.errors import CannotLook, NetprobeError
 from netprobe.kernel.elsewhere import Elsewhere, HostSensors, Place
 from netprobe.wire.bpf import Instruction, packed
 
 from .tap import Caught, Room, Taken, caught, index_of
+
+NO_WORD = (errno.EBADMSG, errno.EPROTO)  # made of an answer that is none
 
 
 class DistantTap:
@@ -58,6 +63,23 @@ class DistantTap:
         """How many matching frames the kernel there had no room for; after the host has ended."""
         dropped, self.full = self.sensors.lost(self._number)
         return dropped
+
+
+@contextmanager
+def understood(place: Place) -> Iterator[None]:
+    """In the block the words of a kernel are taken apart: those of another host may be anything.
+
+    Raises CannotLook for what no kernel says.
+    """
+    try:
+        yield
+    except (NetprobeError, MemoryError):
+        raise
+    except Exception as error:
+        is_said = isinstance(error, OSError) and error.errno not in NO_WORD
+        if is_said or not isinstance(place, Elsewhere):
+            raise
+        raise CannotLook(f"{place.host} gives answers that no kernel gives ({error!r:.80})") from error
 
 
 def sensors_of(handles: Mapping[str, Place], namespaces: Iterable[str]) -> list[HostSensors]:

@@ -26,7 +26,7 @@ from netprobe.wire.craft import Recipe, craft
 from netprobe.wire.filter import side_filter, tap_filter
 from netprobe.wire.mark import mark_of
 
-from .distant import DistantTap, sensors_of
+from .distant import DistantTap, sensors_of, understood
 from .frame_sender import FrameSender
 from .observations import Logbook
 from .ports import enslaved
@@ -61,8 +61,8 @@ def observe(
     `handles` are open descriptors of the namespaces by name. `settled(observations so far, ns since the last
     send)` says when there is nothing more to wait for; the probe's timeout after the last send ends the wait
     anyway. What cannot be looked at is an observation of kind "blind", a refused send one of kind "refused".
-    Raises NotPermitted where raw sockets are not allowed in the source, CannotLook when `handles` lacks it,
-    Interrupted with what was seen until Ctrl-C.
+    Raises NotPermitted where raw sockets are not allowed in the source, CannotLook when `handles` lacks it or
+    its host is lost, Interrupted with what was seen until Ctrl-C.
     """
     probe, home = watch.probe, watch.probe.source.namespace or ""
     book = Logbook(watch)
@@ -132,7 +132,8 @@ def _open_sender(probe: Probe, handle: Place, book: Logbook) -> Sender | FrameSe
     """
     with inside(handle):
         try:
-            return FrameSender(probe) if probe.protocol in WHOLE_FRAMES else Sender(probe)
+            with understood(handle):
+                return FrameSender(probe) if probe.protocol in WHOLE_FRAMES else Sender(probe)
         except OSError as error:
             if error.errno == errno.EPERM:
                 raise not_permitted(f"not permitted to send a probe from {probe.source.endpoint}") from error
@@ -227,7 +228,7 @@ def _ask_masters(handles: Mapping[str, Place], book: Logbook) -> None:
     """Frames to another station are normal on a bridge port: find out which interfaces are ports."""
     for namespace, indexes in book.doubtful().items():
         try:
-            with inside(handles[namespace]):
+            with inside(handles[namespace]), understood(handles[namespace]):
                 book.ports(namespace, enslaved(indexes))
         except (OSError, NetprobeError) as error:
             book.blind(namespace, f"ports of bridges: {error}")
