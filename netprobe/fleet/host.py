@@ -27,6 +27,7 @@ from netprobe.model import (
     AskConnection,
     AskRoute,
     AskSet,
+    Blind,
     Endpoint,
     FindWire,
     FoundWire,
@@ -48,6 +49,7 @@ from .questions import Questions, Rehearsal, Request
 
 if TYPE_CHECKING:
     from netprobe.linux.sensors.crafter import Crafter
+    from netprobe.model.matrix import Member
     from netprobe.model.wiring import MachineReading
 
 # needs whose reading changes nothing here, so that it can be done again
@@ -241,6 +243,27 @@ class Host(Machine):
         with self._turn, for_want_of_resources(), self._understood():
             self._forget()
             return self._questions.rehearsed(lambda: list_spaces(self._directory))
+
+    def members(
+        self, endpoints: Sequence[Endpoint], groups: Sequence[str], version: int
+    ) -> tuple[Member | Blind, ...]:
+        """Each endpoint with its addresses of an IP version, or why it could not be looked at."""
+        asked = zip(endpoints, groups, strict=True)
+        with self._turn:
+            return tuple(self._member(endpoint, group, version) for endpoint, group in asked)
+
+    def _member(self, endpoint: Endpoint, group: str, version: int) -> Member | Blind:
+        try:
+            with self._understood():
+                [found] = super().members([endpoint], [group], version)
+        except CannotLook as error:
+            return Blind(endpoint.endpoint, str(error))
+        return found
+
+    def connected(self, network: str) -> tuple[str, ...]:
+        """The running containers on the network of an engine of this host, written as docker:front."""
+        with self._turn, self._understood():
+            return super().connected(network)
 
     def wiring(self) -> MachineReading:
         """Raises CannotLook."""
